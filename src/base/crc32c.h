@@ -1,0 +1,18 @@
+/* crc32c.h — CRC-32C (Castagnoli), as every part of the TSDB stores it.
+ *
+ * What        isa-l's hardware routine behind one function.
+ * Invariants  crc32c(0, "123456789", 9) == 0xe3069283; crc32c(crc32c(0, a), b) == crc32c(0, ab)
+ * Ownership   none
+ * Threads     pure
+ * Errors      none
+ * Format      reflected polynomial 0x82F63B78, init and xorout all ones
+ */
+#ifndef EPI_BASE_CRC32C_H
+#define EPI_BASE_CRC32C_H
+
+#include "base/str.h"
+
+uint32_t crc32c(uint32_t crc, const void *p, size_t n);        /* crc: of what came before; 0 at the start */
+static inline uint32_t crc32c_str(str s) { return crc32c(0, s.p, s.n); }
+
+#endif

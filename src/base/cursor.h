@@ -1,0 +1,75 @@
+/* cursor.h — how bytes are read: no read past the end is expressible.
+ *
+ * What        A position in a run of bytes. Every read stands on cur_bytes; after the first failure every read gives zero, so a
+ *             decoder reads straight through and asks once (cur_ok, cur_done) before it believes.
+ * Invariants  p <= end, always; bad is sticky.
+ * Ownership   borrows the bytes
+ * Threads     values
+ * Errors      sticky flag `bad`; the caller makes ERR_CORRUPT of it, with file, part and offset
+ * Format      big-endian and LEB128 integers as the formats of the TSDB use them
+ */
+#ifndef EPI_BASE_CURSOR_H
+#define EPI_BASE_CURSOR_H
+
+#include "base/str.h"
+
+typedef struct cursor { const uint8_t *p, *end; bool bad; } cursor;
+
+static inline cursor cur_of(str s) { return (cursor){ s.p, s.p ? s.p + s.n : s.p, false }; }
+static inline size_t cur_left(const cursor *c) { return (size_t)(c->end - c->p); }
+static inline bool cur_ok(const cursor *c) { return !c->bad; }
+static inline bool cur_done(const cursor *c) { return !c->bad && c->p == c->end; }   /* all read, nothing failed */
+static inline void cur_fail(cursor *c) { c->bad = true; c->p = c->end; }
+
+static inline str cur_bytes(cursor *c, uint64_t n)             /* borrows; too long: bad, and empty from then on */
+{
+    if (n > cur_left(c)) { cur_fail(c); return (str){ c->end, 0 }; }
+    str s = { c->p, (size_t)n };
+    c->p += n;
+    return s;
+}
+static inline str cur_rest(cursor *c) { return cur_bytes(c, cur_left(c)); }
+
+static inline uint8_t cur_u8(cursor *c)
+{
+    str s = cur_bytes(c, 1);
+    return s.n ? s.p[0] : 0;
+}
+static inline uint16_t cur_be16(cursor *c)
+{
+    str s = cur_bytes(c, 2);
+    uint16_t v = 0;
+    if (s.n) memcpy(&v, s.p, 2);
+    return __builtin_bswap16(v);
+}
+static inline uint32_t cur_be32(cursor *c)
+{
+    str s = cur_bytes(c, 4);
+    uint32_t v = 0;
+    if (s.n) memcpy(&v, s.p, 4);
+    return __builtin_bswap32(v);
+}
+static inline uint64_t cur_be64(cursor *c)
+{
+    str s = cur_bytes(c, 8);
+    uint64_t v = 0;
+    if (s.n) memcpy(&v, s.p, 8);
+    return __builtin_bswap64(v);
+}
+static inline uint32_t cur_le32(cursor *c) { return __builtin_bswap32(cur_be32(c)); }
+static inline uint64_t cur_le64(cursor *c) { return __builtin_bswap64(cur_be64(c)); }
+
+uint64_t cur_uvarint_slow(cursor *c);                          /* Go's rules: at most 10 bytes, the 10th at most 1 */
+static inline uint64_t cur_uvarint(cursor *c)
+{
+    if (LIKELY(c->p < c->end && c->p[0] < 0x80)) return *c->p++;
+    return cur_uvarint_slow(c);
+}
+static inline int64_t cur_varint(cursor *c)                    /* zigzag */
+{
+    uint64_t u = cur_uvarint(c);
+    return (int64_t)((u >> 1) ^ (0 - (u & 1)));
+}
+static inline str cur_lenstr(cursor *c) { return cur_bytes(c, cur_uvarint(c)); }   /* uvarint length, bytes */
+
+#endif

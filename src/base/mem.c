@@ -1,0 +1,59 @@
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static NORETURN void mem_exhausted(size_t n)
+{
+    fprintf(stderr, "out of memory: %zu bytes\n", n);
+    abort();
+}
+
+void *mem_alloc(size_t n)
+{
+    void *p = malloc(n ? n : 1);
+    if (!p) mem_exhausted(n);
+    return p;
+}
+
+void *mem_zalloc(size_t n)
+{
+    void *p = calloc(1, n ? n : 1);
+    if (!p) mem_exhausted(n);
+    return p;
+}
+
+void *mem_alloc_array(size_t n, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes)) mem_exhausted(SIZE_MAX);
+    return mem_alloc(bytes);
+}
+
+void *mem_realloc(void *p, size_t n)
+{
+    void *q = realloc(p, n ? n : 1);
+    if (!q) mem_exhausted(n);
+    return q;
+}
+
+void *mem_aligned(size_t align, size_t n)
+{
+    void *p = NULL;
+    if (posix_memalign(&p, align, n ? n : 1)) mem_exhausted(n);
+    return p;
+}
+
+void mem_free(void *p) { free(p); }
+
+void mem_freep(void *pp) { free(*(void **)pp); }
+
+str mem_str(str s) { return (str){ (const uint8_t *)mem_cstr(s), s.n }; }
+
+char *mem_cstr(str s)
+{
+    char *p = mem_alloc(s.n + 1);
+    if (s.n) memcpy(p, s.p, s.n);
+    p[s.n] = 0;
+    return p;
+}

@@ -1,0 +1,28 @@
+/* mem.h — the heap: real out-of-memory ends the process with a line, it is never an error to handle.
+ *
+ * What        malloc and friends that cannot fail, and struct account-free by design: what needs a budget draws
+ *             from an arena, slab or buf, which charge accounts.
+ * Invariants  a returned pointer is never NULL, also for size 0.
+ * Ownership   the caller frees with mem_free.
+ * Threads     any
+ * Errors      none: aborts when the system has no memory
+ * Format      none
+ */
+#ifndef EPI_BASE_MEM_H
+#define EPI_BASE_MEM_H
+
+#include "base/str.h"
+
+void *mem_alloc(size_t n) __attribute__((malloc, alloc_size(1)));
+void *mem_zalloc(size_t n) __attribute__((malloc, alloc_size(1)));
+void *mem_alloc_array(size_t n, size_t size) __attribute__((malloc));   /* n * size is checked */
+void *mem_realloc(void *p, size_t n);
+void *mem_aligned(size_t align, size_t n) __attribute__((malloc));
+void mem_free(void *p);                                        /* NULL is fine */
+void mem_freep(void *pp);                                      /* for SCOPED: frees *(void **)pp */
+str mem_str(str s);                                            /* a heap copy, NUL after the end; free with mem_free((void *)s.p) */
+char *mem_cstr(str s);                                         /* a heap copy as a C string */
+
+#define NEW(type) ((type *)mem_zalloc(sizeof(type)))
+
+#endif

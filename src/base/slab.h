@@ -1,0 +1,38 @@
+/* slab.h — objects of one size by the million.
+ *
+ * What        Pages of 256 KiB cut into equal objects; addressed by pointer or by a dense 32-bit index.
+ * Invariants  an object never moves; indexes of freed objects are handed out again, lowest page first; index 0 is never used
+ * Ownership   slab_init/slab_fini; the account is charged per page
+ * Threads     slab_at: any, also beside slab_take; slab_take and slab_give: the owner locks
+ * Errors      none (2^32 objects are asserted)
+ * Format      none
+ */
+#ifndef EPI_BASE_SLAB_H
+#define EPI_BASE_SLAB_H
+
+#include "base/account.h"
+
+#include <stdatomic.h>
+
+enum { SLAB_PAGE_BYTES = 256 << 10, SLAB_DIR = 1 << 16 };
+
+struct slab {
+    uint8_t *_Atomic *pages;                   /* SLAB_DIR entries, reserved at init; release store when a page is made */
+    uint32_t n_pages, per_page, free_head, n_live;
+    uint32_t next_fresh;                       /* the first index never handed out */
+    uint32_t size;
+    struct account *acc;
+};
+
+void slab_init(struct slab *s, struct account *acc, size_t object_bytes);   /* 8 <= object_bytes <= 4096 */
+void slab_fini(struct slab *s);
+uint32_t slab_take(struct slab *s);                            /* the index of a zeroed object */
+void slab_give(struct slab *s, uint32_t index);                /* REQUIRES: no reader holds it (epochs) */
+
+static inline void *slab_at(const struct slab *s, uint32_t index)
+{
+    uint8_t *page = atomic_load_explicit(&s->pages[index / s->per_page], memory_order_acquire);
+    return page + (size_t)(index % s->per_page) * s->size;
+}
+
+#endif

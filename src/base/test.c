@@ -1,0 +1,111 @@
+#include "base/test.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct test *tests;
+static const char *current_case;
+static char tmp[256], shared[256];
+
+void test_register(struct test *t)
+{
+    t->next = tests;
+    tests = t;
+}
+
+void test_case(const char *name) { current_case = name; }
+
+void test_fail(const char *file, int line, const char *fmt, ...)
+{
+    char words[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(words, sizeof(words), fmt, ap);
+    va_end(ap);
+    fprintf(stderr, "%s:%d: ", file, line);
+    if (current_case) fprintf(stderr, "case \"%s\": ", current_case);
+    fprintf(stderr, "%s (SEED=%" PRIu64 ")\n", words, test_seed());
+    _fail(file, line);
+    abort();
+}
+
+void test_skip(const char *why)
+{
+    fprintf(stderr, "skipped: %s\n", why);
+    skip();
+    abort();
+}
+
+uint64_t test_seed(void)
+{
+    const char *seed = getenv("SEED");
+    return seed ? strtoull(seed, NULL, 10) : 1;
+}
+
+const char *test_shared(void)
+{
+    const char *dir = getenv("EPI_SHARED");
+    snprintf(shared, sizeof(shared), "%s", dir && *dir ? dir : "../shared");
+    struct stat st;
+    if (stat(shared, &st) == 0) return shared;
+    const char *ci = getenv("CI");
+    if (ci && strcmp(ci, "true") == 0) test_fail(__FILE__, __LINE__, "CI=true and %s is absent", shared);
+    test_skip("the shared vectors are absent (EPI_SHARED)");
+}
+
+const char *test_tmpdir(void)
+{
+    if (tmp[0]) return tmp;
+    const char *base = getenv("TMPDIR");
+    snprintf(tmp, sizeof(tmp), "%s/epi-test-XXXXXX", base && *base ? base : "/tmp");
+    if (!mkdtemp(tmp)) test_fail(__FILE__, __LINE__, "mkdtemp %s", tmp);
+    return tmp;
+}
+
+static void tmp_remove(void)
+{
+    if (!tmp[0]) return;
+    char cmd[320];
+    snprintf(cmd, sizeof(cmd), "rm -rf '%s'", tmp);
+    if (system(cmd) != 0) fprintf(stderr, "could not remove %s\n", tmp);
+    tmp[0] = 0;
+}
+
+static void run_one(void **state)
+{
+    struct test *t = *state;
+    current_case = NULL;
+    t->run();
+    tmp_remove();
+}
+
+/* Own loop around cmocka's runner: one test a group, so that counts are ours and a name can be chosen. */
+static int run_quiet(struct test *t)
+{
+    struct CMUnitTest unit = { .name = t->name, .test_func = run_one, .initial_state = t };
+    return _cmocka_run_group_tests(t->name, &unit, 1, NULL, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    unsigned passed = 0, failed = 0;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    cmocka_set_message_output(CM_OUTPUT_STDOUT);
+    if (!getenv("TEST_VERBOSE") && !freopen("/dev/null", "w", stdout)) return 2;
+    for (struct test *t = tests; t; t = t->next) {
+        if (argc > 1 && !strstr(t->name, argv[1])) continue;
+        int bad = run_quiet(t);
+        if (bad) fprintf(stderr, "FAILED %s (%s)\n", t->name, t->file);
+        if (bad) failed++;
+        else passed++;
+        tmp[0] = 0;
+    }
+    fprintf(stderr, "%u passed, %u failed, %u skipped\n", passed, failed, 0u);
+    return failed ? 1 : 0;
+}

@@ -1,0 +1,34 @@
+/* reader.h — the one interface through which storage is read.
+ *
+ * What        pin(offset, length) gives a slice of a file, unpin gives it back. Backends: mmap (the slice points into the map) and
+ *             buffered (pread into a shared page cache with a budget). Nothing above io knows which one runs.
+ * Invariants  (1) A pinned slice is readable until its unpin, whatever happens to the file. (2) A fault of a mapped page (an I/O error,
+ *             a file cut short) never kills the process: the slice reads zeros from there and reader_unpin answers ERR_IO, so what
+ *             was decoded from it is to be thrown away. (3) Bytes may change between two reads of a map: decoders are
+ *             bounds-checked all the same.
+ * Ownership   reader_open allocates, reader_close frees (pins keep the underlying object alive).
+ * Threads     any
+ * Errors      ERR_IO; ERR_LIMIT (past the pins' account); a range beyond the end is ERR_CORRUPT with path, offset and length
+ * Format      none
+ */
+#ifndef EPI_IO_READER_H
+#define EPI_IO_READER_H
+
+#include "io/fs.h"
+
+enum io_backend { IO_AUTO, IO_MMAP, IO_BUFFERED, IO_DIRECT };
+enum io_pattern { IO_RANDOM, IO_SEQUENTIAL };
+
+struct reader;
+struct pin { str bytes; struct reader *reader; void *frame; };
+
+MUST_USE errc reader_open(struct reader **out, struct fs *fs, str path, enum io_backend backend, enum io_pattern pattern, struct err *e);
+uint64_t reader_size(const struct reader *r);                  /* at open, or after reader_refresh */
+MUST_USE errc reader_refresh(struct reader *r, struct err *e); /* the file has grown: look again */
+MUST_USE errc reader_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struct err *e);
+MUST_USE errc reader_unpin(struct pin *p, struct err *e);      /* the zero pin is fine */
+void reader_close(struct reader *r);                           /* NULL is fine */
+
+MUST_USE bool io_backend_parse(str word, enum io_backend *out);   /* auto, mmap, buffered, direct */
+
+#endif

@@ -1,0 +1,19 @@
+/* duration.h — Prometheus durations as text.
+ *
+ * What        1h30m, units y w d h m s ms in falling order, each at most once; in milliseconds.
+ * Invariants  parse(text(d)) == d for d >= 0
+ * Ownership   none
+ * Threads     pure
+ * Errors      ERR_BAD_INPUT with Prometheus' words
+ * Format      github.com/prometheus/common model.ParseDuration and Duration.String (conformance/misc/durations.jsonl)
+ */
+#ifndef EPI_MODEL_DURATION_H
+#define EPI_MODEL_DURATION_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+MUST_USE errc duration_parse(str s, int64_t *ms_out, struct err *e);
+void buf_duration(struct buf *b, int64_t ms);                  /* "1h30m", "0s" */
+
+#endif

@@ -1,0 +1,27 @@
+/* matcher.h — one condition on one label.
+ *
+ * What        =, !=, =~, !~ with an absent label read as the empty string.
+ * Invariants  a regex matcher holds its compiled regex
+ * Ownership   matcher_init copies name and value into the arena; the regex is freed by matcher_fini
+ * Threads     const after init: any
+ * Errors      ERR_BAD_INPUT (the regex's words)
+ * Format      none
+ */
+#ifndef EPI_MODEL_MATCHER_H
+#define EPI_MODEL_MATCHER_H
+
+#include "model/labels.h"
+#include "model/regex.h"
+
+enum match_type { MATCH_EQ, MATCH_NE, MATCH_RE, MATCH_NRE };
+struct matcher { enum match_type type; str name, value; struct regex *re; };
+struct matchers { const struct matcher *at; size_t n; };
+
+MUST_USE errc matcher_init(struct matcher *m, struct arena *a, enum match_type type, str name, str value, struct err *e);
+void matcher_fini(struct matcher *m);
+bool matcher_matches(const struct matcher *m, str value);
+static inline bool matcher_matches_empty(const struct matcher *m) { return matcher_matches(m, STR_EMPTY); }
+bool matchers_match(struct matchers ms, struct labels l);
+void buf_matcher(struct buf *b, const struct matcher *m);      /* name="value", name quoted where it must be */
+
+#endif
