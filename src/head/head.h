@@ -1,0 +1,73 @@
+/* head.h — the newest data: every series that lives, in memory.
+ *
+ * What        Series with their labels, postings, open chunks, and references to the closed ones. Samples come in through an appendable, go
+ *             out through a queryable. Built from symbols, series, postings, open_chunk, isolation, appender, querier, lookup, replay.
+ * Invariants  (1) A series ref is given once and never again. (2) A series record is in the log exactly once, before any sample that
+ *             names its ref. (3) A batch is seen whole or not at all. (4) A failed log leaves nothing of its batch. (5) Chunks are cut
+ *             where Prometheus cuts them and hold its bytes.
+ * Ownership   head_open allocates, head_close frees; it borrows the log and the chunk files, which outlive it. No appender, querier or
+ *             replay may be open at head_close.
+ * Threads     any, but for head_open, head_close; head_truncate and head_write_sealed: one at a time each (they lock)
+ * Errors      see each; nothing here fails for want of memory
+ * Format      none of its own: chunk/xor, wal/record, head/chunk_disk
+ */
+#ifndef EPI_HEAD_HEAD_H
+#define EPI_HEAD_HEAD_H
+
+#include "storage/appender.h"
+#include "storage/querier.h"
+
+struct chunk_disk;
+struct wal;
+struct head;
+
+struct head_opts {
+    struct wal *wal;                   /* NULL: nothing is logged */
+    struct chunk_disk *disk;           /* NULL: sealed chunks stay in memory */
+    int64_t chunk_range_ms;            /* 0: two hours */
+    uint32_t samples_per_chunk;        /* 0: 120 */
+    size_t lookup_bytes;               /* bound of the cache of raw label bytes; 0: 64 MiB */
+    size_t labels_max_bytes;           /* of one series; 0: 1 MiB */
+};
+
+MUST_USE errc head_open(struct head **out, const struct head_opts *o, struct err *e);
+void head_close(struct head *h);                               /* NULL is fine; writes nothing */
+
+struct appendable *head_appendable(struct head *h);            /* lives as long as the head */
+struct queryable *head_queryable(struct head *h);
+
+/* Times in ms. Before the first sample min > max (INT64_MAX, INT64_MIN). */
+int64_t head_min_time(const struct head *h);
+int64_t head_max_time(const struct head *h);
+int64_t head_min_valid_time(const struct head *h);
+void head_set_min_valid_time(struct head *h, int64_t t);       /* at start: the newest block's max time */
+bool head_compactable(const struct head *h);                   /* max - min > range / 2 * 3 */
+
+/* Recodes up to max_chunks sealed chunks and writes them to the chunk files; *written says how many, 0: none are left.
+ * Called by the tsdb's loop each second or so, until it answers 0. On failure the chunks stay in memory. */
+MUST_USE errc head_write_sealed(struct head *h, size_t max_chunks, size_t *written, struct err *e);
+
+/* Drops what is older than mint: closed chunks with max time < mint, then series without chunks. Waits for appenders that were open at
+ * the call. min time and min valid time rise to mint. */
+MUST_USE errc head_truncate(struct head *h, int64_t mint, struct err *e);
+bool head_has_series(const struct head *h, sref ref);          /* for checkpoints; true also as long as the log may name it */
+uint32_t head_first_disk_file(const struct head *h);           /* the lowest chunk file that a series refers to; 0: none */
+
+/* Deletes [mint, maxt] of the series that match: logged, then applied at query. */
+MUST_USE errc head_delete(struct head *h, struct matchers ms, int64_t mint, int64_t maxt, struct err *e);
+
+/* What /api/v1/status/tsdb shows: each list sorted by value, at most `limit` of it; names live in the arena. */
+struct head_stat { str name; uint64_t value; };
+struct head_stats {
+    uint64_t series, label_pairs, chunks;
+    int64_t min_time, max_time;
+    struct head_stat *series_by_metric, *values_by_label, *bytes_by_label, *series_by_pair;
+    size_t n_series_by_metric, n_values_by_label, n_bytes_by_label, n_series_by_pair;
+};
+void head_stats(struct head *h, size_t limit, struct arena *a, struct head_stats *out);
+uint64_t head_series_count(const struct head *h);
+
+/* Batch form of appendable.lookup: found[i] is the handle or 0. */
+void head_lookup_batch(struct head *h, const str *raw, size_t n, series_handle *found);
+
+#endif
