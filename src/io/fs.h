@@ -2,11 +2,11 @@
  *
  * What        One table of functions with three implementations: the real file system, a simulated disk with a seed that can crash,
  *             tear and fail, and an overlay whose reads fall through to a folder while every change stays in memory.
- * Invariants  (1) A path is relative to the fs's root and has no "..". (2) After file_sync() the bytes of that file that were
+ * Invariants  (1) A path is relative to the fs's root, has no "." or ".." and no slash at its ends; the empty path is the root. (2) After file_sync() the bytes of that file that were
  *             written before survive a crash; after fs_sync_dir() the names in that folder do. (3) Nothing else is promised.
  * Ownership   fs_*_new allocate, fs_free frees; fs_open allocates a file, file_close frees it.
  * Threads     an fs: any. A file: positional reads from any thread, one writer at a time.
- * Errors      ERR_NOT_FOUND, ERR_EXISTS, ERR_NO_SPACE (ENOSPC, EDQUOT), ERR_LOCKED, else ERR_IO; the words name the path.
+ * Errors      ERR_BAD_INPUT (a path that breaks (1)), ERR_NOT_FOUND, ERR_EXISTS, ERR_NO_SPACE (ENOSPC, EDQUOT), ERR_LOCKED, else ERR_IO; the words name the path.
  * Format      none
  */
 #ifndef EPI_IO_FS_H
@@ -23,7 +23,6 @@ struct fs_stat { uint64_t size_bytes; int64_t mtime_ms; bool is_dir; };
 struct fs_entry { str name; bool is_dir; };
 typedef VEC(struct fs_entry) fs_entries;
 
-
 MUST_USE errc fs_open(struct file **out, struct fs *fs, str path, unsigned flags, struct err *e);
 MUST_USE errc file_pread(struct file *f, void *to, size_t n, uint64_t off, size_t *got, struct err *e);   /* short only at the end */
 /* Writes all slices, one after the other, at off. On failure *done bytes (a prefix) may have been written. */
@@ -38,8 +37,8 @@ void file_close(struct file *f);                               /* NULL is fine; 
 MUST_USE errc fs_sync_dir(struct fs *fs, str dir, struct err *e);
 MUST_USE errc fs_rename(struct fs *fs, str from, str to, struct err *e);   /* replaces a file atomically */
 MUST_USE errc fs_unlink(struct fs *fs, str path, struct err *e);
-MUST_USE errc fs_mkdir(struct fs *fs, str path, struct err *e);            /* OK if the folder is there */
-MUST_USE errc fs_rmdir(struct fs *fs, str path, struct err *e);
+MUST_USE errc fs_mkdir(struct fs *fs, str path, struct err *e);            /* OK if the folder is there; of "", the parents too */
+MUST_USE errc fs_rmdir(struct fs *fs, str path, struct err *e);            /* ERR_EXISTS if it is not empty */
 MUST_USE errc fs_list(struct fs *fs, str dir, struct arena *a, fs_entries *out, struct err *e);   /* sorted by name; free with vec_fini */
 MUST_USE errc fs_stat(struct fs *fs, str path, struct fs_stat *out, struct err *e);
 MUST_USE errc fs_space(struct fs *fs, uint64_t *total_bytes, uint64_t *free_bytes, struct err *e);
@@ -57,8 +56,9 @@ bool fs_exists(struct fs *fs, str path);
 str path_join(struct arena *a, str dir, str name);
 
 struct fs *fs_real_new(str root);                              /* the root need not exist */
-struct fs *fs_overlay_new(struct fs *below);                   /* borrows below; every change stays in memory */
+struct fs *fs_overlay_new(struct fs *below);                   /* borrows below; every change stays in memory; needs no lock */
 void fs_free(struct fs *fs);                                   /* NULL is fine; all its files are closed */
 str fs_root(const struct fs *fs);
+const char *fs_kind(const struct fs *fs);                      /* "real", "simulated", "overlay" */
 
 #endif
