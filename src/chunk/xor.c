@@ -1,0 +1,420 @@
+/* xor.c — the XOR chunk.
+ *
+ * Time is stored as delta of delta, values as the XOR with the one before (Pelkonen et al., "Gorilla", VLDB 2015), both with prefix
+ * codes, most significant bit first and without any alignment:
+ *
+ *     sample 0   varint t, 64 bits v
+ *     sample 1   uvarint delta, V
+ *     sample n   D, V
+ *     D   0 | 10 + 14 bits | 110 + 17 | 1110 + 20 | 1111 + 64        n bits: -(2^(n-1)-1) … 2^(n-1), so 100…0 is positive
+ *     V   0 same | 10 + bits of the window | 11 + 5 leading + 6 significant (64 as 0) + the significant bits
+ *
+ * Decoding is a chain: where a sample ends says where the next begins. What breaks the chain is branch prediction: when the kind of
+ * code is guessed, the position is a sum of known widths, and the loads run ahead. So the decoder branches on the prefix instead of
+ * looking it up, reads 64 bits at any bit position with one unaligned load (57 of them are good), and keeps its state in registers.
+ * A run of samples with equal steps and equal values is a run of zero bits, counted by one clz.
+ *
+ * No load may run past the chunk: the last XOR_TAIL_BYTES are decoded from a copy with zeros behind it, and there each sample is held
+ * against the real end. The loop is compiled twice, plain and with BMI2 and LZCNT (shifts by a variable are one operation instead of
+ * three); which one runs is chosen at start.
+ */
+#include "chunk/xor.h"
+
+#include "base/cursor.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+enum {
+    XOR_TAIL_BYTES = 40,                       /* two of the longest samples and a word */
+    WINDOW_BITS = 57                           /* bits that a load at any bit position has at least */
+};
+
+static inline uint64_t load_be64(const uint8_t *p)
+{
+    uint64_t w;
+    memcpy(&w, p, 8);
+    return __builtin_bswap64(w);
+}
+
+/* The bits from position `bit` on, at the top of the word; the last 7 may be missing. */
+static inline uint64_t bits_at(const uint8_t *p, uint64_t bit) { return load_be64(p + (bit >> 3)) << (bit & 7); }
+
+/* k bits from position `bit` on, 1 <= k <= 64. */
+static inline uint64_t bits_take(const uint8_t *p, uint64_t bit, unsigned k)
+{
+    uint64_t w = bits_at(p, bit);
+    unsigned off = (unsigned)(bit & 7);
+    if (off) w |= (uint64_t)p[(bit >> 3) + 8] >> (8 - off);
+    return w >> (64 - k);
+}
+
+/* An n-bit class of the delta of delta: -(2^(n-1)-1) … 2^(n-1). `top`: its bits at the top of a word. */
+static inline uint64_t signed_class(uint64_t top, unsigned n)
+{
+    uint64_t raw = (top >> (64 - n)) - 1;      /* 2^(n-1) becomes the largest positive, 0 the pattern of -1 */
+    return (uint64_t)((int64_t)(raw << (64 - n)) >> (64 - n)) + 1;
+}
+
+/* ---- decoding ---------------------------------------------------------------------------------------------------------------- */
+
+struct run { const uint8_t *p; uint64_t bit, end; uint64_t t, delta, v; unsigned lead, trail; bool bad; };
+
+/* The rare codes of time: 110, 1110, 1111. */
+static inline uint64_t time_slow(const uint8_t *p, uint64_t *bit, uint64_t w)
+{
+    unsigned ones = (unsigned)__builtin_clzll(~w | 1);
+    if (ones == 2) { *bit += 20; return signed_class(w << 3, 17); }
+    if (ones == 3) { *bit += 24; return signed_class(w << 4, 20); }
+    uint64_t dod = bits_take(p, *bit + 4, 64);
+    *bit += 68;
+    return dod;
+}
+
+/* Decodes up to n samples (all but the first two of a chunk) while a sample begins before byte-safe position `stop`; gives back how
+ * many. r->end is the chunk's real end in bits: a sample that crosses it is not counted and sets r->bad. */
+__attribute__((always_inline)) static inline size_t xor_loop(struct run *r, uint64_t stop, int64_t *t, double *v, size_t n)
+{
+    const uint8_t *p = r->p;
+    uint64_t bit = r->bit, ts = r->t, delta = r->delta, val = r->v, end = r->end;
+    unsigned trail = r->trail, sig = 64 - r->lead - r->trail, lead = r->lead;
+    bool bad = false;
+    size_t i = 0;
+    while (i < n && bit < stop) {
+        uint64_t w = bits_at(p, bit);
+        if (w >> 62 == 0) {                    /* equal steps, equal values: two zero bits a sample */
+            size_t run = (size_t)__builtin_clzll(w | 1 << (64 - WINDOW_BITS)) / 2;
+            if (run > n - i) run = n - i;
+            if (UNLIKELY(bit + 2 * run > end)) run = (end - bit) / 2;
+            if (UNLIKELY(run == 0)) { bad = true; break; }
+            double same = f64_of_bits(val);
+            for (size_t k = 0; k < run; k++) {
+                ts += delta;
+                t[i + k] = (int64_t)ts;
+                v[i + k] = same;
+            }
+            i += run;
+            bit += 2 * run;
+            continue;
+        }
+        unsigned used;
+        if (w >> 63 == 0) {
+            used = 1;
+        } else if (w >> 62 == 2) {
+            delta += signed_class(w << 2, 14);
+            used = 16;
+        } else {
+            delta += time_slow(p, &bit, w);
+            w = bits_at(p, bit);
+            used = 0;
+        }
+        w <<= used;
+        bit += used;
+        if (w >> 63 == 0) {
+            bit += 1;
+        } else if (w >> 62 == 2) {
+            if (LIKELY(used + 2 + sig <= WINDOW_BITS)) w <<= 2;
+            else w = sig > WINDOW_BITS ? bits_take(p, bit + 2, 64) : bits_at(p, bit + 2);
+            val ^= (w >> (64 - sig)) << trail;
+            bit += 2 + sig;
+        } else {
+            unsigned l = (unsigned)(w >> 57) & 31, s = (unsigned)(w >> 51) & 63;
+            if (s == 0) s = 64;
+            if (UNLIKELY(l + s > 64)) { bad = true; break; }   /* no encoder writes a window wider than the word */
+            lead = l;
+            sig = s;
+            trail = 64 - l - s;
+            w = s > WINDOW_BITS ? bits_take(p, bit + 13, 64) : bits_at(p, bit + 13);
+            val ^= (w >> (64 - sig)) << trail;
+            bit += 13 + sig;
+        }
+        if (UNLIKELY(bit > end)) { bad = true; break; }
+        ts += delta;
+        t[i] = (int64_t)ts;
+        v[i] = f64_of_bits(val);
+        i++;
+    }
+    *r = (struct run){ p, bit, end, ts, delta, val, lead, trail, bad };
+    return i;
+}
+
+static size_t xor_loop_plain(struct run *r, uint64_t stop, int64_t *t, double *v, size_t n) { return xor_loop(r, stop, t, v, n); }
+
+static size_t (*xor_loop_best)(struct run *r, uint64_t stop, int64_t *t, double *v, size_t n) = xor_loop_plain;
+
+
+void xor_iter_init(struct xor_iter *it, str chunk)
+{
+    *it = (struct xor_iter){ .chunk = chunk, .bit = XOR_HEADER_BYTES * 8, .n = (uint32_t)xor_count(chunk) };
+    if (chunk.n < XOR_HEADER_BYTES) it->bad = true;
+}
+
+/* Sample 0 and the delta of sample 1 are whole bytes. */
+static bool iter_first(struct xor_iter *it)
+{
+    cursor c = cur_of(str_from(it->chunk, it->bit / 8));
+    it->t = cur_varint(&c);
+    it->v = cur_be64(&c);
+    it->bit = 8 * (it->chunk.n - cur_left(&c));
+    return cur_ok(&c);
+}
+
+static bool iter_second(struct xor_iter *it)
+{
+    cursor c = cur_of(str_from(it->chunk, it->bit / 8));
+    it->delta = cur_uvarint(&c);
+    if (!cur_ok(&c) || cur_left(&c) == 0) return false;
+    uint8_t room[24] = { 1 };                  /* the value code, behind the bit 0 of an unchanged step: the loop reads the pair */
+    size_t left = MIN(cur_left(&c), (size_t)12);
+    memcpy(room + 1, c.p, left);
+    room[0] = 0;
+    struct run r = { room, 7, 8 + 8 * left, (uint64_t)it->t, it->delta, it->v, it->lead, it->trail, false };
+    int64_t t;
+    double v;
+    if (xor_loop_plain(&r, 8, &t, &v, 1) != 1) return false;
+    it->bit = 8 * (it->chunk.n - cur_left(&c)) + r.bit - 8;
+    it->t = t;
+    it->v = r.v;
+    it->lead = (uint8_t)r.lead;
+    it->trail = (uint8_t)r.trail;
+    return true;
+}
+
+/* Samples from the third on: in place as far as whole words may be loaded, then from a copy of the tail. */
+static size_t iter_rest(struct xor_iter *it, int64_t *t, double *v, size_t n)
+{
+    uint64_t end = 8 * (uint64_t)it->chunk.n;
+    struct run r = { it->chunk.p, it->bit, end, (uint64_t)it->t, it->delta, it->v, it->lead, it->trail, false };
+    size_t got = 0;
+    if (it->chunk.n > XOR_TAIL_BYTES) got = xor_loop_best(&r, end - 8 * XOR_TAIL_BYTES, t, v, n);
+    uint64_t bit = r.bit;
+    if (!r.bad && got < n && bit < end) {
+        uint8_t tail[XOR_TAIL_BYTES + 48];
+        size_t from = (size_t)(bit >> 3), left = it->chunk.n - from;
+        assert(left <= XOR_TAIL_BYTES);
+        memcpy(tail, it->chunk.p + from, left);
+        memset(tail + left, 0, sizeof(tail) - left);
+        r.p = tail;
+        r.bit = bit & 7;
+        r.end = 8 * left;
+        got += xor_loop_best(&r, r.end, t + got, v + got, n - got);
+        bit = 8 * from + r.bit;
+    }
+    it->bit = bit;
+    it->t = (int64_t)r.t;
+    it->delta = r.delta;
+    it->v = r.v;
+    it->lead = (uint8_t)r.lead;
+    it->trail = (uint8_t)r.trail;
+    return got;
+}
+
+errc xor_iter_fill(struct xor_iter *it, int64_t *t, double *v, size_t cap, size_t *n, struct err *e)
+{
+    size_t got = 0;
+    while (it->i < 2 && it->i < it->n && got < cap && !it->bad) {
+        it->bad = !(it->i == 0 ? iter_first(it) : iter_second(it));
+        if (it->bad) break;
+        t[got] = it->t;
+        v[got++] = f64_of_bits(it->v);
+        it->i++;
+    }
+    if (!it->bad && it->i < it->n && got < cap) {
+        size_t want = MIN(cap - got, (size_t)(it->n - it->i));
+        size_t more = iter_rest(it, t + got, v + got, want);
+        got += more;
+        it->i += (uint32_t)more;
+        it->bad = more < want;
+    }
+    if (it->bad && got == 0)
+        return err_set(e, ERR_CORRUPT, "xor chunk: cut short after %u of %u samples", (unsigned)it->i, (unsigned)it->n);
+    *n = got;
+    return OK;
+}
+
+errc xor_decode(str chunk, int64_t *t, double *v, size_t cap, size_t *n, struct err *e)
+{
+    struct xor_iter it;
+    xor_iter_init(&it, chunk);
+    if (it.n > cap) return err_set(e, ERR_LIMIT, "xor chunk: %u samples do not fit %zu", (unsigned)it.n, cap);
+    size_t got = 0;
+    TRY(xor_iter_fill(&it, t, v, cap, &got, e));
+    if (got < it.n) return err_set(e, ERR_CORRUPT, "xor chunk: cut short after %zu of %u samples", got, (unsigned)it.n);
+    *n = got;
+    return OK;
+}
+
+/* ---- encoding ---------------------------------------------------------------------------------------------------------------- */
+
+/* Bits on their way out: `acc` holds the newest `used` < 8 bits at its top, everything before them is stored. Each put stores a
+ * whole word and moves on by whole bytes, so that nothing depends on a branch. */
+struct bits { uint8_t *p; uint64_t acc; unsigned used; };
+
+__attribute__((always_inline)) static inline void put(struct bits *b, uint64_t v, unsigned k)   /* the low k <= 56 bits of v, others zero */
+{
+    b->acc |= v << (64 - b->used - k);
+    uint64_t w = __builtin_bswap64(b->acc);
+    memcpy(b->p, &w, 8);
+    b->used += k;
+    b->p += b->used >> 3;
+    b->acc <<= b->used & 56;
+    b->used &= 7;
+}
+static inline void put_long(struct bits *b, uint64_t v, unsigned k)    /* k <= 64 */
+{
+    if (k <= 56) { put(b, v, k); return; }
+    put(b, v >> 32, k - 32);
+    put(b, v & 0xffffffff, 32);
+}
+static inline void put_uvarint(struct bits *b, uint64_t v)
+{
+    for (; v >= 0x80; v >>= 7) put(b, (v & 0x7f) | 0x80, 8);
+    put(b, v, 8);
+}
+static inline uint64_t zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63); }
+static inline unsigned uvarint_bytes(uint64_t v) { return v ? (70 - (unsigned)__builtin_clzll(v)) / 7 : 1; }
+
+/* The class of a delta of delta: prefix and payload bits; 68: the raw one, whose payload does not fit one put. */
+struct time_code { uint64_t bits; unsigned k; };
+__attribute__((always_inline)) static inline struct time_code time_code(uint64_t dod)
+{
+    if (dod == 0) return (struct time_code){ 0, 1 };
+    if (dod + 8191 < 1 << 14) return (struct time_code){ (uint64_t)2 << 14 | (dod & 0x3fff), 16 };
+    if (dod + 65535 < 1 << 17) return (struct time_code){ (uint64_t)6 << 17 | (dod & 0x1ffff), 20 };
+    if (dod + 524287 < 1 << 20) return (struct time_code){ (uint64_t)14 << 20 | (dod & 0xfffff), 24 };
+    return (struct time_code){ 15, 68 };
+}
+
+/* Does a change fit the window? lead XOR_NO_WINDOW never does: l is at most 31. */
+__attribute__((always_inline)) static inline bool window_of(uint64_t x, uint8_t *lead, uint8_t *trail)
+{
+    unsigned l = (unsigned)__builtin_clzll(x), tr = (unsigned)__builtin_ctzll(x);
+    if (l > 31) l = 31;
+    if (LIKELY(l >= *lead && tr >= *trail)) return true;
+    *lead = (uint8_t)l;
+    *trail = (uint8_t)tr;
+    return false;
+}
+
+/* A value after time bits `t` of k <= 24 bits: most samples are one put. */
+__attribute__((always_inline)) static inline void put_sample(struct bits *b, uint64_t t, unsigned k, uint64_t x, uint8_t *lead, uint8_t *trail)
+{
+    if (x == 0) { put(b, t << 1, k + 1); return; }
+    bool fits = window_of(x, lead, trail);
+    unsigned sig = 64u - *lead - *trail;
+    uint64_t head = fits ? t << 2 | 2 : t << 13 | 3 << 11 | (uint64_t)*lead << 6 | (sig & 63);
+    k += fits ? 2 : 13;
+    if (LIKELY(k + sig <= 56)) { put(b, head << sig | x >> *trail, k + sig); return; }
+    put(b, head, k);
+    put_long(b, x >> *trail, sig);
+}
+
+__attribute__((always_inline)) static inline void put_next(struct bits *b, struct xor_len *l, int64_t t, uint64_t v)
+{
+    uint64_t delta = (uint64_t)t - (uint64_t)l->t, x = v ^ l->v;
+    if (UNLIKELY(l->n == 0)) {
+        put_uvarint(b, zigzag(t));
+        put_long(b, v, 64);
+        delta = 0;
+    } else if (UNLIKELY(l->n == 1)) {
+        put_uvarint(b, delta);
+        put_sample(b, 0, 0, x, &l->lead, &l->trail);
+    } else {
+        uint64_t dod = delta - l->delta;
+        struct time_code c = time_code(dod);
+        if (UNLIKELY(c.k == 68)) {
+            put(b, c.bits, 4);
+            put_long(b, dod, 64);
+            c = (struct time_code){ 0, 0 };
+        }
+        put_sample(b, c.bits, c.k, x, &l->lead, &l->trail);
+    }
+    l->t = t;
+    l->delta = delta;
+    l->v = v;
+    l->n++;
+}
+
+__attribute__((always_inline)) static inline size_t xor_encode_loop(uint8_t *out, const int64_t *t, const double *v, size_t n)
+{
+    struct bits b = { out + XOR_HEADER_BYTES, 0, 0 };
+    struct xor_len l = xor_len_zero();
+    out[0] = (uint8_t)(n >> 8);
+    out[1] = (uint8_t)n;
+    for (size_t i = 0; i < n; i++) put_next(&b, &l, t[i], f64_bits(v[i]));
+    return (size_t)(b.p - out) + (b.used > 0);
+}
+
+static size_t xor_encode_plain(uint8_t *out, const int64_t *t, const double *v, size_t n) { return xor_encode_loop(out, t, v, n); }
+static size_t (*xor_encode_best)(uint8_t *out, const int64_t *t, const double *v, size_t n) = xor_encode_plain;
+
+size_t xor_encode(uint8_t *out, const int64_t *t, const double *v, size_t n)
+{
+    assert(n <= XOR_SAMPLES_MAX);
+    return xor_encode_best(out, t, v, n);
+}
+
+void xor_app_init(struct xor_app *a, uint8_t *at, size_t cap)
+{
+    assert(cap >= XOR_ROOM(0));
+    *a = (struct xor_app){ .len = xor_len_zero(), .at = at, .cap = cap };
+    at[0] = at[1] = 0;
+}
+
+bool xor_append(struct xor_app *a, int64_t t, double v)
+{
+    size_t whole = a->len.bits / 8;
+    if (a->len.n == XOR_SAMPLES_MAX || a->cap - whole < XOR_SAMPLE_MAX_BYTES + 8) return false;
+    unsigned used = a->len.bits & 7;
+    struct bits b = { a->at + whole, used ? (uint64_t)a->at[whole] << 56 : 0, used };
+    put_next(&b, &a->len, t, f64_bits(v));
+    a->len.bits = (uint32_t)(8 * (size_t)(b.p - a->at) + b.used);
+    a->at[0] = (uint8_t)(a->len.n >> 8);
+    a->at[1] = (uint8_t)a->len.n;
+    return true;
+}
+
+void xor_len_add(struct xor_len *l, int64_t t, double v)
+{
+    uint64_t bits = f64_bits(v), delta = (uint64_t)t - (uint64_t)l->t, x = bits ^ l->v;
+    assert(l->n < XOR_SAMPLES_MAX);
+    if (l->n == 0) {
+        l->bits += 8 * uvarint_bytes(zigzag(t)) + 64;
+        delta = 0;
+    } else {
+        l->bits += l->n == 1 ? 8 * uvarint_bytes(delta) : time_code(delta - l->delta).k;
+        if (x == 0) {
+            l->bits += 1;
+        } else {
+            l->bits += window_of(x, &l->lead, &l->trail) ? 2 : 13;
+            l->bits += 64u - l->lead - l->trail;
+        }
+    }
+    l->t = t;
+    l->delta = delta;
+    l->v = bits;
+    l->n++;
+}
+
+/* ---- which build of the loops ------------------------------------------------------------------------------------------------- */
+
+#if defined(__x86_64__)
+__attribute__((target("bmi,bmi2,lzcnt"))) static size_t xor_loop_bmi2(struct run *r, uint64_t stop, int64_t *t, double *v, size_t n)
+{
+    return xor_loop(r, stop, t, v, n);
+}
+__attribute__((target("bmi,bmi2,lzcnt"))) static size_t xor_encode_bmi2(uint8_t *out, const int64_t *t, const double *v, size_t n)
+{
+    return xor_encode_loop(out, t, v, n);
+}
+
+__attribute__((constructor)) static void xor_choose(void)
+{
+    unsigned a, b, c, d;                       /* by hand: clang's __builtin_cpu_supports does not know lzcnt, older than all with BMI2 */
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_BMI) || !(b & bit_BMI2)) return;
+    if (!__get_cpuid(0x80000001, &a, &b, &c, &d) || !(c & bit_LZCNT)) return;
+    xor_loop_best = xor_loop_bmi2;
+    xor_encode_best = xor_encode_bmi2;
+}
+#endif

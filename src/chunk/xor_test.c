@@ -1,0 +1,180 @@
+/* xor_test.c — the XOR chunk against Prometheus' bytes, against itself, and against damage. */
+#include "chunk/xor.h"
+
+#include "base/mem.h"
+#include "base/test.h"
+#include "base/test_vectors.h"
+#include "chunk/chunk.h"
+
+enum { ROOM = 2048 };
+static int64_t in_t[ROOM], out_t[ROOM];
+static double in_v[ROOM], out_v[ROOM];
+static uint8_t bytes[XOR_ROOM(ROOM)], more[XOR_ROOM(ROOM)];
+
+static size_t samples_of(const json_t *list)
+{
+    size_t i;
+    json_t *s;
+    json_array_foreach(list, i, s) {
+        EXPECT(i < ROOM);
+        in_t[i] = json_i64_of(s, "t");
+        in_v[i] = f64_of_bits(json_bits_of(s, "v"));
+    }
+    return i;
+}
+
+static void expect_samples(const int64_t *t, const double *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        EXPECT_EQ(t[i], in_t[i]);
+        EXPECT_EQ(f64_bits(v[i]), f64_bits(in_v[i]));
+    }
+}
+
+/* The n samples of in_t, in_v are encoded in all ways to the same bytes, which are decoded in all ways to the samples. */
+static str expect_round_trip(size_t n)
+{
+    str whole = str_of(bytes, xor_encode(bytes, in_t, in_v, n));
+    struct xor_app app;
+    struct xor_len len = xor_len_zero();
+    memset(more, 0xee, sizeof(more));
+    xor_app_init(&app, more, sizeof(more));
+    for (size_t i = 0; i < n; i++) {
+        EXPECT(xor_append(&app, in_t[i], in_v[i]));
+        xor_len_add(&len, in_t[i], in_v[i]);
+        EXPECT_EQ(len.bits, app.len.bits);
+        EXPECT(memcmp(&len, &app.len, sizeof(len)) == 0);
+    }
+    EXPECT_STR(xor_app_bytes(&app), whole);
+    size_t got;
+    EXPECT_OK(xor_decode(whole, out_t, out_v, ROOM, &got, NULL));
+    EXPECT_EQ(got, n);
+    expect_samples(out_t, out_v, n);
+    for (size_t step = 1; step < 40; step += 6) {
+        struct xor_iter it;
+        xor_iter_init(&it, whole);
+        size_t at = 0;
+        do {
+            EXPECT_OK(xor_iter_fill(&it, out_t + at, out_v + at, step, &got, NULL));
+            at += got;
+        } while (got > 0);
+        EXPECT_EQ(at, n);
+        expect_samples(out_t, out_v, n);
+    }
+    return whole;
+}
+
+TEST(xor_vectors)
+{
+    struct vectors v;
+    vectors_open(&v, "golden/vectors/all/chunk_xor.jsonl");
+    for (json_t *j; (j = vectors_next(&v)) != NULL;) {
+        size_t n = samples_of(json_object_get(j, "samples"));
+        EXPECT_EQ(json_i64_of(j, "enc"), CHUNK_XOR);
+        str want = json_hex(&v.a, json_object_get(j, "bytes"));
+        EXPECT_STR(expect_round_trip(n), want);
+        EXPECT_OK(chunk_check(CHUNK_XOR, want, NULL));
+        EXPECT_EQ(chunk_count(CHUNK_XOR, want), n);
+    }
+    EXPECT_EQ(v.n, 120);
+    vectors_close(&v);
+}
+
+/* Samples of every kind that the codes tell apart. */
+static size_t random_samples(struct prng *r)
+{
+    size_t n = prng_below(r, 300);
+    uint64_t t = prng_u64(r) >> prng_below(r, 64), step = prng_below(r, 100000);
+    double v = 0;
+    unsigned shape = (unsigned)prng_below(r, 8), jitter = (unsigned)prng_below(r, 6);
+    for (size_t i = 0; i < n; i++) {
+        static const uint64_t widths[] = { 1, 3, 16384, 131072, 1048576, 0 };
+        t += step + (widths[jitter] ? prng_below(r, widths[jitter]) : prng_u64(r));
+        if (shape == 0) v += 1;
+        if (shape == 1) v += (double)prng_below(r, 100);
+        if (shape == 2 && prng_below(r, 3) == 0) v += 1e9 * prng_unit(r);
+        if (shape == 3) v = f64_of_bits(prng_u64(r));
+        if (shape == 4) v = prng_below(r, 2) ? f64_of_bits(0x7ff0000000000002u) : -0.0;
+        if (shape == 5) v = (double)prng_below(r, 1000) / 1000;
+        if (shape == 6) v = f64_of_bits(f64_bits(v) ^ (prng_u64(r) >> prng_below(r, 64)) << prng_below(r, 64));
+        in_t[i] = (int64_t)t;
+        in_v[i] = v;
+    }
+    return n;
+}
+
+TEST(xor_round_trip)
+{
+    struct prng r = { test_seed() };
+    for (int i = 0; i < 3000; i++) expect_round_trip(random_samples(&r));
+}
+
+TEST(xor_edges_of_the_time_classes)
+{
+    static const int64_t dods[] = { 0, 1, -1, 8192, -8191, 8193, -8192, 65536, -65535, 65537, -65536, 524288, -524287, 524289, -524288,
+                                    INT64_MAX, INT64_MIN, 1, 0, 0, 0 };
+    uint64_t t = 1700000000000, delta = 15000;
+    in_t[0] = (int64_t)t;
+    in_v[0] = 1;
+    for (size_t i = 0; i < ARRAY_LEN(dods); i++) {
+        delta += (uint64_t)dods[i];
+        t += delta;
+        in_t[i + 1] = (int64_t)t;
+        in_v[i + 1] = 1;
+    }
+    expect_round_trip(ARRAY_LEN(dods) + 1);
+}
+
+TEST(xor_full_and_spare_bytes)
+{
+    struct xor_app a;
+    xor_app_init(&a, more, 64);
+    size_t n = 0;
+    while (xor_append(&a, (int64_t)n * 1000003, (double)n * 1.7)) n++;
+    EXPECT(n > 2 && xor_len_bytes(&a.len) <= 64);
+    size_t got;
+    EXPECT_OK(xor_decode(xor_app_bytes(&a), out_t, out_v, ROOM, &got, NULL));
+    EXPECT_EQ(got, n);
+    str spare = str_of(more, xor_len_bytes(&a.len) + 1);       /* one byte more is nobody's business */
+    more[spare.n - 1] = 0xff;
+    EXPECT_OK(xor_decode(spare, out_t, out_v, ROOM, &got, NULL));
+    EXPECT_EQ(got, n);
+    EXPECT_EQ(xor_decode(spare, out_t, out_v, n - 1, &got, NULL), ERR_LIMIT);
+}
+
+/* Each prefix is refused, and what an iterator gave before it failed are the right samples. Exact copies, so that a sanitizer sees reads
+ * past the end. */
+TEST(xor_prefixes)
+{
+    struct prng r = { test_seed() };
+    for (int round = 0; round < 30; round++) {
+        size_t n = random_samples(&r), got;
+        str whole = str_of(bytes, xor_encode(bytes, in_t, in_v, n));
+        for (size_t cut = 0; cut < whole.n; cut++) {
+            str part = mem_str(str_of(whole.p, cut));
+            EXPECT_EQ(xor_decode(part, out_t, out_v, ROOM, &got, NULL), cut == 2 && n == 0 ? OK : ERR_CORRUPT);
+            struct xor_iter it;
+            xor_iter_init(&it, part);
+            size_t at = 0;
+            while (xor_iter_fill(&it, out_t + at, out_v + at, 7, &got, NULL) == OK) at += got;
+            EXPECT(at < n);
+            expect_samples(out_t, out_v, at);
+            mem_free((void *)part.p);
+        }
+    }
+}
+
+TEST(xor_bit_flips)
+{
+    struct prng r = { test_seed() };
+    for (int round = 0; round < 200; round++) {
+        size_t n = random_samples(&r), got;
+        str whole = str_of(bytes, xor_encode(bytes, in_t, in_v, n));
+        str copy = mem_str(whole);
+        size_t bit = prng_below(&r, 8 * copy.n);
+        ((uint8_t *)copy.p)[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        errc rc = xor_decode(copy, out_t, out_v, ROOM, &got, NULL);
+        EXPECT(rc == OK || rc == ERR_CORRUPT || rc == ERR_LIMIT);
+        mem_free((void *)copy.p);
+    }
+}
