@@ -1,0 +1,298 @@
+/* S3-FIFO: "FIFO queues are all you need for cache eviction" (Yang and others, SOSP 2023). A new frame enters a small queue of a
+ * tenth of the budget. What was asked for again before it reaches the end of that queue moves to the main queue, the rest (of a scan:
+ * everything) goes, and only its fingerprint stays in a ghost table for a while; what is missed and found there enters the main queue
+ * at once. The main queue gives frames that were used as many further rounds as they had hits, at most three. A hit writes one
+ * counter and moves nothing.
+ *
+ *      miss -> LOADING -> READY in small --used again--> main --used--> main (next round)
+ *                            '--not used--> ghost          '--not used--> gone
+ *
+ * A frame that leaves the table while it is pinned (forgotten, or read again because the file grew) is an orphan, freed by its last
+ * unpin.
+ */
+#include "io/page_cache.h"
+
+#include "base/lock.h"
+#include "base/map.h"
+
+enum { SHARDS = 16, GHOSTS = 4096, FREQ_MAX = 3, SMALL_SHARE = 10 };
+enum frame_state { FRAME_LOADING, FRAME_READY, FRAME_ORPHAN };
+enum frame_queue { QUEUE_SMALL, QUEUE_MAIN, QUEUES };
+
+/* All fields: GUARDED_BY(shard.mu), but for data and n, which are const from READY on. */
+struct cache_frame {
+    uint64_t file_id, extent, hash, sum;
+    uint8_t *data;
+    size_t n;
+    uint32_t extent_bytes, pins;
+    uint8_t freq, queue, state;
+    struct cache_frame *newer, *older;         /* in its queue, while READY */
+};
+
+struct ghost { uint32_t print, seq; };
+
+struct cache_shard {
+    _Alignas(64) struct mtx mu;                /* LOCK_IO_CACHE */
+    struct cond loaded;                        /* a frame is no longer LOADING */
+    struct map frames;                         /* hash -> LOADING and READY frames */
+    struct cache_frame *newest[QUEUES], *oldest[QUEUES];
+    uint64_t size[QUEUES];                     /* bytes of the frames in each queue */
+    struct ghost ghosts[GHOSTS];
+    uint32_t evict_seq, main_n;
+    uint64_t hits, misses, evictions;
+};
+
+ACCOUNT(cache_account, "page_cache")
+static struct cache_shard shards[SHARDS];
+static _Atomic uint64_t cache_limit = 256u << 20;      /* relaxed: a figure; each shard acts on it at its next miss */
+static _Atomic uint64_t cache_next_file = 1;           /* relaxed: only its uniqueness matters */
+
+__attribute__((constructor)) static void cache_init(void)
+{
+    for (size_t i = 0; i < SHARDS; i++) {
+        mtx_init(&shards[i].mu, LOCK_IO_CACHE);
+        cond_init(&shards[i].loaded);
+    }
+}
+
+uint64_t cache_file_id(void) { return atomic_fetch_add_explicit(&cache_next_file, 1, memory_order_relaxed); }
+
+static uint64_t cache_hash(uint64_t file_id, uint64_t extent)
+{
+    uint64_t key[2] = { file_id, extent };
+    return hash_bytes(key, sizeof(key));
+}
+
+/* The map uses the low bits of the hash, so the shard is chosen by the high ones. */
+static struct cache_shard *shard_of(uint64_t hash) { return &shards[hash >> 60]; }
+_Static_assert(SHARDS == 16, "a shard is four bits of the hash");
+
+static bool frame_is(const void *val, const void *key)
+{
+    const struct cache_frame *a = val, *b = key;
+    return a->file_id == b->file_id && a->extent == b->extent;
+}
+
+static void queue_push_locked(struct cache_shard *s, struct cache_frame *fr, enum frame_queue q)
+{
+    fr->queue = q;
+    fr->newer = NULL;
+    fr->older = s->newest[q];
+    if (fr->older) fr->older->newer = fr;
+    else s->oldest[q] = fr;
+    s->newest[q] = fr;
+    s->size[q] += fr->extent_bytes;
+    if (q == QUEUE_MAIN) s->main_n++;
+}
+
+static void queue_remove_locked(struct cache_shard *s, struct cache_frame *fr)
+{
+    enum frame_queue q = fr->queue;
+    if (fr->newer) fr->newer->older = fr->older;
+    else s->newest[q] = fr->older;
+    if (fr->older) fr->older->newer = fr->newer;
+    else s->oldest[q] = fr->newer;
+    s->size[q] -= fr->extent_bytes;
+    if (q == QUEUE_MAIN) s->main_n--;
+}
+
+static void frame_free(struct cache_frame *fr)
+{
+    account_charge(&cache_account, -(int64_t)fr->extent_bytes);
+    mem_free(fr->data);
+    mem_free(fr);
+}
+
+/* Takes a READY frame out of the cache; freed now, or by its last unpin. */
+static void frame_drop_locked(struct cache_shard *s, struct cache_frame *fr)
+{
+    mtx_assert_held(&s->mu);
+    queue_remove_locked(s, fr);
+    map_remove(&s->frames, fr->hash, frame_is, fr);
+    fr->state = FRAME_ORPHAN;
+    if (!fr->pins) frame_free(fr);
+}
+
+static void ghost_put_locked(struct cache_shard *s, uint64_t hash)
+{
+    s->ghosts[hash % GHOSTS] = (struct ghost){ (uint32_t)(hash >> 24), ++s->evict_seq };
+}
+
+/* A ghost counts for as many evictions as there are frames in the main queue. */
+static bool ghost_take_locked(struct cache_shard *s, uint64_t hash)
+{
+    struct ghost *g = &s->ghosts[hash % GHOSTS];
+    bool hit = g->seq && g->print == (uint32_t)(hash >> 24) && s->evict_seq - g->seq <= s->main_n;
+    if (hit) g->seq = 0;
+    return hit;
+}
+
+/* One step at the old end of a queue: a used frame moves on, an unused one goes. False: there is nothing to take. */
+static bool evict_step_locked(struct cache_shard *s, enum frame_queue q)
+{
+    struct cache_frame *fr = s->oldest[q];
+    if (!fr) return false;
+    if (fr->pins || fr->freq) {
+        queue_remove_locked(s, fr);
+        if (q == QUEUE_MAIN && fr->freq) fr->freq--;
+        if (q == QUEUE_SMALL) fr->freq = 0;
+        queue_push_locked(s, fr, QUEUE_MAIN);
+        return true;
+    }
+    if (q == QUEUE_SMALL) ghost_put_locked(s, fr->hash);
+    s->evictions++;
+    frame_drop_locked(s, fr);
+    return true;
+}
+
+/* Brings the shard within its share. Bounded: after FREQ_MAX + 1 rounds only pinned frames are left. */
+static void evict_locked(struct cache_shard *s)
+{
+    uint64_t share = atomic_load_explicit(&cache_limit, memory_order_relaxed) / SHARDS;
+    size_t steps = (s->frames.n + 1) * (FREQ_MAX + 2);
+    while (s->size[QUEUE_SMALL] + s->size[QUEUE_MAIN] > share && steps-- > 0) {
+        enum frame_queue q = s->size[QUEUE_SMALL] > share / SMALL_SHARE ? QUEUE_SMALL : QUEUE_MAIN;
+        if (!evict_step_locked(s, q) && !evict_step_locked(s, q == QUEUE_MAIN ? QUEUE_SMALL : QUEUE_MAIN)) return;
+    }
+}
+
+#ifdef EPI_FAULTS
+static uint64_t frame_sum(const struct cache_frame *fr) { return hash_bytes(fr->data, fr->n); }
+#else
+static uint64_t frame_sum(const struct cache_frame *fr) { return fr->sum; }
+#endif
+
+/* The frame, pinned, READY; or NULL: *mine is a LOADING one in the table that the caller has to fill. */
+static struct cache_frame *cache_find(struct cache_shard *s, const struct cache_frame *key, size_t need, struct cache_frame **mine)
+{
+    mtx_lock(&s->mu);
+    struct cache_frame *fr;
+    while ((fr = map_find(&s->frames, key->hash, frame_is, key)) && fr->state == FRAME_LOADING) cond_wait(&s->loaded, &s->mu);
+    if (fr && fr->n >= need) {
+        fr->pins++;
+        if (fr->freq < FREQ_MAX) fr->freq++;
+        s->hits++;
+        mtx_unlock(&s->mu);
+        return fr;
+    }
+    if (fr) frame_drop_locked(s, fr);
+    s->misses++;
+    struct cache_frame *fresh = NEW(struct cache_frame);
+    *fresh = *key;
+    fresh->pins = 1;
+    map_put(&s->frames, fresh->hash, fresh);
+    mtx_unlock(&s->mu);
+    *mine = fresh;
+    return NULL;
+}
+
+static errc frame_load(struct cache_frame *fr, struct file *f, size_t need, struct err *e)
+{
+    uint8_t *data = mem_alloc(fr->extent_bytes);
+    size_t got = 0;
+    errc rc = file_pread(f, data, fr->extent_bytes, fr->extent * fr->extent_bytes, &got, e);
+    if (rc == OK && got < need)
+        rc = err_set(e, ERR_IO, "%.*s: cut short at %" PRIu64, STR_ARG(file_path(f)), fr->extent * fr->extent_bytes + got);
+    if (rc != OK) {
+        mem_free(data);
+        return rc;
+    }
+    fr->data = data;
+    fr->n = got;
+    account_charge(&cache_account, fr->extent_bytes);
+    return OK;
+}
+
+static void cache_publish(struct cache_shard *s, struct cache_frame *fr, bool ok)
+{
+    if (ok) fr->sum = frame_sum(fr);
+    mtx_lock(&s->mu);
+    if (ok) {
+        bool again = ghost_take_locked(s, fr->hash);
+        fr->state = FRAME_READY;
+        queue_push_locked(s, fr, again ? QUEUE_MAIN : QUEUE_SMALL);
+        evict_locked(s);
+    } else {
+        map_remove(&s->frames, fr->hash, frame_is, fr);
+    }
+    cond_broadcast(&s->loaded);
+    mtx_unlock(&s->mu);
+    if (!ok) mem_free(fr);
+}
+
+errc cache_pin(struct cache_frame **out, struct file *f, uint64_t file_id, uint64_t extent, uint32_t extent_bytes, size_t need,
+               struct err *e)
+{
+    assert(need > 0 && need <= extent_bytes);
+    struct cache_frame key = { .file_id = file_id, .extent = extent, .extent_bytes = extent_bytes, .hash = cache_hash(file_id, extent) };
+    struct cache_shard *s = shard_of(key.hash);
+    struct cache_frame *fresh = NULL;
+    struct cache_frame *fr = cache_find(s, &key, need, &fresh);
+    if (!fr) {
+        errc rc = frame_load(fresh, f, need, e);
+        cache_publish(s, fresh, rc == OK);
+        TRY(rc);
+        fr = fresh;
+    } else if (frame_sum(fr) != fr->sum) {
+        cache_unpin(fr);
+        return err_set(e, ERR_CORRUPT, "%.*s: cached bytes were changed in memory", STR_ARG(file_path(f)));
+    }
+    *out = fr;
+    return OK;
+}
+
+str cache_bytes(const struct cache_frame *fr) { return str_of(fr->data, fr->n); }
+
+void cache_unpin(struct cache_frame *fr)
+{
+    struct cache_shard *s = shard_of(fr->hash);
+    mtx_lock(&s->mu);
+    assert(fr->pins > 0);
+    bool last = --fr->pins == 0 && fr->state == FRAME_ORPHAN;
+    mtx_unlock(&s->mu);
+    if (last) frame_free(fr);
+}
+
+/* The frames of a file that is closed: nobody is loading them. */
+static void shard_forget(struct cache_shard *s, uint64_t file_id)
+{
+    mtx_lock(&s->mu);
+    for (unsigned q = 0; q < QUEUES; q++) {
+        struct cache_frame *older;
+        for (struct cache_frame *fr = s->newest[q]; fr; fr = older) {
+            older = fr->older;
+            if (fr->file_id == file_id) frame_drop_locked(s, fr);
+        }
+    }
+    mtx_unlock(&s->mu);
+}
+
+void cache_forget(uint64_t file_id)
+{
+    for (size_t i = 0; i < SHARDS; i++) shard_forget(&shards[i], file_id);
+}
+
+void cache_set_limit(uint64_t bytes)
+{
+    atomic_store_explicit(&cache_limit, bytes, memory_order_relaxed);
+    for (size_t i = 0; i < SHARDS; i++) {
+        mtx_lock(&shards[i].mu);
+        evict_locked(&shards[i]);
+        mtx_unlock(&shards[i].mu);
+    }
+}
+
+struct cache_stats cache_stats(void)
+{
+    struct cache_stats sum = { .limit_bytes = atomic_load_explicit(&cache_limit, memory_order_relaxed) };
+    for (size_t i = 0; i < SHARDS; i++) {
+        struct cache_shard *s = &shards[i];
+        mtx_lock(&s->mu);
+        sum.hits += s->hits;
+        sum.misses += s->misses;
+        sum.evictions += s->evictions;
+        sum.size_bytes += s->size[QUEUE_SMALL] + s->size[QUEUE_MAIN];
+        mtx_unlock(&s->mu);
+    }
+    return sum;
+}

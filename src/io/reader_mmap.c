@@ -1,0 +1,110 @@
+/* The mmap backend. A file that grows outgrows its map: reader_refresh then maps it again, twice as long as needed, which is allowed
+ * past the end of the file (pages there become readable as it grows). The maps before stay until the reader ends, because pins point
+ * into them; their lengths double, so that they are few.
+ *
+ * A page that cannot be read is replaced by zeros (guard.h). The bytes pinned meanwhile are worthless, and so may be those of every
+ * other pin of this map: all of them are told at their unpin.
+ */
+#include "io/fs_impl.h"
+#include "io/guard.h"
+#include "io/reader_impl.h"
+
+#include <sys/mman.h>
+
+enum { MAP_GROW_MIN = 1 << 20 };
+
+struct map_part { uint8_t *at; size_t n; struct guard *guard; struct map_part *older; };
+struct reader_mmap {
+    struct reader base;
+    enum io_pattern pattern;           /* const after init */
+    struct map_part *_Atomic newest;   /* NULL: the file was empty; release after mapping, acquire before a pin */
+};
+
+static struct reader_mmap *rm_of(struct reader *r) { return CONTAINER_OF(r, struct reader_mmap, base); }
+
+static struct map_part *map_part_new(const struct file *f, uint64_t n, enum io_pattern pattern)
+{
+    if (n > SIZE_MAX / 4) return NULL;
+    void *at = mmap(NULL, (size_t)n, PROT_READ, MAP_SHARED, file_fd(f), 0);
+    if (at == MAP_FAILED) return NULL;
+    struct guard *g = guard_add(at, (size_t)n);
+    if (!g) {
+        munmap(at, (size_t)n);
+        return NULL;
+    }
+    madvise(at, (size_t)n, pattern == IO_RANDOM ? MADV_RANDOM : MADV_SEQUENTIAL);      /* advice: its failure costs nothing */
+    struct map_part *m = NEW(struct map_part);
+    *m = (struct map_part){ at, (size_t)n, g, NULL };
+    return m;
+}
+
+static errc rm_fault(struct reader *r, struct err *e)
+{
+    return err_set(e, ERR_IO, "%.*s: a mapped page could not be read", STR_ARG(file_path(r->file)));
+}
+
+static errc rm_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struct err *e)
+{
+    struct map_part *m = atomic_load_explicit(&rm_of(r)->newest, memory_order_acquire);
+    assert(m && off + n <= m->n);
+    if (guard_faulted(m->guard)) return rm_fault(r, e);
+    out->bytes = str_of(m->at + off, n);
+    out->frame = m;
+    return OK;
+}
+
+static errc rm_unpin(struct reader *r, struct pin *p, struct err *e)
+{
+    const struct map_part *m = p->frame;
+    return guard_faulted(m->guard) ? rm_fault(r, e) : OK;
+}
+
+static void map_part_free(struct map_part *m)
+{
+    guard_remove(m->guard);
+    munmap(m->at, m->n);
+    mem_free(m);
+}
+
+/* Two that refresh at once both map; the second gives its map back and looks again. */
+static errc rm_resize(struct reader *r, uint64_t size, struct err *e)
+{
+    struct reader_mmap *rm = rm_of(r);
+    struct map_part *m = atomic_load_explicit(&rm->newest, memory_order_acquire);
+    while (size > (m ? m->n : 0)) {
+        struct map_part *longer = map_part_new(r->file, MAX(size * 2, (uint64_t)MAP_GROW_MIN), rm->pattern);
+        if (!longer) return err_set(e, ERR_IO, "%.*s: mapping %" PRIu64 " bytes failed", STR_ARG(file_path(r->file)), size);
+        longer->older = m;
+        if (atomic_compare_exchange_strong_explicit(&rm->newest, &m, longer, memory_order_acq_rel, memory_order_acquire)) break;
+        map_part_free(longer);
+    }
+    return OK;
+}
+
+static void rm_free(struct reader *r)
+{
+    struct reader_mmap *rm = rm_of(r);
+    struct map_part *m = atomic_load_explicit(&rm->newest, memory_order_acquire);
+    while (m) {
+        struct map_part *older = m->older;
+        map_part_free(m);
+        m = older;
+    }
+    mem_free(rm);
+}
+
+static const struct reader_ops rm_ops = {
+    .backend = IO_MMAP, .pin = rm_pin, .unpin = rm_unpin, .resize = rm_resize, .free = rm_free,
+};
+
+struct reader *reader_mmap_new(struct file *f, uint64_t size, enum io_pattern pattern)
+{
+    if (file_fd(f) < 0) return NULL;
+    struct map_part *m = size ? map_part_new(f, size, pattern) : NULL;
+    if (size && !m) return NULL;
+    struct reader_mmap *rm = NEW(struct reader_mmap);
+    rm->base.ops = &rm_ops;
+    rm->pattern = pattern;
+    atomic_init(&rm->newest, m);
+    return &rm->base;
+}

@@ -1,0 +1,206 @@
+#include "io/fs.h"
+#include "io/page_cache.h"
+#include "io/reader.h"
+
+#include "base/test.h"
+
+static const enum io_backend backends[] = { IO_MMAP, IO_BUFFERED };
+
+static uint8_t byte_at(size_t i) { return (uint8_t)(i * 7 + (i >> 8) * 13 + (i >> 16)); }
+
+static void put(struct fs *fs, str path, size_t from, size_t to)
+{
+    uint8_t *p = mem_alloc(to - from);
+    for (size_t i = from; i < to; i++) p[i - from] = byte_at(i);
+    struct file *f = NULL;
+    str s = str_of(p, to - from);
+    EXPECT_OK(fs_open(&f, fs, path, FS_WRITE | FS_CREATE, NULL));
+    EXPECT_OK(file_pwrite(f, &s, 1, from, NULL, NULL));
+    file_close(f);
+    mem_free(p);
+}
+
+static void expect_range(struct reader *r, uint64_t off, size_t n)
+{
+    struct pin p = { 0 };
+    struct err e = { 0 };
+    EXPECT_OK_E(reader_pin(r, off, n, &p, &e), &e);
+    EXPECT_EQ(p.bytes.n, n);
+    for (size_t i = 0; i < n; i++)
+        if (p.bytes.p[i] != byte_at(off + i)) test_fail(__FILE__, __LINE__, "byte %zu differs", off + i);
+    EXPECT_OK(reader_unpin(&p, NULL));
+    EXPECT_OK(reader_unpin(&p, NULL));                         /* the zero pin is fine */
+}
+
+TEST(reader_gives_every_range)
+{
+    enum { SIZE = 3 << 20 };
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    struct prng rng = { test_seed() };
+    put(fs, S("f"), 0, SIZE);
+    for (size_t b = 0; b < ARRAY_LEN(backends); b++) {
+        for (enum io_pattern pattern = IO_RANDOM; pattern <= IO_SEQUENTIAL; pattern++) {
+            struct reader *r = NULL;
+            EXPECT_OK(reader_open(&r, fs, S("f"), backends[b], pattern, NULL));
+            EXPECT_EQ(reader_backend(r), backends[b]);
+            EXPECT_EQ(reader_size(r), SIZE);
+            expect_range(r, 0, SIZE);
+            expect_range(r, SIZE, 0);
+            expect_range(r, SIZE - 1, 1);
+            for (int i = 0; i < 300; i++) {
+                uint64_t off = prng_below(&rng, SIZE);
+                expect_range(r, off, (size_t)prng_below(&rng, MIN(SIZE - off, i % 10 ? 5000u : 400000u)));
+            }
+            struct pin p = { 0 };
+            struct err e = { 0 };
+            EXPECT_EQ(reader_pin(r, SIZE - 4, 5, &p, &e), ERR_CORRUPT);
+            EXPECT_STR(err_str(&e), S("f: 5 bytes at 3145724 reach past the end at 3145728"));
+            EXPECT_EQ(reader_pin(r, UINT64_MAX, 2, &p, NULL), ERR_CORRUPT);
+            EXPECT(!p.reader);
+            reader_close(r);
+        }
+    }
+    EXPECT_EQ(cache_stats().size_bytes, 0);                    /* closed readers leave nothing behind */
+    fs_free(fs);
+}
+
+TEST(reader_follows_a_file_that_grows)
+{
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    for (size_t b = 0; b < ARRAY_LEN(backends); b++) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        str path = arena_fmt(&a, "grow%zu", b);
+        put(fs, path, 0, 0);
+        struct reader *r = NULL;
+        struct pin early = { 0 };
+        EXPECT_OK(reader_open(&r, fs, path, backends[b], IO_SEQUENTIAL, NULL));
+        EXPECT_EQ(reader_size(r), 0);
+        for (size_t n = 0; n < 5u << 20; n = n * 3 / 2 + 1000) {
+            size_t was = (size_t)reader_size(r);
+            put(fs, path, was, n + 1000);
+            EXPECT_EQ(reader_size(r), was);
+            EXPECT_OK(reader_refresh(r, NULL));
+            EXPECT_EQ(reader_size(r), n + 1000);
+            expect_range(r, was ? was - 1 : 0, n + 1000 - (was ? was - 1 : 0));
+            if (!early.reader) EXPECT_OK(reader_pin(r, 0, 500, &early, NULL));
+        }
+        reader_close(r);                                       /* the pin keeps what it needs */
+        for (size_t i = 0; i < 500; i++) EXPECT_EQ(early.bytes.p[i], byte_at(i));
+        EXPECT_OK(reader_unpin(&early, NULL));
+    }
+    fs_free(fs);
+}
+
+static void cut(struct fs *fs, str path, uint64_t size)
+{
+    struct file *f = NULL;
+    EXPECT_OK(fs_open(&f, fs, path, FS_WRITE, NULL));
+    EXPECT_OK(file_truncate(f, size, NULL));
+    file_close(f);
+}
+
+TEST(reader_mmap_survives_a_file_cut_under_the_map)
+{
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    struct reader *r = NULL;
+    struct pin head = { 0 }, tail = { 0 }, again = { 0 };
+    struct err e = { 0 };
+    put(fs, S("f"), 0, 100000);
+    EXPECT_OK(reader_open(&r, fs, S("f"), IO_MMAP, IO_RANDOM, NULL));
+    EXPECT_OK(reader_pin(r, 0, 100, &head, NULL));
+    EXPECT_OK(reader_pin(r, 50000, 50000, &tail, NULL));
+    cut(fs, S("f"), 8192);
+    size_t sum = 0;
+    for (size_t i = 0; i < tail.bytes.n; i++) sum += tail.bytes.p[i];
+    EXPECT_EQ(sum, 0);                                         /* zeros where there is no file any more */
+    EXPECT_EQ(head.bytes.p[7], byte_at(7));
+    EXPECT_EQ(reader_unpin(&tail, &e), ERR_IO);
+    EXPECT_STR(err_str(&e), S("f: a mapped page could not be read"));
+    EXPECT_EQ(reader_unpin(&head, NULL), ERR_IO);              /* the fault is the whole reader's */
+    EXPECT_EQ(reader_pin(r, 0, 1, &again, NULL), ERR_IO);
+    reader_close(r);
+    EXPECT_OK(reader_open(&r, fs, S("f"), IO_MMAP, IO_RANDOM, NULL));
+    expect_range(r, 0, 8192);
+    reader_close(r);
+    fs_free(fs);
+}
+
+TEST(reader_buffered_sees_a_file_cut_short)
+{
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    struct reader *r = NULL;
+    struct pin p = { 0 };
+    put(fs, S("f"), 0, 3000000);
+    EXPECT_OK(reader_open(&r, fs, S("f"), IO_BUFFERED, IO_RANDOM, NULL));
+    cut(fs, S("f"), 1000);
+    EXPECT_EQ(reader_pin(r, 50000, 10, &p, NULL), ERR_IO);
+    EXPECT_EQ(reader_pin(r, 50000, 100000, &p, NULL), ERR_IO);
+    EXPECT_EQ(reader_pin(r, 50000, 2000000, &p, NULL), ERR_IO);
+    expect_range(r, 0, 1000);
+    reader_close(r);
+    fs_free(fs);
+}
+
+TEST(page_cache_stays_within_its_limit_and_survives_a_scan)
+{
+    enum { EXTENT = 16 << 10, HOT = 32, SIZE = 64 << 20, LIMIT = 8 << 20 };
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    struct reader *r = NULL;
+    put(fs, S("f"), 0, SIZE);
+    cache_set_limit(LIMIT);
+    EXPECT_OK(reader_open(&r, fs, S("f"), IO_BUFFERED, IO_RANDOM, NULL));
+    for (int round = 0; round < 3; round++)
+        for (size_t i = 0; i < HOT; i++) expect_range(r, i * EXTENT, 64);
+    for (size_t i = HOT; i < SIZE / EXTENT; i++) {
+        expect_range(r, i * EXTENT, 16);
+        EXPECT(cache_stats().size_bytes <= LIMIT);
+    }
+    struct cache_stats before = cache_stats();
+    for (size_t i = 0; i < HOT; i++) expect_range(r, i * EXTENT, 64);
+    struct cache_stats after = cache_stats();
+    EXPECT_EQ(after.misses, before.misses);                    /* the hot extents outlived a scan of eight times the cache */
+    EXPECT_EQ(after.hits - before.hits, HOT);
+    EXPECT(after.evictions > 0);
+    struct pin p = { 0 };
+    EXPECT_OK(reader_pin(r, 0, 100, &p, NULL));
+    cache_set_limit(0);                                        /* a pinned frame stays */
+    EXPECT_EQ(p.bytes.p[99], byte_at(99));
+    EXPECT_EQ(cache_stats().size_bytes, EXTENT);
+    EXPECT_OK(reader_unpin(&p, NULL));
+    cache_set_limit(256u << 20);
+    reader_close(r);
+    fs_free(fs);
+}
+
+TEST(page_cache_tells_when_its_bytes_were_changed)
+{
+#ifdef EPI_FAULTS
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    struct reader *r = NULL;
+    struct pin p = { 0 }, q = { 0 };
+    put(fs, S("f"), 0, 1000);
+    EXPECT_OK(reader_open(&r, fs, S("f"), IO_BUFFERED, IO_RANDOM, NULL));
+    EXPECT_OK(reader_pin(r, 0, 10, &p, NULL));
+    uint8_t *scribble = (uint8_t *)(uintptr_t)p.bytes.p;
+    scribble[500] ^= 1;
+    EXPECT_EQ(reader_pin(r, 0, 10, &q, NULL), ERR_CORRUPT);
+    scribble[500] ^= 1;
+    EXPECT_OK(reader_unpin(&p, NULL));
+    expect_range(r, 0, 1000);
+    reader_close(r);
+    fs_free(fs);
+#endif
+}
+
+TEST(reader_direct_says_what_it_cannot)
+{
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    struct reader *r = NULL;
+    put(fs, S("f"), 0, 10);
+    EXPECT_EQ(reader_open(&r, fs, S("f"), IO_DIRECT, IO_RANDOM, NULL), ERR_UNSUPPORTED);
+    EXPECT_EQ(reader_open(&r, fs, S("g"), IO_AUTO, IO_RANDOM, NULL), ERR_NOT_FOUND);
+    enum io_backend b = IO_AUTO;
+    EXPECT(io_backend_parse(S("buffered"), &b) && b == IO_BUFFERED);
+    EXPECT(!io_backend_parse(S("Mmap"), &b));
+    fs_free(fs);
+}
