@@ -63,9 +63,12 @@ struct at_offset {
 
 struct function;                           /* promql/functions.h: name, argument types, variadic, return type, experimental */
 
+enum { EXPR_DEPTH_MAX = 2000 };            /* deeper ones are refused: who walks a tree may recurse */
+
 struct expr {
     enum expr_kind kind;
     struct pos pos;
+    uint32_t depth;                        /* 1: a leaf */
     union {
         struct { double val; bool duration; } number;           /* duration: written as one, printed as one */
         str string;
@@ -92,5 +95,9 @@ struct expr {
 };
 
 enum value_type expr_type(const struct expr *e);
+
+/* The i-th expression below e, from 0, in Prometheus' order of walking (an aggregation's expression before its parameter); NULL: no
+ * more. Duration expressions are not among them. */
+struct expr *expr_child(const struct expr *e, size_t i);
 
 #endif

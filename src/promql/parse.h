@@ -21,6 +21,7 @@ struct parse_errors { struct parse_error *at; size_t n; };
 MUST_USE errc promql_parse(struct expr **out, str query, const struct parse_opts *o, struct arena *a, struct parse_errors *errors, struct err *e);
 MUST_USE errc promql_parse_selector(struct matchers *out, str query, const struct parse_opts *o, struct arena *a, struct err *e);   /* match[] of the API */
 void promql_tree_fini(struct expr *e);                         /* NULL is fine */
+void promql_matchers_fini(struct matchers ms);                 /* the same for promql_parse_selector's */
 
 /* The words as the API shows them after `invalid parameter "query": `, in the arena. */
 str parse_error_text(const struct parse_error *pe, str query, struct arena *a);
