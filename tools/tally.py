@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import unittest
 
 COUNTS = re.compile(r'^(\d+) passed, (\d+) failed, (\d+) skipped$')
 
@@ -45,6 +46,27 @@ def last_counts(text):
 def finish(counts):
     print(counts, flush=True)
     sys.exit(1 if counts.failed else 0)
+
+
+def of_result(result):
+    """The counts of a unittest.TestResult; what was skipped is said."""
+    bad = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+    for test, why in result.skipped:
+        print('skipped: %s: %s' % (test.id(), why))
+    return Counts(max(0, result.testsRun - bad - len(result.skipped)), bad, len(result.skipped))
+
+
+def unittest_main():
+    """Runs the test cases of the main module (those whose names hold the first argument), with our last line."""
+    loader = unittest.defaultTestLoader
+    if len(sys.argv) > 1:
+        loader.testNamePatterns = ['*%s*' % sys.argv[1]]
+    suite = loader.loadTestsFromModule(sys.modules['__main__'])
+    counts = of_result(unittest.TextTestRunner(stream=sys.stdout, verbosity=0, buffer=True).run(suite))
+    if counts.total == 0:
+        print('no test ran')
+        counts.failed = 1
+    finish(counts)
 
 
 def kill_group(proc):

@@ -1,0 +1,237 @@
+"""live: API records against a running build/epimetheus, with an exporter of our own on 127.0.0.1.
+
+The setup is that of the conformance README: live.yml and live_rules.yml in the server's folder as prometheus.yml, an empty database, an exporter on
+port 21151 that answers /metrics, /om, /bad and /noct, requests from 9 s after the start; records with `seq` last and in order. Other
+setups (static, features, ...) start from a database with blocks; they stand in tests/skips.txt until such a database is opened.
+"""
+import base64
+import http.client
+import http.server
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import batch
+import frame
+import promql
+from frame import Case, tally
+
+EXPORTER_PORT = 21151
+SETTLE_S = 9
+READY_LIMIT_S = 20
+REQUEST_LIMIT_S = 15
+BROKEN_FROM, BROKEN_TO = 2, 4       # seq: prometheus.yml holds a broken text from one to the other
+
+
+def cases(path):
+    out = []
+    for n, row in batch.read(path):
+        out.append(Case(row.get('id', n), row, row['request']['target'].split('?')[0]))
+    return out
+
+
+def sequence_cases(path):
+    return [Case(row.get('seq', n), row, row.get('group', '')) for n, row in batch.read(path)]
+
+
+def promtool_cases(path):
+    with open(os.path.join(path, 'results.json'), encoding='utf-8') as f:
+        return [Case(n, row, ' '.join(row['args'][:2])) for n, row in enumerate(json.load(f), 1)]
+
+
+def not_written(path, asked):
+    raise ValueError('%d cases are not in tests/skips.txt, and nothing asks them yet' % len(asked))
+
+
+class Exporter(http.server.BaseHTTPRequestHandler):
+    """What the recorded server scraped."""
+    protocol_version = 'HTTP/1.1'
+    pages = {}
+
+    def do_GET(self):
+        status, kind, body = self.pages.get(self.path, (404, 'text/plain; charset=utf-8', b'404 page not found\n'))
+        self.send_response_only(status)
+        if kind:
+            self.send_header('Content-Type', kind)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get('Content-Length') or 0))
+        self.send_response_only(200)
+        self.send_header('Content-Length', '0')
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+class Server:
+    """A running epimetheus in a folder of its own; use with `with`."""
+    def __init__(self, setup, flags):
+        self.tmp = tempfile.TemporaryDirectory(prefix='epi-live-')
+        self.dir, self.flags, self.setup, self.proc = self.tmp.name, flags, setup, None
+        with socket.socket() as s:
+            s.bind(('127.0.0.1', 0))
+            self.port = s.getsockname()[1]
+
+    def __enter__(self):
+        shutil.copy(os.path.join(self.setup, 'live.yml'), os.path.join(self.dir, 'prometheus.yml'))
+        shutil.copy(os.path.join(self.setup, 'live_rules.yml'), self.dir)
+        Exporter.pages = {'/bad': (200, 'text/plain', b'this is { not metrics\n'), '/noct': (200, None, b'a 1\n')}
+        for page, name, kind in (('/metrics', 'live_metrics.txt', 'text/plain; version=0.0.4'),
+                                 ('/om', 'live_metrics.om', 'application/openmetrics-text; version=1.0.0; charset=utf-8')):
+            with open(os.path.join(self.setup, name), 'rb') as f:
+                Exporter.pages[page] = (200, kind, f.read())
+        self.exporter = http.server.ThreadingHTTPServer(('127.0.0.1', EXPORTER_PORT), Exporter)
+        self.exporter.daemon_threads = True
+        threading.Thread(target=self.exporter.serve_forever, daemon=True).start()
+        self.log = open(os.path.join(self.dir, 'log'), 'wb')
+        self.proc = subprocess.Popen([frame.EPIMETHEUS, '--config.file=prometheus.yml', '--storage.tsdb.path=data',
+                                      '--web.listen-address=127.0.0.1:%d' % self.port] + self.flags, cwd=self.dir, stdin=subprocess.DEVNULL,
+                                     stdout=self.log, stderr=self.log, start_new_session=True)
+        end = time.monotonic() + READY_LIMIT_S
+        while True:
+            try:
+                if self.ask('GET', '/-/ready')[0] == 200:
+                    return self
+            except OSError:
+                pass
+            if time.monotonic() > end or self.proc.poll() is not None:
+                words = self.said()
+                self.__exit__()
+                raise ValueError('epimetheus did not become ready: %s' % words)
+            time.sleep(0.05)
+
+    def said(self):
+        with open(os.path.join(self.dir, 'log'), 'rb') as f:
+            return f.read().decode(errors='replace')[-300:]
+
+    def __exit__(self, *exc):
+        if self.proc is not None and self.proc.poll() is None:
+            self.proc.send_signal(signal.SIGTERM)
+            try:
+                self.proc.wait(10)
+            except subprocess.TimeoutExpired:
+                tally.kill_group(self.proc)
+                self.proc.wait()
+        self.log.close()
+        self.exporter.shutdown()
+        self.exporter.server_close()
+        self.tmp.cleanup()
+
+    def ask(self, method, target, headers=None, body=None):
+        """(status, {header: value}, body)"""
+        c = http.client.HTTPConnection('127.0.0.1', self.port, timeout=REQUEST_LIMIT_S)
+        try:
+            c.putrequest(method, target, skip_accept_encoding=True)
+            for k, v in (headers or {}).items():
+                c.putheader(k, v)
+            if body is not None:
+                if not any(k.lower() == 'content-type' for k in headers or {}):
+                    c.putheader('Content-Type', 'application/x-www-form-urlencoded')
+                c.putheader('Content-Length', str(len(body)))
+            c.endheaders(body)
+            r = c.getresponse()
+            return r.status, {k.lower(): v for k, v in r.getheaders()}, r.read()
+        finally:
+            c.close()
+
+
+def masked(value, path):
+    """value with what the mask path (a.b[*].c) names replaced."""
+    def walk(v, parts):
+        if not parts:
+            return '*'
+        part, rest = parts[0], parts[1:]
+        if part == '[*]':
+            return [walk(x, rest) for x in v] if isinstance(v, list) else v
+        if re.fullmatch(r'\[\d+\]', part):
+            i = int(part[1:-1])
+            return [walk(x, rest) if n == i else x for n, x in enumerate(v)] if isinstance(v, list) else v
+        return {k: walk(x, rest) if k == part else x for k, x in v.items()} if isinstance(v, dict) else v
+    return walk(value, re.findall(r'\[[^\]]*\]|[^.\[\]]+', path))
+
+
+def unordered(value):
+    """Arrays of objects in the order of their text: for records where any order is right."""
+    if isinstance(value, dict):
+        return {k: unordered(v) for k, v in value.items()}
+    if isinstance(value, list):
+        rows = [unordered(v) for v in value]
+        return sorted(rows, key=lambda r: json.dumps(r, sort_keys=True)) if all(isinstance(r, (dict, list)) for r in rows) else rows
+    return value
+
+
+def text_rows(text, record):
+    if '*timestamps*' in record.get('mask', []):
+        text = re.sub(r'(?m)^([^#\n]*\S) -?\d+(\.\d+)?$', r'\1 T', text)
+    rows = text.splitlines()
+    return sorted(rows) if record.get('order') == 'any' else rows
+
+
+def compare(record, status, headers, body, places):
+    want = record['response']
+    if status != want['status']:
+        return 'status %d, expected %d: %s' % (status, want['status'], body[:200])
+    for name, value in want['headers'].items():
+        if name in ('content-length', 'date'):
+            continue
+        if headers.get(name) != value:
+            return 'header %s: %s, expected %s' % (name, headers.get(name), value)
+    mask = record.get('mask', [])
+    if '*body*' in mask or 'body_not_recorded' in want:
+        return None
+    if 'body_b64' in want:
+        return None if body == base64.b64decode(want['body_b64']) or '*timestamps*' in mask else 'the body differs'
+    text = body.decode('utf-8', errors='replace')
+    for here, word in places:
+        text = text.replace(here, word)
+    if not want['headers'].get('content-type', '').startswith('application/json'):
+        return batch.difference(text_rows(want['body'], record), text_rows(text, record))
+    try:
+        a, b = json.loads(want['body']), json.loads(text)
+    except ValueError as e:
+        return 'no JSON: %s' % e
+    for path in mask:
+        a, b = masked(a, path), masked(b, path)
+    if record.get('order') == 'any':
+        a, b = unordered(a), unordered(b)
+    return promql.compare_response(a, b, record['request']['target']) if isinstance(a, dict) and isinstance(b, dict) else batch.difference(a, b)
+
+
+def run(path, asked):
+    """Asks the live records; advisory ones may differ."""
+    name = os.path.basename(path)
+    if name != 'live.jsonl':
+        return not_written(path, asked)
+    out = {}
+    order = sorted(asked, key=lambda c: (c.data.get('seq') is not None, c.data.get('seq') or 0))
+    flags = ['--enable-feature=exemplar-storage,search-api', '--web.enable-lifecycle']
+    with Server(os.path.join(os.path.dirname(path), 'setup'), flags) as server:
+        places = [(server.dir, '$WORK'), (socket.gethostname(), '$HOSTNAME')]
+        time.sleep(SETTLE_S)
+        good = open(os.path.join(server.dir, 'prometheus.yml')).read()
+        for c in order:
+            seq = c.data.get('seq')
+            if seq in (BROKEN_FROM, BROKEN_TO + 1):
+                with open(os.path.join(server.dir, 'prometheus.yml'), 'w') as f:
+                    f.write('global:\n  nonsense: 1\n' if seq == BROKEN_FROM else good)
+            q = c.data['request']
+            body = base64.b64decode(q['body_b64']) if 'body_b64' in q else q['body'].encode() if 'body' in q else None
+            try:
+                why = compare(c.data, *server.ask(q['method'], q['target'], q.get('headers'), body), places)
+            except (OSError, http.client.HTTPException) as e:
+                why = 'request failed: %s; %s' % (e, server.said() if server.proc.poll() is not None else '')
+            out[c.id] = None if c.data.get('advisory') else why
+    return out

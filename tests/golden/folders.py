@@ -1,0 +1,201 @@
+"""folders: cases that are data folders: reading what is expected, dumping a copy, and the two rules of comparing. See run."""
+import glob
+import gzip
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import frame
+from frame import Case, tally
+
+TIMEOUT_S = 120
+MIXED = True
+ULID = re.compile(r'^[0-9A-HJKMNP-TV-Z]{26}$')
+TWINS = [('bad_chunks_head_', 'bad_chunks_head_none'), ('bad_block_', 'bad_block_none'), ('bad_wbl_', 'bad_wbl_none'),
+         ('bad_snapshot', 'clean_full'), ('bad_checkpoint_', None), ('bad_', 'bad_none')]
+
+
+def lines_of(case, stem):
+    """The lines of expected/STEM.jsonl or .jsonl.gz; none if there is no such file."""
+    path = os.path.join(case, 'expected', stem + '.jsonl')
+    if os.path.exists(path):
+        with open(path, encoding='utf-8') as f:
+            return f.read().splitlines()
+    if os.path.exists(path + '.gz'):
+        with gzip.open(path + '.gz', 'rt', encoding='utf-8') as f:
+            return f.read().splitlines()
+    return []
+
+
+def key(labels):
+    return json.dumps(labels, ensure_ascii=False)
+
+
+def series_of(lines):
+    """{labels: (the line, its object)}; a line that is no series, or a series twice, is an error."""
+    out = {}
+    for line in lines:
+        row = json.loads(line)
+        if row.get('k') != 'series' or key(row['labels']) in out:
+            raise ValueError('not a series, or twice: %s' % line[:100])
+        out[key(row['labels'])] = (line, row)
+    return out
+
+
+def records(case, stem):
+    for line in lines_of(case, stem):
+        row = json.loads(line)
+        if row.get('k') == 'rec' and isinstance(row.get('data'), list):
+            yield row
+
+
+def left_out(case, series):
+    """Labels of the series that hold more than in-order floats."""
+    out = set()
+    for k, (_, row) in series.items():
+        if any('v' not in s or 'st' in s for s in row.get('samples', [])):
+            out.add(k)
+    refs = {}
+    for stem in ['wal'] + [os.path.basename(p).split('.jsonl')[0] for p in glob.glob(os.path.join(case, 'expected', 'checkpoint.*.jsonl*'))]:
+        for rec in records(case, stem):
+            for d in rec['data']:
+                if isinstance(d, dict) and 'ref' in d and 'labels' in d:
+                    refs.setdefault(d['ref'], set()).add(key(d['labels']))
+                elif isinstance(d, dict) and 'ref' in d and 's' in d and 'v' not in d['s']:
+                    out |= refs.get(d['ref'], set())
+    late = {d['ref'] for rec in records(case, 'wbl') for d in rec['data'] if isinstance(d, dict) and 'ref' in d}
+    for line in lines_of(case, 'chunks_head'):
+        row = json.loads(line)
+        if row.get('k') == 'headchunk' and (row.get('ooo') or row.get('enc') != 1):
+            late.add(row['series_ref'])
+    for ref in late:
+        out |= refs.get(ref, set())
+    return out
+
+
+def twin_of(case):
+    name = os.path.basename(case)
+    for prefix, twin in TWINS:
+        if name.startswith(prefix):
+            return os.path.join(os.path.dirname(case), twin) if twin else None
+    return None
+
+
+def points(row):
+    return {(s['t'], s.get('v') or json.dumps(s, sort_keys=True)) for s in row['samples']}
+
+
+def compare_exact(want, got):
+    if list(want) == list(got) and all(want[k][0] == got[k][0] for k in want):
+        return None
+    for k in want:
+        if k not in got:
+            return 'series is missing: %s' % k
+        if want[k][0] != got[k][0]:
+            w, g = want[k][1], got[k][1]
+            for ws, gs in zip(w.get('samples', []), g.get('samples', [])):
+                if ws != gs:
+                    return '%s: sample %s is %s' % (k, json.dumps(ws), json.dumps(gs))
+            return '%s: n %s, expected %s; the lines differ' % (k, g.get('n'), w.get('n'))
+    for k in got:
+        if k not in want:
+            return 'series that is not there: %s' % k
+    return 'the series are not in order'
+
+
+def compare_damaged(want, got, twin):
+    for k, (_, row) in want.items():
+        missing = points(row) - points(got[k][1]) if k in got else points(row)
+        if missing:
+            return '%s: %d of %d samples are missing, the first at %d' % (k, len(missing), row['n'], min(missing)[0])
+    for k, (_, row) in got.items():
+        known = set()
+        for side in (want, twin):
+            known |= points(side[k][1]) if k in side else set()
+        extra = points(row) - known
+        if extra:
+            return '%s: %d samples that nobody wrote, the first at %d' % (k, len(extra), min(extra)[0])
+    return None
+
+
+def state(folder):
+    """What must not change: (path, size, mtime, digest) of every file, and the folders."""
+    out = []
+    for top, dirs, names in os.walk(folder):
+        dirs.sort()
+        out.append((os.path.relpath(top, folder), os.stat(top).st_mtime_ns))
+        for name in sorted(names):
+            path = os.path.join(top, name)
+            st = os.stat(path)
+            with open(path, 'rb') as f:
+                out.append((os.path.relpath(path, folder), st.st_size, st.st_mtime_ns, hashlib.sha256(f.read()).hexdigest()))
+    return out
+
+
+def folder_cases(path):
+    with open(os.path.join(path, 'case.json')) as f:
+        case = json.load(f)
+    with open(os.path.join(path, 'expected/open.json')) as f:
+        json.load(f)
+    data = os.path.join(path, 'data')
+    kind = 'blocks' if os.path.isdir(data) and any(ULID.match(n) for n in os.listdir(data)) else ''
+    return [Case('dump', case, kind)]
+
+
+def dump(path):
+    """The series that epitool reads from a copy of the case's folder."""
+    with tempfile.TemporaryDirectory(prefix='epi-golden-') as tmp:
+        data = os.path.join(tmp, 'data')
+        if os.path.isdir(os.path.join(path, 'data')):
+            shutil.copytree(os.path.join(path, 'data'), data)
+        else:
+            os.mkdir(data)
+        before = state(data)
+        ran = tally.run([frame.EPITOOL, 'tsdb', 'dump', '--format=jsonl', '--case', os.path.join(path, 'case.json'), data], TIMEOUT_S)
+        if ran.code != 0:
+            raise ValueError('epitool: %s: %s' % (ran.why, ran.err.decode(errors='replace')[-300:]))
+        if state(data) != before:
+            raise ValueError('the dump changed the folder')
+    return series_of(ran.out.decode('utf-8').splitlines())
+
+
+def without(series, names):
+    return {k: v for k, v in series.items() if k not in names}
+
+
+def folder_run(path, cases):
+    try:
+        want = series_of(lines_of(path, 'samples'))
+        twin_dir = twin_of(path)
+        twin = series_of(lines_of(twin_dir, 'samples')) if twin_dir else {}
+        out = left_out(path, want) if MIXED else set()
+        if MIXED and twin_dir:
+            out |= left_out(twin_dir, twin)
+        got = dump(path)
+        if want and not got:
+            return {'dump': 'empty output'}
+        want, got, twin = without(want, out), without(got, out), without(twin, out)
+        damaged = os.path.basename(path).startswith('bad_') and twin_dir
+        return {'dump': compare_damaged(want, got, twin) if damaged else compare_exact(want, got)}
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        return {'dump': str(e)}
+
+
+def vector_cases(path):
+    opened = gzip.open(path, 'rt') if path.endswith('.gz') else open(path)
+    with opened as f:
+        return [Case(n, json.loads(line)) for n, line in enumerate(f, 1)]
+
+
+def vector_run(path, cases):
+    """`epitool conformance golden/KIND FILE`, by the contract of tests/conformance/run."""
+    sys.path.insert(0, os.path.join(frame.HERE, 'conformance'))
+    import batch
+    return batch.ask('golden/' + os.path.basename(path).split('.')[0], path, cases, batch.same_fields([]))
+
+
