@@ -20,7 +20,7 @@ enum { F64_TEXT_MAX = 400 };                                   /* 'f' of the lar
 
 /* Each writes at most F64_TEXT_MAX bytes and returns how many; no NUL. "NaN", "+Inf", "-Inf" for the specials. */
 size_t f64_text_f(char out[F64_TEXT_MAX], double v);           /* Go 'f', -1: never an exponent */
-size_t f64_text_g(char out[F64_TEXT_MAX], double v);           /* Go 'g', -1: exponent below 1e-4 and from 1e21: "1e+21" */
+size_t f64_text_g(char out[F64_TEXT_MAX], double v);           /* Go 'g', -1: exponent below 1e-4 and from 1e6: "1e+06" */
 size_t f64_text_api(char out[F64_TEXT_MAX], double v);         /* 'f' for 1e-6 <= |v| < 1e21 and 0, else 'e' as Prometheus' JSON has it */
 size_t f64_text_openmetrics(char out[F64_TEXT_MAX], double v); /* as OpenMetrics le and quantile values: "1.0", "+Inf" */
 
@@ -28,7 +28,8 @@ void buf_f64_f(struct buf *b, double v);
 void buf_f64_g(struct buf *b, double v);
 void buf_f64_api(struct buf *b, double v);
 
-/* Go's strconv.ParseFloat(s, 64): decimal, hex floats, underscores refused, Inf/Infinity/NaN in any case with sign.
+/* Go's strconv.ParseFloat(s, 64): decimal, hex floats, underscores between digits, Inf/Infinity in any case
+ * with sign, NaN without.
  * False on a syntax error and on overflow (Go's ErrRange); *out is then untouched. Exactly rounded. */
 MUST_USE bool f64_parse(str s, double *out);
 

@@ -1,6 +1,6 @@
 /* json.h — writing JSON into a buf as it is produced.
  *
- * What        A writer that puts the commas, and string escaping as Go's encoding/json (HTML escaping on) or bare.
+ * What        A writer that puts the commas, and string escaping as the encoder of Prometheus' API has it, for HTML or bare.
  * Invariants  what is written is valid JSON if begin and end calls balance
  * Ownership   borrows the buf
  * Threads     none
@@ -12,7 +12,8 @@
 
 #include "base/buf.h"
 
-struct json { struct buf *b; bool comma; bool html; };         /* html: escape < > & U+2028 U+2029 as \uXXXX; invalid UTF-8 as \ufffd */
+struct json { struct buf *b; bool comma; bool html; };
+/* html: escapes < > & U+2028 U+2029 as \uXXXX, and invalid UTF-8 as \ufffd; bare passes them on as they are */
 
 static inline struct json json_to(struct buf *b) { return (struct json){ .b = b, .html = false }; }
 void json_obj(struct json *j);                                 /* { */
@@ -25,7 +26,7 @@ void json_i64(struct json *j, int64_t v);
 void json_u64(struct json *j, uint64_t v);
 void json_f64(struct json *j, double v);                       /* shortest; NaN and Inf are the caller's to avoid */
 void json_bool(struct json *j, bool v);
-void json_null(struct json *j);
+void json_nil(struct json *j);                                 /* null; jansson owns the name json_null */
 void json_raw(struct json *j, str v);                          /* a value that is JSON already */
 
 #define JSON_KEY(j, lit) json_key((j), S(lit))

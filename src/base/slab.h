@@ -16,9 +16,13 @@
 
 enum { SLAB_PAGE_BYTES = 256 << 10, SLAB_DIR = 1 << 16 };
 
+struct slab_page;
 struct slab {
     uint8_t *_Atomic *pages;                   /* SLAB_DIR entries, reserved at init; release store when a page is made */
-    uint32_t n_pages, per_page, free_head, n_live;
+    struct slab_page *free;                    /* SLAB_DIR entries: the freed objects of each page */
+    uint64_t *roomy;                           /* a bit a page: it has freed objects */
+    uint32_t first_roomy;                      /* no word of roomy below this one has a bit */
+    uint32_t n_pages, per_page, n_live;
     uint32_t next_fresh;                       /* the first index never handed out */
     uint32_t size;
     struct account *acc;

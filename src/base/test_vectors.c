@@ -22,7 +22,7 @@ static gzFile open_shared(const char *path)
 
 void vectors_open(struct vectors *v, const char *path)
 {
-    *v = (struct vectors){ .file = open_shared(path), .cap = 1 << 16 };
+    *v = (struct vectors){ .file = open_shared(path), .cap = 1 << 16, .path = path };
     v->line = mem_alloc(v->cap);
     arena_init(&v->a, NULL, 0);
 }
@@ -39,7 +39,10 @@ json_t *vectors_next(struct vectors *v)
         v->cap *= 2;
         v->line = mem_realloc(v->line, v->cap);
     }
+    test_case(NULL);
     if (n == 0) return NULL;
+    snprintf(v->name, sizeof(v->name), "%s:%zu: %.*s", v->path, v->n + 1, (int)MIN(n - 1, (size_t)300), v->line);
+    test_case(v->name);
     json_error_t je;
     v->json = json_loadb(v->line, n, JSON_ALLOW_NUL | JSON_DECODE_ANY, &je);
     if (!v->json) test_fail(__FILE__, __LINE__, "line %zu: %s", v->n + 1, je.text);

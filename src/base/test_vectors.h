@@ -16,10 +16,10 @@
 
 #include <jansson.h>
 
-struct vectors { void *file; char *line; size_t cap; json_t *json; struct arena a; size_t n; };
+struct vectors { void *file; char *line; size_t cap; json_t *json; struct arena a; size_t n; const char *path; char name[400]; };
 
 void vectors_open(struct vectors *v, const char *path);        /* path below test_shared(), without .gz */
-json_t *vectors_next(struct vectors *v);                       /* NULL: the end */
+json_t *vectors_next(struct vectors *v);                       /* NULL: the end; path:line and its text are the test's case */
 void vectors_close(struct vectors *v);
 
 str vectors_file(struct arena *a, const char *path);           /* a whole binary file below test_shared() */

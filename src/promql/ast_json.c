@@ -7,7 +7,7 @@ static void key_json(struct json *j, str key, const struct expr *e)
 {
     json_key(j, key);
     if (e) promql_json(j, e);
-    else json_null(j);
+    else json_nil(j);
 }
 
 static void number_text(struct json *j, double v)
@@ -30,7 +30,7 @@ static void duration(struct json *j, str key, const struct expr *e)
 {
     json_key(j, key);
     if (!e) {
-        json_null(j);
+        json_nil(j);
     } else if (e->kind == EXPR_NUMBER) {
         json_obj(j);
         json_kbool(j, S("duration"), e->number.duration);
@@ -55,7 +55,7 @@ static void fill_value(struct json *j, str key, const double *v)
 {
     json_key(j, key);
     if (v) json_f64(j, *v);
-    else json_null(j);
+    else json_nil(j);
 }
 
 static void matching(struct json *j, const struct vector_matching *m)
@@ -63,7 +63,7 @@ static void matching(struct json *j, const struct vector_matching *m)
     static const char *const cards[] = { "one-to-one", "many-to-one", "one-to-many", "many-to-many" };
     JSON_KEY(j, "matching");
     if (!m) {
-        json_null(j);
+        json_nil(j);
         return;
     }
     json_obj(j);
@@ -103,7 +103,7 @@ static void offset(struct json *j, const struct at_offset *at)
 static void start_or_end(struct json *j, const struct at_offset *at)
 {
     JSON_KEY(j, "startOrEnd");
-    if (at->start_or_end == OP_NONE) json_null(j);
+    if (at->start_or_end == OP_NONE) json_nil(j);
     else json_str(j, promql_op_text(at->start_or_end));
 }
 
@@ -111,7 +111,7 @@ static void timestamp(struct json *j, const struct at_offset *at)
 {
     JSON_KEY(j, "timestamp");
     if (at->timestamp_ms) json_i64(j, *at->timestamp_ms);
-    else json_null(j);
+    else json_nil(j);
 }
 
 /* m: the brackets after the selector; NULL: none. */

@@ -1,0 +1,28 @@
+#include "base/crc32c.h"
+#include "base/test.h"
+
+TEST(crc32c_known)
+{
+    static const uint8_t zeros[32];
+    uint8_t ones[32], rising[32];
+    memset(ones, 0xff, sizeof(ones));
+    for (unsigned i = 0; i < 32; i++) rising[i] = (uint8_t)i;
+    const struct { const char *name; str in; uint32_t want; } cases[] = {
+        { "empty", STR_EMPTY, 0 },
+        { "digits", S("123456789"), 0xe3069283 },
+        { "32 zeros (RFC 3720)", { zeros, 32 }, 0x8a9136aa },
+        { "32 ones (RFC 3720)", { ones, 32 }, 0x62a8ab43 },
+        { "32 rising (RFC 3720)", { rising, 32 }, 0x46dd794e },
+    };
+    TEST_EACH(c, cases) EXPECT_EQ(crc32c_str(c->in), c->want);
+}
+
+TEST(crc32c_goes_on)
+{
+    uint8_t bytes[300];
+    struct prng r = { test_seed() };
+    for (size_t i = 0; i < sizeof(bytes); i++) bytes[i] = (uint8_t)prng_u64(&r);
+    uint32_t whole = crc32c(0, bytes, sizeof(bytes));
+    for (size_t cut = 0; cut <= sizeof(bytes); cut++)
+        EXPECT_EQ(crc32c(crc32c(0, bytes, cut), bytes + cut, sizeof(bytes) - cut), whole);
+}
