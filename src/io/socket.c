@@ -1,0 +1,162 @@
+#include "io/socket.h"
+
+#include "base/lock.h"
+#include "base/map.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Cuts "host:port"; brackets of an IPv6 host are taken off. */
+static bool addr_split(str addr, str *host, str *port)
+{
+    size_t colon = str_rindex(addr, ':');
+    if (colon == SIZE_MAX) return false;
+    *host = str_slice(addr, 0, colon);
+    *port = str_from(addr, colon + 1);
+    if (host->n >= 2 && host->p[0] == '[' && host->p[host->n - 1] == ']') *host = str_slice(*host, 1, host->n - 1);
+    return port->n > 0 && host->n < 256 && port->n < 32;
+}
+
+static int sock_bind(const struct addrinfo *ai)
+{
+    int fd = socket(ai->ai_family, ai->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, ai->ai_protocol);
+    if (fd < 0) return -1;
+    int on = 1, off = 0;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (ai->ai_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, 26 /* IPV6_V6ONLY */, &off, sizeof(off));
+    if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, 1024) == 0) return fd;
+    int why = errno;
+    close(fd);
+    errno = why;
+    return -1;
+}
+
+errc sock_listen(int *fd, str addr, struct err *e)
+{
+    str host, port;
+    if (!addr_split(addr, &host, &port))
+        return err_set(e, ERR_BAD_INPUT, "listen tcp: address %.*s: missing port in address", STR_ARG(addr));
+    char h[256], p[32];
+    snprintf(h, sizeof(h), "%.*s", STR_ARG(host));
+    snprintf(p, sizeof(p), "%.*s", STR_ARG(port));
+    struct addrinfo hints = { .ai_family = host.n ? AF_UNSPEC : AF_INET6, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+    struct addrinfo *found = NULL;
+    int rc = getaddrinfo(host.n ? h : NULL, p, &hints, &found);
+    if (rc != 0) return err_set(e, ERR_BAD_INPUT, "listen tcp: lookup %.*s: %s", STR_ARG(addr), gai_strerror(rc));
+    int got = sock_bind(found);
+    if (got < 0 && errno == EAFNOSUPPORT && !host.n) {         /* a kernel without IPv6 */
+        freeaddrinfo(found);
+        hints.ai_family = AF_INET;
+        if (getaddrinfo(NULL, p, &hints, &found) != 0) return err_set(e, ERR_IO, "listen tcp %.*s: no address", STR_ARG(addr));
+        got = sock_bind(found);
+    }
+    int why = errno;
+    freeaddrinfo(found);
+    if (got < 0) return err_set(e, ERR_IO, "listen tcp %.*s: bind: %s", STR_ARG(addr), strerror(why));
+    *fd = got;
+    return OK;
+}
+
+errc sock_local_addr(str *out, int fd, struct arena *a, struct err *e)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof(ss);
+    char host[256], port[32];
+    if (getsockname(fd, (struct sockaddr *)&ss, &len) != 0 ||
+        getnameinfo((struct sockaddr *)&ss, len, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return err_set(e, ERR_IO, "getsockname: %s", strerror(errno));
+    *out = arena_fmt(a, ss.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+    return OK;
+}
+
+void sock_close(int fd)
+{
+    if (fd >= 0) close(fd);
+}
+
+struct hangup {
+    struct mtx mu;             /* LOCK_LEAF */
+    int epoll, wake;
+    struct map flags;          /* GUARDED_BY(mu): fd -> flag */
+    _Atomic bool stop;
+    pthread_t thread;
+};
+
+static uint64_t hash_fd(int fd) { return ((uint64_t)(unsigned)fd + 1) * 0x9e3779b97f4a7c15u; }
+
+static void hangup_raise(struct hangup *h, int fd)
+{
+    mtx_lock(&h->mu);
+    _Atomic bool *flag = map_find(&h->flags, hash_fd(fd), NULL, NULL);
+    if (flag) atomic_store(flag, true);
+    mtx_unlock(&h->mu);
+}
+
+static void *hangup_run(void *arg)
+{
+    struct hangup *h = arg;
+    while (!atomic_load(&h->stop)) {
+        struct epoll_event ev[32];
+        int n = epoll_wait(h->epoll, ev, ARRAY_LEN(ev), -1);
+        for (int i = 0; i < n; i++)
+            if (ev[i].data.fd != h->wake) hangup_raise(h, ev[i].data.fd);
+    }
+    return NULL;
+}
+
+struct hangup *hangup_new(void)
+{
+    struct hangup *h = NEW(struct hangup);
+    mtx_init(&h->mu, LOCK_LEAF);
+    h->epoll = epoll_create1(EPOLL_CLOEXEC);
+    h->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct epoll_event ev = { .events = EPOLLIN, .data.fd = h->wake };
+    epoll_ctl(h->epoll, EPOLL_CTL_ADD, h->wake, &ev);
+    sigset_t all, was;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &was);
+    int rc = pthread_create(&h->thread, NULL, hangup_run, h);
+    pthread_sigmask(SIG_SETMASK, &was, NULL);
+    assert(rc == 0);
+    (void)rc;
+    return h;
+}
+
+void hangup_free(struct hangup *h)
+{
+    if (!h) return;
+    atomic_store(&h->stop, true);
+    uint64_t one = 1;
+    if (write(h->wake, &one, sizeof(one)) < 0) abort();
+    pthread_join(h->thread, NULL);
+    close(h->epoll);
+    close(h->wake);
+    map_fini(&h->flags);
+    mtx_fini(&h->mu);
+    mem_free(h);
+}
+
+void hangup_watch(struct hangup *h, int fd, _Atomic bool *flag)
+{
+    mtx_lock(&h->mu);
+    map_put(&h->flags, hash_fd(fd), (void *)flag);
+    mtx_unlock(&h->mu);
+    struct epoll_event ev = { .events = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLONESHOT, .data.fd = fd };
+    if (epoll_ctl(h->epoll, EPOLL_CTL_ADD, fd, &ev) != 0 && errno == EEXIST) epoll_ctl(h->epoll, EPOLL_CTL_MOD, fd, &ev);
+}
+
+void hangup_unwatch(struct hangup *h, int fd)
+{
+    epoll_ctl(h->epoll, EPOLL_CTL_DEL, fd, NULL);
+    mtx_lock(&h->mu);
+    map_remove(&h->flags, hash_fd(fd), NULL, NULL);
+    mtx_unlock(&h->mu);
+}
