@@ -1,0 +1,423 @@
+#include "ingest/line_cache.h"
+
+#include "base/f64.h"
+#include "base/prng.h"
+#include "ingest/line_number.h"
+#include "model/sample.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+/* Most pages say what they said last time, in the same order, with other values. So the cache is the last page's lines in their order,
+ * and the line expected next is the one behind the line matched last:
+ *
+ *      at:   [ # HELP a ][ # TYPE a ][ a{x="1"} ][ a{x="2"} ][ # HELP b ] …
+ *                                      ^ pos: does the page go on with a text of this length and hash, and a blank behind it?
+ *
+ * A hit costs one hash of the text and the parse of the value. No newline is searched for: the length is known, and the tokenizer, which
+ * alone knows that a quoted newline is not the end of a line, saw this very text before.
+ *
+ * While all lines match in place, `at` is the page and nothing is written. At the first that does not, the page diverges: the lines so
+ * far are copied to `next`, later ones are appended to it, and what was matched is marked SEEN in `at`. A line that is not among the four
+ * expected next is tokenized and looked up by hash in an index of `at`, which is only built then. On commit `next` becomes `at`; lines
+ * of the old one without SEEN are gone.
+ *
+ * A line that repeats one of the same page is kept in its place as TWIN, so that pages that repeat lines stay predictable. The index
+ * does not hold twins. */
+
+enum { META = 1, DROPPED = 2, TRACKED = 4, TWIN = 8, SEEN = 16 };
+enum { AHEAD = 4, SECRET_BYTES = 192 };
+#define IN_NEXT 0x80000000u
+
+struct cached {
+    uint64_t hash;
+    uint64_t handle;                   /* SEEN: its place in next */
+    uint32_t len;
+    uint8_t flags, type;
+};
+typedef VEC(struct cached) cached_list;
+
+struct line_cache {
+    cached_list at, next;
+    size_t pos;                        /* expected next in at */
+    uint32_t *index;                   /* place + 1, IN_NEXT; 0: free. NULL: not built */
+    size_t index_cap, index_n;
+    VEC(uint64_t) untracked;           /* was tracked on the last page, has a time stamp of its own on this */
+    struct expo *page;
+    bool open, diverged, live, track_ts, predict_meta;
+    struct account *acc;
+    size_t charged;
+    struct line_cache_stats stats;
+};
+
+static uint8_t secret[SECRET_BYTES];
+__attribute__((constructor)) static void line_cache_seed(void) { prng_secret(secret, sizeof(secret)); }
+
+static inline uint64_t line_hash(const uint8_t *p, size_t n) { return XXH3_64bits_withSecret(p, n, secret, sizeof(secret)); }
+
+size_t line_cache_count(const struct line_cache *c) { return c->at.n; }
+size_t line_cache_bytes(const struct line_cache *c)
+{
+    return sizeof(*c) + (c->at.cap + c->next.cap) * sizeof(struct cached) + c->index_cap * sizeof(uint32_t) +
+           c->untracked.cap * sizeof(uint64_t);
+}
+struct line_cache_stats line_cache_stats(const struct line_cache *c) { return c->stats; }
+
+static void line_cache_charge(struct line_cache *c, size_t bytes)
+{
+    account_charge(c->acc, (int64_t)bytes - (int64_t)c->charged);
+    c->charged = bytes;
+}
+
+struct line_cache *line_cache_new(struct account *acc)
+{
+    struct line_cache *c = NEW(struct line_cache);
+    c->acc = acc;
+    line_cache_charge(c, line_cache_bytes(c));
+    return c;
+}
+
+static void line_cache_drop_index(struct line_cache *c)
+{
+    mem_free(c->index);
+    c->index = NULL;
+    c->index_cap = c->index_n = 0;
+}
+
+void line_cache_clear(struct line_cache *c)
+{
+    assert(!c->open);
+    vec_fini(&c->at);
+    vec_fini(&c->untracked);
+    c->live = false;
+    line_cache_charge(c, line_cache_bytes(c));
+}
+
+void line_cache_free(struct line_cache *c)
+{
+    if (!c) return;
+    if (c->open) line_cache_rollback(c);
+    vec_fini(&c->at);
+    vec_fini(&c->untracked);
+    line_cache_charge(c, 0);
+    mem_free(c);
+}
+
+void line_cache_begin(struct line_cache *c, struct expo *page, bool track_ts)
+{
+    assert(!c->open);
+    assert(c->at.n < IN_NEXT);
+    c->page = page;
+    c->open = true;
+    c->track_ts = track_ts;
+    c->diverged = false;
+    c->pos = 0;
+    c->untracked.n = 0;
+    /* Looking ahead for start timestamps and unit labels need every comment parsed. */
+    c->predict_meta = page->format == EXPO_TEXT || !(page->opts.skip_created || page->opts.type_and_unit_labels);
+}
+
+static inline cached_list *line_cache_lines(struct line_cache *c) { return c->diverged ? &c->next : &c->at; }
+
+/* The lines matched so far are the start of the page as it is. */
+static void line_cache_diverge(struct line_cache *c)
+{
+    if (c->diverged) return;
+    assert(c->next.n == 0);
+    vec_reserve(&c->next, c->at.n);
+    for (size_t i = 0; i < c->pos; i++) {
+        c->next.at[i] = c->at.at[i];
+        c->at.at[i].flags |= SEEN;
+        c->at.at[i].handle = i;
+    }
+    c->next.n = c->pos;
+    c->diverged = true;
+}
+
+static struct cached *line_cache_place(struct line_cache *c, uint32_t v)
+{
+    v--;
+    return v & IN_NEXT ? &c->next.at[v & ~IN_NEXT] : &c->at.at[v];
+}
+
+static void line_cache_index_put(struct line_cache *c, uint64_t hash, uint32_t v)
+{
+    size_t i = hash & (c->index_cap - 1);
+    while (c->index[i]) i = (i + 1) & (c->index_cap - 1);
+    c->index[i] = v;
+    c->index_n++;
+}
+
+/* Twice the entries, at least; filled from both lists without twins. */
+static void line_cache_build_index(struct line_cache *c)
+{
+    line_cache_drop_index(c);
+    size_t want = c->at.n + c->next.n, cap = 64;
+    while (cap < want * 2) cap *= 2;
+    c->index = mem_zalloc(cap * sizeof(*c->index));
+    c->index_cap = cap;
+    for (size_t i = 0; i < c->at.n; i++)
+        if (!(c->at.at[i].flags & TWIN)) line_cache_index_put(c, c->at.at[i].hash, (uint32_t)i + 1);
+    for (size_t i = 0; i < c->next.n; i++)
+        if (c->next.at[i].flags & SEEN) line_cache_index_put(c, c->next.at[i].hash, ((uint32_t)i | IN_NEXT) + 1);
+}
+
+static uint32_t line_cache_find(struct line_cache *c, uint64_t hash, uint32_t len, bool meta)
+{
+    if (!c->index) line_cache_build_index(c);
+    for (size_t i = hash & (c->index_cap - 1); c->index[i]; i = (i + 1) & (c->index_cap - 1)) {
+        const struct cached *l = line_cache_place(c, c->index[i]);
+        if (l->hash == hash && l->len == len && !(l->flags & META) == !meta) return c->index[i];
+    }
+    return 0;
+}
+
+/* Appends a line to the diverged page. */
+static uint32_t line_cache_push(struct line_cache *c, struct cached l)
+{
+    assert(c->diverged && c->next.n < IN_NEXT);
+    vec_push(&c->next, l);
+    return (uint32_t)(c->next.n - 1);
+}
+
+/* at[j] stands here on this page. Its index on the page. */
+static uint32_t line_cache_take(struct line_cache *c, size_t j)
+{
+    if (!c->diverged && j == c->pos) {
+        c->pos++;
+        return (uint32_t)j;
+    }
+    line_cache_diverge(c);
+    struct cached *old = &c->at.at[j];
+    assert(!(old->flags & (SEEN | TWIN)));
+    uint32_t index = line_cache_push(c, *old);
+    old->flags |= SEEN;
+    old->handle = index;
+    c->pos = j + 1;
+    return index;
+}
+
+static void line_cache_track(struct line_cache *c, struct cached *l, bool has_ts)
+{
+    bool track = !has_ts || c->track_ts;
+    if (LIKELY(track == !!(l->flags & TRACKED))) return;
+    if (!track && c->live && l->handle && !(l->flags & (DROPPED | TWIN))) vec_push(&c->untracked, l->handle);
+    l->flags ^= TRACKED;
+}
+
+/* Answers a line of the page whose entry is `index`. The value and time stamp are in out. */
+static void line_cache_answer(struct line_cache *c, uint32_t index, bool again, struct line *out)
+{
+    struct cached *l = &line_cache_lines(c)->at[index];
+    line_cache_track(c, l, out->has_ts);
+    out->kind = l->handle || l->flags & DROPPED ? LINE_KNOWN : LINE_NEW;
+    out->index = index;
+    out->handle = l->handle;
+    out->dropped = l->flags & DROPPED;
+    out->again = again;
+}
+
+/* The page goes on with this series text: value and time stamp into out, the page moves on. False: it does not, or it takes the
+ * tokenizer to say so. */
+static inline bool line_match(struct line_cache *c, const struct cached *l, struct line *out)
+{
+    struct expo *x = c->page;
+    const uint8_t *p = x->b + x->i, *end = x->b + x->n;
+    if ((size_t)(end - p) <= l->len || p[l->len] != ' ' || line_hash(p, l->len) != l->hash) return false;
+    const uint8_t *q = line_number(p + l->len + 1, end, &out->value);
+    if (!q || (*q != '\n' && *q != ' ')) return false;
+    out->has_ts = *q == ' ';
+    if (UNLIKELY(out->has_ts)) {
+        if (x->format != EXPO_TEXT) return false;
+        q = line_digits(q + 1, &out->ts);
+        if (!q || *q != '\n') return false;
+    }
+    if (q >= end) return false;
+    out->at = x->i;
+    out->type = x->type;
+    expo_skip(x, (size_t)(q + 1 - x->b));
+    return true;
+}
+
+/* The page goes on with this comment line: passed over. */
+static bool line_match_meta(struct line_cache *c, const struct cached *l)
+{
+    struct expo *x = c->page;
+    const uint8_t *p = x->b + x->i;
+    if (!c->predict_meta || x->n - x->i <= l->len || p[l->len] != '\n' || line_hash(p, l->len) != l->hash) return false;
+    x->type = (enum metric_type)l->type;
+    expo_skip(x, x->i + l->len + 1);
+    return true;
+}
+
+/* Tries the lines expected next. Comment lines that match are taken on the way. */
+static bool line_cache_predict(struct line_cache *c, struct line *out)
+{
+    if (!expo_at_line(c->page)) return false;
+    size_t tries = 0;
+    for (size_t j = c->pos; j < c->at.n && tries <= AHEAD; j++, tries++) {
+        const struct cached *l = &c->at.at[j];
+        if ((l->flags & SEEN) || ((l->flags & TWIN) && (c->diverged || j != c->pos))) continue;
+        if (l->flags & META) {
+            if (!line_match_meta(c, l)) continue;
+            (void)line_cache_take(c, j);
+            c->stats.predicted++;
+            j = c->pos - 1;
+            tries = SIZE_MAX;          /* counting starts over behind a match */
+            continue;
+        }
+        if ((!l->handle && !(l->flags & DROPPED)) || !line_match(c, l, out)) continue;
+        bool twin = l->flags & TWIN;
+        if (j == c->pos) c->stats.predicted++;
+        else c->stats.near++;
+        line_cache_answer(c, line_cache_take(c, j), twin, out);
+        return true;
+    }
+    return false;
+}
+
+/* A line that the tokenizer read: known by its hash, or fresh. */
+static uint32_t line_cache_settle(struct line_cache *c, str text, bool meta, bool *again)
+{
+    uint64_t hash = line_hash(text.p, text.n);
+    uint32_t len = (uint32_t)text.n;
+    *again = false;
+    if (c->pos < c->at.n) {
+        const struct cached *l = &c->at.at[c->pos];
+        if (l->hash == hash && l->len == len && !(l->flags & (SEEN | TWIN)) && !(l->flags & META) == !meta) {
+            c->stats.predicted++;
+            return line_cache_take(c, c->pos);
+        }
+    }
+    line_cache_diverge(c);
+    uint32_t v = line_cache_find(c, hash, len, meta);
+    struct cached *known = v ? line_cache_place(c, v) : NULL;
+    if (known && !((v - 1) & IN_NEXT) && !(known->flags & SEEN)) {
+        c->stats.found++;
+        return line_cache_take(c, v - 1);
+    }
+    c->stats.fresh++;
+    struct cached l = { .hash = hash, .len = len, .flags = meta ? META : TRACKED };
+    if (known) {
+        const struct cached *first = (v - 1) & IN_NEXT ? known : &c->next.at[known->handle];
+        l.handle = first->handle;
+        l.flags = (uint8_t)((first->flags & ~SEEN) | TWIN);
+        *again = true;
+        return line_cache_push(c, l);
+    }
+    uint32_t index = line_cache_push(c, l);
+    c->next.at[index].flags |= SEEN;   /* in next: it is in the index under its own place */
+    if ((c->index_n + 1) * 4 > c->index_cap * 3) line_cache_build_index(c);
+    else line_cache_index_put(c, hash, (index | IN_NEXT) + 1);
+    return index;
+}
+
+static errc line_cache_tokenize(struct line_cache *c, struct line *out, struct err *e)
+{
+    struct expo *x = c->page;
+    enum expo_entry kind;
+    TRY(expo_next(x, &kind, e));
+    bool again;
+    out->at = x->start;
+    out->type = x->type;
+    if (kind == EXPO_END) {
+        out->kind = LINE_END;
+        return OK;
+    }
+    if (UNLIKELY(x->i - x->start > UINT32_MAX)) return err_set(e, ERR_LIMIT, "a line is longer than 4 GiB");
+    if (kind != EXPO_SERIES) {
+        uint32_t index = line_cache_settle(c, str_of(x->b + x->start, x->i - x->start - 1), true, &again);
+        line_cache_lines(c)->at[index].type = (uint8_t)x->type;
+        out->kind = LINE_META;
+        return OK;
+    }
+    out->value = x->value;
+    out->ts = x->ts;
+    out->has_ts = x->has_ts;
+    uint32_t index = line_cache_settle(c, x->series, false, &again);
+    line_cache_answer(c, index, again, out);
+    return OK;
+}
+
+errc line_cache_next(struct line_cache *c, struct line *out, struct err *e)
+{
+    assert(c->open);
+    if (LIKELY(line_cache_predict(c, out))) return OK;
+    return line_cache_tokenize(c, out, e);
+}
+
+void line_cache_learn(struct line_cache *c, uint32_t index, uint64_t handle, bool dropped)
+{
+    assert(c->open && index < line_cache_lines(c)->n);
+    struct cached *l = &line_cache_lines(c)->at[index];
+    l->handle = dropped ? 0 : handle;
+    l->flags = (uint8_t)(dropped ? l->flags | DROPPED : l->flags & ~DROPPED);
+}
+
+static bool line_is_told(const struct cached *l)
+{
+    return (l->flags & TRACKED) && !(l->flags & (META | DROPPED | TWIN | SEEN)) && l->handle;
+}
+
+static void line_cache_tell_untracked(struct line_cache *c, line_gone gone, void *ctx)
+{
+    for (size_t i = 0; i < c->untracked.n; i++) gone(ctx, c->untracked.at[i]);
+    c->untracked.n = 0;
+}
+
+static void line_cache_close(struct line_cache *c)
+{
+    line_cache_drop_index(c);
+    vec_fini(&c->next);
+    c->open = c->diverged = false;
+    c->page = NULL;
+    line_cache_charge(c, line_cache_bytes(c));
+}
+
+/* Growing leaves up to a third unused, for as long as the target says the same. */
+static void line_cache_trim(struct line_cache *c)
+{
+    if (c->at.cap <= c->at.n + c->at.n / 8) return;
+    c->at.at = mem_realloc(c->at.at, c->at.n * sizeof(struct cached));
+    c->at.cap = c->at.n;
+}
+
+void line_cache_commit(struct line_cache *c, line_gone gone, void *ctx)
+{
+    assert(c->open);
+    line_cache_tell_untracked(c, gone, ctx);
+    for (size_t i = c->diverged ? 0 : c->pos; c->live && i < c->at.n; i++)
+        if (line_is_told(&c->at.at[i])) gone(ctx, c->at.at[i].handle);
+    if (c->diverged) {
+        for (size_t i = 0; i < c->next.n; i++) c->next.at[i].flags &= (uint8_t)~SEEN;
+        vec_fini(&c->at);
+        c->at = c->next;
+        c->next = (cached_list){ 0 };
+        line_cache_trim(c);
+    } else {
+        c->at.n = c->pos;
+    }
+    c->live = true;
+    line_cache_close(c);
+}
+
+void line_cache_rollback(struct line_cache *c)
+{
+    assert(c->open);
+    for (size_t i = 0; c->diverged && i < c->at.n; i++) {
+        struct cached *l = &c->at.at[i];
+        if (!(l->flags & SEEN)) continue;
+        l->handle = c->next.at[l->handle].handle;
+        l->flags &= (uint8_t)~SEEN;
+    }
+    line_cache_close(c);
+}
+
+void line_cache_gone_all(struct line_cache *c, line_gone gone, void *ctx)
+{
+    assert(!c->open);
+    line_cache_tell_untracked(c, gone, ctx);
+    for (size_t i = 0; c->live && i < c->at.n; i++)
+        if (line_is_told(&c->at.at[i])) gone(ctx, c->at.at[i].handle);
+    c->live = false;
+}

@@ -1,0 +1,59 @@
+/* line_cache.h — a target's last page predicts its next one.
+ *
+ * What        Reads a page line by line. A line whose series text stands where it stood on the last page, or anywhere in it, is known:
+ *             the caller gets back the handle that it gave that series, and no label is looked at. Comment lines that did not change
+ *             are passed over. At the end the series that are gone are told.
+ * Invariants  (1) What a known line yields is what the parser would yield for it. (2) A series is told to be gone once.
+ *             (3) Texts are never kept: a 64-bit keyed hash and the length stand for them, per target.
+ * Ownership   line_cache_new/free; borrows the page between begin and commit or rollback; charges the account
+ * Threads     one thread at a time
+ * Errors      those of the parser; then rollback
+ * Format      none
+ */
+#ifndef EPI_INGEST_LINE_CACHE_H
+#define EPI_INGEST_LINE_CACHE_H
+
+#include "ingest/exposition.h"
+
+enum line_kind {
+    LINE_END,
+    LINE_KNOWN,        /* handle, or dropped */
+    LINE_NEW,          /* a series without a handle: the parser holds it (expo_labels …); then line_cache_learn */
+    LINE_META          /* a type, help, unit or comment that is new: the parser holds it */
+};
+struct line {
+    enum line_kind kind;
+    enum metric_type type;             /* of the family named last */
+    bool dropped;                      /* known: rules dropped it */
+    bool again;                        /* the same series text stood on this page before */
+    bool has_ts;
+    uint32_t index;                    /* for line_cache_learn, until commit or rollback */
+    uint64_t handle;
+    double value;
+    int64_t ts;                        /* ms; valid if has_ts */
+    size_t at;                         /* where it starts in the page: for expo_seek */
+};
+/* told the handle of a series that is gone */
+typedef void (*line_gone)(void *ctx, uint64_t handle);
+
+struct line_cache;
+struct line_cache *line_cache_new(struct account *acc);
+void line_cache_free(struct line_cache *c);                    /* NULL is fine */
+void line_cache_clear(struct line_cache *c);                   /* rules or limits changed: nothing is known; told to nobody */
+size_t line_cache_count(const struct line_cache *c);
+size_t line_cache_bytes(const struct line_cache *c);
+
+/* track_ts: series with time stamps of their own are told when they are gone, too (track_timestamps_staleness). */
+void line_cache_begin(struct line_cache *c, struct expo *page, bool track_ts);
+MUST_USE errc line_cache_next(struct line_cache *c, struct line *out, struct err *e);
+/* What the caller made of a line: its handle (0: nothing, ask again next time), or that rules dropped it. */
+void line_cache_learn(struct line_cache *c, uint32_t index, uint64_t handle, bool dropped);
+void line_cache_commit(struct line_cache *c, line_gone gone, void *ctx);
+void line_cache_rollback(struct line_cache *c);                /* the page failed: what was known before is known again */
+/* The target failed or is gone: all its series are. They stay predicted, but are not told again. REQUIRES: no page is open */
+void line_cache_gone_all(struct line_cache *c, line_gone gone, void *ctx);
+
+struct line_cache_stats { uint64_t predicted, near, found, fresh; };   /* lines: in place, up to four on, by hash, unknown */
+struct line_cache_stats line_cache_stats(const struct line_cache *c);   /* since the cache was made */
+
+#endif
