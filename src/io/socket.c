@@ -60,7 +60,7 @@ errc sock_listen(int *fd, str addr, struct err *e)
     }
     int why = errno;
     freeaddrinfo(found);
-    if (got < 0) return err_set(e, ERR_IO, "listen tcp %.*s: bind: %s", STR_ARG(addr), strerror(why));
+    if (got < 0) return err_set(e, ERR_IO, "listen tcp %.*s: bind: %s", STR_ARG(addr), why == EADDRINUSE ? "address already in use" : strerror(why));
     *fd = got;
     return OK;
 }
