@@ -113,28 +113,36 @@ static void hist_action(struct parser *p, enum grammar_action act, struct sem *o
 
 /* --- labels --- */
 
-static struct labels labels_of(struct parser *p, const struct label_list *l, str name)
+/* Sorted by name, in the order in which they were written if a name comes twice. */
+static struct labels labels_of(struct parser *p, const struct label_list *l)
 {
-    struct labels_builder lb;
-    labels_builder_init(&lb, p->a);
-    for (size_t i = 0; l && i < l->v.n; i++) labels_builder_set(&lb, l->v.at[i].name, l->v.at[i].value);
-    if (name.n) labels_builder_set(&lb, METRIC_NAME, name);
-    return labels_builder_done(&lb);
+    size_t n = l ? l->v.n : 0;
+    struct label *at = arena_array(p->a, n + 1, sizeof(*at));
+    for (size_t i = 0; i < n; i++) {
+        size_t to = i;
+        for (; to > 0 && str_cmp(at[to - 1].name, l->v.at[i].name) > 0; to--) at[to] = at[to - 1];
+        at[to] = l->v.at[i];
+    }
+    return (struct labels){ at, n };
+}
+
+/* With the name before the braces, which replaces one inside of them; empty labels are none. */
+static struct labels labels_named(struct parser *p, struct labels l, str name)
+{
+    struct label_list all = { 0 };
+    struct label first = { METRIC_NAME, name };
+    avec_push(p->a, &all.v, first);
+    for (size_t i = 0; i < l.n; i++)
+        if (l.at[i].value.n && !str_eq(l.at[i].name, METRIC_NAME)) avec_push(p->a, &all.v, l.at[i]);
+    return labels_of(p, &all);
 }
 
 static void labels_action(struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
 {
     struct label *l;
     switch (act) {
-    case ACT_METRIC: {
-        struct labels_builder lb;
-        labels_builder_init(&lb, p->a);
-        labels_builder_from(&lb, v[1].labels);
-        labels_builder_set(&lb, METRIC_NAME, v[0].item.val);
-        out->labels = labels_builder_done(&lb);
-        break;
-    }
-    case ACT_LABELS: out->labels = labels_of(p, v[1].label_list, STR_EMPTY); break;
+    case ACT_METRIC: out->labels = labels_named(p, v[1].labels, v[0].item.val); break;
+    case ACT_LABELS: out->labels = labels_of(p, v[1].label_list); break;
     case ACT_LABELS_EMPTY: out->labels = (struct labels){ 0 }; break;
     case ACT_LABEL_FIRST: {
         const struct label *first = v[0].label;
