@@ -50,7 +50,10 @@ MUST_USE errc head_write_sealed(struct head *h, size_t max_chunks, size_t *writt
 /* Drops what is older than mint: closed chunks with max time < mint, then series without chunks. Waits for appenders that were open at
  * the call. min time and min valid time rise to mint. */
 MUST_USE errc head_truncate(struct head *h, int64_t mint, struct err *e);
-bool head_has_series(const struct head *h, sref ref);          /* for checkpoints; true also as long as the log may name it */
+
+/* The refs of all series, ascending, for a checkpoint; free with vec_fini. */
+typedef VEC(sref) head_refs;
+void head_live_refs(struct head *h, head_refs *out);
 uint32_t head_first_disk_file(const struct head *h);           /* the lowest chunk file that a series refers to; 0: none */
 
 /* Deletes [mint, maxt] of the series that match: logged, then applied at query. */

@@ -1,0 +1,196 @@
+/* collect.c — what is old goes: chunks, then series without chunks.
+ *
+ * A series is removed in two steps, because an appender may hold its handle and have nothing to show yet. First it is marked; an appender
+ * that touches it takes the mark off. Then the appenders that were open at the marking are waited for; what still bears the mark and
+ * still holds nothing is removed. Nothing here holds a lock for longer than one series, or a slice of the tables.
+ */
+#include "base/clock.h"
+#include "head/head_impl.h"
+#include "wal/record.h"
+#include "wal/wal.h"
+
+#include <stdlib.h>
+
+static const double gc_quantiles[] = { 0.5, 0.9, 0.99 };
+SUMMARY(gc_duration, "prometheus_tsdb_head_gc_duration_seconds", "Runtime of garbage collection in the head block.", gc_quantiles)
+COUNTER(truncations, "prometheus_tsdb_head_truncations_total", "Total number of head truncations attempted.")
+
+struct trimmed { int64_t mint; uint64_t chunks; runs empty; };
+
+/* What lies wholly before mint goes; the oldest time that is left, INT64_MAX: nothing is. */
+static int64_t slot_trim(struct store *st, struct slot *s, int64_t mint, struct trimmed *t)
+{
+    unsigned n = 0;
+    while (n < s->n_closed && store_get_closed(st, s, n).maxt < mint) n++;
+    store_drop_closed(st, s, n);
+    t->chunks += n;
+    while (s->sealed) {
+        struct sealed *q = slab_at(&st->sealed, s->sealed);
+        if (q->maxt >= mint) break;
+        q->dropped = true;
+        s->sealed = q->next;
+        t->chunks++;
+    }
+    if (s->n && slot_last_t(s) < mint && !s->sealed) {
+        open_drop(st, s);
+        t->chunks++;
+    }
+    if (s->n_closed) return store_get_closed(st, s, 0).mint;
+    if (s->sealed) return store_run(st, ((struct sealed *)slab_at(&st->sealed, s->sealed))->run)->base;
+    return s->n ? store_run(st, s->run)->base : INT64_MAX;
+}
+
+static void head_trim(struct head *h, int64_t mint, struct trimmed *t)
+{
+    uint64_t low = isolation_low(&h->isolation);
+    snum last = atomic_load_explicit(&h->series.last_num, memory_order_acquire);
+    for (snum n = 1; n <= last; n++) {
+        uint32_t i = series_slot_of(&h->series, n);
+        if (!i) continue;
+        struct slot *s = store_slot(&h->store, i);
+        slot_lock(s);
+        int64_t from = slot_trim(&h->store, s, mint, t);
+        if (s->append_id && (int32_t)(s->append_id - (uint32_t)low) < 0) isolation_forget(&h->store, s);
+        if (from == INT64_MAX) {
+            slot_flag(s, SLOT_DYING, 0);
+            runs_push(&t->empty, n, n + 1);
+        }
+        t->mint = MIN(t->mint, from);
+        slot_unlock(s);
+    }
+}
+
+static void head_drop_tombstones(struct head *h, int64_t mint)
+{
+    rwlock_wrlock(&h->tombstones_mu);
+    size_t kept = 0;
+    for (size_t i = 0; i < h->tombstones.n; i++) {
+        struct ref_intervals *r = &h->tombstones.at[i];
+        size_t n = 0;
+        for (size_t k = 0; k < r->all.n; k++)
+            if (r->all.at[k].maxt >= mint) r->all.at[n++] = r->all.at[k];
+        r->all.n = n;
+        if (n) h->tombstones.at[kept++] = *r;
+        else vec_fini(&r->all);
+    }
+    h->tombstones.n = kept;
+    atomic_store_explicit(&h->n_tombstones, (uint32_t)kept, memory_order_relaxed);
+    rwlock_unlock(&h->tombstones_mu);
+}
+
+size_t head_collect(struct head *h, int64_t mint)
+{
+    struct trimmed t = { .mint = INT64_MAX };
+    head_trim(h, mint, &t);
+    if (t.empty.n) head_wait_appenders(h);
+    size_t gone = series_remove(&h->series, &t.empty);
+    vec_fini(&t.empty);
+    atomic_fetch_sub_explicit(&h->n_chunks, t.chunks, memory_order_relaxed);
+    metric_add(&head_chunks_removed, (double)t.chunks);
+    metric_add(&head_series_removed, (double)gone);
+    if (t.mint != INT64_MAX && t.mint > head_min_time(h)) atomic_store_explicit(&h->min_time, t.mint, memory_order_relaxed);
+    return gone;
+}
+
+errc head_truncate(struct head *h, int64_t mint, struct err *e)
+{
+    (void)e;
+    if (head_min_time(h) > head_max_time(h) || head_min_time(h) >= mint) return OK;
+    int64_t began = clock_mono_ns();
+    metric_inc(&truncations);
+    if (head_min_valid_time(h) < mint) head_set_min_valid_time(h, mint);
+    atomic_store_explicit(&h->min_time, mint, memory_order_relaxed);
+    head_wait_appenders(h);                    /* whose bounds are older */
+    head_collect(h, mint);
+    head_drop_tombstones(h, mint);
+    metric_observe(&gc_duration, (double)(clock_mono_ns() - began) * 1e-9);
+    return OK;
+}
+
+uint32_t head_first_disk_file(const struct head *h)
+{
+    uint32_t first = 0;
+    snum last = atomic_load_explicit(&h->series.last_num, memory_order_acquire);
+    for (snum n = 1; n <= last; n++) {
+        uint32_t i = series_slot_of(&h->series, n);
+        if (!i) continue;
+        struct slot *s = store_slot(&h->store, i);
+        slot_lock(s);
+        uint32_t file = s->n_closed ? (uint32_t)(store_get_closed(&h->store, s, 0).disk_ref >> 32) : 0;
+        slot_unlock(s);
+        if (file && (!first || file < first)) first = file;
+    }
+    return first;
+}
+
+static int sref_cmp(const void *a, const void *b)
+{
+    sref x = *(const sref *)a, y = *(const sref *)b;
+    return (x > y) - (x < y);
+}
+
+void head_live_refs(struct head *h, head_refs *out)
+{
+    struct reclaim_reader me;
+    bool sorted = true;
+    out->n = 0;
+    reclaim_enter(&h->reclaim, &me);
+    snum last = atomic_load_explicit(&h->series.last_num, memory_order_acquire);
+    for (snum n = 1; n <= last; n++) {
+        uint32_t i = series_slot_of(&h->series, n);
+        if (!i) continue;
+        sref ref = store_cold(&h->store, i)->ref;
+        sorted = sorted && (!out->n || out->at[out->n - 1] < ref);
+        vec_push(out, ref);
+    }
+    reclaim_leave(&h->reclaim, &me);
+    if (!sorted) qsort(out->at, out->n, sizeof(*out->at), sref_cmp);
+}
+
+/* The times that a series' samples span; false: it has none. */
+static bool slot_span(const struct store *st, struct slot *s, int64_t *mint, int64_t *maxt)
+{
+    slot_lock(s);
+    *mint = INT64_MAX;
+    if (s->n_closed) *mint = store_get_closed(st, s, 0).mint;
+    else if (s->sealed) *mint = store_run(st, ((struct sealed *)slab_at(&st->sealed, s->sealed))->run)->base;
+    else if (s->n) *mint = store_run(st, s->run)->base;
+    *maxt = slot_last_t(s);
+    slot_unlock(s);
+    return *mint <= *maxt;
+}
+
+static void delete_gather(struct head *h, const runs *found, int64_t mint, int64_t maxt, ref_tombstones *out)
+{
+    for (size_t i = 0; i < found->n; i++) {
+        for (snum n = found->at[i].start; n < found->at[i].end; n++) {
+            uint32_t slot = series_slot_of(&h->series, n);
+            int64_t from, to;
+            if (!slot || !slot_span(&h->store, store_slot(&h->store, slot), &from, &to) || from > maxt || to < mint) continue;
+            vec_push(out, ((struct ref_tombstone){ store_cold(&h->store, slot)->ref, MAX(from, mint), MIN(to, maxt) }));
+        }
+    }
+}
+
+errc head_delete(struct head *h, struct matchers ms, int64_t mint, int64_t maxt, struct err *e)
+{
+    struct reclaim_reader me;
+    runs found = { 0 };
+    ref_tombstones all = { 0 };
+    reclaim_enter(&h->reclaim, &me);
+    errc rc = head_select(h, ms, &found, e);
+    if (rc == OK) delete_gather(h, &found, mint, maxt, &all);
+    reclaim_leave(&h->reclaim, &me);
+    if (rc == OK && all.n && h->opts.wal) {
+        struct buf b;
+        buf_init(&b, NULL, 0);
+        tombstones_encode(&b, all.at, all.n);
+        str rec = buf_view(&b);
+        rc = wal_log(h->opts.wal, &rec, 1, e);
+        buf_fini(&b);
+    }
+    for (size_t i = 0; rc == OK && i < all.n; i++) head_add_tombstone(h, all.at[i].ref, all.at[i].mint, all.at[i].maxt);
+    vec_fini(&found);
+    vec_fini(&all);
+    return rc;
+}

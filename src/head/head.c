@@ -1,0 +1,161 @@
+#include "head/head_impl.h"
+
+#include "chunk/cut.h"
+
+enum { LOOKUP_BYTES = 64 << 20, LABELS_MAX_BYTES = 1 << 20, SAMPLES_PER_CHUNK_MAX = RUN_MAX / 2 };
+#define HEAD_CHUNK_RANGE_MS ((int64_t)2 * 3600 * 1000)
+#define HEAD_CHUNK_RANGE_MAX_MS ((int64_t)UINT32_MAX)
+
+static bool head_lookup(struct appendable *s, const uint8_t *raw, size_t n, series_handle *out)
+{
+    struct head *h = CONTAINER_OF(s, struct head, appendable);
+    series_handle got = lookup_get(&h->lookup, str_of(raw, n));
+    if (got) *out = got;
+    return got != 0;
+}
+
+static void head_teach(struct appendable *s, const uint8_t *raw, size_t n, series_handle handle)
+{
+    lookup_put(&CONTAINER_OF(s, struct head, appendable)->lookup, str_of(raw, n), handle);
+}
+
+void head_lookup_batch(struct head *h, const str *raw, size_t n, series_handle *found)
+{
+    lookup_get_batch(&h->lookup, raw, n, found);
+}
+
+static const struct appendable_ops head_appendable_ops = { .begin = head_begin, .lookup = head_lookup, .teach = head_teach };
+static const struct queryable_ops head_queryable_ops = { .querier = head_querier };
+
+errc head_open(struct head **out, const struct head_opts *o, struct err *e)
+{
+    int64_t range = o->chunk_range_ms ? o->chunk_range_ms : HEAD_CHUNK_RANGE_MS;
+    uint32_t samples = o->samples_per_chunk ? o->samples_per_chunk : CUT_SAMPLES;
+    if (range < 0 || range > HEAD_CHUNK_RANGE_MAX_MS) return err_set(e, ERR_BAD_INPUT, "chunk range of %" PRId64 " ms", range);
+    if (samples < 4 || samples > SAMPLES_PER_CHUNK_MAX)
+        return err_set(e, ERR_BAD_INPUT, "samples per chunk: %u is not in 4 … %d", samples, SAMPLES_PER_CHUNK_MAX);
+    struct head *h = NEW(struct head);
+    h->appendable.ops = &head_appendable_ops;
+    h->queryable.ops = &head_queryable_ops;
+    h->opts = *o;
+    h->opts.chunk_range_ms = range;
+    h->opts.samples_per_chunk = samples;
+    reclaim_init(&h->reclaim);
+    store_init(&h->store, range, samples);
+    series_init(&h->series, &h->store, &h->reclaim, o->labels_max_bytes ? o->labels_max_bytes : LABELS_MAX_BYTES);
+    isolation_init(&h->isolation);
+    lookup_init(&h->lookup, o->lookup_bytes ? o->lookup_bytes : LOOKUP_BYTES);
+    atomic_init(&h->min_time, INT64_MAX);
+    atomic_init(&h->max_time, INT64_MIN);
+    atomic_init(&h->min_valid_time, INT64_MIN);
+    mtx_init(&h->sealed_mu, LOCK_CHUNK_DISK);
+    mtx_init(&h->appenders_mu, LOCK_LEAF);
+    cond_init(&h->appenders_gone);
+    rwlock_init(&h->tombstones_mu, LOCK_LEAF);
+    atomic_flag_clear(&h->writing);
+    *out = h;
+    return OK;
+}
+
+void head_close(struct head *h)
+{
+    if (!h) return;
+    head_free_idle(h);
+    reclaim_fini(&h->reclaim);
+    series_fini(&h->series);
+    store_fini(&h->store);
+    isolation_fini(&h->isolation);
+    lookup_fini(&h->lookup);
+    for (size_t i = 0; i < h->tombstones.n; i++) vec_fini(&h->tombstones.at[i].all);
+    vec_fini(&h->tombstones);
+    rwlock_fini(&h->tombstones_mu);
+    cond_fini(&h->appenders_gone);
+    mtx_fini(&h->appenders_mu);
+    mtx_fini(&h->sealed_mu);
+    mem_free(h);
+}
+
+struct appendable *head_appendable(struct head *h) { return &h->appendable; }
+struct queryable *head_queryable(struct head *h) { return &h->queryable; }
+
+int64_t head_min_time(const struct head *h) { return atomic_load_explicit(&h->min_time, memory_order_relaxed); }
+int64_t head_max_time(const struct head *h) { return atomic_load_explicit(&h->max_time, memory_order_relaxed); }
+int64_t head_min_valid_time(const struct head *h) { return atomic_load_explicit(&h->min_valid_time, memory_order_relaxed); }
+void head_set_min_valid_time(struct head *h, int64_t t) { atomic_store_explicit(&h->min_valid_time, t, memory_order_relaxed); }
+uint64_t head_series_count(const struct head *h) { return atomic_load_explicit(&h->series.n_series, memory_order_relaxed); }
+
+bool head_compactable(const struct head *h)
+{
+    int64_t min = head_min_time(h), max = head_max_time(h), span;
+    if (min > max) return false;
+    return __builtin_sub_overflow(max, min, &span) || span > h->opts.chunk_range_ms / 2 * 3;
+}
+
+void head_saw_time(struct head *h, int64_t mint, int64_t maxt)
+{
+    int64_t was = head_min_time(h);
+    while (mint < was && !atomic_compare_exchange_weak_explicit(&h->min_time, &was, mint, memory_order_relaxed, memory_order_relaxed)) {}
+    was = head_max_time(h);
+    while (maxt > was && !atomic_compare_exchange_weak_explicit(&h->max_time, &was, maxt, memory_order_relaxed, memory_order_relaxed)) {}
+}
+
+/* Tombstones: few, sorted by ref, each list sorted and disjoint. */
+
+static size_t tombstones_find(const struct head *h, sref ref)
+{
+    size_t lo = 0, hi = h->tombstones.n;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (h->tombstones.at[mid].ref < ref) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo;
+}
+
+/* Joins those that overlap or touch. */
+static void intervals_add(intervals *v, struct interval add)
+{
+    size_t n = 0;
+    VEC(struct interval) left = { 0 };
+    for (size_t i = 0; i < v->n; i++) {
+        struct interval x = v->at[i];
+        bool before = x.maxt < add.mint && x.maxt + 1 < add.mint, after = add.maxt < x.mint && add.maxt + 1 < x.mint;
+        if (before) {
+            v->at[n++] = x;
+        } else if (after) {
+            vec_push(&left, x);
+        } else {
+            add.mint = MIN(add.mint, x.mint);
+            add.maxt = MAX(add.maxt, x.maxt);
+        }
+    }
+    v->n = n;
+    vec_push(v, add);
+    for (size_t i = 0; i < left.n; i++) vec_push(v, left.at[i]);
+    vec_fini(&left);
+}
+
+void head_add_tombstone(struct head *h, sref ref, int64_t mint, int64_t maxt)
+{
+    if (mint > maxt) return;
+    rwlock_wrlock(&h->tombstones_mu);
+    size_t i = tombstones_find(h, ref);
+    if (i == h->tombstones.n || h->tombstones.at[i].ref != ref) {
+        vec_push(&h->tombstones, ((struct ref_intervals){ 0 }));
+        memmove(h->tombstones.at + i + 1, h->tombstones.at + i, (h->tombstones.n - 1 - i) * sizeof(*h->tombstones.at));
+        h->tombstones.at[i] = (struct ref_intervals){ .ref = ref };
+    }
+    intervals_add(&h->tombstones.at[i].all, (struct interval){ mint, maxt });
+    atomic_store_explicit(&h->n_tombstones, (uint32_t)h->tombstones.n, memory_order_relaxed);
+    rwlock_unlock(&h->tombstones_mu);
+}
+
+void head_tombstones_of(struct head *h, sref ref, intervals *out)
+{
+    if (!atomic_load_explicit(&h->n_tombstones, memory_order_relaxed)) return;
+    rwlock_rdlock(&h->tombstones_mu);
+    size_t i = tombstones_find(h, ref);
+    if (i < h->tombstones.n && h->tombstones.at[i].ref == ref)
+        for (size_t k = 0; k < h->tombstones.at[i].all.n; k++) vec_push(out, h->tombstones.at[i].all.at[k]);
+    rwlock_unlock(&h->tombstones_mu);
+}

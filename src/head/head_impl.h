@@ -1,0 +1,77 @@
+/* head_impl.h — the head from inside: what its modules share.
+ *
+ * What        struct head, and the few functions that its modules call of each other.
+ * Invariants  see head.h
+ * Ownership   head_open, head_close
+ * Threads     each field says
+ * Errors      none
+ * Format      none
+ *
+ * Lock order within the head: create -> symbols -> slot -> run -> sealed queue -> leaf (store, reclaim). Isolation's lock is above all.
+ */
+#ifndef EPI_HEAD_HEAD_IMPL_H
+#define EPI_HEAD_HEAD_IMPL_H
+
+#include "base/metric.h"
+#include "head/head.h"
+#include "head/isolation.h"
+#include "head/lookup.h"
+#include "head/open_chunk.h"
+#include "head/series.h"
+
+struct interval { int64_t mint, maxt; };
+typedef VEC(struct interval) intervals;
+struct ref_intervals { sref ref; intervals all; };
+struct head_appender;
+
+struct head {
+    struct appendable appendable;
+    struct queryable queryable;
+    struct head_opts opts;                     /* const */
+    struct reclaim reclaim;
+    struct store store;
+    struct series_index series;
+    struct isolation isolation;
+    struct lookup lookup;
+
+    _Atomic int64_t min_time, max_time;        /* of in-order samples; relaxed, only lowered and raised */
+    _Atomic int64_t min_valid_time;
+
+    struct mtx sealed_mu;                      /* LOCK_CHUNK_DISK */
+    uint32_t sealed_first, sealed_last;        /* GUARDED_BY(sealed_mu) */
+    atomic_flag writing;                       /* one writer of sealed chunks at a time */
+    _Atomic uint64_t n_chunks;                 /* open, sealed and closed; relaxed */
+
+    struct mtx appenders_mu;                   /* LOCK_LEAF */
+    struct cond appenders_gone;
+    struct head_appender *idle;                /* GUARDED_BY(appenders_mu): to be used again */
+    unsigned n_idle;
+    uint64_t appender_seq;                     /* GUARDED_BY(appenders_mu) */
+    struct head_appender *active;              /* GUARDED_BY(appenders_mu): ring in the order of beginning; NULL: none */
+    _Atomic uint32_t n_active;
+
+    struct rwlock tombstones_mu;               /* LOCK_LEAF */
+    VEC(struct ref_intervals) tombstones;      /* GUARDED_BY(tombstones_mu): ascending refs */
+    _Atomic uint32_t n_tombstones;             /* relaxed: 0 saves the look */
+};
+
+errc head_begin(struct appendable *s, struct appender **out, struct err *e);
+errc head_querier(struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e);
+void head_free_idle(struct head *h);
+void head_wait_appenders(struct head *h);                      /* until those that are open now are gone */
+
+size_t head_collect(struct head *h, int64_t mint);             /* drops what is wholly before mint; how many series went */
+
+/* Opened and sealed chunks of a context go to the head's count and queue. */
+void head_take_sealed(struct head *h, struct open_ctx *c);
+void head_saw_time(struct head *h, int64_t mint, int64_t maxt);
+void head_add_tombstone(struct head *h, sref ref, int64_t mint, int64_t maxt);
+void head_tombstones_of(struct head *h, sref ref, intervals *out);   /* appends; ascending, disjoint */
+
+/* The series that match, as numbers; the caller is a reader of the reclaim. */
+MUST_USE errc head_select(struct head *h, struct matchers ms, runs *out, struct err *e);
+
+/* Metrics that several modules count. */
+extern struct metric_family head_chunks_created, head_chunks_removed, head_series_created, head_series_removed;   /* stats.c */
+
+#endif

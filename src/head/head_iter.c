@@ -1,0 +1,229 @@
+#include "head/head_iter.h"
+
+#include "chunk/chunk.h"
+#include "chunk/xor.h"
+#include "head/chunk_disk.h"
+
+ACCOUNT(iter_account, "head_iterators")
+
+struct head_iter {
+    struct sample_iter base;
+    struct head *head;
+    int64_t mint, maxt;                        /* mint grows with seek */
+    VEC(struct closed_chunk) closed;           /* n of the last ones is cut by what is hidden */
+    VEC(struct chunk_copy *) copies;           /* room; the first n_copies are in use */
+    size_t n_copies, next;                     /* next source: closed first, then copies */
+    intervals deleted;
+    struct buf bytes;                          /* of the closed chunk being read */
+    struct xor_iter xor;
+    size_t left;                               /* samples of the source that may still be shown */
+    size_t at;                                 /* in values, for a copy */
+    double values[RUN_MAX];
+    enum { ITER_NEXT, ITER_CLOSED, ITER_COPY, ITER_END } state;
+    errc failed;
+    struct err words;
+};
+
+static void copies_room(struct head_iter *it, size_t n)
+{
+    while (it->copies.n < n) {
+        vec_push(&it->copies, (struct chunk_copy *)mem_alloc(sizeof(struct chunk_copy)));
+        account_charge(&iter_account, sizeof(struct chunk_copy));
+    }
+}
+
+static void iter_free(struct sample_iter *base)
+{
+    struct head_iter *it = CONTAINER_OF(base, struct head_iter, base);
+    account_charge(&iter_account, -(int64_t)(it->copies.n * sizeof(struct chunk_copy) + sizeof(*it)));
+    for (size_t i = 0; i < it->copies.n; i++) mem_free(it->copies.at[i]);
+    vec_fini(&it->copies);
+    vec_fini(&it->closed);
+    vec_fini(&it->deleted);
+    buf_fini(&it->bytes);
+    mem_free(it);
+}
+
+/* What the newest batches hide is cut off from the end. */
+static void iter_hide(struct head_iter *it, uint64_t hidden)
+{
+    for (size_t i = it->n_copies; hidden && i-- > 0;) {
+        uint64_t k = MIN(hidden, it->copies.at[i]->n);
+        /* A chunk of equal values has only the last one: it stays what it is. */
+        it->copies.at[i]->n -= (unsigned)k;
+        hidden -= k;
+    }
+    for (size_t i = it->closed.n; hidden && i-- > 0;) {
+        uint64_t k = MIN(hidden, it->closed.at[i].n);
+        it->closed.at[i].n -= (uint32_t)k;
+        hidden -= k;
+    }
+}
+
+static void iter_take(struct head_iter *it, const struct head_iter_of *of)
+{
+    struct store *st = &it->head->store;
+    struct slot *s = store_slot(st, of->slot);
+    slot_lock(s);
+    if (series_generation(s) == of->generation) {
+        for (unsigned i = 0; i < s->n_closed; i++) vec_push(&it->closed, store_get_closed(st, s, i));
+        for (uint32_t i = s->sealed; i;) {
+            const struct sealed *q = slab_at(&st->sealed, i);
+            copies_room(it, it->n_copies + 1);
+            sealed_copy(st, q, it->copies.at[it->n_copies++]);
+            i = q->next;
+        }
+        if (s->n) {
+            copies_room(it, it->n_copies + 1);
+            open_copy(st, s, it->copies.at[it->n_copies++]);
+        }
+        iter_hide(it, isolation_hidden(st, s, of->reader));
+    }
+    slot_unlock(s);
+}
+
+void head_iter_reset(struct sample_iter *base, const struct head_iter_of *of)
+{
+    struct head_iter *it = CONTAINER_OF(base, struct head_iter, base);
+    it->mint = of->mint;
+    it->maxt = of->maxt;
+    it->closed.n = it->deleted.n = 0;
+    it->n_copies = it->next = it->left = 0;
+    it->state = ITER_NEXT;
+    it->failed = OK;
+    it->words.n = 0;
+    iter_take(it, of);
+    head_tombstones_of(it->head, of->ref, &it->deleted);
+}
+
+/* Brings the bytes of a closed chunk into the iterator's own memory, so that an I/O error is known before anything is shown. */
+static errc iter_open_closed(struct head_iter *it, const struct closed_chunk *c, struct err *e)
+{
+    struct chunk_pin pin = { 0 };
+    if (!it->head->opts.disk) return err_set(e, ERR_NOT_FOUND, "head: no chunk files");
+    TRY(chunk_disk_pin(it->head->opts.disk, c->disk_ref, 0, &pin, e));
+    buf_reset(&it->bytes);
+    buf_str(&it->bytes, pin.data);
+    TRY(chunk_disk_unpin(it->head->opts.disk, &pin, e));
+    xor_iter_init(&it->xor, buf_view(&it->bytes));
+    it->left = c->n;
+    return OK;
+}
+
+/* Opens the next source that may hold something to show. */
+static errc iter_next_source(struct head_iter *it, struct err *e)
+{
+    for (; it->next < it->closed.n; it->next++) {
+        const struct closed_chunk *c = &it->closed.at[it->next];
+        if (c->mint > it->maxt) break;
+        if (c->maxt < it->mint || c->enc != CHUNK_XOR || !c->n) continue;
+        TRY(iter_open_closed(it, c, e));
+        it->next++;
+        it->state = ITER_CLOSED;
+        return OK;
+    }
+    if (it->next < it->closed.n) it->next = it->closed.n;
+    for (; it->next - it->closed.n < it->n_copies; it->next++) {
+        const struct chunk_copy *c = it->copies.at[it->next - it->closed.n];
+        if (!c->n || c->t[c->n - 1] < it->mint || c->t[0] > it->maxt) continue;
+        chunk_copy_values(c, c->n, it->values);
+        it->at = 0;
+        it->left = c->n;
+        it->next++;
+        it->state = ITER_COPY;
+        return OK;
+    }
+    it->state = ITER_END;
+    return OK;
+}
+
+static errc iter_read(struct head_iter *it, struct sample_batch *out, struct err *e)
+{
+    if (it->state == ITER_CLOSED) {
+        TRY(xor_iter_fill(&it->xor, out->t, out->v, MIN(it->left, (size_t)SAMPLE_BATCH), &out->n, e));
+    } else {
+        const struct chunk_copy *c = it->copies.at[it->next - 1 - it->closed.n];
+        out->n = MIN(it->left, (size_t)SAMPLE_BATCH);
+        memcpy(out->t, c->t + it->at, out->n * sizeof(*out->t));
+        memcpy(out->v, it->values + it->at, out->n * sizeof(*out->v));
+        it->at += out->n;
+    }
+    it->left -= out->n;
+    if (!out->n || !it->left) it->state = ITER_NEXT;
+    return OK;
+}
+
+static bool interval_has(const intervals *v, int64_t t)
+{
+    size_t lo = 0, hi = v->n;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (v->at[mid].maxt < t) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo < v->n && v->at[lo].mint <= t;
+}
+
+/* Clips to [mint, maxt] and leaves out what was deleted. */
+static void iter_clip(struct head_iter *it, struct sample_batch *out)
+{
+    size_t from = 0, to = out->n;
+    while (from < to && out->t[from] < it->mint) from++;
+    while (to > from && out->t[to - 1] > it->maxt) to--;
+    if (to < out->n) it->state = ITER_END;
+    if (from) {
+        memmove(out->t, out->t + from, (to - from) * sizeof(*out->t));
+        memmove(out->v, out->v + from, (to - from) * sizeof(*out->v));
+    }
+    out->n = to - from;
+    if (!it->deleted.n) return;
+    size_t n = 0;
+    for (size_t i = 0; i < out->n; i++) {
+        if (interval_has(&it->deleted, out->t[i])) continue;
+        out->t[n] = out->t[i];
+        out->v[n++] = out->v[i];
+    }
+    out->n = n;
+}
+
+static errc iter_fill(struct sample_iter *base, struct sample_batch *out, struct err *e)
+{
+    struct head_iter *it = CONTAINER_OF(base, struct head_iter, base);
+    out->kind = SAMPLE_FLOAT;
+    out->st = NULL;
+    out->n = 0;
+    if (it->failed != OK) return err_set(e, it->failed, "%.*s", STR_ARG(err_str(&it->words)));
+    while (!out->n && it->state != ITER_END) {
+        errc rc = it->state == ITER_NEXT ? iter_next_source(it, &it->words) : iter_read(it, out, &it->words);
+        if (rc != OK) {
+            it->failed = rc;
+            out->n = 0;
+            return err_set(e, rc, "%.*s", STR_ARG(err_str(&it->words)));
+        }
+        if (out->n) iter_clip(it, out);
+    }
+    return OK;
+}
+
+static errc iter_seek(struct sample_iter *base, int64_t t, struct err *e)
+{
+    struct head_iter *it = CONTAINER_OF(base, struct head_iter, base);
+    (void)e;
+    if (t > it->mint) it->mint = t;            /* sources before it are skipped, the rest is clipped */
+    return OK;
+}
+
+static const struct sample_iter_ops head_iter_ops = { .fill = iter_fill, .seek = iter_seek, .free = iter_free };
+
+struct sample_iter *head_iter_new(struct head *h)
+{
+    struct head_iter *it = NEW(struct head_iter);
+    it->base.ops = &head_iter_ops;
+    it->head = h;
+    it->state = ITER_END;
+    buf_init(&it->bytes, &iter_account, 0);
+    account_charge(&iter_account, sizeof(*it));
+    return &it->base;
+}
+
+bool head_iter_is(const struct sample_iter *it) { return it && it->ops == &head_iter_ops; }

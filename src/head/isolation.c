@@ -1,0 +1,152 @@
+/* isolation.c — ids are 64 bits, a slot keeps 32 of them. They are compared by their signed difference to the low watermark: sound while a
+ * slot's newest id is within 2^31 commits of it, which holds because a collection resets ids that everybody sees, and a series
+ * without samples for hours is collected. */
+#include "head/isolation.h"
+
+void isolation_init(struct isolation *i)
+{
+    *i = (struct isolation){ .low = 1 };
+    mtx_init(&i->mu, LOCK_HEAD_COMMIT);
+    cond_init(&i->room);
+    i->readers.prev = i->readers.next = &i->readers;
+}
+
+void isolation_fini(struct isolation *i)
+{
+    assert(!i->n_open && i->readers.next == &i->readers);
+    cond_fini(&i->room);
+    mtx_fini(&i->mu);
+}
+
+static void isolation_set_low_locked(struct isolation *i)
+{
+    uint64_t low = i->n_open ? i->open[0] : i->last_id + 1;
+    for (const struct isolation_reader *r = i->readers.next; r != &i->readers; r = r->next)
+        if (r->low < low) low = r->low;
+    atomic_store_explicit(&i->low, low, memory_order_release);
+}
+
+uint64_t isolation_begin(struct isolation *i)
+{
+    mtx_lock(&i->mu);
+    while (i->n_open == ISOLATION_OPEN_MAX) cond_wait(&i->room, &i->mu);
+    uint64_t id = ++i->last_id;
+    i->open[i->n_open++] = id;
+    isolation_set_low_locked(i);
+    mtx_unlock(&i->mu);
+    return id;
+}
+
+void isolation_end(struct isolation *i, uint64_t id)
+{
+    mtx_lock(&i->mu);
+    unsigned k = 0;
+    while (i->open[k] != id) k++;
+    assert(k < i->n_open);
+    for (i->n_open--; k < i->n_open; k++) i->open[k] = i->open[k + 1];
+    isolation_set_low_locked(i);
+    cond_signal(&i->room);
+    mtx_unlock(&i->mu);
+}
+
+void isolation_enter(struct isolation *i, struct isolation_reader *r)
+{
+    mtx_lock(&i->mu);
+    *r = (struct isolation_reader){ .max_id = i->last_id, .n_open = i->n_open, .low = i->n_open ? i->open[0] : i->last_id + 1 };
+    if (i->n_open) {
+        r->open = mem_alloc_array(i->n_open, sizeof(*r->open));
+        memcpy(r->open, i->open, i->n_open * sizeof(*r->open));
+    }
+    r->prev = i->readers.prev;
+    r->next = &i->readers;
+    r->prev->next = r->next->prev = r;
+    isolation_set_low_locked(i);
+    mtx_unlock(&i->mu);
+}
+
+void isolation_leave(struct isolation *i, struct isolation_reader *r)
+{
+    mtx_lock(&i->mu);
+    r->prev->next = r->next;
+    r->next->prev = r->prev;
+    isolation_set_low_locked(i);
+    mtx_unlock(&i->mu);
+    mem_free(r->open);
+    r->open = NULL;
+}
+
+static bool id_before(uint32_t a, uint64_t b) { return (int32_t)(a - (uint32_t)b) < 0; }
+
+static struct batch_id *batch_at(const struct store *s, uint32_t i) { return slab_at(&s->ids, i); }
+
+static void drop_chain(struct store *s, uint32_t i)
+{
+    mtx_lock(&s->mu);
+    while (i) {
+        uint32_t next = batch_at(s, i)->next;
+        slab_give(&s->ids, i);
+        i = next;
+    }
+    mtx_unlock(&s->mu);
+}
+
+/* The chain is newest first; from the first batch that everybody sees on, nobody asks. */
+static void drop_seen(struct store *s, struct slot *slot, uint64_t low)
+{
+    uint32_t *link = &slot->older_ids;
+    while (*link && !id_before(batch_at(s, *link)->id, low)) link = &batch_at(s, *link)->next;
+    if (!*link) return;
+    drop_chain(s, *link);
+    *link = 0;
+}
+
+void isolation_note(struct store *s, struct slot *slot, uint64_t id, uint64_t low)
+{
+    uint32_t low_id = (uint32_t)id ? (uint32_t)id : 1;         /* 0 is "seen by all": an id off by one once in 2^32 */
+    if (slot->append_id == low_id && slot->batch_n < UINT16_MAX) {
+        slot->batch_n++;
+        return;
+    }
+    bool seen = !slot->append_id || (slot->append_id != low_id && id_before(slot->append_id, low));
+    if (UNLIKELY(!seen)) {
+        mtx_lock(&s->mu);
+        uint32_t i = slab_take(&s->ids);
+        *batch_at(s, i) = (struct batch_id){ slot->older_ids, slot->append_id, slot->batch_n, 0 };
+        mtx_unlock(&s->mu);
+        slot->older_ids = i;
+        drop_seen(s, slot, low);
+    } else if (UNLIKELY(slot->older_ids)) {
+        drop_chain(s, slot->older_ids);
+        slot->older_ids = 0;
+    }
+    slot->append_id = low_id;
+    slot->batch_n = 1;
+}
+
+void isolation_forget(struct store *s, struct slot *slot)
+{
+    if (slot->older_ids) drop_chain(s, slot->older_ids);
+    slot->older_ids = 0;
+    slot->append_id = 0;
+    slot->batch_n = 0;
+}
+
+static bool id_seen(const struct isolation_reader *r, uint32_t id)
+{
+    if (!id || id_before(id, r->low)) return true;
+    if (!id_before(id, r->max_id + 1)) return false;
+    for (unsigned k = 0; k < r->n_open; k++)
+        if ((uint32_t)r->open[k] == id) return false;
+    return true;
+}
+
+uint64_t isolation_hidden(const struct store *s, const struct slot *slot, const struct isolation_reader *r)
+{
+    uint64_t n = slot->batch_n, hidden = 0;
+    if (!id_seen(r, slot->append_id)) hidden = n;
+    for (uint32_t i = slot->older_ids; i; i = batch_at(s, i)->next) {
+        n += batch_at(s, i)->n;
+        if (!id_seen(r, batch_at(s, i)->id)) hidden = n;
+    }
+    return hidden;
+}

@@ -1,0 +1,393 @@
+#include "head/open_chunk.h"
+
+#include "chunk/cut.h"
+#include "chunk/xor.h"
+
+#include <math.h>
+
+enum { DEC_EXPONENT_MAX = 9, DEC_CLASSES = 6 };
+static const double pow10_of[DEC_EXPONENT_MAX + 1] = { 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9 };
+
+/* A difference d is '0', or k ones, a zero and dec_width[k] bits of two's complement, or seven ones for the stale marker. */
+static const uint8_t dec_width[DEC_CLASSES + 1] = { 0, 7, 11, 16, 24, 34, 56 };
+enum { DEC_STALE_BITS = 7 };
+
+void open_ctx_init(struct open_ctx *c, struct store *s) { *c = (struct open_ctx){ .store = s }; }
+
+void open_ctx_release(struct open_ctx *c)
+{
+    for (unsigned i = 0; c->n_hints && i < RUN_HINTS; i++) {
+        if (!c->hints[i].run) continue;
+        store_unref_run(c->store, c->hints[i].run);
+        store_unref_run(c->store, c->hints[i].from);
+    }
+    if (c->n_hints) memset(c->hints, 0, sizeof(c->hints));
+    c->n_hints = 0;
+    store_drain_stock(c->store, &c->stock);
+}
+
+/* The run whose first n times are those of `from` (none: n is 0) and that goes on with t. The reference is the caller's. */
+static uint32_t open_run_for(struct open_ctx *c, uint32_t from, uint16_t n, int64_t t)
+{
+    uint64_t key = ((uint64_t)from << 16 | n) * 0x9e3779b97f4a7c15u ^ (uint64_t)t * 0xc2b2ae3d27d4eb4fu;
+    struct run_hint *h = &c->hints[(key ^ key >> 29) % RUN_HINTS];
+    if (!h->run || h->from != from || h->n != n || h->t != t) {
+        if (h->run) {
+            store_unref_run(c->store, h->run);
+            store_unref_run(c->store, h->from);
+        } else {
+            c->n_hints++;
+        }
+        if (from) store_ref_run(c->store, from);
+        uint32_t run = from ? store_fork_run(c->store, from, n, t, &c->stock) : store_new_run(c->store, t, &c->stock);
+        *h = (struct run_hint){ from, run, n, t };
+    }
+    store_ref_run(c->store, h->run);
+    return h->run;
+}
+
+/* Writing bits into the cells: the low `bits` of v, 1 … 64. */
+static void open_put(struct open_ctx *c, struct slot *s, uint64_t v, unsigned bits)
+{
+    while (bits) {
+        unsigned in_cell = s->payload_bits % CELL_BITS;
+        if (!in_cell) {
+            uint32_t cell = store_take_cell(c->store, &c->stock);
+            if (s->first_cell) store_cell(c->store, slot_last_cell(s))->w[0] |= (uint64_t)cell << 32;
+            else s->first_cell = cell;
+            slot_set_last_cell(s, cell);
+        }
+        unsigned k = MIN(bits, CELL_BITS - in_cell), at = CELL_HEAD_BITS + in_cell, sh = at & 63;
+        uint64_t top = v << (64 - bits);                       /* its first bits lead */
+        if (k < 64) top &= ~(uint64_t)0 << (64 - k);
+        uint64_t *w = &store_cell(c->store, slot_last_cell(s))->w[at >> 6];
+        w[0] |= top >> sh;
+        if (sh + k > 64) w[1] |= top << (64 - sh);
+        s->payload_bits = (uint16_t)(s->payload_bits + k);
+        bits -= k;
+    }
+}
+
+/* v as m / 10^e to the bit? */
+static inline bool dec_of(double v, unsigned e, int64_t *m)
+{
+    double x = v * pow10_of[e];
+    if (!(fabs(x) <= 0x1p53)) return false;
+    *m = llrint(x);
+    double back = e ? (double)*m / pow10_of[e] : (double)*m;
+    return f64_bits(back) == f64_bits(v);
+}
+
+static void open_put_dec(struct open_ctx *c, struct slot *s, int64_t before, int64_t m)
+{
+    int64_t d = m - before;                    /* |m| <= 2^53: cannot overflow */
+    if (!d) {
+        open_put(c, s, 0, 1);
+        return;
+    }
+    unsigned need = 65 - (unsigned)__builtin_clzll((uint64_t)(d < 0 ? ~d : d) | 1), k = 1;
+    while (need > dec_width[k]) k++;
+    unsigned w = dec_width[k];
+    uint64_t prefix = ((uint64_t)1 << (k + 1)) - 2;            /* k ones and a zero */
+    open_put(c, s, prefix << w | ((uint64_t)d & (((uint64_t)1 << w) - 1)), k + 1 + w);
+}
+
+/* False: v does not fit DEC with this exponent. prev: the value before, as bits; first: there is none. */
+static bool open_dec(struct open_ctx *c, struct slot *s, uint64_t prev, bool first, double v)
+{
+    if (f64_bits(v) == STALE_NAN_BITS) {
+        open_put(c, s, 0x7f, DEC_STALE_BITS);
+        return true;
+    }
+    int64_t m, before = 0;
+    if (!dec_of(v, s->dec_exponent, &m)) return false;
+    if (!first && prev != STALE_NAN_BITS) before = llrint(f64_of_bits(prev) * pow10_of[s->dec_exponent]);
+    open_put_dec(c, s, before, m);
+    return true;
+}
+
+/* The value bits of an XOR chunk; lead and trail are the window before, and after. */
+static void open_xor(struct open_ctx *c, struct slot *s, uint64_t prev, bool first, uint64_t bits, uint8_t *lead, uint8_t *trail)
+{
+    if (first) {
+        open_put(c, s, bits, 64);
+        return;
+    }
+    uint64_t d = bits ^ prev;
+    if (!d) {
+        open_put(c, s, 0, 1);
+        return;
+    }
+    unsigned l = (unsigned)__builtin_clzll(d), t = (unsigned)__builtin_ctzll(d);
+    if (l > 31) l = 31;
+    if (*lead != XOR_NO_WINDOW && l >= *lead && t >= *trail) {
+        unsigned w = 64u - *lead - *trail;
+        open_put(c, s, 2, 2);
+        open_put(c, s, d >> *trail, w);
+        return;
+    }
+    unsigned w = 64 - l - t;
+    open_put(c, s, (uint64_t)3 << 11 | l << 6 | (w & 63), 13);
+    open_put(c, s, d >> t, w);
+    *lead = (uint8_t)l;
+    *trail = (uint8_t)t;
+}
+
+/* Writes n values anew; false: they do not fit the slot's coding. */
+static bool open_recode(struct open_ctx *c, struct slot *s, const double *v, unsigned n)
+{
+    store_give_cells(c->store, s->first_cell);
+    s->first_cell = 0;
+    s->payload_bits = 0;
+    uint8_t lead = XOR_NO_WINDOW, trail = 0;
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t prev = i ? f64_bits(v[i - 1]) : 0;
+        if (s->coding == CODING_XOR) open_xor(c, s, prev, i == 0, f64_bits(v[i]), &lead, &trail);
+        else if (!open_dec(c, s, prev, i == 0, v[i])) return false;
+    }
+    return true;
+}
+
+/* v does not fit: the cheapest coding that holds the n samples so far and v. The exponent of the chunk before is where the search starts. */
+static void open_climb(struct open_ctx *c, struct slot *s, double v)
+{
+    struct chunk_copy copy;
+    double old[RUN_MAX];
+    open_copy(c->store, s, &copy);
+    chunk_copy_values(&copy, s->n, old);
+    unsigned e = s->dec_exponent;
+    int64_t m;
+    if (f64_bits(v) != STALE_NAN_BITS)
+        while (e <= DEC_EXPONENT_MAX && !dec_of(v, e, &m)) e++;
+    bool first_was_stale_only = s->coding == CODING_CONST && f64_bits(v) == STALE_NAN_BITS;
+    if (first_was_stale_only)
+        while (e <= DEC_EXPONENT_MAX && !dec_of(old[0], e, &m)) e++;
+    for (; e <= DEC_EXPONENT_MAX; e++) {
+        s->coding = CODING_DEC;
+        s->dec_exponent = (uint8_t)e;
+        if (open_recode(c, s, old, s->n)) return;
+    }
+    s->coding = CODING_XOR;
+    s->dec_exponent = 0;
+    (void)open_recode(c, s, old, s->n);
+}
+
+static void open_put_value(struct open_ctx *c, struct slot *s, double v, uint64_t bits)
+{
+    bool first = s->n == 0;
+    if (s->coding == CODING_CONST) {
+        if (first || bits == s->last_v) return;
+        open_climb(c, s, v);
+    }
+    while (s->coding == CODING_DEC) {          /* each climb raises the exponent or ends in XOR */
+        if (open_dec(c, s, s->last_v, first, v)) return;
+        open_climb(c, s, v);
+    }
+    uint8_t lead = s->xor_lead, trail = s->xor_trail;
+    open_xor(c, s, s->last_v, first, bits, &lead, &trail);
+}
+
+static void open_seal(struct open_ctx *c, uint32_t slot_i, struct slot *s)
+{
+    struct store *st = c->store;
+    mtx_lock(&st->mu);
+    uint32_t i = slab_take(&st->sealed);
+    mtx_unlock(&st->mu);
+    struct sealed *q = slab_at(&st->sealed, i);
+    *q = (struct sealed){ .slot = slot_i, .generation = atomic_load_explicit(&s->generation, memory_order_relaxed), .run = s->run,
+                          .first_cell = s->first_cell, .maxt = slot_last_t(s), .last_v = s->last_v, .n = s->n,
+                          .payload_bits = s->payload_bits, .coding = s->coding, .dec_exponent = s->dec_exponent };
+    uint32_t *link = &s->sealed;
+    while (*link) link = &((struct sealed *)slab_at(&st->sealed, *link))->next;
+    *link = i;
+    if (c->sealed_last) ((struct sealed *)slab_at(&st->sealed, c->sealed_last))->queue_next = i;
+    else c->sealed_first = i;
+    c->sealed_last = i;
+    c->n_sealed++;
+    s->run = s->first_cell = 0;
+    s->n = s->payload_bits = 0;
+}
+
+/* Chunk ends: the rules of chunk/cut, with what they need taken from the run. */
+static bool open_is_full(const struct store *st, const struct slot *s, const struct ts_run *r, int64_t t)
+{
+    int64_t next_at = s->n < st->samples_per_chunk / 4 ? r->range_end : r->next_at;
+    return s->xor_bits > CUT_BYTES * 8 || t >= next_at || s->n >= 2 * st->samples_per_chunk;
+}
+
+static void open_count_bits(const struct store *st, struct slot *s, const struct ts_run *r, int64_t t, double v)
+{
+    struct xor_len l = xor_len_zero();
+    if (s->n) {
+        int64_t last = slot_last_t(s);
+        l = (struct xor_len){ .t = last, .v = s->last_v, .bits = s->xor_bits, .n = s->n, .lead = s->xor_lead, .trail = s->xor_trail };
+        if (s->n > 1) l.delta = (uint64_t)last - ((uint64_t)r->base + run_offset(st, r, s->n - 2u));
+    }
+    xor_len_add(&l, t, v);
+    s->xor_bits = (uint16_t)l.bits;
+    s->xor_lead = l.lead;
+    s->xor_trail = l.trail;
+}
+
+void open_append(struct open_ctx *c, uint32_t slot_i, struct slot *s, int64_t t, double v)
+{
+    struct store *st = c->store;
+    uint64_t bits = f64_bits(v);
+    const struct ts_run *r = s->n ? store_run(st, s->run) : NULL;
+    if (r && open_is_full(st, s, r, t)) {
+        open_seal(c, slot_i, s);
+        r = NULL;
+    }
+    if (!r) {
+        s->coding = CODING_CONST;
+        s->run = open_run_for(c, 0, 0, t);
+        r = store_run(st, s->run);
+        c->n_opened++;
+    } else {
+        uint16_t n = s->n;
+        uint64_t off = (uint64_t)t - (uint64_t)r->base;
+        bool there = n < atomic_load_explicit(&r->n, memory_order_acquire) && run_offset(st, r, n) == off;
+        if (UNLIKELY(!there) && !store_extend_run(st, s->run, n, t, &c->stock)) {
+            uint32_t fork = open_run_for(c, s->run, n, t);
+            store_unref_run(st, s->run);
+            s->run = fork;
+            r = store_run(st, fork);
+        }
+    }
+    open_put_value(c, s, v, bits);
+    open_count_bits(st, s, r, t, v);
+    s->n++;
+    s->last_v = bits;
+    slot_set_last_t(s, t);
+}
+
+void open_drop(struct store *s, struct slot *slot)
+{
+    store_give_cells(s, slot->first_cell);
+    store_unref_run(s, slot->run);
+    slot->run = slot->first_cell = 0;
+    slot->n = slot->payload_bits = 0;
+    for (uint32_t i = slot->sealed; i;) {
+        struct sealed *q = slab_at(&s->sealed, i);
+        i = q->next;
+        q->dropped = true;
+    }
+    slot->sealed = 0;
+}
+
+void open_free_sealed(struct store *s, uint32_t sealed)
+{
+    struct sealed *q = slab_at(&s->sealed, sealed);
+    store_give_cells(s, q->first_cell);
+    store_unref_run(s, q->run);
+    mtx_lock(&s->mu);
+    slab_give(&s->sealed, sealed);
+    mtx_unlock(&s->mu);
+}
+
+/* Copies and decoding. */
+
+static void copy_cells(const struct store *s, uint32_t first, unsigned bits, struct chunk_copy *out)
+{
+    uint32_t n = 0;
+    for (unsigned left = (bits + CELL_BITS - 1) / CELL_BITS; left; left--) {
+        const union cell *c = store_cell(s, first);
+        out->words[n++] = (uint32_t)c->w[0];
+        for (unsigned k = 1; k < 8; k++) {
+            out->words[n++] = (uint32_t)(c->w[k] >> 32);
+            out->words[n++] = (uint32_t)c->w[k];
+        }
+        first = (uint32_t)(c->w[0] >> 32);
+    }
+    assert(n + 3 <= COPY_WORDS);
+    out->n_words = n;
+    out->words[n] = out->words[n + 1] = out->words[n + 2] = 0;
+}
+
+void open_copy(const struct store *s, const struct slot *slot, struct chunk_copy *out)
+{
+    out->n = slot->n;
+    out->coding = slot->coding;
+    out->dec_exponent = slot->dec_exponent;
+    out->last_v = slot->last_v;
+    if (!slot->n) return;
+    store_run_times(s, slot->run, slot->n, out->t);
+    copy_cells(s, slot->first_cell, slot->payload_bits, out);
+}
+
+void sealed_copy(const struct store *s, const struct sealed *q, struct chunk_copy *out)
+{
+    out->n = q->n;
+    out->coding = q->coding;
+    out->dec_exponent = q->dec_exponent;
+    out->last_v = q->last_v;
+    store_run_times(s, q->run, q->n, out->t);
+    copy_cells(s, q->first_cell, q->payload_bits, out);
+}
+
+struct bits { const uint32_t *w; uint32_t at; };
+static inline uint64_t bits_peek(const struct bits *b)
+{
+    const uint32_t *w = b->w + (b->at >> 5);
+    unsigned sh = b->at & 31;
+    uint64_t top = (uint64_t)w[0] << 32 | w[1];
+    return sh ? top << sh | w[2] >> (32 - sh) : top;
+}
+static inline uint64_t bits_take(struct bits *b, unsigned n)   /* 1 … 64 */
+{
+    uint64_t v = bits_peek(b) >> (64 - n);
+    b->at += n;
+    return v;
+}
+
+static void decode_dec(const struct chunk_copy *c, unsigned n, double *v)
+{
+    struct bits b = { c->words, 0 };
+    int64_t m = 0;
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t top = bits_peek(&b);
+        unsigned k = (unsigned)__builtin_clzll(~top | 1);      /* leading ones */
+        if (k >= DEC_STALE_BITS) {
+            b.at += DEC_STALE_BITS;
+            v[i] = stale_nan();
+            m = 0;
+            continue;
+        }
+        unsigned w = dec_width[k];
+        if (w) m += (int64_t)(top << (k + 1)) >> (64 - w);
+        b.at += k + 1 + w;
+        v[i] = c->dec_exponent ? (double)m / pow10_of[c->dec_exponent] : (double)m;
+    }
+}
+
+static void decode_xor(const struct chunk_copy *c, unsigned n, double *v)
+{
+    struct bits b = { c->words, 0 };
+    uint64_t val = 0;
+    unsigned lead = 0, trail = 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (!i) {
+            val = bits_take(&b, 64);
+        } else if (bits_take(&b, 1)) {
+            if (bits_take(&b, 1)) {
+                lead = (unsigned)bits_take(&b, 5);
+                unsigned w = (unsigned)bits_take(&b, 6);
+                trail = 64 - lead - (w ? w : 64);
+            }
+            val ^= bits_take(&b, 64 - lead - trail) << trail;
+        }
+        v[i] = f64_of_bits(val);
+    }
+}
+
+void chunk_copy_values(const struct chunk_copy *c, unsigned n, double *v)
+{
+    assert(n <= c->n);
+    switch ((enum coding)c->coding) {
+    case CODING_CONST:
+        for (unsigned i = 0; i < n; i++) v[i] = f64_of_bits(c->last_v);
+        return;
+    case CODING_DEC: decode_dec(c, n, v); return;
+    case CODING_XOR: decode_xor(c, n, v); return;
+    }
+}

@@ -1,0 +1,56 @@
+/* open_chunk.h — the chunk of a series that still takes samples.
+ *
+ * What        Samples are held in the cheapest form that gives their bits back: times by reference to a run, values as
+ *               CONST  all equal: nothing but the slot's last value
+ *               DEC    v = m / 10^e with one e a chunk: differences of m in 1 … 63 bits; a code of its own for the stale marker
+ *               XOR    Prometheus' value bits, without the times
+ *             Codings climb in this order only, when a value does not fit; the chunk is then written anew. Beside it the slot counts how
+ *             long the real chunk would be, so that it ends where Prometheus ends it. A run-length coding has no place: a
+ *             repeated value is one bit in DEC and XOR, and a cell once taken costs the same.
+ * Invariants  (1) Decoding gives the bits that were appended: DEC is taken only where (double)m / 10^e has v's bits. (2) The cut points are
+ *             those of chunk/cut. (3) xor_bits is the exact length of the encoded chunk.
+ * Ownership   cells and the reference to the run belong to the slot, then to the sealed chunk
+ * Threads     open_append, open_copy, open_drop: slot locked. The context is one thread's.
+ * Errors      none
+ * Format      in memory only
+ */
+#ifndef EPI_HEAD_OPEN_CHUNK_H
+#define EPI_HEAD_OPEN_CHUNK_H
+
+#include "head/store.h"
+
+/* Runs that were begun or forked by this context: what the next series of the same page will want. Holds references. */
+enum { RUN_HINTS = 64 };
+struct run_hint { uint32_t from, run; uint16_t n; int64_t t; };
+
+struct open_ctx {
+    struct store *store;
+    struct cell_stock stock;
+    struct run_hint hints[RUN_HINTS];
+    unsigned n_hints;
+    uint32_t sealed_first, sealed_last;        /* chained by queue_next: full since the last open_take_sealed */
+    uint64_t n_sealed, n_opened;
+};
+void open_ctx_init(struct open_ctx *c, struct store *s);
+void open_ctx_release(struct open_ctx *c);     /* gives hints and stock back; the context may go on */
+
+/* REQUIRES: t > the slot's last t. slot_i: the slot's index. */
+void open_append(struct open_ctx *c, uint32_t slot_i, struct slot *slot, int64_t t, double v);
+void open_drop(struct store *s, struct slot *slot);            /* forgets the open chunk; sealed ones are marked dropped */
+void open_free_sealed(struct store *s, uint32_t sealed);       /* cells, run and entry */
+
+/* A chunk taken out from under the lock, to be decoded without it. */
+enum { COPY_WORDS = 34 * 15 + 3 };             /* 63 bits a sample for 256 samples fill 34 cells */
+struct chunk_copy {
+    unsigned n;
+    uint8_t coding, dec_exponent;
+    uint64_t last_v;
+    uint32_t n_words;
+    int64_t t[RUN_MAX];
+    uint32_t words[COPY_WORDS];
+};
+void open_copy(const struct store *s, const struct slot *slot, struct chunk_copy *out);
+void sealed_copy(const struct store *s, const struct sealed *sealed, struct chunk_copy *out);
+void chunk_copy_values(const struct chunk_copy *c, unsigned n, double *v);   /* the first n */
+
+#endif

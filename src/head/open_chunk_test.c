@@ -1,0 +1,206 @@
+/* Open chunks against the reference: a list of samples cut by chunk/cut and encoded by chunk/xor. */
+#include "head/open_chunk.h"
+
+#include "base/test.h"
+#include "chunk/cut.h"
+#include "chunk/xor.h"
+
+enum { RANGE_MS = 7200 * 1000, MAX_SAMPLES = 4000 };
+
+struct want { struct cut_state cut; struct xor_app app; uint8_t bytes[XOR_ROOM(256)]; };
+
+/* Where a value comes from. Each shape forces another coding, or a switch between them. */
+enum shape { SHAPE_CONST, SHAPE_COUNTER, SHAPE_SMALL, SHAPE_DECIMAL, SHAPE_RANDOM, SHAPE_SPECIAL, SHAPE_MIXED, SHAPE_RARE, SHAPES };
+
+static double special(struct prng *r)
+{
+    static const uint64_t bits[] = { STALE_NAN_BITS, NORMAL_NAN_BITS, 0x7ff0000000000000, 0xfff0000000000000, 0x8000000000000000, 0,
+                                     0x7ff8000000000abc, 0xfff8000000000001, 1, 0x7fefffffffffffff, 0x4340000000000000, 0x4340000000000001,
+                                     0xc340000000000000 };
+    return f64_of_bits(bits[prng_below(r, ARRAY_LEN(bits))]);
+}
+
+static double value_of(struct prng *r, enum shape s, double last)
+{
+    switch (s) {
+    case SHAPE_CONST: return 42;
+    case SHAPE_COUNTER: return (sample_is_stale(last) || !(last >= 0) ? 0 : last) + (double)prng_below(r, 1000);
+    case SHAPE_SMALL: return (double)prng_below(r, 5) - 2;
+    case SHAPE_DECIMAL: return (double)prng_below(r, 1000000) / (prng_below(r, 2) ? 100 : 1000);
+    case SHAPE_RANDOM: return prng_unit(r) * 1e6;
+    case SHAPE_SPECIAL: return special(r);
+    case SHAPE_RARE: return prng_below(r, 40) ? last : value_of(r, (enum shape)prng_below(r, SHAPE_RARE), last);
+    case SHAPE_MIXED:
+    default: return value_of(r, (enum shape)prng_below(r, SHAPE_MIXED), last);
+    }
+}
+
+static int64_t step_of(struct prng *r, unsigned kind)
+{
+    switch (kind) {
+    case 0: return 15000;
+    case 1: return 14990 + (int64_t)prng_below(r, 20);
+    case 2: return 1 + (int64_t)prng_below(r, 200000);
+    default: return prng_below(r, 10) ? 1000 : (int64_t)prng_below(r, 5000000) + 1;
+    }
+}
+
+struct rig { struct store store; struct open_ctx ctx; uint32_t slot; };
+
+static void rig_init(struct rig *g, unsigned slots)
+{
+    store_init(&g->store, RANGE_MS, CUT_SAMPLES);
+    open_ctx_init(&g->ctx, &g->store);
+    for (unsigned i = 0; i < slots; i++) {
+        g->slot = slab_take(&g->store.slots);
+        slot_set_last_t(store_slot(&g->store, g->slot), INT64_MIN);
+    }
+}
+
+static void rig_fini(struct rig *g)
+{
+    for (uint32_t i = 1; i <= g->slot; i++) open_drop(&g->store, store_slot(&g->store, i));
+    for (uint32_t q = g->ctx.sealed_first; q;) {
+        uint32_t next = ((struct sealed *)slab_at(&g->store.sealed, q))->queue_next;
+        open_free_sealed(&g->store, q);
+        q = next;
+    }
+    open_ctx_release(&g->ctx);
+    EXPECT_EQ(g->store.cells.n_live, 0);       /* nothing is lost: cells, runs, sealed chunks */
+    EXPECT_EQ(g->store.runs.n_live, 0);
+    EXPECT_EQ(g->store.sealed.n_live, 0);
+    store_fini(&g->store);
+}
+
+static void expect_copy(const struct chunk_copy *copy, struct want *w)
+{
+    double v[RUN_MAX], pre[RUN_MAX];
+    uint8_t bytes[XOR_ROOM(256)];
+    EXPECT_EQ(copy->n, w->app.len.n);
+    chunk_copy_values(copy, copy->n, v);
+    size_t n = xor_encode(bytes, copy->t, v, copy->n);
+    EXPECT_EQ(n, xor_len_bytes(&w->app.len));
+    EXPECT(memcmp(bytes, w->bytes, n) == 0);
+    chunk_copy_values(copy, copy->n / 2, pre);
+    EXPECT(memcmp(pre, v, copy->n / 2 * sizeof(*v)) == 0);
+}
+
+/* Appends to the slot and to the reference; at each cut the sealed chunk is held against it. */
+static void append_both(struct rig *g, uint32_t slot, struct want *w, int64_t t, double v)
+{
+    struct slot *s = store_slot(&g->store, slot);
+    struct chunk_copy copy;
+    bool first = w->app.len.n == 0, cut = false;
+    if (!first) {
+        w->cut.n = w->app.len.n;
+        w->cut.bytes = xor_len_bytes(&w->app.len);
+        cut = cut_float(&w->cut, t, RANGE_MS, CUT_SAMPLES);
+    }
+    uint32_t sealed_before = s->sealed;
+    open_append(&g->ctx, slot, s, t, v);
+    if (cut) {
+        uint32_t newest = s->sealed;
+        EXPECT(newest != 0);
+        while (((struct sealed *)slab_at(&g->store.sealed, newest))->next) newest = ((struct sealed *)slab_at(&g->store.sealed, newest))->next;
+        sealed_copy(&g->store, slab_at(&g->store.sealed, newest), &copy);
+        expect_copy(&copy, w);
+    } else {
+        EXPECT_EQ(s->sealed, sealed_before);
+    }
+    if (first || cut) {
+        xor_app_init(&w->app, w->bytes, sizeof(w->bytes));
+        w->cut = cut_begin(t, RANGE_MS);
+    }
+    EXPECT(xor_append(&w->app, t, v));
+    w->cut.maxt = t;
+    EXPECT_EQ(s->n, w->app.len.n);
+    EXPECT_EQ(s->xor_bits, w->app.len.bits);
+}
+
+TEST(open_chunk_equals_reference)
+{
+    for (unsigned round = 0; round < SHAPES * 4 * 3; round++) {
+        struct prng r = { test_seed() + round };
+        struct rig g;
+        struct want w = { 0 };
+        rig_init(&g, 1);
+        int64_t t = (int64_t)prng_below(&r, 1u << 30) - (1 << 29);
+        double v = 0;
+        struct chunk_copy copy;
+        for (unsigned i = 0; i < 700; i++) {
+            v = value_of(&r, (enum shape)(round % SHAPES), v);
+            t += step_of(&r, round / SHAPES % 4);
+            append_both(&g, 1, &w, t, v);
+            if (i % 37 == 0) {
+                open_copy(&g.store, store_slot(&g.store, 1), &copy);
+                expect_copy(&copy, &w);
+            }
+        }
+        rig_fini(&g);
+    }
+}
+
+/* A change of shape at every index of a chunk. */
+TEST(open_chunk_switches_anywhere)
+{
+    for (unsigned from = 0; from < SHAPE_RARE; from++) {
+        for (unsigned to = 0; to < SHAPE_RARE; to++) {
+            for (unsigned at = 0; at < 125; at += 1 + at / 20) {
+                struct prng r = { test_seed() + from * 1000 + to * 10 + at };
+                struct rig g;
+                struct want w = { 0 };
+                rig_init(&g, 1);
+                double v = 0;
+                for (unsigned i = 0; i < 125; i++) {
+                    v = value_of(&r, (enum shape)(i < at ? from : to), v);
+                    append_both(&g, 1, &w, 1000000 + i * 15000, v);
+                }
+                struct chunk_copy copy;
+                open_copy(&g.store, store_slot(&g.store, 1), &copy);
+                expect_copy(&copy, &w);
+                rig_fini(&g);
+            }
+        }
+    }
+}
+
+/* Series of one page share a run; those that miss a scrape fork, together if they miss the same ones. */
+TEST(open_chunk_runs_are_shared)
+{
+    enum { SERIES = 300 };
+    struct rig g;
+    static struct want w[SERIES + 1];
+    memset(w, 0, sizeof(w));
+    struct prng r = { test_seed() };
+    rig_init(&g, SERIES);
+    for (unsigned k = 0; k < 100; k++) {
+        for (uint32_t i = 1; i <= SERIES; i++) {
+            if (k >= 50 && k % 3 == 0 && i % 10 == 0) continue;    /* a tenth misses every third scrape of the second half */
+            append_both(&g, i, &w[i], (int64_t)k * 15000, (double)prng_below(&r, 100));
+        }
+        if (k == 49) EXPECT_EQ(g.store.runs.n_live, 1);
+        open_ctx_release(&g.ctx);
+    }
+    EXPECT_EQ(g.store.runs.n_live, 2);
+    struct chunk_copy copy;
+    for (uint32_t i = 1; i <= SERIES; i++) {
+        open_copy(&g.store, store_slot(&g.store, i), &copy);
+        expect_copy(&copy, &w[i]);
+    }
+    rig_fini(&g);
+}
+
+/* Small whole numbers cost about a byte, a constant nothing. */
+TEST(open_chunk_is_small)
+{
+    struct rig g;
+    rig_init(&g, 2);
+    for (unsigned k = 0; k < 100; k++) {
+        open_append(&g.ctx, 1, store_slot(&g.store, 1), (int64_t)k * 15000, 7);
+        open_append(&g.ctx, 2, store_slot(&g.store, 2), (int64_t)k * 15000, k * 50);
+    }
+    EXPECT_EQ(store_slot(&g.store, 1)->payload_bits, 0);
+    EXPECT_EQ(store_slot(&g.store, 1)->first_cell, 0);
+    EXPECT(store_slot(&g.store, 2)->payload_bits < 100 * 10);
+    rig_fini(&g);
+}

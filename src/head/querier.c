@@ -1,0 +1,272 @@
+/* querier.c — one consistent cut of the head.
+ *
+ * A querier is a reader of the reclaim (nothing that it can reach is freed) and of the isolation (no batch that it must not see). Series are
+ * found by number; what a slot holds is looked at under its lock, when a series is handed out and again when it is iterated: by then it
+ * may have been collected, and is empty.
+ */
+#include "chunk/chunk.h"
+#include "head/head_impl.h"
+#include "head/head_iter.h"
+
+#include <stdlib.h>
+
+ACCOUNT(queriers_account, "head_queriers")
+
+struct head_querier {
+    struct querier base;
+    struct head *head;
+    struct reclaim_reader reclaim;
+    struct isolation_reader isolation;
+    int64_t mint, maxt;
+    struct arena arena;                        /* series and their label arrays */
+};
+
+struct head_series { struct series base; struct head_querier *q; uint32_t slot, generation; int64_t mint, maxt; };
+
+/* Series. */
+
+static errc series_iterate(struct series *base, struct sample_iter **it, struct err *e)
+{
+    struct head_series *s = CONTAINER_OF(base, struct head_series, base);
+    (void)e;
+    if (!head_iter_is(*it)) {
+        sample_iter_free(*it);
+        *it = head_iter_new(s->q->head);
+    }
+    head_iter_reset(*it, &(struct head_iter_of){ s->slot, s->generation, s->base.ref, s->mint, s->maxt, &s->q->isolation });
+    return OK;
+}
+
+static const struct series_ops head_series_ops = { .iterate = series_iterate };
+
+static bool fully_deleted(const intervals *v, int64_t mint, int64_t maxt)
+{
+    for (size_t i = 0; i < v->n; i++)
+        if (v->at[i].mint <= mint && maxt <= v->at[i].maxt) return true;
+    return false;
+}
+
+/* Has the series a chunk that may hold something of [mint, maxt]? The open chunk has no end yet. */
+static bool slot_overlaps(const struct store *st, struct slot *s, uint32_t *generation, int64_t mint, int64_t maxt, const intervals *deleted)
+{
+    bool yes = false;
+    slot_lock(s);
+    *generation = series_generation(s);
+    if (s->n) yes = store_run(st, s->run)->base <= maxt;
+    for (uint32_t i = s->sealed; i && !yes;) {
+        const struct sealed *q = slab_at(&st->sealed, i);
+        int64_t from = store_run(st, q->run)->base;
+        yes = from <= maxt && q->maxt >= mint && !fully_deleted(deleted, from, q->maxt);
+        i = q->next;
+    }
+    for (unsigned i = 0; i < s->n_closed && !yes; i++) {
+        struct closed_chunk c = store_get_closed(st, s, i);
+        yes = c.mint <= maxt && c.maxt >= mint && !fully_deleted(deleted, c.mint, c.maxt);
+    }
+    slot_unlock(s);
+    return yes;
+}
+
+struct head_series_set {
+    struct series_set base;
+    struct head_querier *q;
+    runs found;
+    size_t run, limit, given;
+    snum next;
+    int64_t mint, maxt;
+    VEC(struct head_series *) sorted;          /* all, in label order; used if is_sorted */
+    bool is_sorted;
+};
+
+/* The next series by number that has something; NULL: the end. */
+static struct head_series *set_next(struct head_series_set *set)
+{
+    struct head_querier *q = set->q;
+    struct head *h = q->head;
+    intervals deleted = { 0 };
+    struct head_series *out = NULL;
+    while (!out && set->run < set->found.n) {
+        snum n = set->next;
+        if (n < set->found.at[set->run].start) n = set->found.at[set->run].start;
+        set->next = n + 1;
+        if (set->next == set->found.at[set->run].end) set->run++;
+        uint32_t slot = series_slot_of(&h->series, n), generation;
+        if (!slot) continue;
+        sref ref = store_cold(&h->store, slot)->ref;
+        deleted.n = 0;
+        head_tombstones_of(h, ref, &deleted);
+        if (!slot_overlaps(&h->store, store_slot(&h->store, slot), &generation, set->mint, set->maxt, &deleted)) continue;
+        struct labels labels;
+        if (!series_labels(&h->series, n, slot, &q->arena, &labels)) continue;
+        out = ANEW(&q->arena, struct head_series);
+        *out = (struct head_series){ .base = { labels, ref, &head_series_ops }, .q = q, .slot = slot, .generation = generation,
+                                     .mint = set->mint, .maxt = set->maxt };
+    }
+    vec_fini(&deleted);
+    return out;
+}
+
+static int series_cmp(const void *a, const void *b)
+{
+    return labels_cmp((*(struct head_series *const *)a)->base.labels, (*(struct head_series *const *)b)->base.labels);
+}
+
+static errc set_give(struct series_set *base, struct series **out, struct err *e)
+{
+    struct head_series_set *set = CONTAINER_OF(base, struct head_series_set, base);
+    (void)e;
+    *out = NULL;
+    if (set->limit && set->given == set->limit) return OK;
+    struct head_series *s = NULL;
+    if (!set->is_sorted) s = set_next(set);
+    else if (set->given < set->sorted.n) s = set->sorted.at[set->given];
+    if (!s) return OK;
+    set->given++;
+    *out = &s->base;
+    return OK;
+}
+
+static void set_free(struct series_set *base)
+{
+    struct head_series_set *set = CONTAINER_OF(base, struct head_series_set, base);
+    vec_fini(&set->found);
+    vec_fini(&set->sorted);
+    mem_free(set);
+}
+
+static const struct series_set_ops head_series_set_ops = { .next = set_give, .free = set_free };
+
+static errc querier_select(struct querier *base, struct matchers ms, const struct select_hints *hints, struct series_set **out, struct err *e)
+{
+    struct head_querier *q = CONTAINER_OF(base, struct head_querier, base);
+    struct head_series_set *set = NEW(struct head_series_set);
+    set->base.ops = &head_series_set_ops;
+    set->q = q;
+    set->mint = q->mint;
+    set->maxt = q->maxt;
+    if (hints && (hints->start || hints->end)) {
+        set->mint = MAX(set->mint, hints->start);
+        set->maxt = MIN(set->maxt, hints->end);
+    }
+    if (hints) set->limit = hints->limit;
+    errc rc = head_select(q->head, ms, &set->found, e);
+    if (rc != OK) {
+        set_free(&set->base);
+        return rc;
+    }
+    if (hints && hints->sorted) {
+        for (struct head_series *s; (s = set_next(set)) != NULL;) vec_push(&set->sorted, s);
+        if (set->sorted.n) qsort(set->sorted.at, set->sorted.n, sizeof(*set->sorted.at), series_cmp);
+        set->is_sorted = true;
+    }
+    *out = &set->base;
+    return OK;
+}
+
+/* Label names and values. */
+
+static int str_order(const void *a, const void *b) { return str_cmp(*(const str *)a, *(const str *)b); }
+
+static void strings_finish(str_list *v, size_t limit, bool *truncated)
+{
+    if (v->n) qsort(v->at, v->n, sizeof(*v->at), str_order);
+    size_t n = 0;
+    for (size_t i = 0; i < v->n; i++)
+        if (!n || !str_eq(v->at[i], v->at[n - 1])) v->at[n++] = v->at[i];
+    *truncated = limit && n > limit;
+    v->n = *truncated ? limit : n;
+}
+
+static bool querier_outside(const struct head_querier *q)
+{
+    return head_min_time(q->head) > head_max_time(q->head) || q->maxt < head_min_time(q->head) || q->mint > head_max_time(q->head);
+}
+
+static bool runs_meet(const runs *a, const postings *p, runs *list, runs *joined)
+{
+    list->n = 0;
+    postings_read(p, list);
+    runs_and(joined, a, list);
+    return joined->n > 0;
+}
+
+static bool values_pass(struct matchers ms, str name, str value)
+{
+    for (size_t i = 0; i < ms.n; i++)
+        if (str_eq(ms.at[i].name, name) && !matcher_matches(&ms.at[i], value)) return false;
+    return true;
+}
+
+static errc querier_label_values(struct querier *base, str name, struct matchers ms, size_t limit, str_list *out, bool *truncated,
+                                 struct err *e)
+{
+    struct head_querier *q = CONTAINER_OF(base, struct head_querier, base);
+    struct symbols *sy = &q->head->series.symbols;
+    *truncated = false;
+    out->n = 0;
+    uint32_t id = querier_outside(q) ? 0 : symbols_find_name(sy, name);
+    if (!id) return OK;
+    runs found = { 0 }, list = { 0 }, joined = { 0 };
+    errc rc = ms.n ? head_select(q->head, ms, &found, e) : OK;
+    uint32_t pair = atomic_load_explicit(&symbols_name_at(sy, id)->first_pair, memory_order_acquire);
+    for (; rc == OK && pair; pair = atomic_load_explicit(&symbols_pair_at(sy, pair)->next, memory_order_acquire)) {
+        const struct sym_pair *p = symbols_pair_at(sy, pair);
+        str value = symbols_text(sy, p->text);
+        if (!postings_count(&p->series) || !values_pass(ms, name, value)) continue;
+        if (!ms.n || runs_meet(&found, &p->series, &list, &joined)) vec_push(out, value);
+    }
+    vec_fini(&found);
+    vec_fini(&list);
+    vec_fini(&joined);
+    if (rc == OK) strings_finish(out, limit, truncated);
+    return rc;
+}
+
+static errc querier_label_names(struct querier *base, struct matchers ms, size_t limit, str_list *out, bool *truncated, struct err *e)
+{
+    struct head_querier *q = CONTAINER_OF(base, struct head_querier, base);
+    struct symbols *sy = &q->head->series.symbols;
+    *truncated = false;
+    out->n = 0;
+    if (querier_outside(q)) return OK;
+    runs found = { 0 }, list = { 0 }, joined = { 0 };
+    errc rc = ms.n ? head_select(q->head, ms, &found, e) : OK;
+    for (uint32_t i = 1, n = symbols_n_names(sy); rc == OK && i <= n; i++) {
+        const struct sym_name *name = symbols_name_at(sy, i);
+        if (!postings_count(&name->series)) continue;
+        if (!ms.n || runs_meet(&found, &name->series, &list, &joined)) vec_push(out, symbols_name(sy, i));
+    }
+    vec_fini(&found);
+    vec_fini(&list);
+    vec_fini(&joined);
+    if (rc == OK) strings_finish(out, limit, truncated);
+    return rc;
+}
+
+static void querier_end(struct querier *base)
+{
+    struct head_querier *q = CONTAINER_OF(base, struct head_querier, base);
+    arena_fini(&q->arena);
+    isolation_leave(&q->head->isolation, &q->isolation);
+    reclaim_leave(&q->head->reclaim, &q->reclaim);
+    mem_free(q);
+}
+
+static const struct querier_ops head_querier_ops = {
+    .select = querier_select, .label_values = querier_label_values, .label_names = querier_label_names, .free = querier_end,
+};
+
+errc head_querier(struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e)
+{
+    (void)e;
+    struct head_querier *q = NEW(struct head_querier);
+    q->base.ops = &head_querier_ops;
+    q->head = CONTAINER_OF(s, struct head, queryable);
+    q->mint = mint;
+    q->maxt = maxt;
+    arena_init(&q->arena, &queriers_account, 0);
+    reclaim_enter(&q->head->reclaim, &q->reclaim);
+    isolation_enter(&q->head->isolation, &q->isolation);
+    *out = &q->base;
+    return OK;
+}

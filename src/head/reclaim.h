@@ -1,0 +1,32 @@
+/* reclaim.h — when may be freed what queries still look at without a lock?
+ *
+ * What        A query announces itself for as long as it lives, I/O and all (which is too long for base/epoch). What is unlinked is
+ *             retired; it is freed when every query that was there at that time is gone; at once if there is none.
+ * Invariants  what a reader could reach when it entered, or later, stays allocated until it leaves
+ * Ownership   a retired thing belongs to the reclaim, which ends it with the given function
+ * Threads     any. Lock: LOCK_LEAF; the functions run outside it.
+ * Errors      none
+ * Format      none
+ */
+#ifndef EPI_HEAD_RECLAIM_H
+#define EPI_HEAD_RECLAIM_H
+
+#include "base/lock.h"
+#include "base/vec.h"
+
+struct reclaim_reader { struct reclaim_reader *prev, *next; uint64_t seq; };
+struct retired { uint64_t seq; void *ctx, *p; void (*end)(void *ctx, void *p); };
+struct reclaim {
+    struct mtx mu;
+    uint64_t seq;                              /* GUARDED_BY(mu); grows with each retirement */
+    struct reclaim_reader readers;             /* GUARDED_BY(mu); a ring in the order of entering, this is its anchor */
+    VEC(struct retired) waiting;               /* GUARDED_BY(mu); ascending seq */
+};
+
+void reclaim_init(struct reclaim *r);
+void reclaim_fini(struct reclaim *r);          /* ends all; REQUIRES: no readers */
+void reclaim_enter(struct reclaim *r, struct reclaim_reader *me);
+void reclaim_leave(struct reclaim *r, struct reclaim_reader *me);
+void reclaim_retire(struct reclaim *r, void *p, void *ctx, void (*end)(void *ctx, void *p));
+
+#endif

@@ -1,0 +1,138 @@
+/* sealed.c — full chunks on their way from memory to the chunk files.
+ *
+ * A chunk is sealed when its series takes a sample that begins another. It is queued, stays readable, and is recoded to Prometheus' bytes by
+ * whoever calls head_write_sealed(): the appends of a target all fill their chunks in the same scrape, and none of them waits for that.
+ * Written, the series swaps the chunk's memory for 16 bytes. Only the writer frees sealed chunks: a series that drops its own marks them.
+ */
+#include "chunk/chunk.h"
+#include "chunk/xor.h"
+#include "head/chunk_disk.h"
+#include "head/head_impl.h"
+
+COUNTER(mmap_chunks, "prometheus_tsdb_mmap_chunks_total", "Total number of chunks that were memory-mapped.")
+
+enum { BATCH_CHUNKS = 1024 };
+
+void head_take_sealed(struct head *h, struct open_ctx *c)
+{
+    if (c->n_opened) {
+        atomic_fetch_add_explicit(&h->n_chunks, c->n_opened, memory_order_relaxed);
+        metric_add(&head_chunks_created, (double)c->n_opened);
+    }
+    if (c->sealed_first) {
+        mtx_lock(&h->sealed_mu);
+        if (h->sealed_last) ((struct sealed *)slab_at(&h->store.sealed, h->sealed_last))->queue_next = c->sealed_first;
+        else h->sealed_first = c->sealed_first;
+        h->sealed_last = c->sealed_last;
+        mtx_unlock(&h->sealed_mu);
+    }
+    c->sealed_first = c->sealed_last = 0;
+    c->n_sealed = c->n_opened = 0;
+}
+
+/* What one batch needs; its arrays are of BATCH_CHUNKS. */
+struct batch {
+    uint32_t at[BATCH_CHUNKS];
+    struct chunk_desc desc[BATCH_CHUNKS];
+    chunk_ref refs[BATCH_CHUNKS];
+    uint16_t counts[BATCH_CHUNKS];
+    size_t offset[BATCH_CHUNKS];
+    size_t n;
+    struct buf bytes;
+};
+
+static struct sealed *sealed_at(const struct head *h, uint32_t i) { return slab_at(&h->store.sealed, i); }
+
+/* The first max of the queue; they stay in it until they are written. */
+static size_t batch_peek(struct head *h, struct batch *b, size_t max)
+{
+    b->n = 0;
+    mtx_lock(&h->sealed_mu);
+    for (uint32_t i = h->sealed_first; i && b->n < max; i = sealed_at(h, i)->queue_next) b->at[b->n++] = i;
+    mtx_unlock(&h->sealed_mu);
+    return b->n;
+}
+
+/* Recodes one; an empty desc: it was dropped. */
+static void batch_encode(struct head *h, struct batch *b, size_t k)
+{
+    struct sealed *q = sealed_at(h, b->at[k]);
+    struct slot *s = store_slot(&h->store, q->slot);
+    struct chunk_copy copy;
+    double v[RUN_MAX];
+    b->desc[k] = (struct chunk_desc){ 0 };
+    slot_lock(s);
+    bool dropped = q->dropped;
+    if (!dropped) sealed_copy(&h->store, q, &copy);
+    slot_unlock(s);
+    if (dropped) return;
+    chunk_copy_values(&copy, copy.n, v);
+    uint8_t *at = buf_room(&b->bytes, XOR_ROOM(copy.n));
+    size_t n = xor_encode(at, copy.t, v, copy.n);
+    b->offset[k] = b->bytes.n;
+    b->counts[k] = (uint16_t)copy.n;
+    buf_commit(&b->bytes, n);
+    b->desc[k] = (struct chunk_desc){ .series = store_cold(&h->store, q->slot)->ref, .mint = copy.t[0], .maxt = copy.t[copy.n - 1],
+                                      .enc = CHUNK_XOR, .data = { NULL, n } };
+}
+
+/* Memory out, reference in. The chunk is its slot's oldest sealed one: the queue keeps their order. */
+static void batch_swap(struct head *h, struct batch *b, size_t k, chunk_ref ref)
+{
+    struct sealed *q = sealed_at(h, b->at[k]);
+    struct slot *s = store_slot(&h->store, q->slot);
+    slot_lock(s);
+    if (!q->dropped) {
+        assert(s->sealed == b->at[k]);
+        s->sealed = q->next;
+        store_add_closed(&h->store, s, &(struct closed_chunk){ b->desc[k].mint, b->desc[k].maxt, ref, b->counts[k], CHUNK_XOR });
+    }
+    slot_unlock(s);
+}
+
+static void batch_pop(struct head *h, const struct batch *b)
+{
+    mtx_lock(&h->sealed_mu);
+    h->sealed_first = sealed_at(h, b->at[b->n - 1])->queue_next;
+    if (!h->sealed_first) h->sealed_last = 0;
+    mtx_unlock(&h->sealed_mu);
+    for (size_t k = 0; k < b->n; k++) open_free_sealed(&h->store, b->at[k]);
+}
+
+static errc batch_write(struct head *h, struct batch *b, struct err *e)
+{
+    struct chunk_desc *desc = mem_alloc_array(b->n, sizeof(*desc));
+    size_t n = 0;
+    buf_reset(&b->bytes);
+    for (size_t k = 0; k < b->n; k++) batch_encode(h, b, k);
+    for (size_t k = 0; k < b->n; k++) {
+        if (!b->desc[k].data.n) continue;
+        b->desc[k].data.p = b->bytes.p + b->offset[k];
+        desc[n++] = b->desc[k];
+    }
+    errc rc = n ? chunk_disk_write(h->opts.disk, desc, n, b->refs, e) : OK;
+    mem_free(desc);
+    if (rc != OK) return rc;
+    n = 0;
+    for (size_t k = 0; k < b->n; k++)
+        if (b->desc[k].data.n) batch_swap(h, b, k, b->refs[n++]);
+    metric_add(&mmap_chunks, (double)n);
+    batch_pop(h, b);
+    return OK;
+}
+
+errc head_write_sealed(struct head *h, size_t max_chunks, size_t *written, struct err *e)
+{
+    *written = 0;
+    if (!h->opts.disk || atomic_flag_test_and_set_explicit(&h->writing, memory_order_acquire)) return OK;
+    struct batch *b = NEW(struct batch);
+    errc rc = OK;
+    while (rc == OK && *written < max_chunks && batch_peek(h, b, MIN(max_chunks - *written, (size_t)BATCH_CHUNKS))) {
+        rc = batch_write(h, b, e);
+        if (rc == OK) *written += b->n;
+    }
+    buf_fini(&b->bytes);
+    mem_free(b);
+    atomic_flag_clear_explicit(&h->writing, memory_order_release);
+    return rc;
+}

@@ -1,0 +1,138 @@
+/* select.c — which series match: matchers to postings.
+ *
+ * A matcher that accepts the empty string also accepts series without the label, of which there is no list. So a name is "set" if one of its
+ * matchers refuses the empty string; matchers on other names, and negative ones that accept the empty string, are answered by
+ * subtracting what they do not accept. Cheap look-ups first, subtractions last; an empty intersection ends it.
+ */
+#include "head/head_impl.h"
+
+#include <stdlib.h>
+
+
+static bool is_re(const struct matcher *m) { return m->type == MATCH_RE || m->type == MATCH_NRE; }
+static bool is_negative(const struct matcher *m) { return m->type == MATCH_NE || m->type == MATCH_NRE; }
+
+static void select_name(struct head *h, str name, runs *out)
+{
+    uint32_t id = symbols_find_name(&h->series.symbols, name);
+    if (id) postings_read(&symbols_name_at(&h->series.symbols, id)->series, out);
+}
+
+static void select_value(struct head *h, uint32_t name, str value, runs *out)
+{
+    uint32_t pair = value.n ? symbols_find_pair(&h->series.symbols, name, value) : 0;
+    if (pair) postings_gather(&symbols_pair_at(&h->series.symbols, pair)->series, out);
+}
+
+/* The union of the lists of all values of the name for which matcher_matches() is `accept`. */
+static void select_scan(struct head *h, const struct matcher *m, bool accept, runs *out)
+{
+    struct symbols *sy = &h->series.symbols;
+    uint32_t name = symbols_find_name(sy, m->name);
+    if (!name) return;
+    str prefix = m->re && m->type == MATCH_RE && accept ? regex_prefix(m->re) : STR_EMPTY;
+    uint32_t id = atomic_load_explicit(&symbols_name_at(sy, name)->first_pair, memory_order_acquire);
+    while (id) {
+        const struct sym_pair *p = symbols_pair_at(sy, id);
+        str value = symbols_text(sy, p->text);
+        if (str_has_prefix(value, prefix) && matcher_matches(m, value) == accept) postings_gather(&p->series, out);
+        id = atomic_load_explicit(&p->next, memory_order_acquire);
+    }
+}
+
+static void select_list(struct head *h, const struct matcher *m, bool inverse, runs *out)
+{
+    bool negative = is_negative(m);
+    uint32_t name = symbols_find_name(&h->series.symbols, m->name);
+    if (!name) return;
+    /* The values that stand in the matcher: those it accepts (=, =~), or does not (!=, !~). */
+    if (negative == inverse && !is_re(m)) {
+        select_value(h, name, m->value, out);
+    } else {
+        size_t n = 0;
+        const str *v = negative == inverse ? regex_set_matches(m->re, &n) : NULL;
+        for (size_t i = 0; i < n; i++) select_value(h, name, v[i], out);
+        if (!n) select_scan(h, m, !inverse, out);
+    }
+    runs_sort(out);
+}
+
+static bool name_is_set(struct matchers ms, str name)
+{
+    for (size_t i = 0; i < ms.n; i++)
+        if (str_eq(ms.at[i].name, name) && !matcher_matches_empty(&ms.at[i])) return true;
+    return false;
+}
+
+/* How a matcher takes part. */
+struct part { const struct matcher *m; bool subtract, inverse, whole_name; unsigned cost; };
+
+/* False: the matcher changes nothing. *none: it accepts nothing. */
+static bool part_of(struct matchers ms, const struct matcher *m, struct part *p, bool *none)
+{
+    bool empty = matcher_matches_empty(m), set = name_is_set(ms, m->name);
+    *p = (struct part){ .m = m };
+    if (is_re(m) && str_eq(regex_pattern(m->re), S(".*"))) {
+        *none = m->type == MATCH_NRE;
+        return false;
+    }
+    if (is_re(m) && str_eq(regex_pattern(m->re), S(".+"))) {
+        p->whole_name = true;
+        p->subtract = m->type == MATCH_NRE;
+    } else if (!is_re(m) && !m->value.n && is_negative(m) == set) {
+        p->whole_name = true;                  /* l!="": who has the name; l="" alone: who has not */
+        p->subtract = !set;
+    } else if (set && !(is_negative(m) && empty)) {
+        p->cost = m->type == MATCH_EQ ? 0 : is_re(m) ? 2 : 1;
+    } else {
+        p->subtract = p->inverse = true;       /* absent labels match: take away the values that do not */
+    }
+    if (p->subtract) p->cost = 3;
+    return true;
+}
+
+static int part_cmp(const void *a, const void *b)
+{
+    const struct part *x = a, *y = b;
+    if (x->cost != y->cost) return x->cost < y->cost ? -1 : 1;
+    return (x->m > y->m) - (x->m < y->m);
+}
+
+static void part_list(struct head *h, const struct part *p, runs *out)
+{
+    if (p->whole_name) select_name(h, p->m->name, out);
+    else select_list(h, p->m, p->inverse, out);
+}
+
+errc head_select(struct head *h, struct matchers ms, runs *out, struct err *e)
+{
+    (void)e;
+    out->n = 0;
+    struct part *parts = mem_alloc_array(ms.n + 1, sizeof(*parts));
+    size_t n = 0;
+    bool none = false;
+    for (size_t i = 0; i < ms.n && !none; i++)
+        if (part_of(ms, &ms.at[i], &parts[n], &none)) n++;
+    if (n) qsort(parts, n, sizeof(*parts), part_cmp);
+    if (!none) {
+        if (!n || parts[0].subtract) postings_read(&h->series.all, out);
+        bool begun = !n || parts[0].subtract;
+        runs list = { 0 }, joined = { 0 };
+        for (size_t i = 0; i < n && (!begun || out->n); i++) {
+            list.n = 0;
+            part_list(h, &parts[i], begun ? &list : out);
+            if (begun) {
+                if (parts[i].subtract) runs_sub(&joined, out, &list);
+                else runs_and(&joined, out, &list);
+                runs t = *out;
+                *out = joined;
+                joined = t;
+            }
+            begun = true;
+        }
+        vec_fini(&list);
+        vec_fini(&joined);
+    }
+    mem_free(parts);
+    return OK;
+}

@@ -1,0 +1,111 @@
+/* stats.c — the head in figures: /api/v1/status/tsdb, and gauges that are read when they are asked for. */
+#include "head/head_impl.h"
+
+#include <stdlib.h>
+
+/* Counters that several modules of the room count: COUNTER() makes static ones. */
+#define SHARED_COUNTER(var, name_, help_) \
+    struct metric_family var = { .name = (name_), .help = (help_), .kind = METRIC_COUNTER }; \
+    __attribute__((constructor)) static void var##_register(void) { metric_register(&var); }
+
+SHARED_COUNTER(head_chunks_created, "prometheus_tsdb_head_chunks_created_total", "Total number of chunks created in the head")
+SHARED_COUNTER(head_chunks_removed, "prometheus_tsdb_head_chunks_removed_total", "Total number of chunks removed in the head")
+SHARED_COUNTER(head_series_created, "prometheus_tsdb_head_series_created_total", "Total number of series created in the head")
+SHARED_COUNTER(head_series_removed, "prometheus_tsdb_head_series_removed_total", "Total number of series removed in the head")
+
+/* The greatest `limit` seen so far, as a heap whose root is the least of them. */
+struct top { struct head_stat *at; size_t n, limit; };
+
+/* Greater values first, equal ones by name. */
+static int stat_cmp(const void *a, const void *b)
+{
+    const struct head_stat *x = a, *y = b;
+    if (x->value != y->value) return x->value > y->value ? -1 : 1;
+    return str_cmp(x->name, y->name);
+}
+
+static void top_sink(struct top *t, size_t i)
+{
+    for (;;) {
+        size_t last = i, l = 2 * i + 1, r = l + 1;
+        if (l < t->n && stat_cmp(&t->at[l], &t->at[last]) > 0) last = l;
+        if (r < t->n && stat_cmp(&t->at[r], &t->at[last]) > 0) last = r;
+        if (last == i) return;
+        struct head_stat x = t->at[i];
+        t->at[i] = t->at[last];
+        t->at[last] = x;
+        i = last;
+    }
+}
+
+static bool top_wants(const struct top *t, struct head_stat s) { return t->n < t->limit || (t->limit && stat_cmp(&s, &t->at[0]) < 0); }
+
+static void top_add(struct top *t, struct head_stat s)
+{
+    if (!top_wants(t, s)) return;
+    if (t->n == t->limit) {
+        t->at[0] = s;
+        top_sink(t, 0);
+        return;
+    }
+    t->at[t->n++] = s;
+    for (size_t i = t->n; i-- > 0;) top_sink(t, i);            /* few, and only until it is full */
+}
+
+static void top_init(struct top *t, size_t limit, struct arena *a)
+{
+    *t = (struct top){ .at = arena_array(a, limit + 1, sizeof(*t->at)), .limit = limit };
+}
+
+static void top_done(struct top *t, struct arena *a, struct head_stat **out, size_t *n)
+{
+    if (t->n) qsort(t->at, t->n, sizeof(*t->at), stat_cmp);
+    for (size_t i = 0; i < t->n; i++) t->at[i].name = arena_str(a, t->at[i].name);
+    *out = t->at;
+    *n = t->n;
+}
+
+struct tops { struct top metrics, values, bytes, pairs; };
+
+static void stats_of_name(const struct symbols *sy, uint32_t id, struct tops *tops, struct arena *a, struct head_stats *out)
+{
+    str name = symbols_name(sy, id);
+    bool metric = str_eq(name, METRIC_NAME);
+    uint64_t values = 0, bytes = 0;
+    for (uint32_t p = atomic_load_explicit(&symbols_name_at(sy, id)->first_pair, memory_order_acquire); p;
+         p = atomic_load_explicit(&symbols_pair_at(sy, p)->next, memory_order_acquire)) {
+        uint64_t n = postings_count(&symbols_pair_at(sy, p)->series);
+        str value = symbols_value(sy, p);
+        if (!n) continue;
+        values++;
+        bytes += n * value.n;
+        if (metric) top_add(&tops->metrics, (struct head_stat){ value, n });
+        struct head_stat s = { STR_EMPTY, n };
+        if (!top_wants(&tops->pairs, s)) continue;             /* spares the text; an empty name sorts first */
+        s.name = arena_fmt(a, "%.*s=%.*s", STR_ARG(name), STR_ARG(value));
+        top_add(&tops->pairs, s);
+    }
+    if (!values) return;
+    out->label_pairs += values;
+    top_add(&tops->values, (struct head_stat){ name, values });
+    top_add(&tops->bytes, (struct head_stat){ name, bytes });
+}
+
+void head_stats(struct head *h, size_t limit, struct arena *a, struct head_stats *out)
+{
+    struct reclaim_reader me;
+    struct tops tops;
+    *out = (struct head_stats){ .series = head_series_count(h), .min_time = head_min_time(h), .max_time = head_max_time(h),
+                                .chunks = atomic_load_explicit(&h->n_chunks, memory_order_relaxed) };
+    top_init(&tops.metrics, limit, a);
+    top_init(&tops.values, limit, a);
+    top_init(&tops.bytes, limit, a);
+    top_init(&tops.pairs, limit, a);
+    reclaim_enter(&h->reclaim, &me);
+    for (uint32_t i = 1, n = symbols_n_names(&h->series.symbols); i <= n; i++) stats_of_name(&h->series.symbols, i, &tops, a, out);
+    top_done(&tops.metrics, a, &out->series_by_metric, &out->n_series_by_metric);
+    top_done(&tops.values, a, &out->values_by_label, &out->n_values_by_label);
+    top_done(&tops.bytes, a, &out->bytes_by_label, &out->n_bytes_by_label);
+    top_done(&tops.pairs, a, &out->series_by_pair, &out->n_series_by_pair);
+    reclaim_leave(&h->reclaim, &me);
+}

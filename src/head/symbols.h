@@ -1,0 +1,62 @@
+/* symbols.h — the names and values of labels, each pair once.
+ *
+ * What        A pair (name, value) has a number, a name has one; both carry the postings of the series that have them. The pairs of a
+ *             name are chained. A series stores pair numbers only.
+ * Invariants  (1) A pair with this name and value exists at most once. (2) Strings and entries stay in place while a reader of the
+ *             reclaim that could reach them lives. (3) Numbers start at 1; one is used again only after such readers are gone.
+ * Ownership   symbols_init/symbols_fini; accounts "symbols" and (lists) "postings"
+ * Threads     look-ups by text and changes: LOCK_HEAD_SYMBOLS, taken inside. Everything by number: any reader, without a lock.
+ * Errors      symbols_pair: 0 when 4 GiB of text are full
+ * Format      none
+ */
+#ifndef EPI_HEAD_SYMBOLS_H
+#define EPI_HEAD_SYMBOLS_H
+
+#include "base/slab.h"
+#include "head/pages.h"
+#include "head/postings.h"
+
+struct sym_name {                              /* 32 bytes */
+    postings series;                           /* that have the name */
+    uint32_t text;                             /* handle: uvarint length, bytes; const */
+    uint32_t hash;                             /* const */
+    _Atomic uint32_t first_pair;               /* release when a pair is added; 0: none */
+    _Atomic uint32_t n_pairs;                  /* relaxed: a figure */
+    uint64_t value_bytes;                      /* GUARDED_BY(symbols.mu): of the texts of its pairs */
+};
+struct sym_pair {                              /* 24 bytes */
+    postings series;
+    uint32_t text, hash, name;                 /* const while the pair lives */
+    _Atomic uint32_t next;                     /* of the same name */
+};
+
+struct id_index { uint32_t *at; uint32_t cap, n; };   /* open addressing, position by the high bits of the hash */
+struct symbols {
+    struct mtx mu;                             /* LOCK_HEAD_SYMBOLS */
+    struct slab names, pairs;                  /* entries by number */
+    struct pages text;
+    struct id_index by_name, by_pair;          /* GUARDED_BY(mu) */
+    _Atomic uint32_t first_name;               /* chain of names: sym_name has no next; numbers run from 1 to this */
+    uint64_t seed;                             /* const: of the hashes, drawn at start */
+    struct reclaim *reclaim;
+};
+
+void symbols_init(struct symbols *s, struct reclaim *rc);
+void symbols_fini(struct symbols *s);
+
+static inline struct sym_name *symbols_name_at(const struct symbols *s, uint32_t id) { return slab_at(&s->names, id); }
+static inline struct sym_pair *symbols_pair_at(const struct symbols *s, uint32_t id) { return slab_at(&s->pairs, id); }
+str symbols_text(const struct symbols *s, uint32_t text);
+static inline str symbols_name(const struct symbols *s, uint32_t id) { return symbols_text(s, symbols_name_at(s, id)->text); }
+static inline str symbols_value(const struct symbols *s, uint32_t pair) { return symbols_text(s, symbols_pair_at(s, pair)->text); }
+uint32_t symbols_n_names(const struct symbols *s);             /* names are 1 … this; one without pairs is no name at present */
+
+uint32_t symbols_find_name(struct symbols *s, str name);       /* 0: none */
+uint32_t symbols_find_pair(struct symbols *s, uint32_t name, str value);
+uint32_t symbols_intern(struct symbols *s, str name, str value);   /* the pair, made if need be */
+
+/* Drops the pairs of a name that no series has. REQUIRES: nobody interns meanwhile (the head's creation lock). */
+size_t symbols_sweep(struct symbols *s, uint32_t name);
+uint64_t symbols_bytes(const struct symbols *s);               /* of text, for prometheus_tsdb_symbol_table_size_bytes */
+
+#endif
