@@ -1,0 +1,39 @@
+/* protobuf.h — protocol buffers walked in place.
+ *
+ * What        Field by field over the bytes of one message: number, wire type, and the value as an integer or a slice. Nothing is
+ *             allocated, a nested message is a slice to walk in turn, so depth is the caller's.
+ * Invariants  a slice lies within its message; an unknown field costs its bytes once
+ * Ownership   borrows
+ * Threads     values
+ * Errors      sticky in the cursor; pb_error gives the words of the reference's decoder
+ * Format      protobuf.dev/programming-guides/encoding; groups are passed over
+ */
+#ifndef EPI_INGEST_PROTOBUF_H
+#define EPI_INGEST_PROTOBUF_H
+
+#include "base/cursor.h"
+#include "base/err.h"
+
+enum pb_wire { PB_VARINT = 0, PB_FIXED64 = 1, PB_BYTES = 2, PB_GROUP = 3, PB_GROUP_END = 4, PB_FIXED32 = 5 };
+struct pb_field { uint32_t number; enum pb_wire wire; uint64_t u; str bytes; };
+
+bool pb_next_slow(cursor *c, struct pb_field *f, uint64_t tag);
+
+/* The next field; false at the end, or when the message is broken (then the cursor is bad). */
+static inline bool pb_next(cursor *c, struct pb_field *f)
+{
+    if (cur_left(c) == 0) return false;
+    uint64_t tag = cur_uvarint(c);
+    f->number = (uint32_t)(tag >> 3);
+    f->wire = (enum pb_wire)(tag & 7);
+    if (LIKELY(f->wire == PB_BYTES && tag >> 3 != 0 && tag >> 3 <= UINT32_MAX)) {
+        f->bytes = cur_lenstr(c);
+        return cur_ok(c);
+    }
+    return pb_next_slow(c, f, tag);
+}
+
+errc pb_error(struct err *e);                                  /* unexpected EOF */
+errc pb_wrong_wire(struct err *e, const struct pb_field *f, const char *field);
+
+#endif

@@ -1,0 +1,167 @@
+#include "ingest/remote_write.h"
+
+#include "base/f64.h"
+#include "base/utf8.h"
+#include "ingest/protobuf.h"
+
+#include <stdlib.h>
+
+enum { REQ_TIMESERIES = 1, REQ_METADATA = 3 };
+enum { TS_LABELS = 1, TS_SAMPLES = 2, TS_EXEMPLARS = 3, TS_HISTOGRAMS = 4 };
+enum { LABEL_NAME = 1, LABEL_VALUE = 2 };
+enum { SAMPLE_VALUE = 1, SAMPLE_TIMESTAMP = 2 };
+enum { LABELS_MAX = 1 << 16 };
+
+void write_request_init(struct write_request *r, str body) { *r = (struct write_request){ .c = cur_of(body) }; }
+
+/* Value and time in either order; what comes later counts, what is missing is 0. */
+static errc write_sample_decode(str message, int64_t *t, double *v, struct err *e)
+{
+    cursor c = cur_of(message);
+    struct pb_field f;
+    *t = 0;
+    *v = 0;
+    while (pb_next(&c, &f)) {
+        if (f.number == SAMPLE_VALUE) {
+            if (f.wire != PB_FIXED64) return pb_wrong_wire(e, &f, "Value");
+            *v = f64_of_bits(f.u);
+        } else if (f.number == SAMPLE_TIMESTAMP) {
+            if (f.wire != PB_VARINT) return pb_wrong_wire(e, &f, "Timestamp");
+            *t = (int64_t)f.u;
+        }
+    }
+    return cur_ok(&c) ? OK : pb_error(e);
+}
+
+static errc write_label_decode(str message, struct label *out, struct err *e)
+{
+    cursor c = cur_of(message);
+    struct pb_field f;
+    *out = (struct label){ STR_EMPTY, STR_EMPTY };
+    while (pb_next(&c, &f)) {
+        if (f.number != LABEL_NAME && f.number != LABEL_VALUE) continue;
+        if (f.wire != PB_BYTES) return pb_wrong_wire(e, &f, f.number == LABEL_NAME ? "Name" : "Value");
+        if (f.number == LABEL_NAME) out->name = f.bytes;
+        else out->value = f.bytes;
+    }
+    return cur_ok(&c) ? OK : pb_error(e);
+}
+
+static errc write_series_scan(struct write_series *s, str message, struct err *e)
+{
+    cursor c = cur_of(message);
+    const uint8_t *raw = NULL, *raw_end = NULL;
+    bool torn = false;
+    *s = (struct write_series){ .message = message };
+    struct pb_field f;
+    for (const uint8_t *at = c.p; pb_next(&c, &f); at = c.p) {
+        if (f.number < TS_LABELS || f.number > TS_HISTOGRAMS) continue;
+        static const char *const names[] = { "", "Labels", "Samples", "Exemplars", "Histograms" };
+        if (f.wire != PB_BYTES) return pb_wrong_wire(e, &f, names[f.number]);
+        switch (f.number) {
+        case TS_LABELS: {
+            struct label l;
+            TRY(write_label_decode(f.bytes, &l, e));
+            if (!raw) raw = at;
+            else torn |= raw_end != at;
+            raw_end = c.p;
+            s->n_labels++;
+            break;
+        }
+        case TS_SAMPLES: {
+            int64_t t;
+            double v;
+            TRY(write_sample_decode(f.bytes, &t, &v, e));
+            if (s->n_samples++ == 0) s->samples = (cursor){ at, message.p + message.n, false };
+            break;
+        }
+        case TS_EXEMPLARS: s->n_exemplars++; break;
+        default: s->n_histograms++; break;
+        }
+    }
+    if (!cur_ok(&c)) return pb_error(e);
+    if (s->n_labels > LABELS_MAX) return err_set(e, ERR_LIMIT, "a series has more than %d labels", LABELS_MAX);
+    if (raw && !torn) s->labels_raw = str_of(raw, (size_t)(raw_end - raw));
+    return OK;
+}
+
+errc write_request_next(struct write_request *r, struct write_series *out, bool *more, struct err *e)
+{
+    struct pb_field f;
+    while (pb_next(&r->c, &f)) {
+        if (f.number == REQ_METADATA) {
+            if (f.wire != PB_BYTES) return pb_wrong_wire(e, &f, "Metadata");
+            r->n_metadata++;
+        }
+        if (f.number != REQ_TIMESERIES) continue;
+        if (f.wire != PB_BYTES) return pb_wrong_wire(e, &f, "Timeseries");
+        TRY(write_series_scan(out, f.bytes, e));
+        r->n_series++;
+        r->n_samples += out->n_samples;
+        r->n_exemplars += out->n_exemplars;
+        r->n_histograms += out->n_histograms;
+        *more = true;
+        return OK;
+    }
+    *more = false;
+    return cur_ok(&r->c) ? OK : pb_error(e);
+}
+
+bool write_series_sample(struct write_series *s, int64_t *t, double *v)
+{
+    struct pb_field f;
+    while (pb_next(&s->samples, &f))
+        if (f.number == TS_SAMPLES) return write_sample_decode(f.bytes, t, v, NULL) == OK;
+    return false;
+}
+
+static int label_by_name(const void *a, const void *b)
+{
+    const struct label *x = a, *y = b;
+    return str_cmp(x->name, y->name);
+}
+
+static void sort_labels(struct label *at, size_t n)
+{
+    enum { FEW = 32 };
+    if (n > FEW) {
+        qsort(at, n, sizeof(*at), label_by_name);
+        return;
+    }
+    for (size_t i = 1; i < n; i++) {
+        struct label l = at[i];
+        size_t k = i;
+        for (; k > 0 && str_cmp(at[k - 1].name, l.name) > 0; k--) at[k] = at[k - 1];
+        at[k] = l;
+    }
+}
+
+static errc labels_check(const struct label *at, size_t n, struct err *e)
+{
+    bool named = false;
+    for (size_t i = 0; i < n; i++) {
+        bool name = str_eq(at[i].name, METRIC_NAME);
+        named |= name;
+        if (at[i].name.n == 0 || !utf8_valid(at[i].name) || !utf8_valid(at[i].value) || (name && at[i].value.n == 0))
+            return err_set(e, ERR_BAD_INPUT, "invalid metric names or labels");
+        if (i && str_eq(at[i - 1].name, at[i].name))
+            return err_set(e, ERR_BAD_INPUT, "label name \"%.*s\" is not unique", STR_ARG(at[i].name));
+    }
+    return named ? OK : err_set(e, ERR_BAD_INPUT, "invalid metric names or labels");
+}
+
+errc write_series_labels(const struct write_series *s, struct arena *a, struct labels *out, struct err *e)
+{
+    struct label *at = arena_array(a, s->n_labels, sizeof(*at));
+    size_t n = 0;
+    cursor c = cur_of(s->message);
+    for (struct pb_field f; n < s->n_labels && pb_next(&c, &f);)
+        if (f.number == TS_LABELS) TRY(write_label_decode(f.bytes, &at[n++], e));
+    sort_labels(at, n);
+    TRY(labels_check(at, n, e));
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (at[i].value.n) at[kept++] = at[i];
+    *out = (struct labels){ at, kept };
+    return OK;
+}
