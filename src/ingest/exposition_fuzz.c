@@ -20,7 +20,7 @@ static void fuzz_page(enum expo_format format, const uint8_t *data, size_t n, co
         if (kind != EXPO_SERIES) continue;
         struct expo_exemplar ex;
         (void)expo_labels(&x, &a);
-        (void)expo_exemplar(&x, &a, &ex);
+        if (expo_exemplar(&x, &a, &ex)) assert(ex.labels.n <= n);
         (void)expo_start_ts(&x);
     }
     bool fine = x.rc == OK;
