@@ -5,7 +5,7 @@
  *             (3) The same records at the same position give the same bytes as Prometheus writes.
  * Ownership   appends to the caller's buf; borrows when reading
  * Threads     pure functions
- * Errors      page_next says what is wrong, in Prometheus' words
+ * Errors      frag_next says what is wrong, in Prometheus' words
  * Format      docs/format/wal.md
  */
 #ifndef EPI_WAL_PAGE_H
@@ -33,12 +33,22 @@ void page_put(struct buf *out, uint64_t *off, uint8_t flags, str rec, struct pag
 /* Zeros up to the page's end; nothing at the beginning of a page. */
 void page_pad(struct buf *out, uint64_t *off);
 
-/* One fragment of a page, or its padding. */
-struct frag { uint8_t header; enum frag_type type; str data; uint32_t crc; };
+/* One fragment, or the padding up to the end of a page. */
+struct frag { uint8_t header; enum frag_type type; str data; };
 
-/* Reads the fragment at `at` of a page whose bytes (up to PAGE_BYTES; what is missing reads as zeros) are given. *next is where the one
- * after it begins (PAGE_BYTES: the page is done). Errors are ERR_CORRUPT with *next at the reader's position. `room`: PAGE_BYTES of the
- * caller's, used only where data runs into the missing zeros. Type, length, padding and CRC are checked, in this order. */
-MUST_USE errc page_next(str page, size_t at, uint8_t *room, struct frag *out, size_t *next, struct err *e);
+enum frag_step {
+    FRAG_STEP_OK,              /* out is set */
+    FRAG_STEP_END,             /* nothing follows (as Prometheus' reader sees it) */
+    FRAG_STEP_BAD              /* damage: e has the words */
+};
+
+/* Reads the fragment at `at` of a part of a segment that begins at a page. The part ends at the end of the file, or a page or more
+ * behind `at`; a last page that is short reads as if filled with zeros: `room`, FRAG_HEADER_BYTES + FRAG_MAX_BYTES of the caller's, holds
+ * such data. *next is where reading goes on; after damage the position of Prometheus' reader at that point. Padding, length, CRC are
+ * checked, in this order; the order of types is not. A fragment over the end of a page is read as Prometheus does. */
+enum frag_step frag_next(str part, size_t at, uint8_t *room, struct frag *out, size_t *next, struct err *e);
+
+/* The order of the types: NULL if t may follow, else Prometheus' words. open: a record has begun and not ended. */
+const char *frag_order(enum frag_type t, bool open);
 
 #endif

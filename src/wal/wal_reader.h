@@ -30,6 +30,7 @@ struct wal_dir {
 };
 MUST_USE errc wal_dir_list(struct wal_dir *out, struct fs *fs, str dir, struct err *e);   /* an absent folder is empty */
 void wal_dir_fini(struct wal_dir *d);
+str wal_segment_path(struct arena *a, str dir, uint32_t seg);   /* dir/00000012 */
 
 /* Removes what an interrupted writer left: checkpoint.*.tmp, older checkpoints than the newest, and an interrupted repair's file
  * (*.repair). For an opening that may write. */
@@ -53,9 +54,10 @@ struct wal_reader;
 MUST_USE errc wal_reader_open(struct wal_reader **out, const struct wal_reader_opts *o, struct err *e);
 MUST_USE errc wal_reader_next(struct wal_reader *r, struct wal_rec *out, bool *got, struct err *e);   /* *got false: the end */
 
-/* The first bytes of the next record, without unpacking it: its type. For a pass that wants some types only. wal_reader_next_of()
- * hands out only records whose type bit (1u << type) is in `types`; the others' CRCs are checked, they are not unpacked. */
+/* For a pass that wants some types only: hands out the records whose type bit (1u << type) is in `types`. The others' CRCs are checked,
+ * they are not unpacked (the first byte of a snappy record can be read without). */
 MUST_USE errc wal_reader_next_of(struct wal_reader *r, uint32_t types, struct wal_rec *out, bool *got, struct err *e);
+#define WAL_TYPES_ALL UINT32_MAX
 
 /* The record just handed out does not decode: a corruption at its end offset. Strict: returns the ERR_CORRUPT to give up with;
  * salvage: notes it and returns OK. */

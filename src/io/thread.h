@@ -1,0 +1,17 @@
+/* thread.h — a thread with a name.
+ *
+ * What        Starts and joins a thread of the kernel; all signals are blocked in it.
+ * Invariants  none
+ * Ownership   thread_start allocates, thread_join waits and frees
+ * Threads     start and join by the owner
+ * Errors      none: a machine that cannot start a thread aborts with a line
+ * Format      none
+ */
+#ifndef EPI_IO_THREAD_H
+#define EPI_IO_THREAD_H
+
+struct thread;
+struct thread *thread_start(const char *name, void (*run)(void *ctx), void *ctx);   /* name: at most 15 characters are shown */
+void thread_join(struct thread *t);            /* NULL is fine */
+
+#endif
