@@ -1,0 +1,273 @@
+#include "promql/annotations.h"
+
+#include "base/f64.h"
+#include "base/rfc3339.h"
+#include "base/utf8.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WARNING "PromQL warning: "
+#define INFO "PromQL info: "
+
+enum anno_kind { ANNO_PLAIN, ANNO_MONOTONICITY, ANNO_OVERLAP };
+struct annotation {
+    enum anno_kind kind;
+    str text;                              /* without place: the key */
+    struct pos pos;
+    uint64_t count;
+    struct monotonicity mono;
+    int64_t min_t, max_t;
+};
+
+void annotations_init(struct annotations *an, struct arena *a) { *an = (struct annotations){ .a = a }; }
+
+void annotations_fini(struct annotations *an)
+{
+    map_fini(&an->by_text);
+    vec_fini(&an->all);
+}
+
+static bool anno_is(const void *val, const void *key) { return str_eq(((const struct annotation *)val)->text, *(const str *)key); }
+
+/* The annotation of this text: an old one or a fresh copy of it with count 0. */
+static struct annotation *anno_get(struct annotations *an, str text, enum anno_kind kind)
+{
+    uint64_t hash = hash_str(text);
+    struct annotation *x = map_find(&an->by_text, hash, anno_is, &text);
+    if (x) return x;
+    x = ANEW(an->a, struct annotation);
+    x->text = arena_str(an->a, text);
+    x->kind = kind;
+    map_put(&an->by_text, hash, x);
+    vec_push(&an->all, x);
+    return x;
+}
+
+void anno_add(struct annotations *an, str text, struct pos p)
+{
+    struct annotation *x = anno_get(an, text, ANNO_PLAIN);
+    x->pos = p;
+    x->count++;
+}
+
+/* Adds what was written into b and ends b. */
+static void anno_add_buf(struct annotations *an, struct buf *b, struct pos p)
+{
+    anno_add(an, buf_view(b), p);
+    buf_fini(b);
+}
+
+static void buf_z(struct buf *b, const char *z) { buf_str(b, str_z(z)); }
+
+static void buf_for_metric(struct buf *b, str metric)
+{
+    if (!metric.n) return;
+    buf_z(b, " for metric name ");
+    buf_go_quote(b, metric);
+}
+
+void anno_invalid_quantile(struct annotations *an, double q, struct pos p)
+{
+    struct buf b = { 0 };
+    buf_z(&b, WARNING "quantile value should be between 0 and 1, got ");
+    buf_f64_g(&b, q);
+    anno_add_buf(an, &b, p);
+}
+
+void anno_invalid_ratio(struct annotations *an, double r, double to, struct pos p)
+{
+    struct buf b = { 0 };
+    buf_z(&b, WARNING "ratio value should be between -1 and 1, got ");
+    buf_f64_g(&b, r);
+    buf_z(&b, ", capping to ");
+    buf_f64_g(&b, to);
+    anno_add_buf(an, &b, p);
+}
+
+void anno_bad_bucket_label(struct annotations *an, str metric, str le, struct pos p)
+{
+    struct buf b = { 0 };
+    buf_z(&b, WARNING "bucket label \"le\" is missing or has a malformed value of ");
+    buf_go_quote(&b, le);
+    buf_for_metric(&b, metric);
+    anno_add_buf(an, &b, p);
+}
+
+void anno_mixed_classic_native(struct annotations *an, str metric, struct pos p)
+{
+    struct buf b = { 0 };
+    buf_z(&b, WARNING "vector contains a mix of classic and native histograms");
+    buf_for_metric(&b, metric);
+    anno_add_buf(an, &b, p);
+}
+
+static void anno_of_metric(struct annotations *an, const char *words, str metric, struct pos p)
+{
+    struct buf b = { 0 };
+    buf_z(&b, words);
+    buf_go_quote(&b, metric);
+    anno_add_buf(an, &b, p);
+}
+
+void anno_mixed_floats_histograms(struct annotations *an, str metric, struct pos p)
+{
+    anno_of_metric(an, WARNING "encountered a mix of histograms and floats for metric name ", metric, p);
+}
+
+void anno_mixed_floats_histograms_agg(struct annotations *an, struct pos p)
+{
+    anno_add(an, S(WARNING "encountered a mix of histograms and floats for aggregation"), p);
+}
+
+void anno_not_counter(struct annotations *an, str metric, struct pos p)
+{
+    anno_of_metric(an, INFO "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ", metric, p);
+}
+
+void anno_not_counter_type(struct annotations *an, str metric, str type, struct pos p)
+{
+    struct buf b = { 0 };
+    buf_z(&b, INFO "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got ");
+    buf_go_quote(&b, type);
+    buf_z(&b, ": ");
+    buf_go_quote(&b, metric);
+    anno_add_buf(an, &b, p);
+}
+
+void anno_sort_in_range(struct annotations *an, struct pos p)
+{
+    anno_add(an, S(WARNING "sort is ineffective for range queries since results are always ordered by labels"), p);
+}
+
+void anno_incompatible_types(struct annotations *an, const char *lhs, str op, const char *rhs, struct pos p)
+{
+    struct buf b = { 0 };
+    buf_z(&b, INFO "incompatible sample types encountered for binary operator ");
+    buf_go_quote(&b, op);
+    buf_z(&b, ": ");
+    buf_z(&b, lhs);
+    buf_u8(&b, ' ');
+    buf_str(&b, op);
+    buf_u8(&b, ' ');
+    buf_z(&b, rhs);
+    anno_add_buf(an, &b, p);
+}
+
+void anno_histogram_ignored_agg(struct annotations *an, str aggregation, struct pos p)
+{
+    struct buf b = { 0 };
+    buf_z(&b, INFO "ignored histogram in ");
+    buf_str(&b, aggregation);
+    buf_z(&b, " aggregation");
+    anno_add_buf(an, &b, p);
+}
+
+void anno_histogram_ignored_range(struct annotations *an, str metric, struct pos p)
+{
+    anno_of_metric(an, INFO "ignored histograms in a range containing both floats and histograms for metric name ", metric, p);
+}
+
+void anno_start_overlap(struct annotations *an, str metric, struct pos p)
+{
+    struct buf b = { 0 };
+    buf_z(&b, WARNING "sample has start time that overlaps with previous sample timestamp for metric ");
+    buf_go_quote(&b, metric);
+    struct annotation *x = anno_get(an, buf_view(&b), ANNO_OVERLAP);
+    if (!x->count) x->pos = p;
+    x->count++;
+    buf_fini(&b);
+}
+
+void anno_forced_monotonicity(struct annotations *an, str metric, struct pos p, const struct monotonicity *m)
+{
+    struct buf b = { 0 };
+    buf_z(&b, INFO "input to histogram_quantile needed to be fixed for monotonicity "
+              "(see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)");
+    buf_for_metric(&b, metric);
+    struct annotation *x = anno_get(an, buf_view(&b), ANNO_MONOTONICITY);
+    buf_fini(&b);
+    if (!x->count++) {
+        x->pos = p;
+        x->mono = *m;
+        x->min_t = x->max_t = m->t;
+        return;
+    }
+    x->min_t = MIN(x->min_t, m->t);
+    x->max_t = MAX(x->max_t, m->t);
+    if (m->min_bucket < x->mono.min_bucket) x->mono.min_bucket = m->min_bucket;
+    if (m->max_bucket > x->mono.max_bucket) x->mono.max_bucket = m->max_bucket;
+    if (m->max_diff > x->mono.max_diff) x->mono.max_diff = m->max_diff;
+}
+
+/* Listing */
+
+static void buf_place(struct buf *b, struct pos p, str query)
+{
+    size_t line = 1, col = (size_t)p.start + 1;
+    for (size_t i = 0; i < p.start && i < query.n; i++) {
+        if (query.p[i] != '\n') continue;
+        line++;
+        col = p.start - i;
+    }
+    char text[64];
+    int n = snprintf(text, sizeof(text), " (%zu:%zu)", line, col);
+    buf_bytes(b, text, (size_t)n);
+}
+
+static void buf_seconds(struct buf *b, int64_t ms) { buf_rfc3339_ms(b, ms / 1000 * 1000); }
+
+static void buf_monotonicity(struct buf *b, const struct annotation *x)
+{
+    char text[64];
+    buf_z(b, ", from buckets ");
+    buf_f64_g(b, x->mono.min_bucket);
+    buf_z(b, " to ");
+    buf_f64_g(b, x->mono.max_bucket);
+    int n = snprintf(text, sizeof(text), ", with a max diff of %.2g, over %" PRIu64 " samples from ", x->mono.max_diff, x->count);
+    buf_bytes(b, text, (size_t)n);
+    buf_seconds(b, x->min_t);
+    buf_z(b, " to ");
+    buf_seconds(b, x->max_t);
+}
+
+static void buf_annotation(struct buf *b, const struct annotation *x, str query)
+{
+    buf_str(b, x->text);
+    if (x->kind == ANNO_MONOTONICITY) buf_monotonicity(b, x);
+    if (x->kind == ANNO_OVERLAP && x->count > 1) {
+        char text[64];
+        int n = snprintf(text, sizeof(text), " (%" PRIu64 " occurrences)", x->count);
+        buf_bytes(b, text, (size_t)n);
+    }
+    if (query.n) buf_place(b, x->pos, query);
+}
+
+static int anno_cmp(const void *a, const void *b) { return str_cmp(*(const str *)a, *(const str *)b); }
+
+void annotations_list(const struct annotations *an, str query, size_t max, struct arena *out_arena, str **warnings, size_t *n_warnings,
+                      str **infos, size_t *n_infos)
+{
+    static const char *const omitted[2] = { "warning", "info" };
+    str *list[2];
+    size_t n[2] = { 0, 0 };
+    for (int k = 0; k < 2; k++) list[k] = arena_array(out_arena, an->all.n + 1, sizeof(str));
+    for (size_t i = 0; i < an->all.n; i++) {
+        struct buf b = { 0 };
+        int k = str_has_prefix(an->all.at[i]->text, S(INFO));
+        buf_annotation(&b, an->all.at[i], query);
+        list[k][n[k]++] = arena_str(out_arena, buf_view(&b));
+        buf_fini(&b);
+    }
+    for (int k = 0; k < 2; k++) {
+        if (n[k]) qsort(list[k], n[k], sizeof(str), anno_cmp);
+        if (!max || n[k] <= max) continue;
+        list[k][max] = arena_fmt(out_arena, "%zu more %s annotations omitted", n[k] - max, omitted[k]);
+        n[k] = max + 1;
+    }
+    *warnings = list[0];
+    *n_warnings = n[0];
+    *infos = list[1];
+    *n_infos = n[1];
+}

@@ -1,0 +1,196 @@
+#include "promql/quantile.h"
+
+#include "promql/gosort.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+static bool value_less(void *ctx, size_t i, size_t j)
+{
+    const double *v = ctx;
+    return isnan(v[i]) || v[i] < v[j];
+}
+
+static void value_swap(void *ctx, size_t i, size_t j)
+{
+    double *v = ctx, t = v[i];
+    v[i] = v[j];
+    v[j] = t;
+}
+
+static int value_cmp(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    if (isnan(x) || isnan(y)) return isnan(y) - isnan(x);
+    return (x > y) - (x < y);
+}
+
+/* Only zeros of both signs are equal and different: their order needs the literal sort. */
+static void values_sort(double *v, size_t n)
+{
+    static const struct gosort_ops ops = { value_less, value_swap };
+    bool plus = false, minus = false;
+    for (size_t i = 0; i < n; i++) {
+        plus |= v[i] == 0 && !signbit(v[i]);
+        minus |= v[i] == 0 && signbit(v[i]);
+    }
+    if (plus && minus) gosort(&ops, v, n);
+    else qsort(v, n, sizeof(*v), value_cmp);
+}
+
+double quantile_of(double q, double *v, size_t n)
+{
+    if (n == 0 || isnan(q)) return NAN;
+    if (q < 0) return -INFINITY;
+    if (q > 1) return INFINITY;
+    values_sort(v, n);
+    double rank = q * ((double)n - 1), floor_rank = floor(rank), weight = rank - floor_rank;
+    size_t lower = floor_rank > 0 ? (size_t)floor_rank : 0, upper = MIN(n - 1, lower + 1);
+    return v[lower] * (1 - weight) + v[upper] * weight;
+}
+
+double quantile_mad(double *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (isnan(v[i])) return NAN;
+    double median = quantile_of(0.5, v, n);
+    for (size_t i = 0; i < n; i++) v[i] = fabs(v[i] - median);
+    return quantile_of(0.5, v, n);
+}
+
+/* Classic buckets */
+
+static bool bucket_less(void *ctx, size_t i, size_t j)
+{
+    const struct bucket *b = ctx;
+    return b[i].upper < b[j].upper;
+}
+
+static void bucket_swap(void *ctx, size_t i, size_t j)
+{
+    struct bucket *b = ctx, t = b[i];
+    b[i] = b[j];
+    b[j] = t;
+}
+
+/* Sorted by bound, equal bounds added up. The new count of buckets; 0: the highest is not +Inf. */
+static size_t buckets_normalize(struct bucket *b, size_t n)
+{
+    static const struct gosort_ops ops = { bucket_less, bucket_swap };
+    gosort(&ops, b, n);
+    if (!(isinf(b[n - 1].upper) && b[n - 1].upper > 0)) return 0;
+    size_t last = 0;
+    for (size_t i = 1; i < n; i++) {
+        if (b[i].upper == b[last].upper) b[last].count += b[i].count;
+        else b[++last] = b[i];
+    }
+    return last + 1;
+}
+
+static bool almost_equal(double a, double b, double epsilon)
+{
+    if (isnan(a) && isnan(b)) return true;
+    if (a == b) return true;
+    double sum = fabs(a) + fabs(b), diff = fabs(a - b);
+    if (a == 0 || b == 0 || sum < DBL_MIN) return diff < epsilon * DBL_MIN;
+    return diff / (sum < DBL_MAX ? sum : DBL_MAX) < epsilon;
+}
+
+/* Counts never fall from bucket to bucket: differences within rounding are smoothed silently, others noted. */
+static void buckets_make_monotonic(struct bucket *b, size_t n, struct bucket_fix *fix)
+{
+    static const double tolerance = 1e-12;
+    *fix = (struct bucket_fix){ false, INFINITY, -INFINITY, 0 };
+    double prev = b[0].count;
+    for (size_t i = 1; i < n; i++) {
+        double curr = b[i].count;
+        if (curr == prev) continue;
+        if (almost_equal(prev, curr, tolerance)) {
+            b[i].count = prev;
+            continue;
+        }
+        if (!(curr < prev)) {
+            prev = curr;
+            continue;
+        }
+        b[i].count = prev;
+        fix->forced = true;
+        if (b[i].upper < fix->min_bucket) fix->min_bucket = b[i].upper;
+        if (b[i].upper > fix->max_bucket) fix->max_bucket = b[i].upper;
+        if (prev - curr > fix->max_diff) fix->max_diff = prev - curr;
+    }
+}
+
+double bucket_quantile(double q, struct bucket *b, size_t n, struct bucket_fix *fix)
+{
+    assert(n > 0);
+    fix->forced = false;
+    if (isnan(q)) return NAN;
+    if (q < 0) return -INFINITY;
+    if (q > 1) return INFINITY;
+    n = buckets_normalize(b, n);
+    if (n == 0) return NAN;
+    buckets_make_monotonic(b, n, fix);
+    if (n < 2) return NAN;
+    double observations = b[n - 1].count, rank = q * observations;
+    if (observations == 0) return NAN;
+    size_t lo = 0, hi = n - 1;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (b[mid].count >= rank) hi = mid;
+        else lo = mid + 1;
+    }
+    if (lo == n - 1) return b[n - 2].upper;
+    if (lo == 0 && b[0].upper <= 0) return b[0].upper;
+    double start = 0, end = b[lo].upper, count = b[lo].count;
+    if (lo > 0) {
+        start = b[lo - 1].upper;
+        count -= b[lo - 1].count;
+        rank -= b[lo - 1].count;
+    }
+    return start + (end - start) * (rank / count);
+}
+
+/* How many observations lie at or below v, which falls into bucket i. */
+static double bucket_rank(const struct bucket *b, double lower_bound, double rank, double v)
+{
+    if (isinf(lower_bound) && lower_bound < 0) return b->count;
+    return rank + (b->count - rank) * (v - lower_bound) / (b->upper - lower_bound);
+}
+
+double bucket_fraction(double lower, double upper, struct bucket *b, size_t n)
+{
+    assert(n > 0);
+    n = buckets_normalize(b, n);
+    if (n == 0) return NAN;
+    double count = b[n - 1].count;
+    if (count == 0 || isnan(lower) || isnan(upper)) return NAN;
+    if (lower >= upper) return 0;
+    double rank = 0, lower_rank = 0, upper_rank = 0, bound = b[0].upper <= 0 ? -INFINITY : 0;
+    bool have_lower = false, have_upper = false;
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0) bound = b[i - 1].upper;
+        if (!have_lower && bound >= lower) {
+            lower_rank = rank;
+            have_lower = true;
+        }
+        if (!have_upper && bound >= upper) {
+            upper_rank = rank;
+            have_upper = true;
+        }
+        if (!have_lower && bound < lower && b[i].upper > lower) {
+            lower_rank = bucket_rank(&b[i], bound, rank, lower);
+            have_lower = true;
+        }
+        if (!have_upper && bound < upper && b[i].upper > upper) {
+            upper_rank = bucket_rank(&b[i], bound, rank, upper);
+            have_upper = true;
+        }
+        if (have_lower && have_upper) break;
+        rank = b[i].count;
+    }
+    if (!have_lower || lower_rank > count) lower_rank = count;
+    if (!have_upper || upper_rank > count) upper_rank = count;
+    return (upper_rank - lower_rank) / count;
+}

@@ -1,0 +1,23 @@
+/* quantile.h — quantiles of values and of classic histograms.
+ *
+ * What        The quantile formula of quantile() and quantile_over_time(), and the linear interpolation inside cumulative buckets.
+ * Invariants  none
+ * Ownership   none: the arrays given are sorted and changed in place
+ * Threads     pure
+ * Errors      none: NaN and infinities as Prometheus has them
+ * Format      none
+ */
+#ifndef EPI_PROMQL_QUANTILE_H
+#define EPI_PROMQL_QUANTILE_H
+
+#include "base/defs.h"
+
+double quantile_of(double q, double *values, size_t n);        /* sorts values: NaN first */
+double quantile_mad(double *values, size_t n);                 /* median absolute deviation */
+
+struct bucket { double upper, count; };
+struct bucket_fix { bool forced; double min_bucket, max_bucket, max_diff; };   /* what had to be made monotonic */
+double bucket_quantile(double q, struct bucket *buckets, size_t n, struct bucket_fix *fix);    /* REQUIRES: n > 0 */
+double bucket_fraction(double lower, double upper, struct bucket *buckets, size_t n);          /* REQUIRES: n > 0 */
+
+#endif

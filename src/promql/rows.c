@@ -1,0 +1,156 @@
+#include "promql/rows.h"
+
+struct grid grid_of(int64_t start, int64_t end, int64_t interval)
+{
+    assert(interval > 0);
+    size_t n = end < start ? 0 : (size_t)(((uint64_t)end - (uint64_t)start) / (uint64_t)interval) + 1;
+    return (struct grid){ start, end, interval, n };
+}
+
+void bits_fill(uint64_t *b, size_t n)
+{
+    size_t words = bits_words(n);
+    memset(b, 0xff, words * sizeof(*b));
+    if (n % 64) b[words - 1] = ((uint64_t)1 << (n % 64)) - 1;
+}
+
+size_t bits_count(const uint64_t *b, size_t n)
+{
+    size_t sum = 0;
+    for (size_t w = 0; w < bits_words(n); w++) sum += (size_t)__builtin_popcountll(b[w]);
+    return sum;
+}
+
+size_t bits_first_common(const uint64_t *a, const uint64_t *b, size_t n)
+{
+    for (size_t w = 0; w < bits_words(n); w++)
+        if (a[w] & b[w]) return w * 64 + (size_t)__builtin_ctzll(a[w] & b[w]);
+    return n;
+}
+
+size_t row_count(const struct row *r, size_t n) { return r->present ? bits_count(r->present, n) : n; }
+
+void step_counts_init(struct step_counts *c, struct arena *a, size_t n)
+{
+    *c = (struct step_counts){ .at = arena_zalloc(a, n * sizeof(*c->at)), .n = n };
+}
+
+void step_counts_add(struct step_counts *c, const struct row *r)
+{
+    if (!r->present) {
+        c->dense++;
+        c->total += c->n;
+        return;
+    }
+    BITS_EACH(i, r->present, c->n) {
+        c->at[i]++;
+        c->total++;
+    }
+}
+
+bool label_is_metadata(str name) { return str_eq(name, METRIC_NAME) || str_eq(name, S("__type__")) || str_eq(name, S("__unit__")); }
+
+struct labels labels_drop_metadata(struct arena *a, struct labels l)
+{
+    if (l.n && str_eq(l.at[0].name, METRIC_NAME)) l = (struct labels){ l.at + 1, l.n - 1 };
+    bool more = false;
+    for (size_t i = 0; i < l.n && l.at[i].name.p[0] <= '_'; i++) more |= label_is_metadata(l.at[i].name);
+    if (!more) return l;
+    struct label *at = arena_array(a, l.n, sizeof(*at));
+    size_t n = 0;
+    for (size_t i = 0; i < l.n; i++)
+        if (!label_is_metadata(l.at[i].name)) at[n++] = l.at[i];
+    return (struct labels){ at, n };
+}
+
+struct label_set_entry { struct labels labels; size_t index; };
+
+static bool label_set_is(const void *val, const void *key)
+{
+    return labels_eq(((const struct label_set_entry *)val)->labels, *(const struct labels *)key);
+}
+
+void label_set_init(struct label_set *s, struct arena *a) { *s = (struct label_set){ .a = a }; }
+void label_set_fini(struct label_set *s) { map_fini(&s->map); }
+
+static struct labels labels_keep(struct arena *a, struct labels l)
+{
+    struct label *at = arena_array(a, l.n, sizeof(*at));
+    if (l.n) memcpy(at, l.at, l.n * sizeof(*at));
+    return (struct labels){ at, l.n };
+}
+
+size_t label_set_add(struct label_set *s, struct labels l, bool *fresh)
+{
+    uint64_t hash = labels_hash(l);
+    struct label_set_entry *old = map_find(&s->map, hash, label_set_is, &l);
+    *fresh = !old;
+    if (old) return old->index;
+    struct label_set_entry *e = ANEW(s->a, struct label_set_entry);
+    *e = (struct label_set_entry){ labels_keep(s->a, l), s->n++ };
+    map_put(&s->map, hash, e);
+    return e->index;
+}
+
+void rows_init(struct rows *rs, struct arena *a, size_t n_steps) { *rs = (struct rows){ .a = a, .n_steps = n_steps }; }
+void rows_fini(struct rows *rs) { vec_fini(&rs->all); }
+
+struct row *rows_add(struct rows *rs, struct labels l, bool drop_name)
+{
+    struct row r = { .labels = labels_keep(rs->a, l), .drop_name = drop_name };
+    r.v = arena_zalloc(rs->a, rs->n_steps * sizeof(*r.v));
+    r.present = arena_zalloc(rs->a, bits_words(rs->n_steps) * sizeof(*r.present));
+    vec_push(&rs->all, r);
+    return &rs->all.at[rs->all.n - 1];
+}
+
+struct row *rows_copy(struct rows *rs, const struct row *r)
+{
+    size_t n = rs->n_steps;
+    struct row c = { .labels = labels_keep(rs->a, r->labels), .drop_name = r->drop_name };
+    c.v = arena_array(rs->a, n, sizeof(*c.v));
+    memcpy(c.v, r->v, n * sizeof(*c.v));
+    if (r->present) {
+        c.present = arena_array(rs->a, bits_words(n), sizeof(*c.present));
+        memcpy(c.present, r->present, bits_words(n) * sizeof(*c.present));
+    }
+    if (r->hist) {
+        c.hist = arena_array(rs->a, n, sizeof(*c.hist));
+        memcpy(c.hist, r->hist, n * sizeof(*c.hist));
+    }
+    vec_push(&rs->all, c);
+    return &rs->all.at[rs->all.n - 1];
+}
+
+static errc rows_sink_row(struct sink *base, struct row *r)
+{
+    struct rows_sink *s = CONTAINER_OF(base, struct rows_sink, base);
+    step_counts_add(&s->counts, r);
+    rows_copy(&s->rows, r);
+    return OK;
+}
+
+void rows_sink_init(struct rows_sink *s, struct arena *a, size_t n_steps)
+{
+    s->base.row = rows_sink_row;
+    rows_init(&s->rows, a, n_steps);
+    step_counts_init(&s->counts, a, n_steps);
+}
+
+size_t row_merge(struct row *dst, const struct row *src, size_t n, struct arena *a)
+{
+    size_t clash = n;
+    if (!dst->present) return bits_next(src->present, 0, n);
+    BITS_EACH(i, src->present, n) {
+        if (bits_get(dst->present, i)) {
+            if (clash == n) clash = i;
+            continue;
+        }
+        bits_set(dst->present, i);
+        dst->v[i] = src->v[i];
+        if (!src->hist || !src->hist[i]) continue;
+        if (!dst->hist) dst->hist = arena_zalloc(a, n * sizeof(*dst->hist));
+        dst->hist[i] = src->hist[i];
+    }
+    return clash;
+}

@@ -1,0 +1,90 @@
+/* rows.h — the column form of a result: a row is a series, a column entry a step.
+ *
+ * What        Step grids, presence bitmaps, rows, sinks that take rows one by one, and the collector that joins rows of equal labels.
+ * Invariants  (1) v has grid->n entries. (2) present NULL: every step has a value; else bit i says so, and v[i] of an absent step is
+ *             never looked at. (3) hist NULL: floats only; else hist[i] non-NULL makes step i a histogram. (4) bits past n are 0.
+ * Ownership   A row pushed into a sink is borrowed for the call; the sink may write into its columns. What it keeps, it copies.
+ * Threads     one query, one thread
+ * Errors      the sink's
+ * Format      none
+ */
+#ifndef EPI_PROMQL_ROWS_H
+#define EPI_PROMQL_ROWS_H
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "model/histogram.h"
+#include "model/labels.h"
+
+/* The steps of an evaluation: start, start + interval, … , n of them. */
+struct grid { int64_t start, end, interval; size_t n; };
+struct grid grid_of(int64_t start, int64_t end, int64_t interval);          /* REQUIRES: interval > 0; end < start: n == 0 */
+static inline int64_t grid_time(const struct grid *g, size_t i) { return g->start + (int64_t)i * g->interval; }
+
+/* Bitmaps over the steps. */
+static inline size_t bits_words(size_t n) { return (n + 63) / 64; }
+static inline bool bits_get(const uint64_t *b, size_t i) { return b[i / 64] >> (i % 64) & 1; }
+static inline void bits_set(uint64_t *b, size_t i) { b[i / 64] |= (uint64_t)1 << (i % 64); }
+static inline void bits_clear(uint64_t *b, size_t i) { b[i / 64] &= ~((uint64_t)1 << (i % 64)); }
+void bits_fill(uint64_t *b, size_t n);                         /* the first n set, the rest of the words clear */
+size_t bits_count(const uint64_t *b, size_t n);
+size_t bits_first_common(const uint64_t *a, const uint64_t *b, size_t n);   /* n: none */
+
+/* Walks the set bits of a bitmap of n steps; NULL: all. for (size_t i = bits_next(p, 0, n); i < n; i = bits_next(p, i + 1, n)) */
+static inline size_t bits_next(const uint64_t *b, size_t i, size_t n)
+{
+    if (!b || i >= n) return i < n ? i : n;
+    size_t w = i / 64;
+    uint64_t word = b[w] & ~(uint64_t)0 << (i % 64);
+    for (size_t words = bits_words(n); !word;) {
+        if (++w >= words) return n;
+        word = b[w];
+    }
+    return w * 64 + (size_t)__builtin_ctzll(word);
+}
+#define BITS_EACH(i, b, n) for (size_t i = bits_next((b), 0, (n)); i < (n); i = bits_next((b), i + 1, (n)))
+
+struct row {
+    struct labels labels;
+    double *v;
+    uint64_t *present;
+    const struct histogram **hist;
+    bool drop_name;                        /* the name goes at the end of the query (delayed name removal) */
+};
+static inline bool row_has(const struct row *r, size_t i) { return !r->present || bits_get(r->present, i); }
+size_t row_count(const struct row *r, size_t n);               /* steps that have a value */
+
+struct sink { errc (*row)(struct sink *s, struct row *r); };
+static inline errc sink_row(struct sink *s, struct row *r) { return s->row(s, r); }
+
+/* How many rows have a value at each step: what max-samples counts. Dense rows cost nothing. */
+struct step_counts { uint64_t dense, total; uint32_t *at; size_t n; };
+void step_counts_init(struct step_counts *c, struct arena *a, size_t n);
+void step_counts_add(struct step_counts *c, const struct row *r);
+static inline uint64_t step_counts_at(const struct step_counts *c, size_t i) { return c->dense + c->at[i]; }
+
+/* Labels without __name__, __type__ and __unit__. */
+struct labels labels_drop_metadata(struct arena *a, struct labels l);
+bool label_is_metadata(str name);
+
+/* Finds labels seen before: labels -> index in order of first appearance. */
+struct label_set { struct map map; struct arena *a; size_t n; };
+void label_set_init(struct label_set *s, struct arena *a);
+void label_set_fini(struct label_set *s);
+/* The index; *fresh says whether it is a new one. The labels are copied (pairs, not bytes) when new and `keep` is set. */
+size_t label_set_add(struct label_set *s, struct labels l, bool *fresh);
+
+/* Keeps copies of rows. */
+struct rows { VEC(struct row) all; struct arena *a; size_t n_steps; };
+void rows_init(struct rows *rs, struct arena *a, size_t n_steps);
+void rows_fini(struct rows *rs);                               /* the list; the columns lie in the arena */
+struct row *rows_add(struct rows *rs, struct labels l, bool drop_name);      /* an empty row: nothing present */
+struct row *rows_copy(struct rows *rs, const struct row *r);
+
+struct rows_sink { struct sink base; struct rows rows; struct step_counts counts; };
+void rows_sink_init(struct rows_sink *s, struct arena *a, size_t n_steps);
+
+/* Puts src's present steps into dst. The first step that both have, or n. dst then keeps its own there. */
+size_t row_merge(struct row *dst, const struct row *src, size_t n, struct arena *a);
+
+#endif
