@@ -1,0 +1,359 @@
+/* Aggregations into one row a group: sum, avg, count, min, max, group, stddev, stdvar, quantile; and count_values.
+ *
+ * A group is a few columns over the steps. Each input row is added to its group's columns when it comes and is forgotten, so what is held
+ * is groups x steps, however many series there are; and every step adds up the series one after the other, as Prometheus does, so that the
+ * bits are the same. */
+#include "promql/aggregate.h"
+
+#include "promql/grouping.h"
+#include "promql/kahan.h"
+#include "promql/quantile.h"
+
+#include <math.h>
+
+/* The columns of one group; which of them an operator uses, its functions say. */
+struct group {
+    uint64_t *seen;
+    double *v, *c, *n, *mean;              /* value or sum, compensation, count, running mean */
+    uint8_t *incremental;                  /* avg: the sum would have overflowed */
+    bool drop_name;
+    VEC(struct row) members;               /* quantile: the input itself */
+};
+
+struct aggregating;
+struct agg_op {
+    enum promql_op op;
+    void (*columns)(struct arena *a, struct group *g, size_t n);              /* beyond seen and v */
+    void (*add)(struct group *g, const struct row *r, size_t n);              /* one row */
+    void (*finish)(struct group *g, size_t n);                               /* v[i] becomes the result */
+};
+struct aggregating {
+    struct sink base;
+    struct eval *ev;
+    const struct expr *x;
+    const struct agg_op *op;
+    struct grouping by;
+    VEC(struct group) groups;
+};
+
+static double *column(struct arena *a, size_t n) { return arena_zalloc(a, n * sizeof(double)); }
+
+/* Walks the steps of a row: `first` for the first value of its step in the group. */
+#define AGG_EACH(i, g, r, n, first) \
+    BITS_EACH(i, (r)->present, n) \
+        for (bool first = !bits_get((g)->seen, i), agg_once = true; agg_once; agg_once = false, bits_set((g)->seen, i))
+
+/* sum */
+static void sum_columns(struct arena *a, struct group *g, size_t n) { g->c = column(a, n); }
+static void sum_add(struct group *g, const struct row *r, size_t n)
+{
+    AGG_EACH(i, g, r, n, first) {
+        if (first) {
+            g->v[i] = r->v[i];
+        } else {
+            struct kahan k = { g->v[i], g->c[i] };
+            kahan_add(&k, r->v[i]);
+            g->v[i] = k.s;
+            g->c[i] = k.c;
+        }
+    }
+}
+static void sum_finish(struct group *g, size_t n)
+{
+    for (size_t i = 0; i < n; i++) g->v[i] += g->c[i];
+}
+
+/* avg */
+static void avg_columns(struct arena *a, struct group *g, size_t n)
+{
+    g->c = column(a, n);
+    g->n = column(a, n);
+    g->incremental = arena_zalloc(a, n);
+}
+static void avg_add(struct group *g, const struct row *r, size_t n)
+{
+    AGG_EACH(i, g, r, n, first) {
+        struct kahan_mean m = { { g->v[i], g->c[i] }, g->n[i], g->incremental[i] };
+        if (first) kahan_mean_start(&m, r->v[i]);
+        else kahan_mean_add(&m, r->v[i]);
+        g->v[i] = m.k.s;
+        g->c[i] = m.k.c;
+        g->n[i] = m.n;
+        g->incremental[i] = (uint8_t)m.incremental;
+    }
+}
+static void avg_finish(struct group *g, size_t n)
+{
+    BITS_EACH(i, g->seen, n) {
+        struct kahan_mean m = { { g->v[i], g->c[i] }, g->n[i], g->incremental[i] };
+        g->v[i] = kahan_mean_result(&m);
+    }
+}
+
+/* count, group */
+static void count_add(struct group *g, const struct row *r, size_t n) { AGG_EACH(i, g, r, n, first) g->v[i] = first ? 1 : g->v[i] + 1; }
+static void group_add(struct group *g, const struct row *r, size_t n) { AGG_EACH(i, g, r, n, first) if (first) g->v[i] = 1; }
+
+/* min, max: the first of equals stays */
+static void max_add(struct group *g, const struct row *r, size_t n)
+{
+    AGG_EACH(i, g, r, n, first) if (first || g->v[i] < r->v[i] || isnan(g->v[i])) g->v[i] = r->v[i];
+}
+static void min_add(struct group *g, const struct row *r, size_t n)
+{
+    AGG_EACH(i, g, r, n, first) if (first || g->v[i] > r->v[i] || isnan(g->v[i])) g->v[i] = r->v[i];
+}
+
+/* stdvar, stddev: Welford's update without compensation */
+static void variance_columns(struct arena *a, struct group *g, size_t n)
+{
+    g->n = column(a, n);
+    g->mean = column(a, n);
+}
+static void variance_add(struct group *g, const struct row *r, size_t n)
+{
+    AGG_EACH(i, g, r, n, first) {
+        double x = r->v[i];
+        if (first) {
+            g->mean[i] = x;
+            g->n[i] = 1;
+            g->v[i] = isfinite(x) ? 0 : NAN;
+            continue;
+        }
+        double delta = x - g->mean[i];
+        g->n[i]++;
+        g->mean[i] += delta / g->n[i];
+        g->v[i] += delta * (x - g->mean[i]);
+    }
+}
+static void stdvar_finish(struct group *g, size_t n)
+{
+    for (size_t i = 0; i < n; i++) g->v[i] /= g->n[i];
+}
+static void stddev_finish(struct group *g, size_t n)
+{
+    for (size_t i = 0; i < n; i++) g->v[i] = sqrt(g->v[i] / g->n[i]);
+}
+
+static const struct agg_op *agg_op_of(enum promql_op op)
+{
+    static const struct agg_op table[] = {
+        { OP_SUM, sum_columns, sum_add, sum_finish },
+        { OP_AVG, avg_columns, avg_add, avg_finish },
+        { OP_COUNT, NULL, count_add, NULL },
+        { OP_GROUP, NULL, group_add, NULL },
+        { OP_MIN, NULL, min_add, NULL },
+        { OP_MAX, NULL, max_add, NULL },
+        { OP_STDVAR, variance_columns, variance_add, stdvar_finish },
+        { OP_STDDEV, variance_columns, variance_add, stddev_finish },
+        { OP_QUANTILE, NULL, NULL, NULL },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (table[i].op == op) return &table[i];
+    return NULL;
+}
+
+/* An operator of floats meets a histogram: what Prometheus says about it. Aggregating histograms is the histogram part's own matter. */
+static struct row *agg_floats_only(struct aggregating *g, struct row *r, struct row *room)
+{
+    if (!r->hist) return r;
+    size_t n = g->ev->g.n;
+    *room = *r;
+    room->present = arena_array(&g->ev->q->scratch, bits_words(n), sizeof(uint64_t));
+    if (r->present) memcpy(room->present, r->present, bits_words(n) * sizeof(uint64_t));
+    else bits_fill(room->present, n);
+    for (size_t i = 0; i < n; i++)
+        if (r->hist[i]) bits_clear(room->present, i);
+    anno_histogram_ignored_agg(&g->ev->q->annotations, promql_op_text(g->op->op), g->x->aggregate.expr->pos);
+    return room;
+}
+
+static struct group *agg_group(struct aggregating *g, struct labels l)
+{
+    bool fresh;
+    size_t at = grouping_of(&g->by, l, &fresh), n = g->ev->g.n;
+    if (!fresh) return &g->groups.at[at];
+    struct arena *a = g->ev->q->arena;
+    struct group new = { .seen = arena_zalloc(a, bits_words(n) * sizeof(uint64_t)), .v = column(a, n) };
+    if (g->op->columns) g->op->columns(a, &new, n);
+    vec_push(&g->groups, new);
+    return &g->groups.at[at];
+}
+
+static errc agg_row(struct sink *base, struct row *in)
+{
+    struct aggregating *g = CONTAINER_OF(base, struct aggregating, base);
+    struct arena_mark m = arena_mark(&g->ev->q->scratch);
+    struct row room, *r = agg_floats_only(g, in, &room);
+    struct group *group = agg_group(g, r->labels);
+    size_t n = g->ev->g.n;
+    group->drop_name |= r->drop_name;
+    if (g->op->add) {
+        g->op->add(group, r, n);
+    } else {
+        struct rows keep;
+        rows_init(&keep, g->ev->q->arena, n);
+        vec_push(&group->members, *rows_copy(&keep, r));
+        rows_fini(&keep);
+        BITS_EACH(i, r->present, n) bits_set(group->seen, i);
+    }
+    arena_reset(&g->ev->q->scratch, m);
+    return OK;
+}
+
+/* quantile: the members' values of each step */
+static void agg_quantile(struct aggregating *g, struct group *group, const double *q)
+{
+    size_t n = g->ev->g.n;
+    double *room = arena_array(&g->ev->q->scratch, group->members.n, sizeof(*room));
+    BITS_EACH(i, group->seen, n) {
+        size_t k = 0;
+        for (size_t j = 0; j < group->members.n; j++)
+            if (row_has(&group->members.at[j], i)) room[k++] = group->members.at[j].v[i];
+        group->v[i] = quantile_of(q[i], room, k);
+    }
+}
+
+static void agg_warn_quantile(struct aggregating *g, const struct agg_param *p)
+{
+    struct annotations *an = &g->ev->q->annotations;
+    struct pos pos = g->x->aggregate.param->pos;
+    if (p->any_nan) anno_invalid_quantile(an, NAN, pos);
+    if (p->max > 1) anno_invalid_quantile(an, p->max, pos);
+    if (p->min < 0) anno_invalid_quantile(an, p->min, pos);
+}
+
+errc agg_param_eval(struct eval *ev, struct expr *x, struct agg_param *p)
+{
+    *p = (struct agg_param){ 0 };
+    if (!x) return OK;
+    TRY(eval_column(ev, x, &p->v));
+    p->min = 0x1.fffffffffffffp+1023;
+    p->max = -p->min;
+    if (x->kind == EXPR_NUMBER) p->min = p->max = p->v[0];
+    for (size_t i = 0; i < ev->g.n; i++) {
+        p->any_nan |= isnan(p->v[i]);
+        if (x->kind == EXPR_NUMBER) continue;
+        p->max = go_max(p->max, p->v[i]);
+        p->min = go_min(p->min, p->v[i]);
+    }
+    return OK;
+}
+
+static void aggregating_fini(struct aggregating *g)
+{
+    grouping_fini(&g->by);
+    for (size_t i = 0; i < g->groups.n; i++) vec_fini(&g->groups.at[i].members);
+    vec_fini(&g->groups);
+}
+
+static errc agg_push(struct aggregating *g, uint64_t before, struct sink *out)
+{
+    struct eval *ev = g->ev;
+    size_t n = ev->g.n;
+    uint64_t made = 0;
+    for (size_t i = 0; i < g->groups.n; i++) made += bits_count(g->groups.at[i].seen, n);
+    TRY(samples_check(ev->q, ev->q->samples));
+    ev->q->samples = before + made;
+    samples_peak(ev, ev->q->samples);
+    for (size_t i = 0; i < g->groups.n; i++) {
+        struct group *group = &g->groups.at[i];
+        size_t seen = bits_count(group->seen, n);
+        if (!seen) continue;
+        struct row r = { g->by.labels.at[i], group->v, seen == n ? NULL : group->seen, NULL, group->drop_name };
+        TRY(sink_row(out, &r));
+    }
+    return OK;
+}
+
+errc eval_aggregate(struct eval *ev, struct expr *x, struct sink *out)
+{
+    enum promql_op op = x->aggregate.op;
+    if (op == OP_TOPK || op == OP_BOTTOMK || op == OP_LIMITK || op == OP_LIMIT_RATIO) return eval_choose(ev, x, out);
+    uint64_t before = ev->q->samples;
+    struct agg_param p;
+    TRY(agg_param_eval(ev, x->aggregate.param, &p));
+    SCOPED(aggregating_fini) struct aggregating g = { .base = { agg_row }, .ev = ev, .x = x, .op = agg_op_of(op) };
+    assert(g.op);
+    grouping_init(&g.by, ev->q, x->aggregate.without, x->aggregate.grouping, NULL);
+    TRY(eval_expr(ev, x->aggregate.expr, &g.base));
+    if (op == OP_QUANTILE) agg_warn_quantile(&g, &p);
+    struct arena_mark m = arena_mark(&ev->q->scratch);
+    for (size_t i = 0; i < g.groups.n; i++) {
+        TRY(eval_check(ev->q));
+        if (op == OP_QUANTILE) agg_quantile(&g, &g.groups.at[i], p.v);
+        if (g.op->finish) g.op->finish(&g.groups.at[i], ev->g.n);
+    }
+    arena_reset(&ev->q->scratch, m);
+    return agg_push(&g, before, out);
+}
+
+/* count_values: the text of the value becomes a label */
+
+struct counting { struct sink base; struct eval *ev; str label; struct grouping by; struct rows rows; struct step_counts in, out; };
+
+static size_t counting_group(struct counting *c, struct labels l, double v)
+{
+    struct arena *a = &c->ev->q->scratch;
+    struct arena_mark m = arena_mark(a);
+    char text[F64_TEXT_MAX];
+    str value = arena_str(c->ev->q->arena, str_of(text, f64_text_f(text, v)));
+    struct labels_builder lb;
+    labels_builder_init(&lb, a);
+    labels_builder_from(&lb, l);
+    labels_builder_set(&lb, c->label, value);
+    bool fresh;
+    size_t at = grouping_of(&c->by, labels_builder_done(&lb), &fresh);
+    if (fresh) rows_add(&c->rows, c->by.labels.at[at], false);
+    arena_reset(a, m);
+    return at;
+}
+
+static errc counting_row(struct sink *base, struct row *r)
+{
+    struct counting *c = CONTAINER_OF(base, struct counting, base);
+    double last = 0;
+    size_t at = SIZE_MAX;
+    step_counts_add(&c->in, r);
+    BITS_EACH(i, r->present, c->ev->g.n) {
+        if (at == SIZE_MAX || f64_bits(r->v[i]) != f64_bits(last)) {
+            TRY(eval_check(c->ev->q));
+            at = counting_group(c, r->labels, r->v[i]);
+        }
+        last = r->v[i];
+        bits_set(c->rows.all.at[at].present, i);
+        c->rows.all.at[at].v[i]++;
+    }
+    return OK;
+}
+
+static void counting_fini(struct counting *c)
+{
+    grouping_fini(&c->by);
+    rows_fini(&c->rows);
+}
+
+errc eval_count_values(struct eval *ev, struct expr *x, struct sink *out)
+{
+    struct expr *param = x->aggregate.param;
+    assert(param->kind == EXPR_STRING);
+    SCOPED(counting_fini) struct counting c = { .base = { counting_row }, .ev = ev, .label = param->string };
+    if (!label_name_valid_utf8(c.label)) {
+        struct buf b = { 0 };
+        buf_go_quote(&b, c.label);
+        errc rc = eval_fail(ev->q, "invalid label name %.*s", STR_ARG(buf_view(&b)));
+        buf_fini(&b);
+        return rc;
+    }
+    grouping_init(&c.by, ev->q, x->aggregate.without, x->aggregate.grouping, x->aggregate.without ? NULL : &c.label);
+    rows_init(&c.rows, ev->q->arena, ev->g.n);
+    step_counts_init(&c.in, ev->q->arena, ev->g.n);
+    step_counts_init(&c.out, ev->q->arena, ev->g.n);
+    uint64_t before = ev->q->samples;
+    TRY(eval_expr(ev, x->aggregate.expr, &c.base));
+    for (size_t i = 0; i < c.rows.all.n; i++) step_counts_add(&c.out, &c.rows.all.at[i]);
+    const struct step_counts *in[] = { &c.in };
+    TRY(samples_node_end(ev, before, in, 1, &c.out));
+    for (size_t i = 0; i < c.rows.all.n; i++) TRY(sink_row(out, &c.rows.all.at[i]));
+    return OK;
+}

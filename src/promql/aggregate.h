@@ -1,0 +1,22 @@
+/* aggregate.h — what the two kinds of aggregations share.
+ *
+ * What        The parameter of topk, quantile and the like: a column, its extremes and whether a NaN is in it.
+ * Invariants  min and max of a parameter that is a plain number are that number
+ * Ownership   the column lies in the query's arena
+ * Threads     one query, one thread
+ * Errors      those of eval
+ * Format      none
+ */
+#ifndef EPI_PROMQL_AGGREGATE_H
+#define EPI_PROMQL_AGGREGATE_H
+
+#include "base/utf8.h"
+#include "promql/eval.h"
+
+struct agg_param { const double *v; double min, max; bool any_nan; };
+MUST_USE errc agg_param_eval(struct eval *ev, struct expr *x, struct agg_param *p);      /* x may be NULL */
+
+/* topk, bottomk, limitk, limit_ratio: rows of the input, chosen at each step. */
+MUST_USE errc eval_choose(struct eval *ev, struct expr *x, struct sink *out);
+
+#endif

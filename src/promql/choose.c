@@ -1,0 +1,207 @@
+/* topk, bottomk, limitk, limit_ratio: at each step some of each group's rows go on unchanged.
+ *
+ * A heap of (value, input row) per group and step takes the rows as they come. Which of two equal values stays, and in which order an
+ * instant query shows the chosen ones, follows from the heap's and the sort's own steps, so both are those of gosort. */
+#include "promql/aggregate.h"
+#include "promql/gosort.h"
+#include "promql/grouping.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+struct chosen { double v; uint32_t row; };
+struct heap { struct chosen *at; uint32_t n, cap; };
+struct choosing {
+    struct sink base;
+    struct eval *ev;
+    const struct expr *x;
+    enum promql_op op;
+    const double *k;                       /* the parameter at each step */
+    bool nothing;                          /* the parameter chooses no row at any step, or is invalid: the input is only counted */
+    struct grouping by;
+    VEC(struct heap *) heaps;              /* of group i: one heap a step */
+    struct rows rows;                      /* labels of the rows that were ever chosen; their columns are filled at the end */
+};
+
+static bool chosen_less(void *ctx, size_t i, size_t j)
+{
+    const struct chosen *h = ctx;
+    return isnan(h[i].v) || h[i].v < h[j].v;
+}
+static bool chosen_greater(void *ctx, size_t i, size_t j)
+{
+    const struct chosen *h = ctx;
+    return isnan(h[i].v) || h[i].v > h[j].v;
+}
+static bool chosen_less_reversed(void *ctx, size_t i, size_t j) { return chosen_less(ctx, j, i); }
+static bool chosen_greater_reversed(void *ctx, size_t i, size_t j) { return chosen_greater(ctx, j, i); }
+static void chosen_swap(void *ctx, size_t i, size_t j)
+{
+    struct chosen *h = ctx, t = h[i];
+    h[i] = h[j];
+    h[j] = t;
+}
+static const struct gosort_ops least_first = { chosen_less, chosen_swap }, greatest_first = { chosen_greater, chosen_swap };
+static const struct gosort_ops descending = { chosen_less_reversed, chosen_swap }, ascending = { chosen_greater_reversed, chosen_swap };
+
+static void heap_push(struct heap *h, struct chosen c, const struct gosort_ops *order, struct arena *a)
+{
+    if (h->n == h->cap) {
+        uint32_t cap = h->cap ? h->cap * 2 : 4;
+        struct chosen *at = arena_array(a, cap, sizeof(*at));
+        if (h->n) memcpy(at, h->at, h->n * sizeof(*at));
+        h->at = at;
+        h->cap = cap;
+    }
+    h->at[h->n++] = c;
+    goheap_up(order, h->at, h->n - 1);
+}
+
+/* The step's rule for one more row. */
+static bool choose_one(const struct choosing *c, struct heap *h, size_t step, struct chosen x, double ratio_at)
+{
+    struct arena *a = c->ev->q->arena;
+    double param = c->k[step];
+    if (c->op == OP_LIMIT_RATIO) {
+        double r = param < -1 ? -1 : param > 1 ? 1 : param;
+        if (r == 0 || !((r > 0 && ratio_at < r) || (r < 0 && ratio_at >= 1.0 + r))) return false;
+        heap_push(h, x, &least_first, a);
+        return true;
+    }
+    int64_t k = (int64_t)param;
+    if (k < 1) return false;
+    const struct gosort_ops *order = c->op == OP_BOTTOMK ? &greatest_first : &least_first;
+    if ((int64_t)h->n < k) {
+        heap_push(h, x, order, a);
+        return true;
+    }
+    if (c->op == OP_LIMITK) return false;
+    double root = h->at[0].v;
+    bool better = c->op == OP_TOPK ? root < x.v : root > x.v;
+    if (!better && !(isnan(root) && !isnan(x.v))) return false;
+    h->at[0] = x;
+    goheap_fix_root(order, h->at, h->n);
+    return true;
+}
+
+static errc choose_row(struct sink *base, struct row *r)
+{
+    struct choosing *c = CONTAINER_OF(base, struct choosing, base);
+    size_t n = c->ev->g.n;
+    if (c->nothing) return OK;
+    bool fresh, taken = false;
+    size_t group = grouping_of(&c->by, r->labels, &fresh);
+    if (fresh) vec_push(&c->heaps, arena_zalloc(c->ev->q->arena, n * sizeof(struct heap)));
+    double ratio_at = c->op == OP_LIMIT_RATIO ? (double)labels_hash(r->labels) / 0x1p64 : 0;
+    uint32_t row = (uint32_t)c->rows.all.n;
+    BITS_EACH(i, r->present, n) {
+        if (r->hist && r->hist[i] && (c->op == OP_TOPK || c->op == OP_BOTTOMK)) {
+            anno_histogram_ignored_agg(&c->ev->q->annotations, promql_op_text(c->op), c->x->pos);
+            continue;
+        }
+        taken |= choose_one(c, &c->heaps.at[group][i], i, (struct chosen){ r->v[i], row }, ratio_at);
+    }
+    if (!taken) return OK;
+    struct row *kept = rows_add(&c->rows, r->labels, r->drop_name);
+    if (r->hist) {
+        kept->hist = arena_array(c->ev->q->arena, n, sizeof(*kept->hist));
+        memcpy(kept->hist, r->hist, n * sizeof(*kept->hist));
+    }
+    return OK;
+}
+
+static void choose_sort(const struct choosing *c, struct heap *h)
+{
+    if (h->n < 2) return;
+    if (c->op == OP_TOPK) gosort(&descending, h->at, h->n);
+    if (c->op == OP_BOTTOMK) gosort(&ascending, h->at, h->n);
+}
+
+static uint64_t choose_fill(struct choosing *c)
+{
+    uint64_t made = 0;
+    for (size_t g = 0; g < c->heaps.n; g++) {
+        for (size_t i = 0; i < c->ev->g.n; i++) {
+            const struct heap *h = &c->heaps.at[g][i];
+            made += h->n;
+            for (uint32_t j = 0; j < h->n; j++) {
+                struct row *r = &c->rows.all.at[h->at[j].row];
+                r->v[i] = h->at[j].v;
+                bits_set(r->present, i);
+            }
+        }
+    }
+    return made;
+}
+
+static errc choose_push(struct choosing *c, struct sink *out)
+{
+    size_t n = c->ev->g.n;
+    if (n == 1) {
+        for (size_t g = 0; g < c->heaps.n; g++) {
+            struct heap *h = &c->heaps.at[g][0];
+            choose_sort(c, h);
+            for (uint32_t j = 0; j < h->n; j++) TRY(sink_row(out, &c->rows.all.at[h->at[j].row]));
+        }
+        return OK;
+    }
+    for (size_t i = 0; i < c->rows.all.n; i++)
+        if (bits_next(c->rows.all.at[i].present, 0, n) < n) TRY(sink_row(out, &c->rows.all.at[i]));
+    return OK;
+}
+
+/* Is there nothing to choose? Errors and warnings of the parameter come after the input was evaluated: the caller asks twice. */
+static bool choose_nothing(enum promql_op op, const struct agg_param *p)
+{
+    return op == OP_LIMIT_RATIO ? (p->max == 0 && p->min == 0) : p->max < 1;
+}
+
+static errc choose_check_param(struct choosing *c, const struct agg_param *p)
+{
+    struct query *q = c->ev->q;
+    if (c->op == OP_LIMIT_RATIO) {
+        struct pos pos = c->x->aggregate.param->pos;
+        if (p->any_nan) return eval_fail(q, "Ratio value is NaN");
+        if (p->max > 1) anno_invalid_ratio(&q->annotations, p->max, 1, pos);
+        if (p->min < -1) anno_invalid_ratio(&q->annotations, p->min, -1, pos);
+        return OK;
+    }
+    struct buf b = { 0 };
+    errc rc = OK;
+    if (p->any_nan) {
+        rc = eval_fail(q, "Parameter value is NaN");
+    } else if (p->min <= -0x1p63) {
+        buf_f64_g(&b, p->min);
+        rc = eval_fail(q, "Scalar value %.*s underflows int64", STR_ARG(buf_view(&b)));
+    } else if (p->max >= 9223372036854774784.0) {
+        buf_f64_g(&b, p->max);
+        rc = eval_fail(q, "Scalar value %.*s overflows int64", STR_ARG(buf_view(&b)));
+    }
+    buf_fini(&b);
+    return rc;
+}
+
+static void choosing_fini(struct choosing *c)
+{
+    grouping_fini(&c->by);
+    vec_fini(&c->heaps);
+    rows_fini(&c->rows);
+}
+
+errc eval_choose(struct eval *ev, struct expr *x, struct sink *out)
+{
+    uint64_t before = ev->q->samples;
+    struct agg_param p;
+    TRY(agg_param_eval(ev, x->aggregate.param, &p));
+    SCOPED(choosing_fini) struct choosing c = { .base = { choose_row }, .ev = ev, .x = x, .op = x->aggregate.op, .k = p.v };
+    grouping_init(&c.by, ev->q, x->aggregate.without, x->aggregate.grouping, NULL);
+    rows_init(&c.rows, ev->q->arena, ev->g.n);
+    bool invalid = p.any_nan || (c.op != OP_LIMIT_RATIO && (p.min <= -0x1p63 || p.max >= 9223372036854774784.0));
+    c.nothing = choose_nothing(c.op, &p) || invalid;
+    TRY(eval_expr(ev, x->aggregate.expr, &c.base));
+    if (!choose_nothing(c.op, &p)) TRY(choose_check_param(&c, &p));
+    TRY(samples_check(ev->q, ev->q->samples));
+    ev->q->samples = before + choose_fill(&c);
+    samples_peak(ev, ev->q->samples);
+    return choose_push(&c, out);
+}

@@ -1,0 +1,376 @@
+/* The engine: what is around one evaluation. A query waits for one of max_concurrency places, is written down by the sink, parsed,
+ * prepared, given a querier over all that its selectors read, evaluated, and its rows become points. */
+#include "promql/engine.h"
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/metric.h"
+#include "promql/eval.h"
+#include "promql/prepare.h"
+
+#include <stdlib.h>
+
+static const double slice_quantiles[] = { 0.5, 0.9, 0.99 };
+static const double slice_bounds[] = { 0.1, 0.4, 1.6, 6.4, 25.6 };
+GAUGE(engine_queries, "prometheus_engine_queries", "The current number of queries being executed or waiting.")
+GAUGE(engine_concurrent_max, "prometheus_engine_queries_concurrent_max", "The max number of concurrent queries.")
+COUNTER(engine_samples, "prometheus_engine_query_samples_total",
+        "The total number of samples that the windows and steps of all queries looked at.")
+COUNTER(engine_samples_read, "prometheus_engine_query_samples_read_total", "The total number of samples that queries read from storage.")
+SUMMARY_VEC(engine_duration, "prometheus_engine_query_duration_seconds", "Query timings.", slice_quantiles, "slice")
+HISTOGRAM_VEC(engine_duration_histogram, "prometheus_engine_query_duration_histogram_seconds", "The duration of various parts of PromQL query execution.",
+              slice_bounds, "slice")
+ACCOUNT(query_account, "queries")
+
+struct engine {
+    struct engine_opts o;
+    struct mtx mu;                         /* LOCK_QUERY */
+    struct cond freed;
+    unsigned running;                      /* GUARDED_BY(mu) */
+};
+
+struct engine *engine_new(const struct engine_opts *o)
+{
+    enum { DEFAULT_LOOKBACK_MS = 5 * 60 * 1000, DEFAULT_STEP_MS = 60 * 1000 };
+    struct engine *en = NEW(struct engine);
+    en->o = *o;
+    if (en->o.lookback_ms <= 0) en->o.lookback_ms = DEFAULT_LOOKBACK_MS;
+    if (en->o.default_step_ms <= 0) en->o.default_step_ms = DEFAULT_STEP_MS;
+    mtx_init(&en->mu, LOCK_QUERY);
+    cond_init(&en->freed);
+    metric_set(&engine_concurrent_max, o->max_concurrency);
+    return en;
+}
+
+void engine_free(struct engine *en)
+{
+    if (!en) return;
+    assert(en->running == 0);
+    cond_fini(&en->freed);
+    mtx_fini(&en->mu);
+    mem_free(en);
+}
+
+/* Places */
+
+static bool query_canceled(const struct query_opts *o) { return o->cancel && atomic_load_explicit(o->cancel, memory_order_relaxed); }
+
+/* Waits for a place: no longer than the deadline, and not much longer than it takes to see that the query was cancelled. */
+static errc engine_enter(struct engine *en, const struct query_opts *o, int64_t deadline_ns, struct err *e)
+{
+    enum { LOOK_NS = 50 * 1000 * 1000 };
+    errc rc = OK;
+    mtx_lock(&en->mu);
+    while (en->o.max_concurrency && en->running >= en->o.max_concurrency && rc == OK) {
+        int64_t now = clock_mono_ns(), until = now + LOOK_NS;
+        if (query_canceled(o)) rc = ERR_CANCELED;
+        else if (deadline_ns && now >= deadline_ns) rc = ERR_TIMEOUT;
+        else cond_wait_until(&en->freed, &en->mu, deadline_ns ? MIN(until, deadline_ns) : until);
+    }
+    if (rc == OK) en->running++;
+    mtx_unlock(&en->mu);
+    if (rc == ERR_CANCELED) return err_set(e, rc, "query was canceled in query queue");
+    if (rc == ERR_TIMEOUT) return err_set(e, rc, "query timed out in query queue");
+    return OK;
+}
+
+static void engine_leave(struct engine *en)
+{
+    mtx_lock(&en->mu);
+    assert(en->running > 0);
+    en->running--;
+    cond_signal(&en->freed);
+    mtx_unlock(&en->mu);
+}
+
+/* Times */
+
+static double engine_observe(const char *slice, int64_t from_ns)
+{
+    double s = (double)(clock_mono_ns() - from_ns) / 1e9;
+    str value = str_z(slice);
+    metric_observe_in(metric_with(&engine_duration, &value, 1), s);
+    metric_observe_in(metric_with(&engine_duration_histogram, &value, 1), s);
+    return s;
+}
+
+/* One query at work */
+
+struct running {
+    struct engine *en;
+    const struct query_opts *o;
+    struct query q;
+    struct expr *tree;
+    struct prepared p;
+    struct result *out;
+    struct eval_stats stats;
+    struct err *e;
+    VEC(struct result_series) series;
+    struct grid grid;
+};
+
+static void running_fini(struct running *r)
+{
+    for (size_t i = 0; i < r->q.n_selections; i++) series_set_free(r->q.selections[i].set);
+    querier_free(r->q.querier);
+    promql_tree_fini(r->tree);
+    annotations_fini(&r->q.annotations);
+    arena_fini(&r->q.scratch);
+    vec_fini(&r->series);
+}
+
+/* The querier spans what all selectors read; then each selects. */
+struct time_span { int64_t mint, maxt; };
+
+static void span_visit(void *ctx, const struct selector_use *u)
+{
+    struct time_span *s = ctx;
+    s->mint = MIN(s->mint, u->start_ms);
+    s->maxt = MAX(s->maxt, u->end_ms);
+}
+
+struct selecting { struct running *r; errc rc; };
+
+static void select_visit(void *ctx, const struct selector_use *u)
+{
+    struct selecting *s = ctx;
+    struct query *q = &s->r->q;
+    if (s->rc != OK) return;
+    struct select_hints h = { u->start_ms, u->end_ms, u->step_ms, u->range_ms, u->func, 0, false };
+    struct selection *sel = &q->selections[u->selector->vector.index];
+    s->rc = q->querier->ops->select(q->querier, u->selector->vector.matchers, &h, &sel->set, q->e);
+}
+
+static errc running_select(struct running *r, struct queryable *storage)
+{
+    const struct query_opts *o = r->o;
+    struct selector_scope scope = { o->start_ms, o->end_ms, o->step_ms, r->q.lookback_ms, r->q.default_step_ms };
+    struct time_span span = { INT64_MAX, INT64_MIN };
+    promql_each_selector(r->p.root, &scope, span_visit, &span);
+    if (span.maxt == INT64_MIN) span = (struct time_span){ 0, 0 };
+    TRY(storage->ops->querier(storage, span.mint, span.maxt, &r->q.querier, r->e));
+    r->q.n_selections = r->p.n_selectors;
+    r->q.selections = arena_zalloc(r->q.arena, r->q.n_selections * sizeof(*r->q.selections));
+    struct selecting s = { r, OK };
+    promql_each_selector(r->p.root, &scope, select_visit, &s);
+    return s.rc;
+}
+
+/* Rows to points */
+
+struct result_sink { struct sink base; struct point_sink points; struct running *r; };
+
+/* The labels of a result outlive the querier that lent them. */
+static struct labels result_labels(struct running *r, struct labels l, bool drop_name)
+{
+    if (r->q.delayed_names && drop_name) l = labels_drop_metadata(r->q.arena, l);
+    return labels_copy(r->q.arena, l);
+}
+
+static errc result_row(struct sink *base, struct row *row)
+{
+    struct running *r = CONTAINER_OF(base, struct result_sink, base)->r;
+    size_t n = r->grid.n, made = row_count(row, n);
+    struct result_series s = { .labels = result_labels(r, row->labels, row->drop_name), .drop_name = row->drop_name };
+    s.points = arena_array(r->q.arena, made, sizeof(*s.points));
+    BITS_EACH(i, row->present, n)
+        s.points[s.n++] = (struct point){ grid_time(&r->grid, i), row->v[i], row->hist ? row->hist[i] : NULL };
+    if (s.n) vec_push(&r->series, s);
+    return eval_check(&r->q);
+}
+
+static errc result_points(struct point_sink *base, struct labels l, bool drop_name, const struct point *at, size_t n)
+{
+    struct running *r = CONTAINER_OF(base, struct result_sink, points)->r;
+    struct result_series s = { .labels = result_labels(r, l, drop_name), .drop_name = drop_name, .n = n };
+    s.points = arena_array(r->q.arena, n, sizeof(*s.points));
+    memcpy(s.points, at, n * sizeof(*at));
+    vec_push(&r->series, s);
+    return OK;
+}
+
+static int point_cmp(const void *a, const void *b)
+{
+    int64_t x = ((const struct point *)a)->t, y = ((const struct point *)b)->t;
+    return (x > y) - (x < y);
+}
+
+static errc series_merge(struct running *r, struct result_series *dst, const struct result_series *src)
+{
+    struct point *at = arena_array(r->q.arena, dst->n + src->n, sizeof(*at));
+    memcpy(at, dst->points, dst->n * sizeof(*at));
+    memcpy(at + dst->n, src->points, src->n * sizeof(*at));
+    dst->points = at;
+    dst->n += src->n;
+    qsort(at, dst->n, sizeof(*at), point_cmp);
+    for (size_t i = 1; i < dst->n; i++)
+        if (at[i].t == at[i - 1].t && !at[i].h == !at[i - 1].h) return eval_fail_same_labels(&r->q);
+    return OK;
+}
+
+/* Names dropped at the end: rows that are then called the same become one, unless they have values at the same time. */
+static errc result_join(struct running *r)
+{
+    struct label_set set;
+    label_set_init(&set, r->q.arena);
+    size_t n = 0;
+    errc rc = OK;
+    for (size_t i = 0; i < r->series.n && rc == OK; i++) {
+        bool fresh;
+        size_t at = label_set_add(&set, r->series.at[i].labels, &fresh);
+        if (fresh) r->series.at[n++] = r->series.at[i];
+        else rc = series_merge(r, &r->series.at[at], &r->series.at[i]);
+    }
+    r->series.n = n;
+    label_set_fini(&set);
+    return rc;
+}
+
+static int series_cmp(const void *a, const void *b)
+{
+    return labels_cmp(((const struct result_series *)a)->labels, ((const struct result_series *)b)->labels);
+}
+
+static void running_sort(struct running *r)
+{
+    int64_t from = clock_mono_ns();
+    if (r->series.n) qsort(r->series.at, r->series.n, sizeof(*r->series.at), series_cmp);
+    r->out->stats.result_sort_s = engine_observe("result_sort", from);
+}
+
+static errc running_eval(struct running *r)
+{
+    struct query *q = &r->q;
+    struct expr *root = expr_unparen(r->p.root);
+    struct eval ev = { q, r->grid, &r->stats };
+    struct result_sink s = { { result_row }, { result_points }, r };
+    r->out->type = expr_type(r->p.root);
+    promql_set_offsets(r->p.root, r->o->start_ms);
+    switch (r->out->type) {
+    case VALUE_STRING:
+        while (root->kind == EXPR_STEP_INVARIANT || root->kind == EXPR_PAREN) root = root->paren.expr;
+        r->out->text = arena_str(q->arena, root->string);
+        r->out->text_t = r->o->start_ms;
+        return OK;
+    case VALUE_MATRIX: TRY(eval_range_vector(&ev, root, &s.points)); break;
+    default: TRY(eval_expr(&ev, r->p.root, &s.base)); break;
+    }
+    if (q->delayed_names) TRY(result_join(r));
+    return eval_check(q);
+}
+
+static void running_result(struct running *r)
+{
+    struct result *out = r->out;
+    if (!r->o->instant && out->type != VALUE_STRING) out->type = VALUE_MATRIX;
+    if (out->type == VALUE_MATRIX) running_sort(r);
+    out->n_series = r->series.n;
+    out->series = arena_array(r->q.arena, r->series.n, sizeof(*out->series));
+    if (r->series.n) memcpy(out->series, r->series.at, r->series.n * sizeof(*out->series));
+}
+
+static void running_annotations(struct running *r)
+{
+    struct result *out = r->out;
+    annotations_list(&r->q.annotations, r->o->query, ANNOTATIONS_SHOWN, r->q.arena, &out->warnings, &out->n_warnings, &out->infos, &out->n_infos);
+}
+
+static errc running_prepare(struct running *r, struct queryable *storage)
+{
+    const struct query_opts *o = r->o;
+    struct parse_errors errors;
+    TRY(promql_parse(&r->tree, o->query, &r->en->o.parse, r->q.arena, &errors, r->e));
+    enum value_type type = expr_type(r->tree);
+    if (!o->instant && type != VALUE_VECTOR && type != VALUE_SCALAR)
+        return err_set(r->e, ERR_BAD_INPUT, "invalid expression type \"%.*s\" for range query, must be Scalar or instant Vector",
+                       STR_ARG(value_type_documented(type)));
+    int64_t step = o->instant ? 0 : o->step_ms;
+    TRY(promql_prepare(&r->p, r->tree, o->start_ms, o->end_ms, step, r->q.arena, r->e));
+    int64_t from = clock_mono_ns();
+    TRY(running_select(r, storage));
+    r->out->stats.prepare_s = engine_observe("prepare_time", from);
+    return OK;
+}
+
+static errc running_run(struct running *r, struct queryable *storage)
+{
+    const struct query_opts *o = r->o;
+    bool per_step = o->per_step_stats && r->en->o.per_step_stats;
+    r->grid = o->instant ? grid_of(o->start_ms, o->start_ms, 1) : grid_of(o->start_ms, o->end_ms, o->step_ms);
+    TRY(running_prepare(r, storage));
+    stats_init(&r->stats, r->q.arena, r->grid.n, per_step);
+    int64_t from = clock_mono_ns();
+    errc rc = running_eval(r);
+    r->out->stats.inner_eval_s = engine_observe("inner_eval", from);
+    metric_add(&engine_samples, (double)r->stats.total);
+    metric_add(&engine_samples_read, (double)r->stats.read);
+    TRY(rc);
+    running_result(r);
+    running_annotations(r);
+    return OK;
+}
+
+static void running_stats(struct running *r)
+{
+    struct query_stats *s = &r->out->stats;
+    s->total_samples = r->stats.total;
+    s->samples_read = r->stats.read;
+    s->peak_samples = r->stats.peak;
+    s->per_step = r->stats.total_at;
+    s->n_steps = r->stats.total_at ? r->grid.n : 0;
+}
+
+static void running_init(struct running *r, struct engine *en, const struct query_opts *o, struct result *out, int64_t deadline_ns, struct err *e)
+{
+    static const int64_t default_max_samples = 50000000;
+    *r = (struct running){ .en = en, .o = o, .out = out, .e = e };
+    arena_init(&out->arena, &query_account, 0);
+    arena_init(&r->q.scratch, &query_account, 0);
+    r->q.arena = &out->arena;
+    annotations_init(&r->q.annotations, &out->arena);
+    r->q.max_samples = en->o.max_samples ? en->o.max_samples : (uint64_t)default_max_samples;
+    r->q.lookback_ms = o->lookback_ms > 0 ? o->lookback_ms : en->o.lookback_ms;
+    r->q.default_step_ms = en->o.default_step_ms;
+    r->q.delayed_names = en->o.delayed_name_removal;
+    r->q.start_timestamps = en->o.use_start_timestamps;
+    r->q.type_and_unit = en->o.type_and_unit_labels;
+    r->q.deadline_ns = deadline_ns;
+    r->q.cancel = o->cancel;
+    r->q.e = e;
+}
+
+errc engine_query(struct engine *en, struct queryable *storage, const struct query_opts *o, struct result *out, struct err *e)
+{
+    struct err words;
+    if (!e) e = &words;
+    int64_t began = clock_mono_ns(), timeout = o->timeout_ms > 0 ? o->timeout_ms : en->o.timeout_ms;
+    int64_t deadline_ns = timeout > 0 ? began + timeout * 1000000 : 0;
+    *out = (struct result){ 0 };
+    metric_add(&engine_queries, 1);
+    errc rc = engine_enter(en, o, deadline_ns, e);
+    double queued = engine_observe("queue_time", began);
+    if (rc == OK) {
+        const struct query_sink *sink = &en->o.sink;
+        long slot = sink->begin ? sink->begin(sink->ctx, o->query, clock_wall_ms()) : 0;
+        int64_t entered = clock_mono_ns();
+        struct running r;
+        running_init(&r, en, o, out, deadline_ns, e);
+        rc = running_run(&r, storage);
+        running_stats(&r);
+        out->stats.eval_total_s = (double)(clock_mono_ns() - entered) / 1e9;
+        running_fini(&r);
+        if (sink->end) sink->end(sink->ctx, slot);
+        engine_leave(en);
+    }
+    out->stats.queue_s = queued;
+    out->stats.exec_total_s = (double)(clock_mono_ns() - began) / 1e9;
+    metric_add(&engine_queries, -1);
+    if (rc != OK) promql_result_fini(out);
+    return rc;
+}
+
+void promql_result_fini(struct result *r)
+{
+    arena_fini(&r->arena);
+    *r = (struct result){ 0 };
+}

@@ -1,0 +1,298 @@
+/* The evaluator pushes: eval_expr(node, sink) computes the node's rows and hands each to the sink as soon as it is known. A selector under
+ * an aggregation thus holds one series at a time; nodes that must see both sides or all rows (binary operators, functions of instant
+ * vectors whose output rows may join) keep columns. Vectorised over steps, never over series: each step sees its series one after the
+ * other, so compensated sums have the bits that a step-by-step evaluation gives. */
+#include "promql/eval.h"
+
+#include "base/clock.h"
+#include "promql/prepare.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+errc eval_fail(struct query *q, const char *fmt, ...)
+{
+    char words[sizeof(q->e->msg)];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(words, sizeof(words), fmt, ap);
+    va_end(ap);
+    return err_set(q->e, ERR_UNSUPPORTED, "%s", words);
+}
+
+errc eval_fail_same_labels(struct query *q) { return eval_fail(q, "vector cannot contain metrics with the same labelset"); }
+
+errc eval_check(struct query *q)
+{
+    enum { CLOCK_EVERY = 16 };
+    if (q->cancel && atomic_load_explicit(q->cancel, memory_order_relaxed))
+        return err_set(q->e, ERR_CANCELED, "query was canceled in expression evaluation");
+    if (q->deadline_ns && q->ticks++ % CLOCK_EVERY == 0 && clock_mono_ns() >= q->deadline_ns)
+        return err_set(q->e, ERR_TIMEOUT, "query timed out in expression evaluation");
+    if (arena_spent(q->arena) || arena_spent(&q->scratch))
+        return err_set(q->e, ERR_LIMIT, "query needs more memory than a query may have");
+    return OK;
+}
+
+errc samples_check(struct query *q, uint64_t samples)
+{
+    if (samples <= q->max_samples) return OK;
+    return err_set(q->e, ERR_LIMIT, "query processing would load too many samples into memory in query execution");
+}
+
+void stats_init(struct eval_stats *s, struct arena *a, size_t n_steps, bool per_step)
+{
+    *s = (struct eval_stats){ 0 };
+    if (!per_step) return;
+    s->total_at = arena_zalloc(a, n_steps * sizeof(*s->total_at));
+    s->read_at = arena_zalloc(a, n_steps * sizeof(*s->read_at));
+}
+
+errc samples_node_end(struct eval *ev, uint64_t before, const struct step_counts *const *in, size_t n_in, const struct step_counts *out)
+{
+    uint64_t held = ev->q->samples, most = 0;
+    for (size_t i = 0; i < ev->g.n; i++) {
+        uint64_t now = held;
+        for (size_t k = 0; k < n_in; k++) now += step_counts_at(in[k], i);
+        now += step_counts_at(out, i);
+        if (now > most) most = now;
+        held += step_counts_at(out, i);
+    }
+    samples_peak(ev, most);
+    TRY(samples_check(ev->q, most));
+    ev->q->samples = before + out->total;
+    samples_peak(ev, ev->q->samples);
+    return OK;
+}
+
+void row_drop_name(struct query *q, struct row *r)
+{
+    if (!q->delayed_names) r->labels = labels_drop_metadata(&q->scratch, r->labels);
+    r->drop_name = true;
+}
+
+double go_min(double a, double b)
+{
+    if (isinf(a) && a < 0) return a;
+    if (isinf(b) && b < 0) return b;
+    if (isnan(a) || isnan(b)) return NAN;
+    if (a == 0 && a == b) return signbit(a) ? a : b;
+    return a < b ? a : b;
+}
+double go_max(double a, double b) { return -go_min(-a, -b); }
+
+/* Joiner */
+
+void joiner_init(struct joiner *j, struct eval *ev)
+{
+    *j = (struct joiner){ .ev = ev, .clash = ev->g.n };
+    rows_init(&j->rows, ev->q->arena, ev->g.n);
+    label_set_init(&j->set, ev->q->arena);
+    step_counts_init(&j->counts, ev->q->arena, ev->g.n);
+}
+
+void joiner_fini(struct joiner *j)
+{
+    rows_fini(&j->rows);
+    label_set_fini(&j->set);
+}
+
+void joiner_add(struct joiner *j, const struct row *r)
+{
+    size_t n = j->ev->g.n;
+    if (r->present && bits_next(r->present, 0, n) == n) return;
+    step_counts_add(&j->counts, r);
+    bool fresh;
+    size_t at = label_set_add(&j->set, r->labels, &fresh);
+    if (n == 1) {
+        if (!fresh && !j->ev->q->delayed_names) j->clash = 0;
+        rows_copy(&j->rows, r);
+        return;
+    }
+    if (fresh) {
+        rows_copy(&j->rows, r);
+        return;
+    }
+    size_t clash = row_merge(&j->rows.all.at[at], r, n, j->ev->q->arena);
+    if (clash < j->clash) j->clash = clash;
+}
+
+errc joiner_check(const struct joiner *j) { return j->clash < j->ev->g.n ? eval_fail_same_labels(j->ev->q) : OK; }
+
+errc joiner_push(struct joiner *j, struct sink *out)
+{
+    for (size_t i = 0; i < j->rows.all.n; i++) TRY(sink_row(out, &j->rows.all.at[i]));
+    return OK;
+}
+
+errc rows_join_equal(struct eval *ev, struct rows *rs)
+{
+    struct label_set set;
+    label_set_init(&set, ev->q->arena);
+    size_t n = 0;
+    errc rc = OK;
+    for (size_t i = 0; i < rs->all.n && rc == OK; i++) {
+        bool fresh;
+        size_t at = label_set_add(&set, rs->all.at[i].labels, &fresh);
+        if (fresh) rs->all.at[n++] = rs->all.at[i];
+        else if (row_merge(&rs->all.at[at], &rs->all.at[i], rs->n_steps, ev->q->arena) < rs->n_steps) rc = eval_fail_same_labels(ev->q);
+    }
+    rs->all.n = n;
+    label_set_fini(&set);
+    return rc;
+}
+
+/* Nodes without a file of their own */
+
+/* One dense row without labels. */
+static errc eval_constant(struct eval *ev, double v, struct sink *out)
+{
+    struct arena *a = &ev->q->scratch;
+    struct arena_mark m = arena_mark(a);
+    uint64_t before = ev->q->samples;
+    struct row r = { .v = arena_array(a, ev->g.n, sizeof(double)) };
+    for (size_t i = 0; i < ev->g.n; i++) r.v[i] = v;
+    ev->q->samples = before + ev->g.n;
+    errc rc = samples_check(ev->q, ev->q->samples);
+    samples_peak(ev, ev->q->samples);
+    if (rc == OK) rc = sink_row(out, &r);
+    arena_reset(a, m);
+    return rc;
+}
+
+/* Repeats rows of a single step over all steps. */
+struct repeat_sink { struct sink base; struct sink *out; size_t n; struct query *q; };
+
+static errc repeat_row(struct sink *base, struct row *r)
+{
+    struct repeat_sink *s = CONTAINER_OF(base, struct repeat_sink, base);
+    if (!row_has(r, 0)) return OK;
+    s->q->samples += s->n - 1;
+    TRY(samples_check(s->q, s->q->samples));
+    struct arena_mark m = arena_mark(&s->q->scratch);
+    struct row wide = { .labels = r->labels, .drop_name = r->drop_name };
+    wide.v = arena_array(&s->q->scratch, s->n, sizeof(double));
+    for (size_t i = 0; i < s->n; i++) wide.v[i] = r->v[0];
+    if (r->hist && r->hist[0]) {
+        wide.hist = arena_array(&s->q->scratch, s->n, sizeof(*wide.hist));
+        for (size_t i = 0; i < s->n; i++) wide.hist[i] = r->hist[0];
+    }
+    errc rc = sink_row(s->out, &wide);
+    arena_reset(&s->q->scratch, m);
+    return rc;
+}
+
+static errc eval_step_invariant(struct eval *ev, struct expr *x, struct sink *out)
+{
+    struct eval_stats stats = { 0 };
+    struct eval once = { ev->q, grid_of(ev->g.start, ev->g.start, ev->g.interval), &stats };
+    struct repeat_sink s = { { repeat_row }, out, ev->g.n, ev->q };
+    TRY(eval_expr(&once, x->paren.expr, &s.base));
+    samples_peak(ev, stats.peak);
+    for (size_t i = 0; i < ev->g.n; i++) stats_total(ev, i, stats.total);
+    stats_read(ev, 0, stats.read);
+    samples_peak(ev, ev->q->samples);
+    return OK;
+}
+
+struct negate_sink { struct sink base; struct eval *ev; struct rows *rows; };
+
+static errc negate_row(struct sink *base, struct row *r)
+{
+    struct negate_sink *s = CONTAINER_OF(base, struct negate_sink, base);
+    struct arena_mark m = arena_mark(&s->ev->q->scratch);
+    row_drop_name(s->ev->q, r);
+    for (size_t i = 0; i < s->ev->g.n; i++) r->v[i] = -r->v[i];
+    rows_copy(s->rows, r);
+    arena_reset(&s->ev->q->scratch, m);
+    return OK;
+}
+
+static errc eval_unary(struct eval *ev, struct expr *x, struct sink *out)
+{
+    if (x->unary.op != OP_SUB) return eval_expr(ev, x->unary.expr, out);
+    SCOPED(rows_fini) struct rows rows;
+    rows_init(&rows, ev->q->arena, ev->g.n);
+    struct negate_sink s = { { negate_row }, ev, &rows };
+    TRY(eval_expr(ev, x->unary.expr, &s.base));
+    if (!ev->q->delayed_names) TRY(rows_join_equal(ev, &rows));
+    for (size_t i = 0; i < rows.all.n; i++) TRY(sink_row(out, &rows.all.at[i]));
+    return OK;
+}
+
+errc eval_expr(struct eval *ev, struct expr *x, struct sink *out)
+{
+    TRY(eval_check(ev->q));
+    if (ev->g.n == 0) return OK;
+    switch (x->kind) {
+    case EXPR_NUMBER: return eval_constant(ev, x->number.val, out);
+    case EXPR_PAREN: return eval_expr(ev, x->paren.expr, out);
+    case EXPR_STEP_INVARIANT: return eval_step_invariant(ev, x, out);
+    case EXPR_UNARY: return eval_unary(ev, x, out);
+    case EXPR_VECTOR: return eval_vector_selector(ev, x, out);
+    case EXPR_BINARY: return eval_binary(ev, x, out);
+    case EXPR_CALL: return eval_call(ev, x, out);
+    case EXPR_AGGREGATE: return x->aggregate.op == OP_COUNT_VALUES ? eval_count_values(ev, x, out) : eval_aggregate(ev, x, out);
+    case EXPR_STRING: case EXPR_MATRIX: case EXPR_SUBQUERY: case EXPR_DURATION: break;
+    }
+    return eval_fail(ev->q, "unhandled expression");
+}
+
+struct column_sink { struct sink base; struct eval *ev; double *v; };
+
+static errc column_row(struct sink *base, struct row *r)
+{
+    struct column_sink *s = CONTAINER_OF(base, struct column_sink, base);
+    if (!s->v) s->v = arena_array(s->ev->q->arena, s->ev->g.n, sizeof(double));
+    memcpy(s->v, r->v, s->ev->g.n * sizeof(double));
+    return OK;
+}
+
+errc eval_column(struct eval *ev, struct expr *x, const double **out)
+{
+    struct column_sink s = { { column_row }, ev, NULL };
+    TRY(eval_expr(ev, x, &s.base));
+    if (!s.v) return eval_fail(ev->q, "expected a scalar");
+    *out = s.v;
+    return OK;
+}
+
+/* Subqueries */
+
+struct grid subquery_grid(const struct eval *ev, const struct expr *x)
+{
+    int64_t offset = ns_to_ms(x->subquery.at.offset_ns), range = ns_to_ms(x->subquery.range_ns);
+    int64_t end = grid_time(&ev->g, ev->g.n - 1) - offset;
+    int64_t interval = x->subquery.step_ns ? ns_to_ms(x->subquery.step_ns) : ev->q->default_step_ms;
+    if (interval < 1) interval = 1;
+    int64_t bound = ev->g.start - offset - range, start = interval * (bound / interval);
+    if (start <= bound) start += interval;
+    return grid_of(start, end, interval);
+}
+
+errc eval_subquery(struct eval *ev, struct expr *x, struct eval *child, struct eval_stats *child_stats, struct sink *out)
+{
+    *child = (struct eval){ ev->q, subquery_grid(ev, x), child_stats };
+    stats_init(child_stats, ev->q->arena, child->g.n, true);
+    if (child->g.start != ev->g.start) promql_set_offsets(x->subquery.expr, child->g.start);
+    return eval_expr(child, x->subquery.expr, out);
+}
+
+/* What a subquery's steps read belongs to the first outer step whose window holds them. */
+void stats_merge_read(struct eval *ev, const struct eval *child, int64_t outer_offset_ms, int64_t outer_range_ms)
+{
+    if (ev->g.n <= 1) {
+        stats_read(ev, 0, child->stats->read);
+        return;
+    }
+    for (size_t k = 0; k < child->g.n; k++) {
+        uint64_t n = child->stats->read_at[k];
+        if (!n) continue;
+        int64_t t = grid_time(&child->g, k) + outer_offset_ms;
+        size_t step = t > ev->g.start ? (size_t)((t - ev->g.start + ev->g.interval - 1) / ev->g.interval) : 0;
+        if (step >= ev->g.n) step = ev->g.n - 1;
+        if (outer_range_ms > 0 && t <= grid_time(&ev->g, step) - outer_range_ms) continue;
+        stats_read(ev, step, n);
+    }
+}

@@ -1,0 +1,386 @@
+/* Calls of functions of range vectors: series by series, read, cut into windows, computed, pushed on. The range is a selector's or a
+ * subquery's; both arrive here as arrays of samples. */
+#include "promql/windows.h"
+
+struct range_call {
+    struct eval *ev;
+    const struct range_function *f;
+    struct sink *out;
+    struct windows w;                      /* what is the same for all series */
+    int64_t lo0, hi0;                      /* the first step's window (lo0, hi0] */
+    uint32_t *lo, *hi;
+    bool from_subquery, counters;          /* counters: rate and increase say when a name does not look like one */
+    struct label_set seen;                 /* output labels: two rows must not share them */
+    uint64_t held, most;                   /* samples: of rows made so far, and the most that was held at a time */
+    uint64_t above;                        /* samples that the nodes above counted while rows of a subquery came */
+    uint64_t *present_any;                 /* absent_over_time: steps at which some series has a sample */
+    struct samples points;                 /* of the subquery's row at hand */
+    const struct eval *inner;
+};
+
+/* Windows as slices: two pointers that only go forward. */
+static void range_cut(struct range_call *c, const struct samples *s)
+{
+    size_t lo = 0, hi = 0, steps = c->ev->g.n;
+    c->w.work = 0;
+    for (size_t k = 0; k < steps; k++) {
+        int64_t shift = c->w.fixed ? 0 : (int64_t)k * c->ev->g.interval;
+        while (hi < s->n && s->t[hi] <= c->hi0 + shift) hi++;
+        while (lo < hi && s->t[lo] <= c->lo0 + shift) lo++;
+        c->lo[k] = (uint32_t)lo;
+        c->hi[k] = (uint32_t)(c->hi0 > c->lo0 ? hi : lo);
+        c->w.work += c->hi[k] - c->lo[k];
+    }
+}
+
+/* Counts what the windows looked at: a sample is read at the first step that sees it. */
+static uint64_t range_count(struct range_call *c)
+{
+    uint64_t widest = 0;
+    uint32_t read = 0;
+    for (size_t k = 0; k < c->ev->g.n; k++) {
+        uint64_t n = c->hi[k] - c->lo[k];
+        if (n > widest) widest = n;
+        if (!n) continue;
+        stats_total(c->ev, k, n);
+        if (!c->from_subquery && c->hi[k] > read) {
+            stats_read(c->ev, k, c->hi[k] - MAX(read, c->lo[k]));
+            read = c->hi[k];
+        }
+    }
+    return widest;
+}
+
+static errc range_hold(struct range_call *c, uint64_t widest, uint64_t made)
+{
+    uint64_t last = c->hi[c->ev->g.n - 1] - c->lo[c->ev->g.n - 1];
+    uint64_t most = MAX(c->held + widest, c->held + made + last);
+    if (most > c->most) c->most = most;
+    c->held += made;
+    return samples_check(c->ev->q, c->ev->q->samples + c->most);
+}
+
+static bool name_looks_like_counter(str name)
+{
+    return str_has_suffix(name, S("_total")) || str_has_suffix(name, S("_sum")) || str_has_suffix(name, S("_count")) ||
+           str_has_suffix(name, S("_bucket"));
+}
+
+static void range_note_counter(struct range_call *c, struct labels l)
+{
+    struct query *q = c->ev->q;
+    str name = labels_get(l, METRIC_NAME), type;
+    if (!name.n) return;
+    if (q->type_and_unit) {
+        type = labels_get(l, S("__type__"));
+        if (!str_eq(type, S("counter")) && !str_eq(type, S("histogram"))) anno_not_counter_type(&q->annotations, name, type, c->w.pos);
+    } else if (!name_looks_like_counter(name)) {
+        anno_not_counter(&q->annotations, name, c->w.pos);
+    }
+}
+
+static errc range_push(struct range_call *c, struct row *r)
+{
+    bool fresh = true;
+    if (c->present_any) {
+        BITS_EACH(i, r->present, c->ev->g.n) bits_set(c->present_any, i);
+        return OK;
+    }
+    if (!c->ev->q->delayed_names) label_set_add(&c->seen, r->labels, &fresh);
+    if (!fresh) return eval_fail_same_labels(c->ev->q);
+    return sink_row(c->out, r);
+}
+
+static errc range_series(struct range_call *c, struct labels labels, bool drop_name, const struct samples *s)
+{
+    struct query *q = c->ev->q;
+    size_t steps = c->ev->g.n;
+    TRY(eval_check(q));
+    if (s->n == 0) return OK;
+    range_cut(c, s);
+    if (c->w.work == 0) return OK;
+    struct arena_mark m = arena_mark(&q->scratch);
+    struct row r = { .labels = labels, .drop_name = drop_name || !c->f->keeps_name };
+    if (r.drop_name) row_drop_name(q, &r);
+    r.v = arena_array(&q->scratch, steps, sizeof(double));
+    r.present = arena_zalloc(&q->scratch, bits_words(steps) * sizeof(uint64_t));
+    struct windows w = c->w;
+    w.t = s->t;
+    w.v = s->v;
+    w.n = s->n;
+    w.st = c->f->wants_start && q->start_timestamps ? s->st : NULL;
+    w.metric = labels_get(labels, METRIC_NAME);
+    w.out = r.v;
+    w.present = r.present;
+    TRY(c->f->kernel(&w));
+    size_t made = bits_count(r.present, steps);
+    TRY(range_hold(c, range_count(c), made));
+    if (made && c->counters) range_note_counter(c, labels);
+    if (made == steps && !c->present_any) r.present = NULL;
+    if (made) TRY(range_push(c, &r));
+    arena_reset(&q->scratch, m);
+    return OK;
+}
+
+/* From a selector */
+
+static errc range_from_selector(struct range_call *c, struct expr *arg)
+{
+    struct eval *ev = c->ev;
+    const struct expr *vs = arg->matrix.selector;
+    struct selection *sel;
+    TRY(selection_expand(ev->q, vs->vector.index, &sel));
+    SCOPED(reader_fini) struct reader r;
+    reader_init(&r, ev->q);
+    struct window_plan p = { c->lo0, c->hi0, ev->g.interval, c->w.fixed ? 1 : ev->g.n };
+    for (size_t i = 0; i < sel->n; i++) {
+        TRY(reader_load(&r, sel->at[i], &p, STALE_DROP));
+        TRY(range_series(c, sel->at[i]->labels, false, &r.s));
+    }
+    ev->q->samples += c->held;
+    return OK;
+}
+
+/* From a subquery: its rows are the series, its steps their timestamps */
+
+struct subquery_sink { struct sink base; struct range_call *c; };
+
+static errc range_subquery_row(struct sink *base, struct row *r)
+{
+    struct range_call *c = CONTAINER_OF(base, struct subquery_sink, base)->c;
+    c->points.n = 0;
+    BITS_EACH(i, r->present, c->inner->g.n)
+        if (!r->hist || !r->hist[i]) samples_push(&c->points, grid_time(&c->inner->g, i), r->v[i]);
+    uint64_t child = c->ev->q->samples;
+    errc rc = range_series(c, r->labels, r->drop_name, &c->points);
+    c->above += c->ev->q->samples - child;
+    c->ev->q->samples = child;
+    return rc;
+}
+
+static errc range_from_subquery(struct range_call *c, struct expr *arg)
+{
+    struct eval *ev = c->ev, inner;
+    struct eval_stats stats;
+    uint64_t before = ev->q->samples;
+    struct subquery_sink s = { { range_subquery_row }, c };
+    c->inner = &inner;
+    TRY(eval_subquery(ev, arg, &inner, &stats, &s.base));
+    samples_peak(ev, stats.peak);
+    stats_merge_read(ev, &inner, ns_to_ms(arg->subquery.at.original_offset_ns), ns_to_ms(arg->subquery.range_ns));
+    samples_peak(ev, ev->q->samples + c->most);
+    TRY(samples_check(ev->q, ev->q->samples + c->most));
+    ev->q->samples = before + c->held + c->above;
+    return OK;
+}
+
+/* absent_over_time: one row of ones where nothing was. Labels are those that the selector asks for by equality, once each. */
+
+struct labels labels_of_absent(struct arena *a, struct expr *x)
+{
+    x = x->kind == EXPR_MATRIX ? x->matrix.selector : x;
+    struct labels_builder lb;
+    labels_builder_init(&lb, a);
+    if (x->kind != EXPR_VECTOR) return labels_builder_done(&lb);
+    for (size_t i = 0; i < x->vector.matchers.n; i++) {
+        const struct matcher *m = &x->vector.matchers.at[i];
+        bool had = false;
+        if (str_eq(m->name, METRIC_NAME)) continue;
+        for (size_t j = 0; j < i; j++)
+            had |= x->vector.matchers.at[j].type == MATCH_EQ && str_eq(x->vector.matchers.at[j].name, m->name);
+        if (m->type == MATCH_EQ && !had) labels_builder_set(&lb, m->name, m->value);
+        else labels_builder_del(&lb, m->name);
+    }
+    return labels_builder_done(&lb);
+}
+
+static errc range_absent(struct range_call *c, struct expr *arg)
+{
+    struct eval *ev = c->ev;
+    size_t n = ev->g.n, absent = n - bits_count(c->present_any, n);
+    if (!absent) return OK;
+    struct row r = { .labels = labels_of_absent(ev->q->arena, arg), .present = c->present_any, .drop_name = true };
+    r.v = arena_array(ev->q->arena, n, sizeof(double));
+    for (size_t w = 0; w < bits_words(n); w++) r.present[w] = ~r.present[w];
+    if (n % 64) r.present[n / 64] &= ((uint64_t)1 << (n % 64)) - 1;
+    for (size_t i = 0; i < n; i++) r.v[i] = 1;
+    return sink_row(c->out, &r);
+}
+
+/* The call */
+
+static errc range_check_modifiers(struct query *q, const struct expr *vs, const char *name)
+{
+    bool smoothed = !strcmp(name, "rate") || !strcmp(name, "increase") || !strcmp(name, "delta");
+    bool anchored = smoothed || !strcmp(name, "resets") || !strcmp(name, "changes");
+    if (vs->vector.anchored && !anchored)
+        return eval_fail(q, "anchored modifier can only be used with: changes, delta, increase, rate, resets - not with %s", name);
+    if (vs->vector.smoothed && !smoothed)
+        return eval_fail(q, "smoothed modifier can only be used with: delta, increase, rate - not with %s", name);
+    return OK;
+}
+
+static errc range_window(struct range_call *c, struct expr *arg, struct expr *first_arg)
+{
+    struct eval *ev = c->ev;
+    int64_t range_ns, offset_ns;
+    c->w.pos = first_arg->pos;
+    if (arg->kind == EXPR_MATRIX) {
+        const struct expr *vs = arg->matrix.selector;
+        TRY(range_check_modifiers(ev->q, vs, c->f->name));
+        range_ns = arg->matrix.range_ns;
+        offset_ns = vs->vector.at.offset_ns;
+        c->w.fixed = vs->vector.at.timestamp_ms;
+        c->w.anchored = vs->vector.anchored;
+        c->w.smoothed = vs->vector.smoothed;
+    } else {
+        const struct at_offset *at = &arg->subquery.at;
+        range_ns = arg->subquery.range_ns;
+        offset_ns = at->timestamp_ms ? at->original_offset_ns + (ev->g.start - *at->timestamp_ms) * 1000000 : at->offset_ns;
+        c->w.fixed = at->timestamp_ms;
+        if (arg == first_arg) c->w.pos = (struct pos){ 0, 0 };   /* Prometheus puts a node without a place there */
+    }
+    c->w.range_ms = ns_to_ms(range_ns);
+    c->w.range_s = ns_to_seconds(range_ns);
+    c->w.offset_ms = ns_to_ms(offset_ns);
+    c->hi0 = ev->g.start - c->w.offset_ms;
+    c->lo0 = c->hi0 - c->w.range_ms;
+    if (c->w.anchored || c->w.smoothed) c->lo0 -= ev->q->lookback_ms;
+    if (c->w.smoothed) c->hi0 += ev->q->lookback_ms;
+    return OK;
+}
+
+static errc range_params(struct range_call *c, struct expr *call, size_t range_arg)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < call->call.args.n; i++) {
+        if (i == range_arg) continue;
+        assert(n < RANGE_PARAMS_MAX);
+        TRY(eval_column(c->ev, call->call.args.at[i], &c->w.params[n++]));
+    }
+    return OK;
+}
+
+static void range_call_fini(struct range_call *c)
+{
+    label_set_fini(&c->seen);
+    mem_free(c->points.t);
+    mem_free(c->points.v);
+}
+
+errc eval_range_call(struct eval *ev, struct expr *call, size_t range_arg, struct sink *out)
+{
+    const char *name = call->call.func->name;
+    struct expr *arg = call->call.args.at[range_arg];
+    SCOPED(range_call_fini) struct range_call c = { .ev = ev, .f = range_function_find(name), .out = out };
+    if (!c.f) return eval_fail(ev->q, "unknown function with name \"%s\"", name);
+    struct query *q = ev->q;
+    label_set_init(&c.seen, q->arena);
+    c.from_subquery = arg->kind == EXPR_SUBQUERY;
+    c.counters = !strcmp(name, "rate") || !strcmp(name, "increase");
+    c.lo = arena_array(q->arena, ev->g.n, sizeof(*c.lo));
+    c.hi = arena_array(q->arena, ev->g.n, sizeof(*c.hi));
+    if (!strcmp(name, "absent_over_time")) c.present_any = arena_zalloc(q->arena, bits_words(ev->g.n) * sizeof(uint64_t));
+    c.w.ev = ev;
+    c.w.lo = c.lo;
+    c.w.hi = c.hi;
+    c.w.steps = ev->g.n;
+    TRY(range_window(&c, arg, call->call.args.at[0]));
+    TRY(range_params(&c, call, range_arg));
+    uint64_t before = q->samples;
+    TRY(c.from_subquery ? range_from_subquery(&c, arg) : range_from_selector(&c, arg));
+    if (!c.from_subquery) samples_peak(ev, before + c.most);
+    return c.present_any ? range_absent(&c, arg) : OK;
+}
+
+/* A range vector by itself: the result of an instant query */
+
+static errc points_of_window(struct eval *ev, const struct expr *vs, const struct samples *s, int64_t start, int64_t end,
+                             struct labels labels, struct point_sink *out)
+{
+    struct arena_mark m = arena_mark(&ev->q->scratch);
+    struct point *at = arena_array(&ev->q->scratch, s->n + 2, sizeof(*at));
+    size_t n = 0;
+    if (vs->vector.anchored || vs->vector.smoothed) {
+        size_t last = s->n - 1, first = 0;
+        while (first < last && s->t[first] <= start) first++;
+        if (first > 0) first--;
+        if (vs->vector.smoothed) {
+            size_t i = 0;
+            while (i < last && s->t[i] < end) i++;
+            last = i;
+        }
+        if (s->t[last] > start) {
+            double left = s->v[first], right = s->v[last];
+            if (vs->vector.smoothed && s->t[first] < start)
+                left += (s->v[first + 1] - left) * (double)(start - s->t[first]) / (double)(s->t[first + 1] - s->t[first]);
+            if (vs->vector.smoothed && last > 0 && s->t[last] > end) {
+                right = s->v[last - 1];
+                right += (s->v[last] - right) * (double)(end - s->t[last - 1]) / (double)(s->t[last] - s->t[last - 1]);
+            }
+            at[n++] = (struct point){ start, left, NULL };
+            for (size_t i = first; i <= last; i++)
+                if (s->t[i] > start && s->t[i] < end) at[n++] = (struct point){ s->t[i], s->v[i], NULL };
+            at[n++] = (struct point){ end, right, NULL };
+        }
+    } else {
+        for (size_t i = 0; i < s->n; i++) at[n++] = (struct point){ s->t[i], s->v[i], NULL };
+    }
+    stats_total(ev, 0, n);
+    stats_read(ev, 0, n);
+    ev->q->samples += s->n;
+    samples_peak(ev, ev->q->samples);
+    TRY(samples_check(ev->q, ev->q->samples));
+    if (n) TRY(out->points(out, labels, false, at, n));
+    arena_reset(&ev->q->scratch, m);
+    return OK;
+}
+
+static errc points_of_selector(struct eval *ev, struct expr *x, struct point_sink *out)
+{
+    const struct expr *vs = x->matrix.selector;
+    int64_t end = ev->g.start - ns_to_ms(vs->vector.at.offset_ns), start = end - ns_to_ms(x->matrix.range_ns);
+    struct window_plan p = { start, end, ev->g.interval, 1 };
+    if (vs->vector.anchored || vs->vector.smoothed) p.lo -= ev->q->lookback_ms;
+    if (vs->vector.smoothed) p.hi += ev->q->lookback_ms;
+    struct selection *sel;
+    TRY(selection_expand(ev->q, vs->vector.index, &sel));
+    SCOPED(reader_fini) struct reader r;
+    reader_init(&r, ev->q);
+    for (size_t i = 0; i < sel->n; i++) {
+        TRY(eval_check(ev->q));
+        TRY(reader_load(&r, sel->at[i], &p, STALE_DROP));
+        if (r.s.n) TRY(points_of_window(ev, vs, &r.s, start, end, sel->at[i]->labels, out));
+    }
+    return OK;
+}
+
+struct points_row_sink { struct sink base; struct eval *inner; struct point_sink *out; };
+
+static errc points_row(struct sink *base, struct row *r)
+{
+    struct points_row_sink *s = CONTAINER_OF(base, struct points_row_sink, base);
+    struct arena *a = &s->inner->q->scratch;
+    struct arena_mark m = arena_mark(a);
+    struct point *at = arena_array(a, s->inner->g.n, sizeof(*at));
+    size_t n = 0;
+    BITS_EACH(i, r->present, s->inner->g.n)
+        at[n++] = (struct point){ grid_time(&s->inner->g, i), r->v[i], r->hist ? r->hist[i] : NULL };
+    errc rc = n ? s->out->points(s->out, r->labels, r->drop_name, at, n) : OK;
+    arena_reset(a, m);
+    return rc;
+}
+
+errc eval_range_vector(struct eval *ev, struct expr *x, struct point_sink *out)
+{
+    if (x->kind == EXPR_MATRIX) return points_of_selector(ev, x, out);
+    assert(x->kind == EXPR_SUBQUERY);
+    struct eval inner;
+    struct eval_stats stats;
+    struct points_row_sink s = { { points_row }, &inner, out };
+    TRY(eval_subquery(ev, x, &inner, &stats, &s.base));
+    samples_peak(ev, stats.peak);
+    stats_total(ev, ev->g.n - 1, stats.total);
+    stats_merge_read(ev, &inner, 0, 0);
+    return OK;
+}

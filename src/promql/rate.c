@@ -1,0 +1,210 @@
+/* rate, increase, delta, irate, idelta, resets, changes: functions of the differences between neighbours.
+ *
+ * rate is last - first, plus what the counter showed before each reset inside the window, added in the order of the resets, then stretched
+ * to the borders of the window. The resets of a series are few: their indexes are listed once, and a window only walks those between its
+ * ends. So a step costs the same whatever the length of its window. */
+#include "promql/windows.h"
+
+bool start_time_is_reset(int64_t prev_st, int64_t prev_t, int64_t st, int64_t t)
+{
+    if (st == 0 || st >= t || st < prev_t) return false;
+    if (st > prev_t) return true;
+    if (prev_st > prev_t) return false;
+    return prev_st != 0 && prev_st != prev_t;
+}
+
+static bool start_time_overlaps(int64_t prev_st, int64_t prev_t, int64_t st) { return st != 0 && st < prev_t && st != prev_st; }
+
+/* Ascending indexes i for which something holds between samples i - 1 and i. */
+struct index_list { uint32_t *at; size_t n; };
+typedef bool (*pair_is)(const struct windows *w, size_t i);
+
+static struct index_list index_list_of(const struct windows *w, pair_is is)
+{
+    struct index_list l = { 0 };
+    size_t n = 0;
+    for (size_t i = 1; i < w->n; i++) n += is(w, i);
+    l.at = arena_array(&w->ev->q->scratch, n, sizeof(*l.at));
+    for (size_t i = 1; i < w->n && l.n < n; i++)
+        if (is(w, i)) l.at[l.n++] = (uint32_t)i;
+    return l;
+}
+
+static bool pair_is_reset(const struct windows *w, size_t i)
+{
+    return w->v[i] < w->v[i - 1] || (w->st && start_time_is_reset(w->st[i - 1], w->t[i - 1], w->st[i], w->t[i]));
+}
+static bool pair_is_change(const struct windows *w, size_t i)
+{
+    return w->v[i] != w->v[i - 1] && !(w->v[i] != w->v[i] && w->v[i - 1] != w->v[i - 1]);
+}
+static bool pair_overlaps(const struct windows *w, size_t i) { return w->st && start_time_overlaps(w->st[i - 1], w->t[i - 1], w->st[i]); }
+
+/* Moves *at to the first index above lo: windows only go forward. */
+static void index_list_from(const struct index_list *l, size_t *at, uint32_t lo)
+{
+    while (*at < l->n && l->at[*at] <= lo) ++*at;
+}
+
+struct counter { struct index_list resets, overlaps; size_t reset_at, overlap_at; };
+
+static double counter_growth(struct windows *w, struct counter *c, size_t k)
+{
+    uint32_t lo = w->lo[k], hi = w->hi[k];
+    double growth = w->v[hi - 1] - w->v[lo];
+    index_list_from(&c->resets, &c->reset_at, lo);
+    for (size_t i = c->reset_at; i < c->resets.n && c->resets.at[i] < hi; i++) growth += w->v[c->resets.at[i] - 1];
+    index_list_from(&c->overlaps, &c->overlap_at, lo);
+    if (c->overlap_at < c->overlaps.n && c->overlaps.at[c->overlap_at] < hi)
+        anno_start_overlap(&w->ev->q->annotations, w->metric, w->pos);
+    return growth;
+}
+
+enum rate_kind { RATE_DELTA, RATE_INCREASE, RATE_RATE };
+
+/* Stretches the growth between the first and the last sample to the window: to its borders when they are near, else by half a gap; never
+ * to where a counter would have been below zero. False: no value. */
+static bool rate_extrapolate(const struct windows *w, size_t k, double growth, enum rate_kind kind, double *out)
+{
+    uint32_t lo = w->lo[k], hi = w->hi[k];
+    size_t gaps = hi - lo - 1;
+    int64_t end = window_end_ms(w, k), start = end - w->range_ms, first = w->t[lo], last = w->t[hi - 1];
+    double to_start = (double)(first - start) / 1000, to_end = (double)(end - last) / 1000;
+    double sampled = (double)(last - first) / 1000, average = gaps ? sampled / (double)gaps : 0, threshold = average * 1.1;
+    int64_t st = w->st && kind != RATE_DELTA ? w->st[lo] : 0;
+    if (st != 0 && st > start && st < first) {
+        to_start = 0;                      /* the counter is known to have started inside the window, at zero */
+        sampled = (double)(last - st) / 1000;
+        growth += w->v[lo];
+    } else if (gaps == 0) {
+        return false;
+    } else {
+        if (to_start >= threshold) to_start = average / 2;
+        if (kind != RATE_DELTA) {
+            double to_zero = to_start;
+            if (growth > 0 && w->v[lo] >= 0) to_zero = sampled * (w->v[lo] / growth);
+            if (to_zero < to_start) to_start = to_zero;
+        }
+    }
+    if (to_end >= threshold) to_end = average / 2;
+    double factor = sampled != 0 ? (sampled + to_start + to_end) / sampled : 1;
+    if (kind == RATE_RATE) factor /= w->range_s;
+    *out = growth * factor;
+    return true;
+}
+
+/* The first index of a(n) [0, n) whose time is past `t`, or with or_equal at it; n: none. */
+static size_t time_search(const int64_t *t, size_t n, int64_t at, bool or_equal)
+{
+    size_t lo = 0, hi = n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (or_equal ? t[mid] >= at : t[mid] > at) hi = mid;
+        else lo = mid + 1;
+    }
+    return lo;
+}
+
+static double extended_between(const struct windows *w, size_t i, int64_t at, bool counter)
+{
+    double y1 = w->v[i], y2 = w->v[i + 1];
+    if (counter && y2 < y1) y1 = 0;
+    return y1 + (y2 - y1) * (double)(at - w->t[i]) / (double)(w->t[i + 1] - w->t[i]);
+}
+
+/* anchored and smoothed ranges: values at the borders are taken from the sample before, or interpolated, instead of extrapolated. */
+static bool rate_extended(const struct windows *w, size_t k, enum rate_kind kind, double *out)
+{
+    size_t lo = w->lo[k], n = w->hi[k] - lo, last = n - 1;
+    const int64_t *t = w->t + lo;
+    int64_t end = window_end_ms(w, k), start = end - w->range_ms;
+    bool counter = kind != RATE_DELTA;
+    size_t first = time_search(t, last, start, false);
+    if (first > 0) first--;
+    if (w->smoothed) last = time_search(t, last, end, true);
+    if (t[last] <= start || (w->smoothed && t[first] > end)) return false;
+    double left = w->smoothed && t[first] < start ? extended_between(w, lo + first, start, counter) : w->v[lo + first];
+    double right = w->smoothed && last > 0 && t[last] > end ? extended_between(w, lo + last - 1, end, counter) : w->v[lo + last];
+    double growth = right - left;
+    if (counter) {
+        size_t from = first, to = last + 1;
+        if (t[first] <= start) from++;
+        if (t[last] >= end) to--;
+        double correction = 0, prev = left;
+        for (size_t i = from; i < to; i++) {
+            if (w->v[lo + i] < prev) correction += prev;
+            prev = w->v[lo + i];
+        }
+        if (right < prev) correction += prev;
+        growth += correction;
+    }
+    *out = kind == RATE_RATE ? growth / w->range_s : growth;
+    return true;
+}
+
+static errc window_rate_of(struct windows *w, enum rate_kind kind)
+{
+    struct counter c = { 0 };
+    bool extended = w->anchored || w->smoothed;
+    if (kind != RATE_DELTA && !extended) {
+        c.resets = index_list_of(w, pair_is_reset);
+        if (w->st) c.overlaps = index_list_of(w, pair_overlaps);
+    }
+    for (size_t k = 0; k < w->steps; k++) {
+        if (w->lo[k] == w->hi[k]) continue;
+        double v;
+        bool ok = extended ? rate_extended(w, k, kind, &v) : rate_extrapolate(w, k, counter_growth(w, &c, k), kind, &v);
+        if (ok) window_put(w, k, v);
+    }
+    return OK;
+}
+
+errc window_rate(struct windows *w) { return window_rate_of(w, RATE_RATE); }
+errc window_increase(struct windows *w) { return window_rate_of(w, RATE_INCREASE); }
+errc window_delta(struct windows *w) { return window_rate_of(w, RATE_DELTA); }
+
+/* The last two samples */
+
+static errc window_last_two(struct windows *w, bool rate)
+{
+    for (size_t k = 0; k < w->steps; k++) {
+        if (w->hi[k] - w->lo[k] < 2) continue;
+        size_t i = w->hi[k] - 1;
+        double v = w->v[i];
+        if (!rate || !pair_is_reset(w, i)) v -= w->v[i - 1];
+        if (rate) v /= (double)(w->t[i] - w->t[i - 1]) / 1000;
+        window_put(w, k, v);
+    }
+    return OK;
+}
+errc window_irate(struct windows *w) { return window_last_two(w, true); }
+errc window_idelta(struct windows *w) { return window_last_two(w, false); }
+
+/* Counts of pairs: differences of prefix counts */
+
+/* The first sample that counts: anchored ranges start with the last one at or before the border. False: none in the range. */
+static bool anchored_first(const struct windows *w, size_t k, uint32_t *first)
+{
+    *first = w->lo[k];
+    if (!w->anchored) return true;
+    size_t n = w->hi[k] - w->lo[k];
+    size_t after = time_search(w->t + w->lo[k], n, window_end_ms(w, k) - w->range_ms, false);
+    if (after >= n) return false;
+    if (after > 0) *first += (uint32_t)after - 1;
+    return true;
+}
+
+static errc window_count_pairs(struct windows *w, pair_is is)
+{
+    uint32_t *before = arena_array(&w->ev->q->scratch, w->n + 1, sizeof(*before));   /* pairs that end at or before sample i */
+    if (w->n) before[0] = 0;
+    for (size_t i = 1; i < w->n; i++) before[i] = before[i - 1] + is(w, i);
+    for (size_t k = 0; k < w->steps; k++) {
+        uint32_t first;
+        if (w->lo[k] == w->hi[k] || !anchored_first(w, k, &first)) continue;
+        window_put(w, k, (double)(before[w->hi[k] - 1] - before[first]));
+    }
+    return OK;
+}
+errc window_resets(struct windows *w) { return window_count_pairs(w, pair_is_reset); }
+errc window_changes(struct windows *w) { return window_count_pairs(w, pair_is_change); }

@@ -1,0 +1,294 @@
+/* Functions of the values in a window. Compensated sums cannot slide: taking a value out again would round. A window is summed afresh
+ * where windows hardly overlap; else it is joined from the sums of aligned pieces of PIECE samples, each a (sum, compensation) pair. */
+#include "promql/windows.h"
+
+#include "promql/kahan.h"
+#include "promql/quantile.h"
+
+#include <math.h>
+
+#define WINDOWS_EACH(w, k) for (size_t k = 0; k < (w)->steps; k++) if ((w)->lo[k] < (w)->hi[k])
+
+/* Sums */
+
+enum { PIECE = 32, PIECES_FROM = 8 };      /* pieces pay when windows look at each sample more often than PIECES_FROM times */
+
+struct pieces { struct kahan *at; };
+
+/* False: the values are such that joining could round or overflow otherwise than a plain walk: NaN, infinite or huge ones. */
+static bool pieces_init(struct pieces *p, const struct windows *w)
+{
+    double most = 0;
+    if (w->work < PIECES_FROM * (uint64_t)w->n) return false;
+    for (size_t i = 0; i < w->n; i++) {
+        if (!isfinite(w->v[i])) return false;
+        if (fabs(w->v[i]) > most) most = fabs(w->v[i]);
+    }
+    if (most * (double)w->n > 1e300) return false;
+    size_t n = w->n / PIECE;
+    p->at = arena_zalloc(&w->ev->q->scratch, (n + 1) * sizeof(*p->at));
+    for (size_t i = 0; i < n * PIECE; i++) kahan_add(&p->at[i / PIECE], w->v[i]);
+    return true;
+}
+
+static struct kahan pieces_sum(const struct pieces *p, const struct windows *w, size_t lo, size_t hi)
+{
+    struct kahan k = { 0, 0 };
+    size_t i = lo;
+    for (; i < hi && i % PIECE; i++) kahan_add(&k, w->v[i]);
+    for (; i + PIECE <= hi; i += PIECE) {
+        kahan_add(&k, p->at[i / PIECE].s);
+        k.c += p->at[i / PIECE].c;
+    }
+    for (; i < hi; i++) kahan_add(&k, w->v[i]);
+    return k;
+}
+
+static errc window_sum(struct windows *w)
+{
+    struct pieces p;
+    bool pieces = pieces_init(&p, w);
+    WINDOWS_EACH(w, k) {
+        struct kahan sum = { 0, 0 };
+        if (pieces) sum = pieces_sum(&p, w, w->lo[k], w->hi[k]);
+        else for (size_t i = w->lo[k]; i < w->hi[k]; i++) kahan_add(&sum, w->v[i]);
+        window_put(w, k, isinf(sum.s) ? sum.s : sum.s + sum.c);
+    }
+    return OK;
+}
+
+static errc window_avg(struct windows *w)
+{
+    struct pieces p;
+    bool pieces = pieces_init(&p, w);
+    WINDOWS_EACH(w, k) {
+        struct kahan_mean m;
+        if (pieces) {
+            m = (struct kahan_mean){ pieces_sum(&p, w, w->lo[k], w->hi[k]), (double)(w->hi[k] - w->lo[k]), 0 };
+        } else {
+            kahan_mean_start(&m, w->v[w->lo[k]]);
+            for (size_t i = w->lo[k] + 1; i < w->hi[k]; i++) kahan_mean_add(&m, w->v[i]);
+        }
+        window_put(w, k, kahan_mean_result(&m));
+    }
+    return OK;
+}
+
+static double window_variance(const struct windows *w, size_t k)
+{
+    struct kahan mean = { 0, 0 }, aux = { 0, 0 };
+    double n = 0;
+    for (size_t i = w->lo[k]; i < w->hi[k]; i++) {
+        n++;
+        double delta = w->v[i] - (mean.s + mean.c);
+        kahan_add(&mean, delta / n);
+        kahan_add(&aux, delta * (w->v[i] - (mean.s + mean.c)));
+    }
+    return (aux.s + aux.c) / n;
+}
+static errc window_stdvar(struct windows *w)
+{
+    WINDOWS_EACH(w, k) window_put(w, k, window_variance(w, k));
+    return OK;
+}
+static errc window_stddev(struct windows *w)
+{
+    WINDOWS_EACH(w, k) window_put(w, k, sqrt(window_variance(w, k)));
+    return OK;
+}
+
+/* Counts and ends */
+
+static errc window_count(struct windows *w)
+{
+    WINDOWS_EACH(w, k) window_put(w, k, (double)(w->hi[k] - w->lo[k]));
+    return OK;
+}
+static errc window_one(struct windows *w)
+{
+    WINDOWS_EACH(w, k) window_put(w, k, 1);
+    return OK;
+}
+static errc window_first(struct windows *w)
+{
+    WINDOWS_EACH(w, k) window_put(w, k, w->v[w->lo[k]]);
+    return OK;
+}
+static errc window_last(struct windows *w)
+{
+    WINDOWS_EACH(w, k) window_put(w, k, w->v[w->hi[k] - 1]);
+    return OK;
+}
+static errc window_ts_first(struct windows *w)
+{
+    WINDOWS_EACH(w, k) window_put(w, k, (double)w->t[w->lo[k]] / 1000);
+    return OK;
+}
+static errc window_ts_last(struct windows *w)
+{
+    WINDOWS_EACH(w, k) window_put(w, k, (double)w->t[w->hi[k] - 1] / 1000);
+    return OK;
+}
+
+/* Extremes: a queue of the samples that can still be the extreme of a window to come. The value functions keep the first of equals, the
+ * time functions the last; a NaN counts only where there is nothing else, and then the last one does. */
+
+struct extreme { bool max, last_of_equals, time; };
+
+static inline bool extreme_beats(const struct extreme *x, double a, double b)
+{
+    if (x->last_of_equals) return x->max ? a >= b : a <= b;
+    return x->max ? a > b : a < b;
+}
+
+static errc window_extreme(struct windows *w, struct extreme x)
+{
+    uint32_t *queue = arena_array(&w->ev->q->scratch, w->n, sizeof(*queue));
+    size_t head = 0, tail = 0;
+    uint32_t next = 0;
+    WINDOWS_EACH(w, k) {
+        if (next < w->lo[k]) next = w->lo[k];
+        while (head < tail && queue[head] < w->lo[k]) head++;
+        for (; next < w->hi[k]; next++) {
+            if (isnan(w->v[next])) continue;
+            while (head < tail && extreme_beats(&x, w->v[next], w->v[queue[tail - 1]])) tail--;
+            queue[tail++] = next;
+        }
+        size_t i = head < tail ? queue[head] : w->hi[k] - 1;
+        window_put(w, k, x.time ? (double)w->t[i] / 1000 : w->v[i]);
+    }
+    return OK;
+}
+static errc window_max(struct windows *w) { return window_extreme(w, (struct extreme){ .max = true }); }
+static errc window_min(struct windows *w) { return window_extreme(w, (struct extreme){ .max = false }); }
+static errc window_ts_max(struct windows *w) { return window_extreme(w, (struct extreme){ true, true, true }); }
+static errc window_ts_min(struct windows *w) { return window_extreme(w, (struct extreme){ false, true, true }); }
+
+/* Order statistics */
+
+static double *window_copy(struct windows *w, size_t k, double *room)
+{
+    memcpy(room, w->v + w->lo[k], (w->hi[k] - w->lo[k]) * sizeof(*room));
+    return room;
+}
+
+static errc window_quantile(struct windows *w)
+{
+    double *room = arena_array(&w->ev->q->scratch, w->n, sizeof(*room));
+    WINDOWS_EACH(w, k) {
+        double q = w->params[0][k];
+        if (isnan(q) || q < 0 || q > 1) anno_invalid_quantile(&w->ev->q->annotations, q, w->pos);
+        window_put(w, k, quantile_of(q, window_copy(w, k, room), w->hi[k] - w->lo[k]));
+    }
+    return OK;
+}
+
+static errc window_mad(struct windows *w)
+{
+    double *room = arena_array(&w->ev->q->scratch, w->n, sizeof(*room));
+    WINDOWS_EACH(w, k) window_put(w, k, quantile_mad(window_copy(w, k, room), w->hi[k] - w->lo[k]));
+    return OK;
+}
+
+/* Lines through the samples */
+
+struct line { double slope, intercept; };
+
+static struct line window_regression(const struct windows *w, size_t k, int64_t t0)
+{
+    struct kahan x1 = { 0, 0 }, y1 = { 0, 0 }, xy = { 0, 0 }, x2 = { 0, 0 };
+    double first = w->v[w->lo[k]], n = 0;
+    bool constant = true;
+    for (size_t i = w->lo[k]; i < w->hi[k]; i++) {
+        double x = (double)(w->t[i] - t0) / 1e3, y = w->v[i];
+        if (n > 0 && y != first) constant = false;
+        n++;
+        kahan_add(&x1, x);
+        kahan_add(&y1, y);
+        kahan_add(&xy, x * y);
+        kahan_add(&x2, x * x);
+    }
+    if (constant) return isinf(first) ? (struct line){ NAN, NAN } : (struct line){ 0, first };
+    double sx = x1.s + x1.c, sy = y1.s + y1.c, sxy = xy.s + xy.c, sx2 = x2.s + x2.c;
+    double covariance = sxy - sx * sy / n, variance = sx2 - sx * sx / n;
+    double slope = covariance / variance;
+    return (struct line){ slope, sy / n - slope * sx / n };
+}
+
+static errc window_deriv(struct windows *w)
+{
+    WINDOWS_EACH(w, k)
+        if (w->hi[k] - w->lo[k] >= 2) window_put(w, k, window_regression(w, k, w->t[w->lo[k]]).slope);
+    return OK;
+}
+
+static errc window_predict(struct windows *w)
+{
+    WINDOWS_EACH(w, k) {
+        if (w->hi[k] - w->lo[k] < 2) continue;
+        struct line l = window_regression(w, k, grid_time(&w->ev->g, k));
+        window_put(w, k, l.slope * w->params[0][k] + l.intercept);
+    }
+    return OK;
+}
+
+static double window_smoothed_value(const struct windows *w, size_t k, double sf, double tf)
+{
+    const double *v = w->v + w->lo[k];
+    double s0 = 0, s1 = v[0], b = v[1] - v[0];
+    for (size_t i = 1; i < w->hi[k] - w->lo[k]; i++) {
+        double x = sf * v[i];
+        if (i > 1) b = tf * (s1 - s0) + (1 - tf) * b;
+        double y = (1 - sf) * (s1 + b);
+        s0 = s1;
+        s1 = x + y;
+    }
+    return s1;
+}
+
+static errc window_double_exponential(struct windows *w)
+{
+    WINDOWS_EACH(w, k) {
+        double sf = w->params[0][k], tf = w->params[1][k];
+        if (sf <= 0 || sf >= 1) return eval_fail(w->ev->q, "invalid smoothing factor. Expected: 0 < sf < 1, got: %f", sf);
+        if (tf <= 0 || tf >= 1) return eval_fail(w->ev->q, "invalid trend factor. Expected: 0 < tf < 1, got: %f", tf);
+        if (w->hi[k] - w->lo[k] >= 2) window_put(w, k, window_smoothed_value(w, k, sf, tf));
+    }
+    return OK;
+}
+
+const struct range_function *range_function_find(const char *name)
+{
+    static const struct range_function table[] = {
+        { "absent_over_time", window_one, false, false },
+        { "avg_over_time", window_avg, false, false },
+        { "changes", window_changes, false, false },
+        { "count_over_time", window_count, false, false },
+        { "delta", window_delta, false, false },
+        { "deriv", window_deriv, false, false },
+        { "double_exponential_smoothing", window_double_exponential, false, false },
+        { "first_over_time", window_first, true, false },
+        { "idelta", window_idelta, false, false },
+        { "increase", window_increase, false, true },
+        { "irate", window_irate, false, true },
+        { "last_over_time", window_last, true, false },
+        { "mad_over_time", window_mad, false, false },
+        { "max_over_time", window_max, false, false },
+        { "min_over_time", window_min, false, false },
+        { "predict_linear", window_predict, false, false },
+        { "present_over_time", window_one, false, false },
+        { "quantile_over_time", window_quantile, false, false },
+        { "rate", window_rate, false, true },
+        { "resets", window_resets, false, true },
+        { "stddev_over_time", window_stddev, false, false },
+        { "stdvar_over_time", window_stdvar, false, false },
+        { "sum_over_time", window_sum, false, false },
+        { "ts_of_first_over_time", window_ts_first, false, false },
+        { "ts_of_last_over_time", window_ts_last, false, false },
+        { "ts_of_max_over_time", window_ts_max, false, false },
+        { "ts_of_min_over_time", window_ts_min, false, false },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (!strcmp(table[i].name, name)) return &table[i];
+    return NULL;
+}
