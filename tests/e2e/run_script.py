@@ -64,6 +64,14 @@ class RunScript(unittest.TestCase):
                 return m.group(1), int(m.group(2))
         self.fail('no address: ' + ''.join(self.lines))
 
+    def child_with(self, argument):
+        with open('/proc/%d/task/%d/children' % (self.proc.pid, self.proc.pid)) as f:
+            for pid in f.read().split():
+                with open('/proc/%s/cmdline' % pid) as g:
+                    if argument in g.read():
+                        return int(pid)
+        self.fail('no child was started with %s' % argument)
+
     def test_starts_both_and_ends_both(self):
         url, port = self.wait_for_url()
         ports = re.findall(r'127\.0\.0\.1:(\d+)', get(url + '/config'))
@@ -78,9 +86,7 @@ class RunScript(unittest.TestCase):
     def test_ends_when_the_server_dies(self):
         url, port = self.wait_for_url()
         node = re.findall(r'127\.0\.0\.1:(\d+)', get(url + '/config'))[0]
-        children = subprocess.run(['ps', '-o', 'pid=,args=', '--ppid', str(self.proc.pid)], stdout=subprocess.PIPE, text=True).stdout
-        pid = next(int(x.split()[0]) for x in children.splitlines() if '--config.file=' in x)
-        os.kill(pid, signal.SIGKILL)
+        os.kill(self.child_with('--config.file='), signal.SIGKILL)
         self.assertEqual(self.proc.wait(30), 1)
         with socket.socket() as s:
             self.assertNotEqual(s.connect_ex(('127.0.0.1', int(node))), 0)
