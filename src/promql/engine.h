@@ -43,7 +43,13 @@ struct query_opts {
 /* A point; h NULL: a float. */
 struct point { int64_t t; double v; const struct histogram *h; };
 struct result_series { struct labels labels; struct point *points; size_t n; bool drop_name; };
-struct query_stats { double eval_total_s, result_sort_s, prepare_s, inner_eval_s, queue_s, exec_total_s; uint64_t total_samples, peak_samples, samples_read; const uint64_t *per_step; size_t n_steps; };
+struct query_stats {
+    double eval_total_s, result_sort_s, prepare_s, inner_eval_s, queue_s, exec_total_s;
+    uint64_t total_samples, peak_samples, samples_read;
+    const uint64_t *per_step, *read_per_step;                  /* n_steps of each; NULL: not counted */
+    size_t n_steps;
+    int64_t first_step_ms, step_ms;
+};
 struct result {
     enum value_type type;                  /* vector: one point a series; matrix; scalar: series[0]; string: text */
     struct result_series *series; size_t n_series;

@@ -1,0 +1,253 @@
+/* result_json.c — a query's result as the HTTP API writes it.
+ *
+ * Points are most of an answer, so they are written straight into the buffer, without the writer's bookkeeping of commas. */
+#include "promql/result_json.h"
+
+#include <math.h>
+
+#include "base/f64.h"
+
+/* A time in seconds, without a fraction or with three digits of one. */
+static void put_time(struct buf *b, int64_t ms)
+{
+    uint64_t u = ms < 0 ? 0 - (uint64_t)ms : (uint64_t)ms, fraction = u % 1000;
+    if (ms < 0) buf_u8(b, '-');
+    buf_u64_text(b, u / 1000);
+    if (fraction == 0) return;
+    uint8_t digits[4] = { '.', (uint8_t)('0' + fraction / 100), (uint8_t)('0' + fraction / 10 % 10), (uint8_t)('0' + fraction % 10) };
+    buf_bytes(b, digits, sizeof(digits));
+}
+
+static void put_value(struct buf *b, double v)
+{
+    buf_u8(b, '"');
+    buf_f64_api(b, v);
+    buf_u8(b, '"');
+}
+
+static void put_float_point(struct buf *b, const struct point *p)
+{
+    buf_u8(b, '[');
+    put_time(b, p->t);
+    buf_u8(b, ',');
+    put_value(b, p->v);
+    buf_u8(b, ']');
+}
+
+void promql_labels_json(struct json *j, struct labels l)
+{
+    bool html = j->html;
+    j->html = false;                                           /* bare, also where all else is escaped */
+    json_obj(j);
+    for (size_t i = 0; i < l.n; i++) json_kstr(j, l.at[i].name, l.at[i].value);
+    json_obj_end(j);
+    j->html = html;
+}
+
+/* --- histograms --- */
+
+static double upper_bound(const struct histogram *h, int64_t index)
+{
+    if (h->schema == HISTOGRAM_CUSTOM_SCHEMA) return index < 0 ? -INFINITY : (size_t)index < h->n_custom ? h->custom[index] : INFINITY;
+    if (h->schema < 0) return ldexp(1, (int)MAX(MIN(index * (1ll << -h->schema), 2000), -2000));
+    double whole = floor((double)index / (double)(1ll << h->schema));
+    double part = (double)index / (double)(1ll << h->schema) - whole;
+    return ldexp(exp2(part), (int)fmax(fmin(whole, 2000), -2000));
+}
+
+struct bucket { double lower, upper, count; int closed; };     /* closed: 0 above, 1 below, 2 neither, 3 both */
+
+static void put_bucket(struct buf *b, const struct bucket *k, bool *any)
+{
+    if (k->count == 0) return;
+    buf_str(b, *any ? S(",[") : S(",\"buckets\":[["));
+    *any = true;
+    buf_u8(b, (uint8_t)('0' + k->closed));
+    buf_u8(b, ',');
+    put_value(b, k->lower);
+    buf_u8(b, ',');
+    put_value(b, k->upper);
+    buf_u8(b, ',');
+    put_value(b, k->count);
+    buf_u8(b, ']');
+}
+
+/* Index of the bucket at `at` of a side. */
+static int64_t bucket_index(const struct span *spans, size_t n_spans, size_t at)
+{
+    int64_t index = 0;
+    for (size_t i = 0; i < n_spans; i++) {
+        index += spans[i].offset;
+        if (at < spans[i].length) return index + (int64_t)at;
+        at -= spans[i].length;
+        index += spans[i].length;
+    }
+    return index;
+}
+
+static void put_histogram(struct buf *b, const struct histogram *h)
+{
+    bool any = false, custom = h->schema == HISTOGRAM_CUSTOM_SCHEMA;
+    buf_str(b, S("{\"count\":"));
+    put_value(b, h->count);
+    buf_str(b, S(",\"sum\":"));
+    put_value(b, h->sum);
+    for (size_t i = h->n_neg; i-- > 0;) {
+        int64_t index = bucket_index(h->neg_spans, h->n_neg_spans, i);
+        put_bucket(b, &(struct bucket){ -upper_bound(h, index), -upper_bound(h, index - 1), h->neg[i], 1 }, &any);
+    }
+    if (!custom) put_bucket(b, &(struct bucket){ -h->zero_threshold, h->zero_threshold, h->zero_count, 3 }, &any);
+    for (size_t i = 0; i < h->n_pos; i++) {
+        int64_t index = bucket_index(h->pos_spans, h->n_pos_spans, i);
+        struct bucket k = { upper_bound(h, index - 1), upper_bound(h, index), h->pos[i], 0 };
+        if (custom && isinf(k.lower)) k.closed = 3;
+        put_bucket(b, &k, &any);
+    }
+    buf_str(b, any ? S("]}") : S("}"));
+}
+
+static void put_histogram_point(struct buf *b, const struct point *p)
+{
+    buf_u8(b, '[');
+    put_time(b, p->t);
+    buf_u8(b, ',');
+    put_histogram(b, p->h);
+    buf_u8(b, ']');
+}
+
+/* --- results --- */
+
+static void put_metric(struct json *j, const struct result_series *s)
+{
+    struct json labels = json_to(j->b);
+    buf_str(j->b, S("{\"metric\":"));
+    promql_labels_json(&labels, s->labels);
+}
+
+static void put_sample(struct json *j, const struct result_series *s)
+{
+    const struct point *p = &s->points[0];
+    put_metric(j, s);
+    buf_str(j->b, p->h ? S(",\"histogram\":") : S(",\"value\":"));
+    if (p->h) put_histogram_point(j->b, p);
+    else put_float_point(j->b, p);
+    buf_u8(j->b, '}');
+}
+
+static void put_points(struct buf *b, const struct result_series *s, str key, bool histograms)
+{
+    bool any = false;
+    for (size_t i = 0; i < s->n; i++) {
+        if ((s->points[i].h != NULL) != histograms) continue;
+        if (any) buf_u8(b, ',');
+        else buf_str(b, key);
+        any = true;
+        if (histograms) put_histogram_point(b, &s->points[i]);
+        else put_float_point(b, &s->points[i]);
+    }
+    if (any) buf_u8(b, ']');
+}
+
+static void put_series(struct json *j, const struct result_series *s)
+{
+    put_metric(j, s);
+    put_points(j->b, s, S(",\"values\":["), false);
+    put_points(j->b, s, S(",\"histograms\":["), true);
+    buf_u8(j->b, '}');
+}
+
+static void put_all(struct json *j, const struct result *r)
+{
+    buf_u8(j->b, '[');
+    for (size_t i = 0; i < r->n_series; i++) {
+        if (i) buf_u8(j->b, ',');
+        if (r->type == VALUE_MATRIX) put_series(j, &r->series[i]);
+        else put_sample(j, &r->series[i]);
+    }
+    buf_u8(j->b, ']');
+}
+
+/* Scalars and strings go another way in the reference: their time is a plain number, their value never has an exponent. */
+static void put_scalar(struct json *j, const struct point *p)
+{
+    char text[F64_TEXT_MAX];
+    json_arr(j);
+    json_f64(j, (double)p->t / 1000);
+    json_str(j, str_of(text, f64_text_f(text, p->v)));
+    json_arr_end(j);
+}
+
+static void put_string(struct json *j, const struct result *r)
+{
+    bool html = j->html;
+    j->html = true;
+    json_arr(j);
+    json_f64(j, (double)r->text_t / 1000);
+    json_str(j, r->text);
+    json_arr_end(j);
+    j->html = html;
+}
+
+/* --- statistics --- */
+
+static void put_steps(struct json *j, str key, const struct query_stats *s, const uint64_t *counts)
+{
+    if (!counts || s->n_steps == 0) return;
+    json_key(j, key);
+    json_arr(j);
+    for (size_t i = 0; i < s->n_steps; i++) {
+        json_arr(j);
+        json_f64(j, (double)(s->first_step_ms + (int64_t)i * s->step_ms) / 1000);
+        json_u64(j, counts[i]);
+        json_arr_end(j);
+    }
+    json_arr_end(j);
+}
+
+static void put_stats(struct json *j, const struct query_stats *s)
+{
+    const struct { str key; double v; } timings[] = {
+        { S("evalTotalTime"), s->eval_total_s }, { S("resultSortTime"), s->result_sort_s }, { S("queryPreparationTime"), s->prepare_s },
+        { S("innerEvalTime"), s->inner_eval_s }, { S("execQueueTime"), s->queue_s }, { S("execTotalTime"), s->exec_total_s },
+    };
+    json_obj(j);
+    JSON_KEY(j, "timings");
+    json_obj(j);
+    for (size_t i = 0; i < ARRAY_LEN(timings); i++) {
+        json_key(j, timings[i].key);
+        json_f64(j, timings[i].v);
+    }
+    json_obj_end(j);
+    JSON_KEY(j, "samples");
+    json_obj(j);
+    put_steps(j, S("totalQueryableSamplesPerStep"), s, s->per_step);
+    JSON_KEY(j, "totalQueryableSamples");
+    json_u64(j, s->total_samples);
+    put_steps(j, S("samplesReadPerStep"), s, s->read_per_step);
+    JSON_KEY(j, "samplesRead");
+    json_u64(j, s->samples_read);
+    JSON_KEY(j, "peakSamples");
+    json_u64(j, s->peak_samples);
+    json_obj_end(j);
+    json_obj_end(j);
+}
+
+void promql_result_json(struct json *j, const struct result *r, bool stats)
+{
+    json_obj(j);
+    json_kstr(j, S("resultType"), value_type_name(r->type));
+    JSON_KEY(j, "result");
+    if (r->type == VALUE_SCALAR) {
+        put_scalar(j, &r->series[0].points[0]);
+    } else if (r->type == VALUE_STRING) {
+        put_string(j, r);
+    } else {
+        json_raw(j, STR_EMPTY);                                /* the writer's comma; the array follows by hand */
+        put_all(j, r);
+    }
+    if (stats) {
+        JSON_KEY(j, "stats");
+        put_stats(j, &r->stats);
+    }
+    json_obj_end(j);
+}

@@ -1,0 +1,19 @@
+/* result_json.h — a query's result as the HTTP API writes it.
+ *
+ * What        {"resultType":…,"result":…,"stats":…}: the value of "data" in the answers of /query and /query_range.
+ * Invariants  byte for byte what Prometheus writes
+ * Ownership   appends to the writer's buf
+ * Threads     pure
+ * Errors      the buf's flag
+ * Format      Prometheus' web/api/v1: labels bare, values as text, times in seconds
+ */
+#ifndef EPI_PROMQL_RESULT_JSON_H
+#define EPI_PROMQL_RESULT_JSON_H
+
+#include "base/json.h"
+#include "promql/engine.h"
+
+void promql_result_json(struct json *j, const struct result *r, bool stats);
+void promql_labels_json(struct json *j, struct labels l);      /* {"__name__":"up"} */
+
+#endif
