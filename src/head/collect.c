@@ -40,7 +40,7 @@ static int64_t slot_trim(struct store *st, struct slot *s, int64_t mint, struct 
     return s->n ? store_run(st, s->run)->base : INT64_MAX;
 }
 
-static void head_trim(struct head *h, int64_t mint, struct trimmed *t)
+static void head_trim(struct head *h, int64_t mint, bool keep_histograms, struct trimmed *t)
 {
     uint64_t low = isolation_low(&h->isolation);
     snum last = atomic_load_explicit(&h->series.last_num, memory_order_acquire);
@@ -51,7 +51,7 @@ static void head_trim(struct head *h, int64_t mint, struct trimmed *t)
         slot_lock(s);
         int64_t from = slot_trim(&h->store, s, mint, t);
         if (s->append_id && (int32_t)(s->append_id - (uint32_t)low) < 0) isolation_forget(&h->store, s);
-        if (from == INT64_MAX) {
+        if (from == INT64_MAX && !(keep_histograms && slot_flags(s) & SLOT_HIST)) {
             slot_flag(s, SLOT_DYING, 0);
             runs_push(&t->empty, n, n + 1);
         }
@@ -78,10 +78,10 @@ static void head_drop_tombstones(struct head *h, int64_t mint)
     rwlock_unlock(&h->tombstones_mu);
 }
 
-size_t head_collect(struct head *h, int64_t mint)
+size_t head_collect(struct head *h, int64_t mint, bool keep_histograms)
 {
     struct trimmed t = { .mint = INT64_MAX };
-    head_trim(h, mint, &t);
+    head_trim(h, mint, keep_histograms, &t);
     if (t.empty.n) head_wait_appenders(h);
     size_t gone = series_remove(&h->series, &t.empty);
     vec_fini(&t.empty);
@@ -101,7 +101,7 @@ errc head_truncate(struct head *h, int64_t mint, struct err *e)
     if (head_min_valid_time(h) < mint) head_set_min_valid_time(h, mint);
     atomic_store_explicit(&h->min_time, mint, memory_order_relaxed);
     head_wait_appenders(h);                    /* whose bounds are older */
-    head_collect(h, mint);
+    head_collect(h, mint, false);
     head_drop_tombstones(h, mint);
     metric_observe(&gc_duration, (double)(clock_mono_ns() - began) * 1e-9);
     return OK;

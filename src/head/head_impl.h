@@ -60,7 +60,8 @@ errc head_querier(struct queryable *s, int64_t mint, int64_t maxt, struct querie
 void head_free_idle(struct head *h);
 void head_wait_appenders(struct head *h);                      /* until those that are open now are gone */
 
-size_t head_collect(struct head *h, int64_t mint);             /* drops what is wholly before mint; how many series went */
+/* Drops what is wholly before mint; how many series went. keep_histograms: series with histograms in the log stay. */
+size_t head_collect(struct head *h, int64_t mint, bool keep_histograms);
 
 /* Opened and sealed chunks of a context go to the head's count and queue. */
 void head_take_sealed(struct head *h, struct open_ctx *c);

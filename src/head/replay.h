@@ -32,9 +32,9 @@ struct head_replay_stats { uint64_t series, duplicates, samples, dropped_old, un
 
 struct head_replay *head_replay_begin(struct head *h, const struct head_replay_opts *o);
 
-/* A chunk of the chunk files, in the order of the files; before the first record. encoding: as stored, without the OOO bit. */
+/* A chunk of the chunk files, in the order of the files; before the first record. encoding: as stored, without the OOO bit. One that
+ * does not follow the chunk before it of its ref is left out (the opening of the files refuses it before). */
 void head_replay_chunk(struct head_replay *r, const struct head_replay_chunk *c);
-void head_replay_forget_chunks(struct head_replay *r);         /* the files turned out corrupt: start over */
 
 /* Records. A ref of any record is reserved. */
 struct ref_sample;                                             /* wal/record.h */
