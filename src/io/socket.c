@@ -45,7 +45,8 @@ errc sock_listen(int *fd, str addr, struct err *e)
     if (!addr_split(addr, &host, &port))
         return err_set(e, ERR_BAD_INPUT, "listen tcp: address %.*s: missing port in address", STR_ARG(addr));
     char h[256], p[32];
-    snprintf(h, sizeof(h), "%.*s", STR_ARG(host));
+    /* localhost is the loopback by RFC 6761, also on a machine without a hosts file. */
+    snprintf(h, sizeof(h), "%.*s", STR_ARG(str_eq(host, S("localhost")) ? S("127.0.0.1") : host));
     snprintf(p, sizeof(p), "%.*s", STR_ARG(port));
     struct addrinfo hints = { .ai_family = host.n ? AF_UNSPEC : AF_INET6, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
     struct addrinfo *found = NULL;
