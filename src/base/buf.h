@@ -36,9 +36,10 @@ static inline void buf_commit(struct buf *b, size_t n)
 
 static inline void buf_bytes(struct buf *b, const void *p, size_t n)
 {
+    if (n == 0) return;                                        /* nothing is not added to a buffer that has no bytes yet */
     uint8_t *at = buf_room(b, n);
     if (!at) return;
-    if (n) memcpy(at, p, n);
+    memcpy(at, p, n);
     b->n += n;
 }
 static inline void buf_str(struct buf *b, str s) { buf_bytes(b, s.p, s.n); }
