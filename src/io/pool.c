@@ -1,0 +1,170 @@
+#include "io/pool.h"
+
+#include "base/lock.h"
+#include "base/mem.h"
+#include "base/metric.h"
+#include "io/thread.h"
+
+#include <sched.h>
+
+GAUGE_VEC(m_queue, "epimetheus_pool_queue_length", "Jobs that wait for a thread of the pool.", "pool")
+GAUGE_VEC(m_limit, "epimetheus_pool_queue_limit", "Jobs that may wait for a thread of the pool.", "pool")
+GAUGE_VEC(m_busy, "epimetheus_pool_threads_busy", "Threads of the pool that run a job.", "pool")
+COUNTER_VEC(m_refused, "epimetheus_pool_jobs_refused_total", "Jobs that found the queue of the pool full.", "pool")
+
+struct job { void (*run)(void *ctx); void *ctx; };
+struct pool {
+    struct mtx mu;                         /* LOCK_POOL */
+    struct cond work;
+    struct job *ring;                      /* GUARDED_BY(mu) */
+    size_t cap, head, n;                   /* GUARDED_BY(mu) */
+    bool stop;                             /* GUARDED_BY(mu) */
+    struct thread **threads;
+    unsigned n_threads;
+    struct metric *queue, *busy, *refused;
+};
+
+static bool pool_take(struct pool *p, struct job *out)
+{
+    mtx_lock(&p->mu);
+    while (!p->n && !p->stop) cond_wait(&p->work, &p->mu);
+    bool got = p->n > 0;
+    if (got) {
+        *out = p->ring[p->head];
+        p->head = (p->head + 1) % p->cap;
+        p->n--;
+        metric_set_of(p->queue, (double)p->n);
+    }
+    mtx_unlock(&p->mu);
+    return got;
+}
+
+static void pool_run(void *arg)
+{
+    struct pool *p = arg;
+    struct job j;
+    while (pool_take(p, &j)) {
+        metric_add_to(p->busy, 1);
+        j.run(j.ctx);
+        metric_add_to(p->busy, -1);
+    }
+}
+
+struct pool *pool_new(const struct pool_opts *o)
+{
+    assert(o->threads > 0 && o->queue_max > 0);
+    struct pool *p = NEW(struct pool);
+    mtx_init(&p->mu, LOCK_POOL);
+    cond_init(&p->work);
+    p->cap = o->queue_max;
+    p->ring = mem_alloc_array(p->cap, sizeof(*p->ring));
+    str name = str_z(o->name);
+    p->queue = METRIC_WITH(&m_queue, name);
+    p->busy = METRIC_WITH(&m_busy, name);
+    p->refused = METRIC_WITH(&m_refused, name);
+    metric_set_of(METRIC_WITH(&m_limit, name), (double)p->cap);
+    p->n_threads = o->threads;
+    p->threads = mem_alloc_array(o->threads, sizeof(*p->threads));
+    for (unsigned i = 0; i < o->threads; i++) p->threads[i] = thread_start(o->name, pool_run, p);
+    return p;
+}
+
+void pool_free(struct pool *p)
+{
+    if (!p) return;
+    mtx_lock(&p->mu);
+    p->stop = true;
+    cond_broadcast(&p->work);
+    mtx_unlock(&p->mu);
+    for (unsigned i = 0; i < p->n_threads; i++) thread_join(p->threads[i]);
+    mem_free(p->threads);
+    mem_free(p->ring);
+    cond_fini(&p->work);
+    mtx_fini(&p->mu);
+    mem_free(p);
+}
+
+unsigned pool_threads(const struct pool *p) { return p->n_threads; }
+
+unsigned pool_cores(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
+    int n = CPU_COUNT(&set);
+    return n > 0 ? (unsigned)n : 1;
+}
+
+bool pool_submit(struct pool *p, void (*run)(void *ctx), void *ctx)
+{
+    mtx_lock(&p->mu);
+    bool ok = !p->stop && p->n < p->cap;
+    if (ok) {
+        p->ring[(p->head + p->n++) % p->cap] = (struct job){ run, ctx };
+        metric_set_of(p->queue, (double)p->n);
+        cond_signal(&p->work);
+    }
+    mtx_unlock(&p->mu);
+    if (!ok) metric_add_to(p->refused, 1);
+    return ok;
+}
+
+/* Shared by the caller and its helpers; freed by the last to leave, since a helper may begin when all is done already. */
+struct each {
+    size_t n;
+    void (*piece)(void *ctx, size_t i);
+    void *ctx;
+    _Atomic size_t next, done;
+    _Atomic unsigned refs;
+    struct mtx mu;                         /* LOCK_LEAF */
+    struct cond ended;
+};
+
+static void each_unref(struct each *e)
+{
+    if (atomic_fetch_sub(&e->refs, 1) != 1) return;
+    cond_fini(&e->ended);
+    mtx_fini(&e->mu);
+    mem_free(e);
+}
+
+static void each_work(struct each *e)
+{
+    for (;;) {
+        size_t i = atomic_fetch_add(&e->next, 1);
+        if (i >= e->n) return;
+        e->piece(e->ctx, i);
+        if (atomic_fetch_add(&e->done, 1) + 1 < e->n) continue;
+        mtx_lock(&e->mu);
+        cond_broadcast(&e->ended);
+        mtx_unlock(&e->mu);
+    }
+}
+
+static void each_help(void *arg)
+{
+    struct each *e = arg;
+    each_work(e);
+    each_unref(e);
+}
+
+void pool_each(struct pool *p, size_t n, void (*piece)(void *ctx, size_t i), void *ctx)
+{
+    if (!n) return;
+    struct each *e = NEW(struct each);
+    *e = (struct each){ .n = n, .piece = piece, .ctx = ctx };
+    mtx_init(&e->mu, LOCK_LEAF);
+    cond_init(&e->ended);
+    size_t helpers = p ? MIN((size_t)p->n_threads, n - 1) : 0;
+    atomic_store(&e->refs, 1);
+    for (size_t i = 0; i < helpers; i++) {
+        atomic_fetch_add(&e->refs, 1);
+        if (pool_submit(p, each_help, e)) continue;
+        each_unref(e);
+        break;
+    }
+    each_work(e);
+    mtx_lock(&e->mu);
+    while (atomic_load(&e->done) < n) cond_wait(&e->ended, &e->mu);
+    mtx_unlock(&e->mu);
+    each_unref(e);
+}
