@@ -84,7 +84,4 @@ struct metric_point {
 };
 void metric_each(void (*sink)(void *ctx, const struct metric_point *p), void *ctx);
 
-/* A family whose series are made when collected: `collect` calls metric_emit for each. For tables that others own. */
-void metric_emit(const struct metric_point *p, void (*sink)(void *ctx, const struct metric_point *p), void *ctx);
-
 #endif
