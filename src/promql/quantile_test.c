@@ -1,0 +1,68 @@
+#include "promql/quantile.h"
+
+#include "base/test.h"
+#include "promql/kahan.h"
+
+#include <math.h>
+
+static bool same(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
+
+TEST(quantile_of_values)
+{
+    static const struct { const char *name; double q, want; size_t n; double v[4]; } cases[] = {
+        { "none", 0.5, NAN, 0, { 0 } },          { "q is NaN", NAN, NAN, 1, { 1 } },      { "below 0", -1, -INFINITY, 1, { 1 } },
+        { "above 1", 2, INFINITY, 1, { 1 } },    { "median", 0.5, 2.5, 4, { 4, 1, 3, 2 } }, { "least", 0, 1, 4, { 4, 1, 3, 2 } },
+        { "greatest", 1, 4, 4, { 4, 1, 3, 2 } }, { "a NaN comes first", 1, 3, 3, { 3, NAN, 1 } },
+        { "infinite neighbour", 0, NAN, 2, { INFINITY, 1 } },
+    };
+    TEST_EACH(c, cases) {
+        double v[4];
+        memcpy(v, c->v, sizeof(v));
+        EXPECT(same(quantile_of(c->q, v, c->n), c->want));
+    }
+}
+
+TEST(quantile_of_buckets)
+{
+    static const struct bucket good[] = { { 1, 10 }, { 2, 20 }, { INFINITY, 20 } }, unsorted[] = { { INFINITY, 20 }, { 2, 20 }, { 1, 10 } };
+    static const struct bucket falling[] = { { 1, 10 }, { 2, 5 }, { INFINITY, 20 } }, open[] = { { 1, 10 }, { 2, 20 } };
+    static const struct { const char *name; const struct bucket *b; size_t n; double q, want; bool forced; } cases[] = {
+        { "half of the second", good, 3, 0.75, 1.5, false }, { "any order", unsorted, 3, 0.75, 1.5, false },
+        { "highest bound", good, 3, 1, 2, false },           { "made monotonic", falling, 3, 0.5, 1, true },
+        { "no +Inf", open, 2, 0.5, NAN, false },
+    };
+    TEST_EACH(c, cases) {
+        struct bucket b[3];
+        struct bucket_fix fix;
+        memcpy(b, c->b, c->n * sizeof(*b));
+        EXPECT(same(bucket_quantile(c->q, b, c->n, &fix), c->want));
+        EXPECT_EQ(fix.forced, c->forced);
+    }
+}
+
+TEST(fraction_of_buckets)
+{
+    static const struct { const char *name; double lower, upper, want; } cases[] = {
+        { "all", -INFINITY, INFINITY, 1 }, { "first", 0, 1, 0.5 }, { "middle halves", 0.5, 1.5, 0.5 }, { "upside down", 2, 1, 0 },
+        { "unknown border", NAN, 1, NAN },
+    };
+    TEST_EACH(c, cases) {
+        struct bucket b[] = { { 1, 10 }, { 2, 20 }, { INFINITY, 20 } };
+        EXPECT(same(bucket_fraction(c->lower, c->upper, b, 3), c->want));
+    }
+}
+
+/* What makes compensated sums worth their cost. */
+TEST(kahan_keeps_what_plain_sums_lose)
+{
+    static const double v[] = { 1e100, 1, -1e100 };
+    struct kahan k = { 0, 0 };
+    for (size_t i = 0; i < ARRAY_LEN(v); i++) kahan_add(&k, v[i]);
+    EXPECT(k.s + k.c == 1);
+    struct kahan_mean m;
+    kahan_mean_start(&m, 1.7e308);
+    kahan_mean_add(&m, 1.7e308);
+    kahan_mean_add(&m, 1.7e308);
+    EXPECT(m.incremental);
+    EXPECT(fabs(kahan_mean_result(&m) - 1.7e308) <= 1e293);
+}
