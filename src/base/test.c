@@ -11,6 +11,7 @@
 
 static struct test *tests;
 static const char *current_case;
+static bool was_skipped;
 static char tmp[256], shared[256];
 
 void test_register(struct test *t)
@@ -38,6 +39,7 @@ void test_fail(const char *file, int line, const char *fmt, ...)
 void test_skip(const char *why)
 {
     fprintf(stderr, "skipped: %s\n", why);
+    was_skipped = true;
     skip();
     abort();
 }
@@ -94,18 +96,20 @@ static int run_quiet(struct test *t)
 
 int main(int argc, char **argv)
 {
-    unsigned passed = 0, failed = 0;
+    unsigned passed = 0, failed = 0, skipped = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
     cmocka_set_message_output(CM_OUTPUT_STDOUT);
     if (!getenv("TEST_VERBOSE") && !freopen("/dev/null", "w", stdout)) return 2;
     for (struct test *t = tests; t; t = t->next) {
         if (argc > 1 && !strstr(t->name, argv[1])) continue;
+        was_skipped = false;
         int bad = run_quiet(t);
         if (bad) fprintf(stderr, "FAILED %s (%s)\n", t->name, t->file);
         if (bad) failed++;
+        else if (was_skipped) skipped++;
         else passed++;
         tmp[0] = 0;
     }
-    fprintf(stderr, "%u passed, %u failed, %u skipped\n", passed, failed, 0u);
+    fprintf(stderr, "%u passed, %u failed, %u skipped\n", passed, failed, skipped);
     return failed ? 1 : 0;
 }
