@@ -1,0 +1,83 @@
+/* http_client.h — HTTP requests, thousands at once, on one thread that only moves bytes.
+ *
+ * What        The one wrapper of libcurl: its multi interface on epoll. Easy handles are pooled by requests in flight, connections are kept
+ *             alive and reused by target. Bodies are handed over as they came (never decoded), errors in the words of Go's client.
+ * Invariants  (1) `done` is called exactly once for each http_send. (2) Credentials and Authorization headers do not follow a redirect to
+ *             another host. (3) A body longer than max_body_bytes ends the transfer.
+ * Ownership   http_client_new/free. A request is copied before http_send returns; a response belongs to `done` until it returns, which may
+ *             take its body (STEAL of the struct buf).
+ * Threads     any. `done` runs where dispatch puts it, on the client's own thread without one (then it must be short).
+ * Errors      in the response: ERR_TIMEOUT, ERR_LIMIT, ERR_CANCELED, ERR_BAD_INPUT (the URL or an option), else ERR_IO
+ * Format      HTTP/1.1, HTTP/2 where asked for
+ */
+#ifndef EPI_IO_HTTP_CLIENT_H
+#define EPI_IO_HTTP_CLIENT_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+struct http_client;
+struct http_client_opts {
+    size_t connections_max;            /* idle connections that are kept; at least the number of targets */
+    /* Runs run(arg) elsewhere, e.g. pool_submit; false: not now, it is asked again soon. NULL: on the client's thread. */
+    bool (*dispatch)(void *dispatch_ctx, void (*run)(void *arg), void *arg);
+    void *dispatch_ctx;
+};
+
+struct http_field { str name, value; };
+
+enum http_tls_version { HTTP_TLS_DEFAULT, HTTP_TLS_10, HTTP_TLS_11, HTTP_TLS_12, HTTP_TLS_13 };
+struct http_tls {
+    str ca, cert, key;                 /* PEM */
+    str ca_file, cert_file, key_file;  /* read at each new connection */
+    str server_name;                   /* for SNI and verification instead of the URL's host */
+    bool insecure;
+    enum http_tls_version min_version, max_version;
+};
+
+struct http_request {
+    str method, url, body;             /* method empty: GET */
+    const struct http_field *headers;
+    size_t n_headers;
+    bool basic;                        /* send username and password */
+    str username, password;
+    struct http_tls tls;
+    str proxy_url, no_proxy;
+    bool proxy_from_environment;
+    const struct http_field *proxy_headers;
+    size_t n_proxy_headers;
+    bool follow_redirects, http2;
+    int64_t timeout_ms;                /* of everything, from http_send on; 0: none */
+    size_t max_body_bytes;             /* 0: no limit */
+    size_t body_padding;               /* zero bytes behind the response's body.n, for parsers that read in strides */
+    struct account *account;           /* of the response's body; may be NULL */
+};
+
+struct http_response {
+    int status;                        /* 0: no answer came */
+    str reason;                        /* "Not Found"; as sent, or the standard words where none are sent (HTTP/2) */
+    const struct http_field *headers;  /* of the last answer; names as sent */
+    size_t n_headers;
+    struct buf body;
+    errc rc;                           /* OK: the whole body is there */
+    struct err err;                    /* the words, when rc is not OK */
+    str remote;                        /* "127.0.0.1:9100"; empty: none was reached */
+    int64_t took_ns;
+    bool reused;                       /* no new connection was made */
+};
+typedef void (*http_done)(void *ctx, struct http_response *r);
+
+MUST_USE errc http_client_new(struct http_client **out, const struct http_client_opts *o, struct err *e);
+void http_client_free(struct http_client *c);                  /* cancels what runs; every `done` has returned; NULL is fine */
+
+uint64_t http_send(struct http_client *c, const struct http_request *r, http_done done, void *ctx);    /* a number for http_cancel */
+void http_cancel(struct http_client *c, uint64_t id);          /* `done` is called all the same, soon; a number that is gone is fine */
+
+/* The value of a header, by its name in any case; empty: none. */
+str http_header(const struct http_response *r, str name);
+
+struct http_client_stats { uint64_t in_flight, sent, connections_made; };
+struct http_client_stats http_client_stats(struct http_client *c);
+
+#endif

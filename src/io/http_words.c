@@ -1,0 +1,105 @@
+#include "io/http_words.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+
+/* The kernel's words, beginning with a small letter as Go has them. */
+static const char *words_errno(char room[128], int errnum)
+{
+    char buf[128];
+    const char *w = strerror_r(errnum, buf, sizeof(buf));
+    snprintf(room, 128, "%c%s", tolower((unsigned char)w[0]), w + 1);
+    return room;
+}
+
+static bool words_has(str s, const char *what) { return str_find(s, str_z(what)) != SIZE_MAX; }
+
+static void words_tls_verify(struct err *e, const struct http_failure *f)
+{
+    const char *why = NULL;
+    if (words_has(f->detail, "self-signed") || words_has(f->detail, "self signed") || words_has(f->detail, "issuer") ||
+        words_has(f->detail, "verification failed"))
+        why = "certificate signed by unknown authority";
+    else if (words_has(f->detail, "expired") || words_has(f->detail, "not yet valid"))
+        why = "certificate has expired or is not yet valid";
+    str d = why ? str_z(why) : f->detail;
+    err_set(e, ERR_IO, "tls: failed to verify certificate: x509: %.*s", STR_ARG(d));
+}
+
+static void words_connect(struct err *e, const struct http_failure *f)
+{
+    char room[128];
+    int errnum = f->os_errno ? f->os_errno : ECONNREFUSED;
+    err_set(e, ERR_IO, "dial tcp %.*s: connect: %s", STR_ARG(f->remote), words_errno(room, errnum));
+}
+
+static void words_receive(struct err *e, const struct http_failure *f)
+{
+    char room[128];
+    if (f->os_errno)
+        err_set(e, ERR_IO, "read tcp %.*s->%.*s: read: %s", STR_ARG(f->local), STR_ARG(f->remote), words_errno(room, f->os_errno));
+    else err_set(e, ERR_IO, f->answered ? "unexpected EOF" : "EOF");
+}
+
+static void words_scheme(struct err *e, const struct http_failure *f)
+{
+    str scheme, rest;
+    bool has = str_cut(f->url, ':', &scheme, &rest);
+    if (words_has(f->detail, "HTTP/0.9"))
+        err_set(e, ERR_IO, "net/http: HTTP/1.x transport connection broken: malformed HTTP response");
+    else err_set(e, ERR_BAD_INPUT, "unsupported protocol scheme \"%.*s\"", STR_ARG(has ? scheme : STR_EMPTY));
+}
+
+static void words_inner(struct err *e, const struct http_failure *f)
+{
+    switch (f->kind) {
+    case HTTP_FAIL_RESOLVE: err_set(e, ERR_IO, "dial tcp: lookup %.*s: no such host", STR_ARG(f->host)); break;
+    case HTTP_FAIL_CONNECT: words_connect(e, f); break;
+    case HTTP_FAIL_TIMEOUT: err_set(e, ERR_TIMEOUT, "context deadline exceeded"); break;
+    case HTTP_FAIL_EOF: err_set(e, ERR_IO, "EOF"); break;
+    case HTTP_FAIL_RECEIVE: words_receive(e, f); break;
+    case HTTP_FAIL_CUT: err_set(e, ERR_IO, "unexpected EOF"); break;
+    case HTTP_FAIL_TLS_VERIFY: words_tls_verify(e, f); break;
+    case HTTP_FAIL_CA_FILE: err_set(e, ERR_IO, "unable to load specified CA cert %.*s", STR_ARG(f->ca_file)); break;
+    case HTTP_FAIL_REDIRECTS: err_set(e, ERR_IO, "stopped after 10 redirects"); break;
+    case HTTP_FAIL_SCHEME: words_scheme(e, f); break;
+    case HTTP_FAIL_TLS:
+        if (words_has(f->detail, "unexpected TLS packet")) err_set(e, ERR_IO, "http: server gave HTTP response to HTTPS client");
+        else err_set(e, ERR_IO, "tls: %.*s", STR_ARG(f->detail));
+        break;
+    case HTTP_FAIL_URL: err_set(e, ERR_BAD_INPUT, "%.*s", STR_ARG(f->detail)); break;
+    default: err_set(e, ERR_IO, "%.*s", STR_ARG(f->detail)); break;
+    }
+}
+
+errc http_failure_words(const struct http_failure *f, struct err *e)
+{
+    struct err inner = { 0 };
+    if (f->too_large) return err_set(e, ERR_LIMIT, "body size limit exceeded");
+    if (f->canceled) err_set(&inner, ERR_CANCELED, "context canceled");
+    else words_inner(&inner, f);
+    if (f->answered) return err_set(e, inner.code, "%s", inner.msg);
+    str m = f->method.n ? f->method : S("GET");
+    char op[32];
+    size_t n = MIN(m.n, sizeof(op) - 1);
+    for (size_t i = 0; i < n; i++) op[i] = (char)(i ? tolower(m.p[i]) : m.p[i]);
+    return err_set(e, inner.code, "%.*s \"%.*s\": %s", (int)n, op, STR_ARG(f->url), inner.msg);
+}
+
+static const struct { int status; const char *words; } statuses[] = {
+    { 200, "OK" }, { 201, "Created" }, { 202, "Accepted" }, { 204, "No Content" }, { 206, "Partial Content" },
+    { 301, "Moved Permanently" }, { 302, "Found" }, { 303, "See Other" }, { 304, "Not Modified" }, { 307, "Temporary Redirect" },
+    { 308, "Permanent Redirect" }, { 400, "Bad Request" }, { 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" },
+    { 405, "Method Not Allowed" }, { 406, "Not Acceptable" }, { 408, "Request Timeout" }, { 409, "Conflict" }, { 410, "Gone" },
+    { 413, "Request Entity Too Large" }, { 415, "Unsupported Media Type" }, { 418, "I'm a teapot" }, { 422, "Unprocessable Entity" },
+    { 429, "Too Many Requests" }, { 500, "Internal Server Error" }, { 501, "Not Implemented" }, { 502, "Bad Gateway" },
+    { 503, "Service Unavailable" }, { 504, "Gateway Timeout" },
+};
+
+str http_status_words(int status)
+{
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        if (statuses[i].status == status) return str_z(statuses[i].words);
+    return STR_EMPTY;
+}
