@@ -69,12 +69,17 @@ MUST_USE errc chunk_disk_pin(struct chunk_disk *d, chunk_ref ref, size_t hint, s
 MUST_USE errc chunk_disk_unpin(struct chunk_disk *d, struct chunk_pin *p, struct err *e);   /* ERR_IO: throw away what was decoded; the zero pin is fine */
 
 /* The codec: one record of a chunks_head file. */
+enum { CHUNK_FILE_HEADER_BYTES = 8, CHUNK_RECORD_MIN_BYTES = 34 };
+#define CHUNK_FILE_MAGIC 0x0130BC91u
 struct buf;
+void chunk_file_header_encode(struct buf *b);
+MUST_USE errc chunk_file_header_check(str file, struct err *e);
 void chunk_record_encode(struct buf *b, const struct chunk_desc *c);
 size_t chunk_record_bytes(size_t data_len);
 
-enum chunk_step { CHUNK_STEP_RECORD, CHUNK_STEP_END, CHUNK_STEP_BAD };
-/* The record at `at` of a file's bytes (from offset 0): RECORD with *out and *next set, END (only zeros are left), or BAD with words. */
-enum chunk_step chunk_record_next(str file, size_t at, struct chunk_desc *out, size_t *next, struct err *e);
+enum chunk_step { CHUNK_STEP_RECORD, CHUNK_STEP_END, CHUNK_STEP_SHORT, CHUNK_STEP_BAD };
+/* The record at `at` of some bytes of a file. RECORD: *out and *next are set. END: a record of zeros, or less than a record of zeros: what
+ * follows should be zeros. SHORT: the record needs *next - at bytes, more than there are (damage, if the file ends here). BAD: e has words. */
+enum chunk_step chunk_record_next(str bytes, size_t at, struct chunk_desc *out, size_t *next, struct err *e);
 
 #endif
