@@ -3,7 +3,7 @@
  * An instant eval is run as it stands, then as a range query around its time, then with its time put in as @ at other times: each has to
  * give what is expected. So one line of a script holds the engine to its promises about steps and about @.
  *
- * Blocks are skipped, and reported as skipped, where they need what is not there: native histograms or stored start timestamps. */
+ * Blocks are skipped, and reported as skipped, where they need what is not there: native histograms. */
 #include "promql/script_run.h"
 
 #include "base/vec.h"
@@ -81,7 +81,7 @@ static void add_special_base(struct run *r, struct labels l)
 static errc run_load(struct run *r, const struct script_load *l, struct err *e)
 {
     for (size_t i = 0; i < l->n; i++) {
-        if (l->nhcb || l->at[i].histograms || l->at[i].st) add_special(r, l->at[i].d.labels);
+        if (l->at[i].histograms) add_special(r, l->at[i].d.labels);
         if (l->nhcb) add_special_base(r, l->at[i].d.labels);
     }
     return script_load_into(l, r->st->appendable(r->st->ctx), e);
@@ -100,9 +100,16 @@ static bool selects_special(const struct run *r, const struct expr *e)
     return false;
 }
 
+/* Quantiles and fractions are of classic histograms too. */
+static bool histograms_only(str function)
+{
+    return str_has_prefix(function, S("histogram_")) && !str_has_prefix(function, S("histogram_quantile")) &&
+           !str_eq(function, S("histogram_fraction"));
+}
+
 static bool calls_histogram(const struct expr *e)
 {
-    if (e->kind == EXPR_CALL && str_has_prefix(str_z(e->call.func->name), S("histogram_"))) return true;
+    if (e->kind == EXPR_CALL && histograms_only(str_z(e->call.func->name))) return true;
     const struct expr *below;
     for (size_t i = 0; (below = expr_child(e, i)) != NULL; i++)
         if (calls_histogram(below)) return true;
@@ -114,7 +121,7 @@ static str why_skipped(const struct run *r, const struct script_eval *ev)
 {
     if (ev->braces) return S("histograms: its block holds a histogram");
     if (calls_histogram(ev->tree)) return S("histograms: it calls a histogram function");
-    if (selects_special(r, ev->tree)) return S("histograms: it selects a series with histograms or start timestamps");
+    if (selects_special(r, ev->tree)) return S("histograms: it selects a series with histograms");
     return STR_EMPTY;
 }
 

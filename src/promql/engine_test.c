@@ -1,0 +1,209 @@
+#include "promql/engine.h"
+
+#include "base/f64.h"
+#include "base/test.h"
+#include "base/test_vectors.h"
+#include "promql/script_run.h"
+#include "storage/memstore.h"
+
+static struct memstore *store_of(const char *script)
+{
+    struct memstore *m = memstore_new();
+    struct script s = { 0 };
+    struct err e = { 0 };
+    EXPECT_OK_E(script_parse(&s, str_z(script), &e), &e);
+    for (size_t i = 0; i < s.n; i++) EXPECT_OK_E(script_load_into(&s.at[i].load, memstore_appendable(m), &e), &e);
+    script_fini(&s);
+    return m;
+}
+
+/* "{a="x"} 1@0 2@60 {…} …; warning text": rows, points with seconds, then what else came; or the error's words. */
+static str result_text(struct engine *en, struct memstore *m, const struct query_opts *o, struct arena *a, errc *rc)
+{
+    struct result r;
+    struct err e = { 0 };
+    struct buf b = { 0 };
+    *rc = engine_query(en, memstore_queryable(m), o, &r, &e);
+    if (*rc != OK) return arena_str(a, err_str(&e));
+    for (size_t i = 0; i < r.n_series; i++) {
+        if (b.n) buf_u8(&b, ' ');
+        buf_labels(&b, r.series[i].labels);
+        for (size_t k = 0; k < r.series[i].n; k++) {
+            buf_u8(&b, ' ');
+            buf_f64_api(&b, r.series[i].points[k].v);
+            str at = arena_fmt(a, "@%" PRId64, r.series[i].points[k].t / 1000);
+            buf_str(&b, at);
+        }
+    }
+    for (size_t i = 0; i < r.n_warnings + r.n_infos; i++) {
+        buf_str(&b, S("; "));
+        buf_str(&b, i < r.n_warnings ? r.warnings[i] : r.infos[i - r.n_warnings]);
+    }
+    str text = arena_str(a, buf_view(&b));
+    buf_fini(&b);
+    promql_result_fini(&r);
+    return text;
+}
+
+static const char data[] = "load 1m\n"
+                           "  c_total{a=\"x\"} 0 60 120 0 60 120\n"
+                           "  c_total{a=\"y\"} 0+120x5\n"
+                           "  g{a=\"x\"} 1 2 stale _ 5 6\n"
+                           "  g{a=\"y\"} 1e100 1 -1e100 7 7 7\n"
+                           "  one{b=\"k\"} 3x5\n";
+
+struct query_case { const char *name, *query; int64_t start_s, end_s, step_s; const char *want; errc rc; };
+
+static void run_cases(const struct query_case *cases, size_t n, const struct engine_opts *eo)
+{
+    struct memstore *m = store_of(data);
+    struct engine *en = engine_new(eo);
+    struct arena a;
+    arena_init(&a, NULL, 0);
+    for (const struct query_case *c = cases; c < cases + n; c++) {
+        test_case(c->name);
+        struct query_opts o = { .query = str_z(c->query), .start_ms = c->start_s * 1000, .end_ms = c->end_s * 1000, .step_ms = c->step_s * 1000 };
+        o.instant = c->step_s == 0;
+        errc rc;
+        EXPECT_STR(result_text(en, m, &o, &a, &rc), str_z(c->want));
+        EXPECT_EQ(rc, c->rc);
+    }
+    arena_fini(&a);
+    engine_free(en);
+    memstore_free(m);
+}
+
+TEST(engine_queries)
+{
+    static const struct query_case cases[] = {
+        { "selector", "one", 60, 60, 0, "{__name__=\"one\", b=\"k\"} 3@60", OK },
+        { "a marker ends a series", "g{a=\"x\"}", 0, 300, 60, "{__name__=\"g\", a=\"x\"} 1@0 2@60 5@240 6@300", OK },
+        { "lookback is open at its old end", "one", 600, 600, 0, "", OK },
+        { "compensated sum", "sum_over_time(g{a=\"y\"}[3m])", 120, 120, 0, "{a=\"y\"} 1@120", OK },
+        { "windows slide", "sum_over_time(one[2m])", 60, 240, 60, "{b=\"k\"} 6@60 6@120 6@180 6@240", OK },
+        { "a counter that fell", "increase(c_total{a=\"x\"}[2m])", 180, 180, 0, "{a=\"x\"} 0@180", OK },
+        { "resets", "resets(c_total{a=\"x\"}[10m])", 300, 300, 0, "{a=\"x\"} 1@300", OK },
+        { "sum by", "sum by (a) (g)", 60, 60, 0, "{a=\"x\"} 2@60 {a=\"y\"} 1@60", OK },
+        { "sum of steps that differ", "sum(g{a=~\"x|y\"}) - 0", 180, 240, 60, "{} 7@180 12@240", OK },
+        { "greatest first", "topk(2, c_total)", 300, 300, 0, "{__name__=\"c_total\", a=\"y\"} 600@300 {__name__=\"c_total\", a=\"x\"} 120@300", OK },
+        { "one to one", "c_total / on (a) g", 60, 60, 0, "{a=\"x\"} 30@60 {a=\"y\"} 120@60", OK },
+        { "filter keeps the name", "c_total > 100", 120, 180, 60, "{__name__=\"c_total\", a=\"x\"} 120@120 "
+          "{__name__=\"c_total\", a=\"y\"} 240@120 360@180", OK },
+        { "or", "g{a=\"x\"} or one", 180, 180, 0, "{__name__=\"one\", b=\"k\"} 3@180", OK },
+        { "at and offset", "one @ 0 offset -1m", 6000, 6060, 60, "{__name__=\"one\", b=\"k\"} 3@6000 3@6060", OK },
+        { "subquery", "max_over_time(c_total{a=\"x\"}[5m:1m])", 300, 300, 0, "{a=\"x\"} 120@300", OK },
+        { "not a counter", "rate(one[2m])", 120, 120, 0, "{b=\"k\"} 0@120; PromQL info: metric might not be a counter, name does not end in "
+          "_total/_sum/_count/_bucket: \"one\" (1:6)", OK },
+        { "no quantile", "quantile(2, one)", 60, 60, 0, "{} +Inf@60; PromQL warning: quantile value should be between 0 and 1, got 2 (1:10)", OK },
+        { "two on the one side", "one * on () c_total", 60, 60, 0, "found duplicate series for the match group {} on the right hand-side of the "
+          "operation: [{__name__=\"c_total\", a=\"x\"}, {__name__=\"c_total\", a=\"y\"}];many-to-many matching not allowed: matching labels must "
+          "be unique on one side", ERR_UNSUPPORTED },
+        { "same labels", "{__name__=~\"g|c_total\"} * 1", 60, 60, 0, "vector cannot contain metrics with the same labelset", ERR_UNSUPPORTED },
+        { "ranges only instantly", "g[5m]", 0, 60, 60, "invalid expression type \"range vector\" for range query, must be Scalar or instant Vector",
+          ERR_BAD_INPUT },
+    };
+    run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ .max_concurrency = 1 });
+}
+
+TEST(engine_names_dropped_at_the_end)
+{
+    static const struct query_case cases[] = {
+        { "dropped", "-one", 60, 60, 0, "{b=\"k\"} -3@60", OK },
+        { "seen on the way", "label_replace(-one, \"n\", \"$1\", \"__name__\", \"(.*)\")", 60, 60, 0, "{b=\"k\", n=\"one\"} -3@60", OK },
+    };
+    run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ .delayed_name_removal = true });
+}
+
+TEST(engine_limits_samples)
+{
+    static const struct query_case cases[] = {
+        { "few", "g{a=\"y\"}", 0, 120, 60, "{__name__=\"g\", a=\"y\"} 1e+100@0 1@60 -1e+100@120", OK },
+        { "many", "g", 0, 240, 60, "query processing would load too many samples into memory in query execution", ERR_LIMIT },
+        { "a wide window", "sum_over_time(c_total{a=\"y\"}[10m])", 300, 300, 0,
+          "query processing would load too many samples into memory in query execution", ERR_LIMIT },
+    };
+    run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ .max_samples = 5 });
+}
+
+TEST(engine_ends_early)
+{
+    struct memstore *m = store_of(data);
+    struct engine *en = engine_new(&(struct engine_opts){ .timeout_ms = 1000 });
+    struct arena a;
+    _Atomic bool cancel = true;
+    errc rc;
+    arena_init(&a, NULL, 0);
+    struct query_opts o = { .query = S("sum(g)"), .instant = true, .cancel = &cancel };
+    EXPECT_STR(result_text(en, m, &o, &a, &rc), S("query was canceled in expression evaluation"));
+    EXPECT_EQ(rc, ERR_CANCELED);
+    arena_fini(&a);
+    engine_free(en);
+    memstore_free(m);
+}
+
+TEST(engine_counts_samples)
+{
+    static const struct { const char *name, *query; int64_t start_s, end_s, step_s; uint64_t total, peak; } cases[] = {
+        { "instant", "g", 60, 60, 0, 2, 2 },
+        { "steps", "one", 0, 120, 60, 3, 3 },
+        { "windows", "sum_over_time(one[2m])", 120, 240, 60, 6, 5 },
+        { "number", "1", 60, 60, 0, 0, 1 },
+    };
+    struct memstore *m = store_of(data);
+    struct engine *en = engine_new(&(struct engine_opts){ 0 });
+    TEST_EACH(c, cases) {
+        struct query_opts o = { .query = str_z(c->query), .start_ms = c->start_s * 1000, .end_ms = c->end_s * 1000, .step_ms = c->step_s * 1000 };
+        struct result r;
+        o.instant = c->step_s == 0;
+        EXPECT_OK(engine_query(en, memstore_queryable(m), &o, &r, NULL));
+        EXPECT_EQ(r.stats.total_samples, c->total);
+        EXPECT_EQ(r.stats.peak_samples, c->peak);
+        promql_result_fini(&r);
+    }
+    engine_free(en);
+    memstore_free(m);
+}
+
+/* The reference's own scripts. */
+
+static errc store_reset(void *ctx, struct err *e UNUSED)
+{
+    memstore_clear(ctx);
+    return OK;
+}
+static struct appendable *store_appendable(void *ctx) { return memstore_appendable(ctx); }
+static struct queryable *store_queryable(void *ctx) { return memstore_queryable(ctx); }
+
+static size_t script_passed;
+static void script_eval_done(void *file, size_t line, enum script_outcome outcome, str why)
+{
+    if (outcome == SCRIPT_PASSED) script_passed++;
+    if (outcome == SCRIPT_FAILED) test_fail(file, (int)line, "%.*s", STR_ARG(why));
+}
+
+TEST(engine_scripts)
+{
+    static const char *const files[] = {
+        "aggregators", "at_modifier", "collision", "duration_expression", "extended_vectors", "fill-modifier", "functions", "histograms",
+        "info", "limit", "literals", "name_label_dropping", "native_histograms", "operators", "range_queries", "selectors", "staleness",
+        "start_timestamps", "subquery", "trig_functions", "type_and_unit",
+    };
+    struct engine_opts o = script_engine_opts();
+    script_passed = 0;
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        struct arena a = { 0 };
+        struct script s = { 0 };
+        struct err e = { 0 };
+        char *path = arena_cstr(&a, arena_fmt(&a, "conformance/promqltest/%s.test", files[i]));
+        EXPECT_OK_E(script_parse(&s, vectors_file(&a, path), &e), &e);
+        struct memstore *m = memstore_new();
+        struct engine *en = engine_new(&o);
+        struct script_storage st = { m, store_reset, store_appendable, store_queryable };
+        script_run(&s, &st, en, &(struct script_report){ path, script_eval_done });
+        engine_free(en);
+        memstore_free(m);
+        script_fini(&s);
+        arena_fini(&a);
+    }
+    EXPECT(script_passed > 950);
+}
