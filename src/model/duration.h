@@ -14,6 +14,8 @@
 #include "base/err.h"
 
 MUST_USE errc duration_parse(str s, int64_t *ms_out, struct err *e);
+MUST_USE errc duration_parse_signed(str s, int64_t *ms_out, struct err *e);   /* a leading '-' allowed */
 void buf_duration(struct buf *b, int64_t ms);                  /* "1h30m", "0s" */
+void buf_go_duration(struct buf *b, int64_t ns);               /* Go's time.Duration: "1h30m0s", "1.5s", "20ms", "0s" */
 
 #endif

@@ -29,6 +29,8 @@ uint64_t labels_hash(struct labels l);                         /* XXH64 over the
 uint64_t labels_stable_hash(struct labels l);                  /* Prometheus' StableHash */
 void buf_labels(struct buf *b, struct labels l);               /* {a="b", "utf-8 name"="c"} as Labels.String */
 
+void buf_label_name(struct buf *b, str name);                  /* quoted where it is not a legacy label name */
+
 /* Without / with only the named labels; the result borrows from l, its array lies in the arena. names are sorted. */
 struct labels labels_without(struct arena *a, struct labels l, const str *names, size_t n);
 struct labels labels_only(struct arena *a, struct labels l, const str *names, size_t n);
@@ -46,5 +48,6 @@ struct labels labels_builder_done(struct labels_builder *lb);               /* s
 bool label_name_valid_legacy(str name);                        /* [a-zA-Z_][a-zA-Z0-9_]* */
 bool label_name_valid_utf8(str name);                          /* non-empty valid UTF-8 */
 bool metric_name_valid_legacy(str name);                       /* [a-zA-Z_:][a-zA-Z0-9_:]* */
+bool labels_valid(struct labels l, bool utf8);                 /* all names, the metric's name, and values as UTF-8 */
 
 #endif

@@ -76,6 +76,17 @@ static errc map_row(struct sink *base, struct row *r)
     return OK;
 }
 
+/* Go's logarithm on amd64 takes a subnormal number's bits for those of a normal one with the least exponent. */
+static double fn_ln(double v)
+{
+    uint64_t bits = f64_bits(v);
+    if (v <= 0 || bits >> 52) return log(v);
+    return log(f64_of_bits(bits | (uint64_t)0x3fe << 52)) - 1022 * M_LN2;
+}
+static double fn_log10(double v)
+{
+    return v > 0 && v < 0x1p-1022 ? fn_ln(v) * (1 / M_LN10) : log10(v);
+}
 static double fn_rad(double v) { return v * M_PI / 180; }
 static double fn_deg(double v) { return v * 180 / M_PI; }
 static double fn_sgn(double v) { return v < 0 ? -1 : v > 0 ? 1 : v; }
@@ -85,7 +96,7 @@ static double (*map_function(const char *name))(double)
     static const struct { const char *name; double (*fn)(double); } table[] = {
         { "abs", fabs }, { "acos", acos }, { "acosh", acosh }, { "asin", asin }, { "asinh", asinh }, { "atan", atan },
         { "atanh", atanh }, { "ceil", ceil }, { "cos", cos }, { "cosh", cosh }, { "deg", fn_deg }, { "exp", exp },
-        { "floor", floor }, { "ln", log }, { "log10", log10 }, { "log2", log2 }, { "rad", fn_rad }, { "sgn", fn_sgn },
+        { "floor", floor }, { "ln", fn_ln }, { "log10", fn_log10 }, { "log2", log2 }, { "rad", fn_rad }, { "sgn", fn_sgn },
         { "sin", sin }, { "sinh", sinh }, { "sqrt", sqrt }, { "tan", tan }, { "tanh", tanh },
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++)

@@ -204,7 +204,7 @@ static void item_action(struct parser *p, enum grammar_action act, struct sem *o
     case ACT_ITEM_BLANK: repeat(p, out, omitted, 0, 1); break;
     case ACT_ITEM_BLANK_TIMES: repeat(p, out, omitted, 0, v[2].u); break;
     case ACT_ITEM: repeat(p, out, value, 0, 1); break;
-    case ACT_ITEM_TIMES: repeat(p, out, value, 0, v[2].u + 1); break;
+    case ACT_ITEM_TIMES: repeat(p, out, value, -0.0, v[2].u + 1); break;   /* -0.0 leaves -0 as it is */
     case ACT_ITEM_STEP_TIMES: repeat(p, out, value, v[1].f, v[3].u + 1); break;
     case ACT_ITEM_HIST: repeat(p, out, hist, 0, 1); break;
     case ACT_ITEM_HIST_TIMES: repeat(p, out, hist, 0, v[2].u + 1); break;

@@ -1,0 +1,44 @@
+#include "model/matcher.h"
+#include "base/utf8.h"
+
+static const str match_ops[] = { [MATCH_EQ] = S("="), [MATCH_NE] = S("!="), [MATCH_RE] = S("=~"), [MATCH_NRE] = S("!~") };
+
+errc matcher_init(struct matcher *m, struct arena *a, enum match_type type, str name, str value, struct err *e)
+{
+    struct regex *re = NULL;
+    if (type == MATCH_RE || type == MATCH_NRE) TRY(regex_new(&re, value, e));
+    *m = (struct matcher){ .type = type, .name = arena_str(a, name), .value = arena_str(a, value), .re = re };
+    return OK;
+}
+
+void matcher_fini(struct matcher *m)
+{
+    regex_free(m->re);
+    m->re = NULL;
+}
+
+bool matcher_matches(const struct matcher *m, str value)
+{
+    switch (m->type) {
+    case MATCH_EQ: return str_eq(value, m->value);
+    case MATCH_NE: return !str_eq(value, m->value);
+    case MATCH_RE: return regex_match(m->re, value);
+    case MATCH_NRE: return !regex_match(m->re, value);
+    }
+    assert(!"a matcher without a type");
+    return false;
+}
+
+bool matchers_match(struct matchers ms, struct labels l)
+{
+    for (size_t i = 0; i < ms.n; i++)
+        if (!matcher_matches(&ms.at[i], labels_get(l, ms.at[i].name))) return false;
+    return true;
+}
+
+void buf_matcher(struct buf *b, const struct matcher *m)
+{
+    buf_label_name(b, m->name);
+    buf_str(b, match_ops[m->type]);
+    buf_go_quote(b, m->value);
+}

@@ -1,0 +1,244 @@
+/* Three ways to match, the cheapest that the pattern allows (model/regex_globs): a set of values, literals with gaps, or the
+ * library's automaton behind a check of the literal prefix and suffix. The library works on valid UTF-8: in a text that is not,
+ * each invalid byte is replaced by U+FFFD, which is what Go's regexp reads there. */
+#include "model/regex.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "model/regex_globs.h"
+#include "model/regex_shim.h"
+
+enum { SET_MAX = 256, SET_HASHED = 8, GLOBS_BYTES = 8 << 20 };    /* below SET_HASHED: compared one by one */
+
+struct regex {
+    struct arena a;
+    str pattern;
+    struct regex_shim *re;
+    struct globs globs;
+    str *set;                                  /* of pure literals: the values */
+    size_t n_set;
+    struct map by_value;                       /* hash -> set entry, from SET_HASHED on */
+    str prefix, suffix;
+};
+
+static const char *const regex_words[REGEX_SHIM_ERRORS] = {
+    [REGEX_INTERNAL] = "regexp/syntax: internal error",
+    [REGEX_BAD_ESCAPE] = "invalid escape sequence",
+    [REGEX_BAD_CLASS] = "invalid character class",
+    [REGEX_BAD_RANGE] = "invalid character class range",
+    [REGEX_MISSING_BRACKET] = "missing closing ]",
+    [REGEX_MISSING_PAREN] = "missing closing )",
+    [REGEX_UNEXPECTED_PAREN] = "unexpected )",
+    [REGEX_TRAILING_BACKSLASH] = "trailing backslash at end of expression",
+    [REGEX_REPEAT_ARGUMENT] = "missing argument to repetition operator",
+    [REGEX_REPEAT_SIZE] = "invalid repeat count",
+    [REGEX_REPEAT_OP] = "invalid nested repetition operator",
+    [REGEX_BAD_PERL_OP] = "invalid or unsupported Perl syntax",
+    [REGEX_BAD_UTF8] = "invalid UTF-8",
+    [REGEX_BAD_NAME] = "invalid named capture",
+    [REGEX_TOO_LARGE] = "expression too large",
+};
+
+/* --- Go's syntax for the library --- */
+
+/* Length of the class that starts here: its end is the first ] that is not the first rune, escaped, or of [:name:]. */
+static size_t class_size(str s)
+{
+    size_t i = 1;
+    if (i < s.n && s.p[i] == '^') i++;
+    for (bool first = true; i < s.n && (first || s.p[i] != ']'); first = false) {
+        size_t named = str_has_prefix(str_from(s, i), S("[:")) ? str_find(str_from(s, i), S(":]")) : SIZE_MAX;
+        i += named != SIZE_MAX ? named + 2 : s.p[i] == '\\' ? 2 : 1;
+    }
+    return MIN(i + 1, s.n);
+}
+
+/* Length of what starts here and holds nothing to rewrite. */
+static size_t token_size(str s)
+{
+    if (str_has_prefix(s, S("\\Q"))) {
+        size_t end = str_find(s, S("\\E"));
+        return end == SIZE_MAX ? s.n : end + 2;
+    }
+    if (s.p[0] == '\\') return MIN((size_t)2, s.n);
+    return s.p[0] == '[' ? class_size(s) : 1;
+}
+
+/* (?<name> becomes (?P<name>; \C, which the library has and Go has not, is refused. */
+static errc regex_rewrite(struct buf *b, str s, bool *renamed, struct err *e)
+{
+    while (s.n > 0) {
+        if (str_has_prefix(s, S("\\C")))
+            return err_set(e, ERR_BAD_INPUT, "error parsing regexp: %s: `\\C`", regex_words[REGEX_BAD_ESCAPE]);
+        if (str_has_prefix(s, S("(?<"))) {
+            buf_str(b, S("(?P<"));
+            s = str_from(s, 3);
+            *renamed = true;
+            continue;
+        }
+        size_t n = token_size(s);
+        buf_bytes(b, s.p, n);
+        s = str_from(s, n);
+    }
+    return OK;
+}
+
+static errc regex_refuse(const struct regex_shim_why *why, str pattern, bool renamed, struct err *e)
+{
+    str arg = why->code == REGEX_BAD_UTF8 ? pattern : str_z(why->arg);
+    if (why->code == REGEX_TRAILING_BACKSLASH) arg = STR_EMPTY;
+    bool named = renamed && str_has_prefix(arg, S("(?P<"));
+    return err_set(e, ERR_BAD_INPUT, "error parsing regexp: %s: `%s%.*s`", regex_words[why->code], named ? "(?<" : "",
+                   STR_ARG(str_from(arg, named ? 4 : 0)));
+}
+
+/* --- making --- */
+
+static void regex_make_set(struct regex *r)
+{
+    size_t n = r->globs.all.n;
+    str *set = arena_array(&r->a, n, sizeof(*set));
+    for (size_t i = 0; i < n; i++)
+        if (!glob_literal(r->globs.all.at[i], &set[i])) return;
+    r->set = set;
+    r->n_set = n;
+    for (size_t i = 0; n >= SET_HASHED && i < n; i++) map_put(&r->by_value, hash_str(set[i]), &set[i]);
+}
+
+static void regex_freep(struct regex **r) { regex_free(*r); }
+
+errc regex_new(struct regex **out, str pattern, struct err *e)
+{
+    SCOPED(buf_fini) struct buf text = { 0 };
+    bool renamed = false;
+    struct regex_shim_why why;
+    TRY(regex_rewrite(&text, pattern, &renamed, e));
+    SCOPED(regex_freep) struct regex *r = NEW(struct regex);
+    r->re = regex_shim_new((const char *)text.p, text.n, &why);
+    if (!r->re) return regex_refuse(&why, pattern, renamed, e);
+    arena_init(&r->a, NULL, GLOBS_BYTES);
+    r->pattern = arena_str(&r->a, pattern);
+    r->globs = globs_of(&r->a, r->pattern);
+    r->prefix = globs_prefix(&r->globs);
+    r->suffix = globs_suffix(&r->globs);
+    regex_make_set(r);
+    *out = STEAL(r);
+    return OK;
+}
+
+void regex_free(struct regex *r)
+{
+    if (!r) return;
+    regex_shim_free(r->re);
+    map_fini(&r->by_value);
+    arena_fini(&r->a);
+    mem_free(r);
+}
+
+/* --- matching --- */
+
+static bool set_eq(const void *val, const void *key) { return str_eq(*(const str *)val, *(const str *)key); }
+
+static bool regex_in_set(const struct regex *r, str s)
+{
+    if (r->n_set >= SET_HASHED) return map_find(&r->by_value, hash_str(s), set_eq, &s) != NULL;
+    for (size_t i = 0; i < r->n_set; i++)
+        if (str_eq(r->set[i], s)) return true;
+    return false;
+}
+
+static bool regex_in_globs(const struct regex *r, str s)
+{
+    for (size_t i = 0; i < r->globs.all.n; i++)
+        if (glob_match(r->globs.all.at[i], s)) return true;
+    return false;
+}
+
+/* Each invalid byte as U+FFFD. */
+static void buf_repaired(struct buf *b, str s)
+{
+    for (size_t width; s.n > 0; s = str_from(s, width)) {
+        uint32_t rune = utf8_rune(s, &width);
+        if (rune == RUNE_ERROR) buf_rune(b, rune);
+        else buf_bytes(b, s.p, width);
+    }
+}
+
+bool regex_match(const struct regex *r, str s)
+{
+    if (r->set) return regex_in_set(r, s);
+    if (!r->globs.opaque) return regex_in_globs(r, s);
+    if (!str_has_prefix(s, r->prefix) || !str_has_suffix(s, r->suffix)) return false;
+    if (utf8_valid(s)) return regex_shim_match(r->re, (const char *)s.p, s.n);
+    SCOPED(buf_fini) struct buf b = { 0 };
+    buf_repaired(&b, s);
+    return regex_shim_match(r->re, (const char *)b.p, b.n);
+}
+
+str regex_pattern(const struct regex *r) { return r->pattern; }
+
+const str *regex_set_matches(const struct regex *r, size_t *n)
+{
+    *n = r->n_set <= SET_MAX ? r->n_set : 0;
+    return *n ? r->set : NULL;
+}
+
+str regex_prefix(const struct regex *r) { return r->prefix; }
+
+/* --- expanding a template --- */
+
+/* The name behind a '$', in braces or not; what it takes of s. 0: it is none, and the '$' stands for itself. */
+static size_t template_name(str s, str *name)
+{
+    size_t brace = s.n > 0 && s.p[0] == '{', i = brace;
+    for (size_t width; i < s.n; i += width) {
+        uint32_t rune = utf8_rune(str_from(s, i), &width);
+        if (rune != '_' && !rune_is_letter(rune) && !rune_is_digit(rune)) break;
+    }
+    *name = str_slice(s, brace, i);
+    if (name->n == 0 || (brace && (i >= s.n || s.p[i] != '}'))) return 0;
+    return i + brace;
+}
+
+/* A number without leading zero counts groups from the left; else a name. -1: no such group. */
+static int64_t template_group(const struct regex *r, str name)
+{
+    enum { NUMBER_MAX = 100000000 };
+    uint64_t number;
+    bool digits = str_u64(name, &number) && number <= NUMBER_MAX && (name.n == 1 || name.p[0] != '0');
+    if (!digits) return regex_shim_group_named(r->re, (const char *)name.p, name.n);
+    return number <= (uint64_t)regex_shim_groups(r->re) ? (int64_t)number : -1;
+}
+
+/* What of the text as it was given a group of the repaired text covers: runes are the same in number. */
+static str unrepaired(str text, str repaired, str group)
+{
+    size_t from = utf8_count(str_slice(repaired, 0, (size_t)(group.p - repaired.p))), runes = utf8_count(group), width, n = 0;
+    for (; from > 0; from--, text = str_from(text, width)) utf8_rune(text, &width);
+    for (; runes > 0; runes--, n += width) utf8_rune(str_from(text, n), &width);
+    return str_slice(text, 0, n);
+}
+
+bool regex_expand(const struct regex *r, str s, str tmpl, struct buf *out)
+{
+    SCOPED(buf_fini) struct buf repaired = { 0 };
+    bool valid = utf8_valid(s);
+    if (!valid) buf_repaired(&repaired, s);
+    str text = valid ? s : buf_view(&repaired);
+    SCOPED(mem_freep) struct regex_shim_group *groups = mem_alloc_array((size_t)regex_shim_groups(r->re) + 1, sizeof(*groups));
+    if (!regex_shim_match_groups(r->re, text.p ? (const char *)text.p : "", text.n, groups)) return false;
+    for (;;) {
+        str before, name;
+        bool more = str_cut(tmpl, '$', &before, &tmpl);
+        buf_str(out, before);
+        if (!more) return true;
+        bool twice = tmpl.n > 0 && tmpl.p[0] == '$';
+        size_t used = twice ? 1 : template_name(tmpl, &name);
+        if (twice || used == 0) buf_u8(out, '$');
+        tmpl = str_from(tmpl, used);
+        int64_t g = twice || used == 0 ? -1 : template_group(r, name);
+        if (g < 0 || !groups[g].p) continue;
+        str found = str_of(groups[g].p, groups[g].n);
+        buf_str(out, valid ? found : unrepaired(s, text, found));
+    }
+}
