@@ -1,0 +1,466 @@
+/* The head as a whole against a naive twin: series are lists of samples, matchers are asked one by one. */
+#include "head/head.h"
+#include "head/replay.h"
+
+#include "base/test.h"
+#include "io/thread.h"
+#include "wal/record.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TWIN_SERIES = 60, TWIN_SAMPLES = 600 };
+struct twin { struct label l[4]; struct labels labels; struct sample at[TWIN_SAMPLES]; size_t n; bool made; char text[4][24]; };
+
+static struct head *open_head(void)
+{
+    struct head *h;
+    EXPECT_OK(head_open(&h, &(struct head_opts){ 0 }, NULL));
+    return h;
+}
+
+static struct appender *begin(struct head *h)
+{
+    struct appender *a;
+    EXPECT_OK(head_appendable(h)->ops->begin(head_appendable(h), &a, NULL));
+    return a;
+}
+
+static struct labels one_label(struct label *l, str name)
+{
+    *l = (struct label){ METRIC_NAME, name };
+    return (struct labels){ l, 1 };
+}
+
+static errc add(struct appender *a, str name, int64_t t, double v, struct err *e)
+{
+    struct label l;
+    series_handle h;
+    TRY(a->ops->series(a, one_label(&l, name), &h, e));
+    return a->ops->append(a, h, t, v, 0, e);
+}
+
+static void put(struct head *h, str name, int64_t t, double v)
+{
+    struct appender *a = begin(h);
+    EXPECT_OK(add(a, name, t, v, NULL));
+    EXPECT_OK(a->ops->commit(a, NULL));
+}
+
+static struct querier *querier_of(struct head *h, int64_t mint, int64_t maxt)
+{
+    struct querier *q;
+    EXPECT_OK(head_queryable(h)->ops->querier(head_queryable(h), mint, maxt, &q, NULL));
+    return q;
+}
+
+/* All samples of a series, through the seam. */
+static size_t read_series(struct series *s, struct sample_iter **it, struct sample *out, size_t cap)
+{
+    struct sample_batch b;
+    size_t n = 0;
+    EXPECT_OK(s->ops->iterate(s, it, NULL));
+    for (;;) {
+        EXPECT_OK(sample_iter_fill(*it, &b, NULL));
+        if (!b.n) return n;
+        for (size_t i = 0; i < b.n; i++) {
+            EXPECT(n < cap);
+            EXPECT(!n || out[n - 1].t < b.t[i]);
+            out[n++] = (struct sample){ b.t[i], b.v[i] };
+        }
+    }
+}
+
+static size_t count_of(struct querier *q, str name)
+{
+    struct matcher m = { .type = MATCH_EQ, .name = METRIC_NAME, .value = name };
+    struct series_set *set;
+    struct series *s;
+    struct sample_iter *it = NULL;
+    struct sample room[2000];
+    size_t n = 0;
+    EXPECT_OK(q->ops->select(q, (struct matchers){ &m, 1 }, NULL, &set, NULL));
+    EXPECT_OK(set->ops->next(set, &s, NULL));
+    if (s) n = read_series(s, &it, room, ARRAY_LEN(room));
+    sample_iter_free(it);
+    series_set_free(set);
+    return n;
+}
+
+TEST(append_rules)
+{
+    enum { HOUR = 3600 * 1000 };
+    struct head *h = open_head();
+    put(h, S("a"), 10 * HOUR, 1);
+    EXPECT_EQ(head_min_time(h), 10 * HOUR);
+    EXPECT_EQ(head_max_time(h), 10 * HOUR);
+    static const struct { const char *name; int64_t t; double v; errc want; const char *words; } cases[] = {
+        { "the same again", 10 * HOUR, 1, OK, "" },
+        { "another value", 10 * HOUR, 2, ERR_DUPLICATE,
+          "duplicate sample for timestamp 36000000; overrides not allowed: existing 1, new value 2" },
+        { "older", 10 * HOUR - 1, 1, ERR_OUT_OF_ORDER, "out of order sample" },
+        { "at the bound", 9 * HOUR, 1, ERR_OUT_OF_ORDER, "out of order sample" },
+        { "before the bound", 9 * HOUR - 1, 1, ERR_OUT_OF_BOUNDS, "out of bounds" },
+        { "newer", 10 * HOUR + 1, 1, OK, "" },
+    };
+    TEST_EACH(c, cases) {
+        struct err e = { 0 };
+        struct appender *a = begin(h);
+        EXPECT_EQ(add(a, S("a"), c->t, c->v, &e), c->want);
+        if (c->want != OK) EXPECT_STR(err_str(&e), str_z(c->words));
+        a->ops->rollback(a);
+    }
+    struct appender *a = begin(h);             /* twice in one batch: the second is dropped when it is applied */
+    EXPECT_OK(add(a, S("a"), 10 * HOUR + 5, 1, NULL));
+    EXPECT_OK(add(a, S("a"), 10 * HOUR + 5, 2, NULL));
+    EXPECT_OK(add(a, S("a"), 10 * HOUR + 4, 2, NULL));
+    EXPECT_OK(a->ops->commit(a, NULL));
+    struct querier *q = querier_of(h, INT64_MIN, INT64_MAX);
+    EXPECT_EQ(count_of(q, S("a")), 2);
+    querier_free(q);
+    struct label two[] = { { S("x"), S("1") }, { S("x"), S("2") } };
+    series_handle hd;
+    a = begin(h);
+    EXPECT_EQ(a->ops->series(a, (struct labels){ two, 2 }, &hd, NULL), ERR_BAD_INPUT);
+    EXPECT_EQ(a->ops->series(a, (struct labels){ NULL, 0 }, &hd, NULL), ERR_BAD_INPUT);
+    EXPECT_EQ(a->ops->append(a, 0, 1, 1, 0, NULL), ERR_NOT_FOUND);
+    a->ops->rollback(a);
+    head_close(h);
+}
+
+TEST(batches_are_seen_whole)
+{
+    struct head *h = open_head();
+    put(h, S("a"), 1000, 1);
+    struct querier *before = querier_of(h, INT64_MIN, INT64_MAX);
+    for (int i = 2; i < 400; i++) put(h, S("a"), i * 1000, i);
+    struct querier *after = querier_of(h, INT64_MIN, INT64_MAX);
+    put(h, S("a"), 400 * 1000, 1);
+    EXPECT_EQ(count_of(before, S("a")), 1);
+    EXPECT_EQ(count_of(after, S("a")), 399);
+    querier_free(before);
+    put(h, S("a"), 401 * 1000, 1);
+    EXPECT_EQ(count_of(after, S("a")), 399);
+    querier_free(after);
+    struct querier *q = querier_of(h, 5000, 9000);
+    EXPECT_EQ(count_of(q, S("a")), 5);
+    querier_free(q);
+    head_close(h);
+}
+
+TEST(deleted_samples_are_not_seen)
+{
+    struct head *h = open_head();
+    for (int i = 0; i < 100; i++) put(h, S("a"), i * 1000, i);
+    struct matcher m = { .type = MATCH_EQ, .name = METRIC_NAME, .value = S("a") };
+    EXPECT_OK(head_delete(h, (struct matchers){ &m, 1 }, 10000, 19000, NULL));
+    EXPECT_OK(head_delete(h, (struct matchers){ &m, 1 }, 20000, 29999, NULL));
+    EXPECT_OK(head_delete(h, (struct matchers){ &m, 1 }, 95000, INT64_MAX, NULL));
+    struct querier *q = querier_of(h, INT64_MIN, INT64_MAX);
+    EXPECT_EQ(count_of(q, S("a")), 75);
+    querier_free(q);
+    put(h, S("a"), 200000, 1);
+    q = querier_of(h, INT64_MIN, INT64_MAX);
+    EXPECT_EQ(count_of(q, S("a")), 76);
+    querier_free(q);
+    head_close(h);
+}
+
+/* The model. */
+
+static void twin_init(struct twin *w, struct prng *r, size_t i)
+{
+    static const char *const names[] = { "__name__", "code", "job", "le" };
+    size_t n = 0;
+    memset(w, 0, sizeof(*w));
+    for (size_t k = 0; k < 4; k++) {
+        if (k && prng_below(r, 4) == 0) continue;
+        int len = k == 0 ? snprintf(w->text[k], 24, "m%zu", i) : snprintf(w->text[k], 24, "v%d", (int)prng_below(r, 6));
+        w->l[n++] = (struct label){ str_z(names[k]), str_of(w->text[k], (size_t)len) };
+    }
+    w->labels = (struct labels){ w->l, n };
+}
+
+static void expect_selected(struct head *h, struct twin *all, struct matchers ms, int64_t mint, int64_t maxt, bool sorted)
+{
+    struct querier *q = querier_of(h, mint, maxt);
+    struct series_set *set;
+    struct sample_iter *it = NULL;
+    struct sample got[TWIN_SAMPLES];
+    struct labels before = { 0 };
+    size_t seen = 0, want = 0;
+    EXPECT_OK(q->ops->select(q, ms, &(struct select_hints){ .sorted = sorted }, &set, NULL));
+    for (;;) {
+        struct series *s;
+        EXPECT_OK(set->ops->next(set, &s, NULL));
+        if (!s) break;
+        struct twin *w = NULL;
+        for (size_t i = 0; i < TWIN_SERIES && !w; i++)
+            if (labels_eq(all[i].labels, s->labels)) w = &all[i];
+        EXPECT(w && w->n && matchers_match(ms, w->labels));
+        if (sorted && seen) EXPECT(labels_cmp(before, s->labels) < 0);
+        before = s->labels;
+        size_t n = read_series(s, &it, got, ARRAY_LEN(got)), k = 0;
+        for (size_t i = 0; i < w->n; i++) {
+            if (w->at[i].t < mint || w->at[i].t > maxt) continue;
+            EXPECT(k < n && got[k].t == w->at[i].t && f64_bits(got[k].v) == f64_bits(w->at[i].v));
+            k++;
+        }
+        EXPECT_EQ(k, n);
+        seen += n > 0;
+    }
+    for (size_t i = 0; i < TWIN_SERIES; i++) {
+        bool in = false;
+        for (size_t k = 0; k < all[i].n; k++) in |= all[i].at[k].t >= mint && all[i].at[k].t <= maxt;
+        want += in && matchers_match(ms, all[i].labels);
+    }
+    EXPECT_EQ(seen, want);
+    sample_iter_free(it);
+    series_set_free(set);
+    querier_free(q);
+}
+
+static void random_matcher(struct matcher *m, struct arena *a, struct prng *r)
+{
+    static const char *const names[] = { "__name__", "code", "job", "le", "none" };
+    static const char *const res[] = { "v1|v2", "v[0-3]", ".*", ".+", "", "v1|", "m.*", "v.", "m1.?", "(v2|v3)" };
+    enum match_type type = (enum match_type)prng_below(r, 4);
+    str name = str_z(names[prng_below(r, ARRAY_LEN(names))]);
+    str value = type >= MATCH_RE ? str_z(res[prng_below(r, ARRAY_LEN(res))])
+        : prng_below(r, 4) == 0 ? STR_EMPTY : arena_fmt(a, "v%d", (int)prng_below(r, 7));
+    EXPECT_OK(matcher_init(m, a, type, name, value, NULL));
+}
+
+TEST(head_model)
+{
+    struct prng r = { test_seed() };
+    struct head *h = open_head();
+    struct arena a;
+    static struct twin all[TWIN_SERIES];
+    arena_init(&a, NULL, 0);
+    for (size_t i = 0; i < TWIN_SERIES; i++) twin_init(&all[i], &r, i);
+    for (int k = 0; k < 500; k++) {
+        struct appender *app = begin(h);
+        int64_t t = 1000000 + k * 15000;
+        for (size_t i = 0; i < TWIN_SERIES; i++) {
+            if (prng_below(&r, 12) == 0 || (i % 7 == 0 && k < 200)) continue;
+            series_handle handle;
+            double v = i % 3 == 0 ? prng_unit(&r) : prng_below(&r, 30) ? (double)(k / 3) : stale_nan();
+            EXPECT_OK(app->ops->series(app, all[i].labels, &handle, NULL));
+            EXPECT_OK(app->ops->append(app, handle, t, v, 0, NULL));
+            all[i].at[all[i].n++] = (struct sample){ t, v };
+        }
+        EXPECT_OK(app->ops->commit(app, NULL));
+        if (k % 5) continue;
+        struct matcher m[3];
+        size_t n = prng_below(&r, 4);
+        for (size_t i = 0; i < n; i++) random_matcher(&m[i], &a, &r);
+        int64_t from = 1000000 + (int64_t)prng_below(&r, 500 * 15000), to = from + (int64_t)prng_below(&r, 200 * 15000);
+        expect_selected(h, all, (struct matchers){ m, n }, prng_below(&r, 3) ? INT64_MIN : from, prng_below(&r, 3) ? INT64_MAX : to, k % 2);
+        for (size_t i = 0; i < n; i++) matcher_fini(&m[i]);
+    }
+    expect_selected(h, all, (struct matchers){ NULL, 0 }, INT64_MIN, INT64_MAX, true);
+
+    /* Truncation: what is left is what lies in chunks that reach past it; series without any are gone. */
+    EXPECT_OK(head_truncate(h, 1000000 + 1000 * 15000, NULL));
+    EXPECT_EQ(head_series_count(h), 0);
+    struct querier *q = querier_of(h, INT64_MIN, INT64_MAX);
+    str_list names = { 0 };
+    bool cut;
+    EXPECT_OK(q->ops->label_names(q, (struct matchers){ NULL, 0 }, 0, &names, &cut, NULL));
+    EXPECT_EQ(names.n, 0);
+    vec_fini(&names);
+    querier_free(q);
+    arena_fini(&a);
+    head_close(h);
+}
+
+TEST(label_names_and_values)
+{
+    struct head *h = open_head();
+    static const char *const jobs[] = { "b", "a", "c", "a" };
+    struct appender *a = begin(h);
+    for (int i = 0; i < 4; i++) {
+        char name[8];
+        snprintf(name, sizeof(name), "m%d", i);
+        struct label l[] = { { METRIC_NAME, str_z(name) }, { S("job"), str_z(jobs[i]) } };
+        series_handle hd;
+        EXPECT_OK(a->ops->series(a, (struct labels){ l, 2 }, &hd, NULL));
+        EXPECT_OK(a->ops->append(a, hd, 1000, i, 0, NULL));
+    }
+    EXPECT_OK(a->ops->commit(a, NULL));
+    struct querier *q = querier_of(h, 0, 2000);
+    str_list v = { 0 };
+    bool cut;
+    EXPECT_OK(q->ops->label_values(q, S("job"), (struct matchers){ NULL, 0 }, 2, &v, &cut, NULL));
+    EXPECT(cut && v.n == 2);
+    EXPECT_STR(v.at[0], S("a"));
+    EXPECT_STR(v.at[1], S("b"));
+    struct matcher m = { .type = MATCH_EQ, .name = METRIC_NAME, .value = S("m2") };
+    EXPECT_OK(q->ops->label_values(q, S("job"), (struct matchers){ &m, 1 }, 0, &v, &cut, NULL));
+    EXPECT(!cut && v.n == 1);
+    EXPECT_STR(v.at[0], S("c"));
+    EXPECT_OK(q->ops->label_names(q, (struct matchers){ &m, 1 }, 0, &v, &cut, NULL));
+    EXPECT_EQ(v.n, 2);
+    vec_fini(&v);
+    querier_free(q);
+    struct arena ar;
+    struct head_stats st;
+    arena_init(&ar, NULL, 0);
+    head_stats(h, 2, &ar, &st);
+    EXPECT_EQ(st.series, 4);
+    EXPECT_EQ(st.label_pairs, 7);
+    EXPECT_EQ(st.n_series_by_pair, 2);
+    EXPECT_STR(st.series_by_pair[0].name, S("job=a"));
+    EXPECT_EQ(st.series_by_pair[0].value, 2);
+    EXPECT_EQ(st.chunks, 4);
+    arena_fini(&ar);
+    head_close(h);
+}
+
+TEST(lookup_by_raw_bytes)
+{
+    struct head *h = open_head();
+    struct appendable *s = head_appendable(h);
+    series_handle got;
+    for (uint32_t i = 1; i < 5000; i++) {
+        char raw[32];
+        size_t n = (size_t)snprintf(raw, sizeof(raw), "raw bytes of %u", i);
+        EXPECT(!s->ops->lookup(s, (const uint8_t *)raw, n, &got));
+        s->ops->teach(s, (const uint8_t *)raw, n, (uint64_t)7 << 32 | i);
+    }
+    for (uint32_t i = 1; i < 5000; i++) {
+        char raw[32];
+        size_t n = (size_t)snprintf(raw, sizeof(raw), "raw bytes of %u", i);
+        EXPECT(s->ops->lookup(s, (const uint8_t *)raw, n, &got));
+        EXPECT_EQ(got, (uint64_t)7 << 32 | i);
+        str one = str_of(raw, n);
+        head_lookup_batch(h, &one, 1, &got);
+        EXPECT_EQ(got, (uint64_t)7 << 32 | i);
+    }
+    head_close(h);
+}
+
+/* Replay. */
+
+TEST(replay_follows_the_log)
+{
+    struct head *h = open_head();
+    struct head_replay *r = head_replay_begin(h, &(struct head_replay_opts){ .workers = 2 });
+    struct label l;
+    struct ref_sample s[] = { { 7, 1000, 1, 0 }, { 7, 2000, 2, 0 }, { 9, 1000, 3, 0 }, { 7, 1500, 9, 0 }, { 99, 1000, 1, 0 } };
+    EXPECT_OK(head_replay_series(r, 7, one_label(&l, S("a")), NULL));
+    EXPECT_OK(head_replay_series(r, 9, one_label(&l, S("b")), NULL));
+    EXPECT_OK(head_replay_series(r, 11, one_label(&l, S("empty")), NULL));
+    head_replay_samples(r, s, ARRAY_LEN(s));
+    EXPECT_OK(head_replay_series(r, 20, one_label(&l, S("b")), NULL));     /* a duplicate: what was read of b is lost */
+    struct ref_sample later[] = { { 20, 3000, 4, 0 }, { 9, 4000, 5, 0 } };
+    head_replay_samples(r, later, ARRAY_LEN(later));
+    head_replay_reserve(r, 500);
+    head_replay_tombstone(r, 7, 1000, 1000);
+    struct head_replay_stats st;
+    head_replay_finish(r, &st);
+    EXPECT_EQ(st.series, 3);
+    EXPECT_EQ(st.duplicates, 1);
+    EXPECT_EQ(st.unknown_samples, 1);
+    EXPECT_EQ(st.dropped_old, 1);
+    EXPECT_EQ(head_series_count(h), 2);
+    EXPECT_EQ(head_max_time(h), 4000);
+    struct querier *q = querier_of(h, INT64_MIN, INT64_MAX);
+    EXPECT_EQ(count_of(q, S("a")), 1);
+    EXPECT_EQ(count_of(q, S("b")), 2);
+    querier_free(q);
+    put(h, S("c"), 5000, 1);
+    head_refs refs = { 0 };
+    head_live_refs(h, &refs);
+    EXPECT_EQ(refs.n, 3);
+    EXPECT_EQ(refs.at[0], 7);
+    EXPECT_EQ(refs.at[1], 9);
+    EXPECT_EQ(refs.at[2], 501);
+    vec_fini(&refs);
+    head_close(h);
+}
+
+/* Threads: writers of whole pages, readers that must see pages whole, a collector. */
+
+enum { PAGE_SERIES = 50, WRITERS = 2, READERS = 2, ROUNDS = 150, PAGES_FROM = 1000000 };
+struct crowd { struct head *head; _Atomic int writers_left; _Atomic unsigned broken; };
+struct one { struct crowd *crowd; int number; };
+
+static void write_pages(void *ctx)
+{
+    struct one *me = ctx;
+    for (int k = 1; k <= ROUNDS; k++) {
+        struct appender *a;
+        if (head_appendable(me->crowd->head)->ops->begin(head_appendable(me->crowd->head), &a, NULL) != OK) me->crowd->broken++;
+        for (int i = 0; i < PAGE_SERIES; i++) {
+            char name[16], page[8];
+            snprintf(name, sizeof(name), "s%d", i);
+            snprintf(page, sizeof(page), "%d", i < 5 ? 9 : me->number);    /* a few are made by all at once */
+            struct label l[] = { { METRIC_NAME, str_z(name) }, { S("page"), str_z(page) } };
+            series_handle h;
+            if (a->ops->series(a, (struct labels){ l, 2 }, &h, NULL) != OK) me->crowd->broken++;
+            errc rc = a->ops->append(a, h, PAGES_FROM + k * 1000, k, 0, NULL);
+            if (i >= 5 && rc != OK) me->crowd->broken++;
+        }
+        if (a->ops->commit(a, NULL) != OK) me->crowd->broken++;
+    }
+    me->crowd->writers_left--;
+}
+
+static void read_pages_once(struct one *me)
+{
+    struct querier *q;
+    struct series_set *set;
+    struct series *s;
+    struct sample_iter *it = NULL;
+    struct sample_batch b;
+    char page[8];
+    snprintf(page, sizeof(page), "%d", me->number);
+    struct matcher m = { .type = MATCH_EQ, .name = S("page"), .value = str_z(page) };
+    if (head_queryable(me->crowd->head)->ops->querier(head_queryable(me->crowd->head), INT64_MIN, INT64_MAX, &q, NULL) != OK) me->crowd->broken++;
+    if (q->ops->select(q, (struct matchers){ &m, 1 }, NULL, &set, NULL) != OK) me->crowd->broken++;
+    size_t want = SIZE_MAX;
+    while (set->ops->next(set, &s, NULL) == OK && s) {
+        size_t n = 0;
+        if (s->ops->iterate(s, &it, NULL) != OK) me->crowd->broken++;
+        while (sample_iter_fill(it, &b, NULL) == OK && b.n) n += b.n;
+        if (want == SIZE_MAX) want = n;
+        if (n != want) me->crowd->broken++;
+    }
+    sample_iter_free(it);
+    series_set_free(set);
+    querier_free(q);
+}
+
+static void read_pages(void *ctx)
+{
+    struct one *me = ctx;
+    while (me->crowd->writers_left > 0) read_pages_once(me);
+}
+
+TEST(threads_see_whole_pages)
+{
+    struct crowd c = { .head = open_head(), .writers_left = WRITERS };
+    struct one w[WRITERS], r[READERS];
+    struct thread *all[WRITERS + READERS];
+    for (int i = 0; i < WRITERS; i++) {
+        w[i] = (struct one){ &c, i };
+        all[i] = thread_start("writer", write_pages, &w[i]);
+    }
+    for (int i = 0; i < READERS; i++) {
+        r[i] = (struct one){ &c, i % WRITERS };
+        all[WRITERS + i] = thread_start("reader", read_pages, &r[i]);
+    }
+    /* Meanwhile series come and go: each has one old sample, and the next truncation takes it. */
+    for (int i = 1; c.writers_left > 0; i++) {
+        char name[24];
+        snprintf(name, sizeof(name), "gone%d", i);
+        put(c.head, str_z(name), i, i);
+        EXPECT_OK(head_truncate(c.head, i + 1, NULL));
+    }
+    for (int i = 0; i < WRITERS + READERS; i++) thread_join(all[i]);
+    EXPECT_EQ(c.broken, 0);
+    EXPECT_EQ(head_series_count(c.head), WRITERS * (PAGE_SERIES - 5) + 5);
+    head_close(c.head);
+}
