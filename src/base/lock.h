@@ -32,6 +32,7 @@ enum lock_rank {            /* read it downward, take it downward */
     LOCK_HEAD_RUN,          /* head.ts_run: a shared run of timestamps */
     LOCK_CHUNK_DISK,        /* head.chunk_disk: the queue of sealed chunks; never held over write() */
     LOCK_WAL,               /* wal.mu: the queue of encoded batches; never held over write() */
+    LOCK_IO_OVERLAY,        /* io.fs_overlay: held over reads of the folder below; for tools, not for the server */
     LOCK_IO_CACHE,          /* io.cache: the page cache's shards */
     LOCK_POOL,              /* io.pool: queue of jobs */
     LOCK_LEAF               /* takes nothing after it: metrics, log ring, counters */

@@ -9,6 +9,8 @@
 #include "io/fs_impl.h"
 #include "io/stall.h"
 
+#include "base/fault.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -254,7 +256,7 @@ static errc fs_write_new(struct fs *fs, str path, str content, struct err *e)
     SCOPED(file_closep) struct file *f = NULL;
     TRY(fs_open(&f, fs, path, FS_WRITE | FS_CREATE | FS_TRUNC, e));
     TRY(file_pwrite(f, &content, 1, 0, NULL, e));
-    return file_sync(f, e);
+    return fault_dropped("fs.write_durable.sync") ? OK : file_sync(f, e);
 }
 
 errc fs_write_durable(struct fs *fs, str path, str content, struct err *e)
@@ -268,7 +270,7 @@ errc fs_write_durable(struct fs *fs, str path, str content, struct err *e)
         (void)left;
         return rc;
     }
-    return fs_sync_dir(fs, fs_path_parent(path), e);
+    return fault_dropped("fs.write_durable.sync_dir") ? OK : fs_sync_dir(fs, fs_path_parent(path), e);
 }
 
 static errc fs_remove_dir(struct fs *fs, str dir, unsigned depth, struct err *e);

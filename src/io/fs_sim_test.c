@@ -4,6 +4,8 @@
 
 #include "base/test.h"
 
+#include <stdlib.h>
+
 TEST(fs_sim_check)
 {
     struct fs *fs = fs_sim_new(test_seed());
@@ -314,3 +316,37 @@ TEST(fs_sim_is_read_through_the_cache)
     file_close(f);
     fs_free(fs);
 }
+
+#ifdef EPI_FAULTS
+/* How many of 400 crashes in fs_write_durable leave neither the old content nor the new one. */
+static unsigned torn_durable_writes(void)
+{
+    unsigned bad = 0;
+    for (uint64_t seed = 0; seed < 400; seed++) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        struct fs *fs = fs_sim_new(seed);
+        str s = STR_EMPTY;
+        EXPECT_OK(fs_write_durable(fs, S("f"), S("the old content"), NULL));
+        EXPECT_OK(fs_sync_dir(fs, STR_EMPTY, NULL));
+        errc rc = fs_write_durable(fs, S("f"), S("new"), NULL);
+        EXPECT_OK(rc);
+        fs_sim_crash(fs, SIM_LOSE_SOME);
+        errc read = fs_read_all(fs, S("f"), &a, 1000, &s, NULL);
+        bad += read != OK || !str_eq(s, S("new"));
+        fs_free(fs);
+    }
+    return bad;
+}
+
+TEST(fs_sim_finds_each_dropped_step_of_a_durable_write)
+{
+    static const struct { const char *name; } steps[] = { { "fs.write_durable.sync" }, { "fs.write_durable.sync_dir" } };
+    EXPECT_EQ(torn_durable_writes(), 0);
+    TEST_EACH(c, steps) {
+        setenv("EPI_DROP", c->name, 1);
+        unsigned bad = torn_durable_writes();
+        unsetenv("EPI_DROP");
+        EXPECT(bad > 10);
+    }
+}
+#endif

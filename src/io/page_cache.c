@@ -14,6 +14,7 @@
 
 #include "base/lock.h"
 #include "base/map.h"
+#include "base/metric.h"
 
 enum { SHARDS = 16, GHOSTS = 4096, FREQ_MAX = 3, SMALL_SHARE = 10 };
 enum frame_state { FRAME_LOADING, FRAME_READY, FRAME_ORPHAN };
@@ -296,3 +297,26 @@ struct cache_stats cache_stats(void)
     }
     return sum;
 }
+
+/* ---- the same as metrics ---- */
+
+enum cache_figure { FIGURE_HITS, FIGURE_MISSES, FIGURE_EVICTIONS, FIGURE_SIZE, FIGURE_LIMIT };
+static double cache_figure(void *ctx)
+{
+    struct cache_stats s = cache_stats();
+    switch ((enum cache_figure)(uintptr_t)ctx) {
+    case FIGURE_HITS: return (double)s.hits;
+    case FIGURE_MISSES: return (double)s.misses;
+    case FIGURE_EVICTIONS: return (double)s.evictions;
+    case FIGURE_SIZE: return (double)s.size_bytes;
+    default: return (double)s.limit_bytes;
+    }
+}
+
+#define CACHE_METRIC(var, kind, name, help, figure) \
+    METRIC_DEFINE(var, kind, "epimetheus_page_cache_" name, help, .read = cache_figure, .read_ctx = (void *)(uintptr_t)(figure))
+CACHE_METRIC(m_hits, METRIC_COUNTER, "hits_total", "Reads that found their extent in the page cache.", FIGURE_HITS)
+CACHE_METRIC(m_misses, METRIC_COUNTER, "misses_total", "Reads that had to fetch their extent.", FIGURE_MISSES)
+CACHE_METRIC(m_evictions, METRIC_COUNTER, "evictions_total", "Extents that made room for others.", FIGURE_EVICTIONS)
+CACHE_METRIC(m_size, METRIC_GAUGE, "size_bytes", "Bytes of the extents in the page cache.", FIGURE_SIZE)
+CACHE_METRIC(m_limit, METRIC_GAUGE, "limit_bytes", "Bytes that the page cache may hold.", FIGURE_LIMIT)
