@@ -29,7 +29,7 @@ static bool f64_eight_digits(const uint8_t *p, uint64_t *m)
 }
 
 /* Past 19 digits *m is meaningless (it wraps); the caller counts. */
-static const uint8_t *f64_digits(const uint8_t *p, const uint8_t *end, uint64_t *m)
+static inline const uint8_t *f64_digits(const uint8_t *p, const uint8_t *end, uint64_t *m)
 {
     uint64_t v = *m;
     while (end - p >= 8 && f64_eight_digits(p, &v)) p += 8;
@@ -174,7 +174,8 @@ static bool f64_parse_odd(str s, bool sign, double *out)
     return f64_parse_hex_prefixed(s, out);
 }
 
-bool f64_parse(str s, double *out)
+/* Any text, without hurry: kept apart so that the short forms save no registers for it. */
+static __attribute__((noinline, cold)) bool f64_parse_any(str s, double *out)
 {
     bool sign = s.n > 0 && (s.p[0] == '-' || s.p[0] == '+');
     bool neg = sign && s.p[0] == '-';
@@ -184,6 +185,35 @@ bool f64_parse(str s, double *out)
     if (!f64_parse_plain(s, &v) && !f64_parse_odd(s, sign, &v)) return false;
     *out = neg ? -v : v;
     return true;
+}
+
+/* Whole numbers of up to 18 digits, and decimals without exponent that are exact: what a scrape is made of. */
+bool f64_parse(str s, double *out)
+{
+    enum { DIGITS = 18 };
+    const uint8_t *p = s.p, *end = p + s.n;
+    uint64_t m = 0;
+    bool neg = p < end && *p == '-';
+    p += neg;
+    const uint8_t *start = p;
+    p = f64_digits(p, end, &m);
+    ptrdiff_t digits = p - start;
+    if (p == end && digits > 0 && digits <= DIGITS) {
+        double v = (double)(int64_t)m;
+        *out = neg ? -v : v;
+        return true;
+    }
+    if (p < end && *p == '.' && digits > 0) {
+        start = ++p;
+        p = f64_digits(p, end, &m);
+        ptrdiff_t frac = p - start;
+        if (p == end && digits + frac <= DIGITS && m <= (uint64_t)1 << 53) {
+            double v = (double)(int64_t)m / f64_pow10[frac];
+            *out = neg ? -v : v;
+            return true;
+        }
+    }
+    return f64_parse_any(s, out);
 }
 
 /* --- writing --- */
