@@ -216,7 +216,13 @@ static void buf_place(struct buf *b, struct pos p, str query)
     buf_bytes(b, text, (size_t)n);
 }
 
-static void buf_seconds(struct buf *b, int64_t ms) { buf_rfc3339_ms(b, ms / 1000 * 1000); }
+static void buf_seconds(struct buf *b, int64_t ms)
+{
+    struct civil c = civil_of(ms / 1000);
+    char text[96];
+    int n = snprintf(text, sizeof(text), "%04d-%02u-%02uT%02u:%02u:%02uZ", c.year, c.month, c.day, c.hour, c.minute, c.second);
+    buf_bytes(b, text, (size_t)n);
+}
 
 static void buf_monotonicity(struct buf *b, const struct annotation *x)
 {
