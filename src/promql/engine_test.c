@@ -198,7 +198,7 @@ TEST(engine_scripts)
         EXPECT_OK_E(script_parse(&s, vectors_file(&a, path), &e), &e);
         struct memstore *m = memstore_new();
         struct engine *en = engine_new(&o);
-        struct script_storage st = { m, store_reset, store_appendable, store_queryable };
+        struct script_storage st = { m, store_reset, store_appendable, store_queryable, true };
         script_run(&s, &st, en, &(struct script_report){ path, script_eval_done });
         engine_free(en);
         memstore_free(m);

@@ -3,7 +3,8 @@
  * An instant eval is run as it stands, then as a range query around its time, then with its time put in as @ at other times: each has to
  * give what is expected. So one line of a script holds the engine to its promises about steps and about @.
  *
- * Blocks are skipped, and reported as skipped, where they need what is not there: native histograms. */
+ * Blocks are skipped, and reported as skipped, where they need what is not there: native histograms, or start timestamps in
+ * a storage that keeps none. */
 #include "promql/script_run.h"
 
 #include "base/vec.h"
@@ -81,7 +82,7 @@ static void add_special_base(struct run *r, struct labels l)
 static errc run_load(struct run *r, const struct script_load *l, struct err *e)
 {
     for (size_t i = 0; i < l->n; i++) {
-        if (l->at[i].histograms) add_special(r, l->at[i].d.labels);
+        if (l->at[i].histograms || (l->at[i].st && !r->st->start_timestamps)) add_special(r, l->at[i].d.labels);
         if (l->nhcb) add_special_base(r, l->at[i].d.labels);
     }
     return script_load_into(l, r->st->appendable(r->st->ctx), e);
@@ -121,7 +122,7 @@ static str why_skipped(const struct run *r, const struct script_eval *ev)
 {
     if (ev->braces) return S("histograms: its block holds a histogram");
     if (calls_histogram(ev->tree)) return S("histograms: it calls a histogram function");
-    if (selects_special(r, ev->tree)) return S("histograms: it selects a series with histograms");
+    if (selects_special(r, ev->tree)) return S("histograms: it selects a series with histograms or start timestamps");
     return STR_EMPTY;
 }
 

@@ -20,6 +20,7 @@ struct script_storage {
     errc (*reset)(void *ctx, struct err *e);
     struct appendable *(*appendable)(void *ctx);
     struct queryable *(*queryable)(void *ctx);
+    bool start_timestamps;                 /* it keeps them; else blocks that need them are skipped */
 };
 
 enum script_outcome { SCRIPT_PASSED, SCRIPT_FAILED, SCRIPT_SKIPPED };

@@ -1,0 +1,27 @@
+/* cmd.h — the commands of epitool.
+ *
+ * What        One entry a command in the table of main.c; a command sees its own arguments, name first.
+ * Invariants  results on stdout, words on stderr; exit codes: 0 fine, 1 failed, 2 wrong usage, 3 lint findings
+ * Ownership   none
+ * Threads     the main thread
+ * Errors      as exit codes
+ * Format      none
+ */
+#ifndef EPI_CMD_EPITOOL_CMD_H
+#define EPI_CMD_EPITOOL_CMD_H
+
+#include "base/arena.h"
+#include "base/err.h"
+
+struct cmd { const char *name, *usage, *help; int (*run)(int argc, char **argv); };
+
+extern const struct cmd cmd_conformance, cmd_promqltest;
+
+enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+int cmd_usage(const struct cmd *c);                            /* says how to call it; EXIT_USAGE */
+int cmd_failed(errc rc, const struct err *e);                  /* says why; EXIT_FAILED */
+
+/* A whole file, relative to where the program stands. */
+MUST_USE errc cmd_read_file(const char *path, struct arena *a, str *out, struct err *e);
+
+#endif

@@ -1,0 +1,55 @@
+/* main.c — epitool: looks into files, checks them, and asks our code questions that have known answers. */
+#include "cmd/epitool/cmd.h"
+
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "io/fs.h"
+
+static const struct cmd *const commands[] = {
+    &cmd_conformance,
+    &cmd_promqltest,
+};
+
+int cmd_usage(const struct cmd *c)
+{
+    fprintf(stderr, "usage: epitool %s %s\n", c->name, c->usage);
+    return EXIT_USAGE;
+}
+
+int cmd_failed(errc rc, const struct err *e)
+{
+    str words = e->n ? err_str(e) : str_z(errc_name(rc));
+    fprintf(stderr, "epitool: %.*s\n", STR_ARG(words));
+    return EXIT_FAILED;
+}
+
+errc cmd_read_file(const char *path, struct arena *a, str *out, struct err *e)
+{
+    enum { FILE_BYTES_MAX = 1 << 30 };
+    str p = str_z(path);
+    size_t slash = str_rindex(p, '/');
+    str dir = slash == SIZE_MAX ? S(".") : slash == 0 ? S("/") : str_slice(p, 0, slash);
+    struct fs *fs = fs_real_new(dir);
+    errc rc = fs_read_all(fs, slash == SIZE_MAX ? p : str_from(p, slash + 1), a, FILE_BYTES_MAX, out, e);
+    fs_free(fs);
+    return rc;
+}
+
+static int help(FILE *out)
+{
+    fprintf(out, "usage: epitool COMMAND ...\n\n");
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->help);
+    return out == stderr ? EXIT_USAGE : EXIT_FINE;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) return help(stderr);
+    str word = str_z(argv[1]);
+    if (str_eq(word, S("help")) || str_eq(word, S("--help")) || str_eq(word, S("-h"))) return help(stdout);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (str_eq(word, str_z(commands[i]->name))) return commands[i]->run(argc - 1, argv + 1);
+    fprintf(stderr, "epitool: no command %s\n", argv[1]);
+    return help(stderr);
+}

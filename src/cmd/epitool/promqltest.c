@@ -1,0 +1,82 @@
+/* promqltest.c — `epitool promqltest FILE…`: runs scripts on the real head and the real engine. */
+#include <stdio.h>
+
+#include "base/json.h"
+#include "cmd/epitool/cmd.h"
+#include "cmd/epitool/script_store.h"
+
+struct counts { size_t passed, failed, skipped; };
+struct reporter { const char *path; bool json, verbose; struct counts counts; };
+
+static void put_json(size_t line, bool ok, const char *key, str words)
+{
+    struct buf b = { 0 };
+    struct json j = { .b = &b, .html = true };
+    json_obj(&j);
+    json_ki64(&j, S("line"), (int64_t)line);
+    json_kbool(&j, S("ok"), ok);
+    if (words.n) json_kstr(&j, str_z(key), words);
+    json_obj_end(&j);
+    printf("%.*s\n", STR_ARG(buf_view(&b)));
+    buf_fini(&b);
+}
+
+static void on_eval(void *ctx, size_t line, enum script_outcome outcome, str why)
+{
+    struct reporter *r = ctx;
+    if (outcome == SCRIPT_PASSED) r->counts.passed++;
+    else if (outcome == SCRIPT_FAILED) r->counts.failed++;
+    else r->counts.skipped++;
+    if (r->json) put_json(line, outcome == SCRIPT_PASSED, outcome == SCRIPT_SKIPPED ? "skipped" : "why", why);
+    else if (outcome == SCRIPT_FAILED) printf("%s:%zu: %.*s\n", r->path, line, STR_ARG(why));
+    else if (outcome == SCRIPT_SKIPPED && r->verbose) printf("%s:%zu: skipped: %.*s\n", r->path, line, STR_ARG(why));
+}
+
+static errc run_file(struct reporter *r, struct engine *en, struct err *e)
+{
+    struct arena a = { 0 };
+    str text;
+    struct script s = { 0 };
+    errc rc = cmd_read_file(r->path, &a, &text, e);
+    if (rc == OK) rc = script_parse(&s, text, e);
+    if (rc == OK) {
+        struct script_store store = { 0 };
+        struct script_storage st = script_store_of(&store);
+        struct script_report report = { r, on_eval };
+        script_run(&s, &st, en, &report);
+        script_store_fini(&store);
+    }
+    script_fini(&s);
+    arena_fini(&a);
+    return rc;
+}
+
+static int run(int argc, char **argv)
+{
+    struct reporter r = { 0 };
+    struct engine_opts o = script_engine_opts();
+    struct engine *en = engine_new(&o);
+    size_t files = 0;
+    for (int i = 1; i < argc; i++) {
+        str w = str_z(argv[i]);
+        if (str_eq(w, S("--json"))) {
+            r.json = true;
+        } else if (str_eq(w, S("--verbose"))) {
+            r.verbose = true;
+        } else {
+            struct err e = { 0 };
+            r.path = argv[i];
+            files++;
+            if (run_file(&r, en, &e) == OK) continue;
+            r.counts.failed++;
+            fprintf(stderr, "%s: %s\n", r.path, e.msg);
+        }
+    }
+    engine_free(en);
+    if (files == 0) return cmd_usage(&cmd_promqltest);
+    if (r.counts.skipped) printf("%zu passed, %zu failed, %zu skipped\n", r.counts.passed, r.counts.failed, r.counts.skipped);
+    else printf("%zu passed, %zu failed\n", r.counts.passed, r.counts.failed);
+    return r.counts.failed ? EXIT_FAILED : EXIT_FINE;
+}
+
+const struct cmd cmd_promqltest = { "promqltest", "[--json] [--verbose] FILE...", "run scripts in the promqltest language", run };
