@@ -1,0 +1,194 @@
+#include "io/proc.h"
+
+#include "io/thread.h"
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/metric.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static const int64_t proc_every_ns = 1000000000;
+
+static pthread_once_t proc_once = PTHREAD_ONCE_INIT;
+static struct mtx proc_mu;             /* LOCK_LEAF; guards the next two */
+static struct cond proc_wake;
+static bool proc_stopping;
+static struct proc_sample proc_last;
+static struct thread *proc_thread;     /* of who starts and stops */
+
+static void proc_init(void)
+{
+    mtx_init(&proc_mu, LOCK_LEAF);
+    cond_init(&proc_wake);
+}
+
+/* A file of /proc whole, as a C string; empty if it cannot be read. */
+static const char *proc_file(const char *path, char *room, size_t cap)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t n = 0;
+    for (ssize_t r = 1; fd >= 0 && r > 0 && n < cap - 1; n += (size_t)MAX(r, 0)) r = read(fd, room + n, cap - 1 - n);
+    if (fd >= 0) close(fd);
+    room[n] = 0;
+    return room;
+}
+
+/* The number of the word at index `skip` of a text of words; false if there is none. */
+static bool proc_word(str text, unsigned skip, uint64_t *out)
+{
+    for (unsigned i = 0;; i++) {
+        str word, rest;
+        text = str_trim(text);
+        if (!text.n) return false;
+        str_cut(text, ' ', &word, &rest);
+        if (i == skip) return str_u64(word, out);
+        text = rest;
+    }
+}
+
+/* The number behind "\nKEY:" of a file with a line a figure. */
+static bool proc_line(const char *text, const char *key, uint64_t *out)
+{
+    str line, rest, all = str_z(text);
+    size_t at = str_find(all, str_z(key));
+    if (at == SIZE_MAX) return false;
+    str_cut(str_from(all, at + strlen(key)), '\n', &line, &rest);
+    for (size_t i = 0; i < line.n; i++)
+        if (line.p[i] == '\t' || line.p[i] == ':') line = str_from(line, i + 1), i = SIZE_MAX;
+    return proc_word(line, 0, out);
+}
+
+static void proc_kb(const char *status, const char *key, uint64_t *out)
+{
+    uint64_t kb;
+    if (proc_line(status, key, &kb)) *out = kb * 1024;
+}
+
+static void proc_read_stat(struct proc_sample *s)
+{
+    enum { UTIME = 11, STIME = 12, START = 19 };               /* words behind the name, from 0 */
+    char room[2048], stat[16384];
+    uint64_t utime, stime, start, boot;
+    const char *at = strrchr(proc_file("/proc/self/stat", room, sizeof(room)), ')');   /* the name before it may hold anything */
+    if (!at) return;
+    str words = str_z(at + 1);
+    if (!proc_word(words, UTIME, &utime) || !proc_word(words, STIME, &stime) || !proc_word(words, START, &start)) return;
+    double hz = (double)sysconf(_SC_CLK_TCK);
+    s->cpu_seconds = (double)(utime + stime) / hz;
+    if (proc_line(proc_file("/proc/stat", stat, sizeof(stat)), "\nbtime", &boot))
+        s->start_time_seconds = (double)boot + (double)start / hz;
+}
+
+static void proc_read_fds(struct proc_sample *s)
+{
+    DIR *d = opendir("/proc/self/fd");
+    if (!d) return;
+    uint64_t n = 0;
+    for (const struct dirent *at; (at = readdir(d)) != NULL;) n += at->d_name[0] != '.';
+    closedir(d);
+    s->open_fds = n ? n - 1 : 0;       /* without the one that looks */
+}
+
+void proc_read(struct proc_sample *out)
+{
+    char room[8192];
+    const char *status = proc_file("/proc/self/status", room, sizeof(room));
+    proc_kb(status, "\nRssAnon", &out->rss_anon_bytes);
+    proc_kb(status, "\nRssFile", &out->rss_file_bytes);
+    proc_kb(status, "\nVmRSS", &out->rss_bytes);
+    proc_kb(status, "\nVmSize", &out->virtual_bytes);
+    (void)proc_line(status, "\nThreads", &out->threads);
+    struct rlimit lim;
+    if (getrlimit(RLIMIT_NOFILE, &lim) == 0) out->max_fds = lim.rlim_cur;
+    if (getrlimit(RLIMIT_AS, &lim) == 0) out->virtual_max_bytes = lim.rlim_cur;
+    proc_read_stat(out);
+    proc_read_fds(out);
+}
+
+static void proc_refresh(void)
+{
+    struct proc_sample s = proc_latest();
+    proc_read(&s);
+    mtx_lock(&proc_mu);
+    proc_last = s;
+    mtx_unlock(&proc_mu);
+}
+
+static void proc_run(void *ctx)
+{
+    (void)ctx;
+    mtx_lock(&proc_mu);
+    while (!proc_stopping) {
+        if (cond_wait_until(&proc_wake, &proc_mu, clock_mono_ns() + proc_every_ns)) continue;
+        mtx_unlock(&proc_mu);
+        proc_refresh();
+        mtx_lock(&proc_mu);
+    }
+    mtx_unlock(&proc_mu);
+}
+
+void proc_start(void)
+{
+    pthread_once(&proc_once, proc_init);
+    assert(!proc_thread);
+    proc_refresh();
+    proc_stopping = false;
+    proc_thread = thread_start("proc-sampler", proc_run, NULL);
+}
+
+void proc_stop(void)
+{
+    if (!proc_thread) return;
+    mtx_lock(&proc_mu);
+    proc_stopping = true;
+    cond_broadcast(&proc_wake);
+    mtx_unlock(&proc_mu);
+    thread_join(proc_thread);
+    proc_thread = NULL;
+}
+
+struct proc_sample proc_latest(void)
+{
+    pthread_once(&proc_once, proc_init);
+    mtx_lock(&proc_mu);
+    struct proc_sample s = proc_last;
+    mtx_unlock(&proc_mu);
+    return s;
+}
+
+/* ---- the same as metrics, named as everywhere ---- */
+
+enum proc_figure { PROC_CPU, PROC_OPEN_FDS, PROC_MAX_FDS, PROC_RSS, PROC_ANON, PROC_FILE, PROC_VIRTUAL, PROC_VIRTUAL_MAX, PROC_START };
+static double proc_figure(void *ctx)
+{
+    struct proc_sample s = proc_latest();
+    switch ((enum proc_figure)(uintptr_t)ctx) {
+    case PROC_CPU: return s.cpu_seconds;
+    case PROC_OPEN_FDS: return (double)s.open_fds;
+    case PROC_MAX_FDS: return (double)s.max_fds;
+    case PROC_RSS: return (double)s.rss_bytes;
+    case PROC_ANON: return (double)s.rss_anon_bytes;
+    case PROC_FILE: return (double)s.rss_file_bytes;
+    case PROC_VIRTUAL: return (double)s.virtual_bytes;
+    case PROC_VIRTUAL_MAX: return (double)s.virtual_max_bytes;
+    default: return s.start_time_seconds;
+    }
+}
+
+#define PROC_METRIC(var, kind, name, help, figure) \
+    METRIC_DEFINE(var, kind, name, help, .read = proc_figure, .read_ctx = (void *)(uintptr_t)(figure))
+PROC_METRIC(m_cpu, METRIC_COUNTER, "process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", PROC_CPU)
+PROC_METRIC(m_open, METRIC_GAUGE, "process_open_fds", "Number of open file descriptors.", PROC_OPEN_FDS)
+PROC_METRIC(m_max, METRIC_GAUGE, "process_max_fds", "Maximum number of open file descriptors.", PROC_MAX_FDS)
+PROC_METRIC(m_rss, METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory size in bytes.", PROC_RSS)
+PROC_METRIC(m_anon, METRIC_GAUGE, "epimetheus_process_resident_anon_bytes", "Resident anonymous memory in bytes.", PROC_ANON)
+PROC_METRIC(m_file, METRIC_GAUGE, "epimetheus_process_resident_file_bytes", "Resident pages of files in bytes.", PROC_FILE)
+PROC_METRIC(m_virtual, METRIC_GAUGE, "process_virtual_memory_bytes", "Virtual memory size in bytes.", PROC_VIRTUAL)
+PROC_METRIC(m_virtual_max, METRIC_GAUGE, "process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.",
+            PROC_VIRTUAL_MAX)
+PROC_METRIC(m_start, METRIC_GAUGE, "process_start_time_seconds", "Start time of the process since unix epoch in seconds.", PROC_START)
