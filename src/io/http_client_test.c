@@ -1,5 +1,7 @@
 #include "io/http_client.h"
 
+#include "io/http_words.h"
+
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/mem.h"
@@ -257,8 +259,6 @@ TEST(http_client_failures_read_as_in_go)
         { "time out", url_of(&a, &rig, "/slow"),
           arena_fmt(&a, "Get \"http://127.0.0.1:%u/slow\": context deadline exceeded", rig.port), 50, ERR_TIMEOUT },
         { "scheme", S("ftp://127.0.0.1/x"), S("Get \"ftp://127.0.0.1/x\": unsupported protocol scheme \"ftp\""), 5000, ERR_BAD_INPUT },
-        { "no TLS there", arena_fmt(&a, "https://127.0.0.1:%u/", rig.port),
-          arena_fmt(&a, "Get \"https://127.0.0.1:%u/\": http: server gave HTTP response to HTTPS client", rig.port), 5000, ERR_IO },
     };
     TEST_EACH(c, cases) {
         struct http_request r = { .url = c->url, .timeout_ms = c->timeout_ms };
@@ -269,6 +269,24 @@ TEST(http_client_failures_read_as_in_go)
         got_fini(&g);
     }
     rig_stop(&rig);
+}
+
+TEST(http_failure_words_of_tls)
+{
+    static const struct { const char *name; enum http_fail kind; str detail, want; } cases[] = {
+        { "plain server", HTTP_FAIL_TLS, S("gnutls_handshake() failed: An unexpected TLS packet was received."),
+          S("Get \"https://h/\": http: server gave HTTP response to HTTPS client") },
+        { "hung up", HTTP_FAIL_TLS, S("gnutls_handshake() failed: The TLS connection was non-properly terminated."),
+          S("Get \"https://h/\": EOF") },
+        { "unknown issuer", HTTP_FAIL_TLS_VERIFY, S("server certificate verification failed. CAfile: x CRLfile: none"),
+          S("Get \"https://h/\": tls: failed to verify certificate: x509: certificate signed by unknown authority") },
+    };
+    TEST_EACH(c, cases) {
+        struct err e = { 0 };
+        struct http_failure f = { .kind = c->kind, .url = S("https://h/"), .detail = c->detail };
+        EXPECT_EQ(http_failure_words(&f, &e), ERR_IO);
+        EXPECT_STR(err_str(&e), c->want);
+    }
 }
 
 TEST(http_client_cancels)

@@ -66,6 +66,7 @@ static void words_inner(struct err *e, const struct http_failure *f)
     case HTTP_FAIL_SCHEME: words_scheme(e, f); break;
     case HTTP_FAIL_TLS:
         if (words_has(f->detail, "unexpected TLS packet")) err_set(e, ERR_IO, "http: server gave HTTP response to HTTPS client");
+        else if (words_has(f->detail, "non-properly terminated")) err_set(e, ERR_IO, "EOF");
         else err_set(e, ERR_IO, "tls: %.*s", STR_ARG(f->detail));
         break;
     case HTTP_FAIL_URL: err_set(e, ERR_BAD_INPUT, "%.*s", STR_ARG(f->detail)); break;
