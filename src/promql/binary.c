@@ -130,9 +130,9 @@ static errc scalar_side_row(struct sink *base, struct row *r)
     if (filter) row_own_present(q, r, n);
     pair_apply(op, s->x->binary.return_bool, r->v, r->present, s->swap ? s->scalar : r->v, s->swap ? r->v : s->scalar, r->v, n, &q->scratch);
     if (op_drops_name(op) || s->x->binary.return_bool) row_drop_name(q, r);
-    joiner_add(&s->out, r);
+    errc rc = joiner_put(&s->out, r);
     arena_reset(&q->scratch, m);
-    return OK;
+    return rc;
 }
 
 static void scalar_side_fini(struct scalar_side *s) { joiner_fini(&s->out); }
@@ -145,6 +145,7 @@ static errc binary_with_scalar(struct eval *ev, struct expr *x, bool swap, struc
     uint64_t before = ev->q->samples;
     TRY(eval_column(ev, swap ? x->binary.lhs : x->binary.rhs, &s.scalar));
     s.in.dense++;
+    TRY(joiner_direct(&s.out, swap ? x->binary.rhs : x->binary.lhs, out));
     TRY(eval_expr(ev, swap ? x->binary.rhs : x->binary.lhs, &s.base));
     const struct step_counts *in[] = { &s.in };
     return binary_push_joined(&s.out, before, in, 1, out);

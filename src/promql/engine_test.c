@@ -148,6 +148,8 @@ TEST(engine_counts_samples)
         { "steps", "one", 0, 120, 60, 3, 3 },
         { "windows", "sum_over_time(one[2m])", 120, 240, 60, 6, 5 },
         { "number", "1", 60, 60, 0, 0, 1 },
+        { "in and out at each step", "abs(one)", 0, 120, 60, 3, 7 },
+        { "handed on at once", "sum(abs(one))", 0, 120, 60, 3, 7 },
     };
     struct memstore *m = store_of(data);
     struct engine *en = engine_new(&(struct engine_opts){ 0 });

@@ -120,8 +120,36 @@ void joiner_add(struct joiner *j, const struct row *r)
 
 errc joiner_check(const struct joiner *j) { return j->clash < j->ev->g.n ? eval_fail_same_labels(j->ev->q) : OK; }
 
+errc joiner_direct(struct joiner *j, struct expr *input, struct sink *out)
+{
+    bool differ;
+    TRY(eval_rows_differ(j->ev, input, &differ));
+    if (differ) j->direct = out;
+    return OK;
+}
+
+errc joiner_put(struct joiner *j, struct row *r)
+{
+    struct query *q = j->ev->q;
+    if (!j->direct) {
+        joiner_add(j, r);
+        return OK;
+    }
+    if (r->present && bits_next(r->present, 0, j->ev->g.n) == j->ev->g.n) return OK;
+    step_counts_add(&j->counts, r);
+    uint64_t here = q->samples;
+    TRY(sink_row(j->direct, r));
+    j->above += q->samples - here;
+    q->samples = here;
+    return OK;
+}
+
 errc joiner_push(struct joiner *j, struct sink *out)
 {
+    if (j->direct) {
+        assert(j->direct == out && j->rows.all.n == 0);
+        j->ev->q->samples += j->above;
+    }
     for (size_t i = 0; i < j->rows.all.n; i++) TRY(sink_row(out, &j->rows.all.at[i]));
     return OK;
 }
@@ -141,6 +169,26 @@ errc rows_join_equal(struct eval *ev, struct rows *rs)
     rs->all.n = n;
     label_set_fini(&set);
     return rc;
+}
+
+/* Can dropping names make two rows of x equal? A selector's series are looked at; a function of a range, or of a vector, has dropped the
+ * names itself and checked. With names dropped at the end nothing is dropped here, and nothing was checked. */
+errc eval_rows_differ(struct eval *ev, struct expr *x, bool *differ)
+{
+    *differ = false;
+    if (ev->q->delayed_names) return OK;
+    switch (x->kind) {
+    case EXPR_PAREN: case EXPR_STEP_INVARIANT: return eval_rows_differ(ev, x->paren.expr, differ);
+    case EXPR_VECTOR: return selection_differs(ev->q, x->vector.index, differ);
+    case EXPR_CALL: *differ = range_function_drops_name(x->call.func->name); return OK;
+    case EXPR_AGGREGATE:
+        *differ = !x->aggregate.without && !(x->aggregate.op >= OP_TOPK && x->aggregate.op <= OP_COUNT_VALUES) &&
+                  x->aggregate.op != OP_LIMITK && x->aggregate.op != OP_LIMIT_RATIO;
+        for (size_t i = 0; i < x->aggregate.grouping.n; i++) *differ = *differ && !label_is_metadata(x->aggregate.grouping.at[i]);
+        return OK;
+    case EXPR_NUMBER: case EXPR_STRING: case EXPR_MATRIX: case EXPR_SUBQUERY: case EXPR_BINARY: case EXPR_UNARY: case EXPR_DURATION: break;
+    }
+    return OK;
 }
 
 /* Nodes without a file of their own */

@@ -65,9 +65,16 @@ MUST_USE errc samples_node_end(struct eval *ev, uint64_t before, const struct st
 
 /* Output of a node that works step by step: rows of equal labels become one row, a step that two of them have is an error; a single step
  * keeps its rows apart (and in order), and fails on equal labels unless names are dropped at the end. */
-struct joiner { struct eval *ev; struct rows rows; struct label_set set; struct step_counts counts; size_t clash; };
+struct joiner {
+    struct eval *ev; struct rows rows; struct label_set set; struct step_counts counts; size_t clash;
+    struct sink *direct;                   /* set: no two rows can be called the same, so each goes on at once */
+    uint64_t above;                        /* samples that nodes above counted meanwhile */
+};
 void joiner_init(struct joiner *j, struct eval *ev);
 void joiner_fini(struct joiner *j);
+/* The output of a function that only drops names from the rows of `input`: if what is left still tells them apart, nothing is kept. */
+MUST_USE errc joiner_direct(struct joiner *j, struct expr *input, struct sink *out);
+MUST_USE errc joiner_put(struct joiner *j, struct row *r);     /* adds, or hands on */
 void joiner_add(struct joiner *j, const struct row *r);
 MUST_USE errc joiner_check(const struct joiner *j);            /* after the last row */
 MUST_USE errc joiner_push(struct joiner *j, struct sink *out);
@@ -78,6 +85,10 @@ MUST_USE errc rows_join_equal(struct eval *ev, struct rows *rs);
 void row_drop_name(struct query *q, struct row *r);
 
 /* The kinds of nodes. */
+/* Do the rows of x stay apart without their metadata labels? May expand x's selector. */
+MUST_USE errc eval_rows_differ(struct eval *ev, struct expr *x, bool *differ);
+bool range_function_drops_name(const char *name);              /* a function of a range vector that does */
+MUST_USE errc selection_differs(struct query *q, size_t index, bool *differ);
 MUST_USE errc eval_vector_selector(struct eval *ev, struct expr *x, struct sink *out);
 MUST_USE errc eval_timestamp_of_selector(struct eval *ev, struct expr *call, struct expr *x, struct sink *out);
 MUST_USE errc eval_range_call(struct eval *ev, struct expr *call, size_t range_arg, struct sink *out);

@@ -71,9 +71,9 @@ static errc map_row(struct sink *base, struct row *r)
     row_drop_name(q, r);
     if (r->present) BITS_EACH(i, r->present, n) r->v[i] = c->fn(r->v[i]);
     else for (size_t i = 0; i < n; i++) r->v[i] = c->fn(r->v[i]);
-    joiner_add(&c->out, r);
+    errc rc = joiner_put(&c->out, r);
     arena_reset(&q->scratch, m);
-    return OK;
+    return rc;
 }
 
 /* Go's logarithm on amd64 takes a subnormal number's bits for those of a normal one with the least exponent. */
@@ -111,6 +111,7 @@ static errc eval_map(struct eval *ev, struct expr *x, double (*fn)(double), stru
     c.base.row = map_row;
     c.fn = fn;
     uint64_t before = ev->q->samples;
+    TRY(joiner_direct(&c.out, x->call.args.at[0], out));
     TRY(eval_expr(ev, x->call.args.at[0], &c.base));
     return instant_end(&c, before, out);
 }
@@ -137,9 +138,9 @@ static errc clamp_row(struct sink *base, struct row *r)
         }
         bits_clear(r->present, i);
     }
-    joiner_add(&c->out, r);
+    errc rc = joiner_put(&c->out, r);
     arena_reset(&q->scratch, m);
-    return OK;
+    return rc;
 }
 
 static errc round_row(struct sink *base, struct row *r)
@@ -154,9 +155,9 @@ static errc round_row(struct sink *base, struct row *r)
         double inverse = 1.0 / (c->params[0] ? c->params[0][i] : 1);
         r->v[i] = floor(r->v[i] * inverse + 0.5) / inverse;
     }
-    joiner_add(&c->out, r);
+    errc rc = joiner_put(&c->out, r);
     arena_reset(&q->scratch, m);
-    return OK;
+    return rc;
 }
 
 static errc eval_with_params(struct eval *ev, struct expr *x, errc (*row)(struct sink *, struct row *), struct sink *out)
@@ -170,6 +171,7 @@ static errc eval_with_params(struct eval *ev, struct expr *x, errc (*row)(struct
         c.params[1] = c.params[0];
         c.params[0] = NULL;
     }
+    TRY(joiner_direct(&c.out, x->call.args.at[0], out));
     TRY(eval_expr(ev, x->call.args.at[0], &c.base));
     return instant_end(&c, before, out);
 }

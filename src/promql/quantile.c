@@ -26,8 +26,46 @@ static int value_cmp(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Only zeros of both signs are equal and different: their order needs the literal sort. */
-static void values_sort(double *v, size_t n)
+/* Puts the value that sorting would put at `k` there, none greater before it and none less behind it. No NaN among them. Hoare's selection
+ * around a median of three; a sort where the pivots keep being bad. */
+static void values_select(double *v, size_t n, size_t k)
+{
+    enum { SMALL = 16 };
+    size_t lo = 0, hi = n, bad = 0;
+    while (hi - lo > SMALL && bad < 64) {
+        double a = v[lo], b = v[lo + (hi - lo) / 2], c = v[hi - 1], pivot = a < b ? (b < c ? b : a < c ? c : a) : (a < c ? a : b < c ? c : b);
+        size_t i = lo, j = hi - 1;
+        for (;;) {
+            while (v[i] < pivot) i++;
+            while (v[j] > pivot) j--;
+            if (i >= j) break;
+            double t = v[i];
+            v[i++] = v[j];
+            v[j--] = t;
+        }
+        size_t cut = j + 1;                /* [lo, cut) <= pivot <= [cut, hi) */
+        if (cut == hi) cut--;              /* the greatest is alone at the end */
+        if (k < cut) hi = cut;
+        else lo = cut;
+        bad++;
+    }
+    if (hi > lo) qsort(v + lo, hi - lo, sizeof(*v), value_cmp);
+}
+
+static size_t values_nan_first(double *v, size_t n)
+{
+    size_t nans = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!isnan(v[i])) continue;
+        double t = v[nans];
+        v[nans++] = v[i];
+        v[i] = t;
+    }
+    return nans;
+}
+
+/* v[k] and v[k + 1] become what a sort makes of them. Only zeros of both signs are equal and different: their order needs the literal sort. */
+static void values_order(double *v, size_t n, size_t k)
 {
     static const struct gosort_ops ops = { value_less, value_swap };
     bool plus = false, minus = false;
@@ -35,8 +73,20 @@ static void values_sort(double *v, size_t n)
         plus |= v[i] == 0 && !signbit(v[i]);
         minus |= v[i] == 0 && signbit(v[i]);
     }
-    if (plus && minus) gosort(&ops, v, n);
-    else qsort(v, n, sizeof(*v), value_cmp);
+    if (plus && minus) {
+        gosort(&ops, v, n);
+        return;
+    }
+    size_t nans = values_nan_first(v, n), next = k + 1;
+    if (k >= nans) values_select(v + nans, n - nans, k - nans);
+    else next = MAX(next, nans);
+    if (next >= n || (k < nans && k + 1 < nans)) return;
+    size_t least = next;
+    for (size_t i = next; i < n; i++)
+        if (v[i] < v[least]) least = i;
+    double t = v[next];
+    v[next] = v[least];
+    v[least] = t;
 }
 
 double quantile_of(double q, double *v, size_t n)
@@ -44,9 +94,9 @@ double quantile_of(double q, double *v, size_t n)
     if (n == 0 || isnan(q)) return NAN;
     if (q < 0) return -INFINITY;
     if (q > 1) return INFINITY;
-    values_sort(v, n);
     double rank = q * ((double)n - 1), floor_rank = floor(rank), weight = rank - floor_rank;
     size_t lower = floor_rank > 0 ? (size_t)floor_rank : 0, upper = MIN(n - 1, lower + 1);
+    values_order(v, n, lower);
     return v[lower] * (1 - weight) + v[upper] * weight;
 }
 

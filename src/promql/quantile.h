@@ -2,7 +2,7 @@
  *
  * What        The quantile formula of quantile() and quantile_over_time(), and the linear interpolation inside cumulative buckets.
  * Invariants  none
- * Ownership   none: the arrays given are sorted and changed in place
+ * Ownership   none: the arrays given are changed in place
  * Threads     pure
  * Errors      none: NaN and infinities as Prometheus has them
  * Format      none
@@ -12,7 +12,7 @@
 
 #include "base/defs.h"
 
-double quantile_of(double q, double *values, size_t n);        /* sorts values: NaN first */
+double quantile_of(double q, double *values, size_t n);        /* reorders values; a NaN is least */
 double quantile_mad(double *values, size_t n);                 /* median absolute deviation */
 
 struct bucket { double upper, count; };

@@ -4,6 +4,7 @@
 #include "promql/kahan.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 static bool same(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
 
@@ -19,6 +20,33 @@ TEST(quantile_of_values)
         double v[4];
         memcpy(v, c->v, sizeof(v));
         EXPECT(same(quantile_of(c->q, v, c->n), c->want));
+    }
+}
+
+static int value_order(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    if (isnan(x) || isnan(y)) return isnan(y) - isnan(x);
+    return (x > y) - (x < y);
+}
+
+/* Selecting gives what sorting gives. */
+TEST(quantile_selects)
+{
+    struct prng r = { test_seed() };
+    for (int round = 0; round < 20000; round++) {
+        double v[200], w[200];
+        size_t n = 1 + prng_below(&r, ARRAY_LEN(v));
+        uint64_t kinds = 1 + prng_below(&r, 40), shape = prng_below(&r, 4);
+        for (size_t i = 0; i < n; i++) {
+            v[i] = shape == 0 ? (double)i : shape == 1 ? -(double)i : (double)prng_below(&r, kinds) + 1;
+            if (shape == 3 && prng_below(&r, 4) == 0) v[i] = NAN;
+        }
+        memcpy(w, v, sizeof(v));
+        qsort(w, n, sizeof(*w), value_order);
+        double q = prng_unit(&r), rank = q * ((double)n - 1), weight = rank - floor(rank);
+        size_t lower = (size_t)rank, upper = MIN(n - 1, lower + 1);
+        EXPECT(same(quantile_of(q, v, n), w[lower] * (1 - weight) + w[upper] * weight));
     }
 }
 

@@ -34,6 +34,20 @@ errc selection_expand(struct query *q, size_t index, struct selection **out)
     return rc == OK || rc == ERR_CANCELED || rc == ERR_TIMEOUT ? rc : err_in(q->e, rc, "expanding series");
 }
 
+errc selection_differs(struct query *q, size_t index, bool *differ)
+{
+    struct selection *sel;
+    struct label_set seen;
+    TRY(selection_expand(q, index, &sel));
+    label_set_init(&seen, &q->scratch);
+    struct arena_mark m = arena_mark(&q->scratch);
+    *differ = true;
+    for (size_t i = 0; i < sel->n && *differ; i++) label_set_add(&seen, labels_drop_metadata(&q->scratch, sel->at[i]->labels), differ);
+    arena_reset(&q->scratch, m);
+    label_set_fini(&seen);
+    return OK;
+}
+
 /* Samples */
 
 void reader_init(struct reader *r, struct query *q) { *r = (struct reader){ .q = q }; }

@@ -292,3 +292,9 @@ const struct range_function *range_function_find(const char *name)
         if (!strcmp(table[i].name, name)) return &table[i];
     return NULL;
 }
+
+bool range_function_drops_name(const char *name)
+{
+    const struct range_function *f = range_function_find(name);
+    return f && !f->keeps_name;
+}
