@@ -1,0 +1,111 @@
+#include "api/room.h"
+
+#include "base/mem.h"
+
+#define V1 "/api/v1"
+enum { GET_POST = HTTP_GET | HTTP_POST, GET_HEAD = HTTP_GET | HTTP_HEAD, POST_PUT = HTTP_POST | HTTP_PUT };
+enum { WRITE_BODY_MAX = 64 << 20 };
+
+static const struct http_route routes[] = {
+    { GET_HEAD, "/-/healthy", api_healthy, HTTP_IN_PLACE, 0 },
+    { GET_HEAD, "/-/ready", api_ready, HTTP_IN_PLACE, 0 },
+    { POST_PUT, "/-/reload", api_reload, 0, 0 },
+    { POST_PUT, "/-/quit", api_quit, HTTP_IN_PLACE, 0 },
+    { GET_HEAD, "/-/reload", api_lifecycle_get, HTTP_IN_PLACE, 0 },
+    { GET_HEAD, "/-/quit", api_lifecycle_get, HTTP_IN_PLACE, 0 },
+    { HTTP_GET, "/metrics", api_metrics, HTTP_IN_PLACE, 0 },
+    { HTTP_GET, "/version", api_version, HTTP_IN_PLACE, 0 },
+    { HTTP_GET, "/", api_root, HTTP_IN_PLACE, 0 },
+    { HTTP_GET, "/graph", api_graph, HTTP_IN_PLACE, 0 },
+    { HTTP_GET, "/query", api_page, HTTP_IN_PLACE, 0 },
+    { HTTP_GET, "/favicon.svg", api_favicon, HTTP_IN_PLACE, 0 },
+    { HTTP_GET, "/favicon.ico", api_favicon, HTTP_IN_PLACE, 0 },
+    { GET_POST, V1 "/query", api_query, 0, 0 },
+    { GET_POST, V1 "/query_range", api_query_range, 0, 0 },
+    { GET_POST, V1 "/format_query", api_format_query, 0, 0 },
+    { GET_POST, V1 "/parse_query", api_parse_query, 0, 0 },
+    { GET_POST, V1 "/series", api_series, 0, 0 },
+    { GET_POST, V1 "/labels", api_labels, 0, 0 },
+    { HTTP_GET, V1 "/label/:name/values", api_label_values, 0, 0 },
+    { HTTP_GET, V1 "/metadata", api_metadata_get, 0, 0 },
+    { HTTP_GET, V1 "/targets", api_targets_get, 0, 0 },
+    { HTTP_GET, V1 "/targets/metadata", api_targets_metadata, 0, 0 },
+    { HTTP_GET, V1 "/targets/relabel_steps", api_relabel_steps_get, 0, 0 },
+    { HTTP_GET, V1 "/scrape_pools", api_scrape_pools, 0, 0 },
+    { HTTP_GET, V1 "/scrape_pools/config", api_scrape_pool_config, 0, 0 },
+    { HTTP_GET, V1 "/status/config", api_status_config, 0, 0 },
+    { HTTP_GET, V1 "/status/flags", api_status_flags, 0, 0 },
+    { HTTP_GET, V1 "/status/runtimeinfo", api_status_runtime, 0, 0 },
+    { HTTP_GET, V1 "/status/buildinfo", api_status_build, 0, 0 },
+    { HTTP_GET, V1 "/status/tsdb", api_status_tsdb, 0, 0 },
+    { HTTP_GET, V1 "/status/walreplay", api_status_walreplay, HTTP_IN_PLACE, 0 },
+    { HTTP_GET, V1 "/notifications", api_notifications_get, 0, 0 },
+    { HTTP_POST, V1 "/write", api_write, 0, WRITE_BODY_MAX },
+    { HTTP_POST, V1 "/otlp/v1/metrics", api_otlp_disabled, 0, 0 },
+    { POST_PUT, V1 "/admin/tsdb/delete_series", api_admin_disabled, 0, 0 },
+    { POST_PUT, V1 "/admin/tsdb/clean_tombstones", api_admin_disabled, 0, 0 },
+    { POST_PUT, V1 "/admin/tsdb/snapshot", api_admin_disabled, 0, 0 },
+    { GET_POST, V1 "/search/metric_names", api_search_disabled, 0, 0 },
+    { GET_POST, V1 "/search/label_names", api_search_disabled, 0, 0 },
+    { GET_POST, V1 "/search/label_values", api_search_disabled, 0, 0 },
+    { HTTP_OPTIONS, V1 "/*path", api_options, HTTP_IN_PLACE, 0 },
+};
+
+errc api_new(struct api **out, const struct api_opts *o, struct err *e)
+{
+    struct api *a = NEW(struct api);
+    a->o = *o;
+    str origin = o->cors_origin.n ? o->cors_origin : S(".*");
+    a->cors_any = str_eq(origin, S(".*"));
+    errc rc = regex_new(&a->cors, origin, e);
+    if (rc != OK) {
+        mem_free(a);
+        return rc;
+    }
+    *out = a;
+    return OK;
+}
+
+void api_free(struct api *a)
+{
+    if (!a) return;
+    regex_free(a->cors);
+    mem_free(a);
+}
+
+const struct http_route *api_routes(const struct api *a, size_t *n)
+{
+    (void)a;
+    *n = ARRAY_LEN(routes);
+    return routes;
+}
+
+void api_before(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    const struct api *a = ctx;
+    if (!str_has_prefix(r->path, S(V1)) && str_find(r->path, S(V1 "/")) == SIZE_MAX) return;
+    http_resp_header(w, S("Vary"), S("Origin"));
+    str origin = http_header(r, "Origin");
+    if (!origin.n) return;
+    http_resp_header(w, S("Access-Control-Allow-Headers"), S("Accept, Authorization, Content-Type, Origin"));
+    http_resp_header(w, S("Access-Control-Allow-Methods"), S("GET, POST, OPTIONS"));
+    http_resp_header(w, S("Access-Control-Expose-Headers"), S("Date"));
+    if (a->cors_any) http_resp_header(w, S("Access-Control-Allow-Origin"), S("*"));
+    else if (regex_match(a->cors, origin)) http_resp_header(w, S("Access-Control-Allow-Origin"), arena_str(&r->arena, origin));
+}
+
+bool api_is_ready(const struct api *a, struct http_resp *w)
+{
+    int state = a->o.sources->state(a->o.sources->ctx);
+    if (state == API_READY) return true;
+    api_text(w, 503, S("Service Unavailable"));
+    http_resp_header(w, S("X-Prometheus-Stopping"), state == API_STOPPING ? S("true") : S("false"));
+    return false;
+}
+
+void json_labels(struct json *j, struct labels l)
+{
+    json_obj(j);
+    for (size_t i = 0; i < l.n; i++) json_kstr(j, l.at[i].name, l.at[i].value);
+    json_obj_end(j);
+}

@@ -1,0 +1,89 @@
+/* api.h — the HTTP API v1, the page and the management endpoints.
+ *
+ * What        The routes of Prometheus' API over an engine and a storage. What it shows of other rooms (targets, configuration, TSDB
+ *             status) it asks through struct api_sources, which cmd fills in.
+ * Invariants  /-/healthy, /-/ready and /metrics touch no file and take no lock that a storage thread holds over I/O
+ * Ownership   api_new/api_free; everything in api_opts outlives the api
+ * Threads     any: each request on its own
+ * Errors      in the answers
+ * Format      surface.md of the reference
+ */
+#ifndef EPI_API_API_H
+#define EPI_API_API_H
+
+#include "api/http.h"
+#include "model/metadata.h"
+#include "promql/engine.h"
+#include "storage/appender.h"
+
+struct api_target {
+    str pool, url, global_url, health, last_error, interval, timeout;
+    struct labels discovered, labels;
+    int64_t last_scrape_ns;                    /* 0: never */
+    double last_duration_s;
+};
+struct api_dropped { struct labels discovered; str pool; };
+struct api_count { str name; uint64_t n; };
+struct api_targets {
+    VEC(struct api_target) active;             /* by pool, in the pool's order */
+    VEC(struct api_dropped) dropped;
+    VEC(struct api_count) dropped_counts;      /* by pool */
+};
+struct api_metadata { struct labels target; str metric; struct metadata m; };
+typedef VEC(struct api_metadata) api_metadata_list;
+struct api_relabel_step { str rule_json; struct labels output; bool keep; };
+typedef VEC(struct api_relabel_step) api_relabel_steps;
+struct api_tsdb_stats {
+    uint64_t n_series, n_label_pairs; int64_t n_chunks, mint, maxt;
+    VEC(struct api_count) by_metric, values_by_label, bytes_by_label, by_pair;
+};
+struct api_runtime {
+    int64_t start_ns, last_config_ns;
+    str cwd, hostname, retention;
+    bool reload_ok;
+    uint64_t corruptions, threads;
+};
+struct api_flag { str name, value; };
+typedef VEC(struct api_flag) api_flags;
+struct api_notification { str text; int64_t date_ns; };
+typedef VEC(struct api_notification) api_notifications;
+
+/* Everything handed out lies in the given arena (the request's). Vectors are made with avec_push. A NULL function: that part is absent. */
+struct api_sources {
+    void *ctx;
+    void (*targets)(void *ctx, struct arena *a, struct api_targets *out);
+    void (*metadata)(void *ctx, struct arena *a, api_metadata_list *out);
+    void (*pools)(void *ctx, struct arena *a, str_list *out);
+    bool (*pool_config)(void *ctx, str pool, struct buf *yaml);
+    bool (*relabel_steps)(void *ctx, struct arena *a, str pool, struct labels in, api_relabel_steps *out);
+    void (*config_yaml)(void *ctx, struct buf *out);
+    void (*flags)(void *ctx, struct arena *a, api_flags *out);                /* sorted by name */
+    void (*runtime)(void *ctx, struct arena *a, struct api_runtime *out);
+    errc (*tsdb_stats)(void *ctx, struct arena *a, size_t limit, struct api_tsdb_stats *out, struct err *e);
+    void (*notifications)(void *ctx, struct arena *a, api_notifications *out);
+    void (*wal_replay)(void *ctx, int64_t *min, int64_t *max, int64_t *current);
+    errc (*reload)(void *ctx, struct err *e);
+    void (*quit)(void *ctx);
+    enum { API_STARTING, API_READY, API_STOPPING } (*state)(void *ctx);       /* memory only */
+};
+
+struct api_opts {
+    struct engine *engine;
+    struct queryable *queryable;
+    struct appendable *appendable;             /* NULL: the remote-write receiver is off */
+    struct parse_opts parse;
+    const struct api_sources *sources;
+    str cors_origin;                           /* regex; empty: .* */
+    str external_path;                         /* path of the external URL, without a slash at its end */
+    str page_title;
+    bool lifecycle, admin;
+    str version;                               /* of Prometheus, whose surface we have */
+};
+
+struct api;
+MUST_USE errc api_new(struct api **out, const struct api_opts *o, struct err *e);
+const struct http_route *api_routes(const struct api *a, size_t *n);         /* pass `a` as the server's ctx */
+void api_before(void *api, struct http_req *r, struct http_resp *w);         /* CORS; the server's `before` */
+void api_free(struct api *a);                  /* NULL is fine; after the server */
+
+#endif

@@ -1,0 +1,472 @@
+/* The server rides on libmicrohttpd: one internal epoll thread moves bytes. Its access handler is called for a request
+ * several times: first with the headers, then with slices of the upload, at last with none; then we answer.
+ *
+ *   first call ──> conn_begin: match the route, make the conn
+ *   upload     ──> conn_upload: append to the body, 413 past the limit
+ *   last call  ──> in place: run the handler, queue the answer
+ *              └─> else: suspend the connection, submit to the pool ──> handler ──> resume ──> called again: queue the answer
+ */
+#include "api/http.h"
+
+#include "base/clock.h"
+#include "base/compress.h"
+#include "base/lock.h"
+#include "base/mem.h"
+#include "base/metric.h"
+#include "io/socket.h"
+
+#include <microhttpd.h>
+#include <stdio.h>
+
+ACCOUNT(acc_http, "http_requests")
+
+static const double duration_bounds[] = { .1, .2, .4, 1, 3, 8, 20, 60, 120 };
+static const double size_bounds[] = { 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9 };
+COUNTER_VEC(m_requests, "prometheus_http_requests_total", "Counter of HTTP requests.", "code", "handler")
+HISTOGRAM_VEC(m_duration, "prometheus_http_request_duration_seconds", "Histogram of latencies for HTTP requests.", duration_bounds, "handler")
+HISTOGRAM_VEC(m_size, "prometheus_http_response_size_bytes", "Histogram of response size for HTTP requests.", size_bounds, "handler")
+
+struct http_server {
+    struct http_opts o;
+    struct MHD_Daemon *daemon;
+    struct hangup *hangup;
+    struct arena arena;                    /* address, prefix; const after new */
+    str address;
+    struct mtx mu;                         /* LOCK_LEAF */
+    struct cond idle;
+    unsigned running;                      /* GUARDED_BY(mu): handlers on the pool */
+    bool stopping;                         /* GUARDED_BY(mu) */
+};
+
+enum conn_state { CONN_UPLOAD, CONN_RUNNING, CONN_DONE };
+struct conn {
+    struct http_req req;
+    struct http_resp resp;
+    struct http_server *server;
+    struct MHD_Connection *mhd;
+    const struct http_route *route;        /* NULL: resp is filled already */
+    struct buf body;
+    enum conn_state state;                 /* written by the handler's thread before the resume, read after it */
+    int64_t start_ns;
+};
+
+void http_resp_header(struct http_resp *w, str name, str value)
+{
+    for (size_t i = 0; i < w->headers.n; i++)
+        if (str_eq_nocase(w->headers.at[i].name, name)) {
+            w->headers.at[i].value = value;
+            return;
+        }
+    vec_push(&w->headers, ((struct http_pair){ name, value }));
+}
+
+static str conn_header(const struct http_req *r, const char *name)
+{
+    const struct conn *c = CONTAINER_OF(r, const struct conn, req);
+    return str_z(MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, name));
+}
+static const struct http_req_ops conn_ops = { conn_header };
+
+static enum http_method method_of(str m)
+{
+    static const struct { str name; enum http_method m; } all[] = {
+        { S("GET"), HTTP_GET }, { S("POST"), HTTP_POST }, { S("HEAD"), HTTP_HEAD }, { S("PUT"), HTTP_PUT }, { S("OPTIONS"), HTTP_OPTIONS },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (str_eq(all[i].name, m)) return all[i].m;
+    return HTTP_OTHER;
+}
+
+static str next_segment(str *path)
+{
+    if (path->n && path->p[0] == '/') *path = str_from(*path, 1);
+    size_t end = str_index(*path, '/');
+    str seg = str_slice(*path, 0, end == SIZE_MAX ? path->n : end);
+    *path = str_from(*path, seg.n);
+    return seg;
+}
+
+/* Does the path fit the pattern? Parameters go to `out`: ":name" takes one segment, "*name" the rest. */
+static bool pattern_match(str pattern, str path, http_pairs *out)
+{
+    out->n = 0;
+    while (pattern.n && path.n) {
+        str want = next_segment(&pattern);
+        if (want.n && want.p[0] == '*') {
+            vec_push(out, ((struct http_pair){ str_from(want, 1), path }));
+            return true;
+        }
+        str got = next_segment(&path);
+        if (want.n && want.p[0] == ':') {
+            if (!got.n) return false;
+            vec_push(out, ((struct http_pair){ str_from(want, 1), got }));
+        } else if (!str_eq(want, got)) {
+            return false;
+        }
+    }
+    return !pattern.n && !path.n;
+}
+
+static void answer_text(struct http_resp *w, unsigned status, str text)
+{
+    w->status = status;
+    http_resp_header(w, S("Content-Type"), S("text/plain; charset=utf-8"));
+    if (status >= 400) http_resp_header(w, S("X-Content-Type-Options"), S("nosniff"));
+    buf_str(&w->body, text);
+}
+
+/* A path that only lacks or has one slash too many is sent to the right one, as Prometheus' router does. */
+static bool redirect_slash(struct conn *c, str path)
+{
+    const struct http_server *s = c->server;
+    str other = path.n > 1 && path.p[path.n - 1] == '/' ? str_slice(path, 0, path.n - 1)
+                                                         : arena_fmt(&c->req.arena, "%.*s/", STR_ARG(path));
+    for (size_t i = 0; i < s->o.n_routes; i++) {
+        const struct http_route *r = &s->o.routes[i];
+        if (!(r->methods & c->req.method) || !pattern_match(str_z(r->pattern), other, &c->req.path_params)) continue;
+        str to = arena_fmt(&c->req.arena, "%.*s%.*s", STR_ARG(s->o.prefix), STR_ARG(other));
+        http_resp_header(&c->resp, S("Location"), to);
+        http_resp_header(&c->resp, S("Content-Type"), S("text/html; charset=utf-8"));
+        c->resp.status = c->req.method == HTTP_GET ? 301 : 308;
+        if (c->req.method == HTTP_GET) buf_fmt(&c->resp.body, "<a href=\"%.*s\">Moved Permanently</a>.\n\n", STR_ARG(to));
+        return true;
+    }
+    return false;
+}
+
+static void conn_route(struct conn *c)
+{
+    const struct http_server *s = c->server;
+    str path = c->req.path;
+    bool under = str_has_prefix(path, s->o.prefix) && (path.n == s->o.prefix.n || path.p[s->o.prefix.n] == '/');
+    path = under ? str_from(path, s->o.prefix.n) : STR_EMPTY;
+    if (under && !path.n) path = S("/");
+    unsigned allowed = 0;
+    for (size_t i = 0; under && i < s->o.n_routes; i++) {
+        const struct http_route *r = &s->o.routes[i];
+        if (!pattern_match(str_z(r->pattern), path, &c->req.path_params)) continue;
+        allowed |= r->methods;
+        if (!(r->methods & c->req.method)) continue;
+        c->route = r;
+        return;
+    }
+    if (allowed) answer_text(&c->resp, 405, S("Method Not Allowed\n"));
+    else if (!under || !redirect_slash(c, path)) answer_text(&c->resp, 404, S("404 page not found\n"));
+}
+
+/* Called with the request line, before the method is known. The raw target is kept: the library would hand out a decoded path and a
+ * parsed query, and Go's rules differ. */
+static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
+{
+    (void)mhd;
+    struct conn *c = NEW(struct conn);
+    c->server = cls;
+    c->start_ns = clock_mono_ns();
+    c->req.ops = &conn_ops;
+    arena_init(&c->req.arena, &acc_http, 0);
+    buf_init(&c->resp.body, &acc_http, 0);
+    c->resp.status = 200;
+    str raw, query;
+    str_cut(arena_str(&c->req.arena, str_z(uri)), '?', &raw, &query);
+    c->req.path = http_unescape_path(raw, &c->req.arena);
+    c->req.query = query;
+    return c;
+}
+
+static void conn_begin(struct conn *c, struct MHD_Connection *mhd, str method)
+{
+    c->mhd = mhd;
+    c->req.method_name = arena_str(&c->req.arena, method);
+    c->req.method = method_of(method);
+    conn_route(c);
+    buf_init(&c->body, &acc_http, c->route && c->route->max_body_bytes ? c->route->max_body_bytes : HTTP_FORM_MAX);
+}
+
+static void conn_free(struct conn *c)
+{
+    vec_fini(&c->req.path_params);
+    vec_fini(&c->resp.headers);
+    buf_fini(&c->resp.body);
+    buf_fini(&c->body);
+    arena_fini(&c->req.arena);
+    mem_free(c);
+}
+
+static enum compress_kind accepted_encoding(const struct conn *c)
+{
+    str accept = conn_header(&c->req, "Accept-Encoding");
+    enum compress_kind kind = COMPRESS_NONE;
+    while (accept.n) {
+        str one, params, rest;
+        str_cut(accept, ',', &one, &rest);
+        str_cut(one, ';', &one, &params);
+        one = str_trim(one);
+        if (str_eq(one, S("gzip"))) return COMPRESS_GZIP;
+        if (str_eq(one, S("deflate"))) kind = COMPRESS_DEFLATE;
+        accept = rest;
+    }
+    return kind;
+}
+
+static void conn_compress(struct conn *c)
+{
+    if (!c->resp.compress) return;
+    vec_push(&c->resp.headers, ((struct http_pair){ S("Vary"), S("Accept-Encoding") }));   /* beside Vary: Origin */
+    enum compress_kind kind = accepted_encoding(c);
+    if (kind == COMPRESS_NONE || !c->resp.body.n) return;
+    struct buf packed;
+    buf_init(&packed, &acc_http, 0);
+    if (compress_pack(&packed, kind, buf_view(&c->resp.body), 1, NULL) != OK) {
+        buf_fini(&packed);
+        return;
+    }
+    buf_fini(&c->resp.body);
+    c->resp.body = packed;
+    http_resp_header(&c->resp, S("Content-Encoding"), kind == COMPRESS_GZIP ? S("gzip") : S("deflate"));
+}
+
+static void conn_count(const struct conn *c)
+{
+    if (!c->route) return;
+    char code[16];
+    snprintf(code, sizeof(code), "%u", c->resp.status);
+    str handler = str_z(c->route->pattern);
+    metric_add_to(METRIC_WITH(&m_requests, str_z(code), handler), 1);
+    metric_observe_in(METRIC_WITH(&m_duration, handler), (double)(clock_mono_ns() - c->start_ns) / 1e9);
+    metric_observe_in(METRIC_WITH(&m_size, handler), (double)c->resp.body.n);
+}
+
+static enum MHD_Result conn_answer(struct conn *c)
+{
+    conn_count(c);
+    struct MHD_Response *r = MHD_create_response_from_buffer(c->resp.body.n, c->resp.body.p, MHD_RESPMEM_PERSISTENT);
+    if (!r) return MHD_NO;
+    for (size_t i = 0; i < c->resp.headers.n; i++) {
+        char *name = arena_cstr(&c->req.arena, c->resp.headers.at[i].name);
+        char *value = arena_cstr(&c->req.arena, c->resp.headers.at[i].value);
+        MHD_add_response_header(r, name, value);
+    }
+    enum MHD_Result rc = MHD_queue_response(c->mhd, c->resp.status, r);
+    MHD_destroy_response(r);
+    return rc;
+}
+
+static void conn_handle(struct conn *c)
+{
+    c->req.body = buf_view(&c->body);
+    if (c->server->o.before) c->server->o.before(c->server->o.ctx, &c->req, &c->resp);
+    c->route->handle(c->server->o.ctx, &c->req, &c->resp);
+    conn_compress(c);
+}
+
+static int conn_fd(const struct conn *c)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info ? info->connect_fd : -1;
+}
+
+static void server_left(struct http_server *s)
+{
+    mtx_lock(&s->mu);
+    assert(s->running > 0);
+    if (--s->running == 0) cond_broadcast(&s->idle);
+    mtx_unlock(&s->mu);
+}
+
+static void conn_job(void *arg)
+{
+    struct conn *c = arg;
+    struct http_server *s = c->server;
+    conn_handle(c);
+    hangup_unwatch(s->hangup, conn_fd(c));
+    c->state = CONN_DONE;
+    MHD_resume_connection(c->mhd);
+    server_left(s);
+}
+
+static bool server_entered(struct http_server *s)
+{
+    mtx_lock(&s->mu);
+    bool ok = !s->stopping;
+    s->running += ok;
+    mtx_unlock(&s->mu);
+    return ok;
+}
+
+static enum MHD_Result conn_dispatch(struct conn *c)
+{
+    if (!buf_ok(&c->body)) {
+        answer_text(&c->resp, 413, S("http: request body too large\n"));
+        return conn_answer(c);
+    }
+    if (!c->route) return conn_answer(c);
+    if (c->route->flags & HTTP_IN_PLACE) {
+        conn_handle(c);
+        return conn_answer(c);
+    }
+    struct http_server *s = c->server;
+    c->state = CONN_RUNNING;
+    bool entered = server_entered(s);
+    if (entered) {
+        hangup_watch(s->hangup, conn_fd(c), &c->req.gone);
+        MHD_suspend_connection(c->mhd);
+        if (s->o.submit(s->o.pool, conn_job, c)) return MHD_YES;
+        hangup_unwatch(s->hangup, conn_fd(c));
+        answer_text(&c->resp, 503, S("Service Unavailable"));
+        c->state = CONN_DONE;
+        MHD_resume_connection(c->mhd);
+        server_left(s);
+        return MHD_YES;
+    }
+    answer_text(&c->resp, 503, S("Service Unavailable"));
+    return conn_answer(c);
+}
+
+static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const char *url, const char *method, const char *version,
+                                 const char *upload, size_t *upload_size, void **con_cls)
+{
+    (void)cls;
+    (void)url;
+    (void)version;
+    struct conn *c = *con_cls;
+    assert(c);
+    if (!c->mhd) {
+        conn_begin(c, mhd, str_z(method));
+        return MHD_YES;
+    }
+    if (*upload_size) {
+        buf_bytes(&c->body, upload, *upload_size);
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    if (c->state == CONN_DONE) return conn_answer(c);
+    return c->state == CONN_UPLOAD ? conn_dispatch(c) : MHD_YES;
+}
+
+static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, enum MHD_RequestTerminationCode code)
+{
+    (void)cls;
+    (void)mhd;
+    (void)code;
+    if (*con_cls) conn_free(*con_cls);
+    *con_cls = NULL;
+}
+
+errc http_server_new(struct http_server **out, const struct http_opts *o, struct err *e)
+{
+    int fd = o->listen_fd;
+    if (fd < 0) TRY(sock_listen(&fd, o->address, e));
+    struct http_server *s = NEW(struct http_server);
+    s->o = *o;
+    arena_init(&s->arena, &acc_http, 0);
+    s->o.prefix = arena_str(&s->arena, o->prefix);
+    mtx_init(&s->mu, LOCK_LEAF);
+    cond_init(&s->idle);
+    s->hangup = hangup_new();
+    errc rc = sock_local_addr(&s->address, fd, &s->arena, e);
+    if (rc == OK)
+        s->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_access, s,
+                                     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
+                                     MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+                                     MHD_OPTION_CONNECTION_LIMIT, o->max_connections ? o->max_connections : 512u,
+                                     MHD_OPTION_CONNECTION_TIMEOUT, o->read_timeout_s ? o->read_timeout_s : 300u,
+                                     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)96 << 10, MHD_OPTION_END);
+    if (s->daemon) {
+        *out = s;
+        return OK;
+    }
+    sock_close(fd);
+    http_server_free(s);
+    return rc != OK ? rc : err_set(e, ERR_IO, "listen %.*s: the HTTP server did not start", STR_ARG(o->address));
+}
+
+str http_server_address(const struct http_server *s) { return s->address; }
+
+void http_server_stop(struct http_server *s)
+{
+    if (!s || !s->daemon) return;
+    int fd = MHD_quiesce_daemon(s->daemon);
+    mtx_lock(&s->mu);
+    s->stopping = true;
+    while (s->running) cond_wait(&s->idle, &s->mu);
+    mtx_unlock(&s->mu);
+    MHD_stop_daemon(s->daemon);
+    s->daemon = NULL;
+    if (fd != MHD_INVALID_SOCKET) sock_close(fd);
+}
+
+void http_server_free(struct http_server *s)
+{
+    if (!s) return;
+    http_server_stop(s);
+    hangup_free(s->hangup);
+    cond_fini(&s->idle);
+    mtx_fini(&s->mu);
+    arena_fini(&s->arena);
+    mem_free(s);
+}
+
+static int hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* %XX decoded; plus: '+' is a blank. False on a bad escape. */
+static bool unescape(str s, bool plus, struct arena *a, str *out)
+{
+    uint8_t *p = arena_alloc(a, s.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '%') {
+            if (s.n - i < 3) return false;
+            int hi = hex_digit(s.p[i + 1]), lo = hex_digit(s.p[i + 2]);
+            if (hi < 0 || lo < 0) return false;
+            p[n++] = (uint8_t)(hi << 4 | lo);
+            i += 2;
+        } else {
+            p[n++] = plus && s.p[i] == '+' ? ' ' : s.p[i];
+        }
+    }
+    p[n] = 0;
+    *out = str_of(p, n);
+    return true;
+}
+
+str http_unescape_path(str path, struct arena *a)
+{
+    str out;
+    return unescape(path, false, a, &out) ? out : path;
+}
+
+bool http_parse_query(http_pairs *out, str query, struct arena *a)
+{
+    bool ok = true;
+    while (query.n) {
+        str pair, rest, name, value;
+        str_cut(query, '&', &pair, &rest);
+        query = rest;
+        if (!pair.n) continue;
+        if (str_index(pair, ';') != SIZE_MAX) {
+            ok = false;
+            continue;
+        }
+        str_cut(pair, '=', &name, &value);
+        if (unescape(name, true, a, &name) && unescape(value, true, a, &value)) vec_push(out, ((struct http_pair){ name, value }));
+        else ok = false;
+    }
+    return ok;
+}
+
+void buf_query_escape(struct buf *b, str s)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < s.n; i++) {
+        uint8_t c = s.p[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '~';
+        if (plain) buf_u8(b, c);
+        else if (c == ' ') buf_u8(b, '+');
+        else buf_bytes(b, (const uint8_t[]){ '%', (uint8_t)hex[c >> 4], (uint8_t)hex[c & 15] }, 3);
+    }
+}

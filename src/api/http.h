@@ -1,0 +1,81 @@
+/* http.h — the HTTP server, and nothing of what it serves.
+ *
+ * What        Routes with parameters, request and response values, uploads into one bounded buffer, response compression, CORS-free.
+ *             Requests that may wait run on the owner's pool while their connection is suspended; health answers are made in place, on the
+ *             thread that moves bytes, which touches no file.
+ * Invariants  (1) A handler is called once a request, with the whole body. (2) What a handler put into its response is sent whole, or
+ *             the connection is closed. (3) `gone` is raised when the client hangs up while its handler runs.
+ * Ownership   http_server_new/http_server_free; request and response belong to the server and end after the handler returned and the
+ *             answer was sent.
+ * Threads     handlers run beside each other; one per request
+ * Errors      ERR_IO, ERR_BAD_INPUT (address) from http_server_new
+ * Format      HTTP/1.1
+ */
+#ifndef EPI_API_HTTP_H
+#define EPI_API_HTTP_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/vec.h"
+
+#include <stdatomic.h>
+
+enum http_method { HTTP_GET = 1, HTTP_HEAD = 2, HTTP_POST = 4, HTTP_PUT = 8, HTTP_OPTIONS = 16, HTTP_OTHER = 32 };
+struct http_pair { str name, value; };
+typedef VEC(struct http_pair) http_pairs;
+
+struct http_req {
+    enum http_method method;
+    str method_name, path, query, body;        /* path: decoded, without the query; query: raw */
+    http_pairs path_params;                    /* of the route's pattern, in its order */
+    str remote;                                /* "127.0.0.1:33010" */
+    struct arena arena;                        /* lives as long as the request */
+    _Atomic bool gone;                         /* the client hung up */
+    const struct http_req_ops *ops;
+};
+struct http_req_ops { str (*header)(const struct http_req *r, const char *name); };
+static inline str http_header(const struct http_req *r, const char *name) { return r->ops->header(r, name); }
+
+struct http_resp {
+    unsigned status;                           /* 200 unless set */
+    struct buf body;
+    http_pairs headers;                        /* strings live in the request's arena or are literals */
+    bool compress;                             /* may be packed as Accept-Encoding allows */
+};
+void http_resp_header(struct http_resp *w, str name, str value);   /* replaces one of the same name */
+
+enum http_route_flags { HTTP_IN_PLACE = 1 };   /* never waits, touches no file: runs on the moving thread */
+struct http_route {
+    unsigned methods;
+    const char *pattern;                       /* "/api/v1/label/:name/values"; a last segment that starts with a star takes the rest;
+                                                  it is the metric's handler label as well */
+    void (*handle)(void *ctx, struct http_req *r, struct http_resp *w);
+    unsigned flags;
+    size_t max_body_bytes;                     /* 0: HTTP_FORM_MAX */
+};
+enum { HTTP_FORM_MAX = 10 << 20 };
+
+struct http_opts {
+    str address;
+    int listen_fd;                             /* >= 0: already listening, address is then not used; taken over */
+    unsigned max_connections, read_timeout_s;
+    const struct http_route *routes; size_t n_routes;
+    void *ctx;                                 /* of every handler */
+    str prefix;                                /* route prefix without a slash at its end; may be empty */
+    /* Runs fn(arg) on another thread; false: the queue is full, the client gets 503. */
+    bool (*submit)(void *pool, void (*fn)(void *arg), void *arg);
+    void *pool;
+    void (*before)(void *ctx, struct http_req *r, struct http_resp *w);   /* e.g. CORS; may be NULL */
+};
+struct http_server;
+MUST_USE errc http_server_new(struct http_server **out, const struct http_opts *o, struct err *e);
+str http_server_address(const struct http_server *s);         /* as bound, with the real port */
+void http_server_stop(struct http_server *s);                  /* takes no more connections, waits for running handlers */
+void http_server_free(struct http_server *s);                  /* NULL is fine */
+
+/* Parameters as Go's url.ParseQuery reads them: '+' is a blank, %XX decoded; false on a bad escape (pairs before it are kept). */
+bool http_parse_query(http_pairs *out, str query, struct arena *a);
+str http_unescape_path(str path, struct arena *a);
+void buf_query_escape(struct buf *b, str s);
+
+#endif

@@ -1,0 +1,180 @@
+#include "api/params.h"
+
+#include "base/f64.h"
+#include "base/rfc3339.h"
+#include "base/utf8.h"
+#include "model/duration.h"
+
+#include <math.h>
+
+const struct instant INSTANT_MIN = { INT64_MIN / 1000 + 62135596801, 0 };
+const struct instant INSTANT_MAX = { INT64_MAX / 1000 - 62135596801, 999999999 };
+
+static bool is_form(const struct http_req *r)
+{
+    str type = http_header(r, "Content-Type"), rest;
+    str_cut(type, ';', &type, &rest);
+    return str_eq_nocase(str_trim(type), S("application/x-www-form-urlencoded"));
+}
+
+void params_read(struct params *p, struct http_req *r)
+{
+    *p = (struct params){ 0 };
+    bool ok = true;
+    if ((r->method & (HTTP_POST | HTTP_PUT)) && is_form(r)) ok = http_parse_query(&p->form, r->body, &r->arena);
+    ok = http_parse_query(&p->url, r->query, &r->arena) && ok;
+    for (size_t i = 0; i < p->url.n; i++) vec_push(&p->form, p->url.at[i]);
+    p->bad = !ok;
+}
+
+void params_fini(struct params *p)
+{
+    vec_fini(&p->form);
+    vec_fini(&p->url);
+}
+
+static str pairs_get(const http_pairs *pairs, str name)
+{
+    for (size_t i = 0; i < pairs->n; i++)
+        if (str_eq(pairs->at[i].name, name)) return pairs->at[i].value;
+    return STR_EMPTY;
+}
+
+str param(const struct params *p, str name) { return pairs_get(&p->form, name); }
+str param_url(const struct params *p, str name) { return pairs_get(&p->url, name); }
+
+/* Wrapping arithmetic as Go has it: far times overflow there in a defined way, and clients see the results. */
+static int64_t wrap_mul_add(int64_t a, int64_t b, int64_t c) { return (int64_t)((uint64_t)a * (uint64_t)b + (uint64_t)c); }
+
+int64_t instant_ms(struct instant t) { return wrap_mul_add(t.s, 1000, t.ns / 1000000); }
+int64_t instant_query_ms(struct instant t) { return wrap_mul_add(t.s, 1000000000, t.ns) / 1000000; }
+bool instant_before(struct instant a, struct instant b) { return a.s != b.s ? a.s < b.s : a.ns < b.ns; }
+
+/* Go's conversion on amd64: what does not fit gives the least integer. */
+static int64_t go_int64(double v) { return v >= -0x1p63 && v < 0x1p63 ? (int64_t)v : INT64_MIN; }
+
+/* As Go's time.Unix(sec, nsec): nanoseconds are brought into [0, 1e9). */
+static struct instant instant_unix(int64_t s, int64_t ns)
+{
+    if (ns >= 0 && ns < 1000000000) return (struct instant){ s, ns };
+    int64_t n = ns / 1000000000;
+    s = (int64_t)((uint64_t)s + (uint64_t)n);
+    ns -= n * 1000000000;
+    if (ns < 0) {
+        ns += 1000000000;
+        s = (int64_t)((uint64_t)s - 1);
+    }
+    return (struct instant){ s, ns };
+}
+
+errc parse_instant(str s, struct instant *out, struct err *e)
+{
+    double v;
+    if (f64_parse(s, &v)) {
+        double whole = isinf(v) ? v : trunc(v), part = isinf(v) ? (double)NAN : v - whole;
+        part = round(part * 1000) / 1000;
+        *out = instant_unix(go_int64(whole), go_int64(part * 1e9));
+        return OK;
+    }
+    int64_t ms;
+    if (rfc3339_parse(s, &ms)) {
+        *out = instant_unix(ms / 1000, ms % 1000 * 1000000);
+        return OK;
+    }
+    if (str_eq(s, S("-292273086-05-16T16:47:06Z"))) {
+        *out = INSTANT_MIN;
+        return OK;
+    }
+    if (str_eq(s, S("292277025-08-18T07:12:54.999999999Z"))) {
+        *out = INSTANT_MAX;
+        return OK;
+    }
+    struct buf q = { 0 };
+    buf_go_quote(&q, s);
+    err_set(e, ERR_BAD_INPUT, "cannot parse %.*s to a valid timestamp", STR_ARG(buf_view(&q)));
+    buf_fini(&q);
+    return ERR_BAD_INPUT;
+}
+
+errc param_instant(const struct params *p, str name, struct instant fallback, struct instant *out, struct err *e)
+{
+    str v = param(p, name);
+    if (!v.n) {
+        *out = fallback;
+        return OK;
+    }
+    TRY_IN(e, parse_instant(v, out, e), "invalid time value for '%.*s'", STR_ARG(name));
+    return OK;
+}
+
+static errc bad_quoted(struct err *e, const char *before, str s, const char *after)
+{
+    struct buf q = { 0 };
+    buf_go_quote(&q, s);
+    err_set(e, ERR_BAD_INPUT, "%s%.*s%s", before, STR_ARG(buf_view(&q)), after);
+    buf_fini(&q);
+    return ERR_BAD_INPUT;
+}
+
+errc parse_api_duration(str s, int64_t *ns_out, struct err *e)
+{
+    double v;
+    if (f64_parse(s, &v)) {
+        double ns = v * 1e9;
+        if (ns > 0x1p63 || ns < -0x1p63) return bad_quoted(e, "cannot parse ", s, " to a valid duration. It overflows int64");
+        *ns_out = go_int64(ns);
+        return OK;
+    }
+    int64_t ms;
+    if (duration_parse(s, &ms, NULL) == OK) {
+        *ns_out = ms * 1000000;
+        return OK;
+    }
+    return bad_quoted(e, "cannot parse ", s, " to a valid duration");
+}
+
+errc parse_limit(str s, uint64_t *out, struct err *e)
+{
+    int64_t v = 0;
+    if (s.n && !str_i64(s, &v)) return bad_quoted(e, "strconv.Atoi: parsing ", s, ": invalid syntax");
+    if (v < 0) return err_set(e, ERR_BAD_INPUT, "limit must be non-negative");
+    *out = (uint64_t)v;
+    return OK;
+}
+
+static bool all_match_empty(struct matchers ms)
+{
+    for (size_t i = 0; i < ms.n; i++)
+        if (!matcher_matches_empty(&ms.at[i])) return false;
+    return true;
+}
+
+static errc parse_matcher_set(struct matchers *out, str text, const struct parse_opts *o, struct arena *a, struct err *e)
+{
+    TRY(promql_parse_selector(out, text, o, a, e));
+    if (all_match_empty(*out)) return err_set(e, ERR_BAD_INPUT, "match[] must contain at least one non-empty matcher");
+    return OK;
+}
+
+errc parse_matchers(const struct params *p, const struct parse_opts *o, struct arena *a, struct matchers **out, size_t *n, struct err *e)
+{
+    VEC(struct matchers) sets = { 0 };
+    for (size_t i = 0; i < p->form.n; i++) {
+        if (!str_eq(p->form.at[i].name, S("match[]"))) continue;
+        struct matchers ms = { 0 };
+        errc rc = parse_matcher_set(&ms, p->form.at[i].value, o, a, e);
+        avec_push(a, &sets, ms);
+        if (rc == OK) continue;
+        matchers_fini_all(sets.at, sets.n);
+        return rc;
+    }
+    *out = sets.at;
+    *n = sets.n;
+    return OK;
+}
+
+void matchers_fini_all(struct matchers *ms, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < ms[i].n; k++) matcher_fini((struct matcher *)&ms[i].at[k]);
+}

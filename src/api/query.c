@@ -1,0 +1,213 @@
+#include "api/room.h"
+
+#include "base/clock.h"
+#include "base/utf8.h"
+#include "promql/print.h"
+#include "promql/result_json.h"
+
+enum { POINTS_MAX = 11000, NOTES_MAX = 64 };
+static const int64_t MS_NS = 1000000;
+
+/* What /query and /query_range have in common. */
+struct ask { struct params p; uint64_t limit; struct query_opts o; bool expired; };
+
+/* The engine reads durations of 0 as "its own"; a time-out that is over already is answered here. */
+static bool read_timeout(struct ask *k, struct http_resp *w)
+{
+    str text = param(&k->p, S("timeout"));
+    struct err e = { 0 };
+    int64_t ns;
+    if (!text.n) return true;
+    if (parse_api_duration(text, &ns, &e) != OK) {
+        api_invalid_param(w, "timeout", &e);
+        return false;
+    }
+    k->expired = ns <= 0;
+    k->o.timeout_ms = MAX(ns / MS_NS, 1);
+    return true;
+}
+
+static bool read_lookback(struct ask *k, struct http_resp *w)
+{
+    str text = param(&k->p, S("lookback_delta"));
+    struct err e = { 0 };
+    int64_t ns;
+    if (!text.n) return true;
+    if (parse_api_duration(text, &ns, &e) != OK) {
+        err_in(&e, ERR_BAD_INPUT, "error parsing lookback delta duration");
+        api_error(w, API_BAD_DATA, err_str(&e));
+        return false;
+    }
+    k->o.lookback_ms = ns > 0 ? MAX(ns / MS_NS, 1) : 0;
+    return true;
+}
+
+static bool read_limit(struct ask *k, struct http_resp *w)
+{
+    struct err e = { 0 };
+    if (parse_limit(param(&k->p, S("limit")), &k->limit, &e) == OK) return true;
+    api_invalid_param(w, "limit", &e);
+    return false;
+}
+
+static void read_stats(struct ask *k)
+{
+    str stats = param(&k->p, S("stats"));
+    k->o.stats = stats.n > 0;
+    k->o.per_step_stats = str_eq(stats, S("all"));
+}
+
+static bool read_instant(struct ask *k, struct http_resp *w)
+{
+    struct err e = { 0 };
+    struct instant t, now = { clock_wall_ns() / 1000000000, clock_wall_ns() % 1000000000 };
+    if (param_instant(&k->p, S("time"), now, &t, &e) != OK) {
+        api_invalid_param(w, "time", &e);
+        return false;
+    }
+    k->o.start_ms = k->o.end_ms = instant_query_ms(t);
+    k->o.instant = true;
+    return true;
+}
+
+static bool read_range(struct ask *k, struct http_resp *w)
+{
+    struct err e = { 0 };
+    struct instant start, end;
+    int64_t step_ns;
+    const char *bad = NULL;
+    if (parse_instant(param(&k->p, S("start")), &start, &e) != OK) bad = "start";
+    else if (parse_instant(param(&k->p, S("end")), &end, &e) != OK) bad = "end";
+    else if (instant_before(end, start)) {
+        err_set(&e, ERR_BAD_INPUT, "end timestamp must not be before start time");
+        bad = "end";
+    } else if (parse_api_duration(param(&k->p, S("step")), &step_ns, &e) != OK) bad = "step";
+    else if (step_ns <= 0) {
+        err_set(&e, ERR_BAD_INPUT, "zero or negative query resolution step widths are not accepted. Try a positive integer");
+        bad = "step";
+    }
+    if (bad) {
+        api_invalid_param(w, bad, &e);
+        return false;
+    }
+    __int128 span = ((__int128)end.s - start.s) * 1000000000 + end.ns - start.ns;
+    if ((span > INT64_MAX ? INT64_MAX : (int64_t)span) / step_ns > POINTS_MAX) {
+        api_error(w, API_BAD_DATA, S("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)"));
+        return false;
+    }
+    k->o.start_ms = instant_query_ms(start);
+    k->o.end_ms = instant_query_ms(end);
+    k->o.step_ms = MAX(step_ns / MS_NS, 1);
+    return true;
+}
+
+/* Words of a bad query stand behind the parameter's name; all else is an error of the execution. */
+static void answer_failure(struct http_resp *w, errc rc, const struct err *e)
+{
+    if (rc == ERR_BAD_INPUT) api_invalid_param(w, "query", e);
+    else if (rc == ERR_UNAVAILABLE || rc == ERR_TIMEOUT || rc == ERR_CANCELED || rc == ERR_IO || rc == ERR_CORRUPT) api_error_of(w, rc, e);
+    else api_error(w, API_EXECUTION, err_str(e));
+}
+
+static void answer_result(struct ask *k, struct http_req *r, struct http_resp *w, struct result *res)
+{
+    str notes[NOTES_MAX];
+    size_t n = 0;
+    while (n < res->n_warnings && n < NOTES_MAX - 2) {
+        notes[n] = res->warnings[n];
+        n++;
+    }
+    bool list = res->type == VALUE_VECTOR || res->type == VALUE_MATRIX;
+    if (k->limit && list && res->n_series > k->limit) {
+        res->n_series = (size_t)k->limit;
+        notes[n++] = S("results truncated due to limit");
+    }
+    str stats = param(&k->p, S("stats"));
+    if (stats.n && !str_eq(stats, S("true")) && !str_eq(stats, S("all"))) {
+        struct buf q = { 0 };
+        buf_go_quote(&q, stats);
+        notes[n++] = arena_fmt(&r->arena, "value %.*s for parameter \"stats\" is deprecated and will be rejected in the next major release, use \"true\" or \"all\"",
+                               STR_ARG(buf_view(&q)));
+        buf_fini(&q);
+    }
+    struct json j = api_begin(w);
+    promql_result_json(&j, res, stats.n > 0);
+    api_end(&j, w, notes, n, res->infos, res->n_infos);
+}
+
+static void run(struct api *a, struct ask *k, struct http_req *r, struct http_resp *w)
+{
+    k->o.query = param(&k->p, S("query"));
+    k->o.cancel = &r->gone;
+    if (k->expired) {
+        api_error(w, API_TIMEOUT, S("query timed out in query execution"));
+        return;
+    }
+    struct result res = { 0 };
+    struct err e = { 0 };
+    errc rc = engine_query(a->o.engine, a->o.queryable, &k->o, &res, &e);
+    if (rc != OK) answer_failure(w, rc, &e);
+    else answer_result(k, r, w, &res);
+    promql_result_fini(&res);
+}
+
+void api_query(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    struct api *a = ctx;
+    if (!api_is_ready(a, w)) return;
+    struct ask k = { 0 };
+    params_read(&k.p, r);
+    read_stats(&k);
+    if (read_limit(&k, w) && read_instant(&k, w) && read_timeout(&k, w) && read_lookback(&k, w)) run(a, &k, r, w);
+    params_fini(&k.p);
+}
+
+void api_query_range(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    struct api *a = ctx;
+    if (!api_is_ready(a, w)) return;
+    struct ask k = { 0 };
+    params_read(&k.p, r);
+    read_stats(&k);
+    if (read_limit(&k, w) && read_range(&k, w) && read_timeout(&k, w) && read_lookback(&k, w)) run(a, &k, r, w);
+    params_fini(&k.p);
+}
+
+/* Parses the parameter query; NULL: the error is written. */
+static struct expr *parse_param(struct api *a, struct http_req *r, struct http_resp *w)
+{
+    SCOPED(params_fini) struct params p;
+    params_read(&p, r);
+    struct expr *e = NULL;
+    struct parse_errors errors = { 0 };
+    struct err why = { 0 };
+    if (promql_parse(&e, param(&p, S("query")), &a->o.parse, &r->arena, &errors, &why) == OK) return e;
+    api_invalid_param(w, "query", &why);
+    return NULL;
+}
+
+void api_format_query(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    struct api *a = ctx;
+    if (!api_is_ready(a, w)) return;
+    struct expr *e = parse_param(a, r, w);
+    if (!e) return;
+    SCOPED(buf_fini) struct buf text = { 0 };
+    promql_pretty(&text, e);
+    struct json j = api_begin(w);
+    json_str(&j, buf_view(&text));
+    api_end(&j, w, NULL, 0, NULL, 0);
+    promql_tree_fini(e);
+}
+
+void api_parse_query(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    struct api *a = ctx;
+    if (!api_is_ready(a, w)) return;
+    struct expr *e = parse_param(a, r, w);
+    if (!e) return;
+    struct json j = api_begin(w);
+    promql_json(&j, e);
+    api_end(&j, w, NULL, 0, NULL, 0);
+    promql_tree_fini(e);
+}

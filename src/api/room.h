@@ -1,0 +1,65 @@
+/* room.h — what the files of this room share.
+ *
+ * What        The api's state and its handlers, one group a file.
+ * Invariants  none
+ * Ownership   see api.h
+ * Threads     const after api_new
+ * Errors      in the answers
+ * Format      none
+ */
+#ifndef EPI_API_ROOM_H
+#define EPI_API_ROOM_H
+
+#include "api/api.h"
+#include "api/params.h"
+#include "api/respond.h"
+
+struct api { struct api_opts o; struct regex *cors; bool cors_any; };
+
+/* query.c */
+void api_query(void *ctx, struct http_req *r, struct http_resp *w);
+void api_query_range(void *ctx, struct http_req *r, struct http_resp *w);
+void api_format_query(void *ctx, struct http_req *r, struct http_resp *w);
+void api_parse_query(void *ctx, struct http_req *r, struct http_resp *w);
+/* series.c */
+void api_series(void *ctx, struct http_req *r, struct http_resp *w);
+void api_labels(void *ctx, struct http_req *r, struct http_resp *w);
+void api_label_values(void *ctx, struct http_req *r, struct http_resp *w);
+/* targets.c */
+void api_targets_get(void *ctx, struct http_req *r, struct http_resp *w);
+void api_targets_metadata(void *ctx, struct http_req *r, struct http_resp *w);
+void api_metadata_get(void *ctx, struct http_req *r, struct http_resp *w);
+void api_scrape_pools(void *ctx, struct http_req *r, struct http_resp *w);
+void api_scrape_pool_config(void *ctx, struct http_req *r, struct http_resp *w);
+void api_relabel_steps_get(void *ctx, struct http_req *r, struct http_resp *w);
+/* status.c */
+void api_status_config(void *ctx, struct http_req *r, struct http_resp *w);
+void api_status_flags(void *ctx, struct http_req *r, struct http_resp *w);
+void api_status_runtime(void *ctx, struct http_req *r, struct http_resp *w);
+void api_status_build(void *ctx, struct http_req *r, struct http_resp *w);
+void api_status_tsdb(void *ctx, struct http_req *r, struct http_resp *w);
+void api_status_walreplay(void *ctx, struct http_req *r, struct http_resp *w);
+void api_notifications_get(void *ctx, struct http_req *r, struct http_resp *w);
+void api_admin_disabled(void *ctx, struct http_req *r, struct http_resp *w);
+void api_search_disabled(void *ctx, struct http_req *r, struct http_resp *w);
+/* write.c */
+void api_write(void *ctx, struct http_req *r, struct http_resp *w);
+void api_otlp_disabled(void *ctx, struct http_req *r, struct http_resp *w);
+/* web.c */
+void api_healthy(void *ctx, struct http_req *r, struct http_resp *w);
+void api_ready(void *ctx, struct http_req *r, struct http_resp *w);
+void api_reload(void *ctx, struct http_req *r, struct http_resp *w);
+void api_quit(void *ctx, struct http_req *r, struct http_resp *w);
+void api_lifecycle_get(void *ctx, struct http_req *r, struct http_resp *w);
+void api_metrics(void *ctx, struct http_req *r, struct http_resp *w);
+void api_version(void *ctx, struct http_req *r, struct http_resp *w);
+void api_root(void *ctx, struct http_req *r, struct http_resp *w);
+void api_graph(void *ctx, struct http_req *r, struct http_resp *w);
+void api_page(void *ctx, struct http_req *r, struct http_resp *w);
+void api_favicon(void *ctx, struct http_req *r, struct http_resp *w);
+void api_options(void *ctx, struct http_req *r, struct http_resp *w);
+
+void json_labels(struct json *j, struct labels l);             /* {"name":"value",…} */
+bool api_is_ready(const struct api *a, struct http_resp *w);   /* false: the 503 is written */
+
+#endif

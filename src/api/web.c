@@ -1,0 +1,128 @@
+#include "api/room.h"
+
+#include "api/page.h"
+#include "ingest/expose.h"
+
+#include <stdio.h>
+
+void api_healthy(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    (void)ctx;
+    (void)r;
+    api_text(w, 200, S("Prometheus Server is Healthy.\n"));
+}
+
+void api_ready(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    (void)r;
+    if (api_is_ready(ctx, w)) api_text(w, 200, S("Prometheus Server is Ready.\n"));
+}
+
+static bool lifecycle_on(const struct api *a, struct http_resp *w)
+{
+    if (a->o.lifecycle) return true;
+    api_text(w, 403, S("Lifecycle API is not enabled."));
+    return false;
+}
+
+void api_reload(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    struct api *a = ctx;
+    (void)r;
+    if (!lifecycle_on(a, w)) return;
+    struct err e = { 0 };
+    if (a->o.sources->reload(a->o.sources->ctx, &e) == OK) {
+        api_text(w, 200, STR_EMPTY);
+        return;
+    }
+    char words[sizeof(e.msg) + 64];
+    int n = snprintf(words, sizeof(words), "failed to reload config: %.*s\n", STR_ARG(err_str(&e)));
+    api_text(w, 500, str_of(words, n < 0 ? 0 : MIN((size_t)n, sizeof(words) - 1)));
+}
+
+void api_quit(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    struct api *a = ctx;
+    (void)r;
+    if (!lifecycle_on(a, w)) return;
+    api_text(w, 200, S("Requesting termination... Goodbye!"));
+    a->o.sources->quit(a->o.sources->ctx);
+}
+
+void api_lifecycle_get(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    struct api *a = ctx;
+    (void)r;
+    if (!lifecycle_on(a, w)) return;
+    api_text(w, 405, S("Only POST or PUT requests allowed"));
+}
+
+void api_metrics(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    (void)ctx;
+    w->status = 200;
+    w->compress = true;
+    bool open = str_find(http_header(r, "Accept"), S("application/openmetrics-text")) != SIZE_MAX;
+    expose_metrics(&w->body, open ? EXPO_OPENMETRICS : EXPO_TEXT);
+    http_resp_header(w, S("Content-Type"), open ? S("application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores")
+                                                 : S("text/plain; version=0.0.4; charset=utf-8; escaping=underscores"));
+}
+
+void api_version(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    struct api *a = ctx;
+    (void)r;
+    http_resp_header(w, S("Content-Type"), S("application/json"));
+    struct json j = json_to(&w->body);
+    json_obj(&j);
+    json_kstr(&j, S("version"), a->o.version);
+    json_kstr(&j, S("revision"), S(EPI_VERSION));
+    json_obj_end(&j);
+}
+
+static void redirect(struct http_req *r, struct http_resp *w, str to)
+{
+    w->status = 302;
+    http_resp_header(w, S("Content-Type"), S("text/html; charset=utf-8"));
+    http_resp_header(w, S("Location"), arena_str(&r->arena, to));
+    buf_fmt(&w->body, "<a href=\"%.*s\">Found</a>.\n\n", STR_ARG(to));
+}
+
+void api_root(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    struct api *a = ctx;
+    redirect(r, w, arena_fmt(&r->arena, "%.*s/query", STR_ARG(a->o.external_path)));
+}
+
+void api_graph(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    struct api *a = ctx;
+    redirect(r, w, arena_fmt(&r->arena, "%.*s/query?%.*s", STR_ARG(a->o.external_path), STR_ARG(r->query)));
+}
+
+static void asset(struct http_resp *w, str type, str content)
+{
+    w->compress = true;
+    http_resp_header(w, S("Content-Type"), type);
+    buf_str(&w->body, content);
+}
+
+void api_page(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    (void)ctx;
+    (void)r;
+    asset(w, S("text/html; charset=utf-8"), page_html());
+}
+
+void api_favicon(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    (void)ctx;
+    (void)r;
+    asset(w, S("image/svg+xml"), page_icon());
+}
+
+void api_options(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    (void)r;
+    if (api_is_ready(ctx, w)) w->status = 204;
+}

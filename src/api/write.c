@@ -1,0 +1,217 @@
+/* The remote-write receiver, protocol 1.0. A request is decoded in place; a series that is known costs one look-up by the raw bytes of
+ * its labels, and its samples go into batches. As in Prometheus the first sample that is refused ends the request: nothing of it is
+ * kept. */
+#include "api/room.h"
+
+#include "base/clock.h"
+#include "base/compress.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "ingest/remote_write.h"
+
+enum { BATCH = 512, DECODED_MAX_BYTES = 32 << 20, MAX_AHEAD_MS = 10 * 60 * 1000 };
+
+COUNTER(m_invalid_labels, "prometheus_api_remote_write_invalid_labels_samples_total", "The total number of received remote write samples and histogram samples which were rejected due to invalid labels.")
+COUNTER(m_not_taken, "epimetheus_api_remote_write_not_taken_total", "Received histograms, exemplars and metadata that this version does not store.")
+ACCOUNT(acc_write, "remote_write_requests")
+
+struct write {
+    struct appendable *st;
+    struct appender *app;
+    struct arena a;
+    struct err *e;
+    int64_t max_ms;
+    uint64_t invalid;
+    size_t n;
+    series_handle h[BATCH];
+    int64_t t[BATCH];
+    double v[BATCH];
+    uint8_t results[BATCH];
+};
+
+static errc batch_flush(struct write *w)
+{
+    size_t n = w->n;
+    w->n = 0;
+    if (!n) return OK;
+    TRY(w->app->ops->append_batch(w->app, w->h, w->t, w->v, n, w->results, w->e));
+    for (size_t i = 0; i < n; i++)                             /* once more by itself: for the words */
+        if (UNLIKELY(w->results[i] != OK)) {
+            TRY(w->app->ops->append(w->app, w->h[i], w->t[i], w->v[i], 0, w->e));
+        }
+    return OK;
+}
+
+/* The series by its labels, and taught to the look-up if that may be. ERR_BAD_INPUT: not valid, it is left out. */
+static errc series_slow(struct write *w, const struct write_series *s, series_handle *h)
+{
+    struct labels labels;
+    struct err why = { 0 };
+    errc rc = write_series_labels(s, &w->a, &labels, &why);
+    if (rc != OK) {
+        LOG_LIMITED(WARN, 10000, "Invalid metric names or labels", kv_err(&why));
+        return rc;
+    }
+    TRY(w->app->ops->series(w->app, labels, h, w->e));
+    if (s->labels_raw.n && w->st->ops->teach) w->st->ops->teach(w->st, s->labels_raw.p, s->labels_raw.n, *h);
+    return OK;
+}
+
+static errc series_samples(struct write *w, struct write_series *s, series_handle h)
+{
+    int64_t t;
+    double v;
+    while (write_series_sample(s, &t, &v)) {
+        if (t > w->max_ms) return err_set(w->e, ERR_OUT_OF_BOUNDS, "out of bounds: timestamp is too far in the future");
+        w->h[w->n] = h;
+        w->t[w->n] = t;
+        w->v[w->n] = v;
+        if (++w->n == BATCH) TRY(batch_flush(w));
+    }
+    return OK;
+}
+
+static errc write_series_all(struct write *w, struct write_series *s)
+{
+    series_handle h;
+    bool known = s->labels_raw.n && w->st->ops->lookup && w->st->ops->lookup(w->st, s->labels_raw.p, s->labels_raw.n, &h);
+    if (!known) {
+        struct arena_mark mark = arena_mark(&w->a);
+        errc rc = series_slow(w, s, &h);
+        arena_reset(&w->a, mark);
+        if (rc == ERR_BAD_INPUT) {
+            w->invalid += s->n_samples;
+            return OK;
+        }
+        TRY(rc);
+    }
+    return series_samples(w, s, h);
+}
+
+/* A first pass sees whether the whole message decodes: Prometheus decodes before it appends. */
+static errc request_check(str body, struct err *e)
+{
+    struct write_request r;
+    struct write_series s;
+    write_request_init(&r, body);
+    for (bool more = true; more;) TRY(write_request_next(&r, &s, &more, e));
+    metric_add(&m_not_taken, (double)(r.n_exemplars + r.n_histograms + r.n_metadata));
+    return OK;
+}
+
+static errc request_append(struct write *w, str body)
+{
+    struct write_request r;
+    write_request_init(&r, body);
+    for (;;) {
+        struct write_series s;
+        bool more;
+        TRY(write_request_next(&r, &s, &more, w->e));
+        if (!more) return batch_flush(w);
+        TRY(write_series_all(w, &s));
+    }
+}
+
+static errc request_store(struct appendable *st, str body, struct err *e)
+{
+    struct write *w = NEW(struct write);
+    *w = (struct write){ .st = st, .e = e, .max_ms = clock_wall_ms() + MAX_AHEAD_MS };
+    arena_init(&w->a, &acc_write, 0);
+    errc rc = st->ops->begin(st, &w->app, e);
+    if (rc == OK) {
+        rc = request_append(w, body);
+        if (rc == OK) rc = w->app->ops->commit(w->app, e);
+        else w->app->ops->rollback(w->app);
+    }
+    metric_add(&m_invalid_labels, (double)w->invalid);
+    arena_fini(&w->a);
+    mem_free(w);
+    return rc;
+}
+
+static void answer_line(struct http_req *r, struct http_resp *resp, unsigned status, str words)
+{
+    api_text(resp, status, arena_fmt(&r->arena, "%.*s\n", STR_ARG(words)));
+}
+
+/* The parameter proto of a content type; false: there is none. */
+static bool proto_param(str type, str *out)
+{
+    str rest = type;
+    while (rest.n) {
+        str one, name, value;
+        str_cut(rest, ';', &one, &rest);
+        if (!str_cut(str_trim(one), '=', &name, &value) || !str_eq(str_trim(name), S("proto"))) continue;
+        *out = str_trim(value);
+        return true;
+    }
+    return false;
+}
+
+static bool type_accepted(struct http_req *r, struct http_resp *resp)
+{
+    str type = http_header(r, "Content-Type"), media, rest, proto, encoding = http_header(r, "Content-Encoding");
+    if (!type.n) type = S("application/x-protobuf");
+    str_cut(type, ';', &media, &rest);
+    if (!str_eq(str_trim(media), S("application/x-protobuf"))) {
+        answer_line(r, resp, 415, arena_fmt(&r->arena, "expected application/x-protobuf as the first (media) part, got %.*s content-type", STR_ARG(type)));
+        return false;
+    }
+    if (proto_param(rest, &proto) && !str_eq(proto, S("prometheus.WriteRequest"))) {
+        answer_line(r, resp, 415, arena_fmt(&r->arena, "got %.*s content type; unknown type for remote write protobuf message %.*s, supported: prometheus.WriteRequest",
+                                            STR_ARG(type), STR_ARG(proto)));
+        return false;
+    }
+    if (encoding.n && !str_eq(encoding, S("snappy"))) {
+        answer_line(r, resp, 415, arena_fmt(&r->arena, "%.*s encoding (compression) is not accepted by this server; only snappy is acceptable", STR_ARG(encoding)));
+        return false;
+    }
+    return true;
+}
+
+static unsigned status_of(errc rc)
+{
+    switch (rc) {
+    case ERR_BAD_INPUT:
+    case ERR_OUT_OF_ORDER:
+    case ERR_OUT_OF_BOUNDS:
+    case ERR_TOO_OLD:
+    case ERR_DUPLICATE: return 400;
+    case ERR_UNAVAILABLE:
+    case ERR_NO_SPACE: return 503;
+    default: return 500;
+    }
+}
+
+void api_write(void *ctx, struct http_req *r, struct http_resp *resp)
+{
+    struct api *a = ctx;
+    if (!a->o.appendable) {
+        answer_line(r, resp, 404, S("remote write receiver needs to be enabled with --web.enable-remote-write-receiver"));
+        return;
+    }
+    if (!api_is_ready(a, resp) || !type_accepted(r, resp)) return;
+    SCOPED(buf_fini) struct buf body;
+    buf_init(&body, &acc_write, 0);
+    struct err e = { 0 };
+    if (compress_unpack(&body, COMPRESS_SNAPPY, r->body, DECODED_MAX_BYTES, NULL) != OK) {
+        answer_line(r, resp, 400, S("s2: corrupt input"));
+        return;
+    }
+    errc rc = request_check(buf_view(&body), &e);
+    if (rc == OK) rc = request_store(a->o.appendable, buf_view(&body), &e);
+    if (rc == OK) {
+        resp->status = 204;
+        return;
+    }
+    unsigned status = status_of(rc);
+    if (status >= 500) LOG_LIMITED(ERROR, 10000, "Error appending remote write", kv_err(&e));
+    if (status == 503) http_resp_header(resp, S("Retry-After"), S("5"));
+    answer_line(r, resp, status, err_str(&e));
+}
+
+void api_otlp_disabled(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    (void)ctx;
+    answer_line(r, w, 404, S("otlp write receiver needs to be enabled with --web.enable-otlp-receiver"));
+}

@@ -1,0 +1,414 @@
+/* The way of a page: line_cache_next tells for each line whether it is known. Known lines only carry a handle and a value and are
+ * collected into a batch of BATCH; new lines go the slow way (labels, rules, limits, look-up) and are taught to the cache. */
+#include "scrape/apply.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "base/utf8.h"
+
+#include <stdlib.h>
+
+enum { BATCH = 256, MAX_AHEAD_MS = 10 * 60 * 1000, META_MAX = 20000 };
+
+COUNTER(m_sample_limit, "prometheus_target_scrapes_exceeded_sample_limit_total", "Total number of scrapes that hit the sample limit and were rejected.")
+COUNTER(m_duplicate, "prometheus_target_scrapes_sample_duplicate_timestamp_total", "Total number of samples rejected due to duplicate timestamps but different values.")
+COUNTER(m_out_of_order, "prometheus_target_scrapes_sample_out_of_order_total", "Total number of samples rejected due to not being out of the expected order.")
+COUNTER(m_out_of_bounds, "prometheus_target_scrapes_sample_out_of_bounds_total", "Total number of samples rejected due to timestamp falling outside of the time bounds.")
+COUNTER(m_label_limits, "prometheus_target_scrape_pool_exceeded_label_limits_total", "Total number of times scrape pools hit the label limits, during sync or config reload.")
+
+struct run {
+    struct target *t;
+    const struct scrape_config *c;
+    struct appender *app;
+    struct expo x;
+    struct arena a;                        /* labels of one line: reset after it */
+    int64_t t_ms, max_ms;
+    uint64_t scraped, added, series_added, appended;
+    uint64_t out_of_order, duplicates, out_of_bounds;
+    bool over_limit;
+    struct err *e;
+    size_t n;                              /* of the batch */
+    series_handle h[BATCH];
+    int64_t ts[BATCH];
+    double v[BATCH];
+    uint32_t line[BATCH];
+    size_t at[BATCH];                      /* where the line starts, to read it again when its series was collected */
+    enum metric_type type[BATCH];
+    uint8_t results[BATCH];
+};
+
+/* What a sample's code means for the scrape: counted and gone on, or the end of it. */
+static errc take_result(struct run *r, errc rc)
+{
+    switch (rc) {
+    case OK: return OK;
+    case ERR_OUT_OF_ORDER: r->out_of_order++; return OK;
+    case ERR_DUPLICATE: r->duplicates++; return OK;
+    case ERR_OUT_OF_BOUNDS:
+    case ERR_TOO_OLD: r->out_of_bounds++; return OK;
+    default: return rc;
+    }
+}
+
+/* honor_labels: the target's labels fill what is missing. Else they win, and what the page said moves to exported_<name>. */
+static void add_target_labels(struct labels_builder *lb, struct labels page, const struct target *t, bool honor, struct arena *a)
+{
+    VEC(struct label) moved = { 0 };
+    for (size_t i = 0; i < t->public_labels.n; i++) {
+        struct label l = t->public_labels.at[i];
+        if (honor) {
+            if (!labels_has(page, l.name)) labels_builder_set(lb, l.name, l.value);
+            continue;
+        }
+        str existing = labels_get(page, l.name);
+        if (existing.n) avec_push(a, &moved, ((struct label){ l.name, existing }));
+        labels_builder_set(lb, l.name, l.value);
+    }
+    for (size_t i = 1; i < moved.n; i++)                       /* short names first, stable */
+        for (size_t k = i; k > 0 && moved.at[k - 1].name.n > moved.at[k].name.n; k--) {
+            struct label l = moved.at[k];
+            moved.at[k] = moved.at[k - 1];
+            moved.at[k - 1] = l;
+        }
+    for (size_t i = 0; i < moved.n; i++) {
+        str name = moved.at[i].name;
+        do name = arena_fmt(a, "exported_%.*s", STR_ARG(name)); while (labels_builder_get(lb, name).n);
+        labels_builder_set(lb, name, moved.at[i].value);
+    }
+}
+
+static errc check_label_limits(const struct scrape_config *c, struct labels l, struct err *e)
+{
+    str metric = str_slice(labels_get(l, METRIC_NAME), 0, 50);
+    if (c->label_limit && l.n > c->label_limit)
+        return err_set(e, ERR_LIMIT, "label_limit exceeded (metric: %.*s, number of labels: %zu, limit: %" PRIu64 ")", STR_ARG(metric), l.n,
+                       c->label_limit);
+    for (size_t i = 0; i < l.n; i++) {
+        str name = str_slice(l.at[i].name, 0, 50), value = str_slice(l.at[i].value, 0, 50);
+        if (c->label_name_length_limit && l.at[i].name.n > c->label_name_length_limit)
+            return err_set(e, ERR_LIMIT, "label_name_length_limit exceeded (metric: %.*s, label name: %.*s, length: %zu, limit: %" PRIu64 ")",
+                           STR_ARG(metric), STR_ARG(name), l.at[i].name.n, c->label_name_length_limit);
+        if (c->label_value_length_limit && l.at[i].value.n > c->label_value_length_limit)
+            return err_set(e, ERR_LIMIT,
+                           "label_value_length_limit exceeded (metric: %.*s, label name: %.*s, value: \"%.*s\", length: %zu, limit: %" PRIu64 ")",
+                           STR_ARG(metric), STR_ARG(name), STR_ARG(value), l.at[i].value.n, c->label_value_length_limit);
+    }
+    return OK;
+}
+
+static errc check_names(const struct scrape_config *c, struct labels l, struct arena *a, struct err *e)
+{
+    str metric = labels_get(l, METRIC_NAME);
+    if (!metric.n) return err_set(e, ERR_BAD_INPUT, "missing metric name (__name__ label)");
+    bool ok = c->legacy_names ? metric_name_valid_legacy(metric) : utf8_valid(metric);
+    for (size_t i = 0; i < l.n && ok; i++)
+        ok = (c->legacy_names ? label_name_valid_legacy(l.at[i].name) : label_name_valid_utf8(l.at[i].name)) && utf8_valid(l.at[i].value);
+    if (ok) return OK;
+    struct buf b;
+    buf_init(&b, NULL, 0);
+    buf_labels(&b, l);
+    str text = arena_str(a, buf_view(&b));
+    buf_fini(&b);
+    return err_set(e, ERR_BAD_INPUT, "invalid metric name or label names: %.*s", STR_ARG(text));
+}
+
+/* The labels under which the parser's series is stored; *keep false: rules dropped it. */
+static errc line_labels(struct run *r, struct labels *out, bool *keep)
+{
+    struct labels page = expo_labels(&r->x, &r->a);
+    struct labels_builder lb;
+    labels_builder_init(&lb, &r->a);
+    labels_builder_from(&lb, page);
+    add_target_labels(&lb, page, r->t, r->c->honor_labels, &r->a);
+    *keep = relabel_apply(r->c->metric_relabel, &lb);
+    if (!*keep) return OK;
+    *out = labels_builder_done(&lb);
+    *keep = out->n > 0;
+    if (!*keep) return OK;
+    TRY(check_names(r->c, *out, &r->a, r->e));
+    errc rc = check_label_limits(r->c, *out, r->e);
+    if (rc != OK) metric_inc(&m_label_limits);
+    return rc;
+}
+
+static bool within_sample_limit(struct run *r)
+{
+    if (!r->c->sample_limit || ++r->appended <= r->c->sample_limit) return true;
+    r->over_limit = true;
+    return false;
+}
+
+/* A known line whose series was collected meanwhile: read again, found or made by its labels. */
+static errc append_again(struct run *r, size_t i)
+{
+    size_t pos = expo_pos(&r->x);
+    enum metric_type type = r->x.type;
+    struct arena_mark mark = arena_mark(&r->a);
+    expo_seek(&r->x, r->at[i], r->type[i]);
+    enum expo_entry kind;
+    struct labels labels;
+    bool keep = false;
+    errc rc = expo_next(&r->x, &kind, r->e);
+    if (rc == OK) rc = line_labels(r, &labels, &keep);
+    if (rc == OK && keep) rc = r->app->ops->series(r->app, labels, &r->h[i], r->e);
+    if (rc == OK && keep) rc = r->app->ops->append(r->app, r->h[i], r->ts[i], r->v[i], 0, r->e);
+    if (rc == OK && keep) line_cache_learn(r->t->cache, r->line[i], r->h[i], false);
+    expo_seek(&r->x, pos, type);
+    arena_reset(&r->a, mark);
+    return rc;
+}
+
+static errc batch_flush(struct run *r)
+{
+    size_t n = r->n;
+    r->n = 0;
+    if (!n) return OK;
+    TRY(r->app->ops->append_batch(r->app, r->h, r->ts, r->v, n, r->results, r->e));
+    for (size_t i = 0; i < n; i++) {
+        errc rc = r->results[i];
+        if (LIKELY(rc == OK)) continue;
+        if (rc == ERR_NOT_FOUND) rc = append_again(r, i);
+        TRY(take_result(r, rc));
+    }
+    return OK;
+}
+
+static int64_t line_time(const struct run *r, const struct line *l, bool *own)
+{
+    *own = l->has_ts && r->c->honor_timestamps;
+    return *own ? l->ts : r->t_ms;
+}
+
+static errc known_line(struct run *r, const struct line *l)
+{
+    r->scraped++;
+    if (l->dropped) return OK;
+    r->added++;
+    bool own;
+    int64_t ts = line_time(r, l, &own);
+    if (l->again && !own) return take_result(r, ERR_DUPLICATE);
+    if (UNLIKELY(r->c->sample_limit != 0) && !within_sample_limit(r)) return OK;
+    if (own && ts > r->max_ms) return take_result(r, ERR_OUT_OF_BOUNDS);
+    size_t i = r->n++;
+    r->h[i] = l->handle;
+    r->ts[i] = ts;
+    r->v[i] = l->value;
+    r->line[i] = l->index;
+    r->at[i] = l->at;
+    r->type[i] = l->type;
+    return r->n == BATCH ? batch_flush(r) : OK;
+}
+
+static errc new_line(struct run *r, const struct line *l)
+{
+    r->scraped++;
+    struct labels labels;
+    bool keep, own;
+    TRY(line_labels(r, &labels, &keep));
+    if (!keep) {
+        line_cache_learn(r->t->cache, l->index, 0, true);
+        return OK;
+    }
+    r->added++;
+    int64_t ts = line_time(r, l, &own);
+    if (!within_sample_limit(r)) return OK;
+    if (own && ts > r->max_ms) return take_result(r, ERR_OUT_OF_BOUNDS);
+    series_handle h;
+    TRY(r->app->ops->series(r->app, labels, &h, r->e));
+    errc rc = r->app->ops->append(r->app, h, ts, l->value, 0, r->e);
+    if (rc != OK) return take_result(r, rc);
+    line_cache_learn(r->t->cache, l->index, h, false);
+    r->series_added += !r->over_limit;
+    return OK;
+}
+
+static bool meta_eq(const void *val, const void *key)
+{
+    return str_eq(((const struct target_meta *)val)->metric, *(const str *)key);
+}
+
+static void meta_line(struct run *r)
+{
+    const struct expo *x = &r->x;
+    if (x->kind == EXPO_COMMENT) return;
+    struct target *t = r->t;
+    mtx_lock(&t->mu);
+    uint64_t hash = hash_str(x->name);
+    struct target_meta *m = map_find(&t->meta, hash, meta_eq, &x->name);
+    if (!m && t->meta.n < META_MAX) {
+        m = ANEW(&t->meta_arena, struct target_meta);
+        m->metric = arena_str(&t->meta_arena, x->name);
+        map_put(&t->meta, hash, m);
+    }
+    if (m && x->kind == EXPO_TYPE) m->type = x->type;
+    if (m && x->kind == EXPO_HELP) {
+        str help = expo_help(x, &r->a);
+        if (!str_eq(help, m->help)) m->help = arena_str(&t->meta_arena, help);
+    }
+    if (m && x->kind == EXPO_UNIT && !str_eq(x->text, m->unit)) m->unit = arena_str(&t->meta_arena, x->text);
+    mtx_unlock(&t->mu);
+}
+
+static errc append_lines(struct run *r)
+{
+    for (;;) {
+        struct line l;
+        TRY(line_cache_next(r->t->cache, &l, r->e));
+        switch (l.kind) {
+        case LINE_END: return batch_flush(r);
+        case LINE_KNOWN: TRY(known_line(r, &l)); break;
+        case LINE_META: meta_line(r); break;
+        case LINE_NEW: {
+            struct arena_mark mark = arena_mark(&r->a);
+            TRY(new_line(r, &l));
+            arena_reset(&r->a, mark);
+            break;
+        }
+        }
+    }
+}
+
+static void append_stale(void *ctx, uint64_t handle)
+{
+    struct run *r = ctx;
+    /* Out of order or a duplicate: the series goes on elsewhere. Not found: it was collected. Neither needs a marker. */
+    errc rc = r->app->ops->append(r->app, handle, r->t_ms, stale_nan(), 0, NULL);
+    (void)rc;
+}
+
+static void warn_counts(const struct run *r)
+{
+    metric_add(&m_out_of_order, (double)r->out_of_order);
+    metric_add(&m_duplicate, (double)r->duplicates);
+    metric_add(&m_out_of_bounds, (double)r->out_of_bounds);
+    str url = r->t->url;
+    if (r->out_of_order)
+        LOG_LIMITED(WARN, 10000, "Error on ingesting out-of-order samples", kv_str("target", url), kv_u64("num_dropped", r->out_of_order));
+    if (r->duplicates)
+        LOG_LIMITED(WARN, 10000, "Error on ingesting samples with different value but same timestamp", kv_str("target", url),
+                    kv_u64("num_dropped", r->duplicates));
+    if (r->out_of_bounds)
+        LOG_LIMITED(WARN, 10000, "Error on ingesting samples that are too old or are too far into the future", kv_str("target", url),
+                    kv_u64("num_dropped", r->out_of_bounds));
+}
+
+/* The page's series into r->app. On failure nothing of the page is known to the cache; the caller rolls back. */
+static errc append_page(struct run *r, const struct scrape_page *page)
+{
+    enum expo_format format;
+    bool warn = false;
+    str fallback = r->c->has_fallback ? scrape_protocol_media_type(r->c->fallback) : STR_EMPTY;
+    TRY(expo_format_of(page->content_type, fallback, &format, &warn, r->e));
+    if (format == EXPO_PROTOBUF) return err_set(r->e, ERR_UNSUPPORTED, "the protobuf exposition format is not served by this version");
+    struct expo_opts opts = { 0 };
+    expo_init(&r->x, format, page->body, page->n, &opts);
+    arena_init(&r->a, NULL, 0);
+    line_cache_begin(r->t->cache, &r->x, r->c->track_timestamps_staleness || !r->c->honor_timestamps);
+    errc rc = append_lines(r);
+    if (rc == OK && r->over_limit) {
+        metric_inc(&m_sample_limit);
+        rc = err_set(r->e, ERR_LIMIT, "sample limit exceeded");
+    }
+    if (rc == OK) line_cache_commit(r->t->cache, append_stale, r);
+    else line_cache_rollback(r->t->cache);
+    warn_counts(r);
+    arena_fini(&r->a);
+    expo_fini(&r->x);
+    return rc;
+}
+
+static void report_one(struct run *r, enum report which, double v)
+{
+    struct target *t = r->t;
+    errc rc = ERR_NOT_FOUND;
+    if (t->reports[which]) rc = r->app->ops->append(r->app, t->reports[which], r->t_ms, v, 0, NULL);
+    if (rc != ERR_NOT_FOUND) return;
+    struct arena a;
+    arena_init(&a, NULL, 0);
+    struct labels_builder lb;
+    labels_builder_init(&lb, &a);
+    labels_builder_from(&lb, t->public_labels);
+    labels_builder_set(&lb, METRIC_NAME, report_name(which));
+    struct err e = { 0 };
+    rc = r->app->ops->series(r->app, labels_builder_done(&lb), &t->reports[which], &e);
+    if (rc == OK) rc = r->app->ops->append(r->app, t->reports[which], r->t_ms, v, 0, &e);
+    if (rc != OK && rc != ERR_OUT_OF_ORDER && rc != ERR_DUPLICATE)
+        LOG_LIMITED(WARN, 10000, "Appending scrape report failed", kv_str("target", t->url), kv_err(&e));
+    arena_fini(&a);
+}
+
+static void report_all(struct run *r, const struct scrape_page *page, double duration_s, bool up)
+{
+    report_one(r, REPORT_UP, up ? 1 : 0);
+    report_one(r, REPORT_DURATION, duration_s);
+    report_one(r, REPORT_SAMPLES, (double)r->scraped);
+    report_one(r, REPORT_POST_RELABEL, (double)r->added);
+    report_one(r, REPORT_ADDED, (double)r->series_added);
+    if (!r->c->extra_scrape_metrics) return;
+    report_one(r, REPORT_TIMEOUT, (double)r->t->timeout_ms / 1000);
+    report_one(r, REPORT_SAMPLE_LIMIT, (double)r->c->sample_limit);
+    report_one(r, REPORT_BODY_SIZE, page->too_large ? -1 : page->failed ? 0 : (double)page->n);
+}
+
+static struct run *run_new(struct target *t, int64_t t_ms, struct err *e)
+{
+    struct run *r = NEW(struct run);
+    r->t = t;
+    r->c = t->config;
+    r->t_ms = t_ms;
+    r->max_ms = clock_wall_ms() + MAX_AHEAD_MS;
+    r->e = e;
+    return r;
+}
+
+void scrape_apply(struct target *t, struct appendable *st, const struct scrape_page *page, int64_t start_mono_ns, struct scrape_outcome *out)
+{
+    *out = (struct scrape_outcome){ 0 };
+    struct run *r = run_new(t, page->t_ms, &out->e);
+    struct err begin_err = { 0 };
+    if (page->failed) {
+        out->e = *page->failed;
+        out->rc = page->failed->code ? page->failed->code : ERR_IO;
+    }
+    errc rc = st->ops->begin(st, &r->app, &begin_err);
+    if (rc == OK && !page->failed && page->n) {
+        out->rc = append_page(r, page);
+        if (out->rc != OK) {
+            r->app->ops->rollback(STEAL(r->app));
+            rc = st->ops->begin(st, &r->app, &begin_err);
+        }
+    }
+    bool stale = page->failed || !page->n || out->rc != OK;
+    double duration_s = (double)(clock_mono_ns() - start_mono_ns) / 1e9;
+    if (rc == OK && stale) line_cache_gone_all(t->cache, append_stale, r);
+    if (rc == OK) {
+        report_all(r, page, duration_s, out->rc == OK);
+        rc = r->app->ops->commit(STEAL(r->app), &begin_err);
+    }
+    if (rc != OK) {
+        LOG_LIMITED(ERROR, 10000, "Scrape commit failed", kv_str("target", t->url), kv_err(&begin_err));
+        if (out->rc == OK) out->e = begin_err;
+        out->rc = out->rc == OK ? rc : out->rc;
+    }
+    out->scraped = r->scraped;
+    out->added = r->added;
+    out->series_added = r->series_added;
+    target_show(t, page->t_ms * 1000000, duration_s, out->rc == OK ? NULL : &out->e);
+    mem_free(r);
+}
+
+void scrape_end(struct target *t, struct appendable *st, int64_t t_ms)
+{
+    struct err e = { 0 };
+    struct run *r = run_new(t, t_ms, &e);
+    errc rc = st->ops->begin(st, &r->app, &e);
+    if (rc == OK) {
+        line_cache_gone_all(t->cache, append_stale, r);
+        for (int which = 0; which < REPORTS; which++)
+            if (t->reports[which]) append_stale(r, t->reports[which]);
+        rc = r->app->ops->commit(STEAL(r->app), &e);
+    }
+    if (rc != OK) LOG_LIMITED(WARN, 10000, "Stale commit failed", kv_str("target", t->url), kv_err(&e));
+    mem_free(r);
+}

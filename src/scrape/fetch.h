@@ -1,0 +1,29 @@
+/* fetch.h — one HTTP request to a target and what came back.
+ *
+ * What        Makes the request that Prometheus makes (headers, authentication, TLS, time-out), and unpacks the body whole.
+ * Invariants  `done` is called once for every fetch_start, on a thread of the pool
+ * Ownership   fetcher_new/free; a result belongs to the callee until it returns
+ * Threads     fetch_start: any
+ * Errors      in the result, in Prometheus' words
+ * Format      surface.md 8 of the reference
+ */
+#ifndef EPI_SCRAPE_FETCH_H
+#define EPI_SCRAPE_FETCH_H
+
+#include "scrape/target.h"
+
+struct pool;
+struct fetch_result {
+    struct buf body;                       /* unpacked; EXPO_PADDING zero bytes lie behind body.n */
+    str content_type;
+    bool failed, too_large;                /* failed: e has the words */
+    struct err e;
+};
+typedef void (*fetch_done)(void *ctx, struct fetch_result *r);
+
+struct fetcher;
+MUST_USE errc fetcher_new(struct fetcher **out, struct pool *pool, size_t max_targets, struct err *e);
+void fetch_start(struct fetcher *f, struct target *t, fetch_done done, void *ctx);
+void fetcher_free(struct fetcher *f);                          /* cancels what runs; all `done` were called when it returns */
+
+#endif
