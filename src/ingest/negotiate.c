@@ -10,11 +10,9 @@ static const struct { str name, media, params; bool escapes; } protocols_known[S
     [PROTO_OPENMETRICS_0_0_1] = { S("OpenMetricsText0.0.1"), S("application/openmetrics-text"), S(";version=0.0.1"), false },
     [PROTO_OPENMETRICS_1_0_0] = { S("OpenMetricsText1.0.0"), S("application/openmetrics-text"), S(";version=1.0.0"), true },
 };
-static const str escapings[NAME_ESCAPINGS] = { S("allow-utf-8"), S("underscores"), S("dots"), S("values") };
 
 str scrape_protocol_name(enum scrape_protocol p) { return protocols_known[p].name; }
 str scrape_protocol_media_type(enum scrape_protocol p) { return protocols_known[p].media; }
-str name_escaping_name(enum name_escaping esc) { return escapings[esc]; }
 
 bool scrape_protocol_parse(str word, enum scrape_protocol *out)
 {
@@ -26,24 +24,14 @@ bool scrape_protocol_parse(str word, enum scrape_protocol *out)
     return false;
 }
 
-bool name_escaping_parse(str word, enum name_escaping *out)
-{
-    for (size_t esc = 0; esc < NAME_ESCAPINGS; esc++) {
-        if (!str_eq(word, escapings[esc])) continue;
-        *out = (enum name_escaping)esc;
-        return true;
-    }
-    return false;
-}
-
-void buf_accept_header(struct buf *b, const enum scrape_protocol *protocols, size_t n, enum name_escaping esc)
+void buf_accept_header(struct buf *b, const enum scrape_protocol *protocols, size_t n, enum escape_scheme esc)
 {
     assert(n <= SCRAPE_PROTOCOLS);
     size_t weight = SCRAPE_PROTOCOLS + 1;
     for (size_t i = 0; i < n; i++, weight--) {
         buf_str(b, protocols_known[protocols[i]].media);
         buf_str(b, protocols_known[protocols[i]].params);
-        if (protocols_known[protocols[i]].escapes) buf_fmt(b, ";escaping=%.*s", STR_ARG(escapings[esc]));
+        if (protocols_known[protocols[i]].escapes) buf_fmt(b, ";escaping=%.*s", STR_ARG(escape_scheme_name(esc)));
         buf_fmt(b, ";q=0.%zu,", weight);
     }
     buf_fmt(b, "*/*;q=0.%zu", weight);

@@ -12,20 +12,18 @@
 
 #include "base/buf.h"
 #include "ingest/exposition.h"
+#include "model/escape.h"
 
 enum scrape_protocol {
     PROTO_PROTOBUF, PROTO_TEXT_0_0_4, PROTO_TEXT_1_0_0, PROTO_OPENMETRICS_0_0_1, PROTO_OPENMETRICS_1_0_0, SCRAPE_PROTOCOLS
 };
-enum name_escaping { ESCAPE_NONE, ESCAPE_UNDERSCORES, ESCAPE_DOTS, ESCAPE_VALUES, NAME_ESCAPINGS };   /* allow-utf-8, underscores, … */
 
 str scrape_protocol_name(enum scrape_protocol p);              /* "OpenMetricsText1.0.0" */
 MUST_USE bool scrape_protocol_parse(str word, enum scrape_protocol *out);
 str scrape_protocol_media_type(enum scrape_protocol p);        /* "application/openmetrics-text" */
-str name_escaping_name(enum name_escaping esc);
-MUST_USE bool name_escaping_parse(str word, enum name_escaping *out);
 
 /* The value of the Accept header. */
-void buf_accept_header(struct buf *b, const enum scrape_protocol *protocols, size_t n, enum name_escaping esc);
+void buf_accept_header(struct buf *b, const enum scrape_protocol *protocols, size_t n, enum escape_scheme esc);
 
 /* The format of an answer. fallback: a media type, may be empty. *warn is set when the fallback had to be used; its words are in e.
  * Without a format: ERR_BAD_INPUT. */

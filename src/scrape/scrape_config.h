@@ -43,7 +43,7 @@ struct scrape_config {
     bool has_fallback;
     enum scrape_protocol fallback;
     bool legacy_names;                 /* metric_name_validation_scheme: legacy */
-    enum name_escaping escaping;
+    enum escape_scheme escaping;
 
     uint64_t body_size_limit;          /* bytes; this and all below: 0 is no limit */
     uint64_t sample_limit, target_limit, label_limit, label_name_length_limit, label_value_length_limit, keep_dropped_targets;

@@ -1,0 +1,226 @@
+#include "config/yaml.h"
+
+#include "base/f64.h"
+#include "base/vec.h"
+
+#include <stdlib.h>
+#include <yaml.h>
+
+enum { DEPTH_MAX = 200, NODES_MAX = 2000000 };
+
+struct yaml_anchor { str name; struct yaml_node *node; };
+struct yaml_builder {
+    struct arena *a;
+    VEC(struct yaml_node *) open;
+    VEC(struct yaml_anchor) anchors;
+    struct yaml_node *root;
+    size_t nodes;
+};
+
+static errc yaml_fail(const yaml_parser_t *p, struct err *e)
+{
+    size_t line = 0;
+    if (p->problem_mark.line) line = p->problem_mark.line + (p->error == YAML_SCANNER_ERROR);
+    else if (p->context_mark.line) line = p->context_mark.line;
+    const char *problem = p->problem ? p->problem : "unknown problem parsing YAML content";
+    return line ? err_set(e, ERR_BAD_INPUT, "yaml: line %zu: %s", line, problem) : err_set(e, ERR_BAD_INPUT, "yaml: %s", problem);
+}
+
+static void yaml_append(struct arena *a, struct yaml_node *to, struct yaml_node *child)
+{
+    avec_push(a, to, child);
+}
+
+static str yaml_own(struct arena *a, const yaml_char_t *z) { return z ? arena_str(a, str_z((const char *)z)) : STR_EMPTY; }
+
+/* tag:yaml.org,2002:str is !!str. */
+static str yaml_short_tag(struct arena *a, const yaml_char_t *tag)
+{
+    str full = str_z((const char *)tag);
+    str prefix = S("tag:yaml.org,2002:");
+    if (!tag || !str_has_prefix(full, prefix)) return yaml_own(a, tag);
+    return arena_fmt(a, "!!%.*s", STR_ARG(str_from(full, prefix.n)));
+}
+
+static errc yaml_add(struct yaml_builder *b, struct yaml_node *n, const yaml_char_t *anchor, struct err *e)
+{
+    if (++b->nodes > NODES_MAX) return err_set(e, ERR_LIMIT, "yaml: document contains too many nodes");
+    if (anchor) vec_push(&b->anchors, ((struct yaml_anchor){ yaml_own(b->a, anchor), n }));
+    if (b->open.n) yaml_append(b->a, vec_last(&b->open), n);
+    else b->root = n;
+    return OK;
+}
+
+static errc yaml_open(struct yaml_builder *b, struct yaml_node *n, const yaml_char_t *anchor, struct err *e)
+{
+    if (b->open.n >= DEPTH_MAX) return err_set(e, ERR_LIMIT, "yaml: exceeded max depth of %d", DEPTH_MAX);
+    TRY(yaml_add(b, n, anchor, e));
+    vec_push(&b->open, n);
+    return OK;
+}
+
+static errc yaml_alias(struct yaml_builder *b, const yaml_char_t *anchor, struct err *e)
+{
+    str name = str_z((const char *)anchor);
+    for (size_t i = b->anchors.n; i-- > 0;) {
+        struct yaml_node *n = b->anchors.at[i].node;
+        if (!str_eq(b->anchors.at[i].name, name)) continue;
+        for (size_t k = 0; k < b->open.n; k++)
+            if (b->open.at[k] == n) return err_set(e, ERR_BAD_INPUT, "yaml: anchor '%.*s' value contains itself", STR_ARG(name));
+        return yaml_add(b, n, NULL, e);
+    }
+    return err_set(e, ERR_BAD_INPUT, "yaml: unknown anchor '%.*s' referenced", STR_ARG(name));
+}
+
+static errc yaml_event(struct yaml_builder *b, const yaml_event_t *ev, struct err *e)
+{
+    unsigned line = (unsigned)ev->start_mark.line + 1;
+    struct yaml_node *n;
+    switch (ev->type) {
+    case YAML_SCALAR_EVENT:
+        n = ANEW(b->a, struct yaml_node);
+        *n = (struct yaml_node){ .kind = YAML_SCALAR, .line = line };
+        n->text = arena_str(b->a, str_of(ev->data.scalar.value, ev->data.scalar.length));
+        n->plain = ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+        n->tag = yaml_short_tag(b->a, ev->data.scalar.tag);
+        return yaml_add(b, n, ev->data.scalar.anchor, e);
+    case YAML_SEQUENCE_START_EVENT:
+        n = ANEW(b->a, struct yaml_node);
+        *n = (struct yaml_node){ .kind = YAML_SEQ, .line = line, .tag = yaml_short_tag(b->a, ev->data.sequence_start.tag) };
+        return yaml_open(b, n, ev->data.sequence_start.anchor, e);
+    case YAML_MAPPING_START_EVENT:
+        n = ANEW(b->a, struct yaml_node);
+        *n = (struct yaml_node){ .kind = YAML_MAP, .line = line, .tag = yaml_short_tag(b->a, ev->data.mapping_start.tag) };
+        return yaml_open(b, n, ev->data.mapping_start.anchor, e);
+    case YAML_SEQUENCE_END_EVENT:
+    case YAML_MAPPING_END_EVENT: b->open.n--; return OK;
+    case YAML_ALIAS_EVENT: return yaml_alias(b, ev->data.alias.anchor, e);
+    default: return OK;
+    }
+}
+
+static errc yaml_build(struct yaml_builder *b, yaml_parser_t *p, struct err *e)
+{
+    for (bool done = false; !done;) {
+        yaml_event_t ev;
+        if (!yaml_parser_parse(p, &ev)) return yaml_fail(p, e);
+        done = ev.type == YAML_STREAM_END_EVENT || ev.type == YAML_DOCUMENT_END_EVENT;   /* the first document counts */
+        errc rc = yaml_event(b, &ev, e);
+        yaml_event_delete(&ev);
+        if (rc != OK) return rc;
+    }
+    return OK;
+}
+
+errc yaml_parse(struct arena *a, str text, struct yaml_node **out, struct err *e)
+{
+    yaml_parser_t p;
+    if (!yaml_parser_initialize(&p)) return err_set(e, ERR_LIMIT, "yaml: no memory for the parser");
+    static const unsigned char nothing[1];
+    yaml_parser_set_input_string(&p, text.n ? text.p : nothing, text.n);
+    yaml_parser_set_encoding(&p, YAML_UTF8_ENCODING);
+    struct yaml_builder b = { .a = a };
+    errc rc = yaml_build(&b, &p, e);
+    yaml_parser_delete(&p);
+    vec_fini(&b.open);
+    vec_fini(&b.anchors);
+    if (rc == OK) *out = b.root;
+    return rc;
+}
+
+const char *yaml_tag_name(enum yaml_tag t)
+{
+    static const char *const names[] = { "!!null", "!!bool", "!!int", "!!float", "!!str", "!!seq", "!!map", "!!binary", "!!timestamp", "!" };
+    return names[t];
+}
+
+static bool yaml_word(str s, const char *const *words)
+{
+    for (; *words; words++)
+        if (str_eq(s, str_z(*words))) return true;
+    return false;
+}
+
+/* Digits of a base with underscores between them taken out. */
+static bool yaml_digits(str s, unsigned base, uint64_t *out)
+{
+    uint64_t v = 0;
+    size_t digits = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        uint8_t c = s.p[i];
+        unsigned d = c >= '0' && c <= '9' ? c - 48u : c >= 'a' && c <= 'f' ? c - 87u : c >= 'A' && c <= 'F' ? c - 55u : 99;
+        if (c == '_') continue;
+        if (d >= base || __builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, d, &v)) return false;
+        digits++;
+    }
+    *out = v;
+    return digits > 0;
+}
+
+static bool yaml_int(str s, struct yaml_scalar *out)
+{
+    bool neg = s.n && s.p[0] == '-';
+    if (s.n && (s.p[0] == '-' || s.p[0] == '+')) s = str_from(s, 1);
+    unsigned base = 10;
+    if (s.n > 2 && s.p[0] == '0') {
+        uint8_t x = s.p[1] | 0x20;
+        base = x == 'x' ? 16 : x == 'b' ? 2 : x == 'o' ? 8 : 10;
+    }
+    if (base != 10) s = str_from(s, 2);
+    else if (s.n > 1 && s.p[0] == '0') base = 8;
+    if (s.n == 0 || s.p[0] == '_' || !yaml_digits(s, base, &out->u)) return false;
+    out->neg = neg;
+    out->tag = TAG_INT;
+    return true;
+}
+
+/* [-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)? */
+static bool yaml_float(str s, struct yaml_scalar *out)
+{
+    size_t i = s.n && (s.p[0] == '-' || s.p[0] == '+'), digits = 0;
+    for (bool dot = false; i < s.n; i++) {
+        if (s.p[i] >= '0' && s.p[i] <= '9') digits++;
+        else if (s.p[i] == '.' && !dot) dot = true;
+        else break;
+    }
+    if (!digits) return false;
+    if (i < s.n && s.p[i] != 'e' && s.p[i] != 'E') return false;
+    if (!f64_parse(s, &out->f)) return false;
+    out->tag = TAG_FLOAT;
+    return true;
+}
+
+struct yaml_scalar yaml_resolve_text(str s)
+{
+    static const char *const nulls[] = { "", "~", "null", "Null", "NULL", NULL };
+    static const char *const trues[] = { "y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON", NULL };
+    static const char *const falses[] = { "n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF", NULL };
+    static const char *const nans[] = { ".nan", ".NaN", ".NAN", NULL };
+    static const char *const infs[] = { ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", NULL };
+    static const char *const minus_infs[] = { "-.inf", "-.Inf", "-.INF", NULL };
+    struct yaml_scalar out = { .tag = TAG_STR };
+    if (yaml_word(s, nulls)) out.tag = TAG_NULL;
+    else if (yaml_word(s, trues)) out = (struct yaml_scalar){ .tag = TAG_BOOL, .b = true };
+    else if (yaml_word(s, falses)) out = (struct yaml_scalar){ .tag = TAG_BOOL };
+    else if (yaml_word(s, nans)) out = (struct yaml_scalar){ .tag = TAG_FLOAT, .f = f64_of_bits(0x7ff8000000000001u) };
+    else if (yaml_word(s, infs)) out = (struct yaml_scalar){ .tag = TAG_FLOAT, .f = f64_of_bits(0x7ff0000000000000u) };
+    else if (yaml_word(s, minus_infs)) out = (struct yaml_scalar){ .tag = TAG_FLOAT, .f = f64_of_bits(0xfff0000000000000u) };
+    else if (!yaml_int(s, &out)) (void)yaml_float(s, &out);
+    return out;
+}
+
+struct yaml_scalar yaml_resolve(const struct yaml_node *n)
+{
+    if (n->kind != YAML_SCALAR) return (struct yaml_scalar){ .tag = n->kind == YAML_SEQ ? TAG_SEQ : TAG_MAP };
+    if (str_eq(n->tag, S("!!binary"))) return (struct yaml_scalar){ .tag = TAG_BINARY };
+    if (n->tag.n && str_eq(n->tag, S("!!str"))) return (struct yaml_scalar){ .tag = TAG_STR };
+    if (n->tag.n == 0 && !n->plain) return (struct yaml_scalar){ .tag = TAG_STR };
+    return yaml_resolve_text(n->text);
+}
+
+bool yaml_is_null(const struct yaml_node *n)
+{
+    if (n->kind != YAML_SCALAR) return false;
+    if (n->tag.n) return str_eq(n->tag, S("!!null"));
+    return n->plain && yaml_resolve_text(n->text).tag == TAG_NULL;
+}
