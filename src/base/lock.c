@@ -29,8 +29,6 @@ void lock_rank_leave(enum lock_rank rank)
 
 static bool lock_rank_held(enum lock_rank rank) { return held[rank] > 0; }
 #else
-void lock_rank_enter(enum lock_rank rank) { (void)rank; }
-void lock_rank_leave(enum lock_rank rank) { (void)rank; }
 static bool lock_rank_held(enum lock_rank rank) { (void)rank; return true; }
 #endif
 

@@ -75,8 +75,13 @@ void rwlock_unlock(struct rwlock *l);
 /* One byte: 0 free, 1 held. For series: millions of them, nearly never contended, never held over a wait. */
 typedef _Atomic uint8_t bytelock;
 void bytelock_lock_slow(bytelock *l);
-void lock_rank_enter(enum lock_rank rank);                     /* debug bookkeeping; no-ops in release builds */
+#ifdef EPI_DEBUG_LOCKS
+void lock_rank_enter(enum lock_rank rank);                     /* debug bookkeeping; nothing in release builds */
 void lock_rank_leave(enum lock_rank rank);
+#else
+static inline void lock_rank_enter(enum lock_rank rank) { (void)rank; }
+static inline void lock_rank_leave(enum lock_rank rank) { (void)rank; }
+#endif
 
 static inline void bytelock_lock(bytelock *l, enum lock_rank rank)
 {
