@@ -3,6 +3,7 @@
 #include "head/replay.h"
 
 #include "base/test.h"
+#include "head/chunk_disk.h"
 #include "io/thread.h"
 #include "wal/record.h"
 
@@ -381,6 +382,99 @@ TEST(replay_follows_the_log)
     head_close(h);
 }
 
+/* Closed chunks. */
+
+struct found { VEC(struct chunk_found) all; };
+
+static errc note_chunk(void *ctx, const struct chunk_found *c, struct err *e)
+{
+    (void)e;
+    vec_push(&((struct found *)ctx)->all, *c);
+    return OK;
+}
+
+static void expect_counter(struct head *h, size_t n)
+{
+    struct querier *q = querier_of(h, INT64_MIN, INT64_MAX);
+    struct matcher m = { .type = MATCH_EQ, .name = METRIC_NAME, .value = S("a") };
+    struct series_set *set;
+    struct series *s;
+    struct sample_iter *it = NULL;
+    static struct sample got[2000];
+    EXPECT_OK(q->ops->select(q, (struct matchers){ &m, 1 }, NULL, &set, NULL));
+    EXPECT_OK(set->ops->next(set, &s, NULL));
+    EXPECT(s != NULL);
+    EXPECT_EQ(read_series(s, &it, got, ARRAY_LEN(got)), n);
+    for (size_t i = 0; i < n; i++) EXPECT(got[i].t == (int64_t)i * 15000 && got[i].v == (double)i / 4);
+    EXPECT_OK(s->ops->iterate(s, &it, NULL));
+    struct sample_batch b;
+    EXPECT_OK(sample_iter_seek(it, 200 * 15000 - 1, NULL));
+    EXPECT_OK(sample_iter_fill(it, &b, NULL));
+    EXPECT(b.n && b.t[0] == 200 * 15000);
+    sample_iter_free(it);
+    series_set_free(set);
+    querier_free(q);
+}
+
+TEST(full_chunks_go_to_files)
+{
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    struct chunk_disk_opts o = { .fs = fs, .dir = S("chunks_head") };
+    struct chunk_disk *d;
+    struct chunk_disk_opened what;
+    struct head *h;
+    struct found found = { 0 };
+    size_t n;
+    EXPECT_OK(chunk_disk_open(&d, &o, note_chunk, &found, &what, NULL));
+    EXPECT_OK(head_open(&h, &(struct head_opts){ .disk = d }, NULL));
+    for (int i = 0; i < 300; i++) put(h, S("a"), i * 15000, i / 4.0);
+    struct querier *cut = querier_of(h, INT64_MIN, INT64_MAX);
+    for (int i = 300; i < 500; i++) put(h, S("a"), i * 15000, i / 4.0);
+    expect_counter(h, 500);
+    EXPECT_OK(head_write_sealed(h, 1, &n, NULL));
+    EXPECT_EQ(n, 1);
+    expect_counter(h, 500);
+    EXPECT_OK(head_write_sealed(h, SIZE_MAX, &n, NULL));
+    EXPECT_EQ(n, 3);
+    EXPECT_OK(head_write_sealed(h, SIZE_MAX, &n, NULL));
+    EXPECT_EQ(n, 0);
+    expect_counter(h, 500);
+    EXPECT_EQ(count_of(cut, S("a")), 300);     /* what was hidden stays hidden when its chunk is closed */
+    querier_free(cut);
+    EXPECT_EQ(head_first_disk_file(h), 1);
+    head_close(h);
+    chunk_disk_close(d);
+
+    /* Opened again: the chunks are attached, the log brings the rest, and what they cover is dropped. */
+    EXPECT_OK(chunk_disk_open(&d, &o, note_chunk, &found, &what, NULL));
+    EXPECT_EQ(found.all.n, 4);
+    EXPECT_OK(head_open(&h, &(struct head_opts){ .disk = d }, NULL));
+    struct head_replay *r = head_replay_begin(h, &(struct head_replay_opts){ .workers = 1 });
+    for (size_t i = 0; i < found.all.n; i++) {
+        const struct chunk_found *c = &found.all.at[i];
+        head_replay_chunk(r, &(struct head_replay_chunk){ c->series, c->mint, c->maxt, c->ref, c->n, c->enc, c->ooo });
+    }
+    struct label l;
+    struct head_replay_stats st;
+    EXPECT_OK(head_replay_series(r, 1, one_label(&l, S("a")), NULL));
+    for (int i = 0; i < 500; i++) head_replay_samples(r, &(struct ref_sample){ 1, i * 15000, i / 4.0, 0 }, 1);
+    head_replay_finish(r, &st);
+    EXPECT_EQ(st.samples, 20);
+    EXPECT_EQ(st.dropped_old, 480);
+    expect_counter(h, 500);
+    put(h, S("a"), 500 * 15000, 500 / 4.0);
+    expect_counter(h, 501);
+    EXPECT_OK(head_truncate(h, 130 * 15000, NULL));
+    struct querier *q = querier_of(h, INT64_MIN, INT64_MAX);
+    EXPECT_EQ(count_of(q, S("a")), 501 - 120);
+    querier_free(q);
+    EXPECT_EQ(head_min_time(h), 130 * 15000);
+    head_close(h);
+    chunk_disk_close(d);
+    vec_fini(&found.all);
+    fs_free(fs);
+}
+
 /* Threads: writers of whole pages, readers that must see pages whole, a collector. */
 
 enum { PAGE_SERIES = 50, WRITERS = 2, READERS = 2, ROUNDS = 150, PAGES_FROM = 1000000 };
@@ -441,7 +535,13 @@ static void read_pages(void *ctx)
 
 TEST(threads_see_whole_pages)
 {
-    struct crowd c = { .head = open_head(), .writers_left = WRITERS };
+    struct crowd c = { .writers_left = WRITERS };
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    struct chunk_disk *d;
+    struct chunk_disk_opened what;
+    struct found found = { 0 };
+    EXPECT_OK(chunk_disk_open(&d, &(struct chunk_disk_opts){ .fs = fs, .dir = S("chunks_head") }, note_chunk, &found, &what, NULL));
+    EXPECT_OK(head_open(&c.head, &(struct head_opts){ .disk = d, .samples_per_chunk = 8 }, NULL));
     struct one w[WRITERS], r[READERS];
     struct thread *all[WRITERS + READERS];
     for (int i = 0; i < WRITERS; i++) {
@@ -458,9 +558,13 @@ TEST(threads_see_whole_pages)
         snprintf(name, sizeof(name), "gone%d", i);
         put(c.head, str_z(name), i, i);
         EXPECT_OK(head_truncate(c.head, i + 1, NULL));
+        size_t n;
+        EXPECT_OK(head_write_sealed(c.head, SIZE_MAX, &n, NULL));
     }
     for (int i = 0; i < WRITERS + READERS; i++) thread_join(all[i]);
     EXPECT_EQ(c.broken, 0);
     EXPECT_EQ(head_series_count(c.head), WRITERS * (PAGE_SERIES - 5) + 5);
     head_close(c.head);
+    chunk_disk_close(d);
+    fs_free(fs);
 }
