@@ -53,6 +53,7 @@ errc head_open(struct head **out, const struct head_opts *o, struct err *e)
     cond_init(&h->appenders_gone);
     rwlock_init(&h->tombstones_mu, LOCK_LEAF);
     atomic_flag_clear(&h->writing);
+    head_show(h);
     *out = h;
     return OK;
 }
@@ -60,6 +61,7 @@ errc head_open(struct head **out, const struct head_opts *o, struct err *e)
 void head_close(struct head *h)
 {
     if (!h) return;
+    head_hide(h);
     head_free_idle(h);
     reclaim_fini(&h->reclaim);
     series_fini(&h->series);

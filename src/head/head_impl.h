@@ -72,7 +72,9 @@ void head_tombstones_of(struct head *h, sref ref, intervals *out);   /* appends;
 /* The series that match, as numbers; the caller is a reader of the reclaim. */
 MUST_USE errc head_select(struct head *h, struct matchers ms, runs *out, struct err *e);
 
-/* Metrics that several modules count. */
+/* Metrics: the head whose gauges are shown, and counters of several modules. */
+void head_show(struct head *h);
+void head_hide(struct head *h);
 extern struct metric_family head_chunks_created, head_chunks_removed, head_series_created, head_series_removed;   /* stats.c */
 
 #endif

@@ -13,6 +13,42 @@ SHARED_COUNTER(head_chunks_removed, "prometheus_tsdb_head_chunks_removed_total",
 SHARED_COUNTER(head_series_created, "prometheus_tsdb_head_series_created_total", "Total number of series created in the head")
 SHARED_COUNTER(head_series_removed, "prometheus_tsdb_head_series_removed_total", "Total number of series removed in the head")
 
+/* Gauges are read when they are asked for, from the head that was opened last: a process has one. */
+static struct head *_Atomic shown;
+
+#define HEAD_GAUGE(id, kind_, name_, help_, expr) \
+    static double read_##id(void *ctx) \
+    { \
+        (void)ctx; \
+        const struct head *h = atomic_load_explicit(&shown, memory_order_acquire); \
+        return h ? (double)(expr) : 0; \
+    } \
+    METRIC_DEFINE(id, kind_, name_, help_, .read = read_##id)
+
+#define RELAXED(x) atomic_load_explicit(&(x), memory_order_relaxed)
+HEAD_GAUGE(gauge_series, METRIC_GAUGE, "prometheus_tsdb_head_series", "Total number of series in the head block.", head_series_count(h))
+HEAD_GAUGE(gauge_chunks, METRIC_GAUGE, "prometheus_tsdb_head_chunks", "Total number of chunks in the head block.", RELAXED(h->n_chunks))
+HEAD_GAUGE(gauge_active, METRIC_GAUGE, "prometheus_tsdb_head_active_appenders", "Number of currently active appender transactions",
+           RELAXED(h->n_active))
+HEAD_GAUGE(gauge_max, METRIC_GAUGE, "prometheus_tsdb_head_max_time",
+           "Maximum timestamp of the head block. The unit is decided by the library consumer.", head_max_time(h))
+HEAD_GAUGE(gauge_min, METRIC_GAUGE, "prometheus_tsdb_head_min_time",
+           "Minimum time bound of the head block. The unit is decided by the library consumer.", head_min_time(h))
+HEAD_GAUGE(gauge_max_s, METRIC_GAUGE, "prometheus_tsdb_head_max_time_seconds", "Maximum timestamp of the head block.",
+           head_max_time(h) / 1000)
+HEAD_GAUGE(gauge_min_s, METRIC_GAUGE, "prometheus_tsdb_head_min_time_seconds", "Minimum time bound of the head block.",
+           head_min_time(h) / 1000)
+HEAD_GAUGE(gauge_low, METRIC_GAUGE, "prometheus_tsdb_isolation_low_watermark", "The lowest TSDB append ID that is still referenced.",
+           isolation_low(&h->isolation))
+HEAD_GAUGE(gauge_symbols, METRIC_GAUGE, "epimetheus_head_symbols_bytes", "Bytes of label names and values in the head.",
+           symbols_bytes(&h->series.symbols))
+
+void head_show(struct head *h) { atomic_store_explicit(&shown, h, memory_order_release); }
+void head_hide(struct head *h)
+{
+    (void)atomic_compare_exchange_strong_explicit(&shown, &h, NULL, memory_order_acq_rel, memory_order_relaxed);
+}
+
 /* The greatest `limit` seen so far, as a heap whose root is the least of them. */
 struct top { struct head_stat *at; size_t n, limit; };
 

@@ -22,7 +22,7 @@ struct sym_name {                              /* 32 bytes */
     uint32_t hash;                             /* const */
     _Atomic uint32_t first_pair;               /* release when a pair is added; 0: none */
     _Atomic uint32_t n_pairs;                  /* relaxed: a figure */
-    uint64_t value_bytes;                      /* GUARDED_BY(symbols.mu): of the texts of its pairs */
+    _Atomic uint64_t value_bytes;              /* relaxed: of the texts of its pairs */
 };
 struct sym_pair {                              /* 24 bytes */
     postings series;
@@ -57,6 +57,6 @@ uint32_t symbols_intern(struct symbols *s, str name, str value);   /* the pair, 
 
 /* Drops the pairs of a name that no series has. REQUIRES: nobody interns meanwhile (the head's creation lock). */
 size_t symbols_sweep(struct symbols *s, uint32_t name);
-uint64_t symbols_bytes(const struct symbols *s);               /* of text, for prometheus_tsdb_symbol_table_size_bytes */
+uint64_t symbols_bytes(const struct symbols *s);               /* of text */
 
 #endif
