@@ -9,6 +9,7 @@
 static const struct cmd *const commands[] = {
     &cmd_conformance,
     &cmd_promqltest,
+    &cmd_tsdb,
 };
 
 int cmd_usage(const struct cmd *c)

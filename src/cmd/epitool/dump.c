@@ -1,0 +1,130 @@
+#include "cmd/epitool/dump.h"
+
+#include "base/digest.h"
+#include "base/utf8.h"
+
+static void put_hex(struct buf *b, const uint8_t *p, size_t n)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (size_t i = 0; i < n; i++) {
+        buf_u8(b, (uint8_t)hex[p[i] >> 4]);
+        buf_u8(b, (uint8_t)hex[p[i] & 15]);
+    }
+}
+
+static void put_str(struct buf *b, str s)
+{
+    buf_u8(b, '"');
+    if (!utf8_valid(s)) {
+        buf_str(b, S("\xef\xbf\xbdhex:"));
+        put_hex(b, s.p, s.n);
+        s = STR_EMPTY;
+    }
+    for (size_t i = 0; i < s.n; i++) {
+        uint8_t c = s.p[i];
+        if (c < 0x20) buf_fmt(b, "\\u%04x", c);
+        else {
+            if (c == '"' || c == '\\') buf_u8(b, '\\');
+            buf_u8(b, c);
+        }
+    }
+    buf_u8(b, '"');
+}
+
+struct dump {
+    struct buf line, samples;
+    struct sha256 *digest;
+    size_t n;
+    int64_t mint, maxt;
+    bool with_samples;
+};
+
+static void put_sample(struct dump *d, int64_t t, double v, int64_t st)
+{
+    uint64_t be[3] = { __builtin_bswap64((uint64_t)t), __builtin_bswap64(f64_bits(v)), __builtin_bswap64((uint64_t)st) };
+    digest_sha256_add(d->digest, str_of(be, st ? 24 : 16));
+    if (!d->n++) d->mint = t;
+    d->maxt = t;
+    if (!d->with_samples) return;
+    if (d->samples.n) buf_u8(&d->samples, ',');
+    buf_fmt(&d->samples, "{\"t\":%" PRId64, t);
+    if (st) buf_fmt(&d->samples, ",\"st\":%" PRId64, st);
+    buf_fmt(&d->samples, ",\"v\":\"%016" PRIx64 "\",\"x\":\"", f64_bits(v));
+    buf_f64_api(&d->samples, v);
+    buf_str(&d->samples, S("\"}"));
+}
+
+static errc read_samples(struct dump *d, struct series *s, struct sample_iter **it, struct err *e)
+{
+    TRY(s->ops->iterate(s, it, e));
+    for (;;) {
+        struct sample_batch batch = { 0 };
+        TRY(sample_iter_fill(*it, &batch, e));
+        if (!batch.n) return OK;
+        if (batch.kind != SAMPLE_FLOAT) return err_set(e, ERR_UNSUPPORTED, "native histograms cannot be dumped by this version");
+        for (size_t i = 0; i < batch.n; i++) put_sample(d, batch.t[i], batch.v[i], batch.st ? batch.st[i] : 0);
+    }
+}
+
+static void put_series(struct dump *d, struct labels l)
+{
+    uint8_t sum[32];
+    digest_sha256_end(d->digest, sum);
+    d->digest = NULL;
+    struct buf *b = &d->line;
+    buf_reset(b);
+    buf_str(b, S("{\"k\":\"series\",\"labels\":["));
+    for (size_t i = 0; i < l.n; i++) {
+        buf_str(b, i ? S(",[") : S("["));
+        put_str(b, l.at[i].name);
+        buf_u8(b, ',');
+        put_str(b, l.at[i].value);
+        buf_u8(b, ']');
+    }
+    buf_fmt(b, "],\"n\":%zu,\"mint\":%" PRId64 ",\"maxt\":%" PRId64 ",\"dig\":\"", d->n, d->mint, d->maxt);
+    put_hex(b, sum, 8);
+    buf_u8(b, '"');
+    if (d->with_samples) buf_fmt(b, ",\"samples\":[%.*s]", STR_ARG(buf_view(&d->samples)));
+    buf_str(b, S("}\n"));
+}
+
+static errc dump_set(struct dump *d, struct series_set *set, size_t every, FILE *out, struct err *e)
+{
+    struct sample_iter *it = NULL;
+    errc rc = OK;
+    for (size_t i = 0; rc == OK;) {
+        struct series *s = NULL;
+        rc = set->ops->next(set, &s, e);
+        if (rc != OK || !s) break;
+        buf_reset(&d->samples);
+        d->n = 0;
+        d->with_samples = i % every == 0;
+        d->digest = digest_sha256_new();
+        rc = read_samples(d, s, &it, e);
+        if (rc == OK && d->n) {
+            put_series(d, s->labels);
+            i++;
+            if (fwrite(d->line.p, 1, d->line.n, out) != d->line.n) rc = err_set(e, ERR_IO, "the output cannot be written");
+        } else if (d->digest) {
+            uint8_t unused[32];
+            digest_sha256_end(d->digest, unused);
+        }
+    }
+    sample_iter_free(it);
+    return rc;
+}
+
+errc dump_jsonl(struct queryable *q, size_t every, FILE *out, struct err *e)
+{
+    SCOPED(querier_freep) struct querier *querier = NULL;
+    TRY(q->ops->querier(q, INT64_MIN, INT64_MAX, &querier, e));
+    struct matcher all = { .type = MATCH_EQ };                 /* "" = "": every series */
+    struct select_hints hints = { .start = INT64_MIN, .end = INT64_MAX, .sorted = true };
+    SCOPED(series_set_freep) struct series_set *set = NULL;
+    TRY(querier->ops->select(querier, (struct matchers){ &all, 1 }, &hints, &set, e));
+    struct dump d = { 0 };
+    errc rc = dump_set(&d, set, every ? every : 1, out, e);
+    buf_fini(&d.line);
+    buf_fini(&d.samples);
+    return rc;
+}

@@ -1,0 +1,69 @@
+/* tsdb.c — `epitool tsdb …`: looks into a data folder without touching it. */
+#include "cmd/epitool/cmd.h"
+#include "cmd/epitool/dump.h"
+
+#include "tsdb/db.h"
+
+#include <jansson.h>
+
+/* A case file may ask for digests: then each 40th series shows its samples. */
+static errc case_every(const char *path, size_t *every, struct err *e)
+{
+    enum { DIGEST_EVERY = 40 };
+    struct arena a;
+    arena_init(&a, NULL, 0);
+    str text;
+    errc rc = cmd_read_file(path, &a, &text, e);
+    json_t *root = rc == OK ? json_loadb((const char *)text.p, text.n, 0, NULL) : NULL;
+    if (rc == OK && !json_is_object(root)) rc = err_set(e, ERR_BAD_INPUT, "%s: not a JSON object", path);
+    if (rc == OK && json_is_true(json_object_get(root, "digest_only"))) *every = DIGEST_EVERY;
+    json_decref(root);
+    arena_fini(&a);
+    return rc;
+}
+
+/* The real opening, repairs included, over a layer that keeps every change in memory. */
+static errc dump_folder(const char *dir, size_t every, struct err *e)
+{
+    struct fs *real = fs_real_new(str_z(dir));
+    struct fs *over = fs_overlay_new(real);
+    struct db_opts o = { .fs = over, .backend = IO_AUTO, .wal_compress = COMPRESS_SNAPPY, .no_lock = true, .no_thread = true };
+    struct db *db = NULL;
+    struct fs_stat st;
+    errc rc = fs_stat(real, S("."), &st, NULL) == OK || fs_exists(real, S("")) ? OK : err_set(e, ERR_NOT_FOUND, "%s: no such folder", dir);
+    if (rc == OK) rc = db_open(&db, &o, NULL, e);
+    if (rc == OK) rc = dump_jsonl(db_queryable(db), every, stdout, e);
+    db_abandon(db);
+    fs_free(over);
+    fs_free(real);
+    return rc;
+}
+
+static int dump_run(int argc, char **argv)
+{
+    const char *dir = NULL, *case_file = NULL, *format = "jsonl";
+    for (int i = 1; i < argc; i++) {
+        str arg = str_z(argv[i]), name, value;
+        str_cut(arg, '=', &name, &value);
+        bool takes = str_eq(name, S("--format")) || str_eq(name, S("--case"));
+        const char *text = str_index(arg, '=') != SIZE_MAX ? (const char *)value.p : takes && i + 1 < argc ? argv[++i] : NULL;
+        if (str_eq(name, S("--format")) && text) format = text;
+        else if (str_eq(name, S("--case")) && text) case_file = text;
+        else if (!dir && arg.n && arg.p[0] != '-') dir = argv[i];
+        else return cmd_usage(&cmd_tsdb);
+    }
+    if (!dir || strcmp(format, "jsonl") != 0) return cmd_usage(&cmd_tsdb);
+    struct err e = { 0 };
+    size_t every = 1;
+    errc rc = case_file ? case_every(case_file, &every, &e) : OK;
+    if (rc == OK) rc = dump_folder(dir, every, &e);
+    return rc == OK ? EXIT_FINE : cmd_failed(rc, &e);
+}
+
+static int tsdb_run(int argc, char **argv)
+{
+    if (argc >= 2 && strcmp(argv[1], "dump") == 0) return dump_run(argc - 1, argv + 1);
+    return cmd_usage(&cmd_tsdb);
+}
+
+const struct cmd cmd_tsdb = { "tsdb", "dump [--format=jsonl] [--case FILE] DIR", "what a data folder holds, without touching it", tsdb_run };

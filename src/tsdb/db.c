@@ -1,0 +1,216 @@
+#include "tsdb/db.h"
+
+#include "base/clock.h"
+#include "base/epoch.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "head/chunk_disk.h"
+#include "head/head.h"
+#include "io/pool.h"
+#include "io/thread.h"
+#include "tsdb/recover.h"
+#include "wal/wal.h"
+#include "wal/wal_reader.h"
+
+enum { TICK_MS = 1000, SEALED_AT_ONCE = 4096 };
+
+GAUGE(m_clean_start, "prometheus_tsdb_clean_start", "-1: lockfile is disabled. 0: a lockfile from a previous execution was replaced. 1: lockfile creation was clean")
+GAUGE(m_replay_seconds, "prometheus_tsdb_data_replay_duration_seconds", "Time taken to replay the data on disk.")
+
+static _Atomic int64_t replay_min, replay_max, replay_current;   /* relaxed: figures for a status page */
+
+void db_replay_progress(int64_t *min, int64_t *max, int64_t *current)
+{
+    *min = atomic_load_explicit(&replay_min, memory_order_relaxed);
+    *max = atomic_load_explicit(&replay_max, memory_order_relaxed);
+    *current = atomic_load_explicit(&replay_current, memory_order_relaxed);
+}
+
+void db_replay_range(uint32_t first, uint32_t last)
+{
+    atomic_store_explicit(&replay_min, first, memory_order_relaxed);
+    atomic_store_explicit(&replay_max, last, memory_order_relaxed);
+}
+
+void db_replay_at(uint32_t segment) { atomic_store_explicit(&replay_current, segment, memory_order_relaxed); }
+
+struct db {
+    struct db_opts o;
+    struct fs_lock *lock;
+    struct wal *wal;
+    struct chunk_disk *disk;
+    struct head *head;
+    struct thread *thread;
+    struct mtx mu;                     /* LOCK_DB */
+    struct cond wake;
+    bool stop;                         /* GUARDED_BY(mu) */
+};
+
+/* 26 characters of Crockford's base 32, the first at most '7'. */
+static bool is_ulid(str name)
+{
+    if (name.n != 26 || name.p[0] > '7') return false;
+    for (size_t i = 0; i < name.n; i++)
+        if (!memchr("0123456789ABCDEFGHJKMNPQRSTVWXYZ", name.p[i], 32)) return false;
+    return true;
+}
+
+/* What an interrupted Prometheus left is removed, as it would do itself; a block cannot be served yet and is refused in words. */
+static errc folder_check(struct fs *fs, struct err *e)
+{
+    struct arena a;
+    arena_init(&a, NULL, 0);
+    fs_entries all = { 0 };
+    errc rc = fs_list(fs, S(""), &a, &all, e);
+    for (size_t i = 0; rc == OK && i < all.n; i++) {
+        str name = all.at[i].name, base = STR_EMPTY, rest = STR_EMPTY;
+        str_cut(name, '.', &base, &rest);
+        bool left_over = str_eq(rest, S("tmp-for-deletion")) || str_eq(rest, S("tmp-for-creation")) || str_eq(rest, S("tmp"));
+        if (all.at[i].is_dir && is_ulid(base) && left_over) rc = fs_remove_tree(fs, name, e);
+        else if (all.at[i].is_dir && is_ulid(name))
+            rc = err_set(e, ERR_UNSUPPORTED, "the data folder holds the block %.*s: folders with blocks cannot be opened by this version",
+                         STR_ARG(name));
+    }
+    vec_fini(&all);
+    arena_fini(&a);
+    return rc;
+}
+
+static errc open_log(struct db *db, struct recover_in *in, struct err *e)
+{
+    struct wal_dir dir = { 0 };
+    TRY(wal_dir_tidy(db->o.fs, S("wal"), e));
+    TRY(wal_dir_list(&dir, db->o.fs, S("wal"), e));
+    in->has_segments = dir.segments.n > 0;
+    in->last_segment = dir.segments.n ? vec_last(&dir.segments) : 0;
+    wal_dir_fini(&dir);
+    struct wal_opts o = {
+        .fs = db->o.fs, .dir = S("wal"), .kind = WAL_MAIN, .segment_bytes = db->o.wal_segment_bytes, .compress = db->o.wal_compress,
+        .fsync_interval_ms = db->o.fsync_interval_ms, .no_thread = db->o.no_thread,
+    };
+    return wal_open(&db->wal, &o, e);
+}
+
+static unsigned replay_workers(const struct db_opts *o)
+{
+    if (o->no_thread) return 1;
+    return o->replay_workers ? o->replay_workers : MAX(pool_cores(), 2u);
+}
+
+static errc open_parts(struct db *db, struct recover_chunks *chunks, struct db_opened *what, struct err *e)
+{
+    struct fs *fs = db->o.fs;
+    TRY(fs_mkdir(fs, S(""), e));
+    if (!db->o.no_lock) TRY(fs_lock_take(&db->lock, fs, S("lock"), &what->unclean, e));
+    TRY(folder_check(fs, e));
+    struct chunk_disk_opts co = { .fs = fs, .dir = S("chunks_head"), .backend = db->o.backend };
+    struct chunk_disk_opened found = { 0 };
+    TRY_IN(e, chunk_disk_open(&db->disk, &co, recover_chunk_found, chunks, &found, e), "chunks_head");
+    what->corruptions += found.corruptions;
+    struct recover_in in = { .fs = fs, .backend = db->o.backend, .chunks = chunks, .workers = replay_workers(&db->o) };
+    TRY_IN(e, open_log(db, &in, e), "wal");
+    struct head_opts ho = { .wal = db->wal, .disk = db->disk, .chunk_range_ms = db->o.chunk_range_ms, .samples_per_chunk = db->o.samples_per_chunk };
+    TRY(head_open(&db->head, &ho, e));
+    in.head = db->head;
+    return recover_head(&in, what, e);
+}
+
+static void db_run(void *arg)
+{
+    struct db *db = arg;
+    mtx_lock(&db->mu);
+    while (!db->stop) {
+        mtx_unlock(&db->mu);
+        db_tick(db);
+        mtx_lock(&db->mu);
+        if (!db->stop) cond_wait_until(&db->wake, &db->mu, clock_mono_ns() + TICK_MS * 1000000ll);
+    }
+    mtx_unlock(&db->mu);
+}
+
+errc db_open(struct db **out, const struct db_opts *o, struct db_opened *what, struct err *e)
+{
+    struct db *db = NEW(struct db);
+    db->o = *o;
+    mtx_init(&db->mu, LOCK_DB);
+    cond_init(&db->wake);
+    struct db_opened found = { 0 };
+    struct recover_chunks chunks = { 0 };
+    int64_t start = clock_mono_ns();
+    errc rc = open_parts(db, &chunks, &found, e);
+    recover_chunks_fini(&chunks);
+    if (rc != OK) {
+        db_abandon(db);
+        return rc;
+    }
+    found.took_ms = (clock_mono_ns() - start) / 1000000;
+    metric_set(&m_replay_seconds, (double)found.took_ms / 1000);
+    metric_set(&m_clean_start, o->no_lock ? -1 : found.unclean ? 0 : 1);
+    if (!o->no_thread) db->thread = thread_start("tsdb", db_run, db);
+    if (what) *what = found;
+    *out = db;
+    return OK;
+}
+
+static void stop_thread(struct db *db)
+{
+    if (!db->thread) return;
+    mtx_lock(&db->mu);
+    db->stop = true;
+    cond_broadcast(&db->wake);
+    mtx_unlock(&db->mu);
+    thread_join(db->thread);
+    db->thread = NULL;
+}
+
+static errc write_sealed(struct db *db, struct err *e)
+{
+    size_t written = 0;
+    do TRY(head_write_sealed(db->head, SEALED_AT_ONCE, &written, e)); while (written);
+    return OK;
+}
+
+static void db_free(struct db *db, bool remove_lock)
+{
+    head_close(db->head);
+    chunk_disk_close(db->disk);
+    fs_lock_release(db->lock, remove_lock);
+    cond_fini(&db->wake);
+    mtx_fini(&db->mu);
+    mem_free(db);
+}
+
+errc db_close(struct db *db, struct err *e)
+{
+    if (!db) return OK;
+    stop_thread(db);
+    errc sealed = write_sealed(db, e);
+    errc synced = wal_close_synced(STEAL(db->wal), sealed == OK ? e : NULL);
+    db_free(db, sealed == OK && synced == OK);
+    return sealed != OK ? sealed : synced;
+}
+
+void db_abandon(struct db *db)
+{
+    if (!db) return;
+    stop_thread(db);
+    wal_close(db->wal);
+    db_free(db, false);
+}
+
+void db_tick(struct db *db)
+{
+    struct err e = { 0 };
+    if (write_sealed(db, &e) != OK) LOG_LIMITED(ERROR, 60000, "closed chunks could not be written", kv_err(&e));
+    epoch_collect();
+}
+
+errc db_sync(struct db *db, struct err *e)
+{
+    TRY(wal_sync(db->wal, e));
+    return OK;
+}
+
+struct head *db_head(struct db *db) { return db->head; }
+struct appendable *db_appendable(struct db *db) { return head_appendable(db->head); }
+struct queryable *db_queryable(struct db *db) { return head_queryable(db->head); }

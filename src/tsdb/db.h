@@ -1,0 +1,57 @@
+/* db.h — the data folder as a whole: what `--storage.tsdb.path` names.
+ *
+ * What        Opens (and where it must, repairs) a data folder, keeps its head, log and chunk files together, and looks after them while it
+ *             is open: sealed chunks go to chunks_head, memory that readers left is freed.
+ * Invariants  (1) One process has a folder open (lock file). (2) After db_open the folder is one that Prometheus opens without a warning.
+ *             (3) Opened over an overlay, the folder below is untouched. (4) Damage costs the records that are damaged, nothing else.
+ * Ownership   db_open allocates, db_close frees; it borrows the fs, which outlives it. No querier or appender may be open at db_close.
+ * Threads     any, but for db_open and db_close. One background thread unless no_thread.
+ * Errors      ERR_LOCKED (another process), ERR_UNSUPPORTED (block folders), ERR_IO, ERR_NO_SPACE. Damage is no error: it is logged and
+ *             counted.
+ * Format      docs/format/
+ */
+#ifndef EPI_TSDB_DB_H
+#define EPI_TSDB_DB_H
+
+#include "base/compress.h"
+#include "io/reader.h"
+#include "storage/appender.h"
+#include "storage/querier.h"
+
+struct head;
+
+struct db_opts {
+    struct fs *fs;                     /* rooted at the data folder */
+    enum io_backend backend;
+    enum compress_kind wal_compress;
+    uint64_t wal_segment_bytes;        /* 0: 128 MiB */
+    int64_t fsync_interval_ms;         /* 0: fsync before the answer */
+    int64_t chunk_range_ms;            /* 0: two hours */
+    uint32_t samples_per_chunk;        /* 0: 120 */
+    unsigned replay_workers;           /* 0: one per core; 1: no threads */
+    bool no_lock, no_thread;           /* no_thread: the owner calls db_tick (tests on a simulated disk) */
+};
+
+/* What an opening found. */
+struct db_opened {
+    bool unclean;                      /* the lock file was there */
+    uint64_t series, samples, chunks, records, corruptions, unknown_refs;
+    uint32_t segments;
+    int64_t took_ms;
+};
+
+struct db;
+MUST_USE errc db_open(struct db **out, const struct db_opts *o, struct db_opened *what, struct err *e);
+MUST_USE errc db_close(struct db *db, struct err *e);          /* writes out what is sealed, syncs, unlocks; frees in any case; NULL is fine */
+void db_abandon(struct db *db);                                /* frees without writing: as a crash leaves it (tests, overlays) */
+
+struct head *db_head(struct db *db);
+struct appendable *db_appendable(struct db *db);
+struct queryable *db_queryable(struct db *db);
+MUST_USE errc db_sync(struct db *db, struct err *e);           /* what was committed before is durable afterwards */
+void db_tick(struct db *db);                                   /* one round of the background work */
+
+/* Progress of the replay: segment numbers, as /api/v1/status/walreplay shows them. Any thread, also during db_open. */
+void db_replay_progress(int64_t *min, int64_t *max, int64_t *current);
+
+#endif
