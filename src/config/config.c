@@ -280,6 +280,21 @@ errc config_load(struct config **out, str path, const struct config_opts *o, str
     return rc;
 }
 
+errc config_relabel_rules(struct arena *a, str text, bool legacy_names, struct relabel_rules *out, struct err *e)
+{
+    struct load l = { .a = a };
+    struct yaml_node *tree = NULL;
+    struct value *list;
+    *out = (struct relabel_rules){ 0 };
+    TRY(yaml_parse(a, text, &tree, e));
+    if (!tree || yaml_is_null(tree)) return OK;
+    TRY(sections_decode(&l, &relabel_list, tree, &list, e));
+    TRY(load_words(&l, e));
+    for (size_t i = 0; i < list->n; i++)
+        if (!list->at[i]) return err_set(e, ERR_BAD_INPUT, "empty or null relabeling rule");
+    return rules_of(&l, list, legacy_names, out, e);
+}
+
 void config_free(struct config *c)
 {
     if (!c) return;

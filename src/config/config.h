@@ -42,6 +42,8 @@ struct config_opts {
 MUST_USE errc config_parse(struct config **out, str text, str path, const struct config_opts *o, struct err *e);
 /* Reads the file by fs, whose root the path is below, then as config_parse. */
 MUST_USE errc config_load(struct config **out, str path, const struct config_opts *o, struct err *e);
+/* A YAML list of relabel rules, as a job has it; compiled and checked. relabel_fini frees the regexes, also after a failure. */
+MUST_USE errc config_relabel_rules(struct arena *a, str text, bool legacy_names, struct relabel_rules *out, struct err *e);
 void config_free(struct config *c);                            /* NULL is fine */
 
 /* What a server must refuse although Prometheus would take it: a job without any served discovery; with strict: any unserved section. */

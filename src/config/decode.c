@@ -469,3 +469,9 @@ static errc decode_into(struct load *l, const struct yaml_node *n, struct value 
     default: return decode_string(l, n, v, e);
     }
 }
+
+errc sections_decode(struct load *l, const struct field *f, const struct yaml_node *n, struct value **out, struct err *e)
+{
+    *out = value_new(l, f, true);
+    return decode_sections(l, n, *out, e);
+}

@@ -84,6 +84,8 @@ struct load {
 struct value *value_default(struct load *l, const struct section *s);
 struct value *value_zero(struct load *l, const struct section *s);
 MUST_USE errc section_decode(struct load *l, const struct section *s, const struct yaml_node *n, struct value **out, struct err *e);
+/* A list of sections that is a document of its own; f is of kind F_SECTIONS. */
+MUST_USE errc sections_decode(struct load *l, const struct field *f, const struct yaml_node *n, struct value **out, struct err *e);
 /* ERR_BAD_INPUT and all words about types, if there are any. */
 MUST_USE errc load_words(const struct load *l, struct err *e);
 

@@ -14,7 +14,8 @@
 
 extern const struct section root_section, scrape_files_section;
 extern const struct section basic_auth_section, authorization_section, oauth2_section, tls_section, header_section;
-extern const struct section static_section;
+extern const struct section static_section, relabel_section;
+extern const struct field relabel_list;        /* a list of rules */
 
 /* The HTTP client block stands among the fields of whoever speaks HTTP. http2: the default of enable_http2. */
 #define HTTP_CLIENT_FIELDS(http2) \

@@ -41,6 +41,8 @@ static const struct field relabel_fields[] = {
 };
 const struct section relabel_section = { .name = "relabel.plain", FIELDS_OF(relabel_fields) };
 
+const struct field relabel_list = { .name = "", .kind = F_SECTIONS, .sub = &relabel_section, .go_type = "[]*relabel.Config" };
+
 static struct relabel_rule rule_of(const struct value *v, bool legacy_names)
 {
     struct relabel_rule r = relabel_default();

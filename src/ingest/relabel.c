@@ -28,17 +28,26 @@ bool relabel_action_parse(str word, enum relabel_action *out)
     return false;
 }
 
-/* The words of an unbalanced parenthesis show the whole expression, which Prometheus wraps before it compiles it. */
+/* Prometheus wraps an expression, ^(?s:…)$, before it compiles it, which shows where an error's words quote what follows to the end. */
 errc relabel_compile(struct relabel_rule *r, struct err *e)
 {
     struct err words = { 0 };
     errc rc = regex_new(&r->regex, r->pattern, &words);
     if (rc == OK) return OK;
+    static const struct { str words; const char *before; } to_end[] = {
+        { S("error parsing regexp: missing closing ): `"), "^(?s:" },
+        { S("error parsing regexp: unexpected ): `"), "^(?s:" },
+        { S("error parsing regexp: missing closing ]: `"), "" },
+    };
     str msg = err_str(&words);
-    static const str whole[] = { S("error parsing regexp: missing closing ): `"), S("error parsing regexp: unexpected ): `") };
-    for (size_t k = 0; k < ARRAY_LEN(whole); k++)
-        if (str_has_prefix(msg, whole[k]) && !str_has_prefix(str_from(msg, whole[k].n), S("^(?s:")))
-            return err_set(e, rc, "%.*s^(?s:%.*s)$`", STR_ARG(whole[k]), STR_ARG(r->pattern));
+    if (str_has_prefix(msg, S("error parsing regexp: trailing backslash")))
+        return err_set(e, rc, "error parsing regexp: missing closing ): `^(?s:%.*s)$`", STR_ARG(r->pattern));
+    for (size_t k = 0; k < ARRAY_LEN(to_end); k++) {
+        if (!str_has_prefix(msg, to_end[k].words) || msg.p[msg.n - 1] != '`') continue;
+        str quoted = str_slice(msg, to_end[k].words.n, msg.n - 1);
+        if (str_has_prefix(quoted, S("^(?s:"))) break;
+        return err_set(e, rc, "%.*s%s%.*s)$`", STR_ARG(to_end[k].words), to_end[k].before, STR_ARG(quoted));
+    }
     return err_set(e, rc, "%.*s", STR_ARG(msg));
 }
 

@@ -10,12 +10,49 @@ static const struct conformance_kind *const kinds[] = {
     &conformance_parser_invalid,
     &conformance_parser_series,
     &conformance_promql,
+    &conformance_exposition_text,
+    &conformance_exposition_openmetrics,
+    &conformance_exposition_content_type,
+    &conformance_relabel,
+    &conformance_relabel_config,
+    &conformance_regexp,
+    &conformance_labels,
+    &conformance_float_format,
+    &conformance_float_parse,
+    &conformance_timestamp_format,
+    &conformance_durations,
+    &conformance_config,
 };
 
 str conformance_str(const json_t *q, const char *key)
 {
     const json_t *v = json_object_get(q, key);
     return v && json_is_string(v) ? str_of(json_string_value(v), json_string_length(v)) : STR_EMPTY;
+}
+
+static unsigned base64_digit(uint8_t c)
+{
+    if (c >= 'A' && c <= 'Z') return c - 65u;
+    if (c >= 'a' && c <= 'z') return c - 71u;
+    return c >= '0' && c <= '9' ? c + 4u : c == '+' ? 62u : 63u;
+}
+
+str conformance_bytes(const json_t *q, const char *key, struct arena *a)
+{
+    str coded = conformance_str(q, (const char *)arena_fmt(a, "%s_b64", key).p);
+    if (coded.n == 0) coded = conformance_str(q, "b64");
+    if (coded.n == 0) return conformance_str(q, key);
+    uint8_t *p = arena_alloc(a, coded.n);
+    size_t n = 0;
+    unsigned bits = 0, have = 0;
+    for (size_t i = 0; i < coded.n && coded.p[i] != '='; i++) {
+        bits = bits << 6 | base64_digit(coded.p[i]);
+        have += 6;
+        if (have < 8) continue;
+        have -= 8;
+        p[n++] = (uint8_t)(bits >> have);
+    }
+    return str_of(p, n);
 }
 
 static errc answer(const struct conformance_kind *k, str line, struct arena *a, struct json *j, struct err *e)

@@ -26,8 +26,13 @@ struct conformance_kind {
     void (*end)(void);                                                                /* may be NULL */
 };
 
-extern const struct conformance_kind conformance_parser_valid, conformance_parser_invalid, conformance_parser_series, conformance_promql;
+extern const struct conformance_kind conformance_parser_valid, conformance_parser_invalid, conformance_parser_series, conformance_promql,
+    conformance_exposition_text, conformance_exposition_openmetrics, conformance_exposition_content_type, conformance_relabel,
+    conformance_relabel_config, conformance_regexp, conformance_labels, conformance_float_format, conformance_float_parse,
+    conformance_timestamp_format, conformance_durations, conformance_config;
 
 str conformance_str(const json_t *q, const char *key);         /* empty: absent or null */
+/* The bytes of KEY, or of KEY_b64 (and of b64 for s), which stands where they are no UTF-8. */
+str conformance_bytes(const json_t *q, const char *key, struct arena *a);
 
 #endif

@@ -7,6 +7,7 @@
 #include "io/fs.h"
 
 static const struct cmd *const commands[] = {
+    &cmd_check,
     &cmd_conformance,
     &cmd_promqltest,
     &cmd_tsdb,
