@@ -11,8 +11,8 @@ static const struct http_route routes[] = {
     { GET_HEAD, "/-/ready", api_ready, HTTP_IN_PLACE, 0 },
     { POST_PUT, "/-/reload", api_reload, 0, 0 },
     { POST_PUT, "/-/quit", api_quit, HTTP_IN_PLACE, 0 },
-    { GET_HEAD, "/-/reload", api_lifecycle_get, HTTP_IN_PLACE, 0 },
-    { GET_HEAD, "/-/quit", api_lifecycle_get, HTTP_IN_PLACE, 0 },
+    { HTTP_GET, "/-/reload", api_lifecycle_get, HTTP_IN_PLACE, 0 },
+    { HTTP_GET, "/-/quit", api_lifecycle_get, HTTP_IN_PLACE, 0 },
     { HTTP_GET, "/metrics", api_metrics, HTTP_IN_PLACE, 0 },
     { HTTP_GET, "/version", api_version, HTTP_IN_PLACE, 0 },
     { HTTP_GET, "/", api_root, HTTP_IN_PLACE, 0 },
@@ -56,7 +56,6 @@ errc api_new(struct api **out, const struct api_opts *o, struct err *e)
     struct api *a = NEW(struct api);
     a->o = *o;
     str origin = o->cors_origin.n ? o->cors_origin : S(".*");
-    a->cors_any = str_eq(origin, S(".*"));
     errc rc = regex_new(&a->cors, origin, e);
     if (rc != OK) {
         mem_free(a);
@@ -73,6 +72,8 @@ void api_free(struct api *a)
     mem_free(a);
 }
 
+str api_mount(void) { return S(V1); }
+
 const struct http_route *api_routes(const struct api *a, size_t *n)
 {
     (void)a;
@@ -83,15 +84,14 @@ const struct http_route *api_routes(const struct api *a, size_t *n)
 void api_before(void *ctx, struct http_req *r, struct http_resp *w)
 {
     const struct api *a = ctx;
-    if (!str_has_prefix(r->path, S(V1)) && str_find(r->path, S(V1 "/")) == SIZE_MAX) return;
+    if (str_find(r->path, S(V1 "/")) == SIZE_MAX) return;
     http_resp_header(w, S("Vary"), S("Origin"));
     str origin = http_header(r, "Origin");
     if (!origin.n) return;
     http_resp_header(w, S("Access-Control-Allow-Headers"), S("Accept, Authorization, Content-Type, Origin"));
     http_resp_header(w, S("Access-Control-Allow-Methods"), S("GET, POST, OPTIONS"));
     http_resp_header(w, S("Access-Control-Expose-Headers"), S("Date"));
-    if (a->cors_any) http_resp_header(w, S("Access-Control-Allow-Origin"), S("*"));
-    else if (regex_match(a->cors, origin)) http_resp_header(w, S("Access-Control-Allow-Origin"), arena_str(&r->arena, origin));
+    if (regex_match(a->cors, origin)) http_resp_header(w, S("Access-Control-Allow-Origin"), arena_str(&r->arena, origin));
 }
 
 bool api_is_ready(const struct api *a, struct http_resp *w)

@@ -83,6 +83,7 @@ struct api_opts {
 struct api;
 MUST_USE errc api_new(struct api **out, const struct api_opts *o, struct err *e);
 const struct http_route *api_routes(const struct api *a, size_t *n);         /* pass `a` as the server's ctx */
+str api_mount(void);                                                         /* the server's mount */
 void api_before(void *api, struct http_req *r, struct http_resp *w);         /* CORS; the server's `before` */
 void api_free(struct api *a);                  /* NULL is fine; after the server */
 

@@ -115,34 +115,136 @@ static void answer_text(struct http_resp *w, unsigned status, str text)
     buf_str(&w->body, text);
 }
 
-/* A path that only lacks or has one slash too many is sent to the right one, as Prometheus' router does. */
+static void put_path_escaped(struct buf *b, str path)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < path.n; i++) {
+        uint8_t c = path.p[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-_.~$&+,/:;=@", c));
+        if (plain) buf_u8(b, c);
+        else buf_bytes(b, (const uint8_t[]){ '%', (uint8_t)hex[c >> 4], (uint8_t)hex[c & 15] }, 3);
+    }
+}
+
+static void put_html_escaped(struct buf *b, str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        switch (s.p[i]) {
+        case '&': buf_str(b, S("&amp;")); break;
+        case '<': buf_str(b, S("&lt;")); break;
+        case '>': buf_str(b, S("&gt;")); break;
+        case '"': buf_str(b, S("&#34;")); break;
+        case '\'': buf_str(b, S("&#39;")); break;
+        default: buf_u8(b, s.p[i]);
+        }
+}
+
+void http_redirect(struct http_req *r, struct http_resp *w, unsigned status, str to)
+{
+    static const struct { unsigned status; const char *words; } words[] = {
+        { 301, "Moved Permanently" }, { 302, "Found" }, { 307, "Temporary Redirect" }, { 308, "Permanent Redirect" },
+    };
+    w->status = status;
+    http_resp_header(w, S("Location"), arena_str(&r->arena, to));
+    if (!(r->method & (HTTP_GET | HTTP_HEAD))) return;
+    http_resp_header(w, S("Content-Type"), S("text/html; charset=utf-8"));
+    buf_str(&w->body, S("<a href=\""));
+    put_html_escaped(&w->body, to);
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (words[i].status == status) buf_fmt(&w->body, "\">%s</a>.\n\n", words[i].words);
+}
+
+/* The path without empty, "." and ".." segments, as Go's servers want it; a slash at its end stays. */
+static str clean_path(str path, struct arena *a)
+{
+    uint8_t *p = arena_alloc(a, path.n + 2);
+    size_t n = 0;
+    for (str rest = path; rest.n;) {
+        str seg = next_segment(&rest);
+        if (!seg.n || str_eq(seg, S("."))) continue;
+        if (str_eq(seg, S(".."))) {
+            while (n && p[--n] != '/') {}
+            continue;
+        }
+        p[n++] = '/';
+        memcpy(p + n, seg.p, seg.n);
+        n += seg.n;
+    }
+    if (!n || path.p[path.n - 1] == '/') p[n++] = '/';
+    p[n] = 0;
+    return str_of(p, n);
+}
+
+static bool redirect_unclean(struct conn *c)
+{
+    str clean = clean_path(c->req.path, &c->req.arena);
+    if (str_eq(clean, c->req.path)) return false;
+    struct buf to = { 0 };
+    put_path_escaped(&to, clean);
+    if (c->req.query.n) buf_fmt(&to, "?%.*s", STR_ARG(c->req.query));
+    http_redirect(&c->req, &c->resp, 307, buf_view(&to));
+    buf_fini(&to);
+    return true;
+}
+
+/* A path that only lacks or has one slash too many is sent to the right one. A mounted router does not know what stands before it and
+ * leaves it away, as Prometheus' does. */
 static bool redirect_slash(struct conn *c, str path)
 {
     const struct http_server *s = c->server;
+    if (path.n <= 1 && !s->o.prefix.n) return false;
     str other = path.n > 1 && path.p[path.n - 1] == '/' ? str_slice(path, 0, path.n - 1)
                                                          : arena_fmt(&c->req.arena, "%.*s/", STR_ARG(path));
     for (size_t i = 0; i < s->o.n_routes; i++) {
         const struct http_route *r = &s->o.routes[i];
         if (!(r->methods & c->req.method) || !pattern_match(str_z(r->pattern), other, &c->req.path_params)) continue;
-        str to = arena_fmt(&c->req.arena, "%.*s%.*s", STR_ARG(s->o.prefix), STR_ARG(other));
-        http_resp_header(&c->resp, S("Location"), to);
-        http_resp_header(&c->resp, S("Content-Type"), S("text/html; charset=utf-8"));
-        c->resp.status = c->req.method == HTTP_GET ? 301 : 308;
-        if (c->req.method == HTTP_GET) buf_fmt(&c->resp.body, "<a href=\"%.*s\">Moved Permanently</a>.\n\n", STR_ARG(to));
+        bool mounted = s->o.mount.n && str_has_prefix(other, s->o.mount);
+        str to = mounted ? str_from(other, s->o.mount.n) : arena_fmt(&c->req.arena, "%.*s%.*s", STR_ARG(s->o.prefix), STR_ARG(other));
+        struct buf escaped = { 0 };
+        put_path_escaped(&escaped, to);
+        if (c->req.query.n) buf_fmt(&escaped, "?%.*s", STR_ARG(c->req.query));
+        http_redirect(&c->req, &c->resp, c->req.method == HTTP_GET ? 301 : 308, buf_view(&escaped));
+        buf_fini(&escaped);
         return true;
     }
     return false;
 }
 
+/* "GET, OPTIONS, POST": OPTIONS is answered wherever something else is. */
+static str allow_text(unsigned methods, struct arena *a)
+{
+    static const struct { unsigned m; str name; } all[] = {
+        { HTTP_GET, S("GET") }, { HTTP_HEAD, S("HEAD") }, { HTTP_OPTIONS, S("OPTIONS") }, { HTTP_POST, S("POST") }, { HTTP_PUT, S("PUT") },
+    };
+    str text = STR_EMPTY;
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if ((methods | HTTP_OPTIONS) & all[i].m)
+            text = text.n ? arena_fmt(a, "%.*s, %.*s", STR_ARG(text), STR_ARG(all[i].name)) : all[i].name;
+    return text;
+}
+
+/* The path below the route prefix; false: it is not there. */
+static bool strip_prefix(const struct http_server *s, str path, str *out)
+{
+    *out = path;
+    if (!s->o.prefix.n) return true;
+    if (!str_has_prefix(path, s->o.prefix)) return false;
+    *out = str_from(path, s->o.prefix.n);
+    return !out->n || out->p[0] == '/';
+}
+
 static void conn_route(struct conn *c)
 {
     const struct http_server *s = c->server;
-    str path = c->req.path;
-    bool under = str_has_prefix(path, s->o.prefix) && (path.n == s->o.prefix.n || path.p[s->o.prefix.n] == '/');
-    path = under ? str_from(path, s->o.prefix.n) : STR_EMPTY;
-    if (under && !path.n) path = S("/");
+    str path;
+    if (redirect_unclean(c)) return;
+    if (s->o.prefix.n && str_eq(c->req.path, S("/")) && c->req.method == HTTP_GET) {
+        http_redirect(&c->req, &c->resp, 302, s->o.prefix);
+        return;
+    }
     unsigned allowed = 0;
-    for (size_t i = 0; under && i < s->o.n_routes; i++) {
+    bool under = strip_prefix(s, c->req.path, &path);
+    for (size_t i = 0; under && path.n && i < s->o.n_routes; i++) {
         const struct http_route *r = &s->o.routes[i];
         if (!pattern_match(str_z(r->pattern), path, &c->req.path_params)) continue;
         allowed |= r->methods;
@@ -150,8 +252,13 @@ static void conn_route(struct conn *c)
         c->route = r;
         return;
     }
-    if (allowed) answer_text(&c->resp, 405, S("Method Not Allowed\n"));
-    else if (!under || !redirect_slash(c, path)) answer_text(&c->resp, 404, S("404 page not found\n"));
+    if (under && redirect_slash(c, path)) return;
+    if (!(allowed & ~(unsigned)HTTP_OPTIONS)) {
+        answer_text(&c->resp, 404, S("404 page not found\n"));
+        return;
+    }
+    http_resp_header(&c->resp, S("Allow"), allow_text(allowed, &c->req.arena));
+    if (c->req.method != HTTP_OPTIONS) answer_text(&c->resp, 405, S("Method Not Allowed\n"));
 }
 
 /* Called with the request line, before the method is known. The raw target is kept: the library would hand out a decoded path and a
@@ -192,26 +299,24 @@ static void conn_free(struct conn *c)
     mem_free(c);
 }
 
+/* The first kind that is named without parameters, as Prometheus chooses. */
 static enum compress_kind accepted_encoding(const struct conn *c)
 {
     str accept = conn_header(&c->req, "Accept-Encoding");
-    enum compress_kind kind = COMPRESS_NONE;
     while (accept.n) {
-        str one, params, rest;
+        str one, rest;
         str_cut(accept, ',', &one, &rest);
-        str_cut(one, ';', &one, &params);
         one = str_trim(one);
         if (str_eq(one, S("gzip"))) return COMPRESS_GZIP;
-        if (str_eq(one, S("deflate"))) kind = COMPRESS_DEFLATE;
+        if (str_eq(one, S("deflate"))) return COMPRESS_DEFLATE;
         accept = rest;
     }
-    return kind;
+    return COMPRESS_NONE;
 }
 
 static void conn_compress(struct conn *c)
 {
     if (!c->resp.compress) return;
-    vec_push(&c->resp.headers, ((struct http_pair){ S("Vary"), S("Accept-Encoding") }));   /* beside Vary: Origin */
     enum compress_kind kind = accepted_encoding(c);
     if (kind == COMPRESS_NONE || !c->resp.body.n) return;
     struct buf packed;
@@ -246,6 +351,7 @@ static enum MHD_Result conn_answer(struct conn *c)
         char *value = arena_cstr(&c->req.arena, c->resp.headers.at[i].value);
         MHD_add_response_header(r, name, value);
     }
+    if (c->resp.compress && c->resp.vary) MHD_add_response_header(r, "Vary", "Accept-Encoding");   /* beside Vary: Origin */
     enum MHD_Result rc = MHD_queue_response(c->mhd, c->resp.status, r);
     MHD_destroy_response(r);
     return rc;

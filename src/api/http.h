@@ -41,8 +41,10 @@ struct http_resp {
     struct buf body;
     http_pairs headers;                        /* strings live in the request's arena or are literals */
     bool compress;                             /* may be packed as Accept-Encoding allows */
+    bool vary;                                 /* and says so: Vary: Accept-Encoding */
 };
 void http_resp_header(struct http_resp *w, str name, str value);   /* replaces one of the same name */
+void http_redirect(struct http_req *r, struct http_resp *w, unsigned status, str to);   /* with the line of HTML that Go writes */
 
 enum http_route_flags { HTTP_IN_PLACE = 1 };   /* never waits, touches no file: runs on the moving thread */
 struct http_route {
@@ -62,6 +64,7 @@ struct http_opts {
     const struct http_route *routes; size_t n_routes;
     void *ctx;                                 /* of every handler */
     str prefix;                                /* route prefix without a slash at its end; may be empty */
+    str mount;                                 /* paths below it belong to a router of their own: its redirects are told without it */
     /* Runs fn(arg) on another thread; false: the queue is full, the client gets 503. */
     bool (*submit)(void *pool, void (*fn)(void *arg), void *arg);
     void *pool;

@@ -10,20 +10,69 @@
 const struct instant INSTANT_MIN = { INT64_MIN / 1000 + 62135596801, 0 };
 const struct instant INSTANT_MAX = { INT64_MAX / 1000 - 62135596801, 999999999 };
 
-static bool is_form(const struct http_req *r)
+static str media_type(str content_type)
 {
-    str type = http_header(r, "Content-Type"), rest;
-    str_cut(type, ';', &type, &rest);
-    return str_eq_nocase(str_trim(type), S("application/x-www-form-urlencoded"));
+    str type, rest;
+    str_cut(content_type, ';', &type, &rest);
+    return str_trim(type);
+}
+
+/* The value of a parameter in `…; name=value; …`, without quotes; empty: none. */
+static str header_param(str header, str name)
+{
+    str one, rest, key, value;
+    str_cut(header, ';', &one, &rest);
+    while (rest.n) {
+        str_cut(rest, ';', &one, &rest);
+        if (!str_cut(one, '=', &key, &value) || !str_eq_nocase(str_trim(key), name)) continue;
+        value = str_trim(value);
+        bool quoted = value.n >= 2 && value.p[0] == '"' && value.p[value.n - 1] == '"';
+        return quoted ? str_slice(value, 1, value.n - 1) : value;
+    }
+    return STR_EMPTY;
+}
+
+/* One part of a form: headers, an empty line, the value. Files are left out. */
+static void multipart_part(struct params *p, str part)
+{
+    size_t end = str_find(part, S("\r\n\r\n"));
+    if (end == SIZE_MAX) return;
+    str headers = str_slice(part, 0, end), line, name, value;
+    while (headers.n) {
+        str_cut(headers, '\n', &line, &headers);
+        if (!str_cut(line, ':', &name, &value) || !str_eq_nocase(str_trim(name), S("Content-Disposition"))) continue;
+        value = str_trim(value);
+        str field = header_param(value, S("name"));
+        if (field.n && !header_param(value, S("filename")).n) vec_push(&p->form, ((struct http_pair){ field, str_from(part, end + 4) }));
+    }
+}
+
+static bool multipart_read(struct params *p, struct http_req *r)
+{
+    str boundary = header_param(http_header(r, "Content-Type"), S("boundary")), body = r->body;
+    if (!boundary.n) return false;
+    str first = arena_fmt(&r->arena, "--%.*s", STR_ARG(boundary)), next = arena_fmt(&r->arena, "\r\n%.*s", STR_ARG(first));
+    size_t at = str_find(body, first);
+    if (at == SIZE_MAX) return false;
+    body = str_from(body, at + first.n);
+    for (;;) {
+        if (str_has_prefix(body, S("--"))) return true;
+        size_t end = str_find(body, next);
+        if (end == SIZE_MAX) return false;
+        multipart_part(p, str_slice(body, 0, end));
+        body = str_from(body, end + next.n);
+    }
 }
 
 void params_read(struct params *p, struct http_req *r)
 {
     *p = (struct params){ 0 };
-    bool ok = true;
-    if ((r->method & (HTTP_POST | HTTP_PUT)) && is_form(r)) ok = http_parse_query(&p->form, r->body, &r->arena);
+    bool ok = true, upload = (r->method & (HTTP_POST | HTTP_PUT)) != 0;
+    str type = media_type(http_header(r, "Content-Type"));
+    if (upload && str_eq_nocase(type, S("application/x-www-form-urlencoded"))) ok = http_parse_query(&p->form, r->body, &r->arena);
     ok = http_parse_query(&p->url, r->query, &r->arena) && ok;
     for (size_t i = 0; i < p->url.n; i++) vec_push(&p->form, p->url.at[i]);
+    if (upload && str_eq_nocase(type, S("multipart/form-data"))) ok = multipart_read(p, r) && ok;
     p->bad = !ok;
 }
 
@@ -133,10 +182,18 @@ errc parse_api_duration(str s, int64_t *ns_out, struct err *e)
     return bad_quoted(e, "cannot parse ", s, " to a valid duration");
 }
 
+static bool is_digits(str s)
+{
+    if (s.n && (s.p[0] == '-' || s.p[0] == '+')) s = str_from(s, 1);
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] < '0' || s.p[i] > '9') return false;
+    return s.n > 0;
+}
+
 errc parse_limit(str s, uint64_t *out, struct err *e)
 {
     int64_t v = 0;
-    if (s.n && !str_i64(s, &v)) return bad_quoted(e, "strconv.Atoi: parsing ", s, ": invalid syntax");
+    if (s.n && !str_i64(s, &v)) return bad_quoted(e, "strconv.Atoi: parsing ", s, is_digits(s) ? ": value out of range" : ": invalid syntax");
     if (v < 0) return err_set(e, ERR_BAD_INPUT, "limit must be non-negative");
     *out = (uint64_t)v;
     return OK;

@@ -34,7 +34,7 @@ struct json api_begin(struct http_resp *w)
     struct json j = json_to(&w->body);
     j.html = true;
     w->status = 200;
-    w->compress = true;
+    w->compress = w->vary = true;
     http_resp_header(w, S("Content-Type"), S("application/json"));
     json_obj(&j);
     json_kstr(&j, S("status"), S("success"));
@@ -63,7 +63,7 @@ void api_error(struct http_resp *w, enum api_error type, str words)
 {
     buf_reset(&w->body);
     w->status = error_types[type].status;
-    w->compress = true;
+    w->compress = w->vary = true;
     http_resp_header(w, S("Content-Type"), S("application/json"));
     struct json j = json_to(&w->body);
     j.html = true;
@@ -96,6 +96,11 @@ void api_text(struct http_resp *w, unsigned status, str text)
     buf_reset(&w->body);
     w->status = status;
     http_resp_header(w, S("Content-Type"), S("text/plain; charset=utf-8"));
-    if (status >= 400) http_resp_header(w, S("X-Content-Type-Options"), S("nosniff"));
     buf_str(&w->body, text);
+}
+
+void api_http_error(struct http_resp *w, unsigned status, str text)
+{
+    api_text(w, status, text);
+    http_resp_header(w, S("X-Content-Type-Options"), S("nosniff"));
 }

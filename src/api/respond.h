@@ -23,6 +23,7 @@ void api_error(struct http_resp *w, enum api_error type, str words);
 void api_error_fmt(struct http_resp *w, enum api_error type, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void api_error_of(struct http_resp *w, errc rc, const struct err *e);       /* by the table errc -> error type */
 void api_invalid_param(struct http_resp *w, const char *name, const struct err *e);   /* invalid parameter "name": words */
-void api_text(struct http_resp *w, unsigned status, str text);              /* plain text, as Go's http.Error makes it */
+void api_text(struct http_resp *w, unsigned status, str text);              /* plain text */
+void api_http_error(struct http_resp *w, unsigned status, str text);        /* the same as Go's http.Error makes it: nosniff */
 
 #endif

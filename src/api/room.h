@@ -14,7 +14,7 @@
 #include "api/params.h"
 #include "api/respond.h"
 
-struct api { struct api_opts o; struct regex *cors; bool cors_any; };
+struct api { struct api_opts o; struct regex *cors; };
 
 /* query.c */
 void api_query(void *ctx, struct http_req *r, struct http_resp *w);

@@ -8,14 +8,12 @@
 void api_healthy(void *ctx, struct http_req *r, struct http_resp *w)
 {
     (void)ctx;
-    (void)r;
-    api_text(w, 200, S("Prometheus Server is Healthy.\n"));
+    if (r->method != HTTP_HEAD) api_text(w, 200, S("Prometheus Server is Healthy.\n"));
 }
 
 void api_ready(void *ctx, struct http_req *r, struct http_resp *w)
 {
-    (void)r;
-    if (api_is_ready(ctx, w)) api_text(w, 200, S("Prometheus Server is Ready.\n"));
+    if (api_is_ready(ctx, w) && r->method != HTTP_HEAD) api_text(w, 200, S("Prometheus Server is Ready.\n"));
 }
 
 static bool lifecycle_on(const struct api *a, struct http_resp *w)
@@ -37,7 +35,7 @@ void api_reload(void *ctx, struct http_req *r, struct http_resp *w)
     }
     char words[sizeof(e.msg) + 64];
     int n = snprintf(words, sizeof(words), "failed to reload config: %.*s\n", STR_ARG(err_str(&e)));
-    api_text(w, 500, str_of(words, n < 0 ? 0 : MIN((size_t)n, sizeof(words) - 1)));
+    api_http_error(w, 500, str_of(words, n < 0 ? 0 : MIN((size_t)n, sizeof(words) - 1)));
 }
 
 void api_quit(void *ctx, struct http_req *r, struct http_resp *w)
@@ -72,7 +70,7 @@ void api_version(void *ctx, struct http_req *r, struct http_resp *w)
 {
     struct api *a = ctx;
     (void)r;
-    http_resp_header(w, S("Content-Type"), S("application/json"));
+    http_resp_header(w, S("Content-Type"), S("text/plain; charset=utf-8"));     /* Go's guess, and what clients got used to */
     struct json j = json_to(&w->body);
     json_obj(&j);
     json_kstr(&j, S("version"), a->o.version);
@@ -80,24 +78,16 @@ void api_version(void *ctx, struct http_req *r, struct http_resp *w)
     json_obj_end(&j);
 }
 
-static void redirect(struct http_req *r, struct http_resp *w, str to)
-{
-    w->status = 302;
-    http_resp_header(w, S("Content-Type"), S("text/html; charset=utf-8"));
-    http_resp_header(w, S("Location"), arena_str(&r->arena, to));
-    buf_fmt(&w->body, "<a href=\"%.*s\">Found</a>.\n\n", STR_ARG(to));
-}
-
 void api_root(void *ctx, struct http_req *r, struct http_resp *w)
 {
     struct api *a = ctx;
-    redirect(r, w, arena_fmt(&r->arena, "%.*s/query", STR_ARG(a->o.external_path)));
+    http_redirect(r, w, 302, arena_fmt(&r->arena, "%.*s/query", STR_ARG(a->o.external_path)));
 }
 
 void api_graph(void *ctx, struct http_req *r, struct http_resp *w)
 {
     struct api *a = ctx;
-    redirect(r, w, arena_fmt(&r->arena, "%.*s/query?%.*s", STR_ARG(a->o.external_path), STR_ARG(r->query)));
+    http_redirect(r, w, 302, arena_fmt(&r->arena, "%.*s/query?%.*s", STR_ARG(a->o.external_path), STR_ARG(r->query)));
 }
 
 static void asset(struct http_resp *w, str type, str content)

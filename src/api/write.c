@@ -131,7 +131,7 @@ static errc request_store(struct appendable *st, str body, struct err *e)
 
 static void answer_line(struct http_req *r, struct http_resp *resp, unsigned status, str words)
 {
-    api_text(resp, status, arena_fmt(&r->arena, "%.*s\n", STR_ARG(words)));
+    api_http_error(resp, status, arena_fmt(&r->arena, "%.*s\n", STR_ARG(words)));
 }
 
 /* The parameter proto of a content type; false: there is none. */

@@ -1,0 +1,287 @@
+#include "api/test_rig.h"
+
+#include "base/clock.h"
+#include "base/compress.h"
+#include "base/test.h"
+#include "io/pool.h"
+#include "io/thread.h"
+
+#include <stdatomic.h>
+
+static struct { _Atomic bool open, saw_gone; _Atomic unsigned inside, finished; } gate;
+
+static void gate_reset(void)
+{
+    atomic_store(&gate.open, false);
+    atomic_store(&gate.saw_gone, false);
+    atomic_store(&gate.inside, 0);
+    atomic_store(&gate.finished, 0);
+}
+
+static void echo(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    (void)ctx;
+    buf_fmt(&w->body, "%.*s %.*s?%.*s", STR_ARG(r->method_name), STR_ARG(r->path), STR_ARG(r->query));
+    for (size_t i = 0; i < r->path_params.n; i++)
+        buf_fmt(&w->body, " %.*s=%.*s", STR_ARG(r->path_params.at[i].name), STR_ARG(r->path_params.at[i].value));
+    if (r->body.n) buf_fmt(&w->body, " %.*s", STR_ARG(r->body));
+}
+
+static void size_of_body(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    (void)ctx;
+    buf_fmt(&w->body, "%zu", r->body.n);
+}
+
+static void packed(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    (void)ctx, (void)r;
+    w->compress = w->vary = true;
+    for (int i = 0; i < 1000; i++) buf_str(&w->body, S("many of the same; "));
+}
+
+/* Waits for the gate to open or for its client to hang up. */
+static void waits(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    (void)ctx;
+    atomic_fetch_add(&gate.inside, 1);
+    while (!atomic_load(&gate.open)) {
+        if (atomic_load(&r->gone)) {
+            atomic_store(&gate.saw_gone, true);
+            break;
+        }
+        clock_sleep_ns(1000000);
+    }
+    buf_str(&w->body, S("done"));
+    atomic_fetch_add(&gate.finished, 1);
+}
+
+static void moved(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    (void)ctx;
+    http_redirect(r, w, 302, S("/a?b=<&>\"'"));
+}
+
+static const struct http_route routes[] = {
+    { HTTP_GET | HTTP_HEAD, "/place", echo, HTTP_IN_PLACE, 0 },
+    { HTTP_GET | HTTP_POST, "/pool", echo, 0, 0 },
+    { HTTP_GET, "/label/:name/values", echo, HTTP_IN_PLACE, 0 },
+    { HTTP_GET, "/files/*rest", echo, HTTP_IN_PLACE, 0 },
+    { HTTP_POST, "/size", size_of_body, 0, 100000 },
+    { HTTP_GET, "/packed", packed, 0, 0 },
+    { HTTP_GET, "/waits", waits, 0, 0 },
+    { HTTP_GET, "/moved", moved, HTTP_IN_PLACE, 0 },
+    { HTTP_GET, "/folder/", echo, HTTP_IN_PLACE, 0 },
+};
+static const struct rig_opts opts = { .routes = routes, .n_routes = ARRAY_LEN(routes) };
+
+TEST(http_routes)
+{
+    static const struct { const char *name; str method, target; int status; str body, header, value; } cases[] = {
+        { "in place", S("GET"), S("/place?x=%20y"), 200, S("GET /place?x=%20y"), S(""), S("") },
+        { "on the pool", S("GET"), S("/pool"), 200, S("GET /pool?"), S(""), S("") },
+        { "post", S("POST"), S("/pool"), 200, S("POST /pool? payload"), S(""), S("") },
+        { "head has no body", S("HEAD"), S("/place"), 200, S(""), S("Content-Length"), S("12") },
+        { "parameter", S("GET"), S("/label/job/values"), 200, S("GET /label/job/values? name=job"), S(""), S("") },
+        { "parameter, decoded", S("GET"), S("/label/j%6Fb/values"), 200, S("GET /label/job/values? name=job"), S(""), S("") },
+        { "a slash in a parameter", S("GET"), S("/label/a%2Fb/values"), 404, S("404 page not found\n"), S(""), S("") },
+        { "the rest", S("GET"), S("/files/a/b/c"), 200, S("GET /files/a/b/c? rest=/a/b/c"), S(""), S("") },
+        { "unknown", S("GET"), S("/nothing"), 404, S("404 page not found\n"), S("X-Content-Type-Options"), S("nosniff") },
+        { "longer than a route", S("GET"), S("/place/x"), 404, S("404 page not found\n"), S(""), S("") },
+        { "method", S("DELETE"), S("/pool"), 405, S("Method Not Allowed\n"), S("Allow"), S("GET, OPTIONS, POST") },
+        { "put", S("PUT"), S("/place"), 405, S("Method Not Allowed\n"), S("Allow"), S("GET, HEAD, OPTIONS") },
+        { "options", S("OPTIONS"), S("/pool"), 200, S(""), S("Allow"), S("GET, OPTIONS, POST") },
+        { "a slash too many", S("GET"), S("/place/"), 301, S("<a href=\"/place\">Moved Permanently</a>.\n\n"), S("Location"), S("/place") },
+        { "a slash too few", S("GET"), S("/folder?a=1"), 301, S("<a href=\"/folder/?a=1\">Moved Permanently</a>.\n\n"), S("Location"), S("/folder/?a=1") },
+        { "a slash too many, posted", S("POST"), S("/pool/"), 308, S(""), S("Location"), S("/pool") },
+        { "not clean", S("GET"), S("/label//x?a=1&b=2"), 307, S("<a href=\"/label/x?a=1&amp;b=2\">Temporary Redirect</a>.\n\n"), S("Location"),
+          S("/label/x?a=1&b=2") },
+        { "dots", S("GET"), S("/a/%2e%2e/place"), 307, S("<a href=\"/place\">Temporary Redirect</a>.\n\n"), S("Location"), S("/place") },
+        { "escaped in HTML", S("GET"), S("/moved"), 302, S("<a href=\"/a?b=&lt;&amp;&gt;&#34;&#39;\">Found</a>.\n\n"), S("Content-Type"),
+          S("text/html; charset=utf-8") },
+    };
+    struct rig r;
+    rig_start(&r, &opts);
+    TEST_EACH(c, cases) {
+        struct test_answer w = rig_ask(&r, c->method, c->target, NULL, 0, str_eq(c->method, S("POST")) ? S("payload") : STR_EMPTY);
+        EXPECT_EQ(w.status, c->status);
+        EXPECT_STR(w.body, c->body);
+        if (c->header.n) EXPECT_STR(test_answer_header(&w, c->header), c->value);
+    }
+    rig_stop(&r);
+}
+
+TEST(http_bodies_are_bounded)
+{
+    static const struct { const char *name; size_t n; int status; } cases[] = {
+        { "none", 0, 200 }, { "small", 10, 200 }, { "in slices", 99999, 200 }, { "at the limit", 100000, 200 },
+        { "past it", 100001, 413 }, { "far past it", 5000000, 413 },
+    };
+    struct rig r;
+    rig_start(&r, &opts);
+    TEST_EACH(c, cases) {
+        uint8_t *p = arena_zalloc(&r.arena, c->n + 1);
+        struct test_answer w = test_client_ask(r.client, &r.arena, S("POST"), rig_url(&r, S("/size")), NULL, 0, str_of(p, c->n), 0);
+        EXPECT_EQ(w.status, c->status);
+        if (w.status == 200) EXPECT_STR(w.body, arena_fmt(&r.arena, "%zu", c->n));
+    }
+    rig_stop(&r);
+}
+
+TEST(http_packs_as_asked)
+{
+    static const struct { const char *name; str accept, got; } cases[] = {
+        { "nothing asked", S(""), S("") },
+        { "gzip", S("gzip"), S("gzip") },
+        { "deflate first", S("deflate, gzip"), S("deflate") },
+        { "unknown first", S("br, zstd , gzip"), S("gzip") },
+        { "with a weight it is not taken", S("gzip;q=1"), S("") },
+        { "identity", S("identity"), S("") },
+    };
+    struct rig r;
+    rig_start(&r, &opts);
+    TEST_EACH(c, cases) {
+        struct test_pair h = { S("Accept-Encoding"), c->accept };
+        struct test_answer w = rig_ask(&r, S("GET"), S("/packed"), &h, c->accept.n > 0, STR_EMPTY);
+        EXPECT_STR(test_answer_header(&w, S("Content-Encoding")), c->got);
+        EXPECT_STR(test_answer_header(&w, S("Vary")), S("Accept-Encoding"));
+        if (!c->got.n) {
+            EXPECT_EQ(w.body.n, 18000);
+            continue;
+        }
+        EXPECT(w.body.n < 1000);
+        struct buf plain = { 0 };
+        EXPECT_OK(compress_unpack(&plain, str_eq(c->got, S("gzip")) ? COMPRESS_GZIP : COMPRESS_DEFLATE, w.body, 100000, NULL));
+        EXPECT_EQ(plain.n, 18000);
+        buf_fini(&plain);
+    }
+    rig_stop(&r);
+}
+
+struct asker { struct rig *r; str target; unsigned times; struct arena a; _Atomic unsigned right, status; int64_t timeout_ms; };
+
+static void asker_run(void *ctx)
+{
+    struct asker *k = ctx;
+    for (unsigned i = 0; i < k->times; i++) {
+        struct test_answer w = test_client_ask(k->r->client, &k->a, S("GET"), k->target, NULL, 0, STR_EMPTY, k->timeout_ms);
+        atomic_fetch_add(&k->right, w.rc == OK && w.status == 200);
+        atomic_store(&k->status, (unsigned)w.status);
+    }
+}
+
+static void wait_until(_Atomic unsigned *n, unsigned least)
+{
+    for (int i = 0; i < 10000 && atomic_load(n) < least; i++) clock_sleep_ns(1000000);
+    EXPECT(atomic_load(n) >= least);
+}
+
+TEST(http_serves_many_at_once)
+{
+    enum { ASKERS = 16, TIMES = 25 };
+    struct rig r;
+    struct asker k[ASKERS];
+    struct thread *threads[ASKERS];
+    rig_start(&r, &opts);
+    for (size_t i = 0; i < ASKERS; i++) {
+        k[i] = (struct asker){ .r = &r, .target = rig_url(&r, i % 3 ? S("/pool") : i % 2 ? S("/place") : S("/packed")), .times = TIMES };
+        threads[i] = thread_start("ask", asker_run, &k[i]);
+    }
+    unsigned right = 0;
+    for (size_t i = 0; i < ASKERS; i++) {
+        thread_join(threads[i]);
+        right += atomic_load(&k[i].right);
+        arena_fini(&k[i].a);
+    }
+    EXPECT_EQ(right, ASKERS * TIMES);
+    rig_stop(&r);
+}
+
+TEST(http_tells_a_handler_that_its_client_is_gone)
+{
+    struct rig r;
+    gate_reset();
+    rig_start(&r, &opts);
+    struct test_answer w = test_client_ask(r.client, &r.arena, S("GET"), rig_url(&r, S("/waits")), NULL, 0, STR_EMPTY, 100);
+    EXPECT(w.rc != OK);
+    wait_until(&gate.finished, 1);
+    EXPECT(atomic_load(&gate.saw_gone));
+    EXPECT_EQ(rig_get(&r, S("/place")).status, 200);
+    rig_stop(&r);
+}
+
+TEST(http_answers_in_place_while_the_pool_is_stuck_and_refuses_the_rest)
+{
+    struct rig r;
+    struct rig_opts o = opts;
+    struct asker k[2];
+    struct thread *threads[2];
+    o.pool_threads = 1;
+    o.queue_max = 1;
+    gate_reset();
+    rig_start(&r, &o);
+    for (size_t i = 0; i < 2; i++) {                           /* one runs, one is queued */
+        k[i] = (struct asker){ .r = &r, .target = rig_url(&r, S("/waits")), .times = 1 };
+        threads[i] = thread_start("ask", asker_run, &k[i]);
+        wait_until(&gate.inside, 1);
+        clock_sleep_ns(50000000);
+    }
+    EXPECT_EQ(rig_get(&r, S("/place")).status, 200);
+    EXPECT_EQ(rig_get(&r, S("/pool")).status, 503);
+    atomic_store(&gate.open, true);
+    for (size_t i = 0; i < 2; i++) {
+        thread_join(threads[i]);
+        EXPECT_EQ(atomic_load(&k[i].status), 200);
+        arena_fini(&k[i].a);
+    }
+    rig_stop(&r);
+}
+
+static void open_late(void *ctx)
+{
+    (void)ctx;
+    clock_sleep_ns(100000000);
+    atomic_store(&gate.open, true);
+}
+
+TEST(http_stop_waits_for_handlers)
+{
+    struct rig r;
+    gate_reset();
+    rig_start(&r, &opts);
+    struct asker k = { .r = &r, .target = rig_url(&r, S("/waits")), .times = 1 };
+    struct thread *asking = thread_start("ask", asker_run, &k), *opening;
+    wait_until(&gate.inside, 1);
+    opening = thread_start("open", open_late, NULL);
+    http_server_stop(r.server);
+    EXPECT_EQ(atomic_load(&gate.finished), 1);
+    thread_join(asking);
+    thread_join(opening);
+    arena_fini(&k.a);
+    rig_stop(&r);
+}
+
+TEST(http_parse_query_as_go)
+{
+    static const struct { const char *name; str query; bool ok; str want; } cases[] = {
+        { "empty", S(""), true, S("") },
+        { "two", S("a=1&b=2"), true, S("a=1 b=2 ") },
+        { "blanks and escapes", S("a=x+y%20z&%61=%2B"), true, S("a=x y z a=+ ") },
+        { "no value", S("a&b="), true, S("a= b= ") },
+        { "empty pairs", S("&&a=1&"), true, S("a=1 ") },
+        { "equals in a value", S("a=b=c"), true, S("a=b=c ") },
+        { "a bad escape", S("a=%zz&b=2"), false, S("b=2 ") },
+        { "a cut escape", S("b=2&a=%2"), false, S("b=2 ") },
+        { "a semicolon", S("a=1;b=2&c=3"), false, S("c=3 ") },
+    };
+    TEST_EACH(c, cases) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        http_pairs got = { 0 };
+        str text = STR_EMPTY;
+        EXPECT_EQ(http_parse_query(&got, c->query, &a), c->ok);
+        for (size_t i = 0; i < got.n; i++)
+            text = arena_fmt(&a, "%.*s%.*s=%.*s ", STR_ARG(text), STR_ARG(got.at[i].name), STR_ARG(got.at[i].value));
+        EXPECT_STR(text, c->want);
+        vec_fini(&got);
+    }
+}

@@ -1,0 +1,54 @@
+/* test_rig.h — a whole API on a loopback port over a storage in memory: for this room's tests.
+ *
+ * What        Server, pool, engine, memstore and a client; the sources answer fixed values that a test may change.
+ * Invariants  none
+ * Ownership   rig_start/rig_stop
+ * Threads     one test
+ * Errors      a failure fails the test
+ * Format      none
+ */
+#ifndef EPI_API_TEST_RIG_H
+#define EPI_API_TEST_RIG_H
+
+#include "api/api.h"
+#include "io/test_client.h"
+#include "storage/memstore.h"
+
+struct rig_fakes {                     /* what the sources answer */
+    int state;
+    struct api_targets *targets;
+    api_metadata_list *metadata;
+    api_relabel_steps *steps;
+    api_notifications *notifications;
+    bool reload_fails;
+    unsigned reloads, quits;
+};
+struct rig {
+    struct memstore *store;
+    struct engine *engine;
+    struct api *api;
+    struct pool *pool;
+    struct http_server *server;
+    struct test_client *client;
+    struct api_sources sources;
+    struct rig_fakes fakes;
+    struct arena arena;                /* of all answers */
+};
+
+struct rig_opts {
+    bool receiver, lifecycle;
+    str cors_origin, prefix, external_path;
+    unsigned pool_threads; size_t queue_max;       /* 0: 2 and 64 */
+    const struct http_route *routes; size_t n_routes;          /* instead of the API's */
+    void *routes_ctx;
+};
+void rig_start(struct rig *r, const struct rig_opts *o);
+void rig_stop(struct rig *r);
+
+struct test_answer rig_ask(struct rig *r, str method, str target, const struct test_pair *headers, size_t n_headers, str body);
+struct test_answer rig_get(struct rig *r, str target);
+struct test_answer rig_post(struct rig *r, str target, str form);
+str rig_url(struct rig *r, str target);
+void rig_add(struct rig *r, const char *series, int64_t t, double v);      /* series in the load notation: up{job="a"} */
+
+#endif

@@ -1,0 +1,36 @@
+/* test_client.h — one HTTP request, waited for: for tests.
+ *
+ * What        A blocking call over io/http_client.
+ * Invariants  none
+ * Ownership   the answer lies in the given arena
+ * Threads     any
+ * Errors      in the answer
+ * Format      none
+ *
+ * Linked into unit tests (test_support_src) only.
+ */
+#ifndef EPI_IO_TEST_CLIENT_H
+#define EPI_IO_TEST_CLIENT_H
+
+#include "base/arena.h"
+#include "base/err.h"
+
+struct test_pair { str name, value; };
+struct test_answer {
+    errc rc;
+    int status;
+    str body;                          /* NUL behind it */
+    struct test_pair *headers;
+    size_t n_headers;
+};
+
+struct test_client;
+struct test_client *test_client_new(void);
+void test_client_free(struct test_client *c);
+
+/* timeout_ms 0: twenty seconds. A client that gives up hangs up. */
+struct test_answer test_client_ask(struct test_client *c, struct arena *a, str method, str url, const struct test_pair *headers, size_t n_headers,
+                                   str body, int64_t timeout_ms);
+str test_answer_header(const struct test_answer *r, str name);  /* the first of that name in any case; empty: none */
+
+#endif
