@@ -48,6 +48,8 @@ typedef VEC(struct api_flag) api_flags;
 struct api_notification { str text; int64_t date_ns; };
 typedef VEC(struct api_notification) api_notifications;
 
+enum api_state { API_STARTING, API_READY, API_STOPPING };
+
 /* Everything handed out lies in the given arena (the request's). Vectors are made with avec_push. A NULL function: that part is absent. */
 struct api_sources {
     void *ctx;
@@ -64,7 +66,7 @@ struct api_sources {
     void (*wal_replay)(void *ctx, int64_t *min, int64_t *max, int64_t *current);
     errc (*reload)(void *ctx, struct err *e);
     void (*quit)(void *ctx);
-    enum { API_STARTING, API_READY, API_STOPPING } (*state)(void *ctx);       /* memory only */
+    enum api_state (*state)(void *ctx);                                       /* memory only */
 };
 
 struct api_opts {

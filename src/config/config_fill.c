@@ -142,6 +142,14 @@ static void fill_names(const struct value *v, struct scrape_config *job)
     if (!escape_scheme_parse(value_str(v, "metric_name_escaping_scheme"), &job->escaping)) job->escaping = ESCAPE_NONE;
 }
 
+static void fill_text(struct loader *ld, const struct value *v, struct scrape_config *job)
+{
+    struct buf b = { 0 };
+    value_print(&b, v);
+    job->text = arena_str(ld->l.a, buf_view(&b));
+    buf_fini(&b);
+}
+
 static errc fill_job(struct loader *ld, const struct value *v, struct scrape_config *job, struct err *e)
 {
     const struct value *params = value_field(v, "params");
@@ -166,6 +174,7 @@ static errc fill_job(struct loader *ld, const struct value *v, struct scrape_con
         .histogram_min_bucket_factor = value_field(v, "native_histogram_min_bucket_factor")->d,
         .failure_log_file = value_str(v, "scrape_failure_log_file"), .http = fill_http(ld->l.a, v),
     };
+    fill_text(ld, v, job);
     fill_names(v, job);
     fill_static(ld, v, job);
     fill_discovery(ld, v, job);

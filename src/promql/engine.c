@@ -24,10 +24,16 @@ ACCOUNT(query_account, "queries")
 
 struct engine {
     struct engine_opts o;
+    _Atomic int64_t default_step_ms;       /* relaxed: a new configuration changes it between queries */
     struct mtx mu;                         /* LOCK_QUERY */
     struct cond freed;
     unsigned running;                      /* GUARDED_BY(mu) */
 };
+
+void engine_set_default_step(struct engine *en, int64_t step_ms)
+{
+    atomic_store_explicit(&en->default_step_ms, step_ms, memory_order_relaxed);
+}
 
 struct engine *engine_new(const struct engine_opts *o)
 {
@@ -35,7 +41,7 @@ struct engine *engine_new(const struct engine_opts *o)
     struct engine *en = NEW(struct engine);
     en->o = *o;
     if (en->o.lookback_ms <= 0) en->o.lookback_ms = DEFAULT_LOOKBACK_MS;
-    if (en->o.default_step_ms <= 0) en->o.default_step_ms = DEFAULT_STEP_MS;
+    atomic_init(&en->default_step_ms, o->default_step_ms > 0 ? o->default_step_ms : DEFAULT_STEP_MS);
     mtx_init(&en->mu, LOCK_QUERY);
     cond_init(&en->freed);
     metric_set(&engine_concurrent_max, o->max_concurrency);
@@ -330,7 +336,7 @@ static void running_init(struct running *r, struct engine *en, const struct quer
     annotations_init(&r->q.annotations, &out->arena);
     r->q.max_samples = en->o.max_samples ? en->o.max_samples : (uint64_t)default_max_samples;
     r->q.lookback_ms = o->lookback_ms > 0 ? o->lookback_ms : en->o.lookback_ms;
-    r->q.default_step_ms = en->o.default_step_ms;
+    r->q.default_step_ms = atomic_load_explicit(&en->default_step_ms, memory_order_relaxed);
     r->q.delayed_names = en->o.delayed_name_removal;
     r->q.start_timestamps = en->o.use_start_timestamps;
     r->q.type_and_unit = en->o.type_and_unit_labels;

@@ -30,6 +30,7 @@ struct engine_opts {
 struct engine;
 struct engine *engine_new(const struct engine_opts *o);
 void engine_free(struct engine *en);
+void engine_set_default_step(struct engine *en, int64_t step_ms);   /* of subqueries without one: the evaluation interval of a new configuration */
 
 struct query_opts {
     str query;

@@ -165,7 +165,7 @@ static bool class_match(str *pattern, uint8_t c)
     return hit != negated;
 }
 
-bool glob_match(str pattern, str name)
+bool file_glob_match(str pattern, str name)
 {
     str star_pattern = STR_EMPTY, star_name = STR_EMPTY;
     bool starred = false;
@@ -281,7 +281,7 @@ static void scan_pattern(struct file_sd *f, str pattern)
     fs_entries all = { 0 };
     if (fs_list(fs, S(""), &a, &all, NULL) == OK)
         for (size_t i = 0; i < all.n; i++)
-            if (!all.at[i].is_dir && glob_match(name, all.at[i].name))
+            if (!all.at[i].is_dir && file_glob_match(name, all.at[i].name))
                 read_file(f, fs, all.at[i].name, str_eq(dir, S(".")) && !str_has_prefix(pattern, S("./")) ? all.at[i].name : path_join(&a, dir, all.at[i].name));
     vec_fini(&all);
     fs_free(fs);

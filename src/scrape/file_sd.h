@@ -26,6 +26,6 @@ void file_sd_groups(const struct file_sd *f, target_groups *out);   /* appends w
 void file_sd_folders(const struct file_sd_config *c, struct arena *a, str_list *out);   /* what to watch; with avec_push */
 
 /* Does the name fit the pattern ('*' any run, '?' any one, [a-z] classes, \ quotes)? As Go's filepath.Match for one segment. */
-bool glob_match(str pattern, str name);
+bool file_glob_match(str pattern, str name);
 
 #endif

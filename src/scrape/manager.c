@@ -7,6 +7,7 @@
 #include "scrape/manager.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "io/pool.h"
@@ -712,4 +713,53 @@ void scrape_manager_pools(struct scrape_manager *m, struct arena *a, str_list *o
     struct job **jobs = jobs_sorted(m, a);
     for (size_t i = 0; i < m->jobs.n; i++) avec_push(a, out, arena_str(a, jobs[i]->name));
     mtx_unlock(&m->mu);
+}
+
+bool scrape_manager_pool_config(struct scrape_manager *m, str pool, struct buf *yaml)
+{
+    mtx_lock(&m->mu);
+    struct job *j = job_find(m, pool);
+    if (j) buf_str(yaml, j->text);
+    mtx_unlock(&m->mu);
+    return j != NULL;
+}
+
+/* A rule as Go marshals relabel.Config: its fields by their Go names would be empty for a regex, so it is shown as it is configured. */
+static str rule_json(const struct relabel_rule *r, struct arena *a)
+{
+    struct buf b = { 0 };
+    struct json j = json_to(&b);
+    json_obj(&j);
+    json_key(&j, S("source_labels"));
+    json_arr(&j);
+    for (size_t i = 0; i < r->n_source; i++) json_str(&j, r->source[i]);
+    json_arr_end(&j);
+    json_kstr(&j, S("separator"), r->separator);
+    json_kstr(&j, S("regex"), r->pattern);
+    if (r->modulus) json_ki64(&j, S("modulus"), (int64_t)r->modulus);
+    if (r->target.n) json_kstr(&j, S("target_label"), r->target);
+    json_kstr(&j, S("replacement"), r->replacement);
+    json_kstr(&j, S("action"), relabel_action_name(r->action));
+    json_obj_end(&j);
+    str s = arena_str(a, buf_view(&b));
+    buf_fini(&b);
+    return s;
+}
+
+bool scrape_manager_relabel_steps(struct scrape_manager *m, str pool, struct labels in, struct arena *a, scrape_steps *out)
+{
+    mtx_lock(&m->mu);
+    struct job *j = job_find(m, pool);
+    struct labels_builder lb;
+    labels_builder_init(&lb, a);
+    labels_builder_from(&lb, in);
+    bool keep = true;
+    for (size_t i = 0; j && i < j->config->relabel.n; i++) {
+        struct relabel_rules one = { &j->config->relabel.at[i], 1 };
+        keep = keep && relabel_apply(one, &lb);
+        struct labels output = keep ? labels_copy(a, labels_builder_done(&lb)) : (struct labels){ 0 };
+        avec_push(a, out, ((struct scrape_step){ rule_json(one.at, a), output, keep }));
+    }
+    mtx_unlock(&m->mu);
+    return j != NULL;
 }

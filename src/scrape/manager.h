@@ -61,6 +61,12 @@ void scrape_manager_view(struct scrape_manager *m, struct arena *a, struct scrap
 struct scrape_meta_view { struct labels target; str metric; struct metadata m; };
 typedef VEC(struct scrape_meta_view) scrape_metas;
 void scrape_manager_metadata(struct scrape_manager *m, struct arena *a, scrape_metas *out);
+/* The job's configuration as YAML; what each of its relabel rules makes of a set of labels (rule_json: the rule as the API shows it).
+ * False: there is no such job. */
+MUST_USE bool scrape_manager_pool_config(struct scrape_manager *m, str pool, struct buf *yaml);
+struct scrape_step { str rule_json; struct labels output; bool keep; };
+typedef VEC(struct scrape_step) scrape_steps;
+MUST_USE bool scrape_manager_relabel_steps(struct scrape_manager *m, str pool, struct labels in, struct arena *a, scrape_steps *out);
 void scrape_manager_pools(struct scrape_manager *m, struct arena *a, str_list *out);   /* names, sorted */
 
 #endif

@@ -1,0 +1,70 @@
+/* main.c — epimetheus: the command line, the signals, and the way out. */
+#include "cmd/epimetheus/server.h"
+
+#include "base/log.h"
+#include "base/version.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+/* SIGHUP reloads, SIGINT and SIGTERM end. All are blocked in every thread and waited for here. */
+static sigset_t signals_block(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return set;
+}
+
+static void signals_serve(struct server *s, const sigset_t *set)
+{
+    for (;;) {
+        int sig = 0;
+        if (sigwait(set, &sig) != 0) continue;
+        if (sig != SIGHUP) {
+            LOG(WARN, "Received an OS signal, exiting gracefully...", kv_z("signal", sig == SIGINT ? "interrupt" : "terminated"));
+            return;
+        }
+        struct err e = { 0 };
+        errc rc = server_reload(s, &e);                        /* says itself what went wrong */
+        (void)rc;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct flags f = { 0 };
+    struct opts_run run = { 0 };
+    struct err e = { 0 };
+    bool done;
+    if (flags_parse(&f, &run, argc, argv, &done, &e) != OK) {
+        fprintf(stderr, "Error parsing command line arguments: %.*s\n", STR_ARG(err_str(&e)));
+        opts_fini(&run);
+        return 2;
+    }
+    if (done) {
+        opts_fini(&run);
+        return 0;
+    }
+    sigset_t set = signals_block();
+    log_set((enum log_level)f.log_level, (enum log_format)f.log_format);
+    log_start();
+    LOG(INFO, "Starting Epimetheus", kv_str("version", VERSION_OWN), kv_str("serving_as", VERSION_PROMETHEUS));
+    struct server *s = NULL;
+    int code = 0;
+    if (server_start(&s, &f, &code, &e) != OK) {
+        LOG(ERROR, "the server did not start", kv_err(&e));
+    } else {
+        code = 0;
+        signals_serve(s, &set);
+        server_stop(s);
+        LOG(INFO, "See you next time!");
+    }
+    log_stop();
+    opts_fini(&run);
+    return code;
+}

@@ -1,0 +1,52 @@
+/* parts.h — what the files of the server share.
+ *
+ * What        The server's parts, and the functions by which the API sees them.
+ * Invariants  pointers are const after start; what changes says who guards it
+ * Ownership   struct server owns all
+ * Threads     see each field
+ * Errors      none
+ * Format      none
+ */
+#ifndef EPI_CMD_PARTS_H
+#define EPI_CMD_PARTS_H
+
+#include "api/api.h"
+#include "base/lock.h"
+#include "config/config.h"
+#include "scrape/manager.h"
+#include "tsdb/db.h"
+
+#include "cmd/epimetheus/active_queries.h"
+#include "cmd/epimetheus/server.h"
+
+struct server {
+    struct flags flags;
+    struct arena arena;                    /* lives as long as the server */
+    str cwd, hostname, external_url, external_path, route_prefix;
+    struct pool *requests, *scrapes;
+    struct fs *config_fs, *data_fs;
+    struct db *db;
+    struct engine *engine;
+    struct parse_opts parse;               /* what the engine takes, for the API's own parsing */
+    struct active_queries *active;
+    struct scrape_manager *scrape;
+    struct api *api;
+    struct http_server *http[8];
+    size_t n_http;
+    int64_t start_ns;
+    _Atomic int state;                     /* API_STARTING … ; read by health answers */
+    struct api_sources sources;
+    uint64_t corruptions;                  /* const after start */
+    str built_in;                          /* the configuration that is used without a file; empty: there is one */
+
+    struct mtx reload_mu;                  /* LOCK_RELOAD: one reload at a time */
+    struct mtx mu;                         /* LOCK_LEAF: what the API shows of the configuration */
+    struct buf config_text;                /* GUARDED_BY(mu) */
+    VEC(struct api_notification) notes;    /* GUARDED_BY(mu): strings are literals */
+    bool reload_ok;                        /* GUARDED_BY(mu) */
+    int64_t last_config_ns;                /* GUARDED_BY(mu) */
+};
+
+void sources_init(struct server *s);       /* fills s->sources */
+
+#endif

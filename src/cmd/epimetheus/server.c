@@ -1,0 +1,338 @@
+#include "cmd/epimetheus/parts.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "base/version.h"
+#include "io/pool.h"
+#include "io/proc.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { REQUEST_THREADS_SPARE = 8, REQUEST_QUEUE = 1024, SCRAPE_QUEUE = 65536, SCRAPE_THREADS_MIN = 2 };
+
+GAUGE(m_reload_ok, "prometheus_config_last_reload_successful", "Whether the last configuration reload attempt was successful.")
+GAUGE(m_reload_time, "prometheus_config_last_reload_success_timestamp_seconds", "Timestamp of the last successful configuration reload.")
+GAUGE(m_ready, "prometheus_ready", "Whether Prometheus startup was fully completed and the server is ready for normal operation.")
+GAUGE_VEC(m_build, "prometheus_build_info", "A metric with a constant '1' value labeled by version, revision and branch.", "branch", "revision", "version")
+GAUGE_VEC(m_unsupported, "epimetheus_config_unsupported", "Sections of the configuration that are valid but not served.", "section")
+GAUGE_VEC(m_account, "epimetheus_memory_account_bytes", "Bytes that a part of the server holds.", "account")
+
+static const char built_in_config[] =
+    "global:\n  scrape_interval: 15s\nscrape_configs:\n- job_name: epimetheus\n  metrics_path: %.*smetrics\n  static_configs:\n  - targets: ['%.*s']\n";
+
+/* ---- configurations in use */
+
+struct loaded { struct scrape_generation gen; struct config *config; };
+
+static void loaded_release(void *ctx)
+{
+    struct loaded *l = ctx;
+    config_free(l->config);
+    mem_free(l);
+}
+
+static const char *env_get(const char *name) { return getenv(name); }
+
+static errc load_text(struct server *s, struct config **out, struct err *e)
+{
+    struct config_opts o = { .env = env_get, .fs = s->config_fs };
+    if (s->built_in.n) return config_parse(out, s->built_in, S("built-in"), &o, e);
+    str path = s->flags.config_file;
+    if (str_has_prefix(path, S("/"))) path = str_from(path, 1);
+    struct err why = { 0 };
+    errc rc = config_load(out, path, &o, &why);
+    if (rc == OK) return OK;
+    if (rc == ERR_NOT_FOUND) err_set(&why, rc, "open %.*s: no such file or directory", STR_ARG(s->flags.config_file));
+    return err_set(e, rc == ERR_IO ? ERR_BAD_INPUT : rc, "couldn't load configuration (--config.file=\"%.*s\"): %.*s", STR_ARG(s->flags.config_file),
+                   STR_ARG(err_str(&why)));
+}
+
+static errc config_prepare(struct server *s, struct config **out, struct err *e)
+{
+    struct config *c = NULL;
+    TRY(load_text(s, &c, e));
+    errc rc = config_served(c, s->flags.config_strict, e);
+    if (rc != OK) {
+        config_free(c);
+        return rc;
+    }
+    *out = c;
+    return OK;
+}
+
+static void config_told(struct server *s, const struct config *c)
+{
+    for (size_t i = 0; i < c->unsupported.n; i++) {
+        LOG(WARN, "this section of the configuration is not served by this version", kv_str("section", c->unsupported.at[i]));
+        metric_set_of(METRIC_WITH(&m_unsupported, c->unsupported.at[i]), 1);
+    }
+    mtx_lock(&s->mu);
+    buf_reset(&s->config_text);
+    buf_str(&s->config_text, c->text);
+    s->reload_ok = true;
+    s->last_config_ns = clock_wall_ns();
+    s->notes.n = 0;
+    mtx_unlock(&s->mu);
+    metric_set(&m_reload_ok, 1);
+    metric_set(&m_reload_time, (double)clock_wall_ms() / 1000);
+}
+
+/* Hands a configuration that was checked to everybody. */
+static void config_apply(struct server *s, struct config *c)
+{
+    config_told(s, c);
+    engine_set_default_step(s->engine, c->evaluation_interval_ms);
+    struct loaded *l = NEW(struct loaded);
+    l->config = c;
+    l->gen = (struct scrape_generation){ .configs = &c->scrape, .release = loaded_release, .ctx = l };
+    atomic_init(&l->gen.refs, 1);
+    scrape_manager_apply(s->scrape, &l->gen);
+}
+
+errc server_reload(struct server *s, struct err *e)
+{
+    mtx_lock(&s->reload_mu);
+    LOG(INFO, "Loading configuration file", kv_str("filename", s->flags.config_file));
+    struct config *c = NULL;
+    errc rc = config_prepare(s, &c, e);
+    if (rc == OK) {
+        config_apply(s, c);
+        LOG(INFO, "Completed loading of configuration file", kv_str("filename", s->flags.config_file));
+    } else {
+        LOG(ERROR, "Error reloading config", kv_err(e));
+        metric_set(&m_reload_ok, 0);
+        mtx_lock(&s->mu);
+        s->reload_ok = false;
+        if (!s->notes.n) vec_push(&s->notes, ((struct api_notification){ S("Configuration reload has failed."), clock_wall_ns() }));
+        mtx_unlock(&s->mu);
+    }
+    mtx_unlock(&s->reload_mu);
+    return rc;
+}
+
+/* ---- start */
+
+static str working_folder(struct arena *a)
+{
+    char *cwd = getcwd(NULL, 0);
+    str s = arena_str(a, str_z(cwd ? cwd : "/"));
+    free(cwd);
+    return s;
+}
+
+static str host_name(struct arena *a)
+{
+    char name[256] = "localhost";
+    if (gethostname(name, sizeof(name) - 1) != 0) return S("localhost");
+    return arena_str(a, str_z(name));
+}
+
+static bool submit_request(void *pool, void (*fn)(void *arg), void *arg) { return pool_submit(pool, fn, arg); }
+
+/* "/prefix" of a URL or path: one slash in front, none behind; empty for the root. */
+static str clean_prefix(str p, struct arena *a)
+{
+    while (p.n && p.p[p.n - 1] == '/') p.n--;
+    while (p.n && p.p[0] == '/') p = str_from(p, 1);
+    return p.n ? arena_fmt(a, "/%.*s", STR_ARG(p)) : STR_EMPTY;
+}
+
+static errc urls_make(struct server *s, str listening, struct err *e)
+{
+    struct arena *a = &s->arena;
+    str url = s->flags.external_url, host, port;
+    if (!url.n) {
+        size_t colon = str_rindex(listening, ':');
+        port = str_from(listening, colon + 1);
+        url = arena_fmt(a, "http://%.*s:%.*s/", STR_ARG(s->hostname), STR_ARG(port));
+    }
+    size_t scheme = str_find(url, S("://"));
+    if (scheme == SIZE_MAX) return err_set(e, ERR_BAD_INPUT, "parse external URL \"%.*s\": invalid external URL", STR_ARG(url));
+    str rest = str_from(url, scheme + 3);
+    size_t slash = str_index(rest, '/');
+    host = slash == SIZE_MAX ? rest : str_slice(rest, 0, slash);
+    if (!host.n) return err_set(e, ERR_BAD_INPUT, "parse external URL \"%.*s\": no host", STR_ARG(url));
+    s->external_url = url;
+    s->external_path = clean_prefix(slash == SIZE_MAX ? STR_EMPTY : str_from(rest, slash), a);
+    s->route_prefix = s->flags.route_prefix.n ? clean_prefix(s->flags.route_prefix, a) : s->external_path;
+    return OK;
+}
+
+static errc http_start(struct server *s, struct err *e)
+{
+    struct api_opts ao = {
+        .engine = s->engine, .queryable = db_queryable(s->db), .appendable = s->flags.remote_write_receiver ? db_appendable(s->db) : NULL,
+        .sources = &s->sources, .cors_origin = s->flags.cors_origin, .external_path = s->external_path, .page_title = s->flags.page_title,
+        .lifecycle = s->flags.lifecycle, .admin = s->flags.admin, .version = VERSION_PROMETHEUS, .parse = s->parse,
+    };
+    TRY(api_new(&s->api, &ao, e));
+    size_t n;
+    const struct http_route *routes = api_routes(s->api, &n);
+    for (size_t i = 0; i < s->flags.listen.n && s->n_http < ARRAY_LEN(s->http); i++) {
+        struct http_opts ho = {
+            .address = s->flags.listen.at[i], .listen_fd = -1, .max_connections = (unsigned)s->flags.max_connections,
+            .read_timeout_s = (unsigned)MAX(s->flags.read_timeout_ms / 1000, 1), .routes = routes, .n_routes = n, .ctx = s->api,
+            .prefix = s->route_prefix, .submit = submit_request, .pool = s->requests, .before = api_before,
+        };
+        TRY(http_server_new(&s->http[s->n_http], &ho, e));
+        LOG(INFO, "Listening on", kv_str("address", http_server_address(s->http[s->n_http])));
+        s->n_http++;
+    }
+    return OK;
+}
+
+static errc engine_start(struct server *s, struct err *e)
+{
+    struct features on = features_read(&s->flags);
+    TRY(active_queries_open(&s->active, s->data_fs, (unsigned)s->flags.max_concurrency, e));
+    struct engine_opts o = {
+        .parse = { .experimental_functions = on.experimental_functions, .duration_expr = true,
+                   .extended_range_selectors = on.extended_range_selectors, .binop_fill_modifiers = on.binop_fill },
+        .lookback_ms = s->flags.lookback_ms, .timeout_ms = s->flags.query_timeout_ms, .default_step_ms = 60000,
+        .max_samples = (uint64_t)s->flags.max_samples, .max_concurrency = (unsigned)s->flags.max_concurrency,
+        .delayed_name_removal = on.delayed_name_removal, .use_start_timestamps = on.use_start_timestamps, .per_step_stats = on.per_step_stats,
+        .type_and_unit_labels = on.type_and_unit, .sink = active_queries_sink(s->active),
+    };
+    s->parse = o.parse;
+    s->engine = engine_new(&o);
+    return OK;
+}
+
+static errc storage_start(struct server *s, struct err *e)
+{
+    static const enum compress_kind kinds[] = { COMPRESS_SNAPPY, COMPRESS_ZSTD };
+    static const enum io_backend backends[] = { IO_AUTO, IO_MMAP, IO_BUFFERED, IO_DIRECT };
+    struct db_opts o = {
+        .fs = s->data_fs, .backend = backends[s->flags.storage_io],
+        .wal_compress = s->flags.wal_compression ? kinds[s->flags.wal_compression_type] : COMPRESS_NONE,
+        .wal_segment_bytes = (uint64_t)s->flags.wal_segment_bytes, .fsync_interval_ms = s->flags.fsync_interval_ms,
+        .chunk_range_ms = s->flags.min_block_ms, .samples_per_chunk = (uint32_t)s->flags.samples_per_chunk, .no_lock = s->flags.no_lockfile,
+    };
+    if (o.backend == IO_DIRECT) return err_set(e, ERR_UNSUPPORTED, "--storage.io=direct is not served by this version");
+    struct db_opened what = { 0 };
+    LOG(INFO, "Starting TSDB ...", kv_str("path", s->flags.storage_path));
+    TRY_IN(e, db_open(&s->db, &o, &what, e), "opening storage failed");
+    s->corruptions = what.corruptions;
+    LOG(INFO, "TSDB started", kv_u64("series", what.series), kv_u64("samples_replayed", what.samples), kv_u64("chunks", what.chunks),
+        kv_u64("segments", what.segments), kv_u64("corruptions", what.corruptions), kv_bool("unclean", what.unclean), kv_i64("took_ms", what.took_ms));
+    return OK;
+}
+
+static bool file_there(str path)
+{
+    struct fs *fs = fs_real_new(str_has_prefix(path, S("/")) ? S("/") : S("."));
+    bool there = fs_exists(fs, str_has_prefix(path, S("/")) ? str_from(path, 1) : path);
+    fs_free(fs);
+    return there;
+}
+
+/* Without a file and without its flag the server watches itself. */
+static void config_choose(struct server *s, str listening)
+{
+    str path = s->flags.config_file;
+    s->config_fs = fs_real_new(str_has_prefix(path, S("/")) ? S("/") : S("."));
+    if (s->flags.config_given || file_there(path)) return;
+    size_t colon = str_rindex(listening, ':');
+    str host = str_slice(listening, 0, colon), port = str_from(listening, colon + 1);
+    if (str_eq(host, S("0.0.0.0")) || str_eq(host, S("[::]"))) host = S("127.0.0.1");
+    str target = arena_fmt(&s->arena, "%.*s:%.*s", STR_ARG(host), STR_ARG(port)), prefix = arena_fmt(&s->arena, "%.*s/", STR_ARG(s->route_prefix));
+    s->built_in = arena_fmt(&s->arena, built_in_config, STR_ARG(prefix), STR_ARG(target));
+    LOG(INFO, "no configuration file: the server watches itself with a built-in configuration", kv_str("filename", path));
+}
+
+static errc scrape_start(struct server *s, struct config *c, struct err *e)
+{
+    struct scrape_manager_opts o = {
+        .appendable = db_appendable(s->db), .pool = s->scrapes, .adjust_timestamps = s->flags.adjust_timestamps,
+        .timestamp_tolerance_ms = s->flags.tolerance_ms, .hostname = s->hostname,
+    };
+    TRY(scrape_manager_new(&s->scrape, &o, e));
+    config_apply(s, c);
+    return OK;
+}
+
+static void pools_start(struct server *s)
+{
+    s->requests = pool_new(&(struct pool_opts){ "requests", (unsigned)s->flags.max_concurrency + REQUEST_THREADS_SPARE, REQUEST_QUEUE });
+    s->scrapes = pool_new(&(struct pool_opts){ "scrapes", MAX(pool_cores(), (unsigned)SCRAPE_THREADS_MIN), SCRAPE_QUEUE });
+}
+
+/* The first listening address decides the server's own URL; port 0 is only known once it listens, so a URL that nobody gave is made from
+ * what was asked for. */
+static errc server_open(struct server *s, int *exit_code, struct err *e)
+{
+    *exit_code = 2;
+    if (!s->flags.listen.n) return err_set(e, ERR_BAD_INPUT, "no --web.listen-address");
+    TRY(urls_make(s, s->flags.listen.at[0], e));
+    config_choose(s, s->flags.listen.at[0]);
+    struct config *c = NULL;
+    TRY_IN(e, config_prepare(s, &c, e), "Error loading config (--config.file=%.*s)", STR_ARG(s->flags.config_file));
+    *exit_code = 1;
+    errc rc = storage_start(s, e);
+    if (rc == OK) rc = engine_start(s, e);
+    if (rc == OK) rc = http_start(s, e);
+    if (rc != OK) {
+        config_free(c);
+        return rc;
+    }
+    rc = scrape_start(s, c, e);
+    if (rc != OK) return rc;
+    atomic_store_explicit(&s->state, API_READY, memory_order_release);
+    metric_set(&m_ready, 1);
+    LOG(INFO, "Server is ready to receive web requests.");
+    return OK;
+}
+
+errc server_start(struct server **out, const struct flags *f, int *exit_code, struct err *e)
+{
+    struct server *s = NEW(struct server);
+    s->flags = *f;
+    arena_init(&s->arena, NULL, 0);
+    mtx_init(&s->reload_mu, LOCK_RELOAD);
+    mtx_init(&s->mu, LOCK_LEAF);
+    s->start_ns = clock_wall_ns();
+    s->cwd = working_folder(&s->arena);
+    s->hostname = host_name(&s->arena);
+    atomic_init(&s->state, API_STARTING);
+    sources_init(s);
+    metric_set_of(METRIC_WITH(&m_build, S("epimetheus"), VERSION_OWN, VERSION_PROMETHEUS), 1);
+    proc_start();
+    pools_start(s);
+    s->data_fs = fs_real_new(f->storage_path);
+    errc rc = server_open(s, exit_code, e);
+    if (rc != OK) {
+        server_stop(s);
+        return rc;
+    }
+    *out = s;
+    return OK;
+}
+
+void server_stop(struct server *s)
+{
+    if (!s) return;
+    atomic_store_explicit(&s->state, API_STOPPING, memory_order_release);
+    metric_set(&m_ready, 0);
+    for (size_t i = 0; i < s->n_http; i++) http_server_stop(s->http[i]);
+    scrape_manager_stop(s->scrape);
+    scrape_manager_free(s->scrape);
+    for (size_t i = 0; i < s->n_http; i++) http_server_free(s->http[i]);
+    api_free(s->api);
+    pool_free(s->requests);
+    pool_free(s->scrapes);
+    engine_free(s->engine);
+    active_queries_close(s->active);
+    struct err e = { 0 };
+    if (db_close(s->db, &e) != OK) LOG(ERROR, "closing storage failed", kv_err(&e));
+    fs_free(s->data_fs);
+    fs_free(s->config_fs);
+    proc_stop();
+    buf_fini(&s->config_text);
+    vec_fini(&s->notes);
+    mtx_fini(&s->mu);
+    mtx_fini(&s->reload_mu);
+    arena_fini(&s->arena);
+    mem_free(s);
+}
