@@ -55,8 +55,8 @@ void mtx_lock(struct mtx *m) LOCK_ATTR(no_thread_safety_analysis)
 
 void mtx_unlock(struct mtx *m) LOCK_ATTR(no_thread_safety_analysis)
 {
+    lock_rank_leave(m->rank);                                  /* first: once it is free, another thread may end the lock's owner */
     check(pthread_mutex_unlock(&m->m));
-    lock_rank_leave(m->rank);
 }
 
 void mtx_assert_held(const struct mtx *m)

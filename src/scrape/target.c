@@ -108,6 +108,25 @@ static struct labels without_prefix(struct labels l, str prefix, struct arena *a
     return (struct labels){ kept, n };
 }
 
+/* A format for bad_quoted: what the name has of '%' is written twice. */
+static const char *bad_value_format(str name, struct arena *a)
+{
+    struct buf b = { 0 };
+    buf_str(&b, S("invalid label value for "));
+    size_t from = b.n;
+    buf_go_quote(&b, name);
+    str quoted = arena_str(a, str_from(buf_view(&b), from));
+    b.n = from;
+    for (size_t i = 0; i < quoted.n; i++) {
+        buf_u8(&b, quoted.p[i]);
+        if (quoted.p[i] == '%') buf_u8(&b, '%');
+    }
+    buf_str(&b, S(": %s"));
+    char *format = arena_cstr(a, buf_view(&b));
+    buf_fini(&b);
+    return format;
+}
+
 static errc target_finish(struct labels *out, struct labels_builder *lb, struct arena *a, struct err *e)
 {
     str address = labels_builder_get(lb, S("__address__"));
@@ -118,7 +137,7 @@ static errc target_finish(struct labels *out, struct labels_builder *lb, struct 
     set_default(lb, S("instance"), address);
     *out = without_prefix(labels_builder_done(lb), S("__meta_"), a);
     for (size_t i = 0; i < out->n; i++)
-        if (!utf8_valid(out->at[i].value)) return err_set(e, ERR_BAD_INPUT, "invalid label value for \"%.*s\"", STR_ARG(out->at[i].name));
+        if (!utf8_valid(out->at[i].value)) return bad_quoted(e, bad_value_format(out->at[i].name, a), out->at[i].value);
     return OK;
 }
 
