@@ -116,10 +116,8 @@ errc server_reload(struct server *s, struct err *e)
 
 static str working_folder(struct arena *a)
 {
-    char *cwd = getcwd(NULL, 0);
-    str s = arena_str(a, str_z(cwd ? cwd : "/"));
-    free(cwd);
-    return s;
+    char cwd[4096];
+    return arena_str(a, str_z(getcwd(cwd, sizeof(cwd)) ? cwd : "/"));
 }
 
 static str host_name(struct arena *a)

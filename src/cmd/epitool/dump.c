@@ -104,7 +104,7 @@ static errc dump_set(struct dump *d, struct series_set *set, size_t every, FILE 
         if (rc == OK && d->n) {
             put_series(d, s->labels);
             i++;
-            if (fwrite(d->line.p, 1, d->line.n, out) != d->line.n) rc = err_set(e, ERR_IO, "the output cannot be written");
+            if (fprintf(out, "%.*s", STR_ARG(buf_view(&d->line))) < 0) rc = err_set(e, ERR_IO, "the output cannot be written");
         } else if (d->digest) {
             uint8_t unused[32];
             digest_sha256_end(d->digest, unused);
