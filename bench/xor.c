@@ -1,6 +1,11 @@
 /* xor.c — how fast XOR chunks are decoded and encoded: M samples/s per pattern, one core.
  *
- * Chunks of 120 samples, 2000 different ones a pattern (about what a query walks through); the best of several rounds counts.
+ * Chunks of 120 samples, 2000 different ones a pattern (about what a query walks through). A machine is seldom quiet: they are measured a
+ * hundred at a time, in many rounds over all patterns, and of each hundred its best time counts.
+ *
+ *     bench_xor                 measures
+ *     bench_xor --chunks FILE   writes the chunks, for other decoders to be measured on: patterns (u32 count, u32 length of the name, name,
+ *                               then u32 length and bytes of each chunk), all little-endian; and prints what the decoder takes, a line a pattern
  */
 #include "base/clock.h"
 #include "base/mem.h"
@@ -8,13 +13,10 @@
 #include "chunk/xor.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-enum { SAMPLES = 120, CHUNKS = 2000, ROUNDS = 15 };
-
-static int64_t t_in[CHUNKS][SAMPLES], t_out[SAMPLES];
-static double v_in[CHUNKS][SAMPLES], v_out[SAMPLES];
-static uint8_t room[CHUNKS][XOR_ROOM(SAMPLES)];
-static size_t size[CHUNKS];
+enum { SAMPLES = 120, CHUNKS = 2000, GROUP = 100, GROUPS = CHUNKS / GROUP, ROUNDS = 150 };
 
 enum shape { CONSTANT, BY_ONE, BY_HUNDRED, IDLE, DECIMALS, LARGE };
 static const struct { const char *name; enum shape shape; int64_t jitter; double goal_decode, goal_encode; } patterns[] = {
@@ -28,15 +30,25 @@ static const struct { const char *name; enum shape shape; int64_t jitter; double
     { "large random steps, jitter", LARGE, 10, 80, 40 },
 };
 
-static void make(enum shape shape, int64_t jitter)
+enum { PATTERNS = ARRAY_LEN(patterns) };
+
+static struct pattern {
+    int64_t t[CHUNKS][SAMPLES];
+    double v[CHUNKS][SAMPLES];
+    uint8_t room[CHUNKS][XOR_ROOM(SAMPLES)];
+    size_t size[CHUNKS];
+    int64_t encode_ns[GROUPS], decode_ns[GROUPS];
+} all[PATTERNS];
+
+static void make(struct pattern *p, enum shape shape, int64_t jitter)
 {
     struct prng r = { 42 };
     for (size_t c = 0; c < CHUNKS; c++) {
         int64_t t = 1700000000000 + (int64_t)prng_below(&r, 15000);
         double v = (double)prng_below(&r, 1000000);
         for (size_t i = 0; i < SAMPLES; i++) {
-            t_in[c][i] = t + (jitter ? (int64_t)prng_below(&r, 2 * (uint64_t)jitter + 1) - jitter : 0);
-            v_in[c][i] = v;
+            p->t[c][i] = t + (jitter ? (int64_t)prng_below(&r, 2 * (uint64_t)jitter + 1) - jitter : 0);
+            p->v[c][i] = v;
             t += 15000;
             if (shape == BY_ONE) v += 1;
             if (shape == BY_HUNDRED) v += (double)prng_below(&r, 101);
@@ -45,33 +57,82 @@ static void make(enum shape shape, int64_t jitter)
             if (shape == LARGE) v += (double)prng_below(&r, 1u << 30);
         }
     }
+    for (size_t g = 0; g < GROUPS; g++) p->encode_ns[g] = p->decode_ns[g] = INT64_MAX;
 }
 
-int main(void)
+static void measure(struct pattern *p)
 {
-    printf("%-34s %10s %10s %10s\n", "pattern", "bytes", "decode", "encode");
+    static int64_t t[SAMPLES];
+    static double v[SAMPLES];
+    for (size_t g = 0; g < GROUPS; g++) {
+        size_t n = 0;
+        int64_t t0 = clock_cpu_ns();
+        for (size_t c = g * GROUP; c < (g + 1) * GROUP; c++) p->size[c] = xor_encode(p->room[c], p->t[c], p->v[c], SAMPLES);
+        int64_t t1 = clock_cpu_ns();
+        for (size_t c = g * GROUP; c < (g + 1) * GROUP; c++)
+            if (xor_decode(str_of(p->room[c], p->size[c]), t, v, SAMPLES, &n, NULL) != OK || n != SAMPLES) abort();
+        int64_t t2 = clock_cpu_ns();
+        p->encode_ns[g] = MIN(p->encode_ns[g], t1 - t0);
+        p->decode_ns[g] = MIN(p->decode_ns[g], t2 - t1);
+    }
+}
+
+static double msamples(const int64_t *ns)
+{
+    int64_t sum = 0;
+    for (size_t g = 0; g < GROUPS; g++) sum += ns[g];
+    return (double)CHUNKS * SAMPLES * 1e3 / (double)sum;
+}
+
+static int report(void)
+{
     int missed = 0;
-    for (size_t p = 0; p < ARRAY_LEN(patterns); p++) {
-        make(patterns[p].shape, patterns[p].jitter);
-        int64_t enc = INT64_MAX, dec = INT64_MAX;
-        size_t total = 0, n = 0;
-        for (int k = 0; k < ROUNDS; k++) {
-            int64_t t0 = clock_cpu_ns();
-            for (size_t c = 0; c < CHUNKS; c++) size[c] = xor_encode(room[c], t_in[c], v_in[c], SAMPLES);
-            int64_t t1 = clock_cpu_ns();
-            for (size_t c = 0; c < CHUNKS; c++)
-                if (xor_decode(str_of(room[c], size[c]), t_out, v_out, SAMPLES, &n, NULL) != OK || n != SAMPLES) return 1;
-            int64_t t2 = clock_cpu_ns();
-            enc = MIN(enc, t1 - t0);
-            dec = MIN(dec, t2 - t1);
-        }
-        for (size_t c = 0; c < CHUNKS; c++) total += size[c];
-        double all = (double)CHUNKS * SAMPLES, mdec = all * 1e3 / (double)dec, menc = all * 1e3 / (double)enc;
-        printf("%-34s %10.2f %8.0f M %8.0f M", patterns[p].name, (double)total / all, mdec, menc);
-        if (patterns[p].goal_decode > 0) printf("   goal %.0f M, %.0f M", patterns[p].goal_decode, patterns[p].goal_encode);
+    printf("%-34s %10s %10s %10s\n", "pattern", "bytes", "decode", "encode");
+    for (size_t i = 0; i < PATTERNS; i++) {
+        size_t total = 0;
+        for (size_t c = 0; c < CHUNKS; c++) total += all[i].size[c];
+        double decode = msamples(all[i].decode_ns), encode = msamples(all[i].encode_ns);
+        printf("%-34s %10.2f %8.0f M %8.0f M", patterns[i].name, (double)total / CHUNKS / SAMPLES, decode, encode);
+        if (patterns[i].goal_decode > 0) printf("   goal %.0f M, %.0f M", patterns[i].goal_decode, patterns[i].goal_encode);
         printf("\n");
-        missed += mdec < patterns[p].goal_decode || menc < patterns[p].goal_encode;
+        missed += decode < patterns[i].goal_decode || encode < patterns[i].goal_encode;
     }
     printf("%d goals missed\n", missed);
     return 0;
+}
+
+static void write_u32(FILE *f, size_t n)
+{
+    uint8_t b[4] = { (uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16), (uint8_t)(n >> 24) };
+    fwrite(b, 1, sizeof(b), f);
+}
+
+static int write_chunks(const char *path)
+{
+    FILE *f = fopen(path, "wb");
+    if (!f) { perror(path); return 1; }
+    for (size_t i = 0; i < PATTERNS; i++) {
+        str name = str_z(patterns[i].name);
+        write_u32(f, CHUNKS);
+        write_u32(f, name.n);
+        fwrite(name.p, 1, name.n, f);
+        for (size_t c = 0; c < CHUNKS; c++) {
+            write_u32(f, all[i].size[c]);
+            fwrite(all[i].room[c], 1, all[i].size[c], f);
+        }
+        printf("%s\t%.3f\n", patterns[i].name, 1e3 / msamples(all[i].decode_ns));
+    }
+    if (fclose(f) != 0) { perror(path); return 1; }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    for (size_t i = 0; i < PATTERNS; i++) make(&all[i], patterns[i].shape, patterns[i].jitter);
+    for (int k = 0; k < ROUNDS; k++)
+        for (size_t i = 0; i < PATTERNS; i++) measure(&all[i]);
+    if (argc == 3 && strcmp(argv[1], "--chunks") == 0) return write_chunks(argv[2]);
+    if (argc == 1) return report();
+    fprintf(stderr, "usage: bench_xor [--chunks FILE]\n");
+    return 2;
 }

@@ -12,11 +12,12 @@
  * Decoding is a chain: where a sample ends says where the next begins. What breaks the chain is branch prediction: when the kind of
  * code is guessed, the position is a sum of known widths, and the loads run ahead. So the decoder branches on the prefix instead of
  * looking it up, reads 64 bits at any bit position with one unaligned load (57 of them are good), and keeps its state in registers.
- * A run of samples with equal steps and equal values is a run of zero bits, counted by one clz.
+ * Two kinds of samples come in long rows and are taken several from one load: equal step and value (00: a run of zero bits, counted by
+ * one clz), and equal step with a change inside the window (010: all as long as one another).
  *
  * No load may run past the chunk: the last XOR_TAIL_BYTES are decoded from a copy with zeros behind it, and there each sample is held
- * against the real end. The loop is compiled twice, plain and with BMI2 and LZCNT (shifts by a variable are one operation instead of
- * three); which one runs is chosen at start.
+ * against the real end; before them none can reach it. The loop is compiled twice, plain and with BMI2 and LZCNT (shifts by a variable
+ * are one operation instead of three); which one runs is chosen at start.
  */
 #include "chunk/xor.h"
 
@@ -27,9 +28,11 @@
 #endif
 
 enum {
-    XOR_TAIL_BYTES = 40,                       /* two of the longest samples and a word */
-    WINDOW_BITS = 57                           /* bits that a load at any bit position has at least */
+    WINDOW_BITS = 57,                          /* bits that a load at any bit position has at least */
+    CODE_MAX_BITS = 4 + 64 + 2 + 5 + 6 + 64,   /* of a sample behind the first two */
+    XOR_TAIL_BYTES = 32                        /* more than a sample, and what the load of its last bits takes beyond them */
 };
+_Static_assert(8 * XOR_TAIL_BYTES >= CODE_MAX_BITS + 8 * 9, "the loop before the tail needs no check");
 
 static inline uint64_t load_be64(const uint8_t *p)
 {
@@ -50,99 +53,139 @@ static inline uint64_t bits_take(const uint8_t *p, uint64_t bit, unsigned k)
     return w >> (64 - k);
 }
 
-/* An n-bit class of the delta of delta: -(2^(n-1)-1) … 2^(n-1). `top`: its bits at the top of a word. */
-static inline uint64_t signed_class(uint64_t top, unsigned n)
+/* An n-bit class of the delta of delta: -(2^(n-1)-1) … 2^(n-1). Its bits are the low ones of x; what is above them does not matter. */
+static inline uint64_t signed_class(uint64_t x, unsigned n)
 {
-    uint64_t raw = (top >> (64 - n)) - 1;      /* 2^(n-1) becomes the largest positive, 0 the pattern of -1 */
-    return (uint64_t)((int64_t)(raw << (64 - n)) >> (64 - n)) + 1;
+    uint64_t bias = ((uint64_t)1 << (n - 1)) - 1;
+    return ((x + bias) & (((uint64_t)1 << n) - 1)) - bias;
 }
 
 /* ---- decoding ---------------------------------------------------------------------------------------------------------------- */
 
-struct run { const uint8_t *p; uint64_t bit, end; uint64_t t, delta, v; unsigned lead, trail; bool bad; };
+struct run { const uint8_t *p; uint64_t bit; uint64_t t, delta, v; unsigned skip, trail; bool bad; };     /* skip: 64 - significant bits */
 
-/* The rare codes of time: 110, 1110, 1111. */
+/* The rare codes of time: 110, 1110, 1111. w: the bits at *bit. */
 static inline uint64_t time_slow(const uint8_t *p, uint64_t *bit, uint64_t w)
 {
     unsigned ones = (unsigned)__builtin_clzll(~w | 1);
-    if (ones == 2) { *bit += 20; return signed_class(w << 3, 17); }
-    if (ones == 3) { *bit += 24; return signed_class(w << 4, 20); }
+    if (ones == 2) { *bit += 20; return signed_class(w >> 44, 17); }
+    if (ones == 3) { *bit += 24; return signed_class(w >> 40, 20); }
     uint64_t dod = bits_take(p, *bit + 4, 64);
     *bit += 68;
     return dod;
 }
 
-/* Decodes up to n samples (all but the first two of a chunk) while a sample begins before byte-safe position `stop`; gives back how
- * many. r->end is the chunk's real end in bits: a sample that crosses it is not counted and sets r->bad. */
-__attribute__((always_inline)) static inline size_t xor_loop(struct run *r, uint64_t stop, int64_t *t, double *v, size_t n)
+/* A value: 0, 10 or 11. w: the bits at r->bit, `good` of them. False: a window wider than the word, which no encoder writes. */
+__attribute__((always_inline)) static inline bool value_next(struct run *r, uint64_t w, unsigned good)
 {
-    const uint8_t *p = r->p;
-    uint64_t bit = r->bit, ts = r->t, delta = r->delta, val = r->v, end = r->end;
-    unsigned trail = r->trail, sig = 64 - r->lead - r->trail, lead = r->lead;
-    bool bad = false;
-    size_t i = 0;
-    while (i < n && bit < stop) {
-        uint64_t w = bits_at(p, bit);
-        if (w >> 62 == 0) {                    /* equal steps, equal values: two zero bits a sample */
-            size_t run = (size_t)__builtin_clzll(w | 1 << (64 - WINDOW_BITS)) / 2;
-            if (run > n - i) run = n - i;
-            if (UNLIKELY(bit + 2 * run > end)) run = (end - bit) / 2;
-            if (UNLIKELY(run == 0)) { bad = true; break; }
-            double same = f64_of_bits(val);
-            for (size_t k = 0; k < run; k++) {
-                ts += delta;
-                t[i + k] = (int64_t)ts;
-                v[i + k] = same;
-            }
-            i += run;
-            bit += 2 * run;
-            continue;
-        }
-        unsigned used;
-        if (w >> 63 == 0) {
-            used = 1;
-        } else if (w >> 62 == 2) {
-            delta += signed_class(w << 2, 14);
-            used = 16;
-        } else {
-            delta += time_slow(p, &bit, w);
-            w = bits_at(p, bit);
-            used = 0;
-        }
-        w <<= used;
-        bit += used;
-        if (w >> 63 == 0) {
-            bit += 1;
-        } else if (w >> 62 == 2) {
-            if (LIKELY(used + 2 + sig <= WINDOW_BITS)) w <<= 2;
-            else w = sig > WINDOW_BITS ? bits_take(p, bit + 2, 64) : bits_at(p, bit + 2);
-            val ^= (w >> (64 - sig)) << trail;
-            bit += 2 + sig;
-        } else {
-            unsigned l = (unsigned)(w >> 57) & 31, s = (unsigned)(w >> 51) & 63;
-            if (s == 0) s = 64;
-            if (UNLIKELY(l + s > 64)) { bad = true; break; }   /* no encoder writes a window wider than the word */
-            lead = l;
-            sig = s;
-            trail = 64 - l - s;
-            w = s > WINDOW_BITS ? bits_take(p, bit + 13, 64) : bits_at(p, bit + 13);
-            val ^= (w >> (64 - sig)) << trail;
-            bit += 13 + sig;
-        }
-        if (UNLIKELY(bit > end)) { bad = true; break; }
-        ts += delta;
-        t[i] = (int64_t)ts;
-        v[i] = f64_of_bits(val);
-        i++;
+    if (w >> 63 == 0) {
+        r->bit += 1;
+        return true;
     }
-    *r = (struct run){ p, bit, end, ts, delta, val, lead, trail, bad };
+    if (LIKELY(w >> 62 == 2)) {
+        if (LIKELY(2 + 64 - r->skip <= good)) w <<= 2;
+        else w = r->skip < 64 - WINDOW_BITS ? bits_take(r->p, r->bit + 2, 64) : bits_at(r->p, r->bit + 2);
+        r->v ^= w >> r->skip << r->trail;
+        r->bit += 2 + 64 - r->skip;
+        return true;
+    }
+    if (good < 13) w = bits_at(r->p, r->bit);
+    unsigned lead = (unsigned)(w >> 57) & 31, sig = (unsigned)(w >> 51) & 63;
+    if (sig == 0) sig = 64;
+    if (UNLIKELY(lead + sig > 64)) return false;
+    r->skip = 64 - sig;
+    r->trail = r->skip - lead;
+    w = sig > WINDOW_BITS ? bits_take(r->p, r->bit + 13, 64) : bits_at(r->p, r->bit + 13);
+    r->v ^= w >> r->skip << r->trail;
+    r->bit += 13 + sig;
+    return true;
+}
+
+/* How many samples of 010 and 64 - skip significant bits lie in `good` bits. */
+__attribute__((always_inline)) static inline size_t row_max(unsigned good, unsigned skip)
+{
+#define ROW8(skip) ROW(skip), ROW(skip + 1), ROW(skip + 2), ROW(skip + 3), ROW(skip + 4), ROW(skip + 5), ROW(skip + 6), ROW(skip + 7)
+#define ROW(skip) WINDOW_BITS / (67 - (skip))
+    static const uint8_t rows[64] = { ROW8(0), ROW8(8), ROW8(16), ROW8(24), ROW8(32), ROW8(40), ROW8(48), ROW8(56) };
+#undef ROW8
+#undef ROW
+    return good == WINDOW_BITS ? rows[skip] : good / (67 - skip);
+}
+
+/* Decodes up to n samples, all of them behind the first two of a chunk, while one begins before bit `stop`; gives back how many.
+ * tail: stop is the chunk's end; a sample that crosses it is not counted and sets bad. Else stop is XOR_TAIL_BYTES before it. */
+__attribute__((always_inline)) static inline size_t xor_loop(struct run *io, uint64_t stop, bool tail, int64_t *t, double *v, size_t n)
+{
+    struct run r = *io;
+    size_t i = 0;
+    while (i < n && r.bit < stop) {
+        uint64_t w = bits_at(r.p, r.bit);
+        unsigned good = WINDOW_BITS;
+        size_t row;
+        if (tail && stop - r.bit < WINDOW_BITS) good = (unsigned)(stop - r.bit);
+        if (w >> 62 == 2) {
+            r.delta += signed_class(w >> 48, 14);
+            r.bit += 16;
+            if (UNLIKELY(!value_next(&r, w << 16, WINDOW_BITS - 16))) { r.bad = true; break; }
+        } else if (w >> 61 == 2 && (row = row_max(good, r.skip)) > 0) {
+            unsigned step = 67 - r.skip;       /* equal steps, changes inside the window */
+            size_t from = i, end = i + MIN(row, n - i);
+            do {
+                r.v ^= w << 3 >> r.skip << r.trail;
+                t[i] = (int64_t)(r.t += r.delta);
+                v[i++] = f64_of_bits(r.v);
+                w <<= step;
+            } while (i < end && w >> 61 == 2);
+            r.bit += (i - from) * step;
+            continue;
+        } else if (w >> 62 == 0 && good >= 2) {
+            size_t run = (size_t)__builtin_clzll(w | (uint64_t)1 << (63 - good)) / 2;
+            if (run > n - i) run = n - i;
+            double same = f64_of_bits(r.v);
+            r.bit += 2 * run;
+            for (size_t end = i + run; i < end; i++) {
+                t[i] = (int64_t)(r.t += r.delta);
+                v[i] = same;
+            }
+            continue;
+        } else if (w >> 63 == 0) {
+            r.bit += 1;
+            if (UNLIKELY(!value_next(&r, w << 1, WINDOW_BITS - 1))) { r.bad = true; break; }
+        } else {
+            r.delta += time_slow(r.p, &r.bit, w);
+            if (UNLIKELY(!value_next(&r, bits_at(r.p, r.bit), WINDOW_BITS))) { r.bad = true; break; }
+        }
+        if (tail && UNLIKELY(r.bit > stop)) { r.bad = true; break; }
+        t[i] = (int64_t)(r.t += r.delta);
+        v[i++] = f64_of_bits(r.v);
+    }
+    *io = r;
     return i;
 }
 
-static size_t xor_loop_plain(struct run *r, uint64_t stop, int64_t *t, double *v, size_t n) { return xor_loop(r, stop, t, v, n); }
+/* The same to the end of the chunk: in place as far as whole words may be loaded, then from a copy of the tail. */
+__attribute__((always_inline)) static inline size_t xor_rest(struct run *r, size_t size, int64_t *t, double *v, size_t n)
+{
+    size_t got = 0, from = 0;
+    if (size > XOR_TAIL_BYTES) {
+        from = size - XOR_TAIL_BYTES;
+        got = xor_loop(r, 8 * (uint64_t)from, false, t, v, n);
+    }
+    if (r->bad || got == n) return got;
+    const uint8_t *chunk = r->p;
+    uint8_t room[2 * XOR_TAIL_BYTES] = { 0 };
+    if (from) memcpy(room, chunk + from, XOR_TAIL_BYTES);      /* a known length: two moves */
+    else memcpy(room, chunk, size);
+    r->p = room;
+    r->bit -= 8 * (uint64_t)from;
+    got += xor_loop(r, 8 * (uint64_t)(size - from), true, t + got, v + got, n - got);
+    r->bit += 8 * (uint64_t)from;
+    r->p = chunk;
+    return got;
+}
 
-static size_t (*xor_loop_best)(struct run *r, uint64_t stop, int64_t *t, double *v, size_t n) = xor_loop_plain;
-
+static size_t xor_rest_plain(struct run *r, size_t size, int64_t *t, double *v, size_t n) { return xor_rest(r, size, t, v, n); }
+static size_t (*xor_rest_best)(struct run *r, size_t size, int64_t *t, double *v, size_t n) = xor_rest_plain;
 
 void xor_iter_init(struct xor_iter *it, str chunk)
 {
@@ -165,47 +208,31 @@ static bool iter_second(struct xor_iter *it)
     cursor c = cur_of(str_from(it->chunk, it->bit / 8));
     it->delta = cur_uvarint(&c);
     if (!cur_ok(&c) || cur_left(&c) == 0) return false;
-    uint8_t room[24] = { 1 };                  /* the value code, behind the bit 0 of an unchanged step: the loop reads the pair */
+    it->t = (int64_t)((uint64_t)it->t + it->delta);
+    it->bit = 8 * (it->chunk.n - cur_left(&c));
+    uint8_t room[24] = { 0 };                  /* the value is read behind zeros, as in the tail */
     size_t left = MIN(cur_left(&c), (size_t)12);
-    memcpy(room + 1, c.p, left);
-    room[0] = 0;
-    struct run r = { room, 7, 8 + 8 * left, (uint64_t)it->t, it->delta, it->v, it->lead, it->trail, false };
-    int64_t t;
-    double v;
-    if (xor_loop_plain(&r, 8, &t, &v, 1) != 1) return false;
-    it->bit = 8 * (it->chunk.n - cur_left(&c)) + r.bit - 8;
-    it->t = t;
+    if (left == 12) memcpy(room, c.p, 12);
+    else memcpy(room, c.p, left);
+    struct run r = { .p = room, .v = it->v, .skip = it->skip, .trail = it->trail };
+    if (!value_next(&r, bits_at(room, 0), WINDOW_BITS)) return false;
     it->v = r.v;
-    it->lead = (uint8_t)r.lead;
+    it->bit += r.bit;
+    it->skip = (uint8_t)r.skip;
     it->trail = (uint8_t)r.trail;
-    return true;
+    return r.bit <= 8 * left;
 }
 
-/* Samples from the third on: in place as far as whole words may be loaded, then from a copy of the tail. */
+/* Samples from the third on. */
 static size_t iter_rest(struct xor_iter *it, int64_t *t, double *v, size_t n)
 {
-    uint64_t end = 8 * (uint64_t)it->chunk.n;
-    struct run r = { it->chunk.p, it->bit, end, (uint64_t)it->t, it->delta, it->v, it->lead, it->trail, false };
-    size_t got = 0;
-    if (it->chunk.n > XOR_TAIL_BYTES) got = xor_loop_best(&r, end - 8 * XOR_TAIL_BYTES, t, v, n);
-    uint64_t bit = r.bit;
-    if (!r.bad && got < n && bit < end) {
-        uint8_t tail[XOR_TAIL_BYTES + 48];
-        size_t from = (size_t)(bit >> 3), left = it->chunk.n - from;
-        assert(left <= XOR_TAIL_BYTES);
-        memcpy(tail, it->chunk.p + from, left);
-        memset(tail + left, 0, sizeof(tail) - left);
-        r.p = tail;
-        r.bit = bit & 7;
-        r.end = 8 * left;
-        got += xor_loop_best(&r, r.end, t + got, v + got, n - got);
-        bit = 8 * from + r.bit;
-    }
-    it->bit = bit;
+    struct run r = { it->chunk.p, it->bit, (uint64_t)it->t, it->delta, it->v, it->skip, it->trail, false };
+    size_t got = xor_rest_best(&r, it->chunk.n, t, v, n);
+    it->bit = r.bit;
     it->t = (int64_t)r.t;
     it->delta = r.delta;
     it->v = r.v;
-    it->lead = (uint8_t)r.lead;
+    it->skip = (uint8_t)r.skip;
     it->trail = (uint8_t)r.trail;
     return got;
 }
@@ -400,21 +427,34 @@ void xor_len_add(struct xor_len *l, int64_t t, double v)
 /* ---- which build of the loops ------------------------------------------------------------------------------------------------- */
 
 #if defined(__x86_64__)
-__attribute__((target("bmi,bmi2,lzcnt"))) static size_t xor_loop_bmi2(struct run *r, uint64_t stop, int64_t *t, double *v, size_t n)
+__attribute__((target("bmi,bmi2,lzcnt"))) static size_t xor_rest_bmi2(struct run *r, size_t size, int64_t *t, double *v, size_t n)
 {
-    return xor_loop(r, stop, t, v, n);
+    return xor_rest(r, size, t, v, n);
 }
 __attribute__((target("bmi,bmi2,lzcnt"))) static size_t xor_encode_bmi2(uint8_t *out, const int64_t *t, const double *v, size_t n)
 {
     return xor_encode_loop(out, t, v, n);
 }
 
-__attribute__((constructor)) static void xor_choose(void)
+/* By hand: clang's __builtin_cpu_supports does not know lzcnt, which is older than all machines with BMI2. */
+static bool has_bmi2_lzcnt(void)
 {
-    unsigned a, b, c, d;                       /* by hand: clang's __builtin_cpu_supports does not know lzcnt, older than all with BMI2 */
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_BMI) || !(b & bit_BMI2)) return;
-    if (!__get_cpuid(0x80000001, &a, &b, &c, &d) || !(c & bit_LZCNT)) return;
-    xor_loop_best = xor_loop_bmi2;
-    xor_encode_best = xor_encode_bmi2;
+    unsigned a, b, c, d;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_BMI) || !(b & bit_BMI2)) return false;
+    return __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & bit_LZCNT);
 }
 #endif
+
+void xor_use_plain(bool plain)
+{
+    xor_rest_best = xor_rest_plain;
+    xor_encode_best = xor_encode_plain;
+    if (plain) return;
+#if defined(__x86_64__)
+    if (!has_bmi2_lzcnt()) return;
+    xor_rest_best = xor_rest_bmi2;
+    xor_encode_best = xor_encode_bmi2;
+#endif
+}
+
+__attribute__((constructor)) static void xor_choose(void) { xor_use_plain(false); }

@@ -58,8 +58,10 @@ static inline size_t xor_count(str chunk) { return chunk.n < XOR_HEADER_BYTES ? 
 MUST_USE errc xor_decode(str chunk, int64_t *t, double *v, size_t cap, size_t *n, struct err *e);
 
 /* In batches: fill() hands out up to cap samples, 0 at the end. A chunk that is cut short gives its good samples first, then the error. */
-struct xor_iter { str chunk; uint64_t bit; int64_t t; uint64_t delta, v; uint32_t i, n; uint8_t lead, trail; bool bad; };
+struct xor_iter { str chunk; uint64_t bit; int64_t t; uint64_t delta, v; uint32_t i, n; uint8_t skip, trail; bool bad; };
 void xor_iter_init(struct xor_iter *it, str chunk);
 MUST_USE errc xor_iter_fill(struct xor_iter *it, int64_t *t, double *v, size_t cap, size_t *n, struct err *e);
+
+void xor_use_plain(bool plain);                /* tests: the build of the loops that runs on any machine; REQUIRES: nobody decodes or encodes */
 
 #endif

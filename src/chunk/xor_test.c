@@ -31,6 +31,94 @@ static void expect_samples(const int64_t *t, const double *v, size_t n)
     }
 }
 
+/* ---- a plain decoder: a bit at a time, as the format is written down ---- */
+
+struct plain { str chunk; size_t bit; bool bad; };
+
+static uint64_t plain_bits(struct plain *p, unsigned n)
+{
+    uint64_t v = 0;
+    for (; n > 0; n--, p->bit++) {
+        if (p->bit >= 8 * p->chunk.n) { p->bad = true; return 0; }
+        v = v << 1 | (p->chunk.p[p->bit / 8] >> (7 - p->bit % 8) & 1);
+    }
+    return v;
+}
+
+static uint64_t plain_uvarint(struct plain *p)
+{
+    uint64_t v = 0;
+    for (unsigned i = 0; i < 10; i++) {
+        uint64_t b = plain_bits(p, 8);
+        if (i == 9 && b > 1) p->bad = true;
+        v |= (b & 0x7f) << 7 * i;
+        if (b < 0x80) return v;
+    }
+    p->bad = true;
+    return 0;
+}
+
+static uint64_t plain_dod(struct plain *p)
+{
+    static const unsigned widths[] = { 14, 17, 20 };
+    if (plain_bits(p, 1) == 0) return 0;
+    for (size_t i = 0; i < ARRAY_LEN(widths); i++) {
+        if (plain_bits(p, 1) == 1) continue;
+        uint64_t raw = plain_bits(p, widths[i]), half = (uint64_t)1 << (widths[i] - 1);
+        return raw > half ? raw - 2 * half : raw;
+    }
+    return plain_bits(p, 64);
+}
+
+/* The samples of a chunk that are whole. */
+static size_t plain_decode(str chunk, int64_t *t, double *v, size_t cap)
+{
+    struct plain p = { chunk, 16, chunk.n < 2 };
+    uint64_t ts = 0, delta = 0, val = 0;
+    unsigned lead = 0, sig = 64;
+    size_t i = 0;
+    for (; i < MIN(xor_count(chunk), cap); i++) {
+        if (i == 0) {
+            uint64_t u = plain_uvarint(&p);
+            ts = (u >> 1) ^ (0 - (u & 1));
+            val = plain_bits(&p, 64);
+        } else {
+            delta = i == 1 ? plain_uvarint(&p) : delta + plain_dod(&p);
+            ts += delta;
+            if (plain_bits(&p, 1) == 1) {
+                if (plain_bits(&p, 1) == 1) {
+                    lead = (unsigned)plain_bits(&p, 5);
+                    sig = (unsigned)plain_bits(&p, 6);
+                    if (sig == 0) sig = 64;
+                    if (lead + sig > 64) return i;
+                }
+                val ^= plain_bits(&p, sig) << (64 - lead - sig);
+            }
+        }
+        if (p.bad) return i;
+        t[i] = (int64_t)ts;
+        v[i] = f64_of_bits(val);
+    }
+    return i;
+}
+
+/* Any bytes: what the iterator gives, in steps of `step`, is what the plain decoder gives. Decoded from an exact copy. */
+static void expect_as_plain(str chunk, size_t step)
+{
+    static int64_t t[ROOM];
+    static double v[ROOM];
+    size_t want = plain_decode(chunk, t, v, ROOM), at = 0, got = 1;
+    str copy = mem_str(chunk);
+    struct xor_iter it;
+    xor_iter_init(&it, copy);
+    while (at < ROOM && got > 0 && xor_iter_fill(&it, out_t + at, out_v + at, MIN(step, ROOM - at), &got, NULL) == OK) at += got;
+    mem_free((void *)copy.p);
+    EXPECT_EQ(at, want);
+    EXPECT(memcmp(t, out_t, want * sizeof(*t)) == 0 && memcmp(v, out_v, want * sizeof(*v)) == 0);
+}
+
+/* ---- */
+
 /* The n samples of in_t, in_v are encoded in all ways to the same bytes, which are decoded in all ways to the samples. */
 static str expect_round_trip(size_t n)
 {
@@ -107,6 +195,30 @@ TEST(xor_round_trip)
 {
     struct prng r = { test_seed() };
     for (int i = 0; i < 3000; i++) expect_round_trip(random_samples(&r));
+    xor_use_plain(true);
+    for (int i = 0; i < 1000; i++) expect_round_trip(random_samples(&r));
+    xor_use_plain(false);
+}
+
+/* Good chunks, chunks cut short, with bits flipped, and noise that begins like a chunk, in both builds of the loops. */
+TEST(xor_as_the_plain_decoder)
+{
+    struct prng r = { test_seed() };
+    for (int i = 0; i < 20000; i++) {
+        xor_use_plain(i % 2);
+        size_t n = random_samples(&r), len = xor_encode(bytes, in_t, in_v, n), step = prng_below(&r, 4) ? ROOM : 1 + prng_below(&r, 40);
+        if (prng_below(&r, 2)) len = prng_below(&r, len + 1);
+        for (uint64_t flips = prng_below(&r, 4); len > 0 && flips > 0; flips--) {
+            uint64_t bit = prng_below(&r, 8 * len);
+            bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        }
+        if (len > 24 && i % 8 == 0) {                  /* noise, with rows of one bit pattern in it */
+            for (size_t k = 20; k < len; k++) bytes[k] = prng_below(&r, 3) ? bytes[k - 1] : (uint8_t)prng_u64(&r);
+            bytes[0] = (uint8_t)prng_below(&r, 8);
+        }
+        expect_as_plain(str_of(bytes, len), step);
+    }
+    xor_use_plain(false);
 }
 
 TEST(xor_edges_of_the_time_classes)
