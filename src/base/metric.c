@@ -1,6 +1,7 @@
 #include "base/metric.h"
 
 #include "base/clock.h"
+#include "base/epoch.h"
 #include "base/f64.h"
 #include "base/mem.h"
 
@@ -36,7 +37,7 @@ void metric_register(struct metric_family *f)
     if (!f->labels[0]) series_init(&f->self, f);
 }
 
-/* One lock for making and forgetting children; finding one takes none. */
+/* One lock for making and forgetting children; finding one takes none, but an epoch section. */
 static struct mtx children_mu = { PTHREAD_MUTEX_INITIALIZER, LOCK_LEAF };
 
 static size_t label_count(const struct metric_family *f)
@@ -53,17 +54,31 @@ static bool has_values(const struct metric *m, const str *values, size_t n)
     return true;
 }
 
+static struct metric *child_next(const struct metric *m) { return atomic_load_explicit(&m->next, memory_order_acquire); }
+
+/* REQUIRES: inside an epoch section, or children_mu held. */
 static struct metric *child_find(struct metric_family *f, const str *values, size_t n)
 {
-    for (struct metric *m = atomic_load_explicit(&f->children, memory_order_acquire); m; m = m->next)
+    for (struct metric *m = atomic_load_explicit(&f->children, memory_order_acquire); m; m = child_next(m))
         if (has_values(m, values, n)) return m;
     return NULL;
+}
+
+static void child_free(void *p)
+{
+    struct metric *m = p;
+    for (size_t i = 0; i < METRIC_LABELS_MAX; i++) mem_free(m->values[i]);
+    mem_free(m->buckets);
+    mem_free(m->window);
+    mem_free(m);
 }
 
 struct metric *metric_with(struct metric_family *f, const str *values, size_t n)
 {
     assert(n == label_count(f) && n > 0);
+    epoch_enter();
     struct metric *m = child_find(f, values, n);
+    epoch_leave();
     if (m) return m;
     mtx_lock(&children_mu);
     m = child_find(f, values, n);
@@ -71,25 +86,26 @@ struct metric *metric_with(struct metric_family *f, const str *values, size_t n)
         m = NEW(struct metric);
         series_init(m, f);
         for (size_t i = 0; i < n; i++) m->values[i] = mem_cstr(values[i]);
-        m->next = atomic_load_explicit(&f->children, memory_order_relaxed);
+        atomic_init(&m->next, atomic_load_explicit(&f->children, memory_order_relaxed));
         atomic_store_explicit(&f->children, m, memory_order_release);
     }
     mtx_unlock(&children_mu);
     return m;
 }
 
-/* A forgotten child is taken off the list but its memory stays: a collection may stand on it, and such children are few. */
+/* A collection may stand on the child: it goes when that has ended. Its own `next` stays, so that the collection finds on. */
 void metric_forget(struct metric_family *f, const str *values, size_t n)
 {
     mtx_lock(&children_mu);
-    struct metric *before = NULL;
-    for (struct metric *m = atomic_load_explicit(&f->children, memory_order_relaxed); m; before = m, m = m->next) {
-        if (!has_values(m, values, n)) continue;
-        if (before) before->next = m->next;
-        else atomic_store_explicit(&f->children, m->next, memory_order_release);
-        break;
+    struct metric *_Atomic *at = &f->children;
+    struct metric *m = atomic_load_explicit(at, memory_order_relaxed);
+    while (m && !has_values(m, values, n)) {
+        at = &m->next;
+        m = atomic_load_explicit(at, memory_order_relaxed);
     }
+    if (m) atomic_store_explicit(at, child_next(m), memory_order_release);
     mtx_unlock(&children_mu);
+    if (m) epoch_retire(m, child_free);
 }
 
 static void bits_add(_Atomic uint64_t *bits, double v)
@@ -187,12 +203,14 @@ static void family_collect(struct metric_family *f, metric_sink sink, void *ctx)
     }
     size_t n = 0, cap = 0;
     const struct metric **all = NULL;
-    for (const struct metric *m = atomic_load_explicit(&f->children, memory_order_acquire); m; m = m->next) {
+    epoch_enter();
+    for (const struct metric *m = atomic_load_explicit(&f->children, memory_order_acquire); m; m = child_next(m)) {
         if (n == cap) all = mem_realloc(all, (cap = cap ? cap * 2 : 16) * sizeof(*all));
         all[n++] = m;
     }
     if (n) qsort(all, n, sizeof(*all), values_order);
     for (size_t i = 0; i < n; i++) series_collect(f, all[i], sink, ctx);
+    epoch_leave();
     mem_free(all);
 }
 

@@ -3,7 +3,7 @@
  * What        Counters, gauges, histograms and summaries, with or without labels, defined at file scope, registered before main and
  *             collected family by family in name order.
  * Invariants  a name is defined once; label values are bounded in number; counters never fall
- * Ownership   static objects; children of a labelled family live as long as the family
+ * Ownership   static objects; children of a labelled family live as long as the family, or until they are forgotten
  * Threads     any: relaxed atomics (an observation of a summary takes a leaf lock)
  * Errors      none
  * Format      collection is abstract (metric_each); text forms are made by ingest's writers in api
@@ -25,7 +25,7 @@ struct metric {
     struct metric_window *window;              /* summary: the newest observations, guarded by a leaf lock */
     const struct metric_family *family;
     char *values[METRIC_LABELS_MAX];           /* label values, in the order of the family's names */
-    struct metric *next;
+    struct metric *_Atomic next;               /* written under the lock of children, release; walked inside an epoch section */
 };
 struct metric_family {
     const char *name, *help;
@@ -62,7 +62,9 @@ void metric_register(struct metric_family *f);
 /* The child with these label values (as many as names), made on first use at 0. Keep the pointer on hot paths. */
 struct metric *metric_with(struct metric_family *f, const str *values, size_t n);
 #define METRIC_WITH(f, ...) metric_with((f), (const str[]){ __VA_ARGS__ }, ARRAY_LEN(((const str[]){ __VA_ARGS__ })))
-void metric_forget(struct metric_family *f, const str *values, size_t n);   /* e.g. of a job that is gone; pointers to it die */
+
+/* Takes a child off its family, e.g. of a job that is gone. Pointers to it die, but for those taken in an epoch section that still runs. */
+void metric_forget(struct metric_family *f, const str *values, size_t n);
 
 void metric_add_to(struct metric *m, double v);                /* counter: v >= 0 */
 void metric_set_of(struct metric *m, double v);                /* gauge */

@@ -1,6 +1,7 @@
 #include "base/metric.h"
 
 #include "base/clock.h"
+#include "base/epoch.h"
 #include "base/test.h"
 
 #include <stdio.h>
@@ -9,6 +10,7 @@ static const double bounds[] = { 1, 2, 5 };
 static const double quantiles[] = { 0.5, 0.99 };
 COUNTER(m_plain, "test_b_total", "A counter.")
 GAUGE_VEC(m_labelled, "test_a", "A gauge with labels.", "x", "y")
+SUMMARY_VEC(m_passing, "passing_seconds", "Its children come and go.", quantiles, "job")
 COUNTER_VEC(m_threads, "threads_total", "Added to by threads.", "parity")
 HISTOGRAM(m_histogram, "test_c_seconds", "A histogram.", bounds)
 SUMMARY(m_summary, "test_d_seconds", "A summary.", quantiles)
@@ -62,4 +64,39 @@ TEST(metric_adds_from_threads)
     for (unsigned i = 0; i < ARRAY_LEN(t); i++) pthread_join(t[i], NULL);
     EXPECT(metric_value(METRIC_WITH(&m_threads, S("odd"))) == 40000);
     EXPECT(metric_value(METRIC_WITH(&m_threads, S("even"))) == 40000);
+}
+
+/* Children that are made, observed in and forgotten, while others are collected. */
+static void count_points(void *ctx, const struct metric_point *p)
+{
+    if (p->values[0] && p->family == &m_passing) *(unsigned *)ctx += 1;
+}
+
+static void *come_and_go(void *arg)
+{
+    const str *jobs = arg;
+    for (unsigned i = 0; i < 500; i++) {
+        for (unsigned k = 0; k < 3; k++) {
+            epoch_enter();
+            metric_observe_in(metric_with(&m_passing, &jobs[k], 1), i);
+            epoch_leave();
+        }
+        for (unsigned k = 3; k-- > 0;) metric_forget(&m_passing, &jobs[k], 1);
+    }
+    return NULL;
+}
+
+TEST(metric_forgets_beside_a_collection)
+{
+    static const str jobs[2][3] = { { S("a"), S("b"), S("c") }, { S("c"), S("a"), S("d") } };
+    pthread_t t[2];
+    for (unsigned i = 0; i < ARRAY_LEN(t); i++) EXPECT_EQ(pthread_create(&t[i], NULL, come_and_go, (void *)(uintptr_t)jobs[i]), 0);
+    unsigned n = 0;
+    for (unsigned i = 0; i < 200; i++) metric_each(count_points, &n);
+    for (unsigned i = 0; i < ARRAY_LEN(t); i++) pthread_join(t[i], NULL);
+    n = 0;
+    metric_each(count_points, &n);
+    EXPECT_EQ(n, 0);                                           /* each thread forgot what it made, and what the other had made */
+    metric_forget(&m_passing, jobs[0], 1);
+    epoch_drain();
 }
