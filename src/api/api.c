@@ -65,6 +65,13 @@ errc api_new(struct api **out, const struct api_opts *o, struct err *e)
     return OK;
 }
 
+void api_attach(struct api *a, struct engine *engine, struct queryable *queryable, struct appendable *appendable)
+{
+    a->o.engine = engine;
+    a->o.queryable = queryable;
+    a->o.appendable = appendable;
+}
+
 void api_free(struct api *a)
 {
     if (!a) return;

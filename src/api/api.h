@@ -64,15 +64,17 @@ struct api_sources {
     errc (*tsdb_stats)(void *ctx, struct arena *a, size_t limit, struct api_tsdb_stats *out, struct err *e);
     void (*notifications)(void *ctx, struct arena *a, api_notifications *out);
     void (*wal_replay)(void *ctx, int64_t *min, int64_t *max, int64_t *current);
+    void (*refresh)(void *ctx);                /* before own metrics are shown: memory only; NULL: nothing to do */
     errc (*reload)(void *ctx, struct err *e);
     void (*quit)(void *ctx);
     enum api_state (*state)(void *ctx);                                       /* memory only */
 };
 
 struct api_opts {
-    struct engine *engine;
+    struct engine *engine;                     /* these three may come later: api_attach */
     struct queryable *queryable;
-    struct appendable *appendable;             /* NULL: the remote-write receiver is off */
+    struct appendable *appendable;
+    bool remote_write;                         /* the receiver is on */
     struct parse_opts parse;
     const struct api_sources *sources;
     str cors_origin;                           /* regex; empty: .* */
@@ -84,6 +86,8 @@ struct api_opts {
 
 struct api;
 MUST_USE errc api_new(struct api **out, const struct api_opts *o, struct err *e);
+/* The storage is open. Before the state becomes API_READY: no request looks at these earlier. */
+void api_attach(struct api *a, struct engine *engine, struct queryable *queryable, struct appendable *appendable);
 const struct http_route *api_routes(const struct api *a, size_t *n);         /* pass `a` as the server's ctx */
 str api_mount(void);                                                         /* the server's mount */
 void api_before(void *api, struct http_req *r, struct http_resp *w);         /* CORS; the server's `before` */

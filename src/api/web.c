@@ -57,7 +57,8 @@ void api_lifecycle_get(void *ctx, struct http_req *r, struct http_resp *w)
 
 void api_metrics(void *ctx, struct http_req *r, struct http_resp *w)
 {
-    (void)ctx;
+    struct api *a = ctx;
+    if (a->o.sources->refresh) a->o.sources->refresh(a->o.sources->ctx);
     w->status = 200;
     w->compress = true;
     bool open = str_find(http_header(r, "Accept"), S("application/openmetrics-text")) != SIZE_MAX;

@@ -186,7 +186,7 @@ static unsigned status_of(errc rc)
 void api_write(void *ctx, struct http_req *r, struct http_resp *resp)
 {
     struct api *a = ctx;
-    if (!a->o.appendable) {
+    if (!a->o.remote_write) {
         answer_line(r, resp, 404, S("remote write receiver needs to be enabled with --web.enable-remote-write-receiver"));
         return;
     }

@@ -26,7 +26,7 @@ struct flags_unserved {
 };
 
 struct flags {
-    str config_file, external_url, route_prefix, cors_origin, page_title, storage_path, retention_time, retention_size;
+    str config_file, web_config, external_url, route_prefix, cors_origin, page_title, storage_path, retention_time, retention_size;
     int log_level, log_format, wal_compression_type, storage_io;
     str_list listen, features, proto_messages;
     bool config_given, config_strict, agent, lifecycle, admin, remote_write_receiver, otlp_receiver, wal_compression, no_lockfile;

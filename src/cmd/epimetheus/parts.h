@@ -27,7 +27,7 @@ struct server {
     struct fs *config_fs, *data_fs;
     struct db *db;
     struct engine *engine;
-    struct parse_opts parse;               /* what the engine takes, for the API's own parsing */
+    struct features on;
     struct active_queries *active;
     struct scrape_manager *scrape;
     struct api *api;

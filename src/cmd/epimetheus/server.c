@@ -6,6 +6,7 @@
 #include "base/version.h"
 #include "io/pool.h"
 #include "io/proc.h"
+#include "io/socket.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,7 +18,6 @@ GAUGE(m_reload_time, "prometheus_config_last_reload_success_timestamp_seconds", 
 GAUGE(m_ready, "prometheus_ready", "Whether Prometheus startup was fully completed and the server is ready for normal operation.")
 GAUGE_VEC(m_build, "prometheus_build_info", "A metric with a constant '1' value labeled by version, revision and branch.", "branch", "revision", "version")
 GAUGE_VEC(m_unsupported, "epimetheus_config_unsupported", "Sections of the configuration that are valid but not served.", "section")
-GAUGE_VEC(m_account, "epimetheus_memory_account_bytes", "Bytes that a part of the server holds.", "account")
 
 static const char built_in_config[] =
     "global:\n  scrape_interval: 15s\nscrape_configs:\n- job_name: epimetheus\n  metrics_path: %.*smetrics\n  static_configs:\n  - targets: ['%.*s']\n";
@@ -158,42 +158,88 @@ static errc urls_make(struct server *s, str listening, struct err *e)
     return OK;
 }
 
-static errc http_start(struct server *s, struct err *e)
+static bool file_there(str path)
 {
-    struct api_opts ao = {
-        .engine = s->engine, .queryable = db_queryable(s->db), .appendable = s->flags.remote_write_receiver ? db_appendable(s->db) : NULL,
-        .sources = &s->sources, .cors_origin = s->flags.cors_origin, .external_path = s->external_path, .page_title = s->flags.page_title,
-        .lifecycle = s->flags.lifecycle, .admin = s->flags.admin, .version = VERSION_PROMETHEUS, .parse = s->parse,
+    struct fs *fs = fs_real_new(str_has_prefix(path, S("/")) ? S("/") : S("."));
+    bool there = fs_exists(fs, str_has_prefix(path, S("/")) ? str_from(path, 1) : path);
+    fs_free(fs);
+    return there;
+}
+
+/* Without a file and without its flag the server watches itself. */
+static void config_choose(struct server *s, str listening)
+{
+    str path = s->flags.config_file;
+    s->config_fs = fs_real_new(str_has_prefix(path, S("/")) ? S("/") : S("."));
+    if (s->flags.config_given || file_there(path)) return;
+    size_t colon = str_rindex(listening, ':');
+    str host = str_slice(listening, 0, colon), port = str_from(listening, colon + 1);
+    if (str_eq(host, S("0.0.0.0")) || str_eq(host, S("[::]"))) host = S("127.0.0.1");
+    str target = arena_fmt(&s->arena, "%.*s:%.*s", STR_ARG(host), STR_ARG(port)), prefix = arena_fmt(&s->arena, "%.*s/", STR_ARG(s->route_prefix));
+    s->built_in = arena_fmt(&s->arena, built_in_config, STR_ARG(prefix), STR_ARG(target));
+    LOG(INFO, "no configuration file: the server watches itself with a built-in configuration", kv_str("filename", path));
+}
+
+static struct parse_opts parse_of(const struct features *on)
+{
+    return (struct parse_opts){
+        .experimental_functions = on->experimental_functions, .duration_expr = true,
+        .extended_range_selectors = on->extended_range_selectors, .binop_fill_modifiers = on->binop_fill,
     };
-    TRY(api_new(&s->api, &ao, e));
+}
+
+static errc http_one(struct server *s, int fd, struct err *e)
+{
     size_t n;
     const struct http_route *routes = api_routes(s->api, &n);
-    for (size_t i = 0; i < s->flags.listen.n && s->n_http < ARRAY_LEN(s->http); i++) {
-        struct http_opts ho = {
-            .address = s->flags.listen.at[i], .listen_fd = -1, .max_connections = (unsigned)s->flags.max_connections,
-            .read_timeout_s = (unsigned)MAX(s->flags.read_timeout_ms / 1000, 1), .routes = routes, .n_routes = n, .ctx = s->api,
-            .prefix = s->route_prefix, .submit = submit_request, .pool = s->requests, .before = api_before,
-        };
-        TRY(http_server_new(&s->http[s->n_http], &ho, e));
-        LOG(INFO, "Listening on", kv_str("address", http_server_address(s->http[s->n_http])));
-        s->n_http++;
-    }
+    struct http_opts ho = {
+        .listen_fd = fd, .max_connections = (unsigned)s->flags.max_connections, .read_timeout_s = (unsigned)MAX(s->flags.read_timeout_ms / 1000, 1),
+        .routes = routes, .n_routes = n, .ctx = s->api, .prefix = s->route_prefix, .submit = submit_request, .pool = s->requests,
+        .before = api_before,
+    };
+    TRY(http_server_new(&s->http[s->n_http], &ho, e));
+    LOG(INFO, "Listening on", kv_str("address", http_server_address(s->http[s->n_http])));
+    s->n_http++;
     return OK;
+}
+
+/* Before storage is opened: health and progress are answered while the log is replayed. */
+static errc http_start(struct server *s, struct err *e)
+{
+    size_t n = MIN(s->flags.listen.n, ARRAY_LEN(s->http));
+    int fds[ARRAY_LEN(s->http)];
+    for (size_t i = 0; i < n; i++) {
+        errc rc = sock_listen(&fds[i], s->flags.listen.at[i], e);
+        while (rc != OK && i > 0) sock_close(fds[--i]);
+        TRY(rc);
+    }
+    str address;
+    errc rc = sock_local_addr(&address, fds[0], &s->arena, e);
+    if (rc == OK) rc = urls_make(s, address, e);
+    struct api_opts ao = {
+        .remote_write = s->flags.remote_write_receiver, .sources = &s->sources, .cors_origin = s->flags.cors_origin,
+        .external_path = s->external_path, .page_title = s->flags.page_title, .lifecycle = s->flags.lifecycle, .admin = s->flags.admin,
+        .version = VERSION_PROMETHEUS, .parse = parse_of(&s->on),
+    };
+    if (rc == OK) rc = api_new(&s->api, &ao, e);
+    size_t i = 0;
+    while (rc == OK && i < n) rc = http_one(s, fds[i++], e);   /* takes its descriptor also when it fails */
+    while (i < n) sock_close(fds[i++]);
+    if (rc == OK) config_choose(s, address);
+    return rc;
 }
 
 static errc engine_start(struct server *s, struct err *e)
 {
-    struct features on = features_read(&s->flags);
+    const struct features on = s->on;
     TRY(active_queries_open(&s->active, s->data_fs, (unsigned)s->flags.max_concurrency, e));
     struct engine_opts o = {
-        .parse = { .experimental_functions = on.experimental_functions, .duration_expr = true,
-                   .extended_range_selectors = on.extended_range_selectors, .binop_fill_modifiers = on.binop_fill },
+        .parse = parse_of(&on),
         .lookback_ms = s->flags.lookback_ms, .timeout_ms = s->flags.query_timeout_ms, .default_step_ms = 60000,
         .max_samples = (uint64_t)s->flags.max_samples, .max_concurrency = (unsigned)s->flags.max_concurrency,
         .delayed_name_removal = on.delayed_name_removal, .use_start_timestamps = on.use_start_timestamps, .per_step_stats = on.per_step_stats,
         .type_and_unit_labels = on.type_and_unit, .sink = active_queries_sink(s->active),
     };
-    s->parse = o.parse;
     s->engine = engine_new(&o);
     return OK;
 }
@@ -218,28 +264,6 @@ static errc storage_start(struct server *s, struct err *e)
     return OK;
 }
 
-static bool file_there(str path)
-{
-    struct fs *fs = fs_real_new(str_has_prefix(path, S("/")) ? S("/") : S("."));
-    bool there = fs_exists(fs, str_has_prefix(path, S("/")) ? str_from(path, 1) : path);
-    fs_free(fs);
-    return there;
-}
-
-/* Without a file and without its flag the server watches itself. */
-static void config_choose(struct server *s, str listening)
-{
-    str path = s->flags.config_file;
-    s->config_fs = fs_real_new(str_has_prefix(path, S("/")) ? S("/") : S("."));
-    if (s->flags.config_given || file_there(path)) return;
-    size_t colon = str_rindex(listening, ':');
-    str host = str_slice(listening, 0, colon), port = str_from(listening, colon + 1);
-    if (str_eq(host, S("0.0.0.0")) || str_eq(host, S("[::]"))) host = S("127.0.0.1");
-    str target = arena_fmt(&s->arena, "%.*s:%.*s", STR_ARG(host), STR_ARG(port)), prefix = arena_fmt(&s->arena, "%.*s/", STR_ARG(s->route_prefix));
-    s->built_in = arena_fmt(&s->arena, built_in_config, STR_ARG(prefix), STR_ARG(target));
-    LOG(INFO, "no configuration file: the server watches itself with a built-in configuration", kv_str("filename", path));
-}
-
 static errc scrape_start(struct server *s, struct config *c, struct err *e)
 {
     struct scrape_manager_opts o = {
@@ -257,26 +281,27 @@ static void pools_start(struct server *s)
     s->scrapes = pool_new(&(struct pool_opts){ "scrapes", MAX(pool_cores(), (unsigned)SCRAPE_THREADS_MIN), SCRAPE_QUEUE });
 }
 
-/* The first listening address decides the server's own URL; port 0 is only known once it listens, so a URL that nobody gave is made from
- * what was asked for. */
 static errc server_open(struct server *s, int *exit_code, struct err *e)
 {
     *exit_code = 2;
     if (!s->flags.listen.n) return err_set(e, ERR_BAD_INPUT, "no --web.listen-address");
-    TRY(urls_make(s, s->flags.listen.at[0], e));
-    config_choose(s, s->flags.listen.at[0]);
+    if (s->flags.config_given && !file_there(s->flags.config_file))
+        return err_set(e, ERR_NOT_FOUND, "Error loading config (--config.file=%.*s): open %.*s: no such file or directory",
+                       STR_ARG(s->flags.config_file), STR_ARG(s->flags.config_file));
+    *exit_code = 1;
+    TRY(http_start(s, e));
     struct config *c = NULL;
+    *exit_code = 2;
     TRY_IN(e, config_prepare(s, &c, e), "Error loading config (--config.file=%.*s)", STR_ARG(s->flags.config_file));
     *exit_code = 1;
     errc rc = storage_start(s, e);
     if (rc == OK) rc = engine_start(s, e);
-    if (rc == OK) rc = http_start(s, e);
     if (rc != OK) {
         config_free(c);
         return rc;
     }
-    rc = scrape_start(s, c, e);
-    if (rc != OK) return rc;
+    api_attach(s->api, s->engine, db_queryable(s->db), db_appendable(s->db));
+    TRY(scrape_start(s, c, e));
     atomic_store_explicit(&s->state, API_READY, memory_order_release);
     metric_set(&m_ready, 1);
     LOG(INFO, "Server is ready to receive web requests.");
@@ -294,6 +319,7 @@ errc server_start(struct server **out, const struct flags *f, int *exit_code, st
     s->cwd = working_folder(&s->arena);
     s->hostname = host_name(&s->arena);
     atomic_init(&s->state, API_STARTING);
+    s->on = features_read(&s->flags);
     sources_init(s);
     metric_set_of(METRIC_WITH(&m_build, S("epimetheus"), VERSION_OWN, VERSION_PROMETHEUS), 1);
     proc_start();

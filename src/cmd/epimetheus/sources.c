@@ -1,14 +1,21 @@
 /* sources.c — how the API sees the other rooms. Each function copies what it shows into the request's arena. */
 #include "cmd/epimetheus/parts.h"
 
-#include "base/clock.h"
 #include "head/head.h"
 #include "ingest/relabel.h"
 #include "io/proc.h"
 
+#include "base/account.h"
+#include "base/log.h"
+#include "base/metric.h"
+
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+GAUGE_VEC(m_account, "epimetheus_memory_account_bytes", "Bytes that a part of the server holds.", "account")
+GAUGE(m_unaccounted, "epimetheus_memory_unaccounted_bytes", "Anonymous resident memory that no account holds.")
+GAUGE(m_log_dropped, "epimetheus_log_lines_dropped", "Log lines that found the ring full.")
 
 static bool is_localhost(str host)
 {
@@ -170,6 +177,15 @@ static void show_wal_replay(void *ctx, int64_t *min, int64_t *max, int64_t *curr
     db_replay_progress(min, max, current);
 }
 
+static void refresh_metrics(void *ctx)
+{
+    (void)ctx;
+    for (const struct account *a = account_first(); a; a = a->next)
+        metric_set_of(METRIC_WITH(&m_account, str_z(a->name)), (double)account_bytes(a));
+    metric_set(&m_unaccounted, (double)proc_latest().rss_anon_bytes - (double)account_sum());
+    metric_set(&m_log_dropped, (double)log_dropped());
+}
+
 static errc do_reload(void *ctx, struct err *e) { return server_reload(ctx, e); }
 
 static void do_quit(void *ctx)
@@ -189,6 +205,6 @@ void sources_init(struct server *s)
     s->sources = (struct api_sources){
         .ctx = s, .targets = show_targets, .metadata = show_metadata, .pools = show_pools, .pool_config = show_pool_config,
         .relabel_steps = show_relabel_steps, .config_yaml = show_config, .flags = show_flags, .runtime = show_runtime, .tsdb_stats = show_tsdb,
-        .notifications = show_notifications, .wal_replay = show_wal_replay, .reload = do_reload, .quit = do_quit, .state = show_state,
+        .notifications = show_notifications, .wal_replay = show_wal_replay, .refresh = refresh_metrics, .reload = do_reload, .quit = do_quit, .state = show_state,
     };
 }
