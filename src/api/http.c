@@ -346,12 +346,12 @@ static enum MHD_Result conn_answer(struct conn *c)
     conn_count(c);
     struct MHD_Response *r = MHD_create_response_from_buffer(c->resp.body.n, c->resp.body.p, MHD_RESPMEM_PERSISTENT);
     if (!r) return MHD_NO;
+    if (c->resp.compress && c->resp.vary) MHD_add_response_header(r, "Vary", "Accept-Encoding");   /* before Vary: Origin */
     for (size_t i = 0; i < c->resp.headers.n; i++) {
         char *name = arena_cstr(&c->req.arena, c->resp.headers.at[i].name);
         char *value = arena_cstr(&c->req.arena, c->resp.headers.at[i].value);
         MHD_add_response_header(r, name, value);
     }
-    if (c->resp.compress && c->resp.vary) MHD_add_response_header(r, "Vary", "Accept-Encoding");   /* beside Vary: Origin */
     enum MHD_Result rc = MHD_queue_response(c->mhd, c->resp.status, r);
     MHD_destroy_response(r);
     return rc;

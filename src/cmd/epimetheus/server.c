@@ -194,7 +194,8 @@ static errc http_one(struct server *s, int fd, struct err *e)
     const struct http_route *routes = api_routes(s->api, &n);
     struct http_opts ho = {
         .listen_fd = fd, .max_connections = (unsigned)s->flags.max_connections, .read_timeout_s = (unsigned)MAX(s->flags.read_timeout_ms / 1000, 1),
-        .routes = routes, .n_routes = n, .ctx = s->api, .prefix = s->route_prefix, .submit = submit_request, .pool = s->requests,
+        .routes = routes, .n_routes = n,
+        .ctx = s->api, .prefix = s->route_prefix, .mount = api_mount(), .submit = submit_request, .pool = s->requests,
         .before = api_before,
     };
     TRY(http_server_new(&s->http[s->n_http], &ho, e));
