@@ -191,6 +191,10 @@ static void fill_sections(struct loader *ld, const struct value *root)
     if (value_str(value_field(root, "tracing"), "endpoint").n) fill_unsupported(ld, S("tracing"));
     if (value_field(root, "otlp")->set) fill_unsupported(ld, S("otlp"));
     if (!value_field(value_field(root, "storage"), "exemplars")->null) fill_unsupported(ld, S("storage.exemplars"));
+    const struct config *c = ld->c;
+    if (c->query_log_file.n) fill_unsupported(ld, S("global.query_log_file"));
+    if (c->out_of_order_window_ms > 0) fill_unsupported(ld, S("storage.tsdb.out_of_order_time_window"));
+    if (c->retention_ms || c->retention_bytes || c->retention_percent > 0) fill_unsupported(ld, S("storage.tsdb.retention"));
 }
 
 errc config_fill(struct loader *ld, const struct value *root, struct err *e)

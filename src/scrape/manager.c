@@ -14,6 +14,7 @@
 #include "io/thread.h"
 #include "model/duration.h"
 #include "scrape/apply.h"
+#include "scrape/failure_log.h"
 #include "scrape/fetch.h"
 #include "scrape/file_sd.h"
 
@@ -61,6 +62,9 @@ struct loop {
     struct scrape_manager *m;
 };
 
+/* The files of failed scrapes by path, shared by jobs; a file stays open until the manager ends. */
+struct failure_file { str path; struct failure_log *log; };
+
 struct job {
     str name, text;                    /* heap copies; text: the job's configuration, to see whether it changed */
     const struct scrape_config *config;
@@ -83,6 +87,7 @@ struct scrape_manager {
     struct cond wake, idle;
     VEC(struct loop *) heap;           /* by due_ns */
     VEC(struct job *) jobs;
+    VEC(struct failure_file) failure_files;
     struct scrape_generation *gen;
     uint64_t seed;
     unsigned running;
@@ -246,6 +251,24 @@ static void loop_finished(struct loop *l)
     mtx_unlock(&m->mu);
 }
 
+static struct failure_log *failure_file(struct scrape_manager *m, str path)
+{
+    if (!path.n) return NULL;
+    mtx_lock(&m->mu);
+    struct failure_log *log = NULL;
+    bool known = false;
+    for (size_t i = 0; i < m->failure_files.n && !known; i++) {
+        known = str_eq(m->failure_files.at[i].path, path);
+        if (known) log = m->failure_files.at[i].log;
+    }
+    if (!known) {
+        log = failure_log_open(path);
+        vec_push(&m->failure_files, ((struct failure_file){ mem_str(path), log }));
+    }
+    mtx_unlock(&m->mu);
+    return log;
+}
+
 static void loop_done(void *ctx, struct fetch_result *r)
 {
     struct loop *l = ctx;
@@ -255,6 +278,8 @@ static void loop_done(void *ctx, struct fetch_result *r)
     };
     struct scrape_outcome out;
     scrape_apply(l->target, l->m->o.appendable, &page, l->start_ns, &out);
+    const struct scrape_config *c = l->target->config;
+    if (r->failed) failure_log_write(failure_file(l->m, c->failure_log_file), c->job_name, l->target->url, err_str(&r->e));
     if (out.rc != OK) LOG(DEBUG, "Scrape failed", kv_str("target", l->target->url), kv_err(&out.e));
     loop_finished(l);
 }
@@ -636,6 +661,11 @@ void scrape_manager_free(struct scrape_manager *m)
     scrape_manager_stop(m);
     fetcher_free(m->fetcher);
     gen_unref(m->gen);
+    for (size_t i = 0; i < m->failure_files.n; i++) {
+        failure_log_close(m->failure_files.at[i].log);
+        mem_free((void *)m->failure_files.at[i].path.p);
+    }
+    vec_fini(&m->failure_files);
     vec_fini(&m->heap);
     vec_fini(&m->jobs);
     cond_fini(&m->idle);

@@ -20,15 +20,29 @@ static sigset_t signals_block(void)
     return set;
 }
 
-static void signals_serve(struct server *s, const sigset_t *set)
+/* The next signal; 0 when it is time to look at the configuration file. */
+static int signal_wait(const sigset_t *set, const struct flags *f)
 {
-    for (;;) {
+    if (!f->auto_reload) {
         int sig = 0;
-        if (sigwait(set, &sig) != 0) continue;
-        if (sig != SIGHUP) {
+        return sigwait(set, &sig) == 0 ? sig : 0;
+    }
+    struct timespec wait = { f->auto_reload_ms / 1000, f->auto_reload_ms % 1000 * 1000000 };
+    int sig = sigtimedwait(set, NULL, &wait);
+    return sig > 0 ? sig : 0;
+}
+
+static void signals_serve(struct server *s, const struct flags *f, const sigset_t *set)
+{
+    if (f->auto_reload) server_config_changed(s);              /* remembers what was loaded */
+    for (;;) {
+        int sig = signal_wait(set, f);
+        if (sig == SIGINT || sig == SIGTERM) {
             LOG(WARN, "Received an OS signal, exiting gracefully...", kv_z("signal", sig == SIGINT ? "interrupt" : "terminated"));
             return;
         }
+        bool changed = f->auto_reload && server_config_changed(s);
+        if (sig != SIGHUP && !changed) continue;
         struct err e = { 0 };
         errc rc = server_reload(s, &e);                        /* says itself what went wrong */
         (void)rc;
@@ -60,7 +74,7 @@ int main(int argc, char **argv)
         LOG(ERROR, "the server did not start", kv_err(&e));
     } else {
         code = 0;
-        signals_serve(s, &set);
+        signals_serve(s, &f, &set);
         server_stop(s);
         LOG(INFO, "See you next time!");
     }

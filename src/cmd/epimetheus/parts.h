@@ -37,6 +37,7 @@ struct server {
     _Atomic int state;                     /* API_STARTING … ; read by health answers */
     struct api_sources sources;
     uint64_t corruptions;                  /* const after start */
+    uint64_t config_hash;                  /* of the file's content, for --config.auto-reload; the main thread's */
     str built_in;                          /* the configuration that is used without a file; empty: there is one */
 
     struct mtx reload_mu;                  /* LOCK_RELOAD: one reload at a time */

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/metric.h"
 #include "base/version.h"
 #include "io/pool.h"
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { REQUEST_THREADS_SPARE = 8, REQUEST_QUEUE = 1024, SCRAPE_QUEUE = 65536, SCRAPE_THREADS_MIN = 2 };
+enum { REQUEST_THREADS_SPARE = 8, REQUEST_QUEUE = 1024, SCRAPE_QUEUE = 65536, SCRAPE_THREADS_MIN = 2, CONFIG_MAX_BYTES = 256 << 20 };
 
 GAUGE(m_reload_ok, "prometheus_config_last_reload_successful", "Whether the last configuration reload attempt was successful.")
 GAUGE(m_reload_time, "prometheus_config_last_reload_success_timestamp_seconds", "Timestamp of the last successful configuration reload.")
@@ -110,6 +111,22 @@ errc server_reload(struct server *s, struct err *e)
     }
     mtx_unlock(&s->reload_mu);
     return rc;
+}
+
+/* By content: a file that was only touched is no new configuration. Files that it names are not looked at. */
+bool server_config_changed(struct server *s)
+{
+    if (s->built_in.n) return false;
+    struct arena a;
+    arena_init(&a, NULL, 0);
+    str path = s->flags.config_file, text;
+    if (str_has_prefix(path, S("/"))) path = str_from(path, 1);
+    bool read = fs_read_all(s->config_fs, path, &a, CONFIG_MAX_BYTES, &text, NULL) == OK;
+    uint64_t hash = read ? hash_str(text) : s->config_hash;
+    bool changed = s->config_hash && hash != s->config_hash;
+    s->config_hash = hash;
+    arena_fini(&a);
+    return changed;
 }
 
 /* ---- start */

@@ -18,6 +18,7 @@ struct server;
 /* exit code of a failure: 2 for the command line and configuration, 1 for all else */
 MUST_USE errc server_start(struct server **out, const struct flags *f, int *exit_code, struct err *e);
 MUST_USE errc server_reload(struct server *s, struct err *e);
+bool server_config_changed(struct server *s);                  /* since it was loaded last; the first call only remembers */
 void server_stop(struct server *s);                            /* NULL is fine */
 
 #endif
