@@ -1,9 +1,13 @@
 #include "api/room.h"
 
 #include "api/page.h"
+#include "base/metric.h"
 #include "ingest/expose.h"
 
 #include <stdio.h>
+
+COUNTER_VEC(m_scrapes, "promhttp_metric_handler_requests_total", "Total number of scrapes by HTTP status code.", "code")
+GAUGE(m_scrapes_running, "promhttp_metric_handler_requests_in_flight", "Current number of scrapes being served.")
 
 void api_healthy(void *ctx, struct http_req *r, struct http_resp *w)
 {
@@ -58,6 +62,7 @@ void api_lifecycle_get(void *ctx, struct http_req *r, struct http_resp *w)
 void api_metrics(void *ctx, struct http_req *r, struct http_resp *w)
 {
     struct api *a = ctx;
+    metric_add(&m_scrapes_running, 1);
     if (a->o.sources->refresh) a->o.sources->refresh(a->o.sources->ctx);
     w->status = 200;
     w->compress = true;
@@ -65,6 +70,8 @@ void api_metrics(void *ctx, struct http_req *r, struct http_resp *w)
     expose_metrics(&w->body, open ? EXPO_OPENMETRICS : EXPO_TEXT);
     http_resp_header(w, S("Content-Type"), open ? S("application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores")
                                                  : S("text/plain; version=0.0.4; charset=utf-8; escaping=underscores"));
+    metric_add_to(METRIC_WITH(&m_scrapes, S("200")), 1);
+    metric_add(&m_scrapes_running, -1);
 }
 
 void api_version(void *ctx, struct http_req *r, struct http_resp *w)

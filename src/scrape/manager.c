@@ -46,6 +46,10 @@ COUNTER_VEC(m_sd_received, "prometheus_sd_received_updates_total", "Total number
 COUNTER_VEC(m_sd_updates, "prometheus_sd_updates_total", "Total number of update events sent to the SD consumers.", "name")
 GAUGE_VEC(m_sd_last, "prometheus_sd_last_update_timestamp_seconds", "Timestamp of the last update sent to the SD consumers.", "name")
 
+COUNTER_VEC(m_sd_delayed, "prometheus_sd_updates_delayed_total", "Total number of update events that couldn't be sent immediately.", "name")
+static const double duration_bounds[] = { .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10 };
+HISTOGRAM(m_duration, "prometheus_target_scrape_duration_seconds", "Total duration of the scrape from start to commit completion.", duration_bounds)
+
 enum loop_state { LOOP_WAITING, LOOP_RUNNING };
 struct loop {
     struct target *target;
@@ -279,6 +283,7 @@ static void loop_done(void *ctx, struct fetch_result *r)
     struct scrape_outcome out;
     scrape_apply(l->target, l->m->o.appendable, &page, l->start_ns, &out);
     const struct scrape_config *c = l->target->config;
+    if (c->extra_scrape_metrics) metric_observe(&m_duration, (double)(clock_mono_ns() - l->start_ns) / 1e9);
     if (r->failed) failure_log_write(failure_file(l->m, c->failure_log_file), c->job_name, l->target->url, err_str(&r->e));
     if (out.rc != OK) LOG(DEBUG, "Scrape failed", kv_str("target", l->target->url), kv_err(&out.e));
     loop_finished(l);
@@ -482,6 +487,7 @@ static void job_sync(struct scrape_manager *m, struct job *j)
     metric_set_of(METRIC_WITH(&m_discovered, j->name, S("scrape")), (double)s.discovered);
     metric_add_to(METRIC_WITH(&m_sd_received, S("scrape")), 1);
     metric_add_to(METRIC_WITH(&m_sd_updates, S("scrape")), 1);
+    metric_add_to(METRIC_WITH(&m_sd_delayed, S("scrape")), 0);   /* targets are taken over at once */
     metric_set_of(METRIC_WITH(&m_sd_last, S("scrape")), (double)clock_wall_ms() / 1000);
     cond_signal(&m->wake);
 }
