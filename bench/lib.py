@@ -1,0 +1,137 @@
+"""What the benchmarks of whole servers share: build what they need, start servers on loopback ports, read their CPU time and memory from /proc."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+EPIMETHEUS = os.path.join(TOP, 'build/release/epimetheus')
+START_LIMIT_S, STOP_LIMIT_S = 60, 30
+TICK_S = 1 / os.sysconf('SC_CLK_TCK')
+
+
+class Skip(Exception):
+    """What is missing for the benchmark, in words."""
+
+
+def shared():
+    return os.environ.get('EPI_SHARED', os.path.join(os.path.dirname(TOP), 'shared'))
+
+
+def tsload():
+    """The load generator, built; its path."""
+    source = os.path.join(shared(), 'tools/tsload')
+    if not os.path.isdir(source):
+        raise Skip('the load generator %s is not there (EPI_SHARED names the folder above tools)' % source)
+    try:
+        go = subprocess.run([os.path.join(TOP, 'tools/go')], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+        out = os.path.join(TOP, 'build/tsload')
+        subprocess.run([go, 'build', '-o', out, '.'], cwd=source, check=True)
+    except subprocess.CalledProcessError:
+        raise Skip('the load generator could not be built') from None
+    return out
+
+
+def peer(name):
+    """The program of a Debian package, unpacked; its path."""
+    r = subprocess.run([os.path.join(TOP, 'tools/peers'), name], stdout=subprocess.PIPE, text=True)
+    if r.returncode:
+        raise Skip("Debian's %s could not be fetched" % name)
+    return r.stdout.strip()
+
+
+def free_ports(n):
+    """n ports of 127.0.0.1 in a row that are free now."""
+    for first in range(20000, 30000, n):
+        try:
+            for port in range(first, first + n):
+                with socket.socket() as s:
+                    s.bind(('127.0.0.1', port))
+            return first
+        except OSError:
+            continue
+    raise Skip('no free ports')
+
+
+def get(url, timeout=30):
+    with urllib.request.urlopen(url, timeout=timeout) as r:
+        return r.read()
+
+
+class Process:
+    """A program of ours or of others; ended with the `with` block."""
+
+    def __init__(self, cmd, log):
+        self.log = open(log, 'ab')
+        self.p = subprocess.Popen(cmd, stdout=self.log, stderr=self.log)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.p.poll() is None:
+            self.p.send_signal(signal.SIGTERM)
+        try:
+            self.p.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self.log.close()
+
+    def kill(self):
+        self.p.kill()
+        self.p.wait()
+
+    def cpu_s(self):
+        """User and system time so far."""
+        with open('/proc/%d/stat' % self.p.pid) as f:
+            fields = f.read().rpartition(')')[2].split()
+        return (int(fields[11]) + int(fields[12])) * TICK_S
+
+    def memory(self, field):
+        """A field of /proc/PID/status in bytes: RssAnon, RssFile, VmHWM."""
+        with open('/proc/%d/status' % self.p.pid) as f:
+            for line in f:
+                if line.startswith(field + ':'):
+                    return int(line.split()[1]) * 1024
+        return 0
+
+
+class Server(Process):
+    """A server with Prometheus' HTTP API."""
+
+    def __init__(self, program, folder, config='', args=()):
+        os.makedirs(folder, exist_ok=True)
+        self.url = 'http://127.0.0.1:%d' % free_ports(1)
+        self.log_path = os.path.join(folder, 'log')
+        file = os.path.join(folder, 'config.yml')
+        with open(file, 'w') as f:
+            f.write(config)
+        super().__init__([program, '--config.file=' + file, '--storage.tsdb.path=' + os.path.join(folder, 'data'),
+                          '--web.listen-address=' + self.url[len('http://'):], *args], self.log_path)
+
+    def wait_ready(self):
+        """Waits until it serves; how long that took."""
+        start = time.monotonic()
+        while time.monotonic() - start < START_LIMIT_S:
+            try:
+                get(self.url + '/-/ready', 5)
+                return time.monotonic() - start
+            except (OSError, urllib.error.URLError):
+                if self.p.poll() is not None:
+                    break
+                time.sleep(0.02)
+        with open(self.log_path, errors='replace') as f:
+            raise SystemExit('%s does not start:\n%s' % (self.p.args[0], ''.join(f.readlines()[-10:])))
+
+    def query(self, expr, at=None):
+        """An instant vector: [(labels, value)]."""
+        q = {'query': expr, 'timeout': '120s'}
+        if at is not None:
+            q['time'] = '%.3f' % at
+        body = json.loads(get(self.url + '/api/v1/query?' + urllib.parse.urlencode(q), 150))
+        return [(r['metric'], float(r['value'][1])) for r in body['data']['result']]
