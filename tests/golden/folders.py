@@ -144,7 +144,31 @@ def folder_cases(path):
         json.load(f)
     data = os.path.join(path, 'data')
     kind = 'blocks' if os.path.isdir(data) and any(ULID.match(n) for n in os.listdir(data)) else ''
-    return [Case('dump', case, kind)]
+    return [Case('dump', case, kind)] + [Case(log, case) for log in logs_of(path)]
+
+
+def logs_of(path):
+    """The logs and checkpoints of which the raw lines are known: wal, wbl, checkpoint.N."""
+    stems = {os.path.basename(p).split('.jsonl')[0] for p in glob.glob(os.path.join(path, 'expected', '*.jsonl*'))}
+    return sorted(s for s in stems if s in ('wal', 'wbl') or s.startswith('checkpoint.'))
+
+
+# Where damage was found counts, and that a record does not decode; the words of a decompressor or decoder are its own.
+OWN_WORDS = re.compile(r'( at \d+: )[^"]*|("decode_error":")[^"]*')
+
+
+def log_run(path, log):
+    """`epitool wal` on one log, line by line."""
+    folder = os.path.join(path, 'data', 'wal' if log.startswith('checkpoint.') else '', log)
+    ran = tally.run([frame.EPITOOL, 'wal', folder], TIMEOUT_S)
+    if ran.code != 0:
+        return 'epitool: %s: %s' % (ran.why, ran.err.decode(errors='replace')[-300:])
+    want = lines_of(path, log)
+    got = ran.out.decode('utf-8').replace('corruption in segment %s/' % log, 'corruption in segment DIR/').splitlines()
+    for n, (w, g) in enumerate(zip(want, got), 1):
+        if OWN_WORDS.sub(r'\1\2', w) != OWN_WORDS.sub(r'\1\2', g):
+            return 'line %d is %s, expected %s' % (n, g[:200], w[:200])
+    return None if len(want) == len(got) else '%d lines, expected %d' % (len(got), len(want))
 
 
 def dump(path):
@@ -169,6 +193,12 @@ def without(series, names):
 
 
 def folder_run(path, cases):
+    wanted = {c.id for c in cases}
+    out = {log: log_run(path, log) for log in logs_of(path) if log in wanted}
+    return {**out, **dump_run(path)} if 'dump' in wanted else out
+
+
+def dump_run(path):
     try:
         want = series_of(lines_of(path, 'samples'))
         twin_dir = twin_of(path)

@@ -1,35 +1,8 @@
 #include "cmd/epitool/dump.h"
 
 #include "base/digest.h"
-#include "base/utf8.h"
-
-static void put_hex(struct buf *b, const uint8_t *p, size_t n)
-{
-    static const char hex[] = "0123456789abcdef";
-    for (size_t i = 0; i < n; i++) {
-        buf_u8(b, (uint8_t)hex[p[i] >> 4]);
-        buf_u8(b, (uint8_t)hex[p[i] & 15]);
-    }
-}
-
-static void put_str(struct buf *b, str s)
-{
-    buf_u8(b, '"');
-    if (!utf8_valid(s)) {
-        buf_str(b, S("\xef\xbf\xbdhex:"));
-        put_hex(b, s.p, s.n);
-        s = STR_EMPTY;
-    }
-    for (size_t i = 0; i < s.n; i++) {
-        uint8_t c = s.p[i];
-        if (c < 0x20) buf_fmt(b, "\\u%04x", c);
-        else {
-            if (c == '"' || c == '\\') buf_u8(b, '\\');
-            buf_u8(b, c);
-        }
-    }
-    buf_u8(b, '"');
-}
+#include "base/f64.h"
+#include "cmd/epitool/jsonl.h"
 
 struct dump {
     struct buf line, samples;
@@ -47,11 +20,7 @@ static void put_sample(struct dump *d, int64_t t, double v, int64_t st)
     d->maxt = t;
     if (!d->with_samples) return;
     if (d->samples.n) buf_u8(&d->samples, ',');
-    buf_fmt(&d->samples, "{\"t\":%" PRId64, t);
-    if (st) buf_fmt(&d->samples, ",\"st\":%" PRId64, st);
-    buf_fmt(&d->samples, ",\"v\":\"%016" PRIx64 "\",\"x\":\"", f64_bits(v));
-    buf_f64_api(&d->samples, v);
-    buf_str(&d->samples, S("\"}"));
+    jsonl_sample(&d->samples, t, st, v);
 }
 
 static errc read_samples(struct dump *d, struct series *s, struct sample_iter **it, struct err *e)
@@ -73,16 +42,10 @@ static void put_series(struct dump *d, struct labels l)
     d->digest = NULL;
     struct buf *b = &d->line;
     buf_reset(b);
-    buf_str(b, S("{\"k\":\"series\",\"labels\":["));
-    for (size_t i = 0; i < l.n; i++) {
-        buf_str(b, i ? S(",[") : S("["));
-        put_str(b, l.at[i].name);
-        buf_u8(b, ',');
-        put_str(b, l.at[i].value);
-        buf_u8(b, ']');
-    }
-    buf_fmt(b, "],\"n\":%zu,\"mint\":%" PRId64 ",\"maxt\":%" PRId64 ",\"dig\":\"", d->n, d->mint, d->maxt);
-    put_hex(b, sum, 8);
+    buf_str(b, S("{\"k\":\"series\",\"labels\":"));
+    jsonl_labels(b, l);
+    buf_fmt(b, ",\"n\":%zu,\"mint\":%" PRId64 ",\"maxt\":%" PRId64 ",\"dig\":\"", d->n, d->mint, d->maxt);
+    jsonl_hex(b, str_of(sum, 8));
     buf_u8(b, '"');
     if (d->with_samples) buf_fmt(b, ",\"samples\":[%.*s]", STR_ARG(buf_view(&d->samples)));
     buf_str(b, S("}\n"));

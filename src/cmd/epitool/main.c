@@ -11,6 +11,7 @@ static const struct cmd *const commands[] = {
     &cmd_conformance,
     &cmd_promqltest,
     &cmd_tsdb,
+    &cmd_wal,
 };
 
 int cmd_usage(const struct cmd *c)
