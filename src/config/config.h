@@ -35,6 +35,8 @@ struct config {
 struct config_opts {
     bool agent;                        /* --agent: no rules, alerting, remote read */
     const char *(*env)(const char *name);   /* getenv; NULL: no variables are set */
+    str retention_time, retention_size;        /* where storage.tsdb.retention is absent: durations and sizes as text; empty: 0 */
+    bool exemplars;                    /* exemplar storage is on: storage.exemplars has its default where it is absent */
     struct fs *fs;                     /* reads scrape_config_files; NULL: they are not read */
 };
 

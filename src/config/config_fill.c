@@ -190,11 +190,12 @@ static void fill_sections(struct loader *ld, const struct value *root)
     if (value_field(root, "alerting")->set && !value_is_zero(value_field(root, "alerting"))) fill_unsupported(ld, S("alerting"));
     if (value_str(value_field(root, "tracing"), "endpoint").n) fill_unsupported(ld, S("tracing"));
     if (value_field(root, "otlp")->set) fill_unsupported(ld, S("otlp"));
-    if (!value_field(value_field(root, "storage"), "exemplars")->null) fill_unsupported(ld, S("storage.exemplars"));
     const struct config *c = ld->c;
+    const struct value *storage = value_field(root, "storage"), *tsdb = value_field(storage, "tsdb");
+    if (value_field(storage, "exemplars")->set) fill_unsupported(ld, S("storage.exemplars"));
     if (c->query_log_file.n) fill_unsupported(ld, S("global.query_log_file"));
     if (c->out_of_order_window_ms > 0) fill_unsupported(ld, S("storage.tsdb.out_of_order_time_window"));
-    if (c->retention_ms || c->retention_bytes || c->retention_percent > 0) fill_unsupported(ld, S("storage.tsdb.retention"));
+    if (!tsdb->null && value_field(tsdb, "retention")->set) fill_unsupported(ld, S("storage.tsdb.retention"));
 }
 
 errc config_fill(struct loader *ld, const struct value *root, struct err *e)

@@ -177,11 +177,9 @@ void value_put_str(struct value *v, const char *name, str s)
     f->null = false;
 }
 
-void value_put_word(struct load *l, struct value *v, const char *name, const char *text)
+errc value_put_word(struct load *l, struct value *v, const char *name, str text, struct err *e)
 {
-    errc rc = value_parse(l, value_field(v, name), str_z(text), NULL);
-    assert(rc == OK);
-    (void)rc;
+    return value_parse(l, value_field(v, name), text, e);
 }
 
 /* The text of a scalar as a Go string gets it; false: words were said. */

@@ -76,6 +76,8 @@ struct load {
     struct arena *a;
     str_list words;                    /* about types, in the order of the file */
     size_t steps;                      /* of decoding: bounds what aliases multiply */
+    str retention_time, retention_size;        /* of a storage whose section says nothing; empty: none */
+    bool exemplars;                    /* the section exemplars is there if nobody writes it */
 };
 
 #define FIELDS_OF(t) .fields = (t), .n = ARRAY_LEN(t)
@@ -96,7 +98,7 @@ static inline bool value_bool(const struct value *v, const char *name) { return 
 static inline int64_t value_int(const struct value *v, const char *name) { return value_field(v, name)->i; }
 bool value_is_zero(const struct value *v);
 void value_put_str(struct value *v, const char *name, str s);
-void value_put_word(struct load *l, struct value *v, const char *name, const char *text);   /* as if it stood in the file */
+MUST_USE errc value_put_word(struct load *l, struct value *v, const char *name, str text, struct err *e);   /* as if it stood in the file */
 
 /* Prints a section as YAML, as Go's yaml.v2 prints the struct. */
 void value_print(struct buf *out, const struct value *v);

@@ -137,17 +137,17 @@ static errc global_check(struct load *l, struct value *v, struct err *e)
     if (value_str(v, "metric_name_validation_scheme").n == 0) value_put_str(v, "metric_name_validation_scheme", S("utf8"));
     bool legacy = str_eq(value_str(v, "metric_name_validation_scheme"), S("legacy"));
     TRY(external_labels_check(value_field(v, "external_labels"), legacy, e));
-    if (value_int(v, "scrape_interval") == 0) value_put_word(l, v, "scrape_interval", "1m");
+    if (value_int(v, "scrape_interval") == 0) TRY(value_put_word(l, v, "scrape_interval", S("1m"), e));
     if (value_int(v, "scrape_timeout") > value_int(v, "scrape_interval"))
         return err_set(e, ERR_BAD_INPUT, "global scrape timeout greater than scrape interval");
     if (value_int(v, "scrape_timeout") == 0) {
-        value_put_word(l, v, "scrape_timeout", "10s");
+        TRY(value_put_word(l, v, "scrape_timeout", S("10s"), e));
         if (value_int(v, "scrape_interval") < 10000) *value_field(v, "scrape_timeout") = (struct value){
             .f = value_field(v, "scrape_timeout")->f, .i = value_int(v, "scrape_interval"), .s = value_str(v, "scrape_interval") };
     }
-    if (value_int(v, "evaluation_interval") == 0) value_put_word(l, v, "evaluation_interval", "1m");
-    if (value_field(v, "scrape_native_histograms")->null) value_put_word(l, v, "scrape_native_histograms", "false");
-    if (value_field(v, "extra_scrape_metrics")->null) value_put_word(l, v, "extra_scrape_metrics", "false");
+    if (value_int(v, "evaluation_interval") == 0) TRY(value_put_word(l, v, "evaluation_interval", S("1m"), e));
+    if (value_field(v, "scrape_native_histograms")->null) TRY(value_put_word(l, v, "scrape_native_histograms", S("false"), e));
+    if (value_field(v, "extra_scrape_metrics")->null) TRY(value_put_word(l, v, "extra_scrape_metrics", S("false"), e));
     const struct value *protocols = value_field(v, "scrape_protocols");
     struct err why = { 0 };
     if (protocols->null || protocols_check(protocols, &why) == OK) return OK;
@@ -524,6 +524,14 @@ static void section_make(struct load *l, struct value *v)
     v->null = false;
 }
 
+static errc retention_make(struct load *l, struct value *v, struct err *e)
+{
+    section_make(l, v);
+    if (l->retention_time.n) TRY_IN(e, value_put_word(l, v, "time", l->retention_time, e), "retention time");
+    if (l->retention_size.n) TRY_IN(e, value_put_word(l, v, "size", l->retention_size, e), "retention size");
+    return OK;
+}
+
 static errc tsdb_check(struct load *l, struct value *v, struct err *e)
 {
     value_field(v, "outofordertimewindow")->i = value_int(v, "out_of_order_time_window");
@@ -531,8 +539,7 @@ static errc tsdb_check(struct load *l, struct value *v, struct err *e)
     if (floats.n && !str_eq(floats, S("xor")) && !str_eq(floats, S("xor2")))
         return quoted_fail(e, "'storage.tsdb.chunk_encoding.floats' must be 'xor' or 'xor2', or the field must be omitted entirely, got ",
                            floats, "");
-    if (value_field(v, "retention")->null) section_make(l, value_field(v, "retention"));
-    return OK;
+    return value_field(v, "retention")->null ? retention_make(l, value_field(v, "retention"), e) : OK;
 }
 
 static const struct field tsdb_fields[] = {
@@ -674,7 +681,12 @@ static errc root_check(struct load *l, struct value *v, struct err *e)
     struct value *tsdb = value_field(value_field(v, "storage"), "tsdb");
     if (tsdb->null) {
         section_make(l, tsdb);
-        section_make(l, value_field(tsdb, "retention"));
+        TRY(retention_make(l, value_field(tsdb, "retention"), e));
+    }
+    struct value *exemplars = value_field(value_field(v, "storage"), "exemplars");
+    if (l->exemplars && exemplars->null) {
+        section_make(l, exemplars);
+        TRY(value_put_word(l, exemplars, "max_exemplars", S("100000"), e));
     }
     TRY(globs_check(value_field(v, "rule_files"), "invalid rule file path ", e));
     return globs_check(value_field(v, "scrape_config_files"), "invalid scrape config file path ", e);

@@ -161,6 +161,7 @@ static bool class_match(str *pattern, uint8_t c)
         }
         hit = hit || (c >= lo && c <= hi);
     }
+    if (!pattern->n) return false;                             /* it has no end: nothing fits */
     *pattern = str_from(*pattern, 1);
     return hit != negated;
 }

@@ -203,15 +203,31 @@ static void loop_leave(struct scrape_manager *m, struct loop *l, bool stop_only)
     loop_free(l);
 }
 
+/* A changed job forgets what its pages held: rules and limits are others. What its series were lives on in a loop of its own that is gone
+ * and writes their markers in its time; those that went on by then refuse them. */
+static void loop_forget(struct scrape_manager *m, struct loop *l)
+{
+    if (!l->scraped) return;
+    struct target *past = target_new(l->target->config, l->target->labels, (struct labels){ 0 });
+    struct line_cache *cache = past->cache;
+    past->cache = l->target->cache;
+    l->target->cache = cache;
+    memcpy(past->reports, l->target->reports, sizeof(past->reports));
+    struct loop *gone = NEW(struct loop);
+    *gone = (struct loop){ .target = past, .gen = gen_ref(l->gen), .due_ns = l->due_ns, .aligned_ms = l->aligned_ms, .scraped = true, .at = SIZE_MAX, .m = m };
+    heap_add(m, gone);
+    l->scraped = false;
+}
+
 /* With the newest configuration, when no scrape runs. */
 static void loop_adopt(struct loop *l, bool changed)
 {
     struct scrape_manager *m = l->m;
     if (l->gen == m->gen || !l->job) return;
+    if (changed) loop_forget(m, l);
     gen_unref(l->gen);
     l->gen = gen_ref(m->gen);
     l->target->config = l->job->config;
-    if (changed) line_cache_clear(l->target->cache);
 }
 
 static int64_t scrape_time_ms(const struct scrape_manager *m, const struct loop *l)
@@ -248,7 +264,7 @@ static void loop_finished(struct loop *l)
         heap_remove(m, l);
         loop_free(l);
     } else {
-        bool changed = l->job && l->gen != m->gen && l->target->config != l->job->config;
+        bool changed = l->job && l->gen != m->gen && !str_eq(l->target->config->text, l->job->config->text);
         loop_adopt(l, changed);
     }
     if (--m->running == 0) cond_broadcast(&m->idle);

@@ -38,7 +38,9 @@ static const char *env_get(const char *name) { return getenv(name); }
 
 static errc load_text(struct server *s, struct config **out, struct err *e)
 {
-    struct config_opts o = { .env = env_get, .fs = s->config_fs };
+    struct config_opts o = { .env = env_get, .fs = s->config_fs, .retention_time = s->flags.retention_time, .retention_size = s->flags.retention_size };
+    if (!o.retention_time.n && !o.retention_size.n) o.retention_time = S("15d");
+    for (size_t i = 0; i < s->flags.features.n; i++) o.exemplars = o.exemplars || str_eq(s->flags.features.at[i], S("exemplar-storage"));
     if (s->built_in.n) return config_parse(out, s->built_in, S("built-in"), &o, e);
     str path = s->flags.config_file;
     if (str_has_prefix(path, S("/"))) path = str_from(path, 1);

@@ -1,0 +1,236 @@
+/* The manager against an exporter on loopback, with short intervals. Tests wait for what they look for, up to a bound. */
+#include "scrape/manager.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/test.h"
+#include "io/fs.h"
+#include "io/pool.h"
+#include "scrape/test_store.h"
+
+#include <arpa/inet.h>
+#include <math.h>
+#include <microhttpd.h>
+#include <stdatomic.h>
+
+enum { INTERVAL_MS = 100, PATIENCE_MS = 10000 };
+
+static _Atomic unsigned asked, slow_open;
+
+static enum MHD_Result serve(void *ctx, struct MHD_Connection *c, const char *url, const char *method, const char *version, const char *body,
+                             size_t *n_body, void **state)
+{
+    static const char page[] = "# HELP m words\n# TYPE m gauge\nm 1\n";
+    (void)ctx, (void)method, (void)version, (void)body, (void)n_body, (void)state;
+    atomic_fetch_add(&asked, 1);
+    while (strcmp(url, "/slow") == 0 && !atomic_load(&slow_open)) clock_sleep_ns(2000000);
+    struct MHD_Response *r = MHD_create_response_from_buffer(sizeof(page) - 1, (void *)(uintptr_t)page, MHD_RESPMEM_PERSISTENT);
+    MHD_add_response_header(r, "Content-Type", "text/plain; version=0.0.4");
+    enum MHD_Result rc = MHD_queue_response(c, strcmp(url, "/missing") == 0 ? 404 : 200, r);
+    MHD_destroy_response(r);
+    return rc;
+}
+
+struct rig {
+    struct MHD_Daemon *daemon;
+    struct memstore *store;
+    struct pool *pool;
+    struct scrape_manager *m;
+    struct arena arena;
+    str address;                       /* of the exporter */
+    _Atomic unsigned released;
+};
+
+static void rig_start(struct rig *r)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct err e = { 0 };
+    *r = (struct rig){ 0 };
+    atomic_store(&asked, 0);
+    atomic_store(&slow_open, 0);
+    r->daemon = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL, serve, NULL, MHD_OPTION_SOCK_ADDR, &at,
+                                 MHD_OPTION_END);
+    EXPECT(r->daemon);
+    r->address = arena_fmt(&r->arena, "127.0.0.1:%u", MHD_get_daemon_info(r->daemon, MHD_DAEMON_INFO_BIND_PORT)->port);
+    r->store = memstore_new();
+    r->pool = pool_new(&(struct pool_opts){ "test_scrape", 2, 1024 });
+    struct scrape_manager_opts o = { .appendable = memstore_appendable(r->store), .pool = r->pool, .adjust_timestamps = true, .hostname = S("h") };
+    EXPECT_OK_E(scrape_manager_new(&r->m, &o, &e), &e);
+}
+
+static void rig_stop(struct rig *r, unsigned applied)
+{
+    atomic_store(&slow_open, 1);
+    scrape_manager_free(r->m);
+    EXPECT_EQ(atomic_load(&r->released), applied);
+    pool_free(r->pool);
+    MHD_stop_daemon(r->daemon);
+    memstore_free(r->store);
+    arena_fini(&r->arena);
+}
+
+struct job_spec { const char *name, *path, *text; str targets[3]; size_t n_targets; uint64_t target_limit; const struct file_sd_config *files; };
+
+struct loaded { struct scrape_generation g; struct scrape_configs configs; struct rig *r; };
+
+static void released(void *ctx)
+{
+    struct loaded *l = ctx;
+    atomic_fetch_add(&l->r->released, 1);
+}
+
+static void apply(struct rig *r, const struct job_spec *specs, size_t n)
+{
+    struct scrape_config *jobs = arena_array(&r->arena, n + 1, sizeof(*jobs));
+    for (size_t i = 0; i < n; i++) {
+        struct target_group *g = arena_zalloc(&r->arena, sizeof(*g));
+        str *targets = arena_array(&r->arena, specs[i].n_targets + 1, sizeof(*targets));
+        for (size_t k = 0; k < specs[i].n_targets; k++) targets[k] = specs[i].targets[k];
+        *g = (struct target_group){ .source = S("0"), .targets = targets, .n_targets = specs[i].n_targets };
+        jobs[i] = test_job(specs[i].name);
+        if (specs[i].text) jobs[i].text = str_z(specs[i].text);
+        if (specs[i].path) jobs[i].metrics_path = str_z(specs[i].path);
+        jobs[i].interval_ms = INTERVAL_MS;
+        jobs[i].timeout_ms = INTERVAL_MS;
+        jobs[i].target_limit = specs[i].target_limit;
+        jobs[i].static_groups = g;
+        jobs[i].n_static_groups = 1;
+        jobs[i].file_sd = specs[i].files;
+        jobs[i].n_file_sd = specs[i].files ? 1 : 0;
+    }
+    struct loaded *l = ANEW(&r->arena, struct loaded);
+    *l = (struct loaded){ .configs = { .at = jobs, .n = n, .interval_ms = INTERVAL_MS, .timeout_ms = INTERVAL_MS }, .r = r };
+    l->g.configs = &l->configs;
+    l->g.release = released;
+    l->g.ctx = l;
+    atomic_init(&l->g.refs, 1);
+    scrape_manager_apply(r->m, &l->g);
+}
+
+#define WAIT_FOR(cond) \
+    do { \
+        int64_t end = clock_mono_ns() + (int64_t)PATIENCE_MS * 1000000; \
+        while (!(cond) && clock_mono_ns() < end) clock_sleep_ns(5000000); \
+        EXPECT(cond); \
+    } while (0)
+
+static bool last_is(struct rig *r, const char *name, const char *job, double want)
+{
+    double v;
+    return store_last(r->store, str_z(name), S("job"), str_z(job), &v) && (v == want || (isnan(v) && isnan(want)));
+}
+
+static struct scrape_target_view view_one(struct rig *r, size_t i, size_t n)
+{
+    struct scrape_view v = { 0 };
+    scrape_manager_view(r->m, &r->arena, &v);
+    EXPECT_EQ(v.active.n, n);
+    return v.active.at[i];
+}
+
+TEST(manager_scrapes_and_shows)
+{
+    struct rig r;
+    rig_start(&r);
+    apply(&r, (struct job_spec[]){ { .name = "b", .targets = { r.address }, .n_targets = 1 },
+                                   { .name = "a", .path = "/missing", .targets = { r.address, r.address }, .n_targets = 2 },
+                                   { .name = "c", .targets = { S("127.0.0.1:1") }, .n_targets = 1 } }, 3);
+    WAIT_FOR(last_is(&r, "m", "b", 1) && last_is(&r, "up", "b", 1) && last_is(&r, "up", "a", 0) && last_is(&r, "up", "c", 0));
+    struct scrape_target_view a = view_one(&r, 0, 3), b = view_one(&r, 1, 3), c = view_one(&r, 2, 3);
+    EXPECT_STR(a.pool, S("a"));
+    EXPECT_EQ(a.health, HEALTH_DOWN);
+    EXPECT_STR(a.error, S("server returned HTTP status 404 Not Found"));
+    EXPECT_EQ(b.health, HEALTH_UP);
+    EXPECT_STR(b.error, S(""));
+    EXPECT_STR(b.interval, S("100ms"));
+    EXPECT(b.scraped_ns > 0);
+    EXPECT_STR(c.error, S("Get \"http://127.0.0.1:1/metrics\": dial tcp 127.0.0.1:1: connect: connection refused"));
+    scrape_metas metas = { 0 };
+    scrape_manager_metadata(r.m, &r.arena, &metas);
+    EXPECT_EQ(metas.n, 1);
+    EXPECT_STR(metas.at[0].m.help, S("words"));
+    str_list pools = { 0 };
+    scrape_manager_pools(r.m, &r.arena, &pools);
+    EXPECT_EQ(pools.n, 3);
+    EXPECT_STR(pools.at[0], S("a"));
+    unsigned before = atomic_load(&asked);
+    WAIT_FOR(atomic_load(&asked) > before + 4);                /* and goes on */
+    rig_stop(&r, 1);
+}
+
+TEST(manager_marks_what_a_removed_target_gave)
+{
+    struct rig r;
+    rig_start(&r);
+    struct job_spec with = { .name = "j", .targets = { r.address, S("127.0.0.1:1") }, .n_targets = 2 };
+    struct job_spec without = { .name = "j", .text = "changed", .targets = { S("127.0.0.1:1") }, .n_targets = 1 };
+    apply(&r, &with, 1);
+    WAIT_FOR(last_is(&r, "m", "j", 1));
+    apply(&r, &without, 1);
+    WAIT_FOR(last_is(&r, "m", "j", NAN));
+    struct arena a = { 0 };
+    str m = store_text(r.store, &a, S("m"), false);
+    EXPECT(str_has_suffix(m, S(" stale\n")));
+    EXPECT_EQ(view_one(&r, 0, 1).health, HEALTH_DOWN);
+    arena_fini(&a);
+    rig_stop(&r, 2);
+}
+
+TEST(manager_keeps_a_job_that_did_not_change)
+{
+    struct rig r;
+    rig_start(&r);
+    struct job_spec j[] = { { .name = "j", .targets = { r.address }, .n_targets = 1 }, { .name = "k", .targets = { r.address }, .n_targets = 1 } };
+    apply(&r, j, 2);
+    WAIT_FOR(last_is(&r, "m", "j", 1) && last_is(&r, "m", "k", 1));
+    apply(&r, j, 1);                                           /* k is gone as a whole: no markers, as in Prometheus */
+    EXPECT_EQ(view_one(&r, 0, 1).health, HEALTH_UP);           /* j still knows how its last scrape went */
+    unsigned before = atomic_load(&asked);
+    WAIT_FOR(atomic_load(&asked) > before + 3);
+    EXPECT(last_is(&r, "m", "j", 1));
+    EXPECT_EQ(store_stale_count(r.store, S("")), 0);
+    rig_stop(&r, 2);
+}
+
+TEST(manager_target_limit)
+{
+    struct rig r;
+    rig_start(&r);
+    apply(&r, &(struct job_spec){ .name = "j", .targets = { r.address, S("127.0.0.1:1") }, .n_targets = 2, .target_limit = 1 }, 1);
+    WAIT_FOR(last_is(&r, "up", "j", 0) && view_one(&r, 0, 2).health == HEALTH_DOWN);
+    EXPECT_STR(view_one(&r, 0, 2).error, S("target_limit exceeded (number of targets: 2, limit: 1)"));
+    EXPECT_EQ(atomic_load(&asked), 0);
+    rig_stop(&r, 1);
+}
+
+TEST(manager_stops_while_scrapes_run)
+{
+    struct rig r;
+    rig_start(&r);
+    apply(&r, (struct job_spec[]){ { .name = "j", .path = "/slow", .targets = { r.address }, .n_targets = 1 },
+                                   { .name = "k", .targets = { r.address }, .n_targets = 1 } }, 2);
+    WAIT_FOR(atomic_load(&asked) > 3);
+    scrape_manager_stop(r.m);
+    EXPECT_EQ(store_stale_count(r.store, S("m")), 0);
+    rig_stop(&r, 1);
+}
+
+TEST(manager_follows_discovery_files)
+{
+    struct rig r;
+    rig_start(&r);
+    str dir = str_z(test_tmpdir());
+    const str files[] = { arena_fmt(&r.arena, "%.*s/*.json", STR_ARG(dir)) };
+    const struct file_sd_config sd = { files, 1, 300000 };
+    struct fs *fs = fs_real_new(dir);
+    apply(&r, &(struct job_spec){ .name = "j", .files = &sd }, 1);
+    EXPECT_OK(fs_write_durable(fs, S("t.json"), arena_fmt(&r.arena, "[{\"targets\":[\"%.*s\"]}]", STR_ARG(r.address)), NULL));
+    scrape_manager_files_changed(r.m);
+    WAIT_FOR(last_is(&r, "m", "j", 1));
+    EXPECT_STR(labels_get(view_one(&r, 0, 1).discovered, S("__meta_filepath")), arena_fmt(&r.arena, "%.*s/t.json", STR_ARG(dir)));
+    EXPECT_OK(fs_unlink(fs, S("t.json"), NULL));
+    scrape_manager_files_changed(r.m);
+    WAIT_FOR(last_is(&r, "m", "j", NAN));
+    fs_free(fs);
+    rig_stop(&r, 1);
+}
