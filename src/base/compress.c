@@ -214,14 +214,22 @@ static size_t gzip_hint(str in)
     return size;
 }
 
+size_t compress_unpack_hint(enum compress_kind kind, str in)
+{
+    enum { DEFLATE_MOST = 1032 };              /* deflate packs no better than 1032 : 1 */
+    size_t declared = SIZE_MAX;
+    if (unpack_declared(&declared, kind, in, SIZE_MAX, NULL) == OK && declared != SIZE_MAX) return declared;
+    size_t hint = kind == COMPRESS_GZIP ? MIN(gzip_hint(in), in.n * DEFLATE_MOST) : 0;
+    return MAX(hint, in.n * 4 + 256);
+}
+
 /* Tries with more and more room, up to max. A hint from the input is believed up to 1032 times its size, which deflate cannot exceed. */
 errc compress_unpack(struct buf *out, enum compress_kind kind, str in, size_t max_bytes, struct err *e)
 {
     size_t declared;
     TRY(unpack_declared(&declared, kind, in, max_bytes, e));
     bool known = declared != SIZE_MAX;
-    size_t hint = kind == COMPRESS_GZIP ? MIN(gzip_hint(in), in.n * 1032) : 0;
-    size_t cap = known ? declared : MAX(hint, in.n * 4 + 256);
+    size_t cap = known ? declared : compress_unpack_hint(kind, in);
     for (;; cap = MAX(cap * 2, (size_t)256)) {
         cap = MIN(cap, max_bytes);
         uint8_t *room = buf_room(out, MAX(cap, (size_t)1));

@@ -19,6 +19,9 @@ enum compress_kind { COMPRESS_NONE, COMPRESS_SNAPPY, COMPRESS_ZSTD, COMPRESS_GZI
 MUST_USE errc compress_pack(struct buf *out, enum compress_kind kind, str in, int level, struct err *e);
 MUST_USE errc compress_unpack(struct buf *out, enum compress_kind kind, str in, size_t max_bytes, struct err *e);
 
+/* How many bytes it may unpack to: a guess from the input, bound by what the format can pack. */
+size_t compress_unpack_hint(enum compress_kind kind, str in);
+
 /* Unpacks into room that the caller has; *n_out bytes. ERR_LIMIT when it does not fit. */
 MUST_USE errc compress_unpack_into(void *room, size_t cap, size_t *n_out, enum compress_kind kind, str in, struct err *e);
 

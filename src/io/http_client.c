@@ -13,6 +13,7 @@
 #include "io/http_words.h"
 #include "io/thread.h"
 
+#include "base/buf_pool.h"
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/map.h"
@@ -270,7 +271,9 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
         curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
         enum { TRUSTED = 64 << 20 };   /* what a peer announces sizes no allocation beyond this */
         size_t want = length > 0 ? (size_t)MIN(length, (curl_off_t)TRUSTED) : 0;
-        buf_grow(b, MAX(want, bytes) + t->req.body_padding);
+        size_t room = MAX(want, bytes) + t->req.body_padding;
+        if (t->req.bodies) *b = buf_pool_take(t->req.bodies, room);
+        else buf_grow(b, room);
     }
     buf_bytes(b, p, bytes);
     return buf_ok(b) ? bytes : 0;
@@ -451,7 +454,8 @@ static void transfer_hand_over(void *arg)
     struct transfer *t = arg;
     struct http_client *c = t->client;
     t->done(t->ctx, &t->resp);
-    buf_fini(&t->resp.body);
+    if (t->req.bodies) buf_pool_give(t->req.bodies, &t->resp.body);
+    else buf_fini(&t->resp.body);
     vec_fini(&t->fields);
     arena_fini(&t->arena);
     mem_free(t);

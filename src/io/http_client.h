@@ -36,6 +36,7 @@ struct http_tls {
     enum http_tls_version min_version, max_version;
 };
 
+struct buf_pool;
 struct http_request {
     str method, url, body;             /* method empty: GET */
     const struct http_field *headers;
@@ -52,6 +53,7 @@ struct http_request {
     size_t max_body_bytes;             /* 0: no limit */
     size_t body_padding;               /* zero bytes behind the response's body.n, for parsers that read in strides */
     struct account *account;           /* of the response's body; may be NULL */
+    struct buf_pool *bodies;           /* where a large body is taken from, and given back to when `done` left it; may be NULL */
 };
 
 struct http_response {

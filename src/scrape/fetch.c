@@ -1,5 +1,6 @@
 #include "scrape/fetch.h"
 
+#include "base/buf_pool.h"
 #include "base/compress.h"
 #include "base/metric.h"
 #include "base/version.h"
@@ -14,8 +15,9 @@ COUNTER(m_too_large, "prometheus_target_scrapes_exceeded_body_size_limit_total",
 enum { SECRET_MAX_BYTES = 1 << 20, CONNECTIONS_MIN = 1024 };
 static const size_t BODY_MAX_BYTES = (size_t)4 << 30;          /* without body_size_limit: what a page could never be */
 
-struct fetcher { struct http_client *client; struct pool *pool; };
+struct fetcher { struct http_client *client; struct pool *pool; struct buf_pool bodies; };
 struct fetch {
+    struct fetcher *fetcher;
     struct target *target;
     const struct scrape_config *config;
     fetch_done done;
@@ -32,9 +34,11 @@ errc fetcher_new(struct fetcher **out, struct pool *pool, size_t max_targets, st
 {
     struct fetcher *f = NEW(struct fetcher);
     f->pool = pool;
+    buf_pool_init(&f->bodies, &acc_bodies);
     struct http_client_opts o = { .connections_max = MAX(max_targets, (size_t)CONNECTIONS_MIN), .dispatch = dispatch, .dispatch_ctx = f };
     errc rc = http_client_new(&f->client, &o, e);
     if (rc != OK) {
+        buf_pool_fini(&f->bodies);
         mem_free(f);
         return rc;
     }
@@ -46,6 +50,7 @@ void fetcher_free(struct fetcher *f)
 {
     if (!f) return;
     http_client_free(f->client);
+    buf_pool_fini(&f->bodies);
     mem_free(f);
 }
 
@@ -144,12 +149,14 @@ static str seconds_text(int64_t ms, struct arena *a)
     return s;
 }
 
-static errc request_make(struct http_request *r, const struct target *t, const struct scrape_config *c, struct arena *a, struct err *e)
+static errc request_make(struct http_request *r, const struct target *t, const struct scrape_config *c, struct buf_pool *bodies, struct arena *a,
+                         struct err *e)
 {
     fields headers = { 0 };
     *r = (struct http_request){
         .url = t->url, .timeout_ms = t->timeout_ms, .follow_redirects = c->http.follow_redirects, .http2 = c->http.enable_http2,
         .max_body_bytes = c->body_size_limit ? (size_t)c->body_size_limit : BODY_MAX_BYTES, .body_padding = EXPO_PADDING, .account = &acc_bodies,
+        .bodies = bodies,
     };
     avec_push(a, &headers, ((struct http_field){ S("Accept"), accept_header(c, a) }));
     avec_push(a, &headers, ((struct http_field){ S("Accept-Encoding"), c->enable_compression ? S("gzip") : S("identity") }));
@@ -174,21 +181,20 @@ static void too_large(struct fetch_result *out)
 }
 
 /* Unpacks the body whole; libraries that unpack as bytes arrive cost five times as much. */
-static void unpack(struct fetch_result *out, const struct scrape_config *c)
+static void unpack(struct fetch_result *out, const struct scrape_config *c, struct buf_pool *bodies)
 {
-    struct buf whole;
-    buf_init(&whole, &acc_bodies, 0);
     size_t limit = c->body_size_limit ? (size_t)c->body_size_limit : BODY_MAX_BYTES;
+    struct buf whole = buf_pool_take(bodies, MIN(limit, compress_unpack_hint(COMPRESS_GZIP, buf_view(&out->body))) + EXPO_PADDING);
     errc rc = compress_unpack(&whole, COMPRESS_GZIP, buf_view(&out->body), limit, &out->e);
     uint8_t *padding = rc == OK ? buf_room(&whole, EXPO_PADDING) : NULL;
     if (padding) memset(padding, 0, EXPO_PADDING);
-    buf_fini(&out->body);
+    buf_pool_give(bodies, &out->body);
     out->body = whole;
     out->failed = rc != OK;
     if (rc == ERR_LIMIT) too_large(out);
 }
 
-static void response_take(struct fetch_result *out, struct http_response *r, const struct scrape_config *c)
+static void response_take(struct fetch_result *out, struct http_response *r, const struct scrape_config *c, struct buf_pool *bodies)
 {
     if (r->rc == ERR_LIMIT) {
         too_large(out);
@@ -207,7 +213,7 @@ static void response_take(struct fetch_result *out, struct http_response *r, con
     out->content_type = http_header(r, S("Content-Type"));
     out->body = r->body;
     r->body = (struct buf){ 0 };
-    if (str_eq(http_header(r, S("Content-Encoding")), S("gzip"))) unpack(out, c);
+    if (str_eq(http_header(r, S("Content-Encoding")), S("gzip"))) unpack(out, c, bodies);
     if (!out->failed && c->body_size_limit && out->body.n >= c->body_size_limit) too_large(out);
 }
 
@@ -215,9 +221,9 @@ static void fetch_answered(void *ctx, struct http_response *r)
 {
     struct fetch *f = ctx;
     struct fetch_result out = { .failed = false };
-    response_take(&out, r, f->config);
+    response_take(&out, r, f->config, &f->fetcher->bodies);
     f->done(f->ctx, &out);
-    buf_fini(&out.body);
+    buf_pool_give(&f->fetcher->bodies, &out.body);
     mem_free(f);
 }
 
@@ -231,12 +237,12 @@ static void fetch_refused(struct fetch *f, const struct err *why)
 void fetch_start(struct fetcher *f, struct target *t, fetch_done done, void *ctx)
 {
     struct fetch *one = NEW(struct fetch);
-    *one = (struct fetch){ .target = t, .config = t->config, .done = done, .ctx = ctx };
+    *one = (struct fetch){ .fetcher = f, .target = t, .config = t->config, .done = done, .ctx = ctx };
     struct arena a;
     arena_init(&a, NULL, 0);
     struct http_request r;
     struct err e = { 0 };
-    if (request_make(&r, t, t->config, &a, &e) == OK) http_send(f->client, &r, fetch_answered, one);
+    if (request_make(&r, t, t->config, &f->bodies, &a, &e) == OK) http_send(f->client, &r, fetch_answered, one);
     else fetch_refused(one, &e);
     arena_fini(&a);
 }
