@@ -26,6 +26,8 @@ COUNTER_VEC(m_requests, "prometheus_http_requests_total", "Counter of HTTP reque
 HISTOGRAM_VEC(m_duration, "prometheus_http_request_duration_seconds", "Histogram of latencies for HTTP requests.", duration_bounds, "handler")
 HISTOGRAM_VEC(m_size, "prometheus_http_response_size_bytes", "Histogram of response size for HTTP requests.", size_bounds, "handler")
 
+enum { LAST_ANSWERS_MS = 1000 };
+
 struct http_server {
     struct http_opts o;
     struct MHD_Daemon *daemon;
@@ -35,6 +37,7 @@ struct http_server {
     struct mtx mu;                         /* LOCK_LEAF */
     struct cond idle;
     unsigned running;                      /* GUARDED_BY(mu): handlers on the pool */
+    unsigned requests;                     /* GUARDED_BY(mu): begun and not yet answered whole */
     bool stopping;                         /* GUARDED_BY(mu) */
 };
 
@@ -273,6 +276,9 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
     arena_init(&c->req.arena, &acc_http, 0);
     buf_init(&c->resp.body, &acc_http, 0);
     c->resp.status = 200;
+    mtx_lock(&c->server->mu);
+    c->server->requests++;
+    mtx_unlock(&c->server->mu);
     str raw, query;
     str_cut(arena_str(&c->req.arena, str_z(uri)), '?', &raw, &query);
     c->req.path = http_unescape_path(raw, &c->req.arena);
@@ -454,8 +460,14 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, 
     (void)cls;
     (void)mhd;
     (void)code;
-    if (*con_cls) conn_free(*con_cls);
+    struct conn *c = *con_cls;
     *con_cls = NULL;
+    if (!c) return;
+    struct http_server *s = c->server;
+    conn_free(c);
+    mtx_lock(&s->mu);
+    if (--s->requests == 0) cond_broadcast(&s->idle);
+    mtx_unlock(&s->mu);
 }
 
 errc http_server_new(struct http_server **out, const struct http_opts *o, struct err *e)
@@ -495,6 +507,8 @@ void http_server_stop(struct http_server *s)
     mtx_lock(&s->mu);
     s->stopping = true;
     while (s->running) cond_wait(&s->idle, &s->mu);
+    int64_t end = clock_mono_ns() + LAST_ANSWERS_MS * INT64_C(1000000);
+    while (s->requests && cond_wait_until(&s->idle, &s->mu, end)) {}       /* answers that are on their way */
     mtx_unlock(&s->mu);
     MHD_stop_daemon(s->daemon);
     s->daemon = NULL;
