@@ -701,13 +701,23 @@ static void sim_restart(struct fs_sim *fs, struct sim_inode *i, enum fs_sim_loss
     for (size_t k = 0; k < i->now.n; k++) sim_restart(fs, i->now.at[k].to, loss);
 }
 
+static void sim_unlock(struct sim_inode *i)
+{
+    i->locked = false;
+    for (size_t k = 0; k < i->now.n; k++) sim_unlock(i->now.at[k].to);
+}
+
 void fs_sim_crash(struct fs *base, enum fs_sim_loss loss)
 {
     struct fs_sim *fs = sim_of(base);
     mtx_lock(&fs->mu);
     fs->gen++;
-    sim_lose_names(fs, loss);
-    sim_restart(fs, fs->top, loss);
+    if (loss == SIM_KILLED) {
+        sim_unlock(fs->top);
+    } else {
+        sim_lose_names(fs, loss);
+        sim_restart(fs, fs->top, loss);
+    }
     fs->off = false;
     fs->off_after = fs->nth = fs->rate = 0;
     fs->hang_ops = fs->delay_ops = 0;

@@ -28,8 +28,8 @@ enum {
 
 struct fs *fs_sim_new(uint64_t seed);                          /* empty; the root exists and is durable */
 
-/* The machine loses power now (or the process dies: SIM_LOSE_NOTHING) and is on again: open files are stale, locks are free, faults
- * set before are forgotten. */
+/* The machine loses power now and is on again; or the process dies, and the page cache is written out (SIM_LOSE_NOTHING) or stays as it is
+ * (SIM_KILLED). Open files are stale, locks are free, faults set before are forgotten. */
 void fs_sim_crash(struct fs *fs, enum fs_sim_loss loss);
 
 /* The power goes in the n-th operation of SIM_OPS_CHANGE from now (1: the next; 0: never): it fails, a write after a part of its bytes, and

@@ -20,7 +20,7 @@ struct sim_bytes { uint8_t *p; uint64_t n, cap; };
 struct sim_change { bool is_truncate; uint64_t off, n, size_after; uint8_t *bytes; };   /* truncate: n is the size */
 struct sim_data { struct sim_bytes now, durable; VEC(struct sim_change) changes; };
 
-enum fs_sim_loss { SIM_LOSE_SOME, SIM_LOSE_ALL, SIM_LOSE_NOTHING };
+enum fs_sim_loss { SIM_LOSE_SOME, SIM_LOSE_ALL, SIM_LOSE_NOTHING, SIM_KILLED };   /* SIM_KILLED: what was pending still is */
 
 void sim_data_write(struct sim_data *d, uint64_t off, str bytes);
 void sim_data_truncate(struct sim_data *d, uint64_t size);
