@@ -8,9 +8,9 @@
  *     leader      hands out the results, moves the batches to `held`                               (LOCK_WAL)
  *     sync        fsyncs the files that were written, then frees what was held for them            (no lock, alone: w->syncing)
  *
- * What is held is what an fsync has not covered. When an fsync fails, the kernel may have dropped the pages and forgotten: the file is
- * cut back to what an earlier fsync covered, and what is held goes to a new segment (recover). While that does not work, nothing
- * else is written (w->recover).
+ * What is held is what an fsync has not covered. When an fsync fails, the kernel may have dropped the pages and forgotten: what is held
+ * goes to a new segment, and the files before it are cut back to what an earlier fsync covered (recover). While that does not work,
+ * nothing else is written (w->recover).
  *
  * A write that fails leaves nothing: the files are cut back to where the group began (roll_back). While that does not work, nothing else
  * is written either (w->cut): a torn record in the middle of the log would cost a Prometheus all that follows.
@@ -77,6 +77,7 @@ struct wal {
     struct file *cur_file; uint32_t cur_n;     /* the last of files */
     uint64_t off;                              /* where the next fragment goes in it */
     bool cut; uint32_t cut_seg; uint64_t cut_off;   /* roll_back has to be tried again */
+    enum { RESCUE_NONE, RESCUE_BEGUN, RESCUE_DONE } rescue;   /* the last file is recover()'s, and its name durable or not */
     struct buf out, series_out;
     end_list series_out_ends;
     struct thread *thread;
@@ -225,6 +226,7 @@ static errc files_drop(struct wal *w, struct err *e)
     w->cur_file = now.f;
     w->cur_n = now.n;
     w->off = now.size;
+    w->rescue = RESCUE_NONE;
     wal_metrics_segment(w->m, now.n);
     return OK;
 }
@@ -378,36 +380,62 @@ static errc sync_pass(struct wal *w, struct err *e)
     return rc;
 }
 
-/* What is held goes to a new segment, in one write. One segment holds all, if need be a long one. */
-static errc rewrite_held(struct wal *w, uint32_t n, struct err *e)
+/* What is held, framed into w->out, becomes the file `path` as a whole or not at all. */
+static errc held_out(struct wal *w, str path, struct file **out, uint64_t *off, struct err *e)
 {
+    SCOPED(arena_finip) struct arena a = { 0 };
+    str tmp = arena_fmt(&a, "%.*s.repair", STR_ARG(path));     /* wal_dir_tidy() knows that name */
     struct file *f = NULL;
     uint64_t done = 0;
-    TRY(segment_open(w, &f, n, e));
-    files_push(w, f, n);
+    if (FAULT("wal.segment_create")) return err_set(e, ERR_IO, "wal: no new segment (fault)");
+    TRY(fs_open(&f, w->o.fs, tmp, FS_READ | FS_WRITE | FS_CREATE | FS_TRUNC, e));
     for (const struct wal_batch *b = w->held.first; b; b = b->next) {
         str rest = buf_view(&b->stored);
         for (size_t i = 0; i < b->pieces.n; i++) {
-            page_put(&w->out, &w->off, b->pieces.at[i].flags, str_slice(rest, 0, b->pieces.at[i].n), NULL);
+            page_put(&w->out, off, b->pieces.at[i].flags, str_slice(rest, 0, b->pieces.at[i].n), NULL);
             rest = str_from(rest, b->pieces.at[i].n);
         }
     }
     str bytes = buf_view(&w->out);
-    if (FAULT("wal.rewrite")) return err_set(e, ERR_IO, "wal: write failed (fault)");
-    if (bytes.n) TRY(file_pwrite(f, &bytes, 1, 0, &done, e));
+    errc rc = FAULT("wal.rewrite") ? err_set(e, ERR_IO, "wal: write failed (fault)") : OK;
+    if (rc == OK && bytes.n) rc = file_pwrite(f, &bytes, 1, 0, &done, e);
+    if (rc == OK) rc = sync_file(w, f, e);
+    if (rc == OK) rc = fs_rename(w->o.fs, tmp, path, e);
     buf_reset(&w->out);
-    TRY(sync_dir(w, e));
-    return sync_file(w, f, e);
+    if (rc == OK) {
+        *out = f;
+        return OK;
+    }
+    file_close(f);
+    errc left = fs_unlink(w->o.fs, tmp, NULL);                 /* best effort: the next attempt overwrites it */
+    (void)left;
+    return rc;
 }
 
-/* After a failed fsync: the files are cut back to what is known to be durable, and what is held is written to a new segment and synced.
- * REQUIRES: the leader, alone at the files */
+/* What is held goes to a new segment, if need be a long one. It appears complete: a reader that found the front of it behind the same records in
+ * the files before would take a series record there for a new beginning of the series. */
+static errc rewrite_held(struct wal *w, uint32_t n, struct err *e)
+{
+    SCOPED(arena_finip) struct arena a = { 0 };
+    struct file *f = NULL;
+    uint64_t off = 0;
+    TRY(held_out(w, wal_segment_path(&a, w->o.dir, n), &f, &off, e));
+    files_push(w, f, n);
+    w->rescue = RESCUE_BEGUN;
+    w->off = off;
+    return sync_dir(w, e);
+}
+
+/* After a failed fsync: what is held is written to a new segment and synced, and only then the files before it are cut back to what is
+ * known to be durable: until it is, the page cache may be the only place outside of this process that has it. What fails halfway is
+ * tried again: the new segment from the start, unless it was complete. REQUIRES: the leader, alone at the files */
 static errc recover(struct wal *w, struct err *e)
 {
-    w->cut = false;
     buf_reset(&w->out);
-    while (w->files.n > 1 && vec_last(&w->files).synced == 0) TRY(files_drop(w, e));   /* nothing of it was ever durable */
-    for (size_t i = 0; i < w->files.n; i++) {
+    if (w->rescue == RESCUE_BEGUN) TRY(files_drop(w, e));
+    if (w->rescue == RESCUE_NONE) TRY(rewrite_held(w, w->cur_n + 1, e));
+    w->rescue = RESCUE_DONE;
+    for (size_t i = 0; i + 1 < w->files.n; i++) {
         struct seg_file *s = &w->files.at[i];
         if (s->synced >= s->size) continue;
         TRY(file_truncate(s->f, s->synced, e));
@@ -417,8 +445,9 @@ static errc recover(struct wal *w, struct err *e)
         errc rc = file_sync(s->f, NULL);       /* the size alone; if this fails, too, a reader meets a torn tail */
         (void)rc;
     }
-    w->off = vec_last(&w->files).size;
-    return rewrite_held(w, w->cur_n + 1, e);
+    w->rescue = RESCUE_NONE;
+    w->cut = false;
+    return OK;
 }
 
 /* Syncs as the leader, nobody writes meanwhile; after a failed fsync, recovers. */
@@ -599,6 +628,7 @@ static void lead_locked(struct wal *w) REQUIRES(w->mu)
         rc = sync_leading(w, &e);
         mtx_lock(&w->mu);
         if (rc != OK) group = unhold_locked(w, from);
+        if (w->rescue == RESCUE_DONE) w->rescue = RESCUE_BEGUN;        /* it holds what is refused now */
     }
     if (rc != OK) {
         give_all_locked(w, group);
@@ -707,9 +737,13 @@ errc wal_rotate(struct wal *w, uint32_t *last, struct err *e)
     mtx_lock(&w->mu);
     lead_enter_locked(w);
     mtx_unlock(&w->mu);
+    mtx_lock(&w->mu);
+    bool again = w->recover;
+    mtx_unlock(&w->mu);
+    errc rc = w->cut ? roll_back(w, w->cut_seg, w->cut_off, e) : OK;
+    if (rc == OK && again) rc = sync_leading(w, e);
     uint32_t seg = w->cur_n;
     uint64_t off = w->off;
-    errc rc = w->cut ? roll_back(w, w->cut_seg, w->cut_off, e) : OK;
     if (rc == OK) {
         rc = segment_next(w, e);
         if (rc != OK && roll_back(w, seg, off, NULL) != OK)
@@ -842,7 +876,7 @@ errc wal_close_synced(struct wal *w, struct err *e)
     mtx_unlock(&w->mu);
     thread_join(STEAL(w->thread));
     errc rc = wal_flush_series(w, e);
-    if (rc == OK && !w->cut) {
+    if (rc == OK && !w->cut && !w->recover) {
         page_pad(&w->out, &w->off);
         rc = out_flush(w, e);
     }
