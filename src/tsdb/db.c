@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/epoch.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "head/chunk_disk.h"
@@ -76,6 +77,34 @@ static errc folder_check(struct fs *fs, struct err *e)
     return rc;
 }
 
+/* What a killed process wrote may still be nowhere but in the page cache: from here on it counts as old, and old means durable. */
+static errc sync_files(struct fs *fs, str dir, struct err *e)
+{
+    if (fault_dropped("recover.fsync")) return OK;
+    struct arena a;
+    arena_init(&a, NULL, 0);
+    fs_entries all = { 0 };
+    errc rc = fs_exists(fs, dir) ? fs_list(fs, dir, &a, &all, e) : OK;
+    for (size_t i = 0; rc == OK && i < all.n; i++) {
+        struct file *f = NULL;
+        if (all.at[i].is_dir) continue;
+        rc = fs_open(&f, fs, path_join(&a, dir, all.at[i].name), FS_READ, e);
+        if (rc == OK) rc = file_sync(f, e);
+        file_close(f);
+    }
+    if (rc == OK && all.n) rc = fs_sync_dir(fs, dir, e);
+    vec_fini(&all);
+    arena_fini(&a);
+    return rc;
+}
+
+static errc sync_folder(struct fs *fs, struct err *e)
+{
+    TRY(sync_files(fs, S("wal"), e));
+    TRY(sync_files(fs, S("chunks_head"), e));
+    return fault_dropped("recover.fsync") ? OK : fs_sync_dir(fs, S(""), e);
+}
+
 static errc open_log(struct db *db, struct recover_in *in, struct err *e)
 {
     struct wal_dir dir = { 0 };
@@ -103,7 +132,8 @@ static errc open_parts(struct db *db, struct recover_chunks *chunks, struct db_o
     TRY(fs_mkdir(fs, S(""), e));
     if (!db->o.no_lock) TRY(fs_lock_take(&db->lock, fs, S("lock"), &what->unclean, e));
     TRY(folder_check(fs, e));
-    struct chunk_disk_opts co = { .fs = fs, .dir = S("chunks_head"), .backend = db->o.backend };
+    if (what->unclean || db->o.no_lock) TRY_IN(e, sync_folder(fs, e), "after an unclean stop");
+    struct chunk_disk_opts co = { .fs = fs, .dir = S("chunks_head"), .backend = db->o.backend, .file_bytes = db->o.chunk_file_bytes };
     struct chunk_disk_opened found = { 0 };
     TRY_IN(e, chunk_disk_open(&db->disk, &co, recover_chunk_found, chunks, &found, e), "chunks_head");
     what->corruptions += found.corruptions;
@@ -163,9 +193,11 @@ static void stop_thread(struct db *db)
     db->thread = NULL;
 }
 
+/* The log first: a chunk on the disk whose samples or series record the log lost would show a part of a batch that was never durable. */
 static errc write_sealed(struct db *db, struct err *e)
 {
     size_t written = 0;
+    TRY(wal_sync(db->wal, e));
     do TRY(head_write_sealed(db->head, SEALED_AT_ONCE, &written, e)); while (written);
     return OK;
 }

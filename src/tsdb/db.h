@@ -25,6 +25,7 @@ struct db_opts {
     enum io_backend backend;
     enum compress_kind wal_compress;
     uint64_t wal_segment_bytes;        /* 0: 128 MiB */
+    uint64_t chunk_file_bytes;         /* 0: 128 MiB */
     int64_t fsync_interval_ms;         /* 0: fsync before the answer */
     int64_t chunk_range_ms;            /* 0: two hours */
     uint32_t samples_per_chunk;        /* 0: 120 */
