@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -59,6 +60,22 @@ const char *test_shared(void)
     const char *ci = getenv("CI");
     if (ci && strcmp(ci, "true") == 0) test_fail(__FILE__, __LINE__, "CI=true and %s is absent", shared);
     test_skip("the shared vectors are absent (EPI_SHARED)");
+}
+
+bool test_aborts(void (*step)(void))
+{
+    fflush(NULL);
+    pid_t child = fork();
+    assert(child >= 0);
+    if (child == 0) {
+        if (!freopen("/dev/null", "w", stderr)) _exit(1);
+        step();
+        _exit(0);
+    }
+    int status = 0;
+    pid_t ended = waitpid(child, &status, 0);
+    assert(ended == child);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }
 
 const char *test_tmpdir(void)

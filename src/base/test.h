@@ -24,6 +24,7 @@ void test_case(const char *name);                              /* named in the n
 uint64_t test_seed(void);                                      /* SEED=… in the environment, else fixed per test; printed on failure */
 const char *test_shared(void);                                 /* EPI_SHARED or ../shared; skips the test where it is absent, fails it if CI=true */
 const char *test_tmpdir(void);                                 /* a fresh folder of this test, removed when it passes */
+bool test_aborts(void (*step)(void));                          /* runs it in a child: did an assert or abort end it? */
 
 #define TEST(id) \
     static void test_##id(void); \
