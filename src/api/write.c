@@ -102,7 +102,7 @@ static errc request_check(str body, struct err *e)
 static errc request_append(struct write *w, str body)
 {
     struct write_request r;
-    write_request_init(&r, body);
+    write_request_again(&r, body);
     for (;;) {
         struct write_series s;
         bool more;

@@ -13,10 +13,25 @@ enum { SAMPLE_VALUE = 1, SAMPLE_TIMESTAMP = 2 };
 enum { LABELS_MAX = 1 << 16 };
 
 void write_request_init(struct write_request *r, str body) { *r = (struct write_request){ .c = cur_of(body) }; }
+void write_request_again(struct write_request *r, str body) { *r = (struct write_request){ .c = cur_of(body), .checked = true }; }
+
+/* As every sender writes it: value, then time, each once. */
+static inline bool write_sample_plain(str m, int64_t *t, double *v)
+{
+    enum { VALUE_TAG = SAMPLE_VALUE << 3 | PB_FIXED64, TIME_TAG = SAMPLE_TIMESTAMP << 3 | PB_VARINT, TIME_AT = 10 };
+    if (m.n <= TIME_AT || m.p[0] != VALUE_TAG || m.p[TIME_AT - 1] != TIME_TAG) return false;
+    cursor value = cur_of(str_slice(m, 1, TIME_AT - 1)), time = cur_of(str_from(m, TIME_AT));
+    uint64_t bits = cur_le64(&value), ms = cur_uvarint(&time);
+    if (!cur_done(&time)) return false;
+    *v = f64_of_bits(bits);
+    *t = (int64_t)ms;
+    return true;
+}
 
 /* Value and time in either order; what comes later counts, what is missing is 0. */
 static errc write_sample_decode(str message, int64_t *t, double *v, struct err *e)
 {
+    if (LIKELY(write_sample_plain(message, t, v))) return OK;
     cursor c = cur_of(message);
     struct pb_field f;
     *t = 0;
@@ -33,8 +48,22 @@ static errc write_sample_decode(str message, int64_t *t, double *v, struct err *
     return cur_ok(&c) ? OK : pb_error(e);
 }
 
+/* As every sender writes it: name, then value, each once and shorter than 128 bytes. */
+static inline bool write_label_plain(str m, struct label *out)
+{
+    enum { NAME_TAG = LABEL_NAME << 3 | PB_BYTES, VALUE_TAG = LABEL_VALUE << 3 | PB_BYTES };
+    if (m.n < 4 || m.p[0] != NAME_TAG || m.p[1] >= 0x80) return false;
+    size_t name = m.p[1];
+    if (m.n < 4 + name || m.p[2 + name] != VALUE_TAG) return false;
+    size_t value = m.p[3 + name];
+    if (value >= 0x80 || m.n != 4 + name + value) return false;
+    *out = (struct label){ str_of(m.p + 2, name), str_of(m.p + 4 + name, value) };
+    return true;
+}
+
 static errc write_label_decode(str message, struct label *out, struct err *e)
 {
+    if (LIKELY(write_label_plain(message, out))) return OK;
     cursor c = cur_of(message);
     struct pb_field f;
     *out = (struct label){ STR_EMPTY, STR_EMPTY };
@@ -47,7 +76,8 @@ static errc write_label_decode(str message, struct label *out, struct err *e)
     return cur_ok(&c) ? OK : pb_error(e);
 }
 
-static errc write_series_scan(struct write_series *s, str message, struct err *e)
+/* checked: the message was scanned before; what is inside labels and samples is not looked at again. */
+static errc write_series_scan(struct write_series *s, str message, bool checked, struct err *e)
 {
     cursor c = cur_of(message);
     const uint8_t *raw = NULL, *raw_end = NULL;
@@ -61,7 +91,7 @@ static errc write_series_scan(struct write_series *s, str message, struct err *e
         switch (f.number) {
         case TS_LABELS: {
             struct label l;
-            TRY(write_label_decode(f.bytes, &l, e));
+            if (!checked) TRY(write_label_decode(f.bytes, &l, e));
             if (!raw) raw = at;
             else torn |= raw_end != at;
             raw_end = c.p;
@@ -71,7 +101,7 @@ static errc write_series_scan(struct write_series *s, str message, struct err *e
         case TS_SAMPLES: {
             int64_t t;
             double v;
-            TRY(write_sample_decode(f.bytes, &t, &v, e));
+            if (!checked) TRY(write_sample_decode(f.bytes, &t, &v, e));
             if (s->n_samples++ == 0) s->samples = (cursor){ at, message.p + message.n, false };
             break;
         }
@@ -95,7 +125,7 @@ errc write_request_next(struct write_request *r, struct write_series *out, bool 
         }
         if (f.number != REQ_TIMESERIES) continue;
         if (f.wire != PB_BYTES) return pb_wrong_wire(e, &f, "Timeseries");
-        TRY(write_series_scan(out, f.bytes, e));
+        TRY(write_series_scan(out, f.bytes, r->checked, e));
         r->n_series++;
         r->n_samples += out->n_samples;
         r->n_exemplars += out->n_exemplars;

@@ -18,6 +18,7 @@
 struct write_request {
     cursor c;
     uint64_t n_series, n_samples, n_exemplars, n_histograms, n_metadata;   /* seen so far; only samples are handed out */
+    bool checked;                      /* write_request_again */
 };
 struct write_series {
     str message;                       /* the TimeSeries */
@@ -27,6 +28,7 @@ struct write_series {
 };
 
 void write_request_init(struct write_request *r, str body);
+void write_request_again(struct write_request *r, str body);    /* REQUIRES: a request of the same body was read to its end without error */
 /* *more false: the end. */
 MUST_USE errc write_request_next(struct write_request *r, struct write_series *out, bool *more, struct err *e);
 /* The next sample of a series; false: no more (write_request_next has checked them all). */

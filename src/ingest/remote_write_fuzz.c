@@ -9,7 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     write_request_init(&r, str_of(data, n));
     struct write_series s;
     bool more = true;
-    while (write_request_next(&r, &s, &more, NULL) == OK && more) {
+    errc rc;
+    while ((rc = write_request_next(&r, &s, &more, NULL)) == OK && more) {
         struct labels l;
         if (write_series_labels(&s, &a, &l, NULL) == OK) assert(l.n >= 1);
         int64_t t;
@@ -17,6 +18,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         uint32_t samples = 0;
         while (write_series_sample(&s, &t, &v)) samples++;
         assert(samples == s.n_samples);
+    }
+    if (rc == OK) {
+        struct write_request again;
+        write_request_again(&again, str_of(data, n));
+        do rc = write_request_next(&again, &s, &more, NULL); while (rc == OK && more);
+        assert(rc == OK && again.n_series == r.n_series && again.n_samples == r.n_samples);
     }
     arena_fini(&a);
     return 0;

@@ -57,6 +57,17 @@ static errc read_one(str body, struct one *out)
         EXPECT_EQ(out->samples, s.n_samples);
     }
     arena_fini(&a);
+    if (rc != OK) return rc;
+    struct write_request again;
+    write_request_again(&again, body);
+    size_t series = 0, samples = 0;
+    int64_t t = 0;
+    double v;
+    for (; write_request_next(&again, &s, &more, NULL) == OK && more; series++) {
+        EXPECT_EQ(s.labels_raw.n > 0, out->raw);
+        while (write_series_sample(&s, &t, &v)) samples++;
+    }
+    EXPECT(series == out->series && samples == out->samples && t == out->t_last);
     return rc;
 }
 
