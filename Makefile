@@ -48,7 +48,7 @@ fuzz-smoke: asan  ## each fuzz target for a few seconds
 fuzz: asan  ## each fuzz target for FUZZ_S=60 seconds (T=NAME: only that one)
 	@tools/fuzz --seconds $(FUZZ_S) $(BUILD)/asan $(T)
 
-e2e: all  ## whole processes: tests/e2e
+e2e: all debug  ## whole processes, and that the crash tests miss each step of durability: tests/e2e
 	@tests/e2e/run $(T)
 
 golden: all  ## data folders that Prometheus wrote: GOLDEN=DIR

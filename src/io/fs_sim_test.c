@@ -350,3 +350,32 @@ TEST(fs_sim_finds_each_dropped_step_of_a_durable_write)
     }
 }
 #endif
+
+/* After each power cut the file has the newest content that was answered with OK, or the one whose writing the cut met: never a mixture. */
+TEST(write_durable_survives)
+{
+    struct prng r = { test_seed() };
+    for (int round = 0; round < 200; round++) {
+        struct fs *fs = fs_sim_new(prng_u64(&r));
+        uint8_t known = 0, next = 0;
+        for (int cut = 0; cut < 5; cut++) {
+            SCOPED(arena_fini) struct arena a = { 0 };
+            fs_sim_power_off_after(fs, 1 + prng_below(&r, 20));
+            for (errc rc = OK; rc == OK;) {
+                uint8_t bytes[3000];
+                memset(bytes, ++next, sizeof(bytes));
+                rc = fs_write_durable(fs, S("f"), str_of(bytes, sizeof(bytes)), NULL);
+                if (rc == OK) known = next;
+            }
+            fs_sim_crash(fs, SIM_LOSE_SOME);
+            EXPECT(known == 0 || fs_exists(fs, S("f")));
+            if (!fs_exists(fs, S("f"))) continue;
+            str got = content(fs, S("f"), &a);
+            EXPECT_EQ(got.n, 3000);
+            EXPECT(got.p[0] == known || got.p[0] == next);
+            for (size_t i = 1; i < got.n; i++) EXPECT_EQ(got.p[i], got.p[0]);
+            known = got.p[0];
+        }
+        fs_free(fs);
+    }
+}

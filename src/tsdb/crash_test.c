@@ -31,7 +31,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SERIES_MAX = 40, PAD_MAX = 1500, CRASH_POINTS = 2400, KEEP_MAX_BYTES = 16 << 20 };
+enum { SERIES_MAX = 40, PAD_MAX = 1500, PAD_HEAVY_MAX = 12000, CRASH_POINTS = 2400, KEEP_MAX_BYTES = 16 << 20 };
 
 enum state { ABSENT, MAYBE, LOGGED, SYNCED };
 struct put { int64_t t; uint64_t mask, seen; enum state state; bool shaky; };      /* a batch: bit s of mask: it has a sample of series s */
@@ -50,6 +50,7 @@ struct life {
     series_handle handles[SERIES_MAX];
     unsigned n_series;
     int64_t now;
+    bool heavy;                        /* long labels and few syncs: unsynced pages and segments pile up, and a crash tears a log in its middle */
     bool faulty;                       /* a fault was injected in this life: files may have been given up */
     bool failing;                      /* … and is injected at this moment */
     bool torn;                         /* the opening met damage: of what was never synced, a series record may be lost and the samples not */
@@ -58,6 +59,9 @@ struct life {
 };
 
 static char where[96];
+
+/* TEST_VERBOSE tells the life of the disk. */
+#define TELL(l, ...) do { if (getenv("TEST_VERBOSE")) { fprintf(stderr, "# %" PRId64 " ", (l)->now); fprintf(stderr, __VA_ARGS__); fputc('\n', stderr); } } while (0)
 
 static uint64_t mix(uint64_t a, uint64_t b)
 {
@@ -90,7 +94,7 @@ static struct labels labels_of(struct life *l, unsigned series, struct arena *a)
     at[n++] = (struct label){ METRIC_NAME, S("crash_test_metric") };
     at[n++] = (struct label){ S("id"), arena_fmt(a, "%u", series) };
     struct prng r = { mix(l->seed, 1000 + series) };
-    size_t pad = (size_t)prng_below(&r, PAD_MAX);
+    size_t pad = (size_t)prng_below(&r, l->heavy ? PAD_HEAVY_MAX : PAD_MAX);
     if (series % 2 == 0 && pad) {
         char *p = arena_alloc(a, pad);
         for (size_t i = 0; i < pad; i++) p[i] = (char)('0' + prng_below(&r, 75));
@@ -241,6 +245,7 @@ static void keep(struct life *l, str path)
         if (str_eq(str_z(l->kept.at[i].path), path)) return;
     struct kept k;
     file_sum(l, path, &k);
+    TELL(l, "kept %s", k.path);
     vec_push(&l->kept, k);
 }
 
@@ -271,9 +276,6 @@ static void check_kept(struct life *l)
 }
 
 /* ---- one generation ----------------------------------------------------------------------------------------------------------- */
-
-/* TEST_VERBOSE tells the life of the disk. */
-#define TELL(l, ...) do { if (getenv("TEST_VERBOSE")) { fprintf(stderr, "# %" PRId64 " ", (l)->now); fprintf(stderr, __VA_ARGS__); fputc('\n', stderr); } } while (0)
 
 static bool is_off(struct life *l) { return fs_sim_is_off(l->fs); }
 
@@ -327,9 +329,10 @@ static void open_db(struct life *l)
     struct db_opened what = { 0 };
     EXPECT_OK_E(db_open(&l->db, &l->o, &what, &e), &e);
     memset(l->handles, 0, sizeof(l->handles));
-    l->torn = what.corruptions > 0;
+    l->torn |= what.corruptions > 0;
     TELL(l, "open: %" PRIu64 " series, %" PRIu64 " samples, %" PRIu64 " corruptions", what.series, what.samples, what.corruptions);
     check_all(l, true);
+    l->torn = false;
     keep_finished(l);
 }
 
@@ -346,6 +349,7 @@ static void open_again(struct life *l)
         }
         errc rc = db_open(&l->db, &l->o, &what, &e);
         EXPECT(rc == OK || l->db == NULL);
+        l->torn = true;                                        /* it may have mended what the next opening would have met */
         TELL(l, "open: %s", rc == OK ? "OK" : e.msg);
         crash(l);
     }
@@ -375,7 +379,7 @@ static errc append_put(struct life *l, struct put *p, struct err *e)
 static void do_append(struct life *l)
 {
     struct err e = { 0 };
-    if (l->n_series == 0 || one_in(l, 6)) {
+    if (l->n_series == 0 || one_in(l, l->heavy ? 2 : 6)) {
         unsigned more = 1 + (unsigned)below(l, 4);
         l->n_series = MIN(l->n_series + more, (unsigned)SERIES_MAX);
     }
@@ -426,7 +430,7 @@ static void do_fault(struct life *l)
 static void step(struct life *l, bool may_fail)
 {
     uint64_t dice = below(l, 100);
-    if (dice < 70) do_append(l);
+    if (dice < 70 || (l->heavy && dice < 90)) do_append(l);
     else if (dice < 78) do_sync(l);
     else if (dice < 92) {
         db_tick(l->db);
@@ -458,10 +462,11 @@ static void life_begin(struct life *l, uint64_t seed)
     static const enum compress_kind kinds[] = { COMPRESS_NONE, COMPRESS_SNAPPY, COMPRESS_ZSTD };
     *l = (struct life){ .seed = seed, .rng = { mix(seed, 7) }, .now = 1700000000000 };
     l->fs = fs_sim_new(mix(seed, 8));
+    l->heavy = one_in(l, 4);
     l->o = (struct db_opts){
         .fs = l->fs, .backend = IO_BUFFERED, .no_thread = true, .wal_compress = kinds[below(l, 3)],
         .wal_segment_bytes = 32768 * (1 + below(l, 2)), .chunk_file_bytes = 200 + below(l, 4000),
-        .samples_per_chunk = 4 + (uint32_t)below(l, 12), .fsync_interval_ms = one_in(l, 4) ? 0 : 1000,
+        .samples_per_chunk = 4 + (uint32_t)below(l, 12), .fsync_interval_ms = one_in(l, 4) && !l->heavy ? 0 : 1000,
     };
 }
 
