@@ -293,7 +293,7 @@ static void appender_apply(struct head_appender *a)
         appender_apply_one(a, &p[i], id, low, &sum);
     }
     if (sum.n) head_saw_time(h, sum.mint, sum.maxt);
-    head_take_sealed(h, &a->ctx);
+    head_count_opened(h, &a->ctx);
     isolation_end(&h->isolation, id);
     if (sum.n) metric_add_to(float_of(&samples_appended), (double)sum.n);
     if (sum.out_of_order) metric_add_to(float_of(&out_of_order), (double)sum.out_of_order);

@@ -48,7 +48,6 @@ errc head_open(struct head **out, const struct head_opts *o, struct err *e)
     atomic_init(&h->min_time, INT64_MAX);
     atomic_init(&h->max_time, INT64_MIN);
     atomic_init(&h->min_valid_time, INT64_MIN);
-    mtx_init(&h->sealed_mu, LOCK_CHUNK_DISK);
     mtx_init(&h->appenders_mu, LOCK_LEAF);
     cond_init(&h->appenders_gone);
     rwlock_init(&h->tombstones_mu, LOCK_LEAF);
@@ -73,7 +72,6 @@ void head_close(struct head *h)
     rwlock_fini(&h->tombstones_mu);
     cond_fini(&h->appenders_gone);
     mtx_fini(&h->appenders_mu);
-    mtx_fini(&h->sealed_mu);
     mem_free(h);
 }
 

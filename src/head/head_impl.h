@@ -7,7 +7,7 @@
  * Errors      none
  * Format      none
  *
- * Lock order within the head: create -> symbols -> slot -> run -> sealed queue -> leaf (store, reclaim). Isolation's lock is above all.
+ * Lock order within the head: create -> symbols -> slot -> run -> leaf (store, reclaim). Isolation's lock is above all.
  */
 #ifndef EPI_HEAD_HEAD_IMPL_H
 #define EPI_HEAD_HEAD_IMPL_H
@@ -37,8 +37,6 @@ struct head {
     _Atomic int64_t min_time, max_time;        /* of in-order samples; relaxed, only lowered and raised */
     _Atomic int64_t min_valid_time;
 
-    struct mtx sealed_mu;                      /* LOCK_CHUNK_DISK */
-    uint32_t sealed_first, sealed_last;        /* GUARDED_BY(sealed_mu) */
     atomic_flag writing;                       /* one writer of sealed chunks at a time */
     _Atomic uint64_t n_chunks;                 /* open, sealed and closed; relaxed */
 
@@ -63,8 +61,8 @@ void head_wait_appenders(struct head *h);                      /* until those th
 /* Drops what is wholly before mint; how many series went. keep_histograms: series with histograms in the log stay. */
 size_t head_collect(struct head *h, int64_t mint, bool keep_histograms);
 
-/* Opened and sealed chunks of a context go to the head's count and queue. */
-void head_take_sealed(struct head *h, struct open_ctx *c);
+/* Chunks that a context opened go to the head's counts. */
+void head_count_opened(struct head *h, struct open_ctx *c);
 void head_saw_time(struct head *h, int64_t mint, int64_t maxt);
 void head_add_tombstone(struct head *h, sref ref, int64_t mint, int64_t maxt);
 void head_tombstones_of(struct head *h, sref ref, intervals *out);   /* appends; ascending, disjoint */

@@ -192,18 +192,17 @@ static void open_seal(struct open_ctx *c, uint32_t slot_i, struct slot *s)
     struct store *st = c->store;
     mtx_lock(&st->mu);
     uint32_t i = slab_take(&st->sealed);
-    mtx_unlock(&st->mu);
     struct sealed *q = slab_at(&st->sealed, i);
     *q = (struct sealed){ .slot = slot_i, .generation = atomic_load_explicit(&s->generation, memory_order_relaxed), .run = s->run,
                           .first_cell = s->first_cell, .maxt = slot_last_t(s), .last_v = s->last_v, .n = s->n,
                           .payload_bits = s->payload_bits, .coding = s->coding, .dec_exponent = s->dec_exponent };
+    if (st->sealed_last) ((struct sealed *)slab_at(&st->sealed, st->sealed_last))->queue_next = i;
+    else st->sealed_first = i;
+    st->sealed_last = i;
+    mtx_unlock(&st->mu);
     uint32_t *link = &s->sealed;
     while (*link) link = &((struct sealed *)slab_at(&st->sealed, *link))->next;
     *link = i;
-    if (c->sealed_last) ((struct sealed *)slab_at(&st->sealed, c->sealed_last))->queue_next = i;
-    else c->sealed_first = i;
-    c->sealed_last = i;
-    c->n_sealed++;
     s->run = s->first_cell = 0;
     s->n = s->payload_bits = 0;
 }

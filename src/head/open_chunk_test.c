@@ -60,7 +60,7 @@ static void rig_init(struct rig *g, unsigned slots)
 static void rig_fini(struct rig *g)
 {
     for (uint32_t i = 1; i <= g->slot; i++) open_drop(&g->store, store_slot(&g->store, i));
-    for (uint32_t q = g->ctx.sealed_first; q;) {
+    for (uint32_t q = g->store.sealed_first; q;) {
         uint32_t next = ((struct sealed *)slab_at(&g->store.sealed, q))->queue_next;
         open_free_sealed(&g->store, q);
         q = next;
@@ -202,5 +202,32 @@ TEST(open_chunk_is_small)
     EXPECT_EQ(store_slot(&g.store, 1)->payload_bits, 0);
     EXPECT_EQ(store_slot(&g.store, 1)->first_cell, 0);
     EXPECT(store_slot(&g.store, 2)->payload_bits < 100 * 10);
+    rig_fini(&g);
+}
+
+/* Two appenders fill chunks of one series in turn: the queue to the files holds them in the order of the series, so that none is
+ * written before an older one. */
+TEST(sealed_queue_keeps_the_order_of_a_series)
+{
+    struct rig g;
+    rig_init(&g, 1);
+    struct open_ctx other;
+    open_ctx_init(&other, &g.store);
+    struct slot *s = store_slot(&g.store, g.slot);
+    for (int64_t i = 0; i < 2000; i++) {
+        slot_lock(s);
+        open_append(i / 150 % 2 ? &g.ctx : &other, g.slot, s, i * 15000, (double)i);
+        slot_unlock(s);
+    }
+    size_t n = 0;
+    uint32_t in_slot = s->sealed;
+    for (uint32_t q = g.store.sealed_first; q; n++) {
+        const struct sealed *at = slab_at(&g.store.sealed, q);
+        EXPECT_EQ(q, in_slot);
+        in_slot = at->next;
+        q = at->queue_next;
+    }
+    EXPECT(n >= 10 && !in_slot);
+    open_ctx_release(&other);
     rig_fini(&g);
 }

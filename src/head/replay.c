@@ -263,7 +263,7 @@ void head_replay_apply(struct head_replay *r, struct head_replay_batch *b)
         slot_unlock(s);
     }
     if (mint <= maxt) head_saw_time(h, mint, maxt);
-    head_take_sealed(h, &w->ctx);
+    head_count_opened(h, &w->ctx);
     account_charge(&replay_account, -(int64_t)sizeof(*b));
     mem_free(b);
 }

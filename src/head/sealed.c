@@ -13,21 +13,13 @@ COUNTER(mmap_chunks, "prometheus_tsdb_mmap_chunks_total", "Total number of chunk
 
 enum { BATCH_CHUNKS = 1024 };
 
-void head_take_sealed(struct head *h, struct open_ctx *c)
+void head_count_opened(struct head *h, struct open_ctx *c)
 {
     if (c->n_opened) {
         atomic_fetch_add_explicit(&h->n_chunks, c->n_opened, memory_order_relaxed);
         metric_add(&head_chunks_created, (double)c->n_opened);
     }
-    if (c->sealed_first) {
-        mtx_lock(&h->sealed_mu);
-        if (h->sealed_last) ((struct sealed *)slab_at(&h->store.sealed, h->sealed_last))->queue_next = c->sealed_first;
-        else h->sealed_first = c->sealed_first;
-        h->sealed_last = c->sealed_last;
-        mtx_unlock(&h->sealed_mu);
-    }
-    c->sealed_first = c->sealed_last = 0;
-    c->n_sealed = c->n_opened = 0;
+    c->n_opened = 0;
 }
 
 /* What one batch needs; its arrays are of BATCH_CHUNKS. */
@@ -47,9 +39,9 @@ static struct sealed *sealed_at(const struct head *h, uint32_t i) { return slab_
 static size_t batch_peek(struct head *h, struct batch *b, size_t max)
 {
     b->n = 0;
-    mtx_lock(&h->sealed_mu);
-    for (uint32_t i = h->sealed_first; i && b->n < max; i = sealed_at(h, i)->queue_next) b->at[b->n++] = i;
-    mtx_unlock(&h->sealed_mu);
+    mtx_lock(&h->store.mu);
+    for (uint32_t i = h->store.sealed_first; i && b->n < max; i = sealed_at(h, i)->queue_next) b->at[b->n++] = i;
+    mtx_unlock(&h->store.mu);
     return b->n;
 }
 
@@ -92,10 +84,10 @@ static void batch_swap(struct head *h, struct batch *b, size_t k, chunk_ref ref)
 
 static void batch_pop(struct head *h, const struct batch *b)
 {
-    mtx_lock(&h->sealed_mu);
-    h->sealed_first = sealed_at(h, b->at[b->n - 1])->queue_next;
-    if (!h->sealed_first) h->sealed_last = 0;
-    mtx_unlock(&h->sealed_mu);
+    mtx_lock(&h->store.mu);
+    h->store.sealed_first = sealed_at(h, b->at[b->n - 1])->queue_next;
+    if (!h->store.sealed_first) h->store.sealed_last = 0;
+    mtx_unlock(&h->store.mu);
     for (size_t k = 0; k < b->n; k++) open_free_sealed(&h->store, b->at[k]);
 }
 

@@ -97,6 +97,8 @@ struct store {
     struct slab slots, cold;                   /* LOCK_HEAD_CREATE */
     struct mtx mu;                             /* LOCK_LEAF: all below */
     struct slab cells, runs, sealed, wide, ids, closed[CLOSED_CLASSES], closed_heap;
+    uint32_t sealed_first, sealed_last;        /* the queue to the chunk files, by queue_next; 0: empty. Entered under the slot's lock too, so
+                                                  that the chunks of a series stand in it in their order whoever sealed them */
     _Atomic int64_t time_base;                 /* of closed_ref.mint; set once by the first; INT64_MIN: not yet */
     int64_t chunk_range_ms;                    /* const */
     uint32_t samples_per_chunk;                /* const */
