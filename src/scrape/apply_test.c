@@ -34,97 +34,111 @@ static void scrape(struct target *t, struct memstore *m, const char *text, const
     buf_fini(&body);
 }
 
+static struct scrape_config tuned_job(const struct tune *t, struct relabel_rule *drop)
+{
+    static const str name = S("__name__");
+    struct scrape_config job = test_job("j");
+    job.honor_labels = t->honor_labels;
+    job.honor_timestamps = !t->ignore_timestamps;
+    job.track_timestamps_staleness = t->track_staleness;
+    job.legacy_names = t->legacy;
+    job.sample_limit = t->samples;
+    job.label_limit = t->labels;
+    job.label_name_length_limit = t->name_length;
+    job.label_value_length_limit = t->value_length;
+    *drop = relabel_default();
+    drop->action = RELABEL_DROP;
+    drop->source = &name;
+    drop->n_source = 1;
+    drop->pattern = S("b");
+    EXPECT_OK(relabel_compile(drop, NULL));
+    if (t->drop_b) job.metric_relabel = (struct relabel_rules){ drop, 1 };
+    return job;
+}
+
+/* What is stored, without the report. */
+static str text_without_report(struct memstore *m, struct arena *a)
+{
+    str all = store_text(m, a, S(""), true), got = STR_EMPTY, line;
+    while (all.n) {
+        str_cut(all, '\n', &line, &all);
+        if (str_find(line, S("__name__=\"up\"")) == SIZE_MAX && str_find(line, S("__name__=\"scrape_")) == SIZE_MAX)
+            got = arena_fmt(a, "%.*s%.*s\n", STR_ARG(got), STR_ARG(line));
+    }
+    return got;
+}
+
 #define L "instance=\"h:1\", job=\"j\"}"
 #define FAILS NULL
 
+static const struct {
+    const char *name;
+    struct tune tune;
+    const char *extra_label;
+    const char *pages[PAGES];
+    size_t n;
+    const char *want, *error;                                  /* error: of the last page */
+} page_cases[] = {
+    { "new and known lines", { 0 }, NULL, { "a 1\nb{x=\"y\"} 2\n", "a 3\nb{x=\"y\"} 4\n" }, 2,
+      "{__name__=\"a\", " L " 1@0 3@15000\n{__name__=\"b\", instance=\"h:1\", job=\"j\", x=\"y\"} 2@0 4@15000\n", "" },
+    { "what disappears is stale, once", { 0 }, NULL, { "a 1\nb 1\n", "b 2\n", "b 3\n" }, 3,
+      "{__name__=\"a\", " L " 1@0 stale@15000\n{__name__=\"b\", " L " 1@0 2@15000 3@30000\n", "" },
+    { "and comes back", { 0 }, NULL, { "a 1\n", "b 1\n", "a 2\nb 2\n" }, 3,
+      "{__name__=\"a\", " L " 1@0 stale@15000 2@30000\n{__name__=\"b\", " L " 1@15000 2@30000\n", "" },
+    { "lines in another order", { 0 }, NULL, { "a 1\nb 1\nc 1\n", "c 2\na 2\nb 2\n" }, 2,
+      "{__name__=\"a\", " L " 1@0 2@15000\n{__name__=\"b\", " L " 1@0 2@15000\n{__name__=\"c\", " L " 1@0 2@15000\n", "" },
+    { "a failure makes all stale, once", { 0 }, NULL, { "a 1\n", FAILS, FAILS, "a 2\n" }, 4, "{__name__=\"a\", " L " 1@0 stale@15000 2@45000\n", "" },
+    { "words of a failure", { 0 }, NULL, { "a 1\n", FAILS }, 2, "{__name__=\"a\", " L " 1@0 stale@15000\n",
+      "server returned HTTP status 500 Internal Server Error" },
+    { "an empty page", { 0 }, NULL, { "a 1\n", "" }, 2, "{__name__=\"a\", " L " 1@0 stale@15000\n", "" },
+    { "of a broken page nothing is kept", { 0 }, NULL, { "a 1\n", "a 2\nb 1\nc {{\n", "a 3\n" }, 3, "{__name__=\"a\", " L " 1@0 stale@15000 3@30000\n", "" },
+    { "words of a broken page", { 0 }, NULL, { "this is { not metrics\n" }, 1, "",
+      "strconv.ParseFloat: parsing \"is\": invalid syntax while parsing: \"this is\"" },
+    { "target labels win", { 0 }, "x", { "a{x=\"page\"} 1\n" }, 1, "{__name__=\"a\", exported_x=\"page\", instance=\"h:1\", job=\"j\", x=\"target\"} 1@0\n", "" },
+    { "exported_ is taken", { 0 }, "x", { "a{x=\"page\",exported_x=\"p2\"} 1\n" }, 1,
+      "{__name__=\"a\", exported_exported_x=\"page\", exported_x=\"p2\", instance=\"h:1\", job=\"j\", x=\"target\"} 1@0\n", "" },
+    { "honor_labels", { .honor_labels = true }, "x", { "a{x=\"page\",job=\"k\"} 1\n" }, 1,
+      "{__name__=\"a\", instance=\"h:1\", job=\"k\", x=\"page\"} 1@0\n", "" },
+    { "honor_labels, an empty one", { .honor_labels = true }, "x", { "a{x=\"\",job=\"k\"} 1\n" }, 1, "{__name__=\"a\", instance=\"h:1\", job=\"k\"} 1@0\n", "" },
+    { "rules drop a line", { .drop_b = true }, NULL, { "a 1\nb 1\n", "a 2\nb 2\n" }, 2, "{__name__=\"a\", " L " 1@0 2@15000\n", "" },
+    { "time stamps of the page", { 0 }, NULL, { "a 1 5000\n", "a 2 6000\n" }, 2, "{__name__=\"a\", " L " 1@5000 2@6000\n", "" },
+    { "and no marker for them", { 0 }, NULL, { "a 1 5000\n", "b 1\n" }, 2, "{__name__=\"a\", " L " 1@5000\n{__name__=\"b\", " L " 1@15000\n", "" },
+    { "unless they are tracked", { .track_staleness = true }, NULL, { "a 1 5000\n", "b 1\n" }, 2,
+      "{__name__=\"a\", " L " 1@5000 stale@15000\n{__name__=\"b\", " L " 1@15000\n", "" },
+    { "time stamps ignored", { .ignore_timestamps = true }, NULL, { "a 1 5000\n", "b 1\n" }, 2,
+      "{__name__=\"a\", " L " 1@0 stale@15000\n{__name__=\"b\", " L " 1@15000\n", "" },
+    { "the same time stamp again", { 0 }, NULL, { "a 1 5000\nb 1\n", "a 2 5000\nb 2\n" }, 2,
+      "{__name__=\"a\", " L " 1@5000\n{__name__=\"b\", " L " 1@0 2@15000\n", "" },
+    { "an older time stamp", { 0 }, NULL, { "a 1 5000\n", "a 2 4000\n" }, 2, "{__name__=\"a\", " L " 1@5000\n", "" },
+    { "a line twice: the first counts", { 0 }, NULL, { "a 1\na 2\n", "a 3\na 4\n" }, 2, "{__name__=\"a\", " L " 1@0 3@15000\n", "" },
+    { "sample_limit", { .samples = 2 }, NULL, { "a 1\nb 1\n", "a 2\nb 2\nc 2\n", "a 3\n" }, 3,
+      "{__name__=\"a\", " L " 1@0 stale@15000 3@30000\n{__name__=\"b\", " L " 1@0 stale@15000\n", "" },
+    { "words of sample_limit", { .samples = 1 }, NULL, { "a 1\nb 1\n" }, 1, "", "sample limit exceeded" },
+    { "label_limit", { .labels = 3 }, NULL, { "a{x=\"y\"} 1\n" }, 1, "", "label_limit exceeded (metric: a, number of labels: 4, limit: 3)" },
+    { "label_name_length_limit", { .name_length = 8 }, NULL, { "a{longer_than=\"y\"} 1\n" }, 1, "",
+      "label_name_length_limit exceeded (metric: a, label name: longer_than, length: 11, limit: 8)" },
+    { "label_value_length_limit", { .value_length = 3 }, NULL, { "a{x=\"four\"} 1\n" }, 1, "",
+      "label_value_length_limit exceeded (metric: a, label name: x, value: \"four\", length: 4, limit: 3)" },
+    { "OpenMetrics", { .openmetrics = true }, NULL, { "# TYPE a counter\na_total 1\n# EOF\n" }, 1, "{__name__=\"a_total\", " L " 1@0\n", "" },
+    { "OpenMetrics without its end", { .openmetrics = true }, NULL, { "a 1\n" }, 1, "", "data does not end with # EOF" },
+    { "UTF-8 names", { 0 }, NULL, { "{\"a.b\",\"x.y\"=\"z\"} 1\n" }, 1, "{__name__=\"a.b\", instance=\"h:1\", job=\"j\", \"x.y\"=\"z\"} 1@0\n", "" },
+    { "UTF-8 names are not wanted", { .legacy = true }, NULL, { "{\"a.b\"} 1\n" }, 1, "",
+      "invalid metric name or label names: {__name__=\"a.b\", instance=\"h:1\", job=\"j\"}" },
+};
+
 TEST(scrape_pages)
 {
-    static const struct {
-        const char *name;
-        struct tune tune;
-        const char *extra_label;
-        const char *pages[PAGES];
-        size_t n;
-        const char *want, *error;                              /* error: of the last page */
-    } cases[] = {
-        { "new and known lines", { 0 }, NULL, { "a 1\nb{x=\"y\"} 2\n", "a 3\nb{x=\"y\"} 4\n" }, 2,
-          "{__name__=\"a\", " L " 1@0 3@15000\n{__name__=\"b\", instance=\"h:1\", job=\"j\", x=\"y\"} 2@0 4@15000\n", "" },
-        { "what disappears is stale, once", { 0 }, NULL, { "a 1\nb 1\n", "b 2\n", "b 3\n" }, 3,
-          "{__name__=\"a\", " L " 1@0 stale@15000\n{__name__=\"b\", " L " 1@0 2@15000 3@30000\n", "" },
-        { "and comes back", { 0 }, NULL, { "a 1\n", "b 1\n", "a 2\nb 2\n" }, 3,
-          "{__name__=\"a\", " L " 1@0 stale@15000 2@30000\n{__name__=\"b\", " L " 1@15000 2@30000\n", "" },
-        { "lines in another order", { 0 }, NULL, { "a 1\nb 1\nc 1\n", "c 2\na 2\nb 2\n" }, 2,
-          "{__name__=\"a\", " L " 1@0 2@15000\n{__name__=\"b\", " L " 1@0 2@15000\n{__name__=\"c\", " L " 1@0 2@15000\n", "" },
-        { "a failure makes all stale, once", { 0 }, NULL, { "a 1\n", FAILS, FAILS, "a 2\n" }, 4, "{__name__=\"a\", " L " 1@0 stale@15000 2@45000\n", "" },
-        { "words of a failure", { 0 }, NULL, { "a 1\n", FAILS }, 2, "{__name__=\"a\", " L " 1@0 stale@15000\n",
-          "server returned HTTP status 500 Internal Server Error" },
-        { "an empty page", { 0 }, NULL, { "a 1\n", "" }, 2, "{__name__=\"a\", " L " 1@0 stale@15000\n", "" },
-        { "of a broken page nothing is kept", { 0 }, NULL, { "a 1\n", "a 2\nb 1\nc {{\n", "a 3\n" }, 3, "{__name__=\"a\", " L " 1@0 stale@15000 3@30000\n", "" },
-        { "words of a broken page", { 0 }, NULL, { "this is { not metrics\n" }, 1, "",
-          "strconv.ParseFloat: parsing \"is\": invalid syntax while parsing: \"this is\"" },
-        { "target labels win", { 0 }, "x", { "a{x=\"page\"} 1\n" }, 1, "{__name__=\"a\", exported_x=\"page\", instance=\"h:1\", job=\"j\", x=\"target\"} 1@0\n", "" },
-        { "exported_ is taken", { 0 }, "x", { "a{x=\"page\",exported_x=\"p2\"} 1\n" }, 1,
-          "{__name__=\"a\", exported_exported_x=\"page\", exported_x=\"p2\", instance=\"h:1\", job=\"j\", x=\"target\"} 1@0\n", "" },
-        { "honor_labels", { .honor_labels = true }, "x", { "a{x=\"page\",job=\"k\"} 1\n" }, 1,
-          "{__name__=\"a\", instance=\"h:1\", job=\"k\", x=\"page\"} 1@0\n", "" },
-        { "honor_labels, an empty one", { .honor_labels = true }, "x", { "a{x=\"\",job=\"k\"} 1\n" }, 1, "{__name__=\"a\", instance=\"h:1\", job=\"k\"} 1@0\n", "" },
-        { "rules drop a line", { .drop_b = true }, NULL, { "a 1\nb 1\n", "a 2\nb 2\n" }, 2, "{__name__=\"a\", " L " 1@0 2@15000\n", "" },
-        { "time stamps of the page", { 0 }, NULL, { "a 1 5000\n", "a 2 6000\n" }, 2, "{__name__=\"a\", " L " 1@5000 2@6000\n", "" },
-        { "and no marker for them", { 0 }, NULL, { "a 1 5000\n", "b 1\n" }, 2, "{__name__=\"a\", " L " 1@5000\n{__name__=\"b\", " L " 1@15000\n", "" },
-        { "unless they are tracked", { .track_staleness = true }, NULL, { "a 1 5000\n", "b 1\n" }, 2,
-          "{__name__=\"a\", " L " 1@5000 stale@15000\n{__name__=\"b\", " L " 1@15000\n", "" },
-        { "time stamps ignored", { .ignore_timestamps = true }, NULL, { "a 1 5000\n", "b 1\n" }, 2,
-          "{__name__=\"a\", " L " 1@0 stale@15000\n{__name__=\"b\", " L " 1@15000\n", "" },
-        { "the same time stamp again", { 0 }, NULL, { "a 1 5000\nb 1\n", "a 2 5000\nb 2\n" }, 2,
-          "{__name__=\"a\", " L " 1@5000\n{__name__=\"b\", " L " 1@0 2@15000\n", "" },
-        { "an older time stamp", { 0 }, NULL, { "a 1 5000\n", "a 2 4000\n" }, 2, "{__name__=\"a\", " L " 1@5000\n", "" },
-        { "a line twice: the first counts", { 0 }, NULL, { "a 1\na 2\n", "a 3\na 4\n" }, 2, "{__name__=\"a\", " L " 1@0 3@15000\n", "" },
-        { "sample_limit", { .samples = 2 }, NULL, { "a 1\nb 1\n", "a 2\nb 2\nc 2\n", "a 3\n" }, 3,
-          "{__name__=\"a\", " L " 1@0 stale@15000 3@30000\n{__name__=\"b\", " L " 1@0 stale@15000\n", "" },
-        { "words of sample_limit", { .samples = 1 }, NULL, { "a 1\nb 1\n" }, 1, "", "sample limit exceeded" },
-        { "label_limit", { .labels = 3 }, NULL, { "a{x=\"y\"} 1\n" }, 1, "", "label_limit exceeded (metric: a, number of labels: 4, limit: 3)" },
-        { "label_name_length_limit", { .name_length = 8 }, NULL, { "a{longer_than=\"y\"} 1\n" }, 1, "",
-          "label_name_length_limit exceeded (metric: a, label name: longer_than, length: 11, limit: 8)" },
-        { "label_value_length_limit", { .value_length = 3 }, NULL, { "a{x=\"four\"} 1\n" }, 1, "",
-          "label_value_length_limit exceeded (metric: a, label name: x, value: \"four\", length: 4, limit: 3)" },
-        { "OpenMetrics", { .openmetrics = true }, NULL, { "# TYPE a counter\na_total 1\n# EOF\n" }, 1, "{__name__=\"a_total\", " L " 1@0\n", "" },
-        { "OpenMetrics without its end", { .openmetrics = true }, NULL, { "a 1\n" }, 1, "", "data does not end with # EOF" },
-        { "UTF-8 names", { 0 }, NULL, { "{\"a.b\",\"x.y\"=\"z\"} 1\n" }, 1, "{__name__=\"a.b\", instance=\"h:1\", job=\"j\", \"x.y\"=\"z\"} 1@0\n", "" },
-        { "UTF-8 names are not wanted", { .legacy = true }, NULL, { "{\"a.b\"} 1\n" }, 1, "",
-          "invalid metric name or label names: {__name__=\"a.b\", instance=\"h:1\", job=\"j\"}" },
-    };
-    TEST_EACH(c, cases) {
+    TEST_EACH(c, page_cases) {
         SCOPED(arena_fini) struct arena a = { 0 };
-        static const str name = S("__name__");
-        struct relabel_rule drop = relabel_default();
-        struct scrape_config job = test_job("j");
-        job.honor_labels = c->tune.honor_labels;
-        job.honor_timestamps = !c->tune.ignore_timestamps;
-        job.track_timestamps_staleness = c->tune.track_staleness;
-        job.legacy_names = c->tune.legacy;
-        job.sample_limit = c->tune.samples;
-        job.label_limit = c->tune.labels;
-        job.label_name_length_limit = c->tune.name_length;
-        job.label_value_length_limit = c->tune.value_length;
-        drop.action = RELABEL_DROP;
-        drop.source = &name;
-        drop.n_source = 1;
-        drop.pattern = S("b");
-        EXPECT_OK(relabel_compile(&drop, NULL));
-        if (c->tune.drop_b) job.metric_relabel = (struct relabel_rules){ &drop, 1 };
+        struct relabel_rule drop;
+        struct scrape_config job = tuned_job(&c->tune, &drop);
         struct memstore *m = memstore_new();
         struct target *t = target_of(&job, c->extra_label);
         struct scrape_outcome out = { 0 };
         for (size_t i = 0; i < c->n; i++)
             scrape(t, m, c->pages[i], c->tune.openmetrics ? "application/openmetrics-text; version=1.0.0" : "text/plain; version=0.0.4",
                    (int64_t)i * STEP_MS, &out);
-        str all = store_text(m, &a, S(""), true), got = STR_EMPTY, line;
-        while (all.n) {                                        /* without the report */
-            str_cut(all, '\n', &line, &all);
-            if (str_find(line, S("__name__=\"up\"")) == SIZE_MAX && str_find(line, S("__name__=\"scrape_")) == SIZE_MAX)
-                got = arena_fmt(&a, "%.*s%.*s\n", STR_ARG(got), STR_ARG(line));
-        }
-        EXPECT_STR(got, str_z(c->want));
+        EXPECT_STR(text_without_report(m, &a), str_z(c->want));
         if (*c->error) EXPECT_STR(err_str(&out.e), str_z(c->error));
         else EXPECT_OK_E(out.rc, &out.e);
         EXPECT_STR(buf_view(&t->shown.error), str_z(c->error));

@@ -6,33 +6,26 @@
 #include "base/test.h"
 #include "io/fs.h"
 #include "io/pool.h"
+#include "io/test_server.h"
 #include "scrape/test_store.h"
 
-#include <arpa/inet.h>
 #include <math.h>
-#include <microhttpd.h>
 #include <stdatomic.h>
 
 enum { INTERVAL_MS = 100, PATIENCE_MS = 10000 };
 
 static _Atomic unsigned asked, slow_open;
 
-static enum MHD_Result serve(void *ctx, struct MHD_Connection *c, const char *url, const char *method, const char *version, const char *body,
-                             size_t *n_body, void **state)
+static struct test_reply serve(void *ctx, const char *path)
 {
-    static const char page[] = "# HELP m words\n# TYPE m gauge\nm 1\n";
-    (void)ctx, (void)method, (void)version, (void)body, (void)n_body, (void)state;
+    (void)ctx;
     atomic_fetch_add(&asked, 1);
-    while (strcmp(url, "/slow") == 0 && !atomic_load(&slow_open)) clock_sleep_ns(2000000);
-    struct MHD_Response *r = MHD_create_response_from_buffer(sizeof(page) - 1, (void *)(uintptr_t)page, MHD_RESPMEM_PERSISTENT);
-    MHD_add_response_header(r, "Content-Type", "text/plain; version=0.0.4");
-    enum MHD_Result rc = MHD_queue_response(c, strcmp(url, "/missing") == 0 ? 404 : 200, r);
-    MHD_destroy_response(r);
-    return rc;
+    while (strcmp(path, "/slow") == 0 && !atomic_load(&slow_open)) clock_sleep_ns(2000000);
+    return (struct test_reply){ strcmp(path, "/missing") == 0 ? 404 : 200, "text/plain; version=0.0.4", S("# HELP m words\n# TYPE m gauge\nm 1\n") };
 }
 
 struct rig {
-    struct MHD_Daemon *daemon;
+    struct test_server *exporter;
     struct memstore *store;
     struct pool *pool;
     struct scrape_manager *m;
@@ -43,15 +36,13 @@ struct rig {
 
 static void rig_start(struct rig *r)
 {
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     struct err e = { 0 };
     *r = (struct rig){ 0 };
     atomic_store(&asked, 0);
     atomic_store(&slow_open, 0);
-    r->daemon = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL, serve, NULL, MHD_OPTION_SOCK_ADDR, &at,
-                                 MHD_OPTION_END);
-    EXPECT(r->daemon);
-    r->address = arena_fmt(&r->arena, "127.0.0.1:%u", MHD_get_daemon_info(r->daemon, MHD_DAEMON_INFO_BIND_PORT)->port);
+    r->exporter = test_server_new(serve, NULL);
+    EXPECT(r->exporter);
+    r->address = arena_fmt(&r->arena, "127.0.0.1:%u", test_server_port(r->exporter));
     r->store = memstore_new();
     r->pool = pool_new(&(struct pool_opts){ "test_scrape", 2, 1024 });
     struct scrape_manager_opts o = { .appendable = memstore_appendable(r->store), .pool = r->pool, .adjust_timestamps = true, .hostname = S("h") };
@@ -64,7 +55,7 @@ static void rig_stop(struct rig *r, unsigned applied)
     scrape_manager_free(r->m);
     EXPECT_EQ(atomic_load(&r->released), applied);
     pool_free(r->pool);
-    MHD_stop_daemon(r->daemon);
+    test_server_free(r->exporter);
     memstore_free(r->store);
     arena_fini(&r->arena);
 }

@@ -80,7 +80,7 @@ def find(rel):
     if re.fullmatch(r'api/[^/]+\.jsonl', rel):
         return live.cases, live.run
     if re.fullmatch(r'remote/[^/]+\.jsonl', rel):
-        return live.sequence_cases, live.not_written
+        return live.sequence_cases, live.run_sequence
     if rel == 'misc/promtool':
         return live.promtool_cases, live.not_written
     if rel.endswith('.jsonl') and rel[:-len('.jsonl')] in KINDS:

@@ -1,0 +1,23 @@
+/* test_server.h — a small HTTP server on loopback: for tests.
+ *
+ * What        One handler answers every request, each connection on a thread of its own; so it may wait.
+ * Invariants  none
+ * Ownership   test_server_new/free; an answer's body is copied
+ * Threads     the handler: any
+ * Errors      NULL: it could not listen
+ * Format      HTTP/1.1
+ *
+ * Linked into unit tests (test_support_src) only.
+ */
+#ifndef EPI_IO_TEST_SERVER_H
+#define EPI_IO_TEST_SERVER_H
+
+#include "base/str.h"
+
+struct test_reply { unsigned status; const char *content_type; str body; };
+struct test_server;
+struct test_server *test_server_new(struct test_reply (*handle)(void *ctx, const char *path), void *ctx);
+unsigned test_server_port(const struct test_server *s);
+void test_server_free(struct test_server *s);
+
+#endif
