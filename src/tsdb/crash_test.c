@@ -31,7 +31,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SERIES_MAX = 40, PAD_MAX = 1500, PAD_HEAVY_MAX = 12000, CRASH_POINTS = 2400, KEEP_MAX_BYTES = 16 << 20 };
+enum { SERIES_MAX = 40, PAD_MAX = 1500, PAD_HEAVY_MAX = 12000, CRASH_POINTS = 2100, KEEP_MAX_BYTES = 16 << 20 };
 
 enum state { ABSENT, MAYBE, LOGGED, SYNCED };
 struct put { int64_t t; uint64_t mask, seen; enum state state; bool shaky; };      /* a batch: bit s of mask: it has a sample of series s */
