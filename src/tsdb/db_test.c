@@ -1,0 +1,212 @@
+#include "tsdb/db.h"
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/test.h"
+#include "head/head.h"
+#include "io/fs_sim.h"
+
+enum { SERIES = 50, ROUNDS = 300 };
+
+static struct db_opts opts_of(struct fs *fs)
+{
+    return (struct db_opts){ .fs = fs, .backend = IO_BUFFERED, .no_thread = true, .wal_compress = COMPRESS_SNAPPY, .wal_segment_bytes = 32768,
+                             .chunk_file_bytes = 8192, .samples_per_chunk = 20, .fsync_interval_ms = 1000 };
+}
+
+static struct db *open_with(const struct db_opts *o, struct db_opened *what)
+{
+    struct db *db = NULL;
+    struct err e = { 0 };
+    EXPECT_OK_E(db_open(&db, o, what, &e), &e);
+    return db;
+}
+
+static void put_round(struct db *db, int round)
+{
+    struct appendable *s = db_appendable(db);
+    struct appender *a = NULL;
+    EXPECT_OK(s->ops->begin(s, &a, NULL));
+    for (unsigned i = 0; i < SERIES; i++) {
+        char id[16];
+        struct buf b = { 0 };
+        buf_fmt(&b, "%u", i);
+        memcpy(id, b.p, b.n);
+        struct label l[] = { { METRIC_NAME, S("m") }, { S("id"), str_of(id, b.n) } };
+        series_handle h = 0;
+        EXPECT_OK(a->ops->series(a, (struct labels){ l, 2 }, &h, NULL));
+        EXPECT_OK(a->ops->append(a, h, 1700000000000 + round * 15000, (double)(round * (int)i), 0, NULL));
+        buf_fini(&b);
+    }
+    EXPECT_OK(a->ops->commit(a, NULL));
+}
+
+static void fill(struct fs *fs)
+{
+    struct db_opts o = opts_of(fs);
+    struct db *db = open_with(&o, NULL);
+    for (int round = 0; round < ROUNDS; round++) {
+        put_round(db, round);
+        if (round == ROUNDS / 2) db_tick(db);
+    }
+    EXPECT_OK(db_sync(db, NULL));
+    db_abandon(db);
+}
+
+/* All samples, as text in the order of the labels. */
+static void dump(struct db *db, struct buf *out)
+{
+    SCOPED(querier_freep) struct querier *q = NULL;
+    SCOPED(series_set_freep) struct series_set *set = NULL;
+    struct matcher all = { .type = MATCH_EQ };
+    struct select_hints hints = { .start = INT64_MIN, .end = INT64_MAX, .sorted = true };
+    struct sample_iter *it = NULL;
+    EXPECT_OK(db_queryable(db)->ops->querier(db_queryable(db), INT64_MIN, INT64_MAX, &q, NULL));
+    EXPECT_OK(q->ops->select(q, (struct matchers){ &all, 1 }, &hints, &set, NULL));
+    for (;;) {
+        struct series *s = NULL;
+        EXPECT_OK(set->ops->next(set, &s, NULL));
+        if (!s) break;
+        EXPECT_OK(s->ops->iterate(s, &it, NULL));
+        buf_labels(out, s->labels);
+        for (struct sample_batch b = { .n = 1 }; b.n;) {
+            EXPECT_OK(sample_iter_fill(it, &b, NULL));
+            for (size_t i = 0; i < b.n; i++) buf_fmt(out, " %" PRId64 "=%a", b.t[i], b.v[i]);
+        }
+    }
+    sample_iter_free(it);
+}
+
+/* Opened with one thread and with several, the folder gives the same samples. */
+TEST(replay_workers)
+{
+    struct fs *fs = fs_sim_new(test_seed());
+    struct buf want = { 0 };
+    fill(fs);
+    for (unsigned workers = 1; workers <= 5; workers += 2) {
+        struct buf got = { 0 };
+        struct db_opened what = { 0 };
+        struct db_opts o = opts_of(fs);
+        o.no_thread = false;
+        o.replay_workers = workers;
+        struct db *db = open_with(&o, &what);
+        EXPECT_EQ(what.series, SERIES);
+        EXPECT(what.unclean && what.chunks > 0 && what.segments > 1 && what.corruptions == 0);
+        dump(db, &got);
+        EXPECT(got.n > SERIES * ROUNDS);
+        if (workers == 1) buf_str(&want, buf_view(&got));
+        EXPECT(str_eq(buf_view(&got), buf_view(&want)));
+        db_abandon(db);
+        buf_fini(&got);
+    }
+    buf_fini(&want);
+    fs_free(fs);
+}
+
+TEST(one_process_has_a_folder)
+{
+    struct fs *fs = fs_sim_new(test_seed());
+    struct db_opts o = opts_of(fs);
+    struct db_opened what = { 0 };
+    struct db *first = open_with(&o, &what), *second = NULL;
+    EXPECT(!what.unclean);
+    EXPECT_EQ(db_open(&second, &o, NULL, NULL), ERR_LOCKED);
+    EXPECT(second == NULL);
+    EXPECT_OK(db_close(first, NULL));
+    EXPECT(!fs_exists(fs, S("lock")));
+    second = open_with(&o, &what);
+    EXPECT(!what.unclean);
+    db_abandon(second);
+    EXPECT(fs_exists(fs, S("lock")));
+    second = open_with(&o, &what);
+    EXPECT(what.unclean);
+    EXPECT_OK(db_close(second, NULL));
+    fs_free(fs);
+}
+
+static void make_dir(struct fs *fs, str dir, str file)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    EXPECT_OK(fs_mkdir(fs, dir, NULL));
+    EXPECT_OK(fs_write_durable(fs, path_join(&a, dir, file), S("x"), NULL));
+}
+
+TEST(block_folder_is_refused_in_words)
+{
+    struct fs *fs = fs_sim_new(test_seed());
+    struct db_opts o = opts_of(fs);
+    struct db *db = NULL;
+    struct err e = { 0 };
+    make_dir(fs, S("01BX5ZZKBKACTAV9WEVGEMMVRZ"), S("meta.json"));
+    EXPECT_EQ(db_open(&db, &o, NULL, &e), ERR_UNSUPPORTED);
+    EXPECT(str_find(err_str(&e), S("01BX5ZZKBKACTAV9WEVGEMMVRZ")) != SIZE_MAX);
+    EXPECT(fs_exists(fs, S("01BX5ZZKBKACTAV9WEVGEMMVRZ/meta.json")));
+    fs_free(fs);
+}
+
+TEST(what_was_interrupted_is_removed)
+{
+    static const struct { const char *name; bool stays; } rows[] = {
+        { "01BX5ZZKBKACTAV9WEVGEMMVRZ.tmp-for-creation", false }, { "01BX5ZZKBKACTAV9WEVGEMMVRZ.tmp-for-deletion", false },
+        { "01BX5ZZKBKACTAV9WEVGEMMVRZ.tmp", false },              { "01BX5ZZKBKACTAV9WEVGEMMVRZ.other", true },
+        { "81BX5ZZKBKACTAV9WEVGEMMVRZ", true },                   { "lost+found", true },
+        { "wal/checkpoint.00000007.tmp", false },
+    };
+    struct fs *fs = fs_sim_new(test_seed());
+    struct db_opts o = opts_of(fs);
+    EXPECT_OK(fs_mkdir(fs, S("wal"), NULL));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) make_dir(fs, str_z(rows[i].name), S("file"));
+    EXPECT_OK(db_close(open_with(&o, NULL), NULL));
+    TEST_EACH(row, rows) EXPECT_EQ(fs_exists(fs, str_z(row->name)), row->stays);
+    fs_free(fs);
+}
+
+static void log_nothing(void *ctx, enum log_level level, str line) { (void)ctx, (void)level, (void)line; }
+
+static void spoil(struct fs *fs, str path, uint64_t off)
+{
+    struct file *f = NULL;
+    str bytes = S("damage");
+    EXPECT_OK(fs_open(&f, fs, path, FS_READ | FS_WRITE, NULL));
+    EXPECT_OK(file_pwrite(f, &bytes, 1, off, NULL, NULL));
+    EXPECT_OK(file_sync(f, NULL));
+    file_close(f);
+}
+
+/* A damaged segment in the middle: the rest is there, the second opening finds nothing more, and the overlay shows the same. */
+TEST(damage_is_mended_once)
+{
+    struct fs *fs = fs_sim_new(test_seed());
+    struct db_opened what = { 0 };
+    struct buf over = { 0 }, mended = { 0 }, again = { 0 };
+    log_capture(log_nothing, NULL);
+    fill(fs);
+    spoil(fs, S("wal/00000001"), 5000);
+    struct fs *overlay = fs_overlay_new(fs);
+    struct db_opts o = opts_of(overlay);
+    o.no_lock = true;
+    struct db *db = open_with(&o, &what);
+    EXPECT_EQ(what.corruptions, 1);
+    dump(db, &over);
+    db_abandon(db);
+    fs_free(overlay);
+    EXPECT(!fs_exists(fs, S("wal.00000001.bad")));
+    o = opts_of(fs);
+    db = open_with(&o, &what);
+    EXPECT_EQ(what.corruptions, 1);
+    EXPECT_EQ(what.series, SERIES);
+    EXPECT(fs_exists(fs, S("wal.00000001.bad")));
+    dump(db, &mended);
+    EXPECT_OK(db_close(db, NULL));
+    db = open_with(&o, &what);
+    EXPECT(!what.unclean && what.corruptions == 0);
+    dump(db, &again);
+    EXPECT_OK(db_close(db, NULL));
+    EXPECT(mended.n > SERIES * ROUNDS && str_eq(buf_view(&mended), buf_view(&again)) && str_eq(buf_view(&mended), buf_view(&over)));
+    buf_fini(&over);
+    buf_fini(&mended);
+    buf_fini(&again);
+    log_capture(NULL, NULL);
+    fs_free(fs);
+}
