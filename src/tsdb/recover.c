@@ -208,6 +208,20 @@ static errc replay_log(struct router *r, struct err *e)
     return rc;
 }
 
+/* The out-of-order log is not replayed here, but it is left as one that can be: damage in it costs the damaged records. */
+static errc repair_out_of_order_log(struct router *r, struct err *e)
+{
+    struct wal_dir dir = { 0 };
+    struct wal_repair_result done = { 0 };
+    TRY(wal_dir_list(&dir, r->in->fs, S("wbl"), e));
+    errc rc = OK;
+    if (dir.segments.n)
+        rc = wal_repair(r->in->fs, S("wbl"), r->in->backend, dir.segments.at[0], vec_last(&dir.segments), &done, e);
+    r->what->corruptions += done.corruptions;
+    wal_dir_fini(&dir);
+    return rc;
+}
+
 /* The workers: each has a bounded queue of batches; the router waits when it is full. */
 enum { QUEUE_MAX = 64, WORKERS_MAX = 16 };
 struct worker {
@@ -290,6 +304,7 @@ errc recover_head(const struct recover_in *in, struct db_opened *what, struct er
     }
     if (threads) crew_start(&crew);
     errc rc = replay_log(&r, e);
+    if (rc == OK) rc = repair_out_of_order_log(&r, e);
     head_replay_flush(r.replay);
     if (threads) crew_end(&crew);
     struct head_replay_stats st = { 0 };
