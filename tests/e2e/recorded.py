@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from email.message import Message
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:0] = [os.path.join(TOP, 'tests')]
@@ -42,6 +43,14 @@ def run(runner, folder, tool, *args, skips=SKIPS):
     if counts is None or p.returncode != (1 if counts.failed else 0):
         raise AssertionError(p.stdout[-2000:])
     return {m.group(1) for m in (re.match(r'FAILED (\S+?):? ', x) for x in lines) if m}, counts
+
+
+def as_received(headers):
+    """Headers as http.client hands them out."""
+    m = Message()
+    for name, value in headers.items():
+        m[name] = value
+    return m
 
 
 def script(text):
@@ -110,13 +119,13 @@ class Runners(unittest.TestCase):
             if 'body' not in r:
                 continue
             with self.subTest(id=row['id']):
-                self.assertIsNone(live.compare(row, r['status'], r['headers'], r['body'].encode(), []))
-                self.assertIsNotNone(live.compare(row, 599, r['headers'], r['body'].encode(), []))
+                self.assertIsNone(live.compare(row, r['status'], as_received(r['headers']), r['body'].encode(), []))
+                self.assertIsNotNone(live.compare(row, 599, as_received(r['headers']), r['body'].encode(), []))
                 if r['headers']:
-                    self.assertIsNotNone(live.compare(row, r['status'], {}, r['body'].encode(), []))
+                    self.assertIsNotNone(live.compare(row, r['status'], as_received({}), r['body'].encode(), []))
                 if r['body'].startswith('{') and '"data":' in r['body']:
                     bad = r['body'].replace('"status":"', '"status":"un', 1).encode()
-                    self.assertIsNotNone(live.compare(row, r['status'], r['headers'], bad, []))
+                    self.assertIsNotNone(live.compare(row, r['status'], as_received(r['headers']), bad, []))
 
 
 class Rules(unittest.TestCase):
