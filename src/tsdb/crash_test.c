@@ -258,7 +258,7 @@ static void keep_finished(struct life *l)
     EXPECT_OK(fs_list(l->fs, S(""), &a, &all, NULL));
     for (size_t i = 0; i < all.n; i++)
         if (!all.at[i].is_dir && str_find(all.at[i].name, S(".bad")) != SIZE_MAX) keep(l, all.at[i].name);
-    all.n = 0;
+    vec_fini(&all);
     EXPECT_OK(fs_list(l->fs, S("chunks_head"), &a, &all, NULL));
     for (size_t i = 0; i + 1 < all.n; i++) keep(l, path_join(&a, S("chunks_head"), all.at[i].name));
     vec_fini(&all);
