@@ -17,8 +17,8 @@ struct annotation {
     str text;                              /* without place: the key */
     struct pos pos;
     uint64_t count;
+    uint64_t last;                         /* number of the last addition, of monotonicity */
     struct monotonicity mono;
-    int64_t min_t, max_t;
 };
 
 void annotations_init(struct annotations *an, struct arena *a) { *an = (struct annotations){ .a = a }; }
@@ -180,25 +180,54 @@ void anno_start_overlap(struct annotations *an, str metric, struct pos p)
     buf_fini(&b);
 }
 
+void monotonicity_merge(struct monotonicity *m, const struct monotonicity *more)
+{
+    if (!m->count) {
+        *m = *more;
+        return;
+    }
+    m->count += more->count;
+    m->min_t = MIN(m->min_t, more->min_t);
+    m->max_t = MAX(m->max_t, more->max_t);
+    if (more->min_bucket < m->min_bucket) m->min_bucket = more->min_bucket;
+    if (more->max_bucket > m->max_bucket) m->max_bucket = more->max_bucket;
+    if (more->max_diff > m->max_diff) m->max_diff = more->max_diff;
+}
+
+static void buf_monotonicity_text(struct buf *b, str metric)
+{
+    buf_z(b, INFO "input to histogram_quantile needed to be fixed for monotonicity "
+             "(see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)");
+    buf_for_metric(b, metric);
+}
+
+uint64_t anno_forced_monotonicity_last(const struct annotations *an, str metric)
+{
+    struct buf b = { 0 };
+    buf_monotonicity_text(&b, metric);
+    str text = buf_view(&b);
+    const struct annotation *x = map_find(&an->by_text, hash_str(text), anno_is, &text);
+    buf_fini(&b);
+    return x ? x->last : 0;
+}
+
 void anno_forced_monotonicity(struct annotations *an, str metric, struct pos p, const struct monotonicity *m)
 {
     struct buf b = { 0 };
-    buf_z(&b, INFO "input to histogram_quantile needed to be fixed for monotonicity "
-              "(see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)");
-    buf_for_metric(&b, metric);
+    buf_monotonicity_text(&b, metric);
     struct annotation *x = anno_get(an, buf_view(&b), ANNO_MONOTONICITY);
     buf_fini(&b);
-    if (!x->count++) {
+    bool fresh = !x->last;
+    x->last = ++an->additions;
+    if (fresh) {
         x->pos = p;
         x->mono = *m;
-        x->min_t = x->max_t = m->t;
         return;
     }
-    x->min_t = MIN(x->min_t, m->t);
-    x->max_t = MAX(x->max_t, m->t);
-    if (m->min_bucket < x->mono.min_bucket) x->mono.min_bucket = m->min_bucket;
-    if (m->max_bucket > x->mono.max_bucket) x->mono.max_bucket = m->max_bucket;
-    if (m->max_diff > x->mono.max_diff) x->mono.max_diff = m->max_diff;
+    uint64_t count = x->mono.count + m->count;
+    x->mono.count = 1;                     /* the sum may wrap to 0, which would say empty */
+    monotonicity_merge(&x->mono, m);
+    x->mono.count = count;
 }
 
 /* Listing */
@@ -231,11 +260,11 @@ static void buf_monotonicity(struct buf *b, const struct annotation *x)
     buf_f64_g(b, x->mono.min_bucket);
     buf_z(b, " to ");
     buf_f64_g(b, x->mono.max_bucket);
-    int n = snprintf(text, sizeof(text), ", with a max diff of %.2g, over %" PRIu64 " samples from ", x->mono.max_diff, x->count);
+    int n = snprintf(text, sizeof(text), ", with a max diff of %.2g, over %" PRId64 " samples from ", x->mono.max_diff, (int64_t)x->mono.count);
     buf_bytes(b, text, (size_t)n);
-    buf_seconds(b, x->min_t);
+    buf_seconds(b, x->mono.min_t);
     buf_z(b, " to ");
-    buf_seconds(b, x->max_t);
+    buf_seconds(b, x->mono.max_t);
 }
 
 static void buf_annotation(struct buf *b, const struct annotation *x, str query)

@@ -17,7 +17,7 @@
 enum { ANNOTATIONS_SHOWN = 10 };           /* of each kind; the rest is counted */
 
 struct annotation;
-struct annotations { struct arena *a; struct map by_text; VEC(struct annotation *) all; };
+struct annotations { struct arena *a; struct map by_text; VEC(struct annotation *) all; uint64_t additions; };
 void annotations_init(struct annotations *an, struct arena *a);
 void annotations_fini(struct annotations *an);
 
@@ -39,8 +39,11 @@ void anno_histogram_ignored_agg(struct annotations *an, str aggregation, struct 
 void anno_histogram_ignored_range(struct annotations *an, str metric, struct pos p);
 void anno_start_overlap(struct annotations *an, str metric, struct pos p);
 
-struct monotonicity { int64_t t; double min_bucket, max_bucket, max_diff; };
+/* What was noted of `count` histograms of a metric: over which times, and the widest that had to be mended. */
+struct monotonicity { int64_t min_t, max_t; double min_bucket, max_bucket, max_diff; uint64_t count; };
+void monotonicity_merge(struct monotonicity *m, const struct monotonicity *more);          /* count 0: empty */
 void anno_forced_monotonicity(struct annotations *an, str metric, struct pos p, const struct monotonicity *m);
+uint64_t anno_forced_monotonicity_last(const struct annotations *an, str metric);          /* its last addition's number; 0: none */
 
 /* For words that no function above has: text begins with "PromQL warning: " or "PromQL info: ". */
 void anno_add(struct annotations *an, str text, struct pos p);

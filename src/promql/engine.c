@@ -37,10 +37,13 @@ void engine_set_default_step(struct engine *en, int64_t step_ms)
 
 struct engine *engine_new(const struct engine_opts *o)
 {
-    enum { DEFAULT_LOOKBACK_MS = 5 * 60 * 1000, DEFAULT_STEP_MS = 60 * 1000 };
+    enum { DEFAULT_LOOKBACK_MS = 5 * 60 * 1000, DEFAULT_STEP_MS = 60 * 1000, DEFAULT_SAMPLES = 50000000 };
+    static const size_t room_for_labels = (size_t)256 << 20, sample_bytes = sizeof(struct point);
     struct engine *en = NEW(struct engine);
     en->o = *o;
     if (en->o.lookback_ms <= 0) en->o.lookback_ms = DEFAULT_LOOKBACK_MS;
+    if (!en->o.max_samples) en->o.max_samples = DEFAULT_SAMPLES;
+    if (!en->o.max_bytes) en->o.max_bytes = MIN(en->o.max_samples, SIZE_MAX / 4 / sample_bytes) * sample_bytes + room_for_labels;
     atomic_init(&en->default_step_ms, o->default_step_ms > 0 ? o->default_step_ms : DEFAULT_STEP_MS);
     mtx_init(&en->mu, LOCK_QUERY);
     cond_init(&en->freed);
@@ -328,13 +331,12 @@ static void running_stats(struct running *r)
 
 static void running_init(struct running *r, struct engine *en, const struct query_opts *o, struct result *out, int64_t deadline_ns, struct err *e)
 {
-    static const int64_t default_max_samples = 50000000;
     *r = (struct running){ .en = en, .o = o, .out = out, .e = e };
-    arena_init(&out->arena, &query_account, 0);
-    arena_init(&r->q.scratch, &query_account, 0);
+    arena_init(&out->arena, &query_account, en->o.max_bytes);
+    arena_init(&r->q.scratch, &query_account, en->o.max_bytes);
     r->q.arena = &out->arena;
     annotations_init(&r->q.annotations, &out->arena);
-    r->q.max_samples = en->o.max_samples ? en->o.max_samples : (uint64_t)default_max_samples;
+    r->q.max_samples = en->o.max_samples;
     r->q.lookback_ms = o->lookback_ms > 0 ? o->lookback_ms : en->o.lookback_ms;
     r->q.default_step_ms = atomic_load_explicit(&en->default_step_ms, memory_order_relaxed);
     r->q.delayed_names = en->o.delayed_name_removal;

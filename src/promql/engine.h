@@ -23,6 +23,7 @@ struct engine_opts {
     struct parse_opts parse;
     int64_t lookback_ms, timeout_ms, default_step_ms;          /* default_step: of subqueries without one: the evaluation interval */
     uint64_t max_samples;
+    size_t max_bytes;                      /* of memory a query; 0: what max_samples samples may take, and room for labels */
     unsigned max_concurrency;
     bool delayed_name_removal, use_start_timestamps, per_step_stats, type_and_unit_labels;
     struct query_sink sink;

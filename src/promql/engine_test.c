@@ -125,6 +125,15 @@ TEST(engine_limits_samples)
     run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ .max_samples = 5 });
 }
 
+TEST(engine_limits_memory)
+{
+    static const struct query_case cases[] = {
+        { "little", "one", 60, 60, 0, "{__name__=\"one\", b=\"k\"} 3@60", OK },
+        { "columns of many steps", "sum(g + on () group_left () one)", 0, 300, 1, "query needs more memory than a query may have", ERR_LIMIT },
+    };
+    run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ .max_bytes = 16 << 10 });
+}
+
 TEST(engine_ends_early)
 {
     struct memstore *m = store_of(data);

@@ -9,6 +9,7 @@ static const str bucket_label = { (const uint8_t *)"le", 2 };
 
 struct bucket_row { double upper; size_t row; };
 struct classic { struct labels labels; VEC(struct bucket_row) buckets; };    /* without le */
+struct mended { str metric; struct monotonicity all; uint32_t *at; };        /* at: how many at each step */
 
 struct histograms {
     struct sink base;
@@ -20,6 +21,8 @@ struct histograms {
     struct step_counts in;
     struct joiner out;
     struct bucket *room;
+    VEC(struct mended) mended;             /* by metric */
+    uint64_t notes_before;                 /* additions to the annotations before the arguments were evaluated */
 };
 
 static errc histograms_row(struct sink *base, struct row *r);
@@ -27,7 +30,7 @@ static errc histograms_row(struct sink *base, struct row *r);
 static void histograms_init(struct histograms *h, struct eval *ev, struct pos pos)
 {
     struct arena *a = ev->q->arena;
-    *h = (struct histograms){ .base = { histograms_row }, .ev = ev, .pos = pos };
+    *h = (struct histograms){ .base = { histograms_row }, .ev = ev, .pos = pos, .notes_before = ev->q->annotations.additions };
     rows_init(&h->rows, a, ev->g.n);
     label_set_init(&h->set, a);
     step_counts_init(&h->in, a, ev->g.n);
@@ -40,6 +43,7 @@ static void histograms_fini(struct histograms *h)
     label_set_fini(&h->set);
     for (size_t i = 0; i < h->all.n; i++) vec_fini(&h->all.at[i].buckets);
     vec_fini(&h->all);
+    vec_fini(&h->mended);
     joiner_fini(&h->out);
 }
 
@@ -89,14 +93,47 @@ static size_t histograms_at(struct histograms *h, const struct classic *c, size_
 
 struct fraction { const double *lower, *upper; };
 
+static struct mended *histograms_mended(struct histograms *h, str metric)
+{
+    for (size_t i = 0; i < h->mended.n; i++)
+        if (str_eq(h->mended.at[i].metric, metric)) return &h->mended.at[i];
+    struct mended x = { .metric = metric, .at = arena_zalloc(h->ev->q->arena, h->ev->g.n * sizeof(*x.at)) };
+    vec_push(&h->mended, x);
+    return &vec_last(&h->mended);
+}
+
+/* How many samples Prometheus counts. Its call keeps its notes and hands all of them out again at each step, where they are added to those
+ * of the steps before: the same object, once it is there, so that the sum doubles; or, when the argument brought a note of the same
+ * words, that one grows by all so far. The numbers wrap, as its do. */
+static void histograms_note_mended(struct histograms *h)
+{
+    struct annotations *an = &h->ev->q->annotations;
+    for (size_t i = 0; i < h->mended.n; i++) {
+        struct mended *x = &h->mended.at[i];
+        bool below = anno_forced_monotonicity_last(an, x->metric) > h->notes_before;
+        uint64_t own = 0, sum = 0;
+        bool known = false;
+        for (size_t k = 0; k < h->ev->g.n; k++) {
+            own += x->at[k];
+            sum += own;
+            if (known && !below) own *= 2;
+            known |= x->at[k] > 0;
+        }
+        x->all.count = below ? sum : own;
+        anno_forced_monotonicity(an, x->metric, h->pos, &x->all);
+    }
+}
+
 static double histograms_value(struct histograms *h, const struct classic *c, size_t step, size_t n, const double *q, const struct fraction *f)
 {
     if (f) return bucket_fraction(f->lower[step], f->upper[step], h->room, n);
     struct bucket_fix fix;
     double v = bucket_quantile(q[step], h->room, n, &fix);
     if (fix.forced) {
-        struct monotonicity m = { grid_time(&h->ev->g, step), fix.min_bucket, fix.max_bucket, fix.max_diff };
-        anno_forced_monotonicity(&h->ev->q->annotations, name_to_tell(h, c->labels), h->pos, &m);
+        int64_t t = grid_time(&h->ev->g, step);
+        struct mended *x = histograms_mended(h, name_to_tell(h, c->labels));
+        monotonicity_merge(&x->all, &(struct monotonicity){ t, t, fix.min_bucket, fix.max_bucket, fix.max_diff, 1 });
+        x->at[step]++;
     }
     return v;
 }
@@ -138,6 +175,7 @@ static errc histograms_compute(struct histograms *h, const double *q, const stru
 static errc histograms_end(struct histograms *h, uint64_t before, struct sink *out)
 {
     const struct step_counts *in[] = { &h->in };
+    histograms_note_mended(h);
     TRY(joiner_check(&h->out));
     TRY(samples_node_end(h->ev, before, in, 1, &h->out.counts));
     return joiner_push(&h->out, out);
