@@ -1,0 +1,44 @@
+/* block.h — one block's folder, open: immutable samples of a span of time.
+ *
+ * What        meta.json, index, chunk segments and tombstones of one folder, read through io readers, behind a queryable; and its series
+ *             with their chunks as they are, for the compactor.
+ * Invariants  (1) A block that opened has whole tables (see index_reader.h, segments.h); what is found damaged later is an error of that
+ *             query. (2) An open block answers as long as somebody holds it, also when its folder has been renamed away.
+ * Ownership   counted: block_open gives one reference, queriers and sets hold their own. The fs outlives all.
+ * Threads     any; deletions: one at a time beside readers
+ * Errors      ERR_CORRUPT, ERR_IO, ERR_NOT_FOUND (no meta.json). A float sample that would have to be decoded from an encoding that cannot be
+ *             is ERR_UNSUPPORTED, told by the iterator.
+ * Format      docs/format/block.md
+ */
+#ifndef EPI_BLOCK_BLOCK_H
+#define EPI_BLOCK_BLOCK_H
+
+#include "block/meta_codec.h"
+#include "io/reader.h"
+#include "storage/chunk_series.h"
+#include "storage/querier.h"
+
+struct block;
+struct block_opts { struct fs *fs; enum io_backend backend; };
+
+MUST_USE errc block_open(struct block **out, const struct block_opts *o, str dir, struct err *e);
+struct block *block_ref(struct block *b);
+void block_unref(struct block *b);                             /* NULL is fine; the last one closes */
+static inline void block_unrefp(struct block **b) { block_unref(*b); }
+
+const struct block_meta *block_meta(const struct block *b);    /* as read at opening */
+str block_dir(const struct block *b);
+uint64_t block_bytes(const struct block *b);                   /* of all its files, for retention by size */
+uint64_t block_tombstones(const struct block *b);
+
+/* Lives as long as the block; its queriers hold a reference of their own. */
+struct queryable *block_queryable(struct block *b);
+
+/* All series with chunks, whatever their times, and all symbols, for writing a block anew. Each holds a reference. */
+MUST_USE errc block_chunks(struct block *b, struct chunk_series_set **out, struct err *e);
+MUST_USE errc block_symbols(struct block *b, struct symbol_set **out, struct err *e);
+
+/* Deletes [mint, maxt] of the series that match: the file tombstones is replaced, then queries that begin see it. *n: series touched. */
+MUST_USE errc block_delete(struct block *b, struct matchers ms, int64_t mint, int64_t maxt, uint64_t *n, struct err *e);
+
+#endif

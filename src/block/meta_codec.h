@@ -1,0 +1,44 @@
+/* meta_codec.h — meta.json: what a block says of itself.
+ *
+ * What        Decodes and encodes the JSON text. Members that we do not know are kept, at the top and inside stats and compaction, and
+ *             written again after ours, in their order.
+ * Invariants  decode(encode(m)) is m; without unknown members the bytes are Prometheus'
+ * Ownership   lists, hints and unknown members lie in the arena
+ * Threads     pure functions
+ * Errors      ERR_CORRUPT: no JSON, a member of the wrong type, no ULID, a version other than 1 (2 of blocks of 2.1.0 is taken as 1)
+ * Format      docs/format/block.md; JSON indented by tabs
+ */
+#ifndef EPI_BLOCK_META_CODEC_H
+#define EPI_BLOCK_META_CODEC_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/ulid.h"
+
+struct block_desc { ulid id; int64_t mint, maxt; };
+struct block_stats { uint64_t samples, float_samples, histogram_samples, series, chunks, tombstones; };
+enum block_hints { BLOCK_HINT_OOO = 1, BLOCK_HINT_SELECTED = 2, BLOCK_HINT_STALE = 4 };   /* bits, in the order of their names */
+
+struct block_meta {
+    ulid id;
+    int64_t mint, maxt;                        /* ms; maxt is exclusive */
+    struct block_stats stats;
+    uint32_t level;
+    const ulid *sources;                       /* blocks of level 1 that it was made of, sorted */
+    size_t n_sources;
+    const struct block_desc *parents;          /* direct inputs; those with a zero ULID are left out when read */
+    size_t n_parents;
+    bool deletable, failed;
+    unsigned hints;                            /* enum block_hints */
+    const str *other_hints;                    /* unknown ones */
+    size_t n_other_hints;
+    str more, more_stats, more_compaction;     /* unknown members: `"name": value` joined by commas, compact; empty: none */
+    bool version2;                             /* as read: the index's version byte is not to be trusted */
+};
+
+enum { META_MAX_BYTES = 64 << 20 };
+MUST_USE errc meta_decode(struct block_meta *out, str json, struct arena *a, struct err *e);
+void meta_encode(struct buf *b, const struct block_meta *m);
+
+#endif

@@ -1,0 +1,28 @@
+/* tombstones_codec.h — the file tombstones: what was deleted of a block's series.
+ *
+ * What        Decodes and encodes the whole file; records are (series ref, interval).
+ * Invariants  decoded: refs ascend strictly, each with a set of intervals (model/interval.h)
+ * Ownership   struct tombstones owns its vectors; tombstones_fini
+ * Threads     pure functions
+ * Errors      ERR_CORRUPT
+ * Format      docs/format/block.md
+ */
+#ifndef EPI_BLOCK_TOMBSTONES_CODEC_H
+#define EPI_BLOCK_TOMBSTONES_CODEC_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "model/interval.h"
+
+#define TOMBSTONES_MAGIC 0x0130BA30u
+struct tombstone { uint64_t ref; intervals deleted; };
+struct tombstones { VEC(struct tombstone) at; };               /* zero: none */
+
+void tombstones_fini(struct tombstones *t);
+MUST_USE errc block_tombstones_decode(struct tombstones *out, str file, struct err *e);    /* out is zero, or what came of it */
+void block_tombstones_encode(struct buf *b, const struct tombstones *t);
+void tombstones_add(struct tombstones *t, uint64_t ref, struct interval deleted);
+const intervals *tombstones_of(const struct tombstones *t, uint64_t ref);      /* NULL: none */
+uint64_t tombstones_count(const struct tombstones *t);         /* intervals of all series */
+
+#endif
