@@ -12,6 +12,7 @@
 enum { BATCH = 512, DECODED_MAX_BYTES = 32 << 20, MAX_AHEAD_MS = 10 * 60 * 1000 };
 
 COUNTER(m_invalid_labels, "prometheus_api_remote_write_invalid_labels_samples_total", "The total number of received remote write samples and histogram samples which were rejected due to invalid labels.")
+COUNTER(m_no_metadata, "prometheus_api_remote_write_without_metadata_appended_samples_total", "The total number of received remote write samples (and histogram samples) which were ingested without corresponding metadata.")
 COUNTER(m_not_taken, "epimetheus_api_remote_write_not_taken_total", "Received histograms, exemplars and metadata that this version does not store.")
 ACCOUNT(acc_write, "remote_write_requests")
 
@@ -35,10 +36,8 @@ static errc batch_flush(struct write *w)
     w->n = 0;
     if (!n) return OK;
     TRY(w->app->ops->append_batch(w->app, w->h, w->t, w->v, n, w->results, w->e));
-    for (size_t i = 0; i < n; i++)                             /* once more by itself: for the words */
-        if (UNLIKELY(w->results[i] != OK)) {
-            TRY(w->app->ops->append(w->app, w->h[i], w->t[i], w->v[i], 0, w->e));
-        }
+    for (size_t i = 0; i < n; i++)
+        if (UNLIKELY(w->results[i] != OK)) return (errc)w->results[i];         /* e has the words of the first */
     return OK;
 }
 

@@ -24,6 +24,21 @@ COUNTER_VEC(out_of_order, "prometheus_tsdb_out_of_order_samples_total",
 COUNTER_VEC(too_old, "prometheus_tsdb_too_old_samples_total",
             "Total number of out of order samples ingestion failed attempts with out of support enabled, but sample outside of time window.",
             "type")
+COUNTER_VEC(late_appended, "prometheus_tsdb_head_out_of_order_samples_appended_total", "Total number of appended out of order samples.", "type")
+static const double late_bounds[] = { 600, 1800, 3600, 7200, 10800, 21600, 43200 };
+HISTOGRAM(late_by, "prometheus_tsdb_sample_ooo_delta",
+          "Delta in seconds by which a sample is considered out of order (reported regardless of OOO time window and whether sample is accepted or not).",
+          late_bounds)
+
+/* All that an appender counts is there from the start, at 0. */
+__attribute__((constructor)) static void appender_metrics_begin(void)
+{
+    struct metric_family *all[] = { &samples_appended, &out_of_bounds, &out_of_order, &too_old, &late_appended };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        (void)METRIC_WITH(all[i], S("float"));
+        (void)METRIC_WITH(all[i], S("histogram"));
+    }
+}
 
 enum {
     PREFETCH_SLOT = 16, PREFETCH_CELL = 6,
@@ -153,8 +168,11 @@ static errc slot_check_locked(const struct slot *s, int64_t t, double v, int64_t
 
 static struct metric *float_of(struct metric_family *f) { return METRIC_WITH(f, S("float")); }
 
-static errc appender_refuse(struct slot *s, errc rc, int64_t t, double v, struct err *e)
+static errc appender_refuse(const struct head *h, const struct slot *s, errc rc, int64_t t, double v, struct err *e)
 {
+    int64_t late_ms;
+    if (rc != ERR_DUPLICATE && !__builtin_sub_overflow(head_max_time(h), t, &late_ms) && late_ms > 0)
+        metric_observe(&late_by, (double)late_ms / 1000);
     switch (rc) {
     case ERR_OUT_OF_BOUNDS: metric_add_to(float_of(&out_of_bounds), 1); return err_set(e, rc, "out of bounds");
     case ERR_OUT_OF_ORDER: metric_add_to(float_of(&out_of_order), 1); return err_set(e, rc, "out of order sample");
@@ -176,7 +194,7 @@ static errc appender_check_slow(struct head_appender *a, struct slot *s, uint32_
 {
     slot_lock(s);
     errc rc = series_generation(s) == generation ? slot_check_locked(s, t, v, a->min_valid, repeat) : ERR_NOT_FOUND;
-    if (rc != OK && rc != ERR_NOT_FOUND) (void)appender_refuse(s, rc, t, v, e);
+    if (rc != OK && rc != ERR_NOT_FOUND) (void)appender_refuse(a->head, s, rc, t, v, e);
     if (rc == OK) slot_flag(s, 0, SLOT_DYING);
     slot_unlock(s);
     return rc == ERR_NOT_FOUND ? err_set(e, rc, "the series is gone") : rc;
@@ -209,11 +227,11 @@ static errc appender_append_batch(struct appender *base, const series_handle *h,
                                   uint8_t *results, struct err *e)
 {
     struct head_appender *a = CONTAINER_OF(base, struct head_appender, base);
-    (void)e;
     vec_reserve(&a->pending, a->pending.n + n);
     for (size_t i = 0; i < n; i++) {
         if (i + PREFETCH_SLOT < n) __builtin_prefetch(store_slot(&a->head->store, (uint32_t)h[i + PREFETCH_SLOT]));
-        results[i] = (uint8_t)appender_add(a, h[i], t[i], v[i], NULL);
+        results[i] = (uint8_t)appender_add(a, h[i], t[i], v[i], e);
+        if (UNLIKELY(results[i] != OK)) e = NULL;
     }
     return OK;
 }

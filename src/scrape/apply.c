@@ -15,6 +15,9 @@ COUNTER(m_sample_limit, "prometheus_target_scrapes_exceeded_sample_limit_total",
 COUNTER(m_duplicate, "prometheus_target_scrapes_sample_duplicate_timestamp_total", "Total number of samples rejected due to duplicate timestamps but different values.")
 COUNTER(m_out_of_order, "prometheus_target_scrapes_sample_out_of_order_total", "Total number of samples rejected due to not being out of the expected order.")
 COUNTER(m_out_of_bounds, "prometheus_target_scrapes_sample_out_of_bounds_total", "Total number of samples rejected due to timestamp falling outside of the time bounds.")
+COUNTER(m_flush_forced, "prometheus_target_scrapes_cache_flush_forced_total", "How many times a scrape cache was flushed due to getting big while scrapes are failing.")
+COUNTER(m_exemplars, "prometheus_target_scrapes_exemplar_out_of_order_total", "Total number of exemplar rejected due to not being out of the expected order.")
+COUNTER(m_buckets, "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total", "Total number of scrapes that hit the native histogram bucket limit and were rejected.")
 COUNTER(m_label_limits, "prometheus_target_scrape_pool_exceeded_label_limits_total", "Total number of times scrape pools hit the label limits, during sync or config reload.")
 
 struct run {
@@ -164,7 +167,7 @@ static errc batch_flush(struct run *r)
     size_t n = r->n;
     r->n = 0;
     if (!n) return OK;
-    TRY(r->app->ops->append_batch(r->app, r->h, r->ts, r->v, n, r->results, r->e));
+    TRY(r->app->ops->append_batch(r->app, r->h, r->ts, r->v, n, r->results, NULL));
     for (size_t i = 0; i < n; i++) {
         errc rc = r->results[i];
         if (LIKELY(rc == OK)) continue;

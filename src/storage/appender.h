@@ -26,8 +26,9 @@ struct appender_ops {
     errc (*series)(struct appender *a, struct labels labels, series_handle *out, struct err *e);
     /* Appends one float to a known series. st: start timestamp, 0 = none. */
     errc (*append)(struct appender *a, series_handle h, int64_t t, double v, int64_t st, struct err *e);
-    /* Appends n floats in one go: results[i] says what became of each (OK or a per-sample code). Samples of a batch come in the order of
-     * the series' slots if the caller kept that order, which makes it fast. ERR_* only for failures of the whole. */
+    /* Appends n floats in one go: results[i] says what became of each (OK or a per-sample code), e has the words of the first that was
+     * refused. Samples of a batch come in the order of the series' slots if the caller kept that order, which makes it fast. ERR_* only
+     * for failures of the whole. */
     errc (*append_batch)(struct appender *a, const series_handle *h, const int64_t *t, const double *v, size_t n,
                          uint8_t *results, struct err *e);
     errc (*histogram)(struct appender *a, series_handle h, int64_t t, const struct histogram *hist, bool is_float, int64_t st, struct err *e);

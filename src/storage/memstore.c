@@ -94,9 +94,12 @@ static errc mem_appender_append(struct appender *base, series_handle h, int64_t 
 }
 
 static errc mem_appender_batch(struct appender *base, const series_handle *h, const int64_t *t, const double *v, size_t n,
-                               uint8_t *results, struct err *e UNUSED)
+                               uint8_t *results, struct err *e)
 {
-    for (size_t i = 0; i < n; i++) results[i] = (uint8_t)mem_appender_append(base, h[i], t[i], v[i], 0, NULL);
+    for (size_t i = 0; i < n; i++) {
+        results[i] = (uint8_t)mem_appender_append(base, h[i], t[i], v[i], 0, e);
+        if (results[i] != OK) e = NULL;
+    }
     return OK;
 }
 
