@@ -26,6 +26,10 @@ COUNTER_VEC(m_requests, "prometheus_http_requests_total", "Counter of HTTP reque
 HISTOGRAM_VEC(m_duration, "prometheus_http_request_duration_seconds", "Histogram of latencies for HTTP requests.", duration_bounds, "handler")
 HISTOGRAM_VEC(m_size, "prometheus_http_response_size_bytes", "Histogram of response size for HTTP requests.", size_bounds, "handler")
 
+COUNTER_VEC(m_accepted, "net_conntrack_listener_conn_accepted_total", "Total number of connections opened to the listener of a given name.", "listener_name")
+COUNTER_VEC(m_closed, "net_conntrack_listener_conn_closed_total",
+            "Total number of connections closed that were made to the listener of a given name.", "listener_name")
+
 enum { LAST_ANSWERS_MS = 1000 };
 
 struct http_server {
@@ -470,6 +474,20 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, 
     mtx_unlock(&s->mu);
 }
 
+static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_context, enum MHD_ConnectionNotificationCode code)
+{
+    (void)cls, (void)mhd, (void)socket_context;
+    metric_add_to(METRIC_WITH(code == MHD_CONNECTION_NOTIFY_STARTED ? &m_accepted : &m_closed, S("http")), 1);
+}
+
+/* Every handler is on /metrics before it was asked for the first time. */
+static void metrics_begin(const struct http_opts *o)
+{
+    metric_add_to(METRIC_WITH(&m_accepted, S("http")), 0);
+    metric_add_to(METRIC_WITH(&m_closed, S("http")), 0);
+    for (size_t i = 0; i < o->n_routes; i++) metric_add_to(METRIC_WITH(&m_requests, S("200"), str_z(o->routes[i].pattern)), 0);
+}
+
 errc http_server_new(struct http_server **out, const struct http_opts *o, struct err *e)
 {
     int fd = o->listen_fd;
@@ -481,11 +499,13 @@ errc http_server_new(struct http_server **out, const struct http_opts *o, struct
     mtx_init(&s->mu, LOCK_LEAF);
     cond_init(&s->idle);
     s->hangup = hangup_new();
+    metrics_begin(o);
     errc rc = sock_local_addr(&s->address, fd, &s->arena, e);
     if (rc == OK)
         s->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_access, s,
                                      MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
                                      MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+                                     MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL,
                                      MHD_OPTION_CONNECTION_LIMIT, o->max_connections ? o->max_connections : 512u,
                                      MHD_OPTION_CONNECTION_TIMEOUT, o->read_timeout_s ? o->read_timeout_s : 300u,
                                      MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)96 << 10, MHD_OPTION_END);

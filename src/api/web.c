@@ -9,6 +9,20 @@
 COUNTER_VEC(m_scrapes, "promhttp_metric_handler_requests_total", "Total number of scrapes by HTTP status code.", "code")
 GAUGE(m_scrapes_running, "promhttp_metric_handler_requests_in_flight", "Current number of scrapes being served.")
 
+/* What this version does not serve never happened: dashboards ask for it all the same. */
+COUNTER(m_federation_errors, "prometheus_web_federation_errors_total", "Total number of errors that occurred while sending federation responses.")
+COUNTER(m_federation_warnings, "prometheus_web_federation_warnings_total", "Total number of warnings that occurred while sending federation responses.")
+GAUGE(m_subscribers, "prometheus_api_notification_active_subscribers", "The current number of active notification subscribers.")
+COUNTER(m_notes_sent, "prometheus_api_notification_updates_sent_total", "Total number of notification updates sent.")
+COUNTER(m_notes_dropped, "prometheus_api_notification_updates_dropped_total", "Total number of notification updates dropped.")
+GAUGE(m_remote_reads, "prometheus_remote_read_handler_queries", "The current number of remote read queries that are either in execution or queued on the handler.")
+
+__attribute__((constructor)) static void scrapes_begin(void)
+{
+    static const str codes[] = { S("200"), S("500"), S("503") };
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++) metric_add_to(metric_with(&m_scrapes, &codes[i], 1), 0);
+}
+
 void api_healthy(void *ctx, struct http_req *r, struct http_resp *w)
 {
     (void)ctx;

@@ -15,7 +15,7 @@
 #include "base/str.h"
 
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM, METRIC_SUMMARY };
-enum { METRIC_LABELS_MAX = 3, METRIC_BUCKETS_MAX = 24, METRIC_SUMMARY_WINDOW = 512 };
+enum { METRIC_LABELS_MAX = 7, METRIC_BUCKETS_MAX = 24, METRIC_SUMMARY_WINDOW = 512 };
 
 /* One series: a family without labels is one. The value of a counter or gauge is the double in `bits`. */
 struct metric {

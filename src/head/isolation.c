@@ -49,6 +49,14 @@ void isolation_end(struct isolation *i, uint64_t id)
     mtx_unlock(&i->mu);
 }
 
+uint64_t isolation_high(struct isolation *i)
+{
+    mtx_lock(&i->mu);
+    uint64_t id = i->last_id;
+    mtx_unlock(&i->mu);
+    return id;
+}
+
 void isolation_enter(struct isolation *i, struct isolation_reader *r)
 {
     mtx_lock(&i->mu);

@@ -39,6 +39,7 @@ uint64_t isolation_begin(struct isolation *i);                 /* a commit's id 
 void isolation_end(struct isolation *i, uint64_t id);          /* its samples are seen from here on */
 void isolation_enter(struct isolation *i, struct isolation_reader *r);
 void isolation_leave(struct isolation *i, struct isolation_reader *r);
+uint64_t isolation_high(struct isolation *i);                  /* the newest id given out */
 static inline uint64_t isolation_low(const struct isolation *i) { return atomic_load_explicit(&i->low, memory_order_acquire); }
 
 /* A sample of batch id was appended to the slot. */

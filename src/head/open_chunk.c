@@ -205,6 +205,7 @@ static void open_seal(struct open_ctx *c, uint32_t slot_i, struct slot *s)
     *link = i;
     s->run = s->first_cell = 0;
     s->n = s->payload_bits = 0;
+    c->n_sealed++;
 }
 
 /* Chunk ends: the rules of chunk/cut, with what they need taken from the run. */
@@ -257,6 +258,7 @@ void open_append(struct open_ctx *c, uint32_t slot_i, struct slot *s, int64_t t,
     open_count_bits(st, s, r, t, v);
     s->n++;
     s->last_v = bits;
+    slot_set_stale(st, s, bits == STALE_NAN_BITS);
     slot_set_last_t(s, t);
 }
 

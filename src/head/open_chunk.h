@@ -28,7 +28,7 @@ struct open_ctx {
     struct cell_stock stock;
     struct run_hint hints[RUN_HINTS];
     unsigned n_hints;
-    uint64_t n_opened;
+    uint64_t n_opened, n_sealed;
 };
 void open_ctx_init(struct open_ctx *c, struct store *s);
 void open_ctx_release(struct open_ctx *c);     /* gives hints and stock back; the context may go on */

@@ -11,6 +11,17 @@
 
 COUNTER(mmap_chunks, "prometheus_tsdb_mmap_chunks_total", "Total number of chunks that were memory-mapped.")
 
+COUNTER_VEC(queue_operations, "prometheus_tsdb_chunk_write_queue_operations_total", "Number of operations on the chunk_write_queue.", "operation")
+
+static struct metric *queue_add, *queue_get, *queue_complete;  /* const after the start */
+
+__attribute__((constructor)) static void queue_metrics_begin(void)
+{
+    queue_add = METRIC_WITH(&queue_operations, S("add"));
+    queue_get = METRIC_WITH(&queue_operations, S("get"));
+    queue_complete = METRIC_WITH(&queue_operations, S("complete"));
+}
+
 enum { BATCH_CHUNKS = 1024 };
 
 void head_count_opened(struct head *h, struct open_ctx *c)
@@ -19,7 +30,8 @@ void head_count_opened(struct head *h, struct open_ctx *c)
         atomic_fetch_add_explicit(&h->n_chunks, c->n_opened, memory_order_relaxed);
         metric_add(&head_chunks_created, (double)c->n_opened);
     }
-    c->n_opened = 0;
+    if (c->n_sealed) metric_add_to(queue_add, (double)c->n_sealed);
+    c->n_opened = c->n_sealed = 0;
 }
 
 /* What one batch needs; its arrays are of BATCH_CHUNKS. */
@@ -96,6 +108,7 @@ static errc batch_write(struct head *h, struct batch *b, struct err *e)
     struct chunk_desc *desc = mem_alloc_array(b->n, sizeof(*desc));
     size_t n = 0;
     buf_reset(&b->bytes);
+    metric_add_to(queue_get, (double)b->n);
     for (size_t k = 0; k < b->n; k++) batch_encode(h, b, k);
     for (size_t k = 0; k < b->n; k++) {
         if (!b->desc[k].data.n) continue;
@@ -109,6 +122,7 @@ static errc batch_write(struct head *h, struct batch *b, struct err *e)
     for (size_t k = 0; k < b->n; k++)
         if (b->desc[k].data.n) batch_swap(h, b, k, b->refs[n++]);
     metric_add(&mmap_chunks, (double)n);
+    metric_add_to(queue_complete, (double)b->n);
     batch_pop(h, b);
     return OK;
 }

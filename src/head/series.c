@@ -294,12 +294,13 @@ static void ids_unique(id_list *v)
 }
 
 /* Ends the slot if it is still marked and holds nothing: no handle to it is good from here on. */
-static bool slot_kill(struct slot *s)
+static bool slot_kill(struct store *st, struct slot *s)
 {
     slot_lock(s);
     bool dead = slot_flags(s) & SLOT_DYING && !s->n && !s->sealed && !s->n_closed;
     if (dead) {
         atomic_store_explicit(&s->generation, 0, memory_order_release);
+        slot_set_stale(st, s, false);
         slot_flag(s, 0, SLOT_LIVE | SLOT_DYING);
     }
     slot_unlock(s);
@@ -310,7 +311,7 @@ static bool slot_kill(struct slot *s)
 static bool series_unlink_locked(struct series_index *x, snum n, id_list *pairs, id_list *slots)
 {
     uint32_t slot = series_slot_of(x, n);
-    if (!slot || !slot_kill(store_slot(x->store, slot))) return false;
+    if (!slot || !slot_kill(x->store, store_slot(x->store, slot))) return false;
     struct slot *s = store_slot(x->store, slot);
     const struct cold *c = store_cold(x->store, slot);
     struct key k;

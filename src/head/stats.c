@@ -1,4 +1,5 @@
 /* stats.c — the head in figures: /api/v1/status/tsdb, and gauges that are read when they are asked for. */
+#include "head/chunk_disk.h"
 #include "head/head_impl.h"
 
 #include <stdlib.h>
@@ -13,6 +14,11 @@ SHARED_COUNTER(head_chunks_removed, "prometheus_tsdb_head_chunks_removed_total",
 SHARED_COUNTER(head_series_created, "prometheus_tsdb_head_series_created_total", "Total number of series created in the head")
 SHARED_COUNTER(head_series_removed, "prometheus_tsdb_head_series_removed_total", "Total number of series removed in the head")
 
+/* What cannot happen, or not yet; dashboards ask for it all the same. A truncation takes memory only. */
+COUNTER(truncations_failed, "prometheus_tsdb_head_truncations_failed_total", "Total number of head truncations that failed.")
+COUNTER(not_found, "prometheus_tsdb_head_series_not_found_total", "Total number of requests for series that were not found.")
+COUNTER(snapshot_errors, "prometheus_tsdb_snapshot_replay_error_total", "Total number snapshot replays that failed.")
+
 /* Gauges are read when they are asked for, from the head that was opened last: a process has one. */
 static struct head *_Atomic shown;
 
@@ -20,7 +26,7 @@ static struct head *_Atomic shown;
     static double read_##id(void *ctx) \
     { \
         (void)ctx; \
-        const struct head *h = atomic_load_explicit(&shown, memory_order_acquire); \
+        struct head *h = atomic_load_explicit(&shown, memory_order_acquire); \
         return h ? (double)(expr) : 0; \
     } \
     METRIC_DEFINE(id, kind_, name_, help_, .read = read_##id)
@@ -40,6 +46,16 @@ HEAD_GAUGE(gauge_min_s, METRIC_GAUGE, "prometheus_tsdb_head_min_time_seconds", "
            head_min_time(h) / 1000)
 HEAD_GAUGE(gauge_low, METRIC_GAUGE, "prometheus_tsdb_isolation_low_watermark", "The lowest TSDB append ID that is still referenced.",
            isolation_low(&h->isolation))
+HEAD_GAUGE(gauge_high, METRIC_GAUGE, "prometheus_tsdb_isolation_high_watermark", "The highest TSDB append ID that has been given out.",
+           isolation_high(&h->isolation))
+HEAD_GAUGE(gauge_stale, METRIC_GAUGE, "prometheus_tsdb_head_stale_series", "Total number of stale series in the head block.",
+           RELAXED(h->store.n_stale))
+HEAD_GAUGE(gauge_chunk_files, METRIC_GAUGE, "prometheus_tsdb_head_chunks_storage_size_bytes", "Size of the chunks_head directory.",
+           h->opts.disk ? chunk_disk_bytes(h->opts.disk) : 0)
+HEAD_GAUGE(gauge_lowest, METRIC_GAUGE, "prometheus_tsdb_lowest_timestamp",
+           "Lowest timestamp value stored in the database. The unit is decided by the library consumer.", head_min_time(h))
+HEAD_GAUGE(gauge_lowest_s, METRIC_GAUGE, "prometheus_tsdb_lowest_timestamp_seconds", "Lowest timestamp value stored in the database.",
+           head_min_time(h) / 1000)
 HEAD_GAUGE(gauge_symbols, METRIC_GAUGE, "epimetheus_head_symbols_bytes", "Bytes of label names and values in the head.",
            symbols_bytes(&h->series.symbols))
 

@@ -24,7 +24,7 @@
 #include "model/sample.h"
 
 enum coding { CODING_CONST, CODING_DEC, CODING_XOR };          /* values of a chunk; see open_chunk.h */
-enum slot_flags { SLOT_LIVE = 1, SLOT_HIST = 2, SLOT_LAST_HIST = 4, SLOT_DYING = 8 };
+enum slot_flags { SLOT_LIVE = 1, SLOT_HIST = 2, SLOT_LAST_HIST = 4, SLOT_DYING = 8, SLOT_STALE = 16 };
 
 struct slot {
     _Atomic int64_t last_t;                    /* newest sample; written under mu, relaxed; INT64_MIN: none */
@@ -99,6 +99,7 @@ struct store {
     struct slab cells, runs, sealed, wide, ids, closed[CLOSED_CLASSES], closed_heap;
     uint32_t sealed_first, sealed_last;        /* the queue to the chunk files, by queue_next; 0: empty. Entered under the slot's lock too, so
                                                   that the chunks of a series stand in it in their order whoever sealed them */
+    _Atomic int64_t n_stale;                   /* slots that bear SLOT_STALE: whose newest sample is a stale marker; relaxed */
     _Atomic int64_t time_base;                 /* of closed_ref.mint; set once by the first; INT64_MIN: not yet */
     int64_t chunk_range_ms;                    /* const */
     uint32_t samples_per_chunk;                /* const */
@@ -129,6 +130,14 @@ static inline uint8_t slot_flags(const struct slot *s) { return atomic_load_expl
 static inline void slot_flag(struct slot *s, uint8_t set, uint8_t clear)   /* REQUIRES: slot locked, or not yet published */
 {
     atomic_store_explicit(&s->flags, (uint8_t)((slot_flags(s) | set) & ~clear), memory_order_relaxed);
+}
+
+/* Whether the newest sample is a stale marker. REQUIRES: slot locked. */
+static inline void slot_set_stale(struct store *st, struct slot *s, bool stale)
+{
+    if (LIKELY(stale == ((slot_flags(s) & SLOT_STALE) != 0))) return;
+    slot_flag(s, stale ? SLOT_STALE : 0, stale ? 0 : SLOT_STALE);
+    atomic_fetch_add_explicit(&st->n_stale, stale ? 1 : -1, memory_order_relaxed);
 }
 
 /* A small stock of cells, so that the lock is taken once in many. One thread's. */

@@ -94,6 +94,34 @@ static void proc_read_fds(struct proc_sample *s)
     s->open_fds = n ? n - 1 : 0;       /* without the one that looks */
 }
 
+/* Two lines begin alike, "IpExt: NAME…" and "IpExt: NUMBER…": the number that stands where the name does. */
+static bool proc_column(str names, str numbers, str name, uint64_t *out)
+{
+    for (unsigned i = 0; names.n; i++) {
+        str word;
+        str_cut(names, ' ', &word, &names);
+        if (str_eq(word, name)) return proc_word(numbers, i, out);
+    }
+    return false;
+}
+
+static void proc_read_network(struct proc_sample *s)
+{
+    char room[8192];
+    str text = str_z(proc_file("/proc/self/net/netstat", room, sizeof(room))), names = STR_EMPTY;
+    while (text.n) {
+        str line;
+        str_cut(text, '\n', &line, &text);
+        if (!str_has_prefix(line, S("IpExt: "))) continue;
+        if (!names.n) {
+            names = line;
+            continue;
+        }
+        (void)proc_column(names, line, S("InOctets"), &s->received_bytes);
+        (void)proc_column(names, line, S("OutOctets"), &s->sent_bytes);
+    }
+}
+
 void proc_read(struct proc_sample *out)
 {
     char room[8192];
@@ -108,6 +136,7 @@ void proc_read(struct proc_sample *out)
     if (getrlimit(RLIMIT_AS, &lim) == 0) out->virtual_max_bytes = lim.rlim_cur;
     proc_read_stat(out);
     proc_read_fds(out);
+    proc_read_network(out);
 }
 
 static void proc_refresh(void)
@@ -163,7 +192,7 @@ struct proc_sample proc_latest(void)
 
 /* ---- the same as metrics, named as everywhere ---- */
 
-enum proc_figure { PROC_CPU, PROC_OPEN_FDS, PROC_MAX_FDS, PROC_RSS, PROC_ANON, PROC_FILE, PROC_VIRTUAL, PROC_VIRTUAL_MAX, PROC_START };
+enum proc_figure { PROC_CPU, PROC_OPEN_FDS, PROC_MAX_FDS, PROC_RSS, PROC_ANON, PROC_FILE, PROC_VIRTUAL, PROC_VIRTUAL_MAX, PROC_START, PROC_RECEIVED, PROC_SENT };
 static double proc_figure(void *ctx)
 {
     struct proc_sample s = proc_latest();
@@ -175,6 +204,8 @@ static double proc_figure(void *ctx)
     case PROC_ANON: return (double)s.rss_anon_bytes;
     case PROC_FILE: return (double)s.rss_file_bytes;
     case PROC_VIRTUAL: return (double)s.virtual_bytes;
+    case PROC_RECEIVED: return (double)s.received_bytes;
+    case PROC_SENT: return (double)s.sent_bytes;
     case PROC_VIRTUAL_MAX: return (double)s.virtual_max_bytes;
     default: return s.start_time_seconds;
     }
@@ -191,4 +222,7 @@ PROC_METRIC(m_file, METRIC_GAUGE, "epimetheus_process_resident_file_bytes", "Res
 PROC_METRIC(m_virtual, METRIC_GAUGE, "process_virtual_memory_bytes", "Virtual memory size in bytes.", PROC_VIRTUAL)
 PROC_METRIC(m_virtual_max, METRIC_GAUGE, "process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.",
             PROC_VIRTUAL_MAX)
+PROC_METRIC(m_received, METRIC_COUNTER, "process_network_receive_bytes_total", "Number of bytes received by the process over the network.",
+            PROC_RECEIVED)
+PROC_METRIC(m_sent, METRIC_COUNTER, "process_network_transmit_bytes_total", "Number of bytes sent by the process over the network.", PROC_SENT)
 PROC_METRIC(m_start, METRIC_GAUGE, "process_start_time_seconds", "Start time of the process since unix epoch in seconds.", PROC_START)

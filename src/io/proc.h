@@ -17,6 +17,7 @@ struct proc_sample {
     uint64_t rss_bytes, rss_anon_bytes, rss_file_bytes, virtual_bytes, virtual_max_bytes;      /* max: UINT64_MAX without a limit */
     double cpu_seconds, start_time_seconds;    /* the start as seconds since the epoch */
     uint64_t open_fds, max_fds, threads;
+    uint64_t received_bytes, sent_bytes;       /* over IP, by all of the network namespace: the kernel knows no finer figure */
 };
 
 void proc_start(void);                         /* reads once, then starts the sampler */

@@ -20,7 +20,19 @@ COUNTER(engine_samples_read, "prometheus_engine_query_samples_read_total", "The 
 SUMMARY_VEC(engine_duration, "prometheus_engine_query_duration_seconds", "Query timings.", slice_quantiles, "slice")
 HISTOGRAM_VEC(engine_duration_histogram, "prometheus_engine_query_duration_histogram_seconds", "The duration of various parts of PromQL query execution.",
               slice_bounds, "slice")
+GAUGE(engine_log_enabled, "prometheus_engine_query_log_enabled", "State of the query log.")
+COUNTER(engine_log_failures, "prometheus_engine_query_log_failures_total", "The number of query log failures.")
 ACCOUNT(query_account, "queries")
+
+/* The parts of a query are there from the start, before one ran. */
+__attribute__((constructor)) static void engine_metrics_begin(void)
+{
+    static const str slices[] = { S("inner_eval"), S("prepare_time"), S("queue_time"), S("result_sort") };
+    for (size_t i = 0; i < ARRAY_LEN(slices); i++) {
+        (void)metric_with(&engine_duration, &slices[i], 1);
+        (void)metric_with(&engine_duration_histogram, &slices[i], 1);
+    }
+}
 
 struct engine {
     struct engine_opts o;

@@ -38,6 +38,7 @@ COUNTER_VEC(m_pool_sync, "prometheus_target_scrape_pool_sync_total", "Total numb
 GAUGE_VEC(m_pool_targets, "prometheus_target_scrape_pool_targets", "Current number of targets in this scrape pool.", "scrape_job")
 GAUGE_VEC(m_pool_limit, "prometheus_target_scrape_pool_target_limit", "Maximum number of targets allowed in this scrape pool.", "scrape_job")
 COUNTER_VEC(m_sync_failed, "prometheus_target_sync_failed_total", "Total number of target sync failures.", "scrape_job")
+GAUGE_VEC(m_symbols, "prometheus_target_scrape_pool_symboltable_items", "Current number of symbols in table for this scrape pool.", "scrape_job")
 GAUGE_VEC(m_meta_entries, "prometheus_target_metadata_cache_entries", "Total number of metric metadata entries in the cache", "scrape_job")
 GAUGE_VEC(m_meta_bytes, "prometheus_target_metadata_cache_bytes", "The number of bytes that are currently used for storing metric metadata in the cache", "scrape_job")
 GAUGE_VEC(m_discovered, "prometheus_sd_discovered_targets", "Current number of discovered targets.", "config", "name")
@@ -413,6 +414,8 @@ static void job_free(struct job *j)
     arena_fini(&j->dropped_arena);
     metric_forget(&m_pool_targets, &j->name, 1);
     metric_forget(&m_pool_limit, &j->name, 1);
+    metric_forget(&m_symbols, &j->name, 1);
+    metric_forget(&m_sync_failed, &j->name, 1);
     metric_forget(&m_meta_entries, &j->name, 1);
     metric_forget(&m_meta_bytes, &j->name, 1);
     mem_free((void *)j->name.p);
@@ -500,6 +503,8 @@ static void job_sync(struct scrape_manager *m, struct job *j)
     metric_add_to(METRIC_WITH(&m_pool_sync, j->name), 1);
     metric_set_of(METRIC_WITH(&m_pool_targets, j->name), (double)j->n_active);
     metric_set_of(METRIC_WITH(&m_pool_limit, j->name), (double)j->config->target_limit);
+    metric_set_of(METRIC_WITH(&m_symbols, j->name), 0);        /* no table: targets hold their labels whole */
+    metric_add_to(METRIC_WITH(&m_sync_failed, j->name), 0);
     metric_set_of(METRIC_WITH(&m_discovered, j->name, S("scrape")), (double)s.discovered);
     metric_add_to(METRIC_WITH(&m_sd_received, S("scrape")), 1);
     metric_add_to(METRIC_WITH(&m_sd_updates, S("scrape")), 1);

@@ -18,6 +18,16 @@ enum { TICK_MS = 1000, SEALED_AT_ONCE = 4096 };
 GAUGE(m_clean_start, "prometheus_tsdb_clean_start", "-1: lockfile is disabled. 0: a lockfile from a previous execution was replaced. 1: lockfile creation was clean")
 GAUGE(m_replay_seconds, "prometheus_tsdb_data_replay_duration_seconds", "Time taken to replay the data on disk.")
 
+/* Of parts that this version does not have: it loads no blocks, compacts nothing and writes no checkpoints. Alerts ask for them at 0. */
+COUNTER(m_reloads, "prometheus_tsdb_reloads_total", "Number of times the database reloaded block data from disk.")
+COUNTER(m_reloads_failed, "prometheus_tsdb_reloads_failures_total", "Number of times the database failed to reloadBlocks block data from disk.")
+COUNTER(m_compactions_failed, "prometheus_tsdb_compactions_failed_total", "Total number of compactions that failed for the partition.")
+GAUGE(m_symbol_table, "prometheus_tsdb_symbol_table_size_bytes", "Size of symbol table in memory for loaded blocks")
+COUNTER(m_checkpoints, "prometheus_tsdb_checkpoint_creations_total", "Total number of checkpoint creations attempted.")
+COUNTER(m_checkpoints_failed, "prometheus_tsdb_checkpoint_creations_failed_total", "Total number of checkpoint creations that failed.")
+COUNTER(m_checkpoints_deleted, "prometheus_tsdb_checkpoint_deletions_total", "Total number of checkpoint deletions attempted.")
+COUNTER(m_checkpoints_kept, "prometheus_tsdb_checkpoint_deletions_failed_total", "Total number of checkpoint deletions that failed.")
+
 static _Atomic int64_t replay_min, replay_max, replay_current;   /* relaxed: figures for a status page */
 
 void db_replay_progress(int64_t *min, int64_t *max, int64_t *current)

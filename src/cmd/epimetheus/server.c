@@ -10,6 +10,7 @@
 #include "io/socket.h"
 
 #include <stdlib.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 enum { REQUEST_THREADS_SPARE = 8, REQUEST_QUEUE = 1024, SCRAPE_QUEUE = 65536, SCRAPE_THREADS_MIN = 2, CONFIG_MAX_BYTES = 256 << 20 };
@@ -17,7 +18,10 @@ enum { REQUEST_THREADS_SPARE = 8, REQUEST_QUEUE = 1024, SCRAPE_QUEUE = 65536, SC
 GAUGE(m_reload_ok, "prometheus_config_last_reload_successful", "Whether the last configuration reload attempt was successful.")
 GAUGE(m_reload_time, "prometheus_config_last_reload_success_timestamp_seconds", "Timestamp of the last successful configuration reload.")
 GAUGE(m_ready, "prometheus_ready", "Whether Prometheus startup was fully completed and the server is ready for normal operation.")
-GAUGE_VEC(m_build, "prometheus_build_info", "A metric with a constant '1' value labeled by version, revision and branch.", "branch", "revision", "version")
+GAUGE_VEC(m_build, "prometheus_build_info",
+          "A metric with a constant '1' value labeled by version, revision, branch, goversion from which prometheus was built, and the goos and goarch for the build.",
+          "branch", "goarch", "goos", "goversion", "revision", "tags", "version")
+GAUGE(m_alertmanagers, "prometheus_notifications_alertmanagers_discovered", "The number of alertmanagers discovered and active.")
 GAUGE_VEC(m_unsupported, "epimetheus_config_unsupported", "Sections of the configuration that are valid but not served.", "section")
 
 static const char built_in_config[] =
@@ -144,6 +148,17 @@ static str host_name(struct arena *a)
     char name[256] = "localhost";
     if (gethostname(name, sizeof(name) - 1) != 0) return S("localhost");
     return arena_str(a, str_z(name));
+}
+
+/* As Go names it. */
+static str machine_name(struct arena *a)
+{
+    static const struct { str kernel, go; } names[] = { { S("x86_64"), S("amd64") }, { S("aarch64"), S("arm64") } };
+    struct utsname u;
+    if (uname(&u) != 0) return STR_EMPTY;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (str_eq(names[i].kernel, str_z(u.machine))) return names[i].go;
+    return arena_str(a, str_z(u.machine));
 }
 
 static bool submit_request(void *pool, void (*fn)(void *arg), void *arg) { return pool_submit(pool, fn, arg); }
@@ -341,7 +356,7 @@ errc server_start(struct server **out, const struct flags *f, int *exit_code, st
     atomic_init(&s->state, API_STARTING);
     s->on = features_read(&s->flags);
     sources_init(s);
-    metric_set_of(METRIC_WITH(&m_build, S("epimetheus"), VERSION_OWN, VERSION_PROMETHEUS), 1);
+    metric_set_of(METRIC_WITH(&m_build, S("epimetheus"), machine_name(&s->arena), S("linux"), STR_EMPTY, VERSION_OWN, STR_EMPTY, VERSION_PROMETHEUS), 1);
     proc_start();
     pools_start(s);
     s->data_fs = fs_real_new(f->storage_path);
