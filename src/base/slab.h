@@ -1,9 +1,11 @@
 /* slab.h — objects of one size by the million.
  *
- * What        Pages of 256 KiB cut into equal objects; addressed by pointer or by a dense 32-bit index.
+ * What        Pages of 256 KiB cut into equal objects; addressed by pointer or by a dense 32-bit index. A slab that may shrink gives pages
+ *             back whose objects are all freed (but one, which waits to be filled again); the others keep theirs, so that a stale
+ *             index may still be looked at.
  * Invariants  an object never moves; indexes of freed objects are handed out again, lowest page first; index 0 is never used
  * Ownership   slab_init/slab_fini; the account is charged per page
- * Threads     slab_at: any, also beside slab_take; slab_take and slab_give: the owner locks
+ * Threads     slab_at: any, also beside slab_take; the rest: the owner locks
  * Errors      none (2^32 objects are asserted)
  * Format      none
  */
@@ -16,22 +18,29 @@
 
 enum { SLAB_PAGE_BYTES = 256 << 10, SLAB_DIR = 1 << 16 };
 
-struct slab_page;
+struct slab_page { uint32_t head; uint16_t live, fresh; };     /* a freed object, 0: none; objects in use; objects ever handed out */
 struct slab {
-    uint8_t *_Atomic *pages;                   /* SLAB_DIR entries, reserved at init; release store when a page is made */
-    struct slab_page *free;                    /* SLAB_DIR entries: the freed objects of each page */
-    uint64_t *roomy;                           /* a bit a page: it has freed objects */
+    uint8_t *_Atomic *pages;                   /* SLAB_DIR entries, reserved at init; release store when a page is made, NULL: given back */
+    struct slab_page *info;                    /* SLAB_DIR entries */
+    uint64_t *roomy;                           /* a bit a page: it has objects to hand out */
     uint32_t first_roomy;                      /* no word of roomy below this one has a bit */
     uint32_t n_pages, per_page, n_live;
-    uint32_t next_fresh;                       /* the first index never handed out */
+    uint32_t n_held;                           /* pages in memory */
+    uint32_t empty;                            /* of a slab that shrinks: the page in memory without objects; 0: none */
     uint32_t size;
+    bool shrinks;
     struct account *acc;
 };
 
 void slab_init(struct slab *s, struct account *acc, size_t object_bytes);   /* 8 <= object_bytes <= 4096 */
+void slab_init_shrinking(struct slab *s, struct account *acc, size_t object_bytes);
 void slab_fini(struct slab *s);
 uint32_t slab_take(struct slab *s);                            /* the index of a zeroed object */
 void slab_give(struct slab *s, uint32_t index);                /* REQUIRES: no reader holds it (epochs) */
+
+/* For a slab that mirrors another one by index and is never taken from: zeroed objects up to this index are there. */
+void slab_reach(struct slab *s, uint32_t index);
+static inline uint32_t slab_end(const struct slab *s) { return s->n_pages * s->per_page; }     /* no index is as high */
 
 static inline void *slab_at(const struct slab *s, uint32_t index)
 {

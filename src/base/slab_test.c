@@ -5,12 +5,12 @@
 ACCOUNT(slab_test_account, "slab_test")
 
 /* Random takes and gives against a naive twin: which indexes are out, and what was written in each. */
-TEST(slab_model)
+static void slab_model(bool shrinks)
 {
     enum { MOST = 3000, STEPS = 40000, BYTES = 1000 };
     struct prng r = { test_seed() };
     struct slab s;
-    slab_init(&s, &slab_test_account, BYTES);
+    (shrinks ? slab_init_shrinking : slab_init)(&s, &slab_test_account, BYTES);
     uint32_t *out = mem_alloc_array(MOST, sizeof(*out));
     uint64_t *wrote = mem_alloc_array(MOST, sizeof(*wrote));
     size_t n = 0;
@@ -34,11 +34,55 @@ TEST(slab_model)
         }
         EXPECT_EQ(s.n_live, n);
     }
-    EXPECT_EQ(account_bytes(&slab_test_account), (int64_t)s.n_pages * SLAB_PAGE_BYTES);
+    EXPECT_EQ(account_bytes(&slab_test_account), (int64_t)s.n_held * SLAB_PAGE_BYTES);
+    if (!shrinks) EXPECT_EQ(s.n_held, s.n_pages);
+    while (n) slab_give(&s, out[--n]);
+    EXPECT_EQ(s.n_live, 0);
+    if (shrinks) EXPECT(s.n_held <= 2);        /* that of index 0, and one to be filled again */
+    EXPECT_EQ(account_bytes(&slab_test_account), (int64_t)s.n_held * SLAB_PAGE_BYTES);
     slab_fini(&s);
     EXPECT_EQ(account_bytes(&slab_test_account), 0);
     mem_free(out);
     mem_free(wrote);
+}
+
+TEST(slab_model_kept) { slab_model(false); }
+TEST(slab_model_shrinking) { slab_model(true); }
+
+/* Pages above the objects that stay go back, and their indexes are handed out again. */
+TEST(slab_shrinks_and_grows)
+{
+    struct slab s;
+    slab_init_shrinking(&s, &slab_test_account, 4096);
+    for (uint32_t i = 1; i < 640; i++) EXPECT_EQ(slab_take(&s), i);
+    EXPECT_EQ(s.n_held, 10);
+    for (uint32_t i = 100; i < 640; i++) slab_give(&s, i);
+    EXPECT_EQ(s.n_held, 3);                    /* 0 … 63, 64 … 127, and the lowest empty one */
+    EXPECT_EQ(account_bytes(&slab_test_account), 3 * SLAB_PAGE_BYTES);
+    slab_give(&s, 70);
+    EXPECT_EQ(slab_take(&s), 70);
+    for (uint32_t n = 0; n < 540; n++) {
+        uint32_t i = slab_take(&s);
+        uint64_t *at = slab_at(&s, i);
+        EXPECT(i >= 100 && i < 640 && !at[0] && !at[511]);
+        at[0] = at[511] = i;
+    }
+    EXPECT_EQ(s.n_held, 10);
+    EXPECT_EQ(slab_take(&s), 640);
+    slab_fini(&s);
+    EXPECT_EQ(account_bytes(&slab_test_account), 0);
+}
+
+TEST(slab_reaches_an_index)
+{
+    struct slab s;
+    slab_init(&s, NULL, 16);
+    slab_reach(&s, 1);
+    EXPECT_EQ(s.n_pages, 1);
+    slab_reach(&s, 40000);
+    EXPECT(slab_end(&s) > 40000);
+    EXPECT_EQ(*(uint64_t *)slab_at(&s, 40000), 0);
+    slab_fini(&s);
 }
 
 TEST(slab_lowest_page_first)

@@ -222,7 +222,7 @@ static errc series_make_locked(struct series_index *x, const struct key *k, stru
 
     *slot = slab_take(&x->store->slots);
     struct slot *s = store_slot(x->store, *slot);
-    while (x->store->cold.next_fresh <= *slot) (void)slab_take(&x->store->cold);
+    slab_reach(&x->store->cold, *slot);
     *store_cold(x->store, *slot) = (struct cold){ .ref = r, .labels = handle, .num = num };
     slot_set_last_t(s, INT64_MIN);
     slot_flag(s, SLOT_LIVE, 0);

@@ -17,20 +17,20 @@ void store_init(struct store *s, int64_t chunk_range_ms, uint32_t samples_per_ch
     mtx_init(&s->mu, LOCK_LEAF);
     slab_init(&s->slots, &slots_account, sizeof(struct slot));
     slab_init(&s->cold, &slots_account, sizeof(struct cold));
-    slab_init(&s->cells, &cells_account, sizeof(union cell));
-    slab_init(&s->runs, &runs_account, sizeof(struct ts_run));
-    slab_init(&s->sealed, &sealed_account, sizeof(struct sealed));
-    slab_init(&s->wide, &closed_account, sizeof(struct closed_wide));
-    slab_init(&s->ids, &ids_account, sizeof(struct batch_id));
-    slab_init(&s->closed_heap, &closed_account, sizeof(void *));
-    for (unsigned c = 0; c < CLOSED_CLASSES; c++) slab_init(&s->closed[c], &closed_account, sizeof(struct closed_ref) << c);
+    slab_init_shrinking(&s->cells, &cells_account, sizeof(union cell));
+    slab_init_shrinking(&s->runs, &runs_account, sizeof(struct ts_run));
+    slab_init_shrinking(&s->sealed, &sealed_account, sizeof(struct sealed));
+    slab_init_shrinking(&s->wide, &closed_account, sizeof(struct closed_wide));
+    slab_init_shrinking(&s->ids, &ids_account, sizeof(struct batch_id));
+    slab_init_shrinking(&s->closed_heap, &closed_account, sizeof(void *));
+    for (unsigned c = 0; c < CLOSED_CLASSES; c++) slab_init_shrinking(&s->closed[c], &closed_account, sizeof(struct closed_ref) << c);
 }
 
 static struct closed_ref **closed_heap_at(const struct store *s, uint32_t i) { return slab_at(&s->closed_heap, i); }
 
 void store_fini(struct store *s)
 {
-    for (uint32_t i = 1; i < s->slots.next_fresh; i++) {
+    for (uint32_t i = 1; i < slab_end(&s->slots); i++) {
         struct slot *slot = store_slot(s, i);
         if (slot->n_closed > 1u << (CLOSED_CLASSES - 1)) store_drop_closed(s, slot, slot->n_closed);
     }
