@@ -407,7 +407,7 @@ static void joining_many(struct joining *j, struct matching_state *s, struct row
 {
     uint64_t **ones = side_presence(j, s->one);
     uint64_t *present = joining_bits(j);
-    const double *fill = j->m->card == CARD_ONE_TO_MANY ? j->m->fill_lhs : j->m->fill_rhs;
+    const double *fill = j->m->fill_rhs;   /* of the "one" side, also where that stands on the left */
     /* rows of the "one" side by signature */
     size_t n_one = s->one->in.rows.all.n, *next = arena_array(j->ev->q->arena, n_one, sizeof(*next));
     size_t *first = arena_array(j->ev->q->arena, j->sigs.n, sizeof(*first));
@@ -433,7 +433,7 @@ static void joining_many(struct joining *j, struct matching_state *s, struct row
 /* Rows of the "one" side that nothing matched meet the other side's fill value. */
 static void joining_fill_many(struct joining *j, struct matching_state *s)
 {
-    const double *fill = j->m->card == CARD_ONE_TO_MANY ? j->m->fill_rhs : j->m->fill_lhs;
+    const double *fill = j->m->fill_lhs;
     if (!fill) return;
     uint64_t *present = joining_bits(j);
     for (size_t i = 0; i < s->one->in.rows.all.n; i++) {

@@ -137,7 +137,7 @@ static uint64_t choose_fill(struct choosing *c)
 static errc choose_push(struct choosing *c, struct sink *out)
 {
     size_t n = c->ev->g.n;
-    if (n == 1) {
+    if (grid_is_instant(&c->ev->g)) {
         for (size_t g = 0; g < c->heaps.n; g++) {
             struct heap *h = &c->heaps.at[g][0];
             choose_sort(c, h);

@@ -105,7 +105,7 @@ void joiner_add(struct joiner *j, const struct row *r)
     step_counts_add(&j->counts, r);
     bool fresh;
     size_t at = label_set_add(&j->set, r->labels, &fresh);
-    if (n == 1) {
+    if (grid_is_instant(&j->ev->g)) {
         if (!fresh && !j->ev->q->delayed_names) j->clash = 0;
         rows_copy(&j->rows, r);
         return;

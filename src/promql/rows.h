@@ -19,6 +19,8 @@
 /* The steps of an evaluation: start, start + interval, … , n of them. */
 struct grid { int64_t start, end, interval; size_t n; };
 struct grid grid_of(int64_t start, int64_t end, int64_t interval);          /* REQUIRES: interval > 0; end < start: n == 0 */
+/* An evaluation at one time, which keeps rows in their order. One step of a range whose end is elsewhere is none. */
+static inline bool grid_is_instant(const struct grid *g) { return g->start == g->end; }
 static inline int64_t grid_time(const struct grid *g, size_t i) { return g->start + (int64_t)i * g->interval; }
 
 /* Bitmaps over the steps. */

@@ -96,7 +96,7 @@ errc eval_sort(struct eval *ev, struct expr *x, struct sink *out)
     s.labels = (struct exprs){ x->call.args.at + 1, x->call.args.n - 1 };
     uint64_t before = ev->q->samples;
     TRY(eval_expr(ev, x->call.args.at[0], &s.base));
-    if (ev->g.n == 1) gosort(&ops, &s, s.rows.all.n);
+    if (grid_is_instant(&ev->g)) gosort(&ops, &s, s.rows.all.n);
     else anno_sort_in_range(&ev->q->annotations, x->pos);
     const struct step_counts *in[] = { &s.counts };
     TRY(samples_node_end(ev, before, in, 1, &s.counts));
