@@ -1,7 +1,10 @@
 #include "config/config.h"
 
-#include "config/paths.h"
 #include "config/loader.h"
+
+#include "base/path.h"
+#include "io/fs.h"
+#include "io/glob.h"
 
 enum { FILE_MAX_BYTES = 64 << 20 };
 
@@ -242,7 +245,7 @@ static errc config_build(struct loader *ld, str text, str path, struct err *e)
     TRY(config_text(ld, text, path, &root, e));
     const struct value *jobs = value_field(root, "scrape_configs");
     for (size_t i = 0; i < jobs->n; i++) vec_push(&ld->jobs, jobs->at[i]);
-    if (ld->o->fs) TRY(files_jobs(ld, root, e));
+    if (ld->o->read_files) TRY(files_jobs(ld, root, e));
     struct buf b = { 0 };
     value_print(&b, root);
     ld->c->text = arena_str(ld->l.a, buf_view(&b));
@@ -272,10 +275,9 @@ errc config_parse(struct config **out, str text, str path, const struct config_o
 
 errc config_load(struct config **out, str path, const struct config_opts *o, struct err *e)
 {
-    assert(o->fs);
     struct arena a = { 0 };
     str text;
-    errc rc = fs_read_all(o->fs, path, &a, FILE_MAX_BYTES, &text, e);
+    errc rc = fs_read_path(path, &a, FILE_MAX_BYTES, &text, e);
     if (rc == OK) rc = config_parse(out, text, path, o, e);
     arena_fini(&a);
     return rc;
@@ -326,7 +328,7 @@ static errc file_jobs(struct loader *ld, const struct value *global, str path, s
     struct yaml_node *tree = NULL;
     str text;
     struct value *file = NULL;
-    TRY(fs_read_all(ld->o->fs, path, ld->l.a, FILE_MAX_BYTES, &text, e));
+    TRY(fs_read_path(path, ld->l.a, FILE_MAX_BYTES, &text, e));
     TRY(yaml_parse(ld->l.a, text, &tree, e));
     if (!tree || yaml_is_null(tree)) return OK;
     TRY(section_decode(&ld->l, &scrape_files_section, tree, &file, e));
@@ -351,26 +353,26 @@ static errc file_jobs(struct loader *ld, const struct value *global, str path, s
     return OK;
 }
 
+static errc glob_jobs(struct loader *ld, const struct value *global, str pattern, size_t n_main, struct err *e)
+{
+    str_list paths = { 0 };
+    struct err why = { 0 };
+    if (glob_paths(pattern, ld->l.a, &paths, &why) != OK) {
+        struct err name = { 0 };
+        (void)quoted_fail(&name, "error retrieving scrape config files for ", pattern, ": ");
+        return err_set(e, ERR_BAD_INPUT, "%s%.*s", name.msg, STR_ARG(err_str(&why)));
+    }
+    for (size_t i = 0; i < paths.n; i++) {
+        errc rc = file_jobs(ld, global, paths.at[i], n_main, &why);
+        if (rc != OK) return file_fail(e, rc, paths.at[i], &why);
+    }
+    return OK;
+}
+
 static errc files_jobs(struct loader *ld, const struct value *root, struct err *e)
 {
     const struct value *globs = value_field(root, "scrape_config_files");
     size_t n_main = ld->jobs.n;
-    for (size_t i = 0; i < globs->n; i++) {
-        str pattern = globs->strs[i], dir = path_dir(pattern);
-        fs_entries names = { 0 };
-        if (fs_list(ld->o->fs, dir, ld->l.a, &names, NULL) != OK) continue;
-        size_t slash = str_rindex(pattern, '/');
-        str last = slash == SIZE_MAX ? pattern : str_from(pattern, slash + 1);
-        errc rc = OK;
-        for (size_t k = 0; rc == OK && k < names.n; k++) {
-            if (names.at[k].is_dir || !path_glob(last, names.at[k].name)) continue;
-            str path = slash == SIZE_MAX ? names.at[k].name : path_in(ld->l.a, dir, names.at[k].name);
-            struct err why = { 0 };
-            rc = file_jobs(ld, value_field(root, "global"), path, n_main, &why);
-            if (rc != OK) (void)file_fail(e, rc, path, &why);
-        }
-        vec_fini(&names);
-        if (rc != OK) return rc;
-    }
+    for (size_t i = 0; i < globs->n; i++) TRY(glob_jobs(ld, value_field(root, "global"), globs->strs[i], n_main, e));
     return OK;
 }

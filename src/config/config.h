@@ -12,7 +12,6 @@
 #define EPI_CONFIG_CONFIG_H
 
 #include "base/vec.h"
-#include "io/fs.h"
 #include "scrape/scrape_config.h"
 
 struct config {
@@ -37,12 +36,12 @@ struct config_opts {
     const char *(*env)(const char *name);   /* getenv; NULL: no variables are set */
     str retention_time, retention_size;        /* where storage.tsdb.retention is absent: durations and sizes as text; empty: 0 */
     bool exemplars;                    /* exemplar storage is on: storage.exemplars has its default where it is absent */
-    struct fs *fs;                     /* reads scrape_config_files; NULL: they are not read */
+    bool read_files;                   /* scrape_config_files are read */
 };
 
 /* text: the file's content; path: its name, for words and for the folder that relative paths are joined with. */
 MUST_USE errc config_parse(struct config **out, str text, str path, const struct config_opts *o, struct err *e);
-/* Reads the file by fs, whose root the path is below, then as config_parse. */
+/* Reads the file, then as config_parse; the path may be relative to the working folder and hold "..". */
 MUST_USE errc config_load(struct config **out, str path, const struct config_opts *o, struct err *e);
 /* A YAML list of relabel rules, as a job has it; compiled and checked. relabel_fini frees the regexes, also after a failure. */
 MUST_USE errc config_relabel_rules(struct arena *a, str text, bool legacy_names, struct relabel_rules *out, struct err *e);

@@ -7,12 +7,12 @@
 
 static const char *env_of(const char *name) { return getenv(name); }
 
-static void same_config(const json_t *o, struct fs *fs)
+static void same_config(const json_t *o)
 {
     const json_t *content = json_object_get(o, "content"), *marshalled = json_object_get(o, "marshalled");
     struct arena a = { 0 };
     str path = arena_fmt(&a, "testdata/%s", json_string_value(json_object_get(o, "file")));
-    struct config_opts opts = { .agent = json_is_true(json_object_get(o, "agent_mode")), .env = env_of, .fs = fs };
+    struct config_opts opts = { .agent = json_is_true(json_object_get(o, "agent_mode")), .env = env_of };
     struct config *c = NULL;
     struct err e = { 0 };
     errc rc = config_parse(&c, str_of(json_string_value(content), json_string_length(content)), path, &opts, &e);
@@ -35,7 +35,7 @@ TEST(config_vectors)
         test_case(file);
         const json_t *error = json_object_get(o, "error");
         if (strstr(file, "scrape_config_files") && error && json_string_value(error)[0] == '"') continue;   /* of files that are not here */
-        same_config(o, NULL);
+        same_config(o);
     }
     EXPECT(n > 200);
     vectors_close(&v);

@@ -10,6 +10,7 @@
 #include "io/stall.h"
 
 #include "base/fault.h"
+#include "base/path.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -27,9 +28,10 @@ errc fs_errno(struct err *e, int errnum, const char *op, const struct fs *fs, st
         if (errnos[i].errnum == errnum) rc = errnos[i].rc;
     char room[128];
     const char *words = strerror_r(errnum, room, sizeof(room));
-    const char *slash = fs->root.n && path.n ? "/" : "";
+    str root = str_eq(fs->root, S(".")) && path.n ? STR_EMPTY : fs->root;
+    const char *slash = root.n && path.n && !str_has_suffix(root, S("/")) ? "/" : "";
     /* As Go writes them: no capital at the start. */
-    return err_set(e, rc, "%s %.*s%s%.*s: %c%s", op, STR_ARG(fs->root), slash, STR_ARG(path), tolower(words[0]), words + 1);
+    return err_set(e, rc, "%s %.*s%s%.*s: %c%s", op, STR_ARG(root), slash, STR_ARG(path), tolower(words[0]), words + 1);
 }
 
 static bool fs_component_ok(str c) { return c.n > 0 && !str_eq(c, S(".")) && !str_eq(c, S("..")); }
@@ -249,6 +251,21 @@ errc fs_read_all(struct fs *fs, str path, struct arena *a, size_t max_bytes, str
     to[got] = 0;
     *out = str_of(to, got);
     return OK;
+}
+
+struct fs *fs_real_of(str path, str *name)
+{
+    *name = path_base(path);
+    return fs_real_new(path_dir(path));
+}
+
+errc fs_read_path(str path, struct arena *a, size_t max_bytes, str *out, struct err *e)
+{
+    str name;
+    struct fs *fs = fs_real_of(path, &name);
+    errc rc = fs_read_all(fs, name, a, max_bytes, out, e);
+    fs_free(fs);
+    return rc;
 }
 
 static errc fs_write_new(struct fs *fs, str path, str content, struct err *e)

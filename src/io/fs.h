@@ -56,6 +56,9 @@ bool fs_exists(struct fs *fs, str path);
 str path_join(struct arena *a, str dir, str name);
 
 struct fs *fs_real_new(str root);                              /* the root need not exist */
+/* Paths that users give: absolute or from the working folder, with ".." or without. The fs of the path's folder, and the name in it. */
+struct fs *fs_real_of(str path, str *name);
+MUST_USE errc fs_read_path(str path, struct arena *a, size_t max_bytes, str *out, struct err *e);
 struct fs *fs_overlay_new(struct fs *below);                   /* borrows below; every change stays in memory; needs no lock */
 void fs_free(struct fs *fs);                                   /* NULL is fine; all its files are closed */
 str fs_root(const struct fs *fs);

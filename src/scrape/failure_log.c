@@ -18,11 +18,11 @@ struct failure_log {
 struct failure_log *failure_log_open(str path)
 {
     struct failure_log *f = NEW(struct failure_log);
-    size_t slash = str_rindex(path, '/');
-    f->fs = fs_real_new(slash == SIZE_MAX ? S(".") : slash ? str_slice(path, 0, slash) : S("/"));
+    str name;
+    f->fs = fs_real_of(path, &name);
     mtx_init(&f->mu, LOCK_LEAF);
     struct err e = { 0 };
-    errc rc = fs_open(&f->file, f->fs, slash == SIZE_MAX ? path : str_from(path, slash + 1), FS_READ | FS_WRITE | FS_CREATE, &e);
+    errc rc = fs_open(&f->file, f->fs, name, FS_READ | FS_WRITE | FS_CREATE, &e);
     if (rc == OK) rc = file_size(f->file, &f->end, &e);
     if (rc == OK) return f;
     LOG(ERROR, "the scrape failure log cannot be opened", kv_str("path", path), kv_err(&e));

@@ -59,10 +59,7 @@ void fetcher_free(struct fetcher *f)
 /* A secret's file, without white space at its ends; read anew for each request, so that a new secret counts at once. */
 static errc read_secret(str path, struct arena *a, str *out, struct err *e)
 {
-    size_t slash = str_rindex(path, '/');
-    struct fs *fs = fs_real_new(slash == SIZE_MAX ? S(".") : slash ? str_slice(path, 0, slash) : S("/"));
-    errc rc = fs_read_all(fs, slash == SIZE_MAX ? path : str_from(path, slash + 1), a, SECRET_MAX_BYTES, out, e);
-    fs_free(fs);
+    errc rc = fs_read_path(path, a, SECRET_MAX_BYTES, out, e);
     if (rc != OK) return err_in(e, rc, "unable to read file %.*s", STR_ARG(path));
     *out = str_trim(*out);
     return OK;

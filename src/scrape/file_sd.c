@@ -2,8 +2,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/metric.h"
+#include "base/path.h"
 #include "io/fs.h"
+#include "io/glob.h"
 
 #include <jansson.h>
 #include <yaml.h>
@@ -145,177 +148,165 @@ errc file_sd_parse(target_groups *out, str path, str content, struct arena *a, s
     return rc;
 }
 
-/* ---- globs and files */
+/* ---- files */
 
-/* One class [a-z], REQUIRES: pattern begins behind the '['; *pattern moves behind the ']'. */
-static bool class_match(str *pattern, uint8_t c)
+struct sd_file { str path; struct file_groups *content; bool seen; };
+struct file_sd { struct arena a; struct file_sd_config c; VEC(struct sd_file) files; };
+
+static void groups_free(struct file_groups *g)
 {
-    bool negated = pattern->n && pattern->p[0] == '^', hit = false;
-    if (negated) *pattern = str_from(*pattern, 1);
-    while (pattern->n && pattern->p[0] != ']') {
-        uint8_t lo = pattern->p[0], hi = lo;
-        *pattern = str_from(*pattern, 1);
-        if (pattern->n >= 2 && pattern->p[0] == '-' && pattern->p[1] != ']') {
-            hi = pattern->p[1];
-            *pattern = str_from(*pattern, 2);
-        }
-        hit = hit || (c >= lo && c <= hi);
-    }
-    if (!pattern->n) return false;                             /* it has no end: nothing fits */
-    *pattern = str_from(*pattern, 1);
-    return hit != negated;
+    vec_fini(&g->groups);
+    arena_fini(&g->a);
+    mem_free(g);
 }
 
-bool file_glob_match(str pattern, str name)
+void file_groups_unref(struct file_groups *g)
 {
-    str star_pattern = STR_EMPTY, star_name = STR_EMPTY;
-    bool starred = false;
-    for (;;) {
-        bool fits = false;
-        str next = str_from(pattern, 1);
-        if (pattern.n && pattern.p[0] == '*') {
-            starred = true;
-            star_pattern = pattern = next;
-            star_name = name;
-            continue;
-        }
-        if (!pattern.n && !name.n) return true;
-        if (pattern.n && name.n) {
-            uint8_t c = pattern.p[0];
-            if (c == '[') fits = class_match(&next, name.p[0]);
-            else if (c == '\\' && next.n) {
-                fits = next.p[0] == name.p[0];
-                next = str_from(next, 1);
-            } else fits = c == '?' || c == name.p[0];
-        }
-        if (fits) {
-            pattern = next;
-            name = str_from(name, 1);
-        } else if (starred && star_name.n) {                   /* let the star take one more */
-            star_name = str_from(star_name, 1);
-            name = star_name;
-            pattern = star_pattern;
-        } else return false;
-    }
+    if (g && atomic_fetch_sub(&g->refs, 1) == 1) groups_free(g);
 }
-
-static void split_path(str path, str *dir, str *name)
-{
-    size_t slash = str_rindex(path, '/');
-    *dir = slash == SIZE_MAX ? S(".") : slash == 0 ? S("/") : str_slice(path, 0, slash);
-    *name = slash == SIZE_MAX ? path : str_from(path, slash + 1);
-}
-
-struct sd_file { str path; struct arena arena; target_groups groups; bool seen; };
-struct file_sd { const struct file_sd_config *c; VEC(struct sd_file *) files; };
 
 struct file_sd *file_sd_new(const struct file_sd_config *c)
 {
     struct file_sd *f = NEW(struct file_sd);
-    f->c = c;
+    arena_init(&f->a, NULL, 0);
+    str *files = arena_array(&f->a, c->n_files + 1, sizeof(*files));
+    for (size_t i = 0; i < c->n_files; i++) files[i] = arena_str(&f->a, c->files[i]);
+    f->c = (struct file_sd_config){ files, c->n_files, c->refresh_ms };
     return f;
 }
 
-static void sd_file_free(struct sd_file *s)
+static void sd_file_fini(struct sd_file *s)
 {
     metric_forget(&m_mtime, &s->path, 1);
-    vec_fini(&s->groups);
-    arena_fini(&s->arena);
+    file_groups_unref(s->content);
     mem_free((void *)s->path.p);
-    mem_free(s);
 }
 
 void file_sd_free(struct file_sd *f)
 {
     if (!f) return;
-    for (size_t i = 0; i < f->files.n; i++) sd_file_free(f->files.at[i]);
+    for (size_t i = 0; i < f->files.n; i++) sd_file_fini(&f->files.at[i]);
     vec_fini(&f->files);
+    arena_fini(&f->a);
     mem_free(f);
 }
+
+bool file_sd_same(const struct file_sd *f, const struct file_sd *g)
+{
+    bool same = f->c.n_files == g->c.n_files && f->c.refresh_ms == g->c.refresh_ms;
+    for (size_t i = 0; same && i < f->c.n_files; i++) same = str_eq(f->c.files[i], g->c.files[i]);
+    return same;
+}
+
+int64_t file_sd_refresh_ms(const struct file_sd *f) { return f->c.refresh_ms; }
 
 static struct sd_file *file_of(struct file_sd *f, str path)
 {
     for (size_t i = 0; i < f->files.n; i++)
-        if (str_eq(f->files.at[i]->path, path)) return f->files.at[i];
-    struct sd_file *s = NEW(struct sd_file);
-    s->path = mem_str(path);
-    vec_push(&f->files, s);
-    return s;
+        if (str_eq(f->files.at[i].path, path)) return &f->files.at[i];
+    vec_push(&f->files, ((struct sd_file){ .path = mem_str(path) }));
+    return &vec_last(&f->files);
 }
 
-static errc read_groups(struct sd_file *into, struct fs *dir, str name, struct err *e)
+/* The file's content into fresh, which stays without groups if the bytes are those of before. */
+static errc read_groups(struct file_groups *fresh, const struct file_groups *before, str path, struct err *e)
 {
+    struct arena bytes;
+    arena_init(&bytes, NULL, 0);
     str content;
-    TRY(fs_read_all(dir, name, &into->arena, FILE_MAX_BYTES, &content, e));
-    return file_sd_parse(&into->groups, into->path, content, &into->arena, e);
+    errc rc = fs_read_path(path, &bytes, FILE_MAX_BYTES, &content, e);
+    if (rc == OK) {
+        fresh->hash = hash_str(content);
+        if (!before || before->hash != fresh->hash) rc = file_sd_parse(&fresh->groups, path, content, &fresh->a, e);
+    }
+    arena_fini(&bytes);
+    return rc;
 }
 
-static void read_file(struct file_sd *f, struct fs *dir, str name, str path)
+static void show_mtime(str path)
+{
+    str name;
+    struct fs *fs = fs_real_of(path, &name);
+    struct fs_stat st;
+    if (fs_stat(fs, name, &st, NULL) == OK) metric_set_of(METRIC_WITH(&m_mtime, path), (double)(st.mtime_ms / 1000));
+    fs_free(fs);
+}
+
+static void read_file(struct file_sd *f, str path, struct file_scan *out)
 {
     struct sd_file *s = file_of(f, path);
     s->seen = true;
-    struct sd_file fresh = { .path = s->path };
+    struct file_groups *fresh = NEW(struct file_groups);
+    atomic_init(&fresh->refs, 1);
+    arena_init(&fresh->a, NULL, 0);
     struct err e = { 0 };
-    errc rc = read_groups(&fresh, dir, name, &e);
-    struct fs_stat st;
-    if (rc == OK && fs_stat(dir, name, &st, NULL) == OK) metric_set_of(METRIC_WITH(&m_mtime, path), (double)st.mtime_ms / 1000);
-    if (rc == OK) {
-        vec_fini(&s->groups);
-        arena_fini(&s->arena);
-        s->groups = fresh.groups;
-        s->arena = fresh.arena;
+    errc rc = read_groups(fresh, s->content, s->path, &e);
+    if (rc == OK) show_mtime(s->path);
+    else {
+        out->failed++;
+        metric_inc(&m_read_errors);
+        LOG(ERROR, "Error reading file", kv_str("path", path), kv_err(&e));
+    }
+    if (rc != OK || (s->content && s->content->hash == fresh->hash)) {
+        groups_free(fresh);
         return;
     }
-    metric_inc(&m_read_errors);
-    LOG(ERROR, "Error reading file", kv_str("path", path), kv_err(&e));
-    vec_fini(&fresh.groups);
-    arena_fini(&fresh.arena);
+    file_groups_unref(s->content);
+    s->content = fresh;
+    out->changed = true;
 }
 
-static void scan_pattern(struct file_sd *f, str pattern)
+static void scan_pattern(struct file_sd *f, str pattern, struct file_scan *out)
 {
-    str dir, name;
-    split_path(pattern, &dir, &name);
     struct arena a;
     arena_init(&a, NULL, 0);
-    struct fs *fs = fs_real_new(dir);
-    fs_entries all = { 0 };
-    if (fs_list(fs, S(""), &a, &all, NULL) == OK)
-        for (size_t i = 0; i < all.n; i++)
-            if (!all.at[i].is_dir && file_glob_match(name, all.at[i].name))
-                read_file(f, fs, all.at[i].name, str_eq(dir, S(".")) && !str_has_prefix(pattern, S("./")) ? all.at[i].name : path_join(&a, dir, all.at[i].name));
-    vec_fini(&all);
-    fs_free(fs);
+    str_list paths = { 0 };
+    struct err e = { 0 };
+    if (glob_paths(pattern, &a, &paths, &e) != OK) LOG(ERROR, "Error expanding glob", kv_str("glob", pattern), kv_err(&e));
+    for (size_t i = 0; i < paths.n; i++) read_file(f, paths.at[i], out);
     arena_fini(&a);
 }
 
-void file_sd_scan(struct file_sd *f)
+struct file_scan file_sd_scan(struct file_sd *f)
 {
     int64_t start = clock_mono_ns();
-    for (size_t i = 0; i < f->files.n; i++) f->files.at[i]->seen = false;
-    for (size_t i = 0; i < f->c->n_files; i++) scan_pattern(f, f->c->files[i]);
+    struct file_scan out = { 0 };
+    for (size_t i = 0; i < f->files.n; i++) f->files.at[i].seen = false;
+    for (size_t i = 0; i < f->c.n_files; i++) scan_pattern(f, f->c.files[i], &out);
     size_t n = 0;
     for (size_t i = 0; i < f->files.n; i++) {
-        if (f->files.at[i]->seen) f->files.at[n++] = f->files.at[i];
-        else sd_file_free(f->files.at[i]);
+        if (f->files.at[i].seen) f->files.at[n++] = f->files.at[i];
+        else sd_file_fini(&f->files.at[i]);
     }
+    out.changed |= n != f->files.n;
     f->files.n = n;
     metric_observe(&m_scan, (double)(clock_mono_ns() - start) / 1e9);
+    return out;
 }
 
-void file_sd_groups(const struct file_sd *f, target_groups *out)
+void file_sd_groups(const struct file_sd *f, file_groups_list *out)
 {
-    for (size_t i = 0; i < f->files.n; i++)
-        for (size_t k = 0; k < f->files.at[i]->groups.n; k++) vec_push(out, f->files.at[i]->groups.at[k]);
+    for (size_t i = 0; i < f->files.n; i++) {
+        struct file_groups *g = f->files.at[i].content;
+        if (!g) continue;
+        atomic_fetch_add(&g->refs, 1);
+        vec_push(out, g);
+    }
 }
 
-void file_sd_folders(const struct file_sd_config *c, struct arena *a, str_list *out)
+void file_sd_folders(const struct file_sd *f, struct arena *a, str_list *out)
 {
-    for (size_t i = 0; i < c->n_files; i++) {
-        str dir, name;
-        split_path(c->files[i], &dir, &name);
+    for (size_t i = 0; i < f->c.n_files; i++) {
+        str dir = path_dir(f->c.files[i]);
         bool known = false;
         for (size_t k = 0; k < out->n; k++) known = known || str_eq(out->at[k], dir);
-        if (!known) avec_push(a, out, dir);
+        if (!known) avec_push(a, out, arena_str(a, dir));
     }
+}
+
+bool file_sd_in(const struct file_sd *f, str folder)
+{
+    for (size_t i = 0; i < f->c.n_files; i++)
+        if (str_eq(path_dir(f->c.files[i]), folder)) return true;
+    return false;
 }

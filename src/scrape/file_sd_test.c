@@ -55,69 +55,67 @@ TEST(file_sd_contents)
     }
 }
 
-TEST(file_sd_globs)
-{
-    static const struct { const char *name; str pattern, file; bool fits; } cases[] = {
-        { "same", S("a.json"), S("a.json"), true },
-        { "other", S("a.json"), S("b.json"), false },
-        { "star", S("*.json"), S("a.json"), true },
-        { "star takes nothing", S("a*.json"), S("a.json"), true },
-        { "two stars", S("*a*.json"), S("bab.json"), true },
-        { "star comes back", S("*ab"), S("aab"), true },
-        { "question mark", S("?.json"), S("a.json"), true },
-        { "question mark takes one", S("?.json"), S(".json"), false },
-        { "class", S("[a-c]x"), S("bx"), true },
-        { "outside", S("[a-c]x"), S("dx"), false },
-        { "negated", S("[^a-c]x"), S("dx"), true },
-        { "quoted", S("\\*"), S("*"), true },
-        { "quoted, other", S("\\*"), S("a"), false },
-        { "longer", S("a"), S("ab"), false },
-        { "shorter", S("ab"), S("a"), false },
-        { "a class without an end", S("[a"), S("a"), false },
-    };
-    TEST_EACH(c, cases) EXPECT_EQ(file_glob_match(c->pattern, c->file), c->fits);
-}
-
 static void put(struct fs *fs, const char *name, const char *text)
 {
     struct err e = { 0 };
     EXPECT_OK_E(fs_write_durable(fs, str_z(name), str_z(text), &e), &e);
 }
 
-static str scan(struct file_sd *f, struct arena *a)
+/* changed: what the scan said. */
+static str scan(struct file_sd *f, bool *changed, struct arena *a)
 {
-    target_groups g = { 0 };
-    file_sd_scan(f);
-    file_sd_groups(f, &g);
-    str s = groups_text(a, &g);
-    vec_fini(&g);
+    *changed = file_sd_scan(f).changed;
+    file_groups_list files = { 0 };
+    file_sd_groups(f, &files);
+    target_groups all = { 0 };
+    for (size_t i = 0; i < files.n; i++)
+        for (size_t k = 0; k < files.at[i]->groups.n; k++) vec_push(&all, files.at[i]->groups.at[k]);
+    str s = groups_text(a, &all);
+    vec_fini(&all);
+    for (size_t i = 0; i < files.n; i++) file_groups_unref(files.at[i]);
+    vec_fini(&files);
     return s;
 }
 
 TEST(file_sd_keeps_what_a_bad_file_gave)
 {
+    static const struct { const char *name, *file, *text, *want; bool changed; } steps[] = {
+        { "nothing is there", NULL, NULL, "", false },
+        { "a file", "a.json", "[{\"targets\":[\"a:1\"]}]", "[a:1]", true },
+        { "a file by name", "one.yml", "- targets: [y:1]\n", "[a:1] [y:1]", true },
+        { "one that fits no pattern", "two.yml", "- targets: [never:1]\n", "[a:1] [y:1]", false },
+        { "a broken one", "a.json", "[{\"targets\":", "[a:1] [y:1]", false },
+        { "another one changes", "one.yml", "- targets: [y:2]\n", "[a:1] [y:2]", true },
+        { "the broken one is mended", "a.json", "[{\"targets\":[\"a:2\"]}]", "[a:2] [y:2]", true },
+        { "the same again", "a.json", "[{\"targets\":[\"a:2\"]}]", "[a:2] [y:2]", false },
+        { "one goes", "a.json", NULL, "[y:2]", true },
+        { "it comes back broken", "a.json", "x", "[y:2]", false },
+        { "it empties", "one.yml", "", "", true },
+    };
     SCOPED(arena_fini) struct arena a = { 0 };
     str dir = str_z(test_tmpdir());
     const str files[] = { arena_fmt(&a, "%.*s/*.json", STR_ARG(dir)), arena_fmt(&a, "%.*s/one.yml", STR_ARG(dir)) };
     struct file_sd_config c = { files, 2, 300000 };
     struct fs *fs = fs_real_new(dir);
     struct file_sd *f = file_sd_new(&c);
-    EXPECT_STR(scan(f, &a), S(""));
-    put(fs, "a.json", "[{\"targets\":[\"a:1\"]}]");
-    put(fs, "one.yml", "- targets: [y:1]\n");
-    put(fs, "two.yml", "- targets: [never:1]\n");
-    EXPECT_STR(scan(f, &a), S("[a:1] [y:1]"));
-    put(fs, "a.json", "[{\"targets\":");
-    put(fs, "one.yml", "- targets: [y:2]\n");
-    EXPECT_STR(scan(f, &a), S("[a:1] [y:2]"));
-    put(fs, "a.json", "[{\"targets\":[\"a:2\"]}]");
-    EXPECT_STR(scan(f, &a), S("[a:2] [y:2]"));
-    EXPECT_OK(fs_unlink(fs, S("a.json"), NULL));
-    EXPECT_STR(scan(f, &a), S("[y:2]"));
+    TEST_EACH(s, steps) {
+        if (s->text) put(fs, s->file, s->text);
+        else if (s->file) EXPECT_OK(fs_unlink(fs, str_z(s->file), NULL));
+        bool changed;
+        EXPECT_STR(scan(f, &changed, &a), str_z(s->want));
+        EXPECT_EQ(changed, s->changed);
+    }
     str_list folders = { 0 };
-    file_sd_folders(&c, &a, &folders);
+    file_sd_folders(f, &a, &folders);
     EXPECT_EQ(folders.n, 1);
     EXPECT_STR(folders.at[0], dir);
+    EXPECT(file_sd_in(f, dir) && !file_sd_in(f, S("/")));
+    struct file_sd *same = file_sd_new(&c);
+    c.refresh_ms++;
+    struct file_sd *other = file_sd_new(&c);
+    EXPECT(file_sd_same(f, same) && !file_sd_same(f, other));
+    file_sd_free(other);
+    file_sd_free(same);
     file_sd_free(f);
     fs_free(fs);
 }

@@ -14,13 +14,13 @@
 #include "io/thread.h"
 #include "model/duration.h"
 #include "scrape/apply.h"
+#include "scrape/discovery.h"
 #include "scrape/failure_log.h"
 #include "scrape/fetch.h"
-#include "scrape/file_sd.h"
 
 #include <stdlib.h>
 
-enum { SD_SYNC_MS = 5000, MS = 1000000 };
+enum { COUNT_MS = 5000, FILES_PATIENCE_MS = 2000, MS = 1000000 };
 
 static const double interval_quantiles[] = { 0.01, 0.05, 0.5, 0.9, 0.99 };
 static const double interval_bounds[] = { .01, .1, 1, 10, 30, 60, 180, 600 };
@@ -75,8 +75,7 @@ struct job {
     const struct scrape_config *config;
     VEC(struct loop *) loops;
     struct map by_hash;                /* loop by target hash */
-    VEC(struct file_sd *) files;
-    int64_t files_due_ns;              /* INT64_MAX: none */
+    struct found *found;               /* what its discovery files name; NULL: nothing was read yet */
     struct arena dropped_arena;
     VEC(struct labels) dropped;        /* discovered labels, in dropped_arena */
     uint64_t n_dropped;
@@ -87,6 +86,7 @@ struct job {
 struct scrape_manager {
     struct scrape_manager_opts o;
     struct fetcher *fetcher;
+    struct discovery *discovery;
     struct thread *thread;
     struct mtx mu;                     /* LOCK_SCRAPE_MANAGER: everything below */
     struct cond wake, idle;
@@ -96,7 +96,7 @@ struct scrape_manager {
     struct scrape_generation *gen;
     uint64_t seed;
     unsigned running;
-    bool stop, files_changed;
+    bool stop, applying, found_more;
 };
 
 /* ---- generations */
@@ -382,18 +382,6 @@ static struct job *job_find(struct scrape_manager *m, str name)
     return NULL;
 }
 
-static void job_files(struct job *j, const struct scrape_config *c)
-{
-    for (size_t i = 0; i < j->files.n; i++) file_sd_free(j->files.at[i]);
-    j->files.n = 0;
-    j->files_due_ns = INT64_MAX;
-    for (size_t i = 0; i < c->n_file_sd; i++) {
-        vec_push(&j->files, file_sd_new(&c->file_sd[i]));
-        file_sd_scan(vec_last(&j->files));
-        j->files_due_ns = MIN(j->files_due_ns, clock_mono_ns() + c->file_sd[i].refresh_ms * MS);
-    }
-}
-
 static struct job *job_new(const struct scrape_config *c)
 {
     struct job *j = NEW(struct job);
@@ -406,18 +394,15 @@ static struct job *job_new(const struct scrape_config *c)
 
 static void job_free(struct job *j)
 {
-    for (size_t i = 0; i < j->files.n; i++) file_sd_free(j->files.at[i]);
-    vec_fini(&j->files);
+    found_unref(j->found);
     vec_fini(&j->loops);
     vec_fini(&j->dropped);
     map_fini(&j->by_hash);
     arena_fini(&j->dropped_arena);
-    metric_forget(&m_pool_targets, &j->name, 1);
-    metric_forget(&m_pool_limit, &j->name, 1);
-    metric_forget(&m_symbols, &j->name, 1);
-    metric_forget(&m_sync_failed, &j->name, 1);
-    metric_forget(&m_meta_entries, &j->name, 1);
-    metric_forget(&m_meta_bytes, &j->name, 1);
+    static struct metric_family *const by_job[] = { &m_pool_targets, &m_pool_limit, &m_meta_entries, &m_meta_bytes, &m_pool_sync, &m_sync_failed, &m_sync,
+                                                    &m_sync_histogram, &m_symbols };
+    for (size_t i = 0; i < ARRAY_LEN(by_job); i++) metric_forget(by_job[i], &j->name, 1);
+    metric_forget(&m_discovered, (const str[]){ j->name, S("scrape") }, 2);
     mem_free((void *)j->name.p);
     mem_free((void *)j->text.p);
     mem_free(j);
@@ -461,19 +446,21 @@ static void sync_target(struct sync *s, const struct target_group *g, size_t ind
     vec_push(&s->kept, l);
 }
 
+static void sync_group(struct sync *s, const struct target_group *g)
+{
+    for (size_t i = 0; i < g->n_targets; i++) {
+        struct arena_mark mark = arena_mark(&s->a);
+        sync_target(s, g, i);
+        arena_reset(&s->a, mark);
+    }
+}
+
 static void sync_groups(struct sync *s)
 {
-    const struct scrape_config *c = s->j->config;
-    target_groups groups = { 0 };
-    for (size_t i = 0; i < s->j->files.n; i++) file_sd_groups(s->j->files.at[i], &groups);
-    for (size_t i = 0; i < c->n_static_groups; i++) vec_push(&groups, c->static_groups[i]);
-    for (size_t i = 0; i < groups.n; i++)
-        for (size_t k = 0; k < groups.at[i].n_targets; k++) {
-            struct arena_mark mark = arena_mark(&s->a);
-            sync_target(s, &groups.at[i], k);
-            arena_reset(&s->a, mark);
-        }
-    vec_fini(&groups);
+    const struct found *found = s->j->found;
+    for (size_t i = 0; found && i < found->files.n; i++)
+        for (size_t k = 0; k < found->files.at[i]->groups.n; k++) sync_group(s, &found->files.at[i]->groups.at[k]);
+    for (size_t i = 0; i < s->j->config->n_static_groups; i++) sync_group(s, &s->j->config->static_groups[i]);
 }
 
 /* Brings the loops of a job in line with what is discovered. REQUIRES: the lock */
@@ -513,26 +500,20 @@ static void job_sync(struct scrape_manager *m, struct job *j)
     cond_signal(&m->wake);
 }
 
-/* Reads discovery files whose refresh is due, or all of them after a change; INT64_MAX: none is due by time. */
-static int64_t files_due(struct scrape_manager *m, int64_t now_ns)
+/* Takes what was found newly, True: it is something else than before. */
+static bool job_take_found(struct scrape_manager *m, struct job *j)
 {
-    int64_t next = INT64_MAX;
-    bool all = m->files_changed;
-    m->files_changed = false;
-    for (size_t i = 0; i < m->jobs.n; i++) {
-        struct job *j = m->jobs.at[i];
-        if (!j->files.n) continue;
-        if (all || now_ns >= j->files_due_ns) {
-            j->files_due_ns = INT64_MAX;
-            for (size_t k = 0; k < j->files.n; k++) {
-                file_sd_scan(j->files.at[k]);
-                j->files_due_ns = MIN(j->files_due_ns, now_ns + j->config->file_sd[k].refresh_ms * MS);
-            }
-            job_sync(m, j);
-        }
-        next = MIN(next, j->files_due_ns);
-    }
-    return next;
+    struct found *fresh = j->config->n_file_sd ? discovery_found(m->discovery, j->name) : NULL, *old = j->found;
+    j->found = fresh;
+    found_unref(old);
+    return fresh != old;
+}
+
+static void take_found(struct scrape_manager *m)
+{
+    m->found_more = false;
+    for (size_t i = 0; i < m->jobs.n; i++)
+        if (job_take_found(m, m->jobs.at[i])) job_sync(m, m->jobs.at[i]);
 }
 
 static void count_metadata(struct scrape_manager *m)
@@ -558,20 +539,30 @@ static void manager_run(void *arg)
     int64_t count_ns = 0;
     mtx_lock(&m->mu);
     while (!m->stop) {
-        int64_t now = clock_mono_ns(), next = files_due(m, now);
+        int64_t now = clock_mono_ns();
+        if (m->found_more && !m->applying) take_found(m);
         if (now >= count_ns) {
             count_metadata(m);
-            count_ns = now + (int64_t)SD_SYNC_MS * MS;
+            count_ns = now + (int64_t)COUNT_MS * MS;
         }
         while (!m->stop && m->heap.n && m->heap.at[0]->due_ns <= now) loop_due(m, m->heap.at[0], now);
         if (m->stop) break;
-        next = MIN(MIN(next, count_ns), m->heap.n ? m->heap.at[0]->due_ns : INT64_MAX);
+        int64_t next = MIN(count_ns, m->heap.n ? m->heap.at[0]->due_ns : INT64_MAX);
         if (next > clock_mono_ns()) cond_wait_until(&m->wake, &m->mu, next);
     }
     mtx_unlock(&m->mu);
 }
 
 /* ---- the public side */
+
+static void on_found(void *ctx)
+{
+    struct scrape_manager *m = ctx;
+    mtx_lock(&m->mu);
+    m->found_more = true;
+    cond_signal(&m->wake);
+    mtx_unlock(&m->mu);
+}
 
 errc scrape_manager_new(struct scrape_manager **out, const struct scrape_manager_opts *o, struct err *e)
 {
@@ -585,6 +576,7 @@ errc scrape_manager_new(struct scrape_manager **out, const struct scrape_manager
         scrape_manager_free(m);
         return rc;
     }
+    m->discovery = discovery_new(&(struct discovery_opts){ o->watch, on_found, m });
     m->thread = thread_start("scrape", manager_run, m);
     *out = m;
     return OK;
@@ -595,7 +587,6 @@ static void job_take_config(struct job *j, const struct scrape_config *c)
     bool changed = !str_eq(j->text, c->text);
     int64_t start = clock_mono_ns();
     j->config = c;
-    job_files(j, c);
     for (size_t i = 0; i < j->loops.n; i++)
         if (j->loops.at[i]->state == LOOP_WAITING) loop_adopt(j->loops.at[i], changed);
     if (!changed) return;
@@ -620,9 +611,19 @@ static uint64_t manager_seed(const struct scrape_manager *m, const struct scrape
     return hash_bytes(parts, sizeof(parts));
 }
 
-void scrape_manager_apply(struct scrape_manager *m, struct scrape_generation *g)
+static void applying(struct scrape_manager *m, bool on)
 {
     mtx_lock(&m->mu);
+    m->applying = on;                  /* what is found for the new configuration waits until it is there */
+    mtx_unlock(&m->mu);
+}
+
+void scrape_manager_apply(struct scrape_manager *m, struct scrape_generation *g)
+{
+    applying(m, true);
+    discovery_apply(m->discovery, g->configs, FILES_PATIENCE_MS);
+    mtx_lock(&m->mu);
+    m->applying = false;
     struct scrape_generation *old = m->gen;
     m->gen = g;
     m->seed = manager_seed(m, g);
@@ -632,7 +633,6 @@ void scrape_manager_apply(struct scrape_manager *m, struct scrape_generation *g)
         struct job *j = job_find(m, c->job_name);
         if (!j) {
             j = job_new(c);
-            job_files(j, c);
             metric_inc(&m_pools);
         } else job_take_config(j, c);
         vec_push(&jobs, j);
@@ -646,24 +646,20 @@ void scrape_manager_apply(struct scrape_manager *m, struct scrape_generation *g)
     m->jobs.at = jobs.at;
     m->jobs.n = jobs.n;
     m->jobs.cap = jobs.cap;
-    for (size_t i = 0; i < m->jobs.n; i++) job_sync(m, m->jobs.at[i]);
+    for (size_t i = 0; i < m->jobs.n; i++) {
+        (void)job_take_found(m, m->jobs.at[i]);
+        job_sync(m, m->jobs.at[i]);
+    }
     metric_set_of(METRIC_WITH(&m_sd_failed, S("scrape")), 0);
     cond_signal(&m->wake);
     mtx_unlock(&m->mu);
     gen_unref(old);
 }
 
-void scrape_manager_files_changed(struct scrape_manager *m)
-{
-    mtx_lock(&m->mu);
-    m->files_changed = true;
-    cond_signal(&m->wake);
-    mtx_unlock(&m->mu);
-}
-
 void scrape_manager_stop(struct scrape_manager *m)
 {
     if (!m || !m->thread) return;
+    discovery_free(STEAL(m->discovery));
     mtx_lock(&m->mu);
     m->stop = true;
     cond_broadcast(&m->wake);

@@ -13,6 +13,7 @@
 #define EPI_SCRAPE_MANAGER_H
 
 #include "base/lock.h"
+#include "io/watch.h"
 #include "scrape/scrape_config.h"
 #include "scrape/target.h"
 
@@ -25,6 +26,7 @@ struct scrape_manager_opts {
     bool adjust_timestamps;                /* --scrape.adjust-timestamps */
     int64_t timestamp_tolerance_ms;        /* --scrape.timestamp-tolerance */
     str hostname;                          /* part of the seed that spreads the targets of many servers */
+    watch_maker watch;                     /* of the folders of discovery files; NULL: they are read by refresh_interval alone */
 };
 MUST_USE errc scrape_manager_new(struct scrape_manager **out, const struct scrape_manager_opts *o, struct err *e);
 void scrape_manager_stop(struct scrape_manager *m);            /* no scrape runs any more when it returns */
@@ -39,7 +41,6 @@ struct scrape_generation {
 };
 /* Takes over g (refs 1). Jobs whose text did not change keep their targets and what they know. */
 void scrape_manager_apply(struct scrape_manager *m, struct scrape_generation *g);
-void scrape_manager_files_changed(struct scrape_manager *m);   /* discovery files may have changed: look soon */
 
 /* What the API shows; everything lies in the arena, lists are made with avec_push. */
 struct scrape_target_view {

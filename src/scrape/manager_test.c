@@ -45,7 +45,7 @@ static void rig_start(struct rig *r)
     r->address = arena_fmt(&r->arena, "127.0.0.1:%u", test_server_port(r->exporter));
     r->store = memstore_new();
     r->pool = pool_new(&(struct pool_opts){ "test_scrape", 2, 1024 });
-    struct scrape_manager_opts o = { .appendable = memstore_appendable(r->store), .pool = r->pool, .adjust_timestamps = true, .hostname = S("h") };
+    struct scrape_manager_opts o = { .appendable = memstore_appendable(r->store), .pool = r->pool, .adjust_timestamps = true, .hostname = S("h"), .watch = watch_new };
     EXPECT_OK_E(scrape_manager_new(&r->m, &o, &e), &e);
 }
 
@@ -216,11 +216,9 @@ TEST(manager_follows_discovery_files)
     struct fs *fs = fs_real_new(dir);
     apply(&r, &(struct job_spec){ .name = "j", .files = &sd }, 1);
     EXPECT_OK(fs_write_durable(fs, S("t.json"), arena_fmt(&r.arena, "[{\"targets\":[\"%.*s\"]}]", STR_ARG(r.address)), NULL));
-    scrape_manager_files_changed(r.m);
     WAIT_FOR(last_is(&r, "m", "j", 1));
     EXPECT_STR(labels_get(view_one(&r, 0, 1).discovered, S("__meta_filepath")), arena_fmt(&r.arena, "%.*s/t.json", STR_ARG(dir)));
     EXPECT_OK(fs_unlink(fs, S("t.json"), NULL));
-    scrape_manager_files_changed(r.m);
     WAIT_FOR(last_is(&r, "m", "j", NAN));
     fs_free(fs);
     rig_stop(&r, 1);

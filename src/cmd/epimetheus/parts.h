@@ -24,7 +24,7 @@ struct server {
     struct arena arena;                    /* lives as long as the server */
     str cwd, hostname, external_url, external_path, route_prefix;
     struct pool *requests, *scrapes;
-    struct fs *config_fs, *data_fs;
+    struct fs *data_fs;
     struct db *db;
     struct engine *engine;
     struct features on;

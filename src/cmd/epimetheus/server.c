@@ -42,16 +42,13 @@ static const char *env_get(const char *name) { return getenv(name); }
 
 static errc load_text(struct server *s, struct config **out, struct err *e)
 {
-    struct config_opts o = { .env = env_get, .fs = s->config_fs, .retention_time = s->flags.retention_time, .retention_size = s->flags.retention_size };
+    struct config_opts o = { .env = env_get, .read_files = true, .retention_time = s->flags.retention_time, .retention_size = s->flags.retention_size };
     if (!o.retention_time.n && !o.retention_size.n) o.retention_time = S("15d");
     for (size_t i = 0; i < s->flags.features.n; i++) o.exemplars = o.exemplars || str_eq(s->flags.features.at[i], S("exemplar-storage"));
     if (s->built_in.n) return config_parse(out, s->built_in, S("built-in"), &o, e);
-    str path = s->flags.config_file;
-    if (str_has_prefix(path, S("/"))) path = str_from(path, 1);
     struct err why = { 0 };
-    errc rc = config_load(out, path, &o, &why);
+    errc rc = config_load(out, s->flags.config_file, &o, &why);
     if (rc == OK) return OK;
-    if (rc == ERR_NOT_FOUND) err_set(&why, rc, "open %.*s: no such file or directory", STR_ARG(s->flags.config_file));
     return err_set(e, rc == ERR_IO ? ERR_BAD_INPUT : rc, "couldn't load configuration (--config.file=\"%.*s\"): %.*s", STR_ARG(s->flags.config_file),
                    STR_ARG(err_str(&why)));
 }
@@ -125,9 +122,8 @@ bool server_config_changed(struct server *s)
     if (s->built_in.n) return false;
     struct arena a;
     arena_init(&a, NULL, 0);
-    str path = s->flags.config_file, text;
-    if (str_has_prefix(path, S("/"))) path = str_from(path, 1);
-    bool read = fs_read_all(s->config_fs, path, &a, CONFIG_MAX_BYTES, &text, NULL) == OK;
+    str text;
+    bool read = fs_read_path(s->flags.config_file, &a, CONFIG_MAX_BYTES, &text, NULL) == OK;
     uint64_t hash = read ? hash_str(text) : s->config_hash;
     bool changed = s->config_hash && hash != s->config_hash;
     s->config_hash = hash;
@@ -194,8 +190,9 @@ static errc urls_make(struct server *s, str listening, struct err *e)
 
 static bool file_there(str path)
 {
-    struct fs *fs = fs_real_new(str_has_prefix(path, S("/")) ? S("/") : S("."));
-    bool there = fs_exists(fs, str_has_prefix(path, S("/")) ? str_from(path, 1) : path);
+    str name;
+    struct fs *fs = fs_real_of(path, &name);
+    bool there = fs_exists(fs, name);
     fs_free(fs);
     return there;
 }
@@ -204,7 +201,6 @@ static bool file_there(str path)
 static void config_choose(struct server *s, str listening)
 {
     str path = s->flags.config_file;
-    s->config_fs = fs_real_new(str_has_prefix(path, S("/")) ? S("/") : S("."));
     if (s->flags.config_given || file_there(path)) return;
     size_t colon = str_rindex(listening, ':');
     str host = str_slice(listening, 0, colon), port = str_from(listening, colon + 1);
@@ -303,7 +299,7 @@ static errc scrape_start(struct server *s, struct config *c, struct err *e)
 {
     struct scrape_manager_opts o = {
         .appendable = db_appendable(s->db), .pool = s->scrapes, .adjust_timestamps = s->flags.adjust_timestamps,
-        .timestamp_tolerance_ms = s->flags.tolerance_ms, .hostname = s->hostname,
+        .timestamp_tolerance_ms = s->flags.tolerance_ms, .hostname = s->hostname, .watch = watch_new,
     };
     TRY(scrape_manager_new(&s->scrape, &o, e));
     config_apply(s, c);
@@ -386,7 +382,6 @@ void server_stop(struct server *s)
     struct err e = { 0 };
     if (db_close(s->db, &e) != OK) LOG(ERROR, "closing storage failed", kv_err(&e));
     fs_free(s->data_fs);
-    fs_free(s->config_fs);
     proc_stop();
     buf_fini(&s->config_text);
     vec_fini(&s->notes);

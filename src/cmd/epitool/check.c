@@ -13,8 +13,7 @@ static errc check_one(const char *path, struct err *e)
     struct arena a = { 0 };
     str text;
     struct config *c = NULL;
-    struct fs *fs = fs_real_new(path[0] == '/' ? S("/") : S("."));
-    struct config_opts o = { .env = env_of, .fs = fs };
+    struct config_opts o = { .env = env_of, .read_files = true };
     errc rc = cmd_read_file(path, &a, &text, e);
     if (rc == OK) rc = config_parse(&c, text, str_z(path), &o, e);
     if (rc == OK) rc = config_served(c, false, e);
@@ -23,7 +22,6 @@ static errc check_one(const char *path, struct err *e)
         for (size_t i = 0; i < c->unsupported.n; i++) fprintf(stderr, "  note: section %.*s is not served\n", STR_ARG(c->unsupported.at[i]));
     }
     config_free(c);
-    fs_free(fs);
     arena_fini(&a);
     return rc;
 }

@@ -30,13 +30,7 @@ int cmd_failed(errc rc, const struct err *e)
 errc cmd_read_file(const char *path, struct arena *a, str *out, struct err *e)
 {
     enum { FILE_BYTES_MAX = 1 << 30 };
-    str p = str_z(path);
-    size_t slash = str_rindex(p, '/');
-    str dir = slash == SIZE_MAX ? S(".") : slash == 0 ? S("/") : str_slice(p, 0, slash);
-    struct fs *fs = fs_real_new(dir);
-    errc rc = fs_read_all(fs, slash == SIZE_MAX ? p : str_from(p, slash + 1), a, FILE_BYTES_MAX, out, e);
-    fs_free(fs);
-    return rc;
+    return fs_read_path(str_z(path), a, FILE_BYTES_MAX, out, e);
 }
 
 static int help(FILE *out)

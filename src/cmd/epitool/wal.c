@@ -104,9 +104,8 @@ static errc wal_show(const struct wal_args *args, struct err *e)
 {
     str path = args->dir;
     while (path.n > 1 && path.p[path.n - 1] == '/') path.n--;
-    size_t slash = str_rindex(path, '/');
-    str root = slash == SIZE_MAX ? S(".") : slash == 0 ? S("/") : str_slice(path, 0, slash);
-    struct walk w = { .args = args, .fs = fs_real_new(root), .dir = slash == SIZE_MAX ? path : str_from(path, slash + 1), .out = stdout };
+    struct walk w = { .args = args, .out = stdout };
+    w.fs = fs_real_of(path, &w.dir);
     errc rc = walk_segments(&w, e);
     buf_fini(&w.line);
     fs_free(w.fs);
