@@ -5,12 +5,155 @@
 
 #include <math.h>
 
-enum { DEC_EXPONENT_MAX = 9, DEC_CLASSES = 6 };
-static const double pow10_of[DEC_EXPONENT_MAX + 1] = { 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9 };
+/* How many units make 1, coarse units first. Times this, a value is a whole number; divided by it again, it has its own bits. */
+enum { UNIT_ONE = 7, UNITS = 17 };
+static const double unit_per_one[UNITS] = { 0x1p-20, 0x1p-16, 0x1p-12, 0x1p-10, 0x1p-8, 0x1p-6, 0x1p-4, 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8,
+                                            1e9 };
 
-/* A difference d is '0', or k ones, a zero and dec_width[k] bits of two's complement, or seven ones for the stale marker. */
-static const uint8_t dec_width[DEC_CLASSES + 1] = { 0, 7, 11, 16, 24, 34, 56 };
-enum { DEC_STALE_BITS = 7 };
+/* The code of a step z (of either sign: folded, so that small ones are small): with k = state / 4, z >> k ones, a zero, the low k bits of z.
+ * From RICE_ESCAPE ones on: so many ones, the length of z in six bits, z. Length 0: the stale marker. The state follows what was seen: down
+ * by a quarter bit without ones, up by as many as there are from two on, to the length after an escape; it stays at a value that
+ * stands alone (the first, or after a stale marker). After Malvar's "Adaptive Run-Length/Golomb-Rice Encoding", without the runs. */
+enum { RICE_ESCAPE = 8, RICE_LENGTH_BITS = 6, RICE_SHIFT = 2, RICE_LENGTH_MAX = 56, RICE_STATE_MAX = (RICE_LENGTH_MAX - 1) << RICE_SHIFT };
+
+static inline uint8_t rice_next(uint8_t state, unsigned ones)
+{
+    if (!ones) return (uint8_t)(state - (state > 0));
+    return ones == 1 ? state : (uint8_t)MIN(state + ones, (unsigned)RICE_STATE_MAX);
+}
+static inline uint8_t rice_escaped(unsigned length) { return (uint8_t)((length - 1) << RICE_SHIFT); }
+
+/* Copies and decoding. */
+
+static void copy_cells(const struct store *s, uint32_t first, unsigned bits, struct chunk_copy *out)
+{
+    uint32_t n = 0;
+    for (unsigned left = (bits + CELL_BITS - 1) / CELL_BITS; left; left--) {
+        const union cell *c = store_cell(s, first);
+        out->words[n++] = (uint32_t)c->w[0];
+        for (unsigned k = 1; k < 8; k++) {
+            out->words[n++] = (uint32_t)(c->w[k] >> 32);
+            out->words[n++] = (uint32_t)c->w[k];
+        }
+        first = (uint32_t)(c->w[0] >> 32);
+    }
+    assert(n + 3 <= COPY_WORDS);
+    out->n_words = n;
+    out->words[n] = out->words[n + 1] = out->words[n + 2] = 0;
+}
+
+void open_copy(const struct store *s, const struct slot *slot, struct chunk_copy *out)
+{
+    out->n = slot->n;
+    out->coding = slot->coding;
+    out->unit = slot->unit;
+    out->last_v = slot->last_v;
+    if (!slot->n) return;
+    store_run_times(s, slot->run, slot->n, out->t);
+    copy_cells(s, slot->first_cell, slot->payload_bits, out);
+}
+
+void sealed_copy(const struct store *s, const struct sealed *q, struct chunk_copy *out)
+{
+    out->n = q->n;
+    out->coding = q->coding;
+    out->unit = q->unit;
+    out->last_v = q->last_v;
+    store_run_times(s, q->run, q->n, out->t);
+    copy_cells(s, q->first_cell, q->payload_bits, out);
+}
+
+struct bits { const uint32_t *w; uint32_t at; };
+static inline uint64_t bits_peek(const struct bits *b)
+{
+    const uint32_t *w = b->w + (b->at >> 5);
+    unsigned sh = b->at & 31;
+    uint64_t top = (uint64_t)w[0] << 32 | w[1];
+    return sh ? top << sh | w[2] >> (32 - sh) : top;
+}
+static inline uint64_t bits_take(struct bits *b, unsigned n)   /* 1 … 64 */
+{
+    uint64_t v = bits_peek(b) >> (64 - n);
+    b->at += n;
+    return v;
+}
+
+static void decode_steps(const struct chunk_copy *c, unsigned n, double *v)
+{
+    struct bits b = { c->words, 0 };
+    double per_one = unit_per_one[c->unit];
+    bool up = c->coding == CODING_UP, alone = true;
+    uint64_t m = 0;
+    uint8_t state = 0;
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t top = bits_peek(&b), z;
+        unsigned ones = (unsigned)__builtin_clzll(~top | 1), k = state >> RICE_SHIFT;
+        if (LIKELY(ones < RICE_ESCAPE)) {
+            z = (uint64_t)ones << k | (k ? top << (ones + 1) >> (64 - k) : 0);
+            b.at += ones + 1 + k;
+            if (!alone) state = rice_next(state, ones);
+        } else {
+            unsigned length = (unsigned)(top << RICE_ESCAPE >> (64 - RICE_LENGTH_BITS));
+            b.at += RICE_ESCAPE + RICE_LENGTH_BITS;
+            if (!length) {
+                v[i] = stale_nan();
+                m = 0;
+                alone = true;
+                continue;
+            }
+            z = bits_take(&b, length);
+            if (!alone) state = rice_escaped(length);
+        }
+        m += up ? z : z >> 1 ^ -(z & 1);
+        v[i] = per_one == 1 ? (double)(int64_t)m : (double)(int64_t)m / per_one;
+        alone = false;
+    }
+}
+
+static void decode_xor(const struct chunk_copy *c, unsigned n, double *v)
+{
+    struct bits b = { c->words, 0 };
+    uint64_t val = 0;
+    unsigned lead = 0, trail = 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (!i) {
+            val = bits_take(&b, 64);
+        } else if (bits_take(&b, 1)) {
+            if (bits_take(&b, 1)) {
+                lead = (unsigned)bits_take(&b, 5);
+                unsigned w = (unsigned)bits_take(&b, 6);
+                trail = 64 - lead - (w ? w : 64);
+            }
+            val ^= bits_take(&b, 64 - lead - trail) << trail;
+        }
+        v[i] = f64_of_bits(val);
+    }
+}
+
+void chunk_copy_values(const struct chunk_copy *c, unsigned n, double *v)
+{
+    assert(n <= c->n);
+    switch ((enum coding)c->coding) {
+    case CODING_CONST:
+        for (unsigned i = 0; i < n; i++) v[i] = f64_of_bits(c->last_v);
+        return;
+    case CODING_UP:
+    case CODING_DEC: decode_steps(c, n, v); return;
+    case CODING_XOR: decode_xor(c, n, v); return;
+    }
+}
+
+/* The values of the open chunk, without its times. */
+static void open_values(const struct store *s, const struct slot *slot, double *v)
+{
+    struct chunk_copy c;
+    c.n = slot->n;
+    c.coding = slot->coding;
+    c.unit = slot->unit;
+    c.last_v = slot->last_v;
+    copy_cells(s, slot->first_cell, slot->payload_bits, &c);
+    chunk_copy_values(&c, c.n, v);
+}
 
 void open_ctx_init(struct open_ctx *c, struct store *s) { *c = (struct open_ctx){ .store = s }; }
 
@@ -68,41 +211,51 @@ static void open_put(struct open_ctx *c, struct slot *s, uint64_t v, unsigned bi
     }
 }
 
-/* v as m / 10^e to the bit? */
-static inline bool dec_of(double v, unsigned e, int64_t *m)
+/* Is v m units, to the bit? */
+static inline bool unit_holds(double v, unsigned unit, int64_t *m)
 {
-    double x = v * pow10_of[e];
+    double x = v * unit_per_one[unit];
     if (!(fabs(x) <= 0x1p53)) return false;
     *m = llrint(x);
-    double back = e ? (double)*m / pow10_of[e] : (double)*m;
+    double back = unit == UNIT_ONE ? (double)*m : (double)*m / unit_per_one[unit];
     return f64_bits(back) == f64_bits(v);
 }
 
-static void open_put_dec(struct open_ctx *c, struct slot *s, int64_t before, int64_t m)
+static void open_put_escape(struct open_ctx *c, struct slot *s, uint64_t z, unsigned length)
 {
-    int64_t d = m - before;                    /* |m| <= 2^53: cannot overflow */
-    if (!d) {
-        open_put(c, s, 0, 1);
-        return;
-    }
-    unsigned need = 65 - (unsigned)__builtin_clzll((uint64_t)(d < 0 ? ~d : d) | 1), k = 1;
-    while (need > dec_width[k]) k++;
-    unsigned w = dec_width[k];
-    uint64_t prefix = ((uint64_t)1 << (k + 1)) - 2;            /* k ones and a zero */
-    open_put(c, s, prefix << w | ((uint64_t)d & (((uint64_t)1 << w) - 1)), k + 1 + w);
+    open_put(c, s, ((1u << RICE_ESCAPE) - 1) << RICE_LENGTH_BITS | length, RICE_ESCAPE + RICE_LENGTH_BITS);
+    if (length) open_put(c, s, z, length);
 }
 
-/* False: v does not fit DEC with this exponent. prev: the value before, as bits; first: there is none. */
-static bool open_dec(struct open_ctx *c, struct slot *s, uint64_t prev, bool first, double v)
+static inline void open_put_step(struct open_ctx *c, struct slot *s, uint64_t z, bool alone)
+{
+    unsigned k = s->rice >> RICE_SHIFT;
+    uint64_t ones = z >> k;
+    if (LIKELY(ones < RICE_ESCAPE)) {
+        uint64_t prefix = ((uint64_t)1 << (ones + 1)) - 2;
+        open_put(c, s, prefix << k | (z & (((uint64_t)1 << k) - 1)), (unsigned)ones + 1 + k);
+        if (!alone) s->rice = rice_next(s->rice, (unsigned)ones);
+        return;
+    }
+    unsigned length = 64 - (unsigned)__builtin_clzll(z);
+    open_put_escape(c, s, z, length);
+    if (!alone) s->rice = rice_escaped(length);
+}
+
+/* False: v does not fit UP or DEC with this unit. prev: the value before, as bits; first: there is none. */
+static bool open_step(struct open_ctx *c, struct slot *s, uint64_t prev, bool first, double v)
 {
     if (f64_bits(v) == STALE_NAN_BITS) {
-        open_put(c, s, 0x7f, DEC_STALE_BITS);
+        open_put_escape(c, s, 0, 0);
         return true;
     }
     int64_t m, before = 0;
-    if (!dec_of(v, s->dec_exponent, &m)) return false;
-    if (!first && prev != STALE_NAN_BITS) before = llrint(f64_of_bits(prev) * pow10_of[s->dec_exponent]);
-    open_put_dec(c, s, before, m);
+    bool alone = first || prev == STALE_NAN_BITS;
+    if (!unit_holds(v, s->unit, &m)) return false;
+    if (!alone) before = llrint(f64_of_bits(prev) * unit_per_one[s->unit]);
+    int64_t d = m - before;                    /* |m| <= 2^53: cannot overflow */
+    if (s->coding == CODING_UP && d < 0) return false;
+    open_put_step(c, s, s->coding == CODING_UP ? (uint64_t)d : (uint64_t)d << 1 ^ (uint64_t)(d >> 63), alone);
     return true;
 }
 
@@ -133,43 +286,59 @@ static void open_xor(struct open_ctx *c, struct slot *s, uint64_t prev, bool fir
     *trail = (uint8_t)t;
 }
 
-/* Writes n values anew; false: they do not fit the slot's coding. */
-static bool open_recode(struct open_ctx *c, struct slot *s, const double *v, unsigned n)
+/* Writes n values anew, which fit. */
+static void open_recode(struct open_ctx *c, struct slot *s, const double *v, unsigned n)
 {
     store_give_cells(c->store, s->first_cell);
     s->first_cell = 0;
     s->payload_bits = 0;
+    s->rice = 0;
     uint8_t lead = XOR_NO_WINDOW, trail = 0;
     for (unsigned i = 0; i < n; i++) {
         uint64_t prev = i ? f64_bits(v[i - 1]) : 0;
-        if (s->coding == CODING_XOR) open_xor(c, s, prev, i == 0, f64_bits(v[i]), &lead, &trail);
-        else if (!open_dec(c, s, prev, i == 0, v[i])) return false;
+        if (s->coding == CODING_XOR) {
+            open_xor(c, s, prev, i == 0, f64_bits(v[i]), &lead, &trail);
+        } else {
+            bool fits = open_step(c, s, prev, i == 0, v[i]);
+            assert(fits);
+        }
     }
+}
+
+static bool values_have_unit(const double *v, unsigned n, unsigned unit)
+{
+    int64_t m;
+    for (unsigned i = n; i-- > 0;)             /* the newest first: it is the one that did not fit */
+        if (!sample_is_stale(v[i]) && !unit_holds(v[i], unit, &m)) return false;
     return true;
 }
 
-/* v does not fit: the cheapest coding that holds the n samples so far and v. The exponent of the chunk before is where the search starts. */
+static bool values_fall(const double *v, unsigned n)
+{
+    double before = 0;
+    for (unsigned i = 0; i < n; i++) {
+        bool stale = sample_is_stale(v[i]);
+        if (!stale && v[i] < before) return true;
+        before = stale ? 0 : v[i];
+    }
+    return false;
+}
+
+/* v does not fit: the cheapest coding that holds the n samples so far and v. The unit of the chunk before is where the search starts. A
+ * gauge falls soon after a chunk began: the next one begins with DEC at once. A counter's reset may come at any time. */
 static void open_climb(struct open_ctx *c, struct slot *s, double v)
 {
-    struct chunk_copy copy;
-    double old[RUN_MAX];
-    open_copy(c->store, s, &copy);
-    chunk_copy_values(&copy, s->n, old);
-    unsigned e = s->dec_exponent;
-    int64_t m;
-    if (f64_bits(v) != STALE_NAN_BITS)
-        while (e <= DEC_EXPONENT_MAX && !dec_of(v, e, &m)) e++;
-    bool first_was_stale_only = s->coding == CODING_CONST && f64_bits(v) == STALE_NAN_BITS;
-    if (first_was_stale_only)
-        while (e <= DEC_EXPONENT_MAX && !dec_of(old[0], e, &m)) e++;
-    for (; e <= DEC_EXPONENT_MAX; e++) {
-        s->coding = CODING_DEC;
-        s->dec_exponent = (uint8_t)e;
-        if (open_recode(c, s, old, s->n)) return;
-    }
-    s->coding = CODING_XOR;
-    s->dec_exponent = 0;
-    (void)open_recode(c, s, old, s->n);
+    enum { SOON = 16 };
+    double all[RUN_MAX + 1];
+    unsigned unit = s->unit, n = s->n;
+    open_values(c->store, s, all);
+    all[n] = v;
+    while (unit < UNITS && !values_have_unit(all, n + 1, unit)) unit++;
+    bool falls = s->falls || values_fall(all, n + 1);
+    if (falls && n < SOON) s->falls = 1;
+    s->coding = unit == UNITS ? CODING_XOR : falls ? CODING_DEC : CODING_UP;
+    s->unit = unit == UNITS ? 0 : unit & 31;
+    open_recode(c, s, all, n);
 }
 
 static void open_put_value(struct open_ctx *c, struct slot *s, double v, uint64_t bits)
@@ -179,8 +348,8 @@ static void open_put_value(struct open_ctx *c, struct slot *s, double v, uint64_
         if (first || bits == s->last_v) return;
         open_climb(c, s, v);
     }
-    while (s->coding == CODING_DEC) {          /* each climb raises the exponent or ends in XOR */
-        if (open_dec(c, s, s->last_v, first, v)) return;
+    while (s->coding != CODING_XOR) {          /* a climb finds what fits, or ends in XOR */
+        if (open_step(c, s, s->last_v, first, v)) return;
         open_climb(c, s, v);
     }
     uint8_t lead = s->xor_lead, trail = s->xor_trail;
@@ -195,7 +364,7 @@ static void open_seal(struct open_ctx *c, uint32_t slot_i, struct slot *s)
     struct sealed *q = slab_at(&st->sealed, i);
     *q = (struct sealed){ .slot = slot_i, .generation = atomic_load_explicit(&s->generation, memory_order_relaxed), .run = s->run,
                           .first_cell = s->first_cell, .maxt = slot_last_t(s), .last_v = s->last_v, .n = s->n,
-                          .payload_bits = s->payload_bits, .coding = s->coding, .dec_exponent = s->dec_exponent };
+                          .payload_bits = s->payload_bits, .coding = s->coding, .unit = s->unit };
     if (st->sealed_last) ((struct sealed *)slab_at(&st->sealed, st->sealed_last))->queue_next = i;
     else st->sealed_first = i;
     st->sealed_last = i;
@@ -284,111 +453,4 @@ void open_free_sealed(struct store *s, uint32_t sealed)
     mtx_lock(&s->mu);
     slab_give(&s->sealed, sealed);
     mtx_unlock(&s->mu);
-}
-
-/* Copies and decoding. */
-
-static void copy_cells(const struct store *s, uint32_t first, unsigned bits, struct chunk_copy *out)
-{
-    uint32_t n = 0;
-    for (unsigned left = (bits + CELL_BITS - 1) / CELL_BITS; left; left--) {
-        const union cell *c = store_cell(s, first);
-        out->words[n++] = (uint32_t)c->w[0];
-        for (unsigned k = 1; k < 8; k++) {
-            out->words[n++] = (uint32_t)(c->w[k] >> 32);
-            out->words[n++] = (uint32_t)c->w[k];
-        }
-        first = (uint32_t)(c->w[0] >> 32);
-    }
-    assert(n + 3 <= COPY_WORDS);
-    out->n_words = n;
-    out->words[n] = out->words[n + 1] = out->words[n + 2] = 0;
-}
-
-void open_copy(const struct store *s, const struct slot *slot, struct chunk_copy *out)
-{
-    out->n = slot->n;
-    out->coding = slot->coding;
-    out->dec_exponent = slot->dec_exponent;
-    out->last_v = slot->last_v;
-    if (!slot->n) return;
-    store_run_times(s, slot->run, slot->n, out->t);
-    copy_cells(s, slot->first_cell, slot->payload_bits, out);
-}
-
-void sealed_copy(const struct store *s, const struct sealed *q, struct chunk_copy *out)
-{
-    out->n = q->n;
-    out->coding = q->coding;
-    out->dec_exponent = q->dec_exponent;
-    out->last_v = q->last_v;
-    store_run_times(s, q->run, q->n, out->t);
-    copy_cells(s, q->first_cell, q->payload_bits, out);
-}
-
-struct bits { const uint32_t *w; uint32_t at; };
-static inline uint64_t bits_peek(const struct bits *b)
-{
-    const uint32_t *w = b->w + (b->at >> 5);
-    unsigned sh = b->at & 31;
-    uint64_t top = (uint64_t)w[0] << 32 | w[1];
-    return sh ? top << sh | w[2] >> (32 - sh) : top;
-}
-static inline uint64_t bits_take(struct bits *b, unsigned n)   /* 1 … 64 */
-{
-    uint64_t v = bits_peek(b) >> (64 - n);
-    b->at += n;
-    return v;
-}
-
-static void decode_dec(const struct chunk_copy *c, unsigned n, double *v)
-{
-    struct bits b = { c->words, 0 };
-    int64_t m = 0;
-    for (unsigned i = 0; i < n; i++) {
-        uint64_t top = bits_peek(&b);
-        unsigned k = (unsigned)__builtin_clzll(~top | 1);      /* leading ones */
-        if (k >= DEC_STALE_BITS) {
-            b.at += DEC_STALE_BITS;
-            v[i] = stale_nan();
-            m = 0;
-            continue;
-        }
-        unsigned w = dec_width[k];
-        if (w) m += (int64_t)(top << (k + 1)) >> (64 - w);
-        b.at += k + 1 + w;
-        v[i] = c->dec_exponent ? (double)m / pow10_of[c->dec_exponent] : (double)m;
-    }
-}
-
-static void decode_xor(const struct chunk_copy *c, unsigned n, double *v)
-{
-    struct bits b = { c->words, 0 };
-    uint64_t val = 0;
-    unsigned lead = 0, trail = 0;
-    for (unsigned i = 0; i < n; i++) {
-        if (!i) {
-            val = bits_take(&b, 64);
-        } else if (bits_take(&b, 1)) {
-            if (bits_take(&b, 1)) {
-                lead = (unsigned)bits_take(&b, 5);
-                unsigned w = (unsigned)bits_take(&b, 6);
-                trail = 64 - lead - (w ? w : 64);
-            }
-            val ^= bits_take(&b, 64 - lead - trail) << trail;
-        }
-        v[i] = f64_of_bits(val);
-    }
-}
-
-void chunk_copy_values(const struct chunk_copy *c, unsigned n, double *v)
-{
-    assert(n <= c->n);
-    switch ((enum coding)c->coding) {
-    case CODING_CONST:
-        for (unsigned i = 0; i < n; i++) v[i] = f64_of_bits(c->last_v);
-        return;
-    case CODING_DEC: decode_dec(c, n, v); return;
-    case CODING_XOR: decode_xor(c, n, v); return;
-    }
 }

@@ -2,12 +2,13 @@
  *
  * What        Samples are held in the cheapest form that gives their bits back: times by reference to a run, values as
  *               CONST  all equal: nothing but the slot's last value
- *               DEC    v = m / 10^e with one e a chunk: differences of m in 1 … 63 bits; a code of its own for the stale marker
+ *               UP     v = m units, a unit being a power of ten or of two, one a chunk; m never falls: its steps in an adaptive Rice code
+ *               DEC    the same with steps of either sign
  *               XOR    Prometheus' value bits, without the times
  *             Codings climb in this order only, when a value does not fit; the chunk is then written anew. Beside it the slot counts how
  *             long the real chunk would be, so that it ends where Prometheus ends it. A run-length coding has no place: a
- *             repeated value is one bit in DEC and XOR, and a cell once taken costs the same.
- * Invariants  (1) Decoding gives the bits that were appended: DEC is taken only where (double)m / 10^e has v's bits. (2) The cut points are
+ *             repeated value is one bit in the others, and a cell once taken costs the same.
+ * Invariants  (1) Decoding gives the bits that were appended: a unit is taken only where m units have v's bits. (2) The cut points are
  *             those of chunk/cut. (3) xor_bits is the exact length of the encoded chunk.
  * Ownership   cells and the reference to the run belong to the slot, then to the sealed chunk
  * Threads     open_append, open_copy, open_drop: slot locked. The context is one thread's.
@@ -39,10 +40,10 @@ void open_drop(struct store *s, struct slot *slot);            /* forgets the op
 void open_free_sealed(struct store *s, uint32_t sealed);       /* cells, run and entry */
 
 /* A chunk taken out from under the lock, to be decoded without it. */
-enum { COPY_WORDS = 34 * 15 + 3 };             /* 63 bits a sample for 256 samples fill 34 cells */
+enum { COPY_WORDS = 38 * 15 + 3 };             /* 70 bits a sample for 256 samples fill 38 cells */
 struct chunk_copy {
     unsigned n;
-    uint8_t coding, dec_exponent;
+    uint8_t coding, unit;
     uint64_t last_v;
     uint32_t n_words;
     int64_t t[RUN_MAX];

@@ -10,7 +10,7 @@ enum { RANGE_MS = 7200 * 1000, MAX_SAMPLES = 4000 };
 struct want { struct cut_state cut; struct xor_app app; uint8_t bytes[XOR_ROOM(256)]; };
 
 /* Where a value comes from. Each shape forces another coding, or a switch between them. */
-enum shape { SHAPE_CONST, SHAPE_COUNTER, SHAPE_SMALL, SHAPE_DECIMAL, SHAPE_RANDOM, SHAPE_SPECIAL, SHAPE_MIXED, SHAPE_RARE, SHAPES };
+enum shape { SHAPE_CONST, SHAPE_COUNTER, SHAPE_PAGES, SHAPE_SMALL, SHAPE_DECIMAL, SHAPE_RANDOM, SHAPE_SPECIAL, SHAPE_MIXED, SHAPE_RARE, SHAPES };
 
 static double special(struct prng *r)
 {
@@ -25,6 +25,7 @@ static double value_of(struct prng *r, enum shape s, double last)
     switch (s) {
     case SHAPE_CONST: return 42;
     case SHAPE_COUNTER: return (sample_is_stale(last) || !(last >= 0) ? 0 : last) + (double)prng_below(r, 1000);
+    case SHAPE_PAGES: return (double)(prng_below(r, 4096) + 1) * (prng_below(r, 100) ? 4096 : 48);
     case SHAPE_SMALL: return (double)prng_below(r, 5) - 2;
     case SHAPE_DECIMAL: return (double)prng_below(r, 1000000) / (prng_below(r, 2) ? 100 : 1000);
     case SHAPE_RANDOM: return prng_unit(r) * 1e6;
@@ -190,18 +191,47 @@ TEST(open_chunk_runs_are_shared)
     rig_fini(&g);
 }
 
-/* Small whole numbers cost about a byte, a constant nothing. */
+/* A constant costs nothing; the others what their steps are long, and little more. */
 TEST(open_chunk_is_small)
+{
+    enum { N = 100 };
+    static const struct { const char *name; double from, step, unit; unsigned of, bits; } cases[] = {
+        { "constant", 7, 0, 1, 1, 0 },
+        { "counter with an even step", 0, 50, 1, 1, 8 },
+        { "counter below 1024 a step", 12345, 1, 1, 1024, 12 },
+        { "counter of bytes in pages", 1e9, 1, 4096, 1024, 12 },
+        { "counter of hundredths", 3, 1, 0.01, 1024, 12 },
+    };
+    struct prng r = { test_seed() };
+    TEST_EACH(c, cases) {
+        struct rig g;
+        rig_init(&g, 1);
+        struct slot *s = store_slot(&g.store, g.slot);
+        int64_t m = (int64_t)(c->from / c->unit);
+        for (int64_t k = 0; k < N; k++) {
+            open_append(&g.ctx, g.slot, s, k * 15000, c->unit < 1 ? (double)m / (1 / c->unit) : (double)m * c->unit);
+            m += c->of > 1 ? (int64_t)prng_below(&r, c->of) : (int64_t)c->step;
+        }
+        EXPECT(s->payload_bits <= N * c->bits);
+        if (!c->bits) EXPECT_EQ(s->first_cell, 0);
+        rig_fini(&g);
+    }
+}
+
+/* A gauge's chunks begin with steps of either sign once it has fallen early; a counter's reset late in a chunk stays in that chunk. */
+TEST(open_chunk_knows_what_falls)
 {
     struct rig g;
     rig_init(&g, 2);
-    for (unsigned k = 0; k < 100; k++) {
-        open_append(&g.ctx, 1, store_slot(&g.store, 1), (int64_t)k * 15000, 7);
-        open_append(&g.ctx, 2, store_slot(&g.store, 2), (int64_t)k * 15000, k * 50);
+    struct slot *gauge = store_slot(&g.store, 1), *counter = store_slot(&g.store, 2);
+    for (int64_t k = 0; k < 300; k++) {
+        open_append(&g.ctx, 1, gauge, k * 15000, (double)(k % 5));
+        open_append(&g.ctx, 2, counter, k * 15000, (double)(k < 60 ? 1000 + k : k));
     }
-    EXPECT_EQ(store_slot(&g.store, 1)->payload_bits, 0);
-    EXPECT_EQ(store_slot(&g.store, 1)->first_cell, 0);
-    EXPECT(store_slot(&g.store, 2)->payload_bits < 100 * 10);
+    EXPECT_EQ(gauge->coding, CODING_DEC);
+    EXPECT(gauge->falls);
+    EXPECT_EQ(counter->coding, CODING_UP);
+    EXPECT(!counter->falls);
     rig_fini(&g);
 }
 

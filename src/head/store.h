@@ -23,7 +23,7 @@
 #include "base/vec.h"
 #include "model/sample.h"
 
-enum coding { CODING_CONST, CODING_DEC, CODING_XOR };          /* values of a chunk; see open_chunk.h */
+enum coding { CODING_CONST, CODING_UP, CODING_DEC, CODING_XOR };   /* values of a chunk; see open_chunk.h */
 enum slot_flags { SLOT_LIVE = 1, SLOT_HIST = 2, SLOT_LAST_HIST = 4, SLOT_DYING = 8, SLOT_STALE = 16 };
 
 struct slot {
@@ -40,7 +40,8 @@ struct slot {
     uint16_t payload_bits;                     /* of its values in the cells */
     uint16_t xor_bits;                         /* length of the chunk if it were encoded */
     uint8_t xor_lead, xor_trail;
-    uint8_t coding, dec_exponent;
+    uint8_t coding : 2, falls : 1, unit : 5;   /* falls: chunks begin with DEC, not UP; unit of UP and DEC */
+    uint8_t rice;                              /* UP, DEC: the state of the code */
     _Atomic uint8_t flags;                     /* SLOT_LIVE const while the generation is; else under mu */
     bytelock mu;                               /* LOCK_SERIES */
     uint16_t batch_n;                          /* samples of batch append_id */
@@ -78,7 +79,7 @@ struct sealed {
     int64_t maxt;
     uint64_t last_v;
     uint16_t n, payload_bits;
-    uint8_t coding, dec_exponent;
+    uint8_t coding, unit;
     bool dropped;                              /* no longer the slot's: the writer only frees it */
     uint8_t spare[9];
 };
