@@ -6,7 +6,7 @@
 #include "promql/aggregate.h"
 
 #include "promql/grouping.h"
-#include "promql/kahan.h"
+#include "base/kahan.h"
 #include "promql/quantile.h"
 
 #include <math.h>

@@ -46,16 +46,12 @@ static void hist_merge(struct parser *p, struct hist_map *into, const struct his
     }
 }
 
-static void hist_side(struct parser *p, const struct hist_entry *buckets, const struct hist_entry *offset, const struct span **spans,
-                      size_t *n_spans, const double **counts, size_t *n)
+static struct histogram_side hist_side(struct parser *p, const struct hist_entry *buckets, const struct hist_entry *offset)
 {
-    if (!buckets->set || !buckets->floats || buckets->floats->v.n == 0) return;
+    if (!buckets->set || !buckets->floats || buckets->floats->v.n == 0) return (struct histogram_side){ 0 };
     struct span *s = ANEW(p->a, struct span);
     *s = (struct span){ (int32_t)offset->i, (uint32_t)buckets->floats->v.n };
-    *spans = s;
-    *n_spans = 1;
-    *counts = buckets->floats->v.at;
-    *n = buckets->floats->v.n;
+    return (struct histogram_side){ s, 1, buckets->floats->v.at, buckets->floats->v.n };
 }
 
 static const struct histogram *hist_build(struct parser *p, struct hist_map *m)
@@ -75,9 +71,8 @@ static const struct histogram *hist_build(struct parser *p, struct hist_map *m)
     if (hint->set)
         h->hint = hint->hint == TOK_HINT_RESET ? RESET_YES : hint->hint == TOK_HINT_NOT_RESET ? RESET_NO
                 : hint->hint == TOK_HINT_GAUGE ? RESET_GAUGE : RESET_UNKNOWN;
-    hist_side(p, hist_at(m, TOK_BUCKETS_DESC), hist_at(m, TOK_OFFSET_DESC), &h->pos_spans, &h->n_pos_spans, &h->pos, &h->n_pos);
-    hist_side(p, hist_at(m, TOK_NEGATIVE_BUCKETS_DESC), hist_at(m, TOK_NEGATIVE_OFFSET_DESC), &h->neg_spans, &h->n_neg_spans, &h->neg,
-              &h->n_neg);
+    h->pos = hist_side(p, hist_at(m, TOK_BUCKETS_DESC), hist_at(m, TOK_OFFSET_DESC));
+    h->neg = hist_side(p, hist_at(m, TOK_NEGATIVE_BUCKETS_DESC), hist_at(m, TOK_NEGATIVE_OFFSET_DESC));
     return h;
 }
 

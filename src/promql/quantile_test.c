@@ -1,7 +1,7 @@
 #include "promql/quantile.h"
 
 #include "base/test.h"
-#include "promql/kahan.h"
+#include "base/kahan.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -3,8 +3,6 @@
  * Points are most of an answer, so they are written straight into the buffer, without the writer's bookkeeping of commas. */
 #include "promql/result_json.h"
 
-#include <math.h>
-
 #include "base/f64.h"
 
 /* A time in seconds, without a fraction or with three digits of one. */
@@ -46,23 +44,12 @@ void promql_labels_json(struct json *j, struct labels l)
 
 /* --- histograms --- */
 
-static double upper_bound(const struct histogram *h, int64_t index)
-{
-    if (h->schema == HISTOGRAM_CUSTOM_SCHEMA) return index < 0 ? -INFINITY : (size_t)index < h->n_custom ? h->custom[index] : INFINITY;
-    if (h->schema < 0) return ldexp(1, (int)MAX(MIN(index * (1ll << -h->schema), 2000), -2000));
-    double whole = floor((double)index / (double)(1ll << h->schema));
-    double part = (double)index / (double)(1ll << h->schema) - whole;
-    return ldexp(exp2(part), (int)fmax(fmin(whole, 2000), -2000));
-}
-
-struct bucket { double lower, upper, count; int closed; };     /* closed: 0 above, 1 below, 2 neither, 3 both */
-
-static void put_bucket(struct buf *b, const struct bucket *k, bool *any)
+static void put_bucket(struct buf *b, const struct histogram_bucket *k, bool *any)
 {
     if (k->count == 0) return;
     buf_str(b, *any ? S(",[") : S(",\"buckets\":[["));
     *any = true;
-    buf_u8(b, (uint8_t)('0' + k->closed));
+    buf_u8(b, k->lower_inclusive ? (k->upper_inclusive ? '3' : '1') : k->upper_inclusive ? '0' : '2');
     buf_u8(b, ',');
     put_value(b, k->lower);
     buf_u8(b, ',');
@@ -72,37 +59,16 @@ static void put_bucket(struct buf *b, const struct bucket *k, bool *any)
     buf_u8(b, ']');
 }
 
-/* Index of the bucket at `at` of a side. */
-static int64_t bucket_index(const struct span *spans, size_t n_spans, size_t at)
-{
-    int64_t index = 0;
-    for (size_t i = 0; i < n_spans; i++) {
-        index += spans[i].offset;
-        if (at < spans[i].length) return index + (int64_t)at;
-        at -= spans[i].length;
-        index += spans[i].length;
-    }
-    return index;
-}
-
 static void put_histogram(struct buf *b, const struct histogram *h)
 {
-    bool any = false, custom = h->schema == HISTOGRAM_CUSTOM_SCHEMA;
+    bool any = false;
+    struct histogram_walk w;
     buf_str(b, S("{\"count\":"));
     put_value(b, h->count);
     buf_str(b, S(",\"sum\":"));
     put_value(b, h->sum);
-    for (size_t i = h->n_neg; i-- > 0;) {
-        int64_t index = bucket_index(h->neg_spans, h->n_neg_spans, i);
-        put_bucket(b, &(struct bucket){ -upper_bound(h, index), -upper_bound(h, index - 1), h->neg[i], 1 }, &any);
-    }
-    if (!custom) put_bucket(b, &(struct bucket){ -h->zero_threshold, h->zero_threshold, h->zero_count, 3 }, &any);
-    for (size_t i = 0; i < h->n_pos; i++) {
-        int64_t index = bucket_index(h->pos_spans, h->n_pos_spans, i);
-        struct bucket k = { upper_bound(h, index - 1), upper_bound(h, index), h->pos[i], 0 };
-        if (custom && isinf(k.lower)) k.closed = 3;
-        put_bucket(b, &k, &any);
-    }
+    histogram_walk_init(&w, h, false);
+    while (histogram_walk_next(&w)) put_bucket(b, &w.bucket, &any);
     buf_str(b, any ? S("]}") : S("}"));
 }
 

@@ -4,7 +4,7 @@
  * Invariants  none
  * Ownership   results lie in the arena
  * Threads     pure
- * Errors      ERR_BAD_INPUT with the reference's words; ERR_UNSUPPORTED where zero buckets differ in width
+ * Errors      ERR_BAD_INPUT with the reference's words
  * Format      none
  */
 #ifndef EPI_PROMQL_SERIES_HISTOGRAM_H

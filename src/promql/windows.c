@@ -2,7 +2,7 @@
  * where windows hardly overlap; else it is joined from the sums of aligned pieces of PIECE samples, each a (sum, compensation) pair. */
 #include "promql/windows.h"
 
-#include "promql/kahan.h"
+#include "base/kahan.h"
 #include "promql/quantile.h"
 
 #include <math.h>

@@ -13,6 +13,7 @@ struct mem_series {
     sref ref;
     VEC(struct mem_sample) samples;
     int64_t last_t;                        /* of committed and pending samples; INT64_MIN: none */
+    size_t run;                            /* where the run of histograms that can go on began; samples.n: none */
 };
 
 struct memstore {
@@ -103,23 +104,73 @@ static errc mem_appender_batch(struct appender *base, const series_handle *h, co
     return OK;
 }
 
-static const void *mem_copy(struct arena *a, const void *p, size_t n, size_t size)
+static struct histogram *mem_histogram_copy(struct arena *a, const struct histogram *h)
 {
-    void *to = arena_array(a, n, size);
-    if (n) memcpy(to, p, n * size);
+    struct histogram *to = histogram_copy(a, h);
+    double *custom = arena_array(a, h->n_custom, sizeof(*custom));
+    if (h->n_custom) memcpy(custom, h->custom, h->n_custom * sizeof(*custom));
+    to->custom = h->n_custom ? custom : NULL;
     return to;
 }
 
-static const struct histogram *mem_histogram_copy(struct arena *a, const struct histogram *h)
+/* Runs of histograms: what a chunk of them would make of a sample. All samples of a run have the buckets of all, empty where they had none,
+ * and all but the first say that there was no reset before them. */
+
+/* Buckets that prev counts and h does not have, or has less of, end a run. */
+static bool mem_run_goes_on(const struct histogram *prev, const struct histogram *h)
 {
-    struct histogram *to = ANEW(a, struct histogram);
-    *to = *h;
-    to->pos_spans = mem_copy(a, h->pos_spans, h->n_pos_spans, sizeof(*h->pos_spans));
-    to->neg_spans = mem_copy(a, h->neg_spans, h->n_neg_spans, sizeof(*h->neg_spans));
-    to->pos = mem_copy(a, h->pos, h->n_pos, sizeof(*h->pos));
-    to->neg = mem_copy(a, h->neg, h->n_neg, sizeof(*h->neg));
-    to->custom = mem_copy(a, h->custom, h->n_custom, sizeof(*h->custom));
-    return to;
+    bool gauge = h->hint == RESET_GAUGE;
+    if ((prev->hint == RESET_GAUGE) != gauge || h->hint == RESET_YES) return false;
+    if (h->schema != prev->schema || h->zero_threshold != prev->zero_threshold) return false;
+    if (histogram_is_custom(h) && !histogram_bounds_equal(h, prev)) return false;
+    if (gauge) return true;
+    struct histogram unmarked = *h;
+    unmarked.hint = RESET_UNKNOWN;
+    return h->zero_count >= prev->zero_count && !histogram_is_reset(&unmarked, prev);
+}
+
+/* h with the buckets of both. */
+static const struct histogram *mem_lay_out(struct arena *a, const struct histogram *h, const struct histogram *other)
+{
+    struct histogram *to = histogram_copy(a, h), *empty = histogram_copy(a, other);
+    struct histogram_merge m;
+    empty->hint = h->hint;
+    empty->count = empty->sum = empty->zero_count = 0;
+    for (size_t i = 0; i < empty->pos.n; i++) empty->pos.at[i] = 0;
+    for (size_t i = 0; i < empty->neg.n; i++) empty->neg.at[i] = 0;
+    errc rc = histogram_add(a, to, empty, 1, &m);
+    assert(rc == OK && !m.bounds_reconciled);
+    return rc == OK ? to : h;
+}
+
+static bool mem_same_buckets(const struct histogram *a, const struct histogram *b)
+{
+    const struct histogram_side *x[] = { &a->pos, &a->neg }, *y[] = { &b->pos, &b->neg };
+    for (int i = 0; i < 2; i++)
+        if (x[i]->n_spans != y[i]->n_spans || (x[i]->n_spans && memcmp(x[i]->spans, y[i]->spans, x[i]->n_spans * sizeof(struct span)))) return false;
+    return true;
+}
+
+static void mem_keep(struct memstore *m, struct mem_series *s, struct mem_sample x)
+{
+    if (!x.h) {
+        vec_push(&s->samples, x);
+        s->run = s->samples.n;
+        return;
+    }
+    const struct histogram *prev = s->run < s->samples.n ? s->samples.at[s->samples.n - 1].h : NULL;
+    struct histogram *h = mem_histogram_copy(&m->arena, x.h);
+    x.h = h;
+    if (!prev || !mem_run_goes_on(prev, h)) {
+        if (h->hint != RESET_GAUGE) h->hint = RESET_UNKNOWN;
+        s->run = s->samples.n;
+    } else {
+        if (h->hint != RESET_GAUGE) h->hint = RESET_NO;
+        x.h = mem_lay_out(&m->arena, h, prev);
+        for (size_t i = s->run; i < s->samples.n && !mem_same_buckets(s->samples.at[i].h, x.h); i++)
+            s->samples.at[i].h = mem_lay_out(&m->arena, s->samples.at[i].h, x.h);
+    }
+    vec_push(&s->samples, x);
 }
 
 static errc mem_appender_histogram(struct appender *base, series_handle h, int64_t t, const struct histogram *hist,
@@ -148,7 +199,7 @@ static errc mem_appender_commit(struct appender *base, struct err *e UNUSED)
 {
     struct mem_appender *a = CONTAINER_OF(base, struct mem_appender, base);
     mtx_lock(&a->m->mu);
-    for (size_t i = 0; i < a->pending.n; i++) vec_push(&a->pending.at[i].s->samples, a->pending.at[i].sample);
+    for (size_t i = 0; i < a->pending.n; i++) mem_keep(a->m, a->pending.at[i].s, a->pending.at[i].sample);
     mtx_unlock(&a->m->mu);
     mem_appender_free(a);
     return OK;
@@ -348,7 +399,9 @@ static errc mem_querier(struct queryable *base, int64_t mint, int64_t maxt, stru
         c->base = (struct series){ s->labels, s->ref, &mem_series_ops };
         c->q = q;
         c->n = (size_t)(to - from);
-        c->samples = mem_copy(&q->arena, from, c->n, sizeof(*from));
+        struct mem_sample *samples = arena_array(&q->arena, c->n, sizeof(*samples));
+        memcpy(samples, from, c->n * sizeof(*samples));
+        c->samples = samples;
     }
     mtx_unlock(&m->mu);
     *out = &q->base;

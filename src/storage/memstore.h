@@ -2,7 +2,8 @@
  *
  * What        An appendable and a queryable over plain arrays: no files, no chunks, no head.
  * Invariants  a batch becomes visible at commit as a whole; a querier sees what was committed before it was made, series in the order of
- *             their creation unless sorted ones are asked for
+ *             their creation unless sorted ones are asked for; histograms come back with the hints and the layout that a chunk of
+ *             them would give
  * Ownership   memstore_new/memstore_free; queriers and appenders end before it
  * Threads     any: one mutex
  * Errors      as appender.h and querier.h promise

@@ -7,8 +7,8 @@
  * Errors      none
  * Format      none
  */
-#ifndef EPI_PROMQL_KAHAN_H
-#define EPI_PROMQL_KAHAN_H
+#ifndef EPI_BASE_KAHAN_H
+#define EPI_BASE_KAHAN_H
 
 #include <math.h>
 

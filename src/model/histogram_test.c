@@ -1,0 +1,169 @@
+#include "model/histogram.h"
+
+#include "base/f64.h"
+#include "base/test.h"
+
+#include <math.h>
+
+static struct arena room;
+
+/* One run of buckets a side. */
+struct shape { int32_t schema; double zero, zero_count, sum; int32_t offset; size_t n; double at[6]; int32_t neg_offset; size_t n_neg; double neg[3]; };
+
+static struct histogram_side side_of(int32_t offset, const double *at, size_t n)
+{
+    struct histogram_side s = { arena_array(&room, 1, sizeof(struct span)), n > 0, arena_array(&room, n, sizeof(double)), n };
+    s.spans[0] = (struct span){ offset, (uint32_t)n };
+    if (n) memcpy(s.at, at, n * sizeof(*at));
+    return s;
+}
+
+static struct histogram *histogram_of(const struct shape *s)
+{
+    static const double bounds[] = { 1, 2, 5 };
+    struct histogram *h = ANEW(&room, struct histogram);
+    *h = (struct histogram){ .schema = s->schema, .zero_threshold = s->zero, .zero_count = s->zero_count, .sum = s->sum, .count = s->zero_count };
+    h->pos = side_of(s->offset, s->at, s->n);
+    h->neg = side_of(s->neg_offset, s->neg, s->n_neg);
+    for (size_t i = 0; i < s->n; i++) h->count += s->at[i];
+    for (size_t i = 0; i < s->n_neg; i++) h->count += s->neg[i];
+    if (histogram_is_custom(h)) h->custom = bounds, h->n_custom = ARRAY_LEN(bounds);
+    return h;
+}
+
+static str text_of(const struct histogram *h)
+{
+    struct buf b = { 0 };
+    histogram_text(&b, h);
+    str s = arena_str(&room, buf_view(&b));
+    buf_fini(&b);
+    return s;
+}
+
+static const struct shape plain = { 0, 0.001, 1, 5, 0, 3, { 2, 0, 4 }, 0, 1, { 3 } };
+
+TEST(histogram_texts)
+{
+    static const struct { const char *name; struct shape s; const char *want; } cases[] = {
+        { "empty", { 0 }, "{count:0, sum:0}" },
+        { "both sides", { 0, 0.001, 1, 5, 0, 3, { 2, 0, 4 }, 0, 1, { 3 } }, "{count:10, sum:5, [-1,-0.5):3, [-0.001,0.001]:1, (0.5,1]:2, (2,4]:4}" },
+        { "fine", { 1, 0, 0, 1, 1, 1, { 7 }, 0, 0, { 0 } }, "{count:7, sum:1, (1,1.414213562373095]:7}" },
+        { "coarse", { -1, 0, 0, 1, 1, 1, { 7 }, 0, 0, { 0 } }, "{count:7, sum:1, (1,4]:7}" },
+        { "custom", { -53, 0, 0, 1, 0, 4, { 1, 2, 3, 4 }, 0, 0, { 0 } }, "{count:10, sum:1, [-Inf,1]:1, (1,2]:2, (2,5]:3, (5,+Inf]:4}" },
+    };
+    TEST_EACH(c, cases) EXPECT_STR(text_of(histogram_of(&c->s)), str_z(c->want));
+    arena_fini(&room);
+}
+
+TEST(histogram_sums)
+{
+    static const struct { const char *name; struct shape a, b; double sign; errc rc; const char *want; } cases[] = {
+        { "same layout", plain, plain, 1, OK, "{count:20, sum:10, [-1,-0.5):6, [-0.001,0.001]:2, (0.5,1]:4, (2,4]:8}" },
+        { "taken away", plain, plain, -1, OK, "{count:0, sum:0}" },
+        { "other buckets", plain, { 0, 0.001, 0, 1, -1, 2, { 1, 1 }, 2, 1, { 1 } }, 1, OK,
+          "{count:13, sum:6, [-4,-2):1, [-1,-0.5):3, [-0.001,0.001]:1, (0.25,0.5]:1, (0.5,1]:3, (2,4]:4}" },
+        { "a coarser one", { 1, 0, 0, 1, 1, 4, { 1, 2, 3, 4 }, 0, 0, { 0 } }, { 0, 0, 0, 1, 1, 1, { 10 }, 0, 0, { 0 } }, 1, OK,
+          "{count:20, sum:2, (1,2]:13, (2,4]:7}" },
+        { "a finer one", { 0, 0, 0, 1, 1, 1, { 10 }, 0, 0, { 0 } }, { 1, 0, 0, 1, 1, 4, { 1, 2, 3, 4 }, 0, 0, { 0 } }, 1, OK,
+          "{count:20, sum:2, (1,2]:13, (2,4]:7}" },
+        { "a wider zero bucket", { 0, 0.5, 1, 0, 0, 2, { 1, 1 }, 0, 0, { 0 } }, { 0, 1, 1, 0, 1, 1, { 1 }, 0, 0, { 0 } }, 1, OK,
+          "{count:5, sum:0, [-1,1]:3, (1,2]:2}" },
+        { "a zero bucket that cuts a bucket", { 0, 0.5, 1, 0, 0, 2, { 1, 1 }, 0, 0, { 0 } }, { 0, 0.75, 1, 0, 1, 1, { 1 }, 0, 0, { 0 } }, 1, OK,
+          "{count:5, sum:0, [-1,1]:3, (1,2]:2}" },
+        { "of two kinds", plain, { -53, 0, 0, 1, 0, 1, { 1 }, 0, 0, { 0 } }, 1, ERR_BAD_INPUT, "" },
+    };
+    TEST_EACH(c, cases) {
+        struct histogram *h = histogram_of(&c->a);
+        struct histogram_sum s = { .h = *histogram_of(&c->a) };
+        struct histogram_merge m;
+        EXPECT_EQ(histogram_add(&room, h, histogram_of(&c->b), c->sign, &m), c->rc);
+        if (c->rc != OK) continue;
+        EXPECT_STR(text_of(h), str_z(c->want));
+        if (c->sign < 0) continue;
+        EXPECT_OK(histogram_sum_add(&room, &s, histogram_of(&c->b), &m));
+        EXPECT_OK(histogram_sum_end(&room, &s, &m));
+        EXPECT_STR(text_of(&s.h), str_z(c->want));
+    }
+    arena_fini(&room);
+}
+
+TEST(histogram_sums_of_bounds)
+{
+    static const double other[] = { 2, 3, 5 };
+    struct histogram *a = histogram_of(&(struct shape){ -53, 0, 0, 1, 0, 4, { 1, 2, 3, 4 }, 0, 0, { 0 } }), *b = histogram_copy(&room, a);
+    struct histogram_merge m;
+    b->custom = other;
+    EXPECT_OK(histogram_add(&room, a, b, 1, &m));
+    EXPECT(m.bounds_reconciled);
+    EXPECT_STR(text_of(a), S("{count:20, sum:2, [-Inf,2]:4, (2,5]:8, (5,+Inf]:8}"));
+    arena_fini(&room);
+}
+
+TEST(histogram_resets)
+{
+    static const struct { const char *name; struct shape prev, now; bool want; } cases[] = {
+        { "the same", plain, plain, false },
+        { "grown", plain, { 0, 0.001, 1, 5, 0, 3, { 2, 1, 4 }, 0, 1, { 3 } }, false },
+        { "a bucket fell", plain, { 0, 0.001, 9, 5, 0, 3, { 1, 1, 4 }, 0, 1, { 3 } }, true },
+        { "a bucket is gone", plain, { 0, 0.001, 9, 5, 0, 2, { 2, 1 }, 0, 1, { 3 } }, true },
+        { "finer", plain, { 1, 0.001, 90, 5, 0, 3, { 2, 1, 4 }, 0, 1, { 3 } }, true },
+        { "coarser", plain, { -1, 0.001, 1, 5, 0, 2, { 2, 4 }, 0, 1, { 3 } }, false },
+        { "the zero bucket took a bucket in", plain, { 0, 1, 6, 5, 2, 1, { 4 }, 0, 0, { 0 } }, false },
+        { "the zero bucket cuts a bucket", plain, { 0, 0.75, 60, 5, 0, 3, { 2, 1, 4 }, 0, 0, { 0 } }, true },
+    };
+    TEST_EACH(c, cases) EXPECT_EQ(histogram_is_reset(histogram_of(&c->now), histogram_of(&c->prev)), c->want);
+    struct histogram *told = histogram_of(&plain);
+    told->hint = RESET_YES;
+    EXPECT(histogram_is_reset(told, histogram_of(&plain)));
+    arena_fini(&room);
+}
+
+TEST(histogram_trims)
+{
+    static const struct { const char *name; struct shape s; double at; bool upper; const char *want; } cases[] = {
+        { "nothing", plain, 100, true, "{count:10, sum:5, [-1,-0.5):3, [-0.001,0.001]:1, (0.5,1]:2, (2,4]:4}" },
+        { "at a bound", { 0, 0, 0, 5, 1, 2, { 2, 4 }, 0, 0, { 0 } }, 2, true, "{count:2, sum:2.8284271247461903, (1,2]:2}" },
+        { "half of a custom bucket", { -53, 0, 0, 1, 1, 2, { 2, 4 }, 0, 0, { 0 } }, 3.5, false, "{count:2, sum:8.5, (2,5]:2}" },
+        { "all", plain, -100, true, "{count:0, sum:0}" },
+    };
+    TEST_EACH(c, cases) {
+        struct histogram *h = histogram_of(&c->s);
+        histogram_trim(&room, h, c->at, c->upper);
+        EXPECT_STR(text_of(h), str_z(c->want));
+    }
+    arena_fini(&room);
+}
+
+TEST(histogram_compacts_and_reduces)
+{
+    struct histogram *h = histogram_of(&(struct shape){ 1, 0, 0, 0, -1, 6, { 0, 1, 0, 0, 2, 0 }, 0, 0, { 0 } });
+    histogram_compact(&room, h);
+    EXPECT_EQ(h->pos.n, 2);
+    EXPECT_EQ(h->pos.n_spans, 2);
+    EXPECT_EQ(h->pos.spans[0].offset, 0);
+    EXPECT_EQ(h->pos.spans[1].offset, 2);
+    EXPECT_STR(text_of(histogram_copy_to_schema(&room, h, 0)), S("{count:3, sum:0, (0.5,1]:1, (2,4]:2}"));
+    EXPECT(histogram_equal(h, histogram_copy(&room, h)));
+    EXPECT(!histogram_equal(h, histogram_of(&plain)));
+    arena_fini(&room);
+}
+
+TEST(histogram_validates)
+{
+    static const struct { const char *name; struct shape s; const char *want; } cases[] = {
+        { "good", { 0, 0.001, 1, 5, 0, 3, { 2, 0, 4 }, 0, 1, { 3 } }, "ok" },
+        { "schema", { 9, 0, 0, 0, 0, 0, { 0 }, 0, 0, { 0 } },
+          "histogram has an invalid schema, which must be between -4 and 8 for exponential buckets, or -53 for custom buckets, got schema 9" },
+        { "a negative bucket", { 0, 0, 0, 0, 0, 2, { 1, -0.5 }, 0, 0, { 0 } },
+          "positive side: bucket number 2 has observation count of -0.5: histogram has a bucket whose observation count is negative" },
+        { "too few bounds", { -53, 0, 0, 0, 1, 4, { 1, 1, 1, 1 }, 0, 0, { 0 } },
+          "custom buckets: only 3 custom bounds defined which is insufficient to cover total span length of 5: histogram custom bounds are too few" },
+        { "a zero count", { -53, 0, 1, 0, 0, 1, { 1 }, 0, 0, { 0 } }, "custom buckets: must have zero count of 0" },
+    };
+    TEST_EACH(c, cases) {
+        struct err e = { 0 };
+        EXPECT_EQ(histogram_validate(histogram_of(&c->s), &e), strcmp(c->want, "ok") ? ERR_BAD_INPUT : OK);
+        EXPECT_STR(err_str(&e), str_z(c->want));
+    }
+    arena_fini(&room);
+}
