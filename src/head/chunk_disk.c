@@ -17,6 +17,7 @@
 #include "base/metric.h"
 #include "chunk/chunk.h"
 #include "head/chunk_disk_files.h"
+#include "io/numbered.h"
 
 enum { WINDOW_BYTES = 1 << 20, PIN_GUESS_BYTES = 1200, WARN_EVERY_MS = 10000 };
 
@@ -189,6 +190,9 @@ static void numbers_finip(chunk_file_numbers *n) { vec_fini(n); }
 static errc disk_scan(struct chunk_disk *d, chunk_found_fn found, void *ctx, struct chunk_disk_opened *what, struct err *e)
 {
     SCOPED(numbers_finip) chunk_file_numbers numbers = { 0 };
+    uint32_t moved = 0;
+    TRY(numbered_settle(d->fs, d->dir, CHUNK_FILE_DIGITS, &moved, e));
+    what->set_aside += moved;
     TRY(chunk_files_list(&numbers, d->fs, d->dir, e));
     TRY(chunk_files_drop_unborn(&numbers, d->fs, d->dir, e));
     uint32_t highest = numbers.n ? vec_last(&numbers) : 0;

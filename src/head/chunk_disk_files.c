@@ -3,16 +3,17 @@
 
 #include "base/fault.h"
 #include "base/mem.h"
+#include "io/numbered.h"
 
 #include <stdlib.h>
 
-enum { NAME_TRIES = 1000, COPY_BYTES = 1 << 20, MAGIC_BYTES = 4 };
+enum { COPY_BYTES = 1 << 20, MAGIC_BYTES = 4 };
 
 static void arena_finip(struct arena *a) { arena_fini(a); }
 static void entries_finip(fs_entries *x) { vec_fini(x); }
 static void file_closep(struct file **f) { file_close(*f); }
 
-str chunk_file_path(struct arena *a, str dir, uint32_t n) { return arena_fmt(a, "%.*s/%06" PRIu32, STR_ARG(dir), n); }
+str chunk_file_path(struct arena *a, str dir, uint32_t n) { return arena_fmt(a, "%.*s/%0*" PRIu32, STR_ARG(dir), CHUNK_FILE_DIGITS, n); }
 
 str chunk_files_parent(str dir)
 {
@@ -33,8 +34,8 @@ errc chunk_files_list(chunk_file_numbers *out, struct fs *fs, str dir, struct er
     TRY(fs_list(fs, dir, &a, &all, e));
     out->n = 0;
     for (size_t i = 0; i < all.n; i++) {
-        uint64_t n;
-        if (!all.at[i].is_dir && all.at[i].name.n <= 9 && str_u64(all.at[i].name, &n)) vec_push(out, (uint32_t)n);
+        uint32_t n;
+        if (!all.at[i].is_dir && numbered_parse(all.at[i].name, &n)) vec_push(out, n);
     }
     if (out->n) qsort(out->at, out->n, sizeof(*out->at), by_number);
     return OK;
@@ -58,17 +59,9 @@ errc chunk_files_drop_unborn(chunk_file_numbers *n, struct fs *fs, str dir, stru
     return OK;
 }
 
-/* A free name beside the folder. */
 static errc bad_name(struct arena *a, struct fs *fs, str dir, uint32_t n, str *out, struct err *e)
 {
-    for (int i = 0; i < NAME_TRIES; i++) {
-        str name = i == 0 ? arena_fmt(a, "%.*s.%06" PRIu32 ".bad", STR_ARG(dir), n)
-                          : arena_fmt(a, "%.*s.%06" PRIu32 ".bad.%d", STR_ARG(dir), n, i);
-        if (fs_exists(fs, name)) continue;
-        *out = name;
-        return OK;
-    }
-    return err_set(e, ERR_EXISTS, "too many damaged files %.*s.%06" PRIu32 ".bad", STR_ARG(dir), n);
+    return numbered_aside_name(out, a, fs, dir, arena_fmt(a, "%0*" PRIu32, CHUNK_FILE_DIGITS, n), e);
 }
 
 static errc sync_dirs(struct fs *fs, str dir, struct err *e)

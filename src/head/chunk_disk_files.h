@@ -12,6 +12,7 @@
 
 #include "io/fs.h"
 
+enum { CHUNK_FILE_DIGITS = 6 };
 typedef VEC(uint32_t) chunk_file_numbers;
 
 str chunk_file_path(struct arena *a, str dir, uint32_t n);

@@ -115,10 +115,14 @@ static errc sync_folder(struct fs *fs, struct err *e)
     return fault_dropped("recover.fsync") ? OK : fs_sync_dir(fs, S(""), e);
 }
 
-static errc open_log(struct db *db, struct recover_in *in, struct err *e)
+static errc open_log(struct db *db, struct recover_in *in, struct db_opened *what, struct err *e)
 {
     struct wal_dir dir = { 0 };
+    uint32_t moved[2] = { 0 };
     TRY(wal_dir_tidy(db->o.fs, S("wal"), e));
+    TRY(wal_dir_settle(db->o.fs, S("wal"), &moved[0], e));
+    TRY(wal_dir_settle(db->o.fs, S("wbl"), &moved[1], e));
+    what->corruptions += moved[0] + moved[1];
     TRY(wal_dir_list(&dir, db->o.fs, S("wal"), e));
     in->has_segments = dir.segments.n > 0;
     in->last_segment = dir.segments.n ? vec_last(&dir.segments) : 0;
@@ -148,7 +152,7 @@ static errc open_parts(struct db *db, struct recover_chunks *chunks, struct db_o
     TRY_IN(e, chunk_disk_open(&db->disk, &co, recover_chunk_found, chunks, &found, e), "chunks_head");
     what->corruptions += found.corruptions;
     struct recover_in in = { .fs = fs, .backend = db->o.backend, .chunks = chunks, .workers = replay_workers(&db->o) };
-    TRY_IN(e, open_log(db, &in, e), "wal");
+    TRY_IN(e, open_log(db, &in, what, e), "wal");
     struct head_opts ho = { .wal = db->wal, .disk = db->disk, .chunk_range_ms = db->o.chunk_range_ms, .samples_per_chunk = db->o.samples_per_chunk };
     TRY(head_open(&db->head, &ho, e));
     in.head = db->head;

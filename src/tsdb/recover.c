@@ -182,7 +182,10 @@ static errc replay_checkpoint(struct router *r, uint32_t number, struct err *e)
     arena_init(&a, NULL, 0);
     str dir = arena_fmt(&a, "wal/checkpoint.%08u", number);
     struct wal_dir inside = { 0 };
-    errc rc = wal_dir_list(&inside, r->in->fs, dir, e);
+    uint32_t moved = 0;
+    errc rc = wal_dir_settle(r->in->fs, dir, &moved, e);
+    r->what->corruptions += moved;
+    if (rc == OK) rc = wal_dir_list(&inside, r->in->fs, dir, e);
     if (rc == OK && inside.segments.n) rc = replay_and_repair(r, dir, 0, vec_last(&inside.segments), e);
     wal_dir_fini(&inside);
     arena_fini(&a);
@@ -198,6 +201,8 @@ static errc replay_log(struct router *r, struct err *e)
     if (dir.has_checkpoint) {
         first = dir.checkpoint + 1;
         rc = replay_checkpoint(r, dir.checkpoint, e);
+    } else if (dir.segments.n && dir.segments.at[0] <= r->in->last_segment) {
+        first = dir.segments.at[0];            /* what came before it was deleted, or is lost: nobody asks for those numbers */
     }
     if (rc == OK && r->in->has_segments && r->in->last_segment >= first) {
         db_replay_range(first, r->in->last_segment);

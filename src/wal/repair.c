@@ -2,7 +2,8 @@
  *
  * A damaged segment N becomes a good one in steps of which each leaves the good records readable:
  *
- *     1  wal/N is copied to wal.N.bad, beside the folder, and synced                      N is as it was
+ *     1  wal/N is copied to wal.N.bad in the data folder (never inside of wal/: what
+ *        begins with checkpoint. there has to be one), and synced                         N is as it was
  *     2  its good records are written to wal/N.repair, and synced                         N is as it was
  *     3  wal/N.repair is renamed to wal/N, and the folder synced                          N is the good one
  *
@@ -13,22 +14,17 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "io/numbered.h"
 #include "wal/page.h"
 #include "wal/record.h"
 
-enum { COPY_BYTES = 1 << 20, NAME_TRIES = 1000 };
+enum { COPY_BYTES = 1 << 20 };
 
 static void arena_finip(struct arena *a) { arena_fini(a); }
 static void file_closep(struct file **f) { file_close(*f); }
 static void reader_closep(struct wal_reader **r) { wal_reader_close(*r); }
 static void dir_finip(struct wal_dir *d) { wal_dir_fini(d); }
 static void buf_finip(struct buf *b) { buf_fini(b); }
-
-static str parent_of(str dir)
-{
-    size_t slash = str_rindex(dir, '/');
-    return str_slice(dir, 0, slash == SIZE_MAX ? 0 : slash);
-}
 
 static errc sync_dir(struct fs *fs, str dir, struct err *e)
 {
@@ -82,11 +78,8 @@ static errc copy_aside(struct fs *fs, str dir, uint32_t seg, struct err *e)
     SCOPED(arena_finip) struct arena a = { 0 };
     SCOPED(file_closep) struct file *from = NULL, *to = NULL;
     SCOPED(mem_freep) uint8_t *room = mem_alloc(COPY_BYTES);
-    str name = arena_fmt(&a, "%.*s.%08" PRIu32 ".bad", STR_ARG(dir), seg);
-    for (int i = 1; fs_exists(fs, name); i++) {
-        if (i == NAME_TRIES) return err_set(e, ERR_EXISTS, "too many damaged segments %.*s", STR_ARG(name));
-        name = arena_fmt(&a, "%.*s.%08" PRIu32 ".bad.%d", STR_ARG(dir), seg, i);
-    }
+    str name;
+    TRY(numbered_aside_name(&name, &a, fs, dir, arena_fmt(&a, "%08" PRIu32, seg), e));
     TRY(fs_open(&from, fs, wal_segment_path(&a, dir, seg), FS_READ, e));
     TRY(fs_open(&to, fs, name, FS_READ | FS_WRITE | FS_CREATE | FS_EXCL, e));
     size_t got = COPY_BYTES;
@@ -97,7 +90,7 @@ static errc copy_aside(struct fs *fs, str dir, uint32_t seg, struct err *e)
         if (got) TRY(file_pwrite(to, &bytes, 1, off, &done, e));
     }
     if (!fault_dropped("repair.bad_fsync")) TRY(file_sync(to, e));
-    return sync_dir(fs, parent_of(dir), e);
+    return sync_dir(fs, STR_EMPTY, e);
 }
 
 static errc flush(struct file *f, struct buf *b, uint64_t *at, struct err *e)

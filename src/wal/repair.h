@@ -1,8 +1,8 @@
 /* repair.h — makes a damaged log one that Prometheus opens without a warning, and loses no good record.
  *
- * What        A segment with damage is written anew from its good records (all types, byte for byte); the damaged one is set aside as
- *             wal.NNNNNNNN.bad beside the folder, outside of it. A torn tail of the last segment is cut. A missing number gets an
- *             empty segment.
+ * What        A segment with damage is written anew from its good records (all types, byte for byte); the damaged one is set aside in the
+ *             data folder, outside of wal/, as wal.NNNNNNNN.bad (of a checkpoint: wal.checkpoint.NNNNNNNN.NNNNNNNN.bad). A torn tail
+ *             of the last segment is cut. A missing number gets an empty segment.
  * Invariants  (1) At every moment of a repair a crash leaves a log that holds at least its good records. (2) Segments without damage
  *             are not touched. (3) A record whose framing is right but which does not decode (record_check) goes, too.
  * Ownership   none

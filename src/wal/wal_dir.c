@@ -1,23 +1,21 @@
 /* wal_dir.c — what lies in the folder of a log (see wal_reader.h)
  *
  * Names that are only digits are segments, checkpoint.NNNNNNNN folders are checkpoints; everything else is somebody else's and left alone,
- * but for what an interrupted writer leaves: checkpoint.NNNNNNNN.tmp and NNNNNNNN.repair.
+ * but for what an interrupted writer leaves (checkpoint.NNNNNNNN.tmp and NNNNNNNN.repair) and for names over which Prometheus would stumble:
+ * numbers written in another way, folders with a segment's name, files with a checkpoint's.
  */
 #include "wal/wal_reader.h"
 
+#include "base/log.h"
+#include "io/numbered.h"
+
 #include <stdlib.h>
 
-static bool number(str s, uint32_t *out)
-{
-    uint64_t n;
-    if (s.n > 9 || !str_u64(s, &n)) return false;
-    *out = (uint32_t)n;
-    return true;
-}
+enum { SEGMENT_DIGITS = 8, CHECKPOINT_PREFIX = 11, GAP_MAX = 1000 };
 
 static bool checkpoint_number(const struct fs_entry *x, uint32_t *out)
 {
-    return x->is_dir && str_has_prefix(x->name, S("checkpoint.")) && number(str_from(x->name, 11), out);
+    return x->is_dir && str_has_prefix(x->name, S("checkpoint.")) && numbered_parse(str_from(x->name, CHECKPOINT_PREFIX), out);
 }
 
 static int by_number(const void *a, const void *b)
@@ -45,7 +43,7 @@ errc wal_dir_list(struct wal_dir *out, struct fs *fs, str dir, struct err *e)
     *out = (struct wal_dir){ 0 };
     for (size_t i = 0; i < all.n; i++) {
         uint32_t n;
-        if (!all.at[i].is_dir && number(all.at[i].name, &n)) vec_push(&out->segments, n);
+        if (!all.at[i].is_dir && numbered_parse(all.at[i].name, &n)) vec_push(&out->segments, n);
         if (!checkpoint_number(&all.at[i], &n)) continue;
         if (out->has_checkpoint) vec_push(&out->older_checkpoints, MIN(n, out->checkpoint));
         out->checkpoint = out->has_checkpoint ? MAX(n, out->checkpoint) : n;
@@ -72,10 +70,64 @@ errc wal_dir_tidy(struct fs *fs, str dir, struct err *e)
         str name = all.at[i].name;
         uint32_t n;
         bool tmp = str_has_prefix(name, S("checkpoint.")) && str_has_suffix(name, S(".tmp"));
-        bool repair = str_has_suffix(name, S(".repair")) && number(str_slice(name, 0, name.n - 7), &n);
+        bool repair = str_has_suffix(name, S(".repair")) && numbered_parse(str_slice(name, 0, name.n - 7), &n);
         bool older = checkpoint_number(&all.at[i], &n) && n < d.checkpoint;
         if (!tmp && !repair && !older) continue;
         TRY(fs_remove_tree(fs, path_join(&a, dir, name), e));
     }
     return OK;
+}
+
+/* A checkpoint is a folder, and has its number's name. */
+static errc settle_checkpoints(struct fs *fs, str dir, uint32_t *moved, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    SCOPED(entries_fini) fs_entries all = { 0 };
+    TRY(dir_entries(&all, &a, fs, dir, e));
+    for (size_t i = 0; i < all.n; i++) {
+        str name = all.at[i].name;
+        uint32_t n = 0;
+        if (!str_has_prefix(name, S("checkpoint."))) continue;
+        bool numbered = checkpoint_number(&all.at[i], &n);
+        str right = numbered ? arena_fmt(&a, "checkpoint.%0*" PRIu32, SEGMENT_DIGITS, n) : name;
+        if (all.at[i].is_dir && str_eq(name, right)) continue;
+        ++*moved;
+        if (numbered && !fs_exists(fs, path_join(&a, dir, right))) TRY(fs_rename(fs, path_join(&a, dir, name), path_join(&a, dir, right), e));
+        else TRY(numbered_set_aside(fs, dir, name, "no checkpoint", e));
+    }
+    return OK;
+}
+
+/* A number far from those before it is a wrong name, not a thousand lost segments: it becomes the next one. */
+static errc close_chasms(struct fs *fs, str dir, uint32_t *moved, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    SCOPED(wal_dir_fini) struct wal_dir d = { 0 };
+    TRY(wal_dir_list(&d, fs, dir, e));
+    bool known = d.has_checkpoint;
+    uint32_t last = d.checkpoint;
+    for (size_t i = 0; i < d.segments.n; i++) {
+        uint32_t n = d.segments.at[i];
+        if (d.has_checkpoint && n <= d.checkpoint) continue;
+        if (known && n - last > GAP_MAX) {
+            LOG(WARN, "a segment far from the one before it is renamed", kv_str("dir", dir), kv_u64("was", n), kv_u64("is", last + 1));
+            TRY(fs_rename(fs, wal_segment_path(&a, dir, n), wal_segment_path(&a, dir, last + 1), e));
+            n = last + 1;
+            ++*moved;
+        }
+        last = n;
+        known = true;
+    }
+    return OK;
+}
+
+errc wal_dir_settle(struct fs *fs, str dir, uint32_t *moved, struct err *e)
+{
+    *moved = 0;
+    if (!fs_exists(fs, dir)) return OK;
+    TRY_IN(e, numbered_settle(fs, dir, SEGMENT_DIGITS, moved, e), "names in %.*s", STR_ARG(dir));
+    uint32_t before = *moved;
+    TRY_IN(e, settle_checkpoints(fs, dir, moved, e), "names in %.*s", STR_ARG(dir));
+    TRY_IN(e, close_chasms(fs, dir, moved, e), "names in %.*s", STR_ARG(dir));
+    return *moved > before ? numbered_sync(fs, dir, e) : OK;
 }

@@ -35,6 +35,7 @@ struct wal_reader {
     bool window_last;                          /* the window reaches the end of the file */
     uint64_t begin;                            /* of the record under way */
     bool open, resync;                         /* a record has begun; skipping to the next beginning */
+    bool padded;                               /* the last fragment was padding: the end of a file there is none to Prometheus */
     bool failed;                               /* strict: nothing more comes */
     struct err fail;
     uint8_t flags;
@@ -153,7 +154,7 @@ static errc segment_open(struct wal_reader *r, struct err *e)
 static errc segment_end(struct wal_reader *r, struct err *e)
 {
     uint64_t pos = MAX(r->pos, r->size);
-    if (r->open) TRY(damage(r, r->segs.at[r->cur], pos, S("last record is torn"), e));
+    if (r->open && !(r->padded && r->mode == WAL_STRICT)) TRY(damage(r, r->segs.at[r->cur], pos, S("last record is torn"), e));
     segment_close(r);
     r->cur++;
     return OK;
@@ -188,7 +189,7 @@ static errc finish(struct wal_reader *r, str stored, uint8_t flags, uint64_t end
     *got = false;
     if (types != WAL_TYPES_ALL && peek_type(flags, stored, &type) && (type >= 32 || !(types >> type & 1))) return OK;
     str bytes = stored;
-    if (kind != COMPRESS_NONE) {
+    if (kind == COMPRESS_SNAPPY || (kind == COMPRESS_ZSTD && stored.n > 0)) {  /* no frame of zstd at all is no byte */
         struct err why = { 0 };
         buf_reset(&r->unpacked);
         if (compress_unpack(&r->unpacked, kind, stored, WAL_RECORD_MAX_BYTES, &why) != OK) return damage(r, seg, end, err_str(&why), e);
@@ -207,7 +208,8 @@ static errc finish(struct wal_reader *r, str stored, uint8_t flags, uint64_t end
 static errc take(struct wal_reader *r, const struct frag *f, uint64_t at, uint32_t types, struct wal_rec *out, bool *got, struct err *e)
 {
     const char *wrong = frag_order(f->type, r->open);
-    if (f->type == FRAG_PAD) return OK;
+    r->padded = f->type == FRAG_PAD;
+    if (r->padded) return OK;
     if (r->resync && !r->open && (f->type == FRAG_MIDDLE || f->type == FRAG_LAST)) return OK;
     if (wrong) {
         TRY(damage(r, r->segs.at[r->cur], r->pos, str_z(wrong), e));

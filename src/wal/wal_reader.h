@@ -36,6 +36,10 @@ str wal_segment_path(struct arena *a, str dir, uint32_t seg);   /* dir/00000012 
  * (*.repair). For an opening that may write. */
 MUST_USE errc wal_dir_tidy(struct fs *fs, str dir, struct err *e);
 
+/* Names over which Prometheus stumbles become right ones or are set aside (io/numbered.h); *moved: how many. For an opening that may
+ * write, after wal_dir_tidy; the folder of a checkpoint is one, too. */
+MUST_USE errc wal_dir_settle(struct fs *fs, str dir, uint32_t *moved, struct err *e);
+
 struct wal_corruption { uint32_t seg; uint64_t off; bool tail; char why[160]; };   /* off: the reader's position. tail: nothing good came after it in its segment */
 
 struct wal_rec {

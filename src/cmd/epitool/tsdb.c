@@ -1,10 +1,11 @@
-/* tsdb.c — `epitool tsdb …`: looks into a data folder without touching it. */
+/* tsdb.c — `epitool tsdb …`: looks into a data folder without touching it, or mends it as a start of the server would. */
 #include "cmd/epitool/cmd.h"
 #include "cmd/epitool/dump.h"
 
 #include "tsdb/db.h"
 
 #include <jansson.h>
+#include <stdio.h>
 
 /* A case file may ask for digests: then each 40th series shows its samples. */
 static errc case_every(const char *path, size_t *every, struct err *e)
@@ -60,10 +61,38 @@ static int dump_run(int argc, char **argv)
     return rc == OK ? EXIT_FINE : cmd_failed(rc, &e);
 }
 
+static void say_opened(const struct db_opened *what)
+{
+    printf("{\"series\":%" PRIu64 ",\"samples\":%" PRIu64 ",\"chunks\":%" PRIu64 ",\"segments\":%u,\"records\":%" PRIu64
+           ",\"corruptions\":%" PRIu64 ",\"unknown_refs\":%" PRIu64 ",\"unclean\":%s}\n",
+           what->series, what->samples, what->chunks, what->segments, what->records, what->corruptions, what->unknown_refs,
+           what->unclean ? "true" : "false");
+}
+
+/* The opening and the closing of a server that is started and stopped: takes the lock, mends what is damaged, writes out what is closed. */
+static int repair_run(int argc, char **argv)
+{
+    if (argc != 2 || argv[1][0] == '-') return cmd_usage(&cmd_tsdb);
+    struct fs *real = fs_real_new(str_z(argv[1]));
+    struct db_opts o = { .fs = real, .backend = IO_AUTO, .wal_compress = COMPRESS_SNAPPY, .no_thread = true };
+    struct db *db = NULL;
+    struct db_opened what = { 0 };
+    struct err e = { 0 };
+    errc rc = fs_exists(real, S("")) ? OK : err_set(&e, ERR_NOT_FOUND, "%s: no such folder", argv[1]);
+    if (rc == OK) rc = db_open(&db, &o, &what, &e);
+    if (rc == OK) rc = db_close(db, &e);
+    fs_free(real);
+    if (rc != OK) return cmd_failed(rc, &e);
+    say_opened(&what);
+    return EXIT_FINE;
+}
+
 static int tsdb_run(int argc, char **argv)
 {
     if (argc >= 2 && strcmp(argv[1], "dump") == 0) return dump_run(argc - 1, argv + 1);
+    if (argc >= 2 && strcmp(argv[1], "repair") == 0) return repair_run(argc - 1, argv + 1);
     return cmd_usage(&cmd_tsdb);
 }
 
-const struct cmd cmd_tsdb = { "tsdb", "dump [--format=jsonl] [--case FILE] DIR", "what a data folder holds, without touching it", tsdb_run };
+const struct cmd cmd_tsdb = { "tsdb", "dump [--format=jsonl] [--case FILE] DIR | repair DIR",
+    "what a data folder holds, without touching it; or mends it", tsdb_run };
