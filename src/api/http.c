@@ -8,6 +8,7 @@
  */
 #include "api/http.h"
 
+#include "base/url.h"
 #include "base/clock.h"
 #include "base/compress.h"
 #include "base/lock.h"
@@ -122,17 +123,6 @@ static void answer_text(struct http_resp *w, unsigned status, str text)
     buf_str(&w->body, text);
 }
 
-static void put_path_escaped(struct buf *b, str path)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < path.n; i++) {
-        uint8_t c = path.p[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-_.~$&+,/:;=@", c));
-        if (plain) buf_u8(b, c);
-        else buf_bytes(b, (const uint8_t[]){ '%', (uint8_t)hex[c >> 4], (uint8_t)hex[c & 15] }, 3);
-    }
-}
-
 static void put_html_escaped(struct buf *b, str s)
 {
     for (size_t i = 0; i < s.n; i++)
@@ -187,7 +177,7 @@ static bool redirect_unclean(struct conn *c)
     str clean = clean_path(c->req.path, &c->req.arena);
     if (str_eq(clean, c->req.path)) return false;
     struct buf to = { 0 };
-    put_path_escaped(&to, clean);
+    buf_url_escape(&to, clean, URL_PATH);
     if (c->req.query.n) buf_fmt(&to, "?%.*s", STR_ARG(c->req.query));
     http_redirect(&c->req, &c->resp, 307, buf_view(&to));
     buf_fini(&to);
@@ -208,7 +198,7 @@ static bool redirect_slash(struct conn *c, str path)
         bool mounted = s->o.mount.n && str_has_prefix(other, s->o.mount);
         str to = mounted ? str_from(other, s->o.mount.n) : arena_fmt(&c->req.arena, "%.*s%.*s", STR_ARG(s->o.prefix), STR_ARG(other));
         struct buf escaped = { 0 };
-        put_path_escaped(&escaped, to);
+        buf_url_escape(&escaped, to, URL_PATH);
         if (c->req.query.n) buf_fmt(&escaped, "?%.*s", STR_ARG(c->req.query));
         http_redirect(&c->req, &c->resp, c->req.method == HTTP_GET ? 301 : 308, buf_view(&escaped));
         buf_fini(&escaped);
@@ -597,16 +587,4 @@ bool http_parse_query(http_pairs *out, str query, struct arena *a)
         else ok = false;
     }
     return ok;
-}
-
-void buf_query_escape(struct buf *b, str s)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < s.n; i++) {
-        uint8_t c = s.p[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '~';
-        if (plain) buf_u8(b, c);
-        else if (c == ' ') buf_u8(b, '+');
-        else buf_bytes(b, (const uint8_t[]){ '%', (uint8_t)hex[c >> 4], (uint8_t)hex[c & 15] }, 3);
-    }
 }

@@ -79,6 +79,5 @@ void http_server_free(struct http_server *s);                  /* NULL is fine *
 /* Parameters as Go's url.ParseQuery reads them: '+' is a blank, %XX decoded; false on a bad escape (pairs before it are kept). */
 bool http_parse_query(http_pairs *out, str query, struct arena *a);
 str http_unescape_path(str path, struct arena *a);
-void buf_query_escape(struct buf *b, str s);
 
 #endif

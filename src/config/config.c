@@ -257,7 +257,8 @@ errc config_parse(struct config **out, str text, str path, const struct config_o
 {
     struct config *c = NEW(struct config);
     arena_init(&c->a, NULL, 0);
-    struct loader ld = { .l = { .a = &c->a, .retention_time = o->retention_time, .retention_size = o->retention_size, .exemplars = o->exemplars },
+    struct loader ld = { .l = { .a = &c->a, .retention_time = o->retention_time, .retention_size = o->retention_size, .exemplars = o->exemplars,
+                                .extra_scrape_metrics = o->extra_scrape_metrics },
                          .c = c, .o = o };
     errc rc = config_build(&ld, text, path, e);
     c->rules = arena_array(&c->a, ld.rules.n, sizeof(*c->rules));

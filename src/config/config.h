@@ -36,6 +36,7 @@ struct config_opts {
     const char *(*env)(const char *name);   /* getenv; NULL: no variables are set */
     str retention_time, retention_size;        /* where storage.tsdb.retention is absent: durations and sizes as text; empty: 0 */
     bool exemplars;                    /* exemplar storage is on: storage.exemplars has its default where it is absent */
+    bool extra_scrape_metrics;         /* the feature is on: the default of global.extra_scrape_metrics */
     bool read_files;                   /* scrape_config_files are read */
 };
 

@@ -1,5 +1,7 @@
 #include "config/loader.h"
 
+#include "base/map.h"
+
 /* From the checked tree to the structs that the rooms define. Strings are shared with the tree: both lie in the configuration's arena. */
 
 static struct labels fill_labels(struct arena *a, const struct value *map)
@@ -142,11 +144,31 @@ static void fill_names(const struct value *v, struct scrape_config *job)
     if (!escape_scheme_parse(value_str(v, "metric_name_escaping_scheme"), &job->escaping)) job->escaping = ESCAPE_NONE;
 }
 
+/* Fields that say when and how a page is fetched, not what becomes of it. */
+static bool is_for_transport(const char *name)
+{
+    static const char *const all[] = {
+        "scrape_interval", "scrape_timeout", "sample_limit", "basic_auth", "authorization", "oauth2", "bearer_token", "bearer_token_file",
+        "tls_config", "follow_redirects", "enable_http2", "proxy_url", "no_proxy", "proxy_from_environment", "proxy_connect_header", "http_headers",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (strcmp(name, all[i]) == 0) return true;
+    return false;
+}
+
 static void fill_text(struct loader *ld, const struct value *v, struct scrape_config *job)
 {
     struct buf b = { 0 };
     value_print(&b, v);
     job->text = arena_str(ld->l.a, buf_view(&b));
+    buf_reset(&b);
+    struct value z = *v;
+    z.at = arena_array(ld->l.a, v->n, sizeof(*z.at));
+    z.n = 0;
+    for (size_t i = 0; i < v->n; i++)
+        if (!is_for_transport(v->at[i]->f->name)) z.at[z.n++] = v->at[i];
+    value_print(&b, &z);
+    job->series_hash = hash_str(buf_view(&b));
     buf_fini(&b);
 }
 

@@ -78,6 +78,7 @@ struct load {
     size_t steps;                      /* of decoding: bounds what aliases multiply */
     str retention_time, retention_size;        /* of a storage whose section says nothing; empty: none */
     bool exemplars;                    /* the section exemplars is there if nobody writes it */
+    bool extra_scrape_metrics;         /* the default of global.extra_scrape_metrics */
 };
 
 #define FIELDS_OF(t) .fields = (t), .n = ARRAY_LEN(t)

@@ -147,7 +147,7 @@ static errc global_check(struct load *l, struct value *v, struct err *e)
     }
     if (value_int(v, "evaluation_interval") == 0) TRY(value_put_word(l, v, "evaluation_interval", S("1m"), e));
     if (value_field(v, "scrape_native_histograms")->null) TRY(value_put_word(l, v, "scrape_native_histograms", S("false"), e));
-    if (value_field(v, "extra_scrape_metrics")->null) TRY(value_put_word(l, v, "extra_scrape_metrics", S("false"), e));
+    if (value_field(v, "extra_scrape_metrics")->null) TRY(value_put_word(l, v, "extra_scrape_metrics", l->extra_scrape_metrics ? S("true") : S("false"), e));
     const struct value *protocols = value_field(v, "scrape_protocols");
     struct err why = { 0 };
     if (protocols->null || protocols_check(protocols, &why) == OK) return OK;
@@ -684,6 +684,8 @@ static errc root_check(struct load *l, struct value *v, struct err *e)
         TRY(retention_make(l, value_field(tsdb, "retention"), e));
     }
     struct value *exemplars = value_field(value_field(v, "storage"), "exemplars");
+    struct value *global = value_field(v, "global");
+    if (l->extra_scrape_metrics && !global->set) value_field(global, "extra_scrape_metrics")->b = true;
     if (l->exemplars && exemplars->null) {
         section_make(l, exemplars);
         TRY(value_put_word(l, exemplars, "max_exemplars", S("100000"), e));

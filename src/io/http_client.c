@@ -93,7 +93,7 @@ static void request_copy(struct transfer *t, const struct http_request *r)
     *q = *r;
     str *const strs[] = {
         &q->method, &q->url, &q->body, &q->username, &q->password, &q->proxy_url, &q->no_proxy, &q->tls.ca, &q->tls.cert,
-        &q->tls.key, &q->tls.ca_file, &q->tls.cert_file, &q->tls.key_file, &q->tls.server_name,
+        &q->unix_socket, &q->tls.key, &q->tls.ca_file, &q->tls.cert_file, &q->tls.key_file, &q->tls.server_name,
     };
     for (size_t i = 0; i < ARRAY_LEN(strs); i++) *strs[i] = arena_str(a, *strs[i]);
     q->headers = fields_copy(a, r->headers, r->n_headers);
@@ -290,7 +290,8 @@ static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl
     const struct sockaddr_in6 *v6 = (const void *)&a->addr;
     if (a->family == AF_INET) inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host)), port = ntohs(v4->sin_port);
     if (a->family == AF_INET6) inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host)), port = ntohs(v6->sin6_port);
-    snprintf(t->remote, sizeof(t->remote), a->family == AF_INET6 ? "[%s]:%u" : "%s:%u", host, port);
+    if (a->family == AF_UNIX) t->remote[0] = '\0';
+    else snprintf(t->remote, sizeof(t->remote), a->family == AF_INET6 ? "[%s]:%u" : "%s:%u", host, port);
     atomic_fetch_add_explicit(&t->client->n_connections, 1, memory_order_relaxed);
     return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
@@ -332,6 +333,7 @@ static void transfer_setup(struct transfer *t)
     }
     if (!r->proxy_from_environment) curl_easy_setopt(h, CURLOPT_PROXY, tr_cstr(t, r->proxy_url));
     easy_str(t, CURLOPT_NOPROXY, r->no_proxy);
+    easy_str(t, CURLOPT_UNIX_SOCKET_PATH, r->unix_socket);
     transfer_method(t);
     transfer_tls(t);
 }
@@ -373,6 +375,7 @@ static void transfer_told(struct transfer *t, int code)
     struct http_failure f = {
         .kind = transfer_fail_kind(code), .too_large = t->too_large, .canceled = t->canceled, .answered = t->resp.status != 0,
         .method = t->req.method, .url = t->req.url, .remote = str_z(t->remote), .ca_file = t->req.tls.ca_file,
+        .unix_socket = t->req.unix_socket,
     };
     long os_errno = 0, redirects = 0, local_port = 0;
     const char *effective = NULL, *local_ip = NULL;

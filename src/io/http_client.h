@@ -48,6 +48,7 @@ struct http_request {
     bool proxy_from_environment;
     const struct http_field *proxy_headers;
     size_t n_proxy_headers;
+    str unix_socket;                   /* reached there instead of at the URL's host; empty: not so */
     bool follow_redirects, http2;
     int64_t timeout_ms;                /* of everything, from http_send on; 0: none */
     size_t max_body_bytes;             /* 0: no limit */

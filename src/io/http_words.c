@@ -31,7 +31,9 @@ static void words_connect(struct err *e, const struct http_failure *f)
 {
     char room[128];
     int errnum = f->os_errno ? f->os_errno : ECONNREFUSED;
-    err_set(e, ERR_IO, "dial tcp %.*s: connect: %s", STR_ARG(f->remote), words_errno(room, errnum));
+    const char *words = words_errno(room, errnum);
+    if (f->unix_socket.n) err_set(e, ERR_IO, "dial unix %.*s: connect: %s", STR_ARG(f->unix_socket), words);
+    else err_set(e, ERR_IO, "dial tcp %.*s: connect: %s", STR_ARG(f->remote), words);
 }
 
 static void words_receive(struct err *e, const struct http_failure *f)
@@ -89,13 +91,24 @@ errc http_failure_words(const struct http_failure *f, struct err *e)
 }
 
 static const struct { int status; const char *words; } statuses[] = {
-    { 200, "OK" }, { 201, "Created" }, { 202, "Accepted" }, { 204, "No Content" }, { 206, "Partial Content" },
-    { 301, "Moved Permanently" }, { 302, "Found" }, { 303, "See Other" }, { 304, "Not Modified" }, { 307, "Temporary Redirect" },
-    { 308, "Permanent Redirect" }, { 400, "Bad Request" }, { 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" },
-    { 405, "Method Not Allowed" }, { 406, "Not Acceptable" }, { 408, "Request Timeout" }, { 409, "Conflict" }, { 410, "Gone" },
-    { 413, "Request Entity Too Large" }, { 415, "Unsupported Media Type" }, { 418, "I'm a teapot" }, { 422, "Unprocessable Entity" },
-    { 429, "Too Many Requests" }, { 500, "Internal Server Error" }, { 501, "Not Implemented" }, { 502, "Bad Gateway" },
-    { 503, "Service Unavailable" }, { 504, "Gateway Timeout" },
+    { 100, "Continue" }, { 101, "Switching Protocols" }, { 102, "Processing" }, { 103, "Early Hints" }, { 200, "OK" },
+    { 201, "Created" }, { 202, "Accepted" }, { 203, "Non-Authoritative Information" }, { 204, "No Content" },
+    { 205, "Reset Content" }, { 206, "Partial Content" }, { 207, "Multi-Status" }, { 208, "Already Reported" },
+    { 226, "IM Used" }, { 300, "Multiple Choices" }, { 301, "Moved Permanently" }, { 302, "Found" },
+    { 303, "See Other" }, { 304, "Not Modified" }, { 305, "Use Proxy" }, { 307, "Temporary Redirect" },
+    { 308, "Permanent Redirect" }, { 400, "Bad Request" }, { 401, "Unauthorized" }, { 402, "Payment Required" },
+    { 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" }, { 406, "Not Acceptable" },
+    { 407, "Proxy Authentication Required" }, { 408, "Request Timeout" }, { 409, "Conflict" }, { 410, "Gone" },
+    { 411, "Length Required" }, { 412, "Precondition Failed" }, { 413, "Request Entity Too Large" },
+    { 414, "Request URI Too Long" }, { 415, "Unsupported Media Type" }, { 416, "Requested Range Not Satisfiable" },
+    { 417, "Expectation Failed" }, { 418, "I'm a teapot" }, { 421, "Misdirected Request" },
+    { 422, "Unprocessable Entity" }, { 423, "Locked" }, { 424, "Failed Dependency" }, { 425, "Too Early" },
+    { 426, "Upgrade Required" }, { 428, "Precondition Required" }, { 429, "Too Many Requests" },
+    { 431, "Request Header Fields Too Large" }, { 451, "Unavailable For Legal Reasons" },
+    { 500, "Internal Server Error" }, { 501, "Not Implemented" }, { 502, "Bad Gateway" },
+    { 503, "Service Unavailable" }, { 504, "Gateway Timeout" }, { 505, "HTTP Version Not Supported" },
+    { 506, "Variant Also Negotiates" }, { 507, "Insufficient Storage" }, { 508, "Loop Detected" },
+    { 510, "Not Extended" }, { 511, "Network Authentication Required" },
 };
 
 str http_status_words(int status)

@@ -24,6 +24,7 @@ struct http_failure {
     str local, remote;                         /* "127.0.0.1:9100"; empty: unknown */
     str detail;                                /* the transfer library's words */
     str ca_file;
+    str unix_socket;                           /* what was dialled instead; empty: the remote */
 };
 errc http_failure_words(const struct http_failure *f, struct err *e);
 str http_status_words(int status);     /* "Not Found"; empty if there are none */

@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { BATCH = 256, MAX_AHEAD_MS = 10 * 60 * 1000, META_MAX = 20000 };
+enum { BATCH = 256, MAX_AHEAD_MS = 10 * 60 * 1000, SHOWN_RUNES = 50 };
 
 COUNTER(m_sample_limit, "prometheus_target_scrapes_exceeded_sample_limit_total", "Total number of scrapes that hit the sample limit and were rejected.")
 COUNTER(m_duplicate, "prometheus_target_scrapes_sample_duplicate_timestamp_total", "Total number of samples rejected due to duplicate timestamps but different values.")
@@ -81,21 +81,42 @@ static void add_target_labels(struct labels_builder *lb, struct labels page, con
     }
 }
 
+/* Go's %.50s. */
+static str first_runes(str s)
+{
+    size_t at = 0;
+    for (unsigned n = 0; n < SHOWN_RUNES && at < s.n; n++) {
+        size_t width;
+        (void)utf8_rune(str_from(s, at), &width);
+        at += width;
+    }
+    return str_slice(s, 0, at);
+}
+
+static errc value_too_long(str metric, str name, str value, uint64_t limit, struct err *e)
+{
+    struct buf quoted = { 0 };
+    buf_go_quote(&quoted, first_runes(value));
+    err_set(e, ERR_LIMIT, "label_value_length_limit exceeded (metric: %.*s, label name: %.*s, value: %.*s, length: %zu, limit: %" PRIu64 ")",
+            STR_ARG(metric), STR_ARG(name), STR_ARG(buf_view(&quoted)), value.n, limit);
+    buf_fini(&quoted);
+    return ERR_LIMIT;
+}
+
 static errc check_label_limits(const struct scrape_config *c, struct labels l, struct err *e)
 {
-    str metric = str_slice(labels_get(l, METRIC_NAME), 0, 50);
+    if (!c->label_limit && !c->label_name_length_limit && !c->label_value_length_limit) return OK;
+    str metric = first_runes(labels_get(l, METRIC_NAME));
     if (c->label_limit && l.n > c->label_limit)
         return err_set(e, ERR_LIMIT, "label_limit exceeded (metric: %.*s, number of labels: %zu, limit: %" PRIu64 ")", STR_ARG(metric), l.n,
                        c->label_limit);
     for (size_t i = 0; i < l.n; i++) {
-        str name = str_slice(l.at[i].name, 0, 50), value = str_slice(l.at[i].value, 0, 50);
+        str name = first_runes(l.at[i].name);
         if (c->label_name_length_limit && l.at[i].name.n > c->label_name_length_limit)
             return err_set(e, ERR_LIMIT, "label_name_length_limit exceeded (metric: %.*s, label name: %.*s, length: %zu, limit: %" PRIu64 ")",
                            STR_ARG(metric), STR_ARG(name), l.at[i].name.n, c->label_name_length_limit);
         if (c->label_value_length_limit && l.at[i].value.n > c->label_value_length_limit)
-            return err_set(e, ERR_LIMIT,
-                           "label_value_length_limit exceeded (metric: %.*s, label name: %.*s, value: \"%.*s\", length: %zu, limit: %" PRIu64 ")",
-                           STR_ARG(metric), STR_ARG(name), STR_ARG(value), l.at[i].value.n, c->label_value_length_limit);
+            return value_too_long(metric, name, l.at[i].value, c->label_value_length_limit, e);
     }
     return OK;
 }
@@ -226,31 +247,13 @@ static errc new_line(struct run *r, const struct line *l)
     return OK;
 }
 
-static bool meta_eq(const void *val, const void *key)
-{
-    return str_eq(((const struct target_meta *)val)->metric, *(const str *)key);
-}
-
 static void meta_line(struct run *r)
 {
     const struct expo *x = &r->x;
-    if (x->kind == EXPO_COMMENT) return;
-    struct target *t = r->t;
-    mtx_lock(&t->mu);
-    uint64_t hash = hash_str(x->name);
-    struct target_meta *m = map_find(&t->meta, hash, meta_eq, &x->name);
-    if (!m && t->meta.n < META_MAX) {
-        m = ANEW(&t->meta_arena, struct target_meta);
-        m->metric = arena_str(&t->meta_arena, x->name);
-        map_put(&t->meta, hash, m);
-    }
-    if (m && x->kind == EXPO_TYPE) m->type = x->type;
-    if (m && x->kind == EXPO_HELP) {
-        str help = expo_help(x, &r->a);
-        if (!str_eq(help, m->help)) m->help = arena_str(&t->meta_arena, help);
-    }
-    if (m && x->kind == EXPO_UNIT && !str_eq(x->text, m->unit)) m->unit = arena_str(&t->meta_arena, x->text);
-    mtx_unlock(&t->mu);
+    struct meta_cache *c = &r->t->meta;
+    if (x->kind == EXPO_TYPE) meta_cache_type(c, x->name, x->type);
+    if (x->kind == EXPO_HELP) meta_cache_help(c, x->name, expo_help(x, &r->a));
+    if (x->kind == EXPO_UNIT) meta_cache_unit(c, x->name, x->text);
 }
 
 static errc append_lines(struct run *r)
@@ -287,12 +290,12 @@ static void warn_counts(const struct run *r)
     metric_add(&m_out_of_bounds, (double)r->out_of_bounds);
     str url = r->t->url;
     if (r->out_of_order)
-        LOG_LIMITED(WARN, 10000, "Error on ingesting out-of-order samples", kv_str("target", url), kv_u64("num_dropped", r->out_of_order));
+        LOG_LIMITED(WARN, 10000, "Error on ingesting out-of-order samples", kv_str("scrape_pool", r->c->job_name), kv_str("target", url), kv_u64("num_dropped", r->out_of_order));
     if (r->duplicates)
-        LOG_LIMITED(WARN, 10000, "Error on ingesting samples with different value but same timestamp", kv_str("target", url),
+        LOG_LIMITED(WARN, 10000, "Error on ingesting samples with different value but same timestamp", kv_str("scrape_pool", r->c->job_name), kv_str("target", url),
                     kv_u64("num_dropped", r->duplicates));
     if (r->out_of_bounds)
-        LOG_LIMITED(WARN, 10000, "Error on ingesting samples that are too old or are too far into the future", kv_str("target", url),
+        LOG_LIMITED(WARN, 10000, "Error on ingesting samples that are too old or are too far into the future", kv_str("scrape_pool", r->c->job_name), kv_str("target", url),
                     kv_u64("num_dropped", r->out_of_bounds));
 }
 
@@ -383,6 +386,7 @@ void scrape_apply(struct target *t, struct appendable *st, const struct scrape_p
         }
     }
     bool stale = page->failed || !page->n || out->rc != OK;
+    meta_cache_page(&t->meta, !stale);
     double duration_s = (double)(clock_mono_ns() - start_mono_ns) / 1e9;
     if (rc == OK && stale) line_cache_gone_all(t->cache, append_stale, r);
     if (rc == OK) {

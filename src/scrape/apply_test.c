@@ -117,6 +117,8 @@ static const struct {
     { "label_limit", { .labels = 3 }, NULL, { "a{x=\"y\"} 1\n" }, 1, "", "label_limit exceeded (metric: a, number of labels: 4, limit: 3)" },
     { "label_name_length_limit", { .name_length = 8 }, NULL, { "a{longer_than=\"y\"} 1\n" }, 1, "",
       "label_name_length_limit exceeded (metric: a, label name: longer_than, length: 11, limit: 8)" },
+    { "the first 50 runes are shown, quoted", { .value_length = 3 }, NULL, { "a{x=\"\xc3\xa4\\\"0123456789012345678901234567890123456789012345678901\"} 1\n" }, 1, "",
+      "label_value_length_limit exceeded (metric: a, label name: x, value: \"\xc3\xa4\\\"012345678901234567890123456789012345678901234567\", length: 55, limit: 3)" },
     { "label_value_length_limit", { .value_length = 3 }, NULL, { "a{x=\"four\"} 1\n" }, 1, "",
       "label_value_length_limit exceeded (metric: a, label name: x, value: \"four\", length: 4, limit: 3)" },
     { "OpenMetrics", { .openmetrics = true }, NULL, { "# TYPE a counter\na_total 1\n# EOF\n" }, 1, "{__name__=\"a_total\", " L " 1@0\n", "" },
@@ -225,13 +227,13 @@ TEST(scrape_metadata)
     struct scrape_outcome out;
     scrape(t, m, "# HELP a first\n# TYPE a counter\na 1\n", "text/plain", 1000, &out);
     scrape(t, m, "# HELP a second\\nline\n# TYPE a gauge\na 1\n", "text/plain", 2000, &out);
-    size_t at = 0;
-    struct target_meta *x = map_next(&t->meta, &at);
-    EXPECT(x);
-    EXPECT_STR(x->metric, S("a"));
-    EXPECT_STR(x->help, S("second\nline"));
-    EXPECT_EQ(x->type, TYPE_GAUGE);
-    EXPECT(!map_next(&t->meta, &at));
+    struct arena a = { 0 };
+    struct meta_family *all;
+    EXPECT_EQ(meta_cache_list(&t->meta, &a, &all), 1);
+    EXPECT_STR(all->name, S("a"));
+    EXPECT_STR(all->help, S("second\nline"));
+    EXPECT_EQ(all->type, TYPE_GAUGE);
+    arena_fini(&a);
     target_unref(t);
     memstore_free(m);
 }

@@ -9,6 +9,7 @@
 #include "io/fs.h"
 
 struct failure_log {
+    _Atomic unsigned refs;
     struct fs *fs;
     struct file *file;
     struct mtx mu;                     /* LOCK_LEAF */
@@ -18,6 +19,7 @@ struct failure_log {
 struct failure_log *failure_log_open(str path)
 {
     struct failure_log *f = NEW(struct failure_log);
+    atomic_init(&f->refs, 1);
     str name;
     f->fs = fs_real_of(path, &name);
     mtx_init(&f->mu, LOCK_LEAF);
@@ -26,13 +28,19 @@ struct failure_log *failure_log_open(str path)
     if (rc == OK) rc = file_size(f->file, &f->end, &e);
     if (rc == OK) return f;
     LOG(ERROR, "the scrape failure log cannot be opened", kv_str("path", path), kv_err(&e));
-    failure_log_close(f);
+    failure_log_unref(f);
     return NULL;
 }
 
-void failure_log_close(struct failure_log *f)
+struct failure_log *failure_log_ref(struct failure_log *f)
 {
-    if (!f) return;
+    if (f) atomic_fetch_add(&f->refs, 1);
+    return f;
+}
+
+void failure_log_unref(struct failure_log *f)
+{
+    if (!f || atomic_fetch_sub(&f->refs, 1) != 1) return;
     file_close(f->file);
     fs_free(f->fs);
     mtx_fini(&f->mu);

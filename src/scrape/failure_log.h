@@ -14,7 +14,8 @@
 
 struct failure_log;
 struct failure_log *failure_log_open(str path);                /* NULL: it cannot be opened, which was logged */
-void failure_log_close(struct failure_log *f);                 /* NULL is fine */
+struct failure_log *failure_log_ref(struct failure_log *f);    /* NULL is fine */
+void failure_log_unref(struct failure_log *f);                 /* the last closes it; NULL is fine */
 void failure_log_write(struct failure_log *f, str job, str target, str words);   /* f NULL: nothing */
 
 #endif

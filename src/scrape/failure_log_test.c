@@ -21,11 +21,11 @@ TEST(failure_log_appends_lines)
     struct failure_log *f = failure_log_open(path);
     EXPECT(f != NULL);
     failure_log_write(f, S("job"), S("http://x:1/metrics"), S("a \"quoted\" reason"));
-    failure_log_close(f);
+    failure_log_unref(f);
     f = failure_log_open(path);                                /* goes on at the end */
     failure_log_write(f, S("job"), S("http://y:1/metrics"), S("second"));
     failure_log_write(NULL, S("job"), S("x"), S("nowhere"));
-    failure_log_close(f);
+    failure_log_unref(f);
     str text = content(&a), first, second;
     EXPECT(str_cut(text, '\n', &first, &second));
     EXPECT(str_has_suffix(first, S("\"msg\":\"a \\\"quoted\\\" reason\",\"job_name\":\"job\",\"target\":\"http://x:1/metrics\"}")));

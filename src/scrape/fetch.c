@@ -161,6 +161,7 @@ static errc request_make(struct http_request *r, const struct target *t, const s
     avec_push(a, &headers, ((struct http_field){ S("X-Prometheus-Scrape-Timeout-Seconds"), seconds_text(t->timeout_ms, a) }));
     TRY(add_auth(&c->http, r, &headers, a, e));
     TRY(add_headers(&c->http, &headers, a, e));
+    r->unix_socket = t->unix_socket;
     add_tls(&c->http.tls, r);
     add_proxy(&c->http, r, a);
     r->headers = headers.at;

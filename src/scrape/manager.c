@@ -67,8 +67,9 @@ struct loop {
     struct scrape_manager *m;
 };
 
-/* The files of failed scrapes by path, shared by jobs; a file stays open until the manager ends. */
+/* The files of failed scrapes by path, shared by jobs; opened anew at each reload, so that they may be moved away. */
 struct failure_file { str path; struct failure_log *log; };
+typedef VEC(struct failure_file) failure_files;
 
 struct job {
     str name, text;                    /* heap copies; text: the job's configuration, to see whether it changed */
@@ -92,7 +93,7 @@ struct scrape_manager {
     struct cond wake, idle;
     VEC(struct loop *) heap;           /* by due_ns */
     VEC(struct job *) jobs;
-    VEC(struct failure_file) failure_files;
+    failure_files failure_files;
     struct scrape_generation *gen;
     uint64_t seed;
     unsigned running;
@@ -204,7 +205,7 @@ static void loop_leave(struct scrape_manager *m, struct loop *l, bool stop_only)
     loop_free(l);
 }
 
-/* A changed job forgets what its pages held: rules and limits are others. What its series were lives on in a loop of its own that is gone
+/* A job that makes other series of its pages forgets what they held. What its series were lives on in a loop of its own that is gone
  * and writes their markers in its time; those that went on by then refuse them. */
 static void loop_forget(struct scrape_manager *m, struct loop *l)
 {
@@ -265,44 +266,67 @@ static void loop_finished(struct loop *l)
         heap_remove(m, l);
         loop_free(l);
     } else {
-        bool changed = l->job && l->gen != m->gen && !str_eq(l->target->config->text, l->job->config->text);
+        bool changed = l->job && l->gen != m->gen && l->target->config->series_hash != l->job->config->series_hash;
         loop_adopt(l, changed);
     }
     if (--m->running == 0) cond_broadcast(&m->idle);
     mtx_unlock(&m->mu);
 }
 
-static struct failure_log *failure_file(struct scrape_manager *m, str path)
+static struct failure_log *failure_file_of(const failure_files *l, str path)
 {
-    if (!path.n) return NULL;
-    mtx_lock(&m->mu);
-    struct failure_log *log = NULL;
-    bool known = false;
-    for (size_t i = 0; i < m->failure_files.n && !known; i++) {
-        known = str_eq(m->failure_files.at[i].path, path);
-        if (known) log = m->failure_files.at[i].log;
-    }
-    if (!known) {
-        log = failure_log_open(path);
-        vec_push(&m->failure_files, ((struct failure_file){ mem_str(path), log }));
-    }
-    mtx_unlock(&m->mu);
-    return log;
+    for (size_t i = 0; i < l->n; i++)
+        if (str_eq(l->at[i].path, path)) return l->at[i].log;
+    return NULL;
 }
 
-static void loop_done(void *ctx, struct fetch_result *r)
+static failure_files failure_files_open(const struct scrape_configs *c)
 {
-    struct loop *l = ctx;
+    failure_files l = { 0 };
+    for (size_t i = 0; i < c->n; i++) {
+        str path = c->at[i].failure_log_file;
+        if (path.n && !failure_file_of(&l, path)) vec_push(&l, ((struct failure_file){ mem_str(path), failure_log_open(path) }));
+    }
+    return l;
+}
+
+static void failure_files_fini(failure_files *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        failure_log_unref(l->at[i].log);
+        mem_free((void *)l->at[i].path.p);
+    }
+    vec_fini(l);
+}
+
+static void write_failure(struct loop *l, const struct err *why)
+{
+    const struct scrape_config *c = l->target->config;
+    if (!c->failure_log_file.n) return;
+    mtx_lock(&l->m->mu);
+    struct failure_log *log = failure_log_ref(failure_file_of(&l->m->failure_files, c->failure_log_file));
+    mtx_unlock(&l->m->mu);
+    failure_log_write(log, c->job_name, l->target->url, err_str(why));
+    failure_log_unref(log);
+}
+
+static void loop_take(struct loop *l, struct fetch_result *r)
+{
     struct scrape_page page = {
         .body = r->body.p, .n = r->body.n, .content_type = r->content_type, .t_ms = l->t_ms,
         .failed = r->failed ? &r->e : NULL, .too_large = r->too_large,
     };
     struct scrape_outcome out;
     scrape_apply(l->target, l->m->o.appendable, &page, l->start_ns, &out);
-    const struct scrape_config *c = l->target->config;
-    if (c->extra_scrape_metrics) metric_observe(&m_duration, (double)(clock_mono_ns() - l->start_ns) / 1e9);
-    if (r->failed) failure_log_write(failure_file(l->m, c->failure_log_file), c->job_name, l->target->url, err_str(&r->e));
+    if (l->target->config->extra_scrape_metrics) metric_observe(&m_duration, (double)(clock_mono_ns() - l->start_ns) / 1e9);
     if (out.rc != OK) LOG(DEBUG, "Scrape failed", kv_str("target", l->target->url), kv_err(&out.e));
+}
+
+static void loop_done(void *ctx, struct fetch_result *r)
+{
+    struct loop *l = ctx;
+    if (r->failed) write_failure(l, &r->e);
+    loop_take(l, r);
     loop_finished(l);
 }
 
@@ -315,7 +339,8 @@ static void forced_failure(void *ctx)
     uint64_t n = l->job ? l->job->n_active : 0, limit = l->target->config->target_limit;
     mtx_unlock(&l->m->mu);
     err_set(&r.e, ERR_LIMIT, "target_limit exceeded (number of targets: %" PRIu64 ", limit: %" PRIu64 ")", n, limit);
-    loop_done(l, &r);
+    loop_take(l, &r);                                          /* no request was made: the log of failures has nothing of it */
+    loop_finished(l);
 }
 
 static void write_end(void *ctx)
@@ -427,7 +452,9 @@ static void sync_target(struct sync *s, const struct target_group *g, size_t ind
     s->discovered++;
     if (target_labels(&labels, &discovered, &keep, s->j->config, g->targets[index], g->labels, &s->a, &e) != OK) {
         metric_add_to(METRIC_WITH(&m_sync_failed, s->j->name), 1);
-        LOG(ERROR, "Creating target failed", kv_str("scrape_pool", s->j->name), kv_u64("instance", index), kv_str("group", g->source), kv_err(&e));
+        struct err in = e;
+        (void)err_in(&in, e.code, "instance %zu in group %.*s", index, STR_ARG(g->source));
+        LOG(ERROR, "Creating target failed", kv_str("scrape_pool", s->j->name), kv_err(&in));
         return;
     }
     if (!keep) {
@@ -435,8 +462,12 @@ static void sync_target(struct sync *s, const struct target_group *g, size_t ind
         return;
     }
     uint64_t hash = target_hash_of(labels, s->j->config, &s->a);
-    if (map_find(&s->seen, hash, NULL, NULL)) return;          /* a duplicate: the first counts */
-    struct loop *l = map_find(&s->j->by_hash, hash, NULL, NULL);
+    struct loop *l = map_find(&s->seen, hash, NULL, NULL);
+    if (l) {                                                   /* a duplicate: the last one's discovered labels are shown */
+        target_set_discovered(l->target, discovered);
+        return;
+    }
+    l = map_find(&s->j->by_hash, hash, NULL, NULL);
     if (l) target_set_discovered(l->target, discovered);
     else {
         l = loop_new(s->m, s->j, target_new(s->j->config, labels, discovered));
@@ -523,10 +554,9 @@ static void count_metadata(struct scrape_manager *m)
         size_t entries = 0, bytes = 0;
         for (size_t k = 0; k < j->loops.n; k++) {
             struct target *t = j->loops.at[k]->target;
-            mtx_lock(&t->mu);
-            entries += t->meta.n;
-            bytes += t->meta_arena.used;
-            mtx_unlock(&t->mu);
+            struct meta_size size = meta_cache_size(&t->meta);
+            entries += size.families;
+            bytes += size.bytes;
         }
         metric_set_of(METRIC_WITH(&m_meta_entries, j->name), (double)entries);
         metric_set_of(METRIC_WITH(&m_meta_bytes, j->name), (double)bytes);
@@ -584,11 +614,11 @@ errc scrape_manager_new(struct scrape_manager **out, const struct scrape_manager
 
 static void job_take_config(struct job *j, const struct scrape_config *c)
 {
-    bool changed = !str_eq(j->text, c->text);
+    bool changed = !str_eq(j->text, c->text), forget = j->config->series_hash != c->series_hash;
     int64_t start = clock_mono_ns();
     j->config = c;
     for (size_t i = 0; i < j->loops.n; i++)
-        if (j->loops.at[i]->state == LOOP_WAITING) loop_adopt(j->loops.at[i], changed);
+        if (j->loops.at[i]->state == LOOP_WAITING) loop_adopt(j->loops.at[i], forget);
     if (!changed) return;
     mem_free((void *)j->text.p);
     j->text = mem_str(c->text);
@@ -622,7 +652,10 @@ void scrape_manager_apply(struct scrape_manager *m, struct scrape_generation *g)
 {
     applying(m, true);
     discovery_apply(m->discovery, g->configs, FILES_PATIENCE_MS);
+    failure_files files = failure_files_open(g->configs);
     mtx_lock(&m->mu);
+    failure_files old_files = m->failure_files;
+    m->failure_files = files;
     m->applying = false;
     struct scrape_generation *old = m->gen;
     m->gen = g;
@@ -654,6 +687,7 @@ void scrape_manager_apply(struct scrape_manager *m, struct scrape_generation *g)
     cond_signal(&m->wake);
     mtx_unlock(&m->mu);
     gen_unref(old);
+    failure_files_fini(&old_files);
 }
 
 void scrape_manager_stop(struct scrape_manager *m)
@@ -684,11 +718,7 @@ void scrape_manager_free(struct scrape_manager *m)
     scrape_manager_stop(m);
     fetcher_free(m->fetcher);
     gen_unref(m->gen);
-    for (size_t i = 0; i < m->failure_files.n; i++) {
-        failure_log_close(m->failure_files.at[i].log);
-        mem_free((void *)m->failure_files.at[i].path.p);
-    }
-    vec_fini(&m->failure_files);
+    failure_files_fini(&m->failure_files);
     vec_fini(&m->heap);
     vec_fini(&m->jobs);
     cond_fini(&m->idle);
@@ -750,12 +780,11 @@ void scrape_manager_metadata(struct scrape_manager *m, struct arena *a, scrape_m
     for (size_t i = 0; i < m->jobs.n; i++)
         for (size_t k = 0; k < m->jobs.at[i]->loops.n; k++) {
             struct target *t = m->jobs.at[i]->loops.at[k]->target;
-            mtx_lock(&t->mu);
             struct labels labels = labels_copy(a, t->public_labels);
-            struct target_meta *x;
-            for (size_t at = 0; (x = map_next(&t->meta, &at)) != NULL;)
-                avec_push(a, out, ((struct scrape_meta_view){ labels, arena_str(a, x->metric), { x->type, arena_str(a, x->unit), arena_str(a, x->help) } }));
-            mtx_unlock(&t->mu);
+            struct meta_family *all;
+            size_t n = meta_cache_list(&t->meta, a, &all);
+            for (size_t x = 0; x < n; x++)
+                avec_push(a, out, ((struct scrape_meta_view){ labels, all[x].name, { all[x].type, all[x].unit, all[x].help } }));
         }
     mtx_unlock(&m->mu);
 }

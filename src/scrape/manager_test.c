@@ -14,14 +14,15 @@
 
 enum { INTERVAL_MS = 100, PATIENCE_MS = 10000 };
 
-static _Atomic unsigned asked, slow_open;
+static _Atomic unsigned asked, slow_open, gone;
 
 static struct test_reply serve(void *ctx, const char *path)
 {
     (void)ctx;
     atomic_fetch_add(&asked, 1);
     while (strcmp(path, "/slow") == 0 && !atomic_load(&slow_open)) clock_sleep_ns(2000000);
-    return (struct test_reply){ strcmp(path, "/missing") == 0 ? 404 : 200, "text/plain; version=0.0.4", S("# HELP m words\n# TYPE m gauge\nm 1\n") };
+    str page = atomic_load(&gone) ? S("n 1\n") : S("# HELP m words\n# TYPE m gauge\nm 1\n");
+    return (struct test_reply){ strcmp(path, "/missing") == 0 ? 404 : 200, "text/plain; version=0.0.4", page };
 }
 
 struct rig {
@@ -40,6 +41,7 @@ static void rig_start(struct rig *r)
     *r = (struct rig){ 0 };
     atomic_store(&asked, 0);
     atomic_store(&slow_open, 0);
+    atomic_store(&gone, 0);
     r->exporter = test_server_new(serve, NULL);
     EXPECT(r->exporter);
     r->address = arena_fmt(&r->arena, "127.0.0.1:%u", test_server_port(r->exporter));
@@ -60,7 +62,14 @@ static void rig_stop(struct rig *r, unsigned applied)
     arena_fini(&r->arena);
 }
 
-struct job_spec { const char *name, *path, *text; str targets[3]; size_t n_targets; uint64_t target_limit; const struct file_sd_config *files; };
+struct job_spec {
+    const char *name, *path, *text, *failures;
+    str targets[3];
+    size_t n_targets;
+    uint64_t target_limit, series_hash;
+    const struct file_sd_config *files;
+    int64_t interval_ms;
+};
 
 struct loaded { struct scrape_generation g; struct scrape_configs configs; struct rig *r; };
 
@@ -81,8 +90,9 @@ static void apply(struct rig *r, const struct job_spec *specs, size_t n)
         jobs[i] = test_job(specs[i].name);
         if (specs[i].text) jobs[i].text = str_z(specs[i].text);
         if (specs[i].path) jobs[i].metrics_path = str_z(specs[i].path);
-        jobs[i].interval_ms = INTERVAL_MS;
-        jobs[i].timeout_ms = INTERVAL_MS;
+        jobs[i].interval_ms = jobs[i].timeout_ms = specs[i].interval_ms ? specs[i].interval_ms : INTERVAL_MS;
+        jobs[i].series_hash = specs[i].series_hash;
+        if (specs[i].failures) jobs[i].failure_log_file = str_z(specs[i].failures);
         jobs[i].target_limit = specs[i].target_limit;
         jobs[i].static_groups = g;
         jobs[i].n_static_groups = 1;
@@ -180,6 +190,72 @@ TEST(manager_keeps_a_job_that_did_not_change)
     WAIT_FOR(atomic_load(&asked) > before + 3);
     EXPECT(last_is(&r, "m", "j", 1));
     EXPECT_EQ(store_stale_count(r.store, S("")), 0);
+    rig_stop(&r, 2);
+}
+
+static size_t ups(struct rig *r)
+{
+    struct arena a = { 0 };
+    str text = store_text(r->store, &a, S("up"), false);
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++) n += text.p[i] == ' ';
+    arena_fini(&a);
+    return n;
+}
+
+/* A changed job whose pages give the same series knows what was on the page before: what is gone is marked by the next scrape. One whose
+ * series are others starts anew, and what it had gets its markers after more than two turns. */
+TEST(manager_hands_on_what_pages_held)
+{
+    static const struct { const char *name; uint64_t series_hash; bool next; } cases[] = { { "the same series", 0, true }, { "others", 1, false } };
+    TEST_EACH(c, cases) {
+        struct rig r;
+        rig_start(&r);
+        struct job_spec j = { .name = "j", .targets = { r.address }, .n_targets = 1, .interval_ms = 3 * INTERVAL_MS };
+        apply(&r, &j, 1);
+        WAIT_FOR(last_is(&r, "m", "j", 1));
+        j.text = "changed";
+        j.series_hash = c->series_hash;
+        atomic_store(&gone, 1);
+        apply(&r, &j, 1);
+        size_t before = ups(&r);
+        WAIT_FOR(last_is(&r, "m", "j", NAN));
+        if (c->next) EXPECT(ups(&r) <= before + 2);
+        else EXPECT(ups(&r) >= before + 2);
+        rig_stop(&r, 2);
+    }
+}
+
+static size_t lines_of(struct fs *fs, const char *name, struct arena *a)
+{
+    str text;
+    if (fs_read_all(fs, str_z(name), a, 1 << 20, &text, NULL) != OK) return 0;
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++) n += text.p[i] == '\n';
+    return n;
+}
+
+TEST(manager_logs_failures_and_opens_the_log_anew)
+{
+    struct rig r;
+    rig_start(&r);
+    str dir = str_z(test_tmpdir());
+    struct fs *fs = fs_real_new(dir);
+    struct job_spec j[] = {
+        { .name = "a", .path = "/missing", .targets = { r.address }, .n_targets = 1, .failures = (const char *)arena_fmt(&r.arena, "%.*s/f.log", STR_ARG(dir)).p },
+        { .name = "b", .path = "/missing", .targets = { r.address, S("h:1") }, .n_targets = 2, .target_limit = 1 },
+    };
+    j[1].failures = j[0].failures;
+    apply(&r, j, 2);
+    WAIT_FOR(lines_of(fs, "f.log", &r.arena) >= 2 && last_is(&r, "up", "b", 0));
+    EXPECT_OK(fs_rename(fs, S("f.log"), S("old.log"), NULL));
+    apply(&r, j, 2);
+    WAIT_FOR(lines_of(fs, "f.log", &r.arena) >= 1);
+    str text;
+    EXPECT_OK(fs_read_all(fs, S("f.log"), &r.arena, 1 << 20, &text, NULL));
+    EXPECT(str_find(text, S("\"msg\":\"server returned HTTP status 404 Not Found\",\"job_name\":\"a\"")) != SIZE_MAX);
+    EXPECT_EQ(str_find(text, S("target_limit")), SIZE_MAX);    /* no request, no failure */
+    fs_free(fs);
     rig_stop(&r, 2);
 }
 

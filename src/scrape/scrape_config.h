@@ -31,6 +31,7 @@ struct file_sd_config {
 struct scrape_config {
     str job_name;
     str text;                          /* the job as YAML with its defaults: what the API shows; equal texts are equal jobs */
+    uint64_t series_hash;              /* of all that decides which series a page gives: equal ones may share what pages held */
     int64_t interval_ms, timeout_ms;
     str metrics_path, scheme;
     const struct http_param *params;

@@ -1,5 +1,6 @@
 #include "scrape/target.h"
 
+#include "base/url.h"
 #include "base/utf8.h"
 #include "model/duration.h"
 
@@ -36,7 +37,8 @@ static str bool_str(bool v) { return v ? S("true") : S("false"); }
 static void set_discovered(struct labels_builder *lb, const struct scrape_config *c, str address, struct labels group, struct arena *a)
 {
     labels_builder_set(lb, S("__address__"), address);
-    for (size_t i = 0; i < group.n; i++) set_default(lb, group.at[i].name, group.at[i].value);
+    for (size_t i = 0; i < group.n; i++)
+        if (!str_eq(group.at[i].name, S("__address__"))) set_default(lb, group.at[i].name, group.at[i].value);
     set_default(lb, S("job"), c->job_name);
     set_default(lb, S("__scrape_interval__"), duration_str(a, c->interval_ms));
     set_default(lb, S("__scrape_timeout__"), duration_str(a, c->timeout_ms));
@@ -153,19 +155,6 @@ errc target_labels(struct labels *out, struct labels *discovered, bool *keep, co
     return *keep ? target_finish(out, &lb, a, e) : OK;
 }
 
-/* Go's url.QueryEscape. */
-static void put_escaped(struct buf *b, str s)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < s.n; i++) {
-        uint8_t c = s.p[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '~';
-        if (plain) buf_u8(b, c);
-        else if (c == ' ') buf_u8(b, '+');
-        else buf_bytes(b, (const uint8_t[]){ '%', (uint8_t)hex[c >> 4], (uint8_t)hex[c & 15] }, 3);
-    }
-}
-
 struct url_param { str name, value; size_t order; };
 static int url_param_order(const void *a, const void *b)
 {
@@ -194,9 +183,9 @@ static void put_query(struct buf *b, struct labels l, const struct scrape_config
     if (all.n) qsort(all.at, all.n, sizeof(*all.at), url_param_order);
     for (size_t i = 0; i < all.n; i++) {
         buf_u8(b, i ? '&' : '?');
-        put_escaped(b, all.at[i].name);
+        buf_url_escape(b, all.at[i].name, URL_QUERY);
         buf_u8(b, '=');
-        put_escaped(b, all.at[i].value);
+        buf_url_escape(b, all.at[i].value, URL_QUERY);
     }
     vec_fini(&all);
 }
@@ -204,12 +193,12 @@ static void put_query(struct buf *b, struct labels l, const struct scrape_config
 static str target_url(struct labels l, const struct scrape_config *c, struct arena *a)
 {
     struct buf b = { 0 };
-    str path = labels_get(l, S("__metrics_path__"));
-    buf_str(&b, labels_get(l, S("__scheme__")));
-    buf_str(&b, S("://"));
-    buf_str(&b, labels_get(l, S("__address__")));
+    str path = labels_get(l, S("__metrics_path__")), scheme = labels_get(l, S("__scheme__"));
+    buf_str(&b, scheme);
+    buf_str(&b, scheme.n ? S("://") : S("//"));
+    buf_url_escape(&b, labels_get(l, S("__address__")), URL_HOST);
     if (path.n && path.p[0] != '/') buf_u8(&b, '/');
-    buf_str(&b, path);
+    buf_url_escape(&b, path, URL_PATH);
     put_query(&b, l, c);
     str url = arena_str(a, buf_view(&b));
     buf_fini(&b);
@@ -232,13 +221,14 @@ struct target *target_new(const struct scrape_config *c, struct labels labels, s
     struct target *t = NEW(struct target);
     arena_init(&t->arena, &acc_targets, 0);
     arena_init(&t->discovered_arena, &acc_targets, 0);
-    arena_init(&t->meta_arena, &acc_targets, 0);
+    meta_cache_init(&t->meta, &acc_targets);
     mtx_init(&t->mu, LOCK_LEAF);
     atomic_init(&t->refs, 1);
     t->config = c;
     t->labels = labels_copy(&t->arena, labels);
     t->public_labels = without_prefix(t->labels, S("__"), &t->arena);
     t->url = target_url(t->labels, c, &t->arena);
+    t->unix_socket = labels_get(t->labels, S("__unix_socket__"));
     t->hash = hash_target(t->labels, t->url);
     bool ok = duration_parse(labels_get(labels, S("__scrape_interval__")), &t->interval_ms, NULL) == OK &&
               duration_parse(labels_get(labels, S("__scrape_timeout__")), &t->timeout_ms, NULL) == OK;
@@ -259,10 +249,9 @@ void target_unref(struct target *t)
 {
     if (!t || atomic_fetch_sub(&t->refs, 1) != 1) return;
     line_cache_free(t->cache);
-    map_fini(&t->meta);
+    meta_cache_fini(&t->meta);
     buf_fini(&t->shown.error);
     mtx_fini(&t->mu);
-    arena_fini(&t->meta_arena);
     arena_fini(&t->discovered_arena);
     arena_fini(&t->arena);
     mem_free(t);

@@ -4,7 +4,7 @@
  *             cheap (line cache, handles of the report series) and what the API shows.
  * Invariants  (1) Two targets of a job with the same hash are the same target. (2) At most one scrape of a target runs at a time.
  * Ownership   target_new allocates, target_unref frees the last; it copies its strings. The configuration is borrowed and may be exchanged.
- * Threads     const fields: any; `shown` and `meta` under mu; the rest belongs to the running scrape
+ * Threads     const fields: any; `shown` under mu; the rest belongs to the running scrape
  * Errors      ERR_BAD_INPUT with Prometheus' words: the target cannot be made
  * Format      none
  */
@@ -12,9 +12,8 @@
 #define EPI_SCRAPE_TARGET_H
 
 #include "base/lock.h"
-#include "base/map.h"
 #include "ingest/line_cache.h"
-#include "model/metadata.h"
+#include "scrape/meta_cache.h"
 #include "scrape/scrape_config.h"
 #include "storage/appender.h"
 
@@ -25,7 +24,6 @@ enum report {
 enum { REPORTS_ALWAYS = REPORT_ADDED + 1 };    /* the others need extra_scrape_metrics */
 
 struct target_shown { enum health health; int64_t scraped_ns; double duration_s; struct buf error; };
-struct target_meta { str metric, help, unit; enum metric_type type; };
 
 struct target {
     struct arena arena;
@@ -33,6 +31,7 @@ struct target {
     struct labels labels;                  /* with those that start with "__", without __meta_ */
     struct labels public_labels;           /* what its series get */
     str url;
+    str unix_socket;                       /* __unix_socket__: where it is reached instead of its address; empty: not so */
     uint64_t hash;
     int64_t interval_ms, timeout_ms;
 
@@ -40,8 +39,7 @@ struct target {
     struct labels discovered;              /* GUARDED_BY(mu): newest discovery's, in discovered_arena */
     struct arena discovered_arena;         /* GUARDED_BY(mu) */
     struct target_shown shown;             /* GUARDED_BY(mu) */
-    struct map meta;                       /* GUARDED_BY(mu): struct target_meta by metric, in meta_arena */
-    struct arena meta_arena;               /* GUARDED_BY(mu) */
+    struct meta_cache meta;                /* has a lock of its own */
 
     struct line_cache *cache;
     series_handle reports[REPORTS];

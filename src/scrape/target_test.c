@@ -63,6 +63,9 @@ TEST(target_labels_of_a_group)
           "scrape timeout cannot be greater than scrape interval (\"20s\" > \"15s\")" },
         { "a switch", "h:1", "__scrape_native_histograms__=maybe", ERR_BAD_INPUT, "",
           "error parsing scrape native histograms: strconv.ParseBool: parsing \"maybe\": invalid syntax" },
+        { "another address of the group", "h:1", "__address__=i:1", OK,
+          "__address__=h:1 __always_scrape_classic_histograms__=false __convert_classic_histograms_to_nhcb__=false __metrics_path__=/metrics "
+          "__scheme__=http __scrape_interval__=15s __scrape_native_histograms__=false __scrape_timeout__=10s instance=h:1 job=j", NULL },
         { "a value that is not UTF-8", "h:1", "a=\xff", ERR_BAD_INPUT, "", "invalid label value for \"a\": \"\\xff\"" },
     };
     TEST_EACH(c, cases) {
@@ -111,6 +114,8 @@ TEST(target_urls)
     static const struct { const char *name, *group; size_t n_params; const char *want; } cases[] = {
         { "plain", "", 0, "http://h:1/metrics" },
         { "path without a slash", "__metrics_path__=m", 0, "http://h:1/m" },
+        { "what a path may not hold", "__metrics_path__=/a?b=%/\xc3\xa4", 0, "http://h:1/a%3Fb=%25/%C3%A4" },
+        { "an address of a socket", "__unix_socket__=/s", 0, "http://h:1/metrics" },
         { "scheme", "__scheme__=https", 0, "https://h:1/metrics" },
         { "parameters sorted and escaped", "", 2, "http://h:1/metrics?a=x+y&b=x+y&b=2nd" },
         { "a label replaces the first value", "__param_b=l", 2, "http://h:1/metrics?a=x+y&b=l&b=2nd" },
@@ -126,6 +131,7 @@ TEST(target_urls)
         EXPECT_OK(target_labels(&out, &discovered, &keep, &job, S("h:1"), labels_of(&a, c->group), &a, NULL));
         struct target *t = target_new(&job, out, discovered);
         EXPECT_STR(t->url, str_z(c->want));
+        EXPECT_STR(t->unix_socket, labels_get(out, S("__unix_socket__")));
         EXPECT_EQ(t->hash, target_hash_of(out, &job, &a));
         for (size_t i = 0; i < t->public_labels.n; i++) EXPECT(!str_has_prefix(t->public_labels.at[i].name, S("__")));
         target_unref(t);

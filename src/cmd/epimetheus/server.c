@@ -44,7 +44,10 @@ static errc load_text(struct server *s, struct config **out, struct err *e)
 {
     struct config_opts o = { .env = env_get, .read_files = true, .retention_time = s->flags.retention_time, .retention_size = s->flags.retention_size };
     if (!o.retention_time.n && !o.retention_size.n) o.retention_time = S("15d");
-    for (size_t i = 0; i < s->flags.features.n; i++) o.exemplars = o.exemplars || str_eq(s->flags.features.at[i], S("exemplar-storage"));
+    for (size_t i = 0; i < s->flags.features.n; i++) {
+        o.exemplars = o.exemplars || str_eq(s->flags.features.at[i], S("exemplar-storage"));
+        o.extra_scrape_metrics = o.extra_scrape_metrics || str_eq(s->flags.features.at[i], S("extra-scrape-metrics"));
+    }
     if (s->built_in.n) return config_parse(out, s->built_in, S("built-in"), &o, e);
     struct err why = { 0 };
     errc rc = config_load(out, s->flags.config_file, &o, &why);
