@@ -61,6 +61,7 @@ errc api_new(struct api **out, const struct api_opts *o, struct err *e)
         mem_free(a);
         return rc;
     }
+    buf_pool_init(&a->bodies, &api_write_account);
     *out = a;
     return OK;
 }
@@ -76,6 +77,7 @@ void api_free(struct api *a)
 {
     if (!a) return;
     regex_free(a->cors);
+    buf_pool_fini(&a->bodies);
     mem_free(a);
 }
 

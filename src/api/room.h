@@ -3,7 +3,7 @@
  * What        The api's state and its handlers, one group a file.
  * Invariants  none
  * Ownership   see api.h
- * Threads     const after api_new
+ * Threads     const after api_new, but for what locks itself
  * Errors      in the answers
  * Format      none
  */
@@ -13,8 +13,13 @@
 #include "api/api.h"
 #include "api/params.h"
 #include "api/respond.h"
+#include "base/buf_pool.h"
 
-struct api { struct api_opts o; struct regex *cors; };
+struct api {
+    struct api_opts o;
+    struct regex *cors;
+    struct buf_pool bodies;                    /* of remote-write requests, unpacked */
+};
 
 /* query.c */
 void api_query(void *ctx, struct http_req *r, struct http_resp *w);
@@ -43,6 +48,7 @@ void api_notifications_get(void *ctx, struct http_req *r, struct http_resp *w);
 void api_admin_disabled(void *ctx, struct http_req *r, struct http_resp *w);
 void api_search_disabled(void *ctx, struct http_req *r, struct http_resp *w);
 /* write.c */
+extern struct account api_write_account;
 void api_write(void *ctx, struct http_req *r, struct http_resp *w);
 void api_otlp_disabled(void *ctx, struct http_req *r, struct http_resp *w);
 /* web.c */

@@ -14,7 +14,7 @@ enum { BATCH = 512, DECODED_MAX_BYTES = 32 << 20, MAX_AHEAD_MS = 10 * 60 * 1000 
 COUNTER(m_invalid_labels, "prometheus_api_remote_write_invalid_labels_samples_total", "The total number of received remote write samples and histogram samples which were rejected due to invalid labels.")
 COUNTER(m_no_metadata, "prometheus_api_remote_write_without_metadata_appended_samples_total", "The total number of received remote write samples (and histogram samples) which were ingested without corresponding metadata.")
 COUNTER(m_not_taken, "epimetheus_api_remote_write_not_taken_total", "Received histograms, exemplars and metadata that this version does not store.")
-ACCOUNT(acc_write, "remote_write_requests")
+ACCOUNT(api_write_account, "remote_write_requests")
 
 struct write {
     struct appendable *st;
@@ -115,7 +115,7 @@ static errc request_store(struct appendable *st, str body, struct err *e)
 {
     struct write *w = NEW(struct write);
     *w = (struct write){ .st = st, .e = e, .max_ms = clock_wall_ms() + MAX_AHEAD_MS };
-    arena_init(&w->a, &acc_write, 0);
+    arena_init(&w->a, &api_write_account, 0);
     errc rc = st->ops->begin(st, &w->app, e);
     if (rc == OK) {
         rc = request_append(w, body);
@@ -190,15 +190,16 @@ void api_write(void *ctx, struct http_req *r, struct http_resp *resp)
         return;
     }
     if (!api_is_ready(a, resp) || !type_accepted(r, resp)) return;
-    SCOPED(buf_fini) struct buf body;
-    buf_init(&body, &acc_write, 0);
     struct err e = { 0 };
-    if (compress_unpack(&body, COMPRESS_SNAPPY, r->body, DECODED_MAX_BYTES, NULL) != OK) {
+    struct buf body = buf_pool_take(&a->bodies, MIN(compress_unpack_hint(COMPRESS_SNAPPY, r->body), (size_t)DECODED_MAX_BYTES));
+    bool whole = compress_unpack(&body, COMPRESS_SNAPPY, r->body, DECODED_MAX_BYTES, NULL) == OK;
+    errc rc = whole ? request_check(buf_view(&body), &e) : ERR_CORRUPT;
+    if (rc == OK) rc = request_store(a->o.appendable, buf_view(&body), &e);
+    buf_pool_give(&a->bodies, &body);
+    if (!whole) {
         answer_line(r, resp, 400, S("s2: corrupt input"));
         return;
     }
-    errc rc = request_check(buf_view(&body), &e);
-    if (rc == OK) rc = request_store(a->o.appendable, buf_view(&body), &e);
     if (rc == OK) {
         resp->status = 204;
         return;

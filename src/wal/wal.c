@@ -30,6 +30,8 @@
 #include "wal/wal_metrics.h"
 #include "wal/wal_reader.h"
 
+ACCOUNT(wal_account, "wal")
+
 enum { SPARE_BATCHES = 8, SPARE_BATCH_MAX_BYTES = 1 << 20, SERIES_RECORD_BYTES = 1 << 20, WARN_EVERY_MS = 10000 };
 
 struct piece { uint32_t n; uint8_t flags; };
@@ -118,11 +120,11 @@ static void batch_reset(struct wal_batch *b)
     b->waiter = NULL;
 }
 
-/* Back to the stock, or to the heap. */
+/* Back to the stock, or to the heap: the stock is of batches with room to make a record in. */
 static void batch_give_locked(struct wal *w, struct wal_batch *b) REQUIRES(w->mu)
 {
     mtx_assert_held(&w->mu);
-    if (w->n_spare >= SPARE_BATCHES || b->stored.cap + b->room.cap > SPARE_BATCH_MAX_BYTES) {
+    if (!b->room.cap || w->n_spare >= SPARE_BATCHES || b->stored.cap + b->room.cap > SPARE_BATCH_MAX_BYTES) {
         batch_free(b);
         return;
     }
@@ -137,8 +139,36 @@ struct wal_batch *wal_batch_new(struct wal *w)
     struct wal_batch *b = list_pop(&w->spare);
     if (b) w->n_spare--;
     mtx_unlock(&w->mu);
-    if (!b) b = NEW(struct wal_batch);
+    if (!b) {
+        b = NEW(struct wal_batch);
+        buf_init(&b->room, &wal_account, 0);
+        buf_init(&b->stored, &wal_account, 0);
+    }
     b->compress = w->o.compress;
+    return b;
+}
+
+/* Empties a buffer of the log's own; what a burst made it, it need not stay. */
+static void buf_rest(struct buf *b)
+{
+    if (b->cap > SPARE_BATCH_MAX_BYTES) buf_fini(b);
+    buf_reset(b);
+}
+
+/* What is queued and then held, for as long as an fsync takes, is only what is stored, to the byte; the room goes back to the stock. */
+static struct wal_batch *batch_settle(struct wal *w, struct wal_batch *made)
+{
+    struct wal_batch *b = NEW(struct wal_batch);
+    *b = (struct wal_batch){ .compress = made->compress, .saved_bytes = made->saved_bytes, .pieces = made->pieces };
+    buf_init(&b->stored, &wal_account, 0);
+    buf_grow(&b->stored, made->stored.n);
+    buf_str(&b->stored, buf_view(&made->stored));
+    b->stored.bad = !buf_ok(&made->stored) || !buf_ok(&made->room);
+    made->pieces.at = NULL;
+    made->pieces.n = made->pieces.cap = 0;
+    mtx_lock(&w->mu);
+    batch_give_locked(w, made);
+    mtx_unlock(&w->mu);
     return b;
 }
 
@@ -276,7 +306,7 @@ static errc segment_next(struct wal *w, struct err *e)
 static errc put_batch(struct wal *w, const struct wal_batch *b, struct page_counts *counts, struct err *e)
 {
     str rest = buf_view(&b->stored);
-    if (!buf_ok(&b->stored) || !buf_ok(&b->room)) return err_set(e, ERR_LIMIT, "wal: a record is too long");
+    if (!buf_ok(&b->stored)) return err_set(e, ERR_LIMIT, "wal: a record is too long");
     for (size_t i = 0; i < b->pieces.n; i++) {
         struct piece p = b->pieces.at[i];
         if (page_needs_segment(w->off, w->o.segment_bytes, p.n)) TRY(segment_next(w, e));
@@ -617,6 +647,7 @@ static void lead_locked(struct wal *w) REQUIRES(w->mu)
 
     struct wal_batch *group = wal_batch_new(w);
     put_series(w, group);
+    group = batch_settle(w, group);
     group->next = first;
     errc rc = group_out(w, group, &e);
 
@@ -635,7 +666,7 @@ static void lead_locked(struct wal *w) REQUIRES(w->mu)
         series_wait_again_locked(w);
     }
     note_state_locked(w, rc, &e);
-    buf_reset(&w->series_out);
+    buf_rest(&w->series_out);
     w->series_out_ends.n = 0;
     for (struct waiter *at = waiters, *next; at; at = next) {  /* once done is seen, the waiter is gone */
         next = at->next;
@@ -663,6 +694,7 @@ static errc commit(struct wal *w, struct wal_batch *b, struct err *e)
 {
     struct waiter me = { .e = e };
     wal_batch_seal(b);
+    b = batch_settle(w, b);
     b->waiter = &me;
     mtx_lock(&w->mu);
     list_push(&w->queue, b);
@@ -848,6 +880,9 @@ errc wal_open(struct wal **out, const struct wal_opts *o, struct err *e)
     list_init(&w->queue);
     list_init(&w->held);
     list_init(&w->spare);
+    buf_init(&w->series, &wal_account, 0);
+    buf_init(&w->series_out, &wal_account, 0);
+    buf_init(&w->out, &wal_account, 0);
     w->next_seq = 1;
     if (!fs_exists(o->fs, o->dir)) {
         str parent = str_slice(o->dir, 0, str_rindex(o->dir, '/') == SIZE_MAX ? 0 : str_rindex(o->dir, '/'));
