@@ -3,6 +3,18 @@
 
 static void nobody(void *ctx, uint64_t handle) { *(uint64_t *)ctx += handle; }
 
+static size_t fuzz_run(struct line_cache *c)
+{
+    uint64_t handle[3];
+    double value[3];
+    uint32_t index[3];
+    size_t at[3];
+    uint8_t type[3];
+    struct line_run run = { .cap = 3, .handle = handle, .value = value, .index = index, .at = at, .type = type };
+    line_cache_run(c, &run);
+    return run.n;
+}
+
 /* The page through the parser with everything made on demand, then twice through the cache, which has to see the same lines. */
 static void fuzz_page(enum expo_format format, const uint8_t *data, size_t n, const struct expo_opts *opts)
 {
@@ -35,7 +47,9 @@ static void fuzz_page(enum expo_format format, const uint8_t *data, size_t n, co
         struct line l;
         size_t lines = 0;
         errc rc;
-        while ((rc = line_cache_next(c, &l, NULL)) == OK && l.kind != LINE_END) {
+        for (;;) {
+            lines += fuzz_run(c);
+            if ((rc = line_cache_next(c, &l, NULL)) != OK || l.kind == LINE_END) break;
             lines += l.kind != LINE_META;
             if (l.kind == LINE_NEW) line_cache_learn(c, l.index, l.index + 1, false);
         }

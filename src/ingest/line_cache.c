@@ -26,7 +26,7 @@
  * does not hold twins. */
 
 enum { META = 1, DROPPED = 2, TRACKED = 4, TWIN = 8, SEEN = 16 };
-enum { AHEAD = 4, SECRET_BYTES = 192 };
+enum { AHEAD = 4, SECRET_BYTES = 192, PREFETCH_BYTES = 2048 };
 #define IN_NEXT 0x80000000u
 
 struct cached {
@@ -224,7 +224,8 @@ static inline bool line_match(struct line_cache *c, const struct cached *l, stru
     struct expo *x = c->page;
     const uint8_t *p = x->b + x->i, *end = x->b + x->n;
     if ((size_t)(end - p) <= l->len || p[l->len] != ' ' || line_hash(p, l->len) != l->hash) return false;
-    const uint8_t *q = line_number(p + l->len + 1, end, &out->value);
+    const uint8_t *q = line_number_short(p + l->len + 1, &out->value);
+    if (!q) q = line_number(p + l->len + 1, end, &out->value);
     if (!q || (*q != '\n' && *q != ' ')) return false;
     out->has_ts = *q == ' ';
     if (UNLIKELY(out->has_ts)) {
@@ -344,6 +345,46 @@ errc line_cache_next(struct line_cache *c, struct line *out, struct err *e)
     assert(c->open);
     if (LIKELY(line_cache_predict(c, out))) return OK;
     return line_cache_tokenize(c, out, e);
+}
+
+/* The page goes on with this series text, a short number and a newline. */
+static inline const uint8_t *line_match_plain(const struct cached *l, const uint8_t *p, const uint8_t *end, double *value)
+{
+    if ((size_t)(end - p) <= l->len || p[l->len] != ' ' || line_hash(p, l->len) != l->hash) return NULL;
+    const uint8_t *q = line_number_short(p + l->len + 1, value);
+    return q < end ? q : NULL;
+}
+
+void line_cache_run(struct line_cache *c, struct line_run *out)
+{
+    assert(c->open);
+    struct expo *x = c->page;
+    if (!expo_at_line(x)) return;
+    const uint8_t *p = x->b + x->i, *end = x->b + x->n;
+    size_t n = out->n, matched = 0;
+    while (n < out->cap && c->pos < c->at.n) {
+        const struct cached *l = &c->at.at[c->pos];
+        if (UNLIKELY(l->flags == META)) {
+            expo_skip(x, (size_t)(p - x->b));
+            if (!line_match_meta(c, l)) break;
+            p = x->b + x->i;
+        } else {
+            if (UNLIKELY(l->flags != TRACKED || !l->handle)) break;
+            for (size_t k = 0; k < 3 * 64; k += 64) __builtin_prefetch(p + PREFETCH_BYTES + k);
+            const uint8_t *q = line_match_plain(l, p, end, &out->value[n]);
+            if (UNLIKELY(!q)) break;
+            out->handle[n] = l->handle;
+            out->at[n] = (size_t)(p - x->b);
+            out->type[n] = (uint8_t)x->type;
+            out->index[n++] = (uint32_t)(c->diverged ? c->next.n : c->pos);
+            p = q + 1;
+        }
+        (void)line_cache_take(c, c->pos);
+        matched++;
+    }
+    expo_skip(x, (size_t)(p - x->b));
+    c->stats.predicted += matched;
+    out->n = n;
 }
 
 void line_cache_learn(struct line_cache *c, uint32_t index, uint64_t handle, bool dropped)

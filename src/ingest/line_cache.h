@@ -33,6 +33,15 @@ struct line {
     int64_t ts;                        /* ms; valid if has_ts */
     size_t at;                         /* where it starts in the page: for expo_seek */
 };
+/* Lines that stand where they stood, have a handle and no time stamp of their own: most of a page. */
+struct line_run {
+    size_t cap, n;                     /* room in the arrays; lines found */
+    uint64_t *handle;
+    double *value;
+    uint32_t *index;                   /* for line_cache_learn */
+    size_t *at;                        /* for expo_seek */
+    uint8_t *type;                     /* enum metric_type of the family */
+};
 /* told the handle of a series that is gone */
 typedef void (*line_gone)(void *ctx, uint64_t handle);
 
@@ -46,6 +55,8 @@ size_t line_cache_bytes(const struct line_cache *c);
 /* track_ts: series with time stamps of their own are told when they are gone, too (track_timestamps_staleness). */
 void line_cache_begin(struct line_cache *c, struct expo *page, bool track_ts);
 MUST_USE errc line_cache_next(struct line_cache *c, struct line *out, struct err *e);
+/* The next lines as far as they are plain: what line_cache_next would say of them, without asking for each. Appends to out. */
+void line_cache_run(struct line_cache *c, struct line_run *out);
 /* What the caller made of a line: its handle (0: nothing, ask again next time), or that rules dropped it. */
 void line_cache_learn(struct line_cache *c, uint32_t index, uint64_t handle, bool dropped);
 void line_cache_commit(struct line_cache *c, line_gone gone, void *ctx);

@@ -61,7 +61,31 @@ static void page_make(struct page *p, struct prng *r, size_t shake)
     memset(padding, 0, EXPO_PADDING);
 }
 
-static void page_read(struct line_cache *c, struct page *p, struct twin *t, bool fail)
+/* Some lines by the run, each checked against the page; *i: where the page stands. */
+static void runs_read(struct line_cache *c, const struct page *p, struct prng *r, size_t *i, bool *seen)
+{
+    enum { MOST = 8 };
+    uint64_t handle[MOST];
+    double value[MOST];
+    uint32_t index[MOST];
+    size_t at[MOST];
+    uint8_t type[MOST];
+    struct line_run run = { .cap = prng_below(r, MOST + 1), .handle = handle, .value = value, .index = index, .at = at, .type = type };
+    line_cache_run(c, &run);
+    EXPECT(run.n <= run.cap);
+    for (size_t k = 0; k < run.n; k++) {
+        while (*i < p->n && p->at[*i].comment) ++*i;
+        EXPECT(*i < p->n);
+        const struct page_line *want = &p->at[(*i)++];
+        EXPECT_EQ(f64_bits(value[k]), f64_bits(want->value));
+        EXPECT_EQ(handle[k], want->series + 1);
+        EXPECT(!seen[want->series] && want->series % 7 != 0);
+        EXPECT(str_has_prefix(str_of(p->text.p + at[k], p->text.n - at[k]), S("m{n=")));
+        seen[want->series] = true;
+    }
+}
+
+static void page_read(struct line_cache *c, struct page *p, struct twin *t, struct prng *r, bool fail)
 {
     struct expo x;
     expo_init(&x, EXPO_TEXT, p->text.p, p->text.n, NULL);
@@ -70,6 +94,7 @@ static void page_read(struct line_cache *c, struct page *p, struct twin *t, bool
     struct line l;
     size_t i = 0;
     for (;;) {
+        if (prng_below(r, 2)) runs_read(c, p, r, &i, seen);
         EXPECT_OK(line_cache_next(c, &l, NULL));
         if (l.kind == LINE_META) continue;
         while (i < p->n && p->at[i].comment) i++;
@@ -113,7 +138,7 @@ TEST(line_cache_model)
     for (size_t i = 0; i < PAGES; i++) {
         size_t shake = 3 + prng_below(&r, 60);
         page_make(&p, &r, shake);
-        page_read(c, &p, &t, prng_below(&r, 12) == 0);
+        page_read(c, &p, &t, &r, prng_below(&r, 12) == 0);
         if (i % 100 == 99) {
             line_cache_clear(c);
             memset(&t, 0, sizeof(t));

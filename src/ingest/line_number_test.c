@@ -3,7 +3,7 @@
 
 #include "base/test.h"
 
-enum { TEXT_MAX = 48, PADDING = 16 };
+enum { TEXT_MAX = 48, PADDING = 20 };
 
 static void agree(const char *text, size_t n)
 {
@@ -15,6 +15,12 @@ static void agree(const char *text, size_t n)
     const uint8_t *q = line_number(room, room + n, &fast);
     test_case(text);
     if (valid) EXPECT(q == room + n);
+    double brief = 0;
+    const uint8_t *b = line_number_short(room, &brief);
+    if (b) {
+        EXPECT(valid && b == room + n);
+        EXPECT(f64_bits(brief) == f64_bits(full));
+    }
     if (!q) return;
     EXPECT(f64_parse(str_of(room, (size_t)(q - room)), &full));
     if (full != full) EXPECT(fast != fast);
@@ -68,4 +74,21 @@ TEST(line_number_agrees_on_edges)
         "0.000000000000000000001", "1.", ".5", ".", "-", "e5", "1e", "1e+", "1.7976931348623157e308", "2.2250738585072014e-308",
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) agree(texts[i], strlen(texts[i]));
+}
+
+TEST(line_number_short_takes_what_is_common)
+{
+    static const char *const texts[] = { "0", "7", "-3", "42", "12345678", "123456789", "999999999999999", "-99999999999999", "0.5", "8.915", "1.", "-0",
+                                         "-0.0", "0.0000000000001", "1234567.1234567" };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        uint8_t room[TEXT_MAX + PADDING] = { 0 };
+        size_t n = strlen(texts[i]);
+        memcpy(room, texts[i], n);
+        room[n] = '\n';
+        double v = 0, want = 0;
+        test_case(texts[i]);
+        EXPECT(line_number_short(room, &v) == room + n);
+        EXPECT(f64_parse(str_of(room, n), &want));
+        EXPECT_EQ(f64_bits(v), f64_bits(want));
+    }
 }

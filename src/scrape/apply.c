@@ -37,7 +37,7 @@ struct run {
     double v[BATCH];
     uint32_t line[BATCH];
     size_t at[BATCH];                      /* where the line starts, to read it again when its series was collected */
-    enum metric_type type[BATCH];
+    uint8_t type[BATCH];
     uint8_t results[BATCH];
 };
 
@@ -169,7 +169,7 @@ static errc append_again(struct run *r, size_t i)
     size_t pos = expo_pos(&r->x);
     enum metric_type type = r->x.type;
     struct arena_mark mark = arena_mark(&r->a);
-    expo_seek(&r->x, r->at[i], r->type[i]);
+    expo_seek(&r->x, r->at[i], (enum metric_type)r->type[i]);
     enum expo_entry kind;
     struct labels labels;
     bool keep = false;
@@ -220,8 +220,26 @@ static errc known_line(struct run *r, const struct line *l)
     r->v[i] = l->value;
     r->line[i] = l->index;
     r->at[i] = l->at;
-    r->type[i] = l->type;
+    r->type[i] = (uint8_t)l->type;
     return r->n == BATCH ? batch_flush(r) : OK;
+}
+
+/* The lines that go on as last time, into the batch. A limit is counted line by line. */
+static errc known_lines(struct run *r)
+{
+    if (UNLIKELY(r->c->sample_limit != 0)) return OK;
+    struct line_run lines = { .cap = BATCH, .handle = r->h, .value = r->v, .index = r->line, .at = r->at, .type = r->type };
+    for (;;) {
+        lines.n = r->n;
+        line_cache_run(r->t->cache, &lines);
+        size_t n = lines.n - r->n;
+        for (size_t i = r->n; i < lines.n; i++) r->ts[i] = r->t_ms;
+        r->n = lines.n;
+        r->scraped += n;
+        r->added += n;
+        if (r->n < BATCH) return OK;
+        TRY(batch_flush(r));
+    }
 }
 
 static errc new_line(struct run *r, const struct line *l)
@@ -260,6 +278,7 @@ static errc append_lines(struct run *r)
 {
     for (;;) {
         struct line l;
+        TRY(known_lines(r));
         TRY(line_cache_next(r->t->cache, &l, r->e));
         switch (l.kind) {
         case LINE_END: return batch_flush(r);
