@@ -36,6 +36,7 @@ struct wal_reader {
     uint64_t begin;                            /* of the record under way */
     bool open, resync;                         /* a record has begun; skipping to the next beginning */
     bool padded;                               /* the last fragment was padding: the end of a file there is none to Prometheus */
+    bool as_stored;                            /* the call at work wants nothing unpacked */
     bool failed;                               /* strict: nothing more comes */
     struct err fail;
     uint8_t flags;
@@ -162,9 +163,8 @@ static errc segment_end(struct wal_reader *r, struct err *e)
 
 /* ---- records ------------------------------------------------------------------------------------------------------------------ */
 
-/* The type of a stored record, when it can be read without unpacking: a snappy block begins with its length and, as nothing can be copied
- * yet, a literal. */
-static bool peek_type(uint8_t flags, str stored, uint8_t *type)
+/* A snappy block begins with its length and, as nothing can be copied yet, a literal. */
+bool wal_rec_peek(uint8_t flags, str stored, uint8_t *type)
 {
     cursor c = cur_of(stored);
     if (frag_compress_of(flags) == COMPRESS_ZSTD) return false;
@@ -178,24 +178,34 @@ static bool peek_type(uint8_t flags, str stored, uint8_t *type)
     return cur_ok(&c);
 }
 
-/* A whole record is there: unpacks it, unless its type is not wanted (*got false). */
+errc wal_rec_unpack(struct buf *room, uint8_t flags, str stored, str *bytes, struct err *e)
+{
+    enum compress_kind kind = frag_compress_of(flags);
+    *bytes = stored;
+    if (kind == COMPRESS_NONE || (kind == COMPRESS_ZSTD && !stored.n)) return OK;      /* no frame of zstd at all is no byte */
+    buf_reset(room);
+    TRY(compress_unpack(room, kind, stored, WAL_RECORD_MAX_BYTES, e));
+    *bytes = buf_view(room);
+    return OK;
+}
+
+static bool type_wanted(uint32_t types, uint8_t type) { return type < 32 && types >> type & 1; }
+
+/* A whole record is there: unpacks it, unless its type is not wanted (*got false) or it is wanted as it is. */
 static errc finish(struct wal_reader *r, str stored, uint8_t flags, uint64_t end, uint32_t types, struct wal_rec *out, bool *got,
                    struct err *e)
 {
     uint8_t type;
     uint32_t seg = r->segs.at[r->cur];
-    enum compress_kind kind = frag_compress_of(flags);
+    str bytes = STR_EMPTY;
     r->open = false;
     *got = false;
-    if (types != WAL_TYPES_ALL && peek_type(flags, stored, &type) && (type >= 32 || !(types >> type & 1))) return OK;
-    str bytes = stored;
-    if (kind == COMPRESS_SNAPPY || (kind == COMPRESS_ZSTD && stored.n > 0)) {  /* no frame of zstd at all is no byte */
+    if (types != WAL_TYPES_ALL && wal_rec_peek(flags, stored, &type) && !type_wanted(types, type)) return OK;
+    if (!r->as_stored) {
         struct err why = { 0 };
-        buf_reset(&r->unpacked);
-        if (compress_unpack(&r->unpacked, kind, stored, WAL_RECORD_MAX_BYTES, &why) != OK) return damage(r, seg, end, err_str(&why), e);
-        bytes = buf_view(&r->unpacked);
+        if (wal_rec_unpack(&r->unpacked, flags, stored, &bytes, &why) != OK) return damage(r, seg, end, err_str(&why), e);
+        if (types != WAL_TYPES_ALL && (!bytes.n || !type_wanted(types, bytes.p[0]))) return OK;
     }
-    if (types != WAL_TYPES_ALL && (bytes.n == 0 || bytes.p[0] >= 32 || !(types >> bytes.p[0] & 1))) return OK;
     not_the_tail(r, seg);
     r->last_seg = seg;
     r->last_end = end;
@@ -288,9 +298,22 @@ errc wal_reader_next(struct wal_reader *r, struct wal_rec *out, bool *got, struc
     return wal_reader_next_of(r, WAL_TYPES_ALL, out, got, e);
 }
 
+errc wal_reader_next_stored(struct wal_reader *r, struct wal_rec *out, bool *got, struct err *e)
+{
+    r->as_stored = true;
+    errc rc = wal_reader_next_of(r, WAL_TYPES_ALL, out, got, e);
+    r->as_stored = false;
+    return rc;
+}
+
 errc wal_reader_reject(struct wal_reader *r, const struct err *why, struct err *e)
 {
     return damage(r, r->last_seg, r->last_end, err_str(why), e);
+}
+
+errc wal_reader_reject_at(struct wal_reader *r, uint32_t seg, uint64_t end, const struct err *why, struct err *e)
+{
+    return damage(r, seg, end, err_str(why), e);
 }
 
 const struct wal_corruption *wal_reader_corruptions(const struct wal_reader *r, size_t *n)

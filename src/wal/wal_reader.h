@@ -14,6 +14,7 @@
 #ifndef EPI_WAL_WAL_READER_H
 #define EPI_WAL_WAL_READER_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/vec.h"
 #include "io/fs.h"
@@ -58,6 +59,13 @@ struct wal_reader;
 MUST_USE errc wal_reader_open(struct wal_reader **out, const struct wal_reader_opts *o, struct err *e);
 MUST_USE errc wal_reader_next(struct wal_reader *r, struct wal_rec *out, bool *got, struct err *e);   /* *got false: the end */
 
+/* As it lies in the file, for who unpacks elsewhere: CRCs are checked, `bytes` is empty. What wal_rec_unpack refuses is to be rejected. */
+MUST_USE errc wal_reader_next_stored(struct wal_reader *r, struct wal_rec *out, bool *got, struct err *e);
+MUST_USE errc wal_rec_unpack(struct buf *room, uint8_t flags, str stored, str *bytes, struct err *e);  /* into room, or borrowed as it is */
+
+/* The type of a stored record, when it can be told without unpacking it (not of zstd). */
+bool wal_rec_peek(uint8_t flags, str stored, uint8_t *type);
+
 /* For a pass that wants some types only: hands out the records whose type bit (1u << type) is in `types`. The others' CRCs are checked,
  * they are not unpacked (the first byte of a snappy record can be read without). */
 MUST_USE errc wal_reader_next_of(struct wal_reader *r, uint32_t types, struct wal_rec *out, bool *got, struct err *e);
@@ -66,6 +74,7 @@ MUST_USE errc wal_reader_next_of(struct wal_reader *r, uint32_t types, struct wa
 /* The record just handed out does not decode: a corruption at its end offset. Strict: returns the ERR_CORRUPT to give up with;
  * salvage: notes it and returns OK. */
 MUST_USE errc wal_reader_reject(struct wal_reader *r, const struct err *why, struct err *e);
+MUST_USE errc wal_reader_reject_at(struct wal_reader *r, uint32_t seg, uint64_t end, const struct err *why, struct err *e);   /* one handed out before */
 
 const struct wal_corruption *wal_reader_corruptions(const struct wal_reader *r, size_t *n);
 void wal_reader_position(const struct wal_reader *r, uint32_t *seg, uint64_t *off);    /* for progress */

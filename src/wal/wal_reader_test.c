@@ -154,3 +154,46 @@ TEST(reader_salvage)
     vec_fini(&twin);
     vec_fini(&got);
 }
+
+/* Handed out as stored and unpacked after, the records are those that the reader unpacks; where a type is told beforehand it is the right one. */
+TEST(reader_stored)
+{
+    static const struct { const char *name; } all[] = {
+        { "all_types_none" }, { "all_types_snappy" }, { "all_types_zstd" }, { "bad_flip_seg1" }, { "bad_torn_middle" }, { "big_records" },
+    };
+    TEST_EACH(c, all) {
+        char path[256];
+        snprintf(path, sizeof(path), "%s/golden/wal/%s/data", test_shared(), c->name);
+        struct fs *fs = fs_real_new(str_z(path));
+        struct wal_reader *whole = open_one(fs, "wal", WAL_SALVAGE, 0, 9, IO_MMAP), *stored = open_one(fs, "wal", WAL_SALVAGE, 0, 9, IO_MMAP);
+        struct buf room = { 0 };
+        size_t n = 0, damage_whole, damage_stored;
+        for (bool got = true; got; n += got) {
+            struct wal_rec want, is;
+            uint8_t type;
+            str bytes = STR_EMPTY;
+            bool more = false;
+            EXPECT_OK(wal_reader_next(whole, &want, &got, NULL));
+            EXPECT_OK(wal_reader_next_stored(stored, &is, &more, NULL));
+            EXPECT_EQ(got, more);
+            if (!got) break;
+            EXPECT(is.bytes.n == 0 && is.seg == want.seg && is.begin == want.begin && is.end == want.end && str_eq(is.stored, want.stored));
+            EXPECT_OK(wal_rec_unpack(&room, is.flags, is.stored, &bytes, NULL));
+            EXPECT(str_eq(bytes, want.bytes));
+            if (wal_rec_peek(is.flags, is.stored, &type)) EXPECT_EQ(type, want.bytes.p[0]);
+            else EXPECT(!bytes.n || strstr(c->name, "zstd"));
+        }
+        EXPECT(n > 1);
+        wal_reader_corruptions(whole, &damage_whole);
+        wal_reader_corruptions(stored, &damage_stored);
+        EXPECT_EQ(damage_stored, damage_whole);
+        EXPECT_OK(wal_reader_reject_at(stored, 1, 99, &(struct err){ .msg = "why", .n = 3 }, NULL));
+        const struct wal_corruption *bad = wal_reader_corruptions(stored, &damage_stored);
+        EXPECT_EQ(damage_stored, damage_whole + 1);
+        EXPECT(bad[damage_whole].seg == 1 && bad[damage_whole].off == 99);
+        wal_reader_close(whole);
+        wal_reader_close(stored);
+        buf_fini(&room);
+        fs_free(fs);
+    }
+}
