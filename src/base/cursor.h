@@ -62,7 +62,12 @@ static inline uint64_t cur_le64(cursor *c) { return __builtin_bswap64(cur_be64(c
 uint64_t cur_uvarint_slow(cursor *c);                          /* Go's rules: at most 10 bytes, the 10th at most 1 */
 static inline uint64_t cur_uvarint(cursor *c)
 {
-    if (LIKELY(c->p < c->end && c->p[0] < 0x80)) return *c->p++;
+    const uint8_t *p = c->p;
+    if (LIKELY(p < c->end && p[0] < 0x80)) return *c->p++;
+    if (LIKELY(c->end - p >= 2 && p[1] < 0x80)) {
+        c->p += 2;
+        return (p[0] & 0x7fu) | (uint64_t)p[1] << 7;
+    }
     return cur_uvarint_slow(c);
 }
 static inline int64_t cur_varint(cursor *c)                    /* zigzag */
