@@ -344,41 +344,141 @@ TEST(lookup_by_raw_bytes)
 
 /* Replay. */
 
+/* A log in small: each call is a record; samples are decoded and applied at once, unless `later`. */
+struct small_log { struct head_replay *r; replay_mark mark; bool later; };
+
+static void apply_all(struct head_replay *r)
+{
+    for (size_t i = 0; i < head_replay_parts(r); i++) head_replay_apply(r, i);
+    head_replay_applied(r);
+}
+
+static void log_samples(struct small_log *l, const struct ref_sample *s, size_t n, const struct replay_reset *reset)
+{
+    struct replay_decoder *d = head_replay_decoder(l->r);
+    if (reset && reset->slot) replay_decode_reset(d, reset);
+    replay_decode_samples(d, ++l->mark, s, n);
+    head_replay_collect(l->r, head_replay_decoded(l->r, d));
+    if (!l->later) apply_all(l->r);
+}
+
+static struct replay_reset log_series(struct small_log *l, sref ref, str name)
+{
+    struct label label;
+    struct replay_reset reset;
+    EXPECT_OK(head_replay_series(l->r, ++l->mark, ref, one_label(&label, name), &reset, NULL));
+    return reset;
+}
+
+static void log_tombstone(struct small_log *l, sref ref, int64_t mint, int64_t maxt)
+{
+    struct replay_reset reset;
+    head_replay_tombstone(l->r, ref, mint, maxt, &reset);
+    log_samples(l, NULL, 0, &reset);
+}
+
 TEST(replay_follows_the_log)
 {
+    for (unsigned later = 0; later < 2; later++) {
+        struct head *h = open_head();
+        struct small_log l = { .r = head_replay_begin(h), .later = later };
+        struct ref_sample s[] = { { 7, 1000, 1, 0 }, { 7, 2000, 2, 0 }, { 9, 1000, 3, 0 }, { 7, 1500, 9, 0 }, { 99, 1000, 1, 0 } };
+        EXPECT_EQ(log_series(&l, 7, S("a")).slot, 0);
+        EXPECT_EQ(log_series(&l, 9, S("b")).slot, 0);
+        EXPECT_EQ(log_series(&l, 11, S("empty")).slot, 0);
+        log_samples(&l, s, ARRAY_LEN(s), NULL);
+        struct replay_reset reset = log_series(&l, 20, S("b"));        /* a duplicate: what was read of b is lost */
+        EXPECT(reset.slot != 0);
+        struct ref_sample more[] = { { 20, 3000, 4, 0 }, { 9, 4000, 5, 0 }, { 9, INT64_MAX, 6, 0 } };
+        log_samples(&l, more, ARRAY_LEN(more) - 1, &reset);
+        struct replay_decoder *d = head_replay_decoder(l.r);
+        replay_decode_other(d, ++l.mark, REPLAY_EXEMPLARS, 500);
+        replay_decode_other(d, l.mark, REPLAY_HISTOGRAMS, 11);
+        EXPECT(head_replay_decoded(l.r, d) == NULL);
+        log_tombstone(&l, 7, 1000, 1000);
+        log_tombstone(&l, 499, 1000, 1000);
+        apply_all(l.r);
+        struct head_replay_stats st;
+        head_replay_finish(l.r, &st);
+        EXPECT_EQ(st.series, 3);
+        EXPECT_EQ(st.duplicates, 1);
+        EXPECT_EQ(st.unknown[REPLAY_SAMPLES], 1);
+        EXPECT_EQ(st.unknown[REPLAY_EXEMPLARS], 1);
+        EXPECT_EQ(st.unknown[REPLAY_HISTOGRAMS], 0);
+        EXPECT_EQ(st.unknown[REPLAY_TOMBSTONES], 1);
+        EXPECT_EQ(st.unknown[REPLAY_SERIES], 3);
+        EXPECT_EQ(st.dropped_old, 1);
+        EXPECT_EQ(head_series_count(h), 3);    /* the empty one has histograms, which are only in the log */
+        EXPECT_EQ(head_max_time(h), 4000);
+        struct querier *q = querier_of(h, INT64_MIN, INT64_MAX);
+        EXPECT_EQ(count_of(q, S("a")), 1);
+        EXPECT_EQ(count_of(q, S("b")), 2);
+        querier_free(q);
+        put(h, S("c"), 5000, 1);
+        head_refs refs = { 0 };
+        head_live_refs(h, &refs);
+        EXPECT_EQ(refs.n, 4);
+        EXPECT_EQ(refs.at[0], 7);
+        EXPECT_EQ(refs.at[1], 9);
+        EXPECT_EQ(refs.at[2], 11);
+        EXPECT_EQ(refs.at[3], 501);
+        vec_fini(&refs);
+        head_close(h);
+    }
+}
+
+/* Reading is ahead of decoding: a series record that lies behind a record of samples does not speak for it. */
+TEST(replay_resolves_by_place)
+{
     struct head *h = open_head();
-    struct head_replay *r = head_replay_begin(h, &(struct head_replay_opts){ .workers = 2 });
-    struct label l;
-    struct ref_sample s[] = { { 7, 1000, 1, 0 }, { 7, 2000, 2, 0 }, { 9, 1000, 3, 0 }, { 7, 1500, 9, 0 }, { 99, 1000, 1, 0 } };
-    EXPECT_OK(head_replay_series(r, 7, one_label(&l, S("a")), NULL));
-    EXPECT_OK(head_replay_series(r, 9, one_label(&l, S("b")), NULL));
-    EXPECT_OK(head_replay_series(r, 11, one_label(&l, S("empty")), NULL));
-    head_replay_samples(r, s, ARRAY_LEN(s));
-    EXPECT_OK(head_replay_series(r, 20, one_label(&l, S("b")), NULL));     /* a duplicate: what was read of b is lost */
-    struct ref_sample later[] = { { 20, 3000, 4, 0 }, { 9, 4000, 5, 0 } };
-    head_replay_samples(r, later, ARRAY_LEN(later));
-    head_replay_reserve(r, 500);
-    head_replay_tombstone(r, 7, 1000, 1000);
+    struct small_log l = { .r = head_replay_begin(h) };
+    struct label label;
+    log_series(&l, 1, S("a"));
+    replay_mark before = ++l.mark;
+    log_series(&l, 2, S("b"));
+    struct replay_decoder *d = head_replay_decoder(l.r);
+    struct ref_sample s[] = { { 1, 1000, 1, 0 }, { 2, 1000, 1, 0 } };
+    replay_decode_samples(d, before, s, 2);
+    replay_decode_samples(d, ++l.mark, s + 1, 1);
+    head_replay_collect(l.r, head_replay_decoded(l.r, d));
+    apply_all(l.r);
+
+    EXPECT(!head_replay_moves_series(l.r, 1, one_label(&label, S("a"))));
+    EXPECT(!head_replay_moves_series(l.r, 3, one_label(&label, S("a"))));
+    EXPECT(head_replay_moves_series(l.r, 1, one_label(&label, S("c"))));
+    EXPECT(!head_replay_moves_tombstone(l.r, 1, 0, 1));
+    EXPECT(!head_replay_moves_tombstone(l.r, 4, INT64_MIN, INT64_MAX));
+    EXPECT(head_replay_moves_tombstone(l.r, 1, INT64_MIN, INT64_MAX));
+    log_tombstone(&l, 1, INT64_MIN, INT64_MAX);                /* the end of a series: its ref is nobody's, then another's */
+    log_samples(&l, s, 1, NULL);
+    log_series(&l, 1, S("c"));
+    log_samples(&l, s, 1, NULL);
     struct head_replay_stats st;
-    head_replay_finish(r, &st);
-    EXPECT_EQ(st.series, 3);
-    EXPECT_EQ(st.duplicates, 1);
-    EXPECT_EQ(st.unknown_samples, 1);
-    EXPECT_EQ(st.dropped_old, 1);
-    EXPECT_EQ(head_series_count(h), 2);
-    EXPECT_EQ(head_max_time(h), 4000);
+    head_replay_finish(l.r, &st);
+    EXPECT_EQ(st.unknown[REPLAY_SAMPLES], 2);
+    EXPECT_EQ(st.unknown[REPLAY_SERIES], 2);
     struct querier *q = querier_of(h, INT64_MIN, INT64_MAX);
-    EXPECT_EQ(count_of(q, S("a")), 1);
-    EXPECT_EQ(count_of(q, S("b")), 2);
+    EXPECT_EQ(count_of(q, S("b")), 1);
+    EXPECT_EQ(count_of(q, S("c")), 1);
     querier_free(q);
-    put(h, S("c"), 5000, 1);
-    head_refs refs = { 0 };
-    head_live_refs(h, &refs);
-    EXPECT_EQ(refs.n, 3);
-    EXPECT_EQ(refs.at[0], 7);
-    EXPECT_EQ(refs.at[1], 9);
-    EXPECT_EQ(refs.at[2], 501);
-    vec_fini(&refs);
+    EXPECT_EQ(head_series_count(h), 2);
+    head_close(h);
+}
+
+/* Times of all 64 bits: what does not fit a run begins another. */
+TEST(replay_takes_any_time)
+{
+    struct head *h = open_head();
+    struct small_log l = { .r = head_replay_begin(h), .later = true };
+    struct ref_sample s[] = { { 1, INT64_MIN + 1, 1, 0 }, { 1, -5, 2, 0 }, { 1, 0, 3, 0 }, { 1, UINT32_MAX, 4, 0 }, { 1, INT64_MAX / 2, 5, 0 }, { 1, INT64_MAX - 1, 6, 0 } };
+    log_series(&l, 1, S("a"));
+    log_samples(&l, s, ARRAY_LEN(s), NULL);
+    apply_all(l.r);
+    struct head_replay_stats st;
+    head_replay_finish(l.r, &st);
+    EXPECT_EQ(st.samples, ARRAY_LEN(s));
+    EXPECT_EQ(head_min_time(h), INT64_MIN + 1);
+    EXPECT_EQ(head_max_time(h), INT64_MAX - 1);
     head_close(h);
 }
 
@@ -449,16 +549,15 @@ TEST(full_chunks_go_to_files)
     EXPECT_OK(chunk_disk_open(&d, &o, note_chunk, &found, &what, NULL));
     EXPECT_EQ(found.all.n, 4);
     EXPECT_OK(head_open(&h, &(struct head_opts){ .disk = d }, NULL));
-    struct head_replay *r = head_replay_begin(h, &(struct head_replay_opts){ .workers = 1 });
+    struct small_log l = { .r = head_replay_begin(h) };
     for (size_t i = 0; i < found.all.n; i++) {
         const struct chunk_found *c = &found.all.at[i];
-        head_replay_chunk(r, &(struct head_replay_chunk){ c->series, c->mint, c->maxt, c->ref, c->n, c->enc, c->ooo });
+        head_replay_chunk(l.r, &(struct head_replay_chunk){ c->series, c->mint, c->maxt, c->ref, c->n, c->enc, c->ooo });
     }
-    struct label l;
     struct head_replay_stats st;
-    EXPECT_OK(head_replay_series(r, 1, one_label(&l, S("a")), NULL));
-    for (int i = 0; i < 500; i++) head_replay_samples(r, &(struct ref_sample){ 1, i * 15000, i / 4.0, 0 }, 1);
-    head_replay_finish(r, &st);
+    log_series(&l, 1, S("a"));
+    for (int i = 0; i < 500; i++) log_samples(&l, &(struct ref_sample){ 1, i * 15000, i / 4.0, 0 }, 1, NULL);
+    head_replay_finish(l.r, &st);
     EXPECT_EQ(st.samples, 20);
     EXPECT_EQ(st.dropped_old, 480);
     expect_counter(h, 500);

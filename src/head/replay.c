@@ -1,99 +1,81 @@
-/* replay.c — the router resolves refs, the workers touch series.
+/* replay.c — see replay.h
  *
- * The router alone knows the refs: a table ref -> slot, filled by the series records. It drops what the closed chunks cover before anything is
- * copied, and deals the rest out by slot, so that each worker walks its own series and no two meet at one. A series record is an
- * operation in the stream of its series' worker: samples before and after it stay before and after it.
+ * A run holds what one decoder made of its records: 16 bytes a sample, sorted by part and within a part as the log has them.
+ *
+ *     staged    u32 slot | u32 ms after the run's base | u64 value bits
+ *               u32 slot with RESET_BIT | 0            | u64 first chunk, index + 1
+ *
+ * What waits is applied when enough of it waits: then each part's slots and cells are fetched from memory once for many samples.
  */
 #include "head/replay.h"
 
+#include "base/map.h"
 #include "chunk/chunk.h"
 #include "head/head_impl.h"
+#include "head/replay_refs.h"
 #include "wal/record.h"
 
 ACCOUNT(replay_account, "replay")
 
-enum { WORKERS_MAX = 64, BATCH_OPS = 8192, WORKER_BLOCK = 64, PREFETCH = 16, TABLE_MIN = 1 << 12 };
+enum { PART_BITS = 8, PREFETCH_REFS = 16, PREFETCH_SLOTS = 12, PREFETCH_CELLS = 4 };
+#define RESET_BIT 0x80000000u
 
-struct replay_ref {
-    sref ref;                                  /* 0: free */
-    uint32_t slot;                             /* 0: has no series (yet) */
-    uint32_t first_chunk, last_chunk;          /* of the chunk files; index + 1 */
-    bool duplicate;                            /* was given to a series that has another ref: stays so */
-};
 struct replay_chunk { struct closed_chunk c; uint32_t next; };
-struct slot_info { int64_t closed_max; bool deleted; };
+struct chunk_list { uint32_t first, last; };                   /* index + 1 */
 
-enum op_kind { OP_SAMPLE, OP_RESET };
-struct op { uint32_t slot, kind; int64_t t; double v; };       /* OP_RESET: t is the first chunk, index + 1 */
-struct head_replay_batch { unsigned worker; uint32_t n; struct op ops[BATCH_OPS]; };
+struct staged { uint32_t slot, after; uint64_t v; };
+_Static_assert(sizeof(struct staged) == 16, "four to a cache line");
 
-struct replay_worker { _Alignas(64) struct open_ctx ctx; uint64_t samples, dropped; };
+struct replay_run {
+    struct replay_run *next;
+    int64_t base;
+    uint32_t first_part, n_parts;
+    uint32_t *end;                             /* of part first_part + i, as an index of at */
+    struct staged *at;                         /* in the same piece of memory */
+    size_t bytes;
+};
+
+typedef VEC(sref) sref_list;
+
+struct replay_decoder {
+    struct replay_decoder *next;               /* among the idle */
+    struct head_replay *replay;
+    struct replay_table *refs;
+    int64_t base, min_valid;
+    VEC(struct staged) staged;
+    VEC(uint32_t) in_part;                     /* of what is staged; zeros between runs */
+    uint32_t first_part, last_part;
+    struct replay_run *runs, **link;
+    sref_list strange;                         /* unknown refs, neighbours told once */
+    sref max_ref;
+    uint64_t dropped, unknown[REPLAY_KINDS];
+};
+
+struct applier { struct applier *next; struct open_ctx ctx; uint64_t samples, dropped; };
 
 struct head_replay {
     struct head *head;
-    struct head_replay_opts opts;
-    struct replay_ref *refs;
-    size_t n_refs, cap_refs;
-    VEC(struct replay_chunk) chunks;           /* const once records come */
-    VEC(struct slot_info) slots;               /* by slot index */
-    struct head_replay_batch *open[WORKERS_MAX];
-    struct replay_worker *workers;
-    struct head_replay_stats stats;
+    struct replay_refs refs;
+    VEC(struct chunk_list) lists;              /* const once records come, as are the chunks */
+    VEC(struct replay_chunk) chunks;
+    VEC(bool) deleted;                         /* by slot: its series was deleted and may begin anew */
+    _Atomic uint32_t slots;                    /* all slots are below it; relaxed: who has a slot has passed a lock since */
+    struct replay_run *waiting, **link;
+    size_t waiting_bytes;
+    struct mtx mu;                             /* LOCK_LEAF */
+    struct map strange;                        /* GUARDED_BY(mu): refs that were unknown when they were named */
+    struct head_replay_stats stats;            /* unknown, dropped_old: GUARDED_BY(mu) */
+    struct replay_decoder *idle_decoders;      /* GUARDED_BY(mu) */
+    struct applier *idle_appliers;             /* GUARDED_BY(mu) */
 };
 
-/* ref -> slot. Refs are dense: their low bits are the place. */
-
-static size_t refs_home(const struct head_replay *r, sref ref)
-{
-    return (size_t)(ref ^ (ref >> 32) * 0x9e3779b97f4a7c15u) & (r->cap_refs - 1);
-}
-
-static struct replay_ref *refs_find(struct head_replay *r, sref ref)
-{
-    size_t i = refs_home(r, ref);
-    while (r->refs[i].ref && r->refs[i].ref != ref) i = (i + 1) & (r->cap_refs - 1);
-    return &r->refs[i];
-}
-
-static void refs_grow(struct head_replay *r)
-{
-    struct replay_ref *old = r->refs;
-    size_t cap = r->cap_refs;
-    r->cap_refs = cap ? cap * 2 : TABLE_MIN;
-    r->refs = mem_zalloc(r->cap_refs * sizeof(*r->refs));
-    account_charge(&replay_account, (int64_t)((r->cap_refs - cap) * sizeof(*r->refs)));
-    for (size_t i = 0; i < cap; i++)
-        if (old[i].ref) *refs_find(r, old[i].ref) = old[i];
-    mem_free(old);
-}
-
-static struct replay_ref *refs_add(struct head_replay *r, sref ref)
-{
-    struct replay_ref *x = refs_find(r, ref);
-    if (x->ref) return x;
-    if (r->n_refs >= r->cap_refs / 4 * 3) {
-        refs_grow(r);
-        x = refs_find(r, ref);
-    }
-    x->ref = ref;
-    r->n_refs++;
-    return x;
-}
-
-static uint32_t refs_slot(struct head_replay *r, sref ref) { return ref ? refs_find(r, ref)->slot : 0; }
-
-struct head_replay *head_replay_begin(struct head *h, const struct head_replay_opts *o)
+struct head_replay *head_replay_begin(struct head *h)
 {
     struct head_replay *r = NEW(struct head_replay);
     r->head = h;
-    r->opts = *o;
-    r->opts.workers = MIN(MAX(o->workers, 1u), (unsigned)WORKERS_MAX);
-    r->workers = mem_aligned(64, r->opts.workers * sizeof(*r->workers));
-    for (unsigned i = 0; i < r->opts.workers; i++) {
-        r->workers[i] = (struct replay_worker){ 0 };
-        open_ctx_init(&r->workers[i].ctx, &h->store);
-    }
-    refs_grow(r);
+    r->link = &r->waiting;
+    mtx_init(&r->mu, LOCK_LEAF);
+    replay_refs_init(&r->refs);
     return r;
 }
 
@@ -101,127 +83,34 @@ void head_replay_chunk(struct head_replay *r, const struct head_replay_chunk *c)
 {
     if (!c->ref || c->ooo) return;             /* out-of-order chunks are not served yet: nothing refers to them */
     if (c->maxt < head_min_valid_time(r->head)) return;        /* is in a block */
-    struct replay_ref *x = refs_add(r, c->ref);
-    if (x->last_chunk && c->mint <= r->chunks.at[x->last_chunk - 1].c.maxt) return;
+    struct replay_ref *x = replay_ref_add(&r->refs, c->ref);
+    if (!x->chunks) {
+        vec_push(&r->lists, ((struct chunk_list){ 0 }));
+        x->chunks = (uint32_t)r->lists.n & 0x7fffffff;
+    }
+    struct chunk_list *l = &r->lists.at[x->chunks - 1];
+    if (l->last && c->mint <= r->chunks.at[l->last - 1].c.maxt) return;
     vec_push(&r->chunks, ((struct replay_chunk){ { c->mint, c->maxt, c->disk_ref, c->samples, c->encoding }, 0 }));
     uint32_t i = (uint32_t)r->chunks.n;
-    if (x->last_chunk) r->chunks.at[x->last_chunk - 1].next = i;
-    else x->first_chunk = i;
-    x->last_chunk = i;
+    if (l->last) r->chunks.at[l->last - 1].next = i;
+    else l->first = i;
+    l->last = i;
 }
 
-/* Dealing out. */
-
-static void replay_submit(struct head_replay *r, unsigned worker)
+static void note_strange(struct head_replay *r, sref ref)
 {
-    struct head_replay_batch *b = r->open[worker];
-    r->open[worker] = NULL;
-    if (!b) return;
-    if (r->opts.submit) r->opts.submit(r->opts.ctx, worker, b);
-    else head_replay_apply(r, b);
+    uint64_t hash = hash_bytes(&ref, sizeof(ref));
+    if (!map_find(&r->strange, hash, NULL, NULL)) map_put(&r->strange, hash, r);
 }
 
-static void replay_put(struct head_replay *r, struct op op)
-{
-    unsigned worker = op.slot / WORKER_BLOCK % r->opts.workers;
-    struct head_replay_batch *b = r->open[worker];
-    if (!b) {
-        b = r->open[worker] = mem_alloc(sizeof(*b));
-        b->worker = worker;
-        b->n = 0;
-        account_charge(&replay_account, sizeof(*b));
-    }
-    b->ops[b->n++] = op;
-    if (b->n == BATCH_OPS) replay_submit(r, worker);
-}
+/* ---- the router ---------------------------------------------------------------------------------------------------------------- */
 
-void head_replay_flush(struct head_replay *r)
-{
-    for (unsigned i = 0; i < r->opts.workers; i++) replay_submit(r, i);
-}
-
-static struct slot_info *replay_info(struct head_replay *r, uint32_t slot)
-{
-    while (r->slots.n <= slot) vec_push(&r->slots, ((struct slot_info){ .closed_max = INT64_MIN }));
-    return &r->slots.at[slot];
-}
-
-errc head_replay_series(struct head_replay *r, sref ref, struct labels labels, struct err *e)
-{
-    uint32_t slot;
-    bool made;
-    series_reserve_ref(&r->head->series, ref);
-    if (!ref) return err_set(e, ERR_BAD_INPUT, "a series record with ref 0");
-    TRY(series_get(&r->head->series, labels, NULL, ref, &slot, &made, e));
-    struct replay_ref *x = refs_add(r, ref);
-    struct slot_info *info = replay_info(r, slot);
-    r->stats.series += made;
-    if (made) {
-        metric_inc(&head_series_created);
-        if (!x->duplicate) x->slot = slot;
-    } else if (info->deleted) {                /* a series that begins anew: what is logged from here on names this ref */
-        store_cold(&r->head->store, slot)->ref = ref;
-        x->slot = slot;
-    } else {
-        r->stats.duplicates += store_cold(&r->head->store, slot)->ref != ref;
-        x->slot = slot;
-        x->duplicate = true;
-    }
-    info->deleted = false;
-    info->closed_max = x->last_chunk ? r->chunks.at[x->last_chunk - 1].c.maxt : INT64_MIN;
-    if (!made || x->first_chunk) replay_put(r, (struct op){ .slot = slot, .kind = OP_RESET, .t = x->first_chunk });
-    return OK;
-}
-
-void head_replay_samples(struct head_replay *r, const struct ref_sample *s, size_t n)
-{
-    int64_t min_valid = head_min_valid_time(r->head);
-    for (size_t i = 0; i < n; i++) {
-        if (i + PREFETCH < n) __builtin_prefetch(&r->refs[refs_home(r, s[i + PREFETCH].ref)]);
-        uint32_t slot = refs_slot(r, s[i].ref);
-        if (UNLIKELY(!slot)) {
-            r->stats.unknown_samples++;
-        } else if (s[i].t < min_valid || s[i].t <= r->slots.at[slot].closed_max) {
-            r->stats.dropped_old++;
-        } else {
-            replay_put(r, (struct op){ .slot = slot, .kind = OP_SAMPLE, .t = s[i].t, .v = s[i].v });
-        }
-    }
-}
-
-void head_replay_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_t maxt)
-{
-    series_reserve_ref(&r->head->series, ref);
-    uint32_t slot = refs_slot(r, ref);
-    if (!slot) {
-        r->stats.unknown_other++;
-    } else if (mint == INT64_MIN && maxt == INT64_MAX) {       /* the series was deleted */
-        struct slot_info *info = replay_info(r, slot);
-        info->deleted = true;
-        info->closed_max = INT64_MIN;
-        refs_find(r, ref)->slot = 0;
-        replay_put(r, (struct op){ .slot = slot, .kind = OP_RESET });
-    } else if (maxt >= head_min_valid_time(r->head)) {
-        head_add_tombstone(r->head, store_cold(&r->head->store, slot)->ref, mint, maxt);
-    }
-}
-
-void head_replay_reserve(struct head_replay *r, sref ref)
-{
-    series_reserve_ref(&r->head->series, ref);
-    uint32_t i = refs_slot(r, ref);
-    if (!i) return;
-    struct slot *s = store_slot(&r->head->store, i);
-    slot_lock(s);
-    slot_flag(s, SLOT_HIST, 0);
-    slot_unlock(s);
-}
-
-/* Applying. */
-
-static void apply_reset(struct head_replay *r, struct slot *s, uint32_t first_chunk)
+/* A series' chunks are those of the list from now on, and nothing else is there. */
+static void slot_reset(struct head_replay *r, uint32_t slot, uint32_t first_chunk)
 {
     struct head *h = r->head;
+    struct slot *s = store_slot(&h->store, slot);
+    slot_lock(s);
     uint64_t gone = s->n_closed + (s->n > 0), attached = 0;
     for (uint32_t q = s->sealed; q; q = ((struct sealed *)slab_at(&h->store.sealed, q))->next) gone++;
     open_drop(&h->store, s);
@@ -236,56 +125,373 @@ static void apply_reset(struct head_replay *r, struct slot *s, uint32_t first_ch
         head_saw_time(h, c->mint, c->maxt);
         attached++;
     }
+    slot_unlock(s);
     atomic_fetch_add_explicit(&h->n_chunks, attached - gone, memory_order_relaxed);
 }
 
-void head_replay_apply(struct head_replay *r, struct head_replay_batch *b)
+static bool slot_has_labels(const struct head_replay *r, uint32_t slot, struct labels labels)
+{
+    const struct series_index *x = &r->head->series;
+    const uint8_t *at;
+    if (series_pairs(x, store_cold(x->store, slot)->labels, &at) != labels.n) return false;
+    for (size_t i = 0; i < labels.n; i++) {
+        const struct sym_pair *p = symbols_pair_at(&x->symbols, series_next_pair(&at));
+        if (!str_eq(symbols_name(&x->symbols, p->name), labels.at[i].name)) return false;
+        if (!str_eq(symbols_text(&x->symbols, p->text), labels.at[i].value)) return false;
+    }
+    return true;
+}
+
+static uint32_t router_slot(struct head_replay *r, sref ref) { return ref ? replay_ref_slot(replay_ref_find(replay_refs_now(&r->refs), ref)) : 0; }
+
+bool head_replay_moves_series(struct head_replay *r, sref ref, struct labels labels)
+{
+    uint32_t slot = router_slot(r, ref);
+    return slot && !slot_has_labels(r, slot, labels);
+}
+
+static bool tombstone_is_end(int64_t mint, int64_t maxt) { return mint == INT64_MIN && maxt == INT64_MAX; }
+
+bool head_replay_moves_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_t maxt)
+{
+    return tombstone_is_end(mint, maxt) && router_slot(r, ref);
+}
+
+static void slot_made(struct head_replay *r, uint32_t slot)
+{
+    while (r->deleted.n <= slot) vec_push(&r->deleted, false);
+    if (slot >= atomic_load_explicit(&r->slots, memory_order_relaxed)) atomic_store_explicit(&r->slots, slot + 1, memory_order_relaxed);
+}
+
+/* From here on the series of the slot has the chunks of x only: what its first ref counted as covered may be so no longer. */
+static void slot_uncover(struct head_replay *r, uint32_t slot)
+{
+    struct replay_ref *first = replay_ref_find(replay_refs_now(&r->refs), store_cold(&r->head->store, slot)->ref);
+    atomic_store_explicit(&first->covered, INT64_MIN, memory_order_relaxed);
+}
+
+errc head_replay_series(struct head_replay *r, replay_mark mark, sref ref, struct labels labels, struct replay_reset *out, struct err *e)
+{
+    uint32_t slot;
+    bool made;
+    *out = (struct replay_reset){ 0 };
+    series_reserve_ref(&r->head->series, ref);
+    if (!ref) return err_set(e, ERR_BAD_INPUT, "a series record with ref 0");
+    TRY(series_get(&r->head->series, labels, NULL, ref, &slot, &made, e));
+    slot_made(r, slot);
+    struct replay_ref *x = replay_ref_add(&r->refs, ref);
+    struct chunk_list list = x->chunks ? r->lists.at[x->chunks - 1] : (struct chunk_list){ 0 };
+    if (made) {
+        r->stats.series++;
+        metric_inc(&head_series_created);
+        if (list.first) slot_reset(r, slot, list.first);       /* nobody else knows the slot */
+        if (!x->duplicate) replay_ref_give(x, mark, slot, list.last ? r->chunks.at[list.last - 1].c.maxt : INT64_MIN);
+        return OK;
+    }
+    sref first = store_cold(&r->head->store, slot)->ref;
+    if (r->deleted.at[slot]) {                 /* a series that begins anew: what is logged from here on names this ref */
+        store_cold(&r->head->store, slot)->ref = ref;
+    } else {
+        r->stats.duplicates += first != ref;
+        x->duplicate = true;
+        slot_uncover(r, slot);
+    }
+    r->deleted.at[slot] = false;
+    uint32_t had = replay_ref_slot(x);
+    if (had != slot) replay_ref_give(x, mark, slot, INT64_MIN);
+    *out = (struct replay_reset){ slot, list.first };
+    return OK;
+}
+
+void head_replay_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_t maxt, struct replay_reset *out)
+{
+    *out = (struct replay_reset){ 0 };
+    series_reserve_ref(&r->head->series, ref);
+    uint32_t slot = router_slot(r, ref);
+    if (!slot) {
+        mtx_lock(&r->mu);
+        r->stats.unknown[REPLAY_TOMBSTONES]++;
+        note_strange(r, ref);
+        mtx_unlock(&r->mu);
+    } else if (tombstone_is_end(mint, maxt)) {                 /* the series was deleted */
+        r->deleted.at[slot] = true;
+        atomic_store_explicit(&replay_ref_find(replay_refs_now(&r->refs), ref)->slot, 0, memory_order_release);
+        out->slot = slot;
+    } else if (maxt >= head_min_valid_time(r->head)) {
+        head_add_tombstone(r->head, store_cold(&r->head->store, slot)->ref, mint, maxt);
+    }
+}
+
+/* ---- decoders ------------------------------------------------------------------------------------------------------------------ */
+
+/* Begins another run: its times lie around `t`. */
+static void decoder_begin_run(struct replay_decoder *d, int64_t t)
+{
+    d->staged.n = 0;
+    d->base = t < INT64_MIN / 2 ? INT64_MIN : t - (1ll << 31);
+    d->first_part = UINT32_MAX;
+    d->last_part = 0;
+}
+
+struct replay_decoder *head_replay_decoder(struct head_replay *r)
+{
+    mtx_lock(&r->mu);
+    struct replay_decoder *d = r->idle_decoders;
+    if (d) r->idle_decoders = d->next;
+    mtx_unlock(&r->mu);
+    if (!d) d = NEW(struct replay_decoder);
+    d->replay = r;
+    d->refs = replay_refs_now(&r->refs);
+    d->min_valid = head_min_valid_time(r->head);
+    d->runs = NULL;
+    d->link = &d->runs;
+    for (size_t parts = head_replay_parts(r); d->in_part.n < parts;) vec_push(&d->in_part, 0);
+    d->staged.n = 0;
+    return d;
+}
+
+/* What is staged becomes a run: each part's samples moved together, in their order. */
+static void decoder_end_run(struct replay_decoder *d)
+{
+    if (!d->staged.n) return;
+    uint32_t n_parts = d->last_part - d->first_part + 1, *in_part = d->in_part.at + d->first_part, sum = 0;
+    size_t bytes = sizeof(struct replay_run) + d->staged.n * sizeof(struct staged) + n_parts * sizeof(uint32_t);
+    struct replay_run *run = mem_alloc(bytes);
+    *run = (struct replay_run){ .base = d->base, .first_part = d->first_part, .n_parts = n_parts, .at = (void *)(run + 1), .bytes = bytes };
+    run->end = (uint32_t *)(void *)(run->at + d->staged.n);
+    for (uint32_t i = 0; i < n_parts; i++) {
+        run->end[i] = sum;                     /* first where the part begins; each sample moves it on */
+        sum += in_part[i];
+        in_part[i] = 0;
+    }
+    for (size_t i = 0; i < d->staged.n; i++) {
+        const struct staged *x = &d->staged.at[i];
+        uint32_t part = (x->slot & ~RESET_BIT) >> PART_BITS;
+        run->at[run->end[part - d->first_part]++] = *x;
+    }
+    account_charge(&replay_account, (int64_t)bytes);
+    *d->link = run;
+    d->link = &run->next;
+}
+
+static void decoder_stage(struct replay_decoder *d, uint32_t slot, struct staged x)
+{
+    uint32_t part = slot >> PART_BITS;
+    assert(part < d->in_part.n);
+    d->in_part.at[part]++;
+    d->first_part = MIN(d->first_part, part);
+    d->last_part = MAX(d->last_part, part);
+    vec_push(&d->staged, x);
+}
+
+static void decoder_unknown(struct replay_decoder *d, enum replay_kind kind, sref ref)
+{
+    d->unknown[kind]++;
+    if (!d->strange.n || vec_last(&d->strange) != ref) vec_push(&d->strange, ref);
+}
+
+void replay_decode_samples(struct replay_decoder *d, replay_mark mark, const struct ref_sample *s, size_t n)
+{
+    struct replay_table *refs = d->refs;
+    vec_reserve(&d->staged, d->staged.n + n);
+    for (size_t i = 0; i < n; i++) {
+        if (i + PREFETCH_REFS < n) __builtin_prefetch(&refs->at[replay_ref_home(refs, s[i + PREFETCH_REFS].ref)]);
+        const struct replay_ref *x = replay_ref_find(refs, s[i].ref);
+        uint32_t slot = replay_ref_slot_at(x, mark);
+        if (UNLIKELY(!slot)) {
+            if (s[i].t >= d->min_valid) decoder_unknown(d, REPLAY_SAMPLES, s[i].ref);
+            continue;
+        }
+        if (s[i].t <= atomic_load_explicit(&x->covered, memory_order_relaxed) || s[i].t < d->min_valid) {
+            d->dropped++;
+            continue;
+        }
+        if (UNLIKELY(!d->staged.n)) decoder_begin_run(d, s[i].t);
+        if (UNLIKELY((uint64_t)s[i].t - (uint64_t)d->base > UINT32_MAX)) {
+            decoder_end_run(d);
+            decoder_begin_run(d, s[i].t);
+        }
+        decoder_stage(d, slot, (struct staged){ slot, (uint32_t)((uint64_t)s[i].t - (uint64_t)d->base), f64_bits(s[i].v) });
+    }
+}
+
+void replay_decode_reset(struct replay_decoder *d, const struct replay_reset *x)
+{
+    if (!d->staged.n) decoder_begin_run(d, 0);
+    decoder_stage(d, x->slot, (struct staged){ x->slot | RESET_BIT, 0, x->first_chunk });
+}
+
+void replay_decode_other(struct replay_decoder *d, replay_mark mark, enum replay_kind kind, sref ref)
+{
+    d->max_ref = MAX(d->max_ref, ref);
+    uint32_t slot = ref ? replay_ref_slot_at(replay_ref_find(d->refs, ref), mark) : 0;
+    if (!slot) {
+        decoder_unknown(d, kind, ref);
+        return;
+    }
+    struct slot *s = store_slot(&d->replay->head->store, slot);
+    slot_lock(s);
+    slot_flag(s, SLOT_HIST, 0);
+    slot_unlock(s);
+}
+
+static void decoder_counts(struct head_replay *r, struct replay_decoder *d)
+{
+    r->stats.dropped_old += d->dropped;
+    d->dropped = 0;
+    for (unsigned k = 0; k < REPLAY_KINDS; k++) {
+        r->stats.unknown[k] += d->unknown[k];
+        d->unknown[k] = 0;
+    }
+    for (size_t i = 0; i < d->strange.n; i++) note_strange(r, d->strange.at[i]);
+    d->strange.n = 0;
+}
+
+struct replay_run *head_replay_decoded(struct head_replay *r, struct replay_decoder *d)
+{
+    decoder_end_run(d);
+    if (d->max_ref) series_reserve_ref(&r->head->series, d->max_ref);
+    d->max_ref = 0;
+    struct replay_run *made = d->runs;
+    mtx_lock(&r->mu);
+    decoder_counts(r, d);
+    d->next = r->idle_decoders;
+    r->idle_decoders = d;
+    mtx_unlock(&r->mu);
+    return made;
+}
+
+/* ---- applying ------------------------------------------------------------------------------------------------------------------ */
+
+void head_replay_collect(struct head_replay *r, struct replay_run *more)
+{
+    *r->link = more;
+    for (; *r->link; r->link = &(*r->link)->next) r->waiting_bytes += (*r->link)->bytes;
+}
+
+size_t head_replay_waiting_bytes(const struct head_replay *r) { return r->waiting_bytes; }
+
+size_t head_replay_parts(const struct head_replay *r)
+{
+    return (atomic_load_explicit(&r->slots, memory_order_relaxed) + (1u << PART_BITS) - 1) >> PART_BITS;
+}
+
+static struct applier *applier_take(struct head_replay *r)
+{
+    mtx_lock(&r->mu);
+    struct applier *a = r->idle_appliers;
+    if (a) r->idle_appliers = a->next;
+    mtx_unlock(&r->mu);
+    if (a) return a;
+    a = NEW(struct applier);
+    open_ctx_init(&a->ctx, &r->head->store);
+    return a;
+}
+
+static void applier_give(struct head_replay *r, struct applier *a)
+{
+    mtx_lock(&r->mu);
+    a->next = r->idle_appliers;
+    r->idle_appliers = a;
+    mtx_unlock(&r->mu);
+}
+
+/* Slots first, then, when they are there, the cells that they write to. */
+static void apply_prefetch(const struct store *st, const struct staged *at, size_t left)
+{
+    if (left > PREFETCH_SLOTS) __builtin_prefetch(store_slot(st, at[PREFETCH_SLOTS].slot & ~RESET_BIT), 1);
+    if (left > PREFETCH_CELLS) __builtin_prefetch(store_cell(st, slot_last_cell(store_slot(st, at[PREFETCH_CELLS].slot & ~RESET_BIT))), 1);
+}
+
+static void apply_staged(struct head_replay *r, struct applier *a, const struct replay_run *run, const struct staged *at, size_t n)
 {
     struct head *h = r->head;
-    struct replay_worker *w = &r->workers[b->worker];
     int64_t mint = INT64_MAX, maxt = INT64_MIN;
-    for (uint32_t i = 0; i < b->n; i++) {
-        if (i + PREFETCH < b->n) __builtin_prefetch(store_slot(&h->store, b->ops[i + PREFETCH].slot), 1);
-        const struct op *op = &b->ops[i];
-        struct slot *s = store_slot(&h->store, op->slot);
+    for (size_t i = 0; i < n; i++) {
+        apply_prefetch(&h->store, at + i, n - i);
+        if (UNLIKELY(at[i].slot & RESET_BIT)) {
+            slot_reset(r, at[i].slot & ~RESET_BIT, (uint32_t)at[i].v);
+            continue;
+        }
+        struct slot *s = store_slot(&h->store, at[i].slot);
+        int64_t t = (int64_t)((uint64_t)run->base + at[i].after);
         slot_lock(s);
-        if (op->kind == OP_RESET) {
-            apply_reset(r, s, (uint32_t)op->t);
-        } else if (op->t <= slot_last_t(s)) {
-            w->dropped++;
+        if (t <= slot_last_t(s)) {
+            a->dropped++;
         } else {
-            open_append(&w->ctx, op->slot, s, op->t, op->v);
+            open_append(&a->ctx, at[i].slot, s, t, f64_of_bits(at[i].v));
             slot_flag(s, 0, SLOT_LAST_HIST);
-            w->samples++;
-            mint = MIN(mint, op->t);
-            maxt = MAX(maxt, op->t);
+            a->samples++;
+            mint = MIN(mint, t);
+            maxt = MAX(maxt, t);
         }
         slot_unlock(s);
     }
     if (mint <= maxt) head_saw_time(h, mint, maxt);
-    head_count_opened(h, &w->ctx);
-    account_charge(&replay_account, -(int64_t)sizeof(*b));
-    mem_free(b);
+}
+
+void head_replay_apply(struct head_replay *r, size_t part)
+{
+    struct applier *a = applier_take(r);
+    for (const struct replay_run *run = r->waiting; run; run = run->next) {
+        if (part < run->first_part || part - run->first_part >= run->n_parts) continue;
+        size_t i = part - run->first_part, from = i ? run->end[i - 1] : 0;
+        apply_staged(r, a, run, run->at + from, run->end[i] - from);
+    }
+    head_count_opened(r->head, &a->ctx);
+    applier_give(r, a);
+}
+
+void head_replay_applied(struct head_replay *r)
+{
+    for (struct replay_run *run = r->waiting, *next; run; run = next) {
+        next = run->next;
+        account_charge(&replay_account, -(int64_t)run->bytes);
+        mem_free(run);
+    }
+    r->waiting = NULL;
+    r->link = &r->waiting;
+    r->waiting_bytes = 0;
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------------------------------- */
+
+static void replay_free(struct head_replay *r)
+{
+    for (struct replay_decoder *d = r->idle_decoders, *next; d; d = next) {
+        next = d->next;
+        vec_fini(&d->staged);
+        vec_fini(&d->in_part);
+        vec_fini(&d->strange);
+        mem_free(d);
+    }
+    for (struct applier *a = r->idle_appliers, *next; a; a = next) {
+        next = a->next;
+        mem_free(a);
+    }
+    replay_refs_fini(&r->refs);
+    vec_fini(&r->lists);
+    vec_fini(&r->chunks);
+    vec_fini(&r->deleted);
+    map_fini(&r->strange);
+    mtx_fini(&r->mu);
+    mem_free(r);
 }
 
 void head_replay_finish(struct head_replay *r, struct head_replay_stats *stats)
 {
     struct head *h = r->head;
-    head_replay_flush(r);
-    for (unsigned i = 0; i < r->opts.workers; i++) {
-        open_ctx_release(&r->workers[i].ctx);
-        r->stats.samples += r->workers[i].samples;
-        r->stats.dropped_old += r->workers[i].dropped;
+    for (struct applier *a = r->idle_appliers; a; a = a->next) {
+        open_ctx_release(&a->ctx);
+        r->stats.samples += a->samples;
+        r->stats.dropped_old += a->dropped;
     }
+    head_replay_applied(r);
     r->stats.chunks = r->chunks.n;
+    r->stats.unknown[REPLAY_SERIES] = r->strange.n;
     head_collect(h, head_min_valid_time(h), true);
     if (head_min_time(h) <= head_max_time(h) && head_min_time(h) < head_min_valid_time(h))
         atomic_store_explicit(&h->min_time, head_min_valid_time(h), memory_order_relaxed);
     if (stats) *stats = r->stats;
-    account_charge(&replay_account, -(int64_t)(r->cap_refs * sizeof(*r->refs)));
-    mem_free(r->refs);
-    mem_free(r->workers);
-    vec_fini(&r->chunks);
-    vec_fini(&r->slots);
-    mem_free(r);
+    replay_free(r);
 }

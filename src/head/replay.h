@@ -1,13 +1,16 @@
 /* replay.h — a head rebuilt from its chunk files and its log.
  *
- * What        One router thread hands over, in the order of the log, what the records say; the samples come out again as batches by
- *             worker, which may be applied beside each other. Order within a series is kept: a series belongs to one worker.
+ * What        Three parts work on a log at once. The router takes its series and tombstone records, in their order. Decoders take the
+ *             records that name series, any number beside each other, and make runs of them: refs resolved to slots, without what the
+ *             closed chunks cover, sorted by part (a few hundred slots). Runs are collected in the order of the log and applied
+ *             part by part: what a part's samples touch stays in the cache.
  * Invariants  (1) Every series record replaces the series' closed chunks by those of the record's ref and drops its open chunk. (2) A
  *             sample at or before the newest closed chunk, or at or before the newest sample, is dropped. (3) A ref that was seen
- *             is never given again.
- * Ownership   head_replay_begin allocates, head_replay_finish frees. A batch belongs to who got it from submit, until head_replay_apply.
- * Threads     all but head_replay_apply: one router thread. head_replay_apply: one thread at a time per worker number, batches of a
- *             worker in the order of their submission. The head takes no appender before finish; queriers are fine.
+ *             is never given again. (4) The marks say where in the log a record stands: a ref resolves to what the series records
+ *             before it said, whatever the router has read since.
+ * Ownership   head_replay_begin allocates, head_replay_finish frees. A decoder and its runs belong to who decodes, until head_replay_collect.
+ * Threads     router: one thread, also beside decoders, but see head_replay_moves_*. A decoder: one thread. head_replay_apply: any, beside
+ *             each other with different parts; no router, no decoder beside. The head takes no appender before finish; queriers are fine.
  * Errors      ERR_BAD_INPUT: labels that are no series (that record is to be skipped)
  * Format      none
  */
@@ -19,34 +22,50 @@
 
 struct head;
 struct head_replay;
-struct head_replay_batch;
+struct replay_decoder;
+struct replay_run;
+struct ref_sample;                                             /* wal/record.h */
 
-struct head_replay_opts {
-    unsigned workers;                                          /* 1 … 64; 0: 1 */
-    /* Takes a full batch of a worker; NULL: applied at once in the router's thread. May wait (that bounds memory). */
-    void (*submit)(void *ctx, unsigned worker, struct head_replay_batch *b);
-    void *ctx;
-};
+typedef uint64_t replay_mark;                                  /* ascending with the records of the log, from 1 */
+
 struct head_replay_chunk { sref ref; int64_t mint, maxt; uint64_t disk_ref; uint16_t samples; uint8_t encoding; bool ooo; };
-struct head_replay_stats { uint64_t series, duplicates, samples, dropped_old, unknown_samples, unknown_other, chunks; };
 
-struct head_replay *head_replay_begin(struct head *h, const struct head_replay_opts *o);
+/* What a record did to a series that has samples already: goes to the decoder, between the records before and after it. slot 0: nothing. */
+struct replay_reset { uint32_t slot, first_chunk; };
+
+enum replay_kind { REPLAY_SERIES, REPLAY_SAMPLES, REPLAY_EXEMPLARS, REPLAY_HISTOGRAMS, REPLAY_METADATA, REPLAY_TOMBSTONES, REPLAY_KINDS };
+struct head_replay_stats {
+    uint64_t series, duplicates, samples, dropped_old, chunks;
+    uint64_t unknown[REPLAY_KINDS];                            /* named a ref that no series record had given; SERIES: so many refs */
+};
+
+struct head_replay *head_replay_begin(struct head *h);
 
 /* A chunk of the chunk files, in the order of the files; before the first record. encoding: as stored, without the OOO bit. One that
  * does not follow the chunk before it of its ref is left out (the opening of the files refuses it before). */
 void head_replay_chunk(struct head_replay *r, const struct head_replay_chunk *c);
 
-/* Records. A ref of any record is reserved. */
-struct ref_sample;                                             /* wal/record.h */
-MUST_USE errc head_replay_series(struct head_replay *r, sref ref, struct labels labels, struct err *e);
-void head_replay_samples(struct head_replay *r, const struct ref_sample *s, size_t n);
-void head_replay_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_t maxt);
-void head_replay_reserve(struct head_replay *r, sref ref);     /* histogram, exemplar and metadata records */
+/* The router. A ref of any record is reserved. What moves a ref from one series to another waits until all records before it are decoded. */
+bool head_replay_moves_series(struct head_replay *r, sref ref, struct labels labels);
+bool head_replay_moves_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_t maxt);
+MUST_USE errc head_replay_series(struct head_replay *r, replay_mark mark, sref ref, struct labels labels, struct replay_reset *out, struct err *e);
+void head_replay_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_t maxt, struct replay_reset *out);
 
-void head_replay_flush(struct head_replay *r);                 /* submits what is left of every worker */
-void head_replay_apply(struct head_replay *r, struct head_replay_batch *b);   /* and frees it */
+/* A decoder, for some records in the order of the log. */
+struct replay_decoder *head_replay_decoder(struct head_replay *r);
+void replay_decode_samples(struct replay_decoder *d, replay_mark mark, const struct ref_sample *s, size_t n);
+void replay_decode_reset(struct replay_decoder *d, const struct replay_reset *x);
+void replay_decode_other(struct replay_decoder *d, replay_mark mark, enum replay_kind kind, sref ref);   /* its series stays, with or without samples */
+struct replay_run *head_replay_decoded(struct head_replay *r, struct replay_decoder *d);   /* and the decoder is done */
 
-/* After the last batch was applied: series without samples go, postings are published, the head takes appenders. */
+/* The runs of a decoder, in the order of the log; then they wait to be applied. */
+void head_replay_collect(struct head_replay *r, struct replay_run *more);
+size_t head_replay_waiting_bytes(const struct head_replay *r);
+size_t head_replay_parts(const struct head_replay *r);
+void head_replay_apply(struct head_replay *r, size_t part);    /* each part once, then head_replay_applied */
+void head_replay_applied(struct head_replay *r);
+
+/* When all is applied: series without samples go, the head takes appenders. */
 void head_replay_finish(struct head_replay *r, struct head_replay_stats *stats);
 
 #endif

@@ -4,7 +4,7 @@
  * Invariants  (1) Records are applied in the order of the log. (2) After it returned OK the log has no damage left: bad segments are set
  *             aside outside of wal/, their good records written again.
  * Ownership   borrows everything
- * Threads     one router; workers apply batches beside it
+ * Threads     one; its workers (replay_log) run within it
  * Errors      ERR_IO, ERR_NO_SPACE
  * Format      none of its own
  */

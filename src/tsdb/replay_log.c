@@ -1,0 +1,409 @@
+/* replay_log.c — see replay_log.h
+ *
+ *     read (one)          framing and CRCs; series and tombstone records are unpacked and handed to the router, the rest is copied
+ *     decode (any)        a piece: unpacked, decoded, resolved, sorted by part
+ *     apply (any)         a part: its samples of all runs that wait
+ *
+ *     round n      | decode  piece  piece  piece …         | collect | apply, when enough waits
+ *     round n + 1  | read                                  |
+ *
+ * A record that moves a ref from one series to another must not overtake the samples before it: the round ends before it (`then_quiet`), and the
+ * next one is read when all of this one is decoded. Such records are few: the end of a series, and refs given twice.
+ */
+#include "tsdb/replay_log.h"
+
+#include "base/lock.h"
+#include "base/log.h"
+#include "head/replay.h"
+#include "io/pool.h"
+#include "wal/record.h"
+#include "wal/wal_reader.h"
+
+#include <stdlib.h>
+
+enum { PIECE_BYTES = 256 << 10, PIECE_ITEMS = 4096, ROUND_PIECES_MIN = 16, PIECES_A_WORKER = 8, WAITING_BYTES = 64 << 20, KEEP_BYTES = 4 << 20 };
+
+struct item {
+    size_t at; uint32_t n;                     /* its bytes in the piece */
+    uint8_t flags;
+    uint32_t seg; uint64_t end;
+    replay_mark mark;
+    struct replay_reset reset;                 /* slot != 0: it is this, and no record */
+};
+struct reject { uint32_t seg; uint64_t end; struct err why; };
+struct piece {
+    struct buf bytes;
+    VEC(struct item) items;
+    struct replay_run *runs;
+    VEC(struct reject) rejects;
+};
+struct round { struct piece *pieces; size_t n; uint64_t samples; uint32_t seg; bool then_quiet; };   /* n: pieces in use; samples: records for decoders */
+
+/* What decoding a record needs, used again for the next. */
+struct scratch {
+    struct scratch *next;
+    struct buf unpacked;
+    ref_samples samples;
+    struct ref_exemplars exemplars;
+    ref_metadatas metadatas;
+    struct ref_histograms histograms;
+};
+
+struct replay_log {
+    struct replay_log_opts o;
+    struct pool *pool;
+    struct round rounds[2];
+    size_t round_pieces;
+    struct replay_log_counts counts;
+    replay_mark mark;
+    /* The record at hand: a series or tombstone record may have to wait in the middle of it. */
+    struct wal_reader *reader;
+    struct buf unpacked;
+    struct wal_rec rec;
+    str bytes;
+    bool pending, ended;
+    enum rec_type type;
+    struct ref_seriess series;
+    ref_tombstones tombstones;
+    size_t at;
+    struct mtx mu;                             /* LOCK_LEAF */
+    struct scratch *idle;                      /* GUARDED_BY(mu): the one used last first */
+};
+
+struct replay_log *replay_log_new(const struct replay_log_opts *o)
+{
+    struct replay_log *l = NEW(struct replay_log);
+    l->o = *o;
+    if (!l->o.piece_bytes) l->o.piece_bytes = PIECE_BYTES;
+    if (!l->o.waiting_bytes) l->o.waiting_bytes = WAITING_BYTES;
+    l->round_pieces = MAX((size_t)ROUND_PIECES_MIN, (size_t)o->workers * PIECES_A_WORKER);
+    for (unsigned i = 0; i < 2; i++) {
+        l->rounds[i].pieces = mem_alloc_array(l->round_pieces, sizeof(struct piece));
+        memset(l->rounds[i].pieces, 0, l->round_pieces * sizeof(struct piece));
+    }
+    mtx_init(&l->mu, LOCK_LEAF);
+    if (o->workers > 1) l->pool = pool_new(&(struct pool_opts){ .name = "replay", .threads = o->workers - 1, .queue_max = 4 * o->workers });
+    return l;
+}
+
+static void scratch_free(struct scratch *s)
+{
+    buf_fini(&s->unpacked);
+    vec_fini(&s->samples);
+    ref_exemplars_fini(&s->exemplars);
+    vec_fini(&s->metadatas);
+    ref_histograms_fini(&s->histograms);
+    mem_free(s);
+}
+
+void replay_log_free(struct replay_log *l)
+{
+    if (!l) return;
+    pool_free(l->pool);
+    for (unsigned i = 0; i < 2; i++) {
+        for (size_t k = 0; k < l->round_pieces; k++) {
+            buf_fini(&l->rounds[i].pieces[k].bytes);
+            vec_fini(&l->rounds[i].pieces[k].items);
+            vec_fini(&l->rounds[i].pieces[k].rejects);
+        }
+        mem_free(l->rounds[i].pieces);
+    }
+    for (struct scratch *s = l->idle, *next; s; s = next) {
+        next = s->next;
+        scratch_free(s);
+    }
+    buf_fini(&l->unpacked);
+    ref_seriess_fini(&l->series);
+    vec_fini(&l->tombstones);
+    mtx_fini(&l->mu);
+    mem_free(l);
+}
+
+/* ---- reading -------------------------------------------------------------------------------------------------------------------- */
+
+static void round_reset(struct round *r)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        struct piece *p = &r->pieces[i];
+        if (p->bytes.cap > KEEP_BYTES) buf_fini(&p->bytes);
+        buf_reset(&p->bytes);
+        p->items.n = p->rejects.n = 0;
+        p->runs = NULL;
+    }
+    r->n = 0;
+    r->samples = 0;
+    r->then_quiet = false;
+}
+
+/* The piece that takes what is read next; NULL: the round is full. */
+static struct piece *round_piece(struct replay_log *l, struct round *r)
+{
+    struct piece *p = r->n ? &r->pieces[r->n - 1] : NULL;
+    if (p && p->bytes.n < l->o.piece_bytes && p->items.n < PIECE_ITEMS) return p;
+    return r->n < l->round_pieces ? &r->pieces[r->n++] : NULL;
+}
+
+static void put_reset(struct piece *p, const struct replay_reset *x)
+{
+    if (x->slot) vec_push(&p->items, ((struct item){ .reset = *x }));
+}
+
+/* These three: false, a record has to wait until all before it is decoded. */
+static bool route_series(struct replay_log *l, struct piece *to, bool quiet)
+{
+    for (; l->at < l->series.all.n; l->at++) {
+        struct err why = { 0 };
+        struct replay_reset reset;
+        const struct ref_series *s = &l->series.all.at[l->at];
+        if (!quiet && head_replay_moves_series(l->o.replay, s->ref, s->labels)) return false;
+        if (head_replay_series(l->o.replay, l->mark, s->ref, s->labels, &reset, &why) != OK)
+            LOG_LIMITED(WARN, 10000, "series record left out", kv_u64("ref", s->ref), kv_err(&why));
+        put_reset(to, &reset);
+    }
+    return true;
+}
+
+static bool route_tombstones(struct replay_log *l, struct piece *to, bool quiet)
+{
+    for (; l->at < l->tombstones.n; l->at++) {
+        struct replay_reset reset;
+        const struct ref_tombstone *t = &l->tombstones.at[l->at];
+        if (!quiet && head_replay_moves_tombstone(l->o.replay, t->ref, t->mint, t->maxt)) return false;
+        head_replay_tombstone(l->o.replay, t->ref, t->mint, t->maxt, &reset);
+        put_reset(to, &reset);
+    }
+    return true;
+}
+
+static bool route(struct replay_log *l, struct round *r, struct piece *to, bool quiet)
+{
+    quiet = quiet && !r->samples;
+    if (l->type == REC_SERIES) return route_series(l, to, quiet);
+    if (l->type == REC_TOMBSTONES) return route_tombstones(l, to, quiet);
+    bool as_it_is = l->bytes.n == 0;
+    str s = as_it_is ? l->rec.stored : l->bytes;
+    vec_push(&to->items, ((struct item){ .at = to->bytes.n, .n = (uint32_t)s.n, .flags = as_it_is ? l->rec.flags : 0, .seg = l->rec.seg,
+                                         .end = l->rec.end, .mark = l->mark }));
+    buf_str(&to->bytes, s);
+    r->samples++;
+    return true;
+}
+
+/* Looks at the record that was read: what the router takes is unpacked and decoded here, and what does not tell its type before it is unpacked. */
+static errc look(struct replay_log *l, struct err *why)
+{
+    uint8_t type = 0;
+    l->bytes = STR_EMPTY;
+    bool known = wal_rec_peek(l->rec.flags, l->rec.stored, &type);
+    if (known && type != REC_SERIES && type != REC_TOMBSTONES) {
+        l->type = REC_SAMPLES;
+        return OK;
+    }
+    TRY(wal_rec_unpack(&l->unpacked, l->rec.flags, l->rec.stored, &l->bytes, why));
+    l->type = record_type(l->bytes);
+    l->at = 0;
+    if (l->type == REC_SERIES) return series_decode(&l->series, l->bytes, why);
+    if (l->type == REC_TOMBSTONES) return tombstones_decode(&l->tombstones, l->bytes, why);
+    return OK;
+}
+
+/* Reads the next round. quiet: nothing read before is still to be decoded. */
+static errc round_read(struct replay_log *l, struct round *r, bool quiet, struct err *e)
+{
+    round_reset(r);
+    for (struct piece *p; !l->ended && (p = round_piece(l, r)) != NULL;) {
+        if (!l->pending) {
+            bool got = false;
+            struct err why = { 0 };
+            TRY(wal_reader_next_stored(l->reader, &l->rec, &got, e));
+            l->ended = !got;
+            if (!got) break;
+            l->counts.records++;
+            l->mark++;
+            errc rc = look(l, &why);
+            if (rc == ERR_CORRUPT || rc == ERR_LIMIT) {
+                TRY(wal_reader_reject(l->reader, &why, e));
+                continue;
+            }
+            if (rc != OK) return err_set(e, rc, "%s", why.msg);
+            l->pending = true;
+        }
+        r->seg = l->rec.seg;
+        if (!route(l, r, p, quiet)) {
+            r->then_quiet = true;
+            break;
+        }
+        l->pending = false;
+    }
+    return OK;
+}
+
+/* ---- decoding ------------------------------------------------------------------------------------------------------------------- */
+
+static errc decode_record(struct scratch *s, struct replay_decoder *d, replay_mark mark, str rec, struct err *e)
+{
+    switch (record_type(rec)) {
+    case REC_SAMPLES:
+    case REC_SAMPLES_V2:
+        TRY(samples_decode(&s->samples, rec, e));
+        replay_decode_samples(d, mark, s->samples.at, s->samples.n);
+        return OK;
+    case REC_EXEMPLARS:
+        TRY(exemplars_decode(&s->exemplars, rec, e));
+        for (size_t i = 0; i < s->exemplars.all.n; i++) replay_decode_other(d, mark, REPLAY_EXEMPLARS, s->exemplars.all.at[i].ref);
+        return OK;
+    case REC_METADATA:
+        TRY(metadata_decode(&s->metadatas, rec, e));
+        for (size_t i = 0; i < s->metadatas.n; i++) replay_decode_other(d, mark, REPLAY_METADATA, s->metadatas.at[i].ref);
+        return OK;
+    case REC_HISTOGRAMS:
+    case REC_FLOAT_HISTOGRAMS:
+    case REC_CUSTOM_HISTOGRAMS:
+    case REC_CUSTOM_FLOAT_HISTOGRAMS:
+    case REC_HISTOGRAMS_V2:
+    case REC_FLOAT_HISTOGRAMS_V2:
+        TRY(histograms_decode(&s->histograms, rec, e));
+        for (size_t i = 0; i < s->histograms.all.n; i++) replay_decode_other(d, mark, REPLAY_HISTOGRAMS, s->histograms.all.at[i].ref);
+        return OK;
+    default: return OK;                        /* markers belong to the write-behind log; unknown types are skipped */
+    }
+}
+
+static errc decode_item(struct scratch *s, struct replay_decoder *d, const struct piece *p, const struct item *x, struct err *e)
+{
+    str bytes = STR_EMPTY;
+    TRY(wal_rec_unpack(&s->unpacked, x->flags, str_of(p->bytes.p + x->at, x->n), &bytes, e));
+    return decode_record(s, d, x->mark, bytes, e);
+}
+
+static struct scratch *scratch_take(struct replay_log *l)
+{
+    mtx_lock(&l->mu);
+    struct scratch *s = l->idle;
+    if (s) l->idle = s->next;
+    mtx_unlock(&l->mu);
+    return s ? s : NEW(struct scratch);
+}
+
+static void scratch_give(struct replay_log *l, struct scratch *s)
+{
+    if (s->unpacked.cap > KEEP_BYTES || s->samples.cap * sizeof(*s->samples.at) > KEEP_BYTES) {
+        scratch_free(s);                       /* a giant came by */
+        return;
+    }
+    mtx_lock(&l->mu);
+    s->next = l->idle;
+    l->idle = s;
+    mtx_unlock(&l->mu);
+}
+
+static void piece_decode(struct replay_log *l, struct piece *p)
+{
+    struct scratch *s = scratch_take(l);
+    struct replay_decoder *d = head_replay_decoder(l->o.replay);
+    for (size_t i = 0; i < p->items.n; i++) {
+        const struct item *x = &p->items.at[i];
+        struct err why = { 0 };
+        if (x->reset.slot) replay_decode_reset(d, &x->reset);
+        else if (decode_item(s, d, p, x, &why) != OK) vec_push(&p->rejects, ((struct reject){ x->seg, x->end, why }));
+    }
+    p->runs = head_replay_decoded(l->o.replay, d);
+    scratch_give(l, s);
+}
+
+/* ---- rounds --------------------------------------------------------------------------------------------------------------------- */
+
+struct step { struct replay_log *l; struct round *now, *next; bool reads; errc rc; struct err e; };
+
+/* The reader is the one that cannot be shared out: it begins first. */
+static void step_run(void *ctx, size_t i)
+{
+    struct step *s = ctx;
+    if (!s->reads) piece_decode(s->l, &s->now->pieces[i]);
+    else if (i > 0) piece_decode(s->l, &s->now->pieces[i - 1]);
+    else s->rc = round_read(s->l, s->next, false, &s->e);
+}
+
+static void apply_run(void *ctx, size_t part) { head_replay_apply(((struct replay_log *)ctx)->o.replay, part); }
+
+static void apply_waiting(struct replay_log *l)
+{
+    if (!head_replay_waiting_bytes(l->o.replay)) return;
+    pool_each(l->pool, head_replay_parts(l->o.replay), apply_run, l);
+    head_replay_applied(l->o.replay);
+}
+
+static errc round_collect(struct replay_log *l, struct round *r, struct err *e)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        struct piece *p = &r->pieces[i];
+        head_replay_collect(l->o.replay, STEAL(p->runs));
+        for (size_t k = 0; k < p->rejects.n; k++)
+            TRY(wal_reader_reject_at(l->reader, p->rejects.at[k].seg, p->rejects.at[k].end, &p->rejects.at[k].why, e));
+    }
+    if (r->n && l->o.progress) l->o.progress(r->seg);
+    if (head_replay_waiting_bytes(l->o.replay) >= l->o.waiting_bytes) apply_waiting(l);
+    return OK;
+}
+
+static errc rounds_run(struct replay_log *l, struct err *e)
+{
+    struct round *now = &l->rounds[0], *next = &l->rounds[1];
+    TRY(round_read(l, now, true, e));
+    while (now->n) {
+        struct step s = { .l = l, .now = now, .next = next, .reads = !l->ended && !now->then_quiet };
+        round_reset(next);
+        pool_each(l->pool, now->n + s.reads, step_run, &s);
+        TRY(round_collect(l, now, e));
+        if (s.rc != OK) {
+            if (e) *e = s.e;
+            return s.rc;
+        }
+        if (now->then_quiet) TRY(round_read(l, next, true, e));
+        struct round *t = now;
+        now = next;
+        next = t;
+    }
+    return OK;
+}
+
+static int corruption_cmp(const void *a, const void *b)
+{
+    const struct wal_corruption *x = a, *y = b;
+    if (x->seg != y->seg) return x->seg < y->seg ? -1 : 1;
+    return (x->off > y->off) - (x->off < y->off);
+}
+
+/* Those of decoding come late: in the order of the log. */
+static void damage_note(struct replay_log *l, str dir, segment_list *bad)
+{
+    size_t n;
+    const struct wal_corruption *found = wal_reader_corruptions(l->reader, &n);
+    struct wal_corruption *sorted = mem_alloc_array(n, sizeof(*sorted));
+    if (n) memcpy(sorted, found, n * sizeof(*sorted));
+    qsort(sorted, n, sizeof(*sorted), corruption_cmp);
+    for (size_t i = 0; i < n; i++) {
+        const struct wal_corruption *c = &sorted[i];
+        LOG(WARN, "damage in the log", kv_str("dir", dir), kv_u64("segment", c->seg), kv_u64("offset", c->off), kv_z("err", c->why));
+        if (!bad->n || vec_last(bad) != c->seg) vec_push(bad, c->seg);
+    }
+    l->counts.corruptions += n;
+    mem_free(sorted);
+}
+
+errc replay_log_dir(struct replay_log *l, str dir, uint32_t first, uint32_t last, segment_list *bad, struct err *e)
+{
+    struct wal_reader_opts o = { .fs = l->o.fs, .dir = dir, .backend = l->o.backend, .mode = WAL_SALVAGE, .first = first, .last = last };
+    TRY(wal_reader_open(&l->reader, &o, e));
+    l->pending = l->ended = false;
+    errc rc = rounds_run(l, e);
+    damage_note(l, dir, bad);
+    wal_reader_close(STEAL(l->reader));
+    return rc;
+}
+
+void replay_log_end(struct replay_log *l, struct replay_log_counts *out)
+{
+    apply_waiting(l);
+    *out = l->counts;
+}
