@@ -41,7 +41,7 @@ struct api_runtime {
     int64_t start_ns, last_config_ns;
     str cwd, hostname, retention;
     bool reload_ok;
-    uint64_t corruptions, threads;
+    uint64_t corruptions, threads, cores;      /* cores: that the server uses */
 };
 struct api_flag { str name, value; };
 typedef VEC(struct api_flag) api_flags;

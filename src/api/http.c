@@ -14,6 +14,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "base/utf8.h"
 #include "io/socket.h"
 
 #include <microhttpd.h>
@@ -543,16 +544,18 @@ static int hex_digit(uint8_t c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* %XX decoded; plus: '+' is a blank. False on a bad escape. */
-static bool unescape(str s, bool plus, struct arena *a, str *out)
+/* %XX decoded; plus: '+' is a blank. ERR_BAD_INPUT: *out is the bad escape. */
+static errc unescape(str s, bool plus, struct arena *a, str *out)
 {
     uint8_t *p = arena_alloc(a, s.n + 1);
     size_t n = 0;
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] == '%') {
-            if (s.n - i < 3) return false;
-            int hi = hex_digit(s.p[i + 1]), lo = hex_digit(s.p[i + 2]);
-            if (hi < 0 || lo < 0) return false;
+            int hi = s.n - i > 2 ? hex_digit(s.p[i + 1]) : -1, lo = s.n - i > 2 ? hex_digit(s.p[i + 2]) : -1;
+            if (hi < 0 || lo < 0) {
+                *out = str_slice(s, i, MIN(i + 3, s.n));
+                return ERR_BAD_INPUT;
+            }
             p[n++] = (uint8_t)(hi << 4 | lo);
             i += 2;
         } else {
@@ -561,30 +564,41 @@ static bool unescape(str s, bool plus, struct arena *a, str *out)
     }
     p[n] = 0;
     *out = str_of(p, n);
-    return true;
+    return OK;
 }
 
 str http_unescape_path(str path, struct arena *a)
 {
     str out;
-    return unescape(path, false, a, &out) ? out : path;
+    return unescape(path, false, a, &out) == OK ? out : path;
 }
 
-bool http_parse_query(http_pairs *out, str query, struct arena *a)
+static errc bad_escape(str escape, struct err *e)
 {
-    bool ok = true;
+    struct buf q = { 0 };
+    buf_go_quote(&q, escape);
+    err_set(e, ERR_BAD_INPUT, "invalid URL escape %.*s", STR_ARG(buf_view(&q)));
+    buf_fini(&q);
+    return ERR_BAD_INPUT;
+}
+
+errc http_parse_query(http_pairs *out, str query, struct arena *a, struct err *e)
+{
+    errc rc = OK;
     while (query.n) {
-        str pair, rest, name, value;
-        str_cut(query, '&', &pair, &rest);
-        query = rest;
+        str pair, name, value;
+        str_cut(query, '&', &pair, &query);
         if (!pair.n) continue;
         if (str_index(pair, ';') != SIZE_MAX) {
-            ok = false;
+            rc = err_set(e, ERR_BAD_INPUT, "invalid semicolon separator in query");
             continue;
         }
         str_cut(pair, '=', &name, &value);
-        if (unescape(name, true, a, &name) && unescape(value, true, a, &value)) vec_push(out, ((struct http_pair){ name, value }));
-        else ok = false;
+        str bad = STR_EMPTY;
+        if (unescape(name, true, a, &name) != OK) bad = name;
+        else if (unescape(value, true, a, &value) != OK) bad = value;
+        if (!bad.n) vec_push(out, ((struct http_pair){ name, value }));
+        else if (rc == OK) rc = bad_escape(bad, e);
     }
-    return ok;
+    return rc;
 }

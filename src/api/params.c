@@ -47,18 +47,19 @@ static void multipart_part(struct params *p, str part)
     }
 }
 
-static bool multipart_read(struct params *p, struct http_req *r)
+/* Up to where it is cut, if it is. */
+static void multipart_read(struct params *p, struct http_req *r)
 {
     str boundary = header_param(http_header(r, "Content-Type"), S("boundary")), body = r->body;
-    if (!boundary.n) return false;
+    if (!boundary.n) return;
     str first = arena_fmt(&r->arena, "--%.*s", STR_ARG(boundary)), next = arena_fmt(&r->arena, "\r\n%.*s", STR_ARG(first));
     size_t at = str_find(body, first);
-    if (at == SIZE_MAX) return false;
+    if (at == SIZE_MAX) return;
     body = str_from(body, at + first.n);
     for (;;) {
-        if (str_has_prefix(body, S("--"))) return true;
+        if (str_has_prefix(body, S("--"))) return;
         size_t end = str_find(body, next);
-        if (end == SIZE_MAX) return false;
+        if (end == SIZE_MAX) return;
         multipart_part(p, str_slice(body, 0, end));
         body = str_from(body, end + next.n);
     }
@@ -67,13 +68,17 @@ static bool multipart_read(struct params *p, struct http_req *r)
 void params_read(struct params *p, struct http_req *r)
 {
     *p = (struct params){ 0 };
-    bool ok = true, upload = (r->method & (HTTP_POST | HTTP_PUT)) != 0;
+    bool upload = (r->method & (HTTP_POST | HTTP_PUT)) != 0;
     str type = media_type(http_header(r, "Content-Type"));
-    if (upload && str_eq_nocase(type, S("application/x-www-form-urlencoded"))) ok = http_parse_query(&p->form, r->body, &r->arena);
-    ok = http_parse_query(&p->url, r->query, &r->arena) && ok;
+    struct err why = { 0 };
+    if (upload && str_eq_nocase(type, S("application/x-www-form-urlencoded"))) p->rc = http_parse_query(&p->form, r->body, &r->arena, &p->why);
+    errc rc = http_parse_query(&p->url, r->query, &r->arena, &why);
+    if (p->rc == OK && rc != OK) {
+        p->rc = rc;
+        p->why = why;
+    }
     for (size_t i = 0; i < p->url.n; i++) vec_push(&p->form, p->url.at[i]);
-    if (upload && str_eq_nocase(type, S("multipart/form-data"))) ok = multipart_read(p, r) && ok;
-    p->bad = !ok;
+    if (upload && str_eq_nocase(type, S("multipart/form-data"))) multipart_read(p, r);
 }
 
 void params_fini(struct params *p)

@@ -13,8 +13,10 @@
 #include "api/http.h"
 #include "promql/parse.h"
 
-struct params { http_pairs form, url; bool bad; };             /* form: body parameters, then those of the URL, as Go's r.Form */
-void params_read(struct params *p, struct http_req *r);        /* bad: something could not be decoded */
+/* form: body parameters, then those of the URL, as Go's r.Form. rc: what could not be decoded is missing, and why names the first; most
+ * handlers do not care. */
+struct params { http_pairs form, url; errc rc; struct err why; };
+void params_read(struct params *p, struct http_req *r);
 void params_fini(struct params *p);
 str param(const struct params *p, str name);                   /* the first, or empty */
 str param_url(const struct params *p, str name);               /* only of the URL */

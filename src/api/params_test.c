@@ -80,20 +80,23 @@ static str type_header(const struct http_req *r, const char *name)
 TEST(params_forms)
 {
     static const struct http_req_ops ops = { type_header };
-    static const struct { const char *name; enum http_method method; str type, query, body, a; bool bad; } cases[] = {
-        { "of the URL", HTTP_GET, S(""), S("a=1"), S(""), S("1"), false },
-        { "a form comes first", HTTP_POST, S("application/x-www-form-urlencoded; charset=utf-8"), S("a=1"), S("a=2"), S("2"), false },
-        { "another type is no form", HTTP_POST, S("text/plain"), S("a=1"), S("a=2"), S("1"), false },
-        { "a body of GET is no form", HTTP_GET, S("application/x-www-form-urlencoded"), S(""), S("a=2"), S(""), false },
+    static const struct { const char *name; enum http_method method; str type, query, body, a; const char *words; } cases[] = {
+        { "of the URL", HTTP_GET, S(""), S("a=1"), S(""), S("1"), "" },
+        { "a form comes first", HTTP_POST, S("application/x-www-form-urlencoded; charset=utf-8"), S("a=1"), S("a=2"), S("2"), "" },
+        { "another type is no form", HTTP_POST, S("text/plain"), S("a=1"), S("a=2"), S("1"), "" },
+        { "a body of GET is no form", HTTP_GET, S("application/x-www-form-urlencoded"), S(""), S("a=2"), S(""), "" },
         { "parts", HTTP_POST, S("multipart/form-data; boundary=XX"), S(""),
-          S("--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n7\r\n--XX--\r\n"), S("7"), false },
+          S("--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n7\r\n--XX--\r\n"), S("7"), "" },
         { "parts after the URL", HTTP_POST, S("multipart/form-data; boundary=\"XX\""), S("a=1"),
-          S("--XX\r\nContent-Disposition: form-data; name=a\r\n\r\n7\r\n--XX--\r\n"), S("1"), false },
+          S("--XX\r\nContent-Disposition: form-data; name=a\r\n\r\n7\r\n--XX--\r\n"), S("1"), "" },
         { "a file is no parameter", HTTP_POST, S("multipart/form-data; boundary=XX"), S(""),
-          S("--XX\r\nContent-Disposition: form-data; name=\"a\"; filename=\"f\"\r\n\r\n7\r\n--XX--\r\n"), S(""), false },
-        { "parts that are cut", HTTP_POST, S("multipart/form-data; boundary=XX"), S(""), S("--XX\r\nContent-Disp"), S(""), true },
-        { "no boundary", HTTP_POST, S("multipart/form-data"), S(""), S("--XX\r\n"), S(""), true },
-        { "a bad escape", HTTP_GET, S(""), S("b=%zz&a=1"), S(""), S("1"), true },
+          S("--XX\r\nContent-Disposition: form-data; name=\"a\"; filename=\"f\"\r\n\r\n7\r\n--XX--\r\n"), S(""), "" },
+        { "parts that are cut", HTTP_POST, S("multipart/form-data; boundary=XX"), S(""), S("--XX\r\nContent-Disp"), S(""), "" },
+        { "no boundary", HTTP_POST, S("multipart/form-data"), S(""), S("--XX\r\n"), S(""), "" },
+        { "a bad escape", HTTP_GET, S(""), S("b=%zz&a=1"), S(""), S("1"), "invalid URL escape \"%zz\"" },
+        { "a cut escape", HTTP_GET, S(""), S("a=1&b%2"), S(""), S("1"), "invalid URL escape \"%2\"" },
+        { "the first counts", HTTP_POST, S("application/x-www-form-urlencoded"), S("c=%x1"), S("a=3&b=%zz&%yy"), S("3"), "invalid URL escape \"%zz\"" },
+        { "a semicolon is no separator", HTTP_GET, S(""), S("b=%zz&a=1;c=2"), S(""), S(""), "invalid semicolon separator in query" },
     };
     TEST_EACH(c, cases) {
         struct http_req r = { .method = c->method, .query = c->query, .body = c->body, .ops = &ops };
@@ -102,7 +105,8 @@ TEST(params_forms)
         arena_init(&r.arena, NULL, 0);
         params_read(&p, &r);
         EXPECT_STR(param(&p, S("a")), c->a);
-        EXPECT_EQ(p.bad, c->bad);
+        EXPECT_STR(str_z(p.why.msg), str_z(c->words));
+        EXPECT_EQ(p.rc, c->words[0] ? ERR_BAD_INPUT : OK);
         arena_fini(&r.arena);
     }
 }

@@ -3,7 +3,7 @@
  * What        The api's state and its handlers, one group a file.
  * Invariants  none
  * Ownership   see api.h
- * Threads     const after api_new, but for what locks itself
+ * Threads     const after api_new, but for what locks itself, and quitting (atomic: the first who asks wins)
  * Errors      in the answers
  * Format      none
  */
@@ -18,6 +18,7 @@
 struct api {
     struct api_opts o;
     struct regex *cors;
+    _Atomic bool quitting;
     struct buf_pool bodies;                    /* of remote-write requests, unpacked */
 };
 

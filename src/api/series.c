@@ -84,6 +84,10 @@ void api_series(void *ctx, struct http_req *r, struct http_resp *w)
     if (!api_is_ready(a, w)) return;
     SCOPED(ask_fini) struct ask k = { 0 };
     params_read(&k.p, r);
+    if (k.p.rc != OK) {
+        api_error_fmt(w, API_BAD_DATA, "error parsing form values: %.*s", STR_ARG(err_str(&k.p.why)));
+        return;
+    }
     if (!param(&k.p, S("match[]")).n) {
         bool given = false;
         for (size_t i = 0; i < k.p.form.n; i++) given = given || str_eq(k.p.form.at[i].name, S("match[]"));

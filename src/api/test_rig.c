@@ -3,6 +3,8 @@
 #include "base/test.h"
 #include "io/pool.h"
 
+#include <jansson.h>
+
 static void fake_targets(void *ctx, struct arena *a, struct api_targets *out)
 {
     struct rig *r = ctx;
@@ -56,7 +58,7 @@ static void fake_runtime(void *ctx, struct arena *a, struct api_runtime *out)
 {
     (void)ctx, (void)a;
     *out = (struct api_runtime){ .start_ns = 1500000000123456789, .last_config_ns = 1500000001000000000, .cwd = S("/data"), .hostname = S("h"),
-                                 .retention = S("15d"), .reload_ok = true, .threads = 4 };
+                                 .retention = S("15d"), .reload_ok = true, .threads = 4, .cores = 2 };
 }
 
 static errc fake_stats(void *ctx, struct arena *a, size_t limit, struct api_tsdb_stats *out, struct err *e)
@@ -107,7 +109,7 @@ void rig_start(struct rig *r, const struct rig_opts *o)
     };
     r->sources.state = (__typeof__(r->sources.state))fake_state;
     struct api_opts ao = {
-        .engine = r->engine, .queryable = memstore_queryable(r->store), .appendable = o->receiver ? memstore_appendable(r->store) : NULL,
+        .engine = r->engine, .queryable = memstore_queryable(r->store), .appendable = memstore_appendable(r->store), .remote_write = o->receiver,
         .parse.duration_expr = true, .sources = &r->sources, .cors_origin = o->cors_origin, .external_path = o->external_path, .lifecycle = o->lifecycle, .version = S("3.14.0"),
     };
     struct err e = { 0 };
@@ -151,6 +153,30 @@ struct test_answer rig_post(struct rig *r, str target, str form)
 {
     const struct test_pair type = { S("Content-Type"), S("application/x-www-form-urlencoded") };
     return rig_ask(r, S("POST"), target, &type, 1, form);
+}
+
+static void check_error(const struct rig_case *c, str body)
+{
+    json_error_t why;
+    json_t *o = json_loadb((const char *)body.p, body.n, 0, &why);
+    if (!o) test_fail(__FILE__, __LINE__, "no JSON: %s: %.*s", why.text, STR_ARG(body));
+    EXPECT_STR(str_z(json_string_value(json_object_get(o, "status"))), S("error"));
+    EXPECT_STR(str_z(json_string_value(json_object_get(o, "errorType"))), str_z(c->type));
+    EXPECT_STR(str_z(json_string_value(json_object_get(o, "error"))), str_z(c->error));
+    EXPECT(!json_object_get(o, "data"));
+    json_decref(o);
+}
+
+void rig_check(struct rig *r, const struct rig_case *cases, size_t n)
+{
+    for (const struct rig_case *c = cases; c < cases + n; c++) {
+        test_case(c->name);
+        struct test_answer w = c->form ? rig_post(r, str_z(c->target), str_z(c->form))
+                                       : rig_ask(r, str_z(c->method), str_z(c->target), NULL, 0, STR_EMPTY);
+        if (w.status != c->status) test_fail(__FILE__, __LINE__, "status %d, expected %d: %.*s", w.status, c->status, STR_ARG(w.body));
+        if (c->error) check_error(c, w.body);
+        if (c->body) EXPECT_STR(w.body, str_z(c->body));
+    }
 }
 
 void rig_add(struct rig *r, const char *series, int64_t t, double v)

@@ -49,6 +49,16 @@ struct test_answer rig_ask(struct rig *r, str method, str target, const struct t
 struct test_answer rig_get(struct rig *r, str target);
 struct test_answer rig_post(struct rig *r, str target, str form);
 str rig_url(struct rig *r, str target);
+/* One request and what comes back. NULL: not looked at. error: the answer is an error of that type with those words, and has no data. */
+struct rig_case {
+    const char *name, *method, *target;
+    const char *form;                  /* of a POST: x-www-form-urlencoded */
+    int status;
+    const char *type, *error, *body;
+};
+void rig_check(struct rig *r, const struct rig_case *cases, size_t n);
+#define RIG_CHECK(r, cases) rig_check((r), (cases), ARRAY_LEN(cases))
+
 void rig_add(struct rig *r, const char *series, int64_t t, double v);      /* series in the load notation: up{job="a"} */
 
 #endif

@@ -61,15 +61,17 @@ void api_quit(void *ctx, struct http_req *r, struct http_resp *w)
     struct api *a = ctx;
     (void)r;
     if (!lifecycle_on(a, w)) return;
+    if (atomic_exchange(&a->quitting, true)) {
+        api_text(w, 200, S("Termination already in progress."));
+        return;
+    }
     api_text(w, 200, S("Requesting termination... Goodbye!"));
     a->o.sources->quit(a->o.sources->ctx);
 }
 
 void api_lifecycle_get(void *ctx, struct http_req *r, struct http_resp *w)
 {
-    struct api *a = ctx;
-    (void)r;
-    if (!lifecycle_on(a, w)) return;
+    (void)ctx, (void)r;
     api_text(w, 405, S("Only POST or PUT requests allowed"));
 }
 

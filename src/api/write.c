@@ -185,11 +185,12 @@ static unsigned status_of(errc rc)
 void api_write(void *ctx, struct http_req *r, struct http_resp *resp)
 {
     struct api *a = ctx;
+    if (!api_is_ready(a, resp)) return;
     if (!a->o.remote_write) {
         answer_line(r, resp, 404, S("remote write receiver needs to be enabled with --web.enable-remote-write-receiver"));
         return;
     }
-    if (!api_is_ready(a, resp) || !type_accepted(r, resp)) return;
+    if (!type_accepted(r, resp)) return;
     struct err e = { 0 };
     struct buf body = buf_pool_take(&a->bodies, MIN(compress_unpack_hint(COMPRESS_SNAPPY, r->body), (size_t)DECODED_MAX_BYTES));
     bool whole = compress_unpack(&body, COMPRESS_SNAPPY, r->body, DECODED_MAX_BYTES, NULL) == OK;
@@ -212,6 +213,5 @@ void api_write(void *ctx, struct http_req *r, struct http_resp *resp)
 
 void api_otlp_disabled(void *ctx, struct http_req *r, struct http_resp *w)
 {
-    (void)ctx;
-    answer_line(r, w, 404, S("otlp write receiver needs to be enabled with --web.enable-otlp-receiver"));
+    if (api_is_ready(ctx, w)) answer_line(r, w, 404, S("otlp write receiver needs to be enabled with --web.enable-otlp-receiver"));
 }

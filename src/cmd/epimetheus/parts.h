@@ -43,6 +43,7 @@ struct server {
     struct mtx reload_mu;                  /* LOCK_RELOAD: one reload at a time */
     struct mtx mu;                         /* LOCK_LEAF: what the API shows of the configuration */
     struct buf config_text;                /* GUARDED_BY(mu) */
+    struct buf retention;                  /* GUARDED_BY(mu): "15d or 1GiB" */
     VEC(struct api_notification) notes;    /* GUARDED_BY(mu): strings are literals */
     bool reload_ok;                        /* GUARDED_BY(mu) */
     int64_t last_config_ns;                /* GUARDED_BY(mu) */

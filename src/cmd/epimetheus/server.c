@@ -1,6 +1,7 @@
 #include "cmd/epimetheus/parts.h"
 
 #include "base/clock.h"
+#include "base/f64.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/metric.h"
@@ -8,6 +9,8 @@
 #include "io/pool.h"
 #include "io/proc.h"
 #include "io/socket.h"
+#include "model/duration.h"
+#include "model/size.h"
 
 #include <stdlib.h>
 #include <sys/utsname.h>
@@ -69,6 +72,22 @@ static errc config_prepare(struct server *s, struct config **out, struct err *e)
     return OK;
 }
 
+/* Which retention holds, in words; of what is 0 nothing is said. */
+static void retention_text(struct buf *b, const struct config *c)
+{
+    buf_reset(b);
+    if (c->retention_ms) buf_duration(b, c->retention_ms);
+    if (c->retention_bytes) {
+        if (b->n) buf_str(b, S(" or "));
+        buf_size(b, c->retention_bytes);
+    }
+    if (c->retention_percent != 0) {
+        if (b->n) buf_str(b, S(" or "));
+        buf_f64_g(b, c->retention_percent);
+        buf_u8(b, '%');
+    }
+}
+
 static void config_told(struct server *s, const struct config *c)
 {
     for (size_t i = 0; i < c->unsupported.n; i++) {
@@ -78,6 +97,7 @@ static void config_told(struct server *s, const struct config *c)
     mtx_lock(&s->mu);
     buf_reset(&s->config_text);
     buf_str(&s->config_text, c->text);
+    retention_text(&s->retention, c);
     s->reload_ok = true;
     s->last_config_ns = clock_wall_ns();
     s->notes.n = 0;
@@ -387,6 +407,7 @@ void server_stop(struct server *s)
     fs_free(s->data_fs);
     proc_stop();
     buf_fini(&s->config_text);
+    buf_fini(&s->retention);
     vec_fini(&s->notes);
     mtx_fini(&s->mu);
     mtx_fini(&s->reload_mu);

@@ -3,6 +3,7 @@
 
 #include "head/head.h"
 #include "ingest/relabel.h"
+#include "io/pool.h"
 #include "io/proc.h"
 
 #include "base/account.h"
@@ -127,15 +128,15 @@ static void show_flags(void *ctx, struct arena *a, api_flags *out)
 
 static void show_runtime(void *ctx, struct arena *a, struct api_runtime *out)
 {
+    static const int64_t SECOND_NS = 1000000000;
     struct server *s = ctx;
     struct proc_sample p = proc_latest();
     mtx_lock(&s->mu);
     *out = (struct api_runtime){
-        .start_ns = s->start_ns, .last_config_ns = s->last_config_ns, .cwd = s->cwd, .hostname = s->hostname, .reload_ok = s->reload_ok,
-        .corruptions = s->corruptions, .threads = p.threads, .retention = S("15d"),
+        .start_ns = s->start_ns, .last_config_ns = s->last_config_ns / SECOND_NS * SECOND_NS, .cwd = s->cwd, .hostname = s->hostname, .reload_ok = s->reload_ok,
+        .corruptions = s->corruptions, .threads = p.threads, .cores = pool_cores(), .retention = arena_str(a, buf_view(&s->retention)),
     };
     mtx_unlock(&s->mu);
-    (void)a;
 }
 
 static void copy_counts(struct arena *a, const struct head_stat *from, size_t n, struct api_count **at, size_t *count)
