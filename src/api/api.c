@@ -90,10 +90,24 @@ const struct http_route *api_routes(const struct api *a, size_t *n)
     return routes;
 }
 
+/* Receivers tell no origins, nor does who waits for storage, but for what is answered meanwhile. */
+static bool tells_origins(const struct api *a, const struct http_req *r)
+{
+    static const str never[] = { S("/write"), S("/otlp/v1/metrics") }, always[] = { S("/status/walreplay"), S("/notifications") };
+    size_t at = str_find(r->path, S(V1 "/"));
+    if (at == SIZE_MAX) return false;
+    str rest = str_from(r->path, at + S(V1).n);
+    for (size_t i = 0; i < ARRAY_LEN(always); i++)
+        if (str_eq(rest, always[i])) return true;
+    for (size_t i = 0; i < ARRAY_LEN(never); i++)
+        if (str_eq(rest, never[i]) && r->method != HTTP_OPTIONS) return false;
+    return a->o.sources->state(a->o.sources->ctx) == API_READY;
+}
+
 void api_before(void *ctx, struct http_req *r, struct http_resp *w)
 {
     const struct api *a = ctx;
-    if (str_find(r->path, S(V1 "/")) == SIZE_MAX) return;
+    if (!tells_origins(a, r)) return;
     http_resp_header(w, S("Vary"), S("Origin"));
     str origin = http_header(r, "Origin");
     if (!origin.n) return;
@@ -110,11 +124,4 @@ bool api_is_ready(const struct api *a, struct http_resp *w)
     api_text(w, 503, S("Service Unavailable"));
     http_resp_header(w, S("X-Prometheus-Stopping"), state == API_STOPPING ? S("true") : S("false"));
     return false;
-}
-
-void json_labels(struct json *j, struct labels l)
-{
-    json_obj(j);
-    for (size_t i = 0; i < l.n; i++) json_kstr(j, l.at[i].name, l.at[i].value);
-    json_obj_end(j);
 }

@@ -55,6 +55,7 @@ struct conn {
     struct MHD_Connection *mhd;
     const struct http_route *route;        /* NULL: resp is filled already */
     struct buf body;
+    bool bad_path;                         /* the target cannot be read */
     enum conn_state state;                 /* written by the handler's thread before the resume, read after it */
     int64_t start_ns;
 };
@@ -140,7 +141,7 @@ static void put_html_escaped(struct buf *b, str s)
 void http_redirect(struct http_req *r, struct http_resp *w, unsigned status, str to)
 {
     static const struct { unsigned status; const char *words; } words[] = {
-        { 301, "Moved Permanently" }, { 302, "Found" }, { 307, "Temporary Redirect" }, { 308, "Permanent Redirect" },
+        { 301, "Moved Permanently" }, { 302, "Found" }, { 307, "Temporary Redirect" },
     };
     w->status = status;
     http_resp_header(w, S("Location"), arena_str(&r->arena, to));
@@ -185,27 +186,67 @@ static bool redirect_unclean(struct conn *c)
     return true;
 }
 
-/* A path that only lacks or has one slash too many is sent to the right one. A mounted router does not know what stands before it and
- * leaves it away, as Prometheus' does. */
-static bool redirect_slash(struct conn *c, str path)
+/* Like pattern_match, but letters' cases do not count: *fixed is the path with those of the pattern. */
+static bool pattern_match_nocase(str pattern, str path, struct arena *a, str *fixed)
+{
+    bool slash = path.n && path.p[path.n - 1] == '/';
+    str out = STR_EMPTY;
+    if (slash != (pattern.p[pattern.n - 1] == '/')) return false;
+    while (pattern.n && path.n) {
+        str want = next_segment(&pattern), got = next_segment(&path);
+        bool param = want.n && want.p[0] == ':';
+        if ((want.n && want.p[0] == '*') || (param ? !got.n : !str_eq_nocase(want, got))) return false;
+        out = arena_fmt(a, "%.*s/%.*s", STR_ARG(out), STR_ARG(param ? got : want));
+    }
+    *fixed = out;
+    return !pattern.n && !path.n;
+}
+
+static void redirect_to(struct conn *c, str path)
+{
+    const struct http_server *s = c->server;
+    bool mounted = s->o.mount.n && str_has_prefix(path, s->o.mount);
+    str to = mounted ? str_from(path, s->o.mount.n) : arena_fmt(&c->req.arena, "%.*s%.*s", STR_ARG(s->o.prefix), STR_ARG(path));
+    struct buf escaped = { 0 };
+    buf_url_escape(&escaped, to, URL_PATH);
+    if (c->req.query.n) buf_fmt(&escaped, "?%.*s", STR_ARG(c->req.query));
+    http_redirect(&c->req, &c->resp, c->req.method == HTTP_GET ? 301 : 307, buf_view(&escaped));
+    buf_fini(&escaped);
+}
+
+/* A path that only lacks or has one slash too many, or is written in other cases, is sent to the right one. A mounted router does not
+ * know what stands before it and leaves it away, as Prometheus' does; its own part of the path is taken as it is. */
+static bool redirect_near(struct conn *c, str path)
 {
     const struct http_server *s = c->server;
     if (path.n <= 1 && !s->o.prefix.n) return false;
     str other = path.n > 1 && path.p[path.n - 1] == '/' ? str_slice(path, 0, path.n - 1)
                                                          : arena_fmt(&c->req.arena, "%.*s/", STR_ARG(path));
-    for (size_t i = 0; i < s->o.n_routes; i++) {
-        const struct http_route *r = &s->o.routes[i];
-        if (!(r->methods & c->req.method) || !pattern_match(str_z(r->pattern), other, &c->req.path_params)) continue;
-        bool mounted = s->o.mount.n && str_has_prefix(other, s->o.mount);
-        str to = mounted ? str_from(other, s->o.mount.n) : arena_fmt(&c->req.arena, "%.*s%.*s", STR_ARG(s->o.prefix), STR_ARG(other));
-        struct buf escaped = { 0 };
-        buf_url_escape(&escaped, to, URL_PATH);
-        if (c->req.query.n) buf_fmt(&escaped, "?%.*s", STR_ARG(c->req.query));
-        http_redirect(&c->req, &c->resp, c->req.method == HTTP_GET ? 301 : 308, buf_view(&escaped));
-        buf_fini(&escaped);
-        return true;
-    }
+    const str tries[] = { other, path, other };
+    for (size_t k = 0; k < ARRAY_LEN(tries); k++)
+        for (size_t i = 0; i < s->o.n_routes; i++) {
+            const struct http_route *r = &s->o.routes[i];
+            str fixed = tries[k], pattern = str_z(r->pattern);
+            if (!(r->methods & c->req.method)) continue;
+            if (k && str_has_prefix(pattern, s->o.mount) && !str_has_prefix(path, s->o.mount)) continue;
+            if (k ? !pattern_match_nocase(pattern, tries[k], &c->req.arena, &fixed) : !pattern_match(pattern, tries[k], &c->req.path_params)) continue;
+            redirect_to(c, fixed);
+            return true;
+        }
     return false;
+}
+
+/* The folder that a router is mounted on, without its slash, leads to it with the slash. */
+static bool redirect_mount(struct conn *c)
+{
+    const struct http_server *s = c->server;
+    if (!s->o.mount.n) return false;
+    str mount = arena_fmt(&c->req.arena, "%.*s%.*s", STR_ARG(s->o.prefix), STR_ARG(s->o.mount));
+    if (!str_eq(c->req.path, mount)) return false;
+    str to = arena_fmt(&c->req.arena, "%.*s/", STR_ARG(mount));
+    if (c->req.query.n) to = arena_fmt(&c->req.arena, "%.*s?%.*s", STR_ARG(to), STR_ARG(c->req.query));
+    http_redirect(&c->req, &c->resp, 307, to);
+    return true;
 }
 
 /* "GET, OPTIONS, POST": OPTIONS is answered wherever something else is. */
@@ -235,11 +276,19 @@ static void conn_route(struct conn *c)
 {
     const struct http_server *s = c->server;
     str path;
+    if (c->bad_path) {
+        c->resp.status = 400;
+        http_resp_header(&c->resp, S("Content-Type"), S("text/plain; charset=utf-8"));
+        http_resp_header(&c->resp, S("Connection"), S("close"));
+        buf_str(&c->resp.body, S("400 Bad Request"));
+        return;
+    }
     if (redirect_unclean(c)) return;
     if (s->o.prefix.n && str_eq(c->req.path, S("/")) && c->req.method == HTTP_GET) {
         http_redirect(&c->req, &c->resp, 302, s->o.prefix);
         return;
     }
+    if (redirect_mount(c)) return;
     unsigned allowed = 0;
     bool under = strip_prefix(s, c->req.path, &path);
     for (size_t i = 0; under && path.n && i < s->o.n_routes; i++) {
@@ -250,13 +299,43 @@ static void conn_route(struct conn *c)
         c->route = r;
         return;
     }
-    if (under && redirect_slash(c, path)) return;
+    if (under && redirect_near(c, path)) return;
     if (!(allowed & ~(unsigned)HTTP_OPTIONS)) {
         answer_text(&c->resp, 404, S("404 page not found\n"));
         return;
     }
     http_resp_header(&c->resp, S("Allow"), allow_text(allowed, &c->req.arena));
     if (c->req.method != HTTP_OPTIONS) answer_text(&c->resp, 405, S("Method Not Allowed\n"));
+}
+
+static int hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* %XX decoded; plus: '+' is a blank. ERR_BAD_INPUT: *out is the bad escape. */
+static errc unescape(str s, bool plus, struct arena *a, str *out)
+{
+    uint8_t *p = arena_alloc(a, s.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '%') {
+            int hi = s.n - i > 2 ? hex_digit(s.p[i + 1]) : -1, lo = s.n - i > 2 ? hex_digit(s.p[i + 2]) : -1;
+            if (hi < 0 || lo < 0) {
+                *out = str_slice(s, i, MIN(i + 3, s.n));
+                return ERR_BAD_INPUT;
+            }
+            p[n++] = (uint8_t)(hi << 4 | lo);
+            i += 2;
+        } else {
+            p[n++] = plus && s.p[i] == '+' ? ' ' : s.p[i];
+        }
+    }
+    p[n] = 0;
+    *out = str_of(p, n);
+    return OK;
 }
 
 /* Called with the request line, before the method is known. The raw target is kept: the library would hand out a decoded path and a
@@ -276,7 +355,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
     mtx_unlock(&c->server->mu);
     str raw, query;
     str_cut(arena_str(&c->req.arena, str_z(uri)), '?', &raw, &query);
-    c->req.path = http_unescape_path(raw, &c->req.arena);
+    c->bad_path = unescape(raw, false, &c->req.arena, &c->req.path) != OK;
     c->req.query = query;
     return c;
 }
@@ -535,42 +614,6 @@ void http_server_free(struct http_server *s)
     mtx_fini(&s->mu);
     arena_fini(&s->arena);
     mem_free(s);
-}
-
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* %XX decoded; plus: '+' is a blank. ERR_BAD_INPUT: *out is the bad escape. */
-static errc unescape(str s, bool plus, struct arena *a, str *out)
-{
-    uint8_t *p = arena_alloc(a, s.n + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '%') {
-            int hi = s.n - i > 2 ? hex_digit(s.p[i + 1]) : -1, lo = s.n - i > 2 ? hex_digit(s.p[i + 2]) : -1;
-            if (hi < 0 || lo < 0) {
-                *out = str_slice(s, i, MIN(i + 3, s.n));
-                return ERR_BAD_INPUT;
-            }
-            p[n++] = (uint8_t)(hi << 4 | lo);
-            i += 2;
-        } else {
-            p[n++] = plus && s.p[i] == '+' ? ' ' : s.p[i];
-        }
-    }
-    p[n] = 0;
-    *out = str_of(p, n);
-    return OK;
-}
-
-str http_unescape_path(str path, struct arena *a)
-{
-    str out;
-    return unescape(path, false, a, &out) == OK ? out : path;
 }
 
 static errc bad_escape(str escape, struct err *e)

@@ -79,6 +79,5 @@ void http_server_free(struct http_server *s);                  /* NULL is fine *
 /* Parameters as Go's url.ParseQuery reads them: '+' is a blank, %XX decoded. ERR_BAD_INPUT names the first bad escape; the other pairs
  * are there all the same. */
 MUST_USE errc http_parse_query(http_pairs *out, str query, struct arena *a, struct err *e);
-str http_unescape_path(str path, struct arena *a);
 
 #endif

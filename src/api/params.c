@@ -102,7 +102,15 @@ static int64_t wrap_mul_add(int64_t a, int64_t b, int64_t c) { return (int64_t)(
 
 int64_t instant_ms(struct instant t) { return wrap_mul_add(t.s, 1000, t.ns / 1000000); }
 int64_t instant_query_ms(struct instant t) { return wrap_mul_add(t.s, 1000000000, t.ns) / 1000000; }
-bool instant_before(struct instant a, struct instant b) { return a.s != b.s ? a.s < b.s : a.ns < b.ns; }
+/* Go counts seconds from the year 1; what lies beyond comes back from below. */
+static int64_t go_seconds(struct instant t) { return (int64_t)((uint64_t)t.s + UINT64_C(62135596800)); }
+bool instant_before(struct instant a, struct instant b) { return go_seconds(a) != go_seconds(b) ? go_seconds(a) < go_seconds(b) : a.ns < b.ns; }
+
+int64_t instant_sub(struct instant a, struct instant b)
+{
+    __int128 ns = ((__int128)go_seconds(a) - go_seconds(b)) * 1000000000 + a.ns - b.ns;
+    return ns > INT64_MAX ? INT64_MAX : ns < INT64_MIN ? INT64_MIN : (int64_t)ns;
+}
 
 /* Go's conversion on amd64: what does not fit gives the least integer. */
 static int64_t go_int64(double v) { return v >= -0x1p63 && v < 0x1p63 ? (int64_t)v : INT64_MIN; }

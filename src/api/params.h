@@ -27,6 +27,7 @@ extern const struct instant INSTANT_MIN, INSTANT_MAX;          /* defaults of op
 int64_t instant_ms(struct instant t);                          /* as the storage takes it; wraps like Go's */
 int64_t instant_query_ms(struct instant t);                    /* as the engine takes it */
 bool instant_before(struct instant a, struct instant b);
+int64_t instant_sub(struct instant a, struct instant b);       /* a - b in ns; what does not fit is the greatest or the least */
 
 MUST_USE errc parse_instant(str s, struct instant *out, struct err *e);
 MUST_USE errc param_instant(const struct params *p, str name, struct instant fallback, struct instant *out, struct err *e);

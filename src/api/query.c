@@ -3,15 +3,14 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "promql/print.h"
-#include "promql/result_json.h"
 
 enum { POINTS_MAX = 11000, NOTES_MAX = 64 };
-static const int64_t MS_NS = 1000000;
+static const int64_t MS_NS = 1000000, PASSED_NS = 100000, TIMEOUT_MAX_MS = INT64_C(365) * 86400 * 1000;
 
 /* What /query and /query_range have in common. */
 struct ask { struct params p; uint64_t limit; struct query_opts o; bool expired; };
 
-/* The engine reads durations of 0 as "its own"; a time-out that is over already is answered here. */
+/* The engine reads durations of 0 as "its own"; a time-out that is over before anything can begin is answered here. */
 static bool read_timeout(struct ask *k, struct http_resp *w)
 {
     str text = param(&k->p, S("timeout"));
@@ -22,8 +21,8 @@ static bool read_timeout(struct ask *k, struct http_resp *w)
         api_invalid_param(w, "timeout", &e);
         return false;
     }
-    k->expired = ns <= 0;
-    k->o.timeout_ms = MAX(ns / MS_NS, 1);
+    k->expired = ns < PASSED_NS;
+    k->o.timeout_ms = MIN(MAX(ns / MS_NS, 1), TIMEOUT_MAX_MS);
     return true;
 }
 
@@ -90,8 +89,7 @@ static bool read_range(struct ask *k, struct http_resp *w)
         api_invalid_param(w, bad, &e);
         return false;
     }
-    __int128 span = ((__int128)end.s - start.s) * 1000000000 + end.ns - start.ns;
-    if ((span > INT64_MAX ? INT64_MAX : (int64_t)span) / step_ns > POINTS_MAX) {
+    if (instant_sub(end, start) / step_ns > POINTS_MAX) {
         api_error(w, API_BAD_DATA, S("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)"));
         return false;
     }

@@ -45,6 +45,7 @@ TEST(query_answers)
         { "a negative one is the engine's own", "GET", Q "?query=count(up)&time=1100&lookback_delta=-1", .status = 200,
           .body = DATA("vector", "[{\"metric\":{},\"value\":[1100,\"3\"]}]") },
         { "time enough", "GET", Q "?query=1&time=1&timeout=1m", .status = 200, .body = DATA("scalar", "[1,\"1\"]") },
+        { "time without end", "GET", Q "?query=1&time=1&timeout=9223372036", .status = 200, .body = DATA("scalar", "[1,\"1\"]") },
         { "an info", "GET", Q "?query=rate(up%5B1m%5D)&time=1000", .status = 200, .body = DATA("vector", "[]") },
     };
     struct rig r;
@@ -74,6 +75,7 @@ TEST(query_refusals)
         { "lookback", "GET", Q "?query=1&lookback_delta=x", .status = 400, .type = "bad_data",
           .error = "error parsing lookback delta duration: cannot parse \"x\" to a valid duration" },
         { "too late before it begins", "GET", Q "?query=up&timeout=0", .status = 503, .type = "timeout", .error = "query timed out in query execution" },
+        { "nearly", "GET", Q "?query=up&timeout=1e-9", .status = 503, .type = "timeout", .error = "query timed out in query execution" },
         { "execution", "GET", Q "?query=label_replace(up,%22job%22,%22x%22,%22%22,%22%22)&time=1000", .status = 422, .type = "execution",
           .error = "vector cannot contain metrics with the same labelset" },
         { "many to many", "GET", Q "?query=up%2Bon()up&time=1000", .status = 422, .type = "execution",
@@ -121,6 +123,8 @@ TEST(query_range_refusals)
         { "step below 0", "GET", R "?query=1&start=1&end=2&step=-3", .status = 400, .type = "bad_data",
           .error = "invalid parameter \"step\": zero or negative query resolution step widths are not accepted. Try a positive integer" },
         { "too many steps", "GET", R "?query=1&start=0&end=11001&step=1", .status = 400, .type = "bad_data",
+          .error = "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)" },
+        { "no number is the beginning of time", "GET", R "?query=1&start=NaN&end=1&step=1", .status = 400, .type = "bad_data",
           .error = "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)" },
         { "steps are counted before the query is read", "GET", R "?query=up%7B&start=0&end=11001&step=1", .status = 400, .type = "bad_data",
           .error = "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)" },

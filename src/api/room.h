@@ -14,6 +14,7 @@
 #include "api/params.h"
 #include "api/respond.h"
 #include "base/buf_pool.h"
+#include "promql/result_json.h"
 
 struct api {
     struct api_opts o;
@@ -66,7 +67,6 @@ void api_page(void *ctx, struct http_req *r, struct http_resp *w);
 void api_favicon(void *ctx, struct http_req *r, struct http_resp *w);
 void api_options(void *ctx, struct http_req *r, struct http_resp *w);
 
-void json_labels(struct json *j, struct labels l);             /* {"name":"value",…} */
 bool api_is_ready(const struct api *a, struct http_resp *w);   /* false: the 503 is written */
 
 #endif

@@ -111,7 +111,7 @@ void api_series(void *ctx, struct http_req *r, struct http_resp *w)
     if (cut) all.n = (size_t)k.limit;
     struct json j = api_begin(w);
     json_arr(&j);
-    for (size_t i = 0; i < all.n; i++) json_labels(&j, all.at[i]);
+    for (size_t i = 0; i < all.n; i++) promql_labels_json(&j, all.at[i]);
     json_arr_end(&j);
     api_end(&j, w, truncated_words, cut, NULL, 0);
 }

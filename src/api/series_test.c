@@ -7,6 +7,7 @@ static void load(struct rig *r)
     rig_start(r, &(struct rig_opts){ 0 });
     rig_add(r, "up{job=\"a\"}", 1000000, 1);
     rig_add(r, "up{job=\"b\"}", 2000000, 1);
+    rig_add(r, "odd{v=\"<&>\"}", 3000000000000, 1);
     rig_add(r, "{\"utf8.name\",\"utf8.label\"=\"x\",job=\"b\"}", 2000000, 1);
 }
 
@@ -30,6 +31,7 @@ TEST(series_lists)
         { "within times", "GET", S1 "?match[]=up&start=1500&end=2500", .status = 200, .body = OK_OF("[" UP_B "]") },
         { "end before start has nothing", "GET", S1 "?match[]=up&start=2500&end=1500", .status = 200, .body = OK_OF("[]") },
         { "quoted names", "GET", S1 "?match[]=%7B%22utf8.name%22%7D", .status = 200, .body = OK_OF("[" UTF8 "]") },
+        { "labels are bare", "GET", S1 "?match[]=odd", .status = 200, .body = OK_OF("[{\"__name__\":\"odd\",\"v\":\"<&>\"}]") },
         { "nothing", "GET", S1 "?match[]=none", .status = 200, .body = OK_OF("[]") },
         { "limit", "GET", S1 "?match[]=up&limit=1", .status = 200, .body = CUT_OF("[" UP_A "]") },
         { "limit over sets", "GET", S1 "?match[]=%7Bjob%3D%22b%22%7D&match[]=up&limit=2", .status = 200, .body = CUT_OF("[" UP_A "," UP_B "]") },
@@ -63,13 +65,13 @@ TEST(series_lists)
 TEST(series_words)
 {
     static const struct rig_case cases[] = {
-        { "names", "GET", L, .status = 200, .body = OK_OF("[\"__name__\",\"job\",\"utf8.label\"]") },
+        { "names", "GET", L "?end=10000", .status = 200, .body = OK_OF("[\"__name__\",\"job\",\"utf8.label\"]") },
         { "names of a set", "GET", L "?match[]=up", .status = 200, .body = OK_OF("[\"__name__\",\"job\"]") },
         { "names of two", .target = L, .form = "match[]=up&match[]=%7B%22utf8.name%22%7D", .status = 200, .body = OK_OF("[\"__name__\",\"job\",\"utf8.label\"]") },
         { "names within times", "GET", L "?start=0&end=1500", .status = 200, .body = OK_OF("[\"__name__\",\"job\"]") },
         { "no names", "GET", L "?match[]=none", .status = 200, .body = OK_OF("[]") },
-        { "names: limit", "GET", L "?limit=2", .status = 200, .body = CUT_OF("[\"__name__\",\"job\"]") },
-        { "names: limit that is enough", "GET", L "?limit=3", .status = 200, .body = OK_OF("[\"__name__\",\"job\",\"utf8.label\"]") },
+        { "names: limit", "GET", L "?end=10000&limit=2", .status = 200, .body = CUT_OF("[\"__name__\",\"job\"]") },
+        { "names: limit that is enough", "GET", L "?end=10000&limit=3", .status = 200, .body = OK_OF("[\"__name__\",\"job\",\"utf8.label\"]") },
         { "names: bad limit", "GET", L "?limit=-3", .status = 400, .type = "bad_data", .error = "invalid parameter \"limit\": limit must be non-negative" },
         { "names: start", "GET", L "?start=x", .status = 400, .type = "bad_data", .error = NO_TIME("start") },
         { "names: end", .target = L, .form = "end=x", .status = 400, .type = "bad_data", .error = NO_TIME("end") },
@@ -77,11 +79,12 @@ TEST(series_words)
         { "names: everything", "GET", L "?match[]=%7B%7D", .status = 400, .type = "bad_data", .error = EMPTY_SET },
         { "names: a bad escape is left out", "GET", L "?limit=1&start=%zz", .status = 200, .body = CUT_OF("[\"__name__\"]") },
         { "values", "GET", V("job"), .status = 200, .body = OK_OF("[\"a\",\"b\"]") },
-        { "values of metrics", "GET", V("__name__"), .status = 200, .body = OK_OF("[\"up\",\"utf8.name\"]") },
+        { "values of metrics", "GET", V("__name__") "?end=10000", .status = 200, .body = OK_OF("[\"up\",\"utf8.name\"]") },
         { "values of a set", "GET", V("job") "?match[]=up%7Bjob!%3D%22a%22%7D", .status = 200, .body = OK_OF("[\"b\"]") },
         { "values of two", "GET", V("job") "?match[]=up&match[]=%7B%22utf8.name%22%7D", .status = 200, .body = OK_OF("[\"a\",\"b\"]") },
         { "values within times", "GET", V("job") "?start=1500", .status = 200, .body = OK_OF("[\"b\"]") },
         { "values: limit", "GET", V("job") "?limit=1", .status = 200, .body = CUT_OF("[\"a\"]") },
+        { "values are not", "GET", V("v"), .status = 200, .body = OK_OF("[\"\\u003c\\u0026\\u003e\"]") },
         { "values of no label", "GET", V("none"), .status = 200, .body = OK_OF("[]") },
         { "an escaped name", "GET", V("U__utf8_2e_label"), .status = 200, .body = OK_OF("[\"x\"]") },
         { "a name with a dot", "GET", V("utf8.label"), .status = 200, .body = OK_OF("[\"x\"]") },

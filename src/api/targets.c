@@ -19,9 +19,9 @@ static void write_active(struct json *j, const struct api_target *t)
 {
     json_obj(j);
     JSON_KEY(j, "discoveredLabels");
-    json_labels(j, t->discovered);
+    promql_labels_json(j, t->discovered);
     JSON_KEY(j, "labels");
-    json_labels(j, t->labels);
+    promql_labels_json(j, t->labels);
     json_kstr(j, S("scrapePool"), t->pool);
     json_kstr(j, S("scrapeUrl"), t->url);
     json_kstr(j, S("globalUrl"), t->global_url);
@@ -46,7 +46,7 @@ static void write_dropped(struct json *j, const struct api_targets *all, bool sh
         if (!pool_wanted(pool, all->dropped.at[i].pool)) continue;
         json_obj(j);
         JSON_KEY(j, "discoveredLabels");
-        json_labels(j, all->dropped.at[i].discovered);
+        promql_labels_json(j, all->dropped.at[i].discovered);
         json_kstr(j, S("scrapePool"), all->dropped.at[i].pool);
         json_obj_end(j);
     }
@@ -106,7 +106,7 @@ static void write_target_metadata(struct json *j, const struct api_metadata *m, 
 {
     json_obj(j);
     JSON_KEY(j, "target");
-    json_labels(j, m->target);
+    promql_labels_json(j, m->target);
     if (with_name) json_kstr(j, S("metric"), m->metric);
     json_kstr(j, S("type"), metric_type_name(m->m.type));
     json_kstr(j, S("help"), m->m.help);
@@ -291,7 +291,7 @@ void api_relabel_steps_get(void *ctx, struct http_req *r, struct http_resp *w)
             JSON_KEY(&j, "rule");
             json_raw(&j, steps.at[i].rule_json);
             JSON_KEY(&j, "output");
-            json_labels(&j, steps.at[i].output);
+            promql_labels_json(&j, steps.at[i].output);
             json_kbool(&j, S("keep"), steps.at[i].keep);
             json_obj_end(&j);
         }

@@ -25,6 +25,7 @@ TEST(web_pages)
         { "nothing", "GET", "/none", .status = 404, .body = "404 page not found\n" },
         { "nothing of the API", "GET", "/api/v1/none", .status = 404, .body = "404 page not found\n" },
         { "no other API", "GET", "/api/v2/query", .status = 404, .body = "404 page not found\n" },
+        { "the API's folder", "POST", "/api/v1?x=1", .status = 307, .body = "" },
         { "a slash too many", "GET", "/version/", .status = 301, .body = "<a href=\"/version\">Moved Permanently</a>.\n\n" },
     };
     struct rig r;
@@ -90,6 +91,8 @@ TEST(web_origins)
         { "one that fits", S("GET"), S("/api/v1/query?query=1"), S("https://b.example"), S("https?://(a|b)\\.example"), 200, true, true },
         { "one that does not", S("GET"), S("/api/v1/query?query=1"), S("https://c.example"), S("https?://(a|b)\\.example"), 200, true, false },
         { "a part does not", S("GET"), S("/api/v1/query?query=1"), S("https://a.example.org"), S("https?://(a|b)\\.example"), 200, true, false },
+        { "a receiver", S("POST"), S("/api/v1/otlp/v1/metrics"), S("http://a.example"), S(""), 404, false, false },
+        { "asked before of a receiver", S("OPTIONS"), S("/api/v1/write"), S("http://a.example"), S(""), 204, true, true },
         { "not of the API", S("GET"), S("/-/healthy"), S("http://a.example"), S(""), 200, false, false },
     };
     TEST_EACH(c, cases) {

@@ -54,6 +54,13 @@ static bool take_digits(str *s, size_t n, unsigned *out)
     return true;
 }
 
+/* One digit or two, as Go reads hours. */
+static bool take_hour(str *s, unsigned *out)
+{
+    bool two = s->n > 1 && s->p[1] >= '0' && s->p[1] <= '9';
+    return take_digits(s, two ? 2 : 1, out);
+}
+
 static bool take_byte(str *s, uint8_t c)
 {
     if (!s->n || s->p[0] != c) return false;
@@ -91,7 +98,7 @@ bool rfc3339_parse(str s, int64_t *ms_out)
     unsigned y, mo, d, h, mi, sec, ms;
     int64_t offset;
     if (!take_digits(&s, 4, &y) || !take_byte(&s, '-') || !take_digits(&s, 2, &mo) || !take_byte(&s, '-') || !take_digits(&s, 2, &d)) return false;
-    if (!take_byte(&s, 'T') || !take_digits(&s, 2, &h) || !take_byte(&s, ':') || !take_digits(&s, 2, &mi)) return false;
+    if (!take_byte(&s, 'T') || !take_hour(&s, &h) || !take_byte(&s, ':') || !take_digits(&s, 2, &mi)) return false;
     if (!take_byte(&s, ':') || !take_digits(&s, 2, &sec) || !take_fraction(&s, &ms) || !take_zone(&s, &offset) || s.n) return false;
     if (mo < 1 || mo > 12 || d < 1 || d > civil_days_in_month((int)y, mo) || h > 23 || mi > 59 || sec > 59) return false;
     int64_t unix_s = days_of(y, mo, d) * SECONDS_A_DAY + h * 3600 + mi * 60 + sec - offset;

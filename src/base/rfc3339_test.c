@@ -9,6 +9,8 @@ TEST(rfc3339_reads)
         { "fraction", S("2026-08-01T04:30:00.5Z"), true, 1785558600500 },
         { "offset", S("2026-08-01T06:30:00+02:00"), true, 1785558600000 },
         { "nanoseconds are cut", S("1970-01-01T00:00:00.123999999Z"), true, 123 },
+        { "one digit of an hour", S("1970-01-01T1:00:00Z"), true, 3600000 },
+        { "one digit of a minute", S("1970-01-01T01:0:00Z"), false, 0 },
         { "leap day", S("2024-02-29T00:00:00Z"), true, 1709164800000 },
         { "before the epoch", S("1969-12-31T23:59:59.999Z"), true, -1 },
         { "year 0", S("0000-01-01T00:00:00Z"), true, -62167219200000 },

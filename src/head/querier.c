@@ -46,13 +46,13 @@ static bool fully_deleted(const intervals *v, int64_t mint, int64_t maxt)
     return false;
 }
 
-/* Has the series a chunk that may hold something of [mint, maxt]? The open chunk has no end yet. */
+/* Has the series a chunk that may hold something of [mint, maxt]? */
 static bool slot_overlaps(const struct store *st, struct slot *s, uint32_t *generation, int64_t mint, int64_t maxt, const intervals *deleted)
 {
     bool yes = false;
     slot_lock(s);
     *generation = series_generation(s);
-    if (s->n) yes = store_run(st, s->run)->base <= maxt;
+    if (s->n) yes = store_run(st, s->run)->base <= maxt && slot_last_t(s) >= mint;
     for (uint32_t i = s->sealed; i && !yes;) {
         const struct sealed *q = slab_at(&st->sealed, i);
         int64_t from = store_run(st, q->run)->base;

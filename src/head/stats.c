@@ -119,6 +119,9 @@ static void top_done(struct top *t, struct arena *a, struct head_stat **out, siz
 
 struct tops { struct top metrics, values, bytes, pairs; };
 
+/* What Prometheus' labels take for a name or value: its length before it in 1 byte, or in 4. */
+static uint64_t label_bytes(str s) { return s.n + (s.n < 255 ? 1 : 4); }
+
 static void stats_of_name(const struct symbols *sy, uint32_t id, struct tops *tops, struct arena *a, struct head_stats *out)
 {
     str name = symbols_name(sy, id);
@@ -130,7 +133,7 @@ static void stats_of_name(const struct symbols *sy, uint32_t id, struct tops *to
         str value = symbols_value(sy, p);
         if (!n) continue;
         values++;
-        bytes += n * value.n;
+        bytes += n * (label_bytes(name) + label_bytes(value));
         if (metric) top_add(&tops->metrics, (struct head_stat){ value, n });
         struct head_stat s = { STR_EMPTY, n };
         if (!top_wants(&tops->pairs, s)) continue;             /* spares the text; an empty name sorts first */
