@@ -64,6 +64,7 @@ struct head_replay {
     size_t waiting_bytes;
     struct mtx mu;                             /* LOCK_LEAF */
     struct map strange;                        /* GUARDED_BY(mu): refs that were unknown when they were named */
+    sref strange_max;                          /* GUARDED_BY(mu) */
     struct head_replay_stats stats;            /* unknown, dropped_old: GUARDED_BY(mu) */
     struct replay_decoder *idle_decoders;      /* GUARDED_BY(mu) */
     struct applier *idle_appliers;             /* GUARDED_BY(mu) */
@@ -81,6 +82,7 @@ struct head_replay *head_replay_begin(struct head *h)
 
 void head_replay_chunk(struct head_replay *r, const struct head_replay_chunk *c)
 {
+    series_reserve_ref(&r->head->series, c->ref);              /* also of a series that the log has lost: nobody else may find this chunk */
     if (!c->ref || c->ooo) return;             /* out-of-order chunks are not served yet: nothing refers to them */
     if (c->maxt < head_min_valid_time(r->head)) return;        /* is in a block */
     struct replay_ref *x = replay_ref_add(&r->refs, c->ref);
@@ -100,6 +102,7 @@ void head_replay_chunk(struct head_replay *r, const struct head_replay_chunk *c)
 static void note_strange(struct head_replay *r, sref ref)
 {
     uint64_t hash = hash_bytes(&ref, sizeof(ref));
+    r->strange_max = MAX(r->strange_max, ref);
     if (!map_find(&r->strange, hash, NULL, NULL)) map_put(&r->strange, hash, r);
 }
 
@@ -489,6 +492,7 @@ void head_replay_finish(struct head_replay *r, struct head_replay_stats *stats)
     head_replay_applied(r);
     r->stats.chunks = r->chunks.n;
     r->stats.unknown[REPLAY_SERIES] = r->strange.n;
+    series_reserve_ref(&r->head->series, r->strange_max);
     head_collect(h, head_min_valid_time(h), true);
     if (head_min_time(h) <= head_max_time(h) && head_min_time(h) < head_min_valid_time(h))
         atomic_store_explicit(&h->min_time, head_min_valid_time(h), memory_order_relaxed);

@@ -6,6 +6,7 @@
 #include "head/head.h"
 #include "head/replay.h"
 #include "tsdb/replay_log.h"
+#include "wal/orphans.h"
 #include "wal/repair.h"
 #include "wal/wal_reader.h"
 
@@ -81,6 +82,8 @@ static errc replay_checkpoint(struct recovery *r, uint32_t number, struct err *e
     return rc;
 }
 
+enum { LOST_FIRST_MAX = 1000 };                /* segments before the first that count as lost and become empty ones */
+
 static errc replay_log(struct recovery *r, struct err *e)
 {
     struct wal_dir dir = { 0 };
@@ -90,8 +93,8 @@ static errc replay_log(struct recovery *r, struct err *e)
     if (dir.has_checkpoint) {
         first = dir.checkpoint + 1;
         rc = replay_checkpoint(r, dir.checkpoint, e);
-    } else if (dir.segments.n && dir.segments.at[0] <= r->in->last_segment) {
-        first = dir.segments.at[0];            /* what came before it was deleted, or is lost: nobody asks for those numbers */
+    } else if (dir.segments.n && dir.segments.at[0] > LOST_FIRST_MAX) {
+        first = dir.segments.at[0];            /* nobody asks for so many numbers */
     }
     if (rc == OK && r->in->has_segments && r->in->last_segment >= first) {
         db_replay_range(first, r->in->last_segment);
@@ -129,6 +132,37 @@ static void count_unknown(const struct head_replay_stats *st, struct db_opened *
     }
 }
 
+/* Where damage took series records (a zeroed page is no damage to a reader), what names their refs goes, too: Prometheus would warn of
+ * it at each start. */
+static errc drop_orphans(const struct recover_in *in, const struct db_opened *what, struct err *e)
+{
+    struct wal_dir log = { 0 }, late = { 0 }, inside = { 0 };
+    struct wal_orphans gone = { 0 };
+    struct wal_part parts[3];
+    struct arena a;
+    size_t n = 0;
+    if (!what->corruptions && !what->unknown_refs) return OK;
+    arena_init(&a, NULL, 0);
+    errc rc = wal_dir_list(&log, in->fs, S("wal"), e);
+    if (rc == OK) rc = wal_dir_list(&late, in->fs, S("wbl"), e);
+    if (rc == OK && log.has_checkpoint) {
+        parts[0] = (struct wal_part){ .dir = arena_fmt(&a, "wal/checkpoint.%08u", log.checkpoint) };
+        rc = wal_dir_list(&inside, in->fs, parts[0].dir, e);
+        if (inside.segments.n) parts[0].last = vec_last(&inside.segments);
+        n = 1;
+    }
+    if (in->has_segments) parts[n++] = (struct wal_part){ S("wal"), log.has_checkpoint ? log.checkpoint + 1 : 0, in->last_segment };
+    if (late.segments.n) parts[n++] = (struct wal_part){ S("wbl"), late.segments.at[0], vec_last(&late.segments) };
+    if (rc == OK) rc = wal_orphans_drop(in->fs, in->backend, parts, n, &gone, e);
+    if (rc == OK && gone.items)
+        LOG(WARN, "log repaired: what named lost series is set aside", kv_u64("items", gone.items), kv_u64("segments", gone.segments));
+    wal_dir_fini(&log);
+    wal_dir_fini(&late);
+    wal_dir_fini(&inside);
+    arena_fini(&a);
+    return rc;
+}
+
 errc recover_head(const struct recover_in *in, struct db_opened *what, struct err *e)
 {
     struct head_replay *replay = head_replay_begin(in->head);
@@ -152,5 +186,7 @@ errc recover_head(const struct recover_in *in, struct db_opened *what, struct er
     what->series = st.series;
     what->samples = st.samples;
     what->chunks = st.chunks;
+    struct err why = { 0 };
+    if (rc == OK && drop_orphans(in, what, &why) != OK) LOG(WARN, "what names lost series stays in the log", kv_err(&why));
     return rc;
 }

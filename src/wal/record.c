@@ -360,6 +360,7 @@ errc metadata_decode(ref_metadatas *out, str rec, struct err *e)
     out->n = 0;
     if (cur_u8(&c) != REC_METADATA) return wrong_type(rec, e, "metadata");
     while (cur_left(&c) > 0) {
+        const uint8_t *from = c.p;
         struct ref_metadata x = { .ref = cur_uvarint(&c) };
         x.type_byte = cur_u8(&c);
         x.meta.type = x.type_byte < METRIC_TYPES ? (enum metric_type)x.type_byte : TYPE_UNKNOWN;
@@ -368,6 +369,7 @@ errc metadata_decode(ref_metadatas *out, str rec, struct err *e)
             if (str_eq(name, S("UNIT"))) x.meta.unit = value;
             else if (str_eq(name, S("HELP"))) x.meta.help = value;
         }
+        x.raw = str_of(from, (size_t)(c.p - from));
         if (cur_ok(&c)) vec_push(out, x);
     }
     if (cur_done(&c)) return OK;

@@ -69,7 +69,7 @@ MUST_USE errc markers_decode(ref_markers *out, str rec, struct err *e);
 void markers_encode(struct buf *b, const struct ref_marker *at, size_t n);
 
 /* Metadata (6): fields other than UNIT and HELP are skipped. The type byte is kept if it is of no known type (read as unknown). */
-struct ref_metadata { sref ref; uint8_t type_byte; struct metadata meta; };
+struct ref_metadata { sref ref; uint8_t type_byte; struct metadata meta; str raw; };     /* raw: all its bytes, when decoded */
 typedef VEC(struct ref_metadata) ref_metadatas;
 MUST_USE errc metadata_decode(ref_metadatas *out, str rec, struct err *e);
 void metadata_encode(struct buf *b, const struct ref_metadata *at, size_t n);

@@ -103,7 +103,7 @@ static errc flush(struct file *f, struct buf *b, uint64_t *at, struct err *e)
     return OK;
 }
 
-static errc rewrite(struct fs *fs, str dir, enum io_backend backend, uint32_t seg, struct err *e)
+static errc rewrite(struct fs *fs, str dir, enum io_backend backend, uint32_t seg, wal_rewrite_fn anew, void *ctx, struct err *e)
 {
     SCOPED(arena_finip) struct arena a = { 0 };
     SCOPED(reader_closep) struct wal_reader *r = NULL;
@@ -117,7 +117,10 @@ static errc rewrite(struct fs *fs, str dir, enum io_backend backend, uint32_t se
     for (bool got = true;;) {
         TRY(next_good(r, &rec, &got, e));
         if (!got) break;
-        page_put(&b, &off, rec.flags, rec.stored, NULL);
+        bool keep = true;
+        str stored = rec.stored;
+        if (anew) TRY(anew(ctx, &rec, &stored, &keep, e));
+        if (keep) page_put(&b, &off, rec.flags, stored, NULL);
         if (b.n >= COPY_BYTES) TRY(flush(f, &b, &at, e));
     }
     page_pad(&b, &off);
@@ -146,12 +149,18 @@ errc wal_repair_segment(struct fs *fs, str dir, enum io_backend backend, uint32_
         TRY_IN(e, cut_tail(fs, dir, seg, w.end, e), "repair of segment %" PRIu32, seg);
     } else {
         TRY_IN(e, copy_aside(fs, dir, seg, e), "repair of segment %" PRIu32, seg);
-        TRY_IN(e, rewrite(fs, dir, backend, seg, e), "repair of segment %" PRIu32, seg);
+        TRY_IN(e, rewrite(fs, dir, backend, seg, NULL, NULL, e), "repair of segment %" PRIu32, seg);
     }
     out->segments++;
     out->records_kept += w.records;
     out->corruptions += (uint32_t)w.corruptions;
     return OK;
+}
+
+errc wal_rewrite_segment(struct fs *fs, str dir, enum io_backend backend, uint32_t seg, wal_rewrite_fn anew, void *ctx, struct err *e)
+{
+    TRY(copy_aside(fs, dir, seg, e));
+    return rewrite(fs, dir, backend, seg, anew, ctx, e);
 }
 
 errc wal_repair_gaps(struct fs *fs, str dir, uint32_t first, uint32_t last, uint32_t *filled, struct err *e)

@@ -28,6 +28,11 @@ MUST_USE errc wal_repair(struct fs *fs, str dir, enum io_backend backend, uint32
 MUST_USE errc wal_repair_segment(struct fs *fs, str dir, enum io_backend backend, uint32_t seg, bool is_last,
                                  struct wal_repair_result *out, struct err *e);
 
+/* Sets a good segment aside and writes it anew, each record as `anew` gives it: *stored is what lay in the file, *keep is true. */
+typedef errc (*wal_rewrite_fn)(void *ctx, const struct wal_rec *rec, str *stored, bool *keep, struct err *e);
+MUST_USE errc wal_rewrite_segment(struct fs *fs, str dir, enum io_backend backend, uint32_t seg, wal_rewrite_fn anew, void *ctx,
+                                  struct err *e);
+
 /* Empty segments for the numbers in first … last that are missing. */
 MUST_USE errc wal_repair_gaps(struct fs *fs, str dir, uint32_t first, uint32_t last, uint32_t *filled, struct err *e);
 
