@@ -1,9 +1,9 @@
 /* merge.h — several queriers seen as one.
  *
  * What        Merges series sets by labels (a heap), samples of equal series by time, and lists of names and values.
- * Invariants  (1) Series come out in label order, each label set once. (2) Of samples with equal times one is kept: that of the source which
- *             stands first in the list. (3) With one source nothing is added to its cost.
- * Ownership   merge_querier takes over the queriers of the list, also when it fails; freeing the result frees them
+ * Invariants  (1) Series come out in label order, each label set once. (2) Of samples with equal times one is kept: the one that Prometheus
+ *             keeps, if its sources stand in the same order (head, then blocks by minTime). (3) With one source nothing is added to its cost.
+ * Ownership   merge_querier takes over the queriers of the list; freeing the result frees them
  * Threads     as querier.h
  * Errors      the first one of a source ends the whole
  * Format      none

@@ -1,0 +1,30 @@
+#include "storage/clip.h"
+
+static void keep(struct sample_batch *b, int64_t *st, size_t to, size_t from)
+{
+    if (to == from) return;
+    b->t[to] = b->t[from];
+    if (st) st[to] = st[from];
+    if (b->kind == SAMPLE_FLOAT) b->v[to] = b->v[from];
+    else b->h[to] = b->h[from];
+}
+
+static void cut_deleted(struct sample_batch *b, int64_t *st, const intervals *deleted)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->n; i++)
+        if (!intervals_have(deleted, b->t[i])) keep(b, st, n++, i);
+    b->n = n;
+}
+
+bool sample_batch_clip(struct sample_batch *b, int64_t *st, int64_t mint, int64_t maxt, const intervals *deleted)
+{
+    bool beyond = b->n && b->t[b->n - 1] > maxt;
+    size_t from = 0, n = 0;
+    while (beyond && b->n && b->t[b->n - 1] > maxt) b->n--;
+    while (from < b->n && b->t[from] < mint) from++;
+    for (size_t i = from; from && i < b->n; i++) keep(b, st, n++, i);
+    if (from) b->n = n;
+    if (deleted && b->n && intervals_meet(deleted, b->t[0], b->t[b->n - 1])) cut_deleted(b, st, deleted);
+    return beyond;
+}

@@ -1,0 +1,180 @@
+/* merge_iter.c — a run at a time.
+ *
+ * Sources seldom overlap: blocks follow each other, and the head follows the blocks. So the source whose turn it is gives all it has before
+ * the oldest sample of the others in one copy. Where two sources have a sample of the same time only one is shown; which one nothing
+ * says, and Prometheus' choice is kept: the source that was read waits in a heap with the others, and the heap decides. A batch ends
+ * where a source must be filled again, because its histograms live until then.
+ */
+#include "storage/merge_iter.h"
+
+#include "base/heap.h"
+
+struct merge_source { struct sample_iter *it; struct sample_batch batch; size_t at; bool ended; };
+
+struct merge_iter {
+    struct sample_iter base;
+    VEC(struct merge_source *) all;            /* room; the first n are in use, in the order of the sources */
+    size_t n;
+    struct merge_source *cur;                  /* whose turn it is; NULL: not begun */
+    heap waiting;                              /* the others that have a sample */
+    bool chosen;                               /* cur's sample came out of the heap: it is shown */
+    bool shown;
+    int64_t last_t;                            /* of what was shown */
+    int64_t st[SAMPLE_BATCH];
+    errc failed;
+    struct err why;
+};
+
+static int64_t source_t(const struct merge_source *s) { return s->batch.t[s->at]; }
+static bool older(const void *a, const void *b) { return source_t(a) < source_t(b); }
+static bool was_shown(const struct merge_iter *m, int64_t t) { return m->shown && t == m->last_t; }
+
+static void iter_free(struct sample_iter *base)
+{
+    struct merge_iter *m = CONTAINER_OF(base, struct merge_iter, base);
+    for (size_t i = 0; i < m->all.n; i++) {
+        sample_iter_free(m->all.at[i]->it);
+        mem_free(m->all.at[i]);
+    }
+    vec_fini(&m->all);
+    vec_fini(&m->waiting);
+    mem_free(m);
+}
+
+/* A sample under its hand, or its end. */
+static errc source_settle(struct merge_source *s, struct err *e)
+{
+    if (s->at < s->batch.n || s->ended) return OK;
+    s->at = s->batch.n = 0;
+    TRY(sample_iter_fill(s->it, &s->batch, e));
+    s->ended = !s->batch.n;
+    return OK;
+}
+
+static errc merge_begin(struct merge_iter *m, struct err *e)
+{
+    m->cur = m->all.at[0];
+    for (size_t i = 1; i < m->n; i++) {
+        TRY(source_settle(m->all.at[i], e));
+        if (!m->all.at[i]->ended) heap_push(&m->waiting, older, m->all.at[i]);
+    }
+    return OK;
+}
+
+static size_t run_length(const struct merge_iter *m)
+{
+    const struct merge_source *s = m->cur;
+    size_t n = s->batch.n - s->at, k = 1;
+    int64_t until = m->waiting.n ? source_t(m->waiting.at[0]) : INT64_MAX;
+    if (m->chosen || !m->waiting.n || s->batch.t[s->batch.n - 1] < until) return m->chosen ? 1 : n;
+    while (k < n && s->batch.t[s->at + k] < until) k++;
+    return k;
+}
+
+static void copy_run(struct merge_iter *m, struct merge_source *s, size_t n, struct sample_batch *out)
+{
+    memcpy(out->t + out->n, s->batch.t + s->at, n * sizeof(*out->t));
+    if (s->batch.kind == SAMPLE_FLOAT) memcpy(out->v + out->n, s->batch.v + s->at, n * sizeof(*out->v));
+    else memcpy(out->h + out->n, s->batch.h + s->at, n * sizeof(*out->h));
+    if (s->batch.st && !out->st) memset(m->st, 0, sizeof(m->st));
+    if (s->batch.st) out->st = m->st;
+    for (size_t i = 0; out->st && i < n; i++) m->st[out->n + i] = s->batch.st ? s->batch.st[s->at + i] : 0;
+    s->at += n;
+    out->n += n;
+    m->chosen = false;
+    m->shown = true;
+    m->last_t = out->t[out->n - 1];
+}
+
+/* Whose sample is next: cur's, or one of those that wait. False: another source must have its turn, or a sample was left out. */
+static bool choose(struct merge_iter *m)
+{
+    if (m->chosen) return true;
+    if (!m->cur->ended) {
+        if (was_shown(m, source_t(m->cur))) {
+            m->cur->at++;
+            return false;
+        }
+        if (!m->waiting.n || source_t(m->cur) < source_t(m->waiting.at[0])) return true;
+        heap_push(&m->waiting, older, m->cur);
+    }
+    m->cur = heap_pop(&m->waiting, older);
+    m->chosen = !was_shown(m, source_t(m->cur));
+    if (!m->chosen) m->cur->at++;
+    return m->chosen;
+}
+
+static errc merge_batch(struct merge_iter *m, struct sample_batch *out, struct err *e)
+{
+    if (!m->cur) TRY(merge_begin(m, e));
+    while (out->n < SAMPLE_BATCH) {
+        if (m->cur->at == m->cur->batch.n && out->n) return OK;
+        TRY(source_settle(m->cur, e));
+        if (m->cur->ended && !m->waiting.n) return OK;
+        if (!choose(m)) continue;
+        if (out->n && m->cur->batch.kind != out->kind) return OK;
+        out->kind = m->cur->batch.kind;
+        copy_run(m, m->cur, MIN(run_length(m), SAMPLE_BATCH - out->n), out);
+    }
+    return OK;
+}
+
+static errc iter_fill(struct sample_iter *base, struct sample_batch *out, struct err *e)
+{
+    struct merge_iter *m = CONTAINER_OF(base, struct merge_iter, base);
+    out->n = 0;
+    out->st = NULL;
+    out->kind = SAMPLE_FLOAT;
+    if (m->failed == OK) m->failed = merge_batch(m, out, &m->why);
+    if (m->failed == OK) return OK;
+    out->n = 0;
+    return err_set(e, m->failed, "%s", m->why.msg);
+}
+
+static errc seek(struct merge_iter *m, int64_t t, struct err *e)
+{
+    m->waiting.n = 0;
+    for (size_t i = 0; i < m->n; i++) {
+        struct merge_source *s = m->all.at[i];
+        while (s->at < s->batch.n && source_t(s) < t) s->at++;
+        if (s->at == s->batch.n && !s->ended) TRY(sample_iter_seek(s->it, t, e));
+        TRY(source_settle(s, e));
+        if (!s->ended) heap_push(&m->waiting, older, s);
+    }
+    m->cur = m->waiting.n ? heap_pop(&m->waiting, older) : m->all.at[0];
+    m->chosen = !m->cur->ended;
+    return OK;
+}
+
+static errc iter_seek(struct sample_iter *base, int64_t t, struct err *e)
+{
+    struct merge_iter *m = CONTAINER_OF(base, struct merge_iter, base);
+    if (m->failed == OK && !(m->shown && m->last_t >= t)) m->failed = seek(m, t, &m->why);
+    return m->failed == OK ? OK : err_set(e, m->failed, "%s", m->why.msg);
+}
+
+static const struct sample_iter_ops merge_iter_ops = { .fill = iter_fill, .seek = iter_seek, .free = iter_free };
+
+errc merge_iter_open(struct sample_iter **it, struct series *const *sources, size_t n, struct err *e)
+{
+    if (!*it || (*it)->ops != &merge_iter_ops) {
+        sample_iter_free(*it);
+        *it = &NEW(struct merge_iter)->base;
+        (*it)->ops = &merge_iter_ops;
+    }
+    struct merge_iter *m = CONTAINER_OF(*it, struct merge_iter, base);
+    while (m->all.n < n) vec_push(&m->all, NEW(struct merge_source));
+    m->n = n;
+    m->cur = NULL;
+    m->waiting.n = 0;
+    m->chosen = m->shown = false;
+    m->failed = OK;
+    m->why.n = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct merge_source *s = m->all.at[i];
+        s->at = s->batch.n = 0;
+        s->ended = false;
+        TRY(sources[i]->ops->iterate(sources[i], &s->it, e));
+    }
+    return OK;
+}
