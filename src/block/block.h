@@ -19,7 +19,8 @@
 #include "storage/querier.h"
 
 struct block;
-struct block_opts { struct fs *fs; enum io_backend backend; };
+/* salvage: what is damaged is left out of answers and told in the log, instead of failing the query: for tools that look at a broken folder. */
+struct block_opts { struct fs *fs; enum io_backend backend; bool salvage; };
 
 MUST_USE errc block_open(struct block **out, const struct block_opts *o, str dir, struct err *e);
 struct block *block_ref(struct block *b);
@@ -29,14 +30,14 @@ static inline void block_unrefp(struct block **b) { block_unref(*b); }
 const struct block_meta *block_meta(const struct block *b);    /* as read at opening */
 str block_dir(const struct block *b);
 uint64_t block_bytes(const struct block *b);                   /* of all its files, for retention by size */
-uint64_t block_tombstones(const struct block *b);
+uint64_t block_tombstones(struct block *b);                    /* deleted intervals, of all series */
 
 /* Lives as long as the block; its queriers hold a reference of their own. */
 struct queryable *block_queryable(struct block *b);
 
 /* All series with chunks, whatever their times, and all symbols, for writing a block anew. Each holds a reference. */
 MUST_USE errc block_chunks(struct block *b, struct chunk_series_set **out, struct err *e);
-MUST_USE errc block_symbols(struct block *b, struct symbol_set **out, struct err *e);
+struct symbol_set *block_symbols(struct block *b);
 
 /* Deletes [mint, maxt] of the series that match: the file tombstones is replaced, then queries that begin see it. *n: series touched. */
 MUST_USE errc block_delete(struct block *b, struct matchers ms, int64_t mint, int64_t maxt, uint64_t *n, struct err *e);

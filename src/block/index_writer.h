@@ -3,7 +3,8 @@
  * What        Symbols, then series, then finish: postings are made by reading the series again, as many label names at a time as fit the
  *             memory allowed.
  * Invariants  (1) The bytes are those that Prometheus writes for the same calls. (2) Symbols ascend; series ascend by labels, their chunk refs
- *             over the whole file. (3) Memory is bounded by the symbols and postings_bytes_max, whatever the number of series.
+ *             over the whole file. (3) Memory is the symbols, and postings_bytes_max or what one label name needs, if that is more (16 bytes
+ *             a series that has it).
  * Ownership   index_writer_open allocates, index_writer_close frees. Everything is copied.
  * Threads     one thread
  * Errors      ERR_IO, ERR_NO_SPACE, ERR_LIMIT (64 GiB, 4 GiB tables), ERR_BAD_INPUT (out of order, a symbol that was not named)

@@ -6,8 +6,6 @@
  * Threads     any; one writer a folder
  * Errors      ERR_NOT_FOUND (no file), ERR_CORRUPT, ERR_IO, ERR_NO_SPACE
  * Format      meta_codec.h
- *
- * Durability step for fault_dropped(): block.meta_fsync.
  */
 #ifndef EPI_BLOCK_META_H
 #define EPI_BLOCK_META_H

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/ulid.h"
+#include "base/vec.h"
 
 struct block_desc { ulid id; int64_t mint, maxt; };
 struct block_stats { uint64_t samples, float_samples, histogram_samples, series, chunks, tombstones; };

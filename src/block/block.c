@@ -1,0 +1,272 @@
+#include "base/log.h"
+#include "block/block_impl.h"
+#include "block/meta.h"
+#include "chunk/chunk.h"
+
+enum { TOMBSTONES_MAX_BYTES = 1 << 30 };
+
+/* Tombstones. */
+
+struct block_deleted *block_deleted_ref(struct block *b)
+{
+    mtx_lock(&b->mu);
+    struct block_deleted *d = b->deleted;
+    atomic_fetch_add_explicit(&d->refs, 1, memory_order_relaxed);
+    mtx_unlock(&b->mu);
+    return d;
+}
+
+void block_deleted_unref(struct block_deleted *d)
+{
+    if (!d || atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) != 1) return;
+    tombstones_fini(&d->all);
+    mem_free(d);
+}
+
+struct block_deleted *block_deleted_new(void)
+{
+    struct block_deleted *d = NEW(struct block_deleted);
+    atomic_init(&d->refs, 1);
+    return d;
+}
+
+struct block_deleted *block_deleted_swap(struct block *b, struct block_deleted *now)
+{
+    mtx_lock(&b->mu);
+    struct block_deleted *was = b->deleted;
+    b->deleted = now;
+    mtx_unlock(&b->mu);
+    return was;
+}
+
+/* No file: nothing was deleted. */
+static errc tombstones_open(struct block *b, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    str file, path = path_join(&a, b->dir, S("tombstones"));
+    b->deleted = block_deleted_new();
+    if (!fs_exists(b->fs, path)) return OK;
+    TRY(fs_read_all(b->fs, path, &a, TOMBSTONES_MAX_BYTES, &file, e));
+    b->bytes += file.n;
+    return block_tombstones_decode(&b->deleted->all, file, e);
+}
+
+/* Opening and closing. */
+
+static errc parts_open(struct block *b, enum io_backend backend, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct fs_stat st;
+    TRY(meta_read(&b->meta, b->fs, b->dir, &b->arena, e));
+    TRY_IN(e, index_reader_open(&b->index, b->fs, path_join(&a, b->dir, S("index")), backend, e), "index");
+    TRY_IN(e, segments_open(&b->segments, b->fs, path_join(&a, b->dir, S("chunks")), backend, IO_RANDOM, e), "chunks");
+    TRY(tombstones_open(b, e));
+    TRY(fs_stat(b->fs, path_join(&a, b->dir, S("meta.json")), &st, e));
+    b->bytes += index_reader_size(b->index) + segments_bytes(b->segments) + st.size_bytes;
+    return OK;
+}
+
+static void block_free(struct block *b)
+{
+    index_reader_close(b->index);
+    segments_close(b->segments);
+    block_deleted_unref(b->deleted);
+    mtx_fini(&b->mu);
+    arena_fini(&b->arena);
+    mem_free(b);
+}
+
+static const struct queryable_ops block_queryable_ops = { .querier = block_querier };
+
+errc block_open(struct block **out, const struct block_opts *o, str dir, struct err *e)
+{
+    struct block *b = NEW(struct block);
+    b->queryable.ops = &block_queryable_ops;
+    atomic_init(&b->refs, 1);
+    b->fs = o->fs;
+    b->salvage = o->salvage;
+    b->dir = arena_str(&b->arena, dir);
+    mtx_init(&b->mu, LOCK_LEAF);
+    errc rc = parts_open(b, o->backend, e);
+    if (rc == OK) *out = b;
+    else block_free(b);
+    return rc == OK ? OK : err_in(e, rc, "block %.*s", STR_ARG(dir));
+}
+
+bool block_may_skip(const struct block *b, errc rc, const struct err *why)
+{
+    if (!b->salvage || (rc != ERR_CORRUPT && rc != ERR_UNSUPPORTED)) return false;
+    LOG_LIMITED(WARN, 1000, "a damaged part of a block is left out", kv_str("block", b->dir), kv_err(why));
+    return true;
+}
+
+struct block *block_ref(struct block *b)
+{
+    atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+    return b;
+}
+
+void block_unref(struct block *b)
+{
+    if (b && atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) == 1) block_free(b);
+}
+
+const struct block_meta *block_meta(const struct block *b) { return &b->meta; }
+str block_dir(const struct block *b) { return b->dir; }
+uint64_t block_bytes(const struct block *b) { return b->bytes; }
+struct queryable *block_queryable(struct block *b) { return &b->queryable; }
+
+uint64_t block_tombstones(struct block *b)
+{
+    struct block_deleted *d = block_deleted_ref(b);
+    uint64_t n = tombstones_count(&d->all);
+    block_deleted_unref(d);
+    return n;
+}
+
+/* Symbols, each looked up once. */
+
+void symbol_memo_fini(struct symbol_memo *m) { map_fini(&m->found); }
+
+errc symbol_memo_get(struct symbol_memo *m, uint32_t ref, str *out, struct err *e)
+{
+    str *kept = map_find(&m->found, ref, NULL, NULL);
+    if (!kept) {
+        str s;
+        TRY(index_reader_symbol(m->block->index, ref, m->arena, &s, e));
+        kept = ANEW(m->arena, str);
+        *kept = s;
+        map_put(&m->found, ref, kept);
+    }
+    *out = *kept;
+    return OK;
+}
+
+errc symbol_memo_labels(struct symbol_memo *m, const struct index_series *s, struct label *out, struct err *e)
+{
+    for (size_t i = 0; i < s->labels.n; i++) {
+        TRY(symbol_memo_get(m, s->labels.at[i].name, &out[i].name, e));
+        TRY(symbol_memo_get(m, s->labels.at[i].value, &out[i].value, e));
+    }
+    return OK;
+}
+
+/* All series with their chunks. */
+
+struct block_chunk_set {
+    struct chunk_series_set base;
+    struct block *block;
+    struct block_deleted *deleted;
+    postings_list all;
+    size_t at;
+    struct index_series entry;
+    struct arena arena;                        /* symbols */
+    struct symbol_memo symbols;
+    VEC(struct label) labels;
+    VEC(struct segment_pin) pins;
+    VEC(struct chunk_view) views;
+    struct chunk_series series;
+};
+
+static errc set_unpin(struct block_chunk_set *s, struct err *e)
+{
+    errc rc = OK;
+    while (s->pins.n) {
+        errc one = segments_unpin(&s->pins.at[--s->pins.n], e);
+        if (one != OK) rc = one;
+    }
+    return rc;
+}
+
+static errc set_pin(struct block_chunk_set *s, struct err *e)
+{
+    s->views.n = 0;
+    for (size_t i = 0; i < s->entry.chunks.n; i++) {
+        const struct index_chunk *c = &s->entry.chunks.at[i];
+        struct segment_pin pin = { 0 };
+        TRY(segments_pin(s->block->segments, c->ref, &pin, e));
+        vec_push(&s->pins, pin);
+        TRY(chunk_check(pin.enc, pin.data, e));
+        vec_push(&s->views, ((struct chunk_view){ c->mint, c->maxt, pin.enc, pin.data }));
+    }
+    return OK;
+}
+
+static errc chunk_set_step(struct block_chunk_set *s, struct err *e)
+{
+    uint32_t ref = s->all.at[s->at++];
+    TRY(index_reader_series(s->block->index, ref, false, &s->entry, e));
+    vec_reserve(&s->labels, s->entry.labels.n);
+    s->labels.n = s->entry.labels.n;
+    TRY(symbol_memo_labels(&s->symbols, &s->entry, s->labels.at, e));
+    TRY(set_pin(s, e));
+    s->series = (struct chunk_series){ { s->labels.at, s->labels.n }, s->views.at, s->views.n, tombstones_of(&s->deleted->all, ref) };
+    return OK;
+}
+
+static errc chunk_set_next(struct chunk_series_set *base, const struct chunk_series **out, struct err *e)
+{
+    struct block_chunk_set *s = CONTAINER_OF(base, struct block_chunk_set, base);
+    *out = NULL;
+    errc rc = set_unpin(s, e);                 /* a fault of what was handed out last is told now: it is not to be believed */
+    if (rc == OK && s->at < s->all.n) {
+        rc = chunk_set_step(s, e);
+        if (rc == OK) *out = &s->series;
+    }
+    return rc == OK ? OK : err_in(e, rc, "block %.*s", STR_ARG(block_dir(s->block)));
+}
+
+static void chunk_set_free(struct chunk_series_set *base)
+{
+    struct block_chunk_set *s = CONTAINER_OF(base, struct block_chunk_set, base);
+    errc rc = set_unpin(s, NULL);
+    (void)rc;
+    symbol_memo_fini(&s->symbols);
+    arena_fini(&s->arena);
+    index_series_fini(&s->entry);
+    vec_fini(&s->all);
+    vec_fini(&s->labels);
+    vec_fini(&s->pins);
+    vec_fini(&s->views);
+    block_deleted_unref(s->deleted);
+    block_unref(s->block);
+    mem_free(s);
+}
+static const struct chunk_series_set_ops block_chunk_set_ops = { chunk_set_next, chunk_set_free };
+
+errc block_chunks(struct block *b, struct chunk_series_set **out, struct err *e)
+{
+    struct block_chunk_set *s = NEW(struct block_chunk_set);
+    s->base.ops = &block_chunk_set_ops;
+    s->block = block_ref(b);
+    s->deleted = block_deleted_ref(b);
+    s->symbols = (struct symbol_memo){ .block = b, .arena = &s->arena };
+    errc rc = index_reader_postings(b->index, STR_EMPTY, STR_EMPTY, &s->all, e);
+    if (rc != OK) chunk_set_free(&s->base);
+    else *out = &s->base;
+    return rc;
+}
+
+struct block_symbol_set { struct symbol_set base; struct block *block; struct symbol_set *in; };
+
+static errc block_symbols_next(struct symbol_set *base, bool *more, str *out, struct err *e)
+{
+    struct block_symbol_set *s = CONTAINER_OF(base, struct block_symbol_set, base);
+    return s->in->ops->next(s->in, more, out, e);
+}
+
+static void block_symbols_free(struct symbol_set *base)
+{
+    struct block_symbol_set *s = CONTAINER_OF(base, struct block_symbol_set, base);
+    symbol_set_free(s->in);
+    block_unref(s->block);
+    mem_free(s);
+}
+static const struct symbol_set_ops block_symbol_set_ops = { block_symbols_next, block_symbols_free };
+
+struct symbol_set *block_symbols(struct block *b)
+{
+    struct block_symbol_set *s = NEW(struct block_symbol_set);
+    *s = (struct block_symbol_set){ { &block_symbol_set_ops }, block_ref(b), index_reader_symbols(b->index) };
+    return &s->base;
+}

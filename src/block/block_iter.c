@@ -1,0 +1,109 @@
+#include "block/block_impl.h"
+#include "chunk/chunk.h"
+#include "chunk/xor.h"
+#include "storage/clip.h"
+
+ACCOUNT(block_iter_account, "block_iterators")
+
+struct block_iter {
+    struct sample_iter base;
+    struct block_iter_of of;                   /* mint grows with seek */
+    size_t next;                               /* chunk to be opened */
+    struct segment_pin pin;                    /* of the open one; its reader NULL: none */
+    struct xor_iter xor;
+    bool ended;
+    errc failed;
+    struct err why;
+};
+
+static errc iter_close_chunk(struct block_iter *it, struct err *e) { return segments_unpin(&it->pin, e); }
+
+static void iter_free(struct sample_iter *base)
+{
+    struct block_iter *it = CONTAINER_OF(base, struct block_iter, base);
+    errc rc = iter_close_chunk(it, NULL);      /* what was read of it was told, or is wanted by nobody */
+    (void)rc;
+    account_charge(&block_iter_account, -(int64_t)sizeof(*it));
+    mem_free(it);
+}
+
+/* Opens the next chunk that may hold something to show; none: it has ended. */
+static errc iter_open_chunk(struct block_iter *it, struct err *e)
+{
+    const struct block_iter_of *of = &it->of;
+    for (; it->next < of->n; it->next++) {
+        const struct index_chunk *c = &of->chunks[it->next];
+        if (c->mint > of->maxt) break;
+        if (c->maxt >= of->mint && !(of->deleted && intervals_cover(of->deleted, c->mint, c->maxt))) {
+            it->next++;
+            TRY(segments_pin(of->block->segments, c->ref, &it->pin, e));
+            if (it->pin.enc != CHUNK_XOR)
+                return err_set(e, ERR_UNSUPPORTED, "chunks of encoding %.*s cannot be read by this version", STR_ARG(chunk_enc_name(it->pin.enc)));
+            xor_iter_init(&it->xor, it->pin.data);
+            return OK;
+        }
+    }
+    it->ended = true;
+    return OK;
+}
+
+static errc iter_step(struct block_iter *it, struct sample_batch *out, struct err *e)
+{
+    if (!it->pin.pin.reader) return iter_open_chunk(it, e);
+    TRY(xor_iter_fill(&it->xor, out->t, out->v, SAMPLE_BATCH, &out->n, e));
+    if (it->xor.i == it->xor.n || !out->n) TRY(iter_close_chunk(it, e));
+    if (sample_batch_clip(out, NULL, it->of.mint, it->of.maxt, it->of.deleted)) it->ended = true;
+    return OK;
+}
+
+static errc iter_fill(struct sample_iter *base, struct sample_batch *out, struct err *e)
+{
+    struct block_iter *it = CONTAINER_OF(base, struct block_iter, base);
+    out->kind = SAMPLE_FLOAT;
+    out->st = NULL;
+    out->n = 0;
+    while (it->failed == OK && !out->n && !it->ended) {
+        it->failed = iter_step(it, out, &it->why);
+        if (block_may_skip(it->of.block, it->failed, &it->why)) {
+            it->failed = iter_close_chunk(it, &it->why);
+            out->n = 0;
+        }
+        if (it->failed != OK) it->failed = err_in(&it->why, it->failed, "block %.*s", STR_ARG(block_dir(it->of.block)));
+    }
+    if (it->failed == OK) return OK;
+    out->n = 0;
+    return err_set(e, it->failed, "%s", it->why.msg);
+}
+
+static errc iter_seek(struct sample_iter *base, int64_t t, struct err *e)
+{
+    struct block_iter *it = CONTAINER_OF(base, struct block_iter, base);
+    (void)e;
+    if (t > it->of.mint) it->of.mint = t;      /* chunks before it are skipped, the rest is clipped */
+    return OK;
+}
+
+static const struct sample_iter_ops block_iter_ops = { .fill = iter_fill, .seek = iter_seek, .free = iter_free };
+
+struct sample_iter *block_iter_new(void)
+{
+    struct block_iter *it = NEW(struct block_iter);
+    it->base.ops = &block_iter_ops;
+    it->ended = true;
+    account_charge(&block_iter_account, sizeof(*it));
+    return &it->base;
+}
+
+bool block_iter_is(const struct sample_iter *it) { return it && it->ops == &block_iter_ops; }
+
+void block_iter_reset(struct sample_iter *base, const struct block_iter_of *of)
+{
+    struct block_iter *it = CONTAINER_OF(base, struct block_iter, base);
+    errc rc = iter_close_chunk(it, NULL);
+    (void)rc;
+    it->of = *of;
+    it->next = 0;
+    it->ended = false;
+    it->failed = OK;
+    it->why.n = 0;
+}

@@ -1,0 +1,238 @@
+/* block_querier.c — one block, asked. Series come out in the order of their refs, which is that of their labels. */
+#include "block/block_impl.h"
+
+#include <stdlib.h>
+
+ACCOUNT(block_queriers_account, "block_queriers")
+
+struct block_querier {
+    struct querier base;
+    struct block *block;
+    struct block_deleted *deleted;
+    int64_t mint, maxt;
+    struct arena arena;                        /* labels, series, their chunks */
+    struct symbol_memo symbols;
+};
+
+struct block_series { struct series base; struct block_querier *q; const struct index_chunk *chunks; size_t n; int64_t mint, maxt; const intervals *deleted; };
+
+static errc series_iterate(struct series *base, struct sample_iter **it, struct err *e)
+{
+    struct block_series *s = CONTAINER_OF(base, struct block_series, base);
+    (void)e;
+    if (!block_iter_is(*it)) {
+        sample_iter_free(*it);
+        *it = block_iter_new();
+    }
+    block_iter_reset(*it, &(struct block_iter_of){ s->q->block, s->chunks, s->n, s->mint, s->maxt, s->deleted });
+    return OK;
+}
+static const struct series_ops block_series_ops = { .iterate = series_iterate };
+
+/* Series sets. */
+
+struct block_set {
+    struct series_set base;
+    struct block_querier *q;
+    postings_list found;
+    size_t at, limit, given;
+    int64_t mint, maxt;
+    struct index_series entry;
+};
+
+/* The chunks that may show something; how many. */
+static size_t chunks_wanted(struct block_set *set, const intervals *deleted)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < set->entry.chunks.n; i++) {
+        struct index_chunk c = set->entry.chunks.at[i];
+        if (c.maxt < set->mint || c.mint > set->maxt) continue;
+        if (!deleted || !intervals_cover(deleted, c.mint, c.maxt)) set->entry.chunks.at[n++] = c;
+    }
+    return n;
+}
+
+static errc series_make(struct block_set *set, uint32_t ref, struct series **out, struct err *e)
+{
+    struct block_querier *q = set->q;
+    TRY(index_reader_series(q->block->index, ref, false, &set->entry, e));
+    const intervals *deleted = tombstones_of(&q->deleted->all, ref);
+    size_t n = chunks_wanted(set, deleted);
+    if (!n) return OK;
+    struct label *labels = arena_array(&q->arena, set->entry.labels.n, sizeof(*labels));
+    TRY(symbol_memo_labels(&q->symbols, &set->entry, labels, e));
+    struct index_chunk *chunks = arena_array(&q->arena, n, sizeof(*chunks));
+    memcpy(chunks, set->entry.chunks.at, n * sizeof(*chunks));
+    struct block_series *s = ANEW(&q->arena, struct block_series);
+    *s = (struct block_series){ .base = { { labels, set->entry.labels.n }, ref, &block_series_ops }, .q = q, .chunks = chunks, .n = n,
+                                .mint = set->mint, .maxt = set->maxt, .deleted = deleted };
+    *out = &s->base;
+    return OK;
+}
+
+static errc set_next(struct series_set *base, struct series **out, struct err *e)
+{
+    struct block_set *set = CONTAINER_OF(base, struct block_set, base);
+    *out = NULL;
+    if (set->limit && set->given == set->limit) return OK;
+    while (!*out && set->at < set->found.n) {
+        struct err why = { 0 };
+        errc rc = series_make(set, set->found.at[set->at++], out, &why);
+        if (rc != OK && !block_may_skip(set->q->block, rc, &why)) return err_set(e, rc, "block %.*s: %s", STR_ARG(block_dir(set->q->block)), why.msg);
+    }
+    if (*out) set->given++;
+    return OK;
+}
+
+static void set_free(struct series_set *base)
+{
+    struct block_set *set = CONTAINER_OF(base, struct block_set, base);
+    index_series_fini(&set->entry);
+    vec_fini(&set->found);
+    mem_free(set);
+}
+static const struct series_set_ops block_set_ops = { .next = set_next, .free = set_free };
+
+static errc querier_select(struct querier *base, struct matchers ms, const struct select_hints *h, struct series_set **out, struct err *e)
+{
+    struct block_querier *q = CONTAINER_OF(base, struct block_querier, base);
+    struct block_set *set = NEW(struct block_set);
+    *set = (struct block_set){ .base.ops = &block_set_ops, .q = q, .mint = q->mint, .maxt = q->maxt };
+    if (h && (h->start || h->end)) {
+        set->mint = MAX(set->mint, h->start);
+        set->maxt = MIN(set->maxt, h->end);
+    }
+    if (h) set->limit = h->limit;
+    errc rc = block_select(q->block, ms, &set->found, e);
+    if (rc != OK) set_free(&set->base);
+    else *out = &set->base;
+    return rc == OK ? OK : err_in(e, rc, "block %.*s", STR_ARG(block_dir(q->block)));
+}
+
+/* Label names and values. */
+
+struct value_walk { struct block_querier *q; str name; struct matchers ms; size_t limit; str_list *out; VEC(uint64_t) offsets; bool truncated; };
+
+static bool value_passes(const struct value_walk *w, str value)
+{
+    for (size_t i = 0; i < w->ms.n; i++)
+        if (str_eq(w->ms.at[i].name, w->name) && !matcher_matches(&w->ms.at[i], value)) return false;
+    return true;
+}
+
+static bool value_add(void *ctx, str value, uint64_t offset)
+{
+    struct value_walk *w = ctx;
+    if (!value.n || !value_passes(w, value)) return true;
+    if (!w->ms.n && w->limit && w->out->n == w->limit) {
+        w->truncated = true;
+        return false;
+    }
+    vec_push(w->out, arena_str(&w->q->arena, value));
+    if (w->ms.n) vec_push(&w->offsets, offset);
+    return true;
+}
+
+/* Of the values that pass, those whose series match. */
+static errc values_meet(struct value_walk *w, const postings_list *found, struct err *e)
+{
+    postings_list list = { 0 };
+    errc rc = OK;
+    size_t n = 0;
+    for (size_t i = 0; rc == OK && i < w->out->n && !w->truncated; i++) {
+        list.n = 0;
+        rc = index_reader_postings_at(w->q->block->index, w->offsets.at[i], &list, e);
+        if (rc != OK || postings_disjoint(&list, found)) continue;
+        if (w->limit && n == w->limit) w->truncated = true;
+        else w->out->at[n++] = w->out->at[i];
+    }
+    w->out->n = n;
+    vec_fini(&list);
+    return rc;
+}
+
+static errc querier_label_values(struct querier *base, str name, struct matchers ms, size_t limit, str_list *out, bool *truncated, struct err *e)
+{
+    struct block_querier *q = CONTAINER_OF(base, struct block_querier, base);
+    struct value_walk w = { .q = q, .name = name, .ms = ms, .limit = limit, .out = out };
+    postings_list found = { 0 };
+    out->n = 0;
+    errc rc = ms.n ? block_select(q->block, ms, &found, e) : OK;
+    if (rc == OK && (!ms.n || found.n)) rc = index_reader_values(q->block->index, name, STR_EMPTY, value_add, &w, e);
+    if (rc == OK && ms.n) rc = values_meet(&w, &found, e);
+    vec_fini(&found);
+    vec_fini(&w.offsets);
+    *truncated = w.truncated;
+    return rc == OK ? OK : err_in(e, rc, "block %.*s", STR_ARG(block_dir(q->block)));
+}
+
+static int str_order(const void *a, const void *b) { return str_cmp(*(const str *)a, *(const str *)b); }
+
+/* The names of the series found, each once: a name's symbol is known after its first series. */
+static errc names_of(struct block_querier *q, const postings_list *found, str_list *out, struct err *e)
+{
+    SCOPED(index_series_fini) struct index_series s = { 0 };
+    struct map seen = { 0 };
+    errc rc = OK;
+    for (size_t i = 0; rc == OK && i < found->n; i++) {
+        rc = index_reader_series(q->block->index, found->at[i], true, &s, e);
+        for (size_t k = 0; rc == OK && k < s.labels.n; k++) {
+            uint32_t ref = s.labels.at[k].name;
+            str name;
+            if (map_find(&seen, ref, NULL, NULL)) continue;
+            map_put(&seen, ref, q);
+            rc = symbol_memo_get(&q->symbols, ref, &name, e);
+            if (rc == OK) vec_push(out, name);
+        }
+    }
+    map_fini(&seen);
+    if (out->n) qsort(out->at, out->n, sizeof(*out->at), str_order);
+    return rc;
+}
+
+static errc querier_label_names(struct querier *base, struct matchers ms, size_t limit, str_list *out, bool *truncated, struct err *e)
+{
+    struct block_querier *q = CONTAINER_OF(base, struct block_querier, base);
+    postings_list found = { 0 };
+    errc rc = OK;
+    out->n = 0;
+    if (!ms.n) {
+        index_reader_names(q->block->index, out);
+    } else {
+        rc = block_select(q->block, ms, &found, e);
+        if (rc == OK) rc = names_of(q, &found, out, e);
+        vec_fini(&found);
+    }
+    *truncated = limit && out->n > limit;
+    if (*truncated) out->n = limit;
+    return rc == OK ? OK : err_in(e, rc, "block %.*s", STR_ARG(block_dir(q->block)));
+}
+
+static void querier_end(struct querier *base)
+{
+    struct block_querier *q = CONTAINER_OF(base, struct block_querier, base);
+    symbol_memo_fini(&q->symbols);
+    arena_fini(&q->arena);
+    block_deleted_unref(q->deleted);
+    block_unref(q->block);
+    mem_free(q);
+}
+
+static const struct querier_ops block_querier_ops = {
+    .select = querier_select, .label_values = querier_label_values, .label_names = querier_label_names, .free = querier_end,
+};
+
+errc block_querier(struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e)
+{
+    struct block_querier *q = NEW(struct block_querier);
+    (void)e;
+    q->base.ops = &block_querier_ops;
+    q->block = block_ref(CONTAINER_OF(s, struct block, queryable));
+    q->deleted = block_deleted_ref(q->block);
+    q->mint = mint;
+    q->maxt = maxt;
+    arena_init(&q->arena, &block_queriers_account, 0);
+    q->symbols = (struct symbol_memo){ .block = q->block, .arena = &q->arena };
+    *out = &q->base;
+    return OK;
+}

@@ -1,0 +1,222 @@
+/* block_test.c — blocks that Prometheus wrote: read, written again byte for byte, asked, deleted from. */
+#include "block/block.h"
+#include "block/block_writer.h"
+
+#include "base/test.h"
+#include "base/test_vectors.h"
+#include "io/fs_sim.h"
+#include "io/test_tree.h"
+
+enum { FILE_MAX_BYTES = 1 << 28 };
+
+static struct block *open_block(struct fs *fs, str dir)
+{
+    struct block *b = NULL;
+    struct block_opts o = { .fs = fs, .backend = IO_BUFFERED };
+    struct err e = { 0 };
+    EXPECT_OK_E(block_open(&b, &o, dir, &e), &e);
+    return b;
+}
+
+/* The first folder of the case that is a block. */
+static str block_of(struct fs *fs, struct arena *a)
+{
+    fs_entries all = { 0 };
+    ulid id;
+    str found = STR_EMPTY;
+    EXPECT_OK(fs_list(fs, STR_EMPTY, a, &all, NULL));
+    for (size_t i = 0; i < all.n && !found.n; i++)
+        if (ulid_parse(all.at[i].name, &id)) found = all.at[i].name;
+    vec_fini(&all);
+    EXPECT(found.n > 0);
+    return found;
+}
+
+static void expect_same_file(struct fs *fs, str dir_a, str dir_b, str name)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    str x, y;
+    EXPECT_OK(fs_read_all(fs, path_join(&a, dir_a, name), &a, FILE_MAX_BYTES, &x, NULL));
+    EXPECT_OK(fs_read_all(fs, path_join(&a, dir_b, name), &a, FILE_MAX_BYTES, &y, NULL));
+    EXPECT_EQ(x.n, y.n);
+    EXPECT(str_eq(x, y));
+}
+
+/* What a segment of the case may hold: the first one's size is close below it; a single one says nothing. */
+static uint64_t segment_limit(struct fs *fs, struct arena *a, str dir)
+{
+    fs_entries all = { 0 };
+    struct fs_stat st;
+    str chunks = path_join(a, dir, S("chunks"));
+    EXPECT_OK(fs_list(fs, chunks, a, &all, NULL));
+    EXPECT_OK(fs_stat(fs, path_join(a, chunks, all.at[0].name), &st, NULL));
+    uint64_t n = all.n > 1 ? (st.size_bytes + 4095) / 4096 * 4096 : 0;
+    vec_fini(&all);
+    return n;
+}
+
+static void rewrite(const char *name)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    char path[100];
+    snprintf(path, sizeof(path), "blocks/%s", name);
+    test_case(name);
+    struct fs *fs = tree_golden(path, 1);
+    str dir = block_of(fs, &a);
+    struct block *b = open_block(fs, dir);
+    struct block_meta meta = *block_meta(b);
+    struct block_stats stats = { 0 };
+    struct err e = { 0 };
+    meta.id = ulid_of(7, 7, 7);
+    struct block_writer_opts o = { .fs = fs, .meta = &meta, .segment_bytes = segment_limit(fs, &a, dir) };
+    struct chunk_series_set *series = NULL;
+    EXPECT_OK_E(block_chunks(b, &series, &e), &e);
+    EXPECT_OK_E(block_write(&o, block_symbols(b), series, &stats, &e), &e);
+    str copy = arena_fmt(&a, "%s", ulid_text(meta.id).z);
+    expect_same_file(fs, dir, copy, S("index"));
+    fs_entries all = { 0 };
+    EXPECT_OK(fs_list(fs, path_join(&a, dir, S("chunks")), &a, &all, NULL));
+    for (size_t i = 0; i < all.n; i++) expect_same_file(fs, dir, copy, path_join(&a, S("chunks"), all.at[i].name));
+    vec_fini(&all);
+    EXPECT(stats.series == meta.stats.series && stats.chunks == meta.stats.chunks && stats.samples == meta.stats.samples);
+    block_unref(b);
+    block_unref(open_block(fs, copy));
+    fs_free(fs);
+}
+
+TEST(blocks_written_again_are_the_same_bytes)
+{
+    static const char *const cases[] = {
+        "floats", "floats_gaps", "negative_time", "hist_int", "hist_int_gauge", "hist_float", "hist_float_gauge", "hist_nhcb", "hist_nhcb_float",
+        "mixed", "utf8_labels", "many_values", "multi_segment", "overlapping", "compacted", "xor2_st", "xor2_nost", "tombstones",
+    };
+    (void)test_shared();
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) rewrite(cases[i]);
+}
+
+static size_t count_series(struct block *b, const struct matcher *ms, size_t n, uint64_t *samples)
+{
+    struct queryable *s = block_queryable(b);
+    SCOPED(querier_freep) struct querier *q = NULL;
+    SCOPED(series_set_freep) struct series_set *set = NULL;
+    SCOPED(sample_iter_freep) struct sample_iter *it = NULL;
+    struct err e = { 0 };
+    size_t found = 0;
+    *samples = 0;
+    EXPECT_OK(s->ops->querier(s, INT64_MIN, INT64_MAX, &q, NULL));
+    EXPECT_OK_E(q->ops->select(q, (struct matchers){ ms, n }, NULL, &set, &e), &e);
+    for (struct series *x;; found++) {
+        EXPECT_OK_E(set->ops->next(set, &x, &e), &e);
+        if (!x) return found;
+        EXPECT(matchers_match((struct matchers){ ms, n }, x->labels));
+        EXPECT_OK(x->ops->iterate(x, &it, NULL));
+        int64_t last = INT64_MIN;
+        for (struct sample_batch batch = { .n = 1 }; batch.n; *samples += batch.n) {
+            EXPECT_OK_E(sample_iter_fill(it, &batch, &e), &e);
+            for (size_t i = 0; i < batch.n; i++) {
+                EXPECT(batch.t[i] > last);
+                last = batch.t[i];
+            }
+        }
+    }
+}
+
+TEST(block_answers)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct fs *fs = tree_golden("blocks/many_values", 1);
+    struct block *b = open_block(fs, block_of(fs, &a));
+    struct matcher all = { .type = MATCH_EQ };
+    uint64_t samples, some;
+    size_t n = count_series(b, &all, 1, &samples), part = 0;
+    EXPECT_EQ(n, block_meta(b)->stats.series);
+    EXPECT_EQ(samples, block_meta(b)->stats.samples);
+    SCOPED(querier_freep) struct querier *q = NULL;
+    EXPECT_OK(block_queryable(b)->ops->querier(block_queryable(b), INT64_MIN, INT64_MAX, &q, NULL));
+    str_list names = { 0 }, values = { 0 }, cut = { 0 };
+    bool truncated = false;
+    EXPECT_OK(q->ops->label_names(q, (struct matchers){ 0 }, 0, &names, &truncated, NULL));
+    EXPECT(names.n > 1 && !truncated);
+    for (size_t i = 0; i < names.n; i++) {
+        EXPECT_OK(q->ops->label_values(q, names.at[i], (struct matchers){ 0 }, 0, &values, &truncated, NULL));
+        EXPECT(values.n > 0);
+        for (size_t k = 1; k < values.n; k++) EXPECT(str_cmp(values.at[k - 1], values.at[k]) < 0);
+        struct matcher first = { .type = MATCH_EQ, .name = names.at[i], .value = values.at[values.n / 2] };
+        struct matcher others = { .type = MATCH_NE, .name = names.at[i], .value = values.at[values.n / 2] };
+        part = count_series(b, &first, 1, &some);
+        EXPECT(part > 0);
+        EXPECT_EQ(part + count_series(b, &others, 1, &some), n);
+        EXPECT_OK(q->ops->label_values(q, names.at[i], (struct matchers){ &first, 1 }, 0, &cut, &truncated, NULL));
+        EXPECT(cut.n == 1 && str_eq(cut.at[0], first.value));
+        EXPECT_OK(q->ops->label_values(q, names.at[i], (struct matchers){ 0 }, 1, &cut, &truncated, NULL));
+        EXPECT(cut.n == 1 && truncated == (values.n > 1));
+    }
+    vec_fini(&names);
+    vec_fini(&values);
+    vec_fini(&cut);
+    block_unref(b);
+    querier_free(STEAL(q));                    /* it holds the block */
+    fs_free(fs);
+}
+
+TEST(block_forgets_what_is_deleted)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct fs *fs = tree_golden("blocks/floats", 1);
+    str dir = block_of(fs, &a);
+    struct block *b = open_block(fs, dir);
+    struct matcher all = { .type = MATCH_EQ };
+    const struct block_meta *m = block_meta(b);
+    uint64_t before, after, touched = 0;
+    size_t n = count_series(b, &all, 1, &before);
+    int64_t middle = m->mint + (m->maxt - m->mint) / 2;
+    EXPECT_OK(block_delete(b, (struct matchers){ &all, 1 }, INT64_MIN, middle, &touched, NULL));
+    EXPECT_EQ(touched, n);
+    size_t left = count_series(b, &all, 1, &after);
+    EXPECT(left <= n && after > 0 && after < before);
+    block_unref(b);
+    b = open_block(fs, dir);
+    EXPECT_EQ(block_tombstones(b), n);
+    EXPECT_EQ(block_meta(b)->stats.tombstones, n);
+    EXPECT_EQ(count_series(b, &all, 1, &before), left);
+    EXPECT_EQ(before, after);
+    EXPECT_OK(block_delete(b, (struct matchers){ &all, 1 }, INT64_MIN, INT64_MAX, &touched, NULL));
+    EXPECT_EQ(count_series(b, &all, 1, &after), 0);
+    block_unref(b);
+    fs_free(fs);
+}
+
+static struct fs *fault_disk;
+static void write_under_faults(void)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    str dir = block_of(fault_disk, &a);
+    struct block *b = open_block(fault_disk, dir);
+    struct block_meta meta = *block_meta(b);
+    meta.id = ulid_of(9, 9, 9);
+    str copy = arena_fmt(&a, "%s", ulid_text(meta.id).z);
+    for (uint64_t nth = 1;; nth++) {
+        struct block_writer_opts o = { .fs = fault_disk, .meta = &meta };
+        struct block_stats stats;
+        struct chunk_series_set *series = NULL;
+        EXPECT_OK(block_chunks(b, &series, NULL));
+        fs_sim_fail_nth(fault_disk, SIM_OPS_CHANGE, nth, nth % 2 ? ERR_IO : ERR_NO_SPACE);
+        errc rc = block_write(&o, block_symbols(b), series, &stats, NULL);
+        fs_sim_fail_nth(fault_disk, 0, 0, OK);
+        if (rc == OK) break;
+        EXPECT(rc == ERR_IO || rc == ERR_NO_SPACE);
+        if (fs_exists(fault_disk, copy)) {     /* only the last step failed: whole, perhaps not durable */
+            block_unref(open_block(fault_disk, copy));
+            EXPECT_OK(fs_remove_tree(fault_disk, copy, NULL));
+        }
+        EXPECT(nth < 1000);
+    }
+    block_unref(b);
+}
+
+TEST(block_write_fails_clean)
+{
+    fault_disk = tree_golden("blocks/floats", 1);
+    write_under_faults();
+    fs_free(fault_disk);
+}

@@ -1,0 +1,164 @@
+#include "block/block_writer.h"
+
+#include "base/fault.h"
+#include "block/index_writer.h"
+#include "block/meta.h"
+#include "block/segment_writer.h"
+#include "block/tombstones_codec.h"
+#include "chunk/chunk.h"
+
+struct block_writer {
+    struct fs *fs;
+    struct arena a;
+    struct block_meta meta;
+    str dir, tmp;                              /* ULID, ULID.tmp-for-creation */
+    struct segment_writer *segments;
+    struct index_writer *index;
+    VEC(uint64_t) refs;
+    VEC(struct index_chunk) chunks;
+};
+
+static void meta_copy(struct block_writer *w, const struct block_meta *m)
+{
+    w->meta = *m;
+    w->meta.stats = (struct block_stats){ 0 };
+    ulid *sources = arena_array(&w->a, m->n_sources, sizeof(*sources));
+    struct block_desc *parents = arena_array(&w->a, m->n_parents, sizeof(*parents));
+    str *hints = arena_array(&w->a, m->n_other_hints, sizeof(*hints));
+    for (size_t i = 0; i < m->n_sources; i++) sources[i] = m->sources[i];
+    for (size_t i = 0; i < m->n_parents; i++) parents[i] = m->parents[i];
+    for (size_t i = 0; i < m->n_other_hints; i++) hints[i] = arena_str(&w->a, m->other_hints[i]);
+    w->meta.sources = sources;
+    w->meta.parents = parents;
+    w->meta.other_hints = hints;
+    w->meta.more = arena_str(&w->a, m->more);
+    w->meta.more_stats = arena_str(&w->a, m->more_stats);
+    w->meta.more_compaction = arena_str(&w->a, m->more_compaction);
+}
+
+static void writer_free(struct block_writer *w)
+{
+    segment_writer_close(w->segments);
+    index_writer_close(w->index);
+    vec_fini(&w->refs);
+    vec_fini(&w->chunks);
+    arena_fini(&w->a);
+    mem_free(w);
+}
+
+void block_writer_abort(struct block_writer *w)
+{
+    if (!w) return;
+    segment_writer_close(STEAL(w->segments));
+    index_writer_close(STEAL(w->index));
+    errc rc = fs_remove_tree(w->fs, w->tmp, NULL);             /* what is left, the next opening removes */
+    (void)rc;
+    writer_free(w);
+}
+
+static errc files_begin(struct block_writer *w, const struct block_writer_opts *o, struct err *e)
+{
+    TRY(fs_mkdir(w->fs, w->tmp, e));
+    TRY(segment_writer_open(&w->segments, w->fs, path_join(&w->a, w->tmp, S("chunks")), o->segment_bytes, e));
+    struct index_writer_opts io = { .fs = w->fs, .path = path_join(&w->a, w->tmp, S("index")) };
+    return index_writer_open(&w->index, &io, e);
+}
+
+errc block_writer_begin(struct block_writer **out, const struct block_writer_opts *o, struct err *e)
+{
+    struct block_writer *w = NEW(struct block_writer);
+    w->fs = o->fs;
+    meta_copy(w, o->meta);
+    w->dir = arena_fmt(&w->a, "%s", ulid_text(w->meta.id).z);
+    w->tmp = arena_fmt(&w->a, "%s.tmp-for-creation", ulid_text(w->meta.id).z);
+    errc rc = fs_remove_tree(w->fs, w->tmp, e);
+    if (rc == OK) rc = files_begin(w, o, e);
+    if (rc != OK) block_writer_abort(w);
+    else *out = w;
+    return rc;
+}
+
+errc block_writer_symbol(struct block_writer *w, str symbol, struct err *e) { return index_writer_symbol(w->index, symbol, e); }
+
+errc block_writer_series(struct block_writer *w, const struct chunk_series *s, struct err *e)
+{
+    if (!s->n) return OK;
+    vec_reserve(&w->refs, s->n);
+    TRY(segment_writer_add(w->segments, s->chunks, s->n, w->refs.at, e));
+    w->chunks.n = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        const struct chunk_view *c = &s->chunks[i];
+        vec_push(&w->chunks, ((struct index_chunk){ c->mint, c->maxt, w->refs.at[i] }));
+        uint64_t n = chunk_count(c->enc, c->data);
+        w->meta.stats.samples += n;
+        *(chunk_enc_is_float(c->enc) ? &w->meta.stats.float_samples : &w->meta.stats.histogram_samples) += n;
+    }
+    w->meta.stats.chunks += s->n;
+    w->meta.stats.series++;
+    return index_writer_series(w->index, s->labels, w->chunks.at, w->chunks.n, e);
+}
+
+static errc files_end(struct block_writer *w, struct err *e)
+{
+    SCOPED(buf_fini) struct buf none = { 0 };
+    TRY(segment_writer_finish(w->segments, e));
+    TRY(index_writer_finish(w->index, e));
+    TRY(meta_write(w->fs, w->tmp, &w->meta, e));
+    block_tombstones_encode(&none, &(struct tombstones){ 0 });
+    TRY(fs_write_durable(w->fs, path_join(&w->a, w->tmp, S("tombstones")), buf_view(&none), e));
+    return fault_dropped("block.dir_fsync") ? OK : fs_sync_dir(w->fs, w->tmp, e);
+}
+
+errc block_writer_finish(struct block_writer *w, struct block_stats *stats, struct err *e)
+{
+    errc rc = OK;
+    *stats = w->meta.stats;
+    if (!w->meta.stats.samples) {
+        block_writer_abort(w);
+        return OK;
+    }
+    rc = files_end(w, e);
+    if (rc == OK) rc = fs_rename(w->fs, w->tmp, w->dir, e);
+    if (rc != OK) {
+        block_writer_abort(w);
+        return rc;
+    }
+    if (!fault_dropped("block.rename_fsync")) rc = fs_sync_dir(w->fs, S(""), e);
+    writer_free(w);
+    return rc;
+}
+
+static errc symbols_write(struct block_writer *w, struct symbol_set *symbols, struct err *e)
+{
+    for (;;) {
+        bool more;
+        str s;
+        TRY(symbols->ops->next(symbols, &more, &s, e));
+        if (!more) return OK;
+        TRY(block_writer_symbol(w, s, e));
+    }
+}
+
+static errc series_write(struct block_writer *w, struct chunk_series_set *series, struct err *e)
+{
+    for (;;) {
+        const struct chunk_series *s;
+        TRY(series->ops->next(series, &s, e));
+        if (!s) return OK;
+        TRY(block_writer_series(w, s, e));
+    }
+}
+
+errc block_write(const struct block_writer_opts *o, struct symbol_set *symbols, struct chunk_series_set *series, struct block_stats *stats,
+                 struct err *e)
+{
+    struct block_writer *w = NULL;
+    errc rc = block_writer_begin(&w, o, e);
+    if (rc == OK) rc = symbols_write(w, symbols, e);
+    if (rc == OK) rc = series_write(w, series, e);
+    symbol_set_free(symbols);
+    chunk_series_set_free(series);
+    if (rc == OK) return block_writer_finish(w, stats, e);
+    block_writer_abort(w);
+    return rc;
+}

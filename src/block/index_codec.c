@@ -1,0 +1,191 @@
+#include "block/index_codec.h"
+
+#include "base/crc32c.h"
+
+enum { SECTION_HEAD_BYTES = 4, TOC_FIELDS = 6, LABEL_MIN_BYTES = 2, CHUNK_MIN_BYTES = 3, STRINGS_OF_ENTRY = 2 };
+
+void index_header_encode(struct buf *b)
+{
+    buf_be32(b, INDEX_MAGIC);
+    buf_u8(b, INDEX_V2);
+}
+
+errc index_header_check(str file_head, uint8_t *version, struct err *e)
+{
+    cursor c = cur_of(file_head);
+    uint32_t magic = cur_be32(&c);
+    uint8_t v = cur_u8(&c);
+    if (!cur_ok(&c)) return err_set(e, ERR_CORRUPT, "header: cut short");
+    if (magic != INDEX_MAGIC) return err_set(e, ERR_CORRUPT, "header: wrong magic number %08x", magic);
+    if (v < INDEX_V1 || v > INDEX_V3) return err_set(e, ERR_CORRUPT, "header: unknown version %u", v);
+    *version = v;
+    return OK;
+}
+
+/* TOC. */
+
+void index_toc_encode(struct buf *b, const struct index_toc *t)
+{
+    const uint64_t all[TOC_FIELDS] = { t->symbols, t->series, t->label_indices, t->label_table, t->postings, t->postings_table };
+    size_t from = b->n;
+    for (size_t i = 0; i < TOC_FIELDS; i++) buf_be64(b, all[i]);
+    if (buf_ok(b)) buf_be32(b, crc32c_str(str_from(buf_view(b), from)));
+}
+
+errc index_toc_decode(struct index_toc *out, str bytes, uint64_t file_bytes, struct err *e)
+{
+    if (bytes.n != INDEX_TOC_BYTES) return err_set(e, ERR_CORRUPT, "TOC: %zu bytes", bytes.n);
+    cursor c = cur_of(bytes);
+    uint64_t at[TOC_FIELDS];
+    for (size_t i = 0; i < TOC_FIELDS; i++) at[i] = cur_be64(&c);
+    uint32_t crc = cur_be32(&c);
+    assert(cur_done(&c));
+    if (crc != crc32c_str(str_slice(bytes, 0, INDEX_TOC_BYTES - INDEX_CRC_BYTES))) return err_set(e, ERR_CORRUPT, "TOC: wrong checksum");
+    for (size_t i = 0; i < TOC_FIELDS; i++)
+        if (at[i] > file_bytes) return err_set(e, ERR_CORRUPT, "TOC: an offset beyond the file");
+    *out = (struct index_toc){ at[0], at[1], at[2], at[3], at[4], at[5] };
+    return OK;
+}
+
+errc index_section_body(str bytes, bool check, str *body, struct err *e)
+{
+    cursor c = cur_of(bytes);
+    uint32_t n = cur_be32(&c);
+    str in = cur_bytes(&c, n);
+    uint32_t crc = cur_be32(&c);
+    if (!cur_ok(&c)) return err_set(e, ERR_CORRUPT, "cut short");
+    if (check && crc != crc32c_str(in)) return err_set(e, ERR_CORRUPT, "wrong checksum");
+    *body = in;
+    return OK;
+}
+
+/* Series. */
+
+void index_series_fini(struct index_series *s)
+{
+    vec_fini(&s->labels);
+    vec_fini(&s->chunks);
+}
+
+static void chunks_encode(struct buf *b, const struct index_chunk *chunks, size_t n)
+{
+    buf_uvarint(b, n);
+    for (size_t i = 0; i < n; i++) {
+        const struct index_chunk *c = &chunks[i];
+        if (i == 0) buf_varint(b, c->mint);
+        else buf_uvarint(b, (uint64_t)c->mint - (uint64_t)c[-1].maxt);
+        buf_uvarint(b, (uint64_t)c->maxt - (uint64_t)c->mint);
+        if (i == 0) buf_uvarint(b, c->ref);
+        else buf_varint(b, (int64_t)(c->ref - c[-1].ref));
+    }
+}
+
+void index_series_encode(struct buf *b, const struct sym_pair *labels, size_t n_labels, const struct index_chunk *chunks, size_t n_chunks)
+{
+    struct buf body = { 0 };
+    buf_uvarint(&body, n_labels);
+    for (size_t i = 0; i < n_labels; i++) {
+        buf_uvarint(&body, labels[i].name);
+        buf_uvarint(&body, labels[i].value);
+    }
+    chunks_encode(&body, chunks, n_chunks);
+    buf_lenstr(b, buf_view(&body));
+    buf_be32(b, crc32c_str(buf_view(&body)));
+    buf_fini(&body);
+}
+
+size_t index_series_bytes(str bytes)
+{
+    str head = str_slice(bytes, 0, UVARINT_MAX_BYTES);
+    cursor c = cur_of(head);
+    uint64_t n = cur_uvarint(&c);
+    if (!cur_ok(&c) || n > UINT32_MAX) return 0;
+    return head.n - cur_left(&c) + (size_t)n + INDEX_CRC_BYTES;
+}
+
+static void labels_decode(struct index_series *out, cursor *c)
+{
+    uint64_t n = cur_uvarint(c);
+    if (n > cur_left(c) / LABEL_MIN_BYTES) cur_fail(c);        /* bounds the count before any memory is taken */
+    out->labels.n = 0;
+    for (uint64_t i = 0; i < n && cur_ok(c); i++) {
+        uint64_t name = cur_uvarint(c), value = cur_uvarint(c);
+        if (name > UINT32_MAX || value > UINT32_MAX) cur_fail(c);
+        vec_push(&out->labels, ((struct sym_pair){ (uint32_t)name, (uint32_t)value }));
+    }
+}
+
+static void chunks_decode(struct index_series *out, cursor *c)
+{
+    uint64_t n = cur_uvarint(c);
+    if (n > cur_left(c) / CHUNK_MIN_BYTES) cur_fail(c);
+    out->chunks.n = 0;
+    struct index_chunk last = { 0 };
+    for (uint64_t i = 0; i < n && cur_ok(c); i++) {
+        uint64_t mint = i == 0 ? (uint64_t)cur_varint(c) : (uint64_t)last.maxt + cur_uvarint(c);
+        uint64_t maxt = mint + cur_uvarint(c);
+        uint64_t ref = i == 0 ? cur_uvarint(c) : last.ref + (uint64_t)cur_varint(c);
+        last = (struct index_chunk){ (int64_t)mint, (int64_t)maxt, ref };
+        if (last.maxt < last.mint) cur_fail(c);
+        if (cur_ok(c)) vec_push(&out->chunks, last);
+    }
+}
+
+errc index_series_decode(struct index_series *out, str bytes, bool labels_only, size_t *used, struct err *e)
+{
+    cursor c = cur_of(bytes);
+    str body = cur_lenstr(&c);
+    uint32_t crc = cur_be32(&c);
+    if (!cur_ok(&c)) return err_set(e, ERR_CORRUPT, "series: cut short");
+    if (crc != crc32c_str(body)) return err_set(e, ERR_CORRUPT, "series: wrong checksum");
+    cursor in = cur_of(body);
+    labels_decode(out, &in);
+    if (!labels_only) chunks_decode(out, &in);
+    if (labels_only ? !cur_ok(&in) : !cur_done(&in)) return err_set(e, ERR_CORRUPT, "series: does not decode");
+    *used = bytes.n - cur_left(&c);
+    return OK;
+}
+
+/* Postings and their offset table. */
+
+void index_postings_encode(struct buf *b, const uint32_t *refs, size_t n)
+{
+    buf_be32(b, (uint32_t)(4 + 4 * n));
+    size_t from = b->n;
+    buf_be32(b, (uint32_t)n);
+    uint8_t *at = buf_room(b, 4 * n);
+    if (!at) return;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t be = __builtin_bswap32(refs[i]);
+        memcpy(at + 4 * i, &be, 4);
+    }
+    buf_commit(b, 4 * n);
+    buf_be32(b, crc32c_str(str_from(buf_view(b), from)));
+}
+
+errc index_postings_decode(str body, str *refs_be, struct err *e)
+{
+    cursor c = cur_of(body);
+    uint32_t n = cur_be32(&c);
+    str refs = cur_bytes(&c, (uint64_t)n * 4);
+    if (!cur_done(&c)) return err_set(e, ERR_CORRUPT, "postings: %u refs in %zu bytes", n, body.n);
+    *refs_be = refs;
+    return OK;
+}
+
+void index_entry_encode(struct buf *b, const struct index_entry *entry)
+{
+    buf_uvarint(b, STRINGS_OF_ENTRY);
+    buf_lenstr(b, entry->name);
+    buf_lenstr(b, entry->value);
+    buf_uvarint(b, entry->offset);
+}
+
+bool index_entry_next(cursor *c, struct index_entry *out)
+{
+    if (cur_uvarint(c) != STRINGS_OF_ENTRY) cur_fail(c);
+    out->name = cur_lenstr(c);
+    out->value = cur_lenstr(c);
+    out->offset = cur_uvarint(c);
+    return cur_ok(c);
+}

@@ -1,0 +1,441 @@
+/* index_reader.c — what is kept of an index in memory, and how the rest is found.
+ *
+ * The symbol table and the postings offset table hold strings of unequal length one after the other: to find the i-th one needs the place of
+ * one before it. So opening walks both once (their checksums need that anyway) and keeps the place of every 8th symbol, and of every
+ * 32nd entry of each label name. Four bytes a sample: both tables end below 4 GiB. A look-up is then a binary search over samples,
+ * whose strings are read through the reader, and a short walk. Version 1 has no order in its table and is held as sorted entries.
+ */
+#include "block/index_reader.h"
+
+#include "model/labels.h"
+
+#include <stdlib.h>
+
+enum { SYMBOL_STEP = 8, ENTRY_STEP = 32, GUESS_BYTES = 4096, GUESS_SERIES_BYTES = 1024, GUESS_SYMBOL_BYTES = 256, SECTION_HEAD_BYTES = 4 };
+
+ACCOUNT(block_index_account, "block_index_samples")
+
+struct name_entry { str name; uint32_t first; uint32_t n; uint64_t end; };     /* first: in groups, or in v1; n entries; end of the last, in the file */
+
+struct index_reader {
+    struct reader *reader;
+    struct arena arena;                        /* names; v1: values */
+    uint8_t version;
+    struct index_toc toc;
+    uint64_t sym_begin, sym_end;               /* of the strings, in the file */
+    uint32_t n_symbols;
+    VEC(uint32_t) symbols;                     /* place of every 8th, from sym_begin */
+    uint64_t table_begin;
+    VEC(uint32_t) groups;                      /* place of every 32nd entry of each name, from table_begin */
+    VEC(struct name_entry) names;              /* ascending, without "" */
+    VEC(struct index_entry) v1;                /* version 1: all entries, sorted */
+    uint64_t all_offset;                       /* of the postings of all series */
+    bool has_all;
+};
+
+static errc unpin_after(struct pin *p, errc rc, struct err *e)
+{
+    errc un = reader_unpin(p, e);              /* a fault explains whatever was read wrong */
+    return un != OK ? un : rc;
+}
+
+/* Opening. */
+
+/* Pins a section of u32 length, body, CRC at `at` whole. */
+static errc section_pin(struct index_reader *r, uint64_t at, struct pin *out, struct err *e)
+{
+    struct pin head = { 0 };
+    TRY(reader_pin(r->reader, at, SECTION_HEAD_BYTES, &head, e));
+    cursor c = cur_of(head.bytes);
+    uint64_t n = cur_be32(&c);
+    TRY(reader_unpin(&head, e));
+    return reader_pin(r->reader, at, (size_t)(n + SECTION_HEAD_BYTES + INDEX_CRC_BYTES), out, e);
+}
+
+static errc symbols_walk(struct index_reader *r, str body, struct err *e)
+{
+    cursor c = cur_of(body);
+    r->n_symbols = cur_be32(&c);
+    r->sym_begin = r->toc.symbols + SECTION_HEAD_BYTES + sizeof(uint32_t);
+    const uint8_t *begin = c.p;
+    str last = STR_EMPTY;
+    for (uint32_t i = 0; i < r->n_symbols && cur_ok(&c); i++) {
+        if (i % SYMBOL_STEP == 0) vec_push(&r->symbols, (uint32_t)(c.p - begin));
+        str s = cur_lenstr(&c);
+        if (cur_ok(&c) && i && str_cmp(last, s) >= 0) return err_set(e, ERR_CORRUPT, "symbol %u is not in order", i);
+        last = s;
+    }
+    if (!cur_done(&c)) return err_set(e, ERR_CORRUPT, "%u symbols do not fill the table", r->n_symbols);
+    r->sym_end = r->sym_begin + (uint64_t)(c.p - begin);
+    return OK;
+}
+
+static errc symbols_open(struct index_reader *r, struct err *e)
+{
+    struct pin pin = { 0 };
+    str body;
+    TRY(section_pin(r, r->toc.symbols, &pin, e));
+    errc rc = index_section_body(pin.bytes, true, &body, e);
+    if (rc == OK) rc = symbols_walk(r, body, e);
+    return unpin_after(&pin, rc, e);
+}
+
+static struct name_entry *name_begin(struct index_reader *r, str name, size_t first)
+{
+    vec_push(&r->names, ((struct name_entry){ .name = arena_str(&r->arena, name), .first = (uint32_t)first }));
+    return &vec_last(&r->names);
+}
+
+static errc table_walk(struct index_reader *r, str body, struct err *e)
+{
+    cursor c = cur_of(body);
+    uint32_t n = cur_be32(&c);
+    const uint8_t *begin = c.p;
+    struct name_entry *cur = NULL;
+    str last = STR_EMPTY;
+    r->table_begin = r->toc.postings_table + SECTION_HEAD_BYTES + sizeof(uint32_t);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at = (uint32_t)(c.p - begin);
+        struct index_entry x;
+        if (!index_entry_next(&c, &x)) break;
+        if (!x.name.n) {
+            if (x.value.n || r->has_all) return err_set(e, ERR_CORRUPT, "entry %u has no name", i);
+            r->all_offset = x.offset;
+            r->has_all = true;
+            continue;
+        }
+        int order = cur ? str_cmp(cur->name, x.name) : -1;
+        if (order > 0 || (order == 0 && str_cmp(last, x.value) >= 0)) return err_set(e, ERR_CORRUPT, "entry %u is not in order", i);
+        if (order < 0) cur = name_begin(r, x.name, r->groups.n);
+        if (cur->n++ % ENTRY_STEP == 0) vec_push(&r->groups, at);
+        cur->end = r->table_begin + (uint64_t)(c.p - begin);
+        last = x.value;
+    }
+    return cur_done(&c) ? OK : err_set(e, ERR_CORRUPT, "%u entries do not fill the table", n);
+}
+
+static int entry_cmp(const void *a, const void *b)
+{
+    const struct index_entry *x = a, *y = b;
+    int names = str_cmp(x->name, y->name);
+    return names ? names : str_cmp(x->value, y->value);
+}
+
+static errc table_walk_v1(struct index_reader *r, str body, struct err *e)
+{
+    cursor c = cur_of(body);
+    uint32_t n = cur_be32(&c);
+    for (uint32_t i = 0; i < n; i++) {
+        struct index_entry x;
+        if (!index_entry_next(&c, &x)) break;
+        if (!x.name.n && !x.value.n) {
+            r->all_offset = x.offset;
+            r->has_all = true;
+        } else {
+            vec_push(&r->v1, ((struct index_entry){ arena_str(&r->arena, x.name), arena_str(&r->arena, x.value), x.offset }));
+        }
+    }
+    if (!cur_done(&c)) return err_set(e, ERR_CORRUPT, "%u entries do not fill the table", n);
+    if (r->v1.n) qsort(r->v1.at, r->v1.n, sizeof(*r->v1.at), entry_cmp);
+    for (size_t i = 0; i < r->v1.n; i++) {
+        if (i == 0 || !str_eq(r->v1.at[i].name, r->v1.at[i - 1].name)) name_begin(r, r->v1.at[i].name, i);
+        vec_last(&r->names).n++;
+    }
+    return OK;
+}
+
+static errc table_open(struct index_reader *r, struct err *e)
+{
+    struct pin pin = { 0 };
+    str body;
+    if (!r->toc.postings_table) return err_set(e, ERR_CORRUPT, "there is none");
+    TRY(section_pin(r, r->toc.postings_table, &pin, e));
+    errc rc = index_section_body(pin.bytes, true, &body, e);
+    if (rc == OK) rc = r->version == INDEX_V1 ? table_walk_v1(r, body, e) : table_walk(r, body, e);
+    return unpin_after(&pin, rc, e);
+}
+
+static errc head_and_toc(struct index_reader *r, struct err *e)
+{
+    struct pin pin = { 0 };
+    uint64_t size = reader_size(r->reader);
+    if (size < INDEX_HEADER_BYTES + INDEX_TOC_BYTES) return err_set(e, ERR_CORRUPT, "%" PRIu64 " bytes are no index", size);
+    TRY(reader_pin(r->reader, 0, INDEX_HEADER_BYTES, &pin, e));
+    TRY(unpin_after(&pin, index_header_check(pin.bytes, &r->version, e), e));
+    TRY(reader_pin(r->reader, size - INDEX_TOC_BYTES, INDEX_TOC_BYTES, &pin, e));
+    return unpin_after(&pin, index_toc_decode(&r->toc, pin.bytes, size, e), e);
+}
+
+static errc parts_open(struct index_reader *r, struct err *e)
+{
+    TRY(head_and_toc(r, e));
+    TRY_IN(e, symbols_open(r, e), "symbols at %" PRIu64, r->toc.symbols);
+    TRY_IN(e, table_open(r, e), "postings offset table at %" PRIu64, r->toc.postings_table);
+    return OK;
+}
+
+errc index_reader_open(struct index_reader **out, struct fs *fs, str path, enum io_backend backend, struct err *e)
+{
+    struct index_reader *r = NEW(struct index_reader);
+    arena_init(&r->arena, &block_index_account, 0);
+    errc rc = reader_open(&r->reader, fs, path, backend, IO_RANDOM, e);
+    if (rc == OK) rc = parts_open(r, e);
+    account_charge(&block_index_account, (int64_t)((r->symbols.cap + r->groups.cap) * sizeof(uint32_t) + r->v1.cap * sizeof(*r->v1.at)));
+    if (rc != OK) index_reader_close(r);
+    else *out = r;
+    return rc;
+}
+
+void index_reader_close(struct index_reader *r)
+{
+    if (!r) return;
+    account_charge(&block_index_account, -(int64_t)((r->symbols.cap + r->groups.cap) * sizeof(uint32_t) + r->v1.cap * sizeof(*r->v1.at)));
+    reader_close(r->reader);
+    vec_fini(&r->symbols);
+    vec_fini(&r->groups);
+    vec_fini(&r->names);
+    vec_fini(&r->v1);
+    arena_fini(&r->arena);
+    mem_free(r);
+}
+
+uint8_t index_reader_version(const struct index_reader *r) { return r->version; }
+uint64_t index_reader_size(const struct index_reader *r) { return reader_size(r->reader); }
+const struct index_toc *index_reader_toc(const struct index_reader *r) { return &r->toc; }
+
+/* Symbols. */
+
+/* The bytes of the symbols g * 8 … g * 8 + 7. */
+static errc symbols_pin(struct index_reader *r, uint32_t g, struct pin *out, struct err *e)
+{
+    uint64_t from = r->sym_begin + r->symbols.at[g], to = g + 1 < r->symbols.n ? r->sym_begin + r->symbols.at[g + 1] : r->sym_end;
+    return reader_pin(r->reader, from, (size_t)(to - from), out, e);
+}
+
+static errc symbol_v1(struct index_reader *r, uint32_t at, struct arena *a, str *out, struct err *e)
+{
+    if (at < r->sym_begin || at >= r->sym_end) return err_set(e, ERR_CORRUPT, "index: no symbol at %u", at);
+    uint64_t room = r->sym_end - at, n = MIN(room, (uint64_t)GUESS_SYMBOL_BYTES);
+    for (;; n = room) {
+        struct pin pin = { 0 };
+        TRY(reader_pin(r->reader, at, (size_t)n, &pin, e));
+        cursor c = cur_of(pin.bytes);
+        str s = cur_lenstr(&c);
+        bool good = cur_ok(&c);
+        if (good) s = arena_str(a, s);
+        TRY(reader_unpin(&pin, e));
+        if (good) *out = s;
+        if (good) return OK;
+        if (n == room) return err_set(e, ERR_CORRUPT, "index: symbol at %u: cut short", at);
+    }
+}
+
+errc index_reader_symbol(struct index_reader *r, uint32_t ref, struct arena *a, str *out, struct err *e)
+{
+    if (r->version == INDEX_V1) return symbol_v1(r, ref, a, out, e);
+    if (ref >= r->n_symbols) return err_set(e, ERR_CORRUPT, "index: no symbol %u", ref);
+    struct pin pin = { 0 };
+    TRY(symbols_pin(r, ref / SYMBOL_STEP, &pin, e));
+    cursor c = cur_of(pin.bytes);
+    for (uint32_t i = ref % SYMBOL_STEP; i > 0; i--) (void)cur_lenstr(&c);
+    str s = cur_lenstr(&c);
+    errc rc = cur_ok(&c) ? OK : err_set(e, ERR_CORRUPT, "index: symbol %u: cut short", ref);
+    if (rc == OK) s = arena_str(a, s);
+    TRY(unpin_after(&pin, rc, e));
+    *out = s;
+    return OK;
+}
+
+struct index_symbols { struct symbol_set base; struct index_reader *r; uint32_t i; struct pin pin; cursor c; };
+
+static errc symbols_next(struct symbol_set *base, bool *more, str *out, struct err *e)
+{
+    struct index_symbols *s = CONTAINER_OF(base, struct index_symbols, base);
+    *more = s->i < s->r->n_symbols;
+    if (!*more) return OK;
+    if (s->i % SYMBOL_STEP == 0) {
+        TRY(reader_unpin(&s->pin, e));
+        TRY(symbols_pin(s->r, s->i / SYMBOL_STEP, &s->pin, e));
+        s->c = cur_of(s->pin.bytes);
+    }
+    *out = cur_lenstr(&s->c);
+    if (!cur_ok(&s->c)) return err_set(e, ERR_CORRUPT, "index: symbol %u: cut short", s->i);
+    s->i++;
+    return OK;
+}
+
+static void symbols_free(struct symbol_set *base)
+{
+    struct index_symbols *s = CONTAINER_OF(base, struct index_symbols, base);
+    errc rc = reader_unpin(&s->pin, NULL);     /* the end: nobody looks at these bytes any more */
+    (void)rc;
+    mem_free(s);
+}
+
+static const struct symbol_set_ops index_symbols_ops = { symbols_next, symbols_free };
+
+struct symbol_set *index_reader_symbols(struct index_reader *r)
+{
+    struct index_symbols *s = NEW(struct index_symbols);
+    s->base.ops = &index_symbols_ops;
+    s->r = r;
+    return &s->base;
+}
+
+/* Series. */
+
+static errc series_at(struct index_reader *r, uint64_t at, bool labels_only, struct index_series *out, struct err *e)
+{
+    uint64_t size = reader_size(r->reader);
+    if (at < INDEX_HEADER_BYTES || at >= size) return err_set(e, ERR_CORRUPT, "beyond the file");
+    struct pin pin = { 0 };
+    TRY(reader_pin(r->reader, at, (size_t)MIN(size - at, (uint64_t)GUESS_SERIES_BYTES), &pin, e));
+    size_t n = index_series_bytes(pin.bytes), used;
+    if (n > pin.bytes.n && n <= size - at) {
+        TRY(reader_unpin(&pin, e));
+        TRY(reader_pin(r->reader, at, n, &pin, e));
+    }
+    return unpin_after(&pin, index_series_decode(out, pin.bytes, labels_only, &used, e), e);
+}
+
+errc index_reader_series(struct index_reader *r, uint32_t ref, bool labels_only, struct index_series *out, struct err *e)
+{
+    uint64_t at = r->version == INDEX_V1 ? ref : (uint64_t)ref * INDEX_SERIES_ALIGN;
+    TRY_IN(e, series_at(r, at, labels_only, out, e), "index: at %" PRIu64, at);
+    return OK;
+}
+
+/* Postings. */
+
+static errc postings_at(struct index_reader *r, uint64_t at, postings_list *out, struct err *e)
+{
+    uint64_t size = reader_size(r->reader);
+    if (at < INDEX_HEADER_BYTES || at > size - INDEX_TOC_BYTES) return err_set(e, ERR_CORRUPT, "beyond the file");
+    struct pin pin = { 0 };
+    TRY(reader_pin(r->reader, at, (size_t)MIN(size - at, (uint64_t)GUESS_BYTES), &pin, e));
+    cursor c = cur_of(pin.bytes);
+    uint64_t n = (uint64_t)cur_be32(&c) + SECTION_HEAD_BYTES + INDEX_CRC_BYTES;
+    if (n > pin.bytes.n && n <= size - at) {
+        TRY(reader_unpin(&pin, e));
+        TRY(reader_pin(r->reader, at, (size_t)n, &pin, e));
+    }
+    str body, refs;
+    errc rc = index_section_body(pin.bytes, true, &body, e);
+    if (rc == OK) rc = index_postings_decode(body, &refs, e);
+    if (rc == OK) rc = postings_from_be(out, refs, e);
+    return unpin_after(&pin, rc, e);
+}
+
+errc index_reader_postings_at(struct index_reader *r, uint64_t offset, postings_list *out, struct err *e)
+{
+    TRY_IN(e, postings_at(r, offset, out, e), "index: postings at %" PRIu64, offset);
+    return OK;
+}
+
+static const struct name_entry *name_find(const struct index_reader *r, str name)
+{
+    size_t lo = 0, hi = r->names.n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        int order = str_cmp(r->names.at[mid].name, name);
+        if (order == 0) return &r->names.at[mid];
+        if (order < 0) lo = mid + 1;
+        else hi = mid;
+    }
+    return NULL;
+}
+
+void index_reader_names(const struct index_reader *r, str_list *out)
+{
+    for (size_t i = 0; i < r->names.n; i++) vec_push(out, r->names.at[i].name);
+}
+
+bool index_reader_has_name(const struct index_reader *r, str name) { return name_find(r, name) != NULL; }
+
+static uint32_t n_groups(const struct name_entry *n) { return (n->n + ENTRY_STEP - 1) / ENTRY_STEP; }
+
+/* The entries g * 32 … of a name. */
+static errc group_pin(struct index_reader *r, const struct name_entry *n, uint32_t g, struct pin *out, struct err *e)
+{
+    uint64_t from = r->table_begin + r->groups.at[n->first + g];
+    uint64_t to = g + 1 < n_groups(n) ? r->table_begin + r->groups.at[n->first + g + 1] : n->end;
+    return reader_pin(r->reader, from, (size_t)(to - from), out, e);
+}
+
+static errc group_cut(struct err *e, str name)
+{
+    return err_set(e, ERR_CORRUPT, "index: postings offset table: the entries of %.*s are cut short", STR_ARG(name));
+}
+
+/* The last group whose first value is <= value; 0 if there is none. */
+static errc group_find(struct index_reader *r, const struct name_entry *n, str value, uint32_t *out, struct err *e)
+{
+    uint32_t lo = 0, hi = n_groups(n);
+    while (lo + 1 < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        struct pin pin = { 0 };
+        struct index_entry x;
+        TRY(group_pin(r, n, mid, &pin, e));
+        cursor c = cur_of(pin.bytes);
+        bool good = index_entry_next(&c, &x), before = good && str_cmp(x.value, value) <= 0;
+        TRY(unpin_after(&pin, good ? OK : group_cut(e, n->name), e));
+        if (before) lo = mid;
+        else hi = mid;
+    }
+    *out = lo;
+    return OK;
+}
+
+static errc values_v1(struct index_reader *r, const struct name_entry *n, str from, index_value_fn fn, void *ctx)
+{
+    for (uint32_t i = 0; i < n->n; i++) {
+        const struct index_entry *x = &r->v1.at[n->first + i];
+        if (str_cmp(x->value, from) >= 0 && !fn(ctx, x->value, x->offset)) break;
+    }
+    return OK;
+}
+
+static errc values_of_group(struct index_reader *r, const struct name_entry *n, uint32_t g, str from, index_value_fn fn, void *ctx,
+                            bool *more, struct err *e)
+{
+    struct pin pin = { 0 };
+    TRY(group_pin(r, n, g, &pin, e));
+    cursor c = cur_of(pin.bytes);
+    struct index_entry x;
+    errc rc = OK;
+    while (rc == OK && *more && cur_left(&c)) {
+        if (!index_entry_next(&c, &x)) rc = group_cut(e, n->name);
+        else if (str_cmp(x.value, from) >= 0) *more = fn(ctx, x.value, x.offset);
+    }
+    return unpin_after(&pin, rc, e);
+}
+
+errc index_reader_values(struct index_reader *r, str name, str from, index_value_fn fn, void *ctx, struct err *e)
+{
+    const struct name_entry *n = name_find(r, name);
+    if (!n) return OK;
+    if (r->version == INDEX_V1) return values_v1(r, n, from, fn, ctx);
+    uint32_t g = 0;
+    bool more = true;
+    if (from.n) TRY(group_find(r, n, from, &g, e));
+    for (; more && g < n_groups(n); g++) TRY(values_of_group(r, n, g, from, fn, ctx, &more, e));
+    return OK;
+}
+
+struct value_wanted { str value; uint64_t offset; bool found; };
+
+static bool value_is(void *ctx, str value, uint64_t offset)
+{
+    struct value_wanted *w = ctx;
+    w->found = str_eq(value, w->value);
+    w->offset = offset;
+    return false;                              /* the first one >= the wanted is it or none is */
+}
+
+errc index_reader_postings(struct index_reader *r, str name, str value, postings_list *out, struct err *e)
+{
+    if (!name.n) return r->has_all && !value.n ? index_reader_postings_at(r, r->all_offset, out, e) : OK;
+    struct value_wanted want = { .value = value };
+    TRY(index_reader_values(r, name, value, value_is, &want, e));
+    return want.found ? index_reader_postings_at(r, want.offset, out, e) : OK;
+}

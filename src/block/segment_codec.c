@@ -1,0 +1,70 @@
+#include "block/segment_codec.h"
+
+#include "base/crc32c.h"
+#include "base/cursor.h"
+
+enum { SEGMENT_VERSION = 1, SEGMENT_PADDING = 3, CRC_BYTES = 4 };
+
+void segment_header_encode(struct buf *b)
+{
+    static const uint8_t padding[SEGMENT_PADDING];
+    buf_be32(b, SEGMENT_MAGIC);
+    buf_u8(b, SEGMENT_VERSION);
+    buf_bytes(b, padding, sizeof(padding));
+}
+
+errc segment_header_check(str file_head, struct err *e)
+{
+    cursor c = cur_of(file_head);
+    uint32_t magic = cur_be32(&c);
+    uint8_t version = cur_u8(&c);
+    (void)cur_bytes(&c, SEGMENT_PADDING);
+    if (!cur_ok(&c)) return err_set(e, ERR_CORRUPT, "%zu bytes are no chunk segment", file_head.n);
+    if (magic != SEGMENT_MAGIC) return err_set(e, ERR_CORRUPT, "wrong magic number %08x", magic);
+    if (version != SEGMENT_VERSION) return err_set(e, ERR_CORRUPT, "unknown chunk segment version %u", version);
+    return OK;
+}
+
+void segment_record_encode(struct buf *b, uint8_t enc, str data)
+{
+    buf_uvarint(b, data.n);
+    size_t from = b->n;
+    buf_u8(b, enc);
+    buf_str(b, data);
+    if (buf_ok(b)) buf_be32(b, crc32c_str(str_from(buf_view(b), from)));
+}
+
+static uint64_t length_of(cursor *c, struct err *e, errc *rc)
+{
+    str seen = str_of(c->p, MIN(cur_left(c), (size_t)SEGMENT_LENGTH_MAX_BYTES));
+    cursor probe = cur_of(seen);
+    uint64_t n = cur_uvarint(&probe);
+    *rc = cur_ok(&probe) && n <= UINT32_MAX ? OK : err_set(e, ERR_CORRUPT, "a chunk's length is cut short or too great");
+    if (*rc == OK) (void)cur_bytes(c, seen.n - cur_left(&probe));
+    return *rc == OK ? n : 0;
+}
+
+errc segment_record_bytes(str bytes, uint64_t *out, struct err *e)
+{
+    cursor c = cur_of(bytes);
+    errc rc;
+    uint64_t n = length_of(&c, e, &rc);
+    if (rc == OK) *out = (bytes.n - cur_left(&c)) + n + SEGMENT_RECORD_EXTRA_BYTES;
+    return rc;
+}
+
+errc segment_record_decode(str bytes, uint8_t *enc, str *data, size_t *used, struct err *e)
+{
+    cursor c = cur_of(bytes);
+    errc rc;
+    uint64_t n = length_of(&c, e, &rc);
+    if (rc != OK) return rc;
+    str body = cur_bytes(&c, n + 1);
+    uint32_t crc = cur_be32(&c);
+    if (!cur_ok(&c)) return err_set(e, ERR_CORRUPT, "a chunk of %" PRIu64 " bytes is cut short", n);
+    if (crc != crc32c_str(body)) return err_set(e, ERR_CORRUPT, "a chunk has the wrong checksum");
+    *enc = body.p[0];
+    *data = str_from(body, 1);
+    *used = bytes.n - cur_left(&c);
+    return OK;
+}

@@ -1,0 +1,20 @@
+/* segment_codec_fuzz.c — any bytes as the records of a chunk segment. */
+#include "block/segment_codec.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+    str rest = str_of(p, n), data;
+    uint8_t enc;
+    size_t used;
+    uint64_t bytes;
+    errc head = segment_header_check(rest, NULL);
+    assert(head == OK || head == ERR_CORRUPT);
+    while (rest.n && segment_record_decode(rest, &enc, &data, &used, NULL) == OK) {
+        errc rc = segment_record_bytes(rest, &bytes, NULL);
+        assert(rc == OK && bytes == used && used > 0);
+        rest = str_from(rest, used);
+    }
+    return 0;
+}

@@ -1,0 +1,93 @@
+#include "block/segments.h"
+
+#include "block/segment_codec.h"
+
+#include <stdlib.h>
+
+enum { GUESS_BYTES = 1024 };
+
+struct segments { VEC(struct reader *) files; uint64_t bytes; };
+
+void segments_close(struct segments *s)
+{
+    if (!s) return;
+    for (size_t i = 0; i < s->files.n; i++) reader_close(s->files.at[i]);
+    vec_fini(&s->files);
+    mem_free(s);
+}
+
+size_t segments_count(const struct segments *s) { return s->files.n; }
+uint64_t segments_bytes(const struct segments *s) { return s->bytes; }
+
+static errc file_open(struct segments *s, struct fs *fs, str path, enum io_backend backend, enum io_pattern pattern, struct err *e)
+{
+    struct reader *r = NULL;
+    struct pin pin = { 0 };
+    TRY(reader_open(&r, fs, path, backend, pattern, e));
+    vec_push(&s->files, r);
+    s->bytes += reader_size(r);
+    if (reader_size(r) < SEGMENT_HEADER_BYTES) return err_set(e, ERR_CORRUPT, "%" PRIu64 " bytes are no chunk segment", reader_size(r));
+    TRY(reader_pin(r, 0, SEGMENT_HEADER_BYTES, &pin, e));
+    errc rc = segment_header_check(pin.bytes, e), un = reader_unpin(&pin, e);
+    return un != OK ? un : rc;
+}
+
+static errc files_open(struct segments *s, struct fs *fs, str dir, enum io_backend backend, enum io_pattern pattern, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    fs_entries all = { 0 };
+    errc rc = fs_list(fs, dir, &a, &all, e);
+    for (size_t i = 0; rc == OK && i < all.n; i++) {           /* sorted by name: six digits */
+        uint64_t number;
+        if (all.at[i].is_dir || !str_u64(all.at[i].name, &number)) continue;
+        rc = file_open(s, fs, path_join(&a, dir, all.at[i].name), backend, pattern, e);
+        if (rc != OK) rc = err_in(e, rc, "%.*s", STR_ARG(all.at[i].name));
+    }
+    vec_fini(&all);
+    return rc;
+}
+
+errc segments_open(struct segments **out, struct fs *fs, str dir, enum io_backend backend, enum io_pattern pattern, struct err *e)
+{
+    struct segments *s = NEW(struct segments);
+    errc rc = files_open(s, fs, dir, backend, pattern, e);
+    if (rc != OK) segments_close(s);
+    else *out = s;
+    return rc;
+}
+
+static errc record_pin(struct reader *r, uint64_t at, struct segment_pin *out, struct err *e)
+{
+    uint64_t size = reader_size(r), n = 0;
+    size_t used;
+    struct pin pin = { 0 };
+    if (at < SEGMENT_HEADER_BYTES || at >= size) return err_set(e, ERR_CORRUPT, "beyond the file");
+    TRY(reader_pin(r, at, (size_t)MIN(size - at, (uint64_t)GUESS_BYTES), &pin, e));
+    errc rc = segment_record_bytes(pin.bytes, &n, e);
+    if (rc == OK && n > pin.bytes.n && n <= size - at) {
+        TRY(reader_unpin(&pin, e));
+        TRY(reader_pin(r, at, (size_t)n, &pin, e));
+    }
+    if (rc == OK) rc = segment_record_decode(pin.bytes, &out->enc, &out->data, &used, e);
+    if (rc == OK) {
+        out->pin = pin;
+        return OK;
+    }
+    errc un = reader_unpin(&pin, e);
+    return un != OK ? un : rc;
+}
+
+errc segments_pin(struct segments *s, uint64_t ref, struct segment_pin *out, struct err *e)
+{
+    uint32_t i = segment_of(ref), at = segment_offset(ref);
+    if (i >= s->files.n) return err_set(e, ERR_CORRUPT, "chunks: there is no segment %u", i + 1);
+    TRY_IN(e, record_pin(s->files.at[i], at, out, e), "chunks: segment %u: at %u", i + 1, at);
+    return OK;
+}
+
+errc segments_unpin(struct segment_pin *p, struct err *e)
+{
+    errc rc = reader_unpin(&p->pin, e);
+    *p = (struct segment_pin){ 0 };
+    return rc;
+}

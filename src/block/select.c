@@ -1,0 +1,63 @@
+/* select.c — which series of a block match: the lists that model/pick.h names, read, joined and cut. */
+#include "block/block_impl.h"
+#include "model/pick.h"
+
+struct scan { const struct pick *p; str prefix; VEC(uint64_t) offsets; };
+
+static bool scan_value(void *ctx, str value, uint64_t offset)
+{
+    struct scan *s = ctx;
+    if (!str_has_prefix(value, s->prefix)) return false;       /* begun at the prefix: beyond it there is none */
+    if (pick_wants(s->p, value)) vec_push(&s->offsets, offset);
+    return true;
+}
+
+/* Lists are read after the walk over values: in a file both lie in the same order, each for itself. */
+static errc list_by_scan(struct block *b, const struct pick *p, postings_list *out, struct err *e)
+{
+    struct scan s = { .p = p, .prefix = pick_prefix(p) };
+    errc rc = index_reader_values(b->index, p->m->name, s.prefix, scan_value, &s, e);
+    for (size_t i = 0; rc == OK && i < s.offsets.n; i++) rc = index_reader_postings_at(b->index, s.offsets.at[i], out, e);
+    vec_fini(&s.offsets);
+    return rc;
+}
+
+static errc list_of(struct block *b, const struct pick *p, postings_list *out, struct err *e)
+{
+    size_t n;
+    const str *values = pick_values(p, &n);
+    out->n = 0;
+    if (!n) TRY(list_by_scan(b, p, out, e));
+    for (size_t i = 0; i < n; i++)
+        if (values[i].n) TRY(index_reader_postings(b->index, p->m->name, values[i], out, e));
+    postings_sort(out);
+    return OK;
+}
+
+static errc join(struct block *b, const picks *v, postings_list *out, struct err *e)
+{
+    postings_list list = { 0 };
+    errc rc = OK;
+    bool begun = false;
+    if (!v->n || v->at[0].subtract) {
+        begun = true;
+        rc = index_reader_postings(b->index, STR_EMPTY, STR_EMPTY, out, e);
+    }
+    for (size_t i = 0; rc == OK && i < v->n && (!begun || out->n); i++) {
+        rc = list_of(b, &v->at[i], begun ? &list : out, e);
+        if (rc == OK && begun && v->at[i].subtract) postings_subtract(out, &list);
+        else if (rc == OK && begun) postings_intersect(out, &list);
+        begun = true;
+    }
+    vec_fini(&list);
+    return rc;
+}
+
+errc block_select(struct block *b, struct matchers ms, postings_list *out, struct err *e)
+{
+    picks v = { 0 };
+    out->n = 0;
+    errc rc = picks_of(&v, ms) ? join(b, &v, out, e) : OK;
+    vec_fini(&v);
+    return rc;
+}
