@@ -9,6 +9,8 @@
 #include "head/head.h"
 #include "io/pool.h"
 #include "io/thread.h"
+#include "tsdb/blocks.h"
+#include "tsdb/db_querier.h"
 #include "tsdb/recover.h"
 #include "wal/wal.h"
 #include "wal/wal_reader.h"
@@ -18,9 +20,7 @@ enum { TICK_MS = 1000, SEALED_AT_ONCE = 4096 };
 GAUGE(m_clean_start, "prometheus_tsdb_clean_start", "-1: lockfile is disabled. 0: a lockfile from a previous execution was replaced. 1: lockfile creation was clean")
 GAUGE(m_replay_seconds, "prometheus_tsdb_data_replay_duration_seconds", "Time taken to replay the data on disk.")
 
-/* Of parts that this version does not have: it loads no blocks, compacts nothing and writes no checkpoints. Alerts ask for them at 0. */
-COUNTER(m_reloads, "prometheus_tsdb_reloads_total", "Number of times the database reloaded block data from disk.")
-COUNTER(m_reloads_failed, "prometheus_tsdb_reloads_failures_total", "Number of times the database failed to reloadBlocks block data from disk.")
+/* Of parts that this version does not have: it compacts nothing and writes no checkpoints. Alerts ask for them at 0. */
 COUNTER(m_compactions_failed, "prometheus_tsdb_compactions_failed_total", "Total number of compactions that failed for the partition.")
 GAUGE(m_symbol_table, "prometheus_tsdb_symbol_table_size_bytes", "Size of symbol table in memory for loaded blocks")
 COUNTER(m_checkpoints, "prometheus_tsdb_checkpoint_creations_total", "Total number of checkpoint creations attempted.")
@@ -51,41 +51,13 @@ struct db {
     struct wal *wal;
     struct chunk_disk *disk;
     struct head *head;
+    struct blocks *blocks;
+    struct db_queryable queryable;     /* over blocks and head */
     struct thread *thread;
     struct mtx mu;                     /* LOCK_DB */
     struct cond wake;
     bool stop;                         /* GUARDED_BY(mu) */
 };
-
-/* 26 characters of Crockford's base 32, the first at most '7'. */
-static bool is_ulid(str name)
-{
-    if (name.n != 26 || name.p[0] > '7') return false;
-    for (size_t i = 0; i < name.n; i++)
-        if (!memchr("0123456789ABCDEFGHJKMNPQRSTVWXYZ", name.p[i], 32)) return false;
-    return true;
-}
-
-/* What an interrupted Prometheus left is removed, as it would do itself; a block cannot be served yet and is refused in words. */
-static errc folder_check(struct fs *fs, struct err *e)
-{
-    struct arena a;
-    arena_init(&a, NULL, 0);
-    fs_entries all = { 0 };
-    errc rc = fs_list(fs, S(""), &a, &all, e);
-    for (size_t i = 0; rc == OK && i < all.n; i++) {
-        str name = all.at[i].name, base = STR_EMPTY, rest = STR_EMPTY;
-        str_cut(name, '.', &base, &rest);
-        bool left_over = str_eq(rest, S("tmp-for-deletion")) || str_eq(rest, S("tmp-for-creation")) || str_eq(rest, S("tmp"));
-        if (all.at[i].is_dir && is_ulid(base) && left_over) rc = fs_remove_tree(fs, name, e);
-        else if (all.at[i].is_dir && is_ulid(name))
-            rc = err_set(e, ERR_UNSUPPORTED, "the data folder holds the block %.*s: folders with blocks cannot be opened by this version",
-                         STR_ARG(name));
-    }
-    vec_fini(&all);
-    arena_fini(&a);
-    return rc;
-}
 
 /* What a killed process wrote may still be nowhere but in the page cache: from here on it counts as old, and old means durable. */
 static errc sync_files(struct fs *fs, str dir, struct err *e)
@@ -145,7 +117,12 @@ static errc open_parts(struct db *db, struct recover_chunks *chunks, struct db_o
     struct fs *fs = db->o.fs;
     TRY(fs_mkdir(fs, S(""), e));
     if (!db->o.no_lock) TRY(fs_lock_take(&db->lock, fs, S("lock"), &what->unclean, e));
-    TRY(folder_check(fs, e));
+    struct blocks_opts bo = { .fs = fs, .backend = db->o.backend, .salvage = db->o.salvage };
+    struct blocks_found seen = { 0 };
+    TRY_IN(e, blocks_open(&db->blocks, &bo, &seen, e), "blocks");
+    what->blocks = seen.blocks;
+    what->blocks_set_aside = seen.set_aside;
+    what->blocks_skipped = seen.skipped;
     if (what->unclean || db->o.no_lock) TRY_IN(e, sync_folder(fs, e), "after an unclean stop");
     struct chunk_disk_opts co = { .fs = fs, .dir = S("chunks_head"), .backend = db->o.backend, .file_bytes = db->o.chunk_file_bytes };
     struct chunk_disk_opened found = { 0 };
@@ -156,6 +133,10 @@ static errc open_parts(struct db *db, struct recover_chunks *chunks, struct db_o
     struct head_opts ho = { .wal = db->wal, .disk = db->disk, .chunk_range_ms = db->o.chunk_range_ms, .samples_per_chunk = db->o.samples_per_chunk };
     TRY(head_open(&db->head, &ho, e));
     in.head = db->head;
+    struct block_list *list = blocks_now(db->blocks);
+    if (list->n) head_set_min_valid_time(db->head, block_list_max_time(list));
+    block_list_unref(list);
+    db_queryable_init(&db->queryable, db->blocks, db->head);
     return recover_head(&in, what, e);
 }
 
@@ -220,6 +201,7 @@ static void db_free(struct db *db, bool remove_lock)
 {
     head_close(db->head);
     chunk_disk_close(db->disk);
+    blocks_close(db->blocks);
     fs_lock_release(db->lock, remove_lock);
     cond_fini(&db->wake);
     mtx_fini(&db->mu);
@@ -259,4 +241,4 @@ errc db_sync(struct db *db, struct err *e)
 
 struct head *db_head(struct db *db) { return db->head; }
 struct appendable *db_appendable(struct db *db) { return head_appendable(db->head); }
-struct queryable *db_queryable(struct db *db) { return head_queryable(db->head); }
+struct queryable *db_queryable(struct db *db) { return &db->queryable.base; }

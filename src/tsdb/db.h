@@ -6,7 +6,7 @@
  *             (3) Opened over an overlay, the folder below is untouched. (4) Damage costs the records that are damaged, nothing else.
  * Ownership   db_open allocates, db_close frees; it borrows the fs, which outlives it. No querier or appender may be open at db_close.
  * Threads     any, but for db_open and db_close. One background thread unless no_thread.
- * Errors      ERR_LOCKED (another process), ERR_UNSUPPORTED (block folders), ERR_IO, ERR_NO_SPACE. Damage is no error: it is logged and
+ * Errors      ERR_LOCKED (another process), ERR_IO, ERR_NO_SPACE. Damage is no error: it is logged and
  *             counted.
  * Format      docs/format/
  */
@@ -31,6 +31,7 @@ struct db_opts {
     uint32_t samples_per_chunk;        /* 0: 120 */
     unsigned replay_workers;           /* 0: one per core; 1: no threads */
     bool no_lock, no_thread;           /* no_thread: the owner calls db_tick (tests on a simulated disk) */
+    bool salvage;                      /* damaged parts of blocks are left out of answers instead of failing them (tools) */
 };
 
 /* What an opening found. */
@@ -38,6 +39,7 @@ struct db_opened {
     bool unclean;                      /* the lock file was there */
     uint64_t series, samples, chunks, records, corruptions, unknown_refs;
     uint32_t segments;
+    uint64_t blocks, blocks_set_aside, blocks_skipped;
     int64_t took_ms;
 };
 

@@ -28,7 +28,7 @@ static errc dump_folder(const char *dir, size_t every, struct err *e)
 {
     struct fs *real = fs_real_new(str_z(dir));
     struct fs *over = fs_overlay_new(real);
-    struct db_opts o = { .fs = over, .backend = IO_AUTO, .wal_compress = COMPRESS_SNAPPY, .no_lock = true, .no_thread = true };
+    struct db_opts o = { .fs = over, .backend = IO_AUTO, .wal_compress = COMPRESS_SNAPPY, .no_lock = true, .no_thread = true, .salvage = true };
     struct db *db = NULL;
     struct fs_stat st;
     errc rc = fs_stat(real, S("."), &st, NULL) == OK || fs_exists(real, S("")) ? OK : err_set(e, ERR_NOT_FOUND, "%s: no such folder", dir);
