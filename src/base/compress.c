@@ -155,7 +155,11 @@ static errc deflate_member(void *room, size_t cap, size_t *n_out, size_t *used, 
                               : libdeflate_zlib_decompress_ex(d, in.p, in.n, room, cap, used, n_out);
     if (rc == LIBDEFLATE_SUCCESS) return OK;
     if (rc == LIBDEFLATE_INSUFFICIENT_SPACE) return limit_error(e, cap);
-    return err_set(e, ERR_CORRUPT, "%s: corrupt input", kind == COMPRESS_GZIP ? "gzip" : "deflate");
+    if (kind != COMPRESS_GZIP) return err_set(e, ERR_CORRUPT, "deflate: corrupt input");
+    enum { HEADER_BYTES = 10 };
+    if (in.n < HEADER_BYTES) return err_set(e, ERR_CORRUPT, "unexpected EOF");
+    bool header = in.p[0] == 0x1f && in.p[1] == 0x8b && in.p[2] == 8;
+    return err_set(e, ERR_CORRUPT, header ? "gzip: corrupt input" : "gzip: invalid header");
 }
 
 static errc unpack_deflate(void *room, size_t cap, size_t *n_out, enum compress_kind kind, str in, struct err *e)

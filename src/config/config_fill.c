@@ -134,6 +134,11 @@ static void fill_discovery(struct loader *ld, const struct value *v, const struc
     if (others && !job->n_static_groups && !job->n_file_sd) avec_push(ld->l.a, &ld->c->unserved_jobs, job->job_name);
 }
 
+static void fill_oauth2_unserved(struct loader *ld, const struct scrape_config *job)
+{
+    if (job->http.oauth2) fill_unsupported(ld, S("scrape_configs.oauth2"));
+}
+
 static void fill_names(const struct value *v, struct scrape_config *job)
 {
     const struct value *protocols = value_field(v, "scrape_protocols");
@@ -200,6 +205,7 @@ static errc fill_job(struct loader *ld, const struct value *v, struct scrape_con
     fill_names(v, job);
     fill_static(ld, v, job);
     fill_discovery(ld, v, job);
+    fill_oauth2_unserved(ld, job);
     TRY(fill_rules(ld, value_field(v, "relabel_configs"), job->legacy_names, &job->relabel, e));
     return fill_rules(ld, value_field(v, "metric_relabel_configs"), job->legacy_names, &job->metric_relabel, e);
 }

@@ -2,21 +2,25 @@
  * event descriptor. What it wakes for: a socket that libcurl wants watched (epoll tells which, so that ten thousand idle connections
  * cost nothing), libcurl's timer, a letter.
  *
- *      http_send -> inbox -> running (an easy handle, in the multi) -> finished -> dispatched -> done, freed
- *                                                                      '--- the pool was full: asked again in RETRY_MS
+ *      http_send -> inbox -> [waiting for a name] -> running (an easy handle, in the multi) -> finished -> dispatched -> done, freed
+ *                               ^------ redirect ------'                                          '--- the pool was full: asked again in RETRY_MS
  *
  * An easy handle costs some kilobytes and belongs to a running transfer only; at rest a few are kept. Connections belong to the
  * multi handle and outlive transfers.
  */
 #include "io/http_client.h"
 
+#include "io/http_conns.h"
+#include "io/http_route.h"
 #include "io/http_words.h"
+#include "io/resolver.h"
 #include "io/thread.h"
 
 #include "base/buf_pool.h"
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/map.h"
+#include "base/metric.h"
 #include "base/vec.h"
 
 #include <arpa/inet.h>
@@ -29,8 +33,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { EASY_KEPT = 32, EVENTS = 256, RETRY_MS = 5, REDIRECTS_MAX = 10, RECEIVE_BYTES = 64 << 10, IDLE_MAX_S = 300, ADDR_MAX = 64,
+enum { EASY_KEPT = 32, EVENTS = 256, RETRY_MS = 5, NAMES_MS = 20, REQUESTS_MAX = 10, RECEIVE_BYTES = 64 << 10, IDLE_MAX_S = 300, ADDR_MAX = 64,
        HEADER_BYTES_MAX = 1 << 20 };
+
+COUNTER(m_requests, "epimetheus_http_client_requests_total", "Requests that were sent, redirects not counted.")
+COUNTER(m_connections, "epimetheus_http_client_connections_total", "Connections that were begun.")
+GAUGE(m_in_flight, "epimetheus_http_client_requests_in_flight", "Requests that were sent and whose answers were not taken yet.")
+
+/* Where a request goes at this hop. lookup: the name that is dialled, to be resolved; empty: none is. */
+struct route { str url, scheme, host, port, proxy, lookup, lookup_port; };
 
 struct transfer {
     uint64_t id;
@@ -45,8 +56,14 @@ struct transfer {
     size_t header_bytes;
     char remote[ADDR_MAX], detail[CURL_ERROR_SIZE];
     bool too_large, canceled;
+    struct route route;
+    str first_host;
+    unsigned hops;                     /* redirects that were followed */
+    bool strayed;                      /* one of them left the first host's site: credentials stay behind */
+    unsigned opened;                   /* sockets of this hop */
+    struct err lookup_err;             /* the name has no address */
     CURL *easy;                        /* while it runs */
-    struct curl_slist *headers, *proxy_headers, *connect_to;
+    struct curl_slist *headers, *proxy_headers, *connect_to, *resolve;
     struct transfer *next;             /* in the inbox or among the finished */
 };
 
@@ -65,12 +82,17 @@ struct http_client {
     bool stop;
 
     _Atomic uint64_t n_running, n_connections;                 /* relaxed: figures */
+    _Atomic bool names_came;           /* the resolver has news */
 
     /* The mover's own. */
     CURLM *multi;
     VEC(CURL *) easies;
     VEC(struct pem_file) pems;
     struct map running;                /* id -> transfer */
+    VEC(struct transfer *) waiting;    /* for a name */
+    struct resolver *resolver;         /* NULL until a name is needed */
+    struct http_conns *conns;
+    struct http_proxies environment;   /* const after init; heap */
     struct transfer *finished, **finished_end;
     int64_t timer_ns;                  /* when libcurl wants to be called; INT64_MAX: not at all */
 };
@@ -92,7 +114,7 @@ static void request_copy(struct transfer *t, const struct http_request *r)
     struct http_request *q = &t->req;
     *q = *r;
     str *const strs[] = {
-        &q->method, &q->url, &q->body, &q->username, &q->password, &q->proxy_url, &q->no_proxy, &q->tls.ca, &q->tls.cert,
+        &q->dialer, &q->method, &q->url, &q->body, &q->username, &q->password, &q->proxy_url, &q->no_proxy, &q->tls.ca, &q->tls.cert,
         &q->unix_socket, &q->tls.key, &q->tls.ca_file, &q->tls.cert_file, &q->tls.key_file, &q->tls.server_name,
     };
     for (size_t i = 0; i < ARRAY_LEN(strs); i++) *strs[i] = arena_str(a, *strs[i]);
@@ -121,14 +143,16 @@ static bool request_has(const struct http_request *r, str name)
 static void transfer_headers(struct transfer *t)
 {
     static const char *const unwanted[] = { "Accept", "Expect", "Content-Type" };      /* libcurl would add these by itself */
-    for (size_t i = 0; i < t->req.n_headers; i++) t->headers = slist_field(t, t->headers, &t->req.headers[i]);
+    for (size_t i = 0; i < t->req.n_headers; i++)
+        if (!t->strayed || !http_header_stays(t->req.headers[i].name)) t->headers = slist_field(t, t->headers, &t->req.headers[i]);
     for (size_t i = 0; i < ARRAY_LEN(unwanted); i++) {
         if (request_has(&t->req, str_z(unwanted[i]))) continue;
         str none = arena_fmt(&t->arena, "%s:", unwanted[i]);
         t->headers = curl_slist_append(t->headers, (const char *)none.p);
     }
     curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
-    for (size_t i = 0; i < t->req.n_proxy_headers; i++)
+    bool tunnel = str_eq_nocase(t->route.scheme, S("https"));  /* they are for CONNECT alone */
+    for (size_t i = 0; tunnel && i < t->req.n_proxy_headers; i++)
         t->proxy_headers = slist_field(t, t->proxy_headers, &t->req.proxy_headers[i]);
     curl_easy_setopt(t->easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
     if (t->proxy_headers) curl_easy_setopt(t->easy, CURLOPT_PROXYHEADER, t->proxy_headers);
@@ -164,7 +188,7 @@ static void easy_pem(struct transfer *t, CURLoption option, str pem)
 
 static void transfer_tls(struct transfer *t)
 {
-    static const long lows[] = { CURL_SSLVERSION_DEFAULT, CURL_SSLVERSION_TLSv1_0, CURL_SSLVERSION_TLSv1_1, CURL_SSLVERSION_TLSv1_2,
+    static const long lows[] = { CURL_SSLVERSION_TLSv1_2, CURL_SSLVERSION_TLSv1_0, CURL_SSLVERSION_TLSv1_1, CURL_SSLVERSION_TLSv1_2,
                                  CURL_SSLVERSION_TLSv1_3 };
     static const long highs[] = { CURL_SSLVERSION_MAX_DEFAULT, CURL_SSLVERSION_MAX_TLSv1_0, CURL_SSLVERSION_MAX_TLSv1_1,
                                   CURL_SSLVERSION_MAX_TLSv1_2, CURL_SSLVERSION_MAX_TLSv1_3 };
@@ -184,28 +208,22 @@ static void transfer_tls(struct transfer *t)
  * says what it would have said. */
 static bool transfer_server_name(struct transfer *t, CURLU *u)
 {
-    if (!t->req.tls.server_name.n) return true;
-    char *host = NULL, *port = NULL;
-    bool ok = curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-              curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
-              curl_url_set(u, CURLUPART_HOST, tr_cstr(t, t->req.tls.server_name), 0) == CURLUE_OK;
-    if (ok) {
-        str to = arena_fmt(&t->arena, "%.*s:%s:%s:%s", STR_ARG(t->req.tls.server_name), port, host, port);
-        t->connect_to = curl_slist_append(NULL, (const char *)to.p);
-        curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->connect_to);
-        struct http_field f = { S("Host"), strcmp(port, "443") ? arena_fmt(&t->arena, "%s:%s", host, port) : arena_str(&t->arena, str_z(host)) };
-        if (!request_has(&t->req, S("Host"))) t->headers = slist_field(t, t->headers, &f);
-    }
-    curl_free(host);
-    curl_free(port);
-    return ok;
+    if (!t->req.tls.server_name.n || !str_eq_nocase(t->route.scheme, S("https"))) return true;
+    if (curl_url_set(u, CURLUPART_HOST, tr_cstr(t, t->req.tls.server_name), 0) != CURLUE_OK) return false;
+    const struct route *r = &t->route;
+    str to = arena_fmt(&t->arena, "%.*s:%.*s:%.*s:%.*s", STR_ARG(t->req.tls.server_name), STR_ARG(r->port), STR_ARG(r->host), STR_ARG(r->port));
+    t->connect_to = curl_slist_append(NULL, (const char *)to.p);
+    curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->connect_to);
+    struct http_field f = { S("Host"), str_eq(r->port, S("443")) ? r->host : arena_fmt(&t->arena, "%.*s:%.*s", STR_ARG(r->host), STR_ARG(r->port)) };
+    if (!request_has(&t->req, S("Host"))) t->headers = slist_field(t, t->headers, &f);
+    return true;
 }
 
 static bool transfer_url(struct transfer *t)
 {
     CURLU *u = curl_url();
     char *url = NULL;
-    bool ok = u && curl_url_set(u, CURLUPART_URL, tr_cstr(t, t->req.url), CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+    bool ok = u && curl_url_set(u, CURLUPART_URL, tr_cstr(t, t->route.url), CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
               transfer_server_name(t, u) && curl_url_get(u, CURLUPART_URL, &url, 0) == CURLUE_OK;
     if (ok) curl_easy_setopt(t->easy, CURLOPT_URL, url);
     curl_free(url);
@@ -257,11 +275,21 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
     return size * n;
 }
 
+/* Where the answer sends on to, if that is followed; else empty. */
+static str answer_moved(const struct transfer *t)
+{
+    if (!t->req.follow_redirects || !http_is_redirect(t->resp.status)) return STR_EMPTY;
+    for (size_t i = 0; i < t->fields.n; i++)
+        if (str_eq_nocase(t->fields.at[i].name, S("Location"))) return t->fields.at[i].value;
+    return STR_EMPTY;
+}
+
 static size_t on_body(char *p, size_t size, size_t n, void *ctx)
 {
     struct transfer *t = ctx;
     struct buf *b = &t->resp.body;
     size_t bytes = size * n, max = t->req.max_body_bytes;
+    if (answer_moved(t).n) return bytes;                       /* what a redirect says is not kept */
     if (max && bytes > max - b->n) {
         t->too_large = true;
         return 0;
@@ -293,7 +321,15 @@ static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl
     if (a->family == AF_UNIX) t->remote[0] = '\0';
     else snprintf(t->remote, sizeof(t->remote), a->family == AF_INET6 ? "[%s]:%u" : "%s:%u", host, port);
     atomic_fetch_add_explicit(&t->client->n_connections, 1, memory_order_relaxed);
+    metric_inc(&m_connections);
+    t->opened++;
     return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
+static int on_close_socket(void *conns, curl_socket_t fd)
+{
+    http_conns_closed(conns, fd);
+    return close(fd);
 }
 
 /* ---- begin and end of a transfer, on the mover ---- */
@@ -305,7 +341,6 @@ static void transfer_setup(struct transfer *t)
     curl_easy_setopt(h, CURLOPT_PRIVATE, t);
     curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(h, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(h, CURLOPT_HTTP_CONTENT_DECODING, 0L);
     curl_easy_setopt(h, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
     curl_easy_setopt(h, CURLOPT_MAXAGE_CONN, (long)IDLE_MAX_S);
@@ -317,22 +352,24 @@ static void transfer_setup(struct transfer *t)
     curl_easy_setopt(h, CURLOPT_HEADERDATA, t);
     curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
     curl_easy_setopt(h, CURLOPT_OPENSOCKETDATA, t);
+    curl_easy_setopt(h, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+    curl_easy_setopt(h, CURLOPT_CLOSESOCKETDATA, t->client->conns);
     curl_easy_setopt(h, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, r->follow_redirects ? 1L : 0L);
-    curl_easy_setopt(h, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
+    curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L);           /* redirects are followed here: transfer_follow */
     curl_easy_setopt(h, CURLOPT_HTTP_VERSION, r->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
     if (r->timeout_ms > 0) {
         int64_t left = r->timeout_ms - (clock_mono_ns() - t->start_ns) / 1000000;
         curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)MAX(left, 1));
         curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)MAX(left, 1));
     }
-    if (r->basic) {
+    if (r->basic && !t->strayed) {
         curl_easy_setopt(h, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
         curl_easy_setopt(h, CURLOPT_USERNAME, tr_cstr(t, r->username));
         curl_easy_setopt(h, CURLOPT_PASSWORD, tr_cstr(t, r->password));
     }
-    if (!r->proxy_from_environment) curl_easy_setopt(h, CURLOPT_PROXY, tr_cstr(t, r->proxy_url));
-    easy_str(t, CURLOPT_NOPROXY, r->no_proxy);
+    curl_easy_setopt(h, CURLOPT_PROXY, tr_cstr(t, t->route.proxy));
+    curl_easy_setopt(h, CURLOPT_NOPROXY, "");
+    if (t->resolve) curl_easy_setopt(h, CURLOPT_RESOLVE, t->resolve);
     easy_str(t, CURLOPT_UNIX_SOCKET_PATH, r->unix_socket);
     transfer_method(t);
     transfer_tls(t);
@@ -359,11 +396,11 @@ static enum http_fail transfer_fail_kind(int code)
 {
     static const struct { int code; enum http_fail kind; } kinds[] = {
         { CURLE_URL_MALFORMAT, HTTP_FAIL_URL }, { CURLE_UNSUPPORTED_PROTOCOL, HTTP_FAIL_SCHEME },
-        { CURLE_COULDNT_RESOLVE_HOST, HTTP_FAIL_RESOLVE }, { CURLE_COULDNT_CONNECT, HTTP_FAIL_CONNECT },
+        { CURLE_COULDNT_RESOLVE_HOST, HTTP_FAIL_RESOLVE }, { CURLE_COULDNT_RESOLVE_PROXY, HTTP_FAIL_RESOLVE }, { CURLE_COULDNT_CONNECT, HTTP_FAIL_CONNECT },
         { CURLE_OPERATION_TIMEDOUT, HTTP_FAIL_TIMEOUT }, { CURLE_GOT_NOTHING, HTTP_FAIL_EOF }, { CURLE_RECV_ERROR, HTTP_FAIL_RECEIVE },
         { CURLE_PARTIAL_FILE, HTTP_FAIL_CUT }, { CURLE_SSL_CONNECT_ERROR, HTTP_FAIL_TLS },
         { CURLE_PEER_FAILED_VERIFICATION, HTTP_FAIL_TLS_VERIFY }, { CURLE_SSL_CACERT_BADFILE, HTTP_FAIL_CA_FILE },
-        { CURLE_TOO_MANY_REDIRECTS, HTTP_FAIL_REDIRECTS },
+        { CURLE_TOO_MANY_REDIRECTS, HTTP_FAIL_REDIRECTS }, { CURLE_SSL_CERTPROBLEM, HTTP_FAIL_CERT },
     };
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (kinds[i].code == code) return kinds[i].kind;
@@ -374,31 +411,27 @@ static void transfer_told(struct transfer *t, int code)
 {
     struct http_failure f = {
         .kind = transfer_fail_kind(code), .too_large = t->too_large, .canceled = t->canceled, .answered = t->resp.status != 0,
-        .method = t->req.method, .url = t->req.url, .remote = str_z(t->remote), .ca_file = t->req.tls.ca_file,
-        .unix_socket = t->req.unix_socket,
+        .method = t->req.method, .url = t->route.url.n ? t->route.url : t->req.url, .remote = str_z(t->remote), .ca_file = t->req.tls.ca_file,
+        .cert_file = t->req.tls.cert_file, .key_file = t->req.tls.key_file, .unix_socket = t->req.unix_socket, .host = t->route.lookup,
+        .lookup = err_str(&t->lookup_err), .proxied = t->route.proxy.n > 0,
     };
-    long os_errno = 0, redirects = 0, local_port = 0;
-    const char *effective = NULL, *local_ip = NULL;
+    long os_errno = 0, local_port = 0, connect_code = 0;
+    const char *local_ip = NULL;
     char local[ADDR_MAX] = "";
-    char *host = NULL;
-    CURLU *u = curl_url();
     if (t->easy) {
         curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
-        curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_COUNT, &redirects);
-        curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &effective);
         curl_easy_getinfo(t->easy, CURLINFO_LOCAL_IP, &local_ip);
         curl_easy_getinfo(t->easy, CURLINFO_LOCAL_PORT, &local_port);
+        curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &connect_code);
     }
-    if (redirects > 0 && effective) f.url = str_z(effective);
+    if (code == CURLE_TOO_MANY_REDIRECTS) f.url = answer_moved(t);
     if (local_ip && *local_ip) snprintf(local, sizeof(local), "%s:%ld", local_ip, local_port);
-    if (u && curl_url_set(u, CURLUPART_URL, tr_cstr(t, f.url), 0) == CURLUE_OK) curl_url_get(u, CURLUPART_HOST, &host, 0);
     f.os_errno = (int)os_errno;
+    f.connect_status = (int)connect_code;
     f.local = str_z(local);
-    f.host = str_z(host);
     f.detail = str_z(t->detail[0] ? t->detail : curl_easy_strerror((CURLcode)code));
+    if (code == CURLE_TOO_MANY_REDIRECTS) f.answered = false;
     t->resp.rc = http_failure_words(&f, &t->resp.err);
-    curl_free(host);
-    curl_url_cleanup(u);
 }
 
 static void transfer_remote(struct transfer *t)
@@ -412,11 +445,35 @@ static void transfer_remote(struct transfer *t)
     t->resp.reused = made == 0;
 }
 
-/* The transfer leaves libcurl; from here on it is only handed over. */
-static void transfer_finish(struct http_client *c, struct transfer *t, int code)
+static void transfer_count(struct http_client *c, struct transfer *t, int code)
 {
-    if (t->easy) transfer_remote(t);
-    if (code != CURLE_OK) transfer_told(t, code);
+    bool looked_up = code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY;
+    if (!t->opened && !looked_up) return;
+    static const struct { int code; enum http_dial_fail why; } fails[] = {
+        { CURLE_COULDNT_RESOLVE_HOST, DIAL_RESOLUTION }, { CURLE_COULDNT_RESOLVE_PROXY, DIAL_RESOLUTION }, { CURLE_COULDNT_CONNECT, DIAL_UNKNOWN },
+    };
+    double connected = 0;
+    long os_errno = 0;
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    enum http_dial_fail why = DIAL_FINE;
+    if (t->easy) {
+        curl_easy_getinfo(t->easy, CURLINFO_CONNECT_TIME, &connected);
+        curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
+        curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &fd);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(fails); i++)
+        if (fails[i].code == code) why = fails[i].why;
+    if (why == DIAL_UNKNOWN && os_errno == ECONNREFUSED) why = DIAL_REFUSED;
+    if (code == CURLE_OPERATION_TIMEDOUT && connected <= 0) why = DIAL_TIMEOUT;
+    http_conns_dialled(c->conns, t->req.dialer, why, fd == CURL_SOCKET_BAD ? -1 : (int)fd);
+    bool unreachable = why == DIAL_REFUSED || why == DIAL_TIMEOUT || why == DIAL_UNKNOWN;
+    if (unreachable && t->route.lookup.n && c->resolver) resolver_forget(c->resolver, t->route.lookup);
+}
+
+/* The transfer leaves libcurl, to be handed over or to go on elsewhere. */
+static void transfer_leave(struct http_client *c, struct transfer *t, int code)
+{
+    transfer_count(c, t, code);
     if (t->easy) {
         curl_multi_remove_handle(c->multi, t->easy);
         easy_give(c, t->easy);
@@ -424,9 +481,16 @@ static void transfer_finish(struct http_client *c, struct transfer *t, int code)
         map_remove(&c->running, t->id, NULL, NULL);
         atomic_fetch_sub_explicit(&c->n_running, 1, memory_order_relaxed);
     }
-    curl_slist_free_all(t->headers);
-    curl_slist_free_all(t->proxy_headers);
-    curl_slist_free_all(t->connect_to);
+    struct curl_slist **const lists[] = { &t->headers, &t->proxy_headers, &t->connect_to, &t->resolve };
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) curl_slist_free_all(STEAL(*lists[i]));
+    t->opened = 0;
+}
+
+static void transfer_finish(struct http_client *c, struct transfer *t, int code)
+{
+    if (t->easy) transfer_remote(t);
+    if (code != CURLE_OK) transfer_told(t, code);
+    transfer_leave(c, t, code);
     struct buf *b = &t->resp.body;
     size_t pad = t->req.body_padding;
     if (pad && buf_room(b, pad)) memset(b->p + b->n, 0, pad);
@@ -439,7 +503,71 @@ static void transfer_finish(struct http_client *c, struct transfer *t, int code)
     c->finished_end = &t->next;
 }
 
-static void transfer_begin(struct http_client *c, struct transfer *t)
+static str url_part(struct transfer *t, CURLU *u, CURLUPart part, unsigned flags)
+{
+    char *text = NULL;
+    str s = curl_url_get(u, part, &text, flags) == CURLUE_OK ? arena_str(&t->arena, str_z(text)) : STR_EMPTY;
+    curl_free(text);
+    return s;
+}
+
+static bool is_address(str host)
+{
+    char text[INET6_ADDRSTRLEN + 1];
+    struct in6_addr room;
+    if (!host.n || host.p[0] == '[') return true;
+    if (host.n >= sizeof(text)) return false;
+    memcpy(text, host.p, host.n);
+    text[host.n] = '\0';
+    return inet_pton(AF_INET, text, &room) == 1;
+}
+
+static void route_lookup(struct route *r, str host, str port)
+{
+    r->lookup = is_address(host) ? STR_EMPTY : host;
+    r->lookup_port = port;
+}
+
+/* The proxy with its port written out; socks5 leaves names to the proxy, as in Go. False: it is no URL. */
+static bool route_proxy(struct transfer *t, str proxy)
+{
+    CURLU *u = curl_url();
+    char *text = NULL;
+    bool ok = curl_url_set(u, CURLUPART_URL, tr_cstr(t, proxy), CURLU_NON_SUPPORT_SCHEME | CURLU_DEFAULT_SCHEME) == CURLUE_OK;
+    str scheme = url_part(t, u, CURLUPART_SCHEME, 0), port = url_part(t, u, CURLUPART_PORT, 0);
+    if (!port.n) port = str_eq(scheme, S("https")) ? S("443") : str_has_prefix(scheme, S("socks")) ? S("1080") : S("80");
+    if (str_find(proxy, S("://")) == SIZE_MAX) ok = ok && curl_url_set(u, CURLUPART_SCHEME, "http", 0) == CURLUE_OK;
+    else if (str_eq(scheme, S("socks5"))) ok = ok && curl_url_set(u, CURLUPART_SCHEME, "socks5h", CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
+    ok = ok && curl_url_set(u, CURLUPART_PORT, tr_cstr(t, port), 0) == CURLUE_OK && curl_url_get(u, CURLUPART_URL, &text, 0) == CURLUE_OK;
+    if (ok) t->route.proxy = arena_str(&t->arena, str_z(text));
+    if (ok) route_lookup(&t->route, url_part(t, u, CURLUPART_HOST, 0), port);
+    curl_free(text);
+    curl_url_cleanup(u);
+    return ok;
+}
+
+static bool route_make(struct http_client *c, struct transfer *t, str url)
+{
+    CURLU *u = curl_url();
+    struct route *r = &t->route;
+    *r = (struct route){ .url = url };
+    bool ok = curl_url_set(u, CURLUPART_URL, tr_cstr(t, url), CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
+    if (ok) {
+        r->scheme = url_part(t, u, CURLUPART_SCHEME, 0);
+        r->host = url_part(t, u, CURLUPART_HOST, 0);
+        r->port = url_part(t, u, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+    }
+    curl_url_cleanup(u);
+    if (!ok || t->req.unix_socket.n) return ok;
+    struct http_proxies own = { t->req.proxy_url, t->req.proxy_url, t->req.no_proxy, !t->req.no_proxy.n };
+    str bare = r->host.n > 1 && r->host.p[0] == '[' ? str_slice(r->host, 1, r->host.n - 1) : r->host;
+    str proxy = http_proxy_of(t->req.proxy_from_environment ? &c->environment : &own, r->scheme, bare, r->port);
+    if (proxy.n) return route_proxy(t, proxy);
+    route_lookup(r, r->host, r->port);
+    return true;
+}
+
+static void transfer_launch(struct http_client *c, struct transfer *t)
 {
     t->easy = easy_take(c);
     atomic_fetch_add_explicit(&c->n_running, 1, memory_order_relaxed);
@@ -449,6 +577,70 @@ static void transfer_begin(struct http_client *c, struct transfer *t)
     transfer_headers(t);
     if (!ok) transfer_finish(c, t, CURLE_URL_MALFORMAT);
     else if (curl_multi_add_handle(c->multi, t->easy) != CURLM_OK) transfer_finish(c, t, CURLE_FAILED_INIT);
+}
+
+static void client_wake(struct http_client *c)
+{
+    const uint64_t one = 1;
+    ssize_t n = write(c->wake_fd, &one, sizeof(one));
+    (void)n;                           /* full means that it is rung already */
+}
+
+static void on_names(void *ctx)
+{
+    struct http_client *c = ctx;
+    atomic_store(&c->names_came, true);
+    client_wake(c);
+}
+
+/* Goes on as far as it is known where to. True: it has to wait for a name. */
+static bool transfer_resolve(struct http_client *c, struct transfer *t)
+{
+    const struct route *r = &t->route;
+    if (r->lookup.n && !c->resolver) c->resolver = resolver_new(&(struct resolver_opts){ .news = on_names, .ctx = c });
+    str addresses;
+    switch (r->lookup.n ? resolver_get(c->resolver, r->lookup, &t->arena, &addresses, &t->lookup_err) : RESOLVED_YES) {
+    case RESOLVED_ASKED: return true;
+    case RESOLVED_FAILED: transfer_finish(c, t, CURLE_COULDNT_RESOLVE_HOST); return false;
+    case RESOLVED_YES: break;
+    }
+    if (r->lookup.n) {
+        str pair = arena_fmt(&t->arena, "+%.*s:%.*s:%.*s", STR_ARG(r->lookup), STR_ARG(r->lookup_port), STR_ARG(addresses));
+        t->resolve = curl_slist_append(NULL, (const char *)pair.p);
+    }
+    transfer_launch(c, t);
+    return false;
+}
+
+static void transfer_begin(struct http_client *c, struct transfer *t, str url)
+{
+    if (!route_make(c, t, url)) transfer_finish(c, t, CURLE_URL_MALFORMAT);
+    else if (transfer_resolve(c, t)) vec_push(&c->waiting, t);
+}
+
+/* The answer sends on to another place: the request goes there. */
+static void transfer_follow(struct http_client *c, struct transfer *t, str to)
+{
+    if (t->hops + 1 >= REQUESTS_MAX) {
+        transfer_finish(c, t, CURLE_TOO_MANY_REDIRECTS);
+        return;
+    }
+    CURLU *u = curl_url();
+    bool ok = curl_url_set(u, CURLUPART_URL, tr_cstr(t, t->route.url), CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+              curl_url_set(u, CURLUPART_URL, tr_cstr(t, to), CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE) == CURLUE_OK;
+    str url = ok ? url_part(t, u, CURLUPART_URL, 0) : to, host = url_part(t, u, CURLUPART_HOST, 0);
+    curl_url_cleanup(u);
+    if (!t->hops++) t->first_host = t->route.host;
+    t->strayed = t->strayed || !http_same_site(t->first_host, host);
+    bool with_body;
+    t->req.method = http_redirect_method(t->req.method, t->resp.status, &with_body);
+    if (!with_body) t->req.body = STR_EMPTY;
+    transfer_leave(c, t, CURLE_OK);
+    t->fields.n = 0;
+    t->resp.status = 0;
+    t->resp.reason = STR_EMPTY;
+    t->detail[0] = '\0';
+    transfer_begin(c, t, url);
 }
 
 /* On the thread that dispatch chose. */
@@ -462,6 +654,7 @@ static void transfer_hand_over(void *arg)
     vec_fini(&t->fields);
     arena_fini(&t->arena);
     mem_free(t);
+    metric_add(&m_in_flight, -1);
     mtx_lock(&c->mu);
     if (--c->n_out == 0) cond_broadcast(&c->idle);             /* under the lock: after it, c may be gone */
     mtx_unlock(&c->mu);
@@ -506,6 +699,7 @@ static int on_timer(CURLM *multi, long timeout_ms, void *ctx)
 static int mover_wait_ms(const struct http_client *c)
 {
     if (c->finished) return RETRY_MS;
+    if (c->waiting.n) return c->timer_ns <= clock_mono_ns() ? 0 : NAMES_MS;
     if (c->timer_ns == INT64_MAX) return -1;
     int64_t left = c->timer_ns - clock_mono_ns();
     return left <= 0 ? 0 : (int)MIN(left / 1000000 + 1, (int64_t)60000);
@@ -541,13 +735,20 @@ static void mover_completed(struct http_client *c)
         int code = (int)m->data.result;
         curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &t);
         assert(t);
-        transfer_finish(c, t, code);
+        str to = code == CURLE_OK ? answer_moved(t) : STR_EMPTY;
+        if (to.n) transfer_follow(c, t, to);
+        else transfer_finish(c, t, code);
     }
 }
 
 static void mover_cancel(struct http_client *c, uint64_t id)
 {
     struct transfer *t = map_find(&c->running, id, NULL, NULL);
+    for (size_t i = 0; !t && i < c->waiting.n; i++) {
+        if (c->waiting.at[i]->id != id) continue;
+        t = c->waiting.at[i];
+        c->waiting.at[i] = vec_pop(&c->waiting);
+    }
     if (!t) return;
     t->canceled = true;
     transfer_finish(c, t, CURLE_ABORTED_BY_CALLBACK);
@@ -566,11 +767,27 @@ static bool mover_inbox(struct http_client *c)
     mtx_unlock(&c->mu);
     for (struct transfer *next; t; t = next) {
         next = t->next;
-        transfer_begin(c, t);
+        transfer_begin(c, t, t->req.url);
     }
     for (size_t i = 0; i < cancels.n; i++) mover_cancel(c, cancels.at[i]);
     vec_fini(&cancels);
     return stop;
+}
+
+/* Those that wait for a name, when names came, and now and then for those whose time is over. */
+static void mover_names(struct http_client *c)
+{
+    if (!c->waiting.n) return;
+    atomic_store(&c->names_came, false);
+    __typeof__(c->waiting) all = c->waiting;
+    memset(&c->waiting, 0, sizeof(c->waiting));
+    int64_t now = clock_mono_ns();
+    for (size_t i = 0; i < all.n; i++) {
+        struct transfer *t = all.at[i];
+        if (t->req.timeout_ms > 0 && now - t->start_ns >= t->req.timeout_ms * 1000000) transfer_finish(c, t, CURLE_OPERATION_TIMEDOUT);
+        else if (transfer_resolve(c, t)) vec_push(&c->waiting, t);
+    }
+    vec_fini(&all);
 }
 
 static void mover_run(void *ctx)
@@ -580,21 +797,16 @@ static void mover_run(void *ctx)
         mover_events(c);
         mover_completed(c);
         stop = mover_inbox(c);
+        mover_names(c);
         mover_dispatch(c);
     }
     struct transfer *t;
+    while (c->waiting.n) mover_cancel(c, vec_last(&c->waiting)->id);
     for (size_t i = 0; (t = map_next(&c->running, &i)) != NULL; i = 0) mover_cancel(c, t->id);
     while (c->finished) {
         mover_dispatch(c);
         if (c->finished) clock_sleep_ns((int64_t)RETRY_MS * 1000000);
     }
-}
-
-static void client_wake(struct http_client *c)
-{
-    const uint64_t one = 1;
-    ssize_t n = write(c->wake_fd, &one, sizeof(one));
-    (void)n;                           /* full means that it is rung already */
 }
 
 /* ---- the public side ---- */
@@ -603,6 +815,12 @@ static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 static void curl_start(void)
 {
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) abort();
+}
+
+static str environment_text(const char *name, const char *lower)
+{
+    const char *v = getenv(name);
+    return mem_str(str_z(v && *v ? v : getenv(lower)));
 }
 
 errc http_client_new(struct http_client **out, const struct http_client_opts *o, struct err *e)
@@ -628,6 +846,9 @@ errc http_client_new(struct http_client **out, const struct http_client_opts *o,
     curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
     curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)MAX(o->connections_max, (size_t)16));
+    c->conns = http_conns_new();
+    c->environment = (struct http_proxies){ environment_text("HTTP_PROXY", "http_proxy"), environment_text("HTTPS_PROXY", "https_proxy"),
+                                            environment_text("NO_PROXY", "no_proxy"), false };
     c->thread = thread_start("http-client", mover_run, c);
     *out = c;
     return OK;
@@ -644,8 +865,13 @@ void http_client_free(struct http_client *c)
     mtx_lock(&c->mu);
     while (c->n_out) cond_wait(&c->idle, &c->mu);
     mtx_unlock(&c->mu);
-    curl_multi_cleanup(c->multi);
+    resolver_free(c->resolver);
     for (size_t i = 0; i < c->easies.n; i++) curl_easy_cleanup(c->easies.at[i]);
+    curl_multi_cleanup(c->multi);                              /* closes what is kept alive: the connections are counted off */
+    http_conns_free(c->conns);
+    const str environment[] = { c->environment.http, c->environment.https, c->environment.no_proxy };
+    for (size_t i = 0; i < ARRAY_LEN(environment); i++) mem_free((void *)environment[i].p);
+    vec_fini(&c->waiting);
     for (size_t i = 0; i < c->pems.n; i++) close(c->pems.at[i].fd);
     vec_fini(&c->easies);
     vec_fini(&c->pems);
@@ -668,6 +894,8 @@ uint64_t http_send(struct http_client *c, const struct http_request *r, http_don
     arena_init(&t->arena, NULL, 0);
     buf_init(&t->resp.body, r->account, 0);
     request_copy(t, r);
+    metric_inc(&m_requests);
+    metric_add(&m_in_flight, 1);
     mtx_lock(&c->mu);
     assert(!c->stop);
     uint64_t id = t->id = ++c->next_id;

@@ -2,8 +2,9 @@
  *
  * What        The one wrapper of libcurl: its multi interface on epoll. Easy handles are pooled by requests in flight, connections are kept
  *             alive and reused by target. Bodies are handed over as they came (never decoded), errors in the words of Go's client.
- * Invariants  (1) `done` is called exactly once for each http_send. (2) Credentials and Authorization headers do not follow a redirect to
- *             another host. (3) A body longer than max_body_bytes ends the transfer.
+ * Invariants  (1) `done` is called exactly once for each http_send. (2) Credentials and headers that hold such do not follow a redirect to
+ *             another site (http_route.h), nor back from it. (3) A body longer than max_body_bytes ends the transfer. (4) The client's
+ *             thread never waits for a name: resolver.h.
  * Ownership   http_client_new/free. A request is copied before http_send returns; a response belongs to `done` until it returns, which may
  *             take its body (STEAL of the struct buf).
  * Threads     any. `done` runs where dispatch puts it, on the client's own thread without one (then it must be short).
@@ -38,6 +39,7 @@ struct http_tls {
 
 struct buf_pool;
 struct http_request {
+    str dialer;                        /* whose connections these are: the label of net_conntrack_dialer_*; empty: not counted */
     str method, url, body;             /* method empty: GET */
     const struct http_field *headers;
     size_t n_headers;
@@ -45,7 +47,7 @@ struct http_request {
     str username, password;
     struct http_tls tls;
     str proxy_url, no_proxy;
-    bool proxy_from_environment;
+    bool proxy_from_environment;       /* HTTP_PROXY, HTTPS_PROXY, NO_PROXY, as they were when the client was made */
     const struct http_field *proxy_headers;
     size_t n_proxy_headers;
     str unix_socket;                   /* reached there instead of at the URL's host; empty: not so */

@@ -1,5 +1,7 @@
 #include "io/http_words.h"
 
+#include "io/fs.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -27,13 +29,42 @@ static void words_tls_verify(struct err *e, const struct http_failure *f)
     err_set(e, ERR_IO, "tls: failed to verify certificate: x509: %.*s", STR_ARG(d));
 }
 
+static const char *words_dial(const struct http_failure *f) { return f->proxied ? "proxyconnect tcp: dial" : "dial"; }
+
+static void words_lookup(struct err *e, const struct http_failure *f)
+{
+    if (f->lookup.n) err_set(e, ERR_IO, "%s tcp: %.*s", words_dial(f), STR_ARG(f->lookup));
+    else err_set(e, ERR_IO, "%s tcp: lookup %.*s: no such host", words_dial(f), STR_ARG(f->host));
+}
+
+/* A file of the configuration that cannot be read is told as such; true: it was. */
+static bool words_file(struct err *e, str path, const char *what)
+{
+    struct arena a;
+    arena_init(&a, NULL, 0);
+    struct err why = { 0 };
+    str text;
+    bool unread = path.n && fs_read_path(path, &a, (size_t)1 << 24, &text, &why) != OK;
+    if (unread) err_set(e, ERR_IO, "unable to read %s: unable to read file %.*s: %.*s", what, STR_ARG(path), STR_ARG(err_str(&why)));
+    arena_fini(&a);
+    return unread;
+}
+
+static void words_files(struct err *e, const struct http_failure *f)
+{
+    if (words_file(e, f->ca_file, "CA cert") || words_file(e, f->cert_file, "client cert") || words_file(e, f->key_file, "client key")) return;
+    if (f->kind == HTTP_FAIL_CERT) err_set(e, ERR_IO, "unable to use specified client cert & key: %.*s", STR_ARG(f->detail));
+    else if (f->ca_file.n) err_set(e, ERR_IO, "unable to use specified CA cert file %.*s", STR_ARG(f->ca_file));
+    else err_set(e, ERR_IO, "unable to use specified CA cert inline");
+}
+
 static void words_connect(struct err *e, const struct http_failure *f)
 {
     char room[128];
     int errnum = f->os_errno ? f->os_errno : ECONNREFUSED;
     const char *words = words_errno(room, errnum);
     if (f->unix_socket.n) err_set(e, ERR_IO, "dial unix %.*s: connect: %s", STR_ARG(f->unix_socket), words);
-    else err_set(e, ERR_IO, "dial tcp %.*s: connect: %s", STR_ARG(f->remote), words);
+    else err_set(e, ERR_IO, "%s tcp %.*s: connect: %s", words_dial(f), STR_ARG(f->remote), words);
 }
 
 static void words_receive(struct err *e, const struct http_failure *f)
@@ -55,15 +86,20 @@ static void words_scheme(struct err *e, const struct http_failure *f)
 
 static void words_inner(struct err *e, const struct http_failure *f)
 {
+    if (f->connect_status && f->connect_status / 100 != 2 && !f->answered) {
+        err_set(e, ERR_IO, "%.*s", STR_ARG(http_status_words(f->connect_status)));
+        return;
+    }
     switch (f->kind) {
-    case HTTP_FAIL_RESOLVE: err_set(e, ERR_IO, "dial tcp: lookup %.*s: no such host", STR_ARG(f->host)); break;
+    case HTTP_FAIL_RESOLVE: words_lookup(e, f); break;
     case HTTP_FAIL_CONNECT: words_connect(e, f); break;
     case HTTP_FAIL_TIMEOUT: err_set(e, ERR_TIMEOUT, "context deadline exceeded"); break;
     case HTTP_FAIL_EOF: err_set(e, ERR_IO, "EOF"); break;
     case HTTP_FAIL_RECEIVE: words_receive(e, f); break;
     case HTTP_FAIL_CUT: err_set(e, ERR_IO, "unexpected EOF"); break;
     case HTTP_FAIL_TLS_VERIFY: words_tls_verify(e, f); break;
-    case HTTP_FAIL_CA_FILE: err_set(e, ERR_IO, "unable to load specified CA cert %.*s", STR_ARG(f->ca_file)); break;
+    case HTTP_FAIL_CA_FILE:
+    case HTTP_FAIL_CERT: words_files(e, f); break;
     case HTTP_FAIL_REDIRECTS: err_set(e, ERR_IO, "stopped after 10 redirects"); break;
     case HTTP_FAIL_SCHEME: words_scheme(e, f); break;
     case HTTP_FAIL_TLS:

@@ -14,7 +14,7 @@
 
 enum http_fail {
     HTTP_FAIL_OTHER, HTTP_FAIL_URL, HTTP_FAIL_SCHEME, HTTP_FAIL_RESOLVE, HTTP_FAIL_CONNECT, HTTP_FAIL_TIMEOUT, HTTP_FAIL_EOF,
-    HTTP_FAIL_RECEIVE, HTTP_FAIL_CUT, HTTP_FAIL_TLS, HTTP_FAIL_TLS_VERIFY, HTTP_FAIL_CA_FILE, HTTP_FAIL_REDIRECTS
+    HTTP_FAIL_RECEIVE, HTTP_FAIL_CUT, HTTP_FAIL_TLS, HTTP_FAIL_TLS_VERIFY, HTTP_FAIL_CA_FILE, HTTP_FAIL_CERT, HTTP_FAIL_REDIRECTS
 };
 struct http_failure {
     enum http_fail kind;
@@ -23,7 +23,10 @@ struct http_failure {
     str method, url, host;                     /* of the last request */
     str local, remote;                         /* "127.0.0.1:9100"; empty: unknown */
     str detail;                                /* the transfer library's words */
-    str ca_file;
+    str ca_file, cert_file, key_file;
+    str lookup;                                /* why the host has no address; empty: unknown */
+    bool proxied;                              /* it was a proxy that was dialled */
+    int connect_status;                        /* what the proxy answered to CONNECT; 0: nothing, or it was not asked */
     str unix_socket;                           /* what was dialled instead; empty: the remote */
 };
 errc http_failure_words(const struct http_failure *f, struct err *e);

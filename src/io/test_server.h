@@ -14,9 +14,12 @@
 
 #include "base/str.h"
 
-struct test_reply { unsigned status; const char *content_type; str body; };
+/* headers: "Name: value\n" for each; echo: the body is what the request looked like, its line and its headers. */
+struct test_request { const char *method, *path, *headers; };
+struct test_reply { unsigned status; const char *content_type; str body; const char *header, *value; bool echo; };
+typedef struct test_reply (*test_handler)(void *ctx, const struct test_request *q);
 struct test_server;
-struct test_server *test_server_new(struct test_reply (*handle)(void *ctx, const char *path), void *ctx);
+struct test_server *test_server_new(test_handler handle, void *ctx);
 unsigned test_server_port(const struct test_server *s);
 void test_server_free(struct test_server *s);
 

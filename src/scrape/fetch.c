@@ -2,6 +2,7 @@
 
 #include "base/buf_pool.h"
 #include "base/compress.h"
+#include "base/lock.h"
 #include "base/metric.h"
 #include "base/version.h"
 #include "io/fs.h"
@@ -15,7 +16,14 @@ COUNTER(m_too_large, "prometheus_target_scrapes_exceeded_body_size_limit_total",
 enum { SECRET_MAX_BYTES = 1 << 20, CONNECTIONS_MIN = 1024 };
 static const size_t BODY_MAX_BYTES = (size_t)4 << 30;          /* without body_size_limit: what a page could never be */
 
-struct fetcher { struct http_client *client; struct pool *pool; struct buf_pool bodies; };
+struct fetcher {
+    struct http_client *client;
+    struct pool *pool;
+    struct buf_pool bodies;
+    struct mtx mu;                     /* LOCK_LEAF; guards queued: requests that wait on the pool to be made */
+    struct cond idle;
+    size_t queued;
+};
 struct fetch {
     struct fetcher *fetcher;
     struct target *target;
@@ -35,11 +43,12 @@ errc fetcher_new(struct fetcher **out, struct pool *pool, size_t max_targets, st
     struct fetcher *f = NEW(struct fetcher);
     f->pool = pool;
     buf_pool_init(&f->bodies, &acc_bodies);
+    mtx_init(&f->mu, LOCK_LEAF);
+    cond_init(&f->idle);
     struct http_client_opts o = { .connections_max = MAX(max_targets, (size_t)CONNECTIONS_MIN), .dispatch = dispatch, .dispatch_ctx = f };
     errc rc = http_client_new(&f->client, &o, e);
     if (rc != OK) {
-        buf_pool_fini(&f->bodies);
-        mem_free(f);
+        fetcher_free(f);
         return rc;
     }
     *out = f;
@@ -49,26 +58,33 @@ errc fetcher_new(struct fetcher **out, struct pool *pool, size_t max_targets, st
 void fetcher_free(struct fetcher *f)
 {
     if (!f) return;
+    mtx_lock(&f->mu);
+    while (f->queued) cond_wait(&f->idle, &f->mu);
+    mtx_unlock(&f->mu);
     http_client_free(f->client);
     buf_pool_fini(&f->bodies);
+    cond_fini(&f->idle);
+    mtx_fini(&f->mu);
     mem_free(f);
 }
 
 /* ---- the request */
 
 /* A secret's file, without white space at its ends; read anew for each request, so that a new secret counts at once. */
-static errc read_secret(str path, struct arena *a, str *out, struct err *e)
+static errc read_secret(str path, const char *what, struct arena *a, str *out, struct err *e)
 {
     errc rc = fs_read_path(path, a, SECRET_MAX_BYTES, out, e);
-    if (rc != OK) return err_in(e, rc, "unable to read file %.*s", STR_ARG(path));
+    if (rc != OK) return err_in(e, rc, "%s%.*s", what, STR_ARG(path));
     *out = str_trim(*out);
     return OK;
 }
 
-static errc value_or_file(str value, str file, struct arena *a, str *out, struct err *e)
+static errc value_or_file(str value, str file, const char *what, struct arena *a, str *out, struct err *e)
 {
     *out = value;
-    return file.n ? read_secret(file, a, out, e) : OK;
+    if (!file.n) return OK;
+    TRY_IN(e, read_secret(file, "unable to read file ", a, out, e), "unable to read %s", what);
+    return OK;
 }
 
 typedef VEC(struct http_field) fields;
@@ -78,12 +94,12 @@ static errc add_auth(const struct http_options *o, struct http_request *r, field
     if (o->oauth2) return err_set(e, ERR_UNSUPPORTED, "oauth2 is not served by this version");
     if (o->basic) {
         r->basic = true;
-        TRY(value_or_file(o->username, o->username_file, a, &r->username, e));
-        return value_or_file(o->password, o->password_file, a, &r->password, e);
+        TRY(value_or_file(o->username, o->username_file, "basic auth username", a, &r->username, e));
+        return value_or_file(o->password, o->password_file, "basic auth password", a, &r->password, e);
     }
     if (!o->auth_type.n) return OK;
     str credentials;
-    TRY(value_or_file(o->credentials, o->credentials_file, a, &credentials, e));
+    TRY(value_or_file(o->credentials, o->credentials_file, "authorization credentials", a, &credentials, e));
     avec_push(a, headers, ((struct http_field){ S("Authorization"), arena_fmt(a, "%.*s %.*s", STR_ARG(o->auth_type), STR_ARG(credentials)) }));
     return OK;
 }
@@ -96,11 +112,19 @@ static errc add_headers(const struct http_options *o, fields *headers, struct ar
         for (size_t k = 0; k < h->n_secrets; k++) avec_push(a, headers, ((struct http_field){ h->name, h->secrets[k] }));
         for (size_t k = 0; k < h->n_files; k++) {
             str value;
-            TRY(read_secret(h->files[k], a, &value, e));
+            TRY(read_secret(h->files[k], "unable to read headers file ", a, &value, e));
             avec_push(a, headers, ((struct http_field){ h->name, value }));
         }
     }
     return OK;
+}
+
+/* Does a request need files to be made? */
+static bool has_files(const struct http_options *o)
+{
+    bool has = o->username_file.n || o->password_file.n || o->credentials_file.n;
+    for (size_t i = 0; i < o->n_headers && !has; i++) has = o->headers[i].n_files > 0;
+    return has;
 }
 
 static void add_proxy(const struct http_options *o, struct http_request *r, struct arena *a)
@@ -151,7 +175,7 @@ static errc request_make(struct http_request *r, const struct target *t, const s
 {
     fields headers = { 0 };
     *r = (struct http_request){
-        .url = t->url, .timeout_ms = t->timeout_ms, .follow_redirects = c->http.follow_redirects, .http2 = c->http.enable_http2,
+        .dialer = c->job_name, .url = t->url, .timeout_ms = t->timeout_ms, .follow_redirects = c->http.follow_redirects, .http2 = c->http.enable_http2,
         .max_body_bytes = c->body_size_limit ? (size_t)c->body_size_limit : BODY_MAX_BYTES, .body_padding = EXPO_PADDING, .account = &acc_bodies,
         .bodies = bodies,
     };
@@ -159,8 +183,8 @@ static errc request_make(struct http_request *r, const struct target *t, const s
     avec_push(a, &headers, ((struct http_field){ S("Accept-Encoding"), c->enable_compression ? S("gzip") : S("identity") }));
     avec_push(a, &headers, ((struct http_field){ S("User-Agent"), arena_fmt(a, "Prometheus/%.*s", STR_ARG(VERSION_PROMETHEUS)) }));
     avec_push(a, &headers, ((struct http_field){ S("X-Prometheus-Scrape-Timeout-Seconds"), seconds_text(t->timeout_ms, a) }));
-    TRY(add_auth(&c->http, r, &headers, a, e));
-    TRY(add_headers(&c->http, &headers, a, e));
+    TRY_IN(e, add_auth(&c->http, r, &headers, a, e), "Get \"%.*s\"", STR_ARG(t->url));
+    TRY_IN(e, add_headers(&c->http, &headers, a, e), "Get \"%.*s\"", STR_ARG(t->url));
     r->unix_socket = t->unix_socket;
     add_tls(&c->http.tls, r);
     add_proxy(&c->http, r, a);
@@ -232,15 +256,41 @@ static void fetch_refused(struct fetch *f, const struct err *why)
     mem_free(f);
 }
 
-void fetch_start(struct fetcher *f, struct target *t, fetch_done done, void *ctx)
+static void fetch_send(void *arg)
 {
-    struct fetch *one = NEW(struct fetch);
-    *one = (struct fetch){ .fetcher = f, .target = t, .config = t->config, .done = done, .ctx = ctx };
+    struct fetch *one = arg;
     struct arena a;
     arena_init(&a, NULL, 0);
     struct http_request r;
     struct err e = { 0 };
-    if (request_make(&r, t, t->config, &f->bodies, &a, &e) == OK) http_send(f->client, &r, fetch_answered, one);
+    if (request_make(&r, one->target, one->config, &one->fetcher->bodies, &a, &e) == OK) http_send(one->fetcher->client, &r, fetch_answered, one);
     else fetch_refused(one, &e);
     arena_fini(&a);
+}
+
+static void queued_add(struct fetcher *f, int n)
+{
+    mtx_lock(&f->mu);
+    f->queued = (size_t)((int64_t)f->queued + n);
+    if (!f->queued) cond_broadcast(&f->idle);                  /* under the lock: after it, f may be gone */
+    mtx_unlock(&f->mu);
+}
+
+static void fetch_send_queued(void *arg)
+{
+    struct fetcher *f = ((struct fetch *)arg)->fetcher;
+    fetch_send(arg);
+    queued_add(f, -1);
+}
+
+void fetch_start(struct fetcher *f, struct target *t, fetch_done done, void *ctx)
+{
+    struct fetch *one = NEW(struct fetch);
+    *one = (struct fetch){ .fetcher = f, .target = t, .config = t->config, .done = done, .ctx = ctx };
+    if (has_files(&t->config->http)) {                         /* who calls does not wait for files */
+        queued_add(f, 1);
+        if (pool_submit(f->pool, fetch_send_queued, one)) return;
+        queued_add(f, -1);
+    }
+    fetch_send(one);
 }

@@ -16,13 +16,14 @@ enum { INTERVAL_MS = 100, PATIENCE_MS = 10000 };
 
 static _Atomic unsigned asked, slow_open, gone;
 
-static struct test_reply serve(void *ctx, const char *path)
+static struct test_reply serve(void *ctx, const struct test_request *q)
 {
+    const char *path = q->path;
     (void)ctx;
     atomic_fetch_add(&asked, 1);
     while (strcmp(path, "/slow") == 0 && !atomic_load(&slow_open)) clock_sleep_ns(2000000);
     str page = atomic_load(&gone) ? S("n 1\n") : S("# HELP m words\n# TYPE m gauge\nm 1\n");
-    return (struct test_reply){ strcmp(path, "/missing") == 0 ? 404 : 200, "text/plain; version=0.0.4", page };
+    return (struct test_reply){ strcmp(path, "/missing") == 0 ? 404 : 200, "text/plain; version=0.0.4", .body = page };
 }
 
 struct rig {
