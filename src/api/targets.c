@@ -250,22 +250,46 @@ void api_scrape_pool_config(void *ctx, struct http_req *r, struct http_resp *w)
     api_end(&j, w, NULL, 0, NULL, 0);
 }
 
-/* {"name":"value"} to labels; false: not such an object. */
-static bool labels_of_json(str text, struct arena *a, struct labels *out)
+/* As Go names it in its refusals. */
+static const char *json_kind(const json_t *v)
 {
-    json_t *root = json_loadb((const char *)text.p, text.n, 0, NULL);
-    bool ok = json_is_object(root);
+    switch (json_typeof(v)) {
+    case JSON_OBJECT: return "object";
+    case JSON_ARRAY: return "array";
+    case JSON_STRING: return "string";
+    case JSON_TRUE:
+    case JSON_FALSE: return "bool";
+    default: return "number";
+    }
+}
+
+static errc labels_of_value(const json_t *root, struct arena *a, struct labels *out, struct err *e)
+{
     struct labels_builder lb;
     labels_builder_init(&lb, a);
+    if (!json_is_object(root) && !json_is_null(root))
+        return err_set(e, ERR_BAD_INPUT, "json: cannot unmarshal %s into Go value of type map[string]string", json_kind(root));
     const char *key;
     json_t *v;
-    json_object_foreach(root, key, v) {
-        ok = ok && json_is_string(v);
-        if (ok) labels_builder_set(&lb, arena_str(a, str_z(key)), arena_str(a, str_of(json_string_value(v), json_string_length(v))));
+    json_object_foreach((json_t *)root, key, v) {
+        if (!json_is_string(v) && !json_is_null(v))
+            return err_set(e, ERR_BAD_INPUT, "json: cannot unmarshal %s into Go value of type string", json_kind(v));
+        labels_builder_set(&lb, arena_str(a, str_z(key)), arena_str(a, str_of(json_string_value(v), json_string_length(v))));
     }
-    if (ok) *out = labels_builder_done(&lb);
+    *out = labels_builder_done(&lb);
+    return OK;
+}
+
+/* {"name":"value"} to labels. */
+static errc labels_of_json(str text, struct arena *a, struct labels *out, struct err *e)
+{
+    json_error_t why;
+    json_t *root = json_loadb((const char *)text.p, text.n, JSON_DECODE_ANY, &why);
+    if (!root && json_error_code(&why) == json_error_premature_end_of_input) return err_set(e, ERR_BAD_INPUT, "unexpected end of JSON input");
+    if (!root) return err_set(e, ERR_BAD_INPUT, "no JSON: %s", why.text);
+    errc rc = labels_of_value(root, a, out, e);
     json_decref(root);
-    return ok;
+    return rc;
 }
 
 void api_relabel_steps_get(void *ctx, struct http_req *r, struct http_resp *w)
@@ -277,9 +301,10 @@ void api_relabel_steps_get(void *ctx, struct http_req *r, struct http_resp *w)
     str pool = param(&p, S("scrapePool")), text = param(&p, S("labels"));
     struct labels in = { 0 };
     api_relabel_steps steps = { 0 };
+    struct err why = { 0 };
     if (!pool.n) api_error(w, API_BAD_DATA, S("no scrapePool parameter provided"));
     else if (!text.n) api_error(w, API_BAD_DATA, S("no labels parameter provided"));
-    else if (!labels_of_json(text, &r->arena, &in)) api_error(w, API_BAD_DATA, S("error parsing labels: not an object of strings"));
+    else if (labels_of_json(text, &r->arena, &in, &why) != OK) api_error_fmt(w, API_BAD_DATA, "error parsing labels: %.*s", STR_ARG(err_str(&why)));
     else if (!a->o.sources->relabel_steps(a->o.sources->ctx, &r->arena, pool, in, &steps)) unknown_pool(w, pool);
     else {
         struct json j = api_begin(w);

@@ -92,10 +92,13 @@ static errc request_check(str body, struct err *e)
 {
     struct write_request r;
     struct write_series s;
+    errc rc = OK;
     write_request_init(&r, body);
-    for (bool more = true; more;) TRY(write_request_next(&r, &s, &more, e));
-    metric_add(&m_not_taken, (double)(r.n_exemplars + r.n_histograms + r.n_metadata));
-    return OK;
+    for (bool more = true; more && rc == OK;) rc = write_request_next(&r, &s, &more, e);
+    uint64_t others = r.n_exemplars + r.n_histograms + r.n_metadata;
+    if (rc != OK || others) TRY(write_request_check(body, e));
+    metric_add(&m_not_taken, (double)others);
+    return rc;
 }
 
 static errc request_append(struct write *w, str body)
@@ -133,32 +136,42 @@ static void answer_line(struct http_req *r, struct http_resp *resp, unsigned sta
     api_http_error(resp, status, arena_fmt(&r->arena, "%.*s\n", STR_ARG(words)));
 }
 
-/* The parameter proto of a content type; false: there is none. */
-static bool proto_param(str type, str *out)
+#define MESSAGE_1 S("prometheus.WriteRequest")
+#define MESSAGE_2 S("io.prometheus.write.v2.Request")
+
+/* The message that a content type names; false: the refusal is written. */
+static bool message_of(struct http_req *r, struct http_resp *resp, str type, str *message)
 {
-    str rest = type;
-    while (rest.n) {
-        str one, name, value;
-        str_cut(rest, ';', &one, &rest);
-        if (!str_cut(str_trim(one), '=', &name, &value) || !str_eq(str_trim(name), S("proto"))) continue;
-        *out = str_trim(value);
-        return true;
+    str media, rest, part, name, value;
+    bool more = str_cut(type, ';', &media, &rest);
+    *message = MESSAGE_1;
+    if (!str_eq(media, S("application/x-protobuf"))) {
+        answer_line(r, resp, 415, arena_fmt(&r->arena, "expected application/x-protobuf as the first (media) part, got %.*s content-type", STR_ARG(type)));
+        return false;
     }
-    return false;
+    while (more) {
+        more = str_cut(rest, ';', &part, &rest);
+        if (!str_cut(part, '=', &name, &value) || str_index(value, '=') != SIZE_MAX) {
+            answer_line(r, resp, 415, arena_fmt(&r->arena, "as per https://www.rfc-editor.org/rfc/rfc9110#parameter expected parameters to be key-values, got "
+                                                           "%.*s in %.*s content-type", STR_ARG(part), STR_ARG(type)));
+            return false;
+        }
+        if (!str_eq(name, S("proto"))) continue;
+        *message = value;
+        if (str_eq(value, MESSAGE_1) || str_eq(value, MESSAGE_2)) return true;
+        answer_line(r, resp, 415, arena_fmt(&r->arena, "got %.*s content type; unknown type for remote write protobuf message %.*s, supported: "
+                                                       "prometheus.WriteRequest, io.prometheus.write.v2.Request", STR_ARG(type), STR_ARG(value)));
+        return false;
+    }
+    return true;
 }
 
 static bool type_accepted(struct http_req *r, struct http_resp *resp)
 {
-    str type = http_header(r, "Content-Type"), media, rest, proto, encoding = http_header(r, "Content-Encoding");
-    if (!type.n) type = S("application/x-protobuf");
-    str_cut(type, ';', &media, &rest);
-    if (!str_eq(str_trim(media), S("application/x-protobuf"))) {
-        answer_line(r, resp, 415, arena_fmt(&r->arena, "expected application/x-protobuf as the first (media) part, got %.*s content-type", STR_ARG(type)));
-        return false;
-    }
-    if (proto_param(rest, &proto) && !str_eq(proto, S("prometheus.WriteRequest"))) {
-        answer_line(r, resp, 415, arena_fmt(&r->arena, "got %.*s content type; unknown type for remote write protobuf message %.*s, supported: prometheus.WriteRequest",
-                                            STR_ARG(type), STR_ARG(proto)));
+    str type = str_trim(http_header(r, "Content-Type")), encoding = http_header(r, "Content-Encoding"), message;
+    if (!message_of(r, resp, type.n ? type : S("application/x-protobuf"), &message)) return false;
+    if (!str_eq(message, MESSAGE_1)) {
+        answer_line(r, resp, 415, arena_fmt(&r->arena, "%.*s protobuf message is not accepted by this server; only accepts prometheus.WriteRequest", STR_ARG(message)));
         return false;
     }
     if (encoding.n && !str_eq(encoding, S("snappy"))) {
@@ -191,6 +204,10 @@ void api_write(void *ctx, struct http_req *r, struct http_resp *resp)
         return;
     }
     if (!type_accepted(r, resp)) return;
+    if (compress_unpack_hint(COMPRESS_SNAPPY, r->body) > DECODED_MAX_BYTES) {
+        answer_line(r, resp, 400, arena_fmt(&r->arena, "decoded size exceeds the %d bytes limit", DECODED_MAX_BYTES));
+        return;
+    }
     struct err e = { 0 };
     struct buf body = buf_pool_take(&a->bodies, MIN(compress_unpack_hint(COMPRESS_SNAPPY, r->body), (size_t)DECODED_MAX_BYTES));
     bool whole = compress_unpack(&body, COMPRESS_SNAPPY, r->body, DECODED_MAX_BYTES, NULL) == OK;

@@ -33,6 +33,14 @@ static inline bool pb_next(cursor *c, struct pb_field *f)
     return pb_next_slow(c, f, tag);
 }
 
+/* What a message may hold: known fields with their wire type, and what is inside of them. */
+struct pb_shape;
+struct pb_shape_field { uint32_t number; const char *name; enum pb_wire wire; const struct pb_shape *inside; };   /* inside NULL: any bytes */
+struct pb_shape { const char *name; const struct pb_shape_field *fields; size_t n; };
+
+/* The whole message, all that is inside included, with the words of the reference's decoder for what is wrong first. Slower than a walk. */
+MUST_USE errc pb_check(str message, const struct pb_shape *shape, struct err *e);
+
 errc pb_error(struct err *e);                                  /* unexpected EOF */
 errc pb_wrong_wire(struct err *e, const struct pb_field *f, const char *field);
 

@@ -137,6 +137,22 @@ errc write_request_next(struct write_request *r, struct write_series *out, bool 
     return cur_ok(&r->c) ? OK : pb_error(e);
 }
 
+/* ---- the whole message, as the reference takes it */
+
+#define SHAPE(name_, ...) \
+    static const struct pb_shape_field name_##_fields[] = { __VA_ARGS__ }; \
+    static const struct pb_shape name_ = { #name_, name_##_fields, ARRAY_LEN(name_##_fields) };
+SHAPE(Label, { LABEL_NAME, "Name", PB_BYTES, NULL }, { LABEL_VALUE, "Value", PB_BYTES, NULL })
+SHAPE(Sample, { SAMPLE_VALUE, "Value", PB_FIXED64, NULL }, { SAMPLE_TIMESTAMP, "Timestamp", PB_VARINT, NULL })
+SHAPE(Exemplar, { 1, "Labels", PB_BYTES, &Label }, { 2, "Value", PB_FIXED64, NULL }, { 3, "Timestamp", PB_VARINT, NULL })
+SHAPE(MetricMetadata, { 1, "Type", PB_VARINT, NULL }, { 2, "MetricFamilyName", PB_BYTES, NULL }, { 4, "Help", PB_BYTES, NULL },
+      { 5, "Unit", PB_BYTES, NULL })
+SHAPE(TimeSeries, { TS_LABELS, "Labels", PB_BYTES, &Label }, { TS_SAMPLES, "Samples", PB_BYTES, &Sample },
+      { TS_EXEMPLARS, "Exemplars", PB_BYTES, &Exemplar }, { TS_HISTOGRAMS, "Histograms", PB_BYTES, NULL })
+SHAPE(WriteRequest, { REQ_TIMESERIES, "Timeseries", PB_BYTES, &TimeSeries }, { REQ_METADATA, "Metadata", PB_BYTES, &MetricMetadata })
+
+errc write_request_check(str body, struct err *e) { return pb_check(body, &WriteRequest, e); }
+
 bool write_series_sample(struct write_series *s, int64_t *t, double *v)
 {
     struct pb_field f;

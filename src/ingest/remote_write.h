@@ -31,6 +31,9 @@ void write_request_init(struct write_request *r, str body);
 void write_request_again(struct write_request *r, str body);    /* REQUIRES: a request of the same body was read to its end without error */
 /* *more false: the end. */
 MUST_USE errc write_request_next(struct write_request *r, struct write_series *out, bool *more, struct err *e);
+/* The whole message with the words of the reference for what is wrong first: for a body that write_request_next refused, or that holds
+ * exemplars and metadata, which it passes over. */
+MUST_USE errc write_request_check(str body, struct err *e);
 /* The next sample of a series; false: no more (write_request_next has checked them all). */
 bool write_series_sample(struct write_series *s, int64_t *t, double *v);
 
