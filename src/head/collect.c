@@ -78,12 +78,15 @@ static void head_drop_tombstones(struct head *h, int64_t mint)
     rwlock_unlock(&h->tombstones_mu);
 }
 
+static bool series_is_there(const void *x, uint32_t num) { return series_slot_of(x, num) != 0; }
+
 size_t head_collect(struct head *h, int64_t mint, bool keep_histograms)
 {
     struct trimmed t = { .mint = INT64_MAX };
     head_trim(h, mint, keep_histograms, &t);
     if (t.empty.n) head_wait_appenders(h);
     size_t gone = series_remove(&h->series, &t.empty);
+    if (gone) lookup_sweep(&h->lookup, series_is_there, &h->series);
     vec_fini(&t.empty);
     atomic_fetch_sub_explicit(&h->n_chunks, t.chunks, memory_order_relaxed);
     metric_add(&head_chunks_removed, (double)t.chunks);

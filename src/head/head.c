@@ -9,19 +9,27 @@ enum { LOOKUP_BYTES = 64 << 20, LABELS_MAX_BYTES = 1 << 20, SAMPLES_PER_CHUNK_MA
 static bool head_lookup(struct appendable *s, const uint8_t *raw, size_t n, series_handle *out)
 {
     struct head *h = CONTAINER_OF(s, struct head, appendable);
-    series_handle got = lookup_get(&h->lookup, str_of(raw, n));
+    uint32_t num = lookup_get(&h->lookup, str_of(raw, n));
+    series_handle got = num ? series_handle_of_num(&h->series, num) : 0;
     if (got) *out = got;
     return got != 0;
 }
 
 static void head_teach(struct appendable *s, const uint8_t *raw, size_t n, series_handle handle)
 {
-    lookup_put(&CONTAINER_OF(s, struct head, appendable)->lookup, str_of(raw, n), handle);
+    struct head *h = CONTAINER_OF(s, struct head, appendable);
+    uint32_t num = store_cold(&h->store, (uint32_t)handle)->num;
+    if (series_handle_of_num(&h->series, num) == handle) lookup_put(&h->lookup, str_of(raw, n), num);
 }
 
 void head_lookup_batch(struct head *h, const str *raw, size_t n, series_handle *found)
 {
-    lookup_get_batch(&h->lookup, raw, n, found);
+    uint32_t nums[LOOKUP_BATCH];
+    for (size_t from = 0; from < n; from += LOOKUP_BATCH) {
+        size_t k = MIN(n - from, (size_t)LOOKUP_BATCH);
+        lookup_get_batch(&h->lookup, raw + from, k, nums);
+        for (size_t i = 0; i < k; i++) found[from + i] = nums[i] ? series_handle_of_num(&h->series, nums[i]) : 0;
+    }
 }
 
 static const struct appendable_ops head_appendable_ops = { .begin = head_begin, .lookup = head_lookup, .teach = head_teach };

@@ -1,3 +1,7 @@
+/* A cuckoo table of buckets that are cache lines: an entry is in the first of its two buckets, mostly, or in the second. When both are full,
+ * others move to their other bucket to make room, up to three in a row; that fails when the shard is full to some 95 parts in a hundred,
+ * and then it is made anew, a quarter to a seventh larger: 16 bytes an entry and few free ones, and never more than one shard twice at the
+ * same time. Its sizes are those in which the allocator counts. */
 #include "head/lookup.h"
 
 #include "base/account.h"
@@ -13,147 +17,224 @@ COUNTER(lookup_hits, "epimetheus_head_lookup_hits_total", "Series found by the r
 COUNTER(lookup_misses, "epimetheus_head_lookup_misses_total", "Look-ups by raw label bytes that were not known.")
 COUNTER(lookup_evictions, "epimetheus_head_lookup_evictions_total", "Entries of the look-up cache that made room for others.")
 
-enum { LOOKUP_CAP_MIN = 64, LOOKUP_BATCH = 32 };
-#define USED_BIT ((uint64_t)1 << 63)
+enum { LOOKUP_CAP_MIN = 4, MOVES_MAX = 3 };
+#define USED_BIT ((uint32_t)1 << 31)
 
 void lookup_init(struct lookup *l, size_t max_bytes)
 {
     memset(l, 0, sizeof(*l));
     prng_secret(l->secret, sizeof(l->secret));
-    size_t cap = max_bytes / LOOKUP_SHARDS / sizeof(struct lookup_entry);
+    size_t cap = max_bytes / LOOKUP_SHARDS / sizeof(struct lookup_bucket);
     l->cap_max = (uint32_t)MAX(MIN(cap, (size_t)1 << 26), LOOKUP_CAP_MIN);
 }
+
+static void lookup_charge(int64_t buckets) { account_charge(&lookup_account, buckets * (int64_t)sizeof(struct lookup_bucket)); }
 
 void lookup_fini(struct lookup *l)
 {
     for (unsigned i = 0; i < LOOKUP_SHARDS; i++) {
-        account_charge(&lookup_account, -(int64_t)l->shard[i].cap * (int64_t)sizeof(struct lookup_entry));
+        lookup_charge(-(int64_t)l->shard[i].cap);
         mem_free(l->shard[i].at);
         l->shard[i].at = NULL;
         l->shard[i].cap = 0;
     }
 }
 
-static XXH128_hash_t lookup_hash(const struct lookup *l, str raw)
-{
-    return XXH3_128bits_withSecret(raw.p, raw.n, l->secret, sizeof(l->secret));
-}
-static struct lookup_shard *lookup_shard_of(struct lookup *l, XXH128_hash_t h) { return &l->shard[h.high64 % LOOKUP_SHARDS]; }
-static uint32_t lookup_home(const struct lookup_shard *s, uint64_t lo) { return (uint32_t)(((lo >> 32) * s->cap) >> 32); }
-static uint32_t lookup_step(const struct lookup_shard *s, uint32_t i) { return i + 1 == s->cap ? 0 : i + 1; }
+struct lookup_key { uint64_t lo; uint32_t hi, shard; };
 
-static uint64_t lookup_find_locked(struct lookup_shard *s, XXH128_hash_t h)
+static struct lookup_key lookup_key_of(const struct lookup *l, str raw)
 {
-    if (!s->cap) return 0;
-    uint32_t i = lookup_home(s, h.low64);
-    for (unsigned k = 0; k < LOOKUP_WINDOW; k++, i = lookup_step(s, i)) {
-        struct lookup_entry *e = &s->at[i];
-        if (e->lo != h.low64 || e->hi != h.high64 || !e->handle) continue;
-        e->handle |= USED_BIT;
-        return e->handle & ~USED_BIT;
+    XXH128_hash_t h = XXH3_128bits_withSecret(raw.p, raw.n, l->secret, sizeof(l->secret));
+    return (struct lookup_key){ h.low64, (uint32_t)(h.high64 >> 33), (uint32_t)(h.high64 % LOOKUP_SHARDS) };
+}
+static uint32_t lookup_first(const struct lookup_shard *s, uint64_t lo) { return (uint32_t)(((lo >> 32) * s->cap) >> 32); }
+static uint32_t lookup_second(const struct lookup_shard *s, uint64_t lo) { return (uint32_t)(((lo & UINT32_MAX) * s->cap) >> 32); }
+
+static struct lookup_entry *bucket_find(struct lookup_bucket *b, struct lookup_key key)
+{
+    for (unsigned k = 0; k < LOOKUP_BUCKET; k++) {
+        struct lookup_entry *e = &b->at[k];
+        if (e->lo == key.lo && (e->hi & ~USED_BIT) == key.hi && e->num) return e;
     }
-    return 0;
+    return NULL;
 }
 
-static uint64_t lookup_find(struct lookup *l, XXH128_hash_t h)
+static struct lookup_entry *lookup_find_locked(struct lookup_shard *s, struct lookup_key key)
 {
-    struct lookup_shard *s = lookup_shard_of(l, h);
+    if (!s->cap) return NULL;
+    struct lookup_entry *e = bucket_find(&s->at[lookup_first(s, key.lo)], key);
+    return e ? e : bucket_find(&s->at[lookup_second(s, key.lo)], key);
+}
+
+static uint32_t lookup_find(struct lookup *l, struct lookup_key key)
+{
+    struct lookup_shard *s = &l->shard[key.shard];
     bytelock_lock(&s->mu, LOCK_LEAF);
-    uint64_t handle = lookup_find_locked(s, h);
+    struct lookup_entry *e = lookup_find_locked(s, key);
+    uint32_t num = e ? e->num : 0;
+    if (e && !(e->hi & USED_BIT)) e->hi |= USED_BIT;
     bytelock_unlock(&s->mu, LOCK_LEAF);
-    return handle;
+    return num;
 }
 
-uint64_t lookup_get(struct lookup *l, str raw)
+uint32_t lookup_get(struct lookup *l, str raw)
 {
-    uint64_t handle = lookup_find(l, lookup_hash(l, raw));
-    metric_inc(handle ? &lookup_hits : &lookup_misses);
-    return handle;
+    uint32_t num = lookup_find(l, lookup_key_of(l, raw));
+    metric_inc(num ? &lookup_hits : &lookup_misses);
+    return num;
 }
 
-void lookup_get_batch(struct lookup *l, const str *raw, size_t n, uint64_t *handles)
+void lookup_get_batch(struct lookup *l, const str *raw, size_t n, uint32_t *nums)
 {
+    struct lookup_key keys[LOOKUP_BATCH];
     size_t hits = 0;
-    for (size_t from = 0; from < n; from += LOOKUP_BATCH) {
-        XXH128_hash_t h[LOOKUP_BATCH];
-        size_t k = MIN(n - from, (size_t)LOOKUP_BATCH);
-        for (size_t i = 0; i < k; i++) {
-            h[i] = lookup_hash(l, raw[from + i]);
-            struct lookup_shard *s = lookup_shard_of(l, h[i]);
-            /* A guess without the lock: a table that is replaced meanwhile costs a useless prefetch, nothing else. */
-            bytelock_lock(&s->mu, LOCK_LEAF);
-            if (s->cap) __builtin_prefetch(&s->at[lookup_home(s, h[i].low64)], 1);
-            bytelock_unlock(&s->mu, LOCK_LEAF);
+    assert(n <= LOOKUP_BATCH);
+    for (size_t i = 0; i < n; i++) {
+        keys[i] = lookup_key_of(l, raw[i]);
+        struct lookup_shard *s = &l->shard[keys[i].shard];
+        /* A table that is replaced meanwhile costs a useless prefetch, nothing else. */
+        bytelock_lock(&s->mu, LOCK_LEAF);
+        if (s->cap) {
+            __builtin_prefetch(&s->at[lookup_first(s, keys[i].lo)], 1);
+            __builtin_prefetch(&s->at[lookup_second(s, keys[i].lo)], 1);
         }
-        for (size_t i = 0; i < k; i++) {
-            handles[from + i] = lookup_find(l, h[i]);
-            hits += handles[from + i] != 0;
-        }
+        bytelock_unlock(&s->mu, LOCK_LEAF);
+    }
+    for (size_t i = 0; i < n; i++) {
+        nums[i] = lookup_find(l, keys[i]);
+        hits += nums[i] != 0;
     }
     metric_add(&lookup_hits, (double)hits);
     metric_add(&lookup_misses, (double)(n - hits));
 }
 
-/* A free place in the window of h, or NULL. */
-static struct lookup_entry *lookup_free_place(struct lookup_shard *s, uint64_t lo)
+/* Making room. */
+
+static struct lookup_entry *bucket_free(struct lookup_bucket *b)
 {
-    uint32_t i = lookup_home(s, lo);
-    for (unsigned k = 0; k < LOOKUP_WINDOW; k++, i = lookup_step(s, i))
-        if (!s->at[i].handle) return &s->at[i];
+    for (unsigned k = 0; k < LOOKUP_BUCKET; k++)
+        if (!b->at[k].num) return &b->at[k];
     return NULL;
 }
 
-/* Grows by half, more if a window overflows; entries that still find no place at the largest size are dropped: it is a cache. */
+static uint32_t lookup_other(const struct lookup_shard *s, uint32_t bucket, uint64_t lo)
+{
+    uint32_t first = lookup_first(s, lo);
+    return first == bucket ? lookup_second(s, lo) : first;
+}
+
+/* A free place in this bucket, made by up to `depth` moves in a row if need be; NULL: there is none. */
+static struct lookup_entry *bucket_room(struct lookup_shard *s, uint32_t bucket, unsigned depth)
+{
+    struct lookup_bucket *b = &s->at[bucket];
+    struct lookup_entry *free = bucket_free(b);
+    for (unsigned far = 0; !free && far < depth; far++) {
+        for (unsigned k = 0; !free && k < LOOKUP_BUCKET; k++) {
+            struct lookup_entry e = b->at[k];
+            uint32_t other = lookup_other(s, bucket, e.lo);
+            struct lookup_entry *to = other == bucket ? NULL : bucket_room(s, other, far);
+            if (!to || memcmp(&e, &b->at[k], sizeof(e)) != 0) continue;       /* a round of moves may have come back here */
+            *to = e;
+            b->at[k] = (struct lookup_entry){ 0 };
+            free = &b->at[k];
+        }
+        if (!free) free = bucket_free(b);
+    }
+    return free;
+}
+
+static struct lookup_entry *lookup_room(struct lookup_shard *s, uint64_t lo)
+{
+    if (!s->cap) return NULL;
+    uint32_t first = lookup_first(s, lo), second = lookup_second(s, lo);
+    struct lookup_entry *e = bucket_free(&s->at[first]);
+    if (!e) e = bucket_free(&s->at[second]);
+    if (!e) e = bucket_room(s, first, MOVES_MAX);
+    return e ? e : bucket_room(s, second, MOVES_MAX);
+}
+
+/* The next of 4, 5, 6, 7, 8, 10, 12, 14, 16, 20 …: four steps to a doubling. */
+static uint32_t lookup_larger(uint32_t cap)
+{
+    return cap < LOOKUP_CAP_MIN ? LOOKUP_CAP_MIN : cap + (1u << (31 - __builtin_clz(cap))) / 4;
+}
+
+/* False: some found no place, and nothing was changed. */
+static bool lookup_remake(struct lookup_shard *s, uint32_t cap, bool (*alive)(const void *ctx, uint32_t num), const void *ctx)
+{
+    struct lookup_shard g = { .cap = cap, .at = cap ? mem_zalloc(cap * sizeof(*g.at)) : NULL };
+    bool fits = true;
+    for (uint32_t i = 0; fits && i < s->cap; i++) {
+        for (unsigned k = 0; fits && k < LOOKUP_BUCKET; k++) {
+            const struct lookup_entry *e = &s->at[i].at[k];
+            if (!e->num || (alive && !alive(ctx, e->num))) continue;
+            struct lookup_entry *to = lookup_room(&g, e->lo);
+            fits = to != NULL;
+            if (fits) *to = *e;
+            g.n += fits;
+        }
+    }
+    if (fits) {
+        lookup_charge((int64_t)cap - s->cap);
+        mem_free(s->at);
+        s->at = g.at;
+        s->cap = g.cap;
+        s->n = g.n;
+    } else {
+        mem_free(g.at);
+    }
+    return fits;
+}
+
 static bool lookup_grow(struct lookup_shard *s, uint32_t cap_max)
 {
-    if (s->cap >= cap_max) return false;
-    uint32_t cap = s->cap ? s->cap + s->cap / 2 : LOOKUP_CAP_MIN;
-    if (cap > cap_max) cap = cap_max;
-    struct lookup_shard g = { .cap = cap, .at = mem_zalloc(cap * sizeof(*g.at)) };
-    for (uint32_t i = 0; i < s->cap; i++) {
-        if (!s->at[i].handle) continue;
-        struct lookup_entry *e = lookup_free_place(&g, s->at[i].lo);
-        if (!e) continue;
-        *e = s->at[i];
-        g.n++;
+    for (uint32_t cap = s->cap; cap < cap_max;) {
+        cap = MIN(lookup_larger(cap), cap_max);
+        if (lookup_remake(s, cap, NULL, NULL)) return true;
     }
-    account_charge(&lookup_account, ((int64_t)cap - s->cap) * (int64_t)sizeof(*g.at));
-    mem_free(s->at);
-    s->at = g.at;
-    s->cap = g.cap;
-    s->n = g.n;
-    return true;
+    return false;
 }
 
 static struct lookup_entry *lookup_evict(struct lookup_shard *s, uint64_t lo)
 {
-    uint32_t home = lookup_home(s, lo), i = home;
-    for (unsigned k = 0; k < LOOKUP_WINDOW; k++, i = lookup_step(s, i)) {
-        if (!(s->at[i].handle & USED_BIT)) return &s->at[i];
-        s->at[i].handle &= ~USED_BIT;
+    struct lookup_bucket *both[] = { &s->at[lookup_first(s, lo)], &s->at[lookup_second(s, lo)] };
+    for (unsigned k = 0; k < 2 * LOOKUP_BUCKET; k++) {
+        struct lookup_entry *e = &both[k % 2]->at[k / 2];
+        if (!(e->hi & USED_BIT)) return e;
+        e->hi &= ~USED_BIT;
     }
-    return &s->at[home];
+    return &both[0]->at[0];
 }
 
-void lookup_put(struct lookup *l, str raw, uint64_t handle)
+void lookup_put(struct lookup *l, str raw, uint32_t num)
 {
-    assert(handle && !(handle & USED_BIT));
-    XXH128_hash_t h = lookup_hash(l, raw);
-    struct lookup_shard *s = lookup_shard_of(l, h);
+    assert(num);
+    struct lookup_key key = lookup_key_of(l, raw);
+    struct lookup_shard *s = &l->shard[key.shard];
     bool evicted = false;
     bytelock_lock(&s->mu, LOCK_LEAF);
-    struct lookup_entry *e = NULL;
-    uint32_t i = s->cap ? lookup_home(s, h.low64) : 0;
-    for (unsigned k = 0; s->cap && k < LOOKUP_WINDOW && !e; k++, i = lookup_step(s, i))
-        if (s->at[i].handle && s->at[i].lo == h.low64 && s->at[i].hi == h.high64) e = &s->at[i];
+    struct lookup_entry *e = lookup_find_locked(s, key);
     if (!e) {
-        if (s->n >= s->cap - s->cap / 4) lookup_grow(s, l->cap_max);
-        while (!(e = lookup_free_place(s, h.low64)) && lookup_grow(s, l->cap_max)) {}
+        while (!(e = lookup_room(s, key.lo)) && lookup_grow(s, l->cap_max)) {}
         evicted = !e;
         if (e) s->n++;
-        else e = lookup_evict(s, h.low64);
+        else e = lookup_evict(s, key.lo);
     }
-    *e = (struct lookup_entry){ h.low64, h.high64, handle | USED_BIT };
+    *e = (struct lookup_entry){ key.lo, key.hi, num };         /* not yet used: what comes once is the first to go */
     bytelock_unlock(&s->mu, LOCK_LEAF);
     if (evicted) metric_inc(&lookup_evictions);
+}
+
+void lookup_sweep(struct lookup *l, bool (*alive)(const void *ctx, uint32_t num), const void *ctx)
+{
+    for (unsigned i = 0; i < LOOKUP_SHARDS; i++) {
+        struct lookup_shard *s = &l->shard[i];
+        bytelock_lock(&s->mu, LOCK_LEAF);
+        uint32_t n = 0, cap = 0;
+        for (uint32_t b = 0; b < s->cap; b++)
+            for (unsigned k = 0; k < LOOKUP_BUCKET; k++) n += s->at[b].at[k].num && alive(ctx, s->at[b].at[k].num);
+        while ((uint64_t)cap * LOOKUP_BUCKET * 9 / 10 < n) cap = lookup_larger(cap);
+        for (; n < s->n && cap <= s->cap && !lookup_remake(s, cap, alive, ctx); cap = lookup_larger(cap)) {}
+        bytelock_unlock(&s->mu, LOCK_LEAF);
+    }
 }

@@ -13,7 +13,7 @@
 ACCOUNT(labels_account, "labels")
 ACCOUNT(table_account, "series_tables")
 
-enum { TABLE_CAP_MIN = 64, PAIRS_MAX = 4096, GENERATION_MASK = 0x7fffffff };
+enum { TABLE_CAP_MIN = 64, PAIRS_MAX = 4096 };
 
 void series_init(struct series_index *x, struct store *s, struct reclaim *rc, size_t labels_max_bytes)
 {
@@ -226,8 +226,7 @@ static errc series_make_locked(struct series_index *x, const struct key *k, stru
     *store_cold(x->store, *slot) = (struct cold){ .ref = r, .labels = handle, .num = num };
     slot_set_last_t(s, INT64_MIN);
     slot_flag(s, SLOT_LIVE, 0);
-    uint32_t gen = (uint32_t)((x->seed + num) & GENERATION_MASK);
-    atomic_store_explicit(&s->generation, gen ? gen : 1, memory_order_release);
+    atomic_store_explicit(&s->generation, series_generation_of(x, num), memory_order_release);
     table_add(table_of(x, k->hash), (uint32_t)(k->hash >> 32), *slot);
     series_set_num(x, num, *slot);
     series_add_postings(x, k, num);

@@ -19,7 +19,8 @@
 
 struct wal;
 
-enum { SERIES_TABLES = 256, NUM_PAGE_BITS = 14, NUM_PAGES = 1 << (32 - NUM_PAGE_BITS) };
+enum { SERIES_TABLES = 256, NUM_PAGE_BITS = 14, NUM_PAGES = 1 << (32 - NUM_PAGE_BITS),
+       SERIES_GENERATION_MASK = 0x7fffffff };
 
 /* hash (high half) and slot of a series; the position is the hash scaled to cap, so growing is a sweep that reads nothing else. */
 struct series_table { uint64_t *at; uint32_t cap, n; };
@@ -56,6 +57,17 @@ static inline uint32_t series_slot_of(const struct series_index *x, snum n)
     return page ? atomic_load_explicit(&page[n & ((1u << NUM_PAGE_BITS) - 1)], memory_order_acquire) : 0;
 }
 static inline uint32_t series_generation(const struct slot *s) { return atomic_load_explicit(&s->generation, memory_order_acquire); }
+/* Of the series with this number. */
+static inline uint32_t series_generation_of(const struct series_index *x, snum n)
+{
+    uint32_t g = (uint32_t)((x->seed + n) & SERIES_GENERATION_MASK);
+    return g ? g : 1;
+}
+static inline series_handle series_handle_of_num(const struct series_index *x, snum n)     /* 0: it is gone */
+{
+    uint32_t slot = series_slot_of(x, n);
+    return slot ? (uint64_t)series_generation_of(x, n) << 32 | slot : 0;
+}
 static inline series_handle series_handle_of(const struct series_index *x, uint32_t slot)
 {
     return (uint64_t)series_generation(store_slot(x->store, slot)) << 32 | slot;
