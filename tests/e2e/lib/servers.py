@@ -1,0 +1,72 @@
+"""servers: our server and Debian's prometheus, started on a data folder and asked over HTTP."""
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.error
+import urllib.parse
+import urllib.request
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+sys.path.insert(0, os.path.join(TOP, 'tools'))
+import tally
+
+READY_S, ASK_S = 60, 30
+
+
+def peer():
+    ran = tally.run([os.path.join(TOP, 'tools', 'peers'), 'prometheus'], 300, cwd=TOP)
+    if ran.code == 0:
+        return ran.out.decode().split()[-1]
+    why = "Debian's prometheus cannot be had: %s" % ran.err.decode(errors='replace').strip()
+    if os.environ.get('CI') == 'true':
+        raise AssertionError(why)
+    raise unittest.SkipTest(why)
+
+
+class Server:
+    def __init__(self, program, folder, config, args=()):
+        with socket.socket() as s:
+            s.bind(('127.0.0.1', 0))
+            self.port = s.getsockname()[1]
+        self.log = tempfile.TemporaryFile()
+        self.proc = subprocess.Popen(
+            [program, '--config.file=' + config, '--storage.tsdb.path=' + folder, '--web.listen-address=127.0.0.1:%d' % self.port,
+             '--web.enable-remote-write-receiver', *args], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=os.path.dirname(config))
+        end = time.monotonic() + READY_S
+        while True:
+            try:
+                self.ask('/-/ready')
+                return
+            except (OSError, urllib.error.URLError):
+                if self.proc.poll() is not None or time.monotonic() > end:
+                    self.kill()
+                    raise AssertionError('%s did not start:\n%s' % (program, self.said()))
+                time.sleep(0.1)
+
+    def ask(self, path, data=None, headers=None):
+        req = urllib.request.Request('http://127.0.0.1:%d%s' % (self.port, path), data, headers or {})
+        with urllib.request.urlopen(req, timeout=ASK_S) as answer:
+            return answer.read()
+
+    def api(self, path, **args):
+        answer = json.loads(self.ask('/api/v1/%s?%s' % (path, urllib.parse.urlencode(args, doseq=True))))
+        assert answer['status'] == 'success', answer
+        return answer['data']
+
+    def kill(self):
+        self.proc.kill()
+        self.proc.wait()
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read().decode(errors='replace')
+
+    def complaints(self):
+        """Warnings and errors of the log, but for the one about a lock file that a killed server left."""
+        loud = ('level=warn', 'level=error', 'level=WARN', 'level=ERROR')
+        return [line for line in self.said().splitlines() if 'lockfile' not in line and any(w in line for w in loud)]

@@ -1,0 +1,140 @@
+// Command reopen lets the Prometheus module open data folders that we left. It reads one JSON object a line from stdin, {"dir": …,
+// "options": {…}} with the options of a case.json, opens the folder read-write (which changes it), and answers with one a line:
+// {"dir": …, "error": …, "log": [warnings and errors], "series": [{"labels": [[name, value], …], "samples": [[ms, bits], …]}, …]}.
+// A sample that is no float has null for its bits.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"strings"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"github.com/prometheus/prometheus/util/compression"
+)
+
+type options struct {
+	OutOfOrderMs int64  `json:"ooo_window_ms"`
+	XOR2         bool   `json:"xor2"`
+	HistogramST  bool   `json:"histograms_st"`
+	StoreST      bool   `json:"st_storage"`
+	Exemplars    int64  `json:"max_exemplars"`
+	Metadata     bool   `json:"metadata_wal"`
+	SegmentBytes int    `json:"wal_segment_size"`
+	Compression  string `json:"wal_compression"`
+}
+
+type question struct {
+	Dir     string  `json:"dir"`
+	Options options `json:"options"`
+}
+
+type series struct {
+	Labels  [][2]string `json:"labels"`
+	Samples [][2]any    `json:"samples"`
+}
+
+type answer struct {
+	Dir    string   `json:"dir"`
+	Error  string   `json:"error"`
+	Log    []string `json:"log"`
+	Series []series `json:"series"`
+}
+
+func (o options) tsdb() *tsdb.Options {
+	t := tsdb.DefaultOptions()
+	t.RetentionDuration = 0
+	t.NoLockfile = true
+	t.StripeSize = 1024
+	t.OutOfOrderTimeWindow = o.OutOfOrderMs
+	t.WALSegmentSize = o.SegmentBytes
+	t.EnableHistogramSTEncoding = o.HistogramST
+	t.EnableSTStorage = o.StoreST
+	t.EnableMetadataWALRecords = o.Metadata
+	t.EnableExemplarStorage = o.Exemplars > 0
+	t.MaxExemplars = o.Exemplars
+	if o.XOR2 {
+		t.XOR2EncodingAllowed = true
+		t.FloatChunkEncoding = chunkenc.EncXOR2
+	}
+	if o.Compression != "" {
+		t.WALCompression = compression.Type(o.Compression)
+	}
+	return t
+}
+
+func read(db *tsdb.DB) ([]series, error) {
+	q, err := db.Querier(math.MinInt64, math.MaxInt64)
+	if err != nil {
+		return nil, err
+	}
+	defer q.Close()
+	all := []series{}
+	set := q.Select(context.Background(), true, nil, labels.MustNewMatcher(labels.MatchEqual, "", ""))
+	for set.Next() {
+		s := series{}
+		set.At().Labels().Range(func(l labels.Label) { s.Labels = append(s.Labels, [2]string{l.Name, l.Value}) })
+		it := set.At().Iterator(nil)
+		for kind := it.Next(); kind != chunkenc.ValNone; kind = it.Next() {
+			if kind != chunkenc.ValFloat {
+				s.Samples = append(s.Samples, [2]any{it.AtT(), nil})
+				continue
+			}
+			t, v := it.At()
+			s.Samples = append(s.Samples, [2]any{t, fmt.Sprintf("%016x", math.Float64bits(v))})
+		}
+		if it.Err() != nil {
+			return nil, it.Err()
+		}
+		if len(s.Samples) > 0 {
+			all = append(all, s)
+		}
+	}
+	return all, set.Err()
+}
+
+func reopen(q question) (a answer) {
+	var log bytes.Buffer
+	a = answer{Dir: q.Dir, Log: []string{}, Series: []series{}}
+	defer func() {
+		if text := strings.TrimSpace(log.String()); text != "" {
+			a.Log = strings.Split(text, "\n")
+		}
+	}()
+	db, err := tsdb.Open(q.Dir, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})), nil, q.Options.tsdb(), nil)
+	if err != nil {
+		a.Error = err.Error()
+		return a
+	}
+	db.DisableCompactions()
+	if a.Series, err = read(db); err != nil {
+		a.Error = err.Error()
+	}
+	if err := db.Close(); err != nil {
+		a.Error += " close: " + err.Error()
+	}
+	return a
+}
+
+func main() {
+	in := bufio.NewScanner(os.Stdin)
+	out := json.NewEncoder(os.Stdout)
+	for in.Scan() {
+		var q question
+		if err := json.Unmarshal(in.Bytes(), &q); err != nil {
+			fmt.Fprintln(os.Stderr, "reopen:", err)
+			os.Exit(2)
+		}
+		if err := out.Encode(reopen(q)); err != nil {
+			os.Exit(1)
+		}
+	}
+}
