@@ -164,6 +164,11 @@ struct histogram *histogram_copy(struct arena *a, const struct histogram *h)
     *c = *h;
     c->pos = side_copy(a, &h->pos);
     c->neg = side_copy(a, &h->neg);
+    if (h->n_custom) {
+        double *bounds = arena_array(a, h->n_custom, sizeof(*bounds));
+        memcpy(bounds, h->custom, h->n_custom * sizeof(*bounds));
+        c->custom = bounds;
+    }
     return c;
 }
 
@@ -259,6 +264,16 @@ bool histogram_overflows(const struct histogram *h)
     for (size_t i = 0; i < h->n_custom; i++)
         if (isinf(h->custom[i])) return true;
     return false;
+}
+
+double histogram_greatest(const struct histogram *h)
+{
+    double most = fmax(fmax(fabs(h->zero_count), fabs(h->count)), fabs(h->sum));
+    for (size_t i = 0; i < h->pos.n; i++) most = fmax(most, fabs(h->pos.at[i]));
+    for (size_t i = 0; i < h->neg.n; i++) most = fmax(most, fabs(h->neg.at[i]));
+    for (size_t i = 0; i < h->n_custom; i++)
+        if (isinf(h->custom[i])) return INFINITY;
+    return most;
 }
 
 /* Zero buckets */

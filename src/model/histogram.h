@@ -27,7 +27,7 @@ struct histogram {
     int32_t schema;
     double zero_threshold, zero_count, count, sum;
     struct histogram_side pos, neg;
-    const double *custom;                  /* upper bounds of custom buckets, schema -53; shared by copies */
+    const double *custom;                  /* upper bounds of custom buckets, schema -53 */
     size_t n_custom;
 };
 static inline bool histogram_is_custom(const struct histogram *h) { return h->schema == HISTOGRAM_CUSTOM_SCHEMA; }
@@ -55,6 +55,7 @@ MUST_USE errc histogram_sum_add(struct arena *a, struct histogram_sum *s, const 
 MUST_USE errc histogram_sum_end(struct arena *a, struct histogram_sum *s, struct histogram_merge *m);      /* adds c to h */
 void histogram_sum_copy(struct arena *a, struct histogram_sum *out, const struct histogram_sum *s);
 bool histogram_overflows(const struct histogram *h);                                     /* is anything in it infinite? */
+double histogram_greatest(const struct histogram *h);                                    /* the greatest magnitude of its numbers; NaN is none */
 
 /* Was a counter with the value `prev` reset before it had h? */
 bool histogram_is_reset(const struct histogram *h, const struct histogram *prev);

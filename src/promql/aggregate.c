@@ -18,6 +18,8 @@ struct group {
     uint8_t *incremental;                  /* avg: the sum would have overflowed */
     bool drop_name;
     VEC(struct row) members;               /* quantile: the input itself */
+    struct group_histograms histograms;    /* sum, avg */
+    const struct histogram **hist;         /* the result's */
 };
 
 struct aggregating;
@@ -153,18 +155,24 @@ static const struct agg_op *agg_op_of(enum promql_op op)
     return NULL;
 }
 
-/* An operator of floats meets a histogram: what Prometheus says about it. Aggregating histograms is the histogram part's own matter. */
+static bool agg_takes_histograms(enum promql_op op) { return op == OP_SUM || op == OP_AVG || op == OP_COUNT || op == OP_GROUP; }
+
+/* The steps of a row at which it is a float. */
 static struct row *agg_floats_only(struct aggregating *g, struct row *r, struct row *room)
 {
-    if (!r->hist) return r;
     size_t n = g->ev->g.n;
     *room = *r;
     room->present = arena_array(&g->ev->q->scratch, bits_words(n), sizeof(uint64_t));
     if (r->present) memcpy(room->present, r->present, bits_words(n) * sizeof(uint64_t));
     else bits_fill(room->present, n);
-    for (size_t i = 0; i < n; i++)
-        if (r->hist[i]) bits_clear(room->present, i);
-    anno_histogram_ignored_agg(&g->ev->q->annotations, promql_op_text(g->op->op), g->x->aggregate.expr->pos);
+    bool any = false;
+    BITS_EACH(i, r->present, n) {
+        if (!r->hist[i]) continue;
+        bits_clear(room->present, i);
+        any = true;
+    }
+    if (any && !agg_takes_histograms(g->op->op))
+        anno_histogram_ignored_agg(&g->ev->q->annotations, promql_op_text(g->op->op), g->x->aggregate.expr->pos);
     return room;
 }
 
@@ -184,9 +192,12 @@ static errc agg_row(struct sink *base, struct row *in)
 {
     struct aggregating *g = CONTAINER_OF(base, struct aggregating, base);
     struct arena_mark m = arena_mark(&g->ev->q->scratch);
-    struct row room, *r = agg_floats_only(g, in, &room);
+    enum promql_op op = g->op->op;
+    struct row room, *r = in->hist && op != OP_COUNT && op != OP_GROUP ? agg_floats_only(g, in, &room) : in;
     struct group *group = agg_group(g, r->labels);
     size_t n = g->ev->g.n;
+    bool sums = (op == OP_SUM || op == OP_AVG) && (in->hist || group->histograms.at);
+    if (sums) group_histograms_add(g->ev, g->x, &group->histograms, group->seen, in);
     group->drop_name |= r->drop_name;
     if (g->op->add) {
         g->op->add(group, r, n);
@@ -197,6 +208,7 @@ static errc agg_row(struct sink *base, struct row *in)
         rows_fini(&keep);
         BITS_EACH(i, r->present, n) bits_set(group->seen, i);
     }
+    if (sums) BITS_EACH(i, in->present, n) bits_set(group->seen, i);
     arena_reset(&g->ev->q->scratch, m);
     return OK;
 }
@@ -252,7 +264,11 @@ static errc agg_push(struct aggregating *g, uint64_t before, struct sink *out)
     struct eval *ev = g->ev;
     size_t n = ev->g.n;
     uint64_t made = 0;
-    for (size_t i = 0; i < g->groups.n; i++) made += bits_count(g->groups.at[i].seen, n);
+    for (size_t i = 0; i < g->groups.n; i++) {
+        struct group *group = &g->groups.at[i];
+        if (group->histograms.at) group->hist = group_histograms_end(ev, g->x, &group->histograms, group->seen);
+        made += bits_count(group->seen, n);
+    }
     TRY(samples_check(ev->q, ev->q->samples));
     ev->q->samples = before + made;
     samples_peak(ev, ev->q->samples);
@@ -260,7 +276,7 @@ static errc agg_push(struct aggregating *g, uint64_t before, struct sink *out)
         struct group *group = &g->groups.at[i];
         size_t seen = bits_count(group->seen, n);
         if (!seen) continue;
-        struct row r = { g->by.labels.at[i], group->v, seen == n ? NULL : group->seen, NULL, group->drop_name };
+        struct row r = { g->by.labels.at[i], group->v, seen == n ? NULL : group->seen, group->hist, group->drop_name };
         TRY(sink_row(out, &r));
     }
     return OK;
@@ -292,12 +308,22 @@ errc eval_aggregate(struct eval *ev, struct expr *x, struct sink *out)
 
 struct counting { struct sink base; struct eval *ev; str label; struct grouping by; struct rows rows; struct step_counts in, out; };
 
-static size_t counting_group(struct counting *c, struct labels l, double v)
+static str counting_text(struct counting *c, double v, const struct histogram *h)
+{
+    char text[F64_TEXT_MAX];
+    if (!h) return arena_str(c->ev->q->arena, str_of(text, f64_text_f(text, v)));
+    struct buf b = { 0 };
+    histogram_text(&b, h);
+    str s = arena_str(c->ev->q->arena, buf_view(&b));
+    buf_fini(&b);
+    return s;
+}
+
+static size_t counting_group(struct counting *c, struct labels l, double v, const struct histogram *h)
 {
     struct arena *a = &c->ev->q->scratch;
     struct arena_mark m = arena_mark(a);
-    char text[F64_TEXT_MAX];
-    str value = arena_str(c->ev->q->arena, str_of(text, f64_text_f(text, v)));
+    str value = counting_text(c, v, h);
     struct labels_builder lb;
     labels_builder_init(&lb, a);
     labels_builder_from(&lb, l);
@@ -313,14 +339,17 @@ static errc counting_row(struct sink *base, struct row *r)
 {
     struct counting *c = CONTAINER_OF(base, struct counting, base);
     double last = 0;
+    const struct histogram *last_h = NULL;
     size_t at = SIZE_MAX;
     step_counts_add(&c->in, r);
     BITS_EACH(i, r->present, c->ev->g.n) {
-        if (at == SIZE_MAX || f64_bits(r->v[i]) != f64_bits(last)) {
+        const struct histogram *h = row_histogram(r, i);
+        if (at == SIZE_MAX || h || h != last_h || f64_bits(r->v[i]) != f64_bits(last)) {
             TRY(eval_check(c->ev->q));
-            at = counting_group(c, r->labels, r->v[i]);
+            at = counting_group(c, r->labels, r->v[i], h);
         }
         last = r->v[i];
+        last_h = h;
         bits_set(c->rows.all.at[at].present, i);
         c->rows.all.at[at].v[i]++;
     }

@@ -180,6 +180,69 @@ void anno_start_overlap(struct annotations *an, str metric, struct pos p)
     buf_fini(&b);
 }
 
+static const char *const operation_names[] = { "addition", "subtraction", "aggregation" };
+
+void anno_native_not_counter(struct annotations *an, str metric, struct pos p)
+{
+    anno_of_metric(an, WARNING "this native histogram metric is not a counter: ", metric, p);
+}
+
+void anno_native_not_gauge(struct annotations *an, str metric, struct pos p)
+{
+    anno_of_metric(an, WARNING "this native histogram metric is not a gauge: ", metric, p);
+}
+
+void anno_mixed_schemas(struct annotations *an, str metric, struct pos p)
+{
+    anno_of_metric(an, WARNING "vector contains a mix of histograms with exponential and custom buckets schemas for metric name ", metric, p);
+}
+
+static void anno_of_words(struct annotations *an, const char *words, str last, struct pos p)
+{
+    struct buf b = { 0 };
+    buf_z(&b, words);
+    buf_str(&b, last);
+    anno_add_buf(an, &b, p);
+}
+
+void anno_incompatible_buckets(struct annotations *an, str op, struct pos p)
+{
+    anno_of_words(an, WARNING "incompatible bucket layout encountered for binary operator ", op, p);
+}
+
+void anno_reset_collision(struct annotations *an, enum histogram_operation op, struct pos p)
+{
+    anno_of_words(an, WARNING "conflicting counter resets during histogram ", str_z(operation_names[op]), p);
+}
+
+void anno_bounds_reconciled(struct annotations *an, enum histogram_operation op, struct pos p)
+{
+    anno_of_words(an, INFO "mismatched custom buckets were reconciled during ", str_z(operation_names[op]), p);
+}
+
+static void anno_maybe_of_metric(struct annotations *an, const char *words, str metric, struct pos p)
+{
+    struct buf b = { 0 };
+    buf_z(&b, words);
+    buf_for_metric(&b, metric);
+    anno_add_buf(an, &b, p);
+}
+
+void anno_quantile_nan_result(struct annotations *an, str metric, struct pos p)
+{
+    anno_maybe_of_metric(an, INFO "input to histogram_quantile has NaN observations, result is NaN", metric, p);
+}
+
+void anno_quantile_nan_skew(struct annotations *an, str metric, struct pos p)
+{
+    anno_maybe_of_metric(an, INFO "input to histogram_quantile has NaN observations, result is skewed higher", metric, p);
+}
+
+void anno_fraction_nan(struct annotations *an, str metric, struct pos p)
+{
+    anno_maybe_of_metric(an, INFO "input to histogram_fraction has NaN observations, which are excluded from all fractions", metric, p);
+}
+
 void monotonicity_merge(struct monotonicity *m, const struct monotonicity *more)
 {
     if (!m->count) {

@@ -45,6 +45,19 @@ void monotonicity_merge(struct monotonicity *m, const struct monotonicity *more)
 void anno_forced_monotonicity(struct annotations *an, str metric, struct pos p, const struct monotonicity *m);
 uint64_t anno_forced_monotonicity_last(const struct annotations *an, str metric);          /* its last addition's number; 0: none */
 
+
+/* Of native histograms. */
+enum histogram_operation { HISTOGRAM_ADDITION, HISTOGRAM_SUBTRACTION, HISTOGRAM_AGGREGATION };
+void anno_native_not_counter(struct annotations *an, str metric, struct pos p);
+void anno_native_not_gauge(struct annotations *an, str metric, struct pos p);
+void anno_mixed_schemas(struct annotations *an, str metric, struct pos p);                 /* exponential and custom buckets */
+void anno_incompatible_buckets(struct annotations *an, str op, struct pos p);
+void anno_reset_collision(struct annotations *an, enum histogram_operation op, struct pos p);
+void anno_bounds_reconciled(struct annotations *an, enum histogram_operation op, struct pos p);
+void anno_quantile_nan_result(struct annotations *an, str metric, struct pos p);
+void anno_quantile_nan_skew(struct annotations *an, str metric, struct pos p);
+void anno_fraction_nan(struct annotations *an, str metric, struct pos p);
+
 /* For words that no function above has: text begins with "PromQL warning: " or "PromQL info: ". */
 void anno_add(struct annotations *an, str text, struct pos p);
 

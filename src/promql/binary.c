@@ -90,47 +90,138 @@ static errc binary_scalars(struct eval *ev, struct expr *x, struct sink *out)
     return binary_push_joined(&j, before, in, 2, out);
 }
 
+/* Histograms */
+
+/* What Prometheus notes of a step: what the last pair that something is to be said of gave. */
+enum pair_note { NOTE_NONE, NOTE_TYPES, NOTE_BUCKETS, NOTE_COLLISION, NOTE_RECONCILED };
+struct step_notes { uint8_t *kind, *types; size_t n; bool any; };       /* types: bit 0: the left is a histogram, bit 1: the right */
+
+static void step_notes_init(struct step_notes *s, struct arena *a, size_t n)
+{
+    *s = (struct step_notes){ .kind = arena_zalloc(a, n), .types = arena_zalloc(a, n), .n = n };
+}
+
+static void step_notes_set(struct step_notes *s, size_t step, enum pair_note kind, bool left, bool right)
+{
+    s->kind[step] = (uint8_t)kind;
+    s->types[step] = (uint8_t)(left | right << 1);
+    s->any = true;
+}
+
+static void step_notes_tell(const struct step_notes *s, struct query *q, const struct expr *x)
+{
+    static const char *const types[] = { "float", "histogram" };
+    struct annotations *an = &q->annotations;
+    str op = promql_op_text(x->binary.op);
+    enum histogram_operation what = x->binary.op == OP_SUB ? HISTOGRAM_SUBTRACTION : HISTOGRAM_ADDITION;
+    for (size_t i = 0; i < s->n && s->any; i++) {
+        switch ((enum pair_note)s->kind[i]) {
+        case NOTE_NONE: break;
+        case NOTE_TYPES: anno_incompatible_types(an, types[s->types[i] & 1], op, types[s->types[i] >> 1], x->pos); break;
+        case NOTE_BUCKETS: anno_incompatible_buckets(an, op, x->pos); break;
+        case NOTE_COLLISION: anno_reset_collision(an, what, x->pos); break;
+        case NOTE_RECONCILED: anno_bounds_reconciled(an, what, x->pos); break;
+        }
+    }
+}
+
+struct pair_value { double v; const struct histogram *h; bool keep; enum pair_note note; };
+
+static struct pair_value histograms_op(enum promql_op op, const struct histogram *a, const struct histogram *b, struct arena *room)
+{
+    struct pair_value r = { .keep = true };
+    if (op == OP_EQL || op == OP_NEQ) return (struct pair_value){ .h = a, .keep = histogram_equal(a, b) == (op == OP_EQL) };
+    if (op != OP_ADD && op != OP_SUB) return (struct pair_value){ .note = NOTE_TYPES };
+    struct histogram *h = histogram_copy(room, a);
+    struct histogram_merge m;
+    if (histogram_add(room, h, b, op == OP_SUB ? -1 : 1, &m) != OK) return (struct pair_value){ .note = NOTE_BUCKETS };
+    if (op == OP_SUB) h->hint = RESET_GAUGE;
+    histogram_compact(room, h);
+    r.h = h;
+    r.note = m.reset_collision ? NOTE_COLLISION : m.bounds_reconciled ? NOTE_RECONCILED : NOTE_NONE;
+    return r;
+}
+
+/* One step of one pair in which at least one side is a histogram. */
+static struct pair_value pair_op(enum promql_op op, double a, const struct histogram *ha, double b, const struct histogram *hb, struct arena *room)
+{
+    if (ha && hb) return histograms_op(op, ha, hb, room);
+    struct histogram *h;
+    if (op == OP_MUL) {
+        h = histogram_copy(room, ha ? ha : hb);
+        histogram_scale(h, ha ? b : a);
+    } else if (op == OP_DIV && ha) {
+        h = histogram_copy(room, ha);
+        histogram_divide(h, b);
+    } else if ((op == OP_TRIM_UPPER || op == OP_TRIM_LOWER) && ha) {
+        h = histogram_copy(room, ha);
+        histogram_trim(room, h, b, op == OP_TRIM_UPPER);
+        return (struct pair_value){ .h = h, .keep = true };
+    } else {
+        return (struct pair_value){ .note = NOTE_TYPES };
+    }
+    histogram_compact(room, h);
+    return (struct pair_value){ .h = h, .keep = true };
+}
+
+static bool op_is_trim(enum promql_op op) { return op == OP_TRIM_UPPER || op == OP_TRIM_LOWER; }
+
+/* The steps of a pair with a histogram on a side (or of a trim, which knows nothing else). Columns are set for them, and present loses those
+ * that fail or are filtered. *failed: the steps at which there is no result because the two do not go together. */
+struct pair { const double *a, *b; const struct histogram **ha, **hb; };
+static void pair_histograms(enum promql_op op, bool return_bool, const struct pair *p, struct row *out, uint64_t *failed, size_t n,
+                            struct step_notes *notes, struct arena *room)
+{
+    BITS_EACH(i, out->present, n) {
+        const struct histogram *ha = p->ha ? p->ha[i] : NULL, *hb = p->hb ? p->hb[i] : NULL;
+        if (!ha && !hb && !op_is_trim(op)) continue;
+        struct pair_value r = ha || hb ? pair_op(op, p->a[i], ha, p->b[i], hb, room) : (struct pair_value){ .note = NOTE_TYPES };
+        if (r.note) step_notes_set(notes, i, r.note, ha, hb);
+        if (r.note == NOTE_TYPES || r.note == NOTE_BUCKETS || r.note == NOTE_COLLISION) {
+            bits_clear(out->present, i);
+            bits_set(failed, i);
+        } else if (return_bool && promql_op_is_comparison(op)) {
+            out->v[i] = r.keep;
+        } else if (!r.keep) {
+            bits_clear(out->present, i);
+        } else {
+            if (!out->hist) out->hist = arena_zalloc(room, n * sizeof(*out->hist));
+            out->hist[i] = r.h;
+        }
+    }
+}
+
 /* A vector and a scalar */
 
-struct scalar_side { struct sink base; struct eval *ev; const struct expr *x; const double *scalar; bool swap; struct joiner out; struct step_counts in; };
-
-static void row_own_present(struct query *q, struct row *r, size_t n)
-{
-    if (r->present) return;
-    r->present = arena_array(&q->scratch, bits_words(n), sizeof(uint64_t));
-    bits_fill(r->present, n);
-}
-
-/* Steps with a histogram leave the result; for most operators with a word about it. */
-static void row_refuse_histograms(struct query *q, const struct expr *x, struct row *r, bool swap, size_t n)
-{
-    if (!r->hist) return;
-    row_own_present(q, r, n);
-    for (size_t i = 0; i < n; i++)
-        if (r->hist[i]) bits_clear(r->present, i);
-    r->hist = NULL;
-    anno_incompatible_types(&q->annotations, swap ? "float" : "histogram", promql_op_text(x->binary.op), swap ? "histogram" : "float", x->pos);
-}
+struct scalar_side {
+    struct sink base; struct eval *ev; const struct expr *x; const double *scalar; bool swap; struct joiner out; struct step_counts in;
+    struct step_notes notes;
+};
 
 static errc scalar_side_row(struct sink *base, struct row *r)
 {
     struct scalar_side *s = CONTAINER_OF(base, struct scalar_side, base);
     struct query *q = s->ev->q;
     enum promql_op op = s->x->binary.op;
+    bool swap = s->swap, return_bool = s->x->binary.return_bool;
     size_t n = s->ev->g.n;
     struct arena_mark m = arena_mark(&q->scratch);
     step_counts_add(&s->in, r);
-    row_refuse_histograms(q, s->x, r, s->swap, n);
-    if (op == OP_TRIM_UPPER || op == OP_TRIM_LOWER) {
-        anno_incompatible_types(&q->annotations, "float", promql_op_text(op), "float", s->x->pos);
-        arena_reset(&q->scratch, m);
-        return OK;
+    struct row out = *r;
+    if (r->hist || op_is_trim(op)) {
+        row_own_present(&q->scratch, &out, n);
+        out.hist = NULL;
+        struct pair p = { swap ? s->scalar : r->v, swap ? r->v : s->scalar, swap ? NULL : r->hist, swap ? r->hist : NULL };
+        uint64_t *failed = arena_zalloc(&q->scratch, bits_words(n) * sizeof(*failed));
+        pair_histograms(op, return_bool, &p, &out, failed, n, &s->notes, &q->scratch);
     }
-    bool filter = promql_op_is_comparison(op) && !s->x->binary.return_bool;
-    if (filter) row_own_present(q, r, n);
-    pair_apply(op, s->x->binary.return_bool, r->v, r->present, s->swap ? s->scalar : r->v, s->swap ? r->v : s->scalar, r->v, n, &q->scratch);
-    if (op_drops_name(op) || s->x->binary.return_bool) row_drop_name(q, r);
-    errc rc = joiner_put(&s->out, r);
+    if (!op_is_trim(op)) {
+        bool filter = promql_op_is_comparison(op) && !return_bool;
+        if (filter) row_own_present(&q->scratch, &out, n);
+        pair_apply(op, return_bool, out.v, out.present, swap ? s->scalar : r->v, swap ? r->v : s->scalar, r->v, n, &q->scratch);
+    }
+    if (op_drops_name(op) || return_bool) row_drop_name(q, &out);
+    errc rc = joiner_put(&s->out, &out);
     arena_reset(&q->scratch, m);
     return rc;
 }
@@ -142,11 +233,13 @@ static errc binary_with_scalar(struct eval *ev, struct expr *x, bool swap, struc
     SCOPED(scalar_side_fini) struct scalar_side s = { .base = { scalar_side_row }, .ev = ev, .x = x, .swap = swap };
     joiner_init(&s.out, ev);
     step_counts_init(&s.in, ev->q->arena, ev->g.n);
+    step_notes_init(&s.notes, ev->q->arena, ev->g.n);
     uint64_t before = ev->q->samples;
     TRY(eval_column(ev, swap ? x->binary.lhs : x->binary.rhs, &s.scalar));
     s.in.dense++;
     TRY(joiner_direct(&s.out, swap ? x->binary.rhs : x->binary.lhs, out));
     TRY(eval_expr(ev, swap ? x->binary.rhs : x->binary.lhs, &s.base));
+    step_notes_tell(&s.notes, ev->q, x);
     const struct step_counts *in[] = { &s.in };
     return binary_push_joined(&s.out, before, in, 1, out);
 }
@@ -168,6 +261,7 @@ struct joining {
     size_t n_names;
     struct joiner out;
     struct failure fail;
+    struct step_notes notes;
 };
 
 static struct labels joining_signature(const struct joining *j, struct labels l)
@@ -214,6 +308,7 @@ static void joining_init(struct joining *j, struct eval *ev, const struct expr *
     rows_sink_init(&j->r.in, ev->q->arena, j->n);
     label_set_init(&j->sigs, ev->q->arena);
     joiner_init(&j->out, ev);
+    step_notes_init(&j->notes, ev->q->arena, j->n);
     j->fail.step = j->n;
     joining_names(j);
 }
@@ -376,6 +471,28 @@ static bool pair_present(const struct joining *j, const struct matching_state *s
     return any != 0;
 }
 
+/* The steps of a pair at which both sides are floats; the others' columns are set. */
+static void joining_floats(const struct joining *j, const struct pair *p, struct row *out, struct arena *scratch)
+{
+    enum promql_op op = j->x->binary.op;
+    bool return_bool = j->x->binary.return_bool;
+    if (op_is_trim(op)) return;
+    if (!p->ha && !p->hb) {
+        pair_apply(op, return_bool, out->v, out->present, p->a, p->b, p->a, j->n, scratch);
+        return;
+    }
+    double *v = arena_array(scratch, j->n, sizeof(*v));
+    uint64_t *floats = arena_array(scratch, bits_words(j->n), sizeof(*floats));
+    memcpy(floats, out->present, bits_words(j->n) * sizeof(*floats));
+    for (size_t i = 0; i < j->n; i++)
+        if ((p->ha && p->ha[i]) || (p->hb && p->hb[i])) bits_clear(floats, i);
+    uint64_t *kept = arena_array(scratch, bits_words(j->n), sizeof(*kept));
+    memcpy(kept, floats, bits_words(j->n) * sizeof(*kept));
+    pair_apply(op, return_bool, v, kept, p->a, p->b, p->a, j->n, scratch);
+    BITS_EACH(i, floats, j->n) out->v[i] = v[i];
+    for (size_t w = 0; w < bits_words(j->n); w++) out->present[w] &= ~(floats[w] & ~kept[w]);
+}
+
 /* One pair: many and one are rows, or one of them a fill value with the other's match labels. order: its place in a walk of the step. */
 static void joining_pair(struct joining *j, struct matching_state *s, size_t sig, const struct row *many, const struct row *one,
                          uint64_t *present, unsigned phase, size_t order)
@@ -384,19 +501,27 @@ static void joining_pair(struct joining *j, struct matching_state *s, size_t sig
     struct arena_mark m = arena_mark(scratch);
     bool swap = j->m->card == CARD_ONE_TO_MANY;
     enum promql_op op = j->x->binary.op;
-    struct row out = { .labels = result_labels(j, scratch, many->labels, one->labels), .drop_name = j->x->binary.return_bool };
+    struct row out = { .labels = result_labels(j, scratch, many->labels, one->labels), .drop_name = j->x->binary.return_bool, .present = present };
+    struct pair p = { swap ? one->v : many->v, swap ? many->v : one->v, swap ? one->hist : many->hist, swap ? many->hist : one->hist };
+    out.v = arena_array(scratch, j->n, sizeof(double));
+    uint64_t *paired = present;            /* the steps at which there is a result, also one that is filtered out */
+    if (p.ha || p.hb || op_is_trim(op)) {
+        uint64_t *failed = arena_zalloc(scratch, bits_words(j->n) * sizeof(*failed));
+        paired = arena_array(scratch, bits_words(j->n), sizeof(*paired));
+        memcpy(paired, present, bits_words(j->n) * sizeof(*paired));
+        memset(out.v, 0, j->n * sizeof(*out.v));
+        pair_histograms(op, j->x->binary.return_bool, &p, &out, failed, j->n, &j->notes, scratch);
+        for (size_t w = 0; w < bits_words(j->n); w++) paired[w] &= ~failed[w];
+    }
     uint64_t *matched = s->matched[sig];
     if (!matched) matched = s->matched[sig] = joining_bits(j);
     uint64_t *unique = j->m->card == CARD_ONE_TO_ONE ? matched : result_matched(j, s, sig, out.labels);
-    joining_fail(j, bits_first_common(present, unique, j->n), phase, order, NULL, NULL);
+    joining_fail(j, bits_first_common(paired, unique, j->n), phase, order, NULL, NULL);
     for (size_t w = 0; w < bits_words(j->n); w++) {
-        matched[w] |= present[w];
-        if (unique != matched) unique[w] |= present[w];
+        matched[w] |= paired[w];
+        if (unique != matched) unique[w] |= paired[w];
     }
-    const double *a = swap ? one->v : many->v, *b = swap ? many->v : one->v;
-    out.v = arena_array(scratch, j->n, sizeof(double));
-    out.present = present;
-    pair_apply(op, j->x->binary.return_bool, out.v, present, a, b, a, j->n, scratch);
+    joining_floats(j, &p, &out, scratch);
     size_t clash = j->out.clash;
     joiner_add(&j->out, &out);
     if (j->out.clash < clash) joining_fail(j, j->out.clash, PHASE_RESULT, order, NULL, NULL);
@@ -473,12 +598,9 @@ static errc binary_match(struct joining *j)
     for (size_t w = 0; w < bits_words(j->n); w++)
         s.active[w] = fill ? j->l.any[w] | j->r.any[w] : j->l.any[w] & j->r.any[w];
     joining_check_one_side(j, &s);
-    if (j->x->binary.op == OP_TRIM_UPPER || j->x->binary.op == OP_TRIM_LOWER) {
-        anno_incompatible_types(&j->ev->q->annotations, "float", promql_op_text(j->x->binary.op), "float", j->x->pos);
-    } else {
-        joining_many(j, &s, &s.many->in);
-        joining_fill_many(j, &s);
-    }
+    joining_many(j, &s, &s.many->in);
+    joining_fill_many(j, &s);
+    step_notes_tell(&j->notes, j->ev->q, j->x);
     map_fini(&s.by_result);
     return j->fail.step < j->n ? joining_raise(j) : OK;
 }

@@ -103,10 +103,7 @@ static errc choose_row(struct sink *base, struct row *r)
     }
     if (!taken) return OK;
     struct row *kept = rows_add(&c->rows, r->labels, r->drop_name);
-    if (r->hist) {
-        kept->hist = arena_array(c->ev->q->arena, n, sizeof(*kept->hist));
-        memcpy(kept->hist, r->hist, n * sizeof(*kept->hist));
-    }
+    kept->hist = row_copy_histograms(c->ev->q->arena, r, n);
     return OK;
 }
 

@@ -194,8 +194,8 @@ static errc result_row(struct sink *base, struct row *row)
     size_t n = r->grid.n, made = row_count(row, n);
     struct result_series s = { .labels = result_labels(r, row->labels, row->drop_name), .drop_name = row->drop_name };
     s.points = arena_array(r->q.arena, made, sizeof(*s.points));
-    BITS_EACH(i, row->present, n)
-        s.points[s.n++] = (struct point){ grid_time(&r->grid, i), row->v[i], row->hist ? row->hist[i] : NULL };
+    const struct histogram **hist = row_copy_histograms(r->q.arena, row, n);
+    BITS_EACH(i, row->present, n) s.points[s.n++] = (struct point){ grid_time(&r->grid, i), row->v[i], hist ? hist[i] : NULL };
     if (s.n) vec_push(&r->series, s);
     return eval_check(&r->q);
 }
@@ -205,7 +205,10 @@ static errc result_points(struct point_sink *base, struct labels l, bool drop_na
     struct running *r = CONTAINER_OF(base, struct result_sink, points)->r;
     struct result_series s = { .labels = result_labels(r, l, drop_name), .drop_name = drop_name, .n = n };
     s.points = arena_array(r->q.arena, n, sizeof(*s.points));
-    memcpy(s.points, at, n * sizeof(*at));
+    for (size_t i = 0; i < n; i++) {
+        s.points[i] = at[i];
+        if (at[i].h) s.points[i].h = histogram_copy(r->q.arena, at[i].h);
+    }
     vec_push(&r->series, s);
     return OK;
 }

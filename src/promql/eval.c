@@ -252,7 +252,13 @@ static errc negate_row(struct sink *base, struct row *r)
     struct arena_mark m = arena_mark(&s->ev->q->scratch);
     row_drop_name(s->ev->q, r);
     for (size_t i = 0; i < s->ev->g.n; i++) r->v[i] = -r->v[i];
-    rows_copy(s->rows, r);
+    struct row *kept = rows_copy(s->rows, r);
+    for (size_t i = 0; kept->hist && i < s->ev->g.n; i++) {
+        if (!kept->hist[i]) continue;
+        struct histogram *h = histogram_copy(s->rows->a, kept->hist[i]);
+        histogram_scale(h, -1);
+        kept->hist[i] = h;
+    }
     arena_reset(&s->ev->q->scratch, m);
     return OK;
 }

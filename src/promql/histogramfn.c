@@ -1,5 +1,6 @@
-/* histogram_quantile, histogram_quantiles, histogram_fraction over classic histograms: rows that differ in `le` alone are the buckets of
- * one histogram. The rows are kept; at each step those that have a value there are put together. */
+/* histogram_quantile, histogram_quantiles, histogram_fraction. Of floats, the rows that differ in `le` alone are the buckets of one classic
+ * histogram; a native histogram is a sample by itself. The rows are kept; at each step those that have a value there are looked at. Where
+ * a classic and a native histogram of the same labels meet, neither counts. */
 #include "promql/eval.h"
 #include "promql/quantile.h"
 
@@ -9,7 +10,13 @@ static const str bucket_label = { (const uint8_t *)"le", 2 };
 
 struct bucket_row { double upper; size_t row; };
 struct classic { struct labels labels; VEC(struct bucket_row) buckets; };    /* without le */
+struct native { size_t row, classic; };                        /* classic: of the same labels; SIZE_MAX: none */
 struct mended { str metric; struct monotonicity all; uint32_t *at; };        /* at: how many at each step */
+struct outcome { struct labels labels; double *v; uint64_t *present; };
+
+struct fraction { const double *lower, *upper; };
+/* What is asked: quantiles, each with its column, or a fraction. */
+struct question { const double **q; size_t n; const struct fraction *f; str label; };
 
 struct histograms {
     struct sink base;
@@ -18,6 +25,7 @@ struct histograms {
     struct rows rows;
     struct label_set set;
     VEC(struct classic) all;
+    VEC(struct native) natives;
     struct step_counts in;
     struct joiner out;
     struct bucket *room;
@@ -43,6 +51,7 @@ static void histograms_fini(struct histograms *h)
     label_set_fini(&h->set);
     for (size_t i = 0; i < h->all.n; i++) vec_fini(&h->all.at[i].buckets);
     vec_fini(&h->all);
+    vec_fini(&h->natives);
     vec_fini(&h->mended);
     joiner_fini(&h->out);
 }
@@ -50,20 +59,9 @@ static void histograms_fini(struct histograms *h)
 /* In a default query names are dropped at once, so the words of an annotation name no metric. */
 static str name_to_tell(const struct histograms *h, struct labels l) { return h->ev->q->delayed_names ? labels_get(l, METRIC_NAME) : STR_EMPTY; }
 
-static errc histograms_row(struct sink *base, struct row *r)
+static void histograms_add_bucket(struct histograms *h, struct row *r, double upper)
 {
-    struct histograms *h = CONTAINER_OF(base, struct histograms, base);
     struct query *q = h->ev->q;
-    double upper;
-    step_counts_add(&h->in, r);
-    str le = labels_get(r->labels, bucket_label);
-    bool floats = !r->hist;
-    if (r->hist) BITS_EACH(i, r->present, h->ev->g.n) floats |= !r->hist[i];
-    if (!floats) return OK;
-    if (!f64_parse(le, &upper)) {
-        anno_bad_bucket_label(&q->annotations, name_to_tell(h, r->labels), le, h->pos);
-        return OK;
-    }
     struct arena_mark m = arena_mark(&q->scratch);
     bool fresh;
     struct labels key = labels_without(&q->scratch, r->labels, &bucket_label, 1);
@@ -74,9 +72,36 @@ static errc histograms_row(struct sink *base, struct row *r)
         vec_push(&h->all, ((struct classic){ .labels = { pairs, key.n } }));
     }
     vec_push(&h->all.at[at].buckets, ((struct bucket_row){ upper, h->rows.all.n }));
-    rows_copy(&h->rows, r);
     arena_reset(&q->scratch, m);
+}
+
+static errc histograms_row(struct sink *base, struct row *r)
+{
+    struct histograms *h = CONTAINER_OF(base, struct histograms, base);
+    double upper;
+    bool floats = !r->hist, natives = false;
+    step_counts_add(&h->in, r);
+    if (r->hist)
+        BITS_EACH(i, r->present, h->ev->g.n) {
+            floats |= !r->hist[i];
+            natives |= r->hist[i] != NULL;
+        }
+    str le = labels_get(r->labels, bucket_label);
+    bool bucket = floats && f64_parse(le, &upper);
+    if (floats && !bucket) anno_bad_bucket_label(&h->ev->q->annotations, name_to_tell(h, r->labels), le, h->pos);
+    if (!bucket && !natives) return OK;
+    if (bucket) histograms_add_bucket(h, r, upper);
+    if (natives) vec_push(&h->natives, ((struct native){ h->rows.all.n, SIZE_MAX }));
+    rows_copy(&h->rows, r);
     return OK;
+}
+
+/* Which classic histogram has the labels of a native one. */
+static void histograms_pair(struct histograms *h)
+{
+    for (size_t i = 0; i < h->natives.n; i++)
+        for (size_t k = 0; k < h->all.n; k++)
+            if (labels_eq(h->all.at[k].labels, h->rows.all.at[h->natives.at[i].row].labels)) h->natives.at[i].classic = k;
 }
 
 /* The buckets of one histogram at a step, in h->room. */
@@ -90,8 +115,6 @@ static size_t histograms_at(struct histograms *h, const struct classic *c, size_
     }
     return n;
 }
-
-struct fraction { const double *lower, *upper; };
 
 static struct mended *histograms_mended(struct histograms *h, str metric)
 {
@@ -124,11 +147,11 @@ static void histograms_note_mended(struct histograms *h)
     }
 }
 
-static double histograms_value(struct histograms *h, const struct classic *c, size_t step, size_t n, const double *q, const struct fraction *f)
+static double classic_value(struct histograms *h, const struct classic *c, size_t step, size_t n, const struct question *ask, size_t k)
 {
-    if (f) return bucket_fraction(f->lower[step], f->upper[step], h->room, n);
+    if (ask->f) return bucket_fraction(ask->f->lower[step], ask->f->upper[step], h->room, n);
     struct bucket_fix fix;
-    double v = bucket_quantile(q[step], h->room, n, &fix);
+    double v = bucket_quantile(ask->q[k][step], h->room, n, &fix);
     if (fix.forced) {
         int64_t t = grid_time(&h->ev->g, step);
         struct mended *x = histograms_mended(h, name_to_tell(h, c->labels));
@@ -138,37 +161,117 @@ static double histograms_value(struct histograms *h, const struct classic *c, si
     return v;
 }
 
-/* One output row a histogram; label: what the row is given to tell its quantile, or empty. */
-static errc histograms_compute(struct histograms *h, const double *q, const struct fraction *f, str label, str value)
+static double native_value(struct histograms *h, const struct histogram *x, str metric, size_t step, const struct question *ask, size_t k)
 {
-    struct query *qu = h->ev->q;
-    size_t n = h->ev->g.n;
-    struct arena_mark m = arena_mark(&qu->scratch);
-    h->room = arena_array(&qu->scratch, h->rows.all.n, sizeof(*h->room));
-    for (size_t i = 0; i < h->all.n; i++) {
-        TRY(eval_check(qu));
-        struct arena_mark one = arena_mark(&qu->scratch);
-        struct row r = { .labels = h->all.at[i].labels };
-        row_drop_name(qu, &r);
-        if (label.n) {
-            struct labels_builder lb;
-            labels_builder_init(&lb, qu->arena);
-            labels_builder_from(&lb, r.labels);
-            labels_builder_set(&lb, label, value);
-            r.labels = labels_builder_done(&lb);
-        }
-        r.v = arena_array(&qu->scratch, n, sizeof(double));
-        r.present = arena_zalloc(&qu->scratch, bits_words(n) * sizeof(uint64_t));
-        for (size_t step = 0; step < n; step++) {
-            size_t k = histograms_at(h, &h->all.at[i], step);
-            if (!k) continue;
-            r.v[step] = histograms_value(h, &h->all.at[i], step, k, q, f);
-            bits_set(r.present, step);
-        }
-        joiner_add(&h->out, &r);
-        arena_reset(&qu->scratch, one);
+    struct annotations *an = &h->ev->q->annotations;
+    enum histogram_note note = HISTOGRAM_FINE;
+    double v = ask->f ? histogram_fraction(ask->f->lower[step], ask->f->upper[step], x, &note) : histogram_quantile(ask->q[k][step], x, &note);
+    if (note == HISTOGRAM_NAN_RESULT) anno_quantile_nan_result(an, metric, h->pos);
+    if (note == HISTOGRAM_NAN_SKEW) anno_quantile_nan_skew(an, metric, h->pos);
+    if (note == HISTOGRAM_NAN_LEFT_OUT) anno_fraction_nan(an, metric, h->pos);
+    return v;
+}
+
+static struct outcome *outcomes_of(struct histograms *h, struct labels labels, size_t n)
+{
+    struct arena *a = h->ev->q->arena;
+    size_t steps = h->ev->g.n;
+    struct outcome *o = arena_array(a, n, sizeof(*o));
+    for (size_t k = 0; k < n; k++) {
+        o[k] = (struct outcome){ labels, arena_array(a, steps, sizeof(double)), arena_zalloc(a, bits_words(steps) * sizeof(uint64_t)) };
     }
-    arena_reset(&qu->scratch, m);
+    return o;
+}
+
+static void outcome_put(struct outcome *o, size_t step, double v)
+{
+    o->v[step] = v;
+    bits_set(o->present, step);
+}
+
+/* The buckets' order and sums are left as one quantile made them for the next one, as in the reference. */
+static struct outcome *classic_outcomes(struct histograms *h, size_t i, const struct question *ask)
+{
+    const struct classic *c = &h->all.at[i];
+    struct outcome *o = outcomes_of(h, c->labels, ask->n);
+    for (size_t step = 0; step < h->ev->g.n; step++) {
+        size_t n = histograms_at(h, c, step);
+        bool taken = false;
+        for (size_t k = 0; k < h->natives.n; k++)
+            if (h->natives.at[k].classic == i) {
+                const struct row *r = &h->rows.all.at[h->natives.at[k].row];
+                taken |= row_has(r, step) && row_histogram(r, step);
+            }
+        for (size_t k = 0; n && !taken && k < ask->n; k++) outcome_put(&o[k], step, classic_value(h, c, step, n, ask, k));
+    }
+    return o;
+}
+
+static struct outcome *native_outcomes(struct histograms *h, const struct native *x, const struct question *ask)
+{
+    const struct row *r = &h->rows.all.at[x->row];
+    struct outcome *o = outcomes_of(h, r->labels, ask->n);
+    str metric = name_to_tell(h, r->labels);
+    BITS_EACH(step, r->present, h->ev->g.n) {
+        if (!row_histogram(r, step)) continue;
+        if (x->classic != SIZE_MAX && histograms_at(h, &h->all.at[x->classic], step)) {
+            anno_mixed_classic_native(&h->ev->q->annotations, metric, h->pos);
+            continue;
+        }
+        for (size_t k = 0; k < ask->n; k++) outcome_put(&o[k], step, native_value(h, r->hist[step], metric, step, ask, k));
+    }
+    return o;
+}
+
+/* A quantile that changes from step to step gives a row for each of its values. */
+static void outcome_push_by_value(struct histograms *h, struct row *r, const double *q, str label)
+{
+    struct eval *ev = h->ev;
+    struct labels labels = r->labels;
+    uint64_t *present = r->present, *only = arena_array(&ev->q->scratch, bits_words(ev->g.n), sizeof(*only));
+    for (size_t i = 0; i < ev->g.n; i++) {
+        bool seen = false;
+        for (size_t j = 0; j < i && !seen; j++) seen = f64_bits(q[j]) == f64_bits(q[i]);
+        if (seen) continue;
+        char text[F64_TEXT_MAX];
+        struct labels_builder lb;
+        labels_builder_init(&lb, ev->q->arena);
+        labels_builder_from(&lb, labels);
+        labels_builder_set(&lb, label, arena_str(ev->q->arena, str_of(text, f64_text_openmetrics(text, q[i]))));
+        r->labels = labels_builder_done(&lb);
+        r->present = only;
+        memset(only, 0, bits_words(ev->g.n) * sizeof(*only));
+        BITS_EACH(j, present, ev->g.n)
+            if (f64_bits(q[j]) == f64_bits(q[i])) bits_set(only, j);
+        joiner_add(&h->out, r);
+    }
+}
+
+static errc outcome_push(struct histograms *h, const struct outcome *o, const struct question *ask, size_t k)
+{
+    struct query *q = h->ev->q;
+    struct arena_mark m = arena_mark(&q->scratch);
+    struct row r = { .labels = o->labels, .v = o->v, .present = o->present };
+    row_drop_name(q, &r);
+    if (ask->label.n) outcome_push_by_value(h, &r, ask->q[k], ask->label);
+    else joiner_add(&h->out, &r);
+    arena_reset(&q->scratch, m);
+    return eval_check(q);
+}
+
+static errc histograms_compute(struct histograms *h, const struct question *ask)
+{
+    struct query *q = h->ev->q;
+    size_t n = h->natives.n + h->all.n;
+    struct outcome **made = arena_array(q->arena, n, sizeof(*made));
+    h->room = arena_array(q->arena, h->rows.all.n, sizeof(*h->room));
+    histograms_pair(h);
+    for (size_t i = 0; i < n; i++) {
+        TRY(eval_check(q));
+        made[i] = i < h->natives.n ? native_outcomes(h, &h->natives.at[i], ask) : classic_outcomes(h, i - h->natives.n, ask);
+    }
+    for (size_t k = 0; k < ask->n; k++)
+        for (size_t i = 0; i < n; i++) TRY(outcome_push(h, &made[i][k], ask, k));
     return OK;
 }
 
@@ -201,7 +304,7 @@ errc eval_histogram_quantile(struct eval *ev, struct expr *x, struct sink *out)
     h.in.dense++;
     TRY(eval_expr(ev, x->call.args.at[1], &h.base));
     quantile_check(ev, q, x->call.args.at[0]->pos);
-    TRY(histograms_compute(&h, q, NULL, STR_EMPTY, STR_EMPTY));
+    TRY(histograms_compute(&h, &(struct question){ .q = &q, .n = 1 }));
     return histograms_end(&h, before, out);
 }
 
@@ -215,31 +318,8 @@ errc eval_histogram_fraction(struct eval *ev, struct expr *x, struct sink *out)
     TRY(eval_column(ev, x->call.args.at[1], &f.upper));
     h.in.dense += 2;
     TRY(eval_expr(ev, x->call.args.at[2], &h.base));
-    TRY(histograms_compute(&h, NULL, &f, STR_EMPTY, STR_EMPTY));
+    TRY(histograms_compute(&h, &(struct question){ .f = &f, .n = 1 }));
     return histograms_end(&h, before, out);
-}
-
-/* A quantile that changes from step to step gives a row for each of its values. */
-static errc quantiles_of(struct histograms *h, const double *q, str label)
-{
-    struct eval *ev = h->ev;
-    double *only = arena_array(ev->q->arena, ev->g.n, sizeof(*only));
-    for (size_t i = 0; i < ev->g.n; i++) {
-        bool seen = false;
-        for (size_t j = 0; j < i && !seen; j++) seen = f64_bits(q[j]) == f64_bits(q[i]);
-        if (seen) continue;
-        char text[F64_TEXT_MAX];
-        str value = arena_str(ev->q->arena, str_of(text, f64_text_openmetrics(text, q[i])));
-        size_t from = h->out.rows.all.n;
-        for (size_t j = 0; j < ev->g.n; j++) only[j] = q[i];
-        TRY(histograms_compute(h, only, NULL, label, value));
-        for (size_t k = from; k < h->out.rows.all.n; k++) {
-            struct row *r = &h->out.rows.all.at[k];
-            for (size_t j = 0; r->present && j < ev->g.n; j++)
-                if (f64_bits(q[j]) != f64_bits(q[i])) bits_clear(r->present, j);
-        }
-    }
-    return OK;
 }
 
 errc eval_histogram_quantiles(struct eval *ev, struct expr *x, struct sink *out)
@@ -248,13 +328,13 @@ errc eval_histogram_quantiles(struct eval *ev, struct expr *x, struct sink *out)
     histograms_init(&h, ev, x->call.args.at[0]->pos);
     uint64_t before = ev->q->samples;
     TRY(eval_expr(ev, x->call.args.at[0], &h.base));
-    str label = x->call.args.at[1]->string;
+    struct question ask = { .label = x->call.args.at[1]->string };
+    ask.q = arena_array(ev->q->arena, x->call.args.n, sizeof(*ask.q));
     for (size_t i = 2; i < x->call.args.n; i++) {
-        const double *q;
-        TRY(eval_column(ev, x->call.args.at[i], &q));
+        TRY(eval_column(ev, x->call.args.at[i], &ask.q[ask.n]));
         h.in.dense++;
-        quantile_check(ev, q, x->call.args.at[i]->pos);
-        TRY(quantiles_of(&h, q, label));
+        quantile_check(ev, ask.q[ask.n++], x->call.args.at[i]->pos);
     }
+    TRY(histograms_compute(&h, &ask));
     return histograms_end(&h, before, out);
 }

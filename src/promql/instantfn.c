@@ -1,6 +1,7 @@
 /* Functions of instant vectors and scalars: a column in, a column out. Rows lose their name, so rows of different names can become one:
  * the output goes through a joiner. */
 #include "promql/eval.h"
+#include "promql/quantile.h"
 #include "promql/timefn.h"
 
 #include <math.h>
@@ -14,6 +15,7 @@ struct instant_call {
     const double *params[INSTANT_PARAMS_MAX];  /* scalar arguments, in their order */
     size_t n_params;
     double (*fn)(double);
+    double (*of_histogram)(const struct histogram *h);
     struct joiner out;
     struct step_counts in;
 };
@@ -45,19 +47,6 @@ static errc instant_end(struct instant_call *c, uint64_t before, struct sink *ou
     return joiner_push(&c->out, out);
 }
 
-/* Steps that hold a histogram have no value for a function of floats. */
-static void row_drop_histograms(struct query *q, struct row *r, size_t n)
-{
-    if (!r->hist) return;
-    if (!r->present) {
-        r->present = arena_array(&q->scratch, bits_words(n), sizeof(uint64_t));
-        bits_fill(r->present, n);
-    }
-    for (size_t i = 0; i < n; i++)
-        if (r->hist[i]) bits_clear(r->present, i);
-    r->hist = NULL;
-}
-
 /* f(vector): element by element */
 
 static errc map_row(struct sink *base, struct row *r)
@@ -67,7 +56,7 @@ static errc map_row(struct sink *base, struct row *r)
     struct arena_mark m = arena_mark(&q->scratch);
     size_t n = c->ev->g.n;
     step_counts_add(&c->in, r);
-    row_drop_histograms(q, r, n);
+    row_drop_histograms(&q->scratch, r, n);
     row_drop_name(q, r);
     if (r->present) BITS_EACH(i, r->present, n) r->v[i] = c->fn(r->v[i]);
     else for (size_t i = 0; i < n; i++) r->v[i] = c->fn(r->v[i]);
@@ -126,16 +115,13 @@ static errc clamp_row(struct sink *base, struct row *r)
     size_t n = c->ev->g.n;
     const double *min = c->params[0], *max = c->params[1];
     step_counts_add(&c->in, r);
-    row_drop_histograms(q, r, n);
+    row_drop_histograms(&q->scratch, r, n);
     row_drop_name(q, r);
     for (size_t i = 0; i < n; i++) {
         double lo = min ? min[i] : -INFINITY, hi = max ? max[i] : INFINITY;
         r->v[i] = go_max(lo, go_min(hi, r->v[i]));
         if (!(hi < lo)) continue;
-        if (!r->present) {
-            r->present = arena_array(&q->scratch, bits_words(n), sizeof(uint64_t));
-            bits_fill(r->present, n);
-        }
+        row_own_present(&q->scratch, r, n);
         bits_clear(r->present, i);
     }
     errc rc = joiner_put(&c->out, r);
@@ -149,7 +135,7 @@ static errc round_row(struct sink *base, struct row *r)
     struct query *q = c->ev->q;
     struct arena_mark m = arena_mark(&q->scratch);
     step_counts_add(&c->in, r);
-    row_drop_histograms(q, r, c->ev->g.n);
+    row_drop_histograms(&q->scratch, r, c->ev->g.n);
     row_drop_name(q, r);
     for (size_t i = 0; i < c->ev->g.n; i++) {
         double inverse = 1.0 / (c->params[0] ? c->params[0][i] : 1);
@@ -277,7 +263,6 @@ static errc timestamp_row(struct sink *base, struct row *r)
     return OK;
 }
 
-/* Functions of histograms alone have nothing to say of floats. */
 static errc nothing_row(struct sink *base, struct row *r)
 {
     step_counts_add(&CONTAINER_OF(base, struct instant_call, base)->in, r);
@@ -302,7 +287,49 @@ static errc eval_timestamp(struct eval *ev, struct expr *x, struct sink *out)
     return eval_plain(ev, x, start ? nothing_row : timestamp_row, out);
 }
 
-static errc eval_histogram_only(struct eval *ev, struct expr *x, struct sink *out) { return eval_plain(ev, x, nothing_row, out); }
+/* histogram_count, _sum, _avg, _stddev, _stdvar: floats have none of them */
+
+static double histogram_count_of(const struct histogram *h) { return h->count; }
+static double histogram_sum_of(const struct histogram *h) { return h->sum; }
+static double histogram_avg_of(const struct histogram *h) { return h->sum / h->count; }
+static double histogram_stddev_of(const struct histogram *h) { return sqrt(histogram_variance(h)); }
+
+static errc histogram_row(struct sink *base, struct row *r)
+{
+    struct instant_call *c = CONTAINER_OF(base, struct instant_call, base);
+    struct query *q = c->ev->q;
+    struct arena_mark m = arena_mark(&q->scratch);
+    step_counts_add(&c->in, r);
+    if (!r->hist) return OK;
+    struct row out = { .labels = r->labels, .drop_name = true, .v = arena_array(&q->scratch, c->ev->g.n, sizeof(double)) };
+    out.present = arena_zalloc(&q->scratch, bits_words(c->ev->g.n) * sizeof(uint64_t));
+    if (!q->delayed_names) out.labels = labels_without(&q->scratch, r->labels, &METRIC_NAME, 1);
+    BITS_EACH(i, r->present, c->ev->g.n) {
+        if (!r->hist[i]) continue;
+        out.v[i] = c->of_histogram(r->hist[i]);
+        bits_set(out.present, i);
+    }
+    joiner_add(&c->out, &out);
+    arena_reset(&q->scratch, m);
+    return OK;
+}
+
+static errc eval_histogram_only(struct eval *ev, struct expr *x, struct sink *out)
+{
+    static const struct { const char *name; double (*fn)(const struct histogram *h); } table[] = {
+        { "histogram_avg", histogram_avg_of }, { "histogram_count", histogram_count_of }, { "histogram_stddev", histogram_stddev_of },
+        { "histogram_stdvar", histogram_variance }, { "histogram_sum", histogram_sum_of },
+    };
+    SCOPED(instant_fini) struct instant_call c;
+    instant_init(&c, ev);
+    c.base.row = histogram_row;
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (!strcmp(table[i].name, x->call.func->name)) c.of_histogram = table[i].fn;
+    assert(c.of_histogram);
+    uint64_t before = ev->q->samples;
+    TRY(eval_expr(ev, x->call.args.at[0], &c.base));
+    return instant_end(&c, before, out);
+}
 
 typedef errc (*call_eval)(struct eval *ev, struct expr *x, struct sink *out);
 

@@ -233,6 +233,34 @@ static void number_selectors(struct preparing *p, struct expr *x)
     for (size_t i = 0; i < n; i++) number_selectors(p, at[i]);
 }
 
+/* Selectors below histogram_count and its like need no buckets: counts, sums and resets are found while reading. Below a subquery, which skips
+ * samples, and where the buckets are needed, they are kept. */
+struct path { const struct expr *x; const struct path *up; };
+
+static bool needs_no_buckets(const struct path *up)
+{
+    bool skip = false;
+    for (; up; up = up->up) {
+        if (up->x->kind == EXPR_SUBQUERY) return false;
+        if (up->x->kind == EXPR_BINARY && (up->x->binary.op == OP_TRIM_UPPER || up->x->binary.op == OP_TRIM_LOWER)) return false;
+        if (up->x->kind != EXPR_CALL) continue;
+        str f = str_z(up->x->call.func->name);
+        if (str_has_prefix(f, S("histogram_quantile")) || str_eq(f, S("histogram_fraction"))) return false;
+        skip |= str_eq(f, S("histogram_count")) || str_eq(f, S("histogram_sum")) || str_eq(f, S("histogram_avg"));
+    }
+    return skip;
+}
+
+static void find_skippable(struct expr *x, const struct path *up)
+{
+    if (x->kind == EXPR_VECTOR) x->vector.skip_histogram_buckets = needs_no_buckets(up);
+    struct path here = { x, up };
+    struct expr *room[2];
+    size_t n;
+    struct expr **at = expr_children(x, room, &n);
+    for (size_t i = 0; i < n; i++) find_skippable(at[i], &here);
+}
+
 errc promql_prepare(struct prepared *out, struct expr *root, int64_t start_ms, int64_t end_ms, int64_t step_ms, struct arena *a,
                     struct err *e)
 {
@@ -240,6 +268,7 @@ errc promql_prepare(struct prepared *out, struct expr *root, int64_t start_ms, i
     prepare_fold(&p, root);
     TRY(prepare_durations(&p, root));
     number_selectors(&p, root);
+    find_skippable(root, NULL);
     if (prepare_wrap(&p, root).wrap) root = wrap_invariant(&p, root);
     *out = (struct prepared){ root, p.n_selectors };
     return OK;

@@ -10,6 +10,7 @@
 #ifndef EPI_PROMQL_QUANTILE_H
 #define EPI_PROMQL_QUANTILE_H
 
+#include "model/histogram.h"
 #include "base/defs.h"
 
 double quantile_of(double q, double *values, size_t n);        /* reorders values; a NaN is least */
@@ -19,5 +20,11 @@ struct bucket { double upper, count; };
 struct bucket_fix { bool forced; double min_bucket, max_bucket, max_diff; };   /* what had to be made monotonic */
 double bucket_quantile(double q, struct bucket *buckets, size_t n, struct bucket_fix *fix);    /* REQUIRES: n > 0 */
 double bucket_fraction(double lower, double upper, struct bucket *buckets, size_t n);          /* REQUIRES: n > 0 */
+
+/* Of native histograms */
+enum histogram_note { HISTOGRAM_FINE, HISTOGRAM_NAN_RESULT, HISTOGRAM_NAN_SKEW, HISTOGRAM_NAN_LEFT_OUT };
+double histogram_quantile(double q, const struct histogram *h, enum histogram_note *note);
+double histogram_fraction(double lower, double upper, const struct histogram *h, enum histogram_note *note);
+double histogram_variance(const struct histogram *h);
 
 #endif

@@ -8,52 +8,61 @@ struct range_call {
     struct sink *out;
     struct windows w;                      /* what is the same for all series */
     int64_t lo0, hi0;                      /* the first step's window (lo0, hi0] */
-    uint32_t *lo, *hi;
+    uint32_t *lo, *hi, *hlo, *hhi;         /* of floats, and of histograms */
+    uint32_t *lo_kernel;                   /* lo, but hi where a step sees histograms that the function treats itself */
+    uint64_t *sizes;                       /* samples that the first i histograms count for */
     bool from_subquery, counters;          /* counters: rate and increase say when a name does not look like one */
     struct label_set seen;                 /* output labels: two rows must not share them */
     uint64_t held, most;                   /* samples: of rows made so far, and the most that was held at a time */
     uint64_t above;                        /* samples that the nodes above counted while rows of a subquery came */
     uint64_t *present_any;                 /* absent_over_time: steps at which some series has a sample */
     struct samples points;                 /* of the subquery's row at hand */
+    struct arena room;
     const struct eval *inner;
 };
 
-/* Windows as slices: two pointers that only go forward. */
-static void range_cut(struct range_call *c, const struct samples *s)
+/* Windows as slices: two pointers that only go forward. The sum of their lengths. */
+static uint64_t range_cut(const struct range_call *c, const int64_t *t, size_t n, uint32_t *los, uint32_t *his)
 {
     size_t lo = 0, hi = 0, steps = c->ev->g.n;
-    c->w.work = 0;
+    uint64_t work = 0;
     for (size_t k = 0; k < steps; k++) {
         int64_t shift = c->w.fixed ? 0 : (int64_t)k * c->ev->g.interval;
-        while (hi < s->n && s->t[hi] <= c->hi0 + shift) hi++;
-        while (lo < hi && s->t[lo] <= c->lo0 + shift) lo++;
-        c->lo[k] = (uint32_t)lo;
-        c->hi[k] = (uint32_t)(c->hi0 > c->lo0 ? hi : lo);
-        c->w.work += c->hi[k] - c->lo[k];
+        while (hi < n && t[hi] <= c->hi0 + shift) hi++;
+        while (lo < hi && t[lo] <= c->lo0 + shift) lo++;
+        los[k] = (uint32_t)lo;
+        his[k] = (uint32_t)(c->hi0 > c->lo0 ? hi : lo);
+        work += his[k] - los[k];
     }
+    return work;
 }
 
 /* Counts what the windows looked at: a sample is read at the first step that sees it. */
-static uint64_t range_count(struct range_call *c)
+static uint64_t range_count(struct range_call *c, bool histograms)
 {
     uint64_t widest = 0;
-    uint32_t read = 0;
+    uint32_t read = 0, hread = 0;
     for (size_t k = 0; k < c->ev->g.n; k++) {
-        uint64_t n = c->hi[k] - c->lo[k];
+        uint64_t n = c->hi[k] - c->lo[k], new = c->hi[k] - MIN(MAX(read, c->lo[k]), c->hi[k]);
+        if (histograms) {
+            n += c->sizes[c->hhi[k]] - c->sizes[c->hlo[k]];
+            new += c->sizes[c->hhi[k]] - c->sizes[MIN(MAX(hread, c->hlo[k]), c->hhi[k])];
+            hread = MAX(hread, c->hhi[k]);
+        }
         if (n > widest) widest = n;
         if (!n) continue;
         stats_total(c->ev, k, n);
-        if (!c->from_subquery && c->hi[k] > read) {
-            stats_read(c->ev, k, c->hi[k] - MAX(read, c->lo[k]));
-            read = c->hi[k];
-        }
+        if (!c->from_subquery && new) stats_read(c->ev, k, new);
+        read = MAX(read, c->hi[k]);
     }
     return widest;
 }
 
-static errc range_hold(struct range_call *c, uint64_t widest, uint64_t made)
+static errc range_hold(struct range_call *c, uint64_t widest, uint64_t made, bool histograms)
 {
-    uint64_t last = c->hi[c->ev->g.n - 1] - c->lo[c->ev->g.n - 1];
+    size_t end = c->ev->g.n - 1;
+    uint64_t last = c->hi[end] - c->lo[end];
+    if (histograms) last += c->sizes[c->hhi[end]] - c->sizes[c->hlo[end]];
     uint64_t most = MAX(c->held + widest, c->held + made + last);
     if (most > c->most) c->most = most;
     c->held += made;
@@ -91,32 +100,84 @@ static errc range_push(struct range_call *c, struct row *r)
     return sink_row(c->out, r);
 }
 
+/* The histograms of a series, cut like its floats. False: no window sees one. */
+static bool range_cut_histograms(struct range_call *c, const struct histogram_samples *hs, struct windows *w)
+{
+    struct arena *a = &c->ev->q->scratch;
+    if (hs->n == 0 || !range_cut(c, hs->t, hs->n, c->hlo, c->hhi)) return false;
+    c->sizes = arena_array(a, hs->n + 1, sizeof(*c->sizes));
+    c->sizes[0] = 0;
+    for (size_t i = 0; i < hs->n; i++) c->sizes[i + 1] = c->sizes[i] + samples_of_histogram(hs->h[i]);
+    w->hs = hs;
+    w->hlo = c->hlo;
+    w->hhi = c->hhi;
+    w->hout = arena_zalloc(a, w->steps * sizeof(*w->hout));
+    if (!c->f->histograms) return true;
+    for (size_t k = 0; k < w->steps; k++) c->lo_kernel[k] = c->hlo[k] < c->hhi[k] ? c->hi[k] : c->lo[k];
+    w->lo = c->lo_kernel;
+    return true;
+}
+
+/* The steps that see histograms, after the floats of the others were computed. */
+static errc range_histograms(struct range_call *c, struct windows *w)
+{
+    w->lo = c->lo;
+    w->room = &c->room;
+    for (size_t k = 0; k < w->steps; k++) {
+        if (c->hlo[k] == c->hhi[k]) continue;
+        if (c->f->histograms) TRY(c->f->histograms(w, k));
+        else if (c->lo[k] < c->hi[k]) anno_histogram_ignored_range(&c->ev->q->annotations, w->metric, w->pos);
+        TRY(eval_check(c->ev->q));
+        arena_reset(&c->room, (struct arena_mark){ 0 });
+    }
+    return OK;
+}
+
+static uint64_t range_made(const struct row *r, size_t steps, uint64_t *floats)
+{
+    uint64_t made = *floats = bits_count(r->present, steps);
+    if (!r->hist) return made;
+    BITS_EACH(i, r->present, steps) {
+        if (!r->hist[i]) continue;
+        made += samples_of_histogram(r->hist[i]) - 1;
+        --*floats;
+    }
+    return made;
+}
+
 static errc range_series(struct range_call *c, struct labels labels, bool drop_name, const struct samples *s)
 {
     struct query *q = c->ev->q;
     size_t steps = c->ev->g.n;
     TRY(eval_check(q));
-    if (s->n == 0) return OK;
-    range_cut(c, s);
-    if (c->w.work == 0) return OK;
+    if (s->n == 0 && s->hist.n == 0) return OK;
     struct arena_mark m = arena_mark(&q->scratch);
+    struct windows w = c->w;
+    w.work = range_cut(c, s->t, s->n, c->lo, c->hi);
+    bool histograms = range_cut_histograms(c, &s->hist, &w);
+    if (w.work == 0 && !histograms) return OK;
     struct row r = { .labels = labels, .drop_name = drop_name || !c->f->keeps_name };
     if (r.drop_name) row_drop_name(q, &r);
-    r.v = arena_array(&q->scratch, steps, sizeof(double));
+    r.v = arena_zalloc(&q->scratch, steps * sizeof(double));
     r.present = arena_zalloc(&q->scratch, bits_words(steps) * sizeof(uint64_t));
-    struct windows w = c->w;
     w.t = s->t;
     w.v = s->v;
     w.n = s->n;
     w.st = c->f->wants_start && q->start_timestamps ? s->st : NULL;
+    struct histogram_samples hs = s->hist;
+    if (!c->f->wants_start || !q->start_timestamps) hs.st = NULL;
+    if (histograms) w.hs = &hs;
     w.metric = labels_get(labels, METRIC_NAME);
     w.out = r.v;
     w.present = r.present;
     TRY(c->f->kernel(&w));
-    size_t made = bits_count(r.present, steps);
-    TRY(range_hold(c, range_count(c), made));
-    if (made && c->counters) range_note_counter(c, labels);
-    if (made == steps && !c->present_any) r.present = NULL;
+    if (histograms) TRY(range_histograms(c, &w));
+    for (size_t k = 0; w.hout && k < steps && !r.hist; k++)
+        if (w.hout[k]) r.hist = w.hout;
+    uint64_t floats, made = range_made(&r, steps, &floats);
+    TRY(range_hold(c, range_count(c, histograms), made, histograms));
+    if (floats && c->counters) range_note_counter(c, labels);
+    if (!c->present_any && bits_count(r.present, steps) == steps) r.present = NULL;
     if (made) TRY(range_push(c, &r));
     arena_reset(&q->scratch, m);
     return OK;
@@ -132,10 +193,13 @@ static errc range_from_selector(struct range_call *c, struct expr *arg)
     TRY(selection_expand(ev->q, vs->vector.index, &sel));
     SCOPED(reader_fini) struct reader r;
     reader_init(&r, ev->q);
+    r.strip = vs->vector.skip_histogram_buckets;
     struct window_plan p = { c->lo0, c->hi0, ev->g.interval, c->w.fixed ? 1 : ev->g.n };
+    struct arena_mark m = arena_mark(&ev->q->scratch);
     for (size_t i = 0; i < sel->n; i++) {
         TRY(reader_load(&r, sel->at[i], &p, STALE_DROP));
         TRY(range_series(c, sel->at[i]->labels, false, &r.s));
+        arena_reset(&ev->q->scratch, m);
     }
     ev->q->samples += c->held;
     return OK;
@@ -145,14 +209,29 @@ static errc range_from_selector(struct range_call *c, struct expr *arg)
 
 struct subquery_sink { struct sink base; struct range_call *c; };
 
+/* A hint speaks of the sample before, which a subquery may have left out or given twice. */
+static const struct histogram *subquery_histogram(struct arena *a, const struct histogram *h)
+{
+    if (h->hint != RESET_YES && h->hint != RESET_NO) return h;
+    struct histogram *c = ANEW(a, struct histogram);
+    *c = *h;
+    c->hint = RESET_UNKNOWN;
+    return c;
+}
+
 static errc range_subquery_row(struct sink *base, struct row *r)
 {
     struct range_call *c = CONTAINER_OF(base, struct subquery_sink, base)->c;
-    c->points.n = 0;
-    BITS_EACH(i, r->present, c->inner->g.n)
-        if (!r->hist || !r->hist[i]) samples_push(&c->points, grid_time(&c->inner->g, i), r->v[i]);
     uint64_t child = c->ev->q->samples;
+    struct arena_mark m = arena_mark(&c->ev->q->scratch);
+    c->points.n = c->points.hist.n = 0;
+    BITS_EACH(i, r->present, c->inner->g.n) {
+        const struct histogram *h = row_histogram(r, i);
+        if (h) histogram_samples_push(&c->points.hist, grid_time(&c->inner->g, i), subquery_histogram(&c->ev->q->scratch, h));
+        else samples_push(&c->points, grid_time(&c->inner->g, i), r->v[i]);
+    }
     errc rc = range_series(c, r->labels, r->drop_name, &c->points);
+    arena_reset(&c->ev->q->scratch, m);
     c->above += c->ev->q->samples - child;
     c->ev->q->samples = child;
     return rc;
@@ -264,8 +343,8 @@ static errc range_params(struct range_call *c, struct expr *call, size_t range_a
 static void range_call_fini(struct range_call *c)
 {
     label_set_fini(&c->seen);
-    mem_free(c->points.t);
-    mem_free(c->points.v);
+    samples_fini(&c->points);
+    arena_fini(&c->room);
 }
 
 errc eval_range_call(struct eval *ev, struct expr *call, size_t range_arg, struct sink *out)
@@ -278,8 +357,8 @@ errc eval_range_call(struct eval *ev, struct expr *call, size_t range_arg, struc
     label_set_init(&c.seen, q->arena);
     c.from_subquery = arg->kind == EXPR_SUBQUERY;
     c.counters = !strcmp(name, "rate") || !strcmp(name, "increase");
-    c.lo = arena_array(q->arena, ev->g.n, sizeof(*c.lo));
-    c.hi = arena_array(q->arena, ev->g.n, sizeof(*c.hi));
+    uint32_t **slices[] = { &c.lo, &c.hi, &c.hlo, &c.hhi, &c.lo_kernel };
+    for (size_t i = 0; i < ARRAY_LEN(slices); i++) *slices[i] = arena_zalloc(q->arena, ev->g.n * sizeof(**slices[i]));
     if (!strcmp(name, "absent_over_time")) c.present_any = arena_zalloc(q->arena, bits_words(ev->g.n) * sizeof(uint64_t));
     c.w.ev = ev;
     c.w.lo = c.lo;
@@ -299,9 +378,12 @@ static errc points_of_window(struct eval *ev, const struct expr *vs, const struc
                              struct labels labels, struct point_sink *out)
 {
     struct arena_mark m = arena_mark(&ev->q->scratch);
-    struct point *at = arena_array(&ev->q->scratch, s->n + 2, sizeof(*at));
+    struct point *at = arena_array(&ev->q->scratch, s->n + s->hist.n + 2, sizeof(*at));
     size_t n = 0;
-    if (vs->vector.anchored || vs->vector.smoothed) {
+    uint64_t sizes = 0;
+    bool extended = vs->vector.anchored || vs->vector.smoothed;
+    if (extended && s->hist.n) return eval_fail(ev->q, "%s modifier is not supported with histograms", vs->vector.anchored ? "anchored" : "smoothed");
+    if (extended) {
         size_t last = s->n - 1, first = 0;
         while (first < last && s->t[first] <= start) first++;
         if (first > 0) first--;
@@ -324,11 +406,19 @@ static errc points_of_window(struct eval *ev, const struct expr *vs, const struc
             at[n++] = (struct point){ end, right, NULL };
         }
     } else {
-        for (size_t i = 0; i < s->n; i++) at[n++] = (struct point){ s->t[i], s->v[i], NULL };
+        for (size_t i = 0, j = 0; i < s->n || j < s->hist.n;) {
+            if (j == s->hist.n || (i < s->n && s->t[i] < s->hist.t[j])) {
+                at[n++] = (struct point){ s->t[i], s->v[i], NULL };
+                i++;
+                continue;
+            }
+            at[n++] = (struct point){ s->hist.t[j], 0, s->hist.h[j] };
+            sizes += samples_of_histogram(s->hist.h[j++]) - 1;
+        }
     }
-    stats_total(ev, 0, n);
-    stats_read(ev, 0, n);
-    ev->q->samples += s->n;
+    stats_total(ev, 0, n + sizes);
+    stats_read(ev, 0, n + sizes);
+    ev->q->samples += s->n + s->hist.n + sizes;
     samples_peak(ev, ev->q->samples);
     TRY(samples_check(ev->q, ev->q->samples));
     if (n) TRY(out->points(out, labels, false, at, n));
@@ -349,8 +439,10 @@ static errc points_of_selector(struct eval *ev, struct expr *x, struct point_sin
     reader_init(&r, ev->q);
     for (size_t i = 0; i < sel->n; i++) {
         TRY(eval_check(ev->q));
+        struct arena_mark m = arena_mark(&ev->q->scratch);
         TRY(reader_load(&r, sel->at[i], &p, STALE_DROP));
-        if (r.s.n) TRY(points_of_window(ev, vs, &r.s, start, end, sel->at[i]->labels, out));
+        if (r.s.n || r.s.hist.n) TRY(points_of_window(ev, vs, &r.s, start, end, sel->at[i]->labels, out));
+        arena_reset(&ev->q->scratch, m);
     }
     return OK;
 }

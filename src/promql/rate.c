@@ -13,7 +13,7 @@ bool start_time_is_reset(int64_t prev_st, int64_t prev_t, int64_t st, int64_t t)
     return prev_st != 0 && prev_st != prev_t;
 }
 
-static bool start_time_overlaps(int64_t prev_st, int64_t prev_t, int64_t st) { return st != 0 && st < prev_t && st != prev_st; }
+bool start_time_overlaps(int64_t prev_st, int64_t prev_t, int64_t st) { return st != 0 && st < prev_t && st != prev_st; }
 
 /* Ascending indexes i for which something holds between samples i - 1 and i. */
 struct index_list { uint32_t *at; size_t n; };
@@ -60,41 +60,47 @@ static double counter_growth(struct windows *w, struct counter *c, size_t k)
     return growth;
 }
 
-enum rate_kind { RATE_DELTA, RATE_INCREASE, RATE_RATE };
-
 /* Stretches the growth between the first and the last sample to the window: to its borders when they are near, else by half a gap; never
- * to where a counter would have been below zero. False: no value. */
-static bool rate_extrapolate(const struct windows *w, size_t k, double growth, enum rate_kind kind, double *out)
+ * to where a counter would have been below zero. */
+bool window_stretch(const struct windows *w, size_t k, const struct growth *g, enum rate_kind kind, bool *from_zero, double *factor)
 {
-    uint32_t lo = w->lo[k], hi = w->hi[k];
-    size_t gaps = hi - lo - 1;
-    int64_t end = window_end_ms(w, k), start = end - w->range_ms, first = w->t[lo], last = w->t[hi - 1];
-    double to_start = (double)(first - start) / 1000, to_end = (double)(end - last) / 1000;
-    double sampled = (double)(last - first) / 1000, average = gaps ? sampled / (double)gaps : 0, threshold = average * 1.1;
-    int64_t st = w->st && kind != RATE_DELTA ? w->st[lo] : 0;
-    if (st != 0 && st > start && st < first) {
+    size_t gaps = g->n - 1;
+    int64_t end = window_end_ms(w, k), start = end - w->range_ms;
+    double to_start = (double)(g->first_t - start) / 1000, to_end = (double)(end - g->last_t) / 1000;
+    double sampled = (double)(g->last_t - g->first_t) / 1000, average = gaps ? sampled / (double)gaps : 0, threshold = average * 1.1;
+    *from_zero = kind != RATE_DELTA && g->st != 0 && g->st > start && g->st < g->first_t;
+    if (*from_zero) {
         to_start = 0;                      /* the counter is known to have started inside the window, at zero */
-        sampled = (double)(last - st) / 1000;
-        growth += w->v[lo];
+        sampled = (double)(g->last_t - g->st) / 1000;
     } else if (gaps == 0) {
         return false;
     } else {
         if (to_start >= threshold) to_start = average / 2;
         if (kind != RATE_DELTA) {
             double to_zero = to_start;
-            if (growth > 0 && w->v[lo] >= 0) to_zero = sampled * (w->v[lo] / growth);
+            if (g->growth > 0 && g->first >= 0) to_zero = sampled * (g->first / g->growth);
             if (to_zero < to_start) to_start = to_zero;
         }
     }
     if (to_end >= threshold) to_end = average / 2;
-    double factor = sampled != 0 ? (sampled + to_start + to_end) / sampled : 1;
-    if (kind == RATE_RATE) factor /= w->range_s;
+    *factor = sampled != 0 ? (sampled + to_start + to_end) / sampled : 1;
+    if (kind == RATE_RATE) *factor /= w->range_s;
+    return true;
+}
+
+static bool rate_extrapolate(const struct windows *w, size_t k, double growth, enum rate_kind kind, double *out)
+{
+    uint32_t lo = w->lo[k], hi = w->hi[k];
+    struct growth g = { w->t[lo], w->t[hi - 1], w->st ? w->st[lo] : 0, hi - lo, w->v[lo], growth };
+    bool from_zero;
+    double factor;
+    if (!window_stretch(w, k, &g, kind, &from_zero, &factor)) return false;
+    if (from_zero) growth += g.first;
     *out = growth * factor;
     return true;
 }
 
-/* The first index of a(n) [0, n) whose time is past `t`, or with or_equal at it; n: none. */
-static size_t time_search(const int64_t *t, size_t n, int64_t at, bool or_equal)
+size_t time_search(const int64_t *t, size_t n, int64_t at, bool or_equal)
 {
     size_t lo = 0, hi = n;
     while (lo < hi) {

@@ -37,6 +37,13 @@ void step_counts_init(struct step_counts *c, struct arena *a, size_t n)
 
 void step_counts_add(struct step_counts *c, const struct row *r)
 {
+    enum { SAMPLE_BYTES = 16 };
+    if (r->hist)
+        BITS_EACH(i, r->present, c->n) {
+            uint32_t more = r->hist[i] ? (uint32_t)(histogram_size(r->hist[i]) / SAMPLE_BYTES) : 0;
+            c->at[i] += more;
+            c->total += more;
+        }
     if (!r->present) {
         c->dense++;
         c->total += c->n;
@@ -46,6 +53,37 @@ void step_counts_add(struct step_counts *c, const struct row *r)
         c->at[i]++;
         c->total++;
     }
+}
+
+void row_own_present(struct arena *a, struct row *r, size_t n)
+{
+    if (r->present) return;
+    r->present = arena_array(a, bits_words(n), sizeof(uint64_t));
+    bits_fill(r->present, n);
+}
+
+void row_drop_histograms(struct arena *a, struct row *r, size_t n)
+{
+    if (!r->hist) return;
+    row_own_present(a, r, n);
+    for (size_t i = 0; i < n; i++)
+        if (r->hist[i]) bits_clear(r->present, i);
+    r->hist = NULL;
+}
+
+/* Steps often share a histogram: then they share its copy. */
+const struct histogram **row_copy_histograms(struct arena *a, const struct row *r, size_t n)
+{
+    if (!r->hist) return NULL;
+    const struct histogram **to = NULL, *last = NULL, *copy = NULL;
+    BITS_EACH(i, r->present, n) {
+        if (!r->hist[i]) continue;
+        if (!to) to = arena_zalloc(a, n * sizeof(*to));
+        if (r->hist[i] != last) copy = histogram_copy(a, r->hist[i]);
+        last = r->hist[i];
+        to[i] = copy;
+    }
+    return to;
 }
 
 bool label_is_metadata(str name) { return str_eq(name, METRIC_NAME) || str_eq(name, S("__type__")) || str_eq(name, S("__unit__")); }
@@ -114,10 +152,7 @@ struct row *rows_copy(struct rows *rs, const struct row *r)
         c.present = arena_array(rs->a, bits_words(n), sizeof(*c.present));
         memcpy(c.present, r->present, bits_words(n) * sizeof(*c.present));
     }
-    if (r->hist) {
-        c.hist = arena_array(rs->a, n, sizeof(*c.hist));
-        memcpy(c.hist, r->hist, n * sizeof(*c.hist));
-    }
+    c.hist = row_copy_histograms(rs->a, r, n);
     vec_push(&rs->all, c);
     return &rs->all.at[rs->all.n - 1];
 }
@@ -150,7 +185,7 @@ size_t row_merge(struct row *dst, const struct row *src, size_t n, struct arena 
         dst->v[i] = src->v[i];
         if (!src->hist || !src->hist[i]) continue;
         if (!dst->hist) dst->hist = arena_zalloc(a, n * sizeof(*dst->hist));
-        dst->hist[i] = src->hist[i];
+        dst->hist[i] = histogram_copy(a, src->hist[i]);
     }
     return clash;
 }

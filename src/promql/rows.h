@@ -54,12 +54,17 @@ struct row {
     bool drop_name;                        /* the name goes at the end of the query (delayed name removal) */
 };
 static inline bool row_has(const struct row *r, size_t i) { return !r->present || bits_get(r->present, i); }
+static inline const struct histogram *row_histogram(const struct row *r, size_t i) { return r->hist ? r->hist[i] : NULL; }
+void row_own_present(struct arena *a, struct row *r, size_t n);              /* so that bits can be cleared */
+void row_drop_histograms(struct arena *a, struct row *r, size_t n);          /* steps with one have no value any more */
+/* Copies of the histograms at the steps that are present, NULL elsewhere; NULL if there is none. */
+const struct histogram **row_copy_histograms(struct arena *a, const struct row *r, size_t n);
 size_t row_count(const struct row *r, size_t n);               /* steps that have a value */
 
 struct sink { errc (*row)(struct sink *s, struct row *r); };
 static inline errc sink_row(struct sink *s, struct row *r) { return s->row(s, r); }
 
-/* How many rows have a value at each step: what max-samples counts. Dense rows cost nothing. */
+/* How many samples the rows have at each step, as max-samples counts them: a histogram is several. Dense rows of floats cost nothing. */
 struct step_counts { uint64_t dense, total; uint32_t *at; size_t n; };
 void step_counts_init(struct step_counts *c, struct arena *a, size_t n);
 void step_counts_add(struct step_counts *c, const struct row *r);

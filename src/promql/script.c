@@ -10,6 +10,7 @@
 
 #include "base/vec.h"
 #include "model/duration.h"
+#include "promql/rows.h"
 
 const struct parse_opts script_parse_opts = { true, true, true, true };
 
@@ -367,11 +368,9 @@ static errc eval(struct reader *r, str first, str rest)
     expectations x = { 0 };
     size_t pos = 1;
     TRY(eval_line(r, first, rest, ev));
-    ev->braces = str_find(rest, S("{{")) != SIZE_MAX;
     errc rc = OK;
     for (bool last = false; rc == OK && !last && r->at + 1 < r->lines.n && r->lines.at[r->at + 1].n;) {
         str line = r->lines.at[++r->at];
-        ev->braces |= str_find(line, S("{{")) != SIZE_MAX;
         rc = eval_block_line(r, line, ev, &t, &x, &pos, &last);
     }
     ev->texts = t.at;
@@ -416,6 +415,25 @@ static errc command(struct reader *r, str line)
     return bad(r, "invalid command \"%.*s\"", STR_ARG(line));
 }
 
+/* A series that holds histograms in one load is one of histograms in all of them. */
+static void spread_histograms(struct script_cmd *at, size_t n, struct arena *a)
+{
+    struct label_set set;
+    bool fresh;
+    label_set_init(&set, a);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; at[i].kind == SCRIPT_LOAD && k < at[i].load.n; k++) {
+            struct script_series *s = &at[i].load.at[k];
+            s->histograms |= s->st != NULL;
+            if (s->histograms) label_set_add(&set, s->d.labels, &fresh);
+        }
+    size_t known = set.n;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; at[i].kind == SCRIPT_LOAD && k < at[i].load.n; k++)
+            if (label_set_add(&set, at[i].load.at[k].d.labels, &fresh) < known) at[i].load.at[k].histograms = true;
+    label_set_fini(&set);
+}
+
 errc script_parse(struct script *out, str text, struct err *e)
 {
     struct script s = { 0 };
@@ -426,6 +444,7 @@ errc script_parse(struct script *out, str text, struct err *e)
         if (r.lines.at[r.at].n) rc = command(&r, r.lines.at[r.at]);
     s.at = r.cmds.at;
     s.n = r.cmds.n;
+    spread_histograms(s.at, s.n, &s.a);
     if (rc != OK) script_fini(&s);
     else *out = s;
     return rc;

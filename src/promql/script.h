@@ -14,7 +14,7 @@
 #include "promql/parse.h"
 
 struct script_start { bool omitted; int64_t offset_ms; };      /* of one sample's start timestamp, from the sample's time */
-struct script_series { struct series_description d; const struct script_start *st; bool histograms; };   /* st NULL: none */
+struct script_series { struct series_description d; const struct script_start *st; bool histograms; };   /* st NULL: none; histograms: or st, here or elsewhere */
 struct script_load { int64_t step_ms; bool nhcb; struct script_series *at; size_t n; };
 
 enum script_expect { EXPECT_ORDERED, EXPECT_FAIL, EXPECT_WARN, EXPECT_NO_WARN, EXPECT_INFO, EXPECT_NO_INFO };
@@ -32,7 +32,6 @@ struct script_eval {
     str text;                              /* a string is expected */
     bool instant_only;                     /* not run as a range query too */
     bool any_warn, any_info, ordered, fail;
-    bool braces;                           /* its block holds a histogram literal */
 };
 enum script_kind { SCRIPT_CLEAR, SCRIPT_LOAD, SCRIPT_EVAL };
 struct script_cmd { enum script_kind kind; size_t line; union { struct script_load load; struct script_eval eval; }; };

@@ -1,7 +1,7 @@
 /* script_compare.c — is a result what a script expects?
  *
- * Floats are equal within a relative 1e-6; stale markers and other NaNs are equal to their like. Histograms are not compared here: blocks
- * that hold them are not run. */
+ * Floats are equal within a relative 1e-6; stale markers and other NaNs are equal to their like. Histograms are compared without their empty
+ * buckets, number by number; hints only where the script spells one out. */
 #include "promql/script_run.h"
 
 #include <float.h>
@@ -10,6 +10,7 @@
 #include "base/f64.h"
 #include "base/vec.h"
 #include "model/sample.h"
+#include "promql/series_histogram.h"
 
 bool script_floats_equal(double a, double b)
 {
@@ -20,6 +21,46 @@ bool script_floats_equal(double a, double b)
     double sum = fabs(a) + fabs(b), diff = fabs(a - b);
     if (a == 0 || b == 0 || sum < DBL_MIN) return diff < epsilon * DBL_MIN;
     return diff / fmin(sum, DBL_MAX) < epsilon;
+}
+
+static bool sides_equal(const struct histogram_side *a, const struct histogram_side *b)
+{
+    if (a->n_spans != b->n_spans || a->n != b->n) return false;
+    for (size_t i = 0; i < a->n_spans; i++)
+        if (a->spans[i].offset != b->spans[i].offset || a->spans[i].length != b->spans[i].length) return false;
+    for (size_t i = 0; i < a->n; i++)
+        if (!script_floats_equal(a->at[i], b->at[i])) return false;
+    return true;
+}
+
+static bool histograms_equal(const struct histogram *expected, const struct histogram *got, bool hint_too)
+{
+    struct arena a = { 0 };
+    struct histogram *x = histogram_copy(&a, expected), *y = histogram_copy(&a, got);
+    histogram_compact(&a, x);
+    histogram_compact(&a, y);
+    bool same = x->schema == y->schema && script_floats_equal(x->count, y->count) && script_floats_equal(x->sum, y->sum) &&
+                (!histogram_is_custom(x) || histogram_bounds_equal(x, y)) && x->zero_threshold == y->zero_threshold &&
+                script_floats_equal(x->zero_count, y->zero_count) && sides_equal(&x->neg, &y->neg) && sides_equal(&x->pos, &y->pos) &&
+                (!hint_too || x->hint == y->hint);
+    arena_fini(&a);
+    return same;
+}
+
+/* One value against what is expected: an error that names both. */
+static errc compare_value(const struct seq_value *want, const struct point *got, str where, struct err *e)
+{
+    bool hist = want->kind == SEQ_HISTOGRAM;
+    if (hist == (got->h != NULL) && (hist ? histograms_equal(want->h, got->h, want->hint_set) : script_floats_equal(want->v, got->v))) return OK;
+    struct buf x = { 0 }, y = { 0 };
+    if (hist) buf_series_histogram(&x, want->h);
+    else buf_f64_g(&x, want->v);
+    if (got->h) buf_series_histogram(&y, got->h);
+    else buf_f64_g(&y, got->v);
+    errc rc = err_set(e, ERR_BAD_INPUT, "expected %.*s for %.*s but got %.*s", STR_ARG(buf_view(&x)), STR_ARG(where), STR_ARG(buf_view(&y)));
+    buf_fini(&x);
+    buf_fini(&y);
+    return rc;
 }
 
 struct text { struct buf b; };
@@ -68,10 +109,7 @@ static errc compare_points(const struct script_eval *ev, const struct script_exp
         if (p->t != time)
             return err_set(e, ERR_BAD_INPUT, "expected float value at index %zu for %.*s to have timestamp %" PRId64 ", but it had timestamp %" PRId64,
                            at - 1, STR_ARG(name), time, p->t);
-        if (p->h || v->kind == SEQ_HISTOGRAM) return err_set(e, ERR_UNSUPPORTED, "a histogram point in %.*s", STR_ARG(name));
-        if (!script_floats_equal(v->v, p->v))
-            return err_set(e, ERR_BAD_INPUT, "expected float value at index %zu (t=%" PRId64 ") for %.*s to be %.17g, but got %.17g", at - 1, p->t,
-                           STR_ARG(name), v->v, p->v);
+        TRY_IN(e, compare_value(v, p, name, e), "index %zu (t=%" PRId64 ")", at - 1, p->t);
     }
     if (at < s->n) return err_set(e, ERR_BAD_INPUT, "expected %zu points for %.*s, but got %zu", at, STR_ARG(name), s->n);
     return OK;
@@ -106,9 +144,7 @@ static errc compare_vector(const struct script_eval *ev, const struct result *r,
         if (ev->ordered && x->pos != i + 1)
             return err_set(e, ERR_BAD_INPUT, "expected metric %.*s at position %zu but was at %zu", STR_ARG(name), x->pos, i + 1);
         if (x->d.n == 0) return err_set(e, ERR_BAD_INPUT, "no value is expected for %.*s", STR_ARG(name));
-        if (s->points[0].h || x->d.values[0].kind == SEQ_HISTOGRAM) return err_set(e, ERR_UNSUPPORTED, "a histogram for %.*s", STR_ARG(name));
-        if (!script_floats_equal(x->d.values[0].v, s->points[0].v))
-            return err_set(e, ERR_BAD_INPUT, "expected %.17g for %.*s but got %.17g", x->d.values[0].v, STR_ARG(name), s->points[0].v);
+        TRY(compare_value(&x->d.values[0], &s->points[0], name, e));
     }
     return all_found(ev, r, e);
 }

@@ -1,15 +1,13 @@
 /* script_run.c — runs a promqltest script.
  *
  * An instant eval is run as it stands, then as a range query around its time, then with its time put in as @ at other times: each has to
- * give what is expected. So one line of a script holds the engine to its promises about steps and about @.
- *
- * Blocks are skipped, and reported as skipped, where they need what is not there: native histograms, or start timestamps in
- * a storage that keeps none. */
+ * give what is expected. So one line of a script holds the engine to its promises about steps and about @. */
 #include "promql/script_run.h"
 
-#include "base/vec.h"
 #include "promql/functions.h"
+
 #include "promql/print.h"
+#include "promql/script_nhcb.h"
 
 enum { MINUTE_MS = 60000 };
 
@@ -18,8 +16,6 @@ struct run {
     const struct script_storage *st;
     struct engine *en;
     const struct script_report *report;
-    struct arena a;                        /* labels of `special`; until the storage is reset */
-    VEC(struct labels) special;            /* series that hold more than floats */
 };
 
 struct engine_opts script_engine_opts(void)
@@ -46,84 +42,25 @@ static errc load_series(struct appender *ap, const struct script_series *s, int6
     return OK;
 }
 
-/* Series that hold histograms are left out as long as no storage takes them: whatever selects one is skipped. */
-errc script_load_into(const struct script_load *l, struct appendable *to, struct err *e)
+errc script_load_into(const struct script_load *l, struct appendable *floats, struct appendable *histograms, struct err *e)
 {
-    struct appender *ap = NULL;
-    TRY(to->ops->begin(to, &ap, e));
-    for (size_t i = 0; i < l->n; i++) {
-        if (l->at[i].histograms) continue;
-        errc rc = load_series(ap, &l->at[i], l->step_ms, e);
-        if (rc == OK) continue;
-        ap->ops->rollback(ap);
-        return rc;
+    struct appendable *to[] = { floats, histograms };
+    struct appender *ap[] = { NULL, NULL };
+    errc rc = OK;
+    for (int k = 0; k < 2 && rc == OK; k++) rc = to[k]->ops->begin(to[k], &ap[k], e);
+    for (size_t i = 0; i < l->n && rc == OK; i++) rc = load_series(ap[l->at[i].histograms], &l->at[i], l->step_ms, e);
+    if (rc == OK && l->nhcb) rc = script_nhcb_append(l, ap[1], e);
+    for (int k = 0; k < 2; k++) {
+        if (!ap[k]) continue;
+        if (rc == OK) rc = ap[k]->ops->commit(ap[k], e);
+        else ap[k]->ops->rollback(ap[k]);
     }
-    return ap->ops->commit(ap, e);
-}
-
-static void add_special(struct run *r, struct labels l) { avec_push(&r->a, &r->special, labels_copy(&r->a, l)); }
-
-/* The histogram that classic series make: their labels without le, their name without its suffix. */
-static void add_special_base(struct run *r, struct labels l)
-{
-    static const char *const suffixes[] = { "_bucket", "_count", "_sum" };
-    str name = labels_get(l, METRIC_NAME), le = S("le");
-    for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
-        if (!str_has_suffix(name, str_z(suffixes[i]))) continue;
-        struct labels_builder lb;
-        labels_builder_init(&lb, &r->a);
-        labels_builder_from(&lb, l);
-        labels_builder_del(&lb, le);
-        labels_builder_set(&lb, METRIC_NAME, str_slice(name, 0, name.n - strlen(suffixes[i])));
-        add_special(r, labels_builder_done(&lb));
-    }
+    return rc;
 }
 
 static errc run_load(struct run *r, const struct script_load *l, struct err *e)
 {
-    for (size_t i = 0; i < l->n; i++) {
-        if (l->at[i].histograms || (l->at[i].st && !r->st->start_timestamps)) add_special(r, l->at[i].d.labels);
-        if (l->nhcb) add_special_base(r, l->at[i].d.labels);
-    }
-    return script_load_into(l, r->st->appendable(r->st->ctx), e);
-}
-
-/* --- what is skipped --- */
-
-static bool selects_special(const struct run *r, const struct expr *e)
-{
-    if (e->kind == EXPR_VECTOR)
-        for (size_t i = 0; i < r->special.n; i++)
-            if (matchers_match(e->vector.matchers, r->special.at[i])) return true;
-    const struct expr *below;
-    for (size_t i = 0; (below = expr_child(e, i)) != NULL; i++)
-        if (selects_special(r, below)) return true;
-    return false;
-}
-
-/* Quantiles and fractions are of classic histograms too. */
-static bool histograms_only(str function)
-{
-    return str_has_prefix(function, S("histogram_")) && !str_has_prefix(function, S("histogram_quantile")) &&
-           !str_eq(function, S("histogram_fraction"));
-}
-
-static bool calls_histogram(const struct expr *e)
-{
-    if (e->kind == EXPR_CALL && histograms_only(str_z(e->call.func->name))) return true;
-    const struct expr *below;
-    for (size_t i = 0; (below = expr_child(e, i)) != NULL; i++)
-        if (calls_histogram(below)) return true;
-    return false;
-}
-
-/* Empty: it is run. */
-static str why_skipped(const struct run *r, const struct script_eval *ev)
-{
-    if (ev->braces) return S("histograms: its block holds a histogram");
-    if (calls_histogram(ev->tree)) return S("histograms: it calls a histogram function");
-    if (selects_special(r, ev->tree)) return S("histograms: it selects a series with histograms or start timestamps");
-    return STR_EMPTY;
+    return script_load_into(l, r->st->appendable(r->st->ctx), r->st->histograms(r->st->ctx), e);
 }
 
 /* --- checks --- */
@@ -324,32 +261,20 @@ static errc run_eval(struct run *r, const struct script_eval *ev, struct err *e)
 static void report_eval(struct run *r, const struct script_cmd *c)
 {
     struct err e = { 0 };
-    str skipped = why_skipped(r, &c->eval);
-    if (skipped.n) {
-        r->report->eval(r->report->ctx, c->line, SCRIPT_SKIPPED, skipped);
-        return;
-    }
     errc rc = run_eval(r, &c->eval, &e);
     r->report->eval(r->report->ctx, c->line, rc == OK ? SCRIPT_PASSED : SCRIPT_FAILED, rc == OK ? STR_EMPTY : err_str(&e));
-}
-
-static errc run_reset(struct run *r, struct err *e)
-{
-    r->special.n = 0;
-    return r->st->reset(r->st->ctx, e);
 }
 
 void script_run(const struct script *s, const struct script_storage *st, struct engine *en, const struct script_report *report)
 {
     struct run r = { .s = s, .st = st, .en = en, .report = report };
     struct err e = { 0 };
-    errc rc = run_reset(&r, &e);
+    errc rc = st->reset(st->ctx, &e);
     for (size_t i = 0; i < s->n; i++) {
         const struct script_cmd *c = &s->at[i];
-        if (rc == OK && c->kind == SCRIPT_CLEAR) rc = run_reset(&r, &e);
+        if (rc == OK && c->kind == SCRIPT_CLEAR) rc = st->reset(st->ctx, &e);
         else if (rc == OK && c->kind == SCRIPT_LOAD) rc = run_load(&r, &c->load, &e);
         else if (rc == OK) report_eval(&r, c);
         else if (c->kind == SCRIPT_EVAL) report->eval(report->ctx, c->line, SCRIPT_FAILED, err_str(&e));
     }
-    arena_fini(&r.a);
 }

@@ -18,12 +18,12 @@
 struct script_storage {
     void *ctx;
     errc (*reset)(void *ctx, struct err *e);
-    struct appendable *(*appendable)(void *ctx);
+    struct appendable *(*appendable)(void *ctx);               /* of series of floats */
+    struct appendable *(*histograms)(void *ctx);               /* of series that hold histograms or start timestamps; may be the same */
     struct queryable *(*queryable)(void *ctx);
-    bool start_timestamps;                 /* it keeps them; else blocks that need them are skipped */
 };
 
-enum script_outcome { SCRIPT_PASSED, SCRIPT_FAILED, SCRIPT_SKIPPED };
+enum script_outcome { SCRIPT_PASSED, SCRIPT_FAILED };
 struct script_report { void *ctx; void (*eval)(void *ctx, size_t line, enum script_outcome outcome, str why); };
 
 void script_run(const struct script *s, const struct script_storage *st, struct engine *en, const struct script_report *report);
@@ -32,7 +32,7 @@ void script_run(const struct script *s, const struct script_storage *st, struct 
 struct engine_opts script_engine_opts(void);
 
 /* One load command, also for whoever fills a storage by hand. */
-MUST_USE errc script_load_into(const struct script_load *l, struct appendable *to, struct err *e);
+MUST_USE errc script_load_into(const struct script_load *l, struct appendable *floats, struct appendable *histograms, struct err *e);
 
 /* A result against the expectations of an eval; start and step: of the points of a matrix. */
 MUST_USE errc script_compare(const struct script_eval *ev, const struct result *r, struct err *e);

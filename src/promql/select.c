@@ -1,5 +1,7 @@
 #include "promql/select.h"
 
+#include "promql/windows.h"
+
 #include <math.h>
 
 /* Series */
@@ -52,12 +54,21 @@ errc selection_differs(struct query *q, size_t index, bool *differ)
 
 void reader_init(struct reader *r, struct query *q) { *r = (struct reader){ .q = q }; }
 
+void samples_fini(struct samples *s)
+{
+    mem_free(s->t);
+    mem_free(s->v);
+    mem_free(s->hist.t);
+    mem_free(s->hist.h);
+}
+
 void reader_fini(struct reader *r)
 {
     sample_iter_free(r->it);
-    mem_free(r->s.t);
-    mem_free(r->s.v);
+    samples_fini(&r->s);
     mem_free(r->st_room);
+    mem_free(r->hist_st_room);
+    mem_free(r->h_room);
 }
 
 static void samples_reserve(struct samples *s, size_t more)
@@ -75,6 +86,17 @@ void samples_push(struct samples *s, int64_t t, double v)
     s->v[s->n++] = v;
 }
 
+void histogram_samples_push(struct histogram_samples *s, int64_t t, const struct histogram *h)
+{
+    if (s->n == s->cap) {
+        s->cap = s->cap ? s->cap * 2 : 16;
+        s->t = mem_realloc(s->t, s->cap * sizeof(*s->t));
+        s->h = mem_realloc(s->h, s->cap * sizeof(*s->h));
+    }
+    s->t[s->n] = t;
+    s->h[s->n++] = h;
+}
+
 /* Start timestamps come late or never: the array appears with the first one. */
 static void reader_put_st(struct reader *r, const struct sample_batch *b, size_t i)
 {
@@ -86,12 +108,31 @@ static void reader_put_st(struct reader *r, const struct sample_batch *b, size_t
     if (r->s.st) r->s.st[r->s.n - 1] = b->st ? b->st[i] : 0;
 }
 
-/* The one place where a histogram sample is met while floats are read: it is noted, and hides older floats from instant selectors as a
- * marker does. */
-static void reader_pass_histogram(struct reader *r, int64_t t, enum stale stale)
+static void reader_put_histogram_st(struct reader *r, const struct sample_batch *b, size_t i)
 {
-    r->s.histograms = true;
-    if (stale == STALE_KEEP) samples_push(&r->s, t, stale_nan());
+    struct histogram_samples *s = &r->s.hist;
+    if (!b->st && !s->st) return;
+    bool fresh = !s->st;
+    s->st = r->hist_st_room = mem_realloc(r->hist_st_room, s->cap * sizeof(*r->hist_st_room));
+    if (fresh) memset(s->st, 0, s->cap * sizeof(*s->st));
+    s->st[s->n - 1] = b->st ? b->st[i] : 0;
+}
+
+/* A histogram for instants stands among the floats; a stale one is the marker that it is. */
+static void reader_take_instant(struct reader *r, const struct sample_batch *b, size_t i, const struct histogram *h)
+{
+    struct samples *s = &r->s;
+    bool stale = sample_is_stale(h->sum);
+    samples_push(s, b->t[i], stale ? stale_nan() : 0);
+    if (b->st || s->st) {
+        if (s->st) s->st = r->st_room = mem_realloc(r->st_room, s->cap * sizeof(*r->st_room));
+        reader_put_st(r, b, i);
+    }
+    if (stale) return;
+    r->h_room = mem_realloc(r->h_room, s->cap * sizeof(*r->h_room));
+    if (!s->h) memset(r->h_room, 0, s->n * sizeof(*r->h_room));
+    s->h = r->h_room;
+    s->h[s->n - 1] = h;
 }
 
 struct loading { const struct window_plan *p; size_t k; bool gaps; int64_t last; };
@@ -107,21 +148,55 @@ static bool loading_wants(struct loading *l, int64_t t)
     return l->k < l->p->n && t > window_lo(l->p, l->k);
 }
 
+/* A histogram without its buckets. Whether there was a reset before it is found here, as far as the sample before was read in one go. */
+static const struct histogram *reader_strip(struct reader *r, const struct histogram *h)
+{
+    struct histogram *s = ANEW(&r->q->scratch, struct histogram);
+    *s = (struct histogram){ .hint = h->hint, .schema = h->schema, .count = h->count, .sum = h->sum };
+    if (sample_is_stale(h->sum)) return s;
+    if (h->hint == RESET_UNKNOWN && r->last) s->hint = histogram_is_reset(h, r->last) ? RESET_YES : RESET_NO;
+    r->last = histogram_copy(&r->q->scratch, h);
+    return s;
+}
+
+/* The one place where a histogram sample is read. */
+static void reader_take_histogram(struct reader *r, const struct sample_batch *b, size_t i, struct loading *l, enum stale stale)
+{
+    bool wanted = loading_wants(l, b->t[i]) && b->t[i] > l->p->lo;
+    const struct histogram *h = NULL;
+    if (r->strip) {
+        bool between = l->gaps && l->k > 0 && l->k < l->p->n && b->t[i] < window_lo(l->p, l->k);
+        if (between) r->last = NULL;
+        else h = reader_strip(r, b->h[i]);
+        if (l->gaps && wanted && b->t[i] == window_hi(l->p, l->k)) r->last = NULL;   /* reading goes on elsewhere */
+    } else if (wanted) {
+        h = histogram_copy(&r->q->scratch, b->h[i]);
+    }
+    if (!wanted || !h) return;
+    if (stale == STALE_KEEP) {
+        reader_take_instant(r, b, i, h);
+    } else if (!sample_is_stale(h->sum)) {
+        histogram_samples_push(&r->s.hist, b->t[i], h);
+        reader_put_histogram_st(r, b, i);
+    }
+}
+
 static void reader_take(struct reader *r, const struct sample_batch *b, struct loading *l, enum stale stale)
 {
     bool had_st = r->s.st != NULL;
     samples_reserve(&r->s, b->n);
     if (had_st) r->s.st = r->st_room = mem_realloc(r->st_room, r->s.cap * sizeof(*r->st_room));
+    if (r->s.h) r->s.h = r->h_room = mem_realloc(r->h_room, r->s.cap * sizeof(*r->h_room));
     for (size_t i = 0; i < b->n && b->t[i] <= l->last; i++) {
-        if (!loading_wants(l, b->t[i])) continue;
         if (b->kind != SAMPLE_FLOAT) {
-            reader_pass_histogram(r, b->t[i], stale);
-            if (r->s.st && stale == STALE_KEEP) r->s.st[r->s.n - 1] = 0;
+            reader_take_histogram(r, b, i, l, stale);
             continue;
         }
+        if (!loading_wants(l, b->t[i]) || b->t[i] <= l->p->lo) continue;
         if (stale == STALE_DROP && sample_is_stale(b->v[i])) continue;
         r->s.t[r->s.n] = b->t[i];
         r->s.v[r->s.n++] = b->v[i];
+        if (r->s.h) r->s.h[r->s.n - 1] = NULL;
         if (b->st || r->s.st) reader_put_st(r, b, i);
     }
 }
@@ -131,11 +206,14 @@ errc reader_load(struct reader *r, struct series *s, const struct window_plan *p
     struct err *e = r->q->e;
     r->s.n = 0;
     r->s.st = NULL;
-    r->s.histograms = false;
+    r->s.h = NULL;
+    r->s.hist.n = 0;
+    r->s.hist.st = NULL;
+    r->last = NULL;
     if (p->n == 0 || p->hi <= p->lo) return OK;
     TRY(s->ops->iterate(s, &r->it, e));
     struct loading l = { p, 0, p->interval > p->hi - p->lo, window_hi(p, p->n - 1) };
-    TRY(sample_iter_seek(r->it, p->lo + 1, e));
+    TRY(sample_iter_seek(r->it, p->lo + !r->strip, e));
     for (;;) {
         struct sample_batch b;
         b.st = NULL;
@@ -144,9 +222,9 @@ errc reader_load(struct reader *r, struct series *s, const struct window_plan *p
         reader_take(r, &b, &l, stale);
         int64_t newest = b.t[b.n - 1];
         if (newest >= l.last) return OK;
-        if (!l.gaps) continue;
+        if (!l.gaps || (r->strip && b.kind != SAMPLE_FLOAT)) continue;
         while (l.k < p->n && window_hi(p, l.k) <= newest) l.k++;
-        if (l.k < p->n && window_lo(p, l.k) > newest) TRY(sample_iter_seek(r->it, window_lo(p, l.k) + 1, e));
+        if (l.k < p->n && window_lo(p, l.k) > newest) TRY(sample_iter_seek(r->it, window_lo(p, l.k) + !r->strip, e));
     }
 }
 
@@ -163,6 +241,21 @@ static double instant_value(const struct samples *s, size_t i, enum instant_what
     return NAN;
 }
 
+uint64_t samples_of_histogram(const struct histogram *h)
+{
+    enum { SAMPLE_BYTES = 16 };
+    return (histogram_size(h) + SAMPLE_BYTES / 2) / SAMPLE_BYTES;
+}
+
+static errc info_fail_histogram(struct query *q, struct labels l)
+{
+    struct buf b = { 0 };
+    buf_labels(&b, l);
+    errc rc = eval_fail(q, "this should be an info metric, with float samples: %.*s", STR_ARG(buf_view(&b)));
+    buf_fini(&b);
+    return rc;
+}
+
 errc select_instants(struct eval *ev, struct reader *r, struct series *s, int64_t offset_ms, const int64_t *at, enum instant_what what,
                      struct row *out)
 {
@@ -175,6 +268,7 @@ errc select_instants(struct eval *ev, struct reader *r, struct series *s, int64_
     out->present = arena_zalloc(&q->scratch, bits_words(n) * sizeof(uint64_t));
     const struct samples *x = &r->s;
     size_t hi = 0, found = 0;
+    uint64_t samples = 0;
     for (size_t k = 0; k < n && x->n; k++) {
         int64_t ref = ref0 + (int64_t)k * interval;
         while (hi < x->n && x->t[hi] <= ref) hi++;
@@ -182,10 +276,18 @@ errc select_instants(struct eval *ev, struct reader *r, struct series *s, int64_
         out->v[k] = instant_value(x, hi - 1, what);
         bits_set(out->present, k);
         found++;
-        stats_total(ev, k, 1);
-        stats_read(ev, k, 1);
+        uint64_t counts = 1;
+        if (x->h && x->h[hi - 1] && what == INSTANT_VALUE) {
+            if (!out->hist) out->hist = arena_zalloc(&q->scratch, n * sizeof(*out->hist));
+            out->hist[k] = x->h[hi - 1];
+            counts = samples_of_histogram(x->h[hi - 1]);
+        }
+        if (what == INSTANT_TIME_MS && x->h && x->h[hi - 1]) return info_fail_histogram(q, s->labels);
+        samples += counts;
+        stats_total(ev, k, counts);
+        stats_read(ev, k, counts);
     }
-    q->samples += found;
+    q->samples += samples;
     if (found == n) out->present = NULL;
     return samples_check(q, q->samples);
 }
@@ -195,30 +297,78 @@ static double interpolate(const struct samples *s, size_t i, int64_t t)
     return s->v[i] + (s->v[i + 1] - s->v[i]) * (double)(t - s->t[i]) / (double)(s->t[i + 1] - s->t[i]);
 }
 
-/* smoothed: the line between the neighbours within the lookback on both sides. */
-static errc select_smoothed(struct eval *ev, struct reader *r, struct series *s, int64_t offset_ms, struct row *out)
+/* smoothed: the line between the neighbours within the lookback on both sides; after the last sample its value. */
+
+struct smoothing { size_t lo, hi, next; };
+
+/* The samples around t: [lo, hi) within the lookback, next the first at or after t. */
+static void smoothing_move(struct smoothing *s, const int64_t *at, size_t n, int64_t t, int64_t lookback)
+{
+    while (s->lo < n && at[s->lo] <= t - lookback) s->lo++;
+    while (s->hi < n && at[s->hi] <= t + lookback) s->hi++;
+    while (s->next < n && at[s->next] < t) s->next++;
+}
+
+static bool smoothed_float(const struct samples *x, const struct smoothing *s, int64_t t, double *out)
+{
+    size_t i = MAX(s->next, s->lo);
+    if (i < s->hi && x->t[i] == t) *out = x->v[i];
+    else if (i > s->lo && i < s->hi) *out = interpolate(x, i - 1, t);
+    else if (i > s->lo && s->hi > s->lo) *out = x->v[MIN(i, s->hi) - 1];
+    else return false;
+    return true;
+}
+
+/* NULL: nothing there. */
+static const struct histogram *smoothed_histogram(struct query *q, const struct histogram_samples *x, const struct smoothing *s, int64_t t,
+                                                  str metric, struct pos pos)
+{
+    size_t i = MAX(s->next, s->lo);
+    if (i < s->hi && x->t[i] == t) return x->h[i];
+    if (i <= s->lo) return NULL;
+    if (i >= s->hi) {
+        struct histogram *h = histogram_copy(&q->scratch, x->h[MIN(i, s->hi) - 1]);
+        h->hint = RESET_UNKNOWN;           /* it would speak of the sample before */
+        return h;
+    }
+    const struct histogram *prev = x->h[i - 1], *next = x->h[i];
+    bool counter = prev->hint != RESET_GAUGE || next->hint != RESET_GAUGE;
+    if (histogram_is_custom(prev) != histogram_is_custom(next)) {
+        anno_mixed_schemas(&q->annotations, metric, pos);
+        return NULL;
+    }
+    return histogram_between(&q->scratch, prev, x->t[i - 1], next, x->t[i], t, counter, &q->annotations, metric, pos);
+}
+
+static errc select_smoothed(struct eval *ev, struct reader *r, struct series *s, int64_t offset_ms, struct pos pos, struct row *out)
 {
     struct query *q = ev->q;
-    size_t n = ev->g.n, lo = 0, hi = 0, next = 0;
+    size_t n = ev->g.n;
+    struct smoothing floats = { 0 }, hists = { 0 };
     int64_t lb = q->lookback_ms, t0 = ev->g.start - offset_ms;
     struct window_plan p = { t0 - lb, t0 + lb, ev->g.interval, n };
     TRY(reader_load(r, s, &p, STALE_DROP));
-    *out = (struct row){ .labels = s->labels, .v = arena_array(&q->scratch, n, sizeof(double)) };
+    *out = (struct row){ .labels = s->labels, .v = arena_zalloc(&q->scratch, n * sizeof(double)) };
     out->present = arena_zalloc(&q->scratch, bits_words(n) * sizeof(uint64_t));
     const struct samples *x = &r->s;
+    str metric = labels_get(s->labels, METRIC_NAME);
     for (size_t k = 0; k < n; k++) {
         int64_t t = t0 + (int64_t)k * ev->g.interval;
-        while (lo < x->n && x->t[lo] <= t - lb) lo++;
-        while (hi < x->n && x->t[hi] <= t + lb) hi++;
-        while (next < x->n && x->t[next] < t) next++;
-        size_t i = MAX(next, lo);
-        if (i < hi && x->t[i] == t) out->v[k] = x->v[i];
-        else if (i > lo && i < hi) out->v[k] = interpolate(x, i - 1, t);
-        else if (i > lo && hi > lo) out->v[k] = x->v[MIN(i, hi) - 1];
-        else continue;
+        const struct histogram *h = NULL;
+        smoothing_move(&floats, x->t, x->n, t, lb);
+        smoothing_move(&hists, x->hist.t, x->hist.n, t, lb);
+        if (floats.lo < floats.hi && hists.lo < hists.hi) {
+            anno_mixed_floats_histograms(&q->annotations, metric, pos);
+            continue;
+        }
+        if (hists.lo < hists.hi) h = smoothed_histogram(q, &x->hist, &hists, t, metric, pos);
+        if (!h && !smoothed_float(x, &floats, t, &out->v[k])) continue;
         bits_set(out->present, k);
+        if (!h) continue;
+        if (!out->hist) out->hist = arena_zalloc(&q->scratch, n * sizeof(*out->hist));
+        out->hist[k] = h;
     }
-    q->samples += hi - lo;
+    q->samples += floats.hi - floats.lo;
     return samples_check(q, q->samples);
 }
 
@@ -229,12 +379,13 @@ errc eval_vector_selector(struct eval *ev, struct expr *x, struct sink *out)
     TRY(selection_expand(q, x->vector.index, &sel));
     SCOPED(reader_fini) struct reader r;
     reader_init(&r, q);
+    r.strip = x->vector.skip_histogram_buckets;
     int64_t offset = ns_to_ms(x->vector.at.offset_ns);
     struct arena_mark m = arena_mark(&q->scratch);
     for (size_t i = 0; i < sel->n; i++) {
         struct row row;
         TRY(eval_check(q));
-        if (x->vector.smoothed) TRY(select_smoothed(ev, &r, sel->at[i], offset, &row));
+        if (x->vector.smoothed) TRY(select_smoothed(ev, &r, sel->at[i], offset, x->pos, &row));
         else TRY(select_instants(ev, &r, sel->at[i], offset, NULL, INSTANT_VALUE, &row));
         if (bits_next(row.present, 0, ev->g.n) < ev->g.n) TRY(sink_row(out, &row));
         arena_reset(&q->scratch, m);

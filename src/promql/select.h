@@ -12,18 +12,29 @@
 
 #include "promql/eval.h"
 
-/* Samples by time. st NULL: no sample has a start timestamp. */
-struct samples { int64_t *t, *st; double *v; size_t n, cap; bool histograms; };
+/* Histograms of a range, by time; they lie in the query's scratch arena. st NULL: none has a start timestamp. */
+struct histogram_samples { int64_t *t, *st; const struct histogram **h; size_t n, cap; };
+/* Samples by time. st NULL: no sample has a start timestamp. Of a range, the histograms are apart (hist); for instants they stand among the
+ * floats, h[i] NULL where a float is, h NULL if there is none. */
+struct samples { int64_t *t, *st; double *v; const struct histogram **h; size_t n, cap; struct histogram_samples hist; };
 
 /* Windows (lo + k*interval, hi + k*interval] for k in [0, n). */
 struct window_plan { int64_t lo, hi, interval; size_t n; };
 
 enum stale { STALE_DROP, STALE_KEEP };
-struct reader { struct query *q; struct sample_iter *it; struct samples s; int64_t *st_room; };
+struct reader {
+    struct query *q; struct sample_iter *it; struct samples s;
+    bool strip;                            /* histograms without buckets; whether there were resets is found while reading */
+    const struct histogram *last;          /* the one read before, as a whole */
+    int64_t *st_room, *hist_st_room; const struct histogram **h_room;
+};
 void reader_init(struct reader *r, struct query *q);
 void reader_fini(struct reader *r);
 MUST_USE errc reader_load(struct reader *r, struct series *s, const struct window_plan *p, enum stale stale);
 void samples_push(struct samples *s, int64_t t, double v);
+void histogram_samples_push(struct histogram_samples *s, int64_t t, const struct histogram *h);
+void samples_fini(struct samples *s);
+uint64_t samples_of_histogram(const struct histogram *h);      /* how many floats it counts for */
 
 MUST_USE errc selection_expand(struct query *q, size_t index, struct selection **out);
 MUST_USE errc series_set_expand(struct query *q, struct series_set *set, struct selection *out);

@@ -14,13 +14,7 @@ static errc sort_row(struct sink *base, struct row *r)
     step_counts_add(&s->counts, r);
     struct row *kept = rows_copy(&s->rows, r);
     if (!s->by_value || !r->hist) return OK;
-    if (!kept->present) {
-        kept->present = arena_array(s->ev->q->arena, bits_words(n), sizeof(uint64_t));
-        bits_fill(kept->present, n);
-    }
-    for (size_t i = 0; i < n; i++)
-        if (r->hist[i]) bits_clear(kept->present, i);
-    kept->hist = NULL;
+    row_drop_histograms(s->ev->q->arena, kept, n);
     if (bits_next(kept->present, 0, n) == n) s->rows.all.n = before;
     return OK;
 }

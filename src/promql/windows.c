@@ -246,47 +246,64 @@ static double window_smoothed_value(const struct windows *w, size_t k, double sf
     return s1;
 }
 
+static errc factors_check(struct windows *w, double sf, double tf)
+{
+    if (sf <= 0 || sf >= 1) return eval_fail(w->ev->q, "invalid smoothing factor. Expected: 0 < sf < 1, got: %f", sf);
+    if (tf <= 0 || tf >= 1) return eval_fail(w->ev->q, "invalid trend factor. Expected: 0 < tf < 1, got: %f", tf);
+    return OK;
+}
+
 static errc window_double_exponential(struct windows *w)
 {
     WINDOWS_EACH(w, k) {
         double sf = w->params[0][k], tf = w->params[1][k];
-        if (sf <= 0 || sf >= 1) return eval_fail(w->ev->q, "invalid smoothing factor. Expected: 0 < sf < 1, got: %f", sf);
-        if (tf <= 0 || tf >= 1) return eval_fail(w->ev->q, "invalid trend factor. Expected: 0 < tf < 1, got: %f", tf);
+        TRY(factors_check(w, sf, tf));
         if (w->hi[k] - w->lo[k] >= 2) window_put(w, k, window_smoothed_value(w, k, sf, tf));
     }
+    return OK;
+}
+
+/* The factors are looked at also where there are only histograms. */
+static errc window_h_double_exponential(struct windows *w, size_t k)
+{
+    double sf = w->params[0][k], tf = w->params[1][k];
+    TRY(factors_check(w, sf, tf));
+    if (w->lo[k] == w->hi[k]) return OK;
+    anno_histogram_ignored_range(&w->ev->q->annotations, w->metric, w->pos);
+    if (w->hi[k] - w->lo[k] >= 2) window_put(w, k, window_smoothed_value(w, k, sf, tf));
     return OK;
 }
 
 const struct range_function *range_function_find(const char *name)
 {
     static const struct range_function table[] = {
-        { "absent_over_time", window_one, false, false },
-        { "avg_over_time", window_avg, false, false },
-        { "changes", window_changes, false, false },
-        { "count_over_time", window_count, false, false },
-        { "delta", window_delta, false, false },
-        { "deriv", window_deriv, false, false },
-        { "double_exponential_smoothing", window_double_exponential, false, false },
-        { "first_over_time", window_first, true, false },
-        { "idelta", window_idelta, false, false },
-        { "increase", window_increase, false, true },
-        { "irate", window_irate, false, true },
-        { "last_over_time", window_last, true, false },
-        { "mad_over_time", window_mad, false, false },
-        { "max_over_time", window_max, false, false },
-        { "min_over_time", window_min, false, false },
-        { "predict_linear", window_predict, false, false },
-        { "present_over_time", window_one, false, false },
-        { "quantile_over_time", window_quantile, false, false },
-        { "rate", window_rate, false, true },
-        { "resets", window_resets, false, true },
-        { "stddev_over_time", window_stddev, false, false },
-        { "stdvar_over_time", window_stdvar, false, false },
-        { "sum_over_time", window_sum, false, false },
-        { "ts_of_first_over_time", window_ts_first, false, false },
-        { "ts_of_last_over_time", window_ts_last, false, false },
-        { "ts_of_max_over_time", window_ts_max, false, false },
-        { "ts_of_min_over_time", window_ts_min, false, false },
+        { "absent_over_time", window_one, false, false, window_h_one },
+        { "avg_over_time", window_avg, false, false, window_h_avg },
+        { "changes", window_changes, false, false, window_h_changes },
+        { "count_over_time", window_count, false, false, window_h_count },
+        { "delta", window_delta, false, false, window_h_delta },
+        { "deriv", window_deriv, false, false, NULL },
+        { "double_exponential_smoothing", window_double_exponential, false, false, window_h_double_exponential },
+        { "first_over_time", window_first, true, false, window_h_first },
+        { "idelta", window_idelta, false, false, window_h_idelta },
+        { "increase", window_increase, false, true, window_h_increase },
+        { "irate", window_irate, false, true, window_h_irate },
+        { "last_over_time", window_last, true, false, window_h_last },
+        { "mad_over_time", window_mad, false, false, NULL },
+        { "max_over_time", window_max, false, false, NULL },
+        { "min_over_time", window_min, false, false, NULL },
+        { "predict_linear", window_predict, false, false, NULL },
+        { "present_over_time", window_one, false, false, window_h_one },
+        { "quantile_over_time", window_quantile, false, false, NULL },
+        { "rate", window_rate, false, true, window_h_rate },
+        { "resets", window_resets, false, true, window_h_resets },
+        { "stddev_over_time", window_stddev, false, false, NULL },
+        { "stdvar_over_time", window_stdvar, false, false, NULL },
+        { "sum_over_time", window_sum, false, false, window_h_sum },
+        { "ts_of_first_over_time", window_ts_first, false, false, window_h_ts_first },
+        { "ts_of_last_over_time", window_ts_last, false, false, window_h_ts_last },
+        { "ts_of_max_over_time", window_ts_max, false, false, NULL },
+        { "ts_of_min_over_time", window_ts_min, false, false, NULL },
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         if (!strcmp(table[i].name, name)) return &table[i];

@@ -104,15 +104,6 @@ static errc mem_appender_batch(struct appender *base, const series_handle *h, co
     return OK;
 }
 
-static struct histogram *mem_histogram_copy(struct arena *a, const struct histogram *h)
-{
-    struct histogram *to = histogram_copy(a, h);
-    double *custom = arena_array(a, h->n_custom, sizeof(*custom));
-    if (h->n_custom) memcpy(custom, h->custom, h->n_custom * sizeof(*custom));
-    to->custom = h->n_custom ? custom : NULL;
-    return to;
-}
-
 /* Runs of histograms: what a chunk of them would make of a sample. All samples of a run have the buckets of all, empty where they had none,
  * and all but the first say that there was no reset before them. */
 
@@ -159,7 +150,7 @@ static void mem_keep(struct memstore *m, struct mem_series *s, struct mem_sample
         return;
     }
     const struct histogram *prev = s->run < s->samples.n ? s->samples.at[s->samples.n - 1].h : NULL;
-    struct histogram *h = mem_histogram_copy(&m->arena, x.h);
+    struct histogram *h = histogram_copy(&m->arena, x.h);
     x.h = h;
     if (!prev || !mem_run_goes_on(prev, h)) {
         if (h->hint != RESET_GAUGE) h->hint = RESET_UNKNOWN;
@@ -178,7 +169,7 @@ static errc mem_appender_histogram(struct appender *base, series_handle h, int64
 {
     struct mem_appender *a = CONTAINER_OF(base, struct mem_appender, base);
     mtx_lock(&a->m->mu);
-    const struct histogram *kept = mem_histogram_copy(&a->m->arena, hist);
+    const struct histogram *kept = histogram_copy(&a->m->arena, hist);
     mtx_unlock(&a->m->mu);
     return mem_take(a, h, (struct mem_sample){ .t = t, .h = kept, .st = st }, e);
 }

@@ -1,21 +1,20 @@
-/* promqltest.c — `epitool promqltest FILE…`: runs scripts on the real head and the real engine. */
+/* promqltest.c — `epitool promqltest FILE…`: runs scripts on the storage of script_store.h and the real engine. */
 #include <stdio.h>
 
 #include "base/json.h"
 #include "cmd/epitool/cmd.h"
 #include "cmd/epitool/script_store.h"
 
-struct counts { size_t passed, failed, skipped; };
-struct reporter { const char *path; bool json, verbose; struct counts counts; };
+struct reporter { const char *path; bool json; size_t passed, failed; };
 
-static void put_json(size_t line, bool ok, const char *key, str words)
+static void put_json(size_t line, bool ok, str why)
 {
     struct buf b = { 0 };
     struct json j = { .b = &b, .html = true };
     json_obj(&j);
     json_ki64(&j, S("line"), (int64_t)line);
     json_kbool(&j, S("ok"), ok);
-    if (words.n) json_kstr(&j, str_z(key), words);
+    if (why.n) json_kstr(&j, S("why"), why);
     json_obj_end(&j);
     printf("%.*s\n", STR_ARG(buf_view(&b)));
     buf_fini(&b);
@@ -24,12 +23,10 @@ static void put_json(size_t line, bool ok, const char *key, str words)
 static void on_eval(void *ctx, size_t line, enum script_outcome outcome, str why)
 {
     struct reporter *r = ctx;
-    if (outcome == SCRIPT_PASSED) r->counts.passed++;
-    else if (outcome == SCRIPT_FAILED) r->counts.failed++;
-    else r->counts.skipped++;
-    if (r->json) put_json(line, outcome == SCRIPT_PASSED, outcome == SCRIPT_SKIPPED ? "skipped" : "why", why);
+    if (outcome == SCRIPT_PASSED) r->passed++;
+    else r->failed++;
+    if (r->json) put_json(line, outcome == SCRIPT_PASSED, why);
     else if (outcome == SCRIPT_FAILED) printf("%s:%zu: %.*s\n", r->path, line, STR_ARG(why));
-    else if (outcome == SCRIPT_SKIPPED && r->verbose) printf("%s:%zu: skipped: %.*s\n", r->path, line, STR_ARG(why));
 }
 
 static errc run_file(struct reporter *r, struct engine *en, struct err *e)
@@ -61,22 +58,19 @@ static int run(int argc, char **argv)
         str w = str_z(argv[i]);
         if (str_eq(w, S("--json"))) {
             r.json = true;
-        } else if (str_eq(w, S("--verbose"))) {
-            r.verbose = true;
         } else {
             struct err e = { 0 };
             r.path = argv[i];
             files++;
             if (run_file(&r, en, &e) == OK) continue;
-            r.counts.failed++;
+            r.failed++;
             fprintf(stderr, "%s: %s\n", r.path, e.msg);
         }
     }
     engine_free(en);
     if (files == 0) return cmd_usage(&cmd_promqltest);
-    if (r.counts.skipped) printf("%zu passed, %zu failed, %zu skipped\n", r.counts.passed, r.counts.failed, r.counts.skipped);
-    else printf("%zu passed, %zu failed\n", r.counts.passed, r.counts.failed);
-    return r.counts.failed ? EXIT_FAILED : EXIT_FINE;
+    printf("%zu passed, %zu failed\n", r.passed, r.failed);
+    return r.failed ? EXIT_FAILED : EXIT_FINE;
 }
 
-const struct cmd cmd_promqltest = { "promqltest", "[--json] [--verbose] FILE...", "run scripts in the promqltest language", run };
+const struct cmd cmd_promqltest = { "promqltest", "[--json] FILE...", "run scripts in the promqltest language", run };
