@@ -41,12 +41,12 @@ TEST(http_proxies)
     };
     TEST_EACH(c, cases) {
         struct http_proxies p = { S("http://p:1"), S("http://q:2"), str_z(c->no_proxy), false };
-        EXPECT_STR(http_proxy_of(&p, S("http"), str_z(c->host), str_z(c->port)), c->straight ? STR_EMPTY : S("http://p:1"));
-        EXPECT_STR(http_proxy_of(&p, S("https"), str_z(c->host), str_z(c->port)), c->straight ? STR_EMPTY : S("http://q:2"));
+        EXPECT_STR(http_proxy_of(&p, S("http"), str_z(c->host), str_z(c->port)), c->straight ? S("") : S("http://p:1"));
+        EXPECT_STR(http_proxy_of(&p, S("https"), str_z(c->host), str_z(c->port)), c->straight ? S("") : S("http://q:2"));
         p.always = true;
         EXPECT_STR(http_proxy_of(&p, S("http"), str_z(c->host), str_z(c->port)), S("http://p:1"));
         p.http = STR_EMPTY;
-        EXPECT_STR(http_proxy_of(&p, S("http"), str_z(c->host), str_z(c->port)), STR_EMPTY);
+        EXPECT_STR(http_proxy_of(&p, S("http"), str_z(c->host), str_z(c->port)), S(""));
     }
 }
 
