@@ -43,6 +43,7 @@ struct chunk_disk {
     uint32_t last;                             /* the highest number in use */
     uint64_t off, synced;                      /* in out */
     bool dir_dirty, cut_ordered;
+    bool sync_failed;                          /* the last fsync of out did: a further one promises nothing about what was there */
     bool torn; uint64_t torn_at;               /* a failed write has to be cut away before anything else is written */
     struct buf bytes;
 };
@@ -251,6 +252,47 @@ errc chunk_disk_open(struct chunk_disk **out, const struct chunk_disk_opts *o, c
 
 /* ---- writing ------------------------------------------------------------------------------------------------------------------ */
 
+/* The bytes of the current file from `at` on, up to a whole number of records, into d->bytes; ERR_CORRUPT: they do not check. */
+static errc read_back(struct chunk_disk *d, uint64_t at, struct err *e)
+{
+    size_t done = at == 0 ? CHUNK_FILE_HEADER_BYTES : 0, next = 0, got = 0;
+    struct chunk_desc c;
+    for (uint64_t want = WINDOW_BYTES;; want = next) {
+        size_t n = (size_t)MIN(want, d->off - at);
+        buf_reset(&d->bytes);
+        uint8_t *room = buf_room(&d->bytes, n);
+        if (!room) return err_set(e, ERR_LIMIT, "a chunk of %zu bytes", n);
+        TRY(file_pread(d->out, room, n, at, &got, e));
+        if (got < n) return err_set(e, ERR_CORRUPT, "%zu of %zu bytes at %" PRIu64, got, n, at);
+        str bytes = str_of(room, n);
+        enum chunk_step step = CHUNK_STEP_RECORD;
+        while (done < n && (step = chunk_record_next(bytes, done, &c, &next, e)) == CHUNK_STEP_RECORD) done = next;
+        if (step == CHUNK_STEP_SHORT && at + n == d->off) return err_set(e, ERR_CORRUPT, "cut short at %" PRIu64, at + done);
+        if (step == CHUNK_STEP_END) return err_set(e, ERR_CORRUPT, "zeros at %" PRIu64, at + done);
+        if (step == CHUNK_STEP_BAD) return ERR_CORRUPT;
+        if (done > 0) break;
+    }
+    buf_commit(&d->bytes, done);
+    return OK;
+}
+
+/* After a failed fsync the kernel believes pages clean that never reached the disk, and the next fsync has nothing to do: what was not synced
+ * is written again. The page cache has it; if not, then it is damage that the next opening meets, and restores from the log. */
+static errc write_again(struct chunk_disk *d, struct err *e)
+{
+    for (uint64_t at = d->synced; at < d->off; at += d->bytes.n) {
+        struct err why = { 0 };
+        uint64_t done = 0;
+        if (read_back(d, at, &why) != OK) {
+            LOG(ERROR, "chunks_head: what an fsync failed for is not there any more; the log has it", kv_u64("file", d->last), kv_err(&why));
+            return OK;
+        }
+        str bytes = buf_view(&d->bytes);
+        TRY_IN(e, file_pwrite(d->out, &bytes, 1, at, &done, e), "chunks_head");
+    }
+    return OK;
+}
+
 errc chunk_disk_sync(struct chunk_disk *d, struct err *e)
 {
     if (d->dir_dirty) TRY_IN(e, sync_dir(d, e), "chunks_head");
@@ -258,7 +300,10 @@ errc chunk_disk_sync(struct chunk_disk *d, struct err *e)
     if (!d->out || d->synced == d->off) return OK;
     if (!fault_dropped("chunks_head.fsync")) {
         if (FAULT("chunks_head.fsync")) return err_set(e, ERR_IO, "chunks_head: fsync failed (fault)");
+        if (d->sync_failed) TRY(write_again(d, e));
+        d->sync_failed = true;
         TRY_IN(e, file_sync(d->out, e), "chunks_head");
+        d->sync_failed = false;
     }
     d->synced = d->off;
     return OK;
@@ -279,6 +324,7 @@ static errc begin(struct chunk_disk *d, struct err *e)
     TRY_IN(e, fs_open(&d->out, d->fs, chunk_file_path(&a, d->dir, d->last + 1), FS_READ | FS_WRITE | FS_CREATE | FS_EXCL, e), "chunks_head");
     d->last++;
     d->off = d->synced = 0;
+    d->sync_failed = false;
     d->dir_dirty = true;
     return OK;
 }

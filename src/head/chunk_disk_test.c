@@ -282,6 +282,41 @@ TEST(chunk_disk_write_faults)
     }
 }
 
+/* A failed fsync may have lost what it was for, though a later one succeeds: the file writes it again. */
+TEST(chunk_disk_sync_fails)
+{
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        struct arena a = { 0 };
+        struct fs *fs = fs_sim_new(seed);
+        struct chunk_disk *d = disk_open(fs, IO_BUFFERED, 0, NULL);
+        struct chunk_desc chunks[CHUNKS_MAX];
+        chunk_ref refs[CHUNKS_MAX];
+        size_t before = seed % 3 * 10;
+        for (size_t i = 0; i < CHUNKS_MAX; i++) chunks[i] = chunk_number(&a, i);
+        if (before) EXPECT_OK(chunk_disk_write(d, chunks, before, refs, NULL));
+        EXPECT_OK(chunk_disk_sync(d, NULL));
+        EXPECT_OK(chunk_disk_write(d, chunks + before, 30 - before, refs + before, NULL));
+        for (uint64_t n = 1 + seed % 2; n > 0; n--) {
+            fs_sim_fail_nth(fs, SIM_OP(STALL_SYNC), 1, ERR_IO);
+            EXPECT_EQ(chunk_disk_sync(d, NULL), ERR_IO);
+            fs_sim_fail_nth(fs, 0, 0, OK);
+        }
+        EXPECT_OK(chunk_disk_write(d, chunks + 30, 5, refs + 30, NULL));
+        EXPECT_OK(chunk_disk_sync(d, NULL));
+        fs_sim_power_off_after(fs, 1);
+        chunk_disk_close(d);
+        fs_sim_crash(fs, SIM_LOSE_ALL);
+        struct chunk_disk_opened what;
+        d = disk_open(fs, IO_MMAP, 0, &what);
+        EXPECT_EQ(what.corruptions, 0);
+        EXPECT_EQ(n_found, 35);
+        for (size_t i = 0; i < 35; i++) expect_pin(d, refs[i], 0, &chunks[i]);
+        chunk_disk_close(d);
+        fs_free(fs);
+        arena_fini(&a);
+    }
+}
+
 /* The power goes at any point: what is found afterwards is a beginning of what was written, and all that was synced. */
 TEST(chunk_disk_crashes)
 {

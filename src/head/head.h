@@ -43,8 +43,12 @@ int64_t head_min_valid_time(const struct head *h);
 void head_set_min_valid_time(struct head *h, int64_t t);       /* at start: the newest block's max time */
 bool head_compactable(const struct head *h);                   /* max - min > range / 2 * 3 */
 
+/* How many chunks are sealed and wait to be written. What they hold was logged before; so once the log is synced the first that many may go
+ * to the disk, and no chunk gets there ahead of its log. */
+size_t head_sealed_count(struct head *h);
+
 /* Recodes up to max_chunks sealed chunks and writes them to the chunk files; *written says how many, 0: none are left.
- * Called by the tsdb's loop each second or so, until it answers 0. On failure the chunks stay in memory. */
+ * Called by the tsdb's loop each second or so. On failure the chunks stay in memory. */
 MUST_USE errc head_write_sealed(struct head *h, size_t max_chunks, size_t *written, struct err *e);
 
 /* Drops what is older than mint: closed chunks with max time < mint, then series without chunks. Waits for appenders that were open at

@@ -127,6 +127,14 @@ static errc batch_write(struct head *h, struct batch *b, struct err *e)
     return OK;
 }
 
+size_t head_sealed_count(struct head *h)
+{
+    mtx_lock(&h->store.mu);
+    size_t n = h->store.sealed.n_live;         /* an entry leaves the queue when it is freed */
+    mtx_unlock(&h->store.mu);
+    return n;
+}
+
 errc head_write_sealed(struct head *h, size_t max_chunks, size_t *written, struct err *e)
 {
     *written = 0;

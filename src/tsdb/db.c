@@ -188,12 +188,14 @@ static void stop_thread(struct db *db)
     db->thread = NULL;
 }
 
-/* The log first: a chunk on the disk whose samples or series record the log lost would show a part of a batch that was never durable. */
+/* The log first: a chunk on the disk whose samples or series record the log lost would show a part of a batch that was never durable. What the
+ * sync covers is what was sealed before it, since a batch is in the log before it is in a chunk; what is sealed meanwhile waits for the next round. */
 static errc write_sealed(struct db *db, struct err *e)
 {
-    size_t written = 0;
+    size_t left = head_sealed_count(db->head);
     TRY(wal_sync(db->wal, e));
-    do TRY(head_write_sealed(db->head, SEALED_AT_ONCE, &written, e)); while (written);
+    for (size_t written = 1; left && written; left -= MIN(left, written))
+        TRY(head_write_sealed(db->head, MIN(left, (size_t)SEALED_AT_ONCE), &written, e));
     return OK;
 }
 

@@ -1,11 +1,13 @@
 #include "tsdb/db.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/test.h"
 #include "head/head.h"
 #include "io/fs_sim.h"
+#include "io/thread.h"
 
 enum { SERIES = 50, ROUNDS = 300 };
 
@@ -22,6 +24,8 @@ static struct db *open_with(const struct db_opts *o, struct db_opened *what)
     EXPECT_OK_E(db_open(&db, o, what, &e), &e);
     return db;
 }
+
+static void log_nothing(void *ctx, enum log_level level, str line) { (void)ctx, (void)level, (void)line; }
 
 static void put_round(struct db *db, int round)
 {
@@ -104,6 +108,63 @@ TEST(replay_workers)
     fs_free(fs);
 }
 
+/* Batches come while sealed chunks are written: when the power goes, no chunk shows more of its series than the log shows of the others. */
+struct feed { struct db *db; int round; _Atomic bool stop; };
+
+static void feed_run(void *arg)
+{
+    struct feed *f = arg;
+    while (!atomic_load(&f->stop)) put_round(f->db, f->round++);
+}
+
+TEST(no_chunk_is_ahead_of_its_log)
+{
+    log_capture(log_nothing, NULL);
+    for (uint64_t life = 0; life < 12; life++) {
+        struct fs *fs = fs_sim_new(test_seed() + life);
+        struct db_opts o = opts_of(fs);
+        o.chunk_file_bytes = 400;              /* files are finished, and synced, all the time; the log is synced by the tick alone */
+        o.samples_per_chunk = 4;
+        struct feed f = { .db = open_with(&o, NULL) };
+        struct thread *t = thread_start("feed", feed_run, &f);
+        for (int tick = 0; tick < 3; tick++) {
+            clock_sleep_ns(2000000);
+            db_tick(f.db);
+        }
+        atomic_store(&f.stop, true);
+        thread_join(t);
+        fs_sim_power_off_after(fs, 1);
+        db_abandon(f.db);
+        fs_sim_crash(fs, SIM_LOSE_ALL);
+        struct db *db = open_with(&o, NULL);
+        SCOPED(querier_freep) struct querier *q = NULL;
+        SCOPED(series_set_freep) struct series_set *set = NULL;
+        struct matcher all = { .type = MATCH_EQ };
+        struct sample_iter *it = NULL;
+        EXPECT_OK(db_queryable(db)->ops->querier(db_queryable(db), INT64_MIN, INT64_MAX, &q, NULL));
+        EXPECT_OK(q->ops->select(q, (struct matchers){ &all, 1 }, NULL, &set, NULL));
+        size_t first = 0, n_series = 0;
+        for (struct series *s = NULL;; n_series++) {
+            EXPECT_OK(set->ops->next(set, &s, NULL));
+            if (!s) break;
+            size_t n = 0;
+            EXPECT_OK(s->ops->iterate(s, &it, NULL));
+            for (struct sample_batch b = { .n = 1 }; b.n; n += b.n) EXPECT_OK(sample_iter_fill(it, &b, NULL));
+            if (!n_series) first = n;
+            EXPECT_EQ(n, first);
+        }
+        EXPECT_EQ(n_series, SERIES);
+        sample_iter_free(it);
+        series_set_freep(&set);
+        querier_freep(&q);
+        set = NULL;
+        q = NULL;
+        db_abandon(db);
+        fs_free(fs);
+    }
+    log_capture(NULL, NULL);
+}
+
 TEST(one_process_has_a_folder)
 {
     struct fs *fs = fs_sim_new(test_seed());
@@ -131,8 +192,6 @@ static void make_dir(struct fs *fs, str dir, str file)
     EXPECT_OK(fs_mkdir(fs, dir, NULL));
     EXPECT_OK(fs_write_durable(fs, path_join(&a, dir, file), S("x"), NULL));
 }
-
-static void log_nothing(void *ctx, enum log_level level, str line) { (void)ctx, (void)level, (void)line; }
 
 /* A folder without a readable meta.json is no block yet: nobody touches it. One that says it is a block, and is none, is set aside. */
 TEST(broken_blocks_are_told_apart)
