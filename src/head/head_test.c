@@ -399,8 +399,8 @@ TEST(replay_follows_the_log)
         struct ref_sample more[] = { { 20, 3000, 4, 0 }, { 9, 4000, 5, 0 }, { 9, INT64_MAX, 6, 0 } };
         log_samples(&l, more, ARRAY_LEN(more) - 1, &reset);
         struct replay_decoder *d = head_replay_decoder(l.r);
-        replay_decode_other(d, ++l.mark, REPLAY_EXEMPLARS, 500);
-        replay_decode_other(d, l.mark, REPLAY_HISTOGRAMS, 11);
+        replay_decode_other(d, ++l.mark, REPLAY_EXEMPLARS, 500, 1000);
+        replay_decode_other(d, l.mark, REPLAY_HISTOGRAMS, 11, 1000);
         EXPECT(head_replay_decoded(l.r, d) == NULL);
         log_tombstone(&l, 7, 1000, 1000);
         log_tombstone(&l, 499, 1000, 1000);
@@ -538,7 +538,9 @@ TEST(full_chunks_go_to_files)
     struct querier *cut = querier_of(h, INT64_MIN, INT64_MAX);
     for (int i = 300; i < 500; i++) put(h, S("a"), i * 15000, i / 4.0);
     expect_counter(h, 500);
+    EXPECT_EQ(head_sealed_count(h), 4);
     EXPECT_OK(head_write_sealed(h, 1, &n, NULL));
+    EXPECT_EQ(head_sealed_count(h), 3);
     EXPECT_EQ(n, 1);
     expect_counter(h, 500);
     EXPECT_OK(head_write_sealed(h, SIZE_MAX, &n, NULL));

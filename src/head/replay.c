@@ -17,7 +17,7 @@
 
 ACCOUNT(replay_account, "replay")
 
-enum { PART_BITS = 8, PREFETCH_REFS = 16, PREFETCH_SLOTS = 12, PREFETCH_CELLS = 4 };
+enum { PART_BITS = 8, PART_SLOTS = 1 << PART_BITS, PREFETCH_REFS = 16 };
 #define RESET_BIT 0x80000000u
 
 struct replay_chunk { struct closed_chunk c; uint32_t next; };
@@ -51,7 +51,16 @@ struct replay_decoder {
     uint64_t dropped, unknown[REPLAY_KINDS];
 };
 
-struct applier { struct applier *next; struct open_ctx ctx; uint64_t samples, dropped; };
+struct op { int64_t t; uint64_t v; };          /* T_RESET: v is the first chunk */
+#define T_RESET INT64_MIN                      /* no sample has it: the oldest time that a series may have is the one after */
+struct applier {
+    struct applier *next;
+    struct open_ctx ctx;
+    VEC(struct op) ops;
+    uint32_t end[PART_SLOTS];
+    int64_t mint, maxt;
+    uint64_t samples, dropped;
+};
 
 struct head_replay {
     struct head *head;
@@ -83,6 +92,7 @@ struct head_replay *head_replay_begin(struct head *h)
 void head_replay_chunk(struct head_replay *r, const struct head_replay_chunk *c)
 {
     series_reserve_ref(&r->head->series, c->ref);              /* also of a series that the log has lost: nobody else may find this chunk */
+    series_reserve_ref(&r->head->series, c->ref);              /* also when the log knows it no more: nobody else may find the chunk */
     if (!c->ref || c->ooo) return;             /* out-of-order chunks are not served yet: nothing refers to them */
     if (c->maxt < head_min_valid_time(r->head)) return;        /* is in a block */
     struct replay_ref *x = replay_ref_add(&r->refs, c->ref);
@@ -109,11 +119,9 @@ static void note_strange(struct head_replay *r, sref ref)
 /* ---- the router ---------------------------------------------------------------------------------------------------------------- */
 
 /* A series' chunks are those of the list from now on, and nothing else is there. */
-static void slot_reset(struct head_replay *r, uint32_t slot, uint32_t first_chunk)
+static void slot_reset_locked(struct head_replay *r, struct slot *s, uint32_t first_chunk)
 {
     struct head *h = r->head;
-    struct slot *s = store_slot(&h->store, slot);
-    slot_lock(s);
     uint64_t gone = s->n_closed + (s->n > 0), attached = 0;
     for (uint32_t q = s->sealed; q; q = ((struct sealed *)slab_at(&h->store.sealed, q))->next) gone++;
     open_drop(&h->store, s);
@@ -128,7 +136,6 @@ static void slot_reset(struct head_replay *r, uint32_t slot, uint32_t first_chun
         head_saw_time(h, c->mint, c->maxt);
         attached++;
     }
-    slot_unlock(s);
     atomic_fetch_add_explicit(&h->n_chunks, attached - gone, memory_order_relaxed);
 }
 
@@ -187,7 +194,10 @@ errc head_replay_series(struct head_replay *r, replay_mark mark, sref ref, struc
     if (made) {
         r->stats.series++;
         metric_inc(&head_series_created);
-        if (list.first) slot_reset(r, slot, list.first);       /* nobody else knows the slot */
+        struct slot *s = store_slot(&r->head->store, slot);
+        slot_lock(s);
+        if (list.first) slot_reset_locked(r, s, list.first);   /* nobody else knows the slot */
+        slot_unlock(s);
         if (!x->duplicate) replay_ref_give(x, mark, slot, list.last ? r->chunks.at[list.last - 1].c.maxt : INT64_MIN);
         return OK;
     }
@@ -210,6 +220,7 @@ void head_replay_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_
 {
     *out = (struct replay_reset){ 0 };
     series_reserve_ref(&r->head->series, ref);
+    if (maxt < head_min_valid_time(r->head)) return;
     uint32_t slot = router_slot(r, ref);
     if (!slot) {
         mtx_lock(&r->mu);
@@ -220,7 +231,7 @@ void head_replay_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_
         r->deleted.at[slot] = true;
         atomic_store_explicit(&replay_ref_find(replay_refs_now(&r->refs), ref)->slot, 0, memory_order_release);
         out->slot = slot;
-    } else if (maxt >= head_min_valid_time(r->head)) {
+    } else {
         head_add_tombstone(r->head, store_cold(&r->head->store, slot)->ref, mint, maxt);
     }
 }
@@ -305,7 +316,7 @@ void replay_decode_samples(struct replay_decoder *d, replay_mark mark, const str
             if (s[i].t >= d->min_valid) decoder_unknown(d, REPLAY_SAMPLES, s[i].ref);
             continue;
         }
-        if (s[i].t <= atomic_load_explicit(&x->covered, memory_order_relaxed) || s[i].t < d->min_valid) {
+        if (s[i].t <= atomic_load_explicit(&x->covered, memory_order_relaxed) || s[i].t < d->min_valid) {      /* T_RESET is never after */
             d->dropped++;
             continue;
         }
@@ -324,12 +335,12 @@ void replay_decode_reset(struct replay_decoder *d, const struct replay_reset *x)
     decoder_stage(d, x->slot, (struct staged){ x->slot | RESET_BIT, 0, x->first_chunk });
 }
 
-void replay_decode_other(struct replay_decoder *d, replay_mark mark, enum replay_kind kind, sref ref)
+void replay_decode_other(struct replay_decoder *d, replay_mark mark, enum replay_kind kind, sref ref, int64_t t)
 {
     d->max_ref = MAX(d->max_ref, ref);
     uint32_t slot = ref ? replay_ref_slot_at(replay_ref_find(d->refs, ref), mark) : 0;
     if (!slot) {
-        decoder_unknown(d, kind, ref);
+        if (t >= d->min_valid) decoder_unknown(d, kind, ref);
         return;
     }
     struct slot *s = store_slot(&d->replay->head->store, slot);
@@ -379,6 +390,15 @@ size_t head_replay_parts(const struct head_replay *r)
     return (atomic_load_explicit(&r->slots, memory_order_relaxed) + (1u << PART_BITS) - 1) >> PART_BITS;
 }
 
+struct part_of { const struct staged *at; size_t n; };
+
+static struct part_of run_part(const struct replay_run *run, size_t part)
+{
+    if (part < run->first_part || part - run->first_part >= run->n_parts) return (struct part_of){ 0 };
+    size_t i = part - run->first_part, from = i ? run->end[i - 1] : 0;
+    return (struct part_of){ run->at + from, run->end[i] - from };
+}
+
 static struct applier *applier_take(struct head_replay *r)
 {
     mtx_lock(&r->mu);
@@ -399,48 +419,67 @@ static void applier_give(struct head_replay *r, struct applier *a)
     mtx_unlock(&r->mu);
 }
 
-/* Slots first, then, when they are there, the cells that they write to. */
-static void apply_prefetch(const struct store *st, const struct staged *at, size_t left)
+/* The part's samples of all runs, series by series; of a series in the order of the log. */
+static void applier_gather(const struct head_replay *r, struct applier *a, size_t part)
 {
-    if (left > PREFETCH_SLOTS) __builtin_prefetch(store_slot(st, at[PREFETCH_SLOTS].slot & ~RESET_BIT), 1);
-    if (left > PREFETCH_CELLS) __builtin_prefetch(store_cell(st, slot_last_cell(store_slot(st, at[PREFETCH_CELLS].slot & ~RESET_BIT))), 1);
+    uint32_t n[PART_SLOTS] = { 0 }, sum = 0;
+    for (const struct replay_run *run = r->waiting; run; run = run->next) {
+        struct part_of p = run_part(run, part);
+        for (size_t i = 0; i < p.n; i++) n[p.at[i].slot % PART_SLOTS]++;
+    }
+    for (unsigned i = 0; i < PART_SLOTS; i++) {
+        a->end[i] = sum;                       /* first where the series begins; each sample moves it on */
+        sum += n[i];
+    }
+    vec_reserve(&a->ops, sum);
+    for (const struct replay_run *run = r->waiting; run; run = run->next) {
+        struct part_of p = run_part(run, part);
+        for (size_t i = 0; i < p.n; i++) {
+            const struct staged *x = &p.at[i];
+            int64_t t = x->slot & RESET_BIT ? T_RESET : (int64_t)((uint64_t)run->base + x->after);
+            a->ops.at[a->end[x->slot % PART_SLOTS]++] = (struct op){ t, x->v };
+        }
+    }
 }
 
-static void apply_staged(struct head_replay *r, struct applier *a, const struct replay_run *run, const struct staged *at, size_t n)
+/* One series' share. */
+static void apply_series(struct head_replay *r, struct applier *a, uint32_t slot, const struct op *op, const struct op *end)
 {
-    struct head *h = r->head;
-    int64_t mint = INT64_MAX, maxt = INT64_MIN;
-    for (size_t i = 0; i < n; i++) {
-        apply_prefetch(&h->store, at + i, n - i);
-        if (UNLIKELY(at[i].slot & RESET_BIT)) {
-            slot_reset(r, at[i].slot & ~RESET_BIT, (uint32_t)at[i].v);
+    struct slot *s = store_slot(&r->head->store, slot);
+    slot_lock(s);
+    for (; op < end; op++) {
+        if (UNLIKELY(op->t == T_RESET)) {
+            slot_reset_locked(r, s, (uint32_t)op->v);
             continue;
         }
-        struct slot *s = store_slot(&h->store, at[i].slot);
-        int64_t t = (int64_t)((uint64_t)run->base + at[i].after);
-        slot_lock(s);
-        if (t <= slot_last_t(s)) {
+        if (op->t <= slot_last_t(s)) {
             a->dropped++;
-        } else {
-            open_append(&a->ctx, at[i].slot, s, t, f64_of_bits(at[i].v));
-            slot_flag(s, 0, SLOT_LAST_HIST);
-            a->samples++;
-            mint = MIN(mint, t);
-            maxt = MAX(maxt, t);
+            continue;
         }
-        slot_unlock(s);
+        open_append(&a->ctx, slot, s, op->t, f64_of_bits(op->v));
+        slot_flag(s, 0, SLOT_LAST_HIST);
+        a->samples++;
+        a->mint = MIN(a->mint, op->t);
+        a->maxt = MAX(a->maxt, op->t);
     }
-    if (mint <= maxt) head_saw_time(h, mint, maxt);
+    slot_unlock(s);
 }
 
 void head_replay_apply(struct head_replay *r, size_t part)
 {
     struct applier *a = applier_take(r);
-    for (const struct replay_run *run = r->waiting; run; run = run->next) {
-        if (part < run->first_part || part - run->first_part >= run->n_parts) continue;
-        size_t i = part - run->first_part, from = i ? run->end[i - 1] : 0;
-        apply_staged(r, a, run, run->at + from, run->end[i] - from);
+    const struct store *st = &r->head->store;
+    a->mint = INT64_MAX;
+    a->maxt = INT64_MIN;
+    applier_gather(r, a, part);
+    uint32_t first = (uint32_t)part * PART_SLOTS;
+    for (uint32_t i = 0, from = 0; i < PART_SLOTS; from = a->end[i++]) {
+        if (from == a->end[i]) continue;
+        if (i + 2 < PART_SLOTS) __builtin_prefetch(store_slot(st, first + i + 2), 1);
+        if (i + 1 < PART_SLOTS) __builtin_prefetch(store_cell(st, slot_last_cell(store_slot(st, first + i + 1))), 1);
+        apply_series(r, a, first + i, a->ops.at + from, a->ops.at + a->end[i]);
     }
+    if (a->mint <= a->maxt) head_saw_time(r->head, a->mint, a->maxt);
     head_count_opened(r->head, &a->ctx);
     applier_give(r, a);
 }
@@ -470,6 +509,7 @@ static void replay_free(struct head_replay *r)
     }
     for (struct applier *a = r->idle_appliers, *next; a; a = next) {
         next = a->next;
+        vec_fini(&a->ops);
         mem_free(a);
     }
     replay_refs_fini(&r->refs);

@@ -45,7 +45,7 @@ struct head_replay *head_replay_begin(struct head *h);
  * does not follow the chunk before it of its ref is left out (the opening of the files refuses it before). */
 void head_replay_chunk(struct head_replay *r, const struct head_replay_chunk *c);
 
-/* The router. A ref of any record is reserved. What moves a ref from one series to another waits until all records before it are decoded. */
+/* The router. A ref of any record is reserved, as is that of any chunk. What moves a ref from one series to another waits until all records before it are decoded. */
 bool head_replay_moves_series(struct head_replay *r, sref ref, struct labels labels);
 bool head_replay_moves_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_t maxt);
 MUST_USE errc head_replay_series(struct head_replay *r, replay_mark mark, sref ref, struct labels labels, struct replay_reset *out, struct err *e);
@@ -55,7 +55,7 @@ void head_replay_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_
 struct replay_decoder *head_replay_decoder(struct head_replay *r);
 void replay_decode_samples(struct replay_decoder *d, replay_mark mark, const struct ref_sample *s, size_t n);
 void replay_decode_reset(struct replay_decoder *d, const struct replay_reset *x);
-void replay_decode_other(struct replay_decoder *d, replay_mark mark, enum replay_kind kind, sref ref);   /* its series stays, with or without samples */
+void replay_decode_other(struct replay_decoder *d, replay_mark mark, enum replay_kind kind, sref ref, int64_t t);    /* its series stays, with or without samples */
 struct replay_run *head_replay_decoded(struct head_replay *r, struct replay_decoder *d);   /* and the decoder is done */
 
 /* The runs of a decoder, in the order of the log; then they wait to be applied. */

@@ -250,11 +250,12 @@ static errc decode_record(struct scratch *s, struct replay_decoder *d, replay_ma
         return OK;
     case REC_EXEMPLARS:
         TRY(exemplars_decode(&s->exemplars, rec, e));
-        for (size_t i = 0; i < s->exemplars.all.n; i++) replay_decode_other(d, mark, REPLAY_EXEMPLARS, s->exemplars.all.at[i].ref);
+        for (size_t i = 0; i < s->exemplars.all.n; i++)
+            replay_decode_other(d, mark, REPLAY_EXEMPLARS, s->exemplars.all.at[i].ref, s->exemplars.all.at[i].t);
         return OK;
     case REC_METADATA:
         TRY(metadata_decode(&s->metadatas, rec, e));
-        for (size_t i = 0; i < s->metadatas.n; i++) replay_decode_other(d, mark, REPLAY_METADATA, s->metadatas.at[i].ref);
+        for (size_t i = 0; i < s->metadatas.n; i++) replay_decode_other(d, mark, REPLAY_METADATA, s->metadatas.at[i].ref, INT64_MAX);
         return OK;
     case REC_HISTOGRAMS:
     case REC_FLOAT_HISTOGRAMS:
@@ -263,7 +264,8 @@ static errc decode_record(struct scratch *s, struct replay_decoder *d, replay_ma
     case REC_HISTOGRAMS_V2:
     case REC_FLOAT_HISTOGRAMS_V2:
         TRY(histograms_decode(&s->histograms, rec, e));
-        for (size_t i = 0; i < s->histograms.all.n; i++) replay_decode_other(d, mark, REPLAY_HISTOGRAMS, s->histograms.all.at[i].ref);
+        for (size_t i = 0; i < s->histograms.all.n; i++)
+            replay_decode_other(d, mark, REPLAY_HISTOGRAMS, s->histograms.all.at[i].ref, s->histograms.all.at[i].t);
         return OK;
     default: return OK;                        /* markers belong to the write-behind log; unknown types are skipped */
     }
