@@ -125,7 +125,9 @@ TEST(no_chunk_is_ahead_of_its_log)
         struct db_opts o = opts_of(fs);
         o.chunk_file_bytes = 400;              /* files are finished, and synced, all the time; the log is synced by the tick alone */
         o.samples_per_chunk = 4;
-        struct feed f = { .db = open_with(&o, NULL) };
+        struct feed f = { .db = open_with(&o, NULL), .round = 1 };
+        put_round(f.db, 0);
+        EXPECT_OK(db_sync(f.db, NULL));
         struct thread *t = thread_start("feed", feed_run, &f);
         for (int tick = 0; tick < 3; tick++) {
             clock_sleep_ns(2000000);
