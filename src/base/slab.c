@@ -1,6 +1,8 @@
 /* The directory of pages is reserved once for the most pages there can be, so that it never moves and slab_at needs no lock;
- * untouched parts of it are address space only. Freed objects of a page are linked through their first four bytes. A bitmap of the
- * pages that have room is searched from its low end: objects of a slab that shrinks stay together, and its high pages run empty. */
+ * untouched parts of it are address space only. Freed objects of a page are linked through their first four bytes. Bitmaps of the pages
+ * that have room, one a colour, are searched from their low ends: objects of a slab that shrinks stay together, and its high pages run
+ * empty. A page takes its colour with its first object and loses it with its last; page 0, which holds the index that is never used, has
+ * colour 0. */
 #include "base/slab.h"
 #include "base/mem.h"
 
@@ -15,12 +17,13 @@ void slab_init(struct slab *s, struct account *acc, size_t object_bytes)
     *s = (struct slab){
         .pages = mem_zalloc(SLAB_DIR * sizeof(*s->pages)),
         .info = mem_zalloc(SLAB_DIR * sizeof(*s->info)),
-        .roomy = mem_zalloc(SLAB_WORDS * sizeof(*s->roomy)),
-        .first_roomy = SLAB_WORDS,
         .size = (uint32_t)((object_bytes + 7) & ~(size_t)7),
         .acc = acc,
     };
     s->per_page = SLAB_PAGE_BYTES / s->size;
+    uint64_t *bits = mem_zalloc((SLAB_COLOURS + 1) * SLAB_WORDS * sizeof(*bits));
+    s->blank = (struct slab_set){ bits, SLAB_WORDS };
+    for (unsigned c = 0; c < SLAB_COLOURS; c++) s->roomy[c] = (struct slab_set){ bits + (c + 1) * SLAB_WORDS, SLAB_WORDS };
 }
 
 void slab_init_shrinking(struct slab *s, struct account *acc, size_t object_bytes)
@@ -35,14 +38,24 @@ void slab_fini(struct slab *s)
     account_charge(s->acc, -(int64_t)s->n_held * SLAB_PAGE_BYTES);
     mem_free((void *)s->pages);
     mem_free(s->info);
-    mem_free(s->roomy);
+    mem_free(s->blank.bits);
     *s = (struct slab){ 0 };
 }
 
-static void slab_set_roomy(struct slab *s, uint32_t page)
+static void set_add(struct slab_set *set, uint32_t page)
 {
-    s->roomy[page / 64] |= (uint64_t)1 << (page % 64);
-    s->first_roomy = MIN(s->first_roomy, page / 64);
+    set->bits[page / 64] |= (uint64_t)1 << (page % 64);
+    set->first = MIN(set->first, page / 64);
+}
+
+static void set_remove(struct slab_set *set, uint32_t page) { set->bits[page / 64] &= ~((uint64_t)1 << (page % 64)); }
+
+static bool set_lowest(struct slab_set *set, uint32_t *page)
+{
+    while (set->first < SLAB_WORDS && set->bits[set->first] == 0) set->first++;
+    if (set->first == SLAB_WORDS) return false;
+    *page = set->first * 64 + (unsigned)__builtin_ctzll(set->bits[set->first]);
+    return true;
 }
 
 /* As zeroed memory of the system is: what is not used yet is not resident either. The allocator aligns blocks of this size to its pages. */
@@ -61,7 +74,7 @@ static void slab_drop_page(struct slab *s, uint32_t page)
     mem_free(at);
     account_charge(s->acc, -(int64_t)SLAB_PAGE_BYTES);
     s->n_held--;
-    s->info[page] = (struct slab_page){ 0 };   /* stays roomy */
+    s->info[page] = (struct slab_page){ 0 };
 }
 
 static void slab_add_page(struct slab *s)
@@ -69,26 +82,34 @@ static void slab_add_page(struct slab *s)
     assert(s->n_pages < SLAB_DIR);
     uint32_t page = s->n_pages;
     slab_make_page(s, page);
-    if (!page) s->info[0] = (struct slab_page){ .live = 1, .fresh = 1 };       /* index 0 */
     s->n_pages++;
-    slab_set_roomy(s, page);
+    if (!page) s->info[0] = (struct slab_page){ .live = 1, .fresh = 1 };       /* index 0 */
+    set_add(page ? &s->blank : &s->roomy[0], page);
 }
 
-static uint32_t slab_roomy_page(struct slab *s)
+/* A page with room becomes this colour's: the one in memory, the lowest that was given back, or a new one. */
+static uint32_t slab_colour_page(struct slab *s, unsigned colour)
 {
-    while (s->first_roomy < SLAB_WORDS && s->roomy[s->first_roomy] == 0) s->first_roomy++;
-    if (s->first_roomy == SLAB_WORDS) slab_add_page(s);
-    return s->first_roomy * 64 + (unsigned)__builtin_ctzll(s->roomy[s->first_roomy]);
-}
-
-uint32_t slab_take(struct slab *s)
-{
-    uint32_t page = slab_roomy_page(s), index;
-    struct slab_page *p = &s->info[page];
-    if (!p->live) {
-        if (page == s->empty) s->empty = 0;
-        else if (!atomic_load_explicit(&s->pages[page], memory_order_relaxed)) slab_make_page(s, page);
+    uint32_t page = s->empty;
+    if (!page && !set_lowest(&s->blank, &page)) {
+        slab_add_page(s);
+        page = s->n_pages - 1;
+        if (!page) return colour ? slab_colour_page(s, colour) : page;
     }
+    s->empty = 0;
+    if (!atomic_load_explicit(&s->pages[page], memory_order_relaxed)) slab_make_page(s, page);
+    s->info[page].colour = (uint8_t)colour;
+    set_remove(&s->blank, page);
+    set_add(&s->roomy[colour], page);
+    return page;
+}
+
+uint32_t slab_take_in(struct slab *s, unsigned colour)
+{
+    assert(colour < SLAB_COLOURS);
+    uint32_t page, index;
+    if (!set_lowest(&s->roomy[colour], &page)) page = slab_colour_page(s, colour);
+    struct slab_page *p = &s->info[page];
     if (p->head) {
         index = p->head;
         void *object = slab_at(s, index);
@@ -97,14 +118,17 @@ uint32_t slab_take(struct slab *s)
     } else {
         index = page * s->per_page + p->fresh++;
     }
-    if (++p->live == s->per_page) s->roomy[page / 64] &= ~((uint64_t)1 << (page % 64));
+    if (++p->live == s->per_page) set_remove(&s->roomy[colour], page);
     s->n_live++;
     return index;
 }
 
-/* One empty page stays, the lower of two: what is given and taken around a page's border costs nothing. */
+/* Of a slab that shrinks one blank page stays in memory, the lower of two: what is given and taken around a page's border costs nothing. */
 static void slab_emptied(struct slab *s, uint32_t page)
 {
+    set_remove(&s->roomy[s->info[page].colour], page);
+    set_add(&s->blank, page);
+    if (!s->shrinks) return;
     uint32_t drop = s->empty;
     if (drop < page && drop) {
         drop = page;
@@ -123,8 +147,8 @@ void slab_give(struct slab *s, uint32_t index)
     p->head = index;
     p->live--;
     s->n_live--;
-    slab_set_roomy(s, page);
-    if (!p->live && s->shrinks) slab_emptied(s, page);
+    set_add(&s->roomy[p->colour], page);
+    if (!p->live) slab_emptied(s, page);
 }
 
 void slab_reach(struct slab *s, uint32_t index)

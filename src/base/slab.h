@@ -2,7 +2,8 @@
  *
  * What        Pages of 256 KiB cut into equal objects; addressed by pointer or by a dense 32-bit index. A slab that may shrink gives pages
  *             back whose objects are all freed (but one, which waits to be filled again); the others keep theirs, so that a stale
- *             index may still be looked at.
+ *             index may still be looked at. Objects that will be freed together are taken in one colour: pages are of one colour,
+ *             so that they run empty together, too.
  * Invariants  an object never moves; indexes of freed objects are handed out again, lowest page first; index 0 is never used
  * Ownership   slab_init/slab_fini; the account is charged per page
  * Threads     slab_at: any, also beside slab_take; the rest: the owner locks
@@ -18,15 +19,16 @@
 
 enum { SLAB_PAGE_BYTES = 256 << 10, SLAB_DIR = 1 << 16 };
 
-struct slab_page { uint32_t head; uint16_t live, fresh; };     /* a freed object, 0: none; objects in use; objects ever handed out */
+enum { SLAB_COLOURS = 6 };
+struct slab_page { uint32_t head; uint16_t live, fresh; uint8_t colour; };   /* a freed object, 0: none; objects in use; ever handed out */
 struct slab {
     uint8_t *_Atomic *pages;                   /* SLAB_DIR entries, reserved at init; release store when a page is made, NULL: given back */
     struct slab_page *info;                    /* SLAB_DIR entries */
-    uint64_t *roomy;                           /* a bit a page: it has objects to hand out */
-    uint32_t first_roomy;                      /* no word of roomy below this one has a bit */
+    struct slab_set { uint64_t *bits; uint32_t first; } roomy[SLAB_COLOURS], blank;     /* pages with room; pages without objects.
+                                                  A bit a page, none in a word below the first */
     uint32_t n_pages, per_page, n_live;
     uint32_t n_held;                           /* pages in memory */
-    uint32_t empty;                            /* of a slab that shrinks: the page in memory without objects; 0: none */
+    uint32_t empty;                            /* of a slab that shrinks: the blank page that is in memory; 0: none */
     uint32_t size;
     bool shrinks;
     struct account *acc;
@@ -35,7 +37,8 @@ struct slab {
 void slab_init(struct slab *s, struct account *acc, size_t object_bytes);   /* 8 <= object_bytes <= 4096 */
 void slab_init_shrinking(struct slab *s, struct account *acc, size_t object_bytes);
 void slab_fini(struct slab *s);
-uint32_t slab_take(struct slab *s);                            /* the index of a zeroed object */
+uint32_t slab_take_in(struct slab *s, unsigned colour);        /* the index of a zeroed object; colour < SLAB_COLOURS */
+static inline uint32_t slab_take(struct slab *s) { return slab_take_in(s, 0); }
 void slab_give(struct slab *s, uint32_t index);                /* REQUIRES: no reader holds it (epochs) */
 
 /* For a slab that mirrors another one by index and is never taken from: zeroed objects up to this index are there. */

@@ -17,7 +17,7 @@ static void slab_model(bool shrinks)
     for (int step = 0; step < STEPS; step++) {
         bool take = n == 0 || (n < MOST && prng_below(&r, 100) < (step / 5000 % 2 ? 30 : 70));
         if (take) {
-            uint32_t index = slab_take(&s);
+            uint32_t index = slab_take_in(&s, (unsigned)prng_below(&r, SLAB_COLOURS));
             EXPECT(index != 0);
             uint64_t *at = slab_at(&s, index);
             for (size_t i = 0; i < BYTES / 8; i++) EXPECT_EQ(at[i], 0);
@@ -71,6 +71,23 @@ TEST(slab_shrinks_and_grows)
     EXPECT_EQ(slab_take(&s), 640);
     slab_fini(&s);
     EXPECT_EQ(account_bytes(&slab_test_account), 0);
+}
+
+/* Objects of two colours taken in turn: when one colour goes, so do its pages. */
+TEST(slab_colours_lie_apart)
+{
+    struct slab s;
+    uint32_t of[2][640];
+    slab_init_shrinking(&s, NULL, 4096);
+    for (size_t i = 0; i < 640; i++)
+        for (unsigned c = 0; c < 2; c++) of[c][i] = slab_take_in(&s, c);
+    EXPECT_EQ(s.n_held, 21);                   /* index 0 takes a place in the first */
+    for (size_t i = 0; i < 640; i++) EXPECT(of[0][i] / 64 != of[1][i] / 64);
+    for (size_t i = 0; i < 640; i++) slab_give(&s, of[1][i]);
+    EXPECT_EQ(s.n_held, 12);
+    for (size_t i = 0; i < 640; i++) of[1][i] = slab_take_in(&s, 2);
+    EXPECT_EQ(s.n_held, 21);
+    slab_fini(&s);
 }
 
 TEST(slab_reaches_an_index)

@@ -195,7 +195,7 @@ static void open_put(struct open_ctx *c, struct slot *s, uint64_t v, unsigned bi
     while (bits) {
         unsigned in_cell = s->payload_bits % CELL_BITS;
         if (!in_cell) {
-            uint32_t cell = store_take_cell(c->store, &c->stock);
+            uint32_t cell = store_take_cell(c->store, &c->stock, s->payload_bits / CELL_BITS);
             if (s->first_cell) store_cell(c->store, slot_last_cell(s))->w[0] |= (uint64_t)cell << 32;
             else s->first_cell = cell;
             slot_set_last_cell(s, cell);

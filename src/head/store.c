@@ -46,23 +46,26 @@ void store_fini(struct store *s)
     mtx_fini(&s->mu);
 }
 
-uint32_t store_take_cell(struct store *s, struct cell_stock *stock)
+uint32_t store_take_cell(struct store *s, struct cell_stock *stock, unsigned nth)
 {
-    if (!stock->n) {
+    static const uint8_t place_of[] = { 0, 1, 2, 3, 3, 4, 4, 4, 4 };
+    unsigned place = nth < ARRAY_LEN(place_of) ? place_of[nth] : CELL_PLACES - 1;
+    uint32_t *at = stock->of[place].at, *n = &stock->of[place].n;
+    if (!*n) {
         mtx_lock(&s->mu);
         /* The lowest is taken first and lies on top. */
-        for (unsigned i = CELL_STOCK; i-- > 0;) stock->at[i] = slab_take(&s->cells);
+        for (unsigned i = CELL_STOCK; i-- > 0;) at[i] = slab_take_in(&s->cells, place);
         mtx_unlock(&s->mu);
-        stock->n = CELL_STOCK;
+        *n = CELL_STOCK;
     }
-    return stock->at[--stock->n];
+    return at[--*n];
 }
 
 void store_drain_stock(struct store *s, struct cell_stock *stock)
 {
-    if (!stock->n) return;
     mtx_lock(&s->mu);
-    while (stock->n) slab_give(&s->cells, stock->at[--stock->n]);
+    for (unsigned p = 0; p < CELL_PLACES; p++)
+        while (stock->of[p].n) slab_give(&s->cells, stock->of[p].at[--stock->of[p].n]);
     mtx_unlock(&s->mu);
 }
 
@@ -95,7 +98,7 @@ uint32_t store_new_run(struct store *s, int64_t t, struct cell_stock *stock)
     r->base = t;
     r->range_end = r->next_at = cut_align(t, s->chunk_range_ms);
     atomic_store_explicit(&r->refs, 1, memory_order_relaxed);
-    atomic_store_explicit(&r->cell[0], store_take_cell(s, stock), memory_order_relaxed);
+    atomic_store_explicit(&r->cell[0], store_take_cell(s, stock, 0), memory_order_relaxed);
     atomic_store_explicit(&r->n, 1, memory_order_release);
     return i;
 }
@@ -110,7 +113,7 @@ static bool run_push_locked(struct store *s, struct ts_run *r, uint16_t n, int64
 {
     uint64_t off = (uint64_t)t - (uint64_t)r->base;
     if (n >= RUN_MAX || off > UINT32_MAX) return false;
-    if (n % CELL_OFFSETS == 0) atomic_store_explicit(&r->cell[n / CELL_OFFSETS], store_take_cell(s, stock), memory_order_release);
+    if (n % CELL_OFFSETS == 0) atomic_store_explicit(&r->cell[n / CELL_OFFSETS], store_take_cell(s, stock, n / CELL_OFFSETS), memory_order_release);
     store_cell(s, atomic_load_explicit(&r->cell[n / CELL_OFFSETS], memory_order_relaxed))->offset[n % CELL_OFFSETS] = (uint32_t)off;
     run_estimate(s, r, n + 1u, t);
     atomic_store_explicit(&r->n, (uint16_t)(n + 1), memory_order_release);
@@ -140,7 +143,7 @@ uint32_t store_fork_run(struct store *s, uint32_t run, uint16_t n, int64_t t, st
     r->next_at = n >= s->samples_per_chunk / 4 ? from->next_at : from->range_end;
     atomic_store_explicit(&r->refs, 1, memory_order_relaxed);
     for (unsigned c = 0; c * CELL_OFFSETS < n; c++) {
-        uint32_t cell = store_take_cell(s, stock);
+        uint32_t cell = store_take_cell(s, stock, c);
         const union cell *f = store_cell(s, atomic_load_explicit(&from->cell[c], memory_order_acquire));
         for (unsigned k = 0; k < CELL_OFFSETS && c * CELL_OFFSETS + k < n; k++) store_cell(s, cell)->offset[k] = f->offset[k];
         atomic_store_explicit(&r->cell[c], cell, memory_order_relaxed);

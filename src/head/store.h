@@ -141,10 +141,11 @@ static inline void slot_set_stale(struct store *st, struct slot *s, bool stale)
     atomic_fetch_add_explicit(&st->n_stale, stale ? 1 : -1, memory_order_relaxed);
 }
 
-/* A small stock of cells, so that the lock is taken once in many. One thread's. */
-enum { CELL_STOCK = 32 };
-struct cell_stock { uint32_t at[CELL_STOCK]; unsigned n; };
-uint32_t store_take_cell(struct store *s, struct cell_stock *stock);       /* zeroed */
+/* A small stock of cells, so that the lock is taken once in many. One thread's. The chunks of a page's series end together: their first cells are
+ * taken up by the chunks that follow, the later ones leave whole pages empty, because cells lie together by their place in the chunk. */
+enum { CELL_STOCK = 16, CELL_PLACES = SLAB_COLOURS };
+struct cell_stock { struct { uint32_t at[CELL_STOCK], n; } of[CELL_PLACES]; };
+uint32_t store_take_cell(struct store *s, struct cell_stock *stock, unsigned nth);         /* zeroed; nth of its chunk or run, from 0 */
 void store_drain_stock(struct store *s, struct cell_stock *stock);
 void store_give_cells(struct store *s, uint32_t first_cell);               /* the whole chain */
 
