@@ -326,13 +326,14 @@ static struct kahan zero_reconcile(struct arena *a, struct histogram *h, struct 
             if (width != other->zero_threshold) sum = zero_count_within(other, NULL, &width);
         }
         if (width > h->zero_threshold) {
-            struct kahan own = zero_count_within(h, c, &width);
+            double own_width = width;
+            struct kahan own = zero_count_within(h, c, &own_width);
             h->zero_count = own.s;
             if (c) c->zero_count = own.c;
-            h->zero_threshold = width;
+            h->zero_threshold = own_width;
             struct side_pair pos = { h->pos, c ? c->pos.at : NULL }, neg = { h->neg, c ? c->neg.at : NULL };
-            side_trim_zero(a, &pos, h->schema, width);
-            side_trim_zero(a, &neg, h->schema, width);
+            side_trim_zero(a, &pos, h->schema, own_width);
+            side_trim_zero(a, &neg, h->schema, own_width);
             h->pos = pos.s;
             h->neg = neg.s;
             if (c) c->pos.at = pos.c, c->neg.at = neg.c;
@@ -436,7 +437,10 @@ errc histogram_add(struct arena *a, struct histogram *h, const struct histogram 
     *m = (struct histogram_merge){ 0 };
     if (kinds_check(h, other) != OK) return ERR_BAD_INPUT;
     m->reset_collision = hint_adjust(h, other);
-    if (!histogram_is_custom(h)) h->zero_count += sign * zero_reconcile(a, h, NULL, other).s;
+    if (!histogram_is_custom(h)) {
+        struct kahan zero = zero_reconcile(a, h, NULL, other);         /* changes h's own count, too */
+        h->zero_count += sign * zero.s;
+    }
     h->count += sign * other->count;
     h->sum += sign * other->sum;
     if (!histogram_is_custom(h)) {

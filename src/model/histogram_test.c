@@ -70,6 +70,8 @@ TEST(histogram_sums)
           "{count:5, sum:0, [-1,1]:3, (1,2]:2}" },
         { "a zero bucket that cuts a bucket", { 0, 0.5, 1, 0, 0, 2, { 1, 1 }, 0, 0, { 0 } }, { 0, 0.75, 1, 0, 1, 1, { 1 }, 0, 0, { 0 } }, 1, OK,
           "{count:5, sum:0, [-1,1]:3, (1,2]:2}" },
+        { "a wider zero bucket takes buckets in", { 0, 0, 0, 0, -2, 2, { 3, 1 }, 0, 0, { 0 } }, { 0, 0.5, 1, 0, 1, 1, { 1 }, 0, 0, { 0 } }, 1, OK,
+          "{count:6, sum:0, [-0.5,0.5]:5, (1,2]:1}" },
         { "of two kinds", plain, { -53, 0, 0, 1, 0, 1, { 1 }, 0, 0, { 0 } }, 1, ERR_BAD_INPUT, "" },
     };
     TEST_EACH(c, cases) {
