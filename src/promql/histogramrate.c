@@ -55,59 +55,81 @@ static bool start_is_reset(const struct hspan *v, size_t i)
     return v->s->st && start_time_is_reset(v->s->st[v->from + i - 1], time_at(v, i - 1), v->s->st[v->from + i], time_at(v, i));
 }
 
+/* What is to be said of a growth, unless it comes to nothing: then only why. */
+struct growth_notes { bool not_counter, reconciled[2], overlap; };       /* reconciled: by adding, by subtracting */
+
+static bool growth_combine(struct windows *w, struct histogram *h, const struct histogram *other, double sign, struct growth_notes *notes)
+{
+    struct histogram_merge m;
+    if (histogram_add(scratch_of(w), h, other, sign, &m) != OK) return false;
+    notes->reconciled[sign < 0] |= m.bounds_reconciled;
+    return true;
+}
+
 /* The kinds of the samples in between, and the lowest resolution of counters. False: they do not go together. */
-static bool growth_check(struct windows *w, const struct hspan *v, bool counter, bool custom, int32_t *schema)
+static bool growth_check(const struct hspan *v, bool counter, bool custom, int32_t *schema, struct growth_notes *notes)
 {
     for (size_t i = 1; counter && i + 1 < v->n; i++) {
         const struct histogram *h = at(v, i);
-        if (h->hint == RESET_GAUGE) anno_native_not_counter(notes_of(w), w->metric, w->pos);
+        notes->not_counter |= h->hint == RESET_GAUGE;
         *schema = MIN(*schema, h->schema);
-        if (histogram_is_custom(h) == custom) continue;
-        anno_mixed_schemas(notes_of(w), w->metric, w->pos);
-        return false;
+        if (histogram_is_custom(h) != custom) return false;
     }
     return true;
 }
 
-static bool growth_add_resets(struct windows *w, const struct hspan *v, const struct histogram *prev, struct histogram *h)
+static bool growth_add_resets(struct windows *w, const struct hspan *v, const struct histogram *prev, struct histogram *h, struct growth_notes *notes)
 {
-    bool overlap = false;
     for (size_t i = 1; i < v->n; i++) {
         const int64_t *st = v->s->st ? v->s->st + v->from : NULL;
-        if (!overlap && st && start_time_overlaps(st[i - 1], time_at(v, i - 1), st[i])) {
-            anno_start_overlap(notes_of(w), w->metric, w->pos);
-            overlap = true;
-        }
-        if ((start_is_reset(v, i) || histogram_is_reset(at(v, i), prev)) && !histogram_combine(w, h, prev, 1)) return false;
+        notes->overlap |= st && start_time_overlaps(st[i - 1], time_at(v, i - 1), st[i]);
+        if ((start_is_reset(v, i) || histogram_is_reset(at(v, i), prev)) && !growth_combine(w, h, prev, 1, notes)) return false;
         prev = at(v, i);
     }
     return true;
 }
 
+/* The growth over the samples from prev, which stands for the first one. NULL: they do not go together. */
+static struct histogram *growth_from(struct windows *w, const struct hspan *v, const struct histogram *prev, bool counter, struct growth_notes *notes)
+{
+    const struct histogram *last = at(v, v->n - 1);
+    int32_t schema = MIN(last->schema, prev->schema);
+    if (!growth_check(v, counter, histogram_is_custom(prev), &schema, notes)) return NULL;
+    struct histogram *h = histogram_copy_to_schema(scratch_of(w), last, schema);
+    if (!growth_combine(w, h, prev, -1, notes)) return NULL;
+    return counter && !growth_add_resets(w, v, prev, h, notes) ? NULL : h;
+}
+
+static void growth_tell(struct windows *w, const struct growth_notes *notes)
+{
+    struct annotations *an = notes_of(w);
+    if (notes->not_counter) anno_native_not_counter(an, w->metric, w->pos);
+    if (notes->reconciled[1]) anno_bounds_reconciled(an, HISTOGRAM_SUBTRACTION, w->pos);
+    if (notes->reconciled[0]) anno_bounds_reconciled(an, HISTOGRAM_ADDITION, w->pos);
+    if (notes->overlap) anno_start_overlap(an, w->metric, w->pos);
+}
+
 /* NULL: no value. */
 static struct histogram *growth_of(struct windows *w, const struct hspan *v, bool counter)
 {
-    struct arena *a = scratch_of(w);
     const struct histogram *prev = at(v, 0), *last = at(v, v->n - 1), *second = at(v, 1);
+    struct growth_notes notes = { .not_counter = counter && (prev->hint == RESET_GAUGE || last->hint == RESET_GAUGE) };
     struct histogram nothing;
-    if (counter && (prev->hint == RESET_GAUGE || last->hint == RESET_GAUGE)) anno_native_not_counter(notes_of(w), w->metric, w->pos);
     if (counter && (start_is_reset(v, 1) || histogram_is_reset(second, prev))) {
         nothing = (struct histogram){ .schema = second->schema, .custom = second->custom, .n_custom = second->n_custom };
         prev = &nothing;                   /* what the first one looks like does not matter then */
     }
-    bool custom = histogram_is_custom(prev);
-    if (histogram_is_custom(last) != custom) {
+    bool ends_differ = histogram_is_custom(last) != histogram_is_custom(prev);
+    struct histogram *h = ends_differ ? NULL : growth_from(w, v, prev, counter, &notes);
+    if (!h) {
+        if (ends_differ && notes.not_counter) anno_native_not_counter(notes_of(w), w->metric, w->pos);
         anno_mixed_schemas(notes_of(w), w->metric, w->pos);
         return NULL;
     }
-    int32_t schema = MIN(last->schema, prev->schema);
-    if (!growth_check(w, v, counter, custom, &schema)) return NULL;
-    struct histogram *h = histogram_copy_to_schema(a, last, schema);
-    if (!histogram_combine(w, h, prev, -1)) return NULL;
-    if (counter && !growth_add_resets(w, v, prev, h)) return NULL;
+    growth_tell(w, &notes);
     if (!counter && (at(v, 0)->hint != RESET_GAUGE || last->hint != RESET_GAUGE)) anno_native_not_gauge(notes_of(w), w->metric, w->pos);
     h->hint = RESET_GAUGE;
-    histogram_compact(a, h);
+    histogram_compact(scratch_of(w), h);
     return h;
 }
 
