@@ -114,10 +114,10 @@ class Server(Process):
         super().__init__([program, '--config.file=' + file, '--storage.tsdb.path=' + os.path.join(folder, 'data'),
                           '--web.listen-address=' + self.url[len('http://'):], *args], self.log_path)
 
-    def wait_ready(self):
+    def wait_ready(self, limit_s=START_LIMIT_S):
         """Waits until it serves; how long that took."""
         start = time.monotonic()
-        while time.monotonic() - start < START_LIMIT_S:
+        while time.monotonic() - start < limit_s:
             try:
                 get(self.url + '/-/ready', 5)
                 return time.monotonic() - start
