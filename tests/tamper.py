@@ -69,6 +69,8 @@ def wrong_number(text):
 
 
 def change_record(rel, record, n):
+    if exchanges(rel):
+        return change_exchange(record, n)
     if rel.startswith('promql/'):
         return change_response(record, n)
     for field in handlers.KINDS[rel[:-len('.jsonl')]]:
@@ -97,6 +99,20 @@ def change_script(text, rel, dst):
     return names
 
 
+def change_exchange(record, n):
+    """A recorded exchange with a server, wrong in its status, or in the status or error that its body says."""
+    r = record['response']
+    body = r.get('body', '')
+    for word, other in (('"status":"', '"status":"un'), ('"error":"', '"error":"other ')) if n % 2 else ():
+        if body.startswith('{') and word in body:
+            return {**record, 'response': {**r, 'body': body.replace(word, other, 1)}}
+    return {**record, 'response': {**r, 'status': 418}}
+
+
+def exchanges(rel):
+    return rel.startswith('api/live') and rel.endswith('.jsonl') and 'requests' not in rel
+
+
 def conformance(src, dst):
     names = set()
     for folder in sorted(os.listdir(src)):
@@ -109,7 +125,7 @@ def conformance(src, dst):
             if folder == 'promqltest' and name.endswith('.test'):
                 with open(path, encoding='utf-8') as f:
                     names |= change_script(f.read(), rel, copy)
-            elif folder == 'promql' and name.endswith('.jsonl') or rel[:-len('.jsonl')] in handlers.KINDS:
+            elif folder == 'promql' and name.endswith('.jsonl') or rel[:-len('.jsonl')] in handlers.KINDS or exchanges(rel):
                 with open(path, encoding='utf-8') as f, open(copy, 'w', encoding='utf-8') as out:
                     for n, line in enumerate(f, 1):
                         new = change_record(rel, json.loads(line), n // EVERY) if n % EVERY == 0 else None

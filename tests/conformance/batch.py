@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import frame
 from frame import tally
 
-TIMEOUT_S = 300
+TIMEOUT_S = frame.limit(300)
 
 
 def difference(want, got, where=''):

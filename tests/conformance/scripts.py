@@ -13,7 +13,7 @@ import frame
 import selectors_promql
 from frame import Case, tally
 
-TIMEOUT_S = 120
+TIMEOUT_S = frame.limit(120)
 EVAL = re.compile(r'^eval\S*\s+(?:instant\s+(?:at\s+\S+\s+)?|range\s+from\s+\S+\s+to\s+\S+\s+step\s+\S+\s+)(?P<expr>.+)$', re.S | re.I)
 
 

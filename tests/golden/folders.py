@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import frame
 from frame import Case, tally
 
-TIMEOUT_S = 120
+TIMEOUT_S = frame.limit(120)
 MIXED = True
 ULID = re.compile(r'^[0-9A-HJKMNP-TV-Z]{26}$')
 TWINS = [('bad_chunks_head_', 'bad_chunks_head_none'), ('bad_block_', 'bad_block_none'), ('bad_wbl_', 'bad_wbl_none'),
