@@ -41,7 +41,7 @@ COUNTER(m_connections, "epimetheus_http_client_connections_total", "Connections 
 GAUGE(m_in_flight, "epimetheus_http_client_requests_in_flight", "Requests that were sent and whose answers were not taken yet.")
 
 /* Where a request goes at this hop. lookup: the name that is dialled, to be resolved; empty: none is. */
-struct route { str url, scheme, host, port, proxy, lookup, lookup_port; };
+struct route { str url, scheme, host, port, own_port, proxy, lookup, lookup_port; };   /* own_port: written in the URL, or empty */
 
 struct transfer {
     uint64_t id;
@@ -66,6 +66,8 @@ struct transfer {
     struct curl_slist *headers, *proxy_headers, *connect_to, *resolve;
     struct transfer *next;             /* in the inbox or among the finished */
 };
+
+static const char SYSTEM_CA_FILE[] = "/etc/ssl/certs/ca-certificates.crt";
 
 struct pem_file { uint64_t hash; size_t n; int fd; char path[32]; };
 
@@ -140,8 +142,20 @@ static bool request_has(const struct http_request *r, str name)
     return false;
 }
 
+/* As Go sends it: as the URL has it, with the port if one is written there. */
+static void transfer_host(struct transfer *t)
+{
+    const struct route *r = &t->route;
+    bool known = (str_eq(r->scheme, S("https")) && str_eq(r->own_port, S("443"))) || (str_eq(r->scheme, S("http")) && str_eq(r->own_port, S("80")));
+    bool renamed = t->req.tls.server_name.n > 0;
+    if ((!known && !renamed) || request_has(&t->req, S("Host"))) return;       /* else it is what would be sent anyway */
+    struct http_field f = { S("Host"), r->own_port.n ? arena_fmt(&t->arena, "%.*s:%.*s", STR_ARG(r->host), STR_ARG(r->own_port)) : r->host };
+    t->headers = slist_field(t, t->headers, &f);
+}
+
 static void transfer_headers(struct transfer *t)
 {
+    transfer_host(t);
     static const char *const unwanted[] = { "Accept", "Expect", "Content-Type" };      /* libcurl would add these by itself */
     for (size_t i = 0; i < t->req.n_headers; i++)
         if (!t->strayed || !http_header_stays(t->req.headers[i].name)) t->headers = slist_field(t, t->headers, &t->req.headers[i]);
@@ -194,6 +208,13 @@ static void transfer_tls(struct transfer *t)
                                   CURL_SSLVERSION_MAX_TLSv1_2, CURL_SSLVERSION_MAX_TLSv1_3 };
     const struct http_tls *s = &t->req.tls;
     curl_easy_setopt(t->easy, CURLOPT_SSLVERSION, lows[s->min_version] | highs[s->max_version]);
+    /* The system's authorities count only where no others are named; loading them is what a handshake would cost most for. */
+    if (s->insecure || s->ca.n || s->ca_file.n) curl_easy_setopt(t->easy, CURLOPT_CAPATH, NULL);
+    if (s->insecure) curl_easy_setopt(t->easy, CURLOPT_CAINFO, NULL);
+    else if (access(SYSTEM_CA_FILE, R_OK) == 0) {              /* the bundle is what the folder holds */
+        curl_easy_setopt(t->easy, CURLOPT_CAPATH, NULL);
+        curl_easy_setopt(t->easy, CURLOPT_CAINFO, SYSTEM_CA_FILE);
+    }
     easy_pem(t, CURLOPT_CAINFO, s->ca);
     easy_str(t, CURLOPT_CAINFO, s->ca_file);
     easy_pem(t, CURLOPT_SSLCERT, s->cert);
@@ -205,7 +226,7 @@ static void transfer_tls(struct transfer *t)
 }
 
 /* Another name to verify than the host that is dialled: the URL carries the name, the dialling goes to the host, and the Host header
- * says what it would have said. */
+ * (transfer_host) says what it would have said. */
 static bool transfer_server_name(struct transfer *t, CURLU *u)
 {
     if (!t->req.tls.server_name.n || !str_eq_nocase(t->route.scheme, S("https"))) return true;
@@ -214,8 +235,6 @@ static bool transfer_server_name(struct transfer *t, CURLU *u)
     str to = arena_fmt(&t->arena, "%.*s:%.*s:%.*s:%.*s", STR_ARG(t->req.tls.server_name), STR_ARG(r->port), STR_ARG(r->host), STR_ARG(r->port));
     t->connect_to = curl_slist_append(NULL, (const char *)to.p);
     curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->connect_to);
-    struct http_field f = { S("Host"), str_eq(r->port, S("443")) ? r->host : arena_fmt(&t->arena, "%.*s:%.*s", STR_ARG(r->host), STR_ARG(r->port)) };
-    if (!request_has(&t->req, S("Host"))) t->headers = slist_field(t, t->headers, &f);
     return true;
 }
 
@@ -413,7 +432,7 @@ static void transfer_told(struct transfer *t, int code)
         .kind = transfer_fail_kind(code), .too_large = t->too_large, .canceled = t->canceled, .answered = t->resp.status != 0,
         .method = t->req.method, .url = t->route.url.n ? t->route.url : t->req.url, .remote = str_z(t->remote), .ca_file = t->req.tls.ca_file,
         .cert_file = t->req.tls.cert_file, .key_file = t->req.tls.key_file, .unix_socket = t->req.unix_socket, .host = t->route.lookup,
-        .lookup = err_str(&t->lookup_err), .proxied = t->route.proxy.n > 0,
+        .dialled = t->req.tls.server_name.n ? t->req.tls.server_name : t->route.host, .lookup = err_str(&t->lookup_err), .proxied = t->route.proxy.n > 0,
     };
     long os_errno = 0, local_port = 0, connect_code = 0;
     const char *local_ip = NULL;
@@ -555,7 +574,8 @@ static bool route_make(struct http_client *c, struct transfer *t, str url)
     if (ok) {
         r->scheme = url_part(t, u, CURLUPART_SCHEME, 0);
         r->host = url_part(t, u, CURLUPART_HOST, 0);
-        r->port = url_part(t, u, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+        r->own_port = url_part(t, u, CURLUPART_PORT, 0);
+        r->port = r->own_port.n ? r->own_port : url_part(t, u, CURLUPART_PORT, CURLU_DEFAULT_PORT);
     }
     curl_url_cleanup(u);
     if (!ok || t->req.unix_socket.n) return ok;

@@ -17,9 +17,28 @@ static const char *words_errno(char room[128], int errnum)
 
 static bool words_has(str s, const char *what) { return str_find(s, str_z(what)) != SIZE_MAX; }
 
+static bool words_is_address(str host)
+{
+    for (size_t i = 0; i < host.n; i++)
+        if (!(host.p[i] >= '0' && host.p[i] <= '9') && host.p[i] != '.') return host.p[0] == '[';
+    return true;
+}
+
+/* What the certificate holds is not known here, only that the name is not in it. */
+static void words_tls_name(struct err *e, const struct http_failure *f)
+{
+    static const char fmt[] = "tls: failed to verify certificate: x509: ";
+    if (words_is_address(f->dialled)) err_set(e, ERR_IO, "%scannot validate certificate for %.*s because it doesn't contain any IP SANs", fmt, STR_ARG(f->dialled));
+    else err_set(e, ERR_IO, "%scertificate is not valid for %.*s", fmt, STR_ARG(f->dialled));
+}
+
 static void words_tls_verify(struct err *e, const struct http_failure *f)
 {
     const char *why = NULL;
+    if (words_has(f->detail, "does not match target host")) {
+        words_tls_name(e, f);
+        return;
+    }
     if (words_has(f->detail, "self-signed") || words_has(f->detail, "self signed") || words_has(f->detail, "issuer") ||
         words_has(f->detail, "verification failed"))
         why = "certificate signed by unknown authority";
@@ -108,7 +127,11 @@ static void words_inner(struct err *e, const struct http_failure *f)
         else err_set(e, ERR_IO, "tls: %.*s", STR_ARG(f->detail));
         break;
     case HTTP_FAIL_URL: err_set(e, ERR_BAD_INPUT, "%.*s", STR_ARG(f->detail)); break;
-    default: err_set(e, ERR_IO, "%.*s", STR_ARG(f->detail)); break;
+    default:
+        if (words_has(f->detail, "getpeername()"))             /* it was closed before one could look */
+            err_set(e, ERR_IO, "read tcp %.*s->%.*s: read: connection reset by peer", STR_ARG(f->local), STR_ARG(f->remote));
+        else err_set(e, ERR_IO, "%.*s", STR_ARG(f->detail));
+        break;
     }
 }
 

@@ -24,6 +24,7 @@ struct http_failure {
     str local, remote;                         /* "127.0.0.1:9100"; empty: unknown */
     str detail;                                /* the transfer library's words */
     str ca_file, cert_file, key_file;
+    str dialled;                               /* the name or address that a certificate must be for */
     str lookup;                                /* why the host has no address; empty: unknown */
     bool proxied;                              /* it was a proxy that was dialled */
     int connect_status;                        /* what the proxy answered to CONNECT; 0: nothing, or it was not asked */

@@ -133,9 +133,10 @@ static void add_proxy(const struct http_options *o, struct http_request *r, stru
     r->no_proxy = o->proxy.no_proxy;
     r->proxy_from_environment = o->proxy.from_environment;
     fields headers = { 0 };
-    for (size_t i = 0; i < o->proxy.n_connect_headers; i++)
-        for (size_t k = 0; k < o->proxy.connect_headers[i].n_values; k++)
-            avec_push(a, &headers, ((struct http_field){ o->proxy.connect_headers[i].name, o->proxy.connect_headers[i].values[k] }));
+    for (size_t i = 0; i < o->proxy.n_connect_headers; i++) {
+        const struct http_header *h = &o->proxy.connect_headers[i];
+        for (size_t k = 0; k < h->n_secrets; k++) avec_push(a, &headers, ((struct http_field){ h->name, h->secrets[k] }));
+    }
     r->proxy_headers = headers.at;
     r->n_proxy_headers = headers.n;
 }
