@@ -411,12 +411,7 @@ void xor_len_add(struct xor_len *l, int64_t t, double v)
         delta = 0;
     } else {
         l->bits += l->n == 1 ? 8 * uvarint_bytes(delta) : time_code(delta - l->delta).k;
-        if (x == 0) {
-            l->bits += 1;
-        } else {
-            l->bits += window_of(x, &l->lead, &l->trail) ? 2 : 13;
-            l->bits += 64u - l->lead - l->trail;
-        }
+        l->bits += xor_value_bits(x, &l->lead, &l->trail);
     }
     l->t = t;
     l->delta = delta;

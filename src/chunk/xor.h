@@ -42,6 +42,19 @@ static inline struct xor_len xor_len_zero(void)
 }
 static inline size_t xor_len_bytes(const struct xor_len *l) { return (l->bits + 7) / 8; }
 void xor_len_add(struct xor_len *l, int64_t t, double v);      /* REQUIRES: n < XOR_SAMPLES_MAX */
+/* What of these bits a value after the first one takes that differs by x from the one before; moves the window. */
+static inline unsigned xor_value_bits(uint64_t x, uint8_t *lead, uint8_t *trail)
+{
+    if (!x) return 1;
+    unsigned l = (unsigned)__builtin_clzll(x), t = (unsigned)__builtin_ctzll(x), control = 2;
+    if (l > 31) l = 31;
+    if (l < *lead || t < *trail) {             /* XOR_NO_WINDOW is more than 31 */
+        *lead = (uint8_t)l;
+        *trail = (uint8_t)t;
+        control = 13;
+    }
+    return control + 64 - *lead - *trail;
+}
 
 /* An open chunk in the caller's bytes. */
 struct xor_app { struct xor_len len; uint8_t *at; size_t cap; };

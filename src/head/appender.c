@@ -200,15 +200,20 @@ static errc appender_check_slow(struct head_appender *a, struct slot *s, uint32_
     return rc == ERR_NOT_FOUND ? err_set(e, rc, "the series is gone") : rc;
 }
 
-static inline errc appender_add(struct head_appender *a, series_handle handle, int64_t t, double v, struct err *e)
+/* Newer than all before, and in bounds: no lock is needed to know that it may go in. */
+static inline bool appender_is_plain(const struct slot *s, series_handle handle, int64_t t, int64_t min_valid)
+{
+    return (uint32_t)handle && series_generation(s) == handle >> 32 && t >= min_valid && t > slot_last_t(s) && !(slot_flags(s) & SLOT_DYING);
+}
+
+static errc appender_add(struct head_appender *a, series_handle handle, int64_t t, double v, struct err *e)
 {
     uint32_t i = (uint32_t)handle, generation = (uint32_t)(handle >> 32);
     if (UNLIKELY(!i)) return err_set(e, ERR_NOT_FOUND, "no such series");
     struct slot *s = store_slot(&a->head->store, i);
     if (UNLIKELY(series_generation(s) != generation)) return err_set(e, ERR_NOT_FOUND, "the series is gone");
     if (UNLIKELY(!a->timed)) appender_first_time(a, t);
-    /* Newer than all before, and in bounds: no lock is needed to know that it may go in. */
-    if (UNLIKELY(t < a->min_valid || t <= slot_last_t(s) || slot_flags(s) & SLOT_DYING)) {
+    if (!appender_is_plain(s, handle, t, a->min_valid)) {
         bool repeat;
         TRY(appender_check_slow(a, s, generation, t, v, &repeat, e));
         if (repeat) return OK;
@@ -227,12 +232,22 @@ static errc appender_append_batch(struct appender *base, const series_handle *h,
                                   uint8_t *results, struct err *e)
 {
     struct head_appender *a = CONTAINER_OF(base, struct head_appender, base);
+    const struct store *st = &a->head->store;
     vec_reserve(&a->pending, a->pending.n + n);
+    struct pending *to = a->pending.at + a->pending.n;
+    memset(results, OK, n);
     for (size_t i = 0; i < n; i++) {
-        if (i + PREFETCH_SLOT < n) __builtin_prefetch(store_slot(&a->head->store, (uint32_t)h[i + PREFETCH_SLOT]));
+        if (i + PREFETCH_SLOT < n) __builtin_prefetch(store_slot(st, (uint32_t)h[i + PREFETCH_SLOT]));
+        if (LIKELY(a->timed && appender_is_plain(store_slot(st, (uint32_t)h[i]), h[i], t[i], a->min_valid))) {
+            *to++ = (struct pending){ (uint32_t)h[i], (uint32_t)(h[i] >> 32), t[i], v[i] };
+            continue;
+        }
+        a->pending.n = (size_t)(to - a->pending.at);
         results[i] = (uint8_t)appender_add(a, h[i], t[i], v[i], e);
+        to = a->pending.at + a->pending.n;
         if (UNLIKELY(results[i] != OK)) e = NULL;
     }
+    a->pending.n = (size_t)(to - a->pending.at);
     return OK;
 }
 

@@ -83,8 +83,6 @@ void isolation_leave(struct isolation *i, struct isolation_reader *r)
     r->open = NULL;
 }
 
-static bool id_before(uint32_t a, uint64_t b) { return (int32_t)(a - (uint32_t)b) < 0; }
-
 static struct batch_id *batch_at(const struct store *s, uint32_t i) { return slab_at(&s->ids, i); }
 
 static void drop_chain(struct store *s, uint32_t i)
@@ -102,20 +100,20 @@ static void drop_chain(struct store *s, uint32_t i)
 static void drop_seen(struct store *s, struct slot *slot, uint64_t low)
 {
     uint32_t *link = &slot->older_ids;
-    while (*link && !id_before(batch_at(s, *link)->id, low)) link = &batch_at(s, *link)->next;
+    while (*link && !isolation_id_before(batch_at(s, *link)->id, low)) link = &batch_at(s, *link)->next;
     if (!*link) return;
     drop_chain(s, *link);
     *link = 0;
 }
 
-void isolation_note(struct store *s, struct slot *slot, uint64_t id, uint64_t low)
+void isolation_note_among(struct store *s, struct slot *slot, uint64_t id, uint64_t low)
 {
     uint32_t low_id = (uint32_t)id ? (uint32_t)id : 1;         /* 0 is "seen by all": an id off by one once in 2^32 */
     if (slot->append_id == low_id && slot->batch_n < UINT16_MAX) {
         slot->batch_n++;
         return;
     }
-    bool seen = !slot->append_id || (slot->append_id != low_id && id_before(slot->append_id, low));
+    bool seen = !slot->append_id || (slot->append_id != low_id && isolation_id_before(slot->append_id, low));
     if (UNLIKELY(!seen)) {
         mtx_lock(&s->mu);
         uint32_t i = slab_take(&s->ids);
@@ -141,8 +139,8 @@ void isolation_forget(struct store *s, struct slot *slot)
 
 static bool id_seen(const struct isolation_reader *r, uint32_t id)
 {
-    if (!id || id_before(id, r->low)) return true;
-    if (!id_before(id, r->max_id + 1)) return false;
+    if (!id || isolation_id_before(id, r->low)) return true;
+    if (!isolation_id_before(id, r->max_id + 1)) return false;
     for (unsigned k = 0; k < r->n_open; k++)
         if ((uint32_t)r->open[k] == id) return false;
     return true;

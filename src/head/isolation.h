@@ -43,7 +43,18 @@ uint64_t isolation_high(struct isolation *i);                  /* the newest id 
 static inline uint64_t isolation_low(const struct isolation *i) { return atomic_load_explicit(&i->low, memory_order_acquire); }
 
 /* A sample of batch id was appended to the slot. */
-void isolation_note(struct store *s, struct slot *slot, uint64_t id, uint64_t low);
+void isolation_note_among(struct store *s, struct slot *slot, uint64_t id, uint64_t low);   /* its second, or the one before may be hidden */
+static inline bool isolation_id_before(uint32_t a, uint64_t b) { return (int32_t)(a - (uint32_t)b) < 0; }
+static inline void isolation_note(struct store *s, struct slot *slot, uint64_t id, uint64_t low)
+{
+    bool seen = !slot->append_id || (slot->append_id != (uint32_t)id && isolation_id_before(slot->append_id, low));
+    if (UNLIKELY(!seen || slot->older_ids || !(uint32_t)id)) {
+        isolation_note_among(s, slot, id, low);
+        return;
+    }
+    slot->append_id = (uint32_t)id;
+    slot->batch_n = 1;
+}
 void isolation_forget(struct store *s, struct slot *slot);     /* everything is seen: the slot begins anew */
 /* How many of the newest samples r must not see. */
 uint64_t isolation_hidden(const struct store *s, const struct slot *slot, const struct isolation_reader *r);

@@ -159,6 +159,8 @@ void open_ctx_init(struct open_ctx *c, struct store *s) { *c = (struct open_ctx)
 
 void open_ctx_release(struct open_ctx *c)
 {
+    if (c->same.kept) store_unref_run(c->store, c->same.run);
+    c->same = (struct open_step_of){ 0 };
     for (unsigned i = 0; c->n_hints && i < RUN_HINTS; i++) {
         if (!c->hints[i].run) continue;
         store_unref_run(c->store, c->hints[i].run);
@@ -189,21 +191,26 @@ static uint32_t open_run_for(struct open_ctx *c, uint32_t from, uint16_t n, int6
     return h->run;
 }
 
+/* The cell that the next bit goes to. */
+static union cell *open_cell(struct open_ctx *c, struct slot *s, unsigned in_cell)
+{
+    if (LIKELY(in_cell)) return store_cell(c->store, slot_last_cell(s));
+    uint32_t cell = store_take_cell(c->store, &c->stock, s->payload_bits / CELL_BITS);
+    if (s->first_cell) store_cell(c->store, slot_last_cell(s))->w[0] |= (uint64_t)cell << 32;
+    else s->first_cell = cell;
+    slot_set_last_cell(s, cell);
+    return store_cell(c->store, cell);
+}
+
 /* Writing bits into the cells: the low `bits` of v, 1 … 64. */
 static void open_put(struct open_ctx *c, struct slot *s, uint64_t v, unsigned bits)
 {
     while (bits) {
         unsigned in_cell = s->payload_bits % CELL_BITS;
-        if (!in_cell) {
-            uint32_t cell = store_take_cell(c->store, &c->stock, s->payload_bits / CELL_BITS);
-            if (s->first_cell) store_cell(c->store, slot_last_cell(s))->w[0] |= (uint64_t)cell << 32;
-            else s->first_cell = cell;
-            slot_set_last_cell(s, cell);
-        }
-        unsigned k = MIN(bits, CELL_BITS - in_cell), at = CELL_HEAD_BITS + in_cell, sh = at & 63;
         uint64_t top = v << (64 - bits);                       /* its first bits lead */
-        if (k < 64) top &= ~(uint64_t)0 << (64 - k);
-        uint64_t *w = &store_cell(c->store, slot_last_cell(s))->w[at >> 6];
+        unsigned k = MIN(bits, CELL_BITS - in_cell), at = CELL_HEAD_BITS + in_cell, sh = at & 63;
+        uint64_t *w = &open_cell(c, s, in_cell)->w[at >> 6];
+        top &= ~(uint64_t)0 << (64 - k);
         w[0] |= top >> sh;
         if (sh + k > 64) w[1] |= top << (64 - sh);
         s->payload_bits = (uint16_t)(s->payload_bits + k);
@@ -384,25 +391,31 @@ static bool open_is_full(const struct store *st, const struct slot *s, const str
     return s->xor_bits > CUT_BYTES * 8 || t >= next_at || s->n >= 2 * st->samples_per_chunk;
 }
 
-static void open_count_bits(const struct store *st, struct slot *s, const struct ts_run *r, int64_t t, double v)
+/* The chunk's time bits for t behind its n > 0 times. */
+static unsigned open_time_bits(const struct store *st, const struct slot *s, const struct ts_run *r, int64_t t)
 {
-    struct xor_len l = xor_len_zero();
-    if (s->n) {
-        int64_t last = slot_last_t(s);
-        l = (struct xor_len){ .t = last, .v = s->last_v, .bits = s->xor_bits, .n = s->n, .lead = s->xor_lead, .trail = s->xor_trail };
-        if (s->n > 1) l.delta = (uint64_t)last - ((uint64_t)r->base + run_offset(st, r, s->n - 2u));
-    }
-    xor_len_add(&l, t, v);
-    s->xor_bits = (uint16_t)l.bits;
-    s->xor_lead = l.lead;
-    s->xor_trail = l.trail;
+    int64_t last = slot_last_t(s);
+    struct xor_len l = { .t = last, .v = s->last_v, .n = s->n };
+    if (s->n > 1) l.delta = (uint64_t)last - ((uint64_t)r->base + run_offset(st, r, s->n - 2u));
+    xor_len_add(&l, t, f64_of_bits(s->last_v));
+    return l.bits - 1;                         /* the value once more is one bit */
 }
 
-void open_append(struct open_ctx *c, uint32_t slot_i, struct slot *s, int64_t t, double v)
+/* What the series does next is what the last one did: remembered, and kept when that happens twice. */
+static void open_same(struct open_ctx *c, const struct slot *s, int64_t t, unsigned time_bits)
+{
+    struct open_step_of *m = &c->same;
+    bool again = m->run == s->run && m->n == s->n && m->t == t;
+    if (m->kept) store_unref_run(c->store, m->run);
+    if (again) store_ref_run(c->store, s->run);
+    *m = (struct open_step_of){ s->run, s->n, (uint16_t)time_bits, t, again };
+}
+
+/* Makes the slot ready for t: seals a full chunk, begins one, or finds the run that goes on with t. */
+static void open_prepare(struct open_ctx *c, uint32_t slot_i, struct slot *s, int64_t t)
 {
     struct store *st = c->store;
-    uint64_t bits = f64_bits(v);
-    const struct ts_run *r = s->n ? store_run(st, s->run) : NULL;
+    struct ts_run *r = s->n ? store_run(st, s->run) : NULL;
     if (r && open_is_full(st, s, r, t)) {
         open_seal(c, slot_i, s);
         r = NULL;
@@ -410,24 +423,45 @@ void open_append(struct open_ctx *c, uint32_t slot_i, struct slot *s, int64_t t,
     if (!r) {
         s->coding = CODING_CONST;
         s->run = open_run_for(c, 0, 0, t);
-        r = store_run(st, s->run);
         c->n_opened++;
-    } else {
-        uint16_t n = s->n;
-        uint64_t off = (uint64_t)t - (uint64_t)r->base;
-        bool there = n < atomic_load_explicit(&r->n, memory_order_acquire) && run_offset(st, r, n) == off;
-        if (UNLIKELY(!there) && !store_extend_run(st, s->run, n, t, &c->stock)) {
-            uint32_t fork = open_run_for(c, s->run, n, t);
-            store_unref_run(st, s->run);
-            s->run = fork;
-            r = store_run(st, fork);
-        }
+        return;
     }
+    uint16_t n = s->n;
+    uint64_t off = (uint64_t)t - (uint64_t)r->base;
+    unsigned time_bits = open_time_bits(st, s, r, t);
+    bool there = n < atomic_load_explicit(&r->n, memory_order_acquire) && run_offset(st, r, n) == off;
+    if (UNLIKELY(!there) && !store_extend_run(st, s->run, n, t, &c->stock)) {
+        uint32_t fork = open_run_for(c, s->run, n, t);
+        store_unref_run(st, s->run);
+        s->run = fork;
+    }
+    open_same(c, s, t, time_bits);
+}
+
+static void open_count_bits(struct slot *s, int64_t t, uint64_t bits, unsigned time_bits)
+{
+    if (LIKELY(s->n)) {
+        s->xor_bits = (uint16_t)(s->xor_bits + time_bits + xor_value_bits(bits ^ s->last_v, &s->xor_lead, &s->xor_trail));
+        return;
+    }
+    struct xor_len l = xor_len_zero();
+    xor_len_add(&l, t, f64_of_bits(bits));
+    s->xor_bits = (uint16_t)l.bits;
+    s->xor_lead = l.lead;
+    s->xor_trail = l.trail;
+}
+
+void open_append(struct open_ctx *c, uint32_t slot_i, struct slot *s, int64_t t, double v)
+{
+    uint64_t bits = f64_bits(v);
+    const struct open_step_of *m = &c->same;
+    bool same = m->kept && m->run == s->run && m->n == s->n && m->t == t && s->xor_bits <= CUT_BYTES * 8;
+    if (UNLIKELY(!same)) open_prepare(c, slot_i, s, t);
     open_put_value(c, s, v, bits);
-    open_count_bits(st, s, r, t, v);
+    open_count_bits(s, t, bits, m->time_bits);
     s->n++;
     s->last_v = bits;
-    slot_set_stale(st, s, bits == STALE_NAN_BITS);
+    slot_set_stale(c->store, s, bits == STALE_NAN_BITS);
     slot_set_last_t(s, t);
 }
 

@@ -24,8 +24,13 @@
 enum { RUN_HINTS = 64 };
 struct run_hint { uint32_t from, run; uint16_t n; int64_t t; };
 
+/* The step that the series of a page have in common: to who holds the first n times of this run, t is the next one, it ends no chunk by its
+ * time, and takes so many bits. Kept, with a reference, when two series in a row took the same step. */
+struct open_step_of { uint32_t run; uint16_t n, time_bits; int64_t t; bool kept; };
+
 struct open_ctx {
     struct store *store;
+    struct open_step_of same;
     struct cell_stock stock;
     struct run_hint hints[RUN_HINTS];
     unsigned n_hints;
