@@ -9,6 +9,7 @@
 #include "api/http.h"
 
 #include "base/url.h"
+#include "api/tls.h"
 #include "base/clock.h"
 #include "base/compress.h"
 #include "base/lock.h"
@@ -53,8 +54,10 @@ struct conn {
     struct http_resp resp;
     struct http_server *server;
     struct MHD_Connection *mhd;
-    const struct http_route *route;        /* NULL: resp is filled already */
+    const struct http_route *route;        /* NULL: the answer is early, or the guard's */
+    struct http_resp early;                /* of a request without a route, until the guard has passed it */
     struct buf body;
+    bool guard_waits, refused;             /* the guard is asked again on the pool; the guard wrote the answer */
     bool bad_path;                         /* the target cannot be read */
     enum conn_state state;                 /* written by the handler's thread before the resume, read after it */
     int64_t start_ns;
@@ -181,7 +184,7 @@ static bool redirect_unclean(struct conn *c)
     struct buf to = { 0 };
     buf_url_escape(&to, clean, URL_PATH);
     if (c->req.query.n) buf_fmt(&to, "?%.*s", STR_ARG(c->req.query));
-    http_redirect(&c->req, &c->resp, 307, buf_view(&to));
+    http_redirect(&c->req, &c->early, 307, buf_view(&to));
     buf_fini(&to);
     return true;
 }
@@ -210,7 +213,7 @@ static void redirect_to(struct conn *c, str path)
     struct buf escaped = { 0 };
     buf_url_escape(&escaped, to, URL_PATH);
     if (c->req.query.n) buf_fmt(&escaped, "?%.*s", STR_ARG(c->req.query));
-    http_redirect(&c->req, &c->resp, c->req.method == HTTP_GET ? 301 : 307, buf_view(&escaped));
+    http_redirect(&c->req, &c->early, c->req.method == HTTP_GET ? 301 : 307, buf_view(&escaped));
     buf_fini(&escaped);
 }
 
@@ -245,7 +248,7 @@ static bool redirect_mount(struct conn *c)
     if (!str_eq(c->req.path, mount)) return false;
     str to = arena_fmt(&c->req.arena, "%.*s/", STR_ARG(mount));
     if (c->req.query.n) to = arena_fmt(&c->req.arena, "%.*s?%.*s", STR_ARG(to), STR_ARG(c->req.query));
-    http_redirect(&c->req, &c->resp, 307, to);
+    http_redirect(&c->req, &c->early, 307, to);
     return true;
 }
 
@@ -277,15 +280,15 @@ static void conn_route(struct conn *c)
     const struct http_server *s = c->server;
     str path;
     if (c->bad_path) {
-        c->resp.status = 400;
-        http_resp_header(&c->resp, S("Content-Type"), S("text/plain; charset=utf-8"));
-        http_resp_header(&c->resp, S("Connection"), S("close"));
-        buf_str(&c->resp.body, S("400 Bad Request"));
+        c->early.status = 400;
+        http_resp_header(&c->early, S("Content-Type"), S("text/plain; charset=utf-8"));
+        http_resp_header(&c->early, S("Connection"), S("close"));
+        buf_str(&c->early.body, S("400 Bad Request"));
         return;
     }
     if (redirect_unclean(c)) return;
     if (s->o.prefix.n && str_eq(c->req.path, S("/")) && c->req.method == HTTP_GET) {
-        http_redirect(&c->req, &c->resp, 302, s->o.prefix);
+        http_redirect(&c->req, &c->early, 302, s->o.prefix);
         return;
     }
     if (redirect_mount(c)) return;
@@ -301,11 +304,11 @@ static void conn_route(struct conn *c)
     }
     if (under && redirect_near(c, path)) return;
     if (!(allowed & ~(unsigned)HTTP_OPTIONS)) {
-        answer_text(&c->resp, 404, S("404 page not found\n"));
+        answer_text(&c->early, 404, S("404 page not found\n"));
         return;
     }
-    http_resp_header(&c->resp, S("Allow"), allow_text(allowed, &c->req.arena));
-    if (c->req.method != HTTP_OPTIONS) answer_text(&c->resp, 405, S("Method Not Allowed\n"));
+    http_resp_header(&c->early, S("Allow"), allow_text(allowed, &c->req.arena));
+    if (c->req.method != HTTP_OPTIONS) answer_text(&c->early, 405, S("Method Not Allowed\n"));
 }
 
 static int hex_digit(uint8_t c)
@@ -349,7 +352,8 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
     c->req.ops = &conn_ops;
     arena_init(&c->req.arena, &acc_http, 0);
     buf_init(&c->resp.body, &acc_http, 0);
-    c->resp.status = 200;
+    c->resp.status = c->early.status = 200;
+    buf_init(&c->early.body, &acc_http, 0);
     mtx_lock(&c->server->mu);
     c->server->requests++;
     mtx_unlock(&c->server->mu);
@@ -374,6 +378,8 @@ static void conn_free(struct conn *c)
     vec_fini(&c->req.path_params);
     vec_fini(&c->resp.headers);
     buf_fini(&c->resp.body);
+    vec_fini(&c->early.headers);
+    buf_fini(&c->early.body);
     buf_fini(&c->body);
     arena_fini(&c->req.arena);
     mem_free(c);
@@ -412,7 +418,7 @@ static void conn_compress(struct conn *c)
 
 static void conn_count(const struct conn *c)
 {
-    if (!c->route) return;
+    if (!c->route || c->refused) return;                       /* handlers are counted */
     char code[16];
     snprintf(code, sizeof(code), "%u", c->resp.status);
     str handler = str_z(c->route->pattern);
@@ -437,8 +443,20 @@ static enum MHD_Result conn_answer(struct conn *c)
     return rc;
 }
 
+static void conn_take_early(struct conn *c)
+{
+    c->resp.status = c->early.status;
+    buf_str(&c->resp.body, buf_view(&c->early.body));
+    for (size_t i = 0; i < c->early.headers.n; i++) http_resp_header(&c->resp, c->early.headers.at[i].name, c->early.headers.at[i].value);
+}
+
 static void conn_handle(struct conn *c)
 {
+    if (c->refused) return;
+    if (!c->route) {
+        conn_take_early(c);
+        return;
+    }
     c->req.body = buf_view(&c->body);
     if (c->server->o.before) c->server->o.before(c->server->o.ctx, &c->req, &c->resp);
     c->route->handle(c->server->o.ctx, &c->req, &c->resp);
@@ -459,10 +477,17 @@ static void server_left(struct http_server *s)
     mtx_unlock(&s->mu);
 }
 
+static enum http_guard conn_guard(struct conn *c, bool may_wait)
+{
+    const struct http_opts *o = &c->server->o;
+    return o->guard ? o->guard(o->guard_ctx, &c->req, &c->resp, may_wait) : HTTP_PASS;
+}
+
 static void conn_job(void *arg)
 {
     struct conn *c = arg;
     struct http_server *s = c->server;
+    c->refused = c->guard_waits && conn_guard(c, true) != HTTP_PASS;
     conn_handle(c);
     hangup_unwatch(s->hangup, conn_fd(c));
     c->state = CONN_DONE;
@@ -485,8 +510,11 @@ static enum MHD_Result conn_dispatch(struct conn *c)
         answer_text(&c->resp, 413, S("http: request body too large\n"));
         return conn_answer(c);
     }
-    if (!c->route) return conn_answer(c);
-    if (c->route->flags & HTTP_IN_PLACE) {
+    enum http_guard guard = conn_guard(c, false);
+    c->guard_waits = guard == HTTP_LATER;
+    c->refused = guard == HTTP_ANSWERED;
+    if (c->refused) return conn_answer(c);
+    if (!c->guard_waits && (!c->route || c->route->flags & HTTP_IN_PLACE)) {
         conn_handle(c);
         return conn_answer(c);
     }
@@ -546,7 +574,12 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, 
 
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_context, enum MHD_ConnectionNotificationCode code)
 {
-    (void)cls, (void)mhd, (void)socket_context;
+    const struct http_server *s = cls;
+    (void)socket_context;
+    if (s->o.tls && code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+        if (info) tls_session_begin(s->o.tls, info->tls_session);
+    }
     metric_add_to(METRIC_WITH(code == MHD_CONNECTION_NOTIFY_STARTED ? &m_accepted : &m_closed, S("http")), 1);
 }
 
@@ -556,6 +589,19 @@ static void metrics_begin(const struct http_opts *o)
     metric_add_to(METRIC_WITH(&m_accepted, S("http")), 0);
     metric_add_to(METRIC_WITH(&m_closed, S("http")), 0);
     for (size_t i = 0; i < o->n_routes; i++) metric_add_to(METRIC_WITH(&m_requests, S("200"), str_z(o->routes[i].pattern)), 0);
+}
+
+static struct MHD_Daemon *daemon_start(struct http_server *s, int fd)
+{
+    const struct http_opts *o = &s->o;
+    const struct MHD_OptionItem tls[] = { { MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_retrieve_function() }, { MHD_OPTION_END, 0, NULL } };
+    const struct MHD_OptionItem plain[] = { { MHD_OPTION_END, 0, NULL } };
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (o->tls ? MHD_USE_TLS : 0);
+    return MHD_start_daemon(flags, 0, NULL, NULL, on_access, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
+                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+                            MHD_OPTION_CONNECTION_LIMIT, o->max_connections ? o->max_connections : 512u,
+                            MHD_OPTION_CONNECTION_TIMEOUT, o->read_timeout_s ? o->read_timeout_s : 300u,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)96 << 10, MHD_OPTION_ARRAY, o->tls ? tls : plain, MHD_OPTION_END);
 }
 
 errc http_server_new(struct http_server **out, const struct http_opts *o, struct err *e)
@@ -571,14 +617,7 @@ errc http_server_new(struct http_server **out, const struct http_opts *o, struct
     s->hangup = hangup_new();
     metrics_begin(o);
     errc rc = sock_local_addr(&s->address, fd, &s->arena, e);
-    if (rc == OK)
-        s->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_access, s,
-                                     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
-                                     MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-                                     MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL,
-                                     MHD_OPTION_CONNECTION_LIMIT, o->max_connections ? o->max_connections : 512u,
-                                     MHD_OPTION_CONNECTION_TIMEOUT, o->read_timeout_s ? o->read_timeout_s : 300u,
-                                     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)96 << 10, MHD_OPTION_END);
+    if (rc == OK) s->daemon = daemon_start(s, fd);
     if (s->daemon) {
         *out = s;
         return OK;

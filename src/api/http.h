@@ -57,6 +57,10 @@ struct http_route {
 };
 enum { HTTP_FORM_MAX = 10 << 20 };
 
+/* What a guard says of a request: go on; the answer is written; ask again where one may wait. */
+enum http_guard { HTTP_PASS, HTTP_ANSWERED, HTTP_LATER };
+
+struct tls_box;
 struct http_opts {
     str address;
     int listen_fd;                             /* >= 0: already listening, address is then not used; taken over */
@@ -69,6 +73,10 @@ struct http_opts {
     bool (*submit)(void *pool, void (*fn)(void *arg), void *arg);
     void *pool;
     void (*before)(void *ctx, struct http_req *r, struct http_resp *w);   /* e.g. CORS; may be NULL */
+    /* Asked of every request before all else, those that have no route included; may be NULL. May write headers of the answer to come. */
+    enum http_guard (*guard)(void *guard_ctx, struct http_req *r, struct http_resp *w, bool may_wait);
+    void *guard_ctx;
+    struct tls_box *tls;                       /* NULL: plain HTTP. Outlives the server */
 };
 struct http_server;
 MUST_USE errc http_server_new(struct http_server **out, const struct http_opts *o, struct err *e);

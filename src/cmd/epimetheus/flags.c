@@ -23,7 +23,7 @@ const struct opt flag_table[] = {
     { "auto-gomemlimit", .help = "Accepted; has no effect.", AT(un.gomemlimit), &opt_bool, .def = "true" },
     { "auto-gomemlimit.ratio", .help = "Accepted; has no effect.", AT(un.gomemlimit_ratio), &opt_f64, .def = "0.9" },
     { "auto-gomemlimit.refresh-interval", .help = "Accepted; has no effect.", AT(un.gomemlimit_refresh_ms), &opt_duration, .def = "0s" },
-    { "web.config.file", .help = "Path to configuration file that can enable TLS or authentication; not served yet.", AT(web_config), &opt_str, .def = "" },
+    { "web.config.file", .help = "Path to configuration file that can enable TLS or authentication.", AT(web_config), &opt_str, .def = "" },
     { "web.read-timeout", .help = "Maximum duration before timing out read of the request, and closing idle connections.", AT(read_timeout_ms), &opt_duration, .def = "5m" },
     { "web.max-connections", .help = "Maximum number of simultaneous connections across all listeners.", AT(max_connections), &opt_int, .def = "512" },
     { "web.max-notifications-subscribers", .help = "Limit of live notification subscribers.", AT(un.subscribers), &opt_int, .def = "16" },
@@ -97,7 +97,6 @@ const size_t flag_count = ARRAY_LEN(flag_table);
 static errc flags_check(const struct flags *f, struct err *e)
 {
     if (f->agent) return err_set(e, ERR_BAD_INPUT, "agent mode is not served by this version");
-    if (f->web_config.n) return err_set(e, ERR_BAD_INPUT, "--web.config.file is not served by this version: TLS and authentication would be missing");
     if (f->max_concurrency < 1 || f->max_concurrency > 10000)
         return err_set(e, ERR_BAD_INPUT, "--query.max-concurrency must be between 1 and 10000");
     if (f->max_samples < 1) return err_set(e, ERR_BAD_INPUT, "--query.max-samples must be positive");

@@ -18,6 +18,7 @@
 
 #include "cmd/epimetheus/active_queries.h"
 #include "cmd/epimetheus/server.h"
+#include "cmd/epimetheus/web_front.h"
 
 struct server {
     struct flags flags;
@@ -31,6 +32,7 @@ struct server {
     struct active_queries *active;
     struct scrape_manager *scrape;
     struct api *api;
+    struct web_front *front;               /* NULL: no --web.config.file */
     struct http_server *http[8];
     size_t n_http;
     int64_t start_ns;

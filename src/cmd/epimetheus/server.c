@@ -121,6 +121,7 @@ static void config_apply(struct server *s, struct config *c)
 errc server_reload(struct server *s, struct err *e)
 {
     mtx_lock(&s->reload_mu);
+    web_front_look(s->front);
     LOG(INFO, "Loading configuration file", kv_str("filename", s->flags.config_file));
     struct config *c = NULL;
     errc rc = config_prepare(s, &c, e);
@@ -251,8 +252,10 @@ static errc http_one(struct server *s, int fd, struct err *e)
         .ctx = s->api, .prefix = s->route_prefix, .mount = api_mount(), .submit = submit_request, .pool = s->requests,
         .before = api_before,
     };
+    web_front_put(s->front, &ho);
     TRY(http_server_new(&s->http[s->n_http], &ho, e));
     LOG(INFO, "Listening on", kv_str("address", http_server_address(s->http[s->n_http])));
+    LOG(INFO, web_front_tls(s->front) ? "TLS is enabled." : "TLS is disabled.", kv_bool("http2", false));
     s->n_http++;
     return OK;
 }
@@ -343,6 +346,7 @@ static errc server_open(struct server *s, int *exit_code, struct err *e)
         return err_set(e, ERR_NOT_FOUND, "Error loading config (--config.file=%.*s): open %.*s: no such file or directory",
                        STR_ARG(s->flags.config_file), STR_ARG(s->flags.config_file));
     *exit_code = 1;
+    TRY_IN(e, web_front_open(&s->front, s->flags.web_config, e), "Unable to validate web configuration file");
     TRY(http_start(s, e));
     struct config *c = NULL;
     *exit_code = 2;
@@ -397,6 +401,7 @@ void server_stop(struct server *s)
     scrape_manager_stop(s->scrape);
     scrape_manager_free(s->scrape);
     for (size_t i = 0; i < s->n_http; i++) http_server_free(s->http[i]);
+    web_front_close(s->front);
     api_free(s->api);
     pool_free(s->requests);
     pool_free(s->scrapes);
