@@ -203,7 +203,7 @@ static union cell *open_cell(struct open_ctx *c, struct slot *s, unsigned in_cel
 }
 
 /* Writing bits into the cells: the low `bits` of v, 1 … 64. */
-static void open_put(struct open_ctx *c, struct slot *s, uint64_t v, unsigned bits)
+static __attribute__((noinline)) void open_put_over(struct open_ctx *c, struct slot *s, uint64_t v, unsigned bits)
 {
     while (bits) {
         unsigned in_cell = s->payload_bits % CELL_BITS;
@@ -216,6 +216,18 @@ static void open_put(struct open_ctx *c, struct slot *s, uint64_t v, unsigned bi
         s->payload_bits = (uint16_t)(s->payload_bits + k);
         bits -= k;
     }
+}
+
+/* Most stay within a word. REQUIRES: no bit of v is set above its low `bits` */
+static inline void open_put(struct open_ctx *c, struct slot *s, uint64_t v, unsigned bits)
+{
+    unsigned in_cell = s->payload_bits % CELL_BITS, at = CELL_HEAD_BITS + in_cell, end = (at & 63) + bits;
+    if (UNLIKELY(!in_cell || end > 64)) {
+        open_put_over(c, s, v, bits);
+        return;
+    }
+    store_cell(c->store, slot_last_cell(s))->w[at >> 6] |= v << (64 - end);
+    s->payload_bits = (uint16_t)(s->payload_bits + bits);
 }
 
 /* Is v m units, to the bit? */
