@@ -235,7 +235,8 @@ static errc binary_with_scalar(struct eval *ev, struct expr *x, bool swap, struc
     step_counts_init(&s.in, ev->q->arena, ev->g.n);
     step_notes_init(&s.notes, ev->q->arena, ev->g.n);
     uint64_t before = ev->q->samples;
-    TRY(eval_column(ev, swap ? x->binary.lhs : x->binary.rhs, &s.scalar));
+    errc rc = eval_column(ev, swap ? x->binary.lhs : x->binary.rhs, &s.scalar);
+    if (rc != OK) return swap ? rc : eval_fail_behind(ev, x->binary.lhs, rc);
     s.in.dense++;
     TRY(joiner_direct(&s.out, swap ? x->binary.rhs : x->binary.lhs, out));
     TRY(eval_expr(ev, swap ? x->binary.rhs : x->binary.lhs, &s.base));

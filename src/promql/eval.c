@@ -312,6 +312,19 @@ errc eval_column(struct eval *ev, struct expr *x, const double **out)
     return OK;
 }
 
+static errc discard_row(struct sink *base UNUSED, struct row *r UNUSED) { return OK; }
+
+errc eval_fail_behind(struct eval *ev, struct expr *vector, errc rc)
+{
+    if (rc != ERR_UNSUPPORTED) return rc;
+    struct err words = *ev->q->e;
+    struct sink nowhere = { discard_row };
+    errc first = eval_expr(ev, vector, &nowhere);
+    if (first != OK) return first;
+    *ev->q->e = words;
+    return rc;
+}
+
 /* Subqueries */
 
 struct grid subquery_grid(const struct eval *ev, const struct expr *x)

@@ -152,7 +152,8 @@ static errc eval_with_params(struct eval *ev, struct expr *x, errc (*row)(struct
     instant_init(&c, ev);
     c.base.row = row;
     uint64_t before = ev->q->samples;
-    TRY(instant_params(&c, x, 1));
+    errc rc = instant_params(&c, x, 1);
+    if (rc != OK) return eval_fail_behind(ev, x->call.args.at[0], rc);
     if (!strcmp(x->call.func->name, "clamp_max")) {
         c.params[1] = c.params[0];
         c.params[0] = NULL;

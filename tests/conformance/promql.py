@@ -7,8 +7,6 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import batch
-import selectors_promql
-import scripts
 from frame import Case
 
 LOOSE = re.compile(r'\b(exp|ln|log2|log10|a?(sin|cos|tan)h?|atan2|deg|rad|stddev\w*|stdvar\w*|deriv|predict_linear)\b|\^')
@@ -91,20 +89,8 @@ def dataset(path):
     return os.path.join(os.path.dirname(path), 'dataset.test')
 
 
-def loaded_from(path):
-    loaded = selectors_promql.Loaded()
-    with open(path, encoding='utf-8') as f:
-        for _, block in scripts.blocks(f.read()):
-            loaded.load(block[0], block[1:])
-    return loaded
-
-
 def cases(path):
-    loaded, out = loaded_from(dataset(path)), []
-    for n, row in batch.read(path):
-        hist = loaded.selected_by(row['query']) or '"histogram' in json.dumps(row['response'])
-        out.append(Case(row.get('id', n), row, 'histogram' if hist else ''))
-    return out
+    return [Case(row.get('id', n), row, '') for n, row in batch.read(path)]
 
 
 def run(path, asked):

@@ -1,8 +1,4 @@
-"""scripts: promqltest files. Finds the eval blocks of a script by itself, so that a tool that skips one is found out.
-
-A block is of kind histogram if its expression or expectation holds {{...}}, if it calls histogram_*, or if it selects a series that was
-loaded with {{...}}, load_with_nhcb or @st; all others are float blocks.
-"""
+"""scripts: promqltest files. Finds the eval blocks of a script by itself, so that a tool that skips one is found out."""
 import json
 import os
 import re
@@ -10,7 +6,6 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import frame
-import selectors_promql
 from frame import Case, tally
 
 TIMEOUT_S = frame.limit(120)
@@ -54,21 +49,14 @@ def blocks(text):
 def cases(path):
     with open(path, encoding='utf-8') as f:
         text = f.read()
-    loaded, out = selectors_promql.Loaded(), []
+    out = []
     for n, block in blocks(text):
         word = block[0].split()[0].lower()
-        if word == 'clear':
-            loaded.clear()
-        elif word.startswith('load'):
-            loaded.load(block[0], block[1:])
-        elif word.startswith('eval'):
-            m = EVAL.match(block[0])
-            if not m:
+        if word.startswith('eval'):
+            if not EVAL.match(block[0]):
                 raise ValueError('line %d: not an eval command' % n)
-            expr = m.group('expr')
-            hist = ('{{' in ''.join(block) or re.search(r'\bhistogram_\w+\s*\(', expr) is not None or loaded.selected_by(expr))
-            out.append(Case(n, None, 'histogram' if hist else ''))
-        else:
+            out.append(Case(n, None, ''))
+        elif word != 'clear' and not word.startswith('load'):
             raise ValueError('line %d: no command' % n)
     return out
 

@@ -200,15 +200,6 @@ class Rules(unittest.TestCase):
         self.assertIn('nobody wrote', folders.compare_damaged(want, {'s': row(1, 2, 4)}, twin))
         self.assertIn('nobody wrote', folders.compare_damaged(want, {'s': row(1, 2), 'x': row(1)}, twin))
 
-    def test_what_selects_a_histogram(self):
-        loaded = promql.selectors_promql.Loaded()
-        loaded.load('load 1m', ['h{a="1"} {{count:1}}', 'f{a="1"} 1 2 3', 'm{a="2",b="x y"} 1 {{sum:1}}'])
-        self.assertEqual(len(loaded.series), 2)
-        for expr, want in (('h', True), ('f', False), ('sum by (h) (f)', False), ('rate(m[5m])', True), ('{a="1"}', True), ('{a="3"}', False),
-                           ('m{b="y"}', False), ('{__name__=~"[f-g]"}', False), ('f + on(h) f', False), ('label_replace(f, "h", "h", "h", "h")', False)):
-            with self.subTest(expr=expr):
-                self.assertEqual(loaded.selected_by(expr), want)
-
 
 def compared_series(path):
     """The labels of a float series of this case that counts, or None."""
