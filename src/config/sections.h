@@ -36,23 +36,38 @@ extern const struct field relabel_list;        /* a list of rules */
     { "proxy_connect_header", F_STRS_MAP, OMIT | HIDDEN, NULL, NULL, "config.ProxyHeader", NULL }
 
 /* Fields of service discovery, by name; SD_COUNT of them, static_configs and file_sd_configs included. */
-#define SD_FIELD(prefix, sub) { prefix "_sd_configs", F_SECTIONS, OMIT, NULL, sub, NULL, NULL }
+#define SD_FIELD(prefix, sub, go) { prefix "_sd_configs", F_SECTIONS, OMIT, NULL, sub, "[]*" go, NULL }
 extern const struct section aws_sd, azure_sd, consul_sd, digitalocean_sd, dns_sd, docker_sd, dockerswarm_sd, ec2_sd, ecs_sd, elasticache_sd,
     eureka_sd, file_sd, gce_sd, hetzner_sd, http_sd, ionos_sd, kubernetes_sd, kuma_sd, lightsail_sd, linode_sd, marathon_sd, msk_sd,
     nerve_sd, nomad_sd, oci_sd, openstack_sd, outscale_sd, ovhcloud_sd, puppetdb_sd, rds_sd, scaleway_sd, serverset_sd, stackit_sd,
     triton_sd, uyuni_sd, vultr_sd;
 #define SD_FIELDS \
-    SD_FIELD("aws", &aws_sd), SD_FIELD("azure", &azure_sd), SD_FIELD("consul", &consul_sd), SD_FIELD("digitalocean", &digitalocean_sd), \
-    SD_FIELD("dns", &dns_sd), SD_FIELD("docker", &docker_sd), SD_FIELD("dockerswarm", &dockerswarm_sd), SD_FIELD("ec2", &ec2_sd), \
-    SD_FIELD("ecs", &ecs_sd), SD_FIELD("elasticache", &elasticache_sd), SD_FIELD("eureka", &eureka_sd), SD_FIELD("file", &file_sd), \
-    SD_FIELD("gce", &gce_sd), SD_FIELD("hetzner", &hetzner_sd), SD_FIELD("http", &http_sd), SD_FIELD("ionos", &ionos_sd), \
-    SD_FIELD("kubernetes", &kubernetes_sd), SD_FIELD("kuma", &kuma_sd), SD_FIELD("lightsail", &lightsail_sd), \
-    SD_FIELD("linode", &linode_sd), SD_FIELD("marathon", &marathon_sd), SD_FIELD("msk", &msk_sd), SD_FIELD("nerve", &nerve_sd), \
-    SD_FIELD("nomad", &nomad_sd), SD_FIELD("oci", &oci_sd), SD_FIELD("openstack", &openstack_sd), SD_FIELD("outscale", &outscale_sd), \
-    SD_FIELD("ovhcloud", &ovhcloud_sd), SD_FIELD("puppetdb", &puppetdb_sd), SD_FIELD("rds", &rds_sd), SD_FIELD("scaleway", &scaleway_sd), \
-    SD_FIELD("serverset", &serverset_sd), SD_FIELD("stackit", &stackit_sd), \
+    SD_FIELD("aws", &aws_sd, "aws.SDConfig"), SD_FIELD("azure", &azure_sd, "azure.SDConfig"), \
+    SD_FIELD("consul", &consul_sd, "consul.SDConfig"), \
+    SD_FIELD("digitalocean", &digitalocean_sd, "digitalocean.SDConfig"), \
+    SD_FIELD("dns", &dns_sd, "dns.SDConfig"), SD_FIELD("docker", &docker_sd, "moby.DockerSDConfig"), \
+    SD_FIELD("dockerswarm", &dockerswarm_sd, "moby.DockerSwarmSDConfig"), \
+    SD_FIELD("ec2", &ec2_sd, "aws.EC2SDConfig"), SD_FIELD("ecs", &ecs_sd, "aws.ECSSDConfig"), \
+    SD_FIELD("elasticache", &elasticache_sd, "aws.ElasticacheSDConfig"), \
+    SD_FIELD("eureka", &eureka_sd, "eureka.SDConfig"), SD_FIELD("file", &file_sd, "file.SDConfig"), \
+    SD_FIELD("gce", &gce_sd, "gce.SDConfig"), SD_FIELD("hetzner", &hetzner_sd, "hetzner.SDConfig"), \
+    SD_FIELD("http", &http_sd, "http.SDConfig"), SD_FIELD("ionos", &ionos_sd, "ionos.SDConfig"), \
+    SD_FIELD("kubernetes", &kubernetes_sd, "kubernetes.SDConfig"), \
+    SD_FIELD("kuma", &kuma_sd, "xds.KumaSDConfig"), \
+    SD_FIELD("lightsail", &lightsail_sd, "aws.LightsailSDConfig"), \
+    SD_FIELD("linode", &linode_sd, "linode.SDConfig"), SD_FIELD("marathon", &marathon_sd, "marathon.SDConfig"), \
+    SD_FIELD("msk", &msk_sd, "aws.MSKSDConfig"), SD_FIELD("nerve", &nerve_sd, "zookeeper.NerveSDConfig"), \
+    SD_FIELD("nomad", &nomad_sd, "nomad.SDConfig"), SD_FIELD("oci", &oci_sd, "oci.SDConfig"), \
+    SD_FIELD("openstack", &openstack_sd, "openstack.SDConfig"), \
+    SD_FIELD("outscale", &outscale_sd, "outscale.SDConfig"), \
+    SD_FIELD("ovhcloud", &ovhcloud_sd, "ovhcloud.SDConfig"), \
+    SD_FIELD("puppetdb", &puppetdb_sd, "puppetdb.SDConfig"), SD_FIELD("rds", &rds_sd, "aws.RDSSDConfig"), \
+    SD_FIELD("scaleway", &scaleway_sd, "scaleway.SDConfig"), \
+    SD_FIELD("serverset", &serverset_sd, "zookeeper.ServersetSDConfig"), \
+    SD_FIELD("stackit", &stackit_sd, "stackit.SDConfig"), \
     { "static_configs", F_SECTIONS, OMIT, NULL, &static_section, "[]*targetgroup.Group", NULL }, \
-    SD_FIELD("triton", &triton_sd), SD_FIELD("uyuni", &uyuni_sd), SD_FIELD("vultr", &vultr_sd)
+    SD_FIELD("triton", &triton_sd, "triton.SDConfig"), SD_FIELD("uyuni", &uyuni_sd, "uyuni.SDConfig"), \
+    SD_FIELD("vultr", &vultr_sd, "vultr.SDConfig")
 
 MUST_USE errc url_word(struct load *l, str *s, struct err *e); /* checks, and hides a password */
 /* Scheme and host of an absolute URL; the words are those of Go's net/url. */

@@ -1,5 +1,6 @@
 #include "config/sections.h"
 
+#include "base/url.h"
 #include "base/utf8.h"
 
 errc quoted_fail(struct err *e, const char *before, str quoted, const char *after)
@@ -24,6 +25,43 @@ static errc url_fail(struct err *e, str url, const char *why)
     return err_set(e, ERR_BAD_INPUT, "%s%s", words.msg, why);
 }
 
+static bool is_hex(uint8_t c) { return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'f'); }
+
+/* Every % before the query is an escape. */
+static errc url_escapes_check(str url, str rest, struct err *e)
+{
+    for (size_t i = 0; i < rest.n && rest.p[i] != '?'; i++) {
+        if (rest.p[i] != '%' || (i + 2 < rest.n && is_hex(rest.p[i + 1]) && is_hex(rest.p[i + 2]))) continue;
+        struct err words = { 0 };
+        (void)quoted_fail(&words, "invalid URL escape ", str_slice(rest, i, i + 3), "");
+        return url_fail(e, url, words.msg);
+    }
+    return OK;
+}
+
+/* The path as Go's URL.String writes it: as it stands if that is well formed, else escaped anew. */
+static str url_path_text(struct arena *a, str path)
+{
+    bool fine = true;
+    struct buf plain = { 0 };
+    for (size_t i = 0; i < path.n; i++) {
+        uint8_t c = path.p[i];
+        bool letter = (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
+        fine = fine && (letter || (c && strchr("-_.~$&+,/:;=@!'()*[]%", c)));
+        if (c == '%' && i + 2 < path.n) {
+            uint8_t hi = path.p[i + 1], lo = path.p[i + 2];
+            buf_u8(&plain, (uint8_t)((hi <= '9' ? hi - '0' : (hi | 32) - 'a' + 10) << 4 | (lo <= '9' ? lo - '0' : (lo | 32) - 'a' + 10)));
+            i += 2;
+        } else buf_u8(&plain, c);
+    }
+    struct buf b = { 0 };
+    if (!fine) buf_url_escape(&b, buf_view(&plain), URL_PATH);
+    str out = fine ? path : arena_str(a, buf_view(&b));
+    buf_fini(&plain);
+    buf_fini(&b);
+    return out;
+}
+
 errc url_parts(str url, str *scheme, str *host, struct err *e)
 {
     *scheme = *host = STR_EMPTY;
@@ -40,6 +78,7 @@ errc url_parts(str url, str *scheme, str *host, struct err *e)
         size_t colon = str_index(url, ':'), slash = str_index(url, '/');
         if (colon < slash && colon != SIZE_MAX) return url_fail(e, url, "first path segment in URL cannot contain colon");
     }
+    TRY(url_escapes_check(url, rest, e));
     if (!str_has_prefix(rest, S("//"))) return OK;
     rest = str_from(rest, 2);
     size_t end = 0;
@@ -63,6 +102,14 @@ errc url_word(struct load *l, str *s, struct err *e)
 {
     str scheme, host;
     TRY(url_parts(*s, &scheme, &host, e));
+    size_t start = host.n ? (size_t)(host.p + host.n - s->p) : scheme.n ? scheme.n + 1 : 0, end = start;
+    while (end < s->n && s->p[end] != '?' && s->p[end] != '#') end++;
+    bool opaque = scheme.n && !host.n && end > start && s->p[start] != '/';
+    str path = str_slice(*s, start, end), text = opaque ? path : url_path_text(l->a, path);
+    if (text.p != path.p) {
+        *s = arena_fmt(l->a, "%.*s%.*s%.*s", (int)start, (const char *)s->p, STR_ARG(text), STR_ARG(str_from(*s, end)));
+        TRY(url_parts(*s, &scheme, &host, e));
+    }
     size_t from = str_find(*s, S("://"));
     if (from == SIZE_MAX || host.n == 0) return OK;
     str user = str_slice(*s, from + 3, (size_t)(host.p - s->p));

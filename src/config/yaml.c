@@ -117,6 +117,7 @@ errc yaml_parse(struct arena *a, str text, struct yaml_node **out, struct err *e
     yaml_parser_t p;
     if (!yaml_parser_initialize(&p)) return err_set(e, ERR_LIMIT, "yaml: no memory for the parser");
     static const unsigned char nothing[1];
+    if (str_has_prefix(text, S("\xef\xbb\xbf"))) text = str_from(text, 3);     /* a mark of some editors; in the scanner it would be a column */
     yaml_parser_set_input_string(&p, text.n ? text.p : nothing, text.n);
     yaml_parser_set_encoding(&p, YAML_UTF8_ENCODING);
     struct yaml_builder b = { .a = a };
