@@ -379,6 +379,7 @@ struct replay_run *head_replay_decoded(struct head_replay *r, struct replay_deco
 
 void head_replay_collect(struct head_replay *r, struct replay_run *more)
 {
+    replay_refs_trim(&r->refs);
     *r->link = more;
     for (; *r->link; r->link = &(*r->link)->next) r->waiting_bytes += (*r->link)->bytes;
 }

@@ -10,7 +10,7 @@
  *             before it said, whatever the router has read since.
  * Ownership   head_replay_begin allocates, head_replay_finish frees. A decoder and its runs belong to who decodes, until head_replay_collect.
  * Threads     router: one thread, also beside decoders, but see head_replay_moves_*. A decoder: one thread. head_replay_apply: any, beside
- *             each other with different parts; no router, no decoder beside. The head takes no appender before finish; queriers are fine.
+ *             each other with different parts; no router, no decoder beside it, nor beside head_replay_collect. The head takes no appender before finish; queriers are fine.
  * Errors      ERR_BAD_INPUT: labels that are no series (that record is to be skipped)
  * Format      none
  */

@@ -43,13 +43,20 @@ void replay_refs_init(struct replay_refs *r)
     atomic_init(&r->now, table_new(CAP_MIN, false));
 }
 
-void replay_refs_fini(struct replay_refs *r)
+static void table_free(struct replay_table *t)
 {
-    for (struct replay_table *t = replay_refs_now(r), *older; t; t = older) {
+    for (struct replay_table *older; t; t = older) {
         older = t->older;
         account_charge(&refs_account, -(int64_t)(sizeof(*t) + t->cap * sizeof(*t->at)));
         mem_free(t);
     }
+}
+
+void replay_refs_trim(struct replay_refs *r) { table_free(STEAL(replay_refs_now(r)->older)); }
+
+void replay_refs_fini(struct replay_refs *r)
+{
+    table_free(replay_refs_now(r));
     atomic_store_explicit(&r->now, NULL, memory_order_relaxed);
 }
 

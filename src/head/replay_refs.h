@@ -3,7 +3,7 @@
  * What        A table of 32-byte entries whose place is the low bits of the ref: refs are dense, so the samples of a scrape walk it in order.
  * Invariants  (1) An entry's ref never changes, its place does when the table grows: a reader goes on in the table that it began with,
  *             which knows all that was known then. (2) Refs whose low bits fall on each other turn the table into a hashed one.
- * Ownership   replay_refs_init/replay_refs_fini; tables that were outgrown live until then
+ * Ownership   replay_refs_init/replay_refs_fini; tables that were outgrown live until then, or replay_refs_trim
  * Threads     one writer; any number of readers beside it, in the table that replay_refs_now gave them
  * Errors      none
  * Format      none
@@ -31,6 +31,7 @@ struct replay_refs { struct replay_table *_Atomic now; size_t n; };
 
 void replay_refs_init(struct replay_refs *r);
 void replay_refs_fini(struct replay_refs *r);
+void replay_refs_trim(struct replay_refs *r);  /* REQUIRES: no reader */
 static inline struct replay_table *replay_refs_now(const struct replay_refs *r) { return atomic_load_explicit(&r->now, memory_order_acquire); }
 
 static inline size_t replay_ref_home(const struct replay_table *t, sref ref)

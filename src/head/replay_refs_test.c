@@ -24,6 +24,8 @@ static void fill(sref first, sref step, size_t n, bool hashed)
     EXPECT_EQ(replay_ref_slot(replay_ref_find(t, 0)), 0);
     EXPECT_EQ(replay_ref_slot(replay_ref_find(early, first)), 1);          /* a table that was outgrown still answers */
     EXPECT(t->cap <= MAX((size_t)4096, 8 * n));
+    replay_refs_trim(&r);
+    EXPECT(t->older == NULL && replay_refs_now(&r) == t);
     replay_refs_fini(&r);
 }
 
