@@ -152,7 +152,7 @@ static bool bcrypt_fits(str hash, str password, struct arena *a)
 {
     if (memchr(password.p ? password.p : (const uint8_t *)"", 0, password.n)) return false;
     struct crypt_data *room = NEW(struct crypt_data);
-    const char *want = arena_cstr(a, hash), *got = crypt_r(arena_cstr(a, password), want, room);
+    const char *want = arena_cstr(a, hash), *got = crypt_rn(arena_cstr(a, password), want, room, (int)sizeof(*room));
     size_t n = got ? strlen(got) : 0;
     uint8_t differ = n != hash.n;
     for (size_t i = 0; i < n && i < hash.n; i++) differ |= (uint8_t)(got[i] ^ want[i]);

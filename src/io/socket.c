@@ -44,6 +44,8 @@ errc sock_listen(int *fd, str addr, struct err *e)
     str host, port;
     if (!addr_split(addr, &host, &port))
         return err_set(e, ERR_BAD_INPUT, "listen tcp: address %.*s: missing port in address", STR_ARG(addr));
+    uint64_t number;
+    if (str_u64(port, &number) && number > UINT16_MAX) return err_set(e, ERR_BAD_INPUT, "listen tcp: address %.*s: invalid port", STR_ARG(port));
     char h[256], p[32];
     /* localhost is the loopback by RFC 6761, also on a machine without a hosts file. */
     snprintf(h, sizeof(h), "%.*s", STR_ARG(str_eq(host, S("localhost")) ? S("127.0.0.1") : host));

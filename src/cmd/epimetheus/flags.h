@@ -26,7 +26,10 @@ struct flags_unserved {
 };
 
 struct flags {
-    str config_file, web_config, external_url, route_prefix, cors_origin, page_title, storage_path, retention_time, retention_size;
+    str config_file, web_config, external_url, route_prefix, cors_origin, page_title, storage_path;
+    int64_t retention_ms, retention_bytes;     /* 0: not given */
+    int exit_code;                             /* of an error of these flags */
+    bool bare_words;                           /* its words stand alone */
     int log_level, log_format, wal_compression_type, storage_io;
     str_list listen, features, proto_messages;
     bool config_given, config_strict, agent, lifecycle, admin, remote_write_receiver, otlp_receiver, wal_compression, no_lockfile;
@@ -41,6 +44,9 @@ extern const size_t flag_count;
 
 /* Reads argv. *done: help or version was printed, the program ends well. The lists live in run->mem. */
 MUST_USE errc flags_parse(struct flags *f, struct opts_run *run, int argc, char **argv, bool *done, struct err *e);
+
+/* One warning for each flag that was set and whose part is not served. */
+void flags_tell_unserved(const struct opts_run *run);
 
 /* Which --enable-feature names are on; unknown ones warn. */
 struct features {

@@ -62,9 +62,9 @@ int main(int argc, char **argv)
     struct err e = { 0 };
     bool done;
     if (flags_parse(&f, &run, argc, argv, &done, &e) != OK) {
-        fprintf(stderr, "Error parsing command line arguments: %.*s\n", STR_ARG(err_str(&e)));
+        fprintf(stderr, "%s%.*s\n", f.bare_words ? "" : "Error parsing command line arguments: ", STR_ARG(err_str(&e)));
         opts_fini(&run);
-        return 2;
+        return f.exit_code;
     }
     if (done) {
         opts_fini(&run);
@@ -74,6 +74,7 @@ int main(int argc, char **argv)
     log_set((enum log_level)f.log_level, (enum log_format)f.log_format);
     log_start();
     LOG(INFO, "Starting Epimetheus", kv_str("version", VERSION_OWN), kv_str("serving_as", VERSION_PROMETHEUS));
+    flags_tell_unserved(&run);
     struct server *s = NULL;
     int code = 0;
     if (server_start(&s, &f, &code, &e) != OK) {

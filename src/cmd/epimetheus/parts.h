@@ -23,6 +23,7 @@
 struct server {
     struct flags flags;
     struct arena arena;                    /* lives as long as the server */
+    str retention_time, retention_size;    /* of the flags; empty: not given */
     str cwd, hostname, external_url, external_path, route_prefix;
     struct pool *requests, *scrapes;
     struct fs *data_fs;

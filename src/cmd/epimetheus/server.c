@@ -45,7 +45,7 @@ static const char *env_get(const char *name) { return getenv(name); }
 
 static errc load_text(struct server *s, struct config **out, struct err *e)
 {
-    struct config_opts o = { .env = env_get, .read_files = true, .retention_time = s->flags.retention_time, .retention_size = s->flags.retention_size };
+    struct config_opts o = { .env = env_get, .read_files = true, .retention_time = s->retention_time, .retention_size = s->retention_size };
     if (!o.retention_time.n && !o.retention_size.n) o.retention_time = S("15d");
     for (size_t i = 0; i < s->flags.features.n; i++) {
         o.exemplars = o.exemplars || str_eq(s->flags.features.at[i], S("exemplar-storage"));
@@ -191,25 +191,25 @@ static str clean_prefix(str p, struct arena *a)
     return p.n ? arena_fmt(a, "/%.*s", STR_ARG(p)) : STR_EMPTY;
 }
 
-static errc urls_make(struct server *s, str listening, struct err *e)
+static void urls_make(struct server *s, str listening)
 {
     struct arena *a = &s->arena;
-    str url = s->flags.external_url, host, port;
+    str url = s->flags.external_url, port;
     if (!url.n) {
         size_t colon = str_rindex(listening, ':');
         port = str_from(listening, colon + 1);
         url = arena_fmt(a, "http://%.*s:%.*s/", STR_ARG(s->hostname), STR_ARG(port));
     }
+    /* Scheme and host may be missing; what is behind a question mark or a hash is no path. */
     size_t scheme = str_find(url, S("://"));
-    if (scheme == SIZE_MAX) return err_set(e, ERR_BAD_INPUT, "parse external URL \"%.*s\": invalid external URL", STR_ARG(url));
-    str rest = str_from(url, scheme + 3);
-    size_t slash = str_index(rest, '/');
-    host = slash == SIZE_MAX ? rest : str_slice(rest, 0, slash);
-    if (!host.n) return err_set(e, ERR_BAD_INPUT, "parse external URL \"%.*s\": no host", STR_ARG(url));
+    bool no_scheme = str_has_prefix(url, S("//"));
+    str rest = scheme != SIZE_MAX ? str_from(url, scheme + 3) : no_scheme ? str_from(url, 2) : url;
+    for (size_t i = 0; i < rest.n; i++)
+        if (rest.p[i] == '?' || rest.p[i] == '#') rest = str_slice(rest, 0, i);
+    size_t slash = scheme == SIZE_MAX && !no_scheme ? 0 : str_index(rest, '/');
     s->external_url = url;
     s->external_path = clean_prefix(slash == SIZE_MAX ? STR_EMPTY : str_from(rest, slash), a);
     s->route_prefix = s->flags.route_prefix.n ? clean_prefix(s->flags.route_prefix, a) : s->external_path;
-    return OK;
 }
 
 static bool file_there(str path)
@@ -272,7 +272,7 @@ static errc http_start(struct server *s, struct err *e)
     }
     str address;
     errc rc = sock_local_addr(&address, fds[0], &s->arena, e);
-    if (rc == OK) rc = urls_make(s, address, e);
+    if (rc == OK) urls_make(s, address);
     struct api_opts ao = {
         .remote_write = s->flags.remote_write_receiver, .sources = &s->sources, .cors_origin = s->flags.cors_origin,
         .external_path = s->external_path, .page_title = s->flags.page_title, .lifecycle = s->flags.lifecycle, .admin = s->flags.admin,
@@ -366,6 +366,14 @@ static errc server_open(struct server *s, int *exit_code, struct err *e)
     return OK;
 }
 
+/* As it would stand in a configuration; 0: it was not given. */
+static str flag_text(struct arena *a, int64_t v, void (*put)(struct buf *b, int64_t v))
+{
+    SCOPED(buf_fini) struct buf b = { 0 };
+    if (v) put(&b, v);
+    return arena_str(a, buf_view(&b));
+}
+
 errc server_start(struct server **out, const struct flags *f, int *exit_code, struct err *e)
 {
     struct server *s = NEW(struct server);
@@ -376,6 +384,8 @@ errc server_start(struct server **out, const struct flags *f, int *exit_code, st
     s->start_ns = clock_wall_ns();
     s->cwd = working_folder(&s->arena);
     s->hostname = host_name(&s->arena);
+    s->retention_time = flag_text(&s->arena, f->retention_ms, buf_duration);
+    s->retention_size = flag_text(&s->arena, f->retention_bytes, buf_size);
     atomic_init(&s->state, API_STARTING);
     s->on = features_read(&s->flags);
     sources_init(s);

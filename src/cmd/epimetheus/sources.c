@@ -45,7 +45,8 @@ static str global_url(const struct server *s, str url, struct arena *a)
     if (!is_localhost(host)) return url;
     split_host(http_server_address(s->http[0]), &own_host, &own_port);
     size_t ext = str_find(s->external_url, S("://"));
-    str ext_scheme = str_slice(s->external_url, 0, ext), ext_hostport = str_from(s->external_url, ext + 3);
+    bool whole = ext != SIZE_MAX;              /* it may be a path alone */
+    str ext_scheme = whole ? str_slice(s->external_url, 0, ext) : STR_EMPTY, ext_hostport = whole ? str_from(s->external_url, ext + 3) : STR_EMPTY;
     size_t ext_slash = str_index(ext_hostport, '/');
     if (ext_slash != SIZE_MAX) ext_hostport = str_slice(ext_hostport, 0, ext_slash);
     if (str_eq(port, own_port)) return arena_fmt(a, "%.*s://%.*s%.*s", STR_ARG(ext_scheme), STR_ARG(ext_hostport), STR_ARG(path));
