@@ -267,7 +267,7 @@ static errc agg_push(struct aggregating *g, uint64_t before, struct sink *out)
     for (size_t i = 0; i < g->groups.n; i++) {
         struct group *group = &g->groups.at[i];
         if (group->histograms.at) group->hist = group_histograms_end(ev, g->x, &group->histograms, group->seen);
-        made += bits_count(group->seen, n);
+        made += row_samples(&(struct row){ .present = group->seen, .hist = group->hist }, n, NULL);
     }
     TRY(samples_check(ev->q, ev->q->samples));
     ev->q->samples = before + made;

@@ -235,11 +235,13 @@ static errc binary_with_scalar(struct eval *ev, struct expr *x, bool swap, struc
     step_counts_init(&s.in, ev->q->arena, ev->g.n);
     step_notes_init(&s.notes, ev->q->arena, ev->g.n);
     uint64_t before = ev->q->samples;
-    errc rc = eval_column(ev, swap ? x->binary.lhs : x->binary.rhs, &s.scalar);
+    struct late late = { 0 };
+    errc rc = swap ? eval_column(ev, x->binary.lhs, &s.scalar) : eval_column_late(ev, x->binary.rhs, &s.scalar, &late);
     if (rc != OK) return swap ? rc : eval_fail_behind(ev, x->binary.lhs, rc);
     s.in.dense++;
     TRY(joiner_direct(&s.out, swap ? x->binary.rhs : x->binary.lhs, out));
     TRY(eval_expr(ev, swap ? x->binary.rhs : x->binary.lhs, &s.base));
+    TRY(late_count(ev, &late));
     step_notes_tell(&s.notes, ev->q, x);
     const struct step_counts *in[] = { &s.in };
     return binary_push_joined(&s.out, before, in, 1, out);

@@ -5,6 +5,7 @@
 #include "promql/aggregate.h"
 #include "promql/gosort.h"
 #include "promql/grouping.h"
+#include "promql/select.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -125,6 +126,7 @@ static uint64_t choose_fill(struct choosing *c)
                 struct row *r = &c->rows.all.at[h->at[j].row];
                 r->v[i] = h->at[j].v;
                 bits_set(r->present, i);
+                if (row_histogram(r, i)) made += samples_of_histogram(r->hist[i]) - 1;
             }
         }
     }

@@ -102,7 +102,7 @@ void joiner_add(struct joiner *j, const struct row *r)
 {
     size_t n = j->ev->g.n;
     if (r->present && bits_next(r->present, 0, n) == n) return;
-    step_counts_add(&j->counts, r);
+    step_counts_add_made(&j->counts, r);
     bool fresh;
     size_t at = label_set_add(&j->set, r->labels, &fresh);
     if (grid_is_instant(&j->ev->g)) {
@@ -136,7 +136,7 @@ errc joiner_put(struct joiner *j, struct row *r)
         return OK;
     }
     if (r->present && bits_next(r->present, 0, j->ev->g.n) == j->ev->g.n) return OK;
-    step_counts_add(&j->counts, r);
+    step_counts_add_made(&j->counts, r);
     uint64_t here = q->samples;
     TRY(sink_row(j->direct, r));
     j->above += q->samples - here;
@@ -216,7 +216,7 @@ static errc repeat_row(struct sink *base, struct row *r)
 {
     struct repeat_sink *s = CONTAINER_OF(base, struct repeat_sink, base);
     if (!row_has(r, 0)) return OK;
-    s->q->samples += s->n - 1;
+    s->q->samples += (s->n - 1) * row_samples(r, 1, NULL);
     TRY(samples_check(s->q, s->q->samples));
     struct arena_mark m = arena_mark(&s->q->scratch);
     struct row wide = { .labels = r->labels, .drop_name = r->drop_name };
@@ -309,6 +309,25 @@ errc eval_column(struct eval *ev, struct expr *x, const double **out)
     TRY(eval_expr(ev, x, &s.base));
     if (!s.v) return eval_fail(ev->q, "expected a scalar");
     *out = s.v;
+    return OK;
+}
+
+errc eval_column_late(struct eval *ev, struct expr *x, const double **out, struct late *l)
+{
+    uint64_t before = ev->q->samples, peak = ev->stats->peak;
+    ev->stats->peak = before;
+    errc rc = eval_column(ev, x, out);
+    *l = (struct late){ ev->stats->peak - before, ev->q->samples - before };
+    ev->stats->peak = peak;
+    ev->q->samples = before;
+    return rc;
+}
+
+errc late_count(struct eval *ev, const struct late *l)
+{
+    samples_peak(ev, ev->q->samples + l->inner);
+    TRY(samples_check(ev->q, ev->q->samples + l->inner));
+    ev->q->samples += l->made;
     return OK;
 }
 

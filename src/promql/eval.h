@@ -45,6 +45,10 @@ MUST_USE errc eval_column(struct eval *ev, struct expr *x, const double **out); 
 MUST_USE errc eval_check(struct query *q);                                               /* cancelled? timed out? */
 errc eval_fail(struct query *q, const char *fmt, ...) PRINTF_LIKE(2, 3);                 /* ERR_UNSUPPORTED with these words */
 errc eval_fail_same_labels(struct query *q);
+/* A scalar that is evaluated before the vector it stands behind: it is counted when it would have been evaluated. */
+struct late { uint64_t inner, made; };                                                   /* samples: the most while it was, and of it */
+MUST_USE errc eval_column_late(struct eval *ev, struct expr *x, const double **out, struct late *l);
+MUST_USE errc late_count(struct eval *ev, const struct late *l);
 /* A scalar failed that stands behind `vector`, which would have been evaluated first: if that fails too, its words are the ones to say. */
 MUST_USE errc eval_fail_behind(struct eval *ev, struct expr *vector, errc rc);
 void stats_init(struct eval_stats *s, struct arena *a, size_t n_steps, bool per_step);

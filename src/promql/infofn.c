@@ -354,7 +354,7 @@ errc eval_info(struct eval *ev, struct expr *x, struct sink *out)
     TRY(info_select(&f, &t));
     info_identify(&f);
     for (size_t step = 0; step < ev->g.n; step++) TRY(info_step(&f, step));
-    for (size_t i = 0; i < f.out.all.n; i++) step_counts_add(&f.out_counts, &f.out.all.at[i]);
+    for (size_t i = 0; i < f.out.all.n; i++) step_counts_add_made(&f.out_counts, &f.out.all.at[i]);
     const struct step_counts *in[] = { &f.base.counts, &f.info.counts };
     TRY(samples_node_end(ev, before, in, 2, &f.out_counts));
     for (size_t i = 0; i < f.out.all.n; i++) TRY(sink_row(out, &f.out.all.at[i]));

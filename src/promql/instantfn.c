@@ -13,6 +13,7 @@ struct instant_call {
     struct sink base;
     struct eval *ev;
     const double *params[INSTANT_PARAMS_MAX];  /* scalar arguments, in their order */
+    struct late late[INSTANT_PARAMS_MAX];      /* of those that stand behind the vector */
     size_t n_params;
     double (*fn)(double);
     double (*of_histogram)(const struct histogram *h);
@@ -32,7 +33,9 @@ static errc instant_params(struct instant_call *c, struct expr *call, size_t fro
 {
     for (size_t i = from; i < call->call.args.n; i++) {
         assert(c->n_params < INSTANT_PARAMS_MAX);
-        TRY(eval_column(c->ev, call->call.args.at[i], &c->params[c->n_params++]));
+        const double **to = &c->params[c->n_params];
+        struct late *late = &c->late[c->n_params++];
+        TRY(from ? eval_column_late(c->ev, call->call.args.at[i], to, late) : eval_column(c->ev, call->call.args.at[i], to));
         c->in.dense++;
     }
     return OK;
@@ -160,6 +163,7 @@ static errc eval_with_params(struct eval *ev, struct expr *x, errc (*row)(struct
     }
     TRY(joiner_direct(&c.out, x->call.args.at[0], out));
     TRY(eval_expr(ev, x->call.args.at[0], &c.base));
+    for (size_t i = 0; i < c.n_params; i++) TRY(late_count(ev, &c.late[i]));
     return instant_end(&c, before, out);
 }
 static errc eval_clamp(struct eval *ev, struct expr *x, struct sink *out) { return eval_with_params(ev, x, clamp_row, out); }

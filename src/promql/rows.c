@@ -37,13 +37,6 @@ void step_counts_init(struct step_counts *c, struct arena *a, size_t n)
 
 void step_counts_add(struct step_counts *c, const struct row *r)
 {
-    enum { SAMPLE_BYTES = 16 };
-    if (r->hist)
-        BITS_EACH(i, r->present, c->n) {
-            uint32_t more = r->hist[i] ? (uint32_t)(histogram_size(r->hist[i]) / SAMPLE_BYTES) : 0;
-            c->at[i] += more;
-            c->total += more;
-        }
     if (!r->present) {
         c->dense++;
         c->total += c->n;
@@ -53,6 +46,25 @@ void step_counts_add(struct step_counts *c, const struct row *r)
         c->at[i]++;
         c->total++;
     }
+}
+
+uint64_t row_samples(const struct row *r, size_t n, uint32_t *more_at)
+{
+    enum { SAMPLE_BYTES = 16 };
+    uint64_t sum = row_count(r, n);
+    if (!r->hist) return sum;
+    BITS_EACH(i, r->present, n) {
+        uint32_t more = r->hist[i] ? (uint32_t)(histogram_size(r->hist[i]) / SAMPLE_BYTES) : 0;
+        if (more_at) more_at[i] += more;
+        sum += more;
+    }
+    return sum;
+}
+
+void step_counts_add_made(struct step_counts *c, const struct row *r)
+{
+    step_counts_add(c, r);
+    if (r->hist) c->total += row_samples(r, c->n, c->at) - row_count(r, c->n);
 }
 
 void row_own_present(struct arena *a, struct row *r, size_t n)

@@ -67,7 +67,9 @@ static inline errc sink_row(struct sink *s, struct row *r) { return s->row(s, r)
 /* How many samples the rows have at each step, as max-samples counts them: a histogram is several. Dense rows of floats cost nothing. */
 struct step_counts { uint64_t dense, total; uint32_t *at; size_t n; };
 void step_counts_init(struct step_counts *c, struct arena *a, size_t n);
-void step_counts_add(struct step_counts *c, const struct row *r);
+void step_counts_add(struct step_counts *c, const struct row *r);            /* one a value: what a node takes in */
+void step_counts_add_made(struct step_counts *c, const struct row *r);       /* histograms by their size: what it makes */
+uint64_t row_samples(const struct row *r, size_t n, uint32_t *more_at);      /* the same of one row; what histograms add, at each step (NULL: no matter) */
 static inline uint64_t step_counts_at(const struct step_counts *c, size_t i) { return c->dense + c->at[i]; }
 
 /* Labels without __name__, __type__ and __unit__. */

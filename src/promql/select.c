@@ -368,7 +368,8 @@ static errc select_smoothed(struct eval *ev, struct reader *r, struct series *s,
         if (!out->hist) out->hist = arena_zalloc(&q->scratch, n * sizeof(*out->hist));
         out->hist[k] = h;
     }
-    q->samples += floats.hi - floats.lo;
+    q->samples += floats.hi - floats.lo;   /* the last window: Prometheus does not give it back */
+    for (size_t i = hists.lo; i < hists.hi; i++) q->samples += samples_of_histogram(x->hist.h[i]);
     return samples_check(q, q->samples);
 }
 

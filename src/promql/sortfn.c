@@ -5,13 +5,13 @@
 
 #include <math.h>
 
-struct sorting_rows { struct sink base; struct eval *ev; struct rows rows; struct step_counts counts; bool by_value, descending; struct exprs labels; };
+struct sorting_rows { struct sink base; struct eval *ev; struct rows rows; struct step_counts in, made; bool by_value, descending; struct exprs labels; };
 
 static errc sort_row(struct sink *base, struct row *r)
 {
     struct sorting_rows *s = CONTAINER_OF(base, struct sorting_rows, base);
     size_t n = s->ev->g.n, before = s->rows.all.n;
-    step_counts_add(&s->counts, r);
+    step_counts_add(&s->in, r);
     struct row *kept = rows_copy(&s->rows, r);
     if (!s->by_value || !r->hist) return OK;
     row_drop_histograms(s->ev->q->arena, kept, n);
@@ -84,7 +84,8 @@ errc eval_sort(struct eval *ev, struct expr *x, struct sink *out)
     str name = str_z(x->call.func->name);
     SCOPED(sorting_rows_fini) struct sorting_rows s = { .base = { sort_row }, .ev = ev };
     rows_init(&s.rows, ev->q->arena, ev->g.n);
-    step_counts_init(&s.counts, ev->q->arena, ev->g.n);
+    step_counts_init(&s.in, ev->q->arena, ev->g.n);
+    step_counts_init(&s.made, ev->q->arena, ev->g.n);
     s.by_value = !str_has_prefix(name, S("sort_by_label"));
     s.descending = str_has_suffix(name, S("_desc"));
     s.labels = (struct exprs){ x->call.args.at + 1, x->call.args.n - 1 };
@@ -92,8 +93,9 @@ errc eval_sort(struct eval *ev, struct expr *x, struct sink *out)
     TRY(eval_expr(ev, x->call.args.at[0], &s.base));
     if (grid_is_instant(&ev->g)) gosort(&ops, &s, s.rows.all.n);
     else anno_sort_in_range(&ev->q->annotations, x->pos);
-    const struct step_counts *in[] = { &s.counts };
-    TRY(samples_node_end(ev, before, in, 1, &s.counts));
+    for (size_t i = 0; i < s.rows.all.n; i++) step_counts_add_made(&s.made, &s.rows.all.at[i]);
+    const struct step_counts *in[] = { &s.in };
+    TRY(samples_node_end(ev, before, in, 1, &s.made));
     for (size_t i = 0; i < s.rows.all.n; i++) TRY(sink_row(out, &s.rows.all.at[i]));
     return OK;
 }
