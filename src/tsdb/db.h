@@ -9,6 +9,8 @@
  * Errors      ERR_LOCKED (another process), ERR_IO, ERR_NO_SPACE. Damage is no error: it is logged and
  *             counted.
  * Format      docs/format/
+ *
+ * Durability steps for fault_dropped(): recover.fsync, tsdb.log_first.
  */
 #ifndef EPI_TSDB_DB_H
 #define EPI_TSDB_DB_H
