@@ -73,6 +73,7 @@ static errc series_samples(struct write *w, struct write_series *s, series_handl
 static errc write_series_all(struct write *w, struct write_series *s)
 {
     series_handle h;
+    if (!s->n_samples) return OK;              /* what holds only exemplars makes no series */
     bool known = s->labels_raw.n && w->st->ops->lookup && w->st->ops->lookup(w->st, s->labels_raw.p, s->labels_raw.n, &h);
     if (!known) {
         struct arena_mark mark = arena_mark(&w->a);

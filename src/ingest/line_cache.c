@@ -45,6 +45,7 @@ struct line_cache {
     VEC(uint64_t) untracked;           /* was tracked on the last page, has a time stamp of its own on this */
     struct expo *page;
     bool open, diverged, live, track_ts, predict_meta;
+    uint32_t pages;                    /* begun */
     struct account *acc;
     size_t charged;
     struct line_cache_stats stats;
@@ -113,8 +114,8 @@ void line_cache_begin(struct line_cache *c, struct expo *page, bool track_ts)
     c->diverged = false;
     c->pos = 0;
     c->untracked.n = 0;
-    /* Looking ahead for start timestamps and unit labels need every comment parsed. */
-    c->predict_meta = page->format == EXPO_TEXT || !(page->opts.skip_created || page->opts.type_and_unit_labels);
+    /* Looking ahead for start timestamps and unit labels need every comment parsed; who keeps metadata must hear now and then of what stays. */
+    c->predict_meta = c->pages++ % LINE_CACHE_META_EVERY && (page->format == EXPO_TEXT || !(page->opts.skip_created || page->opts.type_and_unit_labels));
 }
 
 static inline cached_list *line_cache_lines(struct line_cache *c) { return c->diverged ? &c->next : &c->at; }

@@ -19,8 +19,9 @@ enum line_kind {
     LINE_END,
     LINE_KNOWN,        /* handle, or dropped */
     LINE_NEW,          /* a series without a handle: the parser holds it (expo_labels …); then line_cache_learn */
-    LINE_META          /* a type, help, unit or comment that is new: the parser holds it */
+    LINE_META          /* a type, help, unit or comment that is new, or every LINE_CACHE_META_EVERY pages: the parser holds it */
 };
+enum { LINE_CACHE_META_EVERY = 4 };
 struct line {
     enum line_kind kind;
     enum metric_type type;             /* of the family named last */

@@ -265,6 +265,7 @@ static errc new_line(struct run *r, const struct line *l)
     return OK;
 }
 
+_Static_assert(META_KEPT > 2 * LINE_CACHE_META_EVERY, "what stays on the page is heard of in time");
 static void meta_line(struct run *r)
 {
     const struct expo *x = &r->x;

@@ -237,3 +237,20 @@ TEST(scrape_metadata)
     target_unref(t);
     memstore_free(m);
 }
+
+/* Pages that say the same again and again are read by what is known of them: the metadata stays, until it goes from the page. */
+TEST(scrape_metadata_stays)
+{
+    struct scrape_config job = test_job("j");
+    struct memstore *m = memstore_new();
+    struct target *t = target_of(&job, NULL);
+    struct scrape_outcome out;
+    int64_t at = 1000;
+    for (int i = 0; i < 5 * META_KEPT; i++)
+        scrape(t, m, "# TYPE a counter\na 1\n# TYPE b gauge\nb 1\n", "text/plain", at += 1000, &out);
+    EXPECT_EQ(meta_cache_size(&t->meta).families, 2);
+    for (int i = 0; i <= META_KEPT; i++) scrape(t, m, "# TYPE a counter\na 1\nb 1\n", "text/plain", at += 1000, &out);
+    EXPECT_EQ(meta_cache_size(&t->meta).families, 1);
+    target_unref(t);
+    memstore_free(m);
+}

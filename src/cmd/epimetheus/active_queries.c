@@ -92,7 +92,7 @@ static void entry_make(struct buf *b, str query, int64_t start_ms)
 static void slot_write(struct active_queries *q, long slot, str entry)
 {
     uint8_t bytes[SLOT_BYTES] = { 0 };
-    memcpy(bytes, entry.p, MIN(entry.n, sizeof(bytes) - 1));
+    if (entry.n) memcpy(bytes, entry.p, MIN(entry.n, sizeof(bytes) - 1));
     if (entry.n) bytes[SLOT_BYTES - 1] = ',';
     str all = str_of(bytes, sizeof(bytes));
     uint64_t done;
