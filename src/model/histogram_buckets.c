@@ -324,27 +324,30 @@ static errc custom_check(const struct histogram *h, struct err *e)
     return OK;
 }
 
-static errc exponential_check(const struct histogram *h, struct err *e)
+errc histogram_validate_layout(const struct histogram *h, struct err *e)
 {
-    char text[F64_TEXT_MAX];
+    if (histogram_is_custom(h)) return custom_check(h, e);
+    if (!histogram_schema_is_exponential(h->schema))
+        return err_set(e, ERR_BAD_INPUT, "histogram has an invalid schema, which must be between -4 and 8 for exponential buckets, or -53 for custom "
+                       "buckets, got schema %d", h->schema);
     TRY_IN(e, spans_check(&h->pos, false, e), "positive side");
     TRY_IN(e, spans_check(&h->neg, false, e), "negative side");
-    TRY_IN(e, counts_check(&h->neg, e), "negative side");
-    if (h->zero_count < 0) {
-        str v = str_of(text, f64_text_g(text, h->zero_count));
-        return err_set(e, ERR_BAD_INPUT, "zero bucket has observation count of %.*s: histogram has a bucket whose observation count is negative", STR_ARG(v));
-    }
-    return h->custom ? err_set(e, ERR_BAD_INPUT, "histogram with exponential schema must not have custom bounds") : OK;
+    return OK;
 }
 
 errc histogram_validate(const struct histogram *h, struct err *e)
 {
     char text[F64_TEXT_MAX];
-    if (histogram_is_custom(h)) TRY(custom_check(h, e));
-    else if (histogram_schema_is_exponential(h->schema)) TRY(exponential_check(h, e));
-    else
-        return err_set(e, ERR_BAD_INPUT, "histogram has an invalid schema, which must be between -4 and 8 for exponential buckets, or -53 for custom "
-                       "buckets, got schema %d", h->schema);
+    TRY(histogram_validate_layout(h, e));
+    if (!histogram_is_custom(h)) {
+        TRY_IN(e, counts_check(&h->neg, e), "negative side");
+        if (h->zero_count < 0) {
+            str v = str_of(text, f64_text_g(text, h->zero_count));
+            return err_set(e, ERR_BAD_INPUT, "zero bucket has observation count of %.*s: histogram has a bucket whose observation count is negative",
+                           STR_ARG(v));
+        }
+        if (h->custom) return err_set(e, ERR_BAD_INPUT, "histogram with exponential schema must not have custom bounds");
+    }
     if (h->count < 0) {
         str v = str_of(text, f64_text_g(text, h->count));
         return err_set(e, ERR_BAD_INPUT, "observation count is  %.*s: histogram's observation count is negative", STR_ARG(v));
