@@ -8,7 +8,6 @@
 
 #include <string.h>
 
-enum { SLAB_WORDS = SLAB_DIR / 64 };
 _Static_assert(SLAB_PAGE_BYTES / 8 <= UINT16_MAX, "the objects of a page are counted in 16 bits");
 
 void slab_init(struct slab *s, struct account *acc, size_t object_bytes)
@@ -16,14 +15,10 @@ void slab_init(struct slab *s, struct account *acc, size_t object_bytes)
     assert(object_bytes >= 8 && object_bytes <= 4096);
     *s = (struct slab){
         .pages = mem_zalloc(SLAB_DIR * sizeof(*s->pages)),
-        .info = mem_zalloc(SLAB_DIR * sizeof(*s->info)),
         .size = (uint32_t)((object_bytes + 7) & ~(size_t)7),
         .acc = acc,
     };
     s->per_page = SLAB_PAGE_BYTES / s->size;
-    uint64_t *bits = mem_zalloc((SLAB_COLOURS + 1) * SLAB_WORDS * sizeof(*bits));
-    s->blank = (struct slab_set){ bits, SLAB_WORDS };
-    for (unsigned c = 0; c < SLAB_COLOURS; c++) s->roomy[c] = (struct slab_set){ bits + (c + 1) * SLAB_WORDS, SLAB_WORDS };
 }
 
 void slab_init_shrinking(struct slab *s, struct account *acc, size_t object_bytes)
@@ -39,7 +34,14 @@ void slab_fini(struct slab *s)
     mem_free((void *)s->pages);
     mem_free(s->info);
     mem_free(s->blank.bits);
+    for (unsigned c = 0; c < SLAB_COLOURS; c++) mem_free(s->roomy[c].bits);
     *s = (struct slab){ 0 };
+}
+
+static void set_grow(struct slab_set *set)
+{
+    set->bits = mem_realloc(set->bits, (set->words + 1) * sizeof(*set->bits));
+    set->bits[set->words++] = 0;
 }
 
 static void set_add(struct slab_set *set, uint32_t page)
@@ -52,8 +54,8 @@ static void set_remove(struct slab_set *set, uint32_t page) { set->bits[page / 6
 
 static bool set_lowest(struct slab_set *set, uint32_t *page)
 {
-    while (set->first < SLAB_WORDS && set->bits[set->first] == 0) set->first++;
-    if (set->first == SLAB_WORDS) return false;
+    while (set->first < set->words && set->bits[set->first] == 0) set->first++;
+    if (set->first == set->words) return false;
     *page = set->first * 64 + (unsigned)__builtin_ctzll(set->bits[set->first]);
     return true;
 }
@@ -81,6 +83,12 @@ static void slab_add_page(struct slab *s)
 {
     assert(s->n_pages < SLAB_DIR);
     uint32_t page = s->n_pages;
+    if (page % 64 == 0) {
+        s->info = mem_realloc(s->info, (page + 64) * sizeof(*s->info));
+        memset(s->info + page, 0, 64 * sizeof(*s->info));
+        for (unsigned c = 0; c < SLAB_COLOURS; c++) set_grow(&s->roomy[c]);
+        set_grow(&s->blank);
+    }
     slab_make_page(s, page);
     s->n_pages++;
     if (!page) s->info[0] = (struct slab_page){ .live = 1, .fresh = 1 };       /* index 0 */

@@ -23,9 +23,9 @@ enum { SLAB_COLOURS = 6 };
 struct slab_page { uint32_t head; uint16_t live, fresh; uint8_t colour; };   /* a freed object, 0: none; objects in use; ever handed out */
 struct slab {
     uint8_t *_Atomic *pages;                   /* SLAB_DIR entries, reserved at init; release store when a page is made, NULL: given back */
-    struct slab_page *info;                    /* SLAB_DIR entries */
-    struct slab_set { uint64_t *bits; uint32_t first; } roomy[SLAB_COLOURS], blank;     /* pages with room; pages without objects.
-                                                  A bit a page, none in a word below the first */
+    struct slab_page *info;                    /* of n_pages, in steps of 64 */
+    struct slab_set { uint64_t *bits; uint32_t first, words; } roomy[SLAB_COLOURS], blank;      /* pages with room; pages without
+                                                  objects. A bit a page, none in a word below the first */
     uint32_t n_pages, per_page, n_live;
     uint32_t n_held;                           /* pages in memory */
     uint32_t empty;                            /* of a slab that shrinks: the blank page that is in memory; 0: none */
