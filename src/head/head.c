@@ -60,6 +60,7 @@ errc head_open(struct head **out, const struct head_opts *o, struct err *e)
     cond_init(&h->appenders_gone);
     rwlock_init(&h->tombstones_mu, LOCK_LEAF);
     atomic_flag_clear(&h->writing);
+    atomic_flag_clear(&h->told);
     head_show(h);
     *out = h;
     return OK;

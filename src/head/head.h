@@ -21,6 +21,8 @@ struct chunk_disk;
 struct wal;
 struct head;
 
+enum { HEAD_MANY_SEALED = 4096 };
+
 struct head_opts {
     struct wal *wal;                   /* NULL: nothing is logged */
     struct chunk_disk *disk;           /* NULL: sealed chunks stay in memory */
@@ -28,6 +30,10 @@ struct head_opts {
     uint32_t samples_per_chunk;        /* 0: 120 */
     size_t lookup_bytes;               /* bound of the cache of raw label bytes; 0: 64 MiB */
     size_t labels_max_bytes;           /* of one series; 0: 1 MiB */
+    /* Told once, by a committing appender that holds no lock, when HEAD_MANY_SEALED chunks or more wait for head_write_sealed; again after
+     * that was called. NULL: nobody is told. */
+    void (*many_sealed)(void *ctx);
+    void *many_sealed_ctx;
 };
 
 MUST_USE errc head_open(struct head **out, const struct head_opts *o, struct err *e);

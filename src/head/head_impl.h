@@ -38,6 +38,7 @@ struct head {
     _Atomic int64_t min_valid_time;
 
     atomic_flag writing;                       /* one writer of sealed chunks at a time */
+    atomic_flag told;                          /* opts.many_sealed was called, the writer not yet */
     _Atomic uint64_t n_chunks;                 /* open, sealed and closed; relaxed */
 
     struct mtx appenders_mu;                   /* LOCK_LEAF */

@@ -349,6 +349,33 @@ TEST(lookup_by_raw_bytes)
     head_close(h);
 }
 
+static void count_call(void *ctx) { ++*(int *)ctx; }
+
+/* The writer is told when many chunks wait, once until it came. */
+TEST(many_sealed_chunks_are_told)
+{
+    enum { SERIES = HEAD_MANY_SEALED / 2 };
+    int calls = 0;
+    size_t written;
+    struct head *h;
+    static series_handle made[SERIES];
+    EXPECT_OK(head_open(&h, &(struct head_opts){ .many_sealed = count_call, .many_sealed_ctx = &calls }, NULL));
+    for (int64_t chunk = 0; chunk < 5; chunk++) {              /* each begins a range, and so a chunk, of its own */
+        struct appender *a = begin(h);
+        for (uint32_t i = 0; i < SERIES; i++) {
+            char name[32];
+            struct label l;
+            str n = str_of(name, (size_t)snprintf(name, sizeof(name), "series_%u", i));
+            if (!chunk) EXPECT_OK(a->ops->series(a, one_label(&l, n), &made[i], NULL));
+            EXPECT_OK(a->ops->append(a, made[i], chunk * 7200000, 1, 0, NULL));
+        }
+        EXPECT_OK(a->ops->commit(a, NULL));
+        EXPECT_EQ(calls, chunk < 2 ? 0 : chunk < 4 ? 1 : 2);
+        if (chunk == 3) EXPECT_OK(head_write_sealed(h, 1, &written, NULL));
+    }
+    head_close(h);
+}
+
 /* Replay. */
 
 /* A log in small: each call is a record; samples are decoded and applied at once, unless `later`. */

@@ -31,7 +31,9 @@ void head_count_opened(struct head *h, struct open_ctx *c)
         metric_add(&head_chunks_created, (double)c->n_opened);
     }
     if (c->n_sealed) metric_add_to(queue_add, (double)c->n_sealed);
+    bool tell = c->n_sealed && h->opts.many_sealed && head_sealed_count(h) >= HEAD_MANY_SEALED;
     c->n_opened = c->n_sealed = 0;
+    if (tell && !atomic_flag_test_and_set_explicit(&h->told, memory_order_relaxed)) h->opts.many_sealed(h->opts.many_sealed_ctx);
 }
 
 /* What one batch needs; its arrays are of BATCH_CHUNKS. */
@@ -138,6 +140,7 @@ size_t head_sealed_count(struct head *h)
 errc head_write_sealed(struct head *h, size_t max_chunks, size_t *written, struct err *e)
 {
     *written = 0;
+    atomic_flag_clear_explicit(&h->told, memory_order_relaxed);
     if (!h->opts.disk || atomic_flag_test_and_set_explicit(&h->writing, memory_order_acquire)) return OK;
     struct batch *b = NEW(struct batch);
     errc rc = OK;

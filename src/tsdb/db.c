@@ -57,6 +57,7 @@ struct db {
     struct mtx mu;                     /* LOCK_DB */
     struct cond wake;
     bool stop;                         /* GUARDED_BY(mu) */
+    bool hurry;                        /* GUARDED_BY(mu): the next round is due at once */
 };
 
 /* What a killed process wrote may still be nowhere but in the page cache: from here on it counts as old, and old means durable. */
@@ -112,6 +113,16 @@ static unsigned replay_workers(const struct db_opts *o)
     return o->replay_workers ? o->replay_workers : MAX(pool_cores(), 2u);
 }
 
+/* Chunks of a page's series end together: sealed ones are written soon, not at the next second. */
+static void db_many_sealed(void *ctx)
+{
+    struct db *db = ctx;
+    mtx_lock(&db->mu);
+    db->hurry = true;
+    cond_broadcast(&db->wake);
+    mtx_unlock(&db->mu);
+}
+
 static errc open_parts(struct db *db, struct recover_chunks *chunks, struct db_opened *what, struct err *e)
 {
     struct fs *fs = db->o.fs;
@@ -130,7 +141,8 @@ static errc open_parts(struct db *db, struct recover_chunks *chunks, struct db_o
     what->corruptions += found.corruptions;
     struct recover_in in = { .fs = fs, .backend = db->o.backend, .chunks = chunks, .workers = replay_workers(&db->o) };
     TRY_IN(e, open_log(db, &in, what, e), "wal");
-    struct head_opts ho = { .wal = db->wal, .disk = db->disk, .chunk_range_ms = db->o.chunk_range_ms, .samples_per_chunk = db->o.samples_per_chunk };
+    struct head_opts ho = { .wal = db->wal, .disk = db->disk, .chunk_range_ms = db->o.chunk_range_ms, .samples_per_chunk = db->o.samples_per_chunk,
+                            .many_sealed = db_many_sealed, .many_sealed_ctx = db };
     TRY(head_open(&db->head, &ho, e));
     in.head = db->head;
     struct block_list *list = blocks_now(db->blocks);
@@ -148,7 +160,9 @@ static void db_run(void *arg)
         mtx_unlock(&db->mu);
         db_tick(db);
         mtx_lock(&db->mu);
-        if (!db->stop) cond_wait_until(&db->wake, &db->mu, clock_mono_ns() + TICK_MS * 1000000ll);
+        int64_t until = clock_mono_ns() + TICK_MS * 1000000ll;
+        while (!db->stop && !db->hurry && cond_wait_until(&db->wake, &db->mu, until)) {}
+        db->hurry = false;
     }
     mtx_unlock(&db->mu);
 }
