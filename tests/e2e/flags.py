@@ -78,6 +78,9 @@ class Served(ServerCase):
         self.begin()
         self.assertEqual(self.get('/api/v1/status/runtimeinfo')['storageRetention'], '15d')
         self.assertNotIn(UNSERVED, self.said())
+        flags = self.get('/api/v1/status/flags')
+        self.assertEqual([flags[f] for f in ('storage.tsdb.retention.time', 'storage.tsdb.retention.size', 'storage.tsdb.max-block-duration', 'web.route-prefix')],
+                         ['15d', '0B', '1d12h', '/'])
 
     def test_several_addresses(self):
         with __import__('socket').socket() as s:

@@ -24,6 +24,7 @@ struct server {
     struct flags flags;
     struct arena arena;                    /* lives as long as the server */
     str retention_time, retention_size;    /* of the flags; empty: not given */
+    str shown_time, shown_size, shown_block;   /* what of it the first configuration made, and the longest block by that */
     str cwd, hostname, external_url, external_path, route_prefix;
     struct pool *requests, *scrapes;
     struct fs *data_fs;

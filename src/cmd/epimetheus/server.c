@@ -338,6 +338,22 @@ static void pools_start(struct server *s)
     s->scrapes = pool_new(&(struct pool_opts){ "scrapes", MAX(pool_cores(), (unsigned)SCRAPE_THREADS_MIN), SCRAPE_QUEUE });
 }
 
+/* As it would stand in a configuration; 0: it was not given. */
+static str flag_text(struct arena *a, int64_t v, void (*put)(struct buf *b, int64_t v))
+{
+    SCOPED(buf_fini) struct buf b = { 0 };
+    if (v) put(&b, v);
+    return arena_str(a, buf_view(&b));
+}
+
+static void retention_show(struct server *s, const struct config *c)
+{
+    static const int64_t BLOCK_MAX_MS = INT64_C(31) * 86400 * 1000;
+    s->shown_time = flag_text(&s->arena, c->retention_ms, buf_duration);
+    s->shown_size = flag_text(&s->arena, c->retention_bytes, buf_size);
+    s->shown_block = flag_text(&s->arena, c->retention_ms ? MIN(c->retention_ms / 10, BLOCK_MAX_MS) : BLOCK_MAX_MS, buf_duration);
+}
+
 static errc server_open(struct server *s, int *exit_code, struct err *e)
 {
     *exit_code = 2;
@@ -358,20 +374,13 @@ static errc server_open(struct server *s, int *exit_code, struct err *e)
         config_free(c);
         return rc;
     }
+    retention_show(s, c);
     api_attach(s->api, s->engine, db_queryable(s->db), db_appendable(s->db));
     TRY(scrape_start(s, c, e));
     atomic_store_explicit(&s->state, API_READY, memory_order_release);
     metric_set(&m_ready, 1);
     LOG(INFO, "Server is ready to receive web requests.");
     return OK;
-}
-
-/* As it would stand in a configuration; 0: it was not given. */
-static str flag_text(struct arena *a, int64_t v, void (*put)(struct buf *b, int64_t v))
-{
-    SCOPED(buf_fini) struct buf b = { 0 };
-    if (v) put(&b, v);
-    return arena_str(a, buf_view(&b));
 }
 
 errc server_start(struct server **out, const struct flags *f, int *exit_code, struct err *e)

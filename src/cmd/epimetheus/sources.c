@@ -113,17 +113,25 @@ static void show_config(void *ctx, struct buf *out)
     mtx_unlock(&s->mu);
 }
 
-struct flag_sink { struct arena *a; api_flags *out; };
+struct flag_sink { struct arena *a; api_flags *out; const struct server *s; };
 static void take_flag(void *ctx, str name, str value)
 {
     struct flag_sink *k = ctx;
+    /* What a flag that was not given came to at the start. */
+    const struct { str name, value; } became[] = {
+        { S("storage.tsdb.retention.time"), k->s->shown_time }, { S("storage.tsdb.retention.size"), k->s->shown_size },
+        { S("storage.tsdb.max-block-duration"), value.n ? STR_EMPTY : k->s->shown_block },
+        { S("web.route-prefix"), k->s->route_prefix.n ? k->s->route_prefix : S("/") },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(became); i++)
+        if (str_eq(became[i].name, name) && became[i].value.n) value = became[i].value;
     avec_push(k->a, k->out, ((struct api_flag){ arena_str(k->a, name), arena_str(k->a, value) }));
 }
 
 static void show_flags(void *ctx, struct arena *a, api_flags *out)
 {
     struct server *s = ctx;
-    struct flag_sink k = { a, out };
+    struct flag_sink k = { a, out, s };
     opts_each(&s->flags, flag_table, flag_count, take_flag, &k);
 }
 
