@@ -40,7 +40,8 @@ static str text_of(const struct histogram *h)
     return s;
 }
 
-static const struct shape plain = { 0, 0.001, 1, 5, 0, 3, { 2, 0, 4 }, 0, 1, { 3 } };
+#define PLAIN { 0, 0.001, 1, 5, 0, 3, { 2, 0, 4 }, 0, 1, { 3 } }
+static const struct shape plain = PLAIN;
 
 TEST(histogram_texts)
 {
@@ -58,9 +59,9 @@ TEST(histogram_texts)
 TEST(histogram_sums)
 {
     static const struct { const char *name; struct shape a, b; double sign; errc rc; const char *want; } cases[] = {
-        { "same layout", plain, plain, 1, OK, "{count:20, sum:10, [-1,-0.5):6, [-0.001,0.001]:2, (0.5,1]:4, (2,4]:8}" },
-        { "taken away", plain, plain, -1, OK, "{count:0, sum:0}" },
-        { "other buckets", plain, { 0, 0.001, 0, 1, -1, 2, { 1, 1 }, 2, 1, { 1 } }, 1, OK,
+        { "same layout", PLAIN, PLAIN, 1, OK, "{count:20, sum:10, [-1,-0.5):6, [-0.001,0.001]:2, (0.5,1]:4, (2,4]:8}" },
+        { "taken away", PLAIN, PLAIN, -1, OK, "{count:0, sum:0}" },
+        { "other buckets", PLAIN, { 0, 0.001, 0, 1, -1, 2, { 1, 1 }, 2, 1, { 1 } }, 1, OK,
           "{count:13, sum:6, [-4,-2):1, [-1,-0.5):3, [-0.001,0.001]:1, (0.25,0.5]:1, (0.5,1]:3, (2,4]:4}" },
         { "a coarser one", { 1, 0, 0, 1, 1, 4, { 1, 2, 3, 4 }, 0, 0, { 0 } }, { 0, 0, 0, 1, 1, 1, { 10 }, 0, 0, { 0 } }, 1, OK,
           "{count:20, sum:2, (1,2]:13, (2,4]:7}" },
@@ -72,7 +73,7 @@ TEST(histogram_sums)
           "{count:5, sum:0, [-1,1]:3, (1,2]:2}" },
         { "a wider zero bucket takes buckets in", { 0, 0, 0, 0, -2, 2, { 3, 1 }, 0, 0, { 0 } }, { 0, 0.5, 1, 0, 1, 1, { 1 }, 0, 0, { 0 } }, 1, OK,
           "{count:6, sum:0, [-0.5,0.5]:5, (1,2]:1}" },
-        { "of two kinds", plain, { -53, 0, 0, 1, 0, 1, { 1 }, 0, 0, { 0 } }, 1, ERR_BAD_INPUT, "" },
+        { "of two kinds", PLAIN, { -53, 0, 0, 1, 0, 1, { 1 }, 0, 0, { 0 } }, 1, ERR_BAD_INPUT, "" },
     };
     TEST_EACH(c, cases) {
         struct histogram *h = histogram_of(&c->a);
@@ -104,14 +105,14 @@ TEST(histogram_sums_of_bounds)
 TEST(histogram_resets)
 {
     static const struct { const char *name; struct shape prev, now; bool want; } cases[] = {
-        { "the same", plain, plain, false },
-        { "grown", plain, { 0, 0.001, 1, 5, 0, 3, { 2, 1, 4 }, 0, 1, { 3 } }, false },
-        { "a bucket fell", plain, { 0, 0.001, 9, 5, 0, 3, { 1, 1, 4 }, 0, 1, { 3 } }, true },
-        { "a bucket is gone", plain, { 0, 0.001, 9, 5, 0, 2, { 2, 1 }, 0, 1, { 3 } }, true },
-        { "finer", plain, { 1, 0.001, 90, 5, 0, 3, { 2, 1, 4 }, 0, 1, { 3 } }, true },
-        { "coarser", plain, { -1, 0.001, 1, 5, 0, 2, { 2, 4 }, 0, 1, { 3 } }, false },
-        { "the zero bucket took a bucket in", plain, { 0, 1, 6, 5, 2, 1, { 4 }, 0, 0, { 0 } }, false },
-        { "the zero bucket cuts a bucket", plain, { 0, 0.75, 60, 5, 0, 3, { 2, 1, 4 }, 0, 0, { 0 } }, true },
+        { "the same", PLAIN, PLAIN, false },
+        { "grown", PLAIN, { 0, 0.001, 1, 5, 0, 3, { 2, 1, 4 }, 0, 1, { 3 } }, false },
+        { "a bucket fell", PLAIN, { 0, 0.001, 9, 5, 0, 3, { 1, 1, 4 }, 0, 1, { 3 } }, true },
+        { "a bucket is gone", PLAIN, { 0, 0.001, 9, 5, 0, 2, { 2, 1 }, 0, 1, { 3 } }, true },
+        { "finer", PLAIN, { 1, 0.001, 90, 5, 0, 3, { 2, 1, 4 }, 0, 1, { 3 } }, true },
+        { "coarser", PLAIN, { -1, 0.001, 1, 5, 0, 2, { 2, 4 }, 0, 1, { 3 } }, false },
+        { "the zero bucket took a bucket in", PLAIN, { 0, 1, 6, 5, 2, 1, { 4 }, 0, 0, { 0 } }, false },
+        { "the zero bucket cuts a bucket", PLAIN, { 0, 0.75, 60, 5, 0, 3, { 2, 1, 4 }, 0, 0, { 0 } }, true },
     };
     TEST_EACH(c, cases) EXPECT_EQ(histogram_is_reset(histogram_of(&c->now), histogram_of(&c->prev)), c->want);
     struct histogram *told = histogram_of(&plain);
@@ -123,10 +124,10 @@ TEST(histogram_resets)
 TEST(histogram_trims)
 {
     static const struct { const char *name; struct shape s; double at; bool upper; const char *want; } cases[] = {
-        { "nothing", plain, 100, true, "{count:10, sum:5, [-1,-0.5):3, [-0.001,0.001]:1, (0.5,1]:2, (2,4]:4}" },
+        { "nothing", PLAIN, 100, true, "{count:10, sum:5, [-1,-0.5):3, [-0.001,0.001]:1, (0.5,1]:2, (2,4]:4}" },
         { "at a bound", { 0, 0, 0, 5, 1, 2, { 2, 4 }, 0, 0, { 0 } }, 2, true, "{count:2, sum:2.8284271247461903, (1,2]:2}" },
         { "half of a custom bucket", { -53, 0, 0, 1, 1, 2, { 2, 4 }, 0, 0, { 0 } }, 3.5, false, "{count:2, sum:8.5, (2,5]:2}" },
-        { "all", plain, -100, true, "{count:0, sum:0}" },
+        { "all", PLAIN, -100, true, "{count:0, sum:0}" },
     };
     TEST_EACH(c, cases) {
         struct histogram *h = histogram_of(&c->s);
