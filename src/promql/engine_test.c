@@ -30,7 +30,8 @@ static str result_text(struct engine *en, struct memstore *m, const struct query
         buf_labels(&b, r.series[i].labels);
         for (size_t k = 0; k < r.series[i].n; k++) {
             buf_u8(&b, ' ');
-            buf_f64_api(&b, r.series[i].points[k].v);
+            if (r.series[i].points[k].h) histogram_text(&b, r.series[i].points[k].h);
+            else buf_f64_api(&b, r.series[i].points[k].v);
             str at = arena_fmt(a, "@%" PRId64, r.series[i].points[k].t / 1000);
             buf_str(&b, at);
         }
@@ -50,7 +51,11 @@ static const char data[] = "load 1m\n"
                            "  c_total{a=\"y\"} 0+120x5\n"
                            "  g{a=\"x\"} 1 2 stale _ 5 6\n"
                            "  g{a=\"y\"} 1e100 1 -1e100 7 7 7\n"
-                           "  one{b=\"k\"} 3x5\n";
+                           "  one{b=\"k\"} 3x5\n"
+                           "  h{a=\"x\"} {{schema:0 sum:4 count:4 buckets:[1 2 1]}}+{{schema:0 sum:4 count:4 buckets:[1 2 1]}}x5\n"
+                           "  h{a=\"y\"} {{schema:1 sum:1 count:2 buckets:[2]}}x5\n"
+                           "  custom {{schema:-53 sum:1 count:3 custom_values:[5 10] buckets:[1 2]}}x5\n"
+                           "  mixed 1 2 {{schema:0 sum:1 count:1 buckets:[1]}}\n";
 
 struct query_case { const char *name, *query; int64_t start_s, end_s, step_s; const char *want; errc rc; };
 
@@ -103,6 +108,33 @@ TEST(engine_queries)
           ERR_BAD_INPUT },
     };
     run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ .max_concurrency = 1 });
+}
+
+TEST(engine_histograms)
+{
+    static const struct query_case cases[] = {
+        { "selector", "h{a=\"x\"}", 60, 60, 0, "{__name__=\"h\", a=\"x\"} {count:8, sum:8, (0.5,1]:2, (1,2]:4, (2,4]:2}@60", OK },
+        { "sum at the coarser schema", "sum(h)", 0, 0, 0, "{} {count:6, sum:5, (0.5,1]:3, (1,2]:2, (2,4]:1}@0", OK },
+        { "mean", "avg_over_time(h{a=\"x\"}[2m])", 60, 60, 0, "{a=\"x\"} {count:6, sum:6, (0.5,1]:1.5, (1,2]:3, (2,4]:1.5}@60", OK },
+        { "rate", "increase(h{a=\"x\"}[2m])", 60, 60, 0, "{a=\"x\"} {count:8, sum:8, (0.5,1]:2, (1,2]:4, (2,4]:2}@60", OK },
+        { "quantile", "histogram_quantile(0.5, h{a=\"x\"})", 60, 60, 0, "{a=\"x\"} 1.4142135623730951@60", OK },
+        { "quantile of custom buckets", "histogram_quantile(0.5, custom)", 60, 60, 0, "{} 6.25@60", OK },
+        { "fraction", "histogram_fraction(-Inf, 2, h{a=\"x\"})", 60, 60, 0, "{a=\"x\"} 0.75@60", OK },
+        { "count", "histogram_count(rate(h{a=\"x\"}[2m]))", 120, 120, 0, "{a=\"x\"} 0.06666666666666667@120", OK },
+        { "times a number", "2 * custom", 60, 60, 0, "{} {count:6, sum:2, [-Inf,5]:2, (5,10]:4}@60", OK },
+        { "trimmed", "custom </ 5", 60, 60, 0, "{} {count:1, sum:2.5, [-Inf,5]:1}@60", OK },
+        { "negated", "-custom", 60, 60, 0, "{} {count:-3, sum:-1, [-Inf,5]:-1, (5,10]:-2}@60", OK },
+        { "a text", "count_values(\"v\", custom)", 60, 60, 0, "{v=\"{count:3, sum:1, [-Inf,5]:1, (5,10]:2}\"} 1@60", OK },
+        { "floats and histograms", "sum({__name__=~\"custom|one\"})", 60, 60, 0,
+          "; PromQL warning: encountered a mix of histograms and floats for aggregation (1:5)", OK },
+        { "in a range", "rate(mixed[5m])", 120, 120, 0, "; PromQL warning: encountered a mix of histograms and floats for metric name \"mixed\" (1:6)", OK },
+        { "kinds of buckets", "custom + on () h{a=\"x\"}", 60, 60, 0,
+          "; PromQL warning: incompatible bucket layout encountered for binary operator + (1:1)", OK },
+        { "types", "custom + 1", 60, 60, 0,
+          "; PromQL info: incompatible sample types encountered for binary operator \"+\": histogram + float (1:1)", OK },
+        { "ignored", "max(h)", 60, 60, 0, "; PromQL info: ignored histogram in max aggregation (1:5)", OK },
+    };
+    run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ 0 });
 }
 
 TEST(engine_names_dropped_at_the_end)
