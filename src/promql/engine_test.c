@@ -122,7 +122,7 @@ TEST(engine_histograms)
         { "fraction", "histogram_fraction(-Inf, 2, h{a=\"x\"})", 60, 60, 0, "{a=\"x\"} 0.75@60", OK },
         { "count", "histogram_count(rate(h{a=\"x\"}[2m]))", 120, 120, 0, "{a=\"x\"} 0.06666666666666667@120", OK },
         { "times a number", "2 * custom", 60, 60, 0, "{} {count:6, sum:2, [-Inf,5]:2, (5,10]:4}@60", OK },
-        { "trimmed", "custom </ 5", 60, 60, 0, "{} {count:1, sum:2.5, [-Inf,5]:1}@60", OK },
+        { "trimmed", "custom </ 5", 60, 60, 0, "{__name__=\"custom\"} {count:1, sum:2.5, [-Inf,5]:1}@60", OK },
         { "negated", "-custom", 60, 60, 0, "{} {count:-3, sum:-1, [-Inf,5]:-1, (5,10]:-2}@60", OK },
         { "a text", "count_values(\"v\", custom)", 60, 60, 0, "{v=\"{count:3, sum:1, [-Inf,5]:1, (5,10]:2}\"} 1@60", OK },
         { "floats and histograms", "sum({__name__=~\"custom|one\"})", 60, 60, 0,
