@@ -1,6 +1,7 @@
 /* The head as a whole against a naive twin: series are lists of samples, matchers are asked one by one. */
 #include "head/head.h"
 #include "head/replay.h"
+#include "head/symbols.h"
 
 #include "base/test.h"
 #include "head/chunk_disk.h"
@@ -374,6 +375,24 @@ TEST(many_sealed_chunks_are_told)
         if (chunk == 3) EXPECT_OK(head_write_sealed(h, 1, &written, NULL));
     }
     head_close(h);
+}
+
+TEST(symbols_like_another)
+{
+    struct reclaim rc;
+    struct symbols s;
+    reclaim_init(&rc);
+    symbols_init(&s, &rc);
+    uint32_t a = symbols_intern(&s, S("job"), S("x")), b = symbols_intern_like(&s, a, S("job"), S("y"));
+    uint32_t c = symbols_intern_like(&s, a, S("pod"), S("x"));
+    EXPECT(a != b && a != c && b != c);
+    EXPECT_EQ(symbols_intern_like(&s, a, S("job"), S("x")), a);
+    EXPECT_EQ(symbols_intern_like(&s, c, S("job"), S("x")), a);
+    EXPECT_EQ(symbols_intern_like(&s, 0, S("job"), S("x")), a);
+    EXPECT_EQ(symbols_intern(&s, S("job"), S("y")), b);
+    EXPECT_EQ(symbols_intern(&s, S("pod"), S("x")), c);
+    symbols_fini(&s);
+    reclaim_fini(&rc);
 }
 
 /* Replay. */

@@ -161,7 +161,8 @@ static errc key_of(struct series_index *x, struct labels l, struct key *k, struc
     }
     if (bytes > x->labels_max_bytes) return err_set(e, ERR_LIMIT, "labels of %zu bytes: more than %zu", bytes, x->labels_max_bytes);
     for (k->n = 0; k->n < l.n; k->n++) {
-        k->pairs[k->n] = symbols_intern(&x->symbols, l.at[k->n].name, l.at[k->n].value);
+        uint32_t none = 0, *like = k->n < SERIES_LIKE_MAX ? &x->last_pairs[k->n] : &none;      /* series made together are much alike */
+        k->pairs[k->n] = *like = symbols_intern_like(&x->symbols, *like, l.at[k->n].name, l.at[k->n].value);
         if (!k->pairs[k->n]) return err_set(e, ERR_LIMIT, "no room for further label values");
     }
     key_close(x, k);
@@ -356,6 +357,7 @@ size_t series_remove(struct series_index *x, const runs *nums)
     for (size_t i = 0; i < names.n; i++) {
         mtx_lock(&x->create);
         postings_remove(&symbols_name_at(&x->symbols, names.at[i])->series, &dead, x->reclaim);
+        memset(x->last_pairs, 0, sizeof(x->last_pairs));
         symbols_sweep(&x->symbols, names.at[i]);
         mtx_unlock(&x->create);
     }

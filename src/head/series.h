@@ -19,7 +19,7 @@
 
 struct wal;
 
-enum { SERIES_TABLES = 256, NUM_PAGE_BITS = 14, NUM_PAGES = 1 << (32 - NUM_PAGE_BITS),
+enum { SERIES_LIKE_MAX = 32, SERIES_TABLES = 256, NUM_PAGE_BITS = 14, NUM_PAGES = 1 << (32 - NUM_PAGE_BITS),
        SERIES_GENERATION_MASK = 0x7fffffff };
 
 /* hash (high half) and slot of a series; the position is the hash scaled to cap, so growing is a sweep that reads nothing else. */
@@ -30,6 +30,7 @@ struct series_index {
     struct store *store;
     struct symbols symbols;
     struct reclaim *reclaim;
+    uint32_t last_pairs[SERIES_LIKE_MAX];      /* GUARDED_BY(create): of the series asked for last; 0 where it had none, or pairs went since */
     struct pages labels;                       /* GUARDED_BY(create): uvarint count, uvarint pair numbers in the order of names */
     struct series_table table[SERIES_TABLES];  /* GUARDED_BY(create) */
     _Atomic uint32_t *_Atomic *num_pages;      /* series number -> slot; 0: gone */

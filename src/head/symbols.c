@@ -195,17 +195,31 @@ static uint32_t symbols_add_pair_locked(struct symbols *s, uint32_t name, str va
     return id;
 }
 
+static uint32_t symbols_pair_locked(struct symbols *s, uint32_t name, str value)
+{
+    uint32_t hash = symbols_hash(s, name, value), id = symbols_find_pair_locked(s, name, value, hash);
+    return id ? id : symbols_add_pair_locked(s, name, value, hash);
+}
+
 uint32_t symbols_intern(struct symbols *s, str name, str value)
 {
     uint32_t name_hash = symbols_hash(s, 0, name);
     mtx_lock(&s->mu);
     uint32_t n = symbols_find_name_locked(s, name, name_hash), id = 0;
     if (!n) n = symbols_add_name_locked(s, name, name_hash);
-    if (n) {
-        uint32_t hash = symbols_hash(s, n, value);
-        id = symbols_find_pair_locked(s, n, value, hash);
-        if (!id) id = symbols_add_pair_locked(s, n, value, hash);
-    }
+    if (n) id = symbols_pair_locked(s, n, value);
+    mtx_unlock(&s->mu);
+    return id;
+}
+
+uint32_t symbols_intern_like(struct symbols *s, uint32_t like, str name, str value)
+{
+    if (!like) return symbols_intern(s, name, value);
+    const struct sym_pair *p = symbols_pair_at(s, like);
+    if (!str_eq(symbols_name(s, p->name), name)) return symbols_intern(s, name, value);
+    if (str_eq(symbols_text(s, p->text), value)) return like;
+    mtx_lock(&s->mu);
+    uint32_t id = symbols_pair_locked(s, p->name, value);
     mtx_unlock(&s->mu);
     return id;
 }

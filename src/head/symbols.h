@@ -55,6 +55,9 @@ uint32_t symbols_find_name(struct symbols *s, str name);       /* 0: none */
 uint32_t symbols_find_pair(struct symbols *s, uint32_t name, str value);
 uint32_t symbols_intern(struct symbols *s, str name, str value);   /* the pair, made if need be */
 
+/* The same, faster if the pair `like` has the same name, or is the one. REQUIRES: like lives, or is 0; nobody sweeps meanwhile. */
+uint32_t symbols_intern_like(struct symbols *s, uint32_t like, str name, str value);
+
 /* Drops the pairs of a name that no series has. REQUIRES: nobody interns meanwhile (the head's creation lock). */
 size_t symbols_sweep(struct symbols *s, uint32_t name);
 uint64_t symbols_bytes(const struct symbols *s);               /* of text */
