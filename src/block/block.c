@@ -124,6 +124,18 @@ uint64_t block_tombstones(struct block *b)
     return n;
 }
 
+errc block_mark(struct block *b, bool deletable, bool failed, struct err *e)
+{
+    struct block_meta m = b->meta;
+    m.deletable |= deletable;
+    m.failed |= failed;
+    m.stats.tombstones = block_tombstones(b);
+    TRY(meta_write(b->fs, b->dir, &m, e));
+    b->meta.deletable = m.deletable;
+    b->meta.failed = m.failed;
+    return OK;
+}
+
 /* Symbols, each looked up once. */
 
 void symbol_memo_fini(struct symbol_memo *m) { map_fini(&m->found); }

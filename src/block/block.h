@@ -32,6 +32,9 @@ str block_dir(const struct block *b);
 uint64_t block_bytes(const struct block *b);                   /* of all its files, for retention by size */
 uint64_t block_tombstones(struct block *b);                    /* deleted intervals, of all series */
 
+/* Writes into meta.json that the block is to be deleted, or that compacting it failed. One at a time; seen by block_meta at once. */
+MUST_USE errc block_mark(struct block *b, bool deletable, bool failed, struct err *e);
+
 /* Lives as long as the block; its queriers hold a reference of their own. */
 struct queryable *block_queryable(struct block *b);
 

@@ -55,7 +55,10 @@ errc block_delete(struct block *b, struct matchers ms, int64_t mint, int64_t max
     block_deleted_unref(was);
     errc rc = deleted_add(b, &now->all, ms, mint, maxt, &series, e);
     if (rc == OK && series) rc = deleted_write(b, &now->all, e);
-    if (rc == OK && series) now = block_deleted_swap(b, now);
+    if (rc == OK && series) {
+        b->meta.stats.tombstones = tombstones_count(&now->all);
+        now = block_deleted_swap(b, now);
+    }
     block_deleted_unref(now);
     if (rc != OK) return err_in(e, rc, "block %.*s", STR_ARG(b->dir));
     *n = series;

@@ -105,8 +105,7 @@ static errc files_end(struct block_writer *w, struct err *e)
     TRY(index_writer_finish(w->index, e));
     TRY(meta_write(w->fs, w->tmp, &w->meta, e));
     block_tombstones_encode(&none, &(struct tombstones){ 0 });
-    TRY(fs_write_durable(w->fs, path_join(&w->a, w->tmp, S("tombstones")), buf_view(&none), e));
-    return fault_dropped("block.dir_fsync") ? OK : fs_sync_dir(w->fs, w->tmp, e);
+    return fs_write_durable(w->fs, path_join(&w->a, w->tmp, S("tombstones")), buf_view(&none), e);   /* and with it all names of the folder */
 }
 
 errc block_writer_finish(struct block_writer *w, struct block_stats *stats, struct err *e)

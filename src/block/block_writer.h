@@ -8,7 +8,7 @@
  * Errors      ERR_IO, ERR_NO_SPACE, ERR_LIMIT, ERR_BAD_INPUT (order); after a failure only abort
  * Format      docs/format/block.md
  *
- * Durability steps for fault_dropped(): those of its parts, and block.dir_fsync, block.rename_fsync.
+ * Durability steps for fault_dropped(): those of its parts, and block.rename_fsync.
  */
 #ifndef EPI_BLOCK_BLOCK_WRITER_H
 #define EPI_BLOCK_BLOCK_WRITER_H

@@ -80,7 +80,7 @@ static void chunks_encode(struct buf *b, const struct index_chunk *chunks, size_
     }
 }
 
-void index_series_encode(struct buf *b, const struct sym_pair *labels, size_t n_labels, const struct index_chunk *chunks, size_t n_chunks)
+void index_series_encode(struct buf *b, const struct index_label *labels, size_t n_labels, const struct index_chunk *chunks, size_t n_chunks)
 {
     struct buf body = { 0 };
     buf_uvarint(&body, n_labels);
@@ -111,7 +111,7 @@ static void labels_decode(struct index_series *out, cursor *c)
     for (uint64_t i = 0; i < n && cur_ok(c); i++) {
         uint64_t name = cur_uvarint(c), value = cur_uvarint(c);
         if (name > UINT32_MAX || value > UINT32_MAX) cur_fail(c);
-        vec_push(&out->labels, ((struct sym_pair){ (uint32_t)name, (uint32_t)value }));
+        vec_push(&out->labels, ((struct index_label){ (uint32_t)name, (uint32_t)value }));
     }
 }
 

@@ -33,7 +33,7 @@ struct index_writer {
     size_t table_cap;
     bool in_series;
     uint64_t n_series, series_end, last_chunk_ref;
-    VEC(struct sym_pair) last, cur;            /* labels of the series before, and of this one */
+    VEC(struct index_label) last, cur;            /* labels of the series before, and of this one */
     VEC(struct name_count) names;              /* by name */
     VEC(struct list_len) lists;                /* of all names, in the file's order */
     VEC(size_t) lists_of;                      /* where those of names.at[i] end in `lists` */
@@ -137,7 +137,7 @@ static errc labels_resolve(struct index_writer *w, struct labels l, struct err *
 {
     w->cur.n = 0;
     for (size_t i = 0; i < l.n; i++) {
-        struct sym_pair near = i < w->last.n ? w->last.at[i] : (struct sym_pair){ UINT32_MAX, UINT32_MAX }, p = { 0 };
+        struct index_label near = i < w->last.n ? w->last.at[i] : (struct index_label){ UINT32_MAX, UINT32_MAX }, p = { 0 };
         if (!symbol_near(w, near.name, l.at[i].name, &p.name) || !symbol_near(w, near.value, l.at[i].value, &p.value))
             return err_set(e, ERR_BAD_INPUT, "index: a label that is no symbol");
         vec_push(&w->cur, p);
@@ -151,7 +151,7 @@ static bool comes_after_last(const struct index_writer *w)
 {
     size_t n = MIN(w->cur.n, w->last.n);
     for (size_t i = 0; i < n; i++) {
-        struct sym_pair a = w->last.at[i], b = w->cur.at[i];
+        struct index_label a = w->last.at[i], b = w->cur.at[i];
         if (a.name != b.name) return a.name < b.name;
         if (a.value != b.value) return a.value < b.value;
     }
@@ -281,7 +281,7 @@ static errc gather(void *ctx, uint32_t ref, const struct index_series *s, struct
     struct gathering *g = ctx;
     (void)e;
     for (size_t i = 0, k = 0; i < s->labels.n && k < g->n; i++) {      /* both ascend */
-        struct sym_pair p = s->labels.at[i];
+        struct index_label p = s->labels.at[i];
         while (k < g->n && g->names[k].name < p.name) k++;
         if (k < g->n && g->names[k].name == p.name) vec_push(&g->names[k].pairs, (uint64_t)p.value << 32 | ref);
     }
