@@ -797,6 +797,9 @@ errc wal_truncate(struct wal *w, uint32_t upto, struct err *e)
 {
     SCOPED(arena_finip) struct arena a = { 0 };
     SCOPED(wal_dir_finip) struct wal_dir d = { 0 };
+    mtx_lock(&w->mu);
+    w->dir_dirty = true;                       /* a checkpoint may have got its name here: that is durable before a segment goes */
+    mtx_unlock(&w->mu);
     TRY(wal_sync(w, e));                       /* closes the finished files: what is deleted below is nobody's */
     TRY(wal_dir_list(&d, w->o.fs, w->o.dir, e));
     mtx_lock(&w->mu);

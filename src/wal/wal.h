@@ -73,7 +73,7 @@ MUST_USE errc wal_sync(struct wal *w, struct err *e);
 /* Begins a new segment; *last is the number of the one before (finished: a checkpoint may read up to it). */
 MUST_USE errc wal_rotate(struct wal *w, uint32_t *last, struct err *e);
 
-/* Deletes the segments with numbers <= upto; never the current one. */
+/* Deletes the segments with numbers <= upto; never the current one. What got a name in the folder before the call is durable first. */
 MUST_USE errc wal_truncate(struct wal *w, uint32_t upto, struct err *e);
 
 struct wal_stat {
