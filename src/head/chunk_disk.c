@@ -45,6 +45,7 @@ struct chunk_disk {
     bool dir_dirty, cut_ordered;
     bool sync_failed;                          /* the last fsync of out did: a further one promises nothing about what was there */
     bool torn; uint64_t torn_at;               /* a failed write has to be cut away before anything else is written */
+    bool undo_waits; uint32_t undo_file; uint64_t undo_off;    /* what could not be taken back is taken back before anything is written */
     struct buf bytes;
 };
 
@@ -418,6 +419,10 @@ static errc undo(struct chunk_disk *d, uint32_t file, uint64_t off, struct err *
 
 errc chunk_disk_write(struct chunk_disk *d, const struct chunk_desc *chunks, size_t n, chunk_ref *refs, struct err *e)
 {
+    if (d->undo_waits) {
+        TRY(undo(d, d->undo_file, d->undo_off, e));
+        d->undo_waits = false;
+    }
     if (d->torn) TRY(cut_back(d, e));
     uint32_t file = d->last;
     uint64_t off = d->out ? d->off : 0;
@@ -432,8 +437,13 @@ errc chunk_disk_write(struct chunk_disk *d, const struct chunk_desc *chunks, siz
         if (rc == OK) rc = write_some(d, chunks + done, &more, refs + done, e);
         if (rc != OK) {
             struct err why = { 0 };
-            if (done > 0 && undo(d, file, off, &why) != OK)
-                LOG(ERROR, "chunks_head: chunks that nobody refers to stay on disk", kv_err(&why));
+            d->undo_waits = done > 0 && undo(d, file, off, &why) != OK;
+            if (d->undo_waits) {
+                d->undo_file = file;
+                d->undo_off = off;
+                LOG_LIMITED(ERROR, WARN_EVERY_MS, "chunks_head: chunks that nobody refers to are on disk; nothing is written until they are gone",
+                            kv_err(&why));
+            }
             return rc;
         }
         done += more;

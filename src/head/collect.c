@@ -104,7 +104,7 @@ errc head_truncate(struct head *h, int64_t mint, struct err *e)
     if (head_min_valid_time(h) < mint) head_set_min_valid_time(h, mint);
     atomic_store_explicit(&h->min_time, mint, memory_order_relaxed);
     head_wait_appenders(h);                    /* whose bounds are older */
-    head_collect(h, mint, false);
+    head_collect(h, mint, true);               /* histograms in the log are held by nothing else */
     head_drop_tombstones(h, mint);
     metric_observe(&gc_duration, (double)(clock_mono_ns() - began) * 1e-9);
     return OK;
@@ -147,6 +147,7 @@ void head_live_refs(struct head *h, head_refs *out)
         vec_push(out, ref);
     }
     reclaim_leave(&h->reclaim, &me);
+    for (size_t i = 0; i < h->other_refs.n; i++, sorted = false) vec_push(out, h->other_refs.at[i]);
     if (!sorted) qsort(out->at, out->n, sizeof(*out->at), sref_cmp);
 }
 

@@ -78,6 +78,7 @@ void head_close(struct head *h)
     lookup_fini(&h->lookup);
     for (size_t i = 0; i < h->tombstones.n; i++) vec_fini(&h->tombstones.at[i].all);
     vec_fini(&h->tombstones);
+    vec_fini(&h->other_refs);
     rwlock_fini(&h->tombstones_mu);
     cond_fini(&h->appenders_gone);
     mtx_fini(&h->appenders_mu);
@@ -119,29 +120,6 @@ static size_t tombstones_find(const struct head *h, sref ref)
         else hi = mid;
     }
     return lo;
-}
-
-/* Joins those that overlap or touch. */
-static void intervals_add(intervals *v, struct interval add)
-{
-    size_t n = 0;
-    VEC(struct interval) left = { 0 };
-    for (size_t i = 0; i < v->n; i++) {
-        struct interval x = v->at[i];
-        bool before = x.maxt < add.mint && x.maxt + 1 < add.mint, after = add.maxt < x.mint && add.maxt + 1 < x.mint;
-        if (before) {
-            v->at[n++] = x;
-        } else if (after) {
-            vec_push(&left, x);
-        } else {
-            add.mint = MIN(add.mint, x.mint);
-            add.maxt = MAX(add.maxt, x.maxt);
-        }
-    }
-    v->n = n;
-    vec_push(v, add);
-    for (size_t i = 0; i < left.n; i++) vec_push(v, left.at[i]);
-    vec_fini(&left);
 }
 
 void head_add_tombstone(struct head *h, sref ref, int64_t mint, int64_t maxt)

@@ -61,7 +61,7 @@ MUST_USE errc head_write_sealed(struct head *h, size_t max_chunks, size_t *writt
  * the call. min time and min valid time rise to mint. */
 MUST_USE errc head_truncate(struct head *h, int64_t mint, struct err *e);
 
-/* The refs of all series, ascending, for a checkpoint; free with vec_fini. */
+/* The refs of all series, ascending, and those that a series had before in the log: for a checkpoint; free with vec_fini. */
 typedef VEC(sref) head_refs;
 void head_live_refs(struct head *h, head_refs *out);
 uint32_t head_first_disk_file(const struct head *h);           /* the lowest chunk file that a series refers to; 0: none */

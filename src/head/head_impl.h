@@ -18,9 +18,8 @@
 #include "head/lookup.h"
 #include "head/open_chunk.h"
 #include "head/series.h"
+#include "model/interval.h"
 
-struct interval { int64_t mint, maxt; };
-typedef VEC(struct interval) intervals;
 struct ref_intervals { sref ref; intervals all; };
 struct head_appender;
 
@@ -40,6 +39,7 @@ struct head {
     atomic_flag writing;                       /* one writer of sealed chunks at a time */
     atomic_flag told;                          /* opts.many_sealed was called, the writer not yet */
     _Atomic uint64_t n_chunks;                 /* open, sealed and closed; relaxed */
+    VEC(sref) other_refs;                      /* const after the replay: earlier refs of series, by which the log names samples */
 
     struct mtx appenders_mu;                   /* LOCK_LEAF */
     struct cond appenders_gone;

@@ -470,11 +470,12 @@ TEST(replay_follows_the_log)
         put(h, S("c"), 5000, 1);
         head_refs refs = { 0 };
         head_live_refs(h, &refs);
-        EXPECT_EQ(refs.n, 4);
+        EXPECT_EQ(refs.n, 5);
         EXPECT_EQ(refs.at[0], 7);
-        EXPECT_EQ(refs.at[1], 9);
+        EXPECT_EQ(refs.at[1], 9);              /* the first ref of b, by which the log names samples */
         EXPECT_EQ(refs.at[2], 11);
-        EXPECT_EQ(refs.at[3], 501);
+        EXPECT_EQ(refs.at[3], 20);
+        EXPECT_EQ(refs.at[4], 501);
         vec_fini(&refs);
         head_close(h);
     }

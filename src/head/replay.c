@@ -91,7 +91,6 @@ struct head_replay *head_replay_begin(struct head *h)
 
 void head_replay_chunk(struct head_replay *r, const struct head_replay_chunk *c)
 {
-    series_reserve_ref(&r->head->series, c->ref);              /* also of a series that the log has lost: nobody else may find this chunk */
     series_reserve_ref(&r->head->series, c->ref);              /* also when the log knows it no more: nobody else may find the chunk */
     if (!c->ref || c->ooo) return;             /* out-of-order chunks are not served yet: nothing refers to them */
     if (c->maxt < head_min_valid_time(r->head)) return;        /* is in a block */
@@ -180,6 +179,19 @@ static void slot_uncover(struct head_replay *r, uint32_t slot)
     atomic_store_explicit(&first->covered, INT64_MIN, memory_order_relaxed);
 }
 
+/* The series goes on under the ref that the log gave it last: its next chunks are then found where the log will have read that record. Under
+ * the first ref they would be passed over there, written once more, and stand twice in the chunk files. */
+static void slot_rename(struct head_replay *r, uint32_t slot, sref ref)
+{
+    struct cold *cold = store_cold(&r->head->store, slot);
+    intervals deleted = { 0 };
+    head_tombstones_of(r->head, cold->ref, &deleted);
+    for (size_t i = 0; i < deleted.n; i++) head_add_tombstone(r->head, ref, deleted.at[i].mint, deleted.at[i].maxt);
+    vec_fini(&deleted);
+    vec_push(&r->head->other_refs, cold->ref);
+    cold->ref = ref;
+}
+
 errc head_replay_series(struct head_replay *r, replay_mark mark, sref ref, struct labels labels, struct replay_reset *out, struct err *e)
 {
     uint32_t slot;
@@ -208,6 +220,7 @@ errc head_replay_series(struct head_replay *r, replay_mark mark, sref ref, struc
         r->stats.duplicates += first != ref;
         x->duplicate = true;
         slot_uncover(r, slot);
+        if (first != ref) slot_rename(r, slot, ref);
     }
     r->deleted.at[slot] = false;
     uint32_t had = replay_ref_slot(x);

@@ -1,0 +1,314 @@
+/* head_chunks.c — order without strings.
+ *
+ * Symbols are sorted once, and every name and pair gets the rank of its text. Series are then sorted by the ranks of their pairs: no label
+ * is expanded before its series is written. The sorted texts are the symbols of the block.
+ */
+#include "head/head_chunks.h"
+
+#include "chunk/chunk.h"
+#include "chunk/xor.h"
+#include "head/chunk_disk.h"
+#include "head/head_impl.h"
+
+#include <stdlib.h>
+
+ACCOUNT(head_chunks_account, "head_compaction")
+
+struct text { str s; uint32_t id; bool is_name; };
+struct place { snum num; uint32_t slot, labels; };
+
+struct head_chunks {
+    struct head *head;
+    struct reclaim_reader reader;              /* what was found stays in its place */
+    int64_t mint, maxt;
+    VEC(struct text) texts;                    /* sorted */
+    VEC(uint32_t) name_rank, pair_rank;        /* by number */
+    VEC(struct place) series;                  /* in label order */
+};
+
+/* Symbols. */
+
+static int text_cmp(const void *a, const void *b) { return str_cmp(((const struct text *)a)->s, ((const struct text *)b)->s); }
+
+static void texts_gather(struct head_chunks *c)
+{
+    struct symbols *sy = &c->head->series.symbols;
+    uint32_t names = symbols_n_names(sy), last_pair = 0;
+    for (uint32_t i = 1; i <= names; i++) {
+        const struct sym_name *n = symbols_name_at(sy, i);
+        uint32_t pair = atomic_load_explicit(&n->first_pair, memory_order_acquire);
+        if (pair) vec_push(&c->texts, ((struct text){ symbols_name(sy, i), i, true }));
+        for (; pair; pair = atomic_load_explicit(&symbols_pair_at(sy, pair)->next, memory_order_acquire)) {
+            vec_push(&c->texts, ((struct text){ symbols_value(sy, pair), pair, false }));
+            last_pair = MAX(last_pair, pair);
+        }
+    }
+    vec_reserve(&c->name_rank, (size_t)names + 1);
+    vec_reserve(&c->pair_rank, (size_t)last_pair + 1);
+    c->name_rank.n = (size_t)names + 1;
+    c->pair_rank.n = (size_t)last_pair + 1;
+    if (c->texts.n) qsort(c->texts.at, c->texts.n, sizeof(*c->texts.at), text_cmp);
+    uint32_t rank = 0;
+    for (size_t i = 0; i < c->texts.n; i++) {
+        const struct text *t = &c->texts.at[i];
+        if (i && !str_eq(t[-1].s, t->s)) rank++;
+        if (t->is_name) c->name_rank.at[t->id] = rank;
+        else c->pair_rank.at[t->id] = rank;
+    }
+}
+
+struct head_symbol_set { struct symbol_set base; const struct head_chunks *c; size_t at; bool begun; };
+
+/* The empty string comes first: it is the key of all series. */
+static errc symbols_next(struct symbol_set *base, bool *more, str *out, struct err *e)
+{
+    struct head_symbol_set *s = CONTAINER_OF(base, struct head_symbol_set, base);
+    const struct head_chunks *c = s->c;
+    (void)e;
+    *out = STR_EMPTY;
+    *more = !s->begun || s->at < c->texts.n;
+    if (s->begun && *more) {
+        *out = c->texts.at[s->at].s;
+        while (s->at < c->texts.n && str_eq(c->texts.at[s->at].s, *out)) s->at++;
+    }
+    s->begun = true;
+    return OK;
+}
+
+static void symbols_free(struct symbol_set *base) { mem_free(CONTAINER_OF(base, struct head_symbol_set, base)); }
+static const struct symbol_set_ops head_symbol_set_ops = { symbols_next, symbols_free };
+
+struct symbol_set *head_chunks_symbols(struct head_chunks *c)
+{
+    struct head_symbol_set *s = NEW(struct head_symbol_set);
+    s->base.ops = &head_symbol_set_ops;
+    s->c = c;
+    return &s->base;
+}
+
+/* The order of series. */
+
+static int place_cmp(const void *a, const void *b, void *ctx)
+{
+    const struct head_chunks *c = ctx;
+    const struct series_index *x = &c->head->series;
+    const uint8_t *pa, *pb;
+    size_t na = series_pairs(x, ((const struct place *)a)->labels, &pa), nb = series_pairs(x, ((const struct place *)b)->labels, &pb);
+    for (size_t i = 0; i < na && i < nb; i++) {
+        uint32_t ia = series_next_pair(&pa), ib = series_next_pair(&pb);
+        if (ia == ib) continue;
+        uint32_t name_a = symbols_pair_at(&x->symbols, ia)->name, name_b = symbols_pair_at(&x->symbols, ib)->name;
+        if (name_a != name_b) return c->name_rank.at[name_a] < c->name_rank.at[name_b] ? -1 : 1;
+        return c->pair_rank.at[ia] < c->pair_rank.at[ib] ? -1 : 1;
+    }
+    return (na > nb) - (na < nb);
+}
+
+static void series_gather(struct head_chunks *c, snum last)
+{
+    struct head *h = c->head;
+    for (snum n = 1; n <= last; n++) {
+        uint32_t slot = series_slot_of(&h->series, n);
+        if (slot) vec_push(&c->series, ((struct place){ n, slot, store_cold(&h->store, slot)->labels }));
+    }
+}
+
+static int64_t bytes_of(const struct head_chunks *c)
+{
+    size_t n = c->texts.cap * sizeof(*c->texts.at) + c->series.cap * sizeof(*c->series.at);
+    return (int64_t)(n + (c->name_rank.cap + c->pair_rank.cap) * sizeof(uint32_t));
+}
+
+errc head_chunks_open(struct head_chunks **out, struct head *h, int64_t mint, int64_t maxt, struct err *e)
+{
+    struct head_chunks *c = NEW(struct head_chunks);
+    (void)e;
+    c->head = h;
+    c->mint = mint;
+    c->maxt = maxt;
+    head_wait_appenders(h);
+    reclaim_enter(&h->reclaim, &c->reader);
+    series_gather(c, atomic_load_explicit(&h->series.last_num, memory_order_acquire));
+    texts_gather(c);                           /* after the series: it knows the pairs of all of them */
+    if (c->series.n) qsort_r(c->series.at, c->series.n, sizeof(*c->series.at), place_cmp, c);
+    account_charge(&head_chunks_account, bytes_of(c));
+    *out = c;
+    return OK;
+}
+
+void head_chunks_close(struct head_chunks *c)
+{
+    if (!c) return;
+    account_charge(&head_chunks_account, -bytes_of(c));
+    reclaim_leave(&c->head->reclaim, &c->reader);
+    vec_fini(&c->texts);
+    vec_fini(&c->name_rank);
+    vec_fini(&c->pair_rank);
+    vec_fini(&c->series);
+    mem_free(c);
+}
+
+/* Chunks. */
+
+struct head_chunk_set {
+    struct chunk_series_set base;
+    struct head_chunks *c;
+    size_t at;
+    struct arena labels;
+    intervals deleted;
+    VEC(struct closed_chunk) closed;
+    VEC(struct chunk_copy *) copies;           /* room; the first n_copies are in use */
+    size_t n_copies;
+    struct buf bytes;                          /* of the series' chunks */
+    VEC(size_t) offsets;                       /* where each begins in bytes */
+    VEC(struct chunk_view) views;
+    VEC(int64_t) t;
+    VEC(double) v;
+    struct chunk_series series;
+};
+
+static void copy_slot(struct head_chunk_set *s, uint32_t slot_i)
+{
+    const struct store *st = &s->c->head->store;
+    struct slot *slot = store_slot(st, slot_i);
+    s->closed.n = s->n_copies = 0;
+    slot_lock(slot);
+    for (unsigned i = 0; i < slot->n_closed; i++) vec_push(&s->closed, store_get_closed(st, slot, i));
+    for (uint32_t i = slot->sealed; i; i = ((struct sealed *)slab_at(&st->sealed, i))->next) {
+        if (s->n_copies == s->copies.n) vec_push(&s->copies, mem_alloc(sizeof(struct chunk_copy)));
+        sealed_copy(st, slab_at(&st->sealed, i), s->copies.at[s->n_copies++]);
+    }
+    if (slot->n) {
+        if (s->n_copies == s->copies.n) vec_push(&s->copies, mem_alloc(sizeof(struct chunk_copy)));
+        open_copy(st, slot, s->copies.at[s->n_copies++]);
+    }
+    slot_unlock(slot);
+}
+
+static bool is_hidden(const struct head_chunk_set *s, int64_t mint, int64_t maxt)
+{
+    return maxt < s->c->mint || mint > s->c->maxt || intervals_cover(&s->deleted, mint, maxt);
+}
+
+static bool is_whole(const struct head_chunk_set *s, int64_t mint, int64_t maxt)
+{
+    return mint >= s->c->mint && maxt <= s->c->maxt && !intervals_meet(&s->deleted, mint, maxt);
+}
+
+static void view_push(struct head_chunk_set *s, int64_t mint, int64_t maxt, uint8_t enc, size_t n)
+{
+    vec_push(&s->offsets, s->bytes.n - n);
+    vec_push(&s->views, ((struct chunk_view){ mint, maxt, enc, { NULL, n } }));
+}
+
+/* What may be shown of n samples, as a chunk; they are moved together in place. */
+static void encode(struct head_chunk_set *s, int64_t *t, double *v, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (t[i] < s->c->mint || t[i] > s->c->maxt || intervals_have(&s->deleted, t[i])) continue;
+        t[kept] = t[i];
+        v[kept++] = v[i];
+    }
+    if (!kept) return;
+    uint8_t *at = buf_room(&s->bytes, XOR_ROOM(kept));
+    size_t bytes = xor_encode(at, t, v, kept);
+    buf_commit(&s->bytes, bytes);
+    view_push(s, t[0], t[kept - 1], CHUNK_XOR, bytes);
+}
+
+static errc rewrite_closed(struct head_chunk_set *s, const struct chunk_pin *pin, struct err *e)
+{
+    size_t n = chunk_count(pin->enc, pin->data);
+    if (pin->enc != CHUNK_XOR)
+        return err_set(e, ERR_UNSUPPORTED, "a chunk of encoding %.*s would have to be cut", STR_ARG(chunk_enc_name(pin->enc)));
+    vec_reserve(&s->t, n);
+    vec_reserve(&s->v, n);
+    TRY(xor_decode(pin->data, s->t.at, s->v.at, n, &n, e));
+    encode(s, s->t.at, s->v.at, n);
+    return OK;
+}
+
+static errc add_closed(struct head_chunk_set *s, const struct closed_chunk *c, struct err *e)
+{
+    struct chunk_disk *disk = s->c->head->opts.disk;
+    struct chunk_pin pin = { 0 };
+    if (is_hidden(s, c->mint, c->maxt)) return OK;
+    if (!disk) return err_set(e, ERR_NOT_FOUND, "head: no chunk files");
+    TRY(chunk_disk_pin(disk, c->disk_ref, 0, &pin, e));
+    errc rc = OK;
+    if (is_whole(s, c->mint, c->maxt)) {
+        buf_str(&s->bytes, pin.data);
+        view_push(s, c->mint, c->maxt, pin.enc, pin.data.n);
+    } else {
+        rc = rewrite_closed(s, &pin, e);
+    }
+    errc un = chunk_disk_unpin(disk, &pin, e);
+    return un != OK ? un : rc;
+}
+
+static void add_copy(struct head_chunk_set *s, struct chunk_copy *c)
+{
+    double v[RUN_MAX];
+    if (!c->n || is_hidden(s, c->t[0], c->t[c->n - 1])) return;
+    chunk_copy_values(c, c->n, v);
+    encode(s, c->t, v, c->n);
+}
+
+static errc set_step(struct head_chunk_set *s, const struct place *p, struct err *e)
+{
+    struct head *h = s->c->head;
+    s->views.n = s->offsets.n = s->deleted.n = 0;
+    buf_reset(&s->bytes);
+    head_tombstones_of(h, store_cold(&h->store, p->slot)->ref, &s->deleted);
+    copy_slot(s, p->slot);
+    for (size_t i = 0; i < s->closed.n; i++) TRY(add_closed(s, &s->closed.at[i], e));
+    for (size_t i = 0; i < s->n_copies; i++) add_copy(s, s->copies.at[i]);
+    for (size_t i = 0; i < s->views.n; i++) s->views.at[i].data.p = s->bytes.p + s->offsets.at[i];
+    return OK;
+}
+
+static errc set_next(struct chunk_series_set *base, const struct chunk_series **out, struct err *e)
+{
+    struct head_chunk_set *s = CONTAINER_OF(base, struct head_chunk_set, base);
+    *out = NULL;
+    while (s->at < s->c->series.n) {
+        const struct place *p = &s->c->series.at[s->at++];
+        struct labels labels;
+        if (series_slot_of(&s->c->head->series, p->num) != p->slot) continue;  /* collected meanwhile: it held nothing */
+        TRY_IN(e, set_step(s, p, e), "head");
+        if (!s->views.n) continue;
+        arena_reset(&s->labels, (struct arena_mark){ 0 });
+        if (!series_labels(&s->c->head->series, p->num, p->slot, &s->labels, &labels)) continue;
+        s->series = (struct chunk_series){ .labels = labels, .chunks = s->views.at, .n = s->views.n };
+        *out = &s->series;
+        return OK;
+    }
+    return OK;
+}
+
+static void set_free(struct chunk_series_set *base)
+{
+    struct head_chunk_set *s = CONTAINER_OF(base, struct head_chunk_set, base);
+    for (size_t i = 0; i < s->copies.n; i++) mem_free(s->copies.at[i]);
+    vec_fini(&s->copies);
+    vec_fini(&s->closed);
+    vec_fini(&s->deleted);
+    vec_fini(&s->offsets);
+    vec_fini(&s->views);
+    vec_fini(&s->t);
+    vec_fini(&s->v);
+    buf_fini(&s->bytes);
+    arena_fini(&s->labels);
+    mem_free(s);
+}
+static const struct chunk_series_set_ops head_chunk_set_ops = { set_next, set_free };
+
+struct chunk_series_set *head_chunks_series(struct head_chunks *c)
+{
+    struct head_chunk_set *s = NEW(struct head_chunk_set);
+    s->base.ops = &head_chunk_set_ops;
+    s->c = c;
+    buf_init(&s->bytes, &head_chunks_account, 0);
+    return &s->base;
+}
