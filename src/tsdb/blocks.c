@@ -192,7 +192,10 @@ static struct block_list *look_list(const struct look *k)
     return l;
 }
 
-/* First out of sight by a rename: a folder that is half removed is never taken for a block. */
+static errc sync_root(struct fs *fs, struct err *e) { return fault_dropped("blocks.remove_fsync") ? OK : fs_sync_dir(fs, S(""), e); }
+
+/* First out of sight by a rename, for good: a folder that is half removed is never taken for a block. And gone for good before anything
+ * else happens: a parent that came back after its child was compacted away would show what was deleted. */
 static errc block_remove(struct fs *fs, ulid id, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
@@ -201,6 +204,7 @@ static errc block_remove(struct fs *fs, ulid id, struct err *e)
     if (!fs_exists(fs, dir)) return OK;
     TRY(fs_remove_tree(fs, gone, e));
     TRY(fs_rename(fs, dir, gone, e));
+    TRY(sync_root(fs, e));
     TRY(fs_remove_tree(fs, gone, e));
     LOG(INFO, "block deleted", kv_str("block", dir));
     return OK;
@@ -242,9 +246,23 @@ static void list_replace(struct blocks *b, struct block_list *l)
     if (was) vec_push(&b->old, was);
 }
 
+/* Drops the old lists that only we hold; how many others there are. */
+static size_t old_in_use(struct blocks *b)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->old.n; i++) {
+        struct block_list *l = b->old.at[i];
+        if (atomic_load_explicit(&l->refs, memory_order_acquire) == 1) block_list_unref(l);
+        else b->old.at[n++] = l;
+    }
+    b->old.n = n;
+    return n;
+}
+
 static errc reload(struct blocks *b, const ulid *doomed, size_t n, struct blocks_found *found, struct err *e)
 {
     struct look k;
+    (void)old_in_use(b);                       /* frees what nobody reads any more */
     metric_inc(&m_reloads);
     errc rc = look_begin(&k, b, doomed, n, e);
     if (rc == OK) rc = handle_bad(&k, found, e);
@@ -284,19 +302,6 @@ void blocks_close(struct blocks *b)
     vec_fini(&b->old);
     mtx_fini(&b->mu);
     mem_free(b);
-}
-
-/* Drops the old lists that only we hold; how many others there are. */
-static size_t old_in_use(struct blocks *b)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < b->old.n; i++) {
-        struct block_list *l = b->old.at[i];
-        if (atomic_load_explicit(&l->refs, memory_order_acquire) == 1) block_list_unref(l);
-        else b->old.at[n++] = l;
-    }
-    b->old.n = n;
-    return n;
 }
 
 bool blocks_wait_old(struct blocks *b, const _Atomic bool *stop)

@@ -10,23 +10,20 @@
 #include "io/pool.h"
 #include "io/thread.h"
 #include "tsdb/blocks.h"
+#include "tsdb/compaction.h"
 #include "tsdb/db_querier.h"
 #include "tsdb/recover.h"
 #include "wal/wal.h"
 #include "wal/wal_reader.h"
 
-enum { TICK_MS = 1000, SEALED_AT_ONCE = 4096 };
+enum { TICK_MS = 1000, SEALED_AT_ONCE = 4096, RELOAD_MS = 60000, PAUSE_MIN_MS = 1000, PAUSE_MAX_MS = 60000 };
+#define CHUNK_RANGE_MS (2ll * 3600 * 1000)
+#define MS_NS 1000000ll
 
 GAUGE(m_clean_start, "prometheus_tsdb_clean_start", "-1: lockfile is disabled. 0: a lockfile from a previous execution was replaced. 1: lockfile creation was clean")
 GAUGE(m_replay_seconds, "prometheus_tsdb_data_replay_duration_seconds", "Time taken to replay the data on disk.")
 
-/* Of parts that this version does not have: it compacts nothing and writes no checkpoints. Alerts ask for them at 0. */
-COUNTER(m_compactions_failed, "prometheus_tsdb_compactions_failed_total", "Total number of compactions that failed for the partition.")
 GAUGE(m_symbol_table, "prometheus_tsdb_symbol_table_size_bytes", "Size of symbol table in memory for loaded blocks")
-COUNTER(m_checkpoints, "prometheus_tsdb_checkpoint_creations_total", "Total number of checkpoint creations attempted.")
-COUNTER(m_checkpoints_failed, "prometheus_tsdb_checkpoint_creations_failed_total", "Total number of checkpoint creations that failed.")
-COUNTER(m_checkpoints_deleted, "prometheus_tsdb_checkpoint_deletions_total", "Total number of checkpoint deletions attempted.")
-COUNTER(m_checkpoints_kept, "prometheus_tsdb_checkpoint_deletions_failed_total", "Total number of checkpoint deletions that failed.")
 
 static _Atomic int64_t replay_min, replay_max, replay_current;   /* relaxed: figures for a status page */
 
@@ -53,6 +50,10 @@ struct db {
     struct head *head;
     struct blocks *blocks;
     struct db_queryable queryable;     /* over blocks and head */
+    struct compaction *compaction;
+    int64_t compact_ns, pause_ms;      /* when compaction is tried again after a failure; the background's */
+    int64_t reload_ns;                 /* when the folder is looked at again */
+    _Atomic bool stopping;             /* relaxed: long work ends early */
     struct thread *thread;
     struct mtx mu;                     /* LOCK_DB */
     struct cond wake;
@@ -123,6 +124,29 @@ static void db_many_sealed(void *ctx)
     mtx_unlock(&db->mu);
 }
 
+/* Out-of-order chunks are held by nothing but their files. */
+static uint32_t first_late_file(const struct recover_chunks *chunks)
+{
+    uint32_t first = 0;
+    for (size_t i = 0; i < chunks->all.n; i++) {
+        uint32_t file = chunk_ref_file(chunks->all.at[i].ref);
+        if (chunks->all.at[i].ooo && (!first || file < first)) first = file;
+    }
+    return first;
+}
+
+static void compaction_begin(struct db *db, const struct recover_chunks *chunks)
+{
+    struct compaction_of of = {
+        .fs = db->o.fs, .backend = db->o.backend, .blocks = db->blocks, .head = db->head, .wal = db->wal, .disk = db->disk,
+        .compress = db->o.wal_compress, .wal_segment_bytes = db->o.wal_segment_bytes, .block_segment_bytes = db->o.block_segment_bytes,
+        .chunk_range_ms = db->o.chunk_range_ms, .max_block_ms = db->o.max_block_ms, .no_overlapping = db->o.no_overlapping_compaction,
+        .keep_disk_file = first_late_file(chunks), .stop = &db->stopping,
+    };
+    db->compaction = compaction_new(&of);
+    compaction_set_retention(db->compaction, db->o.retention);
+}
+
 static errc open_parts(struct db *db, struct recover_chunks *chunks, struct db_opened *what, struct err *e)
 {
     struct fs *fs = db->o.fs;
@@ -149,7 +173,9 @@ static errc open_parts(struct db *db, struct recover_chunks *chunks, struct db_o
     if (list->n) head_set_min_valid_time(db->head, block_list_max_time(list));
     block_list_unref(list);
     db_queryable_init(&db->queryable, db->blocks, db->head);
-    return recover_head(&in, what, e);
+    TRY(recover_head(&in, what, e));
+    compaction_begin(db, chunks);
+    return OK;
 }
 
 static void db_run(void *arg)
@@ -171,6 +197,8 @@ errc db_open(struct db **out, const struct db_opts *o, struct db_opened *what, s
 {
     struct db *db = NEW(struct db);
     db->o = *o;
+    if (!db->o.chunk_range_ms) db->o.chunk_range_ms = CHUNK_RANGE_MS;
+    if (!db->o.reload_interval_ms) db->o.reload_interval_ms = RELOAD_MS;
     mtx_init(&db->mu, LOCK_DB);
     cond_init(&db->wake);
     struct db_opened found = { 0 };
@@ -194,6 +222,7 @@ errc db_open(struct db **out, const struct db_opts *o, struct db_opened *what, s
 static void stop_thread(struct db *db)
 {
     if (!db->thread) return;
+    atomic_store_explicit(&db->stopping, true, memory_order_relaxed);
     mtx_lock(&db->mu);
     db->stop = true;
     cond_broadcast(&db->wake);
@@ -215,6 +244,7 @@ static errc write_sealed(struct db *db, struct err *e)
 
 static void db_free(struct db *db, bool remove_lock)
 {
+    compaction_free(db->compaction);
     head_close(db->head);
     chunk_disk_close(db->disk);
     blocks_close(db->blocks);
@@ -242,11 +272,61 @@ void db_abandon(struct db *db)
     db_free(db, false);
 }
 
+/* One that failed is tried again after a pause that doubles; meanwhile the rest goes on. */
+static void compact(struct db *db)
+{
+    struct err e = { 0 };
+    errc rc = compaction_run(db->compaction, &e);
+    if (rc == OK || rc == ERR_CANCELED) {
+        db->pause_ms = 0;
+        return;
+    }
+    db->pause_ms = MIN(MAX(db->pause_ms * 2, (int64_t)PAUSE_MIN_MS), (int64_t)PAUSE_MAX_MS);
+    db->compact_ns = clock_mono_ns() + db->pause_ms * MS_NS;
+    LOG(ERROR, "compaction failed", kv_err(&e), kv_i64("again_in_ms", db->pause_ms));
+}
+
+static void reload(struct db *db)
+{
+    struct err e = { 0 };
+    if (compaction_reload(db->compaction, &e) != OK) LOG_LIMITED(ERROR, 60000, "the folder's blocks could not be looked at", kv_err(&e));
+    db->reload_ns = clock_mono_ns() + db->o.reload_interval_ms * MS_NS;
+}
+
 void db_tick(struct db *db)
 {
     struct err e = { 0 };
     if (write_sealed(db, &e) != OK) LOG_LIMITED(ERROR, 60000, "closed chunks could not be written", kv_err(&e));
+    bool due = clock_mono_ns() >= db->reload_ns;
+    if (due) reload(db);
+    if ((due || head_compactable(db->head)) && clock_mono_ns() >= db->compact_ns) compact(db);
     epoch_collect();
+}
+
+errc db_compact(struct db *db, struct err *e)
+{
+    TRY(write_sealed(db, e));
+    return compaction_run(db->compaction, e);
+}
+
+void db_set_retention(struct db *db, struct retention r) { compaction_set_retention(db->compaction, r); }
+
+static errc blocks_delete(const struct block_list *l, struct matchers ms, int64_t mint, int64_t maxt, struct err *e)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        const struct block_meta *m = block_meta(l->at[i]);
+        uint64_t n;
+        if (m->mint <= maxt && m->maxt > mint) TRY(block_delete(l->at[i], ms, mint, maxt, &n, e));
+    }
+    return OK;
+}
+
+errc db_delete(struct db *db, struct matchers ms, int64_t mint, int64_t maxt, struct err *e)
+{
+    struct block_list *l = blocks_now(db->blocks);
+    errc rc = blocks_delete(l, ms, mint, maxt, e);
+    block_list_unref(l);
+    return rc == OK ? head_delete(db->head, ms, mint, maxt, e) : rc;
 }
 
 errc db_sync(struct db *db, struct err *e)

@@ -1,7 +1,7 @@
 /* db.h — the data folder as a whole: what `--storage.tsdb.path` names.
  *
- * What        Opens (and where it must, repairs) a data folder, keeps its head, log and chunk files together, and looks after them while it
- *             is open: sealed chunks go to chunks_head, memory that readers left is freed.
+ * What        Opens (and where it must, repairs) a data folder, keeps its blocks, head, log and chunk files together, and looks after them
+ *             while it is open: sealed chunks go to chunks_head, the head to blocks, old blocks away, memory that readers left is freed.
  * Invariants  (1) One process has a folder open (lock file). (2) After db_open the folder is one that Prometheus opens without a warning.
  *             (3) Opened over an overlay, the folder below is untouched. (4) Damage costs the records that are damaged, nothing else.
  * Ownership   db_open allocates, db_close frees; it borrows the fs, which outlives it. No querier or appender may be open at db_close.
@@ -19,6 +19,7 @@
 #include "io/reader.h"
 #include "storage/appender.h"
 #include "storage/querier.h"
+#include "tsdb/retention.h"
 
 struct head;
 
@@ -29,7 +30,12 @@ struct db_opts {
     uint64_t wal_segment_bytes;        /* 0: 128 MiB */
     uint64_t chunk_file_bytes;         /* 0: 128 MiB */
     int64_t fsync_interval_ms;         /* 0: fsync before the answer */
-    int64_t chunk_range_ms;            /* 0: two hours */
+    int64_t chunk_range_ms;            /* 0: two hours; also the range of a block of the head */
+    int64_t max_block_ms;              /* 0: 31 days, or a tenth of the retention by time */
+    uint64_t block_segment_bytes;      /* 0: 512 MiB */
+    int64_t reload_interval_ms;        /* how often the folder is looked at for blocks; 0: a minute */
+    bool no_overlapping_compaction;
+    struct retention retention;        /* zero: everything is kept */
     uint32_t samples_per_chunk;        /* 0: 120 */
     unsigned replay_workers;           /* 0: one per core; 1: no threads */
     bool no_lock, no_thread;           /* no_thread: the owner calls db_tick (tests on a simulated disk) */
@@ -55,6 +61,13 @@ struct appendable *db_appendable(struct db *db);
 struct queryable *db_queryable(struct db *db);
 MUST_USE errc db_sync(struct db *db, struct err *e);           /* what was committed before is durable afterwards */
 void db_tick(struct db *db);                                   /* one round of the background work */
+void db_set_retention(struct db *db, struct retention r);
+
+/* All compactions that are due, now. REQUIRES: no_thread, and no querier of this thread is open. */
+MUST_USE errc db_compact(struct db *db, struct err *e);
+
+/* Deletes [mint, maxt] of the series that match, from blocks and head. What it did before a failure stays done. */
+MUST_USE errc db_delete(struct db *db, struct matchers ms, int64_t mint, int64_t maxt, struct err *e);
 
 /* Progress of the replay: segment numbers, as /api/v1/status/walreplay shows them. Any thread, also during db_open. */
 void db_replay_progress(int64_t *min, int64_t *max, int64_t *current);

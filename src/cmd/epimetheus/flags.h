@@ -16,12 +16,12 @@
 
 /* Values of flags whose part is not served yet, or that mean nothing here: kept to be shown. */
 struct flags_unserved {
-    str user_assets, console_templates, console_libraries, delay_compact_file, agent_path, max_block_duration, segment_size;
+    str user_assets, console_templates, console_libraries, delay_compact_file, agent_path;
     str agent_wal_segment_size, agent_wal_truncate, agent_min_time, agent_max_time;
     int agent_compression, wal_truncate;
-    bool gomaxprocs, gomemlimit, overlapping, drain, agent_wal_compression, agent_checkpoint, agent_no_lockfile;
+    bool gomaxprocs, gomemlimit, drain, agent_wal_compression, agent_checkpoint, agent_no_lockfile;
     double gomemlimit_ratio;
-    int64_t gomemlimit_refresh_ms, subscribers, write_queue, compaction_delay, reload_interval_ms, flush_deadline_ms, read_samples;
+    int64_t gomemlimit_refresh_ms, subscribers, write_queue, compaction_delay, flush_deadline_ms, read_samples;
     int64_t read_concurrent, read_frame, search_limit, outage_ms, grace_ms, resend_ms, evals, queue, batch, checkpoint_batch;
 };
 
@@ -32,10 +32,10 @@ struct flags {
     bool bare_words;                           /* its words stand alone */
     int log_level, log_format, wal_compression_type, storage_io;
     str_list listen, features, proto_messages;
-    bool config_given, config_strict, agent, lifecycle, admin, remote_write_receiver, otlp_receiver, wal_compression, no_lockfile;
+    bool config_given, config_strict, agent, lifecycle, admin, remote_write_receiver, otlp_receiver, wal_compression, no_lockfile, overlapping_compaction;
     bool adjust_timestamps, auto_reload;
-    int64_t auto_reload_ms, read_timeout_ms, lookback_ms, query_timeout_ms, min_block_ms, fsync_interval_ms, tolerance_ms, discovery_reload_ms;
-    int64_t max_connections, max_concurrency, max_samples, wal_segment_bytes, samples_per_chunk;
+    int64_t auto_reload_ms, read_timeout_ms, lookback_ms, query_timeout_ms, min_block_ms, max_block_ms, block_reload_ms, fsync_interval_ms, tolerance_ms, discovery_reload_ms;
+    int64_t max_connections, max_concurrency, max_samples, wal_segment_bytes, block_segment_bytes, samples_per_chunk;
     struct flags_unserved un;
 };
 

@@ -109,6 +109,7 @@ static void config_told(struct server *s, const struct config *c)
 /* Hands a configuration that was checked to everybody. */
 static void config_apply(struct server *s, struct config *c)
 {
+    db_set_retention(s->db, (struct retention){ .ms = c->retention_ms, .bytes = (uint64_t)c->retention_bytes, .percent = c->retention_percent });
     config_told(s, c);
     engine_set_default_step(s->engine, c->evaluation_interval_ms);
     struct loaded *l = NEW(struct loaded);
@@ -309,7 +310,9 @@ static errc storage_start(struct server *s, struct err *e)
         .fs = s->data_fs, .backend = backends[s->flags.storage_io],
         .wal_compress = s->flags.wal_compression ? kinds[s->flags.wal_compression_type] : COMPRESS_NONE,
         .wal_segment_bytes = (uint64_t)s->flags.wal_segment_bytes, .fsync_interval_ms = s->flags.fsync_interval_ms,
-        .chunk_range_ms = s->flags.min_block_ms, .samples_per_chunk = (uint32_t)s->flags.samples_per_chunk, .no_lock = s->flags.no_lockfile,
+        .chunk_range_ms = s->flags.min_block_ms, .max_block_ms = s->flags.max_block_ms, .block_segment_bytes = (uint64_t)s->flags.block_segment_bytes,
+        .reload_interval_ms = s->flags.block_reload_ms, .no_overlapping_compaction = !s->flags.overlapping_compaction,
+        .samples_per_chunk = (uint32_t)s->flags.samples_per_chunk, .no_lock = s->flags.no_lockfile,
     };
     if (o.backend == IO_DIRECT) return err_set(e, ERR_UNSUPPORTED, "--storage.io=direct is not served by this version");
     struct db_opened what = { 0 };
@@ -317,7 +320,7 @@ static errc storage_start(struct server *s, struct err *e)
     TRY_IN(e, db_open(&s->db, &o, &what, e), "opening storage failed");
     s->corruptions = what.corruptions;
     LOG(INFO, "TSDB started", kv_u64("series", what.series), kv_u64("samples_replayed", what.samples), kv_u64("chunks", what.chunks),
-        kv_u64("segments", what.segments), kv_u64("corruptions", what.corruptions), kv_bool("unclean", what.unclean), kv_i64("took_ms", what.took_ms));
+        kv_u64("segments", what.segments), kv_u64("blocks", what.blocks), kv_u64("corruptions", what.corruptions), kv_bool("unclean", what.unclean), kv_i64("took_ms", what.took_ms));
     return OK;
 }
 

@@ -1,0 +1,321 @@
+#include "tsdb/compaction.h"
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/metric.h"
+#include "block/block_writer.h"
+#include "block/compact.h"
+#include "block/plan.h"
+#include "chunk/cut.h"
+#include "head/chunk_disk.h"
+#include "head/head.h"
+#include "head/head_chunks.h"
+#include "tsdb/blocks.h"
+#include "wal/checkpoint.h"
+#include "wal/wal.h"
+
+enum { PLANS_MAX = 1000, RETENTION_PART = 10 };
+#define MAX_BLOCK_MS (31ll * 24 * 3600 * 1000)
+
+COUNTER(m_compactions, "prometheus_tsdb_compactions_total", "Total number of compactions that were executed for the partition.")
+COUNTER(m_compactions_failed, "prometheus_tsdb_compactions_failed_total", "Total number of compactions that failed for the partition.")
+COUNTER(m_triggered, "prometheus_tsdb_compactions_triggered_total", "Total number of triggered compactions for the partition.")
+COUNTER(m_checkpoints, "prometheus_tsdb_checkpoint_creations_total", "Total number of checkpoint creations attempted.")
+COUNTER(m_checkpoints_failed, "prometheus_tsdb_checkpoint_creations_failed_total", "Total number of checkpoint creations that failed.")
+COUNTER(m_checkpoints_deleted, "prometheus_tsdb_checkpoint_deletions_total", "Total number of checkpoint deletions attempted.")
+COUNTER(m_checkpoints_kept, "prometheus_tsdb_checkpoint_deletions_failed_total", "Total number of checkpoint deletions that failed.")
+
+struct until { sref ref; int64_t t; };         /* the record of a collected series stays in checkpoints of times up to t */
+
+struct compaction {
+    struct compaction_of of;
+    struct mtx mu;                             /* LOCK_LEAF */
+    struct retention retention;                /* GUARDED_BY(mu) */
+    VEC(struct until) until;                   /* ascending refs */
+    head_refs live;                            /* of the checkpoint being written */
+    int64_t wal_mint;                          /* of the last one */
+};
+
+struct compaction *compaction_new(const struct compaction_of *of)
+{
+    struct compaction *c = NEW(struct compaction);
+    c->of = *of;
+    c->wal_mint = INT64_MIN;
+    mtx_init(&c->mu, LOCK_LEAF);
+    return c;
+}
+
+void compaction_free(struct compaction *c)
+{
+    if (!c) return;
+    vec_fini(&c->until);
+    vec_fini(&c->live);
+    mtx_fini(&c->mu);
+    mem_free(c);
+}
+
+void compaction_set_retention(struct compaction *c, struct retention r)
+{
+    mtx_lock(&c->mu);
+    c->retention = r;
+    mtx_unlock(&c->mu);
+}
+
+static struct retention retention_of(struct compaction *c)
+{
+    mtx_lock(&c->mu);
+    struct retention r = c->retention;
+    mtx_unlock(&c->mu);
+    return r;
+}
+
+static bool stopped(const struct compaction *c) { return c->of.stop && atomic_load_explicit(c->of.stop, memory_order_relaxed); }
+
+/* Blocks that came, and those that are too old. */
+
+static uint64_t folder_bytes(struct fs *fs, str dir)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    fs_entries all = { 0 };
+    uint64_t sum = 0;
+    if (fs_list(fs, dir, &a, &all, NULL) == OK) {
+        for (size_t i = 0; i < all.n; i++) {
+            struct fs_stat st;
+            str path = path_join(&a, dir, all.at[i].name);
+            if (all.at[i].is_dir) sum += folder_bytes(fs, path);
+            else if (fs_stat(fs, path, &st, NULL) == OK) sum += st.size_bytes;
+        }
+    }
+    vec_fini(&all);
+    return sum;
+}
+
+errc compaction_reload(struct compaction *c, struct err *e)
+{
+    struct retention r = retention_of(c);
+    ulid_list doomed = { 0 };
+    TRY(blocks_reload(c->of.blocks, NULL, 0, e));
+    struct block_list *l = blocks_now(c->of.blocks);
+    if (r.percent > 0) {
+        uint64_t total, left;
+        errc known = fs_space(c->of.fs, &total, &left, NULL);
+        if (known == OK) r.bytes = (uint64_t)((double)total * r.percent / 100);
+    }
+    uint64_t head = !r.bytes ? 0 : folder_bytes(c->of.fs, S("wal")) + folder_bytes(c->of.fs, S("wbl")) + folder_bytes(c->of.fs, S("chunks_head"));
+    retention_doomed(&doomed, &r, l, head);
+    block_list_unref(l);
+    errc rc = doomed.n ? blocks_reload(c->of.blocks, doomed.at, doomed.n, e) : OK;
+    vec_fini(&doomed);
+    return rc;
+}
+
+/* The head. */
+
+static errc head_block(struct compaction *c, int64_t mint, int64_t maxt, struct block_stats *stats, struct err *e)
+{
+    ulid id = ulid_new();
+    struct block_meta meta = { .id = id, .mint = mint, .maxt = maxt, .level = 1, .sources = &id, .n_sources = 1 };
+    struct block_writer_opts wo = { .fs = c->of.fs, .meta = &meta, .segment_bytes = c->of.block_segment_bytes };
+    struct head_chunks *hc = NULL;
+    int64_t began = clock_mono_ns();
+    TRY(head_chunks_open(&hc, c->of.head, mint, maxt - 1, e));
+    errc rc = block_write(&wo, head_chunks_symbols(hc), head_chunks_series(hc), stats, e);
+    head_chunks_close(hc);
+    if (rc == OK)
+        LOG(INFO, "block written from the head", kv_z("block", ulid_text(id).z), kv_i64("mint", mint), kv_i64("maxt", maxt),
+            kv_u64("series", stats->series), kv_u64("samples", stats->samples), kv_i64("took_ms", (clock_mono_ns() - began) / 1000000));
+    return rc;
+}
+
+static void until_note(struct compaction *c, const head_refs *before, int64_t t)
+{
+    head_refs after = { 0 };
+    VEC(struct until) gone = { 0 }, all = { 0 };
+    head_live_refs(c->of.head, &after);
+    for (size_t i = 0, k = 0; i < before->n; i++) {
+        while (k < after.n && after.at[k] < before->at[i]) k++;
+        if (k == after.n || after.at[k] != before->at[i]) vec_push(&gone, ((struct until){ before->at[i], t }));
+    }
+    for (size_t i = 0, k = 0; i < gone.n || k < c->until.n;) {
+        if (k == c->until.n || (i < gone.n && gone.at[i].ref < c->until.at[k].ref)) vec_push(&all, gone.at[i++]);
+        else vec_push(&all, c->until.at[k++]);
+    }
+    vec_fini(&c->until);
+    c->until.at = all.at;
+    c->until.n = all.n;
+    c->until.cap = all.cap;
+    vec_fini(&gone);
+    vec_fini(&after);
+}
+
+static errc head_forget(struct compaction *c, int64_t maxt, struct err *e)
+{
+    head_refs before = { 0 };
+    if (!blocks_wait_old(c->of.blocks, c->of.stop)) return err_set(e, ERR_CANCELED, "compaction was stopped");
+    head_live_refs(c->of.head, &before);
+    errc rc = head_truncate(c->of.head, maxt, e);
+    bool empty = head_min_time(c->of.head) > head_max_time(c->of.head);
+    if (rc == OK) until_note(c, &before, empty ? maxt : head_min_time(c->of.head));
+    vec_fini(&before);
+    return rc;
+}
+
+/* The log. */
+
+static bool checkpoint_keeps(void *ctx, sref ref)
+{
+    const struct compaction *c = ctx;
+    size_t lo = 0, hi = c->live.n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (c->live.at[mid] < ref) lo = mid + 1;
+        else hi = mid;
+    }
+    if (lo < c->live.n && c->live.at[lo] == ref) return true;
+    for (lo = 0, hi = c->until.n; lo < hi;) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (c->until.at[mid].ref < ref) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo < c->until.n && c->until.at[lo].ref == ref && c->until.at[lo].t >= c->wal_mint;
+}
+
+static errc write_checkpoint(struct compaction *c, const struct wal_dir *d, uint32_t first, uint32_t last, struct err *e)
+{
+    struct wal_checkpoint_counts counts = { 0 };
+    struct wal_checkpoint_opts o = {
+        .fs = c->of.fs, .dir = S("wal"), .backend = c->of.backend, .compress = c->of.compress, .segment_bytes = c->of.wal_segment_bytes,
+        .first = first, .last = last, .has_previous = d->has_checkpoint, .previous = d->checkpoint, .mint = c->wal_mint,
+        .keep = checkpoint_keeps, .ctx = c, .all_histograms = true,
+    };
+    head_live_refs(c->of.head, &c->live);
+    metric_inc(&m_checkpoints);
+    errc rc = wal_checkpoint(&o, &counts, e);
+    if (rc != OK) metric_inc(&m_checkpoints_failed);
+    if (rc != OK) return err_in(e, rc, "checkpoint %u", last);
+    LOG(INFO, "checkpoint written", kv_u64("first", first), kv_u64("last", last), kv_u64("series_dropped", counts.series_dropped),
+        kv_u64("samples_dropped", counts.samples_dropped));
+    return OK;
+}
+
+static void until_forget(struct compaction *c)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->until.n; i++)
+        if (c->until.at[i].t >= c->wal_mint) c->until.at[n++] = c->until.at[i];
+    c->until.n = n;
+}
+
+/* The lower two thirds of the segments, but never the two newest. */
+static errc log_truncate(struct compaction *c, int64_t mint, struct err *e)
+{
+    SCOPED(wal_dir_fini) struct wal_dir d = { 0 };
+    uint32_t rotated;
+    if (mint <= c->wal_mint) return OK;
+    c->wal_mint = mint;
+    TRY(wal_dir_list(&d, c->of.fs, S("wal"), e));
+    TRY(wal_rotate(c->of.wal, &rotated, e));
+    TRY(wal_sync(c->of.wal, e));
+    if (d.segments.n < 2) return OK;
+    uint32_t first = d.segments.at[0], last = vec_last(&d.segments) - 1;
+    last = first + (last - first) * 2 / 3;
+    if (last <= first) return OK;
+    TRY(write_checkpoint(c, &d, first, last, e));
+    TRY_IN(e, wal_truncate(c->of.wal, last, e), "deleting segments of the log");
+    until_forget(c);
+    metric_inc(&m_checkpoints_deleted);
+    errc rc = wal_checkpoints_drop(c->of.fs, S("wal"), last, e);
+    if (rc != OK) metric_inc(&m_checkpoints_kept);
+    return rc;
+}
+
+static errc chunk_files_truncate(struct compaction *c, struct err *e)
+{
+    uint32_t first = head_first_disk_file(c->of.head);
+    if (!first) first = UINT32_MAX;
+    if (c->of.keep_disk_file) first = MIN(first, c->of.keep_disk_file);
+    return chunk_disk_truncate(c->of.disk, first, e);
+}
+
+static errc compact_head(struct compaction *c, bool *any, struct err *e)
+{
+    int64_t maxt = INT64_MIN;
+    *any = false;
+    while (head_compactable(c->of.head) && !stopped(c)) {
+        struct block_stats stats = { 0 };
+        int64_t mint = head_min_time(c->of.head);
+        maxt = cut_align(mint, c->of.chunk_range_ms);
+        metric_inc(&m_triggered);
+        TRY_IN(e, head_block(c, mint, maxt, &stats, e), "compacting the head");
+        if (stats.samples) metric_inc(&m_compactions);
+        TRY(compaction_reload(c, e));
+        TRY_IN(e, head_forget(c, maxt, e), "truncating the head");
+        *any = true;
+    }
+    if (!*any) return OK;
+    TRY(log_truncate(c, maxt, e));
+    return chunk_files_truncate(c, e);
+}
+
+/* Blocks. */
+
+static void plan(struct compaction *c, const struct block_list *l, block_picks *out)
+{
+    struct plan_opts o = { .overlapping = !c->of.no_overlapping };
+    struct retention r = retention_of(c);
+    int64_t max = c->of.max_block_ms ? c->of.max_block_ms : MAX_BLOCK_MS;
+    if (!c->of.max_block_ms && r.ms && r.ms / RETENTION_PART < max) max = r.ms / RETENTION_PART;
+    plan_ranges(&o, c->of.chunk_range_ms, max);
+    const struct block_meta **metas = mem_alloc_array(l->n, sizeof(struct block_meta *));
+    for (size_t i = 0; i < l->n; i++) metas[i] = block_meta(l->at[i]);
+    plan_blocks(out, &o, metas, l->n);
+    mem_free(metas);
+}
+
+/* What the blocks hold was the reason: trying again would end the same. */
+static bool is_theirs(errc rc) { return rc == ERR_CORRUPT || rc == ERR_UNSUPPORTED || rc == ERR_BAD_INPUT || rc == ERR_LIMIT; }
+
+static errc compact_picks(struct compaction *c, const struct block_list *l, const block_picks *picks, struct err *e)
+{
+    struct compact_opts o = { .fs = c->of.fs, .segment_bytes = c->of.block_segment_bytes, .stop = c->of.stop };
+    struct block **in = mem_alloc_array(picks->n, sizeof(struct block *));
+    ulid made;
+    struct err why = { 0 };
+    int64_t began = clock_mono_ns();
+    for (size_t i = 0; i < picks->n; i++) in[i] = l->at[picks->at[i]];
+    errc rc = compact_blocks(&o, in, picks->n, &made, &why);
+    bool theirs = is_theirs(rc), empty = rc == OK && ulid_is_zero(made);
+    if (rc == OK)
+        LOG(INFO, "blocks compacted", kv_u64("blocks", picks->n), kv_z("block", ulid_text(made).z), kv_i64("took_ms", (clock_mono_ns() - began) / 1000000));
+    else if (theirs) LOG(ERROR, "blocks cannot be compacted and stay as they are", kv_u64("blocks", picks->n), kv_err(&why));
+    if (rc != OK && rc != ERR_CANCELED) metric_inc(&m_compactions_failed);
+    if (rc == OK) metric_inc(&m_compactions);
+    if (theirs) rc = OK;
+    for (size_t i = 0; rc == OK && (theirs || empty) && i < picks->n; i++) rc = block_mark(in[i], empty, theirs, &why);
+    mem_free(in);
+    return rc == OK ? OK : err_set(e, rc, "compacting blocks: %s", why.msg);
+}
+
+/* The first group that is due; *done: there was one. */
+static errc compact_due(struct compaction *c, bool *done, struct err *e)
+{
+    block_picks picks = { 0 };
+    struct block_list *l = blocks_now(c->of.blocks);
+    plan(c, l, &picks);
+    *done = picks.n > 0;
+    errc rc = picks.n ? compact_picks(c, l, &picks, e) : OK;
+    block_list_unref(l);
+    vec_fini(&picks);
+    if (rc == OK && *done) rc = compaction_reload(c, e);
+    return rc;
+}
+
+errc compaction_run(struct compaction *c, struct err *e)
+{
+    bool any = false, done = true;
+    TRY(compact_head(c, &any, e));
+    for (int i = 0; done && i < PLANS_MAX && !stopped(c) && !head_compactable(c->of.head); i++) TRY(compact_due(c, &done, e));
+    return OK;
+}

@@ -1,0 +1,203 @@
+/* compaction_test.c — hours of samples into a database on a simulated disk: what is asked must not change when the head becomes blocks. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/test.h"
+#include "head/head.h"
+#include "io/fs_sim.h"
+#include "tsdb/blocks.h"
+#include "tsdb/db.h"
+
+#include <stdio.h>
+
+enum { SERIES = 20, STEP_MS = 60000, HOUR = 60 };              /* HOUR: rounds */
+#define T0 1700000000000ll
+
+static void log_nothing(void *ctx, enum log_level level, str line) { (void)ctx, (void)level, (void)line; }
+
+static struct db_opts opts_of(struct fs *fs)
+{
+    return (struct db_opts){ .fs = fs, .backend = IO_BUFFERED, .no_thread = true, .wal_compress = COMPRESS_NONE, .wal_segment_bytes = 32768,
+                             .chunk_file_bytes = 8192, .samples_per_chunk = 20, .fsync_interval_ms = 1000 };
+}
+
+static struct db *open_db(const struct db_opts *o, struct db_opened *what)
+{
+    struct db *db = NULL;
+    struct err e = { 0 };
+    EXPECT_OK_E(db_open(&db, o, what, &e), &e);
+    return db;
+}
+
+static double value_of(unsigned i, int round) { return i % 3 == 0 ? (double)(round / 100) : i % 3 == 1 ? round * 0.1 * i : (double)((round * 7919) % 1000); }
+
+/* Series 0 … SERIES - 1 of one generation: with each, others come and the old ones go. */
+static void put_round(struct db *db, int round, int generation)
+{
+    struct appendable *s = db_appendable(db);
+    struct appender *a = NULL;
+    EXPECT_OK(s->ops->begin(s, &a, NULL));
+    for (unsigned i = 0; i < SERIES; i++) {
+        char id[16], gen[16];
+        int n = snprintf(id, sizeof(id), "%u", i), m = snprintf(gen, sizeof(gen), "%d", i < SERIES / 2 ? 0 : generation);
+        struct label l[] = { { METRIC_NAME, S("m") }, { S("gen"), str_of(gen, (size_t)m) }, { S("id"), str_of(id, (size_t)n) } };
+        series_handle h = 0;
+        EXPECT_OK(a->ops->series(a, (struct labels){ l, 3 }, &h, NULL));
+        EXPECT_OK(a->ops->append(a, h, T0 + (int64_t)round * STEP_MS, value_of(i, round), 0, NULL));
+    }
+    EXPECT_OK(a->ops->commit(a, NULL));
+}
+
+static void fill(struct db *db, int from, int to)
+{
+    for (int round = from; round < to; round++) put_round(db, round, round / (2 * HOUR));
+}
+
+static void dump(struct db *db, struct buf *out)
+{
+    SCOPED(querier_freep) struct querier *q = NULL;
+    SCOPED(series_set_freep) struct series_set *set = NULL;
+    SCOPED(sample_iter_freep) struct sample_iter *it = NULL;
+    struct matcher all = { .type = MATCH_EQ };
+    struct select_hints hints = { .start = INT64_MIN, .end = INT64_MAX, .sorted = true };
+    buf_reset(out);
+    EXPECT_OK(db_queryable(db)->ops->querier(db_queryable(db), INT64_MIN, INT64_MAX, &q, NULL));
+    EXPECT_OK(q->ops->select(q, (struct matchers){ &all, 1 }, &hints, &set, NULL));
+    for (;;) {
+        struct series *s = NULL;
+        struct err e = { 0 };
+        EXPECT_OK_E(set->ops->next(set, &s, &e), &e);
+        if (!s) return;
+        EXPECT_OK(s->ops->iterate(s, &it, NULL));
+        buf_labels(out, s->labels);
+        for (struct sample_batch b = { .n = 1 }; b.n;) {
+            EXPECT_OK_E(sample_iter_fill(it, &b, &e), &e);
+            for (size_t i = 0; i < b.n; i++) buf_fmt(out, " %" PRId64 "=%a", b.t[i], b.v[i]);
+        }
+    }
+}
+
+static size_t count_blocks(struct fs *fs, bool whole)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    fs_entries all = { 0 };
+    ulid id;
+    size_t n = 0;
+    EXPECT_OK(fs_list(fs, STR_EMPTY, &a, &all, NULL));
+    for (size_t i = 0; i < all.n; i++) {
+        str base = STR_EMPTY, rest = STR_EMPTY;
+        bool dot = str_cut(all.at[i].name, '.', &base, &rest);
+        if (ulid_parse(base, &id) && dot != whole) n++;
+    }
+    vec_fini(&all);
+    return n;
+}
+
+TEST(head_becomes_blocks)
+{
+    struct fs *fs = fs_sim_new(test_seed());
+    struct db_opts o = opts_of(fs);
+    struct db_opened what = { 0 };
+    struct buf before = { 0 }, after = { 0 };
+    struct err e = { 0 };
+    log_capture(log_nothing, NULL);
+    struct db *db = open_db(&o, &what);
+    fill(db, 0, 9 * HOUR);
+    dump(db, &before);
+    EXPECT_OK_E(db_compact(db, &e), &e);
+    dump(db, &after);
+    EXPECT_EQ(after.n, before.n);
+    EXPECT(str_eq(buf_view(&before), buf_view(&after)));
+    EXPECT(count_blocks(fs, true) >= 2);
+    EXPECT_EQ(count_blocks(fs, false), 0);
+    EXPECT(!head_compactable(db_head(db)));
+    EXPECT(head_series_count(db_head(db)) < 2 * SERIES);       /* those of the old generations are gone */
+    EXPECT(!fs_exists(fs, S("wal/00000000")));
+    db_abandon(db);
+    fs_sim_crash(fs, SIM_KILLED);
+    db = open_db(&o, &what);
+    EXPECT_EQ(what.corruptions, 0);
+    EXPECT_EQ(what.unknown_refs, 0);
+    EXPECT(what.samples < 5 * HOUR * SERIES);                  /* the log was cut */
+    dump(db, &after);
+    EXPECT(str_eq(buf_view(&before), buf_view(&after)));
+    fill(db, 9 * HOUR, 12 * HOUR);
+    dump(db, &before);
+    EXPECT_OK_E(db_compact(db, &e), &e);
+    dump(db, &after);
+    EXPECT(str_eq(buf_view(&before), buf_view(&after)));
+    EXPECT_OK(db_close(db, NULL));
+    log_capture(NULL, NULL);
+    buf_fini(&before);
+    buf_fini(&after);
+    fs_free(fs);
+}
+
+TEST(blocks_become_larger_and_old_ones_go)
+{
+    struct fs *fs = fs_sim_new(test_seed());
+    struct db_opts o = opts_of(fs);
+    struct db_opened what = { 0 };
+    struct buf before = { 0 }, after = { 0 };
+    struct err e = { 0 };
+    log_capture(log_nothing, NULL);
+    struct db *db = open_db(&o, &what);
+    for (int hour = 0; hour < 40; hour += 2) {
+        fill(db, hour * HOUR, (hour + 2) * HOUR);
+        EXPECT_OK_E(db_compact(db, &e), &e);
+    }
+    dump(db, &before);
+    EXPECT(count_blocks(fs, true) <= 8);                       /* of 18 of two hours each */
+    EXPECT_OK(db_close(db, NULL));
+    db = open_db(&o, &what);
+    dump(db, &after);
+    EXPECT(str_eq(buf_view(&before), buf_view(&after)));
+    db_set_retention(db, (struct retention){ .ms = 10 * 3600000ll });
+    db_tick(db);
+    dump(db, &after);
+    EXPECT(after.n < before.n && after.n > before.n / 8);
+    db_set_retention(db, (struct retention){ .bytes = 1 });
+    clock_fake_set(clock_wall_ms() + 100000);
+    db_tick(db);
+    EXPECT_EQ(count_blocks(fs, true), 0);
+    clock_fake_off();
+    EXPECT_OK(db_close(db, NULL));
+    log_capture(NULL, NULL);
+    buf_fini(&before);
+    buf_fini(&after);
+    fs_free(fs);
+}
+
+TEST(what_is_deleted_stays_deleted)
+{
+    struct fs *fs = fs_sim_new(test_seed());
+    struct db_opts o = opts_of(fs);
+    struct db_opened what = { 0 };
+    struct buf before = { 0 }, after = { 0 };
+    struct err e = { 0 };
+    log_capture(log_nothing, NULL);
+    struct db *db = open_db(&o, &what);
+    fill(db, 0, 9 * HOUR);
+    EXPECT_OK_E(db_compact(db, &e), &e);
+    fill(db, 9 * HOUR, 10 * HOUR);
+    struct matcher m = { .type = MATCH_EQ, .name = S("id"), .value = S("3") };
+    EXPECT_OK_E(db_delete(db, (struct matchers){ &m, 1 }, T0 + 2 * HOUR * STEP_MS, T0 + 9 * HOUR * STEP_MS + 1, &e), &e);
+    dump(db, &before);
+    fill(db, 10 * HOUR, 10 * HOUR + 1);
+    dump(db, &before);
+    EXPECT_OK_E(db_compact(db, &e), &e);
+    dump(db, &after);
+    EXPECT(str_eq(buf_view(&before), buf_view(&after)));
+    EXPECT_OK(db_close(db, NULL));
+    db = open_db(&o, &what);
+    dump(db, &after);
+    EXPECT(str_eq(buf_view(&before), buf_view(&after)));
+    fill(db, 10 * HOUR + 1, 24 * HOUR);                        /* those blocks are compacted: the deletion is done for good */
+    EXPECT_OK_E(db_compact(db, &e), &e);
+    dump(db, &after);
+    EXPECT(str_find(buf_view(&after), S("id=\"3\"")) != SIZE_MAX);
+    EXPECT_OK(db_close(db, NULL));
+    log_capture(NULL, NULL);
+    buf_fini(&before);
+    buf_fini(&after);
+    fs_free(fs);
+}
