@@ -55,8 +55,7 @@ static errc load_text(struct server *s, struct config **out, struct err *e)
     struct err why = { 0 };
     errc rc = config_load(out, s->flags.config_file, &o, &why);
     if (rc == OK) return OK;
-    return err_set(e, rc == ERR_IO ? ERR_BAD_INPUT : rc, "couldn't load configuration (--config.file=\"%.*s\"): %.*s", STR_ARG(s->flags.config_file),
-                   STR_ARG(err_str(&why)));
+    return err_set(e, rc == ERR_IO ? ERR_BAD_INPUT : rc, "%.*s", STR_ARG(err_str(&why)));
 }
 
 static errc config_prepare(struct server *s, struct config **out, struct err *e)
@@ -130,6 +129,7 @@ errc server_reload(struct server *s, struct err *e)
         config_apply(s, c);
         LOG(INFO, "Completed loading of configuration file", kv_str("filename", s->flags.config_file));
     } else {
+        rc = err_in(e, rc, "couldn't load configuration (--config.file=\"%.*s\")", STR_ARG(s->flags.config_file));
         LOG(ERROR, "Error reloading config", kv_err(e));
         metric_set(&m_reload_ok, 0);
         mtx_lock(&s->mu);
