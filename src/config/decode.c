@@ -37,6 +37,16 @@ static const char *field_go_type(const struct field *f)
 
 static void load_say(struct load *l, str words) { avec_push(l->a, &l->words, words); }
 
+static void load_say_twice(struct load *l, unsigned line, str key)
+{
+    struct buf b = { 0 };
+    buf_fmt(&b, "line %u: key ", line);
+    buf_go_quote(&b, key);
+    buf_str(&b, S(" already set in map"));
+    load_say(l, arena_str(l->a, buf_view(&b)));
+    buf_fini(&b);
+}
+
 /* cannot unmarshal !!str `x` into int; a long text is cut */
 static void load_wrong_type(struct load *l, const struct yaml_node *n, const char *into)
 {
@@ -341,7 +351,7 @@ static errc decode_map(struct load *l, const struct yaml_node *n, struct value *
         if (l->words.n > words) continue;
         bool twice = false;
         for (size_t k = 0; k < v->n && !twice; k++) twice = str_eq(v->pairs[k].name, name);
-        if (twice) load_say(l, arena_fmt(l->a, "line %u: key \"%.*s\" already set in map", n->at[i + 1]->line, STR_ARG(name)));
+        if (twice) load_say_twice(l, n->at[i + 1]->line, name);
         else v->pairs[v->n++] = (struct pair){ name, item };
     }
     qsort(v->pairs, v->n, sizeof(*v->pairs), pair_by_name);

@@ -22,7 +22,7 @@ extern const struct field relabel_list;        /* a list of rules */
     { "basic_auth", F_SECTION_PTR, OMIT, NULL, &basic_auth_section, NULL, NULL }, \
     { "authorization", F_SECTION_PTR, OMIT, NULL, &authorization_section, NULL, NULL }, \
     { "oauth2", F_SECTION_PTR, OMIT, NULL, &oauth2_section, NULL, NULL }, \
-    { "bearer_token", F_SECRET, OMIT, NULL, NULL, "config.Secret", NULL }, \
+    { "bearer_token", F_SECRET, OMIT, NULL, NULL, "config.plain", NULL }, \
     { "bearer_token_file", F_STR, OMIT | PATH, NULL, NULL, NULL, NULL }, \
     { "tls_config", F_SECTION, OMIT, NULL, &tls_section, NULL, NULL }, \
     { "follow_redirects", F_BOOL, 0, "true", NULL, NULL, NULL }, \

@@ -151,7 +151,7 @@ static errc tls_check(struct load *l, struct value *v, struct err *e)
 static const struct field tls_fields[] = {
     { .name = "ca", .kind = F_STR, .flags = OMIT },
     { .name = "cert", .kind = F_STR, .flags = OMIT },
-    { .name = "key", .kind = F_SECRET, .flags = OMIT, .go_type = "config.Secret" },
+    { .name = "key", .kind = F_SECRET, .flags = OMIT, .go_type = "config.plain" },
     { .name = "ca_file", .kind = F_STR, .flags = OMIT | PATH },
     { .name = "cert_file", .kind = F_STR, .flags = OMIT | PATH },
     { .name = "key_file", .kind = F_STR, .flags = OMIT | PATH },
@@ -169,7 +169,7 @@ static const struct field basic_auth_fields[] = {
     { .name = "username", .kind = F_STR, .flags = OMIT },
     { .name = "username_file", .kind = F_STR, .flags = OMIT | PATH },
     { .name = "username_ref", .kind = F_STR, .flags = OMIT },
-    { .name = "password", .kind = F_SECRET, .flags = OMIT, .go_type = "config.Secret" },
+    { .name = "password", .kind = F_SECRET, .flags = OMIT, .go_type = "config.plain" },
     { .name = "password_file", .kind = F_STR, .flags = OMIT | PATH },
     { .name = "password_ref", .kind = F_STR, .flags = OMIT },
 };
@@ -177,7 +177,7 @@ const struct section basic_auth_section = { .name = "config.plain", FIELDS_OF(ba
 
 static const struct field authorization_fields[] = {
     { .name = "type", .kind = F_STR, .flags = OMIT },
-    { .name = "credentials", .kind = F_SECRET, .flags = OMIT, .go_type = "config.Secret" },
+    { .name = "credentials", .kind = F_SECRET, .flags = OMIT, .go_type = "config.plain" },
     { .name = "credentials_file", .kind = F_STR, .flags = OMIT | PATH },
     { .name = "credentials_ref", .kind = F_STR, .flags = OMIT },
 };
@@ -206,11 +206,11 @@ static errc oauth2_check(struct load *l, struct value *v, struct err *e)
 
 static const struct field oauth2_fields[] = {
     { .name = "client_id", .kind = F_STR, .flags = OMIT },
-    { .name = "client_secret", .kind = F_SECRET, .flags = OMIT, .go_type = "config.Secret" },
+    { .name = "client_secret", .kind = F_SECRET, .flags = OMIT, .go_type = "config.plain" },
     { .name = "client_secret_file", .kind = F_STR, .flags = OMIT | PATH },
     { .name = "client_secret_ref", .kind = F_STR, .flags = OMIT },
     { .name = "client_certificate_key_id", .kind = F_STR, .flags = OMIT },
-    { .name = "client_certificate_key", .kind = F_SECRET, .flags = OMIT, .go_type = "config.Secret" },
+    { .name = "client_certificate_key", .kind = F_SECRET, .flags = OMIT, .go_type = "config.plain" },
     { .name = "client_certificate_key_file", .kind = F_STR, .flags = OMIT | PATH },
     { .name = "client_certificate_key_ref", .kind = F_STR, .flags = OMIT },
     { .name = "grant_type", .kind = F_STR, .flags = OMIT },

@@ -293,7 +293,7 @@ static errc sigv4_check(struct load *l, struct value *v, struct err *e)
 static const struct field sigv4_fields[] = {
     { .name = "region", .kind = F_STR, .flags = OMIT },
     { .name = "access_key", .kind = F_STR, .flags = OMIT },
-    { .name = "secret_key", .kind = F_SECRET, .flags = OMIT, .go_type = "config.Secret" },
+    { .name = "secret_key", .kind = F_SECRET, .flags = OMIT, .go_type = "config.plain" },
     { .name = "profile", .kind = F_STR, .flags = OMIT },
     { .name = "role_arn", .kind = F_STR, .flags = OMIT },
     { .name = "external_id", .kind = F_STR, .flags = OMIT },

@@ -82,7 +82,7 @@ static errc interval_word(struct load *l, str *s, struct err *e)
 
 static const struct field tls_fields[] = {
     { .name = "cert", .kind = F_STR },
-    { .name = "key", .kind = F_SECRET, .go_type = "config.Secret" },
+    { .name = "key", .kind = F_SECRET, .go_type = "config.plain" },
     { .name = "client_ca", .kind = F_STR },
     { .name = "cert_file", .kind = F_STR },
     { .name = "key_file", .kind = F_STR },

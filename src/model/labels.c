@@ -151,6 +151,7 @@ void labels_builder_from(struct labels_builder *lb, struct labels base)
 {
     lb->pairs.n = 0;
     for (size_t i = 0; i < base.n; i++) avec_push(lb->a, &lb->pairs, base.at[i]);
+    lb->n_base = base.n;
 }
 
 static size_t builder_index(const struct labels_builder *lb, str name)
@@ -160,6 +161,13 @@ static size_t builder_index(const struct labels_builder *lb, str name)
     return i;
 }
 
+static void builder_remove(struct labels_builder *lb, size_t i)
+{
+    struct label *at = &lb->pairs.at[i];
+    memmove(at, at + 1, (--lb->pairs.n - i) * sizeof(*at));
+    lb->n_base -= i < lb->n_base;
+}
+
 void labels_builder_set(struct labels_builder *lb, str name, str value)
 {
     if (value.n == 0) {
@@ -167,14 +175,18 @@ void labels_builder_set(struct labels_builder *lb, str name, str value)
         return;
     }
     size_t i = builder_index(lb, name);
-    if (i < lb->pairs.n) lb->pairs.at[i].value = value;
-    else avec_push(lb->a, &lb->pairs, ((struct label){ name, value }));
+    if (i < lb->pairs.n && i >= lb->n_base) {
+        lb->pairs.at[i].value = value;
+        return;
+    }
+    if (i < lb->pairs.n) builder_remove(lb, i);
+    avec_push(lb->a, &lb->pairs, ((struct label){ name, value }));
 }
 
 void labels_builder_del(struct labels_builder *lb, str name)
 {
     size_t i = builder_index(lb, name);
-    if (i < lb->pairs.n) lb->pairs.at[i] = lb->pairs.at[--lb->pairs.n];
+    if (i < lb->pairs.n) builder_remove(lb, i);
 }
 
 str labels_builder_get(const struct labels_builder *lb, str name)

@@ -37,7 +37,9 @@ struct labels labels_only(struct arena *a, struct labels l, const str *names, si
 struct labels labels_without_name(struct arena *a, struct labels l);        /* drops __name__ */
 
 /* Collects pairs in any order; a later value of a name replaces the earlier one; an empty value removes it. */
-struct labels_builder { VEC(struct label) pairs; struct arena *a; };
+/* pairs: first what is left of the base as it was, then what was set, in the order in which it first was. The order decides what a
+ * relabel rule that maps two names to one leaves. */
+struct labels_builder { VEC(struct label) pairs; size_t n_base; struct arena *a; };
 void labels_builder_init(struct labels_builder *lb, struct arena *a);       /* pairs and copies come from a */
 void labels_builder_from(struct labels_builder *lb, struct labels base);    /* starts over from base */
 void labels_builder_set(struct labels_builder *lb, str name, str value);    /* copies neither: borrow, or arena_str first */

@@ -112,6 +112,25 @@ TEST(labels_builder_model)
     }
 }
 
+/* What is left of the base comes first, then what was set, by when it first was. */
+TEST(labels_builder_order)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct label base[] = { { S("a"), S("1") }, { S("b"), S("2") }, { S("c"), S("3") } };
+    struct labels_builder lb;
+    labels_builder_init(&lb, &a);
+    labels_builder_from(&lb, (struct labels){ base, 3 });
+    labels_builder_set(&lb, S("d"), S("4"));
+    labels_builder_set(&lb, S("a"), S("5"));
+    labels_builder_set(&lb, S("d"), S("6"));
+    labels_builder_del(&lb, S("b"));
+    labels_builder_set(&lb, S("b"), S("7"));
+    static const char *const want[] = { "c3", "d6", "a5", "b7" };
+    EXPECT_EQ(lb.pairs.n, ARRAY_LEN(want));
+    for (size_t i = 0; i < ARRAY_LEN(want); i++)
+        EXPECT_STR(arena_fmt(&a, "%.*s%.*s", STR_ARG(lb.pairs.at[i].name), STR_ARG(lb.pairs.at[i].value)), str_z(want[i]));
+}
+
 TEST(label_names)
 {
     static const struct { const char *name; str in; bool label, metric, utf8; } cases[] = {
