@@ -388,6 +388,68 @@ void line_cache_run(struct line_cache *c, struct line_run *out)
     out->n = n;
 }
 
+bool line_cache_may_ahead(const struct line_cache *c) { return c->live && c->pages % LINE_CACHE_META_EVERY; }
+
+/* The number and newline at p: where the next line starts. NULL: `over`, or, if that stays false, too few bytes. */
+static const uint8_t *ahead_number(const uint8_t *p, const uint8_t *end, double *value, bool *over)
+{
+    enum { NUMBER_MAX = 64, STRIDE = 8 };      /* line_number reads up to a stride beyond the number */
+    const uint8_t *q = line_number_short(p, value);
+    if (LIKELY(q != NULL)) return q < end ? q + 1 : NULL;
+    size_t n = MIN((size_t)(end - p), (size_t)NUMBER_MAX);
+    const uint8_t *newline = memchr(p, '\n', n);
+    if (newline && end - newline < STRIDE) return NULL;
+    *over = newline ? line_number(p, newline, value) != newline : n == NUMBER_MAX;
+    return newline && !*over ? newline + 1 : NULL;
+}
+
+size_t line_cache_ahead(const struct line_cache *c, struct line_ahead *a, const uint8_t *from, size_t n)
+{
+    enum { NUMBER_ROOM = 17 };                 /* what line_number_short reads */
+    const uint8_t *p = from, *end = from + n;
+    for (; a->places < c->at.n; a->places++) {
+        const struct cached *l = &c->at.at[a->places];
+        if ((size_t)(end - p) <= (size_t)l->len + 1 + NUMBER_ROOM) return (size_t)(p - from);
+        bool meta = l->flags == META;
+        if ((!meta && (l->flags != TRACKED || !l->handle)) || p[l->len] != (meta ? '\n' : ' ') || line_hash(p, l->len) != l->hash) break;
+        if (meta) {
+            a->type = l->type;
+            p += l->len + 1;
+            continue;
+        }
+        double v;
+        bool over = false;
+        const uint8_t *next = ahead_number(p + l->len + 1, end, &v, &over);
+        if (over) break;
+        if (!next) return (size_t)(p - from);
+        vec_push(&a->value, v);
+        p = next;
+    }
+    a->over = true;
+    return (size_t)(p - from);
+}
+
+void line_cache_take_ahead(struct line_cache *c, struct line_ahead *a, struct line_run *out)
+{
+    assert(c->open && !c->diverged && c->pos == a->taken && a->places <= c->at.n);
+    size_t n = out->n;
+    for (; n < out->cap && a->taken < a->places; a->taken++) {
+        const struct cached *l = &c->at.at[a->taken];
+        if (l->flags == META) {
+            c->page->type = (enum metric_type)l->type;
+            continue;
+        }
+        out->handle[n] = l->handle;
+        out->value[n] = a->value.at[a->told++];
+        out->index[n] = (uint32_t)a->taken;
+        out->at[n] = SIZE_MAX;
+        out->type[n++] = (uint8_t)c->page->type;
+    }
+    c->stats.predicted += a->taken - c->pos;
+    c->pos = a->taken;
+    out->n = n;
+}
+
 void line_cache_learn(struct line_cache *c, uint32_t index, uint64_t handle, bool dropped)
 {
     assert(c->open && index < line_cache_lines(c)->n);

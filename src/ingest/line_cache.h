@@ -43,6 +43,15 @@ struct line_run {
     size_t *at;                        /* for expo_seek */
     uint8_t *type;                     /* enum metric_type of the family */
 };
+/* What was read of a page while it came: its first lines, as far as they stand where they stood. */
+struct line_ahead {
+    size_t places;                     /* lines of the last page, comments included */
+    size_t taken;                      /* of these, told by line_cache_take_ahead */
+    VEC(double) value;                 /* of the series lines */
+    size_t told;                       /* of these */
+    uint8_t type;                      /* enum metric_type of the family named last */
+    bool over;                         /* what comes next is for the parser */
+};
 /* told the handle of a series that is gone */
 typedef void (*line_gone)(void *ctx, uint64_t handle);
 
@@ -58,6 +67,13 @@ void line_cache_begin(struct line_cache *c, struct expo *page, bool track_ts);
 MUST_USE errc line_cache_next(struct line_cache *c, struct line *out, struct err *e);
 /* The next lines as far as they are plain: what line_cache_next would say of them, without asking for each. Appends to out. */
 void line_cache_run(struct line_cache *c, struct line_run *out);
+/* Between two pages: reads on in the text of the next one, whose bytes go on at p. How many bytes were whole plain lines, the first few of what
+ * was shown; the others are shown again, with more behind them, unless `over`. The text format alone. Changes nothing. */
+size_t line_cache_ahead(const struct line_cache *c, struct line_ahead *a, const uint8_t *p, size_t n);
+bool line_cache_may_ahead(const struct line_cache *c);           /* the last page was taken, and the next need not tell its comments */
+/* The lines that were read ahead, before any other of the page, whose body is what lies behind them. Appends to out as line_cache_run does, with
+ * SIZE_MAX for `at`; all were told when it adds nothing. */
+void line_cache_take_ahead(struct line_cache *c, struct line_ahead *a, struct line_run *out);
 /* What the caller made of a line: its handle (0: nothing, ask again next time), or that rules dropped it. */
 void line_cache_learn(struct line_cache *c, uint32_t index, uint64_t handle, bool dropped);
 void line_cache_commit(struct line_cache *c, line_gone gone, void *ctx);

@@ -56,6 +56,7 @@ struct transfer {
     size_t header_bytes;
     char remote[ADDR_MAX], detail[CURL_ERROR_SIZE];
     bool too_large, canceled;
+    struct http_parts parts;           /* when on_part follows the body */
     struct route route;
     str first_host;
     unsigned hops;                     /* redirects that were followed */
@@ -303,26 +304,56 @@ static str answer_moved(const struct transfer *t)
     return STR_EMPTY;
 }
 
+static void body_room(struct transfer *t, size_t bytes)
+{
+    struct buf *b = &t->resp.body;
+    if (b->cap) return;
+    curl_off_t length = -1;
+    curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    enum { TRUSTED = 64 << 20 };       /* what a peer announces sizes no allocation beyond this */
+    size_t want = length > (curl_off_t)t->parts.taken ? (size_t)MIN(length - (curl_off_t)t->parts.taken, (curl_off_t)TRUSTED) : 0;
+    size_t room = MAX(want, bytes) + t->req.body_padding;
+    if (t->req.bodies) *b = buf_pool_take(t->req.bodies, room);
+    else buf_grow(b, room);
+}
+
+static size_t part_show(void *ctx, const uint8_t *p, size_t n)
+{
+    struct transfer *t = ctx;
+    t->resp.headers = t->fields.at;
+    t->resp.n_headers = t->fields.n;
+    return t->req.on_part(t->ctx, &t->resp, p, n);
+}
+
+/* on_part wants no more, or the body ended: what it left is the start of the body. */
+static void parts_end(struct transfer *t)
+{
+    struct buf *rest = &t->parts.rest;
+    t->resp.taken = t->parts.taken;
+    if (rest->n) {
+        body_room(t, rest->n);
+        buf_str(&t->resp.body, buf_view(rest));
+    }
+    buf_fini(rest);
+}
+
 static size_t on_body(char *p, size_t size, size_t n, void *ctx)
 {
     struct transfer *t = ctx;
     struct buf *b = &t->resp.body;
-    size_t bytes = size * n, max = t->req.max_body_bytes;
+    size_t bytes = size * n, max = t->req.max_body_bytes, used = 0;
     if (answer_moved(t).n) return bytes;                       /* what a redirect says is not kept */
-    if (max && bytes > max - b->n) {
+    if (max && bytes > max - b->n - t->parts.rest.n - t->parts.taken) {
         t->too_large = true;
         return 0;
     }
-    if (!b->cap) {
-        curl_off_t length = -1;
-        curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-        enum { TRUSTED = 64 << 20 };   /* what a peer announces sizes no allocation beyond this */
-        size_t want = length > 0 ? (size_t)MIN(length, (curl_off_t)TRUSTED) : 0;
-        size_t room = MAX(want, bytes) + t->req.body_padding;
-        if (t->req.bodies) *b = buf_pool_take(t->req.bodies, room);
-        else buf_grow(b, room);
+    if (t->req.on_part && t->resp.status == 200 && !t->parts.over) {
+        used = http_parts_follow(&t->parts, (const uint8_t *)p, bytes);
+        if (t->parts.over) parts_end(t);
     }
-    buf_bytes(b, p, bytes);
+    if (used == bytes) return bytes;
+    body_room(t, bytes);
+    buf_bytes(b, p + used, bytes - used);
     return buf_ok(b) ? bytes : 0;
 }
 
@@ -509,6 +540,7 @@ static void transfer_finish(struct http_client *c, struct transfer *t, int code)
 {
     if (t->easy) transfer_remote(t);
     if (code != CURLE_OK) transfer_told(t, code);
+    parts_end(t);
     transfer_leave(c, t, code);
     struct buf *b = &t->resp.body;
     size_t pad = t->req.body_padding;
@@ -913,6 +945,7 @@ uint64_t http_send(struct http_client *c, const struct http_request *r, http_don
     t->start_ns = clock_mono_ns();
     arena_init(&t->arena, NULL, 0);
     buf_init(&t->resp.body, r->account, 0);
+    t->parts = (struct http_parts){ .show = part_show, .ctx = t };
     request_copy(t, r);
     metric_inc(&m_requests);
     metric_add(&m_in_flight, 1);

@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "io/http_parts.h"
 
 struct http_client;
 struct http_client_opts {
@@ -38,6 +39,7 @@ struct http_tls {
 };
 
 struct buf_pool;
+struct http_response;
 struct http_request {
     str dialer;                        /* whose connections these are: the label of net_conntrack_dialer_*; empty: not counted */
     str method, url, body;             /* method empty: GET */
@@ -57,6 +59,10 @@ struct http_request {
     size_t body_padding;               /* zero bytes behind the response's body.n, for parsers that read in strides */
     struct account *account;           /* of the response's body; may be NULL */
     struct buf_pool *bodies;           /* where a large body is taken from, and given back to when `done` left it; may be NULL */
+    /* May use the start of a body (status 200) while it comes, which saves writing it to memory and reading it from there: says how many of the
+     * n bytes it is done with; the others are shown again with more behind them, or are the start of response.body in the end. HTTP_PART_END:
+     * it wants no more. ctx is that of http_send. Called by the client's one thread: to be as quick as copying. May be NULL. */
+    size_t (*on_part)(void *ctx, const struct http_response *so_far, const uint8_t *p, size_t n);
 };
 
 struct http_response {
@@ -65,6 +71,7 @@ struct http_response {
     const struct http_field *headers;  /* of the last answer; names as sent */
     size_t n_headers;
     struct buf body;
+    size_t taken;                      /* bytes of the body that on_part was done with: they lay in front of `body` */
     errc rc;                           /* OK: the whole body is there */
     struct err err;                    /* the words, when rc is not OK */
     str remote;                        /* "127.0.0.1:9100"; empty: none was reached */

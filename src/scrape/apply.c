@@ -41,6 +41,8 @@ struct run {
     uint8_t results[BATCH];
 };
 
+static size_t page_bytes(const struct scrape_page *page) { return page->taken + page->n; }
+
 /* What a sample's code means for the scrape: counted and gone on, or the end of it. */
 static errc take_result(struct run *r, errc rc)
 {
@@ -166,6 +168,7 @@ static bool within_sample_limit(struct run *r)
 /* A known line whose series was collected meanwhile: read again, found or made by its labels. */
 static errc append_again(struct run *r, size_t i)
 {
+    if (r->at[i] == SIZE_MAX) return err_set(r->e, ERR_NOT_FOUND, "a series of the page before is gone: the next scrape finds it anew");
     size_t pos = expo_pos(&r->x);
     enum metric_type type = r->x.type;
     struct arena_mark mark = arena_mark(&r->a);
@@ -224,14 +227,15 @@ static errc known_line(struct run *r, const struct line *l)
     return r->n == BATCH ? batch_flush(r) : OK;
 }
 
-/* The lines that go on as last time, into the batch. A limit is counted line by line. */
-static errc known_lines(struct run *r)
+/* Lines that go on as last time, into the batch: those that were read ahead, or as many as there are. A limit is counted line by line. */
+static errc known_lines(struct run *r, struct line_ahead *ahead)
 {
     if (UNLIKELY(r->c->sample_limit != 0)) return OK;
     struct line_run lines = { .cap = BATCH, .handle = r->h, .value = r->v, .index = r->line, .at = r->at, .type = r->type };
     for (;;) {
         lines.n = r->n;
-        line_cache_run(r->t->cache, &lines);
+        if (ahead) line_cache_take_ahead(r->t->cache, ahead, &lines);
+        else line_cache_run(r->t->cache, &lines);
         size_t n = lines.n - r->n;
         for (size_t i = r->n; i < lines.n; i++) r->ts[i] = r->t_ms;
         r->n = lines.n;
@@ -275,11 +279,12 @@ static void meta_line(struct run *r)
     if (x->kind == EXPO_UNIT) meta_cache_unit(c, x->name, x->text);
 }
 
-static errc append_lines(struct run *r)
+static errc append_lines(struct run *r, struct line_ahead *ahead)
 {
+    if (ahead) TRY(known_lines(r, ahead));
     for (;;) {
         struct line l;
-        TRY(known_lines(r));
+        TRY(known_lines(r, NULL));
         TRY(line_cache_next(r->t->cache, &l, r->e));
         switch (l.kind) {
         case LINE_END: return batch_flush(r);
@@ -331,7 +336,7 @@ static errc append_page(struct run *r, const struct scrape_page *page)
     expo_init(&r->x, format, page->body, page->n, &opts);
     arena_init(&r->a, NULL, 0);
     line_cache_begin(r->t->cache, &r->x, r->c->track_timestamps_staleness || !r->c->honor_timestamps);
-    errc rc = append_lines(r);
+    errc rc = append_lines(r, page->ahead);
     if (rc == OK && r->over_limit) {
         metric_inc(&m_sample_limit);
         rc = err_set(r->e, ERR_LIMIT, "sample limit exceeded");
@@ -374,7 +379,7 @@ static void report_all(struct run *r, const struct scrape_page *page, double dur
     if (!r->c->extra_scrape_metrics) return;
     report_one(r, REPORT_TIMEOUT, (double)r->t->timeout_ms / 1000);
     report_one(r, REPORT_SAMPLE_LIMIT, (double)r->c->sample_limit);
-    report_one(r, REPORT_BODY_SIZE, page->too_large ? -1 : page->failed ? 0 : (double)page->n);
+    report_one(r, REPORT_BODY_SIZE, page->too_large ? -1 : page->failed ? 0 : (double)page_bytes(page));
 }
 
 static struct run *run_new(struct target *t, int64_t t_ms, struct err *e)
@@ -398,14 +403,14 @@ void scrape_apply(struct target *t, struct appendable *st, const struct scrape_p
         out->rc = page->failed->code ? page->failed->code : ERR_IO;
     }
     errc rc = st->ops->begin(st, &r->app, &begin_err);
-    if (rc == OK && !page->failed && page->n) {
+    if (rc == OK && !page->failed && page_bytes(page)) {
         out->rc = append_page(r, page);
         if (out->rc != OK) {
             r->app->ops->rollback(STEAL(r->app));
             rc = st->ops->begin(st, &r->app, &begin_err);
         }
     }
-    bool stale = page->failed || !page->n || out->rc != OK;
+    bool stale = page->failed || !page_bytes(page) || out->rc != OK;
     meta_cache_page(&t->meta, !stale);
     double duration_s = (double)(clock_mono_ns() - start_mono_ns) / 1e9;
     if (rc == OK && stale) line_cache_gone_all(t->cache, append_stale, r);

@@ -17,6 +17,8 @@
 /* What the transfer gave. failed: the scrape's words, then body and type are not looked at. */
 struct scrape_page {
     uint8_t *body; size_t n;               /* EXPO_PADDING zero bytes behind it */
+    struct line_ahead *ahead;              /* lines that were read before `body`; may be NULL */
+    size_t taken;                          /* their bytes */
     str content_type;
     int64_t t_ms;                          /* the time of its samples */
     double duration_s;                     /* until now */

@@ -30,6 +30,8 @@ struct fetch {
     const struct scrape_config *config;
     fetch_done done;
     void *ctx;
+    struct line_ahead ahead;           /* read by the client's thread while the page comes */
+    bool ahead_asked, ahead_on;
 };
 
 static bool dispatch(void *ctx, void (*run)(void *arg), void *arg)
@@ -171,6 +173,33 @@ static str seconds_text(int64_t ms, struct arena *a)
     return s;
 }
 
+/* A plain page of the text format after one that was taken is read while it comes: most of its lines stand where they stood, and then
+ * neither the page is written to memory nor read from there. A series that was collected since has to be found by its text: so only when the
+ * page before cannot be so old. */
+static bool may_read_ahead(const struct fetch *f, const struct http_response *r)
+{
+    const struct scrape_config *c = f->config;
+    enum { YOUNG_MS = 10 * 60 * 1000 };
+    enum expo_format format;
+    bool warn;
+    str fallback = c->has_fallback ? scrape_protocol_media_type(c->fallback) : STR_EMPTY;
+    return f->target->interval_ms <= YOUNG_MS && !c->sample_limit && !http_header(r, S("Content-Encoding")).n &&
+           line_cache_may_ahead(f->target->cache) &&
+           expo_format_of(http_header(r, S("Content-Type")), fallback, &format, &warn, NULL) == OK && format == EXPO_TEXT;
+}
+
+/* The target's cache is this scrape's alone until the scrape is done. */
+static size_t on_part(void *ctx, const struct http_response *so_far, const uint8_t *p, size_t n)
+{
+    struct fetch *f = ctx;
+    if (!f->ahead_asked) f->ahead_on = may_read_ahead(f, so_far);
+    f->ahead_asked = true;
+    if (!f->ahead_on) return HTTP_PART_END;
+    size_t used = line_cache_ahead(f->target->cache, &f->ahead, p, n);
+    f->ahead_on = !f->ahead.over;
+    return used || f->ahead_on ? used : HTTP_PART_END;         /* over: what is used is said first, the end with the next part */
+}
+
 static errc request_make(struct http_request *r, const struct target *t, const struct scrape_config *c, struct buf_pool *bodies, struct arena *a,
                          struct err *e)
 {
@@ -178,7 +207,7 @@ static errc request_make(struct http_request *r, const struct target *t, const s
     *r = (struct http_request){
         .dialer = c->job_name, .url = t->url, .timeout_ms = t->timeout_ms, .follow_redirects = c->http.follow_redirects, .http2 = c->http.enable_http2,
         .max_body_bytes = c->body_size_limit ? (size_t)c->body_size_limit : BODY_MAX_BYTES, .body_padding = EXPO_PADDING, .account = &acc_bodies,
-        .bodies = bodies,
+        .bodies = bodies, .on_part = on_part,
     };
     avec_push(a, &headers, ((struct http_field){ S("Accept"), accept_header(c, a) }));
     avec_push(a, &headers, ((struct http_field){ S("Accept-Encoding"), c->enable_compression ? S("gzip") : S("identity") }));
@@ -235,9 +264,10 @@ static void response_take(struct fetch_result *out, struct http_response *r, con
     }
     out->content_type = http_header(r, S("Content-Type"));
     out->body = r->body;
+    out->taken = r->taken;
     r->body = (struct buf){ 0 };
     if (str_eq(http_header(r, S("Content-Encoding")), S("gzip"))) unpack(out, c, bodies);
-    if (!out->failed && c->body_size_limit && out->body.n >= c->body_size_limit) too_large(out);
+    if (!out->failed && c->body_size_limit && out->taken + out->body.n >= c->body_size_limit) too_large(out);
 }
 
 static void fetch_answered(void *ctx, struct http_response *r)
@@ -245,8 +275,10 @@ static void fetch_answered(void *ctx, struct http_response *r)
     struct fetch *f = ctx;
     struct fetch_result out = { .failed = false };
     response_take(&out, r, f->config, &f->fetcher->bodies);
+    if (out.taken) out.ahead = &f->ahead;
     f->done(f->ctx, &out);
     buf_pool_give(&f->fetcher->bodies, &out.body);
+    vec_fini(&f->ahead.value);
     mem_free(f);
 }
 

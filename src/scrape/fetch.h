@@ -16,6 +16,8 @@ struct pool;
 struct fetch_result {
     struct buf body;                       /* unpacked; EXPO_PADDING zero bytes lie behind body.n */
     str content_type;
+    struct line_ahead *ahead;              /* what was read while the page came; NULL: nothing. body is what lies behind it */
+    size_t taken;                          /* its bytes */
     bool failed, too_large;                /* failed: e has the words */
     struct err e;
 };

@@ -314,7 +314,7 @@ static void loop_take(struct loop *l, struct fetch_result *r)
 {
     struct scrape_page page = {
         .body = r->body.p, .n = r->body.n, .content_type = r->content_type, .t_ms = l->t_ms,
-        .failed = r->failed ? &r->e : NULL, .too_large = r->too_large,
+        .ahead = r->ahead, .taken = r->taken, .failed = r->failed ? &r->e : NULL, .too_large = r->too_large,
     };
     struct scrape_outcome out;
     scrape_apply(l->target, l->m->o.appendable, &page, l->start_ns, &out);
