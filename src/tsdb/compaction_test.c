@@ -132,6 +132,43 @@ TEST(head_becomes_blocks)
     fs_free(fs);
 }
 
+/* The power goes after a compaction, and again after old blocks went: what was written stays, what was removed stays away. Each step of
+ * durability of a block (block.*, blocks.*) that is left out is missed here. */
+TEST(power_cuts_after_compaction)
+{
+    log_capture(log_nothing, NULL);
+    for (uint64_t i = 0; i < 4; i++) {
+        struct fs *fs = fs_sim_new(test_seed() + i);
+        struct db_opts o = opts_of(fs);
+        struct db_opened what = { 0 };
+        struct buf before = { 0 }, after = { 0 };
+        struct err e = { 0 };
+        struct db *db = open_db(&o, &what);
+        fill(db, 0, 9 * HOUR);
+        EXPECT_OK_E(db_compact(db, &e), &e);
+        EXPECT_OK(db_sync(db, NULL));
+        dump(db, &before);
+        int blocks = (int)count_blocks(fs, true);
+        db_abandon(db);
+        fs_sim_crash(fs, i % 2 ? SIM_LOSE_SOME : SIM_LOSE_ALL);
+        EXPECT_EQ(count_blocks(fs, true), blocks);
+        db = open_db(&o, &what);
+        EXPECT_EQ(what.corruptions, 0);
+        dump(db, &after);
+        EXPECT(str_eq(buf_view(&before), buf_view(&after)));
+        db_set_retention(db, (struct retention){ .bytes = 1 });
+        db_tick(db);
+        blocks = (int)count_blocks(fs, true);
+        db_abandon(db);
+        fs_sim_crash(fs, SIM_LOSE_ALL);
+        EXPECT_EQ(count_blocks(fs, true), blocks);
+        buf_fini(&before);
+        buf_fini(&after);
+        fs_free(fs);
+    }
+    log_capture(NULL, NULL);
+}
+
 TEST(blocks_become_larger_and_old_ones_go)
 {
     struct fs *fs = fs_sim_new(test_seed());
