@@ -90,9 +90,9 @@ class Runners(unittest.TestCase):
     def test_conformance_names_what_is_wrong(self):
         with tempfile.TemporaryDirectory() as tmp:
             want = tamper.conformance(os.path.join(SHARED, 'conformance'), os.path.join(tmp, 'copy'))
-            failed, counts = run('conformance', os.path.join(tmp, 'copy'), FAKE)
-            want = {name for name in want if not name.startswith('api/')}
-        self.assertGreater(len(want), 1000)
+            failed, counts = run('conformance', os.path.join(tmp, 'copy'), FAKE, '--only', 'misc/*')
+            want = {name for name in want if name.startswith('misc/')}         # the others are asked of our own tool, below
+        self.assertGreater(len(want), 200)
         self.assertEqual(failed, want)
         self.assertEqual(counts.failed, len(want))
 
