@@ -237,7 +237,9 @@ static errc add_closed(struct head_chunk_set *s, const struct closed_chunk *c, s
     if (!disk) return err_set(e, ERR_NOT_FOUND, "head: no chunk files");
     TRY(chunk_disk_pin(disk, c->disk_ref, 0, &pin, e));
     errc rc = OK;
-    if (is_whole(s, c->mint, c->maxt)) {
+    /* What cannot be cut is in both blocks whole: those who read leave one of equal samples out. Only a changed range makes such chunks. */
+    bool uncut = pin.enc != CHUNK_XOR && !intervals_meet(&s->deleted, c->mint, c->maxt);
+    if (uncut || is_whole(s, c->mint, c->maxt)) {
         buf_str(&s->bytes, pin.data);
         view_push(s, c->mint, c->maxt, pin.enc, pin.data.n);
     } else {

@@ -122,9 +122,8 @@ const size_t flag_count = ARRAY_LEN(flag_table);
 /* Flags whose part is not served: whoever sets one is told. */
 static const char *const unserved[] = {
     "web.enable-otlp-receiver", "web.enable-admin-api", "web.user-assets", "web.console.templates", "web.console.libraries", "web.search.max-limit",
-    "web.max-notifications-subscribers", "storage.tsdb.retention.time", "storage.tsdb.retention.size", "storage.tsdb.max-block-duration",
-    "storage.tsdb.max-block-chunk-segment-size", "storage.tsdb.head-chunks-write-queue-size", "storage.tsdb.delayed-compaction.max-percent",
-    "storage.tsdb.delay-compact-file.path", "storage.tsdb.allow-overlapping-compaction", "storage.tsdb.block-reload-interval",
+    "web.max-notifications-subscribers", "storage.tsdb.head-chunks-write-queue-size", "storage.tsdb.delayed-compaction.max-percent",
+    "storage.tsdb.delay-compact-file.path",
     "storage.remote.flush-deadline", "storage.remote.read-sample-limit", "storage.remote.read-concurrent-limit", "storage.remote.read-max-bytes-in-frame",
     "rules.alert.for-outage-tolerance", "rules.alert.for-grace-period", "rules.alert.resend-delay", "rules.max-concurrent-evals",
     "alertmanager.notification-queue-capacity", "alertmanager.notification-batch-size", "alertmanager.drain-notification-queue-on-shutdown",
