@@ -20,6 +20,9 @@ enum { REQUEST_THREADS_SPARE = 8, REQUEST_QUEUE = 1024, SCRAPE_QUEUE = 65536, SC
 
 GAUGE(m_reload_ok, "prometheus_config_last_reload_successful", "Whether the last configuration reload attempt was successful.")
 GAUGE(m_reload_time, "prometheus_config_last_reload_success_timestamp_seconds", "Timestamp of the last successful configuration reload.")
+GAUGE(m_limit_time, "prometheus_tsdb_retention_limit_seconds", "How long to retain samples in storage.")
+GAUGE(m_limit_bytes, "prometheus_tsdb_retention_limit_bytes", "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled")
+GAUGE(m_limit_percent, "prometheus_tsdb_retention_limit_percentage", "Max percentage of total storage space to be retained in the tsdb blocks, configured 0 means disabled")
 GAUGE(m_ready, "prometheus_ready", "Whether Prometheus startup was fully completed and the server is ready for normal operation.")
 GAUGE_VEC(m_build, "prometheus_build_info",
           "A metric with a constant '1' value labeled by version, revision, branch, goversion from which prometheus was built, and the goos and goarch for the build.",
@@ -108,6 +111,9 @@ static void config_told(struct server *s, const struct config *c)
 /* Hands a configuration that was checked to everybody. */
 static void config_apply(struct server *s, struct config *c)
 {
+    metric_set(&m_limit_time, (double)c->retention_ms / 1000);
+    metric_set(&m_limit_bytes, (double)c->retention_bytes);
+    metric_set(&m_limit_percent, c->retention_percent);
     db_set_retention(s->db, (struct retention){ .ms = c->retention_ms, .bytes = (uint64_t)c->retention_bytes, .percent = c->retention_percent });
     config_told(s, c);
     engine_set_default_step(s->engine, c->evaluation_interval_ms);

@@ -120,7 +120,7 @@ static void take_flag(void *ctx, str name, str value)
     /* What a flag that was not given came to at the start. */
     const struct { str name, value; } became[] = {
         { S("storage.tsdb.retention.time"), k->s->shown_time }, { S("storage.tsdb.retention.size"), k->s->shown_size },
-        { S("storage.tsdb.max-block-duration"), value.n ? STR_EMPTY : k->s->shown_block },
+        { S("storage.tsdb.max-block-duration"), str_eq(value, S("0s")) ? k->s->shown_block : STR_EMPTY },
         { S("web.route-prefix"), k->s->route_prefix.n ? k->s->route_prefix : S("/") },
     };
     for (size_t i = 0; i < ARRAY_LEN(became); i++)
