@@ -9,10 +9,9 @@
 
 /* jemalloc's settings (its documented symbol; without jemalloc nobody reads it). Few arenas and small thread caches: most memory comes
  * from our own slabs and arenas, what is left are request bodies that come and go. Their pages go back within half a second, by a
- * thread of their own: it is a fifth of the memory at rest, and less CPU. Blocks of pages are not shifted against each other for the sake of the
- * caches: a slab's page is 256 KiB and not one page more. */
+ * thread of their own: it is a fifth of the memory at rest, and less CPU. */
 extern const char *malloc_conf;
-const char *malloc_conf = "narenas:2,tcache_max:4096,dirty_decay_ms:500,muzzy_decay_ms:0,background_thread:true,cache_oblivious:false";
+const char *malloc_conf = "narenas:2,tcache_max:4096,dirty_decay_ms:500,muzzy_decay_ms:0,background_thread:true";
 
 /* SIGHUP reloads, SIGINT and SIGTERM end. All are blocked in every thread and waited for here. */
 static sigset_t signals_block(void)
