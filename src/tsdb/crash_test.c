@@ -235,9 +235,9 @@ static void decide_dels(struct life *l)
         size_t gone = 0, there = 0;
         for (size_t k = 0; k < l->puts.n; k++) {
             const struct put *p = &l->puts.at[k];
-            if (p->t > d->maxt || p->state < LOGGED || !(p->mask >> d->series & 1) || is_old(l, p->t)) continue;
-            if (p->seen >> d->series & 1) there++;
-            else gone++;
+            if (p->t > d->maxt || p->state == ABSENT || !(p->mask >> d->series & 1) || is_old(l, p->t)) continue;
+            if (p->seen >> d->series & 1) there++;             /* even of a batch that nothing was promised of */
+            else gone += p->state >= LOGGED;
         }
         bool other = false;                                    /* another deletion of that series: nobody can tell them apart */
         for (size_t k = 0; k < l->dels.n; k++) other |= k != i && l->dels.at[k].series == d->series && l->dels.at[k].state != ABSENT;
