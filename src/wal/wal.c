@@ -73,6 +73,7 @@ struct wal {
     bool recover;                              /* GUARDED_BY(mu): an fsync failed and recover() has not worked yet */
     bool dir_dirty;                            /* GUARDED_BY(mu): a name was made or removed since the folder was synced */
     VEC(struct seg_file) files;                /* who set at_files changes the list, under mu; sizes: the leader under mu */
+    uint32_t back_to;                          /* GUARDED_BY(mu): what is being written may be cut back to this segment; UINT32_MAX: nothing is */
     uint64_t old_bytes;                        /* GUARDED_BY(mu): of the closed segments */
     struct wal_stat stat;                      /* GUARDED_BY(mu): segment and offset after the last group */
     /* The leader's alone. */
@@ -332,6 +333,7 @@ static errc roll_back(struct wal *w, uint32_t seg, uint64_t off, struct err *e)
         mtx_lock(&w->mu);
         vec_last(&w->files).size = off;
         vec_last(&w->files).synced = MIN(vec_last(&w->files).synced, off);
+        w->back_to = UINT32_MAX;
         mtx_unlock(&w->mu);
         w->off = off;
         w->cut = false;
@@ -397,7 +399,7 @@ static errc sync_pass(struct wal *w, struct err *e)
         release_held_locked(w, mark);
         w->unsynced_since_ns = vec_last(&w->files).synced < vec_last(&w->files).size ? begun : 0;
         size_t closed = 0;
-        while (closed + 1 < now.n) {           /* finished and durable: all but the current one */
+        while (closed + 1 < now.n && w->files.at[closed].n < w->back_to) {  /* finished and durable: all but the current one */
             file_close(w->files.at[closed].f);
             w->old_bytes += w->files.at[closed++].size;
         }
@@ -497,6 +499,7 @@ static errc sync_leading(struct wal *w, struct err *e)
         w->recover = rc != OK;
         if (rc == OK) {
             vec_last(&w->files).size = vec_last(&w->files).synced = w->off;
+            w->back_to = UINT32_MAX;
             release_held_locked(w, mark);
             w->unsynced_since_ns = 0;
             w->dir_dirty = false;
@@ -540,16 +543,27 @@ static void series_wait_again_locked(struct wal *w) REQUIRES(w->mu)
     w->series_out_ends = ends;
 }
 
+static void set_back_to(struct wal *w, uint32_t seg)
+{
+    mtx_lock(&w->mu);
+    w->back_to = seg;
+    mtx_unlock(&w->mu);
+}
+
 static errc write_group(struct wal *w, struct wal_batch *group, struct page_counts *counts, struct err *e)
 {
     uint32_t seg = w->cur_n;
     uint64_t off = w->off;
     bool late = fault_dropped("wal.series_order");             /* the series records are the first batch of a group */
     errc rc = OK;
+    set_back_to(w, seg);
     for (struct wal_batch *b = late ? group->next : group; rc == OK && b; b = b->next) rc = put_batch(w, b, counts, e);
     if (late && rc == OK) rc = put_batch(w, group, counts, e);
     if (rc == OK) rc = out_flush(w, e);
-    if (rc == OK) return OK;
+    if (rc == OK) {
+        set_back_to(w, UINT32_MAX);
+        return OK;
+    }
     struct err why = { 0 };
     if (roll_back(w, seg, off, &why) != OK)
         LOG_LIMITED(ERROR, WARN_EVERY_MS, "wal: a failed write could not be taken back; nothing is written until it is",
@@ -877,6 +891,7 @@ errc wal_open(struct wal **out, const struct wal_opts *o, struct err *e)
     if (!w->o.unsynced_max_bytes) w->o.unsynced_max_bytes = WAL_UNSYNCED_MAX_BYTES;
     assert(w->o.segment_bytes % PAGE_BYTES == 0);
     w->m = wal_metrics_of(o->kind);
+    w->back_to = UINT32_MAX;
     mtx_init(&w->mu, LOCK_WAL);
     cond_init(&w->changed);
     cond_init(&w->stopping);

@@ -188,6 +188,31 @@ TEST(wal_faults)
     }
 }
 
+/* A group that failed in a new segment, and could not be taken back at once, is taken back after a sync: that leaves the segment before open. */
+TEST(wal_taken_back_after_sync)
+{
+    struct arena a = { 0 };
+    struct fs *fs = fs_sim_new(1);
+    numbers got = { 0 };
+    struct wal *w = log_open(fs, (struct wal_opts){ .compress = COMPRESS_NONE, .no_thread = true, .fsync_interval_ms = 1000 });
+    str recs[] = { numbered(&a, 0, 40000), numbered(&a, 1, 60000), numbered(&a, 2, 100) };
+    EXPECT_OK(wal_log(w, &recs[0], 1, NULL));
+    fs_sim_fail_nth(fs, SIM_OP(STALL_WRITE), 2, ERR_IO);
+    fs_sim_fail_rate(fs, SIM_OP(STALL_UNLINK), 1000000, ERR_IO);
+    EXPECT(wal_log(w, &recs[1], 1, NULL) == ERR_IO);
+    EXPECT_OK(wal_sync(w, NULL));
+    fs_sim_fail_rate(fs, 0, 0, OK);
+    EXPECT_OK(wal_log(w, &recs[2], 1, NULL));
+    EXPECT_OK(wal_close_synced(w, NULL));
+    read_back(fs, &got, true);
+    EXPECT_EQ(got.n, 2);
+    EXPECT_EQ(got.at[0], 0);
+    EXPECT_EQ(got.at[1], 2);
+    vec_fini(&got);
+    fs_free(fs);
+    arena_fini(&a);
+}
+
 /* The power goes at any point: a beginning of what was acknowledged is there, and all that was synced; kill -9 loses nothing. */
 TEST(wal_crashes)
 {
