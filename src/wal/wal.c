@@ -929,7 +929,8 @@ errc wal_close_synced(struct wal *w, struct err *e)
     mtx_unlock(&w->mu);
     thread_join(STEAL(w->thread));
     errc rc = wal_flush_series(w, e);
-    if (rc == OK && !w->cut && !w->recover) {
+    if (rc == OK && w->cut) rc = roll_back(w, w->cut_seg, w->cut_off, e);   /* nothing was written since: the torn bytes are still there */
+    if (rc == OK && !w->recover) {
         page_pad(&w->out, &w->off);
         rc = out_flush(w, e);
     }

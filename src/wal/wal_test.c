@@ -213,6 +213,29 @@ TEST(wal_taken_back_after_sync)
     arena_fini(&a);
 }
 
+/* A write fails, and so does taking it back; nothing is written after it. The close takes it back. */
+TEST(wal_close_takes_back)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct arena a = { 0 };
+        struct fs *fs = fs_sim_new(seed);
+        numbers got = { 0 };
+        struct wal *w = log_open(fs, (struct wal_opts){ .no_thread = true, .fsync_interval_ms = 1000 });
+        str first = numbered(&a, 1, 100), second = numbered(&a, 2, 9000);
+        EXPECT_OK(wal_log(w, &first, 1, NULL));
+        fs_sim_fail_rate(fs, SIM_OPS_CHANGE, 1000000, ERR_IO);
+        EXPECT_EQ(wal_log(w, &second, 1, NULL), ERR_IO);
+        fs_sim_fail_rate(fs, 0, 0, OK);
+        EXPECT_OK(wal_close_synced(w, NULL));
+        read_back(fs, &got, true);
+        EXPECT_EQ(got.n, 1);
+        EXPECT_EQ(got.at[0], 1);
+        vec_fini(&got);
+        fs_free(fs);
+        arena_fini(&a);
+    }
+}
+
 /* The power goes at any point: a beginning of what was acknowledged is there, and all that was synced; kill -9 loses nothing. */
 TEST(wal_crashes)
 {
