@@ -169,7 +169,7 @@ class Elsewhere(ServerCase):
         self.check(os.path.join(self.dir, 'conf', 'prometheus.yml'))
 
     def test_around(self):
-        self.check('./../work/../conf/prometheus.yml')
+        self.check('./../conf/../conf/prometheus.yml')
 
 
 if __name__ == '__main__':
