@@ -1,5 +1,6 @@
-/* head_append.c — ns of CPU a float sample from append to publication, the log left out: series touched in the order of their slots, as a scrape
- * does, and in a random order, as remote write may; one appender per PAGE samples.
+/* head_append.c — ns of CPU a float sample from append to publication, the log left out: series
+ * touched in the order of their slots, as a scrape does, and in a random order, as remote write
+ * may; one appender per PAGE samples.
  *
  *     bench_head_append [SERIES] [SCRAPES]
  */
@@ -19,7 +20,14 @@ static void die(const struct err *e)
     exit(1);
 }
 
-struct load { struct head *head; series_handle *handles; double *v; int64_t *t; uint8_t *results; size_t series; };
+struct load {
+    struct head *head;
+    series_handle *handles;
+    double *v;
+    int64_t *t;
+    uint8_t *results;
+    size_t series;
+};
 
 static void make_series(struct load *l)
 {
@@ -28,8 +36,10 @@ static void make_series(struct load *l)
     if (head_appendable(l->head)->ops->begin(head_appendable(l->head), &a, &e) != OK) die(&e);
     for (size_t i = 0; i < l->series; i++) {
         char name[32], id[32];
-        int n = snprintf(name, sizeof(name), "metric_%zu", i / 100), m = snprintf(id, sizeof(id), "%zu", i);
-        struct label two[] = { { METRIC_NAME, str_of(name, (size_t)n) }, { S("id"), str_of(id, (size_t)m) } };
+        int n = snprintf(name, sizeof(name), "metric_%zu", i / 100),
+            m = snprintf(id, sizeof(id), "%zu", i);
+        struct label two[] = { { METRIC_NAME, str_of(name, (size_t)n) },
+            { S("id"), str_of(id, (size_t)m) } };
         if (a->ops->series(a, (struct labels){ two, 2 }, &l->handles[i], &e) != OK) die(&e);
     }
     a->ops->rollback(a);
@@ -44,7 +54,8 @@ static double scrape(struct load *l, int64_t t)
         struct appender *a;
         for (size_t i = 0; i < n; i++) l->t[i] = t;
         if (head_appendable(l->head)->ops->begin(head_appendable(l->head), &a, &e) != OK) die(&e);
-        if (a->ops->append_batch(a, l->handles + from, l->t, l->v + from, n, l->results, &e) != OK) die(&e);
+        if (a->ops->append_batch(a, l->handles + from, l->t, l->v + from, n, l->results, &e) != OK)
+            die(&e);
         if (a->ops->commit(a, &e) != OK) die(&e);
     }
     return (double)(clock_cpu_ns() - t0) / (double)l->series;
@@ -77,7 +88,8 @@ int main(int argc, char **argv)
             best = ns < best ? ns : best;
             sum += ns;
         }
-        printf("%-14s %8.1f ns a sample, best scrape %6.1f\n", random ? "random order" : "scrape order", sum / scrapes, best);
+        printf("%-14s %8.1f ns a sample, best scrape %6.1f\n",
+            random ? "random order" : "scrape order", sum / scrapes, best);
         head_close(l.head);
     }
     return 0;

@@ -1,7 +1,9 @@
 /* parse.c — how fast a scraped page of the text format is read: ns a line, one core.
  *
- * A page of 50,000 series lines of about 180 bytes, two thirds of the values moving. `first` is a page never seen: tokenizer and labels.
- * `known` is the same page again: every line is predicted. `moved` is the page with one line in a hundred gone.
+ * A page of 50,000 series lines of about 180 bytes, two thirds of the values moving. `first` is a
+ * page never seen: tokenizer and labels.
+ * `known` is the same page again: every line is predicted. `moved` is the page with one line in a
+ * hundred gone.
  */
 #include "base/buf.h"
 #include "base/clock.h"
@@ -17,13 +19,17 @@ static void page_make(struct buf *b, uint64_t seed, bool moved)
 {
     struct prng r = { seed };
     buf_reset(b);
-    buf_fmt(b, "# HELP http_request_duration_seconds_total Time spent.\n# TYPE http_request_duration_seconds_total counter\n");
+    buf_fmt(b, "# HELP http_request_duration_seconds_total Time spent.\n# TYPE "
+               "http_request_duration_seconds_total counter\n");
     for (size_t i = 0; i < LINES; i++) {
         uint64_t v = i % 3 ? prng_below(&r, 1000000) : i;
         if (moved && i % 100 == 50) continue;
-        buf_fmt(b, "http_request_duration_seconds_total{cluster=\"eu-west-1a\",namespace=\"shop-backend\",pod=\"checkout-%05zu-7d9f8b6c5d\","
-                   "method=\"POST\",handler=\"/api/v1/orders/%zu\",code=\"200\",instance=\"i%zu\"} %" PRIu64 "%s\n",
-                i / 10, i % 10, i, v, i % 6 == 1 ? ".25" : "");
+        buf_fmt(b,
+            "http_request_duration_seconds_total{cluster=\"eu-west-1a\",namespace=\"shop-backend\","
+            "pod=\"checkout-%05zu-7d9f8b6c5d\","
+            "method=\"POST\",handler=\"/api/v1/orders/%zu\",code=\"200\",instance=\"i%zu\"} "
+            "%" PRIu64 "%s\n",
+            i / 10, i % 10, i, v, i % 6 == 1 ? ".25" : "");
     }
     uint8_t *padding = buf_room(b, EXPO_PADDING);
     if (!padding) abort();
@@ -40,7 +46,9 @@ static void runs_read(struct line_cache *c, struct result *got)
     uint32_t index[BATCH];
     size_t at[BATCH];
     uint8_t type[BATCH];
-    struct line_run run = { .cap = BATCH, .handle = handle, .value = value, .index = index, .at = at, .type = type };
+    struct line_run run = {
+        .cap = BATCH, .handle = handle, .value = value, .index = index, .at = at, .type = type
+    };
     do {
         run.n = 0;
         line_cache_run(c, &run);
@@ -78,8 +86,9 @@ static void nobody(void *ctx, uint64_t handle) { *(uint64_t *)ctx += handle; }
 
 static void report(const char *name, const struct buf *page, struct result got, int64_t ns)
 {
-    printf("%-8s %6zu lines, %6zu known, %5.1f bytes a line: %6.1f ns a line, %.2f GB/s (sum %g)\n", name, got.lines, got.known,
-           (double)page->n / (double)got.lines, (double)ns / (double)got.lines, (double)page->n / (double)ns, got.sum);
+    printf("%-8s %6zu lines, %6zu known, %5.1f bytes a line: %6.1f ns a line, %.2f GB/s (sum %g)\n",
+        name, got.lines, got.known, (double)page->n / (double)got.lines,
+        (double)ns / (double)got.lines, (double)page->n / (double)ns, got.sum);
 }
 
 int main(void)

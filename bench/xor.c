@@ -1,12 +1,14 @@
 /* xor.c — how fast XOR chunks are decoded and encoded: M samples/s per pattern, one core.
  *
- * Chunks of 120 samples, 2000 different ones a pattern (about what a query walks through). A machine is seldom quiet: they are measured a
- * hundred at a time, in many rounds over all patterns, and of each hundred its best time counts.
+ * Chunks of 120 samples, 2000 different ones a pattern (about what a query walks through). A
+ * machine is seldom quiet: they are measured a hundred at a time, in many rounds over all patterns,
+ * and of each hundred its best time counts.
  *
  *     bench_xor                 measures
- *     bench_xor --chunks FILE   writes the chunks, for other decoders to be measured on: patterns (u32 count, u32 length of the name, name,
- *                               then u32 length and bytes of each chunk), all little-endian; prints ns a sample and a digest of the samples, a line
- *                               a pattern
+ *     bench_xor --chunks FILE   writes the chunks, for other decoders to be measured on: patterns
+ *     (u32 count, u32 length of the name, name,
+ *                               then u32 length and bytes of each chunk), all little-endian; prints
+ *                               ns a sample and a digest of the samples, a line a pattern
  */
 #include "base/clock.h"
 #include "base/mem.h"
@@ -20,7 +22,12 @@
 enum { SAMPLES = 120, CHUNKS = 2000, GROUP = 100, GROUPS = CHUNKS / GROUP, ROUNDS = 150 };
 
 enum shape { CONSTANT, BY_ONE, BY_HUNDRED, IDLE, DECIMALS, LARGE };
-static const struct { const char *name; enum shape shape; int64_t jitter; double goal_decode, goal_encode; } patterns[] = {
+static const struct {
+    const char *name;
+    enum shape shape;
+    int64_t jitter;
+    double goal_decode, goal_encode;
+} patterns[] = {
     { "constant, regular", CONSTANT, 0, 0, 0 },
     { "constant, 3 ms jitter", CONSTANT, 3, 0, 0 },
     { "counter by 1, regular", BY_ONE, 0, 200, 80 },
@@ -48,7 +55,8 @@ static void make(struct pattern *p, enum shape shape, int64_t jitter)
         int64_t t = 1700000000000 + (int64_t)prng_below(&r, 15000);
         double v = (double)prng_below(&r, 1000000);
         for (size_t i = 0; i < SAMPLES; i++) {
-            p->t[c][i] = t + (jitter ? (int64_t)prng_below(&r, 2 * (uint64_t)jitter + 1) - jitter : 0);
+            p->t[c][i] =
+                t + (jitter ? (int64_t)prng_below(&r, 2 * (uint64_t)jitter + 1) - jitter : 0);
             p->v[c][i] = v;
             t += 15000;
             if (shape == BY_ONE) v += 1;
@@ -68,10 +76,13 @@ static void measure(struct pattern *p)
     for (size_t g = 0; g < GROUPS; g++) {
         size_t n = 0;
         int64_t t0 = clock_cpu_ns();
-        for (size_t c = g * GROUP; c < (g + 1) * GROUP; c++) p->size[c] = xor_encode(p->room[c], p->t[c], p->v[c], SAMPLES);
+        for (size_t c = g * GROUP; c < (g + 1) * GROUP; c++)
+            p->size[c] = xor_encode(p->room[c], p->t[c], p->v[c], SAMPLES);
         int64_t t1 = clock_cpu_ns();
         for (size_t c = g * GROUP; c < (g + 1) * GROUP; c++)
-            if (xor_decode(str_of(p->room[c], p->size[c]), t, v, SAMPLES, &n, NULL) != OK || n != SAMPLES) abort();
+            if (xor_decode(str_of(p->room[c], p->size[c]), t, v, SAMPLES, &n, NULL) != OK ||
+                n != SAMPLES)
+                abort();
         int64_t t2 = clock_cpu_ns();
         p->encode_ns[g] = MIN(p->encode_ns[g], t1 - t0);
         p->decode_ns[g] = MIN(p->decode_ns[g], t2 - t1);
@@ -93,8 +104,10 @@ static int report(void)
         size_t total = 0;
         for (size_t c = 0; c < CHUNKS; c++) total += all[i].size[c];
         double decode = msamples(all[i].decode_ns), encode = msamples(all[i].encode_ns);
-        printf("%-34s %10.2f %8.0f M %8.0f M", patterns[i].name, (double)total / CHUNKS / SAMPLES, decode, encode);
-        if (patterns[i].goal_decode > 0) printf("   goal %.0f M, %.0f M", patterns[i].goal_decode, patterns[i].goal_encode);
+        printf("%-34s %10.2f %8.0f M %8.0f M", patterns[i].name, (double)total / CHUNKS / SAMPLES,
+            decode, encode);
+        if (patterns[i].goal_decode > 0)
+            printf("   goal %.0f M, %.0f M", patterns[i].goal_decode, patterns[i].goal_encode);
         printf("\n");
         missed += decode < patterns[i].goal_decode || encode < patterns[i].goal_encode;
     }
@@ -119,7 +132,8 @@ static uint64_t digest_of(struct pattern *p)
         if (xor_decode(str_of(p->room[c], p->size[c]), t, v, SAMPLES, &n, NULL) != OK) abort();
         for (size_t i = 0; i < n; i++) {
             uint64_t words[2] = { (uint64_t)t[i], f64_bits(v[i]) };
-            for (unsigned k = 0; k < 128; k += 8) h = (h ^ (words[k / 64] >> k % 64 & 0xff)) * 0x100000001b3u;
+            for (unsigned k = 0; k < 128; k += 8)
+                h = (h ^ (words[k / 64] >> k % 64 & 0xff)) * 0x100000001b3u;
         }
     }
     return h;
@@ -138,7 +152,8 @@ static int write_chunks(const char *path)
             write_u32(f, all[i].size[c]);
             fwrite(all[i].room[c], 1, all[i].size[c], f);
         }
-        printf("%s\t%.3f\t%016" PRIx64 "\n", patterns[i].name, 1e3 / msamples(all[i].decode_ns), digest_of(&all[i]));
+        printf("%s\t%.3f\t%016" PRIx64 "\n", patterns[i].name, 1e3 / msamples(all[i].decode_ns),
+            digest_of(&all[i]));
     }
     if (fclose(f) != 0) { perror(path); return 1; }
     return 0;

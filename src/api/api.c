@@ -3,7 +3,11 @@
 #include "base/mem.h"
 
 #define V1 "/api/v1"
-enum { GET_POST = HTTP_GET | HTTP_POST, GET_HEAD = HTTP_GET | HTTP_HEAD, POST_PUT = HTTP_POST | HTTP_PUT };
+enum {
+    GET_POST = HTTP_GET | HTTP_POST,
+    GET_HEAD = HTTP_GET | HTTP_HEAD,
+    POST_PUT = HTTP_POST | HTTP_PUT
+};
 enum { WRITE_BODY_MAX = 64 << 20 };
 
 static const struct http_route routes[] = {
@@ -66,7 +70,8 @@ errc api_new(struct api **out, const struct api_opts *o, struct err *e)
     return OK;
 }
 
-void api_attach(struct api *a, struct engine *engine, struct queryable *queryable, struct appendable *appendable)
+void api_attach(struct api *a, struct engine *engine, struct queryable *queryable,
+    struct appendable *appendable)
 {
     a->o.engine = engine;
     a->o.queryable = queryable;
@@ -93,7 +98,8 @@ const struct http_route *api_routes(const struct api *a, size_t *n)
 /* Receivers tell no origins, nor does who waits for storage, but for what is answered meanwhile. */
 static bool tells_origins(const struct api *a, const struct http_req *r)
 {
-    static const str never[] = { S("/write"), S("/otlp/v1/metrics") }, always[] = { S("/status/walreplay"), S("/notifications") };
+    static const str never[] = { S("/write"), S("/otlp/v1/metrics") },
+                     always[] = { S("/status/walreplay"), S("/notifications") };
     size_t at = str_find(r->path, S(V1 "/"));
     if (at == SIZE_MAX) return false;
     str rest = str_from(r->path, at + S(V1).n);
@@ -111,10 +117,12 @@ void api_before(void *ctx, struct http_req *r, struct http_resp *w)
     http_resp_header(w, S("Vary"), S("Origin"));
     str origin = http_header(r, "Origin");
     if (!origin.n) return;
-    http_resp_header(w, S("Access-Control-Allow-Headers"), S("Accept, Authorization, Content-Type, Origin"));
+    http_resp_header(
+        w, S("Access-Control-Allow-Headers"), S("Accept, Authorization, Content-Type, Origin"));
     http_resp_header(w, S("Access-Control-Allow-Methods"), S("GET, POST, OPTIONS"));
     http_resp_header(w, S("Access-Control-Expose-Headers"), S("Date"));
-    if (regex_match(a->cors, origin)) http_resp_header(w, S("Access-Control-Allow-Origin"), arena_str(&r->arena, origin));
+    if (regex_match(a->cors, origin))
+        http_resp_header(w, S("Access-Control-Allow-Origin"), arena_str(&r->arena, origin));
 }
 
 bool api_is_ready(const struct api *a, struct http_resp *w)

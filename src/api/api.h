@@ -1,8 +1,10 @@
 /* api.h — the HTTP API v1, the page and the management endpoints.
  *
- * What        The routes of Prometheus' API over an engine and a storage. What it shows of other rooms (targets, configuration, TSDB
- *             status) it asks through struct api_sources, which cmd fills in.
- * Invariants  /-/healthy, /-/ready and /metrics touch no file and take no lock that a storage thread holds over I/O
+ * What        The routes of Prometheus' API over an engine and a storage. What it shows of other
+ *             rooms (targets, configuration, TSDB status) it asks through struct api_sources, which
+ *             cmd fills in.
+ * Invariants  /-/healthy, /-/ready and /metrics touch no file and take no lock that a storage
+ *             thread holds over I/O
  * Ownership   api_new/api_free; everything in api_opts outlives the api
  * Threads     any: each request on its own
  * Errors      in the answers
@@ -50,21 +52,25 @@ typedef VEC(struct api_notification) api_notifications;
 
 enum api_state { API_STARTING, API_READY, API_STOPPING };
 
-/* Everything handed out lies in the given arena (the request's). Vectors are made with avec_push. A NULL function: that part is absent. */
+/* Everything handed out lies in the given arena (the request's). Vectors are made with avec_push. A
+ * NULL function: that part is absent. */
 struct api_sources {
     void *ctx;
     void (*targets)(void *ctx, struct arena *a, struct api_targets *out);
     void (*metadata)(void *ctx, struct arena *a, api_metadata_list *out);
     void (*pools)(void *ctx, struct arena *a, str_list *out);
     bool (*pool_config)(void *ctx, str pool, struct buf *yaml);
-    bool (*relabel_steps)(void *ctx, struct arena *a, str pool, struct labels in, api_relabel_steps *out);
+    bool (*relabel_steps)(
+        void *ctx, struct arena *a, str pool, struct labels in, api_relabel_steps *out);
     void (*config_yaml)(void *ctx, struct buf *out);
     void (*flags)(void *ctx, struct arena *a, api_flags *out);                /* sorted by name */
     void (*runtime)(void *ctx, struct arena *a, struct api_runtime *out);
-    errc (*tsdb_stats)(void *ctx, struct arena *a, size_t limit, struct api_tsdb_stats *out, struct err *e);
+    errc (*tsdb_stats)(
+        void *ctx, struct arena *a, size_t limit, struct api_tsdb_stats *out, struct err *e);
     void (*notifications)(void *ctx, struct arena *a, api_notifications *out);
     void (*wal_replay)(void *ctx, int64_t *min, int64_t *max, int64_t *current);
-    void (*refresh)(void *ctx);                /* before own metrics are shown: memory only; NULL: nothing to do */
+    /* before own metrics are shown: memory only; NULL: nothing to do */
+    void (*refresh)(void *ctx);
     errc (*reload)(void *ctx, struct err *e);
     void (*quit)(void *ctx);
     enum api_state (*state)(void *ctx);                                       /* memory only */
@@ -78,7 +84,8 @@ struct api_opts {
     struct parse_opts parse;
     const struct api_sources *sources;
     str cors_origin;                           /* regex; empty: .* */
-    str external_path;                         /* path of the external URL, without a slash at its end */
+    /* path of the external URL, without a slash at its end */
+    str external_path;
     str page_title;
     bool lifecycle, admin;
     str version;                               /* of Prometheus, whose surface we have */
@@ -87,10 +94,14 @@ struct api_opts {
 struct api;
 MUST_USE errc api_new(struct api **out, const struct api_opts *o, struct err *e);
 /* The storage is open. Before the state becomes API_READY: no request looks at these earlier. */
-void api_attach(struct api *a, struct engine *engine, struct queryable *queryable, struct appendable *appendable);
-const struct http_route *api_routes(const struct api *a, size_t *n);         /* pass `a` as the server's ctx */
-str api_mount(void);                                                         /* the server's mount */
-void api_before(void *api, struct http_req *r, struct http_resp *w);         /* CORS; the server's `before` */
+void api_attach(struct api *a, struct engine *engine, struct queryable *queryable,
+    struct appendable *appendable);
+/* pass `a` as the server's ctx */
+const struct http_route *api_routes(const struct api *a, size_t *n);
+/* the server's mount */
+str api_mount(void);
+/* CORS; the server's `before` */
+void api_before(void *api, struct http_req *r, struct http_resp *w);
 void api_free(struct api *a);                  /* NULL is fine; after the server */
 
 #endif

@@ -9,7 +9,8 @@
 
 #include <crypt.h>
 
-/* Answers that bcrypt gave: a keyed digest of user, hash and password, and whether they fit. Full: one at random goes. */
+/* Answers that bcrypt gave: a keyed digest of user, hash and password, and whether they fit. Full:
+ * one at random goes. */
 enum { CACHE_MAX = 100, KEY_BYTES = 32, SECRET_BYTES = 32 };
 struct answer { uint8_t key[KEY_BYTES]; bool good; };
 
@@ -31,7 +32,8 @@ struct gate {
 static const struct web_pair *copy_pairs(struct arena *a, const struct web_pair *from, size_t n)
 {
     struct web_pair *at = arena_array(a, n + 1, sizeof(*at));
-    for (size_t i = 0; i < n; i++) at[i] = (struct web_pair){ arena_str(a, from[i].name), arena_str(a, from[i].value) };
+    for (size_t i = 0; i < n; i++)
+        at[i] = (struct web_pair){ arena_str(a, from[i].name), arena_str(a, from[i].value) };
     return at;
 }
 
@@ -54,10 +56,13 @@ void gate_set(struct gate *g, const struct web_options *o)
     if (o) {
         arena_fini(&g->a);
         arena_init(&g->a, NULL, 0);
-        g->o = (struct web_options){ .headers = copy_pairs(&g->a, o->headers, o->n_headers), .n_headers = o->n_headers,
-                                     .users = copy_pairs(&g->a, o->users, o->n_users), .n_users = o->n_users };
+        g->o = (struct web_options){ .headers = copy_pairs(&g->a, o->headers, o->n_headers),
+            .n_headers = o->n_headers,
+            .users = copy_pairs(&g->a, o->users, o->n_users),
+            .n_users = o->n_users };
     }
-    for (size_t i = 0; i < g->o.n_headers; i++) ((struct web_pair *)g->o.headers)[i].name = canonical(&g->a, g->o.headers[i].name);
+    for (size_t i = 0; i < g->o.n_headers; i++)
+        ((struct web_pair *)g->o.headers)[i].name = canonical(&g->a, g->o.headers[i].name);
     mtx_unlock(&g->mu);
 }
 
@@ -90,14 +95,16 @@ static bool rate_allows_locked(struct gate *g)
 {
     if (!g->rate_interval_ns) return true;
     int64_t now = clock_mono_ns();
-    g->tokens = MIN((double)g->rate_burst, g->tokens + (double)(now - g->filled_ns) / (double)g->rate_interval_ns);
+    g->tokens = MIN((double)g->rate_burst,
+        g->tokens + (double)(now - g->filled_ns) / (double)g->rate_interval_ns);
     g->filled_ns = now;
     if (g->tokens < 1) return false;
     g->tokens -= 1;
     return true;
 }
 
-static const char base64_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64_letters[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 static bool base64_decode(str s, struct arena *a, str *out)
 {
@@ -125,10 +132,12 @@ static bool basic_auth(struct http_req *r, str *user, str *password)
 {
     str header = http_header(r, "Authorization"), text;
     if (header.n < 6 || !str_eq_nocase(str_slice(header, 0, 6), S("Basic "))) return false;
-    return base64_decode(str_from(header, 6), &r->arena, &text) && str_cut(text, ':', user, password);
+    return base64_decode(str_from(header, 6), &r->arena, &text) &&
+           str_cut(text, ':', user, password);
 }
 
-static void cache_key(const struct gate *g, str user, str hash, str password, uint8_t out[KEY_BYTES])
+static void cache_key(
+    const struct gate *g, str user, str hash, str password, uint8_t out[KEY_BYTES])
 {
     const str parts[] = { user, hash, password };
     struct sha256 *d = digest_sha256_new();
@@ -152,7 +161,8 @@ static bool bcrypt_fits(str hash, str password, struct arena *a)
 {
     if (memchr(password.p ? password.p : (const uint8_t *)"", 0, password.n)) return false;
     struct crypt_data *room = NEW(struct crypt_data);
-    const char *want = arena_cstr(a, hash), *got = crypt_rn(arena_cstr(a, password), want, room, (int)sizeof(*room));
+    const char *want = arena_cstr(a, hash),
+               *got = crypt_rn(arena_cstr(a, password), want, room, (int)sizeof(*room));
     size_t n = got ? strlen(got) : 0;
     uint8_t differ = n != hash.n;
     for (size_t i = 0; i < n && i < hash.n; i++) differ |= (uint8_t)(got[i] ^ want[i]);
@@ -161,14 +171,16 @@ static bool bcrypt_fits(str hash, str password, struct arena *a)
     return !differ;
 }
 
-static bool compare(struct gate *g, str hash, str password, bool known, const uint8_t *key, struct arena *a)
+static bool compare(
+    struct gate *g, str hash, str password, bool known, const uint8_t *key, struct arena *a)
 {
     mtx_lock(&g->slow);
     bool good = bcrypt_fits(hash, password, a) && known;
     mtx_unlock(&g->slow);
     mtx_lock(&g->mu);
     if (!cache_find_locked(g, key)) {
-        struct answer *at = &g->cache[g->n_cache < CACHE_MAX ? g->n_cache++ : prng_below(&g->prng, CACHE_MAX)];
+        struct answer *at =
+            &g->cache[g->n_cache < CACHE_MAX ? g->n_cache++ : prng_below(&g->prng, CACHE_MAX)];
         memcpy(at->key, key, KEY_BYTES);
         at->good = good;
     }
@@ -183,7 +195,8 @@ static enum http_guard refuse(struct http_resp *w)
     return HTTP_ANSWERED;
 }
 
-static enum http_guard check_user(struct gate *g, struct http_req *r, struct http_resp *w, bool may_wait)
+static enum http_guard check_user(
+    struct gate *g, struct http_req *r, struct http_resp *w, bool may_wait)
 {
     /* Of "fakepassword": who is not known costs as much as who is. */
     str user, password, hash = S("$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi");
@@ -214,7 +227,8 @@ enum http_guard gate_guard(void *gate, struct http_req *r, struct http_resp *w, 
         mtx_lock(&g->mu);
         bool broken = g->broken, allowed = broken || rate_allows_locked(g);
         for (size_t i = 0; allowed && !broken && i < g->o.n_headers; i++)
-            http_resp_header(w, arena_str(&r->arena, g->o.headers[i].name), arena_str(&r->arena, g->o.headers[i].value));
+            http_resp_header(w, arena_str(&r->arena, g->o.headers[i].name),
+                arena_str(&r->arena, g->o.headers[i].value));
         mtx_unlock(&g->mu);
         if (broken) api_http_error(w, 500, S("Internal Server Error\n"));
         else if (!allowed) api_http_error(w, 429, S("Too Many Requests\n"));

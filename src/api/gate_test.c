@@ -24,7 +24,8 @@ static enum http_guard ask(struct gate *g, str auth, struct http_resp *w, bool *
     *waited = rc == HTTP_LATER;
     if (*waited) rc = gate_guard(g, &r, w, true);
     EXPECT(rc != HTTP_LATER);
-    arena_fini(&r.arena);                      /* headers of the answer point into it: values are not looked at after */
+    /* headers of the answer point into it: values are not looked at after */
+    arena_fini(&r.arena);
     return rc;
 }
 
@@ -71,11 +72,19 @@ TEST(gate_users)
 
 TEST(gate_options_change)
 {
-    static const struct web_pair users[] = { { S("ann"), S(SECRET) } }, headers[] = { { S("X-XSS-Protection"), S("1") } };
-    static const struct web_options closed = { .users = users, .n_users = 1 }, open = { .headers = headers, .n_headers = 1 };
+    static const struct web_pair users[] = { { S("ann"), S(SECRET) } },
+                                 headers[] = { { S("X-XSS-Protection"), S("1") } };
+    static const struct web_options closed = { .users = users, .n_users = 1 },
+                                    open = { .headers = headers, .n_headers = 1 };
     struct gate *g = gate_new(&closed);
     bool waited;
-    static const struct { const char *name; const struct web_options *o; enum http_guard want; unsigned status; size_t headers; } cases[] = {
+    static const struct {
+        const char *name;
+        const struct web_options *o;
+        enum http_guard want;
+        unsigned status;
+        size_t headers;
+    } cases[] = {
         { "users", &closed, HTTP_ANSWERED, 401, 3 },
         { "none any more, and a header", &open, HTTP_PASS, 0, 1 },
         { "no configuration", NULL, HTTP_ANSWERED, 500, 2 },
@@ -93,7 +102,9 @@ TEST(gate_options_change)
 
 TEST(gate_rate)
 {
-    static const struct web_options slow = { .rate_interval_ns = INT64_C(3600) * 1000000000, .rate_burst = 2 }, none = { .rate_interval_ns = 1 };
+    static const struct web_options slow = { .rate_interval_ns = INT64_C(3600) * 1000000000,
+        .rate_burst = 2 },
+                                    none = { .rate_interval_ns = 1 };
     struct gate *g = gate_new(&slow);
     bool waited;
     for (int i = 0; i < 4; i++) {

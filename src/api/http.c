@@ -1,10 +1,12 @@
-/* The server rides on libmicrohttpd: one internal epoll thread moves bytes. Its access handler is called for a request
- * several times: first with the headers, then with slices of the upload, at last with none; then we answer.
+/* The server rides on libmicrohttpd: one internal epoll thread moves bytes. Its access handler is
+ * called for a request several times: first with the headers, then with slices of the upload, at
+ * last with none; then we answer.
  *
  *   first call ──> conn_begin: match the route, make the conn
  *   upload     ──> conn_upload: append to the body, 413 past the limit
  *   last call  ──> in place: run the handler, queue the answer
- *              └─> else: suspend the connection, submit to the pool ──> handler ──> resume ──> called again: queue the answer
+ *              └─> else: suspend the connection, submit to the pool ──> handler ──> resume ──>
+ *              called again: queue the answer
  */
 #include "api/http.h"
 
@@ -25,13 +27,18 @@ ACCOUNT(acc_http, "http_requests")
 
 static const double duration_bounds[] = { .1, .2, .4, 1, 3, 8, 20, 60, 120 };
 static const double size_bounds[] = { 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9 };
-COUNTER_VEC(m_requests, "prometheus_http_requests_total", "Counter of HTTP requests.", "code", "handler")
-HISTOGRAM_VEC(m_duration, "prometheus_http_request_duration_seconds", "Histogram of latencies for HTTP requests.", duration_bounds, "handler")
-HISTOGRAM_VEC(m_size, "prometheus_http_response_size_bytes", "Histogram of response size for HTTP requests.", size_bounds, "handler")
+COUNTER_VEC(
+    m_requests, "prometheus_http_requests_total", "Counter of HTTP requests.", "code", "handler")
+HISTOGRAM_VEC(m_duration, "prometheus_http_request_duration_seconds",
+    "Histogram of latencies for HTTP requests.", duration_bounds, "handler")
+HISTOGRAM_VEC(m_size, "prometheus_http_response_size_bytes",
+    "Histogram of response size for HTTP requests.", size_bounds, "handler")
 
-COUNTER_VEC(m_accepted, "net_conntrack_listener_conn_accepted_total", "Total number of connections opened to the listener of a given name.", "listener_name")
+COUNTER_VEC(m_accepted, "net_conntrack_listener_conn_accepted_total",
+    "Total number of connections opened to the listener of a given name.", "listener_name")
 COUNTER_VEC(m_closed, "net_conntrack_listener_conn_closed_total",
-            "Total number of connections closed that were made to the listener of a given name.", "listener_name")
+    "Total number of connections closed that were made to the listener of a given name.",
+    "listener_name")
 
 enum { LAST_ANSWERS_MS = 1000 };
 
@@ -55,11 +62,14 @@ struct conn {
     struct http_server *server;
     struct MHD_Connection *mhd;
     const struct http_route *route;        /* NULL: the answer is early, or the guard's */
-    struct http_resp early;                /* of a request without a route, until the guard has passed it */
+    /* of a request without a route, until the guard has passed it */
+    struct http_resp early;
     struct buf body;
-    bool guard_waits, refused;             /* the guard is asked again on the pool; the guard wrote the answer */
+    /* the guard is asked again on the pool; the guard wrote the answer */
+    bool guard_waits, refused;
     bool bad_path;                         /* the target cannot be read */
-    enum conn_state state;                 /* written by the handler's thread before the resume, read after it */
+    /* written by the handler's thread before the resume, read after it */
+    enum conn_state state;
     int64_t start_ns;
 };
 
@@ -82,8 +92,13 @@ static const struct http_req_ops conn_ops = { conn_header };
 
 static enum http_method method_of(str m)
 {
-    static const struct { str name; enum http_method m; } all[] = {
-        { S("GET"), HTTP_GET }, { S("POST"), HTTP_POST }, { S("HEAD"), HTTP_HEAD }, { S("PUT"), HTTP_PUT }, { S("OPTIONS"), HTTP_OPTIONS },
+    static const struct { str name; enum http_method m;
+    } all[] = {
+        { S("GET"), HTTP_GET },
+        { S("POST"), HTTP_POST },
+        { S("HEAD"), HTTP_HEAD },
+        { S("PUT"), HTTP_PUT },
+        { S("OPTIONS"), HTTP_OPTIONS },
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (str_eq(all[i].name, m)) return all[i].m;
@@ -99,7 +114,8 @@ static str next_segment(str *path)
     return seg;
 }
 
-/* Does the path fit the pattern? Parameters go to `out`: ":name" takes one segment, "*name" the rest. */
+/* Does the path fit the pattern? Parameters go to `out`: ":name" takes one segment, "*name" the
+ * rest. */
 static bool pattern_match(str pattern, str path, http_pairs *out)
 {
     out->n = 0;
@@ -156,7 +172,8 @@ void http_redirect(struct http_req *r, struct http_resp *w, unsigned status, str
         if (words[i].status == status) buf_fmt(&w->body, "\">%s</a>.\n\n", words[i].words);
 }
 
-/* The path without empty, "." and ".." segments, as Go's servers want it; a slash at its end stays. */
+/* The path without empty, "." and ".." segments, as Go's servers want it; a slash at its end
+ * stays. */
 static str clean_path(str path, struct arena *a)
 {
     uint8_t *p = arena_alloc(a, path.n + 2);
@@ -189,7 +206,8 @@ static bool redirect_unclean(struct conn *c)
     return true;
 }
 
-/* Like pattern_match, but letters' cases do not count: *fixed is the path with those of the pattern. */
+/* Like pattern_match, but letters' cases do not count: *fixed is the path with those of the
+ * pattern. */
 static bool pattern_match_nocase(str pattern, str path, struct arena *a, str *fixed)
 {
     bool slash = path.n && path.p[path.n - 1] == '/';
@@ -198,7 +216,8 @@ static bool pattern_match_nocase(str pattern, str path, struct arena *a, str *fi
     while (pattern.n && path.n) {
         str want = next_segment(&pattern), got = next_segment(&path);
         bool param = want.n && want.p[0] == ':';
-        if ((want.n && want.p[0] == '*') || (param ? !got.n : !str_eq_nocase(want, got))) return false;
+        if ((want.n && want.p[0] == '*') || (param ? !got.n : !str_eq_nocase(want, got)))
+            return false;
         out = arena_fmt(a, "%.*s/%.*s", STR_ARG(out), STR_ARG(param ? got : want));
     }
     *fixed = out;
@@ -209,7 +228,8 @@ static void redirect_to(struct conn *c, str path)
 {
     const struct http_server *s = c->server;
     bool mounted = s->o.mount.n && str_has_prefix(path, s->o.mount);
-    str to = mounted ? str_from(path, s->o.mount.n) : arena_fmt(&c->req.arena, "%.*s%.*s", STR_ARG(s->o.prefix), STR_ARG(path));
+    str to = mounted ? str_from(path, s->o.mount.n)
+                     : arena_fmt(&c->req.arena, "%.*s%.*s", STR_ARG(s->o.prefix), STR_ARG(path));
     struct buf escaped = { 0 };
     buf_url_escape(&escaped, to, URL_PATH);
     if (c->req.query.n) buf_fmt(&escaped, "?%.*s", STR_ARG(c->req.query));
@@ -217,22 +237,27 @@ static void redirect_to(struct conn *c, str path)
     buf_fini(&escaped);
 }
 
-/* A path that only lacks or has one slash too many, or is written in other cases, is sent to the right one. A mounted router does not
- * know what stands before it and leaves it away, as Prometheus' does; its own part of the path is taken as it is. */
+/* A path that only lacks or has one slash too many, or is written in other cases, is sent to the
+ * right one. A mounted router does not know what stands before it and leaves it away, as
+ * Prometheus' does; its own part of the path is taken as it is. */
 static bool redirect_near(struct conn *c, str path)
 {
     const struct http_server *s = c->server;
     if (path.n <= 1 && !s->o.prefix.n) return false;
-    str other = path.n > 1 && path.p[path.n - 1] == '/' ? str_slice(path, 0, path.n - 1)
-                                                         : arena_fmt(&c->req.arena, "%.*s/", STR_ARG(path));
+    str other = path.n > 1 && path.p[path.n - 1] == '/'
+                    ? str_slice(path, 0, path.n - 1)
+                    : arena_fmt(&c->req.arena, "%.*s/", STR_ARG(path));
     const str tries[] = { other, path, other };
     for (size_t k = 0; k < ARRAY_LEN(tries); k++)
         for (size_t i = 0; i < s->o.n_routes; i++) {
             const struct http_route *r = &s->o.routes[i];
             str fixed = tries[k], pattern = str_z(r->pattern);
             if (!(r->methods & c->req.method)) continue;
-            if (k && str_has_prefix(pattern, s->o.mount) && !str_has_prefix(path, s->o.mount)) continue;
-            if (k ? !pattern_match_nocase(pattern, tries[k], &c->req.arena, &fixed) : !pattern_match(pattern, tries[k], &c->req.path_params)) continue;
+            if (k && str_has_prefix(pattern, s->o.mount) && !str_has_prefix(path, s->o.mount))
+                continue;
+            if (k ? !pattern_match_nocase(pattern, tries[k], &c->req.arena, &fixed)
+                  : !pattern_match(pattern, tries[k], &c->req.path_params))
+                continue;
             redirect_to(c, fixed);
             return true;
         }
@@ -247,7 +272,8 @@ static bool redirect_mount(struct conn *c)
     str mount = arena_fmt(&c->req.arena, "%.*s%.*s", STR_ARG(s->o.prefix), STR_ARG(s->o.mount));
     if (!str_eq(c->req.path, mount)) return false;
     str to = arena_fmt(&c->req.arena, "%.*s/", STR_ARG(mount));
-    if (c->req.query.n) to = arena_fmt(&c->req.arena, "%.*s?%.*s", STR_ARG(to), STR_ARG(c->req.query));
+    if (c->req.query.n)
+        to = arena_fmt(&c->req.arena, "%.*s?%.*s", STR_ARG(to), STR_ARG(c->req.query));
     http_redirect(&c->req, &c->early, 307, to);
     return true;
 }
@@ -255,13 +281,19 @@ static bool redirect_mount(struct conn *c)
 /* "GET, OPTIONS, POST": OPTIONS is answered wherever something else is. */
 static str allow_text(unsigned methods, struct arena *a)
 {
-    static const struct { unsigned m; str name; } all[] = {
-        { HTTP_GET, S("GET") }, { HTTP_HEAD, S("HEAD") }, { HTTP_OPTIONS, S("OPTIONS") }, { HTTP_POST, S("POST") }, { HTTP_PUT, S("PUT") },
+    static const struct { unsigned m; str name;
+    } all[] = {
+        { HTTP_GET, S("GET") },
+        { HTTP_HEAD, S("HEAD") },
+        { HTTP_OPTIONS, S("OPTIONS") },
+        { HTTP_POST, S("POST") },
+        { HTTP_PUT, S("PUT") },
     };
     str text = STR_EMPTY;
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if ((methods | HTTP_OPTIONS) & all[i].m)
-            text = text.n ? arena_fmt(a, "%.*s, %.*s", STR_ARG(text), STR_ARG(all[i].name)) : all[i].name;
+            text = text.n ? arena_fmt(a, "%.*s, %.*s", STR_ARG(text), STR_ARG(all[i].name))
+                          : all[i].name;
     return text;
 }
 
@@ -325,7 +357,8 @@ static errc unescape(str s, bool plus, struct arena *a, str *out)
     size_t n = 0;
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] == '%') {
-            int hi = s.n - i > 2 ? hex_digit(s.p[i + 1]) : -1, lo = s.n - i > 2 ? hex_digit(s.p[i + 2]) : -1;
+            int hi = s.n - i > 2 ? hex_digit(s.p[i + 1]) : -1,
+                lo = s.n - i > 2 ? hex_digit(s.p[i + 2]) : -1;
             if (hi < 0 || lo < 0) {
                 *out = str_slice(s, i, MIN(i + 3, s.n));
                 return ERR_BAD_INPUT;
@@ -341,8 +374,8 @@ static errc unescape(str s, bool plus, struct arena *a, str *out)
     return OK;
 }
 
-/* Called with the request line, before the method is known. The raw target is kept: the library would hand out a decoded path and a
- * parsed query, and Go's rules differ. */
+/* Called with the request line, before the method is known. The raw target is kept: the library
+ * would hand out a decoded path and a parsed query, and Go's rules differ. */
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
 {
     (void)mhd;
@@ -370,7 +403,8 @@ static void conn_begin(struct conn *c, struct MHD_Connection *mhd, str method)
     c->req.method_name = arena_str(&c->req.arena, method);
     c->req.method = method_of(method);
     conn_route(c);
-    buf_init(&c->body, &acc_http, c->route && c->route->max_body_bytes ? c->route->max_body_bytes : HTTP_FORM_MAX);
+    buf_init(&c->body, &acc_http,
+        c->route && c->route->max_body_bytes ? c->route->max_body_bytes : HTTP_FORM_MAX);
 }
 
 static void conn_free(struct conn *c)
@@ -413,7 +447,8 @@ static void conn_compress(struct conn *c)
     }
     buf_fini(&c->resp.body);
     c->resp.body = packed;
-    http_resp_header(&c->resp, S("Content-Encoding"), kind == COMPRESS_GZIP ? S("gzip") : S("deflate"));
+    http_resp_header(
+        &c->resp, S("Content-Encoding"), kind == COMPRESS_GZIP ? S("gzip") : S("deflate"));
 }
 
 static void conn_count(const struct conn *c)
@@ -423,16 +458,19 @@ static void conn_count(const struct conn *c)
     snprintf(code, sizeof(code), "%u", c->resp.status);
     str handler = str_z(c->route->pattern);
     metric_add_to(METRIC_WITH(&m_requests, str_z(code), handler), 1);
-    metric_observe_in(METRIC_WITH(&m_duration, handler), (double)(clock_mono_ns() - c->start_ns) / 1e9);
+    metric_observe_in(
+        METRIC_WITH(&m_duration, handler), (double)(clock_mono_ns() - c->start_ns) / 1e9);
     metric_observe_in(METRIC_WITH(&m_size, handler), (double)c->resp.body.n);
 }
 
 static enum MHD_Result conn_answer(struct conn *c)
 {
     conn_count(c);
-    struct MHD_Response *r = MHD_create_response_from_buffer(c->resp.body.n, c->resp.body.p, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(c->resp.body.n, c->resp.body.p, MHD_RESPMEM_PERSISTENT);
     if (!r) return MHD_NO;
-    if (c->resp.compress && c->resp.vary) MHD_add_response_header(r, "Vary", "Accept-Encoding");   /* before Vary: Origin */
+    /* before Vary: Origin */
+    if (c->resp.compress && c->resp.vary) MHD_add_response_header(r, "Vary", "Accept-Encoding");
     for (size_t i = 0; i < c->resp.headers.n; i++) {
         char *name = arena_cstr(&c->req.arena, c->resp.headers.at[i].name);
         char *value = arena_cstr(&c->req.arena, c->resp.headers.at[i].value);
@@ -447,7 +485,8 @@ static void conn_take_early(struct conn *c)
 {
     c->resp.status = c->early.status;
     buf_str(&c->resp.body, buf_view(&c->early.body));
-    for (size_t i = 0; i < c->early.headers.n; i++) http_resp_header(&c->resp, c->early.headers.at[i].name, c->early.headers.at[i].value);
+    for (size_t i = 0; i < c->early.headers.n; i++)
+        http_resp_header(&c->resp, c->early.headers.at[i].name, c->early.headers.at[i].value);
 }
 
 static void conn_handle(struct conn *c)
@@ -465,7 +504,8 @@ static void conn_handle(struct conn *c)
 
 static int conn_fd(const struct conn *c)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
     return info ? info->connect_fd : -1;
 }
 
@@ -536,8 +576,9 @@ static enum MHD_Result conn_dispatch(struct conn *c)
     return conn_answer(c);
 }
 
-static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const char *url, const char *method, const char *version,
-                                 const char *upload, size_t *upload_size, void **con_cls)
+static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const char *url,
+    const char *method, const char *version, const char *upload, size_t *upload_size,
+    void **con_cls)
 {
     (void)cls;
     (void)url;
@@ -557,7 +598,8 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const ch
     return c->state == CONN_UPLOAD ? conn_dispatch(c) : MHD_YES;
 }
 
-static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, enum MHD_RequestTerminationCode code)
+static void on_completed(
+    void *cls, struct MHD_Connection *mhd, void **con_cls, enum MHD_RequestTerminationCode code)
 {
     (void)cls;
     (void)mhd;
@@ -572,15 +614,18 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, 
     mtx_unlock(&s->mu);
 }
 
-static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_context, enum MHD_ConnectionNotificationCode code)
+static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_context,
+    enum MHD_ConnectionNotificationCode code)
 {
     const struct http_server *s = cls;
     (void)socket_context;
     if (s->o.tls && code == MHD_CONNECTION_NOTIFY_STARTED) {
-        const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
         if (info) tls_session_begin(s->o.tls, info->tls_session);
     }
-    metric_add_to(METRIC_WITH(code == MHD_CONNECTION_NOTIFY_STARTED ? &m_accepted : &m_closed, S("http")), 1);
+    metric_add_to(
+        METRIC_WITH(code == MHD_CONNECTION_NOTIFY_STARTED ? &m_accepted : &m_closed, S("http")), 1);
 }
 
 /* Every handler is on /metrics before it was asked for the first time. */
@@ -588,20 +633,25 @@ static void metrics_begin(const struct http_opts *o)
 {
     metric_add_to(METRIC_WITH(&m_accepted, S("http")), 0);
     metric_add_to(METRIC_WITH(&m_closed, S("http")), 0);
-    for (size_t i = 0; i < o->n_routes; i++) metric_add_to(METRIC_WITH(&m_requests, S("200"), str_z(o->routes[i].pattern)), 0);
+    for (size_t i = 0; i < o->n_routes; i++)
+        metric_add_to(METRIC_WITH(&m_requests, S("200"), str_z(o->routes[i].pattern)), 0);
 }
 
 static struct MHD_Daemon *daemon_start(struct http_server *s, int fd)
 {
     const struct http_opts *o = &s->o;
-    const struct MHD_OptionItem tls[] = { { MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_retrieve_function() }, { MHD_OPTION_END, 0, NULL } };
+    const struct MHD_OptionItem tls[] = {
+        { MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_retrieve_function() }, { MHD_OPTION_END, 0, NULL }
+    };
     const struct MHD_OptionItem plain[] = { { MHD_OPTION_END, 0, NULL } };
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (o->tls ? MHD_USE_TLS : 0);
-    return MHD_start_daemon(flags, 0, NULL, NULL, on_access, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
-                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-                            MHD_OPTION_CONNECTION_LIMIT, o->max_connections ? o->max_connections : 512u,
-                            MHD_OPTION_CONNECTION_TIMEOUT, o->read_timeout_s ? o->read_timeout_s : 300u,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)96 << 10, MHD_OPTION_ARRAY, o->tls ? tls : plain, MHD_OPTION_END);
+    unsigned flags =
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (o->tls ? MHD_USE_TLS : 0);
+    return MHD_start_daemon(flags, 0, NULL, NULL, on_access, s, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_CONNECTION_LIMIT,
+        o->max_connections ? o->max_connections : 512u, MHD_OPTION_CONNECTION_TIMEOUT,
+        o->read_timeout_s ? o->read_timeout_s : 300u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)96 << 10, MHD_OPTION_ARRAY, o->tls ? tls : plain, MHD_OPTION_END);
 }
 
 errc http_server_new(struct http_server **out, const struct http_opts *o, struct err *e)
@@ -624,7 +674,9 @@ errc http_server_new(struct http_server **out, const struct http_opts *o, struct
     }
     sock_close(fd);
     http_server_free(s);
-    return rc != OK ? rc : err_set(e, ERR_IO, "listen %.*s: the HTTP server did not start", STR_ARG(o->address));
+    return rc != OK ? rc
+                    : err_set(e, ERR_IO, "listen %.*s: the HTTP server did not start",
+                          STR_ARG(o->address));
 }
 
 str http_server_address(const struct http_server *s) { return s->address; }
@@ -637,7 +689,8 @@ void http_server_stop(struct http_server *s)
     s->stopping = true;
     while (s->running) cond_wait(&s->idle, &s->mu);
     int64_t end = clock_mono_ns() + LAST_ANSWERS_MS * INT64_C(1000000);
-    while (s->requests && cond_wait_until(&s->idle, &s->mu, end)) {}       /* answers that are on their way */
+    /* answers that are on their way */
+    while (s->requests && cond_wait_until(&s->idle, &s->mu, end)) {}
     mtx_unlock(&s->mu);
     MHD_stop_daemon(s->daemon);
     s->daemon = NULL;

@@ -1,12 +1,15 @@
 /* http.h — the HTTP server, and nothing of what it serves.
  *
- * What        Routes with parameters, request and response values, uploads into one bounded buffer, response compression, CORS-free.
- *             Requests that may wait run on the owner's pool while their connection is suspended; health answers are made in place, on the
- *             thread that moves bytes, which touches no file.
- * Invariants  (1) A handler is called once a request, with the whole body. (2) What a handler put into its response is sent whole, or
- *             the connection is closed. (3) `gone` is raised when the client hangs up while its handler runs.
- * Ownership   http_server_new/http_server_free; request and response belong to the server and end after the handler returned and the
- *             answer was sent.
+ * What        Routes with parameters, request and response values, uploads into one bounded buffer,
+ *             response compression, CORS-free.
+ *             Requests that may wait run on the owner's pool while their connection is suspended;
+ *             health answers are made in place, on the thread that moves bytes, which touches no
+ *             file.
+ * Invariants  (1) A handler is called once a request, with the whole body. (2) What a handler put
+ *             into its response is sent whole, or the connection is closed. (3) `gone` is raised
+ *             when the client hangs up while its handler runs.
+ * Ownership   http_server_new/http_server_free; request and response belong to the server and end
+ *             after the handler returned and the answer was sent.
  * Threads     handlers run beside each other; one per request
  * Errors      ERR_IO, ERR_BAD_INPUT (address) from http_server_new
  * Format      HTTP/1.1
@@ -20,7 +23,14 @@
 
 #include <stdatomic.h>
 
-enum http_method { HTTP_GET = 1, HTTP_HEAD = 2, HTTP_POST = 4, HTTP_PUT = 8, HTTP_OPTIONS = 16, HTTP_OTHER = 32 };
+enum http_method {
+    HTTP_GET = 1,
+    HTTP_HEAD = 2,
+    HTTP_POST = 4,
+    HTTP_PUT = 8,
+    HTTP_OPTIONS = 16,
+    HTTP_OTHER = 32
+};
 struct http_pair { str name, value; };
 typedef VEC(struct http_pair) http_pairs;
 
@@ -34,23 +44,31 @@ struct http_req {
     const struct http_req_ops *ops;
 };
 struct http_req_ops { str (*header)(const struct http_req *r, const char *name); };
-static inline str http_header(const struct http_req *r, const char *name) { return r->ops->header(r, name); }
+static inline str http_header(const struct http_req *r, const char *name)
+{
+    return r->ops->header(r, name);
+}
 
 struct http_resp {
     unsigned status;                           /* 200 unless set */
     struct buf body;
-    http_pairs headers;                        /* strings live in the request's arena or are literals */
+    /* strings live in the request's arena or are literals */
+    http_pairs headers;
     bool compress;                             /* may be packed as Accept-Encoding allows */
     bool vary;                                 /* and says so: Vary: Accept-Encoding */
 };
-void http_resp_header(struct http_resp *w, str name, str value);   /* replaces one of the same name */
-void http_redirect(struct http_req *r, struct http_resp *w, unsigned status, str to);   /* with the line of HTML that Go writes */
+/* replaces one of the same name */
+void http_resp_header(struct http_resp *w, str name, str value);
+/* with the line of HTML that Go writes */
+void http_redirect(struct http_req *r, struct http_resp *w, unsigned status, str to);
 
-enum http_route_flags { HTTP_IN_PLACE = 1 };   /* never waits, touches no file: runs on the moving thread */
+/* never waits, touches no file: runs on the moving thread */
+enum http_route_flags { HTTP_IN_PLACE = 1 };
 struct http_route {
     unsigned methods;
-    const char *pattern;                       /* "/api/v1/label/:name/values"; a last segment that starts with a star takes the rest;
-                                                  it is the metric's handler label as well */
+    /* "/api/v1/label/:name/values"; a last segment that starts with a star takes the rest; it is
+     * the metric's handler label as well */
+    const char *pattern;
     void (*handle)(void *ctx, struct http_req *r, struct http_resp *w);
     unsigned flags;
     size_t max_body_bytes;                     /* 0: HTTP_FORM_MAX */
@@ -63,29 +81,36 @@ enum http_guard { HTTP_PASS, HTTP_ANSWERED, HTTP_LATER };
 struct tls_box;
 struct http_opts {
     str address;
-    int listen_fd;                             /* >= 0: already listening, address is then not used; taken over */
+    /* >= 0: already listening, address is then not used; taken over */
+    int listen_fd;
     unsigned max_connections, read_timeout_s;
     const struct http_route *routes; size_t n_routes;
     void *ctx;                                 /* of every handler */
-    str prefix;                                /* route prefix without a slash at its end; may be empty */
-    str mount;                                 /* paths below it belong to a router of their own: its redirects are told without it */
+    /* route prefix without a slash at its end; may be empty */
+    str prefix;
+    /* paths below it belong to a router of their own: its redirects are told without it */
+    str mount;
     /* Runs fn(arg) on another thread; false: the queue is full, the client gets 503. */
     bool (*submit)(void *pool, void (*fn)(void *arg), void *arg);
     void *pool;
-    void (*before)(void *ctx, struct http_req *r, struct http_resp *w);   /* e.g. CORS; may be NULL */
-    /* Asked of every request before all else, those that have no route included; may be NULL. May write headers of the answer to come. */
-    enum http_guard (*guard)(void *guard_ctx, struct http_req *r, struct http_resp *w, bool may_wait);
+    /* e.g. CORS; may be NULL */
+    void (*before)(void *ctx, struct http_req *r, struct http_resp *w);
+    /* Asked of every request before all else, those that have no route included; may be NULL. May
+     * write headers of the answer to come. */
+    enum http_guard (*guard)(
+        void *guard_ctx, struct http_req *r, struct http_resp *w, bool may_wait);
     void *guard_ctx;
     struct tls_box *tls;                       /* NULL: plain HTTP. Outlives the server */
 };
 struct http_server;
 MUST_USE errc http_server_new(struct http_server **out, const struct http_opts *o, struct err *e);
 str http_server_address(const struct http_server *s);         /* as bound, with the real port */
-void http_server_stop(struct http_server *s);                  /* takes no more connections, waits for running handlers */
+/* takes no more connections, waits for running handlers */
+void http_server_stop(struct http_server *s);
 void http_server_free(struct http_server *s);                  /* NULL is fine */
 
-/* Parameters as Go's url.ParseQuery reads them: '+' is a blank, %XX decoded. ERR_BAD_INPUT names the first bad escape; the other pairs
- * are there all the same. */
+/* Parameters as Go's url.ParseQuery reads them: '+' is a blank, %XX decoded. ERR_BAD_INPUT names
+ * the first bad escape; the other pairs are there all the same. */
 MUST_USE errc http_parse_query(http_pairs *out, str query, struct arena *a, struct err *e);
 
 #endif

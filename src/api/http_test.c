@@ -21,9 +21,11 @@ static void gate_reset(void)
 static void echo(void *ctx, struct http_req *r, struct http_resp *w)
 {
     (void)ctx;
-    buf_fmt(&w->body, "%.*s %.*s?%.*s", STR_ARG(r->method_name), STR_ARG(r->path), STR_ARG(r->query));
+    buf_fmt(
+        &w->body, "%.*s %.*s?%.*s", STR_ARG(r->method_name), STR_ARG(r->path), STR_ARG(r->query));
     for (size_t i = 0; i < r->path_params.n; i++)
-        buf_fmt(&w->body, " %.*s=%.*s", STR_ARG(r->path_params.at[i].name), STR_ARG(r->path_params.at[i].value));
+        buf_fmt(&w->body, " %.*s=%.*s", STR_ARG(r->path_params.at[i].name),
+            STR_ARG(r->path_params.at[i].value));
     if (r->body.n) buf_fmt(&w->body, " %.*s", STR_ARG(r->body));
 }
 
@@ -77,38 +79,63 @@ static const struct rig_opts opts = { .routes = routes, .n_routes = ARRAY_LEN(ro
 
 TEST(http_routes)
 {
-    static const struct { const char *name; str method, target; int status; str body, header, value; } cases[] = {
+    static const struct {
+        const char *name;
+        str method, target;
+        int status;
+        str body, header, value;
+    } cases[] = {
         { "in place", S("GET"), S("/place?x=%20y"), 200, S("GET /place?x=%20y"), S(""), S("") },
         { "on the pool", S("GET"), S("/pool"), 200, S("GET /pool?"), S(""), S("") },
         { "post", S("POST"), S("/pool"), 200, S("POST /pool? payload"), S(""), S("") },
         { "head has no body", S("HEAD"), S("/place"), 200, S(""), S("Content-Length"), S("12") },
-        { "parameter", S("GET"), S("/label/job/values"), 200, S("GET /label/job/values? name=job"), S(""), S("") },
-        { "parameter, decoded", S("GET"), S("/label/j%6Fb/values"), 200, S("GET /label/job/values? name=job"), S(""), S("") },
-        { "a slash in a parameter", S("GET"), S("/label/a%2Fb/values"), 404, S("404 page not found\n"), S(""), S("") },
-        { "the rest", S("GET"), S("/files/a/b/c"), 200, S("GET /files/a/b/c? rest=/a/b/c"), S(""), S("") },
-        { "unknown", S("GET"), S("/nothing"), 404, S("404 page not found\n"), S("X-Content-Type-Options"), S("nosniff") },
-        { "longer than a route", S("GET"), S("/place/x"), 404, S("404 page not found\n"), S(""), S("") },
-        { "method", S("DELETE"), S("/pool"), 405, S("Method Not Allowed\n"), S("Allow"), S("GET, OPTIONS, POST") },
-        { "put", S("PUT"), S("/place"), 405, S("Method Not Allowed\n"), S("Allow"), S("GET, HEAD, OPTIONS") },
+        { "parameter", S("GET"), S("/label/job/values"), 200, S("GET /label/job/values? name=job"),
+            S(""), S("") },
+        { "parameter, decoded", S("GET"), S("/label/j%6Fb/values"), 200,
+            S("GET /label/job/values? name=job"), S(""), S("") },
+        { "a slash in a parameter", S("GET"), S("/label/a%2Fb/values"), 404,
+            S("404 page not found\n"), S(""), S("") },
+        { "the rest", S("GET"), S("/files/a/b/c"), 200, S("GET /files/a/b/c? rest=/a/b/c"), S(""),
+            S("") },
+        { "unknown", S("GET"), S("/nothing"), 404, S("404 page not found\n"),
+            S("X-Content-Type-Options"), S("nosniff") },
+        { "longer than a route", S("GET"), S("/place/x"), 404, S("404 page not found\n"), S(""),
+            S("") },
+        { "method", S("DELETE"), S("/pool"), 405, S("Method Not Allowed\n"), S("Allow"),
+            S("GET, OPTIONS, POST") },
+        { "put", S("PUT"), S("/place"), 405, S("Method Not Allowed\n"), S("Allow"),
+            S("GET, HEAD, OPTIONS") },
         { "options", S("OPTIONS"), S("/pool"), 200, S(""), S("Allow"), S("GET, OPTIONS, POST") },
-        { "a slash too many", S("GET"), S("/place/"), 301, S("<a href=\"/place\">Moved Permanently</a>.\n\n"), S("Location"), S("/place") },
-        { "a slash too few", S("GET"), S("/folder?a=1"), 301, S("<a href=\"/folder/?a=1\">Moved Permanently</a>.\n\n"), S("Location"), S("/folder/?a=1") },
-        { "in other cases", S("GET"), S("/Label/Job/VALUES?a=1"), 301, S("<a href=\"/label/Job/values?a=1\">Moved Permanently</a>.\n\n"), S("Location"),
-          S("/label/Job/values?a=1") },
-        { "in other cases, and a slash", S("GET"), S("/Place/"), 301, S("<a href=\"/place\">Moved Permanently</a>.\n\n"), S("Location"), S("/place") },
-        { "of another method", S("POST"), S("/Place"), 404, S("404 page not found\n"), S(""), S("") },
-        { "a bad escape", S("GET"), S("/label/a%zz/values"), 400, S("400 Bad Request"), S("Content-Type"), S("text/plain; charset=utf-8") },
-        { "a slash too many, posted", S("POST"), S("/pool/"), 307, S(""), S("Location"), S("/pool") },
-        { "not clean", S("GET"), S("/label//x?a=1&b=2"), 307, S("<a href=\"/label/x?a=1&amp;b=2\">Temporary Redirect</a>.\n\n"), S("Location"),
-          S("/label/x?a=1&b=2") },
-        { "dots", S("GET"), S("/a/%2e%2e/place"), 307, S("<a href=\"/place\">Temporary Redirect</a>.\n\n"), S("Location"), S("/place") },
-        { "escaped in HTML", S("GET"), S("/moved"), 302, S("<a href=\"/a?b=&lt;&amp;&gt;&#34;&#39;\">Found</a>.\n\n"), S("Content-Type"),
-          S("text/html; charset=utf-8") },
+        { "a slash too many", S("GET"), S("/place/"), 301,
+            S("<a href=\"/place\">Moved Permanently</a>.\n\n"), S("Location"), S("/place") },
+        { "a slash too few", S("GET"), S("/folder?a=1"), 301,
+            S("<a href=\"/folder/?a=1\">Moved Permanently</a>.\n\n"), S("Location"),
+            S("/folder/?a=1") },
+        { "in other cases", S("GET"), S("/Label/Job/VALUES?a=1"), 301,
+            S("<a href=\"/label/Job/values?a=1\">Moved Permanently</a>.\n\n"), S("Location"),
+            S("/label/Job/values?a=1") },
+        { "in other cases, and a slash", S("GET"), S("/Place/"), 301,
+            S("<a href=\"/place\">Moved Permanently</a>.\n\n"), S("Location"), S("/place") },
+        { "of another method", S("POST"), S("/Place"), 404, S("404 page not found\n"), S(""),
+            S("") },
+        { "a bad escape", S("GET"), S("/label/a%zz/values"), 400, S("400 Bad Request"),
+            S("Content-Type"), S("text/plain; charset=utf-8") },
+        { "a slash too many, posted", S("POST"), S("/pool/"), 307, S(""), S("Location"),
+            S("/pool") },
+        { "not clean", S("GET"), S("/label//x?a=1&b=2"), 307,
+            S("<a href=\"/label/x?a=1&amp;b=2\">Temporary Redirect</a>.\n\n"), S("Location"),
+            S("/label/x?a=1&b=2") },
+        { "dots", S("GET"), S("/a/%2e%2e/place"), 307,
+            S("<a href=\"/place\">Temporary Redirect</a>.\n\n"), S("Location"), S("/place") },
+        { "escaped in HTML", S("GET"), S("/moved"), 302,
+            S("<a href=\"/a?b=&lt;&amp;&gt;&#34;&#39;\">Found</a>.\n\n"), S("Content-Type"),
+            S("text/html; charset=utf-8") },
     };
     struct rig r;
     rig_start(&r, &opts);
     TEST_EACH(c, cases) {
-        struct test_answer w = rig_ask(&r, c->method, c->target, NULL, 0, str_eq(c->method, S("POST")) ? S("payload") : STR_EMPTY);
+        struct test_answer w = rig_ask(&r, c->method, c->target, NULL, 0,
+            str_eq(c->method, S("POST")) ? S("payload") : STR_EMPTY);
         EXPECT_EQ(w.status, c->status);
         EXPECT_STR(w.body, c->body);
         if (c->header.n) EXPECT_STR(test_answer_header(&w, c->header), c->value);
@@ -118,15 +145,21 @@ TEST(http_routes)
 
 TEST(http_bodies_are_bounded)
 {
-    static const struct { const char *name; size_t n; int status; } cases[] = {
-        { "none", 0, 200 }, { "small", 10, 200 }, { "in slices", 99999, 200 }, { "at the limit", 100000, 200 },
-        { "past it", 100001, 413 }, { "far past it", 5000000, 413 },
+    static const struct { const char *name; size_t n; int status;
+    } cases[] = {
+        { "none", 0, 200 },
+        { "small", 10, 200 },
+        { "in slices", 99999, 200 },
+        { "at the limit", 100000, 200 },
+        { "past it", 100001, 413 },
+        { "far past it", 5000000, 413 },
     };
     struct rig r;
     rig_start(&r, &opts);
     TEST_EACH(c, cases) {
         uint8_t *p = arena_zalloc(&r.arena, c->n + 1);
-        struct test_answer w = test_client_ask(r.client, &r.arena, S("POST"), rig_url(&r, S("/size")), NULL, 0, str_of(p, c->n), 0);
+        struct test_answer w = test_client_ask(
+            r.client, &r.arena, S("POST"), rig_url(&r, S("/size")), NULL, 0, str_of(p, c->n), 0);
         EXPECT_EQ(w.status, c->status);
         if (w.status == 200) EXPECT_STR(w.body, arena_fmt(&r.arena, "%zu", c->n));
     }
@@ -156,20 +189,29 @@ TEST(http_packs_as_asked)
         }
         EXPECT(w.body.n < 1000);
         struct buf plain = { 0 };
-        EXPECT_OK(compress_unpack(&plain, str_eq(c->got, S("gzip")) ? COMPRESS_GZIP : COMPRESS_DEFLATE, w.body, 100000, NULL));
+        EXPECT_OK(compress_unpack(&plain,
+            str_eq(c->got, S("gzip")) ? COMPRESS_GZIP : COMPRESS_DEFLATE, w.body, 100000, NULL));
         EXPECT_EQ(plain.n, 18000);
         buf_fini(&plain);
     }
     rig_stop(&r);
 }
 
-struct asker { struct rig *r; str target; unsigned times; struct arena a; _Atomic unsigned right, status; int64_t timeout_ms; };
+struct asker {
+    struct rig *r;
+    str target;
+    unsigned times;
+    struct arena a;
+    _Atomic unsigned right, status;
+    int64_t timeout_ms;
+};
 
 static void asker_run(void *ctx)
 {
     struct asker *k = ctx;
     for (unsigned i = 0; i < k->times; i++) {
-        struct test_answer w = test_client_ask(k->r->client, &k->a, S("GET"), k->target, NULL, 0, STR_EMPTY, k->timeout_ms);
+        struct test_answer w = test_client_ask(
+            k->r->client, &k->a, S("GET"), k->target, NULL, 0, STR_EMPTY, k->timeout_ms);
         atomic_fetch_add(&k->right, w.rc == OK && w.status == 200);
         atomic_store(&k->status, (unsigned)w.status);
     }
@@ -189,7 +231,11 @@ TEST(http_serves_many_at_once)
     struct thread *threads[ASKERS];
     rig_start(&r, &opts);
     for (size_t i = 0; i < ASKERS; i++) {
-        k[i] = (struct asker){ .r = &r, .target = rig_url(&r, i % 3 ? S("/pool") : i % 2 ? S("/place") : S("/packed")), .times = TIMES };
+        k[i] = (struct asker){ .r = &r,
+            .target = rig_url(&r, i % 3   ? S("/pool")
+                                  : i % 2 ? S("/place")
+                                          : S("/packed")),
+            .times = TIMES };
         threads[i] = thread_start("ask", asker_run, &k[i]);
     }
     unsigned right = 0;
@@ -207,7 +253,8 @@ TEST(http_tells_a_handler_that_its_client_is_gone)
     struct rig r;
     gate_reset();
     rig_start(&r, &opts);
-    struct test_answer w = test_client_ask(r.client, &r.arena, S("GET"), rig_url(&r, S("/waits")), NULL, 0, STR_EMPTY, 100);
+    struct test_answer w = test_client_ask(
+        r.client, &r.arena, S("GET"), rig_url(&r, S("/waits")), NULL, 0, STR_EMPTY, 100);
     EXPECT(w.rc != OK);
     wait_until(&gate.finished, 1);
     EXPECT(atomic_load(&gate.saw_gone));
@@ -285,7 +332,8 @@ TEST(http_parse_query_as_go)
         str text = STR_EMPTY;
         EXPECT_EQ(http_parse_query(&got, c->query, &a, NULL) == OK, c->ok);
         for (size_t i = 0; i < got.n; i++)
-            text = arena_fmt(&a, "%.*s%.*s=%.*s ", STR_ARG(text), STR_ARG(got.at[i].name), STR_ARG(got.at[i].value));
+            text = arena_fmt(&a, "%.*s%.*s=%.*s ", STR_ARG(text), STR_ARG(got.at[i].name),
+                STR_ARG(got.at[i].value));
         EXPECT_STR(text, c->want);
         vec_fini(&got);
     }

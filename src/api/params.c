@@ -40,10 +40,13 @@ static void multipart_part(struct params *p, str part)
     str headers = str_slice(part, 0, end), line, name, value;
     while (headers.n) {
         str_cut(headers, '\n', &line, &headers);
-        if (!str_cut(line, ':', &name, &value) || !str_eq_nocase(str_trim(name), S("Content-Disposition"))) continue;
+        if (!str_cut(line, ':', &name, &value) ||
+            !str_eq_nocase(str_trim(name), S("Content-Disposition")))
+            continue;
         value = str_trim(value);
         str field = header_param(value, S("name"));
-        if (field.n && !header_param(value, S("filename")).n) vec_push(&p->form, ((struct http_pair){ field, str_from(part, end + 4) }));
+        if (field.n && !header_param(value, S("filename")).n)
+            vec_push(&p->form, ((struct http_pair){ field, str_from(part, end + 4) }));
     }
 }
 
@@ -52,7 +55,8 @@ static void multipart_read(struct params *p, struct http_req *r)
 {
     str boundary = header_param(http_header(r, "Content-Type"), S("boundary")), body = r->body;
     if (!boundary.n) return;
-    str first = arena_fmt(&r->arena, "--%.*s", STR_ARG(boundary)), next = arena_fmt(&r->arena, "\r\n%.*s", STR_ARG(first));
+    str first = arena_fmt(&r->arena, "--%.*s", STR_ARG(boundary)),
+        next = arena_fmt(&r->arena, "\r\n%.*s", STR_ARG(first));
     size_t at = str_find(body, first);
     if (at == SIZE_MAX) return;
     body = str_from(body, at + first.n);
@@ -71,7 +75,8 @@ void params_read(struct params *p, struct http_req *r)
     bool upload = (r->method & (HTTP_POST | HTTP_PUT)) != 0;
     str type = media_type(http_header(r, "Content-Type"));
     struct err why = { 0 };
-    if (upload && str_eq_nocase(type, S("application/x-www-form-urlencoded"))) p->rc = http_parse_query(&p->form, r->body, &r->arena, &p->why);
+    if (upload && str_eq_nocase(type, S("application/x-www-form-urlencoded")))
+        p->rc = http_parse_query(&p->form, r->body, &r->arena, &p->why);
     errc rc = http_parse_query(&p->url, r->query, &r->arena, &why);
     if (p->rc == OK && rc != OK) {
         p->rc = rc;
@@ -97,14 +102,24 @@ static str pairs_get(const http_pairs *pairs, str name)
 str param(const struct params *p, str name) { return pairs_get(&p->form, name); }
 str param_url(const struct params *p, str name) { return pairs_get(&p->url, name); }
 
-/* Wrapping arithmetic as Go has it: far times overflow there in a defined way, and clients see the results. */
-static int64_t wrap_mul_add(int64_t a, int64_t b, int64_t c) { return (int64_t)((uint64_t)a * (uint64_t)b + (uint64_t)c); }
+/* Wrapping arithmetic as Go has it: far times overflow there in a defined way, and clients see the
+ * results. */
+static int64_t wrap_mul_add(int64_t a, int64_t b, int64_t c)
+{
+    return (int64_t)((uint64_t)a * (uint64_t)b + (uint64_t)c);
+}
 
 int64_t instant_ms(struct instant t) { return wrap_mul_add(t.s, 1000, t.ns / 1000000); }
 int64_t instant_query_ms(struct instant t) { return wrap_mul_add(t.s, 1000000000, t.ns) / 1000000; }
 /* Go counts seconds from the year 1; what lies beyond comes back from below. */
-static int64_t go_seconds(struct instant t) { return (int64_t)((uint64_t)t.s + UINT64_C(62135596800)); }
-bool instant_before(struct instant a, struct instant b) { return go_seconds(a) != go_seconds(b) ? go_seconds(a) < go_seconds(b) : a.ns < b.ns; }
+static int64_t go_seconds(struct instant t)
+{
+    return (int64_t)((uint64_t)t.s + UINT64_C(62135596800));
+}
+bool instant_before(struct instant a, struct instant b)
+{
+    return go_seconds(a) != go_seconds(b) ? go_seconds(a) < go_seconds(b) : a.ns < b.ns;
+}
 
 int64_t instant_sub(struct instant a, struct instant b)
 {
@@ -158,7 +173,8 @@ errc parse_instant(str s, struct instant *out, struct err *e)
     return ERR_BAD_INPUT;
 }
 
-errc param_instant(const struct params *p, str name, struct instant fallback, struct instant *out, struct err *e)
+errc param_instant(
+    const struct params *p, str name, struct instant fallback, struct instant *out, struct err *e)
 {
     str v = param(p, name);
     if (!v.n) {
@@ -183,7 +199,8 @@ errc parse_api_duration(str s, int64_t *ns_out, struct err *e)
     double v;
     if (f64_parse(s, &v)) {
         double ns = v * 1e9;
-        if (ns > 0x1p63 || ns < -0x1p63) return bad_quoted(e, "cannot parse ", s, " to a valid duration. It overflows int64");
+        if (ns > 0x1p63 || ns < -0x1p63)
+            return bad_quoted(e, "cannot parse ", s, " to a valid duration. It overflows int64");
         *ns_out = go_int64(ns);
         return OK;
     }
@@ -206,7 +223,9 @@ static bool is_digits(str s)
 errc parse_limit(str s, uint64_t *out, struct err *e)
 {
     int64_t v = 0;
-    if (s.n && !str_i64(s, &v)) return bad_quoted(e, "strconv.Atoi: parsing ", s, is_digits(s) ? ": value out of range" : ": invalid syntax");
+    if (s.n && !str_i64(s, &v))
+        return bad_quoted(e, "strconv.Atoi: parsing ", s,
+            is_digits(s) ? ": value out of range" : ": invalid syntax");
     if (v < 0) return err_set(e, ERR_BAD_INPUT, "limit must be non-negative");
     *out = (uint64_t)v;
     return OK;
@@ -219,14 +238,17 @@ static bool all_match_empty(struct matchers ms)
     return true;
 }
 
-static errc parse_matcher_set(struct matchers *out, str text, const struct parse_opts *o, struct arena *a, struct err *e)
+static errc parse_matcher_set(
+    struct matchers *out, str text, const struct parse_opts *o, struct arena *a, struct err *e)
 {
     TRY(promql_parse_selector(out, text, o, a, e));
-    if (all_match_empty(*out)) return err_set(e, ERR_BAD_INPUT, "match[] must contain at least one non-empty matcher");
+    if (all_match_empty(*out))
+        return err_set(e, ERR_BAD_INPUT, "match[] must contain at least one non-empty matcher");
     return OK;
 }
 
-errc parse_matchers(const struct params *p, const struct parse_opts *o, struct arena *a, struct matchers **out, size_t *n, struct err *e)
+errc parse_matchers(const struct params *p, const struct parse_opts *o, struct arena *a,
+    struct matchers **out, size_t *n, struct err *e)
 {
     VEC(struct matchers) sets = { 0 };
     for (size_t i = 0; i < p->form.n; i++) {

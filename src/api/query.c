@@ -5,12 +5,14 @@
 #include "promql/print.h"
 
 enum { POINTS_MAX = 11000, NOTES_MAX = 64 };
-static const int64_t MS_NS = 1000000, PASSED_NS = 100000, TIMEOUT_MAX_MS = INT64_C(365) * 86400 * 1000;
+static const int64_t MS_NS = 1000000, PASSED_NS = 100000,
+                     TIMEOUT_MAX_MS = INT64_C(365) * 86400 * 1000;
 
 /* What /query and /query_range have in common. */
 struct ask { struct params p; uint64_t limit; struct query_opts o; bool expired; };
 
-/* The engine reads durations of 0 as "its own"; a time-out that is over before anything can begin is answered here. */
+/* The engine reads durations of 0 as "its own"; a time-out that is over before anything can begin
+ * is answered here. */
 static bool read_timeout(struct ask *k, struct http_resp *w)
 {
     str text = param(&k->p, S("timeout"));
@@ -82,7 +84,9 @@ static bool read_range(struct ask *k, struct http_resp *w)
         bad = "end";
     } else if (parse_api_duration(param(&k->p, S("step")), &step_ns, &e) != OK) bad = "step";
     else if (step_ns <= 0) {
-        err_set(&e, ERR_BAD_INPUT, "zero or negative query resolution step widths are not accepted. Try a positive integer");
+        err_set(&e, ERR_BAD_INPUT,
+            "zero or negative query resolution step widths are not accepted. Try a positive "
+            "integer");
         bad = "step";
     }
     if (bad) {
@@ -90,7 +94,9 @@ static bool read_range(struct ask *k, struct http_resp *w)
         return false;
     }
     if (instant_sub(end, start) / step_ns > POINTS_MAX) {
-        api_error(w, API_BAD_DATA, S("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)"));
+        api_error(w, API_BAD_DATA,
+            S("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the "
+              "query resolution (?step=XX)"));
         return false;
     }
     k->o.start_ms = instant_query_ms(start);
@@ -103,11 +109,14 @@ static bool read_range(struct ask *k, struct http_resp *w)
 static void answer_failure(struct http_resp *w, errc rc, const struct err *e)
 {
     if (rc == ERR_BAD_INPUT) api_invalid_param(w, "query", e);
-    else if (rc == ERR_UNAVAILABLE || rc == ERR_TIMEOUT || rc == ERR_CANCELED || rc == ERR_IO || rc == ERR_CORRUPT) api_error_of(w, rc, e);
+    else if (rc == ERR_UNAVAILABLE || rc == ERR_TIMEOUT || rc == ERR_CANCELED || rc == ERR_IO ||
+             rc == ERR_CORRUPT)
+        api_error_of(w, rc, e);
     else api_error(w, API_EXECUTION, err_str(e));
 }
 
-static void answer_result(struct ask *k, struct http_req *r, struct http_resp *w, struct result *res)
+static void answer_result(
+    struct ask *k, struct http_req *r, struct http_resp *w, struct result *res)
 {
     str notes[NOTES_MAX];
     size_t n = 0;
@@ -124,8 +133,10 @@ static void answer_result(struct ask *k, struct http_req *r, struct http_resp *w
     if (stats.n && !str_eq(stats, S("true")) && !str_eq(stats, S("all"))) {
         struct buf q = { 0 };
         buf_go_quote(&q, stats);
-        notes[n++] = arena_fmt(&r->arena, "value %.*s for parameter \"stats\" is deprecated and will be rejected in the next major release, use \"true\" or \"all\"",
-                               STR_ARG(buf_view(&q)));
+        notes[n++] = arena_fmt(&r->arena,
+            "value %.*s for parameter \"stats\" is deprecated and will be rejected in the next "
+            "major release, use \"true\" or \"all\"",
+            STR_ARG(buf_view(&q)));
         buf_fini(&q);
     }
     struct json j = api_begin(w);
@@ -156,7 +167,8 @@ void api_query(void *ctx, struct http_req *r, struct http_resp *w)
     struct ask k = { 0 };
     params_read(&k.p, r);
     read_stats(&k);
-    if (read_limit(&k, w) && read_instant(&k, w) && read_timeout(&k, w) && read_lookback(&k, w)) run(a, &k, r, w);
+    if (read_limit(&k, w) && read_instant(&k, w) && read_timeout(&k, w) && read_lookback(&k, w))
+        run(a, &k, r, w);
     params_fini(&k.p);
 }
 
@@ -167,7 +179,8 @@ void api_query_range(void *ctx, struct http_req *r, struct http_resp *w)
     struct ask k = { 0 };
     params_read(&k.p, r);
     read_stats(&k);
-    if (read_limit(&k, w) && read_range(&k, w) && read_timeout(&k, w) && read_lookback(&k, w)) run(a, &k, r, w);
+    if (read_limit(&k, w) && read_range(&k, w) && read_timeout(&k, w) && read_lookback(&k, w))
+        run(a, &k, r, w);
     params_fini(&k.p);
 }
 
@@ -179,7 +192,8 @@ static struct expr *parse_param(struct api *a, struct http_req *r, struct http_r
     struct expr *e = NULL;
     struct parse_errors errors = { 0 };
     struct err why = { 0 };
-    if (promql_parse(&e, param(&p, S("query")), &a->o.parse, &r->arena, &errors, &why) == OK) return e;
+    if (promql_parse(&e, param(&p, S("query")), &a->o.parse, &r->arena, &errors, &why) == OK)
+        return e;
     api_invalid_param(w, "query", &why);
     return NULL;
 }

@@ -3,10 +3,16 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const struct { const char *name; unsigned status; } error_types[] = {
-    [API_BAD_DATA] = { "bad_data", 400 },       [API_EXECUTION] = { "execution", 422 }, [API_CANCELED] = { "canceled", 499 },
-    [API_TIMEOUT] = { "timeout", 503 },         [API_INTERNAL] = { "internal", 500 },   [API_UNAVAILABLE] = { "unavailable", 500 },
-    [API_NOT_FOUND] = { "not_found", 404 },     [API_NOT_ACCEPTABLE] = { "not_acceptable", 406 },
+static const struct { const char *name; unsigned status;
+} error_types[] = {
+    [API_BAD_DATA] = { "bad_data", 400 },
+    [API_EXECUTION] = { "execution", 422 },
+    [API_CANCELED] = { "canceled", 499 },
+    [API_TIMEOUT] = { "timeout", 503 },
+    [API_INTERNAL] = { "internal", 500 },
+    [API_UNAVAILABLE] = { "unavailable", 500 },
+    [API_NOT_FOUND] = { "not_found", 404 },
+    [API_NOT_ACCEPTABLE] = { "not_acceptable", 406 },
 };
 
 static const enum api_error error_of[ERRC_COUNT] = {
@@ -51,7 +57,8 @@ static void write_notes(struct json *j, str key, const str *notes, size_t n)
     json_arr_end(j);
 }
 
-void api_end(struct json *j, struct http_resp *w, const str *warnings, size_t n_warnings, const str *infos, size_t n_infos)
+void api_end(struct json *j, struct http_resp *w, const str *warnings, size_t n_warnings,
+    const str *infos, size_t n_infos)
 {
     write_notes(j, S("warnings"), warnings, n_warnings);
     write_notes(j, S("infos"), infos, n_infos);
@@ -84,7 +91,10 @@ void api_error_fmt(struct http_resp *w, enum api_error type, const char *fmt, ..
     api_error(w, type, str_of(words, n < 0 ? 0 : MIN((size_t)n, sizeof(words) - 1)));
 }
 
-void api_error_of(struct http_resp *w, errc rc, const struct err *e) { api_error(w, error_of[rc], err_str(e)); }
+void api_error_of(struct http_resp *w, errc rc, const struct err *e)
+{
+    api_error(w, error_of[rc], err_str(e));
+}
 
 void api_invalid_param(struct http_resp *w, const char *name, const struct err *e)
 {

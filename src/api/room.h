@@ -3,7 +3,8 @@
  * What        The api's state and its handlers, one group a file.
  * Invariants  none
  * Ownership   see api.h
- * Threads     const after api_new, but for what locks itself, and quitting (atomic: the first who asks wins)
+ * Threads     const after api_new, but for what locks itself, and quitting (atomic: the first who
+ *             asks wins)
  * Errors      in the answers
  * Format      none
  */

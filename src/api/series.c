@@ -24,8 +24,10 @@ static void ask_fini(struct ask *k)
     params_fini(&k->p);
 }
 
-/* Reads the parameters; false: the error is written. series_param: matcher errors are named after their parameter, as /series does. */
-static bool ask_read(struct ask *k, const struct api *a, struct http_req *r, struct http_resp *w, bool series_param)
+/* Reads the parameters; false: the error is written. series_param: matcher errors are named after
+ * their parameter, as /series does. */
+static bool ask_read(
+    struct ask *k, const struct api *a, struct http_req *r, struct http_resp *w, bool series_param)
 {
     struct err e = { 0 };
     const char *bad = NULL;
@@ -42,7 +44,8 @@ static bool ask_read(struct ask *k, const struct api *a, struct http_req *r, str
         else api_error(w, API_BAD_DATA, err_str(&e));
         return false;
     }
-    rc = a->o.queryable->ops->querier(a->o.queryable, instant_ms(k->start), instant_ms(k->end), &k->q, &e);
+    rc = a->o.queryable->ops->querier(
+        a->o.queryable, instant_ms(k->start), instant_ms(k->end), &k->q, &e);
     if (rc == OK) return true;
     api_error_of(w, rc, &e);
     return false;
@@ -50,10 +53,15 @@ static bool ask_read(struct ask *k, const struct api *a, struct http_req *r, str
 
 typedef VEC(struct labels) labels_list;
 
-static errc collect_set(struct ask *k, struct matchers ms, size_t want, struct arena *a, labels_list *out, struct err *e)
+static errc collect_set(struct ask *k, struct matchers ms, size_t want, struct arena *a,
+    labels_list *out, struct err *e)
 {
     struct select_hints h = {
-        .start = instant_ms(k->start), .end = instant_ms(k->end), .func = S("series"), .limit = want, .sorted = k->n_sets > 1,
+        .start = instant_ms(k->start),
+        .end = instant_ms(k->end),
+        .func = S("series"),
+        .limit = want,
+        .sorted = k->n_sets > 1,
     };
     SCOPED(series_set_freep) struct series_set *set = NULL;
     TRY(k->q->ops->select(k->q, ms, &h, &set, e));
@@ -66,7 +74,10 @@ static errc collect_set(struct ask *k, struct matchers ms, size_t want, struct a
     return OK;
 }
 
-static int labels_order(const void *a, const void *b) { return labels_cmp(*(const struct labels *)a, *(const struct labels *)b); }
+static int labels_order(const void *a, const void *b)
+{
+    return labels_cmp(*(const struct labels *)a, *(const struct labels *)b);
+}
 
 static void sort_unique(labels_list *all)
 {
@@ -85,12 +96,14 @@ void api_series(void *ctx, struct http_req *r, struct http_resp *w)
     SCOPED(ask_fini) struct ask k = { 0 };
     params_read(&k.p, r);
     if (k.p.rc != OK) {
-        api_error_fmt(w, API_BAD_DATA, "error parsing form values: %.*s", STR_ARG(err_str(&k.p.why)));
+        api_error_fmt(
+            w, API_BAD_DATA, "error parsing form values: %.*s", STR_ARG(err_str(&k.p.why)));
         return;
     }
     if (!param(&k.p, S("match[]")).n) {
         bool given = false;
-        for (size_t i = 0; i < k.p.form.n; i++) given = given || str_eq(k.p.form.at[i].name, S("match[]"));
+        for (size_t i = 0; i < k.p.form.n; i++)
+            given = given || str_eq(k.p.form.at[i].name, S("match[]"));
         if (!given) {
             api_error(w, API_BAD_DATA, S("no match[] parameter provided"));
             return;
@@ -116,7 +129,10 @@ void api_series(void *ctx, struct http_req *r, struct http_resp *w)
     api_end(&j, w, truncated_words, cut, NULL, 0);
 }
 
-static int str_order(const void *a, const void *b) { return str_cmp(*(const str *)a, *(const str *)b); }
+static int str_order(const void *a, const void *b)
+{
+    return str_cmp(*(const str *)a, *(const str *)b);
+}
 
 static void strs_sort_unique(str_list *all)
 {
@@ -137,7 +153,8 @@ static errc collect_words(struct ask *k, str name, str_list *out, struct err *e)
         struct matchers ms = k->n_sets ? k->sets[i] : (struct matchers){ 0 };
         str_list part = { 0 };
         bool cut = false;
-        errc rc = name.n ? k->q->ops->label_values(k->q, name, ms, want, &part, &cut, e) : k->q->ops->label_names(k->q, ms, want, &part, &cut, e);
+        errc rc = name.n ? k->q->ops->label_values(k->q, name, ms, want, &part, &cut, e)
+                         : k->q->ops->label_names(k->q, ms, want, &part, &cut, e);
         for (size_t n = 0; rc == OK && n < part.n; n++) vec_push(out, part.at[n]);
         vec_fini(&part);
         TRY(rc);

@@ -53,7 +53,8 @@ void api_status_runtime(void *ctx, struct http_req *r, struct http_resp *w)
     json_kbool(&j, S("reloadConfigSuccess"), rt.reload_ok);
     write_ktime(&j, S("lastConfigTime"), rt.last_config_ns);
     json_ki64(&j, S("corruptionCount"), (int64_t)rt.corruptions);
-    json_ki64(&j, S("goroutineCount"), (int64_t)rt.threads);   /* threads: clients only need a number there */
+    /* threads: clients only need a number there */
+    json_ki64(&j, S("goroutineCount"), (int64_t)rt.threads);
     json_ki64(&j, S("GOMAXPROCS"), (int64_t)rt.cores);
     json_ki64(&j, S("GOMEMLIMIT"), INT64_MAX);
     json_kstr(&j, S("GOGC"), STR_EMPTY);

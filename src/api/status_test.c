@@ -8,25 +8,41 @@
 TEST(status_pages)
 {
     static const struct rig_case cases[] = {
-        { "config", "GET", ST "config", .status = 200, .body = OK_OF("{\"yaml\":\"global: {}\\n\"}") },
-        { "flags", "GET", ST "flags", .status = 200, .body = OK_OF("{\"web.listen-address\":\"127.0.0.1:0\"}") },
+        { "config", "GET", ST "config", .status = 200,
+            .body = OK_OF("{\"yaml\":\"global: {}\\n\"}") },
+        { "flags", "GET", ST "flags", .status = 200,
+            .body = OK_OF("{\"web.listen-address\":\"127.0.0.1:0\"}") },
         { "build", "GET", ST "buildinfo", .status = 200,
-          .body = OK_OF("{\"version\":\"3.14.0\",\"revision\":\"" EPI_VERSION "\",\"branch\":\"epimetheus\",\"buildUser\":\"\",\"buildDate\":\"\",\"goVersion\":\"\"}") },
-        { "replay", "GET", ST "walreplay", .status = 200, .body = OK_OF("{\"min\":1,\"max\":9,\"current\":4}") },
+            .body = OK_OF("{\"version\":\"3.14.0\",\"revision\":\"" EPI_VERSION
+                          "\",\"branch\":\"epimetheus\",\"buildUser\":\"\",\"buildDate\":\"\","
+                          "\"goVersion\":\"\"}") },
+        { "replay", "GET", ST "walreplay", .status = 200,
+            .body = OK_OF("{\"min\":1,\"max\":9,\"current\":4}") },
         { "tsdb", "GET", ST "tsdb?limit=2", .status = 200,
-          .body = OK_OF("{\"headStats\":{\"numSeries\":3,\"numLabelPairs\":5,\"chunkCount\":4,\"minTime\":9223372036854775807,\"maxTime\":-9223372036854775808},"
-                        "\"seriesCountByMetricName\":[{\"name\":\"up\",\"value\":0},{\"name\":\"up\",\"value\":1}],\"labelValueCountByLabelName\":[],"
-                        "\"memoryInBytesByLabelName\":[],\"seriesCountByLabelValuePair\":[]}") },
-        { "tsdb: a word", "GET", ST "tsdb?limit=x", .status = 400, .type = "bad_data", .error = "limit must be a positive number" },
-        { "tsdb: none", "GET", ST "tsdb?limit=0", .status = 400, .type = "bad_data", .error = "limit must be a positive number" },
-        { "tsdb: below", "GET", ST "tsdb?limit=-1", .status = 400, .type = "bad_data", .error = "limit must be a positive number" },
-        { "tsdb: too many", "GET", ST "tsdb?limit=10001", .status = 400, .type = "bad_data", .error = "limit must not exceed 10000" },
-        { "by POST", .target = ST "tsdb", .form = "limit=1", .status = 405, .body = "Method Not Allowed\n" },
+            .body = OK_OF("{\"headStats\":{\"numSeries\":3,\"numLabelPairs\":5,\"chunkCount\":4,"
+                          "\"minTime\":9223372036854775807,\"maxTime\":-9223372036854775808},"
+                          "\"seriesCountByMetricName\":[{\"name\":\"up\",\"value\":0},{\"name\":"
+                          "\"up\",\"value\":1}],\"labelValueCountByLabelName\":[],"
+                          "\"memoryInBytesByLabelName\":[],\"seriesCountByLabelValuePair\":[]}") },
+        { "tsdb: a word", "GET", ST "tsdb?limit=x", .status = 400, .type = "bad_data",
+            .error = "limit must be a positive number" },
+        { "tsdb: none", "GET", ST "tsdb?limit=0", .status = 400, .type = "bad_data",
+            .error = "limit must be a positive number" },
+        { "tsdb: below", "GET", ST "tsdb?limit=-1", .status = 400, .type = "bad_data",
+            .error = "limit must be a positive number" },
+        { "tsdb: too many", "GET", ST "tsdb?limit=10001", .status = 400, .type = "bad_data",
+            .error = "limit must not exceed 10000" },
+        { "by POST", .target = ST "tsdb", .form = "limit=1", .status = 405,
+            .body = "Method Not Allowed\n" },
         { "no such page", "GET", ST "none", .status = 404, .body = "404 page not found\n" },
-        { "no admin API", "POST", "/api/v1/admin/tsdb/delete_series?match[]=up", .status = 500, .type = "unavailable", .error = "admin APIs disabled" },
-        { "by PUT", "PUT", "/api/v1/admin/tsdb/snapshot", .status = 500, .type = "unavailable", .error = "admin APIs disabled" },
-        { "by GET", "GET", "/api/v1/admin/tsdb/clean_tombstones", .status = 405, .body = "Method Not Allowed\n" },
-        { "no search API", "GET", "/api/v1/search/metric_names", .status = 500, .type = "unavailable", .error = "search API disabled" },
+        { "no admin API", "POST", "/api/v1/admin/tsdb/delete_series?match[]=up", .status = 500,
+            .type = "unavailable", .error = "admin APIs disabled" },
+        { "by PUT", "PUT", "/api/v1/admin/tsdb/snapshot", .status = 500, .type = "unavailable",
+            .error = "admin APIs disabled" },
+        { "by GET", "GET", "/api/v1/admin/tsdb/clean_tombstones", .status = 405,
+            .body = "Method Not Allowed\n" },
+        { "no search API", "GET", "/api/v1/search/metric_names", .status = 500,
+            .type = "unavailable", .error = "search API disabled" },
         { "no notes", "GET", "/api/v1/notifications", .status = 200, .body = OK_OF("[]") },
     };
     struct rig r;
@@ -34,7 +50,8 @@ TEST(status_pages)
     RIG_CHECK(&r, cases);
     struct test_answer w = rig_get(&r, S(ST "tsdb"));
     size_t n = 0;
-    for (str rest = w.body; str_find(rest, S("\"up\"")) != SIZE_MAX; n++) rest = str_from(rest, str_find(rest, S("\"up\"")) + 4);
+    for (str rest = w.body; str_find(rest, S("\"up\"")) != SIZE_MAX; n++)
+        rest = str_from(rest, str_find(rest, S("\"up\"")) + 4);
     EXPECT_EQ(n, 10);
     rig_stop(&r);
 }
@@ -45,27 +62,34 @@ TEST(status_runtime)
     rig_start(&r, &(struct rig_opts){ 0 });
     struct test_answer w = rig_get(&r, S(ST "runtimeinfo"));
     EXPECT_EQ(w.status, 200);
-    static const struct { const char *name; str part; } cases[] = {
-        { "start", S("{\"startTime\":\"2017-07-14T02:40:00.123456789Z\",\"CWD\":\"/data\",\"hostname\":\"h\",\"serverTime\":\"20") },
-        { "configuration", S("Z\",\"reloadConfigSuccess\":true,\"lastConfigTime\":\"2017-07-14T02:40:01Z\",\"corruptionCount\":0,") },
-        { "threads", S("\"goroutineCount\":4,\"GOMAXPROCS\":2,\"GOMEMLIMIT\":9223372036854775807,\"GOGC\":\"\",\"GODEBUG\":\"\",") },
+    static const struct { const char *name; str part;
+    } cases[] = {
+        { "start", S("{\"startTime\":\"2017-07-14T02:40:00.123456789Z\",\"CWD\":\"/"
+                     "data\",\"hostname\":\"h\",\"serverTime\":\"20") },
+        { "configuration", S("Z\",\"reloadConfigSuccess\":true,\"lastConfigTime\":\"2017-07-14T02:"
+                             "40:01Z\",\"corruptionCount\":0,") },
+        { "threads", S("\"goroutineCount\":4,\"GOMAXPROCS\":2,\"GOMEMLIMIT\":9223372036854775807,"
+                       "\"GOGC\":\"\",\"GODEBUG\":\"\",") },
         { "retention", S("\"storageRetention\":\"15d\"}}") },
     };
     TEST_EACH(c, cases) {
-        if (str_find(w.body, c->part) == SIZE_MAX) test_fail(__FILE__, __LINE__, "%.*s", STR_ARG(w.body));
+        if (str_find(w.body, c->part) == SIZE_MAX)
+            test_fail(__FILE__, __LINE__, "%.*s", STR_ARG(w.body));
     }
     rig_stop(&r);
 }
 
 TEST(status_notes)
 {
-    struct api_notification notes[] = { { S("Configuration reload has failed."), 1500000000000000000 } };
+    struct api_notification notes[] = { { S("Configuration reload has failed."),
+        1500000000000000000 } };
     api_notifications list = { .at = notes, .n = 1, .cap = 1 };
     struct rig r;
     rig_start(&r, &(struct rig_opts){ 0 });
     r.fakes.notifications = &list;
     struct test_answer w = rig_get(&r, S("/api/v1/notifications"));
-    EXPECT_STR(w.body, S(OK_OF("[{\"text\":\"Configuration reload has failed.\",\"date\":\"2017-07-14T02:40:00Z\",\"active\":true}]")));
+    EXPECT_STR(w.body, S(OK_OF("[{\"text\":\"Configuration reload has "
+                               "failed.\",\"date\":\"2017-07-14T02:40:00Z\",\"active\":true}]")));
     rig_stop(&r);
 }
 
@@ -112,7 +136,8 @@ TEST(status_while_starting)
             EXPECT_EQ(w.status, c->waits ? 503 : 200);
             if (!c->waits) continue;
             EXPECT_STR(w.body, S("Service Unavailable"));
-            EXPECT_STR(test_answer_header(&w, S("X-Prometheus-Stopping")), stopping ? S("true") : S("false"));
+            EXPECT_STR(test_answer_header(&w, S("X-Prometheus-Stopping")),
+                stopping ? S("true") : S("false"));
         }
     }
     rig_stop(&r);

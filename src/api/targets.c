@@ -57,7 +57,8 @@ static void write_dropped(struct json *j, const struct api_targets *all, bool sh
         return;
     }
     json_obj(j);
-    for (size_t i = 0; i < all->dropped_counts.n; i++) json_ki64(j, all->dropped_counts.at[i].name, (int64_t)all->dropped_counts.at[i].n);
+    for (size_t i = 0; i < all->dropped_counts.n; i++)
+        json_ki64(j, all->dropped_counts.at[i].name, (int64_t)all->dropped_counts.at[i].n);
     json_obj_end(j);
 }
 
@@ -125,7 +126,8 @@ void api_targets_metadata(void *ctx, struct http_req *r, struct http_resp *w)
     struct matchers match = { 0 };
     struct err e = { 0 };
     str match_target = param(&p, S("match_target")), metric = param(&p, S("metric"));
-    if (match_target.n && promql_parse_selector(&match, match_target, &a->o.parse, &r->arena, &e) != OK) {
+    if (match_target.n &&
+        promql_parse_selector(&match, match_target, &a->o.parse, &r->arena, &e) != OK) {
         api_invalid_param(w, "match_target", &e);
         return;
     }
@@ -133,7 +135,8 @@ void api_targets_metadata(void *ctx, struct http_req *r, struct http_resp *w)
     a->o.sources->metadata(a->o.sources->ctx, &r->arena, &all);
     struct json j = api_begin(w);
     json_arr(&j);
-    /* The limit is looked at between targets only: the last one is listed whole, as in Prometheus. */
+    /* The limit is looked at between targets only: the last one is listed whole, as in
+     * Prometheus. */
     int64_t written = 0;
     struct labels target = { 0 };
     for (size_t i = 0; i < all.n; i++) {
@@ -162,14 +165,16 @@ static bool same_metadata(const struct metadata *a, const struct metadata *b)
 }
 
 /* The distinct metadata of one metric: all.at[from, to). */
-static void write_metric(struct json *j, const api_metadata_list *all, size_t from, size_t to, int64_t per_metric)
+static void write_metric(
+    struct json *j, const api_metadata_list *all, size_t from, size_t to, int64_t per_metric)
 {
     json_key(j, all->at[from].metric);
     json_arr(j);
     int64_t written = 0;
     for (size_t i = from; i < to && (per_metric <= 0 || written < per_metric); i++) {
         bool seen = false;
-        for (size_t k = from; k < i && !seen; k++) seen = same_metadata(&all->at[k].m, &all->at[i].m);
+        for (size_t k = from; k < i && !seen; k++)
+            seen = same_metadata(&all->at[k].m, &all->at[i].m);
         if (seen) continue;
         json_obj(j);
         json_kstr(j, S("type"), metric_type_name(all->at[i].m.type));
@@ -188,7 +193,9 @@ void api_metadata_get(void *ctx, struct http_req *r, struct http_resp *w)
     SCOPED(params_fini) struct params p;
     params_read(&p, r);
     int64_t limit, per_metric;
-    if (!read_limit(&p, S("limit"), w, &limit) || !read_limit(&p, S("limit_per_metric"), w, &per_metric)) return;
+    if (!read_limit(&p, S("limit"), w, &limit) ||
+        !read_limit(&p, S("limit_per_metric"), w, &per_metric))
+        return;
     str metric = param(&p, S("metric"));
     api_metadata_list all = { 0 };
     a->o.sources->metadata(a->o.sources->ctx, &r->arena, &all);
@@ -224,7 +231,8 @@ void api_scrape_pools(void *ctx, struct http_req *r, struct http_resp *w)
 
 static void unknown_pool(struct http_resp *w, str pool)
 {
-    api_error_fmt(w, API_BAD_DATA, "error retrieving scrape config: scrape pool \"%.*s\" not found", STR_ARG(pool));
+    api_error_fmt(w, API_BAD_DATA, "error retrieving scrape config: scrape pool \"%.*s\" not found",
+        STR_ARG(pool));
 }
 
 void api_scrape_pool_config(void *ctx, struct http_req *r, struct http_resp *w)
@@ -268,13 +276,16 @@ static errc labels_of_value(const json_t *root, struct arena *a, struct labels *
     struct labels_builder lb;
     labels_builder_init(&lb, a);
     if (!json_is_object(root) && !json_is_null(root))
-        return err_set(e, ERR_BAD_INPUT, "json: cannot unmarshal %s into Go value of type map[string]string", json_kind(root));
+        return err_set(e, ERR_BAD_INPUT,
+            "json: cannot unmarshal %s into Go value of type map[string]string", json_kind(root));
     const char *key;
     json_t *v;
     json_object_foreach((json_t *)root, key, v) {
         if (!json_is_string(v) && !json_is_null(v))
-            return err_set(e, ERR_BAD_INPUT, "json: cannot unmarshal %s into Go value of type string", json_kind(v));
-        labels_builder_set(&lb, arena_str(a, str_z(key)), arena_str(a, str_of(json_string_value(v), json_string_length(v))));
+            return err_set(e, ERR_BAD_INPUT,
+                "json: cannot unmarshal %s into Go value of type string", json_kind(v));
+        labels_builder_set(&lb, arena_str(a, str_z(key)),
+            arena_str(a, str_of(json_string_value(v), json_string_length(v))));
     }
     *out = labels_builder_done(&lb);
     return OK;
@@ -285,7 +296,8 @@ static errc labels_of_json(str text, struct arena *a, struct labels *out, struct
 {
     json_error_t why;
     json_t *root = json_loadb((const char *)text.p, text.n, JSON_DECODE_ANY, &why);
-    if (!root && json_error_code(&why) == json_error_premature_end_of_input) return err_set(e, ERR_BAD_INPUT, "unexpected end of JSON input");
+    if (!root && json_error_code(&why) == json_error_premature_end_of_input)
+        return err_set(e, ERR_BAD_INPUT, "unexpected end of JSON input");
     if (!root) return err_set(e, ERR_BAD_INPUT, "no JSON: %s", why.text);
     errc rc = labels_of_value(root, a, out, e);
     json_decref(root);
@@ -304,8 +316,10 @@ void api_relabel_steps_get(void *ctx, struct http_req *r, struct http_resp *w)
     struct err why = { 0 };
     if (!pool.n) api_error(w, API_BAD_DATA, S("no scrapePool parameter provided"));
     else if (!text.n) api_error(w, API_BAD_DATA, S("no labels parameter provided"));
-    else if (labels_of_json(text, &r->arena, &in, &why) != OK) api_error_fmt(w, API_BAD_DATA, "error parsing labels: %.*s", STR_ARG(err_str(&why)));
-    else if (!a->o.sources->relabel_steps(a->o.sources->ctx, &r->arena, pool, in, &steps)) unknown_pool(w, pool);
+    else if (labels_of_json(text, &r->arena, &in, &why) != OK)
+        api_error_fmt(w, API_BAD_DATA, "error parsing labels: %.*s", STR_ARG(err_str(&why)));
+    else if (!a->o.sources->relabel_steps(a->o.sources->ctx, &r->arena, pool, in, &steps))
+        unknown_pool(w, pool);
     else {
         struct json j = api_begin(w);
         json_obj(&j);

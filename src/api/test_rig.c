@@ -15,7 +15,8 @@ static void fake_targets(void *ctx, struct arena *a, struct api_targets *out)
 static void fake_metadata(void *ctx, struct arena *a, api_metadata_list *out)
 {
     struct rig *r = ctx;
-    for (size_t i = 0; r->fakes.metadata && i < r->fakes.metadata->n; i++) avec_push(a, out, r->fakes.metadata->at[i]);
+    for (size_t i = 0; r->fakes.metadata && i < r->fakes.metadata->n; i++)
+        avec_push(a, out, r->fakes.metadata->at[i]);
 }
 
 static void fake_pools(void *ctx, struct arena *a, str_list *out)
@@ -33,7 +34,8 @@ static bool fake_pool_config(void *ctx, str pool, struct buf *yaml)
     return true;
 }
 
-static bool fake_steps(void *ctx, struct arena *a, str pool, struct labels in, api_relabel_steps *out)
+static bool fake_steps(
+    void *ctx, struct arena *a, str pool, struct labels in, api_relabel_steps *out)
 {
     struct rig *r = ctx;
     if (!str_eq(pool, S("api"))) return false;
@@ -57,15 +59,25 @@ static void fake_flags(void *ctx, struct arena *a, api_flags *out)
 static void fake_runtime(void *ctx, struct arena *a, struct api_runtime *out)
 {
     (void)ctx, (void)a;
-    *out = (struct api_runtime){ .start_ns = 1500000000123456789, .last_config_ns = 1500000001000000000, .cwd = S("/data"), .hostname = S("h"),
-                                 .retention = S("15d"), .reload_ok = true, .threads = 4, .cores = 2 };
+    *out = (struct api_runtime){ .start_ns = 1500000000123456789,
+        .last_config_ns = 1500000001000000000,
+        .cwd = S("/data"),
+        .hostname = S("h"),
+        .retention = S("15d"),
+        .reload_ok = true,
+        .threads = 4,
+        .cores = 2 };
 }
 
-static errc fake_stats(void *ctx, struct arena *a, size_t limit, struct api_tsdb_stats *out, struct err *e)
+static errc fake_stats(
+    void *ctx, struct arena *a, size_t limit, struct api_tsdb_stats *out, struct err *e)
 {
     (void)ctx, (void)e;
-    *out = (struct api_tsdb_stats){ .n_series = 3, .n_label_pairs = 5, .n_chunks = 4, .mint = INT64_MAX, .maxt = INT64_MIN };
-    for (size_t i = 0; i < MIN(limit, (size_t)20); i++) avec_push(a, &out->by_metric, ((struct api_count){ S("up"), i }));
+    *out = (struct api_tsdb_stats){
+        .n_series = 3, .n_label_pairs = 5, .n_chunks = 4, .mint = INT64_MAX, .maxt = INT64_MIN
+    };
+    for (size_t i = 0; i < MIN(limit, (size_t)20); i++)
+        avec_push(a, &out->by_metric, ((struct api_count){ S("up"), i }));
     return OK;
 }
 
@@ -92,31 +104,65 @@ static errc fake_reload(void *ctx, struct err *e)
 static void fake_quit(void *ctx) { ((struct rig *)ctx)->fakes.quits++; }
 static int fake_state(void *ctx) { return ((struct rig *)ctx)->fakes.state; }
 
-static bool submit(void *pool, void (*fn)(void *arg), void *arg) { return pool_submit(pool, fn, arg); }
+static bool submit(void *pool, void (*fn)(void *arg), void *arg)
+{
+    return pool_submit(pool, fn, arg);
+}
 
 void rig_start(struct rig *r, const struct rig_opts *o)
 {
     *r = (struct rig){ .fakes.state = API_READY };
     arena_init(&r->arena, NULL, 0);
     r->store = memstore_new();
-    struct engine_opts eo = { .parse.duration_expr = true, .lookback_ms = 300000, .timeout_ms = 120000, .default_step_ms = 60000, .max_samples = 50000000, .max_concurrency = 20 };
+    struct engine_opts eo = { .parse.duration_expr = true,
+        .lookback_ms = 300000,
+        .timeout_ms = 120000,
+        .default_step_ms = 60000,
+        .max_samples = 50000000,
+        .max_concurrency = 20 };
     r->engine = engine_new(&eo);
-    r->pool = pool_new(&(struct pool_opts){ "test", o->pool_threads ? o->pool_threads : 2, o->queue_max ? o->queue_max : 64 });
+    r->pool = pool_new(&(struct pool_opts){
+        "test", o->pool_threads ? o->pool_threads : 2, o->queue_max ? o->queue_max : 64 });
     r->sources = (struct api_sources){
-        .ctx = r, .targets = fake_targets, .metadata = fake_metadata, .pools = fake_pools, .pool_config = fake_pool_config,
-        .relabel_steps = fake_steps, .config_yaml = fake_yaml, .flags = fake_flags, .runtime = fake_runtime, .tsdb_stats = fake_stats,
-        .notifications = fake_notifications, .wal_replay = fake_replay, .reload = fake_reload, .quit = fake_quit,
+        .ctx = r,
+        .targets = fake_targets,
+        .metadata = fake_metadata,
+        .pools = fake_pools,
+        .pool_config = fake_pool_config,
+        .relabel_steps = fake_steps,
+        .config_yaml = fake_yaml,
+        .flags = fake_flags,
+        .runtime = fake_runtime,
+        .tsdb_stats = fake_stats,
+        .notifications = fake_notifications,
+        .wal_replay = fake_replay,
+        .reload = fake_reload,
+        .quit = fake_quit,
     };
     r->sources.state = (__typeof__(r->sources.state))fake_state;
     struct api_opts ao = {
-        .engine = r->engine, .queryable = memstore_queryable(r->store), .appendable = memstore_appendable(r->store), .remote_write = o->receiver,
-        .parse.duration_expr = true, .sources = &r->sources, .cors_origin = o->cors_origin, .external_path = o->external_path, .lifecycle = o->lifecycle, .version = S("3.14.0"),
+        .engine = r->engine,
+        .queryable = memstore_queryable(r->store),
+        .appendable = memstore_appendable(r->store),
+        .remote_write = o->receiver,
+        .parse.duration_expr = true,
+        .sources = &r->sources,
+        .cors_origin = o->cors_origin,
+        .external_path = o->external_path,
+        .lifecycle = o->lifecycle,
+        .version = S("3.14.0"),
     };
     struct err e = { 0 };
     EXPECT_OK_E(api_new(&r->api, &ao, &e), &e);
     struct http_opts ho = {
-        .address = S("127.0.0.1:0"), .listen_fd = -1, .ctx = o->routes ? o->routes_ctx : r->api, .prefix = o->prefix, .mount = api_mount(),
-        .submit = submit, .pool = r->pool, .before = o->routes ? NULL : api_before,
+        .address = S("127.0.0.1:0"),
+        .listen_fd = -1,
+        .ctx = o->routes ? o->routes_ctx : r->api,
+        .prefix = o->prefix,
+        .mount = api_mount(),
+        .submit = submit,
+        .pool = r->pool,
+        .before = o->routes ? NULL : api_before,
     };
     ho.routes = o->routes ? o->routes : api_routes(r->api, &ho.n_routes);
     if (o->routes) ho.n_routes = o->n_routes;
@@ -137,17 +183,23 @@ void rig_stop(struct rig *r)
 
 str rig_url(struct rig *r, str target)
 {
-    return arena_fmt(&r->arena, "http://%.*s%.*s", STR_ARG(http_server_address(r->server)), STR_ARG(target));
+    return arena_fmt(
+        &r->arena, "http://%.*s%.*s", STR_ARG(http_server_address(r->server)), STR_ARG(target));
 }
 
-struct test_answer rig_ask(struct rig *r, str method, str target, const struct test_pair *headers, size_t n_headers, str body)
+struct test_answer rig_ask(struct rig *r, str method, str target, const struct test_pair *headers,
+    size_t n_headers, str body)
 {
-    struct test_answer w = test_client_ask(r->client, &r->arena, method, rig_url(r, target), headers, n_headers, body, 0);
+    struct test_answer w = test_client_ask(
+        r->client, &r->arena, method, rig_url(r, target), headers, n_headers, body, 0);
     EXPECT_EQ(w.rc, OK);
     return w;
 }
 
-struct test_answer rig_get(struct rig *r, str target) { return rig_ask(r, S("GET"), target, NULL, 0, STR_EMPTY); }
+struct test_answer rig_get(struct rig *r, str target)
+{
+    return rig_ask(r, S("GET"), target, NULL, 0, STR_EMPTY);
+}
 
 struct test_answer rig_post(struct rig *r, str target, str form)
 {
@@ -171,9 +223,12 @@ void rig_check(struct rig *r, const struct rig_case *cases, size_t n)
 {
     for (const struct rig_case *c = cases; c < cases + n; c++) {
         test_case(c->name);
-        struct test_answer w = c->form ? rig_post(r, str_z(c->target), str_z(c->form))
-                                       : rig_ask(r, str_z(c->method), str_z(c->target), NULL, 0, STR_EMPTY);
-        if (w.status != c->status) test_fail(__FILE__, __LINE__, "status %d, expected %d: %.*s", w.status, c->status, STR_ARG(w.body));
+        struct test_answer w =
+            c->form ? rig_post(r, str_z(c->target), str_z(c->form))
+                    : rig_ask(r, str_z(c->method), str_z(c->target), NULL, 0, STR_EMPTY);
+        if (w.status != c->status)
+            test_fail(__FILE__, __LINE__, "status %d, expected %d: %.*s", w.status, c->status,
+                STR_ARG(w.body));
         if (c->error) check_error(c, w.body);
         if (c->body) EXPECT_STR(w.body, str_z(c->body));
     }

@@ -1,6 +1,7 @@
 /* test_rig.h — a whole API on a loopback port over a storage in memory: for this room's tests.
  *
- * What        Server, pool, engine, memstore and a client; the sources answer fixed values that a test may change.
+ * What        Server, pool, engine, memstore and a client; the sources answer fixed values that a
+ *             test may change.
  * Invariants  none
  * Ownership   rig_start/rig_stop
  * Threads     one test
@@ -45,11 +46,13 @@ struct rig_opts {
 void rig_start(struct rig *r, const struct rig_opts *o);
 void rig_stop(struct rig *r);
 
-struct test_answer rig_ask(struct rig *r, str method, str target, const struct test_pair *headers, size_t n_headers, str body);
+struct test_answer rig_ask(struct rig *r, str method, str target, const struct test_pair *headers,
+    size_t n_headers, str body);
 struct test_answer rig_get(struct rig *r, str target);
 struct test_answer rig_post(struct rig *r, str target, str form);
 str rig_url(struct rig *r, str target);
-/* One request and what comes back. NULL: not looked at. error: the answer is an error of that type with those words, and has no data. */
+/* One request and what comes back. NULL: not looked at. error: the answer is an error of that type
+ * with those words, and has no data. */
 struct rig_case {
     const char *name, *method, *target;
     const char *form;                  /* of a POST: x-www-form-urlencoded */
@@ -59,6 +62,7 @@ struct rig_case {
 void rig_check(struct rig *r, const struct rig_case *cases, size_t n);
 #define RIG_CHECK(r, cases) rig_check((r), (cases), ARRAY_LEN(cases))
 
-void rig_add(struct rig *r, const char *series, int64_t t, double v);      /* series in the load notation: up{job="a"} */
+/* series in the load notation: up{job="a"} */
+void rig_add(struct rig *r, const char *series, int64_t t, double v);
 
 #endif

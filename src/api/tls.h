@@ -1,13 +1,15 @@
-/* tls.h — the server's side of TLS: certificate, client certificates, versions and ciphers of each handshake.
+/* tls.h — the server's side of TLS: certificate, client certificates, versions and ciphers of each
+ * handshake.
  *
- * What        Keys made of web_options, and a box that holds those in use: a handshake that begins takes what the box holds then, so that a
- *             new certificate needs no restart.
- * Invariants  keys outlive the handshakes that took them: they are freed KEYS_KEPT_S after others took their place
+ * What        Keys made of web_options, and a box that holds those in use: a handshake that begins
+ *             takes what the box holds then, so that a new certificate needs no restart.
+ * Invariants  keys outlive the handshakes that took them: they are freed KEYS_KEPT_S after others
+ *             took their place
  * Ownership   tls_keys_new/free; the box owns what was put into it
  * Threads     a box: any (LOCK_LEAF); keys: const
  * Errors      ERR_BAD_INPUT: certificate, key or authority cannot be used
- * Format      PEM. Go names suites of TLS 1.2 and leaves those of 1.3 alone; the library's ciphers are those of both: a list of suites
- *             without a cipher of TLS 1.3 offers 1.2 only.
+ * Format      PEM. Go names suites of TLS 1.2 and leaves those of 1.3 alone; the library's ciphers
+ *             are those of both: a list of suites without a cipher of TLS 1.3 offers 1.2 only.
  *
  * This header and http.c see the library's types; nobody else does.
  */

@@ -6,21 +6,31 @@
 
 #include <stdio.h>
 
-COUNTER_VEC(m_scrapes, "promhttp_metric_handler_requests_total", "Total number of scrapes by HTTP status code.", "code")
-GAUGE(m_scrapes_running, "promhttp_metric_handler_requests_in_flight", "Current number of scrapes being served.")
+COUNTER_VEC(m_scrapes, "promhttp_metric_handler_requests_total",
+    "Total number of scrapes by HTTP status code.", "code")
+GAUGE(m_scrapes_running, "promhttp_metric_handler_requests_in_flight",
+    "Current number of scrapes being served.")
 
 /* What this version does not serve never happened: dashboards ask for it all the same. */
-COUNTER(m_federation_errors, "prometheus_web_federation_errors_total", "Total number of errors that occurred while sending federation responses.")
-COUNTER(m_federation_warnings, "prometheus_web_federation_warnings_total", "Total number of warnings that occurred while sending federation responses.")
-GAUGE(m_subscribers, "prometheus_api_notification_active_subscribers", "The current number of active notification subscribers.")
-COUNTER(m_notes_sent, "prometheus_api_notification_updates_sent_total", "Total number of notification updates sent.")
-COUNTER(m_notes_dropped, "prometheus_api_notification_updates_dropped_total", "Total number of notification updates dropped.")
-GAUGE(m_remote_reads, "prometheus_remote_read_handler_queries", "The current number of remote read queries that are either in execution or queued on the handler.")
+COUNTER(m_federation_errors, "prometheus_web_federation_errors_total",
+    "Total number of errors that occurred while sending federation responses.")
+COUNTER(m_federation_warnings, "prometheus_web_federation_warnings_total",
+    "Total number of warnings that occurred while sending federation responses.")
+GAUGE(m_subscribers, "prometheus_api_notification_active_subscribers",
+    "The current number of active notification subscribers.")
+COUNTER(m_notes_sent, "prometheus_api_notification_updates_sent_total",
+    "Total number of notification updates sent.")
+COUNTER(m_notes_dropped, "prometheus_api_notification_updates_dropped_total",
+    "Total number of notification updates dropped.")
+GAUGE(m_remote_reads, "prometheus_remote_read_handler_queries",
+    "The current number of remote read queries that are either in execution or queued on the "
+    "handler.")
 
 __attribute__((constructor)) static void scrapes_begin(void)
 {
     static const str codes[] = { S("200"), S("500"), S("503") };
-    for (size_t i = 0; i < ARRAY_LEN(codes); i++) metric_add_to(metric_with(&m_scrapes, &codes[i], 1), 0);
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++)
+        metric_add_to(metric_with(&m_scrapes, &codes[i], 1), 0);
 }
 
 void api_healthy(void *ctx, struct http_req *r, struct http_resp *w)
@@ -31,7 +41,8 @@ void api_healthy(void *ctx, struct http_req *r, struct http_resp *w)
 
 void api_ready(void *ctx, struct http_req *r, struct http_resp *w)
 {
-    if (api_is_ready(ctx, w) && r->method != HTTP_HEAD) api_text(w, 200, S("Prometheus Server is Ready.\n"));
+    if (api_is_ready(ctx, w) && r->method != HTTP_HEAD)
+        api_text(w, 200, S("Prometheus Server is Ready.\n"));
 }
 
 static bool lifecycle_on(const struct api *a, struct http_resp *w)
@@ -84,8 +95,9 @@ void api_metrics(void *ctx, struct http_req *r, struct http_resp *w)
     w->compress = true;
     bool open = str_find(http_header(r, "Accept"), S("application/openmetrics-text")) != SIZE_MAX;
     expose_metrics(&w->body, open ? EXPO_OPENMETRICS : EXPO_TEXT);
-    http_resp_header(w, S("Content-Type"), open ? S("application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores")
-                                                 : S("text/plain; version=0.0.4; charset=utf-8; escaping=underscores"));
+    http_resp_header(w, S("Content-Type"),
+        open ? S("application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores")
+             : S("text/plain; version=0.0.4; charset=utf-8; escaping=underscores"));
     metric_add_to(METRIC_WITH(&m_scrapes, S("200")), 1);
     metric_add(&m_scrapes_running, -1);
 }
@@ -94,7 +106,8 @@ void api_version(void *ctx, struct http_req *r, struct http_resp *w)
 {
     struct api *a = ctx;
     (void)r;
-    http_resp_header(w, S("Content-Type"), S("text/plain; charset=utf-8"));     /* Go's guess, and what clients got used to */
+    /* Go's guess, and what clients got used to */
+    http_resp_header(w, S("Content-Type"), S("text/plain; charset=utf-8"));
     struct json j = json_to(&w->body);
     json_obj(&j);
     json_kstr(&j, S("version"), a->o.version);
@@ -111,7 +124,8 @@ void api_root(void *ctx, struct http_req *r, struct http_resp *w)
 void api_graph(void *ctx, struct http_req *r, struct http_resp *w)
 {
     struct api *a = ctx;
-    http_redirect(r, w, 302, arena_fmt(&r->arena, "%.*s/query?%.*s", STR_ARG(a->o.external_path), STR_ARG(r->query)));
+    http_redirect(r, w, 302,
+        arena_fmt(&r->arena, "%.*s/query?%.*s", STR_ARG(a->o.external_path), STR_ARG(r->query)));
 }
 
 static void asset(struct http_resp *w, str type, str content)

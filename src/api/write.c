@@ -1,6 +1,6 @@
-/* The remote-write receiver, protocol 1.0. A request is decoded in place; a series that is known costs one look-up by the raw bytes of
- * its labels, and its samples go into batches. As in Prometheus the first sample that is refused ends the request: nothing of it is
- * kept. */
+/* The remote-write receiver, protocol 1.0. A request is decoded in place; a series that is known
+ * costs one look-up by the raw bytes of its labels, and its samples go into batches. As in
+ * Prometheus the first sample that is refused ends the request: nothing of it is kept. */
 #include "api/room.h"
 
 #include "base/clock.h"
@@ -11,9 +11,14 @@
 
 enum { BATCH = 512, DECODED_MAX_BYTES = 32 << 20, MAX_AHEAD_MS = 10 * 60 * 1000 };
 
-COUNTER(m_invalid_labels, "prometheus_api_remote_write_invalid_labels_samples_total", "The total number of received remote write samples and histogram samples which were rejected due to invalid labels.")
-COUNTER(m_no_metadata, "prometheus_api_remote_write_without_metadata_appended_samples_total", "The total number of received remote write samples (and histogram samples) which were ingested without corresponding metadata.")
-COUNTER(m_not_taken, "epimetheus_api_remote_write_not_taken_total", "Received histograms, exemplars and metadata that this version does not store.")
+COUNTER(m_invalid_labels, "prometheus_api_remote_write_invalid_labels_samples_total",
+    "The total number of received remote write samples and histogram samples which were rejected "
+    "due to invalid labels.")
+COUNTER(m_no_metadata, "prometheus_api_remote_write_without_metadata_appended_samples_total",
+    "The total number of received remote write samples (and histogram samples) which were ingested "
+    "without corresponding metadata.")
+COUNTER(m_not_taken, "epimetheus_api_remote_write_not_taken_total",
+    "Received histograms, exemplars and metadata that this version does not store.")
 ACCOUNT(api_write_account, "remote_write_requests")
 
 struct write {
@@ -37,11 +42,13 @@ static errc batch_flush(struct write *w)
     if (!n) return OK;
     TRY(w->app->ops->append_batch(w->app, w->h, w->t, w->v, n, w->results, w->e));
     for (size_t i = 0; i < n; i++)
-        if (UNLIKELY(w->results[i] != OK)) return (errc)w->results[i];         /* e has the words of the first */
+        /* e has the words of the first */
+        if (UNLIKELY(w->results[i] != OK)) return (errc)w->results[i];
     return OK;
 }
 
-/* The series by its labels, and taught to the look-up if that may be. ERR_BAD_INPUT: not valid, it is left out. */
+/* The series by its labels, and taught to the look-up if that may be. ERR_BAD_INPUT: not valid, it
+ * is left out. */
 static errc series_slow(struct write *w, const struct write_series *s, series_handle *h)
 {
     struct labels labels;
@@ -52,7 +59,8 @@ static errc series_slow(struct write *w, const struct write_series *s, series_ha
         return rc;
     }
     TRY(w->app->ops->series(w->app, labels, h, w->e));
-    if (s->labels_raw.n && w->st->ops->teach) w->st->ops->teach(w->st, s->labels_raw.p, s->labels_raw.n, *h);
+    if (s->labels_raw.n && w->st->ops->teach)
+        w->st->ops->teach(w->st, s->labels_raw.p, s->labels_raw.n, *h);
     return OK;
 }
 
@@ -61,7 +69,9 @@ static errc series_samples(struct write *w, struct write_series *s, series_handl
     int64_t t;
     double v;
     while (write_series_sample(s, &t, &v)) {
-        if (t > w->max_ms) return err_set(w->e, ERR_OUT_OF_BOUNDS, "out of bounds: timestamp is too far in the future");
+        if (t > w->max_ms)
+            return err_set(
+                w->e, ERR_OUT_OF_BOUNDS, "out of bounds: timestamp is too far in the future");
         w->h[w->n] = h;
         w->t[w->n] = t;
         w->v[w->n] = v;
@@ -74,7 +84,8 @@ static errc write_series_all(struct write *w, struct write_series *s)
 {
     series_handle h;
     if (!s->n_samples) return OK;              /* what holds only exemplars makes no series */
-    bool known = s->labels_raw.n && w->st->ops->lookup && w->st->ops->lookup(w->st, s->labels_raw.p, s->labels_raw.n, &h);
+    bool known = s->labels_raw.n && w->st->ops->lookup &&
+                 w->st->ops->lookup(w->st, s->labels_raw.p, s->labels_raw.n, &h);
     if (!known) {
         struct arena_mark mark = arena_mark(&w->a);
         errc rc = series_slow(w, s, &h);
@@ -147,21 +158,32 @@ static bool message_of(struct http_req *r, struct http_resp *resp, str type, str
     bool more = str_cut(type, ';', &media, &rest);
     *message = MESSAGE_1;
     if (!str_eq(media, S("application/x-protobuf"))) {
-        answer_line(r, resp, 415, arena_fmt(&r->arena, "expected application/x-protobuf as the first (media) part, got %.*s content-type", STR_ARG(type)));
+        answer_line(r, resp, 415,
+            arena_fmt(&r->arena,
+                "expected application/x-protobuf as the first (media) part, got %.*s content-type",
+                STR_ARG(type)));
         return false;
     }
     while (more) {
         more = str_cut(rest, ';', &part, &rest);
         if (!str_cut(part, '=', &name, &value) || str_index(value, '=') != SIZE_MAX) {
-            answer_line(r, resp, 415, arena_fmt(&r->arena, "as per https://www.rfc-editor.org/rfc/rfc9110#parameter expected parameters to be key-values, got "
-                                                           "%.*s in %.*s content-type", STR_ARG(part), STR_ARG(type)));
+            answer_line(r, resp, 415,
+                arena_fmt(&r->arena,
+                    "as per https://www.rfc-editor.org/rfc/rfc9110#parameter expected parameters "
+                    "to be key-values, got "
+                    "%.*s in %.*s content-type",
+                    STR_ARG(part), STR_ARG(type)));
             return false;
         }
         if (!str_eq(name, S("proto"))) continue;
         *message = value;
         if (str_eq(value, MESSAGE_1) || str_eq(value, MESSAGE_2)) return true;
-        answer_line(r, resp, 415, arena_fmt(&r->arena, "got %.*s content type; unknown type for remote write protobuf message %.*s, supported: "
-                                                       "prometheus.WriteRequest, io.prometheus.write.v2.Request", STR_ARG(type), STR_ARG(value)));
+        answer_line(r, resp, 415,
+            arena_fmt(&r->arena,
+                "got %.*s content type; unknown type for remote write protobuf message %.*s, "
+                "supported: "
+                "prometheus.WriteRequest, io.prometheus.write.v2.Request",
+                STR_ARG(type), STR_ARG(value)));
         return false;
     }
     return true;
@@ -169,14 +191,23 @@ static bool message_of(struct http_req *r, struct http_resp *resp, str type, str
 
 static bool type_accepted(struct http_req *r, struct http_resp *resp)
 {
-    str type = str_trim(http_header(r, "Content-Type")), encoding = http_header(r, "Content-Encoding"), message;
+    str type = str_trim(http_header(r, "Content-Type")),
+        encoding = http_header(r, "Content-Encoding"), message;
     if (!message_of(r, resp, type.n ? type : S("application/x-protobuf"), &message)) return false;
     if (!str_eq(message, MESSAGE_1)) {
-        answer_line(r, resp, 415, arena_fmt(&r->arena, "%.*s protobuf message is not accepted by this server; only accepts prometheus.WriteRequest", STR_ARG(message)));
+        answer_line(r, resp, 415,
+            arena_fmt(&r->arena,
+                "%.*s protobuf message is not accepted by this server; only accepts "
+                "prometheus.WriteRequest",
+                STR_ARG(message)));
         return false;
     }
     if (encoding.n && !str_eq(encoding, S("snappy"))) {
-        answer_line(r, resp, 415, arena_fmt(&r->arena, "%.*s encoding (compression) is not accepted by this server; only snappy is acceptable", STR_ARG(encoding)));
+        answer_line(r, resp, 415,
+            arena_fmt(&r->arena,
+                "%.*s encoding (compression) is not accepted by this server; only snappy is "
+                "acceptable",
+                STR_ARG(encoding)));
         return false;
     }
     return true;
@@ -201,16 +232,19 @@ void api_write(void *ctx, struct http_req *r, struct http_resp *resp)
     struct api *a = ctx;
     if (!api_is_ready(a, resp)) return;
     if (!a->o.remote_write) {
-        answer_line(r, resp, 404, S("remote write receiver needs to be enabled with --web.enable-remote-write-receiver"));
+        answer_line(r, resp, 404,
+            S("remote write receiver needs to be enabled with --web.enable-remote-write-receiver"));
         return;
     }
     if (!type_accepted(r, resp)) return;
     if (compress_unpack_hint(COMPRESS_SNAPPY, r->body) > DECODED_MAX_BYTES) {
-        answer_line(r, resp, 400, arena_fmt(&r->arena, "decoded size exceeds the %d bytes limit", DECODED_MAX_BYTES));
+        answer_line(r, resp, 400,
+            arena_fmt(&r->arena, "decoded size exceeds the %d bytes limit", DECODED_MAX_BYTES));
         return;
     }
     struct err e = { 0 };
-    struct buf body = buf_pool_take(&a->bodies, MIN(compress_unpack_hint(COMPRESS_SNAPPY, r->body), (size_t)DECODED_MAX_BYTES));
+    struct buf body = buf_pool_take(
+        &a->bodies, MIN(compress_unpack_hint(COMPRESS_SNAPPY, r->body), (size_t)DECODED_MAX_BYTES));
     bool whole = compress_unpack(&body, COMPRESS_SNAPPY, r->body, DECODED_MAX_BYTES, NULL) == OK;
     errc rc = whole ? request_check(buf_view(&body), &e) : ERR_CORRUPT;
     if (rc == OK) rc = request_store(a->o.appendable, buf_view(&body), &e);
@@ -231,5 +265,7 @@ void api_write(void *ctx, struct http_req *r, struct http_resp *resp)
 
 void api_otlp_disabled(void *ctx, struct http_req *r, struct http_resp *w)
 {
-    if (api_is_ready(ctx, w)) answer_line(r, w, 404, S("otlp write receiver needs to be enabled with --web.enable-otlp-receiver"));
+    if (api_is_ready(ctx, w))
+        answer_line(r, w, 404,
+            S("otlp write receiver needs to be enabled with --web.enable-otlp-receiver"));
 }

@@ -1,7 +1,8 @@
 /* account.h — memory accounts: who holds how many bytes.
  *
- * What        Each consumer (series, open chunks, postings, caches, queries, scrape buffers) has one static account; arenas,
- *             slabs, buffers and caches charge it per page, never per object. The sum is shown on /metrics.
+ * What        Each consumer (series, open chunks, postings, caches, queries, scrape buffers) has
+ *             one static account; arenas, slabs, buffers and caches charge it per page, never per
+ *             object. The sum is shown on /metrics.
  * Invariants  bytes >= 0 when every user is at rest; an account is registered once, before main().
  * Ownership   accounts are static objects and never go away.
  * Threads     any: one relaxed atomic per charge

@@ -5,7 +5,8 @@
 
 ACCOUNT(arena_account, "test_arena")
 
-/* What was written into each allocation is still there, whatever came after, up to the reset below it. */
+/* What was written into each allocation is still there, whatever came after, up to the reset below
+ * it. */
 TEST(arena_keeps_what_is_below_a_mark)
 {
     enum { ROUNDS = 200, PIECES = 60 };

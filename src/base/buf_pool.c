@@ -25,7 +25,8 @@ static struct buf pool_remove_locked(struct buf_pool *p, size_t i)
 }
 
 /* Takes out what nobody used for long; how many. They are freed outside the lock. */
-static size_t pool_expire_locked(struct buf_pool *p, int64_t now_ms, struct buf *old) REQUIRES(p->mu);
+static size_t pool_expire_locked(struct buf_pool *p, int64_t now_ms, struct buf *old)
+    REQUIRES(p->mu);
 static size_t pool_expire_locked(struct buf_pool *p, int64_t now_ms, struct buf *old)
 {
     mtx_assert_held(&p->mu);
@@ -63,7 +64,8 @@ void buf_pool_give(struct buf_pool *p, struct buf *b)
     struct buf mine = *b, old[BUF_POOL_MAX];
     *b = (struct buf){ 0 };
     buf_reset(&mine);
-    bool keep = mine.cap >= BUF_POOL_MIN_BYTES && mine.cap <= BUF_POOL_MAX_BYTES && mine.acc == p->acc && !mine.limit;
+    bool keep = mine.cap >= BUF_POOL_MIN_BYTES && mine.cap <= BUF_POOL_MAX_BYTES &&
+                mine.acc == p->acc && !mine.limit;
     int64_t now_ms = clock_mono_ns() / 1000000;
     mtx_lock(&p->mu);
     size_t n = pool_expire_locked(p, now_ms, old);

@@ -1,11 +1,15 @@
 /* buf_pool.h — large buffers that are used again.
  *
- * What        Memory of megabytes is given to the system and taken from it anew, zeroed page by page, each time it is freed and allocated:
- *             that costs more than to fill it. Who needs such a buffer again and again takes it here.
- * Invariants  (1) What lies here is at most BUF_POOL_MAX_BYTES in BUF_POOL_MAX buffers, each used within the last BUF_POOL_IDLE_MS as of
- *             the last take or give. (2) A buffer from here is at most four times what was asked for.
- * Ownership   init/fini; take hands a buffer to the caller, who gives it back or ends it by buf_fini. The pool outlives no buffer: it may
- *             end before them. Buffers stay charged to their account while they lie here.
+ * What        Memory of megabytes is given to the system and taken from it anew, zeroed page by
+ *             page, each time it is freed and allocated:
+ *             that costs more than to fill it. Who needs such a buffer again and again takes it
+ *             here.
+ * Invariants  (1) What lies here is at most BUF_POOL_MAX_BYTES in BUF_POOL_MAX buffers, each used
+ *             within the last BUF_POOL_IDLE_MS as of the last take or give. (2) A buffer from here
+ *             is at most four times what was asked for.
+ * Ownership   init/fini; take hands a buffer to the caller, who gives it back or ends it by
+ *             buf_fini. The pool outlives no buffer: it may end before them. Buffers stay charged
+ *             to their account while they lie here.
  * Threads     any
  * Errors      none
  * Format      none
@@ -33,8 +37,10 @@ struct buf_pool {
 void buf_pool_init(struct buf_pool *p, struct account *acc);   /* acc may be NULL */
 void buf_pool_fini(struct buf_pool *p);
 
-/* An empty buffer without limit, with room for `want` bytes. A new one gets an eighth more: what it holds next may be a little longer. */
+/* An empty buffer without limit, with room for `want` bytes. A new one gets an eighth more: what it
+ * holds next may be a little longer. */
 struct buf buf_pool_take(struct buf_pool *p, size_t want);
-void buf_pool_give(struct buf_pool *p, struct buf *b);         /* *b is empty then; a small one or one too many is freed */
+/* *b is empty then; a small one or one too many is freed */
+void buf_pool_give(struct buf_pool *p, struct buf *b);
 
 #endif

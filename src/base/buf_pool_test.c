@@ -28,9 +28,14 @@ TEST(buf_pool_use_again)
     EXPECT(!b.p && !b.cap);
     EXPECT_EQ(account_bytes(&buf_pool_account), cap);
 
-    static const struct { const char *name; size_t want; bool found; } cases[] = {
-        { "larger", 2 * MIB, false }, { "a little larger", MIB + MIB / 16, true }, { "much smaller", MIB / 5, false }, { "under the least", 1000, false },
-        { "smaller", MIB / 3, true }, { "the same", MIB, true },
+    static const struct { const char *name; size_t want; bool found;
+    } cases[] = {
+        { "larger", 2 * MIB, false },
+        { "a little larger", MIB + MIB / 16, true },
+        { "much smaller", MIB / 5, false },
+        { "under the least", 1000, false },
+        { "smaller", MIB / 3, true },
+        { "the same", MIB, true },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         test_case(cases[i].name);
@@ -55,7 +60,8 @@ TEST(buf_pool_idle)
     EXPECT_EQ(p.n, 2);
     clock_fake_advance(2);
     a = buf_pool_take(&p, 3 * MIB);
-    EXPECT(p.n == 1 && p.bytes == 2 * MIB && account_bytes(&buf_pool_account) - (int64_t)a.cap == 2 * MIB);
+    EXPECT(p.n == 1 && p.bytes == 2 * MIB &&
+           account_bytes(&buf_pool_account) - (int64_t)a.cap == 2 * MIB);
     buf_fini(&a);
     buf_pool_fini(&p);
     clock_fake_off();

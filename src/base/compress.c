@@ -5,7 +5,13 @@
 #include <snappy-c.h>
 #include <zstd.h>
 
-enum { ZSTD_DEFAULT = 3, DEFLATE_DEFAULT = 6, DEFLATE_LEVELS = 13, GZIP_MIN = 18, ZSTD_WINDOW_LOG = 27 };
+enum {
+    ZSTD_DEFAULT = 3,
+    DEFLATE_DEFAULT = 6,
+    DEFLATE_LEVELS = 13,
+    GZIP_MIN = 18,
+    ZSTD_WINDOW_LOG = 27
+};
 
 /* The libraries' states cost much to make: each thread keeps its own until it ends. */
 static _Thread_local ZSTD_CCtx *zstd_c;
@@ -37,7 +43,8 @@ static ZSTD_DCtx *zstd_unpacker(void)
 static struct libdeflate_compressor *deflate_packer(int level)
 {
     assert(level >= 0 && level < DEFLATE_LEVELS);
-    if (!deflate_c[level]) tls_on_exit(free_deflate_c, deflate_c[level] = libdeflate_alloc_compressor(level));
+    if (!deflate_c[level])
+        tls_on_exit(free_deflate_c, deflate_c[level] = libdeflate_alloc_compressor(level));
     return deflate_c[level];
 }
 
@@ -75,9 +82,12 @@ static size_t pack_into(void *room, size_t cap, enum compress_kind kind, str in,
     switch (kind) {
     case COMPRESS_NONE: memcpy(room, p, in.n); return in.n;
     case COMPRESS_SNAPPY: return snappy_compress(p, in.n, room, &n) == SNAPPY_OK ? n : 0;
-    case COMPRESS_ZSTD: n = ZSTD_compressCCtx(zstd_packer(), room, cap, p, in.n, level); return ZSTD_isError(n) ? 0 : n;
+    case COMPRESS_ZSTD:
+        n = ZSTD_compressCCtx(zstd_packer(), room, cap, p, in.n, level);
+        return ZSTD_isError(n) ? 0 : n;
     case COMPRESS_GZIP: return libdeflate_gzip_compress(deflate_packer(level), p, in.n, room, cap);
-    case COMPRESS_DEFLATE: return libdeflate_zlib_compress(deflate_packer(level), p, in.n, room, cap);
+    case COMPRESS_DEFLATE:
+        return libdeflate_zlib_compress(deflate_packer(level), p, in.n, room, cap);
     }
     return 0;
 }
@@ -87,7 +97,9 @@ errc compress_pack(struct buf *out, enum compress_kind kind, str in, int level, 
     if (level == 0) level = kind == COMPRESS_ZSTD ? ZSTD_DEFAULT : DEFLATE_DEFAULT;
     size_t bound = pack_bound(kind, in.n, level);
     uint8_t *room = buf_room(out, MAX(bound, (size_t)1));
-    if (!room) return err_set(e, ERR_LIMIT, "the compressed form may exceed the room of %zu bytes", out->limit);
+    if (!room)
+        return err_set(
+            e, ERR_LIMIT, "the compressed form may exceed the room of %zu bytes", out->limit);
     size_t n = pack_into(room, bound, kind, in, level);
     assert(n > 0 || (kind == COMPRESS_NONE && in.n == 0));
     buf_commit(out, n);
@@ -127,7 +139,8 @@ static errc zstd_feed(ZSTD_DCtx *d, ZSTD_outBuffer *o, ZSTD_inBuffer *i, bool *f
         bool stuck = i->pos == in_at && o->pos == out_at;
         if (rc == 0 && i->pos == i->size) return OK;
         if (o->pos == o->size && stuck) { *full = true; return OK; }
-        if (i->pos == i->size && stuck) return err_set(e, ERR_CORRUPT, "zstd: unexpected end of input");
+        if (i->pos == i->size && stuck)
+            return err_set(e, ERR_CORRUPT, "zstd: unexpected end of input");
         if (stuck) return err_set(e, ERR_CORRUPT, "zstd: corrupt input");
     }
 }
@@ -147,12 +160,14 @@ static errc unpack_zstd(void *room, size_t cap, size_t *n_out, str in, struct er
 }
 
 /* One member at `in`; *used of its bytes. ERR_LIMIT: does not fit. */
-static errc deflate_member(void *room, size_t cap, size_t *n_out, size_t *used, enum compress_kind kind, str in, struct err *e)
+static errc deflate_member(void *room, size_t cap, size_t *n_out, size_t *used,
+    enum compress_kind kind, str in, struct err *e)
 {
     struct libdeflate_decompressor *d = deflate_unpacker();
     enum libdeflate_result rc =
-        kind == COMPRESS_GZIP ? libdeflate_gzip_decompress_ex(d, in.p, in.n, room, cap, used, n_out)
-                              : libdeflate_zlib_decompress_ex(d, in.p, in.n, room, cap, used, n_out);
+        kind == COMPRESS_GZIP
+            ? libdeflate_gzip_decompress_ex(d, in.p, in.n, room, cap, used, n_out)
+            : libdeflate_zlib_decompress_ex(d, in.p, in.n, room, cap, used, n_out);
     if (rc == LIBDEFLATE_SUCCESS) return OK;
     if (rc == LIBDEFLATE_INSUFFICIENT_SPACE) return limit_error(e, cap);
     if (kind != COMPRESS_GZIP) return err_set(e, ERR_CORRUPT, "deflate: corrupt input");
@@ -162,7 +177,8 @@ static errc deflate_member(void *room, size_t cap, size_t *n_out, size_t *used, 
     return err_set(e, ERR_CORRUPT, header ? "gzip: corrupt input" : "gzip: invalid header");
 }
 
-static errc unpack_deflate(void *room, size_t cap, size_t *n_out, enum compress_kind kind, str in, struct err *e)
+static errc unpack_deflate(
+    void *room, size_t cap, size_t *n_out, enum compress_kind kind, str in, struct err *e)
 {
     size_t total = 0;
     do {
@@ -176,7 +192,8 @@ static errc unpack_deflate(void *room, size_t cap, size_t *n_out, enum compress_
     return OK;
 }
 
-errc compress_unpack_into(void *room, size_t cap, size_t *n_out, enum compress_kind kind, str in, struct err *e)
+errc compress_unpack_into(
+    void *room, size_t cap, size_t *n_out, enum compress_kind kind, str in, struct err *e)
 {
     static uint8_t none[1];
     if (!room) room = none;
@@ -192,12 +209,15 @@ errc compress_unpack_into(void *room, size_t cap, size_t *n_out, enum compress_k
 
 /* --- unpacking into a buf --- */
 
-/* What the input says it unpacks to, never above max; SIZE_MAX: it does not say. ERR_LIMIT: it says more than max. */
-static errc unpack_declared(size_t *n_out, enum compress_kind kind, str in, size_t max, struct err *e)
+/* What the input says it unpacks to, never above max; SIZE_MAX: it does not say. ERR_LIMIT: it says
+ * more than max. */
+static errc unpack_declared(
+    size_t *n_out, enum compress_kind kind, str in, size_t max, struct err *e)
 {
     size_t n = SIZE_MAX;
     if (kind == COMPRESS_NONE) n = in.n;
-    if (kind == COMPRESS_SNAPPY && snappy_uncompressed_length((const char *)in.p, in.n, &n) != SNAPPY_OK)
+    if (kind == COMPRESS_SNAPPY &&
+        snappy_uncompressed_length((const char *)in.p, in.n, &n) != SNAPPY_OK)
         return err_set(e, ERR_CORRUPT, "snappy: corrupt input");
     if (kind == COMPRESS_ZSTD) {
         unsigned long long size = ZSTD_getFrameContentSize(in.p, in.n);
@@ -209,7 +229,8 @@ static errc unpack_declared(size_t *n_out, enum compress_kind kind, str in, size
     return OK;
 }
 
-/* The last four bytes of a gzip file are the size of its last member, mod 2^32: a hint that costs nothing when it is right. */
+/* The last four bytes of a gzip file are the size of its last member, mod 2^32: a hint that costs
+ * nothing when it is right. */
 static size_t gzip_hint(str in)
 {
     uint32_t size;
@@ -222,13 +243,16 @@ size_t compress_unpack_hint(enum compress_kind kind, str in)
 {
     enum { DEFLATE_MOST = 1032 };              /* deflate packs no better than 1032 : 1 */
     size_t declared = SIZE_MAX;
-    if (unpack_declared(&declared, kind, in, SIZE_MAX, NULL) == OK && declared != SIZE_MAX) return declared;
+    if (unpack_declared(&declared, kind, in, SIZE_MAX, NULL) == OK && declared != SIZE_MAX)
+        return declared;
     size_t hint = kind == COMPRESS_GZIP ? MIN(gzip_hint(in), in.n * DEFLATE_MOST) : 0;
     return MAX(hint, in.n * 4 + 256);
 }
 
-/* Tries with more and more room, up to max. A hint from the input is believed up to 1032 times its size, which deflate cannot exceed. */
-errc compress_unpack(struct buf *out, enum compress_kind kind, str in, size_t max_bytes, struct err *e)
+/* Tries with more and more room, up to max. A hint from the input is believed up to 1032 times its
+ * size, which deflate cannot exceed. */
+errc compress_unpack(
+    struct buf *out, enum compress_kind kind, str in, size_t max_bytes, struct err *e)
 {
     size_t declared;
     TRY(unpack_declared(&declared, kind, in, max_bytes, e));

@@ -27,7 +27,8 @@ TEST(compress_round_trip)
             EXPECT_STR(str_from(buf_view(&out), 6), buf_view(&in));
             if (sizes[i] == 0) continue;
             buf_reset(&out);
-            EXPECT_EQ(compress_unpack(&out, k->kind, buf_view(&packed), sizes[i] - 1, &e), ERR_LIMIT);
+            EXPECT_EQ(
+                compress_unpack(&out, k->kind, buf_view(&packed), sizes[i] - 1, &e), ERR_LIMIT);
             EXPECT_EQ(out.n, 0);
         }
     }
@@ -44,13 +45,15 @@ TEST(compress_prefixes_and_flips)
         EXPECT_OK(compress_pack(&packed, k->kind, buf_view(&in), 0, NULL));
         for (size_t n = 0; n < packed.n; n++) {
             SCOPED(buf_fini) struct buf out = { 0 };
-            SCOPED(mem_freep) uint8_t *copy = mem_alloc(n);    /* exactly sized: a sanitizer sees a read past it */
+            /* exactly sized: a sanitizer sees a read past it */
+            SCOPED(mem_freep) uint8_t *copy = mem_alloc(n);
             memcpy(copy, packed.p, n);
             EXPECT(compress_unpack(&out, k->kind, str_of(copy, n), 1 << 20, NULL) != OK);
             copy[n / 2] ^= 0x40;
             size_t got;
             uint8_t room[512];
-            errc rc = compress_unpack_into(room, sizeof(room), &got, k->kind, str_of(copy, n), NULL);
+            errc rc =
+                compress_unpack_into(room, sizeof(room), &got, k->kind, str_of(copy, n), NULL);
             EXPECT(rc != OK || got <= sizeof(room));
         }
     }
@@ -60,7 +63,8 @@ TEST(compress_declared_size_is_checked_first)
 {
     struct err e = { 0 };
     SCOPED(buf_fini) struct buf out = { 0 };
-    EXPECT_EQ(compress_unpack(&out, COMPRESS_SNAPPY, S("\xff\xff\xff\xff\x0f"), 1000, &e), ERR_LIMIT);
+    EXPECT_EQ(
+        compress_unpack(&out, COMPRESS_SNAPPY, S("\xff\xff\xff\xff\x0f"), 1000, &e), ERR_LIMIT);
     EXPECT_EQ(out.cap, 0);
     EXPECT_EQ(compress_unpack(&out, COMPRESS_SNAPPY, S("\xff\xff"), 1000, &e), ERR_CORRUPT);
 }

@@ -10,7 +10,8 @@ uint32_t crc32c(uint32_t crc, const void *p, size_t n)
     uint32_t state = ~crc;
     while (n > 0) {
         size_t step = MIN(n, (size_t)CRC32C_STEP);
-        state = crc32_iscsi((unsigned char *)(uintptr_t)at, (int)step, state);   /* reads only, though it takes no const */
+        /* reads only, though it takes no const */
+        state = crc32_iscsi((unsigned char *)(uintptr_t)at, (int)step, state);
         at += step;
         n -= step;
     }

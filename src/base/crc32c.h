@@ -12,7 +12,8 @@
 
 #include "base/str.h"
 
-uint32_t crc32c(uint32_t crc, const void *p, size_t n);        /* crc: of what came before; 0 at the start */
+/* crc: of what came before; 0 at the start */
+uint32_t crc32c(uint32_t crc, const void *p, size_t n);
 static inline uint32_t crc32c_str(str s) { return crc32c(0, s.p, s.n); }
 
 #endif

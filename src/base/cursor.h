@@ -1,7 +1,8 @@
 /* cursor.h — how bytes are read: no read past the end is expressible.
  *
- * What        A position in a run of bytes. Every read stands on cur_bytes; after the first failure every read gives zero, so a
- *             decoder reads straight through and asks once (cur_ok, cur_done) before it believes.
+ * What        A position in a run of bytes. Every read stands on cur_bytes; after the first failure
+ *             every read gives zero, so a decoder reads straight through and asks once (cur_ok,
+ *             cur_done) before it believes.
  * Invariants  p <= end, always; bad is sticky.
  * Ownership   borrows the bytes
  * Threads     values
@@ -18,10 +19,12 @@ typedef struct cursor { const uint8_t *p, *end; bool bad; } cursor;
 static inline cursor cur_of(str s) { return (cursor){ s.p, s.p ? s.p + s.n : s.p, false }; }
 static inline size_t cur_left(const cursor *c) { return (size_t)(c->end - c->p); }
 static inline bool cur_ok(const cursor *c) { return !c->bad; }
-static inline bool cur_done(const cursor *c) { return !c->bad && c->p == c->end; }   /* all read, nothing failed */
+/* all read, nothing failed */
+static inline bool cur_done(const cursor *c) { return !c->bad && c->p == c->end; }
 static inline void cur_fail(cursor *c) { c->bad = true; c->p = c->end; }
 
-static inline str cur_bytes(cursor *c, uint64_t n)             /* borrows; too long: bad, and empty from then on */
+/* borrows; too long: bad, and empty from then on */
+static inline str cur_bytes(cursor *c, uint64_t n)
 {
     if (n > cur_left(c)) { cur_fail(c); return (str){ c->end, 0 }; }
     str s = { c->p, (size_t)n };
@@ -59,7 +62,8 @@ static inline uint64_t cur_be64(cursor *c)
 static inline uint32_t cur_le32(cursor *c) { return __builtin_bswap32(cur_be32(c)); }
 static inline uint64_t cur_le64(cursor *c) { return __builtin_bswap64(cur_be64(c)); }
 
-uint64_t cur_uvarint_slow(cursor *c);                          /* Go's rules: at most 10 bytes, the 10th at most 1 */
+/* Go's rules: at most 10 bytes, the 10th at most 1 */
+uint64_t cur_uvarint_slow(cursor *c);
 static inline uint64_t cur_uvarint(cursor *c)
 {
     const uint8_t *p = c->p;
@@ -75,6 +79,7 @@ static inline int64_t cur_varint(cursor *c)                    /* zigzag */
     uint64_t u = cur_uvarint(c);
     return (int64_t)((u >> 1) ^ (0 - (u & 1)));
 }
-static inline str cur_lenstr(cursor *c) { return cur_bytes(c, cur_uvarint(c)); }   /* uvarint length, bytes */
+/* uvarint length, bytes */
+static inline str cur_lenstr(cursor *c) { return cur_bytes(c, cur_uvarint(c)); }
 
 #endif

@@ -1,4 +1,5 @@
-/* cursor_test.c — reading and writing, mirrored: what buf writes cursor reads, and no prefix of it is read past its end. */
+/* cursor_test.c — reading and writing, mirrored: what buf writes cursor reads, and no prefix of it
+ * is read past its end. */
 #include "base/cursor.h"
 
 #include "base/buf.h"
@@ -50,13 +51,15 @@ TEST(cursor_mirrors_buf_and_stops_at_the_end)
         struct item items[ITEMS];
         struct buf b = { 0 };
         for (size_t i = 0; i < ITEMS; i++) {
-            items[i] = (struct item){ (enum kind)prng_below(&r, KINDS), prng_u64(&r) >> prng_below(&r, 64) };
+            items[i] = (struct item){ (enum kind)prng_below(&r, KINDS),
+                prng_u64(&r) >> prng_below(&r, 64) };
             write_item(&b, items[i]);
         }
         cursor c = cur_of(buf_view(&b));
         for (size_t i = 0; i < ITEMS; i++) EXPECT(read_item(&c, items[i]));
         EXPECT(cur_done(&c));
-        for (size_t n = 0; n < b.n; n++) {                     /* in a block of its own, so that a sanitizer sees a step too far */
+        /* in a block of its own, so that a sanitizer sees a step too far */
+        for (size_t n = 0; n < b.n; n++) {
             str part = mem_str(str_slice(buf_view(&b), 0, n));
             c = cur_of(part);
             for (size_t i = 0; i < ITEMS; i++) (void)read_item(&c, items[i]);
@@ -107,7 +110,8 @@ TEST(buf_limit_is_sticky)
     EXPECT(buf_ok(&b) && b.n == 96);
     buf_be64(&b, 1);
     EXPECT(!buf_ok(&b));
-    buf_u8(&b, 1);                                             /* would fit, but what follows a gap is worth nothing */
+    /* would fit, but what follows a gap is worth nothing */
+    buf_u8(&b, 1);
     buf_fmt(&b, "%d", 5);
     EXPECT(!buf_ok(&b) && b.n == 96);
     EXPECT_EQ(account_bytes(&buf_account), b.cap);

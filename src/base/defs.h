@@ -30,7 +30,8 @@
 #define MIN(a, b) ((a) < (b) ? (a) : (b))            /* evaluates its arguments twice */
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
-/* A static assert on a whole header's assumption: we only run on 64-bit machines with IEEE doubles. */
+/* A static assert on a whole header's assumption: we only run on 64-bit machines with IEEE
+ * doubles. */
 _Static_assert(sizeof(void *) == 8, "64-bit only");
 _Static_assert(sizeof(double) == 8, "IEEE binary64");
 

@@ -1,9 +1,11 @@
-/* One counter, and a record for each thread with the counter's value when it entered (0: outside). Retiring stamps the object with
- * the counter and raises it; the object may go when every record is 0 or above the stamp.
+/* One counter, and a record for each thread with the counter's value when it entered (0: outside).
+ * Retiring stamps the object with the counter and raises it; the object may go when every record is
+ * 0 or above the stamp.
  *
- * Why that holds: a reader announces e and reads the counter again until it finds e. A collector that missed the announcement
- * scanned before it, so its raise came before the second read, which would have found more than e. And a reader that
- * announces more than a stamp has read the counter after that raise, hence sees the unlinking that came before it. */
+ * Why that holds: a reader announces e and reads the counter again until it finds e. A collector
+ * that missed the announcement scanned before it, so its raise came before the second read, which
+ * would have found more than e. And a reader that announces more than a stamp has read the counter
+ * after that raise, hence sees the unlinking that came before it. */
 #include "base/epoch.h"
 #include "base/clock.h"
 #include "base/lock.h"
@@ -16,16 +18,24 @@ struct epoch_record {
     unsigned depth;                            /* its thread only */
     struct epoch_record *next;                 /* const after publication */
 };
-struct retired { void *p, *ctx; void (*free_fn)(void *p); void (*free_ctx_fn)(void *p, void *ctx); uint64_t stamp; struct retired *next; };
+struct retired {
+    void *p, *ctx;
+    void (*free_fn)(void *p);
+    void (*free_ctx_fn)(void *p, void *ctx);
+    uint64_t stamp;
+    struct retired *next;
+};
 
 static _Atomic uint64_t epoch_now = 1;
 static struct epoch_record *_Atomic epoch_records;             /* pushed, never removed: reused */
 static _Thread_local struct epoch_record *epoch_mine;
 
 static struct mtx epoch_mu = { PTHREAD_MUTEX_INITIALIZER, LOCK_LEAF };
-static struct retired *retired_first, **retired_end = &retired_first;   /* GUARDED_BY(epoch_mu): in the order of stamps */
+/* GUARDED_BY(epoch_mu): in the order of stamps */
+static struct retired *retired_first, **retired_end = &retired_first;
 static uint64_t retired_count, freed_count;                    /* GUARDED_BY(epoch_mu) */
-static bool collecting;                                        /* GUARDED_BY(epoch_mu): one at a time keeps the order */
+/* GUARDED_BY(epoch_mu): one at a time keeps the order */
+static bool collecting;
 
 static void epoch_thread_end(void *arg)
 {
@@ -77,7 +87,10 @@ static void retire(struct retired r)
     mtx_unlock(&epoch_mu);
 }
 
-void epoch_retire(void *p, void (*free_fn)(void *p)) { retire((struct retired){ .p = p, .free_fn = free_fn }); }
+void epoch_retire(void *p, void (*free_fn)(void *p))
+{
+    retire((struct retired){ .p = p, .free_fn = free_fn });
+}
 
 void epoch_retire_ctx(void *p, void *ctx, void (*free_fn)(void *p, void *ctx))
 {
@@ -94,7 +107,8 @@ static uint64_t epoch_oldest(void)
     return oldest;
 }
 
-/* The list's start, up to the first that a reader may still see. NULL: none, or another thread is at it. */
+/* The list's start, up to the first that a reader may still see. NULL: none, or another thread is
+ * at it. */
 static struct retired *retired_cut(void)
 {
     mtx_lock(&epoch_mu);

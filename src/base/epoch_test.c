@@ -36,7 +36,8 @@ TEST(epoch_readers_never_see_what_was_freed)
     struct epoch_box *first = NEW(struct epoch_box);
     first->state = ALIVE;
     atomic_store(&epoch_shared, first);
-    for (int i = 0; i < READERS; i++) EXPECT_EQ(pthread_create(&readers[i], NULL, epoch_read, NULL), 0);
+    for (int i = 0; i < READERS; i++)
+        EXPECT_EQ(pthread_create(&readers[i], NULL, epoch_read, NULL), 0);
     for (int i = 0; i < SWAPS; i++) {
         struct epoch_box *fresh = NEW(struct epoch_box);
         fresh->state = ALIVE;

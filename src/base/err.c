@@ -26,7 +26,8 @@ errc err_in(struct err *e, errc rc, const char *fmt, ...)
     assert(rc != OK);
     if (!e) return rc;
     struct err inner = *e;
-    if (inner.code == OK) inner.n = (unsigned)snprintf(inner.msg, sizeof(inner.msg), "%s", errc_name(rc));
+    if (inner.code == OK)
+        inner.n = (unsigned)snprintf(inner.msg, sizeof(inner.msg), "%s", errc_name(rc));
     va_list ap;
     va_start(ap, fmt);
     err_print(e, fmt, ap);
@@ -39,11 +40,22 @@ errc err_in(struct err *e, errc rc, const char *fmt, ...)
 }
 
 static const char *const errc_names[] = {
-    [OK] = "ok", [ERR_IO] = "i/o error", [ERR_CORRUPT] = "corrupt", [ERR_NOT_FOUND] = "not found",
-    [ERR_EXISTS] = "exists", [ERR_BAD_INPUT] = "bad input", [ERR_OUT_OF_ORDER] = "out of order",
-    [ERR_OUT_OF_BOUNDS] = "out of bounds", [ERR_TOO_OLD] = "too old", [ERR_DUPLICATE] = "duplicate",
-    [ERR_NO_SPACE] = "no space left", [ERR_LIMIT] = "limit exceeded", [ERR_TIMEOUT] = "timeout",
-    [ERR_CANCELED] = "canceled", [ERR_UNAVAILABLE] = "unavailable", [ERR_UNSUPPORTED] = "unsupported",
+    [OK] = "ok",
+    [ERR_IO] = "i/o error",
+    [ERR_CORRUPT] = "corrupt",
+    [ERR_NOT_FOUND] = "not found",
+    [ERR_EXISTS] = "exists",
+    [ERR_BAD_INPUT] = "bad input",
+    [ERR_OUT_OF_ORDER] = "out of order",
+    [ERR_OUT_OF_BOUNDS] = "out of bounds",
+    [ERR_TOO_OLD] = "too old",
+    [ERR_DUPLICATE] = "duplicate",
+    [ERR_NO_SPACE] = "no space left",
+    [ERR_LIMIT] = "limit exceeded",
+    [ERR_TIMEOUT] = "timeout",
+    [ERR_CANCELED] = "canceled",
+    [ERR_UNAVAILABLE] = "unavailable",
+    [ERR_UNSUPPORTED] = "unsupported",
     [ERR_LOCKED] = "locked",
 };
 _Static_assert(ARRAY_LEN(errc_names) == ERRC_COUNT, "a name for each code");

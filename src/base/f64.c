@@ -1,8 +1,10 @@
-/* Reading: a scrape holds a number on each line, and nearly all of them are short decimals. One pass over the text collects up
- * to 19 digits in a 64-bit integer and an exponent of ten. When the integer is below 2^53 and the exponent within 22, both
- * are exact as doubles, and IEEE's one rounding of their product or quotient is the right one (Clinger, "How to read floating
- * point numbers accurately", 1990). An integer of up to 19 digits is right after its one conversion. The rest is read
- * by the library. Hex floats, underscores and words are Go's own syntax and rare: they go the odd way at the end. */
+/* Reading: a scrape holds a number on each line, and nearly all of them are short decimals. One
+ * pass over the text collects up to 19 digits in a 64-bit integer and an exponent of ten. When the
+ * integer is below 2^53 and the exponent within 22, both are exact as doubles, and IEEE's one
+ * rounding of their product or quotient is the right one (Clinger, "How to read floating point
+ * numbers accurately", 1990). An integer of up to 19 digits is right after its one conversion. The
+ * rest is read by the library. Hex floats, underscores and words are Go's own syntax and rare: they
+ * go the odd way at the end. */
 #include "base/f64.h"
 #include "base/f64_shim.h"
 #include "base/mem.h"
@@ -12,7 +14,29 @@
 enum { U64_DIGITS = 19, EXACT_POW10 = 22, EXP_CAP = 100000 };
 
 static const double f64_pow10[EXACT_POW10 + 1] = {
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+    1e0,
+    1e1,
+    1e2,
+    1e3,
+    1e4,
+    1e5,
+    1e6,
+    1e7,
+    1e8,
+    1e9,
+    1e10,
+    1e11,
+    1e12,
+    1e13,
+    1e14,
+    1e15,
+    1e16,
+    1e17,
+    1e18,
+    1e19,
+    1e20,
+    1e21,
+    1e22,
 };
 
 /* Eight digits at once (little-endian): pairs, then fours, then all. */
@@ -20,10 +44,14 @@ static bool f64_eight_digits(const uint8_t *p, uint64_t *m)
 {
     uint64_t w;
     memcpy(&w, p, 8);
-    if (((w & 0xf0f0f0f0f0f0f0f0u) | (((w + 0x0606060606060606u) & 0xf0f0f0f0f0f0f0f0u) >> 4)) != 0x3333333333333333u) return false;
+    if (((w & 0xf0f0f0f0f0f0f0f0u) | (((w + 0x0606060606060606u) & 0xf0f0f0f0f0f0f0f0u) >> 4)) !=
+        0x3333333333333333u)
+        return false;
     w -= 0x3030303030303030u;
     w = w * 10 + (w >> 8);
-    w = ((w & 0x000000ff000000ffu) * 0x000f424000000064u + ((w >> 16) & 0x000000ff000000ffu) * 0x0000271000000001u) >> 32;
+    w = ((w & 0x000000ff000000ffu) * 0x000f424000000064u +
+            ((w >> 16) & 0x000000ff000000ffu) * 0x0000271000000001u) >>
+        32;
     *m = *m * 100000000 + w;
     return true;
 }
@@ -54,7 +82,10 @@ static const uint8_t *f64_exponent(const uint8_t *p, const uint8_t *end, int64_t
 
 static uint8_t f64_lower(uint8_t c) { return c | 0x20; }
 static bool f64_is_digit(uint8_t c) { return (uint8_t)(c - '0') < 10; }
-static bool f64_is_hex(uint8_t c) { return f64_is_digit(c) || (f64_lower(c) >= 'a' && f64_lower(c) <= 'f'); }
+static bool f64_is_hex(uint8_t c)
+{
+    return f64_is_digit(c) || (f64_lower(c) >= 'a' && f64_lower(c) <= 'f');
+}
 
 /* Go's rule: an underscore stands between digits, or between the base prefix and a digit. */
 static bool f64_underscores_ok(str s)
@@ -71,14 +102,16 @@ static bool f64_underscores_ok(str s)
     return last != UNDERSCORE;
 }
 
-/* m x 2^e2, with `sticky` for bits lost below m; rounds to even. False: overflow. REQUIRES: m != 0 */
+/* m x 2^e2, with `sticky` for bits lost below m; rounds to even. False: overflow. REQUIRES: m !=
+ * 0 */
 static bool f64_from_binary(uint64_t m, int64_t e2, bool sticky, double *out)
 {
     int lead = __builtin_clzll(m);
     m <<= lead;
     e2 -= lead;
     int64_t exp = e2 + 63;                                     /* of the leading bit */
-    int64_t drop = exp >= -1022 ? 11 : 11 + (-1022 - exp);     /* bits that do not fit; more for denormals */
+    /* bits that do not fit; more for denormals */
+    int64_t drop = exp >= -1022 ? 11 : 11 + (-1022 - exp);
     if (exp > 1023) return false;
     if (drop > 64) { *out = 0; return true; }
     uint64_t kept = drop == 64 ? 0 : m >> drop;
@@ -118,7 +151,8 @@ static bool f64_parse_hex(str s, double *out)
 
 static bool f64_parse_hex_prefixed(str s, double *out)
 {
-    return s.n > 2 && s.p[0] == '0' && f64_lower(s.p[1]) == 'x' && f64_parse_hex(str_from(s, 2), out);
+    return s.n > 2 && s.p[0] == '0' && f64_lower(s.p[1]) == 'x' &&
+           f64_parse_hex(str_from(s, 2), out);
 }
 
 /* A decimal without sign, underscores or words. */
@@ -187,7 +221,8 @@ static __attribute__((noinline, cold)) bool f64_parse_any(str s, double *out)
     return true;
 }
 
-/* Whole numbers of up to 18 digits, and decimals without exponent that are exact: what a scrape is made of. */
+/* Whole numbers of up to 18 digits, and decimals without exponent that are exact: what a scrape is
+ * made of. */
 bool f64_parse(str s, double *out)
 {
     enum { DIGITS = 18 };

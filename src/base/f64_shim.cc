@@ -11,14 +11,17 @@ int f64_shim_digits(char digits[F64_SHIM_DIGITS], double v, int *point)
 {
     bool negative = false;
     int n = 0;
-    DoubleToStringConverter::DoubleToAscii(v, DoubleToStringConverter::SHORTEST, 0, digits, F64_SHIM_DIGITS, &negative, &n, point);
+    DoubleToStringConverter::DoubleToAscii(
+        v, DoubleToStringConverter::SHORTEST, 0, digits, F64_SHIM_DIGITS, &negative, &n, point);
     return n;
 }
 
-/* from_chars does not say on which side a number is out of range: the other library reads those few. */
+/* from_chars does not say on which side a number is out of range: the other library reads those
+ * few. */
 static bool f64_shim_parse_extreme(const char *text, size_t n, double *out)
 {
-    static const StringToDoubleConverter reader(StringToDoubleConverter::NO_FLAGS, 0.0, 0.0, nullptr, nullptr);
+    static const StringToDoubleConverter reader(
+        StringToDoubleConverter::NO_FLAGS, 0.0, 0.0, nullptr, nullptr);
     int used = 0;
     double v = reader.StringToDouble(text, static_cast<int>(n), &used);
     if (std::isinf(v)) return false;

@@ -1,6 +1,7 @@
 /* f64_shim.h — the two C++ libraries behind f64, as C functions.
  *
- * What        Shortest decimal digits (double-conversion) and correctly rounded reading (the C++ library's from_chars).
+ * What        Shortest decimal digits (double-conversion) and correctly rounded reading (the C++
+ *             library's from_chars).
  * Invariants  none
  * Ownership   none
  * Threads     pure functions
@@ -19,10 +20,12 @@ extern "C" {
 
 enum { F64_SHIM_DIGITS = 18 };             /* 17 digits and a NUL */
 
-/* The fewest digits that read back as v: 0.d1d2d3… x 10^*point; gives their number. REQUIRES: v finite and > 0 */
+/* The fewest digits that read back as v: 0.d1d2d3… x 10^*point; gives their number. REQUIRES: v
+ * finite and > 0 */
 int f64_shim_digits(char digits[F64_SHIM_DIGITS], double v, int *point);
 
-/* REQUIRES: digits with an optional point and exponent, no sign, nothing else. False on overflow, *out untouched. */
+/* REQUIRES: digits with an optional point and exponent, no sign, nothing else. False on overflow,
+ * *out untouched. */
 bool f64_shim_parse(const char *text, size_t n, double *out);
 
 #ifdef __cplusplus

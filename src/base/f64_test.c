@@ -22,7 +22,8 @@ TEST(f64_parse_golden)
 
 TEST(f64_parse_forms)
 {
-    static const struct { const char *name; str in; bool ok; uint64_t bits; } cases[] = {
+    static const struct { const char *name; str in; bool ok; uint64_t bits;
+    } cases[] = {
         { "only a point", S("."), false, 0 },
         { "point at the end", S("1."), true, 0x3ff0000000000000 },
         { "point at the start", S(".5"), true, 0x3fe0000000000000 },
@@ -39,7 +40,8 @@ TEST(f64_parse_forms)
         { "hex without digits", S("0xp1"), false, 0 },
         { "hex without exponent", S("0x1.8"), false, 0 },
         { "hex, rounds to even", S("0x1.00000000000008p0"), true, 0x3ff0000000000000 },
-        { "hex, sticky bit rounds up", S("0x1.000000000000080000000000001p0"), true, 0x3ff0000000000001 },
+        { "hex, sticky bit rounds up", S("0x1.000000000000080000000000001p0"), true,
+            0x3ff0000000000001 },
         { "hex denormal", S("0x1p-1074"), true, 1 },
         { "hex half of the least", S("0x1p-1075"), true, 0 },
         { "hex above half of the least", S("0x1.8p-1075"), true, 1 },
@@ -96,7 +98,8 @@ TEST(f64_round_trip)
     struct prng r = { test_seed() };
     for (int i = 0; i < 20000; i++) {
         double any = f64_of_bits(prng_u64(&r));
-        double decimal = (double)(int64_t)prng_below(&r, 1000000000) / (double)(1 + prng_below(&r, 100000));
+        double decimal =
+            (double)(int64_t)prng_below(&r, 1000000000) / (double)(1 + prng_below(&r, 100000));
         double whole = (double)(int64_t)(prng_u64(&r) >> (prng_below(&r, 60)));
         const double of[] = { isfinite(any) ? any : 0, decimal, -decimal, whole, -whole };
         for (size_t k = 0; k < ARRAY_LEN(of); k++) {
@@ -113,20 +116,28 @@ TEST(f64_parse_against_strtod)
     struct prng r = { test_seed() };
     for (int i = 0; i < 50000; i++) {
         char text[64];
-        int n = snprintf(text, sizeof(text), "%" PRIu64 ".%0*" PRIu64 "e%d", prng_u64(&r) >> prng_below(&r, 64),
-                         (int)prng_below(&r, 12) + 1, prng_u64(&r) >> prng_below(&r, 64), (int)prng_below(&r, 80) - 40);
+        int n = snprintf(text, sizeof(text), "%" PRIu64 ".%0*" PRIu64 "e%d",
+            prng_u64(&r) >> prng_below(&r, 64), (int)prng_below(&r, 12) + 1,
+            prng_u64(&r) >> prng_below(&r, 64), (int)prng_below(&r, 80) - 40);
         double got = 0, want = strtod(text, NULL);
         EXPECT(f64_parse(str_of(text, (size_t)n), &got));
-        if (f64_bits(got) != f64_bits(want)) test_fail(__FILE__, __LINE__, "%s: %a, expected %a", text, got, want);
+        if (f64_bits(got) != f64_bits(want))
+            test_fail(__FILE__, __LINE__, "%s: %a, expected %a", text, got, want);
     }
 }
 
 /* Each text once: a figure a line on stderr, for who works on the speed (F64_BENCH=1). */
 TEST(f64_parse_speed)
 {
-    static const struct { const char *name; str in; } cases[] = {
-        { "1 digit", S("7") }, { "4 digits", S("1234") }, { "7 digits", S("1234567") }, { "10 digits", S("1234567890") },
-        { "short decimal", S("12.75") }, { "17 digits", S("0.30000000000000004") }, { "exponent", S("1.7588e+09") },
+    static const struct { const char *name; str in;
+    } cases[] = {
+        { "1 digit", S("7") },
+        { "4 digits", S("1234") },
+        { "7 digits", S("1234567") },
+        { "10 digits", S("1234567890") },
+        { "short decimal", S("12.75") },
+        { "17 digits", S("0.30000000000000004") },
+        { "exponent", S("1.7588e+09") },
         { "long decimal", S("1785542400.123") },
     };
     unsigned rounds = getenv("F64_BENCH") ? 5000000 : 1000;

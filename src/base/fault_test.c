@@ -16,7 +16,8 @@ TEST(fault_torture_meets_every_point)
     fault_torture(three_points, NULL);
 #ifdef EPI_FAULTS
     EXPECT_EQ(failures, 3);
-    EXPECT_EQ(runs, 5);                                        /* none, three, and the one that met no more */
+    /* none, three, and the one that met no more */
+    EXPECT_EQ(runs, 5);
 #else
     EXPECT_EQ(failures, 0);
 #endif

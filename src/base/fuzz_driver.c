@@ -1,8 +1,11 @@
-/* The seeded driver of fuzz targets: runs a target where no fuzzer is linked, so that every build and every compiler runs them.
+/* The seeded driver of fuzz targets: runs a target where no fuzzer is linked, so that every build
+ * and every compiler runs them.
  *
- * It takes libFuzzer's arguments, as far as they mean something here: -max_total_time=SECONDS, -seed=N, -runs=N, and files and folders of
- * seeds; the rest is ignored. Every seed runs as it is, then mutations of seeds (and of nothing) until the time is over: bits flipped, bytes
- * of interest, cuts, repeats, and splices of two seeds. The same seed number gives the same inputs in the same order.
+ * It takes libFuzzer's arguments, as far as they mean something here: -max_total_time=SECONDS,
+ * -seed=N, -runs=N, and files and folders of seeds; the rest is ignored. Every seed runs as it is,
+ * then mutations of seeds (and of nothing) until the time is over: bits flipped, bytes of interest,
+ * cuts, repeats, and splices of two seeds. The same seed number gives the same inputs in the same
+ * order.
  */
 #include "base/clock.h"
 #include "base/prng.h"
@@ -69,7 +72,8 @@ static size_t below(struct prng *r, size_t n) { return (size_t)prng_below(r, n);
 
 static size_t mutate_once(struct prng *r, size_t n)
 {
-    static const uint8_t interest[] = { 0, 1, 0x7f, 0x80, 0xff, '\n', '"', '{', '}', '\\', ' ', '0' };
+    static const uint8_t interest[] = { 0, 1, 0x7f, 0x80, 0xff, '\n', '"', '{', '}', '\\', ' ',
+        '0' };
     size_t at = below(r, n), len = below(r, n - at) + (n > at), to;
     switch (below(r, 6)) {
     case 0:
@@ -132,8 +136,9 @@ int main(int argc, char **argv)
 {
     uint64_t seconds = 1, seed = 1, runs = UINT64_MAX;
     for (int i = 1; i < argc; i++) {
-        if (number_arg(argv[i], "-max_total_time=", &seconds) || number_arg(argv[i], "-seed=", &seed) ||
-            number_arg(argv[i], "-runs=", &runs) || argv[i][0] == '-')
+        if (number_arg(argv[i], "-max_total_time=", &seconds) ||
+            number_arg(argv[i], "-seed=", &seed) || number_arg(argv[i], "-runs=", &runs) ||
+            argv[i][0] == '-')
             continue;
         seeds_add(argv[i]);
     }

@@ -1,7 +1,7 @@
 /* heap.h — the least of many, by pointers.
  *
- * What        A binary heap whose choice among equal elements is that of Go's container/heap: what comes first where nothing says what
- *             should is then the same on both sides.
+ * What        A binary heap whose choice among equal elements is that of Go's container/heap: what
+ *             comes first where nothing says what should is then the same on both sides.
  * Invariants  less(at[0], x) or equal, for every x inside
  * Ownership   owns its array only; vec_fini
  * Threads     none

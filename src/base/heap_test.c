@@ -3,7 +3,10 @@
 #include "base/test.h"
 
 struct item { int key, place; };
-static bool item_less(const void *a, const void *b) { return ((const struct item *)a)->key < ((const struct item *)b)->key; }
+static bool item_less(const void *a, const void *b)
+{
+    return ((const struct item *)a)->key < ((const struct item *)b)->key;
+}
 
 TEST(heap_gives_the_least)
 {
@@ -30,6 +33,7 @@ TEST(heap_order_of_equals)
     static const int want[] = { 0, 3, 2, 1 };
     heap h = { 0 };
     for (size_t i = 0; i < ARRAY_LEN(items); i++) heap_push(&h, item_less, &items[i]);
-    for (size_t i = 0; i < ARRAY_LEN(items); i++) EXPECT_EQ(((struct item *)heap_pop(&h, item_less))->place, want[i]);
+    for (size_t i = 0; i < ARRAY_LEN(items); i++)
+        EXPECT_EQ(((struct item *)heap_pop(&h, item_less))->place, want[i]);
     vec_fini(&h);
 }

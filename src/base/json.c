@@ -32,16 +32,23 @@ static bool json_safe(uint8_t c, bool html)
     return !html || (c < 0x80 && c != '<' && c != '>' && c != '&');
 }
 
-/* One character that is not safe; gives its width. Control characters without a letter of their own are \u00xx. */
+/* One character that is not safe; gives its width. Control characters without a letter of their own
+ * are \u00xx. */
 static size_t json_escape(struct buf *b, str s)
 {
     static const char hex[] = "0123456789abcdef";
     uint8_t c = s.p[0];
     if (c < 0x80) {
-        uint8_t letter = c == '"' || c == '\\' ? c : c == '\n' ? 'n' : c == '\r' ? 'r' : c == '\t' ? 't' : 0;
+        uint8_t letter = c == '"' || c == '\\' ? c
+                         : c == '\n'           ? 'n'
+                         : c == '\r'           ? 'r'
+                         : c == '\t'           ? 't'
+                                               : 0;
         buf_u8(b, '\\');
         if (letter) buf_u8(b, letter);
-        else buf_bytes(b, (uint8_t[]){ 'u', '0', '0', (uint8_t)hex[c >> 4], (uint8_t)hex[c & 15] }, 5);
+        else
+            buf_bytes(
+                b, (uint8_t[]){ 'u', '0', '0', (uint8_t)hex[c >> 4], (uint8_t)hex[c & 15] }, 5);
         return 1;
     }
     size_t width;

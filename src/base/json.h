@@ -1,6 +1,7 @@
 /* json.h — writing JSON into a buf as it is produced.
  *
- * What        A writer that puts the commas, and string escaping as the encoder of Prometheus' API has it, for HTML or bare.
+ * What        A writer that puts the commas, and string escaping as the encoder of Prometheus' API
+ *             has it, for HTML or bare.
  * Invariants  what is written is valid JSON if begin and end calls balance
  * Ownership   borrows the buf
  * Threads     none
@@ -13,7 +14,8 @@
 #include "base/buf.h"
 
 struct json { struct buf *b; bool comma; bool html; };
-/* html: escapes < > & U+2028 U+2029 as \uXXXX, and invalid UTF-8 as \ufffd; bare passes them on as they are */
+/* html: escapes < > & U+2028 U+2029 as \uXXXX, and invalid UTF-8 as \ufffd; bare passes them on as
+ * they are */
 
 static inline struct json json_to(struct buf *b) { return (struct json){ .b = b, .html = false }; }
 void json_obj(struct json *j);                                 /* { */
@@ -24,14 +26,24 @@ void json_key(struct json *j, str key);
 void json_str(struct json *j, str v);
 void json_i64(struct json *j, int64_t v);
 void json_u64(struct json *j, uint64_t v);
-void json_f64(struct json *j, double v);                       /* shortest; NaN and Inf are the caller's to avoid */
+/* shortest; NaN and Inf are the caller's to avoid */
+void json_f64(struct json *j, double v);
 void json_bool(struct json *j, bool v);
-void json_nil(struct json *j);                                 /* null; jansson owns the name json_null */
+/* null; jansson owns the name json_null */
+void json_nil(struct json *j);
 void json_raw(struct json *j, str v);                          /* a value that is JSON already */
 
 #define JSON_KEY(j, lit) json_key((j), S(lit))
 static inline void json_kstr(struct json *j, str key, str v) { json_key(j, key); json_str(j, v); }
-static inline void json_ki64(struct json *j, str key, int64_t v) { json_key(j, key); json_i64(j, v); }
-static inline void json_kbool(struct json *j, str key, bool v) { json_key(j, key); json_bool(j, v); }
+static inline void json_ki64(struct json *j, str key, int64_t v)
+{
+    json_key(j, key);
+    json_i64(j, v);
+}
+static inline void json_kbool(struct json *j, str key, bool v)
+{
+    json_key(j, key);
+    json_bool(j, v);
+}
 
 #endif

@@ -20,20 +20,29 @@ TEST(json_commas)
     json_kbool(&j, S("c"), true);
     json_kstr(&j, S("d"), S("e"));
     json_obj_end(&j);
-    EXPECT_STR(buf_view(&b), S("{\"a\":-1,\"b\":[18446744073709551615,[],{},null,[1]],\"c\":true,\"d\":\"e\"}"));
+    EXPECT_STR(buf_view(&b),
+        S("{\"a\":-1,\"b\":[18446744073709551615,[],{},null,[1]],\"c\":true,\"d\":\"e\"}"));
 }
 
 TEST(json_escapes)
 {
-    static const struct { const char *name; str in, bare, html; } cases[] = {
+    static const struct { const char *name; str in, bare, html;
+    } cases[] = {
         { "plain", S("abc é"), S("\"abc é\""), S("\"abc é\"") },
         { "quote and backslash", S("\"\\"), S("\"\\\"\\\\\""), S("\"\\\"\\\\\"") },
-        { "control", S("\n\r\t\b\x01\x7f"), S("\"\\n\\r\\t\\u0008\\u0001\x7f\""), S("\"\\n\\r\\t\\u0008\\u0001\x7f\"") },
+        { "control", S("\n\r\t\b\x01\x7f"), S("\"\\n\\r\\t\\u0008\\u0001\x7f\""),
+            S("\"\\n\\r\\t\\u0008\\u0001\x7f\"") },
         { "html", S("<a&b>"), S("\"<a&b>\""), S("\"\\u003ca\\u0026b\\u003e\"") },
         { "line separators", S("\u2028\u2029"), S("\"\u2028\u2029\""), S("\"\\u2028\\u2029\"") },
-        { "invalid", S("a\xff" "b\xe2\x82"), S("\"a\xff" "b\xe2\x82\""), S("\"a\\ufffdb\\ufffd\\ufffd\"") },
-        { "long", S("0123456789abcdef\n0123456789abcdef"), S("\"0123456789abcdef\\n0123456789abcdef\""),
-          S("\"0123456789abcdef\\n0123456789abcdef\"") },
+        { "invalid",
+            S("a\xff"
+              "b\xe2\x82"),
+            S("\"a\xff"
+              "b\xe2\x82\""),
+            S("\"a\\ufffdb\\ufffd\\ufffd\"") },
+        { "long", S("0123456789abcdef\n0123456789abcdef"),
+            S("\"0123456789abcdef\\n0123456789abcdef\""),
+            S("\"0123456789abcdef\\n0123456789abcdef\"") },
     };
     TEST_EACH(c, cases) {
         SCOPED(buf_fini) struct buf b = { 0 };
@@ -49,9 +58,14 @@ TEST(json_escapes)
 
 TEST(json_numbers)
 {
-    static const struct { const char *name; double v; str want; } cases[] = {
-        { "zero", 0, S("0") }, { "tenth", 0.1, S("0.1") }, { "small", 1e-7, S("1e-7") }, { "smaller", 1.5e-10, S("1.5e-10") },
-        { "large", 1e21, S("1e+21") }, { "below large", 1e20, S("100000000000000000000") },
+    static const struct { const char *name; double v; str want;
+    } cases[] = {
+        { "zero", 0, S("0") },
+        { "tenth", 0.1, S("0.1") },
+        { "small", 1e-7, S("1e-7") },
+        { "smaller", 1.5e-10, S("1.5e-10") },
+        { "large", 1e21, S("1e+21") },
+        { "below large", 1e20, S("100000000000000000000") },
     };
     TEST_EACH(c, cases) {
         SCOPED(buf_fini) struct buf b = { 0 };

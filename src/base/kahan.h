@@ -1,6 +1,7 @@
 /* kahan.h — sums that carry their rounding errors along.
  *
- * What        Neumaier's variant of Kahan's summation, in the exact form that Prometheus has: the bits of results depend on it.
+ * What        Neumaier's variant of Kahan's summation, in the exact form that Prometheus has: the
+ *             bits of results depend on it.
  * Invariants  after an overflow the compensation is 0
  * Ownership   values
  * Threads     pure
@@ -23,10 +24,14 @@ static inline void kahan_add(struct kahan *k, double x)
     k->s = t;
 }
 
-/* The mean as Prometheus takes it: the sum divided at the end, or, once the sum would overflow, updated value by value. */
+/* The mean as Prometheus takes it: the sum divided at the end, or, once the sum would overflow,
+ * updated value by value. */
 struct kahan_mean { struct kahan k; double n; int incremental; };
 
-static inline void kahan_mean_start(struct kahan_mean *m, double x) { *m = (struct kahan_mean){ { x, 0 }, 1, 0 }; }
+static inline void kahan_mean_start(struct kahan_mean *m, double x)
+{
+    *m = (struct kahan_mean){ { x, 0 }, 1, 0 };
+}
 
 static inline void kahan_mean_add(struct kahan_mean *m, double x)
 {

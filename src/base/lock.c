@@ -55,7 +55,8 @@ void mtx_lock(struct mtx *m) LOCK_ATTR(no_thread_safety_analysis)
 
 void mtx_unlock(struct mtx *m) LOCK_ATTR(no_thread_safety_analysis)
 {
-    lock_rank_leave(m->rank);                                  /* first: once it is free, another thread may end the lock's owner */
+    /* first: once it is free, another thread may end the lock's owner */
+    lock_rank_leave(m->rank);
     check(pthread_mutex_unlock(&m->m));
 }
 
@@ -115,13 +116,15 @@ void rwlock_unlock(struct rwlock *l)
     lock_rank_leave(l->rank);
 }
 
-/* A byte cannot be a futex word; waiting is rare and short (nothing is waited for under a bytelock), so we yield. */
+/* A byte cannot be a futex word; waiting is rare and short (nothing is waited for under a
+ * bytelock), so we yield. */
 void bytelock_lock_slow(bytelock *l)
 {
     for (unsigned spin = 0;; spin++) {
         uint8_t free_v = 0;
         if (atomic_load_explicit(l, memory_order_relaxed) == 0 &&
-            atomic_compare_exchange_weak_explicit(l, &free_v, 1, memory_order_acquire, memory_order_relaxed))
+            atomic_compare_exchange_weak_explicit(
+                l, &free_v, 1, memory_order_acquire, memory_order_relaxed))
             return;
         if (spin > 64) sched_yield();
     }

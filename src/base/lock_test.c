@@ -48,7 +48,14 @@ TEST(lock_ranks)
 #endif
 }
 
-struct shared { struct mtx m; struct cond c; bytelock byte; struct rwlock rw; uint64_t by_mtx, by_byte, by_rw; bool go; };
+struct shared {
+    struct mtx m;
+    struct cond c;
+    bytelock byte;
+    struct rwlock rw;
+    uint64_t by_mtx, by_byte, by_rw;
+    bool go;
+};
 
 static void *count(void *arg)
 {

@@ -43,12 +43,17 @@ void log_capture(void (*fn)(void *ctx, enum log_level level, str line), void *ct
     logger.capture_ctx = ctx;
 }
 
-bool log_on(enum log_level level) { return (int)level >= atomic_load_explicit(&logger.level, memory_order_relaxed); }
+bool log_on(enum log_level level)
+{
+    return (int)level >= atomic_load_explicit(&logger.level, memory_order_relaxed);
+}
 
-bool log_allowed(_Atomic int64_t *next_ns, _Atomic int64_t *skipped, int64_t every_ms, int64_t *n_out)
+bool log_allowed(
+    _Atomic int64_t *next_ns, _Atomic int64_t *skipped, int64_t every_ms, int64_t *n_out)
 {
     int64_t now = clock_mono_ns(), next = atomic_load_explicit(next_ns, memory_order_relaxed);
-    if (now < next || !atomic_compare_exchange_strong_explicit(next_ns, &next, now + every_ms * 1000000, memory_order_relaxed, memory_order_relaxed)) {
+    if (now < next || !atomic_compare_exchange_strong_explicit(next_ns, &next,
+                          now + every_ms * 1000000, memory_order_relaxed, memory_order_relaxed)) {
         atomic_fetch_add_explicit(skipped, 1, memory_order_relaxed);
         return false;
     }
@@ -62,7 +67,8 @@ static bool plain(str s)
 {
     if (!s.n) return false;
     for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] <= ' ' || s.p[i] == '"' || s.p[i] == '=' || s.p[i] == '\\' || s.p[i] >= 0x7f) return false;
+        if (s.p[i] <= ' ' || s.p[i] == '"' || s.p[i] == '=' || s.p[i] == '\\' || s.p[i] >= 0x7f)
+            return false;
     return true;
 }
 
@@ -101,7 +107,8 @@ static str short_file(const char *file)
     return src == SIZE_MAX ? f : str_from(f, src + 4);
 }
 
-static void line_format(struct buf *b, enum log_level level, const char *file, int line, const char *sentence, const struct kv *kv, size_t n)
+static void line_format(struct buf *b, enum log_level level, const char *file, int line,
+    const char *sentence, const struct kv *kv, size_t n)
 {
     struct buf time = { 0 };
     buf_rfc3339_ms(&time, clock_wall_ms());
@@ -120,7 +127,8 @@ static void line_format(struct buf *b, enum log_level level, const char *file, i
         for (size_t i = 0; i < n; i++) put_json(&j, &kv[i]);
         json_obj_end(&j);
     } else {
-        buf_fmt(b, "time=%.*s level=%s source=%.*s:%d msg=", STR_ARG(buf_view(&time)), level_names[level], STR_ARG(source), line);
+        buf_fmt(b, "time=%.*s level=%s source=%.*s:%d msg=", STR_ARG(buf_view(&time)),
+            level_names[level], STR_ARG(source), line);
         if (plain(str_z(sentence))) buf_str(b, str_z(sentence));
         else buf_go_quote(b, str_z(sentence));
         for (size_t i = 0; i < n; i++) put_logfmt(b, &kv[i]);
@@ -135,7 +143,8 @@ static void write_all(const uint8_t *p, size_t n)
 {
     while (n > 0) {
         ssize_t done = write(STDERR_FILENO, p, n);
-        if (done <= 0) return;                                 /* nobody reads: what else could be said, and to whom */
+        /* nobody reads: what else could be said, and to whom */
+        if (done <= 0) return;
         p += done;
         n -= (size_t)done;
     }
@@ -147,7 +156,8 @@ static void ring_put(str line)
     if (logger.running && !logger.stop) {
         if (RING_BYTES - logger.n < line.n) logger.dropped++;
         else {
-            for (size_t i = 0, at = (logger.head + logger.n) % RING_BYTES; i < line.n; i++, at = at + 1 == RING_BYTES ? 0 : at + 1)
+            for (size_t i = 0, at = (logger.head + logger.n) % RING_BYTES; i < line.n;
+                 i++, at = at + 1 == RING_BYTES ? 0 : at + 1)
                 logger.ring[at] = line.p[i];
             logger.n += line.n;
             cond_signal(&logger.changed);
@@ -221,7 +231,8 @@ uint64_t log_dropped(void)
     return n;
 }
 
-void log_line(enum log_level level, const char *file, int line, const char *sentence, const struct kv *kv, size_t n)
+void log_line(enum log_level level, const char *file, int line, const char *sentence,
+    const struct kv *kv, size_t n)
 {
     struct buf b;
     buf_init(&b, NULL, LINE_MAX_BYTES);

@@ -18,11 +18,13 @@ TEST(log_logfmt)
 {
     clock_fake_set(1785558600123);
     log_capture(take, NULL);
-    LOG(WARN, "a sentence", kv_z("k", "v w\"x"), kv_i64("n", -3), kv_bool("b", true), kv_z("plain", "x/y"));
+    LOG(WARN, "a sentence", kv_z("k", "v w\"x"), kv_i64("n", -3), kv_bool("b", true),
+        kv_z("plain", "x/y"));
     log_capture(NULL, NULL);
     clock_fake_off();
     str got = str_of(line_text, line_n);
-    EXPECT(str_has_prefix(got, S("time=2026-08-01T04:30:00.123Z level=WARN source=base/log_test.c:")));
+    EXPECT(
+        str_has_prefix(got, S("time=2026-08-01T04:30:00.123Z level=WARN source=base/log_test.c:")));
     EXPECT(str_has_suffix(got, S(" msg=\"a sentence\" k=\"v w\\\"x\" n=-3 b=true plain=x/y\n")));
 }
 

@@ -64,7 +64,8 @@ void *map_remove(struct map *m, uint64_t hash, map_eq eq, const void *key)
     for (size_t i = (hole + 1) & (m->cap - 1); m->at[i].val; i = (i + 1) & (m->cap - 1)) {
         size_t from_home = (i - map_home(m, m->at[i].hash)) & (m->cap - 1);
         size_t from_hole = (i - hole) & (m->cap - 1);
-        if (from_home < from_hole) continue;               /* its home lies behind the hole: it must stay */
+        /* its home lies behind the hole: it must stay */
+        if (from_home < from_hole) continue;
         m->at[hole] = m->at[i];
         hole = i;
     }

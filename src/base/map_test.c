@@ -1,4 +1,5 @@
-/* map_test.c — random operations beside a naive twin, with few hashes, so that chains and removals meet. */
+/* map_test.c — random operations beside a naive twin, with few hashes, so that chains and removals
+ * meet. */
 #include "base/map.h"
 
 #include "base/test.h"
@@ -6,7 +7,10 @@
 enum { KEYS = 200, STEPS = 20000 };
 struct thing { uint64_t key; bool in; };
 
-static bool same_key(const void *val, const void *key) { return ((const struct thing *)val)->key == *(const uint64_t *)key; }
+static bool same_key(const void *val, const void *key)
+{
+    return ((const struct thing *)val)->key == *(const uint64_t *)key;
+}
 
 static void model_run(uint64_t hashes)
 {
@@ -19,7 +23,8 @@ static void model_run(uint64_t hashes)
         struct thing *x = &all[prng_below(&r, KEYS)];
         uint64_t hash = (x->key % hashes) * 0x9e3779b97f4a7c15u;
         EXPECT(map_find(&m, hash, same_key, &x->key) == (x->in ? x : NULL));
-        bool put = prng_below(&r, 100) < (step / 1000 % 2 ? 35u : 65u);   /* it grows for a while, then shrinks */
+        /* it grows for a while, then shrinks */
+        bool put = prng_below(&r, 100) < (step / 1000 % 2 ? 35u : 65u);
         if (put && !x->in) {
             map_put(&m, hash, x);
             x->in = true;

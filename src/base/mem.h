@@ -1,7 +1,8 @@
-/* mem.h — the heap: real out-of-memory ends the process with a line, it is never an error to handle.
+/* mem.h — the heap: real out-of-memory ends the process with a line, it is never an error to
+ * handle.
  *
- * What        malloc and friends that cannot fail, and struct account-free by design: what needs a budget draws
- *             from an arena, slab or buf, which charge accounts.
+ * What        malloc and friends that cannot fail, and struct account-free by design: what needs a
+ *             budget draws from an arena, slab or buf, which charge accounts.
  * Invariants  a returned pointer is never NULL, also for size 0.
  * Ownership   the caller frees with mem_free.
  * Threads     any
@@ -20,7 +21,8 @@ void *mem_realloc(void *p, size_t n);
 void *mem_aligned(size_t align, size_t n) __attribute__((malloc));
 void mem_free(void *p);                                        /* NULL is fine */
 void mem_freep(void *pp);                                      /* for SCOPED: frees *(void **)pp */
-str mem_str(str s);                                            /* a heap copy, NUL after the end; free with mem_free((void *)s.p) */
+/* a heap copy, NUL after the end; free with mem_free((void *)s.p) */
+str mem_str(str s);
 char *mem_cstr(str s);                                         /* a heap copy as a C string */
 
 #define NEW(type) ((type *)mem_zalloc(sizeof(type)))

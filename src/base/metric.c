@@ -17,12 +17,14 @@ struct metric_window {
 };
 
 static const int64_t WINDOW_NS = 600ll * 1000000000;
-static struct metric_family *families;                         /* written before main only, in no order */
+/* written before main only, in no order */
+static struct metric_family *families;
 
 static void series_init(struct metric *m, const struct metric_family *f)
 {
     m->family = f;
-    if (f->kind == METRIC_HISTOGRAM) m->buckets = mem_zalloc((f->n_bounds + 1) * sizeof(*m->buckets));
+    if (f->kind == METRIC_HISTOGRAM)
+        m->buckets = mem_zalloc((f->n_bounds + 1) * sizeof(*m->buckets));
     if (f->kind != METRIC_SUMMARY) return;
     m->window = NEW(struct metric_window);
     mtx_init(&m->window->mu, LOCK_LEAF);
@@ -30,7 +32,8 @@ static void series_init(struct metric *m, const struct metric_family *f)
 
 void metric_register(struct metric_family *f)
 {
-    for (const struct metric_family *o = families; o; o = o->next) assert(strcmp(o->name, f->name) != 0);
+    for (const struct metric_family *o = families; o; o = o->next)
+        assert(strcmp(o->name, f->name) != 0);
     assert(f->n_bounds < METRIC_BUCKETS_MAX);
     f->next = families;
     families = f;
@@ -54,12 +57,16 @@ static bool has_values(const struct metric *m, const str *values, size_t n)
     return true;
 }
 
-static struct metric *child_next(const struct metric *m) { return atomic_load_explicit(&m->next, memory_order_acquire); }
+static struct metric *child_next(const struct metric *m)
+{
+    return atomic_load_explicit(&m->next, memory_order_acquire);
+}
 
 /* REQUIRES: inside an epoch section, or children_mu held. */
 static struct metric *child_find(struct metric_family *f, const str *values, size_t n)
 {
-    for (struct metric *m = atomic_load_explicit(&f->children, memory_order_acquire); m; m = child_next(m))
+    for (struct metric *m = atomic_load_explicit(&f->children, memory_order_acquire); m;
+         m = child_next(m))
         if (has_values(m, values, n)) return m;
     return NULL;
 }
@@ -93,7 +100,8 @@ struct metric *metric_with(struct metric_family *f, const str *values, size_t n)
     return m;
 }
 
-/* A collection may stand on the child: it goes when that has ended. Its own `next` stays, so that the collection finds on. */
+/* A collection may stand on the child: it goes when that has ended. Its own `next` stays, so that
+ * the collection finds on. */
 void metric_forget(struct metric_family *f, const str *values, size_t n)
 {
     mtx_lock(&children_mu);
@@ -111,12 +119,19 @@ void metric_forget(struct metric_family *f, const str *values, size_t n)
 static void bits_add(_Atomic uint64_t *bits, double v)
 {
     uint64_t was = atomic_load_explicit(bits, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(bits, &was, f64_bits(f64_of_bits(was) + v), memory_order_relaxed, memory_order_relaxed)) { }
+    while (!atomic_compare_exchange_weak_explicit(
+        bits, &was, f64_bits(f64_of_bits(was) + v), memory_order_relaxed, memory_order_relaxed)) {}
 }
 
 void metric_add_to(struct metric *m, double v) { bits_add(&m->bits, v); }
-void metric_set_of(struct metric *m, double v) { atomic_store_explicit(&m->bits, f64_bits(v), memory_order_relaxed); }
-double metric_value(const struct metric *m) { return f64_of_bits(atomic_load_explicit(&m->bits, memory_order_relaxed)); }
+void metric_set_of(struct metric *m, double v)
+{
+    atomic_store_explicit(&m->bits, f64_bits(v), memory_order_relaxed);
+}
+double metric_value(const struct metric *m)
+{
+    return f64_of_bits(atomic_load_explicit(&m->bits, memory_order_relaxed));
+}
 
 void metric_observe_in(struct metric *m, double v)
 {
@@ -164,19 +179,24 @@ static void window_quantiles(struct metric_window *w, const struct metric_family
     }
 }
 
-static void series_collect(const struct metric_family *f, const struct metric *m, metric_sink sink, void *ctx)
+static void series_collect(
+    const struct metric_family *f, const struct metric *m, metric_sink sink, void *ctx)
 {
     uint64_t cumulative[METRIC_BUCKETS_MAX];
     double quantiles[METRIC_BUCKETS_MAX];
     struct metric_point p = {
-        .family = f, .values = (const char *const *)m->values, .value = f->read ? f->read(f->read_ctx) : metric_value(m),
+        .family = f,
+        .values = (const char *const *)m->values,
+        .value = f->read ? f->read(f->read_ctx) : metric_value(m),
         .count = atomic_load_explicit(&m->count, memory_order_relaxed),
     };
     if (f->kind == METRIC_HISTOGRAM) {
         uint64_t sum = 0;
-        for (size_t i = 0; i <= f->n_bounds; i++) cumulative[i] = sum += atomic_load_explicit(&m->buckets[i], memory_order_relaxed);
+        for (size_t i = 0; i <= f->n_bounds; i++)
+            cumulative[i] = sum += atomic_load_explicit(&m->buckets[i], memory_order_relaxed);
         p.cumulative = cumulative;
-        p.count = sum;                                         /* the buckets and the count of one point agree */
+        /* the buckets and the count of one point agree */
+        p.count = sum;
     }
     if (f->kind == METRIC_SUMMARY) {
         window_quantiles(m->window, f, quantiles);
@@ -187,7 +207,8 @@ static void series_collect(const struct metric_family *f, const struct metric *m
 
 static int values_order(const void *a, const void *b)
 {
-    const struct metric *x = *(const struct metric *const *)a, *y = *(const struct metric *const *)b;
+    const struct metric *x = *(const struct metric *const *)a,
+                        *y = *(const struct metric *const *)b;
     for (size_t i = 0; i < METRIC_LABELS_MAX && x->values[i] && y->values[i]; i++) {
         int c = strcmp(x->values[i], y->values[i]);
         if (c) return c;
@@ -204,7 +225,8 @@ static void family_collect(struct metric_family *f, metric_sink sink, void *ctx)
     size_t n = 0, cap = 0;
     const struct metric **all = NULL;
     epoch_enter();
-    for (const struct metric *m = atomic_load_explicit(&f->children, memory_order_acquire); m; m = child_next(m)) {
+    for (const struct metric *m = atomic_load_explicit(&f->children, memory_order_acquire); m;
+         m = child_next(m)) {
         if (n == cap) all = mem_realloc(all, (cap = cap ? cap * 2 : 16) * sizeof(*all));
         all[n++] = m;
     }
@@ -216,7 +238,8 @@ static void family_collect(struct metric_family *f, metric_sink sink, void *ctx)
 
 static int family_order(const void *a, const void *b)
 {
-    return strcmp((*(struct metric_family *const *)a)->name, (*(struct metric_family *const *)b)->name);
+    return strcmp(
+        (*(struct metric_family *const *)a)->name, (*(struct metric_family *const *)b)->name);
 }
 
 void metric_each(metric_sink sink, void *ctx)

@@ -22,11 +22,14 @@ static void take(void *ctx, const struct metric_point *p)
     if (strncmp(p->family->name, "test_", 5) != 0) return;
     char *at = s->text + s->n;
     size_t room = sizeof(s->text) - s->n;
-    int n = snprintf(at, room, "%s(%s,%s)=%g/%u;", p->family->name, p->values[0] ? p->values[0] : "", p->values[0] ? p->values[1] : "", p->value,
-                     (unsigned)p->count);
-    if (p->cumulative) n += snprintf(at + n, room - (size_t)n, "%u,%u,%u,%u;", (unsigned)p->cumulative[0], (unsigned)p->cumulative[1],
-                                     (unsigned)p->cumulative[2], (unsigned)p->cumulative[3]);
-    if (p->quantiles) n += snprintf(at + n, room - (size_t)n, "%g,%g;", p->quantiles[0], p->quantiles[1]);
+    int n =
+        snprintf(at, room, "%s(%s,%s)=%g/%u;", p->family->name, p->values[0] ? p->values[0] : "",
+            p->values[0] ? p->values[1] : "", p->value, (unsigned)p->count);
+    if (p->cumulative)
+        n += snprintf(at + n, room - (size_t)n, "%u,%u,%u,%u;", (unsigned)p->cumulative[0],
+            (unsigned)p->cumulative[1], (unsigned)p->cumulative[2], (unsigned)p->cumulative[3]);
+    if (p->quantiles)
+        n += snprintf(at + n, room - (size_t)n, "%g,%g;", p->quantiles[0], p->quantiles[1]);
     s->n += (size_t)n;
 }
 
@@ -43,7 +46,9 @@ TEST(metric_collects_in_order)
     for (unsigned i = 1; i <= 100; i++) metric_observe(&m_summary, i);
     struct seen s = { .n = 0 };
     metric_each(take, &s);
-    EXPECT_STR(str_of(s.text, s.n), S("test_a(a,2)=3/0;test_a(b,1)=5/0;test_b_total(,)=3.5/0;test_c_seconds(,)=11.5/3;1,2,2,3;test_d_seconds(,)=5050/100;50,99;"));
+    EXPECT_STR(str_of(s.text, s.n),
+        S("test_a(a,2)=3/0;test_a(b,1)=5/0;test_b_total(,)=3.5/0;test_c_seconds(,)=11.5/"
+          "3;1,2,2,3;test_d_seconds(,)=5050/100;50,99;"));
     metric_forget(&m_labelled, (const str[]){ S("b"), S("1") }, 2);
     s.n = 0;
     metric_each(take, &s);
@@ -53,14 +58,16 @@ TEST(metric_collects_in_order)
 static void *add_many(void *arg)
 {
     (void)arg;
-    for (unsigned i = 0; i < 20000; i++) metric_add_to(METRIC_WITH(&m_threads, i % 2 ? S("odd") : S("even")), 1);
+    for (unsigned i = 0; i < 20000; i++)
+        metric_add_to(METRIC_WITH(&m_threads, i % 2 ? S("odd") : S("even")), 1);
     return NULL;
 }
 
 TEST(metric_adds_from_threads)
 {
     pthread_t t[4];
-    for (unsigned i = 0; i < ARRAY_LEN(t); i++) EXPECT_EQ(pthread_create(&t[i], NULL, add_many, NULL), 0);
+    for (unsigned i = 0; i < ARRAY_LEN(t); i++)
+        EXPECT_EQ(pthread_create(&t[i], NULL, add_many, NULL), 0);
     for (unsigned i = 0; i < ARRAY_LEN(t); i++) pthread_join(t[i], NULL);
     EXPECT(metric_value(METRIC_WITH(&m_threads, S("odd"))) == 40000);
     EXPECT(metric_value(METRIC_WITH(&m_threads, S("even"))) == 40000);
@@ -90,13 +97,15 @@ TEST(metric_forgets_beside_a_collection)
 {
     static const str jobs[2][3] = { { S("a"), S("b"), S("c") }, { S("c"), S("a"), S("d") } };
     pthread_t t[2];
-    for (unsigned i = 0; i < ARRAY_LEN(t); i++) EXPECT_EQ(pthread_create(&t[i], NULL, come_and_go, (void *)(uintptr_t)jobs[i]), 0);
+    for (unsigned i = 0; i < ARRAY_LEN(t); i++)
+        EXPECT_EQ(pthread_create(&t[i], NULL, come_and_go, (void *)(uintptr_t)jobs[i]), 0);
     unsigned n = 0;
     for (unsigned i = 0; i < 200; i++) metric_each(count_points, &n);
     for (unsigned i = 0; i < ARRAY_LEN(t); i++) pthread_join(t[i], NULL);
     n = 0;
     metric_each(count_points, &n);
-    EXPECT_EQ(n, 0);                                           /* each thread forgot what it made, and what the other had made */
+    /* each thread forgot what it made, and what the other had made */
+    EXPECT_EQ(n, 0);
     metric_forget(&m_passing, jobs[0], 1);
     epoch_drain();
 }

@@ -1,6 +1,7 @@
-/* opts.c — parsing in two passes, as the reference library does it: first the line is cut into pairs of row and text, which finds
- * unknown flags and missing values; then, unless help or version was asked for, texts become values. So `--help` answers in spite of a
- * bad value beside it, and an unknown flag is told in spite of `--help`. */
+/* opts.c — parsing in two passes, as the reference library does it: first the line is cut into
+ * pairs of row and text, which finds unknown flags and missing values; then, unless help or version
+ * was asked for, texts become values. So `--help` answers in spite of a bad value beside it, and an
+ * unknown flag is told in spite of `--help`. */
 #include "base/opts.h"
 
 #include "base/f64.h"
@@ -15,15 +16,27 @@ static errc opts_bad_number(const char *what, str text, const char *why, struct 
 {
     SCOPED(buf_fini) struct buf q = { 0 };
     buf_go_quote(&q, text);
-    return err_set(e, ERR_BAD_INPUT, "strconv.%s: parsing %.*s: %s", what, STR_ARG(buf_view(&q)), why);
+    return err_set(
+        e, ERR_BAD_INPUT, "strconv.%s: parsing %.*s: %s", what, STR_ARG(buf_view(&q)), why);
 }
 
 static errc opt_bool_set(void *at, const struct opt *o, str text, struct arena *mem, struct err *e)
 {
     (void)o, (void)mem;
-    static const struct { str text; bool value; } words[] = {
-        { S("true"), true }, { S("false"), false }, { S("1"), true }, { S("0"), false }, { S("t"), true }, { S("f"), false },
-        { S("T"), true }, { S("F"), false }, { S("TRUE"), true }, { S("FALSE"), false }, { S("True"), true }, { S("False"), false },
+    static const struct { str text; bool value;
+    } words[] = {
+        { S("true"), true },
+        { S("false"), false },
+        { S("1"), true },
+        { S("0"), false },
+        { S("t"), true },
+        { S("f"), false },
+        { S("T"), true },
+        { S("F"), false },
+        { S("TRUE"), true },
+        { S("FALSE"), false },
+        { S("True"), true },
+        { S("False"), false },
     };
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         if (!str_eq(text, words[i].text)) continue;
@@ -81,11 +94,13 @@ static void opt_strs_show(struct buf *b, const struct opt *o, const void *at)
     }
 }
 
-/* What was refused is too large, and no bad syntax, if it is well-formed once its exponent's digits are a zero. */
+/* What was refused is too large, and no bad syntax, if it is well-formed once its exponent's digits
+ * are a zero. */
 static const char *opts_f64_why(str text)
 {
     size_t at = text.n;
-    while (at > 0 && ((text.p[at - 1] >= '0' && text.p[at - 1] <= '9') || text.p[at - 1] == '_')) at--;
+    while (at > 0 && ((text.p[at - 1] >= '0' && text.p[at - 1] <= '9') || text.p[at - 1] == '_'))
+        at--;
     SCOPED(buf_fini) struct buf small = { 0 };
     buf_str(&small, str_slice(text, 0, at));
     buf_u8(&small, '0');
@@ -110,7 +125,8 @@ static errc opt_num_set(void *at, const struct opt *o, str text, struct arena *m
 {
     double v;
     TRY(opt_f64_set(&v, o, text, mem, e));
-    *(int64_t *)at = v >= -0x1p63 && v < 0x1p63 ? (int64_t)v : INT64_MIN;   /* as amd64's conversion has it */
+    /* as amd64's conversion has it */
+    *(int64_t *)at = v >= -0x1p63 && v < 0x1p63 ? (int64_t)v : INT64_MIN;
     return OK;
 }
 
@@ -140,14 +156,19 @@ static errc opt_int_set(void *at, const struct opt *o, str text, struct arena *m
     bool prefixed = s.p[0] == '0';
     unsigned base = opts_base(&s);
     uint64_t v = 0;
-    bool over = false, digit = prefixed;   /* an underscore stands between digits, or after the prefix */
+    /* an underscore stands between digits, or after the prefix */
+    bool over = false, digit = prefixed;
     for (size_t i = 0; i < s.n; i++) {
         bool gap = s.p[i] == '_';
-        if (gap ? !digit || i + 1 == s.n : opts_digit(s.p[i]) >= base) return opts_bad_number("ParseInt", text, "invalid syntax", e);
+        if (gap ? !digit || i + 1 == s.n : opts_digit(s.p[i]) >= base)
+            return opts_bad_number("ParseInt", text, "invalid syntax", e);
         digit = !gap;
-        if (!gap) over |= __builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, opts_digit(s.p[i]), &v);
+        if (!gap)
+            over |= __builtin_mul_overflow(v, base, &v) ||
+                    __builtin_add_overflow(v, opts_digit(s.p[i]), &v);
     }
-    if (over || v > (uint64_t)INT64_MAX + neg) return opts_bad_number("ParseInt", text, "value out of range", e);
+    if (over || v > (uint64_t)INT64_MAX + neg)
+        return opts_bad_number("ParseInt", text, "value out of range", e);
     *(int64_t *)at = (int64_t)(neg ? 0 - v : v);
     return OK;
 }
@@ -158,7 +179,8 @@ static void opt_int_show(struct buf *b, const struct opt *o, const void *at)
     buf_i64_text(b, *(const int64_t *)at);
 }
 
-static errc opt_choice_set(void *at, const struct opt *o, str text, struct arena *mem, struct err *e)
+static errc opt_choice_set(
+    void *at, const struct opt *o, str text, struct arena *mem, struct err *e)
 {
     (void)mem;
     SCOPED(buf_fini) struct buf all = { 0 };
@@ -169,7 +191,8 @@ static errc opt_choice_set(void *at, const struct opt *o, str text, struct arena
         }
         buf_fmt(&all, "%s%s", i ? "," : "", o->choices[i]);
     }
-    return err_set(e, ERR_BAD_INPUT, "enum value must be one of %.*s, got '%.*s'", STR_ARG(buf_view(&all)), STR_ARG(text));
+    return err_set(e, ERR_BAD_INPUT, "enum value must be one of %.*s, got '%.*s'",
+        STR_ARG(buf_view(&all)), STR_ARG(text));
 }
 
 static void opt_choice_show(struct buf *b, const struct opt *o, const void *at)
@@ -190,7 +213,10 @@ const struct opt_kind opt_choice = { .set = opt_choice_set, .show = opt_choice_s
 
 enum { OPTS_BUILTINS = 3 };
 static const struct opt opts_builtin[OPTS_BUILTINS] = {
-    { .name = "help", .help = "Show context-sensitive help (also try --help-long and --help-man).", .kind = &opt_bool, .letter = 'h' },
+    { .name = "help",
+        .help = "Show context-sensitive help (also try --help-long and --help-man).",
+        .kind = &opt_bool,
+        .letter = 'h' },
     { .name = "help-long", .help = "Generate long help.", .kind = &opt_bool, .flags = OPT_HIDDEN },
     { .name = "version", .help = "Show application version.", .kind = &opt_bool },
 };
@@ -260,12 +286,15 @@ static errc opts_long(struct opts_line *l, str word, struct arena *mem, struct e
     const struct opt *row = opts_row(l, name, 0);
     bool invert = !row && str_has_prefix(name, S("no-"));
     if (invert) row = opts_row(l, str_from(name, 3), 0);
-    if (!row || (invert && !row->kind->bare)) return err_set(e, ERR_BAD_INPUT, "unknown long flag '--%.*s'", STR_ARG(name));
+    if (!row || (invert && !row->kind->bare))
+        return err_set(e, ERR_BAD_INPUT, "unknown long flag '--%.*s'", STR_ARG(name));
     if (row->kind->bare) {
         avec_push(mem, &l->pairs, ((struct opts_pair){ row, invert ? S("false") : S("true") }));
-        return equals ? opts_arg(l, text, mem, e) : OK;        /* --x=true: the value is a word of its own */
+        /* --x=true: the value is a word of its own */
+        return equals ? opts_arg(l, text, mem, e) : OK;
     }
-    if (!equals && !opts_value(l, &text)) return err_set(e, ERR_BAD_INPUT, "expected argument for flag '--%.*s'", STR_ARG(name));
+    if (!equals && !opts_value(l, &text))
+        return err_set(e, ERR_BAD_INPUT, "expected argument for flag '--%.*s'", STR_ARG(name));
     avec_push(mem, &l->pairs, ((struct opts_pair){ row, text }));
     return OK;
 }
@@ -275,14 +304,17 @@ static errc opts_short(struct opts_line *l, str letters, struct arena *mem, stru
     size_t width = 0;
     utf8_rune(letters, &width);
     const struct opt *row = width == 1 ? opts_row(l, STR_EMPTY, (char)letters.p[0]) : NULL;
-    if (!row) return err_set(e, ERR_BAD_INPUT, "unknown short flag '-%.*s'", STR_ARG(str_slice(letters, 0, width)));
+    if (!row)
+        return err_set(
+            e, ERR_BAD_INPUT, "unknown short flag '-%.*s'", STR_ARG(str_slice(letters, 0, width)));
     str text = str_from(letters, 1);
     if (row->kind->bare) {
         avec_push(mem, &l->pairs, ((struct opts_pair){ row, S("true") }));
         l->rest = text;
         return OK;
     }
-    if (text.n == 0 && !opts_value(l, &text)) return err_set(e, ERR_BAD_INPUT, "expected argument for flag '-%c'", row->letter);
+    if (text.n == 0 && !opts_value(l, &text))
+        return err_set(e, ERR_BAD_INPUT, "expected argument for flag '-%c'", row->letter);
     avec_push(mem, &l->pairs, ((struct opts_pair){ row, text }));
     return OK;
 }
@@ -345,10 +377,14 @@ static errc opts_missing(const struct opts_line *l, const struct opts_run *run, 
     for (size_t i = 0; i < l->n; i++)
         if (!run->given[i] && (l->table[i].flags & (OPT_REQUIRED | OPT_ARG)) == OPT_REQUIRED)
             buf_fmt(&names, "%s'--%s'", names.n ? ", " : "", l->table[i].name);
-    if (names.n) return err_set(e, ERR_BAD_INPUT, "required flag(s) %.*s not provided", STR_ARG(buf_view(&names)));
+    if (names.n)
+        return err_set(
+            e, ERR_BAD_INPUT, "required flag(s) %.*s not provided", STR_ARG(buf_view(&names)));
     for (size_t i = 0; i < l->n; i++)
-        if (!run->given[i] && (l->table[i].flags & (OPT_REQUIRED | OPT_ARG)) == (OPT_REQUIRED | OPT_ARG))
-            return err_set(e, ERR_BAD_INPUT, "required argument '%s' not provided", l->table[i].name);
+        if (!run->given[i] &&
+            (l->table[i].flags & (OPT_REQUIRED | OPT_ARG)) == (OPT_REQUIRED | OPT_ARG))
+            return err_set(
+                e, ERR_BAD_INPUT, "required argument '%s' not provided", l->table[i].name);
     return OK;
 }
 
@@ -359,7 +395,8 @@ static errc opts_values(void *out, const struct opts_line *l, struct arena *mem,
         if (opts_is_builtin(p->row)) continue;
         bool again = false;
         for (size_t k = 0; k < i && !again; k++) again = l->pairs.at[k].row == p->row;
-        if (again && !p->row->kind->many) return err_set(e, ERR_BAD_INPUT, "flag '%s' cannot be repeated", p->row->name);
+        if (again && !p->row->kind->many)
+            return err_set(e, ERR_BAD_INPUT, "flag '%s' cannot be repeated", p->row->name);
         TRY(p->row->kind->set(opts_at(out, p->row), p->row, p->text, mem, e));
     }
     return OK;
@@ -368,11 +405,13 @@ static errc opts_values(void *out, const struct opts_line *l, struct arena *mem,
 static bool opts_asked(const struct opts_line *l, const char *name)
 {
     for (size_t i = 0; i < l->pairs.n; i++)
-        if (l->pairs.at[i].row == opts_find(opts_builtin, OPTS_BUILTINS, str_z(name), 0)) return true;
+        if (l->pairs.at[i].row == opts_find(opts_builtin, OPTS_BUILTINS, str_z(name), 0))
+            return true;
     return false;
 }
 
-errc opts_parse(void *out, const struct opt *table, size_t n, int argc, char **argv, struct opts_run *run, struct err *e)
+errc opts_parse(void *out, const struct opt *table, size_t n, int argc, char **argv,
+    struct opts_run *run, struct err *e)
 {
     assert(argc > 0 && !run->given);
     arena_init(&run->mem, NULL, 0);
@@ -380,7 +419,8 @@ errc opts_parse(void *out, const struct opt *table, size_t n, int argc, char **a
     struct opts_line l = { .table = table, .n = n, .argv = argv, .argc = argc, .next = 1 };
     errc rc = opts_cut(&l, &run->mem, e);
     run->version = opts_asked(&l, "version");
-    if (run->version) return OK;                               /* told before anything behind it is found wrong */
+    /* told before anything behind it is found wrong */
+    if (run->version) return OK;
     TRY(rc);
     run->help = opts_asked(&l, "help") || opts_asked(&l, "help-long");
     if (run->help) return OK;
@@ -407,7 +447,8 @@ bool opts_given(const struct opts_run *run, const struct opt *table, size_t n, c
 
 enum { HELP_WIDTH = 80, HELP_INDENT = 2, HELP_PADDING = 2, HELP_LEFT_MAX = 30 };
 
-/* Words of text in lines of at most `width` runes; the second and later ones begin `indent` to the right. */
+/* Words of text in lines of at most `width` runes; the second and later ones begin `indent` to the
+ * right. */
 static void opts_wrap(struct buf *b, str text, size_t width, size_t indent)
 {
     size_t at = 0;
@@ -440,7 +481,8 @@ static void opts_place(struct buf *b, const struct opt *o)
     if (o->def && o->kind->quoted) buf_go_quote(b, first);
     else if (o->def) buf_str(b, first);
     else
-        for (const char *c = o->name; *c; c++) buf_u8(b, (uint8_t)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c));
+        for (const char *c = o->name; *c; c++)
+            buf_u8(b, (uint8_t)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c));
     if (several) buf_str(b, S("..."));
 }
 
@@ -466,7 +508,8 @@ static void opts_row_help(struct buf *b, const struct opt *o, size_t left)
     SCOPED(buf_fini) struct buf name = { 0 };
     opts_left(&name, o);
     size_t indent = HELP_INDENT + left + HELP_PADDING;
-    buf_fmt(b, "%*s%-*.*s%*s", HELP_INDENT, "", (int)left, STR_ARG(buf_view(&name)), HELP_PADDING, "");
+    buf_fmt(
+        b, "%*s%-*.*s%*s", HELP_INDENT, "", (int)left, STR_ARG(buf_view(&name)), HELP_PADDING, "");
     if (name.n >= HELP_LEFT_MAX) buf_fmt(b, "\n%*s", (int)indent, "");
     opts_wrap(b, str_z(o->help), HELP_WIDTH - indent, indent);
 }
@@ -502,7 +545,8 @@ static void opts_usage(struct buf *b, const char *prog, const struct opt *table,
     buf_u8(b, '\n');
 }
 
-void opts_help(struct buf *b, const char *prog, const char *about, const struct opt *table, size_t n)
+void opts_help(
+    struct buf *b, const char *prog, const char *about, const struct opt *table, size_t n)
 {
     opts_usage(b, prog, table, n);
     if (about) {
@@ -527,7 +571,8 @@ void opts_help(struct buf *b, const char *prog, const char *about, const struct 
 
 static int opts_by_name(const void *a, const void *b)
 {
-    return str_cmp(str_z((*(const struct opt *const *)a)->name), str_z((*(const struct opt *const *)b)->name));
+    return str_cmp(
+        str_z((*(const struct opt *const *)a)->name), str_z((*(const struct opt *const *)b)->name));
 }
 
 void opts_each(const void *out, const struct opt *table, size_t n, opts_each_fn *fn, void *ctx)

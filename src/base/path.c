@@ -53,7 +53,8 @@ bool path_has_glob(str pattern)
     return false;
 }
 
-/* The next piece: whether stars stand before it, and its text up to the next star outside of a class. */
+/* The next piece: whether stars stand before it, and its text up to the next star outside of a
+ * class. */
 static bool chunk_next(str *pattern, str *chunk)
 {
     str p = *pattern;
@@ -105,7 +106,8 @@ static bool class_match(str *chunk, uint32_t r, bool *match)
     return true;
 }
 
-/* Does the name begin with the chunk? *rest: what follows. What is left of a chunk that does not fit is still checked. */
+/* Does the name begin with the chunk? *rest: what follows. What is left of a chunk that does not
+ * fit is still checked. */
 static bool chunk_match(str chunk, str name, str *rest, bool *bad)
 {
     bool fits = true;
@@ -167,7 +169,8 @@ bool path_match(str pattern, str name, bool *bad_out)
         if (fits) name = rest;
         else if (!bad && star) fits = star_match(chunk, !pattern.n, &name, &bad);
     }
-    while (pattern.n && !bad) {                                /* it does not fit: is the rest well formed? */
+    /* it does not fit: is the rest well formed? */
+    while (pattern.n && !bad) {
         str chunk, rest;
         (void)chunk_next(&pattern, &chunk);
         (void)chunk_match(chunk, STR_EMPTY, &rest, &bad);

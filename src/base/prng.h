@@ -1,6 +1,7 @@
 /* prng.h — seeded random numbers; every use can be replayed.
  *
- * What        splitmix64: one 64-bit state, good enough for jitter, tests and sampling, not for secrets (prng_secret is).
+ * What        splitmix64: one 64-bit state, good enough for jitter, tests and sampling, not for
+ *             secrets (prng_secret is).
  * Invariants  the same seed gives the same numbers on every machine
  * Ownership   values
  * Threads     none: each owner has its own
@@ -25,7 +26,8 @@ static inline uint64_t prng_below(struct prng *r, uint64_t n)  /* 0 … n-1; n =
 {
     return (uint64_t)(((unsigned __int128)prng_u64(r) * n) >> 64);
 }
-static inline double prng_unit(struct prng *r) { return (double)(prng_u64(r) >> 11) * 0x1p-53; }   /* [0, 1) */
+/* [0, 1) */
+static inline double prng_unit(struct prng *r) { return (double)(prng_u64(r) >> 11) * 0x1p-53; }
 
 void prng_secret(void *out, size_t n);                         /* bytes of the kernel's generator */
 

@@ -12,12 +12,17 @@
 
 #include "base/buf.h"
 
-MUST_USE bool rfc3339_parse(str s, int64_t *ms_out);           /* nanoseconds are truncated to ms; years 0000 … 9999 */
-void buf_rfc3339_ms(struct buf *b, int64_t ms);                /* 2026-01-02T15:04:05.678Z, always three digits: as log lines have it */
-void buf_rfc3339_ns(struct buf *b, int64_t ns);                /* without trailing zeros: Go's RFC3339Nano */
+/* nanoseconds are truncated to ms; years 0000 … 9999 */
+MUST_USE bool rfc3339_parse(str s, int64_t *ms_out);
+/* 2026-01-02T15:04:05.678Z, always three digits: as log lines have it */
+void buf_rfc3339_ms(struct buf *b, int64_t ms);
+/* without trailing zeros: Go's RFC3339Nano */
+void buf_rfc3339_ns(struct buf *b, int64_t ns);
 
-struct civil { int year; unsigned month, day, hour, minute, second, weekday, yearday; };   /* UTC; weekday 0 = Sunday, yearday from 1 */
-struct civil civil_of(int64_t unix_s);                         /* proleptic Gregorian, any int64 within Go's range */
+/* UTC; weekday 0 = Sunday, yearday from 1 */
+struct civil { int year; unsigned month, day, hour, minute, second, weekday, yearday; };
+/* proleptic Gregorian, any int64 within Go's range */
+struct civil civil_of(int64_t unix_s);
 unsigned civil_days_in_month(int year, unsigned month);
 
 #endif

@@ -37,7 +37,8 @@ TEST(rfc3339_writes)
     buf_rfc3339_ns(&b, 1785558600500000000);
     buf_u8(&b, ' ');
     buf_rfc3339_ns(&b, -1);
-    EXPECT_STR(buf_view(&b), S("2026-08-01T04:30:00.500Z 2026-08-01T04:30:00.5Z 1969-12-31T23:59:59.999999999Z"));
+    EXPECT_STR(buf_view(&b),
+        S("2026-08-01T04:30:00.500Z 2026-08-01T04:30:00.5Z 1969-12-31T23:59:59.999999999Z"));
     buf_fini(&b);
 }
 
@@ -46,7 +47,8 @@ TEST(rfc3339_round_trip)
     struct prng r = { test_seed() };
     struct buf b = { 0 };
     for (unsigned i = 0; i < 20000; i++) {
-        int64_t ms = (int64_t)prng_below(&r, 315569520000000u) - 62167219200000, got;   /* the years 0 … 9999 */
+        /* the years 0 … 9999 */
+        int64_t ms = (int64_t)prng_below(&r, 315569520000000u) - 62167219200000, got;
         buf_reset(&b);
         buf_rfc3339_ms(&b, ms);
         EXPECT(rfc3339_parse(buf_view(&b), &got));
@@ -60,7 +62,8 @@ TEST(civil_fields)
     struct civil c = civil_of(1709164800);
     EXPECT(c.year == 2024 && c.month == 2 && c.day == 29 && c.weekday == 4 && c.yearday == 60);
     c = civil_of(-1);
-    EXPECT(c.year == 1969 && c.month == 12 && c.day == 31 && c.hour == 23 && c.second == 59 && c.weekday == 3 && c.yearday == 365);
+    EXPECT(c.year == 1969 && c.month == 12 && c.day == 31 && c.hour == 23 && c.second == 59 &&
+           c.weekday == 3 && c.yearday == 365);
     EXPECT_EQ(civil_days_in_month(1900, 2), 28);
     EXPECT_EQ(civil_days_in_month(2000, 2), 29);
 }

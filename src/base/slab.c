@@ -1,8 +1,9 @@
-/* The directory of pages is reserved once for the most pages there can be, so that it never moves and slab_at needs no lock;
- * untouched parts of it are address space only. Freed objects of a page are linked through their first four bytes. Bitmaps of the pages
- * that have room, one a colour, are searched from their low ends: objects of a slab that shrinks stay together, and its high pages run
- * empty. A page takes its colour with its first object and loses it with its last; page 0, which holds the index that is never used, has
- * colour 0. */
+/* The directory of pages is reserved once for the most pages there can be, so that it never moves
+ * and slab_at needs no lock; untouched parts of it are address space only. Freed objects of a page
+ * are linked through their first four bytes. Bitmaps of the pages that have room, one a colour, are
+ * searched from their low ends: objects of a slab that shrinks stay together, and its high pages
+ * run empty. A page takes its colour with its first object and loses it with its last; page 0,
+ * which holds the index that is never used, has colour 0. */
 #include "base/slab.h"
 #include "base/mem.h"
 
@@ -29,7 +30,8 @@ void slab_init_shrinking(struct slab *s, struct account *acc, size_t object_byte
 
 void slab_fini(struct slab *s)
 {
-    for (uint32_t i = 0; i < s->n_pages; i++) mem_free(atomic_load_explicit(&s->pages[i], memory_order_relaxed));
+    for (uint32_t i = 0; i < s->n_pages; i++)
+        mem_free(atomic_load_explicit(&s->pages[i], memory_order_relaxed));
     account_charge(s->acc, -(int64_t)s->n_held * SLAB_PAGE_BYTES);
     mem_free((void *)s->pages);
     mem_free(s->info);
@@ -50,7 +52,10 @@ static void set_add(struct slab_set *set, uint32_t page)
     set->first = MIN(set->first, page / 64);
 }
 
-static void set_remove(struct slab_set *set, uint32_t page) { set->bits[page / 64] &= ~((uint64_t)1 << (page % 64)); }
+static void set_remove(struct slab_set *set, uint32_t page)
+{
+    set->bits[page / 64] &= ~((uint64_t)1 << (page % 64));
+}
 
 static bool set_lowest(struct slab_set *set, uint32_t *page)
 {
@@ -60,7 +65,8 @@ static bool set_lowest(struct slab_set *set, uint32_t *page)
     return true;
 }
 
-/* As zeroed memory of the system is: what is not used yet is not resident either. The allocator aligns blocks of this size to its pages. */
+/* As zeroed memory of the system is: what is not used yet is not resident either. The allocator
+ * aligns blocks of this size to its pages. */
 static void slab_make_page(struct slab *s, uint32_t page)
 {
     uint8_t *at = mem_zalloc(SLAB_PAGE_BYTES);
@@ -95,7 +101,8 @@ static void slab_add_page(struct slab *s)
     set_add(page ? &s->blank : &s->roomy[0], page);
 }
 
-/* A page with room becomes this colour's: the one in memory, the lowest that was given back, or a new one. */
+/* A page with room becomes this colour's: the one in memory, the lowest that was given back, or a
+ * new one. */
 static uint32_t slab_colour_page(struct slab *s, unsigned colour)
 {
     uint32_t page = s->empty;
@@ -131,7 +138,8 @@ uint32_t slab_take_in(struct slab *s, unsigned colour)
     return index;
 }
 
-/* Of a slab that shrinks one blank page stays in memory, the lower of two: what is given and taken around a page's border costs nothing. */
+/* Of a slab that shrinks one blank page stays in memory, the lower of two: what is given and taken
+ * around a page's border costs nothing. */
 static void slab_emptied(struct slab *s, uint32_t page)
 {
     set_remove(&s->roomy[s->info[page].colour], page);

@@ -1,10 +1,12 @@
 /* slab.h — objects of one size by the million.
  *
- * What        Pages of 256 KiB cut into equal objects; addressed by pointer or by a dense 32-bit index. A slab that may shrink gives pages
- *             back whose objects are all freed (but one, which waits to be filled again); the others keep theirs, so that a stale
- *             index may still be looked at. Objects that will be freed together are taken in one colour: pages are of one colour,
- *             so that they run empty together, too.
- * Invariants  an object never moves; indexes of freed objects are handed out again, lowest page first; index 0 is never used
+ * What        Pages of 256 KiB cut into equal objects; addressed by pointer or by a dense 32-bit
+ *             index. A slab that may shrink gives pages back whose objects are all freed (but one,
+ *             which waits to be filled again); the others keep theirs, so that a stale index may
+ *             still be looked at. Objects that will be freed together are taken in one colour:
+ *             pages are of one colour, so that they run empty together, too.
+ * Invariants  an object never moves; indexes of freed objects are handed out again, lowest page
+ *             first; index 0 is never used
  * Ownership   slab_init/slab_fini; the account is charged per page
  * Threads     slab_at: any, also beside slab_take; the rest: the owner locks
  * Errors      none (2^32 objects are asserted)
@@ -20,30 +22,38 @@
 enum { SLAB_PAGE_BYTES = 256 << 10, SLAB_DIR = 1 << 16 };
 
 enum { SLAB_COLOURS = 6 };
-struct slab_page { uint32_t head; uint16_t live, fresh; uint8_t colour; };   /* a freed object, 0: none; objects in use; ever handed out */
+/* a freed object, 0: none; objects in use; ever handed out */
+struct slab_page { uint32_t head; uint16_t live, fresh; uint8_t colour; };
 struct slab {
-    uint8_t *_Atomic *pages;                   /* SLAB_DIR entries, reserved at init; release store when a page is made, NULL: given back */
+    /* SLAB_DIR entries, reserved at init; release store when a page is made, NULL: given back */
+    uint8_t *_Atomic *pages;
     struct slab_page *info;                    /* of n_pages, in steps of 64 */
-    struct slab_set { uint64_t *bits; uint32_t first, words; } roomy[SLAB_COLOURS], blank;      /* pages with room; pages without
-                                                  objects. A bit a page, none in a word below the first */
+    /* pages with room; pages without objects. A bit a page, none in a word below the first */
+    struct slab_set { uint64_t *bits; uint32_t first, words; } roomy[SLAB_COLOURS], blank;
     uint32_t n_pages, per_page, n_live;
     uint32_t n_held;                           /* pages in memory */
-    uint32_t empty;                            /* of a slab that shrinks: the blank page that is in memory; 0: none */
+    /* of a slab that shrinks: the blank page that is in memory; 0: none */
+    uint32_t empty;
     uint32_t size;
     bool shrinks;
     struct account *acc;
 };
 
-void slab_init(struct slab *s, struct account *acc, size_t object_bytes);   /* 8 <= object_bytes <= 4096 */
+/* 8 <= object_bytes <= 4096 */
+void slab_init(struct slab *s, struct account *acc, size_t object_bytes);
 void slab_init_shrinking(struct slab *s, struct account *acc, size_t object_bytes);
 void slab_fini(struct slab *s);
-uint32_t slab_take_in(struct slab *s, unsigned colour);        /* the index of a zeroed object; colour < SLAB_COLOURS */
+/* the index of a zeroed object; colour < SLAB_COLOURS */
+uint32_t slab_take_in(struct slab *s, unsigned colour);
 static inline uint32_t slab_take(struct slab *s) { return slab_take_in(s, 0); }
-void slab_give(struct slab *s, uint32_t index);                /* REQUIRES: no reader holds it (epochs) */
+/* REQUIRES: no reader holds it (epochs) */
+void slab_give(struct slab *s, uint32_t index);
 
-/* For a slab that mirrors another one by index and is never taken from: zeroed objects up to this index are there. */
+/* For a slab that mirrors another one by index and is never taken from: zeroed objects up to this
+ * index are there. */
 void slab_reach(struct slab *s, uint32_t index);
-static inline uint32_t slab_end(const struct slab *s) { return s->n_pages * s->per_page; }     /* no index is as high */
+/* no index is as high */
+static inline uint32_t slab_end(const struct slab *s) { return s->n_pages * s->per_page; }
 
 static inline void *slab_at(const struct slab *s, uint32_t index)
 {

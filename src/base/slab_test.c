@@ -4,7 +4,8 @@
 
 ACCOUNT(slab_test_account, "slab_test")
 
-/* Random takes and gives against a naive twin: which indexes are out, and what was written in each. */
+/* Random takes and gives against a naive twin: which indexes are out, and what was written in
+ * each. */
 static void slab_model(bool shrinks)
 {
     enum { MOST = 3000, STEPS = 40000, BYTES = 1000 };

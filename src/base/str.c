@@ -47,7 +47,8 @@ bool str_u64(str s, uint64_t *out)
     uint64_t v = 0;
     for (size_t i = 0; i < s.n; i++) {
         unsigned d = s.p[i] - (unsigned)'0';
-        if (d > 9 || __builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, d, &v)) return false;
+        if (d > 9 || __builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, d, &v))
+            return false;
     }
     *out = v;
     return true;

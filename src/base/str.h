@@ -1,6 +1,7 @@
 /* str.h — a borrowed slice of bytes.
  *
- * What        Pointer and length, not NUL-ended, never owned. S("lit") makes one, STR_ARG prints one.
+ * What        Pointer and length, not NUL-ended, never owned. S("lit") makes one, STR_ARG prints
+ *             one.
  * Invariants  p may be NULL only if n == 0.
  * Ownership   borrows; who keeps one beyond the call copies it (arena_str, mem_str).
  * Threads     values
@@ -23,7 +24,10 @@ typedef struct str { const uint8_t *p; size_t n; } str;
 static inline str str_of(const void *p, size_t n) { return (str){ (const uint8_t *)p, n }; }
 static inline str str_z(const char *z) { return (str){ (const uint8_t *)z, z ? strlen(z) : 0 }; }
 
-static inline bool str_eq(str a, str b) { return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0); }
+static inline bool str_eq(str a, str b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
 
 /* Order of unsigned bytes, as Go's strings compare; a prefix comes first. */
 static inline int str_cmp(str a, str b)
@@ -33,7 +37,10 @@ static inline int str_cmp(str a, str b)
     return c ? c : (a.n > b.n) - (a.n < b.n);
 }
 
-static inline bool str_has_prefix(str s, str pre) { return s.n >= pre.n && (pre.n == 0 || memcmp(s.p, pre.p, pre.n) == 0); }
+static inline bool str_has_prefix(str s, str pre)
+{
+    return s.n >= pre.n && (pre.n == 0 || memcmp(s.p, pre.p, pre.n) == 0);
+}
 static inline bool str_has_suffix(str s, str suf)
 {
     return s.n >= suf.n && (suf.n == 0 || memcmp(s.p + s.n - suf.n, suf.p, suf.n) == 0);
@@ -57,9 +64,11 @@ static inline size_t str_index(str s, uint8_t c)
 size_t str_find(str s, str what);
 size_t str_rindex(str s, uint8_t c);
 bool str_eq_nocase(str a, str b);                              /* ASCII only */
-str str_trim(str s);                                           /* without ASCII white space at both ends */
+/* without ASCII white space at both ends */
+str str_trim(str s);
 
-/* Cuts s at the first c: *left before it, *right after it. False if there is no c: left = s, right empty. */
+/* Cuts s at the first c: *left before it, *right after it. False if there is no c: left = s, right
+ * empty. */
 bool str_cut(str s, uint8_t c, str *left, str *right);
 
 /* A whole decimal number without sign; false if empty, not digits, or above UINT64_MAX. */

@@ -58,7 +58,8 @@ const char *test_shared(void)
     struct stat st;
     if (stat(shared, &st) == 0) return shared;
     const char *ci = getenv("CI");
-    if (ci && strcmp(ci, "true") == 0) test_fail(__FILE__, __LINE__, "CI=true and %s is absent", shared);
+    if (ci && strcmp(ci, "true") == 0)
+        test_fail(__FILE__, __LINE__, "CI=true and %s is absent", shared);
     test_skip("the shared vectors are absent (EPI_SHARED)");
 }
 
@@ -104,7 +105,8 @@ static void run_one(void **state)
     tmp_remove();
 }
 
-/* Own loop around cmocka's runner: one test a group, so that counts are ours and a name can be chosen. */
+/* Own loop around cmocka's runner: one test a group, so that counts are ours and a name can be
+ * chosen. */
 static int run_quiet(struct test *t)
 {
     struct CMUnitTest unit = { .name = t->name, .test_func = run_one, .initial_state = t };

@@ -1,7 +1,8 @@
 /* test.h — a thin layer over cmocka: registration, case names, counts.
  *
- * What        TEST(name) { … } registers a test; EXPECT* ends it on failure, naming the case of TEST_EACH that ran. test_main prints
- *             a line a failure and ends with "N passed, N failed, N skipped".
+ * What        TEST(name) { … } registers a test; EXPECT* ends it on failure, naming the case of
+ *             TEST_EACH that ran. test_main prints a line a failure and ends with "N passed, N
+ *             failed, N skipped".
  * Invariants  a test runs in any order and alone (argument: a part of its name)
  * Ownership   none
  * Threads     EXPECT only on the main thread: other threads hand their findings over
@@ -21,43 +22,57 @@ void test_register(struct test *t);
 NORETURN void test_fail(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 NORETURN void test_skip(const char *why);
 void test_case(const char *name);                              /* named in the next failure */
-uint64_t test_seed(void);                                      /* SEED=… in the environment, else fixed per test; printed on failure */
-const char *test_shared(void);                                 /* EPI_SHARED or ../shared; skips the test where it is absent, fails it if CI=true */
-const char *test_tmpdir(void);                                 /* a fresh folder of this test, removed when it passes */
-bool test_aborts(void (*step)(void));                          /* runs it in a child: did an assert or abort end it? */
+/* SEED=… in the environment, else fixed per test; printed on failure */
+uint64_t test_seed(void);
+/* EPI_SHARED or ../shared; skips the test where it is absent, fails it if CI=true */
+const char *test_shared(void);
+/* a fresh folder of this test, removed when it passes */
+const char *test_tmpdir(void);
+/* runs it in a child: did an assert or abort end it? */
+bool test_aborts(void (*step)(void));
 
-#define TEST(id) \
-    static void test_##id(void); \
-    static struct test test_entry_##id = { #id, __FILE__, test_##id, NULL }; \
-    __attribute__((constructor)) static void test_add_##id(void) { test_register(&test_entry_##id); } \
+#define TEST(id)                                                                                   \
+    static void test_##id(void);                                                                   \
+    static struct test test_entry_##id = { #id, __FILE__, test_##id, NULL };                       \
+    __attribute__((constructor)) static void test_add_##id(void)                                   \
+    {                                                                                              \
+        test_register(&test_entry_##id);                                                           \
+    }                                                                                              \
     static void test_##id(void)
 
 /* Loops over a static table whose rows have a `name`. */
-#define TEST_EACH(c, table) \
-    for (const __typeof__((table)[0]) *c = (table); c < (table) + ARRAY_LEN(table) && (test_case(c->name), true); c++)
+#define TEST_EACH(c, table)                                                                        \
+    for (const __typeof__((table)[0]) *c = (table);                                                \
+         c < (table) + ARRAY_LEN(table) && (test_case(c->name), true); c++)
 
-#define EXPECT(cond) do { if (!(cond)) test_fail(__FILE__, __LINE__, "expected: %s", #cond); } while (0)
-#define EXPECT_EQ(got, want) \
-    do { \
-        int64_t ex_got = (int64_t)(got), ex_want = (int64_t)(want); \
-        if (ex_got != ex_want) \
-            test_fail(__FILE__, __LINE__, "%s is %" PRId64 ", expected %" PRId64, #got, ex_got, ex_want); \
+#define EXPECT(cond)                                                                               \
+    do {                                                                                           \
+        if (!(cond)) test_fail(__FILE__, __LINE__, "expected: %s", #cond);                         \
     } while (0)
-#define EXPECT_STR(got, want) \
-    do { \
-        str ex_got = (got), ex_want = (want); \
-        if (!str_eq(ex_got, ex_want)) \
-            test_fail(__FILE__, __LINE__, "%s is \"%.*s\", expected \"%.*s\"", #got, STR_ARG(ex_got), STR_ARG(ex_want)); \
+#define EXPECT_EQ(got, want)                                                                       \
+    do {                                                                                           \
+        int64_t ex_got = (int64_t)(got), ex_want = (int64_t)(want);                                \
+        if (ex_got != ex_want)                                                                     \
+            test_fail(__FILE__, __LINE__, "%s is %" PRId64 ", expected %" PRId64, #got, ex_got,    \
+                ex_want);                                                                          \
+    } while (0)
+#define EXPECT_STR(got, want)                                                                      \
+    do {                                                                                           \
+        str ex_got = (got), ex_want = (want);                                                      \
+        if (!str_eq(ex_got, ex_want))                                                              \
+            test_fail(__FILE__, __LINE__, "%s is \"%.*s\", expected \"%.*s\"", #got,               \
+                STR_ARG(ex_got), STR_ARG(ex_want));                                                \
     } while (0)
 #define EXPECT_OK(call) \
     do { \
         errc ex_rc = (call); \
         if (ex_rc != OK) test_fail(__FILE__, __LINE__, "%s: %s", #call, errc_name(ex_rc)); \
     } while (0)
-#define EXPECT_OK_E(call, e) \
-    do { \
-        errc ex_rc = (call); \
-        if (ex_rc != OK) test_fail(__FILE__, __LINE__, "%s: %s: %s", #call, errc_name(ex_rc), (e)->msg); \
+#define EXPECT_OK_E(call, e)                                                                       \
+    do {                                                                                           \
+        errc ex_rc = (call);                                                                       \
+        if (ex_rc != OK)                                                                           \
+            test_fail(__FILE__, __LINE__, "%s: %s: %s", #call, errc_name(ex_rc), (e)->msg);        \
     } while (0)
 
 #endif

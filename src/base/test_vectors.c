@@ -41,7 +41,8 @@ json_t *vectors_next(struct vectors *v)
     }
     test_case(NULL);
     if (n == 0) return NULL;
-    snprintf(v->name, sizeof(v->name), "%s:%zu: %.*s", v->path, v->n + 1, (int)MIN(n - 1, (size_t)300), v->line);
+    snprintf(v->name, sizeof(v->name), "%s:%zu: %.*s", v->path, v->n + 1,
+        (int)MIN(n - 1, (size_t)300), v->line);
     test_case(v->name);
     json_error_t je;
     v->json = json_loadb(v->line, n, JSON_ALLOW_NUL | JSON_DECODE_ANY, &je);

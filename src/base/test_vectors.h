@@ -2,7 +2,8 @@
  *
  * What        Reads NAME or NAME.gz below the shared folder; each line is one JSON value.
  * Invariants  none
- * Ownership   vectors_open/vectors_close; a line's JSON lives until the next line. hex bytes come from the arena of the file.
+ * Ownership   vectors_open/vectors_close; a line's JSON lives until the next line. hex bytes come
+ *             from the arena of the file.
  * Threads     none
  * Errors      a missing or malformed file ends the test
  * Format      golden/README.md of the shared folder
@@ -16,13 +17,25 @@
 
 #include <jansson.h>
 
-struct vectors { void *file; char *line; size_t cap; json_t *json; struct arena a; size_t n; const char *path; char name[400]; };
+struct vectors {
+    void *file;
+    char *line;
+    size_t cap;
+    json_t *json;
+    struct arena a;
+    size_t n;
+    const char *path;
+    char name[400];
+};
 
-void vectors_open(struct vectors *v, const char *path);        /* path below test_shared(), without .gz */
-json_t *vectors_next(struct vectors *v);                       /* NULL: the end; path:line and its text are the test's case */
+/* path below test_shared(), without .gz */
+void vectors_open(struct vectors *v, const char *path);
+/* NULL: the end; path:line and its text are the test's case */
+json_t *vectors_next(struct vectors *v);
 void vectors_close(struct vectors *v);
 
-str vectors_file(struct arena *a, const char *path);           /* a whole binary file below test_shared() */
+/* a whole binary file below test_shared() */
+str vectors_file(struct arena *a, const char *path);
 
 str json_hex(struct arena *a, const json_t *s);                /* "00ff" as bytes */
 int64_t json_i64_of(const json_t *o, const char *key);

@@ -1,10 +1,12 @@
-/* ulid.h — names that sort by the time of their making: 26 characters for 48 bits of milliseconds and 80 random ones.
+/* ulid.h — names that sort by the time of their making: 26 characters for 48 bits of milliseconds
+ * and 80 random ones.
  *
  * What        Makes, parses and prints ULIDs as block folders are named.
  * Invariants  order of bytes == order of texts == order of times of making, to the millisecond
  * Ownership   values
  * Threads     pure functions; ulid_new reads clock and kernel randomness
- * Errors      ulid_parse: false unless it is 26 characters of upper-case Crockford base 32, the first at most '7'
+ * Errors      ulid_parse: false unless it is 26 characters of upper-case Crockford base 32, the
+ *             first at most '7'
  * Format      github.com/ulid/spec
  */
 #ifndef EPI_BASE_ULID_H

@@ -2,7 +2,9 @@
 
 static bool url_plain(uint8_t c, enum url_place place)
 {
-    static const char *const more[] = { [URL_QUERY] = "-_.~", [URL_PATH] = "-_.~$&+,/:;=@", [URL_HOST] = "-_.~!$&'()*+,;=:[]<>\"" };
+    static const char *const more[] = {
+        [URL_QUERY] = "-_.~", [URL_PATH] = "-_.~$&+,/:;=@", [URL_HOST] = "-_.~!$&'()*+,;=:[]<>\""
+    };
     bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
     return letter || (c && strchr(more[place], c));
 }

@@ -20,8 +20,8 @@ bool rune_is_print(uint32_t r)
 bool rune_is_letter(uint32_t r) { return rune_in(rune_letter, ARRAY_LEN(rune_letter), r); }
 bool rune_is_digit(uint32_t r) { return rune_in(rune_digit, ARRAY_LEN(rune_digit), r); }
 
-/* Of a sequence that starts with c: its length, and the allowed range of its second byte (which excludes overlong forms,
- * surrogates and what lies above U+10FFFF). 0: c starts none. */
+/* Of a sequence that starts with c: its length, and the allowed range of its second byte (which
+ * excludes overlong forms, surrogates and what lies above U+10FFFF). 0: c starts none. */
 static size_t utf8_lead(uint8_t c, uint8_t *lo, uint8_t *hi)
 {
     *lo = 0x80;

@@ -1,6 +1,7 @@
 /* utf8.h — UTF-8 as Go sees it.
  *
- * What        Validation and decoding of runes; invalid bytes give U+FFFD of width 1, as Go's range loop does.
+ * What        Validation and decoding of runes; invalid bytes give U+FFFD of width 1, as Go's range
+ *             loop does.
  * Invariants  surrogates and code points above U+10FFFF are invalid
  * Ownership   none
  * Threads     pure
@@ -15,10 +16,13 @@
 enum { RUNE_ERROR = 0xFFFD };
 
 bool utf8_valid(str s);                                        /* fast for ASCII */
-uint32_t utf8_rune(str s, size_t *width);                      /* REQUIRES: s.n > 0; RUNE_ERROR with width 1 if invalid */
-size_t utf8_count(str s);                                      /* runes, an invalid byte counts one */
+/* REQUIRES: s.n > 0; RUNE_ERROR with width 1 if invalid */
+uint32_t utf8_rune(str s, size_t *width);
+/* runes, an invalid byte counts one */
+size_t utf8_count(str s);
 void buf_rune(struct buf *b, uint32_t r);                      /* invalid code points as U+FFFD */
-bool rune_is_print(uint32_t r);                                /* Go's unicode.IsPrint, for quoting */
+/* Go's unicode.IsPrint, for quoting */
+bool rune_is_print(uint32_t r);
 bool rune_is_letter(uint32_t r);
 bool rune_is_digit(uint32_t r);
 

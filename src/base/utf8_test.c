@@ -3,7 +3,13 @@
 
 TEST(utf8_valid_and_width)
 {
-    static const struct { const char *name; str in; bool valid; uint32_t rune; size_t width; } cases[] = {
+    static const struct {
+        const char *name;
+        str in;
+        bool valid;
+        uint32_t rune;
+        size_t width;
+    } cases[] = {
         { "ascii", S("a"), true, 'a', 1 },
         { "two bytes", S("é"), true, 0xe9, 2 },
         { "three bytes", S("€"), true, 0x20ac, 3 },
@@ -17,7 +23,10 @@ TEST(utf8_valid_and_width)
         { "overlong 4", S("\xf0\x8f\xbf\xbf"), false, RUNE_ERROR, 1 },
         { "continuation", S("\x80"), false, RUNE_ERROR, 1 },
         { "cut", S("\xe2\x82"), false, RUNE_ERROR, 1 },
-        { "third byte wrong", S("\xe2\x82" "a"), false, RUNE_ERROR, 1 },
+        { "third byte wrong",
+            S("\xe2\x82"
+              "a"),
+            false, RUNE_ERROR, 1 },
     };
     TEST_EACH(c, cases) {
         size_t width;
@@ -39,15 +48,19 @@ TEST(utf8_every_rune_comes_back)
         size_t width;
         buf_rune(&b, r);
         uint32_t want = r >= 0xd800 && r <= 0xdfff ? RUNE_ERROR : r;
-        if (utf8_rune(buf_view(&b), &width) != want || width != b.n) test_fail(__FILE__, __LINE__, "rune %x", r);
+        if (utf8_rune(buf_view(&b), &width) != want || width != b.n)
+            test_fail(__FILE__, __LINE__, "rune %x", r);
     }
 }
 
 TEST(utf8_classes)
 {
-    EXPECT(rune_is_print(' ') && !rune_is_print(0x7f) && !rune_is_print(0xa0) && !rune_is_print(0xad) && rune_is_print(0x20ac));
-    EXPECT(!rune_is_print(0x2028) && !rune_is_print(0xe000) && !rune_is_print(0x10ffff) && rune_is_print(0x1f600));
-    EXPECT(rune_is_letter('z') && rune_is_letter(0xe9) && !rune_is_letter('_') && rune_is_letter(0x4e16));
+    EXPECT(rune_is_print(' ') && !rune_is_print(0x7f) && !rune_is_print(0xa0) &&
+           !rune_is_print(0xad) && rune_is_print(0x20ac));
+    EXPECT(!rune_is_print(0x2028) && !rune_is_print(0xe000) && !rune_is_print(0x10ffff) &&
+           rune_is_print(0x1f600));
+    EXPECT(rune_is_letter('z') && rune_is_letter(0xe9) && !rune_is_letter('_') &&
+           rune_is_letter(0x4e16));
     EXPECT(rune_is_digit('0') && rune_is_digit(0x661) && !rune_is_digit('a'));
 }
 

@@ -1,8 +1,10 @@
 /* vec.h — growable arrays: VEC(struct series *) all; then vec_push(&all, s).
  *
- * What        A struct of pointer, count and capacity, on the heap; or, with avec_push, in an arena.
+ * What        A struct of pointer, count and capacity, on the heap; or, with avec_push, in an
+ *             arena.
  * Invariants  n <= cap; at is NULL only if cap == 0. The zero value is an empty vector.
- * Ownership   vec_fini frees the array, never what the elements point to. An arena's vector is never freed.
+ * Ownership   vec_fini frees the array, never what the elements point to. An arena's vector is
+ *             never freed.
  * Threads     none
  * Errors      none
  * Format      none

@@ -1,6 +1,7 @@
 /* version.h — who we are, and whose surface we have.
  *
- * What        Our version comes from the build; the version of Prometheus is the one whose API, flags and formats are served.
+ * What        Our version comes from the build; the version of Prometheus is the one whose API,
+ *             flags and formats are served.
  * Invariants  none
  * Ownership   static
  * Threads     const

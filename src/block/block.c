@@ -58,8 +58,12 @@ static errc parts_open(struct block *b, enum io_backend backend, struct err *e)
     SCOPED(arena_fini) struct arena a = { 0 };
     struct fs_stat st;
     TRY(meta_read(&b->meta, b->fs, b->dir, &b->arena, e));
-    TRY_IN(e, index_reader_open(&b->index, b->fs, path_join(&a, b->dir, S("index")), backend, e), "index");
-    TRY_IN(e, segments_open(&b->segments, b->fs, path_join(&a, b->dir, S("chunks")), backend, IO_RANDOM, e), "chunks");
+    TRY_IN(e, index_reader_open(&b->index, b->fs, path_join(&a, b->dir, S("index")), backend, e),
+        "index");
+    TRY_IN(e,
+        segments_open(
+            &b->segments, b->fs, path_join(&a, b->dir, S("chunks")), backend, IO_RANDOM, e),
+        "chunks");
     TRY(tombstones_open(b, e));
     TRY(fs_stat(b->fs, path_join(&a, b->dir, S("meta.json")), &st, e));
     b->bytes += index_reader_size(b->index) + segments_bytes(b->segments) + st.size_bytes;
@@ -96,7 +100,8 @@ errc block_open(struct block **out, const struct block_opts *o, str dir, struct 
 bool block_may_skip(const struct block *b, errc rc, const struct err *why)
 {
     if (!b->salvage || (rc != ERR_CORRUPT && rc != ERR_UNSUPPORTED)) return false;
-    LOG_LIMITED(WARN, 1000, "a damaged part of a block is left out", kv_str("block", b->dir), kv_err(why));
+    LOG_LIMITED(
+        WARN, 1000, "a damaged part of a block is left out", kv_str("block", b->dir), kv_err(why));
     return true;
 }
 
@@ -154,7 +159,8 @@ errc symbol_memo_get(struct symbol_memo *m, uint32_t ref, str *out, struct err *
     return OK;
 }
 
-errc symbol_memo_labels(struct symbol_memo *m, const struct index_series *s, struct label *out, struct err *e)
+errc symbol_memo_labels(
+    struct symbol_memo *m, const struct index_series *s, struct label *out, struct err *e)
 {
     for (size_t i = 0; i < s->labels.n; i++) {
         TRY(symbol_memo_get(m, s->labels.at[i].name, &out[i].name, e));
@@ -212,15 +218,18 @@ static errc chunk_set_step(struct block_chunk_set *s, struct err *e)
     s->labels.n = s->entry.labels.n;
     TRY(symbol_memo_labels(&s->symbols, &s->entry, s->labels.at, e));
     TRY(set_pin(s, e));
-    s->series = (struct chunk_series){ { s->labels.at, s->labels.n }, s->views.at, s->views.n, tombstones_of(&s->deleted->all, ref) };
+    s->series = (struct chunk_series){ { s->labels.at, s->labels.n }, s->views.at, s->views.n,
+        tombstones_of(&s->deleted->all, ref) };
     return OK;
 }
 
-static errc chunk_set_next(struct chunk_series_set *base, const struct chunk_series **out, struct err *e)
+static errc chunk_set_next(
+    struct chunk_series_set *base, const struct chunk_series **out, struct err *e)
 {
     struct block_chunk_set *s = CONTAINER_OF(base, struct block_chunk_set, base);
     *out = NULL;
-    errc rc = set_unpin(s, e);                 /* a fault of what was handed out last is told now: it is not to be believed */
+    /* a fault of what was handed out last is told now: it is not to be believed */
+    errc rc = set_unpin(s, e);
     if (rc == OK && s->at < s->all.n) {
         rc = chunk_set_step(s, e);
         if (rc == OK) *out = &s->series;
@@ -274,11 +283,13 @@ static void block_symbols_free(struct symbol_set *base)
     block_unref(s->block);
     mem_free(s);
 }
-static const struct symbol_set_ops block_symbol_set_ops = { block_symbols_next, block_symbols_free };
+static const struct symbol_set_ops block_symbol_set_ops = { block_symbols_next,
+    block_symbols_free };
 
 struct symbol_set *block_symbols(struct block *b)
 {
     struct block_symbol_set *s = NEW(struct block_symbol_set);
-    *s = (struct block_symbol_set){ { &block_symbol_set_ops }, block_ref(b), index_reader_symbols(b->index) };
+    *s = (struct block_symbol_set){ { &block_symbol_set_ops }, block_ref(b),
+        index_reader_symbols(b->index) };
     return &s->base;
 }

@@ -1,13 +1,16 @@
 /* block.h — one block's folder, open: immutable samples of a span of time.
  *
- * What        meta.json, index, chunk segments and tombstones of one folder, read through io readers, behind a queryable; and its series
- *             with their chunks as they are, for the compactor.
- * Invariants  (1) A block that opened has whole tables (see index_reader.h, segments.h); what is found damaged later is an error of that
- *             query. (2) An open block answers as long as somebody holds it, also when its folder has been renamed away.
- * Ownership   counted: block_open gives one reference, queriers and sets hold their own. The fs outlives all.
+ * What        meta.json, index, chunk segments and tombstones of one folder, read through io
+ *             readers, behind a queryable; and its series with their chunks as they are, for the
+ *             compactor.
+ * Invariants  (1) A block that opened has whole tables (see index_reader.h, segments.h); what is
+ *             found damaged later is an error of that query. (2) An open block answers as long as
+ *             somebody holds it, also when its folder has been renamed away.
+ * Ownership   counted: block_open gives one reference, queriers and sets hold their own. The fs
+ *             outlives all.
  * Threads     any; deletions: one at a time beside readers
- * Errors      ERR_CORRUPT, ERR_IO, ERR_NOT_FOUND (no meta.json). A float sample that would have to be decoded from an encoding that cannot be
- *             is ERR_UNSUPPORTED, told by the iterator.
+ * Errors      ERR_CORRUPT, ERR_IO, ERR_NOT_FOUND (no meta.json). A float sample that would have to
+ *             be decoded from an encoding that cannot be is ERR_UNSUPPORTED, told by the iterator.
  * Format      docs/format/block.md
  */
 #ifndef EPI_BLOCK_BLOCK_H
@@ -19,30 +22,38 @@
 #include "storage/querier.h"
 
 struct block;
-/* salvage: what is damaged is left out of answers and told in the log, instead of failing the query: for tools that look at a broken folder. */
+/* salvage: what is damaged is left out of answers and told in the log, instead of failing the
+ * query: for tools that look at a broken folder. */
 struct block_opts { struct fs *fs; enum io_backend backend; bool salvage; };
 
 MUST_USE errc block_open(struct block **out, const struct block_opts *o, str dir, struct err *e);
 struct block *block_ref(struct block *b);
-void block_unref(struct block *b);                             /* NULL is fine; the last one closes */
+/* NULL is fine; the last one closes */
+void block_unref(struct block *b);
 static inline void block_unrefp(struct block **b) { block_unref(*b); }
 
 const struct block_meta *block_meta(const struct block *b);    /* as read at opening */
 str block_dir(const struct block *b);
-uint64_t block_bytes(const struct block *b);                   /* of all its files, for retention by size */
-uint64_t block_tombstones(struct block *b);                    /* deleted intervals, of all series */
+/* of all its files, for retention by size */
+uint64_t block_bytes(const struct block *b);
+/* deleted intervals, of all series */
+uint64_t block_tombstones(struct block *b);
 
-/* Writes into meta.json that the block is to be deleted, or that compacting it failed. One at a time; seen by block_meta at once. */
+/* Writes into meta.json that the block is to be deleted, or that compacting it failed. One at a
+ * time; seen by block_meta at once. */
 MUST_USE errc block_mark(struct block *b, bool deletable, bool failed, struct err *e);
 
 /* Lives as long as the block; its queriers hold a reference of their own. */
 struct queryable *block_queryable(struct block *b);
 
-/* All series with chunks, whatever their times, and all symbols, for writing a block anew. Each holds a reference. */
+/* All series with chunks, whatever their times, and all symbols, for writing a block anew. Each
+ * holds a reference. */
 MUST_USE errc block_chunks(struct block *b, struct chunk_series_set **out, struct err *e);
 struct symbol_set *block_symbols(struct block *b);
 
-/* Deletes [mint, maxt] of the series that match: the file tombstones is replaced, then queries that begin see it. *n: series touched. */
-MUST_USE errc block_delete(struct block *b, struct matchers ms, int64_t mint, int64_t maxt, uint64_t *n, struct err *e);
+/* Deletes [mint, maxt] of the series that match: the file tombstones is replaced, then queries that
+ * begin see it. *n: series touched. */
+MUST_USE errc block_delete(
+    struct block *b, struct matchers ms, int64_t mint, int64_t maxt, uint64_t *n, struct err *e);
 
 #endif

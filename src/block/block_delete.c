@@ -1,4 +1,5 @@
-/* block_delete.c — deleting from a block: its tombstones grow, its chunks stay until the block is compacted. */
+/* block_delete.c — deleting from a block: its tombstones grow, its chunks stay until the block is
+ * compacted. */
 #include "block/block_impl.h"
 #include "block/meta.h"
 
@@ -6,7 +7,8 @@ static void deleted_copy(struct tombstones *to, const struct tombstones *from)
 {
     for (size_t i = 0; i < from->at.n; i++) {
         struct tombstone t = { .ref = from->at.at[i].ref };
-        for (size_t k = 0; k < from->at.at[i].deleted.n; k++) vec_push(&t.deleted, from->at.at[i].deleted.at[k]);
+        for (size_t k = 0; k < from->at.at[i].deleted.n; k++)
+            vec_push(&t.deleted, from->at.at[i].deleted.at[k]);
         vec_push(&to->at, t);
     }
 }
@@ -15,12 +17,16 @@ static void deleted_copy(struct tombstones *to, const struct tombstones *from)
 static bool touched(const struct index_series *s, int64_t mint, int64_t maxt, struct interval *out)
 {
     bool any = false;
-    for (size_t i = 0; i < s->chunks.n; i++) any |= s->chunks.at[i].mint <= maxt && s->chunks.at[i].maxt >= mint;
-    if (any) *out = (struct interval){ MAX(mint, s->chunks.at[0].mint), MIN(maxt, s->chunks.at[s->chunks.n - 1].maxt) };
+    for (size_t i = 0; i < s->chunks.n; i++)
+        any |= s->chunks.at[i].mint <= maxt && s->chunks.at[i].maxt >= mint;
+    if (any)
+        *out = (struct interval){ MAX(mint, s->chunks.at[0].mint),
+            MIN(maxt, s->chunks.at[s->chunks.n - 1].maxt) };
     return any;
 }
 
-static errc deleted_add(struct block *b, struct tombstones *to, struct matchers ms, int64_t mint, int64_t maxt, uint64_t *n, struct err *e)
+static errc deleted_add(struct block *b, struct tombstones *to, struct matchers ms, int64_t mint,
+    int64_t maxt, uint64_t *n, struct err *e)
 {
     SCOPED(index_series_fini) struct index_series s = { 0 };
     postings_list found = { 0 };
@@ -47,7 +53,8 @@ static errc deleted_write(struct block *b, const struct tombstones *t, struct er
     return meta_write(b->fs, b->dir, &meta, e);
 }
 
-errc block_delete(struct block *b, struct matchers ms, int64_t mint, int64_t maxt, uint64_t *n, struct err *e)
+errc block_delete(
+    struct block *b, struct matchers ms, int64_t mint, int64_t maxt, uint64_t *n, struct err *e)
 {
     struct block_deleted *was = block_deleted_ref(b), *now = block_deleted_new();
     uint64_t series = 0;

@@ -17,7 +17,8 @@
 #include "block/segments.h"
 #include "block/tombstones_codec.h"
 
-/* The tombstones at one time: a deletion puts others in their place, who reads keeps those it found. */
+/* The tombstones at one time: a deletion puts others in their place, who reads keeps those it
+ * found. */
 struct block_deleted { struct tombstones all; _Atomic uint32_t refs; };
 
 struct block {
@@ -41,21 +42,31 @@ bool block_may_skip(const struct block *b, errc rc, const struct err *why);
 struct block_deleted *block_deleted_ref(struct block *b);
 void block_deleted_unref(struct block_deleted *d);             /* NULL is fine */
 struct block_deleted *block_deleted_new(void);                 /* one reference, nothing deleted */
-struct block_deleted *block_deleted_swap(struct block *b, struct block_deleted *now);  /* gives what was, with its reference */
+/* gives what was, with its reference */
+struct block_deleted *block_deleted_swap(struct block *b, struct block_deleted *now);
 
 /* Symbols that one reader looked up, by ref: in its arena, each once. */
 struct symbol_memo { struct block *block; struct arena *arena; struct map found; };
 MUST_USE errc symbol_memo_get(struct symbol_memo *m, uint32_t ref, str *out, struct err *e);
-MUST_USE errc symbol_memo_labels(struct symbol_memo *m, const struct index_series *s, struct label *out, struct err *e);
+MUST_USE errc symbol_memo_labels(
+    struct symbol_memo *m, const struct index_series *s, struct label *out, struct err *e);
 void symbol_memo_fini(struct symbol_memo *m);
 
 /* Series refs that match, ascending. */
 MUST_USE errc block_select(struct block *b, struct matchers ms, postings_list *out, struct err *e);
 
-errc block_querier(struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e);
+errc block_querier(
+    struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e);
 
-/* Samples of these chunks in [mint, maxt] that are not in deleted (NULL: nothing is). Borrows all of it. */
-struct block_iter_of { struct block *block; const struct index_chunk *chunks; size_t n; int64_t mint, maxt; const intervals *deleted; };
+/* Samples of these chunks in [mint, maxt] that are not in deleted (NULL: nothing is). Borrows all
+ * of it. */
+struct block_iter_of {
+    struct block *block;
+    const struct index_chunk *chunks;
+    size_t n;
+    int64_t mint, maxt;
+    const intervals *deleted;
+};
 struct sample_iter *block_iter_new(void);
 bool block_iter_is(const struct sample_iter *it);              /* one of ours; NULL is not */
 void block_iter_reset(struct sample_iter *it, const struct block_iter_of *of);

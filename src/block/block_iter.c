@@ -16,12 +16,16 @@ struct block_iter {
     struct err why;
 };
 
-static errc iter_close_chunk(struct block_iter *it, struct err *e) { return segments_unpin(&it->pin, e); }
+static errc iter_close_chunk(struct block_iter *it, struct err *e)
+{
+    return segments_unpin(&it->pin, e);
+}
 
 static void iter_free(struct sample_iter *base)
 {
     struct block_iter *it = CONTAINER_OF(base, struct block_iter, base);
-    errc rc = iter_close_chunk(it, NULL);      /* what was read of it was told, or is wanted by nobody */
+    /* what was read of it was told, or is wanted by nobody */
+    errc rc = iter_close_chunk(it, NULL);
     (void)rc;
     account_charge(&block_iter_account, -(int64_t)sizeof(*it));
     mem_free(it);
@@ -34,11 +38,14 @@ static errc iter_open_chunk(struct block_iter *it, struct err *e)
     for (; it->next < of->n; it->next++) {
         const struct index_chunk *c = &of->chunks[it->next];
         if (c->mint > of->maxt) break;
-        if (c->maxt >= of->mint && !(of->deleted && intervals_cover(of->deleted, c->mint, c->maxt))) {
+        if (c->maxt >= of->mint &&
+            !(of->deleted && intervals_cover(of->deleted, c->mint, c->maxt))) {
             it->next++;
             TRY(segments_pin(of->block->segments, c->ref, &it->pin, e));
             if (it->pin.enc != CHUNK_XOR)
-                return err_set(e, ERR_UNSUPPORTED, "chunks of encoding %.*s cannot be read by this version", STR_ARG(chunk_enc_name(it->pin.enc)));
+                return err_set(e, ERR_UNSUPPORTED,
+                    "chunks of encoding %.*s cannot be read by this version",
+                    STR_ARG(chunk_enc_name(it->pin.enc)));
             xor_iter_init(&it->xor, it->pin.data);
             return OK;
         }
@@ -68,7 +75,9 @@ static errc iter_fill(struct sample_iter *base, struct sample_batch *out, struct
             it->failed = iter_close_chunk(it, &it->why);
             out->n = 0;
         }
-        if (it->failed != OK) it->failed = err_in(&it->why, it->failed, "block %.*s", STR_ARG(block_dir(it->of.block)));
+        if (it->failed != OK)
+            it->failed =
+                err_in(&it->why, it->failed, "block %.*s", STR_ARG(block_dir(it->of.block)));
     }
     if (it->failed == OK) return OK;
     out->n = 0;
@@ -79,11 +88,14 @@ static errc iter_seek(struct sample_iter *base, int64_t t, struct err *e)
 {
     struct block_iter *it = CONTAINER_OF(base, struct block_iter, base);
     (void)e;
-    if (t > it->of.mint) it->of.mint = t;      /* chunks before it are skipped, the rest is clipped */
+    /* chunks before it are skipped, the rest is clipped */
+    if (t > it->of.mint) it->of.mint = t;
     return OK;
 }
 
-static const struct sample_iter_ops block_iter_ops = { .fill = iter_fill, .seek = iter_seek, .free = iter_free };
+static const struct sample_iter_ops block_iter_ops = {
+    .fill = iter_fill, .seek = iter_seek, .free = iter_free
+};
 
 struct sample_iter *block_iter_new(void)
 {

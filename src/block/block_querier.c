@@ -1,4 +1,5 @@
-/* block_querier.c — one block, asked. Series come out in the order of their refs, which is that of their labels. */
+/* block_querier.c — one block, asked. Series come out in the order of their refs, which is that of
+ * their labels. */
 #include "block/block_impl.h"
 
 #include <stdlib.h>
@@ -14,7 +15,14 @@ struct block_querier {
     struct symbol_memo symbols;
 };
 
-struct block_series { struct series base; struct block_querier *q; const struct index_chunk *chunks; size_t n; int64_t mint, maxt; const intervals *deleted; };
+struct block_series {
+    struct series base;
+    struct block_querier *q;
+    const struct index_chunk *chunks;
+    size_t n;
+    int64_t mint, maxt;
+    const intervals *deleted;
+};
 
 static errc series_iterate(struct series *base, struct sample_iter **it, struct err *e)
 {
@@ -24,7 +32,8 @@ static errc series_iterate(struct series *base, struct sample_iter **it, struct 
         sample_iter_free(*it);
         *it = block_iter_new();
     }
-    block_iter_reset(*it, &(struct block_iter_of){ s->q->block, s->chunks, s->n, s->mint, s->maxt, s->deleted });
+    block_iter_reset(
+        *it, &(struct block_iter_of){ s->q->block, s->chunks, s->n, s->mint, s->maxt, s->deleted });
     return OK;
 }
 static const struct series_ops block_series_ops = { .iterate = series_iterate };
@@ -64,8 +73,13 @@ static errc series_make(struct block_set *set, uint32_t ref, struct series **out
     struct index_chunk *chunks = arena_array(&q->arena, n, sizeof(*chunks));
     memcpy(chunks, set->entry.chunks.at, n * sizeof(*chunks));
     struct block_series *s = ANEW(&q->arena, struct block_series);
-    *s = (struct block_series){ .base = { { labels, set->entry.labels.n }, ref, &block_series_ops }, .q = q, .chunks = chunks, .n = n,
-                                .mint = set->mint, .maxt = set->maxt, .deleted = deleted };
+    *s = (struct block_series){ .base = { { labels, set->entry.labels.n }, ref, &block_series_ops },
+        .q = q,
+        .chunks = chunks,
+        .n = n,
+        .mint = set->mint,
+        .maxt = set->maxt,
+        .deleted = deleted };
     *out = &s->base;
     return OK;
 }
@@ -78,7 +92,8 @@ static errc set_next(struct series_set *base, struct series **out, struct err *e
     while (!*out && set->at < set->found.n) {
         struct err why = { 0 };
         errc rc = series_make(set, set->found.at[set->at++], out, &why);
-        if (rc != OK && !block_may_skip(set->q->block, rc, &why)) return err_set(e, rc, "block %.*s: %s", STR_ARG(block_dir(set->q->block)), why.msg);
+        if (rc != OK && !block_may_skip(set->q->block, rc, &why))
+            return err_set(e, rc, "block %.*s: %s", STR_ARG(block_dir(set->q->block)), why.msg);
     }
     if (*out) set->given++;
     return OK;
@@ -93,11 +108,13 @@ static void set_free(struct series_set *base)
 }
 static const struct series_set_ops block_set_ops = { .next = set_next, .free = set_free };
 
-static errc querier_select(struct querier *base, struct matchers ms, const struct select_hints *h, struct series_set **out, struct err *e)
+static errc querier_select(struct querier *base, struct matchers ms, const struct select_hints *h,
+    struct series_set **out, struct err *e)
 {
     struct block_querier *q = CONTAINER_OF(base, struct block_querier, base);
     struct block_set *set = NEW(struct block_set);
-    *set = (struct block_set){ .base.ops = &block_set_ops, .q = q, .mint = q->mint, .maxt = q->maxt };
+    *set =
+        (struct block_set){ .base.ops = &block_set_ops, .q = q, .mint = q->mint, .maxt = q->maxt };
     if (h && (h->start || h->end)) {
         set->mint = MAX(set->mint, h->start);
         set->maxt = MIN(set->maxt, h->end);
@@ -111,12 +128,21 @@ static errc querier_select(struct querier *base, struct matchers ms, const struc
 
 /* Label names and values. */
 
-struct value_walk { struct block_querier *q; str name; struct matchers ms; size_t limit; str_list *out; VEC(uint64_t) offsets; bool truncated; };
+struct value_walk {
+    struct block_querier *q;
+    str name;
+    struct matchers ms;
+    size_t limit;
+    str_list *out;
+    VEC(uint64_t) offsets;
+    bool truncated;
+};
 
 static bool value_passes(const struct value_walk *w, str value)
 {
     for (size_t i = 0; i < w->ms.n; i++)
-        if (str_eq(w->ms.at[i].name, w->name) && !matcher_matches(&w->ms.at[i], value)) return false;
+        if (str_eq(w->ms.at[i].name, w->name) && !matcher_matches(&w->ms.at[i], value))
+            return false;
     return true;
 }
 
@@ -151,14 +177,16 @@ static errc values_meet(struct value_walk *w, const postings_list *found, struct
     return rc;
 }
 
-static errc querier_label_values(struct querier *base, str name, struct matchers ms, size_t limit, str_list *out, bool *truncated, struct err *e)
+static errc querier_label_values(struct querier *base, str name, struct matchers ms, size_t limit,
+    str_list *out, bool *truncated, struct err *e)
 {
     struct block_querier *q = CONTAINER_OF(base, struct block_querier, base);
     struct value_walk w = { .q = q, .name = name, .ms = ms, .limit = limit, .out = out };
     postings_list found = { 0 };
     out->n = 0;
     errc rc = ms.n ? block_select(q->block, ms, &found, e) : OK;
-    if (rc == OK && (!ms.n || found.n)) rc = index_reader_values(q->block->index, name, STR_EMPTY, value_add, &w, e);
+    if (rc == OK && (!ms.n || found.n))
+        rc = index_reader_values(q->block->index, name, STR_EMPTY, value_add, &w, e);
     if (rc == OK && ms.n) rc = values_meet(&w, &found, e);
     vec_fini(&found);
     vec_fini(&w.offsets);
@@ -166,10 +194,14 @@ static errc querier_label_values(struct querier *base, str name, struct matchers
     return rc == OK ? OK : err_in(e, rc, "block %.*s", STR_ARG(block_dir(q->block)));
 }
 
-static int str_order(const void *a, const void *b) { return str_cmp(*(const str *)a, *(const str *)b); }
+static int str_order(const void *a, const void *b)
+{
+    return str_cmp(*(const str *)a, *(const str *)b);
+}
 
 /* The names of the series found, each once: a name's symbol is known after its first series. */
-static errc names_of(struct block_querier *q, const postings_list *found, str_list *out, struct err *e)
+static errc names_of(
+    struct block_querier *q, const postings_list *found, str_list *out, struct err *e)
 {
     SCOPED(index_series_fini) struct index_series s = { 0 };
     struct map seen = { 0 };
@@ -190,7 +222,8 @@ static errc names_of(struct block_querier *q, const postings_list *found, str_li
     return rc;
 }
 
-static errc querier_label_names(struct querier *base, struct matchers ms, size_t limit, str_list *out, bool *truncated, struct err *e)
+static errc querier_label_names(struct querier *base, struct matchers ms, size_t limit,
+    str_list *out, bool *truncated, struct err *e)
 {
     struct block_querier *q = CONTAINER_OF(base, struct block_querier, base);
     postings_list found = { 0 };
@@ -219,10 +252,14 @@ static void querier_end(struct querier *base)
 }
 
 static const struct querier_ops block_querier_ops = {
-    .select = querier_select, .label_values = querier_label_values, .label_names = querier_label_names, .free = querier_end,
+    .select = querier_select,
+    .label_values = querier_label_values,
+    .label_names = querier_label_names,
+    .free = querier_end,
 };
 
-errc block_querier(struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e)
+errc block_querier(
+    struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e)
 {
     struct block_querier *q = NEW(struct block_querier);
     (void)e;

@@ -1,4 +1,5 @@
-/* block_test.c — blocks that Prometheus wrote: read, written again byte for byte, asked, deleted from. */
+/* block_test.c — blocks that Prometheus wrote: read, written again byte for byte, asked, deleted
+ * from. */
 #include "block/block.h"
 #include "block/block_writer.h"
 
@@ -42,7 +43,8 @@ static void expect_same_file(struct fs *fs, str dir_a, str dir_b, str name)
     EXPECT(str_eq(x, y));
 }
 
-/* What a segment of the case may hold: the first one's size is close below it; a single one says nothing. */
+/* What a segment of the case may hold: the first one's size is close below it; a single one says
+ * nothing. */
 static uint64_t segment_limit(struct fs *fs, struct arena *a, str dir)
 {
     fs_entries all = { 0 };
@@ -68,7 +70,9 @@ static void rewrite(const char *name)
     struct block_stats stats = { 0 };
     struct err e = { 0 };
     meta.id = ulid_of(7, 7, 7);
-    struct block_writer_opts o = { .fs = fs, .meta = &meta, .segment_bytes = segment_limit(fs, &a, dir) };
+    struct block_writer_opts o = {
+        .fs = fs, .meta = &meta, .segment_bytes = segment_limit(fs, &a, dir)
+    };
     struct chunk_series_set *series = NULL;
     EXPECT_OK_E(block_chunks(b, &series, &e), &e);
     EXPECT_OK_E(block_write(&o, block_symbols(b), series, &stats, &e), &e);
@@ -76,9 +80,11 @@ static void rewrite(const char *name)
     expect_same_file(fs, dir, copy, S("index"));
     fs_entries all = { 0 };
     EXPECT_OK(fs_list(fs, path_join(&a, dir, S("chunks")), &a, &all, NULL));
-    for (size_t i = 0; i < all.n; i++) expect_same_file(fs, dir, copy, path_join(&a, S("chunks"), all.at[i].name));
+    for (size_t i = 0; i < all.n; i++)
+        expect_same_file(fs, dir, copy, path_join(&a, S("chunks"), all.at[i].name));
     vec_fini(&all);
-    EXPECT(stats.series == meta.stats.series && stats.chunks == meta.stats.chunks && stats.samples == meta.stats.samples);
+    EXPECT(stats.series == meta.stats.series && stats.chunks == meta.stats.chunks &&
+           stats.samples == meta.stats.samples);
     block_unref(b);
     block_unref(open_block(fs, copy));
     fs_free(fs);
@@ -87,8 +93,24 @@ static void rewrite(const char *name)
 TEST(blocks_written_again_are_the_same_bytes)
 {
     static const char *const cases[] = {
-        "floats", "floats_gaps", "negative_time", "hist_int", "hist_int_gauge", "hist_float", "hist_float_gauge", "hist_nhcb", "hist_nhcb_float",
-        "mixed", "utf8_labels", "many_values", "multi_segment", "overlapping", "compacted", "xor2_st", "xor2_nost", "tombstones",
+        "floats",
+        "floats_gaps",
+        "negative_time",
+        "hist_int",
+        "hist_int_gauge",
+        "hist_float",
+        "hist_float_gauge",
+        "hist_nhcb",
+        "hist_nhcb_float",
+        "mixed",
+        "utf8_labels",
+        "many_values",
+        "multi_segment",
+        "overlapping",
+        "compacted",
+        "xor2_st",
+        "xor2_nost",
+        "tombstones",
     };
     (void)test_shared();
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) rewrite(cases[i]);
@@ -138,17 +160,24 @@ TEST(block_answers)
     EXPECT_OK(q->ops->label_names(q, (struct matchers){ 0 }, 0, &names, &truncated, NULL));
     EXPECT(names.n > 1 && !truncated);
     for (size_t i = 0; i < names.n; i++) {
-        EXPECT_OK(q->ops->label_values(q, names.at[i], (struct matchers){ 0 }, 0, &values, &truncated, NULL));
+        EXPECT_OK(q->ops->label_values(
+            q, names.at[i], (struct matchers){ 0 }, 0, &values, &truncated, NULL));
         EXPECT(values.n > 0);
         for (size_t k = 1; k < values.n; k++) EXPECT(str_cmp(values.at[k - 1], values.at[k]) < 0);
-        struct matcher first = { .type = MATCH_EQ, .name = names.at[i], .value = values.at[values.n / 2] };
-        struct matcher others = { .type = MATCH_NE, .name = names.at[i], .value = values.at[values.n / 2] };
+        struct matcher first = {
+            .type = MATCH_EQ, .name = names.at[i], .value = values.at[values.n / 2]
+        };
+        struct matcher others = {
+            .type = MATCH_NE, .name = names.at[i], .value = values.at[values.n / 2]
+        };
         part = count_series(b, &first, 1, &some);
         EXPECT(part > 0);
         EXPECT_EQ(part + count_series(b, &others, 1, &some), n);
-        EXPECT_OK(q->ops->label_values(q, names.at[i], (struct matchers){ &first, 1 }, 0, &cut, &truncated, NULL));
+        EXPECT_OK(q->ops->label_values(
+            q, names.at[i], (struct matchers){ &first, 1 }, 0, &cut, &truncated, NULL));
         EXPECT(cut.n == 1 && str_eq(cut.at[0], first.value));
-        EXPECT_OK(q->ops->label_values(q, names.at[i], (struct matchers){ 0 }, 1, &cut, &truncated, NULL));
+        EXPECT_OK(q->ops->label_values(
+            q, names.at[i], (struct matchers){ 0 }, 1, &cut, &truncated, NULL));
         EXPECT(cut.n == 1 && truncated == (values.n > 1));
     }
     vec_fini(&names);
@@ -205,7 +234,8 @@ static void write_under_faults(void)
         fs_sim_fail_nth(fault_disk, 0, 0, OK);
         if (rc == OK) break;
         EXPECT(rc == ERR_IO || rc == ERR_NO_SPACE);
-        if (fs_exists(fault_disk, copy)) {     /* only the last step failed: whole, perhaps not durable */
+        /* only the last step failed: whole, perhaps not durable */
+        if (fs_exists(fault_disk, copy)) {
             block_unref(open_block(fault_disk, copy));
             EXPECT_OK(fs_remove_tree(fault_disk, copy, NULL));
         }

@@ -51,7 +51,8 @@ void block_writer_abort(struct block_writer *w)
     if (!w) return;
     segment_writer_close(STEAL(w->segments));
     index_writer_close(STEAL(w->index));
-    errc rc = fs_remove_tree(w->fs, w->tmp, NULL);             /* what is left, the next opening removes */
+    /* what is left, the next opening removes */
+    errc rc = fs_remove_tree(w->fs, w->tmp, NULL);
     (void)rc;
     writer_free(w);
 }
@@ -59,7 +60,8 @@ void block_writer_abort(struct block_writer *w)
 static errc files_begin(struct block_writer *w, const struct block_writer_opts *o, struct err *e)
 {
     TRY(fs_mkdir(w->fs, w->tmp, e));
-    TRY(segment_writer_open(&w->segments, w->fs, path_join(&w->a, w->tmp, S("chunks")), o->segment_bytes, e));
+    TRY(segment_writer_open(
+        &w->segments, w->fs, path_join(&w->a, w->tmp, S("chunks")), o->segment_bytes, e));
     struct index_writer_opts io = { .fs = w->fs, .path = path_join(&w->a, w->tmp, S("index")) };
     return index_writer_open(&w->index, &io, e);
 }
@@ -78,7 +80,10 @@ errc block_writer_begin(struct block_writer **out, const struct block_writer_opt
     return rc;
 }
 
-errc block_writer_symbol(struct block_writer *w, str symbol, struct err *e) { return index_writer_symbol(w->index, symbol, e); }
+errc block_writer_symbol(struct block_writer *w, str symbol, struct err *e)
+{
+    return index_writer_symbol(w->index, symbol, e);
+}
 
 errc block_writer_series(struct block_writer *w, const struct chunk_series *s, struct err *e)
 {
@@ -91,7 +96,8 @@ errc block_writer_series(struct block_writer *w, const struct chunk_series *s, s
         vec_push(&w->chunks, ((struct index_chunk){ c->mint, c->maxt, w->refs.at[i] }));
         uint64_t n = chunk_count(c->enc, c->data);
         w->meta.stats.samples += n;
-        *(chunk_enc_is_float(c->enc) ? &w->meta.stats.float_samples : &w->meta.stats.histogram_samples) += n;
+        *(chunk_enc_is_float(c->enc) ? &w->meta.stats.float_samples
+                                     : &w->meta.stats.histogram_samples) += n;
     }
     w->meta.stats.chunks += s->n;
     w->meta.stats.series++;
@@ -105,7 +111,8 @@ static errc files_end(struct block_writer *w, struct err *e)
     TRY(index_writer_finish(w->index, e));
     TRY(meta_write(w->fs, w->tmp, &w->meta, e));
     block_tombstones_encode(&none, &(struct tombstones){ 0 });
-    return fs_write_durable(w->fs, path_join(&w->a, w->tmp, S("tombstones")), buf_view(&none), e);   /* and with it all names of the folder */
+    /* and with it all names of the folder */
+    return fs_write_durable(w->fs, path_join(&w->a, w->tmp, S("tombstones")), buf_view(&none), e);
 }
 
 errc block_writer_finish(struct block_writer *w, struct block_stats *stats, struct err *e)
@@ -148,8 +155,8 @@ static errc series_write(struct block_writer *w, struct chunk_series_set *series
     }
 }
 
-errc block_write(const struct block_writer_opts *o, struct symbol_set *symbols, struct chunk_series_set *series, struct block_stats *stats,
-                 struct err *e)
+errc block_write(const struct block_writer_opts *o, struct symbol_set *symbols,
+    struct chunk_series_set *series, struct block_stats *stats, struct err *e)
 {
     struct block_writer *w = NULL;
     errc rc = block_writer_begin(&w, o, e);

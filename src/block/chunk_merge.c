@@ -26,11 +26,15 @@ static int by_time(const void *a, const void *b)
     return (x->source > y->source) - (x->source < y->source);
 }
 
-static bool cut_by_deletion(const struct merge_chunk *c) { return c->deleted && intervals_meet(c->deleted, c->view.mint, c->view.maxt); }
+static bool cut_by_deletion(const struct merge_chunk *c)
+{
+    return c->deleted && intervals_meet(c->deleted, c->view.mint, c->view.maxt);
+}
 
 static bool same(const struct merge_chunk *a, const struct merge_chunk *b)
 {
-    return a->view.mint == b->view.mint && a->view.maxt == b->view.maxt && a->view.enc == b->view.enc && str_eq(a->view.data, b->view.data) &&
+    return a->view.mint == b->view.mint && a->view.maxt == b->view.maxt &&
+           a->view.enc == b->view.enc && str_eq(a->view.data, b->view.data) &&
            !cut_by_deletion(a) && !cut_by_deletion(b);
 }
 
@@ -45,7 +49,9 @@ static errc decode(struct chunk_merge *m, const struct merge_chunk *c, struct er
 {
     size_t n = chunk_count(c->view.enc, c->view.data), kept = 0;
     if (c->view.enc != CHUNK_XOR)
-        return err_set(e, ERR_UNSUPPORTED, "chunks of encoding %.*s cannot be rewritten by this version", STR_ARG(chunk_enc_name(c->view.enc)));
+        return err_set(e, ERR_UNSUPPORTED,
+            "chunks of encoding %.*s cannot be rewritten by this version",
+            STR_ARG(chunk_enc_name(c->view.enc)));
     vec_reserve(&m->tmp_t, n);
     vec_reserve(&m->tmp_v, n);
     TRY(xor_decode(c->view.data, m->tmp_t.at, m->tmp_v.at, n, &n, e));
@@ -92,8 +98,10 @@ static void push_encoded(struct chunk_merge *m, const int64_t *t, const double *
     buf_commit(&m->bytes, bytes);
 }
 
-/* Chunks first … end - 1, each of which overlaps one before it or has something deleted. The order of sources decides about equal times. */
-static errc rewrite(struct chunk_merge *m, size_t first, size_t end, size_t n_sources, struct err *e)
+/* Chunks first … end - 1, each of which overlaps one before it or has something deleted. The order
+ * of sources decides about equal times. */
+static errc rewrite(
+    struct chunk_merge *m, size_t first, size_t end, size_t n_sources, struct err *e)
 {
     size_t per_chunk = end - first == 1 ? XOR_SAMPLES_MAX : CUT_SAMPLES;
     m->t.n = m->v.n = 0;
@@ -104,7 +112,8 @@ static errc rewrite(struct chunk_merge *m, size_t first, size_t end, size_t n_so
             join(m);
         }
     }
-    for (size_t i = 0; i < m->t.n; i += per_chunk) push_encoded(m, m->t.at + i, m->v.at + i, MIN(per_chunk, m->t.n - i));
+    for (size_t i = 0; i < m->t.n; i += per_chunk)
+        push_encoded(m, m->t.at + i, m->v.at + i, MIN(per_chunk, m->t.n - i));
     return OK;
 }
 
@@ -115,7 +124,8 @@ static void gather(struct chunk_merge *m, const struct chunk_series *const *sour
     for (size_t s = 0; s < n; s++) {
         for (size_t i = 0; i < sources[s]->n; i++) {
             struct merge_chunk c = { sources[s]->chunks[i], sources[s]->deleted, s };
-            if (!c.deleted || !intervals_cover(c.deleted, c.view.mint, c.view.maxt)) vec_push(&m->in, c);
+            if (!c.deleted || !intervals_cover(c.deleted, c.view.mint, c.view.maxt))
+                vec_push(&m->in, c);
         }
     }
     if (n > 1 && m->in.n) qsort(m->in.at, m->in.n, sizeof(*m->in.at), by_time);
@@ -125,12 +135,14 @@ static void gather(struct chunk_merge *m, const struct chunk_series *const *sour
     m->in.n = kept;
 }
 
-errc chunk_merge(struct chunk_merge *m, const struct chunk_series *const *sources, size_t n, struct err *e)
+errc chunk_merge(
+    struct chunk_merge *m, const struct chunk_series *const *sources, size_t n, struct err *e)
 {
     gather(m, sources, n);
     for (size_t i = 0, end; i < m->in.n; i = end) {
         int64_t reach = m->in.at[i].view.maxt;
-        for (end = i + 1; end < m->in.n && m->in.at[end].view.mint <= reach; end++) reach = MAX(reach, m->in.at[end].view.maxt);
+        for (end = i + 1; end < m->in.n && m->in.at[end].view.mint <= reach; end++)
+            reach = MAX(reach, m->in.at[end].view.maxt);
         if (end == i + 1 && !cut_by_deletion(&m->in.at[i])) push_copy(m, &m->in.at[i]);
         else TRY(rewrite(m, i, end, n, e));
     }

@@ -1,10 +1,11 @@
 /* chunk_merge.h — the chunks of one series from several blocks, as chunks that follow each other.
  *
- * What        Copies what overlaps nothing and has nothing deleted; decodes, merges by time and encodes again what does.
- * Invariants  (1) The result ascends and does not overlap. (2) Equal chunks of several sources are one. (3) Of samples with equal times the
- *             one of the source that stands first is kept.
- * Ownership   init/fini in the caller's memory; the result is borrowed until the next merge, and what was copied from its source as long
- *             as that is
+ * What        Copies what overlaps nothing and has nothing deleted; decodes, merges by time and
+ *             encodes again what does.
+ * Invariants  (1) The result ascends and does not overlap. (2) Equal chunks of several sources are
+ *             one. (3) Of samples with equal times the one of the source that stands first is kept.
+ * Ownership   init/fini in the caller's memory; the result is borrowed until the next merge, and
+ *             what was copied from its source as long as that is
  * Threads     none
  * Errors      ERR_CORRUPT; ERR_UNSUPPORTED: an encoding that would have to be decoded and cannot be
  * Format      chunk/xor.h; 120 samples a chunk where chunks are joined
@@ -20,7 +21,8 @@ struct merge_chunk { struct chunk_view view; const intervals *deleted; size_t so
 struct chunk_merge {
     VEC(struct merge_chunk) in;
     VEC(struct chunk_view) out;
-    VEC(size_t) encoded;                       /* place in bytes of each of out, + 1; 0: it is copied */
+    /* place in bytes of each of out, + 1; 0: it is copied */
+    VEC(size_t) encoded;
     VEC(int64_t) t, tmp_t;
     VEC(double) v, tmp_v;
     struct buf bytes;
@@ -28,6 +30,7 @@ struct chunk_merge {
 void chunk_merge_fini(struct chunk_merge *m);
 
 /* sources in their order. The result is m->out. */
-MUST_USE errc chunk_merge(struct chunk_merge *m, const struct chunk_series *const *sources, size_t n, struct err *e);
+MUST_USE errc chunk_merge(
+    struct chunk_merge *m, const struct chunk_series *const *sources, size_t n, struct err *e);
 
 #endif

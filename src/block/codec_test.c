@@ -1,4 +1,5 @@
-/* codec_test.c — meta.json, tombstones, chunk segments: golden vectors, every prefix, every flipped bit. */
+/* codec_test.c — meta.json, tombstones, chunk segments: golden vectors, every prefix, every flipped
+ * bit. */
 #include "block/meta_codec.h"
 #include "block/segment_codec.h"
 #include "block/tombstones_codec.h"
@@ -19,7 +20,9 @@ TEST(tombstones_vectors)
         json_t *added = json_object_get(row, "added"), *merged = json_object_get(row, "merged");
         for (size_t i = 0; i < json_array_size(added); i++) {
             json_t *x = json_array_get(added, i);
-            tombstones_add(&t, ref, (struct interval){ json_integer_value(json_array_get(x, 0)), json_integer_value(json_array_get(x, 1)) });
+            tombstones_add(&t, ref,
+                (struct interval){ json_integer_value(json_array_get(x, 0)),
+                    json_integer_value(json_array_get(x, 1)) });
         }
         EXPECT_EQ(tombstones_count(&t), json_array_size(merged));
         str file = json_hex(&v.a, json_object_get(row, "file"));
@@ -29,7 +32,8 @@ TEST(tombstones_vectors)
         for (size_t i = 0; i < json_array_size(merged); i++) {
             json_t *x = json_array_get(merged, i);
             const struct interval *got = &tombstones_of(&back, ref)->at[i];
-            EXPECT(got->mint == json_integer_value(json_array_get(x, 0)) && got->maxt == json_integer_value(json_array_get(x, 1)));
+            EXPECT(got->mint == json_integer_value(json_array_get(x, 0)) &&
+                   got->maxt == json_integer_value(json_array_get(x, 1)));
         }
         tombstones_fini(&t);
         tombstones_fini(&back);
@@ -52,7 +56,8 @@ TEST(tombstones_damage_is_seen)
     struct tombstones t = { 0 };
     struct buf b = { 0 };
     for (uint64_t ref = 1; ref < 9; ref++)
-        for (int64_t at = 0; at < 3; at++) tombstones_add(&t, 10 - ref, (struct interval){ at * 1000 - 500, at * 1000 });
+        for (int64_t at = 0; at < 3; at++)
+            tombstones_add(&t, 10 - ref, (struct interval){ at * 1000 - 500, at * 1000 });
     EXPECT_EQ(tombstones_count(&t), 24);
     EXPECT(tombstones_of(&t, 1) == NULL && tombstones_of(&t, 2) != NULL);
     block_tombstones_encode(&b, &t);
@@ -105,7 +110,8 @@ TEST(segment_damage_is_seen)
     size_t used;
     memset(data, 7, sizeof(data));
     segment_record_encode(&b, 1, str_of(data, sizeof(data)));
-    for (size_t n = 0; n < b.n; n++) EXPECT_EQ(segment_record_decode(str_of(b.p, n), &enc, &got, &used, NULL), ERR_CORRUPT);
+    for (size_t n = 0; n < b.n; n++)
+        EXPECT_EQ(segment_record_decode(str_of(b.p, n), &enc, &got, &used, NULL), ERR_CORRUPT);
     for (size_t bit = 0; bit < b.n * 8; bit++) {
         b.p[bit / 8] ^= (uint8_t)(1u << bit % 8);
         EXPECT_EQ(segment_record_decode(buf_view(&b), &enc, &got, &used, NULL), ERR_CORRUPT);
@@ -113,9 +119,13 @@ TEST(segment_damage_is_seen)
     }
     EXPECT_OK(segment_record_decode(buf_view(&b), &enc, &got, &used, NULL));
     EXPECT_EQ(used, b.n);
-    for (size_t n = 0; n < SEGMENT_HEADER_BYTES; n++) EXPECT_EQ(segment_header_check(str_of("\x85\xbd\x40\xdd\x01\0\0\0", n), NULL), ERR_CORRUPT);
+    for (size_t n = 0; n < SEGMENT_HEADER_BYTES; n++)
+        EXPECT_EQ(segment_header_check(str_of("\x85\xbd\x40\xdd\x01\0\0\0", n), NULL), ERR_CORRUPT);
     EXPECT_EQ(segment_header_check(S("\x85\xbd\x40\xdd\x02\0\0\0"), NULL), ERR_CORRUPT);
-    EXPECT_EQ(segment_record_decode(S("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01" "xxxx"), &enc, &got, &used, NULL), ERR_CORRUPT);
+    EXPECT_EQ(segment_record_decode(S("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
+                                      "xxxx"),
+                  &enc, &got, &used, NULL),
+        ERR_CORRUPT);
     buf_fini(&b);
 }
 
@@ -136,7 +146,8 @@ TEST(meta_vectors)
         EXPECT_OK_E(meta_decode(&back, buf_view(&b), &v.a, &e), &e);
         meta_encode(&again, &back);
         EXPECT_STR(buf_view(&again), buf_view(&b));
-        EXPECT(back.mint == m.mint && back.maxt == m.maxt && back.level == m.level && back.hints == m.hints && back.n_sources == m.n_sources);
+        EXPECT(back.mint == m.mint && back.maxt == m.maxt && back.level == m.level &&
+               back.hints == m.hints && back.n_sources == m.n_sources);
         for (size_t n = 0; n < text.n; n++) {
             bool white = true;                 /* what is cut off is white space only */
             for (size_t i = n; i < text.n; i++) white = white && strchr("\n\t }", text.p[i]);
@@ -150,8 +161,11 @@ TEST(meta_vectors)
 
 TEST(meta_keeps_what_it_does_not_know)
 {
-    static const str text = S("{\"ulid\":\"01M809V03WVRWWPSC5BX4W545M\",\"future\":{\"x\":[1,2.5]},\"minTime\":1,\"maxTime\":2,\"version\":1,"
-                              "\"stats\":{\"numSeries\":3,\"numWhales\":4},\"compaction\":{\"level\":2,\"hints\":[\"zzz\",\"from-stale-series\",\"aaa\"],\"why\":null},\"also\":\"\\u00e9\"}");
+    static const str text =
+        S("{\"ulid\":\"01M809V03WVRWWPSC5BX4W545M\",\"future\":{\"x\":[1,2.5]},\"minTime\":1,"
+          "\"maxTime\":2,\"version\":1,"
+          "\"stats\":{\"numSeries\":3,\"numWhales\":4},\"compaction\":{\"level\":2,\"hints\":["
+          "\"zzz\",\"from-stale-series\",\"aaa\"],\"why\":null},\"also\":\"\\u00e9\"}");
     struct arena a = { 0 };
     struct block_meta m;
     struct buf b = { 0 };
@@ -160,22 +174,27 @@ TEST(meta_keeps_what_it_does_not_know)
     meta_encode(&b, &m);
     EXPECT(str_find(buf_view(&b), S("\"numWhales\": 4")) != SIZE_MAX);
     EXPECT(str_find(buf_view(&b), S("\"why\": null")) != SIZE_MAX);
-    EXPECT(str_find(buf_view(&b), S("\"aaa\",\n\t\t\t\"from-stale-series\",\n\t\t\t\"zzz\"")) != SIZE_MAX);
+    EXPECT(str_find(buf_view(&b), S("\"aaa\",\n\t\t\t\"from-stale-series\",\n\t\t\t\"zzz\"")) !=
+           SIZE_MAX);
     buf_fini(&b);
     arena_fini(&a);
 }
 
 TEST(meta_bad)
 {
-    static const struct { const char *name; str text; } cases[] = {
+    static const struct { const char *name; str text;
+    } cases[] = {
         { "a list", S("[]") },
         { "no id", S("{\"version\":1}") },
         { "id is none", S("{\"version\":1,\"ulid\":\"x\"}") },
         { "no version", S("{\"ulid\":\"01M809V03WVRWWPSC5BX4W545M\"}") },
         { "version", S("{\"ulid\":\"01M809V03WVRWWPSC5BX4W545M\",\"version\":3}") },
-        { "time is a text", S("{\"ulid\":\"01M809V03WVRWWPSC5BX4W545M\",\"version\":1,\"minTime\":\"1\"}") },
-        { "negative count", S("{\"ulid\":\"01M809V03WVRWWPSC5BX4W545M\",\"version\":1,\"stats\":{\"numSeries\":-1}}") },
-        { "sources", S("{\"ulid\":\"01M809V03WVRWWPSC5BX4W545M\",\"version\":1,\"compaction\":{\"sources\":[1]}}") },
+        { "time is a text",
+            S("{\"ulid\":\"01M809V03WVRWWPSC5BX4W545M\",\"version\":1,\"minTime\":\"1\"}") },
+        { "negative count", S("{\"ulid\":\"01M809V03WVRWWPSC5BX4W545M\",\"version\":1,\"stats\":{"
+                              "\"numSeries\":-1}}") },
+        { "sources", S("{\"ulid\":\"01M809V03WVRWWPSC5BX4W545M\",\"version\":1,\"compaction\":{"
+                       "\"sources\":[1]}}") },
     };
     struct arena a = { 0 };
     struct block_meta m;

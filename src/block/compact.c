@@ -13,7 +13,8 @@ struct symbol_source { struct symbol_set *set; str cur; };
 
 static bool symbol_less(const void *a, const void *b)
 {
-    return str_cmp(((const struct symbol_source *)a)->cur, ((const struct symbol_source *)b)->cur) < 0;
+    return str_cmp(((const struct symbol_source *)a)->cur, ((const struct symbol_source *)b)->cur) <
+           0;
 }
 
 static errc symbol_read(struct symbol_source *s, heap *h, struct err *e)
@@ -39,7 +40,8 @@ static errc symbols_merge(struct block_writer *w, heap *h, struct err *e)
     return OK;
 }
 
-static errc write_symbols(struct block_writer *w, struct block *const *blocks, size_t n, struct err *e)
+static errc write_symbols(
+    struct block_writer *w, struct block *const *blocks, size_t n, struct err *e)
 {
     struct symbol_source *all = mem_zalloc(n * sizeof(*all));
     heap h = { 0 };
@@ -55,7 +57,11 @@ static errc write_symbols(struct block_writer *w, struct block *const *blocks, s
 
 /* Series. */
 
-struct series_source { struct chunk_series_set *set; const struct chunk_series *cur; size_t place; };
+struct series_source {
+    struct chunk_series_set *set;
+    const struct chunk_series *cur;
+    size_t place;
+};
 
 static bool series_less(const void *a, const void *b)
 {
@@ -87,7 +93,8 @@ static errc series_merge(struct merging *m, struct err *e)
     do {
         vec_push(&m->same, heap_pop(&m->waiting, series_less));
         vec_push(&m->series, vec_last(&m->same)->cur);
-    } while (m->waiting.n && labels_eq(((struct series_source *)m->waiting.at[0])->cur->labels, m->series.at[0]->labels));
+    } while (m->waiting.n && labels_eq(((struct series_source *)m->waiting.at[0])->cur->labels,
+                                 m->series.at[0]->labels));
     TRY(chunk_merge(&m->chunks, m->series.at, m->series.n, e));
     struct chunk_series out = { m->series.at[0]->labels, m->chunks.out.at, m->chunks.out.n, NULL };
     TRY(block_writer_series(m->w, &out, e));
@@ -98,13 +105,15 @@ static errc series_merge(struct merging *m, struct err *e)
 static errc series_merge_all(struct merging *m, struct err *e)
 {
     while (m->waiting.n) {
-        if (m->o->stop && atomic_load_explicit(m->o->stop, memory_order_relaxed)) return err_set(e, ERR_CANCELED, "compaction was stopped");
+        if (m->o->stop && atomic_load_explicit(m->o->stop, memory_order_relaxed))
+            return err_set(e, ERR_CANCELED, "compaction was stopped");
         TRY(series_merge(m, e));
     }
     return OK;
 }
 
-static errc write_series(const struct compact_opts *o, struct block_writer *w, struct block *const *blocks, size_t n, struct err *e)
+static errc write_series(const struct compact_opts *o, struct block_writer *w,
+    struct block *const *blocks, size_t n, struct err *e)
 {
     struct series_source *all = mem_zalloc(n * sizeof(*all));
     struct merging m = { .o = o, .w = w };
@@ -126,12 +135,17 @@ static errc write_series(const struct compact_opts *o, struct block_writer *w, s
 
 /* meta.json of the result. */
 
-static int ulid_order(const void *a, const void *b) { return ulid_cmp(*(const ulid *)a, *(const ulid *)b); }
+static int ulid_order(const void *a, const void *b)
+{
+    return ulid_cmp(*(const ulid *)a, *(const ulid *)b);
+}
 
 static void meta_merge(struct block_meta *m, struct block *const *blocks, size_t n, struct arena *a)
 {
     size_t n_sources = 0, kept = 0;
-    *m = (struct block_meta){ .id = ulid_new(), .mint = INT64_MAX, .maxt = INT64_MIN, .hints = BLOCK_HINT_OOO };
+    *m = (struct block_meta){
+        .id = ulid_new(), .mint = INT64_MAX, .maxt = INT64_MIN, .hints = BLOCK_HINT_OOO
+    };
     struct block_desc *parents = arena_array(a, n, sizeof(*parents));
     for (size_t i = 0; i < n; i++) n_sources += block_meta(blocks[i])->n_sources;
     ulid *sources = arena_array(a, n_sources, sizeof(*sources));
@@ -141,7 +155,8 @@ static void meta_merge(struct block_meta *m, struct block *const *blocks, size_t
         m->mint = MIN(m->mint, from->mint);
         m->maxt = MAX(m->maxt, from->maxt);
         m->level = MAX(m->level, from->level + 1);
-        m->hints = (m->hints & from->hints & BLOCK_HINT_OOO) | ((m->hints | from->hints) & ~(unsigned)BLOCK_HINT_OOO);
+        m->hints = (m->hints & from->hints & BLOCK_HINT_OOO) |
+                   ((m->hints | from->hints) & ~(unsigned)BLOCK_HINT_OOO);
         parents[i] = (struct block_desc){ from->id, from->mint, from->maxt };
         for (size_t k = 0; k < from->n_sources; k++) sources[n_sources++] = from->sources[k];
     }
@@ -154,7 +169,8 @@ static void meta_merge(struct block_meta *m, struct block *const *blocks, size_t
     m->n_parents = n;
 }
 
-errc compact_blocks(const struct compact_opts *o, struct block *const *blocks, size_t n, ulid *out, struct err *e)
+errc compact_blocks(
+    const struct compact_opts *o, struct block *const *blocks, size_t n, ulid *out, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct block_meta meta;

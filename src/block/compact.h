@@ -1,13 +1,15 @@
 /* compact.h — several blocks into one.
  *
- * What        Merges the series of the blocks in label order. Chunks that overlap nothing are copied as bytes; overlapping float chunks are
- *             decoded, merged and encoded again at 120 samples; deleted intervals are cut out.
- * Invariants  (1) What the sources show, the result shows. (2) Until the result has its name the sources stay as they are; afterwards its
- *             meta names them as parents, so that a restart removes them.
+ * What        Merges the series of the blocks in label order. Chunks that overlap nothing are
+ *             copied as bytes; overlapping float chunks are decoded, merged and encoded again at
+ *             120 samples; deleted intervals are cut out.
+ * Invariants  (1) What the sources show, the result shows. (2) Until the result has its name the
+ *             sources stay as they are; afterwards its meta names them as parents, so that a
+ *             restart removes them.
  * Ownership   borrows the blocks
  * Threads     one thread a call
- * Errors      ERR_IO, ERR_NO_SPACE, ERR_CORRUPT (a source), ERR_CANCELED (*stop became true). ERR_UNSUPPORTED: a chunk would have to be decoded
- *             that cannot be.
+ * Errors      ERR_IO, ERR_NO_SPACE, ERR_CORRUPT (a source), ERR_CANCELED (*stop became true).
+ *             ERR_UNSUPPORTED: a chunk would have to be decoded that cannot be.
  * Format      none of its own
  */
 #ifndef EPI_BLOCK_COMPACT_H
@@ -15,9 +17,11 @@
 
 #include "block/block.h"
 
-struct compact_opts { struct fs *fs; uint64_t segment_bytes; const _Atomic bool *stop; };   /* stop: asked between series; may be NULL */
+/* stop: asked between series; may be NULL */
+struct compact_opts { struct fs *fs; uint64_t segment_bytes; const _Atomic bool *stop; };
 
 /* *out: the new block's id, zero if no sample was left; then nothing was written. */
-MUST_USE errc compact_blocks(const struct compact_opts *o, struct block *const *blocks, size_t n, ulid *out, struct err *e);
+MUST_USE errc compact_blocks(
+    const struct compact_opts *o, struct block *const *blocks, size_t n, ulid *out, struct err *e);
 
 #endif

@@ -2,7 +2,13 @@
 
 #include "base/crc32c.h"
 
-enum { SECTION_HEAD_BYTES = 4, TOC_FIELDS = 6, LABEL_MIN_BYTES = 2, CHUNK_MIN_BYTES = 3, STRINGS_OF_ENTRY = 2 };
+enum {
+    SECTION_HEAD_BYTES = 4,
+    TOC_FIELDS = 6,
+    LABEL_MIN_BYTES = 2,
+    CHUNK_MIN_BYTES = 3,
+    STRINGS_OF_ENTRY = 2
+};
 
 void index_header_encode(struct buf *b)
 {
@@ -16,8 +22,10 @@ errc index_header_check(str file_head, uint8_t *version, struct err *e)
     uint32_t magic = cur_be32(&c);
     uint8_t v = cur_u8(&c);
     if (!cur_ok(&c)) return err_set(e, ERR_CORRUPT, "header: cut short");
-    if (magic != INDEX_MAGIC) return err_set(e, ERR_CORRUPT, "header: wrong magic number %08x", magic);
-    if (v < INDEX_V1 || v > INDEX_V3) return err_set(e, ERR_CORRUPT, "header: unknown version %u", v);
+    if (magic != INDEX_MAGIC)
+        return err_set(e, ERR_CORRUPT, "header: wrong magic number %08x", magic);
+    if (v < INDEX_V1 || v > INDEX_V3)
+        return err_set(e, ERR_CORRUPT, "header: unknown version %u", v);
     *version = v;
     return OK;
 }
@@ -26,7 +34,8 @@ errc index_header_check(str file_head, uint8_t *version, struct err *e)
 
 void index_toc_encode(struct buf *b, const struct index_toc *t)
 {
-    const uint64_t all[TOC_FIELDS] = { t->symbols, t->series, t->label_indices, t->label_table, t->postings, t->postings_table };
+    const uint64_t all[TOC_FIELDS] = { t->symbols, t->series, t->label_indices, t->label_table,
+        t->postings, t->postings_table };
     size_t from = b->n;
     for (size_t i = 0; i < TOC_FIELDS; i++) buf_be64(b, all[i]);
     if (buf_ok(b)) buf_be32(b, crc32c_str(str_from(buf_view(b), from)));
@@ -40,7 +49,8 @@ errc index_toc_decode(struct index_toc *out, str bytes, uint64_t file_bytes, str
     for (size_t i = 0; i < TOC_FIELDS; i++) at[i] = cur_be64(&c);
     uint32_t crc = cur_be32(&c);
     assert(cur_done(&c));
-    if (crc != crc32c_str(str_slice(bytes, 0, INDEX_TOC_BYTES - INDEX_CRC_BYTES))) return err_set(e, ERR_CORRUPT, "TOC: wrong checksum");
+    if (crc != crc32c_str(str_slice(bytes, 0, INDEX_TOC_BYTES - INDEX_CRC_BYTES)))
+        return err_set(e, ERR_CORRUPT, "TOC: wrong checksum");
     for (size_t i = 0; i < TOC_FIELDS; i++)
         if (at[i] > file_bytes) return err_set(e, ERR_CORRUPT, "TOC: an offset beyond the file");
     *out = (struct index_toc){ at[0], at[1], at[2], at[3], at[4], at[5] };
@@ -80,7 +90,8 @@ static void chunks_encode(struct buf *b, const struct index_chunk *chunks, size_
     }
 }
 
-void index_series_encode(struct buf *b, const struct index_label *labels, size_t n_labels, const struct index_chunk *chunks, size_t n_chunks)
+void index_series_encode(struct buf *b, const struct index_label *labels, size_t n_labels,
+    const struct index_chunk *chunks, size_t n_chunks)
 {
     struct buf body = { 0 };
     buf_uvarint(&body, n_labels);
@@ -106,7 +117,8 @@ size_t index_series_bytes(str bytes)
 static void labels_decode(struct index_series *out, cursor *c)
 {
     uint64_t n = cur_uvarint(c);
-    if (n > cur_left(c) / LABEL_MIN_BYTES) cur_fail(c);        /* bounds the count before any memory is taken */
+    /* bounds the count before any memory is taken */
+    if (n > cur_left(c) / LABEL_MIN_BYTES) cur_fail(c);
     out->labels.n = 0;
     for (uint64_t i = 0; i < n && cur_ok(c); i++) {
         uint64_t name = cur_uvarint(c), value = cur_uvarint(c);
@@ -131,7 +143,8 @@ static void chunks_decode(struct index_series *out, cursor *c)
     }
 }
 
-errc index_series_decode(struct index_series *out, str bytes, bool labels_only, size_t *used, struct err *e)
+errc index_series_decode(
+    struct index_series *out, str bytes, bool labels_only, size_t *used, struct err *e)
 {
     cursor c = cur_of(bytes);
     str body = cur_lenstr(&c);
@@ -141,7 +154,8 @@ errc index_series_decode(struct index_series *out, str bytes, bool labels_only, 
     cursor in = cur_of(body);
     labels_decode(out, &in);
     if (!labels_only) chunks_decode(out, &in);
-    if (labels_only ? !cur_ok(&in) : !cur_done(&in)) return err_set(e, ERR_CORRUPT, "series: does not decode");
+    if (labels_only ? !cur_ok(&in) : !cur_done(&in))
+        return err_set(e, ERR_CORRUPT, "series: does not decode");
     *used = bytes.n - cur_left(&c);
     return OK;
 }

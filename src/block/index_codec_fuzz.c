@@ -1,4 +1,5 @@
-/* index_codec_fuzz.c — any bytes as an index, its checksums put right so that what lies behind them is reached. */
+/* index_codec_fuzz.c — any bytes as an index, its checksums put right so that what lies behind them
+ * is reached. */
 #include "base/crc32c.h"
 #include "block/index_reader.h"
 #include "io/fs_sim.h"
@@ -57,10 +58,12 @@ static void read_all(struct index_reader *r)
     str text;
     index_reader_names(r, &names);
     errc rc = index_reader_postings(r, STR_EMPTY, STR_EMPTY, &all, NULL);
-    for (size_t i = 0; i < names.n; i++) rc = index_reader_values(r, names.at[i], S("m"), each_value, r, NULL);
+    for (size_t i = 0; i < names.n; i++)
+        rc = index_reader_values(r, names.at[i], S("m"), each_value, r, NULL);
     for (size_t i = 0; i < MIN(all.n, (size_t)100); i++) {
         if (index_reader_series(r, all.at[i], false, &s, NULL) != OK) continue;
-        for (size_t k = 0; k < s.labels.n; k++) rc = index_reader_symbol(r, s.labels.at[k].value, &a, &text, NULL);
+        for (size_t k = 0; k < s.labels.n; k++)
+            rc = index_reader_symbol(r, s.labels.at[k].value, &a, &text, NULL);
     }
     struct symbol_set *symbols = index_reader_symbols(r);
     for (bool more = true; more && symbols->ops->next(symbols, &more, &text, NULL) == OK;) continue;

@@ -1,9 +1,11 @@
 /* index_reader.c — what is kept of an index in memory, and how the rest is found.
  *
- * The symbol table and the postings offset table hold strings of unequal length one after the other: to find the i-th one needs the place of
- * one before it. So opening walks both once (their checksums need that anyway) and keeps the place of every 8th symbol, and of every
- * 32nd entry of each label name. Four bytes a sample: both tables end below 4 GiB. A look-up is then a binary search over samples,
- * whose strings are read through the reader, and a short walk. Version 1 has no order in its table and is held as sorted entries.
+ * The symbol table and the postings offset table hold strings of unequal length one after the
+ * other: to find the i-th one needs the place of one before it. So opening walks both once (their
+ * checksums need that anyway) and keeps the place of every 8th symbol, and of every 32nd entry of
+ * each label name. Four bytes a sample: both tables end below 4 GiB. A look-up is then a binary
+ * search over samples, whose strings are read through the reader, and a short walk. Version 1 has
+ * no order in its table and is held as sorted entries.
  */
 #include "block/index_reader.h"
 
@@ -11,11 +13,19 @@
 
 #include <stdlib.h>
 
-enum { SYMBOL_STEP = 8, ENTRY_STEP = 32, GUESS_BYTES = 4096, GUESS_SERIES_BYTES = 1024, GUESS_SYMBOL_BYTES = 256, SECTION_HEAD_BYTES = 4 };
+enum {
+    SYMBOL_STEP = 8,
+    ENTRY_STEP = 32,
+    GUESS_BYTES = 4096,
+    GUESS_SERIES_BYTES = 1024,
+    GUESS_SYMBOL_BYTES = 256,
+    SECTION_HEAD_BYTES = 4
+};
 
 ACCOUNT(block_index_account, "block_index_samples")
 
-struct name_entry { str name; uint32_t first; uint32_t n; uint64_t end; };     /* first: in groups, or in v1; n entries; end of the last, in the file */
+/* first: in groups, or in v1; n entries; end of the last, in the file */
+struct name_entry { str name; uint32_t first; uint32_t n; uint64_t end; };
 
 struct index_reader {
     struct reader *reader;
@@ -26,7 +36,8 @@ struct index_reader {
     uint32_t n_symbols;
     VEC(uint32_t) symbols;                     /* place of every 8th, from sym_begin */
     uint64_t table_begin;
-    VEC(uint32_t) groups;                      /* place of every 32nd entry of each name, from table_begin */
+    /* place of every 32nd entry of each name, from table_begin */
+    VEC(uint32_t) groups;
     VEC(struct name_entry) names;              /* ascending, without "" */
     VEC(struct index_entry) v1;                /* version 1: all entries, sorted */
     uint64_t all_offset;                       /* of the postings of all series */
@@ -62,10 +73,12 @@ static errc symbols_walk(struct index_reader *r, str body, struct err *e)
     for (uint32_t i = 0; i < r->n_symbols && cur_ok(&c); i++) {
         if (i % SYMBOL_STEP == 0) vec_push(&r->symbols, (uint32_t)(c.p - begin));
         str s = cur_lenstr(&c);
-        if (cur_ok(&c) && i && str_cmp(last, s) >= 0) return err_set(e, ERR_CORRUPT, "symbol %u is not in order", i);
+        if (cur_ok(&c) && i && str_cmp(last, s) >= 0)
+            return err_set(e, ERR_CORRUPT, "symbol %u is not in order", i);
         last = s;
     }
-    if (!cur_done(&c)) return err_set(e, ERR_CORRUPT, "%u symbols do not fill the table", r->n_symbols);
+    if (!cur_done(&c))
+        return err_set(e, ERR_CORRUPT, "%u symbols do not fill the table", r->n_symbols);
     r->sym_end = r->sym_begin + (uint64_t)(c.p - begin);
     return OK;
 }
@@ -82,7 +95,8 @@ static errc symbols_open(struct index_reader *r, struct err *e)
 
 static struct name_entry *name_begin(struct index_reader *r, str name, size_t first)
 {
-    vec_push(&r->names, ((struct name_entry){ .name = arena_str(&r->arena, name), .first = (uint32_t)first }));
+    vec_push(&r->names,
+        ((struct name_entry){ .name = arena_str(&r->arena, name), .first = (uint32_t)first }));
     return &vec_last(&r->names);
 }
 
@@ -105,7 +119,8 @@ static errc table_walk(struct index_reader *r, str body, struct err *e)
             continue;
         }
         int order = cur ? str_cmp(cur->name, x.name) : -1;
-        if (order > 0 || (order == 0 && str_cmp(last, x.value) >= 0)) return err_set(e, ERR_CORRUPT, "entry %u is not in order", i);
+        if (order > 0 || (order == 0 && str_cmp(last, x.value) >= 0))
+            return err_set(e, ERR_CORRUPT, "entry %u is not in order", i);
         if (order < 0) cur = name_begin(r, x.name, r->groups.n);
         if (cur->n++ % ENTRY_STEP == 0) vec_push(&r->groups, at);
         cur->end = r->table_begin + (uint64_t)(c.p - begin);
@@ -132,13 +147,15 @@ static errc table_walk_v1(struct index_reader *r, str body, struct err *e)
             r->all_offset = x.offset;
             r->has_all = true;
         } else {
-            vec_push(&r->v1, ((struct index_entry){ arena_str(&r->arena, x.name), arena_str(&r->arena, x.value), x.offset }));
+            vec_push(&r->v1, ((struct index_entry){ arena_str(&r->arena, x.name),
+                                 arena_str(&r->arena, x.value), x.offset }));
         }
     }
     if (!cur_done(&c)) return err_set(e, ERR_CORRUPT, "%u entries do not fill the table", n);
     if (r->v1.n) qsort(r->v1.at, r->v1.n, sizeof(*r->v1.at), entry_cmp);
     for (size_t i = 0; i < r->v1.n; i++) {
-        if (i == 0 || !str_eq(r->v1.at[i].name, r->v1.at[i - 1].name)) name_begin(r, r->v1.at[i].name, i);
+        if (i == 0 || !str_eq(r->v1.at[i].name, r->v1.at[i - 1].name))
+            name_begin(r, r->v1.at[i].name, i);
         vec_last(&r->names).n++;
     }
     return OK;
@@ -159,7 +176,8 @@ static errc head_and_toc(struct index_reader *r, struct err *e)
 {
     struct pin pin = { 0 };
     uint64_t size = reader_size(r->reader);
-    if (size < INDEX_HEADER_BYTES + INDEX_TOC_BYTES) return err_set(e, ERR_CORRUPT, "%" PRIu64 " bytes are no index", size);
+    if (size < INDEX_HEADER_BYTES + INDEX_TOC_BYTES)
+        return err_set(e, ERR_CORRUPT, "%" PRIu64 " bytes are no index", size);
     TRY(reader_pin(r->reader, 0, INDEX_HEADER_BYTES, &pin, e));
     TRY(unpin_after(&pin, index_header_check(pin.bytes, &r->version, e), e));
     TRY(reader_pin(r->reader, size - INDEX_TOC_BYTES, INDEX_TOC_BYTES, &pin, e));
@@ -174,13 +192,16 @@ static errc parts_open(struct index_reader *r, struct err *e)
     return OK;
 }
 
-errc index_reader_open(struct index_reader **out, struct fs *fs, str path, enum io_backend backend, struct err *e)
+errc index_reader_open(
+    struct index_reader **out, struct fs *fs, str path, enum io_backend backend, struct err *e)
 {
     struct index_reader *r = NEW(struct index_reader);
     arena_init(&r->arena, &block_index_account, 0);
     errc rc = reader_open(&r->reader, fs, path, backend, IO_RANDOM, e);
     if (rc == OK) rc = parts_open(r, e);
-    account_charge(&block_index_account, (int64_t)((r->symbols.cap + r->groups.cap) * sizeof(uint32_t) + r->v1.cap * sizeof(*r->v1.at)));
+    account_charge(
+        &block_index_account, (int64_t)((r->symbols.cap + r->groups.cap) * sizeof(uint32_t) +
+                                        r->v1.cap * sizeof(*r->v1.at)));
     if (rc != OK) index_reader_close(r);
     else *out = r;
     return rc;
@@ -189,7 +210,9 @@ errc index_reader_open(struct index_reader **out, struct fs *fs, str path, enum 
 void index_reader_close(struct index_reader *r)
 {
     if (!r) return;
-    account_charge(&block_index_account, -(int64_t)((r->symbols.cap + r->groups.cap) * sizeof(uint32_t) + r->v1.cap * sizeof(*r->v1.at)));
+    account_charge(
+        &block_index_account, -(int64_t)((r->symbols.cap + r->groups.cap) * sizeof(uint32_t) +
+                                         r->v1.cap * sizeof(*r->v1.at)));
     reader_close(r->reader);
     vec_fini(&r->symbols);
     vec_fini(&r->groups);
@@ -208,13 +231,15 @@ const struct index_toc *index_reader_toc(const struct index_reader *r) { return 
 /* The bytes of the symbols g * 8 … g * 8 + 7. */
 static errc symbols_pin(struct index_reader *r, uint32_t g, struct pin *out, struct err *e)
 {
-    uint64_t from = r->sym_begin + r->symbols.at[g], to = g + 1 < r->symbols.n ? r->sym_begin + r->symbols.at[g + 1] : r->sym_end;
+    uint64_t from = r->sym_begin + r->symbols.at[g],
+             to = g + 1 < r->symbols.n ? r->sym_begin + r->symbols.at[g + 1] : r->sym_end;
     return reader_pin(r->reader, from, (size_t)(to - from), out, e);
 }
 
 static errc symbol_v1(struct index_reader *r, uint32_t at, struct arena *a, str *out, struct err *e)
 {
-    if (at < r->sym_begin || at >= r->sym_end) return err_set(e, ERR_CORRUPT, "index: no symbol at %u", at);
+    if (at < r->sym_begin || at >= r->sym_end)
+        return err_set(e, ERR_CORRUPT, "index: no symbol at %u", at);
     uint64_t room = r->sym_end - at, n = MIN(room, (uint64_t)GUESS_SYMBOL_BYTES);
     for (;; n = room) {
         struct pin pin = { 0 };
@@ -230,7 +255,8 @@ static errc symbol_v1(struct index_reader *r, uint32_t at, struct arena *a, str 
     }
 }
 
-errc index_reader_symbol(struct index_reader *r, uint32_t ref, struct arena *a, str *out, struct err *e)
+errc index_reader_symbol(
+    struct index_reader *r, uint32_t ref, struct arena *a, str *out, struct err *e)
 {
     if (r->version == INDEX_V1) return symbol_v1(r, ref, a, out, e);
     if (ref >= r->n_symbols) return err_set(e, ERR_CORRUPT, "index: no symbol %u", ref);
@@ -246,7 +272,13 @@ errc index_reader_symbol(struct index_reader *r, uint32_t ref, struct arena *a, 
     return OK;
 }
 
-struct index_symbols { struct symbol_set base; struct index_reader *r; uint32_t i; struct pin pin; cursor c; };
+struct index_symbols {
+    struct symbol_set base;
+    struct index_reader *r;
+    uint32_t i;
+    struct pin pin;
+    cursor c;
+};
 
 static errc symbols_next(struct symbol_set *base, bool *more, str *out, struct err *e)
 {
@@ -284,7 +316,8 @@ struct symbol_set *index_reader_symbols(struct index_reader *r)
 
 /* Series. */
 
-static errc series_at(struct index_reader *r, uint64_t at, bool labels_only, struct index_series *out, struct err *e)
+static errc series_at(
+    struct index_reader *r, uint64_t at, bool labels_only, struct index_series *out, struct err *e)
 {
     uint64_t size = reader_size(r->reader);
     if (at < INDEX_HEADER_BYTES || at >= size) return err_set(e, ERR_CORRUPT, "beyond the file");
@@ -298,7 +331,8 @@ static errc series_at(struct index_reader *r, uint64_t at, bool labels_only, str
     return unpin_after(&pin, index_series_decode(out, pin.bytes, labels_only, &used, e), e);
 }
 
-errc index_reader_series(struct index_reader *r, uint32_t ref, bool labels_only, struct index_series *out, struct err *e)
+errc index_reader_series(
+    struct index_reader *r, uint32_t ref, bool labels_only, struct index_series *out, struct err *e)
 {
     uint64_t at = r->version == INDEX_V1 ? ref : (uint64_t)ref * INDEX_SERIES_ALIGN;
     TRY_IN(e, series_at(r, at, labels_only, out, e), "index: at %" PRIu64, at);
@@ -310,7 +344,8 @@ errc index_reader_series(struct index_reader *r, uint32_t ref, bool labels_only,
 static errc postings_at(struct index_reader *r, uint64_t at, postings_list *out, struct err *e)
 {
     uint64_t size = reader_size(r->reader);
-    if (at < INDEX_HEADER_BYTES || at > size - INDEX_TOC_BYTES) return err_set(e, ERR_CORRUPT, "beyond the file");
+    if (at < INDEX_HEADER_BYTES || at > size - INDEX_TOC_BYTES)
+        return err_set(e, ERR_CORRUPT, "beyond the file");
     struct pin pin = { 0 };
     TRY(reader_pin(r->reader, at, (size_t)MIN(size - at, (uint64_t)GUESS_BYTES), &pin, e));
     cursor c = cur_of(pin.bytes);
@@ -326,7 +361,8 @@ static errc postings_at(struct index_reader *r, uint64_t at, postings_list *out,
     return unpin_after(&pin, rc, e);
 }
 
-errc index_reader_postings_at(struct index_reader *r, uint64_t offset, postings_list *out, struct err *e)
+errc index_reader_postings_at(
+    struct index_reader *r, uint64_t offset, postings_list *out, struct err *e)
 {
     TRY_IN(e, postings_at(r, offset, out, e), "index: postings at %" PRIu64, offset);
     return OK;
@@ -350,12 +386,19 @@ void index_reader_names(const struct index_reader *r, str_list *out)
     for (size_t i = 0; i < r->names.n; i++) vec_push(out, r->names.at[i].name);
 }
 
-bool index_reader_has_name(const struct index_reader *r, str name) { return name_find(r, name) != NULL; }
+bool index_reader_has_name(const struct index_reader *r, str name)
+{
+    return name_find(r, name) != NULL;
+}
 
-static uint32_t n_groups(const struct name_entry *n) { return (n->n + ENTRY_STEP - 1) / ENTRY_STEP; }
+static uint32_t n_groups(const struct name_entry *n)
+{
+    return (n->n + ENTRY_STEP - 1) / ENTRY_STEP;
+}
 
 /* The entries g * 32 … of a name. */
-static errc group_pin(struct index_reader *r, const struct name_entry *n, uint32_t g, struct pin *out, struct err *e)
+static errc group_pin(
+    struct index_reader *r, const struct name_entry *n, uint32_t g, struct pin *out, struct err *e)
 {
     uint64_t from = r->table_begin + r->groups.at[n->first + g];
     uint64_t to = g + 1 < n_groups(n) ? r->table_begin + r->groups.at[n->first + g + 1] : n->end;
@@ -364,11 +407,13 @@ static errc group_pin(struct index_reader *r, const struct name_entry *n, uint32
 
 static errc group_cut(struct err *e, str name)
 {
-    return err_set(e, ERR_CORRUPT, "index: postings offset table: the entries of %.*s are cut short", STR_ARG(name));
+    return err_set(e, ERR_CORRUPT,
+        "index: postings offset table: the entries of %.*s are cut short", STR_ARG(name));
 }
 
 /* The last group whose first value is <= value; 0 if there is none. */
-static errc group_find(struct index_reader *r, const struct name_entry *n, str value, uint32_t *out, struct err *e)
+static errc group_find(
+    struct index_reader *r, const struct name_entry *n, str value, uint32_t *out, struct err *e)
 {
     uint32_t lo = 0, hi = n_groups(n);
     while (lo + 1 < hi) {
@@ -386,7 +431,8 @@ static errc group_find(struct index_reader *r, const struct name_entry *n, str v
     return OK;
 }
 
-static errc values_v1(struct index_reader *r, const struct name_entry *n, str from, index_value_fn fn, void *ctx)
+static errc values_v1(
+    struct index_reader *r, const struct name_entry *n, str from, index_value_fn fn, void *ctx)
 {
     for (uint32_t i = 0; i < n->n; i++) {
         const struct index_entry *x = &r->v1.at[n->first + i];
@@ -395,8 +441,8 @@ static errc values_v1(struct index_reader *r, const struct name_entry *n, str fr
     return OK;
 }
 
-static errc values_of_group(struct index_reader *r, const struct name_entry *n, uint32_t g, str from, index_value_fn fn, void *ctx,
-                            bool *more, struct err *e)
+static errc values_of_group(struct index_reader *r, const struct name_entry *n, uint32_t g,
+    str from, index_value_fn fn, void *ctx, bool *more, struct err *e)
 {
     struct pin pin = { 0 };
     TRY(group_pin(r, n, g, &pin, e));
@@ -410,7 +456,8 @@ static errc values_of_group(struct index_reader *r, const struct name_entry *n, 
     return unpin_after(&pin, rc, e);
 }
 
-errc index_reader_values(struct index_reader *r, str name, str from, index_value_fn fn, void *ctx, struct err *e)
+errc index_reader_values(
+    struct index_reader *r, str name, str from, index_value_fn fn, void *ctx, struct err *e)
 {
     const struct name_entry *n = name_find(r, name);
     if (!n) return OK;
@@ -432,9 +479,11 @@ static bool value_is(void *ctx, str value, uint64_t offset)
     return false;                              /* the first one >= the wanted is it or none is */
 }
 
-errc index_reader_postings(struct index_reader *r, str name, str value, postings_list *out, struct err *e)
+errc index_reader_postings(
+    struct index_reader *r, str name, str value, postings_list *out, struct err *e)
 {
-    if (!name.n) return r->has_all && !value.n ? index_reader_postings_at(r, r->all_offset, out, e) : OK;
+    if (!name.n)
+        return r->has_all && !value.n ? index_reader_postings_at(r, r->all_offset, out, e) : OK;
     struct value_wanted want = { .value = value };
     TRY(index_reader_values(r, name, value, value_is, &want, e));
     return want.found ? index_reader_postings_at(r, want.offset, out, e) : OK;

@@ -1,12 +1,14 @@
 /* index_reader.h — an index file, opened for queries.
  *
- * What        Looks up symbols, series, postings and the names and values of labels through an io reader. Of the tables it keeps samples in
- *             memory: the offset of every 8th symbol and of every 32nd entry of the postings offset table, no strings but the label
- *             names. (Version 1 has an unsorted table: its entries are sorted in memory.)
- * Invariants  opened means: header, TOC, and the checksums of symbol table and postings offset table are right, and both tables were
- *             read whole. Series and postings are checked each time they are read.
- * Ownership   index_reader_open allocates, index_reader_close frees; it borrows the fs. Strings are copied into the caller's arena, or borrowed
- *             until the callback returns.
+ * What        Looks up symbols, series, postings and the names and values of labels through an io
+ *             reader. Of the tables it keeps samples in memory: the offset of every 8th symbol and
+ *             of every 32nd entry of the postings offset table, no strings but the label names.
+ *             (Version 1 has an unsorted table: its entries are sorted in memory.)
+ * Invariants  opened means: header, TOC, and the checksums of symbol table and postings offset
+ *             table are right, and both tables were read whole. Series and postings are checked
+ *             each time they are read.
+ * Ownership   index_reader_open allocates, index_reader_close frees; it borrows the fs. Strings are
+ *             copied into the caller's arena, or borrowed until the callback returns.
  * Threads     any, once open
  * Errors      ERR_CORRUPT (part and offset), ERR_IO, ERR_UNSUPPORTED (a version unknown)
  * Format      index_codec.h
@@ -20,29 +22,37 @@
 #include "storage/chunk_series.h"
 
 struct index_reader;
-MUST_USE errc index_reader_open(struct index_reader **out, struct fs *fs, str path, enum io_backend backend, struct err *e);
+MUST_USE errc index_reader_open(
+    struct index_reader **out, struct fs *fs, str path, enum io_backend backend, struct err *e);
 void index_reader_close(struct index_reader *r);               /* NULL is fine */
 uint8_t index_reader_version(const struct index_reader *r);
 uint64_t index_reader_size(const struct index_reader *r);
 const struct index_toc *index_reader_toc(const struct index_reader *r);
 
 /* Symbols. */
-MUST_USE errc index_reader_symbol(struct index_reader *r, uint32_t ref, struct arena *a, str *out, struct err *e);
-struct symbol_set *index_reader_symbols(struct index_reader *r);       /* all, ascending; ends before the reader */
+MUST_USE errc index_reader_symbol(
+    struct index_reader *r, uint32_t ref, struct arena *a, str *out, struct err *e);
+/* all, ascending; ends before the reader */
+struct symbol_set *index_reader_symbols(struct index_reader *r);
 
 /* Series by their refs, as postings have them. */
-MUST_USE errc index_reader_series(struct index_reader *r, uint32_t ref, bool labels_only, struct index_series *out, struct err *e);
+MUST_USE errc index_reader_series(struct index_reader *r, uint32_t ref, bool labels_only,
+    struct index_series *out, struct err *e);
 
 /* Postings: appended to out, which is empty when there are none. ("", "") is all series. */
-MUST_USE errc index_reader_postings(struct index_reader *r, str name, str value, postings_list *out, struct err *e);
-MUST_USE errc index_reader_postings_at(struct index_reader *r, uint64_t offset, postings_list *out, struct err *e);
+MUST_USE errc index_reader_postings(
+    struct index_reader *r, str name, str value, postings_list *out, struct err *e);
+MUST_USE errc index_reader_postings_at(
+    struct index_reader *r, uint64_t offset, postings_list *out, struct err *e);
 
 /* Names of labels, ascending, without ""; they live as long as the reader. */
 void index_reader_names(const struct index_reader *r, str_list *out);
 bool index_reader_has_name(const struct index_reader *r, str name);
 
-/* Values of a name, ascending, from the first >= `from`, until fn answers false. offset is for index_reader_postings_at. */
+/* Values of a name, ascending, from the first >= `from`, until fn answers false. offset is for
+ * index_reader_postings_at. */
 typedef bool (*index_value_fn)(void *ctx, str value, uint64_t offset);
-MUST_USE errc index_reader_values(struct index_reader *r, str name, str from, index_value_fn fn, void *ctx, struct err *e);
+MUST_USE errc index_reader_values(
+    struct index_reader *r, str name, str from, index_value_fn fn, void *ctx, struct err *e);
 
 #endif

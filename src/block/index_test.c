@@ -49,7 +49,10 @@ static errc open_and_read(struct fs *fs, str bytes, struct err *e)
     return rc;
 }
 
-static int text_cmp(const void *a, const void *b) { return str_cmp(*(const str *)a, *(const str *)b); }
+static int text_cmp(const void *a, const void *b)
+{
+    return str_cmp(*(const str *)a, *(const str *)b);
+}
 
 static struct labels labels_of(struct arena *a, const json_t *pairs)
 {
@@ -57,15 +60,19 @@ static struct labels labels_of(struct arena *a, const json_t *pairs)
     labels_builder_init(&lb, a);
     for (size_t i = 0; i < json_array_size(pairs); i++) {
         const json_t *p = json_array_get(pairs, i);
-        labels_builder_set(&lb, str_z(json_string_value(json_array_get(p, 0))), str_z(json_string_value(json_array_get(p, 1))));
+        labels_builder_set(&lb, str_z(json_string_value(json_array_get(p, 0))),
+            str_z(json_string_value(json_array_get(p, 1))));
     }
     return labels_builder_done(&lb);
 }
 
-static void write_vector(struct fs *fs, struct arena *a, const json_t *series, size_t postings_bytes)
+static void write_vector(
+    struct fs *fs, struct arena *a, const json_t *series, size_t postings_bytes)
 {
     struct index_writer *w = NULL;
-    struct index_writer_opts o = { .fs = fs, .path = S("index"), .postings_bytes_max = postings_bytes };
+    struct index_writer_opts o = {
+        .fs = fs, .path = S("index"), .postings_bytes_max = postings_bytes
+    };
     str_list symbols = { 0 };
     struct err e = { 0 };
     EXPECT_OK_E(index_writer_open(&w, &o, &e), &e);
@@ -79,16 +86,20 @@ static void write_vector(struct fs *fs, struct arena *a, const json_t *series, s
     }
     qsort(symbols.at, symbols.n, sizeof(*symbols.at), text_cmp);
     for (size_t i = 0; i < symbols.n; i++)
-        if (i == 0 || !str_eq(symbols.at[i], symbols.at[i - 1])) EXPECT_OK_E(index_writer_symbol(w, symbols.at[i], &e), &e);
+        if (i == 0 || !str_eq(symbols.at[i], symbols.at[i - 1]))
+            EXPECT_OK_E(index_writer_symbol(w, symbols.at[i], &e), &e);
     for (size_t i = 0; i < json_array_size(series); i++) {
         const json_t *row = json_array_get(series, i), *chunks = json_object_get(row, "chunks");
         struct index_chunk c[64];
         for (size_t k = 0; k < json_array_size(chunks); k++) {
             const json_t *x = json_array_get(chunks, k);
-            c[k] = (struct index_chunk){ json_integer_value(json_array_get(x, 0)), json_integer_value(json_array_get(x, 1)),
-                                         (uint64_t)json_integer_value(json_array_get(x, 2)) };
+            c[k] = (struct index_chunk){ json_integer_value(json_array_get(x, 0)),
+                json_integer_value(json_array_get(x, 1)),
+                (uint64_t)json_integer_value(json_array_get(x, 2)) };
         }
-        EXPECT_OK_E(index_writer_series(w, labels_of(a, json_object_get(row, "labels")), c, json_array_size(chunks), &e), &e);
+        EXPECT_OK_E(index_writer_series(w, labels_of(a, json_object_get(row, "labels")), c,
+                        json_array_size(chunks), &e),
+            &e);
     }
     EXPECT_OK_E(index_writer_finish(w, &e), &e);
     index_writer_close(w);
@@ -125,7 +136,8 @@ TEST(index_damage_is_seen)
     (void)vectors_next(&v);
     json_t *row = vectors_next(&v);
     str good = arena_str(&a, json_hex(&v.a, json_object_get(row, "file")));
-    for (size_t n = 0; n < good.n; n++) EXPECT_EQ(open_and_read(fs, str_of(good.p, n), NULL), ERR_CORRUPT);
+    for (size_t n = 0; n < good.n; n++)
+        EXPECT_EQ(open_and_read(fs, str_of(good.p, n), NULL), ERR_CORRUPT);
     uint8_t *bytes = (uint8_t *)(uintptr_t)good.p;
     size_t unseen = 0;
     for (size_t bit = 0; bit < good.n * 8; bit++) {
@@ -135,19 +147,22 @@ TEST(index_damage_is_seen)
         unseen += rc == OK;
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
-    EXPECT(unseen <= 8 * (INDEX_SERIES_ALIGN + INDEX_SERIES_ALIGN + INDEX_POSTINGS_ALIGN) + 2);    /* padding, and a version that reads alike */
+    /* padding, and a version that reads alike */
+    EXPECT(unseen <= 8 * (INDEX_SERIES_ALIGN + INDEX_SERIES_ALIGN + INDEX_POSTINGS_ALIGN) + 2);
     vectors_close(&v);
     arena_fini(&a);
     fs_free(fs);
 }
 
-static errc write_two(struct fs *fs, struct labels first, struct labels second, const struct index_chunk *c, size_t n, struct err *e)
+static errc write_two(struct fs *fs, struct labels first, struct labels second,
+    const struct index_chunk *c, size_t n, struct err *e)
 {
     struct index_writer *w = NULL;
     struct index_writer_opts o = { .fs = fs, .path = S("index") };
     static const str symbols[] = { S("a"), S("b"), S("x"), S("y") };
     EXPECT_OK(index_writer_open(&w, &o, NULL));
-    for (size_t i = 0; i < ARRAY_LEN(symbols); i++) EXPECT_OK(index_writer_symbol(w, symbols[i], NULL));
+    for (size_t i = 0; i < ARRAY_LEN(symbols); i++)
+        EXPECT_OK(index_writer_symbol(w, symbols[i], NULL));
     errc rc = index_writer_series(w, first, c, n, e);
     if (rc == OK) rc = index_writer_series(w, second, NULL, 0, e);
     index_writer_close(w);
@@ -157,9 +172,12 @@ static errc write_two(struct fs *fs, struct labels first, struct labels second, 
 TEST(index_writer_refuses)
 {
     struct fs *fs = fs_sim_new(1);
-    struct label ax[] = { { S("a"), S("x") } }, ay[] = { { S("a"), S("y") } }, axby[] = { { S("a"), S("x") }, { S("b"), S("y") } }, az[] = { { S("a"), S("z") } };
+    struct label ax[] = { { S("a"), S("x") } }, ay[] = { { S("a"), S("y") } },
+                 axby[] = { { S("a"), S("x") }, { S("b"), S("y") } }, az[] = { { S("a"), S("z") } };
     struct labels x = { ax, 1 }, y = { ay, 1 }, xy = { axby, 2 }, z = { az, 1 };
-    struct index_chunk good[] = { { 1, 5, 8 }, { 6, 9, 20 } }, overlap[] = { { 1, 5, 8 }, { 5, 9, 20 } }, back[] = { { 1, 5, 20 }, { 6, 9, 8 } };
+    struct index_chunk good[] = { { 1, 5, 8 }, { 6, 9, 20 } },
+                       overlap[] = { { 1, 5, 8 }, { 5, 9, 20 } },
+                       back[] = { { 1, 5, 20 }, { 6, 9, 8 } };
     EXPECT_OK(write_two(fs, x, y, good, 2, NULL));
     EXPECT_OK(write_two(fs, x, xy, NULL, 0, NULL));
     EXPECT_EQ(write_two(fs, y, x, NULL, 0, NULL), ERR_BAD_INPUT);

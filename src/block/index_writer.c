@@ -1,10 +1,12 @@
 /* index_writer.c — postings without keeping them.
  *
- * The file has the symbols first, then the series, and at the end a list of series for every pair of name and value. Lists for ten million series
- * do not fit in memory; so only their number by name is counted while series pass, and afterwards the series section is read again:
- * each walk gathers (value, ref) of as many names as the memory allows, sorts them, and writes the lists. Symbols are in order, so
- * their numbers sort as their texts do. Every list is a multiple of 4 bytes long: only the first one needs padding, and the offsets
- * in the table at the end follow from the lengths.
+ * The file has the symbols first, then the series, and at the end a list of series for every pair
+ * of name and value. Lists for ten million series do not fit in memory; so only their number by
+ * name is counted while series pass, and afterwards the series section is read again:
+ * each walk gathers (value, ref) of as many names as the memory allows, sorts them, and writes the
+ * lists. Symbols are in order, so their numbers sort as their texts do. Every list is a multiple of
+ * 4 bytes long: only the first one needs padding, and the offsets in the table at the end follow
+ * from the lengths.
  */
 #include "block/index_writer.h"
 
@@ -15,13 +17,20 @@
 
 #include <stdlib.h>
 
-enum { POSTINGS_BYTES = 32 << 20, BYTES_PER_POSTING = 16, WALK_BYTES = 1 << 20, RADIX_BITS = 11, SYMBOLS_MIN = 1024 };
+enum {
+    POSTINGS_BYTES = 32 << 20,
+    BYTES_PER_POSTING = 16,
+    WALK_BYTES = 1 << 20,
+    RADIX_BITS = 11,
+    SYMBOLS_MIN = 1024
+};
 
 ACCOUNT(index_writer_account, "block_index_writer")
 
 struct name_count { uint32_t name; uint64_t n; };
 struct list_len { uint32_t value, n; };
-struct gathered { uint32_t name; size_t first_list; VEC(uint64_t) pairs; };    /* value << 32 | ref */
+/* value << 32 | ref */
+struct gathered { uint32_t name; size_t first_list; VEC(uint64_t) pairs; };
 
 struct index_writer {
     struct out out;
@@ -83,10 +92,12 @@ errc index_writer_symbol(struct index_writer *w, str symbol, struct err *e)
 {
     if (w->in_series) return err_set(e, ERR_BAD_INPUT, "index: a symbol after the first series");
     uint32_t n = (uint32_t)w->symbol_at.n;
-    if (n && str_cmp(symbol_text(w, n - 1), symbol) >= 0) return err_set(e, ERR_BAD_INPUT, "index: symbol %u is not in order", n);
+    if (n && str_cmp(symbol_text(w, n - 1), symbol) >= 0)
+        return err_set(e, ERR_BAD_INPUT, "index: symbol %u is not in order", n);
     vec_push(&w->symbol_at, (uint32_t)w->symbols.n);
     buf_lenstr(&w->symbols, symbol);
-    if (!buf_ok(&w->symbols) || n == UINT32_MAX - 1) return err_set(e, ERR_LIMIT, "index: more than 4 GiB of symbols");
+    if (!buf_ok(&w->symbols) || n == UINT32_MAX - 1)
+        return err_set(e, ERR_LIMIT, "index: more than 4 GiB of symbols");
     return OK;
 }
 
@@ -95,7 +106,8 @@ static errc symbols_end(struct index_writer *w, struct err *e)
     struct buf *b = out_buf(&w->out);
     uint32_t n = (uint32_t)w->symbol_at.n, count_be = __builtin_bswap32(n);
     w->toc.symbols = out_at(&w->out);
-    if (w->symbols.n > UINT32_MAX - sizeof(count_be)) return err_set(e, ERR_LIMIT, "index: more than 4 GiB of symbols");
+    if (w->symbols.n > UINT32_MAX - sizeof(count_be))
+        return err_set(e, ERR_LIMIT, "index: more than 4 GiB of symbols");
     buf_be32(b, (uint32_t)(w->symbols.n + sizeof(count_be)));
     buf_be32(b, n);
     buf_str(b, buf_view(&w->symbols));
@@ -116,14 +128,16 @@ static errc symbols_end(struct index_writer *w, struct err *e)
 
 static bool symbol_find(const struct index_writer *w, str s, uint32_t *out)
 {
-    for (size_t at = hash_bytes(s.p, s.n) & (w->table_cap - 1); w->table[at]; at = (at + 1) & (w->table_cap - 1)) {
+    for (size_t at = hash_bytes(s.p, s.n) & (w->table_cap - 1); w->table[at];
+         at = (at + 1) & (w->table_cap - 1)) {
         *out = w->table[at] - 1;
         if (str_eq(symbol_text(w, *out), s)) return true;
     }
     return false;
 }
 
-/* Series that follow each other have most of their labels in common: what stood at this place is tried first. */
+/* Series that follow each other have most of their labels in common: what stood at this place is
+ * tried first. */
 static bool symbol_near(const struct index_writer *w, uint32_t guess, str s, uint32_t *out)
 {
     if (guess < w->symbol_at.n && str_eq(symbol_text(w, guess), s)) {
@@ -137,8 +151,11 @@ static errc labels_resolve(struct index_writer *w, struct labels l, struct err *
 {
     w->cur.n = 0;
     for (size_t i = 0; i < l.n; i++) {
-        struct index_label near = i < w->last.n ? w->last.at[i] : (struct index_label){ UINT32_MAX, UINT32_MAX }, p = { 0 };
-        if (!symbol_near(w, near.name, l.at[i].name, &p.name) || !symbol_near(w, near.value, l.at[i].value, &p.value))
+        struct index_label near = i < w->last.n ? w->last.at[i]
+                                                : (struct index_label){ UINT32_MAX, UINT32_MAX },
+                           p = { 0 };
+        if (!symbol_near(w, near.name, l.at[i].name, &p.name) ||
+            !symbol_near(w, near.value, l.at[i].value, &p.value))
             return err_set(e, ERR_BAD_INPUT, "index: a label that is no symbol");
         vec_push(&w->cur, p);
     }
@@ -158,12 +175,15 @@ static bool comes_after_last(const struct index_writer *w)
     return w->cur.n > w->last.n || w->n_series == 0;
 }
 
-static errc chunks_check(struct index_writer *w, const struct index_chunk *chunks, size_t n, struct err *e)
+static errc chunks_check(
+    struct index_writer *w, const struct index_chunk *chunks, size_t n, struct err *e)
 {
     for (size_t i = 0; i < n; i++) {
         bool follows = i == 0 || chunks[i].mint > chunks[i - 1].maxt;
-        if (chunks[i].maxt < chunks[i].mint || !follows) return err_set(e, ERR_BAD_INPUT, "index: chunks of a series are not in order");
-        if (chunks[i].ref < w->last_chunk_ref) return err_set(e, ERR_BAD_INPUT, "index: chunk refs are not in order");
+        if (chunks[i].maxt < chunks[i].mint || !follows)
+            return err_set(e, ERR_BAD_INPUT, "index: chunks of a series are not in order");
+        if (chunks[i].ref < w->last_chunk_ref)
+            return err_set(e, ERR_BAD_INPUT, "index: chunk refs are not in order");
         w->last_chunk_ref = chunks[i].ref;
     }
     return OK;
@@ -187,21 +207,24 @@ static void count_postings(struct index_writer *w)
         size_t at = name_place(w, name);
         if (at == w->names.n || w->names.at[at].name != name) {
             vec_push(&w->names, (struct name_count){ 0 });
-            memmove(&w->names.at[at + 1], &w->names.at[at], (w->names.n - 1 - at) * sizeof(*w->names.at));
+            memmove(&w->names.at[at + 1], &w->names.at[at],
+                (w->names.n - 1 - at) * sizeof(*w->names.at));
             w->names.at[at] = (struct name_count){ .name = name };
         }
         w->names.at[at].n++;
     }
 }
 
-errc index_writer_series(struct index_writer *w, struct labels labels, const struct index_chunk *chunks, size_t n, struct err *e)
+errc index_writer_series(struct index_writer *w, struct labels labels,
+    const struct index_chunk *chunks, size_t n, struct err *e)
 {
     if (!w->in_series) TRY(symbols_end(w, e));
     TRY(labels_resolve(w, labels, e));
     if (!comes_after_last(w)) return err_set(e, ERR_BAD_INPUT, "index: series are not in order");
     TRY(chunks_check(w, chunks, n, e));
     out_pad(&w->out, INDEX_SERIES_ALIGN);
-    if (out_at(&w->out) / INDEX_SERIES_ALIGN > UINT32_MAX) return err_set(e, ERR_LIMIT, "index: more than 64 GiB of series");
+    if (out_at(&w->out) / INDEX_SERIES_ALIGN > UINT32_MAX)
+        return err_set(e, ERR_LIMIT, "index: more than 64 GiB of series");
     index_series_encode(out_buf(&w->out), w->cur.at, w->cur.n, chunks, n);
     count_postings(w);
     w->n_series++;
@@ -215,13 +238,14 @@ errc index_writer_series(struct index_writer *w, struct labels labels, const str
 
 typedef errc (*series_fn)(void *ctx, uint32_t ref, const struct index_series *s, struct err *e);
 
-static errc walk_window(struct index_writer *w, uint64_t *at, size_t *window, struct buf *b, struct index_series *s, series_fn fn, void *ctx,
-                        struct err *e)
+static errc walk_window(struct index_writer *w, uint64_t *at, size_t *window, struct buf *b,
+    struct index_series *s, series_fn fn, void *ctx, struct err *e)
 {
     size_t got = 0, pos = 0;
     buf_reset(b);
     uint8_t *to = buf_room(b, *window);
-    TRY(file_pread(w->out.file, to, (size_t)MIN((uint64_t)*window, w->series_end - *at), *at, &got, e));
+    TRY(file_pread(
+        w->out.file, to, (size_t)MIN((uint64_t)*window, w->series_end - *at), *at, &got, e));
     for (;;) {
         size_t pad = (size_t)(-(*at + pos) & (INDEX_SERIES_ALIGN - 1)), used;
         if (*at + pos + pad >= w->series_end) {
@@ -238,7 +262,9 @@ static errc walk_window(struct index_writer *w, uint64_t *at, size_t *window, st
     }
     if (pos == 0) *window *= 2;                /* one series is longer than that */
     *at += pos;
-    return pos || got == *window / 2 ? OK : err_set(e, ERR_CORRUPT, "index: the series just written do not read back");
+    return pos || got == *window / 2
+               ? OK
+               : err_set(e, ERR_CORRUPT, "index: the series just written do not read back");
 }
 
 static errc walk(struct index_writer *w, series_fn fn, void *ctx, struct err *e)
@@ -247,7 +273,8 @@ static errc walk(struct index_writer *w, series_fn fn, void *ctx, struct err *e)
     SCOPED(index_series_fini) struct index_series s = { 0 };
     size_t window = WALK_BYTES;
     errc rc = OK;
-    for (uint64_t at = w->toc.series; rc == OK && at < w->series_end;) rc = walk_window(w, &at, &window, &b, &s, fn, ctx, e);
+    for (uint64_t at = w->toc.series; rc == OK && at < w->series_end;)
+        rc = walk_window(w, &at, &window, &b, &s, fn, ctx, e);
     return rc;
 }
 
@@ -283,7 +310,8 @@ static errc gather(void *ctx, uint32_t ref, const struct index_series *s, struct
     for (size_t i = 0, k = 0; i < s->labels.n && k < g->n; i++) {      /* both ascend */
         struct index_label p = s->labels.at[i];
         while (k < g->n && g->names[k].name < p.name) k++;
-        if (k < g->n && g->names[k].name == p.name) vec_push(&g->names[k].pairs, (uint64_t)p.value << 32 | ref);
+        if (k < g->n && g->names[k].name == p.name)
+            vec_push(&g->names[k].pairs, (uint64_t)p.value << 32 | ref);
     }
     return OK;
 }
@@ -313,7 +341,8 @@ static errc name_write(struct index_writer *w, struct gathered *g, uint64_t *roo
     if (n) sort_by_value(g->pairs.at, room, n);
     for (size_t i = 0, end; i < n; i = end) {
         uint32_t value = (uint32_t)(g->pairs.at[i] >> 32);
-        for (end = i; end < n && g->pairs.at[end] >> 32 == value; end++) refs[end - i] = (uint32_t)g->pairs.at[end];
+        for (end = i; end < n && g->pairs.at[end] >> 32 == value; end++)
+            refs[end - i] = (uint32_t)g->pairs.at[end];
         index_postings_encode(out_buf(&w->out), refs, end - i);
         vec_push(&w->lists, ((struct list_len){ value, (uint32_t)(end - i) }));
         TRY(out_step(&w->out, e));
@@ -365,8 +394,10 @@ static errc lists_write(struct index_writer *w, struct err *e)
 
 static uint64_t list_bytes(uint64_t n) { return 4 + 4 + 4 * n + INDEX_CRC_BYTES; }
 
-/* One entry after the other, its checksum counted along: the table may be longer than what waits to be written. */
-static errc entry_write(struct index_writer *w, const struct index_entry *entry, uint32_t *crc, struct err *e)
+/* One entry after the other, its checksum counted along: the table may be longer than what waits to
+ * be written. */
+static errc entry_write(
+    struct index_writer *w, const struct index_entry *entry, uint32_t *crc, struct err *e)
 {
     size_t from = out_buf(&w->out)->n;
     index_entry_encode(out_buf(&w->out), entry);
@@ -378,7 +409,8 @@ static errc entry_write(struct index_writer *w, const struct index_entry *entry,
 static errc table_write(struct index_writer *w, uint64_t offset, struct err *e)
 {
     uint64_t at = out_at(&w->out);
-    uint32_t n = (uint32_t)w->lists.n + 1, n_be = __builtin_bswap32(n), crc = crc32c(0, &n_be, sizeof(n_be));
+    uint32_t n = (uint32_t)w->lists.n + 1, n_be = __builtin_bswap32(n),
+             crc = crc32c(0, &n_be, sizeof(n_be));
     buf_be32(out_buf(&w->out), 0);             /* the length, patched below */
     buf_be32(out_buf(&w->out), n);
     TRY(entry_write(w, &(struct index_entry){ .offset = offset }, &crc, e));
@@ -393,7 +425,8 @@ static errc table_write(struct index_writer *w, uint64_t offset, struct err *e)
     }
     assert(offset == at);
     uint64_t len = out_at(&w->out) - at - 4;
-    if (len > UINT32_MAX) return err_set(e, ERR_LIMIT, "index: more than 4 GiB of postings offsets");
+    if (len > UINT32_MAX)
+        return err_set(e, ERR_LIMIT, "index: more than 4 GiB of postings offsets");
     uint32_t len_be = __builtin_bswap32((uint32_t)len);
     buf_be32(out_buf(&w->out), crc);
     return out_patch(&w->out, at, str_of(&len_be, sizeof(len_be)), e);
@@ -403,7 +436,8 @@ errc index_writer_finish(struct index_writer *w, struct err *e)
 {
     if (!w->in_series) TRY(symbols_end(w, e));
     w->series_end = w->toc.label_indices = w->toc.postings = out_at(&w->out);
-    uint64_t first_list = (out_at(&w->out) + INDEX_POSTINGS_ALIGN - 1) / INDEX_POSTINGS_ALIGN * INDEX_POSTINGS_ALIGN;
+    uint64_t first_list =
+        (out_at(&w->out) + INDEX_POSTINGS_ALIGN - 1) / INDEX_POSTINGS_ALIGN * INDEX_POSTINGS_ALIGN;
     TRY(lists_write(w, e));
     w->toc.label_table = w->toc.postings_table = out_at(&w->out);
     TRY(table_write(w, first_list, e));

@@ -13,7 +13,8 @@
 #include "block/meta_codec.h"
 #include "io/fs.h"
 
-MUST_USE errc meta_read(struct block_meta *out, struct fs *fs, str dir, struct arena *a, struct err *e);
+MUST_USE errc meta_read(
+    struct block_meta *out, struct fs *fs, str dir, struct arena *a, struct err *e);
 MUST_USE errc meta_write(struct fs *fs, str dir, const struct block_meta *m, struct err *e);
 
 #endif

@@ -38,7 +38,8 @@ static ulid read_ulid(struct reading *r, const json_t *v, const char *name)
 {
     ulid id = { { 0 } };
     if (!json_is_string(v)) bad(r, name, "not a string");
-    else if (!ulid_parse(str_of(json_string_value(v), json_string_length(v)), &id)) bad(r, name, "not a ULID");
+    else if (!ulid_parse(str_of(json_string_value(v), json_string_length(v)), &id))
+        bad(r, name, "not a ULID");
     return id;
 }
 
@@ -90,16 +91,25 @@ static str read_more(struct reading *r, const json_t *o, const char *const *know
 
 static void read_stats(struct reading *r, const json_t *o, struct block_meta *m)
 {
-    static const char *const known[] = { "numSamples", "numFloatSamples", "numHistogramSamples", "numSeries", "numChunks", "numTombstones" };
+    static const char *const known[] = { "numSamples", "numFloatSamples", "numHistogramSamples",
+        "numSeries", "numChunks", "numTombstones" };
     m->stats = (struct block_stats){
-        .samples = read_count(r, o, known[0]), .float_samples = read_count(r, o, known[1]), .histogram_samples = read_count(r, o, known[2]),
-        .series = read_count(r, o, known[3]), .chunks = read_count(r, o, known[4]), .tombstones = read_count(r, o, known[5]),
+        .samples = read_count(r, o, known[0]),
+        .float_samples = read_count(r, o, known[1]),
+        .histogram_samples = read_count(r, o, known[2]),
+        .series = read_count(r, o, known[3]),
+        .chunks = read_count(r, o, known[4]),
+        .tombstones = read_count(r, o, known[5]),
     };
     m->more_stats = read_more(r, o, known, ARRAY_LEN(known));
 }
 
-static const struct { str name; unsigned bit; } hint_names[] = {           /* in their order */
-    { S("from-out-of-order"), BLOCK_HINT_OOO }, { S("from-selected-series"), BLOCK_HINT_SELECTED }, { S("from-stale-series"), BLOCK_HINT_STALE },
+static const struct { str name; unsigned bit;
+} hint_names[] = {
+    /* in their order */
+    { S("from-out-of-order"), BLOCK_HINT_OOO },
+    { S("from-selected-series"), BLOCK_HINT_SELECTED },
+    { S("from-stale-series"), BLOCK_HINT_STALE },
 };
 
 static void read_hints(struct reading *r, const json_t *list, struct block_meta *m)
@@ -128,14 +138,16 @@ static void read_parents(struct reading *r, const json_t *list, struct block_met
     struct block_desc *at = arena_array(r->a, json_array_size(list), sizeof(*at));
     m->parents = at;
     json_array_foreach((json_t *)list, i, v) {
-        struct block_desc d = { read_ulid(r, json_object_get(v, "ulid"), "parents"), read_int(r, v, "minTime"), read_int(r, v, "maxTime") };
+        struct block_desc d = { read_ulid(r, json_object_get(v, "ulid"), "parents"),
+            read_int(r, v, "minTime"), read_int(r, v, "maxTime") };
         if (!ulid_is_zero(d.id)) at[m->n_parents++] = d;
     }
 }
 
 static void read_compaction(struct reading *r, const json_t *o, struct block_meta *m)
 {
-    static const char *const known[] = { "level", "sources", "deletable", "parents", "failed", "hints" };
+    static const char *const known[] = { "level", "sources", "deletable", "parents", "failed",
+        "hints" };
     int64_t level = read_int(r, o, "level");
     if (level < 0 || level > UINT32_MAX) bad(r, "level", "out of range");
     m->level = (uint32_t)level;
@@ -143,7 +155,8 @@ static void read_compaction(struct reading *r, const json_t *o, struct block_met
     m->failed = read_bool(r, o, "failed");
     const json_t *sources = read_list(r, o, "sources");
     ulid *at = arena_array(r->a, json_array_size(sources), sizeof(*at));
-    for (size_t i = 0; i < json_array_size(sources); i++) at[m->n_sources++] = read_ulid(r, json_array_get(sources, i), "sources");
+    for (size_t i = 0; i < json_array_size(sources); i++)
+        at[m->n_sources++] = read_ulid(r, json_array_get(sources, i), "sources");
     m->sources = at;
     read_parents(r, read_list(r, o, "parents"), m);
     read_hints(r, read_list(r, o, "hints"), m);
@@ -152,14 +165,16 @@ static void read_compaction(struct reading *r, const json_t *o, struct block_met
 
 static void read_meta(struct reading *r, const json_t *root, struct block_meta *m)
 {
-    static const char *const known[] = { "ulid", "minTime", "maxTime", "stats", "compaction", "version" };
+    static const char *const known[] = { "ulid", "minTime", "maxTime", "stats", "compaction",
+        "version" };
     int64_t version = read_int(r, root, "version");
     if (version != 1 && version != 2) bad(r, "version", "unknown");
     m->version2 = version == 2;
     m->id = read_ulid(r, json_object_get(root, "ulid"), "ulid");
     m->mint = read_int(r, root, "minTime");
     m->maxt = read_int(r, root, "maxTime");
-    const json_t *stats = read_object(r, root, "stats"), *compaction = read_object(r, root, "compaction");
+    const json_t *stats = read_object(r, root, "stats"),
+                 *compaction = read_object(r, root, "compaction");
     if (stats) read_stats(r, stats, m);
     if (compaction) read_compaction(r, compaction, m);
     m->more = read_more(r, root, known, ARRAY_LEN(known));
@@ -257,7 +272,10 @@ static void put_stats(struct writing *w, const struct block_meta *m)
     put_close(w, '}');
 }
 
-static int by_text(const void *a, const void *b) { return str_cmp(*(const str *)a, *(const str *)b); }
+static int by_text(const void *a, const void *b)
+{
+    return str_cmp(*(const str *)a, *(const str *)b);
+}
 
 static void put_hints(struct writing *w, const struct block_meta *m)
 {

@@ -1,11 +1,12 @@
 /* meta_codec.h — meta.json: what a block says of itself.
  *
- * What        Decodes and encodes the JSON text. Members that we do not know are kept, at the top and inside stats and compaction, and
- *             written again after ours, in their order.
+ * What        Decodes and encodes the JSON text. Members that we do not know are kept, at the top
+ *             and inside stats and compaction, and written again after ours, in their order.
  * Invariants  decode(encode(m)) is m; without unknown members the bytes are Prometheus'
  * Ownership   lists, hints and unknown members lie in the arena
  * Threads     pure functions
- * Errors      ERR_CORRUPT: no JSON, a member of the wrong type, no ULID, a version other than 1 (2 of blocks of 2.1.0 is taken as 1)
+ * Errors      ERR_CORRUPT: no JSON, a member of the wrong type, no ULID, a version other than 1 (2
+ *             of blocks of 2.1.0 is taken as 1)
  * Format      docs/format/block.md; JSON indented by tabs
  */
 #ifndef EPI_BLOCK_META_CODEC_H
@@ -18,8 +19,11 @@
 #include "base/vec.h"
 
 struct block_desc { ulid id; int64_t mint, maxt; };
-struct block_stats { uint64_t samples, float_samples, histogram_samples, series, chunks, tombstones; };
-enum block_hints { BLOCK_HINT_OOO = 1, BLOCK_HINT_SELECTED = 2, BLOCK_HINT_STALE = 4 };   /* bits, in the order of their names */
+struct block_stats {
+    uint64_t samples, float_samples, histogram_samples, series, chunks, tombstones;
+};
+/* bits, in the order of their names */
+enum block_hints { BLOCK_HINT_OOO = 1, BLOCK_HINT_SELECTED = 2, BLOCK_HINT_STALE = 4 };
 
 struct block_meta {
     ulid id;
@@ -28,14 +32,17 @@ struct block_meta {
     uint32_t level;
     const ulid *sources;                       /* blocks of level 1 that it was made of, sorted */
     size_t n_sources;
-    const struct block_desc *parents;          /* direct inputs; those with a zero ULID are left out when read */
+    /* direct inputs; those with a zero ULID are left out when read */
+    const struct block_desc *parents;
     size_t n_parents;
     bool deletable, failed;
     unsigned hints;                            /* enum block_hints */
     const str *other_hints;                    /* unknown ones */
     size_t n_other_hints;
-    str more, more_stats, more_compaction;     /* unknown members: `"name": value` joined by commas, compact; empty: none */
-    bool version2;                             /* as read: the index's version byte is not to be trusted */
+    /* unknown members: `"name": value` joined by commas, compact; empty: none */
+    str more, more_stats, more_compaction;
+    /* as read: the index's version byte is not to be trusted */
+    bool version2;
 };
 
 enum { META_MAX_BYTES = 64 << 20 };

@@ -10,12 +10,21 @@ void plan_ranges(struct plan_opts *o, int64_t min_ms, int64_t max_ms)
     int64_t r = min_ms;
     do {
         o->ranges[o->n_ranges++] = r;
-    } while (!__builtin_mul_overflow(r, (int64_t)RANGE_FACTOR, &r) && r <= max_ms && o->n_ranges < PLAN_RANGES_MAX);
+    } while (!__builtin_mul_overflow(r, (int64_t)RANGE_FACTOR, &r) && r <= max_ms &&
+             o->n_ranges < PLAN_RANGES_MAX);
 }
 
-struct planning { const struct plan_opts *o; const struct block_meta *const *metas; block_picks all; block_picks *out; };
+struct planning {
+    const struct plan_opts *o;
+    const struct block_meta *const *metas;
+    block_picks all;
+    block_picks *out;
+};
 
-static const struct block_meta *meta_at(const struct planning *p, size_t i) { return p->metas[p->all.at[i]]; }
+static const struct block_meta *meta_at(const struct planning *p, size_t i)
+{
+    return p->metas[p->all.at[i]];
+}
 
 static int by_mint(const void *a, const void *b, void *ctx)
 {
@@ -101,7 +110,9 @@ static bool plan_tombstones(struct planning *p)
         const struct block_meta *m = meta_at(p, i);
         if (m->maxt - m->mint < p->o->ranges[p->o->n_ranges / 2]) return false;
         bool most = m->stats.series && m->stats.tombstones >= m->stats.series;
-        if (m->failed || (!most && m->stats.tombstones * 100 <= TOMBSTONE_PERCENT * (m->stats.series + 1))) continue;
+        if (m->failed ||
+            (!most && m->stats.tombstones * 100 <= TOMBSTONE_PERCENT * (m->stats.series + 1)))
+            continue;
         pick(p, i, i + 1);
         return true;
     }
@@ -117,7 +128,8 @@ static bool plan_class(struct planning *p)
     return plan_leveled(p) || plan_tombstones(p);
 }
 
-void plan_blocks(block_picks *out, const struct plan_opts *o, const struct block_meta *const *metas, size_t n)
+void plan_blocks(
+    block_picks *out, const struct plan_opts *o, const struct block_meta *const *metas, size_t n)
 {
     static const unsigned classes[] = { 0, BLOCK_HINT_STALE, BLOCK_HINT_SELECTED };
     struct planning p = { .o = o, .metas = metas, .out = out };
@@ -125,7 +137,9 @@ void plan_blocks(block_picks *out, const struct plan_opts *o, const struct block
     for (size_t c = 0; c < ARRAY_LEN(classes); c++) {
         p.all.n = 0;
         for (size_t i = 0; i < n; i++) {
-            unsigned hint = metas[i]->hints & BLOCK_HINT_STALE ? BLOCK_HINT_STALE : metas[i]->hints & BLOCK_HINT_SELECTED;
+            unsigned hint = metas[i]->hints & BLOCK_HINT_STALE
+                                ? BLOCK_HINT_STALE
+                                : metas[i]->hints & BLOCK_HINT_SELECTED;
             if (hint == classes[c]) vec_push(&p.all, i);
         }
         if (plan_class(&p)) break;

@@ -27,9 +27,11 @@ TEST(postings_model)
     static const unsigned rates[] = { 1, 2, 7, 90, 800 };
     struct prng rng = { test_seed() };
     for (size_t i = 0; i < ARRAY_LEN(rates) * ARRAY_LEN(rates); i++) {
-        bool in_a[UNIVERSE], in_b[UNIVERSE], both[UNIVERSE], only[UNIVERSE], any[UNIVERSE], some = false;
+        bool in_a[UNIVERSE], in_b[UNIVERSE], both[UNIVERSE], only[UNIVERSE], any[UNIVERSE],
+            some = false;
         for (int op = 0; op < 3; op++) {
-            postings_list a = random_list(&rng, in_a, rates[i / 5]), b = random_list(&rng, in_b, rates[i % 5]);
+            postings_list a = random_list(&rng, in_a, rates[i / 5]),
+                          b = random_list(&rng, in_b, rates[i % 5]);
             for (size_t k = 0; k < UNIVERSE; k++) {
                 both[k] = in_a[k] && in_b[k];
                 only[k] = in_a[k] && !in_b[k];

@@ -21,7 +21,8 @@ errc segment_header_check(str file_head, struct err *e)
     (void)cur_bytes(&c, SEGMENT_PADDING);
     if (!cur_ok(&c)) return err_set(e, ERR_CORRUPT, "%zu bytes are no chunk segment", file_head.n);
     if (magic != SEGMENT_MAGIC) return err_set(e, ERR_CORRUPT, "wrong magic number %08x", magic);
-    if (version != SEGMENT_VERSION) return err_set(e, ERR_CORRUPT, "unknown chunk segment version %u", version);
+    if (version != SEGMENT_VERSION)
+        return err_set(e, ERR_CORRUPT, "unknown chunk segment version %u", version);
     return OK;
 }
 
@@ -39,7 +40,9 @@ static uint64_t length_of(cursor *c, struct err *e, errc *rc)
     str seen = str_of(c->p, MIN(cur_left(c), (size_t)SEGMENT_LENGTH_MAX_BYTES));
     cursor probe = cur_of(seen);
     uint64_t n = cur_uvarint(&probe);
-    *rc = cur_ok(&probe) && n <= UINT32_MAX ? OK : err_set(e, ERR_CORRUPT, "a chunk's length is cut short or too great");
+    *rc = cur_ok(&probe) && n <= UINT32_MAX
+              ? OK
+              : err_set(e, ERR_CORRUPT, "a chunk's length is cut short or too great");
     if (*rc == OK) (void)cur_bytes(c, seen.n - cur_left(&probe));
     return *rc == OK ? n : 0;
 }

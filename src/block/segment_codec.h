@@ -14,10 +14,14 @@
 #include "base/err.h"
 
 #define SEGMENT_MAGIC 0x85BD40DDu
-enum { SEGMENT_HEADER_BYTES = 8, SEGMENT_LENGTH_MAX_BYTES = 5, SEGMENT_RECORD_EXTRA_BYTES = 5 };   /* extra: encoding and CRC */
+/* extra: encoding and CRC */
+enum { SEGMENT_HEADER_BYTES = 8, SEGMENT_LENGTH_MAX_BYTES = 5, SEGMENT_RECORD_EXTRA_BYTES = 5 };
 
 /* A chunk ref: place of the segment in the sorted folder (from 0), offset of the record. */
-static inline uint64_t segment_ref(uint32_t segment, uint32_t offset) { return (uint64_t)segment << 32 | offset; }
+static inline uint64_t segment_ref(uint32_t segment, uint32_t offset)
+{
+    return (uint64_t)segment << 32 | offset;
+}
 static inline uint32_t segment_of(uint64_t ref) { return (uint32_t)(ref >> 32); }
 static inline uint32_t segment_offset(uint64_t ref) { return (uint32_t)ref; }
 
@@ -25,8 +29,11 @@ void segment_header_encode(struct buf *b);
 MUST_USE errc segment_header_check(str file_head, struct err *e);
 
 void segment_record_encode(struct buf *b, uint8_t enc, str data);
-/* The length of the record that begins with these bytes (at most SEGMENT_LENGTH_MAX_BYTES are looked at). */
+/* The length of the record that begins with these bytes (at most SEGMENT_LENGTH_MAX_BYTES are
+ * looked at). */
 MUST_USE errc segment_record_bytes(str bytes, uint64_t *out, struct err *e);
-MUST_USE errc segment_record_decode(str bytes, uint8_t *enc, str *data, size_t *used, struct err *e);      /* CRC checked */
+/* CRC checked */
+MUST_USE errc segment_record_decode(
+    str bytes, uint8_t *enc, str *data, size_t *used, struct err *e);
 
 #endif

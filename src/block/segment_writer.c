@@ -13,7 +13,8 @@ struct segment_writer {
     struct out out;                            /* the current segment; file NULL: none */
 };
 
-errc segment_writer_open(struct segment_writer **out, struct fs *fs, str dir, uint64_t segment_bytes, struct err *e)
+errc segment_writer_open(
+    struct segment_writer **out, struct fs *fs, str dir, uint64_t segment_bytes, struct err *e)
 {
     TRY(fs_mkdir(fs, dir, e));
     struct segment_writer *w = NEW(struct segment_writer);
@@ -32,7 +33,10 @@ void segment_writer_close(struct segment_writer *w)
     mem_free(w);
 }
 
-uint64_t segment_writer_bytes(const struct segment_writer *w) { return w->finished_bytes + (w->out.file ? out_at(&w->out) : 0); }
+uint64_t segment_writer_bytes(const struct segment_writer *w)
+{
+    return w->finished_bytes + (w->out.file ? out_at(&w->out) : 0);
+}
 
 static errc segment_end(struct segment_writer *w, struct err *e)
 {
@@ -47,15 +51,20 @@ static errc segment_begin(struct segment_writer *w, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     TRY(segment_end(w, e));
-    TRY(out_open(&w->out, w->fs, arena_fmt(&a, "%.*s/%06u", STR_ARG(w->dir), w->n_segments + 1), e));
+    TRY(out_open(
+        &w->out, w->fs, arena_fmt(&a, "%.*s/%06u", STR_ARG(w->dir), w->n_segments + 1), e));
     w->n_segments++;
     segment_header_encode(out_buf(&w->out));
     return OK;
 }
 
-static uint64_t room_of(const struct chunk_view *c) { return SEGMENT_LENGTH_MAX_BYTES + SEGMENT_RECORD_EXTRA_BYTES + c->data.n; }
+static uint64_t room_of(const struct chunk_view *c)
+{
+    return SEGMENT_LENGTH_MAX_BYTES + SEGMENT_RECORD_EXTRA_BYTES + c->data.n;
+}
 
-static errc add_one(struct segment_writer *w, const struct chunk_view *c, uint64_t *ref, struct err *e)
+static errc add_one(
+    struct segment_writer *w, const struct chunk_view *c, uint64_t *ref, struct err *e)
 {
     if (out_at(&w->out) > UINT32_MAX) return err_set(e, ERR_LIMIT, "a chunk segment beyond 4 GiB");
     *ref = segment_ref(w->n_segments - 1, (uint32_t)out_at(&w->out));
@@ -63,9 +72,10 @@ static errc add_one(struct segment_writer *w, const struct chunk_view *c, uint64
     return out_step(&w->out, e);
 }
 
-/* A segment ends before the chunk that might not fit it; the lengths of the call's chunks are counted at their largest. A chunk that is
- * first in its segment stays, whatever its size. */
-errc segment_writer_add(struct segment_writer *w, const struct chunk_view *chunks, size_t n, uint64_t *refs, struct err *e)
+/* A segment ends before the chunk that might not fit it; the lengths of the call's chunks are
+ * counted at their largest. A chunk that is first in its segment stays, whatever its size. */
+errc segment_writer_add(struct segment_writer *w, const struct chunk_view *chunks, size_t n,
+    uint64_t *refs, struct err *e)
 {
     if (n && !w->out.file) TRY(segment_begin(w, e));
     uint64_t before = n ? out_at(&w->out) : 0, bytes = 0;

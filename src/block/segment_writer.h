@@ -1,7 +1,8 @@
 /* segment_writer.h — chunk segments, written one after the other.
  *
  * What        Appends the chunks of one series at a time to chunks/000001, 000002, …
- * Invariants  (1) A file is at most segment_bytes long unless one chunk alone is longer. (2) Where Prometheus begins a segment this does.
+ * Invariants  (1) A file is at most segment_bytes long unless one chunk alone is longer. (2) Where
+ *             Prometheus begins a segment this does.
  *             (3) Refs ascend.
  * Ownership   segment_writer_open allocates, segment_writer_close frees
  * Threads     one thread
@@ -18,10 +19,14 @@
 
 enum { SEGMENT_BYTES = 512 << 20 };
 struct segment_writer;
-MUST_USE errc segment_writer_open(struct segment_writer **out, struct fs *fs, str dir, uint64_t segment_bytes, struct err *e);   /* 0: SEGMENT_BYTES */
+/* 0: SEGMENT_BYTES */
+MUST_USE errc segment_writer_open(
+    struct segment_writer **out, struct fs *fs, str dir, uint64_t segment_bytes, struct err *e);
 /* The chunks of a series; refs[i] is the ref of chunks[i]. */
-MUST_USE errc segment_writer_add(struct segment_writer *w, const struct chunk_view *chunks, size_t n, uint64_t *refs, struct err *e);
-MUST_USE errc segment_writer_finish(struct segment_writer *w, struct err *e);  /* everything durable; then only close */
+MUST_USE errc segment_writer_add(struct segment_writer *w, const struct chunk_view *chunks,
+    size_t n, uint64_t *refs, struct err *e);
+/* everything durable; then only close */
+MUST_USE errc segment_writer_finish(struct segment_writer *w, struct err *e);
 void segment_writer_close(struct segment_writer *w);           /* NULL is fine */
 uint64_t segment_writer_bytes(const struct segment_writer *w); /* of all files so far */
 

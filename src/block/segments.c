@@ -19,20 +19,23 @@ void segments_close(struct segments *s)
 size_t segments_count(const struct segments *s) { return s->files.n; }
 uint64_t segments_bytes(const struct segments *s) { return s->bytes; }
 
-static errc file_open(struct segments *s, struct fs *fs, str path, enum io_backend backend, enum io_pattern pattern, struct err *e)
+static errc file_open(struct segments *s, struct fs *fs, str path, enum io_backend backend,
+    enum io_pattern pattern, struct err *e)
 {
     struct reader *r = NULL;
     struct pin pin = { 0 };
     TRY(reader_open(&r, fs, path, backend, pattern, e));
     vec_push(&s->files, r);
     s->bytes += reader_size(r);
-    if (reader_size(r) < SEGMENT_HEADER_BYTES) return err_set(e, ERR_CORRUPT, "%" PRIu64 " bytes are no chunk segment", reader_size(r));
+    if (reader_size(r) < SEGMENT_HEADER_BYTES)
+        return err_set(e, ERR_CORRUPT, "%" PRIu64 " bytes are no chunk segment", reader_size(r));
     TRY(reader_pin(r, 0, SEGMENT_HEADER_BYTES, &pin, e));
     errc rc = segment_header_check(pin.bytes, e), un = reader_unpin(&pin, e);
     return un != OK ? un : rc;
 }
 
-static errc files_open(struct segments *s, struct fs *fs, str dir, enum io_backend backend, enum io_pattern pattern, struct err *e)
+static errc files_open(struct segments *s, struct fs *fs, str dir, enum io_backend backend,
+    enum io_pattern pattern, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     fs_entries all = { 0 };
@@ -47,7 +50,8 @@ static errc files_open(struct segments *s, struct fs *fs, str dir, enum io_backe
     return rc;
 }
 
-errc segments_open(struct segments **out, struct fs *fs, str dir, enum io_backend backend, enum io_pattern pattern, struct err *e)
+errc segments_open(struct segments **out, struct fs *fs, str dir, enum io_backend backend,
+    enum io_pattern pattern, struct err *e)
 {
     struct segments *s = NEW(struct segments);
     errc rc = files_open(s, fs, dir, backend, pattern, e);

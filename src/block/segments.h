@@ -1,10 +1,14 @@
 /* segments.h — the chunk segments of a block, read by chunk ref.
  *
- * What        Opens all files of chunks/ whose names are numbers, in their order; pins a chunk's bytes.
- * Invariants  opened means: every file has the right header. Each chunk's CRC is checked when it is pinned.
- * Ownership   segments_open allocates, segments_close frees (REQUIRES: no pins). A pin borrows until its unpin.
+ * What        Opens all files of chunks/ whose names are numbers, in their order; pins a chunk's
+ *             bytes.
+ * Invariants  opened means: every file has the right header. Each chunk's CRC is checked when it is
+ *             pinned.
+ * Ownership   segments_open allocates, segments_close frees (REQUIRES: no pins). A pin borrows
+ *             until its unpin.
  * Threads     any, once open
- * Errors      ERR_CORRUPT (file and offset), ERR_IO; a ref to a segment that is not there is ERR_CORRUPT
+ * Errors      ERR_CORRUPT (file and offset), ERR_IO; a ref to a segment that is not there is
+ *             ERR_CORRUPT
  * Format      segment_codec.h
  */
 #ifndef EPI_BLOCK_SEGMENTS_H
@@ -13,13 +17,16 @@
 #include "io/reader.h"
 
 struct segments;
-MUST_USE errc segments_open(struct segments **out, struct fs *fs, str dir, enum io_backend backend, enum io_pattern pattern, struct err *e);
+MUST_USE errc segments_open(struct segments **out, struct fs *fs, str dir, enum io_backend backend,
+    enum io_pattern pattern, struct err *e);
 void segments_close(struct segments *s);                       /* NULL is fine */
 size_t segments_count(const struct segments *s);
 uint64_t segments_bytes(const struct segments *s);             /* of all files */
 
 struct segment_pin { uint8_t enc; str data; struct pin pin; };
-MUST_USE errc segments_pin(struct segments *s, uint64_t ref, struct segment_pin *out, struct err *e);
-MUST_USE errc segments_unpin(struct segment_pin *p, struct err *e);    /* ERR_IO: throw away what was decoded; the zero pin is fine */
+MUST_USE errc segments_pin(
+    struct segments *s, uint64_t ref, struct segment_pin *out, struct err *e);
+/* ERR_IO: throw away what was decoded; the zero pin is fine */
+MUST_USE errc segments_unpin(struct segment_pin *p, struct err *e);
 
 #endif

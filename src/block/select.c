@@ -1,4 +1,5 @@
-/* select.c — which series of a block match: the lists that model/pick.h names, read, joined and cut. */
+/* select.c — which series of a block match: the lists that model/pick.h names, read, joined and
+ * cut. */
 #include "block/block_impl.h"
 #include "model/pick.h"
 
@@ -7,17 +8,20 @@ struct scan { const struct pick *p; str prefix; VEC(uint64_t) offsets; };
 static bool scan_value(void *ctx, str value, uint64_t offset)
 {
     struct scan *s = ctx;
-    if (!str_has_prefix(value, s->prefix)) return false;       /* begun at the prefix: beyond it there is none */
+    /* begun at the prefix: beyond it there is none */
+    if (!str_has_prefix(value, s->prefix)) return false;
     if (pick_wants(s->p, value)) vec_push(&s->offsets, offset);
     return true;
 }
 
-/* Lists are read after the walk over values: in a file both lie in the same order, each for itself. */
+/* Lists are read after the walk over values: in a file both lie in the same order, each for
+ * itself. */
 static errc list_by_scan(struct block *b, const struct pick *p, postings_list *out, struct err *e)
 {
     struct scan s = { .p = p, .prefix = pick_prefix(p) };
     errc rc = index_reader_values(b->index, p->m->name, s.prefix, scan_value, &s, e);
-    for (size_t i = 0; rc == OK && i < s.offsets.n; i++) rc = index_reader_postings_at(b->index, s.offsets.at[i], out, e);
+    for (size_t i = 0; rc == OK && i < s.offsets.n; i++)
+        rc = index_reader_postings_at(b->index, s.offsets.at[i], out, e);
     vec_fini(&s.offsets);
     return rc;
 }

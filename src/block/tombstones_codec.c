@@ -50,13 +50,18 @@ uint64_t tombstones_count(const struct tombstones *t)
 
 errc block_tombstones_decode(struct tombstones *out, str file, struct err *e)
 {
-    if (file.n < HEAD_BYTES + CRC_BYTES) return err_set(e, ERR_CORRUPT, "tombstones: %zu bytes are no file", file.n);
-    cursor head = cur_of(str_slice(file, 0, HEAD_BYTES)), tail = cur_of(str_from(file, file.n - CRC_BYTES));
+    if (file.n < HEAD_BYTES + CRC_BYTES)
+        return err_set(e, ERR_CORRUPT, "tombstones: %zu bytes are no file", file.n);
+    cursor head = cur_of(str_slice(file, 0, HEAD_BYTES)),
+           tail = cur_of(str_from(file, file.n - CRC_BYTES));
     str records = str_slice(file, HEAD_BYTES, file.n - CRC_BYTES);
-    if (cur_be32(&head) != TOMBSTONES_MAGIC) return err_set(e, ERR_CORRUPT, "tombstones: wrong magic number");
+    if (cur_be32(&head) != TOMBSTONES_MAGIC)
+        return err_set(e, ERR_CORRUPT, "tombstones: wrong magic number");
     uint8_t format = cur_u8(&head);
-    if (format != TOMBSTONES_FORMAT) return err_set(e, ERR_CORRUPT, "tombstones: unknown format %u", format);
-    if (cur_be32(&tail) != crc32c_str(records)) return err_set(e, ERR_CORRUPT, "tombstones: wrong checksum");
+    if (format != TOMBSTONES_FORMAT)
+        return err_set(e, ERR_CORRUPT, "tombstones: unknown format %u", format);
+    if (cur_be32(&tail) != crc32c_str(records))
+        return err_set(e, ERR_CORRUPT, "tombstones: wrong checksum");
     cursor c = cur_of(records);
     while (cur_left(&c)) {
         uint64_t ref = cur_uvarint(&c);

@@ -19,7 +19,8 @@ struct tombstone { uint64_t ref; intervals deleted; };
 struct tombstones { VEC(struct tombstone) at; };               /* zero: none */
 
 void tombstones_fini(struct tombstones *t);
-MUST_USE errc block_tombstones_decode(struct tombstones *out, str file, struct err *e);    /* out is zero, or what came of it */
+/* out is zero, or what came of it */
+MUST_USE errc block_tombstones_decode(struct tombstones *out, str file, struct err *e);
 void block_tombstones_encode(struct buf *b, const struct tombstones *t);
 void tombstones_add(struct tombstones *t, uint64_t ref, struct interval deleted);
 const intervals *tombstones_of(const struct tombstones *t, uint64_t ref);      /* NULL: none */

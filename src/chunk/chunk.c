@@ -3,7 +3,10 @@
 
 enum { COUNT_BYTES = 2, ST_COUNT_MASK = 0x3fff };
 
-static const struct { str name; size_t header_bytes, sample_bits, first_bytes; } encodings[CHUNK_ENCODINGS] = {
+static const struct {
+    str name;
+    size_t header_bytes, sample_bits, first_bytes;
+} encodings[CHUNK_ENCODINGS] = {
     [CHUNK_NONE] = { S("none"), 0, 0, 0 },
     [CHUNK_XOR] = { S("XOR"), 2, 2, 9 },
     [CHUNK_HISTOGRAM] = { S("histogram"), 3, 4, 9 },
@@ -13,7 +16,10 @@ static const struct { str name; size_t header_bytes, sample_bits, first_bytes; }
     [CHUNK_FLOAT_HISTOGRAM_ST] = { S("floathistogramST"), 3, 4, 9 },
 };
 
-str chunk_enc_name(uint8_t enc) { return enc < CHUNK_ENCODINGS ? encodings[enc].name : S("<unknown>"); }
+str chunk_enc_name(uint8_t enc)
+{
+    return enc < CHUNK_ENCODINGS ? encodings[enc].name : S("<unknown>");
+}
 
 size_t chunk_count(uint8_t enc, str data)
 {
@@ -28,7 +34,9 @@ errc chunk_check(uint8_t enc, str data, struct err *e)
     size_t header = encodings[enc].header_bytes, n = chunk_count(enc, data);
     if (data.n < header) return err_set(e, ERR_CORRUPT, "chunk: %zu bytes are no header", data.n);
     if (n == 0) return OK;
-    size_t least = header + encodings[enc].first_bytes + ((n - 1) * encodings[enc].sample_bits + 7) / 8;
-    if (data.n < least) return err_set(e, ERR_CORRUPT, "chunk: %zu samples in %zu bytes", n, data.n);
+    size_t least =
+        header + encodings[enc].first_bytes + ((n - 1) * encodings[enc].sample_bits + 7) / 8;
+    if (data.n < least)
+        return err_set(e, ERR_CORRUPT, "chunk: %zu samples in %zu bytes", n, data.n);
     return OK;
 }

@@ -13,17 +13,30 @@
 #include "base/err.h"
 
 enum chunk_enc {
-    CHUNK_NONE, CHUNK_XOR, CHUNK_HISTOGRAM, CHUNK_FLOAT_HISTOGRAM, CHUNK_XOR2, CHUNK_HISTOGRAM_ST, CHUNK_FLOAT_HISTOGRAM_ST, CHUNK_ENCODINGS
+    CHUNK_NONE,
+    CHUNK_XOR,
+    CHUNK_HISTOGRAM,
+    CHUNK_FLOAT_HISTOGRAM,
+    CHUNK_XOR2,
+    CHUNK_HISTOGRAM_ST,
+    CHUNK_FLOAT_HISTOGRAM_ST,
+    CHUNK_ENCODINGS
 };
 enum { CHUNK_OOO_BIT = 0x80 };                 /* in the encoding byte of head chunk files */
 
-static inline bool chunk_enc_known(uint8_t enc) { return enc > CHUNK_NONE && enc < CHUNK_ENCODINGS; }
+static inline bool chunk_enc_known(uint8_t enc)
+{
+    return enc > CHUNK_NONE && enc < CHUNK_ENCODINGS;
+}
 static inline bool chunk_enc_is_float(uint8_t enc) { return enc == CHUNK_XOR || enc == CHUNK_XOR2; }
 
-size_t chunk_count(uint8_t enc, str data);                     /* samples that the header claims; 14 bits for the ST histograms */
-str chunk_enc_name(uint8_t enc);                               /* "XOR", "histogram", … as Prometheus prints them; "<unknown>" */
+/* samples that the header claims; 14 bits for the ST histograms */
+size_t chunk_count(uint8_t enc, str data);
+/* "XOR", "histogram", … as Prometheus prints them; "<unknown>" */
+str chunk_enc_name(uint8_t enc);
 
-/* The framing: a known encoding, room for its header, and no more samples than bits can hold. Says nothing of the samples. */
+/* The framing: a known encoding, room for its header, and no more samples than bits can hold. Says
+ * nothing of the samples. */
 MUST_USE errc chunk_check(uint8_t enc, str data, struct err *e);
 
 #endif

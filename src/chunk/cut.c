@@ -9,7 +9,8 @@ int64_t cut_align(int64_t t, int64_t w)
 
 int64_t cut_end(int64_t start, int64_t cur, int64_t max, double ratio)
 {
-    int64_t span = (int64_t)((uint64_t)max - (uint64_t)start), stood = (int64_t)((uint64_t)cur - (uint64_t)start + 1);
+    int64_t span = (int64_t)((uint64_t)max - (uint64_t)start),
+            stood = (int64_t)((uint64_t)cur - (uint64_t)start + 1);
     double n = (double)span / ((double)stood * ratio);
     if (n <= 1) return max;
     return (int64_t)((double)start + (double)span / __builtin_floor(n));

@@ -18,7 +18,12 @@ TEST(cut_align)
 
 TEST(cut_end)
 {
-    static const struct { const char *name; int64_t start, cur, max; double ratio; int64_t want; } cases[] = {
+    static const struct {
+        const char *name;
+        int64_t start, cur, max;
+        double ratio;
+        int64_t want;
+    } cases[] = {
         { "a quarter: the rest is one chunk", 0, 250, 1000, 4, 1000 },
         { "two fit", 0, 100, 1000, 4, 500 },
         { "almost three", 0, 99, 1000, 4, 500 },
@@ -62,7 +67,8 @@ TEST(cut_by_size_and_count)
     EXPECT(!cut_float(&s, 101, 1 << 30, CUT_SAMPLES));
     s.n++;
     EXPECT(cut_float(&s, 101, 1 << 30, CUT_SAMPLES));
-    s = (struct cut_state){ 5, 5, 0, 0, 2 };                   /* a chunk without samples starts over */
+    /* a chunk without samples starts over */
+    s = (struct cut_state){ 5, 5, 0, 0, 2 };
     EXPECT(!cut_float(&s, 77, 1000, CUT_SAMPLES));
     EXPECT_EQ(s.mint, 77);
     EXPECT_EQ(s.next_at, 1000);

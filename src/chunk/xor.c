@@ -1,23 +1,29 @@
 /* xor.c — the XOR chunk.
  *
- * Time is stored as delta of delta, values as the XOR with the one before (Pelkonen et al., "Gorilla", VLDB 2015), both with prefix
- * codes, most significant bit first and without any alignment:
+ * Time is stored as delta of delta, values as the XOR with the one before (Pelkonen et al.,
+ * "Gorilla", VLDB 2015), both with prefix codes, most significant bit first and without any
+ * alignment:
  *
  *     sample 0   varint t, 64 bits v
  *     sample 1   uvarint delta, V
  *     sample n   D, V
- *     D   0 | 10 + 14 bits | 110 + 17 | 1110 + 20 | 1111 + 64        n bits: -(2^(n-1)-1) … 2^(n-1), so 100…0 is positive
- *     V   0 same | 10 + bits of the window | 11 + 5 leading + 6 significant (64 as 0) + the significant bits
+ *     D   0 | 10 + 14 bits | 110 + 17 | 1110 + 20 | 1111 + 64        n bits: -(2^(n-1)-1) …
+ *     2^(n-1), so 100…0 is positive V   0 same | 10 + bits of the window | 11 + 5 leading + 6
+ *     significant (64 as 0) + the significant bits
  *
- * Decoding is a chain: where a sample ends says where the next begins. What breaks the chain is branch prediction: when the kind of
- * code is guessed, the position is a sum of known widths, and the loads run ahead. So the decoder branches on the prefix instead of
- * looking it up, reads 64 bits at any bit position with one unaligned load (57 of them are good), and keeps its state in registers.
- * Two kinds of samples come in long rows and are taken several from one load: equal step and value (00: a run of zero bits, counted by
- * one clz), and equal step with a change inside the window (010: all as long as one another).
+ * Decoding is a chain: where a sample ends says where the next begins. What breaks the chain is
+ * branch prediction: when the kind of code is guessed, the position is a sum of known widths, and
+ * the loads run ahead. So the decoder branches on the prefix instead of looking it up, reads 64
+ * bits at any bit position with one unaligned load (57 of them are good), and keeps its state in
+ * registers.
+ * Two kinds of samples come in long rows and are taken several from one load: equal step and value
+ * (00: a run of zero bits, counted by one clz), and equal step with a change inside the window
+ * (010: all as long as one another).
  *
- * No load may run past the chunk: the last XOR_TAIL_BYTES are decoded from a copy with zeros behind it, and there each sample is held
- * against the real end; before them none can reach it. The loop is compiled twice, plain and with BMI2 and LZCNT (shifts by a variable
- * are one operation instead of three); which one runs is chosen at start.
+ * No load may run past the chunk: the last XOR_TAIL_BYTES are decoded from a copy with zeros behind
+ * it, and there each sample is held against the real end; before them none can reach it. The loop
+ * is compiled twice, plain and with BMI2 and LZCNT (shifts by a variable are one operation instead
+ * of three); which one runs is chosen at start.
  */
 #include "chunk/xor.h"
 
@@ -28,11 +34,14 @@
 #endif
 
 enum {
-    WINDOW_BITS = 57,                          /* bits that a load at any bit position has at least */
+    /* bits that a load at any bit position has at least */
+    WINDOW_BITS = 57,
     CODE_MAX_BITS = 4 + 64 + 2 + 5 + 6 + 64,   /* of a sample behind the first two */
-    XOR_TAIL_BYTES = 32                        /* more than a sample, and what the load of its last bits takes beyond them */
+    /* more than a sample, and what the load of its last bits takes beyond them */
+    XOR_TAIL_BYTES = 32
 };
-_Static_assert(8 * XOR_TAIL_BYTES >= CODE_MAX_BITS + 8 * 9, "the loop before the tail needs no check");
+_Static_assert(
+    8 * XOR_TAIL_BYTES >= CODE_MAX_BITS + 8 * 9, "the loop before the tail needs no check");
 
 static inline uint64_t load_be64(const uint8_t *p)
 {
@@ -42,7 +51,10 @@ static inline uint64_t load_be64(const uint8_t *p)
 }
 
 /* The bits from position `bit` on, at the top of the word; the last 7 may be missing. */
-static inline uint64_t bits_at(const uint8_t *p, uint64_t bit) { return load_be64(p + (bit >> 3)) << (bit & 7); }
+static inline uint64_t bits_at(const uint8_t *p, uint64_t bit)
+{
+    return load_be64(p + (bit >> 3)) << (bit & 7);
+}
 
 /* k bits from position `bit` on, 1 <= k <= 64. */
 static inline uint64_t bits_take(const uint8_t *p, uint64_t bit, unsigned k)
@@ -53,16 +65,25 @@ static inline uint64_t bits_take(const uint8_t *p, uint64_t bit, unsigned k)
     return w >> (64 - k);
 }
 
-/* An n-bit class of the delta of delta: -(2^(n-1)-1) … 2^(n-1). Its bits are the low ones of x; what is above them does not matter. */
+/* An n-bit class of the delta of delta: -(2^(n-1)-1) … 2^(n-1). Its bits are the low ones of x;
+ * what is above them does not matter. */
 static inline uint64_t signed_class(uint64_t x, unsigned n)
 {
     uint64_t bias = ((uint64_t)1 << (n - 1)) - 1;
     return ((x + bias) & (((uint64_t)1 << n) - 1)) - bias;
 }
 
-/* ---- decoding ---------------------------------------------------------------------------------------------------------------- */
+/* ---- decoding
+ * ---------------------------------------------------------------------------------------------- */
 
-struct run { const uint8_t *p; uint64_t bit; uint64_t t, delta, v; unsigned skip, trail; bool bad; };     /* skip: 64 - significant bits */
+/* skip: 64 - significant bits */
+struct run {
+    const uint8_t *p;
+    uint64_t bit;
+    uint64_t t, delta, v;
+    unsigned skip, trail;
+    bool bad;
+};
 
 /* The rare codes of time: 110, 1110, 1111. w: the bits at *bit. */
 static inline uint64_t time_slow(const uint8_t *p, uint64_t *bit, uint64_t w)
@@ -75,8 +96,10 @@ static inline uint64_t time_slow(const uint8_t *p, uint64_t *bit, uint64_t w)
     return dod;
 }
 
-/* A value: 0, 10 or 11. w: the bits at r->bit, `good` of them. False: a window wider than the word, which no encoder writes. */
-__attribute__((always_inline)) static inline bool value_next(struct run *r, uint64_t w, unsigned good)
+/* A value: 0, 10 or 11. w: the bits at r->bit, `good` of them. False: a window wider than the word,
+ * which no encoder writes. */
+__attribute__((always_inline)) static inline bool value_next(
+    struct run *r, uint64_t w, unsigned good)
 {
     if (w >> 63 == 0) {
         r->bit += 1;
@@ -84,7 +107,9 @@ __attribute__((always_inline)) static inline bool value_next(struct run *r, uint
     }
     if (LIKELY(w >> 62 == 2)) {
         if (LIKELY(2 + 64 - r->skip <= good)) w <<= 2;
-        else w = r->skip < 64 - WINDOW_BITS ? bits_take(r->p, r->bit + 2, 64) : bits_at(r->p, r->bit + 2);
+        else
+            w = r->skip < 64 - WINDOW_BITS ? bits_take(r->p, r->bit + 2, 64)
+                                           : bits_at(r->p, r->bit + 2);
         r->v ^= w >> r->skip << r->trail;
         r->bit += 2 + 64 - r->skip;
         return true;
@@ -104,17 +129,23 @@ __attribute__((always_inline)) static inline bool value_next(struct run *r, uint
 /* How many samples of 010 and 64 - skip significant bits lie in `good` bits. */
 __attribute__((always_inline)) static inline size_t row_max(unsigned good, unsigned skip)
 {
-#define ROW8(skip) ROW(skip), ROW(skip + 1), ROW(skip + 2), ROW(skip + 3), ROW(skip + 4), ROW(skip + 5), ROW(skip + 6), ROW(skip + 7)
+#define ROW8(skip)                                                                                 \
+    ROW(skip), ROW(skip + 1), ROW(skip + 2), ROW(skip + 3), ROW(skip + 4), ROW(skip + 5),          \
+        ROW(skip + 6), ROW(skip + 7)
 #define ROW(skip) WINDOW_BITS / (67 - (skip))
-    static const uint8_t rows[64] = { ROW8(0), ROW8(8), ROW8(16), ROW8(24), ROW8(32), ROW8(40), ROW8(48), ROW8(56) };
+    static const uint8_t rows[64] = { ROW8(0), ROW8(8), ROW8(16), ROW8(24), ROW8(32), ROW8(40),
+        ROW8(48), ROW8(56) };
 #undef ROW8
 #undef ROW
     return good == WINDOW_BITS ? rows[skip] : good / (67 - skip);
 }
 
-/* Decodes up to n samples, all of them behind the first two of a chunk, while one begins before bit `stop`; gives back how many.
- * tail: stop is the chunk's end; a sample that crosses it is not counted and sets bad. Else stop is XOR_TAIL_BYTES before it. */
-__attribute__((always_inline)) static inline size_t xor_loop(struct run *io, uint64_t stop, bool tail, int64_t *t, double *v, size_t n)
+/* Decodes up to n samples, all of them behind the first two of a chunk, while one begins before bit
+ * `stop`; gives back how many.
+ * tail: stop is the chunk's end; a sample that crosses it is not counted and sets bad. Else stop is
+ * XOR_TAIL_BYTES before it. */
+__attribute__((always_inline)) static inline size_t xor_loop(
+    struct run *io, uint64_t stop, bool tail, int64_t *t, double *v, size_t n)
 {
     struct run r = *io;
     size_t i = 0;
@@ -153,7 +184,10 @@ __attribute__((always_inline)) static inline size_t xor_loop(struct run *io, uin
             if (UNLIKELY(!value_next(&r, w << 1, WINDOW_BITS - 1))) { r.bad = true; break; }
         } else {
             r.delta += time_slow(r.p, &r.bit, w);
-            if (UNLIKELY(!value_next(&r, bits_at(r.p, r.bit), WINDOW_BITS))) { r.bad = true; break; }
+            if (UNLIKELY(!value_next(&r, bits_at(r.p, r.bit), WINDOW_BITS))) {
+                r.bad = true;
+                break;
+            }
         }
         if (tail && UNLIKELY(r.bit > stop)) { r.bad = true; break; }
         t[i] = (int64_t)(r.t += r.delta);
@@ -163,8 +197,10 @@ __attribute__((always_inline)) static inline size_t xor_loop(struct run *io, uin
     return i;
 }
 
-/* The same to the end of the chunk: in place as far as whole words may be loaded, then from a copy of the tail. */
-__attribute__((always_inline)) static inline size_t xor_rest(struct run *r, size_t size, int64_t *t, double *v, size_t n)
+/* The same to the end of the chunk: in place as far as whole words may be loaded, then from a copy
+ * of the tail. */
+__attribute__((always_inline)) static inline size_t xor_rest(
+    struct run *r, size_t size, int64_t *t, double *v, size_t n)
 {
     size_t got = 0, from = 0;
     if (size > XOR_TAIL_BYTES) {
@@ -184,12 +220,18 @@ __attribute__((always_inline)) static inline size_t xor_rest(struct run *r, size
     return got;
 }
 
-static size_t xor_rest_plain(struct run *r, size_t size, int64_t *t, double *v, size_t n) { return xor_rest(r, size, t, v, n); }
-static size_t (*xor_rest_best)(struct run *r, size_t size, int64_t *t, double *v, size_t n) = xor_rest_plain;
+static size_t xor_rest_plain(struct run *r, size_t size, int64_t *t, double *v, size_t n)
+{
+    return xor_rest(r, size, t, v, n);
+}
+static size_t (*xor_rest_best)(
+    struct run *r, size_t size, int64_t *t, double *v, size_t n) = xor_rest_plain;
 
 void xor_iter_init(struct xor_iter *it, str chunk)
 {
-    *it = (struct xor_iter){ .chunk = chunk, .bit = XOR_HEADER_BYTES * 8, .n = (uint32_t)xor_count(chunk) };
+    *it = (struct xor_iter){
+        .chunk = chunk, .bit = XOR_HEADER_BYTES * 8, .n = (uint32_t)xor_count(chunk)
+    };
     if (chunk.n < XOR_HEADER_BYTES) it->bad = true;
 }
 
@@ -226,7 +268,8 @@ static bool iter_second(struct xor_iter *it)
 /* Samples from the third on. */
 static size_t iter_rest(struct xor_iter *it, int64_t *t, double *v, size_t n)
 {
-    struct run r = { it->chunk.p, it->bit, (uint64_t)it->t, it->delta, it->v, it->skip, it->trail, false };
+    struct run r = { it->chunk.p, it->bit, (uint64_t)it->t, it->delta, it->v, it->skip, it->trail,
+        false };
     size_t got = xor_rest_best(&r, it->chunk.n, t, v, n);
     it->bit = r.bit;
     it->t = (int64_t)r.t;
@@ -255,7 +298,8 @@ errc xor_iter_fill(struct xor_iter *it, int64_t *t, double *v, size_t cap, size_
         it->bad = more < want;
     }
     if (it->bad && got == 0)
-        return err_set(e, ERR_CORRUPT, "xor chunk: cut short after %u of %u samples", (unsigned)it->i, (unsigned)it->n);
+        return err_set(e, ERR_CORRUPT, "xor chunk: cut short after %u of %u samples",
+            (unsigned)it->i, (unsigned)it->n);
     *n = got;
     return OK;
 }
@@ -264,21 +308,27 @@ errc xor_decode(str chunk, int64_t *t, double *v, size_t cap, size_t *n, struct 
 {
     struct xor_iter it;
     xor_iter_init(&it, chunk);
-    if (it.n > cap) return err_set(e, ERR_LIMIT, "xor chunk: %u samples do not fit %zu", (unsigned)it.n, cap);
+    if (it.n > cap)
+        return err_set(e, ERR_LIMIT, "xor chunk: %u samples do not fit %zu", (unsigned)it.n, cap);
     size_t got = 0;
     TRY(xor_iter_fill(&it, t, v, cap, &got, e));
-    if (got < it.n) return err_set(e, ERR_CORRUPT, "xor chunk: cut short after %zu of %u samples", got, (unsigned)it.n);
+    if (got < it.n)
+        return err_set(
+            e, ERR_CORRUPT, "xor chunk: cut short after %zu of %u samples", got, (unsigned)it.n);
     *n = got;
     return OK;
 }
 
-/* ---- encoding ---------------------------------------------------------------------------------------------------------------- */
+/* ---- encoding
+ * ---------------------------------------------------------------------------------------------- */
 
-/* Bits on their way out: `acc` holds the newest `used` < 8 bits at its top, everything before them is stored. Each put stores a
- * whole word and moves on by whole bytes, so that nothing depends on a branch. */
+/* Bits on their way out: `acc` holds the newest `used` < 8 bits at its top, everything before them
+ * is stored. Each put stores a whole word and moves on by whole bytes, so that nothing depends on a
+ * branch. */
 struct bits { uint8_t *p; uint64_t acc; unsigned used; };
 
-__attribute__((always_inline)) static inline void put(struct bits *b, uint64_t v, unsigned k)   /* the low k <= 56 bits of v, others zero */
+/* the low k <= 56 bits of v, others zero */
+__attribute__((always_inline)) static inline void put(struct bits *b, uint64_t v, unsigned k)
 {
     b->acc |= v << (64 - b->used - k);
     uint64_t w = __builtin_bswap64(b->acc);
@@ -300,21 +350,27 @@ static inline void put_uvarint(struct bits *b, uint64_t v)
     put(b, v, 8);
 }
 static inline uint64_t zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63); }
-static inline unsigned uvarint_bytes(uint64_t v) { return v ? (70 - (unsigned)__builtin_clzll(v)) / 7 : 1; }
+static inline unsigned uvarint_bytes(uint64_t v)
+{
+    return v ? (70 - (unsigned)__builtin_clzll(v)) / 7 : 1;
+}
 
-/* The class of a delta of delta: prefix and payload bits; 68: the raw one, whose payload does not fit one put. */
+/* The class of a delta of delta: prefix and payload bits; 68: the raw one, whose payload does not
+ * fit one put. */
 struct time_code { uint64_t bits; unsigned k; };
 __attribute__((always_inline)) static inline struct time_code time_code(uint64_t dod)
 {
     if (dod == 0) return (struct time_code){ 0, 1 };
     if (dod + 8191 < 1 << 14) return (struct time_code){ (uint64_t)2 << 14 | (dod & 0x3fff), 16 };
     if (dod + 65535 < 1 << 17) return (struct time_code){ (uint64_t)6 << 17 | (dod & 0x1ffff), 20 };
-    if (dod + 524287 < 1 << 20) return (struct time_code){ (uint64_t)14 << 20 | (dod & 0xfffff), 24 };
+    if (dod + 524287 < 1 << 20)
+        return (struct time_code){ (uint64_t)14 << 20 | (dod & 0xfffff), 24 };
     return (struct time_code){ 15, 68 };
 }
 
 /* Does a change fit the window? lead XOR_NO_WINDOW never does: l is at most 31. */
-__attribute__((always_inline)) static inline bool window_of(uint64_t x, uint8_t *lead, uint8_t *trail)
+__attribute__((always_inline)) static inline bool window_of(
+    uint64_t x, uint8_t *lead, uint8_t *trail)
 {
     unsigned l = (unsigned)__builtin_clzll(x), tr = (unsigned)__builtin_ctzll(x);
     if (l > 31) l = 31;
@@ -325,7 +381,8 @@ __attribute__((always_inline)) static inline bool window_of(uint64_t x, uint8_t 
 }
 
 /* A value after time bits `t` of k <= 24 bits: most samples are one put. */
-__attribute__((always_inline)) static inline void put_sample(struct bits *b, uint64_t t, unsigned k, uint64_t x, uint8_t *lead, uint8_t *trail)
+__attribute__((always_inline)) static inline void put_sample(
+    struct bits *b, uint64_t t, unsigned k, uint64_t x, uint8_t *lead, uint8_t *trail)
 {
     if (x == 0) { put(b, t << 1, k + 1); return; }
     bool fits = window_of(x, lead, trail);
@@ -337,7 +394,8 @@ __attribute__((always_inline)) static inline void put_sample(struct bits *b, uin
     put_long(b, x >> *trail, sig);
 }
 
-__attribute__((always_inline)) static inline void put_next(struct bits *b, struct xor_len *l, int64_t t, uint64_t v)
+__attribute__((always_inline)) static inline void put_next(
+    struct bits *b, struct xor_len *l, int64_t t, uint64_t v)
 {
     uint64_t delta = (uint64_t)t - (uint64_t)l->t, x = v ^ l->v;
     if (UNLIKELY(l->n == 0)) {
@@ -363,7 +421,8 @@ __attribute__((always_inline)) static inline void put_next(struct bits *b, struc
     l->n++;
 }
 
-__attribute__((always_inline)) static inline size_t xor_encode_loop(uint8_t *out, const int64_t *t, const double *v, size_t n)
+__attribute__((always_inline)) static inline size_t xor_encode_loop(
+    uint8_t *out, const int64_t *t, const double *v, size_t n)
 {
     struct bits b = { out + XOR_HEADER_BYTES, 0, 0 };
     struct xor_len l = xor_len_zero();
@@ -373,8 +432,12 @@ __attribute__((always_inline)) static inline size_t xor_encode_loop(uint8_t *out
     return (size_t)(b.p - out) + (b.used > 0);
 }
 
-static size_t xor_encode_plain(uint8_t *out, const int64_t *t, const double *v, size_t n) { return xor_encode_loop(out, t, v, n); }
-static size_t (*xor_encode_best)(uint8_t *out, const int64_t *t, const double *v, size_t n) = xor_encode_plain;
+static size_t xor_encode_plain(uint8_t *out, const int64_t *t, const double *v, size_t n)
+{
+    return xor_encode_loop(out, t, v, n);
+}
+static size_t (*xor_encode_best)(
+    uint8_t *out, const int64_t *t, const double *v, size_t n) = xor_encode_plain;
 
 size_t xor_encode(uint8_t *out, const int64_t *t, const double *v, size_t n)
 {
@@ -419,19 +482,24 @@ void xor_len_add(struct xor_len *l, int64_t t, double v)
     l->n++;
 }
 
-/* ---- which build of the loops ------------------------------------------------------------------------------------------------- */
+/* ---- which build of the loops
+ * -------------------------------------------------------------------------------------------------
+ * */
 
 #if defined(__x86_64__)
-__attribute__((target("bmi,bmi2,lzcnt"))) static size_t xor_rest_bmi2(struct run *r, size_t size, int64_t *t, double *v, size_t n)
+__attribute__((target("bmi,bmi2,lzcnt"))) static size_t xor_rest_bmi2(
+    struct run *r, size_t size, int64_t *t, double *v, size_t n)
 {
     return xor_rest(r, size, t, v, n);
 }
-__attribute__((target("bmi,bmi2,lzcnt"))) static size_t xor_encode_bmi2(uint8_t *out, const int64_t *t, const double *v, size_t n)
+__attribute__((target("bmi,bmi2,lzcnt"))) static size_t xor_encode_bmi2(
+    uint8_t *out, const int64_t *t, const double *v, size_t n)
 {
     return xor_encode_loop(out, t, v, n);
 }
 
-/* By hand: clang's __builtin_cpu_supports does not know lzcnt, which is older than all machines with BMI2. */
+/* By hand: clang's __builtin_cpu_supports does not know lzcnt, which is older than all machines
+ * with BMI2. */
 static bool has_bmi2_lzcnt(void)
 {
     unsigned a, b, c, d;

@@ -1,5 +1,5 @@
-/* xor_fuzz.c — any bytes as an XOR chunk: decoding ends in OK or ERR_CORRUPT, the same in both builds of the loops, and what decodes is
- * encoded and decoded to itself. */
+/* xor_fuzz.c — any bytes as an XOR chunk: decoding ends in OK or ERR_CORRUPT, the same in both
+ * builds of the loops, and what decodes is encoded and decoded to itself. */
 #include "chunk/chunk.h"
 #include "chunk/xor.h"
 

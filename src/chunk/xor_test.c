@@ -102,7 +102,8 @@ static size_t plain_decode(str chunk, int64_t *t, double *v, size_t cap)
     return i;
 }
 
-/* Any bytes: what the iterator gives, in steps of `step`, is what the plain decoder gives. Decoded from an exact copy. */
+/* Any bytes: what the iterator gives, in steps of `step`, is what the plain decoder gives. Decoded
+ * from an exact copy. */
 static void expect_as_plain(str chunk, size_t step)
 {
     static int64_t t[ROOM];
@@ -111,7 +112,9 @@ static void expect_as_plain(str chunk, size_t step)
     str copy = mem_str(chunk);
     struct xor_iter it;
     xor_iter_init(&it, copy);
-    while (at < ROOM && got > 0 && xor_iter_fill(&it, out_t + at, out_v + at, MIN(step, ROOM - at), &got, NULL) == OK) at += got;
+    while (at < ROOM && got > 0 &&
+           xor_iter_fill(&it, out_t + at, out_v + at, MIN(step, ROOM - at), &got, NULL) == OK)
+        at += got;
     mem_free((void *)copy.p);
     EXPECT_EQ(at, want);
     EXPECT(memcmp(t, out_t, want * sizeof(*t)) == 0 && memcmp(v, out_v, want * sizeof(*v)) == 0);
@@ -119,7 +122,8 @@ static void expect_as_plain(str chunk, size_t step)
 
 /* ---- */
 
-/* The n samples of in_t, in_v are encoded in all ways to the same bytes, which are decoded in all ways to the samples. */
+/* The n samples of in_t, in_v are encoded in all ways to the same bytes, which are decoded in all
+ * ways to the samples. */
 static str expect_round_trip(size_t n)
 {
     str whole = str_of(bytes, xor_encode(bytes, in_t, in_v, n));
@@ -184,7 +188,8 @@ static size_t random_samples(struct prng *r)
         if (shape == 3) v = f64_of_bits(prng_u64(r));
         if (shape == 4) v = prng_below(r, 2) ? f64_of_bits(0x7ff0000000000002u) : -0.0;
         if (shape == 5) v = (double)prng_below(r, 1000) / 1000;
-        if (shape == 6) v = f64_of_bits(f64_bits(v) ^ (prng_u64(r) >> prng_below(r, 64)) << prng_below(r, 64));
+        if (shape == 6)
+            v = f64_of_bits(f64_bits(v) ^ (prng_u64(r) >> prng_below(r, 64)) << prng_below(r, 64));
         in_t[i] = (int64_t)t;
         in_v[i] = v;
     }
@@ -200,20 +205,24 @@ TEST(xor_round_trip)
     xor_use_plain(false);
 }
 
-/* Good chunks, chunks cut short, with bits flipped, and noise that begins like a chunk, in both builds of the loops. */
+/* Good chunks, chunks cut short, with bits flipped, and noise that begins like a chunk, in both
+ * builds of the loops. */
 TEST(xor_as_the_plain_decoder)
 {
     struct prng r = { test_seed() };
     for (int i = 0; i < 20000; i++) {
         xor_use_plain(i % 2);
-        size_t n = random_samples(&r), len = xor_encode(bytes, in_t, in_v, n), step = prng_below(&r, 4) ? ROOM : 1 + prng_below(&r, 40);
+        size_t n = random_samples(&r), len = xor_encode(bytes, in_t, in_v, n),
+               step = prng_below(&r, 4) ? ROOM : 1 + prng_below(&r, 40);
         if (prng_below(&r, 2)) len = prng_below(&r, len + 1);
         for (uint64_t flips = prng_below(&r, 4); len > 0 && flips > 0; flips--) {
             uint64_t bit = prng_below(&r, 8 * len);
             bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
         }
-        if (len > 24 && i % 8 == 0) {                  /* noise, with rows of one bit pattern in it */
-            for (size_t k = 20; k < len; k++) bytes[k] = prng_below(&r, 3) ? bytes[k - 1] : (uint8_t)prng_u64(&r);
+        /* noise, with rows of one bit pattern in it */
+        if (len > 24 && i % 8 == 0) {
+            for (size_t k = 20; k < len; k++)
+                bytes[k] = prng_below(&r, 3) ? bytes[k - 1] : (uint8_t)prng_u64(&r);
             bytes[0] = (uint8_t)prng_below(&r, 8);
         }
         expect_as_plain(str_of(bytes, len), step);
@@ -223,8 +232,8 @@ TEST(xor_as_the_plain_decoder)
 
 TEST(xor_edges_of_the_time_classes)
 {
-    static const int64_t dods[] = { 0, 1, -1, 8192, -8191, 8193, -8192, 65536, -65535, 65537, -65536, 524288, -524287, 524289, -524288,
-                                    INT64_MAX, INT64_MIN, 1, 0, 0, 0 };
+    static const int64_t dods[] = { 0, 1, -1, 8192, -8191, 8193, -8192, 65536, -65535, 65537,
+        -65536, 524288, -524287, 524289, -524288, INT64_MAX, INT64_MIN, 1, 0, 0, 0 };
     uint64_t t = 1700000000000, delta = 15000;
     in_t[0] = (int64_t)t;
     in_v[0] = 1;
@@ -247,15 +256,16 @@ TEST(xor_full_and_spare_bytes)
     size_t got;
     EXPECT_OK(xor_decode(xor_app_bytes(&a), out_t, out_v, ROOM, &got, NULL));
     EXPECT_EQ(got, n);
-    str spare = str_of(more, xor_len_bytes(&a.len) + 1);       /* one byte more is nobody's business */
+    /* one byte more is nobody's business */
+    str spare = str_of(more, xor_len_bytes(&a.len) + 1);
     more[spare.n - 1] = 0xff;
     EXPECT_OK(xor_decode(spare, out_t, out_v, ROOM, &got, NULL));
     EXPECT_EQ(got, n);
     EXPECT_EQ(xor_decode(spare, out_t, out_v, n - 1, &got, NULL), ERR_LIMIT);
 }
 
-/* Each prefix is refused, and what an iterator gave before it failed are the right samples. Exact copies, so that a sanitizer sees reads
- * past the end. */
+/* Each prefix is refused, and what an iterator gave before it failed are the right samples. Exact
+ * copies, so that a sanitizer sees reads past the end. */
 TEST(xor_prefixes)
 {
     struct prng r = { test_seed() };
@@ -264,7 +274,8 @@ TEST(xor_prefixes)
         str whole = str_of(bytes, xor_encode(bytes, in_t, in_v, n));
         for (size_t cut = 0; cut < whole.n; cut++) {
             str part = mem_str(str_of(whole.p, cut));
-            EXPECT_EQ(xor_decode(part, out_t, out_v, ROOM, &got, NULL), cut == 2 && n == 0 ? OK : ERR_CORRUPT);
+            EXPECT_EQ(xor_decode(part, out_t, out_v, ROOM, &got, NULL),
+                cut == 2 && n == 0 ? OK : ERR_CORRUPT);
             struct xor_iter it;
             xor_iter_init(&it, part);
             size_t at = 0;

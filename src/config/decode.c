@@ -8,9 +8,10 @@
 
 /* How yaml.v2 fills Go structs, by the tables of schema.h.
  *
- * Words about types ("line 3: cannot unmarshal !!str `x` into int") are collected: a value of a wrong type leaves its field as it is, and
- * the walk goes on. Any other failure ends the load at once. A section's own check runs when its part of the file gave no words. A null
- * makes the zero value of the field's type, not its default, and no check sees it. */
+ * Words about types ("line 3: cannot unmarshal !!str `x` into int") are collected: a value of a
+ * wrong type leaves its field as it is, and the walk goes on. Any other failure ends the load at
+ * once. A section's own check runs when its part of the file gave no words. A null makes the zero
+ * value of the field's type, not its default, and no check sees it. */
 
 enum { STEPS_MAX = 5000000 };
 
@@ -55,9 +56,12 @@ static void load_wrong_type(struct load *l, const struct yaml_node *n, const cha
     str text = n->text;
     bool cut = text.n > 10;
     if (n->kind == YAML_SCALAR)
-        load_say(l, arena_fmt(l->a, "line %u: cannot unmarshal %.*s `%.*s%s` into %s", n->line, STR_ARG(tag), cut ? 7 : (int)text.n,
-                              (const char *)text.p, cut ? "..." : "", into));
-    else load_say(l, arena_fmt(l->a, "line %u: cannot unmarshal %.*s into %s", n->line, STR_ARG(tag), into));
+        load_say(l,
+            arena_fmt(l->a, "line %u: cannot unmarshal %.*s `%.*s%s` into %s", n->line,
+                STR_ARG(tag), cut ? 7 : (int)text.n, (const char *)text.p, cut ? "..." : "", into));
+    else
+        load_say(l,
+            arena_fmt(l->a, "line %u: cannot unmarshal %.*s into %s", n->line, STR_ARG(tag), into));
 }
 
 errc load_words(const struct load *l, struct err *e)
@@ -127,9 +131,11 @@ static struct value *value_new(struct load *l, const struct field *f, bool defau
 {
     struct value *v = ANEW(l->a, struct value);
     v->f = f;
-    v->null = f->kind == F_BOOL_PTR || f->kind == F_URL || f->kind == F_SECTION_PTR || f->kind >= F_STRS;
+    v->null =
+        f->kind == F_BOOL_PTR || f->kind == F_URL || f->kind == F_SECTION_PTR || f->kind >= F_STRS;
     if (f->kind == F_SECTION) {
-        struct value *made = defaults && !f->sub->keeps_zero ? value_default(l, f->sub) : value_zero(l, f->sub);
+        struct value *made =
+            defaults && !f->sub->keeps_zero ? value_default(l, f->sub) : value_zero(l, f->sub);
         v->at = made->at;
         v->n = made->n;
         v->null = false;
@@ -153,8 +159,14 @@ static struct value *value_of_section(struct load *l, const struct section *s, b
     return v;
 }
 
-struct value *value_default(struct load *l, const struct section *s) { return value_of_section(l, s, true); }
-struct value *value_zero(struct load *l, const struct section *s) { return value_of_section(l, s, false); }
+struct value *value_default(struct load *l, const struct section *s)
+{
+    return value_of_section(l, s, true);
+}
+struct value *value_zero(struct load *l, const struct section *s)
+{
+    return value_of_section(l, s, false);
+}
 
 /* A text into a field that is written as a string. */
 static errc value_parse(struct load *l, struct value *v, str text, struct err *e)
@@ -223,14 +235,16 @@ static errc decode_binary(struct load *l, const struct yaml_node *n, str *out, s
         int8_t d = base64_digit(c);
         chars++;
         if (c == '=' && ++pads <= 2) continue;
-        if (d < 0 || pads) return err_set(e, ERR_BAD_INPUT, "yaml: !!binary value contains invalid base64 data");
+        if (d < 0 || pads)
+            return err_set(e, ERR_BAD_INPUT, "yaml: !!binary value contains invalid base64 data");
         bits = bits << 6 | (uint8_t)d;
         have += 6;
         if (have < 8) continue;
         have -= 8;
         p[k++] = (uint8_t)(bits >> have);
     }
-    if (chars % 4) return err_set(e, ERR_BAD_INPUT, "yaml: !!binary value contains invalid base64 data");
+    if (chars % 4)
+        return err_set(e, ERR_BAD_INPUT, "yaml: !!binary value contains invalid base64 data");
     *out = str_of(p, k);
     return OK;
 }
@@ -287,7 +301,8 @@ static void decode_bool(struct load *l, const struct yaml_node *n, struct value 
     v->null = false;
 }
 
-static errc decode_strings(struct load *l, const struct yaml_node *n, struct value *v, struct err *e)
+static errc decode_strings(
+    struct load *l, const struct yaml_node *n, struct value *v, struct err *e)
 {
     if (n->kind != YAML_SEQ) {
         load_wrong_type(l, n, field_go_type(v->f));
@@ -297,7 +312,9 @@ static errc decode_strings(struct load *l, const struct yaml_node *n, struct val
     size_t k = 0;
     for (size_t i = 0; i < n->n; i++) {
         size_t words = l->words.n;
-        if (!decode_text(l, n->at[i], v->f->kind == F_STRS && v->f->go_type ? v->f->go_type + 2 : "string", &at[k])) continue;
+        if (!decode_text(l, n->at[i],
+                v->f->kind == F_STRS && v->f->go_type ? v->f->go_type + 2 : "string", &at[k]))
+            continue;
         if (v->f->word && !yaml_is_null(n->at[i])) TRY(v->f->word(l, &at[k], e));
         k += l->words.n == words;
     }
@@ -334,10 +351,13 @@ static errc decode_map(struct load *l, const struct yaml_node *n, struct value *
         return OK;
     }
     static const struct field text = { "", F_STR, 0, NULL, NULL, NULL, NULL };
-    static const struct field texts = { "", F_STRS, 0, NULL, NULL, NULL, NULL }, secrets = { "", F_SECRETS, 0, NULL, NULL, NULL, NULL };
+    static const struct field texts = { "", F_STRS, 0, NULL, NULL, NULL, NULL },
+                              secrets = { "", F_SECRETS, 0, NULL, NULL, NULL, NULL };
     struct field *section = ANEW(l->a, struct field);
     *section = (struct field){ .name = "", .kind = F_SECTION, .sub = v->f->sub };
-    const struct field *of = v->f->kind == F_STRS_MAP ? (v->f->flags & HIDDEN ? &secrets : &texts) : v->f->kind == F_SECTION_MAP ? section : &text;
+    const struct field *of = v->f->kind == F_STRS_MAP ? (v->f->flags & HIDDEN ? &secrets : &texts)
+                             : v->f->kind == F_SECTION_MAP ? section
+                                                           : &text;
     v->pairs = arena_array(l->a, n->n / 2, sizeof(*v->pairs));
     v->n = 0;
     for (size_t i = 0; i + 1 < n->n; i += 2) {
@@ -367,18 +387,23 @@ static size_t section_find(const struct section *s, str name)
     return SIZE_MAX;
 }
 
-/* A merge key takes what is not there from other maps; it comes first, so that the map's own fields win. */
-static errc decode_fields(struct load *l, const struct section *s, const struct yaml_node *n, struct value *v, bool *done, struct err *e)
+/* A merge key takes what is not there from other maps; it comes first, so that the map's own fields
+ * win. */
+static errc decode_fields(struct load *l, const struct section *s, const struct yaml_node *n,
+    struct value *v, bool *done, struct err *e)
 {
     for (size_t i = 0; i + 1 < n->n; i += 2) {
         const struct yaml_node *key = n->at[i], *val = n->at[i + 1];
         if (key->kind == YAML_SCALAR && key->plain && str_eq(key->text, S("<<"))) {
             bool *merged = arena_zalloc(l->a, s->n);
             if (val->kind == YAML_MAP) TRY(decode_fields(l, s, val, v, merged, e));
-            else if (val->kind != YAML_SEQ) return err_set(e, ERR_BAD_INPUT, "yaml: map merge requires map or sequence of maps as the value");
+            else if (val->kind != YAML_SEQ)
+                return err_set(e, ERR_BAD_INPUT,
+                    "yaml: map merge requires map or sequence of maps as the value");
             for (size_t k = val->kind == YAML_SEQ ? val->n : 0; k-- > 0;) {
                 if (val->at[k]->kind != YAML_MAP)
-                    return err_set(e, ERR_BAD_INPUT, "yaml: map merge requires map or sequence of maps as the value");
+                    return err_set(e, ERR_BAD_INPUT,
+                        "yaml: map merge requires map or sequence of maps as the value");
                 memset(merged, 0, s->n);
                 TRY(decode_fields(l, s, val->at[k], v, merged, e));
             }
@@ -388,9 +413,11 @@ static errc decode_fields(struct load *l, const struct section *s, const struct 
         if (!decode_text(l, key, "string", &name)) continue;
         size_t k = section_find(s, name);
         if (k == SIZE_MAX) {
-            load_say(l, arena_fmt(l->a, "line %u: field %.*s not found in type %s", key->line, STR_ARG(name), s->name));
+            load_say(l, arena_fmt(l->a, "line %u: field %.*s not found in type %s", key->line,
+                            STR_ARG(name), s->name));
         } else if (done[k]) {
-            load_say(l, arena_fmt(l->a, "line %u: field %.*s already set in type %s", key->line, STR_ARG(name), s->name));
+            load_say(l, arena_fmt(l->a, "line %u: field %.*s already set in type %s", key->line,
+                            STR_ARG(name), s->name));
         } else {
             done[k] = true;
             TRY(decode_into(l, val, v->at[k], e));
@@ -399,7 +426,8 @@ static errc decode_fields(struct load *l, const struct section *s, const struct 
     return OK;
 }
 
-errc section_decode(struct load *l, const struct section *s, const struct yaml_node *n, struct value **out, struct err *e)
+errc section_decode(struct load *l, const struct section *s, const struct yaml_node *n,
+    struct value **out, struct err *e)
 {
     struct value *v = s->from_zero ? value_zero(l, s) : value_default(l, s);
     v->set = true;
@@ -411,7 +439,8 @@ errc section_decode(struct load *l, const struct section *s, const struct yaml_n
     return OK;
 }
 
-static errc decode_section(struct load *l, const struct yaml_node *n, struct value *v, struct err *e)
+static errc decode_section(
+    struct load *l, const struct yaml_node *n, struct value *v, struct err *e)
 {
     struct value *made;
     TRY(section_decode(l, v->f->sub, n, &made, e));
@@ -422,7 +451,8 @@ static errc decode_section(struct load *l, const struct yaml_node *n, struct val
     return OK;
 }
 
-static errc decode_sections(struct load *l, const struct yaml_node *n, struct value *v, struct err *e)
+static errc decode_sections(
+    struct load *l, const struct yaml_node *n, struct value *v, struct err *e)
 {
     if (n->kind != YAML_SEQ) {
         load_wrong_type(l, n, field_go_type(v->f));
@@ -433,7 +463,8 @@ static errc decode_sections(struct load *l, const struct yaml_node *n, struct va
     for (size_t i = 0; i < n->n; i++) {
         struct value *item = NULL;
         size_t words = l->words.n;
-        if (yaml_is_null(n->at[i])) item = v->f->flags & LIST_OF_VALUES ? value_zero(l, v->f->sub) : NULL;
+        if (yaml_is_null(n->at[i]))
+            item = v->f->flags & LIST_OF_VALUES ? value_zero(l, v->f->sub) : NULL;
         else TRY(section_decode(l, v->f->sub, n->at[i], &item, e));
         if (l->words.n == words) v->at[v->n++] = item;
     }
@@ -453,7 +484,8 @@ static void decode_null(struct load *l, struct value *v)
 
 static errc decode_into(struct load *l, const struct yaml_node *n, struct value *v, struct err *e)
 {
-    if (++l->steps > STEPS_MAX) return err_set(e, ERR_LIMIT, "yaml: document contains excessive aliasing");
+    if (++l->steps > STEPS_MAX)
+        return err_set(e, ERR_LIMIT, "yaml: document contains excessive aliasing");
     if (yaml_is_null(n)) {
         decode_null(l, v);
         return OK;
@@ -478,7 +510,8 @@ static errc decode_into(struct load *l, const struct yaml_node *n, struct value 
     }
 }
 
-errc sections_decode(struct load *l, const struct field *f, const struct yaml_node *n, struct value **out, struct err *e)
+errc sections_decode(struct load *l, const struct field *f, const struct yaml_node *n,
+    struct value **out, struct err *e)
 {
     *out = value_new(l, f, true);
     return decode_sections(l, n, *out, e);

@@ -4,7 +4,8 @@
 
 #include <yaml.h>
 
-/* Prints through libyaml's emitter, of which yaml.v2's is a translation: the same events give the same text. */
+/* Prints through libyaml's emitter, of which yaml.v2's is a translation: the same events give the
+ * same text. */
 
 struct printer { yaml_emitter_t em; bool bad; };
 
@@ -30,7 +31,8 @@ static void print_text(struct printer *p, str s)
                                                                : YAML_DOUBLE_QUOTED_SCALAR_STYLE;
     yaml_event_t ev;
     static const unsigned char nothing[1];
-    if (!yaml_scalar_event_initialize(&ev, NULL, NULL, s.n ? s.p : nothing, (int)s.n, 1, 1, style)) p->bad = true;
+    if (!yaml_scalar_event_initialize(&ev, NULL, NULL, s.n ? s.p : nothing, (int)s.n, 1, 1, style))
+        p->bad = true;
     else print_event(p, &ev);
 }
 
@@ -38,14 +40,17 @@ static void print_text(struct printer *p, str s)
 static void print_word(struct printer *p, str s)
 {
     yaml_event_t ev;
-    if (!yaml_scalar_event_initialize(&ev, NULL, NULL, s.p, (int)s.n, 1, 1, YAML_PLAIN_SCALAR_STYLE)) p->bad = true;
+    if (!yaml_scalar_event_initialize(
+            &ev, NULL, NULL, s.p, (int)s.n, 1, 1, YAML_PLAIN_SCALAR_STYLE))
+        p->bad = true;
     else print_event(p, &ev);
 }
 
 static void print_map(struct printer *p)
 {
     yaml_event_t ev;
-    if (!yaml_mapping_start_event_initialize(&ev, NULL, NULL, 1, YAML_BLOCK_MAPPING_STYLE)) p->bad = true;
+    if (!yaml_mapping_start_event_initialize(&ev, NULL, NULL, 1, YAML_BLOCK_MAPPING_STYLE))
+        p->bad = true;
     else print_event(p, &ev);
 }
 

@@ -32,45 +32,68 @@ static str words_of(struct arena *a, const struct err *e, str dir)
 }
 
 /* The main file, files beside it, and what comes of them: the names of the jobs, or words. */
+static const struct job_files {
+    const char *name, *main;
+    struct file_in files[2];
+    const char *jobs, *words;
+} job_cases[] = {
+    { "none", "scrape_configs: [{job_name: a}]\n", { { 0 } }, "a", NULL },
+    { "two", "scrape_configs: [{job_name: a}]\nscrape_config_files: [jobs/*.yml]\n",
+        { { "x.yml", "scrape_configs: [{job_name: x}]\n" },
+            { "y.yml", "scrape_configs: [{job_name: y}, {job_name: z}]\n" } },
+        "a x y z", NULL },
+    { "that fit no pattern", "scrape_config_files: [jobs/*.yml]\n",
+        { { "x.json", "nonsense: [" } }, "", NULL },
+    { "empty", "scrape_config_files: [jobs/*.yml]\n", { { "x.yml", "" } }, "", NULL },
+    { "by name", "scrape_config_files: [jobs/x.yml]\n",
+        { { "x.yml", "scrape_configs: [{job_name: x}]\n" } }, "x", NULL },
+    { "a job of the main file again",
+        "scrape_configs: [{job_name: a}]\nscrape_config_files: [jobs/*.yml]\n",
+        { { "x.yml", "scrape_configs: [{job_name: a}]\n" } }, NULL,
+        "\"@/jobs/x.yml\": found multiple scrape configs with job name \"a\", first found in "
+        "main config file" },
+    { "a job of another file", "scrape_config_files: [jobs/*.yml]\n",
+        { { "x.yml", "scrape_configs: [{job_name: a}]\n" },
+            { "y.yml", "scrape_configs: [{job_name: a}]\n" } },
+        NULL,
+        "\"@/jobs/y.yml\": found multiple scrape configs with job name \"a\", first found in "
+        "\"@/jobs/x.yml\"" },
+    { "a field that is none", "scrape_config_files: [jobs/*.yml]\n",
+        { { "x.yml", "scrape_configs: [{job_name: a, foo: 1}]\n" } }, NULL,
+        "\"@/jobs/x.yml\": yaml: unmarshal errors:\n  line 1: field foo not found in type "
+        "config.ScrapeConfig" },
+    { "a section that is none", "scrape_config_files: [jobs/*.yml]\n",
+        { { "x.yml", "global: {}\n" } }, NULL,
+        "\"@/jobs/x.yml\": yaml: unmarshal errors:\n  line 1: field global not found in type "
+        "config.ScrapeConfigs" },
+    { "no YAML", "scrape_config_files: [jobs/*.yml]\n", { { "x.yml", "scrape_configs: [\n" } },
+        NULL, "\"@/jobs/x.yml\": yaml: line 1: did not find expected node content" },
+    { "no name", "scrape_config_files: [jobs/*.yml]\n",
+        { { "x.yml", "scrape_configs: [{}]\n" } }, NULL,
+        "\"@/jobs/x.yml\": job_name is empty" },
+    { "nothing", "scrape_config_files: [jobs/*.yml]\n",
+        { { "x.yml", "scrape_configs: [null]\n" } }, NULL,
+        "\"@/jobs/x.yml\": empty or null scrape config section" },
+    { "globals hold", "global: {scrape_interval: 5s}\nscrape_config_files: [jobs/*.yml]\n",
+        { { "x.yml", "scrape_configs: [{job_name: a, scrape_timeout: 6s}]\n" } }, NULL,
+        "\"@/jobs/x.yml\": scrape timeout greater than scrape interval for scrape config with "
+        "job name \"a\"" },
+    { "a pattern that is none", "scrape_config_files: ['jobs/[.yml']\n", { { 0 } }, NULL,
+        "error retrieving scrape config files for \"@/jobs/[.yml\": syntax error in pattern" },
+};
+
 TEST(load_files_of_jobs)
 {
-    static const struct { const char *name, *main; struct file_in files[2]; const char *jobs, *words; } cases[] = {
-        { "none", "scrape_configs: [{job_name: a}]\n", { { 0 } }, "a", NULL },
-        { "two", "scrape_configs: [{job_name: a}]\nscrape_config_files: [jobs/*.yml]\n",
-          { { "x.yml", "scrape_configs: [{job_name: x}]\n" }, { "y.yml", "scrape_configs: [{job_name: y}, {job_name: z}]\n" } }, "a x y z", NULL },
-        { "that fit no pattern", "scrape_config_files: [jobs/*.yml]\n", { { "x.json", "nonsense: [" } }, "", NULL },
-        { "empty", "scrape_config_files: [jobs/*.yml]\n", { { "x.yml", "" } }, "", NULL },
-        { "by name", "scrape_config_files: [jobs/x.yml]\n", { { "x.yml", "scrape_configs: [{job_name: x}]\n" } }, "x", NULL },
-        { "a job of the main file again", "scrape_configs: [{job_name: a}]\nscrape_config_files: [jobs/*.yml]\n",
-          { { "x.yml", "scrape_configs: [{job_name: a}]\n" } }, NULL,
-          "\"@/jobs/x.yml\": found multiple scrape configs with job name \"a\", first found in main config file" },
-        { "a job of another file", "scrape_config_files: [jobs/*.yml]\n",
-          { { "x.yml", "scrape_configs: [{job_name: a}]\n" }, { "y.yml", "scrape_configs: [{job_name: a}]\n" } }, NULL,
-          "\"@/jobs/y.yml\": found multiple scrape configs with job name \"a\", first found in \"@/jobs/x.yml\"" },
-        { "a field that is none", "scrape_config_files: [jobs/*.yml]\n", { { "x.yml", "scrape_configs: [{job_name: a, foo: 1}]\n" } }, NULL,
-          "\"@/jobs/x.yml\": yaml: unmarshal errors:\n  line 1: field foo not found in type config.ScrapeConfig" },
-        { "a section that is none", "scrape_config_files: [jobs/*.yml]\n", { { "x.yml", "global: {}\n" } }, NULL,
-          "\"@/jobs/x.yml\": yaml: unmarshal errors:\n  line 1: field global not found in type config.ScrapeConfigs" },
-        { "no YAML", "scrape_config_files: [jobs/*.yml]\n", { { "x.yml", "scrape_configs: [\n" } }, NULL,
-          "\"@/jobs/x.yml\": yaml: line 1: did not find expected node content" },
-        { "no name", "scrape_config_files: [jobs/*.yml]\n", { { "x.yml", "scrape_configs: [{}]\n" } }, NULL, "\"@/jobs/x.yml\": job_name is empty" },
-        { "nothing", "scrape_config_files: [jobs/*.yml]\n", { { "x.yml", "scrape_configs: [null]\n" } }, NULL,
-          "\"@/jobs/x.yml\": empty or null scrape config section" },
-        { "globals hold", "global: {scrape_interval: 5s}\nscrape_config_files: [jobs/*.yml]\n",
-          { { "x.yml", "scrape_configs: [{job_name: a, scrape_timeout: 6s}]\n" } }, NULL,
-          "\"@/jobs/x.yml\": scrape timeout greater than scrape interval for scrape config with job name \"a\"" },
-        { "a pattern that is none", "scrape_config_files: ['jobs/[.yml']\n", { { 0 } }, NULL,
-          "error retrieving scrape config files for \"@/jobs/[.yml\": syntax error in pattern" },
-    };
     str dir = str_z(test_tmpdir());
-    TEST_EACH(c, cases) {
+    TEST_EACH(c, job_cases) {
         struct arena a = { 0 };
         arena_init(&a, NULL, 0);
         struct fs *fs = fs_real_new(dir);
         struct err e = { 0 };
         EXPECT_OK_E(fs_mkdir(fs, S("jobs"), &e), &e);
         put(fs, "prometheus.yml", c->main);
-        for (size_t i = 0; i < ARRAY_LEN(c->files) && c->files[i].name; i++) put(fs, arena_cstr(&a, arena_fmt(&a, "jobs/%s", c->files[i].name)), c->files[i].text);
+        for (size_t i = 0; i < ARRAY_LEN(c->files) && c->files[i].name; i++)
+            put(fs, arena_cstr(&a, arena_fmt(&a, "jobs/%s", c->files[i].name)), c->files[i].text);
         struct config_opts o = { .env = env_none, .read_files = true };
         struct config *loaded = NULL;
         errc rc = config_load(&loaded, arena_fmt(&a, "%.*s/prometheus.yml", STR_ARG(dir)), &o, &e);
@@ -81,7 +104,8 @@ TEST(load_files_of_jobs)
             EXPECT_OK_E(rc, &e);
             str names = STR_EMPTY;
             for (size_t i = 0; i < loaded->scrape.n; i++)
-                names = arena_fmt(&a, "%.*s%s%.*s", STR_ARG(names), i ? " " : "", STR_ARG(loaded->scrape.at[i].job_name));
+                names = arena_fmt(&a, "%.*s%s%.*s", STR_ARG(names), i ? " " : "",
+                    STR_ARG(loaded->scrape.at[i].job_name));
             EXPECT_STR(names, str_z(c->jobs));
         }
         config_free(loaded);
@@ -93,7 +117,9 @@ TEST(load_files_of_jobs)
 
 TEST(load_one_file)
 {
-    static const char text[] = "scrape_configs:\n- job_name: a\n  basic_auth: {password_file: secret, username: u}\n  tls_config: {ca_file: /abs/ca.pem, cert_file: ../c.pem, key_file: k}\n";
+    static const char text[] =
+        "scrape_configs:\n- job_name: a\n  basic_auth: {password_file: secret, username: u}\n  "
+        "tls_config: {ca_file: /abs/ca.pem, cert_file: ../c.pem, key_file: k}\n";
     struct arena a = { 0 };
     arena_init(&a, NULL, 0);
     str dir = str_z(test_tmpdir());
@@ -105,14 +131,20 @@ TEST(load_one_file)
     EXPECT(c == NULL);
     put(fs, "prometheus.yml", text);
     EXPECT_OK_E(config_load(&c, arena_fmt(&a, "%.*s/prometheus.yml", STR_ARG(dir)), &o, &e), &e);
-    static const struct { const char *name, *part; bool beside; } paths[] = {
-        { "beside the file", "password_file: @/secret\n", true }, { "absolute", "ca_file: /abs/ca.pem\n", false }, { "key", "key_file: @/k\n", true },
+    static const struct { const char *name, *part; bool beside;
+    } paths[] = {
+        { "beside the file", "password_file: @/secret\n", true },
+        { "absolute", "ca_file: /abs/ca.pem\n", false },
+        { "key", "key_file: @/k\n", true },
     };
     TEST_EACH(p, paths) {
         str want = str_z(p->part);
         size_t at = str_index(want, '@');
-        if (p->beside) want = arena_fmt(&a, "%.*s%.*s%.*s", (int)at, p->part, STR_ARG(dir), STR_ARG(str_from(want, at + 1)));
-        if (str_find(c->text, want) == SIZE_MAX) test_fail(__FILE__, __LINE__, "no %.*s in %.*s", STR_ARG(want), STR_ARG(c->text));
+        if (p->beside)
+            want = arena_fmt(&a, "%.*s%.*s%.*s", (int)at, p->part, STR_ARG(dir),
+                STR_ARG(str_from(want, at + 1)));
+        if (str_find(c->text, want) == SIZE_MAX)
+            test_fail(__FILE__, __LINE__, "no %.*s in %.*s", STR_ARG(want), STR_ARG(c->text));
     }
     config_free(c);
     fs_free(fs);

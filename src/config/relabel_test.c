@@ -15,19 +15,22 @@ TEST(relabel_vectors)
         struct arena a = { 0 };
         struct relabel_rules rules;
         struct err e = { 0 };
-        EXPECT_OK_E(config_relabel_rules(&a, text_of(json_object_get(o, "config")), false, &rules, &e), &e);
+        EXPECT_OK_E(
+            config_relabel_rules(&a, text_of(json_object_get(o, "config")), false, &rules, &e), &e);
         struct labels_builder lb;
         labels_builder_init(&lb, &a);
         const char *name;
         json_t *value;
-        json_object_foreach(json_object_get(o, "in"), name, value) labels_builder_set(&lb, str_z(name), text_of(value));
+        json_object_foreach(json_object_get(o, "in"), name, value)
+            labels_builder_set(&lb, str_z(name), text_of(value));
         labels_builder_from(&lb, labels_builder_done(&lb));
         bool keep = relabel_apply(rules, &lb);
         EXPECT_EQ(keep, json_is_true(json_object_get(o, "keep")));
         if (keep) {
             struct labels got = labels_builder_done(&lb);
             EXPECT_EQ(got.n, json_object_size(json_object_get(o, "out")));
-            json_object_foreach(json_object_get(o, "out"), name, value) EXPECT_STR(labels_get(got, str_z(name)), text_of(value));
+            json_object_foreach(json_object_get(o, "out"), name, value)
+                EXPECT_STR(labels_get(got, str_z(name)), text_of(value));
         }
         relabel_fini(rules);
         arena_fini(&a);
@@ -46,7 +49,8 @@ TEST(relabel_config_vectors)
         struct arena a = { 0 };
         struct relabel_rules rules;
         struct err e = { 0 };
-        errc rc = config_relabel_rules(&a, text_of(json_object_get(o, "config")), false, &rules, &e);
+        errc rc =
+            config_relabel_rules(&a, text_of(json_object_get(o, "config")), false, &rules, &e);
         EXPECT_EQ(rc == OK, json_is_true(json_object_get(o, "ok")));
         if (rc != OK) EXPECT_STR(err_str(&e), text_of(json_object_get(o, "error")));
         relabel_fini(rules);

@@ -27,10 +27,19 @@ static errc version_word(struct load *l, str *s, struct err *e)
 static errc cipher_word(struct load *l, str *s, struct err *e)
 {
     static const char *const names[] = {
-        "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
-        "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA", "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
-        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
-        "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+        "TLS_AES_128_GCM_SHA256",
+        "TLS_AES_256_GCM_SHA384",
+        "TLS_CHACHA20_POLY1305_SHA256",
+        "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
+        "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
+        "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
+        "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
+        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+        "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+        "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+        "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+        "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+        "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
     };
     (void)l;
     return one_of(names, ARRAY_LEN(names), *s, "unknown cipher", e);
@@ -46,8 +55,15 @@ static errc curve_word(struct load *l, str *s, struct err *e)
 /* Go's time.ParseDuration: 1m30s, 1.5h, 300ms; false: none of these. */
 static bool go_duration(str s, int64_t *ns)
 {
-    static const struct { str name; double ns; } units[] = {
-        { S("ns"), 1 }, { S("us"), 1e3 }, { S("µs"), 1e3 }, { S("ms"), 1e6 }, { S("s"), 1e9 }, { S("m"), 60e9 }, { S("h"), 3600e9 },
+    static const struct { str name; double ns;
+    } units[] = {
+        { S("ns"), 1 },
+        { S("us"), 1e3 },
+        { S("µs"), 1e3 },
+        { S("ms"), 1e6 },
+        { S("s"), 1e9 },
+        { S("m"), 60e9 },
+        { S("h"), 3600e9 },
     };
     double sum = 0;
     if (str_eq(s, S("0"))) return *ns = 0, true;
@@ -75,7 +91,8 @@ static errc interval_word(struct load *l, str *s, struct err *e)
     (void)l;
     int64_t ns;
     if (str_i64(*s, &ns) || go_duration(*s, &ns)) return OK;
-    return err_set(e, ERR_BAD_INPUT, "yaml: unmarshal errors:\n  cannot unmarshal !!str `%.*s` into time.Duration", STR_ARG(*s));
+    return err_set(e, ERR_BAD_INPUT,
+        "yaml: unmarshal errors:\n  cannot unmarshal !!str `%.*s` into time.Duration", STR_ARG(*s));
 }
 
 /* ---- the table */
@@ -105,7 +122,8 @@ static const struct field rate_fields[] = {
     { .name = "burst", .kind = F_INT },
     { .name = "interval", .kind = F_WORD, .word = interval_word },
 };
-static const struct section rate_section = { .name = "web.RateLimiterConfig", FIELDS_OF(rate_fields) };
+static const struct section rate_section = { .name = "web.RateLimiterConfig",
+    FIELDS_OF(rate_fields) };
 static const struct field web_fields[] = {
     { .name = "tls_server_config", .kind = F_SECTION, .sub = &tls_section_web },
     { .name = "http_server_config", .kind = F_SECTION, .sub = &http_section },
@@ -133,7 +151,8 @@ static errc header_check(const struct web_pair *h, struct err *e)
         if (!known[i].n) return OK;
         struct err words = { 0 };
         (void)quoted_fail(&words, "", h->value, "");
-        return err_set(e, ERR_BAD_INPUT, "invalid value for %.*s. Expected one of: %s, but got: %s", STR_ARG(h->name), known[i].words, words.msg);
+        return err_set(e, ERR_BAD_INPUT, "invalid value for %.*s. Expected one of: %s, but got: %s",
+            STR_ARG(h->name), known[i].words, words.msg);
     }
     return quoted_fail(e, "HTTP header ", h->name, " can not be configured");
 }
@@ -141,16 +160,27 @@ static errc header_check(const struct web_pair *h, struct err *e)
 /* As far as one can see without a password. */
 static errc bcrypt_check(str hash, struct err *e)
 {
-    if (hash.n < BCRYPT_MIN_BYTES) return err_set(e, ERR_BAD_INPUT, "crypto/bcrypt: hashedSecret too short to be a bcrypted password");
-    if (hash.p[0] != '$') return err_set(e, ERR_BAD_INPUT, "crypto/bcrypt: bcrypt hashes must start with '$', but hashedSecret started with '%c'", hash.p[0]);
+    if (hash.n < BCRYPT_MIN_BYTES)
+        return err_set(
+            e, ERR_BAD_INPUT, "crypto/bcrypt: hashedSecret too short to be a bcrypted password");
+    if (hash.p[0] != '$')
+        return err_set(e, ERR_BAD_INPUT,
+            "crypto/bcrypt: bcrypt hashes must start with '$', but hashedSecret started with '%c'",
+            hash.p[0]);
     if (hash.p[1] > '2')
-        return err_set(e, ERR_BAD_INPUT, "crypto/bcrypt: bcrypt algorithm version '%c' requested is newer than current version '2'", hash.p[1]);
+        return err_set(e, ERR_BAD_INPUT,
+            "crypto/bcrypt: bcrypt algorithm version '%c' requested is newer than current version "
+            "'2'",
+            hash.p[1]);
     size_t at = hash.p[2] == '$' ? 3 : 4;
     str text = str_slice(hash, at, at + 2);
     int64_t cost;
-    if (!str_i64(text, &cost)) return quoted_fail(e, "strconv.Atoi: parsing ", text, ": invalid syntax");
+    if (!str_i64(text, &cost))
+        return quoted_fail(e, "strconv.Atoi: parsing ", text, ": invalid syntax");
     if (cost < COST_MIN || cost > COST_MAX)
-        return err_set(e, ERR_BAD_INPUT, "crypto/bcrypt: cost %" PRId64 " is outside allowed inclusive range %d..%d", cost, COST_MIN, COST_MAX);
+        return err_set(e, ERR_BAD_INPUT,
+            "crypto/bcrypt: cost %" PRId64 " is outside allowed inclusive range %d..%d", cost,
+            COST_MIN, COST_MAX);
     return OK;
 }
 
@@ -159,7 +189,8 @@ static errc bcrypt_check(str hash, struct err *e)
 static const struct web_pair *pairs_of(const struct value *v, struct arena *a)
 {
     struct web_pair *at = arena_array(a, v->n + 1, sizeof(*at));
-    for (size_t i = 0; i < v->n; i++) at[i] = (struct web_pair){ v->pairs[i].name, v->pairs[i].value->s };
+    for (size_t i = 0; i < v->n; i++)
+        at[i] = (struct web_pair){ v->pairs[i].name, v->pairs[i].value->s };
     return at;
 }
 
@@ -177,10 +208,15 @@ static enum tls_version version_of(const struct value *tls, const char *name)
 
 static errc auth_of(str name, enum web_client_auth *out, struct err *e)
 {
-    static const struct { str name; enum web_client_auth auth; } all[] = {
-        { S(""), WEB_CLIENT_NONE }, { S("NoClientCert"), WEB_CLIENT_NONE }, { S("RequestClientCert"), WEB_CLIENT_REQUEST },
-        { S("RequireAnyClientCert"), WEB_CLIENT_REQUIRE_ANY }, { S("RequireClientCert"), WEB_CLIENT_REQUIRE_ANY },
-        { S("VerifyClientCertIfGiven"), WEB_CLIENT_VERIFY_IF_GIVEN }, { S("RequireAndVerifyClientCert"), WEB_CLIENT_REQUIRE_AND_VERIFY },
+    static const struct { str name; enum web_client_auth auth;
+    } all[] = {
+        { S(""), WEB_CLIENT_NONE },
+        { S("NoClientCert"), WEB_CLIENT_NONE },
+        { S("RequestClientCert"), WEB_CLIENT_REQUEST },
+        { S("RequireAnyClientCert"), WEB_CLIENT_REQUIRE_ANY },
+        { S("RequireClientCert"), WEB_CLIENT_REQUIRE_ANY },
+        { S("VerifyClientCertIfGiven"), WEB_CLIENT_VERIFY_IF_GIVEN },
+        { S("RequireAndVerifyClientCert"), WEB_CLIENT_REQUIRE_AND_VERIFY },
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (str_eq(all[i].name, name)) {
@@ -198,7 +234,8 @@ static str beside(str path, str name, struct arena *a)
 }
 
 /* The text of a field, or of the file that another one names. */
-static errc text_of(str *out, const struct value *tls, const char *text, const char *file, const char *words, str path, struct arena *a, struct err *e)
+static errc text_of(str *out, const struct value *tls, const char *text, const char *file,
+    const char *words, str path, struct arena *a, struct err *e)
 {
     str name = beside(path, value_str(tls, file), a);
     *out = value_str(tls, text);
@@ -206,14 +243,18 @@ static errc text_of(str *out, const struct value *tls, const char *text, const c
     struct err why = { 0 };
     errc rc = fs_read_path(name, a, FILE_MAX_BYTES, out, &why);
     if (rc == OK) return OK;
-    if (rc == ERR_NOT_FOUND) err_set(&why, rc, "open %.*s: no such file or directory", STR_ARG(name));
+    if (rc == ERR_NOT_FOUND)
+        err_set(&why, rc, "open %.*s: no such file or directory", STR_ARG(name));
     if (!words) return err_set(e, rc, "%.*s", STR_ARG(err_str(&why)));
-    return err_set(e, rc, "failed to read %s (%.*s): %.*s", words, STR_ARG(name), STR_ARG(err_str(&why)));
+    return err_set(
+        e, rc, "failed to read %s (%.*s): %.*s", words, STR_ARG(name), STR_ARG(err_str(&why)));
 }
 
-static errc tls_of(struct web_options *out, const struct value *tls, str path, struct arena *a, struct err *e)
+static errc tls_of(
+    struct web_options *out, const struct value *tls, str path, struct arena *a, struct err *e)
 {
-    bool cert = value_str(tls, "cert").n || value_str(tls, "cert_file").n, key = value_str(tls, "key").n || value_str(tls, "key_file").n;
+    bool cert = value_str(tls, "cert").n || value_str(tls, "cert_file").n,
+         key = value_str(tls, "key").n || value_str(tls, "key_file").n;
     bool ca = value_str(tls, "client_ca").n || value_str(tls, "client_ca_file").n;
     out->tls = cert || key || ca || value_str(tls, "client_auth_type").n;
     if (!out->tls) return OK;
@@ -224,7 +265,8 @@ static errc tls_of(struct web_options *out, const struct value *tls, str path, s
     TRY(text_of(&out->client_ca, tls, "client_ca", "client_ca_file", NULL, path, a, e));
     TRY(auth_of(value_str(tls, "client_auth_type"), &out->client_auth, e));
     if (ca && out->client_auth == WEB_CLIENT_NONE)
-        return err_set(e, ERR_BAD_INPUT, "client CA's have been configured without a Client Auth Policy");
+        return err_set(
+            e, ERR_BAD_INPUT, "client CA's have been configured without a Client Auth Policy");
     out->sans_limited = value_field(tls, "client_allowed_sans")->set;
     list_of(value_field(tls, "client_allowed_sans"), a, &out->allowed_sans);
     list_of(value_field(tls, "cipher_suites"), a, &out->cipher_suites);
@@ -234,10 +276,13 @@ static errc tls_of(struct web_options *out, const struct value *tls, str path, s
     return OK;
 }
 
-static errc options_of(struct web_options *out, const struct value *root, str path, struct arena *a, struct err *e)
+static errc options_of(
+    struct web_options *out, const struct value *root, str path, struct arena *a, struct err *e)
 {
-    const struct value *http = value_field(root, "http_server_config"), *rate = value_field(root, "rate_limit");
-    const struct value *headers = value_field(http, "headers"), *users = value_field(root, "basic_auth_users");
+    const struct value *http = value_field(root, "http_server_config"),
+                       *rate = value_field(root, "rate_limit");
+    const struct value *headers = value_field(http, "headers"),
+                       *users = value_field(root, "basic_auth_users");
     str interval = value_str(rate, "interval");
     out->http2 = value_bool(http, "http2");
     out->headers = pairs_of(headers, a);
@@ -247,7 +292,8 @@ static errc options_of(struct web_options *out, const struct value *root, str pa
     out->n_users = users->n;
     for (size_t i = 0; i < users->n; i++) TRY(bcrypt_check(out->users[i].value, e));
     out->rate_burst = value_int(rate, "burst");
-    if (interval.n && !str_i64(interval, &out->rate_interval_ns)) (void)go_duration(interval, &out->rate_interval_ns);
+    if (interval.n && !str_i64(interval, &out->rate_interval_ns))
+        (void)go_duration(interval, &out->rate_interval_ns);
     return tls_of(out, value_field(root, "tls_server_config"), path, a, e);
 }
 
@@ -262,7 +308,8 @@ errc web_config_parse(struct web_options *out, str text, str path, struct arena 
     TRY(load_words(&l, e));
     TRY(options_of(&o, root, path, a, e));
     const str all[] = { text, o.cert, o.key, o.client_ca };
-    for (size_t i = 0; i < ARRAY_LEN(all); i++) o.fingerprint = o.fingerprint * 31 + hash_str(all[i]);
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        o.fingerprint = o.fingerprint * 31 + hash_str(all[i]);
     *out = o;
     return OK;
 }
@@ -272,7 +319,8 @@ errc web_config_load(struct web_options *out, str path, struct arena *a, struct 
     str text;
     struct err why = { 0 };
     errc rc = fs_read_path(path, a, FILE_MAX_BYTES, &text, &why);
-    if (rc == ERR_NOT_FOUND) return err_set(e, rc, "open %.*s: no such file or directory", STR_ARG(path));
+    if (rc == ERR_NOT_FOUND)
+        return err_set(e, rc, "open %.*s: no such file or directory", STR_ARG(path));
     if (rc != OK) return err_set(e, rc, "%.*s", STR_ARG(err_str(&why)));
     return web_config_parse(out, text, path, a, e);
 }

@@ -46,39 +46,65 @@ TEST(web_config_good)
     EXPECT_EQ(o.rate_interval_ns, INT64_C(61500000000));
     EXPECT_EQ(o.rate_burst, 7);
     struct web_options other;
-    EXPECT_OK_E(web_config_parse(&other, S("tls_server_config: {cert: a, key: b}\n"), S("web.yml"), &a, &e), &e);
+    EXPECT_OK_E(
+        web_config_parse(&other, S("tls_server_config: {cert: a, key: b}\n"), S("web.yml"), &a, &e),
+        &e);
     EXPECT(other.fingerprint != o.fingerprint);
     arena_fini(&a);
 }
 
 TEST(web_config_refusals)
 {
-    static const struct { const char *name; str text, words; } cases[] = {
+    static const struct { const char *name; str text, words;
+    } cases[] = {
         { "no YAML", S("a: [\n"), S("yaml: line 1: did not find expected node content") },
-        { "a field", S("tls: {}\n"), S("yaml: unmarshal errors:\n  line 1: field tls not found in type web.Config") },
-        { "a field below", S("tls_server_config:\n  certificate: x\n"), S("yaml: unmarshal errors:\n  line 2: field certificate not found in type web.TLSConfig") },
-        { "a kind", S("rate_limit: {burst: many}\n"), S("yaml: unmarshal errors:\n  line 1: cannot unmarshal !!str `many` into int") },
-        { "no certificate", S("tls_server_config: {key_file: x}\n"), S("missing one of cert or cert_file") },
-        { "only an authority", S("tls_server_config: {client_ca_file: x}\n"), S("missing one of cert or cert_file") },
+        { "a field", S("tls: {}\n"),
+            S("yaml: unmarshal errors:\n  line 1: field tls not found in type web.Config") },
+        { "a field below", S("tls_server_config:\n  certificate: x\n"),
+            S("yaml: unmarshal errors:\n  line 2: field certificate not found in type "
+              "web.TLSConfig") },
+        { "a kind", S("rate_limit: {burst: many}\n"),
+            S("yaml: unmarshal errors:\n  line 1: cannot unmarshal !!str `many` into int") },
+        { "no certificate", S("tls_server_config: {key_file: x}\n"),
+            S("missing one of cert or cert_file") },
+        { "only an authority", S("tls_server_config: {client_ca_file: x}\n"),
+            S("missing one of cert or cert_file") },
         { "no key", S("tls_server_config: {cert: x}\n"), S("missing one of key or key_file") },
-        { "no such certificate", S("tls_server_config: {cert_file: /none, key_file: x}\n"), S("failed to read cert_file (/none): open /none: no such file or directory") },
-        { "no such key", S("tls_server_config: {cert: x, key_file: none}\n"), S("failed to read key_file (none): open none: no such file or directory") },
-        { "no such authority", S(TLS(", client_auth_type: RequestClientCert, client_ca_file: none")), S("open none: no such file or directory") },
+        { "no such certificate", S("tls_server_config: {cert_file: /none, key_file: x}\n"),
+            S("failed to read cert_file (/none): open /none: no such file or directory") },
+        { "no such key", S("tls_server_config: {cert: x, key_file: none}\n"),
+            S("failed to read key_file (none): open none: no such file or directory") },
+        { "no such authority",
+            S(TLS(", client_auth_type: RequestClientCert, client_ca_file: none")),
+            S("open none: no such file or directory") },
         { "version", S(TLS(", min_version: SSL3")), S("unknown TLS version: SSL3") },
         { "cipher", S(TLS(", cipher_suites: [RC4]")), S("unknown cipher: RC4") },
         { "curve", S(TLS(", curve_preferences: [P-256]")), S("unknown curve: P-256") },
         { "clients", S(TLS(", client_auth_type: Some")), S("invalid ClientAuth: Some") },
-        { "an authority for nobody", S(TLS(", client_ca: x")), S("client CA's have been configured without a Client Auth Policy") },
-        { "a header that may not be", S("http_server_config: {headers: {X-Other: 1}}\n"), S("HTTP header \"X-Other\" can not be configured") },
-        { "a value that may not be", S("http_server_config: {headers: {X-Content-Type-Options: sniff}}\n"),
-          S("invalid value for X-Content-Type-Options. Expected one of: [\"nosniff\"], but got: \"sniff\"") },
-        { "a password", S("basic_auth_users: {a: secret}\n"), S("crypto/bcrypt: hashedSecret too short to be a bcrypted password") },
-        { "a cost", S("basic_auth_users: {a: '$2b$03$.rjyzivbayImgm54ej2eb.Fz5czLnjc0NqYwEFu6s0r0r5/Gtd986'}\n"),
-          S("crypto/bcrypt: cost 3 is outside allowed inclusive range 4..31") },
-        { "another kind of hash", S("basic_auth_users: {a: '$5$rounds=5000$abcdefghijklmnop$abcdefghijklmnopqrstuvwxyzabcdefghij'}\n"),
-          S("crypto/bcrypt: bcrypt algorithm version '5' requested is newer than current version '2'") },
-        { "no hash", S("basic_auth_users: {a: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx}\n"),
-          S("crypto/bcrypt: bcrypt hashes must start with '$', but hashedSecret started with 'x'") },
+        { "an authority for nobody", S(TLS(", client_ca: x")),
+            S("client CA's have been configured without a Client Auth Policy") },
+        { "a header that may not be", S("http_server_config: {headers: {X-Other: 1}}\n"),
+            S("HTTP header \"X-Other\" can not be configured") },
+        { "a value that may not be",
+            S("http_server_config: {headers: {X-Content-Type-Options: sniff}}\n"),
+            S("invalid value for X-Content-Type-Options. Expected one of: [\"nosniff\"], but got: "
+              "\"sniff\"") },
+        { "a password", S("basic_auth_users: {a: secret}\n"),
+            S("crypto/bcrypt: hashedSecret too short to be a bcrypted password") },
+        { "a cost",
+            S("basic_auth_users: {a: "
+              "'$2b$03$.rjyzivbayImgm54ej2eb.Fz5czLnjc0NqYwEFu6s0r0r5/Gtd986'}\n"),
+            S("crypto/bcrypt: cost 3 is outside allowed inclusive range 4..31") },
+        { "another kind of hash",
+            S("basic_auth_users: {a: "
+              "'$5$rounds=5000$abcdefghijklmnop$abcdefghijklmnopqrstuvwxyzabcdefghij'}\n"),
+            S("crypto/bcrypt: bcrypt algorithm version '5' requested is newer than current version "
+              "'2'") },
+        { "no hash",
+            S("basic_auth_users: {a: "
+              "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx}\n"),
+            S("crypto/bcrypt: bcrypt hashes must start with '$', but hashedSecret started with "
+              "'x'") },
     };
     TEST_EACH(c, cases) {
         struct arena a = { 0 };

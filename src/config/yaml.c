@@ -23,7 +23,8 @@ static errc yaml_fail(const yaml_parser_t *p, struct err *e)
     if (p->problem_mark.line) line = p->problem_mark.line + (p->error == YAML_SCANNER_ERROR);
     else if (p->context_mark.line) line = p->context_mark.line;
     const char *problem = p->problem ? p->problem : "unknown problem parsing YAML content";
-    return line ? err_set(e, ERR_BAD_INPUT, "yaml: line %zu: %s", line, problem) : err_set(e, ERR_BAD_INPUT, "yaml: %s", problem);
+    return line ? err_set(e, ERR_BAD_INPUT, "yaml: line %zu: %s", line, problem)
+                : err_set(e, ERR_BAD_INPUT, "yaml: %s", problem);
 }
 
 static void yaml_append(struct arena *a, struct yaml_node *to, struct yaml_node *child)
@@ -31,7 +32,10 @@ static void yaml_append(struct arena *a, struct yaml_node *to, struct yaml_node 
     avec_push(a, to, child);
 }
 
-static str yaml_own(struct arena *a, const yaml_char_t *z) { return z ? arena_str(a, str_z((const char *)z)) : STR_EMPTY; }
+static str yaml_own(struct arena *a, const yaml_char_t *z)
+{
+    return z ? arena_str(a, str_z((const char *)z)) : STR_EMPTY;
+}
 
 /* tag:yaml.org,2002:str is !!str. */
 static str yaml_short_tag(struct arena *a, const yaml_char_t *tag)
@@ -42,18 +46,22 @@ static str yaml_short_tag(struct arena *a, const yaml_char_t *tag)
     return arena_fmt(a, "!!%.*s", STR_ARG(str_from(full, prefix.n)));
 }
 
-static errc yaml_add(struct yaml_builder *b, struct yaml_node *n, const yaml_char_t *anchor, struct err *e)
+static errc yaml_add(
+    struct yaml_builder *b, struct yaml_node *n, const yaml_char_t *anchor, struct err *e)
 {
-    if (++b->nodes > NODES_MAX) return err_set(e, ERR_LIMIT, "yaml: document contains too many nodes");
+    if (++b->nodes > NODES_MAX)
+        return err_set(e, ERR_LIMIT, "yaml: document contains too many nodes");
     if (anchor) vec_push(&b->anchors, ((struct yaml_anchor){ yaml_own(b->a, anchor), n }));
     if (b->open.n) yaml_append(b->a, vec_last(&b->open), n);
     else b->root = n;
     return OK;
 }
 
-static errc yaml_open(struct yaml_builder *b, struct yaml_node *n, const yaml_char_t *anchor, struct err *e)
+static errc yaml_open(
+    struct yaml_builder *b, struct yaml_node *n, const yaml_char_t *anchor, struct err *e)
 {
-    if (b->open.n >= DEPTH_MAX) return err_set(e, ERR_LIMIT, "yaml: exceeded max depth of %d", DEPTH_MAX);
+    if (b->open.n >= DEPTH_MAX)
+        return err_set(e, ERR_LIMIT, "yaml: exceeded max depth of %d", DEPTH_MAX);
     TRY(yaml_add(b, n, anchor, e));
     vec_push(&b->open, n);
     return OK;
@@ -66,7 +74,9 @@ static errc yaml_alias(struct yaml_builder *b, const yaml_char_t *anchor, struct
         struct yaml_node *n = b->anchors.at[i].node;
         if (!str_eq(b->anchors.at[i].name, name)) continue;
         for (size_t k = 0; k < b->open.n; k++)
-            if (b->open.at[k] == n) return err_set(e, ERR_BAD_INPUT, "yaml: anchor '%.*s' value contains itself", STR_ARG(name));
+            if (b->open.at[k] == n)
+                return err_set(
+                    e, ERR_BAD_INPUT, "yaml: anchor '%.*s' value contains itself", STR_ARG(name));
         return yaml_add(b, n, NULL, e);
     }
     return err_set(e, ERR_BAD_INPUT, "yaml: unknown anchor '%.*s' referenced", STR_ARG(name));
@@ -86,11 +96,15 @@ static errc yaml_event(struct yaml_builder *b, const yaml_event_t *ev, struct er
         return yaml_add(b, n, ev->data.scalar.anchor, e);
     case YAML_SEQUENCE_START_EVENT:
         n = ANEW(b->a, struct yaml_node);
-        *n = (struct yaml_node){ .kind = YAML_SEQ, .line = line, .tag = yaml_short_tag(b->a, ev->data.sequence_start.tag) };
+        *n = (struct yaml_node){
+            .kind = YAML_SEQ, .line = line, .tag = yaml_short_tag(b->a, ev->data.sequence_start.tag)
+        };
         return yaml_open(b, n, ev->data.sequence_start.anchor, e);
     case YAML_MAPPING_START_EVENT:
         n = ANEW(b->a, struct yaml_node);
-        *n = (struct yaml_node){ .kind = YAML_MAP, .line = line, .tag = yaml_short_tag(b->a, ev->data.mapping_start.tag) };
+        *n = (struct yaml_node){
+            .kind = YAML_MAP, .line = line, .tag = yaml_short_tag(b->a, ev->data.mapping_start.tag)
+        };
         return yaml_open(b, n, ev->data.mapping_start.anchor, e);
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT: b->open.n--; return OK;
@@ -104,7 +118,8 @@ static errc yaml_build(struct yaml_builder *b, yaml_parser_t *p, struct err *e)
     for (bool done = false; !done;) {
         yaml_event_t ev;
         if (!yaml_parser_parse(p, &ev)) return yaml_fail(p, e);
-        done = ev.type == YAML_STREAM_END_EVENT || ev.type == YAML_DOCUMENT_END_EVENT;   /* the first document counts */
+        /* the first document counts */
+        done = ev.type == YAML_STREAM_END_EVENT || ev.type == YAML_DOCUMENT_END_EVENT;
         errc rc = yaml_event(b, &ev, e);
         yaml_event_delete(&ev);
         if (rc != OK) return rc;
@@ -117,7 +132,8 @@ errc yaml_parse(struct arena *a, str text, struct yaml_node **out, struct err *e
     yaml_parser_t p;
     if (!yaml_parser_initialize(&p)) return err_set(e, ERR_LIMIT, "yaml: no memory for the parser");
     static const unsigned char nothing[1];
-    if (str_has_prefix(text, S("\xef\xbb\xbf"))) text = str_from(text, 3);     /* a mark of some editors; in the scanner it would be a column */
+    /* a mark of some editors; in the scanner it would be a column */
+    if (str_has_prefix(text, S("\xef\xbb\xbf"))) text = str_from(text, 3);
     yaml_parser_set_input_string(&p, text.n ? text.p : nothing, text.n);
     yaml_parser_set_encoding(&p, YAML_UTF8_ENCODING);
     struct yaml_builder b = { .a = a };
@@ -131,7 +147,8 @@ errc yaml_parse(struct arena *a, str text, struct yaml_node **out, struct err *e
 
 const char *yaml_tag_name(enum yaml_tag t)
 {
-    static const char *const names[] = { "!!null", "!!bool", "!!int", "!!float", "!!str", "!!seq", "!!map", "!!binary", "!!timestamp", "!" };
+    static const char *const names[] = { "!!null", "!!bool", "!!int", "!!float", "!!str", "!!seq",
+        "!!map", "!!binary", "!!timestamp", "!" };
     return names[t];
 }
 
@@ -149,9 +166,13 @@ static bool yaml_digits(str s, unsigned base, uint64_t *out)
     size_t digits = 0;
     for (size_t i = 0; i < s.n; i++) {
         uint8_t c = s.p[i];
-        unsigned d = c >= '0' && c <= '9' ? c - 48u : c >= 'a' && c <= 'f' ? c - 87u : c >= 'A' && c <= 'F' ? c - 55u : 99;
+        unsigned d = c >= '0' && c <= '9'   ? c - 48u
+                     : c >= 'a' && c <= 'f' ? c - 87u
+                     : c >= 'A' && c <= 'F' ? c - 55u
+                                            : 99;
         if (c == '_') continue;
-        if (d >= base || __builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, d, &v)) return false;
+        if (d >= base || __builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, d, &v))
+            return false;
         digits++;
     }
     *out = v;
@@ -194,8 +215,10 @@ static bool yaml_float(str s, struct yaml_scalar *out)
 struct yaml_scalar yaml_resolve_text(str s)
 {
     static const char *const nulls[] = { "", "~", "null", "Null", "NULL", NULL };
-    static const char *const trues[] = { "y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON", NULL };
-    static const char *const falses[] = { "n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF", NULL };
+    static const char *const trues[] = { "y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE",
+        "on", "On", "ON", NULL };
+    static const char *const falses[] = { "n", "N", "no", "No", "NO", "false", "False", "FALSE",
+        "off", "Off", "OFF", NULL };
     static const char *const nans[] = { ".nan", ".NaN", ".NAN", NULL };
     static const char *const infs[] = { ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", NULL };
     static const char *const minus_infs[] = { "-.inf", "-.Inf", "-.INF", NULL };
@@ -203,16 +226,20 @@ struct yaml_scalar yaml_resolve_text(str s)
     if (yaml_word(s, nulls)) out.tag = TAG_NULL;
     else if (yaml_word(s, trues)) out = (struct yaml_scalar){ .tag = TAG_BOOL, .b = true };
     else if (yaml_word(s, falses)) out = (struct yaml_scalar){ .tag = TAG_BOOL };
-    else if (yaml_word(s, nans)) out = (struct yaml_scalar){ .tag = TAG_FLOAT, .f = f64_of_bits(0x7ff8000000000001u) };
-    else if (yaml_word(s, infs)) out = (struct yaml_scalar){ .tag = TAG_FLOAT, .f = f64_of_bits(0x7ff0000000000000u) };
-    else if (yaml_word(s, minus_infs)) out = (struct yaml_scalar){ .tag = TAG_FLOAT, .f = f64_of_bits(0xfff0000000000000u) };
+    else if (yaml_word(s, nans))
+        out = (struct yaml_scalar){ .tag = TAG_FLOAT, .f = f64_of_bits(0x7ff8000000000001u) };
+    else if (yaml_word(s, infs))
+        out = (struct yaml_scalar){ .tag = TAG_FLOAT, .f = f64_of_bits(0x7ff0000000000000u) };
+    else if (yaml_word(s, minus_infs))
+        out = (struct yaml_scalar){ .tag = TAG_FLOAT, .f = f64_of_bits(0xfff0000000000000u) };
     else if (!yaml_int(s, &out)) (void)yaml_float(s, &out);
     return out;
 }
 
 struct yaml_scalar yaml_resolve(const struct yaml_node *n)
 {
-    if (n->kind != YAML_SCALAR) return (struct yaml_scalar){ .tag = n->kind == YAML_SEQ ? TAG_SEQ : TAG_MAP };
+    if (n->kind != YAML_SCALAR)
+        return (struct yaml_scalar){ .tag = n->kind == YAML_SEQ ? TAG_SEQ : TAG_MAP };
     if (str_eq(n->tag, S("!!binary"))) return (struct yaml_scalar){ .tag = TAG_BINARY };
     if (n->tag.n && str_eq(n->tag, S("!!str"))) return (struct yaml_scalar){ .tag = TAG_STR };
     if (n->tag.n == 0 && !n->plain) return (struct yaml_scalar){ .tag = TAG_STR };

@@ -1,8 +1,9 @@
 /* yaml.h — a YAML document as a tree with line numbers.
  *
- * What        Built from libyaml's events. What a plain scalar means (YAML 1.1: yes, 0x10, ~ …) is asked of the scalar, as Go's yaml.v2
- *             answers it.
- * Invariants  children of a map come in pairs; depth and number of nodes are bounded; aliases point to nodes that are complete
+ * What        Built from libyaml's events. What a plain scalar means (YAML 1.1: yes, 0x10, ~ …) is
+ *             asked of the scalar, as Go's yaml.v2 answers it.
+ * Invariants  children of a map come in pairs; depth and number of nodes are bounded; aliases point
+ *             to nodes that are complete
  * Ownership   all lies in the arena
  * Threads     none
  * Errors      ERR_BAD_INPUT with yaml.v2's words: yaml: line 2: did not find expected key
@@ -15,7 +16,18 @@
 #include "base/err.h"
 
 enum yaml_kind { YAML_SCALAR, YAML_SEQ, YAML_MAP };
-enum yaml_tag { TAG_NULL, TAG_BOOL, TAG_INT, TAG_FLOAT, TAG_STR, TAG_SEQ, TAG_MAP, TAG_BINARY, TAG_TIMESTAMP, TAG_OTHER };
+enum yaml_tag {
+    TAG_NULL,
+    TAG_BOOL,
+    TAG_INT,
+    TAG_FLOAT,
+    TAG_STR,
+    TAG_SEQ,
+    TAG_MAP,
+    TAG_BINARY,
+    TAG_TIMESTAMP,
+    TAG_OTHER
+};
 
 struct yaml_node {
     enum yaml_kind kind;
@@ -30,7 +42,8 @@ struct yaml_node {
 /* *out NULL: an empty document. */
 MUST_USE errc yaml_parse(struct arena *a, str text, struct yaml_node **out, struct err *e);
 
-struct yaml_scalar { enum yaml_tag tag; bool b; bool neg; uint64_t u; double f; };   /* int: magnitude in u */
+/* int: magnitude in u */
+struct yaml_scalar { enum yaml_tag tag; bool b; bool neg; uint64_t u; double f; };
 struct yaml_scalar yaml_resolve(const struct yaml_node *n);
 struct yaml_scalar yaml_resolve_text(str text);                /* of a plain scalar */
 bool yaml_is_null(const struct yaml_node *n);

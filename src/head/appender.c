@@ -1,13 +1,16 @@
 /* appender.c — one scrape or one write request on its way into the head.
  *
  *     append   check against the series as it is (that answers the caller), keep {slot, t, v}
- *     commit   encode and log: one batch, in the caller's thread; a failure ends here and nothing was changed
+ *     commit   encode and log: one batch, in the caller's thread; a failure ends here and
+ *              nothing was changed
  *              take an append id
- *              apply in the order of appending: lock the slot, check again, append, note the id, unlock
+ *              apply in the order of appending: lock the slot, check again, append, note the id,
+ *              unlock
  *              give the id back: from here on the batch is seen, as a whole
  *
- * What costs is memory that is not in a cache: slots are fetched PREFETCH_SLOT samples ahead, the cell that takes the value
- * PREFETCH_CELL ahead. A page's series have neighbouring slots, so most of it is one stream.
+ * What costs is memory that is not in a cache: slots are fetched PREFETCH_SLOT samples ahead, the
+ * cell that takes the value PREFETCH_CELL ahead. A page's series have neighbouring slots, so most
+ * of it is one stream.
  */
 #include "head/head_impl.h"
 #include "wal/record.h"
@@ -15,25 +18,35 @@
 
 ACCOUNT(appenders_account, "appenders")
 
-COUNTER(appenders_created, "prometheus_tsdb_head_appenders_created_total", "Total number of appender transactions created.")
-COUNTER_VEC(samples_appended, "prometheus_tsdb_head_samples_appended_total", "Total number of appended samples.", "type")
+COUNTER(appenders_created, "prometheus_tsdb_head_appenders_created_total",
+    "Total number of appender transactions created.")
+COUNTER_VEC(samples_appended, "prometheus_tsdb_head_samples_appended_total",
+    "Total number of appended samples.", "type")
 COUNTER_VEC(out_of_bounds, "prometheus_tsdb_out_of_bound_samples_total",
-            "Total number of out of bound samples ingestion failed attempts with out of order support disabled.", "type")
+    "Total number of out of bound samples ingestion failed attempts with out of order support "
+    "disabled.",
+    "type")
 COUNTER_VEC(out_of_order, "prometheus_tsdb_out_of_order_samples_total",
-            "Total number of out of order samples ingestion failed attempts due to out of order being disabled.", "type")
+    "Total number of out of order samples ingestion failed attempts due to out of order being "
+    "disabled.",
+    "type")
 COUNTER_VEC(too_old, "prometheus_tsdb_too_old_samples_total",
-            "Total number of out of order samples ingestion failed attempts with out of support enabled, but sample outside of time window.",
-            "type")
-COUNTER_VEC(late_appended, "prometheus_tsdb_head_out_of_order_samples_appended_total", "Total number of appended out of order samples.", "type")
+    "Total number of out of order samples ingestion failed attempts with out of support enabled, "
+    "but sample outside of time window.",
+    "type")
+COUNTER_VEC(late_appended, "prometheus_tsdb_head_out_of_order_samples_appended_total",
+    "Total number of appended out of order samples.", "type")
 static const double late_bounds[] = { 600, 1800, 3600, 7200, 10800, 21600, 43200 };
 HISTOGRAM(late_by, "prometheus_tsdb_sample_ooo_delta",
-          "Delta in seconds by which a sample is considered out of order (reported regardless of OOO time window and whether sample is accepted or not).",
-          late_bounds)
+    "Delta in seconds by which a sample is considered out of order (reported regardless of OOO "
+    "time window and whether sample is accepted or not).",
+    late_bounds)
 
 /* All that an appender counts is there from the start, at 0. */
 __attribute__((constructor)) static void appender_metrics_begin(void)
 {
-    struct metric_family *all[] = { &samples_appended, &out_of_bounds, &out_of_order, &too_old, &late_appended };
+    struct metric_family *all[] = { &samples_appended, &out_of_bounds, &out_of_order, &too_old,
+        &late_appended };
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         (void)METRIC_WITH(all[i], S("float"));
         (void)METRIC_WITH(all[i], S("histogram"));
@@ -42,8 +55,10 @@ __attribute__((constructor)) static void appender_metrics_begin(void)
 
 enum {
     PREFETCH_SLOT = 16, PREFETCH_CELL = 6,
-    RECORD_SAMPLES = 8192,                     /* a commit's samples go to the log in records of so many */
-    IDLE_MAX = 8, IDLE_PENDING_MAX = 1 << 17   /* appenders kept for the next commit, and how large */
+    /* a commit's samples go to the log in records of so many */
+    RECORD_SAMPLES = 8192,
+    /* appenders kept for the next commit, and how large */
+    IDLE_MAX = 8, IDLE_PENDING_MAX = 1 << 17
 };
 
 struct pending { uint32_t slot, generation; int64_t t; double v; };
@@ -54,7 +69,8 @@ struct head_appender {
     struct head_appender *prev, *next;         /* ring of the active; next alone: the idle */
     uint64_t seq;
     int64_t min_valid;
-    bool timed;                                /* min_valid is set: the head had a time when this began, or got one */
+    /* min_valid is set: the head had a time when this began, or got one */
+    bool timed;
     VEC(struct pending) pending;
     size_t charged;                            /* bytes of pending on the account */
     struct open_ctx ctx;
@@ -134,15 +150,18 @@ static void appender_first_time(struct head_appender *a, int64_t t)
 {
     struct head *h = a->head;
     int64_t none = INT64_MAX;
-    atomic_compare_exchange_strong_explicit(&h->min_time, &none, t, memory_order_relaxed, memory_order_relaxed);
+    atomic_compare_exchange_strong_explicit(
+        &h->min_time, &none, t, memory_order_relaxed, memory_order_relaxed);
     none = INT64_MIN;
-    atomic_compare_exchange_strong_explicit(&h->max_time, &none, t, memory_order_relaxed, memory_order_relaxed);
+    atomic_compare_exchange_strong_explicit(
+        &h->max_time, &none, t, memory_order_relaxed, memory_order_relaxed);
     appender_set_time(a);
 }
 
 /* Appending. */
 
-static errc appender_series(struct appender *base, struct labels l, series_handle *out, struct err *e)
+static errc appender_series(
+    struct appender *base, struct labels l, series_handle *out, struct err *e)
 {
     struct head *h = CONTAINER_OF(base, struct head_appender, base)->head;
     uint32_t slot;
@@ -153,8 +172,10 @@ static errc appender_series(struct appender *base, struct labels l, series_handl
     return OK;
 }
 
-/* What becomes of (t, v), the slot being locked. OK with *repeat: the newest sample once more, nothing to do. */
-static errc slot_check_locked(const struct slot *s, int64_t t, double v, int64_t min_valid, bool *repeat)
+/* What becomes of (t, v), the slot being locked. OK with *repeat: the newest sample once more,
+ * nothing to do. */
+static errc slot_check_locked(
+    const struct slot *s, int64_t t, double v, int64_t min_valid, bool *repeat)
 {
     int64_t last = slot_last_t(s);
     *repeat = false;
@@ -168,32 +189,44 @@ static errc slot_check_locked(const struct slot *s, int64_t t, double v, int64_t
 
 static struct metric *float_of(struct metric_family *f) { return METRIC_WITH(f, S("float")); }
 
-static errc appender_refuse(const struct head *h, const struct slot *s, errc rc, int64_t t, double v, struct err *e)
+static errc appender_refuse(
+    const struct head *h, const struct slot *s, errc rc, int64_t t, double v, struct err *e)
 {
     int64_t late_ms;
-    if (rc != ERR_DUPLICATE && !__builtin_sub_overflow(head_max_time(h), t, &late_ms) && late_ms > 0)
+    if (rc != ERR_DUPLICATE && !__builtin_sub_overflow(head_max_time(h), t, &late_ms) &&
+        late_ms > 0)
         metric_observe(&late_by, (double)late_ms / 1000);
     switch (rc) {
-    case ERR_OUT_OF_BOUNDS: metric_add_to(float_of(&out_of_bounds), 1); return err_set(e, rc, "out of bounds");
-    case ERR_OUT_OF_ORDER: metric_add_to(float_of(&out_of_order), 1); return err_set(e, rc, "out of order sample");
+    case ERR_OUT_OF_BOUNDS:
+        metric_add_to(float_of(&out_of_bounds), 1);
+        return err_set(e, rc, "out of bounds");
+    case ERR_OUT_OF_ORDER:
+        metric_add_to(float_of(&out_of_order), 1);
+        return err_set(e, rc, "out of order sample");
     case ERR_TOO_OLD: metric_add_to(float_of(&too_old), 1); return err_set(e, rc, "too old sample");
     default: break;
     }
     char was[F64_TEXT_MAX], is[F64_TEXT_MAX];
     size_t n = f64_text_g(is, v);
     if (slot_flags(s) & SLOT_LAST_HIST)
-        return err_set(e, rc, "duplicate sample for timestamp %" PRId64 "; overrides not allowed: existing is a histogram, new value %.*s", t,
-                       (int)n, is);
+        return err_set(e, rc,
+            "duplicate sample for timestamp %" PRId64
+            "; overrides not allowed: existing is a histogram, new value %.*s",
+            t, (int)n, is);
     size_t m = f64_text_g(was, f64_of_bits(s->last_v));
-    return err_set(e, rc, "duplicate sample for timestamp %" PRId64 "; overrides not allowed: existing %.*s, new value %.*s", t, (int)m, was,
-                   (int)n, is);
+    return err_set(e, rc,
+        "duplicate sample for timestamp %" PRId64
+        "; overrides not allowed: existing %.*s, new value %.*s",
+        t, (int)m, was, (int)n, is);
 }
 
 /* The slow half of a check: not simply newer than all before. */
-static errc appender_check_slow(struct head_appender *a, struct slot *s, uint32_t generation, int64_t t, double v, bool *repeat, struct err *e)
+static errc appender_check_slow(struct head_appender *a, struct slot *s, uint32_t generation,
+    int64_t t, double v, bool *repeat, struct err *e)
 {
     slot_lock(s);
-    errc rc = series_generation(s) == generation ? slot_check_locked(s, t, v, a->min_valid, repeat) : ERR_NOT_FOUND;
+    errc rc = series_generation(s) == generation ? slot_check_locked(s, t, v, a->min_valid, repeat)
+                                                 : ERR_NOT_FOUND;
     if (rc != OK && rc != ERR_NOT_FOUND) (void)appender_refuse(a->head, s, rc, t, v, e);
     if (rc == OK) slot_flag(s, 0, SLOT_DYING);
     slot_unlock(s);
@@ -201,17 +234,21 @@ static errc appender_check_slow(struct head_appender *a, struct slot *s, uint32_
 }
 
 /* Newer than all before, and in bounds: no lock is needed to know that it may go in. */
-static inline bool appender_is_plain(const struct slot *s, series_handle handle, int64_t t, int64_t min_valid)
+static inline bool appender_is_plain(
+    const struct slot *s, series_handle handle, int64_t t, int64_t min_valid)
 {
-    return (uint32_t)handle && series_generation(s) == handle >> 32 && t >= min_valid && t > slot_last_t(s) && !(slot_flags(s) & SLOT_DYING);
+    return (uint32_t)handle && series_generation(s) == handle >> 32 && t >= min_valid &&
+           t > slot_last_t(s) && !(slot_flags(s) & SLOT_DYING);
 }
 
-static errc appender_add(struct head_appender *a, series_handle handle, int64_t t, double v, struct err *e)
+static errc appender_add(
+    struct head_appender *a, series_handle handle, int64_t t, double v, struct err *e)
 {
     uint32_t i = (uint32_t)handle, generation = (uint32_t)(handle >> 32);
     if (UNLIKELY(!i)) return err_set(e, ERR_NOT_FOUND, "no such series");
     struct slot *s = store_slot(&a->head->store, i);
-    if (UNLIKELY(series_generation(s) != generation)) return err_set(e, ERR_NOT_FOUND, "the series is gone");
+    if (UNLIKELY(series_generation(s) != generation))
+        return err_set(e, ERR_NOT_FOUND, "the series is gone");
     if (UNLIKELY(!a->timed)) appender_first_time(a, t);
     if (!appender_is_plain(s, handle, t, a->min_valid)) {
         bool repeat;
@@ -222,14 +259,16 @@ static errc appender_add(struct head_appender *a, series_handle handle, int64_t 
     return OK;
 }
 
-static errc appender_append(struct appender *base, series_handle h, int64_t t, double v, int64_t st, struct err *e)
+static errc appender_append(
+    struct appender *base, series_handle h, int64_t t, double v, int64_t st, struct err *e)
 {
-    (void)st;                                  /* start timestamps are stored with their encodings, which are not written yet */
+    /* start timestamps are stored with their encodings, which are not written yet */
+    (void)st;
     return appender_add(CONTAINER_OF(base, struct head_appender, base), h, t, v, e);
 }
 
-static errc appender_append_batch(struct appender *base, const series_handle *h, const int64_t *t, const double *v, size_t n,
-                                  uint8_t *results, struct err *e)
+static errc appender_append_batch(struct appender *base, const series_handle *h, const int64_t *t,
+    const double *v, size_t n, uint8_t *results, struct err *e)
 {
     struct head_appender *a = CONTAINER_OF(base, struct head_appender, base);
     const struct store *st = &a->head->store;
@@ -237,8 +276,10 @@ static errc appender_append_batch(struct appender *base, const series_handle *h,
     struct pending *to = a->pending.at + a->pending.n;
     memset(results, OK, n);
     for (size_t i = 0; i < n; i++) {
-        if (i + PREFETCH_SLOT < n) __builtin_prefetch(store_slot(st, (uint32_t)h[i + PREFETCH_SLOT]));
-        if (LIKELY(a->timed && appender_is_plain(store_slot(st, (uint32_t)h[i]), h[i], t[i], a->min_valid))) {
+        if (i + PREFETCH_SLOT < n)
+            __builtin_prefetch(store_slot(st, (uint32_t)h[i + PREFETCH_SLOT]));
+        if (LIKELY(a->timed &&
+                   appender_is_plain(store_slot(st, (uint32_t)h[i]), h[i], t[i], a->min_valid))) {
             *to++ = (struct pending){ (uint32_t)h[i], (uint32_t)(h[i] >> 32), t[i], v[i] };
             continue;
         }
@@ -251,16 +292,18 @@ static errc appender_append_batch(struct appender *base, const series_handle *h,
     return OK;
 }
 
-static errc appender_histogram(struct appender *base, series_handle h, int64_t t, const struct histogram *hist, bool is_float, int64_t st,
-                               struct err *e)
+static errc appender_histogram(struct appender *base, series_handle h, int64_t t,
+    const struct histogram *hist, bool is_float, int64_t st, struct err *e)
 {
     (void)base, (void)h, (void)t, (void)hist, (void)is_float, (void)st;
     return err_set(e, ERR_UNSUPPORTED, "native histograms are not stored yet");
 }
 
-static errc appender_metadata(struct appender *base, series_handle h, const struct metadata *m, struct err *e)
+static errc appender_metadata(
+    struct appender *base, series_handle h, const struct metadata *m, struct err *e)
 {
-    (void)base, (void)h, (void)m, (void)e;     /* kept in the log only with a feature that is off by default */
+    /* kept in the log only with a feature that is off by default */
+    (void)base, (void)h, (void)m, (void)e;
     return OK;
 }
 
@@ -276,7 +319,9 @@ static errc appender_log(struct head_appender *a, struct err *e)
         size_t n = MIN(a->pending.n - from, (size_t)RECORD_SAMPLES);
         for (size_t i = 0; i < n; i++) {
             const struct pending *p = &a->pending.at[from + i];
-            at[i] = (struct ref_sample){ .ref = store_cold(&h->store, p->slot)->ref, .t = p->t, .v = p->v };
+            at[i] = (struct ref_sample){
+                .ref = store_cold(&h->store, p->slot)->ref, .t = p->t, .v = p->v
+            };
         }
         samples_encode(wal_batch_room(b), at, n);
         wal_batch_seal(b);
@@ -287,19 +332,23 @@ static errc appender_log(struct head_appender *a, struct err *e)
 
 struct applied { uint64_t n, out_of_order, out_of_bounds; int64_t mint, maxt; };
 
-static void appender_apply_one(struct head_appender *a, const struct pending *p, uint64_t id, uint64_t low, struct applied *sum)
+static void appender_apply_one(struct head_appender *a, const struct pending *p, uint64_t id,
+    uint64_t low, struct applied *sum)
 {
     struct store *st = &a->head->store;
     struct slot *s = store_slot(st, p->slot);
     bool repeat = false;
     slot_lock(s);
-    errc rc = series_generation(s) == p->generation ? slot_check_locked(s, p->t, p->v, a->min_valid, &repeat) : ERR_NOT_FOUND;
+    errc rc = series_generation(s) == p->generation
+                  ? slot_check_locked(s, p->t, p->v, a->min_valid, &repeat)
+                  : ERR_NOT_FOUND;
     /* A series may hold closed chunks and no open one. */
     if (rc == OK && !repeat && p->t <= slot_last_t(s)) rc = ERR_OUT_OF_ORDER;
     if (rc == OK && !repeat) {
         open_append(&a->ctx, p->slot, s, p->t, p->v);
         isolation_note(st, s, id, low);
-        if (UNLIKELY(slot_flags(s) & (SLOT_DYING | SLOT_LAST_HIST))) slot_flag(s, 0, SLOT_DYING | SLOT_LAST_HIST);
+        if (UNLIKELY(slot_flags(s) & (SLOT_DYING | SLOT_LAST_HIST)))
+            slot_flag(s, 0, SLOT_DYING | SLOT_LAST_HIST);
         sum->n++;
         sum->mint = MIN(sum->mint, p->t);
         sum->maxt = MAX(sum->maxt, p->t);
@@ -317,9 +366,11 @@ static void appender_apply(struct head_appender *a)
     uint64_t id = isolation_begin(&h->isolation), low = isolation_low(&h->isolation);
     const struct pending *p = a->pending.at;
     for (size_t i = 0, n = a->pending.n; i < n; i++) {
-        if (i + PREFETCH_SLOT < n) __builtin_prefetch(store_slot(&h->store, p[i + PREFETCH_SLOT].slot), 1);
+        if (i + PREFETCH_SLOT < n)
+            __builtin_prefetch(store_slot(&h->store, p[i + PREFETCH_SLOT].slot), 1);
         if (i + PREFETCH_CELL < n) {
-            /* Unlocked and only a guess: which cell is written next may change until its turn comes. */
+            /* Unlocked and only a guess: which cell is written next may change until its turn
+             * comes. */
             uint32_t cell = slot_last_cell(store_slot(&h->store, p[i + PREFETCH_CELL].slot));
             if (cell) __builtin_prefetch(store_cell(&h->store, cell), 1);
         }
@@ -345,11 +396,19 @@ static errc appender_commit(struct appender *base, struct err *e)
     return rc;
 }
 
-static void appender_rollback(struct appender *base) { appender_end(CONTAINER_OF(base, struct head_appender, base)); }
+static void appender_rollback(struct appender *base)
+{
+    appender_end(CONTAINER_OF(base, struct head_appender, base));
+}
 
 static const struct appender_ops head_appender_ops = {
-    .series = appender_series, .append = appender_append, .append_batch = appender_append_batch, .histogram = appender_histogram,
-    .metadata = appender_metadata, .commit = appender_commit, .rollback = appender_rollback,
+    .series = appender_series,
+    .append = appender_append,
+    .append_batch = appender_append_batch,
+    .histogram = appender_histogram,
+    .metadata = appender_metadata,
+    .commit = appender_commit,
+    .rollback = appender_rollback,
 };
 
 errc head_begin(struct appendable *s, struct appender **out, struct err *e)

@@ -1,11 +1,13 @@
 /* chunk_disk.c — see chunk_disk.h
  *
- * Files are named by number: 000001, 000002, … Only the newest has bytes that were never fsynced: a file is synced, with its name, before
- * the next one is begun, so a power cut tears at most the end of the last file. Opening always leaves the files as they are and begins a
- * new one with the first chunk.
+ * Files are named by number: 000001, 000002, … Only the newest has bytes that were never fsynced: a
+ * file is synced, with its name, before the next one is begun, so a power cut tears at most the end
+ * of the last file. Opening always leaves the files as they are and begins a new one with the first
+ * chunk.
  *
- * Setting aside keeps everything: a damaged file is copied to chunks_head.NNNNNN.bad before it is cut to its good front; later
- * files are renamed, the last one first, so that at no moment there is a gap that another program would refuse.
+ * Setting aside keeps everything: a damaged file is copied to chunks_head.NNNNNN.bad before it is
+ * cut to its good front; later files are renamed, the last one first, so that at no moment there is
+ * a gap that another program would refuse.
  */
 #include "head/chunk_disk.h"
 
@@ -21,14 +23,16 @@
 
 enum { WINDOW_BYTES = 1 << 20, PIN_GUESS_BYTES = 1200, WARN_EVERY_MS = 10000 };
 
-COUNTER(corruptions, "prometheus_tsdb_mmap_chunk_corruptions_total", "Corrupt spots that were met in chunks_head.")
+COUNTER(corruptions, "prometheus_tsdb_mmap_chunk_corruptions_total",
+    "Corrupt spots that were met in chunks_head.")
 
 struct disk_file {
     uint32_t n;
     uint64_t size;                             /* GUARDED_BY(mu) */
     struct reader *reader;                     /* GUARDED_BY(mu): opened by the first pin */
     uint32_t pins;                             /* GUARDED_BY(mu) */
-    bool gone;                                 /* GUARDED_BY(mu): truncated away; freed with the last pin */
+    /* GUARDED_BY(mu): truncated away; freed with the last pin */
+    bool gone;
 };
 
 struct chunk_disk {
@@ -39,19 +43,24 @@ struct chunk_disk {
     struct mtx mu;                             /* LOCK_CHUNK_DISK */
     VEC(struct disk_file *) files;             /* GUARDED_BY(mu): ascending */
     /* The writer's alone. */
-    struct file *out;                          /* of the last file; NULL: the next chunk begins one */
+    /* of the last file; NULL: the next chunk begins one */
+    struct file *out;
     uint32_t last;                             /* the highest number in use */
     uint64_t off, synced;                      /* in out */
     bool dir_dirty, cut_ordered;
-    bool sync_failed;                          /* the last fsync of out did: a further one promises nothing about what was there */
-    bool torn; uint64_t torn_at;               /* a failed write has to be cut away before anything else is written */
-    bool undo_waits; uint32_t undo_file; uint64_t undo_off;    /* what could not be taken back is taken back before anything is written */
+    /* the last fsync of out did: a further one promises nothing about what was there */
+    bool sync_failed;
+    /* a failed write has to be cut away before anything else is written */
+    bool torn; uint64_t torn_at;
+    /* what could not be taken back is taken back before anything is written */
+    bool undo_waits; uint32_t undo_file; uint64_t undo_off;
     struct buf bytes;
 };
 
 static void arena_finip(struct arena *a) { arena_fini(a); }
 
-/* ---- files -------------------------------------------------------------------------------------------------------------------- */
+/* ---- files
+ * ---------------------------------------------------------------------------------------------- */
 
 static struct disk_file *file_new(uint32_t n, uint64_t size)
 {
@@ -91,11 +100,13 @@ static void file_put(struct chunk_disk *d, struct disk_file *f)    /* a pin ends
 static errc sync_dir(struct chunk_disk *d, struct err *e)
 {
     if (fault_dropped("chunks_head.dir_fsync")) return OK;
-    if (FAULT("chunks_head.dir_fsync")) return err_set(e, ERR_IO, "chunks_head: fsync of the folder failed (fault)");
+    if (FAULT("chunks_head.dir_fsync"))
+        return err_set(e, ERR_IO, "chunks_head: fsync of the folder failed (fault)");
     return fs_sync_dir(d->fs, d->dir, e);
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------------------------------ */
+/* ---- opening
+ * ---------------------------------------------------------------------------------------------- */
 
 struct scan { struct reader *r; uint64_t size; struct pin window; uint64_t from; };
 
@@ -106,7 +117,8 @@ static errc scan_at(struct scan *s, uint64_t off, uint64_t n, str *out, struct e
     if (off < s->from || off > have || have - off < want) {
         TRY(reader_unpin(&s->window, e));
         s->window = (struct pin){ 0 };
-        TRY(reader_pin(s->r, off, (size_t)MIN(MAX(n, (uint64_t)WINDOW_BYTES), s->size - off), &s->window, e));
+        TRY(reader_pin(
+            s->r, off, (size_t)MIN(MAX(n, (uint64_t)WINDOW_BYTES), s->size - off), &s->window, e));
         s->from = off;
     }
     *out = str_from(s->window.bytes, (size_t)(off - s->from));
@@ -119,14 +131,16 @@ static errc scan_zeros(struct scan *s, uint64_t off, struct err *e)
     for (str bytes; off < s->size; off += bytes.n) {
         TRY(scan_at(s, off, 1, &bytes, e));
         for (size_t i = 0; i < bytes.n; i++)
-            if (bytes.p[i]) return err_set(e, ERR_CORRUPT, "bytes behind the end, at %" PRIu64, off + i);
+            if (bytes.p[i])
+                return err_set(e, ERR_CORRUPT, "bytes behind the end, at %" PRIu64, off + i);
     }
     return OK;
 }
 
-/* Hands out the chunks of file n; *good is the end of the good front. ERR_CORRUPT: damage behind it. */
-static errc scan_records(struct scan *s, uint32_t n, uint64_t *good, chunk_found_fn found, void *ctx, struct chunk_disk_opened *what,
-                         struct err *e)
+/* Hands out the chunks of file n; *good is the end of the good front. ERR_CORRUPT: damage behind
+ * it. */
+static errc scan_records(struct scan *s, uint32_t n, uint64_t *good, chunk_found_fn found,
+    void *ctx, struct chunk_disk_opened *what, struct err *e)
 {
     str bytes;
     struct chunk_desc c;
@@ -134,7 +148,8 @@ static errc scan_records(struct scan *s, uint32_t n, uint64_t *good, chunk_found
     if (s->size < CHUNK_FILE_HEADER_BYTES) return chunk_file_header_check(STR_EMPTY, e);
     TRY(scan_at(s, 0, CHUNK_FILE_HEADER_BYTES, &bytes, e));
     TRY(chunk_file_header_check(bytes, e));
-    for (uint64_t off = *good = CHUNK_FILE_HEADER_BYTES, need = CHUNK_RECORD_MIN_BYTES; off < s->size;) {
+    for (uint64_t off = *good = CHUNK_FILE_HEADER_BYTES, need = CHUNK_RECORD_MIN_BYTES;
+         off < s->size;) {
         TRY(scan_at(s, off, need, &bytes, e));
         switch (chunk_record_next(bytes, 0, &c, &next, e)) {
         case CHUNK_STEP_BAD: return ERR_CORRUPT;
@@ -145,8 +160,8 @@ static errc scan_records(struct scan *s, uint32_t n, uint64_t *good, chunk_found
             continue;
         case CHUNK_STEP_RECORD: break;
         }
-        struct chunk_found f = { (chunk_ref)n << 32 | off, c.series, c.mint, c.maxt, (uint32_t)c.data.n,
-                                 (uint16_t)chunk_count(c.enc, c.data), c.enc, c.ooo };
+        struct chunk_found f = { (chunk_ref)n << 32 | off, c.series, c.mint, c.maxt,
+            (uint32_t)c.data.n, (uint16_t)chunk_count(c.enc, c.data), c.enc, c.ooo };
         if (chunk_enc_known(c.enc)) {
             TRY(found(ctx, &f, e));
             what->chunks++;
@@ -157,8 +172,8 @@ static errc scan_records(struct scan *s, uint32_t n, uint64_t *good, chunk_found
     return OK;
 }
 
-static errc scan_file(struct chunk_disk *d, uint32_t n, uint64_t *good, chunk_found_fn found, void *ctx, struct chunk_disk_opened *what,
-                      struct err *e)
+static errc scan_file(struct chunk_disk *d, uint32_t n, uint64_t *good, chunk_found_fn found,
+    void *ctx, struct chunk_disk_opened *what, struct err *e)
 {
     SCOPED(arena_finip) struct arena a = { 0 };
     struct scan s = { 0 };
@@ -172,16 +187,20 @@ static errc scan_file(struct chunk_disk *d, uint32_t n, uint64_t *good, chunk_fo
 }
 
 /* From numbers.at[i] on nothing can be used but the first `good` bytes of that file. */
-static errc set_aside_from(struct chunk_disk *d, const chunk_file_numbers *numbers, size_t i, uint64_t good, const struct err *why,
-                           struct chunk_disk_opened *what, struct err *e)
+static errc set_aside_from(struct chunk_disk *d, const chunk_file_numbers *numbers, size_t i,
+    uint64_t good, const struct err *why, struct chunk_disk_opened *what, struct err *e)
 {
     metric_inc(&corruptions);
     what->corruptions++;
-    LOG(WARN, "chunks_head: damage; what follows is set aside, and restored from the write-ahead log", kv_str("dir", d->dir),
-        kv_u64("file", numbers->at[i]), kv_u64("good_bytes", good), kv_err(why));
-    for (size_t k = numbers->n; k-- > i + 1; what->set_aside++) TRY(chunk_file_set_aside(d->fs, d->dir, numbers->at[k], e));
+    LOG(WARN,
+        "chunks_head: damage; what follows is set aside, and restored from the write-ahead log",
+        kv_str("dir", d->dir), kv_u64("file", numbers->at[i]), kv_u64("good_bytes", good),
+        kv_err(why));
+    for (size_t k = numbers->n; k-- > i + 1; what->set_aside++)
+        TRY(chunk_file_set_aside(d->fs, d->dir, numbers->at[k], e));
     what->set_aside++;
-    if (good <= CHUNK_FILE_HEADER_BYTES) return chunk_file_set_aside(d->fs, d->dir, numbers->at[i], e);
+    if (good <= CHUNK_FILE_HEADER_BYTES)
+        return chunk_file_set_aside(d->fs, d->dir, numbers->at[i], e);
     TRY(chunk_file_keep_front(d->fs, d->dir, numbers->at[i], good, e));
     vec_push(&d->files, file_new(numbers->at[i], good));
     return OK;
@@ -189,7 +208,8 @@ static errc set_aside_from(struct chunk_disk *d, const chunk_file_numbers *numbe
 
 static void numbers_finip(chunk_file_numbers *n) { vec_fini(n); }
 
-static errc disk_scan(struct chunk_disk *d, chunk_found_fn found, void *ctx, struct chunk_disk_opened *what, struct err *e)
+static errc disk_scan(struct chunk_disk *d, chunk_found_fn found, void *ctx,
+    struct chunk_disk_opened *what, struct err *e)
 {
     SCOPED(numbers_finip) chunk_file_numbers numbers = { 0 };
     uint32_t moved = 0;
@@ -202,7 +222,8 @@ static errc disk_scan(struct chunk_disk *d, chunk_found_fn found, void *ctx, str
         struct err why = { 0 };
         uint64_t good = 0;
         errc rc = OK;
-        if (i > 0 && numbers.at[i] != numbers.at[i - 1] + 1) rc = err_set(&why, ERR_CORRUPT, "a file is missing before this one");
+        if (i > 0 && numbers.at[i] != numbers.at[i - 1] + 1)
+            rc = err_set(&why, ERR_CORRUPT, "a file is missing before this one");
         else rc = scan_file(d, numbers.at[i], &good, found, ctx, what, &why);
         if (rc == ERR_CORRUPT || rc == ERR_IO) {
             TRY_IN(e, set_aside_from(d, &numbers, i, good, &why, what, e), "chunks_head");
@@ -230,8 +251,8 @@ static void disk_free(struct chunk_disk *d)
 }
 static void disk_freep(struct chunk_disk **d) { disk_free(*d); }
 
-errc chunk_disk_open(struct chunk_disk **out, const struct chunk_disk_opts *o, chunk_found_fn found, void *ctx,
-                     struct chunk_disk_opened *what, struct err *e)
+errc chunk_disk_open(struct chunk_disk **out, const struct chunk_disk_opts *o, chunk_found_fn found,
+    void *ctx, struct chunk_disk_opened *what, struct err *e)
 {
     SCOPED(disk_freep) struct chunk_disk *d = NEW(struct chunk_disk);
     struct chunk_disk_opened seen = { 0 };
@@ -243,7 +264,8 @@ errc chunk_disk_open(struct chunk_disk **out, const struct chunk_disk_opts *o, c
     buf_init(&d->bytes, NULL, 0);
     if (!fs_exists(o->fs, o->dir)) {
         TRY_IN(e, fs_mkdir(o->fs, o->dir, e), "chunks_head");
-        if (!fault_dropped("chunks_head.dir_fsync")) TRY_IN(e, fs_sync_dir(o->fs, chunk_files_parent(o->dir), e), "chunks_head");
+        if (!fault_dropped("chunks_head.dir_fsync"))
+            TRY_IN(e, fs_sync_dir(o->fs, chunk_files_parent(o->dir), e), "chunks_head");
     }
     TRY(disk_scan(d, found, ctx, &seen, e));
     if (what) *what = seen;
@@ -251,9 +273,11 @@ errc chunk_disk_open(struct chunk_disk **out, const struct chunk_disk_opts *o, c
     return OK;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------------------ */
+/* ---- writing
+ * ---------------------------------------------------------------------------------------------- */
 
-/* The bytes of the current file from `at` on, up to a whole number of records, into d->bytes; ERR_CORRUPT: they do not check. */
+/* The bytes of the current file from `at` on, up to a whole number of records, into d->bytes;
+ * ERR_CORRUPT: they do not check. */
 static errc read_back(struct chunk_disk *d, uint64_t at, struct err *e)
 {
     size_t done = at == 0 ? CHUNK_FILE_HEADER_BYTES : 0, next = 0, got = 0;
@@ -267,8 +291,11 @@ static errc read_back(struct chunk_disk *d, uint64_t at, struct err *e)
         if (got < n) return err_set(e, ERR_CORRUPT, "%zu of %zu bytes at %" PRIu64, got, n, at);
         str bytes = str_of(room, n);
         enum chunk_step step = CHUNK_STEP_RECORD;
-        while (done < n && (step = chunk_record_next(bytes, done, &c, &next, e)) == CHUNK_STEP_RECORD) done = next;
-        if (step == CHUNK_STEP_SHORT && at + n == d->off) return err_set(e, ERR_CORRUPT, "cut short at %" PRIu64, at + done);
+        while (
+            done < n && (step = chunk_record_next(bytes, done, &c, &next, e)) == CHUNK_STEP_RECORD)
+            done = next;
+        if (step == CHUNK_STEP_SHORT && at + n == d->off)
+            return err_set(e, ERR_CORRUPT, "cut short at %" PRIu64, at + done);
         if (step == CHUNK_STEP_END) return err_set(e, ERR_CORRUPT, "zeros at %" PRIu64, at + done);
         if (step == CHUNK_STEP_BAD) return ERR_CORRUPT;
         if (done > 0) break;
@@ -277,15 +304,18 @@ static errc read_back(struct chunk_disk *d, uint64_t at, struct err *e)
     return OK;
 }
 
-/* After a failed fsync the kernel believes pages clean that never reached the disk, and the next fsync has nothing to do: what was not synced
- * is written again. The page cache has it; if not, then it is damage that the next opening meets, and restores from the log. */
+/* After a failed fsync the kernel believes pages clean that never reached the disk, and the next
+ * fsync has nothing to do: what was not synced is written again. The page cache has it; if not,
+ * then it is damage that the next opening meets, and restores from the log. */
 static errc write_again(struct chunk_disk *d, struct err *e)
 {
     for (uint64_t at = d->synced; at < d->off; at += d->bytes.n) {
         struct err why = { 0 };
         uint64_t done = 0;
         if (read_back(d, at, &why) != OK) {
-            LOG(ERROR, "chunks_head: what an fsync failed for is not there any more; the log has it", kv_u64("file", d->last), kv_err(&why));
+            LOG(ERROR,
+                "chunks_head: what an fsync failed for is not there any more; the log has it",
+                kv_u64("file", d->last), kv_err(&why));
             return OK;
         }
         str bytes = buf_view(&d->bytes);
@@ -300,7 +330,8 @@ errc chunk_disk_sync(struct chunk_disk *d, struct err *e)
     d->dir_dirty = false;
     if (!d->out || d->synced == d->off) return OK;
     if (!fault_dropped("chunks_head.fsync")) {
-        if (FAULT("chunks_head.fsync")) return err_set(e, ERR_IO, "chunks_head: fsync failed (fault)");
+        if (FAULT("chunks_head.fsync"))
+            return err_set(e, ERR_IO, "chunks_head: fsync failed (fault)");
         if (d->sync_failed) TRY(write_again(d, e));
         d->sync_failed = true;
         TRY_IN(e, file_sync(d->out, e), "chunks_head");
@@ -322,7 +353,10 @@ static errc finish(struct chunk_disk *d, struct err *e)
 static errc begin(struct chunk_disk *d, struct err *e)
 {
     SCOPED(arena_finip) struct arena a = { 0 };
-    TRY_IN(e, fs_open(&d->out, d->fs, chunk_file_path(&a, d->dir, d->last + 1), FS_READ | FS_WRITE | FS_CREATE | FS_EXCL, e), "chunks_head");
+    TRY_IN(e,
+        fs_open(&d->out, d->fs, chunk_file_path(&a, d->dir, d->last + 1),
+            FS_READ | FS_WRITE | FS_CREATE | FS_EXCL, e),
+        "chunks_head");
     d->last++;
     d->off = d->synced = 0;
     d->sync_failed = false;
@@ -358,7 +392,8 @@ static errc write_bytes(struct chunk_disk *d, struct err *e)
 }
 
 /* Writes the first chunks that fit the current file; *n how many. */
-static errc write_some(struct chunk_disk *d, const struct chunk_desc *chunks, size_t *n, chunk_ref *refs, struct err *e)
+static errc write_some(struct chunk_disk *d, const struct chunk_desc *chunks, size_t *n,
+    chunk_ref *refs, struct err *e)
 {
     bool fresh = d->out == NULL;
     if (fresh) TRY(begin(d, e));
@@ -378,7 +413,10 @@ static errc write_some(struct chunk_disk *d, const struct chunk_desc *chunks, si
     if (rc != OK) {
         struct err why = { 0 };
         if (cut_back(d, &why) != OK)
-            LOG_LIMITED(ERROR, WARN_EVERY_MS, "chunks_head: a failed write could not be taken back; nothing is written until it is", kv_err(&why));
+            LOG_LIMITED(ERROR, WARN_EVERY_MS,
+                "chunks_head: a failed write could not be taken back; nothing is written until it "
+                "is",
+                kv_err(&why));
         return rc;
     }
     d->off = at;
@@ -390,13 +428,14 @@ static errc write_some(struct chunk_disk *d, const struct chunk_desc *chunks, si
     return OK;
 }
 
-/* Chunks of this call that lie in an earlier file stay there when a later file fails: none of them is referenced, so the files that the
- * call touched are cut back, too. */
+/* Chunks of this call that lie in an earlier file stay there when a later file fails: none of them
+ * is referenced, so the files that the call touched are cut back, too. */
 static errc undo(struct chunk_disk *d, uint32_t file, uint64_t off, struct err *e)
 {
     SCOPED(arena_finip) struct arena a = { 0 };
     file_close(STEAL(d->out));
-    d->torn = false;                           /* what is torn is in a file that goes, or behind `off` */
+    /* what is torn is in a file that goes, or behind `off` */
+    d->torn = false;
     mtx_lock(&d->mu);
     while (d->files.n && vec_last(&d->files)->n > file) {
         struct disk_file *f = vec_pop(&d->files);
@@ -405,7 +444,8 @@ static errc undo(struct chunk_disk *d, uint32_t file, uint64_t off, struct err *
     }
     mtx_unlock(&d->mu);
     for (; d->last > file; d->last--)
-        if (fs_exists(d->fs, chunk_file_path(&a, d->dir, d->last))) TRY(fs_unlink(d->fs, chunk_file_path(&a, d->dir, d->last), e));
+        if (fs_exists(d->fs, chunk_file_path(&a, d->dir, d->last)))
+            TRY(fs_unlink(d->fs, chunk_file_path(&a, d->dir, d->last), e));
     if (off == 0) return OK;
     struct file *f = NULL;
     TRY(fs_open(&f, d->fs, chunk_file_path(&a, d->dir, file), FS_READ | FS_WRITE, e));
@@ -417,7 +457,8 @@ static errc undo(struct chunk_disk *d, uint32_t file, uint64_t off, struct err *
     return rc;
 }
 
-errc chunk_disk_write(struct chunk_disk *d, const struct chunk_desc *chunks, size_t n, chunk_ref *refs, struct err *e)
+errc chunk_disk_write(
+    struct chunk_disk *d, const struct chunk_desc *chunks, size_t n, chunk_ref *refs, struct err *e)
 {
     if (d->undo_waits) {
         TRY(undo(d, d->undo_file, d->undo_off, e));
@@ -431,7 +472,8 @@ errc chunk_disk_write(struct chunk_disk *d, const struct chunk_desc *chunks, siz
         off = 0;
     }
     for (size_t done = 0; done < n;) {
-        bool full = d->out && d->off > CHUNK_FILE_HEADER_BYTES && d->off + chunk_record_bytes(chunks[done].data.n) > d->file_bytes;
+        bool full = d->out && d->off > CHUNK_FILE_HEADER_BYTES &&
+                    d->off + chunk_record_bytes(chunks[done].data.n) > d->file_bytes;
         size_t more = n - done;
         errc rc = full ? finish(d, e) : OK;
         if (rc == OK) rc = write_some(d, chunks + done, &more, refs + done, e);
@@ -441,8 +483,10 @@ errc chunk_disk_write(struct chunk_disk *d, const struct chunk_desc *chunks, siz
             if (d->undo_waits) {
                 d->undo_file = file;
                 d->undo_off = off;
-                LOG_LIMITED(ERROR, WARN_EVERY_MS, "chunks_head: chunks that nobody refers to are on disk; nothing is written until they are gone",
-                            kv_err(&why));
+                LOG_LIMITED(ERROR, WARN_EVERY_MS,
+                    "chunks_head: chunks that nobody refers to are on disk; nothing is written "
+                    "until they are gone",
+                    kv_err(&why));
             }
             return rc;
         }
@@ -452,14 +496,20 @@ errc chunk_disk_write(struct chunk_disk *d, const struct chunk_desc *chunks, siz
     return OK;
 }
 
-void chunk_disk_cut(struct chunk_disk *d) { d->cut_ordered = d->out && d->off > CHUNK_FILE_HEADER_BYTES; }
+void chunk_disk_cut(struct chunk_disk *d)
+{
+    d->cut_ordered = d->out && d->off > CHUNK_FILE_HEADER_BYTES;
+}
 
 errc chunk_disk_truncate(struct chunk_disk *d, uint32_t file, struct err *e)
 {
     SCOPED(arena_finip) struct arena a = { 0 };
     for (;;) {
         mtx_lock(&d->mu);
-        struct disk_file *f = d->files.n && d->files.at[0]->n < file && !(d->out && d->files.at[0]->n == d->last) ? d->files.at[0] : NULL;
+        struct disk_file *f =
+            d->files.n && d->files.at[0]->n < file && !(d->out && d->files.at[0]->n == d->last)
+                ? d->files.at[0]
+                : NULL;
         mtx_unlock(&d->mu);
         if (!f) break;
         TRY_IN(e, fs_unlink(d->fs, chunk_file_path(&a, d->dir, f->n), e), "chunks_head");
@@ -469,7 +519,8 @@ errc chunk_disk_truncate(struct chunk_disk *d, uint32_t file, struct err *e)
         bool unused = f->pins == 0;
         mtx_unlock(&d->mu);
         if (unused) file_free(f);
-        TRY_IN(e, sync_dir(d, e), "chunks_head");              /* one by one from the low end: a crash leaves no gap */
+        /* one by one from the low end: a crash leaves no gap */
+        TRY_IN(e, sync_dir(d, e), "chunks_head");
     }
     chunk_disk_cut(d);
     return OK;
@@ -487,14 +538,17 @@ uint64_t chunk_disk_bytes(struct chunk_disk *d)
 void chunk_disk_close(struct chunk_disk *d)
 {
     struct err e = { 0 };
-    if (d && d->out && !d->torn && chunk_disk_sync(d, &e) != OK) LOG(WARN, "chunks_head: not durable at close; the log has it", kv_err(&e));
+    if (d && d->out && !d->torn && chunk_disk_sync(d, &e) != OK)
+        LOG(WARN, "chunks_head: not durable at close; the log has it", kv_err(&e));
     disk_free(d);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------------------ */
+/* ---- reading
+ * ---------------------------------------------------------------------------------------------- */
 
 /* The file of a reference, pinned, with a reader that sees `size` bytes. */
-static errc file_get(struct chunk_disk *d, uint32_t n, struct disk_file **out, uint64_t *size, struct err *e)
+static errc file_get(
+    struct chunk_disk *d, uint32_t n, struct disk_file **out, uint64_t *size, struct err *e)
 {
     mtx_lock(&d->mu);
     struct disk_file *f = file_find_locked(d, n);
@@ -508,7 +562,8 @@ static errc file_get(struct chunk_disk *d, uint32_t n, struct disk_file **out, u
     if (!have) {
         SCOPED(arena_finip) struct arena a = { 0 };
         struct reader *mine = NULL;
-        errc rc = reader_open(&mine, d->fs, chunk_file_path(&a, d->dir, n), d->backend, IO_RANDOM, e);
+        errc rc =
+            reader_open(&mine, d->fs, chunk_file_path(&a, d->dir, n), d->backend, IO_RANDOM, e);
         if (rc != OK) {
             file_put(d, f);
             return rc;
@@ -522,14 +577,17 @@ static errc file_get(struct chunk_disk *d, uint32_t n, struct disk_file **out, u
     return OK;
 }
 
-static errc pin_record(struct disk_file *f, uint64_t off, size_t n, uint64_t size, struct pin *out, struct err *e)
+static errc pin_record(
+    struct disk_file *f, uint64_t off, size_t n, uint64_t size, struct pin *out, struct err *e)
 {
-    if (off >= size) return err_set(e, ERR_CORRUPT, "no chunk at %" PRIu64 " of %" PRIu64, off, size);
+    if (off >= size)
+        return err_set(e, ERR_CORRUPT, "no chunk at %" PRIu64 " of %" PRIu64, off, size);
     if (size > reader_size(f->reader)) TRY(reader_refresh(f->reader, e));
     return reader_pin(f->reader, off, (size_t)MIN(n, size - off), out, e);
 }
 
-static errc pin_chunk(struct disk_file *f, uint64_t off, size_t guess, uint64_t size, struct pin *pin, struct chunk_desc *c, struct err *e)
+static errc pin_chunk(struct disk_file *f, uint64_t off, size_t guess, uint64_t size,
+    struct pin *pin, struct chunk_desc *c, struct err *e)
 {
     size_t next = 0;
     TRY(pin_record(f, off, guess, size, pin, e));
@@ -544,14 +602,16 @@ static errc pin_chunk(struct disk_file *f, uint64_t off, size_t guess, uint64_t 
     return step == CHUNK_STEP_BAD ? ERR_CORRUPT : err_set(e, ERR_CORRUPT, "no whole chunk");
 }
 
-errc chunk_disk_pin(struct chunk_disk *d, chunk_ref ref, size_t hint, struct chunk_pin *out, struct err *e)
+errc chunk_disk_pin(
+    struct chunk_disk *d, chunk_ref ref, size_t hint, struct chunk_pin *out, struct err *e)
 {
     struct disk_file *f = NULL;
     struct chunk_desc c;
     struct pin pin = { 0 };
     uint64_t size = 0, off = chunk_ref_offset(ref);
     TRY(file_get(d, chunk_ref_file(ref), &f, &size, e));
-    errc rc = pin_chunk(f, off, hint ? chunk_record_bytes(hint) : PIN_GUESS_BYTES, size, &pin, &c, e);
+    errc rc =
+        pin_chunk(f, off, hint ? chunk_record_bytes(hint) : PIN_GUESS_BYTES, size, &pin, &c, e);
     if (rc != OK) {
         errc ignored = reader_unpin(&pin, NULL);
         (void)ignored;

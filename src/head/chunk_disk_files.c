@@ -13,7 +13,10 @@ static void arena_finip(struct arena *a) { arena_fini(a); }
 static void entries_finip(fs_entries *x) { vec_fini(x); }
 static void file_closep(struct file **f) { file_close(*f); }
 
-str chunk_file_path(struct arena *a, str dir, uint32_t n) { return arena_fmt(a, "%.*s/%0*" PRIu32, STR_ARG(dir), CHUNK_FILE_DIGITS, n); }
+str chunk_file_path(struct arena *a, str dir, uint32_t n)
+{
+    return arena_fmt(a, "%.*s/%0*" PRIu32, STR_ARG(dir), CHUNK_FILE_DIGITS, n);
+}
 
 str chunk_files_parent(str dir)
 {
@@ -61,7 +64,8 @@ errc chunk_files_drop_unborn(chunk_file_numbers *n, struct fs *fs, str dir, stru
 
 static errc bad_name(struct arena *a, struct fs *fs, str dir, uint32_t n, str *out, struct err *e)
 {
-    return numbered_aside_name(out, a, fs, dir, arena_fmt(a, "%0*" PRIu32, CHUNK_FILE_DIGITS, n), e);
+    return numbered_aside_name(
+        out, a, fs, dir, arena_fmt(a, "%0*" PRIu32, CHUNK_FILE_DIGITS, n), e);
 }
 
 static errc sync_dirs(struct fs *fs, str dir, struct err *e)

@@ -17,12 +17,16 @@ typedef VEC(uint32_t) chunk_file_numbers;
 
 str chunk_file_path(struct arena *a, str dir, uint32_t n);
 str chunk_files_parent(str dir);
-MUST_USE errc chunk_files_list(chunk_file_numbers *out, struct fs *fs, str dir, struct err *e);   /* ascending */
+/* ascending */
+MUST_USE errc chunk_files_list(chunk_file_numbers *out, struct fs *fs, str dir, struct err *e);
 
-/* The newest file when it was only just made: shorter than a magic, or with a magic of zeros. It is deleted, and taken from the list. */
+/* The newest file when it was only just made: shorter than a magic, or with a magic of zeros. It is
+ * deleted, and taken from the list. */
 MUST_USE errc chunk_files_drop_unborn(chunk_file_numbers *n, struct fs *fs, str dir, struct err *e);
 
 MUST_USE errc chunk_file_set_aside(struct fs *fs, str dir, uint32_t n, struct err *e);
-MUST_USE errc chunk_file_keep_front(struct fs *fs, str dir, uint32_t n, uint64_t good, struct err *e);   /* the whole goes to .bad, the front stays */
+/* the whole goes to .bad, the front stays */
+MUST_USE errc chunk_file_keep_front(
+    struct fs *fs, str dir, uint32_t n, uint64_t good, struct err *e);
 
 #endif

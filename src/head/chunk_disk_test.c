@@ -1,4 +1,5 @@
-/* chunk_disk_test.c — chunks_head files as Prometheus writes them, damage, and what a crash leaves. */
+/* chunk_disk_test.c — chunks_head files as Prometheus writes them, damage, and what a crash
+ * leaves. */
 #include "head/chunk_disk.h"
 
 #include "base/buf.h"
@@ -11,7 +12,8 @@
 
 enum { CHUNKS_MAX = 64, KEPT_MAX = 4096 };
 
-/* ---- the codec ---------------------------------------------------------------------------------------------------------------- */
+/* ---- the codec
+ * ---------------------------------------------------------------------------------------------- */
 
 static size_t chunks_of(struct arena *a, const json_t *list, struct chunk_desc *out)
 {
@@ -19,9 +21,10 @@ static size_t chunks_of(struct arena *a, const json_t *list, struct chunk_desc *
     json_t *c;
     json_array_foreach(list, i, c) {
         EXPECT(i < CHUNKS_MAX);
-        out[i] = (struct chunk_desc){ (sref)json_i64_of(c, "series_ref"), json_i64_of(c, "mint"), json_i64_of(c, "maxt"),
-                                      (uint8_t)json_i64_of(c, "enc"), json_is_true(json_object_get(c, "ooo_in_head")),
-                                      json_hex(a, json_object_get(c, "data")) };
+        out[i] = (struct chunk_desc){ (sref)json_i64_of(c, "series_ref"), json_i64_of(c, "mint"),
+            json_i64_of(c, "maxt"), (uint8_t)json_i64_of(c, "enc"),
+            json_is_true(json_object_get(c, "ooo_in_head")),
+            json_hex(a, json_object_get(c, "data")) };
     }
     return i;
 }
@@ -36,7 +39,8 @@ static void expect_chunk(const struct chunk_desc *got, const struct chunk_desc *
     EXPECT_STR(got->data, want->data);
 }
 
-/* Written with one call, the bytes are Prometheus' (but for the zeros that it reserves); read back by reference and by opening. */
+/* Written with one call, the bytes are Prometheus' (but for the zeros that it reserves); read back
+ * by reference and by opening. */
 static size_t n_found;
 static struct chunk_found found[KEPT_MAX];
 static errc keep(void *ctx, const struct chunk_found *c, struct err *e)
@@ -48,17 +52,21 @@ static errc keep(void *ctx, const struct chunk_found *c, struct err *e)
     return OK;
 }
 
-static struct chunk_disk *disk_open(struct fs *fs, enum io_backend backend, uint64_t file_bytes, struct chunk_disk_opened *what)
+static struct chunk_disk *disk_open(
+    struct fs *fs, enum io_backend backend, uint64_t file_bytes, struct chunk_disk_opened *what)
 {
     struct err e = { 0 };
     struct chunk_disk *d = NULL;
-    struct chunk_disk_opts o = { .fs = fs, .dir = S("chunks_head"), .backend = backend, .file_bytes = file_bytes };
+    struct chunk_disk_opts o = {
+        .fs = fs, .dir = S("chunks_head"), .backend = backend, .file_bytes = file_bytes
+    };
     n_found = 0;
     EXPECT_OK_E(chunk_disk_open(&d, &o, keep, NULL, what, &e), &e);
     return d;
 }
 
-static void expect_pin(struct chunk_disk *d, chunk_ref ref, size_t hint, const struct chunk_desc *want)
+static void expect_pin(
+    struct chunk_disk *d, chunk_ref ref, size_t hint, const struct chunk_desc *want)
 {
     struct err e = { 0 };
     struct chunk_pin p = { 0 };
@@ -139,14 +147,25 @@ TEST(chunk_record_prefixes_and_flips)
     buf_fini(&b);
 }
 
-/* ---- opening golden folders --------------------------------------------------------------------------------------------------- */
+/* ---- opening golden folders
+ * ---------------------------------------------------------------------------------------------- */
 
 TEST(chunk_disk_golden)
 {
-    static const struct { const char *name; uint64_t corruptions, set_aside; uint32_t last; } cases[] = {
-        { "bad_chunks_head_none", 0, 0, 3 },       { "bad_chunks_head_empty_last", 0, 0, 3 }, { "bad_chunks_head_zero_last", 0, 0, 3 },
-        { "bad_chunks_head_foreign", 0, 0, 3 },    { "bad_chunks_head_cut", 1, 1, 3 },        { "bad_chunks_head_flip", 1, 2, 2 },
-        { "bad_chunks_head_flip_last", 1, 1, 3 },  { "bad_chunks_head_gap", 1, 1, 1 },        { "bad_chunks_head_magic", 1, 2, 1 },
+    static const struct {
+        const char *name;
+        uint64_t corruptions, set_aside;
+        uint32_t last;
+    } cases[] = {
+        { "bad_chunks_head_none", 0, 0, 3 },
+        { "bad_chunks_head_empty_last", 0, 0, 3 },
+        { "bad_chunks_head_zero_last", 0, 0, 3 },
+        { "bad_chunks_head_foreign", 0, 0, 3 },
+        { "bad_chunks_head_cut", 1, 1, 3 },
+        { "bad_chunks_head_flip", 1, 2, 2 },
+        { "bad_chunks_head_flip_last", 1, 1, 3 },
+        { "bad_chunks_head_gap", 1, 1, 1 },
+        { "bad_chunks_head_magic", 1, 2, 1 },
         { "bad_chunks_head_short_last", 1, 1, 3 },
     };
     TEST_EACH(c, cases) {
@@ -159,7 +178,8 @@ TEST(chunk_disk_golden)
         EXPECT_EQ(what.set_aside, c->set_aside);
         EXPECT_EQ(what.last_file, c->last);
         size_t i = 0;
-        bool foreign = strcmp(c->name, "bad_chunks_head_foreign") == 0;        /* all others were made from the same undamaged files */
+        /* all others were made from the same undamaged files */
+        bool foreign = strcmp(c->name, "bad_chunks_head_foreign") == 0;
         vectors_open(&v, foreign ? "golden/wal/bad_chunks_head_foreign/expected/chunks_head.jsonl"
                                  : "golden/wal/bad_chunks_head_none/expected/chunks_head.jsonl");
         for (json_t *j; (j = vectors_next(&v)) != NULL;) {
@@ -181,7 +201,8 @@ TEST(chunk_disk_golden)
         vectors_close(&v);
         size_t before = n_found;
         chunk_disk_close(d);
-        d = disk_open(fs, IO_BUFFERED, 0, &what);              /* a repaired folder is clean, and has lost nothing more */
+        /* a repaired folder is clean, and has lost nothing more */
+        d = disk_open(fs, IO_BUFFERED, 0, &what);
         EXPECT_EQ(what.corruptions, 0);
         EXPECT_EQ(n_found, before);
         chunk_disk_close(d);
@@ -206,12 +227,14 @@ TEST(chunk_disk_refused_chunk_is_damage)
     EXPECT_OK(chunk_disk_open(&d, &o, refuse_third, &seen, &what, NULL));
     EXPECT_EQ(what.corruptions, 1);
     EXPECT_EQ(what.chunks, 2);
-    EXPECT(fs_exists(fs, S("chunks_head.000001.bad")) && fs_exists(fs, S("chunks_head.000003.bad")));
+    EXPECT(
+        fs_exists(fs, S("chunks_head.000001.bad")) && fs_exists(fs, S("chunks_head.000003.bad")));
     chunk_disk_close(d);
     fs_free(fs);
 }
 
-/* What is set aside is there after a power cut, byte for byte, and so is the good front. The step chunks_head.bad_fsync left out: it is not. */
+/* What is set aside is there after a power cut, byte for byte, and so is the good front. The step
+ * chunks_head.bad_fsync left out: it is not. */
 TEST(chunk_disk_set_aside_survives)
 {
     for (uint64_t seed = test_seed(); seed < test_seed() + 20; seed++) {
@@ -239,14 +262,16 @@ TEST(chunk_disk_set_aside_survives)
     }
 }
 
-/* ---- files, faults, crashes --------------------------------------------------------------------------------------------------- */
+/* ---- files, faults, crashes
+ * ---------------------------------------------------------------------------------------------- */
 
 static struct chunk_desc chunk_number(struct arena *a, uint64_t i)
 {
     size_t n = 40 + i * 37 % 200;
     uint8_t *at = arena_alloc(a, n);
     for (size_t k = 0; k < n; k++) at[k] = (uint8_t)(i + k);
-    return (struct chunk_desc){ i + 1, (int64_t)i * 10, (int64_t)i * 10 + 9, CHUNK_XOR, i % 5 == 0, str_of(at, n) };
+    return (struct chunk_desc){ i + 1, (int64_t)i * 10, (int64_t)i * 10 + 9, CHUNK_XOR, i % 5 == 0,
+        str_of(at, n) };
 }
 
 TEST(chunk_disk_files_and_truncation)
@@ -267,11 +292,13 @@ TEST(chunk_disk_files_and_truncation)
     struct chunk_pin held;
     EXPECT_OK(chunk_disk_pin(d, refs[0], 0, &held, NULL));
     EXPECT_OK(chunk_disk_truncate(d, 3, NULL));
-    EXPECT_STR(held.data, chunks[0].data);                     /* truncated away under a pin: still readable */
+    /* truncated away under a pin: still readable */
+    EXPECT_STR(held.data, chunks[0].data);
     EXPECT_OK(chunk_disk_unpin(d, &held, NULL));
     EXPECT_EQ(chunk_disk_pin(d, refs[0], 0, &held, NULL), ERR_NOT_FOUND);
     EXPECT(!fs_exists(fs, S("chunks_head/000002")) && fs_exists(fs, S("chunks_head/000003")));
-    EXPECT_OK(chunk_disk_write(d, chunks, 1, refs, NULL));     /* the current file held chunks: a new one */
+    /* the current file held chunks: a new one */
+    EXPECT_OK(chunk_disk_write(d, chunks, 1, refs, NULL));
     EXPECT_EQ(chunk_ref_file(refs[0]), last + 1);
     EXPECT_OK(chunk_disk_truncate(d, UINT32_MAX, NULL));
     expect_pin(d, refs[0], 0, &chunks[0]);                     /* the current file stays */
@@ -282,7 +309,8 @@ TEST(chunk_disk_files_and_truncation)
     arena_fini(&a);
 }
 
-/* Each operation of a write fails once: nothing of the call is referenced or left behind, and the next call works. */
+/* Each operation of a write fails once: nothing of the call is referenced or left behind, and the
+ * next call works. */
 TEST(chunk_disk_write_faults)
 {
     for (uint64_t nth = 1; nth < 40; nth++) {
@@ -310,7 +338,8 @@ TEST(chunk_disk_write_faults)
     }
 }
 
-/* A failed fsync may have lost what it was for, though a later one succeeds: the file writes it again. */
+/* A failed fsync may have lost what it was for, though a later one succeeds: the file writes it
+ * again. */
 TEST(chunk_disk_sync_fails)
 {
     for (uint64_t seed = 1; seed <= 100; seed++) {
@@ -345,7 +374,8 @@ TEST(chunk_disk_sync_fails)
     }
 }
 
-/* The power goes at any point: what is found afterwards is a beginning of what was written, and all that was synced. */
+/* The power goes at any point: what is found afterwards is a beginning of what was written, and all
+ * that was synced. */
 TEST(chunk_disk_crashes)
 {
     for (uint64_t seed = 1; seed <= 300; seed++) {

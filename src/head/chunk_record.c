@@ -1,7 +1,8 @@
 /* chunk_record.c — the bytes of chunks_head files (see chunk_disk.h)
  *
  *     file     u32 BE magic | u8 version | 3 zeros | records | zeros
- *     record   u64 BE series ref | u64 BE mint | u64 BE maxt | u8 encoding, 0x80: out of order | uvarint length | data
+ *     record   u64 BE series ref | u64 BE mint | u64 BE maxt | u8 encoding, 0x80: out of order |
+ *     uvarint length | data
  *              | u32 BE CRC-32C of all that
  */
 #include "base/buf.h"
@@ -22,11 +23,14 @@ void chunk_file_header_encode(struct buf *b)
 errc chunk_file_header_check(str file, struct err *e)
 {
     cursor c = cur_of(file);
-    if (file.n < CHUNK_FILE_HEADER_BYTES) return err_set(e, ERR_CORRUPT, "invalid head chunk file header: invalid size");
+    if (file.n < CHUNK_FILE_HEADER_BYTES)
+        return err_set(e, ERR_CORRUPT, "invalid head chunk file header: invalid size");
     uint32_t magic = cur_be32(&c);
     uint8_t version = cur_u8(&c);
-    if (magic != CHUNK_FILE_MAGIC) return err_set(e, ERR_CORRUPT, "invalid magic number %" PRIx32, magic);
-    if (version != VERSION) return err_set(e, ERR_CORRUPT, "invalid chunk format version %d", version);
+    if (magic != CHUNK_FILE_MAGIC)
+        return err_set(e, ERR_CORRUPT, "invalid magic number %" PRIx32, magic);
+    if (version != VERSION)
+        return err_set(e, ERR_CORRUPT, "invalid chunk format version %d", version);
     return OK;
 }
 
@@ -37,7 +41,10 @@ static size_t uvarint_bytes(uint64_t v)
     return n;
 }
 
-size_t chunk_record_bytes(size_t data_len) { return FIXED_BYTES + uvarint_bytes(data_len) + data_len + CRC_BYTES; }
+size_t chunk_record_bytes(size_t data_len)
+{
+    return FIXED_BYTES + uvarint_bytes(data_len) + data_len + CRC_BYTES;
+}
 
 void chunk_record_encode(struct buf *b, const struct chunk_desc *c)
 {
@@ -58,7 +65,8 @@ static bool all_zero(str s)
     return true;
 }
 
-enum chunk_step chunk_record_next(str bytes, size_t at, struct chunk_desc *out, size_t *next, struct err *e)
+enum chunk_step chunk_record_next(
+    str bytes, size_t at, struct chunk_desc *out, size_t *next, struct err *e)
 {
     str rest = str_from(bytes, at);
     cursor c = cur_of(rest);
@@ -81,7 +89,8 @@ enum chunk_step chunk_record_next(str bytes, size_t at, struct chunk_desc *out, 
     d.data = cur_bytes(&c, len);
     uint32_t got = crc32c(0, rest.p, (size_t)(c.p - rest.p)), want = cur_be32(&c);
     if (got != want) {
-        err_set(e, ERR_CORRUPT, "checksum mismatch expected:%" PRIx32 ", actual:%" PRIx32, want, got);
+        err_set(
+            e, ERR_CORRUPT, "checksum mismatch expected:%" PRIx32 ", actual:%" PRIx32, want, got);
         return CHUNK_STEP_BAD;
     }
     *out = d;

@@ -1,8 +1,9 @@
 /* collect.c — what is old goes: chunks, then series without chunks.
  *
- * A series is removed in two steps, because an appender may hold its handle and have nothing to show yet. First it is marked; an appender
- * that touches it takes the mark off. Then the appenders that were open at the marking are waited for; what still bears the mark and
- * still holds nothing is removed. Nothing here holds a lock for longer than one series, or a slice of the tables.
+ * A series is removed in two steps, because an appender may hold its handle and have nothing to
+ * show yet. First it is marked; an appender that touches it takes the mark off. Then the appenders
+ * that were open at the marking are waited for; what still bears the mark and still holds nothing
+ * is removed. Nothing here holds a lock for longer than one series, or a slice of the tables.
  */
 #include "base/clock.h"
 #include "head/head_impl.h"
@@ -12,8 +13,10 @@
 #include <stdlib.h>
 
 static const double gc_quantiles[] = { 0.5, 0.9, 0.99 };
-SUMMARY(gc_duration, "prometheus_tsdb_head_gc_duration_seconds", "Runtime of garbage collection in the head block.", gc_quantiles)
-COUNTER(truncations, "prometheus_tsdb_head_truncations_total", "Total number of head truncations attempted.")
+SUMMARY(gc_duration, "prometheus_tsdb_head_gc_duration_seconds",
+    "Runtime of garbage collection in the head block.", gc_quantiles)
+COUNTER(truncations, "prometheus_tsdb_head_truncations_total",
+    "Total number of head truncations attempted.")
 
 struct trimmed { int64_t mint; uint64_t chunks; runs empty; };
 
@@ -36,7 +39,8 @@ static int64_t slot_trim(struct store *st, struct slot *s, int64_t mint, struct 
         t->chunks++;
     }
     if (s->n_closed) return store_get_closed(st, s, 0).mint;
-    if (s->sealed) return store_run(st, ((struct sealed *)slab_at(&st->sealed, s->sealed))->run)->base;
+    if (s->sealed)
+        return store_run(st, ((struct sealed *)slab_at(&st->sealed, s->sealed))->run)->base;
     return s->n ? store_run(st, s->run)->base : INT64_MAX;
 }
 
@@ -50,7 +54,8 @@ static void head_trim(struct head *h, int64_t mint, bool keep_histograms, struct
         struct slot *s = store_slot(&h->store, i);
         slot_lock(s);
         int64_t from = slot_trim(&h->store, s, mint, t);
-        if (s->append_id && (int32_t)(s->append_id - (uint32_t)low) < 0) isolation_forget(&h->store, s);
+        if (s->append_id && (int32_t)(s->append_id - (uint32_t)low) < 0)
+            isolation_forget(&h->store, s);
         if (from == INT64_MAX && !(keep_histograms && slot_flags(s) & SLOT_HIST)) {
             slot_flag(s, SLOT_DYING, 0);
             runs_push(&t->empty, n, n + 1);
@@ -91,7 +96,8 @@ size_t head_collect(struct head *h, int64_t mint, bool keep_histograms)
     atomic_fetch_sub_explicit(&h->n_chunks, t.chunks, memory_order_relaxed);
     metric_add(&head_chunks_removed, (double)t.chunks);
     metric_add(&head_series_removed, (double)gone);
-    if (t.mint != INT64_MAX && t.mint > head_min_time(h)) atomic_store_explicit(&h->min_time, t.mint, memory_order_relaxed);
+    if (t.mint != INT64_MAX && t.mint > head_min_time(h))
+        atomic_store_explicit(&h->min_time, t.mint, memory_order_relaxed);
     return gone;
 }
 
@@ -119,7 +125,8 @@ uint32_t head_first_disk_file(const struct head *h)
         if (!i) continue;
         struct slot *s = store_slot(&h->store, i);
         slot_lock(s);
-        uint32_t file = s->n_closed ? (uint32_t)(store_get_closed(&h->store, s, 0).disk_ref >> 32) : 0;
+        uint32_t file =
+            s->n_closed ? (uint32_t)(store_get_closed(&h->store, s, 0).disk_ref >> 32) : 0;
         slot_unlock(s);
         if (file && (!first || file < first)) first = file;
     }
@@ -157,21 +164,26 @@ static bool slot_span(const struct store *st, struct slot *s, int64_t *mint, int
     slot_lock(s);
     *mint = INT64_MAX;
     if (s->n_closed) *mint = store_get_closed(st, s, 0).mint;
-    else if (s->sealed) *mint = store_run(st, ((struct sealed *)slab_at(&st->sealed, s->sealed))->run)->base;
+    else if (s->sealed)
+        *mint = store_run(st, ((struct sealed *)slab_at(&st->sealed, s->sealed))->run)->base;
     else if (s->n) *mint = store_run(st, s->run)->base;
     *maxt = slot_last_t(s);
     slot_unlock(s);
     return *mint <= *maxt;
 }
 
-static void delete_gather(struct head *h, const runs *found, int64_t mint, int64_t maxt, ref_tombstones *out)
+static void delete_gather(
+    struct head *h, const runs *found, int64_t mint, int64_t maxt, ref_tombstones *out)
 {
     for (size_t i = 0; i < found->n; i++) {
         for (snum n = found->at[i].start; n < found->at[i].end; n++) {
             uint32_t slot = series_slot_of(&h->series, n);
             int64_t from, to;
-            if (!slot || !slot_span(&h->store, store_slot(&h->store, slot), &from, &to) || from > maxt || to < mint) continue;
-            vec_push(out, ((struct ref_tombstone){ store_cold(&h->store, slot)->ref, MAX(from, mint), MIN(to, maxt) }));
+            if (!slot || !slot_span(&h->store, store_slot(&h->store, slot), &from, &to) ||
+                from > maxt || to < mint)
+                continue;
+            vec_push(out, ((struct ref_tombstone){
+                              store_cold(&h->store, slot)->ref, MAX(from, mint), MIN(to, maxt) }));
         }
     }
 }
@@ -193,7 +205,8 @@ errc head_delete(struct head *h, struct matchers ms, int64_t mint, int64_t maxt,
         rc = wal_log(h->opts.wal, &rec, 1, e);
         buf_fini(&b);
     }
-    for (size_t i = 0; rc == OK && i < all.n; i++) head_add_tombstone(h, all.at[i].ref, all.at[i].mint, all.at[i].maxt);
+    for (size_t i = 0; rc == OK && i < all.n; i++)
+        head_add_tombstone(h, all.at[i].ref, all.at[i].mint, all.at[i].maxt);
     vec_fini(&found);
     vec_fini(&all);
     return rc;

@@ -19,7 +19,8 @@ static void head_teach(struct appendable *s, const uint8_t *raw, size_t n, serie
 {
     struct head *h = CONTAINER_OF(s, struct head, appendable);
     uint32_t num = store_cold(&h->store, (uint32_t)handle)->num;
-    if (series_handle_of_num(&h->series, num) == handle) lookup_put(&h->lookup, str_of(raw, n), num);
+    if (series_handle_of_num(&h->series, num) == handle)
+        lookup_put(&h->lookup, str_of(raw, n), num);
 }
 
 void head_lookup_batch(struct head *h, const str *raw, size_t n, series_handle *found)
@@ -28,20 +29,25 @@ void head_lookup_batch(struct head *h, const str *raw, size_t n, series_handle *
     for (size_t from = 0; from < n; from += LOOKUP_BATCH) {
         size_t k = MIN(n - from, (size_t)LOOKUP_BATCH);
         lookup_get_batch(&h->lookup, raw + from, k, nums);
-        for (size_t i = 0; i < k; i++) found[from + i] = nums[i] ? series_handle_of_num(&h->series, nums[i]) : 0;
+        for (size_t i = 0; i < k; i++)
+            found[from + i] = nums[i] ? series_handle_of_num(&h->series, nums[i]) : 0;
     }
 }
 
-static const struct appendable_ops head_appendable_ops = { .begin = head_begin, .lookup = head_lookup, .teach = head_teach };
+static const struct appendable_ops head_appendable_ops = {
+    .begin = head_begin, .lookup = head_lookup, .teach = head_teach
+};
 static const struct queryable_ops head_queryable_ops = { .querier = head_querier };
 
 errc head_open(struct head **out, const struct head_opts *o, struct err *e)
 {
     int64_t range = o->chunk_range_ms ? o->chunk_range_ms : HEAD_CHUNK_RANGE_MS;
     uint32_t samples = o->samples_per_chunk ? o->samples_per_chunk : CUT_SAMPLES;
-    if (range < 0 || range > HEAD_CHUNK_RANGE_MAX_MS) return err_set(e, ERR_BAD_INPUT, "chunk range of %" PRId64 " ms", range);
+    if (range < 0 || range > HEAD_CHUNK_RANGE_MAX_MS)
+        return err_set(e, ERR_BAD_INPUT, "chunk range of %" PRId64 " ms", range);
     if (samples < 4 || samples > SAMPLES_PER_CHUNK_MAX)
-        return err_set(e, ERR_BAD_INPUT, "samples per chunk: %u is not in 4 … %d", samples, SAMPLES_PER_CHUNK_MAX);
+        return err_set(e, ERR_BAD_INPUT, "samples per chunk: %u is not in 4 … %d", samples,
+            SAMPLES_PER_CHUNK_MAX);
     struct head *h = NEW(struct head);
     h->appendable.ops = &head_appendable_ops;
     h->queryable.ops = &head_queryable_ops;
@@ -50,7 +56,8 @@ errc head_open(struct head **out, const struct head_opts *o, struct err *e)
     h->opts.samples_per_chunk = samples;
     reclaim_init(&h->reclaim);
     store_init(&h->store, range, samples);
-    series_init(&h->series, &h->store, &h->reclaim, o->labels_max_bytes ? o->labels_max_bytes : LABELS_MAX_BYTES);
+    series_init(&h->series, &h->store, &h->reclaim,
+        o->labels_max_bytes ? o->labels_max_bytes : LABELS_MAX_BYTES);
     isolation_init(&h->isolation);
     lookup_init(&h->lookup, o->lookup_bytes ? o->lookup_bytes : LOOKUP_BYTES);
     atomic_init(&h->min_time, INT64_MAX);
@@ -88,11 +95,26 @@ void head_close(struct head *h)
 struct appendable *head_appendable(struct head *h) { return &h->appendable; }
 struct queryable *head_queryable(struct head *h) { return &h->queryable; }
 
-int64_t head_min_time(const struct head *h) { return atomic_load_explicit(&h->min_time, memory_order_relaxed); }
-int64_t head_max_time(const struct head *h) { return atomic_load_explicit(&h->max_time, memory_order_relaxed); }
-int64_t head_min_valid_time(const struct head *h) { return atomic_load_explicit(&h->min_valid_time, memory_order_relaxed); }
-void head_set_min_valid_time(struct head *h, int64_t t) { atomic_store_explicit(&h->min_valid_time, t, memory_order_relaxed); }
-uint64_t head_series_count(const struct head *h) { return atomic_load_explicit(&h->series.n_series, memory_order_relaxed); }
+int64_t head_min_time(const struct head *h)
+{
+    return atomic_load_explicit(&h->min_time, memory_order_relaxed);
+}
+int64_t head_max_time(const struct head *h)
+{
+    return atomic_load_explicit(&h->max_time, memory_order_relaxed);
+}
+int64_t head_min_valid_time(const struct head *h)
+{
+    return atomic_load_explicit(&h->min_valid_time, memory_order_relaxed);
+}
+void head_set_min_valid_time(struct head *h, int64_t t)
+{
+    atomic_store_explicit(&h->min_valid_time, t, memory_order_relaxed);
+}
+uint64_t head_series_count(const struct head *h)
+{
+    return atomic_load_explicit(&h->series.n_series, memory_order_relaxed);
+}
 
 bool head_compactable(const struct head *h)
 {
@@ -104,9 +126,11 @@ bool head_compactable(const struct head *h)
 void head_saw_time(struct head *h, int64_t mint, int64_t maxt)
 {
     int64_t was = head_min_time(h);
-    while (mint < was && !atomic_compare_exchange_weak_explicit(&h->min_time, &was, mint, memory_order_relaxed, memory_order_relaxed)) {}
+    while (mint < was && !atomic_compare_exchange_weak_explicit(&h->min_time, &was, mint,
+                             memory_order_relaxed, memory_order_relaxed)) {}
     was = head_max_time(h);
-    while (maxt > was && !atomic_compare_exchange_weak_explicit(&h->max_time, &was, maxt, memory_order_relaxed, memory_order_relaxed)) {}
+    while (maxt > was && !atomic_compare_exchange_weak_explicit(&h->max_time, &was, maxt,
+                             memory_order_relaxed, memory_order_relaxed)) {}
 }
 
 /* Tombstones: few, sorted by ref, each list sorted and disjoint. */
@@ -129,7 +153,8 @@ void head_add_tombstone(struct head *h, sref ref, int64_t mint, int64_t maxt)
     size_t i = tombstones_find(h, ref);
     if (i == h->tombstones.n || h->tombstones.at[i].ref != ref) {
         vec_push(&h->tombstones, ((struct ref_intervals){ 0 }));
-        memmove(h->tombstones.at + i + 1, h->tombstones.at + i, (h->tombstones.n - 1 - i) * sizeof(*h->tombstones.at));
+        memmove(h->tombstones.at + i + 1, h->tombstones.at + i,
+            (h->tombstones.n - 1 - i) * sizeof(*h->tombstones.at));
         h->tombstones.at[i] = (struct ref_intervals){ .ref = ref };
     }
     intervals_add(&h->tombstones.at[i].all, (struct interval){ mint, maxt });
@@ -143,6 +168,7 @@ void head_tombstones_of(struct head *h, sref ref, intervals *out)
     rwlock_rdlock(&h->tombstones_mu);
     size_t i = tombstones_find(h, ref);
     if (i < h->tombstones.n && h->tombstones.at[i].ref == ref)
-        for (size_t k = 0; k < h->tombstones.at[i].all.n; k++) vec_push(out, h->tombstones.at[i].all.at[k]);
+        for (size_t k = 0; k < h->tombstones.at[i].all.n; k++)
+            vec_push(out, h->tombstones.at[i].all.at[k]);
     rwlock_unlock(&h->tombstones_mu);
 }

@@ -1,13 +1,16 @@
 /* head.h — the newest data: every series that lives, in memory.
  *
- * What        Series with their labels, postings, open chunks, and references to the closed ones. Samples come in through an appendable, go
- *             out through a queryable. Built from symbols, series, postings, open_chunk, isolation, appender, querier, lookup, replay.
- * Invariants  (1) A series ref is given once and never again. (2) A series record is in the log exactly once, before any sample that
- *             names its ref. (3) A batch is seen whole or not at all. (4) A failed log leaves nothing of its batch. (5) Chunks are cut
- *             where Prometheus cuts them and hold its bytes.
- * Ownership   head_open allocates, head_close frees; it borrows the log and the chunk files, which outlive it. No appender, querier or
- *             replay may be open at head_close.
- * Threads     any, but for head_open, head_close; head_truncate and head_write_sealed: one at a time each (they lock)
+ * What        Series with their labels, postings, open chunks, and references to the closed ones.
+ *             Samples come in through an appendable, go out through a queryable. Built from
+ *             symbols, series, postings, open_chunk, isolation, appender, querier, lookup, replay.
+ * Invariants  (1) A series ref is given once and never again. (2) A series record is in the log
+ *             exactly once, before any sample that names its ref. (3) A batch is seen whole or not
+ *             at all. (4) A failed log leaves nothing of its batch. (5) Chunks are cut where
+ *             Prometheus cuts them and hold its bytes.
+ * Ownership   head_open allocates, head_close frees; it borrows the log and the chunk files, which
+ *             outlive it. No appender, querier or replay may be open at head_close.
+ * Threads     any, but for head_open, head_close; head_truncate and head_write_sealed: one at a
+ *             time each (they lock)
  * Errors      see each; nothing here fails for want of memory
  * Format      none of its own: chunk/xor, wal/record, head/chunk_disk
  */
@@ -30,8 +33,8 @@ struct head_opts {
     uint32_t samples_per_chunk;        /* 0: 120 */
     size_t lookup_bytes;               /* bound of the cache of raw label bytes; 0: 64 MiB */
     size_t labels_max_bytes;           /* of one series; 0: 1 MiB */
-    /* Told once, by a committing appender that holds no lock, when HEAD_MANY_SEALED chunks or more wait for head_write_sealed; again after
-     * that was called. NULL: nobody is told. */
+    /* Told once, by a committing appender that holds no lock, when HEAD_MANY_SEALED chunks or more
+     * wait for head_write_sealed; again after that was called. NULL: nobody is told. */
     void (*many_sealed)(void *ctx);
     void *many_sealed_ctx;
 };
@@ -46,30 +49,37 @@ struct queryable *head_queryable(struct head *h);
 int64_t head_min_time(const struct head *h);
 int64_t head_max_time(const struct head *h);
 int64_t head_min_valid_time(const struct head *h);
-void head_set_min_valid_time(struct head *h, int64_t t);       /* at start: the newest block's max time */
+/* at start: the newest block's max time */
+void head_set_min_valid_time(struct head *h, int64_t t);
 bool head_compactable(const struct head *h);                   /* max - min > range / 2 * 3 */
 
-/* How many chunks are sealed and wait to be written. What they hold was logged before; so once the log is synced the first that many may go
- * to the disk, and no chunk gets there ahead of its log. */
+/* How many chunks are sealed and wait to be written. What they hold was logged before; so once the
+ * log is synced the first that many may go to the disk, and no chunk gets there ahead of its
+ * log. */
 size_t head_sealed_count(struct head *h);
 
-/* Recodes up to max_chunks sealed chunks and writes them to the chunk files; *written says how many, 0: none are left.
+/* Recodes up to max_chunks sealed chunks and writes them to the chunk files; *written says how
+ * many, 0: none are left.
  * Called by the tsdb's loop each second or so. On failure the chunks stay in memory. */
 MUST_USE errc head_write_sealed(struct head *h, size_t max_chunks, size_t *written, struct err *e);
 
-/* Drops what is older than mint: closed chunks with max time < mint, then series without chunks. Waits for appenders that were open at
- * the call. min time and min valid time rise to mint. */
+/* Drops what is older than mint: closed chunks with max time < mint, then series without chunks.
+ * Waits for appenders that were open at the call. min time and min valid time rise to mint. */
 MUST_USE errc head_truncate(struct head *h, int64_t mint, struct err *e);
 
-/* The refs of all series, ascending, and those that a series had before in the log: for a checkpoint; free with vec_fini. */
+/* The refs of all series, ascending, and those that a series had before in the log: for a
+ * checkpoint; free with vec_fini. */
 typedef VEC(sref) head_refs;
 void head_live_refs(struct head *h, head_refs *out);
-uint32_t head_first_disk_file(const struct head *h);           /* the lowest chunk file that a series refers to; 0: none */
+/* the lowest chunk file that a series refers to; 0: none */
+uint32_t head_first_disk_file(const struct head *h);
 
 /* Deletes [mint, maxt] of the series that match: logged, then applied at query. */
-MUST_USE errc head_delete(struct head *h, struct matchers ms, int64_t mint, int64_t maxt, struct err *e);
+MUST_USE errc head_delete(
+    struct head *h, struct matchers ms, int64_t mint, int64_t maxt, struct err *e);
 
-/* What /api/v1/status/tsdb shows: each list sorted by value, at most `limit` of it; names live in the arena. */
+/* What /api/v1/status/tsdb shows: each list sorted by value, at most `limit` of it; names live in
+ * the arena. */
 struct head_stat { str name; uint64_t value; };
 struct head_stats {
     uint64_t series, label_pairs, chunks;

@@ -1,7 +1,8 @@
 /* head_chunks.c — order without strings.
  *
- * Symbols are sorted once, and every name and pair gets the rank of its text. Series are then sorted by the ranks of their pairs: no label
- * is expanded before its series is written. The sorted texts are the symbols of the block.
+ * Symbols are sorted once, and every name and pair gets the rank of its text. Series are then
+ * sorted by the ranks of their pairs: no label is expanded before its series is written. The sorted
+ * texts are the symbols of the block.
  */
 #include "head/head_chunks.h"
 
@@ -28,7 +29,10 @@ struct head_chunks {
 
 /* Symbols. */
 
-static int text_cmp(const void *a, const void *b) { return str_cmp(((const struct text *)a)->s, ((const struct text *)b)->s); }
+static int text_cmp(const void *a, const void *b)
+{
+    return str_cmp(((const struct text *)a)->s, ((const struct text *)b)->s);
+}
 
 static void texts_gather(struct head_chunks *c)
 {
@@ -38,7 +42,8 @@ static void texts_gather(struct head_chunks *c)
         const struct sym_name *n = symbols_name_at(sy, i);
         uint32_t pair = atomic_load_explicit(&n->first_pair, memory_order_acquire);
         if (pair) vec_push(&c->texts, ((struct text){ symbols_name(sy, i), i, true }));
-        for (; pair; pair = atomic_load_explicit(&symbols_pair_at(sy, pair)->next, memory_order_acquire)) {
+        for (; pair;
+             pair = atomic_load_explicit(&symbols_pair_at(sy, pair)->next, memory_order_acquire)) {
             vec_push(&c->texts, ((struct text){ symbols_value(sy, pair), pair, false }));
             last_pair = MAX(last_pair, pair);
         }
@@ -57,7 +62,12 @@ static void texts_gather(struct head_chunks *c)
     }
 }
 
-struct head_symbol_set { struct symbol_set base; const struct head_chunks *c; size_t at; bool begun; };
+struct head_symbol_set {
+    struct symbol_set base;
+    const struct head_chunks *c;
+    size_t at;
+    bool begun;
+};
 
 /* The empty string comes first: it is the key of all series. */
 static errc symbols_next(struct symbol_set *base, bool *more, str *out, struct err *e)
@@ -75,7 +85,10 @@ static errc symbols_next(struct symbol_set *base, bool *more, str *out, struct e
     return OK;
 }
 
-static void symbols_free(struct symbol_set *base) { mem_free(CONTAINER_OF(base, struct head_symbol_set, base)); }
+static void symbols_free(struct symbol_set *base)
+{
+    mem_free(CONTAINER_OF(base, struct head_symbol_set, base));
+}
 static const struct symbol_set_ops head_symbol_set_ops = { symbols_next, symbols_free };
 
 struct symbol_set *head_chunks_symbols(struct head_chunks *c)
@@ -93,11 +106,13 @@ static int place_cmp(const void *a, const void *b, void *ctx)
     const struct head_chunks *c = ctx;
     const struct series_index *x = &c->head->series;
     const uint8_t *pa, *pb;
-    size_t na = series_pairs(x, ((const struct place *)a)->labels, &pa), nb = series_pairs(x, ((const struct place *)b)->labels, &pb);
+    size_t na = series_pairs(x, ((const struct place *)a)->labels, &pa),
+           nb = series_pairs(x, ((const struct place *)b)->labels, &pb);
     for (size_t i = 0; i < na && i < nb; i++) {
         uint32_t ia = series_next_pair(&pa), ib = series_next_pair(&pb);
         if (ia == ib) continue;
-        uint32_t name_a = symbols_pair_at(&x->symbols, ia)->name, name_b = symbols_pair_at(&x->symbols, ib)->name;
+        uint32_t name_a = symbols_pair_at(&x->symbols, ia)->name,
+                 name_b = symbols_pair_at(&x->symbols, ib)->name;
         if (name_a != name_b) return c->name_rank.at[name_a] < c->name_rank.at[name_b] ? -1 : 1;
         return c->pair_rank.at[ia] < c->pair_rank.at[ib] ? -1 : 1;
     }
@@ -109,7 +124,8 @@ static void series_gather(struct head_chunks *c, snum last)
     struct head *h = c->head;
     for (snum n = 1; n <= last; n++) {
         uint32_t slot = series_slot_of(&h->series, n);
-        if (slot) vec_push(&c->series, ((struct place){ n, slot, store_cold(&h->store, slot)->labels }));
+        if (slot)
+            vec_push(&c->series, ((struct place){ n, slot, store_cold(&h->store, slot)->labels }));
     }
 }
 
@@ -119,7 +135,8 @@ static int64_t bytes_of(const struct head_chunks *c)
     return (int64_t)(n + (c->name_rank.cap + c->pair_rank.cap) * sizeof(uint32_t));
 }
 
-errc head_chunks_open(struct head_chunks **out, struct head *h, int64_t mint, int64_t maxt, struct err *e)
+errc head_chunks_open(
+    struct head_chunks **out, struct head *h, int64_t mint, int64_t maxt, struct err *e)
 {
     struct head_chunks *c = NEW(struct head_chunks);
     (void)e;
@@ -129,7 +146,8 @@ errc head_chunks_open(struct head_chunks **out, struct head *h, int64_t mint, in
     head_wait_appenders(h);
     reclaim_enter(&h->reclaim, &c->reader);
     series_gather(c, atomic_load_explicit(&h->series.last_num, memory_order_acquire));
-    texts_gather(c);                           /* after the series: it knows the pairs of all of them */
+    /* after the series: it knows the pairs of all of them */
+    texts_gather(c);
     if (c->series.n) qsort_r(c->series.at, c->series.n, sizeof(*c->series.at), place_cmp, c);
     account_charge(&head_chunks_account, bytes_of(c));
     *out = c;
@@ -173,7 +191,8 @@ static void copy_slot(struct head_chunk_set *s, uint32_t slot_i)
     struct slot *slot = store_slot(st, slot_i);
     s->closed.n = s->n_copies = 0;
     slot_lock(slot);
-    for (unsigned i = 0; i < slot->n_closed; i++) vec_push(&s->closed, store_get_closed(st, slot, i));
+    for (unsigned i = 0; i < slot->n_closed; i++)
+        vec_push(&s->closed, store_get_closed(st, slot, i));
     for (uint32_t i = slot->sealed; i; i = ((struct sealed *)slab_at(&st->sealed, i))->next) {
         if (s->n_copies == s->copies.n) vec_push(&s->copies, mem_alloc(sizeof(struct chunk_copy)));
         sealed_copy(st, slab_at(&st->sealed, i), s->copies.at[s->n_copies++]);
@@ -221,7 +240,8 @@ static errc rewrite_closed(struct head_chunk_set *s, const struct chunk_pin *pin
 {
     size_t n = chunk_count(pin->enc, pin->data);
     if (pin->enc != CHUNK_XOR)
-        return err_set(e, ERR_UNSUPPORTED, "a chunk of encoding %.*s would have to be cut", STR_ARG(chunk_enc_name(pin->enc)));
+        return err_set(e, ERR_UNSUPPORTED, "a chunk of encoding %.*s would have to be cut",
+            STR_ARG(chunk_enc_name(pin->enc)));
     vec_reserve(&s->t, n);
     vec_reserve(&s->v, n);
     TRY(xor_decode(pin->data, s->t.at, s->v.at, n, &n, e));
@@ -237,7 +257,8 @@ static errc add_closed(struct head_chunk_set *s, const struct closed_chunk *c, s
     if (!disk) return err_set(e, ERR_NOT_FOUND, "head: no chunk files");
     TRY(chunk_disk_pin(disk, c->disk_ref, 0, &pin, e));
     errc rc = OK;
-    /* What cannot be cut is in both blocks whole: those who read leave one of equal samples out. Only a changed range makes such chunks. */
+    /* What cannot be cut is in both blocks whole: those who read leave one of equal samples out.
+     * Only a changed range makes such chunks. */
     bool uncut = pin.enc != CHUNK_XOR && !intervals_meet(&s->deleted, c->mint, c->maxt);
     if (uncut || is_whole(s, c->mint, c->maxt)) {
         buf_str(&s->bytes, pin.data);
@@ -277,12 +298,14 @@ static errc set_next(struct chunk_series_set *base, const struct chunk_series **
     while (s->at < s->c->series.n) {
         const struct place *p = &s->c->series.at[s->at++];
         struct labels labels;
-        if (series_slot_of(&s->c->head->series, p->num) != p->slot) continue;  /* collected meanwhile: it held nothing */
+        /* collected meanwhile: it held nothing */
+        if (series_slot_of(&s->c->head->series, p->num) != p->slot) continue;
         TRY_IN(e, set_step(s, p, e), "head");
         if (!s->views.n) continue;
         arena_reset(&s->labels, (struct arena_mark){ 0 });
         if (!series_labels(&s->c->head->series, p->num, p->slot, &s->labels, &labels)) continue;
-        s->series = (struct chunk_series){ .labels = labels, .chunks = s->views.at, .n = s->views.n };
+        s->series =
+            (struct chunk_series){ .labels = labels, .chunks = s->views.at, .n = s->views.n };
         *out = &s->series;
         return OK;
     }

@@ -1,12 +1,17 @@
 /* head_chunks.h — the head as what a block is written from.
  *
- * What        All its symbols, and its series in label order with the chunks of a span of time: closed ones as they are, sealed and open
- *             ones encoded, those that reach out of the span or hold deleted samples rewritten.
- * Invariants  (1) Nothing of the span that was committed before the call is missing: the call waits for appenders that are open. (2) Bytes
- *             and cuts are Prometheus'. (3) Series without a sample in the span are left out; symbols are those of the whole head.
- * Ownership   head_chunks_open allocates, its two sets are the caller's; head_chunks_close after both are freed
- * Threads     one thread, beside appenders and queriers; head_truncate waits for nobody, so its caller runs it after the close
- * Errors      ERR_IO, ERR_CORRUPT of a closed chunk; ERR_UNSUPPORTED: one would have to be rewritten that cannot be decoded
+ * What        All its symbols, and its series in label order with the chunks of a span of time:
+ *             closed ones as they are, sealed and open ones encoded, those that reach out of the
+ *             span or hold deleted samples rewritten.
+ * Invariants  (1) Nothing of the span that was committed before the call is missing: the call waits
+ *             for appenders that are open. (2) Bytes and cuts are Prometheus'. (3) Series without a
+ *             sample in the span are left out; symbols are those of the whole head.
+ * Ownership   head_chunks_open allocates, its two sets are the caller's; head_chunks_close after
+ *             both are freed
+ * Threads     one thread, beside appenders and queriers; head_truncate waits for nobody, so its
+ *             caller runs it after the close
+ * Errors      ERR_IO, ERR_CORRUPT of a closed chunk; ERR_UNSUPPORTED: one would have to be
+ *             rewritten that cannot be decoded
  * Format      none
  */
 #ifndef EPI_HEAD_HEAD_CHUNKS_H
@@ -16,7 +21,9 @@
 
 struct head;
 struct head_chunks;
-MUST_USE errc head_chunks_open(struct head_chunks **out, struct head *h, int64_t mint, int64_t maxt, struct err *e);   /* maxt inclusive */
+/* maxt inclusive */
+MUST_USE errc head_chunks_open(
+    struct head_chunks **out, struct head *h, int64_t mint, int64_t maxt, struct err *e);
 void head_chunks_close(struct head_chunks *c);                 /* NULL is fine */
 struct symbol_set *head_chunks_symbols(struct head_chunks *c);
 struct chunk_series_set *head_chunks_series(struct head_chunks *c);

@@ -7,7 +7,8 @@
  * Errors      none
  * Format      none
  *
- * Lock order within the head: create -> symbols -> slot -> run -> leaf (store, reclaim). Isolation's lock is above all.
+ * Lock order within the head: create -> symbols -> slot -> run -> leaf (store, reclaim).
+ * Isolation's lock is above all.
  */
 #ifndef EPI_HEAD_HEAD_IMPL_H
 #define EPI_HEAD_HEAD_IMPL_H
@@ -33,20 +34,23 @@ struct head {
     struct isolation isolation;
     struct lookup lookup;
 
-    _Atomic int64_t min_time, max_time;        /* of in-order samples; relaxed, only lowered and raised */
+    /* of in-order samples; relaxed, only lowered and raised */
+    _Atomic int64_t min_time, max_time;
     _Atomic int64_t min_valid_time;
 
     atomic_flag writing;                       /* one writer of sealed chunks at a time */
     atomic_flag told;                          /* opts.many_sealed was called, the writer not yet */
     _Atomic uint64_t n_chunks;                 /* open, sealed and closed; relaxed */
-    VEC(sref) other_refs;                      /* const after the replay: earlier refs of series, by which the log names samples */
+    /* const after the replay: earlier refs of series, by which the log names samples */
+    VEC(sref) other_refs;
 
     struct mtx appenders_mu;                   /* LOCK_LEAF */
     struct cond appenders_gone;
     struct head_appender *idle;                /* GUARDED_BY(appenders_mu): to be used again */
     unsigned n_idle;
     uint64_t appender_seq;                     /* GUARDED_BY(appenders_mu) */
-    struct head_appender *active;              /* GUARDED_BY(appenders_mu): ring in the order of beginning; NULL: none */
+    /* GUARDED_BY(appenders_mu): ring in the order of beginning; NULL: none */
+    struct head_appender *active;
     _Atomic uint32_t n_active;
 
     struct rwlock tombstones_mu;               /* LOCK_LEAF */
@@ -55,18 +59,22 @@ struct head {
 };
 
 errc head_begin(struct appendable *s, struct appender **out, struct err *e);
-errc head_querier(struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e);
+errc head_querier(
+    struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e);
 void head_free_idle(struct head *h);
-void head_wait_appenders(struct head *h);                      /* until those that are open now are gone */
+/* until those that are open now are gone */
+void head_wait_appenders(struct head *h);
 
-/* Drops what is wholly before mint; how many series went. keep_histograms: series with histograms in the log stay. */
+/* Drops what is wholly before mint; how many series went. keep_histograms: series with histograms
+ * in the log stay. */
 size_t head_collect(struct head *h, int64_t mint, bool keep_histograms);
 
 /* Chunks that a context opened go to the head's counts. */
 void head_count_opened(struct head *h, struct open_ctx *c);
 void head_saw_time(struct head *h, int64_t mint, int64_t maxt);
 void head_add_tombstone(struct head *h, sref ref, int64_t mint, int64_t maxt);
-void head_tombstones_of(struct head *h, sref ref, intervals *out);   /* appends; ascending, disjoint */
+/* appends; ascending, disjoint */
+void head_tombstones_of(struct head *h, sref ref, intervals *out);
 
 /* The series that match, as numbers; the caller is a reader of the reclaim. */
 MUST_USE errc head_select(struct head *h, struct matchers ms, runs *out, struct err *e);
@@ -74,6 +82,8 @@ MUST_USE errc head_select(struct head *h, struct matchers ms, runs *out, struct 
 /* Metrics: the head whose gauges are shown, and counters of several modules. */
 void head_show(struct head *h);
 void head_hide(struct head *h);
-extern struct metric_family head_chunks_created, head_chunks_removed, head_series_created, head_series_removed;   /* stats.c */
+/* stats.c */
+extern struct metric_family head_chunks_created, head_chunks_removed, head_series_created,
+    head_series_removed;
 
 #endif

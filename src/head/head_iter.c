@@ -35,7 +35,8 @@ static void copies_room(struct head_iter *it, size_t n)
 static void iter_free(struct sample_iter *base)
 {
     struct head_iter *it = CONTAINER_OF(base, struct head_iter, base);
-    account_charge(&iter_account, -(int64_t)(it->copies.n * sizeof(struct chunk_copy) + sizeof(*it)));
+    account_charge(
+        &iter_account, -(int64_t)(it->copies.n * sizeof(struct chunk_copy) + sizeof(*it)));
     for (size_t i = 0; i < it->copies.n; i++) mem_free(it->copies.at[i]);
     vec_fini(&it->copies);
     vec_fini(&it->closed);
@@ -66,7 +67,8 @@ static void iter_take(struct head_iter *it, const struct head_iter_of *of)
     struct slot *s = store_slot(st, of->slot);
     slot_lock(s);
     if (series_generation(s) == of->generation) {
-        for (unsigned i = 0; i < s->n_closed; i++) vec_push(&it->closed, store_get_closed(st, s, i));
+        for (unsigned i = 0; i < s->n_closed; i++)
+            vec_push(&it->closed, store_get_closed(st, s, i));
         for (uint32_t i = s->sealed; i;) {
             const struct sealed *q = slab_at(&st->sealed, i);
             copies_room(it, it->n_copies + 1);
@@ -96,7 +98,8 @@ void head_iter_reset(struct sample_iter *base, const struct head_iter_of *of)
     head_tombstones_of(it->head, of->ref, &it->deleted);
 }
 
-/* Brings the bytes of a closed chunk into the iterator's own memory, so that an I/O error is known before anything is shown. */
+/* Brings the bytes of a closed chunk into the iterator's own memory, so that an I/O error is known
+ * before anything is shown. */
 static errc iter_open_closed(struct head_iter *it, const struct closed_chunk *c, struct err *e)
 {
     struct chunk_pin pin = { 0 };
@@ -140,7 +143,8 @@ static errc iter_next_source(struct head_iter *it, struct err *e)
 static errc iter_read(struct head_iter *it, struct sample_batch *out, struct err *e)
 {
     if (it->state == ITER_CLOSED) {
-        TRY(xor_iter_fill(&it->xor, out->t, out->v, MIN(it->left, (size_t)SAMPLE_BATCH), &out->n, e));
+        TRY(xor_iter_fill(
+            &it->xor, out->t, out->v, MIN(it->left, (size_t)SAMPLE_BATCH), &out->n, e));
     } else {
         const struct chunk_copy *c = it->copies.at[it->next - 1 - it->closed.n];
         out->n = MIN(it->left, (size_t)SAMPLE_BATCH);
@@ -194,7 +198,8 @@ static errc iter_fill(struct sample_iter *base, struct sample_batch *out, struct
     out->n = 0;
     if (it->failed != OK) return err_set(e, it->failed, "%.*s", STR_ARG(err_str(&it->words)));
     while (!out->n && it->state != ITER_END) {
-        errc rc = it->state == ITER_NEXT ? iter_next_source(it, &it->words) : iter_read(it, out, &it->words);
+        errc rc = it->state == ITER_NEXT ? iter_next_source(it, &it->words)
+                                         : iter_read(it, out, &it->words);
         if (rc != OK) {
             it->failed = rc;
             out->n = 0;
@@ -209,11 +214,14 @@ static errc iter_seek(struct sample_iter *base, int64_t t, struct err *e)
 {
     struct head_iter *it = CONTAINER_OF(base, struct head_iter, base);
     (void)e;
-    if (t > it->mint) it->mint = t;            /* sources before it are skipped, the rest is clipped */
+    /* sources before it are skipped, the rest is clipped */
+    if (t > it->mint) it->mint = t;
     return OK;
 }
 
-static const struct sample_iter_ops head_iter_ops = { .fill = iter_fill, .seek = iter_seek, .free = iter_free };
+static const struct sample_iter_ops head_iter_ops = {
+    .fill = iter_fill, .seek = iter_seek, .free = iter_free
+};
 
 struct sample_iter *head_iter_new(struct head *h)
 {

@@ -1,9 +1,10 @@
 /* head_iter.h — the samples of one series of the head.
  *
- * What        Closed chunks from the chunk files, sealed and open ones from memory, one after the other, clipped, without what was deleted
- *             and without what the reader must not see.
+ * What        Closed chunks from the chunk files, sealed and open ones from memory, one after the
+ *             other, clipped, without what was deleted and without what the reader must not see.
  * Invariants  those of storage/sample_iter
- * Ownership   head_iter_new allocates, its free() frees; head_iter_reset uses it again for another series
+ * Ownership   head_iter_new allocates, its free() frees; head_iter_reset uses it again for another
+ *             series
  * Threads     one at a time; takes the slot's lock in head_iter_reset only
  * Errors      ERR_IO, ERR_CORRUPT of a closed chunk
  * Format      none
@@ -14,7 +15,12 @@
 #include "head/head_impl.h"
 
 struct head_iter;
-struct head_iter_of { uint32_t slot, generation; sref ref; int64_t mint, maxt; const struct isolation_reader *reader; };
+struct head_iter_of {
+    uint32_t slot, generation;
+    sref ref;
+    int64_t mint, maxt;
+    const struct isolation_reader *reader;
+};
 
 struct sample_iter *head_iter_new(struct head *h);
 bool head_iter_is(const struct sample_iter *it);

@@ -1,4 +1,5 @@
-/* The head as a whole against a naive twin: series are lists of samples, matchers are asked one by one. */
+/* The head as a whole against a naive twin: series are lists of samples, matchers are asked one by
+ * one. */
 #include "head/head.h"
 #include "head/replay.h"
 #include "head/symbols.h"
@@ -12,7 +13,14 @@
 #include <stdlib.h>
 
 enum { TWIN_SERIES = 60, TWIN_SAMPLES = 600 };
-struct twin { struct label l[4]; struct labels labels; struct sample at[TWIN_SAMPLES]; size_t n; bool made; char text[4][24]; };
+struct twin {
+    struct label l[4];
+    struct labels labels;
+    struct sample at[TWIN_SAMPLES];
+    size_t n;
+    bool made;
+    char text[4][24];
+};
 
 static struct head *open_head(void)
 {
@@ -96,10 +104,17 @@ TEST(append_rules)
     put(h, S("a"), 10 * HOUR, 1);
     EXPECT_EQ(head_min_time(h), 10 * HOUR);
     EXPECT_EQ(head_max_time(h), 10 * HOUR);
-    static const struct { const char *name; int64_t t; double v; errc want; const char *words; } cases[] = {
+    static const struct {
+        const char *name;
+        int64_t t;
+        double v;
+        errc want;
+        const char *words;
+    } cases[] = {
         { "the same again", 10 * HOUR, 1, OK, "" },
         { "another value", 10 * HOUR, 2, ERR_DUPLICATE,
-          "duplicate sample for timestamp 36000000; overrides not allowed: existing 1, new value 2" },
+            "duplicate sample for timestamp 36000000; overrides not allowed: existing 1, new value "
+            "2" },
         { "older", 10 * HOUR - 1, 1, ERR_OUT_OF_ORDER, "out of order sample" },
         { "at the bound", 9 * HOUR, 1, ERR_OUT_OF_ORDER, "out of order sample" },
         { "before the bound", 9 * HOUR - 1, 1, ERR_OUT_OF_BOUNDS, "out of bounds" },
@@ -112,7 +127,8 @@ TEST(append_rules)
         if (c->want != OK) EXPECT_STR(err_str(&e), str_z(c->words));
         a->ops->rollback(a);
     }
-    struct appender *a = begin(h);             /* twice in one batch: the second is dropped when it is applied */
+    /* twice in one batch: the second is dropped when it is applied */
+    struct appender *a = begin(h);
     EXPECT_OK(add(a, S("a"), 10 * HOUR + 5, 1, NULL));
     EXPECT_OK(add(a, S("a"), 10 * HOUR + 5, 2, NULL));
     EXPECT_OK(add(a, S("a"), 10 * HOUR + 4, 2, NULL));
@@ -177,13 +193,15 @@ static void twin_init(struct twin *w, struct prng *r, size_t i)
     memset(w, 0, sizeof(*w));
     for (size_t k = 0; k < 4; k++) {
         if (k && prng_below(r, 4) == 0) continue;
-        int len = k == 0 ? snprintf(w->text[k], 24, "m%zu", i) : snprintf(w->text[k], 24, "v%d", (int)prng_below(r, 6));
+        int len = k == 0 ? snprintf(w->text[k], 24, "m%zu", i)
+                         : snprintf(w->text[k], 24, "v%d", (int)prng_below(r, 6));
         w->l[n++] = (struct label){ str_z(names[k]), str_of(w->text[k], (size_t)len) };
     }
     w->labels = (struct labels){ w->l, n };
 }
 
-static void expect_selected(struct head *h, struct twin *all, struct matchers ms, int64_t mint, int64_t maxt, bool sorted)
+static void expect_selected(
+    struct head *h, struct twin *all, struct matchers ms, int64_t mint, int64_t maxt, bool sorted)
 {
     struct querier *q = querier_of(h, mint, maxt);
     struct series_set *set;
@@ -213,7 +231,8 @@ static void expect_selected(struct head *h, struct twin *all, struct matchers ms
     }
     for (size_t i = 0; i < TWIN_SERIES; i++) {
         bool in = false;
-        for (size_t k = 0; k < all[i].n; k++) in |= all[i].at[k].t >= mint && all[i].at[k].t <= maxt;
+        for (size_t k = 0; k < all[i].n; k++)
+            in |= all[i].at[k].t >= mint && all[i].at[k].t <= maxt;
         want += in && matchers_match(ms, all[i].labels);
     }
     EXPECT_EQ(seen, want);
@@ -225,7 +244,8 @@ static void expect_selected(struct head *h, struct twin *all, struct matchers ms
 static void random_matcher(struct matcher *m, struct arena *a, struct prng *r)
 {
     static const char *const names[] = { "__name__", "code", "job", "le", "none" };
-    static const char *const res[] = { "v1|v2", "v[0-3]", ".*", ".+", "", "v1|", "m.*", "v.", "m1.?", "(v2|v3)" };
+    static const char *const res[] = { "v1|v2", "v[0-3]", ".*", ".+", "", "v1|", "m.*", "v.",
+        "m1.?", "(v2|v3)" };
     enum match_type type = (enum match_type)prng_below(r, 4);
     str name = str_z(names[prng_below(r, ARRAY_LEN(names))]);
     str value = type >= MATCH_RE ? str_z(res[prng_below(r, ARRAY_LEN(res))])
@@ -247,7 +267,9 @@ TEST(head_model)
         for (size_t i = 0; i < TWIN_SERIES; i++) {
             if (prng_below(&r, 12) == 0 || (i % 7 == 0 && k < 200)) continue;
             series_handle handle;
-            double v = i % 3 == 0 ? prng_unit(&r) : prng_below(&r, 30) ? (double)(k / 3) : stale_nan();
+            double v = i % 3 == 0           ? prng_unit(&r)
+                       : prng_below(&r, 30) ? (double)(k / 3)
+                                            : stale_nan();
             EXPECT_OK(app->ops->series(app, all[i].labels, &handle, NULL));
             EXPECT_OK(app->ops->append(app, handle, t, v, 0, NULL));
             all[i].at[all[i].n++] = (struct sample){ t, v };
@@ -257,13 +279,16 @@ TEST(head_model)
         struct matcher m[3];
         size_t n = prng_below(&r, 4);
         for (size_t i = 0; i < n; i++) random_matcher(&m[i], &a, &r);
-        int64_t from = 1000000 + (int64_t)prng_below(&r, 500 * 15000), to = from + (int64_t)prng_below(&r, 200 * 15000);
-        expect_selected(h, all, (struct matchers){ m, n }, prng_below(&r, 3) ? INT64_MIN : from, prng_below(&r, 3) ? INT64_MAX : to, k % 2);
+        int64_t from = 1000000 + (int64_t)prng_below(&r, 500 * 15000),
+                to = from + (int64_t)prng_below(&r, 200 * 15000);
+        expect_selected(h, all, (struct matchers){ m, n }, prng_below(&r, 3) ? INT64_MIN : from,
+            prng_below(&r, 3) ? INT64_MAX : to, k % 2);
         for (size_t i = 0; i < n; i++) matcher_fini(&m[i]);
     }
     expect_selected(h, all, (struct matchers){ NULL, 0 }, INT64_MIN, INT64_MAX, true);
 
-    /* Truncation: what is left is what lies in chunks that reach past it; series without any are gone. */
+    /* Truncation: what is left is what lies in chunks that reach past it; series without any are
+     * gone. */
     EXPECT_OK(head_truncate(h, 1000000 + 1000 * 15000, NULL));
     EXPECT_EQ(head_series_count(h), 0);
     struct querier *q = querier_of(h, INT64_MIN, INT64_MAX);
@@ -360,8 +385,10 @@ TEST(many_sealed_chunks_are_told)
     size_t written;
     struct head *h;
     static series_handle made[SERIES];
-    EXPECT_OK(head_open(&h, &(struct head_opts){ .many_sealed = count_call, .many_sealed_ctx = &calls }, NULL));
-    for (int64_t chunk = 0; chunk < 5; chunk++) {              /* each begins a range, and so a chunk, of its own */
+    EXPECT_OK(head_open(
+        &h, &(struct head_opts){ .many_sealed = count_call, .many_sealed_ctx = &calls }, NULL));
+    /* each begins a range, and so a chunk, of its own */
+    for (int64_t chunk = 0; chunk < 5; chunk++) {
         struct appender *a = begin(h);
         for (uint32_t i = 0; i < SERIES; i++) {
             char name[32];
@@ -383,7 +410,8 @@ TEST(symbols_like_another)
     struct symbols s;
     reclaim_init(&rc);
     symbols_init(&s, &rc);
-    uint32_t a = symbols_intern(&s, S("job"), S("x")), b = symbols_intern_like(&s, a, S("job"), S("y"));
+    uint32_t a = symbols_intern(&s, S("job"), S("x")),
+             b = symbols_intern_like(&s, a, S("job"), S("y"));
     uint32_t c = symbols_intern_like(&s, a, S("pod"), S("x"));
     EXPECT(a != b && a != c && b != c);
     EXPECT_EQ(symbols_intern_like(&s, a, S("job"), S("x")), a);
@@ -397,7 +425,8 @@ TEST(symbols_like_another)
 
 /* Replay. */
 
-/* A log in small: each call is a record; samples are decoded and applied at once, unless `later`. */
+/* A log in small: each call is a record; samples are decoded and applied at once, unless
+ * `later`. */
 struct small_log { struct head_replay *r; replay_mark mark; bool later; };
 
 static void apply_all(struct head_replay *r)
@@ -406,7 +435,8 @@ static void apply_all(struct head_replay *r)
     head_replay_applied(r);
 }
 
-static void log_samples(struct small_log *l, const struct ref_sample *s, size_t n, const struct replay_reset *reset)
+static void log_samples(
+    struct small_log *l, const struct ref_sample *s, size_t n, const struct replay_reset *reset)
 {
     struct replay_decoder *d = head_replay_decoder(l->r);
     if (reset && reset->slot) replay_decode_reset(d, reset);
@@ -435,14 +465,17 @@ TEST(replay_follows_the_log)
     for (unsigned later = 0; later < 2; later++) {
         struct head *h = open_head();
         struct small_log l = { .r = head_replay_begin(h), .later = later };
-        struct ref_sample s[] = { { 7, 1000, 1, 0 }, { 7, 2000, 2, 0 }, { 9, 1000, 3, 0 }, { 7, 1500, 9, 0 }, { 99, 1000, 1, 0 } };
+        struct ref_sample s[] = { { 7, 1000, 1, 0 }, { 7, 2000, 2, 0 }, { 9, 1000, 3, 0 },
+            { 7, 1500, 9, 0 }, { 99, 1000, 1, 0 } };
         EXPECT_EQ(log_series(&l, 7, S("a")).slot, 0);
         EXPECT_EQ(log_series(&l, 9, S("b")).slot, 0);
         EXPECT_EQ(log_series(&l, 11, S("empty")).slot, 0);
         log_samples(&l, s, ARRAY_LEN(s), NULL);
-        struct replay_reset reset = log_series(&l, 20, S("b"));        /* a duplicate: what was read of b is lost */
+        /* a duplicate: what was read of b is lost */
+        struct replay_reset reset = log_series(&l, 20, S("b"));
         EXPECT(reset.slot != 0);
-        struct ref_sample more[] = { { 20, 3000, 4, 0 }, { 9, 4000, 5, 0 }, { 9, INT64_MAX, 6, 0 } };
+        struct ref_sample more[] = { { 20, 3000, 4, 0 }, { 9, 4000, 5, 0 },
+            { 9, INT64_MAX, 6, 0 } };
         log_samples(&l, more, ARRAY_LEN(more) - 1, &reset);
         struct replay_decoder *d = head_replay_decoder(l.r);
         replay_decode_other(d, ++l.mark, REPLAY_EXEMPLARS, 500, 1000);
@@ -461,7 +494,8 @@ TEST(replay_follows_the_log)
         EXPECT_EQ(st.unknown[REPLAY_TOMBSTONES], 1);
         EXPECT_EQ(st.unknown[REPLAY_SERIES], 3);
         EXPECT_EQ(st.dropped_old, 1);
-        EXPECT_EQ(head_series_count(h), 3);    /* the empty one has histograms, which are only in the log */
+        /* the empty one has histograms, which are only in the log */
+        EXPECT_EQ(head_series_count(h), 3);
         EXPECT_EQ(head_max_time(h), 4000);
         struct querier *q = querier_of(h, INT64_MIN, INT64_MAX);
         EXPECT_EQ(count_of(q, S("a")), 1);
@@ -472,7 +506,8 @@ TEST(replay_follows_the_log)
         head_live_refs(h, &refs);
         EXPECT_EQ(refs.n, 5);
         EXPECT_EQ(refs.at[0], 7);
-        EXPECT_EQ(refs.at[1], 9);              /* the first ref of b, by which the log names samples */
+        /* the first ref of b, by which the log names samples */
+        EXPECT_EQ(refs.at[1], 9);
         EXPECT_EQ(refs.at[2], 11);
         EXPECT_EQ(refs.at[3], 20);
         EXPECT_EQ(refs.at[4], 501);
@@ -481,7 +516,8 @@ TEST(replay_follows_the_log)
     }
 }
 
-/* Reading is ahead of decoding: a series record that lies behind a record of samples does not speak for it. */
+/* Reading is ahead of decoding: a series record that lies behind a record of samples does not speak
+ * for it. */
 TEST(replay_resolves_by_place)
 {
     struct head *h = open_head();
@@ -503,7 +539,8 @@ TEST(replay_resolves_by_place)
     EXPECT(!head_replay_moves_tombstone(l.r, 1, 0, 1));
     EXPECT(!head_replay_moves_tombstone(l.r, 4, INT64_MIN, INT64_MAX));
     EXPECT(head_replay_moves_tombstone(l.r, 1, INT64_MIN, INT64_MAX));
-    log_tombstone(&l, 1, INT64_MIN, INT64_MAX);                /* the end of a series: its ref is nobody's, then another's */
+    /* the end of a series: its ref is nobody's, then another's */
+    log_tombstone(&l, 1, INT64_MIN, INT64_MAX);
     log_samples(&l, s, 1, NULL);
     log_series(&l, 1, S("c"));
     log_samples(&l, s, 1, NULL);
@@ -524,7 +561,8 @@ TEST(replay_takes_any_time)
 {
     struct head *h = open_head();
     struct small_log l = { .r = head_replay_begin(h), .later = true };
-    struct ref_sample s[] = { { 1, INT64_MIN + 1, 1, 0 }, { 1, -5, 2, 0 }, { 1, 0, 3, 0 }, { 1, UINT32_MAX, 4, 0 }, { 1, INT64_MAX / 2, 5, 0 }, { 1, INT64_MAX - 1, 6, 0 } };
+    struct ref_sample s[] = { { 1, INT64_MIN + 1, 1, 0 }, { 1, -5, 2, 0 }, { 1, 0, 3, 0 },
+        { 1, UINT32_MAX, 4, 0 }, { 1, INT64_MAX / 2, 5, 0 }, { 1, INT64_MAX - 1, 6, 0 } };
     log_series(&l, 1, S("a"));
     log_samples(&l, s, ARRAY_LEN(s), NULL);
     apply_all(l.r);
@@ -559,7 +597,8 @@ static void expect_counter(struct head *h, size_t n)
     EXPECT_OK(set->ops->next(set, &s, NULL));
     EXPECT(s != NULL);
     EXPECT_EQ(read_series(s, &it, got, ARRAY_LEN(got)), n);
-    for (size_t i = 0; i < n; i++) EXPECT(got[i].t == (int64_t)i * 15000 && got[i].v == (double)i / 4);
+    for (size_t i = 0; i < n; i++)
+        EXPECT(got[i].t == (int64_t)i * 15000 && got[i].v == (double)i / 4);
     EXPECT_OK(s->ops->iterate(s, &it, NULL));
     struct sample_batch b;
     EXPECT_OK(sample_iter_seek(it, 200 * 15000 - 1, NULL));
@@ -595,24 +634,28 @@ TEST(full_chunks_go_to_files)
     EXPECT_OK(head_write_sealed(h, SIZE_MAX, &n, NULL));
     EXPECT_EQ(n, 0);
     expect_counter(h, 500);
-    EXPECT_EQ(count_of(cut, S("a")), 300);     /* what was hidden stays hidden when its chunk is closed */
+    /* what was hidden stays hidden when its chunk is closed */
+    EXPECT_EQ(count_of(cut, S("a")), 300);
     querier_free(cut);
     EXPECT_EQ(head_first_disk_file(h), 1);
     head_close(h);
     chunk_disk_close(d);
 
-    /* Opened again: the chunks are attached, the log brings the rest, and what they cover is dropped. */
+    /* Opened again: the chunks are attached, the log brings the rest, and what they cover is
+     * dropped. */
     EXPECT_OK(chunk_disk_open(&d, &o, note_chunk, &found, &what, NULL));
     EXPECT_EQ(found.all.n, 4);
     EXPECT_OK(head_open(&h, &(struct head_opts){ .disk = d }, NULL));
     struct small_log l = { .r = head_replay_begin(h) };
     for (size_t i = 0; i < found.all.n; i++) {
         const struct chunk_found *c = &found.all.at[i];
-        head_replay_chunk(l.r, &(struct head_replay_chunk){ c->series, c->mint, c->maxt, c->ref, c->n, c->enc, c->ooo });
+        head_replay_chunk(l.r, &(struct head_replay_chunk){
+                                   c->series, c->mint, c->maxt, c->ref, c->n, c->enc, c->ooo });
     }
     struct head_replay_stats st;
     log_series(&l, 1, S("a"));
-    for (int i = 0; i < 500; i++) log_samples(&l, &(struct ref_sample){ 1, i * 15000, i / 4.0, 0 }, 1, NULL);
+    for (int i = 0; i < 500; i++)
+        log_samples(&l, &(struct ref_sample){ 1, i * 15000, i / 4.0, 0 }, 1, NULL);
     head_replay_finish(l.r, &st);
     EXPECT_EQ(st.samples, 20);
     EXPECT_EQ(st.dropped_old, 480);
@@ -641,11 +684,14 @@ static void write_pages(void *ctx)
     struct one *me = ctx;
     for (int k = 1; k <= ROUNDS; k++) {
         struct appender *a;
-        if (head_appendable(me->crowd->head)->ops->begin(head_appendable(me->crowd->head), &a, NULL) != OK) me->crowd->broken++;
+        if (head_appendable(me->crowd->head)
+                ->ops->begin(head_appendable(me->crowd->head), &a, NULL) != OK)
+            me->crowd->broken++;
         for (int i = 0; i < PAGE_SERIES; i++) {
             char name[16], page[8];
             snprintf(name, sizeof(name), "s%d", i);
-            snprintf(page, sizeof(page), "%d", i < 5 ? 9 : me->number);    /* a few are made by all at once */
+            /* a few are made by all at once */
+            snprintf(page, sizeof(page), "%d", i < 5 ? 9 : me->number);
             struct label l[] = { { METRIC_NAME, str_z(name) }, { S("page"), str_z(page) } };
             series_handle h;
             if (a->ops->series(a, (struct labels){ l, 2 }, &h, NULL) != OK) me->crowd->broken++;
@@ -667,7 +713,9 @@ static void read_pages_once(struct one *me)
     char page[8];
     snprintf(page, sizeof(page), "%d", me->number);
     struct matcher m = { .type = MATCH_EQ, .name = S("page"), .value = str_z(page) };
-    if (head_queryable(me->crowd->head)->ops->querier(head_queryable(me->crowd->head), INT64_MIN, INT64_MAX, &q, NULL) != OK) me->crowd->broken++;
+    if (head_queryable(me->crowd->head)
+            ->ops->querier(head_queryable(me->crowd->head), INT64_MIN, INT64_MAX, &q, NULL) != OK)
+        me->crowd->broken++;
     if (q->ops->select(q, (struct matchers){ &m, 1 }, NULL, &set, NULL) != OK) me->crowd->broken++;
     size_t want = SIZE_MAX;
     while (set->ops->next(set, &s, NULL) == OK && s) {
@@ -695,7 +743,8 @@ TEST(threads_see_whole_pages)
     struct chunk_disk *d;
     struct chunk_disk_opened what;
     struct found found = { 0 };
-    EXPECT_OK(chunk_disk_open(&d, &(struct chunk_disk_opts){ .fs = fs, .dir = S("chunks_head") }, note_chunk, &found, &what, NULL));
+    EXPECT_OK(chunk_disk_open(&d, &(struct chunk_disk_opts){ .fs = fs, .dir = S("chunks_head") },
+        note_chunk, &found, &what, NULL));
     EXPECT_OK(head_open(&c.head, &(struct head_opts){ .disk = d, .samples_per_chunk = 8 }, NULL));
     struct one w[WRITERS], r[READERS];
     struct thread *all[WRITERS + READERS];

@@ -1,6 +1,7 @@
-/* isolation.c — ids are 64 bits, a slot keeps 32 of them. They are compared by their signed difference to the low watermark: sound while a
- * slot's newest id is within 2^31 commits of it, which holds because a collection resets ids that everybody sees, and a series
- * without samples for hours is collected. */
+/* isolation.c — ids are 64 bits, a slot keeps 32 of them. They are compared by their signed
+ * difference to the low watermark: sound while a slot's newest id is within 2^31 commits of it,
+ * which holds because a collection resets ids that everybody sees, and a series without samples for
+ * hours is collected. */
 #include "head/isolation.h"
 
 void isolation_init(struct isolation *i)
@@ -60,7 +61,9 @@ uint64_t isolation_high(struct isolation *i)
 void isolation_enter(struct isolation *i, struct isolation_reader *r)
 {
     mtx_lock(&i->mu);
-    *r = (struct isolation_reader){ .max_id = i->last_id, .n_open = i->n_open, .low = i->n_open ? i->open[0] : i->last_id + 1 };
+    *r = (struct isolation_reader){
+        .max_id = i->last_id, .n_open = i->n_open, .low = i->n_open ? i->open[0] : i->last_id + 1
+    };
     if (i->n_open) {
         r->open = mem_alloc_array(i->n_open, sizeof(*r->open));
         memcpy(r->open, i->open, i->n_open * sizeof(*r->open));
@@ -100,7 +103,8 @@ static void drop_chain(struct store *s, uint32_t i)
 static void drop_seen(struct store *s, struct slot *slot, uint64_t low)
 {
     uint32_t *link = &slot->older_ids;
-    while (*link && !isolation_id_before(batch_at(s, *link)->id, low)) link = &batch_at(s, *link)->next;
+    while (*link && !isolation_id_before(batch_at(s, *link)->id, low))
+        link = &batch_at(s, *link)->next;
     if (!*link) return;
     drop_chain(s, *link);
     *link = 0;
@@ -108,12 +112,14 @@ static void drop_seen(struct store *s, struct slot *slot, uint64_t low)
 
 void isolation_note_among(struct store *s, struct slot *slot, uint64_t id, uint64_t low)
 {
-    uint32_t low_id = (uint32_t)id ? (uint32_t)id : 1;         /* 0 is "seen by all": an id off by one once in 2^32 */
+    /* 0 is "seen by all": an id off by one once in 2^32 */
+    uint32_t low_id = (uint32_t)id ? (uint32_t)id : 1;
     if (slot->append_id == low_id && slot->batch_n < UINT16_MAX) {
         slot->batch_n++;
         return;
     }
-    bool seen = !slot->append_id || (slot->append_id != low_id && isolation_id_before(slot->append_id, low));
+    bool seen = !slot->append_id ||
+                (slot->append_id != low_id && isolation_id_before(slot->append_id, low));
     if (UNLIKELY(!seen)) {
         mtx_lock(&s->mu);
         uint32_t i = slab_take(&s->ids);
@@ -146,7 +152,8 @@ static bool id_seen(const struct isolation_reader *r, uint32_t id)
     return true;
 }
 
-uint64_t isolation_hidden(const struct store *s, const struct slot *slot, const struct isolation_reader *r)
+uint64_t isolation_hidden(
+    const struct store *s, const struct slot *slot, const struct isolation_reader *r)
 {
     uint64_t n = slot->batch_n, hidden = 0;
     if (!id_seen(r, slot->append_id)) hidden = n;

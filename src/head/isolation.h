@@ -1,10 +1,12 @@
 /* isolation.h — a query sees a batch whole or not at all.
  *
- * What        A commit takes an id before it applies its samples and gives it back after; a query remembers the newest id and those that
- *             were open when it began. A slot knows the id and the number of samples of its newest batch; older batches that
- *             somebody may not see yet hang behind it.
- * Invariants  (1) Ids ascend from 1. (2) Only the newest samples of a series can be hidden: an earlier one behind a hidden one is
- *             hidden, too. (3) What is below the low watermark is seen by every query that is open or comes.
+ * What        A commit takes an id before it applies its samples and gives it back after; a query
+ *             remembers the newest id and those that were open when it began. A slot knows the id
+ *             and the number of samples of its newest batch; older batches that somebody may not
+ *             see yet hang behind it.
+ * Invariants  (1) Ids ascend from 1. (2) Only the newest samples of a series can be hidden: an
+ *             earlier one behind a hidden one is hidden, too. (3) What is below the low watermark
+ *             is seen by every query that is open or comes.
  * Ownership   isolation_init/isolation_fini; a reader lies in its querier
  * Threads     any. Lock: LOCK_HEAD_COMMIT. isolation_note, isolation_hidden: slot locked.
  * Errors      none
@@ -15,11 +17,13 @@
 
 #include "head/store.h"
 
-enum { ISOLATION_OPEN_MAX = 1024 };            /* commits that apply at the same moment: as many as there are writing threads */
+/* commits that apply at the same moment: as many as there are writing threads */
+enum { ISOLATION_OPEN_MAX = 1024 };
 
 struct isolation_reader {
     struct isolation_reader *prev, *next;
-    uint64_t max_id, low;                      /* sees id <= max_id that is not in open; everything below low */
+    /* sees id <= max_id that is not in open; everything below low */
+    uint64_t max_id, low;
     unsigned n_open;
     uint64_t *open;                            /* ascending */
 };
@@ -36,18 +40,27 @@ struct isolation {
 void isolation_init(struct isolation *i);
 void isolation_fini(struct isolation *i);
 uint64_t isolation_begin(struct isolation *i);                 /* a commit's id */
-void isolation_end(struct isolation *i, uint64_t id);          /* its samples are seen from here on */
+/* its samples are seen from here on */
+void isolation_end(struct isolation *i, uint64_t id);
 void isolation_enter(struct isolation *i, struct isolation_reader *r);
 void isolation_leave(struct isolation *i, struct isolation_reader *r);
 uint64_t isolation_high(struct isolation *i);                  /* the newest id given out */
-static inline uint64_t isolation_low(const struct isolation *i) { return atomic_load_explicit(&i->low, memory_order_acquire); }
+static inline uint64_t isolation_low(const struct isolation *i)
+{
+    return atomic_load_explicit(&i->low, memory_order_acquire);
+}
 
 /* A sample of batch id was appended to the slot. */
-void isolation_note_among(struct store *s, struct slot *slot, uint64_t id, uint64_t low);   /* its second, or the one before may be hidden */
-static inline bool isolation_id_before(uint32_t a, uint64_t b) { return (int32_t)(a - (uint32_t)b) < 0; }
+/* its second, or the one before may be hidden */
+void isolation_note_among(struct store *s, struct slot *slot, uint64_t id, uint64_t low);
+static inline bool isolation_id_before(uint32_t a, uint64_t b)
+{
+    return (int32_t)(a - (uint32_t)b) < 0;
+}
 static inline void isolation_note(struct store *s, struct slot *slot, uint64_t id, uint64_t low)
 {
-    bool seen = !slot->append_id || (slot->append_id != (uint32_t)id && isolation_id_before(slot->append_id, low));
+    bool seen = !slot->append_id ||
+                (slot->append_id != (uint32_t)id && isolation_id_before(slot->append_id, low));
     if (UNLIKELY(!seen || slot->older_ids || !(uint32_t)id)) {
         isolation_note_among(s, slot, id, low);
         return;
@@ -55,8 +68,10 @@ static inline void isolation_note(struct store *s, struct slot *slot, uint64_t i
     slot->append_id = (uint32_t)id;
     slot->batch_n = 1;
 }
-void isolation_forget(struct store *s, struct slot *slot);     /* everything is seen: the slot begins anew */
+/* everything is seen: the slot begins anew */
+void isolation_forget(struct store *s, struct slot *slot);
 /* How many of the newest samples r must not see. */
-uint64_t isolation_hidden(const struct store *s, const struct slot *slot, const struct isolation_reader *r);
+uint64_t isolation_hidden(
+    const struct store *s, const struct slot *slot, const struct isolation_reader *r);
 
 #endif

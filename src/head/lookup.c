@@ -1,7 +1,8 @@
-/* A cuckoo table of buckets that are cache lines: an entry is in the first of its two buckets, mostly, or in the second. When both are full,
- * others move to their other bucket to make room, up to three in a row; that fails when the shard is full to some 95 parts in a hundred,
- * and then it is made anew, a quarter to a seventh larger: 16 bytes an entry and few free ones, and never more than one shard twice at the
- * same time. Its sizes are those in which the allocator counts. */
+/* A cuckoo table of buckets that are cache lines: an entry is in the first of its two buckets,
+ * mostly, or in the second. When both are full, others move to their other bucket to make room, up
+ * to three in a row; that fails when the shard is full to some 95 parts in a hundred, and then it
+ * is made anew, a quarter to a seventh larger: 16 bytes an entry and few free ones, and never more
+ * than one shard twice at the same time. Its sizes are those in which the allocator counts. */
 #include "head/lookup.h"
 
 #include "base/account.h"
@@ -13,9 +14,12 @@
 #include <xxhash.h>
 
 ACCOUNT(lookup_account, "lookup")
-COUNTER(lookup_hits, "epimetheus_head_lookup_hits_total", "Series found by the raw bytes of their labels.")
-COUNTER(lookup_misses, "epimetheus_head_lookup_misses_total", "Look-ups by raw label bytes that were not known.")
-COUNTER(lookup_evictions, "epimetheus_head_lookup_evictions_total", "Entries of the look-up cache that made room for others.")
+COUNTER(lookup_hits, "epimetheus_head_lookup_hits_total",
+    "Series found by the raw bytes of their labels.")
+COUNTER(lookup_misses, "epimetheus_head_lookup_misses_total",
+    "Look-ups by raw label bytes that were not known.")
+COUNTER(lookup_evictions, "epimetheus_head_lookup_evictions_total",
+    "Entries of the look-up cache that made room for others.")
 
 enum { LOOKUP_CAP_MIN = 4, MOVES_MAX = 3 };
 #define USED_BIT ((uint32_t)1 << 31)
@@ -28,7 +32,10 @@ void lookup_init(struct lookup *l, size_t max_bytes)
     l->cap_max = (uint32_t)MAX(MIN(cap, (size_t)1 << 26), LOOKUP_CAP_MIN);
 }
 
-static void lookup_charge(int64_t buckets) { account_charge(&lookup_account, buckets * (int64_t)sizeof(struct lookup_bucket)); }
+static void lookup_charge(int64_t buckets)
+{
+    account_charge(&lookup_account, buckets * (int64_t)sizeof(struct lookup_bucket));
+}
 
 void lookup_fini(struct lookup *l)
 {
@@ -45,10 +52,17 @@ struct lookup_key { uint64_t lo; uint32_t hi, shard; };
 static struct lookup_key lookup_key_of(const struct lookup *l, str raw)
 {
     XXH128_hash_t h = XXH3_128bits_withSecret(raw.p, raw.n, l->secret, sizeof(l->secret));
-    return (struct lookup_key){ h.low64, (uint32_t)(h.high64 >> 33), (uint32_t)(h.high64 % LOOKUP_SHARDS) };
+    return (struct lookup_key){ h.low64, (uint32_t)(h.high64 >> 33),
+        (uint32_t)(h.high64 % LOOKUP_SHARDS) };
 }
-static uint32_t lookup_first(const struct lookup_shard *s, uint64_t lo) { return (uint32_t)(((lo >> 32) * s->cap) >> 32); }
-static uint32_t lookup_second(const struct lookup_shard *s, uint64_t lo) { return (uint32_t)(((lo & UINT32_MAX) * s->cap) >> 32); }
+static uint32_t lookup_first(const struct lookup_shard *s, uint64_t lo)
+{
+    return (uint32_t)(((lo >> 32) * s->cap) >> 32);
+}
+static uint32_t lookup_second(const struct lookup_shard *s, uint64_t lo)
+{
+    return (uint32_t)(((lo & UINT32_MAX) * s->cap) >> 32);
+}
 
 static struct lookup_entry *bucket_find(struct lookup_bucket *b, struct lookup_key key)
 {
@@ -123,7 +137,8 @@ static uint32_t lookup_other(const struct lookup_shard *s, uint32_t bucket, uint
     return first == bucket ? lookup_second(s, lo) : first;
 }
 
-/* A free place in this bucket, made by up to `depth` moves in a row if need be; NULL: there is none. */
+/* A free place in this bucket, made by up to `depth` moves in a row if need be; NULL: there is
+ * none. */
 static struct lookup_entry *bucket_room(struct lookup_shard *s, uint32_t bucket, unsigned depth)
 {
     struct lookup_bucket *b = &s->at[bucket];
@@ -133,7 +148,8 @@ static struct lookup_entry *bucket_room(struct lookup_shard *s, uint32_t bucket,
             struct lookup_entry e = b->at[k];
             uint32_t other = lookup_other(s, bucket, e.lo);
             struct lookup_entry *to = other == bucket ? NULL : bucket_room(s, other, far);
-            if (!to || memcmp(&e, &b->at[k], sizeof(e)) != 0) continue;       /* a round of moves may have come back here */
+            /* a round of moves may have come back here */
+            if (!to || memcmp(&e, &b->at[k], sizeof(e)) != 0) continue;
             *to = e;
             b->at[k] = (struct lookup_entry){ 0 };
             free = &b->at[k];
@@ -160,7 +176,8 @@ static uint32_t lookup_larger(uint32_t cap)
 }
 
 /* False: some found no place, and nothing was changed. */
-static bool lookup_remake(struct lookup_shard *s, uint32_t cap, bool (*alive)(const void *ctx, uint32_t num), const void *ctx)
+static bool lookup_remake(struct lookup_shard *s, uint32_t cap,
+    bool (*alive)(const void *ctx, uint32_t num), const void *ctx)
 {
     struct lookup_shard g = { .cap = cap, .at = cap ? mem_zalloc(cap * sizeof(*g.at)) : NULL };
     bool fits = true;
@@ -220,7 +237,8 @@ void lookup_put(struct lookup *l, str raw, uint32_t num)
         if (e) s->n++;
         else e = lookup_evict(s, key.lo);
     }
-    *e = (struct lookup_entry){ key.lo, key.hi, num };         /* not yet used: what comes once is the first to go */
+    /* not yet used: what comes once is the first to go */
+    *e = (struct lookup_entry){ key.lo, key.hi, num };
     bytelock_unlock(&s->mu, LOCK_LEAF);
     if (evicted) metric_inc(&lookup_evictions);
 }
@@ -232,9 +250,11 @@ void lookup_sweep(struct lookup *l, bool (*alive)(const void *ctx, uint32_t num)
         bytelock_lock(&s->mu, LOCK_LEAF);
         uint32_t n = 0, cap = 0;
         for (uint32_t b = 0; b < s->cap; b++)
-            for (unsigned k = 0; k < LOOKUP_BUCKET; k++) n += s->at[b].at[k].num && alive(ctx, s->at[b].at[k].num);
+            for (unsigned k = 0; k < LOOKUP_BUCKET; k++)
+                n += s->at[b].at[k].num && alive(ctx, s->at[b].at[k].num);
         while ((uint64_t)cap * LOOKUP_BUCKET * 9 / 10 < n) cap = lookup_larger(cap);
-        for (; n < s->n && cap <= s->cap && !lookup_remake(s, cap, alive, ctx); cap = lookup_larger(cap)) {}
+        for (; n < s->n && cap <= s->cap && !lookup_remake(s, cap, alive, ctx);
+             cap = lookup_larger(cap)) {}
         bytelock_unlock(&s->mu, LOCK_LEAF);
     }
 }

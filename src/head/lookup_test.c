@@ -32,8 +32,10 @@ TEST(lookup_holds_all)
         EXPECT(lookup_bytes() <= (int64_t)i * MOST_BYTES_EACH);
     }
     for (uint32_t i = 1; i <= N; i++) EXPECT_EQ(lookup_get(&l, raw_of(&room, i)), i);
-    for (uint32_t i = 1; i <= N; i += 7) lookup_put(&l, raw_of(&room, i), N + i);      /* taught again */
-    for (uint32_t i = 1; i <= N; i++) EXPECT_EQ(lookup_get(&l, raw_of(&room, i)), i % 7 == 1 ? N + i : i);
+    /* taught again */
+    for (uint32_t i = 1; i <= N; i += 7) lookup_put(&l, raw_of(&room, i), N + i);
+    for (uint32_t i = 1; i <= N; i++)
+        EXPECT_EQ(lookup_get(&l, raw_of(&room, i)), i % 7 == 1 ? N + i : i);
     lookup_fini(&l);
     EXPECT_EQ(lookup_bytes(), 0);
 }

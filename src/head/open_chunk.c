@@ -5,23 +5,36 @@
 
 #include <math.h>
 
-/* How many units make 1, coarse units first. Times this, a value is a whole number; divided by it again, it has its own bits. */
+/* How many units make 1, coarse units first. Times this, a value is a whole number; divided by it
+ * again, it has its own bits. */
 enum { UNIT_ONE = 7, UNITS = 17 };
-static const double unit_per_one[UNITS] = { 0x1p-20, 0x1p-16, 0x1p-12, 0x1p-10, 0x1p-8, 0x1p-6, 0x1p-4, 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8,
-                                            1e9 };
+static const double unit_per_one[UNITS] = { 0x1p-20, 0x1p-16, 0x1p-12, 0x1p-10, 0x1p-8, 0x1p-6,
+    0x1p-4, 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9 };
 
-/* The code of a step z (of either sign: folded, so that small ones are small): with k = state / 4, z >> k ones, a zero, the low k bits of z.
- * From RICE_ESCAPE ones on: so many ones, the length of z in six bits, z. Length 0: the stale marker. The state follows what was seen: down
- * by a quarter bit without ones, up by as many as there are from two on, to the length after an escape; it stays at a value that
- * stands alone (the first, or after a stale marker). After Malvar's "Adaptive Run-Length/Golomb-Rice Encoding", without the runs. */
-enum { RICE_ESCAPE = 8, RICE_LENGTH_BITS = 6, RICE_SHIFT = 2, RICE_LENGTH_MAX = 56, RICE_STATE_MAX = (RICE_LENGTH_MAX - 1) << RICE_SHIFT };
+/* The code of a step z (of either sign: folded, so that small ones are small): with k = state / 4,
+ * z >> k ones, a zero, the low k bits of z.
+ * From RICE_ESCAPE ones on: so many ones, the length of z in six bits, z. Length 0: the stale
+ * marker. The state follows what was seen: down by a quarter bit without ones, up by as many as
+ * there are from two on, to the length after an escape; it stays at a value that stands alone (the
+ * first, or after a stale marker). After Malvar's "Adaptive Run-Length/Golomb-Rice Encoding",
+ * without the runs. */
+enum {
+    RICE_ESCAPE = 8,
+    RICE_LENGTH_BITS = 6,
+    RICE_SHIFT = 2,
+    RICE_LENGTH_MAX = 56,
+    RICE_STATE_MAX = (RICE_LENGTH_MAX - 1) << RICE_SHIFT
+};
 
 static inline uint8_t rice_next(uint8_t state, unsigned ones)
 {
     if (!ones) return (uint8_t)(state - (state > 0));
     return ones == 1 ? state : (uint8_t)MIN(state + ones, (unsigned)RICE_STATE_MAX);
 }
-static inline uint8_t rice_escaped(unsigned length) { return (uint8_t)((length - 1) << RICE_SHIFT); }
+static inline uint8_t rice_escaped(unsigned length)
+{
+    return (uint8_t)((length - 1) << RICE_SHIFT);
+}
 
 /* Copies and decoding. */
 
@@ -171,10 +184,12 @@ void open_ctx_release(struct open_ctx *c)
     store_drain_stock(c->store, &c->stock);
 }
 
-/* The run whose first n times are those of `from` (none: n is 0) and that goes on with t. The reference is the caller's. */
+/* The run whose first n times are those of `from` (none: n is 0) and that goes on with t. The
+ * reference is the caller's. */
 static uint32_t open_run_for(struct open_ctx *c, uint32_t from, uint16_t n, int64_t t)
 {
-    uint64_t key = ((uint64_t)from << 16 | n) * 0x9e3779b97f4a7c15u ^ (uint64_t)t * 0xc2b2ae3d27d4eb4fu;
+    uint64_t key =
+        ((uint64_t)from << 16 | n) * 0x9e3779b97f4a7c15u ^ (uint64_t)t * 0xc2b2ae3d27d4eb4fu;
     struct run_hint *h = &c->hints[(key ^ key >> 29) % RUN_HINTS];
     if (!h->run || h->from != from || h->n != n || h->t != t) {
         if (h->run) {
@@ -184,7 +199,8 @@ static uint32_t open_run_for(struct open_ctx *c, uint32_t from, uint16_t n, int6
             c->n_hints++;
         }
         if (from) store_ref_run(c->store, from);
-        uint32_t run = from ? store_fork_run(c->store, from, n, t, &c->stock) : store_new_run(c->store, t, &c->stock);
+        uint32_t run = from ? store_fork_run(c->store, from, n, t, &c->stock)
+                            : store_new_run(c->store, t, &c->stock);
         *h = (struct run_hint){ from, run, n, t };
     }
     store_ref_run(c->store, h->run);
@@ -203,7 +219,8 @@ static union cell *open_cell(struct open_ctx *c, struct slot *s, unsigned in_cel
 }
 
 /* Writing bits into the cells: the low `bits` of v, 1 … 64. */
-static __attribute__((noinline)) void open_put_over(struct open_ctx *c, struct slot *s, uint64_t v, unsigned bits)
+static __attribute__((noinline)) void open_put_over(
+    struct open_ctx *c, struct slot *s, uint64_t v, unsigned bits)
 {
     while (bits) {
         unsigned in_cell = s->payload_bits % CELL_BITS;
@@ -221,7 +238,8 @@ static __attribute__((noinline)) void open_put_over(struct open_ctx *c, struct s
 /* Most stay within a word. REQUIRES: no bit of v is set above its low `bits` */
 static inline void open_put(struct open_ctx *c, struct slot *s, uint64_t v, unsigned bits)
 {
-    unsigned in_cell = s->payload_bits % CELL_BITS, at = CELL_HEAD_BITS + in_cell, end = (at & 63) + bits;
+    unsigned in_cell = s->payload_bits % CELL_BITS, at = CELL_HEAD_BITS + in_cell,
+             end = (at & 63) + bits;
     if (UNLIKELY(!in_cell || end > 64)) {
         open_put_over(c, s, v, bits);
         return;
@@ -242,7 +260,8 @@ static inline bool unit_holds(double v, unsigned unit, int64_t *m)
 
 static void open_put_escape(struct open_ctx *c, struct slot *s, uint64_t z, unsigned length)
 {
-    open_put(c, s, ((1u << RICE_ESCAPE) - 1) << RICE_LENGTH_BITS | length, RICE_ESCAPE + RICE_LENGTH_BITS);
+    open_put(c, s, ((1u << RICE_ESCAPE) - 1) << RICE_LENGTH_BITS | length,
+        RICE_ESCAPE + RICE_LENGTH_BITS);
     if (length) open_put(c, s, z, length);
 }
 
@@ -261,7 +280,8 @@ static inline void open_put_step(struct open_ctx *c, struct slot *s, uint64_t z,
     if (!alone) s->rice = rice_escaped(length);
 }
 
-/* False: v does not fit UP or DEC with this unit. prev: the value before, as bits; first: there is none. */
+/* False: v does not fit UP or DEC with this unit. prev: the value before, as bits; first: there is
+ * none. */
 static bool open_step(struct open_ctx *c, struct slot *s, uint64_t prev, bool first, double v)
 {
     if (f64_bits(v) == STALE_NAN_BITS) {
@@ -274,12 +294,14 @@ static bool open_step(struct open_ctx *c, struct slot *s, uint64_t prev, bool fi
     if (!alone) before = llrint(f64_of_bits(prev) * unit_per_one[s->unit]);
     int64_t d = m - before;                    /* |m| <= 2^53: cannot overflow */
     if (s->coding == CODING_UP && d < 0) return false;
-    open_put_step(c, s, s->coding == CODING_UP ? (uint64_t)d : (uint64_t)d << 1 ^ (uint64_t)(d >> 63), alone);
+    open_put_step(
+        c, s, s->coding == CODING_UP ? (uint64_t)d : (uint64_t)d << 1 ^ (uint64_t)(d >> 63), alone);
     return true;
 }
 
 /* The value bits of an XOR chunk; lead and trail are the window before, and after. */
-static void open_xor(struct open_ctx *c, struct slot *s, uint64_t prev, bool first, uint64_t bits, uint8_t *lead, uint8_t *trail)
+static void open_xor(struct open_ctx *c, struct slot *s, uint64_t prev, bool first, uint64_t bits,
+    uint8_t *lead, uint8_t *trail)
 {
     if (first) {
         open_put(c, s, bits, 64);
@@ -327,7 +349,8 @@ static void open_recode(struct open_ctx *c, struct slot *s, const double *v, uns
 static bool values_have_unit(const double *v, unsigned n, unsigned unit)
 {
     int64_t m;
-    for (unsigned i = n; i-- > 0;)             /* the newest first: it is the one that did not fit */
+    /* the newest first: it is the one that did not fit */
+    for (unsigned i = n; i-- > 0;)
         if (!sample_is_stale(v[i]) && !unit_holds(v[i], unit, &m)) return false;
     return true;
 }
@@ -343,8 +366,9 @@ static bool values_fall(const double *v, unsigned n)
     return false;
 }
 
-/* v does not fit: the cheapest coding that holds the n samples so far and v. The unit of the chunk before is where the search starts. A
- * gauge falls soon after a chunk began: the next one begins with DEC at once. A counter's reset may come at any time. */
+/* v does not fit: the cheapest coding that holds the n samples so far and v. The unit of the chunk
+ * before is where the search starts. A gauge falls soon after a chunk began: the next one begins
+ * with DEC at once. A counter's reset may come at any time. */
 static void open_climb(struct open_ctx *c, struct slot *s, double v)
 {
     enum { SOON = 16 };
@@ -381,9 +405,16 @@ static void open_seal(struct open_ctx *c, uint32_t slot_i, struct slot *s)
     mtx_lock(&st->mu);
     uint32_t i = slab_take(&st->sealed);
     struct sealed *q = slab_at(&st->sealed, i);
-    *q = (struct sealed){ .slot = slot_i, .generation = atomic_load_explicit(&s->generation, memory_order_relaxed), .run = s->run,
-                          .first_cell = s->first_cell, .maxt = slot_last_t(s), .last_v = s->last_v, .n = s->n,
-                          .payload_bits = s->payload_bits, .coding = s->coding, .unit = s->unit };
+    *q = (struct sealed){ .slot = slot_i,
+        .generation = atomic_load_explicit(&s->generation, memory_order_relaxed),
+        .run = s->run,
+        .first_cell = s->first_cell,
+        .maxt = slot_last_t(s),
+        .last_v = s->last_v,
+        .n = s->n,
+        .payload_bits = s->payload_bits,
+        .coding = s->coding,
+        .unit = s->unit };
     if (st->sealed_last) ((struct sealed *)slab_at(&st->sealed, st->sealed_last))->queue_next = i;
     else st->sealed_first = i;
     st->sealed_last = i;
@@ -397,14 +428,16 @@ static void open_seal(struct open_ctx *c, uint32_t slot_i, struct slot *s)
 }
 
 /* Chunk ends: the rules of chunk/cut, with what they need taken from the run. */
-static bool open_is_full(const struct store *st, const struct slot *s, const struct ts_run *r, int64_t t)
+static bool open_is_full(
+    const struct store *st, const struct slot *s, const struct ts_run *r, int64_t t)
 {
     int64_t next_at = s->n < st->samples_per_chunk / 4 ? r->range_end : r->next_at;
     return s->xor_bits > CUT_BYTES * 8 || t >= next_at || s->n >= 2 * st->samples_per_chunk;
 }
 
 /* The chunk's time bits for t behind its n > 0 times. */
-static unsigned open_time_bits(const struct store *st, const struct slot *s, const struct ts_run *r, int64_t t)
+static unsigned open_time_bits(
+    const struct store *st, const struct slot *s, const struct ts_run *r, int64_t t)
 {
     int64_t last = slot_last_t(s);
     struct xor_len l = { .t = last, .v = s->last_v, .n = s->n };
@@ -413,7 +446,8 @@ static unsigned open_time_bits(const struct store *st, const struct slot *s, con
     return l.bits - 1;                         /* the value once more is one bit */
 }
 
-/* What the series does next is what the last one did: remembered, and kept when that happens twice. */
+/* What the series does next is what the last one did: remembered, and kept when that happens
+ * twice. */
 static void open_same(struct open_ctx *c, const struct slot *s, int64_t t, unsigned time_bits)
 {
     struct open_step_of *m = &c->same;
@@ -423,7 +457,8 @@ static void open_same(struct open_ctx *c, const struct slot *s, int64_t t, unsig
     *m = (struct open_step_of){ s->run, s->n, (uint16_t)time_bits, t, again };
 }
 
-/* Makes the slot ready for t: seals a full chunk, begins one, or finds the run that goes on with t. */
+/* Makes the slot ready for t: seals a full chunk, begins one, or finds the run that goes on with
+ * t. */
 static void open_prepare(struct open_ctx *c, uint32_t slot_i, struct slot *s, int64_t t)
 {
     struct store *st = c->store;
@@ -441,7 +476,8 @@ static void open_prepare(struct open_ctx *c, uint32_t slot_i, struct slot *s, in
     uint16_t n = s->n;
     uint64_t off = (uint64_t)t - (uint64_t)r->base;
     unsigned time_bits = open_time_bits(st, s, r, t);
-    bool there = n < atomic_load_explicit(&r->n, memory_order_acquire) && run_offset(st, r, n) == off;
+    bool there =
+        n < atomic_load_explicit(&r->n, memory_order_acquire) && run_offset(st, r, n) == off;
     if (UNLIKELY(!there) && !store_extend_run(st, s->run, n, t, &c->stock)) {
         uint32_t fork = open_run_for(c, s->run, n, t);
         store_unref_run(st, s->run);
@@ -453,7 +489,8 @@ static void open_prepare(struct open_ctx *c, uint32_t slot_i, struct slot *s, in
 static void open_count_bits(struct slot *s, int64_t t, uint64_t bits, unsigned time_bits)
 {
     if (LIKELY(s->n)) {
-        s->xor_bits = (uint16_t)(s->xor_bits + time_bits + xor_value_bits(bits ^ s->last_v, &s->xor_lead, &s->xor_trail));
+        s->xor_bits = (uint16_t)(s->xor_bits + time_bits +
+                                 xor_value_bits(bits ^ s->last_v, &s->xor_lead, &s->xor_trail));
         return;
     }
     struct xor_len l = xor_len_zero();
@@ -467,7 +504,8 @@ void open_append(struct open_ctx *c, uint32_t slot_i, struct slot *s, int64_t t,
 {
     uint64_t bits = f64_bits(v);
     const struct open_step_of *m = &c->same;
-    bool same = m->kept && m->run == s->run && m->n == s->n && m->t == t && s->xor_bits <= CUT_BYTES * 8;
+    bool same =
+        m->kept && m->run == s->run && m->n == s->n && m->t == t && s->xor_bits <= CUT_BYTES * 8;
     if (UNLIKELY(!same)) open_prepare(c, slot_i, s, t);
     open_put_value(c, s, v, bits);
     open_count_bits(s, t, bits, m->time_bits);

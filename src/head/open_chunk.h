@@ -1,15 +1,18 @@
 /* open_chunk.h — the chunk of a series that still takes samples.
  *
- * What        Samples are held in the cheapest form that gives their bits back: times by reference to a run, values as
+ * What        Samples are held in the cheapest form that gives their bits back: times by reference
+ *             to a run, values as
  *               CONST  all equal: nothing but the slot's last value
- *               UP     v = m units, a unit being a power of ten or of two, one a chunk; m never falls: its steps in an adaptive Rice code
- *               DEC    the same with steps of either sign
+ *               UP     v = m units, a unit being a power of ten or of two, one a chunk; m never
+ *               falls: its steps in an adaptive Rice code DEC    the same with steps of either sign
  *               XOR    Prometheus' value bits, without the times
- *             Codings climb in this order only, when a value does not fit; the chunk is then written anew. Beside it the slot counts how
- *             long the real chunk would be, so that it ends where Prometheus ends it. A run-length coding has no place: a
- *             repeated value is one bit in the others, and a cell once taken costs the same.
- * Invariants  (1) Decoding gives the bits that were appended: a unit is taken only where m units have v's bits. (2) The cut points are
- *             those of chunk/cut. (3) xor_bits is the exact length of the encoded chunk.
+ *             Codings climb in this order only, when a value does not fit; the chunk is then
+ *             written anew. Beside it the slot counts how long the real chunk would be, so that it
+ *             ends where Prometheus ends it. A run-length coding has no place: a repeated value is
+ *             one bit in the others, and a cell once taken costs the same.
+ * Invariants  (1) Decoding gives the bits that were appended: a unit is taken only where m units
+ *             have v's bits. (2) The cut points are those of chunk/cut. (3) xor_bits is the exact
+ *             length of the encoded chunk.
  * Ownership   cells and the reference to the run belong to the slot, then to the sealed chunk
  * Threads     open_append, open_copy, open_drop: slot locked. The context is one thread's.
  * Errors      none
@@ -20,12 +23,14 @@
 
 #include "head/store.h"
 
-/* Runs that were begun or forked by this context: what the next series of the same page will want. Holds references. */
+/* Runs that were begun or forked by this context: what the next series of the same page will want.
+ * Holds references. */
 enum { RUN_HINTS = 64 };
 struct run_hint { uint32_t from, run; uint16_t n; int64_t t; };
 
-/* The step that the series of a page have in common: to who holds the first n times of this run, t is the next one, it ends no chunk by its
- * time, and takes so many bits. Kept, with a reference, when two series in a row took the same step. */
+/* The step that the series of a page have in common: to who holds the first n times of this run, t
+ * is the next one, it ends no chunk by its time, and takes so many bits. Kept, with a reference,
+ * when two series in a row took the same step. */
 struct open_step_of { uint32_t run; uint16_t n, time_bits; int64_t t; bool kept; };
 
 struct open_ctx {
@@ -37,11 +42,13 @@ struct open_ctx {
     uint64_t n_opened, n_sealed;
 };
 void open_ctx_init(struct open_ctx *c, struct store *s);
-void open_ctx_release(struct open_ctx *c);     /* gives hints and stock back; the context may go on */
+/* gives hints and stock back; the context may go on */
+void open_ctx_release(struct open_ctx *c);
 
 /* REQUIRES: t > the slot's last t. slot_i: the slot's index. */
 void open_append(struct open_ctx *c, uint32_t slot_i, struct slot *slot, int64_t t, double v);
-void open_drop(struct store *s, struct slot *slot);            /* forgets the open chunk; sealed ones are marked dropped */
+/* forgets the open chunk; sealed ones are marked dropped */
+void open_drop(struct store *s, struct slot *slot);
 void open_free_sealed(struct store *s, uint32_t sealed);       /* cells, run and entry */
 
 /* A chunk taken out from under the lock, to be decoded without it. */

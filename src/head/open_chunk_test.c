@@ -1,4 +1,5 @@
-/* Open chunks against the reference: a list of samples cut by chunk/cut and encoded by chunk/xor. */
+/* Open chunks against the reference: a list of samples cut by chunk/cut and encoded by
+ * chunk/xor. */
 #include "head/open_chunk.h"
 
 #include "base/test.h"
@@ -10,13 +11,24 @@ enum { RANGE_MS = 7200 * 1000, MAX_SAMPLES = 4000 };
 struct want { struct cut_state cut; struct xor_app app; uint8_t bytes[XOR_ROOM(256)]; };
 
 /* Where a value comes from. Each shape forces another coding, or a switch between them. */
-enum shape { SHAPE_CONST, SHAPE_COUNTER, SHAPE_PAGES, SHAPE_SMALL, SHAPE_DECIMAL, SHAPE_RANDOM, SHAPE_SPECIAL, SHAPE_MIXED, SHAPE_RARE, SHAPES };
+enum shape {
+    SHAPE_CONST,
+    SHAPE_COUNTER,
+    SHAPE_PAGES,
+    SHAPE_SMALL,
+    SHAPE_DECIMAL,
+    SHAPE_RANDOM,
+    SHAPE_SPECIAL,
+    SHAPE_MIXED,
+    SHAPE_RARE,
+    SHAPES
+};
 
 static double special(struct prng *r)
 {
-    static const uint64_t bits[] = { STALE_NAN_BITS, NORMAL_NAN_BITS, 0x7ff0000000000000, 0xfff0000000000000, 0x8000000000000000, 0,
-                                     0x7ff8000000000abc, 0xfff8000000000001, 1, 0x7fefffffffffffff, 0x4340000000000000, 0x4340000000000001,
-                                     0xc340000000000000 };
+    static const uint64_t bits[] = { STALE_NAN_BITS, NORMAL_NAN_BITS, 0x7ff0000000000000,
+        0xfff0000000000000, 0x8000000000000000, 0, 0x7ff8000000000abc, 0xfff8000000000001, 1,
+        0x7fefffffffffffff, 0x4340000000000000, 0x4340000000000001, 0xc340000000000000 };
     return f64_of_bits(bits[prng_below(r, ARRAY_LEN(bits))]);
 }
 
@@ -24,13 +36,15 @@ static double value_of(struct prng *r, enum shape s, double last)
 {
     switch (s) {
     case SHAPE_CONST: return 42;
-    case SHAPE_COUNTER: return (sample_is_stale(last) || !(last >= 0) ? 0 : last) + (double)prng_below(r, 1000);
+    case SHAPE_COUNTER:
+        return (sample_is_stale(last) || !(last >= 0) ? 0 : last) + (double)prng_below(r, 1000);
     case SHAPE_PAGES: return (double)(prng_below(r, 4096) + 1) * (prng_below(r, 100) ? 4096 : 48);
     case SHAPE_SMALL: return (double)prng_below(r, 5) - 2;
     case SHAPE_DECIMAL: return (double)prng_below(r, 1000000) / (prng_below(r, 2) ? 100 : 1000);
     case SHAPE_RANDOM: return prng_unit(r) * 1e6;
     case SHAPE_SPECIAL: return special(r);
-    case SHAPE_RARE: return prng_below(r, 40) ? last : value_of(r, (enum shape)prng_below(r, SHAPE_RARE), last);
+    case SHAPE_RARE:
+        return prng_below(r, 40) ? last : value_of(r, (enum shape)prng_below(r, SHAPE_RARE), last);
     case SHAPE_MIXED:
     default: return value_of(r, (enum shape)prng_below(r, SHAPE_MIXED), last);
     }
@@ -102,7 +116,8 @@ static void append_both(struct rig *g, uint32_t slot, struct want *w, int64_t t,
     if (cut) {
         uint32_t newest = s->sealed;
         EXPECT(newest != 0);
-        while (((struct sealed *)slab_at(&g->store.sealed, newest))->next) newest = ((struct sealed *)slab_at(&g->store.sealed, newest))->next;
+        while (((struct sealed *)slab_at(&g->store.sealed, newest))->next)
+            newest = ((struct sealed *)slab_at(&g->store.sealed, newest))->next;
         sealed_copy(&g->store, slab_at(&g->store.sealed, newest), &copy);
         expect_copy(&copy, w);
     } else {
@@ -165,7 +180,8 @@ TEST(open_chunk_switches_anywhere)
     }
 }
 
-/* Series of one page share a run; those that miss a scrape fork, together if they miss the same ones. */
+/* Series of one page share a run; those that miss a scrape fork, together if they miss the same
+ * ones. */
 TEST(open_chunk_runs_are_shared)
 {
     enum { SERIES = 300 };
@@ -176,7 +192,8 @@ TEST(open_chunk_runs_are_shared)
     rig_init(&g, SERIES);
     for (unsigned k = 0; k < 100; k++) {
         for (uint32_t i = 1; i <= SERIES; i++) {
-            if (k >= 50 && k % 3 == 0 && i % 10 == 0) continue;    /* a tenth misses every third scrape of the second half */
+            /* a tenth misses every third scrape of the second half */
+            if (k >= 50 && k % 3 == 0 && i % 10 == 0) continue;
             append_both(&g, i, &w[i], (int64_t)k * 15000, (double)prng_below(&r, 100));
         }
         if (k == 49) EXPECT_EQ(g.store.runs.n_live, 1);
@@ -195,7 +212,11 @@ TEST(open_chunk_runs_are_shared)
 TEST(open_chunk_is_small)
 {
     enum { N = 100 };
-    static const struct { const char *name; double from, step, unit; unsigned of, bits; } cases[] = {
+    static const struct {
+        const char *name;
+        double from, step, unit;
+        unsigned of, bits;
+    } cases[] = {
         { "constant", 7, 0, 1, 1, 0 },
         { "counter with an even step", 0, 50, 1, 1, 8 },
         { "counter below 1024 a step", 12345, 1, 1, 1024, 12 },
@@ -209,7 +230,8 @@ TEST(open_chunk_is_small)
         struct slot *s = store_slot(&g.store, g.slot);
         int64_t m = (int64_t)(c->from / c->unit);
         for (int64_t k = 0; k < N; k++) {
-            open_append(&g.ctx, g.slot, s, k * 15000, c->unit < 1 ? (double)m / (1 / c->unit) : (double)m * c->unit);
+            open_append(&g.ctx, g.slot, s, k * 15000,
+                c->unit < 1 ? (double)m / (1 / c->unit) : (double)m * c->unit);
             m += c->of > 1 ? (int64_t)prng_below(&r, c->of) : (int64_t)c->step;
         }
         EXPECT(s->payload_bits <= N * c->bits);
@@ -218,7 +240,8 @@ TEST(open_chunk_is_small)
     }
 }
 
-/* A gauge's chunks begin with steps of either sign once it has fallen early; a counter's reset late in a chunk stays in that chunk. */
+/* A gauge's chunks begin with steps of either sign once it has fallen early; a counter's reset late
+ * in a chunk stays in that chunk. */
 TEST(open_chunk_knows_what_falls)
 {
     struct rig g;
@@ -235,8 +258,8 @@ TEST(open_chunk_knows_what_falls)
     rig_fini(&g);
 }
 
-/* Two appenders fill chunks of one series in turn: the queue to the files holds them in the order of the series, so that none is
- * written before an older one. */
+/* Two appenders fill chunks of one series in turn: the queue to the files holds them in the order
+ * of the series, so that none is written before an older one. */
 TEST(sealed_queue_keeps_the_order_of_a_series)
 {
     struct rig g;

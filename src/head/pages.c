@@ -2,7 +2,9 @@
 
 void pages_init(struct pages *p, struct account *acc)
 {
-    *p = (struct pages){ .dir = mem_zalloc(PAGES_MAX * sizeof(*p->dir)), .acc = acc, .at = PAGES_BYTES };
+    *p = (struct pages){
+        .dir = mem_zalloc(PAGES_MAX * sizeof(*p->dir)), .acc = acc, .at = PAGES_BYTES
+    };
 }
 
 void pages_fini(struct pages *p)
@@ -38,7 +40,8 @@ static uint32_t pages_add(struct pages *p, uint32_t cap)
 uint32_t pages_take(struct pages *p, size_t n)
 {
     assert(n > 0 && n < UINT32_MAX);
-    if (n >= PAGES_BYTES) {                    /* one more byte: offset 0 of page 0 would be handle 0 */
+    /* one more byte: offset 0 of page 0 would be handle 0 */
+    if (n >= PAGES_BYTES) {
         uint32_t page = pages_add(p, (uint32_t)n + 1);
         if (page == UINT32_MAX) return 0;
         p->info.at[page].live = (uint32_t)n;

@@ -1,8 +1,9 @@
 /* postings.c — see the header for the layout of a list's word and block.
  *
- * The newest run of a block is not in its bytes: it stands in `tail` and grows there. A reader loads the word, then tail, then used: if the
- * appender closed the tail between the two loads the reader finds the run in the bytes, too, and drops its copy. The other way round, used
- * then tail, a run could be missed.
+ * The newest run of a block is not in its bytes: it stands in `tail` and grows there. A reader
+ * loads the word, then tail, then used: if the appender closed the tail between the two loads the
+ * reader finds the run in the bytes, too, and drops its copy. The other way round, used then tail,
+ * a run could be missed.
  */
 #include "head/postings.h"
 
@@ -78,7 +79,8 @@ static bool plist_close_tail(struct plist *l, snum s)
     if (l->cap - used < RUN_MAX_BYTES) {
         uint8_t room[RUN_MAX_BYTES];
         uint64_t t = atomic_load_explicit(&l->tail, memory_order_relaxed);
-        if (l->cap - used < put_run(room, l->closed_end, (snum)(t >> 32), (uint32_t)t)) return false;
+        if (l->cap - used < put_run(room, l->closed_end, (snum)(t >> 32), (uint32_t)t))
+            return false;
     }
     uint64_t tail = atomic_load_explicit(&l->tail, memory_order_relaxed);
     used += (uint32_t)put_run(l->bytes + used, l->closed_end, (snum)(tail >> 32), (uint32_t)tail);
@@ -94,8 +96,10 @@ static struct plist *plist_grown(const struct plist *l)
     uint32_t used = atomic_load_explicit(&l->used, memory_order_relaxed);
     memcpy(g->bytes, l->bytes, used);
     atomic_store_explicit(&g->used, used, memory_order_relaxed);
-    atomic_store_explicit(&g->tail, atomic_load_explicit(&l->tail, memory_order_relaxed), memory_order_relaxed);
-    atomic_store_explicit(&g->count, atomic_load_explicit(&l->count, memory_order_relaxed), memory_order_relaxed);
+    atomic_store_explicit(
+        &g->tail, atomic_load_explicit(&l->tail, memory_order_relaxed), memory_order_relaxed);
+    atomic_store_explicit(
+        &g->count, atomic_load_explicit(&l->count, memory_order_relaxed), memory_order_relaxed);
     g->closed_end = l->closed_end;
     return g;
 }
@@ -117,7 +121,8 @@ void postings_append(postings *p, snum s, struct reclaim *rc)
         }
         struct plist *l = plist_new(8);
         l->closed_end = start + len;
-        atomic_store_explicit(&l->used, (uint32_t)put_run(l->bytes, 0, start, len), memory_order_relaxed);
+        atomic_store_explicit(
+            &l->used, (uint32_t)put_run(l->bytes, 0, start, len), memory_order_relaxed);
         atomic_store_explicit(&l->tail, pack(s, 1), memory_order_relaxed);
         atomic_store_explicit(&l->count, len + 1, memory_order_relaxed);
         atomic_store_explicit(&p->word, list_word(l), memory_order_release);
@@ -195,11 +200,13 @@ static uint64_t word_of_runs(const runs *r)
     size_t size = 0;
     uint8_t room[RUN_MAX_BYTES];
     for (size_t i = 0; i + 1 < r->n; i++)
-        size += put_run(room, i ? r->at[i - 1].end : 0, r->at[i].start, r->at[i].end - r->at[i].start);
+        size +=
+            put_run(room, i ? r->at[i - 1].end : 0, r->at[i].start, r->at[i].end - r->at[i].start);
     struct plist *l = plist_new((uint32_t)size);
     size_t used = 0;
     for (size_t i = 0; i + 1 < r->n; i++)
-        used += put_run(l->bytes + used, i ? r->at[i - 1].end : 0, r->at[i].start, r->at[i].end - r->at[i].start);
+        used += put_run(l->bytes + used, i ? r->at[i - 1].end : 0, r->at[i].start,
+            r->at[i].end - r->at[i].start);
     l->closed_end = r->at[r->n - 2].end;
     atomic_store_explicit(&l->used, (uint32_t)used, memory_order_relaxed);
     atomic_store_explicit(&l->tail, pack(last.start, last.end - last.start), memory_order_relaxed);

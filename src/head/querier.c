@@ -1,8 +1,9 @@
 /* querier.c — one consistent cut of the head.
  *
- * A querier is a reader of the reclaim (nothing that it can reach is freed) and of the isolation (no batch that it must not see). Series are
- * found by number; what a slot holds is looked at under its lock, when a series is handed out and again when it is iterated: by then it
- * may have been collected, and is empty.
+ * A querier is a reader of the reclaim (nothing that it can reach is freed) and of the isolation
+ * (no batch that it must not see). Series are found by number; what a slot holds is looked at under
+ * its lock, when a series is handed out and again when it is iterated: by then it may have been
+ * collected, and is empty.
  */
 #include "chunk/chunk.h"
 #include "head/head_impl.h"
@@ -21,7 +22,12 @@ struct head_querier {
     struct arena arena;                        /* series and their label arrays */
 };
 
-struct head_series { struct series base; struct head_querier *q; uint32_t slot, generation; int64_t mint, maxt; };
+struct head_series {
+    struct series base;
+    struct head_querier *q;
+    uint32_t slot, generation;
+    int64_t mint, maxt;
+};
 
 /* Series. */
 
@@ -33,7 +39,8 @@ static errc series_iterate(struct series *base, struct sample_iter **it, struct 
         sample_iter_free(*it);
         *it = head_iter_new(s->q->head);
     }
-    head_iter_reset(*it, &(struct head_iter_of){ s->slot, s->generation, s->base.ref, s->mint, s->maxt, &s->q->isolation });
+    head_iter_reset(*it, &(struct head_iter_of){ s->slot, s->generation, s->base.ref, s->mint,
+                             s->maxt, &s->q->isolation });
     return OK;
 }
 
@@ -47,7 +54,8 @@ static bool fully_deleted(const intervals *v, int64_t mint, int64_t maxt)
 }
 
 /* Has the series a chunk that may hold something of [mint, maxt]? */
-static bool slot_overlaps(const struct store *st, struct slot *s, uint32_t *generation, int64_t mint, int64_t maxt, const intervals *deleted)
+static bool slot_overlaps(const struct store *st, struct slot *s, uint32_t *generation,
+    int64_t mint, int64_t maxt, const intervals *deleted)
 {
     bool yes = false;
     slot_lock(s);
@@ -95,12 +103,18 @@ static struct head_series *set_next(struct head_series_set *set)
         sref ref = store_cold(&h->store, slot)->ref;
         deleted.n = 0;
         head_tombstones_of(h, ref, &deleted);
-        if (!slot_overlaps(&h->store, store_slot(&h->store, slot), &generation, set->mint, set->maxt, &deleted)) continue;
+        if (!slot_overlaps(&h->store, store_slot(&h->store, slot), &generation, set->mint,
+                set->maxt, &deleted))
+            continue;
         struct labels labels;
         if (!series_labels(&h->series, n, slot, &q->arena, &labels)) continue;
         out = ANEW(&q->arena, struct head_series);
-        *out = (struct head_series){ .base = { labels, ref, &head_series_ops }, .q = q, .slot = slot, .generation = generation,
-                                     .mint = set->mint, .maxt = set->maxt };
+        *out = (struct head_series){ .base = { labels, ref, &head_series_ops },
+            .q = q,
+            .slot = slot,
+            .generation = generation,
+            .mint = set->mint,
+            .maxt = set->maxt };
     }
     vec_fini(&deleted);
     return out;
@@ -108,7 +122,8 @@ static struct head_series *set_next(struct head_series_set *set)
 
 static int series_cmp(const void *a, const void *b)
 {
-    return labels_cmp((*(struct head_series *const *)a)->base.labels, (*(struct head_series *const *)b)->base.labels);
+    return labels_cmp((*(struct head_series *const *)a)->base.labels,
+        (*(struct head_series *const *)b)->base.labels);
 }
 
 static errc set_give(struct series_set *base, struct series **out, struct err *e)
@@ -136,7 +151,8 @@ static void set_free(struct series_set *base)
 
 static const struct series_set_ops head_series_set_ops = { .next = set_give, .free = set_free };
 
-static errc querier_select(struct querier *base, struct matchers ms, const struct select_hints *hints, struct series_set **out, struct err *e)
+static errc querier_select(struct querier *base, struct matchers ms,
+    const struct select_hints *hints, struct series_set **out, struct err *e)
 {
     struct head_querier *q = CONTAINER_OF(base, struct head_querier, base);
     struct head_series_set *set = NEW(struct head_series_set);
@@ -156,7 +172,8 @@ static errc querier_select(struct querier *base, struct matchers ms, const struc
     }
     if (hints && hints->sorted) {
         for (struct head_series *s; (s = set_next(set)) != NULL;) vec_push(&set->sorted, s);
-        if (set->sorted.n) qsort(set->sorted.at, set->sorted.n, sizeof(*set->sorted.at), series_cmp);
+        if (set->sorted.n)
+            qsort(set->sorted.at, set->sorted.n, sizeof(*set->sorted.at), series_cmp);
         set->is_sorted = true;
     }
     *out = &set->base;
@@ -165,7 +182,10 @@ static errc querier_select(struct querier *base, struct matchers ms, const struc
 
 /* Label names and values. */
 
-static int str_order(const void *a, const void *b) { return str_cmp(*(const str *)a, *(const str *)b); }
+static int str_order(const void *a, const void *b)
+{
+    return str_cmp(*(const str *)a, *(const str *)b);
+}
 
 static void strings_finish(str_list *v, size_t limit, bool *truncated)
 {
@@ -179,7 +199,8 @@ static void strings_finish(str_list *v, size_t limit, bool *truncated)
 
 static bool querier_outside(const struct head_querier *q)
 {
-    return head_min_time(q->head) > head_max_time(q->head) || q->maxt < head_min_time(q->head) || q->mint > head_max_time(q->head);
+    return head_min_time(q->head) > head_max_time(q->head) || q->maxt < head_min_time(q->head) ||
+           q->mint > head_max_time(q->head);
 }
 
 static bool runs_meet(const runs *a, const postings *p, runs *list, runs *joined)
@@ -197,8 +218,8 @@ static bool values_pass(struct matchers ms, str name, str value)
     return true;
 }
 
-static errc querier_label_values(struct querier *base, str name, struct matchers ms, size_t limit, str_list *out, bool *truncated,
-                                 struct err *e)
+static errc querier_label_values(struct querier *base, str name, struct matchers ms, size_t limit,
+    str_list *out, bool *truncated, struct err *e)
 {
     struct head_querier *q = CONTAINER_OF(base, struct head_querier, base);
     struct symbols *sy = &q->head->series.symbols;
@@ -208,8 +229,10 @@ static errc querier_label_values(struct querier *base, str name, struct matchers
     if (!id) return OK;
     runs found = { 0 }, list = { 0 }, joined = { 0 };
     errc rc = ms.n ? head_select(q->head, ms, &found, e) : OK;
-    uint32_t pair = atomic_load_explicit(&symbols_name_at(sy, id)->first_pair, memory_order_acquire);
-    for (; rc == OK && pair; pair = atomic_load_explicit(&symbols_pair_at(sy, pair)->next, memory_order_acquire)) {
+    uint32_t pair =
+        atomic_load_explicit(&symbols_name_at(sy, id)->first_pair, memory_order_acquire);
+    for (; rc == OK && pair;
+         pair = atomic_load_explicit(&symbols_pair_at(sy, pair)->next, memory_order_acquire)) {
         const struct sym_pair *p = symbols_pair_at(sy, pair);
         str value = symbols_text(sy, p->text);
         if (!postings_count(&p->series) || !values_pass(ms, name, value)) continue;
@@ -222,7 +245,8 @@ static errc querier_label_values(struct querier *base, str name, struct matchers
     return rc;
 }
 
-static errc querier_label_names(struct querier *base, struct matchers ms, size_t limit, str_list *out, bool *truncated, struct err *e)
+static errc querier_label_names(struct querier *base, struct matchers ms, size_t limit,
+    str_list *out, bool *truncated, struct err *e)
 {
     struct head_querier *q = CONTAINER_OF(base, struct head_querier, base);
     struct symbols *sy = &q->head->series.symbols;
@@ -234,7 +258,8 @@ static errc querier_label_names(struct querier *base, struct matchers ms, size_t
     for (uint32_t i = 1, n = symbols_n_names(sy); rc == OK && i <= n; i++) {
         const struct sym_name *name = symbols_name_at(sy, i);
         if (!postings_count(&name->series)) continue;
-        if (!ms.n || runs_meet(&found, &name->series, &list, &joined)) vec_push(out, symbols_name(sy, i));
+        if (!ms.n || runs_meet(&found, &name->series, &list, &joined))
+            vec_push(out, symbols_name(sy, i));
     }
     vec_fini(&found);
     vec_fini(&list);
@@ -253,10 +278,14 @@ static void querier_end(struct querier *base)
 }
 
 static const struct querier_ops head_querier_ops = {
-    .select = querier_select, .label_values = querier_label_values, .label_names = querier_label_names, .free = querier_end,
+    .select = querier_select,
+    .label_values = querier_label_values,
+    .label_names = querier_label_names,
+    .free = querier_end,
 };
 
-errc head_querier(struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e)
+errc head_querier(
+    struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e)
 {
     (void)e;
     struct head_querier *q = NEW(struct head_querier);

@@ -10,7 +10,8 @@ void reclaim_init(struct reclaim *r)
 void reclaim_fini(struct reclaim *r)
 {
     assert(r->readers.next == &r->readers);
-    for (size_t i = 0; i < r->waiting.n; i++) r->waiting.at[i].end(r->waiting.at[i].ctx, r->waiting.at[i].p);
+    for (size_t i = 0; i < r->waiting.n; i++)
+        r->waiting.at[i].end(r->waiting.at[i].ctx, r->waiting.at[i].p);
     vec_fini(&r->waiting);
     mtx_fini(&r->mu);
 }

@@ -1,7 +1,8 @@
 /* reclaim.h — when may be freed what queries still look at without a lock?
  *
- * What        A query announces itself for as long as it lives, I/O and all (which is too long for base/epoch). What is unlinked is
- *             retired; it is freed when every query that was there at that time is gone; at once if there is none.
+ * What        A query announces itself for as long as it lives, I/O and all (which is too long for
+ *             base/epoch). What is unlinked is retired; it is freed when every query that was there
+ *             at that time is gone; at once if there is none.
  * Invariants  what a reader could reach when it entered, or later, stays allocated until it leaves
  * Ownership   a retired thing belongs to the reclaim, which ends it with the given function
  * Threads     any. Lock: LOCK_LEAF; the functions run outside it.
@@ -19,7 +20,8 @@ struct retired { uint64_t seq; void *ctx, *p; void (*end)(void *ctx, void *p); }
 struct reclaim {
     struct mtx mu;
     uint64_t seq;                              /* GUARDED_BY(mu); grows with each retirement */
-    struct reclaim_reader readers;             /* GUARDED_BY(mu); a ring in the order of entering, this is its anchor */
+    /* GUARDED_BY(mu); a ring in the order of entering, this is its anchor */
+    struct reclaim_reader readers;
     VEC(struct retired) waiting;               /* GUARDED_BY(mu); ascending seq */
 };
 

@@ -1,11 +1,13 @@
 /* replay.c — see replay.h
  *
- * A run holds what one decoder made of its records: 16 bytes a sample, sorted by part and within a part as the log has them.
+ * A run holds what one decoder made of its records: 16 bytes a sample, sorted by part and within a
+ * part as the log has them.
  *
  *     staged    u32 slot | u32 ms after the run's base | u64 value bits
  *               u32 slot with RESET_BIT | 0            | u64 first chunk, index + 1
  *
- * What waits is applied when enough of it waits: then each part's slots and cells are fetched from memory once for many samples.
+ * What waits is applied when enough of it waits: then each part's slots and cells are fetched from
+ * memory once for many samples.
  */
 #include "head/replay.h"
 
@@ -52,7 +54,8 @@ struct replay_decoder {
 };
 
 struct op { int64_t t; uint64_t v; };          /* T_RESET: v is the first chunk */
-#define T_RESET INT64_MIN                      /* no sample has it: the oldest time that a series may have is the one after */
+/* no sample has it: the oldest time that a series may have is the one after */
+#define T_RESET INT64_MIN
 struct applier {
     struct applier *next;
     struct open_ctx ctx;
@@ -67,12 +70,15 @@ struct head_replay {
     struct replay_refs refs;
     VEC(struct chunk_list) lists;              /* const once records come, as are the chunks */
     VEC(struct replay_chunk) chunks;
-    VEC(bool) deleted;                         /* by slot: its series was deleted and may begin anew */
-    _Atomic uint32_t slots;                    /* all slots are below it; relaxed: who has a slot has passed a lock since */
+    /* by slot: its series was deleted and may begin anew */
+    VEC(bool) deleted;
+    /* all slots are below it; relaxed: who has a slot has passed a lock since */
+    _Atomic uint32_t slots;
     struct replay_run *waiting, **link;
     size_t waiting_bytes;
     struct mtx mu;                             /* LOCK_LEAF */
-    struct map strange;                        /* GUARDED_BY(mu): refs that were unknown when they were named */
+    /* GUARDED_BY(mu): refs that were unknown when they were named */
+    struct map strange;
     sref strange_max;                          /* GUARDED_BY(mu) */
     struct head_replay_stats stats;            /* unknown, dropped_old: GUARDED_BY(mu) */
     struct replay_decoder *idle_decoders;      /* GUARDED_BY(mu) */
@@ -91,8 +97,10 @@ struct head_replay *head_replay_begin(struct head *h)
 
 void head_replay_chunk(struct head_replay *r, const struct head_replay_chunk *c)
 {
-    series_reserve_ref(&r->head->series, c->ref);              /* also when the log knows it no more: nobody else may find the chunk */
-    if (!c->ref || c->ooo) return;             /* out-of-order chunks are not served yet: nothing refers to them */
+    /* also when the log knows it no more: nobody else may find the chunk */
+    series_reserve_ref(&r->head->series, c->ref);
+    /* out-of-order chunks are not served yet: nothing refers to them */
+    if (!c->ref || c->ooo) return;
     if (c->maxt < head_min_valid_time(r->head)) return;        /* is in a block */
     struct replay_ref *x = replay_ref_add(&r->refs, c->ref);
     if (!x->chunks) {
@@ -101,7 +109,8 @@ void head_replay_chunk(struct head_replay *r, const struct head_replay_chunk *c)
     }
     struct chunk_list *l = &r->lists.at[x->chunks - 1];
     if (l->last && c->mint <= r->chunks.at[l->last - 1].c.maxt) return;
-    vec_push(&r->chunks, ((struct replay_chunk){ { c->mint, c->maxt, c->disk_ref, c->samples, c->encoding }, 0 }));
+    vec_push(&r->chunks,
+        ((struct replay_chunk){ { c->mint, c->maxt, c->disk_ref, c->samples, c->encoding }, 0 }));
     uint32_t i = (uint32_t)r->chunks.n;
     if (l->last) r->chunks.at[l->last - 1].next = i;
     else l->first = i;
@@ -115,14 +124,16 @@ static void note_strange(struct head_replay *r, sref ref)
     if (!map_find(&r->strange, hash, NULL, NULL)) map_put(&r->strange, hash, r);
 }
 
-/* ---- the router ---------------------------------------------------------------------------------------------------------------- */
+/* ---- the router
+ * ---------------------------------------------------------------------------------------------- */
 
 /* A series' chunks are those of the list from now on, and nothing else is there. */
 static void slot_reset_locked(struct head_replay *r, struct slot *s, uint32_t first_chunk)
 {
     struct head *h = r->head;
     uint64_t gone = s->n_closed + (s->n > 0), attached = 0;
-    for (uint32_t q = s->sealed; q; q = ((struct sealed *)slab_at(&h->store.sealed, q))->next) gone++;
+    for (uint32_t q = s->sealed; q; q = ((struct sealed *)slab_at(&h->store.sealed, q))->next)
+        gone++;
     open_drop(&h->store, s);
     store_drop_closed(&h->store, s, s->n_closed);
     slot_set_last_t(s, INT64_MIN);
@@ -151,7 +162,10 @@ static bool slot_has_labels(const struct head_replay *r, uint32_t slot, struct l
     return true;
 }
 
-static uint32_t router_slot(struct head_replay *r, sref ref) { return ref ? replay_ref_slot(replay_ref_find(replay_refs_now(&r->refs), ref)) : 0; }
+static uint32_t router_slot(struct head_replay *r, sref ref)
+{
+    return ref ? replay_ref_slot(replay_ref_find(replay_refs_now(&r->refs), ref)) : 0;
+}
 
 bool head_replay_moves_series(struct head_replay *r, sref ref, struct labels labels)
 {
@@ -159,7 +173,10 @@ bool head_replay_moves_series(struct head_replay *r, sref ref, struct labels lab
     return slot && !slot_has_labels(r, slot, labels);
 }
 
-static bool tombstone_is_end(int64_t mint, int64_t maxt) { return mint == INT64_MIN && maxt == INT64_MAX; }
+static bool tombstone_is_end(int64_t mint, int64_t maxt)
+{
+    return mint == INT64_MIN && maxt == INT64_MAX;
+}
 
 bool head_replay_moves_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_t maxt)
 {
@@ -169,30 +186,36 @@ bool head_replay_moves_tombstone(struct head_replay *r, sref ref, int64_t mint, 
 static void slot_made(struct head_replay *r, uint32_t slot)
 {
     while (r->deleted.n <= slot) vec_push(&r->deleted, false);
-    if (slot >= atomic_load_explicit(&r->slots, memory_order_relaxed)) atomic_store_explicit(&r->slots, slot + 1, memory_order_relaxed);
+    if (slot >= atomic_load_explicit(&r->slots, memory_order_relaxed))
+        atomic_store_explicit(&r->slots, slot + 1, memory_order_relaxed);
 }
 
-/* From here on the series of the slot has the chunks of x only: what its first ref counted as covered may be so no longer. */
+/* From here on the series of the slot has the chunks of x only: what its first ref counted as
+ * covered may be so no longer. */
 static void slot_uncover(struct head_replay *r, uint32_t slot)
 {
-    struct replay_ref *first = replay_ref_find(replay_refs_now(&r->refs), store_cold(&r->head->store, slot)->ref);
+    struct replay_ref *first =
+        replay_ref_find(replay_refs_now(&r->refs), store_cold(&r->head->store, slot)->ref);
     atomic_store_explicit(&first->covered, INT64_MIN, memory_order_relaxed);
 }
 
-/* The series goes on under the ref that the log gave it last: its next chunks are then found where the log will have read that record. Under
- * the first ref they would be passed over there, written once more, and stand twice in the chunk files. */
+/* The series goes on under the ref that the log gave it last: its next chunks are then found where
+ * the log will have read that record. Under the first ref they would be passed over there, written
+ * once more, and stand twice in the chunk files. */
 static void slot_rename(struct head_replay *r, uint32_t slot, sref ref)
 {
     struct cold *cold = store_cold(&r->head->store, slot);
     intervals deleted = { 0 };
     head_tombstones_of(r->head, cold->ref, &deleted);
-    for (size_t i = 0; i < deleted.n; i++) head_add_tombstone(r->head, ref, deleted.at[i].mint, deleted.at[i].maxt);
+    for (size_t i = 0; i < deleted.n; i++)
+        head_add_tombstone(r->head, ref, deleted.at[i].mint, deleted.at[i].maxt);
     vec_fini(&deleted);
     vec_push(&r->head->other_refs, cold->ref);
     cold->ref = ref;
 }
 
-errc head_replay_series(struct head_replay *r, replay_mark mark, sref ref, struct labels labels, struct replay_reset *out, struct err *e)
+errc head_replay_series(struct head_replay *r, replay_mark mark, sref ref, struct labels labels,
+    struct replay_reset *out, struct err *e)
 {
     uint32_t slot;
     bool made;
@@ -210,11 +233,14 @@ errc head_replay_series(struct head_replay *r, replay_mark mark, sref ref, struc
         slot_lock(s);
         if (list.first) slot_reset_locked(r, s, list.first);   /* nobody else knows the slot */
         slot_unlock(s);
-        if (!x->duplicate) replay_ref_give(x, mark, slot, list.last ? r->chunks.at[list.last - 1].c.maxt : INT64_MIN);
+        if (!x->duplicate)
+            replay_ref_give(
+                x, mark, slot, list.last ? r->chunks.at[list.last - 1].c.maxt : INT64_MIN);
         return OK;
     }
     sref first = store_cold(&r->head->store, slot)->ref;
-    if (r->deleted.at[slot]) {                 /* a series that begins anew: what is logged from here on names this ref */
+    /* a series that begins anew: what is logged from here on names this ref */
+    if (r->deleted.at[slot]) {
         store_cold(&r->head->store, slot)->ref = ref;
     } else {
         r->stats.duplicates += first != ref;
@@ -229,7 +255,8 @@ errc head_replay_series(struct head_replay *r, replay_mark mark, sref ref, struc
     return OK;
 }
 
-void head_replay_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_t maxt, struct replay_reset *out)
+void head_replay_tombstone(
+    struct head_replay *r, sref ref, int64_t mint, int64_t maxt, struct replay_reset *out)
 {
     *out = (struct replay_reset){ 0 };
     series_reserve_ref(&r->head->series, ref);
@@ -242,14 +269,16 @@ void head_replay_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_
         mtx_unlock(&r->mu);
     } else if (tombstone_is_end(mint, maxt)) {                 /* the series was deleted */
         r->deleted.at[slot] = true;
-        atomic_store_explicit(&replay_ref_find(replay_refs_now(&r->refs), ref)->slot, 0, memory_order_release);
+        atomic_store_explicit(
+            &replay_ref_find(replay_refs_now(&r->refs), ref)->slot, 0, memory_order_release);
         out->slot = slot;
     } else {
         head_add_tombstone(r->head, store_cold(&r->head->store, slot)->ref, mint, maxt);
     }
 }
 
-/* ---- decoders ------------------------------------------------------------------------------------------------------------------ */
+/* ---- decoders
+ * ---------------------------------------------------------------------------------------------- */
 
 /* Begins another run: its times lie around `t`. */
 static void decoder_begin_run(struct replay_decoder *d, int64_t t)
@@ -281,13 +310,20 @@ struct replay_decoder *head_replay_decoder(struct head_replay *r)
 static void decoder_end_run(struct replay_decoder *d)
 {
     if (!d->staged.n) return;
-    uint32_t n_parts = d->last_part - d->first_part + 1, *in_part = d->in_part.at + d->first_part, sum = 0;
-    size_t bytes = sizeof(struct replay_run) + d->staged.n * sizeof(struct staged) + n_parts * sizeof(uint32_t);
+    uint32_t n_parts = d->last_part - d->first_part + 1, *in_part = d->in_part.at + d->first_part,
+             sum = 0;
+    size_t bytes = sizeof(struct replay_run) + d->staged.n * sizeof(struct staged) +
+                   n_parts * sizeof(uint32_t);
     struct replay_run *run = mem_alloc(bytes);
-    *run = (struct replay_run){ .base = d->base, .first_part = d->first_part, .n_parts = n_parts, .at = (void *)(run + 1), .bytes = bytes };
+    *run = (struct replay_run){ .base = d->base,
+        .first_part = d->first_part,
+        .n_parts = n_parts,
+        .at = (void *)(run + 1),
+        .bytes = bytes };
     run->end = (uint32_t *)(void *)(run->at + d->staged.n);
     for (uint32_t i = 0; i < n_parts; i++) {
-        run->end[i] = sum;                     /* first where the part begins; each sample moves it on */
+        /* first where the part begins; each sample moves it on */
+        run->end[i] = sum;
         sum += in_part[i];
         in_part[i] = 0;
     }
@@ -317,19 +353,23 @@ static void decoder_unknown(struct replay_decoder *d, enum replay_kind kind, sre
     if (!d->strange.n || vec_last(&d->strange) != ref) vec_push(&d->strange, ref);
 }
 
-void replay_decode_samples(struct replay_decoder *d, replay_mark mark, const struct ref_sample *s, size_t n)
+void replay_decode_samples(
+    struct replay_decoder *d, replay_mark mark, const struct ref_sample *s, size_t n)
 {
     struct replay_table *refs = d->refs;
     vec_reserve(&d->staged, d->staged.n + n);
     for (size_t i = 0; i < n; i++) {
-        if (i + PREFETCH_REFS < n) __builtin_prefetch(&refs->at[replay_ref_home(refs, s[i + PREFETCH_REFS].ref)]);
+        if (i + PREFETCH_REFS < n)
+            __builtin_prefetch(&refs->at[replay_ref_home(refs, s[i + PREFETCH_REFS].ref)]);
         const struct replay_ref *x = replay_ref_find(refs, s[i].ref);
         uint32_t slot = replay_ref_slot_at(x, mark);
         if (UNLIKELY(!slot)) {
             if (s[i].t >= d->min_valid) decoder_unknown(d, REPLAY_SAMPLES, s[i].ref);
             continue;
         }
-        if (s[i].t <= atomic_load_explicit(&x->covered, memory_order_relaxed) || s[i].t < d->min_valid) {      /* T_RESET is never after */
+        /* T_RESET is never after */
+        if (s[i].t <= atomic_load_explicit(&x->covered, memory_order_relaxed) ||
+            s[i].t < d->min_valid) {
             d->dropped++;
             continue;
         }
@@ -338,7 +378,9 @@ void replay_decode_samples(struct replay_decoder *d, replay_mark mark, const str
             decoder_end_run(d);
             decoder_begin_run(d, s[i].t);
         }
-        decoder_stage(d, slot, (struct staged){ slot, (uint32_t)((uint64_t)s[i].t - (uint64_t)d->base), f64_bits(s[i].v) });
+        decoder_stage(d, slot,
+            (struct staged){
+                slot, (uint32_t)((uint64_t)s[i].t - (uint64_t)d->base), f64_bits(s[i].v) });
     }
 }
 
@@ -348,7 +390,8 @@ void replay_decode_reset(struct replay_decoder *d, const struct replay_reset *x)
     decoder_stage(d, x->slot, (struct staged){ x->slot | RESET_BIT, 0, x->first_chunk });
 }
 
-void replay_decode_other(struct replay_decoder *d, replay_mark mark, enum replay_kind kind, sref ref, int64_t t)
+void replay_decode_other(
+    struct replay_decoder *d, replay_mark mark, enum replay_kind kind, sref ref, int64_t t)
 {
     d->max_ref = MAX(d->max_ref, ref);
     uint32_t slot = ref ? replay_ref_slot_at(replay_ref_find(d->refs, ref), mark) : 0;
@@ -388,7 +431,8 @@ struct replay_run *head_replay_decoded(struct head_replay *r, struct replay_deco
     return made;
 }
 
-/* ---- applying ------------------------------------------------------------------------------------------------------------------ */
+/* ---- applying
+ * ---------------------------------------------------------------------------------------------- */
 
 void head_replay_collect(struct head_replay *r, struct replay_run *more)
 {
@@ -401,14 +445,16 @@ size_t head_replay_waiting_bytes(const struct head_replay *r) { return r->waitin
 
 size_t head_replay_parts(const struct head_replay *r)
 {
-    return (atomic_load_explicit(&r->slots, memory_order_relaxed) + (1u << PART_BITS) - 1) >> PART_BITS;
+    return (atomic_load_explicit(&r->slots, memory_order_relaxed) + (1u << PART_BITS) - 1) >>
+           PART_BITS;
 }
 
 struct part_of { const struct staged *at; size_t n; };
 
 static struct part_of run_part(const struct replay_run *run, size_t part)
 {
-    if (part < run->first_part || part - run->first_part >= run->n_parts) return (struct part_of){ 0 };
+    if (part < run->first_part || part - run->first_part >= run->n_parts)
+        return (struct part_of){ 0 };
     size_t i = part - run->first_part, from = i ? run->end[i - 1] : 0;
     return (struct part_of){ run->at + from, run->end[i] - from };
 }
@@ -442,7 +488,8 @@ static void applier_gather(const struct head_replay *r, struct applier *a, size_
         for (size_t i = 0; i < p.n; i++) n[p.at[i].slot % PART_SLOTS]++;
     }
     for (unsigned i = 0; i < PART_SLOTS; i++) {
-        a->end[i] = sum;                       /* first where the series begins; each sample moves it on */
+        /* first where the series begins; each sample moves it on */
+        a->end[i] = sum;
         sum += n[i];
     }
     vec_reserve(&a->ops, sum);
@@ -457,7 +504,8 @@ static void applier_gather(const struct head_replay *r, struct applier *a, size_
 }
 
 /* One series' share. */
-static void apply_series(struct head_replay *r, struct applier *a, uint32_t slot, const struct op *op, const struct op *end)
+static void apply_series(struct head_replay *r, struct applier *a, uint32_t slot,
+    const struct op *op, const struct op *end)
 {
     struct slot *s = store_slot(&r->head->store, slot);
     slot_lock(s);
@@ -490,7 +538,8 @@ void head_replay_apply(struct head_replay *r, size_t part)
     for (uint32_t i = 0, from = 0; i < PART_SLOTS; from = a->end[i++]) {
         if (from == a->end[i]) continue;
         if (i + 2 < PART_SLOTS) __builtin_prefetch(store_slot(st, first + i + 2), 1);
-        if (i + 1 < PART_SLOTS) __builtin_prefetch(store_cell(st, slot_last_cell(store_slot(st, first + i + 1))), 1);
+        if (i + 1 < PART_SLOTS)
+            __builtin_prefetch(store_cell(st, slot_last_cell(store_slot(st, first + i + 1))), 1);
         apply_series(r, a, first + i, a->ops.at + from, a->ops.at + a->end[i]);
     }
     if (a->mint <= a->maxt) head_saw_time(r->head, a->mint, a->maxt);
@@ -510,7 +559,8 @@ void head_replay_applied(struct head_replay *r)
     r->waiting_bytes = 0;
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------------------------------- */
+/* ---- the end
+ * ---------------------------------------------------------------------------------------------- */
 
 static void replay_free(struct head_replay *r)
 {

@@ -1,16 +1,21 @@
 /* replay.h — a head rebuilt from its chunk files and its log.
  *
- * What        Three parts work on a log at once. The router takes its series and tombstone records, in their order. Decoders take the
- *             records that name series, any number beside each other, and make runs of them: refs resolved to slots, without what the
- *             closed chunks cover, sorted by part (a few hundred slots). Runs are collected in the order of the log and applied
- *             part by part: what a part's samples touch stays in the cache.
- * Invariants  (1) Every series record replaces the series' closed chunks by those of the record's ref and drops its open chunk. (2) A
- *             sample at or before the newest closed chunk, or at or before the newest sample, is dropped. (3) A ref that was seen
- *             is never given again. (4) The marks say where in the log a record stands: a ref resolves to what the series records
- *             before it said, whatever the router has read since.
- * Ownership   head_replay_begin allocates, head_replay_finish frees. A decoder and its runs belong to who decodes, until head_replay_collect.
- * Threads     router: one thread, also beside decoders, but see head_replay_moves_*. A decoder: one thread. head_replay_apply: any, beside
- *             each other with different parts; no router, no decoder beside it, nor beside head_replay_collect. The head takes no appender before finish; queriers are fine.
+ * What        Three parts work on a log at once. The router takes its series and tombstone records,
+ *             in their order. Decoders take the records that name series, any number beside each
+ *             other, and make runs of them: refs resolved to slots, without what the closed chunks
+ *             cover, sorted by part (a few hundred slots). Runs are collected in the order of the
+ *             log and applied part by part: what a part's samples touch stays in the cache.
+ * Invariants  (1) Every series record replaces the series' closed chunks by those of the record's
+ *             ref and drops its open chunk. (2) A sample at or before the newest closed chunk, or
+ *             at or before the newest sample, is dropped. (3) A ref that was seen is never given
+ *             again. (4) The marks say where in the log a record stands: a ref resolves to what the
+ *             series records before it said, whatever the router has read since.
+ * Ownership   head_replay_begin allocates, head_replay_finish frees. A decoder and its runs belong
+ *             to who decodes, until head_replay_collect.
+ * Threads     router: one thread, also beside decoders, but see head_replay_moves_*. A decoder: one
+ *             thread. head_replay_apply: any, beside each other with different parts; no router, no
+ *             decoder beside it, nor beside head_replay_collect. The head takes no appender before
+ *             finish; queriers are fine.
  * Errors      ERR_BAD_INPUT: labels that are no series (that record is to be skipped)
  * Format      none
  */
@@ -26,43 +31,70 @@ struct replay_decoder;
 struct replay_run;
 struct ref_sample;                                             /* wal/record.h */
 
-typedef uint64_t replay_mark;                                  /* ascending with the records of the log, from 1 */
+/* ascending with the records of the log, from 1 */
+typedef uint64_t replay_mark;
 
-struct head_replay_chunk { sref ref; int64_t mint, maxt; uint64_t disk_ref; uint16_t samples; uint8_t encoding; bool ooo; };
+struct head_replay_chunk {
+    sref ref;
+    int64_t mint, maxt;
+    uint64_t disk_ref;
+    uint16_t samples;
+    uint8_t encoding;
+    bool ooo;
+};
 
-/* What a record did to a series that has samples already: goes to the decoder, between the records before and after it. slot 0: nothing. */
+/* What a record did to a series that has samples already: goes to the decoder, between the records
+ * before and after it. slot 0: nothing. */
 struct replay_reset { uint32_t slot, first_chunk; };
 
-enum replay_kind { REPLAY_SERIES, REPLAY_SAMPLES, REPLAY_EXEMPLARS, REPLAY_HISTOGRAMS, REPLAY_METADATA, REPLAY_TOMBSTONES, REPLAY_KINDS };
+enum replay_kind {
+    REPLAY_SERIES,
+    REPLAY_SAMPLES,
+    REPLAY_EXEMPLARS,
+    REPLAY_HISTOGRAMS,
+    REPLAY_METADATA,
+    REPLAY_TOMBSTONES,
+    REPLAY_KINDS
+};
 struct head_replay_stats {
     uint64_t series, duplicates, samples, dropped_old, chunks;
-    uint64_t unknown[REPLAY_KINDS];                            /* named a ref that no series record had given; SERIES: so many refs */
+    /* named a ref that no series record had given; SERIES: so many refs */
+    uint64_t unknown[REPLAY_KINDS];
 };
 
 struct head_replay *head_replay_begin(struct head *h);
 
-/* A chunk of the chunk files, in the order of the files; before the first record. encoding: as stored, without the OOO bit. One that
- * does not follow the chunk before it of its ref is left out (the opening of the files refuses it before). */
+/* A chunk of the chunk files, in the order of the files; before the first record. encoding: as
+ * stored, without the OOO bit. One that does not follow the chunk before it of its ref is left out
+ * (the opening of the files refuses it before). */
 void head_replay_chunk(struct head_replay *r, const struct head_replay_chunk *c);
 
-/* The router. A ref of any record is reserved, as is that of any chunk. What moves a ref from one series to another waits until all records before it are decoded. */
+/* The router. A ref of any record is reserved, as is that of any chunk. What moves a ref from one
+ * series to another waits until all records before it are decoded. */
 bool head_replay_moves_series(struct head_replay *r, sref ref, struct labels labels);
 bool head_replay_moves_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_t maxt);
-MUST_USE errc head_replay_series(struct head_replay *r, replay_mark mark, sref ref, struct labels labels, struct replay_reset *out, struct err *e);
-void head_replay_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_t maxt, struct replay_reset *out);
+MUST_USE errc head_replay_series(struct head_replay *r, replay_mark mark, sref ref,
+    struct labels labels, struct replay_reset *out, struct err *e);
+void head_replay_tombstone(
+    struct head_replay *r, sref ref, int64_t mint, int64_t maxt, struct replay_reset *out);
 
 /* A decoder, for some records in the order of the log. */
 struct replay_decoder *head_replay_decoder(struct head_replay *r);
-void replay_decode_samples(struct replay_decoder *d, replay_mark mark, const struct ref_sample *s, size_t n);
+void replay_decode_samples(
+    struct replay_decoder *d, replay_mark mark, const struct ref_sample *s, size_t n);
 void replay_decode_reset(struct replay_decoder *d, const struct replay_reset *x);
-void replay_decode_other(struct replay_decoder *d, replay_mark mark, enum replay_kind kind, sref ref, int64_t t);    /* its series stays, with or without samples */
-struct replay_run *head_replay_decoded(struct head_replay *r, struct replay_decoder *d);   /* and the decoder is done */
+/* its series stays, with or without samples */
+void replay_decode_other(
+    struct replay_decoder *d, replay_mark mark, enum replay_kind kind, sref ref, int64_t t);
+/* and the decoder is done */
+struct replay_run *head_replay_decoded(struct head_replay *r, struct replay_decoder *d);
 
 /* The runs of a decoder, in the order of the log; then they wait to be applied. */
 void head_replay_collect(struct head_replay *r, struct replay_run *more);
 size_t head_replay_waiting_bytes(const struct head_replay *r);
 size_t head_replay_parts(const struct head_replay *r);
-void head_replay_apply(struct head_replay *r, size_t part);    /* each part once, then head_replay_applied */
+/* each part once, then head_replay_applied */
+void head_replay_apply(struct head_replay *r, size_t part);
 void head_replay_applied(struct head_replay *r);
 
 /* When all is applied: series without samples go, the head takes appenders. */

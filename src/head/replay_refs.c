@@ -19,11 +19,12 @@ static struct replay_table *table_new(size_t cap, bool hashed)
 
 static void entry_copy(struct replay_ref *to, const struct replay_ref *from)
 {
-    replay_ref_give(to, atomic_load_explicit(&from->since, memory_order_relaxed), replay_ref_slot(from),
-                    atomic_load_explicit(&from->covered, memory_order_relaxed));
+    replay_ref_give(to, atomic_load_explicit(&from->since, memory_order_relaxed),
+        replay_ref_slot(from), atomic_load_explicit(&from->covered, memory_order_relaxed));
     to->chunks = from->chunks;
     to->duplicate = from->duplicate;
-    atomic_store_explicit(&to->ref, atomic_load_explicit(&from->ref, memory_order_relaxed), memory_order_release);
+    atomic_store_explicit(
+        &to->ref, atomic_load_explicit(&from->ref, memory_order_relaxed), memory_order_release);
 }
 
 static struct replay_table *table_rebuilt(struct replay_table *old, size_t cap, bool hashed)
@@ -67,7 +68,8 @@ struct replay_ref *replay_ref_add(struct replay_refs *r, sref ref)
     if (atomic_load_explicit(&x->ref, memory_order_relaxed)) return x;
     size_t probes = ((size_t)(x - t->at) - replay_ref_home(t, ref)) & (t->cap - 1);
     bool crowded = probes > PROBES_MAX && !t->hashed, full = r->n >= t->cap / 4 * 3;
-    if (full || crowded) {                     /* refs that wrap around meet those at the other end: more room, as long as it is not wasted */
+    /* refs that wrap around meet those at the other end: more room, as long as it is not wasted */
+    if (full || crowded) {
         bool grow = full || r->n > t->cap / 4;
         t = table_rebuilt(t, grow ? t->cap * 2 : t->cap, t->hashed || !grow);
         atomic_store_explicit(&r->now, t, memory_order_release);

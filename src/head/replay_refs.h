@@ -1,10 +1,14 @@
 /* replay_refs.h — while a log is replayed: series ref -> slot.
  *
- * What        A table of 32-byte entries whose place is the low bits of the ref: refs are dense, so the samples of a scrape walk it in order.
- * Invariants  (1) An entry's ref never changes, its place does when the table grows: a reader goes on in the table that it began with,
- *             which knows all that was known then. (2) Refs whose low bits fall on each other turn the table into a hashed one.
- * Ownership   replay_refs_init/replay_refs_fini; tables that were outgrown live until then, or replay_refs_trim
- * Threads     one writer; any number of readers beside it, in the table that replay_refs_now gave them
+ * What        A table of 32-byte entries whose place is the low bits of the ref: refs are dense, so
+ *             the samples of a scrape walk it in order.
+ * Invariants  (1) An entry's ref never changes, its place does when the table grows: a reader goes
+ *             on in the table that it began with, which knows all that was known then. (2) Refs
+ *             whose low bits fall on each other turn the table into a hashed one.
+ * Ownership   replay_refs_init/replay_refs_fini; tables that were outgrown live until then, or
+ *             replay_refs_trim
+ * Threads     one writer; any number of readers beside it, in the table that replay_refs_now gave
+ *             them
  * Errors      none
  * Format      none
  */
@@ -18,21 +22,33 @@
 
 struct replay_ref {
     _Atomic sref ref;                          /* 0: free; release, when the rest is there */
-    _Atomic int64_t covered;                   /* what is not after it need not be applied; a bound, it may be too low */
+    /* what is not after it need not be applied; a bound, it may be too low */
+    _Atomic int64_t covered;
     _Atomic uint64_t since;                    /* the mark of the record that gave it its slot */
     _Atomic uint32_t slot;                     /* 0: none (yet); release, after covered and since */
-    uint32_t chunks : 31;                      /* the writer's: its chunks of the chunk files; 0: none */
-    uint32_t duplicate : 1;                    /* the writer's: was given to a series that has another ref: stays so */
+    /* the writer's: its chunks of the chunk files; 0: none */
+    uint32_t chunks : 31;
+    /* the writer's: was given to a series that has another ref: stays so */
+    uint32_t duplicate : 1;
 };
 _Static_assert(sizeof(struct replay_ref) == 32, "two to a cache line");
 
-struct replay_table { struct replay_table *older; size_t cap; bool hashed; struct replay_ref at[]; };   /* cap: a power of two */
+/* cap: a power of two */
+struct replay_table {
+    struct replay_table *older;
+    size_t cap;
+    bool hashed;
+    struct replay_ref at[];
+};
 struct replay_refs { struct replay_table *_Atomic now; size_t n; };
 
 void replay_refs_init(struct replay_refs *r);
 void replay_refs_fini(struct replay_refs *r);
 void replay_refs_trim(struct replay_refs *r);  /* REQUIRES: no reader */
-static inline struct replay_table *replay_refs_now(const struct replay_refs *r) { return atomic_load_explicit(&r->now, memory_order_acquire); }
+static inline struct replay_table *replay_refs_now(const struct replay_refs *r)
+{
+    return atomic_load_explicit(&r->now, memory_order_acquire);
+}
 
 static inline size_t replay_ref_home(const struct replay_table *t, sref ref)
 {
@@ -48,7 +64,9 @@ static inline size_t replay_ref_home(const struct replay_table *t, sref ref)
 static inline struct replay_ref *replay_ref_find(struct replay_table *t, sref ref)
 {
     size_t i = replay_ref_home(t, ref);
-    for (sref at; (at = atomic_load_explicit(&t->at[i].ref, memory_order_acquire)) != 0 && at != ref;) i = (i + 1) & (t->cap - 1);
+    for (sref at;
+         (at = atomic_load_explicit(&t->at[i].ref, memory_order_acquire)) != 0 && at != ref;)
+        i = (i + 1) & (t->cap - 1);
     return &t->at[i];
 }
 
@@ -56,13 +74,17 @@ static inline struct replay_ref *replay_ref_find(struct replay_table *t, sref re
 struct replay_ref *replay_ref_add(struct replay_refs *r, sref ref);
 
 /* The writer's: from the record with this mark on, the ref is the slot's. */
-static inline void replay_ref_give(struct replay_ref *x, uint64_t mark, uint32_t slot, int64_t covered)
+static inline void replay_ref_give(
+    struct replay_ref *x, uint64_t mark, uint32_t slot, int64_t covered)
 {
     atomic_store_explicit(&x->since, mark, memory_order_relaxed);
     atomic_store_explicit(&x->covered, covered, memory_order_relaxed);
     atomic_store_explicit(&x->slot, slot, memory_order_release);
 }
-static inline uint32_t replay_ref_slot(const struct replay_ref *x) { return atomic_load_explicit(&x->slot, memory_order_acquire); }
+static inline uint32_t replay_ref_slot(const struct replay_ref *x)
+{
+    return atomic_load_explicit(&x->slot, memory_order_acquire);
+}
 
 /* A reader's: the slot that the ref had at that mark; 0: none. */
 static inline uint32_t replay_ref_slot_at(const struct replay_ref *x, uint64_t mark)

@@ -1,17 +1,21 @@
 /* sealed.c — full chunks on their way from memory to the chunk files.
  *
- * A chunk is sealed when its series takes a sample that begins another. It is queued, stays readable, and is recoded to Prometheus' bytes by
- * whoever calls head_write_sealed(): the appends of a target all fill their chunks in the same scrape, and none of them waits for that.
- * Written, the series swaps the chunk's memory for 16 bytes. Only the writer frees sealed chunks: a series that drops its own marks them.
+ * A chunk is sealed when its series takes a sample that begins another. It is queued, stays
+ * readable, and is recoded to Prometheus' bytes by whoever calls head_write_sealed(): the appends
+ * of a target all fill their chunks in the same scrape, and none of them waits for that.
+ * Written, the series swaps the chunk's memory for 16 bytes. Only the writer frees sealed chunks: a
+ * series that drops its own marks them.
  */
 #include "chunk/chunk.h"
 #include "chunk/xor.h"
 #include "head/chunk_disk.h"
 #include "head/head_impl.h"
 
-COUNTER(mmap_chunks, "prometheus_tsdb_mmap_chunks_total", "Total number of chunks that were memory-mapped.")
+COUNTER(mmap_chunks, "prometheus_tsdb_mmap_chunks_total",
+    "Total number of chunks that were memory-mapped.")
 
-COUNTER_VEC(queue_operations, "prometheus_tsdb_chunk_write_queue_operations_total", "Number of operations on the chunk_write_queue.", "operation")
+COUNTER_VEC(queue_operations, "prometheus_tsdb_chunk_write_queue_operations_total",
+    "Number of operations on the chunk_write_queue.", "operation")
 
 static struct metric *queue_add, *queue_get, *queue_complete;  /* const after the start */
 
@@ -33,7 +37,8 @@ void head_count_opened(struct head *h, struct open_ctx *c)
     if (c->n_sealed) metric_add_to(queue_add, (double)c->n_sealed);
     bool tell = c->n_sealed && h->opts.many_sealed && head_sealed_count(h) >= HEAD_MANY_SEALED;
     c->n_opened = c->n_sealed = 0;
-    if (tell && !atomic_flag_test_and_set_explicit(&h->told, memory_order_relaxed)) h->opts.many_sealed(h->opts.many_sealed_ctx);
+    if (tell && !atomic_flag_test_and_set_explicit(&h->told, memory_order_relaxed))
+        h->opts.many_sealed(h->opts.many_sealed_ctx);
 }
 
 /* What one batch needs; its arrays are of BATCH_CHUNKS. */
@@ -47,14 +52,18 @@ struct batch {
     struct buf bytes;
 };
 
-static struct sealed *sealed_at(const struct head *h, uint32_t i) { return slab_at(&h->store.sealed, i); }
+static struct sealed *sealed_at(const struct head *h, uint32_t i)
+{
+    return slab_at(&h->store.sealed, i);
+}
 
 /* The first max of the queue; they stay in it until they are written. */
 static size_t batch_peek(struct head *h, struct batch *b, size_t max)
 {
     b->n = 0;
     mtx_lock(&h->store.mu);
-    for (uint32_t i = h->store.sealed_first; i && b->n < max; i = sealed_at(h, i)->queue_next) b->at[b->n++] = i;
+    for (uint32_t i = h->store.sealed_first; i && b->n < max; i = sealed_at(h, i)->queue_next)
+        b->at[b->n++] = i;
     mtx_unlock(&h->store.mu);
     return b->n;
 }
@@ -78,11 +87,15 @@ static void batch_encode(struct head *h, struct batch *b, size_t k)
     b->offset[k] = b->bytes.n;
     b->counts[k] = (uint16_t)copy.n;
     buf_commit(&b->bytes, n);
-    b->desc[k] = (struct chunk_desc){ .series = store_cold(&h->store, q->slot)->ref, .mint = copy.t[0], .maxt = copy.t[copy.n - 1],
-                                      .enc = CHUNK_XOR, .data = { NULL, n } };
+    b->desc[k] = (struct chunk_desc){ .series = store_cold(&h->store, q->slot)->ref,
+        .mint = copy.t[0],
+        .maxt = copy.t[copy.n - 1],
+        .enc = CHUNK_XOR,
+        .data = { NULL, n } };
 }
 
-/* Memory out, reference in. The chunk is its slot's oldest sealed one: the queue keeps their order. */
+/* Memory out, reference in. The chunk is its slot's oldest sealed one: the queue keeps their
+ * order. */
 static void batch_swap(struct head *h, struct batch *b, size_t k, chunk_ref ref)
 {
     struct sealed *q = sealed_at(h, b->at[k]);
@@ -91,7 +104,9 @@ static void batch_swap(struct head *h, struct batch *b, size_t k, chunk_ref ref)
     if (!q->dropped) {
         assert(s->sealed == b->at[k]);
         s->sealed = q->next;
-        store_add_closed(&h->store, s, &(struct closed_chunk){ b->desc[k].mint, b->desc[k].maxt, ref, b->counts[k], CHUNK_XOR });
+        store_add_closed(&h->store, s,
+            &(struct closed_chunk){
+                b->desc[k].mint, b->desc[k].maxt, ref, b->counts[k], CHUNK_XOR });
     }
     slot_unlock(s);
 }
@@ -141,10 +156,12 @@ errc head_write_sealed(struct head *h, size_t max_chunks, size_t *written, struc
 {
     *written = 0;
     atomic_flag_clear_explicit(&h->told, memory_order_relaxed);
-    if (!h->opts.disk || atomic_flag_test_and_set_explicit(&h->writing, memory_order_acquire)) return OK;
+    if (!h->opts.disk || atomic_flag_test_and_set_explicit(&h->writing, memory_order_acquire))
+        return OK;
     struct batch *b = NEW(struct batch);
     errc rc = OK;
-    while (rc == OK && *written < max_chunks && batch_peek(h, b, MIN(max_chunks - *written, (size_t)BATCH_CHUNKS))) {
+    while (rc == OK && *written < max_chunks &&
+           batch_peek(h, b, MIN(max_chunks - *written, (size_t)BATCH_CHUNKS))) {
         rc = batch_write(h, b, e);
         if (rc == OK) *written += b->n;
     }

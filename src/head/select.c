@@ -1,8 +1,9 @@
 /* select.c — which series match: matchers to postings.
  *
- * A matcher that accepts the empty string also accepts series without the label, of which there is no list. So a name is "set" if one of its
- * matchers refuses the empty string; matchers on other names, and negative ones that accept the empty string, are answered by
- * subtracting what they do not accept. Cheap look-ups first, subtractions last; an empty intersection ends it.
+ * A matcher that accepts the empty string also accepts series without the label, of which there is
+ * no list. So a name is "set" if one of its matchers refuses the empty string; matchers on other
+ * names, and negative ones that accept the empty string, are answered by subtracting what they do
+ * not accept. Cheap look-ups first, subtractions last; an empty intersection ends it.
  */
 #include "head/head_impl.h"
 
@@ -10,7 +11,10 @@
 
 
 static bool is_re(const struct matcher *m) { return m->type == MATCH_RE || m->type == MATCH_NRE; }
-static bool is_negative(const struct matcher *m) { return m->type == MATCH_NE || m->type == MATCH_NRE; }
+static bool is_negative(const struct matcher *m)
+{
+    return m->type == MATCH_NE || m->type == MATCH_NRE;
+}
 
 static void select_name(struct head *h, str name, runs *out)
 {
@@ -31,11 +35,13 @@ static void select_scan(struct head *h, const struct matcher *m, bool accept, ru
     uint32_t name = symbols_find_name(sy, m->name);
     if (!name) return;
     str prefix = m->re && m->type == MATCH_RE && accept ? regex_prefix(m->re) : STR_EMPTY;
-    uint32_t id = atomic_load_explicit(&symbols_name_at(sy, name)->first_pair, memory_order_acquire);
+    uint32_t id =
+        atomic_load_explicit(&symbols_name_at(sy, name)->first_pair, memory_order_acquire);
     while (id) {
         const struct sym_pair *p = symbols_pair_at(sy, id);
         str value = symbols_text(sy, p->text);
-        if (str_has_prefix(value, prefix) && matcher_matches(m, value) == accept) postings_gather(&p->series, out);
+        if (str_has_prefix(value, prefix) && matcher_matches(m, value) == accept)
+            postings_gather(&p->series, out);
         id = atomic_load_explicit(&p->next, memory_order_acquire);
     }
 }
@@ -80,12 +86,14 @@ static bool part_of(struct matchers ms, const struct matcher *m, struct part *p,
         p->whole_name = true;
         p->subtract = m->type == MATCH_NRE;
     } else if (!is_re(m) && !m->value.n && is_negative(m) == set) {
-        p->whole_name = true;                  /* l!="": who has the name; l="" alone: who has not */
+        /* l!="": who has the name; l="" alone: who has not */
+        p->whole_name = true;
         p->subtract = !set;
     } else if (set && !(is_negative(m) && empty)) {
         p->cost = m->type == MATCH_EQ ? 0 : is_re(m) ? 2 : 1;
     } else {
-        p->subtract = p->inverse = true;       /* absent labels match: take away the values that do not */
+        /* absent labels match: take away the values that do not */
+        p->subtract = p->inverse = true;
     }
     if (p->subtract) p->cost = 3;
     return true;

@@ -15,7 +15,8 @@ ACCOUNT(table_account, "series_tables")
 
 enum { TABLE_CAP_MIN = 64, PAIRS_MAX = 4096 };
 
-void series_init(struct series_index *x, struct store *s, struct reclaim *rc, size_t labels_max_bytes)
+void series_init(
+    struct series_index *x, struct store *s, struct reclaim *rc, size_t labels_max_bytes)
 {
     memset(x, 0, sizeof(*x));
     x->store = s;
@@ -34,7 +35,8 @@ void series_fini(struct series_index *x)
         account_charge(&table_account, -(int64_t)x->table[i].cap * 8);
         mem_free(x->table[i].at);
     }
-    for (size_t i = 0; i <= atomic_load_explicit(&x->last_num, memory_order_relaxed) >> NUM_PAGE_BITS; i++) {
+    for (size_t i = 0;
+         i <= atomic_load_explicit(&x->last_num, memory_order_relaxed) >> NUM_PAGE_BITS; i++) {
         _Atomic uint32_t *page = atomic_load_explicit(&x->num_pages[i], memory_order_relaxed);
         if (page) account_charge(&table_account, -((int64_t)4 << NUM_PAGE_BITS));
         mem_free(page);
@@ -80,7 +82,8 @@ static bool labels_bytes_eq(const uint8_t *a, const uint8_t *b, size_t n)
     return i == n;
 }
 
-bool series_labels(const struct series_index *x, snum n, uint32_t slot, struct arena *a, struct labels *out)
+bool series_labels(
+    const struct series_index *x, snum n, uint32_t slot, struct arena *a, struct labels *out)
 {
     if (series_slot_of(x, n) != slot) return false;
     uint32_t handle = store_cold(x->store, slot)->labels;
@@ -89,7 +92,8 @@ bool series_labels(const struct series_index *x, snum n, uint32_t slot, struct a
     struct label *l = arena_array(a, count, sizeof(*l));
     for (size_t i = 0; i < count; i++) {
         const struct sym_pair *p = symbols_pair_at(&x->symbols, series_next_pair(&at));
-        l[i] = (struct label){ symbols_name(&x->symbols, p->name), symbols_text(&x->symbols, p->text) };
+        l[i] = (struct label){ symbols_name(&x->symbols, p->name),
+            symbols_text(&x->symbols, p->text) };
     }
     *out = (struct labels){ l, count };
     return true;
@@ -97,8 +101,14 @@ bool series_labels(const struct series_index *x, snum n, uint32_t slot, struct a
 
 /* Tables. */
 
-static uint32_t table_home(const struct series_table *t, uint32_t hash) { return (uint32_t)(((uint64_t)hash * t->cap) >> 32); }
-static uint32_t table_next(const struct series_table *t, uint32_t i) { return i + 1 == t->cap ? 0 : i + 1; }
+static uint32_t table_home(const struct series_table *t, uint32_t hash)
+{
+    return (uint32_t)(((uint64_t)hash * t->cap) >> 32);
+}
+static uint32_t table_next(const struct series_table *t, uint32_t i)
+{
+    return i + 1 == t->cap ? 0 : i + 1;
+}
 
 static void table_put(struct series_table *t, uint64_t entry)
 {
@@ -138,8 +148,16 @@ static void table_remove(struct series_table *t, uint32_t hash, uint32_t slot)
     t->n--;
 }
 
-struct key { uint64_t hash; size_t n, bytes; uint32_t pairs[PAIRS_MAX]; uint8_t enc[PAIRS_MAX * 5 + 5]; };
-static struct series_table *table_of(struct series_index *x, uint64_t hash) { return &x->table[hash % SERIES_TABLES]; }
+struct key {
+    uint64_t hash;
+    size_t n, bytes;
+    uint32_t pairs[PAIRS_MAX];
+    uint8_t enc[PAIRS_MAX * 5 + 5];
+};
+static struct series_table *table_of(struct series_index *x, uint64_t hash)
+{
+    return &x->table[hash % SERIES_TABLES];
+}
 
 static void key_close(const struct series_index *x, struct key *k)
 {
@@ -151,18 +169,27 @@ static void key_close(const struct series_index *x, struct key *k)
 static errc key_of(struct series_index *x, struct labels l, struct key *k, struct err *e)
 {
     if (!l.n) return err_set(e, ERR_BAD_INPUT, "empty labelset: invalid sample");
-    if (l.n > PAIRS_MAX) return err_set(e, ERR_LIMIT, "a series with %zu labels: more than %d", l.n, PAIRS_MAX);
+    if (l.n > PAIRS_MAX)
+        return err_set(e, ERR_LIMIT, "a series with %zu labels: more than %d", l.n, PAIRS_MAX);
     size_t bytes = 0;
     for (size_t i = 0; i < l.n; i++) {
         bytes += l.at[i].name.n + l.at[i].value.n;
         int c = i ? str_cmp(l.at[i - 1].name, l.at[i].name) : -1;
-        if (c == 0) return err_set(e, ERR_BAD_INPUT, "label name \"%.*s\" is not unique: invalid sample", STR_ARG(l.at[i].name));
-        if (c > 0 || !l.at[i].value.n) return err_set(e, ERR_BAD_INPUT, "labels are not in order, or one is empty: invalid sample");
+        if (c == 0)
+            return err_set(e, ERR_BAD_INPUT, "label name \"%.*s\" is not unique: invalid sample",
+                STR_ARG(l.at[i].name));
+        if (c > 0 || !l.at[i].value.n)
+            return err_set(
+                e, ERR_BAD_INPUT, "labels are not in order, or one is empty: invalid sample");
     }
-    if (bytes > x->labels_max_bytes) return err_set(e, ERR_LIMIT, "labels of %zu bytes: more than %zu", bytes, x->labels_max_bytes);
+    if (bytes > x->labels_max_bytes)
+        return err_set(
+            e, ERR_LIMIT, "labels of %zu bytes: more than %zu", bytes, x->labels_max_bytes);
     for (k->n = 0; k->n < l.n; k->n++) {
-        uint32_t none = 0, *like = k->n < SERIES_LIKE_MAX ? &x->last_pairs[k->n] : &none;      /* series made together are much alike */
-        k->pairs[k->n] = *like = symbols_intern_like(&x->symbols, *like, l.at[k->n].name, l.at[k->n].value);
+        /* series made together are much alike */
+        uint32_t none = 0, *like = k->n < SERIES_LIKE_MAX ? &x->last_pairs[k->n] : &none;
+        k->pairs[k->n] = *like =
+            symbols_intern_like(&x->symbols, *like, l.at[k->n].name, l.at[k->n].value);
         if (!k->pairs[k->n]) return err_set(e, ERR_LIMIT, "no room for further label values");
     }
     key_close(x, k);
@@ -177,7 +204,9 @@ static uint32_t series_find_locked(struct series_index *x, const struct key *k)
     for (uint32_t i = table_home(t, hash); t->at[i]; i = table_next(t, i)) {
         if (t->at[i] >> 32 != hash) continue;
         uint32_t slot = (uint32_t)t->at[i];
-        if (labels_bytes_eq(pages_at(&x->labels, store_cold(x->store, slot)->labels), k->enc, k->bytes)) return slot;
+        if (labels_bytes_eq(
+                pages_at(&x->labels, store_cold(x->store, slot)->labels), k->enc, k->bytes))
+            return slot;
     }
     return 0;
 }
@@ -204,8 +233,8 @@ static void series_add_postings(struct series_index *x, const struct key *k, snu
     postings_append(&x->all, n, x->reclaim);
 }
 
-static errc series_make_locked(struct series_index *x, const struct key *k, struct labels l, struct wal *wal, sref ref, uint32_t *slot,
-                               struct err *e)
+static errc series_make_locked(struct series_index *x, const struct key *k, struct labels l,
+    struct wal *wal, sref ref, uint32_t *slot, struct err *e)
 {
     uint64_t last_ref = atomic_load_explicit(&x->last_ref, memory_order_relaxed);
     snum num = atomic_load_explicit(&x->last_num, memory_order_relaxed) + 1;
@@ -236,7 +265,8 @@ static errc series_make_locked(struct series_index *x, const struct key *k, stru
     return OK;
 }
 
-errc series_get(struct series_index *x, struct labels l, struct wal *wal, sref ref, uint32_t *slot, bool *made, struct err *e)
+errc series_get(struct series_index *x, struct labels l, struct wal *wal, sref ref, uint32_t *slot,
+    bool *made, struct err *e)
 {
     struct key k;
     *made = false;
@@ -256,7 +286,8 @@ errc series_get(struct series_index *x, struct labels l, struct wal *wal, sref r
 void series_reserve_ref(struct series_index *x, sref ref)
 {
     mtx_lock(&x->create);
-    if (ref > atomic_load_explicit(&x->last_ref, memory_order_relaxed)) atomic_store_explicit(&x->last_ref, ref, memory_order_relaxed);
+    if (ref > atomic_load_explicit(&x->last_ref, memory_order_relaxed))
+        atomic_store_explicit(&x->last_ref, ref, memory_order_relaxed);
     mtx_unlock(&x->create);
 }
 
@@ -270,7 +301,8 @@ static void series_end(void *ctx, void *p)
     const uint8_t *at, *begin = pages_at(&x->labels, handle);
     mtx_lock(&x->create);
     for (size_t n = series_pairs(x, handle, &at); n; n--) (void)series_next_pair(&at);
-    if (pages_give(&x->labels, handle, (size_t)(at - begin))) pages_free_page(&x->labels, handle >> 16);
+    if (pages_give(&x->labels, handle, (size_t)(at - begin)))
+        pages_free_page(&x->labels, handle >> 16);
     slab_give(&x->store->slots, slot);
     mtx_unlock(&x->create);
 }
@@ -307,7 +339,8 @@ static bool slot_kill(struct store *st, struct slot *s)
     return dead;
 }
 
-/* One series out of the tables, if it is dead; its pairs are noted, its labels and slot go when no reader can look. */
+/* One series out of the tables, if it is dead; its pairs are noted, its labels and slot go when no
+ * reader can look. */
 static bool series_unlink_locked(struct series_index *x, snum n, id_list *pairs, id_list *slots)
 {
     uint32_t slot = series_slot_of(x, n);
@@ -364,7 +397,8 @@ size_t series_remove(struct series_index *x, const runs *nums)
     mtx_lock(&x->create);
     postings_remove(&x->all, &dead, x->reclaim);
     mtx_unlock(&x->create);
-    for (size_t i = 0; i < slots.n; i++) reclaim_retire(x->reclaim, (void *)(uintptr_t)slots.at[i], x, series_end);
+    for (size_t i = 0; i < slots.n; i++)
+        reclaim_retire(x->reclaim, (void *)(uintptr_t)slots.at[i], x, series_end);
     size_t n = slots.n;
     vec_fini(&pairs);
     vec_fini(&names);

@@ -9,11 +9,17 @@ ACCOUNT(sealed_account, "sealed_chunks")
 ACCOUNT(closed_account, "closed_chunk_refs")
 ACCOUNT(ids_account, "isolation")
 
-enum { CLOSED_WIDE_FILE = 0, CLOSED_COUNT_BITS = 12, CLOSED_COUNT_MAX = (1 << CLOSED_COUNT_BITS) - 1 };
+enum {
+    CLOSED_WIDE_FILE = 0,
+    CLOSED_COUNT_BITS = 12,
+    CLOSED_COUNT_MAX = (1 << CLOSED_COUNT_BITS) - 1
+};
 
 void store_init(struct store *s, int64_t chunk_range_ms, uint32_t samples_per_chunk)
 {
-    *s = (struct store){ .time_base = INT64_MIN, .chunk_range_ms = chunk_range_ms, .samples_per_chunk = samples_per_chunk };
+    *s = (struct store){ .time_base = INT64_MIN,
+        .chunk_range_ms = chunk_range_ms,
+        .samples_per_chunk = samples_per_chunk };
     mtx_init(&s->mu, LOCK_LEAF);
     slab_init(&s->slots, &slots_account, sizeof(struct slot));
     slab_init(&s->cold, &slots_account, sizeof(struct cold));
@@ -23,10 +29,14 @@ void store_init(struct store *s, int64_t chunk_range_ms, uint32_t samples_per_ch
     slab_init_shrinking(&s->wide, &closed_account, sizeof(struct closed_wide));
     slab_init_shrinking(&s->ids, &ids_account, sizeof(struct batch_id));
     slab_init_shrinking(&s->closed_heap, &closed_account, sizeof(void *));
-    for (unsigned c = 0; c < CLOSED_CLASSES; c++) slab_init_shrinking(&s->closed[c], &closed_account, sizeof(struct closed_ref) << c);
+    for (unsigned c = 0; c < CLOSED_CLASSES; c++)
+        slab_init_shrinking(&s->closed[c], &closed_account, sizeof(struct closed_ref) << c);
 }
 
-static struct closed_ref **closed_heap_at(const struct store *s, uint32_t i) { return slab_at(&s->closed_heap, i); }
+static struct closed_ref **closed_heap_at(const struct store *s, uint32_t i)
+{
+    return slab_at(&s->closed_heap, i);
+}
 
 void store_fini(struct store *s)
 {
@@ -103,24 +113,30 @@ uint32_t store_new_run(struct store *s, int64_t t, struct cell_stock *stock)
     return i;
 }
 
-/* At the quarter the end of the chunk is set: a function of the times alone, so it stands in the run. */
+/* At the quarter the end of the chunk is set: a function of the times alone, so it stands in the
+ * run. */
 static void run_estimate(const struct store *s, struct ts_run *r, unsigned n, int64_t t)
 {
     if (n == s->samples_per_chunk / 4) r->next_at = cut_end(r->base, t, r->range_end, 4);
 }
 
-static bool run_push_locked(struct store *s, struct ts_run *r, uint16_t n, int64_t t, struct cell_stock *stock)
+static bool run_push_locked(
+    struct store *s, struct ts_run *r, uint16_t n, int64_t t, struct cell_stock *stock)
 {
     uint64_t off = (uint64_t)t - (uint64_t)r->base;
     if (n >= RUN_MAX || off > UINT32_MAX) return false;
-    if (n % CELL_OFFSETS == 0) atomic_store_explicit(&r->cell[n / CELL_OFFSETS], store_take_cell(s, stock, n / CELL_OFFSETS), memory_order_release);
-    store_cell(s, atomic_load_explicit(&r->cell[n / CELL_OFFSETS], memory_order_relaxed))->offset[n % CELL_OFFSETS] = (uint32_t)off;
+    if (n % CELL_OFFSETS == 0)
+        atomic_store_explicit(&r->cell[n / CELL_OFFSETS],
+            store_take_cell(s, stock, n / CELL_OFFSETS), memory_order_release);
+    store_cell(s, atomic_load_explicit(&r->cell[n / CELL_OFFSETS], memory_order_relaxed))
+        ->offset[n % CELL_OFFSETS] = (uint32_t)off;
     run_estimate(s, r, n + 1u, t);
     atomic_store_explicit(&r->n, (uint16_t)(n + 1), memory_order_release);
     return true;
 }
 
-bool store_extend_run(struct store *s, uint32_t run, uint16_t n, int64_t t, struct cell_stock *stock)
+bool store_extend_run(
+    struct store *s, uint32_t run, uint16_t n, int64_t t, struct cell_stock *stock)
 {
     struct ts_run *r = store_run(s, run);
     bool ok = false;
@@ -132,7 +148,8 @@ bool store_extend_run(struct store *s, uint32_t run, uint16_t n, int64_t t, stru
     return ok;
 }
 
-uint32_t store_fork_run(struct store *s, uint32_t run, uint16_t n, int64_t t, struct cell_stock *stock)
+uint32_t store_fork_run(
+    struct store *s, uint32_t run, uint16_t n, int64_t t, struct cell_stock *stock)
 {
     assert(n > 0);
     uint32_t i = store_take_run(s);
@@ -144,14 +161,17 @@ uint32_t store_fork_run(struct store *s, uint32_t run, uint16_t n, int64_t t, st
     atomic_store_explicit(&r->refs, 1, memory_order_relaxed);
     for (unsigned c = 0; c * CELL_OFFSETS < n; c++) {
         uint32_t cell = store_take_cell(s, stock, c);
-        const union cell *f = store_cell(s, atomic_load_explicit(&from->cell[c], memory_order_acquire));
-        for (unsigned k = 0; k < CELL_OFFSETS && c * CELL_OFFSETS + k < n; k++) store_cell(s, cell)->offset[k] = f->offset[k];
+        const union cell *f =
+            store_cell(s, atomic_load_explicit(&from->cell[c], memory_order_acquire));
+        for (unsigned k = 0; k < CELL_OFFSETS && c * CELL_OFFSETS + k < n; k++)
+            store_cell(s, cell)->offset[k] = f->offset[k];
         atomic_store_explicit(&r->cell[c], cell, memory_order_relaxed);
     }
     bytelock_lock(&r->mu, LOCK_HEAD_RUN);
     bool ok = run_push_locked(s, r, n, t, stock);
     bytelock_unlock(&r->mu, LOCK_HEAD_RUN);
-    assert(ok);                                /* a chunk ends within its range, which is below 2^32 ms */
+    /* a chunk ends within its range, which is below 2^32 ms */
+    assert(ok);
     return i;
 }
 
@@ -173,12 +193,14 @@ void store_run_times(const struct store *s, uint32_t run, unsigned n, int64_t *t
 {
     const struct ts_run *r = store_run(s, run);
     for (unsigned i = 0; i < n; i += CELL_OFFSETS) {
-        const union cell *c = store_cell(s, atomic_load_explicit(&r->cell[i / CELL_OFFSETS], memory_order_acquire));
+        const union cell *c =
+            store_cell(s, atomic_load_explicit(&r->cell[i / CELL_OFFSETS], memory_order_acquire));
         for (unsigned k = 0; k < CELL_OFFSETS && i + k < n; k++) t[i + k] = r->base + c->offset[k];
     }
 }
 
-/* Closed references. The class of a vector follows from how many it holds: the least power of two that is enough. */
+/* Closed references. The class of a vector follows from how many it holds: the least power of two
+ * that is enough. */
 
 static unsigned closed_class(unsigned n)
 {
@@ -190,7 +212,8 @@ static unsigned closed_class(unsigned n)
 static struct closed_ref *closed_at(const struct store *s, const struct slot *slot)
 {
     unsigned c = closed_class(slot->n_closed);
-    return c < CLOSED_CLASSES ? slab_at(&s->closed[c], slot->closed) : *closed_heap_at(s, slot->closed);
+    return c < CLOSED_CLASSES ? slab_at(&s->closed[c], slot->closed)
+                              : *closed_heap_at(s, slot->closed);
 }
 
 static uint32_t closed_take(struct store *s, unsigned class, struct closed_ref **at)
@@ -222,16 +245,19 @@ static struct closed_ref closed_pack(struct store *s, const struct closed_chunk 
 {
     int64_t none = INT64_MIN;
     /* The base only has to be near: the first chunk's time is. */
-    atomic_compare_exchange_strong_explicit(&s->time_base, &none, c->mint == INT64_MIN ? 0 : c->mint, memory_order_acq_rel, memory_order_acquire);
+    atomic_compare_exchange_strong_explicit(&s->time_base, &none,
+        c->mint == INT64_MIN ? 0 : c->mint, memory_order_acq_rel, memory_order_acquire);
     int64_t base = atomic_load_explicit(&s->time_base, memory_order_acquire);
     int64_t mint;
     uint64_t file = c->disk_ref >> 32, len = (uint64_t)c->maxt - (uint64_t)c->mint;
-    bool near = !__builtin_sub_overflow(c->mint, base, &mint) && mint == (int32_t)mint && len <= UINT32_MAX;
+    bool near =
+        !__builtin_sub_overflow(c->mint, base, &mint) && mint == (int32_t)mint && len <= UINT32_MAX;
     if (near && file && file <= UINT16_MAX && c->n <= CLOSED_COUNT_MAX)
-        return (struct closed_ref){ (uint16_t)file, (uint16_t)(c->n | c->enc << CLOSED_COUNT_BITS), (uint32_t)c->disk_ref,
-                                    (int32_t)mint, (uint32_t)len };
+        return (struct closed_ref){ (uint16_t)file, (uint16_t)(c->n | c->enc << CLOSED_COUNT_BITS),
+            (uint32_t)c->disk_ref, (int32_t)mint, (uint32_t)len };
     uint32_t i = slab_take(&s->wide);
-    *(struct closed_wide *)slab_at(&s->wide, i) = (struct closed_wide){ c->mint, c->maxt, c->disk_ref, c->n, c->enc };
+    *(struct closed_wide *)slab_at(&s->wide, i) =
+        (struct closed_wide){ c->mint, c->maxt, c->disk_ref, c->n, c->enc };
     return (struct closed_ref){ .file = CLOSED_WIDE_FILE, .offset = i };
 }
 
@@ -263,8 +289,8 @@ struct closed_chunk store_get_closed(const struct store *s, const struct slot *s
         return (struct closed_chunk){ w->mint, w->maxt, w->disk_ref, w->n, w->enc };
     }
     int64_t mint = atomic_load_explicit(&s->time_base, memory_order_relaxed) + r->mint;
-    return (struct closed_chunk){ mint, mint + r->length_ms, (uint64_t)r->file << 32 | r->offset, r->n_enc & CLOSED_COUNT_MAX,
-                                  (uint8_t)(r->n_enc >> CLOSED_COUNT_BITS) };
+    return (struct closed_chunk){ mint, mint + r->length_ms, (uint64_t)r->file << 32 | r->offset,
+        r->n_enc & CLOSED_COUNT_MAX, (uint8_t)(r->n_enc >> CLOSED_COUNT_BITS) };
 }
 
 void store_drop_closed(struct store *s, struct slot *slot, unsigned n)
@@ -275,7 +301,8 @@ void store_drop_closed(struct store *s, struct slot *slot, unsigned n)
     struct closed_ref *at = closed_at(s, slot);
     for (unsigned i = 0; i < n; i++)
         if (at[i].file == CLOSED_WIDE_FILE) slab_give(&s->wide, at[i].offset);
-    unsigned left = slot->n_closed - n, class = closed_class(slot->n_closed), to_class = closed_class(left);
+    unsigned left = slot->n_closed - n, class = closed_class(slot->n_closed),
+             to_class = closed_class(left);
     if (!left || to_class != class) {
         uint32_t old = slot->closed;
         slot->closed = 0;

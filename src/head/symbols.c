@@ -27,7 +27,10 @@ static str text_get(const uint8_t *at)
     }
 }
 
-str symbols_text(const struct symbols *s, uint32_t text) { return text_get(pages_at(&s->text, text)); }
+str symbols_text(const struct symbols *s, uint32_t text)
+{
+    return text_get(pages_at(&s->text, text));
+}
 
 static uint32_t symbols_add_text(struct symbols *s, str v)
 {
@@ -61,7 +64,8 @@ void symbols_fini(struct symbols *s)
 {
     for (uint32_t i = 0; i < s->by_pair.cap; i++)
         if (s->by_pair.at[i]) postings_fini(&symbols_pair_at(s, s->by_pair.at[i])->series);
-    for (uint32_t i = 1; i <= symbols_n_names(s); i++) postings_fini(&symbols_name_at(s, i)->series);
+    for (uint32_t i = 1; i <= symbols_n_names(s); i++)
+        postings_fini(&symbols_name_at(s, i)->series);
     index_fini(&s->by_name);
     index_fini(&s->by_pair);
     pages_fini(&s->text);
@@ -70,11 +74,21 @@ void symbols_fini(struct symbols *s)
     mtx_fini(&s->mu);
 }
 
-uint32_t symbols_n_names(const struct symbols *s) { return atomic_load_explicit(&s->first_name, memory_order_acquire); }
+uint32_t symbols_n_names(const struct symbols *s)
+{
+    return atomic_load_explicit(&s->first_name, memory_order_acquire);
+}
 
-/* The table keeps entries in the order of their hashes as far as probing allows: growing by a quarter is a sweep, not a shuffle. */
-static uint32_t index_home(const struct id_index *x, uint32_t hash) { return (uint32_t)(((uint64_t)hash * x->cap) >> 32); }
-static uint32_t index_next(const struct id_index *x, uint32_t i) { return i + 1 == x->cap ? 0 : i + 1; }
+/* The table keeps entries in the order of their hashes as far as probing allows: growing by a
+ * quarter is a sweep, not a shuffle. */
+static uint32_t index_home(const struct id_index *x, uint32_t hash)
+{
+    return (uint32_t)(((uint64_t)hash * x->cap) >> 32);
+}
+static uint32_t index_next(const struct id_index *x, uint32_t i)
+{
+    return i + 1 == x->cap ? 0 : i + 1;
+}
 
 static uint32_t symbols_hash_of(const struct symbols *s, const struct id_index *x, uint32_t id)
 {
@@ -127,7 +141,8 @@ static uint32_t symbols_hash(const struct symbols *s, uint32_t name, str v)
 static uint32_t symbols_find_name_locked(struct symbols *s, str name, uint32_t hash)
 {
     if (!s->by_name.cap) return 0;
-    for (uint32_t i = index_home(&s->by_name, hash); s->by_name.at[i]; i = index_next(&s->by_name, i)) {
+    for (uint32_t i = index_home(&s->by_name, hash); s->by_name.at[i];
+         i = index_next(&s->by_name, i)) {
         uint32_t id = s->by_name.at[i];
         if (symbols_name_at(s, id)->hash == hash && str_eq(symbols_name(s, id), name)) return id;
     }
@@ -137,9 +152,11 @@ static uint32_t symbols_find_name_locked(struct symbols *s, str name, uint32_t h
 static uint32_t symbols_find_pair_locked(struct symbols *s, uint32_t name, str value, uint32_t hash)
 {
     if (!s->by_pair.cap) return 0;
-    for (uint32_t i = index_home(&s->by_pair, hash); s->by_pair.at[i]; i = index_next(&s->by_pair, i)) {
+    for (uint32_t i = index_home(&s->by_pair, hash); s->by_pair.at[i];
+         i = index_next(&s->by_pair, i)) {
         const struct sym_pair *p = symbols_pair_at(s, s->by_pair.at[i]);
-        if (p->hash == hash && p->name == name && str_eq(symbols_text(s, p->text), value)) return s->by_pair.at[i];
+        if (p->hash == hash && p->name == name && str_eq(symbols_text(s, p->text), value))
+            return s->by_pair.at[i];
     }
     return 0;
 }
@@ -187,7 +204,8 @@ static uint32_t symbols_add_pair_locked(struct symbols *s, uint32_t name, str va
     p->text = text;
     p->hash = hash;
     p->name = name;
-    atomic_store_explicit(&p->next, atomic_load_explicit(&n->first_pair, memory_order_relaxed), memory_order_relaxed);
+    atomic_store_explicit(
+        &p->next, atomic_load_explicit(&n->first_pair, memory_order_relaxed), memory_order_relaxed);
     atomic_store_explicit(&n->first_pair, id, memory_order_release);
     atomic_fetch_add_explicit(&n->n_pairs, 1, memory_order_relaxed);
     n->value_bytes += value.n;
@@ -197,7 +215,8 @@ static uint32_t symbols_add_pair_locked(struct symbols *s, uint32_t name, str va
 
 static uint32_t symbols_pair_locked(struct symbols *s, uint32_t name, str value)
 {
-    uint32_t hash = symbols_hash(s, name, value), id = symbols_find_pair_locked(s, name, value, hash);
+    uint32_t hash = symbols_hash(s, name, value),
+             id = symbols_find_pair_locked(s, name, value, hash);
     return id ? id : symbols_add_pair_locked(s, name, value, hash);
 }
 
@@ -233,7 +252,8 @@ static void pair_end(void *ctx, void *p)
     struct sym_pair *pair = symbols_pair_at(s, id);
     str text = symbols_text(s, pair->text);
     uint8_t len[10];
-    if (pages_give(&s->text, pair->text, text_put_len(len, text.n) + text.n)) pages_free_page(&s->text, pair->text >> 16);
+    if (pages_give(&s->text, pair->text, text_put_len(len, text.n) + text.n))
+        pages_free_page(&s->text, pair->text >> 16);
     slab_give(&s->pairs, id);
     mtx_unlock(&s->mu);
 }
@@ -250,14 +270,16 @@ size_t symbols_sweep(struct symbols *s, uint32_t name)
             link = &p->next;
             continue;
         }
-        atomic_store_explicit(link, atomic_load_explicit(&p->next, memory_order_relaxed), memory_order_release);
+        atomic_store_explicit(
+            link, atomic_load_explicit(&p->next, memory_order_relaxed), memory_order_release);
         atomic_fetch_sub_explicit(&n->n_pairs, 1, memory_order_relaxed);
         n->value_bytes -= symbols_text(s, p->text).n;
         symbols_index_remove(s, &s->by_pair, p->hash, id);
         vec_push(&gone, id);
     }
     mtx_unlock(&s->mu);
-    for (size_t i = 0; i < gone.n; i++) reclaim_retire(s->reclaim, (void *)(uintptr_t)gone.at[i], s, pair_end);
+    for (size_t i = 0; i < gone.n; i++)
+        reclaim_retire(s->reclaim, (void *)(uintptr_t)gone.at[i], s, pair_end);
     size_t count = gone.n;
     vec_fini(&gone);
     return count;
@@ -266,6 +288,7 @@ size_t symbols_sweep(struct symbols *s, uint32_t name)
 uint64_t symbols_bytes(const struct symbols *s)
 {
     uint64_t sum = 0;
-    for (uint32_t i = 1; i <= symbols_n_names(s); i++) sum += symbols_name(s, i).n + symbols_name_at(s, i)->value_bytes;
+    for (uint32_t i = 1; i <= symbols_n_names(s); i++)
+        sum += symbols_name(s, i).n + symbols_name_at(s, i)->value_bytes;
     return sum;
 }

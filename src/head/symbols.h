@@ -1,11 +1,14 @@
 /* symbols.h — the names and values of labels, each pair once.
  *
- * What        A pair (name, value) has a number, a name has one; both carry the postings of the series that have them. The pairs of a
- *             name are chained. A series stores pair numbers only.
- * Invariants  (1) A pair with this name and value exists at most once. (2) Strings and entries stay in place while a reader of the
- *             reclaim that could reach them lives. (3) Numbers start at 1; one is used again only after such readers are gone.
+ * What        A pair (name, value) has a number, a name has one; both carry the postings of the
+ *             series that have them. The pairs of a name are chained. A series stores pair numbers
+ *             only.
+ * Invariants  (1) A pair with this name and value exists at most once. (2) Strings and entries stay
+ *             in place while a reader of the reclaim that could reach them lives. (3) Numbers start
+ *             at 1; one is used again only after such readers are gone.
  * Ownership   symbols_init/symbols_fini; accounts "symbols" and (lists) "postings"
- * Threads     look-ups by text and changes: LOCK_HEAD_SYMBOLS, taken inside. Everything by number: any reader, without a lock.
+ * Threads     look-ups by text and changes: LOCK_HEAD_SYMBOLS, taken inside. Everything by number:
+ *             any reader, without a lock.
  * Errors      symbols_pair: 0 when 4 GiB of text are full
  * Format      none
  */
@@ -30,13 +33,15 @@ struct sym_pair {                              /* 24 bytes */
     _Atomic uint32_t next;                     /* of the same name */
 };
 
-struct id_index { uint32_t *at; uint32_t cap, n; };   /* open addressing, position by the high bits of the hash */
+/* open addressing, position by the high bits of the hash */
+struct id_index { uint32_t *at; uint32_t cap, n; };
 struct symbols {
     struct mtx mu;                             /* LOCK_HEAD_SYMBOLS */
     struct slab names, pairs;                  /* entries by number */
     struct pages text;
     struct id_index by_name, by_pair;          /* GUARDED_BY(mu) */
-    _Atomic uint32_t first_name;               /* chain of names: sym_name has no next; numbers run from 1 to this */
+    /* chain of names: sym_name has no next; numbers run from 1 to this */
+    _Atomic uint32_t first_name;
     uint64_t seed;                             /* const: of the hashes, drawn at start */
     struct reclaim *reclaim;
 };
@@ -44,21 +49,36 @@ struct symbols {
 void symbols_init(struct symbols *s, struct reclaim *rc);
 void symbols_fini(struct symbols *s);
 
-static inline struct sym_name *symbols_name_at(const struct symbols *s, uint32_t id) { return slab_at(&s->names, id); }
-static inline struct sym_pair *symbols_pair_at(const struct symbols *s, uint32_t id) { return slab_at(&s->pairs, id); }
+static inline struct sym_name *symbols_name_at(const struct symbols *s, uint32_t id)
+{
+    return slab_at(&s->names, id);
+}
+static inline struct sym_pair *symbols_pair_at(const struct symbols *s, uint32_t id)
+{
+    return slab_at(&s->pairs, id);
+}
 str symbols_text(const struct symbols *s, uint32_t text);
-static inline str symbols_name(const struct symbols *s, uint32_t id) { return symbols_text(s, symbols_name_at(s, id)->text); }
-static inline str symbols_value(const struct symbols *s, uint32_t pair) { return symbols_text(s, symbols_pair_at(s, pair)->text); }
-uint32_t symbols_n_names(const struct symbols *s);             /* names are 1 … this; one without pairs is no name at present */
+static inline str symbols_name(const struct symbols *s, uint32_t id)
+{
+    return symbols_text(s, symbols_name_at(s, id)->text);
+}
+static inline str symbols_value(const struct symbols *s, uint32_t pair)
+{
+    return symbols_text(s, symbols_pair_at(s, pair)->text);
+}
+/* names are 1 … this; one without pairs is no name at present */
+uint32_t symbols_n_names(const struct symbols *s);
 
 uint32_t symbols_find_name(struct symbols *s, str name);       /* 0: none */
 uint32_t symbols_find_pair(struct symbols *s, uint32_t name, str value);
 uint32_t symbols_intern(struct symbols *s, str name, str value);   /* the pair, made if need be */
 
-/* The same, faster if the pair `like` has the same name, or is the one. REQUIRES: like lives, or is 0; nobody sweeps meanwhile. */
+/* The same, faster if the pair `like` has the same name, or is the one. REQUIRES: like lives, or is
+ * 0; nobody sweeps meanwhile. */
 uint32_t symbols_intern_like(struct symbols *s, uint32_t like, str name, str value);
 
-/* Drops the pairs of a name that no series has. REQUIRES: nobody interns meanwhile (the head's creation lock). */
+/* Drops the pairs of a name that no series has. REQUIRES: nobody interns meanwhile (the head's
+ * creation lock). */
 size_t symbols_sweep(struct symbols *s, uint32_t name);
 uint64_t symbols_bytes(const struct symbols *s);               /* of text */
 

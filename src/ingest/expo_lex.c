@@ -8,9 +8,20 @@
 #define PLAIN (C_TEXT_VALUE | C_OM_VALUE)
 
 const uint8_t expo_class[256] = {
-    [1 ... 8] = PLAIN, ['\t'] = C_OM_VALUE | C_BLANK, ['\v' ... 0x1f] = PLAIN, [' '] = C_BLANK, ['!' ... '/'] = PLAIN,
-    ['0' ... '9'] = C_NAME | C_LABEL | C_DIGIT | PLAIN, [':'] = C_NAME | C_NAME1 | PLAIN, [';' ... '@'] = PLAIN,
-    ['A' ... 'Z'] = LETTER, ['[' ... '^'] = PLAIN, ['_'] = LETTER, ['`'] = PLAIN, ['a' ... 'z'] = LETTER, ['{'] = C_OM_VALUE,
+    [1 ... 8] = PLAIN,
+    ['\t'] = C_OM_VALUE | C_BLANK,
+    ['\v' ... 0x1f] = PLAIN,
+    [' '] = C_BLANK,
+    ['!' ... '/'] = PLAIN,
+    ['0' ... '9'] = C_NAME | C_LABEL | C_DIGIT | PLAIN,
+    [':'] = C_NAME | C_NAME1 | PLAIN,
+    [';' ... '@'] = PLAIN,
+    ['A' ... 'Z'] = LETTER,
+    ['[' ... '^'] = PLAIN,
+    ['_'] = LETTER,
+    ['`'] = PLAIN,
+    ['a' ... 'z'] = LETTER,
+    ['{'] = C_OM_VALUE,
     ['|' ... 0xff] = PLAIN,
 };
 
@@ -26,11 +37,12 @@ static size_t lex_plain(const uint8_t *p)
 {
     size_t n = 0;
 #ifdef __SSE2__
-    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), newline = _mm_set1_epi8('\n');
+    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'),
+                  newline = _mm_set1_epi8('\n');
     for (;; n += 16) {
         __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + n));
         __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)),
-                                   _mm_or_si128(_mm_cmpeq_epi8(v, newline), _mm_cmpeq_epi8(v, _mm_setzero_si128())));
+            _mm_or_si128(_mm_cmpeq_epi8(v, newline), _mm_cmpeq_epi8(v, _mm_setzero_si128())));
         unsigned mask = (unsigned)_mm_movemask_epi8(hit);
         if (mask) return n + (size_t)__builtin_ctz(mask);
     }
@@ -173,7 +185,8 @@ static enum expo_tok openmetrics_lex_init(struct expo *x, uint8_t c)
 }
 
 /* A space and what follows up to a space or newline. */
-static enum expo_tok openmetrics_lex_field(struct expo *x, uint8_t c, uint8_t state, enum expo_tok tok)
+static enum expo_tok openmetrics_lex_field(
+    struct expo *x, uint8_t c, uint8_t state, enum expo_tok tok)
 {
     if (c != ' ' || !(expo_class[lex_next(x)] & C_OM_VALUE)) return TOK_INVALID;
     return lex_run(x, C_OM_VALUE, state, tok);
@@ -187,11 +200,14 @@ static enum expo_tok openmetrics_lex_timestamp(struct expo *x, uint8_t c)
     if (!(expo_class[c] & C_OM_VALUE)) return TOK_INVALID;
     if (c != '#') return lex_run(x, C_OM_VALUE, LEX_TIMESTAMP, TOK_TIMESTAMP);
     c = lex_next(x);
-    if (c != ' ') return expo_class[c] & C_OM_VALUE ? lex_run(x, C_OM_VALUE, LEX_TIMESTAMP, TOK_TIMESTAMP) : TOK_TIMESTAMP;
+    if (c != ' ')
+        return expo_class[c] & C_OM_VALUE ? lex_run(x, C_OM_VALUE, LEX_TIMESTAMP, TOK_TIMESTAMP)
+                                          : TOK_TIMESTAMP;
     return lex_next(x) == '{' ? lex_one(x, LEX_EXEMPLAR, TOK_COMMENT) : TOK_INVALID;
 }
 
-/* Inside braces: of a series (labels) or of an exemplar, which differ in where they lead and whether names may hold newlines. */
+/* Inside braces: of a series (labels) or of an exemplar, which differ in where they lead and
+ * whether names may hold newlines. */
 static enum expo_tok openmetrics_lex_labels(struct expo *x, uint8_t c, bool exemplar)
 {
     if (expo_class[c] & C_LABEL1) return lex_run(x, C_LABEL, x->state, TOK_LABEL);

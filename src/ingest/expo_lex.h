@@ -1,7 +1,8 @@
 /* expo_lex.h — tokens of the two text formats, shared by their parsers.
  *
- * What        The lexers are state machines whose states and look-ahead are those of Prometheus' generated lexers, because what is
- *             accepted, and the words of an error, follow from where the look-ahead stands.
+ * What        The lexers are state machines whose states and look-ahead are those of Prometheus'
+ *             generated lexers, because what is accepted, and the words of an error, follow from
+ *             where the look-ahead stands.
  * Invariants  after a token x->i is the first byte not taken; x->tok its start
  * Ownership   none
  * Threads     none
@@ -14,22 +15,59 @@
 #include "ingest/exposition.h"
 
 enum expo_tok {
-    TOK_INVALID, TOK_EOF, TOK_LINEBREAK, TOK_SPACE, TOK_HELP, TOK_TYPE, TOK_UNIT, TOK_EOF_WORD, TOK_TEXT, TOK_COMMENT, TOK_NAME,
-    TOK_QUOTED, TOK_OPEN, TOK_CLOSE, TOK_LABEL, TOK_VALUE_OF_LABEL, TOK_COMMA, TOK_EQUAL, TOK_TIMESTAMP, TOK_VALUE
+    TOK_INVALID,
+    TOK_EOF,
+    TOK_LINEBREAK,
+    TOK_SPACE,
+    TOK_HELP,
+    TOK_TYPE,
+    TOK_UNIT,
+    TOK_EOF_WORD,
+    TOK_TEXT,
+    TOK_COMMENT,
+    TOK_NAME,
+    TOK_QUOTED,
+    TOK_OPEN,
+    TOK_CLOSE,
+    TOK_LABEL,
+    TOK_VALUE_OF_LABEL,
+    TOK_COMMA,
+    TOK_EQUAL,
+    TOK_TIMESTAMP,
+    TOK_VALUE
 };
 enum expo_state {
-    LEX_INIT, LEX_COMMENT, LEX_META1, LEX_META2, LEX_LABELS, LEX_LVALUE, LEX_VALUE, LEX_TIMESTAMP, LEX_EXEMPLAR, LEX_EVALUE,
+    LEX_INIT,
+    LEX_COMMENT,
+    LEX_META1,
+    LEX_META2,
+    LEX_LABELS,
+    LEX_LVALUE,
+    LEX_VALUE,
+    LEX_TIMESTAMP,
+    LEX_EXEMPLAR,
+    LEX_EVALUE,
     LEX_ETIMESTAMP
 };
 
 /* Classes of bytes. */
-enum { C_NAME = 1, C_NAME1 = 2, C_LABEL = 4, C_LABEL1 = 8, C_TEXT_VALUE = 16, C_OM_VALUE = 32, C_DIGIT = 64, C_BLANK = 128 };
+enum {
+    C_NAME = 1,
+    C_NAME1 = 2,
+    C_LABEL = 4,
+    C_LABEL1 = 8,
+    C_TEXT_VALUE = 16,
+    C_OM_VALUE = 32,
+    C_DIGIT = 64,
+    C_BLANK = 128
+};
 extern const uint8_t expo_class[256];
 
 enum expo_tok text_lex(struct expo *x);
 enum expo_tok openmetrics_lex(struct expo *x);
 
-/* The next byte; 0 at the end. A NUL is passed over where the formats allow one: in label values, help texts and comments. */
+/* The next byte; 0 at the end. A NUL is passed over where the formats allow one: in label values,
+ * help texts and comments. */
 static inline uint8_t lex_next(struct expo *x)
 {
     x->i++;
@@ -57,10 +95,12 @@ static inline enum expo_tok lex_one(struct expo *x, uint8_t state, enum expo_tok
     return tok;
 }
 
-/* Takes a word whose first letter is under x->i; false at the first other byte. The look-ahead stands behind it then. */
+/* Takes a word whose first letter is under x->i; false at the first other byte. The look-ahead
+ * stands behind it then. */
 bool lex_word(struct expo *x, const char *rest);
 
-/* Takes a quoted string. REQUIRES: b[i] is the opening quote. False: no string, x->i stands where it ended. */
+/* Takes a quoted string. REQUIRES: b[i] is the opening quote. False: no string, x->i stands where
+ * it ended. */
 bool lex_quoted(struct expo *x, bool newlines);
 
 /* The entry parsers. */
@@ -70,13 +110,19 @@ errc openmetrics_next(struct expo *x, struct err *e);
 /* What both parsers share. */
 const char *expo_tok_name(enum expo_tok t);
 errc expo_unexpected(const struct expo *x, struct err *e, const char *expected, enum expo_tok got);
-errc expo_while(const struct expo *x, struct err *e, const char *words);    /* <words> while parsing: "<entry so far>" */
+/* <words> while parsing: "<entry so far>" */
+errc expo_while(const struct expo *x, struct err *e, const char *words);
 errc expo_quoting(struct err *e, const char *before, str quoted, const char *after);
 MUST_USE errc expo_number(const struct expo *x, str s, double *out, struct err *e);
 static inline str expo_token(const struct expo *x) { return str_of(x->b + x->tok, x->i - x->tok); }
-static inline str expo_so_far(const struct expo *x) { return str_of(x->b + x->start, x->i - x->start); }
-void expo_family(struct expo *x);                              /* the token just read names the family of a comment */
+static inline str expo_so_far(const struct expo *x)
+{
+    return str_of(x->b + x->start, x->i - x->start);
+}
+/* the token just read names the family of a comment */
+void expo_family(struct expo *x);
 MUST_USE errc expo_quoted_name(struct expo *x, size_t from, size_t to, struct err *e);
-MUST_USE errc expo_label_value(struct expo *x, size_t name_from, size_t name_to, bool exemplar, struct err *e);
+MUST_USE errc expo_label_value(
+    struct expo *x, size_t name_from, size_t name_to, bool exemplar, struct err *e);
 
 #endif

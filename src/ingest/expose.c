@@ -17,7 +17,8 @@ static void expose_escaped(struct buf *b, str s, bool quotes)
 static str expose_family_name(const struct expose *x, const struct metric_family *f)
 {
     str name = str_z(f->name);
-    bool cut = x->format == EXPO_OPENMETRICS && f->kind == METRIC_COUNTER && str_has_suffix(name, S("_total"));
+    bool cut = x->format == EXPO_OPENMETRICS && f->kind == METRIC_COUNTER &&
+               str_has_suffix(name, S("_total"));
     return cut ? str_slice(name, 0, name.n - 6) : name;
 }
 
@@ -32,7 +33,8 @@ static void expose_family(struct expose *x, const struct metric_family *f)
 }
 
 /* name<suffix>{labels,extra="bound"} and the space before the value. */
-static void expose_series(struct expose *x, const struct metric_point *p, const char *suffix, const char *extra, double bound)
+static void expose_series(struct expose *x, const struct metric_point *p, const char *suffix,
+    const char *extra, double bound)
 {
     struct buf *b = x->out;
     buf_fmt(b, "%s%s", p->family->name, suffix);
@@ -44,7 +46,8 @@ static void expose_series(struct expose *x, const struct metric_point *p, const 
     }
     if (extra) {
         char text[F64_TEXT_MAX];
-        size_t n = x->format == EXPO_OPENMETRICS ? f64_text_openmetrics(text, bound) : f64_text_g(text, bound);
+        size_t n = x->format == EXPO_OPENMETRICS ? f64_text_openmetrics(text, bound)
+                                                 : f64_text_g(text, bound);
         buf_fmt(b, "%s%s=\"%.*s\"", sep, extra, (int)n, text);
         sep = ",";
     }
@@ -83,14 +86,16 @@ void expose_point(struct expose *x, const struct metric_point *p)
     switch (f->kind) {
     case METRIC_COUNTER:
     case METRIC_GAUGE: {
-        bool bare = x->format == EXPO_OPENMETRICS && f->kind == METRIC_COUNTER && !str_has_suffix(str_z(f->name), S("_total"));
+        bool bare = x->format == EXPO_OPENMETRICS && f->kind == METRIC_COUNTER &&
+                    !str_has_suffix(str_z(f->name), S("_total"));
         expose_series(x, p, bare ? "_total" : "", NULL, 0);
         expose_value(x, p->value);
         break;
     }
     case METRIC_HISTOGRAM:
         for (size_t i = 0; i <= f->n_bounds; i++) {
-            expose_series(x, p, "_bucket", "le", i < f->n_bounds ? f->bounds[i] : f64_of_bits(0x7ff0000000000000u));
+            expose_series(x, p, "_bucket", "le",
+                i < f->n_bounds ? f->bounds[i] : f64_of_bits(0x7ff0000000000000u));
             expose_count(x, p->cumulative[i]);
         }
         expose_sum_and_count(x, p);

@@ -15,7 +15,8 @@
 #include "ingest/exposition.h"
 
 #define EXPOSE_TEXT_TYPE "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
-#define EXPOSE_OPENMETRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
+#define EXPOSE_OPENMETRICS_TYPE                                                                    \
+    "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
 
 void expose_metrics(struct buf *out, enum expo_format format);
 

@@ -5,10 +5,22 @@
 static const double bounds[] = { 0.5, 1, 10 };
 static const double quantiles[] = { 0.5, 0.99 };
 static const struct metric_family families[] = {
-    { .name = "req_total", .help = "Requests\nof \"all\" \\ kinds.", .kind = METRIC_COUNTER, .labels = { "code", "path" } },
+    { .name = "req_total",
+        .help = "Requests\nof \"all\" \\ kinds.",
+        .kind = METRIC_COUNTER,
+        .labels = { "code", "path" } },
     { .name = "temp", .help = "T.", .kind = METRIC_GAUGE },
-    { .name = "took_seconds", .help = "H.", .kind = METRIC_HISTOGRAM, .bounds = bounds, .n_bounds = 3 },
-    { .name = "lag_seconds", .help = "S.", .kind = METRIC_SUMMARY, .bounds = quantiles, .n_bounds = 2, .labels = { "job" } },
+    { .name = "took_seconds",
+        .help = "H.",
+        .kind = METRIC_HISTOGRAM,
+        .bounds = bounds,
+        .n_bounds = 3 },
+    { .name = "lag_seconds",
+        .help = "S.",
+        .kind = METRIC_SUMMARY,
+        .bounds = quantiles,
+        .n_bounds = 2,
+        .labels = { "job" } },
 };
 
 static void page(struct buf *b, enum expo_format format)
@@ -32,16 +44,18 @@ TEST(expose_text)
 {
     struct buf b = { 0 };
     page(&b, EXPO_TEXT);
-    EXPECT_STR(buf_view(&b), S("# HELP req_total Requests\\nof \"all\" \\\\ kinds.\n# TYPE req_total counter\n"
-                               "req_total{code=\"200\",path=\"/a\\\"b\\\\\\n\"} 1027\n"
-                               "# HELP temp T.\n# TYPE temp gauge\ntemp -1.5\n"
-                               "# HELP took_seconds H.\n# TYPE took_seconds histogram\n"
-                               "took_seconds_bucket{le=\"0.5\"} 1\ntook_seconds_bucket{le=\"1\"} 2\n"
-                               "took_seconds_bucket{le=\"10\"} 2\ntook_seconds_bucket{le=\"+Inf\"} 5\n"
-                               "took_seconds_sum 1e+30\ntook_seconds_count 5\n"
-                               "# HELP lag_seconds S.\n# TYPE lag_seconds summary\n"
-                               "lag_seconds{job=\"x\",quantile=\"0.5\"} 0.25\nlag_seconds{job=\"x\",quantile=\"0.99\"} 1e-07\n"
-                               "lag_seconds_sum{job=\"x\"} 3\nlag_seconds_count{job=\"x\"} 4\n"));
+    EXPECT_STR(buf_view(&b),
+        S("# HELP req_total Requests\\nof \"all\" \\\\ kinds.\n# TYPE req_total counter\n"
+          "req_total{code=\"200\",path=\"/a\\\"b\\\\\\n\"} 1027\n"
+          "# HELP temp T.\n# TYPE temp gauge\ntemp -1.5\n"
+          "# HELP took_seconds H.\n# TYPE took_seconds histogram\n"
+          "took_seconds_bucket{le=\"0.5\"} 1\ntook_seconds_bucket{le=\"1\"} 2\n"
+          "took_seconds_bucket{le=\"10\"} 2\ntook_seconds_bucket{le=\"+Inf\"} 5\n"
+          "took_seconds_sum 1e+30\ntook_seconds_count 5\n"
+          "# HELP lag_seconds S.\n# TYPE lag_seconds summary\n"
+          "lag_seconds{job=\"x\",quantile=\"0.5\"} 0.25\nlag_seconds{job=\"x\",quantile=\"0.99\"} "
+          "1e-07\n"
+          "lag_seconds_sum{job=\"x\"} 3\nlag_seconds_count{job=\"x\"} 4\n"));
     buf_fini(&b);
 }
 

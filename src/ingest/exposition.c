@@ -5,7 +5,8 @@
 #include "base/utf8.h"
 #include "model/sample.h"
 
-void expo_init(struct expo *x, enum expo_format format, uint8_t *body, size_t n, const struct expo_opts *opts)
+void expo_init(
+    struct expo *x, enum expo_format format, uint8_t *body, size_t n, const struct expo_opts *opts)
 {
     assert(format == EXPO_TEXT || format == EXPO_OPENMETRICS);
     assert(body[n] == 0);
@@ -47,14 +48,33 @@ void expo_seek(struct expo *x, size_t pos, enum metric_type type)
 const char *expo_tok_name(enum expo_tok t)
 {
     static const char *const names[] = {
-        "INVALID", "EOF", "LINEBREAK", "WHITESPACE", "HELP", "TYPE", "UNIT", "EOFWORD", "TEXT", "COMMENT", "MNAME", "QSTRING", "BOPEN",
-        "BCLOSE", "LNAME", "LVALUE", "COMMA", "EQUAL", "TIMESTAMP", "VALUE",
+        "INVALID",
+        "EOF",
+        "LINEBREAK",
+        "WHITESPACE",
+        "HELP",
+        "TYPE",
+        "UNIT",
+        "EOFWORD",
+        "TEXT",
+        "COMMENT",
+        "MNAME",
+        "QSTRING",
+        "BOPEN",
+        "BCLOSE",
+        "LNAME",
+        "LVALUE",
+        "COMMA",
+        "EQUAL",
+        "TIMESTAMP",
+        "VALUE",
     };
     _Static_assert(ARRAY_LEN(names) == TOK_VALUE + 1, "a name a token");
     return names[t];
 }
 
-/* Words are made in a buffer of their own: quoting may need four times the bytes, and err cuts what does not fit. */
+/* Words are made in a buffer of their own: quoting may need four times the bytes, and err cuts what
+ * does not fit. */
 static errc expo_refuse(struct err *e, struct buf *words)
 {
     errc rc = err_set(e, ERR_BAD_INPUT, "%.*s", STR_ARG(buf_view(words)));
@@ -117,12 +137,14 @@ static bool expo_is_decimal(str s)
 errc expo_number(const struct expo *x, str s, double *out, struct err *e)
 {
     for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] == 'p' || s.p[i] == 'P' || s.p[i] == '_') return expo_while(x, e, "unsupported character in float");
+        if (s.p[i] == 'p' || s.p[i] == 'P' || s.p[i] == '_')
+            return expo_while(x, e, "unsupported character in float");
     if (f64_parse(s, out)) return OK;
     struct buf b = { 0 };
     buf_fmt(&b, "strconv.ParseFloat: parsing ");
     buf_go_quote(&b, expo_cut(s));
-    buf_fmt(&b, ": %s while parsing: ", expo_is_decimal(s) ? "value out of range" : "invalid syntax");
+    buf_fmt(
+        &b, ": %s while parsing: ", expo_is_decimal(s) ? "value out of range" : "invalid syntax");
     buf_go_quote(&b, expo_cut(expo_so_far(x)));
     return expo_refuse(e, &b);
 }
@@ -130,7 +152,8 @@ errc expo_number(const struct expo *x, str s, double *out, struct err *e)
 void expo_family(struct expo *x)
 {
     str name = expo_token(x);
-    if (name.n >= 2 && name.p[0] == '"' && name.p[name.n - 1] == '"') name = str_slice(name, 1, name.n - 1);
+    if (name.n >= 2 && name.p[0] == '"' && name.p[name.n - 1] == '"')
+        name = str_slice(name, 1, name.n - 1);
     x->name = name;
     x->family_len = name.n;
 }
@@ -145,7 +168,8 @@ errc expo_quoted_name(struct expo *x, size_t from, size_t to, struct err *e)
 }
 
 /* After the equal sign. */
-errc expo_label_value(struct expo *x, size_t name_from, size_t name_to, bool exemplar, struct err *e)
+errc expo_label_value(
+    struct expo *x, size_t name_from, size_t name_to, bool exemplar, struct err *e)
 {
     enum expo_tok t = x->format == EXPO_OPENMETRICS ? openmetrics_lex(x) : text_lex(x);
     while (t == TOK_SPACE) t = text_lex(x);
@@ -175,12 +199,16 @@ static str expo_unescape(struct arena *a, str s, bool quotes)
     return str_of(p, n);
 }
 
-str expo_help(const struct expo *x, struct arena *a) { return expo_unescape(a, x->text, x->format == EXPO_OPENMETRICS); }
+str expo_help(const struct expo *x, struct arena *a)
+{
+    return expo_unescape(a, x->text, x->format == EXPO_OPENMETRICS);
+}
 
 /* le of classic histograms and quantile of summaries are written as OpenMetrics writes floats. */
 static str expo_canonical(const struct expo *x, struct arena *a, str name, str value)
 {
-    bool is_float = (x->type == TYPE_SUMMARY && str_eq(name, S("quantile"))) || (x->type == TYPE_HISTOGRAM && str_eq(name, S("le")));
+    bool is_float = (x->type == TYPE_SUMMARY && str_eq(name, S("quantile"))) ||
+                    (x->type == TYPE_HISTOGRAM && str_eq(name, S("le")));
     double v;
     if (!is_float || !f64_parse(value, &v)) return value;
     char text[F64_TEXT_MAX];
@@ -199,7 +227,10 @@ static void expo_sort(struct label *at, size_t n)
     }
 }
 
-static str expo_slice(const struct expo *x, size_t from, size_t to) { return str_of(x->b + from, to - from); }
+static str expo_slice(const struct expo *x, size_t from, size_t to)
+{
+    return str_of(x->b + from, to - from);
+}
 
 struct labels expo_labels(const struct expo *x, struct arena *a)
 {
@@ -215,7 +246,8 @@ struct labels expo_labels(const struct expo *x, struct arena *a)
     if (united) at[n++] = (struct label){ S("__unit__"), x->unit };
     for (size_t i = 0; i < x->pairs.n; i += 4) {
         str label = expo_unescape(a, expo_slice(x, x->pairs.at[i], x->pairs.at[i + 1]), true);
-        if ((typed && str_eq(label, S("__type__"))) || (united && str_eq(label, S("__unit__")))) continue;
+        if ((typed && str_eq(label, S("__type__"))) || (united && str_eq(label, S("__unit__"))))
+            continue;
         if (x->opts.type_and_unit_labels && named && str_eq(label, METRIC_NAME)) continue;
         str value = expo_unescape(a, expo_slice(x, x->pairs.at[i + 2], x->pairs.at[i + 3]), true);
         at[n++] = (struct label){ label, expo_canonical(x, a, label, value) };
@@ -234,6 +266,7 @@ bool expo_exemplar(const struct expo *x, struct arena *a, struct expo_exemplar *
         at[i] = (struct label){ expo_slice(x, p[0], p[1]), expo_slice(x, p[2], p[3]) };
     }
     expo_sort(at, n);
-    *out = (struct expo_exemplar){ { at, n }, x->exemplar_value, x->exemplar_has_ts ? x->exemplar_ts : 0, x->exemplar_has_ts };
+    *out = (struct expo_exemplar){ { at, n }, x->exemplar_value,
+        x->exemplar_has_ts ? x->exemplar_ts : 0, x->exemplar_has_ts };
     return true;
 }

@@ -1,13 +1,18 @@
-/* exposition.h — a scraped page, entry by entry: text format 0.0.4 / 1.0.0 and OpenMetrics 0.0.1 / 1.0.0.
+/* exposition.h — a scraped page, entry by entry: text format 0.0.4 / 1.0.0 and OpenMetrics 0.0.1 /
+ * 1.0.0.
  *
- * What        An iterator over a whole body in memory. An entry is what Prometheus' parser of the same format yields, with the same
- *             bytes accepted and refused and the same words; labels, exemplars and start timestamps are only made on demand.
- * Invariants  (1) No byte beyond the padding is read. (2) After the end or an error expo_next keeps answering the same.
+ * What        An iterator over a whole body in memory. An entry is what Prometheus' parser of the
+ *             same format yields, with the same bytes accepted and refused and the same words;
+ *             labels, exemplars and start timestamps are only made on demand.
+ * Invariants  (1) No byte beyond the padding is read. (2) After the end or an error expo_next keeps
+ *             answering the same.
  *             (3) The text format may hold raw newlines inside quotes: an entry is not a line.
- * Ownership   borrows the body until expo_fini; slices of an entry live as long as the body, unless said otherwise
+ * Ownership   borrows the body until expo_fini; slices of an entry live as long as the body, unless
+ *             said otherwise
  * Threads     one thread at a time
  * Errors      ERR_BAD_INPUT with the words of Prometheus' parser (cut at the size of struct err)
- * Format      prometheus.io/docs/instrumenting/exposition_formats, OpenMetrics 1.0; conformance/exposition
+ * Format      prometheus.io/docs/instrumenting/exposition_formats, OpenMetrics 1.0;
+ *             conformance/exposition
  */
 #ifndef EPI_INGEST_EXPOSITION_H
 #define EPI_INGEST_EXPOSITION_H
@@ -17,14 +22,16 @@
 #include "model/labels.h"
 #include "model/metadata.h"
 
-enum { EXPO_PADDING = 64 };            /* zero bytes behind a body; the first is written to (a closing newline) */
+/* zero bytes behind a body; the first is written to (a closing newline) */
+enum { EXPO_PADDING = 64 };
 
 enum expo_format { EXPO_NONE, EXPO_TEXT, EXPO_OPENMETRICS, EXPO_PROTOBUF };
 enum expo_entry { EXPO_END, EXPO_TYPE, EXPO_HELP, EXPO_UNIT, EXPO_COMMENT, EXPO_SERIES };
 
 struct expo_opts {
     bool type_and_unit_labels;         /* adds __type__ and __unit__ */
-    bool skip_created;                 /* OpenMetrics: _created lines are start timestamps, not series */
+    /* OpenMetrics: _created lines are start timestamps, not series */
+    bool skip_created;
 };
 
 struct expo {
@@ -39,7 +46,8 @@ struct expo {
 
     /* The entry. */
     enum expo_entry kind;
-    str name;                          /* type, help, unit: the family's name as it stands in the page */
+    /* type, help, unit: the family's name as it stands in the page */
+    str name;
     str text;                          /* help (still escaped), comment (with its #), unit */
     enum metric_type type;             /* of the family named last */
     str unit;                          /* OpenMetrics: the unit named last */
@@ -64,13 +72,16 @@ struct expo {
 
 struct expo_exemplar { struct labels labels; double value; int64_t ts; bool has_ts; };
 
-/* body has n bytes and EXPO_PADDING zero bytes behind them. REQUIRES: format is EXPO_TEXT or EXPO_OPENMETRICS */
-void expo_init(struct expo *x, enum expo_format format, uint8_t *body, size_t n, const struct expo_opts *opts);
+/* body has n bytes and EXPO_PADDING zero bytes behind them. REQUIRES: format is EXPO_TEXT or
+ * EXPO_OPENMETRICS */
+void expo_init(
+    struct expo *x, enum expo_format format, uint8_t *body, size_t n, const struct expo_opts *opts);
 void expo_fini(struct expo *x);
 
 MUST_USE errc expo_next(struct expo *x, enum expo_entry *out, struct err *e);
 
-/* True between two entries, where a reader that knows what the line says may move on with expo_skip. */
+/* True between two entries, where a reader that knows what the line says may move on with
+ * expo_skip. */
 static inline bool expo_at_line(const struct expo *x) { return x->state == 0 && !x->done; }
 static inline size_t expo_pos(const struct expo *x) { return x->i; }
 static inline void expo_skip(struct expo *x, size_t to)
@@ -78,15 +89,18 @@ static inline void expo_skip(struct expo *x, size_t to)
     assert(to >= x->i && to <= x->n && x->state == 0);
     x->i = to;
 }
-/* Back to the start of an entry seen before; `type` is what x->type was there. Then expo_next gives that entry again. */
+/* Back to the start of an entry seen before; `type` is what x->type was there. Then expo_next gives
+ * that entry again. */
 void expo_seek(struct expo *x, size_t pos, enum metric_type type);
 
-/* Of a series entry: its labels sorted by name. Repeated names and empty values are kept: the caller decides. */
+/* Of a series entry: its labels sorted by name. Repeated names and empty values are kept: the
+ * caller decides. */
 struct labels expo_labels(const struct expo *x, struct arena *a);
 str expo_help(const struct expo *x, struct arena *a);          /* unescaped */
 MUST_USE bool expo_exemplar(const struct expo *x, struct arena *a, struct expo_exemplar *out);
 
-/* Start timestamp in ms of the series entry, 0: none. Reads ahead; read labels and values of the entry before. */
+/* Start timestamp in ms of the series entry, 0: none. Reads ahead; read labels and values of the
+ * entry before. */
 int64_t expo_start_ts(struct expo *x);
 
 #endif

@@ -10,13 +10,17 @@ static size_t fuzz_run(struct line_cache *c)
     uint32_t index[3];
     size_t at[3];
     uint8_t type[3];
-    struct line_run run = { .cap = 3, .handle = handle, .value = value, .index = index, .at = at, .type = type };
+    struct line_run run = {
+        .cap = 3, .handle = handle, .value = value, .index = index, .at = at, .type = type
+    };
     line_cache_run(c, &run);
     return run.n;
 }
 
-/* The page through the parser with everything made on demand, then twice through the cache, which has to see the same lines. */
-static void fuzz_page(enum expo_format format, const uint8_t *data, size_t n, const struct expo_opts *opts)
+/* The page through the parser with everything made on demand, then twice through the cache, which
+ * has to see the same lines. */
+static void fuzz_page(
+    enum expo_format format, const uint8_t *data, size_t n, const struct expo_opts *opts)
 {
     uint8_t *body = mem_zalloc(n + EXPO_PADDING);
     if (n) memcpy(body, data, n);

@@ -70,7 +70,8 @@ static void same_labels(const json_t *want, struct arena *a, struct labels got)
         const json_t *pair = json_array_get(want, i);
         for (size_t k = 0; k < 2; k++) {
             const json_t *s = json_array_get(pair, k);
-            EXPECT_STR(as_json(a, k ? got.at[i].value : got.at[i].name), str_of(json_string_value(s), json_string_length(s)));
+            EXPECT_STR(as_json(a, k ? got.at[i].value : got.at[i].name),
+                str_of(json_string_value(s), json_string_length(s)));
         }
     }
 }
@@ -108,7 +109,8 @@ static void same_entry(struct expo *x, struct arena *a, enum expo_entry kind, co
 {
     static const char *const kinds[] = { "end", "type", "help", "unit", "comment", "series" };
     EXPECT_STR(str_z(kinds[kind]), text_of(want, "kind"));
-    if (kind == EXPO_TYPE || kind == EXPO_HELP || kind == EXPO_UNIT) EXPECT_STR(as_json(a, x->name), any_text(a, want, "metric"));
+    if (kind == EXPO_TYPE || kind == EXPO_HELP || kind == EXPO_UNIT)
+        EXPECT_STR(as_json(a, x->name), any_text(a, want, "metric"));
     if (kind == EXPO_TYPE) EXPECT_STR(metric_type_name(x->type), text_of(want, "type"));
     if (kind == EXPO_HELP) EXPECT_STR(expo_help(x, a), text_of(want, "help"));
     if (kind == EXPO_UNIT) EXPECT_STR(as_json(a, x->unit), any_text(a, want, "unit"));
@@ -129,7 +131,8 @@ static void same_page(enum expo_format format, const json_t *o, struct arena *a)
 {
     str input = any_text(a, o, "input");
     uint8_t *body = body_of(input);
-    struct expo_opts opts = { .type_and_unit_labels = option(o, "type_and_unit"), .skip_created = option(o, "skip_created") };
+    struct expo_opts opts = { .type_and_unit_labels = option(o, "type_and_unit"),
+        .skip_created = option(o, "skip_created") };
     struct expo x;
     expo_init(&x, format, body, input.n, &opts);
     const json_t *entries = json_object_get(o, "entries");
@@ -167,9 +170,13 @@ static void same_pages(enum expo_format format, const char *path)
 }
 
 TEST(text_vectors) { same_pages(EXPO_TEXT, "conformance/exposition/text.jsonl"); }
-TEST(openmetrics_vectors) { same_pages(EXPO_OPENMETRICS, "conformance/exposition/openmetrics.jsonl"); }
+TEST(openmetrics_vectors)
+{
+    same_pages(EXPO_OPENMETRICS, "conformance/exposition/openmetrics.jsonl");
+}
 
-/* Every prefix of a page is read without a step beyond its padding, and gives a start of the page's entries. */
+/* Every prefix of a page is read without a step beyond its padding, and gives a start of the page's
+ * entries. */
 static void prefixes(enum expo_format format, str page)
 {
     for (size_t n = 0; n <= page.n; n++) {
@@ -190,7 +197,9 @@ static void prefixes(enum expo_format format, str page)
 
 TEST(exposition_prefixes)
 {
-    prefixes(EXPO_TEXT, S("# HELP a b\\n\n# TYPE a counter\n# c\na{x=\"1\\\"\",y=\"\xc3\xbc\n\"} 1e5 123\n{\"q r\", z = \"2\" } NaN\nb +Inf\n"));
-    prefixes(EXPO_OPENMETRICS, S("# HELP a_s b\n# TYPE a_s counter\n# UNIT a_s s\na_s_total{x=\"1\"} 1 2.5 # {t=\"x\"} 3 4\n"
+    prefixes(EXPO_TEXT, S("# HELP a b\\n\n# TYPE a counter\n# c\na{x=\"1\\\"\",y=\"\xc3\xbc\n\"} "
+                          "1e5 123\n{\"q r\", z = \"2\" } NaN\nb +Inf\n"));
+    prefixes(EXPO_OPENMETRICS, S("# HELP a_s b\n# TYPE a_s counter\n# UNIT a_s "
+                                 "s\na_s_total{x=\"1\"} 1 2.5 # {t=\"x\"} 3 4\n"
                                  "a_s_created{x=\"1\"} 5\n{\"q\",z=\"2\"} 4\n# EOF\n"));
 }

@@ -8,22 +8,26 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-/* Most pages say what they said last time, in the same order, with other values. So the cache is the last page's lines in their order,
- * and the line expected next is the one behind the line matched last:
+/* Most pages say what they said last time, in the same order, with other values. So the cache is
+ * the last page's lines in their order, and the line expected next is the one behind the line
+ * matched last:
  *
  *      at:   [ # HELP a ][ # TYPE a ][ a{x="1"} ][ a{x="2"} ][ # HELP b ] …
- *                                      ^ pos: does the page go on with a text of this length and hash, and a blank behind it?
+ *                                      ^ pos: does the page go on with a text of this length and
+ *                                      hash, and a blank behind it?
  *
- * A hit costs one hash of the text and the parse of the value. No newline is searched for: the length is known, and the tokenizer, which
- * alone knows that a quoted newline is not the end of a line, saw this very text before.
+ * A hit costs one hash of the text and the parse of the value. No newline is searched for: the
+ * length is known, and the tokenizer, which alone knows that a quoted newline is not the end of a
+ * line, saw this very text before.
  *
- * While all lines match in place, `at` is the page and nothing is written. At the first that does not, the page diverges: the lines so
- * far are copied to `next`, later ones are appended to it, and what was matched is marked SEEN in `at`. A line that is not among the four
- * expected next is tokenized and looked up by hash in an index of `at`, which is only built then. On commit `next` becomes `at`; lines
- * of the old one without SEEN are gone.
+ * While all lines match in place, `at` is the page and nothing is written. At the first that does
+ * not, the page diverges: the lines so far are copied to `next`, later ones are appended to it, and
+ * what was matched is marked SEEN in `at`. A line that is not among the four expected next is
+ * tokenized and looked up by hash in an index of `at`, which is only built then. On commit `next`
+ * becomes `at`; lines of the old one without SEEN are gone.
  *
- * A line that repeats one of the same page is kept in its place as TWIN, so that pages that repeat lines stay predictable. The index
- * does not hold twins. */
+ * A line that repeats one of the same page is kept in its place as TWIN, so that pages that repeat
+ * lines stay predictable. The index does not hold twins. */
 
 enum { META = 1, DROPPED = 2, TRACKED = 4, TWIN = 8, SEEN = 16 };
 enum { AHEAD = 4, SECRET_BYTES = 192, PREFETCH_BYTES = 2048 };
@@ -42,7 +46,8 @@ struct line_cache {
     size_t pos;                        /* expected next in at */
     uint32_t *index;                   /* place + 1, IN_NEXT; 0: free. NULL: not built */
     size_t index_cap, index_n;
-    VEC(uint64_t) untracked;           /* was tracked on the last page, has a time stamp of its own on this */
+    /* was tracked on the last page, has a time stamp of its own on this */
+    VEC(uint64_t) untracked;
     struct expo *page;
     bool open, diverged, live, track_ts, predict_meta;
     uint32_t pages;                    /* begun */
@@ -52,15 +57,21 @@ struct line_cache {
 };
 
 static uint8_t secret[SECRET_BYTES];
-__attribute__((constructor)) static void line_cache_seed(void) { prng_secret(secret, sizeof(secret)); }
+__attribute__((constructor)) static void line_cache_seed(void)
+{
+    prng_secret(secret, sizeof(secret));
+}
 
-static inline uint64_t line_hash(const uint8_t *p, size_t n) { return XXH3_64bits_withSecret(p, n, secret, sizeof(secret)); }
+static inline uint64_t line_hash(const uint8_t *p, size_t n)
+{
+    return XXH3_64bits_withSecret(p, n, secret, sizeof(secret));
+}
 
 size_t line_cache_count(const struct line_cache *c) { return c->at.n; }
 size_t line_cache_bytes(const struct line_cache *c)
 {
-    return sizeof(*c) + (c->at.cap + c->next.cap) * sizeof(struct cached) + c->index_cap * sizeof(uint32_t) +
-           c->untracked.cap * sizeof(uint64_t);
+    return sizeof(*c) + (c->at.cap + c->next.cap) * sizeof(struct cached) +
+           c->index_cap * sizeof(uint32_t) + c->untracked.cap * sizeof(uint64_t);
 }
 struct line_cache_stats line_cache_stats(const struct line_cache *c) { return c->stats; }
 
@@ -114,11 +125,17 @@ void line_cache_begin(struct line_cache *c, struct expo *page, bool track_ts)
     c->diverged = false;
     c->pos = 0;
     c->untracked.n = 0;
-    /* Looking ahead for start timestamps and unit labels need every comment parsed; who keeps metadata must hear now and then of what stays. */
-    c->predict_meta = c->pages++ % LINE_CACHE_META_EVERY && (page->format == EXPO_TEXT || !(page->opts.skip_created || page->opts.type_and_unit_labels));
+    /* Looking ahead for start timestamps and unit labels need every comment parsed; who keeps
+     * metadata must hear now and then of what stays. */
+    c->predict_meta = c->pages++ % LINE_CACHE_META_EVERY &&
+                      (page->format == EXPO_TEXT ||
+                          !(page->opts.skip_created || page->opts.type_and_unit_labels));
 }
 
-static inline cached_list *line_cache_lines(struct line_cache *c) { return c->diverged ? &c->next : &c->at; }
+static inline cached_list *line_cache_lines(struct line_cache *c)
+{
+    return c->diverged ? &c->next : &c->at;
+}
 
 /* The lines matched so far are the start of the page as it is. */
 static void line_cache_diverge(struct line_cache *c)
@@ -160,7 +177,8 @@ static void line_cache_build_index(struct line_cache *c)
     for (size_t i = 0; i < c->at.n; i++)
         if (!(c->at.at[i].flags & TWIN)) line_cache_index_put(c, c->at.at[i].hash, (uint32_t)i + 1);
     for (size_t i = 0; i < c->next.n; i++)
-        if (c->next.at[i].flags & SEEN) line_cache_index_put(c, c->next.at[i].hash, ((uint32_t)i | IN_NEXT) + 1);
+        if (c->next.at[i].flags & SEEN)
+            line_cache_index_put(c, c->next.at[i].hash, ((uint32_t)i | IN_NEXT) + 1);
 }
 
 static uint32_t line_cache_find(struct line_cache *c, uint64_t hash, uint32_t len, bool meta)
@@ -202,7 +220,8 @@ static void line_cache_track(struct line_cache *c, struct cached *l, bool has_ts
 {
     bool track = !has_ts || c->track_ts;
     if (LIKELY(track == !!(l->flags & TRACKED))) return;
-    if (!track && c->live && l->handle && !(l->flags & (DROPPED | TWIN))) vec_push(&c->untracked, l->handle);
+    if (!track && c->live && l->handle && !(l->flags & (DROPPED | TWIN)))
+        vec_push(&c->untracked, l->handle);
     l->flags ^= TRACKED;
 }
 
@@ -218,13 +237,14 @@ static void line_cache_answer(struct line_cache *c, uint32_t index, bool again, 
     out->again = again;
 }
 
-/* The page goes on with this series text: value and time stamp into out, the page moves on. False: it does not, or it takes the
- * tokenizer to say so. */
+/* The page goes on with this series text: value and time stamp into out, the page moves on. False:
+ * it does not, or it takes the tokenizer to say so. */
 static inline bool line_match(struct line_cache *c, const struct cached *l, struct line *out)
 {
     struct expo *x = c->page;
     const uint8_t *p = x->b + x->i, *end = x->b + x->n;
-    if ((size_t)(end - p) <= l->len || p[l->len] != ' ' || line_hash(p, l->len) != l->hash) return false;
+    if ((size_t)(end - p) <= l->len || p[l->len] != ' ' || line_hash(p, l->len) != l->hash)
+        return false;
     const uint8_t *q = line_number_short(p + l->len + 1, &out->value);
     if (!q) q = line_number(p + l->len + 1, end, &out->value);
     if (!q || (*q != '\n' && *q != ' ')) return false;
@@ -246,7 +266,9 @@ static bool line_match_meta(struct line_cache *c, const struct cached *l)
 {
     struct expo *x = c->page;
     const uint8_t *p = x->b + x->i;
-    if (!c->predict_meta || x->n - x->i <= l->len || p[l->len] != '\n' || line_hash(p, l->len) != l->hash) return false;
+    if (!c->predict_meta || x->n - x->i <= l->len || p[l->len] != '\n' ||
+        line_hash(p, l->len) != l->hash)
+        return false;
     x->type = (enum metric_type)l->type;
     expo_skip(x, x->i + l->len + 1);
     return true;
@@ -286,7 +308,8 @@ static uint32_t line_cache_settle(struct line_cache *c, str text, bool meta, boo
     *again = false;
     if (c->pos < c->at.n) {
         const struct cached *l = &c->at.at[c->pos];
-        if (l->hash == hash && l->len == len && !(l->flags & (SEEN | TWIN)) && !(l->flags & META) == !meta) {
+        if (l->hash == hash && l->len == len && !(l->flags & (SEEN | TWIN)) &&
+            !(l->flags & META) == !meta) {
             c->stats.predicted++;
             return line_cache_take(c, c->pos);
         }
@@ -326,9 +349,11 @@ static errc line_cache_tokenize(struct line_cache *c, struct line *out, struct e
         out->kind = LINE_END;
         return OK;
     }
-    if (UNLIKELY(x->i - x->start > UINT32_MAX)) return err_set(e, ERR_LIMIT, "a line is longer than 4 GiB");
+    if (UNLIKELY(x->i - x->start > UINT32_MAX))
+        return err_set(e, ERR_LIMIT, "a line is longer than 4 GiB");
     if (kind != EXPO_SERIES) {
-        uint32_t index = line_cache_settle(c, str_of(x->b + x->start, x->i - x->start - 1), true, &again);
+        uint32_t index =
+            line_cache_settle(c, str_of(x->b + x->start, x->i - x->start - 1), true, &again);
         line_cache_lines(c)->at[index].type = (uint8_t)x->type;
         out->kind = LINE_META;
         return OK;
@@ -349,9 +374,11 @@ errc line_cache_next(struct line_cache *c, struct line *out, struct err *e)
 }
 
 /* The page goes on with this series text, a short number and a newline. */
-static inline const uint8_t *line_match_plain(const struct cached *l, const uint8_t *p, const uint8_t *end, double *value)
+static inline const uint8_t *line_match_plain(
+    const struct cached *l, const uint8_t *p, const uint8_t *end, double *value)
 {
-    if ((size_t)(end - p) <= l->len || p[l->len] != ' ' || line_hash(p, l->len) != l->hash) return NULL;
+    if ((size_t)(end - p) <= l->len || p[l->len] != ' ' || line_hash(p, l->len) != l->hash)
+        return NULL;
     const uint8_t *q = line_number_short(p + l->len + 1, value);
     return q < end ? q : NULL;
 }
@@ -388,12 +415,17 @@ void line_cache_run(struct line_cache *c, struct line_run *out)
     out->n = n;
 }
 
-bool line_cache_may_ahead(const struct line_cache *c) { return c->live && c->pages % LINE_CACHE_META_EVERY; }
+bool line_cache_may_ahead(const struct line_cache *c)
+{
+    return c->live && c->pages % LINE_CACHE_META_EVERY;
+}
 
-/* The number and newline at p: where the next line starts. NULL: `over`, or, if that stays false, too few bytes. */
+/* The number and newline at p: where the next line starts. NULL: `over`, or, if that stays false,
+ * too few bytes. */
 static const uint8_t *ahead_number(const uint8_t *p, const uint8_t *end, double *value, bool *over)
 {
-    enum { NUMBER_MAX = 64, STRIDE = 8 };      /* line_number reads up to a stride beyond the number */
+    /* line_number reads up to a stride beyond the number */
+    enum { NUMBER_MAX = 64, STRIDE = 8 };
     const uint8_t *q = line_number_short(p, value);
     if (LIKELY(q != NULL)) return q < end ? q + 1 : NULL;
     size_t n = MIN((size_t)(end - p), (size_t)NUMBER_MAX);
@@ -403,7 +435,8 @@ static const uint8_t *ahead_number(const uint8_t *p, const uint8_t *end, double 
     return newline && !*over ? newline + 1 : NULL;
 }
 
-size_t line_cache_ahead(const struct line_cache *c, struct line_ahead *a, const uint8_t *from, size_t n)
+size_t line_cache_ahead(
+    const struct line_cache *c, struct line_ahead *a, const uint8_t *from, size_t n)
 {
     enum { NUMBER_ROOM = 17 };                 /* what line_number_short reads */
     const uint8_t *p = from, *end = from + n;
@@ -411,7 +444,9 @@ size_t line_cache_ahead(const struct line_cache *c, struct line_ahead *a, const 
         const struct cached *l = &c->at.at[a->places];
         if ((size_t)(end - p) <= (size_t)l->len + 1 + NUMBER_ROOM) return (size_t)(p - from);
         bool meta = l->flags == META;
-        if ((!meta && (l->flags != TRACKED || !l->handle)) || p[l->len] != (meta ? '\n' : ' ') || line_hash(p, l->len) != l->hash) break;
+        if ((!meta && (l->flags != TRACKED || !l->handle)) || p[l->len] != (meta ? '\n' : ' ') ||
+            line_hash(p, l->len) != l->hash)
+            break;
         if (meta) {
             a->type = l->type;
             p += l->len + 1;

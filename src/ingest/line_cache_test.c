@@ -7,7 +7,8 @@
 
 enum { POOL = 60, PAGES = 400, LINES = 80 };
 
-/* The naive twin: for each series of the pool, whether it stood on the last page, and the handle it was given (its number + 1). */
+/* The naive twin: for each series of the pool, whether it stood on the last page, and the handle it
+ * was given (its number + 1). */
 struct twin { bool live[POOL], page[POOL], gone[POOL]; bool known[POOL]; };
 
 static void twin_gone(void *ctx, uint64_t handle)
@@ -62,7 +63,8 @@ static void page_make(struct page *p, struct prng *r, size_t shake)
 }
 
 /* Some lines by the run, each checked against the page; *i: where the page stands. */
-static void runs_read(struct line_cache *c, const struct page *p, const struct expo *x, struct prng *r, size_t *i, bool *seen)
+static void runs_read(struct line_cache *c, const struct page *p, const struct expo *x,
+    struct prng *r, size_t *i, bool *seen)
 {
     enum { MOST = 8 };
     uint64_t handle[MOST];
@@ -70,7 +72,12 @@ static void runs_read(struct line_cache *c, const struct page *p, const struct e
     uint32_t index[MOST];
     size_t at[MOST];
     uint8_t type[MOST];
-    struct line_run run = { .cap = prng_below(r, MOST + 1), .handle = handle, .value = value, .index = index, .at = at, .type = type };
+    struct line_run run = { .cap = prng_below(r, MOST + 1),
+        .handle = handle,
+        .value = value,
+        .index = index,
+        .at = at,
+        .type = type };
     line_cache_run(c, &run);
     EXPECT(run.n <= run.cap);
     for (size_t k = 0; k < run.n; k++) {
@@ -85,9 +92,10 @@ static void runs_read(struct line_cache *c, const struct page *p, const struct e
     }
 }
 
-/* The first lines while the page comes, in parts of any size; each part lies in a block of its own, so that a sanitizer sees a byte too many. How
- * many bytes were used. */
-static size_t ahead_read(struct line_cache *c, const struct page *p, struct prng *r, struct line_ahead *a)
+/* The first lines while the page comes, in parts of any size; each part lies in a block of its own,
+ * so that a sanitizer sees a byte too many. How many bytes were used. */
+static size_t ahead_read(
+    struct line_cache *c, const struct page *p, struct prng *r, struct line_ahead *a)
 {
     size_t from = 0;
     for (size_t shown = 0; shown < p->text.n && !a->over;) {
@@ -103,14 +111,17 @@ static size_t ahead_read(struct line_cache *c, const struct page *p, struct prng
     return from;
 }
 
-static void ahead_take(struct line_cache *c, const struct page *p, struct line_ahead *a, size_t *i, bool *seen)
+static void ahead_take(
+    struct line_cache *c, const struct page *p, struct line_ahead *a, size_t *i, bool *seen)
 {
     uint64_t handle[3];
     double value[3];
     uint32_t index[3];
     size_t at[3];
     uint8_t type[3];
-    struct line_run run = { .cap = 3, .n = 3, .handle = handle, .value = value, .index = index, .at = at, .type = type };
+    struct line_run run = {
+        .cap = 3, .n = 3, .handle = handle, .value = value, .index = index, .at = at, .type = type
+    };
     while (run.n == 3) {
         run.n = 0;
         line_cache_take_ahead(c, a, &run);
@@ -124,7 +135,8 @@ static void ahead_take(struct line_cache *c, const struct page *p, struct line_a
     }
 }
 
-static void page_read(struct line_cache *c, struct page *p, struct twin *t, struct prng *r, bool fail)
+static void page_read(
+    struct line_cache *c, struct page *p, struct twin *t, struct prng *r, bool fail)
 {
     struct expo x;
     struct line_ahead ahead = { 0 };
@@ -198,7 +210,8 @@ static void gone_count(void *ctx, uint64_t handle)
     count_gone += handle > 0;
 }
 
-static void read_page(struct line_cache *c, const char *text, bool track_ts, enum line_kind want_first, bool want_again_last)
+static void read_page(struct line_cache *c, const char *text, bool track_ts,
+    enum line_kind want_first, bool want_again_last)
 {
     uint8_t body[512] = { 0 };
     size_t n = strlen(text);
@@ -256,7 +269,10 @@ TEST(line_number_is_exact)
         switch (prng_below(&r, 4)) {
         case 0: snprintf(t, 100, "%s%" PRIu64 "\n", sign, a); break;
         case 1: snprintf(t, 100, "%s%" PRIu64 ".%" PRIu64 "\n", sign, a, b); break;
-        case 2: snprintf(t, 100, "%s%" PRIu64 ".%" PRIu64 "e%d\n", sign, a % 10, b, (int)prng_below(&r, 600) - 300); break;
+        case 2:
+            snprintf(t, 100, "%s%" PRIu64 ".%" PRIu64 "e%d\n", sign, a % 10, b,
+                (int)prng_below(&r, 600) - 300);
+            break;
         default: snprintf(t, 100, "%s0.%0*" PRIu64 "\n", sign, (int)prng_below(&r, 24), a); break;
         }
         double got, want;

@@ -4,10 +4,15 @@
 static const uint8_t *line_number_slow(const uint8_t *p, const uint8_t *end, double *out)
 {
     const uint8_t *q = p;
-    while (q < end && (((uint8_t)(*q - '0') < 10) || *q == '.' || *q == '-' || *q == '+' || *q == 'e' || *q == 'E')) q++;
+    while (q < end && (((uint8_t)(*q - '0') < 10) || *q == '.' || *q == '-' || *q == '+' ||
+                          *q == 'e' || *q == 'E'))
+        q++;
     if (q == p || *q == 'I' || *q == 'N') {
-        static const struct { str word; uint64_t bits; } words[] = {
-            { S("NaN"), NORMAL_NAN_BITS }, { S("+Inf"), 0x7ff0000000000000u }, { S("-Inf"), 0xfff0000000000000u },
+        static const struct { str word; uint64_t bits;
+        } words[] = {
+            { S("NaN"), NORMAL_NAN_BITS },
+            { S("+Inf"), 0x7ff0000000000000u },
+            { S("-Inf"), 0xfff0000000000000u },
         };
         for (size_t k = 0; k < ARRAY_LEN(words); k++) {
             if (!str_has_prefix(str_of(p, (size_t)(end - p)), words[k].word)) continue;
@@ -48,8 +53,8 @@ const uint8_t *line_number(const uint8_t *p, const uint8_t *end, double *out)
         exp10 += down ? -x : x;
     }
     if (m >= (1ull << 53) || exp10 < -22 || exp10 > 22) return line_number_slow(from, end, out);
-    static const double tens[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
-                                   1e19, 1e20, 1e21, 1e22 };
+    static const double tens[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
     double v = exp10 < 0 ? (double)m / tens[-exp10] : (double)m * tens[exp10];
     *out = neg ? -v : v;
     return q;

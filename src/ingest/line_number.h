@@ -1,7 +1,8 @@
 /* line_number.h — the numbers of a known line, fast.
  *
- * What        Decimal floats as exposition pages write them, exactly rounded, without a call where the digits allow it: a mantissa below
- *             2^53 and a power of ten up to 22 are exact doubles, so one multiplication or division rounds once and rightly.
+ * What        Decimal floats as exposition pages write them, exactly rounded, without a call where
+ *             the digits allow it: a mantissa below 2^53 and a power of ten up to 22 are exact
+ *             doubles, so one multiplication or division rounds once and rightly.
  * Invariants  what is accepted gives the bits of the full parser; what is not is left to it
  * Ownership   none
  * Threads     pure
@@ -22,7 +23,8 @@
 static inline unsigned bytes16_eq(const uint8_t *p, uint8_t c)
 {
 #ifdef __SSE2__
-    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), _mm_set1_epi8((char)c)));
+    return (unsigned)_mm_movemask_epi8(
+        _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), _mm_set1_epi8((char)c)));
 #else
     const uint64_t low7 = 0x7f7f7f7f7f7f7f7fu;
     unsigned bits[2];
@@ -30,7 +32,8 @@ static inline unsigned bytes16_eq(const uint8_t *p, uint8_t c)
         uint64_t w;
         memcpy(&w, p + 8 * k, 8);
         w ^= c * 0x0101010101010101u;
-        w = ~(((w & low7) + low7) | w | low7);                 /* the top bit of each byte that was 0 */
+        /* the top bit of each byte that was 0 */
+        w = ~(((w & low7) + low7) | w | low7);
         bits[k] = (unsigned)(((w >> 7) * 0x0102040810204080u) >> 56);
     }
     return bits[0] | bits[1] << 8;
@@ -41,7 +44,9 @@ static inline unsigned bytes16_eq(const uint8_t *p, uint8_t c)
 static inline uint64_t digits8_value(uint64_t v)
 {
     v = v * 10 + (v >> 8);
-    return (((v & 0x000000ff000000ffu) * 0x000f424000000064u) + (((v >> 16) & 0x000000ff000000ffu) * 0x0000271000000001u)) >> 32;
+    return (((v & 0x000000ff000000ffu) * 0x000f424000000064u) +
+               (((v >> 16) & 0x000000ff000000ffu) * 0x0000271000000001u)) >>
+           32;
 }
 
 /* Eight ASCII digits at p? Then their value. */
@@ -49,7 +54,9 @@ static inline bool digits8(const uint8_t *p, uint64_t *out)
 {
     uint64_t v;
     memcpy(&v, p, 8);
-    if (((v & 0xf0f0f0f0f0f0f0f0u) | (((v + 0x0606060606060606u) & 0xf0f0f0f0f0f0f0f0u) >> 4)) != 0x3333333333333333u) return false;
+    if (((v & 0xf0f0f0f0f0f0f0f0u) | (((v + 0x0606060606060606u) & 0xf0f0f0f0f0f0f0f0u) >> 4)) !=
+        0x3333333333333333u)
+        return false;
     *out = digits8_value(v - 0x3030303030303030u);
     return true;
 }
@@ -59,7 +66,8 @@ static inline const uint8_t *line_mantissa(const uint8_t *p, uint64_t *m)
 {
     uint64_t eight;
     while (digits8(p, &eight)) {
-        if (*m >= 10000000000u) return NULL;                   /* ten digits or more and eight on top */
+        /* ten digits or more and eight on top */
+        if (*m >= 10000000000u) return NULL;
         *m = *m * 100000000u + eight;
         p += 8;
     }
@@ -79,17 +87,21 @@ static inline const uint8_t *line_digits(const uint8_t *p, int64_t *out)
     return q;
 }
 
-/* A number of up to 15 characters in front of a newline: what most lines end with, and without a branch that depends on
- * how many digits there are. The text is pushed to the high end of 16 bytes, over zeros, the dot squeezed out. NULL: another number.
+/* A number of up to 15 characters in front of a newline: what most lines end with, and without a
+ * branch that depends on how many digits there are. The text is pushed to the high end of 16 bytes,
+ * over zeros, the dot squeezed out. NULL: another number.
  * REQUIRES: 17 readable bytes */
 static inline const uint8_t *line_number_short(const uint8_t *p, double *out)
 {
-    static const double tens[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15 };
+    static const double tens[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+        1e12, 1e13, 1e14, 1e15 };
     bool neg = *p == '-';
     p += neg;
     unsigned ends = bytes16_eq(p, '\n');
-    if (!ends || ends & 1) return NULL;                        /* no newline, or nothing in front of it */
-    unsigned n = (unsigned)__builtin_ctz(ends), dots = bytes16_eq(p, '.') & ((1u << n) - 1), frac = 0;
+    /* no newline, or nothing in front of it */
+    if (!ends || ends & 1) return NULL;
+    unsigned n = (unsigned)__builtin_ctz(ends), dots = bytes16_eq(p, '.') & ((1u << n) - 1),
+             frac = 0;
     unsigned __int128 v;
     memcpy(&v, p, 16);
     if (dots) {
@@ -99,9 +111,13 @@ static inline const uint8_t *line_number_short(const uint8_t *p, double *out)
         v = (v >> (dot * 8 + 8)) << (dot * 8 + 8) | whole << 8 | '0';
         if (UNLIKELY(n < 2)) return NULL;
     }
-    v = (v << ((16 - n) * 8)) ^ (((unsigned __int128)0x3030303030303030u << 64 | 0x3030303030303030u) << ((16 - n) * 8));
-    uint64_t high = (uint64_t)v, low = (uint64_t)(v >> 64);    /* bytes in memory's order: the first digits are in the low half */
-    if ((high | low | (high + 0x7676767676767676u) | (low + 0x7676767676767676u)) & 0x8080808080808080u) return NULL;
+    v = (v << ((16 - n) * 8)) ^
+        (((unsigned __int128)0x3030303030303030u << 64 | 0x3030303030303030u) << ((16 - n) * 8));
+    /* bytes in memory's order: the first digits are in the low half */
+    uint64_t high = (uint64_t)v, low = (uint64_t)(v >> 64);
+    if ((high | low | (high + 0x7676767676767676u) | (low + 0x7676767676767676u)) &
+        0x8080808080808080u)
+        return NULL;
     double d = (double)(int64_t)(digits8_value(high) * 100000000 + digits8_value(low));
     if (dots) d /= tens[frac];
     *out = neg ? -d : d;

@@ -1,4 +1,5 @@
-/* line_number_test.c — the fast reader of numbers beside the full parser: what it takes, it takes with the same bits. */
+/* line_number_test.c — the fast reader of numbers beside the full parser: what it takes, it takes
+ * with the same bits. */
 #include "ingest/line_number.h"
 
 #include "base/test.h"
@@ -69,17 +70,47 @@ TEST(line_number_agrees_on_anything)
 TEST(line_number_agrees_on_edges)
 {
     static const char *const texts[] = {
-        "NaN", "+Inf", "-Inf", "0", "-0", "0.0", "9007199254740991", "9007199254740992", "9007199254740993", "-9007199254740993", "1e22", "1e23",
-        "1e-22", "1e-23", "1e308", "1e309", "5e-324", "1e-400", "123456789012345678", "1234567890123456789", "12345678901234567890", "00000000000000000001",
-        "0.000000000000000000001", "1.", ".5", ".", "-", "e5", "1e", "1e+", "1.7976931348623157e308", "2.2250738585072014e-308",
+        "NaN",
+        "+Inf",
+        "-Inf",
+        "0",
+        "-0",
+        "0.0",
+        "9007199254740991",
+        "9007199254740992",
+        "9007199254740993",
+        "-9007199254740993",
+        "1e22",
+        "1e23",
+        "1e-22",
+        "1e-23",
+        "1e308",
+        "1e309",
+        "5e-324",
+        "1e-400",
+        "123456789012345678",
+        "1234567890123456789",
+        "12345678901234567890",
+        "00000000000000000001",
+        "0.000000000000000000001",
+        "1.",
+        ".5",
+        ".",
+        "-",
+        "e5",
+        "1e",
+        "1e+",
+        "1.7976931348623157e308",
+        "2.2250738585072014e-308",
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) agree(texts[i], strlen(texts[i]));
 }
 
 TEST(line_number_short_takes_what_is_common)
 {
-    static const char *const texts[] = { "0", "7", "-3", "42", "12345678", "123456789", "999999999999999", "-99999999999999", "0.5", "8.915", "1.", "-0",
-                                         "-0.0", "0.0000000000001", "1234567.1234567" };
+    static const char *const texts[] = { "0", "7", "-3", "42", "12345678", "123456789",
+        "999999999999999", "-99999999999999", "0.5", "8.915", "1.", "-0", "-0.0", "0.0000000000001",
+        "1234567.1234567" };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         uint8_t room[TEXT_MAX + PADDING] = { 0 };
         size_t n = strlen(texts[i]);

@@ -2,13 +2,16 @@
 
 #include "base/utf8.h"
 
-static const struct { str name, media, params; bool escapes; } protocols_known[SCRAPE_PROTOCOLS] = {
+static const struct { str name, media, params; bool escapes;
+} protocols_known[SCRAPE_PROTOCOLS] = {
     [PROTO_PROTOBUF] = { S("PrometheusProto"), S("application/vnd.google.protobuf"),
-                         S(";proto=io.prometheus.client.MetricFamily;encoding=delimited"), false },
+        S(";proto=io.prometheus.client.MetricFamily;encoding=delimited"), false },
     [PROTO_TEXT_0_0_4] = { S("PrometheusText0.0.4"), S("text/plain"), S(";version=0.0.4"), false },
     [PROTO_TEXT_1_0_0] = { S("PrometheusText1.0.0"), S("text/plain"), S(";version=1.0.0"), true },
-    [PROTO_OPENMETRICS_0_0_1] = { S("OpenMetricsText0.0.1"), S("application/openmetrics-text"), S(";version=0.0.1"), false },
-    [PROTO_OPENMETRICS_1_0_0] = { S("OpenMetricsText1.0.0"), S("application/openmetrics-text"), S(";version=1.0.0"), true },
+    [PROTO_OPENMETRICS_0_0_1] = { S("OpenMetricsText0.0.1"), S("application/openmetrics-text"),
+        S(";version=0.0.1"), false },
+    [PROTO_OPENMETRICS_1_0_0] = { S("OpenMetricsText1.0.0"), S("application/openmetrics-text"),
+        S(";version=1.0.0"), true },
 };
 
 str scrape_protocol_name(enum scrape_protocol p) { return protocols_known[p].name; }
@@ -24,14 +27,16 @@ bool scrape_protocol_parse(str word, enum scrape_protocol *out)
     return false;
 }
 
-void buf_accept_header(struct buf *b, const enum scrape_protocol *protocols, size_t n, enum escape_scheme esc)
+void buf_accept_header(
+    struct buf *b, const enum scrape_protocol *protocols, size_t n, enum escape_scheme esc)
 {
     assert(n <= SCRAPE_PROTOCOLS);
     size_t weight = SCRAPE_PROTOCOLS + 1;
     for (size_t i = 0; i < n; i++, weight--) {
         buf_str(b, protocols_known[protocols[i]].media);
         buf_str(b, protocols_known[protocols[i]].params);
-        if (protocols_known[protocols[i]].escapes) buf_fmt(b, ";escaping=%.*s", STR_ARG(escape_scheme_name(esc)));
+        if (protocols_known[protocols[i]].escapes)
+            buf_fmt(b, ";escaping=%.*s", STR_ARG(escape_scheme_name(esc)));
         buf_fmt(b, ";q=0.%zu,", weight);
     }
     buf_fmt(b, "*/*;q=0.%zu", weight);
@@ -109,9 +114,11 @@ static const char *mime_check(str header, str *type)
     size_t n = 0;
     for (str s = mime_trim(str_from(header, end)); s.n; s = mime_trim(s)) {
         str name, value;
-        if (!mime_param(s, &name, &value, &s)) return str_eq(str_trim(s), S(";")) ? NULL : "mime: invalid media parameter";
+        if (!mime_param(s, &name, &value, &s))
+            return str_eq(str_trim(s), S(";")) ? NULL : "mime: invalid media parameter";
         for (size_t i = 0; i < n; i++)
-            if (str_eq_nocase(seen[i].name, name) && !str_eq(seen[i].value, value)) return "mime: duplicate parameter name";
+            if (str_eq_nocase(seen[i].name, name) && !str_eq(seen[i].value, value))
+                return "mime: duplicate parameter name";
         if (n == PARAMS) return "mime: invalid media parameter";
         seen[n].name = name;
         seen[n++].value = value;
@@ -127,7 +134,8 @@ static enum expo_format expo_format_named(str media)
 }
 
 /* Words that quote the header and the fallback. */
-static errc expo_no_format(struct err *e, errc rc, const char *before, str header, const char *middle, str fallback, const char *mime)
+static errc expo_no_format(struct err *e, errc rc, const char *before, str header,
+    const char *middle, str fallback, const char *mime)
 {
     struct buf b = { 0 };
     buf_fmt(&b, "%s", before);
@@ -140,18 +148,23 @@ static errc expo_no_format(struct err *e, errc rc, const char *before, str heade
     return rc;
 }
 
-errc expo_format_of(str content_type, str fallback, enum expo_format *out, bool *warn, struct err *e)
+errc expo_format_of(
+    str content_type, str fallback, enum expo_format *out, bool *warn, struct err *e)
 {
     enum expo_format instead = expo_format_named(fallback);
     errc rc = instead == EXPO_NONE ? ERR_BAD_INPUT : OK;
     *warn = true;
     if (content_type.n == 0) {
         if (fallback.n == 0)
-            return err_set(e, ERR_BAD_INPUT, "non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol "
-                                             "specified for target");
+            return err_set(e, ERR_BAD_INPUT,
+                "non-compliant scrape target sending blank Content-Type and no "
+                "fallback_scrape_protocol "
+                "specified for target");
         *out = instead;
-        err_set(e, ERR_BAD_INPUT, "non-compliant scrape target sending blank Content-Type, using fallback_scrape_protocol \"%.*s\"",
-                STR_ARG(fallback));
+        err_set(e, ERR_BAD_INPUT,
+            "non-compliant scrape target sending blank Content-Type, using "
+            "fallback_scrape_protocol \"%.*s\"",
+            STR_ARG(fallback));
         return rc;
     }
     str type;
@@ -164,12 +177,14 @@ errc expo_format_of(str content_type, str fallback, enum expo_format *out, bool 
     }
     if (fallback.n) {
         *out = instead;
-        expo_no_format(e, ERR_BAD_INPUT, wrong ? "could not parse received Content-Type " : "received unsupported Content-Type ", content_type,
-                       ", using fallback_scrape_protocol ", fallback, wrong);
+        expo_no_format(e, ERR_BAD_INPUT,
+            wrong ? "could not parse received Content-Type " : "received unsupported Content-Type ",
+            content_type, ", using fallback_scrape_protocol ", fallback, wrong);
         return rc;
     }
-    return wrong ? expo_no_format(e, ERR_BAD_INPUT, "cannot parse Content-Type ", content_type, " and no fallback_scrape_protocol for target",
-                                  STR_EMPTY, wrong)
-                 : expo_no_format(e, ERR_BAD_INPUT, "received unsupported Content-Type ", content_type,
-                                  " and no fallback_scrape_protocol specified for target", STR_EMPTY, NULL);
+    return wrong ? expo_no_format(e, ERR_BAD_INPUT, "cannot parse Content-Type ", content_type,
+                       " and no fallback_scrape_protocol for target", STR_EMPTY, wrong)
+                 : expo_no_format(e, ERR_BAD_INPUT, "received unsupported Content-Type ",
+                       content_type, " and no fallback_scrape_protocol specified for target",
+                       STR_EMPTY, NULL);
 }

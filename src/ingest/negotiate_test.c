@@ -19,7 +19,8 @@ TEST(content_type_vectors)
         enum expo_format format = EXPO_NONE;
         struct err e = { 0 };
         bool warn = false;
-        errc rc = expo_format_of(text_of(o, "content_type"), text_of(o, "fallback_media_type"), &format, &warn, &e);
+        errc rc = expo_format_of(
+            text_of(o, "content_type"), text_of(o, "fallback_media_type"), &format, &warn, &e);
         EXPECT_STR(names[rc == OK ? format : EXPO_NONE], text_of(o, "parser"));
         EXPECT_STR(warn || rc != OK ? err_str(&e) : STR_EMPTY, text_of(o, "warning_or_error"));
     }
@@ -29,11 +30,14 @@ TEST(content_type_vectors)
 
 TEST(accept_header)
 {
-    static const enum scrape_protocol usual[] = { PROTO_OPENMETRICS_1_0_0, PROTO_OPENMETRICS_0_0_1, PROTO_TEXT_1_0_0, PROTO_TEXT_0_0_4 };
+    static const enum scrape_protocol usual[] = { PROTO_OPENMETRICS_1_0_0, PROTO_OPENMETRICS_0_0_1,
+        PROTO_TEXT_1_0_0, PROTO_TEXT_0_0_4 };
     struct buf b = { 0 };
     buf_accept_header(&b, usual, ARRAY_LEN(usual), ESCAPE_NONE);
-    EXPECT_STR(buf_view(&b), S("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
-                               "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
-                               "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"));
+    EXPECT_STR(
+        buf_view(&b), S("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+                        "application/openmetrics-text;version=0.0.1;q=0.5,text/"
+                        "plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+                        "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"));
     buf_fini(&b);
 }

@@ -6,20 +6,24 @@
 
 #include <math.h>
 
-/* OpenMetrics: one space between fields, # EOF at the end, exemplars, units, and _created lines that say when a counter started. */
+/* OpenMetrics: one space between fields, # EOF at the end, exemplars, units, and _created lines
+ * that say when a counter started. */
 
 static const char no_eof[] = "data does not end with # EOF";
 
 static errc openmetrics_type(struct expo *x, struct err *e)
 {
-    return metric_type_parse(x->text, &x->type) ? OK : expo_quoting(e, "invalid metric type ", x->text, "");
+    return metric_type_parse(x->text, &x->type)
+               ? OK
+               : expo_quoting(e, "invalid metric type ", x->text, "");
 }
 
 static errc openmetrics_unit(struct expo *x, struct err *e)
 {
     str unit = x->unit = x->text, name = x->name;
     if (unit.n == 0) return OK;
-    if (str_has_suffix(name, unit) && name.n > unit.n && name.p[name.n - unit.n - 1] == '_') return OK;
+    if (str_has_suffix(name, unit) && name.n > unit.n && name.p[name.n - unit.n - 1] == '_')
+        return OK;
     struct buf b = { 0 };
     buf_fmt(&b, " not a suffix of metric ");
     buf_go_quote(&b, name);
@@ -38,7 +42,8 @@ static errc openmetrics_meta(struct expo *x, enum expo_tok what, struct err *e)
                                      : what == TOK_TYPE ? "expected metric name after TYPE"
                                                         : "expected metric name after UNIT", t);
     expo_family(x);
-    if (openmetrics_lex(x) != TOK_TEXT) return err_set(e, ERR_BAD_INPUT, "expected text in %s", expo_tok_name(what));
+    if (openmetrics_lex(x) != TOK_TEXT)
+        return err_set(e, ERR_BAD_INPUT, "expected text in %s", expo_tok_name(what));
     str line = expo_token(x);
     x->text = str_slice(line, 1, line.n - 1);
     switch (what) {
@@ -50,7 +55,9 @@ static errc openmetrics_meta(struct expo *x, enum expo_tok what, struct err *e)
         return openmetrics_unit(x, e);
     default:
         x->kind = EXPO_HELP;
-        return utf8_valid(x->text) ? OK : expo_quoting(e, "help text ", x->text, " is not a valid utf8 string");
+        return utf8_valid(x->text)
+                   ? OK
+                   : expo_quoting(e, "help text ", x->text, " is not a valid utf8 string");
     }
 }
 
@@ -77,7 +84,8 @@ static errc openmetrics_labels(struct expo *x, bool exemplar, struct err *e)
     return OK;
 }
 
-static errc openmetrics_value(struct expo *x, enum expo_tok t, const char *expected, double *out, struct err *e)
+static errc openmetrics_value(
+    struct expo *x, enum expo_tok t, const char *expected, double *out, struct err *e)
 {
     if (t != TOK_VALUE) return expo_unexpected(x, e, expected, t);
     TRY(expo_number(x, str_from(expo_token(x), 1), out, e));
@@ -85,7 +93,8 @@ static errc openmetrics_value(struct expo *x, enum expo_tok t, const char *expec
     return OK;
 }
 
-/* Seconds as a float, to ms as Go's conversion on x86-64 does it: out of range is the least integer. */
+/* Seconds as a float, to ms as Go's conversion on x86-64 does it: out of range is the least
+ * integer. */
 static int64_t openmetrics_ms(double seconds)
 {
     double ms = seconds * 1000;
@@ -97,7 +106,8 @@ static errc openmetrics_time(struct expo *x, const char *what, int64_t *out, str
     double seconds;
     TRY(expo_number(x, str_from(expo_token(x), 1), &seconds, e));
     if (isnan(seconds)) return err_set(e, ERR_BAD_INPUT, "invalid %s NaN", what);
-    if (isinf(seconds)) return err_set(e, ERR_BAD_INPUT, "invalid %s %sInf", what, seconds < 0 ? "-" : "+");
+    if (isinf(seconds))
+        return err_set(e, ERR_BAD_INPUT, "invalid %s %sInf", what, seconds < 0 ? "-" : "+");
     *out = openmetrics_ms(seconds);
     return OK;
 }
@@ -112,7 +122,8 @@ static errc openmetrics_exemplar(struct expo *x, struct err *e)
     }
     TRY(openmetrics_labels(x, true, e));
     x->has_exemplar = true;
-    TRY(openmetrics_value(x, openmetrics_lex(x), "expected value after exemplar labels", &x->exemplar_value, e));
+    TRY(openmetrics_value(
+        x, openmetrics_lex(x), "expected value after exemplar labels", &x->exemplar_value, e));
     enum expo_tok t = openmetrics_lex(x);
     if (t == TOK_EOF) return err_set(e, ERR_BAD_INPUT, "%s", no_eof);
     if (t == TOK_LINEBREAK) return OK;
@@ -120,10 +131,13 @@ static errc openmetrics_exemplar(struct expo *x, struct err *e)
     TRY(openmetrics_time(x, "exemplar timestamp", &x->exemplar_ts, e));
     x->exemplar_has_ts = true;
     t = openmetrics_lex(x);
-    return t == TOK_LINEBREAK ? OK : expo_unexpected(x, e, "expected next entry after exemplar timestamp", t);
+    return t == TOK_LINEBREAK
+               ? OK
+               : expo_unexpected(x, e, "expected next entry after exemplar timestamp", t);
 }
 
-/* Value, time stamp, exemplar. What can't be lexed behind the value is left for the next entry to stumble over, as in Prometheus. */
+/* Value, time stamp, exemplar. What can't be lexed behind the value is left for the next entry to
+ * stumble over, as in Prometheus. */
 static errc openmetrics_suffix(struct expo *x, enum expo_tok t, struct err *e)
 {
     if (x->name_from == SIZE_MAX) return expo_while(x, e, "metric name not set");
@@ -137,7 +151,8 @@ static errc openmetrics_suffix(struct expo *x, enum expo_tok t, struct err *e)
     TRY(openmetrics_time(x, "timestamp", &x->ts, e));
     t = openmetrics_lex(x);
     if (t == TOK_COMMENT) return openmetrics_exemplar(x, e);
-    return t == TOK_LINEBREAK ? OK : expo_unexpected(x, e, "expected next entry after timestamp", t);
+    return t == TOK_LINEBREAK ? OK
+                              : expo_unexpected(x, e, "expected next entry after timestamp", t);
 }
 
 static errc openmetrics_series(struct expo *x, enum expo_tok t, struct err *e)
@@ -158,7 +173,10 @@ static errc openmetrics_series(struct expo *x, enum expo_tok t, struct err *e)
     return OK;
 }
 
-static bool openmetrics_has_start(enum metric_type t) { return t == TYPE_COUNTER || t == TYPE_SUMMARY || t == TYPE_HISTOGRAM; }
+static bool openmetrics_has_start(enum metric_type t)
+{
+    return t == TYPE_COUNTER || t == TYPE_SUMMARY || t == TYPE_HISTOGRAM;
+}
 
 static bool openmetrics_is_created(const struct expo *x)
 {
@@ -178,7 +196,9 @@ static errc openmetrics_entry(struct expo *x, struct err *e)
     switch (t) {
     case TOK_EOF_WORD:
         x->kind = EXPO_END;
-        return openmetrics_lex(x) == TOK_EOF ? OK : err_set(e, ERR_BAD_INPUT, "unexpected data after # EOF");
+        return openmetrics_lex(x) == TOK_EOF
+                   ? OK
+                   : err_set(e, ERR_BAD_INPUT, "unexpected data after # EOF");
     case TOK_EOF: return err_set(e, ERR_BAD_INPUT, "%s", no_eof);
     case TOK_HELP:
     case TOK_TYPE:
@@ -192,7 +212,8 @@ static errc openmetrics_entry(struct expo *x, struct err *e)
 errc openmetrics_next(struct expo *x, struct err *e)
 {
     do TRY(openmetrics_entry(x, e));
-    while (x->kind == EXPO_SERIES && x->opts.skip_created && openmetrics_has_start(x->type) && openmetrics_is_created(x));
+    while (x->kind == EXPO_SERIES && x->opts.skip_created && openmetrics_has_start(x->type) &&
+           openmetrics_is_created(x));
     return OK;
 }
 
@@ -214,20 +235,22 @@ static uint64_t openmetrics_family_hash(const struct expo *x, str family)
     return h;
 }
 
-/* The first _created line ahead in this family decides; 0 if it is another series' or there is none. */
+/* The first _created line ahead in this family decides; 0 if it is another series' or there is
+ * none. */
 static int64_t openmetrics_find_created(struct expo *x, uint64_t want, bool *found)
 {
     for (;;) {
         if (openmetrics_next(x, NULL) != OK || x->kind != EXPO_SERIES) return 0;
         if (!openmetrics_is_created(x)) continue;
-        str family = str_of(x->b + x->name_from, x->name_to - x->name_from - (sizeof("_created") - 1));
+        str family =
+            str_of(x->b + x->name_from, x->name_to - x->name_from - (sizeof("_created") - 1));
         *found = openmetrics_family_hash(x, family) == want;
         return *found ? openmetrics_ms(x->value) : 0;
     }
 }
 
-/* Looking ahead is a parse of its own, whose traces (the unit and family read last, and that _created lines are skipped from then on)
- * stay, as they do in Prometheus. */
+/* Looking ahead is a parse of its own, whose traces (the unit and family read last, and that
+ * _created lines are skipped from then on) stay, as they do in Prometheus. */
 int64_t expo_start_ts(struct expo *x)
 {
     if (x->format != EXPO_OPENMETRICS) return 0;

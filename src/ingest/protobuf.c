@@ -46,7 +46,8 @@ static errc check_varint(cursor *c, uint64_t *out, struct err *e)
 {
     uint64_t v = 0;
     for (unsigned shift = 0;; shift += 7) {
-        if (shift >= PB_VARINT_SHIFT_END) return err_set(e, ERR_BAD_INPUT, "proto: integer overflow");
+        if (shift >= PB_VARINT_SHIFT_END)
+            return err_set(e, ERR_BAD_INPUT, "proto: integer overflow");
         if (cur_left(c) == 0) return pb_error(e);
         uint8_t b = cur_u8(c);
         v |= (uint64_t)(b & 0x7f) << shift;
@@ -58,7 +59,8 @@ static errc check_varint(cursor *c, uint64_t *out, struct err *e)
 
 static errc check_bytes(cursor *c, uint64_t n, str *out, struct err *e)
 {
-    if ((int64_t)n < 0) return err_set(e, ERR_BAD_INPUT, "proto: negative length found during unmarshaling");
+    if ((int64_t)n < 0)
+        return err_set(e, ERR_BAD_INPUT, "proto: negative length found during unmarshaling");
     if (n > cur_left(c)) return pb_error(e);
     *out = cur_bytes(c, n);
     return OK;
@@ -102,8 +104,13 @@ errc pb_check(str message, const struct pb_shape *shape, struct err *e)
         TRY(check_varint(&c, &tag, e));
         int32_t number = (int32_t)(uint32_t)(tag >> 3);
         unsigned wire = (unsigned)(tag & 7);
-        if (wire == PB_GROUP_END) return err_set(e, ERR_BAD_INPUT, "proto: %s: wiretype end group for non-group", shape->name);
-        if (number <= 0) return err_set(e, ERR_BAD_INPUT, "proto: %s: illegal tag %" PRId32 " (wire type %" PRIu64 ")", shape->name, number, tag);
+        if (wire == PB_GROUP_END)
+            return err_set(
+                e, ERR_BAD_INPUT, "proto: %s: wiretype end group for non-group", shape->name);
+        if (number <= 0)
+            return err_set(e, ERR_BAD_INPUT,
+                "proto: %s: illegal tag %" PRId32 " (wire type %" PRIu64 ")", shape->name, number,
+                tag);
         const struct pb_shape_field *f = NULL;
         for (size_t i = 0; i < shape->n && !f; i++)
             if (shape->fields[i].number == (uint32_t)number) f = &shape->fields[i];
@@ -111,7 +118,9 @@ errc pb_check(str message, const struct pb_shape *shape, struct err *e)
             TRY(check_unknown(&c, wire, e));
             continue;
         }
-        if (wire != f->wire) return err_set(e, ERR_BAD_INPUT, "proto: wrong wireType = %u for field %s", wire, f->name);
+        if (wire != f->wire)
+            return err_set(
+                e, ERR_BAD_INPUT, "proto: wrong wireType = %u for field %s", wire, f->name);
         str bytes;
         TRY(check_value(&c, wire, &bytes, e));
         if (f->inside) TRY(pb_check(bytes, f->inside, e));     /* shapes are not recursive */
@@ -121,5 +130,6 @@ errc pb_check(str message, const struct pb_shape *shape, struct err *e)
 
 errc pb_wrong_wire(struct err *e, const struct pb_field *f, const char *field)
 {
-    return err_set(e, ERR_BAD_INPUT, "proto: wrong wireType = %d for field %s", (int)f->wire, field);
+    return err_set(
+        e, ERR_BAD_INPUT, "proto: wrong wireType = %d for field %s", (int)f->wire, field);
 }

@@ -1,7 +1,8 @@
 /* protobuf.h — protocol buffers walked in place.
  *
- * What        Field by field over the bytes of one message: number, wire type, and the value as an integer or a slice. Nothing is
- *             allocated, a nested message is a slice to walk in turn, so depth is the caller's.
+ * What        Field by field over the bytes of one message: number, wire type, and the value as an
+ *             integer or a slice. Nothing is allocated, a nested message is a slice to walk in
+ *             turn, so depth is the caller's.
  * Invariants  a slice lies within its message; an unknown field costs its bytes once
  * Ownership   borrows
  * Threads     values
@@ -14,7 +15,14 @@
 #include "base/cursor.h"
 #include "base/err.h"
 
-enum pb_wire { PB_VARINT = 0, PB_FIXED64 = 1, PB_BYTES = 2, PB_GROUP = 3, PB_GROUP_END = 4, PB_FIXED32 = 5 };
+enum pb_wire {
+    PB_VARINT = 0,
+    PB_FIXED64 = 1,
+    PB_BYTES = 2,
+    PB_GROUP = 3,
+    PB_GROUP_END = 4,
+    PB_FIXED32 = 5
+};
 struct pb_field { uint32_t number; enum pb_wire wire; uint64_t u; str bytes; };
 
 bool pb_next_slow(cursor *c, struct pb_field *f, uint64_t tag);
@@ -35,10 +43,17 @@ static inline bool pb_next(cursor *c, struct pb_field *f)
 
 /* What a message may hold: known fields with their wire type, and what is inside of them. */
 struct pb_shape;
-struct pb_shape_field { uint32_t number; const char *name; enum pb_wire wire; const struct pb_shape *inside; };   /* inside NULL: any bytes */
+/* inside NULL: any bytes */
+struct pb_shape_field {
+    uint32_t number;
+    const char *name;
+    enum pb_wire wire;
+    const struct pb_shape *inside;
+};
 struct pb_shape { const char *name; const struct pb_shape_field *fields; size_t n; };
 
-/* The whole message, all that is inside included, with the words of the reference's decoder for what is wrong first. Slower than a walk. */
+/* The whole message, all that is inside included, with the words of the reference's decoder for
+ * what is wrong first. Slower than a walk. */
 MUST_USE errc pb_check(str message, const struct pb_shape *shape, struct err *e);
 
 errc pb_error(struct err *e);                                  /* unexpected EOF */

@@ -7,13 +7,24 @@
 #include <wctype.h>
 
 static const str action_names[RELABEL_ACTIONS] = {
-    S("replace"), S("keep"), S("drop"), S("keepequal"), S("dropequal"), S("hashmod"), S("labelmap"), S("labeldrop"), S("labelkeep"),
-    S("lowercase"), S("uppercase"),
+    S("replace"),
+    S("keep"),
+    S("drop"),
+    S("keepequal"),
+    S("dropequal"),
+    S("hashmod"),
+    S("labelmap"),
+    S("labeldrop"),
+    S("labelkeep"),
+    S("lowercase"),
+    S("uppercase"),
 };
 
 struct relabel_rule relabel_default(void)
 {
-    return (struct relabel_rule){ .action = RELABEL_REPLACE, .separator = S(";"), .pattern = S("(.*)"), .replacement = S("$1") };
+    return (struct relabel_rule){
+        .action = RELABEL_REPLACE, .separator = S(";"), .pattern = S("(.*)"), .replacement = S("$1")
+    };
 }
 
 str relabel_action_name(enum relabel_action a) { return action_names[a]; }
@@ -28,7 +39,8 @@ bool relabel_action_parse(str word, enum relabel_action *out)
     return false;
 }
 
-/* Prometheus wraps an expression, ^(?s:…)$, before it compiles it, which shows where an error's words quote what follows to the end. */
+/* Prometheus wraps an expression, ^(?s:…)$, before it compiles it, which shows where an error's
+ * words quote what follows to the end. */
 errc relabel_compile(struct relabel_rule *r, struct err *e)
 {
     struct err words = { 0 };
@@ -41,12 +53,14 @@ errc relabel_compile(struct relabel_rule *r, struct err *e)
     };
     str msg = err_str(&words);
     if (str_has_prefix(msg, S("error parsing regexp: trailing backslash")))
-        return err_set(e, rc, "error parsing regexp: missing closing ): `^(?s:%.*s)$`", STR_ARG(r->pattern));
+        return err_set(
+            e, rc, "error parsing regexp: missing closing ): `^(?s:%.*s)$`", STR_ARG(r->pattern));
     for (size_t k = 0; k < ARRAY_LEN(to_end); k++) {
         if (!str_has_prefix(msg, to_end[k].words) || msg.p[msg.n - 1] != '`') continue;
         str quoted = str_slice(msg, to_end[k].words.n, msg.n - 1);
         if (str_has_prefix(quoted, S("^(?s:"))) break;
-        return err_set(e, rc, "%.*s%s%.*s)$`", STR_ARG(to_end[k].words), to_end[k].before, STR_ARG(quoted));
+        return err_set(
+            e, rc, "%.*s%s%.*s)$`", STR_ARG(to_end[k].words), to_end[k].before, STR_ARG(quoted));
     }
     return err_set(e, rc, "%.*s", STR_ARG(msg));
 }
@@ -98,8 +112,8 @@ static errc relabel_bad(struct err *e, const struct relabel_rule *r, str value, 
 {
     struct buf b = { 0 };
     buf_go_quote(&b, value);
-    errc rc = err_set(e, ERR_BAD_INPUT, "%.*s is invalid '%s' for %.*s action", STR_ARG(buf_view(&b)), field,
-                      STR_ARG(action_names[r->action]));
+    errc rc = err_set(e, ERR_BAD_INPUT, "%.*s is invalid '%s' for %.*s action",
+        STR_ARG(buf_view(&b)), field, STR_ARG(action_names[r->action]));
     buf_fini(&b);
     return rc;
 }
@@ -113,7 +127,8 @@ static errc relabel_check_target(const struct relabel_rule *r, struct err *e)
 {
     switch (r->action) {
     case RELABEL_REPLACE: {
-        bool fine = relabel_has_var(r->target) ? relabel_template_valid(r, r->target) : relabel_name_valid(r, r->target);
+        bool fine = relabel_has_var(r->target) ? relabel_template_valid(r, r->target)
+                                               : relabel_name_valid(r, r->target);
         return fine ? OK : relabel_bad(e, r, r->target, "target_label");
     }
     case RELABEL_LOWERCASE:
@@ -122,10 +137,14 @@ static errc relabel_check_target(const struct relabel_rule *r, struct err *e)
     case RELABEL_DROPEQUAL:
         if (!relabel_name_valid(r, r->target)) return relabel_bad(e, r, r->target, "target_label");
         if (str_eq(r->replacement, S("$1"))) return OK;
-        return err_set(e, ERR_BAD_INPUT, "'replacement' can not be set for %.*s action", STR_ARG(action_names[r->action]));
-    case RELABEL_HASHMOD: return relabel_name_valid(r, r->target) ? OK : relabel_bad(e, r, r->target, "target_label");
+        return err_set(e, ERR_BAD_INPUT, "'replacement' can not be set for %.*s action",
+            STR_ARG(action_names[r->action]));
+    case RELABEL_HASHMOD:
+        return relabel_name_valid(r, r->target) ? OK : relabel_bad(e, r, r->target, "target_label");
     case RELABEL_LABELMAP:
-        return relabel_template_valid(r, r->replacement) ? OK : relabel_bad(e, r, r->replacement, "replacement");
+        return relabel_template_valid(r, r->replacement)
+                   ? OK
+                   : relabel_bad(e, r, r->replacement, "replacement");
     default: return OK;
     }
 }
@@ -134,18 +153,24 @@ errc relabel_check(const struct relabel_rule *r, struct err *e)
 {
     str name = action_names[r->action];
     if (r->action == RELABEL_HASHMOD && r->modulus == 0)
-        return err_set(e, ERR_BAD_INPUT, "relabel configuration for hashmod requires non-zero modulus");
-    bool targeted = r->action == RELABEL_REPLACE || r->action == RELABEL_HASHMOD || r->action == RELABEL_LOWERCASE ||
-                    r->action == RELABEL_UPPERCASE || r->action == RELABEL_KEEPEQUAL || r->action == RELABEL_DROPEQUAL;
+        return err_set(
+            e, ERR_BAD_INPUT, "relabel configuration for hashmod requires non-zero modulus");
+    bool targeted = r->action == RELABEL_REPLACE || r->action == RELABEL_HASHMOD ||
+                    r->action == RELABEL_LOWERCASE || r->action == RELABEL_UPPERCASE ||
+                    r->action == RELABEL_KEEPEQUAL || r->action == RELABEL_DROPEQUAL;
     if (targeted && r->target.n == 0)
-        return err_set(e, ERR_BAD_INPUT, "relabel configuration for %.*s action requires 'target_label' value", STR_ARG(name));
+        return err_set(e, ERR_BAD_INPUT,
+            "relabel configuration for %.*s action requires 'target_label' value", STR_ARG(name));
     TRY(relabel_check_target(r, e));
-    if ((r->action == RELABEL_DROPEQUAL || r->action == RELABEL_KEEPEQUAL) && (r->pattern_set || !relabel_plain_but_regex(r)))
-        return err_set(e, ERR_BAD_INPUT, "%.*s action requires only 'source_labels' and `target_label`, and no other fields",
-                       STR_ARG(name));
+    if ((r->action == RELABEL_DROPEQUAL || r->action == RELABEL_KEEPEQUAL) &&
+        (r->pattern_set || !relabel_plain_but_regex(r)))
+        return err_set(e, ERR_BAD_INPUT,
+            "%.*s action requires only 'source_labels' and `target_label`, and no other fields",
+            STR_ARG(name));
     if ((r->action == RELABEL_LABELDROP || r->action == RELABEL_LABELKEEP) &&
         (r->source_set || r->target.n > 0 || !relabel_plain_but_regex(r)))
-        return err_set(e, ERR_BAD_INPUT, "%.*s action requires only 'regex', and no other fields", STR_ARG(name));
+        return err_set(e, ERR_BAD_INPUT, "%.*s action requires only 'regex', and no other fields",
+            STR_ARG(name));
     return OK;
 }
 
@@ -190,10 +215,12 @@ static void relabel_replace(const struct relabel_rule *r, str value, struct labe
     labels_builder_set(lb, target, relabel_keep(lb->a, &b));
 }
 
-/* Rune by rune by Unicode's simple mappings; a byte that is no UTF-8 becomes U+FFFD unless all is ASCII, as Go has it. */
+/* Rune by rune by Unicode's simple mappings; a byte that is no UTF-8 becomes U+FFFD unless all is
+ * ASCII, as Go has it. */
 static str relabel_case(struct arena *a, str s, bool upper)
 {
-    static locale_t utf8;              /* made once; a race makes one that is never freed, and no more */
+    /* made once; a race makes one that is never freed, and no more */
+    static locale_t utf8;
     locale_t loc = __atomic_load_n(&utf8, __ATOMIC_ACQUIRE);
     if (!loc) {
         loc = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
@@ -207,7 +234,8 @@ static str relabel_case(struct arena *a, str s, bool upper)
             if (upper && rune >= 'a' && rune <= 'z') rune -= 'a' - 'A';
             else if (!upper && rune >= 'A' && rune <= 'Z') rune += 'a' - 'A';
         } else {
-            rune = (uint32_t)(upper ? towupper_l((wint_t)rune, loc) : towlower_l((wint_t)rune, loc));
+            rune =
+                (uint32_t)(upper ? towupper_l((wint_t)rune, loc) : towlower_l((wint_t)rune, loc));
         }
         buf_rune(&b, rune);
         i += width;
@@ -253,10 +281,13 @@ static bool relabel_one(const struct relabel_rule *r, struct labels_builder *lb)
     case RELABEL_KEEPEQUAL: return str_eq(labels_builder_get(lb, r->target), value);
     case RELABEL_DROPEQUAL: return !str_eq(labels_builder_get(lb, r->target), value);
     case RELABEL_REPLACE: relabel_replace(r, value, lb); return true;
-    case RELABEL_HASHMOD: labels_builder_set(lb, r->target, relabel_hash(r, lb->a, value)); return true;
+    case RELABEL_HASHMOD:
+        labels_builder_set(lb, r->target, relabel_hash(r, lb->a, value));
+        return true;
     case RELABEL_LOWERCASE:
     case RELABEL_UPPERCASE:
-        labels_builder_set(lb, r->target, relabel_case(lb->a, value, r->action == RELABEL_UPPERCASE));
+        labels_builder_set(
+            lb, r->target, relabel_case(lb->a, value, r->action == RELABEL_UPPERCASE));
         return true;
     default: relabel_names(r, lb); return true;
     }

@@ -1,6 +1,7 @@
 /* relabel.h — rules that rewrite, keep or drop a set of labels.
  *
- * What        The relabel actions of Prometheus: on targets before they are scraped, on samples before they are stored.
+ * What        The relabel actions of Prometheus: on targets before they are scraped, on samples
+ *             before they are stored.
  * Invariants  relabel_check passed and the regex is compiled before relabel_apply runs
  * Ownership   strings are borrowed (a configuration's arena); relabel_fini frees the regex
  * Threads     a rule is const after relabel_check: any
@@ -14,8 +15,18 @@
 #include "model/regex.h"
 
 enum relabel_action {
-    RELABEL_REPLACE, RELABEL_KEEP, RELABEL_DROP, RELABEL_KEEPEQUAL, RELABEL_DROPEQUAL, RELABEL_HASHMOD, RELABEL_LABELMAP,
-    RELABEL_LABELDROP, RELABEL_LABELKEEP, RELABEL_LOWERCASE, RELABEL_UPPERCASE, RELABEL_ACTIONS
+    RELABEL_REPLACE,
+    RELABEL_KEEP,
+    RELABEL_DROP,
+    RELABEL_KEEPEQUAL,
+    RELABEL_DROPEQUAL,
+    RELABEL_HASHMOD,
+    RELABEL_LABELMAP,
+    RELABEL_LABELDROP,
+    RELABEL_LABELKEEP,
+    RELABEL_LOWERCASE,
+    RELABEL_UPPERCASE,
+    RELABEL_ACTIONS
 };
 
 struct relabel_rule {
@@ -37,7 +48,8 @@ MUST_USE bool relabel_action_parse(str word, enum relabel_action *out);   /* any
 str relabel_action_name(enum relabel_action a);
 
 MUST_USE errc relabel_compile(struct relabel_rule *r, struct err *e);    /* the regex */
-MUST_USE errc relabel_check(const struct relabel_rule *r, struct err *e); /* that the fields fit the action */
+/* that the fields fit the action */
+MUST_USE errc relabel_check(const struct relabel_rule *r, struct err *e);
 void relabel_fini(struct relabel_rules rules);
 
 /* Applies the rules in order; false: dropped. What is made lies in the builder's arena. */

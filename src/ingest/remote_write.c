@@ -12,13 +12,23 @@ enum { LABEL_NAME = 1, LABEL_VALUE = 2 };
 enum { SAMPLE_VALUE = 1, SAMPLE_TIMESTAMP = 2 };
 enum { LABELS_MAX = 1 << 16 };
 
-void write_request_init(struct write_request *r, str body) { *r = (struct write_request){ .c = cur_of(body) }; }
-void write_request_again(struct write_request *r, str body) { *r = (struct write_request){ .c = cur_of(body), .checked = true }; }
+void write_request_init(struct write_request *r, str body)
+{
+    *r = (struct write_request){ .c = cur_of(body) };
+}
+void write_request_again(struct write_request *r, str body)
+{
+    *r = (struct write_request){ .c = cur_of(body), .checked = true };
+}
 
 /* As every sender writes it: value, then time, each once. */
 static inline bool write_sample_plain(str m, int64_t *t, double *v)
 {
-    enum { VALUE_TAG = SAMPLE_VALUE << 3 | PB_FIXED64, TIME_TAG = SAMPLE_TIMESTAMP << 3 | PB_VARINT, TIME_AT = 10 };
+    enum {
+        VALUE_TAG = SAMPLE_VALUE << 3 | PB_FIXED64,
+        TIME_TAG = SAMPLE_TIMESTAMP << 3 | PB_VARINT,
+        TIME_AT = 10
+    };
     if (m.n <= TIME_AT || m.p[0] != VALUE_TAG || m.p[TIME_AT - 1] != TIME_TAG) return false;
     cursor value = cur_of(str_slice(m, 1, TIME_AT - 1)), time = cur_of(str_from(m, TIME_AT));
     uint64_t bits = cur_le64(&value), ms = cur_uvarint(&time);
@@ -69,14 +79,16 @@ static errc write_label_decode(str message, struct label *out, struct err *e)
     *out = (struct label){ STR_EMPTY, STR_EMPTY };
     while (pb_next(&c, &f)) {
         if (f.number != LABEL_NAME && f.number != LABEL_VALUE) continue;
-        if (f.wire != PB_BYTES) return pb_wrong_wire(e, &f, f.number == LABEL_NAME ? "Name" : "Value");
+        if (f.wire != PB_BYTES)
+            return pb_wrong_wire(e, &f, f.number == LABEL_NAME ? "Name" : "Value");
         if (f.number == LABEL_NAME) out->name = f.bytes;
         else out->value = f.bytes;
     }
     return cur_ok(&c) ? OK : pb_error(e);
 }
 
-/* checked: the message was scanned before; what is inside labels and samples is not looked at again. */
+/* checked: the message was scanned before; what is inside labels and samples is not looked at
+ * again. */
 static errc write_series_scan(struct write_series *s, str message, bool checked, struct err *e)
 {
     cursor c = cur_of(message);
@@ -110,12 +122,14 @@ static errc write_series_scan(struct write_series *s, str message, bool checked,
         }
     }
     if (!cur_ok(&c)) return pb_error(e);
-    if (s->n_labels > LABELS_MAX) return err_set(e, ERR_LIMIT, "a series has more than %d labels", LABELS_MAX);
+    if (s->n_labels > LABELS_MAX)
+        return err_set(e, ERR_LIMIT, "a series has more than %d labels", LABELS_MAX);
     if (raw && !torn) s->labels_raw = str_of(raw, (size_t)(raw_end - raw));
     return OK;
 }
 
-errc write_request_next(struct write_request *r, struct write_series *out, bool *more, struct err *e)
+errc write_request_next(
+    struct write_request *r, struct write_series *out, bool *more, struct err *e)
 {
     struct pb_field f;
     while (pb_next(&r->c, &f)) {
@@ -143,13 +157,18 @@ errc write_request_next(struct write_request *r, struct write_series *out, bool 
     static const struct pb_shape_field name_##_fields[] = { __VA_ARGS__ }; \
     static const struct pb_shape name_ = { #name_, name_##_fields, ARRAY_LEN(name_##_fields) };
 SHAPE(Label, { LABEL_NAME, "Name", PB_BYTES, NULL }, { LABEL_VALUE, "Value", PB_BYTES, NULL })
-SHAPE(Sample, { SAMPLE_VALUE, "Value", PB_FIXED64, NULL }, { SAMPLE_TIMESTAMP, "Timestamp", PB_VARINT, NULL })
-SHAPE(Exemplar, { 1, "Labels", PB_BYTES, &Label }, { 2, "Value", PB_FIXED64, NULL }, { 3, "Timestamp", PB_VARINT, NULL })
-SHAPE(MetricMetadata, { 1, "Type", PB_VARINT, NULL }, { 2, "MetricFamilyName", PB_BYTES, NULL }, { 4, "Help", PB_BYTES, NULL },
-      { 5, "Unit", PB_BYTES, NULL })
-SHAPE(TimeSeries, { TS_LABELS, "Labels", PB_BYTES, &Label }, { TS_SAMPLES, "Samples", PB_BYTES, &Sample },
-      { TS_EXEMPLARS, "Exemplars", PB_BYTES, &Exemplar }, { TS_HISTOGRAMS, "Histograms", PB_BYTES, NULL })
-SHAPE(WriteRequest, { REQ_TIMESERIES, "Timeseries", PB_BYTES, &TimeSeries }, { REQ_METADATA, "Metadata", PB_BYTES, &MetricMetadata })
+SHAPE(Sample, { SAMPLE_VALUE, "Value", PB_FIXED64, NULL },
+    { SAMPLE_TIMESTAMP, "Timestamp", PB_VARINT, NULL })
+SHAPE(Exemplar, { 1, "Labels", PB_BYTES, &Label }, { 2, "Value", PB_FIXED64, NULL },
+    { 3, "Timestamp", PB_VARINT, NULL })
+SHAPE(MetricMetadata, { 1, "Type", PB_VARINT, NULL }, { 2, "MetricFamilyName", PB_BYTES, NULL },
+    { 4, "Help", PB_BYTES, NULL }, { 5, "Unit", PB_BYTES, NULL })
+SHAPE(TimeSeries, { TS_LABELS, "Labels", PB_BYTES, &Label },
+    { TS_SAMPLES, "Samples", PB_BYTES, &Sample },
+    { TS_EXEMPLARS, "Exemplars", PB_BYTES, &Exemplar },
+    { TS_HISTOGRAMS, "Histograms", PB_BYTES, NULL })
+SHAPE(WriteRequest, { REQ_TIMESERIES, "Timeseries", PB_BYTES, &TimeSeries },
+    { REQ_METADATA, "Metadata", PB_BYTES, &MetricMetadata })
 
 errc write_request_check(str body, struct err *e) { return pb_check(body, &WriteRequest, e); }
 
@@ -188,15 +207,18 @@ static errc labels_check(const struct label *at, size_t n, struct err *e)
     for (size_t i = 0; i < n; i++) {
         bool name = str_eq(at[i].name, METRIC_NAME);
         named |= name;
-        if (at[i].name.n == 0 || !utf8_valid(at[i].name) || !utf8_valid(at[i].value) || (name && at[i].value.n == 0))
+        if (at[i].name.n == 0 || !utf8_valid(at[i].name) || !utf8_valid(at[i].value) ||
+            (name && at[i].value.n == 0))
             return err_set(e, ERR_BAD_INPUT, "invalid metric names or labels");
         if (i && str_eq(at[i - 1].name, at[i].name))
-            return err_set(e, ERR_BAD_INPUT, "label name \"%.*s\" is not unique", STR_ARG(at[i].name));
+            return err_set(
+                e, ERR_BAD_INPUT, "label name \"%.*s\" is not unique", STR_ARG(at[i].name));
     }
     return named ? OK : err_set(e, ERR_BAD_INPUT, "invalid metric names or labels");
 }
 
-errc write_series_labels(const struct write_series *s, struct arena *a, struct labels *out, struct err *e)
+errc write_series_labels(
+    const struct write_series *s, struct arena *a, struct labels *out, struct err *e)
 {
     struct label *at = arena_array(a, s->n_labels, sizeof(*at));
     size_t n = 0;

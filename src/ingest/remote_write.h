@@ -1,11 +1,13 @@
 /* remote_write.h — the body of a remote write 1.0 request, series by series.
  *
- * What        Walks a decompressed prometheus.WriteRequest in place. The raw bytes of a series' labels are the key for
- *             appendable.lookup; the sorted and checked labels are only made when that does not know them.
+ * What        Walks a decompressed prometheus.WriteRequest in place. The raw bytes of a series'
+ *             labels are the key for appendable.lookup; the sorted and checked labels are only made
+ *             when that does not know them.
  * Invariants  every slice lies within the body; nothing is allocated but labels
  * Ownership   borrows the body; labels go into the caller's arena
  * Threads     one thread at a time
- * Errors      ERR_BAD_INPUT: no such message; the caller rolls the whole request back, as Prometheus decodes before it appends
+ * Errors      ERR_BAD_INPUT: no such message; the caller rolls the whole request back, as
+ *             Prometheus decodes before it appends
  * Format      prompb/remote.proto, prompb/types.proto; conformance/remote/exchanges.jsonl
  */
 #ifndef EPI_INGEST_REMOTE_WRITE_H
@@ -17,28 +19,33 @@
 
 struct write_request {
     cursor c;
-    uint64_t n_series, n_samples, n_exemplars, n_histograms, n_metadata;   /* seen so far; only samples are handed out */
+    /* seen so far; only samples are handed out */
+    uint64_t n_series, n_samples, n_exemplars, n_histograms, n_metadata;
     bool checked;                      /* write_request_again */
 };
 struct write_series {
     str message;                       /* the TimeSeries */
-    str labels_raw;                    /* its label fields as they stand; empty: none, or not side by side */
+    /* its label fields as they stand; empty: none, or not side by side */
+    str labels_raw;
     cursor samples;                    /* stands before the first sample */
     uint32_t n_labels, n_samples, n_exemplars, n_histograms;
 };
 
 void write_request_init(struct write_request *r, str body);
-void write_request_again(struct write_request *r, str body);    /* REQUIRES: a request of the same body was read to its end without error */
+/* REQUIRES: a request of the same body was read to its end without error */
+void write_request_again(struct write_request *r, str body);
 /* *more false: the end. */
-MUST_USE errc write_request_next(struct write_request *r, struct write_series *out, bool *more, struct err *e);
-/* The whole message with the words of the reference for what is wrong first: for a body that write_request_next refused, or that holds
- * exemplars and metadata, which it passes over. */
+MUST_USE errc write_request_next(
+    struct write_request *r, struct write_series *out, bool *more, struct err *e);
+/* The whole message with the words of the reference for what is wrong first: for a body that
+ * write_request_next refused, or that holds exemplars and metadata, which it passes over. */
 MUST_USE errc write_request_check(str body, struct err *e);
 /* The next sample of a series; false: no more (write_request_next has checked them all). */
 bool write_series_sample(struct write_series *s, int64_t *t, double *v);
 
-/* Sorted, without empty values. ERR_BAD_INPUT: no metric name, a name or value that may not be, or a name twice: Prometheus counts the
- * series as invalid and goes on with the next. */
-MUST_USE errc write_series_labels(const struct write_series *s, struct arena *a, struct labels *out, struct err *e);
+/* Sorted, without empty values. ERR_BAD_INPUT: no metric name, a name or value that may not be, or
+ * a name twice: Prometheus counts the series as invalid and goes on with the next. */
+MUST_USE errc write_series_labels(
+    const struct write_series *s, struct arena *a, struct labels *out, struct err *e);
 
 #endif

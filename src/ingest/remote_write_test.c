@@ -51,7 +51,8 @@ static errc read_one(str body, struct one *out)
         out->labels = write_series_labels(&s, &a, &l, NULL);
         size_t n = 0;
         for (size_t i = 0; out->labels == OK && i < l.n && n < sizeof(out->text); i++)
-            n += (size_t)snprintf(out->text + n, sizeof(out->text) - n, "%.*s=%.*s;", STR_ARG(l.at[i].name), STR_ARG(l.at[i].value));
+            n += (size_t)snprintf(out->text + n, sizeof(out->text) - n, "%.*s=%.*s;",
+                STR_ARG(l.at[i].name), STR_ARG(l.at[i].value));
         double v;
         while (write_series_sample(&s, &out->t_last, &v)) out->samples++;
         EXPECT_EQ(out->samples, s.n_samples);
@@ -73,7 +74,12 @@ static errc read_one(str body, struct one *out)
 
 TEST(remote_write_labels)
 {
-    static const struct { const char *name; const char *pairs[8]; errc want; const char *text; } cases[] = {
+    static const struct {
+        const char *name;
+        const char *pairs[8];
+        errc want;
+        const char *text;
+    } cases[] = {
         { "sorted", { "__name__", "m", "a", "1" }, OK, "__name__=m;a=1;" },
         { "unsorted", { "z", "1", "__name__", "m", "a", "2" }, OK, "__name__=m;a=2;z=1;" },
         { "no name", { "x", "a" }, ERR_BAD_INPUT, "" },
@@ -81,13 +87,15 @@ TEST(remote_write_labels)
         { "empty label name", { "__name__", "m", "", "v" }, ERR_BAD_INPUT, "" },
         { "empty value", { "__name__", "m", "e", "" }, OK, "__name__=m;" },
         { "twice", { "__name__", "m", "a", "1", "a", "2" }, ERR_BAD_INPUT, "" },
-        { "UTF-8 name", { "__name__", "m.\xc3\xbc", "l.x", "y" }, OK, "__name__=m.\xc3\xbc;l.x=y;" },
+        { "UTF-8 name", { "__name__", "m.\xc3\xbc", "l.x", "y" }, OK,
+            "__name__=m.\xc3\xbc;l.x=y;" },
         { "value not UTF-8", { "__name__", "m", "x", "\xff" }, ERR_BAD_INPUT, "" },
         { "name not UTF-8", { "__name__", "m\xff" }, ERR_BAD_INPUT, "" },
     };
     TEST_EACH(c, cases) {
         struct buf series = { 0 }, body = { 0 };
-        for (size_t i = 0; i < 8 && c->pairs[i]; i += 2) put_label(&series, c->pairs[i], c->pairs[i + 1]);
+        for (size_t i = 0; i < 8 && c->pairs[i]; i += 2)
+            put_label(&series, c->pairs[i], c->pairs[i + 1]);
         put_sample(&series, 1.5, 1704067200000);
         put_sample(&series, 2.5, -7);
         put_len(&body, 1, buf_view(&series));

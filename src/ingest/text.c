@@ -3,7 +3,8 @@
 #include "base/utf8.h"
 #include "model/sample.h"
 
-/* The text format. White space is free between tokens; a blank before a metric's name belongs to the name, as in Prometheus. */
+/* The text format. White space is free between tokens; a blank before a metric's name belongs to
+ * the name, as in Prometheus. */
 
 static enum expo_tok text_token(struct expo *x)
 {
@@ -15,9 +16,13 @@ static enum expo_tok text_token(struct expo *x)
 
 static errc text_type(struct expo *x, struct err *e)
 {
-    static const struct { str word; enum metric_type type; } types[] = {
-        { S("counter"), TYPE_COUNTER }, { S("gauge"), TYPE_GAUGE }, { S("histogram"), TYPE_HISTOGRAM },
-        { S("summary"), TYPE_SUMMARY }, { S("untyped"), TYPE_UNKNOWN },
+    static const struct { str word; enum metric_type type;
+    } types[] = {
+        { S("counter"), TYPE_COUNTER },
+        { S("gauge"), TYPE_GAUGE },
+        { S("histogram"), TYPE_HISTOGRAM },
+        { S("summary"), TYPE_SUMMARY },
+        { S("untyped"), TYPE_UNKNOWN },
     };
     for (size_t k = 0; k < ARRAY_LEN(types); k++) {
         if (!str_eq(x->text, types[k].word)) continue;
@@ -32,20 +37,27 @@ static errc text_meta(struct expo *x, enum expo_tok what, struct err *e)
 {
     enum expo_tok t = text_token(x);
     if (t != TOK_NAME)
-        return expo_unexpected(x, e, what == TOK_HELP ? "expected metric name after HELP" : "expected metric name after TYPE", t);
+        return expo_unexpected(x, e,
+            what == TOK_HELP ? "expected metric name after HELP"
+                             : "expected metric name after TYPE",
+            t);
     expo_family(x);
     t = text_token(x);
-    if (t != TOK_TEXT) return err_set(e, ERR_BAD_INPUT, "expected text in %s, got %s", expo_tok_name(what), expo_tok_name(t));
+    if (t != TOK_TEXT)
+        return err_set(
+            e, ERR_BAD_INPUT, "expected text in %s, got %s", expo_tok_name(what), expo_tok_name(t));
     x->text = str_from(expo_token(x), 1);
     if (what == TOK_TYPE) TRY(text_type(x, e));
-    else if (!utf8_valid(x->text)) return expo_quoting(e, "help text ", x->text, " is not a valid utf8 string");
+    else if (!utf8_valid(x->text))
+        return expo_quoting(e, "help text ", x->text, " is not a valid utf8 string");
     t = text_token(x);
     if (t != TOK_LINEBREAK) return expo_unexpected(x, e, "linebreak expected after metadata", t);
     x->kind = what == TOK_HELP ? EXPO_HELP : EXPO_TYPE;
     return OK;
 }
 
-/* Inside the braces, up to and with the closing one. Commas between labels are optional, one may trail. */
+/* Inside the braces, up to and with the closing one. Commas between labels are optional, one may
+ * trail. */
 static errc text_labels(struct expo *x, struct err *e)
 {
     enum expo_tok t = text_token(x);
@@ -77,7 +89,8 @@ static errc text_timestamp(struct expo *x, struct err *e)
     }
     x->has_ts = true;
     enum expo_tok t = text_token(x);
-    return t == TOK_LINEBREAK ? OK : expo_unexpected(x, e, "expected next entry after timestamp", t);
+    return t == TOK_LINEBREAK ? OK
+                              : expo_unexpected(x, e, "expected next entry after timestamp", t);
 }
 
 /* Value and time stamp; t is the token behind name and labels. */
@@ -90,7 +103,8 @@ static errc text_suffix(struct expo *x, enum expo_tok t, struct err *e)
     x->has_ts = false;
     t = text_token(x);
     if (t == TOK_TIMESTAMP) TRY(text_timestamp(x, e));
-    else if (t != TOK_LINEBREAK) return expo_unexpected(x, e, "expected timestamp or new record", t);
+    else if (t != TOK_LINEBREAK)
+        return expo_unexpected(x, e, "expected timestamp or new record", t);
     x->kind = EXPO_SERIES;
     return OK;
 }

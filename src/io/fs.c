@@ -1,8 +1,10 @@
-/* The front of the file systems: every path is checked and every operation timed here, once, whichever implementation runs.
+/* The front of the file systems: every path is checked and every operation timed here, once,
+ * whichever implementation runs.
  *
- * Durable replacement of a file (fs_write_durable) is four steps in this order: write a temporary file beside it, sync its bytes,
- * rename it over the name, sync the folder. A crash before the rename is durable leaves the old file, a crash after it leaves the
- * new one; a temporary file that a crash left behind is overwritten by the next attempt.
+ * Durable replacement of a file (fs_write_durable) is four steps in this order: write a temporary
+ * file beside it, sync its bytes, rename it over the name, sync the folder. A crash before the
+ * rename is durable leaves the old file, a crash after it leaves the new one; a temporary file that
+ * a crash left behind is overwritten by the next attempt.
  */
 #include "io/fs.h"
 
@@ -16,9 +18,16 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static const struct { int errnum; errc rc; } errnos[] = {
-    { ENOENT, ERR_NOT_FOUND }, { ENOTDIR, ERR_NOT_FOUND }, { EEXIST, ERR_EXISTS }, { ENOTEMPTY, ERR_EXISTS },
-    { ENOSPC, ERR_NO_SPACE }, { EDQUOT, ERR_NO_SPACE }, { EWOULDBLOCK, ERR_LOCKED }, { ENAMETOOLONG, ERR_BAD_INPUT },
+static const struct { int errnum; errc rc;
+} errnos[] = {
+    { ENOENT, ERR_NOT_FOUND },
+    { ENOTDIR, ERR_NOT_FOUND },
+    { EEXIST, ERR_EXISTS },
+    { ENOTEMPTY, ERR_EXISTS },
+    { ENOSPC, ERR_NO_SPACE },
+    { EDQUOT, ERR_NO_SPACE },
+    { EWOULDBLOCK, ERR_LOCKED },
+    { ENAMETOOLONG, ERR_BAD_INPUT },
 };
 
 errc fs_errno(struct err *e, int errnum, const char *op, const struct fs *fs, str path)
@@ -31,7 +40,8 @@ errc fs_errno(struct err *e, int errnum, const char *op, const struct fs *fs, st
     str root = str_eq(fs->root, S(".")) && path.n ? STR_EMPTY : fs->root;
     const char *slash = root.n && path.n && !str_has_suffix(root, S("/")) ? "/" : "";
     /* As Go writes them: no capital at the start. */
-    return err_set(e, rc, "%s %.*s%s%.*s: %c%s", op, STR_ARG(root), slash, STR_ARG(path), tolower(words[0]), words + 1);
+    return err_set(e, rc, "%s %.*s%s%.*s: %c%s", op, STR_ARG(root), slash, STR_ARG(path),
+        tolower(words[0]), words + 1);
 }
 
 static bool fs_component_ok(str c) { return c.n > 0 && !str_eq(c, S(".")) && !str_eq(c, S("..")); }
@@ -46,7 +56,8 @@ static errc fs_path_check(str path, bool root_ok, struct err *e)
         ok = fs_component_ok(str_slice(rest, 0, at));
         if (at != SIZE_MAX) rest = str_from(rest, at + 1);
     }
-    return ok ? OK : err_set(e, ERR_BAD_INPUT, "\"%.*s\" is not a path below the folder", STR_ARG(path));
+    return ok ? OK
+              : err_set(e, ERR_BAD_INPUT, "\"%.*s\" is not a path below the folder", STR_ARG(path));
 }
 
 str fs_path_parent(str path)
@@ -85,7 +96,8 @@ errc file_pread(struct file *f, void *to, size_t n, uint64_t off, size_t *got, s
     return rc;
 }
 
-errc file_pwrite(struct file *f, const str *slices, size_t n, uint64_t off, uint64_t *done, struct err *e)
+errc file_pwrite(
+    struct file *f, const str *slices, size_t n, uint64_t off, uint64_t *done, struct err *e)
 {
     int64_t t0 = stall_begin();
     uint64_t ignored;
@@ -237,14 +249,16 @@ str path_join(struct arena *a, str dir, str name)
 
 static void file_closep(struct file **f) { file_close(*f); }
 
-errc fs_read_all(struct fs *fs, str path, struct arena *a, size_t max_bytes, str *out, struct err *e)
+errc fs_read_all(
+    struct fs *fs, str path, struct arena *a, size_t max_bytes, str *out, struct err *e)
 {
     SCOPED(file_closep) struct file *f = NULL;
     TRY(fs_open(&f, fs, path, FS_READ, e));
     uint64_t size;
     TRY(file_size(f, &size, e));
     if (size > max_bytes)
-        return err_set(e, ERR_LIMIT, "%.*s: %" PRIu64 " bytes are more than %zu", STR_ARG(path), size, max_bytes);
+        return err_set(e, ERR_LIMIT, "%.*s: %" PRIu64 " bytes are more than %zu", STR_ARG(path),
+            size, max_bytes);
     uint8_t *to = arena_alloc(a, (size_t)size + 1);
     size_t got;
     TRY(file_pread(f, to, (size_t)size, 0, &got, e));
@@ -283,16 +297,19 @@ errc fs_write_durable(struct fs *fs, str path, str content, struct err *e)
     errc rc = fs_write_new(fs, tmp, content, e);
     if (rc == OK) rc = fs_rename(fs, tmp, path, e);
     if (rc != OK) {
-        errc left = fs_unlink(fs, tmp, NULL);                  /* best effort: the next attempt overwrites it */
+        /* best effort: the next attempt overwrites it */
+        errc left = fs_unlink(fs, tmp, NULL);
         (void)left;
         return rc;
     }
-    return fault_dropped("fs.write_durable.sync_dir") ? OK : fs_sync_dir(fs, fs_path_parent(path), e);
+    return fault_dropped("fs.write_durable.sync_dir") ? OK
+                                                      : fs_sync_dir(fs, fs_path_parent(path), e);
 }
 
 static errc fs_remove_dir(struct fs *fs, str dir, unsigned depth, struct err *e);
 
-static errc fs_remove_entries(struct fs *fs, str dir, const fs_entries *all, struct arena *a, unsigned depth, struct err *e)
+static errc fs_remove_entries(
+    struct fs *fs, str dir, const fs_entries *all, struct arena *a, unsigned depth, struct err *e)
 {
     for (size_t i = 0; i < all->n; i++) {
         str path = path_join(a, dir, all->at[i].name);
@@ -304,7 +321,8 @@ static errc fs_remove_entries(struct fs *fs, str dir, const fs_entries *all, str
 static errc fs_remove_dir(struct fs *fs, str dir, unsigned depth, struct err *e)
 {
     enum { DEPTH_MAX = 32 };
-    if (depth > DEPTH_MAX) return err_set(e, ERR_LIMIT, "%.*s: folders nested too deep", STR_ARG(dir));
+    if (depth > DEPTH_MAX)
+        return err_set(e, ERR_LIMIT, "%.*s: folders nested too deep", STR_ARG(dir));
     SCOPED(arena_fini) struct arena a = { 0 };
     fs_entries all = { 0 };
     TRY(fs_list(fs, dir, &a, &all, e));

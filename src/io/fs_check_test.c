@@ -38,7 +38,8 @@ static void check_names(struct fs *fs, str dir, const char *want)
     fs_entries all = { 0 };
     EXPECT_OK(fs_list(fs, dir, &a, &all, NULL));
     struct buf b = { 0 };
-    for (size_t i = 0; i < all.n; i++) buf_fmt(&b, "%s%.*s%s", i ? " " : "", STR_ARG(all.at[i].name), all.at[i].is_dir ? "/" : "");
+    for (size_t i = 0; i < all.n; i++)
+        buf_fmt(&b, "%s%.*s%s", i ? " " : "", STR_ARG(all.at[i].name), all.at[i].is_dir ? "/" : "");
     EXPECT_STR(buf_view(&b), str_z(want));
     vec_fini(&all);
     buf_fini(&b);
@@ -82,7 +83,8 @@ static void check_long(struct fs *fs, str path)
     for (size_t i = 0; i < N; i++) slices[i] = str_of(want + i * PIECE, PIECE);
     struct file *f = check_open(fs, path, FS_WRITE | FS_CREATE | FS_TRUNC);
     uint64_t done = 0;
-    EXPECT_OK(file_pwrite(f, slices, N, 0, &done, NULL));      /* more slices than one call of the kernel takes */
+    /* more slices than one call of the kernel takes */
+    EXPECT_OK(file_pwrite(f, slices, N, 0, &done, NULL));
     EXPECT_EQ(done, sizeof(want));
     check_content(fs, path, str_of(want, sizeof(want)));
     file_close(f);
@@ -97,14 +99,18 @@ static void check_open_flags(struct fs *fs, str path, str dir)
     EXPECT(!f);
     file_close(check_open(fs, path, FS_WRITE | FS_TRUNC));
     check_content(fs, path, S(""));
-    static const str bad[] = { S("../x"), S("/x"), S("a/../b"), S("a//b"), S("a/"), S("."), S(""), S("a\0b") };
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++) EXPECT_EQ(fs_open(&f, fs, bad[i], FS_READ, NULL), ERR_BAD_INPUT);
+    static const str bad[] = { S("../x"), S("/x"), S("a/../b"), S("a//b"), S("a/"), S("."), S(""),
+        S("a\0b") };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        EXPECT_EQ(fs_open(&f, fs, bad[i], FS_READ, NULL), ERR_BAD_INPUT);
 }
 
 static void check_rename(struct fs *fs, struct arena *a, str dir)
 {
-    str x = path_join(a, dir, S("x")), y = path_join(a, dir, S("y")), sub = path_join(a, dir, S("sub"));
-    str inside = path_join(a, sub, S("in")), moved = path_join(a, dir, S("moved")), moved_in = path_join(a, moved, S("in"));
+    str x = path_join(a, dir, S("x")), y = path_join(a, dir, S("y")),
+        sub = path_join(a, dir, S("sub"));
+    str inside = path_join(a, sub, S("in")), moved = path_join(a, dir, S("moved")),
+        moved_in = path_join(a, moved, S("in"));
     EXPECT_OK(fs_write_durable(fs, x, S("one"), NULL));
     EXPECT_OK(fs_write_durable(fs, y, S("two"), NULL));
     struct file *old = check_open(fs, y, FS_READ);
@@ -112,7 +118,8 @@ static void check_rename(struct fs *fs, struct arena *a, str dir)
     check_content(fs, y, S("one"));
     uint8_t room[8];
     size_t got;
-    EXPECT_OK(file_pread(old, room, sizeof(room), 0, &got, NULL));   /* an open file outlives its name */
+    /* an open file outlives its name */
+    EXPECT_OK(file_pread(old, room, sizeof(room), 0, &got, NULL));
     EXPECT_STR(str_of(room, got), S("two"));
     file_close(old);
     EXPECT_EQ(fs_rename(fs, x, y, NULL), ERR_NOT_FOUND);
@@ -150,7 +157,8 @@ static void check_lock(struct fs *fs, str path)
     EXPECT_OK(fs_lock_take(&a, fs, path, &existed, NULL));
     EXPECT(!existed);
     EXPECT(fs_exists(fs, path));
-    if (strcmp(fs_kind(fs), "overlay") != 0) EXPECT_EQ(fs_lock_take(&b, fs, path, &existed, NULL), ERR_LOCKED);
+    if (strcmp(fs_kind(fs), "overlay") != 0)
+        EXPECT_EQ(fs_lock_take(&b, fs, path, &existed, NULL), ERR_LOCKED);
     fs_lock_release(a, false);
     EXPECT_OK(fs_lock_take(&b, fs, path, &existed, NULL));
     EXPECT(existed);
@@ -205,12 +213,16 @@ void fs_check(struct fs *fs, str dir)
 enum { TWIN_NAMES = 6, TWIN_MAX = 20000, TWIN_PIECE = 6000 };
 struct twin { bool there[TWIN_NAMES]; size_t n[TWIN_NAMES]; uint8_t at[TWIN_NAMES][TWIN_MAX]; };
 
-static str twin_path(struct arena *a, str dir, unsigned i) { return arena_fmt(a, "%.*s/n%u", STR_ARG(dir), i); }
+static str twin_path(struct arena *a, str dir, unsigned i)
+{
+    return arena_fmt(a, "%.*s/n%u", STR_ARG(dir), i);
+}
 
 static void twin_write(struct twin *t, struct fs *fs, str path, unsigned i, struct prng *r)
 {
     static uint8_t piece[TWIN_PIECE];
-    size_t n = (size_t)prng_below(r, TWIN_PIECE), off = (size_t)prng_below(r, TWIN_MAX - TWIN_PIECE);
+    size_t n = (size_t)prng_below(r, TWIN_PIECE),
+           off = (size_t)prng_below(r, TWIN_MAX - TWIN_PIECE);
     for (size_t k = 0; k < n; k++) piece[k] = (uint8_t)(prng_u64(r) | 1);
     struct file *f = check_open(fs, path, FS_WRITE | FS_CREATE);
     check_write(f, str_of(piece, n), off);
@@ -233,7 +245,8 @@ static void twin_truncate(struct twin *t, struct fs *fs, str path, unsigned i, s
     t->n[i] = n;
 }
 
-static void twin_rename(struct twin *t, struct fs *fs, struct arena *a, str dir, unsigned i, unsigned k)
+static void twin_rename(
+    struct twin *t, struct fs *fs, struct arena *a, str dir, unsigned i, unsigned k)
 {
     errc rc = fs_rename(fs, twin_path(a, dir, i), twin_path(a, dir, k), NULL);
     EXPECT_EQ(rc, t->there[i] ? OK : ERR_NOT_FOUND);

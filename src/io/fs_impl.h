@@ -1,8 +1,10 @@
 /* fs_impl.h — what an implementation of fs.h fills in; included by those only, and by the reader.
  *
- * What        The two tables of functions behind struct fs and struct file, and the words for a failed call.
- * Invariants  fs.c has checked every path before an implementation sees it. An implementation sets its ops and root and
- *             nothing else of struct fs; fs.c sets fs and path of a file after a successful open.
+ * What        The two tables of functions behind struct fs and struct file, and the words for a
+ *             failed call.
+ * Invariants  fs.c has checked every path before an implementation sees it. An implementation sets
+ *             its ops and root and nothing else of struct fs; fs.c sets fs and path of a file after
+ *             a successful open.
  * Ownership   root and path are heap copies, freed by fs_free and file_close
  * Threads     as fs.h
  * Errors      as fs.h
@@ -13,7 +15,8 @@
 
 #include "io/fs.h"
 
-enum { FS_PATH_MAX = 4096 };                                   /* bytes of a path, the NUL included */
+/* bytes of a path, the NUL included */
+enum { FS_PATH_MAX = 4096 };
 
 struct fs_ops {
     const char *kind;
@@ -23,7 +26,8 @@ struct fs_ops {
     errc (*unlink)(struct fs *fs, str path, struct err *e);
     errc (*mkdir)(struct fs *fs, str path, struct err *e);
     errc (*rmdir)(struct fs *fs, str path, struct err *e);
-    errc (*list)(struct fs *fs, str dir, struct arena *a, fs_entries *out, struct err *e);   /* in any order */
+    /* in any order */
+    errc (*list)(struct fs *fs, str dir, struct arena *a, fs_entries *out, struct err *e);
     errc (*stat)(struct fs *fs, str path, struct fs_stat *out, struct err *e);
     errc (*space)(struct fs *fs, uint64_t *total_bytes, uint64_t *free_bytes, struct err *e);
     errc (*lock_take)(struct fs_lock **out, struct fs *fs, str path, bool *existed, struct err *e);
@@ -33,12 +37,14 @@ struct fs_ops {
 
 struct file_ops {
     errc (*pread)(struct file *f, void *to, size_t n, uint64_t off, size_t *got, struct err *e);
-    errc (*pwrite)(struct file *f, const str *slices, size_t n, uint64_t off, uint64_t *done, struct err *e);
+    errc (*pwrite)(
+        struct file *f, const str *slices, size_t n, uint64_t off, uint64_t *done, struct err *e);
     errc (*sync)(struct file *f, struct err *e);
     errc (*truncate)(struct file *f, uint64_t size, struct err *e);
     errc (*reserve)(struct file *f, uint64_t off, uint64_t n, struct err *e);
     errc (*size)(struct file *f, uint64_t *out, struct err *e);
-    int (*fd)(const struct file *f);                           /* NULL: there is no descriptor to map */
+    /* NULL: there is no descriptor to map */
+    int (*fd)(const struct file *f);
     void (*close)(struct file *f);
 };
 
@@ -48,7 +54,8 @@ struct fs_lock { struct fs *fs; };
 
 int file_fd(const struct file *f);                             /* -1: no descriptor */
 
-/* The failure of a call in words, "open data/wal/00000000: no such file or directory", and its code. */
+/* The failure of a call in words, "open data/wal/00000000: no such file or directory", and its
+ * code. */
 errc fs_errno(struct err *e, int errnum, const char *op, const struct fs *fs, str path);
 
 /* The parent of a path ("" for a top-level name) and its last name. */

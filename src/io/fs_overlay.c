@@ -1,11 +1,15 @@
-/* A tree of nodes over a folder that is only read. A node knows where its content comes from (`below`, a path of the folder, or nothing)
- * and what was changed since: a folder lists its children once, at its first use, and keeps its own list from then on; a file keeps
- * the pages that were written, and how far the bytes below still count. So a rename moves a node and leaves the folder alone, a removal
- * forgets one, and whoever opens the folder through an overlay sees what a writer would have made of it.
+/* A tree of nodes over a folder that is only read. A node knows where its content comes from
+ * (`below`, a path of the folder, or nothing) and what was changed since: a folder lists its
+ * children once, at its first use, and keeps its own list from then on; a file keeps the pages that
+ * were written, and how far the bytes below still count. So a rename moves a node and leaves the
+ * folder alone, a removal forgets one, and whoever opens the folder through an overlay sees what a
+ * writer would have made of it.
  *
- * A file that was not changed shows what the folder shows at each moment, growth included. The first change fixes its size.
+ * A file that was not changed shows what the folder shows at each moment, growth included. The
+ * first change fixes its size.
  *
- * One lock guards everything and is held over reads below: an overlay serves commands that look into a folder, one at a time.
+ * One lock guards everything and is held over reads below: an overlay serves commands that look
+ * into a folder, one at a time.
  */
 #include "io/fs_impl.h"
 
@@ -80,13 +84,15 @@ static errc node_load(struct fs_overlay *fs, struct ov_node *n, struct err *e)
     if (rc == ERR_NOT_FOUND && n == fs->top) rc = OK;          /* the folder need not exist */
     if (rc != OK) return rc;
     for (size_t i = 0; i < all.n; i++)
-        vec_push(&n->kids, node_new(all.at[i].name, path_join(&a, n->below, all.at[i].name), all.at[i].is_dir));
+        vec_push(&n->kids,
+            node_new(all.at[i].name, path_join(&a, n->below, all.at[i].name), all.at[i].is_dir));
     vec_fini(&all);
     n->loaded = true;
     return OK;
 }
 
-static errc node_kid(struct fs_overlay *fs, struct ov_node *dir, str name, struct ov_node **out, struct err *e)
+static errc node_kid(
+    struct fs_overlay *fs, struct ov_node *dir, str name, struct ov_node **out, struct err *e)
 {
     *out = NULL;
     if (!dir || !dir->is_dir) return OK;
@@ -111,7 +117,8 @@ static errc node_walk(struct fs_overlay *fs, str path, struct ov_node **out, str
 }
 
 /* The folder that holds a path's last name, and what has that name there; both may be NULL. */
-static errc node_find(struct fs_overlay *fs, str path, struct ov_node **dir, struct ov_node **node, struct err *e)
+static errc node_find(
+    struct fs_overlay *fs, str path, struct ov_node **dir, struct ov_node **node, struct err *e)
 {
     TRY(node_walk(fs, fs_path_parent(path), dir, e));
     if (*dir && !(*dir)->is_dir) *dir = NULL;
@@ -183,7 +190,8 @@ static errc node_page(struct ov_node *n, uint64_t index, struct ov_page **out, s
     return OK;
 }
 
-static errc node_write(struct ov_node *n, const uint8_t *from, size_t len, uint64_t off, struct err *e)
+static errc node_write(
+    struct ov_node *n, const uint8_t *from, size_t len, uint64_t off, struct err *e)
 {
     for (size_t at = 0; at < len;) {
         size_t skip = (size_t)((off + at) % OV_PAGE), step = MIN(len - at, OV_PAGE - skip);
@@ -223,7 +231,8 @@ static void node_cut(struct ov_node *n, uint64_t size)
 
 /* ---- open files ---- */
 
-static errc ov_pread(struct file *base, void *to, size_t n, uint64_t off, size_t *got, struct err *e)
+static errc ov_pread(
+    struct file *base, void *to, size_t n, uint64_t off, size_t *got, struct err *e)
 {
     struct file_ov *f = fov_of(base);
     struct fs_overlay *fs = ov_of(base->fs);
@@ -242,7 +251,8 @@ static errc ov_pread(struct file *base, void *to, size_t n, uint64_t off, size_t
     return rc;
 }
 
-static errc ov_pwrite(struct file *base, const str *slices, size_t n, uint64_t off, uint64_t *done, struct err *e)
+static errc ov_pwrite(
+    struct file *base, const str *slices, size_t n, uint64_t off, uint64_t *done, struct err *e)
 {
     struct file_ov *f = fov_of(base);
     struct fs_overlay *fs = ov_of(base->fs);
@@ -281,7 +291,11 @@ static errc ov_size(struct file *base, uint64_t *out, struct err *e)
 
 /* Nothing of an overlay outlives the process: there is nothing to sync and nothing to reserve. */
 static errc ov_sync(struct file *f, struct err *e) { (void)f, (void)e; return OK; }
-static errc ov_reserve(struct file *f, uint64_t off, uint64_t n, struct err *e) { (void)f, (void)off, (void)n, (void)e; return OK; }
+static errc ov_reserve(struct file *f, uint64_t off, uint64_t n, struct err *e)
+{
+    (void)f, (void)off, (void)n, (void)e;
+    return OK;
+}
 
 static void ov_close(struct file *base)
 {
@@ -297,18 +311,25 @@ static void ov_close(struct file *base)
 }
 
 static const struct file_ops ov_file_ops = {
-    .pread = ov_pread, .pwrite = ov_pwrite, .sync = ov_sync, .truncate = ov_truncate, .reserve = ov_reserve,
-    .size = ov_size, .close = ov_close,
+    .pread = ov_pread,
+    .pwrite = ov_pwrite,
+    .sync = ov_sync,
+    .truncate = ov_truncate,
+    .reserve = ov_reserve,
+    .size = ov_size,
+    .close = ov_close,
 };
 
 /* ---- the table; each ov_x takes the lock around ov_x_locked ---- */
 
-static errc ov_open_locked(struct ov_node **out, struct fs_overlay *fs, str path, unsigned flags, struct err *e)
+static errc ov_open_locked(
+    struct ov_node **out, struct fs_overlay *fs, str path, unsigned flags, struct err *e)
 {
     struct ov_node *dir, *n;
     TRY(node_find(fs, path, &dir, &n, e));
     if (!dir || (!n && !(flags & FS_CREATE))) return fs_errno(e, ENOENT, "open", &fs->base, path);
-    if (n && (flags & FS_CREATE) && (flags & FS_EXCL)) return fs_errno(e, EEXIST, "open", &fs->base, path);
+    if (n && (flags & FS_CREATE) && (flags & FS_EXCL))
+        return fs_errno(e, EEXIST, "open", &fs->base, path);
     if (n && n->is_dir) return fs_errno(e, EISDIR, "open", &fs->base, path);
     if (!n) {
         n = node_new(fs_path_name(path), STR_EMPTY, false);
@@ -371,8 +392,12 @@ static errc ov_rename_locked(struct fs_overlay *fs, str from, str to, struct err
     TRY(node_find(fs, from, &fd, &f, e));
     TRY(node_find(fs, to, &td, &t, e));
     if (t && t->is_dir) TRY(node_load(fs, t, e));
-    int bad = !f || !td ? ENOENT : f->is_dir && node_is_below(f, td) ? EINVAL : t && t->is_dir && !f->is_dir ? EISDIR
-            : t && !t->is_dir && f->is_dir ? ENOTDIR : t && t != f && t->kids.n ? ENOTEMPTY : 0;
+    int bad = !f || !td                           ? ENOENT
+              : f->is_dir && node_is_below(f, td) ? EINVAL
+              : t && t->is_dir && !f->is_dir      ? EISDIR
+              : t && !t->is_dir && f->is_dir      ? ENOTDIR
+              : t && t != f && t->kids.n          ? ENOTEMPTY
+                                                  : 0;
     if (bad) return fs_errno(e, bad, "rename", &fs->base, from);
     if (f == t) return OK;
     if (t) {
@@ -401,7 +426,11 @@ static errc ov_remove_locked(struct fs_overlay *fs, str path, bool want_dir, str
     struct ov_node *dir, *n;
     TRY(node_find(fs, path, &dir, &n, e));
     if (n && n->is_dir) TRY(node_load(fs, n, e));
-    int bad = !n ? ENOENT : want_dir && !n->is_dir ? ENOTDIR : !want_dir && n->is_dir ? EISDIR : n->kids.n ? ENOTEMPTY : 0;
+    int bad = !n                       ? ENOENT
+              : want_dir && !n->is_dir ? ENOTDIR
+              : !want_dir && n->is_dir ? EISDIR
+              : n->kids.n              ? ENOTEMPTY
+                                       : 0;
     if (bad) return fs_errno(e, bad, "remove", &fs->base, path);
     node_detach(dir, n);
     node_unref(n);
@@ -454,7 +483,8 @@ static errc ov_list(struct fs *base, str path, struct arena *a, fs_entries *out,
     mtx_lock(&fs->mu);
     errc rc = ov_dir(fs, path, &n, e);
     for (size_t i = 0; rc == OK && i < n->kids.n; i++)
-        vec_push(out, ((struct fs_entry){ arena_str(a, n->kids.at[i]->name), n->kids.at[i]->is_dir }));
+        vec_push(
+            out, ((struct fs_entry){ arena_str(a, n->kids.at[i]->name), n->kids.at[i]->is_dir }));
     mtx_unlock(&fs->mu);
     return rc;
 }
@@ -485,8 +515,10 @@ static errc ov_space(struct fs *base, uint64_t *total, uint64_t *unused, struct 
     return fs_space(ov_of(base)->below, total, unused, e);
 }
 
-/* Nobody else sees this overlay, so its lock is always free, also while a server holds the folder's. */
-static errc ov_lock_take(struct fs_lock **out, struct fs *base, str path, bool *existed, struct err *e)
+/* Nobody else sees this overlay, so its lock is always free, also while a server holds the
+ * folder's. */
+static errc ov_lock_take(
+    struct fs_lock **out, struct fs *base, str path, bool *existed, struct err *e)
 {
     struct fs_overlay *fs = ov_of(base);
     struct ov_node *n, *dir;
@@ -522,9 +554,19 @@ static void ov_free(struct fs *base)
 }
 
 static const struct fs_ops ov_ops = {
-    .kind = "overlay", .open = ov_open, .sync_dir = ov_sync_dir, .rename = ov_rename, .unlink = ov_unlink, .mkdir = ov_mkdir,
-    .rmdir = ov_rmdir, .list = ov_list, .stat = ov_stat, .space = ov_space, .lock_take = ov_lock_take,
-    .lock_release = ov_lock_release, .free = ov_free,
+    .kind = "overlay",
+    .open = ov_open,
+    .sync_dir = ov_sync_dir,
+    .rename = ov_rename,
+    .unlink = ov_unlink,
+    .mkdir = ov_mkdir,
+    .rmdir = ov_rmdir,
+    .list = ov_list,
+    .stat = ov_stat,
+    .space = ov_space,
+    .lock_take = ov_lock_take,
+    .lock_release = ov_lock_release,
+    .free = ov_free,
 };
 
 struct fs *fs_overlay_new(struct fs *below)

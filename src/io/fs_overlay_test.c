@@ -48,7 +48,8 @@ TEST(fs_overlay_changes_stay_in_memory)
     put(fs, S("wal/0"), 6, S("SEGMENT!"));
     expect_content(fs, S("wal/0"), S("first SEGMENT!"));
     put(below, S("wal/1"), 6, S(" grows"));
-    expect_content(fs, S("wal/1"), S("second grows"));         /* unchanged here: shows what is there */
+    /* unchanged here: shows what is there */
+    expect_content(fs, S("wal/1"), S("second grows"));
     struct file *f = NULL;
     EXPECT_OK(fs_open(&f, fs, S("wal/1"), FS_WRITE, NULL));
     EXPECT_OK(file_truncate(f, 3, NULL));

@@ -1,6 +1,7 @@
-/* The real file system. Paths are resolved below a descriptor of the root, which is opened at its first use (the root need not
- * exist before) and kept, so that a folder moved while it is open stays the one that was opened. Reads leave access times alone
- * where the kernel allows it (O_NOATIME): looking at a folder does not write to it.
+/* The real file system. Paths are resolved below a descriptor of the root, which is opened at its
+ * first use (the root need not exist before) and kept, so that a folder moved while it is open
+ * stays the one that was opened. Reads leave access times alone where the kernel allows it
+ * (O_NOATIME): looking at a folder does not write to it.
  */
 #include "io/fs_impl.h"
 
@@ -15,18 +16,23 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { FILE_MODE = 0666, DIR_MODE = 0777, IOV_BATCH = 64, RW_MAX = 1 << 30 };   /* one call moves at most RW_MAX bytes */
+/* one call moves at most RW_MAX bytes */
+enum { FILE_MODE = 0666, DIR_MODE = 0777, IOV_BATCH = 64, RW_MAX = 1 << 30 };
 
 struct fs_real {
     struct fs base;
     char *root;                        /* as a C string; const after init */
-    _Atomic int root_fd;               /* -1 until first used; set once, by whoever opens it first (acquire/release) */
+    /* -1 until first used; set once, by whoever opens it first (acquire/release) */
+    _Atomic int root_fd;
 };
 struct file_real { struct file base; int fd; };
 struct fs_real_lock { struct fs_lock base; int fd; char path[FS_PATH_MAX]; };
 
 static struct fs_real *real_of(struct fs *fs) { return CONTAINER_OF(fs, struct fs_real, base); }
-static int real_fd(const struct file *f) { return CONTAINER_OF((struct file *)(uintptr_t)f, struct file_real, base)->fd; }
+static int real_fd(const struct file *f)
+{
+    return CONTAINER_OF((struct file *)(uintptr_t)f, struct file_real, base)->fd;
+}
 
 /* The path as a C string in the caller's room; the root itself is ".". */
 static const char *real_cpath(char room[FS_PATH_MAX], str path)
@@ -38,7 +44,8 @@ static const char *real_cpath(char room[FS_PATH_MAX], str path)
     return room;
 }
 
-/* open(2) of something to read, first without touching its access time, which only its owner may ask for. */
+/* open(2) of something to read, first without touching its access time, which only its owner may
+ * ask for. */
 static int real_openat_quiet(int dir_fd, const char *path, int flags)
 {
     int fd = openat(dir_fd, path, flags | O_CLOEXEC | O_NOATIME);
@@ -51,7 +58,8 @@ static errc real_root(struct fs_real *fs, int *out, struct err *e)
     if (have < 0) {
         int fd = open(fs->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0) return fs_errno(e, errno, "open", &fs->base, STR_EMPTY);
-        if (atomic_compare_exchange_strong_explicit(&fs->root_fd, &have, fd, memory_order_acq_rel, memory_order_acquire))
+        if (atomic_compare_exchange_strong_explicit(
+                &fs->root_fd, &have, fd, memory_order_acq_rel, memory_order_acquire))
             have = fd;
         else close(fd);                /* another thread was first; have is its descriptor */
     }
@@ -60,7 +68,10 @@ static errc real_root(struct fs_real *fs, int *out, struct err *e)
 }
 
 /* A full disk is told by ENOSPC; some file systems tell the same with EDQUOT: fs_errno knows. */
-static errc real_file_errno(struct err *e, const char *op, const struct file *f) { return fs_errno(e, errno, op, f->fs, f->path); }
+static errc real_file_errno(struct err *e, const char *op, const struct file *f)
+{
+    return fs_errno(e, errno, op, f->fs, f->path);
+}
 
 static errc real_pread(struct file *f, void *to, size_t n, uint64_t off, size_t *got, struct err *e)
 {
@@ -77,7 +88,8 @@ static errc real_pread(struct file *f, void *to, size_t n, uint64_t off, size_t 
     return OK;
 }
 
-/* Fills iov with what is left of the slices, *first being the slice and *skip its bytes that are written already. */
+/* Fills iov with what is left of the slices, *first being the slice and *skip its bytes that are
+ * written already. */
 static int real_iov_fill(struct iovec *iov, const str *slices, size_t n, size_t first, size_t skip)
 {
     int k = 0;
@@ -88,7 +100,8 @@ static int real_iov_fill(struct iovec *iov, const str *slices, size_t n, size_t 
     return k;
 }
 
-static errc real_pwrite(struct file *f, const str *slices, size_t n, uint64_t off, uint64_t *done, struct err *e)
+static errc real_pwrite(
+    struct file *f, const str *slices, size_t n, uint64_t off, uint64_t *done, struct err *e)
 {
     int fd = real_fd(f);
     size_t first = 0, skip = 0;
@@ -152,8 +165,14 @@ static void real_close(struct file *f)
 }
 
 static const struct file_ops real_file_ops = {
-    .pread = real_pread, .pwrite = real_pwrite, .sync = real_sync, .truncate = real_truncate, .reserve = real_reserve,
-    .size = real_size, .fd = real_fd, .close = real_close,
+    .pread = real_pread,
+    .pwrite = real_pwrite,
+    .sync = real_sync,
+    .truncate = real_truncate,
+    .reserve = real_reserve,
+    .size = real_size,
+    .fd = real_fd,
+    .close = real_close,
 };
 
 static int real_open_flags(unsigned flags)
@@ -172,7 +191,9 @@ static errc real_open(struct file **out, struct fs *base, str path, unsigned fla
     TRY(real_root(real_of(base), &root, e));
     const char *p = real_cpath(room, path);
     int fd;
-    do fd = (flags & FS_WRITE) ? openat(root, p, real_open_flags(flags), FILE_MODE) : real_openat_quiet(root, p, O_RDONLY);
+    do
+        fd = (flags & FS_WRITE) ? openat(root, p, real_open_flags(flags), FILE_MODE)
+                                : real_openat_quiet(root, p, O_RDONLY);
     while (fd < 0 && errno == EINTR);
     if (fd < 0) return fs_errno(e, errno, "open", base, path);
     struct stat st;
@@ -198,7 +219,8 @@ static errc real_sync_dir(struct fs *base, str dir, struct err *e)
     int rc;
     do rc = fsync(fd);
     while (rc < 0 && errno == EINTR);
-    int bad = rc < 0 && errno != EINVAL ? errno : 0;           /* EINVAL: a file system without syncing of folders */
+    /* EINVAL: a file system without syncing of folders */
+    int bad = rc < 0 && errno != EINVAL ? errno : 0;
     close(fd);
     return bad ? fs_errno(e, bad, "fsync", base, dir) : OK;
 }
@@ -208,7 +230,8 @@ static errc real_rename(struct fs *base, str from, str to, struct err *e)
     int root;
     char a[FS_PATH_MAX], b[FS_PATH_MAX];
     TRY(real_root(real_of(base), &root, e));
-    if (renameat(root, real_cpath(a, from), root, real_cpath(b, to)) < 0) return fs_errno(e, errno, "rename", base, from);
+    if (renameat(root, real_cpath(a, from), root, real_cpath(b, to)) < 0)
+        return fs_errno(e, errno, "rename", base, from);
     return OK;
 }
 
@@ -217,7 +240,8 @@ static errc real_unlink(struct fs *base, str path, struct err *e)
     int root;
     char room[FS_PATH_MAX];
     TRY(real_root(real_of(base), &root, e));
-    return unlinkat(root, real_cpath(room, path), 0) < 0 ? fs_errno(e, errno, "remove", base, path) : OK;
+    return unlinkat(root, real_cpath(room, path), 0) < 0 ? fs_errno(e, errno, "remove", base, path)
+                                                         : OK;
 }
 
 /* The root with its parents, as mkdir -p. */
@@ -231,7 +255,8 @@ static errc real_mkdir_root(struct fs_real *fs, struct err *e)
         if (path[i] && path[i] != '/') continue;
         char was = path[i];
         path[i] = 0;
-        if (mkdir(path, DIR_MODE) < 0 && errno != EEXIST) return fs_errno(e, errno, "mkdir", &fs->base, STR_EMPTY);
+        if (mkdir(path, DIR_MODE) < 0 && errno != EEXIST)
+            return fs_errno(e, errno, "mkdir", &fs->base, STR_EMPTY);
         path[i] = was;
     }
     int fd;
@@ -257,7 +282,9 @@ static errc real_rmdir(struct fs *base, str path, struct err *e)
     int root;
     char room[FS_PATH_MAX];
     TRY(real_root(real_of(base), &root, e));
-    return unlinkat(root, real_cpath(room, path), AT_REMOVEDIR) < 0 ? fs_errno(e, errno, "remove", base, path) : OK;
+    return unlinkat(root, real_cpath(room, path), AT_REMOVEDIR) < 0
+               ? fs_errno(e, errno, "remove", base, path)
+               : OK;
 }
 
 static bool real_is_dir(int dir_fd, const struct dirent *d)
@@ -296,7 +323,8 @@ static errc real_stat(struct fs *base, str path, struct fs_stat *out, struct err
     char room[FS_PATH_MAX];
     struct stat st;
     TRY(real_root(real_of(base), &root, e));
-    if (fstatat(root, real_cpath(room, path), &st, 0) < 0) return fs_errno(e, errno, "stat", base, path);
+    if (fstatat(root, real_cpath(room, path), &st, 0) < 0)
+        return fs_errno(e, errno, "stat", base, path);
     *out = (struct fs_stat){
         .size_bytes = (uint64_t)st.st_size,
         .mtime_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000,
@@ -319,7 +347,8 @@ static errc real_space(struct fs *base, uint64_t *total_bytes, uint64_t *free_by
     return OK;
 }
 
-/* True if the locked descriptor is still what the name leads to: its holder before us may have removed it. */
+/* True if the locked descriptor is still what the name leads to: its holder before us may have
+ * removed it. */
 static bool real_lock_current(int root, const char *path, int fd)
 {
     struct stat held, named;
@@ -327,7 +356,8 @@ static bool real_lock_current(int root, const char *path, int fd)
     return held.st_ino == named.st_ino && held.st_dev == named.st_dev;
 }
 
-static errc real_lock_take(struct fs_lock **out, struct fs *base, str path, bool *existed, struct err *e)
+static errc real_lock_take(
+    struct fs_lock **out, struct fs *base, str path, bool *existed, struct err *e)
 {
     enum { TRIES = 100 };
     int root;
@@ -361,7 +391,8 @@ static void real_lock_release(struct fs_lock *base, bool remove)
 {
     struct fs_real_lock *l = CONTAINER_OF(base, struct fs_real_lock, base);
     int root = atomic_load_explicit(&real_of(base->fs)->root_fd, memory_order_acquire);
-    if (remove) unlinkat(root, l->path, 0);                    /* while still held, so that nobody's newer file is hit */
+    /* while still held, so that nobody's newer file is hit */
+    if (remove) unlinkat(root, l->path, 0);
     close(l->fd);
     mem_free(l);
 }
@@ -376,9 +407,19 @@ static void real_free(struct fs *base)
 }
 
 static const struct fs_ops real_ops = {
-    .kind = "real", .open = real_open, .sync_dir = real_sync_dir, .rename = real_rename, .unlink = real_unlink,
-    .mkdir = real_mkdir, .rmdir = real_rmdir, .list = real_list, .stat = real_stat, .space = real_space,
-    .lock_take = real_lock_take, .lock_release = real_lock_release, .free = real_free,
+    .kind = "real",
+    .open = real_open,
+    .sync_dir = real_sync_dir,
+    .rename = real_rename,
+    .unlink = real_unlink,
+    .mkdir = real_mkdir,
+    .rmdir = real_rmdir,
+    .list = real_list,
+    .stat = real_stat,
+    .space = real_space,
+    .lock_take = real_lock_take,
+    .lock_release = real_lock_release,
+    .free = real_free,
 };
 
 struct fs *fs_real_new(str root)

@@ -1,12 +1,14 @@
-/* Names on the simulated disk. A folder has two lists of names, now and durable. Each change of names is an operation of one or two
- * settings (folder, name -> inode or none): a creation is one, a rename is two (the target's, and the source's to none). It changes
- * `now` at once and waits in the order of all such operations until a sync of its folder carries it to `durable`.
+/* Names on the simulated disk. A folder has two lists of names, now and durable. Each change of
+ * names is an operation of one or two settings (folder, name -> inode or none): a creation is one,
+ * a rename is two (the target's, and the source's to none). It changes `now` at once and waits in
+ * the order of all such operations until a sync of its folder carries it to `durable`.
  *
- * A rename of a file between two folders becomes durable folder by folder, but never so that the file is in neither: a sync of
- * the old folder takes the new name along. Renamed folders move whole.
+ * A rename of a file between two folders becomes durable folder by folder, but never so that the
+ * file is in neither: a sync of the old folder takes the new name along. Renamed folders move
+ * whole.
  *
- * At a crash each waiting operation is kept or dropped. What was dropped poisons its names: later operations on them are dropped too, for
- * the journal of a name is read in order.
+ * At a crash each waiting operation is kept or dropped. What was dropped poisons its names: later
+ * operations on them are dropped too, for the journal of a name is read in order.
  */
 #include "io/fs_sim.h"
 
@@ -21,7 +23,8 @@
 enum { SIM_DEFAULT_TOTAL = 1 << 30 };
 
 struct sim_inode;
-struct sim_name { str name; struct sim_inode *to; };           /* name is a heap copy; holds a reference */
+/* name is a heap copy; holds a reference */
+struct sim_name { str name; struct sim_inode *to; };
 typedef VEC(struct sim_name) sim_names;                        /* sorted by name */
 
 struct sim_inode {
@@ -173,7 +176,8 @@ static struct sim_inode *sim_walk_parent(const struct fs_sim *fs, str path)
 
 /* ---- waiting changes of names ---- */
 
-static void sim_set_now(struct fs_sim *fs, struct sim_nameop *op, struct sim_inode *dir, str name, struct sim_inode *to)
+static void sim_set_now(
+    struct fs_sim *fs, struct sim_nameop *op, struct sim_inode *dir, str name, struct sim_inode *to)
 {
     op->set[op->n++] = (struct sim_set){ inode_ref(dir), inode_ref(to), mem_str(name), false };
     names_set(fs, &dir->now, name, to);
@@ -189,16 +193,21 @@ static void nameop_fini(struct fs_sim *fs, struct sim_nameop *op)
     }
 }
 
-static void sim_change_name(struct fs_sim *fs, struct sim_inode *dir, str name, struct sim_inode *to)
+static void sim_change_name(
+    struct fs_sim *fs, struct sim_inode *dir, str name, struct sim_inode *to)
 {
     struct sim_nameop op = { .n = 0 };
     sim_set_now(fs, &op, dir, name, to);
     vec_push(&fs->waiting, op);
 }
 
-static bool set_same(const struct sim_set *a, const struct sim_set *b) { return a->dir == b->dir && str_eq(a->name, b->name); }
+static bool set_same(const struct sim_set *a, const struct sim_set *b)
+{
+    return a->dir == b->dir && str_eq(a->name, b->name);
+}
 
-/* Setting k of operation i reaches the disk; what older operations would do to that name is overtaken. */
+/* Setting k of operation i reaches the disk; what older operations would do to that name is
+ * overtaken. */
 static void sim_make_durable(struct fs_sim *fs, size_t i, unsigned k)
 {
     struct sim_set *s = &fs->waiting.at[i].set[k];
@@ -210,7 +219,8 @@ static void sim_make_durable(struct fs_sim *fs, size_t i, unsigned k)
     s->done = true;
 }
 
-/* set[0] of a rename is the target's, set[1] the source's: the source takes the target along, a folder moves whole. */
+/* set[0] of a rename is the target's, set[1] the source's: the source takes the target along, a
+ * folder moves whole. */
 static void sim_sync_op(struct fs_sim *fs, size_t i, const struct sim_inode *dir)
 {
     struct sim_nameop *op = &fs->waiting.at[i];
@@ -231,7 +241,8 @@ static bool sim_reachable(const struct sim_inode *top, const struct sim_inode *w
     return false;
 }
 
-/* A removed folder takes what waits for it along, but a file that was moved out of it stays safe. */
+/* A removed folder takes what waits for it along, but a file that was moved out of it stays
+ * safe. */
 static void sim_forget_dir(struct fs_sim *fs, const struct sim_inode *dir)
 {
     for (size_t i = 0; i < fs->waiting.n; i++) {
@@ -248,7 +259,8 @@ static void sim_forget_removed(struct fs_sim *fs)
 {
     for (size_t i = 0; i < fs->waiting.n; i++)
         for (unsigned k = 0; k < fs->waiting.at[i].n; k++)
-            if (!fs->waiting.at[i].set[k].done && !sim_reachable(fs->top, fs->waiting.at[i].set[k].dir))
+            if (!fs->waiting.at[i].set[k].done &&
+                !sim_reachable(fs->top, fs->waiting.at[i].set[k].dir))
                 sim_forget_dir(fs, fs->waiting.at[i].set[k].dir);
 }
 
@@ -267,12 +279,17 @@ static void sim_sweep(struct fs_sim *fs)
 
 /* ---- faults ---- */
 
-static errc sim_fault(const char *why, errc rc, struct err *e) { return err_set(e, rc, "simulated disk: %s", why); }
+static errc sim_fault(const char *why, errc rc, struct err *e)
+{
+    return err_set(e, rc, "simulated disk: %s", why);
+}
 
 static errc sim_dice(struct fs_sim *fs, unsigned op, struct err *e)
 {
-    if ((op & fs->nth_ops) && fs->nth && --fs->nth == 0) return sim_fault("a failure was asked for", fs->nth_rc, e);
-    if ((op & fs->rate_ops) && prng_below(&fs->rng, 1000000) < fs->rate) return sim_fault("a random failure", fs->rate_rc, e);
+    if ((op & fs->nth_ops) && fs->nth && --fs->nth == 0)
+        return sim_fault("a failure was asked for", fs->nth_rc, e);
+    if ((op & fs->rate_ops) && prng_below(&fs->rng, 1000000) < fs->rate)
+        return sim_fault("a random failure", fs->rate_rc, e);
     return OK;
 }
 
@@ -309,7 +326,8 @@ static errc sim_stale(const struct file_sim *f, const struct fs_sim *fs, struct 
     return err_set(e, ERR_IO, "%.*s: was opened before a crash", STR_ARG(f->base.path));
 }
 
-static errc sim_has_room(struct fs_sim *fs, const struct sim_inode *i, uint64_t end, struct err *e, const struct file *f)
+static errc sim_has_room(
+    struct fs_sim *fs, const struct sim_inode *i, uint64_t end, struct err *e, const struct file *f)
 {
     uint64_t more = end > i->charged ? end - i->charged : 0;
     if (!fs->capacity || fs->used + more <= fs->capacity) return OK;
@@ -318,7 +336,8 @@ static errc sim_has_room(struct fs_sim *fs, const struct sim_inode *i, uint64_t 
 
 /* ---- files ---- */
 
-static errc sim_pread(struct file *base, void *to, size_t n, uint64_t off, size_t *got, struct err *e)
+static errc sim_pread(
+    struct file *base, void *to, size_t n, uint64_t off, size_t *got, struct err *e)
 {
     struct file_sim *f = fsim_of(base);
     struct fs_sim *fs = sim_of(base->fs);
@@ -335,8 +354,8 @@ static errc sim_pread(struct file *base, void *to, size_t n, uint64_t off, size_
 }
 
 /* Writes up to `most` bytes of the slices. */
-static void sim_write_some(struct fs_sim *fs, struct sim_inode *i, const str *slices, size_t n, uint64_t off, uint64_t most,
-                           uint64_t *done)
+static void sim_write_some(struct fs_sim *fs, struct sim_inode *i, const str *slices, size_t n,
+    uint64_t off, uint64_t most, uint64_t *done)
 {
     for (size_t k = 0; k < n && *done < most; k++) {
         str s = str_slice(slices[k], 0, (size_t)MIN((uint64_t)slices[k].n, most - *done));
@@ -347,14 +366,16 @@ static void sim_write_some(struct fs_sim *fs, struct sim_inode *i, const str *sl
     inode_charge(fs, i, MAX(i->data.now.n, i->reserved_end));
 }
 
-static uint64_t sim_room_left(const struct fs_sim *fs, const struct sim_inode *i, uint64_t off, uint64_t want)
+static uint64_t sim_room_left(
+    const struct fs_sim *fs, const struct sim_inode *i, uint64_t off, uint64_t want)
 {
     if (!fs->capacity) return want;
     uint64_t end = i->charged + (fs->capacity > fs->used ? fs->capacity - fs->used : 0);
     return end > off ? MIN(want, end - off) : 0;
 }
 
-static errc sim_pwrite(struct file *base, const str *slices, size_t n, uint64_t off, uint64_t *done, struct err *e)
+static errc sim_pwrite(
+    struct file *base, const str *slices, size_t n, uint64_t off, uint64_t *done, struct err *e)
 {
     struct file_sim *f = fsim_of(base);
     struct fs_sim *fs = sim_of(base->fs);
@@ -365,8 +386,10 @@ static errc sim_pwrite(struct file *base, const str *slices, size_t n, uint64_t 
     errc rc = sim_begin(fs, STALL_WRITE, e);
     errc stale = sim_stale(f, fs, rc == OK ? e : NULL);
     if (stale != OK || was_off) return sim_end(fs, rc == OK ? stale : rc);
-    if (!(f->flags & FS_WRITE)) return sim_end(fs, fs_errno(e, EBADF, "write", base->fs, base->path));
-    uint64_t most = rc == OK ? sim_room_left(fs, f->inode, off, all) : prng_below(&fs->rng, all + 1);
+    if (!(f->flags & FS_WRITE))
+        return sim_end(fs, fs_errno(e, EBADF, "write", base->fs, base->path));
+    uint64_t most =
+        rc == OK ? sim_room_left(fs, f->inode, off, all) : prng_below(&fs->rng, all + 1);
     if (rc == OK && most < all) rc = sim_has_room(fs, f->inode, off + all, e, base);
     sim_write_some(fs, f->inode, slices, n, off, most, done);
     return sim_end(fs, rc);
@@ -380,7 +403,8 @@ static errc sim_sync(struct file *base, struct err *e)
     errc stale = sim_stale(f, fs, rc == OK ? e : NULL);
     if (stale != OK) return sim_end(fs, rc == OK ? stale : rc);
     if (rc == OK) sim_data_sync(&f->inode->data);
-    else if (!fs->off) sim_data_lose(&f->inode->data, &fs->rng, SIM_LOSE_SOME);        /* the kernel believes these pages clean */
+    /* the kernel believes these pages clean */
+    else if (!fs->off) sim_data_lose(&f->inode->data, &fs->rng, SIM_LOSE_SOME);
     return sim_end(fs, rc);
 }
 
@@ -390,7 +414,8 @@ static errc sim_truncate(struct file *base, uint64_t size, struct err *e)
     struct fs_sim *fs = sim_of(base->fs);
     errc rc = sim_begin(fs, STALL_TRUNCATE, e);
     if (rc == OK) rc = sim_stale(f, fs, e);
-    if (rc == OK && !(f->flags & FS_WRITE)) rc = fs_errno(e, EBADF, "truncate", base->fs, base->path);
+    if (rc == OK && !(f->flags & FS_WRITE))
+        rc = fs_errno(e, EBADF, "truncate", base->fs, base->path);
     if (rc == OK) rc = sim_has_room(fs, f->inode, size, e, base);
     if (rc == OK) {
         sim_data_truncate(&f->inode->data, size);
@@ -436,17 +461,25 @@ static void sim_close(struct file *base)
 }
 
 static const struct file_ops sim_file_ops = {
-    .pread = sim_pread, .pwrite = sim_pwrite, .sync = sim_sync, .truncate = sim_truncate, .reserve = sim_reserve,
-    .size = sim_size, .close = sim_close,
+    .pread = sim_pread,
+    .pwrite = sim_pwrite,
+    .sync = sim_sync,
+    .truncate = sim_truncate,
+    .reserve = sim_reserve,
+    .size = sim_size,
+    .close = sim_close,
 };
 
 /* ---- the table ---- */
 
-static errc sim_open_locked(struct sim_inode **out, struct fs_sim *fs, str path, unsigned flags, struct err *e)
+static errc sim_open_locked(
+    struct sim_inode **out, struct fs_sim *fs, str path, unsigned flags, struct err *e)
 {
-    struct sim_inode *dir = sim_walk_parent(fs, path), *i = dir ? names_get(&dir->now, fs_path_name(path)) : NULL;
+    struct sim_inode *dir = sim_walk_parent(fs, path),
+                     *i = dir ? names_get(&dir->now, fs_path_name(path)) : NULL;
     if (!dir || (!i && !(flags & FS_CREATE))) return fs_errno(e, ENOENT, "open", &fs->base, path);
-    if (i && (flags & FS_CREATE) && (flags & FS_EXCL)) return fs_errno(e, EEXIST, "open", &fs->base, path);
+    if (i && (flags & FS_CREATE) && (flags & FS_EXCL))
+        return fs_errno(e, EEXIST, "open", &fs->base, path);
     if (i && i->is_dir) return fs_errno(e, EISDIR, "open", &fs->base, path);
     if (!i) {
         i = inode_new(false);
@@ -465,12 +498,15 @@ static errc sim_open(struct file **out, struct fs *base, str path, unsigned flag
 {
     struct fs_sim *fs = sim_of(base);
     struct sim_inode *i = NULL;
-    enum stall_op op = (flags & (FS_CREATE | FS_TRUNC)) ? STALL_OPEN : STALL_STAT;     /* only these change the disk */
+    /* only these change the disk */
+    enum stall_op op = (flags & (FS_CREATE | FS_TRUNC)) ? STALL_OPEN : STALL_STAT;
     errc rc = sim_begin(fs, op, e);
     if (rc == OK) rc = sim_open_locked(&i, fs, path, flags, e);
     if (rc == OK) {
         struct file_sim *f = NEW(struct file_sim);
-        *f = (struct file_sim){ .base.ops = &sim_file_ops, .inode = i, .gen = fs->gen, .flags = flags };
+        *f = (struct file_sim){
+            .base.ops = &sim_file_ops, .inode = i, .gen = fs->gen, .flags = flags
+        };
         *out = &f->base;
     }
     return sim_end(fs, rc);
@@ -498,8 +534,8 @@ static bool sim_is_below(const struct sim_inode *top, const struct sim_inode *wh
     return false;
 }
 
-static int sim_rename_check(const struct sim_inode *from_dir, const struct sim_inode *from, const struct sim_inode *to_dir,
-                            const struct sim_inode *to)
+static int sim_rename_check(const struct sim_inode *from_dir, const struct sim_inode *from,
+    const struct sim_inode *to_dir, const struct sim_inode *to)
 {
     if (!from_dir || !to_dir || !from) return ENOENT;
     if (from->is_dir && sim_is_below(from, to_dir)) return EINVAL;
@@ -533,22 +569,34 @@ static errc sim_remove(struct fs *base, str path, bool want_dir, struct err *e)
     struct fs_sim *fs = sim_of(base);
     errc rc = sim_begin(fs, STALL_UNLINK, e);
     if (rc != OK) return sim_end(fs, rc);
-    struct sim_inode *dir = sim_walk_parent(fs, path), *i = dir ? names_get(&dir->now, fs_path_name(path)) : NULL;
-    int bad = !i ? ENOENT : want_dir && !i->is_dir ? ENOTDIR : !want_dir && i->is_dir ? EISDIR : i->now.n ? ENOTEMPTY : 0;
+    struct sim_inode *dir = sim_walk_parent(fs, path),
+                     *i = dir ? names_get(&dir->now, fs_path_name(path)) : NULL;
+    int bad = !i                       ? ENOENT
+              : want_dir && !i->is_dir ? ENOTDIR
+              : !want_dir && i->is_dir ? EISDIR
+              : i->now.n               ? ENOTEMPTY
+                                       : 0;
     if (bad) return sim_end(fs, fs_errno(e, bad, "remove", base, path));
     sim_change_name(fs, dir, fs_path_name(path), NULL);
     return sim_end(fs, OK);
 }
 
-static errc sim_unlink(struct fs *base, str path, struct err *e) { return sim_remove(base, path, false, e); }
-static errc sim_rmdir(struct fs *base, str path, struct err *e) { return sim_remove(base, path, true, e); }
+static errc sim_unlink(struct fs *base, str path, struct err *e)
+{
+    return sim_remove(base, path, false, e);
+}
+static errc sim_rmdir(struct fs *base, str path, struct err *e)
+{
+    return sim_remove(base, path, true, e);
+}
 
 static errc sim_mkdir(struct fs *base, str path, struct err *e)
 {
     struct fs_sim *fs = sim_of(base);
     errc rc = sim_begin(fs, STALL_MKDIR, e);
     if (rc != OK || !path.n) return sim_end(fs, rc);
-    struct sim_inode *dir = sim_walk_parent(fs, path), *i = dir ? names_get(&dir->now, fs_path_name(path)) : NULL;
+    struct sim_inode *dir = sim_walk_parent(fs, path),
+                     *i = dir ? names_get(&dir->now, fs_path_name(path)) : NULL;
     if (!dir) return sim_end(fs, fs_errno(e, ENOENT, "mkdir", base, path));
     if (i && !i->is_dir) return sim_end(fs, fs_errno(e, EEXIST, "mkdir", base, path));
     if (!i) {
@@ -565,9 +613,11 @@ static errc sim_list(struct fs *base, str path, struct arena *a, fs_entries *out
     errc rc = sim_begin(fs, STALL_LIST, e);
     if (rc != OK) return sim_end(fs, rc);
     const struct sim_inode *dir = sim_walk(fs, path);
-    if (!dir || !dir->is_dir) return sim_end(fs, fs_errno(e, dir ? ENOTDIR : ENOENT, "open", base, path));
+    if (!dir || !dir->is_dir)
+        return sim_end(fs, fs_errno(e, dir ? ENOTDIR : ENOENT, "open", base, path));
     for (size_t k = 0; k < dir->now.n; k++)
-        vec_push(out, ((struct fs_entry){ arena_str(a, dir->now.at[k].name), dir->now.at[k].to->is_dir }));
+        vec_push(out,
+            ((struct fs_entry){ arena_str(a, dir->now.at[k].name), dir->now.at[k].to->is_dir }));
     return sim_end(fs, OK);
 }
 
@@ -592,7 +642,8 @@ static errc sim_space(struct fs *base, uint64_t *total, uint64_t *unused, struct
     return sim_end(fs, rc);
 }
 
-static errc sim_lock_take(struct fs_lock **out, struct fs *base, str path, bool *existed, struct err *e)
+static errc sim_lock_take(
+    struct fs_lock **out, struct fs *base, str path, bool *existed, struct err *e)
 {
     struct fs_sim *fs = sim_of(base);
     errc rc = sim_begin(fs, STALL_OPEN, e);
@@ -618,9 +669,11 @@ static void sim_lock_release(struct fs_lock *base, bool remove)
     struct fs_sim_lock *l = CONTAINER_OF(base, struct fs_sim_lock, base);
     struct fs_sim *fs = sim_of(base->fs);
     mtx_lock(&fs->mu);
-    bool ours = l->gen == fs->gen && !fs->off;                 /* a crash has freed the lock, and its file may be another's */
+    /* a crash has freed the lock, and its file may be another's */
+    bool ours = l->gen == fs->gen && !fs->off;
     struct sim_inode *dir = ours && remove ? sim_walk_parent(fs, l->path) : NULL;
-    if (dir && names_get(&dir->now, fs_path_name(l->path)) == l->inode) sim_change_name(fs, dir, fs_path_name(l->path), NULL);
+    if (dir && names_get(&dir->now, fs_path_name(l->path)) == l->inode)
+        sim_change_name(fs, dir, fs_path_name(l->path), NULL);
     if (l->gen == fs->gen) l->inode->locked = false;
     inode_unref(fs, l->inode);
     mtx_unlock(&fs->mu);
@@ -641,9 +694,19 @@ static void sim_free(struct fs *base)
 }
 
 static const struct fs_ops sim_ops = {
-    .kind = "simulated", .open = sim_open, .sync_dir = sim_sync_dir, .rename = sim_rename, .unlink = sim_unlink,
-    .mkdir = sim_mkdir, .rmdir = sim_rmdir, .list = sim_list, .stat = sim_stat, .space = sim_space,
-    .lock_take = sim_lock_take, .lock_release = sim_lock_release, .free = sim_free,
+    .kind = "simulated",
+    .open = sim_open,
+    .sync_dir = sim_sync_dir,
+    .rename = sim_rename,
+    .unlink = sim_unlink,
+    .mkdir = sim_mkdir,
+    .rmdir = sim_rmdir,
+    .list = sim_list,
+    .stat = sim_stat,
+    .space = sim_space,
+    .lock_take = sim_lock_take,
+    .lock_release = sim_lock_release,
+    .free = sim_free,
 };
 
 struct fs *fs_sim_new(uint64_t seed)
@@ -675,13 +738,17 @@ static bool sim_poisoned(const struct fs_sim *fs, const bool *dropped, size_t i)
 static void sim_lose_names(struct fs_sim *fs, enum fs_sim_loss loss)
 {
     size_t n = fs->waiting.n, order = (size_t)prng_below(&fs->rng, n + 1);
-    enum name_mode mode = loss == SIM_LOSE_ALL ? NAMES_NONE : loss == SIM_LOSE_NOTHING ? NAMES_ALL
-                                                            : (enum name_mode)prng_below(&fs->rng, NAME_MODES);
+    enum name_mode mode = loss == SIM_LOSE_ALL ? NAMES_NONE
+                          : loss == SIM_LOSE_NOTHING
+                              ? NAMES_ALL
+                              : (enum name_mode)prng_below(&fs->rng, NAME_MODES);
     bool *dropped = mem_zalloc(n * sizeof(*dropped));
     for (size_t i = 0; i < n; i++) {
-        bool keep = mode == NAMES_ALL || (mode == NAMES_ORDER && i < order) || (mode == NAMES_ANY && prng_below(&fs->rng, 2));
+        bool keep = mode == NAMES_ALL || (mode == NAMES_ORDER && i < order) ||
+                    (mode == NAMES_ANY && prng_below(&fs->rng, 2));
         dropped[i] = !keep || sim_poisoned(fs, dropped, i);
-        for (unsigned k = 0; !dropped[i] && k < fs->waiting.at[i].n; k++) sim_make_durable(fs, i, k);
+        for (unsigned k = 0; !dropped[i] && k < fs->waiting.at[i].n; k++)
+            sim_make_durable(fs, i, k);
     }
     mem_free(dropped);
     for (size_t i = 0; i < n; i++) nameop_fini(fs, &fs->waiting.at[i]);
@@ -737,8 +804,14 @@ void fs_sim_crash(struct fs *base, enum fs_sim_loss loss)
 
 void fs_sim_power_off_after(struct fs *base, uint64_t n) { SIM_WITH_LOCK(base, fs->off_after = n); }
 void fs_sim_capacity(struct fs *base, uint64_t bytes) { SIM_WITH_LOCK(base, fs->capacity = bytes); }
-void fs_sim_delay(struct fs *base, unsigned ops, int64_t ns) { SIM_WITH_LOCK(base, fs->delay_ops = ops; fs->delay_ns = ns); }
-void fs_sim_hang(struct fs *base, unsigned ops) { SIM_WITH_LOCK(base, fs->hang_ops = ops; cond_broadcast(&fs->changed)); }
+void fs_sim_delay(struct fs *base, unsigned ops, int64_t ns)
+{
+    SIM_WITH_LOCK(base, fs->delay_ops = ops; fs->delay_ns = ns);
+}
+void fs_sim_hang(struct fs *base, unsigned ops)
+{
+    SIM_WITH_LOCK(base, fs->hang_ops = ops; cond_broadcast(&fs->changed));
+}
 
 void fs_sim_fail_nth(struct fs *base, unsigned ops, uint64_t nth, errc rc)
 {

@@ -11,7 +11,8 @@ TEST(fs_sim_check)
     struct fs *fs = fs_sim_new(test_seed());
     fs_check(fs, S("d"));
     fs_model_check(fs, S("m"), test_seed(), 2000);
-    EXPECT_OK(fs_sync_dir(fs, STR_EMPTY, NULL));               /* until here a crash could bring the files back */
+    /* until here a crash could bring the files back */
+    EXPECT_OK(fs_sync_dir(fs, STR_EMPTY, NULL));
     EXPECT_EQ(fs_sim_used(fs), 0);
     fs_free(fs);
 }
@@ -59,7 +60,8 @@ TEST(fs_sim_keeps_what_was_synced_and_loses_the_rest)
     EXPECT_EQ(s.n, 1000);
     EXPECT_EQ(s.p[999], 'a');
     file_close(sim_file(fs, S("g")));
-    fs_sim_crash(fs, SIM_LOSE_NOTHING);                        /* the process dies, the machine does not */
+    /* the process dies, the machine does not */
+    fs_sim_crash(fs, SIM_LOSE_NOTHING);
     EXPECT(fs_exists(fs, S("g")));
     file_close(sim_file(fs, S("h")));
     fs_sim_crash(fs, SIM_LOSE_ALL);
@@ -68,7 +70,8 @@ TEST(fs_sim_keeps_what_was_synced_and_loses_the_rest)
     fs_free(fs);
 }
 
-/* Every sector of the file is one that it had at some moment since the sync, or zeros past the synced size. */
+/* Every sector of the file is one that it had at some moment since the sync, or zeros past the
+ * synced size. */
 static void expect_sectors(str s, uint8_t versions[][64], size_t n_versions)
 {
     for (size_t at = 0; at < s.n; at += 512) {
@@ -95,7 +98,8 @@ TEST(fs_sim_torn_writes_invent_nothing)
         EXPECT_OK(file_sync(f, NULL));
         EXPECT_OK(fs_sync_dir(fs, STR_EMPTY, NULL));
         for (size_t w = 0; w < WRITES; w++) {
-            size_t at = (size_t)prng_below(&r, SECTORS), n = 1 + (size_t)prng_below(&r, SECTORS - at);
+            size_t at = (size_t)prng_below(&r, SECTORS),
+                   n = 1 + (size_t)prng_below(&r, SECTORS - at);
             put(f, at * 512, (uint8_t)('a' + w), n * 512);
             memcpy(versions[w + 1], versions[w], sizeof(versions[w]));
             memset(versions[w + 1] + at, 'a' + (int)w, n);
@@ -114,7 +118,8 @@ TEST(fs_sim_torn_writes_invent_nothing)
         lost += none, kept += all, mixed += !none && !all;
         fs_free(fs);
     }
-    EXPECT(lost > 100 && kept > 100 && mixed > 1000 && holes > 1000);  /* every kind of loss is met */
+    /* every kind of loss is met */
+    EXPECT(lost > 100 && kept > 100 && mixed > 1000 && holes > 1000);
 }
 
 TEST(fs_sim_truncation_is_not_undone_behind_a_size)
@@ -132,7 +137,8 @@ TEST(fs_sim_truncation_is_not_undone_behind_a_size)
         fs_sim_crash(fs, SIM_LOSE_SOME);
         str s = content(fs, S("f"), &a);
         EXPECT(s.n == 0 || s.n == 4096 || s.n == 8192);
-        for (size_t i = 0; i < s.n; i++) EXPECT(s.n == 4096 ? s.p[i] == 'A' : s.p[i] == 'b' || s.p[i] == 0);
+        for (size_t i = 0; i < s.n; i++)
+            EXPECT(s.n == 4096 ? s.p[i] == 'A' : s.p[i] == 'b' || s.p[i] == 0);
         fs_free(fs);
     }
 }
@@ -204,7 +210,8 @@ TEST(fs_sim_durable_write_is_old_or_new_at_every_crash_point)
         if (!reached) break;
         points++;
     }
-    EXPECT_EQ(points, 5);                                      /* open, write, sync, rename, sync of the folder */
+    /* open, write, sync, rename, sync of the folder */
+    EXPECT_EQ(points, 5);
 }
 
 TEST(fs_sim_failures_can_be_asked_for)
@@ -293,7 +300,8 @@ TEST(fs_sim_lock_is_freed_by_a_crash)
     fs_sim_crash(fs, SIM_LOSE_NOTHING);
     EXPECT_OK(fs_lock_take(&b, fs, S("lock"), &existed, NULL));
     EXPECT(existed);
-    fs_lock_release(a, true);                                  /* of before the crash: leaves the lock alone */
+    /* of before the crash: leaves the lock alone */
+    fs_lock_release(a, true);
     EXPECT(fs_exists(fs, S("lock")));
     fs_lock_release(b, true);
     EXPECT(!fs_exists(fs, S("lock")));
@@ -340,7 +348,9 @@ static unsigned torn_durable_writes(void)
 
 TEST(fs_sim_finds_each_dropped_step_of_a_durable_write)
 {
-    static const struct { const char *name; } steps[] = { { "fs.write_durable.sync" }, { "fs.write_durable.sync_dir" } };
+    static const struct {
+        const char *name;
+    } steps[] = { { "fs.write_durable.sync" }, { "fs.write_durable.sync_dir" } };
     EXPECT_EQ(torn_durable_writes(), 0);
     TEST_EACH(c, steps) {
         setenv("EPI_DROP", c->name, 1);
@@ -351,7 +361,8 @@ TEST(fs_sim_finds_each_dropped_step_of_a_durable_write)
 }
 #endif
 
-/* After each power cut the file has the newest content that was answered with OK, or the one whose writing the cut met: never a mixture. */
+/* After each power cut the file has the newest content that was answered with OK, or the one whose
+ * writing the cut met: never a mixture. */
 TEST(write_durable_survives)
 {
     struct prng r = { test_seed() };

@@ -12,7 +12,8 @@ static void glob_folder(str dir, str pattern, struct arena *a, str_list *out)
     fs_entries all = { 0 };
     if (fs_list(fs, S(""), a, &all, NULL) == OK)
         for (size_t i = 0; i < all.n; i++)
-            if (path_match(pattern, all.at[i].name, NULL)) avec_push(a, out, path_in(a, dir, all.at[i].name));
+            if (path_match(pattern, all.at[i].name, NULL))
+                avec_push(a, out, path_in(a, dir, all.at[i].name));
     vec_fini(&all);
     fs_free(fs);
 }

@@ -1,7 +1,8 @@
 /* glob.h — which files a pattern names.
  *
  * What        Go's filepath.Glob on the real file system.
- * Invariants  sorted within a folder; a pattern without special characters names the file if it is there; what cannot be read is passed over
+ * Invariants  sorted within a folder; a pattern without special characters names the file if it is
+ *             there; what cannot be read is passed over
  * Ownership   names lie in the arena
  * Threads     any
  * Errors      ERR_BAD_INPUT: "syntax error in pattern"
@@ -13,6 +14,7 @@
 #include "base/err.h"
 #include "base/vec.h"
 
-MUST_USE errc glob_paths(str pattern, struct arena *a, str_list *out, struct err *e);   /* appends with avec_push */
+/* appends with avec_push */
+MUST_USE errc glob_paths(str pattern, struct arena *a, str_list *out, struct err *e);
 
 #endif

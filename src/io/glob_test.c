@@ -3,7 +3,10 @@
 #include "base/test.h"
 #include "io/fs.h"
 
-static void put(struct fs *fs, const char *name) { EXPECT_OK(fs_write_durable(fs, str_z(name), S("x"), NULL)); }
+static void put(struct fs *fs, const char *name)
+{
+    EXPECT_OK(fs_write_durable(fs, str_z(name), S("x"), NULL));
+}
 
 TEST(glob_finds_files)
 {
@@ -32,7 +35,9 @@ TEST(glob_finds_files)
         struct err e = { 0 };
         EXPECT_OK_E(glob_paths(path_join(&a, dir, str_z(c->name)), &a, &got, &e), &e);
         str text = STR_EMPTY;
-        for (size_t i = 0; i < got.n; i++) text = arena_fmt(&a, "%.*s%s%.*s", STR_ARG(text), i ? " " : "", STR_ARG(str_from(got.at[i], dir.n + 1)));
+        for (size_t i = 0; i < got.n; i++)
+            text = arena_fmt(&a, "%.*s%s%.*s", STR_ARG(text), i ? " " : "",
+                STR_ARG(str_from(got.at[i], dir.n + 1)));
         EXPECT_STR(text, str_z(c->want));
     }
     str_list none = { 0 };
@@ -44,8 +49,13 @@ TEST(glob_finds_files)
 
 TEST(fs_real_of_any_path)
 {
-    static const struct { const char *name, *root, *file; } cases[] = {
-        { "a", ".", "a" }, { "/a", "/", "a" }, { "/a/b", "/a", "b" }, { "../a", "..", "a" }, { "x/../a", "x/..", "a" },
+    static const struct { const char *name, *root, *file;
+    } cases[] = {
+        { "a", ".", "a" },
+        { "/a", "/", "a" },
+        { "/a/b", "/a", "b" },
+        { "../a", "..", "a" },
+        { "x/../a", "x/..", "a" },
     };
     TEST_EACH(c, cases) {
         str name;

@@ -1,12 +1,15 @@
-/* One mover thread owns the multi handle, all easy handles and all transfers that run. Others leave letters in its inbox and ring the
- * event descriptor. What it wakes for: a socket that libcurl wants watched (epoll tells which, so that ten thousand idle connections
- * cost nothing), libcurl's timer, a letter.
+/* One mover thread owns the multi handle, all easy handles and all transfers that run. Others leave
+ * letters in its inbox and ring the event descriptor. What it wakes for: a socket that libcurl
+ * wants watched (epoll tells which, so that ten thousand idle connections cost nothing), libcurl's
+ * timer, a letter.
  *
- *      http_send -> inbox -> [waiting for a name] -> running (an easy handle, in the multi) -> finished -> dispatched -> done, freed
- *                               ^------ redirect ------'                                          '--- the pool was full: asked again in RETRY_MS
+ *      http_send -> inbox -> [waiting for a name] -> running (an easy handle, in the multi) ->
+ *      finished -> dispatched -> done, freed
+ *                               ^------ redirect ------'
+ *                               '--- the pool was full: asked again in RETRY_MS
  *
- * An easy handle costs some kilobytes and belongs to a running transfer only; at rest a few are kept. Connections belong to the
- * multi handle and outlive transfers.
+ * An easy handle costs some kilobytes and belongs to a running transfer only; at rest a few are
+ * kept. Connections belong to the multi handle and outlive transfers.
  */
 #include "io/http_client.h"
 
@@ -33,15 +36,28 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { EASY_KEPT = 32, EVENTS = 256, RETRY_MS = 5, NAMES_MS = 20, REQUESTS_MAX = 10, RECEIVE_BYTES = 64 << 10, IDLE_MAX_S = 300, ADDR_MAX = 64,
-       HEADER_BYTES_MAX = 1 << 20 };
+enum {
+    EASY_KEPT = 32,
+    EVENTS = 256,
+    RETRY_MS = 5,
+    NAMES_MS = 20,
+    REQUESTS_MAX = 10,
+    RECEIVE_BYTES = 64 << 10,
+    IDLE_MAX_S = 300,
+    ADDR_MAX = 64,
+    HEADER_BYTES_MAX = 1 << 20
+};
 
-COUNTER(m_requests, "epimetheus_http_client_requests_total", "Requests that were sent, redirects not counted.")
+COUNTER(m_requests, "epimetheus_http_client_requests_total",
+    "Requests that were sent, redirects not counted.")
 COUNTER(m_connections, "epimetheus_http_client_connections_total", "Connections that were begun.")
-GAUGE(m_in_flight, "epimetheus_http_client_requests_in_flight", "Requests that were sent and whose answers were not taken yet.")
+GAUGE(m_in_flight, "epimetheus_http_client_requests_in_flight",
+    "Requests that were sent and whose answers were not taken yet.")
 
-/* Where a request goes at this hop. lookup: the name that is dialled, to be resolved; empty: none is. */
-struct route { str url, scheme, host, port, own_port, proxy, lookup, lookup_port; };   /* own_port: written in the URL, or empty */
+/* Where a request goes at this hop. lookup: the name that is dialled, to be resolved; empty: none
+ * is. */
+/* own_port: written in the URL, or empty */
+struct route { str url, scheme, host, port, own_port, proxy, lookup, lookup_port; };
 
 struct transfer {
     uint64_t id;
@@ -60,7 +76,8 @@ struct transfer {
     struct route route;
     str first_host;
     unsigned hops;                     /* redirects that were followed */
-    bool strayed;                      /* one of them left the first host's site: credentials stay behind */
+    /* one of them left the first host's site: credentials stay behind */
+    bool strayed;
     unsigned opened;                   /* sockets of this hop */
     struct err lookup_err;             /* the name has no address */
     CURL *easy;                        /* while it runs */
@@ -107,7 +124,8 @@ static char *tr_cstr(struct transfer *t, str s) { return arena_cstr(&t->arena, s
 static struct http_field *fields_copy(struct arena *a, const struct http_field *from, size_t n)
 {
     struct http_field *to = arena_array(a, n + 1, sizeof(*to));
-    for (size_t i = 0; i < n; i++) to[i] = (struct http_field){ arena_str(a, from[i].name), arena_str(a, from[i].value) };
+    for (size_t i = 0; i < n; i++)
+        to[i] = (struct http_field){ arena_str(a, from[i].name), arena_str(a, from[i].value) };
     return to;
 }
 
@@ -117,8 +135,22 @@ static void request_copy(struct transfer *t, const struct http_request *r)
     struct http_request *q = &t->req;
     *q = *r;
     str *const strs[] = {
-        &q->dialer, &q->method, &q->url, &q->body, &q->username, &q->password, &q->proxy_url, &q->no_proxy, &q->tls.ca, &q->tls.cert,
-        &q->unix_socket, &q->tls.key, &q->tls.ca_file, &q->tls.cert_file, &q->tls.key_file, &q->tls.server_name,
+        &q->dialer,
+        &q->method,
+        &q->url,
+        &q->body,
+        &q->username,
+        &q->password,
+        &q->proxy_url,
+        &q->no_proxy,
+        &q->tls.ca,
+        &q->tls.cert,
+        &q->unix_socket,
+        &q->tls.key,
+        &q->tls.ca_file,
+        &q->tls.cert_file,
+        &q->tls.key_file,
+        &q->tls.server_name,
     };
     for (size_t i = 0; i < ARRAY_LEN(strs); i++) *strs[i] = arena_str(a, *strs[i]);
     q->headers = fields_copy(a, r->headers, r->n_headers);
@@ -126,7 +158,8 @@ static void request_copy(struct transfer *t, const struct http_request *r)
     if (!q->method.n) q->method = S("GET");
 }
 
-static struct curl_slist *slist_field(struct transfer *t, struct curl_slist *l, const struct http_field *f)
+static struct curl_slist *slist_field(
+    struct transfer *t, struct curl_slist *l, const struct http_field *f)
 {
     /* "Name;" is libcurl's way to send a header without a value; "Name:" would take one away. */
     str line = f->value.n ? arena_fmt(&t->arena, "%.*s: %.*s", STR_ARG(f->name), STR_ARG(f->value))
@@ -147,19 +180,25 @@ static bool request_has(const struct http_request *r, str name)
 static void transfer_host(struct transfer *t)
 {
     const struct route *r = &t->route;
-    bool known = (str_eq(r->scheme, S("https")) && str_eq(r->own_port, S("443"))) || (str_eq(r->scheme, S("http")) && str_eq(r->own_port, S("80")));
+    bool known = (str_eq(r->scheme, S("https")) && str_eq(r->own_port, S("443"))) ||
+                 (str_eq(r->scheme, S("http")) && str_eq(r->own_port, S("80")));
     bool renamed = t->req.tls.server_name.n > 0;
-    if ((!known && !renamed) || request_has(&t->req, S("Host"))) return;       /* else it is what would be sent anyway */
-    struct http_field f = { S("Host"), r->own_port.n ? arena_fmt(&t->arena, "%.*s:%.*s", STR_ARG(r->host), STR_ARG(r->own_port)) : r->host };
+    /* else it is what would be sent anyway */
+    if ((!known && !renamed) || request_has(&t->req, S("Host"))) return;
+    struct http_field f = { S("Host"),
+        r->own_port.n ? arena_fmt(&t->arena, "%.*s:%.*s", STR_ARG(r->host), STR_ARG(r->own_port))
+                      : r->host };
     t->headers = slist_field(t, t->headers, &f);
 }
 
 static void transfer_headers(struct transfer *t)
 {
     transfer_host(t);
-    static const char *const unwanted[] = { "Accept", "Expect", "Content-Type" };      /* libcurl would add these by itself */
+    /* libcurl would add these by itself */
+    static const char *const unwanted[] = { "Accept", "Expect", "Content-Type" };
     for (size_t i = 0; i < t->req.n_headers; i++)
-        if (!t->strayed || !http_header_stays(t->req.headers[i].name)) t->headers = slist_field(t, t->headers, &t->req.headers[i]);
+        if (!t->strayed || !http_header_stays(t->req.headers[i].name))
+            t->headers = slist_field(t, t->headers, &t->req.headers[i]);
     for (size_t i = 0; i < ARRAY_LEN(unwanted); i++) {
         if (request_has(&t->req, str_z(unwanted[i]))) continue;
         str none = arena_fmt(&t->arena, "%s:", unwanted[i]);
@@ -178,16 +217,19 @@ static void easy_str(struct transfer *t, CURLoption option, str s)
     if (s.n) curl_easy_setopt(t->easy, option, tr_cstr(t, s));
 }
 
-/* PEM of the configuration as a file without a name: the TLS library behind libcurl reads certificates from files only. One file for one
- * content, kept as long as the client, for connections are reused by equal paths. */
+/* PEM of the configuration as a file without a name: the TLS library behind libcurl reads
+ * certificates from files only. One file for one content, kept as long as the client, for
+ * connections are reused by equal paths. */
 static str client_pem_path(struct http_client *c, str pem)
 {
     uint64_t hash = hash_str(pem);
     for (size_t i = 0; i < c->pems.n; i++)
-        if (c->pems.at[i].hash == hash && c->pems.at[i].n == pem.n) return str_z(c->pems.at[i].path);
+        if (c->pems.at[i].hash == hash && c->pems.at[i].n == pem.n)
+            return str_z(c->pems.at[i].path);
     struct pem_file f = { .hash = hash, .n = pem.n, .fd = memfd_create("pem", MFD_CLOEXEC) };
     ssize_t put = f.fd < 0 ? -1 : pwrite(f.fd, pem.p, pem.n, 0);
-    if (put != (ssize_t)pem.n) {       /* the transfer fails then, in words that name an empty file */
+    /* the transfer fails then, in words that name an empty file */
+    if (put != (ssize_t)pem.n) {
         if (f.fd >= 0) close(f.fd);
         return S("/dev/null");
     }
@@ -203,16 +245,18 @@ static void easy_pem(struct transfer *t, CURLoption option, str pem)
 
 static void transfer_tls(struct transfer *t)
 {
-    static const long lows[] = { CURL_SSLVERSION_TLSv1_2, CURL_SSLVERSION_TLSv1_0, CURL_SSLVERSION_TLSv1_1, CURL_SSLVERSION_TLSv1_2,
-                                 CURL_SSLVERSION_TLSv1_3 };
-    static const long highs[] = { CURL_SSLVERSION_MAX_DEFAULT, CURL_SSLVERSION_MAX_TLSv1_0, CURL_SSLVERSION_MAX_TLSv1_1,
-                                  CURL_SSLVERSION_MAX_TLSv1_2, CURL_SSLVERSION_MAX_TLSv1_3 };
+    static const long lows[] = { CURL_SSLVERSION_TLSv1_2, CURL_SSLVERSION_TLSv1_0,
+        CURL_SSLVERSION_TLSv1_1, CURL_SSLVERSION_TLSv1_2, CURL_SSLVERSION_TLSv1_3 };
+    static const long highs[] = { CURL_SSLVERSION_MAX_DEFAULT, CURL_SSLVERSION_MAX_TLSv1_0,
+        CURL_SSLVERSION_MAX_TLSv1_1, CURL_SSLVERSION_MAX_TLSv1_2, CURL_SSLVERSION_MAX_TLSv1_3 };
     const struct http_tls *s = &t->req.tls;
     curl_easy_setopt(t->easy, CURLOPT_SSLVERSION, lows[s->min_version] | highs[s->max_version]);
-    /* The system's authorities count only where no others are named; loading them is what a handshake would cost most for. */
+    /* The system's authorities count only where no others are named; loading them is what a
+     * handshake would cost most for. */
     if (s->insecure || s->ca.n || s->ca_file.n) curl_easy_setopt(t->easy, CURLOPT_CAPATH, NULL);
     if (s->insecure) curl_easy_setopt(t->easy, CURLOPT_CAINFO, NULL);
-    else if (access(SYSTEM_CA_FILE, R_OK) == 0) {              /* the bundle is what the folder holds */
+    /* the bundle is what the folder holds */
+    else if (access(SYSTEM_CA_FILE, R_OK) == 0) {
         curl_easy_setopt(t->easy, CURLOPT_CAPATH, NULL);
         curl_easy_setopt(t->easy, CURLOPT_CAINFO, SYSTEM_CA_FILE);
     }
@@ -226,14 +270,16 @@ static void transfer_tls(struct transfer *t)
     curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYHOST, s->insecure ? 0L : 2L);
 }
 
-/* Another name to verify than the host that is dialled: the URL carries the name, the dialling goes to the host, and the Host header
- * (transfer_host) says what it would have said. */
+/* Another name to verify than the host that is dialled: the URL carries the name, the dialling goes
+ * to the host, and the Host header (transfer_host) says what it would have said. */
 static bool transfer_server_name(struct transfer *t, CURLU *u)
 {
     if (!t->req.tls.server_name.n || !str_eq_nocase(t->route.scheme, S("https"))) return true;
-    if (curl_url_set(u, CURLUPART_HOST, tr_cstr(t, t->req.tls.server_name), 0) != CURLUE_OK) return false;
+    if (curl_url_set(u, CURLUPART_HOST, tr_cstr(t, t->req.tls.server_name), 0) != CURLUE_OK)
+        return false;
     const struct route *r = &t->route;
-    str to = arena_fmt(&t->arena, "%.*s:%.*s:%.*s:%.*s", STR_ARG(t->req.tls.server_name), STR_ARG(r->port), STR_ARG(r->host), STR_ARG(r->port));
+    str to = arena_fmt(&t->arena, "%.*s:%.*s:%.*s:%.*s", STR_ARG(t->req.tls.server_name),
+        STR_ARG(r->port), STR_ARG(r->host), STR_ARG(r->port));
     t->connect_to = curl_slist_append(NULL, (const char *)to.p);
     curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->connect_to);
     return true;
@@ -243,7 +289,9 @@ static bool transfer_url(struct transfer *t)
 {
     CURLU *u = curl_url();
     char *url = NULL;
-    bool ok = u && curl_url_set(u, CURLUPART_URL, tr_cstr(t, t->route.url), CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+    bool ok = u &&
+              curl_url_set(u, CURLUPART_URL, tr_cstr(t, t->route.url), CURLU_NON_SUPPORT_SCHEME) ==
+                  CURLUE_OK &&
               transfer_server_name(t, u) && curl_url_get(u, CURLUPART_URL, &url, 0) == CURLUE_OK;
     if (ok) curl_easy_setopt(t->easy, CURLOPT_URL, url);
     curl_free(url);
@@ -258,7 +306,8 @@ static void transfer_method(struct transfer *t)
         curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
         curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.n);
         curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, r->body.p ? (const char *)r->body.p : "");
-        if (!str_eq(r->method, S("POST"))) curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, tr_cstr(t, r->method));
+        if (!str_eq(r->method, S("POST")))
+            curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, tr_cstr(t, r->method));
     } else if (str_eq(r->method, S("HEAD"))) {
         curl_easy_setopt(t->easy, CURLOPT_NOBODY, 1L);
     } else if (!str_eq(r->method, S("GET"))) {
@@ -289,7 +338,8 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
     if (str_has_prefix(line, S("HTTP/"))) {
         answer_status(t, line);
     } else if (str_cut(line, ':', &name, &value)) {
-        struct http_field f = { arena_str(&t->arena, str_trim(name)), arena_str(&t->arena, str_trim(value)) };
+        struct http_field f = { arena_str(&t->arena, str_trim(name)),
+            arena_str(&t->arena, str_trim(value)) };
         vec_push(&t->fields, f);
     }
     return size * n;
@@ -311,7 +361,9 @@ static void body_room(struct transfer *t, size_t bytes)
     curl_off_t length = -1;
     curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     enum { TRUSTED = 64 << 20 };       /* what a peer announces sizes no allocation beyond this */
-    size_t want = length > (curl_off_t)t->parts.taken ? (size_t)MIN(length - (curl_off_t)t->parts.taken, (curl_off_t)TRUSTED) : 0;
+    size_t want = length > (curl_off_t)t->parts.taken
+                      ? (size_t)MIN(length - (curl_off_t)t->parts.taken, (curl_off_t)TRUSTED)
+                      : 0;
     size_t room = MAX(want, bytes) + t->req.body_padding;
     if (t->req.bodies) *b = buf_pool_take(t->req.bodies, room);
     else buf_grow(b, room);
@@ -342,7 +394,8 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
     struct transfer *t = ctx;
     struct buf *b = &t->resp.body;
     size_t bytes = size * n, max = t->req.max_body_bytes, used = 0;
-    if (answer_moved(t).n) return bytes;                       /* what a redirect says is not kept */
+    /* what a redirect says is not kept */
+    if (answer_moved(t).n) return bytes;
     if (max && bytes > max - b->n - t->parts.rest.n - t->parts.taken) {
         t->too_large = true;
         return 0;
@@ -357,7 +410,8 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
     return buf_ok(b) ? bytes : 0;
 }
 
-/* Which address is dialled is known for sure here alone: it is what a refused connection is told with. */
+/* Which address is dialled is known for sure here alone: it is what a refused connection is told
+ * with. */
 static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *a)
 {
     struct transfer *t = ctx;
@@ -366,10 +420,14 @@ static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl
     (void)purpose;
     const struct sockaddr_in *v4 = (const void *)&a->addr;
     const struct sockaddr_in6 *v6 = (const void *)&a->addr;
-    if (a->family == AF_INET) inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host)), port = ntohs(v4->sin_port);
-    if (a->family == AF_INET6) inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host)), port = ntohs(v6->sin6_port);
+    if (a->family == AF_INET)
+        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host)), port = ntohs(v4->sin_port);
+    if (a->family == AF_INET6)
+        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host)), port = ntohs(v6->sin6_port);
     if (a->family == AF_UNIX) t->remote[0] = '\0';
-    else snprintf(t->remote, sizeof(t->remote), a->family == AF_INET6 ? "[%s]:%u" : "%s:%u", host, port);
+    else
+        snprintf(
+            t->remote, sizeof(t->remote), a->family == AF_INET6 ? "[%s]:%u" : "%s:%u", host, port);
     atomic_fetch_add_explicit(&t->client->n_connections, 1, memory_order_relaxed);
     metric_inc(&m_connections);
     t->opened++;
@@ -405,8 +463,10 @@ static void transfer_setup(struct transfer *t)
     curl_easy_setopt(h, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
     curl_easy_setopt(h, CURLOPT_CLOSESOCKETDATA, t->client->conns);
     curl_easy_setopt(h, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L);           /* redirects are followed here: transfer_follow */
-    curl_easy_setopt(h, CURLOPT_HTTP_VERSION, r->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+    /* redirects are followed here: transfer_follow */
+    curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(h, CURLOPT_HTTP_VERSION,
+        r->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
     if (r->timeout_ms > 0) {
         int64_t left = r->timeout_ms - (clock_mono_ns() - t->start_ns) / 1000000;
         curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)MAX(left, 1));
@@ -444,13 +504,22 @@ static void easy_give(struct http_client *c, CURL *h)
 
 static enum http_fail transfer_fail_kind(int code)
 {
-    static const struct { int code; enum http_fail kind; } kinds[] = {
-        { CURLE_URL_MALFORMAT, HTTP_FAIL_URL }, { CURLE_UNSUPPORTED_PROTOCOL, HTTP_FAIL_SCHEME },
-        { CURLE_COULDNT_RESOLVE_HOST, HTTP_FAIL_RESOLVE }, { CURLE_COULDNT_RESOLVE_PROXY, HTTP_FAIL_RESOLVE }, { CURLE_COULDNT_CONNECT, HTTP_FAIL_CONNECT },
-        { CURLE_OPERATION_TIMEDOUT, HTTP_FAIL_TIMEOUT }, { CURLE_GOT_NOTHING, HTTP_FAIL_EOF }, { CURLE_RECV_ERROR, HTTP_FAIL_RECEIVE },
-        { CURLE_PARTIAL_FILE, HTTP_FAIL_CUT }, { CURLE_SSL_CONNECT_ERROR, HTTP_FAIL_TLS },
-        { CURLE_PEER_FAILED_VERIFICATION, HTTP_FAIL_TLS_VERIFY }, { CURLE_SSL_CACERT_BADFILE, HTTP_FAIL_CA_FILE },
-        { CURLE_TOO_MANY_REDIRECTS, HTTP_FAIL_REDIRECTS }, { CURLE_SSL_CERTPROBLEM, HTTP_FAIL_CERT },
+    static const struct { int code; enum http_fail kind;
+    } kinds[] = {
+        { CURLE_URL_MALFORMAT, HTTP_FAIL_URL },
+        { CURLE_UNSUPPORTED_PROTOCOL, HTTP_FAIL_SCHEME },
+        { CURLE_COULDNT_RESOLVE_HOST, HTTP_FAIL_RESOLVE },
+        { CURLE_COULDNT_RESOLVE_PROXY, HTTP_FAIL_RESOLVE },
+        { CURLE_COULDNT_CONNECT, HTTP_FAIL_CONNECT },
+        { CURLE_OPERATION_TIMEDOUT, HTTP_FAIL_TIMEOUT },
+        { CURLE_GOT_NOTHING, HTTP_FAIL_EOF },
+        { CURLE_RECV_ERROR, HTTP_FAIL_RECEIVE },
+        { CURLE_PARTIAL_FILE, HTTP_FAIL_CUT },
+        { CURLE_SSL_CONNECT_ERROR, HTTP_FAIL_TLS },
+        { CURLE_PEER_FAILED_VERIFICATION, HTTP_FAIL_TLS_VERIFY },
+        { CURLE_SSL_CACERT_BADFILE, HTTP_FAIL_CA_FILE },
+        { CURLE_TOO_MANY_REDIRECTS, HTTP_FAIL_REDIRECTS },
+        { CURLE_SSL_CERTPROBLEM, HTTP_FAIL_CERT },
     };
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (kinds[i].code == code) return kinds[i].kind;
@@ -460,10 +529,21 @@ static enum http_fail transfer_fail_kind(int code)
 static void transfer_told(struct transfer *t, int code)
 {
     struct http_failure f = {
-        .kind = transfer_fail_kind(code), .too_large = t->too_large, .canceled = t->canceled, .answered = t->resp.status != 0,
-        .method = t->req.method, .url = t->route.url.n ? t->route.url : t->req.url, .remote = str_z(t->remote), .ca_file = t->req.tls.ca_file,
-        .cert_file = t->req.tls.cert_file, .key_file = t->req.tls.key_file, .unix_socket = t->req.unix_socket, .host = t->route.lookup,
-        .dialled = t->req.tls.server_name.n ? t->req.tls.server_name : t->route.host, .lookup = err_str(&t->lookup_err), .proxied = t->route.proxy.n > 0,
+        .kind = transfer_fail_kind(code),
+        .too_large = t->too_large,
+        .canceled = t->canceled,
+        .answered = t->resp.status != 0,
+        .method = t->req.method,
+        .url = t->route.url.n ? t->route.url : t->req.url,
+        .remote = str_z(t->remote),
+        .ca_file = t->req.tls.ca_file,
+        .cert_file = t->req.tls.cert_file,
+        .key_file = t->req.tls.key_file,
+        .unix_socket = t->req.unix_socket,
+        .host = t->route.lookup,
+        .dialled = t->req.tls.server_name.n ? t->req.tls.server_name : t->route.host,
+        .lookup = err_str(&t->lookup_err),
+        .proxied = t->route.proxy.n > 0,
     };
     long os_errno = 0, local_port = 0, connect_code = 0;
     const char *local_ip = NULL;
@@ -491,7 +571,8 @@ static void transfer_remote(struct transfer *t)
     curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &ip);
     curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_PORT, &port);
     curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &made);
-    if (ip && *ip) snprintf(t->remote, sizeof(t->remote), strchr(ip, ':') ? "[%s]:%ld" : "%s:%ld", ip, port);
+    if (ip && *ip)
+        snprintf(t->remote, sizeof(t->remote), strchr(ip, ':') ? "[%s]:%ld" : "%s:%ld", ip, port);
     t->resp.reused = made == 0;
 }
 
@@ -499,8 +580,11 @@ static void transfer_count(struct http_client *c, struct transfer *t, int code)
 {
     bool looked_up = code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY;
     if (!t->opened && !looked_up) return;
-    static const struct { int code; enum http_dial_fail why; } fails[] = {
-        { CURLE_COULDNT_RESOLVE_HOST, DIAL_RESOLUTION }, { CURLE_COULDNT_RESOLVE_PROXY, DIAL_RESOLUTION }, { CURLE_COULDNT_CONNECT, DIAL_UNKNOWN },
+    static const struct { int code; enum http_dial_fail why;
+    } fails[] = {
+        { CURLE_COULDNT_RESOLVE_HOST, DIAL_RESOLUTION },
+        { CURLE_COULDNT_RESOLVE_PROXY, DIAL_RESOLUTION },
+        { CURLE_COULDNT_CONNECT, DIAL_UNKNOWN },
     };
     double connected = 0;
     long os_errno = 0;
@@ -517,7 +601,8 @@ static void transfer_count(struct http_client *c, struct transfer *t, int code)
     if (code == CURLE_OPERATION_TIMEDOUT && connected <= 0) why = DIAL_TIMEOUT;
     http_conns_dialled(c->conns, t->req.dialer, why, fd == CURL_SOCKET_BAD ? -1 : (int)fd);
     bool unreachable = why == DIAL_REFUSED || why == DIAL_TIMEOUT || why == DIAL_UNKNOWN;
-    if (unreachable && t->route.lookup.n && c->resolver) resolver_forget(c->resolver, t->route.lookup);
+    if (unreachable && t->route.lookup.n && c->resolver)
+        resolver_forget(c->resolver, t->route.lookup);
 }
 
 /* The transfer leaves libcurl, to be handed over or to go on elsewhere. */
@@ -531,7 +616,8 @@ static void transfer_leave(struct http_client *c, struct transfer *t, int code)
         map_remove(&c->running, t->id, NULL, NULL);
         atomic_fetch_sub_explicit(&c->n_running, 1, memory_order_relaxed);
     }
-    struct curl_slist **const lists[] = { &t->headers, &t->proxy_headers, &t->connect_to, &t->resolve };
+    struct curl_slist **const lists[] = { &t->headers, &t->proxy_headers, &t->connect_to,
+        &t->resolve };
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) curl_slist_free_all(STEAL(*lists[i]));
     t->opened = 0;
 }
@@ -557,7 +643,8 @@ static void transfer_finish(struct http_client *c, struct transfer *t, int code)
 static str url_part(struct transfer *t, CURLU *u, CURLUPart part, unsigned flags)
 {
     char *text = NULL;
-    str s = curl_url_get(u, part, &text, flags) == CURLUE_OK ? arena_str(&t->arena, str_z(text)) : STR_EMPTY;
+    str s = curl_url_get(u, part, &text, flags) == CURLUE_OK ? arena_str(&t->arena, str_z(text))
+                                                             : STR_EMPTY;
     curl_free(text);
     return s;
 }
@@ -579,17 +666,26 @@ static void route_lookup(struct route *r, str host, str port)
     r->lookup_port = port;
 }
 
-/* The proxy with its port written out; socks5 leaves names to the proxy, as in Go. False: it is no URL. */
+/* The proxy with its port written out; socks5 leaves names to the proxy, as in Go. False: it is no
+ * URL. */
 static bool route_proxy(struct transfer *t, str proxy)
 {
     CURLU *u = curl_url();
     char *text = NULL;
-    bool ok = curl_url_set(u, CURLUPART_URL, tr_cstr(t, proxy), CURLU_NON_SUPPORT_SCHEME | CURLU_DEFAULT_SCHEME) == CURLUE_OK;
+    bool ok = curl_url_set(u, CURLUPART_URL, tr_cstr(t, proxy),
+                  CURLU_NON_SUPPORT_SCHEME | CURLU_DEFAULT_SCHEME) == CURLUE_OK;
     str scheme = url_part(t, u, CURLUPART_SCHEME, 0), port = url_part(t, u, CURLUPART_PORT, 0);
-    if (!port.n) port = str_eq(scheme, S("https")) ? S("443") : str_has_prefix(scheme, S("socks")) ? S("1080") : S("80");
-    if (str_find(proxy, S("://")) == SIZE_MAX) ok = ok && curl_url_set(u, CURLUPART_SCHEME, "http", 0) == CURLUE_OK;
-    else if (str_eq(scheme, S("socks5"))) ok = ok && curl_url_set(u, CURLUPART_SCHEME, "socks5h", CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
-    ok = ok && curl_url_set(u, CURLUPART_PORT, tr_cstr(t, port), 0) == CURLUE_OK && curl_url_get(u, CURLUPART_URL, &text, 0) == CURLUE_OK;
+    if (!port.n)
+        port = str_eq(scheme, S("https"))           ? S("443")
+               : str_has_prefix(scheme, S("socks")) ? S("1080")
+                                                    : S("80");
+    if (str_find(proxy, S("://")) == SIZE_MAX)
+        ok = ok && curl_url_set(u, CURLUPART_SCHEME, "http", 0) == CURLUE_OK;
+    else if (str_eq(scheme, S("socks5")))
+        ok = ok &&
+             curl_url_set(u, CURLUPART_SCHEME, "socks5h", CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
+    ok = ok && curl_url_set(u, CURLUPART_PORT, tr_cstr(t, port), 0) == CURLUE_OK &&
+         curl_url_get(u, CURLUPART_URL, &text, 0) == CURLUE_OK;
     if (ok) t->route.proxy = arena_str(&t->arena, str_z(text));
     if (ok) route_lookup(&t->route, url_part(t, u, CURLUPART_HOST, 0), port);
     curl_free(text);
@@ -602,7 +698,8 @@ static bool route_make(struct http_client *c, struct transfer *t, str url)
     CURLU *u = curl_url();
     struct route *r = &t->route;
     *r = (struct route){ .url = url };
-    bool ok = curl_url_set(u, CURLUPART_URL, tr_cstr(t, url), CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
+    bool ok =
+        curl_url_set(u, CURLUPART_URL, tr_cstr(t, url), CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
     if (ok) {
         r->scheme = url_part(t, u, CURLUPART_SCHEME, 0);
         r->host = url_part(t, u, CURLUPART_HOST, 0);
@@ -611,9 +708,12 @@ static bool route_make(struct http_client *c, struct transfer *t, str url)
     }
     curl_url_cleanup(u);
     if (!ok || t->req.unix_socket.n) return ok;
-    struct http_proxies own = { t->req.proxy_url, t->req.proxy_url, t->req.no_proxy, !t->req.no_proxy.n };
-    str bare = r->host.n > 1 && r->host.p[0] == '[' ? str_slice(r->host, 1, r->host.n - 1) : r->host;
-    str proxy = http_proxy_of(t->req.proxy_from_environment ? &c->environment : &own, r->scheme, bare, r->port);
+    struct http_proxies own = { t->req.proxy_url, t->req.proxy_url, t->req.no_proxy,
+        !t->req.no_proxy.n };
+    str bare =
+        r->host.n > 1 && r->host.p[0] == '[' ? str_slice(r->host, 1, r->host.n - 1) : r->host;
+    str proxy = http_proxy_of(
+        t->req.proxy_from_environment ? &c->environment : &own, r->scheme, bare, r->port);
     if (proxy.n) return route_proxy(t, proxy);
     route_lookup(r, r->host, r->port);
     return true;
@@ -628,7 +728,8 @@ static void transfer_launch(struct http_client *c, struct transfer *t)
     bool ok = transfer_url(t);
     transfer_headers(t);
     if (!ok) transfer_finish(c, t, CURLE_URL_MALFORMAT);
-    else if (curl_multi_add_handle(c->multi, t->easy) != CURLM_OK) transfer_finish(c, t, CURLE_FAILED_INIT);
+    else if (curl_multi_add_handle(c->multi, t->easy) != CURLM_OK)
+        transfer_finish(c, t, CURLE_FAILED_INIT);
 }
 
 static void client_wake(struct http_client *c)
@@ -649,15 +750,19 @@ static void on_names(void *ctx)
 static bool transfer_resolve(struct http_client *c, struct transfer *t)
 {
     const struct route *r = &t->route;
-    if (r->lookup.n && !c->resolver) c->resolver = resolver_new(&(struct resolver_opts){ .news = on_names, .ctx = c });
+    if (r->lookup.n && !c->resolver)
+        c->resolver = resolver_new(&(struct resolver_opts){ .news = on_names, .ctx = c });
     str addresses;
-    switch (r->lookup.n ? resolver_get(c->resolver, r->lookup, &t->arena, &addresses, &t->lookup_err) : RESOLVED_YES) {
+    switch (r->lookup.n
+                ? resolver_get(c->resolver, r->lookup, &t->arena, &addresses, &t->lookup_err)
+                : RESOLVED_YES) {
     case RESOLVED_ASKED: return true;
     case RESOLVED_FAILED: transfer_finish(c, t, CURLE_COULDNT_RESOLVE_HOST); return false;
     case RESOLVED_YES: break;
     }
     if (r->lookup.n) {
-        str pair = arena_fmt(&t->arena, "+%.*s:%.*s:%.*s", STR_ARG(r->lookup), STR_ARG(r->lookup_port), STR_ARG(addresses));
+        str pair = arena_fmt(&t->arena, "+%.*s:%.*s:%.*s", STR_ARG(r->lookup),
+            STR_ARG(r->lookup_port), STR_ARG(addresses));
         t->resolve = curl_slist_append(NULL, (const char *)pair.p);
     }
     transfer_launch(c, t);
@@ -678,8 +783,10 @@ static void transfer_follow(struct http_client *c, struct transfer *t, str to)
         return;
     }
     CURLU *u = curl_url();
-    bool ok = curl_url_set(u, CURLUPART_URL, tr_cstr(t, t->route.url), CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
-              curl_url_set(u, CURLUPART_URL, tr_cstr(t, to), CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE) == CURLUE_OK;
+    bool ok = curl_url_set(u, CURLUPART_URL, tr_cstr(t, t->route.url), CURLU_NON_SUPPORT_SCHEME) ==
+                  CURLUE_OK &&
+              curl_url_set(u, CURLUPART_URL, tr_cstr(t, to),
+                  CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE) == CURLUE_OK;
     str url = ok ? url_part(t, u, CURLUPART_URL, 0) : to, host = url_part(t, u, CURLUPART_HOST, 0);
     curl_url_cleanup(u);
     if (!t->hops++) t->first_host = t->route.host;
@@ -708,7 +815,8 @@ static void transfer_hand_over(void *arg)
     mem_free(t);
     metric_add(&m_in_flight, -1);
     mtx_lock(&c->mu);
-    if (--c->n_out == 0) cond_broadcast(&c->idle);             /* under the lock: after it, c may be gone */
+    /* under the lock: after it, c may be gone */
+    if (--c->n_out == 0) cond_broadcast(&c->idle);
     mtx_unlock(&c->mu);
 }
 
@@ -716,7 +824,8 @@ static void mover_dispatch(struct http_client *c)
 {
     while (c->finished) {
         struct transfer *t = c->finished, *next = t->next;
-        if (c->opts.dispatch && !c->opts.dispatch(c->opts.dispatch_ctx, transfer_hand_over, t)) return;
+        if (c->opts.dispatch && !c->opts.dispatch(c->opts.dispatch_ctx, transfer_hand_over, t))
+            return;
         c->finished = next;
         if (!next) c->finished_end = &c->finished;
         if (!c->opts.dispatch) transfer_hand_over(t);
@@ -729,12 +838,15 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *kn
 {
     struct http_client *c = ctx;
     (void)easy;
-    struct epoll_event ev = { .events = ((what & CURL_POLL_IN) ? EPOLLIN : 0u) | ((what & CURL_POLL_OUT) ? EPOLLOUT : 0u), .data.fd = fd };
+    struct epoll_event ev = { .events = ((what & CURL_POLL_IN) ? EPOLLIN : 0u) |
+                                        ((what & CURL_POLL_OUT) ? EPOLLOUT : 0u),
+        .data.fd = fd };
     if (what == CURL_POLL_REMOVE) {
         epoll_ctl(c->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
         return 0;
     }
-    if (epoll_ctl(c->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) < 0 && errno == (known ? ENOENT : EEXIST))
+    if (epoll_ctl(c->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) < 0 &&
+        errno == (known ? ENOENT : EEXIST))
         epoll_ctl(c->epoll_fd, known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &ev);
     if (!known) curl_multi_assign(c->multi, fd, c);
     return 0;
@@ -768,7 +880,8 @@ static void mover_events(struct http_client *c)
             (void)got;                 /* non-blocking: it only needs to be emptied */
             continue;
         }
-        int mask = ((ev[i].events & EPOLLIN) ? CURL_CSELECT_IN : 0) | ((ev[i].events & EPOLLOUT) ? CURL_CSELECT_OUT : 0) |
+        int mask = ((ev[i].events & EPOLLIN) ? CURL_CSELECT_IN : 0) |
+                   ((ev[i].events & EPOLLOUT) ? CURL_CSELECT_OUT : 0) |
                    ((ev[i].events & (EPOLLERR | EPOLLHUP)) ? CURL_CSELECT_ERR : 0);
         curl_multi_socket_action(c->multi, ev[i].data.fd, mask, &still);
     }
@@ -836,7 +949,8 @@ static void mover_names(struct http_client *c)
     int64_t now = clock_mono_ns();
     for (size_t i = 0; i < all.n; i++) {
         struct transfer *t = all.at[i];
-        if (t->req.timeout_ms > 0 && now - t->start_ns >= t->req.timeout_ms * 1000000) transfer_finish(c, t, CURLE_OPERATION_TIMEDOUT);
+        if (t->req.timeout_ms > 0 && now - t->start_ns >= t->req.timeout_ms * 1000000)
+            transfer_finish(c, t, CURLE_OPERATION_TIMEDOUT);
         else if (transfer_resolve(c, t)) vec_push(&c->waiting, t);
     }
     vec_fini(&all);
@@ -899,8 +1013,9 @@ errc http_client_new(struct http_client **out, const struct http_client_opts *o,
     curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
     curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)MAX(o->connections_max, (size_t)16));
     c->conns = http_conns_new();
-    c->environment = (struct http_proxies){ environment_text("HTTP_PROXY", "http_proxy"), environment_text("HTTPS_PROXY", "https_proxy"),
-                                            environment_text("NO_PROXY", "no_proxy"), false };
+    c->environment = (struct http_proxies){ environment_text("HTTP_PROXY", "http_proxy"),
+        environment_text("HTTPS_PROXY", "https_proxy"), environment_text("NO_PROXY", "no_proxy"),
+        false };
     c->thread = thread_start("http-client", mover_run, c);
     *out = c;
     return OK;
@@ -919,9 +1034,11 @@ void http_client_free(struct http_client *c)
     mtx_unlock(&c->mu);
     resolver_free(c->resolver);
     for (size_t i = 0; i < c->easies.n; i++) curl_easy_cleanup(c->easies.at[i]);
-    curl_multi_cleanup(c->multi);                              /* closes what is kept alive: the connections are counted off */
+    /* closes what is kept alive: the connections are counted off */
+    curl_multi_cleanup(c->multi);
     http_conns_free(c->conns);
-    const str environment[] = { c->environment.http, c->environment.https, c->environment.no_proxy };
+    const str environment[] = { c->environment.http, c->environment.https,
+        c->environment.no_proxy };
     for (size_t i = 0; i < ARRAY_LEN(environment); i++) mem_free((void *)environment[i].p);
     vec_fini(&c->waiting);
     for (size_t i = 0; i < c->pems.n; i++) close(c->pems.at[i].fd);

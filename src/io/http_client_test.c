@@ -15,9 +15,11 @@
 /* ---- a server: the path says what it answers ---- */
 
 static _Atomic bool serve_slow = true;
-static char serve_seen[4096];          /* the request as the server saw it: written before its answer, read after */
+/* the request as the server saw it: written before its answer, read after */
+static char serve_seen[4096];
 
-static enum MHD_Result see_header(void *ctx, enum MHD_ValueKind kind, const char *key, const char *value)
+static enum MHD_Result see_header(
+    void *ctx, enum MHD_ValueKind kind, const char *key, const char *value)
 {
     (void)ctx, (void)kind;
     size_t n = strlen(serve_seen);
@@ -25,7 +27,8 @@ static enum MHD_Result see_header(void *ctx, enum MHD_ValueKind kind, const char
     return MHD_YES;
 }
 
-static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, size_t n, const char *header, const char *value)
+static enum MHD_Result answer(
+    struct MHD_Connection *c, unsigned status, size_t n, const char *header, const char *value)
 {
     char *p = mem_alloc(n + 1);
     memset(p, 'x', n + 1);
@@ -39,14 +42,15 @@ static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, size_t 
 
 static enum MHD_Result echo(struct MHD_Connection *c)
 {
-    struct MHD_Response *r = MHD_create_response_from_buffer(strlen(serve_seen), serve_seen, MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(strlen(serve_seen), serve_seen, MHD_RESPMEM_MUST_COPY);
     enum MHD_Result rc = MHD_queue_response(c, 200, r);
     MHD_destroy_response(r);
     return rc;
 }
 
-static enum MHD_Result serve(void *ctx, struct MHD_Connection *c, const char *url, const char *method, const char *version,
-                             const char *body, size_t *n_body, void **state)
+static enum MHD_Result serve(void *ctx, struct MHD_Connection *c, const char *url,
+    const char *method, const char *version, const char *body, size_t *n_body, void **state)
 {
     static int begun;
     (void)ctx, (void)version;
@@ -79,8 +83,8 @@ static struct rig rig_start(void)
     struct rig r = { 0 };
     struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     atomic_store(&serve_slow, true);
-    r.daemon = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL, serve, NULL,
-                                MHD_OPTION_SOCK_ADDR, &at, MHD_OPTION_END);
+    r.daemon = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD, 0,
+        NULL, NULL, serve, NULL, MHD_OPTION_SOCK_ADDR, &at, MHD_OPTION_END);
     EXPECT(r.daemon);
     r.port = MHD_get_daemon_info(r.daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
     struct http_client_opts o = { .connections_max = 100 };
@@ -120,7 +124,8 @@ static void got_done(void *ctx, struct http_response *r)
     r->body = (struct buf){ 0 };
     snprintf(g->reason, sizeof(g->reason), "%.*s", STR_ARG(r->reason));
     snprintf(g->kind, sizeof(g->kind), "%.*s", STR_ARG(http_header(r, S("x-kind"))));
-    snprintf(g->encoding, sizeof(g->encoding), "%.*s", STR_ARG(http_header(r, S("content-encoding"))));
+    snprintf(
+        g->encoding, sizeof(g->encoding), "%.*s", STR_ARG(http_header(r, S("content-encoding"))));
     snprintf(g->remote, sizeof(g->remote), "%.*s", STR_ARG(r->remote));
     g->done = true;
     cond_broadcast(&g->came);
@@ -157,13 +162,18 @@ static struct got fetch(struct http_client *c, const struct http_request *r)
     return g;
 }
 
-static str url_of(struct arena *a, const struct rig *r, const char *path) { return arena_fmt(a, "http://127.0.0.1:%u%s", r->port, path); }
+static str url_of(struct arena *a, const struct rig *r, const char *path)
+{
+    return arena_fmt(a, "http://127.0.0.1:%u%s", r->port, path);
+}
 
 TEST(http_client_gets)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct rig rig = rig_start();
-    struct http_request r = { .url = url_of(&a, &rig, "/metrics"), .timeout_ms = 10000, .body_padding = 64 };
+    struct http_request r = {
+        .url = url_of(&a, &rig, "/metrics"), .timeout_ms = 10000, .body_padding = 64
+    };
     struct got g = fetch(rig.client, &r);
     EXPECT_OK_E(g.rc, &g.err);
     EXPECT_EQ(g.status, 200);
@@ -193,19 +203,32 @@ TEST(http_client_sends_what_it_is_told_and_nothing_else)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct rig rig = rig_start();
-    const struct http_field h[] = { { S("User-Agent"), S("Prometheus/3.14.0") }, { S("X-Empty"), S("") }, { S("Accept-Encoding"), S("gzip") } };
-    struct http_request r = { .url = url_of(&a, &rig, "/echo"), .headers = h, .n_headers = ARRAY_LEN(h), .basic = true,
-                              .username = S("me"), .password = S("secret:x") };
+    const struct http_field h[] = { { S("User-Agent"), S("Prometheus/3.14.0") },
+        { S("X-Empty"), S("") }, { S("Accept-Encoding"), S("gzip") } };
+    struct http_request r = { .url = url_of(&a, &rig, "/echo"),
+        .headers = h,
+        .n_headers = ARRAY_LEN(h),
+        .basic = true,
+        .username = S("me"),
+        .password = S("secret:x") };
     struct got g = fetch(rig.client, &r);
     str host = arena_fmt(&a, "Host: 127.0.0.1:%u\n", rig.port);
-    EXPECT_STR(buf_view(&g.body), arena_fmt(&a, "GET /echo\n%.*sAuthorization: Basic bWU6c2VjcmV0Ong=\nUser-Agent: Prometheus/3.14.0\n"
-                                                "X-Empty: \nAccept-Encoding: gzip\n", STR_ARG(host)));
+    EXPECT_STR(buf_view(&g.body),
+        arena_fmt(&a,
+            "GET /echo\n%.*sAuthorization: Basic bWU6c2VjcmV0Ong=\nUser-Agent: Prometheus/3.14.0\n"
+            "X-Empty: \nAccept-Encoding: gzip\n",
+            STR_ARG(host)));
     got_fini(&g);
     const struct http_field ct[] = { { S("Content-Type"), S("application/x-protobuf") } };
-    struct http_request post = { .method = S("POST"), .url = r.url, .body = S("payload"), .headers = ct, .n_headers = 1 };
+    struct http_request post = {
+        .method = S("POST"), .url = r.url, .body = S("payload"), .headers = ct, .n_headers = 1
+    };
     g = fetch(rig.client, &post);
-    EXPECT_STR(buf_view(&g.body), arena_fmt(&a, "POST /echo\n%.*sContent-Type: application/x-protobuf\nContent-Length: 7\n"
-                                                "body payload\n", STR_ARG(host)));
+    EXPECT_STR(buf_view(&g.body),
+        arena_fmt(&a,
+            "POST /echo\n%.*sContent-Type: application/x-protobuf\nContent-Length: 7\n"
+            "body payload\n",
+            STR_ARG(host)));
     got_fini(&g);
     rig_stop(&rig);
 }
@@ -253,12 +276,18 @@ TEST(http_client_failures_read_as_in_go)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct rig rig = rig_start();
-    struct { const char *name; str url, want; int64_t timeout_ms; errc rc; } cases[] = {
+    struct { const char *name; str url, want; int64_t timeout_ms; errc rc;
+    } cases[] = {
         { "refused", S("http://127.0.0.1:1/metrics"),
-          S("Get \"http://127.0.0.1:1/metrics\": dial tcp 127.0.0.1:1: connect: connection refused"), 5000, ERR_IO },
+            S("Get \"http://127.0.0.1:1/metrics\": dial tcp 127.0.0.1:1: connect: connection "
+              "refused"),
+            5000, ERR_IO },
         { "time out", url_of(&a, &rig, "/slow"),
-          arena_fmt(&a, "Get \"http://127.0.0.1:%u/slow\": context deadline exceeded", rig.port), 50, ERR_TIMEOUT },
-        { "scheme", S("ftp://127.0.0.1/x"), S("Get \"ftp://127.0.0.1/x\": unsupported protocol scheme \"ftp\""), 5000, ERR_BAD_INPUT },
+            arena_fmt(&a, "Get \"http://127.0.0.1:%u/slow\": context deadline exceeded", rig.port),
+            50, ERR_TIMEOUT },
+        { "scheme", S("ftp://127.0.0.1/x"),
+            S("Get \"ftp://127.0.0.1/x\": unsupported protocol scheme \"ftp\""), 5000,
+            ERR_BAD_INPUT },
     };
     TEST_EACH(c, cases) {
         struct http_request r = { .url = c->url, .timeout_ms = c->timeout_ms };
@@ -273,13 +302,18 @@ TEST(http_client_failures_read_as_in_go)
 
 TEST(http_failure_words_of_tls)
 {
-    static const struct { const char *name; enum http_fail kind; str detail, want; } cases[] = {
-        { "plain server", HTTP_FAIL_TLS, S("gnutls_handshake() failed: An unexpected TLS packet was received."),
-          S("Get \"https://h/\": http: server gave HTTP response to HTTPS client") },
-        { "hung up", HTTP_FAIL_TLS, S("gnutls_handshake() failed: The TLS connection was non-properly terminated."),
-          S("Get \"https://h/\": EOF") },
-        { "unknown issuer", HTTP_FAIL_TLS_VERIFY, S("server certificate verification failed. CAfile: x CRLfile: none"),
-          S("Get \"https://h/\": tls: failed to verify certificate: x509: certificate signed by unknown authority") },
+    static const struct { const char *name; enum http_fail kind; str detail, want;
+    } cases[] = {
+        { "plain server", HTTP_FAIL_TLS,
+            S("gnutls_handshake() failed: An unexpected TLS packet was received."),
+            S("Get \"https://h/\": http: server gave HTTP response to HTTPS client") },
+        { "hung up", HTTP_FAIL_TLS,
+            S("gnutls_handshake() failed: The TLS connection was non-properly terminated."),
+            S("Get \"https://h/\": EOF") },
+        { "unknown issuer", HTTP_FAIL_TLS_VERIFY,
+            S("server certificate verification failed. CAfile: x CRLfile: none"),
+            S("Get \"https://h/\": tls: failed to verify certificate: x509: certificate signed by "
+              "unknown authority") },
     };
     TEST_EACH(c, cases) {
         struct err e = { 0 };
@@ -302,7 +336,8 @@ TEST(http_client_cancels)
     http_cancel(rig.client, id);
     got_wait(&g);
     EXPECT_EQ(g.rc, ERR_CANCELED);
-    EXPECT_STR(err_str(&g.err), arena_fmt(&a, "Get \"http://127.0.0.1:%u/slow\": context canceled", rig.port));
+    EXPECT_STR(err_str(&g.err),
+        arena_fmt(&a, "Get \"http://127.0.0.1:%u/slow\": context canceled", rig.port));
     http_send(rig.client, &r, got_done, &last);
     rig_stop(&rig);                    /* ends the client first, with a request under way */
     EXPECT(last.done);
@@ -340,7 +375,9 @@ TEST(http_client_runs_many_at_once)
     mtx_init(&m.mu, LOCK_POOL);
     cond_init(&m.all);
     struct http_client *c = NULL;
-    struct http_client_opts o = { .connections_max = MANY, .dispatch = many_dispatch, .dispatch_ctx = &m };
+    struct http_client_opts o = {
+        .connections_max = MANY, .dispatch = many_dispatch, .dispatch_ctx = &m
+    };
     EXPECT_OK(http_client_new(&c, &o, NULL));
     for (int round = 0; round < 2; round++) {
         m.n = m.ok = 0;
@@ -353,7 +390,8 @@ TEST(http_client_runs_many_at_once)
         mtx_unlock(&m.mu);
         EXPECT_EQ(m.ok, MANY);
     }
-    EXPECT(http_client_stats(c).connections_made <= MANY + 20);        /* the second round met the first one's connections */
+    /* the second round met the first one's connections */
+    EXPECT(http_client_stats(c).connections_made <= MANY + 20);
     EXPECT_EQ(http_client_stats(c).sent, 2 * MANY);
     http_client_free(c);
     rig_stop(&rig);

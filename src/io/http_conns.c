@@ -4,13 +4,22 @@
 #include "base/mem.h"
 #include "base/metric.h"
 
-COUNTER_VEC(m_attempted, "net_conntrack_dialer_conn_attempted_total", "Total number of connections attempted by the given dialer a given name.", "dialer_name")
-COUNTER_VEC(m_established, "net_conntrack_dialer_conn_established_total", "Total number of connections successfully established by the given dialer a given name.",
-            "dialer_name")
-COUNTER_VEC(m_failed, "net_conntrack_dialer_conn_failed_total", "Total number of connections failed to dial by the dialer a given name.", "dialer_name", "reason")
-COUNTER_VEC(m_closed, "net_conntrack_dialer_conn_closed_total", "Total number of connections closed which originated from the dialer of a given name.", "dialer_name")
+COUNTER_VEC(m_attempted, "net_conntrack_dialer_conn_attempted_total",
+    "Total number of connections attempted by the given dialer a given name.", "dialer_name")
+COUNTER_VEC(m_established, "net_conntrack_dialer_conn_established_total",
+    "Total number of connections successfully established by the given dialer a given name.",
+    "dialer_name")
+COUNTER_VEC(m_failed, "net_conntrack_dialer_conn_failed_total",
+    "Total number of connections failed to dial by the dialer a given name.", "dialer_name",
+    "reason")
+COUNTER_VEC(m_closed, "net_conntrack_dialer_conn_closed_total",
+    "Total number of connections closed which originated from the dialer of a given name.",
+    "dialer_name")
 
-static const str reasons[] = { [DIAL_RESOLUTION] = S("resolution"), [DIAL_REFUSED] = S("refused"), [DIAL_TIMEOUT] = S("timeout"), [DIAL_UNKNOWN] = S("unknown") };
+static const str reasons[] = { [DIAL_RESOLUTION] = S("resolution"),
+    [DIAL_REFUSED] = S("refused"),
+    [DIAL_TIMEOUT] = S("timeout"),
+    [DIAL_UNKNOWN] = S("unknown") };
 
 struct dialer { str name; };
 struct http_conns { struct map dialers, by_fd; };
@@ -30,7 +39,10 @@ void http_conns_free(struct http_conns *c)
     mem_free(c);
 }
 
-static bool dialer_eq(const void *val, const void *key) { return str_eq(((const struct dialer *)val)->name, *(const str *)key); }
+static bool dialer_eq(const void *val, const void *key)
+{
+    return str_eq(((const struct dialer *)val)->name, *(const str *)key);
+}
 
 /* Every series of a dialer is there from its first dial on. */
 static struct dialer *dialer_of(struct http_conns *c, str name)
@@ -43,7 +55,8 @@ static struct dialer *dialer_of(struct http_conns *c, str name)
     map_put(&c->dialers, hash, d);
     metric_add_to(METRIC_WITH(&m_established, name), 0);
     metric_add_to(METRIC_WITH(&m_closed, name), 0);
-    for (size_t i = DIAL_RESOLUTION; i <= DIAL_UNKNOWN; i++) metric_add_to(METRIC_WITH(&m_failed, name, reasons[i]), 0);
+    for (size_t i = DIAL_RESOLUTION; i <= DIAL_UNKNOWN; i++)
+        metric_add_to(METRIC_WITH(&m_failed, name, reasons[i]), 0);
     return d;
 }
 

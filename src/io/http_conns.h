@@ -17,7 +17,8 @@ struct http_conns;
 struct http_conns *http_conns_new(void);
 void http_conns_free(struct http_conns *c);                    /* NULL is fine */
 
-/* A dial ended. fd: the connection that is kept alive; -1: it is closed already. dialer empty: not counted. */
+/* A dial ended. fd: the connection that is kept alive; -1: it is closed already. dialer empty: not
+ * counted. */
 void http_conns_dialled(struct http_conns *c, str dialer, enum http_dial_fail why, int fd);
 void http_conns_closed(struct http_conns *c, int fd);
 

@@ -8,12 +8,15 @@ struct sums { double attempted, established, failed, refused, closed; };
 static void sum(void *ctx, const struct metric_point *p)
 {
     struct sums *s = ctx;
-    if (!str_has_prefix(str_z(p->family->name), S("net_conntrack_dialer_")) || strcmp(p->values[0], "job") != 0) return;
+    if (!str_has_prefix(str_z(p->family->name), S("net_conntrack_dialer_")) ||
+        strcmp(p->values[0], "job") != 0)
+        return;
     if (strstr(p->family->name, "attempted")) s->attempted += p->value;
     if (strstr(p->family->name, "established")) s->established += p->value;
     if (strstr(p->family->name, "closed")) s->closed += p->value;
     if (strstr(p->family->name, "failed")) s->failed += p->value;
-    if (strstr(p->family->name, "failed") && strcmp(p->values[1], "refused") == 0) s->refused += p->value;
+    if (strstr(p->family->name, "failed") && strcmp(p->values[1], "refused") == 0)
+        s->refused += p->value;
 }
 
 TEST(http_conns_are_counted)
@@ -28,7 +31,8 @@ TEST(http_conns_are_counted)
     http_conns_closed(c, 9);
     struct sums s = { 0 };
     metric_each(sum, &s);
-    EXPECT(s.attempted == 4 && s.established == 2 && s.failed == 2 && s.refused == 1 && s.closed == 1);
+    EXPECT(
+        s.attempted == 4 && s.established == 2 && s.failed == 2 && s.refused == 1 && s.closed == 1);
     http_conns_closed(c, 7);
     http_conns_closed(c, 7);
     memset(&s, 0, sizeof(s));

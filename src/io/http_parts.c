@@ -20,7 +20,8 @@ size_t http_parts_follow(struct http_parts *f, const uint8_t *p, size_t n)
     if (before) {
         buf_bytes(&f->rest, p, MIN(n, (size_t)JOIN));
         used = parts_show(f, f->rest.p, f->rest.n);
-        if (used < before) {                                   /* not completed: all that is new goes behind it */
+        /* not completed: all that is new goes behind it */
+        if (used < before) {
             memmove(f->rest.p, f->rest.p + used, f->rest.n - used);
             f->rest.n -= used;
             if (n > JOIN) buf_bytes(&f->rest, p + JOIN, n - JOIN);

@@ -1,4 +1,5 @@
-/* http_parts_test.c — a reader of whole lines that stops somewhere, and bodies cut into parts anywhere. */
+/* http_parts_test.c — a reader of whole lines that stops somewhere, and bodies cut into parts
+ * anywhere. */
 #include "io/http_parts.h"
 
 #include "base/test.h"
@@ -23,11 +24,14 @@ TEST(http_parts_keeps_every_byte_once)
     for (unsigned round = 0; round < 400; round++) {
         struct buf body = { 0 }, kept = { 0 };
         for (size_t n = prng_below(&r, 60000), line = 1; body.n < n; line++)
-            buf_u8(&body, prng_below(&r, 1 + prng_below(&r, 300)) ? (uint8_t)('a' + line % 26) : '\n');
-        struct reader reader = { .stop = prng_below(&r, 2) ? SIZE_MAX : prng_below(&r, 60000), .r = &r };
+            buf_u8(
+                &body, prng_below(&r, 1 + prng_below(&r, 300)) ? (uint8_t)('a' + line % 26) : '\n');
+        struct reader reader = { .stop = prng_below(&r, 2) ? SIZE_MAX : prng_below(&r, 60000),
+            .r = &r };
         struct http_parts f = { .show = read_lines, .ctx = &reader };
         for (size_t at = 0; at < body.n;) {
-            size_t part = 1 + prng_below(&r, 1 + prng_below(&r, 20000)), n = MIN(part, body.n - at), used = 0;
+            size_t part = 1 + prng_below(&r, 1 + prng_below(&r, 20000)), n = MIN(part, body.n - at),
+                   used = 0;
             bool was_over = f.over;
             if (!was_over) used = http_parts_follow(&f, body.p + at, n);
             EXPECT(used == n || (used < n && f.over));

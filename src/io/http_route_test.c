@@ -41,8 +41,10 @@ TEST(http_proxies)
     };
     TEST_EACH(c, cases) {
         struct http_proxies p = { S("http://p:1"), S("http://q:2"), str_z(c->no_proxy), false };
-        EXPECT_STR(http_proxy_of(&p, S("http"), str_z(c->host), str_z(c->port)), c->straight ? S("") : S("http://p:1"));
-        EXPECT_STR(http_proxy_of(&p, S("https"), str_z(c->host), str_z(c->port)), c->straight ? S("") : S("http://q:2"));
+        EXPECT_STR(http_proxy_of(&p, S("http"), str_z(c->host), str_z(c->port)),
+            c->straight ? S("") : S("http://p:1"));
+        EXPECT_STR(http_proxy_of(&p, S("https"), str_z(c->host), str_z(c->port)),
+            c->straight ? S("") : S("http://q:2"));
         p.always = true;
         EXPECT_STR(http_proxy_of(&p, S("http"), str_z(c->host), str_z(c->port)), S("http://p:1"));
         p.http = STR_EMPTY;
@@ -52,11 +54,20 @@ TEST(http_proxies)
 
 TEST(http_redirects)
 {
-    static const struct { const char *name, *method; int status; bool is, body; const char *then; } cases[] = {
-        { "found", "GET", 302, true, false, "GET" },      { "a post becomes a get", "POST", 302, true, false, "GET" },
-        { "but not here", "POST", 307, true, true, "POST" }, { "nor here", "PUT", 308, true, true, "PUT" },
-        { "a head stays", "HEAD", 301, true, false, "HEAD" }, { "see other", "POST", 303, true, false, "GET" },
-        { "not modified", "GET", 304, false, false, "GET" }, { "fine", "GET", 200, false, false, "GET" },
+    static const struct {
+        const char *name, *method;
+        int status;
+        bool is, body;
+        const char *then;
+    } cases[] = {
+        { "found", "GET", 302, true, false, "GET" },
+        { "a post becomes a get", "POST", 302, true, false, "GET" },
+        { "but not here", "POST", 307, true, true, "POST" },
+        { "nor here", "PUT", 308, true, true, "PUT" },
+        { "a head stays", "HEAD", 301, true, false, "HEAD" },
+        { "see other", "POST", 303, true, false, "GET" },
+        { "not modified", "GET", 304, false, false, "GET" },
+        { "fine", "GET", 200, false, false, "GET" },
     };
     TEST_EACH(c, cases) {
         bool body;
@@ -64,10 +75,16 @@ TEST(http_redirects)
         EXPECT_STR(http_redirect_method(str_z(c->method), c->status, &body), str_z(c->then));
         EXPECT_EQ(body, c->body);
     }
-    static const struct { const char *name, *first, *host; bool same; } sites[] = {
-        { "itself", "h.example", "H.example", true },   { "below", "example", "h.example", true },   { "above", "h.example", "example", false },
-        { "another", "a.example", "b.example", false }, { "an end", "ample", "example", false },     { "v6", "1", "::1", false },
+    static const struct { const char *name, *first, *host; bool same;
+    } sites[] = {
+        { "itself", "h.example", "H.example", true },
+        { "below", "example", "h.example", true },
+        { "above", "h.example", "example", false },
+        { "another", "a.example", "b.example", false },
+        { "an end", "ample", "example", false },
+        { "v6", "1", "::1", false },
     };
     TEST_EACH(c, sites) EXPECT_EQ(http_same_site(str_z(c->first), str_z(c->host)), c->same);
-    EXPECT(http_header_stays(S("authorization")) && http_header_stays(S("Cookie")) && !http_header_stays(S("Accept")));
+    EXPECT(http_header_stays(S("authorization")) && http_header_stays(S("Cookie")) &&
+           !http_header_stays(S("Accept")));
 }

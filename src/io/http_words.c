@@ -28,7 +28,10 @@ static bool words_is_address(str host)
 static void words_tls_name(struct err *e, const struct http_failure *f)
 {
     static const char fmt[] = "tls: failed to verify certificate: x509: ";
-    if (words_is_address(f->dialled)) err_set(e, ERR_IO, "%scannot validate certificate for %.*s because it doesn't contain any IP SANs", fmt, STR_ARG(f->dialled));
+    if (words_is_address(f->dialled))
+        err_set(e, ERR_IO,
+            "%scannot validate certificate for %.*s because it doesn't contain any IP SANs", fmt,
+            STR_ARG(f->dialled));
     else err_set(e, ERR_IO, "%scertificate is not valid for %.*s", fmt, STR_ARG(f->dialled));
 }
 
@@ -39,8 +42,8 @@ static void words_tls_verify(struct err *e, const struct http_failure *f)
         words_tls_name(e, f);
         return;
     }
-    if (words_has(f->detail, "self-signed") || words_has(f->detail, "self signed") || words_has(f->detail, "issuer") ||
-        words_has(f->detail, "verification failed"))
+    if (words_has(f->detail, "self-signed") || words_has(f->detail, "self signed") ||
+        words_has(f->detail, "issuer") || words_has(f->detail, "verification failed"))
         why = "certificate signed by unknown authority";
     else if (words_has(f->detail, "expired") || words_has(f->detail, "not yet valid"))
         why = "certificate has expired or is not yet valid";
@@ -48,7 +51,10 @@ static void words_tls_verify(struct err *e, const struct http_failure *f)
     err_set(e, ERR_IO, "tls: failed to verify certificate: x509: %.*s", STR_ARG(d));
 }
 
-static const char *words_dial(const struct http_failure *f) { return f->proxied ? "proxyconnect tcp: dial" : "dial"; }
+static const char *words_dial(const struct http_failure *f)
+{
+    return f->proxied ? "proxyconnect tcp: dial" : "dial";
+}
 
 static void words_lookup(struct err *e, const struct http_failure *f)
 {
@@ -64,16 +70,22 @@ static bool words_file(struct err *e, str path, const char *what)
     struct err why = { 0 };
     str text;
     bool unread = path.n && fs_read_path(path, &a, (size_t)1 << 24, &text, &why) != OK;
-    if (unread) err_set(e, ERR_IO, "unable to read %s: unable to read file %.*s: %.*s", what, STR_ARG(path), STR_ARG(err_str(&why)));
+    if (unread)
+        err_set(e, ERR_IO, "unable to read %s: unable to read file %.*s: %.*s", what, STR_ARG(path),
+            STR_ARG(err_str(&why)));
     arena_fini(&a);
     return unread;
 }
 
 static void words_files(struct err *e, const struct http_failure *f)
 {
-    if (words_file(e, f->ca_file, "CA cert") || words_file(e, f->cert_file, "client cert") || words_file(e, f->key_file, "client key")) return;
-    if (f->kind == HTTP_FAIL_CERT) err_set(e, ERR_IO, "unable to use specified client cert & key: %.*s", STR_ARG(f->detail));
-    else if (f->ca_file.n) err_set(e, ERR_IO, "unable to use specified CA cert file %.*s", STR_ARG(f->ca_file));
+    if (words_file(e, f->ca_file, "CA cert") || words_file(e, f->cert_file, "client cert") ||
+        words_file(e, f->key_file, "client key"))
+        return;
+    if (f->kind == HTTP_FAIL_CERT)
+        err_set(e, ERR_IO, "unable to use specified client cert & key: %.*s", STR_ARG(f->detail));
+    else if (f->ca_file.n)
+        err_set(e, ERR_IO, "unable to use specified CA cert file %.*s", STR_ARG(f->ca_file));
     else err_set(e, ERR_IO, "unable to use specified CA cert inline");
 }
 
@@ -82,7 +94,8 @@ static void words_connect(struct err *e, const struct http_failure *f)
     char room[128];
     int errnum = f->os_errno ? f->os_errno : ECONNREFUSED;
     const char *words = words_errno(room, errnum);
-    if (f->unix_socket.n) err_set(e, ERR_IO, "dial unix %.*s: connect: %s", STR_ARG(f->unix_socket), words);
+    if (f->unix_socket.n)
+        err_set(e, ERR_IO, "dial unix %.*s: connect: %s", STR_ARG(f->unix_socket), words);
     else err_set(e, ERR_IO, "%s tcp %.*s: connect: %s", words_dial(f), STR_ARG(f->remote), words);
 }
 
@@ -90,7 +103,8 @@ static void words_receive(struct err *e, const struct http_failure *f)
 {
     char room[128];
     if (f->os_errno)
-        err_set(e, ERR_IO, "read tcp %.*s->%.*s: read: %s", STR_ARG(f->local), STR_ARG(f->remote), words_errno(room, f->os_errno));
+        err_set(e, ERR_IO, "read tcp %.*s->%.*s: read: %s", STR_ARG(f->local), STR_ARG(f->remote),
+            words_errno(room, f->os_errno));
     else err_set(e, ERR_IO, f->answered ? "unexpected EOF" : "EOF");
 }
 
@@ -99,8 +113,11 @@ static void words_scheme(struct err *e, const struct http_failure *f)
     str scheme, rest;
     bool has = str_cut(f->url, ':', &scheme, &rest);
     if (words_has(f->detail, "HTTP/0.9"))
-        err_set(e, ERR_IO, "net/http: HTTP/1.x transport connection broken: malformed HTTP response");
-    else err_set(e, ERR_BAD_INPUT, "unsupported protocol scheme \"%.*s\"", STR_ARG(has ? scheme : STR_EMPTY));
+        err_set(
+            e, ERR_IO, "net/http: HTTP/1.x transport connection broken: malformed HTTP response");
+    else
+        err_set(e, ERR_BAD_INPUT, "unsupported protocol scheme \"%.*s\"",
+            STR_ARG(has ? scheme : STR_EMPTY));
 }
 
 static void words_inner(struct err *e, const struct http_failure *f)
@@ -122,14 +139,17 @@ static void words_inner(struct err *e, const struct http_failure *f)
     case HTTP_FAIL_REDIRECTS: err_set(e, ERR_IO, "stopped after 10 redirects"); break;
     case HTTP_FAIL_SCHEME: words_scheme(e, f); break;
     case HTTP_FAIL_TLS:
-        if (words_has(f->detail, "unexpected TLS packet")) err_set(e, ERR_IO, "http: server gave HTTP response to HTTPS client");
+        if (words_has(f->detail, "unexpected TLS packet"))
+            err_set(e, ERR_IO, "http: server gave HTTP response to HTTPS client");
         else if (words_has(f->detail, "non-properly terminated")) err_set(e, ERR_IO, "EOF");
         else err_set(e, ERR_IO, "tls: %.*s", STR_ARG(f->detail));
         break;
     case HTTP_FAIL_URL: err_set(e, ERR_BAD_INPUT, "%.*s", STR_ARG(f->detail)); break;
     default:
-        if (words_has(f->detail, "getpeername()"))             /* it was closed before one could look */
-            err_set(e, ERR_IO, "read tcp %.*s->%.*s: read: connection reset by peer", STR_ARG(f->local), STR_ARG(f->remote));
+        /* it was closed before one could look */
+        if (words_has(f->detail, "getpeername()"))
+            err_set(e, ERR_IO, "read tcp %.*s->%.*s: read: connection reset by peer",
+                STR_ARG(f->local), STR_ARG(f->remote));
         else err_set(e, ERR_IO, "%.*s", STR_ARG(f->detail));
         break;
     }
@@ -149,25 +169,70 @@ errc http_failure_words(const struct http_failure *f, struct err *e)
     return err_set(e, inner.code, "%.*s \"%.*s\": %s", (int)n, op, STR_ARG(f->url), inner.msg);
 }
 
-static const struct { int status; const char *words; } statuses[] = {
-    { 100, "Continue" }, { 101, "Switching Protocols" }, { 102, "Processing" }, { 103, "Early Hints" }, { 200, "OK" },
-    { 201, "Created" }, { 202, "Accepted" }, { 203, "Non-Authoritative Information" }, { 204, "No Content" },
-    { 205, "Reset Content" }, { 206, "Partial Content" }, { 207, "Multi-Status" }, { 208, "Already Reported" },
-    { 226, "IM Used" }, { 300, "Multiple Choices" }, { 301, "Moved Permanently" }, { 302, "Found" },
-    { 303, "See Other" }, { 304, "Not Modified" }, { 305, "Use Proxy" }, { 307, "Temporary Redirect" },
-    { 308, "Permanent Redirect" }, { 400, "Bad Request" }, { 401, "Unauthorized" }, { 402, "Payment Required" },
-    { 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" }, { 406, "Not Acceptable" },
-    { 407, "Proxy Authentication Required" }, { 408, "Request Timeout" }, { 409, "Conflict" }, { 410, "Gone" },
-    { 411, "Length Required" }, { 412, "Precondition Failed" }, { 413, "Request Entity Too Large" },
-    { 414, "Request URI Too Long" }, { 415, "Unsupported Media Type" }, { 416, "Requested Range Not Satisfiable" },
-    { 417, "Expectation Failed" }, { 418, "I'm a teapot" }, { 421, "Misdirected Request" },
-    { 422, "Unprocessable Entity" }, { 423, "Locked" }, { 424, "Failed Dependency" }, { 425, "Too Early" },
-    { 426, "Upgrade Required" }, { 428, "Precondition Required" }, { 429, "Too Many Requests" },
-    { 431, "Request Header Fields Too Large" }, { 451, "Unavailable For Legal Reasons" },
-    { 500, "Internal Server Error" }, { 501, "Not Implemented" }, { 502, "Bad Gateway" },
-    { 503, "Service Unavailable" }, { 504, "Gateway Timeout" }, { 505, "HTTP Version Not Supported" },
-    { 506, "Variant Also Negotiates" }, { 507, "Insufficient Storage" }, { 508, "Loop Detected" },
-    { 510, "Not Extended" }, { 511, "Network Authentication Required" },
+static const struct { int status; const char *words;
+} statuses[] = {
+    { 100, "Continue" },
+    { 101, "Switching Protocols" },
+    { 102, "Processing" },
+    { 103, "Early Hints" },
+    { 200, "OK" },
+    { 201, "Created" },
+    { 202, "Accepted" },
+    { 203, "Non-Authoritative Information" },
+    { 204, "No Content" },
+    { 205, "Reset Content" },
+    { 206, "Partial Content" },
+    { 207, "Multi-Status" },
+    { 208, "Already Reported" },
+    { 226, "IM Used" },
+    { 300, "Multiple Choices" },
+    { 301, "Moved Permanently" },
+    { 302, "Found" },
+    { 303, "See Other" },
+    { 304, "Not Modified" },
+    { 305, "Use Proxy" },
+    { 307, "Temporary Redirect" },
+    { 308, "Permanent Redirect" },
+    { 400, "Bad Request" },
+    { 401, "Unauthorized" },
+    { 402, "Payment Required" },
+    { 403, "Forbidden" },
+    { 404, "Not Found" },
+    { 405, "Method Not Allowed" },
+    { 406, "Not Acceptable" },
+    { 407, "Proxy Authentication Required" },
+    { 408, "Request Timeout" },
+    { 409, "Conflict" },
+    { 410, "Gone" },
+    { 411, "Length Required" },
+    { 412, "Precondition Failed" },
+    { 413, "Request Entity Too Large" },
+    { 414, "Request URI Too Long" },
+    { 415, "Unsupported Media Type" },
+    { 416, "Requested Range Not Satisfiable" },
+    { 417, "Expectation Failed" },
+    { 418, "I'm a teapot" },
+    { 421, "Misdirected Request" },
+    { 422, "Unprocessable Entity" },
+    { 423, "Locked" },
+    { 424, "Failed Dependency" },
+    { 425, "Too Early" },
+    { 426, "Upgrade Required" },
+    { 428, "Precondition Required" },
+    { 429, "Too Many Requests" },
+    { 431, "Request Header Fields Too Large" },
+    { 451, "Unavailable For Legal Reasons" },
+    { 500, "Internal Server Error" },
+    { 501, "Not Implemented" },
+    { 502, "Bad Gateway" },
+    { 503, "Service Unavailable" },
+    { 504, "Gateway Timeout" },
+    { 505, "HTTP Version Not Supported" },
+    { 506, "Variant Also Negotiates" },
+    { 507, "Insufficient Storage" },
+    { 508, "Loop Detected" },
+    { 510, "Not Extended" },
+    { 511, "Network Authentication Required" },
 };
 
 str http_status_words(int status)

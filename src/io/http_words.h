@@ -1,7 +1,9 @@
 /* http_words.h — how a failed transfer is told: in the words that Go's HTTP client has for it.
  *
- * What        Dashboards, alerts and people know lastError of a target from Prometheus, so the common failures read the same here.
- * Invariants  what failed before the answer's headers came is wrapped as Get "URL": …; what failed in the body is not
+ * What        Dashboards, alerts and people know lastError of a target from Prometheus, so the
+ *             common failures read the same here.
+ * Invariants  what failed before the answer's headers came is wrapped as Get "URL": …; what failed
+ *             in the body is not
  * Ownership   none
  * Threads     pure
  * Errors      is them
@@ -13,8 +15,20 @@
 #include "base/err.h"
 
 enum http_fail {
-    HTTP_FAIL_OTHER, HTTP_FAIL_URL, HTTP_FAIL_SCHEME, HTTP_FAIL_RESOLVE, HTTP_FAIL_CONNECT, HTTP_FAIL_TIMEOUT, HTTP_FAIL_EOF,
-    HTTP_FAIL_RECEIVE, HTTP_FAIL_CUT, HTTP_FAIL_TLS, HTTP_FAIL_TLS_VERIFY, HTTP_FAIL_CA_FILE, HTTP_FAIL_CERT, HTTP_FAIL_REDIRECTS
+    HTTP_FAIL_OTHER,
+    HTTP_FAIL_URL,
+    HTTP_FAIL_SCHEME,
+    HTTP_FAIL_RESOLVE,
+    HTTP_FAIL_CONNECT,
+    HTTP_FAIL_TIMEOUT,
+    HTTP_FAIL_EOF,
+    HTTP_FAIL_RECEIVE,
+    HTTP_FAIL_CUT,
+    HTTP_FAIL_TLS,
+    HTTP_FAIL_TLS_VERIFY,
+    HTTP_FAIL_CA_FILE,
+    HTTP_FAIL_CERT,
+    HTTP_FAIL_REDIRECTS
 };
 struct http_failure {
     enum http_fail kind;
@@ -24,10 +38,12 @@ struct http_failure {
     str local, remote;                         /* "127.0.0.1:9100"; empty: unknown */
     str detail;                                /* the transfer library's words */
     str ca_file, cert_file, key_file;
-    str dialled;                               /* the name or address that a certificate must be for */
+    /* the name or address that a certificate must be for */
+    str dialled;
     str lookup;                                /* why the host has no address; empty: unknown */
     bool proxied;                              /* it was a proxy that was dialled */
-    int connect_status;                        /* what the proxy answered to CONNECT; 0: nothing, or it was not asked */
+    /* what the proxy answered to CONNECT; 0: nothing, or it was not asked */
+    int connect_status;
     str unix_socket;                           /* what was dialled instead; empty: the remote */
 };
 errc http_failure_words(const struct http_failure *f, struct err *e);

@@ -37,7 +37,8 @@ errc numbered_aside_name(str *out, struct arena *a, struct fs *fs, str dir, str 
     for (size_t i = 0; i < flat.n; i++)
         if (flat.p[i] == '/') ((uint8_t *)(uintptr_t)flat.p)[i] = '.';
     for (int i = 1; fs_exists(fs, free_name); i++) {
-        if (i == NAME_TRIES) return err_set(e, ERR_EXISTS, "too many things are set aside as %.*s", STR_ARG(flat));
+        if (i == NAME_TRIES)
+            return err_set(e, ERR_EXISTS, "too many things are set aside as %.*s", STR_ARG(flat));
         free_name = arena_fmt(a, "%.*s.%d", STR_ARG(flat), i);
     }
     *out = free_name;
@@ -62,24 +63,30 @@ errc numbered_sync(struct fs *fs, str dir, struct err *e)
 }
 
 /* One name that reads as a number; *moved if it had to go. */
-static errc settle_one(struct fs *fs, str dir, int width, const struct fs_entry *x, bool *moved, struct err *e)
+static errc settle_one(
+    struct fs *fs, str dir, int width, const struct fs_entry *x, bool *moved, struct err *e)
 {
     SCOPED(arena_finip) struct arena a = { 0 };
     uint32_t n;
     *moved = true;
-    if (x->is_dir) return numbered_set_aside(fs, dir, x->name, "a folder with the name of a file", e);
-    if (!numbered_parse(x->name, &n)) return numbered_set_aside(fs, dir, x->name, "a number that no file has", e);
+    if (x->is_dir)
+        return numbered_set_aside(fs, dir, x->name, "a folder with the name of a file", e);
+    if (!numbered_parse(x->name, &n))
+        return numbered_set_aside(fs, dir, x->name, "a number that no file has", e);
     str right = arena_fmt(&a, "%0*" PRIu32, width, n), to = path_join(&a, dir, right);
     if (str_eq(x->name, right)) {
         *moved = false;
         return OK;
     }
-    if (fs_exists(fs, to)) return numbered_set_aside(fs, dir, x->name, "the number is there twice", e);
-    LOG(WARN, "a number is written as it should be", kv_str("dir", dir), kv_str("was", x->name), kv_str("is", right));
+    if (fs_exists(fs, to))
+        return numbered_set_aside(fs, dir, x->name, "the number is there twice", e);
+    LOG(WARN, "a number is written as it should be", kv_str("dir", dir), kv_str("was", x->name),
+        kv_str("is", right));
     return fs_rename(fs, path_join(&a, dir, x->name), to, e);
 }
 
-/* Folders first, so that a file may take the name that a folder had; then the files, of which the right names win. */
+/* Folders first, so that a file may take the name that a folder had; then the files, of which the
+ * right names win. */
 errc numbered_settle(struct fs *fs, str dir, int width, uint32_t *moved, struct err *e)
 {
     SCOPED(arena_finip) struct arena a = { 0 };

@@ -5,7 +5,10 @@
 #include "base/test.h"
 #include "io/fs_sim.h"
 
-static void log_nothing(void *ctx, enum log_level level, str line) { (void)ctx, (void)level, (void)line; }
+static void log_nothing(void *ctx, enum log_level level, str line)
+{
+    (void)ctx, (void)level, (void)line;
+}
 
 static void put(struct fs *fs, const char *path, bool folder)
 {
@@ -22,10 +25,20 @@ static str content(struct fs *fs, const char *path, struct arena *a)
 
 TEST(numbered_parse)
 {
-    static const struct { const char *name; bool is; uint32_t n; } rows[] = {
-        { "0", true, 0 },       { "00000012", true, 12 }, { "12", true, 12 },  { "999999999", true, 999999999 },
-        { "1000000000", false, 0 }, { "", false, 0 },     { "+1", false, 0 },  { "-1", false, 0 },
-        { "1 ", false, 0 },     { "0x1", false, 0 },      { "1e3", false, 0 }, { "12.bad", false, 0 },
+    static const struct { const char *name; bool is; uint32_t n;
+    } rows[] = {
+        { "0", true, 0 },
+        { "00000012", true, 12 },
+        { "12", true, 12 },
+        { "999999999", true, 999999999 },
+        { "1000000000", false, 0 },
+        { "", false, 0 },
+        { "+1", false, 0 },
+        { "-1", false, 0 },
+        { "1 ", false, 0 },
+        { "0x1", false, 0 },
+        { "1e3", false, 0 },
+        { "12.bad", false, 0 },
     };
     TEST_EACH(row, rows) {
         uint32_t n = 0;
@@ -72,7 +85,8 @@ TEST(numbered_aside_name)
     struct fs *fs = fs_sim_new(test_seed());
     SCOPED(arena_fini) struct arena a = { 0 };
     str name;
-    EXPECT_OK(numbered_aside_name(&name, &a, fs, S("wal/checkpoint.00000004"), S("00000000"), NULL));
+    EXPECT_OK(
+        numbered_aside_name(&name, &a, fs, S("wal/checkpoint.00000004"), S("00000000"), NULL));
     EXPECT_STR(name, S("wal.checkpoint.00000004.00000000.bad"));
     put(fs, "wal.00000001.bad", false);
     put(fs, "wal.00000001.bad.1", true);

@@ -1,14 +1,15 @@
-/* S3-FIFO: "FIFO queues are all you need for cache eviction" (Yang and others, SOSP 2023). A new frame enters a small queue of a
- * tenth of the budget. What was asked for again before it reaches the end of that queue moves to the main queue, the rest (of a scan:
- * everything) goes, and only its fingerprint stays in a ghost table for a while; what is missed and found there enters the main queue
- * at once. The main queue gives frames that were used as many further rounds as they had hits, at most three. A hit writes one
- * counter and moves nothing.
+/* S3-FIFO: "FIFO queues are all you need for cache eviction" (Yang and others, SOSP 2023). A new
+ * frame enters a small queue of a tenth of the budget. What was asked for again before it reaches
+ * the end of that queue moves to the main queue, the rest (of a scan:
+ * everything) goes, and only its fingerprint stays in a ghost table for a while; what is missed and
+ * found there enters the main queue at once. The main queue gives frames that were used as many
+ * further rounds as they had hits, at most three. A hit writes one counter and moves nothing.
  *
  *      miss -> LOADING -> READY in small --used again--> main --used--> main (next round)
  *                            '--not used--> ghost          '--not used--> gone
  *
- * A frame that leaves the table while it is pinned (forgotten, or read again because the file grew) is an orphan, freed by its last
- * unpin.
+ * A frame that leaves the table while it is pinned (forgotten, or read again because the file grew)
+ * is an orphan, freed by its last unpin.
  */
 #include "io/page_cache.h"
 
@@ -45,7 +46,8 @@ struct cache_shard {
 
 ACCOUNT(cache_account, "page_cache")
 static struct cache_shard shards[SHARDS];
-static _Atomic uint64_t cache_limit = 256u << 20;      /* relaxed: a figure; each shard acts on it at its next miss */
+/* relaxed: a figure; each shard acts on it at its next miss */
+static _Atomic uint64_t cache_limit = 256u << 20;
 static _Atomic uint64_t cache_next_file = 1;           /* relaxed: only its uniqueness matters */
 
 __attribute__((constructor)) static void cache_init(void)
@@ -56,7 +58,10 @@ __attribute__((constructor)) static void cache_init(void)
     }
 }
 
-uint64_t cache_file_id(void) { return atomic_fetch_add_explicit(&cache_next_file, 1, memory_order_relaxed); }
+uint64_t cache_file_id(void)
+{
+    return atomic_fetch_add_explicit(&cache_next_file, 1, memory_order_relaxed);
+}
 
 static uint64_t cache_hash(uint64_t file_id, uint64_t extent)
 {
@@ -128,7 +133,8 @@ static bool ghost_take_locked(struct cache_shard *s, uint64_t hash)
     return hit;
 }
 
-/* One step at the old end of a queue: a used frame moves on, an unused one goes. False: there is nothing to take. */
+/* One step at the old end of a queue: a used frame moves on, an unused one goes. False: there is
+ * nothing to take. */
 static bool evict_step_locked(struct cache_shard *s, enum frame_queue q)
 {
     struct cache_frame *fr = s->oldest[q];
@@ -146,14 +152,17 @@ static bool evict_step_locked(struct cache_shard *s, enum frame_queue q)
     return true;
 }
 
-/* Brings the shard within its share. Bounded: after FREQ_MAX + 1 rounds only pinned frames are left. */
+/* Brings the shard within its share. Bounded: after FREQ_MAX + 1 rounds only pinned frames are
+ * left. */
 static void evict_locked(struct cache_shard *s)
 {
     uint64_t share = atomic_load_explicit(&cache_limit, memory_order_relaxed) / SHARDS;
     size_t steps = (s->frames.n + 1) * (FREQ_MAX + 2);
     while (s->size[QUEUE_SMALL] + s->size[QUEUE_MAIN] > share && steps-- > 0) {
         enum frame_queue q = s->size[QUEUE_SMALL] > share / SMALL_SHARE ? QUEUE_SMALL : QUEUE_MAIN;
-        if (!evict_step_locked(s, q) && !evict_step_locked(s, q == QUEUE_MAIN ? QUEUE_SMALL : QUEUE_MAIN)) return;
+        if (!evict_step_locked(s, q) &&
+            !evict_step_locked(s, q == QUEUE_MAIN ? QUEUE_SMALL : QUEUE_MAIN))
+            return;
     }
 }
 
@@ -163,12 +172,15 @@ static uint64_t frame_sum(const struct cache_frame *fr) { return hash_bytes(fr->
 static uint64_t frame_sum(const struct cache_frame *fr) { return fr->sum; }
 #endif
 
-/* The frame, pinned, READY; or NULL: *mine is a LOADING one in the table that the caller has to fill. */
-static struct cache_frame *cache_find(struct cache_shard *s, const struct cache_frame *key, size_t need, struct cache_frame **mine)
+/* The frame, pinned, READY; or NULL: *mine is a LOADING one in the table that the caller has to
+ * fill. */
+static struct cache_frame *cache_find(
+    struct cache_shard *s, const struct cache_frame *key, size_t need, struct cache_frame **mine)
 {
     mtx_lock(&s->mu);
     struct cache_frame *fr;
-    while ((fr = map_find(&s->frames, key->hash, frame_is, key)) && fr->state == FRAME_LOADING) cond_wait(&s->loaded, &s->mu);
+    while ((fr = map_find(&s->frames, key->hash, frame_is, key)) && fr->state == FRAME_LOADING)
+        cond_wait(&s->loaded, &s->mu);
     if (fr && fr->n >= need) {
         fr->pins++;
         if (fr->freq < FREQ_MAX) fr->freq++;
@@ -193,7 +205,8 @@ static errc frame_load(struct cache_frame *fr, struct file *f, size_t need, stru
     size_t got = 0;
     errc rc = file_pread(f, data, fr->extent_bytes, fr->extent * fr->extent_bytes, &got, e);
     if (rc == OK && got < need)
-        rc = err_set(e, ERR_IO, "%.*s: cut short at %" PRIu64, STR_ARG(file_path(f)), fr->extent * fr->extent_bytes + got);
+        rc = err_set(e, ERR_IO, "%.*s: cut short at %" PRIu64, STR_ARG(file_path(f)),
+            fr->extent * fr->extent_bytes + got);
     if (rc != OK) {
         mem_free(data);
         return rc;
@@ -221,11 +234,14 @@ static void cache_publish(struct cache_shard *s, struct cache_frame *fr, bool ok
     if (!ok) mem_free(fr);
 }
 
-errc cache_pin(struct cache_frame **out, struct file *f, uint64_t file_id, uint64_t extent, uint32_t extent_bytes, size_t need,
-               struct err *e)
+errc cache_pin(struct cache_frame **out, struct file *f, uint64_t file_id, uint64_t extent,
+    uint32_t extent_bytes, size_t need, struct err *e)
 {
     assert(need > 0 && need <= extent_bytes);
-    struct cache_frame key = { .file_id = file_id, .extent = extent, .extent_bytes = extent_bytes, .hash = cache_hash(file_id, extent) };
+    struct cache_frame key = { .file_id = file_id,
+        .extent = extent,
+        .extent_bytes = extent_bytes,
+        .hash = cache_hash(file_id, extent) };
     struct cache_shard *s = shard_of(key.hash);
     struct cache_frame *fresh = NULL;
     struct cache_frame *fr = cache_find(s, &key, need, &fresh);
@@ -236,7 +252,8 @@ errc cache_pin(struct cache_frame **out, struct file *f, uint64_t file_id, uint6
         fr = fresh;
     } else if (frame_sum(fr) != fr->sum) {
         cache_unpin(fr);
-        return err_set(e, ERR_CORRUPT, "%.*s: cached bytes were changed in memory", STR_ARG(file_path(f)));
+        return err_set(
+            e, ERR_CORRUPT, "%.*s: cached bytes were changed in memory", STR_ARG(file_path(f)));
     }
     *out = fr;
     return OK;
@@ -285,7 +302,8 @@ void cache_set_limit(uint64_t bytes)
 
 struct cache_stats cache_stats(void)
 {
-    struct cache_stats sum = { .limit_bytes = atomic_load_explicit(&cache_limit, memory_order_relaxed) };
+    struct cache_stats sum = { .limit_bytes =
+                                   atomic_load_explicit(&cache_limit, memory_order_relaxed) };
     for (size_t i = 0; i < SHARDS; i++) {
         struct cache_shard *s = &shards[i];
         mtx_lock(&s->mu);
@@ -313,10 +331,16 @@ static double cache_figure(void *ctx)
     }
 }
 
-#define CACHE_METRIC(var, kind, name, help, figure) \
-    METRIC_DEFINE(var, kind, "epimetheus_page_cache_" name, help, .read = cache_figure, .read_ctx = (void *)(uintptr_t)(figure))
-CACHE_METRIC(m_hits, METRIC_COUNTER, "hits_total", "Reads that found their extent in the page cache.", FIGURE_HITS)
-CACHE_METRIC(m_misses, METRIC_COUNTER, "misses_total", "Reads that had to fetch their extent.", FIGURE_MISSES)
-CACHE_METRIC(m_evictions, METRIC_COUNTER, "evictions_total", "Extents that made room for others.", FIGURE_EVICTIONS)
-CACHE_METRIC(m_size, METRIC_GAUGE, "size_bytes", "Bytes of the extents in the page cache.", FIGURE_SIZE)
-CACHE_METRIC(m_limit, METRIC_GAUGE, "limit_bytes", "Bytes that the page cache may hold.", FIGURE_LIMIT)
+#define CACHE_METRIC(var, kind, name, help, figure)                                                \
+    METRIC_DEFINE(var, kind, "epimetheus_page_cache_" name, help, .read = cache_figure,            \
+        .read_ctx = (void *)(uintptr_t)(figure))
+CACHE_METRIC(m_hits, METRIC_COUNTER, "hits_total",
+    "Reads that found their extent in the page cache.", FIGURE_HITS)
+CACHE_METRIC(m_misses, METRIC_COUNTER, "misses_total", "Reads that had to fetch their extent.",
+    FIGURE_MISSES)
+CACHE_METRIC(m_evictions, METRIC_COUNTER, "evictions_total", "Extents that made room for others.",
+    FIGURE_EVICTIONS)
+CACHE_METRIC(
+    m_size, METRIC_GAUGE, "size_bytes", "Bytes of the extents in the page cache.", FIGURE_SIZE)
+CACHE_METRIC(
+    m_limit, METRIC_GAUGE, "limit_bytes", "Bytes that the page cache may hold.", FIGURE_LIMIT)

@@ -7,10 +7,13 @@
 
 #include <sched.h>
 
-GAUGE_VEC(m_queue, "epimetheus_pool_queue_length", "Jobs that wait for a thread of the pool.", "pool")
-GAUGE_VEC(m_limit, "epimetheus_pool_queue_limit", "Jobs that may wait for a thread of the pool.", "pool")
+GAUGE_VEC(
+    m_queue, "epimetheus_pool_queue_length", "Jobs that wait for a thread of the pool.", "pool")
+GAUGE_VEC(
+    m_limit, "epimetheus_pool_queue_limit", "Jobs that may wait for a thread of the pool.", "pool")
 GAUGE_VEC(m_busy, "epimetheus_pool_threads_busy", "Threads of the pool that run a job.", "pool")
-COUNTER_VEC(m_refused, "epimetheus_pool_jobs_refused_total", "Jobs that found the queue of the pool full.", "pool")
+COUNTER_VEC(m_refused, "epimetheus_pool_jobs_refused_total",
+    "Jobs that found the queue of the pool full.", "pool")
 
 struct job { void (*run)(void *ctx); void *ctx; };
 struct pool {
@@ -108,7 +111,8 @@ bool pool_submit(struct pool *p, void (*run)(void *ctx), void *ctx)
     return ok;
 }
 
-/* Shared by the caller and its helpers; freed by the last to leave, since a helper may begin when all is done already. */
+/* Shared by the caller and its helpers; freed by the last to leave, since a helper may begin when
+ * all is done already. */
 struct each {
     size_t n;
     void (*piece)(void *ctx, size_t i);

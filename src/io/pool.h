@@ -1,6 +1,7 @@
 /* pool.h — a few threads and a bounded queue of jobs.
  *
- * What        pool_submit hands a job to the next free thread; pool_each cuts work into pieces and helps doing them.
+ * What        pool_submit hands a job to the next free thread; pool_each cuts work into pieces and
+ *             helps doing them.
  * Invariants  jobs begin in the order of their submission; the queue never grows beyond its bound
  * Ownership   pool_new/pool_free; a job's argument is its submitter's business
  * Threads     any
@@ -15,15 +16,18 @@
 #include <stddef.h>
 
 struct pool;
-struct pool_opts { const char *name; unsigned threads; size_t queue_max; };   /* name: also the label of its metrics */
+/* name: also the label of its metrics */
+struct pool_opts { const char *name; unsigned threads; size_t queue_max; };
 struct pool *pool_new(const struct pool_opts *o);
 void pool_free(struct pool *p);                /* runs what is queued, then ends; NULL is fine */
 unsigned pool_threads(const struct pool *p);
-unsigned pool_cores(void);                                     /* that this process may run on; at least 1 */
+/* that this process may run on; at least 1 */
+unsigned pool_cores(void);
 MUST_USE bool pool_submit(struct pool *p, void (*run)(void *ctx), void *ctx);
 
-/* Runs piece(ctx, i) for i in [0, n), spread over free threads of the pool and the caller's own, and returns when all are done. Never
- * waits for a queue: what no other thread takes the caller does itself, so a full pool only makes it slower. */
+/* Runs piece(ctx, i) for i in [0, n), spread over free threads of the pool and the caller's own,
+ * and returns when all are done. Never waits for a queue: what no other thread takes the caller
+ * does itself, so a full pool only makes it slower. */
 void pool_each(struct pool *p, size_t n, void (*piece)(void *ctx, size_t i), void *ctx);
 
 #endif

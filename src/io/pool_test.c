@@ -32,7 +32,8 @@ TEST(pool_full_refuses)
     struct pool *p = pool_new(&(struct pool_opts){ "test", 1, 2 });
     unsigned taken = 0;
     while (taken < 10 && pool_submit(p, wait_gate, &g)) taken++;
-    EXPECT(taken >= 2 && taken <= 3);                          /* two in the queue, one maybe at work */
+    /* two in the queue, one maybe at work */
+    EXPECT(taken >= 2 && taken <= 3);
     mtx_lock(&g.mu);
     g.open = true;
     cond_broadcast(&g.c);

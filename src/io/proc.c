@@ -32,7 +32,8 @@ static const char *proc_file(const char *path, char *room, size_t cap)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     size_t n = 0;
-    for (ssize_t r = 1; fd >= 0 && r > 0 && n < cap - 1; n += (size_t)MAX(r, 0)) r = read(fd, room + n, cap - 1 - n);
+    for (ssize_t r = 1; fd >= 0 && r > 0 && n < cap - 1; n += (size_t)MAX(r, 0))
+        r = read(fd, room + n, cap - 1 - n);
     if (fd >= 0) close(fd);
     room[n] = 0;
     return room;
@@ -74,10 +75,13 @@ static void proc_read_stat(struct proc_sample *s)
     enum { UTIME = 11, STIME = 12, START = 19 };               /* words behind the name, from 0 */
     char room[2048], stat[16384];
     uint64_t utime, stime, start, boot;
-    const char *at = strrchr(proc_file("/proc/self/stat", room, sizeof(room)), ')');   /* the name before it may hold anything */
+    /* the name before it may hold anything */
+    const char *at = strrchr(proc_file("/proc/self/stat", room, sizeof(room)), ')');
     if (!at) return;
     str words = str_z(at + 1);
-    if (!proc_word(words, UTIME, &utime) || !proc_word(words, STIME, &stime) || !proc_word(words, START, &start)) return;
+    if (!proc_word(words, UTIME, &utime) || !proc_word(words, STIME, &stime) ||
+        !proc_word(words, START, &start))
+        return;
     double hz = (double)sysconf(_SC_CLK_TCK);
     s->cpu_seconds = (double)(utime + stime) / hz;
     if (proc_line(proc_file("/proc/stat", stat, sizeof(stat)), "\nbtime", &boot))
@@ -94,7 +98,8 @@ static void proc_read_fds(struct proc_sample *s)
     s->open_fds = n ? n - 1 : 0;       /* without the one that looks */
 }
 
-/* Two lines begin alike, "IpExt: NAME…" and "IpExt: NUMBER…": the number that stands where the name does. */
+/* Two lines begin alike, "IpExt: NAME…" and "IpExt: NUMBER…": the number that stands where the name
+ * does. */
 static bool proc_column(str names, str numbers, str name, uint64_t *out)
 {
     for (unsigned i = 0; names.n; i++) {
@@ -192,7 +197,19 @@ struct proc_sample proc_latest(void)
 
 /* ---- the same as metrics, named as everywhere ---- */
 
-enum proc_figure { PROC_CPU, PROC_OPEN_FDS, PROC_MAX_FDS, PROC_RSS, PROC_ANON, PROC_FILE, PROC_VIRTUAL, PROC_VIRTUAL_MAX, PROC_START, PROC_RECEIVED, PROC_SENT };
+enum proc_figure {
+    PROC_CPU,
+    PROC_OPEN_FDS,
+    PROC_MAX_FDS,
+    PROC_RSS,
+    PROC_ANON,
+    PROC_FILE,
+    PROC_VIRTUAL,
+    PROC_VIRTUAL_MAX,
+    PROC_START,
+    PROC_RECEIVED,
+    PROC_SENT
+};
 static double proc_figure(void *ctx)
 {
     struct proc_sample s = proc_latest();
@@ -211,18 +228,28 @@ static double proc_figure(void *ctx)
     }
 }
 
-#define PROC_METRIC(var, kind, name, help, figure) \
-    METRIC_DEFINE(var, kind, name, help, .read = proc_figure, .read_ctx = (void *)(uintptr_t)(figure))
-PROC_METRIC(m_cpu, METRIC_COUNTER, "process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", PROC_CPU)
-PROC_METRIC(m_open, METRIC_GAUGE, "process_open_fds", "Number of open file descriptors.", PROC_OPEN_FDS)
-PROC_METRIC(m_max, METRIC_GAUGE, "process_max_fds", "Maximum number of open file descriptors.", PROC_MAX_FDS)
-PROC_METRIC(m_rss, METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory size in bytes.", PROC_RSS)
-PROC_METRIC(m_anon, METRIC_GAUGE, "epimetheus_process_resident_anon_bytes", "Resident anonymous memory in bytes.", PROC_ANON)
-PROC_METRIC(m_file, METRIC_GAUGE, "epimetheus_process_resident_file_bytes", "Resident pages of files in bytes.", PROC_FILE)
-PROC_METRIC(m_virtual, METRIC_GAUGE, "process_virtual_memory_bytes", "Virtual memory size in bytes.", PROC_VIRTUAL)
-PROC_METRIC(m_virtual_max, METRIC_GAUGE, "process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.",
-            PROC_VIRTUAL_MAX)
-PROC_METRIC(m_received, METRIC_COUNTER, "process_network_receive_bytes_total", "Number of bytes received by the process over the network.",
-            PROC_RECEIVED)
-PROC_METRIC(m_sent, METRIC_COUNTER, "process_network_transmit_bytes_total", "Number of bytes sent by the process over the network.", PROC_SENT)
-PROC_METRIC(m_start, METRIC_GAUGE, "process_start_time_seconds", "Start time of the process since unix epoch in seconds.", PROC_START)
+#define PROC_METRIC(var, kind, name, help, figure)                                                 \
+    METRIC_DEFINE(                                                                                 \
+        var, kind, name, help, .read = proc_figure, .read_ctx = (void *)(uintptr_t)(figure))
+PROC_METRIC(m_cpu, METRIC_COUNTER, "process_cpu_seconds_total",
+    "Total user and system CPU time spent in seconds.", PROC_CPU)
+PROC_METRIC(
+    m_open, METRIC_GAUGE, "process_open_fds", "Number of open file descriptors.", PROC_OPEN_FDS)
+PROC_METRIC(m_max, METRIC_GAUGE, "process_max_fds", "Maximum number of open file descriptors.",
+    PROC_MAX_FDS)
+PROC_METRIC(m_rss, METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory size in bytes.",
+    PROC_RSS)
+PROC_METRIC(m_anon, METRIC_GAUGE, "epimetheus_process_resident_anon_bytes",
+    "Resident anonymous memory in bytes.", PROC_ANON)
+PROC_METRIC(m_file, METRIC_GAUGE, "epimetheus_process_resident_file_bytes",
+    "Resident pages of files in bytes.", PROC_FILE)
+PROC_METRIC(m_virtual, METRIC_GAUGE, "process_virtual_memory_bytes",
+    "Virtual memory size in bytes.", PROC_VIRTUAL)
+PROC_METRIC(m_virtual_max, METRIC_GAUGE, "process_virtual_memory_max_bytes",
+    "Maximum amount of virtual memory available in bytes.", PROC_VIRTUAL_MAX)
+PROC_METRIC(m_received, METRIC_COUNTER, "process_network_receive_bytes_total",
+    "Number of bytes received by the process over the network.", PROC_RECEIVED)
+PROC_METRIC(m_sent, METRIC_COUNTER, "process_network_transmit_bytes_total",
+    "Number of bytes sent by the process over the network.", PROC_SENT)
+PROC_METRIC(m_start, METRIC_GAUGE, "process_start_time_seconds",
+    "Start time of the process since unix epoch in seconds.", PROC_START)

@@ -17,10 +17,12 @@ bool io_backend_parse(str word, enum io_backend *out)
 }
 
 /* auto is mmap: one copy less, and the kernel shares its cache with what writes the files. */
-errc reader_open(struct reader **out, struct fs *fs, str path, enum io_backend backend, enum io_pattern pattern, struct err *e)
+errc reader_open(struct reader **out, struct fs *fs, str path, enum io_backend backend,
+    enum io_pattern pattern, struct err *e)
 {
     if (backend == IO_DIRECT)
-        return err_set(e, ERR_UNSUPPORTED, "%.*s: reading by direct I/O is not supported", STR_ARG(path));
+        return err_set(
+            e, ERR_UNSUPPORTED, "%.*s: reading by direct I/O is not supported", STR_ARG(path));
     struct file *f = NULL;
     uint64_t size;
     TRY(fs_open(&f, fs, path, FS_READ, e));
@@ -38,7 +40,10 @@ errc reader_open(struct reader **out, struct fs *fs, str path, enum io_backend b
     return OK;
 }
 
-uint64_t reader_size(const struct reader *r) { return atomic_load_explicit(&r->size, memory_order_acquire); }
+uint64_t reader_size(const struct reader *r)
+{
+    return atomic_load_explicit(&r->size, memory_order_acquire);
+}
 enum io_backend reader_backend(const struct reader *r) { return r->ops->backend; }
 
 errc reader_refresh(struct reader *r, struct err *e)
@@ -62,12 +67,14 @@ errc reader_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struc
 {
     uint64_t size = reader_size(r);
     if (off > size || n > size - off)
-        return err_set(e, ERR_CORRUPT, "%.*s: %zu bytes at %" PRIu64 " reach past the end at %" PRIu64, STR_ARG(file_path(r->file)),
-                       n, off, size);
+        return err_set(e, ERR_CORRUPT,
+            "%.*s: %zu bytes at %" PRIu64 " reach past the end at %" PRIu64,
+            STR_ARG(file_path(r->file)), n, off, size);
     struct pin p = { .bytes = S(""), .reader = r };
     if (n) TRY(r->ops->pin(r, off, n, &p, e));
     assert(p.bytes.n == n);
-    atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);      /* the caller's own reference keeps r alive until here */
+    /* the caller's own reference keeps r alive until here */
+    atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
     *out = p;
     return OK;
 }

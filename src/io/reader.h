@@ -1,15 +1,19 @@
 /* reader.h — the one interface through which storage is read.
  *
- * What        pin(offset, length) gives a slice of a file, unpin gives it back. Backends: mmap (the slice points into the map) and
- *             buffered (pread into a shared page cache with a budget). Nothing above io knows which one runs.
- * Invariants  (1) A pinned slice is readable until its unpin, whatever happens to the file. (2) A fault of a mapped page (an I/O error,
- *             a file cut short) never kills the process: the slice reads zeros from there and reader_unpin answers ERR_IO, so what
- *             was decoded from it is to be thrown away. (3) Bytes may change between two reads of a map: decoders are
- *             bounds-checked all the same.
- *             A fault is sticky: from then on every pin and unpin of this reader answers ERR_IO until it is closed and opened again.
+ * What        pin(offset, length) gives a slice of a file, unpin gives it back. Backends: mmap (the
+ *             slice points into the map) and buffered (pread into a shared page cache with a
+ *             budget). Nothing above io knows which one runs.
+ * Invariants  (1) A pinned slice is readable until its unpin, whatever happens to the file. (2) A
+ *             fault of a mapped page (an I/O error, a file cut short) never kills the process: the
+ *             slice reads zeros from there and reader_unpin answers ERR_IO, so what was decoded
+ *             from it is to be thrown away. (3) Bytes may change between two reads of a map:
+ *             decoders are bounds-checked all the same.
+ *             A fault is sticky: from then on every pin and unpin of this reader answers ERR_IO
+ *             until it is closed and opened again.
  * Ownership   reader_open allocates, reader_close frees (pins keep the underlying object alive).
  * Threads     any; a pin may be given back by another thread than took it
- * Errors      ERR_IO; ERR_LIMIT (past the pins' account); a range beyond the end is ERR_CORRUPT with path, offset and length
+ * Errors      ERR_IO; ERR_LIMIT (past the pins' account); a range beyond the end is ERR_CORRUPT
+ *             with path, offset and length
  * Format      none
  */
 #ifndef EPI_IO_READER_H
@@ -23,13 +27,17 @@ enum io_pattern { IO_RANDOM, IO_SEQUENTIAL };
 struct reader;
 struct pin { str bytes; struct reader *reader; void *frame; };
 
-MUST_USE errc reader_open(struct reader **out, struct fs *fs, str path, enum io_backend backend, enum io_pattern pattern, struct err *e);
-uint64_t reader_size(const struct reader *r);                  /* at open, or after reader_refresh */
-MUST_USE errc reader_refresh(struct reader *r, struct err *e); /* the file has grown: look again; pins stay as they are */
+MUST_USE errc reader_open(struct reader **out, struct fs *fs, str path, enum io_backend backend,
+    enum io_pattern pattern, struct err *e);
+/* at open, or after reader_refresh */
+uint64_t reader_size(const struct reader *r);
+/* the file has grown: look again; pins stay as they are */
+MUST_USE errc reader_refresh(struct reader *r, struct err *e);
 MUST_USE errc reader_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struct err *e);
 MUST_USE errc reader_unpin(struct pin *p, struct err *e);      /* the zero pin is fine */
 void reader_close(struct reader *r);                           /* NULL is fine */
-enum io_backend reader_backend(const struct reader *r);        /* what runs: mmap falls back to buffered where nothing can be mapped */
+/* what runs: mmap falls back to buffered where nothing can be mapped */
+enum io_backend reader_backend(const struct reader *r);
 
 MUST_USE bool io_backend_parse(str word, enum io_backend *out);   /* auto, mmap, buffered, direct */
 

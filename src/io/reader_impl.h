@@ -1,8 +1,8 @@
 /* reader_impl.h — what a backend of reader.h fills in; included by the backends only.
  *
  * What        The table of functions behind struct reader.
- * Invariants  reader.c has checked that a pinned range lies within size and is not empty; it counts the references: one of the
- *             owner, one a pin.
+ * Invariants  reader.c has checked that a pinned range lies within size and is not empty; it counts
+ *             the references: one of the owner, one a pin.
  * Ownership   file belongs to the reader; ops->free frees the whole reader, the file excepted
  * Threads     as reader.h
  * Errors      as reader.h
@@ -17,20 +17,24 @@
 
 struct reader_ops {
     enum io_backend backend;
-    errc (*pin)(struct reader *r, uint64_t off, size_t n, struct pin *out, struct err *e);     /* sets bytes and frame */
+    /* sets bytes and frame */
+    errc (*pin)(struct reader *r, uint64_t off, size_t n, struct pin *out, struct err *e);
     errc (*unpin)(struct reader *r, struct pin *p, struct err *e);
-    errc (*resize)(struct reader *r, uint64_t size, struct err *e);            /* the file has this size: make it readable */
+    /* the file has this size: make it readable */
+    errc (*resize)(struct reader *r, uint64_t size, struct err *e);
     void (*free)(struct reader *r);
 };
 
 struct reader {
     const struct reader_ops *ops;      /* const after init */
     struct file *file;                 /* const after init */
-    _Atomic uint64_t size;             /* release after a backend can read that far, acquire before a pin */
+    /* release after a backend can read that far, acquire before a pin */
+    _Atomic uint64_t size;
     _Atomic uint32_t refs;
 };
 
-/* NULL: the file cannot be mapped (no descriptor, no address space, no slot in the guard's table). */
+/* NULL: the file cannot be mapped (no descriptor, no address space, no slot in the guard's
+ * table). */
 struct reader *reader_mmap_new(struct file *f, uint64_t size, enum io_pattern pattern);
 struct reader *reader_buffered_new(enum io_pattern pattern);
 

@@ -1,9 +1,11 @@
-/* The mmap backend. A file that grows outgrows its map: reader_refresh then maps it again, twice as long as needed, which is allowed
- * past the end of the file (pages there become readable as it grows). The maps before stay until the reader ends, because pins point
- * into them; their lengths double, so that they are few.
+/* The mmap backend. A file that grows outgrows its map: reader_refresh then maps it again, twice as
+ * long as needed, which is allowed past the end of the file (pages there become readable as it
+ * grows). The maps before stay until the reader ends, because pins point into them; their lengths
+ * double, so that they are few.
  *
- * A page that cannot be read is replaced by zeros (guard.h). The bytes pinned meanwhile are worthless, and so may be those of every
- * other pin of this map: all of them are told at their unpin.
+ * A page that cannot be read is replaced by zeros (guard.h). The bytes pinned meanwhile are
+ * worthless, and so may be those of every other pin of this map: all of them are told at their
+ * unpin.
  */
 #include "io/fs_impl.h"
 #include "io/guard.h"
@@ -17,10 +19,14 @@ struct map_part { uint8_t *at; size_t n; struct guard *guard; struct map_part *o
 struct reader_mmap {
     struct reader base;
     enum io_pattern pattern;           /* const after init */
-    struct map_part *_Atomic newest;   /* NULL: the file was empty; release after mapping, acquire before a pin */
+    /* NULL: the file was empty; release after mapping, acquire before a pin */
+    struct map_part *_Atomic newest;
 };
 
-static struct reader_mmap *rm_of(struct reader *r) { return CONTAINER_OF(r, struct reader_mmap, base); }
+static struct reader_mmap *rm_of(struct reader *r)
+{
+    return CONTAINER_OF(r, struct reader_mmap, base);
+}
 
 static struct map_part *map_part_new(const struct file *f, uint64_t n, enum io_pattern pattern)
 {
@@ -32,7 +38,8 @@ static struct map_part *map_part_new(const struct file *f, uint64_t n, enum io_p
         munmap(at, (size_t)n);
         return NULL;
     }
-    madvise(at, (size_t)n, pattern == IO_RANDOM ? MADV_RANDOM : MADV_SEQUENTIAL);      /* advice: its failure costs nothing */
+    /* advice: its failure costs nothing */
+    madvise(at, (size_t)n, pattern == IO_RANDOM ? MADV_RANDOM : MADV_SEQUENTIAL);
     struct map_part *m = NEW(struct map_part);
     *m = (struct map_part){ at, (size_t)n, g, NULL };
     return m;
@@ -72,10 +79,15 @@ static errc rm_resize(struct reader *r, uint64_t size, struct err *e)
     struct reader_mmap *rm = rm_of(r);
     struct map_part *m = atomic_load_explicit(&rm->newest, memory_order_acquire);
     while (size > (m ? m->n : 0)) {
-        struct map_part *longer = map_part_new(r->file, MAX(size * 2, (uint64_t)MAP_GROW_MIN), rm->pattern);
-        if (!longer) return err_set(e, ERR_IO, "%.*s: mapping %" PRIu64 " bytes failed", STR_ARG(file_path(r->file)), size);
+        struct map_part *longer =
+            map_part_new(r->file, MAX(size * 2, (uint64_t)MAP_GROW_MIN), rm->pattern);
+        if (!longer)
+            return err_set(e, ERR_IO, "%.*s: mapping %" PRIu64 " bytes failed",
+                STR_ARG(file_path(r->file)), size);
         longer->older = m;
-        if (atomic_compare_exchange_strong_explicit(&rm->newest, &m, longer, memory_order_acq_rel, memory_order_acquire)) break;
+        if (atomic_compare_exchange_strong_explicit(
+                &rm->newest, &m, longer, memory_order_acq_rel, memory_order_acquire))
+            break;
         map_part_free(longer);
     }
     return OK;

@@ -27,7 +27,8 @@ static void expect_range(struct reader *r, uint64_t off, size_t n)
     EXPECT_OK_E(reader_pin(r, off, n, &p, &e), &e);
     EXPECT_EQ(p.bytes.n, n);
     for (size_t i = 0; i < n; i++)
-        if (p.bytes.p[i] != byte_at(off + i)) test_fail(__FILE__, __LINE__, "byte %zu differs", off + i);
+        if (p.bytes.p[i] != byte_at(off + i))
+            test_fail(__FILE__, __LINE__, "byte %zu differs", off + i);
     EXPECT_OK(reader_unpin(&p, NULL));
     EXPECT_OK(reader_unpin(&p, NULL));                         /* the zero pin is fine */
 }
@@ -49,7 +50,8 @@ TEST(reader_gives_every_range)
             expect_range(r, SIZE - 1, 1);
             for (int i = 0; i < 300; i++) {
                 uint64_t off = prng_below(&rng, SIZE);
-                expect_range(r, off, (size_t)prng_below(&rng, MIN(SIZE - off, i % 10 ? 5000u : 400000u)));
+                expect_range(
+                    r, off, (size_t)prng_below(&rng, MIN(SIZE - off, i % 10 ? 5000u : 400000u)));
             }
             struct pin p = { 0 };
             struct err e = { 0 };
@@ -60,7 +62,8 @@ TEST(reader_gives_every_range)
             reader_close(r);
         }
     }
-    EXPECT_EQ(cache_stats().size_bytes, 0);                    /* closed readers leave nothing behind */
+    /* closed readers leave nothing behind */
+    EXPECT_EQ(cache_stats().size_bytes, 0);
     fs_free(fs);
 }
 
@@ -112,7 +115,8 @@ TEST(reader_mmap_survives_a_file_cut_under_the_map)
     cut(fs, S("f"), 8192);
     size_t sum = 0;
     for (size_t i = 0; i < tail.bytes.n; i++) sum += tail.bytes.p[i];
-    EXPECT_EQ(sum, 0);                                         /* zeros where there is no file any more */
+    /* zeros where there is no file any more */
+    EXPECT_EQ(sum, 0);
     EXPECT_EQ(head.bytes.p[7], byte_at(7));
     EXPECT_EQ(reader_unpin(&tail, &e), ERR_IO);
     EXPECT_STR(err_str(&e), S("f: a mapped page could not be read"));
@@ -158,7 +162,8 @@ TEST(page_cache_stays_within_its_limit_and_survives_a_scan)
     struct cache_stats before = cache_stats();
     for (size_t i = 0; i < HOT; i++) expect_range(r, i * EXTENT, 64);
     struct cache_stats after = cache_stats();
-    EXPECT_EQ(after.misses, before.misses);                    /* the hot extents outlived a scan of eight times the cache */
+    /* the hot extents outlived a scan of eight times the cache */
+    EXPECT_EQ(after.misses, before.misses);
     EXPECT_EQ(after.hits - before.hits, HOT);
     EXPECT(after.evictions > 0);
     struct pin p = { 0 };

@@ -15,9 +15,11 @@
 
 enum { THREADS = 8, QUEUE = 4096, MS = 1000000 };
 
-COUNTER(m_asked, "epimetheus_http_client_lookups_total", "Names that the system's resolver was asked for.")
+COUNTER(m_asked, "epimetheus_http_client_lookups_total",
+    "Names that the system's resolver was asked for.")
 COUNTER(m_failed, "epimetheus_http_client_lookup_failures_total", "Lookups that gave no address.")
-COUNTER(m_hits, "epimetheus_http_client_lookup_cache_hits_total", "Lookups that were answered from memory.")
+COUNTER(m_hits, "epimetheus_http_client_lookup_cache_hits_total",
+    "Lookups that were answered from memory.")
 GAUGE(m_names, "epimetheus_http_client_lookup_cache_names", "Names that are remembered.")
 
 /* One name. asking: a question is under way, then it is not freed. */
@@ -42,7 +44,8 @@ static errc ask_system(void *ctx, const char *name, struct buf *out, struct err 
     (void)ctx;
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG }, *all = NULL;
     int rc = getaddrinfo(name, NULL, &hints, &all);
-    if (rc == EAI_NONAME || rc == EAI_NODATA) return err_set(e, ERR_NOT_FOUND, "lookup %s: no such host", name);
+    if (rc == EAI_NONAME || rc == EAI_NODATA)
+        return err_set(e, ERR_NOT_FOUND, "lookup %s: no such host", name);
     if (rc != 0) return err_set(e, ERR_IO, "lookup %s: %s", name, gai_strerror(rc));
     for (const struct addrinfo *a = all; a; a = a->ai_next) {
         char text[INET6_ADDRSTRLEN] = "";
@@ -50,7 +53,8 @@ static errc ask_system(void *ctx, const char *name, struct buf *out, struct err 
         const struct sockaddr_in6 *v6 = (const void *)a->ai_addr;
         if (a->ai_family == AF_INET) inet_ntop(AF_INET, &v4->sin_addr, text, sizeof(text));
         else if (a->ai_family == AF_INET6) inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text));
-        if (text[0]) buf_fmt(out, a->ai_family == AF_INET6 ? "%s[%s]" : "%s%s", out->n ? "," : "", text);
+        if (text[0])
+            buf_fmt(out, a->ai_family == AF_INET6 ? "%s[%s]" : "%s%s", out->n ? "," : "", text);
     }
     freeaddrinfo(all);
     return out->n ? OK : err_set(e, ERR_NOT_FOUND, "lookup %s: no such host", name);
@@ -106,13 +110,17 @@ void resolver_free(struct resolver *r)
     mem_free(r);
 }
 
-static bool name_eq(const void *val, const void *key) { return str_eq_nocase(((const struct name *)val)->name, *(const str *)key); }
+static bool name_eq(const void *val, const void *key)
+{
+    return str_eq_nocase(((const struct name *)val)->name, *(const str *)key);
+}
 
 static uint64_t name_hash(str name)
 {
     uint8_t low[256];
     size_t n = MIN(name.n, sizeof(low));
-    for (size_t i = 0; i < n; i++) low[i] = name.p[i] >= 'A' && name.p[i] <= 'Z' ? name.p[i] | 32 : name.p[i];
+    for (size_t i = 0; i < n; i++)
+        low[i] = name.p[i] >= 'A' && name.p[i] <= 'Z' ? name.p[i] | 32 : name.p[i];
     return hash_bytes(low, n);
 }
 
@@ -146,7 +154,8 @@ static struct name *name_of_locked(struct resolver *r, str name)
     return n;
 }
 
-enum resolved resolver_get(struct resolver *r, str name, struct arena *a, str *addresses, struct err *e)
+enum resolved resolver_get(
+    struct resolver *r, str name, struct arena *a, str *addresses, struct err *e)
 {
     mtx_lock(&r->mu);
     struct name *n = name_of_locked(r, name);

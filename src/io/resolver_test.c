@@ -32,7 +32,8 @@ static struct resolver *start(resolver_ask with)
     return resolver_new(&(struct resolver_opts){ .news = news, .ask = with });
 }
 
-static enum resolved wait_for(struct resolver *r, str name, struct arena *a, str *addresses, struct err *e)
+static enum resolved wait_for(
+    struct resolver *r, str name, struct arena *a, str *addresses, struct err *e)
 {
     enum resolved rc;
     while ((rc = resolver_get(r, name, a, addresses, e)) == RESOLVED_ASKED) clock_sleep_ns(1000000);
@@ -46,7 +47,8 @@ TEST(resolver_asks_once)
     str got = STR_EMPTY;
     struct err e = { 0 };
     atomic_store(&held, 1);
-    for (int i = 0; i < 10; i++) EXPECT_EQ(resolver_get(r, S("host"), &a, &got, &e), RESOLVED_ASKED);
+    for (int i = 0; i < 10; i++)
+        EXPECT_EQ(resolver_get(r, S("host"), &a, &got, &e), RESOLVED_ASKED);
     atomic_store(&held, 0);
     EXPECT_EQ(wait_for(r, S("HOST"), &a, &got, &e), RESOLVED_YES);
     EXPECT_STR(got, S("10.0.0.4"));

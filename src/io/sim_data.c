@@ -1,10 +1,12 @@
 /* What a crash leaves of the changes 0 … N-1 that no sync has covered.
  *
- * Size and data reach a disk by different ways: the size by the journal, in order; the data by pages that are written back whenever it
- * pleases the kernel, each as it is at that moment, and a page may tear at a sector when the power goes. So one number k says how many
- * changes the journal has seen (the size is the one after change k-1), and each sector has a version v of its own: it shows the changes
- * before v. Truncations bind the two: a sector that a truncation t < k has cut cannot show what was there before (v > t), and one that
- * a truncation t >= k has cut, which the journal has not seen, cannot show what was written after it (v <= t).
+ * Size and data reach a disk by different ways: the size by the journal, in order; the data by
+ * pages that are written back whenever it pleases the kernel, each as it is at that moment, and a
+ * page may tear at a sector when the power goes. So one number k says how many changes the journal
+ * has seen (the size is the one after change k-1), and each sector has a version v of its own: it
+ * shows the changes before v. Truncations bind the two: a sector that a truncation t < k has cut
+ * cannot show what was there before (v > t), and one that a truncation t >= k has cut, which the
+ * journal has not seen, cannot show what was written after it (v <= t).
  */
 #include "io/sim_data.h"
 
@@ -59,7 +61,8 @@ void sim_data_sync(struct sim_data *d)
     sim_changes_drop(d);
 }
 
-/* How the versions of sectors are drawn in one loss: whole pages, single sectors, in order up to a change, or nearly all. */
+/* How the versions of sectors are drawn in one loss: whole pages, single sectors, in order up to a
+ * change, or nearly all. */
 enum sim_mode { MODE_NOTHING, MODE_ALL, MODE_PAGES, MODE_SECTORS, MODE_ORDER, MODE_NEARLY, MODES };
 struct sim_draw { enum sim_mode mode; uint64_t seed; size_t k, order, torn; };
 
@@ -96,7 +99,8 @@ static void sim_apply_write(struct sim_data *d, const struct sim_draw *w, size_t
     const struct sim_change *c = &d->changes.at[i];
     for (uint64_t at = c->off; at < c->off + c->n;) {
         uint64_t sector = at / SECTOR * SECTOR, end = MIN(sector + SECTOR, c->off + c->n);
-        if (i < sim_version(d, w, sector)) sim_bytes_put(&d->durable, at, c->bytes + (at - c->off), end - at);
+        if (i < sim_version(d, w, sector))
+            sim_bytes_put(&d->durable, at, c->bytes + (at - c->off), end - at);
         at = end;
     }
 }

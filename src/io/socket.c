@@ -21,7 +21,8 @@ static bool addr_split(str addr, str *host, str *port)
     if (colon == SIZE_MAX) return false;
     *host = str_slice(addr, 0, colon);
     *port = str_from(addr, colon + 1);
-    if (host->n >= 2 && host->p[0] == '[' && host->p[host->n - 1] == ']') *host = str_slice(*host, 1, host->n - 1);
+    if (host->n >= 2 && host->p[0] == '[' && host->p[host->n - 1] == ']')
+        *host = str_slice(*host, 1, host->n - 1);
     return port->n > 0 && host->n < 256 && port->n < 32;
 }
 
@@ -31,7 +32,8 @@ static int sock_bind(const struct addrinfo *ai)
     if (fd < 0) return -1;
     int on = 1, off = 0;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (ai->ai_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, 26 /* IPV6_V6ONLY */, &off, sizeof(off));
+    if (ai->ai_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, 26 /* IPV6_V6ONLY */, &off, sizeof(off));
     if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, 1024) == 0) return fd;
     int why = errno;
     close(fd);
@@ -43,27 +45,36 @@ errc sock_listen(int *fd, str addr, struct err *e)
 {
     str host, port;
     if (!addr_split(addr, &host, &port))
-        return err_set(e, ERR_BAD_INPUT, "listen tcp: address %.*s: missing port in address", STR_ARG(addr));
+        return err_set(
+            e, ERR_BAD_INPUT, "listen tcp: address %.*s: missing port in address", STR_ARG(addr));
     uint64_t number;
-    if (str_u64(port, &number) && number > UINT16_MAX) return err_set(e, ERR_BAD_INPUT, "listen tcp: address %.*s: invalid port", STR_ARG(port));
+    if (str_u64(port, &number) && number > UINT16_MAX)
+        return err_set(e, ERR_BAD_INPUT, "listen tcp: address %.*s: invalid port", STR_ARG(port));
     char h[256], p[32];
     /* localhost is the loopback by RFC 6761, also on a machine without a hosts file. */
     snprintf(h, sizeof(h), "%.*s", STR_ARG(str_eq(host, S("localhost")) ? S("127.0.0.1") : host));
     snprintf(p, sizeof(p), "%.*s", STR_ARG(port));
-    struct addrinfo hints = { .ai_family = host.n ? AF_UNSPEC : AF_INET6, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+    struct addrinfo hints = { .ai_family = host.n ? AF_UNSPEC : AF_INET6,
+        .ai_socktype = SOCK_STREAM,
+        .ai_flags = AI_PASSIVE };
     struct addrinfo *found = NULL;
     int rc = getaddrinfo(host.n ? h : NULL, p, &hints, &found);
-    if (rc != 0) return err_set(e, ERR_BAD_INPUT, "listen tcp: lookup %.*s: %s", STR_ARG(addr), gai_strerror(rc));
+    if (rc != 0)
+        return err_set(
+            e, ERR_BAD_INPUT, "listen tcp: lookup %.*s: %s", STR_ARG(addr), gai_strerror(rc));
     int got = sock_bind(found);
     if (got < 0 && errno == EAFNOSUPPORT && !host.n) {         /* a kernel without IPv6 */
         freeaddrinfo(found);
         hints.ai_family = AF_INET;
-        if (getaddrinfo(NULL, p, &hints, &found) != 0) return err_set(e, ERR_IO, "listen tcp %.*s: no address", STR_ARG(addr));
+        if (getaddrinfo(NULL, p, &hints, &found) != 0)
+            return err_set(e, ERR_IO, "listen tcp %.*s: no address", STR_ARG(addr));
         got = sock_bind(found);
     }
     int why = errno;
     freeaddrinfo(found);
-    if (got < 0) return err_set(e, ERR_IO, "listen tcp %.*s: bind: %s", STR_ARG(addr), why == EADDRINUSE ? "address already in use" : strerror(why));
+    if (got < 0)
+        return err_set(e, ERR_IO, "listen tcp %.*s: bind: %s", STR_ARG(addr),
+            why == EADDRINUSE ? "address already in use" : strerror(why));
     *fd = got;
     return OK;
 }
@@ -74,7 +85,8 @@ errc sock_local_addr(str *out, int fd, struct arena *a, struct err *e)
     socklen_t len = sizeof(ss);
     char host[256], port[32];
     if (getsockname(fd, (struct sockaddr *)&ss, &len) != 0 ||
-        getnameinfo((struct sockaddr *)&ss, len, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        getnameinfo((struct sockaddr *)&ss, len, host, sizeof(host), port, sizeof(port),
+            NI_NUMERICHOST | NI_NUMERICSERV) != 0)
         return err_set(e, ERR_IO, "getsockname: %s", strerror(errno));
     *out = arena_fmt(a, ss.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
     return OK;
@@ -152,8 +164,10 @@ void hangup_watch(struct hangup *h, int fd, _Atomic bool *flag)
     mtx_lock(&h->mu);
     map_put(&h->flags, hash_fd(fd), (void *)flag);
     mtx_unlock(&h->mu);
-    struct epoll_event ev = { .events = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLONESHOT, .data.fd = fd };
-    if (epoll_ctl(h->epoll, EPOLL_CTL_ADD, fd, &ev) != 0 && errno == EEXIST) epoll_ctl(h->epoll, EPOLL_CTL_MOD, fd, &ev);
+    struct epoll_event ev = { .events = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLONESHOT,
+        .data.fd = fd };
+    if (epoll_ctl(h->epoll, EPOLL_CTL_ADD, fd, &ev) != 0 && errno == EEXIST)
+        epoll_ctl(h->epoll, EPOLL_CTL_MOD, fd, &ev);
 }
 
 void hangup_unwatch(struct hangup *h, int fd)

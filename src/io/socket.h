@@ -1,11 +1,13 @@
 /* socket.h — listening sockets, and who hung up.
  *
- * What        Opens a listening TCP socket from "host:port" text, tells its address; and a watcher that raises a flag when the other
- *             side of a connection goes away while its request waits for an answer.
+ * What        Opens a listening TCP socket from "host:port" text, tells its address; and a watcher
+ *             that raises a flag when the other side of a connection goes away while its request
+ *             waits for an answer.
  * Invariants  after hangup_unwatch() returned, the flag is not touched any more
  * Ownership   the caller owns descriptors; hangup_new/hangup_free
  * Threads     any; the watcher has one thread
- * Errors      ERR_BAD_INPUT (not an address), ERR_IO with the kernel's words ("listen tcp 127.0.0.1:9090: bind: address already in use")
+ * Errors      ERR_BAD_INPUT (not an address), ERR_IO with the kernel's words ("listen tcp
+ *             127.0.0.1:9090: bind: address already in use")
  * Format      none
  */
 #ifndef EPI_IO_SOCKET_H
@@ -16,9 +18,11 @@
 
 #include <stdatomic.h>
 
-/* addr: "127.0.0.1:9090", "[::1]:0", ":9090" (all addresses), "localhost:9090". Non-blocking, close-on-exec, SO_REUSEADDR. */
+/* addr: "127.0.0.1:9090", "[::1]:0", ":9090" (all addresses), "localhost:9090". Non-blocking,
+ * close-on-exec, SO_REUSEADDR. */
 MUST_USE errc sock_listen(int *fd, str addr, struct err *e);
-MUST_USE errc sock_local_addr(str *out, int fd, struct arena *a, struct err *e);   /* "127.0.0.1:41237" */
+/* "127.0.0.1:41237" */
+MUST_USE errc sock_local_addr(str *out, int fd, struct arena *a, struct err *e);
 void sock_close(int fd);
 
 struct hangup;

@@ -4,14 +4,27 @@
 #include "base/metric.h"
 
 static const double stall_bounds[] = { 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 0.5, 1, 5, 30 };
-HISTOGRAM_VEC(stall_seconds, "epimetheus_io_operation_seconds", "Time that file operations took.", stall_bounds, "op")
+HISTOGRAM_VEC(stall_seconds, "epimetheus_io_operation_seconds", "Time that file operations took.",
+    stall_bounds, "op")
 
 static const char *const stall_names[] = {
-    "open", "read", "write", "sync", "truncate", "reserve", "sync_dir", "rename", "unlink", "mkdir", "list", "stat",
+    "open",
+    "read",
+    "write",
+    "sync",
+    "truncate",
+    "reserve",
+    "sync_dir",
+    "rename",
+    "unlink",
+    "mkdir",
+    "list",
+    "stat",
 };
 _Static_assert(ARRAY_LEN(stall_names) == STALL_OPS, "a name for each operation");
 
-static struct metric *_Atomic stall_of[STALL_OPS];     /* made at first use, which gives everybody the same */
+/* made at first use, which gives everybody the same */
+static struct metric *_Atomic stall_of[STALL_OPS];
 static _Atomic uint64_t stall_open;            /* relaxed: a figure, orders nothing */
 
 static struct metric *stall_metric(enum stall_op op)
@@ -28,8 +41,8 @@ static double stall_read_open(void *ctx)
     (void)ctx;
     return (double)stall_in_flight();
 }
-METRIC_DEFINE(stall_open_gauge, METRIC_GAUGE, "epimetheus_io_operations_in_flight", "File operations under way.",
-              .read = stall_read_open)
+METRIC_DEFINE(stall_open_gauge, METRIC_GAUGE, "epimetheus_io_operations_in_flight",
+    "File operations under way.", .read = stall_read_open)
 
 uint64_t stall_in_flight(void) { return atomic_load_explicit(&stall_open, memory_order_relaxed); }
 

@@ -6,7 +6,8 @@
 
 enum { WAIT_MS = 20000 };
 
-/* One lock for all waits: a lock within a wait would end while the other thread is still letting it go. */
+/* One lock for all waits: a lock within a wait would end while the other thread is still letting it
+ * go. */
 struct test_client { struct http_client *client; struct mtx mu; struct cond came; };
 
 struct test_client *test_client_new(void)
@@ -42,20 +43,26 @@ static void wait_done(void *ctx, struct http_response *r)
     w->answer.body = arena_str(w->a, buf_view(&r->body));
     w->answer.headers = arena_array(w->a, r->n_headers + 1, sizeof(*w->answer.headers));
     for (size_t i = 0; i < r->n_headers; i++)
-        w->answer.headers[i] = (struct test_pair){ arena_str(w->a, r->headers[i].name), arena_str(w->a, r->headers[i].value) };
+        w->answer.headers[i] = (struct test_pair){ arena_str(w->a, r->headers[i].name),
+            arena_str(w->a, r->headers[i].value) };
     w->answer.n_headers = r->n_headers;
     w->done = true;
     cond_broadcast(&c->came);
     mtx_unlock(&c->mu);
 }
 
-struct test_answer test_client_ask(struct test_client *c, struct arena *a, str method, str url, const struct test_pair *headers, size_t n_headers,
-                                   str body, int64_t timeout_ms)
+struct test_answer test_client_ask(struct test_client *c, struct arena *a, str method, str url,
+    const struct test_pair *headers, size_t n_headers, str body, int64_t timeout_ms)
 {
     struct http_field *fields = arena_array(a, n_headers + 1, sizeof(*fields));
-    for (size_t i = 0; i < n_headers; i++) fields[i] = (struct http_field){ headers[i].name, headers[i].value };
-    struct http_request r = { .method = method, .url = url, .headers = fields, .n_headers = n_headers, .body = body,
-                              .timeout_ms = timeout_ms ? timeout_ms : WAIT_MS };
+    for (size_t i = 0; i < n_headers; i++)
+        fields[i] = (struct http_field){ headers[i].name, headers[i].value };
+    struct http_request r = { .method = method,
+        .url = url,
+        .headers = fields,
+        .n_headers = n_headers,
+        .body = body,
+        .timeout_ms = timeout_ms ? timeout_ms : WAIT_MS };
     struct wait w = { .c = c, .a = a };
     http_send(c->client, &r, wait_done, &w);
     mtx_lock(&c->mu);

@@ -29,8 +29,9 @@ struct test_client *test_client_new(void);
 void test_client_free(struct test_client *c);
 
 /* timeout_ms 0: twenty seconds. A client that gives up hangs up. */
-struct test_answer test_client_ask(struct test_client *c, struct arena *a, str method, str url, const struct test_pair *headers, size_t n_headers,
-                                   str body, int64_t timeout_ms);
-str test_answer_header(const struct test_answer *r, str name);  /* the first of that name in any case; empty: none */
+struct test_answer test_client_ask(struct test_client *c, struct arena *a, str method, str url,
+    const struct test_pair *headers, size_t n_headers, str body, int64_t timeout_ms);
+/* the first of that name in any case; empty: none */
+str test_answer_header(const struct test_answer *r, str name);
 
 #endif

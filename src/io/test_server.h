@@ -1,6 +1,7 @@
 /* test_server.h — a small HTTP server on loopback: for tests.
  *
- * What        One handler answers every request, each connection on a thread of its own; so it may wait.
+ * What        One handler answers every request, each connection on a thread of its own; so it may
+ *             wait.
  * Invariants  none
  * Ownership   test_server_new/free; an answer's body is copied
  * Threads     the handler: any
@@ -14,9 +15,16 @@
 
 #include "base/str.h"
 
-/* headers: "Name: value\n" for each; echo: the body is what the request looked like, its line and its headers. */
+/* headers: "Name: value\n" for each; echo: the body is what the request looked like, its line and
+ * its headers. */
 struct test_request { const char *method, *path, *headers; };
-struct test_reply { unsigned status; const char *content_type; str body; const char *header, *value; bool echo; };
+struct test_reply {
+    unsigned status;
+    const char *content_type;
+    str body;
+    const char *header, *value;
+    bool echo;
+};
 typedef struct test_reply (*test_handler)(void *ctx, const struct test_request *q);
 struct test_server;
 struct test_server *test_server_new(test_handler handle, void *ctx);

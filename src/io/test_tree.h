@@ -14,7 +14,9 @@
 
 #include "io/fs.h"
 
-void tree_copy(struct fs *to, struct fs *from, str dir);       /* a folder that is absent stays so */
-struct fs *tree_golden(const char *name, uint64_t seed);       /* a simulated disk with golden/NAME/data of the shared folder */
+/* a folder that is absent stays so */
+void tree_copy(struct fs *to, struct fs *from, str dir);
+/* a simulated disk with golden/NAME/data of the shared folder */
+struct fs *tree_golden(const char *name, uint64_t seed);
 
 #endif

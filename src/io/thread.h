@@ -11,7 +11,8 @@
 #define EPI_IO_THREAD_H
 
 struct thread;
-struct thread *thread_start(const char *name, void (*run)(void *ctx), void *ctx);   /* name: at most 15 characters are shown */
+/* name: at most 15 characters are shown */
+struct thread *thread_start(const char *name, void (*run)(void *ctx), void *ctx);
 void thread_join(struct thread *t);            /* NULL is fine */
 
 #endif

@@ -4,8 +4,9 @@
  *          |       '-- the folder itself: anything in it counts
  *          '-- /etc/sd, for the name "current" alone: the link may be exchanged
  *
- * A component that is a symbolic link, or that is missing, is waited for in the folder above it. When such a name changes, or a watched
- * folder goes away, all points are made anew; a folder whose own inode is another one than before (or is there, or gone) has changed.
+ * A component that is a symbolic link, or that is missing, is waited for in the folder above it.
+ * When such a name changes, or a watched folder goes away, all points are made anew; a folder whose
+ * own inode is another one than before (or is there, or gone) has changed.
  * Points are made before one looks whether the name is there, so nothing falls in between. */
 #include "io/watch_impl.h"
 
@@ -23,13 +24,19 @@
 #include <unistd.h>
 
 enum {
-    SETTLE_MS = 50, EVENT_BYTES = 64 << 10, PATH_BYTES = 4096, ARM_TRIES = 4,
-    MASK = IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR,
+    SETTLE_MS = 50,
+    EVENT_BYTES = 64 << 10,
+    PATH_BYTES = 4096,
+    ARM_TRIES = 4,
+    MASK = IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE |
+           IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR,
     GONE = IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT,
 };
 
-struct folder { str path; int wd; bool dirty, failed; };       /* wd: of the folder itself; -1: it is not there */
-struct point { int wd; size_t folder; str name; };             /* name empty: any; else borrowed from the folder's path */
+/* wd: of the folder itself; -1: it is not there */
+struct folder { str path; int wd; bool dirty, failed; };
+/* name empty: any; else borrowed from the folder's path */
+struct point { int wd; size_t folder; str name; };
 typedef VEC(struct folder) folder_list;
 
 struct kernel_watch {
@@ -112,7 +119,8 @@ static int component_arm(struct kernel_watch *w, size_t i, str above, str upto, 
     return is_missing(errno) ? 0 : -1;
 }
 
-/* All points of a folder. The result is its own descriptor, or -1 with errno (ENOENT: it is waited for). */
+/* All points of a folder. The result is its own descriptor, or -1 with errno (ENOENT: it is waited
+ * for). */
 static int folder_points(struct kernel_watch *w, size_t i)
 {
     str path = w->folders.at[i].path;
@@ -135,8 +143,10 @@ static void folder_arm(struct kernel_watch *w, size_t i)
 {
     struct folder *f = &w->folders.at[i];
     int wd = folder_points(w, i), why = errno;
-    for (unsigned tries = 1; wd < 0 && why == ENOENT && tries < ARM_TRIES; tries++) {  /* it went while one looked: wait where it was */
-        bool waited = w->points.n && w->points.at[w->points.n - 1].folder == i && w->points.at[w->points.n - 1].name.n;
+    /* it went while one looked: wait where it was */
+    for (unsigned tries = 1; wd < 0 && why == ENOENT && tries < ARM_TRIES; tries++) {
+        bool waited = w->points.n && w->points.at[w->points.n - 1].folder == i &&
+                      w->points.at[w->points.n - 1].name.n;
         if (waited) break;
         wd = folder_points(w, i);
         why = errno;
@@ -154,8 +164,8 @@ static bool point_uses(const struct kernel_watch *w, int wd)
     return false;
 }
 
-/* New points first, then the kernel forgets what no point needs any more: a folder that stays is watched all the while, and what
- * happened to it before is read under its new points. */
+/* New points first, then the kernel forgets what no point needs any more: a folder that stays is
+ * watched all the while, and what happened to it before is read under its new points. */
 static void watch_arm(struct kernel_watch *w)
 {
     __typeof__(w->points) old = w->points;
@@ -163,7 +173,8 @@ static void watch_arm(struct kernel_watch *w)
     w->rearm = false;
     for (size_t i = 0; i < w->folders.n; i++) folder_arm(w, i);
     for (size_t i = 0; i < old.n; i++)
-        if (!point_uses(w, old.at[i].wd)) (void)inotify_rm_watch(w->notify_fd, old.at[i].wd);   /* gone already: fine */
+        /* gone already: fine */
+        if (!point_uses(w, old.at[i].wd)) (void)inotify_rm_watch(w->notify_fd, old.at[i].wd);
     vec_fini(&old);
 }
 
@@ -252,7 +263,8 @@ static void watch_run(void *ctx)
         events_read(w);
         if (w->rearm) watch_arm(w);
         if (w->tell_ns <= clock_mono_ns()) tell(w);
-        struct pollfd fds[] = { { .fd = w->notify_fd, .events = POLLIN }, { .fd = w->wake_fd, .events = POLLIN } };
+        struct pollfd fds[] = { { .fd = w->notify_fd, .events = POLLIN },
+            { .fd = w->wake_fd, .events = POLLIN } };
         (void)poll(fds, ARRAY_LEN(fds), wait_ms(w));
     }
 }
@@ -270,7 +282,8 @@ static void kernel_folders(struct watch *base, const str *folders, size_t n)
 {
     struct kernel_watch *w = CONTAINER_OF(base, struct kernel_watch, base);
     folder_list wanted = { 0 };
-    for (size_t i = 0; i < n; i++) vec_push(&wanted, ((struct folder){ .path = mem_str(folders[i]), .wd = -1 }));
+    for (size_t i = 0; i < n; i++)
+        vec_push(&wanted, ((struct folder){ .path = mem_str(folders[i]), .wd = -1 }));
     mtx_lock(&w->mu);
     folder_list before = w->wanted;
     w->wanted = wanted;
@@ -309,7 +322,9 @@ errc watch_new(struct watch **out, const struct watch_sink *sink, struct err *e)
         return err_set(e, ERR_IO, "eventfd: %s", strerror(why));
     }
     struct kernel_watch *w = NEW(struct kernel_watch);
-    *w = (struct kernel_watch){ .base = { &ops, *sink }, .notify_fd = notify, .wake_fd = wake, .tell_ns = INT64_MAX };
+    *w = (struct kernel_watch){
+        .base = { &ops, *sink }, .notify_fd = notify, .wake_fd = wake, .tell_ns = INT64_MAX
+    };
     mtx_init(&w->mu, LOCK_LEAF);
     w->thread = thread_start("watch", watch_run, w);
     *out = &w->base;
@@ -321,4 +336,7 @@ void watch_free(struct watch *w)
     if (w) w->ops->free(w);
 }
 
-void watch_folders(struct watch *w, const str *folders, size_t n) { w->ops->folders(w, folders, n); }
+void watch_folders(struct watch *w, const str *folders, size_t n)
+{
+    w->ops->folders(w, folders, n);
+}

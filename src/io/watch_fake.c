@@ -1,10 +1,12 @@
-/* watch_fake.c — the test double of watch.h: it remembers folders, and a test says when something happened. */
+/* watch_fake.c — the test double of watch.h: it remembers folders, and a test says when something
+ * happened. */
 #include "io/watch_impl.h"
 
 #include "base/lock.h"
 #include "base/vec.h"
 
-struct fake { struct watch base; struct mtx mu; VEC(str) folders; };   /* mu: LOCK_LEAF, guards folders */
+/* mu: LOCK_LEAF, guards folders */
+struct fake { struct watch base; struct mtx mu; VEC(str) folders; };
 
 static void fake_forget(struct fake *f)
 {

@@ -12,7 +12,14 @@
 
 enum { PATIENCE_MS = 10000, QUIET_MS = 200 };
 
-struct rig { struct arena a; str top; struct fs *fs; struct watch *w; _Atomic unsigned changed, other, failed; const char *folder; };
+struct rig {
+    struct arena a;
+    str top;
+    struct fs *fs;
+    struct watch *w;
+    _Atomic unsigned changed, other, failed;
+    const char *folder;
+};
 
 static void on_changed(void *ctx, str folder)
 {
@@ -44,7 +51,10 @@ static void rig_stop(struct rig *r)
     arena_fini(&r->a);
 }
 
-static const char *path(struct rig *r, const char *name) { return (const char *)arena_fmt(&r->a, "%.*s/%s", STR_ARG(r->top), name).p; }
+static const char *path(struct rig *r, const char *name)
+{
+    return (const char *)arena_fmt(&r->a, "%.*s/%s", STR_ARG(r->top), name).p;
+}
 
 static void put(struct rig *r, const char *name, const char *text)
 {
@@ -91,7 +101,10 @@ static void rename_over(struct rig *r)
     put(r, "tmp.json", "3");
     EXPECT_OK(fs_rename(r->fs, S("tmp.json"), S("sd/old.json"), NULL));
 }
-static void rename_away(struct rig *r) { EXPECT_OK(fs_rename(r->fs, S("sd/old.json"), S("old.json"), NULL)); }
+static void rename_away(struct rig *r)
+{
+    EXPECT_OK(fs_rename(r->fs, S("sd/old.json"), S("old.json"), NULL));
+}
 static void remove_one(struct rig *r) { EXPECT_OK(fs_unlink(r->fs, S("sd/old.json"), NULL)); }
 static void link_one(struct rig *r) { EXPECT_EQ(symlink("old.json", path(r, "sd/link.json")), 0); }
 static void remove_folder(struct rig *r) { EXPECT_OK(fs_remove_tree(r->fs, S("sd"), NULL)); }
@@ -99,9 +112,16 @@ static void move_folder(struct rig *r) { EXPECT_OK(fs_rename(r->fs, S("sd"), S("
 
 TEST(watch_tells_changes)
 {
-    static const struct { const char *name; void (*act)(struct rig *r); } cases[] = {
-        { "a new file", write_new }, { "written in place", write_again }, { "replaced by a rename", rename_over }, { "renamed away", rename_away },
-        { "removed", remove_one }, { "a new link", link_one }, { "the folder removed", remove_folder }, { "the folder renamed", move_folder },
+    static const struct { const char *name; void (*act)(struct rig *r);
+    } cases[] = {
+        { "a new file", write_new },
+        { "written in place", write_again },
+        { "replaced by a rename", rename_over },
+        { "renamed away", rename_away },
+        { "removed", remove_one },
+        { "a new link", link_one },
+        { "the folder removed", remove_folder },
+        { "the folder renamed", move_folder },
     };
     TEST_EACH(c, cases) {
         struct rig r;

@@ -3,7 +3,8 @@
 
 enum { UNITS = 7 };
 static const struct { str name; uint64_t ms; bool whole; } units[UNITS] = {
-    /* the order in which they may follow each other; `whole`: written only if nothing is left over */
+    /* the order in which they may follow each other; `whole`: written only if nothing is left
+     * over */
     { S("y"), 365ull * 24 * 3600 * 1000, true },
     { S("w"), 7ull * 24 * 3600 * 1000, true },
     { S("d"), 24ull * 3600 * 1000, false },
@@ -28,7 +29,8 @@ static errc duration_unknown_unit(str unit, str s, struct err *e)
     SCOPED(buf_fini) struct buf u = { 0 }, q = { 0 };
     buf_go_quote(&u, unit);
     buf_go_quote(&q, s);
-    return err_set(e, ERR_BAD_INPUT, "unknown unit %.*s in duration %.*s", STR_ARG(buf_view(&u)), STR_ARG(buf_view(&q)));
+    return err_set(e, ERR_BAD_INPUT, "unknown unit %.*s in duration %.*s", STR_ARG(buf_view(&u)),
+        STR_ARG(buf_view(&q)));
 }
 
 static size_t duration_run(str s, bool digits)
@@ -57,9 +59,11 @@ errc duration_parse(str s, int64_t *ms_out, struct err *e)
         if (u == UNITS) return duration_unknown_unit(unit, s, e);
         if (u < next) return duration_invalid(s, e);
         next = u + 1;
-        if (v > (uint64_t)DURATION_MAX_MS / units[u].ms) return err_set(e, ERR_BAD_INPUT, "duration out of range");
+        if (v > (uint64_t)DURATION_MAX_MS / units[u].ms)
+            return err_set(e, ERR_BAD_INPUT, "duration out of range");
         sum += v * units[u].ms;
-        if (sum > (uint64_t)DURATION_MAX_MS) return err_set(e, ERR_BAD_INPUT, "duration out of range");
+        if (sum > (uint64_t)DURATION_MAX_MS)
+            return err_set(e, ERR_BAD_INPUT, "duration out of range");
     }
     *ms_out = (int64_t)sum;
     return OK;
@@ -103,7 +107,11 @@ void buf_go_duration(struct buf *b, int64_t ns)
     uint64_t left = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
     if (ns < 0) buf_u8(b, '-');
     if (left < 1000000000) {
-        static const struct { uint64_t ns; unsigned digits; const char *name; } small[] = { { 1000000, 6, "ms" }, { 1000, 3, "µs" }, { 1, 0, "ns" } };
+        static const struct {
+            uint64_t ns;
+            unsigned digits;
+            const char *name;
+        } small[] = { { 1000000, 6, "ms" }, { 1000, 3, "µs" }, { 1, 0, "ns" } };
         size_t u = 0;
         while (u < 2 && left < small[u].ns) u++;
         buf_u64_text(b, left / small[u].ns);

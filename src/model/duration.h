@@ -5,7 +5,8 @@
  * Ownership   none
  * Threads     pure
  * Errors      ERR_BAD_INPUT with Prometheus' words
- * Format      github.com/prometheus/common model.ParseDuration and Duration.String (conformance/misc/durations.jsonl)
+ * Format      github.com/prometheus/common model.ParseDuration and Duration.String
+ *             (conformance/misc/durations.jsonl)
  */
 #ifndef EPI_MODEL_DURATION_H
 #define EPI_MODEL_DURATION_H
@@ -14,8 +15,10 @@
 #include "base/err.h"
 
 MUST_USE errc duration_parse(str s, int64_t *ms_out, struct err *e);
-MUST_USE errc duration_parse_signed(str s, int64_t *ms_out, struct err *e);   /* a leading '-' allowed */
+/* a leading '-' allowed */
+MUST_USE errc duration_parse_signed(str s, int64_t *ms_out, struct err *e);
 void buf_duration(struct buf *b, int64_t ms);                  /* "1h30m", "0s" */
-void buf_go_duration(struct buf *b, int64_t ns);               /* Go's time.Duration: "1h30m0s", "1.5s", "20ms", "0s" */
+/* Go's time.Duration: "1h30m0s", "1.5s", "20ms", "0s" */
+void buf_go_duration(struct buf *b, int64_t ns);
 
 #endif

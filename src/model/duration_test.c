@@ -29,7 +29,8 @@ TEST(duration_round_trip)
     struct prng r = { test_seed() };
     for (int i = 0; i < 10000; i++) {
         SCOPED(buf_fini) struct buf b = { 0 };
-        int64_t ms = (int64_t)(prng_below(&r, INT64_MAX / 1000000) >> prng_below(&r, 40)), back = -1;
+        int64_t ms = (int64_t)(prng_below(&r, INT64_MAX / 1000000) >> prng_below(&r, 40)),
+                back = -1;
         if (i % 2) ms = -ms;
         buf_duration(&b, ms);
         EXPECT_OK(duration_parse_signed(buf_view(&b), &back, NULL));
@@ -39,10 +40,17 @@ TEST(duration_round_trip)
 
 TEST(go_duration)
 {
-    static const struct { const char *name; int64_t ns; str want; } cases[] = {
-        { "zero", 0, S("0s") }, { "ns", 7, S("7ns") }, { "us", 1500, S("1.5µs") }, { "ms", 20000000, S("20ms") },
-        { "ms and more", 1234567, S("1.234567ms") }, { "s", 1000000000, S("1s") }, { "s and more", 61500000000, S("1m1.5s") },
-        { "h", 3600000000000, S("1h0m0s") }, { "below zero", -90000000000, S("-1m30s") },
+    static const struct { const char *name; int64_t ns; str want;
+    } cases[] = {
+        { "zero", 0, S("0s") },
+        { "ns", 7, S("7ns") },
+        { "us", 1500, S("1.5µs") },
+        { "ms", 20000000, S("20ms") },
+        { "ms and more", 1234567, S("1.234567ms") },
+        { "s", 1000000000, S("1s") },
+        { "s and more", 61500000000, S("1m1.5s") },
+        { "h", 3600000000000, S("1h0m0s") },
+        { "below zero", -90000000000, S("-1m30s") },
         { "the least", INT64_MIN, S("-2562047h47m16.854775808s") },
     };
     TEST_EACH(c, cases) {

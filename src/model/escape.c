@@ -3,9 +3,13 @@
 #include "model/labels.h"
 
 static const str escape_names[ESCAPE_SCHEMES] = {
-    [ESCAPE_NONE] = S("allow-utf-8"), [ESCAPE_UNDERSCORES] = S("underscores"), [ESCAPE_DOTS] = S("dots"), [ESCAPE_VALUES] = S("values"),
+    [ESCAPE_NONE] = S("allow-utf-8"),
+    [ESCAPE_UNDERSCORES] = S("underscores"),
+    [ESCAPE_DOTS] = S("dots"),
+    [ESCAPE_VALUES] = S("values"),
 };
-enum { VALUE_MAX = 6 };                        /* hex digits and the closing underscore of one value, as the reference reads it */
+/* hex digits and the closing underscore of one value, as the reference reads it */
+enum { VALUE_MAX = 6 };
 
 str escape_scheme_name(enum escape_scheme s)
 {
@@ -25,7 +29,8 @@ bool escape_scheme_parse(str word, enum escape_scheme *out)
 
 static bool rune_legacy(uint32_t r, bool first)
 {
-    return (r >= 'a' && r <= 'z') || (r >= 'A' && r <= 'Z') || r == '_' || r == ':' || (r >= '0' && r <= '9' && !first);
+    return (r >= 'a' && r <= 'z') || (r >= 'A' && r <= 'Z') || r == '_' || r == ':' ||
+           (r >= '0' && r <= '9' && !first);
 }
 
 static void escape_rune(struct buf *b, uint32_t r, bool first, enum escape_scheme s)
@@ -40,7 +45,8 @@ static void escape_rune(struct buf *b, uint32_t r, bool first, enum escape_schem
 
 void buf_name_escape(struct buf *b, str name, enum escape_scheme s)
 {
-    bool as_is = s == ESCAPE_NONE || name.n == 0 || (s != ESCAPE_DOTS && metric_name_valid_legacy(name));
+    bool as_is =
+        s == ESCAPE_NONE || name.n == 0 || (s != ESCAPE_DOTS && metric_name_valid_legacy(name));
     if (as_is) {
         buf_str(b, name);
         return;
@@ -68,7 +74,8 @@ static void unescape_dots(struct buf *b, str name)
     buf_replaced(b, buf_view(&once), S("__"), S("_"));
 }
 
-/* Behind an underscore: hex digits and a closing underscore. 0: it is not so; else the bytes used. */
+/* Behind an underscore: hex digits and a closing underscore. 0: it is not so; else the bytes
+ * used. */
 static size_t unescape_value(struct buf *b, str s)
 {
     uint32_t r = 0;
@@ -113,7 +120,9 @@ void buf_name_unescape(struct buf *b, str name, enum escape_scheme s)
         unescape_dots(b, name);
         return;
     }
-    if (s == ESCAPE_VALUES && str_has_prefix(name, S("U__")) && unescape_values(b, str_from(name, 3))) return;
+    if (s == ESCAPE_VALUES && str_has_prefix(name, S("U__")) &&
+        unescape_values(b, str_from(name, 3)))
+        return;
     b->n = start;
     buf_str(b, name);
 }

@@ -1,7 +1,9 @@
 /* escape.h — UTF-8 names for those who know only the legacy character set.
  *
- * What        The escaping schemes of content negotiation: how a name is written in [a-zA-Z0-9_:], and read back where the scheme allows.
- * Invariants  what name_escape writes is a valid legacy metric name (unless the scheme is ESCAPE_NONE or the name is empty)
+ * What        The escaping schemes of content negotiation: how a name is written in [a-zA-Z0-9_:],
+ *             and read back where the scheme allows.
+ * Invariants  what name_escape writes is a valid legacy metric name (unless the scheme is
+ *             ESCAPE_NONE or the name is empty)
  * Ownership   none
  * Threads     pure
  * Errors      unescaping: a name that the scheme cannot have written is given as it is

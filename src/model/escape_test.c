@@ -4,13 +4,15 @@
 
 TEST(escape_and_back)
 {
-    static const struct { const char *name; str in, underscores, dots, undots, values; } cases[] = {
+    static const struct { const char *name; str in, underscores, dots, undots, values;
+    } cases[] = {
         { "empty", S(""), S(""), S(""), S(""), S("") },
-        { "legacy", S("no:escaping_required"), S("no:escaping_required"), S("no:escaping__required"), S("no:escaping_required"),
-          S("no:escaping_required") },
-        { "dots", S("mysystem.prod.west"), S("mysystem_prod_west"), S("mysystem_dot_prod_dot_west"), S("mysystem.prod.west"),
-          S("U__mysystem_2e_prod_2e_west") },
-        { "dots and underscores", S("a.b_c"), S("a_b_c"), S("a_dot_b__c"), S("a.b_c"), S("U__a_2e_b__c") },
+        { "legacy", S("no:escaping_required"), S("no:escaping_required"),
+            S("no:escaping__required"), S("no:escaping_required"), S("no:escaping_required") },
+        { "dots", S("mysystem.prod.west"), S("mysystem_prod_west"), S("mysystem_dot_prod_dot_west"),
+            S("mysystem.prod.west"), S("U__mysystem_2e_prod_2e_west") },
+        { "dots and underscores", S("a.b_c"), S("a_b_c"), S("a_dot_b__c"), S("a.b_c"),
+            S("U__a_2e_b__c") },
         { "digit first", S("1a"), S("_a"), S("__a"), S("_a"), S("U___31_a") },
         { "two bytes", S("é!"), S("__"), S("____"), S("__"), S("U___e9__21_") },
         { "an invalid byte", S("a\xff"), S("a_"), S("a__"), S("a_"), S("U__a_fffd_") },
@@ -26,7 +28,8 @@ TEST(escape_and_back)
             if (s != ESCAPE_NONE && c->in.n) EXPECT(metric_name_valid_legacy(buf_view(&b)));
             buf_name_unescape(&back, buf_view(&b), (enum escape_scheme)s);
             if (s == ESCAPE_DOTS) EXPECT_STR(buf_view(&back), c->undots);
-            if (s == ESCAPE_VALUES && str_find(c->in, S("\xff")) == SIZE_MAX) EXPECT_STR(buf_view(&back), c->in);
+            if (s == ESCAPE_VALUES && str_find(c->in, S("\xff")) == SIZE_MAX)
+                EXPECT_STR(buf_view(&back), c->in);
         }
     }
 }

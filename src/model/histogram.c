@@ -1,9 +1,11 @@
 /* histogram.c — the arithmetic of native histograms.
  *
- * A side is a list of runs of buckets. Sums make the union of two layouts: cursors walk both sides in the order of their bucket indexes, and
- * where the layouts are the same, which is the rule among samples of one series, counts are added in place. Histograms of different schemas
- * meet at the lower resolution, zero buckets of different widths at the wider one, custom buckets at the bounds that both have. Results
- * equal Prometheus' to the bit, so the order of additions and what is compensated is its. */
+ * A side is a list of runs of buckets. Sums make the union of two layouts: cursors walk both sides
+ * in the order of their bucket indexes, and where the layouts are the same, which is the rule among
+ * samples of one series, counts are added in place. Histograms of different schemas meet at the
+ * lower resolution, zero buckets of different widths at the wider one, custom buckets at the bounds
+ * that both have. Results equal Prometheus' to the bit, so the order of additions and what is
+ * compensated is its. */
 #include "model/histogram.h"
 
 #include "base/f64.h"
@@ -15,14 +17,20 @@
 
 static struct histogram_side side_copy(struct arena *a, const struct histogram_side *s)
 {
-    struct histogram_side c = { arena_array(a, s->n_spans, sizeof(*c.spans)), s->n_spans, arena_array(a, s->n, sizeof(*c.at)), s->n };
+    struct histogram_side c = { arena_array(a, s->n_spans, sizeof(*c.spans)), s->n_spans,
+        arena_array(a, s->n, sizeof(*c.at)), s->n };
     if (s->n_spans) memcpy(c.spans, s->spans, s->n_spans * sizeof(*c.spans));
     if (s->n) memcpy(c.at, s->at, s->n * sizeof(*c.at));
     return c;
 }
 
 /* Walks a side; `at` is the bucket's place among the counts, index its number in the schema. */
-struct side_cursor { const struct histogram_side *s; size_t span, at; uint32_t in_span; int32_t index; };
+struct side_cursor {
+    const struct histogram_side *s;
+    size_t span, at;
+    uint32_t in_span;
+    int32_t index;
+};
 
 static void cursor_skip_empty(struct side_cursor *c)
 {
@@ -39,7 +47,10 @@ static struct side_cursor cursor_of_side(const struct histogram_side *s)
     cursor_skip_empty(&c);
     return c;
 }
-static bool cursor_here(const struct side_cursor *c) { return c->span < c->s->n_spans && c->at < c->s->n; }
+static bool cursor_here(const struct side_cursor *c)
+{
+    return c->span < c->s->n_spans && c->at < c->s->n;
+}
 static void cursor_step(struct side_cursor *c)
 {
     c->at++;
@@ -53,7 +64,8 @@ struct side_writer { struct histogram_side out; double *c; int32_t next; };
 
 static struct side_writer writer_of(struct arena *a, size_t most, bool with_c)
 {
-    struct side_writer w = { .out = { .spans = arena_array(a, most, sizeof(struct span)), .at = arena_array(a, most, sizeof(double)) } };
+    struct side_writer w = { .out = { .spans = arena_array(a, most, sizeof(struct span)),
+                                 .at = arena_array(a, most, sizeof(double)) } };
     if (with_c) w.c = arena_array(a, most, sizeof(double));
     return w;
 }
@@ -62,7 +74,9 @@ static void writer_put(struct side_writer *w, int32_t index, double v, double c)
 {
     struct histogram_side *s = &w->out;
     if (s->n_spans && index == w->next) s->spans[s->n_spans - 1].length++;
-    else s->spans[s->n_spans] = (struct span){ s->n_spans ? index - w->next : index, 1 }, s->n_spans++;
+    else
+        s->spans[s->n_spans] = (struct span){ s->n_spans ? index - w->next : index, 1 },
+        s->n_spans++;
     if (w->c) w->c[s->n] = c;
     s->at[s->n++] = v;
     w->next = index + 1;
@@ -71,7 +85,10 @@ static void writer_put(struct side_writer *w, int32_t index, double v, double c)
 /* A side and, where compensation is carried, its compensations. */
 struct side_pair { struct histogram_side s; double *c; };
 
-static int32_t index_at(int32_t index, int32_t from, int32_t to) { return ((index - 1) >> (from - to)) + 1; }
+static int32_t index_at(int32_t index, int32_t from, int32_t to)
+{
+    return ((index - 1) >> (from - to)) + 1;
+}
 
 /* Buckets of a finer schema that fall into one of a coarser are summed. */
 static struct side_pair side_reduce(struct arena *a, struct side_pair in, int32_t from, int32_t to)
@@ -111,18 +128,22 @@ static void bucket_add(double *at, double *c, double v, double vc)
 
 static bool spans_same(const struct histogram_side *a, const struct histogram_side *b)
 {
-    return a->n_spans == b->n_spans && a->n == b->n && (!a->n_spans || !memcmp(a->spans, b->spans, a->n_spans * sizeof(*a->spans)));
+    return a->n_spans == b->n_spans && a->n == b->n &&
+           (!a->n_spans || !memcmp(a->spans, b->spans, a->n_spans * sizeof(*a->spans)));
 }
 
 /* a += sign * b, without b's buckets that lie within the zero bucket of a. */
-static void side_add(struct arena *ar, struct side_pair *a, struct side_pair b, double sign, int32_t schema, double threshold)
+static void side_add(struct arena *ar, struct side_pair *a, struct side_pair b, double sign,
+    int32_t schema, double threshold)
 {
     struct side_cursor kb = cursor_of_side(&b.s);
     if (schema != HISTOGRAM_CUSTOM_SCHEMA)
         while (cursor_here(&kb) && histogram_bound(schema, kb.index) <= threshold) cursor_step(&kb);
     if (!cursor_here(&kb)) return;
     if (kb.at == 0 && spans_same(&a->s, &b.s)) {
-        for (size_t i = 0; i < a->s.n; i++) bucket_add(&a->s.at[i], a->c ? &a->c[i] : NULL, sign * b.s.at[i], b.c ? sign * b.c[i] : 0);
+        for (size_t i = 0; i < a->s.n; i++)
+            bucket_add(
+                &a->s.at[i], a->c ? &a->c[i] : NULL, sign * b.s.at[i], b.c ? sign * b.c[i] : 0);
         return;
     }
     struct side_writer w = writer_of(ar, a->s.n + b.s.n, a->c != NULL);
@@ -148,11 +169,13 @@ static void side_compact(struct arena *ar, struct side_pair *p)
 {
     bool todo = false;
     for (size_t i = 0; i < p->s.n && !todo; i++) todo = p->s.at[i] == 0;
-    for (size_t i = 0; i < p->s.n_spans && !todo; i++) todo = p->s.spans[i].offset <= 0 || p->s.spans[i].length == 0;
+    for (size_t i = 0; i < p->s.n_spans && !todo; i++)
+        todo = p->s.spans[i].offset <= 0 || p->s.spans[i].length == 0;
     if (!todo) return;
     struct side_writer w = writer_of(ar, p->s.n, p->c != NULL);
     for (struct side_cursor k = cursor_of_side(&p->s); cursor_here(&k); cursor_step(&k))
-        if (p->s.at[k.at] != 0 || (p->c && p->c[k.at] != 0)) writer_put(&w, k.index, p->s.at[k.at], p->c ? p->c[k.at] : 0);
+        if (p->s.at[k.at] != 0 || (p->c && p->c[k.at] != 0))
+            writer_put(&w, k.index, p->s.at[k.at], p->c ? p->c[k.at] : 0);
     *p = (struct side_pair){ w.out, w.c };
 }
 
@@ -172,7 +195,8 @@ struct histogram *histogram_copy(struct arena *a, const struct histogram *h)
     return c;
 }
 
-struct histogram *histogram_copy_to_schema(struct arena *a, const struct histogram *h, int32_t schema)
+struct histogram *histogram_copy_to_schema(
+    struct arena *a, const struct histogram *h, int32_t schema)
 {
     if (schema == h->schema) return histogram_copy(a, h);
     assert(schema < h->schema && !histogram_is_custom(h));
@@ -204,9 +228,13 @@ bool histogram_bounds_equal(const struct histogram *a, const struct histogram *b
 
 bool histogram_equal(const struct histogram *a, const struct histogram *b)
 {
-    if (a->schema != b->schema || f64_bits(a->count) != f64_bits(b->count) || f64_bits(a->sum) != f64_bits(b->sum)) return false;
+    if (a->schema != b->schema || f64_bits(a->count) != f64_bits(b->count) ||
+        f64_bits(a->sum) != f64_bits(b->sum))
+        return false;
     if (histogram_is_custom(a) && !histogram_bounds_equal(a, b)) return false;
-    if (a->zero_threshold != b->zero_threshold || f64_bits(a->zero_count) != f64_bits(b->zero_count)) return false;
+    if (a->zero_threshold != b->zero_threshold ||
+        f64_bits(a->zero_count) != f64_bits(b->zero_count))
+        return false;
     return side_same(&a->neg, &b->neg) && side_same(&a->pos, &b->pos);
 }
 
@@ -260,7 +288,9 @@ static bool side_overflows(const struct histogram_side *s)
 
 bool histogram_overflows(const struct histogram *h)
 {
-    if (isinf(h->zero_count) || isinf(h->count) || isinf(h->sum) || side_overflows(&h->pos) || side_overflows(&h->neg)) return true;
+    if (isinf(h->zero_count) || isinf(h->count) || isinf(h->sum) || side_overflows(&h->pos) ||
+        side_overflows(&h->neg))
+        return true;
     for (size_t i = 0; i < h->n_custom; i++)
         if (isinf(h->custom[i])) return true;
     return false;
@@ -278,13 +308,15 @@ double histogram_greatest(const struct histogram *h)
 
 /* Zero buckets */
 
-/* What the zero bucket of h (with compensation c, or NULL) would count if it were as wide as *threshold, which becomes wider where it would
- * cut a populated bucket. */
-static struct kahan zero_count_within(const struct histogram *h, const struct histogram *c, double *threshold)
+/* What the zero bucket of h (with compensation c, or NULL) would count if it were as wide as
+ * *threshold, which becomes wider where it would cut a populated bucket. */
+static struct kahan zero_count_within(
+    const struct histogram *h, const struct histogram *c, double *threshold)
 {
     struct kahan sum = { 0, c ? c->zero_count : 0 };
     for (;;) {
-        sum.s = h->zero_count;             /* sum.c goes on: the reference does not begin it anew either */
+        /* sum.c goes on: the reference does not begin it anew either */
+        sum.s = h->zero_count;
         bool again = false;
         for (int side = 0; side < 2 && !again; side++) {
             const struct histogram_side *s = side ? &h->neg : &h->pos;
@@ -295,7 +327,8 @@ static struct kahan zero_count_within(const struct histogram *h, const struct hi
                 if (sc) kahan_add(&sum, sc[k.at]);
                 double upper = histogram_bound(h->schema, k.index);
                 if (!(upper > *threshold)) continue;
-                again = side && s->at[k.at] != 0;              /* the positive buckets were looked at with the narrower one */
+                /* the positive buckets were looked at with the narrower one */
+                again = side && s->at[k.at] != 0;
                 if (s->at[k.at] != 0) *threshold = upper;
                 break;
             }
@@ -314,8 +347,10 @@ static void side_trim_zero(struct arena *a, struct side_pair *p, int32_t schema,
     side_compact(a, p);
 }
 
-/* Widens h's zero bucket until it and other's have a common width that cuts no populated bucket. What other's then counts. */
-static struct kahan zero_reconcile(struct arena *a, struct histogram *h, struct histogram *c, const struct histogram *other)
+/* Widens h's zero bucket until it and other's have a common width that cuts no populated bucket.
+ * What other's then counts. */
+static struct kahan zero_reconcile(
+    struct arena *a, struct histogram *h, struct histogram *c, const struct histogram *other)
 {
     struct kahan sum = { other->zero_count, 0 };
     double width = other->zero_threshold;
@@ -331,7 +366,8 @@ static struct kahan zero_reconcile(struct arena *a, struct histogram *h, struct 
             h->zero_count = own.s;
             if (c) c->zero_count = own.c;
             h->zero_threshold = own_width;
-            struct side_pair pos = { h->pos, c ? c->pos.at : NULL }, neg = { h->neg, c ? c->neg.at : NULL };
+            struct side_pair pos = { h->pos, c ? c->pos.at : NULL },
+                             neg = { h->neg, c ? c->neg.at : NULL };
             side_trim_zero(a, &pos, h->schema, own_width);
             side_trim_zero(a, &neg, h->schema, own_width);
             h->pos = pos.s;
@@ -344,7 +380,8 @@ static struct kahan zero_reconcile(struct arena *a, struct histogram *h, struct 
 
 /* Custom buckets of different bounds */
 
-static void bounds_intersect(struct arena *a, const struct histogram *x, const struct histogram *y, const double **out, size_t *n)
+static void bounds_intersect(struct arena *a, const struct histogram *x, const struct histogram *y,
+    const double **out, size_t *n)
 {
     double *at = arena_array(a, MIN(x->n_custom, y->n_custom), sizeof(*at));
     *n = 0;
@@ -361,8 +398,10 @@ static void bounds_intersect(struct arena *a, const struct histogram *x, const s
     *out = at;
 }
 
-/* Counts the buckets of h into those of fewer bounds; a bucket that ends between two goes into the next one. */
-static void custom_map(const struct histogram *h, const double *c, double sign, const double *bounds, size_t n, struct kahan *into)
+/* Counts the buckets of h into those of fewer bounds; a bucket that ends between two goes into the
+ * next one. */
+static void custom_map(const struct histogram *h, const double *c, double sign,
+    const double *bounds, size_t n, struct kahan *into)
 {
     size_t to = 0;
     for (struct side_cursor k = cursor_of_side(&h->pos); cursor_here(&k); cursor_step(&k)) {
@@ -376,7 +415,8 @@ static void custom_map(const struct histogram *h, const double *c, double sign, 
     }
 }
 
-static void custom_add(struct arena *a, struct histogram *h, double **c, const struct histogram *other, double sign)
+static void custom_add(
+    struct arena *a, struct histogram *h, double **c, const struct histogram *other, double sign)
 {
     const double *bounds;
     size_t n;
@@ -398,7 +438,8 @@ static void custom_add(struct arena *a, struct histogram *h, double **c, const s
 static bool hint_adjust(struct histogram *h, const struct histogram *other)
 {
     if (other->hint == h->hint || h->hint == RESET_GAUGE) return false;
-    bool collision = h->hint != RESET_UNKNOWN && other->hint != RESET_UNKNOWN && other->hint != RESET_GAUGE;
+    bool collision =
+        h->hint != RESET_UNKNOWN && other->hint != RESET_UNKNOWN && other->hint != RESET_GAUGE;
     h->hint = other->hint == RESET_GAUGE ? RESET_GAUGE : RESET_UNKNOWN;
     return collision;
 }
@@ -409,7 +450,8 @@ static errc kinds_check(const struct histogram *h, const struct histogram *other
 }
 
 /* h += sign * other with the compensations of c (NULL: none). Both are exponential. */
-static void exponential_add(struct arena *a, struct histogram *h, struct histogram *c, const struct histogram *other, double sign)
+static void exponential_add(struct arena *a, struct histogram *h, struct histogram *c,
+    const struct histogram *other, double sign)
 {
     struct side_pair pos = { h->pos, c ? c->pos.at : NULL }, neg = { h->neg, c ? c->neg.at : NULL };
     struct side_pair opos = { other->pos, NULL }, oneg = { other->neg, NULL };
@@ -432,13 +474,15 @@ static void exponential_add(struct arena *a, struct histogram *h, struct histogr
     if (c) c->pos.at = pos.c, c->neg.at = neg.c;
 }
 
-errc histogram_add(struct arena *a, struct histogram *h, const struct histogram *other, double sign, struct histogram_merge *m)
+errc histogram_add(struct arena *a, struct histogram *h, const struct histogram *other, double sign,
+    struct histogram_merge *m)
 {
     *m = (struct histogram_merge){ 0 };
     if (kinds_check(h, other) != OK) return ERR_BAD_INPUT;
     m->reset_collision = hint_adjust(h, other);
     if (!histogram_is_custom(h)) {
-        struct kahan zero = zero_reconcile(a, h, NULL, other);         /* changes h's own count, too */
+        /* changes h's own count, too */
+        struct kahan zero = zero_reconcile(a, h, NULL, other);
         h->zero_count += sign * zero.s;
     }
     h->count += sign * other->count;
@@ -460,7 +504,9 @@ static void sum_start_c(struct arena *a, struct histogram_sum *s)
 {
     if (s->with_c) return;
     s->with_c = true;
-    s->c = (struct histogram){ .hint = s->h.hint, .schema = s->h.schema, .zero_threshold = s->h.zero_threshold };
+    s->c = (struct histogram){
+        .hint = s->h.hint, .schema = s->h.schema, .zero_threshold = s->h.zero_threshold
+    };
     s->c.pos.at = arena_zalloc(a, s->h.pos.n * sizeof(double));
     s->c.neg.at = arena_zalloc(a, s->h.neg.n * sizeof(double));
 }
@@ -485,7 +531,8 @@ static void number_add(double *v, double *c, double x)
     *c = k.c;
 }
 
-errc histogram_sum_add(struct arena *a, struct histogram_sum *s, const struct histogram *other, struct histogram_merge *m)
+errc histogram_sum_add(struct arena *a, struct histogram_sum *s, const struct histogram *other,
+    struct histogram_merge *m)
 {
     struct histogram *h = &s->h, *c = &s->c;
     *m = (struct histogram_merge){ 0 };
@@ -534,32 +581,40 @@ void histogram_sum_copy(struct arena *a, struct histogram_sum *out, const struct
 
 /* Resets */
 
-/* Index and count at a cursor of a side seen in a coarser schema; moves past all that fall into the bucket. False: the end. */
-static bool cursor_merged(struct side_cursor *k, int32_t from, int32_t to, double within, int32_t *index, double *count)
+/* Index and count at a cursor of a side seen in a coarser schema; moves past all that fall into the
+ * bucket. False: the end. */
+static bool cursor_merged(
+    struct side_cursor *k, int32_t from, int32_t to, double within, int32_t *index, double *count)
 {
     while (cursor_here(k)) {
         *index = to == HISTOGRAM_CUSTOM_SCHEMA ? k->index : index_at(k->index, from, to);
         *count = 0;
-        for (; cursor_here(k) && (from == to ? k->index : index_at(k->index, from, to)) == *index; cursor_step(k)) *count += k->s->at[k->at];
-        if (within == 0 || to == HISTOGRAM_CUSTOM_SCHEMA || histogram_bound(to, *index) > within) return true;
+        for (; cursor_here(k) && (from == to ? k->index : index_at(k->index, from, to)) == *index;
+             cursor_step(k))
+            *count += k->s->at[k->at];
+        if (within == 0 || to == HISTOGRAM_CUSTOM_SCHEMA || histogram_bound(to, *index) > within)
+            return true;
     }
     return false;
 }
 
-static bool side_is_reset(const struct histogram *h, const struct histogram_side *s, const struct histogram *prev, const struct histogram_side *ps)
+static bool side_is_reset(const struct histogram *h, const struct histogram_side *s,
+    const struct histogram *prev, const struct histogram_side *ps)
 {
     struct side_cursor k = cursor_of_side(s), kp = cursor_of_side(ps);
     int32_t index = INT32_MIN, pindex;
     double count = 0, pcount;
     bool more = cursor_merged(&k, h->schema, h->schema, h->zero_threshold, &index, &count);
     while (cursor_merged(&kp, prev->schema, h->schema, h->zero_threshold, &pindex, &pcount)) {
-        while (more && index < pindex) more = cursor_merged(&k, h->schema, h->schema, h->zero_threshold, &index, &count);
+        while (more && index < pindex)
+            more = cursor_merged(&k, h->schema, h->schema, h->zero_threshold, &index, &count);
         if (!more || index > pindex ? pcount != 0 : count < pcount) return true;
     }
     return false;
 }
 
-/* Custom buckets of different bounds: has the count up to a bound that both have, since the last such bound, fallen? */
+/* Custom buckets of different bounds: has the count up to a bound that both have, since the last
+ * such bound, fallen? */
 static double custom_count_to(const struct histogram *h, struct side_cursor *k, double bound)
 {
     double sum = 0;
@@ -575,7 +630,8 @@ static bool custom_is_reset(const struct histogram *h, const struct histogram *p
 {
     struct side_cursor k = cursor_of_side(&h->pos), kp = cursor_of_side(&prev->pos);
     for (size_t i = 0, j = 0; i <= h->n_custom && j <= prev->n_custom;) {
-        double a = i < h->n_custom ? h->custom[i] : INFINITY, b = j < prev->n_custom ? prev->custom[j] : INFINITY;
+        double a = i < h->n_custom ? h->custom[i] : INFINITY,
+               b = j < prev->n_custom ? prev->custom[j] : INFINITY;
         if (a == b) {
             if (custom_count_to(h, &k, a) < custom_count_to(prev, &kp, a)) return true;
             i++;
@@ -602,5 +658,6 @@ bool histogram_is_reset(const struct histogram *h, const struct histogram *prev)
     double width = h->zero_threshold, zero = prev->zero_count;
     if (width != prev->zero_threshold) zero = zero_count_within(prev, NULL, &width).s;
     if (width != h->zero_threshold || h->zero_count < zero) return true;
-    return side_is_reset(h, &h->pos, prev, &prev->pos) || side_is_reset(h, &h->neg, prev, &prev->neg);
+    return side_is_reset(h, &h->pos, prev, &prev->pos) ||
+           side_is_reset(h, &h->neg, prev, &prev->neg);
 }

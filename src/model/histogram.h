@@ -1,12 +1,15 @@
 /* histogram.h — native histograms: the noun and its arithmetic.
  *
- * What        Schema, zero bucket, spans and buckets as Prometheus' FloatHistogram has them (absolute bucket counts); an integer histogram
- *             is turned into this form when it is read. Sums with and without compensation, resolution, resets, trimming, text.
- * Invariants  the lengths of a side's spans sum up to its number of buckets; a span's offset counts from the end of the one before, the
- *             first one's from bucket 0
- * Ownership   arrays are borrowed from an arena; a function that changes a histogram in place writes into them, so it is for copies
+ * What        Schema, zero bucket, spans and buckets as Prometheus' FloatHistogram has them
+ *             (absolute bucket counts); an integer histogram is turned into this form when it is
+ *             read. Sums with and without compensation, resolution, resets, trimming, text.
+ * Invariants  the lengths of a side's spans sum up to its number of buckets; a span's offset counts
+ *             from the end of the one before, the first one's from bucket 0
+ * Ownership   arrays are borrowed from an arena; a function that changes a histogram in place
+ *             writes into them, so it is for copies
  * Threads     values
- * Errors      ERR_BAD_INPUT: histograms that cannot be combined; validation says why in Prometheus' words
+ * Errors      ERR_BAD_INPUT: histograms that cannot be combined; validation says why in Prometheus'
+ *             words
  * Format      histogram_text is Prometheus' String()
  */
 #ifndef EPI_MODEL_HISTOGRAM_H
@@ -30,40 +33,61 @@ struct histogram {
     const double *custom;                  /* upper bounds of custom buckets, schema -53 */
     size_t n_custom;
 };
-static inline bool histogram_is_custom(const struct histogram *h) { return h->schema == HISTOGRAM_CUSTOM_SCHEMA; }
-static inline bool histogram_schema_is_exponential(int32_t s) { return s >= HISTOGRAM_SCHEMA_MIN && s <= HISTOGRAM_SCHEMA_MAX; }
+static inline bool histogram_is_custom(const struct histogram *h)
+{
+    return h->schema == HISTOGRAM_CUSTOM_SCHEMA;
+}
+static inline bool histogram_schema_is_exponential(int32_t s)
+{
+    return s >= HISTOGRAM_SCHEMA_MIN && s <= HISTOGRAM_SCHEMA_MAX;
+}
 
 struct histogram *histogram_copy(struct arena *a, const struct histogram *h);
-struct histogram *histogram_copy_to_schema(struct arena *a, const struct histogram *h, int32_t schema);    /* schema <= h's */
-bool histogram_equal(const struct histogram *a, const struct histogram *b);               /* the same layout and the same bits; not the hint */
-bool histogram_bounds_equal(const struct histogram *a, const struct histogram *b);       /* of custom buckets */
-size_t histogram_size(const struct histogram *h);                                        /* bytes, as max-samples counts them */
+/* schema <= h's */
+struct histogram *histogram_copy_to_schema(
+    struct arena *a, const struct histogram *h, int32_t schema);
+/* the same layout and the same bits; not the hint */
+bool histogram_equal(const struct histogram *a, const struct histogram *b);
+/* of custom buckets */
+bool histogram_bounds_equal(const struct histogram *a, const struct histogram *b);
+/* bytes, as max-samples counts them */
+size_t histogram_size(const struct histogram *h);
 
 /* In place. */
 void histogram_scale(struct histogram *h, double factor);
 void histogram_divide(struct histogram *h, double by);
-void histogram_compact(struct arena *a, struct histogram *h);                            /* drops empty buckets */
+/* drops empty buckets */
+void histogram_compact(struct arena *a, struct histogram *h);
 
 /* What adding had to do. */
 struct histogram_merge { bool reset_collision, bounds_reconciled; };
 /* h += sign * other; h's arrays may be replaced by ones of the arena. */
-MUST_USE errc histogram_add(struct arena *a, struct histogram *h, const struct histogram *other, double sign, struct histogram_merge *m);
+MUST_USE errc histogram_add(struct arena *a, struct histogram *h, const struct histogram *other,
+    double sign, struct histogram_merge *m);
 
-/* A sum that carries its rounding errors; c has the layout of h where it is used. Start with a copy in h and with_c false. */
+/* A sum that carries its rounding errors; c has the layout of h where it is used. Start with a copy
+ * in h and with_c false. */
 struct histogram_sum { struct histogram h, c; bool with_c; };
-MUST_USE errc histogram_sum_add(struct arena *a, struct histogram_sum *s, const struct histogram *other, struct histogram_merge *m);
-MUST_USE errc histogram_sum_end(struct arena *a, struct histogram_sum *s, struct histogram_merge *m);      /* adds c to h */
+MUST_USE errc histogram_sum_add(struct arena *a, struct histogram_sum *s,
+    const struct histogram *other, struct histogram_merge *m);
+/* adds c to h */
+MUST_USE errc histogram_sum_end(
+    struct arena *a, struct histogram_sum *s, struct histogram_merge *m);
 void histogram_sum_copy(struct arena *a, struct histogram_sum *out, const struct histogram_sum *s);
-bool histogram_overflows(const struct histogram *h);                                     /* is anything in it infinite? */
-double histogram_greatest(const struct histogram *h);                                    /* the greatest magnitude of its numbers; NaN is none */
+/* is anything in it infinite? */
+bool histogram_overflows(const struct histogram *h);
+/* the greatest magnitude of its numbers; NaN is none */
+double histogram_greatest(const struct histogram *h);
 
 /* Was a counter with the value `prev` reset before it had h? */
 bool histogram_is_reset(const struct histogram *h, const struct histogram *prev);
 
 /* Buckets with their bounds */
 struct histogram_bucket { double lower, upper, count; bool lower_inclusive, upper_inclusive; };
-double histogram_bound(int32_t schema, int64_t index);                                   /* of an exponential schema: upper bound of bucket `index` */
-/* All buckets in ascending (or descending) order, the zero bucket if it counts anything among them; bounds are cut at the zero bucket's. */
+/* of an exponential schema: upper bound of bucket `index` */
+double histogram_bound(int32_t schema, int64_t index);
+/* All buckets in ascending (or descending) order, the zero bucket if it counts anything among them;
+ * bounds are cut at the zero bucket's. */
 struct histogram_walk {
     const struct histogram *h;
     bool reverse;
@@ -74,14 +98,17 @@ struct histogram_walk {
 };
 void histogram_walk_init(struct histogram_walk *w, const struct histogram *h, bool reverse);
 bool histogram_walk_next(struct histogram_walk *w);
-struct histogram_bucket histogram_side_bucket(const struct histogram *h, bool positive, int32_t index, double count);
+struct histogram_bucket histogram_side_bucket(
+    const struct histogram *h, bool positive, int32_t index, double count);
 
-/* Removes what lies above (or below) `at`, in place; count and sum are estimated anew if anything went. */
+/* Removes what lies above (or below) `at`, in place; count and sum are estimated anew if anything
+ * went. */
 void histogram_trim(struct arena *a, struct histogram *h, double at, bool upper);
 
 /* {count:1, sum:2, [-0.001,0.001]:1, (1,2]:3} */
 void histogram_text(struct buf *b, const struct histogram *h);
 MUST_USE errc histogram_validate(const struct histogram *h, struct err *e);
-MUST_USE errc histogram_validate_layout(const struct histogram *h, struct err *e);       /* schema, spans and bounds; no count is looked at */
+/* schema, spans and bounds; no count is looked at */
+MUST_USE errc histogram_validate_layout(const struct histogram *h, struct err *e);
 
 #endif

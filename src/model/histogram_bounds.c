@@ -1,7 +1,8 @@
 /* histogram_bounds.c — where the buckets of exponential schemas end.
  *
- * A power of two is divided into 2^schema buckets of equal ratio. Prometheus has the bounds between 0.5 and 1 in a table whose values lie up to
- * two units of the last place beside the exact ones; since bounds are compared with thresholds and printed, these are the same numbers.
+ * A power of two is divided into 2^schema buckets of equal ratio. Prometheus has the bounds between
+ * 0.5 and 1 in a table whose values lie up to two units of the last place beside the exact ones;
+ * since bounds are compared with thresholds and printed, these are the same numbers.
  * The table is that of schema 8; a lower schema takes every 2^(8 - schema)th of it. */
 #include "model/histogram.h"
 
@@ -77,7 +78,8 @@ static const double bounds_of_8[256] = {
 
 double histogram_bound(int32_t schema, int64_t index)
 {
-    enum { LAST_EXPONENT = 1024 };         /* the bound of the last bucket of finite numbers would be one past the greatest of them */
+    /* the bound of the last bucket of finite numbers would be one past the greatest of them */
+    enum { LAST_EXPONENT = 1024 };
     if (schema < 0) {
         int64_t e = index * ((int64_t)1 << -schema);
         if (e == LAST_EXPONENT) return DBL_MAX;

@@ -1,4 +1,5 @@
-/* histogram_buckets.c — histograms seen as a row of buckets with bounds: walking, text, trimming, validation. */
+/* histogram_buckets.c — histograms seen as a row of buckets with bounds: walking, text, trimming,
+ * validation. */
 #include "model/histogram.h"
 
 #include "base/f64.h"
@@ -14,10 +15,13 @@ static double side_bound(const struct histogram *h, int64_t index)
     return (uint64_t)index < h->n_custom ? h->custom[index] : INFINITY;
 }
 
-struct histogram_bucket histogram_side_bucket(const struct histogram *h, bool positive, int32_t index, double count)
+struct histogram_bucket histogram_side_bucket(
+    const struct histogram *h, bool positive, int32_t index, double count)
 {
     double far = side_bound(h, index), near = side_bound(h, (int64_t)index - 1);
-    struct histogram_bucket b = { .count = count, .lower = positive ? near : -far, .upper = positive ? far : -near };
+    struct histogram_bucket b = {
+        .count = count, .lower = positive ? near : -far, .upper = positive ? far : -near
+    };
     b.lower_inclusive = histogram_is_custom(h) ? index == 0 : b.lower < 0;
     b.upper_inclusive = histogram_is_custom(h) || b.upper > 0;
     return b;
@@ -25,7 +29,8 @@ struct histogram_bucket histogram_side_bucket(const struct histogram *h, bool po
 
 /* Walking */
 
-enum { WALK_FAR, WALK_ZERO, WALK_NEAR, WALK_END };             /* FAR: the side that is walked towards zero */
+/* FAR: the side that is walked towards zero */
+enum { WALK_FAR, WALK_ZERO, WALK_NEAR, WALK_END };
 
 static const struct histogram_side *walk_side(const struct histogram_walk *w, bool far)
 {
@@ -40,7 +45,8 @@ static void walk_start_far(struct histogram_walk *w)
     w->span = s->n_spans;
     w->in_span = 0;
     w->index = 0;
-    for (size_t i = 0; i < s->n_spans; i++) w->index += s->spans[i].offset + (int32_t)s->spans[i].length;
+    for (size_t i = 0; i < s->n_spans; i++)
+        w->index += s->spans[i].offset + (int32_t)s->spans[i].length;
 }
 
 static bool walk_far(struct histogram_walk *w, double *count)
@@ -108,7 +114,8 @@ bool histogram_walk_next(struct histogram_walk *w)
         w->state = WALK_NEAR;
         walk_start_near(w);
         if (h->zero_count > 0) {
-            w->bucket = (struct histogram_bucket){ -h->zero_threshold, h->zero_threshold, h->zero_count, true, true };
+            w->bucket = (struct histogram_bucket){ -h->zero_threshold, h->zero_threshold,
+                h->zero_count, true, true };
             return true;
         }
     }
@@ -147,7 +154,9 @@ void histogram_text(struct buf *b, const struct histogram *h)
         struct histogram_bucket k = histogram_side_bucket(h, false, w.index, count);
         bucket_text(b, &k);
     }
-    if (h->zero_count != 0) bucket_text(b, &(struct histogram_bucket){ -h->zero_threshold, h->zero_threshold, h->zero_count, true, true });
+    if (h->zero_count != 0)
+        bucket_text(b, &(struct histogram_bucket){
+                           -h->zero_threshold, h->zero_threshold, h->zero_count, true, true });
     walk_start_near(&w);
     while (walk_near(&w, &count)) {
         struct histogram_bucket k = histogram_side_bucket(h, true, w.index, count);
@@ -207,11 +216,16 @@ static double share_below(const struct histogram_bucket *b, double v, bool linea
     return v > 0 ? (at - lower) / (upper - lower) : 1 - (at - upper) / (lower - upper);
 }
 
-static double bucket_trim(const struct histogram_bucket *b, double at, bool upper, bool positive, bool linear, double *mid)
+static double bucket_trim(const struct histogram_bucket *b, double at, bool upper, bool positive,
+    bool linear, double *mid)
 {
-    if ((isinf(b->lower) && b->lower < 0) || (isinf(b->upper) && b->upper > 0)) return infinite_trim(b, at, upper, mid);
-    double under = at <= b->lower ? 0 : at >= b->upper ? b->count : b->count * share_below(b, at, linear);
-    *mid = upper ? midpoint(b->lower, at, positive, linear) : midpoint(at, b->upper, positive, linear);
+    if ((isinf(b->lower) && b->lower < 0) || (isinf(b->upper) && b->upper > 0))
+        return infinite_trim(b, at, upper, mid);
+    double under = at <= b->lower   ? 0
+                   : at >= b->upper ? b->count
+                                    : b->count * share_below(b, at, linear);
+    *mid =
+        upper ? midpoint(b->lower, at, positive, linear) : midpoint(at, b->upper, positive, linear);
     return upper ? under : b->count - under;
 }
 
@@ -281,12 +295,16 @@ static errc spans_check(const struct histogram_side *s, bool first_too, struct e
     uint64_t buckets = 0;
     for (size_t i = 0; i < s->n_spans; i++) {
         if ((i > 0 || first_too) && s->spans[i].offset < 0)
-            return err_set(e, ERR_BAD_INPUT, "span number %zu with offset %d: histogram has a span whose offset is negative", i + 1, s->spans[i].offset);
+            return err_set(e, ERR_BAD_INPUT,
+                "span number %zu with offset %d: histogram has a span whose offset is negative",
+                i + 1, s->spans[i].offset);
         buckets += s->spans[i].length;
     }
     if (buckets == s->n) return OK;
-    return err_set(e, ERR_BAD_INPUT, "spans need %" PRIu64 " buckets, have %zu buckets: histogram spans specify different number of buckets than provided",
-                   buckets, s->n);
+    return err_set(e, ERR_BAD_INPUT,
+        "spans need %" PRIu64 " buckets, have %zu buckets: histogram spans specify different "
+                              "number of buckets than provided",
+        buckets, s->n);
 }
 
 static errc counts_check(const struct histogram_side *s, struct err *e)
@@ -295,8 +313,10 @@ static errc counts_check(const struct histogram_side *s, struct err *e)
         if (!(s->at[i] < 0)) continue;
         char text[F64_TEXT_MAX];
         str v = str_of(text, f64_text_g(text, s->at[i]));
-        return err_set(e, ERR_BAD_INPUT, "bucket number %zu has observation count of %.*s: histogram has a bucket whose observation count is negative",
-                       i + 1, STR_ARG(v));
+        return err_set(e, ERR_BAD_INPUT,
+            "bucket number %zu has observation count of %.*s: histogram has a bucket whose "
+            "observation count is negative",
+            i + 1, STR_ARG(v));
     }
     return OK;
 }
@@ -304,23 +324,37 @@ static errc counts_check(const struct histogram_side *s, struct err *e)
 static errc custom_check(const struct histogram *h, struct err *e)
 {
     for (size_t i = 0; i < h->n_custom; i++) {
-        if (isnan(h->custom[i])) return err_set(e, ERR_BAD_INPUT, "custom buckets: histogram custom bounds must not be NaN");
+        if (isnan(h->custom[i]))
+            return err_set(
+                e, ERR_BAD_INPUT, "custom buckets: histogram custom bounds must not be NaN");
         if (i && h->custom[i] <= h->custom[i - 1])
-            return err_set(e, ERR_BAD_INPUT, "custom buckets: previous bound is %f and current is %f: histogram custom bounds must be in strictly "
-                           "increasing order", h->custom[i - 1], h->custom[i]);
+            return err_set(e, ERR_BAD_INPUT,
+                "custom buckets: previous bound is %f and current is %f: histogram custom bounds "
+                "must be in strictly "
+                "increasing order",
+                h->custom[i - 1], h->custom[i]);
     }
     if (h->n_custom && isinf(h->custom[h->n_custom - 1]) && h->custom[h->n_custom - 1] > 0)
-        return err_set(e, ERR_BAD_INPUT, "custom buckets: last +Inf bound must not be explicitly defined: histogram custom bounds must be finite");
+        return err_set(e, ERR_BAD_INPUT,
+            "custom buckets: last +Inf bound must not be explicitly defined: histogram custom "
+            "bounds must be finite");
     TRY_IN(e, spans_check(&h->pos, true, e), "custom buckets");
     uint64_t length = 0;
-    for (size_t i = 0; i < h->pos.n_spans; i++) length += (uint64_t)h->pos.spans[i].offset + h->pos.spans[i].length;
+    for (size_t i = 0; i < h->pos.n_spans; i++)
+        length += (uint64_t)h->pos.spans[i].offset + h->pos.spans[i].length;
     if (h->n_custom + 1 < length)
-        return err_set(e, ERR_BAD_INPUT, "custom buckets: only %zu custom bounds defined which is insufficient to cover total span length of %" PRIu64
-                       ": histogram custom bounds are too few", h->n_custom, length);
-    if (h->zero_count != 0) return err_set(e, ERR_BAD_INPUT, "custom buckets: must have zero count of 0");
-    if (h->zero_threshold != 0) return err_set(e, ERR_BAD_INPUT, "custom buckets: must have zero threshold of 0");
-    if (h->neg.n_spans) return err_set(e, ERR_BAD_INPUT, "custom buckets: must not have negative spans");
-    if (h->neg.n) return err_set(e, ERR_BAD_INPUT, "custom buckets: must not have negative buckets");
+        return err_set(e, ERR_BAD_INPUT,
+            "custom buckets: only %zu custom bounds defined which is insufficient to cover total "
+            "span length of %" PRIu64 ": histogram custom bounds are too few",
+            h->n_custom, length);
+    if (h->zero_count != 0)
+        return err_set(e, ERR_BAD_INPUT, "custom buckets: must have zero count of 0");
+    if (h->zero_threshold != 0)
+        return err_set(e, ERR_BAD_INPUT, "custom buckets: must have zero threshold of 0");
+    if (h->neg.n_spans)
+        return err_set(e, ERR_BAD_INPUT, "custom buckets: must not have negative spans");
+    if (h->neg.n)
+        return err_set(e, ERR_BAD_INPUT, "custom buckets: must not have negative buckets");
     return OK;
 }
 
@@ -328,8 +362,11 @@ errc histogram_validate_layout(const struct histogram *h, struct err *e)
 {
     if (histogram_is_custom(h)) return custom_check(h, e);
     if (!histogram_schema_is_exponential(h->schema))
-        return err_set(e, ERR_BAD_INPUT, "histogram has an invalid schema, which must be between -4 and 8 for exponential buckets, or -53 for custom "
-                       "buckets, got schema %d", h->schema);
+        return err_set(e, ERR_BAD_INPUT,
+            "histogram has an invalid schema, which must be between -4 and 8 for exponential "
+            "buckets, or -53 for custom "
+            "buckets, got schema %d",
+            h->schema);
     TRY_IN(e, spans_check(&h->pos, false, e), "positive side");
     TRY_IN(e, spans_check(&h->neg, false, e), "negative side");
     return OK;
@@ -343,14 +380,19 @@ errc histogram_validate(const struct histogram *h, struct err *e)
         TRY_IN(e, counts_check(&h->neg, e), "negative side");
         if (h->zero_count < 0) {
             str v = str_of(text, f64_text_g(text, h->zero_count));
-            return err_set(e, ERR_BAD_INPUT, "zero bucket has observation count of %.*s: histogram has a bucket whose observation count is negative",
-                           STR_ARG(v));
+            return err_set(e, ERR_BAD_INPUT,
+                "zero bucket has observation count of %.*s: histogram has a bucket whose "
+                "observation count is negative",
+                STR_ARG(v));
         }
-        if (h->custom) return err_set(e, ERR_BAD_INPUT, "histogram with exponential schema must not have custom bounds");
+        if (h->custom)
+            return err_set(
+                e, ERR_BAD_INPUT, "histogram with exponential schema must not have custom bounds");
     }
     if (h->count < 0) {
         str v = str_of(text, f64_text_g(text, h->count));
-        return err_set(e, ERR_BAD_INPUT, "observation count is  %.*s: histogram's observation count is negative", STR_ARG(v));
+        return err_set(e, ERR_BAD_INPUT,
+            "observation count is  %.*s: histogram's observation count is negative", STR_ARG(v));
     }
     TRY_IN(e, counts_check(&h->pos, e), "positive side");
     return OK;

@@ -8,11 +8,21 @@
 static struct arena room;
 
 /* One run of buckets a side. */
-struct shape { int32_t schema; double zero, zero_count, sum; int32_t offset; size_t n; double at[6]; int32_t neg_offset; size_t n_neg; double neg[3]; };
+struct shape {
+    int32_t schema;
+    double zero, zero_count, sum;
+    int32_t offset;
+    size_t n;
+    double at[6];
+    int32_t neg_offset;
+    size_t n_neg;
+    double neg[3];
+};
 
 static struct histogram_side side_of(int32_t offset, const double *at, size_t n)
 {
-    struct histogram_side s = { arena_array(&room, 1, sizeof(struct span)), n > 0, arena_array(&room, n, sizeof(double)), n };
+    struct histogram_side s = { arena_array(&room, 1, sizeof(struct span)), n > 0,
+        arena_array(&room, n, sizeof(double)), n };
     s.spans[0] = (struct span){ offset, (uint32_t)n };
     if (n) memcpy(s.at, at, n * sizeof(*at));
     return s;
@@ -22,7 +32,11 @@ static struct histogram *histogram_of(const struct shape *s)
 {
     static const double bounds[] = { 1, 2, 5 };
     struct histogram *h = ANEW(&room, struct histogram);
-    *h = (struct histogram){ .schema = s->schema, .zero_threshold = s->zero, .zero_count = s->zero_count, .sum = s->sum, .count = s->zero_count };
+    *h = (struct histogram){ .schema = s->schema,
+        .zero_threshold = s->zero,
+        .zero_count = s->zero_count,
+        .sum = s->sum,
+        .count = s->zero_count };
     h->pos = side_of(s->offset, s->at, s->n);
     h->neg = side_of(s->neg_offset, s->neg, s->n_neg);
     for (size_t i = 0; i < s->n; i++) h->count += s->at[i];
@@ -45,12 +59,16 @@ static const struct shape plain = PLAIN;
 
 TEST(histogram_texts)
 {
-    static const struct { const char *name; struct shape s; const char *want; } cases[] = {
+    static const struct { const char *name; struct shape s; const char *want;
+    } cases[] = {
         { "empty", { 0 }, "{count:0, sum:0}" },
-        { "both sides", { 0, 0.001, 1, 5, 0, 3, { 2, 0, 4 }, 0, 1, { 3 } }, "{count:10, sum:5, [-1,-0.5):3, [-0.001,0.001]:1, (0.5,1]:2, (2,4]:4}" },
-        { "fine", { 1, 0, 0, 1, 1, 1, { 7 }, 0, 0, { 0 } }, "{count:7, sum:1, (1,1.414213562373095]:7}" },
+        { "both sides", { 0, 0.001, 1, 5, 0, 3, { 2, 0, 4 }, 0, 1, { 3 } },
+            "{count:10, sum:5, [-1,-0.5):3, [-0.001,0.001]:1, (0.5,1]:2, (2,4]:4}" },
+        { "fine", { 1, 0, 0, 1, 1, 1, { 7 }, 0, 0, { 0 } },
+            "{count:7, sum:1, (1,1.414213562373095]:7}" },
         { "coarse", { -1, 0, 0, 1, 1, 1, { 7 }, 0, 0, { 0 } }, "{count:7, sum:1, (1,4]:7}" },
-        { "custom", { -53, 0, 0, 1, 0, 4, { 1, 2, 3, 4 }, 0, 0, { 0 } }, "{count:10, sum:1, [-Inf,1]:1, (1,2]:2, (2,5]:3, (5,+Inf]:4}" },
+        { "custom", { -53, 0, 0, 1, 0, 4, { 1, 2, 3, 4 }, 0, 0, { 0 } },
+            "{count:10, sum:1, [-Inf,1]:1, (1,2]:2, (2,5]:3, (5,+Inf]:4}" },
     };
     TEST_EACH(c, cases) EXPECT_STR(text_of(histogram_of(&c->s)), str_z(c->want));
     arena_fini(&room);
@@ -58,21 +76,34 @@ TEST(histogram_texts)
 
 TEST(histogram_sums)
 {
-    static const struct { const char *name; struct shape a, b; double sign; errc rc; const char *want; } cases[] = {
-        { "same layout", PLAIN, PLAIN, 1, OK, "{count:20, sum:10, [-1,-0.5):6, [-0.001,0.001]:2, (0.5,1]:4, (2,4]:8}" },
+    static const struct {
+        const char *name;
+        struct shape a, b;
+        double sign;
+        errc rc;
+        const char *want;
+    } cases[] = {
+        { "same layout", PLAIN, PLAIN, 1, OK,
+            "{count:20, sum:10, [-1,-0.5):6, [-0.001,0.001]:2, (0.5,1]:4, (2,4]:8}" },
         { "taken away", PLAIN, PLAIN, -1, OK, "{count:0, sum:0}" },
         { "other buckets", PLAIN, { 0, 0.001, 0, 1, -1, 2, { 1, 1 }, 2, 1, { 1 } }, 1, OK,
-          "{count:13, sum:6, [-4,-2):1, [-1,-0.5):3, [-0.001,0.001]:1, (0.25,0.5]:1, (0.5,1]:3, (2,4]:4}" },
-        { "a coarser one", { 1, 0, 0, 1, 1, 4, { 1, 2, 3, 4 }, 0, 0, { 0 } }, { 0, 0, 0, 1, 1, 1, { 10 }, 0, 0, { 0 } }, 1, OK,
-          "{count:20, sum:2, (1,2]:13, (2,4]:7}" },
-        { "a finer one", { 0, 0, 0, 1, 1, 1, { 10 }, 0, 0, { 0 } }, { 1, 0, 0, 1, 1, 4, { 1, 2, 3, 4 }, 0, 0, { 0 } }, 1, OK,
-          "{count:20, sum:2, (1,2]:13, (2,4]:7}" },
-        { "a wider zero bucket", { 0, 0.5, 1, 0, 0, 2, { 1, 1 }, 0, 0, { 0 } }, { 0, 1, 1, 0, 1, 1, { 1 }, 0, 0, { 0 } }, 1, OK,
-          "{count:5, sum:0, [-1,1]:3, (1,2]:2}" },
-        { "a zero bucket that cuts a bucket", { 0, 0.5, 1, 0, 0, 2, { 1, 1 }, 0, 0, { 0 } }, { 0, 0.75, 1, 0, 1, 1, { 1 }, 0, 0, { 0 } }, 1, OK,
-          "{count:5, sum:0, [-1,1]:3, (1,2]:2}" },
-        { "a wider zero bucket takes buckets in", { 0, 0, 0, 0, -2, 2, { 3, 1 }, 0, 0, { 0 } }, { 0, 0.5, 1, 0, 1, 1, { 1 }, 0, 0, { 0 } }, 1, OK,
-          "{count:6, sum:0, [-0.5,0.5]:5, (1,2]:1}" },
+            "{count:13, sum:6, [-4,-2):1, [-1,-0.5):3, [-0.001,0.001]:1, (0.25,0.5]:1, (0.5,1]:3, "
+            "(2,4]:4}" },
+        { "a coarser one", { 1, 0, 0, 1, 1, 4, { 1, 2, 3, 4 }, 0, 0, { 0 } },
+            { 0, 0, 0, 1, 1, 1, { 10 }, 0, 0, { 0 } }, 1, OK,
+            "{count:20, sum:2, (1,2]:13, (2,4]:7}" },
+        { "a finer one", { 0, 0, 0, 1, 1, 1, { 10 }, 0, 0, { 0 } },
+            { 1, 0, 0, 1, 1, 4, { 1, 2, 3, 4 }, 0, 0, { 0 } }, 1, OK,
+            "{count:20, sum:2, (1,2]:13, (2,4]:7}" },
+        { "a wider zero bucket", { 0, 0.5, 1, 0, 0, 2, { 1, 1 }, 0, 0, { 0 } },
+            { 0, 1, 1, 0, 1, 1, { 1 }, 0, 0, { 0 } }, 1, OK,
+            "{count:5, sum:0, [-1,1]:3, (1,2]:2}" },
+        { "a zero bucket that cuts a bucket", { 0, 0.5, 1, 0, 0, 2, { 1, 1 }, 0, 0, { 0 } },
+            { 0, 0.75, 1, 0, 1, 1, { 1 }, 0, 0, { 0 } }, 1, OK,
+            "{count:5, sum:0, [-1,1]:3, (1,2]:2}" },
+        { "a wider zero bucket takes buckets in", { 0, 0, 0, 0, -2, 2, { 3, 1 }, 0, 0, { 0 } },
+            { 0, 0.5, 1, 0, 1, 1, { 1 }, 0, 0, { 0 } }, 1, OK,
+            "{count:6, sum:0, [-0.5,0.5]:5, (1,2]:1}" },
         { "of two kinds", PLAIN, { -53, 0, 0, 1, 0, 1, { 1 }, 0, 0, { 0 } }, 1, ERR_BAD_INPUT, "" },
     };
     TEST_EACH(c, cases) {
@@ -93,7 +124,9 @@ TEST(histogram_sums)
 TEST(histogram_sums_of_bounds)
 {
     static const double other[] = { 2, 3, 5 };
-    struct histogram *a = histogram_of(&(struct shape){ -53, 0, 0, 1, 0, 4, { 1, 2, 3, 4 }, 0, 0, { 0 } }), *b = histogram_copy(&room, a);
+    struct histogram *a = histogram_of(
+                         &(struct shape){ -53, 0, 0, 1, 0, 4, { 1, 2, 3, 4 }, 0, 0, { 0 } }),
+                     *b = histogram_copy(&room, a);
     struct histogram_merge m;
     b->custom = other;
     EXPECT_OK(histogram_add(&room, a, b, 1, &m));
@@ -104,17 +137,21 @@ TEST(histogram_sums_of_bounds)
 
 TEST(histogram_resets)
 {
-    static const struct { const char *name; struct shape prev, now; bool want; } cases[] = {
+    static const struct { const char *name; struct shape prev, now; bool want;
+    } cases[] = {
         { "the same", PLAIN, PLAIN, false },
         { "grown", PLAIN, { 0, 0.001, 1, 5, 0, 3, { 2, 1, 4 }, 0, 1, { 3 } }, false },
         { "a bucket fell", PLAIN, { 0, 0.001, 9, 5, 0, 3, { 1, 1, 4 }, 0, 1, { 3 } }, true },
         { "a bucket is gone", PLAIN, { 0, 0.001, 9, 5, 0, 2, { 2, 1 }, 0, 1, { 3 } }, true },
         { "finer", PLAIN, { 1, 0.001, 90, 5, 0, 3, { 2, 1, 4 }, 0, 1, { 3 } }, true },
         { "coarser", PLAIN, { -1, 0.001, 1, 5, 0, 2, { 2, 4 }, 0, 1, { 3 } }, false },
-        { "the zero bucket took a bucket in", PLAIN, { 0, 1, 6, 5, 2, 1, { 4 }, 0, 0, { 0 } }, false },
-        { "the zero bucket cuts a bucket", PLAIN, { 0, 0.75, 60, 5, 0, 3, { 2, 1, 4 }, 0, 0, { 0 } }, true },
+        { "the zero bucket took a bucket in", PLAIN, { 0, 1, 6, 5, 2, 1, { 4 }, 0, 0, { 0 } },
+            false },
+        { "the zero bucket cuts a bucket", PLAIN,
+            { 0, 0.75, 60, 5, 0, 3, { 2, 1, 4 }, 0, 0, { 0 } }, true },
     };
-    TEST_EACH(c, cases) EXPECT_EQ(histogram_is_reset(histogram_of(&c->now), histogram_of(&c->prev)), c->want);
+    TEST_EACH (c, cases)
+        EXPECT_EQ(histogram_is_reset(histogram_of(&c->now), histogram_of(&c->prev)), c->want);
     struct histogram *told = histogram_of(&plain);
     told->hint = RESET_YES;
     EXPECT(histogram_is_reset(told, histogram_of(&plain)));
@@ -123,10 +160,19 @@ TEST(histogram_resets)
 
 TEST(histogram_trims)
 {
-    static const struct { const char *name; struct shape s; double at; bool upper; const char *want; } cases[] = {
-        { "nothing", PLAIN, 100, true, "{count:10, sum:5, [-1,-0.5):3, [-0.001,0.001]:1, (0.5,1]:2, (2,4]:4}" },
-        { "at a bound", { 0, 0, 0, 5, 1, 2, { 2, 4 }, 0, 0, { 0 } }, 2, true, "{count:2, sum:2.8284271247461903, (1,2]:2}" },
-        { "half of a custom bucket", { -53, 0, 0, 1, 1, 2, { 2, 4 }, 0, 0, { 0 } }, 3.5, false, "{count:2, sum:8.5, (2,5]:2}" },
+    static const struct {
+        const char *name;
+        struct shape s;
+        double at;
+        bool upper;
+        const char *want;
+    } cases[] = {
+        { "nothing", PLAIN, 100, true,
+            "{count:10, sum:5, [-1,-0.5):3, [-0.001,0.001]:1, (0.5,1]:2, (2,4]:4}" },
+        { "at a bound", { 0, 0, 0, 5, 1, 2, { 2, 4 }, 0, 0, { 0 } }, 2, true,
+            "{count:2, sum:2.8284271247461903, (1,2]:2}" },
+        { "half of a custom bucket", { -53, 0, 0, 1, 1, 2, { 2, 4 }, 0, 0, { 0 } }, 3.5, false,
+            "{count:2, sum:8.5, (2,5]:2}" },
         { "all", PLAIN, -100, true, "{count:0, sum:0}" },
     };
     TEST_EACH(c, cases) {
@@ -139,13 +185,15 @@ TEST(histogram_trims)
 
 TEST(histogram_compacts_and_reduces)
 {
-    struct histogram *h = histogram_of(&(struct shape){ 1, 0, 0, 0, -1, 6, { 0, 1, 0, 0, 2, 0 }, 0, 0, { 0 } });
+    struct histogram *h =
+        histogram_of(&(struct shape){ 1, 0, 0, 0, -1, 6, { 0, 1, 0, 0, 2, 0 }, 0, 0, { 0 } });
     histogram_compact(&room, h);
     EXPECT_EQ(h->pos.n, 2);
     EXPECT_EQ(h->pos.n_spans, 2);
     EXPECT_EQ(h->pos.spans[0].offset, 0);
     EXPECT_EQ(h->pos.spans[1].offset, 2);
-    EXPECT_STR(text_of(histogram_copy_to_schema(&room, h, 0)), S("{count:3, sum:0, (0.5,1]:1, (2,4]:2}"));
+    EXPECT_STR(
+        text_of(histogram_copy_to_schema(&room, h, 0)), S("{count:3, sum:0, (0.5,1]:1, (2,4]:2}"));
     EXPECT(histogram_equal(h, histogram_copy(&room, h)));
     EXPECT(!histogram_equal(h, histogram_of(&plain)));
     arena_fini(&room);
@@ -153,19 +201,25 @@ TEST(histogram_compacts_and_reduces)
 
 TEST(histogram_validates)
 {
-    static const struct { const char *name; struct shape s; const char *want; } cases[] = {
+    static const struct { const char *name; struct shape s; const char *want;
+    } cases[] = {
         { "good", { 0, 0.001, 1, 5, 0, 3, { 2, 0, 4 }, 0, 1, { 3 } }, "ok" },
         { "schema", { 9, 0, 0, 0, 0, 0, { 0 }, 0, 0, { 0 } },
-          "histogram has an invalid schema, which must be between -4 and 8 for exponential buckets, or -53 for custom buckets, got schema 9" },
+            "histogram has an invalid schema, which must be between -4 and 8 for exponential "
+            "buckets, or -53 for custom buckets, got schema 9" },
         { "a negative bucket", { 0, 0, 0, 0, 0, 2, { 1, -0.5 }, 0, 0, { 0 } },
-          "positive side: bucket number 2 has observation count of -0.5: histogram has a bucket whose observation count is negative" },
+            "positive side: bucket number 2 has observation count of -0.5: histogram has a bucket "
+            "whose observation count is negative" },
         { "too few bounds", { -53, 0, 0, 0, 1, 4, { 1, 1, 1, 1 }, 0, 0, { 0 } },
-          "custom buckets: only 3 custom bounds defined which is insufficient to cover total span length of 5: histogram custom bounds are too few" },
-        { "a zero count", { -53, 0, 1, 0, 0, 1, { 1 }, 0, 0, { 0 } }, "custom buckets: must have zero count of 0" },
+            "custom buckets: only 3 custom bounds defined which is insufficient to cover total "
+            "span length of 5: histogram custom bounds are too few" },
+        { "a zero count", { -53, 0, 1, 0, 0, 1, { 1 }, 0, 0, { 0 } },
+            "custom buckets: must have zero count of 0" },
     };
     TEST_EACH(c, cases) {
         struct err e = { 0 };
-        EXPECT_EQ(histogram_validate(histogram_of(&c->s), &e), strcmp(c->want, "ok") ? ERR_BAD_INPUT : OK);
+        EXPECT_EQ(histogram_validate(histogram_of(&c->s), &e),
+            strcmp(c->want, "ok") ? ERR_BAD_INPUT : OK);
         EXPECT_STR(err_str(&e), str_z(c->want));
     }
     arena_fini(&room);

@@ -1,7 +1,9 @@
 /* http_options.h — how to speak HTTP to somebody: what a configuration says of one peer.
  *
- * What        Authentication, TLS, proxy, redirects and extra headers, as the configuration's HTTP client block has them.
- * Invariants  at most one kind of authentication is set; files are absolute or relative to the working folder
+ * What        Authentication, TLS, proxy, redirects and extra headers, as the configuration's HTTP
+ *             client block has them.
+ * Invariants  at most one kind of authentication is set; files are absolute or relative to the
+ *             working folder
  * Ownership   borrows from the configuration's arena
  * Threads     const after loading: any
  * Errors      none
@@ -53,7 +55,8 @@ struct http_param { str name; const str *values; size_t n_values; };
 struct http_options {
     bool basic;                        /* basic_auth is set */
     str username, username_file, password, password_file;
-    str auth_type, credentials, credentials_file;   /* authorization; auth_type empty: none ("Bearer" is the default type) */
+    /* authorization; auth_type empty: none ("Bearer" is the default type) */
+    str auth_type, credentials, credentials_file;
     const struct oauth2_options *oauth2;
     struct tls_options tls;
     struct proxy_options proxy;

@@ -6,7 +6,8 @@
 
 static struct histogram_side side_to_float(struct arena *a, const struct int_histogram_side *s)
 {
-    struct histogram_side f = { arena_array(a, s->n_spans, sizeof(*f.spans)), s->n_spans, arena_array(a, s->n, sizeof(*f.at)), s->n };
+    struct histogram_side f = { arena_array(a, s->n_spans, sizeof(*f.spans)), s->n_spans,
+        arena_array(a, s->n, sizeof(*f.at)), s->n };
     if (s->n_spans) memcpy(f.spans, s->spans, s->n_spans * sizeof(*f.spans));
     double count = 0;
     for (size_t i = 0; i < s->n; i++) {
@@ -19,7 +20,9 @@ static struct histogram_side side_to_float(struct arena *a, const struct int_his
 struct histogram *int_histogram_to_float(struct arena *a, const struct int_histogram *h)
 {
     struct histogram *f = ANEW(a, struct histogram);
-    *f = (struct histogram){ .hint = h->hint, .schema = h->schema, .count = (double)h->count, .sum = h->sum };
+    *f = (struct histogram){
+        .hint = h->hint, .schema = h->schema, .count = (double)h->count, .sum = h->sum
+    };
     f->pos = side_to_float(a, &h->pos);
     if (!histogram_is_custom(f)) {
         f->zero_threshold = h->zero_threshold;
@@ -34,8 +37,14 @@ struct histogram *int_histogram_to_float(struct arena *a, const struct int_histo
     return f;
 }
 
-/* The numbers of a side's buckets, one after the other. Spans of no length and spans that touch say the same in other words. */
-struct bucket_numbers { const struct int_histogram_side *s; size_t span; uint32_t in_span; int64_t next; };
+/* The numbers of a side's buckets, one after the other. Spans of no length and spans that touch say
+ * the same in other words. */
+struct bucket_numbers {
+    const struct int_histogram_side *s;
+    size_t span;
+    uint32_t in_span;
+    int64_t next;
+};
 
 static struct bucket_numbers numbers_of(const struct int_histogram_side *s)
 {
@@ -56,7 +65,8 @@ static bool numbers_next(struct bucket_numbers *b, int64_t *number)
 
 static bool side_equal(const struct int_histogram_side *a, const struct int_histogram_side *b)
 {
-    if (a->n != b->n || (a->n && memcmp(a->deltas, b->deltas, a->n * sizeof(*a->deltas)))) return false;
+    if (a->n != b->n || (a->n && memcmp(a->deltas, b->deltas, a->n * sizeof(*a->deltas))))
+        return false;
     struct bucket_numbers na = numbers_of(a), nb = numbers_of(b);
     for (;;) {
         int64_t x = 0, y = 0;
@@ -68,8 +78,11 @@ static bool side_equal(const struct int_histogram_side *a, const struct int_hist
 
 bool int_histogram_equal(const struct int_histogram *a, const struct int_histogram *b)
 {
-    if (a->schema != b->schema || a->count != b->count || f64_bits(a->sum) != f64_bits(b->sum)) return false;
-    if (a->zero_threshold != b->zero_threshold || a->zero_count != b->zero_count || a->n_custom != b->n_custom) return false;
+    if (a->schema != b->schema || a->count != b->count || f64_bits(a->sum) != f64_bits(b->sum))
+        return false;
+    if (a->zero_threshold != b->zero_threshold || a->zero_count != b->zero_count ||
+        a->n_custom != b->n_custom)
+        return false;
     for (size_t i = 0; i < a->n_custom; i++)
         if (a->custom[i] != b->custom[i]) return false;
     return side_equal(&a->pos, &b->pos) && side_equal(&a->neg, &b->neg);
@@ -81,8 +94,11 @@ static errc deltas_check(const struct int_histogram_side *s, uint64_t *sum, stru
     for (size_t i = 0; i < s->n; i++) {
         count = (int64_t)((uint64_t)count + (uint64_t)s->deltas[i]);
         if (count < 0)
-            return err_set(e, ERR_BAD_INPUT, "bucket number %zu has observation count of %" PRId64 ": histogram has a bucket whose observation count is "
-                           "negative", i + 1, count);
+            return err_set(e, ERR_BAD_INPUT,
+                "bucket number %zu has observation count of %" PRId64
+                ": histogram has a bucket whose observation count is "
+                "negative",
+                i + 1, count);
         *sum += (uint64_t)count;
     }
     return OK;
@@ -90,18 +106,28 @@ static errc deltas_check(const struct int_histogram_side *s, uint64_t *sum, stru
 
 errc int_histogram_validate(const struct int_histogram *h, struct err *e)
 {
-    struct histogram layout = { .schema = h->schema, .zero_threshold = h->zero_threshold, .zero_count = (double)h->zero_count,
-                                .pos = { h->pos.spans, h->pos.n_spans, NULL, h->pos.n }, .neg = { h->neg.spans, h->neg.n_spans, NULL, h->neg.n },
-                                .custom = h->custom, .n_custom = h->n_custom };
+    struct histogram layout = { .schema = h->schema,
+        .zero_threshold = h->zero_threshold,
+        .zero_count = (double)h->zero_count,
+        .pos = { h->pos.spans, h->pos.n_spans, NULL, h->pos.n },
+        .neg = { h->neg.spans, h->neg.n_spans, NULL, h->neg.n },
+        .custom = h->custom,
+        .n_custom = h->n_custom };
     uint64_t sum = h->zero_count;
     TRY(histogram_validate_layout(&layout, e));
     if (!histogram_is_custom(&layout)) {
         TRY_IN(e, deltas_check(&h->neg, &sum, e), "negative side");
-        if (h->custom) return err_set(e, ERR_BAD_INPUT, "histogram with exponential schema must not have custom bounds");
+        if (h->custom)
+            return err_set(
+                e, ERR_BAD_INPUT, "histogram with exponential schema must not have custom bounds");
     }
     TRY_IN(e, deltas_check(&h->pos, &sum, e), "positive side");
     if (isnan(h->sum) ? sum <= h->count : sum == h->count) return OK;
-    return err_set(e, ERR_BAD_INPUT, "%" PRIu64 " observations found in buckets, but the Count field is %" PRIu64 ": histogram's observation count should %s",
-                   sum, h->count, isnan(h->sum) ? "be at least the number of observations found in the buckets"
-                                                : "equal the number of observations found in the buckets (in absence of NaN)");
+    return err_set(e, ERR_BAD_INPUT,
+        "%" PRIu64 " observations found in buckets, but the Count field is %" PRIu64
+        ": histogram's observation count should %s",
+        sum, h->count,
+        isnan(h->sum)
+            ? "be at least the number of observations found in the buckets"
+            : "equal the number of observations found in the buckets (in absence of NaN)");
 }

@@ -1,6 +1,7 @@
 /* int_histogram.h — native histograms of integers, as they are scraped and stored.
  *
- * What        Counts are whole numbers; a bucket holds the difference from the bucket before it on its side.
+ * What        Counts are whole numbers; a bucket holds the difference from the bucket before it on
+ *             its side.
  * Invariants  those of histogram.h
  * Ownership   arrays are borrowed from an arena
  * Threads     values
@@ -25,7 +26,8 @@ struct int_histogram {
 
 /* With absolute counts; all of it lies in the arena. */
 struct histogram *int_histogram_to_float(struct arena *a, const struct int_histogram *h);
-bool int_histogram_equal(const struct int_histogram *a, const struct int_histogram *b);      /* the same layout and counts; not the hint */
+/* the same layout and counts; not the hint */
+bool int_histogram_equal(const struct int_histogram *a, const struct int_histogram *b);
 MUST_USE errc int_histogram_validate(const struct int_histogram *h, struct err *e);
 
 #endif

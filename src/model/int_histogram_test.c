@@ -4,12 +4,17 @@
 
 #include <math.h>
 
-static struct span one[] = { { 0, 3 } }, split[] = { { 0, 1 }, { 0, 0 }, { 0, 2 } }, apart[] = { { 0, 1 }, { 2, 2 } };
+static struct span one[] = { { 0, 3 } }, split[] = { { 0, 1 }, { 0, 0 }, { 0, 2 } },
+                   apart[] = { { 0, 1 }, { 2, 2 } };
 static int64_t up[] = { 1, 2, -1 }, down[] = { 1, -2, 5 };
 
 static struct int_histogram of(struct span *spans, size_t n_spans, int64_t *deltas, uint64_t count)
 {
-    return (struct int_histogram){ .zero_threshold = 0.001, .zero_count = 2, .count = count, .sum = 3, .pos = { spans, n_spans, deltas, 3 } };
+    return (struct int_histogram){ .zero_threshold = 0.001,
+        .zero_count = 2,
+        .count = count,
+        .sum = 3,
+        .pos = { spans, n_spans, deltas, 3 } };
 }
 
 TEST(int_histogram_becomes_float)
@@ -25,7 +30,8 @@ TEST(int_histogram_becomes_float)
 
 TEST(int_histogram_layouts_are_compared)
 {
-    struct int_histogram h = of(one, 1, up, 8), same = of(split, 3, up, 8), other = of(apart, 2, up, 8);
+    struct int_histogram h = of(one, 1, up, 8), same = of(split, 3, up, 8),
+                         other = of(apart, 2, up, 8);
     EXPECT(int_histogram_equal(&h, &h));
     EXPECT(int_histogram_equal(&h, &same));
     EXPECT(!int_histogram_equal(&h, &other));
@@ -35,19 +41,35 @@ TEST(int_histogram_layouts_are_compared)
 
 TEST(int_histogram_is_validated)
 {
-    static const struct { const char *name; int64_t *deltas; uint64_t count; double sum; int32_t schema; size_t n; const char *want; } cases[] = {
+    static const struct {
+        const char *name;
+        int64_t *deltas;
+        uint64_t count;
+        double sum;
+        int32_t schema;
+        size_t n;
+        const char *want;
+    } cases[] = {
         { "good", up, 8, 1, 0, 3, "ok" },
         { "NaNs count beside the buckets", up, 9, NAN, 0, 3, "ok" },
         { "a negative bucket", down, 8, 1, 0, 3,
-          "positive side: bucket number 2 has observation count of -1: histogram has a bucket whose observation count is negative" },
-        { "another count", up, 9, 1, 0, 3, "8 observations found in buckets, but the Count field is 9: histogram's observation count should equal the "
-          "number of observations found in the buckets (in absence of NaN)" },
-        { "too small a count", up, 7, NAN, 0, 3, "8 observations found in buckets, but the Count field is 7: histogram's observation count should be at "
-          "least the number of observations found in the buckets" },
+            "positive side: bucket number 2 has observation count of -1: histogram has a bucket "
+            "whose observation count is negative" },
+        { "another count", up, 9, 1, 0, 3,
+            "8 observations found in buckets, but the Count field is 9: histogram's observation "
+            "count should equal the "
+            "number of observations found in the buckets (in absence of NaN)" },
+        { "too small a count", up, 7, NAN, 0, 3,
+            "8 observations found in buckets, but the Count field is 7: histogram's observation "
+            "count should be at "
+            "least the number of observations found in the buckets" },
         { "spans", up, 8, 1, 0, 2,
-          "positive side: spans need 3 buckets, have 2 buckets: histogram spans specify different number of buckets than provided" },
-        { "schema", up, 8, 1, -5, 3, "histogram has an invalid schema, which must be between -4 and 8 for exponential buckets, or -53 for custom buckets, "
-          "got schema -5" },
+            "positive side: spans need 3 buckets, have 2 buckets: histogram spans specify "
+            "different number of buckets than provided" },
+        { "schema", up, 8, 1, -5, 3,
+            "histogram has an invalid schema, which must be between -4 and 8 for exponential "
+            "buckets, or -53 for custom buckets, "
+            "got schema -5" },
     };
     TEST_EACH(c, cases) {
         struct int_histogram h = of(one, 1, c->deltas, c->count);

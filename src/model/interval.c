@@ -17,7 +17,8 @@ void intervals_add(intervals *v, struct interval add)
     if (add.mint > add.maxt) return;
     size_t from = first_ending_from(v, add.mint == INT64_MIN ? INT64_MIN : add.mint - 1), to = from;
     int64_t reach = add.maxt == INT64_MAX ? INT64_MAX : add.maxt + 1;
-    for (; to < v->n && v->at[to].mint <= reach; to++) {       /* touches or overlaps: becomes a part of it */
+    /* touches or overlaps: becomes a part of it */
+    for (; to < v->n && v->at[to].mint <= reach; to++) {
         add.mint = MIN(add.mint, v->at[to].mint);
         add.maxt = MAX(add.maxt, v->at[to].maxt);
     }

@@ -1,7 +1,8 @@
 /* interval.h — closed intervals of time, and sets of them: what was deleted of a series.
  *
  * What        [mint, maxt] in ms, both ends inside; a set is a vector that stays sorted and merged.
- * Invariants  a set's intervals ascend, do not overlap and do not touch (at least 1 ms lies between two)
+ * Invariants  a set's intervals ascend, do not overlap and do not touch (at least 1 ms lies between
+ *             two)
  * Ownership   vec_fini frees a set
  * Threads     values
  * Errors      none
@@ -15,9 +16,12 @@
 struct interval { int64_t mint, maxt; };
 typedef VEC(struct interval) intervals;
 
-void intervals_add(intervals *v, struct interval add);         /* an empty one (mint > maxt) adds nothing */
+/* an empty one (mint > maxt) adds nothing */
+void intervals_add(intervals *v, struct interval add);
 bool intervals_have(const intervals *v, int64_t t);
-bool intervals_cover(const intervals *v, int64_t mint, int64_t maxt);      /* all of it lies in one interval */
-bool intervals_meet(const intervals *v, int64_t mint, int64_t maxt);       /* some of it lies in some interval */
+/* all of it lies in one interval */
+bool intervals_cover(const intervals *v, int64_t mint, int64_t maxt);
+/* some of it lies in some interval */
+bool intervals_meet(const intervals *v, int64_t mint, int64_t maxt);
 
 #endif

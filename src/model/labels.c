@@ -36,7 +36,8 @@ bool labels_eq(struct labels a, struct labels b)
 {
     if (a.n != b.n) return false;
     for (size_t i = 0; i < a.n; i++)
-        if (!str_eq(a.at[i].name, b.at[i].name) || !str_eq(a.at[i].value, b.at[i].value)) return false;
+        if (!str_eq(a.at[i].name, b.at[i].name) || !str_eq(a.at[i].value, b.at[i].value))
+            return false;
     return true;
 }
 
@@ -123,7 +124,8 @@ void buf_labels(struct buf *b, struct labels l)
 /* --- parts of a set --- */
 
 /* Both are sorted: one walk. */
-static struct labels labels_pick(struct arena *a, struct labels l, const str *names, size_t n, bool keep)
+static struct labels labels_pick(
+    struct arena *a, struct labels l, const str *names, size_t n, bool keep)
 {
     struct label *at = arena_array(a, l.n, sizeof(*at));
     size_t kept = 0, j = 0;
@@ -135,8 +137,14 @@ static struct labels labels_pick(struct arena *a, struct labels l, const str *na
     return (struct labels){ at, kept };
 }
 
-struct labels labels_without(struct arena *a, struct labels l, const str *names, size_t n) { return labels_pick(a, l, names, n, false); }
-struct labels labels_only(struct arena *a, struct labels l, const str *names, size_t n) { return labels_pick(a, l, names, n, true); }
+struct labels labels_without(struct arena *a, struct labels l, const str *names, size_t n)
+{
+    return labels_pick(a, l, names, n, false);
+}
+struct labels labels_only(struct arena *a, struct labels l, const str *names, size_t n)
+{
+    return labels_pick(a, l, names, n, true);
+}
 
 struct labels labels_without_name(struct arena *a, struct labels l)
 {
@@ -145,7 +153,10 @@ struct labels labels_without_name(struct arena *a, struct labels l)
 
 /* --- builder --- */
 
-void labels_builder_init(struct labels_builder *lb, struct arena *a) { *lb = (struct labels_builder){ .a = a }; }
+void labels_builder_init(struct labels_builder *lb, struct arena *a)
+{
+    *lb = (struct labels_builder){ .a = a };
+}
 
 void labels_builder_from(struct labels_builder *lb, struct labels base)
 {
@@ -246,7 +257,9 @@ bool labels_valid(struct labels l, bool utf8)
 {
     for (size_t i = 0; i < l.n; i++) {
         str name = l.at[i].name, value = l.at[i].value;
-        if (!(utf8 ? label_name_valid_utf8(name) : label_name_valid_legacy(name)) || !utf8_valid(value)) return false;
+        if (!(utf8 ? label_name_valid_utf8(name) : label_name_valid_legacy(name)) ||
+            !utf8_valid(value))
+            return false;
         if (!str_eq(name, METRIC_NAME)) continue;
         if (!(utf8 ? label_name_valid_utf8(value) : metric_name_valid_legacy(value))) return false;
     }

@@ -1,11 +1,13 @@
 /* labels.h — the identity of a series: sorted pairs of name and value.
  *
  * What        A borrowed view on pairs, and a builder that sorts and checks.
- * Invariants  (1) Sorted by name as unsigned bytes, no name twice, no empty value. labels_builder_done establishes it.
+ * Invariants  (1) Sorted by name as unsigned bytes, no name twice, no empty value.
+ *             labels_builder_done establishes it.
  * Ownership   struct labels borrows; labels_copy puts pairs and bytes into one arena.
  * Threads     values
  * Errors      ERR_BAD_INPUT: duplicate name, empty set where a series is made
- * Format      the hash of labels_hash is Prometheus' Labels.Hash of its default build (conformance/misc/labels.jsonl)
+ * Format      the hash of labels_hash is Prometheus' Labels.Hash of its default build
+ *             (conformance/misc/labels.jsonl)
  */
 #ifndef EPI_MODEL_LABELS_H
 #define EPI_MODEL_LABELS_H
@@ -25,31 +27,41 @@ bool labels_has(struct labels l, str name);
 int labels_cmp(struct labels a, struct labels b);              /* as Prometheus' labels.Compare */
 bool labels_eq(struct labels a, struct labels b);
 struct labels labels_copy(struct arena *a, struct labels l);
-uint64_t labels_hash(struct labels l);                         /* XXH64 over the flat encoding: decides limit_ratio */
+/* XXH64 over the flat encoding: decides limit_ratio */
+uint64_t labels_hash(struct labels l);
 uint64_t labels_stable_hash(struct labels l);                  /* Prometheus' StableHash */
-void buf_labels(struct buf *b, struct labels l);               /* {a="b", "utf-8 name"="c"} as Labels.String */
+/* {a="b", "utf-8 name"="c"} as Labels.String */
+void buf_labels(struct buf *b, struct labels l);
 
-void buf_label_name(struct buf *b, str name);                  /* quoted where it is not a legacy label name */
+/* quoted where it is not a legacy label name */
+void buf_label_name(struct buf *b, str name);
 
-/* Without / with only the named labels; the result borrows from l, its array lies in the arena. names are sorted. */
+/* Without / with only the named labels; the result borrows from l, its array lies in the arena.
+ * names are sorted. */
 struct labels labels_without(struct arena *a, struct labels l, const str *names, size_t n);
 struct labels labels_only(struct arena *a, struct labels l, const str *names, size_t n);
 struct labels labels_without_name(struct arena *a, struct labels l);        /* drops __name__ */
 
-/* Collects pairs in any order; a later value of a name replaces the earlier one; an empty value removes it. */
-/* pairs: first what is left of the base as it was, then what was set, in the order in which it first was. The order decides what a
- * relabel rule that maps two names to one leaves. */
+/* Collects pairs in any order; a later value of a name replaces the earlier one; an empty value
+ * removes it. */
+/* pairs: first what is left of the base as it was, then what was set, in the order in which it
+ * first was. The order decides what a relabel rule that maps two names to one leaves. */
 struct labels_builder { VEC(struct label) pairs; size_t n_base; struct arena *a; };
-void labels_builder_init(struct labels_builder *lb, struct arena *a);       /* pairs and copies come from a */
-void labels_builder_from(struct labels_builder *lb, struct labels base);    /* starts over from base */
-void labels_builder_set(struct labels_builder *lb, str name, str value);    /* copies neither: borrow, or arena_str first */
+/* pairs and copies come from a */
+void labels_builder_init(struct labels_builder *lb, struct arena *a);
+/* starts over from base */
+void labels_builder_from(struct labels_builder *lb, struct labels base);
+/* copies neither: borrow, or arena_str first */
+void labels_builder_set(struct labels_builder *lb, str name, str value);
 void labels_builder_del(struct labels_builder *lb, str name);
 str labels_builder_get(const struct labels_builder *lb, str name);
-struct labels labels_builder_done(struct labels_builder *lb);               /* sorted, in the arena; the builder may go on */
+/* sorted, in the arena; the builder may go on */
+struct labels labels_builder_done(struct labels_builder *lb);
 
 bool label_name_valid_legacy(str name);                        /* [a-zA-Z_][a-zA-Z0-9_]* */
 bool label_name_valid_utf8(str name);                          /* non-empty valid UTF-8 */
 bool metric_name_valid_legacy(str name);                       /* [a-zA-Z_:][a-zA-Z0-9_:]* */
-bool labels_valid(struct labels l, bool utf8);                 /* all names, the metric's name, and values as UTF-8 */
+/* all names, the metric's name, and values as UTF-8 */
+bool labels_valid(struct labels l, bool utf8);
 
 #endif

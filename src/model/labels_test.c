@@ -8,7 +8,8 @@ static struct labels labels_from_json(struct arena *a, const json_t *pairs)
     size_t n = json_array_size(pairs);
     struct label *at = arena_array(a, n, sizeof(*at));
     for (size_t i = 0; i < n; i++) {
-        const json_t *name = json_array_get(json_array_get(pairs, i), 0), *value = json_array_get(json_array_get(pairs, i), 1);
+        const json_t *name = json_array_get(json_array_get(pairs, i), 0),
+                     *value = json_array_get(json_array_get(pairs, i), 1);
         at[i].name = str_of(json_string_value(name), json_string_length(name));
         at[i].value = str_of(json_string_value(value), json_string_length(value));
     }
@@ -50,7 +51,8 @@ TEST(labels_order)
     static const struct label x2[] = { { S("a"), S("1") }, { S("b"), S("3") } };
     static const struct label x3[] = { { S("a"), S("10") } };
     static const struct label x4[] = { { S("aa"), S("0") } };
-    const struct labels sorted[] = { { NULL, 0 }, { x1, 1 }, { x1, 2 }, { x2, 2 }, { x3, 1 }, { x4, 1 } };
+    const struct labels sorted[] = { { NULL, 0 }, { x1, 1 }, { x1, 2 }, { x2, 2 }, { x3, 1 },
+        { x4, 1 } };
     for (size_t i = 0; i < ARRAY_LEN(sorted); i++)
         for (size_t k = 0; k < ARRAY_LEN(sorted); k++) {
             int c = labels_cmp(sorted[i], sorted[k]);
@@ -63,7 +65,8 @@ TEST(labels_get_and_pick)
 {
     SCOPED(arena_fini) struct arena a;
     arena_init(&a, NULL, 0);
-    static const struct label at[] = { { S("__name__"), S("up") }, { S("job"), S("node") }, { S("zone"), S("") } };
+    static const struct label at[] = { { S("__name__"), S("up") }, { S("job"), S("node") },
+        { S("zone"), S("") } };
     struct labels l = { at, 3 }, got;
     const str names[] = { S("a"), S("job"), S("k") };
     EXPECT_STR(labels_get(l, S("job")), S("node"));
@@ -128,15 +131,24 @@ TEST(labels_builder_order)
     static const char *const want[] = { "c3", "d6", "a5", "b7" };
     EXPECT_EQ(lb.pairs.n, ARRAY_LEN(want));
     for (size_t i = 0; i < ARRAY_LEN(want); i++)
-        EXPECT_STR(arena_fmt(&a, "%.*s%.*s", STR_ARG(lb.pairs.at[i].name), STR_ARG(lb.pairs.at[i].value)), str_z(want[i]));
+        EXPECT_STR(
+            arena_fmt(&a, "%.*s%.*s", STR_ARG(lb.pairs.at[i].name), STR_ARG(lb.pairs.at[i].value)),
+            str_z(want[i]));
 }
 
 TEST(label_names)
 {
-    static const struct { const char *name; str in; bool label, metric, utf8; } cases[] = {
-        { "empty", S(""), false, false, false }, { "plain", S("abc_9"), true, true, true }, { "colon", S("a:b"), false, true, true },
-        { "digit first", S("9a"), false, false, true }, { "dot", S("a.b"), false, false, true }, { "accent", S("é"), false, false, true },
-        { "invalid", S("\xff"), false, false, false }, { "at sign", S("a@"), false, false, true }, { "brace", S("a{"), false, false, true },
+    static const struct { const char *name; str in; bool label, metric, utf8;
+    } cases[] = {
+        { "empty", S(""), false, false, false },
+        { "plain", S("abc_9"), true, true, true },
+        { "colon", S("a:b"), false, true, true },
+        { "digit first", S("9a"), false, false, true },
+        { "dot", S("a.b"), false, false, true },
+        { "accent", S("é"), false, false, true },
+        { "invalid", S("\xff"), false, false, false },
+        { "at sign", S("a@"), false, false, true },
+        { "brace", S("a{"), false, false, true },
     };
     TEST_EACH(c, cases) {
         EXPECT_EQ(label_name_valid_legacy(c->in), c->label);

@@ -1,13 +1,18 @@
 #include "model/matcher.h"
 #include "base/utf8.h"
 
-static const str match_ops[] = { [MATCH_EQ] = S("="), [MATCH_NE] = S("!="), [MATCH_RE] = S("=~"), [MATCH_NRE] = S("!~") };
+static const str match_ops[] = {
+    [MATCH_EQ] = S("="), [MATCH_NE] = S("!="), [MATCH_RE] = S("=~"), [MATCH_NRE] = S("!~")
+};
 
-errc matcher_init(struct matcher *m, struct arena *a, enum match_type type, str name, str value, struct err *e)
+errc matcher_init(
+    struct matcher *m, struct arena *a, enum match_type type, str name, str value, struct err *e)
 {
     struct regex *re = NULL;
     if (type == MATCH_RE || type == MATCH_NRE) TRY(regex_new(&re, value, e));
-    *m = (struct matcher){ .type = type, .name = arena_str(a, name), .value = arena_str(a, value), .re = re };
+    *m = (struct matcher){
+        .type = type, .name = arena_str(a, name), .value = arena_str(a, value), .re = re
+    };
     return OK;
 }
 

@@ -17,11 +17,16 @@ enum match_type { MATCH_EQ, MATCH_NE, MATCH_RE, MATCH_NRE };
 struct matcher { enum match_type type; str name, value; struct regex *re; };
 struct matchers { const struct matcher *at; size_t n; };
 
-MUST_USE errc matcher_init(struct matcher *m, struct arena *a, enum match_type type, str name, str value, struct err *e);
+MUST_USE errc matcher_init(
+    struct matcher *m, struct arena *a, enum match_type type, str name, str value, struct err *e);
 void matcher_fini(struct matcher *m);
 bool matcher_matches(const struct matcher *m, str value);
-static inline bool matcher_matches_empty(const struct matcher *m) { return matcher_matches(m, STR_EMPTY); }
+static inline bool matcher_matches_empty(const struct matcher *m)
+{
+    return matcher_matches(m, STR_EMPTY);
+}
 bool matchers_match(struct matchers ms, struct labels l);
-void buf_matcher(struct buf *b, const struct matcher *m);      /* name="value", name quoted where it must be */
+/* name="value", name quoted where it must be */
+void buf_matcher(struct buf *b, const struct matcher *m);
 
 #endif

@@ -3,7 +3,12 @@
 
 TEST(matcher_kinds)
 {
-    static const struct { const char *name; enum match_type type; str label, value, text; bool a, b, none; } cases[] = {
+    static const struct {
+        const char *name;
+        enum match_type type;
+        str label, value, text;
+        bool a, b, none;
+    } cases[] = {
         { "equal", MATCH_EQ, S("x"), S("a"), S("x=\"a\""), true, false, false },
         { "not equal", MATCH_NE, S("x"), S("a"), S("x!=\"a\""), false, true, true },
         { "equal to nothing", MATCH_EQ, S("x"), S(""), S("x=\"\""), false, false, true },

@@ -1,8 +1,13 @@
 #include "model/metadata.h"
 
 static const str type_names[METRIC_TYPES] = {
-    [TYPE_UNKNOWN] = S("unknown"), [TYPE_COUNTER] = S("counter"), [TYPE_GAUGE] = S("gauge"), [TYPE_HISTOGRAM] = S("histogram"),
-    [TYPE_GAUGE_HISTOGRAM] = S("gaugehistogram"), [TYPE_SUMMARY] = S("summary"), [TYPE_INFO] = S("info"),
+    [TYPE_UNKNOWN] = S("unknown"),
+    [TYPE_COUNTER] = S("counter"),
+    [TYPE_GAUGE] = S("gauge"),
+    [TYPE_HISTOGRAM] = S("histogram"),
+    [TYPE_GAUGE_HISTOGRAM] = S("gaugehistogram"),
+    [TYPE_SUMMARY] = S("summary"),
+    [TYPE_INFO] = S("info"),
     [TYPE_STATESET] = S("stateset"),
 };
 

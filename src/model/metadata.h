@@ -12,8 +12,16 @@
 
 #include "base/str.h"
 
-enum metric_type {             /* the order is that of the WAL's type byte */
-    TYPE_UNKNOWN, TYPE_COUNTER, TYPE_GAUGE, TYPE_HISTOGRAM, TYPE_GAUGE_HISTOGRAM, TYPE_SUMMARY, TYPE_INFO, TYPE_STATESET, METRIC_TYPES
+enum metric_type { /* the order is that of the WAL's type byte */
+    TYPE_UNKNOWN,
+    TYPE_COUNTER,
+    TYPE_GAUGE,
+    TYPE_HISTOGRAM,
+    TYPE_GAUGE_HISTOGRAM,
+    TYPE_SUMMARY,
+    TYPE_INFO,
+    TYPE_STATESET,
+    METRIC_TYPES
 };
 struct metadata { enum metric_type type; str unit, help; };
 

@@ -3,7 +3,8 @@
 #include "model/duration.h"
 #include "model/size.h"
 
-static errc opt_duration_set(void *at, const struct opt *o, str text, struct arena *mem, struct err *e)
+static errc opt_duration_set(
+    void *at, const struct opt *o, str text, struct arena *mem, struct err *e)
 {
     (void)o, (void)mem;
     return duration_parse(text, at, e);

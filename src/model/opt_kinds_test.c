@@ -9,7 +9,12 @@ static const struct opt table[] = {
 
 TEST(opt_kinds)
 {
-    static const struct { const char *name; char word[16]; int64_t age, room; const char *want; } cases[] = {
+    static const struct {
+        const char *name;
+        char word[16];
+        int64_t age, room;
+        const char *want;
+    } cases[] = {
         { "a duration", "--age=2h", 7200000, 0, NULL },
         { "a size", "--room=1.5KB", 5400000, 1536, NULL },
         { "no duration", "--age=2", 0, 0, "not a valid duration string: \"2\"" },
@@ -20,7 +25,8 @@ TEST(opt_kinds)
         struct opts_run run = { 0 };
         struct err e = { 0 };
         char *argv[] = { NULL, (char *)(uintptr_t)c->word, NULL };
-        EXPECT_EQ(opts_parse(&l, table, ARRAY_LEN(table), 2, argv, &run, &e), c->want ? ERR_BAD_INPUT : OK);
+        EXPECT_EQ(opts_parse(&l, table, ARRAY_LEN(table), 2, argv, &run, &e),
+            c->want ? ERR_BAD_INPUT : OK);
         if (c->want) EXPECT_STR(err_str(&e), str_z(c->want));
         else EXPECT(l.age == c->age && l.room == c->room);
         opts_fini(&run);

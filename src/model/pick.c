@@ -3,9 +3,13 @@
 #include <stdlib.h>
 
 static bool is_re(const struct matcher *m) { return m->type == MATCH_RE || m->type == MATCH_NRE; }
-static bool is_negative(const struct matcher *m) { return m->type == MATCH_NE || m->type == MATCH_NRE; }
+static bool is_negative(const struct matcher *m)
+{
+    return m->type == MATCH_NE || m->type == MATCH_NRE;
+}
 
-/* One of the matchers on the name refuses the empty string: only series with the label can match. */
+/* One of the matchers on the name refuses the empty string: only series with the label can
+ * match. */
 static bool name_is_set(struct matchers ms, str name)
 {
     for (size_t i = 0; i < ms.n; i++)
@@ -31,7 +35,8 @@ static bool pick_of(struct matchers ms, const struct matcher *m, struct pick *p,
         p->kind = PICK_NAME;
         p->subtract = m->type == MATCH_NRE;
     } else if (!is_re(m) && !m->value.n && is_negative(m) == set) {
-        p->kind = PICK_NAME;                   /* l!="": who has the name; l="" alone: who has not */
+        /* l!="": who has the name; l="" alone: who has not */
+        p->kind = PICK_NAME;
         p->subtract = !set;
     } else if (!set || (is_negative(m) && empty)) {
         p->kind = PICK_REFUSED;
@@ -79,6 +84,7 @@ const str *pick_values(const struct pick *p, size_t *n)
 
 str pick_prefix(const struct pick *p)
 {
-    bool accepted = is_re(p->m) && p->kind != PICK_NAME && is_negative(p->m) == (p->kind == PICK_REFUSED);
+    bool accepted =
+        is_re(p->m) && p->kind != PICK_NAME && is_negative(p->m) == (p->kind == PICK_REFUSED);
     return accepted ? regex_prefix(p->m->re) : STR_EMPTY;
 }

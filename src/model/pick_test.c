@@ -2,8 +2,12 @@
 
 #include "base/test.h"
 
-/* Eight series over two labels, of which some are absent, against what matchers_match says of each. */
-static const struct { const char *a, *b; } world[] = { { "x", "1" }, { "x", "2" }, { "y", "1" }, { "xy", NULL }, { NULL, "1" }, { NULL, "12" }, { "", "2" }, { "y", NULL } };
+/* Eight series over two labels, of which some are absent, against what matchers_match says of
+ * each. */
+static const struct {
+    const char *a, *b;
+} world[] = { { "x", "1" }, { "x", "2" }, { "y", "1" }, { "xy", NULL }, { NULL, "1" },
+    { NULL, "12" }, { "", "2" }, { "y", NULL } };
 
 static struct labels labels_at(size_t i, struct label *room)
 {
@@ -52,21 +56,39 @@ static void check(const struct matcher *m, size_t n)
 
 TEST(picks_are_what_the_matchers_accept)
 {
-    static const struct { enum match_type type; str value; } kinds[] = {
-        { MATCH_EQ, S("x") }, { MATCH_EQ, S("") }, { MATCH_NE, S("x") }, { MATCH_NE, S("") }, { MATCH_RE, S("x|y") }, { MATCH_RE, S("x.*") },
-        { MATCH_RE, S(".*") }, { MATCH_RE, S(".+") }, { MATCH_RE, S("x?") }, { MATCH_RE, S("") }, { MATCH_NRE, S("x|y") }, { MATCH_NRE, S(".*") },
-        { MATCH_NRE, S(".+") }, { MATCH_NRE, S("x?") }, { MATCH_NRE, S("x.+") }, { MATCH_RE, S("|x") }, { MATCH_NRE, S("|1") }, { MATCH_RE, S("1.*|2") },
+    static const struct { enum match_type type; str value;
+    } kinds[] = {
+        { MATCH_EQ, S("x") },
+        { MATCH_EQ, S("") },
+        { MATCH_NE, S("x") },
+        { MATCH_NE, S("") },
+        { MATCH_RE, S("x|y") },
+        { MATCH_RE, S("x.*") },
+        { MATCH_RE, S(".*") },
+        { MATCH_RE, S(".+") },
+        { MATCH_RE, S("x?") },
+        { MATCH_RE, S("") },
+        { MATCH_NRE, S("x|y") },
+        { MATCH_NRE, S(".*") },
+        { MATCH_NRE, S(".+") },
+        { MATCH_NRE, S("x?") },
+        { MATCH_NRE, S("x.+") },
+        { MATCH_RE, S("|x") },
+        { MATCH_NRE, S("|1") },
+        { MATCH_RE, S("1.*|2") },
     };
     struct arena a = { 0 };
     struct matcher m[2 * ARRAY_LEN(kinds)];
     for (size_t i = 0; i < ARRAY_LEN(m); i++)
-        EXPECT_OK(matcher_init(&m[i], &a, kinds[i / 2].type, i % 2 ? S("b") : S("a"), kinds[i / 2].value, NULL));
+        EXPECT_OK(matcher_init(
+            &m[i], &a, kinds[i / 2].type, i % 2 ? S("b") : S("a"), kinds[i / 2].value, NULL));
     for (size_t i = 0; i < ARRAY_LEN(m); i++) {
         check(&m[i], 1);
         for (size_t k = 0; k < ARRAY_LEN(m); k++) {
             struct matcher two[] = { m[i], m[k] };
             check(two, 2);
-            for (size_t j = 0; j < ARRAY_LEN(m); j += 5) check((struct matcher[]){ m[i], m[k], m[j] }, 3);
+            for (size_t j = 0; j < ARRAY_LEN(m); j += 5)
+                check((struct matcher[]){ m[i], m[k], m[j] }, 3);
         }
     }
     struct matcher all = { .type = MATCH_EQ };

@@ -1,6 +1,7 @@
-/* Three ways to match, the cheapest that the pattern allows (model/regex_globs): a set of values, literals with gaps, or the
- * library's automaton behind a check of the literal prefix and suffix. The library works on valid UTF-8: in a text that is not,
- * each invalid byte is replaced by U+FFFD, which is what Go's regexp reads there. */
+/* Three ways to match, the cheapest that the pattern allows (model/regex_globs): a set of values,
+ * literals with gaps, or the library's automaton behind a check of the literal prefix and suffix.
+ * The library works on valid UTF-8: in a text that is not, each invalid byte is replaced by U+FFFD,
+ * which is what Go's regexp reads there. */
 #include "model/regex.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -8,7 +9,8 @@
 #include "model/regex_globs.h"
 #include "model/regex_shim.h"
 
-enum { SET_MAX = 256, SET_HASHED = 8, GLOBS_BYTES = 8 << 20 };    /* below SET_HASHED: compared one by one */
+/* below SET_HASHED: compared one by one */
+enum { SET_MAX = 256, SET_HASHED = 8, GLOBS_BYTES = 8 << 20 };
 
 struct regex {
     struct arena a;
@@ -41,13 +43,15 @@ static const char *const regex_words[REGEX_SHIM_ERRORS] = {
 
 /* --- Go's syntax for the library --- */
 
-/* Length of the class that starts here: its end is the first ] that is not the first rune, escaped, or of [:name:]. */
+/* Length of the class that starts here: its end is the first ] that is not the first rune, escaped,
+ * or of [:name:]. */
 static size_t class_size(str s)
 {
     size_t i = 1;
     if (i < s.n && s.p[i] == '^') i++;
     for (bool first = true; i < s.n && (first || s.p[i] != ']'); first = false) {
-        size_t named = str_has_prefix(str_from(s, i), S("[:")) ? str_find(str_from(s, i), S(":]")) : SIZE_MAX;
+        size_t named =
+            str_has_prefix(str_from(s, i), S("[:")) ? str_find(str_from(s, i), S(":]")) : SIZE_MAX;
         i += named != SIZE_MAX ? named + 2 : s.p[i] == '\\' ? 2 : 1;
     }
     return MIN(i + 1, s.n);
@@ -69,7 +73,8 @@ static errc regex_rewrite(struct buf *b, str s, bool *renamed, struct err *e)
 {
     while (s.n > 0) {
         if (str_has_prefix(s, S("\\C")))
-            return err_set(e, ERR_BAD_INPUT, "error parsing regexp: %s: `\\C`", regex_words[REGEX_BAD_ESCAPE]);
+            return err_set(
+                e, ERR_BAD_INPUT, "error parsing regexp: %s: `\\C`", regex_words[REGEX_BAD_ESCAPE]);
         if (str_has_prefix(s, S("(?<"))) {
             buf_str(b, S("(?P<"));
             s = str_from(s, 3);
@@ -88,8 +93,8 @@ static errc regex_refuse(const struct regex_shim_why *why, str pattern, bool ren
     str arg = why->code == REGEX_BAD_UTF8 ? pattern : str_z(why->arg);
     if (why->code == REGEX_TRAILING_BACKSLASH) arg = STR_EMPTY;
     bool named = renamed && str_has_prefix(arg, S("(?P<"));
-    return err_set(e, ERR_BAD_INPUT, "error parsing regexp: %s: `%s%.*s`", regex_words[why->code], named ? "(?<" : "",
-                   STR_ARG(str_from(arg, named ? 4 : 0)));
+    return err_set(e, ERR_BAD_INPUT, "error parsing regexp: %s: `%s%.*s`", regex_words[why->code],
+        named ? "(?<" : "", STR_ARG(str_from(arg, named ? 4 : 0)));
 }
 
 /* --- making --- */
@@ -102,7 +107,8 @@ static void regex_make_set(struct regex *r)
         if (!glob_literal(r->globs.all.at[i], &set[i])) return;
     r->set = set;
     r->n_set = n;
-    for (size_t i = 0; n >= SET_HASHED && i < n; i++) map_put(&r->by_value, hash_str(set[i]), &set[i]);
+    for (size_t i = 0; n >= SET_HASHED && i < n; i++)
+        map_put(&r->by_value, hash_str(set[i]), &set[i]);
 }
 
 static void regex_freep(struct regex **r) { regex_free(*r); }
@@ -137,7 +143,10 @@ void regex_free(struct regex *r)
 
 /* --- matching --- */
 
-static bool set_eq(const void *val, const void *key) { return str_eq(*(const str *)val, *(const str *)key); }
+static bool set_eq(const void *val, const void *key)
+{
+    return str_eq(*(const str *)val, *(const str *)key);
+}
 
 static bool regex_in_set(const struct regex *r, str s)
 {
@@ -187,7 +196,8 @@ str regex_prefix(const struct regex *r) { return r->prefix; }
 
 /* --- expanding a template --- */
 
-/* The name behind a '$', in braces or not; what it takes of s. 0: it is none, and the '$' stands for itself. */
+/* The name behind a '$', in braces or not; what it takes of s. 0: it is none, and the '$' stands
+ * for itself. */
 static size_t template_name(str s, str *name)
 {
     size_t brace = s.n > 0 && s.p[0] == '{', i = brace;
@@ -205,15 +215,18 @@ static int64_t template_group(const struct regex *r, str name)
 {
     enum { NUMBER_MAX = 100000000 };
     uint64_t number;
-    bool digits = str_u64(name, &number) && number <= NUMBER_MAX && (name.n == 1 || name.p[0] != '0');
+    bool digits =
+        str_u64(name, &number) && number <= NUMBER_MAX && (name.n == 1 || name.p[0] != '0');
     if (!digits) return regex_shim_group_named(r->re, (const char *)name.p, name.n);
     return number <= (uint64_t)regex_shim_groups(r->re) ? (int64_t)number : -1;
 }
 
-/* What of the text as it was given a group of the repaired text covers: runes are the same in number. */
+/* What of the text as it was given a group of the repaired text covers: runes are the same in
+ * number. */
 static str unrepaired(str text, str repaired, str group)
 {
-    size_t from = utf8_count(str_slice(repaired, 0, (size_t)(group.p - repaired.p))), runes = utf8_count(group), width, n = 0;
+    size_t from = utf8_count(str_slice(repaired, 0, (size_t)(group.p - repaired.p))),
+           runes = utf8_count(group), width, n = 0;
     for (; from > 0; from--, text = str_from(text, width)) utf8_rune(text, &width);
     for (; runes > 0; runes--, n += width) utf8_rune(str_from(text, n), &width);
     return str_slice(text, 0, n);
@@ -225,8 +238,11 @@ bool regex_expand(const struct regex *r, str s, str tmpl, struct buf *out)
     bool valid = utf8_valid(s);
     if (!valid) buf_repaired(&repaired, s);
     str text = valid ? s : buf_view(&repaired);
-    SCOPED(mem_freep) struct regex_shim_group *groups = mem_alloc_array((size_t)regex_shim_groups(r->re) + 1, sizeof(*groups));
-    if (!regex_shim_match_groups(r->re, text.p ? (const char *)text.p : "", text.n, groups)) return false;
+    SCOPED(mem_freep)
+    struct regex_shim_group *groups =
+        mem_alloc_array((size_t)regex_shim_groups(r->re) + 1, sizeof(*groups));
+    if (!regex_shim_match_groups(r->re, text.p ? (const char *)text.p : "", text.n, groups))
+        return false;
     for (;;) {
         str before, name;
         bool more = str_cut(tmpl, '$', &before, &tmpl);

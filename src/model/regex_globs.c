@@ -1,21 +1,27 @@
-/* The value of a sub-expression is a list of alternatives (struct glob). Joining two sub-expressions is the product of their lists,
- * `|` the sum, `x?` the sum with the empty text. What has no such form (classes beyond a few runes, repetition of anything but the
- * dot, case folding, anchors in the middle) is one opaque part, which stands for any text at all.
+/* The value of a sub-expression is a list of alternatives (struct glob). Joining two
+ * sub-expressions is the product of their lists, `|` the sum, `x?` the sum with the empty text.
+ * What has no such form (classes beyond a few runes, repetition of anything but the dot, case
+ * folding, anchors in the middle) is one opaque part, which stands for any text at all.
  *
- * A literal is compared byte by byte while the pattern counts runes. That is the same: a literal is valid UTF-8, starts with
- * the first byte of a rune, and so is never found inside another rune; a gap between two finds is then a whole number of runes. The
- * one exception is U+FFFD, which also matches an invalid byte: a literal that holds it is opaque. */
+ * A literal is compared byte by byte while the pattern counts runes. That is the same: a literal is
+ * valid UTF-8, starts with the first byte of a rune, and so is never found inside another rune; a
+ * gap between two finds is then a whole number of runes. The one exception is U+FFFD, which also
+ * matches an invalid byte: a literal that holds it is opaque. */
 #include "model/regex_globs.h"
 #include "base/utf8.h"
 
 enum { LITERALS_MAX = 4096, PRODUCT_MAX = 256, CLASS_MAX = 256, DEPTH_MAX = 64 };
 
-struct reader { struct arena *a; str s; size_t at; unsigned depth; bool fold; };    /* fold: (?i) is on here */
+/* fold: (?i) is on here */
+struct reader { struct arena *a; str s; size_t at; unsigned depth; bool fold; };
 
 static const struct glob_part opaque_part = { GLOB_OPAQUE, { NULL, 0 } };
 
 static bool reader_more(const struct reader *r) { return r->at < r->s.n; }
-static uint8_t reader_peek(const struct reader *r, size_t ahead) { return r->at + ahead < r->s.n ? r->s.p[r->at + ahead] : 0; }
+static uint8_t reader_peek(const struct reader *r, size_t ahead)
+{
+    return r->at + ahead < r->s.n ? r->s.p[r->at + ahead] : 0;
+}
 static bool reader_eat(struct reader *r, str what)
 {
     if (!str_has_prefix(str_from(r->s, r->at), what)) return false;
@@ -51,7 +57,8 @@ static str str_join(struct arena *a, str x, str y)
     return str_of(at, x.n + y.n);
 }
 
-/* Two parts side by side as one; false: they stay two. Two gaps of at least one rune are opaque (a gap counts no further). */
+/* Two parts side by side as one; false: they stay two. Two gaps of at least one rune are opaque (a
+ * gap counts no further). */
 static bool part_merge(struct arena *a, struct glob_part *x, struct glob_part y)
 {
     if (x->kind == GLOB_LITERAL || y.kind == GLOB_LITERAL) {
@@ -59,7 +66,8 @@ static bool part_merge(struct arena *a, struct glob_part *x, struct glob_part y)
         x->lit = str_join(a, x->lit, y.lit);
         return true;
     }
-    bool opaque = x->kind == GLOB_OPAQUE || y.kind == GLOB_OPAQUE || (x->kind == GLOB_SOME && y.kind == GLOB_SOME);
+    bool opaque = x->kind == GLOB_OPAQUE || y.kind == GLOB_OPAQUE ||
+                  (x->kind == GLOB_SOME && y.kind == GLOB_SOME);
     x->kind = opaque ? GLOB_OPAQUE : MAX(x->kind, y.kind);
     return true;
 }
@@ -89,7 +97,8 @@ static struct globs globs_join(struct arena *a, struct globs x, struct globs y)
     if (x.all.n * y.all.n > LITERALS_MAX) return globs_opaque(a);
     struct globs g = { 0 };
     for (size_t i = 0; i < x.all.n; i++)
-        for (size_t k = 0; k < y.all.n; k++) avec_push(a, &g.all, glob_join(a, x.all.at[i], y.all.at[k]));
+        for (size_t k = 0; k < y.all.n; k++)
+            avec_push(a, &g.all, glob_join(a, x.all.at[i], y.all.at[k]));
     g.opaque = globs_has_opaque(&g);
     return g;
 }
@@ -128,7 +137,8 @@ static bool read_hex(struct reader *r, uint32_t *rune)
     return !braces || reader_eat(r, S("}"));
 }
 
-/* At a backslash: true if it stands for one known rune. Past it either way; *whole is cleared where the reader lost its way. */
+/* At a backslash: true if it stands for one known rune. Past it either way; *whole is cleared where
+ * the reader lost its way. */
 static bool read_escape(struct reader *r, uint32_t *rune, bool *whole)
 {
     uint8_t c = reader_peek(r, 1);
@@ -144,7 +154,8 @@ static bool read_escape(struct reader *r, uint32_t *rune, bool *whole)
     case 'd': case 'D': case 's': case 'S': case 'w': case 'W': return false;
     default: break;
     }
-    bool word = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c >= 0x80 || c == 0;
+    bool word =
+        (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c >= 0x80 || c == 0;
     if (word) *whole = false;                  /* properties, octal, \Q, \b, \A: not read here */
     *rune = c;
     return !word;
@@ -161,7 +172,8 @@ static bool class_rune(struct reader *r, uint32_t *rune, bool *whole)
     return true;
 }
 
-/* At '[': a small set of runes as alternatives. *whole is cleared where its end is not found this way. */
+/* At '[': a small set of runes as alternatives. *whole is cleared where its end is not found this
+ * way. */
 static struct globs read_class(struct reader *r, bool *whole)
 {
     struct globs g = { 0 };
@@ -186,7 +198,8 @@ static struct globs read_class(struct reader *r, bool *whole)
 
 static struct globs read_alternation(struct reader *r, bool *whole);
 
-/* Behind "(?": flags, up to ':' or ')'. False: one that is not followed here (m moves the anchors, -s narrows the dot). */
+/* Behind "(?": flags, up to ':' or ')'. False: one that is not followed here (m moves the anchors,
+ * -s narrows the dot). */
 static bool read_flags(struct reader *r)
 {
     bool on = true;
@@ -226,7 +239,8 @@ static size_t anchor_size(str s, bool start)
     return str_has_prefix(s, start ? S("\\A") : S("\\z")) ? 2 : 0;
 }
 
-/* An anchor changes nothing where the pattern is anchored anyway: at the ends of a branch that is in no group. */
+/* An anchor changes nothing where the pattern is anchored anyway: at the ends of a branch that is
+ * in no group. */
 static struct globs read_anchor(struct reader *r, size_t branch, bool start, bool *whole)
 {
     bool harmless = r->depth == 0;
@@ -248,8 +262,12 @@ static struct globs read_quoted(struct reader *r, bool *whole)
     size_t end = str_find(rest, S("\\E"));
     str lit = str_slice(rest, 0, end);
     r->at += MIN(lit.n + 2, rest.n);
-    if ((reader_more(r) && strchr("*+?{", reader_peek(r, 0))) || str_find(lit, S("\ufffd")) != SIZE_MAX) *whole = false;   /* of its last rune alone */
-    return lit.n ? globs_one(r->a, (struct glob_part){ GLOB_LITERAL, lit }) : globs_empty_text(r->a);
+    /* of its last rune alone */
+    if ((reader_more(r) && strchr("*+?{", reader_peek(r, 0))) ||
+        str_find(lit, S("\ufffd")) != SIZE_MAX)
+        *whole = false;
+    return lit.n ? globs_one(r->a, (struct glob_part){ GLOB_LITERAL, lit })
+                 : globs_empty_text(r->a);
 }
 
 /* At a backslash. */
@@ -261,11 +279,13 @@ static struct globs read_escaped(struct reader *r, bool *whole)
     if (read_escape(r, &rune, whole)) return rune_globs(r->a, rune);
     if (!*whole || (c != 's' && c != 'd')) return globs_opaque(r->a);
     struct globs g = { 0 };
-    for (const char *p = c == 's' ? "\t\n\f\r " : "0123456789"; *p; p++) g = globs_sum(r->a, g, rune_globs(r->a, (uint32_t)*p));
+    for (const char *p = c == 's' ? "\t\n\f\r " : "0123456789"; *p; p++)
+        g = globs_sum(r->a, g, rune_globs(r->a, (uint32_t)*p));
     return g;
 }
 
-/* Plain runes up to the next that means something; the last one is left where a repetition follows, which counts for it alone. */
+/* Plain runes up to the next that means something; the last one is left where a repetition follows,
+ * which counts for it alone. */
 static struct globs read_literal(struct reader *r)
 {
     size_t start = r->at, last = r->at, width;
@@ -302,12 +322,14 @@ static struct globs read_atom_as_is(struct reader *r, size_t branch, bool *whole
 static struct globs read_atom(struct reader *r, size_t branch, bool *whole, bool *dot)
 {
     str rest = str_from(r->s, r->at);
-    bool fold = r->fold && rest.p[0] != '(' && !anchor_size(rest, true) && !anchor_size(rest, false);
+    bool fold =
+        r->fold && rest.p[0] != '(' && !anchor_size(rest, true) && !anchor_size(rest, false);
     struct globs g = read_atom_as_is(r, branch, whole, dot);
     return fold ? globs_opaque(r->a) : g;
 }
 
-/* Length of a counted repetition {n}, {n,} or {n,m} here; 0: there is none (a brace of another form is a literal). */
+/* Length of a counted repetition {n}, {n,} or {n,m} here; 0: there is none (a brace of another form
+ * is a literal). */
 static size_t repeat_size(const struct reader *r)
 {
     size_t i = 1, digits = 0;
@@ -319,7 +341,8 @@ static size_t repeat_size(const struct reader *r)
     return reader_peek(r, i) == '}' ? i + 1 : 0;
 }
 
-/* The atom with what follows it: * + ? {n,m}, each lazy or not (which changes nothing for a whole match). */
+/* The atom with what follows it: * + ? {n,m}, each lazy or not (which changes nothing for a whole
+ * match). */
 static struct globs read_repeat(struct reader *r, struct globs atom, bool dot)
 {
     uint8_t c = reader_peek(r, 0);
@@ -365,7 +388,8 @@ struct globs globs_of(struct arena *a, str pattern)
 
 /* --- use --- */
 
-/* Each literal is taken where it is found first: what is left over for the rest is then the most there can be. */
+/* Each literal is taken where it is found first: what is left over for the rest is then the most
+ * there can be. */
 bool glob_match(struct glob g, str text)
 {
     size_t gap_least = 0;
@@ -422,7 +446,8 @@ static str part_literal(struct glob g, bool last)
 str globs_prefix(const struct globs *g)
 {
     str common = g->all.n ? part_literal(g->all.at[0], false) : STR_EMPTY;
-    for (size_t i = 1; i < g->all.n; i++) common.n = common_prefix(common, part_literal(g->all.at[i], false));
+    for (size_t i = 1; i < g->all.n; i++)
+        common.n = common_prefix(common, part_literal(g->all.at[i], false));
     return common;
 }
 
@@ -430,6 +455,7 @@ str globs_suffix(const struct globs *g)
 {
     str common = g->all.n ? part_literal(g->all.at[0], true) : STR_EMPTY;
     for (size_t i = 1; i < g->all.n; i++)
-        common = str_from(common, common.n - common_suffix(common, part_literal(g->all.at[i], true)));
+        common =
+            str_from(common, common.n - common_suffix(common, part_literal(g->all.at[i], true)));
     return common;
 }

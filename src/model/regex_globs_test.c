@@ -17,10 +17,12 @@ static void buf_globs(struct buf *b, const struct globs *g)
 
 TEST(globs_read)
 {
-    static const struct { const char *name; str in, want, prefix, suffix; } cases[] = {
+    static const struct { const char *name; str in, want, prefix, suffix;
+    } cases[] = {
         { "empty", S(""), S(""), S(""), S("") },
         { "a literal", S("foo"), S("foo"), S("foo"), S("foo") },
-        { "escapes", S("a\\.b\\-\\n\\x41\\x{e9}"), S("a.b-\nA\u00e9"), S("a.b-\nA\u00e9"), S("a.b-\nA\u00e9") },
+        { "escapes", S("a\\.b\\-\\n\\x41\\x{e9}"), S("a.b-\nA\u00e9"), S("a.b-\nA\u00e9"),
+            S("a.b-\nA\u00e9") },
         { "alternatives", S("foo|bar|"), S("foo|bar|"), S(""), S("") },
         { "common ends", S("foo1x|foo2x"), S("foo1x|foo2x"), S("foo"), S("x") },
         { "a group", S("a(b|c)d"), S("abd|acd"), S("a"), S("d") },
@@ -70,15 +72,24 @@ TEST(globs_read)
 
 TEST(globs_match)
 {
-    static const struct { const char *name; str in, text; bool want; } cases[] = {
-        { "empty", S(""), S(""), true }, { "empty against some", S(""), S("a"), false },
-        { "any", S(".*"), S(""), true }, { "some", S(".+"), S(""), false }, { "some of one", S(".+"), S("a"), true },
-        { "prefix", S("foo.*"), S("foo"), true }, { "prefix and more", S("foo.+"), S("foo"), false },
-        { "suffix", S(".*foo"), S("foo"), true }, { "suffix and more", S(".+foo"), S("foo"), false },
+    static const struct { const char *name; str in, text; bool want;
+    } cases[] = {
+        { "empty", S(""), S(""), true },
+        { "empty against some", S(""), S("a"), false },
+        { "any", S(".*"), S(""), true },
+        { "some", S(".+"), S(""), false },
+        { "some of one", S(".+"), S("a"), true },
+        { "prefix", S("foo.*"), S("foo"), true },
+        { "prefix and more", S("foo.+"), S("foo"), false },
+        { "suffix", S(".*foo"), S("foo"), true },
+        { "suffix and more", S(".+foo"), S("foo"), false },
         { "suffix found later", S(".+foo"), S("foofoo"), true },
-        { "ends overlap", S("aba.*aba"), S("ababa"), false }, { "ends meet", S("aba.*aba"), S("abaaba"), true },
-        { "in between", S(".*foo.*"), S("xfoox"), true }, { "in order", S(".*a.*b.*"), S("ba"), false },
-        { "some in between", S("a.+b.+c"), S("abbbc"), true }, { "too little in between", S("a.+b.+c"), S("abbc"), false },
+        { "ends overlap", S("aba.*aba"), S("ababa"), false },
+        { "ends meet", S("aba.*aba"), S("abaaba"), true },
+        { "in between", S(".*foo.*"), S("xfoox"), true },
+        { "in order", S(".*a.*b.*"), S("ba"), false },
+        { "some in between", S("a.+b.+c"), S("abbbc"), true },
+        { "too little in between", S("a.+b.+c"), S("abbc"), false },
     };
     TEST_EACH(c, cases) {
         SCOPED(arena_fini) struct arena a;
@@ -92,8 +103,14 @@ TEST(globs_match)
 /* Patterns whose alternatives would multiply stay within the arena's limit. */
 TEST(globs_are_bounded)
 {
-    static const struct { const char *name, *piece; } cases[] = {
-        { "products", "[a-z]" }, { "gaps", ".*a" }, { "escapes", "\\." }, { "groups", "(a|b)" }, { "depth", "(" }, { "options", "a?" },
+    static const struct { const char *name, *piece;
+    } cases[] = {
+        { "products", "[a-z]" },
+        { "gaps", ".*a" },
+        { "escapes", "\\." },
+        { "groups", "(a|b)" },
+        { "depth", "(" },
+        { "options", "a?" },
     };
     TEST_EACH(c, cases) {
         SCOPED(arena_fini) struct arena a;

@@ -68,10 +68,13 @@ int regex_shim_group_named(const struct regex_shim *re, const char *name, size_t
     return it == names.end() ? -1 : it->second;
 }
 
-bool regex_shim_match_groups(const struct regex_shim *re, const char *text, size_t n, struct regex_shim_group *groups)
+bool regex_shim_match_groups(
+    const struct regex_shim *re, const char *text, size_t n, struct regex_shim_group *groups)
 {
     std::vector<StringPiece> found(static_cast<size_t>(re->re.NumberOfCapturingGroups()) + 1);
-    if (!re->re.Match(StringPiece(text, n), 0, n, RE2::ANCHOR_BOTH, found.data(), static_cast<int>(found.size()))) return false;
+    if (!re->re.Match(StringPiece(text, n), 0, n, RE2::ANCHOR_BOTH, found.data(),
+            static_cast<int>(found.size())))
+        return false;
     for (size_t i = 0; i < found.size(); i++) groups[i] = { found[i].data(), found[i].size() };
     return true;
 }

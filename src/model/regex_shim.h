@@ -18,24 +18,42 @@ extern "C" {
 #endif
 
 enum regex_shim_error {
-    REGEX_INTERNAL, REGEX_BAD_ESCAPE, REGEX_BAD_CLASS, REGEX_BAD_RANGE, REGEX_MISSING_BRACKET, REGEX_MISSING_PAREN, REGEX_UNEXPECTED_PAREN,
-    REGEX_TRAILING_BACKSLASH, REGEX_REPEAT_ARGUMENT, REGEX_REPEAT_SIZE, REGEX_REPEAT_OP, REGEX_BAD_PERL_OP, REGEX_BAD_UTF8, REGEX_BAD_NAME,
-    REGEX_TOO_LARGE, REGEX_SHIM_ERRORS
+    REGEX_INTERNAL,
+    REGEX_BAD_ESCAPE,
+    REGEX_BAD_CLASS,
+    REGEX_BAD_RANGE,
+    REGEX_MISSING_BRACKET,
+    REGEX_MISSING_PAREN,
+    REGEX_UNEXPECTED_PAREN,
+    REGEX_TRAILING_BACKSLASH,
+    REGEX_REPEAT_ARGUMENT,
+    REGEX_REPEAT_SIZE,
+    REGEX_REPEAT_OP,
+    REGEX_BAD_PERL_OP,
+    REGEX_BAD_UTF8,
+    REGEX_BAD_NAME,
+    REGEX_TOO_LARGE,
+    REGEX_SHIM_ERRORS
 };
 enum { REGEX_SHIM_ARG = 256 };
-struct regex_shim_why { enum regex_shim_error code; char arg[REGEX_SHIM_ARG]; };   /* arg: the guilty part, cut */
+/* arg: the guilty part, cut */
+struct regex_shim_why { enum regex_shim_error code; char arg[REGEX_SHIM_ARG]; };
 
 struct regex_shim;
 struct regex_shim *regex_shim_new(const char *pattern, size_t n, struct regex_shim_why *why);
 void regex_shim_free(struct regex_shim *re);
-bool regex_shim_match(const struct regex_shim *re, const char *text, size_t n);   /* anchored at both ends */
+/* anchored at both ends */
+bool regex_shim_match(const struct regex_shim *re, const char *text, size_t n);
 
-struct regex_shim_group { const char *p; size_t n; };          /* p NULL: took no part in the match */
+/* p NULL: took no part in the match */
+struct regex_shim_group { const char *p; size_t n; };
 int regex_shim_groups(const struct regex_shim *re);            /* groups besides the whole match */
-int regex_shim_group_named(const struct regex_shim *re, const char *name, size_t n);   /* -1: none */
+/* -1: none */
+int regex_shim_group_named(const struct regex_shim *re, const char *name, size_t n);
 
 /* As regex_shim_match; groups has room for the whole match and every group. */
-bool regex_shim_match_groups(const struct regex_shim *re, const char *text, size_t n, struct regex_shim_group *groups);
+bool regex_shim_match_groups(
+    const struct regex_shim *re, const char *text, size_t n, struct regex_shim_group *groups);
 
 #ifdef __cplusplus
 }

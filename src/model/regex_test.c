@@ -29,7 +29,8 @@ static str_list regexp_values(struct arena *a)
     str text = vectors_file(a, "conformance/misc/regexp_values.json");
     json_t *all = json_loadb((const char *)text.p, text.n, JSON_ALLOW_NUL, NULL);
     if (!all) test_fail(__FILE__, __LINE__, "regexp_values.json is not JSON");
-    for (size_t i = 0; i < json_array_size(all); i++) avec_push(a, &values, value_text(a, json_array_get(all, i)));
+    for (size_t i = 0; i < json_array_size(all); i++)
+        avec_push(a, &values, value_text(a, json_array_get(all, i)));
     json_decref(all);
     return values;
 }
@@ -77,7 +78,8 @@ TEST(regex_golden)
         for (size_t i = 0; i < values.n; i++) {
             bool want = listed(json_object_get(o, "matches"), i);
             if (regex_match(re, values.at[i]) != want)
-                test_fail(__FILE__, __LINE__, "value %zu \"%.*s\": expected %d", i, STR_ARG(values.at[i]), want);
+                test_fail(__FILE__, __LINE__, "value %zu \"%.*s\": expected %d", i,
+                    STR_ARG(values.at[i]), want);
             EXPECT(!want || str_has_prefix(values.at[i], prefix));
         }
         const json_t *set = json_object_get(o, "set_matches");
@@ -90,13 +92,18 @@ TEST(regex_golden)
 
 TEST(regex_refuses_in_the_words_of_go)
 {
-    static const struct { const char *name; str in; const char *words; } cases[] = {
-        { "a name that is none", S("(?<a-b>c)"), "error parsing regexp: invalid named capture: `(?<a-b>`" },
+    static const struct { const char *name; str in; const char *words;
+    } cases[] = {
+        { "a name that is none", S("(?<a-b>c)"),
+            "error parsing regexp: invalid named capture: `(?<a-b>`" },
         { "any byte", S("a\\C"), "error parsing regexp: invalid escape sequence: `\\C`" },
-        { "too many repetitions", S("a{1001}"), "error parsing regexp: invalid repeat count: `{1001}`" },
+        { "too many repetitions", S("a{1001}"),
+            "error parsing regexp: invalid repeat count: `{1001}`" },
         { "invalid UTF-8", S("a\xff"), "error parsing regexp: invalid UTF-8: `a\xff`" },
-        { "an unknown script", S("\\p{Foo}"), "error parsing regexp: invalid character class range: `\\p{Foo}`" },
-        { "a bad flag", S("(?z:a)"), "error parsing regexp: invalid or unsupported Perl syntax: `(?z`" },
+        { "an unknown script", S("\\p{Foo}"),
+            "error parsing regexp: invalid character class range: `\\p{Foo}`" },
+        { "a bad flag", S("(?z:a)"),
+            "error parsing regexp: invalid or unsupported Perl syntax: `(?z`" },
     };
     TEST_EACH(c, cases) {
         struct regex *re = NULL;
@@ -109,9 +116,13 @@ TEST(regex_refuses_in_the_words_of_go)
 
 TEST(regex_named_groups_are_rewritten_only_where_they_are)
 {
-    static const struct { const char *name; str in, text; } cases[] = {
-        { "a group", S("(?<x>a)b"), S("ab") }, { "escaped", S("\\(?<x>"), S("<x>") }, { "in a class", S("[(?<x>]+"), S("<(x?>") },
-        { "in a class after a bracket", S("[](?<x>]+"), S("](") }, { "quoted", S("\\Q(?<x>\\E"), S("(?<x>") },
+    static const struct { const char *name; str in, text;
+    } cases[] = {
+        { "a group", S("(?<x>a)b"), S("ab") },
+        { "escaped", S("\\(?<x>"), S("<x>") },
+        { "in a class", S("[(?<x>]+"), S("<(x?>") },
+        { "in a class after a bracket", S("[](?<x>]+"), S("](") },
+        { "quoted", S("\\Q(?<x>\\E"), S("(?<x>") },
         { "after a named class", S("[[:digit:](?<]+(?<y>b)"), S("1(b") },
     };
     TEST_EACH(c, cases) {
@@ -125,7 +136,8 @@ TEST(regex_named_groups_are_rewritten_only_where_they_are)
 
 TEST(regex_expand)
 {
-    static const struct { const char *name; str re, text, tmpl; bool ok; str want; } cases[] = {
+    static const struct { const char *name; str re, text, tmpl; bool ok; str want;
+    } cases[] = {
         { "whole", S("a(.*)"), S("abc"), S("<$0>"), true, S("<abc>") },
         { "numbers", S("(.*);(.*)"), S("a;b"), S("$2-${1}x"), true, S("b-ax") },
         { "a number with letters is a name", S("(.*)"), S("a"), S("[$1x]"), true, S("[]") },
@@ -135,7 +147,8 @@ TEST(regex_expand)
         { "leading zero", S("(.)"), S("a"), S("[${01}]"), true, S("[]") },
         { "no match", S("b"), S("a"), S("x"), false, S("") },
         { "a group that took no part", S("(a)|(b)"), S("b"), S("[$1][$2]"), true, S("[][b]") },
-        { "invalid bytes come through", S("x(.*)y(.*)"), S("x\xff\xfey\xc3\xa9\xff"), S("$1|$2"), true, S("\xff\xfe|\xc3\xa9\xff") },
+        { "invalid bytes come through", S("x(.*)y(.*)"), S("x\xff\xfey\xc3\xa9\xff"), S("$1|$2"),
+            true, S("\xff\xfe|\xc3\xa9\xff") },
         { "empty", S(".*"), S(""), S("$0."), true, S(".") },
     };
     TEST_EACH(c, cases) {
@@ -157,7 +170,8 @@ TEST(regex_large_sets)
     size_t n = 1;
     EXPECT(regex_set_matches(re, &n) == NULL);
     EXPECT_EQ(n, 0);
-    EXPECT(regex_match(re, S("value-999")) && !regex_match(re, S("value-1000")) && !regex_match(re, S("value-")));
+    EXPECT(regex_match(re, S("value-999")) && !regex_match(re, S("value-1000")) &&
+           !regex_match(re, S("value-")));
     EXPECT_STR(regex_prefix(re), S("value-"));
     regex_free(re);
 }

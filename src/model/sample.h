@@ -1,6 +1,7 @@
 /* sample.h — a point of a series.
  *
- * What        Times are int64 milliseconds since the epoch; a value is a double or a native histogram.
+ * What        Times are int64 milliseconds since the epoch; a value is a double or a native
+ *             histogram.
  * Invariants  staleness is a bit pattern, not "any NaN"
  * Ownership   values
  * Threads     values
@@ -12,7 +13,8 @@
 
 #include "base/f64.h"
 
-typedef uint64_t sref;                     /* series ref: ascending from 1, as the WAL has it; 0: none */
+/* series ref: ascending from 1, as the WAL has it; 0: none */
+typedef uint64_t sref;
 
 enum sample_kind { SAMPLE_FLOAT, SAMPLE_HISTOGRAM, SAMPLE_FLOAT_HISTOGRAM };
 

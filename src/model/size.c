@@ -4,7 +4,8 @@
 
 static const char size_prefixes[] = "KMGTPE";
 
-/* The power of 1024 of a unit; -1: unknown. One string uses either the form with i or the one without. */
+/* The power of 1024 of a unit; -1: unknown. One string uses either the form with i or the one
+ * without. */
 static int size_unit(str u, bool with_i)
 {
     if (str_eq(u, S("B"))) return 0;
@@ -19,7 +20,9 @@ static bool size_digits(str *s, double *v, unsigned *count)
     uint64_t m = 0;
     *count = 0;
     for (; s->n > 0 && s->p[0] >= '0' && s->p[0] <= '9'; (*count)++, *s = str_from(*s, 1))
-        if (__builtin_mul_overflow(m, 10, &m) || __builtin_add_overflow(m, (uint64_t)(s->p[0] - '0'), &m) || m > INT64_MAX) return false;
+        if (__builtin_mul_overflow(m, 10, &m) ||
+            __builtin_add_overflow(m, (uint64_t)(s->p[0] - '0'), &m) || m > INT64_MAX)
+            return false;
     *v = (double)m;
     return true;
 }
@@ -34,7 +37,8 @@ static errc size_part(str *s, str whole, bool with_i, double *sum, struct err *e
         *s = str_from(*s, 1);
         good = size_digits(s, &frac, &after);
     }
-    if (!good || before + after == 0) return err_set(e, ERR_BAD_INPUT, "units: invalid %.*s", STR_ARG(whole));
+    if (!good || before + after == 0)
+        return err_set(e, ERR_BAD_INPUT, "units: invalid %.*s", STR_ARG(whole));
     double scale = 1;
     while (after-- > 0) scale *= 10;
     size_t n = 0;
@@ -42,7 +46,9 @@ static errc size_part(str *s, str whole, bool with_i, double *sum, struct err *e
     str unit = str_slice(*s, 0, n);
     *s = str_from(*s, n);
     int power = size_unit(unit, with_i);
-    if (power < 0) return err_set(e, ERR_BAD_INPUT, "units: unknown unit %.*s in %.*s", STR_ARG(unit), STR_ARG(whole));
+    if (power < 0)
+        return err_set(
+            e, ERR_BAD_INPUT, "units: unknown unit %.*s in %.*s", STR_ARG(unit), STR_ARG(whole));
     *sum += ldexp(v + frac / scale, 10 * power);
     return OK;
 }
@@ -56,7 +62,8 @@ static errc size_parse_units(str whole, bool with_i, int64_t *out, struct err *e
     if (str_eq(s, S("0"))) s = STR_EMPTY;
     while (s.n > 0) TRY(size_part(&s, whole, with_i, &sum, e));
     if (sign && whole.p[0] == '-') sum = -sum;
-    if (!(sum >= -0x1p63 && sum < 0x1p63)) return err_set(e, ERR_BAD_INPUT, "units: overflow parsing unit");
+    if (!(sum >= -0x1p63 && sum < 0x1p63))
+        return err_set(e, ERR_BAD_INPUT, "units: overflow parsing unit");
     *out = (int64_t)sum;
     return OK;
 }

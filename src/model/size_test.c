@@ -36,9 +36,14 @@ TEST(size_parse)
 
 TEST(size_text)
 {
-    static const struct { const char *name; int64_t bytes; str want; } cases[] = {
-        { "zero", 0, S("0B") }, { "bytes", 1023, S("1023B") }, { "KiB", 1024, S("1KiB") }, { "mixed", 1536 << 20, S("1GiB512MiB") },
-        { "with bytes", 1025, S("1KiB1B") }, { "the most", INT64_MAX, S("7EiB1023PiB1023TiB1023GiB1023MiB1023KiB1023B") },
+    static const struct { const char *name; int64_t bytes; str want;
+    } cases[] = {
+        { "zero", 0, S("0B") },
+        { "bytes", 1023, S("1023B") },
+        { "KiB", 1024, S("1KiB") },
+        { "mixed", 1536 << 20, S("1GiB512MiB") },
+        { "with bytes", 1025, S("1KiB1B") },
+        { "the most", INT64_MAX, S("7EiB1023PiB1023TiB1023GiB1023MiB1023KiB1023B") },
     };
     TEST_EACH(c, cases) {
         SCOPED(buf_fini) struct buf b = { 0 };

@@ -7,5 +7,8 @@ void buf_time_s(struct buf *b, int64_t ms)
     buf_u64_text(b, mag / 1000);
     unsigned frac = mag % 1000;
     if (frac == 0) return;
-    buf_bytes(b, (uint8_t[]){ '.', (uint8_t)('0' + frac / 100), (uint8_t)('0' + frac / 10 % 10), (uint8_t)('0' + frac % 10) }, 4);
+    buf_bytes(b,
+        (uint8_t[]){ '.', (uint8_t)('0' + frac / 100), (uint8_t)('0' + frac / 10 % 10),
+            (uint8_t)('0' + frac % 10) },
+        4);
 }

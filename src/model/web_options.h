@@ -1,7 +1,9 @@
-/* web_options.h — how this server is spoken to: TLS, who may come in, headers of every answer, how often.
+/* web_options.h — how this server is spoken to: TLS, who may come in, headers of every answer, how
+ * often.
  *
  * What        What a web configuration file says, with the files that it names read.
- * Invariants  tls: there are a certificate and a key (their texts need not be good); users' hashes look like bcrypt
+ * Invariants  tls: there are a certificate and a key (their texts need not be good); users' hashes
+ *             look like bcrypt
  * Ownership   borrows from the loader's arena
  * Threads     const after loading: any
  * Errors      none
@@ -13,7 +15,13 @@
 #include "base/vec.h"
 #include "model/http_options.h"
 
-enum web_client_auth { WEB_CLIENT_NONE, WEB_CLIENT_REQUEST, WEB_CLIENT_REQUIRE_ANY, WEB_CLIENT_VERIFY_IF_GIVEN, WEB_CLIENT_REQUIRE_AND_VERIFY };
+enum web_client_auth {
+    WEB_CLIENT_NONE,
+    WEB_CLIENT_REQUEST,
+    WEB_CLIENT_REQUIRE_ANY,
+    WEB_CLIENT_VERIFY_IF_GIVEN,
+    WEB_CLIENT_REQUIRE_AND_VERIFY
+};
 struct web_pair { str name, value; };
 
 struct web_options {

@@ -1,8 +1,10 @@
-/* Aggregations into one row a group: sum, avg, count, min, max, group, stddev, stdvar, quantile; and count_values.
+/* Aggregations into one row a group: sum, avg, count, min, max, group, stddev, stdvar, quantile;
+ * and count_values.
  *
- * A group is a few columns over the steps. Each input row is added to its group's columns when it comes and is forgotten, so what is held
- * is groups x steps, however many series there are; and every step adds up the series one after the other, as Prometheus does, so that the
- * bits are the same. */
+ * A group is a few columns over the steps. Each input row is added to its group's columns when it
+ * comes and is forgotten, so what is held is groups x steps, however many series there are; and
+ * every step adds up the series one after the other, as Prometheus does, so that the bits are the
+ * same. */
 #include "promql/aggregate.h"
 
 #include "promql/grouping.h"
@@ -25,9 +27,11 @@ struct group {
 struct aggregating;
 struct agg_op {
     enum promql_op op;
-    void (*columns)(struct arena *a, struct group *g, size_t n);              /* beyond seen and v */
+    /* beyond seen and v */
+    void (*columns)(struct arena *a, struct group *g, size_t n);
     void (*add)(struct group *g, const struct row *r, size_t n);              /* one row */
-    void (*finish)(struct group *g, size_t n);                               /* v[i] becomes the result */
+    /* v[i] becomes the result */
+    void (*finish)(struct group *g, size_t n);
 };
 struct aggregating {
     struct sink base;
@@ -41,9 +45,10 @@ struct aggregating {
 static double *column(struct arena *a, size_t n) { return arena_zalloc(a, n * sizeof(double)); }
 
 /* Walks the steps of a row: `first` for the first value of its step in the group. */
-#define AGG_EACH(i, g, r, n, first) \
-    BITS_EACH(i, (r)->present, n) \
-        for (bool first = !bits_get((g)->seen, i), agg_once = true; agg_once; agg_once = false, bits_set((g)->seen, i))
+#define AGG_EACH(i, g, r, n, first)                                                                \
+    BITS_EACH(i, (r)->present, n)                                                                  \
+    for (bool first = !bits_get((g)->seen, i), agg_once = true; agg_once;                          \
+         agg_once = false, bits_set((g)->seen, i))
 
 /* sum */
 static void sum_columns(struct arena *a, struct group *g, size_t n) { g->c = column(a, n); }
@@ -93,8 +98,14 @@ static void avg_finish(struct group *g, size_t n)
 }
 
 /* count, group */
-static void count_add(struct group *g, const struct row *r, size_t n) { AGG_EACH(i, g, r, n, first) g->v[i] = first ? 1 : g->v[i] + 1; }
-static void group_add(struct group *g, const struct row *r, size_t n) { AGG_EACH(i, g, r, n, first) if (first) g->v[i] = 1; }
+static void count_add(struct group *g, const struct row *r, size_t n)
+{
+    AGG_EACH(i, g, r, n, first) g->v[i] = first ? 1 : g->v[i] + 1;
+}
+static void group_add(struct group *g, const struct row *r, size_t n)
+{
+    AGG_EACH(i, g, r, n, first) if (first) g->v[i] = 1;
+}
 
 /* min, max: the first of equals stays */
 static void max_add(struct group *g, const struct row *r, size_t n)
@@ -155,7 +166,10 @@ static const struct agg_op *agg_op_of(enum promql_op op)
     return NULL;
 }
 
-static bool agg_takes_histograms(enum promql_op op) { return op == OP_SUM || op == OP_AVG || op == OP_COUNT || op == OP_GROUP; }
+static bool agg_takes_histograms(enum promql_op op)
+{
+    return op == OP_SUM || op == OP_AVG || op == OP_COUNT || op == OP_GROUP;
+}
 
 /* The steps of a row at which it is a float. */
 static struct row *agg_floats_only(struct aggregating *g, struct row *r, struct row *room)
@@ -172,7 +186,8 @@ static struct row *agg_floats_only(struct aggregating *g, struct row *r, struct 
         any = true;
     }
     if (any && !agg_takes_histograms(g->op->op))
-        anno_histogram_ignored_agg(&g->ev->q->annotations, promql_op_text(g->op->op), g->x->aggregate.expr->pos);
+        anno_histogram_ignored_agg(
+            &g->ev->q->annotations, promql_op_text(g->op->op), g->x->aggregate.expr->pos);
     return room;
 }
 
@@ -182,7 +197,8 @@ static struct group *agg_group(struct aggregating *g, struct labels l)
     size_t at = grouping_of(&g->by, l, &fresh), n = g->ev->g.n;
     if (!fresh) return &g->groups.at[at];
     struct arena *a = g->ev->q->arena;
-    struct group new = { .seen = arena_zalloc(a, bits_words(n) * sizeof(uint64_t)), .v = column(a, n) };
+    struct group new = { .seen = arena_zalloc(a, bits_words(n) * sizeof(uint64_t)),
+        .v = column(a, n) };
     if (g->op->columns) g->op->columns(a, &new, n);
     vec_push(&g->groups, new);
     return &g->groups.at[at];
@@ -193,7 +209,8 @@ static errc agg_row(struct sink *base, struct row *in)
     struct aggregating *g = CONTAINER_OF(base, struct aggregating, base);
     struct arena_mark m = arena_mark(&g->ev->q->scratch);
     enum promql_op op = g->op->op;
-    struct row room, *r = in->hist && op != OP_COUNT && op != OP_GROUP ? agg_floats_only(g, in, &room) : in;
+    struct row room,
+        *r = in->hist && op != OP_COUNT && op != OP_GROUP ? agg_floats_only(g, in, &room) : in;
     struct group *group = agg_group(g, r->labels);
     size_t n = g->ev->g.n;
     bool sums = (op == OP_SUM || op == OP_AVG) && (in->hist || group->histograms.at);
@@ -266,7 +283,8 @@ static errc agg_push(struct aggregating *g, uint64_t before, struct sink *out)
     uint64_t made = 0;
     for (size_t i = 0; i < g->groups.n; i++) {
         struct group *group = &g->groups.at[i];
-        if (group->histograms.at) group->hist = group_histograms_end(ev, g->x, &group->histograms, group->seen);
+        if (group->histograms.at)
+            group->hist = group_histograms_end(ev, g->x, &group->histograms, group->seen);
         made += row_samples(&(struct row){ .present = group->seen, .hist = group->hist }, n, NULL);
     }
     TRY(samples_check(ev->q, ev->q->samples));
@@ -276,7 +294,8 @@ static errc agg_push(struct aggregating *g, uint64_t before, struct sink *out)
         struct group *group = &g->groups.at[i];
         size_t seen = bits_count(group->seen, n);
         if (!seen) continue;
-        struct row r = { g->by.labels.at[i], group->v, seen == n ? NULL : group->seen, group->hist, group->drop_name };
+        struct row r = { g->by.labels.at[i], group->v, seen == n ? NULL : group->seen, group->hist,
+            group->drop_name };
         TRY(sink_row(out, &r));
     }
     return OK;
@@ -285,11 +304,13 @@ static errc agg_push(struct aggregating *g, uint64_t before, struct sink *out)
 errc eval_aggregate(struct eval *ev, struct expr *x, struct sink *out)
 {
     enum promql_op op = x->aggregate.op;
-    if (op == OP_TOPK || op == OP_BOTTOMK || op == OP_LIMITK || op == OP_LIMIT_RATIO) return eval_choose(ev, x, out);
+    if (op == OP_TOPK || op == OP_BOTTOMK || op == OP_LIMITK || op == OP_LIMIT_RATIO)
+        return eval_choose(ev, x, out);
     uint64_t before = ev->q->samples;
     struct agg_param p;
     TRY(agg_param_eval(ev, x->aggregate.param, &p));
-    SCOPED(aggregating_fini) struct aggregating g = { .base = { agg_row }, .ev = ev, .x = x, .op = agg_op_of(op) };
+    SCOPED(aggregating_fini)
+    struct aggregating g = { .base = { agg_row }, .ev = ev, .x = x, .op = agg_op_of(op) };
     assert(g.op);
     grouping_init(&g.by, ev->q, x->aggregate.without, x->aggregate.grouping, NULL);
     TRY(eval_expr(ev, x->aggregate.expr, &g.base));
@@ -306,7 +327,14 @@ errc eval_aggregate(struct eval *ev, struct expr *x, struct sink *out)
 
 /* count_values: the text of the value becomes a label */
 
-struct counting { struct sink base; struct eval *ev; str label; struct grouping by; struct rows rows; struct step_counts in, out; };
+struct counting {
+    struct sink base;
+    struct eval *ev;
+    str label;
+    struct grouping by;
+    struct rows rows;
+    struct step_counts in, out;
+};
 
 static str counting_text(struct counting *c, double v, const struct histogram *h)
 {
@@ -319,7 +347,8 @@ static str counting_text(struct counting *c, double v, const struct histogram *h
     return s;
 }
 
-static size_t counting_group(struct counting *c, struct labels l, double v, const struct histogram *h)
+static size_t counting_group(
+    struct counting *c, struct labels l, double v, const struct histogram *h)
 {
     struct arena *a = &c->ev->q->scratch;
     struct arena_mark m = arena_mark(a);
@@ -366,7 +395,8 @@ errc eval_count_values(struct eval *ev, struct expr *x, struct sink *out)
 {
     struct expr *param = x->aggregate.param;
     assert(param->kind == EXPR_STRING);
-    SCOPED(counting_fini) struct counting c = { .base = { counting_row }, .ev = ev, .label = param->string };
+    SCOPED(counting_fini)
+    struct counting c = { .base = { counting_row }, .ev = ev, .label = param->string };
     if (!label_name_valid_utf8(c.label)) {
         struct buf b = { 0 };
         buf_go_quote(&b, c.label);
@@ -374,7 +404,8 @@ errc eval_count_values(struct eval *ev, struct expr *x, struct sink *out)
         buf_fini(&b);
         return rc;
     }
-    grouping_init(&c.by, ev->q, x->aggregate.without, x->aggregate.grouping, x->aggregate.without ? NULL : &c.label);
+    grouping_init(&c.by, ev->q, x->aggregate.without, x->aggregate.grouping,
+        x->aggregate.without ? NULL : &c.label);
     rows_init(&c.rows, ev->q->arena, ev->g.n);
     step_counts_init(&c.in, ev->q->arena, ev->g.n);
     step_counts_init(&c.out, ev->q->arena, ev->g.n);

@@ -21,7 +21,10 @@ struct annotation {
     struct monotonicity mono;
 };
 
-void annotations_init(struct annotations *an, struct arena *a) { *an = (struct annotations){ .a = a }; }
+void annotations_init(struct annotations *an, struct arena *a)
+{
+    *an = (struct annotations){ .a = a };
+}
 
 void annotations_fini(struct annotations *an)
 {
@@ -29,7 +32,10 @@ void annotations_fini(struct annotations *an)
     vec_fini(&an->all);
 }
 
-static bool anno_is(const void *val, const void *key) { return str_eq(((const struct annotation *)val)->text, *(const str *)key); }
+static bool anno_is(const void *val, const void *key)
+{
+    return str_eq(((const struct annotation *)val)->text, *(const str *)key);
+}
 
 /* The annotation of this text: an old one or a fresh copy of it with count 0. */
 static struct annotation *anno_get(struct annotations *an, str text, enum anno_kind kind)
@@ -113,7 +119,8 @@ static void anno_of_metric(struct annotations *an, const char *words, str metric
 
 void anno_mixed_floats_histograms(struct annotations *an, str metric, struct pos p)
 {
-    anno_of_metric(an, WARNING "encountered a mix of histograms and floats for metric name ", metric, p);
+    anno_of_metric(
+        an, WARNING "encountered a mix of histograms and floats for metric name ", metric, p);
 }
 
 void anno_mixed_floats_histograms_agg(struct annotations *an, struct pos p)
@@ -123,13 +130,16 @@ void anno_mixed_floats_histograms_agg(struct annotations *an, struct pos p)
 
 void anno_not_counter(struct annotations *an, str metric, struct pos p)
 {
-    anno_of_metric(an, INFO "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ", metric, p);
+    anno_of_metric(an,
+        INFO "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ",
+        metric, p);
 }
 
 void anno_not_counter_type(struct annotations *an, str metric, str type, struct pos p)
 {
     struct buf b = { 0 };
-    buf_z(&b, INFO "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got ");
+    buf_z(&b, INFO "metric might not be a counter, __type__ label is not set to \"counter\" or "
+                   "\"histogram\", got ");
     buf_go_quote(&b, type);
     buf_z(&b, ": ");
     buf_go_quote(&b, metric);
@@ -138,10 +148,14 @@ void anno_not_counter_type(struct annotations *an, str metric, str type, struct 
 
 void anno_sort_in_range(struct annotations *an, struct pos p)
 {
-    anno_add(an, S(WARNING "sort is ineffective for range queries since results are always ordered by labels"), p);
+    anno_add(an,
+        S(WARNING
+            "sort is ineffective for range queries since results are always ordered by labels"),
+        p);
 }
 
-void anno_incompatible_types(struct annotations *an, const char *lhs, str op, const char *rhs, struct pos p)
+void anno_incompatible_types(
+    struct annotations *an, const char *lhs, str op, const char *rhs, struct pos p)
 {
     struct buf b = { 0 };
     buf_z(&b, INFO "incompatible sample types encountered for binary operator ");
@@ -166,13 +180,16 @@ void anno_histogram_ignored_agg(struct annotations *an, str aggregation, struct 
 
 void anno_histogram_ignored_range(struct annotations *an, str metric, struct pos p)
 {
-    anno_of_metric(an, INFO "ignored histograms in a range containing both floats and histograms for metric name ", metric, p);
+    anno_of_metric(an,
+        INFO "ignored histograms in a range containing both floats and histograms for metric name ",
+        metric, p);
 }
 
 void anno_start_overlap(struct annotations *an, str metric, struct pos p)
 {
     struct buf b = { 0 };
-    buf_z(&b, WARNING "sample has start time that overlaps with previous sample timestamp for metric ");
+    buf_z(&b,
+        WARNING "sample has start time that overlaps with previous sample timestamp for metric ");
     buf_go_quote(&b, metric);
     struct annotation *x = anno_get(an, buf_view(&b), ANNO_OVERLAP);
     if (!x->count) x->pos = p;
@@ -194,7 +211,10 @@ void anno_native_not_gauge(struct annotations *an, str metric, struct pos p)
 
 void anno_mixed_schemas(struct annotations *an, str metric, struct pos p)
 {
-    anno_of_metric(an, WARNING "vector contains a mix of histograms with exponential and custom buckets schemas for metric name ", metric, p);
+    anno_of_metric(an,
+        WARNING "vector contains a mix of histograms with exponential and custom buckets schemas "
+                "for metric name ",
+        metric, p);
 }
 
 static void anno_of_words(struct annotations *an, const char *words, str last, struct pos p)
@@ -212,15 +232,18 @@ void anno_incompatible_buckets(struct annotations *an, str op, struct pos p)
 
 void anno_reset_collision(struct annotations *an, enum histogram_operation op, struct pos p)
 {
-    anno_of_words(an, WARNING "conflicting counter resets during histogram ", str_z(operation_names[op]), p);
+    anno_of_words(
+        an, WARNING "conflicting counter resets during histogram ", str_z(operation_names[op]), p);
 }
 
 void anno_bounds_reconciled(struct annotations *an, enum histogram_operation op, struct pos p)
 {
-    anno_of_words(an, INFO "mismatched custom buckets were reconciled during ", str_z(operation_names[op]), p);
+    anno_of_words(an, INFO "mismatched custom buckets were reconciled during ",
+        str_z(operation_names[op]), p);
 }
 
-static void anno_maybe_of_metric(struct annotations *an, const char *words, str metric, struct pos p)
+static void anno_maybe_of_metric(
+    struct annotations *an, const char *words, str metric, struct pos p)
 {
     struct buf b = { 0 };
     buf_z(&b, words);
@@ -230,17 +253,23 @@ static void anno_maybe_of_metric(struct annotations *an, const char *words, str 
 
 void anno_quantile_nan_result(struct annotations *an, str metric, struct pos p)
 {
-    anno_maybe_of_metric(an, INFO "input to histogram_quantile has NaN observations, result is NaN", metric, p);
+    anno_maybe_of_metric(
+        an, INFO "input to histogram_quantile has NaN observations, result is NaN", metric, p);
 }
 
 void anno_quantile_nan_skew(struct annotations *an, str metric, struct pos p)
 {
-    anno_maybe_of_metric(an, INFO "input to histogram_quantile has NaN observations, result is skewed higher", metric, p);
+    anno_maybe_of_metric(an,
+        INFO "input to histogram_quantile has NaN observations, result is skewed higher", metric,
+        p);
 }
 
 void anno_fraction_nan(struct annotations *an, str metric, struct pos p)
 {
-    anno_maybe_of_metric(an, INFO "input to histogram_fraction has NaN observations, which are excluded from all fractions", metric, p);
+    anno_maybe_of_metric(an,
+        INFO
+        "input to histogram_fraction has NaN observations, which are excluded from all fractions",
+        metric, p);
 }
 
 void monotonicity_merge(struct monotonicity *m, const struct monotonicity *more)
@@ -259,8 +288,10 @@ void monotonicity_merge(struct monotonicity *m, const struct monotonicity *more)
 
 static void buf_monotonicity_text(struct buf *b, str metric)
 {
-    buf_z(b, INFO "input to histogram_quantile needed to be fixed for monotonicity "
-             "(see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)");
+    buf_z(b, INFO
+        "input to histogram_quantile needed to be fixed for monotonicity "
+        "(see "
+        "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)");
     buf_for_metric(b, metric);
 }
 
@@ -274,7 +305,8 @@ uint64_t anno_forced_monotonicity_last(const struct annotations *an, str metric)
     return x ? x->last : 0;
 }
 
-void anno_forced_monotonicity(struct annotations *an, str metric, struct pos p, const struct monotonicity *m)
+void anno_forced_monotonicity(
+    struct annotations *an, str metric, struct pos p, const struct monotonicity *m)
 {
     struct buf b = { 0 };
     buf_monotonicity_text(&b, metric);
@@ -312,7 +344,8 @@ static void buf_seconds(struct buf *b, int64_t ms)
 {
     struct civil c = civil_of(ms / 1000);
     char text[96];
-    int n = snprintf(text, sizeof(text), "%04d-%02u-%02uT%02u:%02u:%02uZ", c.year, c.month, c.day, c.hour, c.minute, c.second);
+    int n = snprintf(text, sizeof(text), "%04d-%02u-%02uT%02u:%02u:%02uZ", c.year, c.month, c.day,
+        c.hour, c.minute, c.second);
     buf_bytes(b, text, (size_t)n);
 }
 
@@ -323,7 +356,9 @@ static void buf_monotonicity(struct buf *b, const struct annotation *x)
     buf_f64_g(b, x->mono.min_bucket);
     buf_z(b, " to ");
     buf_f64_g(b, x->mono.max_bucket);
-    int n = snprintf(text, sizeof(text), ", with a max diff of %.2g, over %" PRId64 " samples from ", x->mono.max_diff, (int64_t)x->mono.count);
+    int n =
+        snprintf(text, sizeof(text), ", with a max diff of %.2g, over %" PRId64 " samples from ",
+            x->mono.max_diff, (int64_t)x->mono.count);
     buf_bytes(b, text, (size_t)n);
     buf_seconds(b, x->mono.min_t);
     buf_z(b, " to ");
@@ -342,10 +377,13 @@ static void buf_annotation(struct buf *b, const struct annotation *x, str query)
     if (query.n) buf_place(b, x->pos, query);
 }
 
-static int anno_cmp(const void *a, const void *b) { return str_cmp(*(const str *)a, *(const str *)b); }
+static int anno_cmp(const void *a, const void *b)
+{
+    return str_cmp(*(const str *)a, *(const str *)b);
+}
 
-void annotations_list(const struct annotations *an, str query, size_t max, struct arena *out_arena, str **warnings, size_t *n_warnings,
-                      str **infos, size_t *n_infos)
+void annotations_list(const struct annotations *an, str query, size_t max, struct arena *out_arena,
+    str **warnings, size_t *n_warnings, str **infos, size_t *n_infos)
 {
     static const char *const omitted[2] = { "warning", "info" };
     str *list[2];
@@ -361,7 +399,8 @@ void annotations_list(const struct annotations *an, str query, size_t max, struc
     for (int k = 0; k < 2; k++) {
         if (n[k]) qsort(list[k], n[k], sizeof(str), anno_cmp);
         if (!max || n[k] <= max) continue;
-        list[k][max] = arena_fmt(out_arena, "%zu more %s annotations omitted", n[k] - max, omitted[k]);
+        list[k][max] =
+            arena_fmt(out_arena, "%zu more %s annotations omitted", n[k] - max, omitted[k]);
         n[k] = max + 1;
     }
     *warnings = list[0];

@@ -28,13 +28,44 @@ str value_type_documented(enum value_type t)
 str promql_op_text(enum promql_op op)
 {
     static const char *const texts[] = {
-        [OP_NONE] = "", [OP_ADD] = "+", [OP_SUB] = "-", [OP_MUL] = "*", [OP_DIV] = "/", [OP_MOD] = "%", [OP_POW] = "^",
-        [OP_ATAN2] = "atan2", [OP_EQL] = "==", [OP_NEQ] = "!=", [OP_LSS] = "<", [OP_LTE] = "<=", [OP_GTR] = ">", [OP_GTE] = ">=",
-        [OP_AND] = "and", [OP_OR] = "or", [OP_UNLESS] = "unless", [OP_TRIM_UPPER] = "</", [OP_TRIM_LOWER] = ">/",
-        [OP_SUM] = "sum", [OP_AVG] = "avg", [OP_COUNT] = "count", [OP_MIN] = "min", [OP_MAX] = "max", [OP_GROUP] = "group",
-        [OP_STDDEV] = "stddev", [OP_STDVAR] = "stdvar", [OP_TOPK] = "topk", [OP_BOTTOMK] = "bottomk",
-        [OP_COUNT_VALUES] = "count_values", [OP_QUANTILE] = "quantile", [OP_LIMITK] = "limitk", [OP_LIMIT_RATIO] = "limit_ratio",
-        [OP_START] = "start", [OP_END] = "end", [OP_STEP] = "step", [OP_RANGE] = "range", [OP_MIN_OF] = "min_of",
+        [OP_NONE] = "",
+        [OP_ADD] = "+",
+        [OP_SUB] = "-",
+        [OP_MUL] = "*",
+        [OP_DIV] = "/",
+        [OP_MOD] = "%",
+        [OP_POW] = "^",
+        [OP_ATAN2] = "atan2",
+        [OP_EQL] = "==",
+        [OP_NEQ] = "!=",
+        [OP_LSS] = "<",
+        [OP_LTE] = "<=",
+        [OP_GTR] = ">",
+        [OP_GTE] = ">=",
+        [OP_AND] = "and",
+        [OP_OR] = "or",
+        [OP_UNLESS] = "unless",
+        [OP_TRIM_UPPER] = "</",
+        [OP_TRIM_LOWER] = ">/",
+        [OP_SUM] = "sum",
+        [OP_AVG] = "avg",
+        [OP_COUNT] = "count",
+        [OP_MIN] = "min",
+        [OP_MAX] = "max",
+        [OP_GROUP] = "group",
+        [OP_STDDEV] = "stddev",
+        [OP_STDVAR] = "stdvar",
+        [OP_TOPK] = "topk",
+        [OP_BOTTOMK] = "bottomk",
+        [OP_COUNT_VALUES] = "count_values",
+        [OP_QUANTILE] = "quantile",
+        [OP_LIMITK] = "limitk",
+        [OP_LIMIT_RATIO] = "limit_ratio",
+        [OP_START] = "start",
+        [OP_END] = "end",
+        [OP_STEP] = "step",
+        [OP_RANGE] = "range",
+        [OP_MIN_OF] = "min_of",
         [OP_MAX_OF] = "max_of",
     };
     _Static_assert(ARRAY_LEN(texts) == OP_MAX_OF + 1, "every operator has a text");
@@ -51,7 +82,9 @@ enum value_type expr_type(const struct expr *e)
     case EXPR_PAREN: case EXPR_STEP_INVARIANT: return expr_type(e->paren.expr);
     case EXPR_UNARY: return expr_type(e->unary.expr);
     case EXPR_BINARY:
-        return expr_type(e->binary.lhs) == VALUE_SCALAR && expr_type(e->binary.rhs) == VALUE_SCALAR ? VALUE_SCALAR : VALUE_VECTOR;
+        return expr_type(e->binary.lhs) == VALUE_SCALAR && expr_type(e->binary.rhs) == VALUE_SCALAR
+                   ? VALUE_SCALAR
+                   : VALUE_VECTOR;
     case EXPR_NUMBER: case EXPR_DURATION: break;
     }
     return VALUE_SCALAR;

@@ -1,10 +1,14 @@
 /* ast.h — the tree of a PromQL expression.
  *
- * What        One tagged struct per node, as Prometheus' parser builds it; printer, checker and planner walk it by a switch.
- * Invariants  After a parse without errors: types fit (checked), a matrix selector holds a vector selector, a call's arguments fit its
- *             function. Byte positions are into the query text, end exclusive.
- * Ownership   every node, list and string lies in the arena of its parse; regexes of matchers are freed by promql_tree_fini
- * Threads     const after parse, except the fields that the preparation fills (marked): one query, one tree
+ * What        One tagged struct per node, as Prometheus' parser builds it; printer, checker and
+ *             planner walk it by a switch.
+ * Invariants  After a parse without errors: types fit (checked), a matrix selector holds a vector
+ *             selector, a call's arguments fit its function. Byte positions are into the query
+ *             text, end exclusive.
+ * Ownership   every node, list and string lies in the arena of its parse; regexes of matchers are
+ *             freed by promql_tree_fini
+ * Threads     const after parse, except the fields that the preparation fills (marked): one query,
+ *             one tree
  * Errors      none
  * Format      none
  */
@@ -15,29 +19,80 @@
 
 enum value_type { VALUE_NONE, VALUE_SCALAR, VALUE_VECTOR, VALUE_MATRIX, VALUE_STRING };
 str value_type_name(enum value_type t);                        /* "scalar" … */
-str value_type_documented(enum value_type t);                  /* "instant vector", "range vector" … */
+/* "instant vector", "range vector" … */
+str value_type_documented(enum value_type t);
 
 enum expr_kind {
-    EXPR_NUMBER, EXPR_STRING, EXPR_VECTOR, EXPR_MATRIX, EXPR_SUBQUERY, EXPR_AGGREGATE, EXPR_BINARY, EXPR_CALL, EXPR_PAREN,
-    EXPR_UNARY, EXPR_DURATION,
-    EXPR_STEP_INVARIANT                    /* made by the preparation only: the same at every step */
+    EXPR_NUMBER,
+    EXPR_STRING,
+    EXPR_VECTOR,
+    EXPR_MATRIX,
+    EXPR_SUBQUERY,
+    EXPR_AGGREGATE,
+    EXPR_BINARY,
+    EXPR_CALL,
+    EXPR_PAREN,
+    EXPR_UNARY,
+    EXPR_DURATION,
+    /* made by the preparation only: the same at every step */
+    EXPR_STEP_INVARIANT
 };
 
-/* Operators, aggregations and the keywords that are values of a node. promql_op_text gives the text. */
+/* Operators, aggregations and the keywords that are values of a node. promql_op_text gives the
+ * text. */
 enum promql_op {
     OP_NONE,
-    OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MOD, OP_POW, OP_ATAN2,
-    OP_EQL, OP_NEQ, OP_LSS, OP_LTE, OP_GTR, OP_GTE,             /* EQL is == */
-    OP_AND, OP_OR, OP_UNLESS,
-    OP_TRIM_UPPER, OP_TRIM_LOWER,                               /* </ and >/ : trimming of native histograms */
-    OP_SUM, OP_AVG, OP_COUNT, OP_MIN, OP_MAX, OP_GROUP, OP_STDDEV, OP_STDVAR, OP_TOPK, OP_BOTTOMK, OP_COUNT_VALUES, OP_QUANTILE,
-    OP_LIMITK, OP_LIMIT_RATIO,
-    OP_START, OP_END, OP_STEP, OP_RANGE, OP_MIN_OF, OP_MAX_OF   /* @ start()/end(); step(), range(), min(), max() of durations */
+    OP_ADD,
+    OP_SUB,
+    OP_MUL,
+    OP_DIV,
+    OP_MOD,
+    OP_POW,
+    OP_ATAN2,
+    OP_EQL,
+    OP_NEQ,
+    OP_LSS,
+    OP_LTE,
+    OP_GTR,
+    OP_GTE, /* EQL is == */
+    OP_AND,
+    OP_OR,
+    OP_UNLESS,
+    /* </ and >/ : trimming of native histograms */
+    OP_TRIM_UPPER,
+    OP_TRIM_LOWER,
+    OP_SUM,
+    OP_AVG,
+    OP_COUNT,
+    OP_MIN,
+    OP_MAX,
+    OP_GROUP,
+    OP_STDDEV,
+    OP_STDVAR,
+    OP_TOPK,
+    OP_BOTTOMK,
+    OP_COUNT_VALUES,
+    OP_QUANTILE,
+    OP_LIMITK,
+    OP_LIMIT_RATIO,
+    /* @ start()/end(); step(), range(), min(), max() of durations */
+    OP_START,
+    OP_END,
+    OP_STEP,
+    OP_RANGE,
+    OP_MIN_OF,
+    OP_MAX_OF
 };
 str promql_op_text(enum promql_op op);
-static inline bool promql_op_is_comparison(enum promql_op op) { return op >= OP_EQL && op <= OP_GTE; }
+static inline bool promql_op_is_comparison(enum promql_op op)
+{
+    return op >= OP_EQL && op <= OP_GTE;
+}
 static inline bool promql_op_is_set(enum promql_op op) { return op >= OP_AND && op <= OP_UNLESS; }
-static inline bool promql_op_is_aggregation(enum promql_op op) { return op >= OP_SUM && op <= OP_LIMIT_RATIO; }
+static inline bool promql_op_is_aggregation(enum promql_op op)
+{
+    return op >= OP_SUM && op <= OP_LIMIT_RATIO;
+}
 
 struct expr;
 struct pos { uint32_t start, end; };
@@ -48,7 +103,8 @@ enum match_card { CARD_ONE_TO_ONE, CARD_MANY_TO_ONE, CARD_ONE_TO_MANY, CARD_MANY
 struct vector_matching {
     enum match_card card;
     struct strs labels, include;           /* include: group_left/right labels */
-    bool on;                               /* labels are what must be equal, rather than what must be ignored */
+    /* labels are what must be equal, rather than what must be ignored */
+    bool on;
     const double *fill_lhs, *fill_rhs;     /* NULL: no fill */
 };
 
@@ -56,28 +112,36 @@ struct vector_matching {
 struct at_offset {
     int64_t original_offset_ns;            /* as written */
     struct expr *offset_expr;              /* EXPR_DURATION or NULL */
-    int64_t offset_ns;                     /* filled by the preparation: with @ and outer subqueries worked in */
-    const int64_t *timestamp_ms;           /* @ <time>; NULL: none; the preparation fills it for start() and end() */
+    /* filled by the preparation: with @ and outer subqueries worked in */
+    int64_t offset_ns;
+    /* @ <time>; NULL: none; the preparation fills it for start() and end() */
+    const int64_t *timestamp_ms;
     enum promql_op start_or_end;           /* OP_NONE, OP_START, OP_END */
 };
 
-struct function;                           /* promql/functions.h: name, argument types, variadic, return type, experimental */
+/* promql/functions.h: name, argument types, variadic, return type, experimental */
+struct function;
 
-enum { EXPR_DEPTH_MAX = 2000 };            /* deeper ones are refused: who walks a tree may recurse */
+/* deeper ones are refused: who walks a tree may recurse */
+enum { EXPR_DEPTH_MAX = 2000 };
 
 struct expr {
     enum expr_kind kind;
     struct pos pos;
     uint32_t depth;                        /* 1: a leaf */
     union {
-        struct { double val; bool duration; } number;           /* duration: written as one, printed as one */
+        /* duration: written as one, printed as one */
+        struct { double val; bool duration; } number;
         str string;
         struct {
-            str name;                                            /* of metric{…}; empty when written as {…} */
-            struct matchers matchers;                            /* with __name__ = name, in the parser's order */
+            /* of metric{…}; empty when written as {…} */
+            str name;
+            /* with __name__ = name, in the parser's order */
+            struct matchers matchers;
             struct at_offset at;
             bool anchored, smoothed, bypass_empty_check, skip_histogram_buckets;
-            size_t index;                                        /* the engine's number of this selector in its tree */
+            /* the engine's number of this selector in its tree */
+            size_t index;
         } vector;
         struct { struct expr *selector; int64_t range_ns; struct expr *range_expr; } matrix;
         struct {
@@ -85,19 +149,30 @@ struct expr {
             int64_t step_ns; struct expr *step_expr;             /* 0 and NULL: the default step */
             struct at_offset at;
         } subquery;
-        struct { enum promql_op op; struct expr *expr, *param; struct strs grouping; bool without; } aggregate;
-        struct { enum promql_op op; struct expr *lhs, *rhs; const struct vector_matching *matching; bool return_bool; } binary;
+        struct {
+            enum promql_op op;
+            struct expr *expr, *param;
+            struct strs grouping;
+            bool without;
+        } aggregate;
+        struct {
+            enum promql_op op;
+            struct expr *lhs, *rhs;
+            const struct vector_matching *matching;
+            bool return_bool;
+        } binary;
         struct { const struct function *func; struct exprs args; } call;
         struct { struct expr *expr; } paren;                     /* also EXPR_STEP_INVARIANT */
         struct { enum promql_op op; struct expr *expr; } unary;
-        struct { enum promql_op op; struct expr *lhs, *rhs; bool wrapped; } duration;   /* lhs NULL: unary, or step(), range() */
+        /* lhs NULL: unary, or step(), range() */
+        struct { enum promql_op op; struct expr *lhs, *rhs; bool wrapped; } duration;
     };
 };
 
 enum value_type expr_type(const struct expr *e);
 
-/* The i-th expression below e, from 0, in Prometheus' order of walking (an aggregation's expression before its parameter); NULL: no
- * more. Duration expressions are not among them. */
+/* The i-th expression below e, from 0, in Prometheus' order of walking (an aggregation's expression
+ * before its parameter); NULL: no more. Duration expressions are not among them. */
 struct expr *expr_child(const struct expr *e, size_t i);
 
 #endif

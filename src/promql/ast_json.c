@@ -1,4 +1,5 @@
-/* ast_json.c — the tree as /api/v1/parse_query shows it; keys in the order in which Go's encoder sorts them. */
+/* ast_json.c — the tree as /api/v1/parse_query shows it; keys in the order in which Go's encoder
+ * sorts them. */
 #include "base/f64.h"
 #include "promql/functions.h"
 #include "promql/print.h"
@@ -60,7 +61,8 @@ static void fill_value(struct json *j, str key, const double *v)
 
 static void matching(struct json *j, const struct vector_matching *m)
 {
-    static const char *const cards[] = { "one-to-one", "many-to-one", "one-to-many", "many-to-many" };
+    static const char *const cards[] = { "one-to-one", "many-to-one", "one-to-many",
+        "many-to-many" };
     JSON_KEY(j, "matching");
     if (!m) {
         json_nil(j);
@@ -81,7 +83,9 @@ static void matching(struct json *j, const struct vector_matching *m)
 
 static void matchers(struct json *j, struct matchers ms)
 {
-    static const char *const types[] = { [MATCH_EQ] = "=", [MATCH_NE] = "!=", [MATCH_RE] = "=~", [MATCH_NRE] = "!~" };
+    static const char *const types[] = {
+        [MATCH_EQ] = "=", [MATCH_NE] = "!=", [MATCH_RE] = "=~", [MATCH_NRE] = "!~"
+    };
     JSON_KEY(j, "matchers");
     json_arr(j);
     for (size_t i = 0; i < ms.n; i++) {

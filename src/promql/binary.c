@@ -1,9 +1,10 @@
 /* Binary operators.
  *
- * Both sides are kept as columns. Rows are matched once: a signature (the labels that must be equal) gets a number, and every pair of a
- * left and a right row of one number is one operation on two columns. What Prometheus checks at each step (two rows of one signature on
- * the "one" side, two matches for one result) becomes an overlap of bitmaps; of the errors found, the one that a walk step by step
- * would have met first is reported. */
+ * Both sides are kept as columns. Rows are matched once: a signature (the labels that must be
+ * equal) gets a number, and every pair of a left and a right row of one number is one operation on
+ * two columns. What Prometheus checks at each step (two rows of one signature on the "one" side,
+ * two matches for one result) becomes an overlap of bitmaps; of the errors found, the one that a
+ * walk step by step would have met first is reported. */
 #include "promql/eval.h"
 
 #include <math.h>
@@ -48,10 +49,11 @@ static void columns_op(enum promql_op op, double *out, const double *a, const do
     }
 }
 
-/* The result of one pair of columns. A comparison without bool filters: present loses the steps where it is false, and the value is
- * `keep`. a or b may be the same as out. present: the steps where both are, and what is left of them. */
-static void pair_apply(enum promql_op op, bool return_bool, double *out, uint64_t *present, const double *a, const double *b,
-                       const double *keep, size_t n, struct arena *scratch)
+/* The result of one pair of columns. A comparison without bool filters: present loses the steps
+ * where it is false, and the value is `keep`. a or b may be the same as out. present: the steps
+ * where both are, and what is left of them. */
+static void pair_apply(enum promql_op op, bool return_bool, double *out, uint64_t *present,
+    const double *a, const double *b, const double *keep, size_t n, struct arena *scratch)
 {
     if (!promql_op_is_comparison(op) || return_bool) {
         columns_op(op, out, a, b, n);
@@ -68,7 +70,8 @@ static void pair_apply(enum promql_op op, bool return_bool, double *out, uint64_
 
 /* Neither side is a vector */
 
-static errc binary_push_joined(struct joiner *j, uint64_t before, const struct step_counts *const *in, size_t n_in, struct sink *out)
+static errc binary_push_joined(struct joiner *j, uint64_t before,
+    const struct step_counts *const *in, size_t n_in, struct sink *out)
 {
     TRY(joiner_check(j));
     TRY(samples_node_end(j->ev, before, in, n_in, &j->counts));
@@ -94,14 +97,16 @@ static errc binary_scalars(struct eval *ev, struct expr *x, struct sink *out)
 
 /* What Prometheus notes of a step: what the last pair that something is to be said of gave. */
 enum pair_note { NOTE_NONE, NOTE_TYPES, NOTE_BUCKETS, NOTE_COLLISION, NOTE_RECONCILED };
-struct step_notes { uint8_t *kind, *types; size_t n; bool any; };       /* types: bit 0: the left is a histogram, bit 1: the right */
+/* types: bit 0: the left is a histogram, bit 1: the right */
+struct step_notes { uint8_t *kind, *types; size_t n; bool any; };
 
 static void step_notes_init(struct step_notes *s, struct arena *a, size_t n)
 {
     *s = (struct step_notes){ .kind = arena_zalloc(a, n), .types = arena_zalloc(a, n), .n = n };
 }
 
-static void step_notes_set(struct step_notes *s, size_t step, enum pair_note kind, bool left, bool right)
+static void step_notes_set(
+    struct step_notes *s, size_t step, enum pair_note kind, bool left, bool right)
 {
     s->kind[step] = (uint8_t)kind;
     s->types[step] = (uint8_t)(left | right << 1);
@@ -113,11 +118,15 @@ static void step_notes_tell(const struct step_notes *s, struct query *q, const s
     static const char *const types[] = { "float", "histogram" };
     struct annotations *an = &q->annotations;
     str op = promql_op_text(x->binary.op);
-    enum histogram_operation what = x->binary.op == OP_SUB ? HISTOGRAM_SUBTRACTION : HISTOGRAM_ADDITION;
+    enum histogram_operation what =
+        x->binary.op == OP_SUB ? HISTOGRAM_SUBTRACTION : HISTOGRAM_ADDITION;
     for (size_t i = 0; i < s->n && s->any; i++) {
         switch ((enum pair_note)s->kind[i]) {
         case NOTE_NONE: break;
-        case NOTE_TYPES: anno_incompatible_types(an, types[s->types[i] & 1], op, types[s->types[i] >> 1], x->pos); break;
+        case NOTE_TYPES:
+            anno_incompatible_types(
+                an, types[s->types[i] & 1], op, types[s->types[i] >> 1], x->pos);
+            break;
         case NOTE_BUCKETS: anno_incompatible_buckets(an, op, x->pos); break;
         case NOTE_COLLISION: anno_reset_collision(an, what, x->pos); break;
         case NOTE_RECONCILED: anno_bounds_reconciled(an, what, x->pos); break;
@@ -127,14 +136,17 @@ static void step_notes_tell(const struct step_notes *s, struct query *q, const s
 
 struct pair_value { double v; const struct histogram *h; bool keep; enum pair_note note; };
 
-static struct pair_value histograms_op(enum promql_op op, const struct histogram *a, const struct histogram *b, struct arena *room)
+static struct pair_value histograms_op(
+    enum promql_op op, const struct histogram *a, const struct histogram *b, struct arena *room)
 {
     struct pair_value r = { .keep = true };
-    if (op == OP_EQL || op == OP_NEQ) return (struct pair_value){ .h = a, .keep = histogram_equal(a, b) == (op == OP_EQL) };
+    if (op == OP_EQL || op == OP_NEQ)
+        return (struct pair_value){ .h = a, .keep = histogram_equal(a, b) == (op == OP_EQL) };
     if (op != OP_ADD && op != OP_SUB) return (struct pair_value){ .note = NOTE_TYPES };
     struct histogram *h = histogram_copy(room, a);
     struct histogram_merge m;
-    if (histogram_add(room, h, b, op == OP_SUB ? -1 : 1, &m) != OK) return (struct pair_value){ .note = NOTE_BUCKETS };
+    if (histogram_add(room, h, b, op == OP_SUB ? -1 : 1, &m) != OK)
+        return (struct pair_value){ .note = NOTE_BUCKETS };
     if (op == OP_SUB) h->hint = RESET_GAUGE;
     histogram_compact(room, h);
     r.h = h;
@@ -143,7 +155,8 @@ static struct pair_value histograms_op(enum promql_op op, const struct histogram
 }
 
 /* One step of one pair in which at least one side is a histogram. */
-static struct pair_value pair_op(enum promql_op op, double a, const struct histogram *ha, double b, const struct histogram *hb, struct arena *room)
+static struct pair_value pair_op(enum promql_op op, double a, const struct histogram *ha, double b,
+    const struct histogram *hb, struct arena *room)
 {
     if (ha && hb) return histograms_op(op, ha, hb, room);
     struct histogram *h;
@@ -166,16 +179,18 @@ static struct pair_value pair_op(enum promql_op op, double a, const struct histo
 
 static bool op_is_trim(enum promql_op op) { return op == OP_TRIM_UPPER || op == OP_TRIM_LOWER; }
 
-/* The steps of a pair with a histogram on a side (or of a trim, which knows nothing else). Columns are set for them, and present loses those
- * that fail or are filtered. *failed: the steps at which there is no result because the two do not go together. */
+/* The steps of a pair with a histogram on a side (or of a trim, which knows nothing else). Columns
+ * are set for them, and present loses those that fail or are filtered. *failed: the steps at which
+ * there is no result because the two do not go together. */
 struct pair { const double *a, *b; const struct histogram **ha, **hb; };
-static void pair_histograms(enum promql_op op, bool return_bool, const struct pair *p, struct row *out, uint64_t *failed, size_t n,
-                            struct step_notes *notes, struct arena *room)
+static void pair_histograms(enum promql_op op, bool return_bool, const struct pair *p,
+    struct row *out, uint64_t *failed, size_t n, struct step_notes *notes, struct arena *room)
 {
     BITS_EACH(i, out->present, n) {
         const struct histogram *ha = p->ha ? p->ha[i] : NULL, *hb = p->hb ? p->hb[i] : NULL;
         if (!ha && !hb && !op_is_trim(op)) continue;
-        struct pair_value r = ha || hb ? pair_op(op, p->a[i], ha, p->b[i], hb, room) : (struct pair_value){ .note = NOTE_TYPES };
+        struct pair_value r = ha || hb ? pair_op(op, p->a[i], ha, p->b[i], hb, room)
+                                       : (struct pair_value){ .note = NOTE_TYPES };
         if (r.note) step_notes_set(notes, i, r.note, ha, hb);
         if (r.note == NOTE_TYPES || r.note == NOTE_BUCKETS || r.note == NOTE_COLLISION) {
             bits_clear(out->present, i);
@@ -194,7 +209,13 @@ static void pair_histograms(enum promql_op op, bool return_bool, const struct pa
 /* A vector and a scalar */
 
 struct scalar_side {
-    struct sink base; struct eval *ev; const struct expr *x; const double *scalar; bool swap; struct joiner out; struct step_counts in;
+    struct sink base;
+    struct eval *ev;
+    const struct expr *x;
+    const double *scalar;
+    bool swap;
+    struct joiner out;
+    struct step_counts in;
     struct step_notes notes;
 };
 
@@ -211,14 +232,16 @@ static errc scalar_side_row(struct sink *base, struct row *r)
     if (r->hist || op_is_trim(op)) {
         row_own_present(&q->scratch, &out, n);
         out.hist = NULL;
-        struct pair p = { swap ? s->scalar : r->v, swap ? r->v : s->scalar, swap ? NULL : r->hist, swap ? r->hist : NULL };
+        struct pair p = { swap ? s->scalar : r->v, swap ? r->v : s->scalar, swap ? NULL : r->hist,
+            swap ? r->hist : NULL };
         uint64_t *failed = arena_zalloc(&q->scratch, bits_words(n) * sizeof(*failed));
         pair_histograms(op, return_bool, &p, &out, failed, n, &s->notes, &q->scratch);
     }
     if (!op_is_trim(op)) {
         bool filter = promql_op_is_comparison(op) && !return_bool;
         if (filter) row_own_present(&q->scratch, &out, n);
-        pair_apply(op, return_bool, out.v, out.present, swap ? s->scalar : r->v, swap ? r->v : s->scalar, r->v, n, &q->scratch);
+        pair_apply(op, return_bool, out.v, out.present, swap ? s->scalar : r->v,
+            swap ? r->v : s->scalar, r->v, n, &q->scratch);
     }
     if (op_drops_name(op) || return_bool) row_drop_name(q, &out);
     errc rc = joiner_put(&s->out, &out);
@@ -230,13 +253,15 @@ static void scalar_side_fini(struct scalar_side *s) { joiner_fini(&s->out); }
 
 static errc binary_with_scalar(struct eval *ev, struct expr *x, bool swap, struct sink *out)
 {
-    SCOPED(scalar_side_fini) struct scalar_side s = { .base = { scalar_side_row }, .ev = ev, .x = x, .swap = swap };
+    SCOPED(scalar_side_fini)
+    struct scalar_side s = { .base = { scalar_side_row }, .ev = ev, .x = x, .swap = swap };
     joiner_init(&s.out, ev);
     step_counts_init(&s.in, ev->q->arena, ev->g.n);
     step_notes_init(&s.notes, ev->q->arena, ev->g.n);
     uint64_t before = ev->q->samples;
     struct late late = { 0 };
-    errc rc = swap ? eval_column(ev, x->binary.lhs, &s.scalar) : eval_column_late(ev, x->binary.rhs, &s.scalar, &late);
+    errc rc = swap ? eval_column(ev, x->binary.lhs, &s.scalar)
+                   : eval_column_late(ev, x->binary.rhs, &s.scalar, &late);
     if (rc != OK) return swap ? rc : eval_fail_behind(ev, x->binary.lhs, rc);
     s.in.dense++;
     TRY(joiner_direct(&s.out, swap ? x->binary.rhs : x->binary.lhs, out));
@@ -250,7 +275,8 @@ static errc binary_with_scalar(struct eval *ev, struct expr *x, bool swap, struc
 /* Two vectors */
 
 struct side { struct rows_sink in; size_t *sig; uint64_t *any; };           /* sig: of each row */
-struct failure { size_t step; unsigned phase; size_t order; const struct row *a, *b; };   /* the earliest found; step == n: none */
+/* the earliest found; step == n: none */
+struct failure { size_t step; unsigned phase; size_t order; const struct row *a, *b; };
 enum { PHASE_ONE_SIDE, PHASE_MATCH, PHASE_MATCH_FILL, PHASE_RESULT };
 
 struct joining {
@@ -270,10 +296,14 @@ struct joining {
 static struct labels joining_signature(const struct joining *j, struct labels l)
 {
     struct arena *a = &j->ev->q->scratch;
-    return j->m->on ? labels_only(a, l, j->names, j->n_names) : labels_without(a, l, j->names, j->n_names);
+    return j->m->on ? labels_only(a, l, j->names, j->n_names)
+                    : labels_without(a, l, j->names, j->n_names);
 }
 
-static int name_order(const void *a, const void *b) { return str_cmp(*(const str *)a, *(const str *)b); }
+static int name_order(const void *a, const void *b)
+{
+    return str_cmp(*(const str *)a, *(const str *)b);
+}
 
 static void joining_names(struct joining *j)
 {
@@ -324,7 +354,10 @@ static void joining_fini(struct joining *j)
     joiner_fini(&j->out);
 }
 
-static uint64_t *joining_bits(struct joining *j) { return arena_zalloc(j->ev->q->arena, bits_words(j->n) * sizeof(uint64_t)); }
+static uint64_t *joining_bits(struct joining *j)
+{
+    return arena_zalloc(j->ev->q->arena, bits_words(j->n) * sizeof(uint64_t));
+}
 
 /* Presence of each signature on a side. */
 static uint64_t **side_presence(struct joining *j, const struct side *s)
@@ -371,7 +404,8 @@ static void binary_set(struct joining *j)
 
 /* Arithmetic and comparisons */
 
-static void joining_fail(struct joining *j, size_t step, unsigned phase, size_t order, const struct row *a, const struct row *b)
+static void joining_fail(struct joining *j, size_t step, unsigned phase, size_t order,
+    const struct row *a, const struct row *b)
 {
     struct failure *f = &j->fail;
     if (step > f->step || step >= j->n) return;
@@ -381,7 +415,8 @@ static void joining_fail(struct joining *j, size_t step, unsigned phase, size_t 
 
 static struct labels match_labels(const struct joining *j, struct arena *a, struct labels l)
 {
-    return j->m->on ? labels_only(a, l, j->names, j->n_names) : labels_without(a, l, j->names, j->n_names);
+    return j->m->on ? labels_only(a, l, j->names, j->n_names)
+                    : labels_without(a, l, j->names, j->n_names);
 }
 
 static errc joining_raise(struct joining *j)
@@ -391,25 +426,31 @@ static errc joining_raise(struct joining *j)
     if (f->phase == PHASE_RESULT) return eval_fail_same_labels(q);
     if (f->phase != PHASE_ONE_SIDE) {
         bool one = j->m->card == CARD_ONE_TO_ONE;
-        return eval_fail(q, "multiple matches for labels: %s", one ? "many-to-one matching must be explicit (group_left/group_right)"
-                                                                    : "grouping labels must ensure unique matches");
+        return eval_fail(q, "multiple matches for labels: %s",
+            one ? "many-to-one matching must be explicit (group_left/group_right)"
+                : "grouping labels must ensure unique matches");
     }
     struct buf group = { 0 }, a = { 0 }, b = { 0 };
     buf_labels(&group, match_labels(j, &q->scratch, f->b->labels));
     buf_labels(&a, f->a->labels);
     buf_labels(&b, f->b->labels);
     bool swap = str_cmp(buf_view(&b), buf_view(&a)) < 0;
-    errc rc = eval_fail(q, "found duplicate series for the match group %.*s on the %s hand-side of the operation: [%.*s, %.*s]"
-                        ";many-to-many matching not allowed: matching labels must be unique on one side", STR_ARG(buf_view(&group)),
-                        j->m->card == CARD_ONE_TO_MANY ? "left" : "right", STR_ARG(buf_view(swap ? &b : &a)), STR_ARG(buf_view(swap ? &a : &b)));
+    errc rc = eval_fail(q,
+        "found duplicate series for the match group %.*s on the %s hand-side of the operation: "
+        "[%.*s, %.*s]"
+        ";many-to-many matching not allowed: matching labels must be unique on one side",
+        STR_ARG(buf_view(&group)), j->m->card == CARD_ONE_TO_MANY ? "left" : "right",
+        STR_ARG(buf_view(swap ? &b : &a)), STR_ARG(buf_view(swap ? &a : &b)));
     buf_fini(&group);
     buf_fini(&a);
     buf_fini(&b);
     return rc;
 }
 
-/* Labels of a result: the "many" side's, without the name if the operator makes another thing of it, with what group_x includes. */
-static struct labels result_labels(const struct joining *j, struct arena *a, struct labels many, struct labels one)
+/* Labels of a result: the "many" side's, without the name if the operator makes another thing of
+ * it, with what group_x includes. */
+static struct labels result_labels(
+    const struct joining *j, struct arena *a, struct labels many, struct labels one)
 {
     const struct vector_matching *m = j->m;
     enum promql_op op = j->x->binary.op;
@@ -427,11 +468,13 @@ static struct labels result_labels(const struct joining *j, struct arena *a, str
     struct labels_builder lb;
     labels_builder_init(&lb, a);
     labels_builder_from(&lb, l);
-    for (size_t i = 0; i < m->include.n; i++) labels_builder_set(&lb, m->include.at[i], labels_get(one, m->include.at[i]));
+    for (size_t i = 0; i < m->include.n; i++)
+        labels_builder_set(&lb, m->include.at[i], labels_get(one, m->include.at[i]));
     return labels_builder_done(&lb);
 }
 
-/* What has been matched so far: of a signature, and, for group_x, of a signature and the labels of a result. */
+/* What has been matched so far: of a signature, and, for group_x, of a signature and the labels of
+ * a result. */
 struct matching_state {
     struct side *many, *one;
     uint64_t *active;                      /* steps at which anything is matched at all */
@@ -447,7 +490,8 @@ static bool result_is(const void *val, const void *key)
     return a->sig == b->sig && labels_eq(a->labels, b->labels);
 }
 
-static uint64_t *result_matched(struct joining *j, struct matching_state *s, size_t sig, struct labels l)
+static uint64_t *result_matched(
+    struct joining *j, struct matching_state *s, size_t sig, struct labels l)
 {
     struct result_key key = { sig, l };
     uint64_t hash = labels_hash(l) ^ (sig * 0x9e3779b97f4a7c15u);
@@ -463,7 +507,8 @@ static uint64_t *result_matched(struct joining *j, struct matching_state *s, siz
 }
 
 /* Both present and active; false: at no step. */
-static bool pair_present(const struct joining *j, const struct matching_state *s, uint64_t *out, const uint64_t *a, const uint64_t *b, bool not_b)
+static bool pair_present(const struct joining *j, const struct matching_state *s, uint64_t *out,
+    const uint64_t *a, const uint64_t *b, bool not_b)
 {
     uint64_t any = 0;
     for (size_t w = 0; w < bits_words(j->n); w++) {
@@ -475,7 +520,8 @@ static bool pair_present(const struct joining *j, const struct matching_state *s
 }
 
 /* The steps of a pair at which both sides are floats; the others' columns are set. */
-static void joining_floats(const struct joining *j, const struct pair *p, struct row *out, struct arena *scratch)
+static void joining_floats(
+    const struct joining *j, const struct pair *p, struct row *out, struct arena *scratch)
 {
     enum promql_op op = j->x->binary.op;
     bool return_bool = j->x->binary.return_bool;
@@ -496,18 +542,23 @@ static void joining_floats(const struct joining *j, const struct pair *p, struct
     for (size_t w = 0; w < bits_words(j->n); w++) out->present[w] &= ~(floats[w] & ~kept[w]);
 }
 
-/* One pair: many and one are rows, or one of them a fill value with the other's match labels. order: its place in a walk of the step. */
-static void joining_pair(struct joining *j, struct matching_state *s, size_t sig, const struct row *many, const struct row *one,
-                         uint64_t *present, unsigned phase, size_t order)
+/* One pair: many and one are rows, or one of them a fill value with the other's match labels.
+ * order: its place in a walk of the step. */
+static void joining_pair(struct joining *j, struct matching_state *s, size_t sig,
+    const struct row *many, const struct row *one, uint64_t *present, unsigned phase, size_t order)
 {
     struct arena *scratch = &j->ev->q->scratch;
     struct arena_mark m = arena_mark(scratch);
     bool swap = j->m->card == CARD_ONE_TO_MANY;
     enum promql_op op = j->x->binary.op;
-    struct row out = { .labels = result_labels(j, scratch, many->labels, one->labels), .drop_name = j->x->binary.return_bool, .present = present };
-    struct pair p = { swap ? one->v : many->v, swap ? many->v : one->v, swap ? one->hist : many->hist, swap ? many->hist : one->hist };
+    struct row out = { .labels = result_labels(j, scratch, many->labels, one->labels),
+        .drop_name = j->x->binary.return_bool,
+        .present = present };
+    struct pair p = { swap ? one->v : many->v, swap ? many->v : one->v,
+        swap ? one->hist : many->hist, swap ? many->hist : one->hist };
     out.v = arena_array(scratch, j->n, sizeof(double));
-    uint64_t *paired = present;            /* the steps at which there is a result, also one that is filtered out */
+    /* the steps at which there is a result, also one that is filtered out */
+    uint64_t *paired = present;
     if (p.ha || p.hb || op_is_trim(op)) {
         uint64_t *failed = arena_zalloc(scratch, bits_words(j->n) * sizeof(*failed));
         paired = arena_array(scratch, bits_words(j->n), sizeof(*paired));
@@ -518,7 +569,8 @@ static void joining_pair(struct joining *j, struct matching_state *s, size_t sig
     }
     uint64_t *matched = s->matched[sig];
     if (!matched) matched = s->matched[sig] = joining_bits(j);
-    uint64_t *unique = j->m->card == CARD_ONE_TO_ONE ? matched : result_matched(j, s, sig, out.labels);
+    uint64_t *unique =
+        j->m->card == CARD_ONE_TO_ONE ? matched : result_matched(j, s, sig, out.labels);
     joining_fail(j, bits_first_common(paired, unique, j->n), phase, order, NULL, NULL);
     for (size_t w = 0; w < bits_words(j->n); w++) {
         matched[w] |= paired[w];
@@ -535,9 +587,11 @@ static void joining_many(struct joining *j, struct matching_state *s, struct row
 {
     uint64_t **ones = side_presence(j, s->one);
     uint64_t *present = joining_bits(j);
-    const double *fill = j->m->fill_rhs;   /* of the "one" side, also where that stands on the left */
+    /* of the "one" side, also where that stands on the left */
+    const double *fill = j->m->fill_rhs;
     /* rows of the "one" side by signature */
-    size_t n_one = s->one->in.rows.all.n, *next = arena_array(j->ev->q->arena, n_one, sizeof(*next));
+    size_t n_one = s->one->in.rows.all.n,
+           *next = arena_array(j->ev->q->arena, n_one, sizeof(*next));
     size_t *first = arena_array(j->ev->q->arena, j->sigs.n, sizeof(*first));
     for (size_t i = 0; i < j->sigs.n; i++) first[i] = SIZE_MAX;
     for (size_t i = n_one; i-- > 0;) {
@@ -549,10 +603,12 @@ static void joining_many(struct joining *j, struct matching_state *s, struct row
         size_t sig = s->many->sig[i];
         for (size_t k = first[sig]; k != SIZE_MAX; k = next[k]) {
             const struct row *o = &s->one->in.rows.all.at[k];
-            if (pair_present(j, s, present, l->present, o->present, false)) joining_pair(j, s, sig, l, o, present, PHASE_MATCH, i);
+            if (pair_present(j, s, present, l->present, o->present, false))
+                joining_pair(j, s, sig, l, o, present, PHASE_MATCH, i);
         }
         if (!fill || !pair_present(j, s, present, l->present, ones[sig], true)) continue;
-        struct row o = { .labels = match_labels(j, j->ev->q->arena, l->labels), .v = arena_array(j->ev->q->arena, j->n, sizeof(double)) };
+        struct row o = { .labels = match_labels(j, j->ev->q->arena, l->labels),
+            .v = arena_array(j->ev->q->arena, j->n, sizeof(double)) };
         for (size_t k = 0; k < j->n; k++) o.v[k] = *fill;
         joining_pair(j, s, sig, l, &o, present, PHASE_MATCH, i);
     }
@@ -568,7 +624,8 @@ static void joining_fill_many(struct joining *j, struct matching_state *s)
         const struct row *o = &s->one->in.rows.all.at[i];
         size_t sig = s->one->sig[i];
         if (!pair_present(j, s, present, o->present, s->matched[sig], true)) continue;
-        struct row l = { .labels = match_labels(j, j->ev->q->arena, o->labels), .v = arena_array(j->ev->q->arena, j->n, sizeof(double)) };
+        struct row l = { .labels = match_labels(j, j->ev->q->arena, o->labels),
+            .v = arena_array(j->ev->q->arena, j->n, sizeof(double)) };
         for (size_t k = 0; k < j->n; k++) l.v[k] = *fill;
         joining_pair(j, s, sig, &l, o, present, PHASE_MATCH_FILL, i);
     }
@@ -586,7 +643,8 @@ static void joining_check_one_side(struct joining *j, struct matching_state *s)
             *at = joining_bits(j);
         } else if (pair_present(j, s, both, r->present, *at, false)) {
             size_t step = bits_next(both, 0, j->n), k = 0;
-            while (s->one->sig[k] != s->one->sig[i] || !row_has(&s->one->in.rows.all.at[k], step)) k++;
+            while (s->one->sig[k] != s->one->sig[i] || !row_has(&s->one->in.rows.all.at[k], step))
+                k++;
             joining_fail(j, step, PHASE_ONE_SIDE, i, &s->one->in.rows.all.at[k], r);
         }
         for (size_t w = 0; w < bits_words(j->n); w++) (*at)[w] |= r->present[w];
@@ -596,7 +654,9 @@ static void joining_check_one_side(struct joining *j, struct matching_state *s)
 static errc binary_match(struct joining *j)
 {
     bool swap = j->m->card == CARD_ONE_TO_MANY, fill = j->m->fill_lhs || j->m->fill_rhs;
-    struct matching_state s = { .many = swap ? &j->r : &j->l, .one = swap ? &j->l : &j->r, .active = joining_bits(j) };
+    struct matching_state s = {
+        .many = swap ? &j->r : &j->l, .one = swap ? &j->l : &j->r, .active = joining_bits(j)
+    };
     s.matched = arena_zalloc(j->ev->q->arena, j->sigs.n * sizeof(*s.matched));
     for (size_t w = 0; w < bits_words(j->n); w++)
         s.active[w] = fill ? j->l.any[w] | j->r.any[w] : j->l.any[w] & j->r.any[w];

@@ -1,13 +1,15 @@
 /* check.c — do the types fit?
  *
- * Walks a tree without syntax errors once, children before their parent's verdict, in the order in which Prometheus finds errors. It also
- * settles what only types can settle: set operators match many to many, and operators with a scalar side have no matching. */
+ * Walks a tree without syntax errors once, children before their parent's verdict, in the order in
+ * which Prometheus finds errors. It also settles what only types can settle: set operators match
+ * many to many, and operators with a scalar side have no matching. */
 #include "promql/functions.h"
 #include "promql/parse_int.h"
 
 static enum value_type check(struct parser *p, struct expr *e);
 
-static void check_aggregate_part(struct parser *p, struct expr *e, enum value_type want, const char *part)
+static void check_aggregate_part(
+    struct parser *p, struct expr *e, enum value_type want, const char *part)
 {
     enum value_type t = check(p, e);
     if (t == want) return;
@@ -19,8 +21,9 @@ static void check_aggregate(struct parser *p, struct expr *e)
 {
     check_aggregate_part(p, e->aggregate.expr, VALUE_VECTOR, "aggregation expression");
     if (e->aggregate.param)
-        check_aggregate_part(p, e->aggregate.param, e->aggregate.op == OP_COUNT_VALUES ? VALUE_STRING : VALUE_SCALAR,
-                             "aggregation parameter");
+        check_aggregate_part(p, e->aggregate.param,
+            e->aggregate.op == OP_COUNT_VALUES ? VALUE_STRING : VALUE_SCALAR,
+            "aggregation parameter");
 }
 
 static bool is_space(uint8_t c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
@@ -36,14 +39,16 @@ static struct pos operator_pos(const struct parser *p, const struct expr *e)
     return (struct pos){ from, to };
 }
 
-static void check_matching_labels(struct parser *p, const struct expr *e, const struct vector_matching *m)
+static void check_matching_labels(
+    struct parser *p, const struct expr *e, const struct vector_matching *m)
 {
     if (!m->on) return;
     for (size_t i = 0; i < m->labels.n; i++)
         for (size_t j = 0; j < m->include.n; j++)
             if (str_eq(m->labels.at[i], m->include.at[j])) {
                 str q = parser_quote(p, m->labels.at[i]);
-                parser_error(p, operator_pos(p, e), "label %.*s must not occur in ON and GROUP clause at once", STR_ARG(q));
+                parser_error(p, operator_pos(p, e),
+                    "label %.*s must not occur in ON and GROUP clause at once", STR_ARG(q));
             }
 }
 
@@ -52,8 +57,10 @@ static void check_set(struct parser *p, const struct expr *e, const struct vecto
     str op = promql_op_text(e->binary.op);
     if (m->card == CARD_ONE_TO_MANY || m->card == CARD_MANY_TO_ONE)
         parser_error(p, e->pos, "no grouping allowed for \"%.*s\" operation", STR_ARG(op));
-    if (m->card != CARD_MANY_TO_MANY) parser_error(p, e->pos, "set operations must always be many-to-many");
-    if (m->fill_lhs || m->fill_rhs) parser_error(p, e->pos, "filling in missing series not allowed for set operators");
+    if (m->card != CARD_MANY_TO_MANY)
+        parser_error(p, e->pos, "set operations must always be many-to-many");
+    if (m->fill_lhs || m->fill_rhs)
+        parser_error(p, e->pos, "filling in missing series not allowed for set operators");
 }
 
 static enum value_type check_binary(struct parser *p, struct expr *e)
@@ -62,8 +69,10 @@ static enum value_type check_binary(struct parser *p, struct expr *e)
     enum promql_op op = e->binary.op;
     bool set = promql_op_is_set(op);
     if (e->binary.return_bool && !promql_op_is_comparison(op))
-        parser_error(p, operator_pos(p, e), "bool modifier can only be used on comparison operators");
-    if (promql_op_is_comparison(op) && !e->binary.return_bool && l == VALUE_SCALAR && r == VALUE_SCALAR)
+        parser_error(
+            p, operator_pos(p, e), "bool modifier can only be used on comparison operators");
+    if (promql_op_is_comparison(op) && !e->binary.return_bool && l == VALUE_SCALAR &&
+        r == VALUE_SCALAR)
         parser_error(p, operator_pos(p, e), "comparisons between scalars must use BOOL modifier");
     struct vector_matching *m = ANEW(p->a, struct vector_matching);
     *m = *e->binary.matching;
@@ -71,19 +80,25 @@ static enum value_type check_binary(struct parser *p, struct expr *e)
     if (set && m->card == CARD_ONE_TO_ONE) m->card = CARD_MANY_TO_MANY;
     check_matching_labels(p, e, m);
     if (l != VALUE_SCALAR && l != VALUE_VECTOR)
-        parser_error(p, e->binary.lhs->pos, "binary expression must contain only scalar and instant vector types");
+        parser_error(p, e->binary.lhs->pos,
+            "binary expression must contain only scalar and instant vector types");
     if (r != VALUE_SCALAR && r != VALUE_VECTOR)
-        parser_error(p, e->binary.rhs->pos, "binary expression must contain only scalar and instant vector types");
+        parser_error(p, e->binary.rhs->pos,
+            "binary expression must contain only scalar and instant vector types");
     if (l != VALUE_VECTOR || r != VALUE_VECTOR) {
-        if (m->labels.n > 0) parser_error(p, e->pos, "vector matching only allowed between instant vectors");
-        if (m->fill_lhs || m->fill_rhs) parser_error(p, e->pos, "filling in missing series only allowed between instant vectors");
+        if (m->labels.n > 0)
+            parser_error(p, e->pos, "vector matching only allowed between instant vectors");
+        if (m->fill_lhs || m->fill_rhs)
+            parser_error(
+                p, e->pos, "filling in missing series only allowed between instant vectors");
         e->binary.matching = NULL;
     } else if (set) {
         check_set(p, e, m);
     }
     if ((l == VALUE_SCALAR || r == VALUE_SCALAR) && set) {
         str text = promql_op_text(op);
-        parser_error(p, e->pos, "set operator \"%.*s\" not allowed in binary scalar expression", STR_ARG(text));
+        parser_error(p, e->pos, "set operator \"%.*s\" not allowed in binary scalar expression",
+            STR_ARG(text));
     }
     return l == VALUE_SCALAR && r == VALUE_SCALAR ? VALUE_SCALAR : VALUE_VECTOR;
 }
@@ -94,14 +109,17 @@ static void check_arity(struct parser *p, const struct expr *e)
     size_t got = e->call.args.n;
     if (f->variadic == 0) {
         if (got != f->n_args)
-            parser_error(p, e->pos, "expected %zu argument(s) in call to \"%s\", got %zu", f->n_args, f->name, got);
+            parser_error(p, e->pos, "expected %zu argument(s) in call to \"%s\", got %zu",
+                f->n_args, f->name, got);
         return;
     }
     size_t least = f->n_args - 1, most = least + (f->variadic > 0 ? (size_t)f->variadic : 0);
     if (got < least)
-        parser_error(p, e->pos, "expected at least %zu argument(s) in call to \"%s\", got %zu", least, f->name, got);
+        parser_error(p, e->pos, "expected at least %zu argument(s) in call to \"%s\", got %zu",
+            least, f->name, got);
     else if (f->variadic > 0 && got > most)
-        parser_error(p, e->pos, "expected at most %zu argument(s) in call to \"%s\", got %zu", most, f->name, got);
+        parser_error(p, e->pos, "expected at most %zu argument(s) in call to \"%s\", got %zu", most,
+            f->name, got);
 }
 
 /* info's second argument names labels, not a metric, and may be empty. */
@@ -111,10 +129,12 @@ static void check_info(struct parser *p, struct expr *e)
     enum value_type t = expr_type(arg);
     if (t != VALUE_VECTOR) {
         str got = value_type_documented(t);
-        parser_error(p, e->pos, "expected type instant vector in call to function \"info\", got %.*s", STR_ARG(got));
+        parser_error(p, e->pos,
+            "expected type instant vector in call to function \"info\", got %.*s", STR_ARG(got));
     }
     if (arg->kind != EXPR_VECTOR) parser_error(p, arg->pos, "expected label selectors only");
-    else if (arg->vector.name.n) parser_error(p, arg->pos, "expected label selectors only, got vector selector instead");
+    else if (arg->vector.name.n)
+        parser_error(p, arg->pos, "expected label selectors only, got vector selector instead");
     else arg->vector.bypass_empty_check = true;
 }
 
@@ -128,18 +148,22 @@ static void check_call(struct parser *p, struct expr *e)
         enum value_type want = f->args[MIN(i, f->n_args - 1)], t = check(p, e->call.args.at[i]);
         if (t == want) continue;
         str w = value_type_documented(want), got = value_type_documented(t);
-        parser_error(p, e->call.args.at[i]->pos, "expected type %.*s in call to function \"%s\", got %.*s", STR_ARG(w), f->name, STR_ARG(got));
+        parser_error(p, e->call.args.at[i]->pos,
+            "expected type %.*s in call to function \"%s\", got %.*s", STR_ARG(w), f->name,
+            STR_ARG(got));
     }
 }
 
 static void check_vector(struct parser *p, const struct expr *e)
 {
     struct matchers ms = e->vector.matchers;
-    if (e->vector.name.n) {                                    /* the last matcher is the one of the name */
+    /* the last matcher is the one of the name */
+    if (e->vector.name.n) {
         for (size_t i = 0; i + 1 < ms.n; i++) {
             if (!str_eq(ms.at[i].name, METRIC_NAME)) continue;
             str q = parser_quote(p, e->vector.name), other = parser_quote(p, ms.at[i].value);
-            parser_error(p, e->pos, "metric name must not be set twice: %.*s or %.*s", STR_ARG(q), STR_ARG(other));
+            parser_error(p, e->pos, "metric name must not be set twice: %.*s or %.*s", STR_ARG(q),
+                STR_ARG(other));
         }
         return;
     }
@@ -161,14 +185,18 @@ static enum value_type check(struct parser *p, struct expr *e)
         t = check(p, e->unary.expr);
         if (t != VALUE_SCALAR && t != VALUE_VECTOR) {
             str got = value_type_documented(t);
-            parser_error(p, e->pos, "unary expression only allowed on expressions of type scalar or instant vector, got \"%.*s\"", STR_ARG(got));
+            parser_error(p, e->pos,
+                "unary expression only allowed on expressions of type scalar or instant vector, "
+                "got \"%.*s\"",
+                STR_ARG(got));
         }
         return t;
     case EXPR_SUBQUERY:
         t = check(p, e->subquery.expr);
         if (t != VALUE_VECTOR) {
             str got = value_type_name(t);
-            parser_error(p, e->pos, "subquery is only allowed on instant vector, got %.*s instead", STR_ARG(got));
+            parser_error(p, e->pos, "subquery is only allowed on instant vector, got %.*s instead",
+                STR_ARG(got));
         }
         break;
     case EXPR_MATRIX: check(p, e->matrix.selector); break;

@@ -1,7 +1,8 @@
 /* topk, bottomk, limitk, limit_ratio: at each step some of each group's rows go on unchanged.
  *
- * A heap of (value, input row) per group and step takes the rows as they come. Which of two equal values stays, and in which order an
- * instant query shows the chosen ones, follows from the heap's and the sort's own steps, so both are those of gosort. */
+ * A heap of (value, input row) per group and step takes the rows as they come. Which of two equal
+ * values stays, and in which order an instant query shows the chosen ones, follows from the heap's
+ * and the sort's own steps, so both are those of gosort. */
 #include "promql/aggregate.h"
 #include "promql/gosort.h"
 #include "promql/grouping.h"
@@ -18,10 +19,12 @@ struct choosing {
     const struct expr *x;
     enum promql_op op;
     const double *k;                       /* the parameter at each step */
-    bool nothing;                          /* the parameter chooses no row at any step, or is invalid: the input is only counted */
+    /* the parameter chooses no row at any step, or is invalid: the input is only counted */
+    bool nothing;
     struct grouping by;
     VEC(struct heap *) heaps;              /* of group i: one heap a step */
-    struct rows rows;                      /* labels of the rows that were ever chosen; their columns are filled at the end */
+    /* labels of the rows that were ever chosen; their columns are filled at the end */
+    struct rows rows;
 };
 
 static bool chosen_less(void *ctx, size_t i, size_t j)
@@ -35,17 +38,23 @@ static bool chosen_greater(void *ctx, size_t i, size_t j)
     return isnan(h[i].v) || h[i].v > h[j].v;
 }
 static bool chosen_less_reversed(void *ctx, size_t i, size_t j) { return chosen_less(ctx, j, i); }
-static bool chosen_greater_reversed(void *ctx, size_t i, size_t j) { return chosen_greater(ctx, j, i); }
+static bool chosen_greater_reversed(void *ctx, size_t i, size_t j)
+{
+    return chosen_greater(ctx, j, i);
+}
 static void chosen_swap(void *ctx, size_t i, size_t j)
 {
     struct chosen *h = ctx, t = h[i];
     h[i] = h[j];
     h[j] = t;
 }
-static const struct gosort_ops least_first = { chosen_less, chosen_swap }, greatest_first = { chosen_greater, chosen_swap };
-static const struct gosort_ops descending = { chosen_less_reversed, chosen_swap }, ascending = { chosen_greater_reversed, chosen_swap };
+static const struct gosort_ops least_first = { chosen_less, chosen_swap },
+                               greatest_first = { chosen_greater, chosen_swap };
+static const struct gosort_ops descending = { chosen_less_reversed, chosen_swap },
+                               ascending = { chosen_greater_reversed, chosen_swap };
 
-static void heap_push(struct heap *h, struct chosen c, const struct gosort_ops *order, struct arena *a)
+static void heap_push(
+    struct heap *h, struct chosen c, const struct gosort_ops *order, struct arena *a)
 {
     if (h->n == h->cap) {
         uint32_t cap = h->cap ? h->cap * 2 : 4;
@@ -59,7 +68,8 @@ static void heap_push(struct heap *h, struct chosen c, const struct gosort_ops *
 }
 
 /* The step's rule for one more row. */
-static bool choose_one(const struct choosing *c, struct heap *h, size_t step, struct chosen x, double ratio_at)
+static bool choose_one(
+    const struct choosing *c, struct heap *h, size_t step, struct chosen x, double ratio_at)
 {
     struct arena *a = c->ev->q->arena;
     double param = c->k[step];
@@ -100,7 +110,8 @@ static errc choose_row(struct sink *base, struct row *r)
             anno_histogram_ignored_agg(&c->ev->q->annotations, promql_op_text(c->op), c->x->pos);
             continue;
         }
-        taken |= choose_one(c, &c->heaps.at[group][i], i, (struct chosen){ r->v[i], row }, ratio_at);
+        taken |=
+            choose_one(c, &c->heaps.at[group][i], i, (struct chosen){ r->v[i], row }, ratio_at);
     }
     if (!taken) return OK;
     struct row *kept = rows_add(&c->rows, r->labels, r->drop_name);
@@ -149,7 +160,8 @@ static errc choose_push(struct choosing *c, struct sink *out)
     return OK;
 }
 
-/* Is there nothing to choose? Errors and warnings of the parameter come after the input was evaluated: the caller asks twice. */
+/* Is there nothing to choose? Errors and warnings of the parameter come after the input was
+ * evaluated: the caller asks twice. */
 static bool choose_nothing(enum promql_op op, const struct agg_param *p)
 {
     return op == OP_LIMIT_RATIO ? (p->max == 0 && p->min == 0) : p->max < 1;
@@ -192,10 +204,14 @@ errc eval_choose(struct eval *ev, struct expr *x, struct sink *out)
     uint64_t before = ev->q->samples;
     struct agg_param p;
     TRY(agg_param_eval(ev, x->aggregate.param, &p));
-    SCOPED(choosing_fini) struct choosing c = { .base = { choose_row }, .ev = ev, .x = x, .op = x->aggregate.op, .k = p.v };
+    SCOPED(choosing_fini)
+    struct choosing c = {
+        .base = { choose_row }, .ev = ev, .x = x, .op = x->aggregate.op, .k = p.v
+    };
     grouping_init(&c.by, ev->q, x->aggregate.without, x->aggregate.grouping, NULL);
     rows_init(&c.rows, ev->q->arena, ev->g.n);
-    bool invalid = p.any_nan || (c.op != OP_LIMIT_RATIO && (p.min <= -0x1p63 || p.max >= 9223372036854774784.0));
+    bool invalid = p.any_nan ||
+                   (c.op != OP_LIMIT_RATIO && (p.min <= -0x1p63 || p.max >= 9223372036854774784.0));
     c.nothing = choose_nothing(c.op, &p) || invalid;
     TRY(eval_expr(ev, x->aggregate.expr, &c.base));
     if (!choose_nothing(c.op, &p)) TRY(choose_check_param(&c, &p));

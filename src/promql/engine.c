@@ -1,5 +1,6 @@
-/* The engine: what is around one evaluation. A query waits for one of max_concurrency places, is written down by the sink, parsed,
- * prepared, given a querier over all that its selectors read, evaluated, and its rows become points. */
+/* The engine: what is around one evaluation. A query waits for one of max_concurrency places, is
+ * written down by the sink, parsed, prepared, given a querier over all that its selectors read,
+ * evaluated, and its rows become points. */
 #include "promql/engine.h"
 
 #include "base/clock.h"
@@ -12,22 +13,28 @@
 
 static const double slice_quantiles[] = { 0.5, 0.9, 0.99 };
 static const double slice_bounds[] = { 0.1, 0.4, 1.6, 6.4, 25.6 };
-GAUGE(engine_queries, "prometheus_engine_queries", "The current number of queries being executed or waiting.")
-GAUGE(engine_concurrent_max, "prometheus_engine_queries_concurrent_max", "The max number of concurrent queries.")
+GAUGE(engine_queries, "prometheus_engine_queries",
+    "The current number of queries being executed or waiting.")
+GAUGE(engine_concurrent_max, "prometheus_engine_queries_concurrent_max",
+    "The max number of concurrent queries.")
 COUNTER(engine_samples, "prometheus_engine_query_samples_total",
         "The total number of samples that the windows and steps of all queries looked at.")
-COUNTER(engine_samples_read, "prometheus_engine_query_samples_read_total", "The total number of samples that queries read from storage.")
-SUMMARY_VEC(engine_duration, "prometheus_engine_query_duration_seconds", "Query timings.", slice_quantiles, "slice")
-HISTOGRAM_VEC(engine_duration_histogram, "prometheus_engine_query_duration_histogram_seconds", "The duration of various parts of PromQL query execution.",
-              slice_bounds, "slice")
+COUNTER(engine_samples_read, "prometheus_engine_query_samples_read_total",
+    "The total number of samples that queries read from storage.")
+SUMMARY_VEC(engine_duration, "prometheus_engine_query_duration_seconds", "Query timings.",
+    slice_quantiles, "slice")
+HISTOGRAM_VEC(engine_duration_histogram, "prometheus_engine_query_duration_histogram_seconds",
+    "The duration of various parts of PromQL query execution.", slice_bounds, "slice")
 GAUGE(engine_log_enabled, "prometheus_engine_query_log_enabled", "State of the query log.")
-COUNTER(engine_log_failures, "prometheus_engine_query_log_failures_total", "The number of query log failures.")
+COUNTER(engine_log_failures, "prometheus_engine_query_log_failures_total",
+    "The number of query log failures.")
 ACCOUNT(query_account, "queries")
 
 /* The parts of a query are there from the start, before one ran. */
 __attribute__((constructor)) static void engine_metrics_begin(void)
 {
-    static const str slices[] = { S("inner_eval"), S("prepare_time"), S("queue_time"), S("result_sort") };
+    static const str slices[] = { S("inner_eval"), S("prepare_time"), S("queue_time"),
+        S("result_sort") };
     for (size_t i = 0; i < ARRAY_LEN(slices); i++) {
         (void)metric_with(&engine_duration, &slices[i], 1);
         (void)metric_with(&engine_duration_histogram, &slices[i], 1);
@@ -36,7 +43,8 @@ __attribute__((constructor)) static void engine_metrics_begin(void)
 
 struct engine {
     struct engine_opts o;
-    _Atomic int64_t default_step_ms;       /* relaxed: a new configuration changes it between queries */
+    /* relaxed: a new configuration changes it between queries */
+    _Atomic int64_t default_step_ms;
     struct mtx mu;                         /* LOCK_QUERY */
     struct cond freed;
     unsigned running;                      /* GUARDED_BY(mu) */
@@ -49,14 +57,21 @@ void engine_set_default_step(struct engine *en, int64_t step_ms)
 
 struct engine *engine_new(const struct engine_opts *o)
 {
-    enum { DEFAULT_LOOKBACK_MS = 5 * 60 * 1000, DEFAULT_STEP_MS = 60 * 1000, DEFAULT_SAMPLES = 50000000 };
+    enum {
+        DEFAULT_LOOKBACK_MS = 5 * 60 * 1000,
+        DEFAULT_STEP_MS = 60 * 1000,
+        DEFAULT_SAMPLES = 50000000
+    };
     static const size_t room_for_labels = (size_t)256 << 20, sample_bytes = sizeof(struct point);
     struct engine *en = NEW(struct engine);
     en->o = *o;
     if (en->o.lookback_ms <= 0) en->o.lookback_ms = DEFAULT_LOOKBACK_MS;
     if (!en->o.max_samples) en->o.max_samples = DEFAULT_SAMPLES;
-    if (!en->o.max_bytes) en->o.max_bytes = MIN(en->o.max_samples, SIZE_MAX / 4 / sample_bytes) * sample_bytes + room_for_labels;
-    atomic_init(&en->default_step_ms, o->default_step_ms > 0 ? o->default_step_ms : DEFAULT_STEP_MS);
+    if (!en->o.max_bytes)
+        en->o.max_bytes =
+            MIN(en->o.max_samples, SIZE_MAX / 4 / sample_bytes) * sample_bytes + room_for_labels;
+    atomic_init(
+        &en->default_step_ms, o->default_step_ms > 0 ? o->default_step_ms : DEFAULT_STEP_MS);
     mtx_init(&en->mu, LOCK_QUERY);
     cond_init(&en->freed);
     metric_set(&engine_concurrent_max, o->max_concurrency);
@@ -74,10 +89,15 @@ void engine_free(struct engine *en)
 
 /* Places */
 
-static bool query_canceled(const struct query_opts *o) { return o->cancel && atomic_load_explicit(o->cancel, memory_order_relaxed); }
+static bool query_canceled(const struct query_opts *o)
+{
+    return o->cancel && atomic_load_explicit(o->cancel, memory_order_relaxed);
+}
 
-/* Waits for a place: no longer than the deadline, and not much longer than it takes to see that the query was cancelled. */
-static errc engine_enter(struct engine *en, const struct query_opts *o, int64_t deadline_ns, struct err *e)
+/* Waits for a place: no longer than the deadline, and not much longer than it takes to see that the
+ * query was cancelled. */
+static errc engine_enter(
+    struct engine *en, const struct query_opts *o, int64_t deadline_ns, struct err *e)
 {
     enum { LOOK_NS = 50 * 1000 * 1000 };
     errc rc = OK;
@@ -165,7 +185,8 @@ static void select_visit(void *ctx, const struct selector_use *u)
 static errc running_select(struct running *r, struct queryable *storage)
 {
     const struct query_opts *o = r->o;
-    struct selector_scope scope = { o->start_ms, o->end_ms, o->step_ms, r->q.lookback_ms, r->q.default_step_ms };
+    struct selector_scope scope = { o->start_ms, o->end_ms, o->step_ms, r->q.lookback_ms,
+        r->q.default_step_ms };
     struct time_span span = { INT64_MAX, INT64_MIN };
     promql_each_selector(r->p.root, &scope, span_visit, &span);
     if (span.maxt == INT64_MIN) span = (struct time_span){ 0, 0 };
@@ -192,18 +213,23 @@ static errc result_row(struct sink *base, struct row *row)
 {
     struct running *r = CONTAINER_OF(base, struct result_sink, base)->r;
     size_t n = r->grid.n, made = row_count(row, n);
-    struct result_series s = { .labels = result_labels(r, row->labels, row->drop_name), .drop_name = row->drop_name };
+    struct result_series s = { .labels = result_labels(r, row->labels, row->drop_name),
+        .drop_name = row->drop_name };
     s.points = arena_array(r->q.arena, made, sizeof(*s.points));
     const struct histogram **hist = row_copy_histograms(r->q.arena, row, n);
-    BITS_EACH(i, row->present, n) s.points[s.n++] = (struct point){ grid_time(&r->grid, i), row->v[i], hist ? hist[i] : NULL };
+    BITS_EACH(i, row->present, n)
+    s.points[s.n++] = (struct point){ grid_time(&r->grid, i), row->v[i], hist ? hist[i] : NULL };
     if (s.n) vec_push(&r->series, s);
     return eval_check(&r->q);
 }
 
-static errc result_points(struct point_sink *base, struct labels l, bool drop_name, const struct point *at, size_t n)
+static errc result_points(
+    struct point_sink *base, struct labels l, bool drop_name, const struct point *at, size_t n)
 {
     struct running *r = CONTAINER_OF(base, struct result_sink, points)->r;
-    struct result_series s = { .labels = result_labels(r, l, drop_name), .drop_name = drop_name, .n = n };
+    struct result_series s = {
+        .labels = result_labels(r, l, drop_name), .drop_name = drop_name, .n = n
+    };
     s.points = arena_array(r->q.arena, n, sizeof(*s.points));
     for (size_t i = 0; i < n; i++) {
         s.points[i] = at[i];
@@ -219,7 +245,8 @@ static int point_cmp(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static errc series_merge(struct running *r, struct result_series *dst, const struct result_series *src)
+static errc series_merge(
+    struct running *r, struct result_series *dst, const struct result_series *src)
 {
     struct point *at = arena_array(r->q.arena, dst->n + src->n, sizeof(*at));
     memcpy(at, dst->points, dst->n * sizeof(*at));
@@ -232,7 +259,8 @@ static errc series_merge(struct running *r, struct result_series *dst, const str
     return OK;
 }
 
-/* Names dropped at the end: rows that are then called the same become one, unless they have values at the same time. */
+/* Names dropped at the end: rows that are then called the same become one, unless they have values
+ * at the same time. */
 static errc result_join(struct running *r)
 {
     struct label_set set;
@@ -252,7 +280,8 @@ static errc result_join(struct running *r)
 
 static int series_cmp(const void *a, const void *b)
 {
-    return labels_cmp(((const struct result_series *)a)->labels, ((const struct result_series *)b)->labels);
+    return labels_cmp(
+        ((const struct result_series *)a)->labels, ((const struct result_series *)b)->labels);
 }
 
 static void running_sort(struct running *r)
@@ -272,7 +301,8 @@ static errc running_eval(struct running *r)
     promql_set_offsets(r->p.root, r->o->start_ms);
     switch (r->out->type) {
     case VALUE_STRING:
-        while (root->kind == EXPR_STEP_INVARIANT || root->kind == EXPR_PAREN) root = root->paren.expr;
+        while (root->kind == EXPR_STEP_INVARIANT || root->kind == EXPR_PAREN)
+            root = root->paren.expr;
         r->out->text = arena_str(q->arena, root->string);
         r->out->text_t = r->o->start_ms;
         return OK;
@@ -296,7 +326,8 @@ static void running_result(struct running *r)
 static void running_annotations(struct running *r)
 {
     struct result *out = r->out;
-    annotations_list(&r->q.annotations, r->o->query, ANNOTATIONS_SHOWN, r->q.arena, &out->warnings, &out->n_warnings, &out->infos, &out->n_infos);
+    annotations_list(&r->q.annotations, r->o->query, ANNOTATIONS_SHOWN, r->q.arena, &out->warnings,
+        &out->n_warnings, &out->infos, &out->n_infos);
 }
 
 static errc running_prepare(struct running *r, struct queryable *storage)
@@ -306,8 +337,9 @@ static errc running_prepare(struct running *r, struct queryable *storage)
     TRY(promql_parse(&r->tree, o->query, &r->en->o.parse, r->q.arena, &errors, r->e));
     enum value_type type = expr_type(r->tree);
     if (!o->instant && type != VALUE_VECTOR && type != VALUE_SCALAR)
-        return err_set(r->e, ERR_BAD_INPUT, "invalid expression type \"%.*s\" for range query, must be Scalar or instant Vector",
-                       STR_ARG(value_type_documented(type)));
+        return err_set(r->e, ERR_BAD_INPUT,
+            "invalid expression type \"%.*s\" for range query, must be Scalar or instant Vector",
+            STR_ARG(value_type_documented(type)));
     int64_t step = o->instant ? 0 : o->step_ms;
     TRY(promql_prepare(&r->p, r->tree, o->start_ms, o->end_ms, step, r->q.arena, r->e));
     int64_t from = clock_mono_ns();
@@ -320,7 +352,8 @@ static errc running_run(struct running *r, struct queryable *storage)
 {
     const struct query_opts *o = r->o;
     bool per_step = o->per_step_stats && r->en->o.per_step_stats;
-    r->grid = o->instant ? grid_of(o->start_ms, o->start_ms, 1) : grid_of(o->start_ms, o->end_ms, o->step_ms);
+    r->grid = o->instant ? grid_of(o->start_ms, o->start_ms, 1)
+                         : grid_of(o->start_ms, o->end_ms, o->step_ms);
     TRY(running_prepare(r, storage));
     stats_init(&r->stats, r->q.arena, r->grid.n, per_step);
     int64_t from = clock_mono_ns();
@@ -344,7 +377,8 @@ static void running_stats(struct running *r)
     s->n_steps = r->stats.total_at ? r->grid.n : 0;
 }
 
-static void running_init(struct running *r, struct engine *en, const struct query_opts *o, struct result *out, int64_t deadline_ns, struct err *e)
+static void running_init(struct running *r, struct engine *en, const struct query_opts *o,
+    struct result *out, int64_t deadline_ns, struct err *e)
 {
     *r = (struct running){ .en = en, .o = o, .out = out, .e = e };
     arena_init(&out->arena, &query_account, en->o.max_bytes);
@@ -362,7 +396,8 @@ static void running_init(struct running *r, struct engine *en, const struct quer
     r->q.e = e;
 }
 
-errc engine_query(struct engine *en, struct queryable *storage, const struct query_opts *o, struct result *out, struct err *e)
+errc engine_query(struct engine *en, struct queryable *storage, const struct query_opts *o,
+    struct result *out, struct err *e)
 {
     struct err words;
     if (!e) e = &words;

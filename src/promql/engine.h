@@ -1,10 +1,12 @@
 /* engine.h — evaluates a tree over a storage.
  *
- * What        Instant and range queries with lookback, staleness, limits, cancellation, concurrency limit and statistics.
+ * What        Instant and range queries with lookback, staleness, limits, cancellation, concurrency
+ *             limit and statistics.
  * Invariants  results equal Prometheus 3.14's (see docs/architecture.md for the exactness promise)
  * Ownership   a result lies in its query's arena until promql_result_fini
  * Threads     the engine: any. One query: its own thread, plus the pool's for parts of it
- * Errors      ERR_BAD_INPUT (parse: bad_data), ERR_LIMIT / ERR_UNSUPPORTED (execution), ERR_TIMEOUT, ERR_CANCELED, and the storage's
+ * Errors      ERR_BAD_INPUT (parse: bad_data), ERR_LIMIT / ERR_UNSUPPORTED (execution),
+ *             ERR_TIMEOUT, ERR_CANCELED, and the storage's
  * Format      none
  */
 #ifndef EPI_PROMQL_ENGINE_H
@@ -13,7 +15,8 @@
 #include "promql/parse.h"
 #include "storage/querier.h"
 
-/* Where running queries are written down (queries.active, the query log); filled by cmd. All may be NULL. */
+/* Where running queries are written down (queries.active, the query log); filled by cmd. All may be
+ * NULL. */
 struct query_sink {
     void *ctx;
     long (*begin)(void *ctx, str query, int64_t start_ms);                 /* a slot */
@@ -21,9 +24,11 @@ struct query_sink {
 };
 struct engine_opts {
     struct parse_opts parse;
-    int64_t lookback_ms, timeout_ms, default_step_ms;          /* default_step: of subqueries without one: the evaluation interval */
+    /* default_step: of subqueries without one: the evaluation interval */
+    int64_t lookback_ms, timeout_ms, default_step_ms;
     uint64_t max_samples;
-    size_t max_bytes;                      /* of memory a query; 0: what max_samples samples may take, and room for labels */
+    /* of memory a query; 0: what max_samples samples may take, and room for labels */
+    size_t max_bytes;
     unsigned max_concurrency;
     bool delayed_name_removal, use_start_timestamps, per_step_stats, type_and_unit_labels;
     struct query_sink sink;
@@ -31,7 +36,8 @@ struct engine_opts {
 struct engine;
 struct engine *engine_new(const struct engine_opts *o);
 void engine_free(struct engine *en);
-void engine_set_default_step(struct engine *en, int64_t step_ms);   /* of subqueries without one: the evaluation interval of a new configuration */
+/* of subqueries without one: the evaluation interval of a new configuration */
+void engine_set_default_step(struct engine *en, int64_t step_ms);
 
 struct query_opts {
     str query;
@@ -39,7 +45,8 @@ struct query_opts {
     bool instant;
     int64_t lookback_ms, timeout_ms;       /* 0: the engine's */
     bool stats, per_step_stats;
-    _Atomic bool *cancel;                  /* set by another thread: the query ends with ERR_CANCELED; may be NULL */
+    /* set by another thread: the query ends with ERR_CANCELED; may be NULL */
+    _Atomic bool *cancel;
 };
 
 /* A point; h NULL: a float. */
@@ -48,19 +55,22 @@ struct result_series { struct labels labels; struct point *points; size_t n; boo
 struct query_stats {
     double eval_total_s, result_sort_s, prepare_s, inner_eval_s, queue_s, exec_total_s;
     uint64_t total_samples, peak_samples, samples_read;
-    const uint64_t *per_step, *read_per_step;                  /* n_steps of each; NULL: not counted */
+    /* n_steps of each; NULL: not counted */
+    const uint64_t *per_step, *read_per_step;
     size_t n_steps;
     int64_t first_step_ms, step_ms;
 };
 struct result {
-    enum value_type type;                  /* vector: one point a series; matrix; scalar: series[0]; string: text */
+    /* vector: one point a series; matrix; scalar: series[0]; string: text */
+    enum value_type type;
     struct result_series *series; size_t n_series;
     str text; int64_t text_t;
     str *warnings, *infos; size_t n_warnings, n_infos;
     struct query_stats stats;
     struct arena arena;                    /* owns all of it */
 };
-MUST_USE errc engine_query(struct engine *en, struct queryable *q, const struct query_opts *o, struct result *out, struct err *e);
+MUST_USE errc engine_query(struct engine *en, struct queryable *q, const struct query_opts *o,
+    struct result *out, struct err *e);
 void promql_result_fini(struct result *r);
 
 #endif

@@ -12,13 +12,18 @@ static struct memstore *store_of(const char *script)
     struct script s = { 0 };
     struct err e = { 0 };
     EXPECT_OK_E(script_parse(&s, str_z(script), &e), &e);
-    for (size_t i = 0; i < s.n; i++) EXPECT_OK_E(script_load_into(&s.at[i].load, memstore_appendable(m), memstore_appendable(m), &e), &e);
+    for (size_t i = 0; i < s.n; i++)
+        EXPECT_OK_E(
+            script_load_into(&s.at[i].load, memstore_appendable(m), memstore_appendable(m), &e),
+            &e);
     script_fini(&s);
     return m;
 }
 
-/* "{a="x"} 1@0 2@60 {…} …; warning text": rows, points with seconds, then what else came; or the error's words. */
-static str result_text(struct engine *en, struct memstore *m, const struct query_opts *o, struct arena *a, errc *rc)
+/* "{a="x"} 1@0 2@60 {…} …; warning text": rows, points with seconds, then what else came; or the
+ * error's words. */
+static str result_text(
+    struct engine *en, struct memstore *m, const struct query_opts *o, struct arena *a, errc *rc)
 {
     struct result r;
     struct err e = { 0 };
@@ -46,18 +51,25 @@ static str result_text(struct engine *en, struct memstore *m, const struct query
     return text;
 }
 
-static const char data[] = "load 1m\n"
-                           "  c_total{a=\"x\"} 0 60 120 0 60 120\n"
-                           "  c_total{a=\"y\"} 0+120x5\n"
-                           "  g{a=\"x\"} 1 2 stale _ 5 6\n"
-                           "  g{a=\"y\"} 1e100 1 -1e100 7 7 7\n"
-                           "  one{b=\"k\"} 3x5\n"
-                           "  h{a=\"x\"} {{schema:0 sum:4 count:4 buckets:[1 2 1]}}+{{schema:0 sum:4 count:4 buckets:[1 2 1]}}x5\n"
-                           "  h{a=\"y\"} {{schema:1 sum:1 count:2 buckets:[2]}}x5\n"
-                           "  custom {{schema:-53 sum:1 count:3 custom_values:[5 10] buckets:[1 2]}}x5\n"
-                           "  mixed 1 2 {{schema:0 sum:1 count:1 buckets:[1]}}\n";
+static const char data[] =
+    "load 1m\n"
+    "  c_total{a=\"x\"} 0 60 120 0 60 120\n"
+    "  c_total{a=\"y\"} 0+120x5\n"
+    "  g{a=\"x\"} 1 2 stale _ 5 6\n"
+    "  g{a=\"y\"} 1e100 1 -1e100 7 7 7\n"
+    "  one{b=\"k\"} 3x5\n"
+    "  h{a=\"x\"} {{schema:0 sum:4 count:4 buckets:[1 2 1]}}+{{schema:0 sum:4 count:4 buckets:[1 2 "
+    "1]}}x5\n"
+    "  h{a=\"y\"} {{schema:1 sum:1 count:2 buckets:[2]}}x5\n"
+    "  custom {{schema:-53 sum:1 count:3 custom_values:[5 10] buckets:[1 2]}}x5\n"
+    "  mixed 1 2 {{schema:0 sum:1 count:1 buckets:[1]}}\n";
 
-struct query_case { const char *name, *query; int64_t start_s, end_s, step_s; const char *want; errc rc; };
+struct query_case {
+    const char *name, *query;
+    int64_t start_s, end_s, step_s;
+    const char *want;
+    errc rc;
+};
 
 static void run_cases(const struct query_case *cases, size_t n, const struct engine_opts *eo)
 {
@@ -67,7 +79,10 @@ static void run_cases(const struct query_case *cases, size_t n, const struct eng
     arena_init(&a, NULL, 0);
     for (const struct query_case *c = cases; c < cases + n; c++) {
         test_case(c->name);
-        struct query_opts o = { .query = str_z(c->query), .start_ms = c->start_s * 1000, .end_ms = c->end_s * 1000, .step_ms = c->step_s * 1000 };
+        struct query_opts o = { .query = str_z(c->query),
+            .start_ms = c->start_s * 1000,
+            .end_ms = c->end_s * 1000,
+            .step_ms = c->step_s * 1000 };
         o.instant = c->step_s == 0;
         errc rc;
         EXPECT_STR(result_text(en, m, &o, &a, &rc), str_z(c->want));
@@ -82,30 +97,49 @@ TEST(engine_queries)
 {
     static const struct query_case cases[] = {
         { "selector", "one", 60, 60, 0, "{__name__=\"one\", b=\"k\"} 3@60", OK },
-        { "a marker ends a series", "g{a=\"x\"}", 0, 300, 60, "{__name__=\"g\", a=\"x\"} 1@0 2@60 5@240 6@300", OK },
+        { "a marker ends a series", "g{a=\"x\"}", 0, 300, 60,
+            "{__name__=\"g\", a=\"x\"} 1@0 2@60 5@240 6@300", OK },
         { "lookback is open at its old end", "one", 600, 600, 0, "", OK },
         { "compensated sum", "sum_over_time(g{a=\"y\"}[3m])", 120, 120, 0, "{a=\"y\"} 1@120", OK },
-        { "windows slide", "sum_over_time(one[2m])", 60, 240, 60, "{b=\"k\"} 6@60 6@120 6@180 6@240", OK },
-        { "a counter that fell", "increase(c_total{a=\"x\"}[2m])", 180, 180, 0, "{a=\"x\"} 0@180", OK },
+        { "windows slide", "sum_over_time(one[2m])", 60, 240, 60,
+            "{b=\"k\"} 6@60 6@120 6@180 6@240", OK },
+        { "a counter that fell", "increase(c_total{a=\"x\"}[2m])", 180, 180, 0, "{a=\"x\"} 0@180",
+            OK },
         { "resets", "resets(c_total{a=\"x\"}[10m])", 300, 300, 0, "{a=\"x\"} 1@300", OK },
         { "sum by", "sum by (a) (g)", 60, 60, 0, "{a=\"x\"} 2@60 {a=\"y\"} 1@60", OK },
-        { "sum of steps that differ", "sum(g{a=~\"x|y\"}) - 0", 180, 240, 60, "{} 7@180 12@240", OK },
-        { "greatest first", "topk(2, c_total)", 300, 300, 0, "{__name__=\"c_total\", a=\"y\"} 600@300 {__name__=\"c_total\", a=\"x\"} 120@300", OK },
+        { "sum of steps that differ", "sum(g{a=~\"x|y\"}) - 0", 180, 240, 60, "{} 7@180 12@240",
+            OK },
+        { "greatest first", "topk(2, c_total)", 300, 300, 0,
+            "{__name__=\"c_total\", a=\"y\"} 600@300 {__name__=\"c_total\", a=\"x\"} 120@300", OK },
         { "one to one", "c_total / on (a) g", 60, 60, 0, "{a=\"x\"} 30@60 {a=\"y\"} 120@60", OK },
-        { "filter keeps the name", "c_total > 100", 120, 180, 60, "{__name__=\"c_total\", a=\"x\"} 120@120 "
-          "{__name__=\"c_total\", a=\"y\"} 240@120 360@180", OK },
+        { "filter keeps the name", "c_total > 100", 120, 180, 60,
+            "{__name__=\"c_total\", a=\"x\"} 120@120 "
+            "{__name__=\"c_total\", a=\"y\"} 240@120 360@180",
+            OK },
         { "or", "g{a=\"x\"} or one", 180, 180, 0, "{__name__=\"one\", b=\"k\"} 3@180", OK },
-        { "at and offset", "one @ 0 offset -1m", 6000, 6060, 60, "{__name__=\"one\", b=\"k\"} 3@6000 3@6060", OK },
-        { "subquery", "max_over_time(c_total{a=\"x\"}[5m:1m])", 300, 300, 0, "{a=\"x\"} 120@300", OK },
-        { "not a counter", "rate(one[2m])", 120, 120, 0, "{b=\"k\"} 0@120; PromQL info: metric might not be a counter, name does not end in "
-          "_total/_sum/_count/_bucket: \"one\" (1:6)", OK },
-        { "no quantile", "quantile(2, one)", 60, 60, 0, "{} +Inf@60; PromQL warning: quantile value should be between 0 and 1, got 2 (1:10)", OK },
-        { "two on the one side", "one * on () c_total", 60, 60, 0, "found duplicate series for the match group {} on the right hand-side of the "
-          "operation: [{__name__=\"c_total\", a=\"x\"}, {__name__=\"c_total\", a=\"y\"}];many-to-many matching not allowed: matching labels must "
-          "be unique on one side", ERR_UNSUPPORTED },
-        { "same labels", "{__name__=~\"g|c_total\"} * 1", 60, 60, 0, "vector cannot contain metrics with the same labelset", ERR_UNSUPPORTED },
-        { "ranges only instantly", "g[5m]", 0, 60, 60, "invalid expression type \"range vector\" for range query, must be Scalar or instant Vector",
-          ERR_BAD_INPUT },
+        { "at and offset", "one @ 0 offset -1m", 6000, 6060, 60,
+            "{__name__=\"one\", b=\"k\"} 3@6000 3@6060", OK },
+        { "subquery", "max_over_time(c_total{a=\"x\"}[5m:1m])", 300, 300, 0, "{a=\"x\"} 120@300",
+            OK },
+        { "not a counter", "rate(one[2m])", 120, 120, 0,
+            "{b=\"k\"} 0@120; PromQL info: metric might not be a counter, name does not end in "
+            "_total/_sum/_count/_bucket: \"one\" (1:6)",
+            OK },
+        { "no quantile", "quantile(2, one)", 60, 60, 0,
+            "{} +Inf@60; PromQL warning: quantile value should be between 0 and 1, got 2 (1:10)",
+            OK },
+        { "two on the one side", "one * on () c_total", 60, 60, 0,
+            "found duplicate series for the match group {} on the right hand-side of the "
+            "operation: [{__name__=\"c_total\", a=\"x\"}, {__name__=\"c_total\", "
+            "a=\"y\"}];many-to-many matching not allowed: matching labels must "
+            "be unique on one side",
+            ERR_UNSUPPORTED },
+        { "same labels", "{__name__=~\"g|c_total\"} * 1", 60, 60, 0,
+            "vector cannot contain metrics with the same labelset", ERR_UNSUPPORTED },
+        { "ranges only instantly", "g[5m]", 0, 60, 60,
+            "invalid expression type \"range vector\" for range query, must be Scalar or instant "
+            "Vector",
+            ERR_BAD_INPUT },
     };
     run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ .max_concurrency = 1 });
 }
@@ -113,26 +147,45 @@ TEST(engine_queries)
 TEST(engine_histograms)
 {
     static const struct query_case cases[] = {
-        { "selector", "h{a=\"x\"}", 60, 60, 0, "{__name__=\"h\", a=\"x\"} {count:8, sum:8, (0.5,1]:2, (1,2]:4, (2,4]:2}@60", OK },
-        { "sum at the coarser schema", "sum(h)", 0, 0, 0, "{} {count:6, sum:5, (0.5,1]:3, (1,2]:2, (2,4]:1}@0", OK },
-        { "mean", "avg_over_time(h{a=\"x\"}[2m])", 60, 60, 0, "{a=\"x\"} {count:6, sum:6, (0.5,1]:1.5, (1,2]:3, (2,4]:1.5}@60", OK },
-        { "rate", "increase(h{a=\"x\"}[2m])", 60, 60, 0, "{a=\"x\"} {count:8, sum:8, (0.5,1]:2, (1,2]:4, (2,4]:2}@60", OK },
-        { "quantile", "histogram_quantile(0.5, h{a=\"x\"})", 60, 60, 0, "{a=\"x\"} 1.4142135623730951@60", OK },
-        { "quantile of custom buckets", "histogram_quantile(0.5, custom)", 60, 60, 0, "{} 6.25@60", OK },
-        { "fraction", "histogram_fraction(-Inf, 2, h{a=\"x\"})", 60, 60, 0, "{a=\"x\"} 0.75@60", OK },
-        { "count", "histogram_count(rate(h{a=\"x\"}[2m]))", 120, 120, 0, "{a=\"x\"} 0.06666666666666667@120", OK },
-        { "times a number", "2 * custom", 60, 60, 0, "{} {count:6, sum:2, [-Inf,5]:2, (5,10]:4}@60", OK },
-        { "trimmed", "custom </ 5", 60, 60, 0, "{__name__=\"custom\"} {count:1, sum:2.5, [-Inf,5]:1}@60", OK },
+        { "selector", "h{a=\"x\"}", 60, 60, 0,
+            "{__name__=\"h\", a=\"x\"} {count:8, sum:8, (0.5,1]:2, (1,2]:4, (2,4]:2}@60", OK },
+        { "sum at the coarser schema", "sum(h)", 0, 0, 0,
+            "{} {count:6, sum:5, (0.5,1]:3, (1,2]:2, (2,4]:1}@0", OK },
+        { "mean", "avg_over_time(h{a=\"x\"}[2m])", 60, 60, 0,
+            "{a=\"x\"} {count:6, sum:6, (0.5,1]:1.5, (1,2]:3, (2,4]:1.5}@60", OK },
+        { "rate", "increase(h{a=\"x\"}[2m])", 60, 60, 0,
+            "{a=\"x\"} {count:8, sum:8, (0.5,1]:2, (1,2]:4, (2,4]:2}@60", OK },
+        { "quantile", "histogram_quantile(0.5, h{a=\"x\"})", 60, 60, 0,
+            "{a=\"x\"} 1.4142135623730951@60", OK },
+        { "quantile of custom buckets", "histogram_quantile(0.5, custom)", 60, 60, 0, "{} 6.25@60",
+            OK },
+        { "fraction", "histogram_fraction(-Inf, 2, h{a=\"x\"})", 60, 60, 0, "{a=\"x\"} 0.75@60",
+            OK },
+        { "count", "histogram_count(rate(h{a=\"x\"}[2m]))", 120, 120, 0,
+            "{a=\"x\"} 0.06666666666666667@120", OK },
+        { "times a number", "2 * custom", 60, 60, 0, "{} {count:6, sum:2, [-Inf,5]:2, (5,10]:4}@60",
+            OK },
+        { "trimmed", "custom </ 5", 60, 60, 0,
+            "{__name__=\"custom\"} {count:1, sum:2.5, [-Inf,5]:1}@60", OK },
         { "negated", "-custom", 60, 60, 0, "{} {count:-3, sum:-1, [-Inf,5]:-1, (5,10]:-2}@60", OK },
-        { "a text", "count_values(\"v\", custom)", 60, 60, 0, "{v=\"{count:3, sum:1, [-Inf,5]:1, (5,10]:2}\"} 1@60", OK },
+        { "a text", "count_values(\"v\", custom)", 60, 60, 0,
+            "{v=\"{count:3, sum:1, [-Inf,5]:1, (5,10]:2}\"} 1@60", OK },
         { "floats and histograms", "sum({__name__=~\"custom|one\"})", 60, 60, 0,
-          "; PromQL warning: encountered a mix of histograms and floats for aggregation (1:5)", OK },
-        { "in a range", "rate(mixed[5m])", 120, 120, 0, "; PromQL warning: encountered a mix of histograms and floats for metric name \"mixed\" (1:6)", OK },
+            "; PromQL warning: encountered a mix of histograms and floats for aggregation (1:5)",
+            OK },
+        { "in a range", "rate(mixed[5m])", 120, 120, 0,
+            "; PromQL warning: encountered a mix of histograms and floats for metric name "
+            "\"mixed\" (1:6)",
+            OK },
         { "kinds of buckets", "custom + on () h{a=\"x\"}", 60, 60, 0,
-          "; PromQL warning: incompatible bucket layout encountered for binary operator + (1:1)", OK },
+            "; PromQL warning: incompatible bucket layout encountered for binary operator + (1:1)",
+            OK },
         { "types", "custom + 1", 60, 60, 0,
-          "; PromQL info: incompatible sample types encountered for binary operator \"+\": histogram + float (1:1)", OK },
-        { "ignored", "max(h)", 60, 60, 0, "; PromQL info: ignored histogram in max aggregation (1:5)", OK },
+            "; PromQL info: incompatible sample types encountered for binary operator \"+\": "
+            "histogram + float (1:1)",
+            OK },
+        { "ignored", "max(h)", 60, 60, 0,
+            "; PromQL info: ignored histogram in max aggregation (1:5)", OK },
     };
     run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ 0 });
 }
@@ -141,7 +194,8 @@ TEST(engine_names_dropped_at_the_end)
 {
     static const struct query_case cases[] = {
         { "dropped", "-one", 60, 60, 0, "{b=\"k\"} -3@60", OK },
-        { "seen on the way", "label_replace(-one, \"n\", \"$1\", \"__name__\", \"(.*)\")", 60, 60, 0, "{b=\"k\", n=\"one\"} -3@60", OK },
+        { "seen on the way", "label_replace(-one, \"n\", \"$1\", \"__name__\", \"(.*)\")", 60, 60,
+            0, "{b=\"k\", n=\"one\"} -3@60", OK },
     };
     run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ .delayed_name_removal = true });
 }
@@ -149,10 +203,14 @@ TEST(engine_names_dropped_at_the_end)
 TEST(engine_limits_samples)
 {
     static const struct query_case cases[] = {
-        { "few", "g{a=\"y\"}", 0, 120, 60, "{__name__=\"g\", a=\"y\"} 1e+100@0 1@60 -1e+100@120", OK },
-        { "many", "g", 0, 240, 60, "query processing would load too many samples into memory in query execution", ERR_LIMIT },
+        { "few", "g{a=\"y\"}", 0, 120, 60, "{__name__=\"g\", a=\"y\"} 1e+100@0 1@60 -1e+100@120",
+            OK },
+        { "many", "g", 0, 240, 60,
+            "query processing would load too many samples into memory in query execution",
+            ERR_LIMIT },
         { "a wide window", "sum_over_time(c_total{a=\"y\"}[10m])", 300, 300, 0,
-          "query processing would load too many samples into memory in query execution", ERR_LIMIT },
+            "query processing would load too many samples into memory in query execution",
+            ERR_LIMIT },
     };
     run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ .max_samples = 5 });
 }
@@ -161,7 +219,8 @@ TEST(engine_limits_memory)
 {
     static const struct query_case cases[] = {
         { "little", "one", 60, 60, 0, "{__name__=\"one\", b=\"k\"} 3@60", OK },
-        { "columns of many steps", "sum(g + on () group_left () one)", 0, 300, 1, "query needs more memory than a query may have", ERR_LIMIT },
+        { "columns of many steps", "sum(g + on () group_left () one)", 0, 300, 1,
+            "query needs more memory than a query may have", ERR_LIMIT },
     };
     run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ .max_bytes = 16 << 10 });
 }
@@ -184,7 +243,11 @@ TEST(engine_ends_early)
 
 TEST(engine_counts_samples)
 {
-    static const struct { const char *name, *query; int64_t start_s, end_s, step_s; uint64_t total, peak; } cases[] = {
+    static const struct {
+        const char *name, *query;
+        int64_t start_s, end_s, step_s;
+        uint64_t total, peak;
+    } cases[] = {
         { "instant", "g", 60, 60, 0, 2, 2 },
         { "steps", "one", 0, 120, 60, 3, 3 },
         { "windows", "sum_over_time(one[2m])", 120, 240, 60, 6, 5 },
@@ -195,7 +258,10 @@ TEST(engine_counts_samples)
     struct memstore *m = store_of(data);
     struct engine *en = engine_new(&(struct engine_opts){ 0 });
     TEST_EACH(c, cases) {
-        struct query_opts o = { .query = str_z(c->query), .start_ms = c->start_s * 1000, .end_ms = c->end_s * 1000, .step_ms = c->step_s * 1000 };
+        struct query_opts o = { .query = str_z(c->query),
+            .start_ms = c->start_s * 1000,
+            .end_ms = c->end_s * 1000,
+            .step_ms = c->step_s * 1000 };
         struct result r;
         o.instant = c->step_s == 0;
         EXPECT_OK(engine_query(en, memstore_queryable(m), &o, &r, NULL));
@@ -227,9 +293,27 @@ static void script_eval_done(void *file, size_t line, enum script_outcome outcom
 TEST(engine_scripts)
 {
     static const char *const files[] = {
-        "aggregators", "at_modifier", "collision", "duration_expression", "extended_vectors", "fill-modifier", "functions", "histograms",
-        "info", "limit", "literals", "name_label_dropping", "native_histograms", "operators", "range_queries", "selectors", "staleness",
-        "start_timestamps", "subquery", "trig_functions", "type_and_unit",
+        "aggregators",
+        "at_modifier",
+        "collision",
+        "duration_expression",
+        "extended_vectors",
+        "fill-modifier",
+        "functions",
+        "histograms",
+        "info",
+        "limit",
+        "literals",
+        "name_label_dropping",
+        "native_histograms",
+        "operators",
+        "range_queries",
+        "selectors",
+        "staleness",
+        "start_timestamps",
+        "subquery",
+        "trig_functions",
+        "type_and_unit",
     };
     struct engine_opts o = script_engine_opts();
     script_passed = 0;
@@ -241,7 +325,8 @@ TEST(engine_scripts)
         EXPECT_OK_E(script_parse(&s, vectors_file(&a, path), &e), &e);
         struct memstore *m = memstore_new();
         struct engine *en = engine_new(&o);
-        struct script_storage st = { m, store_reset, store_appendable, store_appendable, store_queryable };
+        struct script_storage st = { m, store_reset, store_appendable, store_appendable,
+            store_queryable };
         script_run(&s, &st, en, &(struct script_report){ path, script_eval_done });
         engine_free(en);
         memstore_free(m);

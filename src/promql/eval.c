@@ -1,7 +1,8 @@
-/* The evaluator pushes: eval_expr(node, sink) computes the node's rows and hands each to the sink as soon as it is known. A selector under
- * an aggregation thus holds one series at a time; nodes that must see both sides or all rows (binary operators, functions of instant
- * vectors whose output rows may join) keep columns. Vectorised over steps, never over series: each step sees its series one after the
- * other, so compensated sums have the bits that a step-by-step evaluation gives. */
+/* The evaluator pushes: eval_expr(node, sink) computes the node's rows and hands each to the sink
+ * as soon as it is known. A selector under an aggregation thus holds one series at a time; nodes
+ * that must see both sides or all rows (binary operators, functions of instant vectors whose output
+ * rows may join) keep columns. Vectorised over steps, never over series: each step sees its series
+ * one after the other, so compensated sums have the bits that a step-by-step evaluation gives. */
 #include "promql/eval.h"
 
 #include "base/clock.h"
@@ -21,7 +22,10 @@ errc eval_fail(struct query *q, const char *fmt, ...)
     return err_set(q->e, ERR_UNSUPPORTED, "%s", words);
 }
 
-errc eval_fail_same_labels(struct query *q) { return eval_fail(q, "vector cannot contain metrics with the same labelset"); }
+errc eval_fail_same_labels(struct query *q)
+{
+    return eval_fail(q, "vector cannot contain metrics with the same labelset");
+}
 
 errc eval_check(struct query *q)
 {
@@ -38,7 +42,8 @@ errc eval_check(struct query *q)
 errc samples_check(struct query *q, uint64_t samples)
 {
     if (samples <= q->max_samples) return OK;
-    return err_set(q->e, ERR_LIMIT, "query processing would load too many samples into memory in query execution");
+    return err_set(q->e, ERR_LIMIT,
+        "query processing would load too many samples into memory in query execution");
 }
 
 void stats_init(struct eval_stats *s, struct arena *a, size_t n_steps, bool per_step)
@@ -49,7 +54,8 @@ void stats_init(struct eval_stats *s, struct arena *a, size_t n_steps, bool per_
     s->read_at = arena_zalloc(a, n_steps * sizeof(*s->read_at));
 }
 
-errc samples_node_end(struct eval *ev, uint64_t before, const struct step_counts *const *in, size_t n_in, const struct step_counts *out)
+errc samples_node_end(struct eval *ev, uint64_t before, const struct step_counts *const *in,
+    size_t n_in, const struct step_counts *out)
 {
     uint64_t held = ev->q->samples, most = 0;
     for (size_t i = 0; i < ev->g.n; i++) {
@@ -118,7 +124,10 @@ void joiner_add(struct joiner *j, const struct row *r)
     if (clash < j->clash) j->clash = clash;
 }
 
-errc joiner_check(const struct joiner *j) { return j->clash < j->ev->g.n ? eval_fail_same_labels(j->ev->q) : OK; }
+errc joiner_check(const struct joiner *j)
+{
+    return j->clash < j->ev->g.n ? eval_fail_same_labels(j->ev->q) : OK;
+}
 
 errc joiner_direct(struct joiner *j, struct expr *input, struct sink *out)
 {
@@ -164,15 +173,18 @@ errc rows_join_equal(struct eval *ev, struct rows *rs)
         bool fresh;
         size_t at = label_set_add(&set, rs->all.at[i].labels, &fresh);
         if (fresh) rs->all.at[n++] = rs->all.at[i];
-        else if (row_merge(&rs->all.at[at], &rs->all.at[i], rs->n_steps, ev->q->arena) < rs->n_steps) rc = eval_fail_same_labels(ev->q);
+        else if (row_merge(&rs->all.at[at], &rs->all.at[i], rs->n_steps, ev->q->arena) <
+                 rs->n_steps)
+            rc = eval_fail_same_labels(ev->q);
     }
     rs->all.n = n;
     label_set_fini(&set);
     return rc;
 }
 
-/* Can dropping names make two rows of x equal? A selector's series are looked at; a function of a range, or of a vector, has dropped the
- * names itself and checked. With names dropped at the end nothing is dropped here, and nothing was checked. */
+/* Can dropping names make two rows of x equal? A selector's series are looked at; a function of a
+ * range, or of a vector, has dropped the names itself and checked. With names dropped at the end
+ * nothing is dropped here, and nothing was checked. */
 errc eval_rows_differ(struct eval *ev, struct expr *x, bool *differ)
 {
     *differ = false;
@@ -182,11 +194,19 @@ errc eval_rows_differ(struct eval *ev, struct expr *x, bool *differ)
     case EXPR_VECTOR: return selection_differs(ev->q, x->vector.index, differ);
     case EXPR_CALL: *differ = range_function_drops_name(x->call.func->name); return OK;
     case EXPR_AGGREGATE:
-        *differ = !x->aggregate.without && !(x->aggregate.op >= OP_TOPK && x->aggregate.op <= OP_COUNT_VALUES) &&
+        *differ = !x->aggregate.without &&
+                  !(x->aggregate.op >= OP_TOPK && x->aggregate.op <= OP_COUNT_VALUES) &&
                   x->aggregate.op != OP_LIMITK && x->aggregate.op != OP_LIMIT_RATIO;
-        for (size_t i = 0; i < x->aggregate.grouping.n; i++) *differ = *differ && !label_is_metadata(x->aggregate.grouping.at[i]);
+        for (size_t i = 0; i < x->aggregate.grouping.n; i++)
+            *differ = *differ && !label_is_metadata(x->aggregate.grouping.at[i]);
         return OK;
-    case EXPR_NUMBER: case EXPR_STRING: case EXPR_MATRIX: case EXPR_SUBQUERY: case EXPR_BINARY: case EXPR_UNARY: case EXPR_DURATION: break;
+    case EXPR_NUMBER:
+    case EXPR_STRING:
+    case EXPR_MATRIX:
+    case EXPR_SUBQUERY:
+    case EXPR_BINARY:
+    case EXPR_UNARY:
+    case EXPR_DURATION: break;
     }
     return OK;
 }
@@ -287,7 +307,9 @@ errc eval_expr(struct eval *ev, struct expr *x, struct sink *out)
     case EXPR_VECTOR: return eval_vector_selector(ev, x, out);
     case EXPR_BINARY: return eval_binary(ev, x, out);
     case EXPR_CALL: return eval_call(ev, x, out);
-    case EXPR_AGGREGATE: return x->aggregate.op == OP_COUNT_VALUES ? eval_count_values(ev, x, out) : eval_aggregate(ev, x, out);
+    case EXPR_AGGREGATE:
+        return x->aggregate.op == OP_COUNT_VALUES ? eval_count_values(ev, x, out)
+                                                  : eval_aggregate(ev, x, out);
     case EXPR_STRING: case EXPR_MATRIX: case EXPR_SUBQUERY: case EXPR_DURATION: break;
     }
     return eval_fail(ev->q, "unhandled expression");
@@ -357,7 +379,8 @@ struct grid subquery_grid(const struct eval *ev, const struct expr *x)
     return grid_of(start, end, interval);
 }
 
-errc eval_subquery(struct eval *ev, struct expr *x, struct eval *child, struct eval_stats *child_stats, struct sink *out)
+errc eval_subquery(struct eval *ev, struct expr *x, struct eval *child,
+    struct eval_stats *child_stats, struct sink *out)
 {
     *child = (struct eval){ ev->q, subquery_grid(ev, x), child_stats };
     stats_init(child_stats, ev->q->arena, child->g.n, true);
@@ -366,7 +389,8 @@ errc eval_subquery(struct eval *ev, struct expr *x, struct eval *child, struct e
 }
 
 /* What a subquery's steps read belongs to the first outer step whose window holds them. */
-void stats_merge_read(struct eval *ev, const struct eval *child, int64_t outer_offset_ms, int64_t outer_range_ms)
+void stats_merge_read(
+    struct eval *ev, const struct eval *child, int64_t outer_offset_ms, int64_t outer_range_ms)
 {
     if (ev->g.n <= 1) {
         stats_read(ev, 0, child->stats->read);
@@ -376,7 +400,8 @@ void stats_merge_read(struct eval *ev, const struct eval *child, int64_t outer_o
         uint64_t n = child->stats->read_at[k];
         if (!n) continue;
         int64_t t = grid_time(&child->g, k) + outer_offset_ms;
-        size_t step = t > ev->g.start ? (size_t)((t - ev->g.start + ev->g.interval - 1) / ev->g.interval) : 0;
+        size_t step =
+            t > ev->g.start ? (size_t)((t - ev->g.start + ev->g.interval - 1) / ev->g.interval) : 0;
         if (step >= ev->g.n) step = ev->g.n - 1;
         if (outer_range_ms > 0 && t <= grid_time(&ev->g, step) - outer_range_ms) continue;
         stats_read(ev, step, n);

@@ -1,12 +1,16 @@
 /* eval.h — the evaluator: what its parts share.
  *
- * What        One struct eval per grid of steps (the query's, each subquery's, the single step of a step-invariant part). eval_expr pushes
- *             the rows of a node into a sink, series by series; only what must see all rows at once keeps them.
- * Invariants  (1) Rows come in Prometheus' order of visiting, where it has one. (2) `samples` follows Prometheus' count of samples in
- *             memory, which decides max-samples and the peak, though fewer are really held.
- * Ownership   query->arena lives as long as the query; query->scratch is a stack: who allocates there resets it before returning
+ * What        One struct eval per grid of steps (the query's, each subquery's, the single step of a
+ *             step-invariant part). eval_expr pushes the rows of a node into a sink, series by
+ *             series; only what must see all rows at once keeps them.
+ * Invariants  (1) Rows come in Prometheus' order of visiting, where it has one. (2) `samples`
+ *             follows Prometheus' count of samples in memory, which decides max-samples and the
+ *             peak, though fewer are really held.
+ * Ownership   query->arena lives as long as the query; query->scratch is a stack: who allocates
+ *             there resets it before returning
  * Threads     one query, one thread
- * Errors      ERR_UNSUPPORTED: the evaluation fails with words for the user; ERR_LIMIT, ERR_TIMEOUT, ERR_CANCELED; the storage's
+ * Errors      ERR_UNSUPPORTED: the evaluation fails with words for the user; ERR_LIMIT,
+ *             ERR_TIMEOUT, ERR_CANCELED; the storage's
  * Format      none
  */
 #ifndef EPI_PROMQL_EVAL_H
@@ -20,7 +24,8 @@
 /* Statistics of one evaluation; per-step arrays only where somebody asks for them. */
 struct eval_stats { uint64_t total, read, peak; uint64_t *total_at, *read_at; };
 
-struct selection { struct series_set *set; struct series **at; size_t n; bool expanded; };   /* of one vector selector */
+/* of one vector selector */
+struct selection { struct series_set *set; struct series **at; size_t n; bool expanded; };
 
 struct query {
     struct arena *arena;                   /* the result's */
@@ -41,21 +46,31 @@ struct query {
 struct eval { struct query *q; struct grid g; struct eval_stats *stats; };
 
 MUST_USE errc eval_expr(struct eval *ev, struct expr *x, struct sink *out);
-MUST_USE errc eval_column(struct eval *ev, struct expr *x, const double **out);          /* a scalar: its value at each step */
-MUST_USE errc eval_check(struct query *q);                                               /* cancelled? timed out? */
-errc eval_fail(struct query *q, const char *fmt, ...) PRINTF_LIKE(2, 3);                 /* ERR_UNSUPPORTED with these words */
+/* a scalar: its value at each step */
+MUST_USE errc eval_column(struct eval *ev, struct expr *x, const double **out);
+/* cancelled? timed out? */
+MUST_USE errc eval_check(struct query *q);
+/* ERR_UNSUPPORTED with these words */
+errc eval_fail(struct query *q, const char *fmt, ...) PRINTF_LIKE(2, 3);
 errc eval_fail_same_labels(struct query *q);
-/* A scalar that is evaluated before the vector it stands behind: it is counted when it would have been evaluated. */
-struct late { uint64_t inner, made; };                                                   /* samples: the most while it was, and of it */
+/* A scalar that is evaluated before the vector it stands behind: it is counted when it would have
+ * been evaluated. */
+/* samples: the most while it was, and of it */
+struct late { uint64_t inner, made; };
 MUST_USE errc eval_column_late(struct eval *ev, struct expr *x, const double **out, struct late *l);
 MUST_USE errc late_count(struct eval *ev, const struct late *l);
-/* A scalar failed that stands behind `vector`, which would have been evaluated first: if that fails too, its words are the ones to say. */
+/* A scalar failed that stands behind `vector`, which would have been evaluated first: if that fails
+ * too, its words are the ones to say. */
 MUST_USE errc eval_fail_behind(struct eval *ev, struct expr *vector, errc rc);
 void stats_init(struct eval_stats *s, struct arena *a, size_t n_steps, bool per_step);
 
 /* Counting of samples. */
-MUST_USE errc samples_check(struct query *q, uint64_t samples);                          /* too many? */
-static inline void samples_peak(struct eval *ev, uint64_t samples) { if (samples > ev->stats->peak) ev->stats->peak = samples; }
+/* too many? */
+MUST_USE errc samples_check(struct query *q, uint64_t samples);
+static inline void samples_peak(struct eval *ev, uint64_t samples)
+{
+    if (samples > ev->stats->peak) ev->stats->peak = samples;
+}
 static inline void stats_total(struct eval *ev, size_t step, uint64_t n)
 {
     ev->stats->total += n;
@@ -66,25 +81,35 @@ static inline void stats_read(struct eval *ev, size_t step, uint64_t n)
     ev->stats->read += n;
     if (ev->stats->read_at) ev->stats->read_at[step] += n;
 }
-/* A node that gathered `in` rows and made `out` rows at each step ends: q->samples becomes `before` + what it made. in may be NULL. */
-MUST_USE errc samples_node_end(struct eval *ev, uint64_t before, const struct step_counts *const *in, size_t n_in, const struct step_counts *out);
+/* A node that gathered `in` rows and made `out` rows at each step ends: q->samples becomes `before`
+ * + what it made. in may be NULL. */
+MUST_USE errc samples_node_end(struct eval *ev, uint64_t before,
+    const struct step_counts *const *in, size_t n_in, const struct step_counts *out);
 
-/* Output of a node that works step by step: rows of equal labels become one row, a step that two of them have is an error; a single step
- * keeps its rows apart (and in order), and fails on equal labels unless names are dropped at the end. */
+/* Output of a node that works step by step: rows of equal labels become one row, a step that two of
+ * them have is an error; a single step keeps its rows apart (and in order), and fails on equal
+ * labels unless names are dropped at the end. */
 struct joiner {
-    struct eval *ev; struct rows rows; struct label_set set; struct step_counts counts; size_t clash;
-    struct sink *direct;                   /* set: no two rows can be called the same, so each goes on at once */
+    struct eval *ev;
+    struct rows rows;
+    struct label_set set;
+    struct step_counts counts;
+    size_t clash;
+    /* set: no two rows can be called the same, so each goes on at once */
+    struct sink *direct;
     uint64_t above;                        /* samples that nodes above counted meanwhile */
 };
 void joiner_init(struct joiner *j, struct eval *ev);
 void joiner_fini(struct joiner *j);
-/* The output of a function that only drops names from the rows of `input`: if what is left still tells them apart, nothing is kept. */
+/* The output of a function that only drops names from the rows of `input`: if what is left still
+ * tells them apart, nothing is kept. */
 MUST_USE errc joiner_direct(struct joiner *j, struct expr *input, struct sink *out);
 MUST_USE errc joiner_put(struct joiner *j, struct row *r);     /* adds, or hands on */
 void joiner_add(struct joiner *j, const struct row *r);
 MUST_USE errc joiner_check(const struct joiner *j);            /* after the last row */
 MUST_USE errc joiner_push(struct joiner *j, struct sink *out);
-/* Joins rows of equal labels whatever the number of steps (label_replace, unary minus, names dropped at the end). */
+/* Joins rows of equal labels whatever the number of steps (label_replace, unary minus, names
+ * dropped at the end). */
 MUST_USE errc rows_join_equal(struct eval *ev, struct rows *rs);
 
 /* Drops the metadata labels at once, or leaves that to the end of the query. */
@@ -93,11 +118,14 @@ void row_drop_name(struct query *q, struct row *r);
 /* The kinds of nodes. */
 /* Do the rows of x stay apart without their metadata labels? May expand x's selector. */
 MUST_USE errc eval_rows_differ(struct eval *ev, struct expr *x, bool *differ);
-bool range_function_drops_name(const char *name);              /* a function of a range vector that does */
+/* a function of a range vector that does */
+bool range_function_drops_name(const char *name);
 MUST_USE errc selection_differs(struct query *q, size_t index, bool *differ);
 MUST_USE errc eval_vector_selector(struct eval *ev, struct expr *x, struct sink *out);
-MUST_USE errc eval_timestamp_of_selector(struct eval *ev, struct expr *call, struct expr *x, struct sink *out);
-MUST_USE errc eval_range_call(struct eval *ev, struct expr *call, size_t range_arg, struct sink *out);
+MUST_USE errc eval_timestamp_of_selector(
+    struct eval *ev, struct expr *call, struct expr *x, struct sink *out);
+MUST_USE errc eval_range_call(
+    struct eval *ev, struct expr *call, size_t range_arg, struct sink *out);
 MUST_USE errc eval_call(struct eval *ev, struct expr *x, struct sink *out);
 MUST_USE errc eval_aggregate(struct eval *ev, struct expr *x, struct sink *out);
 MUST_USE errc eval_count_values(struct eval *ev, struct expr *x, struct sink *out);
@@ -111,18 +139,26 @@ MUST_USE errc eval_histogram_quantiles(struct eval *ev, struct expr *x, struct s
 MUST_USE errc eval_histogram_fraction(struct eval *ev, struct expr *x, struct sink *out);
 
 /* A subquery's own grid and its evaluation; the caller adds the child's statistics. */
-MUST_USE errc eval_subquery(struct eval *ev, struct expr *x, struct eval *child, struct eval_stats *child_stats, struct sink *out);
+MUST_USE errc eval_subquery(struct eval *ev, struct expr *x, struct eval *child,
+    struct eval_stats *child_stats, struct sink *out);
 struct grid subquery_grid(const struct eval *ev, const struct expr *x);
-void stats_merge_read(struct eval *ev, const struct eval *child, int64_t outer_offset_ms, int64_t outer_range_ms);
+void stats_merge_read(
+    struct eval *ev, const struct eval *child, int64_t outer_offset_ms, int64_t outer_range_ms);
 
 /* Points of a range vector at the top of an instant query. */
-struct point_sink { errc (*points)(struct point_sink *s, struct labels l, bool drop_name, const struct point *at, size_t n); };
+struct point_sink {
+    errc (*points)(
+        struct point_sink *s, struct labels l, bool drop_name, const struct point *at, size_t n);
+};
 MUST_USE errc eval_range_vector(struct eval *ev, struct expr *x, struct point_sink *out);
 
-double binary_op(enum promql_op op, double a, double b);       /* of scalars: comparisons give 0 or 1 */
-double go_min(double a, double b);                             /* Go's math.Min: -Inf, then NaN, then the less; -0 below 0 */
+/* of scalars: comparisons give 0 or 1 */
+double binary_op(enum promql_op op, double a, double b);
+/* Go's math.Min: -Inf, then NaN, then the less; -0 below 0 */
+double go_min(double a, double b);
 double go_max(double a, double b);
-struct labels labels_of_absent(struct arena *a, struct expr *x);            /* of absent() and absent_over_time() over x */
+/* of absent() and absent_over_time() over x */
+struct labels labels_of_absent(struct arena *a, struct expr *x);
 struct expr *expr_unparen(struct expr *x);
 static inline int64_t ns_to_ms(int64_t ns) { return ns / 1000000; }
 double ns_to_seconds(int64_t ns);                              /* as Go's Duration.Seconds */

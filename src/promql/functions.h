@@ -1,6 +1,7 @@
 /* functions.h — the table of PromQL's functions: their signatures.
  *
- * What        Name, argument types, how many of them may be left out or repeated, the result's type. What they compute lies in eval.
+ * What        Name, argument types, how many of them may be left out or repeated, the result's
+ *             type. What they compute lies in eval.
  * Invariants  sorted by name
  * Ownership   static
  * Threads     const
@@ -17,7 +18,8 @@ struct function {
     const char *name;
     enum value_type args[FUNCTION_ARGS_MAX];
     size_t n_args;
-    int variadic;                          /* 0: exactly n_args; k > 0: up to k more than n_args - 1; -1: any number of the last */
+    /* 0: exactly n_args; k > 0: up to k more than n_args - 1; -1: any number of the last */
+    int variadic;
     enum value_type returns;
     bool experimental;
 };

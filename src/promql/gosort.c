@@ -1,13 +1,20 @@
-/* The order of equal elements under an unstable sort is part of what users see (topk, sort), so the algorithm is fixed: pattern-defeating
- * quicksort (Orson Peters) with insertion sort up to 12 elements, median of three or Tukey's ninther, breaking of patterns by a xorshift
- * seeded with the length, and heap sort when the recursion has seen too many bad pivots. */
+/* The order of equal elements under an unstable sort is part of what users see (topk, sort), so the
+ * algorithm is fixed: pattern-defeating quicksort (Orson Peters) with insertion sort up to 12
+ * elements, median of three or Tukey's ninther, breaking of patterns by a xorshift seeded with the
+ * length, and heap sort when the recursion has seen too many bad pivots. */
 #include "promql/gosort.h"
 
 struct sorting { const struct gosort_ops *ops; void *ctx; };
 enum sort_hint { HINT_UNKNOWN, HINT_INCREASING, HINT_DECREASING };
 
-static inline bool sort_less(const struct sorting *s, size_t i, size_t j) { return s->ops->less(s->ctx, i, j); }
-static inline void sort_swap(const struct sorting *s, size_t i, size_t j) { s->ops->swap(s->ctx, i, j); }
+static inline bool sort_less(const struct sorting *s, size_t i, size_t j)
+{
+    return s->ops->less(s->ctx, i, j);
+}
+static inline void sort_swap(const struct sorting *s, size_t i, size_t j)
+{
+    s->ops->swap(s->ctx, i, j);
+}
 
 static void sort_insertion(const struct sorting *s, size_t a, size_t b)
 {
@@ -118,7 +125,8 @@ static size_t sort_partition_equal(const struct sorting *s, size_t a, size_t b, 
     }
 }
 
-static size_t sort_partition(const struct sorting *s, size_t a, size_t b, size_t pivot, bool *was_partitioned)
+static size_t sort_partition(
+    const struct sorting *s, size_t a, size_t b, size_t pivot, bool *was_partitioned)
 {
     sort_swap(s, a, pivot);
     size_t i = a + 1, j = b - 1;
@@ -161,7 +169,9 @@ static void sort_pdq(const struct sorting *s, size_t a, size_t b, unsigned limit
             pivot = b - 1 - (pivot - a);
             hint = HINT_INCREASING;
         }
-        if (was_balanced && was_partitioned && hint == HINT_INCREASING && sort_partial_insertion(s, a, b)) return;
+        if (was_balanced && was_partitioned && hint == HINT_INCREASING &&
+            sort_partial_insertion(s, a, b))
+            return;
         if (a > 0 && !sort_less(s, a - 1, pivot)) {
             a = sort_partition_equal(s, a, b, pivot);
             continue;

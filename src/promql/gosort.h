@@ -1,6 +1,7 @@
 /* gosort.h — the sort and the heap whose order of equal elements decides what a query shows.
  *
- * What        Pattern-defeating quicksort and binary heap that make the same comparisons and swaps as Go's sort and container/heap.
+ * What        Pattern-defeating quicksort and binary heap that make the same comparisons and swaps
+ *             as Go's sort and container/heap.
  * Invariants  the same sequence of less() answers gives the same order, ties included
  * Ownership   none: works on the caller's elements through less and swap
  * Threads     none
@@ -18,7 +19,9 @@ struct gosort_ops {
 };
 void gosort(const struct gosort_ops *ops, void *ctx, size_t n);
 
-void goheap_up(const struct gosort_ops *ops, void *ctx, size_t i);          /* after element i was put at the end */
-void goheap_fix_root(const struct gosort_ops *ops, void *ctx, size_t n);    /* after element 0 was replaced */
+/* after element i was put at the end */
+void goheap_up(const struct gosort_ops *ops, void *ctx, size_t i);
+/* after element 0 was replaced */
+void goheap_fix_root(const struct gosort_ops *ops, void *ctx, size_t n);
 
 #endif

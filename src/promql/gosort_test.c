@@ -5,7 +5,11 @@
 struct item { int key, was; };
 struct items { struct item at[512]; };
 
-static bool item_less(void *ctx, size_t i, size_t j) { struct items *x = ctx; return x->at[i].key < x->at[j].key; }
+static bool item_less(void *ctx, size_t i, size_t j)
+{
+    struct items *x = ctx;
+    return x->at[i].key < x->at[j].key;
+}
 static void item_swap(void *ctx, size_t i, size_t j)
 {
     struct items *x = ctx;
@@ -23,7 +27,9 @@ TEST(gosort_sorts)
         size_t n = prng_below(&r, ARRAY_LEN(x.at));
         int keys = 1 + (int)prng_below(&r, 600), sum = 0;
         for (size_t i = 0; i < n; i++) {
-            int key = round % 3 == 0 ? (int)i : round % 3 == 1 ? -(int)i : (int)prng_below(&r, (uint64_t)keys);
+            int key = round % 3 == 0   ? (int)i
+                      : round % 3 == 1 ? -(int)i
+                                       : (int)prng_below(&r, (uint64_t)keys);
             x.at[i] = (struct item){ key, (int)i };
             sum += (int)i;
         }

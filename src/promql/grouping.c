@@ -2,9 +2,13 @@
 
 #include <stdlib.h>
 
-static int name_cmp(const void *a, const void *b) { return str_cmp(*(const str *)a, *(const str *)b); }
+static int name_cmp(const void *a, const void *b)
+{
+    return str_cmp(*(const str *)a, *(const str *)b);
+}
 
-void grouping_init(struct grouping *g, struct query *q, bool without, struct strs names, const str *extra)
+void grouping_init(
+    struct grouping *g, struct query *q, bool without, struct strs names, const str *extra)
 {
     *g = (struct grouping){ .q = q, .without = without };
     str *at = arena_array(q->arena, names.n + 2, sizeof(*at));

@@ -20,7 +20,9 @@ struct grouping {
     struct label_set set;
     VEC(struct labels) labels;             /* of group i */
 };
-void grouping_init(struct grouping *g, struct query *q, bool without, struct strs names, const str *extra);   /* extra may be NULL */
+/* extra may be NULL */
+void grouping_init(
+    struct grouping *g, struct query *q, bool without, struct strs names, const str *extra);
 void grouping_fini(struct grouping *g);
 size_t grouping_of(struct grouping *g, struct labels l, bool *fresh);
 

@@ -1,7 +1,8 @@
 /* sum and avg of histograms: a group's state at each step that saw one.
  *
- * A group that sees floats and histograms at one step has no value there, and neither has one that sees histograms of both kinds of
- * buckets; both are known only when all rows have come, so the state lives beside the columns of the floats. */
+ * A group that sees floats and histograms at one step has no value there, and neither has one that
+ * sees histograms of both kinds of buckets; both are known only when all rows have come, so the
+ * state lives beside the columns of the floats. */
 #include "promql/aggregate.h"
 #include "promql/windows.h"
 
@@ -17,7 +18,8 @@ static void see_hint(struct group_histogram *g, const struct histogram *h)
     g->no_reset |= h->hint == RESET_NO;
 }
 
-static struct group_histogram *first_of_step(struct arena *a, const struct histogram *h, bool has_float)
+static struct group_histogram *first_of_step(
+    struct arena *a, const struct histogram *h, bool has_float)
 {
     struct group_histogram *g = ANEW(a, struct group_histogram);
     g->has_histogram = true;
@@ -30,7 +32,8 @@ static struct group_histogram *first_of_step(struct arena *a, const struct histo
     return g;
 }
 
-static void add_histogram(struct eval *ev, const struct expr *x, struct group_histogram *g, const struct histogram *h, str metric)
+static void add_histogram(struct eval *ev, const struct expr *x, struct group_histogram *g,
+    const struct histogram *h, str metric)
 {
     struct annotations *an = &ev->q->annotations;
     struct pos pos = x->aggregate.expr->pos;
@@ -38,7 +41,8 @@ static void add_histogram(struct eval *ev, const struct expr *x, struct group_hi
     g->has_histogram = true;
     if (!g->has_value) return;
     see_hint(g, h);
-    errc rc = x->aggregate.op == OP_SUM ? histogram_sum_add(ev->q->arena, &g->mean.s, h, &m) : histogram_mean_add(ev->q->arena, &g->mean, h, &m);
+    errc rc = x->aggregate.op == OP_SUM ? histogram_sum_add(ev->q->arena, &g->mean.s, h, &m)
+                                        : histogram_mean_add(ev->q->arena, &g->mean, h, &m);
     if (rc != OK) {
         anno_mixed_schemas(an, metric, pos);
         g->incompatible = true;
@@ -47,7 +51,8 @@ static void add_histogram(struct eval *ev, const struct expr *x, struct group_hi
     }
 }
 
-void group_histograms_add(struct eval *ev, const struct expr *x, struct group_histograms *g, const uint64_t *seen, const struct row *r)
+void group_histograms_add(struct eval *ev, const struct expr *x, struct group_histograms *g,
+    const uint64_t *seen, const struct row *r)
 {
     size_t n = ev->g.n;
     str metric = labels_get(r->labels, METRIC_NAME);
@@ -62,7 +67,8 @@ void group_histograms_add(struct eval *ev, const struct expr *x, struct group_hi
     }
 }
 
-static const struct histogram *result_of(struct eval *ev, const struct expr *x, struct group_histogram *g)
+static const struct histogram *result_of(
+    struct eval *ev, const struct expr *x, struct group_histogram *g)
 {
     struct arena *a = ev->q->arena;
     struct pos pos = x->aggregate.expr->pos;
@@ -72,13 +78,17 @@ static const struct histogram *result_of(struct eval *ev, const struct expr *x, 
         return NULL;
     }
     if (g->incompatible) return NULL;
-    if ((x->aggregate.op == OP_SUM ? histogram_sum_end(a, &g->mean.s, &m) : histogram_mean_end(a, &g->mean)) != OK) return NULL;
+    if ((x->aggregate.op == OP_SUM ? histogram_sum_end(a, &g->mean.s, &m)
+                                   : histogram_mean_end(a, &g->mean)) != OK)
+        return NULL;
     histogram_compact(a, &g->mean.s.h);
-    if (g->reset && g->no_reset) anno_reset_collision(&ev->q->annotations, HISTOGRAM_AGGREGATION, pos);
+    if (g->reset && g->no_reset)
+        anno_reset_collision(&ev->q->annotations, HISTOGRAM_AGGREGATION, pos);
     return &g->mean.s.h;
 }
 
-const struct histogram **group_histograms_end(struct eval *ev, const struct expr *x, struct group_histograms *g, uint64_t *seen)
+const struct histogram **group_histograms_end(
+    struct eval *ev, const struct expr *x, struct group_histograms *g, uint64_t *seen)
 {
     const struct histogram **out = arena_zalloc(ev->q->arena, ev->g.n * sizeof(*out));
     bool any = false;

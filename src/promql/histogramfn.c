@@ -1,6 +1,7 @@
-/* histogram_quantile, histogram_quantiles, histogram_fraction. Of floats, the rows that differ in `le` alone are the buckets of one classic
- * histogram; a native histogram is a sample by itself. The rows are kept; at each step those that have a value there are looked at. Where
- * a classic and a native histogram of the same labels meet, neither counts. */
+/* histogram_quantile, histogram_quantiles, histogram_fraction. Of floats, the rows that differ in
+ * `le` alone are the buckets of one classic histogram; a native histogram is a sample by itself.
+ * The rows are kept; at each step those that have a value there are looked at. Where a classic and
+ * a native histogram of the same labels meet, neither counts. */
 #include "promql/eval.h"
 #include "promql/quantile.h"
 
@@ -10,8 +11,10 @@ static const str bucket_label = { (const uint8_t *)"le", 2 };
 
 struct bucket_row { double upper; size_t row; };
 struct classic { struct labels labels; VEC(struct bucket_row) buckets; };    /* without le */
-struct native { size_t row, classic; };                        /* classic: of the same labels; SIZE_MAX: none */
-struct mended { str metric; struct monotonicity all; uint32_t *at; };        /* at: how many at each step */
+/* classic: of the same labels; SIZE_MAX: none */
+struct native { size_t row, classic; };
+/* at: how many at each step */
+struct mended { str metric; struct monotonicity all; uint32_t *at; };
 struct outcome { struct labels labels; double *v; uint64_t *present; };
 
 struct fraction { const double *lower, *upper; };
@@ -30,7 +33,8 @@ struct histograms {
     struct joiner out;
     struct bucket *room;
     VEC(struct mended) mended;             /* by metric */
-    uint64_t notes_before;                 /* additions to the annotations before the arguments were evaluated */
+    /* additions to the annotations before the arguments were evaluated */
+    uint64_t notes_before;
 };
 
 static errc histograms_row(struct sink *base, struct row *r);
@@ -38,7 +42,10 @@ static errc histograms_row(struct sink *base, struct row *r);
 static void histograms_init(struct histograms *h, struct eval *ev, struct pos pos)
 {
     struct arena *a = ev->q->arena;
-    *h = (struct histograms){ .base = { histograms_row }, .ev = ev, .pos = pos, .notes_before = ev->q->annotations.additions };
+    *h = (struct histograms){ .base = { histograms_row },
+        .ev = ev,
+        .pos = pos,
+        .notes_before = ev->q->annotations.additions };
     rows_init(&h->rows, a, ev->g.n);
     label_set_init(&h->set, a);
     step_counts_init(&h->in, a, ev->g.n);
@@ -57,7 +64,10 @@ static void histograms_fini(struct histograms *h)
 }
 
 /* In a default query names are dropped at once, so the words of an annotation name no metric. */
-static str name_to_tell(const struct histograms *h, struct labels l) { return h->ev->q->delayed_names ? labels_get(l, METRIC_NAME) : STR_EMPTY; }
+static str name_to_tell(const struct histograms *h, struct labels l)
+{
+    return h->ev->q->delayed_names ? labels_get(l, METRIC_NAME) : STR_EMPTY;
+}
 
 static void histograms_add_bucket(struct histograms *h, struct row *r, double upper)
 {
@@ -88,7 +98,8 @@ static errc histograms_row(struct sink *base, struct row *r)
         }
     str le = labels_get(r->labels, bucket_label);
     bool bucket = floats && f64_parse(le, &upper);
-    if (floats && !bucket) anno_bad_bucket_label(&h->ev->q->annotations, name_to_tell(h, r->labels), le, h->pos);
+    if (floats && !bucket)
+        anno_bad_bucket_label(&h->ev->q->annotations, name_to_tell(h, r->labels), le, h->pos);
     if (!bucket && !natives) return OK;
     if (bucket) histograms_add_bucket(h, r, upper);
     if (natives) vec_push(&h->natives, ((struct native){ h->rows.all.n, SIZE_MAX }));
@@ -101,7 +112,8 @@ static void histograms_pair(struct histograms *h)
 {
     for (size_t i = 0; i < h->natives.n; i++)
         for (size_t k = 0; k < h->all.n; k++)
-            if (labels_eq(h->all.at[k].labels, h->rows.all.at[h->natives.at[i].row].labels)) h->natives.at[i].classic = k;
+            if (labels_eq(h->all.at[k].labels, h->rows.all.at[h->natives.at[i].row].labels))
+                h->natives.at[i].classic = k;
 }
 
 /* The buckets of one histogram at a step, in h->room. */
@@ -120,14 +132,16 @@ static struct mended *histograms_mended(struct histograms *h, str metric)
 {
     for (size_t i = 0; i < h->mended.n; i++)
         if (str_eq(h->mended.at[i].metric, metric)) return &h->mended.at[i];
-    struct mended x = { .metric = metric, .at = arena_zalloc(h->ev->q->arena, h->ev->g.n * sizeof(*x.at)) };
+    struct mended x = { .metric = metric,
+        .at = arena_zalloc(h->ev->q->arena, h->ev->g.n * sizeof(*x.at)) };
     vec_push(&h->mended, x);
     return &vec_last(&h->mended);
 }
 
-/* How many samples Prometheus counts. Its call keeps its notes and hands all of them out again at each step, where they are added to those
- * of the steps before: the same object, once it is there, so that the sum doubles; or, when the argument brought a note of the same
- * words, that one grows by all so far. The numbers wrap, as its do. */
+/* How many samples Prometheus counts. Its call keeps its notes and hands all of them out again at
+ * each step, where they are added to those of the steps before: the same object, once it is there,
+ * so that the sum doubles; or, when the argument brought a note of the same words, that one grows
+ * by all so far. The numbers wrap, as its do. */
 static void histograms_note_mended(struct histograms *h)
 {
     struct annotations *an = &h->ev->q->annotations;
@@ -147,7 +161,8 @@ static void histograms_note_mended(struct histograms *h)
     }
 }
 
-static double classic_value(struct histograms *h, const struct classic *c, size_t step, size_t n, const struct question *ask, size_t k)
+static double classic_value(struct histograms *h, const struct classic *c, size_t step, size_t n,
+    const struct question *ask, size_t k)
 {
     if (ask->f) return bucket_fraction(ask->f->lower[step], ask->f->upper[step], h->room, n);
     struct bucket_fix fix;
@@ -155,17 +170,20 @@ static double classic_value(struct histograms *h, const struct classic *c, size_
     if (fix.forced) {
         int64_t t = grid_time(&h->ev->g, step);
         struct mended *x = histograms_mended(h, name_to_tell(h, c->labels));
-        monotonicity_merge(&x->all, &(struct monotonicity){ t, t, fix.min_bucket, fix.max_bucket, fix.max_diff, 1 });
+        monotonicity_merge(&x->all,
+            &(struct monotonicity){ t, t, fix.min_bucket, fix.max_bucket, fix.max_diff, 1 });
         x->at[step]++;
     }
     return v;
 }
 
-static double native_value(struct histograms *h, const struct histogram *x, str metric, size_t step, const struct question *ask, size_t k)
+static double native_value(struct histograms *h, const struct histogram *x, str metric, size_t step,
+    const struct question *ask, size_t k)
 {
     struct annotations *an = &h->ev->q->annotations;
     enum histogram_note note = HISTOGRAM_FINE;
-    double v = ask->f ? histogram_fraction(ask->f->lower[step], ask->f->upper[step], x, &note) : histogram_quantile(ask->q[k][step], x, &note);
+    double v = ask->f ? histogram_fraction(ask->f->lower[step], ask->f->upper[step], x, &note)
+                      : histogram_quantile(ask->q[k][step], x, &note);
     if (note == HISTOGRAM_NAN_RESULT) anno_quantile_nan_result(an, metric, h->pos);
     if (note == HISTOGRAM_NAN_SKEW) anno_quantile_nan_skew(an, metric, h->pos);
     if (note == HISTOGRAM_NAN_LEFT_OUT) anno_fraction_nan(an, metric, h->pos);
@@ -178,7 +196,8 @@ static struct outcome *outcomes_of(struct histograms *h, struct labels labels, s
     size_t steps = h->ev->g.n;
     struct outcome *o = arena_array(a, n, sizeof(*o));
     for (size_t k = 0; k < n; k++) {
-        o[k] = (struct outcome){ labels, arena_array(a, steps, sizeof(double)), arena_zalloc(a, bits_words(steps) * sizeof(uint64_t)) };
+        o[k] = (struct outcome){ labels, arena_array(a, steps, sizeof(double)),
+            arena_zalloc(a, bits_words(steps) * sizeof(uint64_t)) };
     }
     return o;
 }
@@ -189,7 +208,8 @@ static void outcome_put(struct outcome *o, size_t step, double v)
     bits_set(o->present, step);
 }
 
-/* The buckets' order and sums are left as one quantile made them for the next one, as in the reference. */
+/* The buckets' order and sums are left as one quantile made them for the next one, as in the
+ * reference. */
 static struct outcome *classic_outcomes(struct histograms *h, size_t i, const struct question *ask)
 {
     const struct classic *c = &h->all.at[i];
@@ -202,12 +222,14 @@ static struct outcome *classic_outcomes(struct histograms *h, size_t i, const st
                 const struct row *r = &h->rows.all.at[h->natives.at[k].row];
                 taken |= row_has(r, step) && row_histogram(r, step);
             }
-        for (size_t k = 0; n && !taken && k < ask->n; k++) outcome_put(&o[k], step, classic_value(h, c, step, n, ask, k));
+        for (size_t k = 0; n && !taken && k < ask->n; k++)
+            outcome_put(&o[k], step, classic_value(h, c, step, n, ask, k));
     }
     return o;
 }
 
-static struct outcome *native_outcomes(struct histograms *h, const struct native *x, const struct question *ask)
+static struct outcome *native_outcomes(
+    struct histograms *h, const struct native *x, const struct question *ask)
 {
     const struct row *r = &h->rows.all.at[x->row];
     struct outcome *o = outcomes_of(h, r->labels, ask->n);
@@ -218,7 +240,8 @@ static struct outcome *native_outcomes(struct histograms *h, const struct native
             anno_mixed_classic_native(&h->ev->q->annotations, metric, h->pos);
             continue;
         }
-        for (size_t k = 0; k < ask->n; k++) outcome_put(&o[k], step, native_value(h, r->hist[step], metric, step, ask, k));
+        for (size_t k = 0; k < ask->n; k++)
+            outcome_put(&o[k], step, native_value(h, r->hist[step], metric, step, ask, k));
     }
     return o;
 }
@@ -228,7 +251,8 @@ static void outcome_push_by_value(struct histograms *h, struct row *r, const dou
 {
     struct eval *ev = h->ev;
     struct labels labels = r->labels;
-    uint64_t *present = r->present, *only = arena_array(&ev->q->scratch, bits_words(ev->g.n), sizeof(*only));
+    uint64_t *present = r->present,
+             *only = arena_array(&ev->q->scratch, bits_words(ev->g.n), sizeof(*only));
     for (size_t i = 0; i < ev->g.n; i++) {
         bool seen = false;
         for (size_t j = 0; j < i && !seen; j++) seen = f64_bits(q[j]) == f64_bits(q[i]);
@@ -237,7 +261,8 @@ static void outcome_push_by_value(struct histograms *h, struct row *r, const dou
         struct labels_builder lb;
         labels_builder_init(&lb, ev->q->arena);
         labels_builder_from(&lb, labels);
-        labels_builder_set(&lb, label, arena_str(ev->q->arena, str_of(text, f64_text_openmetrics(text, q[i]))));
+        labels_builder_set(
+            &lb, label, arena_str(ev->q->arena, str_of(text, f64_text_openmetrics(text, q[i]))));
         r->labels = labels_builder_done(&lb);
         r->present = only;
         memset(only, 0, bits_words(ev->g.n) * sizeof(*only));
@@ -247,7 +272,8 @@ static void outcome_push_by_value(struct histograms *h, struct row *r, const dou
     }
 }
 
-static errc outcome_push(struct histograms *h, const struct outcome *o, const struct question *ask, size_t k)
+static errc outcome_push(
+    struct histograms *h, const struct outcome *o, const struct question *ask, size_t k)
 {
     struct query *q = h->ev->q;
     struct arena_mark m = arena_mark(&q->scratch);
@@ -268,7 +294,8 @@ static errc histograms_compute(struct histograms *h, const struct question *ask)
     histograms_pair(h);
     for (size_t i = 0; i < n; i++) {
         TRY(eval_check(q));
-        made[i] = i < h->natives.n ? native_outcomes(h, &h->natives.at[i], ask) : classic_outcomes(h, i - h->natives.n, ask);
+        made[i] = i < h->natives.n ? native_outcomes(h, &h->natives.at[i], ask)
+                                   : classic_outcomes(h, i - h->natives.n, ask);
     }
     for (size_t k = 0; k < ask->n; k++)
         for (size_t i = 0; i < n; i++) TRY(outcome_push(h, &made[i][k], ask, k));
@@ -290,7 +317,8 @@ static void quantile_check(struct eval *ev, const double *q, struct pos pos)
     for (size_t i = 0; i < ev->g.n; i++) {
         if (i && f64_bits(q[i]) == f64_bits(last)) continue;
         last = q[i];
-        if (isnan(q[i]) || q[i] < 0 || q[i] > 1) anno_invalid_quantile(&ev->q->annotations, q[i], pos);
+        if (isnan(q[i]) || q[i] < 0 || q[i] > 1)
+            anno_invalid_quantile(&ev->q->annotations, q[i], pos);
     }
 }
 

@@ -1,7 +1,8 @@
 /* Quantiles, fractions and variance of native histograms.
  *
- * Within an exponential bucket observations are taken to lie evenly on a logarithmic scale, within the zero bucket and custom buckets on a
- * linear one. A histogram whose sum is NaN may have seen NaNs: they count, but lie in no bucket. */
+ * Within an exponential bucket observations are taken to lie evenly on a logarithmic scale, within
+ * the zero bucket and custom buckets on a linear one. A histogram whose sum is NaN may have seen
+ * NaNs: they count, but lie in no bucket. */
 #include "promql/quantile.h"
 
 #include "base/kahan.h"
@@ -15,9 +16,11 @@ static void zero_bucket_narrow(const struct histogram *h, struct histogram_bucke
     else if (h->pos.n == 0 && h->neg.n > 0) b->upper = 0;
 }
 
-static double bucket_interpolate(const struct histogram *h, const struct histogram_bucket *b, double fraction)
+static double bucket_interpolate(
+    const struct histogram *h, const struct histogram_bucket *b, double fraction)
 {
-    if (histogram_is_custom(h) || (b->lower <= 0 && b->upper >= 0)) return b->lower + (b->upper - b->lower) * fraction;
+    if (histogram_is_custom(h) || (b->lower <= 0 && b->upper >= 0))
+        return b->lower + (b->upper - b->lower) * fraction;
     double lower = log2(fabs(b->lower)), upper = log2(fabs(b->upper));
     if (b->lower > 0) return exp2(lower + (upper - lower) * fraction);
     return -exp2(upper + (lower - upper) * (1 - fraction));
@@ -60,7 +63,8 @@ double histogram_quantile(double q, const struct histogram *h, enum histogram_no
     else rank = count - rank;
     if (isnan(h->sum)) {
         double all = count;
-        for (; histogram_walk_next(&w); all += b.count) b = w.bucket;       /* the reference goes on with the last bucket, too */
+        /* the reference goes on with the last bucket, too */
+        for (; histogram_walk_next(&w); all += b.count) b = w.bucket;
         if (all < h->count) *note = HISTOGRAM_NAN_SKEW;
     }
     return bucket_interpolate(h, &b, rank / b.count);
@@ -69,14 +73,19 @@ double histogram_quantile(double q, const struct histogram *h, enum histogram_no
 /* The observations at or below v, which lies in b; `rank` of them in the buckets before. */
 static double rank_within(const struct histogram_bucket *b, double rank, double v, bool linear)
 {
-    if (linear) return isinf(b->lower) && b->lower < 0 ? b->count : rank + b->count * ((v - b->lower) / (b->upper - b->lower));
+    if (linear)
+        return isinf(b->lower) && b->lower < 0
+                   ? b->count
+                   : rank + b->count * ((v - b->lower) / (b->upper - b->lower));
     double lower = log2(fabs(b->lower)), upper = log2(fabs(b->upper)), at = log2(fabs(v));
-    return rank + b->count * (v > 0 ? (at - lower) / (upper - lower) : 1 - (at - upper) / (lower - upper));
+    return rank +
+           b->count * (v > 0 ? (at - lower) / (upper - lower) : 1 - (at - upper) / (lower - upper));
 }
 
 struct rank_search { double at, rank; bool found; };
 
-static void rank_look(struct rank_search *s, const struct histogram_bucket *b, double rank, bool linear)
+static void rank_look(
+    struct rank_search *s, const struct histogram_bucket *b, double rank, bool linear)
 {
     if (s->found) return;
     s->found = b->lower >= s->at || b->upper > s->at;
@@ -84,7 +93,8 @@ static void rank_look(struct rank_search *s, const struct histogram_bucket *b, d
     else if (b->upper > s->at) s->rank = rank_within(b, rank, s->at, linear);
 }
 
-double histogram_fraction(double lower, double upper, const struct histogram *h, enum histogram_note *note)
+double histogram_fraction(
+    double lower, double upper, const struct histogram *h, enum histogram_note *note)
 {
     *note = HISTOGRAM_FINE;
     if (h->count == 0 || isnan(lower) || isnan(upper)) return NAN;
@@ -125,7 +135,8 @@ double histogram_variance(const struct histogram *h)
         double at = 0;
         if (b->count == 0) continue;
         if (histogram_is_custom(h)) at = (b->upper + b->lower) / 2;
-        else if (!(b->lower <= 0 && b->upper >= 0)) at = b->upper < 0 ? -sqrt(b->upper * b->lower) : sqrt(b->upper * b->lower);
+        else if (!(b->lower <= 0 && b->upper >= 0))
+            at = b->upper < 0 ? -sqrt(b->upper * b->lower) : sqrt(b->upper * b->lower);
         double delta = at - mean;
         kahan_add(&sum, b->count * delta * delta);
     }

@@ -65,10 +65,12 @@ errc window_h_sum(struct windows *w, size_t k)
 
 static const double cannot_overflow = 1e307;
 
-errc histogram_mean_add(struct arena *a, struct histogram_mean *m, const struct histogram *h, struct histogram_merge *merge)
+errc histogram_mean_add(struct arena *a, struct histogram_mean *m, const struct histogram *h,
+    struct histogram_merge *merge)
 {
     m->n++;
-    if (!m->incremental && histogram_greatest(&m->s.h) + histogram_greatest(h) < cannot_overflow) return histogram_sum_add(a, &m->s, h, merge);
+    if (!m->incremental && histogram_greatest(&m->s.h) + histogram_greatest(h) < cannot_overflow)
+        return histogram_sum_add(a, &m->s, h, merge);
     if (!m->incremental) {
         struct histogram_sum next;
         histogram_sum_copy(a, &next, &m->s);

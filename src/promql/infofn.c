@@ -1,14 +1,17 @@
-/* info(v, selector): labels of info metrics (target_info) are put beside those of the rows that share their `instance` and `job`.
+/* info(v, selector): labels of info metrics (target_info) are put beside those of the rows that
+ * share their `instance` and `job`.
  *
- * The rows of v are kept; their identifying values make the matchers with which the info series are selected. At each step the newest
- * sample of each info metric and identity counts; what labels a row gets can thus change from step to step, and with them the row. */
+ * The rows of v are kept; their identifying values make the matchers with which the info series are
+ * selected. At each step the newest sample of each info metric and identity counts; what labels a
+ * row gets can thus change from step to step, and with them the row. */
 #include "promql/eval.h"
 #include "promql/select.h"
 
 #include <stdlib.h>
 
 enum { INFO_IDS = 2 };
-static const str info_ids[INFO_IDS] = { { (const uint8_t *)"instance", 8 }, { (const uint8_t *)"job", 3 } };
+static const str info_ids[INFO_IDS] = { { (const uint8_t *)"instance", 8 },
+    { (const uint8_t *)"job", 3 } };
 
 typedef VEC(struct matcher) matcher_list;
 
@@ -21,7 +24,8 @@ struct info {
     struct label_set sigs;                 /* (name, instance, job) */
     size_t *sig;                           /* of info rows */
     VEC(str) metrics;                      /* names of info metrics, in order of appearance */
-    size_t *base_sig;                      /* [row * metrics.n + metric]; SIZE_MAX: no such identity among the info rows */
+    /* [row * metrics.n + metric]; SIZE_MAX: no such identity among the info rows */
+    size_t *base_sig;
     const struct row **newest;             /* by signature, at the step at hand */
     struct rows out;
     struct label_set out_set;
@@ -40,7 +44,8 @@ static errc info_make_matcher(struct info *f, enum match_type type, str name, st
 static errc info_name_matchers(struct info *f)
 {
     bool positive = false;
-    for (size_t i = 0; i < f->names.n; i++) positive |= f->names.at[i].type == MATCH_EQ || f->names.at[i].type == MATCH_RE;
+    for (size_t i = 0; i < f->names.n; i++)
+        positive |= f->names.at[i].type == MATCH_EQ || f->names.at[i].type == MATCH_RE;
     if (positive) return OK;
     if (f->names.n) TRY(info_make_matcher(f, MATCH_RE, METRIC_NAME, S(".+_info")));
     else TRY(info_make_matcher(f, MATCH_EQ, METRIC_NAME, S("target_info")));
@@ -55,7 +60,8 @@ static void info_ignore(struct info *f)
     for (size_t i = 0; i < n; i++) {
         str name = labels_get(f->base.rows.all.at[i].labels, METRIC_NAME);
         f->ignored[i] = true;
-        for (size_t k = 0; k < f->names.n; k++) f->ignored[i] &= matcher_matches(&f->names.at[k], name);
+        for (size_t k = 0; k < f->names.n; k++)
+            f->ignored[i] &= matcher_matches(&f->names.at[k], name);
     }
 }
 
@@ -67,7 +73,8 @@ static void info_find_time(const struct expr *x, const struct expr *subquery, st
     if (t->found || !x) return;
     switch (x->kind) {
     case EXPR_VECTOR:
-        *t = (struct info_time){ x->vector.at.timestamp_ms, ns_to_ms(x->vector.at.original_offset_ns), true };
+        *t = (struct info_time){ x->vector.at.timestamp_ms,
+            ns_to_ms(x->vector.at.original_offset_ns), true };
         if (!t->at && subquery) {
             t->offset_ms += ns_to_ms(subquery->subquery.at.original_offset_ns);
             t->at = subquery->subquery.at.timestamp_ms;
@@ -100,7 +107,8 @@ static void buf_regex_quote(struct buf *b, str s)
     }
 }
 
-/* An alternation of the values that the base rows have for an identifying label. *any: is there one? */
+/* An alternation of the values that the base rows have for an identifying label. *any: is there
+ * one? */
 static errc info_id_matcher(struct info *f, str name, bool *any)
 {
     struct buf b = { 0 };
@@ -140,7 +148,8 @@ static errc info_read_series(struct info *f, struct matchers ms, const struct in
     for (size_t i = 0; i < sel.n; i++) {
         struct row row;
         TRY(eval_check(q));
-        TRY(select_instants(ev, &r, sel.at[i], t->offset_ms, t->at ? &at : NULL, INSTANT_TIME_MS, &row));
+        TRY(select_instants(
+            ev, &r, sel.at[i], t->offset_ms, t->at ? &at : NULL, INSTANT_TIME_MS, &row));
         if (bits_next(row.present, 0, ev->g.n) < ev->g.n) TRY(sink_row(&f->info.base, &row));
         arena_reset(&q->scratch, m);
     }
@@ -195,7 +204,8 @@ static void info_identify(struct info *f)
     f->base_sig = arena_array(a, n * f->metrics.n, sizeof(*f->base_sig));
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < f->metrics.n; k++) {
-            size_t sig = label_set_add(&f->sigs, info_signature(f, f->base.rows.all.at[i].labels, f->metrics.at[k]), &fresh);
+            size_t sig = label_set_add(&f->sigs,
+                info_signature(f, f->base.rows.all.at[i].labels, f->metrics.at[k]), &fresh);
             f->base_sig[i * f->metrics.n + k] = sig < n_sigs ? sig : SIZE_MAX;
         }
     f->newest = arena_array(a, n_sigs, sizeof(*f->newest));
@@ -204,13 +214,16 @@ static void info_identify(struct info *f)
 
 /* A step */
 
-static errc info_fail_duplicate(struct info *f, const struct row *old, const struct row *new, size_t step)
+static errc info_fail_duplicate(
+    struct info *f, const struct row *old, const struct row *new, size_t step)
 {
     struct buf a = { 0 }, b = { 0 };
     buf_labels(&a, old->labels);
     buf_labels(&b, new->labels);
-    errc rc = eval_fail(f->ev->q, "found duplicate series for info metric: existing %.*s @ %" PRId64 ", new %.*s @ %" PRId64,
-                        STR_ARG(buf_view(&a)), (int64_t)old->v[step], STR_ARG(buf_view(&b)), (int64_t)new->v[step]);
+    errc rc = eval_fail(f->ev->q,
+        "found duplicate series for info metric: existing %.*s @ %" PRId64 ", new %.*s @ %" PRId64,
+        STR_ARG(buf_view(&a)), (int64_t)old->v[step], STR_ARG(buf_view(&b)),
+        (int64_t) new->v[step]);
     buf_fini(&a);
     buf_fini(&b);
     return rc;
@@ -243,7 +256,8 @@ static bool info_data_may_be_absent(const struct info *f)
     return true;
 }
 
-/* The base row's labels with those of its info rows. *keep: false if the row has none and needs some. */
+/* The base row's labels with those of its info rows. *keep: false if the row has none and needs
+ * some. */
 static errc info_labels(struct info *f, size_t base, struct labels *out, bool *keep)
 {
     struct labels own = f->base.rows.all.at[base].labels;
@@ -257,8 +271,10 @@ static errc info_labels(struct info *f, size_t base, struct labels *out, bool *k
         for (size_t i = 0; i < l.n; i++) {
             if (!info_wants_label(f, l.at[i].name)) continue;
             str had = labels_builder_get(&lb, l.at[i].name);
-            if (had.n && !str_eq(had, l.at[i].value)) return eval_fail(f->ev->q, "conflicting label: %.*s", STR_ARG(l.at[i].name));
-            if (!labels_has(own, l.at[i].name)) labels_builder_set(&lb, l.at[i].name, l.at[i].value);
+            if (had.n && !str_eq(had, l.at[i].value))
+                return eval_fail(f->ev->q, "conflicting label: %.*s", STR_ARG(l.at[i].name));
+            if (!labels_has(own, l.at[i].name))
+                labels_builder_set(&lb, l.at[i].name, l.at[i].value);
         }
         found = true;
     }
@@ -266,7 +282,8 @@ static errc info_labels(struct info *f, size_t base, struct labels *out, bool *k
     if (!*keep) return OK;
     struct labels extra = labels_builder_done(&lb);
     labels_builder_from(&lb, own);
-    for (size_t i = 0; i < extra.n; i++) labels_builder_set(&lb, extra.at[i].name, extra.at[i].value);
+    for (size_t i = 0; i < extra.n; i++)
+        labels_builder_set(&lb, extra.at[i].name, extra.at[i].value);
     *out = labels_builder_done(&lb);
     return OK;
 }
@@ -291,7 +308,8 @@ static errc info_step(struct info *f, size_t step)
 {
     struct arena *scratch = &f->ev->q->scratch;
     bool any = false;
-    for (size_t i = 0; i < f->base.rows.all.n && !any; i++) any = row_has(&f->base.rows.all.at[i], step);
+    for (size_t i = 0; i < f->base.rows.all.n && !any; i++)
+        any = row_has(&f->base.rows.all.at[i], step);
     if (!any) return OK;
     TRY(eval_check(f->ev->q));
     TRY(info_find_newest(f, step));

@@ -1,4 +1,5 @@
-/* Functions of instant vectors and scalars: a column in, a column out. Rows lose their name, so rows of different names can become one:
+/* Functions of instant vectors and scalars: a column in, a column out. Rows lose their name, so
+ * rows of different names can become one:
  * the output goes through a joiner. */
 #include "promql/eval.h"
 #include "promql/quantile.h"
@@ -35,7 +36,8 @@ static errc instant_params(struct instant_call *c, struct expr *call, size_t fro
         assert(c->n_params < INSTANT_PARAMS_MAX);
         const double **to = &c->params[c->n_params];
         struct late *late = &c->late[c->n_params++];
-        TRY(from ? eval_column_late(c->ev, call->call.args.at[i], to, late) : eval_column(c->ev, call->call.args.at[i], to));
+        TRY(from ? eval_column_late(c->ev, call->call.args.at[i], to, late)
+                 : eval_column(c->ev, call->call.args.at[i], to));
         c->in.dense++;
     }
     return OK;
@@ -68,7 +70,8 @@ static errc map_row(struct sink *base, struct row *r)
     return rc;
 }
 
-/* Go's logarithm on amd64 takes a subnormal number's bits for those of a normal one with the least exponent. */
+/* Go's logarithm on amd64 takes a subnormal number's bits for those of a normal one with the least
+ * exponent. */
 static double fn_ln(double v)
 {
     uint64_t bits = f64_bits(v);
@@ -85,11 +88,31 @@ static double fn_sgn(double v) { return v < 0 ? -1 : v > 0 ? 1 : v; }
 
 static double (*map_function(const char *name))(double)
 {
-    static const struct { const char *name; double (*fn)(double); } table[] = {
-        { "abs", fabs }, { "acos", acos }, { "acosh", acosh }, { "asin", asin }, { "asinh", asinh }, { "atan", atan },
-        { "atanh", atanh }, { "ceil", ceil }, { "cos", cos }, { "cosh", cosh }, { "deg", fn_deg }, { "exp", exp },
-        { "floor", floor }, { "ln", fn_ln }, { "log10", fn_log10 }, { "log2", log2 }, { "rad", fn_rad }, { "sgn", fn_sgn },
-        { "sin", sin }, { "sinh", sinh }, { "sqrt", sqrt }, { "tan", tan }, { "tanh", tanh },
+    static const struct { const char *name; double (*fn)(double);
+    } table[] = {
+        { "abs", fabs },
+        { "acos", acos },
+        { "acosh", acosh },
+        { "asin", asin },
+        { "asinh", asinh },
+        { "atan", atan },
+        { "atanh", atanh },
+        { "ceil", ceil },
+        { "cos", cos },
+        { "cosh", cosh },
+        { "deg", fn_deg },
+        { "exp", exp },
+        { "floor", floor },
+        { "ln", fn_ln },
+        { "log10", fn_log10 },
+        { "log2", log2 },
+        { "rad", fn_rad },
+        { "sgn", fn_sgn },
+        { "sin", sin },
+        { "sinh", sinh },
+        { "sqrt", sqrt },
+        { "tan", tan },
+        { "tanh", tanh },
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         if (!strcmp(table[i].name, name)) return table[i].fn;
@@ -149,7 +172,8 @@ static errc round_row(struct sink *base, struct row *r)
     return rc;
 }
 
-static errc eval_with_params(struct eval *ev, struct expr *x, errc (*row)(struct sink *, struct row *), struct sink *out)
+static errc eval_with_params(
+    struct eval *ev, struct expr *x, errc (*row)(struct sink *, struct row *), struct sink *out)
 {
     SCOPED(instant_fini) struct instant_call c;
     instant_init(&c, ev);
@@ -166,10 +190,17 @@ static errc eval_with_params(struct eval *ev, struct expr *x, errc (*row)(struct
     for (size_t i = 0; i < c.n_params; i++) TRY(late_count(ev, &c.late[i]));
     return instant_end(&c, before, out);
 }
-static errc eval_clamp(struct eval *ev, struct expr *x, struct sink *out) { return eval_with_params(ev, x, clamp_row, out); }
-static errc eval_round(struct eval *ev, struct expr *x, struct sink *out) { return eval_with_params(ev, x, round_row, out); }
+static errc eval_clamp(struct eval *ev, struct expr *x, struct sink *out)
+{
+    return eval_with_params(ev, x, clamp_row, out);
+}
+static errc eval_round(struct eval *ev, struct expr *x, struct sink *out)
+{
+    return eval_with_params(ev, x, round_row, out);
+}
 
-/* One row without labels: scalar, vector, time, pi, the greater or less of two scalars, parts of the step's time */
+/* One row without labels: scalar, vector, time, pi, the greater or less of two scalars, parts of
+ * the step's time */
 
 static errc eval_one_row(struct instant_call *c, uint64_t before, double *v, struct sink *out)
 {
@@ -219,7 +250,8 @@ static errc eval_scalar(struct eval *ev, struct expr *x, struct sink *out)
     SCOPED(instant_fini) struct instant_call c;
     instant_init(&c, ev);
     uint64_t before = ev->q->samples;
-    struct scalar_sink s = { { scalar_row }, &c, arena_array(ev->q->arena, ev->g.n, sizeof(double)), arena_zalloc(ev->q->arena, ev->g.n) };
+    struct scalar_sink s = { { scalar_row }, &c, arena_array(ev->q->arena, ev->g.n, sizeof(double)),
+        arena_zalloc(ev->q->arena, ev->g.n) };
     for (size_t i = 0; i < ev->g.n; i++) s.v[i] = NAN;
     TRY(eval_expr(ev, x->call.args.at[0], &s.base));
     return eval_one_row(&c, before, s.v, out);
@@ -242,9 +274,11 @@ static errc eval_absent(struct eval *ev, struct expr *x, struct sink *out)
     instant_init(&c, ev);
     size_t n = ev->g.n;
     uint64_t before = ev->q->samples;
-    struct absent_sink s = { { absent_row }, &c, arena_zalloc(ev->q->arena, bits_words(n) * sizeof(uint64_t)) };
+    struct absent_sink s = { { absent_row }, &c,
+        arena_zalloc(ev->q->arena, bits_words(n) * sizeof(uint64_t)) };
     TRY(eval_expr(ev, x->call.args.at[0], &s.base));
-    struct row r = { .labels = labels_of_absent(ev->q->arena, x->call.args.at[0]), .present = s.any };
+    struct row r = { .labels = labels_of_absent(ev->q->arena, x->call.args.at[0]),
+        .present = s.any };
     r.v = arena_array(ev->q->arena, n, sizeof(double));
     for (size_t i = 0; i < n; i++) r.v[i] = 1;
     for (size_t w = 0; w < bits_words(n); w++) s.any[w] = ~s.any[w];
@@ -274,7 +308,8 @@ static errc nothing_row(struct sink *base, struct row *r)
     return OK;
 }
 
-static errc eval_plain(struct eval *ev, struct expr *x, errc (*row)(struct sink *, struct row *), struct sink *out)
+static errc eval_plain(
+    struct eval *ev, struct expr *x, errc (*row)(struct sink *, struct row *), struct sink *out)
 {
     SCOPED(instant_fini) struct instant_call c;
     instant_init(&c, ev);
@@ -306,7 +341,9 @@ static errc histogram_row(struct sink *base, struct row *r)
     struct arena_mark m = arena_mark(&q->scratch);
     step_counts_add(&c->in, r);
     if (!r->hist) return OK;
-    struct row out = { .labels = r->labels, .drop_name = true, .v = arena_array(&q->scratch, c->ev->g.n, sizeof(double)) };
+    struct row out = { .labels = r->labels,
+        .drop_name = true,
+        .v = arena_array(&q->scratch, c->ev->g.n, sizeof(double)) };
     out.present = arena_zalloc(&q->scratch, bits_words(c->ev->g.n) * sizeof(uint64_t));
     if (!q->delayed_names) out.labels = labels_without(&q->scratch, r->labels, &METRIC_NAME, 1);
     BITS_EACH(i, r->present, c->ev->g.n) {
@@ -321,9 +358,13 @@ static errc histogram_row(struct sink *base, struct row *r)
 
 static errc eval_histogram_only(struct eval *ev, struct expr *x, struct sink *out)
 {
-    static const struct { const char *name; double (*fn)(const struct histogram *h); } table[] = {
-        { "histogram_avg", histogram_avg_of }, { "histogram_count", histogram_count_of }, { "histogram_stddev", histogram_stddev_of },
-        { "histogram_stdvar", histogram_variance }, { "histogram_sum", histogram_sum_of },
+    static const struct { const char *name; double (*fn)(const struct histogram *h);
+    } table[] = {
+        { "histogram_avg", histogram_avg_of },
+        { "histogram_count", histogram_count_of },
+        { "histogram_stddev", histogram_stddev_of },
+        { "histogram_stdvar", histogram_variance },
+        { "histogram_sum", histogram_sum_of },
     };
     SCOPED(instant_fini) struct instant_call c;
     instant_init(&c, ev);

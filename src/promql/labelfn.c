@@ -25,7 +25,8 @@ static errc replace_row(struct sink *base, struct row *r)
 {
     struct relabelling *c = CONTAINER_OF(base, struct relabelling, base);
     struct buf b = { 0 };
-    if (regex_expand(c->re, labels_get(r->labels, c->src), c->text, &b)) relabel(c, r, buf_view(&b));
+    if (regex_expand(c->re, labels_get(r->labels, c->src), c->text, &b))
+        relabel(c, r, buf_view(&b));
     rows_copy(&c->rows, r);
     buf_fini(&b);
     return OK;
@@ -69,9 +70,11 @@ errc eval_label_replace(struct eval *ev, struct expr *x, struct sink *out)
     c.src = string_arg(x, 3);
     str pattern = string_arg(x, 4);
     if (regex_new(&re, pattern, NULL) != OK)
-        return eval_fail(ev->q, "invalid regular expression in label_replace(): %.*s", STR_ARG(pattern));
+        return eval_fail(
+            ev->q, "invalid regular expression in label_replace(): %.*s", STR_ARG(pattern));
     if (!label_name_valid_utf8(c.dst))
-        return eval_fail(ev->q, "invalid destination label name in label_replace(): %.*s", STR_ARG(c.dst));
+        return eval_fail(
+            ev->q, "invalid destination label name in label_replace(): %.*s", STR_ARG(c.dst));
     c.re = re;
     return relabelling_run(&c, x, out);
 }
@@ -84,8 +87,10 @@ errc eval_label_join(struct eval *ev, struct expr *x, struct sink *out)
     c.sources = (struct exprs){ x->call.args.at + 3, x->call.args.n - 3 };
     for (size_t i = 0; i < c.sources.n; i++)
         if (!label_name_valid_utf8(c.sources.at[i]->string))
-            return eval_fail(ev->q, "invalid source label name in label_join(): %.*s", STR_ARG(c.sources.at[i]->string));
+            return eval_fail(ev->q, "invalid source label name in label_join(): %.*s",
+                STR_ARG(c.sources.at[i]->string));
     if (!label_name_valid_utf8(c.dst))
-        return eval_fail(ev->q, "invalid destination label name in label_join(): %.*s", STR_ARG(c.dst));
+        return eval_fail(
+            ev->q, "invalid destination label name in label_join(): %.*s", STR_ARG(c.dst));
     return relabelling_run(&c, x, out);
 }

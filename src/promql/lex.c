@@ -1,9 +1,11 @@
 /* lex.c — PromQL text to tokens.
  *
- * The language is lexed in modes: outside of braces, inside them (where keywords are names), in the brackets of a range (until the
- * first number), and the values and histograms of a series description. A mode is a function that reads one token, or a part of one,
- * and names the mode that goes on. Words of errors and the positions where a mode gives up are what users see, so the modes give up
- * where Prometheus' lexer does, also where that is odd: after the first number in brackets the outer mode goes on, in its own words. */
+ * The language is lexed in modes: outside of braces, inside them (where keywords are names), in the
+ * brackets of a range (until the first number), and the values and histograms of a series
+ * description. A mode is a function that reads one token, or a part of one, and names the mode that
+ * goes on. Words of errors and the positions where a mode gives up are what users see, so the modes
+ * give up where Prometheus' lexer does, also where that is odd: after the first number in brackets
+ * the outer mode goes on, in its own words. */
 #include "promql/lex.h"
 
 #include "base/utf8.h"
@@ -14,27 +16,70 @@ struct word { const char *text; enum token tok; };
 
 /* Sorted by text. */
 static const struct word keywords[] = {
-    { "anchored", TOK_ANCHORED }, { "and", TOK_LAND }, { "atan2", TOK_ATAN2 }, { "avg", TOK_AVG }, { "bool", TOK_BOOL },
-    { "bottomk", TOK_BOTTOMK }, { "by", TOK_BY }, { "count", TOK_COUNT }, { "count_values", TOK_COUNT_VALUES }, { "end", TOK_END },
-    { "fill", TOK_FILL }, { "fill_left", TOK_FILL_LEFT }, { "fill_right", TOK_FILL_RIGHT }, { "group", TOK_GROUP },
-    { "group_left", TOK_GROUP_LEFT }, { "group_right", TOK_GROUP_RIGHT }, { "ignoring", TOK_IGNORING }, { "inf", TOK_NUMBER },
-    { "limit_ratio", TOK_LIMIT_RATIO }, { "limitk", TOK_LIMITK }, { "max", TOK_MAX }, { "max_of", TOK_MAX_OF }, { "min", TOK_MIN },
-    { "min_of", TOK_MIN_OF }, { "nan", TOK_NUMBER }, { "offset", TOK_OFFSET }, { "on", TOK_ON }, { "or", TOK_LOR },
-    { "quantile", TOK_QUANTILE }, { "range", TOK_RANGE }, { "smoothed", TOK_SMOOTHED }, { "start", TOK_START }, { "stddev", TOK_STDDEV },
-    { "stdvar", TOK_STDVAR }, { "step", TOK_STEP }, { "sum", TOK_SUM }, { "topk", TOK_TOPK }, { "unless", TOK_LUNLESS },
+    { "anchored", TOK_ANCHORED },
+    { "and", TOK_LAND },
+    { "atan2", TOK_ATAN2 },
+    { "avg", TOK_AVG },
+    { "bool", TOK_BOOL },
+    { "bottomk", TOK_BOTTOMK },
+    { "by", TOK_BY },
+    { "count", TOK_COUNT },
+    { "count_values", TOK_COUNT_VALUES },
+    { "end", TOK_END },
+    { "fill", TOK_FILL },
+    { "fill_left", TOK_FILL_LEFT },
+    { "fill_right", TOK_FILL_RIGHT },
+    { "group", TOK_GROUP },
+    { "group_left", TOK_GROUP_LEFT },
+    { "group_right", TOK_GROUP_RIGHT },
+    { "ignoring", TOK_IGNORING },
+    { "inf", TOK_NUMBER },
+    { "limit_ratio", TOK_LIMIT_RATIO },
+    { "limitk", TOK_LIMITK },
+    { "max", TOK_MAX },
+    { "max_of", TOK_MAX_OF },
+    { "min", TOK_MIN },
+    { "min_of", TOK_MIN_OF },
+    { "nan", TOK_NUMBER },
+    { "offset", TOK_OFFSET },
+    { "on", TOK_ON },
+    { "or", TOK_LOR },
+    { "quantile", TOK_QUANTILE },
+    { "range", TOK_RANGE },
+    { "smoothed", TOK_SMOOTHED },
+    { "start", TOK_START },
+    { "stddev", TOK_STDDEV },
+    { "stdvar", TOK_STDVAR },
+    { "step", TOK_STEP },
+    { "sum", TOK_SUM },
+    { "topk", TOK_TOPK },
+    { "unless", TOK_LUNLESS },
     { "without", TOK_WITHOUT },
 };
 static const struct word duration_words[] = {
-    { "max_of", TOK_MAX_OF }, { "min_of", TOK_MIN_OF }, { "range", TOK_RANGE }, { "step", TOK_STEP },
+    { "max_of", TOK_MAX_OF },
+    { "min_of", TOK_MIN_OF },
+    { "range", TOK_RANGE },
+    { "step", TOK_STEP },
 };
 static const struct word descriptors[] = {
-    { "buckets", TOK_BUCKETS_DESC }, { "count", TOK_COUNT_DESC }, { "counter_reset_hint", TOK_COUNTER_RESET_HINT_DESC },
-    { "custom_values", TOK_CUSTOM_VALUES_DESC }, { "n_buckets", TOK_NEGATIVE_BUCKETS_DESC }, { "n_offset", TOK_NEGATIVE_OFFSET_DESC },
-    { "offset", TOK_OFFSET_DESC }, { "schema", TOK_SCHEMA_DESC }, { "sum", TOK_SUM_DESC }, { "z_bucket", TOK_ZERO_BUCKET_DESC },
+    { "buckets", TOK_BUCKETS_DESC },
+    { "count", TOK_COUNT_DESC },
+    { "counter_reset_hint", TOK_COUNTER_RESET_HINT_DESC },
+    { "custom_values", TOK_CUSTOM_VALUES_DESC },
+    { "n_buckets", TOK_NEGATIVE_BUCKETS_DESC },
+    { "n_offset", TOK_NEGATIVE_OFFSET_DESC },
+    { "offset", TOK_OFFSET_DESC },
+    { "schema", TOK_SCHEMA_DESC },
+    { "sum", TOK_SUM_DESC },
+    { "z_bucket", TOK_ZERO_BUCKET_DESC },
     { "z_bucket_w", TOK_ZERO_BUCKET_WIDTH_DESC },
 };
 static const struct word reset_hints[] = {
-    { "gauge", TOK_HINT_GAUGE }, { "not_reset", TOK_HINT_NOT_RESET }, { "reset", TOK_HINT_RESET }, { "unknown", TOK_HINT_UNKNOWN },
+    { "gauge", TOK_HINT_GAUGE },
+    { "not_reset", TOK_HINT_NOT_RESET },
+    { "reset", TOK_HINT_RESET },
+    { "unknown", TOK_HINT_UNKNOWN },
 };
 
 static bool is_space(uint32_t r) { return r == ' ' || r == '\t' || r == '\n' || r == '\r'; }
@@ -47,7 +92,8 @@ static uint8_t lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x
 static int word_cmp(str a, const char *z)
 {
     for (size_t i = 0; i < a.n; i++) {
-        int c = (int)lower(a.p[i]) - (int)(uint8_t)z[i];       /* ends at z's NUL at the latest: no word holds one */
+        /* ends at z's NUL at the latest: no word holds one */
+        int c = (int)lower(a.p[i]) - (int)(uint8_t)z[i];
         if (c) return c;
     }
     return z[a.n] ? -1 : 0;
@@ -99,7 +145,10 @@ static void emit(struct lexer *l, enum token t)
 }
 static str so_far(const struct lexer *l) { return str_slice(l->in, l->start, l->pos); }
 
-static bool one_of(uint32_t r, const char *set) { return r != 0 && r < 0x80 && strchr(set, (int)r) != NULL; }
+static bool one_of(uint32_t r, const char *set)
+{
+    return r != 0 && r < 0x80 && strchr(set, (int)r) != NULL;
+}
 static bool accept(struct lexer *l, const char *set)
 {
     if (one_of(next(l), set)) return true;
@@ -157,7 +206,8 @@ static enum lex_state fail_quoted(struct lexer *l, const char *words, str what)
     return fail_buf(l, &b);
 }
 /* U+0063 'c' */
-static enum lex_state fail_code_point(struct lexer *l, const char *before, uint32_t r, const char *after)
+static enum lex_state fail_code_point(
+    struct lexer *l, const char *before, uint32_t r, const char *after)
 {
     struct buf b = { 0 };
     buf_fmt(&b, "%sU+%04X", before, r);
@@ -185,12 +235,14 @@ static enum lex_state lex_comment(struct lexer *l)
     return LEX_STATEMENTS;
 }
 
-/* [.][d][d._eE]* with the rules of what may follow what; whether it is a number after all is for the parser. */
+/* [.][d][d._eE]* with the rules of what may follow what; whether it is a number after all is for
+ * the parser. */
 static bool scan_number(struct lexer *l)
 {
     uint32_t first = l->pos;
     const char *digits = "0123456789", *any = "0123456789._eE";
-    if (!l->series && accept(l, "0") && accept(l, "xX")) {     /* not in series: 0x2 is 0, repeated */
+    /* not in series: 0x2 is 0, repeated */
+    if (!l->series && accept(l, "0") && accept(l, "xX")) {
         accept(l, "_");
         digits = "0123456789abcdefABCDEF";
         any = "0123456789abcdefABCDEF._eE";
@@ -203,7 +255,8 @@ static bool scan_number(struct lexer *l)
         if (exponent && accept(l, "eE")) return false;
         if (accept(l, ".")) {
             dot = true;
-            if (accept(l, "_.") || strlen(digits) > 10) return false;   /* no fraction in hexadecimal */
+            /* no fraction in hexadecimal */
+            if (accept(l, "_.") || strlen(digits) > 10) return false;
         } else if (accept(l, "eE")) {
             exponent = true;
             accept(l, "+-");
@@ -226,7 +279,8 @@ static enum lex_state lex_number(struct lexer *l)
     return LEX_STATEMENTS;
 }
 
-/* The digits before the first unit are read. Wrong units (hs) are found when the duration is parsed. */
+/* The digits before the first unit are read. Wrong units (hs) are found when the duration is
+ * parsed. */
 static bool scan_duration_rest(struct lexer *l)
 {
     if (!accept(l, "smhdwy")) return false;
@@ -260,7 +314,8 @@ static uint32_t hex_digit(uint32_t r)
     return 16;
 }
 
-/* After the backslash. An escape that is wrong is an error token, after which the string goes on. */
+/* After the backslash. An escape that is wrong is an error token, after which the string goes
+ * on. */
 static void lex_escape(struct lexer *l)
 {
     uint32_t r = next(l), base = 16, most = 0x10FFFF;
@@ -290,7 +345,8 @@ static void lex_escape(struct lexer *l)
         x = x * base + d;
         if (--n > 0) r = next(l);
     }
-    if (x > most || (x >= 0xD800 && x < 0xE000)) fail(l, S("escape sequence is an invalid Unicode code point"));
+    if (x > most || (x >= 0xD800 && x < 0xE000))
+        fail(l, S("escape sequence is an invalid Unicode code point"));
 }
 
 static enum lex_state lex_string(struct lexer *l)
@@ -349,7 +405,8 @@ static enum lex_state lex_word(struct lexer *l)
     while (is_alnum(r = next(l)) || r == ':') colon |= r == ':';
     backup(l);
     enum token t = WORD_FIND(keywords, so_far(l));
-    if (t == TOK_FILL || t == TOK_FILL_LEFT || t == TOK_FILL_RIGHT) {   /* names unless called: queries with such metrics go on working */
+    /* names unless called: queries with such metrics go on working */
+    if (t == TOK_FILL || t == TOK_FILL_LEFT || t == TOK_FILL_RIGHT) {
         if (!before_left_paren(l)) t = TOK_IDENTIFIER;
     } else if (t == TOK_UNKNOWN) {
         t = colon ? TOK_METRIC_IDENTIFIER : TOK_IDENTIFIER;
@@ -390,7 +447,8 @@ static enum lex_state lex_duration(struct lexer *l)
         return LEX_STATEMENTS;
     case ':':
         emit(l, TOK_COLON);
-        if (!l->got_duration) return fail(l, S("unexpected colon before duration in duration expression"));
+        if (!l->got_duration)
+            return fail(l, S("unexpected colon before duration in duration expression"));
         if (l->got_colon) return fail(l, S("unexpected repeated colon in duration expression"));
         l->got_colon = true;
         return LEX_DURATION;
@@ -470,7 +528,8 @@ static enum lex_state emit_if(struct lexer *l, uint32_t c, enum token two, enum 
     emit(l, one);
     return LEX_STATEMENTS;
 }
-static enum lex_state lex_compare(struct lexer *l, enum token equal, enum token slash, enum token alone)
+static enum lex_state lex_compare(
+    struct lexer *l, enum token equal, enum token slash, enum token alone)
 {
     if (peek(l) == '/') return emit_if(l, '/', slash, alone);
     return emit_if(l, '=', equal, alone);
@@ -526,7 +585,8 @@ static enum lex_state lex_statements(struct lexer *l)
     default: break;
     }
     if (is_digit(r) || (r == '.' && is_digit(peek(l)))) {
-        l->pos = l->start;                                     /* r is one byte, and the first of the token */
+        /* r is one byte, and the first of the token */
+        l->pos = l->start;
         return LEX_NUMBER_OR_DURATION;
     }
     if (is_alpha(r) || r == ':') return lex_letter(l, r);
@@ -553,7 +613,8 @@ static enum lex_state lex_braces(struct lexer *l)
         return LEX_BRACES;
     case '!':
         r = next(l);
-        if (r != '~' && r != '=') return fail_rune(l, "unexpected character after '!' inside braces:", r);
+        if (r != '~' && r != '=')
+            return fail_rune(l, "unexpected character after '!' inside braces:", r);
         emit(l, r == '~' ? TOK_NEQ_REGEX : TOK_NEQ);
         return LEX_BRACES;
     case '{': return fail_rune(l, "unexpected left brace", r);
@@ -611,13 +672,18 @@ static void lex_close_histogram(struct lexer *l)
     next(l);
     emit(l, TOK_CLOSE_HIST);
     uint32_t r = peek(l);
-    l->hist = r == 'x' ? LEX_HIST_TIMES : r == '+' ? LEX_HIST_ADD : r == '-' ? LEX_HIST_SUB : LEX_HIST_NONE;
+    l->hist = r == 'x'   ? LEX_HIST_TIMES
+              : r == '+' ? LEX_HIST_ADD
+              : r == '-' ? LEX_HIST_SUB
+                         : LEX_HIST_NONE;
 }
 
 static enum lex_state lex_histogram(struct lexer *l)
 {
     if (l->hist == LEX_HIST_TIMES || l->hist == LEX_HIST_ADD || l->hist == LEX_HIST_SUB) {
-        enum token t = l->hist == LEX_HIST_TIMES ? TOK_TIMES : l->hist == LEX_HIST_ADD ? TOK_ADD : TOK_SUB;
+        enum token t = l->hist == LEX_HIST_TIMES ? TOK_TIMES
+                       : l->hist == LEX_HIST_ADD ? TOK_ADD
+                                                 : TOK_SUB;
         l->hist = LEX_HIST_NONE;
         next(l);
         emit(l, t);
@@ -694,7 +760,8 @@ static enum lex_state lex_buckets(struct lexer *l)
         emit(l, TOK_RIGHT_BRACKET);
         return LEX_HISTOGRAM;
     }
-    if (is_alpha(r)) {                                         /* a letter at a time, until it is Inf or NaN */
+    /* a letter at a time, until it is Inf or NaN */
+    if (is_alpha(r)) {
         if (WORD_FIND(keywords, so_far(l)) != TOK_NUMBER) return LEX_BUCKETS;
         emit(l, TOK_NUMBER);
         return LEX_STATEMENTS;
@@ -741,12 +808,38 @@ void lex_next(struct lexer *l, struct item *out)
 
 /* Texts that a token has always; those of keywords come from their tables. */
 static const struct word token_texts[] = {
-    { "{{", TOK_OPEN_HIST }, { "}}", TOK_CLOSE_HIST }, { "(", TOK_LEFT_PAREN }, { ")", TOK_RIGHT_PAREN }, { "{", TOK_LEFT_BRACE },
-    { "}", TOK_RIGHT_BRACE }, { "[", TOK_LEFT_BRACKET }, { "]", TOK_RIGHT_BRACKET }, { ",", TOK_COMMA }, { "=", TOK_EQL },
-    { ":", TOK_COLON }, { ";", TOK_SEMICOLON }, { "_", TOK_BLANK }, { "x", TOK_TIMES }, { "<space>", TOK_SPACE }, { "-", TOK_SUB },
-    { "+", TOK_ADD }, { "*", TOK_MUL }, { "%", TOK_MOD }, { "/", TOK_DIV }, { "==", TOK_EQLC }, { "!=", TOK_NEQ }, { "<=", TOK_LTE },
-    { "<", TOK_LSS }, { ">=", TOK_GTE }, { ">", TOK_GTR }, { "</", TOK_TRIM_UPPER }, { ">/", TOK_TRIM_LOWER }, { "=~", TOK_EQL_REGEX },
-    { "!~", TOK_NEQ_REGEX }, { "^", TOK_POW }, { "@", TOK_AT },
+    { "{{", TOK_OPEN_HIST },
+    { "}}", TOK_CLOSE_HIST },
+    { "(", TOK_LEFT_PAREN },
+    { ")", TOK_RIGHT_PAREN },
+    { "{", TOK_LEFT_BRACE },
+    { "}", TOK_RIGHT_BRACE },
+    { "[", TOK_LEFT_BRACKET },
+    { "]", TOK_RIGHT_BRACKET },
+    { ",", TOK_COMMA },
+    { "=", TOK_EQL },
+    { ":", TOK_COLON },
+    { ";", TOK_SEMICOLON },
+    { "_", TOK_BLANK },
+    { "x", TOK_TIMES },
+    { "<space>", TOK_SPACE },
+    { "-", TOK_SUB },
+    { "+", TOK_ADD },
+    { "*", TOK_MUL },
+    { "%", TOK_MOD },
+    { "/", TOK_DIV },
+    { "==", TOK_EQLC },
+    { "!=", TOK_NEQ },
+    { "<=", TOK_LTE },
+    { "<", TOK_LSS },
+    { ">=", TOK_GTE },
+    { ">", TOK_GTR },
+    { "</", TOK_TRIM_UPPER },
+    { ">/", TOK_TRIM_LOWER },
+    { "=~", TOK_EQL_REGEX },
+    { "!~", TOK_NEQ_REGEX },
+    { "^", TOK_POW },
+    { "@", TOK_AT },
 };
 
 str token_text(enum token t)
@@ -759,7 +852,10 @@ str token_text(enum token t)
     return STR_EMPTY;
 }
 
-static bool token_between(enum token t, enum token first, enum token last) { return t > first && t < last; }
+static bool token_between(enum token t, enum token first, enum token last)
+{
+    return t > first && t < last;
+}
 
 /* The first ten runes, quoted; or all of it. */
 static void buf_item_quote(struct buf *b, str s)
@@ -784,15 +880,19 @@ static void buf_item(struct buf *b, const struct item *it)
     if (t == TOK_EOF) buf_str(b, S("EOF"));
     else if (t == TOK_ERROR) buf_str(b, it->val);
     else if (t == TOK_IDENTIFIER || t == TOK_METRIC_IDENTIFIER) buf_go_quote(b, it->val);
-    else if (token_between(t, TOK_KEYWORDS_START, TOK_KEYWORDS_END)) buf_fmt(b, "<%.*s>", STR_ARG(it->val));
-    else if (token_between(t, TOK_OPERATORS_START, TOK_OPERATORS_END)) buf_fmt(b, "<op:%.*s>", STR_ARG(it->val));
-    else if (token_between(t, TOK_AGGREGATORS_START, TOK_AGGREGATORS_END)) buf_fmt(b, "<aggr:%.*s>", STR_ARG(it->val));
+    else if (token_between(t, TOK_KEYWORDS_START, TOK_KEYWORDS_END))
+        buf_fmt(b, "<%.*s>", STR_ARG(it->val));
+    else if (token_between(t, TOK_OPERATORS_START, TOK_OPERATORS_END))
+        buf_fmt(b, "<op:%.*s>", STR_ARG(it->val));
+    else if (token_between(t, TOK_AGGREGATORS_START, TOK_AGGREGATORS_END))
+        buf_fmt(b, "<aggr:%.*s>", STR_ARG(it->val));
     else buf_item_quote(b, it->val);
 }
 
 str item_desc(const struct item *it, struct arena *a)
 {
-    enum { FIRST_TOKEN_NUMBER = 57346 };                       /* what yacc calls the first token of a grammar: EQL */
+    /* what yacc calls the first token of a grammar: EQL */
+    enum { FIRST_TOKEN_NUMBER = 57346 };
     struct buf b = { 0 };
     switch (it->typ) {
     case TOK_EOF: return S("end of input");
@@ -804,7 +904,8 @@ str item_desc(const struct item *it, struct arena *a)
     case TOK_NUMBER: buf_str(&b, S("number ")); break;
     case TOK_DURATION: buf_str(&b, S("duration ")); break;
     default:
-        if (token_text(it->typ).n == 0) buf_fmt(&b, "\"<Item %d>\" ", FIRST_TOKEN_NUMBER + (int)it->typ - (int)TOK_EQL);
+        if (token_text(it->typ).n == 0)
+            buf_fmt(&b, "\"<Item %d>\" ", FIRST_TOKEN_NUMBER + (int)it->typ - (int)TOK_EQL);
         break;
     }
     buf_item(&b, it);

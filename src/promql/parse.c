@@ -1,15 +1,18 @@
 /* parse.c — the driver: tokens, tables, a stack.
  *
- * PromQL is parsed by an LALR(1) automaton whose tables are made of promql.grammar at build time, because what users see of a syntax
- * error (its words, its position, whether a second one follows) is decided by the automaton's states: which reductions are done
- * before the error is found, and which state on the stack can go on with `error`. A stack of states instead of the machine's also
+ * PromQL is parsed by an LALR(1) automaton whose tables are made of promql.grammar at build time,
+ * because what users see of a syntax error (its words, its position, whether a second one follows)
+ * is decided by the automaton's states: which reductions are done before the error is found, and
+ * which state on the stack can go on with `error`. A stack of states instead of the machine's also
  * means that no text, however nested, costs stack.
  *
- * Recovery is yacc's: at an error the stack is cut back to a state that can shift `error`; then tokens are dropped until one fits.
+ * Recovery is yacc's: at an error the stack is cut back to a state that can shift `error`; then
+ * tokens are dropped until one fits.
  * Three tokens have to be shifted before another error is one of its own.
  *
  *     shift ──► push state ──► reduce ──► action(production), pop, push goto
- *       └── no action ──► recover: pop to a state with `error`  ──► or give up, when there is none or the text has ended */
+ *       └── no action ──► recover: pop to a state with `error`  ──► or give up, when there is none
+ *       or the text has ended */
 #include "promql/parse_int.h"
 
 #include <math.h>
@@ -46,8 +49,9 @@ void parser_unexpected(struct parser *p, str context, str expected)
 {
     if (p->item.typ == TOK_ERROR) return;                      /* the lexer has said it */
     str what = item_desc(&p->item, p->a);
-    parser_error(p, item_pos(&p->item), "unexpected %.*s%s%.*s%s%.*s", STR_ARG(what), context.n ? " in " : "", STR_ARG(context),
-                 expected.n ? ", expected " : "", STR_ARG(expected));
+    parser_error(p, item_pos(&p->item), "unexpected %.*s%s%.*s%s%.*s", STR_ARG(what),
+        context.n ? " in " : "", STR_ARG(context), expected.n ? ", expected " : "",
+        STR_ARG(expected));
 }
 
 str parser_quote(struct parser *p, str s)
@@ -59,7 +63,8 @@ str parser_quote(struct parser *p, str s)
     return q;
 }
 
-struct expr *parser_node(struct parser *p, enum expr_kind kind, struct pos pos, const struct expr *below, const struct expr *beside)
+struct expr *parser_node(struct parser *p, enum expr_kind kind, struct pos pos,
+    const struct expr *below, const struct expr *beside)
 {
     struct expr *e = ANEW(p->a, struct expr);
     e->kind = kind;
@@ -83,7 +88,8 @@ static uint32_t digit_value(uint8_t c)
     return c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10) : 99;
 }
 
-/* One escape after the backslash, appended to b; its length, 0: wrong. The lexer lets only right ones through, but for \' in "…". */
+/* One escape after the backslash, appended to b; its length, 0: wrong. The lexer lets only right
+ * ones through, but for \' in "…". */
 static size_t unquote_escape(struct buf *b, str s, uint8_t quote)
 {
     static const char names[] = "abfnrtv\\", values[] = "\a\b\f\n\r\t\v\\";
@@ -98,7 +104,12 @@ static size_t unquote_escape(struct buf *b, str s, uint8_t quote)
         return 1;
     }
     bool octal = s.p[0] >= '0' && s.p[0] <= '7';
-    size_t digits = octal ? 3 : s.p[0] == 'x' ? 2 : s.p[0] == 'u' ? 4 : s.p[0] == 'U' ? 8 : 0, from = octal ? 0 : 1;
+    size_t digits = octal           ? 3
+                    : s.p[0] == 'x' ? 2
+                    : s.p[0] == 'u' ? 4
+                    : s.p[0] == 'U' ? 8
+                                    : 0,
+           from = octal ? 0 : 1;
     if (digits == 0 || s.n < from + digits) return 0;
     uint32_t v = 0;
     for (size_t i = from; i < from + digits; i++) {
@@ -144,16 +155,19 @@ str parser_unquote(struct parser *p, str quoted)
     str out = STR_EMPTY;
     if (!unquote(p, quoted, &out)) {
         str q = parser_quote(p, quoted);
-        parser_error(p, item_pos(&p->item), "error unquoting string %.*s: invalid syntax", STR_ARG(q));
+        parser_error(
+            p, item_pos(&p->item), "error unquoting string %.*s: invalid syntax", STR_ARG(q));
     }
     return out;
 }
 
-/* Go's integer literals: 0x, 0b, 0o, 0 prefixes, underscores between digits. False: not one, or above INT64_MAX. */
+/* Go's integer literals: 0x, 0b, 0o, 0 prefixes, underscores between digits. False: not one, or
+ * above INT64_MAX. */
 static bool parse_integer(str s, int64_t *out)
 {
     uint64_t base = 10, v = 0;
-    bool digit = false, digits = false;                        /* the last was one (or the prefix); there was any */
+    /* the last was one (or the prefix); there was any */
+    bool digit = false, digits = false;
     size_t i = 0;
     if (s.n > 1 && s.p[0] == '0') {
         uint8_t c = s.p[1] | 0x20;
@@ -169,7 +183,8 @@ static bool parse_integer(str s, int64_t *out)
             continue;
         }
         uint64_t d = digit_value(s.p[i]);
-        if (d >= base || __builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, d, &v)) return false;
+        if (d >= base || __builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, d, &v))
+            return false;
         digit = digits = true;
     }
     if (!digits || !digit || v > INT64_MAX) return false;
@@ -219,8 +234,9 @@ double parser_number(struct parser *p, str text)
     if (f64_parse(plain, &f)) return f;
     str q = parser_quote(p, text);
     bool range = is_decimal(plain);
-    parser_error(p, item_pos(&p->item), "error parsing number: strconv.ParseFloat: parsing %.*s: %s", STR_ARG(q),
-                 range ? "value out of range" : "invalid syntax");
+    parser_error(p, item_pos(&p->item),
+        "error parsing number: strconv.ParseFloat: parsing %.*s: %s", STR_ARG(q),
+        range ? "value out of range" : "invalid syntax");
     return range ? (double)INFINITY : 0;
 }
 
@@ -249,14 +265,17 @@ static enum token parser_lex(struct parser *p)
     while (p->item.typ == TOK_COMMENT);
     switch (p->item.typ) {
     case TOK_ERROR:
-        parser_error(p, (struct pos){ p->lex.start, (uint32_t)p->lex.in.n }, "%.*s", STR_ARG(p->item.val));
+        parser_error(
+            p, (struct pos){ p->lex.start, (uint32_t)p->lex.in.n }, "%.*s", STR_ARG(p->item.val));
         return TOK_END_OF_TOKENS;
     case TOK_EOF:
         p->injected_end = true;
         break;
-    case TOK_RIGHT_BRACE: case TOK_RIGHT_PAREN: case TOK_RIGHT_BRACKET: case TOK_DURATION: case TOK_NUMBER:
-        p->last_closing = item_end(&p->item);
-        break;
+    case TOK_RIGHT_BRACE:
+    case TOK_RIGHT_PAREN:
+    case TOK_RIGHT_BRACKET:
+    case TOK_DURATION:
+    case TOK_NUMBER: p->last_closing = item_end(&p->item); break;
     default: break;
     }
     return p->item.typ;
@@ -267,7 +286,8 @@ struct machine {
     VEC(int16_t) states;
     VEC(struct sem) values;
     int token;                             /* that was read and not yet shifted, or NO_TOKEN */
-    int recovering;                        /* shifts until the next error counts as one of its own */
+    /* shifts until the next error counts as one of its own */
+    int recovering;
 };
 enum { NO_TOKEN = -1, RECOVERY_SHIFTS = 3 };
 
@@ -341,7 +361,8 @@ static void machine_run(struct parser *p, struct machine *m)
     }
 }
 
-static void parser_run(struct parser *p, str text, enum token first, const struct parse_opts *o, struct arena *a)
+static void parser_run(
+    struct parser *p, str text, enum token first, const struct parse_opts *o, struct arena *a)
 {
     *p = (struct parser){ .inject = first, .opts = o, .a = a };
     lex_init(&p->lex, text, first == TOK_BEGIN_SERIES, a);
@@ -363,7 +384,8 @@ static errc parser_end(struct parser *p, str text, struct parse_errors *errors, 
     return err_set(e, ERR_BAD_INPUT, "%.*s", STR_ARG(words));
 }
 
-errc promql_parse(struct expr **out, str query, const struct parse_opts *o, struct arena *a, struct parse_errors *errors, struct err *e)
+errc promql_parse(struct expr **out, str query, const struct parse_opts *o, struct arena *a,
+    struct parse_errors *errors, struct err *e)
 {
     struct parser p;
     parser_run(&p, query, TOK_BEGIN_EXPRESSION, o, a);
@@ -373,7 +395,8 @@ errc promql_parse(struct expr **out, str query, const struct parse_opts *o, stru
     return OK;
 }
 
-errc promql_parse_selector(struct matchers *out, str query, const struct parse_opts *o, struct arena *a, struct err *e)
+errc promql_parse_selector(
+    struct matchers *out, str query, const struct parse_opts *o, struct arena *a, struct err *e)
 {
     struct parser p;
     parser_run(&p, query, TOK_BEGIN_SELECTOR, o, a);
@@ -411,8 +434,10 @@ void promql_matchers_fini(struct matchers ms)
 
 str parse_error_text(const struct parse_error *pe, str query, struct arena *a)
 {
-    if (query.n == 0) return arena_fmt(a, "unknown position: parse error: %.*s", STR_ARG(pe->message));
-    if (pe->pos.start > query.n) return arena_fmt(a, "invalid position: parse error: %.*s", STR_ARG(pe->message));
+    if (query.n == 0)
+        return arena_fmt(a, "unknown position: parse error: %.*s", STR_ARG(pe->message));
+    if (pe->pos.start > query.n)
+        return arena_fmt(a, "invalid position: parse error: %.*s", STR_ARG(pe->message));
     size_t line = 1, column = pe->pos.start + 1;
     for (size_t i = 0; i < pe->pos.start; i++) {
         if (query.p[i] != '\n') continue;

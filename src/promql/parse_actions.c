@@ -1,8 +1,9 @@
 /* parse_actions.c — what the productions of expressions do.
  *
- * An action builds a node of its symbols' values. Where an `error` was shifted it says what was unexpected, in which context, and gives
- * a value that the parse can go on with. Checks that need only the node's own parts are made here, with the words and positions that
- * Prometheus gives them; types are checked when the whole tree stands (check.c). */
+ * An action builds a node of its symbols' values. Where an `error` was shifted it says what was
+ * unexpected, in which context, and gives a value that the parse can go on with. Checks that need
+ * only the node's own parts are made here, with the words and positions that Prometheus gives them;
+ * types are checked when the whole tree stands (check.c). */
 #include "promql/parse_int.h"
 
 #include <math.h>
@@ -10,7 +11,10 @@
 #include "base/utf8.h"
 #include "promql/functions.h"
 
-static struct pos pos_merge(struct pos first, struct pos last) { return (struct pos){ first.start, last.end }; }
+static struct pos pos_merge(struct pos first, struct pos last)
+{
+    return (struct pos){ first.start, last.end };
+}
 static bool is_negative(const struct sem *sign) { return sign->item.typ == TOK_SUB; }
 
 static enum promql_op op_of_token(enum token t)
@@ -67,12 +71,14 @@ static struct expr *number_node(struct parser *p, double v, struct pos pos)
 
 /* --- aggregations --- */
 
-/* The end of the aggregation's arguments, where the parser had to read one token further to see that no modifier follows. */
+/* The end of the aggregation's arguments, where the parser had to read one token further to see
+ * that no modifier follows. */
 static uint32_t previous_right_paren(const struct parser *p, uint32_t otherwise)
 {
     str in = p->lex.in;
     uint32_t last = p->lex.last_pos;
-    if (otherwise == 0 || otherwise > in.n || last == 0 || last >= in.n || in.p[last] != ')') return otherwise;
+    if (otherwise == 0 || otherwise > in.n || last == 0 || last >= in.n || in.p[last] != ')')
+        return otherwise;
     for (uint32_t i = last - 1; i > 0; i--) {
         uint8_t c = in.p[i];
         if (c == ')') return i + 1;
@@ -83,15 +89,18 @@ static uint32_t previous_right_paren(const struct parser *p, uint32_t otherwise)
 
 static bool takes_param(enum promql_op op)
 {
-    return op == OP_TOPK || op == OP_BOTTOMK || op == OP_COUNT_VALUES || op == OP_QUANTILE || op == OP_LIMITK || op == OP_LIMIT_RATIO;
+    return op == OP_TOPK || op == OP_BOTTOMK || op == OP_COUNT_VALUES || op == OP_QUANTILE ||
+           op == OP_LIMITK || op == OP_LIMIT_RATIO;
 }
 
-static struct expr *aggregate(struct parser *p, const struct item *op, const struct aggregation_mod *mod, const struct expr_list *args,
-                              bool read_ahead)
+static struct expr *aggregate(struct parser *p, const struct item *op,
+    const struct aggregation_mod *mod, const struct expr_list *args, bool read_ahead)
 {
-    struct pos pos = { op->pos, read_ahead ? previous_right_paren(p, p->last_closing) : p->last_closing };
+    struct pos pos = { op->pos,
+        read_ahead ? previous_right_paren(p, p->last_closing) : p->last_closing };
     size_t n = args ? args->v.n : 0, want = takes_param(op_of_token(op->typ)) ? 2 : 1;
-    struct expr *e = parser_node(p, EXPR_AGGREGATE, pos, n > 0 ? args->v.at[n - 1] : NULL, n > 1 ? args->v.at[0] : NULL);
+    struct expr *e = parser_node(
+        p, EXPR_AGGREGATE, pos, n > 0 ? args->v.at[n - 1] : NULL, n > 1 ? args->v.at[0] : NULL);
     e->aggregate.op = op_of_token(op->typ);
     if (mod) {
         e->aggregate.without = mod->without;
@@ -101,21 +110,28 @@ static struct expr *aggregate(struct parser *p, const struct item *op, const str
         parser_error(p, pos, "no arguments for aggregate expression provided");
         return e;
     }
-    if ((e->aggregate.op == OP_LIMITK || e->aggregate.op == OP_LIMIT_RATIO) && !p->opts->experimental_functions) {
+    if ((e->aggregate.op == OP_LIMITK || e->aggregate.op == OP_LIMIT_RATIO) &&
+        !p->opts->experimental_functions) {
         str name = promql_op_text(e->aggregate.op);
-        parser_error(p, pos, "%.*s() is experimental and must be enabled with --enable-feature=promql-experimental-functions", STR_ARG(name));
+        parser_error(p, pos,
+            "%.*s() is experimental and must be enabled with "
+            "--enable-feature=promql-experimental-functions",
+            STR_ARG(name));
         return e;
     }
     if (want == 2) e->aggregate.param = args->v.at[0];
     if (n != want) {
-        parser_error(p, pos, "wrong number of arguments for aggregate expression provided, expected %zu, got %zu", want, n);
+        parser_error(p, pos,
+            "wrong number of arguments for aggregate expression provided, expected %zu, got %zu",
+            want, n);
         return e;
     }
     e->aggregate.expr = args->v.at[want - 1];
     return e;
 }
 
-static struct aggregation_mod *aggregation_mod(struct parser *p, struct name_list *names, bool without)
+static struct aggregation_mod *aggregation_mod(
+    struct parser *p, struct name_list *names, bool without)
 {
     struct aggregation_mod *m = ANEW(p->a, struct aggregation_mod);
     *m = (struct aggregation_mod){ names, without };
@@ -151,7 +167,8 @@ static struct strs strs_of(const struct name_list *names)
     return names ? (struct strs){ names->v.at, names->v.n } : (struct strs){ 0 };
 }
 
-static void matching_action(struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
+static void matching_action(
+    struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
 {
     struct vector_matching *m = out->matching ? &out->matching->m : NULL;
     switch (act) {
@@ -164,8 +181,14 @@ static void matching_action(struct parser *p, enum grammar_action act, struct se
     case ACT_FILL: m->fill_lhs = m->fill_rhs = &v[2].e->number.val; break;
     case ACT_FILL_LEFT: m->fill_lhs = &v[2].e->number.val; break;
     case ACT_FILL_RIGHT: m->fill_rhs = &v[2].e->number.val; break;
-    case ACT_FILL_LEFT_RIGHT: m->fill_lhs = &v[2].e->number.val; m->fill_rhs = &v[4].e->number.val; break;
-    case ACT_FILL_RIGHT_LEFT: m->fill_rhs = &v[2].e->number.val; m->fill_lhs = &v[4].e->number.val; break;
+    case ACT_FILL_LEFT_RIGHT:
+        m->fill_lhs = &v[2].e->number.val;
+        m->fill_rhs = &v[4].e->number.val;
+        break;
+    case ACT_FILL_RIGHT_LEFT:
+        m->fill_rhs = &v[2].e->number.val;
+        m->fill_lhs = &v[4].e->number.val;
+        break;
     case ACT_FILL_SIGNED:
         out->e = v[2].e;
         if (is_negative(&v[1])) out->e->number.val = -out->e->number.val;
@@ -196,7 +219,8 @@ static void name_action(struct parser *p, struct sem *out, const struct sem *v, 
     if (quoted) out->item.pos++;
 }
 
-static void names_action(struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
+static void names_action(
+    struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
 {
     switch (act) {
     case ACT_NAMES_EMPTY: out->names = ANEW(p->a, struct name_list); break;
@@ -221,13 +245,15 @@ static struct expr *call(struct parser *p, const struct item *name, const struct
     const struct expr *deepest = NULL;
     for (size_t i = 0; i < args->v.n; i++)
         if (!deepest || args->v.at[i]->depth > deepest->depth) deepest = args->v.at[i];
-    struct expr *e = parser_node(p, EXPR_CALL, (struct pos){ name->pos, p->last_closing }, deepest, NULL);
+    struct expr *e =
+        parser_node(p, EXPR_CALL, (struct pos){ name->pos, p->last_closing }, deepest, NULL);
     e->call.func = f;
     e->call.args = (struct exprs){ args->v.at, args->v.n };
     return e;
 }
 
-static void args_action(struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
+static void args_action(
+    struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
 {
     switch (act) {
     case ACT_ARGS_EMPTY: out->args = ANEW(p->a, struct expr_list); break;
@@ -252,9 +278,14 @@ static struct at_offset *time_of(struct parser *p, struct expr *e, const char *m
 {
     if (e->kind == EXPR_VECTOR) return &e->vector.at;
     if (e->kind == EXPR_SUBQUERY) return &e->subquery.at;
-    if (e->kind == EXPR_MATRIX && e->matrix.selector->kind == EXPR_VECTOR) return &e->matrix.selector->vector.at;
+    if (e->kind == EXPR_MATRIX && e->matrix.selector->kind == EXPR_VECTOR)
+        return &e->matrix.selector->vector.at;
     if (e->kind == EXPR_MATRIX) parser_error(p, e->pos, "ranges only allowed for vector selectors");
-    else parser_error(p, e->pos, "%s modifier must be preceded by an instant vector selector or range vector selector or a subquery", modifier);
+    else
+        parser_error(p, e->pos,
+            "%s modifier must be preceded by an instant vector selector or range vector selector "
+            "or a subquery",
+            modifier);
     return NULL;
 }
 
@@ -268,7 +299,8 @@ static void set_offset(struct parser *p, struct expr *e, struct expr *by)
 {
     struct at_offset *at = time_of(p, e, "offset");
     if (!at) return;
-    if (at->original_offset_ns != 0 || at->offset_expr) parser_error(p, e->pos, "offset may not be set multiple times");
+    if (at->original_offset_ns != 0 || at->offset_expr)
+        parser_error(p, e->pos, "offset may not be set multiple times");
     else if (by->kind == EXPR_NUMBER) at->original_offset_ns = ns_of_s(by->number.val);
     else at->offset_expr = by;
     e->pos.end = p->last_closing;
@@ -291,7 +323,8 @@ static void set_timestamp(struct parser *p, struct expr *e, double s)
     struct pos before = e->pos;
     bool ok = isfinite(s) && s < 0x1p63 && s > -0x1p63;
     if (isnan(s)) parser_error(p, before, "timestamp out of bounds for @ modifier: NaN");
-    else if (isinf(s)) parser_error(p, before, "timestamp out of bounds for @ modifier: %cInf", s > 0 ? '+' : '-');
+    else if (isinf(s))
+        parser_error(p, before, "timestamp out of bounds for @ modifier: %cInf", s > 0 ? '+' : '-');
     else if (!ok) parser_error(p, before, "timestamp out of bounds for @ modifier: %f", s);
     struct at_offset *at = time_to_set(p, e);
     if (!at) return;
@@ -310,13 +343,16 @@ static void set_extended(struct parser *p, struct expr *e, bool anchored)
     }
     struct expr *s = e->kind == EXPR_MATRIX ? e->matrix.selector : e;
     if (s->kind != EXPR_VECTOR) {
-        if (e->kind == EXPR_SUBQUERY) parser_error(p, e->pos, "%s modifier is not supported for subqueries", name);
-        else if (e->kind != EXPR_MATRIX) parser_error(p, e->pos, "%s modifier not implemented", name);
+        if (e->kind == EXPR_SUBQUERY)
+            parser_error(p, e->pos, "%s modifier is not supported for subqueries", name);
+        else if (e->kind != EXPR_MATRIX)
+            parser_error(p, e->pos, "%s modifier not implemented", name);
         return;
     }
     if (anchored) s->vector.anchored = true;
     else s->vector.smoothed = true;
-    if (s->vector.anchored && s->vector.smoothed) parser_error(p, e->pos, "anchored and smoothed modifiers cannot be used together");
+    if (s->vector.anchored && s->vector.smoothed)
+        parser_error(p, e->pos, "anchored and smoothed modifiers cannot be used together");
 }
 
 /* --- ranges and subqueries --- */
@@ -332,20 +368,25 @@ static struct expr *matrix(struct parser *p, const struct sem *v)
     struct expr *s = v[0].e;
     const char *why = NULL;
     if (s->kind != EXPR_VECTOR) why = "ranges only allowed for vector selectors";
-    else if (s->vector.at.original_offset_ns != 0 || s->vector.at.offset_expr) why = "no offset modifiers allowed before range";
-    else if (s->vector.at.timestamp_ms || s->vector.at.start_or_end != OP_NONE) why = "no @ modifiers allowed before range";
+    else if (s->vector.at.original_offset_ns != 0 || s->vector.at.offset_expr)
+        why = "no offset modifiers allowed before range";
+    else if (s->vector.at.timestamp_ms || s->vector.at.start_or_end != OP_NONE)
+        why = "no @ modifiers allowed before range";
     if (why) parser_error(p, pos_merge(item_pos(&v[1].item), item_pos(&v[3].item)), "%s", why);
-    struct expr *e = parser_node(p, EXPR_MATRIX, (struct pos){ s->pos.start, p->last_closing }, s, v[2].e);
+    struct expr *e =
+        parser_node(p, EXPR_MATRIX, (struct pos){ s->pos.start, p->last_closing }, s, v[2].e);
     e->matrix.selector = s;
     set_duration(&e->matrix.range_ns, &e->matrix.range_expr, v[2].e);
     return e;
 }
 
-static struct expr *subquery(struct parser *p, const struct sem *v, struct expr *step, const struct item *bracket)
+static struct expr *subquery(
+    struct parser *p, const struct sem *v, struct expr *step, const struct item *bracket)
 {
     struct expr *below = v[0].e;
     if (step && step->depth > below->depth) below = step;
-    struct expr *e = parser_node(p, EXPR_SUBQUERY, (struct pos){ v[0].e->pos.start, bracket->pos + 1 }, below, v[2].e);
+    struct expr *e = parser_node(
+        p, EXPR_SUBQUERY, (struct pos){ v[0].e->pos.start, bracket->pos + 1 }, below, v[2].e);
     e->subquery.expr = v[0].e;
     set_duration(&e->subquery.range_ns, &e->subquery.range_expr, v[2].e);
     if (step) set_duration(&e->subquery.step_ns, &e->subquery.step_expr, step);
@@ -376,7 +417,8 @@ static void unary(struct parser *p, struct sem *out, const struct sem *v)
 
 /* --- selectors --- */
 
-static const struct matcher *matcher_new(struct parser *p, enum match_type type, str name, str value, struct pos pos)
+static const struct matcher *matcher_new(
+    struct parser *p, enum match_type type, str name, str value, struct pos pos)
 {
     struct matcher *m = ANEW(p->a, struct matcher);
     struct err e = { 0 };
@@ -392,9 +434,13 @@ static const struct matcher *matcher_new(struct parser *p, enum match_type type,
 static const struct matcher *matcher_of(struct parser *p, const struct sem *v)
 {
     enum token op = v[1].item.typ;
-    enum match_type type = op == TOK_EQL ? MATCH_EQ : op == TOK_NEQ ? MATCH_NE : op == TOK_EQL_REGEX ? MATCH_RE : MATCH_NRE;
+    enum match_type type = op == TOK_EQL         ? MATCH_EQ
+                           : op == TOK_NEQ       ? MATCH_NE
+                           : op == TOK_EQL_REGEX ? MATCH_RE
+                                                 : MATCH_NRE;
     str value = parser_unquote(p, v[2].item.val);
-    return matcher_new(p, type, v[0].item.val, value, pos_merge(item_pos(&v[0].item), item_pos(&v[2].item)));
+    return matcher_new(
+        p, type, v[0].item.val, value, pos_merge(item_pos(&v[0].item), item_pos(&v[2].item)));
 }
 
 static void matcher_push(struct parser *p, struct matcher_list *l, const struct matcher *m)
@@ -415,7 +461,8 @@ static struct expr *selector(struct parser *p, str name, struct matcher_list *l,
     return e;
 }
 
-static void selector_action(struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
+static void selector_action(
+    struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
 {
     const struct item *it = &v[0].item;
     struct pos end = { 0 };
@@ -428,7 +475,8 @@ static void selector_action(struct parser *p, enum grammar_action act, struct se
     case ACT_MATCHERS: case ACT_MATCHERS_COMMA: case ACT_MATCHERS_EMPTY:
         end = item_pos(&v[act == ACT_MATCHERS ? 2 : act == ACT_MATCHERS_COMMA ? 3 : 1].item);
         out->matchers = act == ACT_MATCHERS_EMPTY ? NULL : v[1].matchers;
-        out->item.val = str_slice(p->lex.in, it->pos, end.end);        /* the item of braces is all from { to } */
+        /* the item of braces is all from { to } */
+        out->item.val = str_slice(p->lex.in, it->pos, end.end);
         break;
     case ACT_MATCHER_FIRST: {
         const struct matcher *m = v[0].matcher;
@@ -438,7 +486,9 @@ static void selector_action(struct parser *p, enum grammar_action act, struct se
     }
     case ACT_MATCHER_MORE: matcher_push(p, out->matchers, v[2].matcher); break;
     case ACT_MATCHER: out->matcher = matcher_of(p, v); break;
-    case ACT_MATCHER_NAME: out->matcher = matcher_new(p, MATCH_EQ, METRIC_NAME, it->val, item_pos(it)); break;
+    case ACT_MATCHER_NAME:
+        out->matcher = matcher_new(p, MATCH_EQ, METRIC_NAME, it->val, item_pos(it));
+        break;
     default: assert(!"a selector action");
     }
 }
@@ -447,7 +497,8 @@ static void selector_action(struct parser *p, enum grammar_action act, struct se
 
 static bool out_of_range(double s) { return s > 0x1p63 / 1e9 || s < -0x1p63 / 1e9; }
 
-static struct expr *duration_node(struct parser *p, enum promql_op op, struct pos pos, struct expr *lhs, struct expr *rhs)
+static struct expr *duration_node(
+    struct parser *p, enum promql_op op, struct pos pos, struct expr *lhs, struct expr *rhs)
 {
     struct expr *e = parser_node(p, EXPR_DURATION, pos, lhs, rhs);
     e->duration.op = op;
@@ -458,7 +509,8 @@ static struct expr *duration_node(struct parser *p, enum promql_op op, struct po
 
 static void experimental(struct parser *p, const struct expr *e)
 {
-    if (!p->opts->duration_expr) parser_error(p, e->pos, "experimental duration expression is not enabled");
+    if (!p->opts->duration_expr)
+        parser_error(p, e->pos, "experimental duration expression is not enabled");
 }
 
 /* In parentheses: a bare number is held by a unary plus, which prints as nothing. */
@@ -499,12 +551,15 @@ static struct expr *binary_duration(struct parser *p, const struct sem *v)
     return duration_node(p, op, pos_merge(l->pos, r->pos), l, r);
 }
 
-static struct expr *duration_word(struct parser *p, const struct item *word, const struct item *close)
+static struct expr *duration_word(
+    struct parser *p, const struct item *word, const struct item *close)
 {
-    return duration_node(p, op_of_token(word->typ), pos_merge(item_pos(word), item_pos(close)), NULL, NULL);
+    return duration_node(
+        p, op_of_token(word->typ), pos_merge(item_pos(word), item_pos(close)), NULL, NULL);
 }
 
-void parse_duration_action(struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
+void parse_duration_action(
+    struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
 {
     struct expr *e = v[0].e;
     switch (act) {
@@ -514,26 +569,33 @@ void parse_duration_action(struct parser *p, enum grammar_action act, struct sem
             e = number_node(p, 0, (struct pos){ 0 });
         }
         break;
-    case ACT_DURATION_SIGNED_LITERAL: case ACT_DURATION_SIGNED: e = signed_duration(p, &v[0].item, v[1].e); break;
+    case ACT_DURATION_SIGNED_LITERAL:
+    case ACT_DURATION_SIGNED: e = signed_duration(p, &v[0].item, v[1].e); break;
     case ACT_DURATION_STEP:
         e = duration_word(p, &v[0].item, &v[2].item);
         experimental(p, e);
         break;
     case ACT_DURATION_SIGNED_STEP:
         e = duration_word(p, &v[1].item, &v[3].item);
-        e = duration_node(p, op_of_token(v[0].item.typ), (struct pos){ v[0].item.pos, e->pos.end }, NULL, e);
+        e = duration_node(
+            p, op_of_token(v[0].item.typ), (struct pos){ v[0].item.pos, e->pos.end }, NULL, e);
         experimental(p, e);
         break;
     case ACT_DURATION_EXTREME:
-        e = duration_node(p, op_of_token(v[0].item.typ), pos_merge(v[2].e->pos, v[4].e->pos), v[2].e, v[4].e);
+        e = duration_node(
+            p, op_of_token(v[0].item.typ), pos_merge(v[2].e->pos, v[4].e->pos), v[2].e, v[4].e);
         experimental(p, e);
         break;
     case ACT_DURATION_SIGNED_EXTREME:
-        e = duration_node(p, op_of_token(v[1].item.typ), pos_merge(v[3].e->pos, v[5].e->pos), v[3].e, v[5].e);
-        e = duration_node(p, op_of_token(v[0].item.typ), (struct pos){ v[0].item.pos, e->pos.end }, NULL, e);
+        e = duration_node(
+            p, op_of_token(v[1].item.typ), pos_merge(v[3].e->pos, v[5].e->pos), v[3].e, v[5].e);
+        e = duration_node(
+            p, op_of_token(v[0].item.typ), (struct pos){ v[0].item.pos, e->pos.end }, NULL, e);
         experimental(p, e);
         break;
-    case ACT_DURATION_SIGNED_PAREN: e = signed_duration(p, &v[0].item, wrapped(p, v[2].e, v[2].e->pos)); break;
+    case ACT_DURATION_SIGNED_PAREN:
+        e = signed_duration(p, &v[0].item, wrapped(p, v[2].e, v[2].e->pos));
+        break;
     case ACT_DURATION_BINARY: e = binary_duration(p, v); break;
     case ACT_DURATION_PAREN:
         experimental(p, v[1].e);
@@ -548,7 +610,8 @@ void parse_duration_action(struct parser *p, enum grammar_action act, struct sem
 
 static void unexpected_action(struct parser *p, enum grammar_action act)
 {
-    static const struct { const char *context, *expected; } words[] = {
+    static const struct { const char *context, *expected;
+    } words[] = {
         [ACT_UNEXPECTED - ACT_ERROR_FIRST] = { "", "" },
         [ACT_NAMES_ERROR - ACT_ERROR_FIRST] = { "grouping opts", "\"(\"" },
         [ACT_NAMES_LIST_ERROR - ACT_ERROR_FIRST] = { "grouping opts", "\",\" or \")\"" },
@@ -556,9 +619,11 @@ static void unexpected_action(struct parser *p, enum grammar_action act)
         [ACT_OFFSET_ERROR - ACT_ERROR_FIRST] = { "offset", "number, duration, step(), or range()" },
         [ACT_AT_ERROR - ACT_ERROR_FIRST] = { "@", "timestamp" },
         [ACT_SUBQUERY_ERROR_END - ACT_ERROR_FIRST] = { "subquery selector", "\"]\"" },
-        [ACT_SUBQUERY_ERROR_STEP - ACT_ERROR_FIRST] = { "subquery selector", "number, duration, step(), range(), or \"]\"" },
+        [ACT_SUBQUERY_ERROR_STEP - ACT_ERROR_FIRST] = { "subquery selector",
+            "number, duration, step(), range(), or \"]\"" },
         [ACT_SUBQUERY_ERROR_COLON - ACT_ERROR_FIRST] = { "subquery or range", "\":\" or \"]\"" },
-        [ACT_SUBQUERY_ERROR_RANGE - ACT_ERROR_FIRST] = { "subquery or range selector", "number, duration, step(), or range()" },
+        [ACT_SUBQUERY_ERROR_RANGE - ACT_ERROR_FIRST] = { "subquery or range selector",
+            "number, duration, step(), or range()" },
         [ACT_MATCHER_LIST_ERROR - ACT_ERROR_FIRST] = { "label matching", "\",\" or \"}\"" },
         [ACT_MATCHER_ERROR_STRING - ACT_ERROR_FIRST] = { "label matching", "string" },
         [ACT_MATCHER_ERROR_OP - ACT_ERROR_FIRST] = { "label matching", "label matching operator" },
@@ -568,21 +633,28 @@ static void unexpected_action(struct parser *p, enum grammar_action act)
         [ACT_LABEL_ERROR_EQL - ACT_ERROR_FIRST] = { "label set", "\"=\"" },
         [ACT_LABEL_ERROR - ACT_ERROR_FIRST] = { "label set", "identifier or \"}\"" },
         [ACT_VALUES_ERROR - ACT_ERROR_FIRST] = { "series values", "" },
-        [ACT_HIST_ERROR - ACT_ERROR_FIRST] = { "histogram description", "histogram description key, e.g. buckets:[5 10 7]" },
+        [ACT_HIST_ERROR - ACT_ERROR_FIRST] = { "histogram description",
+            "histogram description key, e.g. buckets:[5 10 7]" },
     };
     _Static_assert(ARRAY_LEN(words) == ACTIONS - ACT_ERROR_FIRST, "every error has words");
-    parser_unexpected(p, str_z(words[act - ACT_ERROR_FIRST].context), str_z(words[act - ACT_ERROR_FIRST].expected));
+    parser_unexpected(p, str_z(words[act - ACT_ERROR_FIRST].context),
+        str_z(words[act - ACT_ERROR_FIRST].expected));
 }
 
-/* The value that the parse goes on with after an error: that of the first symbol (a list so far, an expression), or nothing. */
+/* The value that the parse goes on with after an error: that of the first symbol (a list so far, an
+ * expression), or nothing. */
 static void error_action(struct parser *p, enum grammar_action act, struct sem *out)
 {
     unexpected_action(p, act);
     switch (act) {
     case ACT_NAMES_ERROR: out->names = NULL; break;
     case ACT_NAME_ERROR: out->item = (struct item){ 0 }; break;
-    case ACT_MATCHER_ERROR_STRING: case ACT_MATCHER_ERROR_OP: case ACT_MATCHER_ERROR: out->matcher = NULL; break;
-    case ACT_LABEL_ERROR_STRING: case ACT_LABEL_ERROR_EQL: case ACT_LABEL_ERROR: out->label = NULL; break;
+    case ACT_MATCHER_ERROR_STRING:
+    case ACT_MATCHER_ERROR_OP:
+    case ACT_MATCHER_ERROR: out->matcher = NULL; break;
+    case ACT_LABEL_ERROR_STRING:
+    case ACT_LABEL_ERROR_EQL:
+    case ACT_LABEL_ERROR: out->label = NULL; break;
     case ACT_VALUES_ERROR: out->values = NULL; break;
     default: break;
     }
@@ -591,17 +663,25 @@ static void error_action(struct parser *p, enum grammar_action act, struct sem *
 static void literal(struct parser *p, struct sem *out, bool duration)
 {
     struct item it = out->item;
-    out->e = number_node(p, duration ? parser_duration_s(p, &it) : parser_number(p, it.val), item_pos(&it));
+    out->e = number_node(
+        p, duration ? parser_duration_s(p, &it) : parser_number(p, it.val), item_pos(&it));
     out->e->number.duration = duration;
 }
 
-static void expr_action(struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
+static void expr_action(
+    struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
 {
     switch (act) {
-    case ACT_RESULT_NOTHING: parser_error(p, (struct pos){ 0 }, "no expression found in input"); break;
+    case ACT_RESULT_NOTHING:
+        parser_error(p, (struct pos){ 0 }, "no expression found in input");
+        break;
     case ACT_RESULT_EXPR: p->result = v[1].e; break;
-    case ACT_AGGREGATE_MOD_FIRST: out->e = aggregate(p, &v[0].item, v[1].aggregation, v[2].args, false); break;
-    case ACT_AGGREGATE_MOD_LAST: out->e = aggregate(p, &v[0].item, v[2].aggregation, v[1].args, false); break;
+    case ACT_AGGREGATE_MOD_FIRST:
+        out->e = aggregate(p, &v[0].item, v[1].aggregation, v[2].args, false);
+        break;
+    case ACT_AGGREGATE_MOD_LAST:
+        out->e = aggregate(p, &v[0].item, v[2].aggregation, v[1].args, false);
+        break;
     case ACT_AGGREGATE_BARE: out->e = aggregate(p, &v[0].item, NULL, v[1].args, true); break;
     case ACT_AGGREGATE_ERROR:
         parser_unexpected(p, S("aggregation"), STR_EMPTY);
@@ -612,7 +692,8 @@ static void expr_action(struct parser *p, enum grammar_action act, struct sem *o
     case ACT_BINARY: out->e = binary(p, v); break;
     case ACT_CALL: out->e = call(p, &v[0].item, v[1].args); break;
     case ACT_PAREN:
-        out->e = parser_node(p, EXPR_PAREN, pos_merge(item_pos(&v[0].item), item_pos(&v[2].item)), v[1].e, NULL);
+        out->e = parser_node(
+            p, EXPR_PAREN, pos_merge(item_pos(&v[0].item), item_pos(&v[2].item)), v[1].e, NULL);
         out->e->paren.expr = v[1].e;
         break;
     case ACT_POSITIVE: positive(p, out); break;
@@ -651,9 +732,11 @@ static void expr_action(struct parser *p, enum grammar_action act, struct sem *o
 void parse_action(struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
 {
     if (act > ACT_ERROR_FIRST) error_action(p, act, out);
-    else if (act > ACT_SERIES_FIRST || act == ACT_RESULT_LABELS) parse_series_action(p, act, out, v);
+    else if (act > ACT_SERIES_FIRST || act == ACT_RESULT_LABELS)
+        parse_series_action(p, act, out, v);
     else if (act >= ACT_DURATION_LITERAL) parse_duration_action(p, act, out, v);
-    else if (act >= ACT_SELECTOR_NAME_MATCHERS && act <= ACT_MATCHER_NAME) selector_action(p, act, out, v);
+    else if (act >= ACT_SELECTOR_NAME_MATCHERS && act <= ACT_MATCHER_NAME)
+        selector_action(p, act, out, v);
     else if (act >= ACT_ARGS_EMPTY && act <= ACT_ARGS_TRAILING_COMMA) args_action(p, act, out, v);
     else if (act >= ACT_NAMES_EMPTY && act <= ACT_NAME_STRING) names_action(p, act, out, v);
     else if (act >= ACT_MATCHING && act <= ACT_FILL_SIGNED) matching_action(p, act, out, v);

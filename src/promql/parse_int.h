@@ -1,7 +1,8 @@
 /* parse_int.h — what the files of the parser share.
  *
  * What        The parser's state, the values on its stack, and the actions of productions.
- * Invariants  a production's action sees its symbols' values in v[0..n); what it writes to *out is the value of its left side
+ * Invariants  a production's action sees its symbols' values in v[0..n); what it writes to *out is
+ *             the value of its left side
  * Ownership   all in the parse's arena; regexes are listed, so that a failed parse can free them
  * Threads     one parse, one thread
  * Errors      collected; an action goes on after one
@@ -24,7 +25,8 @@ struct matching_mod { struct vector_matching m; bool return_bool; };
 struct aggregation_mod { struct name_list *names; bool without; };
 struct hist_map;                                               /* parse_series.c */
 
-struct sem {                                                   /* the value of a symbol: its token, or what its action made */
+/* the value of a symbol: its token, or what its action made */
+struct sem {
     struct item item;
     union {
         struct expr *e;
@@ -59,7 +61,8 @@ struct parser {
     VEC(struct regex *) regexes;
     struct expr *result;
     struct series_description series;
-    bool hint_set;                         /* of the last histogram: its counter reset hint was spelled out */
+    /* of the last histogram: its counter reset hint was spelled out */
+    bool hint_set;
     bool too_deep;
 };
 
@@ -68,13 +71,19 @@ void parser_unexpected(struct parser *p, str context, str expected);
 str parser_unquote(struct parser *p, str quoted);
 double parser_number(struct parser *p, str text);
 double parser_duration_s(struct parser *p, const struct item *it);
-static inline struct pos item_pos(const struct item *it) { return (struct pos){ it->pos, item_end(it) }; }
-struct expr *parser_node(struct parser *p, enum expr_kind kind, struct pos pos, const struct expr *below, const struct expr *beside);
+static inline struct pos item_pos(const struct item *it)
+{
+    return (struct pos){ it->pos, item_end(it) };
+}
+struct expr *parser_node(struct parser *p, enum expr_kind kind, struct pos pos,
+    const struct expr *below, const struct expr *beside);
 str parser_quote(struct parser *p, str s);                     /* as Go's %q */
 
 void parse_action(struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v);
-void parse_duration_action(struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v);
-void parse_series_action(struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v);
+void parse_duration_action(
+    struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v);
+void parse_series_action(
+    struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v);
 void parse_check(struct parser *p, struct expr *e);
 
 #endif

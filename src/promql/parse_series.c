@@ -1,7 +1,7 @@
 /* parse_series.c — what the productions of series descriptions do.
  *
- * `metric 1 2+3x4 _x2 {{sum:1 buckets:[1 2]}}x3`: repetitions are written out here. A step is added again and again, so that it rounds as
- * the reference rounds. */
+ * `metric 1 2+3x4 _x2 {{sum:1 buckets:[1 2]}}x3`: repetitions are written out here. A step is added
+ * again and again, so that it rounds as the reference rounds. */
 #include "promql/parse_int.h"
 
 #include "base/f64.h"
@@ -29,9 +29,18 @@ static str token_key(enum token t)
 
 /* What a histogram literal says, by the token of its key. */
 struct hist_map {
-    struct hist_entry { bool set; double f; int64_t i; struct float_list *floats; enum token hint; } at[TOK_HISTOGRAM_DESC_END - TOK_HISTOGRAM_DESC_START];
+    struct hist_entry {
+        bool set;
+        double f;
+        int64_t i;
+        struct float_list *floats;
+        enum token hint;
+    } at[TOK_HISTOGRAM_DESC_END - TOK_HISTOGRAM_DESC_START];
 };
-static struct hist_entry *hist_at(struct hist_map *m, enum token key) { return &m->at[key - TOK_HISTOGRAM_DESC_START]; }
+static struct hist_entry *hist_at(struct hist_map *m, enum token key)
+{
+    return &m->at[key - TOK_HISTOGRAM_DESC_START];
+}
 
 static void hist_merge(struct parser *p, struct hist_map *into, const struct hist_map *from)
 {
@@ -46,9 +55,11 @@ static void hist_merge(struct parser *p, struct hist_map *into, const struct his
     }
 }
 
-static struct histogram_side hist_side(struct parser *p, const struct hist_entry *buckets, const struct hist_entry *offset)
+static struct histogram_side hist_side(
+    struct parser *p, const struct hist_entry *buckets, const struct hist_entry *offset)
 {
-    if (!buckets->set || !buckets->floats || buckets->floats->v.n == 0) return (struct histogram_side){ 0 };
+    if (!buckets->set || !buckets->floats || buckets->floats->v.n == 0)
+        return (struct histogram_side){ 0 };
     struct span *s = ANEW(p->a, struct span);
     *s = (struct span){ (int32_t)offset->i, (uint32_t)buckets->floats->v.n };
     return (struct histogram_side){ s, 1, buckets->floats->v.at, buckets->floats->v.n };
@@ -57,7 +68,8 @@ static struct histogram_side hist_side(struct parser *p, const struct hist_entry
 static const struct histogram *hist_build(struct parser *p, struct hist_map *m)
 {
     struct histogram *h = ANEW(p->a, struct histogram);
-    const struct hist_entry *custom = hist_at(m, TOK_CUSTOM_VALUES_DESC), *hint = hist_at(m, TOK_COUNTER_RESET_HINT_DESC);
+    const struct hist_entry *custom = hist_at(m, TOK_CUSTOM_VALUES_DESC),
+                            *hint = hist_at(m, TOK_COUNTER_RESET_HINT_DESC);
     h->schema = (int32_t)hist_at(m, TOK_SCHEMA_DESC)->i;
     h->sum = hist_at(m, TOK_SUM_DESC)->f;
     h->count = hist_at(m, TOK_COUNT_DESC)->f;
@@ -69,10 +81,13 @@ static const struct histogram *hist_build(struct parser *p, struct hist_map *m)
     }
     p->hint_set = hint->set;
     if (hint->set)
-        h->hint = hint->hint == TOK_HINT_RESET ? RESET_YES : hint->hint == TOK_HINT_NOT_RESET ? RESET_NO
-                : hint->hint == TOK_HINT_GAUGE ? RESET_GAUGE : RESET_UNKNOWN;
+        h->hint = hint->hint == TOK_HINT_RESET       ? RESET_YES
+                  : hint->hint == TOK_HINT_NOT_RESET ? RESET_NO
+                  : hint->hint == TOK_HINT_GAUGE     ? RESET_GAUGE
+                                                     : RESET_UNKNOWN;
     h->pos = hist_side(p, hist_at(m, TOK_BUCKETS_DESC), hist_at(m, TOK_OFFSET_DESC));
-    h->neg = hist_side(p, hist_at(m, TOK_NEGATIVE_BUCKETS_DESC), hist_at(m, TOK_NEGATIVE_OFFSET_DESC));
+    h->neg =
+        hist_side(p, hist_at(m, TOK_NEGATIVE_BUCKETS_DESC), hist_at(m, TOK_NEGATIVE_OFFSET_DESC));
     return h;
 }
 
@@ -84,7 +99,8 @@ static struct hist_map *hist_one(struct parser *p, enum token key, struct hist_e
     return m;
 }
 
-static void hist_action(struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
+static void hist_action(
+    struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
 {
     enum token key = v[0].item.typ;
     switch (act) {
@@ -92,9 +108,15 @@ static void hist_action(struct parser *p, enum grammar_action act, struct sem *o
     case ACT_HIST_EMPTY: out->histogram = hist_build(p, ANEW(p->a, struct hist_map)); break;
     case ACT_HIST_MERGE: hist_merge(p, out->hist_map, v[2].hist_map); break;
     case ACT_HIST_INT: out->hist_map = hist_one(p, key, (struct hist_entry){ .i = v[2].i }); break;
-    case ACT_HIST_FLOAT: out->hist_map = hist_one(p, key, (struct hist_entry){ .f = v[2].f }); break;
-    case ACT_HIST_BUCKETS: out->hist_map = hist_one(p, key, (struct hist_entry){ .floats = v[2].floats }); break;
-    case ACT_HIST_HINT: out->hist_map = hist_one(p, key, (struct hist_entry){ .hint = v[2].item.typ }); break;
+    case ACT_HIST_FLOAT:
+        out->hist_map = hist_one(p, key, (struct hist_entry){ .f = v[2].f });
+        break;
+    case ACT_HIST_BUCKETS:
+        out->hist_map = hist_one(p, key, (struct hist_entry){ .floats = v[2].floats });
+        break;
+    case ACT_HIST_HINT:
+        out->hist_map = hist_one(p, key, (struct hist_entry){ .hint = v[2].item.typ });
+        break;
     case ACT_BUCKET_FIRST: {
         double f = v[0].f;
         out->floats = ANEW(p->a, struct float_list);
@@ -132,7 +154,8 @@ static struct labels labels_named(struct parser *p, struct labels l, str name)
     return labels_of(p, &all);
 }
 
-static void labels_action(struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
+static void labels_action(
+    struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
 {
     struct label *l;
     switch (act) {
@@ -150,7 +173,8 @@ static void labels_action(struct parser *p, enum grammar_action act, struct sem 
         break;
     case ACT_LABEL: case ACT_LABEL_NAME:
         l = ANEW(p->a, struct label);
-        *l = act == ACT_LABEL ? (struct label){ v[0].item.val, parser_unquote(p, v[2].item.val) } : (struct label){ METRIC_NAME, v[0].item.val };
+        *l = act == ACT_LABEL ? (struct label){ v[0].item.val, parser_unquote(p, v[2].item.val) }
+                              : (struct label){ METRIC_NAME, v[0].item.val };
         out->label = l;
         break;
     default: assert(!"a labels' action");
@@ -159,14 +183,18 @@ static void labels_action(struct parser *p, enum grammar_action act, struct sem 
 
 /* --- values --- */
 
-static void value_push(struct parser *p, struct value_list *l, struct seq_value v) { avec_push(p->a, &l->v, v); }
+static void value_push(struct parser *p, struct value_list *l, struct seq_value v)
+{
+    avec_push(p->a, &l->v, v);
+}
 
 static void repeat(struct parser *p, struct sem *out, struct seq_value v, double step, uint64_t n)
 {
     struct value_list *l = ANEW(p->a, struct value_list);
     out->values = l;
     if (n > SERIES_VALUES_MAX) {
-        parser_error(p, item_pos(&p->item), "more than %d values in one item of a series", SERIES_VALUES_MAX);
+        parser_error(p, item_pos(&p->item), "more than %d values in one item of a series",
+            SERIES_VALUES_MAX);
         return;
     }
     for (uint64_t i = 0; i < n; i++) {
@@ -176,7 +204,8 @@ static void repeat(struct parser *p, struct sem *out, struct seq_value v, double
 }
 
 /* base, base + inc, base + 2 inc, …: each from the one before. */
-static void repeat_histogram(struct parser *p, struct sem *out, const struct histogram *h, const struct histogram *inc, double sign, uint64_t n)
+static void repeat_histogram(struct parser *p, struct sem *out, const struct histogram *h,
+    const struct histogram *inc, double sign, uint64_t n)
 {
     struct seq_value v = { .kind = SEQ_HISTOGRAM, .h = h, .hint_set = p->hint_set };
     repeat(p, out, v, 0, n + 1);
@@ -191,7 +220,8 @@ static void repeat_histogram(struct parser *p, struct sem *out, const struct his
     }
 }
 
-static void item_action(struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
+static void item_action(
+    struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
 {
     struct seq_value omitted = { .kind = SEQ_OMITTED }, value = { .kind = SEQ_VALUE, .v = v[0].f };
     struct seq_value hist = { .kind = SEQ_HISTOGRAM, .h = v[0].histogram, .hint_set = p->hint_set };
@@ -199,12 +229,17 @@ static void item_action(struct parser *p, enum grammar_action act, struct sem *o
     case ACT_ITEM_BLANK: repeat(p, out, omitted, 0, 1); break;
     case ACT_ITEM_BLANK_TIMES: repeat(p, out, omitted, 0, v[2].u); break;
     case ACT_ITEM: repeat(p, out, value, 0, 1); break;
-    case ACT_ITEM_TIMES: repeat(p, out, value, -0.0, v[2].u + 1); break;   /* -0.0 leaves -0 as it is */
+    /* -0.0 leaves -0 as it is */
+    case ACT_ITEM_TIMES: repeat(p, out, value, -0.0, v[2].u + 1); break;
     case ACT_ITEM_STEP_TIMES: repeat(p, out, value, v[1].f, v[3].u + 1); break;
     case ACT_ITEM_HIST: repeat(p, out, hist, 0, 1); break;
     case ACT_ITEM_HIST_TIMES: repeat(p, out, hist, 0, v[2].u + 1); break;
-    case ACT_ITEM_HIST_ADD: repeat_histogram(p, out, v[0].histogram, v[2].histogram, 1, v[4].u); break;
-    case ACT_ITEM_HIST_SUB: repeat_histogram(p, out, v[0].histogram, v[2].histogram, -1, v[4].u); break;
+    case ACT_ITEM_HIST_ADD:
+        repeat_histogram(p, out, v[0].histogram, v[2].histogram, 1, v[4].u);
+        break;
+    case ACT_ITEM_HIST_SUB:
+        repeat_histogram(p, out, v[0].histogram, v[2].histogram, -1, v[4].u);
+        break;
     default: assert(!"an item's action");
     }
 }
@@ -216,12 +251,14 @@ static uint64_t count_of(struct parser *p, const struct item *it)
     bool digits = it->val.n > 0;
     for (size_t i = 0; i < it->val.n; i++) digits &= it->val.p[i] >= '0' && it->val.p[i] <= '9';
     str q = parser_quote(p, it->val);
-    parser_error(p, item_pos(it), "invalid repetition in series values: strconv.ParseUint: parsing %.*s: %s", STR_ARG(q),
-                 digits ? "value out of range" : "invalid syntax");
+    parser_error(p, item_pos(it),
+        "invalid repetition in series values: strconv.ParseUint: parsing %.*s: %s", STR_ARG(q),
+        digits ? "value out of range" : "invalid syntax");
     return 0;
 }
 
-void parse_series_action(struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
+void parse_series_action(
+    struct parser *p, enum grammar_action act, struct sem *out, const struct sem *v)
 {
     switch (act) {
     case ACT_RESULT_LABELS: p->series.labels = v[1].labels; break;
@@ -235,10 +272,12 @@ void parse_series_action(struct parser *p, enum grammar_action act, struct sem *
     case ACT_VALUES_EMPTY: out->values = ANEW(p->a, struct value_list); break;
     case ACT_VALUES_MORE:
         if (!out->values) out->values = ANEW(p->a, struct value_list);
-        for (size_t i = 0; v[2].values && i < v[2].values->v.n; i++) value_push(p, out->values, v[2].values->v.at[i]);
+        for (size_t i = 0; v[2].values && i < v[2].values->v.n; i++)
+            value_push(p, out->values, v[2].values->v.at[i]);
         break;
     case ACT_VALUE_WORD:
-        if (!str_eq(v[0].item.val, S("stale"))) parser_unexpected(p, S("series values"), S("number or \"stale\""));
+        if (!str_eq(v[0].item.val, S("stale")))
+            parser_unexpected(p, S("series values"), S("number or \"stale\""));
         out->f = stale_nan();
         break;
     case ACT_COUNT: out->u = count_of(p, &v[0].item); break;

@@ -18,7 +18,8 @@ static struct parse_opts opts_of(const json_t *q)
     return o;
 }
 
-static void expect_printed(void (*print)(struct buf *, const struct expr *), const struct expr *e, str want)
+static void expect_printed(
+    void (*print)(struct buf *, const struct expr *), const struct expr *e, str want)
 {
     struct buf b = { 0 };
     print(&b, e);
@@ -115,9 +116,12 @@ TEST(series_descriptions)
         }
         EXPECT_EQ(d.labels.n, json_array_size(labels));
         for (size_t i = 0; i < d.labels.n; i++) {
-            const json_t *pair = json_array_get(labels, i), *name = json_array_get(pair, 0), *value = json_array_get(pair, 1);
-            EXPECT_STR(d.labels.at[i].name, str_of(json_string_value(name), json_string_length(name)));
-            EXPECT_STR(d.labels.at[i].value, str_of(json_string_value(value), json_string_length(value)));
+            const json_t *pair = json_array_get(labels, i), *name = json_array_get(pair, 0),
+                         *value = json_array_get(pair, 1);
+            EXPECT_STR(
+                d.labels.at[i].name, str_of(json_string_value(name), json_string_length(name)));
+            EXPECT_STR(
+                d.labels.at[i].value, str_of(json_string_value(value), json_string_length(value)));
         }
         EXPECT_EQ(d.n, json_array_size(values));
         for (size_t i = 0; i < d.n; i++) {
@@ -130,7 +134,8 @@ TEST(series_descriptions)
 }
 
 /* `open` n times, then the middle, then `close` n times. */
-static str nested(struct arena *a, const char *open, const char *middle, const char *close, size_t n)
+static str nested(
+    struct arena *a, const char *open, const char *middle, const char *close, size_t n)
 {
     struct buf b = { 0 };
     for (size_t i = 0; i < n; i++) buf_str(&b, str_z(open));
@@ -156,10 +161,14 @@ TEST(deep_queries)
         struct err e = { 0 };
         struct expr *tree = NULL;
         bool subquery = c->close[0] == '[';
-        errc shallow = promql_parse(&tree, nested(&a, c->open, c->middle, c->close, 1500), &all_opts, &a, NULL, &e);
-        EXPECT_EQ(shallow, subquery ? ERR_BAD_INPUT : OK);     /* a subquery of a subquery has no type, but is read */
+        errc shallow = promql_parse(
+            &tree, nested(&a, c->open, c->middle, c->close, 1500), &all_opts, &a, NULL, &e);
+        /* a subquery of a subquery has no type, but is read */
+        EXPECT_EQ(shallow, subquery ? ERR_BAD_INPUT : OK);
         promql_tree_fini(tree);
-        EXPECT_EQ(promql_parse(&tree, nested(&a, c->open, c->middle, c->close, 10000), &all_opts, &a, NULL, &e), ERR_BAD_INPUT);
+        EXPECT_EQ(promql_parse(&tree, nested(&a, c->open, c->middle, c->close, 10000), &all_opts,
+                      &a, NULL, &e),
+            ERR_BAD_INPUT);
         EXPECT(str_find(err_str(&e), S("nested more than")) != SIZE_MAX);
         arena_fini(&a);
     }
@@ -167,8 +176,9 @@ TEST(deep_queries)
 
 TEST(every_prefix_ends)
 {
-    static const char query[] = "sum by (a, \"b c\") (rate(x{l=~\"a|b\", 'm'!=\"\\u00e9\"}[5m:1m] @ end() offset -1h30m)) "
-                                "/ on (a) group_left (b) fill_left (-1) topk(2, y[min_of(1m, 2 * step())] anchored) # end";
+    static const char query[] =
+        "sum by (a, \"b c\") (rate(x{l=~\"a|b\", 'm'!=\"\\u00e9\"}[5m:1m] @ end() offset -1h30m)) "
+        "/ on (a) group_left (b) fill_left (-1) topk(2, y[min_of(1m, 2 * step())] anchored) # end";
     for (size_t n = 0; n < sizeof(query); n++) {
         struct arena a = { 0 };
         struct expr *tree = NULL;

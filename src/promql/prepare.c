@@ -4,7 +4,12 @@
 
 #include <math.h>
 
-struct preparing { int64_t start_ms, end_ms, step_ms; struct arena *a; struct err *e; size_t n_selectors; };
+struct preparing {
+    int64_t start_ms, end_ms, step_ms;
+    struct arena *a;
+    struct err *e;
+    size_t n_selectors;
+};
 
 /* Nodes below x, in the order in which Prometheus visits them. */
 static struct expr **expr_children(struct expr *x, struct expr *room[2], size_t *n)
@@ -32,7 +37,10 @@ struct expr *expr_unparen(struct expr *x)
     return x;
 }
 
-double ns_to_seconds(int64_t ns) { return (double)(ns / 1000000000) + (double)(ns % 1000000000) / 1e9; }
+double ns_to_seconds(int64_t ns)
+{
+    return (double)(ns / 1000000000) + (double)(ns % 1000000000) / 1e9;
+}
 
 /* start(), end(), range(), step(): constants of the query */
 
@@ -41,7 +49,8 @@ static bool fold_value(const struct preparing *p, const char *name, double *out)
     if (!strcmp(name, "start")) *out = (double)p->start_ms / 1000;
     else if (!strcmp(name, "end")) *out = (double)p->end_ms / 1000;
     else if (!strcmp(name, "range")) *out = ns_to_seconds((p->end_ms - p->start_ms) * 1000000);
-    else if (!strcmp(name, "step")) *out = p->start_ms == p->end_ms ? 0 : ns_to_seconds(p->step_ms * 1000000);
+    else if (!strcmp(name, "step"))
+        *out = p->start_ms == p->end_ms ? 0 : ns_to_seconds(p->step_ms * 1000000);
     else return false;
     return true;
 }
@@ -102,14 +111,16 @@ static errc duration_seconds(const struct preparing *p, const struct expr *x, do
 }
 
 /* Leaves *out alone where there is no expression. */
-static errc duration_of(const struct preparing *p, const struct expr *x, bool negative_allowed, int64_t *out_ns)
+static errc duration_of(
+    const struct preparing *p, const struct expr *x, bool negative_allowed, int64_t *out_ns)
 {
     if (!x) return OK;
     double d;
     TRY(duration_seconds(p, x, &d));
     if (!isfinite(d)) return duration_fail(p, x, "duration is NaN or infinite");
     if (d <= 0 && !negative_allowed) return duration_fail(p, x, "duration must be greater than 0");
-    if (d > 9223372036.854775807 || d < -9223372036.854775808) return duration_fail(p, x, "duration is out of range");
+    if (d > 9223372036.854775807 || d < -9223372036.854775808)
+        return duration_fail(p, x, "duration is out of range");
     *out_ns = (int64_t)(d * 1000) * 1000000;
     return OK;
 }
@@ -117,7 +128,8 @@ static errc duration_of(const struct preparing *p, const struct expr *x, bool ne
 static errc prepare_durations(const struct preparing *p, struct expr *x)
 {
     switch (x->kind) {
-    case EXPR_VECTOR: return duration_of(p, x->vector.at.offset_expr, true, &x->vector.at.original_offset_ns);
+    case EXPR_VECTOR:
+        return duration_of(p, x->vector.at.offset_expr, true, &x->vector.at.original_offset_ns);
     case EXPR_MATRIX: TRY(duration_of(p, x->matrix.range_expr, false, &x->matrix.range_ns)); break;
     case EXPR_SUBQUERY:
         TRY(duration_of(p, x->subquery.at.offset_expr, true, &x->subquery.at.original_offset_ns));
@@ -158,8 +170,21 @@ static void prepare_at(const struct preparing *p, struct at_offset *at)
 static bool call_depends_on_time(const char *name)
 {
     static const char *const names[] = {
-        "days_in_month", "day_of_month", "day_of_week", "day_of_year", "end", "hour", "minute", "month", "year", "predict_linear",
-        "range", "start", "step", "time", "timestamp",
+        "days_in_month",
+        "day_of_month",
+        "day_of_week",
+        "day_of_year",
+        "end",
+        "hour",
+        "minute",
+        "month",
+        "year",
+        "predict_linear",
+        "range",
+        "start",
+        "step",
+        "time",
+        "timestamp",
     };
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (!strcmp(names[i], name)) return true;
@@ -214,12 +239,15 @@ static struct invariance prepare_wrap(struct preparing *p, struct expr *x)
     case EXPR_AGGREGATE:
         x->aggregate.expr = expr_unparen(x->aggregate.expr);
         x->aggregate.param = expr_unparen(x->aggregate.param);
-        return prepare_wrap(p, x->aggregate.expr);       /* the parameter is left alone, as Prometheus leaves it */
+        /* the parameter is left alone, as Prometheus leaves it */
+        return prepare_wrap(p, x->aggregate.expr);
     case EXPR_BINARY: return prepare_wrap_binary(p, x);
     case EXPR_CALL: return prepare_wrap_call(p, x);
     case EXPR_PAREN: case EXPR_STEP_INVARIANT: return prepare_wrap(p, x->paren.expr);
     case EXPR_UNARY: return prepare_wrap(p, x->unary.expr);
-    case EXPR_NUMBER: case EXPR_STRING: case EXPR_DURATION: return (struct invariance){ true, false };
+    case EXPR_NUMBER:
+    case EXPR_STRING:
+    case EXPR_DURATION: return (struct invariance){ true, false };
     }
     return (struct invariance){ false, false };
 }
@@ -233,8 +261,9 @@ static void number_selectors(struct preparing *p, struct expr *x)
     for (size_t i = 0; i < n; i++) number_selectors(p, at[i]);
 }
 
-/* Selectors below histogram_count and its like need no buckets: counts, sums and resets are found while reading. Below a subquery, which skips
- * samples, and where the buckets are needed, they are kept. */
+/* Selectors below histogram_count and its like need no buckets: counts, sums and resets are found
+ * while reading. Below a subquery, which skips samples, and where the buckets are needed, they are
+ * kept. */
 struct path { const struct expr *x; const struct path *up; };
 
 static bool needs_no_buckets(const struct path *up)
@@ -242,11 +271,15 @@ static bool needs_no_buckets(const struct path *up)
     bool skip = false;
     for (; up; up = up->up) {
         if (up->x->kind == EXPR_SUBQUERY) return false;
-        if (up->x->kind == EXPR_BINARY && (up->x->binary.op == OP_TRIM_UPPER || up->x->binary.op == OP_TRIM_LOWER)) return false;
+        if (up->x->kind == EXPR_BINARY &&
+            (up->x->binary.op == OP_TRIM_UPPER || up->x->binary.op == OP_TRIM_LOWER))
+            return false;
         if (up->x->kind != EXPR_CALL) continue;
         str f = str_z(up->x->call.func->name);
-        if (str_has_prefix(f, S("histogram_quantile")) || str_eq(f, S("histogram_fraction"))) return false;
-        skip |= str_eq(f, S("histogram_count")) || str_eq(f, S("histogram_sum")) || str_eq(f, S("histogram_avg"));
+        if (str_has_prefix(f, S("histogram_quantile")) || str_eq(f, S("histogram_fraction")))
+            return false;
+        skip |= str_eq(f, S("histogram_count")) || str_eq(f, S("histogram_sum")) ||
+                str_eq(f, S("histogram_avg"));
     }
     return skip;
 }
@@ -261,8 +294,8 @@ static void find_skippable(struct expr *x, const struct path *up)
     for (size_t i = 0; i < n; i++) find_skippable(at[i], &here);
 }
 
-errc promql_prepare(struct prepared *out, struct expr *root, int64_t start_ms, int64_t end_ms, int64_t step_ms, struct arena *a,
-                    struct err *e)
+errc promql_prepare(struct prepared *out, struct expr *root, int64_t start_ms, int64_t end_ms,
+    int64_t step_ms, struct arena *a, struct err *e)
 {
     struct preparing p = { start_ms, end_ms, step_ms, a, e, 0 };
     prepare_fold(&p, root);
@@ -276,7 +309,13 @@ errc promql_prepare(struct prepared *out, struct expr *root, int64_t start_ms, i
 
 /* @ as an offset */
 
-struct around { int64_t offset_ns, range_ns, step_ns; const int64_t *at; bool in_subquery; str func; };   /* the subqueries above a node */
+/* the subqueries above a node */
+struct around {
+    int64_t offset_ns, range_ns, step_ns;
+    const int64_t *at;
+    bool in_subquery;
+    str func;
+};
 
 static struct around around_subquery(struct around up, const struct expr *x)
 {
@@ -313,15 +352,24 @@ static void set_offsets(struct expr *x, int64_t eval_ms, struct around up)
     for (size_t i = 0; i < n; i++) set_offsets(at[i], eval_ms, up);
 }
 
-void promql_set_offsets(struct expr *x, int64_t eval_ms) { set_offsets(x, eval_ms, (struct around){ 0 }); }
+void promql_set_offsets(struct expr *x, int64_t eval_ms)
+{
+    set_offsets(x, eval_ms, (struct around){ 0 });
+}
 
 /* What each selector reads */
 
-struct visiting { const struct selector_scope *scope; void (*visit)(void *ctx, const struct selector_use *u); void *ctx; };
+struct visiting {
+    const struct selector_scope *scope;
+    void (*visit)(void *ctx, const struct selector_use *u);
+    void *ctx;
+};
 
-static struct selector_use selector_use_of(const struct selector_scope *s, struct expr *x, const struct around *up, int64_t range_ns)
+static struct selector_use selector_use_of(
+    const struct selector_scope *s, struct expr *x, const struct around *up, int64_t range_ns)
 {
-    int64_t start = s->start_ms, end = s->end_ms, lookback = s->lookback_ms, range = ns_to_ms(range_ns);
+    int64_t start = s->start_ms, end = s->end_ms, lookback = s->lookback_ms,
+            range = ns_to_ms(range_ns);
     if (up->at) start = end = *up->at;
     if (x->vector.at.timestamp_ms) {
         start = end = *x->vector.at.timestamp_ms;
@@ -339,7 +387,8 @@ static struct selector_use selector_use_of(const struct selector_scope *s, struc
     return (struct selector_use){ x, start - offset, end - offset, step, range, up->func };
 }
 
-static void each_selector(const struct visiting *v, struct expr *x, struct around up, int64_t range_ns)
+static void each_selector(
+    const struct visiting *v, struct expr *x, struct around up, int64_t range_ns)
 {
     if (x->kind == EXPR_VECTOR) {
         struct selector_use u = selector_use_of(v->scope, x, &up, range_ns);
@@ -353,11 +402,12 @@ static void each_selector(const struct visiting *v, struct expr *x, struct aroun
     struct expr *room[2];
     size_t n;
     struct expr **at = expr_children(x, room, &n);
-    for (size_t i = 0; i < n; i++) each_selector(v, at[i], up, x->kind == EXPR_MATRIX ? x->matrix.range_ns : 0);
+    for (size_t i = 0; i < n; i++)
+        each_selector(v, at[i], up, x->kind == EXPR_MATRIX ? x->matrix.range_ns : 0);
 }
 
-void promql_each_selector(struct expr *root, const struct selector_scope *scope, void (*visit)(void *ctx, const struct selector_use *u),
-                          void *ctx)
+void promql_each_selector(struct expr *root, const struct selector_scope *scope,
+    void (*visit)(void *ctx, const struct selector_use *u), void *ctx)
 {
     struct visiting v = { scope, visit, ctx };
     each_selector(&v, root, (struct around){ 0 }, 0);

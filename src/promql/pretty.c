@@ -1,8 +1,10 @@
-/* pretty.c — the form of /format_query: one line where it fits, else a line a part, indented by depth.
+/* pretty.c — the form of /format_query: one line where it fits, else a line a part, indented by
+ * depth.
  *
- * A node whose one-line form is longer than LINE_MAX bytes is split; the widths of the parts are measured bottom up, once a node, so
- * that a deep tree costs no more than its text at each level. Odd but kept, since texts are compared: a subquery that fits is not
- * indented, and a number or string is never split. */
+ * A node whose one-line form is longer than LINE_MAX bytes is split; the widths of the parts are
+ * measured bottom up, once a node, so that a deep tree costs no more than its text at each level.
+ * Odd but kept, since texts are compared: a subquery that fits is not indented, and a number or
+ * string is never split. */
 #include "promql/functions.h"
 #include "promql/print.h"
 #include "promql/print_int.h"

@@ -1,7 +1,8 @@
 /* print.c — the canonical one-line form.
  *
- * What the printer leaves out or adds (blanks after `by (…)`, matchers sorted by their text, offsets as durations) is what Prometheus
- * does; alert and rule names and the API show these texts. */
+ * What the printer leaves out or adds (blanks after `by (…)`, matchers sorted by their text,
+ * offsets as durations) is what Prometheus does; alert and rule names and the API show these
+ * texts. */
 #include "promql/print.h"
 
 #include <math.h>
@@ -92,7 +93,10 @@ static void extended(struct buf *b, const struct expr *v)
     else if (v->vector.smoothed) buf_str(b, S(" smoothed"));
 }
 
-static int str_compare(const void *a, const void *b) { return str_cmp(*(const str *)a, *(const str *)b); }
+static int str_compare(const void *a, const void *b)
+{
+    return str_cmp(*(const str *)a, *(const str *)b);
+}
 
 /* name{…} without what is said of time. */
 static void selector(struct buf *b, const struct expr *e)
@@ -103,7 +107,9 @@ static void selector(struct buf *b, const struct expr *e)
     struct buf one = { 0 };
     for (size_t i = 0; i < ms.n; i++) {
         const struct matcher *m = &ms.at[i];
-        if (m->type == MATCH_EQ && m->value.n && str_eq(m->value, e->vector.name) && str_eq(m->name, METRIC_NAME)) continue;
+        if (m->type == MATCH_EQ && m->value.n && str_eq(m->value, e->vector.name) &&
+            str_eq(m->name, METRIC_NAME))
+            continue;
         buf_reset(&one);
         buf_matcher(&one, m);
         avec_push(&ar, &texts, arena_str(&ar, buf_view(&one)));

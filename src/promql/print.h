@@ -1,6 +1,7 @@
 /* print.h — tree to text.
  *
- * What        The canonical one-line form (Expr.String), the pretty form of /format_query, and the JSON of /parse_query.
+ * What        The canonical one-line form (Expr.String), the pretty form of /format_query, and the
+ *             JSON of /parse_query.
  * Invariants  parse(print(t)) is t but for positions
  * Ownership   appends to the caller's buf
  * Threads     pure

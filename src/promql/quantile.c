@@ -26,14 +26,21 @@ static int value_cmp(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Puts the value that sorting would put at `k` there, none greater before it and none less behind it. No NaN among them. Hoare's selection
- * around a median of three; a sort where the pivots keep being bad. */
+/* Puts the value that sorting would put at `k` there, none greater before it and none less behind
+ * it. No NaN among them. Hoare's selection around a median of three; a sort where the pivots keep
+ * being bad. */
 static void values_select(double *v, size_t n, size_t k)
 {
     enum { SMALL = 16 };
     size_t lo = 0, hi = n, bad = 0;
     while (hi - lo > SMALL && bad < 64) {
-        double a = v[lo], b = v[lo + (hi - lo) / 2], c = v[hi - 1], pivot = a < b ? (b < c ? b : a < c ? c : a) : (a < c ? a : b < c ? c : b);
+        double a = v[lo], b = v[lo + (hi - lo) / 2], c = v[hi - 1],
+               pivot = a < b ? (b < c      ? b
+                                   : a < c ? c
+                                           : a)
+                             : (a < c      ? a
+                                   : b < c ? c
+                                           : b);
         size_t i = lo, j = hi - 1;
         for (;;) {
             while (v[i] < pivot) i++;
@@ -64,7 +71,8 @@ static size_t values_nan_first(double *v, size_t n)
     return nans;
 }
 
-/* v[k] and v[k + 1] become what a sort makes of them. Only zeros of both signs are equal and different: their order needs the literal sort. */
+/* v[k] and v[k + 1] become what a sort makes of them. Only zeros of both signs are equal and
+ * different: their order needs the literal sort. */
 static void values_order(double *v, size_t n, size_t k)
 {
     static const struct gosort_ops ops = { value_less, value_swap };
@@ -147,7 +155,8 @@ static bool almost_equal(double a, double b, double epsilon)
     return diff / (sum < DBL_MAX ? sum : DBL_MAX) < epsilon;
 }
 
-/* Counts never fall from bucket to bucket: differences within rounding are smoothed silently, others noted. */
+/* Counts never fall from bucket to bucket: differences within rounding are smoothed silently,
+ * others noted. */
 static void buckets_make_monotonic(struct bucket *b, size_t n, struct bucket_fix *fix)
 {
     static const double tolerance = 1e-12;

@@ -1,6 +1,7 @@
 /* quantile.h — quantiles of values and of classic histograms.
  *
- * What        The quantile formula of quantile() and quantile_over_time(), and the linear interpolation inside cumulative buckets.
+ * What        The quantile formula of quantile() and quantile_over_time(), and the linear
+ *             interpolation inside cumulative buckets.
  * Invariants  none
  * Ownership   none: the arrays given are changed in place
  * Threads     pure
@@ -17,14 +18,23 @@ double quantile_of(double q, double *values, size_t n);        /* reorders value
 double quantile_mad(double *values, size_t n);                 /* median absolute deviation */
 
 struct bucket { double upper, count; };
-struct bucket_fix { bool forced; double min_bucket, max_bucket, max_diff; };   /* what had to be made monotonic */
-double bucket_quantile(double q, struct bucket *buckets, size_t n, struct bucket_fix *fix);    /* REQUIRES: n > 0 */
-double bucket_fraction(double lower, double upper, struct bucket *buckets, size_t n);          /* REQUIRES: n > 0 */
+/* what had to be made monotonic */
+struct bucket_fix { bool forced; double min_bucket, max_bucket, max_diff; };
+/* REQUIRES: n > 0 */
+double bucket_quantile(double q, struct bucket *buckets, size_t n, struct bucket_fix *fix);
+/* REQUIRES: n > 0 */
+double bucket_fraction(double lower, double upper, struct bucket *buckets, size_t n);
 
 /* Of native histograms */
-enum histogram_note { HISTOGRAM_FINE, HISTOGRAM_NAN_RESULT, HISTOGRAM_NAN_SKEW, HISTOGRAM_NAN_LEFT_OUT };
+enum histogram_note {
+    HISTOGRAM_FINE,
+    HISTOGRAM_NAN_RESULT,
+    HISTOGRAM_NAN_SKEW,
+    HISTOGRAM_NAN_LEFT_OUT
+};
 double histogram_quantile(double q, const struct histogram *h, enum histogram_note *note);
-double histogram_fraction(double lower, double upper, const struct histogram *h, enum histogram_note *note);
+double histogram_fraction(
+    double lower, double upper, const struct histogram *h, enum histogram_note *note);
 double histogram_variance(const struct histogram *h);
 
 #endif

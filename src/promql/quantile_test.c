@@ -10,10 +10,16 @@ static bool same(double a, double b) { return a == b || (isnan(a) && isnan(b)); 
 
 TEST(quantile_of_values)
 {
-    static const struct { const char *name; double q, want; size_t n; double v[4]; } cases[] = {
-        { "none", 0.5, NAN, 0, { 0 } },          { "q is NaN", NAN, NAN, 1, { 1 } },      { "below 0", -1, -INFINITY, 1, { 1 } },
-        { "above 1", 2, INFINITY, 1, { 1 } },    { "median", 0.5, 2.5, 4, { 4, 1, 3, 2 } }, { "least", 0, 1, 4, { 4, 1, 3, 2 } },
-        { "greatest", 1, 4, 4, { 4, 1, 3, 2 } }, { "a NaN comes first", 1, 3, 3, { 3, NAN, 1 } },
+    static const struct { const char *name; double q, want; size_t n; double v[4];
+    } cases[] = {
+        { "none", 0.5, NAN, 0, { 0 } },
+        { "q is NaN", NAN, NAN, 1, { 1 } },
+        { "below 0", -1, -INFINITY, 1, { 1 } },
+        { "above 1", 2, INFINITY, 1, { 1 } },
+        { "median", 0.5, 2.5, 4, { 4, 1, 3, 2 } },
+        { "least", 0, 1, 4, { 4, 1, 3, 2 } },
+        { "greatest", 1, 4, 4, { 4, 1, 3, 2 } },
+        { "a NaN comes first", 1, 3, 3, { 3, NAN, 1 } },
         { "infinite neighbour", 0, NAN, 2, { INFINITY, 1 } },
     };
     TEST_EACH(c, cases) {
@@ -39,7 +45,9 @@ TEST(quantile_selects)
         size_t n = 1 + prng_below(&r, ARRAY_LEN(v));
         uint64_t kinds = 1 + prng_below(&r, 40), shape = prng_below(&r, 4);
         for (size_t i = 0; i < n; i++) {
-            v[i] = shape == 0 ? (double)i : shape == 1 ? -(double)i : (double)prng_below(&r, kinds) + 1;
+            v[i] = shape == 0   ? (double)i
+                   : shape == 1 ? -(double)i
+                                : (double)prng_below(&r, kinds) + 1;
             if (shape == 3 && prng_below(&r, 4) == 0) v[i] = NAN;
         }
         memcpy(w, v, sizeof(v));
@@ -52,11 +60,21 @@ TEST(quantile_selects)
 
 TEST(quantile_of_buckets)
 {
-    static const struct bucket good[] = { { 1, 10 }, { 2, 20 }, { INFINITY, 20 } }, unsorted[] = { { INFINITY, 20 }, { 2, 20 }, { 1, 10 } };
-    static const struct bucket falling[] = { { 1, 10 }, { 2, 5 }, { INFINITY, 20 } }, open[] = { { 1, 10 }, { 2, 20 } };
-    static const struct { const char *name; const struct bucket *b; size_t n; double q, want; bool forced; } cases[] = {
-        { "half of the second", good, 3, 0.75, 1.5, false }, { "any order", unsorted, 3, 0.75, 1.5, false },
-        { "highest bound", good, 3, 1, 2, false },           { "made monotonic", falling, 3, 0.5, 1, true },
+    static const struct bucket good[] = { { 1, 10 }, { 2, 20 }, { INFINITY, 20 } },
+                               unsorted[] = { { INFINITY, 20 }, { 2, 20 }, { 1, 10 } };
+    static const struct bucket falling[] = { { 1, 10 }, { 2, 5 }, { INFINITY, 20 } },
+                               open[] = { { 1, 10 }, { 2, 20 } };
+    static const struct {
+        const char *name;
+        const struct bucket *b;
+        size_t n;
+        double q, want;
+        bool forced;
+    } cases[] = {
+        { "half of the second", good, 3, 0.75, 1.5, false },
+        { "any order", unsorted, 3, 0.75, 1.5, false },
+        { "highest bound", good, 3, 1, 2, false },
+        { "made monotonic", falling, 3, 0.5, 1, true },
         { "no +Inf", open, 2, 0.5, NAN, false },
     };
     TEST_EACH(c, cases) {
@@ -70,8 +88,12 @@ TEST(quantile_of_buckets)
 
 TEST(fraction_of_buckets)
 {
-    static const struct { const char *name; double lower, upper, want; } cases[] = {
-        { "all", -INFINITY, INFINITY, 1 }, { "first", 0, 1, 0.5 }, { "middle halves", 0.5, 1.5, 0.5 }, { "upside down", 2, 1, 0 },
+    static const struct { const char *name; double lower, upper, want;
+    } cases[] = {
+        { "all", -INFINITY, INFINITY, 1 },
+        { "first", 0, 1, 0.5 },
+        { "middle halves", 0.5, 1.5, 0.5 },
+        { "upside down", 2, 1, 0 },
         { "unknown border", NAN, 1, NAN },
     };
     TEST_EACH(c, cases) {

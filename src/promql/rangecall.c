@@ -1,5 +1,5 @@
-/* Calls of functions of range vectors: series by series, read, cut into windows, computed, pushed on. The range is a selector's or a
- * subquery's; both arrive here as arrays of samples. */
+/* Calls of functions of range vectors: series by series, read, cut into windows, computed, pushed
+ * on. The range is a selector's or a subquery's; both arrive here as arrays of samples. */
 #include "promql/windows.h"
 
 struct range_call {
@@ -9,20 +9,26 @@ struct range_call {
     struct windows w;                      /* what is the same for all series */
     int64_t lo0, hi0;                      /* the first step's window (lo0, hi0] */
     uint32_t *lo, *hi, *hlo, *hhi;         /* of floats, and of histograms */
-    uint32_t *lo_kernel;                   /* lo, but hi where a step sees histograms that the function treats itself */
+    /* lo, but hi where a step sees histograms that the function treats itself */
+    uint32_t *lo_kernel;
     uint64_t *sizes;                       /* samples that the first i histograms count for */
-    bool from_subquery, counters;          /* counters: rate and increase say when a name does not look like one */
+    /* counters: rate and increase say when a name does not look like one */
+    bool from_subquery, counters;
     struct label_set seen;                 /* output labels: two rows must not share them */
-    uint64_t held, most;                   /* samples: of rows made so far, and the most that was held at a time */
-    uint64_t above;                        /* samples that the nodes above counted while rows of a subquery came */
-    uint64_t *present_any;                 /* absent_over_time: steps at which some series has a sample */
+    /* samples: of rows made so far, and the most that was held at a time */
+    uint64_t held, most;
+    /* samples that the nodes above counted while rows of a subquery came */
+    uint64_t above;
+    /* absent_over_time: steps at which some series has a sample */
+    uint64_t *present_any;
     struct samples points;                 /* of the subquery's row at hand */
     struct arena room;
     const struct eval *inner;
 };
 
 /* Windows as slices: two pointers that only go forward. The sum of their lengths. */
-static uint64_t range_cut(const struct range_call *c, const int64_t *t, size_t n, uint32_t *los, uint32_t *his)
+static uint64_t range_cut(
+    const struct range_call *c, const int64_t *t, size_t n, uint32_t *los, uint32_t *his)
 {
     size_t lo = 0, hi = 0, steps = c->ev->g.n;
     uint64_t work = 0;
@@ -71,8 +77,8 @@ static errc range_hold(struct range_call *c, uint64_t widest, uint64_t made, boo
 
 static bool name_looks_like_counter(str name)
 {
-    return str_has_suffix(name, S("_total")) || str_has_suffix(name, S("_sum")) || str_has_suffix(name, S("_count")) ||
-           str_has_suffix(name, S("_bucket"));
+    return str_has_suffix(name, S("_total")) || str_has_suffix(name, S("_sum")) ||
+           str_has_suffix(name, S("_count")) || str_has_suffix(name, S("_bucket"));
 }
 
 static void range_note_counter(struct range_call *c, struct labels l)
@@ -82,7 +88,8 @@ static void range_note_counter(struct range_call *c, struct labels l)
     if (!name.n) return;
     if (q->type_and_unit) {
         type = labels_get(l, S("__type__"));
-        if (!str_eq(type, S("counter")) && !str_eq(type, S("histogram"))) anno_not_counter_type(&q->annotations, name, type, c->w.pos);
+        if (!str_eq(type, S("counter")) && !str_eq(type, S("histogram")))
+            anno_not_counter_type(&q->annotations, name, type, c->w.pos);
     } else if (!name_looks_like_counter(name)) {
         anno_not_counter(&q->annotations, name, c->w.pos);
     }
@@ -101,19 +108,22 @@ static errc range_push(struct range_call *c, struct row *r)
 }
 
 /* The histograms of a series, cut like its floats. False: no window sees one. */
-static bool range_cut_histograms(struct range_call *c, const struct histogram_samples *hs, struct windows *w)
+static bool range_cut_histograms(
+    struct range_call *c, const struct histogram_samples *hs, struct windows *w)
 {
     struct arena *a = &c->ev->q->scratch;
     if (hs->n == 0 || !range_cut(c, hs->t, hs->n, c->hlo, c->hhi)) return false;
     c->sizes = arena_array(a, hs->n + 1, sizeof(*c->sizes));
     c->sizes[0] = 0;
-    for (size_t i = 0; i < hs->n; i++) c->sizes[i + 1] = c->sizes[i] + samples_of_histogram(hs->h[i]);
+    for (size_t i = 0; i < hs->n; i++)
+        c->sizes[i + 1] = c->sizes[i] + samples_of_histogram(hs->h[i]);
     w->hs = hs;
     w->hlo = c->hlo;
     w->hhi = c->hhi;
     w->hout = arena_zalloc(a, w->steps * sizeof(*w->hout));
     if (!c->f->histograms) return true;
-    for (size_t k = 0; k < w->steps; k++) c->lo_kernel[k] = c->hlo[k] < c->hhi[k] ? c->hi[k] : c->lo[k];
+    for (size_t k = 0; k < w->steps; k++)
+        c->lo_kernel[k] = c->hlo[k] < c->hhi[k] ? c->hi[k] : c->lo[k];
     w->lo = c->lo_kernel;
     return true;
 }
@@ -126,7 +136,8 @@ static errc range_histograms(struct range_call *c, struct windows *w)
     for (size_t k = 0; k < w->steps; k++) {
         if (c->hlo[k] == c->hhi[k]) continue;
         if (c->f->histograms) TRY(c->f->histograms(w, k));
-        else if (c->lo[k] < c->hi[k]) anno_histogram_ignored_range(&c->ev->q->annotations, w->metric, w->pos);
+        else if (c->lo[k] < c->hi[k])
+            anno_histogram_ignored_range(&c->ev->q->annotations, w->metric, w->pos);
         TRY(eval_check(c->ev->q));
         arena_reset(&c->room, (struct arena_mark){ 0 });
     }
@@ -145,7 +156,8 @@ static uint64_t range_made(const struct row *r, size_t steps, uint64_t *floats)
     return made;
 }
 
-static errc range_series(struct range_call *c, struct labels labels, bool drop_name, const struct samples *s)
+static errc range_series(
+    struct range_call *c, struct labels labels, bool drop_name, const struct samples *s)
 {
     struct query *q = c->ev->q;
     size_t steps = c->ev->g.n;
@@ -227,7 +239,9 @@ static errc range_subquery_row(struct sink *base, struct row *r)
     c->points.n = c->points.hist.n = 0;
     BITS_EACH(i, r->present, c->inner->g.n) {
         const struct histogram *h = row_histogram(r, i);
-        if (h) histogram_samples_push(&c->points.hist, grid_time(&c->inner->g, i), subquery_histogram(&c->ev->q->scratch, h));
+        if (h)
+            histogram_samples_push(&c->points.hist, grid_time(&c->inner->g, i),
+                subquery_histogram(&c->ev->q->scratch, h));
         else samples_push(&c->points, grid_time(&c->inner->g, i), r->v[i]);
     }
     errc rc = range_series(c, r->labels, r->drop_name, &c->points);
@@ -246,14 +260,16 @@ static errc range_from_subquery(struct range_call *c, struct expr *arg)
     c->inner = &inner;
     TRY(eval_subquery(ev, arg, &inner, &stats, &s.base));
     samples_peak(ev, stats.peak);
-    stats_merge_read(ev, &inner, ns_to_ms(arg->subquery.at.original_offset_ns), ns_to_ms(arg->subquery.range_ns));
+    stats_merge_read(ev, &inner, ns_to_ms(arg->subquery.at.original_offset_ns),
+        ns_to_ms(arg->subquery.range_ns));
     samples_peak(ev, ev->q->samples + c->most);
     TRY(samples_check(ev->q, ev->q->samples + c->most));
     ev->q->samples = before + c->held + c->above;
     return OK;
 }
 
-/* absent_over_time: one row of ones where nothing was. Labels are those that the selector asks for by equality, once each. */
+/* absent_over_time: one row of ones where nothing was. Labels are those that the selector asks for
+ * by equality, once each. */
 
 struct labels labels_of_absent(struct arena *a, struct expr *x)
 {
@@ -266,7 +282,8 @@ struct labels labels_of_absent(struct arena *a, struct expr *x)
         bool had = false;
         if (str_eq(m->name, METRIC_NAME)) continue;
         for (size_t j = 0; j < i; j++)
-            had |= x->vector.matchers.at[j].type == MATCH_EQ && str_eq(x->vector.matchers.at[j].name, m->name);
+            had |= x->vector.matchers.at[j].type == MATCH_EQ &&
+                   str_eq(x->vector.matchers.at[j].name, m->name);
         if (m->type == MATCH_EQ && !had) labels_builder_set(&lb, m->name, m->value);
         else labels_builder_del(&lb, m->name);
     }
@@ -278,7 +295,9 @@ static errc range_absent(struct range_call *c, struct expr *arg)
     struct eval *ev = c->ev;
     size_t n = ev->g.n, absent = n - bits_count(c->present_any, n);
     if (!absent) return OK;
-    struct row r = { .labels = labels_of_absent(ev->q->arena, arg), .present = c->present_any, .drop_name = true };
+    struct row r = {
+        .labels = labels_of_absent(ev->q->arena, arg), .present = c->present_any, .drop_name = true
+    };
     r.v = arena_array(ev->q->arena, n, sizeof(double));
     for (size_t w = 0; w < bits_words(n); w++) r.present[w] = ~r.present[w];
     if (n % 64) r.present[n / 64] &= ((uint64_t)1 << (n % 64)) - 1;
@@ -293,9 +312,13 @@ static errc range_check_modifiers(struct query *q, const struct expr *vs, const 
     bool smoothed = !strcmp(name, "rate") || !strcmp(name, "increase") || !strcmp(name, "delta");
     bool anchored = smoothed || !strcmp(name, "resets") || !strcmp(name, "changes");
     if (vs->vector.anchored && !anchored)
-        return eval_fail(q, "anchored modifier can only be used with: changes, delta, increase, rate, resets - not with %s", name);
+        return eval_fail(q,
+            "anchored modifier can only be used with: changes, delta, increase, rate, resets - not "
+            "with %s",
+            name);
     if (vs->vector.smoothed && !smoothed)
-        return eval_fail(q, "smoothed modifier can only be used with: delta, increase, rate - not with %s", name);
+        return eval_fail(q,
+            "smoothed modifier can only be used with: delta, increase, rate - not with %s", name);
     return OK;
 }
 
@@ -315,9 +338,12 @@ static errc range_window(struct range_call *c, struct expr *arg, struct expr *fi
     } else {
         const struct at_offset *at = &arg->subquery.at;
         range_ns = arg->subquery.range_ns;
-        offset_ns = at->timestamp_ms ? at->original_offset_ns + (ev->g.start - *at->timestamp_ms) * 1000000 : at->offset_ns;
+        offset_ns = at->timestamp_ms
+                        ? at->original_offset_ns + (ev->g.start - *at->timestamp_ms) * 1000000
+                        : at->offset_ns;
         c->w.fixed = at->timestamp_ms;
-        if (arg == first_arg) c->w.pos = (struct pos){ 0, 0 };   /* Prometheus puts a node without a place there */
+        /* Prometheus puts a node without a place there */
+        if (arg == first_arg) c->w.pos = (struct pos){ 0, 0 };
     }
     c->w.range_ms = ns_to_ms(range_ns);
     c->w.range_s = ns_to_seconds(range_ns);
@@ -351,15 +377,18 @@ errc eval_range_call(struct eval *ev, struct expr *call, size_t range_arg, struc
 {
     const char *name = call->call.func->name;
     struct expr *arg = call->call.args.at[range_arg];
-    SCOPED(range_call_fini) struct range_call c = { .ev = ev, .f = range_function_find(name), .out = out };
+    SCOPED(range_call_fini)
+    struct range_call c = { .ev = ev, .f = range_function_find(name), .out = out };
     if (!c.f) return eval_fail(ev->q, "unknown function with name \"%s\"", name);
     struct query *q = ev->q;
     label_set_init(&c.seen, q->arena);
     c.from_subquery = arg->kind == EXPR_SUBQUERY;
     c.counters = !strcmp(name, "rate") || !strcmp(name, "increase");
     uint32_t **slices[] = { &c.lo, &c.hi, &c.hlo, &c.hhi, &c.lo_kernel };
-    for (size_t i = 0; i < ARRAY_LEN(slices); i++) *slices[i] = arena_zalloc(q->arena, ev->g.n * sizeof(**slices[i]));
-    if (!strcmp(name, "absent_over_time")) c.present_any = arena_zalloc(q->arena, bits_words(ev->g.n) * sizeof(uint64_t));
+    for (size_t i = 0; i < ARRAY_LEN(slices); i++)
+        *slices[i] = arena_zalloc(q->arena, ev->g.n * sizeof(**slices[i]));
+    if (!strcmp(name, "absent_over_time"))
+        c.present_any = arena_zalloc(q->arena, bits_words(ev->g.n) * sizeof(uint64_t));
     c.w.ev = ev;
     c.w.lo = c.lo;
     c.w.hi = c.hi;
@@ -374,15 +403,17 @@ errc eval_range_call(struct eval *ev, struct expr *call, size_t range_arg, struc
 
 /* A range vector by itself: the result of an instant query */
 
-static errc points_of_window(struct eval *ev, const struct expr *vs, const struct samples *s, int64_t start, int64_t end,
-                             struct labels labels, struct point_sink *out)
+static errc points_of_window(struct eval *ev, const struct expr *vs, const struct samples *s,
+    int64_t start, int64_t end, struct labels labels, struct point_sink *out)
 {
     struct arena_mark m = arena_mark(&ev->q->scratch);
     struct point *at = arena_array(&ev->q->scratch, s->n + s->hist.n + 2, sizeof(*at));
     size_t n = 0;
     uint64_t sizes = 0;
     bool extended = vs->vector.anchored || vs->vector.smoothed;
-    if (extended && s->hist.n) return eval_fail(ev->q, "%s modifier is not supported with histograms", vs->vector.anchored ? "anchored" : "smoothed");
+    if (extended && s->hist.n)
+        return eval_fail(ev->q, "%s modifier is not supported with histograms",
+            vs->vector.anchored ? "anchored" : "smoothed");
     if (extended) {
         size_t last = s->n - 1, first = 0;
         while (first < last && s->t[first] <= start) first++;
@@ -395,14 +426,17 @@ static errc points_of_window(struct eval *ev, const struct expr *vs, const struc
         if (s->t[last] > start) {
             double left = s->v[first], right = s->v[last];
             if (vs->vector.smoothed && s->t[first] < start)
-                left += (s->v[first + 1] - left) * (double)(start - s->t[first]) / (double)(s->t[first + 1] - s->t[first]);
+                left += (s->v[first + 1] - left) * (double)(start - s->t[first]) /
+                        (double)(s->t[first + 1] - s->t[first]);
             if (vs->vector.smoothed && last > 0 && s->t[last] > end) {
                 right = s->v[last - 1];
-                right += (s->v[last] - right) * (double)(end - s->t[last - 1]) / (double)(s->t[last] - s->t[last - 1]);
+                right += (s->v[last] - right) * (double)(end - s->t[last - 1]) /
+                         (double)(s->t[last] - s->t[last - 1]);
             }
             at[n++] = (struct point){ start, left, NULL };
             for (size_t i = first; i <= last; i++)
-                if (s->t[i] > start && s->t[i] < end) at[n++] = (struct point){ s->t[i], s->v[i], NULL };
+                if (s->t[i] > start && s->t[i] < end)
+                    at[n++] = (struct point){ s->t[i], s->v[i], NULL };
             at[n++] = (struct point){ end, right, NULL };
         }
     } else {
@@ -429,7 +463,8 @@ static errc points_of_window(struct eval *ev, const struct expr *vs, const struc
 static errc points_of_selector(struct eval *ev, struct expr *x, struct point_sink *out)
 {
     const struct expr *vs = x->matrix.selector;
-    int64_t end = ev->g.start - ns_to_ms(vs->vector.at.offset_ns), start = end - ns_to_ms(x->matrix.range_ns);
+    int64_t end = ev->g.start - ns_to_ms(vs->vector.at.offset_ns),
+            start = end - ns_to_ms(x->matrix.range_ns);
     struct window_plan p = { start, end, ev->g.interval, 1 };
     if (vs->vector.anchored || vs->vector.smoothed) p.lo -= ev->q->lookback_ms;
     if (vs->vector.smoothed) p.hi += ev->q->lookback_ms;
@@ -441,7 +476,8 @@ static errc points_of_selector(struct eval *ev, struct expr *x, struct point_sin
         TRY(eval_check(ev->q));
         struct arena_mark m = arena_mark(&ev->q->scratch);
         TRY(reader_load(&r, sel->at[i], &p, STALE_DROP));
-        if (r.s.n || r.s.hist.n) TRY(points_of_window(ev, vs, &r.s, start, end, sel->at[i]->labels, out));
+        if (r.s.n || r.s.hist.n)
+            TRY(points_of_window(ev, vs, &r.s, start, end, sel->at[i]->labels, out));
         arena_reset(&ev->q->scratch, m);
     }
     return OK;
@@ -457,7 +493,7 @@ static errc points_row(struct sink *base, struct row *r)
     struct point *at = arena_array(a, s->inner->g.n, sizeof(*at));
     size_t n = 0;
     BITS_EACH(i, r->present, s->inner->g.n)
-        at[n++] = (struct point){ grid_time(&s->inner->g, i), r->v[i], r->hist ? r->hist[i] : NULL };
+    at[n++] = (struct point){ grid_time(&s->inner->g, i), r->v[i], r->hist ? r->hist[i] : NULL };
     errc rc = n ? s->out->points(s->out, r->labels, r->drop_name, at, n) : OK;
     arena_reset(a, m);
     return rc;

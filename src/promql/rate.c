@@ -1,8 +1,10 @@
-/* rate, increase, delta, irate, idelta, resets, changes: functions of the differences between neighbours.
+/* rate, increase, delta, irate, idelta, resets, changes: functions of the differences between
+ * neighbours.
  *
- * rate is last - first, plus what the counter showed before each reset inside the window, added in the order of the resets, then stretched
- * to the borders of the window. The resets of a series are few: their indexes are listed once, and a window only walks those between its
- * ends. So a step costs the same whatever the length of its window. */
+ * rate is last - first, plus what the counter showed before each reset inside the window, added in
+ * the order of the resets, then stretched to the borders of the window. The resets of a series are
+ * few: their indexes are listed once, and a window only walks those between its ends. So a step
+ * costs the same whatever the length of its window. */
 #include "promql/windows.h"
 
 bool start_time_is_reset(int64_t prev_st, int64_t prev_t, int64_t st, int64_t t)
@@ -13,7 +15,10 @@ bool start_time_is_reset(int64_t prev_st, int64_t prev_t, int64_t st, int64_t t)
     return prev_st != 0 && prev_st != prev_t;
 }
 
-bool start_time_overlaps(int64_t prev_st, int64_t prev_t, int64_t st) { return st != 0 && st < prev_t && st != prev_st; }
+bool start_time_overlaps(int64_t prev_st, int64_t prev_t, int64_t st)
+{
+    return st != 0 && st < prev_t && st != prev_st;
+}
 
 /* Ascending indexes i for which something holds between samples i - 1 and i. */
 struct index_list { uint32_t *at; size_t n; };
@@ -32,13 +37,17 @@ static struct index_list index_list_of(const struct windows *w, pair_is is)
 
 static bool pair_is_reset(const struct windows *w, size_t i)
 {
-    return w->v[i] < w->v[i - 1] || (w->st && start_time_is_reset(w->st[i - 1], w->t[i - 1], w->st[i], w->t[i]));
+    return w->v[i] < w->v[i - 1] ||
+           (w->st && start_time_is_reset(w->st[i - 1], w->t[i - 1], w->st[i], w->t[i]));
 }
 static bool pair_is_change(const struct windows *w, size_t i)
 {
     return w->v[i] != w->v[i - 1] && !(w->v[i] != w->v[i] && w->v[i - 1] != w->v[i - 1]);
 }
-static bool pair_overlaps(const struct windows *w, size_t i) { return w->st && start_time_overlaps(w->st[i - 1], w->t[i - 1], w->st[i]); }
+static bool pair_overlaps(const struct windows *w, size_t i)
+{
+    return w->st && start_time_overlaps(w->st[i - 1], w->t[i - 1], w->st[i]);
+}
 
 /* Moves *at to the first index above lo: windows only go forward. */
 static void index_list_from(const struct index_list *l, size_t *at, uint32_t lo)
@@ -53,24 +62,29 @@ static double counter_growth(struct windows *w, struct counter *c, size_t k)
     uint32_t lo = w->lo[k], hi = w->hi[k];
     double growth = w->v[hi - 1] - w->v[lo];
     index_list_from(&c->resets, &c->reset_at, lo);
-    for (size_t i = c->reset_at; i < c->resets.n && c->resets.at[i] < hi; i++) growth += w->v[c->resets.at[i] - 1];
+    for (size_t i = c->reset_at; i < c->resets.n && c->resets.at[i] < hi; i++)
+        growth += w->v[c->resets.at[i] - 1];
     index_list_from(&c->overlaps, &c->overlap_at, lo);
     if (c->overlap_at < c->overlaps.n && c->overlaps.at[c->overlap_at] < hi)
         anno_start_overlap(&w->ev->q->annotations, w->metric, w->pos);
     return growth;
 }
 
-/* Stretches the growth between the first and the last sample to the window: to its borders when they are near, else by half a gap; never
- * to where a counter would have been below zero. */
-bool window_stretch(const struct windows *w, size_t k, const struct growth *g, enum rate_kind kind, bool *from_zero, double *factor)
+/* Stretches the growth between the first and the last sample to the window: to its borders when
+ * they are near, else by half a gap; never to where a counter would have been below zero. */
+bool window_stretch(const struct windows *w, size_t k, const struct growth *g, enum rate_kind kind,
+    bool *from_zero, double *factor)
 {
     size_t gaps = g->n - 1;
     int64_t end = window_end_ms(w, k), start = end - w->range_ms;
-    double to_start = (double)(g->first_t - start) / 1000, to_end = (double)(end - g->last_t) / 1000;
-    double sampled = (double)(g->last_t - g->first_t) / 1000, average = gaps ? sampled / (double)gaps : 0, threshold = average * 1.1;
+    double to_start = (double)(g->first_t - start) / 1000,
+           to_end = (double)(end - g->last_t) / 1000;
+    double sampled = (double)(g->last_t - g->first_t) / 1000,
+           average = gaps ? sampled / (double)gaps : 0, threshold = average * 1.1;
     *from_zero = kind != RATE_DELTA && g->st != 0 && g->st > start && g->st < g->first_t;
     if (*from_zero) {
-        to_start = 0;                      /* the counter is known to have started inside the window, at zero */
+        /* the counter is known to have started inside the window, at zero */
+        to_start = 0;
         sampled = (double)(g->last_t - g->st) / 1000;
     } else if (gaps == 0) {
         return false;
@@ -88,7 +102,8 @@ bool window_stretch(const struct windows *w, size_t k, const struct growth *g, e
     return true;
 }
 
-static bool rate_extrapolate(const struct windows *w, size_t k, double growth, enum rate_kind kind, double *out)
+static bool rate_extrapolate(
+    const struct windows *w, size_t k, double growth, enum rate_kind kind, double *out)
 {
     uint32_t lo = w->lo[k], hi = w->hi[k];
     struct growth g = { w->t[lo], w->t[hi - 1], w->st ? w->st[lo] : 0, hi - lo, w->v[lo], growth };
@@ -118,7 +133,8 @@ static double extended_between(const struct windows *w, size_t i, int64_t at, bo
     return y1 + (y2 - y1) * (double)(at - w->t[i]) / (double)(w->t[i + 1] - w->t[i]);
 }
 
-/* anchored and smoothed ranges: values at the borders are taken from the sample before, or interpolated, instead of extrapolated. */
+/* anchored and smoothed ranges: values at the borders are taken from the sample before, or
+ * interpolated, instead of extrapolated. */
 static bool rate_extended(const struct windows *w, size_t k, enum rate_kind kind, double *out)
 {
     size_t lo = w->lo[k], n = w->hi[k] - lo, last = n - 1;
@@ -129,8 +145,11 @@ static bool rate_extended(const struct windows *w, size_t k, enum rate_kind kind
     if (first > 0) first--;
     if (w->smoothed) last = time_search(t, last, end, true);
     if (t[last] <= start || (w->smoothed && t[first] > end)) return false;
-    double left = w->smoothed && t[first] < start ? extended_between(w, lo + first, start, counter) : w->v[lo + first];
-    double right = w->smoothed && last > 0 && t[last] > end ? extended_between(w, lo + last - 1, end, counter) : w->v[lo + last];
+    double left = w->smoothed && t[first] < start ? extended_between(w, lo + first, start, counter)
+                                                  : w->v[lo + first];
+    double right = w->smoothed && last > 0 && t[last] > end
+                       ? extended_between(w, lo + last - 1, end, counter)
+                       : w->v[lo + last];
     double growth = right - left;
     if (counter) {
         size_t from = first, to = last + 1;
@@ -159,7 +178,8 @@ static errc window_rate_of(struct windows *w, enum rate_kind kind)
     for (size_t k = 0; k < w->steps; k++) {
         if (w->lo[k] == w->hi[k]) continue;
         double v;
-        bool ok = extended ? rate_extended(w, k, kind, &v) : rate_extrapolate(w, k, counter_growth(w, &c, k), kind, &v);
+        bool ok = extended ? rate_extended(w, k, kind, &v)
+                           : rate_extrapolate(w, k, counter_growth(w, &c, k), kind, &v);
         if (ok) window_put(w, k, v);
     }
     return OK;
@@ -188,7 +208,8 @@ errc window_idelta(struct windows *w) { return window_last_two(w, false); }
 
 /* Counts of pairs: differences of prefix counts */
 
-/* The first sample that counts: anchored ranges start with the last one at or before the border. False: none in the range. */
+/* The first sample that counts: anchored ranges start with the last one at or before the border.
+ * False: none in the range. */
 static bool anchored_first(const struct windows *w, size_t k, uint32_t *first)
 {
     *first = w->lo[k];
@@ -202,7 +223,8 @@ static bool anchored_first(const struct windows *w, size_t k, uint32_t *first)
 
 static errc window_count_pairs(struct windows *w, pair_is is)
 {
-    uint32_t *before = arena_array(&w->ev->q->scratch, w->n + 1, sizeof(*before));   /* pairs that end at or before sample i */
+    /* pairs that end at or before sample i */
+    uint32_t *before = arena_array(&w->ev->q->scratch, w->n + 1, sizeof(*before));
     if (w->n) before[0] = 0;
     for (size_t i = 1; i < w->n; i++) before[i] = before[i - 1] + is(w, i);
     for (size_t k = 0; k < w->steps; k++) {

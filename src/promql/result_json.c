@@ -1,6 +1,7 @@
 /* result_json.c — a query's result as the HTTP API writes it.
  *
- * Points are most of an answer, so they are written straight into the buffer, without the writer's bookkeeping of commas. */
+ * Points are most of an answer, so they are written straight into the buffer, without the writer's
+ * bookkeeping of commas. */
 #include "promql/result_json.h"
 
 #include "base/f64.h"
@@ -12,7 +13,8 @@ static void put_time(struct buf *b, int64_t ms)
     if (ms < 0) buf_u8(b, '-');
     buf_u64_text(b, u / 1000);
     if (fraction == 0) return;
-    uint8_t digits[4] = { '.', (uint8_t)('0' + fraction / 100), (uint8_t)('0' + fraction / 10 % 10), (uint8_t)('0' + fraction % 10) };
+    uint8_t digits[4] = { '.', (uint8_t)('0' + fraction / 100), (uint8_t)('0' + fraction / 10 % 10),
+        (uint8_t)('0' + fraction % 10) };
     buf_bytes(b, digits, sizeof(digits));
 }
 
@@ -35,7 +37,8 @@ static void put_float_point(struct buf *b, const struct point *p)
 void promql_labels_json(struct json *j, struct labels l)
 {
     bool html = j->html;
-    j->html = false;                                           /* bare, also where all else is escaped */
+    /* bare, also where all else is escaped */
+    j->html = false;
     json_obj(j);
     for (size_t i = 0; i < l.n; i++) json_kstr(j, l.at[i].name, l.at[i].value);
     json_obj_end(j);
@@ -49,7 +52,9 @@ static void put_bucket(struct buf *b, const struct histogram_bucket *k, bool *an
     if (k->count == 0) return;
     buf_str(b, *any ? S(",[") : S(",\"buckets\":[["));
     *any = true;
-    buf_u8(b, k->lower_inclusive ? (k->upper_inclusive ? '3' : '1') : k->upper_inclusive ? '0' : '2');
+    buf_u8(b, k->lower_inclusive   ? (k->upper_inclusive ? '3' : '1')
+              : k->upper_inclusive ? '0'
+                                   : '2');
     buf_u8(b, ',');
     put_value(b, k->lower);
     buf_u8(b, ',');
@@ -133,7 +138,8 @@ static void put_all(struct json *j, const struct result *r)
     buf_u8(j->b, ']');
 }
 
-/* Scalars and strings go another way in the reference: their time is a plain number, their value never has an exponent. */
+/* Scalars and strings go another way in the reference: their time is a plain number, their value
+ * never has an exponent. */
 static void put_scalar(struct json *j, const struct point *p)
 {
     char text[F64_TEXT_MAX];
@@ -172,9 +178,14 @@ static void put_steps(struct json *j, str key, const struct query_stats *s, cons
 
 static void put_stats(struct json *j, const struct query_stats *s)
 {
-    const struct { str key; double v; } timings[] = {
-        { S("evalTotalTime"), s->eval_total_s }, { S("resultSortTime"), s->result_sort_s }, { S("queryPreparationTime"), s->prepare_s },
-        { S("innerEvalTime"), s->inner_eval_s }, { S("execQueueTime"), s->queue_s }, { S("execTotalTime"), s->exec_total_s },
+    const struct { str key; double v;
+    } timings[] = {
+        { S("evalTotalTime"), s->eval_total_s },
+        { S("resultSortTime"), s->result_sort_s },
+        { S("queryPreparationTime"), s->prepare_s },
+        { S("innerEvalTime"), s->inner_eval_s },
+        { S("execQueueTime"), s->queue_s },
+        { S("execTotalTime"), s->exec_total_s },
     };
     json_obj(j);
     JSON_KEY(j, "timings");
@@ -208,7 +219,8 @@ void promql_result_json(struct json *j, const struct result *r, bool stats)
     } else if (r->type == VALUE_STRING) {
         put_string(j, r);
     } else {
-        json_raw(j, STR_EMPTY);                                /* the writer's comma; the array follows by hand */
+        /* the writer's comma; the array follows by hand */
+        json_raw(j, STR_EMPTY);
         put_all(j, r);
     }
     if (stats) {

@@ -3,7 +3,8 @@
 struct grid grid_of(int64_t start, int64_t end, int64_t interval)
 {
     assert(interval > 0);
-    size_t n = end < start ? 0 : (size_t)(((uint64_t)end - (uint64_t)start) / (uint64_t)interval) + 1;
+    size_t n =
+        end < start ? 0 : (size_t)(((uint64_t)end - (uint64_t)start) / (uint64_t)interval) + 1;
     return (struct grid){ start, end, interval, n };
 }
 
@@ -28,7 +29,10 @@ size_t bits_first_common(const uint64_t *a, const uint64_t *b, size_t n)
     return n;
 }
 
-size_t row_count(const struct row *r, size_t n) { return r->present ? bits_count(r->present, n) : n; }
+size_t row_count(const struct row *r, size_t n)
+{
+    return r->present ? bits_count(r->present, n) : n;
+}
 
 void step_counts_init(struct step_counts *c, struct arena *a, size_t n)
 {
@@ -98,13 +102,17 @@ const struct histogram **row_copy_histograms(struct arena *a, const struct row *
     return to;
 }
 
-bool label_is_metadata(str name) { return str_eq(name, METRIC_NAME) || str_eq(name, S("__type__")) || str_eq(name, S("__unit__")); }
+bool label_is_metadata(str name)
+{
+    return str_eq(name, METRIC_NAME) || str_eq(name, S("__type__")) || str_eq(name, S("__unit__"));
+}
 
 struct labels labels_drop_metadata(struct arena *a, struct labels l)
 {
     if (l.n && str_eq(l.at[0].name, METRIC_NAME)) l = (struct labels){ l.at + 1, l.n - 1 };
     bool more = false;
-    for (size_t i = 0; i < l.n && l.at[i].name.p[0] <= '_'; i++) more |= label_is_metadata(l.at[i].name);
+    for (size_t i = 0; i < l.n && l.at[i].name.p[0] <= '_'; i++)
+        more |= label_is_metadata(l.at[i].name);
     if (!more) return l;
     struct label *at = arena_array(a, l.n, sizeof(*at));
     size_t n = 0;
@@ -142,7 +150,10 @@ size_t label_set_add(struct label_set *s, struct labels l, bool *fresh)
     return e->index;
 }
 
-void rows_init(struct rows *rs, struct arena *a, size_t n_steps) { *rs = (struct rows){ .a = a, .n_steps = n_steps }; }
+void rows_init(struct rows *rs, struct arena *a, size_t n_steps)
+{
+    *rs = (struct rows){ .a = a, .n_steps = n_steps };
+}
 void rows_fini(struct rows *rs) { vec_fini(&rs->all); }
 
 struct row *rows_add(struct rows *rs, struct labels l, bool drop_name)

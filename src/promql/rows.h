@@ -1,9 +1,12 @@
 /* rows.h — the column form of a result: a row is a series, a column entry a step.
  *
- * What        Step grids, presence bitmaps, rows, sinks that take rows one by one, and the collector that joins rows of equal labels.
- * Invariants  (1) v has grid->n entries. (2) present NULL: every step has a value; else bit i says so, and v[i] of an absent step is
- *             never looked at. (3) hist NULL: floats only; else hist[i] non-NULL makes step i a histogram. (4) bits past n are 0.
- * Ownership   A row pushed into a sink is borrowed for the call; the sink may write into its columns. What it keeps, it copies.
+ * What        Step grids, presence bitmaps, rows, sinks that take rows one by one, and the
+ *             collector that joins rows of equal labels.
+ * Invariants  (1) v has grid->n entries. (2) present NULL: every step has a value; else bit i says
+ *             so, and v[i] of an absent step is never looked at. (3) hist NULL: floats only; else
+ *             hist[i] non-NULL makes step i a histogram. (4) bits past n are 0.
+ * Ownership   A row pushed into a sink is borrowed for the call; the sink may write into its
+ *             columns. What it keeps, it copies.
  * Threads     one query, one thread
  * Errors      the sink's
  * Format      none
@@ -18,21 +21,28 @@
 
 /* The steps of an evaluation: start, start + interval, … , n of them. */
 struct grid { int64_t start, end, interval; size_t n; };
-struct grid grid_of(int64_t start, int64_t end, int64_t interval);          /* REQUIRES: interval > 0; end < start: n == 0 */
-/* An evaluation at one time, which keeps rows in their order. One step of a range whose end is elsewhere is none. */
+/* REQUIRES: interval > 0; end < start: n == 0 */
+struct grid grid_of(int64_t start, int64_t end, int64_t interval);
+/* An evaluation at one time, which keeps rows in their order. One step of a range whose end is
+ * elsewhere is none. */
 static inline bool grid_is_instant(const struct grid *g) { return g->start == g->end; }
-static inline int64_t grid_time(const struct grid *g, size_t i) { return g->start + (int64_t)i * g->interval; }
+static inline int64_t grid_time(const struct grid *g, size_t i)
+{
+    return g->start + (int64_t)i * g->interval;
+}
 
 /* Bitmaps over the steps. */
 static inline size_t bits_words(size_t n) { return (n + 63) / 64; }
 static inline bool bits_get(const uint64_t *b, size_t i) { return b[i / 64] >> (i % 64) & 1; }
 static inline void bits_set(uint64_t *b, size_t i) { b[i / 64] |= (uint64_t)1 << (i % 64); }
 static inline void bits_clear(uint64_t *b, size_t i) { b[i / 64] &= ~((uint64_t)1 << (i % 64)); }
-void bits_fill(uint64_t *b, size_t n);                         /* the first n set, the rest of the words clear */
+/* the first n set, the rest of the words clear */
+void bits_fill(uint64_t *b, size_t n);
 size_t bits_count(const uint64_t *b, size_t n);
 size_t bits_first_common(const uint64_t *a, const uint64_t *b, size_t n);   /* n: none */
 
-/* Walks the set bits of a bitmap of n steps; NULL: all. for (size_t i = bits_next(p, 0, n); i < n; i = bits_next(p, i + 1, n)) */
+/* Walks the set bits of a bitmap of n steps; NULL: all. for (size_t i = bits_next(p, 0, n); i < n;
+ * i = bits_next(p, i + 1, n)) */
 static inline size_t bits_next(const uint64_t *b, size_t i, size_t n)
 {
     if (!b || i >= n) return i < n ? i : n;
@@ -44,19 +54,29 @@ static inline size_t bits_next(const uint64_t *b, size_t i, size_t n)
     }
     return w * 64 + (size_t)__builtin_ctzll(word);
 }
-#define BITS_EACH(i, b, n) for (size_t i = bits_next((b), 0, (n)); i < (n); i = bits_next((b), i + 1, (n)))
+#define BITS_EACH(i, b, n)                                                                         \
+    for (size_t i = bits_next((b), 0, (n)); i < (n); i = bits_next((b), i + 1, (n)))
 
 struct row {
     struct labels labels;
     double *v;
     uint64_t *present;
     const struct histogram **hist;
-    bool drop_name;                        /* the name goes at the end of the query (delayed name removal) */
+    /* the name goes at the end of the query (delayed name removal) */
+    bool drop_name;
 };
-static inline bool row_has(const struct row *r, size_t i) { return !r->present || bits_get(r->present, i); }
-static inline const struct histogram *row_histogram(const struct row *r, size_t i) { return r->hist ? r->hist[i] : NULL; }
-void row_own_present(struct arena *a, struct row *r, size_t n);              /* so that bits can be cleared */
-void row_drop_histograms(struct arena *a, struct row *r, size_t n);          /* steps with one have no value any more */
+static inline bool row_has(const struct row *r, size_t i)
+{
+    return !r->present || bits_get(r->present, i);
+}
+static inline const struct histogram *row_histogram(const struct row *r, size_t i)
+{
+    return r->hist ? r->hist[i] : NULL;
+}
+/* so that bits can be cleared */
+void row_own_present(struct arena *a, struct row *r, size_t n);
+/* steps with one have no value any more */
+void row_drop_histograms(struct arena *a, struct row *r, size_t n);
 /* Copies of the histograms at the steps that are present, NULL elsewhere; NULL if there is none. */
 const struct histogram **row_copy_histograms(struct arena *a, const struct row *r, size_t n);
 size_t row_count(const struct row *r, size_t n);               /* steps that have a value */
@@ -64,13 +84,20 @@ size_t row_count(const struct row *r, size_t n);               /* steps that hav
 struct sink { errc (*row)(struct sink *s, struct row *r); };
 static inline errc sink_row(struct sink *s, struct row *r) { return s->row(s, r); }
 
-/* How many samples the rows have at each step, as max-samples counts them: a histogram is several. Dense rows of floats cost nothing. */
+/* How many samples the rows have at each step, as max-samples counts them: a histogram is several.
+ * Dense rows of floats cost nothing. */
 struct step_counts { uint64_t dense, total; uint32_t *at; size_t n; };
 void step_counts_init(struct step_counts *c, struct arena *a, size_t n);
-void step_counts_add(struct step_counts *c, const struct row *r);            /* one a value: what a node takes in */
-void step_counts_add_made(struct step_counts *c, const struct row *r);       /* histograms by their size: what it makes */
-uint64_t row_samples(const struct row *r, size_t n, uint32_t *more_at);      /* the same of one row; what histograms add, at each step (NULL: no matter) */
-static inline uint64_t step_counts_at(const struct step_counts *c, size_t i) { return c->dense + c->at[i]; }
+/* one a value: what a node takes in */
+void step_counts_add(struct step_counts *c, const struct row *r);
+/* histograms by their size: what it makes */
+void step_counts_add_made(struct step_counts *c, const struct row *r);
+/* the same of one row; what histograms add, at each step (NULL: no matter) */
+uint64_t row_samples(const struct row *r, size_t n, uint32_t *more_at);
+static inline uint64_t step_counts_at(const struct step_counts *c, size_t i)
+{
+    return c->dense + c->at[i];
+}
 
 /* Labels without __name__, __type__ and __unit__. */
 struct labels labels_drop_metadata(struct arena *a, struct labels l);
@@ -80,20 +107,24 @@ bool label_is_metadata(str name);
 struct label_set { struct map map; struct arena *a; size_t n; };
 void label_set_init(struct label_set *s, struct arena *a);
 void label_set_fini(struct label_set *s);
-/* The index; *fresh says whether it is a new one. The labels are copied (pairs, not bytes) when new and `keep` is set. */
+/* The index; *fresh says whether it is a new one. The labels are copied (pairs, not bytes) when new
+ * and `keep` is set. */
 size_t label_set_add(struct label_set *s, struct labels l, bool *fresh);
 
 /* Keeps copies of rows. */
 struct rows { VEC(struct row) all; struct arena *a; size_t n_steps; };
 void rows_init(struct rows *rs, struct arena *a, size_t n_steps);
-void rows_fini(struct rows *rs);                               /* the list; the columns lie in the arena */
-struct row *rows_add(struct rows *rs, struct labels l, bool drop_name);      /* an empty row: nothing present */
+/* the list; the columns lie in the arena */
+void rows_fini(struct rows *rs);
+/* an empty row: nothing present */
+struct row *rows_add(struct rows *rs, struct labels l, bool drop_name);
 struct row *rows_copy(struct rows *rs, const struct row *r);
 
 struct rows_sink { struct sink base; struct rows rows; struct step_counts counts; };
 void rows_sink_init(struct rows_sink *s, struct arena *a, size_t n_steps);
 
-/* Puts src's present steps into dst. The first step that both have, or n. dst then keeps its own there. */
+/* Puts src's present steps into dst. The first step that both have, or n. dst then keeps its own
+ * there. */
 size_t row_merge(struct row *dst, const struct row *src, size_t n, struct arena *a);
 
 #endif

@@ -1,8 +1,9 @@
 /* script.c — scripts in the promqltest language.
  *
- * The language is one of lines: a command's first line, then the lines of its block up to an empty one. A comment line counts as empty, so
- * it ends a block. What a line of an eval's block is gets decided in a fixed order: a failure's words, `expect …`, a number alone, and
- * all else is a series. */
+ * The language is one of lines: a command's first line, then the lines of its block up to an empty
+ * one. A comment line counts as empty, so it ends a block. What a line of an eval's block is gets
+ * decided in a fixed order: a failure's words, `expect …`, a number alone, and all else is a
+ * series. */
 #include "promql/script.h"
 
 #include <stdarg.h>
@@ -54,7 +55,8 @@ static bool take(str *s, str word)
 static errc duration(struct reader *r, str s, const char *what, int64_t *ms)
 {
     struct err e = { 0 };
-    if (duration_parse(s, ms, &e) != OK) return bad(r, "invalid %s \"%.*s\": %s", what, STR_ARG(s), e.msg);
+    if (duration_parse(s, ms, &e) != OK)
+        return bad(r, "invalid %s \"%.*s\": %s", what, STR_ARG(s), e.msg);
     return OK;
 }
 
@@ -83,7 +85,8 @@ static errc signed_duration(struct reader *r, str *s, int64_t *ms)
 
 typedef VEC(struct script_start) starts;
 
-static errc push_starts(struct reader *r, starts *out, struct script_start v, int64_t step_ms, uint64_t n)
+static errc push_starts(
+    struct reader *r, starts *out, struct script_start v, int64_t step_ms, uint64_t n)
 {
     enum { STARTS_MAX = 1 << 20 };
     if (n > STARTS_MAX) return bad(r, "more than %d start timestamps in one item", STARTS_MAX);
@@ -104,7 +107,8 @@ static errc start_item(struct reader *r, starts *out, str item)
     bool stepped = !v.omitted && s.n && (s.p[0] == '+' || s.p[0] == '-');
     if (stepped) TRY(signed_duration(r, &s, &step));
     if (s.n || stepped) {
-        if (s.n == 0 || s.p[0] != 'x' || !str_u64(str_from(s, 1), &n)) return bad(r, "invalid ST item \"%.*s\"", STR_ARG(item));
+        if (s.n == 0 || s.p[0] != 'x' || !str_u64(str_from(s, 1), &n))
+            return bad(r, "invalid ST item \"%.*s\"", STR_ARG(item));
         if (!v.omitted) n++;
     }
     return push_starts(r, out, v, step, n);
@@ -161,8 +165,10 @@ static errc load_lines(struct reader *r, series_list *all)
         }
         struct script_series s = { 0 };
         TRY(series(r, line, &s.d));
-        if (pending && !labels_eq(s.d.labels, owner.labels)) return bad(r, "@st metric does not match the following sample line metric");
-        if (pending && st.n != s.d.n) return bad(r, "@st line has %zu values but sample line has %zu", st.n, s.d.n);
+        if (pending && !labels_eq(s.d.labels, owner.labels))
+            return bad(r, "@st metric does not match the following sample line metric");
+        if (pending && st.n != s.d.n)
+            return bad(r, "@st line has %zu values but sample line has %zu", st.n, s.d.n);
         if (pending) s.st = st.at;
         s.histograms = has_histogram(&s.d);
         load_put(r, all, s);
@@ -175,7 +181,8 @@ static errc load(struct reader *r, str first, str rest)
 {
     struct script_cmd c = { .kind = SCRIPT_LOAD, .line = r->at + 1 };
     c.load.nhcb = str_eq(first, S("load_with_nhcb"));
-    if (!c.load.nhcb && !str_eq(first, S("load"))) return bad(r, "invalid load command. (load[_with_nhcb] <step:duration>)");
+    if (!c.load.nhcb && !str_eq(first, S("load")))
+        return bad(r, "invalid load command. (load[_with_nhcb] <step:duration>)");
     TRY(duration(r, rest, "step definition", &c.load.step_ms));
     series_list all = { 0 };
     TRY(load_lines(r, &all));
@@ -192,7 +199,9 @@ static errc time_range(struct reader *r, str from, str to, str step, struct scri
     TRY(duration(r, from, "start timestamp definition", &ev->start_ms));
     TRY(duration(r, to, "end timestamp definition", &ev->end_ms));
     if (ev->end_ms < ev->start_ms)
-        return bad(r, "invalid test definition, end timestamp (%.*s) is before start timestamp (%.*s)", STR_ARG(to), STR_ARG(from));
+        return bad(r,
+            "invalid test definition, end timestamp (%.*s) is before start timestamp (%.*s)",
+            STR_ARG(to), STR_ARG(from));
     return duration(r, step, "step definition", &ev->step_ms);
 }
 
@@ -217,19 +226,22 @@ static errc eval_line(struct reader *r, str first, str rest, struct script_eval 
     ev->any_warn = str_eq(mod, S("_warn"));
     ev->any_info = str_eq(mod, S("_info"));
     ev->ordered = str_eq(mod, S("_ordered"));
-    if (mod.n && !ev->fail && !ev->any_warn && !ev->any_info && !ev->ordered) return bad(r, "invalid evaluation command");
+    if (mod.n && !ev->fail && !ev->any_warn && !ev->any_info && !ev->ordered)
+        return bad(r, "invalid evaluation command");
     ev->range = take(&rest, S("range"));
     if (ev->range) {
         if (ev->ordered) return bad(r, "invalid evaluation command");
         TRY(from_to_step(r, &rest, ev));
     } else {
-        if (!take(&rest, S("instant")) || !take(&rest, S("at"))) return bad(r, "invalid evaluation command");
+        if (!take(&rest, S("instant")) || !take(&rest, S("at")))
+            return bad(r, "invalid evaluation command");
         TRY(duration(r, word_of(rest, &rest), "timestamp definition", &ev->end_ms));
         ev->start_ms = ev->end_ms;
     }
     ev->expr = rest;
     struct err e = { 0 };
-    if (promql_parse(&ev->tree, rest, &script_parse_opts, r->a, NULL, &e) != OK) return bad(r, "%s", e.msg);
+    if (promql_parse(&ev->tree, rest, &script_parse_opts, r->a, NULL, &e) != OK)
+        return bad(r, "%s", e.msg);
     return OK;
 }
 
@@ -239,17 +251,24 @@ typedef VEC(struct script_expected) expectations;
 static errc regex_text(struct reader *r, struct script_text *t)
 {
     struct err e = { 0 };
-    str pattern = arena_fmt(r->a, "(?s:.*)(?:%.*s)(?s:.*)", STR_ARG(t->words));   /* matching is anchored; this searches */
-    if (regex_new(&t->re, pattern, &e) != OK) return bad(r, "invalid regex %.*s: %s", STR_ARG(t->words), e.msg);
+    /* matching is anchored; this searches */
+    str pattern = arena_fmt(r->a, "(?s:.*)(?:%.*s)(?s:.*)", STR_ARG(t->words));
+    if (regex_new(&t->re, pattern, &e) != OK)
+        return bad(r, "invalid regex %.*s: %s", STR_ARG(t->words), e.msg);
     return OK;
 }
 
 /* expect KIND [msg: TEXT | regex: PATTERN] */
 static errc expect_line(struct reader *r, str line, texts *out)
 {
-    static const struct { const char *word; enum script_expect kind; } kinds[] = {
-        { "ordered", EXPECT_ORDERED }, { "fail", EXPECT_FAIL }, { "warn", EXPECT_WARN }, { "no_warn", EXPECT_NO_WARN },
-        { "info", EXPECT_INFO }, { "no_info", EXPECT_NO_INFO },
+    static const struct { const char *word; enum script_expect kind;
+    } kinds[] = {
+        { "ordered", EXPECT_ORDERED },
+        { "fail", EXPECT_FAIL },
+        { "warn", EXPECT_WARN },
+        { "no_warn", EXPECT_NO_WARN },
+        { "info", EXPECT_INFO },
+        { "no_info", EXPECT_NO_INFO },
     };
     struct script_text t = { 0 };
     str rest, kind;
@@ -257,11 +276,15 @@ static errc expect_line(struct reader *r, str line, texts *out)
     kind = word_of(rest, &rest);
     size_t i = 0;
     while (i < ARRAY_LEN(kinds) && !str_eq(kind, str_z(kinds[i].word))) i++;
-    if (i == ARRAY_LEN(kinds)) return bad(r, "invalid expect statement, must match `expect <type> <match_type>: <string>` format");
+    if (i == ARRAY_LEN(kinds))
+        return bad(r,
+            "invalid expect statement, must match `expect <type> <match_type>: <string>` format");
     t.kind = kinds[i].kind;
     t.any = rest.n == 0;
     bool msg = str_has_prefix(rest, S("msg:")), re = str_has_prefix(rest, S("regex:"));
-    if (!t.any && !msg && !re) return bad(r, "invalid expect statement, must match `expect <type> <match_type>: <string>` format");
+    if (!t.any && !msg && !re)
+        return bad(r,
+            "invalid expect statement, must match `expect <type> <match_type>: <string>` format");
     if (!t.any) t.words = str_trim(str_from(rest, msg ? 4 : 6));
     if (re) TRY(regex_text(r, &t));
     avec_push(r->a, out, t);
@@ -272,9 +295,12 @@ static errc expect_lines_check(struct reader *r, const texts *all)
 {
     size_t n[EXPECT_NO_INFO + 1] = { 0 };
     for (size_t i = 0; i < all->n; i++) n[all->at[i].kind]++;
-    if (n[EXPECT_INFO] && n[EXPECT_NO_INFO]) return bad(r, "invalid expect lines, info and no_info cannot be used together");
-    if (n[EXPECT_WARN] && n[EXPECT_NO_WARN]) return bad(r, "invalid expect lines, warn and no_warn cannot be used together");
-    if (n[EXPECT_FAIL] > 1) return bad(r, "invalid expect lines, multiple expect fail lines are not allowed");
+    if (n[EXPECT_INFO] && n[EXPECT_NO_INFO])
+        return bad(r, "invalid expect lines, info and no_info cannot be used together");
+    if (n[EXPECT_WARN] && n[EXPECT_NO_WARN])
+        return bad(r, "invalid expect lines, warn and no_warn cannot be used together");
+    if (n[EXPECT_FAIL] > 1)
+        return bad(r, "invalid expect lines, multiple expect fail lines are not allowed");
     return OK;
 }
 
@@ -283,9 +309,11 @@ static errc expect_string(struct reader *r, str line, struct script_eval *ev)
 {
     str quoted = str_trim(str_from(line, sizeof("expect string") - 1));
     struct expr *literal = NULL;
-    if (quoted.n < 2 || quoted.p[0] == '\'' || promql_parse(&literal, quoted, &script_parse_opts, r->a, NULL, NULL) != OK ||
+    if (quoted.n < 2 || quoted.p[0] == '\'' ||
+        promql_parse(&literal, quoted, &script_parse_opts, r->a, NULL, NULL) != OK ||
         literal->kind != EXPR_STRING)
-        return bad(r, "expected string literal not valid - check that the string is correctly quoted");
+        return bad(
+            r, "expected string literal not valid - check that the string is correctly quoted");
     ev->text = literal->string;
     ev->instant_only = true;
     return OK;
@@ -326,7 +354,8 @@ static errc failure_line(struct reader *r, str line, texts *out, bool *taken)
 }
 
 /* One line of an eval's block; *last: the block ends with it. */
-static errc eval_block_line(struct reader *r, str line, struct script_eval *ev, texts *t, expectations *x, size_t *pos, bool *last)
+static errc eval_block_line(struct reader *r, str line, struct script_eval *ev, texts *t,
+    expectations *x, size_t *pos, bool *last)
 {
     str rest;
     if (ev->fail) {
@@ -354,7 +383,8 @@ static errc eval_block_line(struct reader *r, str line, struct script_eval *ev, 
     struct script_expected s = { .pos = (*pos)++ };
     TRY(series(r, line, &s.d));
     if (s.d.n > 1 && !ev->range && !ev->instant_only)
-        return bad(r, "expecting multiple values in instant evaluation not allowed. consider using 'expect range vector' directive "
+        return bad(r, "expecting multiple values in instant evaluation not allowed. consider using "
+                      "'expect range vector' directive "
                       "to enable a range vector result for an instant query");
     expect_put(r, x, s);
     return OK;
@@ -369,7 +399,8 @@ static errc eval(struct reader *r, str first, str rest)
     size_t pos = 1;
     TRY(eval_line(r, first, rest, ev));
     errc rc = OK;
-    for (bool last = false; rc == OK && !last && r->at + 1 < r->lines.n && r->lines.at[r->at + 1].n;) {
+    for (bool last = false;
+         rc == OK && !last && r->at + 1 < r->lines.n && r->lines.at[r->at + 1].n;) {
         str line = r->lines.at[++r->at];
         rc = eval_block_line(r, line, ev, &t, &x, &pos, &last);
     }
@@ -381,7 +412,8 @@ static errc eval(struct reader *r, str first, str rest)
         ev->ordered |= t.at[i].kind == EXPECT_ORDERED;
         ev->fail |= t.at[i].kind == EXPECT_FAIL;
     }
-    avec_push(r->a, &r->cmds, c);                              /* also after an error: the script owns its tree and regexes */
+    /* also after an error: the script owns its tree and regexes */
+    avec_push(r->a, &r->cmds, c);
     return rc;
 }
 
@@ -403,7 +435,8 @@ static errc command(struct reader *r, str line)
     char lower[16];
     str rest, first = word_of(line, &rest), word;
     size_t n = MIN(first.n, sizeof(lower));
-    for (size_t i = 0; i < n; i++) lower[i] = (char)(first.p[i] >= 'A' && first.p[i] <= 'Z' ? first.p[i] | 0x20 : first.p[i]);
+    for (size_t i = 0; i < n; i++)
+        lower[i] = (char)(first.p[i] >= 'A' && first.p[i] <= 'Z' ? first.p[i] | 0x20 : first.p[i]);
     word = str_of(lower, n);
     if (first.n == 5 && str_eq(word, S("clear"))) {
         struct script_cmd c = { .kind = SCRIPT_CLEAR, .line = r->at + 1 };
@@ -430,7 +463,8 @@ static void spread_histograms(struct script_cmd *at, size_t n, struct arena *a)
     size_t known = set.n;
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; at[i].kind == SCRIPT_LOAD && k < at[i].load.n; k++)
-            if (label_set_add(&set, at[i].load.at[k].d.labels, &fresh) < known) at[i].load.at[k].histograms = true;
+            if (label_set_add(&set, at[i].load.at[k].d.labels, &fresh) < known)
+                at[i].load.at[k].histograms = true;
     label_set_fini(&set);
 }
 

@@ -1,7 +1,8 @@
 /* script_nhcb.c — load_with_nhcb: classic histograms also become native ones with custom buckets.
  *
- * Series whose names end in _bucket, _count or _sum and that are called the same but for that and `le` make up one histogram at each of their
- * times. Its bounds are the values of `le`, its counts what lies between two of them. */
+ * Series whose names end in _bucket, _count or _sum and that are called the same but for that and
+ * `le` make up one histogram at each of their times. Its bounds are the values of `le`, its counts
+ * what lies between two of them. */
 #include "promql/script_nhcb.h"
 
 #include "base/f64.h"
@@ -18,7 +19,10 @@ enum part { PART_NONE, PART_BUCKET, PART_COUNT, PART_SUM };
 
 static enum part part_of(str name, str *base)
 {
-    static const struct { const char *suffix; enum part part; } parts[] = { { "_bucket", PART_BUCKET }, { "_count", PART_COUNT }, { "_sum", PART_SUM } };
+    static const struct {
+        const char *suffix;
+        enum part part;
+    } parts[] = { { "_bucket", PART_BUCKET }, { "_count", PART_COUNT }, { "_sum", PART_SUM } };
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         str suffix = str_z(parts[i].suffix);
         if (!str_has_suffix(name, suffix)) continue;
@@ -57,8 +61,10 @@ static errc cell_put(struct collecting *c, struct moment *m, double le, double c
     size_t i = 0;
     while (i < m->cells.n && m->cells.at[i].le < le) i++;
     if (i < m->cells.n && m->cells.at[i].le == le) return OK;
-    if (i > 0 && count < m->cells.at[i - 1].count) return fail(c, "count is not cumulative: ", count, " < ", m->cells.at[i - 1].count);
-    if (i < m->cells.n && count > m->cells.at[i].count) return fail(c, "count is not cumulative: ", count, " > ", m->cells.at[i].count);
+    if (i > 0 && count < m->cells.at[i - 1].count)
+        return fail(c, "count is not cumulative: ", count, " < ", m->cells.at[i - 1].count);
+    if (i < m->cells.n && count > m->cells.at[i].count)
+        return fail(c, "count is not cumulative: ", count, " > ", m->cells.at[i].count);
     avec_push(c->a, &m->cells, ((struct cell){ le, count }));
     for (size_t k = m->cells.n - 1; k > i; k--) {
         struct cell t = m->cells.at[k];
@@ -90,23 +96,31 @@ static errc collect(struct collecting *c, const struct script_series *s)
     double le = NAN;
     enum part part = part_of(labels_get(s->d.labels, METRIC_NAME), &base);
     if (part == PART_NONE) return OK;
-    if (part == PART_BUCKET && (!f64_parse(labels_get(s->d.labels, S("le")), &le) || isnan(le))) return OK;
+    if (part == PART_BUCKET && (!f64_parse(labels_get(s->d.labels, S("le")), &le) || isnan(le)))
+        return OK;
     struct classic *h = classic_of(c, s->d.labels, base);
     for (size_t i = 0; i < s->d.n; i++)
-        if (s->d.values[i].kind == SEQ_VALUE) TRY(moment_put(c, &h->at[i], part, le, s->d.values[i].v));
+        if (s->d.values[i].kind == SEQ_VALUE)
+            TRY(moment_put(c, &h->at[i], part, le, s->d.values[i].v));
     return OK;
 }
 
 static errc moment_histogram(struct collecting *c, struct moment *m, struct histogram **out)
 {
     if (!m->has_count && m->cells.n) m->count = vec_last(&m->cells).count;
-    if (!m->cells.n || vec_last(&m->cells).le != INFINITY) avec_push(c->a, &m->cells, ((struct cell){ INFINITY, m->count }));
+    if (!m->cells.n || vec_last(&m->cells).le != INFINITY)
+        avec_push(c->a, &m->cells, ((struct cell){ INFINITY, m->count }));
     size_t n = m->cells.n;
-    if (m->count != m->cells.at[n - 1].count) return fail(c, "count mismatch: count=", m->count, " != le=+Inf count=", m->cells.at[n - 1].count);
+    if (m->count != m->cells.at[n - 1].count)
+        return fail(
+            c, "count mismatch: count=", m->count, " != le=+Inf count=", m->cells.at[n - 1].count);
     struct histogram *h = ANEW(c->a, struct histogram);
-    *h = (struct histogram){ .schema = HISTOGRAM_CUSTOM_SCHEMA, .count = m->count, .sum = m->sum, .n_custom = n - 1 };
+    *h = (struct histogram){
+        .schema = HISTOGRAM_CUSTOM_SCHEMA, .count = m->count, .sum = m->sum, .n_custom = n - 1
+    };
     double *bounds = arena_array(c->a, n, sizeof(*bounds)), before = 0;
-    h->pos = (struct histogram_side){ ANEW(c->a, struct span), 1, arena_array(c->a, n, sizeof(double)), n };
+    h->pos = (struct histogram_side){ ANEW(c->a, struct span), 1,
+        arena_array(c->a, n, sizeof(double)), n };
     h->pos.spans[0].length = (uint32_t)n;
     for (size_t i = 0; i < n; i++) {
         h->pos.at[i] = m->cells.at[i].count - before;
@@ -120,7 +134,8 @@ static errc moment_histogram(struct collecting *c, struct moment *m, struct hist
     return OK;
 }
 
-static errc append(struct collecting *c, const struct classic *x, int64_t step_ms, struct appender *ap)
+static errc append(
+    struct collecting *c, const struct classic *x, int64_t step_ms, struct appender *ap)
 {
     series_handle handle;
     TRY(ap->ops->series(ap, x->labels, &handle, c->e));

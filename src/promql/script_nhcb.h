@@ -1,4 +1,5 @@
-/* script_nhcb.h — load_with_nhcb: what the classic histograms of a load are as native ones with custom buckets.
+/* script_nhcb.h — load_with_nhcb: what the classic histograms of a load are as native ones with
+ * custom buckets.
  *
  * What        Collects the series of a load by histogram and time, converts and appends them.
  * Invariants  none

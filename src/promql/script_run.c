@@ -1,7 +1,8 @@
 /* script_run.c — runs a promqltest script.
  *
- * An instant eval is run as it stands, then as a range query around its time, then with its time put in as @ at other times: each has to
- * give what is expected. So one line of a script holds the engine to its promises about steps and about @. */
+ * An instant eval is run as it stands, then as a range query around its time, then with its time
+ * put in as @ at other times: each has to give what is expected. So one line of a script holds the
+ * engine to its promises about steps and about @. */
 #include "promql/script_run.h"
 
 #include "promql/functions.h"
@@ -21,14 +22,21 @@ struct run {
 struct engine_opts script_engine_opts(void)
 {
     return (struct engine_opts){
-        .parse = script_parse_opts, .lookback_ms = 5 * MINUTE_MS, .timeout_ms = 100000, .default_step_ms = MINUTE_MS, .max_samples = 10000,
-        .max_concurrency = 20, .delayed_name_removal = true, .use_start_timestamps = true,
+        .parse = script_parse_opts,
+        .lookback_ms = 5 * MINUTE_MS,
+        .timeout_ms = 100000,
+        .default_step_ms = MINUTE_MS,
+        .max_samples = 10000,
+        .max_concurrency = 20,
+        .delayed_name_removal = true,
+        .use_start_timestamps = true,
     };
 }
 
 /* --- load --- */
 
-static errc load_series(struct appender *ap, const struct script_series *s, int64_t step_ms, struct err *e)
+static errc load_series(
+    struct appender *ap, const struct script_series *s, int64_t step_ms, struct err *e)
 {
     series_handle h = 0;
     if (s->d.n) TRY(ap->ops->series(ap, s->d.labels, &h, e));
@@ -42,13 +50,15 @@ static errc load_series(struct appender *ap, const struct script_series *s, int6
     return OK;
 }
 
-errc script_load_into(const struct script_load *l, struct appendable *floats, struct appendable *histograms, struct err *e)
+errc script_load_into(const struct script_load *l, struct appendable *floats,
+    struct appendable *histograms, struct err *e)
 {
     struct appendable *to[] = { floats, histograms };
     struct appender *ap[] = { NULL, NULL };
     errc rc = OK;
     for (int k = 0; k < 2 && rc == OK; k++) rc = to[k]->ops->begin(to[k], &ap[k], e);
-    for (size_t i = 0; i < l->n && rc == OK; i++) rc = load_series(ap[l->at[i].histograms], &l->at[i], l->step_ms, e);
+    for (size_t i = 0; i < l->n && rc == OK; i++)
+        rc = load_series(ap[l->at[i].histograms], &l->at[i], l->step_ms, e);
     if (rc == OK && l->nhcb) rc = script_nhcb_append(l, ap[1], e);
     for (int k = 0; k < 2; k++) {
         if (!ap[k]) continue;
@@ -70,13 +80,16 @@ static errc check_failure(const struct script_eval *ev, str words, struct err *e
     for (size_t i = 0; i < ev->n_texts; i++) {
         const struct script_text *t = &ev->texts[i];
         if (t->kind != EXPECT_FAIL || script_text_matches(t, words)) continue;
-        return err_set(e, ERR_BAD_INPUT, "expected error matching \"%.*s\", but got: %.*s", STR_ARG(t->words), STR_ARG(words));
+        return err_set(e, ERR_BAD_INPUT, "expected error matching \"%.*s\", but got: %.*s",
+            STR_ARG(t->words), STR_ARG(words));
     }
     return OK;
 }
 
-/* Every expected text matches one, every one is matched by an expected text; nothing is expected: nothing is checked. */
-static errc check_texts(const struct script_eval *ev, enum script_expect kind, const char *name, const str *got, size_t n, struct err *e)
+/* Every expected text matches one, every one is matched by an expected text; nothing is expected:
+ * nothing is checked. */
+static errc check_texts(const struct script_eval *ev, enum script_expect kind, const char *name,
+    const str *got, size_t n, struct err *e)
 {
     size_t expected = 0;
     for (size_t i = 0; i < ev->n_texts; i++) {
@@ -86,13 +99,18 @@ static errc check_texts(const struct script_eval *ev, enum script_expect kind, c
         while (j < n && !script_text_matches(&ev->texts[i], got[j])) j++;
         str first = n ? got[0] : STR_EMPTY;
         if (j == n)
-            return err_set(e, ERR_BAD_INPUT, "expected %s annotation matching \"%.*s\" but there are %zu others, first: %.*s", name,
-                           STR_ARG(ev->texts[i].words), n, STR_ARG(first));
+            return err_set(e, ERR_BAD_INPUT,
+                "expected %s annotation matching \"%.*s\" but there are %zu others, first: %.*s",
+                name, STR_ARG(ev->texts[i].words), n, STR_ARG(first));
     }
     for (size_t j = 0; expected && j < n; j++) {
         size_t i = 0;
-        while (i < ev->n_texts && !(ev->texts[i].kind == kind && script_text_matches(&ev->texts[i], got[j]))) i++;
-        if (i == ev->n_texts) return err_set(e, ERR_BAD_INPUT, "unexpected %s annotation \"%.*s\"", name, STR_ARG(got[j]));
+        while (i < ev->n_texts &&
+               !(ev->texts[i].kind == kind && script_text_matches(&ev->texts[i], got[j])))
+            i++;
+        if (i == ev->n_texts)
+            return err_set(
+                e, ERR_BAD_INPUT, "unexpected %s annotation \"%.*s\"", name, STR_ARG(got[j]));
     }
     return OK;
 }
@@ -106,19 +124,23 @@ static bool expects(const struct script_eval *ev, enum script_expect kind)
 
 static errc check_annotations(const struct script_eval *ev, const struct result *r, struct err *e)
 {
-    if (ev->any_warn && r->n_warnings == 0) return err_set(e, ERR_BAD_INPUT, "expected warnings but got none");
-    if (ev->any_info && r->n_infos == 0) return err_set(e, ERR_BAD_INPUT, "expected info annotations but got none");
+    if (ev->any_warn && r->n_warnings == 0)
+        return err_set(e, ERR_BAD_INPUT, "expected warnings but got none");
+    if (ev->any_info && r->n_infos == 0)
+        return err_set(e, ERR_BAD_INPUT, "expected info annotations but got none");
     TRY(check_texts(ev, EXPECT_WARN, "warn", r->warnings, r->n_warnings, e));
     TRY(check_texts(ev, EXPECT_INFO, "info", r->infos, r->n_infos, e));
     if (expects(ev, EXPECT_NO_WARN) && r->n_warnings)
-        return err_set(e, ERR_BAD_INPUT, "unexpected warning annotations: %.*s", STR_ARG(r->warnings[0]));
+        return err_set(
+            e, ERR_BAD_INPUT, "unexpected warning annotations: %.*s", STR_ARG(r->warnings[0]));
     if (expects(ev, EXPECT_NO_INFO) && r->n_infos)
         return err_set(e, ERR_BAD_INPUT, "unexpected info annotations: %.*s", STR_ARG(r->infos[0]));
     return OK;
 }
 
 /* The outcome of one query; *failed: it failed, as expected. */
-static errc check_outcome(const struct script_eval *ev, errc rc, const struct err *why, const struct result *res, bool *failed, struct err *e)
+static errc check_outcome(const struct script_eval *ev, errc rc, const struct err *why,
+    const struct result *res, bool *failed, struct err *e)
 {
     *failed = rc != OK;
     if (rc != OK && ev->fail) return check_failure(ev, err_str(why), e);
@@ -130,7 +152,8 @@ static errc check_outcome(const struct script_eval *ev, errc rc, const struct er
 
 /* --- instant queries and their variants --- */
 
-/* The points at one time of a matrix, as a vector, or a scalar if that is what the instant query gave. */
+/* The points at one time of a matrix, as a vector, or a scalar if that is what the instant query
+ * gave. */
 static void slice_at(struct result *m, int64_t t, enum value_type type)
 {
     size_t n = 0;
@@ -155,17 +178,22 @@ static bool is_sorted(const struct result *m)
     return true;
 }
 
-static errc run_as_range(struct run *r, const struct script_eval *ev, str query, int64_t t, enum value_type type, struct err *e)
+static errc run_as_range(struct run *r, const struct script_eval *ev, str query, int64_t t,
+    enum value_type type, struct err *e)
 {
-    struct query_opts o = { .query = query, .start_ms = t - MINUTE_MS, .end_ms = t + MINUTE_MS, .step_ms = MINUTE_MS };
+    struct query_opts o = {
+        .query = query, .start_ms = t - MINUTE_MS, .end_ms = t + MINUTE_MS, .step_ms = MINUTE_MS
+    };
     struct result res = { 0 };
     TRY_IN(e, engine_query(r->en, r->st->queryable(r->st->ctx), &o, &res, e), "in range mode");
     errc rc = OK;
     if (!ev->ordered) {
         bool sorted = is_sorted(&res);
         slice_at(&res, t, type);
-        if (!sorted) rc = err_set(e, ERR_BAD_INPUT, "in range mode: the matrix is not sorted by labels");
-        else if (type == VALUE_SCALAR && res.n_series == 0) rc = err_set(e, ERR_BAD_INPUT, "in range mode: no point at the step");
+        if (!sorted)
+            rc = err_set(e, ERR_BAD_INPUT, "in range mode: the matrix is not sorted by labels");
+        else if (type == VALUE_SCALAR && res.n_series == 0)
+            rc = err_set(e, ERR_BAD_INPUT, "in range mode: no point at the step");
         else if ((rc = script_compare(ev, &res, e)) != OK) rc = err_in(e, rc, "in range mode");
     }
     promql_result_fini(&res);
@@ -181,7 +209,8 @@ static bool has_context_call(str query)
     return false;
 }
 
-static errc run_instant(struct run *r, const struct script_eval *ev, str query, int64_t t, struct err *e)
+static errc run_instant(
+    struct run *r, const struct script_eval *ev, str query, int64_t t, struct err *e)
 {
     struct query_opts o = { .query = query, .start_ms = t, .end_ms = t, .instant = true };
     struct result res = { 0 };
@@ -191,21 +220,25 @@ static errc run_instant(struct run *r, const struct script_eval *ev, str query, 
     errc rc = check_outcome(ev, query_rc, &why, &res, &failed, e);
     enum value_type type = res.type;
     if (query_rc == OK) promql_result_fini(&res);
-    if (rc == OK && !failed && !ev->instant_only && !has_context_call(query)) rc = run_as_range(r, ev, query, t, type, e);
-    return rc == OK ? OK : err_in(e, rc, "%.*s at %" PRId64 " ms", STR_ARG(str_slice(query, 0, 160)), t);
+    if (rc == OK && !failed && !ev->instant_only && !has_context_call(query))
+        rc = run_as_range(r, ev, query, t, type, e);
+    return rc == OK ? OK
+                    : err_in(e, rc, "%.*s at %" PRId64 " ms", STR_ARG(str_slice(query, 0, 160)), t);
 }
 
 /* Functions whose result depends on when they are evaluated, whatever @ says. */
 static bool depends_on_time(str name)
 {
-    static const char *const names[] = { "days_in_month", "day_of_month", "day_of_week", "day_of_year", "end", "hour", "minute", "month",
-                                         "predict_linear", "range", "start", "step", "time", "timestamp", "year" };
+    static const char *const names[] = { "days_in_month", "day_of_month", "day_of_week",
+        "day_of_year", "end", "hour", "minute", "month", "predict_linear", "range", "start", "step",
+        "time", "timestamp", "year" };
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (str_eq(name, str_z(names[i]))) return true;
     return false;
 }
 
-/* Puts @ t into what has none; below a subquery with @ nothing is touched. False: it calls what depends on time. */
+/* Puts @ t into what has none; below a subquery with @ nothing is touched. False: it calls what
+ * depends on time. */
 static bool put_at(struct expr *e, const int64_t *t)
 {
     bool ok = true;
@@ -222,7 +255,8 @@ static bool put_at(struct expr *e, const int64_t *t)
 
 static errc run_at_variants(struct run *r, const struct script_eval *ev, struct err *e)
 {
-    int64_t t = ev->end_ms, times[] = { -10 * t, 0, t / 5, t, 10 * t }, around_zero[] = { -1000, 0, 1000 };
+    int64_t t = ev->end_ms, times[] = { -10 * t, 0, t / 5, t, 10 * t },
+            around_zero[] = { -1000, 0, 1000 };
     const int64_t *at = t ? times : around_zero;
     size_t n = t ? ARRAY_LEN(times) : ARRAY_LEN(around_zero);
     struct arena a = { 0 };
@@ -231,7 +265,8 @@ static errc run_at_variants(struct run *r, const struct script_eval *ev, struct 
     errc rc = promql_parse(&tree, ev->expr, &script_parse_opts, &a, NULL, e);
     if (rc == OK && put_at(tree, &t)) {
         promql_print(&text, tree);
-        for (size_t i = 0; rc == OK && i < n; i++) rc = run_instant(r, ev, buf_view(&text), at[i], e);
+        for (size_t i = 0; rc == OK && i < n; i++)
+            rc = run_instant(r, ev, buf_view(&text), at[i], e);
     }
     promql_tree_fini(tree);
     buf_fini(&text);
@@ -241,7 +276,9 @@ static errc run_at_variants(struct run *r, const struct script_eval *ev, struct 
 
 static errc run_range(struct run *r, const struct script_eval *ev, struct err *e)
 {
-    struct query_opts o = { .query = ev->expr, .start_ms = ev->start_ms, .end_ms = ev->end_ms, .step_ms = ev->step_ms };
+    struct query_opts o = {
+        .query = ev->expr, .start_ms = ev->start_ms, .end_ms = ev->end_ms, .step_ms = ev->step_ms
+    };
     struct result res = { 0 };
     struct err why = { 0 };
     bool failed;
@@ -262,10 +299,12 @@ static void report_eval(struct run *r, const struct script_cmd *c)
 {
     struct err e = { 0 };
     errc rc = run_eval(r, &c->eval, &e);
-    r->report->eval(r->report->ctx, c->line, rc == OK ? SCRIPT_PASSED : SCRIPT_FAILED, rc == OK ? STR_EMPTY : err_str(&e));
+    r->report->eval(r->report->ctx, c->line, rc == OK ? SCRIPT_PASSED : SCRIPT_FAILED,
+        rc == OK ? STR_EMPTY : err_str(&e));
 }
 
-void script_run(const struct script *s, const struct script_storage *st, struct engine *en, const struct script_report *report)
+void script_run(const struct script *s, const struct script_storage *st, struct engine *en,
+    const struct script_report *report)
 {
     struct run r = { .s = s, .st = st, .en = en, .report = report };
     struct err e = { 0 };
@@ -275,6 +314,7 @@ void script_run(const struct script *s, const struct script_storage *st, struct 
         if (rc == OK && c->kind == SCRIPT_CLEAR) rc = st->reset(st->ctx, &e);
         else if (rc == OK && c->kind == SCRIPT_LOAD) rc = run_load(&r, &c->load, &e);
         else if (rc == OK) report_eval(&r, c);
-        else if (c->kind == SCRIPT_EVAL) report->eval(report->ctx, c->line, SCRIPT_FAILED, err_str(&e));
+        else if (c->kind == SCRIPT_EVAL)
+            report->eval(report->ctx, c->line, SCRIPT_FAILED, err_str(&e));
     }
 }

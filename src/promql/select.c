@@ -33,7 +33,9 @@ errc selection_expand(struct query *q, size_t index, struct selection **out)
     *out = &q->selections[index];
     if ((*out)->expanded) return OK;
     errc rc = series_set_expand(q, (*out)->set, *out);
-    return rc == OK || rc == ERR_CANCELED || rc == ERR_TIMEOUT ? rc : err_in(q->e, rc, "expanding series");
+    return rc == OK || rc == ERR_CANCELED || rc == ERR_TIMEOUT
+               ? rc
+               : err_in(q->e, rc, "expanding series");
 }
 
 errc selection_differs(struct query *q, size_t index, bool *differ)
@@ -44,7 +46,8 @@ errc selection_differs(struct query *q, size_t index, bool *differ)
     label_set_init(&seen, &q->scratch);
     struct arena_mark m = arena_mark(&q->scratch);
     *differ = true;
-    for (size_t i = 0; i < sel->n && *differ; i++) label_set_add(&seen, labels_drop_metadata(&q->scratch, sel->at[i]->labels), differ);
+    for (size_t i = 0; i < sel->n && *differ; i++)
+        label_set_add(&seen, labels_drop_metadata(&q->scratch, sel->at[i]->labels), differ);
     arena_reset(&q->scratch, m);
     label_set_fini(&seen);
     return OK;
@@ -119,7 +122,8 @@ static void reader_put_histogram_st(struct reader *r, const struct sample_batch 
 }
 
 /* A histogram for instants stands among the floats; a stale one is the marker that it is. */
-static void reader_take_instant(struct reader *r, const struct sample_batch *b, size_t i, const struct histogram *h)
+static void reader_take_instant(
+    struct reader *r, const struct sample_batch *b, size_t i, const struct histogram *h)
 {
     struct samples *s = &r->s;
     bool stale = sample_is_stale(h->sum);
@@ -137,8 +141,14 @@ static void reader_take_instant(struct reader *r, const struct sample_batch *b, 
 
 struct loading { const struct window_plan *p; size_t k; bool gaps; int64_t last; };
 
-static inline int64_t window_lo(const struct window_plan *p, size_t k) { return p->lo + (int64_t)k * p->interval; }
-static inline int64_t window_hi(const struct window_plan *p, size_t k) { return p->hi + (int64_t)k * p->interval; }
+static inline int64_t window_lo(const struct window_plan *p, size_t k)
+{
+    return p->lo + (int64_t)k * p->interval;
+}
+static inline int64_t window_hi(const struct window_plan *p, size_t k)
+{
+    return p->hi + (int64_t)k * p->interval;
+}
 
 /* Is t in a window? Moves l->k to the first window that ends at or after t. */
 static bool loading_wants(struct loading *l, int64_t t)
@@ -148,19 +158,24 @@ static bool loading_wants(struct loading *l, int64_t t)
     return l->k < l->p->n && t > window_lo(l->p, l->k);
 }
 
-/* A histogram without its buckets. Whether there was a reset before it is found here, as far as the sample before was read in one go. */
+/* A histogram without its buckets. Whether there was a reset before it is found here, as far as the
+ * sample before was read in one go. */
 static const struct histogram *reader_strip(struct reader *r, const struct histogram *h)
 {
     struct histogram *s = ANEW(&r->q->scratch, struct histogram);
-    *s = (struct histogram){ .hint = h->hint, .schema = h->schema, .count = h->count, .sum = h->sum };
+    *s = (struct histogram){
+        .hint = h->hint, .schema = h->schema, .count = h->count, .sum = h->sum
+    };
     if (sample_is_stale(h->sum)) return s;
-    if (h->hint == RESET_UNKNOWN && r->last) s->hint = histogram_is_reset(h, r->last) ? RESET_YES : RESET_NO;
+    if (h->hint == RESET_UNKNOWN && r->last)
+        s->hint = histogram_is_reset(h, r->last) ? RESET_YES : RESET_NO;
     r->last = histogram_copy(&r->q->scratch, h);
     return s;
 }
 
 /* The one place where a histogram sample is read. */
-static void reader_take_histogram(struct reader *r, const struct sample_batch *b, size_t i, struct loading *l, enum stale stale)
+static void reader_take_histogram(
+    struct reader *r, const struct sample_batch *b, size_t i, struct loading *l, enum stale stale)
 {
     bool wanted = loading_wants(l, b->t[i]) && b->t[i] > l->p->lo;
     const struct histogram *h = NULL;
@@ -168,7 +183,8 @@ static void reader_take_histogram(struct reader *r, const struct sample_batch *b
         bool between = l->gaps && l->k > 0 && l->k < l->p->n && b->t[i] < window_lo(l->p, l->k);
         if (between) r->last = NULL;
         else h = reader_strip(r, b->h[i]);
-        if (l->gaps && wanted && b->t[i] == window_hi(l->p, l->k)) r->last = NULL;   /* reading goes on elsewhere */
+        /* reading goes on elsewhere */
+        if (l->gaps && wanted && b->t[i] == window_hi(l->p, l->k)) r->last = NULL;
     } else if (wanted) {
         h = histogram_copy(&r->q->scratch, b->h[i]);
     }
@@ -181,7 +197,8 @@ static void reader_take_histogram(struct reader *r, const struct sample_batch *b
     }
 }
 
-static void reader_take(struct reader *r, const struct sample_batch *b, struct loading *l, enum stale stale)
+static void reader_take(
+    struct reader *r, const struct sample_batch *b, struct loading *l, enum stale stale)
 {
     bool had_st = r->s.st != NULL;
     samples_reserve(&r->s, b->n);
@@ -224,7 +241,8 @@ errc reader_load(struct reader *r, struct series *s, const struct window_plan *p
         if (newest >= l.last) return OK;
         if (!l.gaps || (r->strip && b.kind != SAMPLE_FLOAT)) continue;
         while (l.k < p->n && window_hi(p, l.k) <= newest) l.k++;
-        if (l.k < p->n && window_lo(p, l.k) > newest) TRY(sample_iter_seek(r->it, window_lo(p, l.k) + !r->strip, e));
+        if (l.k < p->n && window_lo(p, l.k) > newest)
+            TRY(sample_iter_seek(r->it, window_lo(p, l.k) + !r->strip, e));
     }
 }
 
@@ -251,13 +269,14 @@ static errc info_fail_histogram(struct query *q, struct labels l)
 {
     struct buf b = { 0 };
     buf_labels(&b, l);
-    errc rc = eval_fail(q, "this should be an info metric, with float samples: %.*s", STR_ARG(buf_view(&b)));
+    errc rc = eval_fail(
+        q, "this should be an info metric, with float samples: %.*s", STR_ARG(buf_view(&b)));
     buf_fini(&b);
     return rc;
 }
 
-errc select_instants(struct eval *ev, struct reader *r, struct series *s, int64_t offset_ms, const int64_t *at, enum instant_what what,
-                     struct row *out)
+errc select_instants(struct eval *ev, struct reader *r, struct series *s, int64_t offset_ms,
+    const int64_t *at, enum instant_what what, struct row *out)
 {
     struct query *q = ev->q;
     size_t n = ev->g.n;
@@ -272,7 +291,8 @@ errc select_instants(struct eval *ev, struct reader *r, struct series *s, int64_
     for (size_t k = 0; k < n && x->n; k++) {
         int64_t ref = ref0 + (int64_t)k * interval;
         while (hi < x->n && x->t[hi] <= ref) hi++;
-        if (hi == 0 || x->t[hi - 1] <= ref - q->lookback_ms || sample_is_stale(x->v[hi - 1])) continue;
+        if (hi == 0 || x->t[hi - 1] <= ref - q->lookback_ms || sample_is_stale(x->v[hi - 1]))
+            continue;
         out->v[k] = instant_value(x, hi - 1, what);
         bits_set(out->present, k);
         found++;
@@ -282,7 +302,8 @@ errc select_instants(struct eval *ev, struct reader *r, struct series *s, int64_
             out->hist[k] = x->h[hi - 1];
             counts = samples_of_histogram(x->h[hi - 1]);
         }
-        if (what == INSTANT_TIME_MS && x->h && x->h[hi - 1]) return info_fail_histogram(q, s->labels);
+        if (what == INSTANT_TIME_MS && x->h && x->h[hi - 1])
+            return info_fail_histogram(q, s->labels);
         samples += counts;
         stats_total(ev, k, counts);
         stats_read(ev, k, counts);
@@ -294,22 +315,26 @@ errc select_instants(struct eval *ev, struct reader *r, struct series *s, int64_
 
 static double interpolate(const struct samples *s, size_t i, int64_t t)
 {
-    return s->v[i] + (s->v[i + 1] - s->v[i]) * (double)(t - s->t[i]) / (double)(s->t[i + 1] - s->t[i]);
+    return s->v[i] +
+           (s->v[i + 1] - s->v[i]) * (double)(t - s->t[i]) / (double)(s->t[i + 1] - s->t[i]);
 }
 
-/* smoothed: the line between the neighbours within the lookback on both sides; after the last sample its value. */
+/* smoothed: the line between the neighbours within the lookback on both sides; after the last
+ * sample its value. */
 
 struct smoothing { size_t lo, hi, next; };
 
 /* The samples around t: [lo, hi) within the lookback, next the first at or after t. */
-static void smoothing_move(struct smoothing *s, const int64_t *at, size_t n, int64_t t, int64_t lookback)
+static void smoothing_move(
+    struct smoothing *s, const int64_t *at, size_t n, int64_t t, int64_t lookback)
 {
     while (s->lo < n && at[s->lo] <= t - lookback) s->lo++;
     while (s->hi < n && at[s->hi] <= t + lookback) s->hi++;
     while (s->next < n && at[s->next] < t) s->next++;
 }
 
-static bool smoothed_float(const struct samples *x, const struct smoothing *s, int64_t t, double *out)
+static bool smoothed_float(
+    const struct samples *x, const struct smoothing *s, int64_t t, double *out)
 {
     size_t i = MAX(s->next, s->lo);
     if (i < s->hi && x->t[i] == t) *out = x->v[i];
@@ -320,8 +345,9 @@ static bool smoothed_float(const struct samples *x, const struct smoothing *s, i
 }
 
 /* NULL: nothing there. */
-static const struct histogram *smoothed_histogram(struct query *q, const struct histogram_samples *x, const struct smoothing *s, int64_t t,
-                                                  str metric, struct pos pos)
+static const struct histogram *smoothed_histogram(struct query *q,
+    const struct histogram_samples *x, const struct smoothing *s, int64_t t, str metric,
+    struct pos pos)
 {
     size_t i = MAX(s->next, s->lo);
     if (i < s->hi && x->t[i] == t) return x->h[i];
@@ -337,10 +363,12 @@ static const struct histogram *smoothed_histogram(struct query *q, const struct 
         anno_mixed_schemas(&q->annotations, metric, pos);
         return NULL;
     }
-    return histogram_between(&q->scratch, prev, x->t[i - 1], next, x->t[i], t, counter, &q->annotations, metric, pos);
+    return histogram_between(
+        &q->scratch, prev, x->t[i - 1], next, x->t[i], t, counter, &q->annotations, metric, pos);
 }
 
-static errc select_smoothed(struct eval *ev, struct reader *r, struct series *s, int64_t offset_ms, struct pos pos, struct row *out)
+static errc select_smoothed(struct eval *ev, struct reader *r, struct series *s, int64_t offset_ms,
+    struct pos pos, struct row *out)
 {
     struct query *q = ev->q;
     size_t n = ev->g.n;
@@ -396,7 +424,8 @@ errc eval_vector_selector(struct eval *ev, struct expr *x, struct sink *out)
 }
 
 /* timestamp(selector) and start_timestamp(selector): the sample's own times, not the step's */
-errc eval_timestamp_of_selector(struct eval *ev, struct expr *call, struct expr *x, struct sink *out)
+errc eval_timestamp_of_selector(
+    struct eval *ev, struct expr *call, struct expr *x, struct sink *out)
 {
     struct query *q = ev->q;
     bool start = !strcmp(call->call.func->name, "start_timestamp");
@@ -411,8 +440,8 @@ errc eval_timestamp_of_selector(struct eval *ev, struct expr *call, struct expr 
     for (size_t i = 0; i < sel->n; i++) {
         struct row row;
         TRY(eval_check(q));
-        TRY(select_instants(ev, &r, sel->at[i], ns_to_ms(x->vector.at.offset_ns), x->vector.at.timestamp_ms,
-                            start ? INSTANT_START : INSTANT_TIME, &row));
+        TRY(select_instants(ev, &r, sel->at[i], ns_to_ms(x->vector.at.offset_ns),
+            x->vector.at.timestamp_ms, start ? INSTANT_START : INSTANT_TIME, &row));
         row_drop_name(q, &row);
         if (!start || q->start_timestamps) joiner_add(&j, &row);
         arena_reset(&q->scratch, m);

@@ -1,7 +1,9 @@
 /* select.h — samples out of the storage, for the steps that want them.
  *
- * What        Expands what a selector asked for, and decodes a series' samples in and between windows into arrays.
- * Invariants  only what lies in a window is kept; windows that leave gaps between them are sought, not read through
+ * What        Expands what a selector asked for, and decodes a series' samples in and between
+ *             windows into arrays.
+ * Invariants  only what lies in a window is kept; windows that leave gaps between them are sought,
+ *             not read through
  * Ownership   a reader owns its arrays and its iterator and is used for series after series
  * Threads     one reader, one thread
  * Errors      the storage's
@@ -12,11 +14,19 @@
 
 #include "promql/eval.h"
 
-/* Histograms of a range, by time; they lie in the query's scratch arena. st NULL: none has a start timestamp. */
+/* Histograms of a range, by time; they lie in the query's scratch arena. st NULL: none has a start
+ * timestamp. */
 struct histogram_samples { int64_t *t, *st; const struct histogram **h; size_t n, cap; };
-/* Samples by time. st NULL: no sample has a start timestamp. Of a range, the histograms are apart (hist); for instants they stand among the
- * floats, h[i] NULL where a float is, h NULL if there is none. */
-struct samples { int64_t *t, *st; double *v; const struct histogram **h; size_t n, cap; struct histogram_samples hist; };
+/* Samples by time. st NULL: no sample has a start timestamp. Of a range, the histograms are apart
+ * (hist); for instants they stand among the floats, h[i] NULL where a float is, h NULL if there is
+ * none. */
+struct samples {
+    int64_t *t, *st;
+    double *v;
+    const struct histogram **h;
+    size_t n, cap;
+    struct histogram_samples hist;
+};
 
 /* Windows (lo + k*interval, hi + k*interval] for k in [0, n). */
 struct window_plan { int64_t lo, hi, interval; size_t n; };
@@ -24,13 +34,15 @@ struct window_plan { int64_t lo, hi, interval; size_t n; };
 enum stale { STALE_DROP, STALE_KEEP };
 struct reader {
     struct query *q; struct sample_iter *it; struct samples s;
-    bool strip;                            /* histograms without buckets; whether there were resets is found while reading */
+    /* histograms without buckets; whether there were resets is found while reading */
+    bool strip;
     const struct histogram *last;          /* the one read before, as a whole */
     int64_t *st_room, *hist_st_room; const struct histogram **h_room;
 };
 void reader_init(struct reader *r, struct query *q);
 void reader_fini(struct reader *r);
-MUST_USE errc reader_load(struct reader *r, struct series *s, const struct window_plan *p, enum stale stale);
+MUST_USE errc reader_load(
+    struct reader *r, struct series *s, const struct window_plan *p, enum stale stale);
 void samples_push(struct samples *s, int64_t t, double v);
 void histogram_samples_push(struct histogram_samples *s, int64_t t, const struct histogram *h);
 void samples_fini(struct samples *s);
@@ -39,9 +51,12 @@ uint64_t samples_of_histogram(const struct histogram *h);      /* how many float
 MUST_USE errc selection_expand(struct query *q, size_t index, struct selection **out);
 MUST_USE errc series_set_expand(struct query *q, struct series_set *set, struct selection *out);
 
-/* The newest sample of (ref - lookback, ref] at each step, ref = step time - offset, or `at` at all steps. what: its value, time or start. */
+/* The newest sample of (ref - lookback, ref] at each step, ref = step time - offset, or `at` at all
+ * steps. what: its value, time or start. */
 enum instant_what { INSTANT_VALUE, INSTANT_TIME_MS, INSTANT_TIME, INSTANT_START };
-MUST_USE errc select_instants(struct eval *ev, struct reader *r, struct series *s, int64_t offset_ms, const int64_t *at,
-                              enum instant_what what, struct row *out);   /* columns in the scratch arena */
+MUST_USE errc select_instants(struct eval *ev, struct reader *r, struct series *s,
+    int64_t offset_ms, const int64_t *at,
+    /* columns in the scratch arena */
+    enum instant_what what, struct row *out);
 
 #endif

@@ -1,6 +1,7 @@
 /* series_histogram.c — the histograms of series descriptions.
  *
- * A literal has one span a side, so a side is written as a dense run of buckets: a first index and counts. */
+ * A literal has one span a side, so a side is written as a dense run of buckets: a first index and
+ * counts. */
 #include "promql/series_histogram.h"
 
 #include "base/f64.h"
@@ -30,15 +31,18 @@ static struct dense dense_of(struct arena *ar, const struct histogram_side *side
     return d;
 }
 
-errc series_histogram_add(const struct histogram **out, struct arena *ar, const struct histogram *a, const struct histogram *b,
-                          double sign, struct err *e)
+errc series_histogram_add(const struct histogram **out, struct arena *ar, const struct histogram *a,
+    const struct histogram *b, double sign, struct err *e)
 {
     if (a->schema > b->schema)
-        return err_set(e, ERR_BAD_INPUT, "error combining histograms: cannot merge from schema %d to %d", b->schema, a->schema);
+        return err_set(e, ERR_BAD_INPUT,
+            "error combining histograms: cannot merge from schema %d to %d", b->schema, a->schema);
     struct histogram *h = histogram_copy(ar, a);
     struct histogram_merge m;
     if (histogram_add(ar, h, b, sign, &m) != OK)
-        return err_set(e, ERR_BAD_INPUT, "cannot apply this operation on histograms with a mix of exponential and custom bucket schemas");
+        return err_set(e, ERR_BAD_INPUT,
+            "cannot apply this operation on histograms with a mix of exponential and custom bucket "
+            "schemas");
     *out = h;
     return OK;
 }
@@ -65,7 +69,8 @@ static void floats(struct buf *b, const double *at, size_t n)
 }
 
 /* Without the empty buckets at both ends. */
-static void side(struct buf *b, size_t from, const char *buckets, const char *offset, struct dense d)
+static void side(
+    struct buf *b, size_t from, const char *buckets, const char *offset, struct dense d)
 {
     while (d.n > 0 && d.at[d.n - 1] == 0) d.n--;
     while (d.n > 0 && d.at[0] == 0) d.n--, d.at++, d.first++;
@@ -80,7 +85,9 @@ static void side(struct buf *b, size_t from, const char *buckets, const char *of
 
 void buf_series_histogram(struct buf *b, const struct histogram *h)
 {
-    static const char *const hints[] = { [RESET_YES] = "reset", [RESET_NO] = "not_reset", [RESET_GAUGE] = "gauge" };
+    static const char *const hints[] = {
+        [RESET_YES] = "reset", [RESET_NO] = "not_reset", [RESET_GAUGE] = "gauge"
+    };
     struct arena ar = { 0 };
     buf_str(b, S("{{"));
     size_t from = b->n;

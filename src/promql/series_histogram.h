@@ -15,9 +15,11 @@
 #include "base/err.h"
 #include "model/histogram.h"
 
-/* a + sign * b, in the lower of the two resolutions; custom buckets keep the bounds that both have. */
-MUST_USE errc series_histogram_add(const struct histogram **out, struct arena *ar, const struct histogram *a, const struct histogram *b,
-                                   double sign, struct err *e);
-void buf_series_histogram(struct buf *b, const struct histogram *h);   /* {{schema:1 sum:2 buckets:[5 10 7]}} */
+/* a + sign * b, in the lower of the two resolutions; custom buckets keep the bounds that both
+ * have. */
+MUST_USE errc series_histogram_add(const struct histogram **out, struct arena *ar,
+    const struct histogram *a, const struct histogram *b, double sign, struct err *e);
+/* {{schema:1 sum:2 buckets:[5 10 7]}} */
+void buf_series_histogram(struct buf *b, const struct histogram *h);
 
 #endif

@@ -1,11 +1,18 @@
-/* sort, sort_desc, sort_by_label, sort_by_label_desc: they order the rows of an instant query. The matrix of a range query is ordered by
- * labels in the end, so there they only warn. */
+/* sort, sort_desc, sort_by_label, sort_by_label_desc: they order the rows of an instant query. The
+ * matrix of a range query is ordered by labels in the end, so there they only warn. */
 #include "promql/eval.h"
 #include "promql/gosort.h"
 
 #include <math.h>
 
-struct sorting_rows { struct sink base; struct eval *ev; struct rows rows; struct step_counts in, made; bool by_value, descending; struct exprs labels; };
+struct sorting_rows {
+    struct sink base;
+    struct eval *ev;
+    struct rows rows;
+    struct step_counts in, made;
+    bool by_value, descending;
+    struct exprs labels;
+};
 
 static errc sort_row(struct sink *base, struct row *r)
 {
@@ -19,7 +26,8 @@ static errc sort_row(struct sink *base, struct row *r)
     return OK;
 }
 
-/* Natural order: runs of digits compare as numbers. "Less", as the order that Prometheus uses has it: not quite a strict one. */
+/* Natural order: runs of digits compare as numbers. "Less", as the order that Prometheus uses has
+ * it: not quite a strict one. */
 
 static bool is_digit(uint8_t c) { return c >= '0' && c <= '9'; }
 
@@ -39,7 +47,8 @@ static bool natural_less(str a, str b)
         if (!b.n) return false;
         str ca = natural_chunk(&a), cb = natural_chunk(&b);
         int64_t na, nb;
-        bool numbers = is_digit(ca.p[0]) && is_digit(cb.p[0]) && str_i64(ca, &na) && str_i64(cb, &nb);
+        bool numbers =
+            is_digit(ca.p[0]) && is_digit(cb.p[0]) && str_i64(ca, &na) && str_i64(cb, &nb);
         if (numbers ? na != nb : !str_eq(ca, cb)) return numbers ? na < nb : str_cmp(ca, cb) < 0;
         if (!a.n) return true;
         if (!b.n) return false;
@@ -50,7 +59,8 @@ static bool natural_less(str a, str b)
 static int row_cmp_by_labels(const struct sorting_rows *s, const struct row *a, const struct row *b)
 {
     for (size_t i = 0; i < s->labels.n; i++) {
-        str va = labels_get(a->labels, s->labels.at[i]->string), vb = labels_get(b->labels, s->labels.at[i]->string);
+        str va = labels_get(a->labels, s->labels.at[i]->string),
+            vb = labels_get(b->labels, s->labels.at[i]->string);
         if (str_eq(va, vb)) continue;
         int c = natural_less(va, vb) ? -1 : 1;
         return s->descending ? -c : c;

@@ -1,5 +1,6 @@
-/* Days are counted in cycles of 400 years from 1 March of year 0, so that leap days come last (Howard Hinnant's algorithm). Seconds before
- * the year that Go counts from wrap around 2^64, as they do there: infinite values reach that far. */
+/* Days are counted in cycles of 400 years from 1 March of year 0, so that leap days come last
+ * (Howard Hinnant's algorithm). Seconds before the year that Go counts from wrap around 2^64, as
+ * they do there: infinite values reach that far. */
 #include "promql/timefn.h"
 
 #include "base/defs.h"
@@ -9,7 +10,8 @@
 enum { DAY_S = 86400, CYCLE_DAYS = 146097, CYCLE_YEARS = 400, MARCH_0_TO_EPOCH_DAYS = 719468 };
 static const int64_t oldest_s = -9223372028741760000;          /* the start of Go's calendar */
 
-struct date { int64_t year; unsigned month, day, yearday, weekday, second; };   /* month, day and yearday from 1; Sunday is 0 */
+/* month, day and yearday from 1; Sunday is 0 */
+struct date { int64_t year; unsigned month, day, yearday, weekday, second; };
 
 static bool year_is_leap(int64_t y) { return y % 4 == 0 && (y % 100 != 0 || y % 400 == 0); }
 
@@ -23,10 +25,13 @@ static struct date date_of(double seconds)
         rest += DAY_S;
         days--;
     }
-    int64_t z = days + MARCH_0_TO_EPOCH_DAYS, cycle = (z >= 0 ? z : z - (CYCLE_DAYS - 1)) / CYCLE_DAYS;
+    int64_t z = days + MARCH_0_TO_EPOCH_DAYS,
+            cycle = (z >= 0 ? z : z - (CYCLE_DAYS - 1)) / CYCLE_DAYS;
     unsigned of_cycle = (unsigned)(z - cycle * CYCLE_DAYS);
     unsigned year = (of_cycle - of_cycle / 1460 + of_cycle / 36524 - of_cycle / 146096) / 365;
-    unsigned of_year = of_cycle - (365 * year + year / 4 - year / 100), month = (5 * of_year + 2) / 153;   /* from 1 March */
+    /* from 1 March */
+    unsigned of_year = of_cycle - (365 * year + year / 4 - year / 100),
+             month = (5 * of_year + 2) / 153;
     struct date d = { .year = cycle * CYCLE_YEARS + year, .second = (unsigned)rest };
     d.day = of_year - (153 * month + 2) / 5 + 1;
     d.month = month < 10 ? month + 3 : month - 9;
@@ -52,9 +57,16 @@ static double fn_days_in_month(double s)
 
 double (*time_function_find(const char *name))(double)
 {
-    static const struct { const char *name; double (*fn)(double); } table[] = {
-        { "day_of_month", fn_day_of_month }, { "day_of_week", fn_day_of_week }, { "day_of_year", fn_day_of_year },
-        { "days_in_month", fn_days_in_month }, { "hour", fn_hour }, { "minute", fn_minute }, { "month", fn_month }, { "year", fn_year },
+    static const struct { const char *name; double (*fn)(double);
+    } table[] = {
+        { "day_of_month", fn_day_of_month },
+        { "day_of_week", fn_day_of_week },
+        { "day_of_year", fn_day_of_year },
+        { "days_in_month", fn_days_in_month },
+        { "hour", fn_hour },
+        { "minute", fn_minute },
+        { "month", fn_month },
+        { "year", fn_year },
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         if (!strcmp(table[i].name, name)) return table[i].fn;

@@ -4,7 +4,8 @@
  * Invariants  none
  * Ownership   none
  * Threads     pure
- * Errors      none: what is no time gives the part of the farthest past, as a conversion of it to an integer does
+ * Errors      none: what is no time gives the part of the farthest past, as a conversion of it to
+ *             an integer does
  * Format      none
  */
 #ifndef EPI_PROMQL_TIMEFN_H

@@ -6,7 +6,10 @@
 
 TEST(time_functions)
 {
-    static const struct { const char *name; double s, year, month, day, yearday, weekday, hour, minute, days; } cases[] = {
+    static const struct {
+        const char *name;
+        double s, year, month, day, yearday, weekday, hour, minute, days;
+    } cases[] = {
         { "epoch", 0, 1970, 1, 1, 1, 4, 0, 0, 31 },
         { "a second before", -1, 1969, 12, 31, 365, 3, 23, 59, 31 },
         { "leap day", 1709210096, 2024, 2, 29, 60, 4, 12, 34, 29 },

@@ -1,5 +1,6 @@
-/* Functions of the values in a window. Compensated sums cannot slide: taking a value out again would round. A window is summed afresh
- * where windows hardly overlap; else it is joined from the sums of aligned pieces of PIECE samples, each a (sum, compensation) pair. */
+/* Functions of the values in a window. Compensated sums cannot slide: taking a value out again
+ * would round. A window is summed afresh where windows hardly overlap; else it is joined from the
+ * sums of aligned pieces of PIECE samples, each a (sum, compensation) pair. */
 #include "promql/windows.h"
 
 #include "base/kahan.h"
@@ -11,11 +12,13 @@
 
 /* Sums */
 
-enum { PIECE = 32, PIECES_FROM = 8 };      /* pieces pay when windows look at each sample more often than PIECES_FROM times */
+/* pieces pay when windows look at each sample more often than PIECES_FROM times */
+enum { PIECE = 32, PIECES_FROM = 8 };
 
 struct pieces { struct kahan *at; };
 
-/* False: the values are such that joining could round or overflow otherwise than a plain walk: NaN, infinite or huge ones. */
+/* False: the values are such that joining could round or overflow otherwise than a plain walk: NaN,
+ * infinite or huge ones. */
 static bool pieces_init(struct pieces *p, const struct windows *w)
 {
     double most = 0;
@@ -31,7 +34,8 @@ static bool pieces_init(struct pieces *p, const struct windows *w)
     return true;
 }
 
-static struct kahan pieces_sum(const struct pieces *p, const struct windows *w, size_t lo, size_t hi)
+static struct kahan pieces_sum(
+    const struct pieces *p, const struct windows *w, size_t lo, size_t hi)
 {
     struct kahan k = { 0, 0 };
     size_t i = lo;
@@ -64,7 +68,8 @@ static errc window_avg(struct windows *w)
     WINDOWS_EACH(w, k) {
         struct kahan_mean m;
         if (pieces) {
-            m = (struct kahan_mean){ pieces_sum(&p, w, w->lo[k], w->hi[k]), (double)(w->hi[k] - w->lo[k]), 0 };
+            m = (struct kahan_mean){ pieces_sum(&p, w, w->lo[k], w->hi[k]),
+                (double)(w->hi[k] - w->lo[k]), 0 };
         } else {
             kahan_mean_start(&m, w->v[w->lo[k]]);
             for (size_t i = w->lo[k] + 1; i < w->hi[k]; i++) kahan_mean_add(&m, w->v[i]);
@@ -130,8 +135,9 @@ static errc window_ts_last(struct windows *w)
     return OK;
 }
 
-/* Extremes: a queue of the samples that can still be the extreme of a window to come. The value functions keep the first of equals, the
- * time functions the last; a NaN counts only where there is nothing else, and then the last one does. */
+/* Extremes: a queue of the samples that can still be the extreme of a window to come. The value
+ * functions keep the first of equals, the time functions the last; a NaN counts only where there is
+ * nothing else, and then the last one does. */
 
 struct extreme { bool max, last_of_equals, time; };
 
@@ -159,10 +165,22 @@ static errc window_extreme(struct windows *w, struct extreme x)
     }
     return OK;
 }
-static errc window_max(struct windows *w) { return window_extreme(w, (struct extreme){ .max = true }); }
-static errc window_min(struct windows *w) { return window_extreme(w, (struct extreme){ .max = false }); }
-static errc window_ts_max(struct windows *w) { return window_extreme(w, (struct extreme){ true, true, true }); }
-static errc window_ts_min(struct windows *w) { return window_extreme(w, (struct extreme){ false, true, true }); }
+static errc window_max(struct windows *w)
+{
+    return window_extreme(w, (struct extreme){ .max = true });
+}
+static errc window_min(struct windows *w)
+{
+    return window_extreme(w, (struct extreme){ .max = false });
+}
+static errc window_ts_max(struct windows *w)
+{
+    return window_extreme(w, (struct extreme){ true, true, true });
+}
+static errc window_ts_min(struct windows *w)
+{
+    return window_extreme(w, (struct extreme){ false, true, true });
+}
 
 /* Order statistics */
 
@@ -218,7 +236,7 @@ static struct line window_regression(const struct windows *w, size_t k, int64_t 
 static errc window_deriv(struct windows *w)
 {
     WINDOWS_EACH(w, k)
-        if (w->hi[k] - w->lo[k] >= 2) window_put(w, k, window_regression(w, k, w->t[w->lo[k]]).slope);
+    if (w->hi[k] - w->lo[k] >= 2) window_put(w, k, window_regression(w, k, w->t[w->lo[k]]).slope);
     return OK;
 }
 
@@ -248,8 +266,10 @@ static double window_smoothed_value(const struct windows *w, size_t k, double sf
 
 static errc factors_check(struct windows *w, double sf, double tf)
 {
-    if (sf <= 0 || sf >= 1) return eval_fail(w->ev->q, "invalid smoothing factor. Expected: 0 < sf < 1, got: %f", sf);
-    if (tf <= 0 || tf >= 1) return eval_fail(w->ev->q, "invalid trend factor. Expected: 0 < tf < 1, got: %f", tf);
+    if (sf <= 0 || sf >= 1)
+        return eval_fail(w->ev->q, "invalid smoothing factor. Expected: 0 < sf < 1, got: %f", sf);
+    if (tf <= 0 || tf >= 1)
+        return eval_fail(w->ev->q, "invalid trend factor. Expected: 0 < tf < 1, got: %f", tf);
     return OK;
 }
 
@@ -283,7 +303,8 @@ const struct range_function *range_function_find(const char *name)
         { "count_over_time", window_count, false, false, window_h_count },
         { "delta", window_delta, false, false, window_h_delta },
         { "deriv", window_deriv, false, false, NULL },
-        { "double_exponential_smoothing", window_double_exponential, false, false, window_h_double_exponential },
+        { "double_exponential_smoothing", window_double_exponential, false, false,
+            window_h_double_exponential },
         { "first_over_time", window_first, true, false, window_h_first },
         { "idelta", window_idelta, false, false, window_h_idelta },
         { "increase", window_increase, false, true, window_h_increase },

@@ -16,7 +16,8 @@ static double value_of(enum shape shape, struct prng *r, double last)
     case INTEGERS: return (double)(int64_t)(prng_below(r, 2000001)) - 1000000;
     case FRACTIONS: return prng_unit(r) * 2000 - 1000;
     case CANCELLING: return prng_below(r, 3) ? prng_unit(r) : prng_below(r, 2) ? 1e100 : -1e100;
-    case SPECIALS: return prng_below(r, 2) ? prng_unit(r) : specials[prng_below(r, ARRAY_LEN(specials))];
+    case SPECIALS:
+        return prng_below(r, 2) ? prng_unit(r) : specials[prng_below(r, ARRAY_LEN(specials))];
     case COUNTER: return prng_below(r, 20) ? last + (double)prng_below(r, 100) : 0;
     case SHAPES: break;
     }
@@ -30,25 +31,32 @@ static void fill(struct memstore *m, enum shape shape, struct prng *r)
     for (int64_t i = 0; i < SAMPLES; i++) {
         if (prng_below(r, 10) == 0) continue;
         v = value_of(shape, r, v);
-        EXPECT_OK(memstore_add(m, (struct labels){ &l, 1 }, i * GAP_MS + (int64_t)prng_below(r, 50), v, NULL));
+        EXPECT_OK(memstore_add(
+            m, (struct labels){ &l, 1 }, i * GAP_MS + (int64_t)prng_below(r, 50), v, NULL));
     }
 }
 
 static bool close_to(double a, double b)
 {
-    return f64_bits(a) == f64_bits(b) || (isnan(a) && isnan(b)) || fabs(a - b) <= 1e-12 * fmax(fabs(a), fabs(b));
+    return f64_bits(a) == f64_bits(b) || (isnan(a) && isnan(b)) ||
+           fabs(a - b) <= 1e-12 * fmax(fabs(a), fabs(b));
 }
 
-/* Each step of a range query, where windows slide and sums are joined from pieces, is what an instant query gives, which sums afresh. */
+/* Each step of a range query, where windows slide and sums are joined from pieces, is what an
+ * instant query gives, which sums afresh. */
 static void check_steps(struct engine *en, struct memstore *m, const char *query, bool exact)
 {
-    struct query_opts o = { .query = str_z(query), .start_ms = 0, .end_ms = SAMPLES * GAP_MS, .step_ms = 37000 };
+    struct query_opts o = {
+        .query = str_z(query), .start_ms = 0, .end_ms = SAMPLES * GAP_MS, .step_ms = 37000
+    };
     struct result all, one;
     EXPECT_OK(engine_query(en, memstore_queryable(m), &o, &all, NULL));
     EXPECT_EQ(all.n_series, 1);
     for (size_t i = 0; i < all.series[0].n; i += 7) {
         struct point p = all.series[0].points[i];
-        struct query_opts at = { .query = o.query, .start_ms = p.t, .end_ms = p.t, .instant = true };
+        struct query_opts at = {
+            .query = o.query, .start_ms = p.t, .end_ms = p.t, .instant = true
+        };
         EXPECT_OK(engine_query(en, memstore_queryable(m), &at, &one, NULL));
         EXPECT_EQ(one.n_series, 1);
         double v = one.series[0].points[0].v;
@@ -60,18 +68,30 @@ static void check_steps(struct engine *en, struct memstore *m, const char *query
 
 TEST(windows_slide_as_they_stand)
 {
-    static const struct { const char *query; bool sums; } cases[] = {
-        { "sum_over_time(x_total[30m])", true },      { "avg_over_time(x_total[30m])", true },
-        { "min_over_time(x_total[30m])", false },     { "max_over_time(x_total[20m])", false },
-        { "ts_of_max_over_time(x_total[9m])", false }, { "ts_of_min_over_time(x_total[9m])", false },
-        { "rate(x_total[4m])", false },               { "increase(x_total[30m])", false },
-        { "delta(x_total[3m])", false },              { "irate(x_total[2m])", false },
-        { "changes(x_total[10m])", false },           { "resets(x_total[10m])", false },
-        { "quantile_over_time(0.3, x_total[5m])", false }, { "mad_over_time(x_total[5m])", false },
-        { "stddev_over_time(x_total[5m])", false },   { "deriv(x_total[5m])", false },
-        { "predict_linear(x_total[5m], 60)", false }, { "double_exponential_smoothing(x_total[5m], 0.5, 0.3)", false },
-        { "count_over_time(x_total[7m])", false },    { "first_over_time(x_total[7m])", false },
-        { "last_over_time(x_total[7m])", false },     { "sum_over_time(x_total[6m:30s])", true },
+    static const struct { const char *query; bool sums;
+    } cases[] = {
+        { "sum_over_time(x_total[30m])", true },
+        { "avg_over_time(x_total[30m])", true },
+        { "min_over_time(x_total[30m])", false },
+        { "max_over_time(x_total[20m])", false },
+        { "ts_of_max_over_time(x_total[9m])", false },
+        { "ts_of_min_over_time(x_total[9m])", false },
+        { "rate(x_total[4m])", false },
+        { "increase(x_total[30m])", false },
+        { "delta(x_total[3m])", false },
+        { "irate(x_total[2m])", false },
+        { "changes(x_total[10m])", false },
+        { "resets(x_total[10m])", false },
+        { "quantile_over_time(0.3, x_total[5m])", false },
+        { "mad_over_time(x_total[5m])", false },
+        { "stddev_over_time(x_total[5m])", false },
+        { "deriv(x_total[5m])", false },
+        { "predict_linear(x_total[5m], 60)", false },
+        { "double_exponential_smoothing(x_total[5m], 0.5, 0.3)", false },
+        { "count_over_time(x_total[7m])", false },
+        { "first_over_time(x_total[7m])", false },
+        { "last_over_time(x_total[7m])", false },
+        { "sum_over_time(x_total[6m:30s])", true },
     };
     struct prng r = { test_seed() };
     struct engine_opts o = { .parse = { .experimental_functions = true } };
@@ -81,7 +101,8 @@ TEST(windows_slide_as_they_stand)
         fill(m, (enum shape)shape, &r);
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
             test_case(cases[i].query);
-            check_steps(en, m, cases[i].query, !cases[i].sums || shape == INTEGERS || shape == COUNTER);
+            check_steps(
+                en, m, cases[i].query, !cases[i].sums || shape == INTEGERS || shape == COUNTER);
         }
         memstore_free(m);
     }

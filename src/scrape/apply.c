@@ -1,5 +1,6 @@
-/* The way of a page: line_cache_next tells for each line whether it is known. Known lines only carry a handle and a value and are
- * collected into a batch of BATCH; new lines go the slow way (labels, rules, limits, look-up) and are taught to the cache. */
+/* The way of a page: line_cache_next tells for each line whether it is known. Known lines only
+ * carry a handle and a value and are collected into a batch of BATCH; new lines go the slow way
+ * (labels, rules, limits, look-up) and are taught to the cache. */
 #include "scrape/apply.h"
 
 #include "base/clock.h"
@@ -11,14 +12,22 @@
 
 enum { BATCH = 256, MAX_AHEAD_MS = 10 * 60 * 1000, SHOWN_RUNES = 50 };
 
-COUNTER(m_sample_limit, "prometheus_target_scrapes_exceeded_sample_limit_total", "Total number of scrapes that hit the sample limit and were rejected.")
-COUNTER(m_duplicate, "prometheus_target_scrapes_sample_duplicate_timestamp_total", "Total number of samples rejected due to duplicate timestamps but different values.")
-COUNTER(m_out_of_order, "prometheus_target_scrapes_sample_out_of_order_total", "Total number of samples rejected due to not being out of the expected order.")
-COUNTER(m_out_of_bounds, "prometheus_target_scrapes_sample_out_of_bounds_total", "Total number of samples rejected due to timestamp falling outside of the time bounds.")
-COUNTER(m_flush_forced, "prometheus_target_scrapes_cache_flush_forced_total", "How many times a scrape cache was flushed due to getting big while scrapes are failing.")
-COUNTER(m_exemplars, "prometheus_target_scrapes_exemplar_out_of_order_total", "Total number of exemplar rejected due to not being out of the expected order.")
-COUNTER(m_buckets, "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total", "Total number of scrapes that hit the native histogram bucket limit and were rejected.")
-COUNTER(m_label_limits, "prometheus_target_scrape_pool_exceeded_label_limits_total", "Total number of times scrape pools hit the label limits, during sync or config reload.")
+COUNTER(m_sample_limit, "prometheus_target_scrapes_exceeded_sample_limit_total",
+    "Total number of scrapes that hit the sample limit and were rejected.")
+COUNTER(m_duplicate, "prometheus_target_scrapes_sample_duplicate_timestamp_total",
+    "Total number of samples rejected due to duplicate timestamps but different values.")
+COUNTER(m_out_of_order, "prometheus_target_scrapes_sample_out_of_order_total",
+    "Total number of samples rejected due to not being out of the expected order.")
+COUNTER(m_out_of_bounds, "prometheus_target_scrapes_sample_out_of_bounds_total",
+    "Total number of samples rejected due to timestamp falling outside of the time bounds.")
+COUNTER(m_flush_forced, "prometheus_target_scrapes_cache_flush_forced_total",
+    "How many times a scrape cache was flushed due to getting big while scrapes are failing.")
+COUNTER(m_exemplars, "prometheus_target_scrapes_exemplar_out_of_order_total",
+    "Total number of exemplar rejected due to not being out of the expected order.")
+COUNTER(m_buckets, "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total",
+    "Total number of scrapes that hit the native histogram bucket limit and were rejected.")
+COUNTER(m_label_limits, "prometheus_target_scrape_pool_exceeded_label_limits_total",
+    "Total number of times scrape pools hit the label limits, during sync or config reload.")
 
 struct run {
     struct target *t;
@@ -36,7 +45,8 @@ struct run {
     int64_t ts[BATCH];
     double v[BATCH];
     uint32_t line[BATCH];
-    size_t at[BATCH];                      /* where the line starts, to read it again when its series was collected */
+    /* where the line starts, to read it again when its series was collected */
+    size_t at[BATCH];
     uint8_t type[BATCH];
     uint8_t results[BATCH];
 };
@@ -56,8 +66,10 @@ static errc take_result(struct run *r, errc rc)
     }
 }
 
-/* honor_labels: the target's labels fill what is missing. Else they win, and what the page said moves to exported_<name>. */
-static void add_target_labels(struct labels_builder *lb, struct labels page, const struct target *t, bool honor, struct arena *a)
+/* honor_labels: the target's labels fill what is missing. Else they win, and what the page said
+ * moves to exported_<name>. */
+static void add_target_labels(struct labels_builder *lb, struct labels page, const struct target *t,
+    bool honor, struct arena *a)
 {
     VEC(struct label) moved = { 0 };
     for (size_t i = 0; i < t->public_labels.n; i++) {
@@ -78,7 +90,8 @@ static void add_target_labels(struct labels_builder *lb, struct labels page, con
         }
     for (size_t i = 0; i < moved.n; i++) {
         str name = moved.at[i].name;
-        do name = arena_fmt(a, "exported_%.*s", STR_ARG(name)); while (labels_builder_get(lb, name).n);
+        do name = arena_fmt(a, "exported_%.*s", STR_ARG(name));
+        while (labels_builder_get(lb, name).n);
         labels_builder_set(lb, name, moved.at[i].value);
     }
 }
@@ -99,8 +112,10 @@ static errc value_too_long(str metric, str name, str value, uint64_t limit, stru
 {
     struct buf quoted = { 0 };
     buf_go_quote(&quoted, first_runes(value));
-    err_set(e, ERR_LIMIT, "label_value_length_limit exceeded (metric: %.*s, label name: %.*s, value: %.*s, length: %zu, limit: %" PRIu64 ")",
-            STR_ARG(metric), STR_ARG(name), STR_ARG(buf_view(&quoted)), value.n, limit);
+    err_set(e, ERR_LIMIT,
+        "label_value_length_limit exceeded (metric: %.*s, label name: %.*s, value: %.*s, length: "
+        "%zu, limit: %" PRIu64 ")",
+        STR_ARG(metric), STR_ARG(name), STR_ARG(buf_view(&quoted)), value.n, limit);
     buf_fini(&quoted);
     return ERR_LIMIT;
 }
@@ -110,26 +125,32 @@ static errc check_label_limits(const struct scrape_config *c, struct labels l, s
     if (!c->label_limit && !c->label_name_length_limit && !c->label_value_length_limit) return OK;
     str metric = first_runes(labels_get(l, METRIC_NAME));
     if (c->label_limit && l.n > c->label_limit)
-        return err_set(e, ERR_LIMIT, "label_limit exceeded (metric: %.*s, number of labels: %zu, limit: %" PRIu64 ")", STR_ARG(metric), l.n,
-                       c->label_limit);
+        return err_set(e, ERR_LIMIT,
+            "label_limit exceeded (metric: %.*s, number of labels: %zu, limit: %" PRIu64 ")",
+            STR_ARG(metric), l.n, c->label_limit);
     for (size_t i = 0; i < l.n; i++) {
         str name = first_runes(l.at[i].name);
         if (c->label_name_length_limit && l.at[i].name.n > c->label_name_length_limit)
-            return err_set(e, ERR_LIMIT, "label_name_length_limit exceeded (metric: %.*s, label name: %.*s, length: %zu, limit: %" PRIu64 ")",
-                           STR_ARG(metric), STR_ARG(name), l.at[i].name.n, c->label_name_length_limit);
+            return err_set(e, ERR_LIMIT,
+                "label_name_length_limit exceeded (metric: %.*s, label name: %.*s, length: %zu, "
+                "limit: %" PRIu64 ")",
+                STR_ARG(metric), STR_ARG(name), l.at[i].name.n, c->label_name_length_limit);
         if (c->label_value_length_limit && l.at[i].value.n > c->label_value_length_limit)
             return value_too_long(metric, name, l.at[i].value, c->label_value_length_limit, e);
     }
     return OK;
 }
 
-static errc check_names(const struct scrape_config *c, struct labels l, struct arena *a, struct err *e)
+static errc check_names(
+    const struct scrape_config *c, struct labels l, struct arena *a, struct err *e)
 {
     str metric = labels_get(l, METRIC_NAME);
     if (!metric.n) return err_set(e, ERR_BAD_INPUT, "missing metric name (__name__ label)");
     bool ok = c->legacy_names ? metric_name_valid_legacy(metric) : utf8_valid(metric);
     for (size_t i = 0; i < l.n && ok; i++)
-        ok = (c->legacy_names ? label_name_valid_legacy(l.at[i].name) : label_name_valid_utf8(l.at[i].name)) && utf8_valid(l.at[i].value);
+        ok = (c->legacy_names ? label_name_valid_legacy(l.at[i].name)
+                              : label_name_valid_utf8(l.at[i].name)) &&
+             utf8_valid(l.at[i].value);
     if (ok) return OK;
     struct buf b;
     buf_init(&b, NULL, 0);
@@ -168,7 +189,9 @@ static bool within_sample_limit(struct run *r)
 /* A known line whose series was collected meanwhile: read again, found or made by its labels. */
 static errc append_again(struct run *r, size_t i)
 {
-    if (r->at[i] == SIZE_MAX) return err_set(r->e, ERR_NOT_FOUND, "a series of the page before is gone: the next scrape finds it anew");
+    if (r->at[i] == SIZE_MAX)
+        return err_set(r->e, ERR_NOT_FOUND,
+            "a series of the page before is gone: the next scrape finds it anew");
     size_t pos = expo_pos(&r->x);
     enum metric_type type = r->x.type;
     struct arena_mark mark = arena_mark(&r->a);
@@ -227,11 +250,14 @@ static errc known_line(struct run *r, const struct line *l)
     return r->n == BATCH ? batch_flush(r) : OK;
 }
 
-/* Lines that go on as last time, into the batch: those that were read ahead, or as many as there are. A limit is counted line by line. */
+/* Lines that go on as last time, into the batch: those that were read ahead, or as many as there
+ * are. A limit is counted line by line. */
 static errc known_lines(struct run *r, struct line_ahead *ahead)
 {
     if (UNLIKELY(r->c->sample_limit != 0)) return OK;
-    struct line_run lines = { .cap = BATCH, .handle = r->h, .value = r->v, .index = r->line, .at = r->at, .type = r->type };
+    struct line_run lines = {
+        .cap = BATCH, .handle = r->h, .value = r->v, .index = r->line, .at = r->at, .type = r->type
+    };
     for (;;) {
         lines.n = r->n;
         if (ahead) line_cache_take_ahead(r->t->cache, ahead, &lines);
@@ -303,7 +329,8 @@ static errc append_lines(struct run *r, struct line_ahead *ahead)
 static void append_stale(void *ctx, uint64_t handle)
 {
     struct run *r = ctx;
-    /* Out of order or a duplicate: the series goes on elsewhere. Not found: it was collected. Neither needs a marker. */
+    /* Out of order or a duplicate: the series goes on elsewhere. Not found: it was collected.
+     * Neither needs a marker. */
     errc rc = r->app->ops->append(r->app, handle, r->t_ms, stale_nan(), 0, NULL);
     (void)rc;
 }
@@ -315,27 +342,37 @@ static void warn_counts(const struct run *r)
     metric_add(&m_out_of_bounds, (double)r->out_of_bounds);
     str url = r->t->url;
     if (r->out_of_order)
-        LOG_LIMITED(WARN, 10000, "Error on ingesting out-of-order samples", kv_str("scrape_pool", r->c->job_name), kv_str("target", url), kv_u64("num_dropped", r->out_of_order));
+        LOG_LIMITED(WARN, 10000, "Error on ingesting out-of-order samples",
+            kv_str("scrape_pool", r->c->job_name), kv_str("target", url),
+            kv_u64("num_dropped", r->out_of_order));
     if (r->duplicates)
-        LOG_LIMITED(WARN, 10000, "Error on ingesting samples with different value but same timestamp", kv_str("scrape_pool", r->c->job_name), kv_str("target", url),
-                    kv_u64("num_dropped", r->duplicates));
+        LOG_LIMITED(WARN, 10000,
+            "Error on ingesting samples with different value but same timestamp",
+            kv_str("scrape_pool", r->c->job_name), kv_str("target", url),
+            kv_u64("num_dropped", r->duplicates));
     if (r->out_of_bounds)
-        LOG_LIMITED(WARN, 10000, "Error on ingesting samples that are too old or are too far into the future", kv_str("scrape_pool", r->c->job_name), kv_str("target", url),
-                    kv_u64("num_dropped", r->out_of_bounds));
+        LOG_LIMITED(WARN, 10000,
+            "Error on ingesting samples that are too old or are too far into the future",
+            kv_str("scrape_pool", r->c->job_name), kv_str("target", url),
+            kv_u64("num_dropped", r->out_of_bounds));
 }
 
-/* The page's series into r->app. On failure nothing of the page is known to the cache; the caller rolls back. */
+/* The page's series into r->app. On failure nothing of the page is known to the cache; the caller
+ * rolls back. */
 static errc append_page(struct run *r, const struct scrape_page *page)
 {
     enum expo_format format;
     bool warn = false;
     str fallback = r->c->has_fallback ? scrape_protocol_media_type(r->c->fallback) : STR_EMPTY;
     TRY(expo_format_of(page->content_type, fallback, &format, &warn, r->e));
-    if (format == EXPO_PROTOBUF) return err_set(r->e, ERR_UNSUPPORTED, "the protobuf exposition format is not served by this version");
+    if (format == EXPO_PROTOBUF)
+        return err_set(
+            r->e, ERR_UNSUPPORTED, "the protobuf exposition format is not served by this version");
     struct expo_opts opts = { 0 };
     expo_init(&r->x, format, page->body, page->n, &opts);
     arena_init(&r->a, NULL, 0);
-    line_cache_begin(r->t->cache, &r->x, r->c->track_timestamps_staleness || !r->c->honor_timestamps);
+    line_cache_begin(
+        r->t->cache, &r->x, r->c->track_timestamps_staleness || !r->c->honor_timestamps);
     errc rc = append_lines(r, page->ahead);
     if (rc == OK && r->over_limit) {
         metric_inc(&m_sample_limit);
@@ -365,7 +402,8 @@ static void report_one(struct run *r, enum report which, double v)
     rc = r->app->ops->series(r->app, labels_builder_done(&lb), &t->reports[which], &e);
     if (rc == OK) rc = r->app->ops->append(r->app, t->reports[which], r->t_ms, v, 0, &e);
     if (rc != OK && rc != ERR_OUT_OF_ORDER && rc != ERR_DUPLICATE)
-        LOG_LIMITED(WARN, 10000, "Appending scrape report failed", kv_str("target", t->url), kv_err(&e));
+        LOG_LIMITED(
+            WARN, 10000, "Appending scrape report failed", kv_str("target", t->url), kv_err(&e));
     arena_fini(&a);
 }
 
@@ -379,7 +417,10 @@ static void report_all(struct run *r, const struct scrape_page *page, double dur
     if (!r->c->extra_scrape_metrics) return;
     report_one(r, REPORT_TIMEOUT, (double)r->t->timeout_ms / 1000);
     report_one(r, REPORT_SAMPLE_LIMIT, (double)r->c->sample_limit);
-    report_one(r, REPORT_BODY_SIZE, page->too_large ? -1 : page->failed ? 0 : (double)page_bytes(page));
+    report_one(r, REPORT_BODY_SIZE,
+        page->too_large ? -1
+        : page->failed  ? 0
+                        : (double)page_bytes(page));
 }
 
 static struct run *run_new(struct target *t, int64_t t_ms, struct err *e)
@@ -393,7 +434,8 @@ static struct run *run_new(struct target *t, int64_t t_ms, struct err *e)
     return r;
 }
 
-void scrape_apply(struct target *t, struct appendable *st, const struct scrape_page *page, int64_t start_mono_ns, struct scrape_outcome *out)
+void scrape_apply(struct target *t, struct appendable *st, const struct scrape_page *page,
+    int64_t start_mono_ns, struct scrape_outcome *out)
 {
     *out = (struct scrape_outcome){ 0 };
     struct run *r = run_new(t, page->t_ms, &out->e);
@@ -419,7 +461,8 @@ void scrape_apply(struct target *t, struct appendable *st, const struct scrape_p
         rc = r->app->ops->commit(STEAL(r->app), &begin_err);
     }
     if (rc != OK) {
-        LOG_LIMITED(ERROR, 10000, "Scrape commit failed", kv_str("target", t->url), kv_err(&begin_err));
+        LOG_LIMITED(
+            ERROR, 10000, "Scrape commit failed", kv_str("target", t->url), kv_err(&begin_err));
         if (out->rc == OK) out->e = begin_err;
         out->rc = out->rc == OK ? rc : out->rc;
     }
@@ -441,6 +484,7 @@ void scrape_end(struct target *t, struct appendable *st, int64_t t_ms)
             if (t->reports[which]) append_stale(r, t->reports[which]);
         rc = r->app->ops->commit(STEAL(r->app), &e);
     }
-    if (rc != OK) LOG_LIMITED(WARN, 10000, "Stale commit failed", kv_str("target", t->url), kv_err(&e));
+    if (rc != OK)
+        LOG_LIMITED(WARN, 10000, "Stale commit failed", kv_str("target", t->url), kv_err(&e));
     mem_free(r);
 }

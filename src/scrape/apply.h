@@ -1,9 +1,10 @@
 /* apply.h — one scraped page into the storage.
  *
- * What        Parses a page, gives each series its labels (target labels, conflicts, metric relabelling, limits), appends it, marks what is
- *             gone as stale, and writes the report series (up and its like). Everything of a scrape is one batch.
- * Invariants  (1) Of a page that fails nothing is stored but stale markers and the report. (2) A series that was on the last page and
- *             is not on this one gets one stale marker.
+ * What        Parses a page, gives each series its labels (target labels, conflicts, metric
+ *             relabelling, limits), appends it, marks what is gone as stale, and writes the report
+ *             series (up and its like). Everything of a scrape is one batch.
+ * Invariants  (1) Of a page that fails nothing is stored but stale markers and the report. (2) A
+ *             series that was on the last page and is not on this one gets one stale marker.
  * Ownership   borrows
  * Threads     one scrape of a target at a time
  * Errors      in the outcome: the words that /api/v1/targets shows as lastError
@@ -27,8 +28,10 @@ struct scrape_page {
 };
 struct scrape_outcome { uint64_t scraped, added, series_added; errc rc; struct err e; };
 
-/* start_mono_ns: when the scrape began; the duration that is reported counts until the page is parsed. */
-void scrape_apply(struct target *t, struct appendable *st, const struct scrape_page *page, int64_t start_mono_ns, struct scrape_outcome *out);
+/* start_mono_ns: when the scrape began; the duration that is reported counts until the page is
+ * parsed. */
+void scrape_apply(struct target *t, struct appendable *st, const struct scrape_page *page,
+    int64_t start_mono_ns, struct scrape_outcome *out);
 
 /* The target is gone for good: stale markers for all its series and its report, at t_ms. */
 void scrape_end(struct target *t, struct appendable *st, int64_t t_ms);

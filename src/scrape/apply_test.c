@@ -1,4 +1,5 @@
-/* Pages in, the storage's content out. A case is a list of pages that one target gives every fifteen seconds. */
+/* Pages in, the storage's content out. A case is a list of pages that one target gives every
+ * fifteen seconds. */
 #include "scrape/apply.h"
 
 #include "base/clock.h"
@@ -7,7 +8,10 @@
 
 enum { PAGES = 4, STEP_MS = 15000 };
 
-struct tune { bool honor_labels, ignore_timestamps, track_staleness, extra, legacy, openmetrics, drop_b; uint64_t samples, labels, name_length, value_length; };
+struct tune {
+    bool honor_labels, ignore_timestamps, track_staleness, extra, legacy, openmetrics, drop_b;
+    uint64_t samples, labels, name_length, value_length;
+};
 
 static struct target *target_of(const struct scrape_config *job, const char *extra_label)
 {
@@ -19,13 +23,16 @@ static struct target *target_of(const struct scrape_config *job, const char *ext
     return target_new(job, out, discovered);
 }
 
-static void scrape(struct target *t, struct memstore *m, const char *text, const char *type, int64_t t_ms, struct scrape_outcome *out)
+static void scrape(struct target *t, struct memstore *m, const char *text, const char *type,
+    int64_t t_ms, struct scrape_outcome *out)
 {
     struct buf body = { 0 };
     struct err failed = { .code = ERR_IO };
     buf_str(&body, str_z(text));
     memset(buf_room(&body, EXPO_PADDING), 0, EXPO_PADDING);
-    struct scrape_page page = { .body = body.p, .n = body.n, .content_type = str_z(type), .t_ms = t_ms };
+    struct scrape_page page = {
+        .body = body.p, .n = body.n, .content_type = str_z(type), .t_ms = t_ms
+    };
     if (!text) {
         err_set(&failed, ERR_IO, "server returned HTTP status 500 Internal Server Error");
         page.failed = &failed;
@@ -62,7 +69,8 @@ static str text_without_report(struct memstore *m, struct arena *a)
     str all = store_text(m, a, S(""), true), got = STR_EMPTY, line;
     while (all.n) {
         str_cut(all, '\n', &line, &all);
-        if (str_find(line, S("__name__=\"up\"")) == SIZE_MAX && str_find(line, S("__name__=\"scrape_")) == SIZE_MAX)
+        if (str_find(line, S("__name__=\"up\"")) == SIZE_MAX &&
+            str_find(line, S("__name__=\"scrape_")) == SIZE_MAX)
             got = arena_fmt(a, "%.*s%.*s\n", STR_ARG(got), STR_ARG(line));
     }
     return got;
@@ -80,52 +88,82 @@ static const struct {
     const char *want, *error;                                  /* error: of the last page */
 } page_cases[] = {
     { "new and known lines", { 0 }, NULL, { "a 1\nb{x=\"y\"} 2\n", "a 3\nb{x=\"y\"} 4\n" }, 2,
-      "{__name__=\"a\", " L " 1@0 3@15000\n{__name__=\"b\", instance=\"h:1\", job=\"j\", x=\"y\"} 2@0 4@15000\n", "" },
+        "{__name__=\"a\", " L
+        " 1@0 3@15000\n{__name__=\"b\", instance=\"h:1\", job=\"j\", x=\"y\"} 2@0 4@15000\n",
+        "" },
     { "what disappears is stale, once", { 0 }, NULL, { "a 1\nb 1\n", "b 2\n", "b 3\n" }, 3,
-      "{__name__=\"a\", " L " 1@0 stale@15000\n{__name__=\"b\", " L " 1@0 2@15000 3@30000\n", "" },
+        "{__name__=\"a\", " L " 1@0 stale@15000\n{__name__=\"b\", " L " 1@0 2@15000 3@30000\n",
+        "" },
     { "and comes back", { 0 }, NULL, { "a 1\n", "b 1\n", "a 2\nb 2\n" }, 3,
-      "{__name__=\"a\", " L " 1@0 stale@15000 2@30000\n{__name__=\"b\", " L " 1@15000 2@30000\n", "" },
+        "{__name__=\"a\", " L " 1@0 stale@15000 2@30000\n{__name__=\"b\", " L " 1@15000 2@30000\n",
+        "" },
     { "lines in another order", { 0 }, NULL, { "a 1\nb 1\nc 1\n", "c 2\na 2\nb 2\n" }, 2,
-      "{__name__=\"a\", " L " 1@0 2@15000\n{__name__=\"b\", " L " 1@0 2@15000\n{__name__=\"c\", " L " 1@0 2@15000\n", "" },
-    { "a failure makes all stale, once", { 0 }, NULL, { "a 1\n", FAILS, FAILS, "a 2\n" }, 4, "{__name__=\"a\", " L " 1@0 stale@15000 2@45000\n", "" },
-    { "words of a failure", { 0 }, NULL, { "a 1\n", FAILS }, 2, "{__name__=\"a\", " L " 1@0 stale@15000\n",
-      "server returned HTTP status 500 Internal Server Error" },
-    { "an empty page", { 0 }, NULL, { "a 1\n", "" }, 2, "{__name__=\"a\", " L " 1@0 stale@15000\n", "" },
-    { "of a broken page nothing is kept", { 0 }, NULL, { "a 1\n", "a 2\nb 1\nc {{\n", "a 3\n" }, 3, "{__name__=\"a\", " L " 1@0 stale@15000 3@30000\n", "" },
+        "{__name__=\"a\", " L " 1@0 2@15000\n{__name__=\"b\", " L
+        " 1@0 2@15000\n{__name__=\"c\", " L " 1@0 2@15000\n",
+        "" },
+    { "a failure makes all stale, once", { 0 }, NULL, { "a 1\n", FAILS, FAILS, "a 2\n" }, 4,
+        "{__name__=\"a\", " L " 1@0 stale@15000 2@45000\n", "" },
+    { "words of a failure", { 0 }, NULL, { "a 1\n", FAILS }, 2,
+        "{__name__=\"a\", " L " 1@0 stale@15000\n",
+        "server returned HTTP status 500 Internal Server Error" },
+    { "an empty page", { 0 }, NULL, { "a 1\n", "" }, 2, "{__name__=\"a\", " L " 1@0 stale@15000\n",
+        "" },
+    { "of a broken page nothing is kept", { 0 }, NULL, { "a 1\n", "a 2\nb 1\nc {{\n", "a 3\n" }, 3,
+        "{__name__=\"a\", " L " 1@0 stale@15000 3@30000\n", "" },
     { "words of a broken page", { 0 }, NULL, { "this is { not metrics\n" }, 1, "",
-      "strconv.ParseFloat: parsing \"is\": invalid syntax while parsing: \"this is\"" },
-    { "target labels win", { 0 }, "x", { "a{x=\"page\"} 1\n" }, 1, "{__name__=\"a\", exported_x=\"page\", instance=\"h:1\", job=\"j\", x=\"target\"} 1@0\n", "" },
+        "strconv.ParseFloat: parsing \"is\": invalid syntax while parsing: \"this is\"" },
+    { "target labels win", { 0 }, "x", { "a{x=\"page\"} 1\n" }, 1,
+        "{__name__=\"a\", exported_x=\"page\", instance=\"h:1\", job=\"j\", x=\"target\"} 1@0\n",
+        "" },
     { "exported_ is taken", { 0 }, "x", { "a{x=\"page\",exported_x=\"p2\"} 1\n" }, 1,
-      "{__name__=\"a\", exported_exported_x=\"page\", exported_x=\"p2\", instance=\"h:1\", job=\"j\", x=\"target\"} 1@0\n", "" },
+        "{__name__=\"a\", exported_exported_x=\"page\", exported_x=\"p2\", instance=\"h:1\", "
+        "job=\"j\", x=\"target\"} 1@0\n",
+        "" },
     { "honor_labels", { .honor_labels = true }, "x", { "a{x=\"page\",job=\"k\"} 1\n" }, 1,
-      "{__name__=\"a\", instance=\"h:1\", job=\"k\", x=\"page\"} 1@0\n", "" },
-    { "honor_labels, an empty one", { .honor_labels = true }, "x", { "a{x=\"\",job=\"k\"} 1\n" }, 1, "{__name__=\"a\", instance=\"h:1\", job=\"k\"} 1@0\n", "" },
-    { "rules drop a line", { .drop_b = true }, NULL, { "a 1\nb 1\n", "a 2\nb 2\n" }, 2, "{__name__=\"a\", " L " 1@0 2@15000\n", "" },
-    { "time stamps of the page", { 0 }, NULL, { "a 1 5000\n", "a 2 6000\n" }, 2, "{__name__=\"a\", " L " 1@5000 2@6000\n", "" },
-    { "and no marker for them", { 0 }, NULL, { "a 1 5000\n", "b 1\n" }, 2, "{__name__=\"a\", " L " 1@5000\n{__name__=\"b\", " L " 1@15000\n", "" },
+        "{__name__=\"a\", instance=\"h:1\", job=\"k\", x=\"page\"} 1@0\n", "" },
+    { "honor_labels, an empty one", { .honor_labels = true }, "x", { "a{x=\"\",job=\"k\"} 1\n" }, 1,
+        "{__name__=\"a\", instance=\"h:1\", job=\"k\"} 1@0\n", "" },
+    { "rules drop a line", { .drop_b = true }, NULL, { "a 1\nb 1\n", "a 2\nb 2\n" }, 2,
+        "{__name__=\"a\", " L " 1@0 2@15000\n", "" },
+    { "time stamps of the page", { 0 }, NULL, { "a 1 5000\n", "a 2 6000\n" }, 2,
+        "{__name__=\"a\", " L " 1@5000 2@6000\n", "" },
+    { "and no marker for them", { 0 }, NULL, { "a 1 5000\n", "b 1\n" }, 2,
+        "{__name__=\"a\", " L " 1@5000\n{__name__=\"b\", " L " 1@15000\n", "" },
     { "unless they are tracked", { .track_staleness = true }, NULL, { "a 1 5000\n", "b 1\n" }, 2,
-      "{__name__=\"a\", " L " 1@5000 stale@15000\n{__name__=\"b\", " L " 1@15000\n", "" },
+        "{__name__=\"a\", " L " 1@5000 stale@15000\n{__name__=\"b\", " L " 1@15000\n", "" },
     { "time stamps ignored", { .ignore_timestamps = true }, NULL, { "a 1 5000\n", "b 1\n" }, 2,
-      "{__name__=\"a\", " L " 1@0 stale@15000\n{__name__=\"b\", " L " 1@15000\n", "" },
+        "{__name__=\"a\", " L " 1@0 stale@15000\n{__name__=\"b\", " L " 1@15000\n", "" },
     { "the same time stamp again", { 0 }, NULL, { "a 1 5000\nb 1\n", "a 2 5000\nb 2\n" }, 2,
-      "{__name__=\"a\", " L " 1@5000\n{__name__=\"b\", " L " 1@0 2@15000\n", "" },
-    { "an older time stamp", { 0 }, NULL, { "a 1 5000\n", "a 2 4000\n" }, 2, "{__name__=\"a\", " L " 1@5000\n", "" },
-    { "a line twice: the first counts", { 0 }, NULL, { "a 1\na 2\n", "a 3\na 4\n" }, 2, "{__name__=\"a\", " L " 1@0 3@15000\n", "" },
+        "{__name__=\"a\", " L " 1@5000\n{__name__=\"b\", " L " 1@0 2@15000\n", "" },
+    { "an older time stamp", { 0 }, NULL, { "a 1 5000\n", "a 2 4000\n" }, 2,
+        "{__name__=\"a\", " L " 1@5000\n", "" },
+    { "a line twice: the first counts", { 0 }, NULL, { "a 1\na 2\n", "a 3\na 4\n" }, 2,
+        "{__name__=\"a\", " L " 1@0 3@15000\n", "" },
     { "sample_limit", { .samples = 2 }, NULL, { "a 1\nb 1\n", "a 2\nb 2\nc 2\n", "a 3\n" }, 3,
-      "{__name__=\"a\", " L " 1@0 stale@15000 3@30000\n{__name__=\"b\", " L " 1@0 stale@15000\n", "" },
-    { "words of sample_limit", { .samples = 1 }, NULL, { "a 1\nb 1\n" }, 1, "", "sample limit exceeded" },
-    { "label_limit", { .labels = 3 }, NULL, { "a{x=\"y\"} 1\n" }, 1, "", "label_limit exceeded (metric: a, number of labels: 4, limit: 3)" },
+        "{__name__=\"a\", " L " 1@0 stale@15000 3@30000\n{__name__=\"b\", " L " 1@0 stale@15000\n",
+        "" },
+    { "words of sample_limit", { .samples = 1 }, NULL, { "a 1\nb 1\n" }, 1, "",
+        "sample limit exceeded" },
+    { "label_limit", { .labels = 3 }, NULL, { "a{x=\"y\"} 1\n" }, 1, "",
+        "label_limit exceeded (metric: a, number of labels: 4, limit: 3)" },
     { "label_name_length_limit", { .name_length = 8 }, NULL, { "a{longer_than=\"y\"} 1\n" }, 1, "",
-      "label_name_length_limit exceeded (metric: a, label name: longer_than, length: 11, limit: 8)" },
-    { "the first 50 runes are shown, quoted", { .value_length = 3 }, NULL, { "a{x=\"\xc3\xa4\\\"0123456789012345678901234567890123456789012345678901\"} 1\n" }, 1, "",
-      "label_value_length_limit exceeded (metric: a, label name: x, value: \"\xc3\xa4\\\"012345678901234567890123456789012345678901234567\", length: 55, limit: 3)" },
+        "label_name_length_limit exceeded (metric: a, label name: longer_than, length: 11, limit: "
+        "8)" },
+    { "the first 50 runes are shown, quoted", { .value_length = 3 }, NULL,
+        { "a{x=\"\xc3\xa4\\\"0123456789012345678901234567890123456789012345678901\"} 1\n" }, 1, "",
+        "label_value_length_limit exceeded (metric: a, label name: x, value: "
+        "\"\xc3\xa4\\\"012345678901234567890123456789012345678901234567\", length: 55, limit: 3)" },
     { "label_value_length_limit", { .value_length = 3 }, NULL, { "a{x=\"four\"} 1\n" }, 1, "",
-      "label_value_length_limit exceeded (metric: a, label name: x, value: \"four\", length: 4, limit: 3)" },
-    { "OpenMetrics", { .openmetrics = true }, NULL, { "# TYPE a counter\na_total 1\n# EOF\n" }, 1, "{__name__=\"a_total\", " L " 1@0\n", "" },
-    { "OpenMetrics without its end", { .openmetrics = true }, NULL, { "a 1\n" }, 1, "", "data does not end with # EOF" },
-    { "UTF-8 names", { 0 }, NULL, { "{\"a.b\",\"x.y\"=\"z\"} 1\n" }, 1, "{__name__=\"a.b\", instance=\"h:1\", job=\"j\", \"x.y\"=\"z\"} 1@0\n", "" },
+        "label_value_length_limit exceeded (metric: a, label name: x, value: \"four\", length: 4, "
+        "limit: 3)" },
+    { "OpenMetrics", { .openmetrics = true }, NULL, { "# TYPE a counter\na_total 1\n# EOF\n" }, 1,
+        "{__name__=\"a_total\", " L " 1@0\n", "" },
+    { "OpenMetrics without its end", { .openmetrics = true }, NULL, { "a 1\n" }, 1, "",
+        "data does not end with # EOF" },
+    { "UTF-8 names", { 0 }, NULL, { "{\"a.b\",\"x.y\"=\"z\"} 1\n" }, 1,
+        "{__name__=\"a.b\", instance=\"h:1\", job=\"j\", \"x.y\"=\"z\"} 1@0\n", "" },
     { "UTF-8 names are not wanted", { .legacy = true }, NULL, { "{\"a.b\"} 1\n" }, 1, "",
-      "invalid metric name or label names: {__name__=\"a.b\", instance=\"h:1\", job=\"j\"}" },
+        "invalid metric name or label names: {__name__=\"a.b\", instance=\"h:1\", job=\"j\"}" },
 };
 
 TEST(scrape_pages)
@@ -138,8 +176,10 @@ TEST(scrape_pages)
         struct target *t = target_of(&job, c->extra_label);
         struct scrape_outcome out = { 0 };
         for (size_t i = 0; i < c->n; i++)
-            scrape(t, m, c->pages[i], c->tune.openmetrics ? "application/openmetrics-text; version=1.0.0" : "text/plain; version=0.0.4",
-                   (int64_t)i * STEP_MS, &out);
+            scrape(t, m, c->pages[i],
+                c->tune.openmetrics ? "application/openmetrics-text; version=1.0.0"
+                                    : "text/plain; version=0.0.4",
+                (int64_t)i * STEP_MS, &out);
         EXPECT_STR(text_without_report(m, &a), str_z(c->want));
         if (*c->error) EXPECT_STR(err_str(&out.e), str_z(c->error));
         else EXPECT_OK_E(out.rc, &out.e);
@@ -154,7 +194,10 @@ TEST(scrape_pages)
 TEST(scrape_report)
 {
     static const struct {
-        const char *name, *page; uint64_t limit; bool extra; double up, scraped, post, added, size, sample_limit;
+        const char *name, *page;
+        uint64_t limit;
+        bool extra;
+        double up, scraped, post, added, size, sample_limit;
     } cases[] = {
         { "good", "a 1\nb 2\n", 0, false, 1, 2, 2, 2, -9, -9 },
         { "good, with more", "a 1\nb 2\n", 5, true, 1, 2, 2, 2, 8, 5 },
@@ -171,14 +214,21 @@ TEST(scrape_report)
         job.extra_scrape_metrics = c->extra;
         struct target *t = target_of(&job, NULL);
         scrape(t, m, c->page, "text/plain", 1000, &out);
-        const struct { str name; double want; } reports[] = {
-            { S("up"), c->up }, { S("scrape_samples_scraped"), c->scraped }, { S("scrape_samples_post_metric_relabeling"), c->post },
-            { S("scrape_series_added"), c->added }, { S("scrape_body_size_bytes"), c->size }, { S("scrape_sample_limit"), c->sample_limit },
+        const struct { str name; double want;
+        } reports[] = {
+            { S("up"), c->up },
+            { S("scrape_samples_scraped"), c->scraped },
+            { S("scrape_samples_post_metric_relabeling"), c->post },
+            { S("scrape_series_added"), c->added },
+            { S("scrape_body_size_bytes"), c->size },
+            { S("scrape_sample_limit"), c->sample_limit },
         };
         for (size_t i = 0; i < ARRAY_LEN(reports); i++) {
             bool found = store_last(m, reports[i].name, S("job"), S("j"), &v);
             EXPECT_EQ(found, reports[i].want != -9);
-            if (found && v != reports[i].want) test_fail(__FILE__, __LINE__, "%.*s is %g, expected %g", STR_ARG(reports[i].name), v, reports[i].want);
+            if (found && v != reports[i].want)
+                test_fail(__FILE__, __LINE__, "%.*s is %g, expected %g", STR_ARG(reports[i].name),
+                    v, reports[i].want);
         }
         EXPECT(store_last(m, S("scrape_duration_seconds"), S("job"), S("j"), &v) && v >= 0);
         target_unref(t);
@@ -238,7 +288,8 @@ TEST(scrape_metadata)
     memstore_free(m);
 }
 
-/* Pages that say the same again and again are read by what is known of them: the metadata stays, until it goes from the page. */
+/* Pages that say the same again and again are read by what is known of them: the metadata stays,
+ * until it goes from the page. */
 TEST(scrape_metadata_stays)
 {
     struct scrape_config job = test_job("j");
@@ -247,9 +298,11 @@ TEST(scrape_metadata_stays)
     struct scrape_outcome out;
     int64_t at = 1000;
     for (int i = 0; i < 5 * META_KEPT; i++)
-        scrape(t, m, "# TYPE a counter\na 1\n# TYPE b gauge\nb 1\n", "text/plain", at += 1000, &out);
+        scrape(
+            t, m, "# TYPE a counter\na 1\n# TYPE b gauge\nb 1\n", "text/plain", at += 1000, &out);
     EXPECT_EQ(meta_cache_size(&t->meta).families, 2);
-    for (int i = 0; i <= META_KEPT; i++) scrape(t, m, "# TYPE a counter\na 1\nb 1\n", "text/plain", at += 1000, &out);
+    for (int i = 0; i <= META_KEPT; i++)
+        scrape(t, m, "# TYPE a counter\na 1\nb 1\n", "text/plain", at += 1000, &out);
     EXPECT_EQ(meta_cache_size(&t->meta).families, 1);
     target_unref(t);
     memstore_free(m);

@@ -1,10 +1,11 @@
 /* What goes where:
  *
- *   discovery_apply ──> wanted ─┐                            ┌─> found (by job, under mu) <── discovery_found
- *   watch ──> dirty folders ────┼─> the thread: scan files ──┤
+ *   discovery_apply ──> wanted ─┐                            ┌─> found (by job, under mu) <──
+ *   discovery_found watch ──> dirty folders ────┼─> the thread: scan files ──┤
  *   refresh_interval ───────────┘                            └─> changed()
  *
- * The thread owns the file_sds and reads without a lock; what it found it puts into the table of jobs under mu. */
+ * The thread owns the file_sds and reads without a lock; what it found it puts into the table of
+ * jobs under mu. */
 #include "scrape/discovery.h"
 
 #include "base/clock.h"
@@ -16,10 +17,15 @@
 enum { MS = 1000000 };
 
 static const double refresh_quantiles[] = { 0.5, 0.9, 0.99 }, refresh_bounds[] = { .01, .1, 1, 10 };
-COUNTER_VEC(m_failures, "prometheus_sd_refresh_failures_total", "Number of refresh failures for the given SD mechanism.", "config", "mechanism")
-SUMMARY_VEC(m_refresh, "prometheus_sd_refresh_duration_seconds", "The duration of a refresh in seconds for the given SD mechanism.", refresh_quantiles, "config", "mechanism")
-HISTOGRAM_VEC(m_refresh_histogram, "prometheus_sd_refresh_duration_histogram_seconds", "The duration of a refresh for the given SD mechanism.", refresh_bounds, "mechanism")
-COUNTER(m_watcher_errors, "prometheus_sd_file_watcher_errors_total", "The number of File-SD errors caused by filesystem watch failures.")
+COUNTER_VEC(m_failures, "prometheus_sd_refresh_failures_total",
+    "Number of refresh failures for the given SD mechanism.", "config", "mechanism")
+SUMMARY_VEC(m_refresh, "prometheus_sd_refresh_duration_seconds",
+    "The duration of a refresh in seconds for the given SD mechanism.", refresh_quantiles, "config",
+    "mechanism")
+HISTOGRAM_VEC(m_refresh_histogram, "prometheus_sd_refresh_duration_histogram_seconds",
+    "The duration of a refresh for the given SD mechanism.", refresh_bounds, "mechanism")
+COUNTER(m_watcher_errors, "prometheus_sd_file_watcher_errors_total",
+    "The number of File-SD errors caused by filesystem watch failures.")
 
 struct source { struct file_sd *files; int64_t due_ns; };
 struct finder { str job; VEC(struct source) sources; struct found *found; };
@@ -36,7 +42,8 @@ struct discovery {
     struct wanted *wanted;             /* a new list that nothing was read for; NULL: none */
     uint64_t asked, answered;          /* numbers of lists */
     VEC(str) dirty;                    /* folders, heap copies */
-    finders jobs;                      /* changed by the thread, under mu; found: under mu. The sources are the thread's own. */
+    /* changed by the thread, under mu; found: under mu. The sources are the thread's own. */
+    finders jobs;
 };
 
 void found_unref(struct found *f)
@@ -107,7 +114,8 @@ static void metrics_forget(str job)
     metric_forget(&m_refresh, labels, ARRAY_LEN(labels));
 }
 
-/* Sources of the old list whose configuration is the same are exchanged for the new ones. True: all are old ones. */
+/* Sources of the old list whose configuration is the same are exchanged for the new ones. True: all
+ * are old ones. */
 static bool finder_inherit(struct finder *fresh, struct finder *old)
 {
     bool all = old->sources.n == fresh->sources.n;
@@ -157,7 +165,8 @@ static void watch_all(struct discovery *d)
     arena_init(&a, NULL, 0);
     str_list folders = { 0 };
     for (size_t i = 0; i < d->jobs.n; i++)
-        for (size_t k = 0; k < d->jobs.at[i].sources.n; k++) file_sd_folders(d->jobs.at[i].sources.at[k].files, &a, &folders);
+        for (size_t k = 0; k < d->jobs.at[i].sources.n; k++)
+            file_sd_folders(d->jobs.at[i].sources.at[k].files, &a, &folders);
     watch_folders(d->watch, folders.at, folders.n);
     arena_fini(&a);
 }
@@ -194,7 +203,8 @@ static int64_t next_due(const struct discovery *d)
 {
     int64_t next = INT64_MAX;
     for (size_t i = 0; i < d->jobs.n; i++)
-        for (size_t k = 0; k < d->jobs.at[i].sources.n; k++) next = MIN(next, d->jobs.at[i].sources.at[k].due_ns);
+        for (size_t k = 0; k < d->jobs.at[i].sources.n; k++)
+            next = MIN(next, d->jobs.at[i].sources.at[k].due_ns);
     return next;
 }
 
@@ -268,7 +278,8 @@ struct discovery *discovery_new(const struct discovery_opts *o)
     cond_init(&d->wake);
     cond_init(&d->done);
     struct err e = { 0 };
-    if (o->watch && o->watch(&d->watch, &(struct watch_sink){ on_folder, on_watch_failed, d }, &e) != OK) {
+    if (o->watch &&
+        o->watch(&d->watch, &(struct watch_sink){ on_folder, on_watch_failed, d }, &e) != OK) {
         metric_inc(&m_watcher_errors);
         LOG(ERROR, "Error adding file watcher", kv_err(&e));
     }
@@ -301,7 +312,8 @@ static struct wanted *wanted_new(const struct scrape_configs *c)
         const struct scrape_config *job = &c->at[i];
         if (!job->n_file_sd) continue;
         struct finder f = { .job = mem_str(job->job_name) };
-        for (size_t k = 0; k < job->n_file_sd; k++) vec_push(&f.sources, ((struct source){ .files = file_sd_new(&job->file_sd[k]) }));
+        for (size_t k = 0; k < job->n_file_sd; k++)
+            vec_push(&f.sources, ((struct source){ .files = file_sd_new(&job->file_sd[k]) }));
         vec_push(&w->jobs, f);
     }
     return w;

@@ -1,4 +1,5 @@
-/* Discovery with a watch that the test rings: what is found, when, and that nothing is lost at a reload. */
+/* Discovery with a watch that the test rings: what is found, when, and that nothing is lost at a
+ * reload. */
 #include "scrape/discovery.h"
 
 #include "base/clock.h"
@@ -20,7 +21,13 @@ static errc make_none(struct watch **out, const struct watch_sink *sink, struct 
     return err_set(e, ERR_IO, "no watches left");
 }
 
-struct rig { struct arena a; str dir; struct fs *fs; struct discovery *d; _Atomic unsigned changed; };
+struct rig {
+    struct arena a;
+    str dir;
+    struct fs *fs;
+    struct discovery *d;
+    _Atomic unsigned changed;
+};
 
 static void on_changed(void *ctx) { atomic_fetch_add(&((struct rig *)ctx)->changed, 1); }
 
@@ -39,7 +46,10 @@ static void rig_stop(struct rig *r)
     arena_fini(&r->a);
 }
 
-static void put(struct rig *r, const char *name, const char *text) { EXPECT_OK(fs_write_durable(r->fs, str_z(name), str_z(text), NULL)); }
+static void put(struct rig *r, const char *name, const char *text)
+{
+    EXPECT_OK(fs_write_durable(r->fs, str_z(name), str_z(text), NULL));
+}
 
 /* Jobs j0, j1, … with one pattern each. */
 static void apply(struct rig *r, const char *const *patterns, size_t n, int64_t refresh_ms)
@@ -50,7 +60,9 @@ static void apply(struct rig *r, const char *const *patterns, size_t n, int64_t 
         *file = arena_fmt(&r->a, "%.*s/%s", STR_ARG(r->dir), patterns[i]);
         struct file_sd_config *sd = ANEW(&r->a, struct file_sd_config);
         *sd = (struct file_sd_config){ file, 1, refresh_ms };
-        jobs[i] = (struct scrape_config){ .job_name = arena_fmt(&r->a, "j%zu", i), .file_sd = sd, .n_file_sd = 1 };
+        jobs[i] = (struct scrape_config){
+            .job_name = arena_fmt(&r->a, "j%zu", i), .file_sd = sd, .n_file_sd = 1
+        };
     }
     discovery_apply(r->d, &(struct scrape_configs){ .at = jobs, .n = n }, PATIENCE_MS);
 }
@@ -63,7 +75,8 @@ static str targets(struct rig *r, const char *job)
     str s = STR_EMPTY;
     for (size_t i = 0; i < f->files.n; i++)
         for (size_t k = 0; k < f->files.at[i]->groups.n; k++)
-            s = arena_fmt(&r->a, "%.*s%s%.*s", STR_ARG(s), s.n ? " " : "", STR_ARG(f->files.at[i]->groups.at[k].targets[0]));
+            s = arena_fmt(&r->a, "%.*s%s%.*s", STR_ARG(s), s.n ? " " : "",
+                STR_ARG(f->files.at[i]->groups.at[k].targets[0]));
     found_unref(f);
     return s;
 }
@@ -135,7 +148,8 @@ TEST(discovery_keeps_at_a_reload_what_a_broken_file_gave)
     put(&r, "a.json", "broken");
     apply(&r, pattern, 1, 300000);
     EXPECT_STR(targets(&r, "j0"), S("a:1"));
-    apply(&r, pattern, 1, 300001);                             /* another configuration knows nothing */
+    /* another configuration knows nothing */
+    apply(&r, pattern, 1, 300001);
     EXPECT_STR(targets(&r, "j0"), S(""));
     rig_stop(&r);
 }

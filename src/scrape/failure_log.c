@@ -76,6 +76,7 @@ void failure_log_write(struct failure_log *f, str job, str target, str words)
     str all = buf_view(&line);
     uint64_t done;
     struct err e = { 0 };
-    if (file_pwrite(f->file, &all, 1, at, &done, &e) != OK) LOG_LIMITED(WARN, 60000, "the scrape failure log cannot be written", kv_err(&e));
+    if (file_pwrite(f->file, &all, 1, at, &done, &e) != OK)
+        LOG_LIMITED(WARN, 60000, "the scrape failure log cannot be written", kv_err(&e));
     buf_fini(&line);
 }

@@ -13,9 +13,12 @@
 #include "base/err.h"
 
 struct failure_log;
-struct failure_log *failure_log_open(str path);                /* NULL: it cannot be opened, which was logged */
+/* NULL: it cannot be opened, which was logged */
+struct failure_log *failure_log_open(str path);
 struct failure_log *failure_log_ref(struct failure_log *f);    /* NULL is fine */
-void failure_log_unref(struct failure_log *f);                 /* the last closes it; NULL is fine */
-void failure_log_write(struct failure_log *f, str job, str target, str words);   /* f NULL: nothing */
+/* the last closes it; NULL is fine */
+void failure_log_unref(struct failure_log *f);
+/* f NULL: nothing */
+void failure_log_write(struct failure_log *f, str job, str target, str words);
 
 #endif

@@ -28,8 +28,11 @@ TEST(failure_log_appends_lines)
     failure_log_unref(f);
     str text = content(&a), first, second;
     EXPECT(str_cut(text, '\n', &first, &second));
-    EXPECT(str_has_suffix(first, S("\"msg\":\"a \\\"quoted\\\" reason\",\"job_name\":\"job\",\"target\":\"http://x:1/metrics\"}")));
-    EXPECT(str_has_suffix(second, S("\"msg\":\"second\",\"job_name\":\"job\",\"target\":\"http://y:1/metrics\"}\n")));
+    EXPECT(str_has_suffix(
+        first, S("\"msg\":\"a \\\"quoted\\\" "
+                 "reason\",\"job_name\":\"job\",\"target\":\"http://x:1/metrics\"}")));
+    EXPECT(str_has_suffix(
+        second, S("\"msg\":\"second\",\"job_name\":\"job\",\"target\":\"http://y:1/metrics\"}\n")));
     arena_fini(&a);
 }
 

@@ -11,16 +11,19 @@
 
 ACCOUNT(acc_bodies, "scrape_bodies")
 
-COUNTER(m_too_large, "prometheus_target_scrapes_exceeded_body_size_limit_total", "Total number of scrapes that hit the body size limit")
+COUNTER(m_too_large, "prometheus_target_scrapes_exceeded_body_size_limit_total",
+    "Total number of scrapes that hit the body size limit")
 
 enum { SECRET_MAX_BYTES = 1 << 20, CONNECTIONS_MIN = 1024 };
-static const size_t BODY_MAX_BYTES = (size_t)4 << 30;          /* without body_size_limit: what a page could never be */
+/* without body_size_limit: what a page could never be */
+static const size_t BODY_MAX_BYTES = (size_t)4 << 30;
 
 struct fetcher {
     struct http_client *client;
     struct pool *pool;
     struct buf_pool bodies;
-    struct mtx mu;                     /* LOCK_LEAF; guards queued: requests that wait on the pool to be made */
+    /* LOCK_LEAF; guards queued: requests that wait on the pool to be made */
+    struct mtx mu;
     struct cond idle;
     size_t queued;
 };
@@ -47,7 +50,9 @@ errc fetcher_new(struct fetcher **out, struct pool *pool, size_t max_targets, st
     buf_pool_init(&f->bodies, &acc_bodies);
     mtx_init(&f->mu, LOCK_LEAF);
     cond_init(&f->idle);
-    struct http_client_opts o = { .connections_max = MAX(max_targets, (size_t)CONNECTIONS_MIN), .dispatch = dispatch, .dispatch_ctx = f };
+    struct http_client_opts o = { .connections_max = MAX(max_targets, (size_t)CONNECTIONS_MIN),
+        .dispatch = dispatch,
+        .dispatch_ctx = f };
     errc rc = http_client_new(&f->client, &o, e);
     if (rc != OK) {
         fetcher_free(f);
@@ -72,7 +77,8 @@ void fetcher_free(struct fetcher *f)
 
 /* ---- the request */
 
-/* A secret's file, without white space at its ends; read anew for each request, so that a new secret counts at once. */
+/* A secret's file, without white space at its ends; read anew for each request, so that a new
+ * secret counts at once. */
 static errc read_secret(str path, const char *what, struct arena *a, str *out, struct err *e)
 {
     errc rc = fs_read_path(path, a, SECRET_MAX_BYTES, out, e);
@@ -81,7 +87,8 @@ static errc read_secret(str path, const char *what, struct arena *a, str *out, s
     return OK;
 }
 
-static errc value_or_file(str value, str file, const char *what, struct arena *a, str *out, struct err *e)
+static errc value_or_file(
+    str value, str file, const char *what, struct arena *a, str *out, struct err *e)
 {
     *out = value;
     if (!file.n) return OK;
@@ -91,27 +98,36 @@ static errc value_or_file(str value, str file, const char *what, struct arena *a
 
 typedef VEC(struct http_field) fields;
 
-static errc add_auth(const struct http_options *o, struct http_request *r, fields *headers, struct arena *a, struct err *e)
+static errc add_auth(const struct http_options *o, struct http_request *r, fields *headers,
+    struct arena *a, struct err *e)
 {
     if (o->oauth2) return err_set(e, ERR_UNSUPPORTED, "oauth2 is not served by this version");
     if (o->basic) {
         r->basic = true;
-        TRY(value_or_file(o->username, o->username_file, "basic auth username", a, &r->username, e));
-        return value_or_file(o->password, o->password_file, "basic auth password", a, &r->password, e);
+        TRY(value_or_file(
+            o->username, o->username_file, "basic auth username", a, &r->username, e));
+        return value_or_file(
+            o->password, o->password_file, "basic auth password", a, &r->password, e);
     }
     if (!o->auth_type.n) return OK;
     str credentials;
-    TRY(value_or_file(o->credentials, o->credentials_file, "authorization credentials", a, &credentials, e));
-    avec_push(a, headers, ((struct http_field){ S("Authorization"), arena_fmt(a, "%.*s %.*s", STR_ARG(o->auth_type), STR_ARG(credentials)) }));
+    TRY(value_or_file(
+        o->credentials, o->credentials_file, "authorization credentials", a, &credentials, e));
+    avec_push(a, headers,
+        ((struct http_field){ S("Authorization"),
+            arena_fmt(a, "%.*s %.*s", STR_ARG(o->auth_type), STR_ARG(credentials)) }));
     return OK;
 }
 
-static errc add_headers(const struct http_options *o, fields *headers, struct arena *a, struct err *e)
+static errc add_headers(
+    const struct http_options *o, fields *headers, struct arena *a, struct err *e)
 {
     for (size_t i = 0; i < o->n_headers; i++) {
         const struct http_header *h = &o->headers[i];
-        for (size_t k = 0; k < h->n_values; k++) avec_push(a, headers, ((struct http_field){ h->name, h->values[k] }));
-        for (size_t k = 0; k < h->n_secrets; k++) avec_push(a, headers, ((struct http_field){ h->name, h->secrets[k] }));
+        for (size_t k = 0; k < h->n_values; k++)
+            avec_push(a, headers, ((struct http_field){ h->name, h->values[k] }));
+        for (size_t k = 0; k < h->n_secrets; k++)
+            avec_push(a, headers, ((struct http_field){ h->name, h->secrets[k] }));
         for (size_t k = 0; k < h->n_files; k++) {
             str value;
             TRY(read_secret(h->files[k], "unable to read headers file ", a, &value, e));
@@ -137,7 +153,8 @@ static void add_proxy(const struct http_options *o, struct http_request *r, stru
     fields headers = { 0 };
     for (size_t i = 0; i < o->proxy.n_connect_headers; i++) {
         const struct http_header *h = &o->proxy.connect_headers[i];
-        for (size_t k = 0; k < h->n_secrets; k++) avec_push(a, &headers, ((struct http_field){ h->name, h->secrets[k] }));
+        for (size_t k = 0; k < h->n_secrets; k++)
+            avec_push(a, &headers, ((struct http_field){ h->name, h->secrets[k] }));
     }
     r->proxy_headers = headers.at;
     r->n_proxy_headers = headers.n;
@@ -146,12 +163,23 @@ static void add_proxy(const struct http_options *o, struct http_request *r, stru
 static void add_tls(const struct tls_options *o, struct http_request *r)
 {
     static const enum http_tls_version versions[] = {
-        [TLS_ANY] = HTTP_TLS_DEFAULT, [TLS_10] = HTTP_TLS_10, [TLS_11] = HTTP_TLS_11, [TLS_12] = HTTP_TLS_12, [TLS_13] = HTTP_TLS_13,
+        [TLS_ANY] = HTTP_TLS_DEFAULT,
+        [TLS_10] = HTTP_TLS_10,
+        [TLS_11] = HTTP_TLS_11,
+        [TLS_12] = HTTP_TLS_12,
+        [TLS_13] = HTTP_TLS_13,
     };
     r->tls = (struct http_tls){
-        .ca = o->ca, .cert = o->cert, .key = o->key, .ca_file = o->ca_file, .cert_file = o->cert_file, .key_file = o->key_file,
-        .server_name = o->server_name, .insecure = o->insecure_skip_verify,
-        .min_version = versions[o->min_version], .max_version = versions[o->max_version],
+        .ca = o->ca,
+        .cert = o->cert,
+        .key = o->key,
+        .ca_file = o->ca_file,
+        .cert_file = o->cert_file,
+        .key_file = o->key_file,
+        .server_name = o->server_name,
+        .insecure = o->insecure_skip_verify,
+        .min_version = versions[o->min_version],
+        .max_version = versions[o->max_version],
     };
 }
 
@@ -173,9 +201,10 @@ static str seconds_text(int64_t ms, struct arena *a)
     return s;
 }
 
-/* A plain page of the text format after one that was taken is read while it comes: most of its lines stand where they stood, and then
- * neither the page is written to memory nor read from there. A series that was collected since has to be found by its text: so only when the
- * page before cannot be so old. */
+/* A plain page of the text format after one that was taken is read while it comes: most of its
+ * lines stand where they stood, and then neither the page is written to memory nor read from there.
+ * A series that was collected since has to be found by its text: so only when the page before
+ * cannot be so old. */
 static bool may_read_ahead(const struct fetch *f, const struct http_response *r)
 {
     const struct scrape_config *c = f->config;
@@ -183,9 +212,11 @@ static bool may_read_ahead(const struct fetch *f, const struct http_response *r)
     enum expo_format format;
     bool warn;
     str fallback = c->has_fallback ? scrape_protocol_media_type(c->fallback) : STR_EMPTY;
-    return f->target->interval_ms <= YOUNG_MS && !c->sample_limit && !http_header(r, S("Content-Encoding")).n &&
-           line_cache_may_ahead(f->target->cache) &&
-           expo_format_of(http_header(r, S("Content-Type")), fallback, &format, &warn, NULL) == OK && format == EXPO_TEXT;
+    return f->target->interval_ms <= YOUNG_MS && !c->sample_limit &&
+           !http_header(r, S("Content-Encoding")).n && line_cache_may_ahead(f->target->cache) &&
+           expo_format_of(http_header(r, S("Content-Type")), fallback, &format, &warn, NULL) ==
+               OK &&
+           format == EXPO_TEXT;
 }
 
 /* The target's cache is this scrape's alone until the scrape is done. */
@@ -197,22 +228,36 @@ static size_t on_part(void *ctx, const struct http_response *so_far, const uint8
     if (!f->ahead_on) return HTTP_PART_END;
     size_t used = line_cache_ahead(f->target->cache, &f->ahead, p, n);
     f->ahead_on = !f->ahead.over;
-    return used || f->ahead_on ? used : HTTP_PART_END;         /* over: what is used is said first, the end with the next part */
+    /* over: what is used is said first, the end with the next part */
+    return used || f->ahead_on ? used : HTTP_PART_END;
 }
 
-static errc request_make(struct http_request *r, const struct target *t, const struct scrape_config *c, struct buf_pool *bodies, struct arena *a,
-                         struct err *e)
+static errc request_make(struct http_request *r, const struct target *t,
+    const struct scrape_config *c, struct buf_pool *bodies, struct arena *a, struct err *e)
 {
     fields headers = { 0 };
     *r = (struct http_request){
-        .dialer = c->job_name, .url = t->url, .timeout_ms = t->timeout_ms, .follow_redirects = c->http.follow_redirects, .http2 = c->http.enable_http2,
-        .max_body_bytes = c->body_size_limit ? (size_t)c->body_size_limit : BODY_MAX_BYTES, .body_padding = EXPO_PADDING, .account = &acc_bodies,
-        .bodies = bodies, .on_part = on_part,
+        .dialer = c->job_name,
+        .url = t->url,
+        .timeout_ms = t->timeout_ms,
+        .follow_redirects = c->http.follow_redirects,
+        .http2 = c->http.enable_http2,
+        .max_body_bytes = c->body_size_limit ? (size_t)c->body_size_limit : BODY_MAX_BYTES,
+        .body_padding = EXPO_PADDING,
+        .account = &acc_bodies,
+        .bodies = bodies,
+        .on_part = on_part,
     };
     avec_push(a, &headers, ((struct http_field){ S("Accept"), accept_header(c, a) }));
-    avec_push(a, &headers, ((struct http_field){ S("Accept-Encoding"), c->enable_compression ? S("gzip") : S("identity") }));
-    avec_push(a, &headers, ((struct http_field){ S("User-Agent"), arena_fmt(a, "Prometheus/%.*s", STR_ARG(VERSION_PROMETHEUS)) }));
-    avec_push(a, &headers, ((struct http_field){ S("X-Prometheus-Scrape-Timeout-Seconds"), seconds_text(t->timeout_ms, a) }));
+    avec_push(a, &headers,
+        ((struct http_field){
+            S("Accept-Encoding"), c->enable_compression ? S("gzip") : S("identity") }));
+    avec_push(a, &headers,
+        ((struct http_field){
+            S("User-Agent"), arena_fmt(a, "Prometheus/%.*s", STR_ARG(VERSION_PROMETHEUS)) }));
+    avec_push(a, &headers,
+        ((struct http_field){
+            S("X-Prometheus-Scrape-Timeout-Seconds"), seconds_text(t->timeout_ms, a) }));
     TRY_IN(e, add_auth(&c->http, r, &headers, a, e), "Get \"%.*s\"", STR_ARG(t->url));
     TRY_IN(e, add_headers(&c->http, &headers, a, e), "Get \"%.*s\"", STR_ARG(t->url));
     r->unix_socket = t->unix_socket;
@@ -236,7 +281,8 @@ static void too_large(struct fetch_result *out)
 static void unpack(struct fetch_result *out, const struct scrape_config *c, struct buf_pool *bodies)
 {
     size_t limit = c->body_size_limit ? (size_t)c->body_size_limit : BODY_MAX_BYTES;
-    struct buf whole = buf_pool_take(bodies, MIN(limit, compress_unpack_hint(COMPRESS_GZIP, buf_view(&out->body))) + EXPO_PADDING);
+    struct buf whole = buf_pool_take(bodies,
+        MIN(limit, compress_unpack_hint(COMPRESS_GZIP, buf_view(&out->body))) + EXPO_PADDING);
     errc rc = compress_unpack(&whole, COMPRESS_GZIP, buf_view(&out->body), limit, &out->e);
     uint8_t *padding = rc == OK ? buf_room(&whole, EXPO_PADDING) : NULL;
     if (padding) memset(padding, 0, EXPO_PADDING);
@@ -246,7 +292,8 @@ static void unpack(struct fetch_result *out, const struct scrape_config *c, stru
     if (rc == ERR_LIMIT) too_large(out);
 }
 
-static void response_take(struct fetch_result *out, struct http_response *r, const struct scrape_config *c, struct buf_pool *bodies)
+static void response_take(struct fetch_result *out, struct http_response *r,
+    const struct scrape_config *c, struct buf_pool *bodies)
 {
     if (r->rc == ERR_LIMIT) {
         too_large(out);
@@ -259,7 +306,8 @@ static void response_take(struct fetch_result *out, struct http_response *r, con
     }
     if (r->status != 200) {
         out->failed = true;
-        err_set(&out->e, ERR_IO, "server returned HTTP status %d %.*s", r->status, STR_ARG(r->reason));
+        err_set(
+            &out->e, ERR_IO, "server returned HTTP status %d %.*s", r->status, STR_ARG(r->reason));
         return;
     }
     out->content_type = http_header(r, S("Content-Type"));
@@ -267,7 +315,8 @@ static void response_take(struct fetch_result *out, struct http_response *r, con
     out->taken = r->taken;
     r->body = (struct buf){ 0 };
     if (str_eq(http_header(r, S("Content-Encoding")), S("gzip"))) unpack(out, c, bodies);
-    if (!out->failed && c->body_size_limit && out->taken + out->body.n >= c->body_size_limit) too_large(out);
+    if (!out->failed && c->body_size_limit && out->taken + out->body.n >= c->body_size_limit)
+        too_large(out);
 }
 
 static void fetch_answered(void *ctx, struct http_response *r)
@@ -296,7 +345,8 @@ static void fetch_send(void *arg)
     arena_init(&a, NULL, 0);
     struct http_request r;
     struct err e = { 0 };
-    if (request_make(&r, one->target, one->config, &one->fetcher->bodies, &a, &e) == OK) http_send(one->fetcher->client, &r, fetch_answered, one);
+    if (request_make(&r, one->target, one->config, &one->fetcher->bodies, &a, &e) == OK)
+        http_send(one->fetcher->client, &r, fetch_answered, one);
     else fetch_refused(one, &e);
     arena_fini(&a);
 }
@@ -305,7 +355,8 @@ static void queued_add(struct fetcher *f, int n)
 {
     mtx_lock(&f->mu);
     f->queued = (size_t)((int64_t)f->queued + n);
-    if (!f->queued) cond_broadcast(&f->idle);                  /* under the lock: after it, f may be gone */
+    /* under the lock: after it, f may be gone */
+    if (!f->queued) cond_broadcast(&f->idle);
     mtx_unlock(&f->mu);
 }
 
@@ -319,8 +370,10 @@ static void fetch_send_queued(void *arg)
 void fetch_start(struct fetcher *f, struct target *t, fetch_done done, void *ctx)
 {
     struct fetch *one = NEW(struct fetch);
-    *one = (struct fetch){ .fetcher = f, .target = t, .config = t->config, .done = done, .ctx = ctx };
-    if (has_files(&t->config->http)) {                         /* who calls does not wait for files */
+    *one =
+        (struct fetch){ .fetcher = f, .target = t, .config = t->config, .done = done, .ctx = ctx };
+    /* who calls does not wait for files */
+    if (has_files(&t->config->http)) {
         queued_add(f, 1);
         if (pool_submit(f->pool, fetch_send_queued, one)) return;
         queued_add(f, -1);

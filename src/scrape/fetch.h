@@ -1,6 +1,7 @@
 /* fetch.h — one HTTP request to a target and what came back.
  *
- * What        Makes the request that Prometheus makes (headers, authentication, TLS, time-out), and unpacks the body whole.
+ * What        Makes the request that Prometheus makes (headers, authentication, TLS, time-out), and
+ *             unpacks the body whole.
  * Invariants  `done` is called once for every fetch_start, on a thread of the pool
  * Ownership   fetcher_new/free; a result belongs to the callee until it returns
  * Threads     fetch_start: any
@@ -16,7 +17,8 @@ struct pool;
 struct fetch_result {
     struct buf body;                       /* unpacked; EXPO_PADDING zero bytes lie behind body.n */
     str content_type;
-    struct line_ahead *ahead;              /* what was read while the page came; NULL: nothing. body is what lies behind it */
+    /* what was read while the page came; NULL: nothing. body is what lies behind it */
+    struct line_ahead *ahead;
     size_t taken;                          /* its bytes */
     bool failed, too_large;                /* failed: e has the words */
     struct err e;
@@ -24,8 +26,10 @@ struct fetch_result {
 typedef void (*fetch_done)(void *ctx, struct fetch_result *r);
 
 struct fetcher;
-MUST_USE errc fetcher_new(struct fetcher **out, struct pool *pool, size_t max_targets, struct err *e);
+MUST_USE errc fetcher_new(
+    struct fetcher **out, struct pool *pool, size_t max_targets, struct err *e);
 void fetch_start(struct fetcher *f, struct target *t, fetch_done done, void *ctx);
-void fetcher_free(struct fetcher *f);                          /* cancels what runs; all `done` were called when it returns */
+/* cancels what runs; all `done` were called when it returns */
+void fetcher_free(struct fetcher *f);
 
 #endif

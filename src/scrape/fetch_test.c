@@ -19,25 +19,44 @@ static char page[PAGE_BYTES + 1];
 static struct test_reply serve(void *ctx, const struct test_request *q)
 {
     (void)ctx;
-    static const struct { const char *path; unsigned status; const char *header, *value; } plain[] = {
-        { "/missing", 404, NULL, NULL }, { "/moved", 302, "Location", "/echo" }, { "/nowhere", 302, NULL, NULL }, { "/other", 307, "Location", "/moved" },
+    static const struct {
+        const char *path;
+        unsigned status;
+        const char *header, *value;
+    } plain[] = {
+        { "/missing", 404, NULL, NULL },
+        { "/moved", 302, "Location", "/echo" },
+        { "/nowhere", 302, NULL, NULL },
+        { "/other", 307, "Location", "/moved" },
         { "/garbage", 200, "Content-Encoding", "gzip" },
     };
-    if (strcmp(q->path, "/echo") == 0) return (struct test_reply){ 200, "text/plain", .echo = true };
+    if (strcmp(q->path, "/echo") == 0)
+        return (struct test_reply){ 200, "text/plain", .echo = true };
     if (strcmp(q->path, "/page") == 0) return (struct test_reply){ 200, "text/plain", str_z(page) };
-    if (strcmp(q->path, "/gzip") == 0) return (struct test_reply){ 200, "text/plain", buf_view(&packed), "Content-Encoding", "gzip" };
-    if (strcmp(q->path, "/cut") == 0) return (struct test_reply){ 200, "text/plain", buf_view(&cut), "Content-Encoding", "gzip" };
+    if (strcmp(q->path, "/gzip") == 0)
+        return (
+            struct test_reply){ 200, "text/plain", buf_view(&packed), "Content-Encoding", "gzip" };
+    if (strcmp(q->path, "/cut") == 0)
+        return (struct test_reply){ 200, "text/plain", buf_view(&cut), "Content-Encoding", "gzip" };
     for (size_t i = 0; i < ARRAY_LEN(plain); i++)
         if (strcmp(q->path, plain[i].path) == 0)
-            return (struct test_reply){ plain[i].status, "text/html", S("words enough"), plain[i].header, plain[i].value };
+            return (struct test_reply){ plain[i].status, "text/html", S("words enough"),
+                plain[i].header, plain[i].value };
     return (struct test_reply){ 500, NULL, S("?") };
 }
 
-struct rig { struct arena a; struct test_server *server; struct pool *pool; struct fetcher *fetcher; str address; };
+struct rig {
+    struct arena a;
+    struct test_server *server;
+    struct pool *pool;
+    struct fetcher *fetcher;
+    str address;
+};
 
 static void rig_start(struct rig *r)
 {
-    *r = (struct rig){ .server = test_server_new(serve, NULL), .pool = pool_new(&(struct pool_opts){ "test_fetch", 2, 64 }) };
+    *r = (struct rig){ .server = test_server_new(serve, NULL),
+        .pool = pool_new(&(struct pool_opts){ "test_fetch", 2, 64 }) };
     EXPECT(r->server);
     r->address = arena_fmt(&r->a, "127.0.0.1:%u", test_server_port(r->server));
     EXPECT_OK(fetcher_new(&r->fetcher, r->pool, 0, NULL));
@@ -77,7 +96,8 @@ static struct got fetch(struct rig *r, struct scrape_config *job, const char *pa
     struct labels out, discovered;
     bool keep;
     job->metrics_path = str_z(path);
-    EXPECT_OK(target_labels(&out, &discovered, &keep, job, r->address, (struct labels){ 0 }, &r->a, NULL));
+    EXPECT_OK(target_labels(
+        &out, &discovered, &keep, job, r->address, (struct labels){ 0 }, &r->a, NULL));
     struct target *t = target_new(job, out, discovered);
     struct got g = { .r = r };
     fetch_start(r->fetcher, t, on_done, &g);
@@ -115,20 +135,36 @@ TEST(fetch_shows_who_asks)
     rig_start(&r);
     str dir = arena_str(&r.a, str_z(test_tmpdir()));
     struct fs *fs = fs_real_new(dir);
-    str file = arena_fmt(&r.a, "%.*s/secret", STR_ARG(dir)), none = arena_fmt(&r.a, "%.*s/none", STR_ARG(dir));
+    str file = arena_fmt(&r.a, "%.*s/secret", STR_ARG(dir)),
+        none = arena_fmt(&r.a, "%.*s/none", STR_ARG(dir));
     EXPECT_OK(fs_write_durable(fs, S("secret"), S(" s3cret\n"), NULL));
     const str values[] = { S("one"), S("two") };
-    const struct http_header headers[] = { { .name = S("X-Plain"), .values = values, .n_values = 2 }, { .name = S("X-File"), .files = &file, .n_files = 1 } };
-    const struct { const char *name; struct http_options o; const char *want, *words; } cases[] = {
-        { "basic", { .basic = true, .username = S("me"), .password = S("secret:x") }, "Authorization: Basic bWU6c2VjcmV0Ong=\n", NULL },
-        { "basic, no password", { .basic = true, .username = S("me") }, "Authorization: Basic bWU6\n", NULL },
-        { "basic from a file", { .basic = true, .username = S("me"), .password_file = file }, "Authorization: Basic bWU6czNjcmV0\n", NULL },
-        { "bearer", { .auth_type = S("Bearer"), .credentials = S("token") }, "Authorization: Bearer token\n", NULL },
-        { "another type, from a file", { .auth_type = S("Token"), .credentials_file = file }, "Authorization: Token s3cret\n", NULL },
-        { "headers", { .headers = headers, .n_headers = 2 }, "X-Plain: one\nX-Plain: two\nX-File: s3cret\n", NULL },
-        { "no password file", { .basic = true, .password_file = none }, NULL, "unable to read basic auth password: unable to read file " },
-        { "no credentials file", { .auth_type = S("Bearer"), .credentials_file = none }, NULL, "unable to read authorization credentials: unable to read file " },
-        { "no headers file", { .headers = &(struct http_header){ .name = S("X"), .files = &none, .n_files = 1 }, .n_headers = 1 }, NULL, "unable to read headers file " },
+    const struct http_header headers[] = {
+        { .name = S("X-Plain"), .values = values, .n_values = 2 },
+        { .name = S("X-File"), .files = &file, .n_files = 1 }
+    };
+    const struct { const char *name; struct http_options o; const char *want, *words;
+    } cases[] = {
+        { "basic", { .basic = true, .username = S("me"), .password = S("secret:x") },
+            "Authorization: Basic bWU6c2VjcmV0Ong=\n", NULL },
+        { "basic, no password", { .basic = true, .username = S("me") },
+            "Authorization: Basic bWU6\n", NULL },
+        { "basic from a file", { .basic = true, .username = S("me"), .password_file = file },
+            "Authorization: Basic bWU6czNjcmV0\n", NULL },
+        { "bearer", { .auth_type = S("Bearer"), .credentials = S("token") },
+            "Authorization: Bearer token\n", NULL },
+        { "another type, from a file", { .auth_type = S("Token"), .credentials_file = file },
+            "Authorization: Token s3cret\n", NULL },
+        { "headers", { .headers = headers, .n_headers = 2 },
+            "X-Plain: one\nX-Plain: two\nX-File: s3cret\n", NULL },
+        { "no password file", { .basic = true, .password_file = none }, NULL,
+            "unable to read basic auth password: unable to read file " },
+        { "no credentials file", { .auth_type = S("Bearer"), .credentials_file = none }, NULL,
+            "unable to read authorization credentials: unable to read file " },
+        { "no headers file",
+            { .headers = &(struct http_header){ .name = S("X"), .files = &none, .n_files = 1 },
+                .n_headers = 1 },
+            NULL, "unable to read headers file " },
     };
     TEST_EACH(c, cases) {
         struct scrape_config job = test_job("j");
@@ -136,8 +172,11 @@ TEST(fetch_shows_who_asks)
         struct got g = fetch(&r, &job, "/echo");
         EXPECT_EQ(g.failed, c->want == NULL);
         if (c->want) EXPECT(has_line(g.body, c->want));
-        else EXPECT_STR(g.words, arena_fmt(&r.a, "Get \"http://%.*s/echo\": %s%.*s: open %.*s: no such file or directory", STR_ARG(r.address), c->words,
-                                           STR_ARG(none), STR_ARG(none)));
+        else
+            EXPECT_STR(g.words,
+                arena_fmt(&r.a,
+                    "Get \"http://%.*s/echo\": %s%.*s: open %.*s: no such file or directory",
+                    STR_ARG(r.address), c->words, STR_ARG(none), STR_ARG(none)));
     }
     struct scrape_config job = test_job("j");                  /* a new secret counts at once */
     job.http.auth_type = S("Bearer");
@@ -150,7 +189,14 @@ TEST(fetch_shows_who_asks)
 
 TEST(fetch_takes_answers)
 {
-    static const struct { const char *name, *path; bool follow; uint64_t limit; const char *words; bool too_large; size_t n; } cases[] = {
+    static const struct {
+        const char *name, *path;
+        bool follow;
+        uint64_t limit;
+        const char *words;
+        bool too_large;
+        size_t n;
+    } cases[] = {
         { "plain", "/page", false, 0, NULL, false, PAGE_BYTES },
         { "gzipped", "/gzip", false, 0, NULL, false, PAGE_BYTES },
         { "below the limit", "/page", false, PAGE_BYTES + 1, NULL, false, PAGE_BYTES },
@@ -162,8 +208,10 @@ TEST(fetch_takes_answers)
         { "gzip cut short", "/cut", false, 0, "gzip: corrupt input", false, 0 },
         { "no gzip", "/garbage", false, 0, "gzip: invalid header", false, 0 },
         { "a status", "/missing", false, 0, "server returned HTTP status 404 Not Found", false, 0 },
-        { "a redirect that is not followed", "/moved", false, 0, "server returned HTTP status 302 Found", false, 0 },
-        { "one to nowhere", "/nowhere", true, 0, "server returned HTTP status 302 Found", false, 0 },
+        { "a redirect that is not followed", "/moved", false, 0,
+            "server returned HTTP status 302 Found", false, 0 },
+        { "one to nowhere", "/nowhere", true, 0, "server returned HTTP status 302 Found", false,
+            0 },
     };
     struct rig r;
     rig_start(&r);

@@ -15,8 +15,10 @@ enum { FILE_MAX_BYTES = 256 << 20, YAML_DEPTH_MAX = 32 };
 
 static const double scan_quantiles[] = { 0.5, 0.9, 0.99 };
 COUNTER(m_read_errors, "prometheus_sd_file_read_errors_total", "The number of File-SD read errors.")
-SUMMARY(m_scan, "prometheus_sd_file_scan_duration_seconds", "The duration of the File-SD scan in seconds.", scan_quantiles)
-GAUGE_VEC(m_mtime, "prometheus_sd_file_mtime_seconds", "Timestamp (mtime) of files read by FileSD. Timestamp is set at read time.", "filename")
+SUMMARY(m_scan, "prometheus_sd_file_scan_duration_seconds",
+    "The duration of the File-SD scan in seconds.", scan_quantiles)
+GAUGE_VEC(m_mtime, "prometheus_sd_file_mtime_seconds",
+    "Timestamp (mtime) of files read by FileSD. Timestamp is set at read time.", "filename")
 
 /* ---- groups from a tree of values; both formats are turned into jansson's first */
 
@@ -34,26 +36,33 @@ static errc group_targets(struct target_group *g, json_t *list, struct arena *a,
     return OK;
 }
 
-static errc group_labels(struct target_group *g, json_t *map, str path, struct arena *a, struct err *e)
+static errc group_labels(
+    struct target_group *g, json_t *map, str path, struct arena *a, struct err *e)
 {
     struct labels_builder lb;
     labels_builder_init(&lb, a);
     const char *key;
     json_t *v;
     json_object_foreach(map, key, v) {
-        if (!json_is_string(v)) return err_set(e, ERR_BAD_INPUT, "the value of label \"%s\" is no string", key);
-        if (!label_name_valid_utf8(str_z(key))) return err_set(e, ERR_BAD_INPUT, "\"%s\" is not a valid label name", key);
-        labels_builder_set(&lb, arena_str(a, str_z(key)), arena_str(a, str_of(json_string_value(v), json_string_length(v))));
+        if (!json_is_string(v))
+            return err_set(e, ERR_BAD_INPUT, "the value of label \"%s\" is no string", key);
+        if (!label_name_valid_utf8(str_z(key)))
+            return err_set(e, ERR_BAD_INPUT, "\"%s\" is not a valid label name", key);
+        labels_builder_set(&lb, arena_str(a, str_z(key)),
+            arena_str(a, str_of(json_string_value(v), json_string_length(v))));
     }
     labels_builder_set(&lb, S("__meta_filepath"), arena_str(a, path));
     g->labels = labels_builder_done(&lb);
     return OK;
 }
 
-static errc group_of(struct target_group *g, json_t *item, size_t index, str path, struct arena *a, struct err *e)
+static errc group_of(
+    struct target_group *g, json_t *item, size_t index, str path, struct arena *a, struct err *e)
 {
-    if (json_is_null(item)) return err_set(e, ERR_BAD_INPUT, "nil target group item found (index %zu)", index);
-    if (!json_is_object(item)) return err_set(e, ERR_BAD_INPUT, "target group %zu is no mapping", index);
+    if (json_is_null(item))
+        return err_set(e, ERR_BAD_INPUT, "nil target group item found (index %zu)", index);
+    if (!json_is_object(item))
+        return err_set(e, ERR_BAD_INPUT, "target group %zu is no mapping", index);
     const char *key;
     json_t *v, *targets = NULL, *labels = NULL;
     json_object_foreach(item, key, v) {
@@ -61,8 +70,10 @@ static errc group_of(struct target_group *g, json_t *item, size_t index, str pat
         else if (strcmp(key, "labels") == 0) labels = v;
         else return err_set(e, ERR_BAD_INPUT, "target group %zu: unknown field \"%s\"", index, key);
     }
-    if (targets && !json_is_null(targets) && !json_is_array(targets)) return err_set(e, ERR_BAD_INPUT, "targets of group %zu are no list", index);
-    if (labels && !json_is_null(labels) && !json_is_object(labels)) return err_set(e, ERR_BAD_INPUT, "labels of group %zu are no mapping", index);
+    if (targets && !json_is_null(targets) && !json_is_array(targets))
+        return err_set(e, ERR_BAD_INPUT, "targets of group %zu are no list", index);
+    if (labels && !json_is_null(labels) && !json_is_object(labels))
+        return err_set(e, ERR_BAD_INPUT, "labels of group %zu are no mapping", index);
     TRY(group_targets(g, targets, a, e));
     TRY(group_labels(g, labels, path, a, e));
     g->source = arena_fmt(a, "%.*s:%zu", STR_ARG(path), index);
@@ -72,7 +83,8 @@ static errc group_of(struct target_group *g, json_t *item, size_t index, str pat
 static errc groups_of(target_groups *out, json_t *root, str path, struct arena *a, struct err *e)
 {
     if (json_is_null(root)) return OK;
-    if (!json_is_array(root)) return err_set(e, ERR_BAD_INPUT, "the file holds no list of target groups");
+    if (!json_is_array(root))
+        return err_set(e, ERR_BAD_INPUT, "the file holds no list of target groups");
     for (size_t i = 0; i < json_array_size(root); i++) {
         struct target_group g = { 0 };
         TRY(group_of(&g, json_array_get(root, i), i, path, a, e));
@@ -88,21 +100,27 @@ static json_t *json_of_yaml(yaml_document_t *doc, int node_id, unsigned depth)
     json_t *out = NULL;
     switch (node->type) {
     case YAML_SCALAR_NODE:
-        if (node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && (node->data.scalar.length == 0 || strcmp((char *)node->data.scalar.value, "null") == 0 ||
-                                                                   strcmp((char *)node->data.scalar.value, "~") == 0))
+        if (node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+            (node->data.scalar.length == 0 ||
+                strcmp((char *)node->data.scalar.value, "null") == 0 ||
+                strcmp((char *)node->data.scalar.value, "~") == 0))
             return json_null();
         return json_stringn((char *)node->data.scalar.value, node->data.scalar.length);
     case YAML_SEQUENCE_NODE:
         out = json_array();
-        for (yaml_node_item_t *it = node->data.sequence.items.start; it < node->data.sequence.items.top; it++)
+        for (yaml_node_item_t *it = node->data.sequence.items.start;
+             it < node->data.sequence.items.top; it++)
             if (json_array_append_new(out, json_of_yaml(doc, *it, depth + 1)) != 0) goto bad;
         return out;
     case YAML_MAPPING_NODE:
         out = json_object();
-        for (yaml_node_pair_t *p = node->data.mapping.pairs.start; p < node->data.mapping.pairs.top; p++) {
+        for (yaml_node_pair_t *p = node->data.mapping.pairs.start; p < node->data.mapping.pairs.top;
+             p++) {
             yaml_node_t *key = yaml_document_get_node(doc, p->key);
             if (!key || key->type != YAML_SCALAR_NODE) goto bad;
-            if (json_object_set_new(out, (char *)key->data.scalar.value, json_of_yaml(doc, p->value, depth + 1)) != 0) goto bad;
+            if (json_object_set_new(out, (char *)key->data.scalar.value,
+                    json_of_yaml(doc, p->value, depth + 1)) != 0)
+                goto bad;
         }
         return out;
     default: return NULL;
@@ -120,11 +138,14 @@ static errc parse_yaml(json_t **out, str content, struct err *e)
     yaml_parser_set_input_string(&parser, content.p ? content.p : (const uint8_t *)"", content.n);
     errc rc = OK;
     if (!yaml_parser_load(&parser, &doc)) {
-        rc = err_set(e, ERR_BAD_INPUT, "yaml: line %zu: %s", parser.problem_mark.line + 1, parser.problem ? parser.problem : "cannot be read");
+        rc = err_set(e, ERR_BAD_INPUT, "yaml: line %zu: %s", parser.problem_mark.line + 1,
+            parser.problem ? parser.problem : "cannot be read");
     } else {
         yaml_node_t *root = yaml_document_get_root_node(&doc);
         *out = root ? json_of_yaml(&doc, 1, 0) : json_null();
-        if (!*out) rc = err_set(e, ERR_BAD_INPUT, "yaml: nothing but lists, mappings and strings may be in it");
+        if (!*out)
+            rc = err_set(
+                e, ERR_BAD_INPUT, "yaml: nothing but lists, mappings and strings may be in it");
         yaml_document_delete(&doc);
     }
     yaml_parser_delete(&parser);
@@ -209,7 +230,8 @@ static struct sd_file *file_of(struct file_sd *f, str path)
 }
 
 /* The file's content into fresh, which stays without groups if the bytes are those of before. */
-static errc read_groups(struct file_groups *fresh, const struct file_groups *before, str path, struct err *e)
+static errc read_groups(
+    struct file_groups *fresh, const struct file_groups *before, str path, struct err *e)
 {
     struct arena bytes;
     arena_init(&bytes, NULL, 0);
@@ -217,7 +239,8 @@ static errc read_groups(struct file_groups *fresh, const struct file_groups *bef
     errc rc = fs_read_path(path, &bytes, FILE_MAX_BYTES, &content, e);
     if (rc == OK) {
         fresh->hash = hash_str(content);
-        if (!before || before->hash != fresh->hash) rc = file_sd_parse(&fresh->groups, path, content, &fresh->a, e);
+        if (!before || before->hash != fresh->hash)
+            rc = file_sd_parse(&fresh->groups, path, content, &fresh->a, e);
     }
     arena_fini(&bytes);
     return rc;
@@ -228,7 +251,8 @@ static void show_mtime(str path)
     str name;
     struct fs *fs = fs_real_of(path, &name);
     struct fs_stat st;
-    if (fs_stat(fs, name, &st, NULL) == OK) metric_set_of(METRIC_WITH(&m_mtime, path), (double)(st.mtime_ms / 1000));
+    if (fs_stat(fs, name, &st, NULL) == OK)
+        metric_set_of(METRIC_WITH(&m_mtime, path), (double)(st.mtime_ms / 1000));
     fs_free(fs);
 }
 
@@ -262,7 +286,8 @@ static void scan_pattern(struct file_sd *f, str pattern, struct file_scan *out)
     arena_init(&a, NULL, 0);
     str_list paths = { 0 };
     struct err e = { 0 };
-    if (glob_paths(pattern, &a, &paths, &e) != OK) LOG(ERROR, "Error expanding glob", kv_str("glob", pattern), kv_err(&e));
+    if (glob_paths(pattern, &a, &paths, &e) != OK)
+        LOG(ERROR, "Error expanding glob", kv_str("glob", pattern), kv_err(&e));
     for (size_t i = 0; i < paths.n; i++) read_file(f, paths.at[i], out);
     arena_fini(&a);
 }

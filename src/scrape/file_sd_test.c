@@ -8,20 +8,29 @@ static str groups_text(struct arena *a, const target_groups *g)
     str s = STR_EMPTY;
     for (size_t i = 0; i < g->n; i++) {
         s = arena_fmt(a, "%.*s%s[", STR_ARG(s), i ? " " : "");
-        for (size_t k = 0; k < g->at[i].n_targets; k++) s = arena_fmt(a, "%.*s%s%.*s", STR_ARG(s), k ? "," : "", STR_ARG(g->at[i].targets[k]));
+        for (size_t k = 0; k < g->at[i].n_targets; k++)
+            s = arena_fmt(a, "%.*s%s%.*s", STR_ARG(s), k ? "," : "", STR_ARG(g->at[i].targets[k]));
         s = arena_fmt(a, "%.*s]", STR_ARG(s));
         for (size_t k = 0; k < g->at[i].labels.n; k++)
             if (!str_eq(g->at[i].labels.at[k].name, S("__meta_filepath")))
-                s = arena_fmt(a, "%.*s %.*s=%.*s", STR_ARG(s), STR_ARG(g->at[i].labels.at[k].name), STR_ARG(g->at[i].labels.at[k].value));
+                s = arena_fmt(a, "%.*s %.*s=%.*s", STR_ARG(s), STR_ARG(g->at[i].labels.at[k].name),
+                    STR_ARG(g->at[i].labels.at[k].value));
     }
     return s;
 }
 
 TEST(file_sd_contents)
 {
-    static const struct { const char *name, *path, *content; errc rc; const char *want; } cases[] = {
-        { "json", "a.json", "[{\"targets\":[\"h:1\",\"h:2\"],\"labels\":{\"x\":\"y\"}},{\"targets\":[\"h:3\"]}]", OK, "[h:1,h:2] x=y [h:3]" },
-        { "yaml", "a.yml", "- targets: ['h:1', h:2]\n  labels: {x: y, n: 1}\n- targets: []\n", OK, "[h:1,h:2] n=1 x=y []" },
+    static const struct {
+        const char *name, *path, *content;
+        errc rc;
+        const char *want;
+    } cases[] = {
+        { "json", "a.json",
+            "[{\"targets\":[\"h:1\",\"h:2\"],\"labels\":{\"x\":\"y\"}},{\"targets\":[\"h:3\"]}]",
+            OK, "[h:1,h:2] x=y [h:3]" },
+        { "yaml", "a.yml", "- targets: ['h:1', h:2]\n  labels: {x: y, n: 1}\n- targets: []\n", OK,
+            "[h:1,h:2] n=1 x=y []" },
         { "yaml, nothing", "a.yaml", "", OK, "" },
         { "yaml, a comment", "a.yaml", "# later\n", OK, "" },
         { "json, null", "a.json", "null", OK, "" },
@@ -69,7 +78,8 @@ static str scan(struct file_sd *f, bool *changed, struct arena *a)
     file_sd_groups(f, &files);
     target_groups all = { 0 };
     for (size_t i = 0; i < files.n; i++)
-        for (size_t k = 0; k < files.at[i]->groups.n; k++) vec_push(&all, files.at[i]->groups.at[k]);
+        for (size_t k = 0; k < files.at[i]->groups.n; k++)
+            vec_push(&all, files.at[i]->groups.at[k]);
     str s = groups_text(a, &all);
     vec_fini(&all);
     for (size_t i = 0; i < files.n; i++) file_groups_unref(files.at[i]);
@@ -94,7 +104,8 @@ TEST(file_sd_keeps_what_a_bad_file_gave)
     };
     SCOPED(arena_fini) struct arena a = { 0 };
     str dir = str_z(test_tmpdir());
-    const str files[] = { arena_fmt(&a, "%.*s/*.json", STR_ARG(dir)), arena_fmt(&a, "%.*s/one.yml", STR_ARG(dir)) };
+    const str files[] = { arena_fmt(&a, "%.*s/*.json", STR_ARG(dir)),
+        arena_fmt(&a, "%.*s/one.yml", STR_ARG(dir)) };
     struct file_sd_config c = { files, 2, 300000 };
     struct fs *fs = fs_real_new(dir);
     struct file_sd *f = file_sd_new(&c);

@@ -1,9 +1,11 @@
 /* How a turn goes:
  *
- *   manager thread: loop is due ──> fetch_start ──> (HTTP client) ──> loop_done on the pool: scrape_apply ──> loop_finished
+ *   manager thread: loop is due ──> fetch_start ──> (HTTP client) ──> loop_done on the pool:
+ *   scrape_apply ──> loop_finished
  *
- * A loop is WAITING in the heap of due times, RUNNING while its fetch or page is under way, or GONE: taken off its pool. A loop that is
- * gone stays in the heap until its stale markers are written. Everything of a loop but its target is guarded by the manager's lock. */
+ * A loop is WAITING in the heap of due times, RUNNING while its fetch or page is under way, or
+ * GONE: taken off its pool. A loop that is gone stays in the heap until its stale markers are
+ * written. Everything of a loop but its target is guarded by the manager's lock. */
 #include "scrape/manager.h"
 
 #include "base/clock.h"
@@ -24,32 +26,58 @@ enum { COUNT_MS = 5000, FILES_PATIENCE_MS = 2000, MS = 1000000 };
 
 static const double interval_quantiles[] = { 0.01, 0.05, 0.5, 0.9, 0.99 };
 static const double interval_bounds[] = { .01, .1, 1, 10, 30, 60, 180, 600 };
-SUMMARY_VEC(m_interval, "prometheus_target_interval_length_seconds", "Actual intervals between scrapes.", interval_quantiles, "interval")
-HISTOGRAM_VEC(m_interval_histogram, "prometheus_target_interval_length_histogram_seconds", "Actual intervals between scrapes as a histogram.", interval_bounds, "interval")
-SUMMARY_VEC(m_sync, "prometheus_target_sync_length_seconds", "Actual interval to sync the scrape pool.", interval_quantiles, "scrape_job")
-HISTOGRAM_VEC(m_sync_histogram, "prometheus_target_sync_length_histogram_seconds", "Actual interval to sync the scrape pool as a histogram.", interval_bounds, "scrape_job")
-SUMMARY_VEC(m_reload, "prometheus_target_reload_length_seconds", "Actual interval to reload the scrape pool with a given configuration.", interval_quantiles, "interval")
-COUNTER(m_pools, "prometheus_target_scrape_pools_total", "Total number of scrape pool creation attempts.")
-COUNTER(m_pools_failed, "prometheus_target_scrape_pools_failed_total", "Total number of scrape pool creations that failed.")
-COUNTER(m_pool_reloads, "prometheus_target_scrape_pool_reloads_total", "Total number of scrape pool reloads.")
-COUNTER(m_pool_reloads_failed, "prometheus_target_scrape_pool_reloads_failed_total", "Total number of failed scrape pool reloads.")
-COUNTER(m_target_limit, "prometheus_target_scrape_pool_exceeded_target_limit_total", "Total number of times scrape pools hit the target limit, during sync or config reload.")
-COUNTER_VEC(m_pool_sync, "prometheus_target_scrape_pool_sync_total", "Total number of syncs that were executed on a scrape pool.", "scrape_job")
-GAUGE_VEC(m_pool_targets, "prometheus_target_scrape_pool_targets", "Current number of targets in this scrape pool.", "scrape_job")
-GAUGE_VEC(m_pool_limit, "prometheus_target_scrape_pool_target_limit", "Maximum number of targets allowed in this scrape pool.", "scrape_job")
-COUNTER_VEC(m_sync_failed, "prometheus_target_sync_failed_total", "Total number of target sync failures.", "scrape_job")
-GAUGE_VEC(m_symbols, "prometheus_target_scrape_pool_symboltable_items", "Current number of symbols in table for this scrape pool.", "scrape_job")
-GAUGE_VEC(m_meta_entries, "prometheus_target_metadata_cache_entries", "Total number of metric metadata entries in the cache", "scrape_job")
-GAUGE_VEC(m_meta_bytes, "prometheus_target_metadata_cache_bytes", "The number of bytes that are currently used for storing metric metadata in the cache", "scrape_job")
-GAUGE_VEC(m_discovered, "prometheus_sd_discovered_targets", "Current number of discovered targets.", "config", "name")
-GAUGE_VEC(m_sd_failed, "prometheus_sd_failed_configs", "Current number of service discovery configurations that failed to load.", "name")
-COUNTER_VEC(m_sd_received, "prometheus_sd_received_updates_total", "Total number of update events received from the SD providers.", "name")
-COUNTER_VEC(m_sd_updates, "prometheus_sd_updates_total", "Total number of update events sent to the SD consumers.", "name")
-GAUGE_VEC(m_sd_last, "prometheus_sd_last_update_timestamp_seconds", "Timestamp of the last update sent to the SD consumers.", "name")
+SUMMARY_VEC(m_interval, "prometheus_target_interval_length_seconds",
+    "Actual intervals between scrapes.", interval_quantiles, "interval")
+HISTOGRAM_VEC(m_interval_histogram, "prometheus_target_interval_length_histogram_seconds",
+    "Actual intervals between scrapes as a histogram.", interval_bounds, "interval")
+SUMMARY_VEC(m_sync, "prometheus_target_sync_length_seconds",
+    "Actual interval to sync the scrape pool.", interval_quantiles, "scrape_job")
+HISTOGRAM_VEC(m_sync_histogram, "prometheus_target_sync_length_histogram_seconds",
+    "Actual interval to sync the scrape pool as a histogram.", interval_bounds, "scrape_job")
+SUMMARY_VEC(m_reload, "prometheus_target_reload_length_seconds",
+    "Actual interval to reload the scrape pool with a given configuration.", interval_quantiles,
+    "interval")
+COUNTER(m_pools, "prometheus_target_scrape_pools_total",
+    "Total number of scrape pool creation attempts.")
+COUNTER(m_pools_failed, "prometheus_target_scrape_pools_failed_total",
+    "Total number of scrape pool creations that failed.")
+COUNTER(m_pool_reloads, "prometheus_target_scrape_pool_reloads_total",
+    "Total number of scrape pool reloads.")
+COUNTER(m_pool_reloads_failed, "prometheus_target_scrape_pool_reloads_failed_total",
+    "Total number of failed scrape pool reloads.")
+COUNTER(m_target_limit, "prometheus_target_scrape_pool_exceeded_target_limit_total",
+    "Total number of times scrape pools hit the target limit, during sync or config reload.")
+COUNTER_VEC(m_pool_sync, "prometheus_target_scrape_pool_sync_total",
+    "Total number of syncs that were executed on a scrape pool.", "scrape_job")
+GAUGE_VEC(m_pool_targets, "prometheus_target_scrape_pool_targets",
+    "Current number of targets in this scrape pool.", "scrape_job")
+GAUGE_VEC(m_pool_limit, "prometheus_target_scrape_pool_target_limit",
+    "Maximum number of targets allowed in this scrape pool.", "scrape_job")
+COUNTER_VEC(m_sync_failed, "prometheus_target_sync_failed_total",
+    "Total number of target sync failures.", "scrape_job")
+GAUGE_VEC(m_symbols, "prometheus_target_scrape_pool_symboltable_items",
+    "Current number of symbols in table for this scrape pool.", "scrape_job")
+GAUGE_VEC(m_meta_entries, "prometheus_target_metadata_cache_entries",
+    "Total number of metric metadata entries in the cache", "scrape_job")
+GAUGE_VEC(m_meta_bytes, "prometheus_target_metadata_cache_bytes",
+    "The number of bytes that are currently used for storing metric metadata in the cache",
+    "scrape_job")
+GAUGE_VEC(m_discovered, "prometheus_sd_discovered_targets", "Current number of discovered targets.",
+    "config", "name")
+GAUGE_VEC(m_sd_failed, "prometheus_sd_failed_configs",
+    "Current number of service discovery configurations that failed to load.", "name")
+COUNTER_VEC(m_sd_received, "prometheus_sd_received_updates_total",
+    "Total number of update events received from the SD providers.", "name")
+COUNTER_VEC(m_sd_updates, "prometheus_sd_updates_total",
+    "Total number of update events sent to the SD consumers.", "name")
+GAUGE_VEC(m_sd_last, "prometheus_sd_last_update_timestamp_seconds",
+    "Timestamp of the last update sent to the SD consumers.", "name")
 
-COUNTER_VEC(m_sd_delayed, "prometheus_sd_updates_delayed_total", "Total number of update events that couldn't be sent immediately.", "name")
+COUNTER_VEC(m_sd_delayed, "prometheus_sd_updates_delayed_total",
+    "Total number of update events that couldn't be sent immediately.", "name")
 static const double duration_bounds[] = { .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10 };
-HISTOGRAM(m_duration, "prometheus_target_scrape_duration_seconds", "Total duration of the scrape from start to commit completion.", duration_bounds)
+HISTOGRAM(m_duration, "prometheus_target_scrape_duration_seconds",
+    "Total duration of the scrape from start to commit completion.", duration_bounds)
 
 enum loop_state { LOOP_WAITING, LOOP_RUNNING };
 struct loop {
@@ -57,9 +85,11 @@ struct loop {
     struct job *job;                   /* NULL: gone */
     struct scrape_generation *gen;     /* of target->config */
     enum loop_state state;
-    bool stop_only;                    /* gone at a stop or with its job replaced: no stale markers */
+    /* gone at a stop or with its job replaced: no stale markers */
+    bool stop_only;
     int64_t due_ns;                    /* monotonic */
-    int64_t stale_t_ms;                /* gone: when its next turn would have been; 0: not yet known */
+    /* gone: when its next turn would have been; 0: not yet known */
+    int64_t stale_t_ms;
     int64_t aligned_ms;                /* wall time of the turn, on the grid of its interval */
     int64_t start_ns, t_ms;            /* of the scrape under way */
     bool scraped;                      /* once at least */
@@ -67,16 +97,19 @@ struct loop {
     struct scrape_manager *m;
 };
 
-/* The files of failed scrapes by path, shared by jobs; opened anew at each reload, so that they may be moved away. */
+/* The files of failed scrapes by path, shared by jobs; opened anew at each reload, so that they may
+ * be moved away. */
 struct failure_file { str path; struct failure_log *log; };
 typedef VEC(struct failure_file) failure_files;
 
 struct job {
-    str name, text;                    /* heap copies; text: the job's configuration, to see whether it changed */
+    /* heap copies; text: the job's configuration, to see whether it changed */
+    str name, text;
     const struct scrape_config *config;
     VEC(struct loop *) loops;
     struct map by_hash;                /* loop by target hash */
-    struct found *found;               /* what its discovery files name; NULL: nothing was read yet */
+    /* what its discovery files name; NULL: nothing was read yet */
+    struct found *found;
     struct arena dropped_arena;
     VEC(struct labels) dropped;        /* discovered labels, in dropped_arena */
     uint64_t n_dropped;
@@ -124,7 +157,8 @@ static void heap_put_at(struct scrape_manager *m, size_t i, struct loop *l)
 static void heap_up(struct scrape_manager *m, size_t i)
 {
     struct loop *l = m->heap.at[i];
-    for (; i > 0 && m->heap.at[(i - 1) / 2]->due_ns > l->due_ns; i = (i - 1) / 2) heap_put_at(m, i, m->heap.at[(i - 1) / 2]);
+    for (; i > 0 && m->heap.at[(i - 1) / 2]->due_ns > l->due_ns; i = (i - 1) / 2)
+        heap_put_at(m, i, m->heap.at[(i - 1) / 2]);
     heap_put_at(m, i, l);
 }
 
@@ -186,7 +220,8 @@ static struct loop *loop_new(struct scrape_manager *m, struct job *j, struct tar
     return l;
 }
 
-/* The turn after this one that is not past already: turns that a slow scrape missed are left out. */
+/* The turn after this one that is not past already: turns that a slow scrape missed are left
+ * out. */
 static void loop_next_turn(struct loop *l, int64_t now_ns)
 {
     int64_t step = l->target->interval_ms * MS;
@@ -195,7 +230,8 @@ static void loop_next_turn(struct loop *l, int64_t now_ns)
     l->aligned_ms += turns * l->target->interval_ms;
 }
 
-/* A loop whose target went away: the first turn gives the time of its markers, they are written after the second and a tenth. */
+/* A loop whose target went away: the first turn gives the time of its markers, they are written
+ * after the second and a tenth. */
 static void loop_leave(struct scrape_manager *m, struct loop *l, bool stop_only)
 {
     l->job = NULL;
@@ -205,8 +241,9 @@ static void loop_leave(struct scrape_manager *m, struct loop *l, bool stop_only)
     loop_free(l);
 }
 
-/* A job that makes other series of its pages forgets what they held. What its series were lives on in a loop of its own that is gone
- * and writes their markers in its time; those that went on by then refuse them. */
+/* A job that makes other series of its pages forgets what they held. What its series were lives on
+ * in a loop of its own that is gone and writes their markers in its time; those that went on by
+ * then refuse them. */
 static void loop_forget(struct scrape_manager *m, struct loop *l)
 {
     if (!l->scraped) return;
@@ -216,7 +253,13 @@ static void loop_forget(struct scrape_manager *m, struct loop *l)
     l->target->cache = cache;
     memcpy(past->reports, l->target->reports, sizeof(past->reports));
     struct loop *gone = NEW(struct loop);
-    *gone = (struct loop){ .target = past, .gen = gen_ref(l->gen), .due_ns = l->due_ns, .aligned_ms = l->aligned_ms, .scraped = true, .at = SIZE_MAX, .m = m };
+    *gone = (struct loop){ .target = past,
+        .gen = gen_ref(l->gen),
+        .due_ns = l->due_ns,
+        .aligned_ms = l->aligned_ms,
+        .scraped = true,
+        .at = SIZE_MAX,
+        .m = m };
     heap_add(m, gone);
     l->scraped = false;
 }
@@ -266,7 +309,8 @@ static void loop_finished(struct loop *l)
         heap_remove(m, l);
         loop_free(l);
     } else {
-        bool changed = l->job && l->gen != m->gen && l->target->config->series_hash != l->job->config->series_hash;
+        bool changed = l->job && l->gen != m->gen &&
+                       l->target->config->series_hash != l->job->config->series_hash;
         loop_adopt(l, changed);
     }
     if (--m->running == 0) cond_broadcast(&m->idle);
@@ -285,7 +329,8 @@ static failure_files failure_files_open(const struct scrape_configs *c)
     failure_files l = { 0 };
     for (size_t i = 0; i < c->n; i++) {
         str path = c->at[i].failure_log_file;
-        if (path.n && !failure_file_of(&l, path)) vec_push(&l, ((struct failure_file){ mem_str(path), failure_log_open(path) }));
+        if (path.n && !failure_file_of(&l, path))
+            vec_push(&l, ((struct failure_file){ mem_str(path), failure_log_open(path) }));
     }
     return l;
 }
@@ -304,7 +349,8 @@ static void write_failure(struct loop *l, const struct err *why)
     const struct scrape_config *c = l->target->config;
     if (!c->failure_log_file.n) return;
     mtx_lock(&l->m->mu);
-    struct failure_log *log = failure_log_ref(failure_file_of(&l->m->failure_files, c->failure_log_file));
+    struct failure_log *log =
+        failure_log_ref(failure_file_of(&l->m->failure_files, c->failure_log_file));
     mtx_unlock(&l->m->mu);
     failure_log_write(log, c->job_name, l->target->url, err_str(why));
     failure_log_unref(log);
@@ -313,12 +359,19 @@ static void write_failure(struct loop *l, const struct err *why)
 static void loop_take(struct loop *l, struct fetch_result *r)
 {
     struct scrape_page page = {
-        .body = r->body.p, .n = r->body.n, .content_type = r->content_type, .t_ms = l->t_ms,
-        .ahead = r->ahead, .taken = r->taken, .failed = r->failed ? &r->e : NULL, .too_large = r->too_large,
+        .body = r->body.p,
+        .n = r->body.n,
+        .content_type = r->content_type,
+        .t_ms = l->t_ms,
+        .ahead = r->ahead,
+        .taken = r->taken,
+        .failed = r->failed ? &r->e : NULL,
+        .too_large = r->too_large,
     };
     struct scrape_outcome out;
     scrape_apply(l->target, l->m->o.appendable, &page, l->start_ns, &out);
-    if (l->target->config->extra_scrape_metrics) metric_observe(&m_duration, (double)(clock_mono_ns() - l->start_ns) / 1e9);
+    if (l->target->config->extra_scrape_metrics)
+        metric_observe(&m_duration, (double)(clock_mono_ns() - l->start_ns) / 1e9);
     if (out.rc != OK) LOG(DEBUG, "Scrape failed", kv_str("target", l->target->url), kv_err(&out.e));
 }
 
@@ -330,7 +383,8 @@ static void loop_done(void *ctx, struct fetch_result *r)
     loop_finished(l);
 }
 
-/* The job has more targets than it may: every scrape fails with these words instead of being made. */
+/* The job has more targets than it may: every scrape fails with these words instead of being
+ * made. */
 static void forced_failure(void *ctx)
 {
     struct loop *l = ctx;
@@ -338,8 +392,10 @@ static void forced_failure(void *ctx)
     mtx_lock(&l->m->mu);
     uint64_t n = l->job ? l->job->n_active : 0, limit = l->target->config->target_limit;
     mtx_unlock(&l->m->mu);
-    err_set(&r.e, ERR_LIMIT, "target_limit exceeded (number of targets: %" PRIu64 ", limit: %" PRIu64 ")", n, limit);
-    loop_take(l, &r);                                          /* no request was made: the log of failures has nothing of it */
+    err_set(&r.e, ERR_LIMIT,
+        "target_limit exceeded (number of targets: %" PRIu64 ", limit: %" PRIu64 ")", n, limit);
+    /* no request was made: the log of failures has nothing of it */
+    loop_take(l, &r);
     loop_finished(l);
 }
 
@@ -350,7 +406,8 @@ static void write_end(void *ctx)
     loop_finished(l);
 }
 
-/* A loop that is gone comes to its first turn (remember the time), to its second (wait a tenth more), to the end. */
+/* A loop that is gone comes to its first turn (remember the time), to its second (wait a tenth
+ * more), to the end. */
 static void gone_due(struct scrape_manager *m, struct loop *l, int64_t now_ns)
 {
     if (!l->stale_t_ms) {
@@ -364,7 +421,8 @@ static void gone_due(struct scrape_manager *m, struct loop *l, int64_t now_ns)
     l->stop_only = true;
     l->state = LOOP_RUNNING;
     m->running++;
-    if (!pool_submit(m->o.pool, write_end, l)) {               /* full: the markers come with the next try */
+    /* full: the markers come with the next try */
+    if (!pool_submit(m->o.pool, write_end, l)) {
         l->state = LOOP_WAITING;
         l->stop_only = false;
         m->running--;
@@ -424,8 +482,8 @@ static void job_free(struct job *j)
     vec_fini(&j->dropped);
     map_fini(&j->by_hash);
     arena_fini(&j->dropped_arena);
-    static struct metric_family *const by_job[] = { &m_pool_targets, &m_pool_limit, &m_meta_entries, &m_meta_bytes, &m_pool_sync, &m_sync_failed, &m_sync,
-                                                    &m_sync_histogram, &m_symbols };
+    static struct metric_family *const by_job[] = { &m_pool_targets, &m_pool_limit, &m_meta_entries,
+        &m_meta_bytes, &m_pool_sync, &m_sync_failed, &m_sync, &m_sync_histogram, &m_symbols };
     for (size_t i = 0; i < ARRAY_LEN(by_job); i++) metric_forget(by_job[i], &j->name, 1);
     metric_forget(&m_discovered, (const str[]){ j->name, S("scrape") }, 2);
     mem_free((void *)j->name.p);
@@ -433,8 +491,16 @@ static void job_free(struct job *j)
     mem_free(j);
 }
 
-/* One discovered address: a new loop, an old one that stays (marked by moving it to `kept`), a drop, or a failure. */
-struct sync { struct scrape_manager *m; struct job *j; struct arena a; VEC(struct loop *) kept; struct map seen; uint64_t discovered; };
+/* One discovered address: a new loop, an old one that stays (marked by moving it to `kept`), a
+ * drop, or a failure. */
+struct sync {
+    struct scrape_manager *m;
+    struct job *j;
+    struct arena a;
+    VEC(struct loop *) kept;
+    struct map seen;
+    uint64_t discovered;
+};
 
 static void sync_dropped(struct sync *s, struct labels discovered)
 {
@@ -450,7 +516,8 @@ static void sync_target(struct sync *s, const struct target_group *g, size_t ind
     struct err e = { 0 };
     bool keep;
     s->discovered++;
-    if (target_labels(&labels, &discovered, &keep, s->j->config, g->targets[index], g->labels, &s->a, &e) != OK) {
+    if (target_labels(&labels, &discovered, &keep, s->j->config, g->targets[index], g->labels,
+            &s->a, &e) != OK) {
         metric_add_to(METRIC_WITH(&m_sync_failed, s->j->name), 1);
         struct err in = e;
         (void)err_in(&in, e.code, "instance %zu in group %.*s", index, STR_ARG(g->source));
@@ -463,7 +530,8 @@ static void sync_target(struct sync *s, const struct target_group *g, size_t ind
     }
     uint64_t hash = target_hash_of(labels, s->j->config, &s->a);
     struct loop *l = map_find(&s->seen, hash, NULL, NULL);
-    if (l) {                                                   /* a duplicate: the last one's discovered labels are shown */
+    /* a duplicate: the last one's discovered labels are shown */
+    if (l) {
         target_set_discovered(l->target, discovered);
         return;
     }
@@ -490,8 +558,10 @@ static void sync_groups(struct sync *s)
 {
     const struct found *found = s->j->found;
     for (size_t i = 0; found && i < found->files.n; i++)
-        for (size_t k = 0; k < found->files.at[i]->groups.n; k++) sync_group(s, &found->files.at[i]->groups.at[k]);
-    for (size_t i = 0; i < s->j->config->n_static_groups; i++) sync_group(s, &s->j->config->static_groups[i]);
+        for (size_t k = 0; k < found->files.at[i]->groups.n; k++)
+            sync_group(s, &found->files.at[i]->groups.at[k]);
+    for (size_t i = 0; i < s->j->config->n_static_groups; i++)
+        sync_group(s, &s->j->config->static_groups[i]);
 }
 
 /* Brings the loops of a job in line with what is discovered. REQUIRES: the lock */
@@ -504,7 +574,8 @@ static void job_sync(struct scrape_manager *m, struct job *j)
     arena_reset(&j->dropped_arena, (struct arena_mark){ 0 });
     sync_groups(&s);
     for (size_t i = 0; i < j->loops.n; i++)
-        if (!map_find(&s.seen, j->loops.at[i]->target->hash, NULL, NULL)) loop_leave(m, j->loops.at[i], false);
+        if (!map_find(&s.seen, j->loops.at[i]->target->hash, NULL, NULL))
+            loop_leave(m, j->loops.at[i], false);
     vec_fini(&j->loops);
     map_fini(&j->by_hash);
     j->loops.at = s.kept.at;
@@ -521,12 +592,14 @@ static void job_sync(struct scrape_manager *m, struct job *j)
     metric_add_to(METRIC_WITH(&m_pool_sync, j->name), 1);
     metric_set_of(METRIC_WITH(&m_pool_targets, j->name), (double)j->n_active);
     metric_set_of(METRIC_WITH(&m_pool_limit, j->name), (double)j->config->target_limit);
-    metric_set_of(METRIC_WITH(&m_symbols, j->name), 0);        /* no table: targets hold their labels whole */
+    /* no table: targets hold their labels whole */
+    metric_set_of(METRIC_WITH(&m_symbols, j->name), 0);
     metric_add_to(METRIC_WITH(&m_sync_failed, j->name), 0);
     metric_set_of(METRIC_WITH(&m_discovered, j->name, S("scrape")), (double)s.discovered);
     metric_add_to(METRIC_WITH(&m_sd_received, S("scrape")), 1);
     metric_add_to(METRIC_WITH(&m_sd_updates, S("scrape")), 1);
-    metric_add_to(METRIC_WITH(&m_sd_delayed, S("scrape")), 0);   /* targets are taken over at once */
+    /* targets are taken over at once */
+    metric_add_to(METRIC_WITH(&m_sd_delayed, S("scrape")), 0);
     metric_set_of(METRIC_WITH(&m_sd_last, S("scrape")), (double)clock_wall_ms() / 1000);
     cond_signal(&m->wake);
 }
@@ -534,7 +607,8 @@ static void job_sync(struct scrape_manager *m, struct job *j)
 /* Takes what was found newly, True: it is something else than before. */
 static bool job_take_found(struct scrape_manager *m, struct job *j)
 {
-    struct found *fresh = j->config->n_file_sd ? discovery_found(m->discovery, j->name) : NULL, *old = j->found;
+    struct found *fresh = j->config->n_file_sd ? discovery_found(m->discovery, j->name) : NULL,
+                 *old = j->found;
     j->found = fresh;
     found_unref(old);
     return fresh != old;
@@ -575,7 +649,8 @@ static void manager_run(void *arg)
             count_metadata(m);
             count_ns = now + (int64_t)COUNT_MS * MS;
         }
-        while (!m->stop && m->heap.n && m->heap.at[0]->due_ns <= now) loop_due(m, m->heap.at[0], now);
+        while (!m->stop && m->heap.n && m->heap.at[0]->due_ns <= now)
+            loop_due(m, m->heap.at[0], now);
         if (m->stop) break;
         int64_t next = MIN(count_ns, m->heap.n ? m->heap.at[0]->due_ns : INT64_MAX);
         if (next > clock_mono_ns()) cond_wait_until(&m->wake, &m->mu, next);
@@ -594,7 +669,8 @@ static void on_found(void *ctx)
     mtx_unlock(&m->mu);
 }
 
-errc scrape_manager_new(struct scrape_manager **out, const struct scrape_manager_opts *o, struct err *e)
+errc scrape_manager_new(
+    struct scrape_manager **out, const struct scrape_manager_opts *o, struct err *e)
 {
     struct scrape_manager *m = NEW(struct scrape_manager);
     m->o = *o;
@@ -625,7 +701,8 @@ static void job_take_config(struct job *j, const struct scrape_config *c)
     metric_inc(&m_pool_reloads);
     struct buf text = { 0 };
     buf_duration(&text, c->interval_ms);
-    metric_observe_in(METRIC_WITH(&m_reload, buf_view(&text)), (double)(clock_mono_ns() - start) / 1e9);
+    metric_observe_in(
+        METRIC_WITH(&m_reload, buf_view(&text)), (double)(clock_mono_ns() - start) / 1e9);
     buf_fini(&text);
 }
 
@@ -644,7 +721,8 @@ static uint64_t manager_seed(const struct scrape_manager *m, const struct scrape
 static void applying(struct scrape_manager *m, bool on)
 {
     mtx_lock(&m->mu);
-    m->applying = on;                  /* what is found for the new configuration waits until it is there */
+    /* what is found for the new configuration waits until it is there */
+    m->applying = on;
     mtx_unlock(&m->mu);
 }
 
@@ -704,7 +782,8 @@ void scrape_manager_stop(struct scrape_manager *m)
     while (m->running) cond_wait(&m->idle, &m->mu);
     for (size_t i = 0; i < m->jobs.n; i++) job_leave(m, m->jobs.at[i]);
     m->jobs.n = 0;
-    while (m->heap.n) {                                        /* loops that were gone and had markers to write */
+    /* loops that were gone and had markers to write */
+    while (m->heap.n) {
         struct loop *l = m->heap.at[0];
         heap_remove(m, l);
         loop_free(l);
@@ -740,15 +819,25 @@ static void view_target(struct arena *a, struct scrape_view *out, str pool, stru
 {
     mtx_lock(&t->mu);
     struct scrape_target_view v = {
-        .pool = pool, .url = arena_str(a, t->url), .error = arena_str(a, buf_view(&t->shown.error)), .health = t->shown.health,
-        .labels = labels_copy(a, t->public_labels), .discovered = labels_copy(a, t->discovered), .scraped_ns = t->shown.scraped_ns,
-        .duration_s = t->shown.duration_s, .interval = arena_duration(a, t->interval_ms), .timeout = arena_duration(a, t->timeout_ms),
+        .pool = pool,
+        .url = arena_str(a, t->url),
+        .error = arena_str(a, buf_view(&t->shown.error)),
+        .health = t->shown.health,
+        .labels = labels_copy(a, t->public_labels),
+        .discovered = labels_copy(a, t->discovered),
+        .scraped_ns = t->shown.scraped_ns,
+        .duration_s = t->shown.duration_s,
+        .interval = arena_duration(a, t->interval_ms),
+        .timeout = arena_duration(a, t->timeout_ms),
     };
     mtx_unlock(&t->mu);
     avec_push(a, &out->active, v);
 }
 
-static int job_order(const void *a, const void *b) { return str_cmp((*(struct job *const *)a)->name, (*(struct job *const *)b)->name); }
+static int job_order(const void *a, const void *b)
+{
+    return str_cmp((*(struct job *const *)a)->name, (*(struct job *const *)b)->name);
+}
 
 /* The jobs by name, as the API lists pools. */
 static struct job **jobs_sorted(struct scrape_manager *m, struct arena *a)
@@ -768,7 +857,8 @@ void scrape_manager_view(struct scrape_manager *m, struct arena *a, struct scrap
         str pool = arena_str(a, j->name);
         for (size_t k = 0; k < j->loops.n; k++) view_target(a, out, pool, j->loops.at[k]->target);
         for (size_t k = 0; k < j->dropped.n; k++)
-            avec_push(a, &out->dropped, ((struct scrape_dropped_view){ pool, labels_copy(a, j->dropped.at[k]) }));
+            avec_push(a, &out->dropped,
+                ((struct scrape_dropped_view){ pool, labels_copy(a, j->dropped.at[k]) }));
         avec_push(a, &out->dropped_counts, ((struct scrape_count_view){ pool, j->n_dropped }));
     }
     mtx_unlock(&m->mu);
@@ -784,7 +874,9 @@ void scrape_manager_metadata(struct scrape_manager *m, struct arena *a, scrape_m
             struct meta_family *all;
             size_t n = meta_cache_list(&t->meta, a, &all);
             for (size_t x = 0; x < n; x++)
-                avec_push(a, out, ((struct scrape_meta_view){ labels, all[x].name, { all[x].type, all[x].unit, all[x].help } }));
+                avec_push(a, out,
+                    ((struct scrape_meta_view){
+                        labels, all[x].name, { all[x].type, all[x].unit, all[x].help } }));
         }
     mtx_unlock(&m->mu);
 }
@@ -806,7 +898,8 @@ bool scrape_manager_pool_config(struct scrape_manager *m, str pool, struct buf *
     return j != NULL;
 }
 
-/* A rule as Go marshals relabel.Config: its fields by their Go names would be empty for a regex, so it is shown as it is configured. */
+/* A rule as Go marshals relabel.Config: its fields by their Go names would be empty for a regex, so
+ * it is shown as it is configured. */
 static str rule_json(const struct relabel_rule *r, struct arena *a)
 {
     struct buf b = { 0 };
@@ -828,7 +921,8 @@ static str rule_json(const struct relabel_rule *r, struct arena *a)
     return s;
 }
 
-bool scrape_manager_relabel_steps(struct scrape_manager *m, str pool, struct labels in, struct arena *a, scrape_steps *out)
+bool scrape_manager_relabel_steps(
+    struct scrape_manager *m, str pool, struct labels in, struct arena *a, scrape_steps *out)
 {
     mtx_lock(&m->mu);
     struct job *j = job_find(m, pool);
@@ -839,7 +933,8 @@ bool scrape_manager_relabel_steps(struct scrape_manager *m, str pool, struct lab
     for (size_t i = 0; j && i < j->config->relabel.n; i++) {
         struct relabel_rules one = { &j->config->relabel.at[i], 1 };
         keep = keep && relabel_apply(one, &lb);
-        struct labels output = keep ? labels_copy(a, labels_builder_done(&lb)) : (struct labels){ 0 };
+        struct labels output =
+            keep ? labels_copy(a, labels_builder_done(&lb)) : (struct labels){ 0 };
         avec_push(a, out, ((struct scrape_step){ rule_json(one.at, a), output, keep }));
     }
     mtx_unlock(&m->mu);

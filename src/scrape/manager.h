@@ -1,10 +1,12 @@
 /* manager.h — all jobs: their targets, whose turn it is, and what a new configuration changes.
  *
- * What        One thread knows when each target is due; requests run on the mover of the HTTP client, pages are parsed on the pool. So
- *             thousands of targets need a few threads.
- * Invariants  (1) A target is scraped by at most one scrape at a time; a turn that comes while one runs is left out. (2) A target that
- *             went away gets stale markers a little over two intervals later, unless it came back. (3) At a stop no markers are written.
- * Ownership   scrape_manager_new/free. A configuration is counted: it is let go when no scrape uses it any more.
+ * What        One thread knows when each target is due; requests run on the mover of the HTTP
+ *             client, pages are parsed on the pool. So thousands of targets need a few threads.
+ * Invariants  (1) A target is scraped by at most one scrape at a time; a turn that comes while one
+ *             runs is left out. (2) A target that went away gets stale markers a little over two
+ *             intervals later, unless it came back. (3) At a stop no markers are written.
+ * Ownership   scrape_manager_new/free. A configuration is counted: it is let go when no scrape uses
+ *             it any more.
  * Threads     any. Lock: LOCK_SCRAPE_MANAGER.
  * Errors      ERR_BAD_INPUT from apply: nothing was changed
  * Format      none
@@ -25,14 +27,19 @@ struct scrape_manager_opts {
     struct pool *pool;
     bool adjust_timestamps;                /* --scrape.adjust-timestamps */
     int64_t timestamp_tolerance_ms;        /* --scrape.timestamp-tolerance */
-    str hostname;                          /* part of the seed that spreads the targets of many servers */
-    watch_maker watch;                     /* of the folders of discovery files; NULL: they are read by refresh_interval alone */
+    /* part of the seed that spreads the targets of many servers */
+    str hostname;
+    /* of the folders of discovery files; NULL: they are read by refresh_interval alone */
+    watch_maker watch;
 };
-MUST_USE errc scrape_manager_new(struct scrape_manager **out, const struct scrape_manager_opts *o, struct err *e);
-void scrape_manager_stop(struct scrape_manager *m);            /* no scrape runs any more when it returns */
+MUST_USE errc scrape_manager_new(
+    struct scrape_manager **out, const struct scrape_manager_opts *o, struct err *e);
+/* no scrape runs any more when it returns */
+void scrape_manager_stop(struct scrape_manager *m);
 void scrape_manager_free(struct scrape_manager *m);            /* NULL is fine */
 
-/* A loaded configuration with the number of those who use it. release is called once, by the last. */
+/* A loaded configuration with the number of those who use it. release is called once, by the
+ * last. */
 struct scrape_generation {
     const struct scrape_configs *configs;
     void (*release)(void *ctx);
@@ -62,12 +69,15 @@ void scrape_manager_view(struct scrape_manager *m, struct arena *a, struct scrap
 struct scrape_meta_view { struct labels target; str metric; struct metadata m; };
 typedef VEC(struct scrape_meta_view) scrape_metas;
 void scrape_manager_metadata(struct scrape_manager *m, struct arena *a, scrape_metas *out);
-/* The job's configuration as YAML; what each of its relabel rules makes of a set of labels (rule_json: the rule as the API shows it).
+/* The job's configuration as YAML; what each of its relabel rules makes of a set of labels
+ * (rule_json: the rule as the API shows it).
  * False: there is no such job. */
 MUST_USE bool scrape_manager_pool_config(struct scrape_manager *m, str pool, struct buf *yaml);
 struct scrape_step { str rule_json; struct labels output; bool keep; };
 typedef VEC(struct scrape_step) scrape_steps;
-MUST_USE bool scrape_manager_relabel_steps(struct scrape_manager *m, str pool, struct labels in, struct arena *a, scrape_steps *out);
-void scrape_manager_pools(struct scrape_manager *m, struct arena *a, str_list *out);   /* names, sorted */
+MUST_USE bool scrape_manager_relabel_steps(
+    struct scrape_manager *m, str pool, struct labels in, struct arena *a, scrape_steps *out);
+/* names, sorted */
+void scrape_manager_pools(struct scrape_manager *m, struct arena *a, str_list *out);
 
 #endif

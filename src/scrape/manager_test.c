@@ -1,4 +1,5 @@
-/* The manager against an exporter on loopback, with short intervals. Tests wait for what they look for, up to a bound. */
+/* The manager against an exporter on loopback, with short intervals. Tests wait for what they look
+ * for, up to a bound. */
 #include "scrape/manager.h"
 
 #include "base/clock.h"
@@ -23,7 +24,8 @@ static struct test_reply serve(void *ctx, const struct test_request *q)
     atomic_fetch_add(&asked, 1);
     while (strcmp(path, "/slow") == 0 && !atomic_load(&slow_open)) clock_sleep_ns(2000000);
     str page = atomic_load(&gone) ? S("n 1\n") : S("# HELP m words\n# TYPE m gauge\nm 1\n");
-    return (struct test_reply){ strcmp(path, "/missing") == 0 ? 404 : 200, "text/plain; version=0.0.4", .body = page };
+    return (struct test_reply){ strcmp(path, "/missing") == 0 ? 404 : 200,
+        "text/plain; version=0.0.4", .body = page };
 }
 
 struct rig {
@@ -48,7 +50,11 @@ static void rig_start(struct rig *r)
     r->address = arena_fmt(&r->arena, "127.0.0.1:%u", test_server_port(r->exporter));
     r->store = memstore_new();
     r->pool = pool_new(&(struct pool_opts){ "test_scrape", 2, 1024 });
-    struct scrape_manager_opts o = { .appendable = memstore_appendable(r->store), .pool = r->pool, .adjust_timestamps = true, .hostname = S("h"), .watch = watch_new };
+    struct scrape_manager_opts o = { .appendable = memstore_appendable(r->store),
+        .pool = r->pool,
+        .adjust_timestamps = true,
+        .hostname = S("h"),
+        .watch = watch_new };
     EXPECT_OK_E(scrape_manager_new(&r->m, &o, &e), &e);
 }
 
@@ -87,11 +93,14 @@ static void apply(struct rig *r, const struct job_spec *specs, size_t n)
         struct target_group *g = arena_zalloc(&r->arena, sizeof(*g));
         str *targets = arena_array(&r->arena, specs[i].n_targets + 1, sizeof(*targets));
         for (size_t k = 0; k < specs[i].n_targets; k++) targets[k] = specs[i].targets[k];
-        *g = (struct target_group){ .source = S("0"), .targets = targets, .n_targets = specs[i].n_targets };
+        *g = (struct target_group){
+            .source = S("0"), .targets = targets, .n_targets = specs[i].n_targets
+        };
         jobs[i] = test_job(specs[i].name);
         if (specs[i].text) jobs[i].text = str_z(specs[i].text);
         if (specs[i].path) jobs[i].metrics_path = str_z(specs[i].path);
-        jobs[i].interval_ms = jobs[i].timeout_ms = specs[i].interval_ms ? specs[i].interval_ms : INTERVAL_MS;
+        jobs[i].interval_ms = jobs[i].timeout_ms =
+            specs[i].interval_ms ? specs[i].interval_ms : INTERVAL_MS;
         jobs[i].series_hash = specs[i].series_hash;
         if (specs[i].failures) jobs[i].failure_log_file = str_z(specs[i].failures);
         jobs[i].target_limit = specs[i].target_limit;
@@ -101,7 +110,10 @@ static void apply(struct rig *r, const struct job_spec *specs, size_t n)
         jobs[i].n_file_sd = specs[i].files ? 1 : 0;
     }
     struct loaded *l = ANEW(&r->arena, struct loaded);
-    *l = (struct loaded){ .configs = { .at = jobs, .n = n, .interval_ms = INTERVAL_MS, .timeout_ms = INTERVAL_MS }, .r = r };
+    *l = (struct loaded){
+        .configs = { .at = jobs, .n = n, .interval_ms = INTERVAL_MS, .timeout_ms = INTERVAL_MS },
+        .r = r
+    };
     l->g.configs = &l->configs;
     l->g.release = released;
     l->g.ctx = l;
@@ -119,7 +131,8 @@ static void apply(struct rig *r, const struct job_spec *specs, size_t n)
 static bool last_is(struct rig *r, const char *name, const char *job, double want)
 {
     double v;
-    return store_last(r->store, str_z(name), S("job"), str_z(job), &v) && (v == want || (isnan(v) && isnan(want)));
+    return store_last(r->store, str_z(name), S("job"), str_z(job), &v) &&
+           (v == want || (isnan(v) && isnan(want)));
 }
 
 static struct scrape_target_view view_one(struct rig *r, size_t i, size_t n)
@@ -134,11 +147,18 @@ TEST(manager_scrapes_and_shows)
 {
     struct rig r;
     rig_start(&r);
-    apply(&r, (struct job_spec[]){ { .name = "b", .targets = { r.address }, .n_targets = 1 },
-                                   { .name = "a", .path = "/missing", .targets = { r.address, r.address }, .n_targets = 2 },
-                                   { .name = "c", .targets = { S("127.0.0.1:1") }, .n_targets = 1 } }, 3);
-    WAIT_FOR(last_is(&r, "m", "b", 1) && last_is(&r, "up", "b", 1) && last_is(&r, "up", "a", 0) && last_is(&r, "up", "c", 0));
-    struct scrape_target_view a = view_one(&r, 0, 3), b = view_one(&r, 1, 3), c = view_one(&r, 2, 3);
+    apply(&r,
+        (struct job_spec[]){ { .name = "b", .targets = { r.address }, .n_targets = 1 },
+            { .name = "a",
+                .path = "/missing",
+                .targets = { r.address, r.address },
+                .n_targets = 2 },
+            { .name = "c", .targets = { S("127.0.0.1:1") }, .n_targets = 1 } },
+        3);
+    WAIT_FOR(last_is(&r, "m", "b", 1) && last_is(&r, "up", "b", 1) && last_is(&r, "up", "a", 0) &&
+             last_is(&r, "up", "c", 0));
+    struct scrape_target_view a = view_one(&r, 0, 3), b = view_one(&r, 1, 3),
+                              c = view_one(&r, 2, 3);
     EXPECT_STR(a.pool, S("a"));
     EXPECT_EQ(a.health, HEALTH_DOWN);
     EXPECT_STR(a.error, S("server returned HTTP status 404 Not Found"));
@@ -146,7 +166,8 @@ TEST(manager_scrapes_and_shows)
     EXPECT_STR(b.error, S(""));
     EXPECT_STR(b.interval, S("100ms"));
     EXPECT(b.scraped_ns > 0);
-    EXPECT_STR(c.error, S("Get \"http://127.0.0.1:1/metrics\": dial tcp 127.0.0.1:1: connect: connection refused"));
+    EXPECT_STR(c.error,
+        S("Get \"http://127.0.0.1:1/metrics\": dial tcp 127.0.0.1:1: connect: connection refused"));
     scrape_metas metas = { 0 };
     scrape_manager_metadata(r.m, &r.arena, &metas);
     EXPECT_EQ(metas.n, 1);
@@ -164,8 +185,12 @@ TEST(manager_marks_what_a_removed_target_gave)
 {
     struct rig r;
     rig_start(&r);
-    struct job_spec with = { .name = "j", .targets = { r.address, S("127.0.0.1:1") }, .n_targets = 2 };
-    struct job_spec without = { .name = "j", .text = "changed", .targets = { S("127.0.0.1:1") }, .n_targets = 1 };
+    struct job_spec with = {
+        .name = "j", .targets = { r.address, S("127.0.0.1:1") }, .n_targets = 2
+    };
+    struct job_spec without = {
+        .name = "j", .text = "changed", .targets = { S("127.0.0.1:1") }, .n_targets = 1
+    };
     apply(&r, &with, 1);
     WAIT_FOR(last_is(&r, "m", "j", 1));
     apply(&r, &without, 1);
@@ -182,11 +207,14 @@ TEST(manager_keeps_a_job_that_did_not_change)
 {
     struct rig r;
     rig_start(&r);
-    struct job_spec j[] = { { .name = "j", .targets = { r.address }, .n_targets = 1 }, { .name = "k", .targets = { r.address }, .n_targets = 1 } };
+    struct job_spec j[] = { { .name = "j", .targets = { r.address }, .n_targets = 1 },
+        { .name = "k", .targets = { r.address }, .n_targets = 1 } };
     apply(&r, j, 2);
     WAIT_FOR(last_is(&r, "m", "j", 1) && last_is(&r, "m", "k", 1));
-    apply(&r, j, 1);                                           /* k is gone as a whole: no markers, as in Prometheus */
-    EXPECT_EQ(view_one(&r, 0, 1).health, HEALTH_UP);           /* j still knows how its last scrape went */
+    /* k is gone as a whole: no markers, as in Prometheus */
+    apply(&r, j, 1);
+    /* j still knows how its last scrape went */
+    EXPECT_EQ(view_one(&r, 0, 1).health, HEALTH_UP);
     unsigned before = atomic_load(&asked);
     WAIT_FOR(atomic_load(&asked) > before + 3);
     EXPECT(last_is(&r, "m", "j", 1));
@@ -204,15 +232,22 @@ static size_t ups(struct rig *r)
     return n;
 }
 
-/* A changed job whose pages give the same series knows what was on the page before: what is gone is marked by the next scrape. One whose
- * series are others starts anew, and what it had gets its markers after more than two turns. */
+/* A changed job whose pages give the same series knows what was on the page before: what is gone is
+ * marked by the next scrape. One whose series are others starts anew, and what it had gets its
+ * markers after more than two turns. */
 TEST(manager_hands_on_what_pages_held)
 {
-    static const struct { const char *name; uint64_t series_hash; bool next; } cases[] = { { "the same series", 0, true }, { "others", 1, false } };
+    static const struct {
+        const char *name;
+        uint64_t series_hash;
+        bool next;
+    } cases[] = { { "the same series", 0, true }, { "others", 1, false } };
     TEST_EACH(c, cases) {
         struct rig r;
         rig_start(&r);
-        struct job_spec j = { .name = "j", .targets = { r.address }, .n_targets = 1, .interval_ms = 3 * INTERVAL_MS };
+        struct job_spec j = {
+            .name = "j", .targets = { r.address }, .n_targets = 1, .interval_ms = 3 * INTERVAL_MS
+        };
         apply(&r, &j, 1);
         WAIT_FOR(last_is(&r, "m", "j", 1));
         j.text = "changed";
@@ -243,8 +278,16 @@ TEST(manager_logs_failures_and_opens_the_log_anew)
     str dir = str_z(test_tmpdir());
     struct fs *fs = fs_real_new(dir);
     struct job_spec j[] = {
-        { .name = "a", .path = "/missing", .targets = { r.address }, .n_targets = 1, .failures = (const char *)arena_fmt(&r.arena, "%.*s/f.log", STR_ARG(dir)).p },
-        { .name = "b", .path = "/missing", .targets = { r.address, S("h:1") }, .n_targets = 2, .target_limit = 1 },
+        { .name = "a",
+            .path = "/missing",
+            .targets = { r.address },
+            .n_targets = 1,
+            .failures = (const char *)arena_fmt(&r.arena, "%.*s/f.log", STR_ARG(dir)).p },
+        { .name = "b",
+            .path = "/missing",
+            .targets = { r.address, S("h:1") },
+            .n_targets = 2,
+            .target_limit = 1 },
     };
     j[1].failures = j[0].failures;
     apply(&r, j, 2);
@@ -254,7 +297,9 @@ TEST(manager_logs_failures_and_opens_the_log_anew)
     WAIT_FOR(lines_of(fs, "f.log", &r.arena) >= 1);
     str text;
     EXPECT_OK(fs_read_all(fs, S("f.log"), &r.arena, 1 << 20, &text, NULL));
-    EXPECT(str_find(text, S("\"msg\":\"server returned HTTP status 404 Not Found\",\"job_name\":\"a\"")) != SIZE_MAX);
+    EXPECT(str_find(text,
+               S("\"msg\":\"server returned HTTP status 404 Not Found\",\"job_name\":\"a\"")) !=
+           SIZE_MAX);
     EXPECT_EQ(str_find(text, S("target_limit")), SIZE_MAX);    /* no request, no failure */
     fs_free(fs);
     rig_stop(&r, 2);
@@ -264,9 +309,15 @@ TEST(manager_target_limit)
 {
     struct rig r;
     rig_start(&r);
-    apply(&r, &(struct job_spec){ .name = "j", .targets = { r.address, S("127.0.0.1:1") }, .n_targets = 2, .target_limit = 1 }, 1);
+    apply(&r,
+        &(struct job_spec){ .name = "j",
+            .targets = { r.address, S("127.0.0.1:1") },
+            .n_targets = 2,
+            .target_limit = 1 },
+        1);
     WAIT_FOR(last_is(&r, "up", "j", 0) && view_one(&r, 0, 2).health == HEALTH_DOWN);
-    EXPECT_STR(view_one(&r, 0, 2).error, S("target_limit exceeded (number of targets: 2, limit: 1)"));
+    EXPECT_STR(
+        view_one(&r, 0, 2).error, S("target_limit exceeded (number of targets: 2, limit: 1)"));
     EXPECT_EQ(atomic_load(&asked), 0);
     rig_stop(&r, 1);
 }
@@ -275,8 +326,11 @@ TEST(manager_stops_while_scrapes_run)
 {
     struct rig r;
     rig_start(&r);
-    apply(&r, (struct job_spec[]){ { .name = "j", .path = "/slow", .targets = { r.address }, .n_targets = 1 },
-                                   { .name = "k", .targets = { r.address }, .n_targets = 1 } }, 2);
+    apply(&r,
+        (struct job_spec[]){
+            { .name = "j", .path = "/slow", .targets = { r.address }, .n_targets = 1 },
+            { .name = "k", .targets = { r.address }, .n_targets = 1 } },
+        2);
     WAIT_FOR(atomic_load(&asked) > 3);
     scrape_manager_stop(r.m);
     EXPECT_EQ(store_stale_count(r.store, S("m")), 0);
@@ -292,9 +346,11 @@ TEST(manager_follows_discovery_files)
     const struct file_sd_config sd = { files, 1, 300000 };
     struct fs *fs = fs_real_new(dir);
     apply(&r, &(struct job_spec){ .name = "j", .files = &sd }, 1);
-    EXPECT_OK(fs_write_durable(fs, S("t.json"), arena_fmt(&r.arena, "[{\"targets\":[\"%.*s\"]}]", STR_ARG(r.address)), NULL));
+    EXPECT_OK(fs_write_durable(fs, S("t.json"),
+        arena_fmt(&r.arena, "[{\"targets\":[\"%.*s\"]}]", STR_ARG(r.address)), NULL));
     WAIT_FOR(last_is(&r, "m", "j", 1));
-    EXPECT_STR(labels_get(view_one(&r, 0, 1).discovered, S("__meta_filepath")), arena_fmt(&r.arena, "%.*s/t.json", STR_ARG(dir)));
+    EXPECT_STR(labels_get(view_one(&r, 0, 1).discovered, S("__meta_filepath")),
+        arena_fmt(&r.arena, "%.*s/t.json", STR_ARG(dir)));
     EXPECT_OK(fs_unlink(fs, S("t.json"), NULL));
     WAIT_FOR(last_is(&r, "m", "j", NAN));
     fs_free(fs);

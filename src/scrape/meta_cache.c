@@ -15,10 +15,19 @@ void meta_cache_fini(struct meta_cache *c)
     mtx_fini(&c->mu);
 }
 
-static bool family_eq(const void *val, const void *key) { return str_eq(((const struct meta_family *)val)->name, *(const str *)key); }
+static bool family_eq(const void *val, const void *key)
+{
+    return str_eq(((const struct meta_family *)val)->name, *(const str *)key);
+}
 
-static size_t family_said(const struct meta_family *f) { return f->help.n + f->unit.n + metric_type_name(f->type).n; }
-static size_t family_live(const struct meta_family *f) { return sizeof(*f) + f->name.n + f->help.n + f->unit.n; }
+static size_t family_said(const struct meta_family *f)
+{
+    return f->help.n + f->unit.n + metric_type_name(f->type).n;
+}
+static size_t family_live(const struct meta_family *f)
+{
+    return sizeof(*f) + f->name.n + f->help.n + f->unit.n;
+}
 
 static void count_off(struct meta_cache *c, const struct meta_family *f)
 {
@@ -83,7 +92,10 @@ void meta_cache_unit(struct meta_cache *c, str name, str unit)
     mtx_unlock(&c->mu);
 }
 
-static bool family_old(const struct meta_cache *c, const struct meta_family *f) { return c->pages - f->seen > META_KEPT; }
+static bool family_old(const struct meta_cache *c, const struct meta_family *f)
+{
+    return c->pages - f->seen > META_KEPT;
+}
 
 static void family_copy(struct arena *a, struct meta_family *to, const struct meta_family *from)
 {
@@ -118,7 +130,8 @@ void meta_cache_page(struct meta_cache *c, bool whole)
     mtx_lock(&c->mu);
     bool old = c->a.used > 2 * c->live_bytes + WASTE_BYTES;
     struct meta_family *f;
-    for (size_t i = 0; whole && !old && (f = map_next(&c->by_name, &i)) != NULL;) old = family_old(c, f);
+    for (size_t i = 0; whole && !old && (f = map_next(&c->by_name, &i)) != NULL;)
+        old = family_old(c, f);
     if (whole && old) cache_rebuild(c);
     c->pages++;
     mtx_unlock(&c->mu);

@@ -1,8 +1,8 @@
 /* meta_cache.h — what a target's pages say about their metric families.
  *
  * What        Type, help and unit by family, from the newest page that had them.
- * Invariants  (1) A family is forgotten when META_KEPT pages in a row did not name it. (2) At most META_MAX families are kept; the memory
- *             is a small multiple of what they say.
+ * Invariants  (1) A family is forgotten when META_KEPT pages in a row did not name it. (2) At most
+ *             META_MAX families are kept; the memory is a small multiple of what they say.
  * Ownership   init/fini; texts are copied
  * Threads     any; lock: LOCK_LEAF
  * Errors      none: what is beyond META_MAX is left out
@@ -24,7 +24,8 @@ struct meta_cache {
     struct arena a;                        /* GUARDED_BY(mu), like all below */
     struct map by_name;                    /* struct meta_family, in a */
     uint64_t pages;
-    size_t said_bytes, live_bytes;         /* of types, helps and units; of all that a holds and is still used */
+    /* of types, helps and units; of all that a holds and is still used */
+    size_t said_bytes, live_bytes;
 };
 
 void meta_cache_init(struct meta_cache *c, struct account *account);
@@ -33,7 +34,8 @@ void meta_cache_fini(struct meta_cache *c);
 void meta_cache_type(struct meta_cache *c, str name, enum metric_type type);
 void meta_cache_help(struct meta_cache *c, str name, str help);
 void meta_cache_unit(struct meta_cache *c, str name, str unit);
-void meta_cache_page(struct meta_cache *c, bool whole);        /* a page ended; whole: it was taken, so what it does not name may go */
+/* a page ended; whole: it was taken, so what it does not name may go */
+void meta_cache_page(struct meta_cache *c, bool whole);
 
 struct meta_size { size_t families, bytes; };
 struct meta_size meta_cache_size(struct meta_cache *c);

@@ -41,7 +41,8 @@ TEST(meta_cache_forgets_what_pages_do_not_name)
     }
     EXPECT_EQ(meta_cache_size(&c).families, 2);
     meta_cache_type(&c, S("stays"), TYPE_GAUGE);
-    meta_cache_page(&c, false);                                /* a page that failed lets nothing go */
+    /* a page that failed lets nothing go */
+    meta_cache_page(&c, false);
     EXPECT_EQ(meta_cache_size(&c).families, 2);
     meta_cache_type(&c, S("stays"), TYPE_GAUGE);
     meta_cache_page(&c, true);
@@ -70,7 +71,8 @@ TEST(meta_cache_has_a_bound)
     SCOPED(arena_fini) struct arena a = { 0 };
     struct meta_cache c = { 0 };
     meta_cache_init(&c, NULL);
-    for (int i = 0; i < META_MAX + 10; i++) meta_cache_type(&c, arena_fmt(&a, "m%d", i), TYPE_GAUGE);
+    for (int i = 0; i < META_MAX + 10; i++)
+        meta_cache_type(&c, arena_fmt(&a, "m%d", i), TYPE_GAUGE);
     EXPECT_EQ(meta_cache_size(&c).families, META_MAX);
     meta_cache_fini(&c);
 }

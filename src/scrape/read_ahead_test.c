@@ -1,4 +1,5 @@
-/* read_ahead_test.c — pages that are read while they come, beside a twin of the target that is given each page as a whole. */
+/* read_ahead_test.c — pages that are read while they come, beside a twin of the target that is
+ * given each page as a whole. */
 #include "base/clock.h"
 #include "base/f64.h"
 #include "base/test.h"
@@ -22,36 +23,51 @@ static struct test_reply serve(void *ctx, const struct test_request *q)
 
 static void put_value(struct buf *b, struct prng *r)
 {
-    static const char *const odd[] = { "1.5e+09", "NaN", "+Inf", "-Inf", "12345678901234567890", "-7", "0.000000001234", "1e-300" };
+    static const char *const odd[] = { "1.5e+09", "NaN", "+Inf", "-Inf", "12345678901234567890",
+        "-7", "0.000000001234", "1e-300" };
     uint64_t dice = prng_below(r, 20);
     if (dice == 0) buf_str(b, str_z(odd[prng_below(r, ARRAY_LEN(odd))]));
     else buf_f64_g(b, (double)prng_below(r, 100000) / (dice < 10 ? 1 : 100));
 }
 
-/* shake: one line in so many is left out, is new, has a time stamp, or a comment in front of it. 0: none. */
+/* shake: one line in so many is left out, is new, has a time stamp, or a comment in front of it. 0:
+ * none. */
 static void page_make(struct prng *r, size_t shake, int64_t t_ms)
 {
     buf_reset(&page_text);
     for (size_t i = 0; i < LINES; i++) {
         uint64_t dice = shake ? prng_below(r, shake) : UINT64_MAX;
-        if (i % 50 == 0) buf_fmt(&page_text, "# HELP m%zu Words.\n# TYPE m%zu gauge\n", i / 50, i / 50);
+        if (i % 50 == 0)
+            buf_fmt(&page_text, "# HELP m%zu Words.\n# TYPE m%zu gauge\n", i / 50, i / 50);
         if (dice == 0) continue;
         if (dice == 1) buf_fmt(&page_text, "# of %zu\n", (size_t)prng_below(r, 1000));
         if (dice == 2) buf_fmt(&page_text, "m_new{n=\"%zu\"} 1\n", (size_t)prng_below(r, 100000));
-        buf_fmt(&page_text, "m%zu{instance_of=\"a thing with a rather long name\",n=\"%zu\"} ", i / 50, i);
+        buf_fmt(&page_text, "m%zu{instance_of=\"a thing with a rather long name\",n=\"%zu\"} ",
+            i / 50, i);
         put_value(&page_text, r);
         if (dice == 3) buf_fmt(&page_text, " %" PRId64, t_ms - 1);
         buf_str(&page_text, S("\n"));
     }
 }
 
-struct seen { struct target *t; struct memstore *m; int64_t t_ms; size_t ahead, bytes; _Atomic bool there; };
+struct seen {
+    struct target *t;
+    struct memstore *m;
+    int64_t t_ms;
+    size_t ahead, bytes;
+    _Atomic bool there;
+};
 
 static void on_done(void *ctx, struct fetch_result *f)
 {
     struct seen *s = ctx;
-    struct scrape_page page = { .body = f->body.p, .n = f->body.n, .ahead = f->ahead, .taken = f->taken, .content_type = f->content_type,
-                                .t_ms = s->t_ms, .failed = f->failed ? &f->e : NULL };
+    struct scrape_page page = { .body = f->body.p,
+        .n = f->body.n,
+        .ahead = f->ahead,
+        .taken = f->taken,
+        .content_type = f->content_type,
+        .t_ms = s->t_ms,
+        .failed = f->failed ? &f->e : NULL };
     struct scrape_outcome out;
     s->ahead = f->taken;
     s->bytes = f->taken + f->body.n;
@@ -65,7 +81,9 @@ static void apply_whole(struct target *t, struct memstore *m, int64_t t_ms)
     struct buf body = { 0 };
     buf_str(&body, buf_view(&page_text));
     memset(buf_room(&body, EXPO_PADDING), 0, EXPO_PADDING);
-    struct scrape_page page = { .body = body.p, .n = body.n, .content_type = S("text/plain"), .t_ms = t_ms };
+    struct scrape_page page = {
+        .body = body.p, .n = body.n, .content_type = S("text/plain"), .t_ms = t_ms
+    };
     struct scrape_outcome out;
     scrape_apply(t, memstore_appendable(m), &page, clock_mono_ns(), &out);
     EXPECT_OK_E(out.rc, &out.e);
@@ -77,7 +95,8 @@ static struct target *target_at(const struct scrape_config *job, str address)
     SCOPED(arena_fini) struct arena a = { 0 };
     struct labels out, discovered;
     bool keep;
-    EXPECT_OK(target_labels(&out, &discovered, &keep, job, address, (struct labels){ 0 }, &a, NULL));
+    EXPECT_OK(
+        target_labels(&out, &discovered, &keep, job, address, (struct labels){ 0 }, &a, NULL));
     return target_new(job, out, discovered);
 }
 

@@ -1,8 +1,11 @@
-/* scrape_config.h — what the configuration says about scraping: jobs, their limits, rules and discovery.
+/* scrape_config.h — what the configuration says about scraping: jobs, their limits, rules and
+ * discovery.
  *
- * What        One struct per job with every default filled in (global values included); config fills it, scrape reads it.
+ * What        One struct per job with every default filled in (global values included); config
+ *             fills it, scrape reads it.
  * Invariants  0 < timeout_ms <= interval_ms; at least one protocol; rules are compiled and checked
- * Ownership   everything borrows from one arena of the loaded configuration, which outlives the jobs made from it
+ * Ownership   everything borrows from one arena of the loaded configuration, which outlives the
+ *             jobs made from it
  * Threads     const after loading: any
  * Errors      none
  * Format      docs: configuration reference; Prometheus' scrape_config
@@ -16,27 +19,32 @@
 
 /* A static_config, or a group of a discovery file. */
 struct target_group {
-    str source;                        /* unique within the job: "0", "1", … for static ones; path:index for files */
+    /* unique within the job: "0", "1", … for static ones; path:index for files */
+    str source;
     const str *targets;                /* host:port, the value of __address__ */
     size_t n_targets;
     struct labels labels;              /* common to all, may be meta labels */
 };
 
 struct file_sd_config {
-    const str *files;                  /* paths and globs, relative ones joined with the configuration's folder */
+    /* paths and globs, relative ones joined with the configuration's folder */
+    const str *files;
     size_t n_files;
     int64_t refresh_ms;
 };
 
 struct scrape_config {
     str job_name;
-    str text;                          /* the job as YAML with its defaults: what the API shows; equal texts are equal jobs */
-    uint64_t series_hash;              /* of all that decides which series a page gives: equal ones may share what pages held */
+    /* the job as YAML with its defaults: what the API shows; equal texts are equal jobs */
+    str text;
+    /* of all that decides which series a page gives: equal ones may share what pages held */
+    uint64_t series_hash;
     int64_t interval_ms, timeout_ms;
     str metrics_path, scheme;
     const struct http_param *params;
     size_t n_params;
-    bool honor_labels, honor_timestamps, track_timestamps_staleness, enable_compression, extra_scrape_metrics;
+    bool honor_labels, honor_timestamps, track_timestamps_staleness, enable_compression,
+        extra_scrape_metrics;
     bool scrape_native_histograms, convert_classic_histograms, always_scrape_classic_histograms;
 
     enum scrape_protocol protocols[SCRAPE_PROTOCOLS];          /* in order of preference */
@@ -47,7 +55,8 @@ struct scrape_config {
     enum escape_scheme escaping;
 
     uint64_t body_size_limit;          /* bytes; this and all below: 0 is no limit */
-    uint64_t sample_limit, target_limit, label_limit, label_name_length_limit, label_value_length_limit, keep_dropped_targets;
+    uint64_t sample_limit, target_limit, label_limit, label_name_length_limit,
+        label_value_length_limit, keep_dropped_targets;
     uint64_t histogram_bucket_limit;
     double histogram_min_bucket_factor;
     str failure_log_file;              /* empty: none */

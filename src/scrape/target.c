@@ -13,8 +13,14 @@ static const str health_names[] = { S("unknown"), S("up"), S("down") };
 str health_name(enum health h) { return health_names[h]; }
 
 static const str report_names[REPORTS] = {
-    S("up"), S("scrape_duration_seconds"), S("scrape_samples_scraped"), S("scrape_samples_post_metric_relabeling"),
-    S("scrape_series_added"), S("scrape_timeout_seconds"), S("scrape_sample_limit"), S("scrape_body_size_bytes"),
+    S("up"),
+    S("scrape_duration_seconds"),
+    S("scrape_samples_scraped"),
+    S("scrape_samples_post_metric_relabeling"),
+    S("scrape_series_added"),
+    S("scrape_timeout_seconds"),
+    S("scrape_sample_limit"),
+    S("scrape_body_size_bytes"),
 };
 str report_name(enum report r) { return report_names[r]; }
 
@@ -34,21 +40,27 @@ static void set_default(struct labels_builder *lb, str name, str value)
 
 static str bool_str(bool v) { return v ? S("true") : S("false"); }
 
-static void set_discovered(struct labels_builder *lb, const struct scrape_config *c, str address, struct labels group, struct arena *a)
+static void set_discovered(struct labels_builder *lb, const struct scrape_config *c, str address,
+    struct labels group, struct arena *a)
 {
     labels_builder_set(lb, S("__address__"), address);
     for (size_t i = 0; i < group.n; i++)
-        if (!str_eq(group.at[i].name, S("__address__"))) set_default(lb, group.at[i].name, group.at[i].value);
+        if (!str_eq(group.at[i].name, S("__address__")))
+            set_default(lb, group.at[i].name, group.at[i].value);
     set_default(lb, S("job"), c->job_name);
     set_default(lb, S("__scrape_interval__"), duration_str(a, c->interval_ms));
     set_default(lb, S("__scrape_timeout__"), duration_str(a, c->timeout_ms));
     set_default(lb, S("__metrics_path__"), c->metrics_path);
     set_default(lb, S("__scheme__"), c->scheme);
     set_default(lb, S("__scrape_native_histograms__"), bool_str(c->scrape_native_histograms));
-    set_default(lb, S("__convert_classic_histograms_to_nhcb__"), bool_str(c->convert_classic_histograms));
-    set_default(lb, S("__always_scrape_classic_histograms__"), bool_str(c->always_scrape_classic_histograms));
+    set_default(
+        lb, S("__convert_classic_histograms_to_nhcb__"), bool_str(c->convert_classic_histograms));
+    set_default(lb, S("__always_scrape_classic_histograms__"),
+        bool_str(c->always_scrape_classic_histograms));
     for (size_t i = 0; i < c->n_params; i++)
-        if (c->params[i].n_values) set_default(lb, arena_fmt(a, "__param_%.*s", STR_ARG(c->params[i].name)), c->params[i].values[0]);
+        if (c->params[i].n_values)
+            set_default(lb, arena_fmt(a, "__param_%.*s", STR_ARG(c->params[i].name)),
+                c->params[i].values[0]);
 }
 
 static errc bad_quoted(struct err *e, const char *fmt, str s)
@@ -66,22 +78,25 @@ static errc bad_quoted(struct err *e, const char *fmt, str s)
 
 static errc check_times(const struct labels_builder *lb, struct err *e)
 {
-    str interval = labels_builder_get(lb, S("__scrape_interval__")), timeout = labels_builder_get(lb, S("__scrape_timeout__"));
+    str interval = labels_builder_get(lb, S("__scrape_interval__")),
+        timeout = labels_builder_get(lb, S("__scrape_timeout__"));
     int64_t interval_ms, timeout_ms;
     TRY_IN(e, duration_parse(interval, &interval_ms, e), "error parsing scrape interval");
     if (!interval_ms) return err_set(e, ERR_BAD_INPUT, "scrape interval cannot be 0");
     TRY_IN(e, duration_parse(timeout, &timeout_ms, e), "error parsing scrape timeout");
     if (!timeout_ms) return err_set(e, ERR_BAD_INPUT, "scrape timeout cannot be 0");
     if (timeout_ms > interval_ms)
-        return err_set(e, ERR_BAD_INPUT, "scrape timeout cannot be greater than scrape interval (\"%.*s\" > \"%.*s\")", STR_ARG(timeout),
-                       STR_ARG(interval));
+        return err_set(e, ERR_BAD_INPUT,
+            "scrape timeout cannot be greater than scrape interval (\"%.*s\" > \"%.*s\")",
+            STR_ARG(timeout), STR_ARG(interval));
     return OK;
 }
 
 /* The words that Go's strconv.ParseBool takes. */
 static bool is_bool_word(str v)
 {
-    static const str words[] = { S("1"), S("t"), S("T"), S("true"), S("TRUE"), S("True"), S("0"), S("f"), S("F"), S("false"), S("FALSE"), S("False") };
+    static const str words[] = { S("1"), S("t"), S("T"), S("true"), S("TRUE"), S("True"), S("0"),
+        S("f"), S("F"), S("false"), S("FALSE"), S("False") };
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (str_eq(v, words[i])) return true;
     return false;
@@ -89,10 +104,16 @@ static bool is_bool_word(str v)
 
 static errc check_switches(const struct labels_builder *lb, struct err *e)
 {
-    static const struct { str name; const char *words; } all[] = {
-        { S("__convert_classic_histograms_to_nhcb__"), "error parsing convert classic histograms to nhcb: strconv.ParseBool: parsing %s: invalid syntax" },
-        { S("__always_scrape_classic_histograms__"), "error parsing always scrape classic histograms: strconv.ParseBool: parsing %s: invalid syntax" },
-        { S("__scrape_native_histograms__"), "error parsing scrape native histograms: strconv.ParseBool: parsing %s: invalid syntax" },
+    static const struct { str name; const char *words;
+    } all[] = {
+        { S("__convert_classic_histograms_to_nhcb__"),
+            "error parsing convert classic histograms to nhcb: strconv.ParseBool: parsing %s: "
+            "invalid syntax" },
+        { S("__always_scrape_classic_histograms__"),
+            "error parsing always scrape classic histograms: strconv.ParseBool: parsing %s: "
+            "invalid syntax" },
+        { S("__scrape_native_histograms__"), "error parsing scrape native histograms: "
+                                             "strconv.ParseBool: parsing %s: invalid syntax" },
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         str v = labels_builder_get(lb, all[i].name);
@@ -129,22 +150,25 @@ static const char *bad_value_format(str name, struct arena *a)
     return format;
 }
 
-static errc target_finish(struct labels *out, struct labels_builder *lb, struct arena *a, struct err *e)
+static errc target_finish(
+    struct labels *out, struct labels_builder *lb, struct arena *a, struct err *e)
 {
     str address = labels_builder_get(lb, S("__address__"));
     if (!address.n) return err_set(e, ERR_BAD_INPUT, "no address");
-    if (str_index(address, '/') != SIZE_MAX) return bad_quoted(e, "%s is not a valid hostname", address);
+    if (str_index(address, '/') != SIZE_MAX)
+        return bad_quoted(e, "%s is not a valid hostname", address);
     TRY(check_times(lb, e));
     TRY(check_switches(lb, e));
     set_default(lb, S("instance"), address);
     *out = without_prefix(labels_builder_done(lb), S("__meta_"), a);
     for (size_t i = 0; i < out->n; i++)
-        if (!utf8_valid(out->at[i].value)) return bad_quoted(e, bad_value_format(out->at[i].name, a), out->at[i].value);
+        if (!utf8_valid(out->at[i].value))
+            return bad_quoted(e, bad_value_format(out->at[i].name, a), out->at[i].value);
     return OK;
 }
 
-errc target_labels(struct labels *out, struct labels *discovered, bool *keep, const struct scrape_config *c, str address,
-                   struct labels group, struct arena *a, struct err *e)
+errc target_labels(struct labels *out, struct labels *discovered, bool *keep,
+    const struct scrape_config *c, str address, struct labels group, struct arena *a, struct err *e)
 {
     struct labels_builder lb;
     labels_builder_init(&lb, a);
@@ -163,7 +187,8 @@ static int url_param_order(const void *a, const void *b)
     return c ? c : (x->order > y->order) - (x->order < y->order);
 }
 
-/* The parameters of the configuration, their first values replaced by __param_ labels, sorted by name. */
+/* The parameters of the configuration, their first values replaced by __param_ labels, sorted by
+ * name. */
 static void put_query(struct buf *b, struct labels l, const struct scrape_config *c)
 {
     VEC(struct url_param) all = { 0 };
@@ -216,7 +241,8 @@ uint64_t target_hash_of(struct labels labels, const struct scrape_config *c, str
     return hash_target(labels, target_url(labels, c, a));
 }
 
-struct target *target_new(const struct scrape_config *c, struct labels labels, struct labels discovered)
+struct target *target_new(
+    const struct scrape_config *c, struct labels labels, struct labels discovered)
 {
     struct target *t = NEW(struct target);
     arena_init(&t->arena, &acc_targets, 0);
@@ -230,8 +256,9 @@ struct target *target_new(const struct scrape_config *c, struct labels labels, s
     t->url = target_url(t->labels, c, &t->arena);
     t->unix_socket = labels_get(t->labels, S("__unix_socket__"));
     t->hash = hash_target(t->labels, t->url);
-    bool ok = duration_parse(labels_get(labels, S("__scrape_interval__")), &t->interval_ms, NULL) == OK &&
-              duration_parse(labels_get(labels, S("__scrape_timeout__")), &t->timeout_ms, NULL) == OK;
+    bool ok =
+        duration_parse(labels_get(labels, S("__scrape_interval__")), &t->interval_ms, NULL) == OK &&
+        duration_parse(labels_get(labels, S("__scrape_timeout__")), &t->timeout_ms, NULL) == OK;
     assert(ok);                                                /* target_labels checked them */
     (void)ok;
     t->discovered = labels_copy(&t->discovered_arena, discovered);

@@ -64,7 +64,8 @@ struct last { str name, label, value; double v; bool found; size_t stale; };
 static void last_one(void *ctx, struct series *s)
 {
     struct last *l = ctx;
-    if (l->label.n ? !str_eq(labels_get(s->labels, METRIC_NAME), l->name) || !str_eq(labels_get(s->labels, l->label), l->value)
+    if (l->label.n ? !str_eq(labels_get(s->labels, METRIC_NAME), l->name) ||
+                         !str_eq(labels_get(s->labels, l->label), l->value)
                    : !str_has_prefix(labels_get(s->labels, METRIC_NAME), l->name))
         return;
     struct sample_iter *it = NULL;
@@ -99,7 +100,15 @@ size_t store_stale_count(struct memstore *m, str name_prefix)
 struct scrape_config test_job(const char *name)
 {
     return (struct scrape_config){
-        .job_name = str_z(name), .text = str_z(name), .interval_ms = 15000, .timeout_ms = 10000, .metrics_path = S("/metrics"), .scheme = S("http"),
-        .honor_timestamps = true, .protocols = { PROTO_OPENMETRICS_1_0_0, PROTO_TEXT_0_0_4 }, .n_protocols = 2, .http.follow_redirects = true,
+        .job_name = str_z(name),
+        .text = str_z(name),
+        .interval_ms = 15000,
+        .timeout_ms = 10000,
+        .metrics_path = S("/metrics"),
+        .scheme = S("http"),
+        .honor_timestamps = true,
+        .protocols = { PROTO_OPENMETRICS_1_0_0, PROTO_TEXT_0_0_4 },
+        .n_protocols = 2,
+        .http.follow_redirects = true,
     };
 }

@@ -1,6 +1,7 @@
 /* test_store.h — what is in a storage, as text: for this room's tests.
  *
- * What        Every series whose name has a prefix, with its samples, sorted by labels; and a job's configuration to start from.
+ * What        Every series whose name has a prefix, with its samples, sorted by labels; and a job's
+ *             configuration to start from.
  * Invariants  none
  * Ownership   text lies in the given arena
  * Threads     one test
@@ -14,10 +15,12 @@
 #include "storage/memstore.h"
 
 str store_text(struct memstore *m, struct arena *a, str name_prefix, bool times);
-/* The newest value of the one series whose labels hold all these pairs; NaN bits as they are. False: no such series. */
+/* The newest value of the one series whose labels hold all these pairs; NaN bits as they are.
+ * False: no such series. */
 bool store_last(struct memstore *m, str name, str label, str value, double *v);
 size_t store_stale_count(struct memstore *m, str name_prefix);
 
-struct scrape_config test_job(const char *name);               /* 15 s, 10 s, /metrics, http, every text protocol */
+/* 15 s, 10 s, /metrics, http, every text protocol */
+struct scrape_config test_job(const char *name);
 
 #endif

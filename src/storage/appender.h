@@ -1,11 +1,15 @@
 /* appender.h — the promise between those who have samples and those who keep them.
  *
- * What        One appender is one scrape or one write request: append, append, …, then commit or rollback, which end it.
- * Invariants  A committed batch becomes visible as a whole; after commit returned OK, kill -9 loses none of it.
- * Ownership   appendable_begin makes one; commit and rollback free it. Labels and strings are copied before a call returns.
+ * What        One appender is one scrape or one write request: append, append, …, then commit or
+ *             rollback, which end it.
+ * Invariants  A committed batch becomes visible as a whole; after commit returned OK, kill -9 loses
+ *             none of it.
+ * Ownership   appendable_begin makes one; commit and rollback free it. Labels and strings are
+ *             copied before a call returns.
  * Threads     one appender: one thread at a time; any number of appenders beside each other
- * Errors      per sample: ERR_OUT_OF_ORDER, ERR_OUT_OF_BOUNDS, ERR_TOO_OLD, ERR_DUPLICATE (that sample is not taken, the appender goes
- *             on); ERR_BAD_INPUT (empty labels, duplicate name); ERR_NO_SPACE and ERR_IO from commit: nothing of the batch is kept
+ * Errors      per sample: ERR_OUT_OF_ORDER, ERR_OUT_OF_BOUNDS, ERR_TOO_OLD, ERR_DUPLICATE (that
+ *             sample is not taken, the appender goes on); ERR_BAD_INPUT (empty labels, duplicate
+ *             name); ERR_NO_SPACE and ERR_IO from commit: nothing of the batch is kept
  * Format      none
  */
 #ifndef EPI_STORAGE_APPENDER_H
@@ -16,8 +20,8 @@
 #include "model/metadata.h"
 #include "model/sample.h"
 
-/* A series as its appender remembers it: valid as long as the series lives. 0 is "unknown". A collected series' handle is refused with
- * ERR_NOT_FOUND; then append by labels again. */
+/* A series as its appender remembers it: valid as long as the series lives. 0 is "unknown". A
+ * collected series' handle is refused with ERR_NOT_FOUND; then append by labels again. */
 typedef uint64_t series_handle;
 
 struct appender { const struct appender_ops *ops; };
@@ -25,13 +29,16 @@ struct appender_ops {
     /* Finds or creates the series. `labels` sorted, no empty values. */
     errc (*series)(struct appender *a, struct labels labels, series_handle *out, struct err *e);
     /* Appends one float to a known series. st: start timestamp, 0 = none. */
-    errc (*append)(struct appender *a, series_handle h, int64_t t, double v, int64_t st, struct err *e);
-    /* Appends n floats in one go: results[i] says what became of each (OK or a per-sample code), e has the words of the first that was
-     * refused. Samples of a batch come in the order of the series' slots if the caller kept that order, which makes it fast. ERR_* only
-     * for failures of the whole. */
-    errc (*append_batch)(struct appender *a, const series_handle *h, const int64_t *t, const double *v, size_t n,
-                         uint8_t *results, struct err *e);
-    errc (*histogram)(struct appender *a, series_handle h, int64_t t, const struct histogram *hist, bool is_float, int64_t st, struct err *e);
+    errc (*append)(
+        struct appender *a, series_handle h, int64_t t, double v, int64_t st, struct err *e);
+    /* Appends n floats in one go: results[i] says what became of each (OK or a per-sample code), e
+     * has the words of the first that was refused. Samples of a batch come in the order of the
+     * series' slots if the caller kept that order, which makes it fast. ERR_* only for failures of
+     * the whole. */
+    errc (*append_batch)(struct appender *a, const series_handle *h, const int64_t *t,
+        const double *v, size_t n, uint8_t *results, struct err *e);
+    errc (*histogram)(struct appender *a, series_handle h, int64_t t, const struct histogram *hist,
+        bool is_float, int64_t st, struct err *e);
     errc (*metadata)(struct appender *a, series_handle h, const struct metadata *m, struct err *e);
     errc (*commit)(struct appender *a, struct err *e);
     void (*rollback)(struct appender *a);
@@ -41,7 +48,8 @@ struct appender_ops {
 struct appendable { const struct appendable_ops *ops; };
 struct appendable_ops {
     errc (*begin)(struct appendable *s, struct appender **out, struct err *e);
-    /* Fast path by raw label bytes: see head/lookup. False: not known, go the slow way and teach it. May be NULL. */
+    /* Fast path by raw label bytes: see head/lookup. False: not known, go the slow way and teach
+     * it. May be NULL. */
     bool (*lookup)(struct appendable *s, const uint8_t *raw, size_t n, series_handle *out);
     void (*teach)(struct appendable *s, const uint8_t *raw, size_t n, series_handle h);
 };

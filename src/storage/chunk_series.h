@@ -1,11 +1,13 @@
 /* chunk_series.h — the promise between those who have chunks and those who write them down.
  *
- * What        Series in the order of their labels, each with its chunks as bytes: what a block is written from, be it out of the head or out
- *             of older blocks.
- * Invariants  (1) Labels ascend strictly from series to series. (2) A series' chunks ascend by mint; those of one source do not overlap,
- *             those of a merge may. (3) maxt of a chunk is inclusive and is the time of its last sample. (4) Bytes are of the encoding named: chunks of
- *             any known encoding pass through, decoded or not.
- * Ownership   What next() hands out is borrowed until the next call of next() or free(). A set borrows its source, which outlives it.
+ * What        Series in the order of their labels, each with its chunks as bytes: what a block is
+ *             written from, be it out of the head or out of older blocks.
+ * Invariants  (1) Labels ascend strictly from series to series. (2) A series' chunks ascend by
+ *             mint; those of one source do not overlap, those of a merge may. (3) maxt of a chunk
+ *             is inclusive and is the time of its last sample. (4) Bytes are of the encoding named:
+ *             chunks of any known encoding pass through, decoded or not.
+ * Ownership   What next() hands out is borrowed until the next call of next() or free(). A set
+ *             borrows its source, which outlives it.
  * Threads     one thread at a time
  * Errors      ERR_IO, ERR_CORRUPT, ERR_CANCELED; after an error the set is only freed
  * Format      chunk bytes: docs/format/chunks.md, without length, encoding byte and checksum
@@ -20,17 +22,27 @@
 struct chunk_view { int64_t mint, maxt; uint8_t enc; str data; };
 
 /* deleted: samples in these intervals are to be left out; NULL: none. */
-struct chunk_series { struct labels labels; const struct chunk_view *chunks; size_t n; const intervals *deleted; };
+struct chunk_series {
+    struct labels labels;
+    const struct chunk_view *chunks;
+    size_t n;
+    const intervals *deleted;
+};
 
 struct chunk_series_set { const struct chunk_series_set_ops *ops; };
 struct chunk_series_set_ops {
-    errc (*next)(struct chunk_series_set *s, const struct chunk_series **out, struct err *e);   /* *out NULL: the end */
+    /* *out NULL: the end */
+    errc (*next)(struct chunk_series_set *s, const struct chunk_series **out, struct err *e);
     void (*free)(struct chunk_series_set *s);
 };
 static inline void chunk_series_set_free(struct chunk_series_set *s) { if (s) s->ops->free(s); }
-static inline void chunk_series_set_freep(struct chunk_series_set **s) { chunk_series_set_free(*s); }
+static inline void chunk_series_set_freep(struct chunk_series_set **s)
+{
+    chunk_series_set_free(*s);
+}
 
-/* Strings in ascending order, without duplicates: the symbols of a source. Borrowed until the next call. */
+/* Strings in ascending order, without duplicates: the symbols of a source. Borrowed until the next
+ * call. */
 struct symbol_set { const struct symbol_set_ops *ops; };
 struct symbol_set_ops {
     errc (*next)(struct symbol_set *s, bool *more, str *out, struct err *e);

@@ -17,7 +17,8 @@ static void cut_deleted(struct sample_batch *b, int64_t *st, const intervals *de
     b->n = n;
 }
 
-bool sample_batch_clip(struct sample_batch *b, int64_t *st, int64_t mint, int64_t maxt, const intervals *deleted)
+bool sample_batch_clip(
+    struct sample_batch *b, int64_t *st, int64_t mint, int64_t maxt, const intervals *deleted)
 {
     bool beyond = b->n && b->t[b->n - 1] > maxt;
     size_t from = 0, n = 0;
@@ -25,6 +26,7 @@ bool sample_batch_clip(struct sample_batch *b, int64_t *st, int64_t mint, int64_
     while (from < b->n && b->t[from] < mint) from++;
     for (size_t i = from; from && i < b->n; i++) keep(b, st, n++, i);
     if (from) b->n = n;
-    if (deleted && b->n && intervals_meet(deleted, b->t[0], b->t[b->n - 1])) cut_deleted(b, st, deleted);
+    if (deleted && b->n && intervals_meet(deleted, b->t[0], b->t[b->n - 1]))
+        cut_deleted(b, st, deleted);
     return beyond;
 }

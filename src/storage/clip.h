@@ -2,7 +2,8 @@
  *
  * What        Leaves the samples of [mint, maxt] that are in no deleted interval.
  * Invariants  order stays
- * Ownership   changes the caller's batch; st, if there is one, is the caller's array and is moved along
+ * Ownership   changes the caller's batch; st, if there is one, is the caller's array and is moved
+ *             along
  * Threads     pure
  * Errors      none
  * Format      none
@@ -13,7 +14,9 @@
 #include "model/interval.h"
 #include "storage/sample_iter.h"
 
-/* deleted: NULL: nothing is. st: the array behind b->st, or NULL. Answers whether a sample after maxt was met. */
-bool sample_batch_clip(struct sample_batch *b, int64_t *st, int64_t mint, int64_t maxt, const intervals *deleted);
+/* deleted: NULL: nothing is. st: the array behind b->st, or NULL. Answers whether a sample after
+ * maxt was met. */
+bool sample_batch_clip(
+    struct sample_batch *b, int64_t *st, int64_t mint, int64_t maxt, const intervals *deleted);
 
 #endif

@@ -13,7 +13,8 @@ struct mem_series {
     sref ref;
     VEC(struct mem_sample) samples;
     int64_t last_t;                        /* of committed and pending samples; INT64_MIN: none */
-    size_t run;                            /* where the run of histograms that can go on began; samples.n: none */
+    /* where the run of histograms that can go on began; samples.n: none */
+    size_t run;
 };
 
 struct memstore {
@@ -39,7 +40,8 @@ static bool mem_series_is(const void *val, const void *key)
 
 /* Appender */
 
-static errc mem_appender_series(struct appender *base, struct labels labels, series_handle *out, struct err *e)
+static errc mem_appender_series(
+    struct appender *base, struct labels labels, series_handle *out, struct err *e)
 {
     struct mem_appender *a = CONTAINER_OF(base, struct mem_appender, base);
     if (labels.n == 0) return err_set(e, ERR_BAD_INPUT, "empty labelset");
@@ -59,7 +61,8 @@ static errc mem_appender_series(struct appender *base, struct labels labels, ser
     return OK;
 }
 
-/* The newest sample of the series as this appender sees it: its own pending ones come after the committed ones. */
+/* The newest sample of the series as this appender sees it: its own pending ones come after the
+ * committed ones. */
 static const struct mem_sample *mem_newest(const struct mem_appender *a, const struct mem_series *s)
 {
     for (size_t i = a->pending.n; i > 0; i--)
@@ -67,7 +70,8 @@ static const struct mem_sample *mem_newest(const struct mem_appender *a, const s
     return s->samples.n ? &s->samples.at[s->samples.n - 1] : NULL;
 }
 
-static errc mem_take(struct mem_appender *a, series_handle h, struct mem_sample sample, struct err *e)
+static errc mem_take(
+    struct mem_appender *a, series_handle h, struct mem_sample sample, struct err *e)
 {
     errc rc = OK;
     mtx_lock(&a->m->mu);
@@ -78,7 +82,8 @@ static errc mem_take(struct mem_appender *a, series_handle h, struct mem_sample 
         rc = ERR_OUT_OF_ORDER;
     } else if (sample.t == s->last_t) {
         const struct mem_sample *old = mem_newest(a, s);
-        bool same = old && old->t == sample.t && !old->h && !sample.h && f64_bits(old->v) == f64_bits(sample.v);
+        bool same = old && old->t == sample.t && !old->h && !sample.h &&
+                    f64_bits(old->v) == f64_bits(sample.v);
         rc = same ? OK : ERR_DUPLICATE;
     } else {
         s->last_t = sample.t;
@@ -88,14 +93,15 @@ static errc mem_take(struct mem_appender *a, series_handle h, struct mem_sample 
     return rc == OK ? OK : err_set(e, rc, "%s", errc_name(rc));
 }
 
-static errc mem_appender_append(struct appender *base, series_handle h, int64_t t, double v, int64_t st, struct err *e)
+static errc mem_appender_append(
+    struct appender *base, series_handle h, int64_t t, double v, int64_t st, struct err *e)
 {
     struct mem_appender *a = CONTAINER_OF(base, struct mem_appender, base);
     return mem_take(a, h, (struct mem_sample){ .t = t, .v = v, .st = st }, e);
 }
 
-static errc mem_appender_batch(struct appender *base, const series_handle *h, const int64_t *t, const double *v, size_t n,
-                               uint8_t *results, struct err *e)
+static errc mem_appender_batch(struct appender *base, const series_handle *h, const int64_t *t,
+    const double *v, size_t n, uint8_t *results, struct err *e)
 {
     for (size_t i = 0; i < n; i++) {
         results[i] = (uint8_t)mem_appender_append(base, h[i], t[i], v[i], 0, e);
@@ -104,8 +110,9 @@ static errc mem_appender_batch(struct appender *base, const series_handle *h, co
     return OK;
 }
 
-/* Runs of histograms: what a chunk of them would make of a sample. All samples of a run have the buckets of all, empty where they had none,
- * and all but the first say that there was no reset before them. */
+/* Runs of histograms: what a chunk of them would make of a sample. All samples of a run have the
+ * buckets of all, empty where they had none, and all but the first say that there was no reset
+ * before them. */
 
 /* Buckets that prev counts and h does not have, or has less of, end a run. */
 static bool mem_run_goes_on(const struct histogram *prev, const struct histogram *h)
@@ -121,7 +128,8 @@ static bool mem_run_goes_on(const struct histogram *prev, const struct histogram
 }
 
 /* h with the buckets of both. */
-static const struct histogram *mem_lay_out(struct arena *a, const struct histogram *h, const struct histogram *other)
+static const struct histogram *mem_lay_out(
+    struct arena *a, const struct histogram *h, const struct histogram *other)
 {
     struct histogram *to = histogram_copy(a, h), *empty = histogram_copy(a, other);
     struct histogram_merge m;
@@ -138,7 +146,10 @@ static bool mem_same_buckets(const struct histogram *a, const struct histogram *
 {
     const struct histogram_side *x[] = { &a->pos, &a->neg }, *y[] = { &b->pos, &b->neg };
     for (int i = 0; i < 2; i++)
-        if (x[i]->n_spans != y[i]->n_spans || (x[i]->n_spans && memcmp(x[i]->spans, y[i]->spans, x[i]->n_spans * sizeof(struct span)))) return false;
+        if (x[i]->n_spans != y[i]->n_spans ||
+            (x[i]->n_spans &&
+                memcmp(x[i]->spans, y[i]->spans, x[i]->n_spans * sizeof(struct span))))
+            return false;
     return true;
 }
 
@@ -164,8 +175,8 @@ static void mem_keep(struct memstore *m, struct mem_series *s, struct mem_sample
     vec_push(&s->samples, x);
 }
 
-static errc mem_appender_histogram(struct appender *base, series_handle h, int64_t t, const struct histogram *hist,
-                                   bool is_float UNUSED, int64_t st, struct err *e)
+static errc mem_appender_histogram(struct appender *base, series_handle h, int64_t t,
+    const struct histogram *hist, bool is_float UNUSED, int64_t st, struct err *e)
 {
     struct mem_appender *a = CONTAINER_OF(base, struct mem_appender, base);
     mtx_lock(&a->m->mu);
@@ -174,10 +185,11 @@ static errc mem_appender_histogram(struct appender *base, series_handle h, int64
     return mem_take(a, h, (struct mem_sample){ .t = t, .h = kept, .st = st }, e);
 }
 
-static errc mem_appender_metadata(struct appender *base UNUSED, series_handle h UNUSED, const struct metadata *m UNUSED,
-                                  struct err *e UNUSED)
+static errc mem_appender_metadata(struct appender *base UNUSED, series_handle h UNUSED,
+    const struct metadata *m UNUSED, struct err *e UNUSED)
 {
-    return OK;                             /* what a family says of itself is not a sample: nothing to query */
+    /* what a family says of itself is not a sample: nothing to query */
+    return OK;
 }
 
 static void mem_appender_free(struct mem_appender *a)
@@ -190,7 +202,8 @@ static errc mem_appender_commit(struct appender *base, struct err *e UNUSED)
 {
     struct mem_appender *a = CONTAINER_OF(base, struct mem_appender, base);
     mtx_lock(&a->m->mu);
-    for (size_t i = 0; i < a->pending.n; i++) mem_keep(a->m, a->pending.at[i].s, a->pending.at[i].sample);
+    for (size_t i = 0; i < a->pending.n; i++)
+        mem_keep(a->m, a->pending.at[i].s, a->pending.at[i].sample);
     mtx_unlock(&a->m->mu);
     mem_appender_free(a);
     return OK;
@@ -209,8 +222,13 @@ static void mem_appender_rollback(struct appender *base)
 }
 
 static const struct appender_ops mem_appender_ops = {
-    mem_appender_series, mem_appender_append, mem_appender_batch, mem_appender_histogram, mem_appender_metadata,
-    mem_appender_commit, mem_appender_rollback,
+    mem_appender_series,
+    mem_appender_append,
+    mem_appender_batch,
+    mem_appender_histogram,
+    mem_appender_metadata,
+    mem_appender_commit,
+    mem_appender_rollback,
 };
 
 static errc mem_begin(struct appendable *base, struct appender **out, struct err *e UNUSED)
@@ -225,7 +243,12 @@ static const struct appendable_ops mem_appendable_ops = { .begin = mem_begin };
 
 /* Querier: a copy of the list of series with their counts is the consistent cut. */
 
-struct mem_cut { struct series base; struct mem_querier *q; const struct mem_sample *samples; size_t n; };
+struct mem_cut {
+    struct series base;
+    struct mem_querier *q;
+    const struct mem_sample *samples;
+    size_t n;
+};
 struct mem_querier {
     struct querier base;
     struct arena arena;
@@ -233,7 +256,11 @@ struct mem_querier {
     size_t n;
 };
 
-struct mem_iter { struct sample_iter base; const struct mem_sample *at, *end; int64_t st[SAMPLE_BATCH]; };
+struct mem_iter {
+    struct sample_iter base;
+    const struct mem_sample *at, *end;
+    int64_t st[SAMPLE_BATCH];
+};
 
 static errc mem_iter_fill(struct sample_iter *base, struct sample_batch *out, struct err *e UNUSED)
 {
@@ -243,7 +270,8 @@ static errc mem_iter_fill(struct sample_iter *base, struct sample_batch *out, st
     if (it->at == it->end) return OK;
     bool hist = it->at->h != NULL;
     out->kind = hist ? SAMPLE_FLOAT_HISTOGRAM : SAMPLE_FLOAT;
-    for (; out->n < SAMPLE_BATCH && it->at < it->end && (it->at->h != NULL) == hist; it->at++, out->n++) {
+    for (; out->n < SAMPLE_BATCH && it->at < it->end && (it->at->h != NULL) == hist;
+         it->at++, out->n++) {
         out->t[out->n] = it->at->t;
         it->st[out->n] = it->at->st;
         if (it->at->st) out->st = it->st;
@@ -253,7 +281,8 @@ static errc mem_iter_fill(struct sample_iter *base, struct sample_batch *out, st
     return OK;
 }
 
-static const struct mem_sample *mem_first_from(const struct mem_sample *at, const struct mem_sample *end, int64_t t)
+static const struct mem_sample *mem_first_from(
+    const struct mem_sample *at, const struct mem_sample *end, int64_t t)
 {
     while (at < end) {
         const struct mem_sample *mid = at + (end - at) / 2;
@@ -269,7 +298,10 @@ static errc mem_iter_seek(struct sample_iter *base, int64_t t, struct err *e UNU
     it->at = mem_first_from(it->at, it->end, t);
     return OK;
 }
-static void mem_iter_free(struct sample_iter *base) { mem_free(CONTAINER_OF(base, struct mem_iter, base)); }
+static void mem_iter_free(struct sample_iter *base)
+{
+    mem_free(CONTAINER_OF(base, struct mem_iter, base));
+}
 static const struct sample_iter_ops mem_iter_ops = { mem_iter_fill, mem_iter_seek, mem_iter_free };
 
 static errc mem_iterate(struct series *base, struct sample_iter **out, struct err *e UNUSED)
@@ -302,16 +334,19 @@ static const struct series_set_ops mem_set_ops = { mem_set_next, mem_set_free };
 
 static int mem_by_labels(const void *a, const void *b)
 {
-    return labels_cmp((*(struct mem_cut *const *)a)->base.labels, (*(struct mem_cut *const *)b)->base.labels);
+    return labels_cmp(
+        (*(struct mem_cut *const *)a)->base.labels, (*(struct mem_cut *const *)b)->base.labels);
 }
 
 static bool mem_cut_has(const struct mem_cut *c, int64_t mint, int64_t maxt)
 {
-    const struct mem_sample *end = c->samples + c->n, *first = mem_first_from(c->samples, end, mint);
+    const struct mem_sample *end = c->samples + c->n,
+                            *first = mem_first_from(c->samples, end, mint);
     return first < end && first->t <= maxt;
 }
 
-static errc mem_select(struct querier *base, struct matchers ms, const struct select_hints *h, struct series_set **out, struct err *e UNUSED)
+static errc mem_select(struct querier *base, struct matchers ms, const struct select_hints *h,
+    struct series_set **out, struct err *e UNUSED)
 {
     struct mem_querier *q = CONTAINER_OF(base, struct mem_querier, base);
     struct mem_set *set = NEW(struct mem_set);
@@ -321,13 +356,17 @@ static errc mem_select(struct querier *base, struct matchers ms, const struct se
         if (h && !mem_cut_has(c, h->start, h->end)) continue;
         if (matchers_match(ms, c->base.labels)) vec_push(&set->all, c);
     }
-    if (h && h->sorted && set->all.n) qsort(set->all.at, set->all.n, sizeof(*set->all.at), mem_by_labels);
+    if (h && h->sorted && set->all.n)
+        qsort(set->all.at, set->all.n, sizeof(*set->all.at), mem_by_labels);
     if (h && h->limit && set->all.n > h->limit) set->all.n = h->limit;
     *out = &set->base;
     return OK;
 }
 
-static int mem_str_cmp(const void *a, const void *b) { return str_cmp(*(const str *)a, *(const str *)b); }
+static int mem_str_cmp(const void *a, const void *b)
+{
+    return str_cmp(*(const str *)a, *(const str *)b);
+}
 
 static void mem_list_done(str_list *l, size_t limit, bool *truncated)
 {
@@ -339,8 +378,8 @@ static void mem_list_done(str_list *l, size_t limit, bool *truncated)
     l->n = *truncated ? limit : n;
 }
 
-static errc mem_label_values(struct querier *base, str name, struct matchers ms, size_t limit, str_list *out, bool *truncated,
-                             struct err *e UNUSED)
+static errc mem_label_values(struct querier *base, str name, struct matchers ms, size_t limit,
+    str_list *out, bool *truncated, struct err *e UNUSED)
 {
     struct mem_querier *q = CONTAINER_OF(base, struct mem_querier, base);
     for (size_t i = 0; i < q->n; i++) {
@@ -351,7 +390,8 @@ static errc mem_label_values(struct querier *base, str name, struct matchers ms,
     return OK;
 }
 
-static errc mem_label_names(struct querier *base, struct matchers ms, size_t limit, str_list *out, bool *truncated, struct err *e UNUSED)
+static errc mem_label_names(struct querier *base, struct matchers ms, size_t limit, str_list *out,
+    bool *truncated, struct err *e UNUSED)
 {
     struct mem_querier *q = CONTAINER_OF(base, struct mem_querier, base);
     for (size_t i = 0; i < q->n; i++) {
@@ -369,10 +409,12 @@ static void mem_querier_free(struct querier *base)
     arena_fini(&q->arena);
     mem_free(q);
 }
-static const struct querier_ops mem_querier_ops = { mem_select, mem_label_values, mem_label_names, mem_querier_free };
+static const struct querier_ops mem_querier_ops = { mem_select, mem_label_values, mem_label_names,
+    mem_querier_free };
 
 /* Samples are copied: a vector that grows moves. */
-static errc mem_querier(struct queryable *base, int64_t mint, int64_t maxt, struct querier **out, struct err *e UNUSED)
+static errc mem_querier(
+    struct queryable *base, int64_t mint, int64_t maxt, struct querier **out, struct err *e UNUSED)
 {
     struct memstore *m = CONTAINER_OF(base, struct memstore, q);
     struct mem_querier *q = NEW(struct mem_querier);

@@ -1,16 +1,17 @@
 /* memstore.h — a storage in memory: for the tests of the rooms above storage, and for scripts.
  *
  * What        An appendable and a queryable over plain arrays: no files, no chunks, no head.
- * Invariants  a batch becomes visible at commit as a whole; a querier sees what was committed before it was made, series in the order of
- *             their creation unless sorted ones are asked for; histograms come back with the hints and the layout that a chunk of
- *             them would give
+ * Invariants  a batch becomes visible at commit as a whole; a querier sees what was committed
+ *             before it was made, series in the order of their creation unless sorted ones are
+ *             asked for; histograms come back with the hints and the layout that a chunk of them
+ *             would give
  * Ownership   memstore_new/memstore_free; queriers and appenders end before it
  * Threads     any: one mutex
  * Errors      as appender.h and querier.h promise
  * Format      none
  *
- * Never in a program that keeps data. epitool runs those series of a script on it that hold histograms or start timestamps, which the head
- * does not take.
+ * Never in a program that keeps data. epitool runs those series of a script on it that hold
+ * histograms or start timestamps, which the head does not take.
  */
 #ifndef EPI_STORAGE_MEMSTORE_H
 #define EPI_STORAGE_MEMSTORE_H
@@ -23,9 +24,11 @@ struct memstore *memstore_new(void);
 void memstore_free(struct memstore *m);                        /* NULL is fine */
 struct appendable *memstore_appendable(struct memstore *m);
 struct queryable *memstore_queryable(struct memstore *m);
-void memstore_clear(struct memstore *m);                       /* forgets everything; REQUIRES: no querier or appender is open */
+/* forgets everything; REQUIRES: no querier or appender is open */
+void memstore_clear(struct memstore *m);
 
 /* One sample of one series, committed at once: for tables in tests. */
-MUST_USE errc memstore_add(struct memstore *m, struct labels labels, int64_t t, double v, struct err *e);
+MUST_USE errc memstore_add(
+    struct memstore *m, struct labels labels, int64_t t, double v, struct err *e);
 
 #endif

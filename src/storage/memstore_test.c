@@ -32,7 +32,8 @@ static str select_text(struct memstore *m, struct arena *a, int64_t mint, int64_
             EXPECT_OK(sample_iter_fill(it, &b, NULL));
             n += b.n;
         } while (b.n);
-        text = arena_fmt(a, "%.*s%.*s=%zu ", STR_ARG(text), STR_ARG(labels_get(s->labels, S("a"))), n);
+        text =
+            arena_fmt(a, "%.*s%.*s=%zu ", STR_ARG(text), STR_ARG(labels_get(s->labels, S("a"))), n);
     }
     sample_iter_free(it);
     series_set_free(set);
@@ -61,7 +62,8 @@ TEST(memstore_refuses)
 {
     struct memstore *m = memstore_new();
     EXPECT_OK(memstore_add(m, one_label("x"), 10, 1, NULL));
-    EXPECT_OK(memstore_add(m, one_label("x"), 10, 1, NULL));               /* the same sample again is fine */
+    /* the same sample again is fine */
+    EXPECT_OK(memstore_add(m, one_label("x"), 10, 1, NULL));
     EXPECT_EQ(memstore_add(m, one_label("x"), 10, 2, NULL), ERR_DUPLICATE);
     EXPECT_EQ(memstore_add(m, one_label("x"), 9, 1, NULL), ERR_OUT_OF_ORDER);
     EXPECT_EQ(memstore_add(m, (struct labels){ 0 }, 11, 1, NULL), ERR_BAD_INPUT);
@@ -87,7 +89,8 @@ TEST(memstore_commit_is_whole)
     EXPECT_OK(ap->ops->append(ap, h, 3, 1, 0, NULL));
     ap->ops->rollback(ap);
     EXPECT_STR(select_text(m, &a, 0, 10, false), S("x=2"));
-    EXPECT_OK(memstore_add(m, one_label("x"), 3, 7, NULL));                /* what was rolled back is free again */
+    /* what was rolled back is free again */
+    EXPECT_OK(memstore_add(m, one_label("x"), 3, 7, NULL));
     arena_fini(&a);
     memstore_free(m);
 }

@@ -16,14 +16,16 @@ static errc series_iterate(struct series *base, struct sample_iter **it, struct 
 }
 static const struct series_ops merge_series_ops = { .iterate = series_iterate };
 
-/* Sources wait in a heap by the labels of their current series; those that gave the last one are read on when the next is wanted. */
+/* Sources wait in a heap by the labels of their current series; those that gave the last one are
+ * read on when the next is wanted. */
 struct merge_source { struct series_set *set; struct series *cur; };
 struct merge_set {
     struct series_set base;
     struct arena *arena;                       /* the querier's */
     VEC(struct merge_source) all;
     heap waiting;
-    heap given_by;                             /* no heap: in the order in which they came out of it */
+    /* no heap: in the order in which they came out of it */
+    heap given_by;
     size_t limit, given;
 };
 
@@ -48,7 +50,9 @@ static struct series *series_of(struct merge_set *s)
     struct merge_series *m = ANEW(s->arena, struct merge_series);
     struct series **sources = arena_array(s->arena, n, sizeof(*sources));
     for (size_t i = 0; i < n; i++) sources[i] = ((struct merge_source *)s->given_by.at[i])->cur;
-    *m = (struct merge_series){ .base = { first->labels, first->ref, &merge_series_ops }, .sources = sources, .n = n };
+    *m = (struct merge_series){
+        .base = { first->labels, first->ref, &merge_series_ops }, .sources = sources, .n = n
+    };
     return &m->base;
 }
 
@@ -61,7 +65,8 @@ static errc set_next(struct series_set *base, struct series **out, struct err *e
     s->given_by.n = 0;
     if (!s->waiting.n) return OK;
     struct labels labels = ((struct merge_source *)s->waiting.at[0])->cur->labels;
-    while (s->waiting.n && labels_eq(((struct merge_source *)s->waiting.at[0])->cur->labels, labels))
+    while (
+        s->waiting.n && labels_eq(((struct merge_source *)s->waiting.at[0])->cur->labels, labels))
         vec_push(&s->given_by, heap_pop(&s->waiting, before));
     s->given++;
     *out = series_of(s);
@@ -79,10 +84,12 @@ static void set_free(struct series_set *base)
 }
 static const struct series_set_ops merge_set_ops = { .next = set_next, .free = set_free };
 
-static errc querier_select(struct querier *base, struct matchers ms, const struct select_hints *h, struct series_set **out, struct err *e)
+static errc querier_select(struct querier *base, struct matchers ms, const struct select_hints *h,
+    struct series_set **out, struct err *e)
 {
     struct merge_querier *q = CONTAINER_OF(base, struct merge_querier, base);
-    struct select_hints sorted = h ? *h : (struct select_hints){ .start = INT64_MIN, .end = INT64_MAX };
+    struct select_hints sorted =
+        h ? *h : (struct select_hints){ .start = INT64_MIN, .end = INT64_MAX };
     sorted.sorted = true;
     struct merge_set *s = NEW(struct merge_set);
     s->base.ops = &merge_set_ops;
@@ -105,14 +112,17 @@ static errc querier_select(struct querier *base, struct matchers ms, const struc
 
 /* Label names and values: sorted lists, joined two at a time. */
 
-typedef errc (*list_fn)(struct querier *q, str name, struct matchers ms, size_t limit, str_list *out, bool *truncated, struct err *e);
+typedef errc (*list_fn)(struct querier *q, str name, struct matchers ms, size_t limit,
+    str_list *out, bool *truncated, struct err *e);
 
-static errc values_of(struct querier *q, str name, struct matchers ms, size_t limit, str_list *out, bool *truncated, struct err *e)
+static errc values_of(struct querier *q, str name, struct matchers ms, size_t limit, str_list *out,
+    bool *truncated, struct err *e)
 {
     return q->ops->label_values(q, name, ms, limit, out, truncated, e);
 }
 
-static errc names_of(struct querier *q, str name, struct matchers ms, size_t limit, str_list *out, bool *truncated, struct err *e)
+static errc names_of(struct querier *q, str name, struct matchers ms, size_t limit, str_list *out,
+    bool *truncated, struct err *e)
 {
     (void)name;
     return q->ops->label_names(q, ms, limit, out, truncated, e);
@@ -130,7 +140,8 @@ static void join(str_list *to, const str_list *a, const str_list *b)
     }
 }
 
-static errc lists(struct merge_querier *q, list_fn of, str name, struct matchers ms, size_t limit, str_list *out, bool *truncated, struct err *e)
+static errc lists(struct merge_querier *q, list_fn of, str name, struct matchers ms, size_t limit,
+    str_list *out, bool *truncated, struct err *e)
 {
     str_list one = { 0 }, joined = { 0 };
     errc rc = OK;
@@ -156,14 +167,18 @@ static errc lists(struct merge_querier *q, list_fn of, str name, struct matchers
     return rc;
 }
 
-static errc querier_label_values(struct querier *base, str name, struct matchers ms, size_t limit, str_list *out, bool *truncated, struct err *e)
+static errc querier_label_values(struct querier *base, str name, struct matchers ms, size_t limit,
+    str_list *out, bool *truncated, struct err *e)
 {
-    return lists(CONTAINER_OF(base, struct merge_querier, base), values_of, name, ms, limit, out, truncated, e);
+    return lists(CONTAINER_OF(base, struct merge_querier, base), values_of, name, ms, limit, out,
+        truncated, e);
 }
 
-static errc querier_label_names(struct querier *base, struct matchers ms, size_t limit, str_list *out, bool *truncated, struct err *e)
+static errc querier_label_names(struct querier *base, struct matchers ms, size_t limit,
+    str_list *out, bool *truncated, struct err *e)
 {
-    return lists(CONTAINER_OF(base, struct merge_querier, base), names_of, STR_EMPTY, ms, limit, out, truncated, e);
+    return lists(CONTAINER_OF(base, struct merge_querier, base), names_of, STR_EMPTY, ms, limit,
+        out, truncated, e);
 }
 
 static void merge_free(struct querier *base)
@@ -174,7 +189,8 @@ static void merge_free(struct querier *base)
     mem_free(q);
 }
 
-static const struct querier_ops merge_querier_ops = { querier_select, querier_label_values, querier_label_names, merge_free };
+static const struct querier_ops merge_querier_ops = { querier_select, querier_label_values,
+    querier_label_names, merge_free };
 
 struct querier *merge_querier(struct querier *const *all, size_t n)
 {

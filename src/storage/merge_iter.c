@@ -1,9 +1,10 @@
 /* merge_iter.c — a run at a time.
  *
- * Sources seldom overlap: blocks follow each other, and the head follows the blocks. So the source whose turn it is gives all it has before
- * the oldest sample of the others in one copy. Where two sources have a sample of the same time only one is shown; which one nothing
- * says, and Prometheus' choice is kept: the source that was read waits in a heap with the others, and the heap decides. A batch ends
- * where a source must be filled again, because its histograms live until then.
+ * Sources seldom overlap: blocks follow each other, and the head follows the blocks. So the source
+ * whose turn it is gives all it has before the oldest sample of the others in one copy. Where two
+ * sources have a sample of the same time only one is shown; which one nothing says, and Prometheus'
+ * choice is kept: the source that was read waits in a heap with the others, and the heap decides. A
+ * batch ends where a source must be filled again, because its histograms live until then.
  */
 #include "storage/merge_iter.h"
 
@@ -13,7 +14,8 @@ struct merge_source { struct sample_iter *it; struct sample_batch batch; size_t 
 
 struct merge_iter {
     struct sample_iter base;
-    VEC(struct merge_source *) all;            /* room; the first n are in use, in the order of the sources */
+    /* room; the first n are in use, in the order of the sources */
+    VEC(struct merge_source *) all;
     size_t n;
     struct merge_source *cur;                  /* whose turn it is; NULL: not begun */
     heap waiting;                              /* the others that have a sample */
@@ -71,14 +73,17 @@ static size_t run_length(const struct merge_iter *m)
     return k;
 }
 
-static void copy_run(struct merge_iter *m, struct merge_source *s, size_t n, struct sample_batch *out)
+static void copy_run(
+    struct merge_iter *m, struct merge_source *s, size_t n, struct sample_batch *out)
 {
     memcpy(out->t + out->n, s->batch.t + s->at, n * sizeof(*out->t));
-    if (s->batch.kind == SAMPLE_FLOAT) memcpy(out->v + out->n, s->batch.v + s->at, n * sizeof(*out->v));
+    if (s->batch.kind == SAMPLE_FLOAT)
+        memcpy(out->v + out->n, s->batch.v + s->at, n * sizeof(*out->v));
     else memcpy(out->h + out->n, s->batch.h + s->at, n * sizeof(*out->h));
     if (s->batch.st && !out->st) memset(m->st, 0, sizeof(m->st));
     if (s->batch.st) out->st = m->st;
-    for (size_t i = 0; out->st && i < n; i++) m->st[out->n + i] = s->batch.st ? s->batch.st[s->at + i] : 0;
+    for (size_t i = 0; out->st && i < n; i++)
+        m->st[out->n + i] = s->batch.st ? s->batch.st[s->at + i] : 0;
     s->at += n;
     out->n += n;
     m->chosen = false;
@@ -86,7 +91,8 @@ static void copy_run(struct merge_iter *m, struct merge_source *s, size_t n, str
     m->last_t = out->t[out->n - 1];
 }
 
-/* Whose sample is next: cur's, or one of those that wait. False: another source must have its turn, or a sample was left out. */
+/* Whose sample is next: cur's, or one of those that wait. False: another source must have its turn,
+ * or a sample was left out. */
 static bool choose(struct merge_iter *m)
 {
     if (m->chosen) return true;
@@ -153,9 +159,12 @@ static errc iter_seek(struct sample_iter *base, int64_t t, struct err *e)
     return m->failed == OK ? OK : err_set(e, m->failed, "%s", m->why.msg);
 }
 
-static const struct sample_iter_ops merge_iter_ops = { .fill = iter_fill, .seek = iter_seek, .free = iter_free };
+static const struct sample_iter_ops merge_iter_ops = {
+    .fill = iter_fill, .seek = iter_seek, .free = iter_free
+};
 
-errc merge_iter_open(struct sample_iter **it, struct series *const *sources, size_t n, struct err *e)
+errc merge_iter_open(
+    struct sample_iter **it, struct series *const *sources, size_t n, struct err *e)
 {
     if (!*it || (*it)->ops != &merge_iter_ops) {
         sample_iter_free(*it);

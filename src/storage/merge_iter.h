@@ -1,7 +1,8 @@
 /* merge_iter.h — samples of one series from several sources, by time.
  *
  * What        A sample iterator over the iterators of several series with equal labels.
- * Invariants  of samples with equal times one is kept: the one that Prometheus keeps for the same order of sources
+ * Invariants  of samples with equal times one is kept: the one that Prometheus keeps for the same
+ *             order of sources
  * Ownership   the iterator owns those of its sources; series are borrowed
  * Threads     one thread at a time
  * Errors      the first one of a source, for good
@@ -13,6 +14,7 @@
 #include "storage/querier.h"
 
 /* *it: NULL, or any iterator of an earlier series, which is used again or freed. */
-MUST_USE errc merge_iter_open(struct sample_iter **it, struct series *const *sources, size_t n, struct err *e);
+MUST_USE errc merge_iter_open(
+    struct sample_iter **it, struct series *const *sources, size_t n, struct err *e);
 
 #endif

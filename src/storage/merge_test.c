@@ -91,7 +91,8 @@ TEST(merge_model)
 TEST(merge_lists)
 {
     struct memstore *stores[2] = { memstore_new(), memstore_new() };
-    struct label a[] = { { S("a"), S("1") }, { S("b"), S("x") } }, b[] = { { S("a"), S("2") }, { S("c"), S("x") } };
+    struct label a[] = { { S("a"), S("1") }, { S("b"), S("x") } },
+                 b[] = { { S("a"), S("2") }, { S("c"), S("x") } };
     EXPECT_OK(memstore_add(stores[0], (struct labels){ a, 2 }, 1, 1, NULL));
     EXPECT_OK(memstore_add(stores[1], (struct labels){ a, 2 }, 1, 1, NULL));
     EXPECT_OK(memstore_add(stores[1], (struct labels){ b, 2 }, 1, 1, NULL));

@@ -1,9 +1,13 @@
 /* querier.h — the promise between those who ask and those who have samples.
  *
- * What        A querier is one consistent cut of the data in the closed interval [mint, maxt] (ms): it selects series and lists labels.
- * Invariants  What was committed before queryable_querier() is seen, whole batches only; what was committed after is not.
- * Ownership   queryable_querier makes one, querier_free ends it and all that it handed out; series sets and iterators end before it.
- * Threads     one querier: one thread at a time, except that iterators of different series may be used by different threads
+ * What        A querier is one consistent cut of the data in the closed interval [mint, maxt] (ms):
+ *             it selects series and lists labels.
+ * Invariants  What was committed before queryable_querier() is seen, whole batches only; what was
+ *             committed after is not.
+ * Ownership   queryable_querier makes one, querier_free ends it and all that it handed out; series
+ *             sets and iterators end before it.
+ * Threads     one querier: one thread at a time, except that iterators of different series may be
+ *             used by different threads
  * Errors      ERR_IO, ERR_CORRUPT, ERR_LIMIT, ERR_CANCELED, ERR_UNAVAILABLE
  * Format      none
  */
@@ -15,36 +19,45 @@
 
 struct select_hints {
     int64_t start, end, step, range;       /* ms; what will be looked at; step 0 for instant */
-    str func;                              /* the function or aggregation around it; "series": labels only, no samples */
+    /* the function or aggregation around it; "series": labels only, no samples */
+    str func;
     size_t limit;                          /* series; 0: none */
-    bool sorted;                           /* series in label order; else in the order of refs (creation) */
+    /* series in label order; else in the order of refs (creation) */
+    bool sorted;
 };
 
 /* A series of a set: labels live as long as the querier. */
 struct series { struct labels labels; sref ref; const struct series_ops *ops; };
 struct series_ops {
-    /* Opens or, given the iterator of an earlier series of this set, re-uses it. The iterator clips to the querier's interval. */
+    /* Opens or, given the iterator of an earlier series of this set, re-uses it. The iterator clips
+     * to the querier's interval. */
     errc (*iterate)(struct series *s, struct sample_iter **it, struct err *e);
 };
 
 struct series_set { const struct series_set_ops *ops; };
 struct series_set_ops {
-    errc (*next)(struct series_set *s, struct series **out, struct err *e);   /* *out NULL: the end. A series lives as long as the querier. */
+    /* *out NULL: the end. A series lives as long as the querier. */
+    errc (*next)(struct series_set *s, struct series **out, struct err *e);
     void (*free)(struct series_set *s);
 };
 
 struct querier { const struct querier_ops *ops; };
 struct querier_ops {
-    errc (*select)(struct querier *q, struct matchers ms, const struct select_hints *h, struct series_set **out, struct err *e);
-    /* Sorted, without duplicates, strings live as long as the querier; limit 0: all; *truncated says whether limit cut. */
-    errc (*label_values)(struct querier *q, str name, struct matchers ms, size_t limit, str_list *out, bool *truncated, struct err *e);
-    errc (*label_names)(struct querier *q, struct matchers ms, size_t limit, str_list *out, bool *truncated, struct err *e);
+    errc (*select)(struct querier *q, struct matchers ms, const struct select_hints *h,
+        struct series_set **out, struct err *e);
+    /* Sorted, without duplicates, strings live as long as the querier; limit 0: all; *truncated
+     * says whether limit cut. */
+    errc (*label_values)(struct querier *q, str name, struct matchers ms, size_t limit,
+        str_list *out, bool *truncated, struct err *e);
+    errc (*label_names)(struct querier *q, struct matchers ms, size_t limit, str_list *out,
+        bool *truncated, struct err *e);
     void (*free)(struct querier *q);
 };
 
 struct queryable { const struct queryable_ops *ops; };
 struct queryable_ops {
-    errc (*querier)(struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e);
+    errc (*querier)(
+        struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e);
 };
 
 static inline void querier_free(struct querier *q) { if (q) q->ops->free(q); }

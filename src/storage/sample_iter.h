@@ -1,8 +1,10 @@
 /* sample_iter.h — the samples of a series, in batches.
  *
  * What        fill() hands out up to SAMPLE_BATCH samples of one kind at a time.
- * Invariants  t grows strictly across all batches; n == 0 is the end; after an error or the end fill() keeps answering the same.
- * Ownership   free() ends it; it borrows its source: the querier that made it outlives it. h lives until the next fill.
+ * Invariants  t grows strictly across all batches; n == 0 is the end; after an error or the end
+ *             fill() keeps answering the same.
+ * Ownership   free() ends it; it borrows its source: the querier that made it outlives it. h lives
+ *             until the next fill.
  * Threads     one at a time
  * Errors      ERR_IO, ERR_CORRUPT, ERR_LIMIT
  * Format      none
@@ -23,11 +25,18 @@ struct sample_batch {                     /* one kind a batch; st NULL: none */
 struct sample_iter { const struct sample_iter_ops *ops; };
 struct sample_iter_ops {
     errc (*fill)(struct sample_iter *it, struct sample_batch *out, struct err *e);
-    errc (*seek)(struct sample_iter *it, int64_t t, struct err *e);   /* the next batch starts at the first sample >= t; never goes back */
+    /* the next batch starts at the first sample >= t; never goes back */
+    errc (*seek)(struct sample_iter *it, int64_t t, struct err *e);
     void (*free)(struct sample_iter *it);
 };
-static inline errc sample_iter_fill(struct sample_iter *it, struct sample_batch *out, struct err *e) { return it->ops->fill(it, out, e); }
-static inline errc sample_iter_seek(struct sample_iter *it, int64_t t, struct err *e) { return it->ops->seek(it, t, e); }
+static inline errc sample_iter_fill(struct sample_iter *it, struct sample_batch *out, struct err *e)
+{
+    return it->ops->fill(it, out, e);
+}
+static inline errc sample_iter_seek(struct sample_iter *it, int64_t t, struct err *e)
+{
+    return it->ops->seek(it, t, e);
+}
 static inline void sample_iter_free(struct sample_iter *it) { if (it) it->ops->free(it); }
 static inline void sample_iter_freep(struct sample_iter **it) { sample_iter_free(*it); }
 

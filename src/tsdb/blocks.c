@@ -10,17 +10,22 @@
 
 #include <stdlib.h>
 
-COUNTER(m_reloads, "prometheus_tsdb_reloads_total", "Number of times the database reloaded block data from disk.")
-COUNTER(m_reloads_failed, "prometheus_tsdb_reloads_failures_total", "Number of times the database failed to reloadBlocks block data from disk.")
+COUNTER(m_reloads, "prometheus_tsdb_reloads_total",
+    "Number of times the database reloaded block data from disk.")
+COUNTER(m_reloads_failed, "prometheus_tsdb_reloads_failures_total",
+    "Number of times the database failed to reloadBlocks block data from disk.")
 GAUGE(m_loaded, "prometheus_tsdb_blocks_loaded", "Number of currently loaded data blocks")
-GAUGE(m_bytes, "prometheus_tsdb_storage_blocks_bytes", "The number of bytes that are currently used for local storage by all blocks.")
-GAUGE(m_broken, "epimetheus_tsdb_blocks_broken", "Block folders that are left out because they cannot be opened.")
+GAUGE(m_bytes, "prometheus_tsdb_storage_blocks_bytes",
+    "The number of bytes that are currently used for local storage by all blocks.")
+GAUGE(m_broken, "epimetheus_tsdb_blocks_broken",
+    "Block folders that are left out because they cannot be opened.")
 
 struct blocks {
     struct blocks_opts o;
     struct mtx mu;                             /* LOCK_DB */
     struct block_list *now;                    /* GUARDED_BY(mu) */
-    VEC(struct block_list *) old;              /* replaced lists, with a reference of ours; only blocks_reload and blocks_wait_old */
+    /* replaced lists, with a reference of ours; only blocks_reload and blocks_wait_old */
+    VEC(struct block_list *) old;
     bool started;
 };
 
@@ -107,7 +112,8 @@ static errc remove_leftovers(struct look *k, struct err *e)
         str name = k->entries.at[i].name, base = STR_EMPTY, rest = STR_EMPTY;
         ulid id;
         str_cut(name, '.', &base, &rest);
-        bool left = str_eq(rest, S("tmp-for-deletion")) || str_eq(rest, S("tmp-for-creation")) || str_eq(rest, S("tmp"));
+        bool left = str_eq(rest, S("tmp-for-deletion")) || str_eq(rest, S("tmp-for-creation")) ||
+                    str_eq(rest, S("tmp"));
         if (left && ulid_parse(base, &id)) TRY(fs_remove_tree(k->b->o.fs, name, e));
     }
     return OK;
@@ -140,25 +146,30 @@ static void open_one(struct look *k, ulid id, str dir)
         return;
     }
     struct failed f = { .id = id };
-    struct block_opts o = { .fs = k->b->o.fs, .backend = k->b->o.backend, .salvage = k->b->o.salvage };
+    struct block_opts o = {
+        .fs = k->b->o.fs, .backend = k->b->o.backend, .salvage = k->b->o.salvage
+    };
     f.rc = repair_version2(k->b->o.fs, dir, &f.why);
     if (f.rc == OK) f.rc = block_open(&fresh, &o, dir, &f.why);
     if (f.rc == OK && !ulid_eq(block_meta(fresh)->id, id)) {
-        f.rc = err_set(&f.why, ERR_BAD_INPUT, "block %.*s: meta.json names another block", STR_ARG(dir));
+        f.rc = err_set(
+            &f.why, ERR_BAD_INPUT, "block %.*s: meta.json names another block", STR_ARG(dir));
         block_unref(STEAL(fresh));
     }
     if (f.rc == OK) vec_push(&k->good, fresh);
     else vec_push(&k->bad, f);
 }
 
-static errc look_begin(struct look *k, struct blocks *b, const ulid *doomed, size_t n, struct err *e)
+static errc look_begin(
+    struct look *k, struct blocks *b, const ulid *doomed, size_t n, struct err *e)
 {
     *k = (struct look){ .b = b };
     TRY(fs_list(b->o.fs, S(""), &k->arena, &k->entries, e));
     if (!b->started) TRY(remove_leftovers(k, e));
     for (size_t i = 0; i < k->entries.n; i++) {
         ulid id;
-        if (k->entries.at[i].is_dir && ulid_parse(k->entries.at[i].name, &id)) open_one(k, id, k->entries.at[i].name);
+        if (k->entries.at[i].is_dir && ulid_parse(k->entries.at[i].name, &id))
+            open_one(k, id, k->entries.at[i].name);
     }
     for (size_t i = 0; i < n; i++) vec_push(&k->doomed, doomed[i]);
     for (size_t i = 0; i < k->good.n; i++) {
@@ -178,7 +189,8 @@ static bool is_doomed(const struct look *k, ulid id)
 
 static int block_cmp(const void *a, const void *b)
 {
-    const struct block_meta *x = block_meta(*(struct block *const *)a), *y = block_meta(*(struct block *const *)b);
+    const struct block_meta *x = block_meta(*(struct block *const *)a),
+                            *y = block_meta(*(struct block *const *)b);
     if (x->mint != y->mint) return x->mint < y->mint ? -1 : 1;
     return ulid_cmp(x->id, y->id);
 }
@@ -192,10 +204,14 @@ static struct block_list *look_list(const struct look *k)
     return l;
 }
 
-static errc sync_root(struct fs *fs, struct err *e) { return fault_dropped("blocks.remove_fsync") ? OK : fs_sync_dir(fs, S(""), e); }
+static errc sync_root(struct fs *fs, struct err *e)
+{
+    return fault_dropped("blocks.remove_fsync") ? OK : fs_sync_dir(fs, S(""), e);
+}
 
-/* First out of sight by a rename, for good: a folder that is half removed is never taken for a block. And gone for good before anything
- * else happens: a parent that came back after its child was compacted away would show what was deleted. */
+/* First out of sight by a rename, for good: a folder that is half removed is never taken for a
+ * block. And gone for good before anything else happens: a parent that came back after its child
+ * was compacted away would show what was deleted. */
 static errc block_remove(struct fs *fs, ulid id, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
@@ -214,12 +230,14 @@ static errc block_set_aside(struct fs *fs, ulid id, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     str dir = arena_fmt(&a, "%s", ulid_text(id).z), bad = arena_fmt(&a, "%.*s.bad", STR_ARG(dir));
-    for (unsigned n = 2; fs_exists(fs, bad); n++) bad = arena_fmt(&a, "%.*s.bad%u", STR_ARG(dir), n);
+    for (unsigned n = 2; fs_exists(fs, bad); n++)
+        bad = arena_fmt(&a, "%.*s.bad%u", STR_ARG(dir), n);
     TRY(fs_rename(fs, dir, bad, e));
     return fs_sync_dir(fs, S(""), e);
 }
 
-/* At start nobody is copying a block into the folder: damage is damage. Without meta.json it is no block yet. */
+/* At start nobody is copying a block into the folder: damage is damage. Without meta.json it is no
+ * block yet. */
 static errc handle_bad(struct look *k, struct blocks_found *found, struct err *e)
 {
     for (size_t i = 0; i < k->bad.n; i++) {
@@ -227,11 +245,16 @@ static errc handle_bad(struct look *k, struct blocks_found *found, struct err *e
         if (is_doomed(k, f->id)) continue;
         SCOPED(arena_fini) struct arena a = { 0 };
         struct block_meta m;
-        bool whole = meta_read(&m, k->b->o.fs, arena_fmt(&a, "%s", ulid_text(f->id).z), &a, NULL) == OK;
+        bool whole =
+            meta_read(&m, k->b->o.fs, arena_fmt(&a, "%s", ulid_text(f->id).z), &a, NULL) == OK;
         bool aside = !k->b->started && whole && f->rc == ERR_CORRUPT;
         if (aside) TRY(block_set_aside(k->b->o.fs, f->id, e));
-        if (aside) LOG(ERROR, "a broken block was set aside", kv_z("block", ulid_text(f->id).z), kv_err(&f->why));
-        else LOG_LIMITED(WARN, 60000, "a block is left out", kv_z("block", ulid_text(f->id).z), kv_err(&f->why));
+        if (aside)
+            LOG(ERROR, "a broken block was set aside", kv_z("block", ulid_text(f->id).z),
+                kv_err(&f->why));
+        else
+            LOG_LIMITED(WARN, 60000, "a block is left out", kv_z("block", ulid_text(f->id).z),
+                kv_err(&f->why));
         if (found) *(aside ? &found->set_aside : &found->skipped) += 1;
     }
     return OK;
@@ -259,7 +282,8 @@ static size_t old_in_use(struct blocks *b)
     return n;
 }
 
-static errc reload(struct blocks *b, const ulid *doomed, size_t n, struct blocks_found *found, struct err *e)
+static errc reload(
+    struct blocks *b, const ulid *doomed, size_t n, struct blocks_found *found, struct err *e)
 {
     struct look k;
     (void)old_in_use(b);                       /* frees what nobody reads any more */
@@ -273,16 +297,21 @@ static errc reload(struct blocks *b, const ulid *doomed, size_t n, struct blocks
         metric_set(&m_broken, (double)k.bad.n);
         if (found) found->blocks = l->n;
         list_replace(b, l);
-        for (size_t i = 0; rc == OK && i < k.doomed.n; i++) rc = block_remove(b->o.fs, k.doomed.at[i], e);
+        for (size_t i = 0; rc == OK && i < k.doomed.n; i++)
+            rc = block_remove(b->o.fs, k.doomed.at[i], e);
     }
     look_fini(&k);
     if (rc != OK) metric_inc(&m_reloads_failed);
     return rc;
 }
 
-errc blocks_reload(struct blocks *b, const ulid *doomed, size_t n, struct err *e) { return reload(b, doomed, n, NULL, e); }
+errc blocks_reload(struct blocks *b, const ulid *doomed, size_t n, struct err *e)
+{
+    return reload(b, doomed, n, NULL, e);
+}
 
-errc blocks_open(struct blocks **out, const struct blocks_opts *o, struct blocks_found *found, struct err *e)
+errc blocks_open(
+    struct blocks **out, const struct blocks_opts *o, struct blocks_found *found, struct err *e)
 {
     struct blocks *b = NEW(struct blocks);
     b->o = *o;

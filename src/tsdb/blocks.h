@@ -1,13 +1,17 @@
 /* blocks.h — the blocks of a data folder: which are open, and what becomes of those that cannot be.
  *
- * What        Opens all block folders, keeps them as lists that never change, replaces the list when blocks come and go.
- * Invariants  (1) A broken block costs that block: at start it is set aside as ULID.bad, later left where it is; one without a readable
- *             meta.json is left out. (2) A block named as parent by an open one is deleted, for its samples are in that one. (3) A list is
+ * What        Opens all block folders, keeps them as lists that never change, replaces the list
+ *             when blocks come and go.
+ * Invariants  (1) A broken block costs that block: at start it is set aside as ULID.bad, later left
+ *             where it is; one without a readable meta.json is left out. (2) A block named as
+ *             parent by an open one is deleted, for its samples are in that one. (3) A list is
  *             sorted by minTime. (4) A list that is referenced keeps its blocks open.
  * Ownership   blocks_open allocates, blocks_close frees; lists are counted
- * Threads     blocks_reload: one at a time (LOCK_DB is held for a moment only); blocks_now, lists: any
+ * Threads     blocks_reload: one at a time (LOCK_DB is held for a moment only); blocks_now, lists:
+ *             any
  * Errors      ERR_IO, ERR_NO_SPACE: the folder cannot be listed, or what is to be deleted cannot
- * Format      the data folder: <ULID>/, <ULID>.tmp-for-deletion, <ULID>.tmp-for-creation, <ULID>.tmp, <ULID>.bad
+ * Format      the data folder: <ULID>/, <ULID>.tmp-for-deletion, <ULID>.tmp-for-creation,
+ *             <ULID>.tmp, <ULID>.bad
  */
 #ifndef EPI_TSDB_BLOCKS_H
 #define EPI_TSDB_BLOCKS_H
@@ -19,21 +23,27 @@ struct block_list *block_list_ref(struct block_list *l);
 void block_list_unref(struct block_list *l);                   /* NULL is fine */
 
 struct blocks;
-struct blocks_opts { struct fs *fs; enum io_backend backend; bool salvage; };  /* salvage: see block.h */
+/* salvage: see block.h */
+struct blocks_opts { struct fs *fs; enum io_backend backend; bool salvage; };
 struct blocks_found { size_t blocks, set_aside, skipped; };
 
-MUST_USE errc blocks_open(struct blocks **out, const struct blocks_opts *o, struct blocks_found *found, struct err *e);
-void blocks_close(struct blocks *b);                           /* NULL is fine. REQUIRES: no list is referenced */
+MUST_USE errc blocks_open(
+    struct blocks **out, const struct blocks_opts *o, struct blocks_found *found, struct err *e);
+/* NULL is fine. REQUIRES: no list is referenced */
+void blocks_close(struct blocks *b);
 
 struct block_list *blocks_now(struct blocks *b);               /* with a reference */
 
-/* Looks at the folder again: opens what came, drops what went, deletes what is deletable, and `doomed` (e.g. by retention). */
+/* Looks at the folder again: opens what came, drops what went, deletes what is deletable, and
+ * `doomed` (e.g. by retention). */
 MUST_USE errc blocks_reload(struct blocks *b, const ulid *doomed, size_t n, struct err *e);
 
-int64_t block_list_max_time(const struct block_list *l);       /* exclusive; of blocks without hints; INT64_MIN: none */
+/* exclusive; of blocks without hints; INT64_MIN: none */
+int64_t block_list_max_time(const struct block_list *l);
 uint64_t block_list_bytes(const struct block_list *l);
 
-/* Waits until nobody holds a list before the present one; false: `stop` became true first. By the thread that reloads. */
+/* Waits until nobody holds a list before the present one; false: `stop` became true first. By the
+ * thread that reloads. */
 bool blocks_wait_old(struct blocks *b, const _Atomic bool *stop);
 
 #endif

@@ -19,15 +19,23 @@
 enum { PLANS_MAX = 1000, RETENTION_PART = 10 };
 #define MAX_BLOCK_MS (31ll * 24 * 3600 * 1000)
 
-COUNTER(m_compactions, "prometheus_tsdb_compactions_total", "Total number of compactions that were executed for the partition.")
-COUNTER(m_compactions_failed, "prometheus_tsdb_compactions_failed_total", "Total number of compactions that failed for the partition.")
-COUNTER(m_triggered, "prometheus_tsdb_compactions_triggered_total", "Total number of triggered compactions for the partition.")
-COUNTER(m_checkpoints, "prometheus_tsdb_checkpoint_creations_total", "Total number of checkpoint creations attempted.")
-COUNTER(m_checkpoints_failed, "prometheus_tsdb_checkpoint_creations_failed_total", "Total number of checkpoint creations that failed.")
-COUNTER(m_checkpoints_deleted, "prometheus_tsdb_checkpoint_deletions_total", "Total number of checkpoint deletions attempted.")
-COUNTER(m_checkpoints_kept, "prometheus_tsdb_checkpoint_deletions_failed_total", "Total number of checkpoint deletions that failed.")
+COUNTER(m_compactions, "prometheus_tsdb_compactions_total",
+    "Total number of compactions that were executed for the partition.")
+COUNTER(m_compactions_failed, "prometheus_tsdb_compactions_failed_total",
+    "Total number of compactions that failed for the partition.")
+COUNTER(m_triggered, "prometheus_tsdb_compactions_triggered_total",
+    "Total number of triggered compactions for the partition.")
+COUNTER(m_checkpoints, "prometheus_tsdb_checkpoint_creations_total",
+    "Total number of checkpoint creations attempted.")
+COUNTER(m_checkpoints_failed, "prometheus_tsdb_checkpoint_creations_failed_total",
+    "Total number of checkpoint creations that failed.")
+COUNTER(m_checkpoints_deleted, "prometheus_tsdb_checkpoint_deletions_total",
+    "Total number of checkpoint deletions attempted.")
+COUNTER(m_checkpoints_kept, "prometheus_tsdb_checkpoint_deletions_failed_total",
+    "Total number of checkpoint deletions that failed.")
 
-struct until { sref ref; int64_t t; };         /* the record of a collected series stays in checkpoints of times up to t */
+/* the record of a collected series stays in checkpoints of times up to t */
+struct until { sref ref; int64_t t; };
 
 struct compaction {
     struct compaction_of of;
@@ -71,7 +79,10 @@ static struct retention retention_of(struct compaction *c)
     return r;
 }
 
-static bool stopped(const struct compaction *c) { return c->of.stop && atomic_load_explicit(c->of.stop, memory_order_relaxed); }
+static bool stopped(const struct compaction *c)
+{
+    return c->of.stop && atomic_load_explicit(c->of.stop, memory_order_relaxed);
+}
 
 /* Blocks that came, and those that are too old. */
 
@@ -103,7 +114,9 @@ errc compaction_reload(struct compaction *c, struct err *e)
         errc known = fs_space(c->of.fs, &total, &left, NULL);
         if (known == OK) r.bytes = (uint64_t)((double)total * r.percent / 100);
     }
-    uint64_t head = !r.bytes ? 0 : folder_bytes(c->of.fs, S("wal")) + folder_bytes(c->of.fs, S("wbl")) + folder_bytes(c->of.fs, S("chunks_head"));
+    uint64_t head = !r.bytes ? 0
+                             : folder_bytes(c->of.fs, S("wal")) + folder_bytes(c->of.fs, S("wbl")) +
+                                   folder_bytes(c->of.fs, S("chunks_head"));
     retention_doomed(&doomed, &r, l, head);
     block_list_unref(l);
     errc rc = doomed.n ? blocks_reload(c->of.blocks, doomed.at, doomed.n, e) : OK;
@@ -113,19 +126,26 @@ errc compaction_reload(struct compaction *c, struct err *e)
 
 /* The head. */
 
-static errc head_block(struct compaction *c, int64_t mint, int64_t maxt, struct block_stats *stats, struct err *e)
+static errc head_block(
+    struct compaction *c, int64_t mint, int64_t maxt, struct block_stats *stats, struct err *e)
 {
     ulid id = ulid_new();
-    struct block_meta meta = { .id = id, .mint = mint, .maxt = maxt, .level = 1, .sources = &id, .n_sources = 1 };
-    struct block_writer_opts wo = { .fs = c->of.fs, .meta = &meta, .segment_bytes = c->of.block_segment_bytes };
+    struct block_meta meta = {
+        .id = id, .mint = mint, .maxt = maxt, .level = 1, .sources = &id, .n_sources = 1
+    };
+    struct block_writer_opts wo = {
+        .fs = c->of.fs, .meta = &meta, .segment_bytes = c->of.block_segment_bytes
+    };
     struct head_chunks *hc = NULL;
     int64_t began = clock_mono_ns();
     TRY(head_chunks_open(&hc, c->of.head, mint, maxt - 1, e));
     errc rc = block_write(&wo, head_chunks_symbols(hc), head_chunks_series(hc), stats, e);
     head_chunks_close(hc);
     if (rc == OK)
-        LOG(INFO, "block written from the head", kv_z("block", ulid_text(id).z), kv_i64("mint", mint), kv_i64("maxt", maxt),
-            kv_u64("series", stats->series), kv_u64("samples", stats->samples), kv_i64("took_ms", (clock_mono_ns() - began) / 1000000));
+        LOG(INFO, "block written from the head", kv_z("block", ulid_text(id).z),
+            kv_i64("mint", mint), kv_i64("maxt", maxt), kv_u64("series", stats->series),
+            kv_u64("samples", stats->samples),
+            kv_i64("took_ms", (clock_mono_ns() - began) / 1000000));
     return rc;
 }
 
@@ -136,10 +156,12 @@ static void until_note(struct compaction *c, const head_refs *before, int64_t t)
     head_live_refs(c->of.head, &after);
     for (size_t i = 0, k = 0; i < before->n; i++) {
         while (k < after.n && after.at[k] < before->at[i]) k++;
-        if (k == after.n || after.at[k] != before->at[i]) vec_push(&gone, ((struct until){ before->at[i], t }));
+        if (k == after.n || after.at[k] != before->at[i])
+            vec_push(&gone, ((struct until){ before->at[i], t }));
     }
     for (size_t i = 0, k = 0; i < gone.n || k < c->until.n;) {
-        if (k == c->until.n || (i < gone.n && gone.at[i].ref < c->until.at[k].ref)) vec_push(&all, gone.at[i++]);
+        if (k == c->until.n || (i < gone.n && gone.at[i].ref < c->until.at[k].ref))
+            vec_push(&all, gone.at[i++]);
         else vec_push(&all, c->until.at[k++]);
     }
     vec_fini(&c->until);
@@ -153,7 +175,8 @@ static void until_note(struct compaction *c, const head_refs *before, int64_t t)
 static errc head_forget(struct compaction *c, int64_t maxt, struct err *e)
 {
     head_refs before = { 0 };
-    if (!blocks_wait_old(c->of.blocks, c->of.stop)) return err_set(e, ERR_CANCELED, "compaction was stopped");
+    if (!blocks_wait_old(c->of.blocks, c->of.stop))
+        return err_set(e, ERR_CANCELED, "compaction was stopped");
     head_live_refs(c->of.head, &before);
     errc rc = head_truncate(c->of.head, maxt, e);
     bool empty = head_min_time(c->of.head) > head_max_time(c->of.head);
@@ -182,20 +205,32 @@ static bool checkpoint_keeps(void *ctx, sref ref)
     return lo < c->until.n && c->until.at[lo].ref == ref && c->until.at[lo].t >= c->wal_mint;
 }
 
-static errc write_checkpoint(struct compaction *c, const struct wal_dir *d, uint32_t first, uint32_t last, struct err *e)
+static errc write_checkpoint(
+    struct compaction *c, const struct wal_dir *d, uint32_t first, uint32_t last, struct err *e)
 {
     struct wal_checkpoint_counts counts = { 0 };
     struct wal_checkpoint_opts o = {
-        .fs = c->of.fs, .dir = S("wal"), .backend = c->of.backend, .compress = c->of.compress, .segment_bytes = c->of.wal_segment_bytes,
-        .first = first, .last = last, .has_previous = d->has_checkpoint, .previous = d->checkpoint, .mint = c->wal_mint,
-        .keep = checkpoint_keeps, .ctx = c, .all_histograms = true,
+        .fs = c->of.fs,
+        .dir = S("wal"),
+        .backend = c->of.backend,
+        .compress = c->of.compress,
+        .segment_bytes = c->of.wal_segment_bytes,
+        .first = first,
+        .last = last,
+        .has_previous = d->has_checkpoint,
+        .previous = d->checkpoint,
+        .mint = c->wal_mint,
+        .keep = checkpoint_keeps,
+        .ctx = c,
+        .all_histograms = true,
     };
     head_live_refs(c->of.head, &c->live);
     metric_inc(&m_checkpoints);
     errc rc = wal_checkpoint(&o, &counts, e);
     if (rc != OK) metric_inc(&m_checkpoints_failed);
     if (rc != OK) return err_in(e, rc, "checkpoint %u", last);
-    LOG(INFO, "checkpoint written", kv_u64("first", first), kv_u64("last", last), kv_u64("series_dropped", counts.series_dropped),
+    LOG(INFO, "checkpoint written", kv_u64("first", first), kv_u64("last", last),
+        kv_u64("series_dropped", counts.series_dropped),
         kv_u64("samples_dropped", counts.samples_dropped));
     return OK;
 }
@@ -275,11 +310,17 @@ static void plan(struct compaction *c, const struct block_list *l, block_picks *
 }
 
 /* What the blocks hold was the reason: trying again would end the same. */
-static bool is_theirs(errc rc) { return rc == ERR_CORRUPT || rc == ERR_UNSUPPORTED || rc == ERR_BAD_INPUT || rc == ERR_LIMIT; }
-
-static errc compact_picks(struct compaction *c, const struct block_list *l, const block_picks *picks, struct err *e)
+static bool is_theirs(errc rc)
 {
-    struct compact_opts o = { .fs = c->of.fs, .segment_bytes = c->of.block_segment_bytes, .stop = c->of.stop };
+    return rc == ERR_CORRUPT || rc == ERR_UNSUPPORTED || rc == ERR_BAD_INPUT || rc == ERR_LIMIT;
+}
+
+static errc compact_picks(
+    struct compaction *c, const struct block_list *l, const block_picks *picks, struct err *e)
+{
+    struct compact_opts o = {
+        .fs = c->of.fs, .segment_bytes = c->of.block_segment_bytes, .stop = c->of.stop
+    };
     struct block **in = mem_alloc_array(picks->n, sizeof(struct block *));
     ulid made;
     struct err why = { 0 };
@@ -288,12 +329,16 @@ static errc compact_picks(struct compaction *c, const struct block_list *l, cons
     errc rc = compact_blocks(&o, in, picks->n, &made, &why);
     bool theirs = is_theirs(rc), empty = rc == OK && ulid_is_zero(made);
     if (rc == OK)
-        LOG(INFO, "blocks compacted", kv_u64("blocks", picks->n), kv_z("block", ulid_text(made).z), kv_i64("took_ms", (clock_mono_ns() - began) / 1000000));
-    else if (theirs) LOG(ERROR, "blocks cannot be compacted and stay as they are", kv_u64("blocks", picks->n), kv_err(&why));
+        LOG(INFO, "blocks compacted", kv_u64("blocks", picks->n), kv_z("block", ulid_text(made).z),
+            kv_i64("took_ms", (clock_mono_ns() - began) / 1000000));
+    else if (theirs)
+        LOG(ERROR, "blocks cannot be compacted and stay as they are", kv_u64("blocks", picks->n),
+            kv_err(&why));
     if (rc != OK && rc != ERR_CANCELED) metric_inc(&m_compactions_failed);
     if (rc == OK) metric_inc(&m_compactions);
     if (theirs) rc = OK;
-    for (size_t i = 0; rc == OK && (theirs || empty) && i < picks->n; i++) rc = block_mark(in[i], empty, theirs, &why);
+    for (size_t i = 0; rc == OK && (theirs || empty) && i < picks->n; i++)
+        rc = block_mark(in[i], empty, theirs, &why);
     mem_free(in);
     return rc == OK ? OK : err_set(e, rc, "compacting blocks: %s", why.msg);
 }
@@ -316,6 +361,7 @@ errc compaction_run(struct compaction *c, struct err *e)
 {
     bool any = false, done = true;
     TRY(compact_head(c, &any, e));
-    for (int i = 0; done && i < PLANS_MAX && !stopped(c) && !head_compactable(c->of.head); i++) TRY(compact_due(c, &done, e));
+    for (int i = 0; done && i < PLANS_MAX && !stopped(c) && !head_compactable(c->of.head); i++)
+        TRY(compact_due(c, &done, e));
     return OK;
 }

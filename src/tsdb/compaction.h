@@ -1,10 +1,13 @@
-/* compaction.h — what keeps a data folder from growing: head to blocks, blocks to larger blocks, old ones away.
+/* compaction.h — what keeps a data folder from growing: head to blocks, blocks to larger blocks,
+ * old ones away.
  *
- * What        While the head spans more than one and a half chunk ranges its oldest range becomes a block; then the head forgets it, the log is
- *             cut behind a checkpoint, chunk files that nobody refers to go. Then blocks are compacted as block/plan says.
- * Invariants  (1) What leaves the head is in a durable block that queriers see. (2) Queriers that were opened before that have ended. (3) The
- *             log loses a segment only when a durable checkpoint has what is needed of it. (4) A compaction that failed for what the
- *             blocks hold is not tried again; one that failed for the disk is, after a pause that doubles.
+ * What        While the head spans more than one and a half chunk ranges its oldest range becomes a
+ *             block; then the head forgets it, the log is cut behind a checkpoint, chunk files that
+ *             nobody refers to go. Then blocks are compacted as block/plan says.
+ * Invariants  (1) What leaves the head is in a durable block that queriers see. (2) Queriers that
+ *             were opened before that have ended. (3) The log loses a segment only when a durable
+ *             checkpoint has what is needed of it. (4) A compaction that failed for what the blocks
+ *             hold is not tried again; one that failed for the disk is, after a pause that doubles.
  * Ownership   compaction_new allocates, compaction_free frees; borrows the parts of the database
  * Threads     one thread: the database's own
  * Errors      ERR_IO, ERR_NO_SPACE, ERR_CORRUPT, ERR_CANCELED
@@ -31,9 +34,11 @@ struct compaction_of {
     struct chunk_disk *disk;
     enum compress_kind compress;
     uint64_t wal_segment_bytes, block_segment_bytes;
-    int64_t chunk_range_ms, max_block_ms;      /* max_block_ms: 0: 31 days, or a tenth of the retention by time */
+    /* max_block_ms: 0: 31 days, or a tenth of the retention by time */
+    int64_t chunk_range_ms, max_block_ms;
     bool no_overlapping;                       /* overlapping blocks stay as they are */
-    uint32_t keep_disk_file;                   /* chunk files from this number on stay: they hold what the head does not; 0: none does */
+    /* chunk files from this number on stay: they hold what the head does not; 0: none does */
+    uint32_t keep_disk_file;
     const _Atomic bool *stop;                  /* may be NULL */
 };
 struct compaction;
@@ -44,6 +49,7 @@ void compaction_set_retention(struct compaction *c, struct retention r);       /
 
 /* Compacts all that is due: the head first, then blocks until the head is due again. */
 MUST_USE errc compaction_run(struct compaction *c, struct err *e);
-MUST_USE errc compaction_reload(struct compaction *c, struct err *e);          /* looks at the folder, applies retention */
+/* looks at the folder, applies retention */
+MUST_USE errc compaction_reload(struct compaction *c, struct err *e);
 
 #endif

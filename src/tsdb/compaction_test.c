@@ -1,4 +1,5 @@
-/* compaction_test.c — hours of samples into a database on a simulated disk: what is asked must not change when the head becomes blocks. */
+/* compaction_test.c — hours of samples into a database on a simulated disk: what is asked must not
+ * change when the head becomes blocks. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/test.h"
@@ -12,12 +13,21 @@
 enum { SERIES = 20, STEP_MS = 60000, HOUR = 60 };              /* HOUR: rounds */
 #define T0 1700000000000ll
 
-static void log_nothing(void *ctx, enum log_level level, str line) { (void)ctx, (void)level, (void)line; }
+static void log_nothing(void *ctx, enum log_level level, str line)
+{
+    (void)ctx, (void)level, (void)line;
+}
 
 static struct db_opts opts_of(struct fs *fs)
 {
-    return (struct db_opts){ .fs = fs, .backend = IO_BUFFERED, .no_thread = true, .wal_compress = COMPRESS_NONE, .wal_segment_bytes = 32768,
-                             .chunk_file_bytes = 8192, .samples_per_chunk = 20, .fsync_interval_ms = 1000 };
+    return (struct db_opts){ .fs = fs,
+        .backend = IO_BUFFERED,
+        .no_thread = true,
+        .wal_compress = COMPRESS_NONE,
+        .wal_segment_bytes = 32768,
+        .chunk_file_bytes = 8192,
+        .samples_per_chunk = 20,
+        .fsync_interval_ms = 1000 };
 }
 
 static struct db *open_db(const struct db_opts *o, struct db_opened *what)
@@ -28,7 +38,12 @@ static struct db *open_db(const struct db_opts *o, struct db_opened *what)
     return db;
 }
 
-static double value_of(unsigned i, int round) { return i % 3 == 0 ? (double)(round / 100) : i % 3 == 1 ? round * 0.1 * i : (double)((round * 7919) % 1000); }
+static double value_of(unsigned i, int round)
+{
+    return i % 3 == 0   ? (double)(round / 100)
+           : i % 3 == 1 ? round * 0.1 * i
+                        : (double)((round * 7919) % 1000);
+}
 
 /* Series 0 … SERIES - 1 of one generation: with each, others come and the old ones go. */
 static void put_round(struct db *db, int round, int generation)
@@ -38,8 +53,10 @@ static void put_round(struct db *db, int round, int generation)
     EXPECT_OK(s->ops->begin(s, &a, NULL));
     for (unsigned i = 0; i < SERIES; i++) {
         char id[16], gen[16];
-        int n = snprintf(id, sizeof(id), "%u", i), m = snprintf(gen, sizeof(gen), "%d", i < SERIES / 2 ? 0 : generation);
-        struct label l[] = { { METRIC_NAME, S("m") }, { S("gen"), str_of(gen, (size_t)m) }, { S("id"), str_of(id, (size_t)n) } };
+        int n = snprintf(id, sizeof(id), "%u", i),
+            m = snprintf(gen, sizeof(gen), "%d", i < SERIES / 2 ? 0 : generation);
+        struct label l[] = { { METRIC_NAME, S("m") }, { S("gen"), str_of(gen, (size_t)m) },
+            { S("id"), str_of(id, (size_t)n) } };
         series_handle h = 0;
         EXPECT_OK(a->ops->series(a, (struct labels){ l, 3 }, &h, NULL));
         EXPECT_OK(a->ops->append(a, h, T0 + (int64_t)round * STEP_MS, value_of(i, round), 0, NULL));
@@ -110,7 +127,8 @@ TEST(head_becomes_blocks)
     EXPECT(count_blocks(fs, true) >= 2);
     EXPECT_EQ(count_blocks(fs, false), 0);
     EXPECT(!head_compactable(db_head(db)));
-    EXPECT(head_series_count(db_head(db)) < 2 * SERIES);       /* those of the old generations are gone */
+    /* those of the old generations are gone */
+    EXPECT(head_series_count(db_head(db)) < 2 * SERIES);
     EXPECT(!fs_exists(fs, S("wal/00000000")));
     db_abandon(db);
     fs_sim_crash(fs, SIM_KILLED);
@@ -132,8 +150,9 @@ TEST(head_becomes_blocks)
     fs_free(fs);
 }
 
-/* The power goes after a compaction, and again after old blocks went: what was written stays, what was removed stays away. Each step of
- * durability of a block (block.*, blocks.*) that is left out is missed here. */
+/* The power goes after a compaction, and again after old blocks went: what was written stays, what
+ * was removed stays away. Each step of durability of a block (block.*, blocks.*) that is left out
+ * is missed here. */
 TEST(power_cuts_after_compaction)
 {
     log_capture(log_nothing, NULL);
@@ -217,7 +236,9 @@ TEST(what_is_deleted_stays_deleted)
     EXPECT_OK_E(db_compact(db, &e), &e);
     fill(db, 9 * HOUR, 10 * HOUR);
     struct matcher m = { .type = MATCH_EQ, .name = S("id"), .value = S("3") };
-    EXPECT_OK_E(db_delete(db, (struct matchers){ &m, 1 }, T0 + 2 * HOUR * STEP_MS, T0 + 9 * HOUR * STEP_MS + 1, &e), &e);
+    EXPECT_OK_E(db_delete(db, (struct matchers){ &m, 1 }, T0 + 2 * HOUR * STEP_MS,
+                    T0 + 9 * HOUR * STEP_MS + 1, &e),
+        &e);
     dump(db, &before);
     fill(db, 10 * HOUR, 10 * HOUR + 1);
     dump(db, &before);
@@ -228,7 +249,8 @@ TEST(what_is_deleted_stays_deleted)
     db = open_db(&o, &what);
     dump(db, &after);
     EXPECT(str_eq(buf_view(&before), buf_view(&after)));
-    fill(db, 10 * HOUR + 1, 24 * HOUR);                        /* those blocks are compacted: the deletion is done for good */
+    /* those blocks are compacted: the deletion is done for good */
+    fill(db, 10 * HOUR + 1, 24 * HOUR);
     EXPECT_OK_E(db_compact(db, &e), &e);
     dump(db, &after);
     EXPECT(str_find(buf_view(&after), S("id=\"3\"")) != SIZE_MAX);

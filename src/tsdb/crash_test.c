@@ -1,23 +1,30 @@
 /* crash_test.c — a data folder lives through power cuts, kills, full and failing disks.
  *
- * Each disk is a life from one seed: generations of opening, appending, syncing, writing chunk files, deleting and closing, each ended by a
- * clean close or by a crash at a random change of the disk. What runs is db_open, its appenders and its replay, on the simulated
- * disk (io/fs_sim.h). After every opening all samples are read and held against a ledger of what was asked for:
+ * Each disk is a life from one seed: generations of opening, appending, syncing, writing chunk
+ * files, deleting and closing, each ended by a clean close or by a crash at a random change of the
+ * disk. What runs is db_open, its appenders and its replay, on the simulated disk (io/fs_sim.h).
+ * After every opening all samples are read and held against a ledger of what was asked for:
  *
- *   a batch     has one time of its own, at most one sample a series, and values that follow from (seed, series, time)
- *   its state   LOGGED   commit answered OK: a kill loses nothing of it, a power cut may           -> SYNCED by db_sync
+ *   a batch     has one time of its own, at most one sample a series, and values that follow from
+ *   (seed, series, time) its state   LOGGED   commit answered OK: a kill loses nothing of it, a
+ *   power cut may           -> SYNCED by db_sync
  *               SYNCED   it is there after every crash
- *               MAYBE    commit failed as the power went, or it was LOGGED when the power went: there as a whole, or not at
+ *               MAYBE    commit failed as the power went, or it was LOGGED when the power went:
+ *               there as a whole, or not at
  *                        all (but where the log itself was torn)
  *               ABSENT   refused, or not found once: never there again
  *
- * After a failed fsync the kernel believes pages clean that never reached the disk. The process that saw it writes them again; if it is
- * killed first, no later fsync helps: such batches (shaky) are there until the power goes.
+ * After a failed fsync the kernel believes pages clean that never reached the disk. The process
+ * that saw it writes them again; if it is killed first, no later fsync helps: such batches (shaky)
+ * are there until the power goes.
  *
- * What the harness demands beside: files of chunks_head that were finished, and files set aside as *.bad, are there byte for byte after
- * every crash (litter that it lays into the folders among them); what was repaired once opens without damage the next time; commits work again as soon as the disk does.
+ * What the harness demands beside: files of chunks_head that were finished, and files set aside as
+ * *.bad, are there byte for byte after every crash (litter that it lays into the folders among
+ * them); what was repaired once opens without damage the next time; commits work again as soon as
+ * the disk does.
  *
- * SEED=n begins with the disk of seed n. CRASH_POINTS=n in place of the usual number. EPI_DROP=step leaves a step of durability out:
+ * SEED=n begins with the disk of seed n. CRASH_POINTS=n in place of the usual number. EPI_DROP=step
+ * leaves a step of durability out:
  * then this test must fail (tests/e2e/crash_prove).
  */
 #include "tsdb/db.h"
@@ -31,12 +38,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SERIES_MAX = 40, PAD_MAX = 1500, PAD_HEAVY_MAX = 12000, CRASH_POINTS = 2100, KEEP_MAX_BYTES = 16 << 20 };
+enum {
+    SERIES_MAX = 40,
+    PAD_MAX = 1500,
+    PAD_HEAVY_MAX = 12000,
+    CRASH_POINTS = 2100,
+    KEEP_MAX_BYTES = 16 << 20
+};
 
 enum state { ABSENT, MAYBE, LOGGED, SYNCED };
-struct put { int64_t t; uint64_t mask, seen; enum state state; bool shaky; };      /* a batch: bit s of mask: it has a sample of series s */
+/* a batch: bit s of mask: it has a sample of series s */
+struct put { int64_t t; uint64_t mask, seen; enum state state; bool shaky; };
 struct del { unsigned series; int64_t maxt; enum state state; bool shaky; };
-struct kept { char path[64]; uint64_t size, sum; };                    /* a file that may not change any more */
+/* a file that may not change any more */
+struct kept { char path[64]; uint64_t size, sum; };
 
 struct life {
     uint64_t seed;
@@ -50,19 +65,33 @@ struct life {
     series_handle handles[SERIES_MAX];
     unsigned n_series;
     int64_t now;
-    bool heavy;                        /* long labels and few syncs: unsynced pages and segments pile up, and a crash tears a log in its middle */
-    bool faulty;                       /* a fault was injected in this life: files may have been given up */
+    /* long labels and few syncs: unsynced pages and segments pile up, and a crash tears a log in
+     * its middle */
+    bool heavy;
+    /* a fault was injected in this life: files may have been given up */
+    bool faulty;
     bool failing;                      /* … and is injected at this moment */
-    bool torn;                         /* the opening met damage: of what was never synced, a series record may be lost and the samples not */
+    /* the opening met damage: of what was never synced, a series record may be lost and the samples
+     * not */
+    bool torn;
     bool killed;                       /* the last crash left the page cache as it was */
-    bool hollow;                       /* … after a fault: what no later fsync reaches may be what later records stand on, such as a series record */
+    /* … after a fault: what no later fsync reaches may be what later records stand on, such as a
+     * series record */
+    bool hollow;
     uint64_t crashes;
 };
 
 static char where[96];
 
 /* TEST_VERBOSE tells the life of the disk. */
-#define TELL(l, ...) do { if (getenv("TEST_VERBOSE")) { fprintf(stderr, "# %" PRId64 " ", (l)->now); fprintf(stderr, __VA_ARGS__); fputc('\n', stderr); } } while (0)
+#define TELL(l, ...)                                                                               \
+    do {                                                                                           \
+        if (getenv("TEST_VERBOSE")) {                                                              \
+            fprintf(stderr, "# %" PRId64 " ", (l)->now);                                           \
+            fprintf(stderr, __VA_ARGS__);                                                          \
+            fputc('\n', stderr);                                                                   \
+        }                                                                                          \
+    } while (0)
 
 static uint64_t mix(uint64_t a, uint64_t b)
 {
@@ -104,7 +133,8 @@ static struct labels labels_of(struct life *l, unsigned series, struct arena *a)
     return (struct labels){ at, n };
 }
 
-/* ---- what is there, against the ledger ---------------------------------------------------------------------------------------- */
+/* ---- what is there, against the ledger
+ * ---------------------------------------------------------------------------------------------- */
 
 static struct put *put_at(struct life *l, int64_t t)
 {
@@ -146,7 +176,8 @@ static void see_all(struct life *l)
     struct select_hints hints = { .start = INT64_MIN, .end = INT64_MAX };
     struct sample_iter *it = NULL;
     for (size_t i = 0; i < l->puts.n; i++) l->puts.at[i].seen = 0;
-    EXPECT_OK_E(db_queryable(l->db)->ops->querier(db_queryable(l->db), INT64_MIN, INT64_MAX, &q, &e), &e);
+    EXPECT_OK_E(
+        db_queryable(l->db)->ops->querier(db_queryable(l->db), INT64_MIN, INT64_MAX, &q, &e), &e);
     EXPECT_OK_E(q->ops->select(q, (struct matchers){ &all, 1 }, &hints, &set, &e), &e);
     for (;;) {
         struct series *s = NULL;
@@ -162,7 +193,10 @@ static void see_all(struct life *l)
 }
 
 /* Retention may have deleted it, and a crash may have undone that. */
-static bool is_old(const struct life *l, int64_t t) { return l->o.retention.ms && t <= l->now + l->o.chunk_range_ms - l->o.retention.ms; }
+static bool is_old(const struct life *l, int64_t t)
+{
+    return l->o.retention.ms && t <= l->now + l->o.chunk_range_ms - l->o.retention.ms;
+}
 
 /* Which samples of a batch a deletion covers, for sure and perhaps. */
 static void deleted(struct life *l, const struct put *p, uint64_t *sure, uint64_t *perhaps)
@@ -176,7 +210,8 @@ static void deleted(struct life *l, const struct put *p, uint64_t *sure, uint64_
     *perhaps &= ~*sure;
 }
 
-/* `again`: after an opening, when what was open is decided. Within a process what was refused is not seen. */
+/* `again`: after an opening, when what was open is decided. Within a process what was refused is
+ * not seen. */
 static void check_put(struct life *l, struct put *p, bool again)
 {
     if (is_old(l, p->t)) return;
@@ -186,16 +221,20 @@ static void check_put(struct life *l, struct put *p, bool again)
     EXPECT((p->seen & sure) == 0);                             /* deleted stays deleted */
     if (p->state >= LOGGED) {
         if ((p->seen & must) != must)                          /* what was promised is there */
-            test_fail(__FILE__, __LINE__, "the batch at %" PRId64 " (%s) has lost the series %" PRIx64 " of %" PRIx64, p->t,
-                      p->state == SYNCED ? "synced" : "committed", must & ~p->seen, must);
+            test_fail(__FILE__, __LINE__,
+                "the batch at %" PRId64 " (%s) has lost the series %" PRIx64 " of %" PRIx64, p->t,
+                p->state == SYNCED ? "synced" : "committed", must & ~p->seen, must);
     } else if (p->state == ABSENT || !again) {
         uint64_t there = p->state == ABSENT ? p->seen : p->seen & ~perhaps;
-        if (there) test_fail(__FILE__, __LINE__, "the refused or lost batch at %" PRId64 " is there: series %" PRIx64, p->t, there);
+        if (there)
+            test_fail(__FILE__, __LINE__,
+                "the refused or lost batch at %" PRId64 " is there: series %" PRIx64, p->t, there);
     } else if (must) {
         bool whole = p->seen == 0 || (p->seen & must) == must;
         if (!whole && !l->torn)
-            test_fail(__FILE__, __LINE__, "of the batch at %" PRId64 " only the series %" PRIx64 " of %" PRIx64 " are there", p->t,
-                      p->seen & must, must);
+            test_fail(__FILE__, __LINE__,
+                "of the batch at %" PRId64 " only the series %" PRIx64 " of %" PRIx64 " are there",
+                p->t, p->seen & must, must);
         p->state = !p->seen ? ABSENT : l->killed ? LOGGED : SYNCED;
         p->shaky = l->killed && l->faulty;
         if (!whole) p->mask &= p->seen | sure | perhaps;
@@ -216,12 +255,14 @@ static bool has_blocks(struct life *l)
     return any;
 }
 
-/* A deletion reaches blocks one after the other, and the head last: of one that was cut short some is done, and stays so. */
+/* A deletion reaches blocks one after the other, and the head last: of one that was cut short some
+ * is done, and stays so. */
 static void del_in_part(struct life *l, struct del *d)
 {
     for (size_t k = 0; k < l->puts.n; k++) {
         struct put *p = &l->puts.at[k];
-        if (p->t <= d->maxt && p->state >= LOGGED && !(p->seen >> d->series & 1)) p->mask &= ~(1ull << d->series);
+        if (p->t <= d->maxt && p->state >= LOGGED && !(p->seen >> d->series & 1))
+            p->mask &= ~(1ull << d->series);
     }
     d->state = ABSENT;
 }
@@ -235,12 +276,17 @@ static void decide_dels(struct life *l)
         size_t gone = 0, there = 0;
         for (size_t k = 0; k < l->puts.n; k++) {
             const struct put *p = &l->puts.at[k];
-            if (p->t > d->maxt || p->state == ABSENT || !(p->mask >> d->series & 1) || is_old(l, p->t)) continue;
-            if (p->seen >> d->series & 1) there++;             /* even of a batch that nothing was promised of */
+            if (p->t > d->maxt || p->state == ABSENT || !(p->mask >> d->series & 1) ||
+                is_old(l, p->t))
+                continue;
+            /* even of a batch that nothing was promised of */
+            if (p->seen >> d->series & 1) there++;
             else gone += p->state >= LOGGED;
         }
-        bool other = false;                                    /* another deletion of that series: nobody can tell them apart */
-        for (size_t k = 0; k < l->dels.n; k++) other |= k != i && l->dels.at[k].series == d->series && l->dels.at[k].state != ABSENT;
+        /* another deletion of that series: nobody can tell them apart */
+        bool other = false;
+        for (size_t k = 0; k < l->dels.n; k++)
+            other |= k != i && l->dels.at[k].series == d->series && l->dels.at[k].state != ABSENT;
         EXPECT(other || blocks || !gone || !there);
         if (other) continue;
         if (gone && there) {
@@ -262,7 +308,8 @@ static void check_all(struct life *l, bool again)
         if (l->puts.at[i].state == MAYBE) check_put(l, &l->puts.at[i], true);
 }
 
-/* ---- files that stay ---------------------------------------------------------------------------------------------------------- */
+/* ---- files that stay
+ * ---------------------------------------------------------------------------------------------- */
 
 static void file_sum(struct life *l, str path, struct kept *out)
 {
@@ -285,8 +332,8 @@ static void keep(struct life *l, str path)
     vec_push(&l->kept, k);
 }
 
-/* Finished chunk files (all but the newest) and what was set aside. REQUIRES: the disk works. What the head wrote to blocks it needs no
- * chunk files for: where there are blocks those may go. */
+/* Finished chunk files (all but the newest) and what was set aside. REQUIRES: the disk works. What
+ * the head wrote to blocks it needs no chunk files for: where there are blocks those may go. */
 static void keep_finished(struct life *l)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
@@ -294,10 +341,12 @@ static void keep_finished(struct life *l)
     if (l->faulty) return;
     EXPECT_OK(fs_list(l->fs, S(""), &a, &all, NULL));
     for (size_t i = 0; i < all.n; i++)
-        if (!all.at[i].is_dir && str_find(all.at[i].name, S(".bad")) != SIZE_MAX) keep(l, all.at[i].name);
+        if (!all.at[i].is_dir && str_find(all.at[i].name, S(".bad")) != SIZE_MAX)
+            keep(l, all.at[i].name);
     vec_fini(&all);
     EXPECT_OK(fs_list(l->fs, S("chunks_head"), &a, &all, NULL));
-    for (size_t i = 0; i + 1 < all.n && !has_blocks(l); i++) keep(l, path_join(&a, S("chunks_head"), all.at[i].name));
+    for (size_t i = 0; i + 1 < all.n && !has_blocks(l); i++)
+        keep(l, path_join(&a, S("chunks_head"), all.at[i].name));
     vec_fini(&all);
 }
 
@@ -314,7 +363,8 @@ static void check_kept(struct life *l)
     }
 }
 
-/* ---- one generation ----------------------------------------------------------------------------------------------------------- */
+/* ---- one generation
+ * ---------------------------------------------------------------------------------------------- */
 
 static bool is_off(struct life *l) { return fs_sim_is_off(l->fs); }
 
@@ -327,9 +377,11 @@ static void faults_end(struct life *l)
 
 static void crash(struct life *l)
 {
-    static const enum fs_sim_loss losses[] = { SIM_LOSE_SOME, SIM_LOSE_SOME, SIM_LOSE_ALL, SIM_LOSE_NOTHING, SIM_KILLED };
+    static const enum fs_sim_loss losses[] = { SIM_LOSE_SOME, SIM_LOSE_SOME, SIM_LOSE_ALL,
+        SIM_LOSE_NOTHING, SIM_KILLED };
     enum fs_sim_loss loss = losses[below(l, ARRAY_LEN(losses))];
-    if (loss == SIM_LOSE_NOTHING && l->faulty) loss = SIM_KILLED;      /* what failed to reach the disk is still in the page cache */
+    /* what failed to reach the disk is still in the page cache */
+    if (loss == SIM_LOSE_NOTHING && l->faulty) loss = SIM_KILLED;
     if (!is_off(l)) fs_sim_power_off_after(l->fs, 1);          /* what dies writes nothing more */
     db_abandon(STEAL(l->db));
     faults_end(l);
@@ -373,8 +425,10 @@ static void open_db(struct life *l)
     EXPECT_OK_E(db_open(&l->db, &l->o, &what, &e), &e);
     memset(l->handles, 0, sizeof(l->handles));
     EXPECT_EQ(what.blocks_set_aside + what.blocks_skipped, 0); /* a block is whole or not there */
-    l->torn |= what.corruptions > 0 || what.unknown_refs > 0;  /* zeros in a log are padding to its reader: a lost series tells */
-    TELL(l, "open: %" PRIu64 " series, %" PRIu64 " samples, %" PRIu64 " corruptions", what.series, what.samples, what.corruptions);
+    /* zeros in a log are padding to its reader: a lost series tells */
+    l->torn |= what.corruptions > 0 || what.unknown_refs > 0;
+    TELL(l, "open: %" PRIu64 " series, %" PRIu64 " samples, %" PRIu64 " corruptions", what.series,
+        what.samples, what.corruptions);
     check_all(l, true);
     l->torn = false;
     keep_finished(l);
@@ -385,7 +439,8 @@ static void litter(struct life *l)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     if (l->faulty || !one_in(l, 8)) return;
-    str path = arena_fmt(&a, "%s/+%u", one_in(l, 2) ? "wal" : "chunks_head", (unsigned)below(l, 100));
+    str path =
+        arena_fmt(&a, "%s/+%u", one_in(l, 2) ? "wal" : "chunks_head", (unsigned)below(l, 100));
     struct err e = { 0 };
     EXPECT_OK_E(fs_write_durable(l->fs, path, S("nobody's"), &e), &e);
     TELL(l, "litter");
@@ -402,11 +457,13 @@ static void open_again(struct life *l)
         fs_sim_power_off_after(l->fs, 1 + below(l, 24));
         if (one_in(l, 4)) {
             l->faulty = true;
-            fs_sim_fail_rate(l->fs, SIM_OPS_CHANGE | (one_in(l, 2) ? SIM_OP(STALL_READ) : 0), 100000, ERR_IO);
+            fs_sim_fail_rate(
+                l->fs, SIM_OPS_CHANGE | (one_in(l, 2) ? SIM_OP(STALL_READ) : 0), 100000, ERR_IO);
         }
         errc rc = db_open(&l->db, &l->o, &what, &e);
         EXPECT(rc == OK || l->db == NULL);
-        l->torn = true;                                        /* it may have mended what the next opening would have met */
+        /* it may have mended what the next opening would have met */
+        l->torn = true;
         TELL(l, "open: %s", rc == OK ? "OK" : e.msg);
         crash(l);
     }
@@ -422,7 +479,8 @@ static errc append_put(struct life *l, struct put *p, struct err *e)
     TRY(s->ops->begin(s, &app, e));
     for (unsigned i = 0; i < l->n_series; i++) {
         if (!(p->mask >> i & 1)) continue;
-        errc rc = l->handles[i] ? OK : app->ops->series(app, labels_of(l, i, &a), &l->handles[i], e);
+        errc rc =
+            l->handles[i] ? OK : app->ops->series(app, labels_of(l, i, &a), &l->handles[i], e);
         if (rc == OK) rc = app->ops->append(app, l->handles[i], p->t, value_of(l, i, p->t), 0, e);
         if (rc == ERR_NOT_FOUND) l->handles[i--] = 0;
         else if (rc != OK) {
@@ -445,7 +503,8 @@ static void do_append(struct life *l)
     if (one_in(l, 3)) p.mask = UINT64_MAX;
     p.mask &= (1ull << l->n_series) - 1;
     errc rc = append_put(l, &p, &e);
-    EXPECT(rc == OK || is_off(l) || l->failing);               /* as soon as the disk works, commits do */
+    /* as soon as the disk works, commits do */
+    EXPECT(rc == OK || is_off(l) || l->failing);
     if (rc == OK) p.state = l->o.fsync_interval_ms == 0 ? SYNCED : LOGGED;
     else p.state = MAYBE;
     if (rc == OK && p.state == SYNCED) mark_synced(l);
@@ -466,8 +525,11 @@ static void do_delete(struct life *l)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     if (l->n_series == 0 || l->dels.n >= 8) return;
-    struct del d = { .series = (unsigned)below(l, l->n_series), .maxt = l->now - (int64_t)below(l, 100000) };
-    struct matcher m = { .type = MATCH_EQ, .name = S("id"), .value = arena_fmt(&a, "%u", d.series) };
+    struct del d = { .series = (unsigned)below(l, l->n_series),
+        .maxt = l->now - (int64_t)below(l, 100000) };
+    struct matcher m = {
+        .type = MATCH_EQ, .name = S("id"), .value = arena_fmt(&a, "%u", d.series)
+    };
     struct err e = { 0 };
     errc rc = db_delete(l->db, (struct matchers){ &m, 1 }, INT64_MIN, d.maxt, &e);
     EXPECT(rc == OK || is_off(l) || l->failing);
@@ -482,7 +544,8 @@ static void do_compact(struct life *l)
     if (one_in(l, 2)) fs_sim_power_off_after(l->fs, 1 + below(l, 1ull << below(l, 9)));
     uint64_t had = fs_sim_changes(l->fs);
     errc rc = db_compact(l->db, &e);
-    TELL(l, "compact: %s, %" PRIu64 " changes of the disk", rc == OK ? "OK" : e.msg, fs_sim_changes(l->fs) - had);
+    TELL(l, "compact: %s, %" PRIu64 " changes of the disk", rc == OK ? "OK" : e.msg,
+        fs_sim_changes(l->fs) - had);
     EXPECT(rc == OK || is_off(l) || l->failing);
 }
 
@@ -491,7 +554,9 @@ static void do_fault(struct life *l)
     l->faulty = l->failing = true;
     TELL(l, "the disk fails");
     if (one_in(l, 2)) fs_sim_capacity(l->fs, fs_sim_used(l->fs) + below(l, 20000));
-    else fs_sim_fail_rate(l->fs, SIM_OPS_CHANGE, 50000 + (uint32_t)below(l, 400000), one_in(l, 3) ? ERR_NO_SPACE : ERR_IO);
+    else
+        fs_sim_fail_rate(l->fs, SIM_OPS_CHANGE, 50000 + (uint32_t)below(l, 400000),
+            one_in(l, 3) ? ERR_NO_SPACE : ERR_IO);
 }
 
 static void step(struct life *l, bool may_fail)
@@ -532,10 +597,16 @@ static void life_begin(struct life *l, uint64_t seed)
     l->fs = fs_sim_new(mix(seed, 8));
     l->heavy = one_in(l, 4);
     l->o = (struct db_opts){
-        .fs = l->fs, .backend = IO_BUFFERED, .no_thread = true, .wal_compress = kinds[below(l, 3)],
-        .wal_segment_bytes = 32768 * (1 + below(l, 2)), .chunk_file_bytes = 200 + below(l, 4000),
-        .chunk_range_ms = 60000 * (1 + (int64_t)below(l, one_in(l, 2) ? 120 : 10)), .block_segment_bytes = 300 + below(l, 3000),
-        .samples_per_chunk = 4 + (uint32_t)below(l, 12), .fsync_interval_ms = one_in(l, 4) && !l->heavy ? 0 : 1000,
+        .fs = l->fs,
+        .backend = IO_BUFFERED,
+        .no_thread = true,
+        .wal_compress = kinds[below(l, 3)],
+        .wal_segment_bytes = 32768 * (1 + below(l, 2)),
+        .chunk_file_bytes = 200 + below(l, 4000),
+        .chunk_range_ms = 60000 * (1 + (int64_t)below(l, one_in(l, 2) ? 120 : 10)),
+        .block_segment_bytes = 300 + below(l, 3000),
+        .samples_per_chunk = 4 + (uint32_t)below(l, 12),
+        .fsync_interval_ms = one_in(l, 4) && !l->heavy ? 0 : 1000,
     };
     if (one_in(l, 3)) l->o.retention.ms = l->o.chunk_range_ms * (1 + (int64_t)below(l, 4));
 }
@@ -576,7 +647,10 @@ static uint64_t live(uint64_t seed)
     return crashes;
 }
 
-static void log_nothing(void *ctx, enum log_level level, str line) { (void)ctx, (void)level, (void)line; }
+static void log_nothing(void *ctx, enum log_level level, str line)
+{
+    (void)ctx, (void)level, (void)line;
+}
 
 TEST(crash_torture)
 {

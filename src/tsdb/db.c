@@ -16,16 +16,27 @@
 #include "wal/wal.h"
 #include "wal/wal_reader.h"
 
-enum { TICK_MS = 1000, SEALED_AT_ONCE = 4096, RELOAD_MS = 60000, PAUSE_MIN_MS = 1000, PAUSE_MAX_MS = 60000 };
+enum {
+    TICK_MS = 1000,
+    SEALED_AT_ONCE = 4096,
+    RELOAD_MS = 60000,
+    PAUSE_MIN_MS = 1000,
+    PAUSE_MAX_MS = 60000
+};
 #define CHUNK_RANGE_MS (2ll * 3600 * 1000)
 #define MS_NS 1000000ll
 
-GAUGE(m_clean_start, "prometheus_tsdb_clean_start", "-1: lockfile is disabled. 0: a lockfile from a previous execution was replaced. 1: lockfile creation was clean")
-GAUGE(m_replay_seconds, "prometheus_tsdb_data_replay_duration_seconds", "Time taken to replay the data on disk.")
+GAUGE(m_clean_start, "prometheus_tsdb_clean_start",
+    "-1: lockfile is disabled. 0: a lockfile from a previous execution was replaced. 1: lockfile "
+    "creation was clean")
+GAUGE(m_replay_seconds, "prometheus_tsdb_data_replay_duration_seconds",
+    "Time taken to replay the data on disk.")
 
-GAUGE(m_symbol_table, "prometheus_tsdb_symbol_table_size_bytes", "Size of symbol table in memory for loaded blocks")
+GAUGE(m_symbol_table, "prometheus_tsdb_symbol_table_size_bytes",
+    "Size of symbol table in memory for loaded blocks")
 
-static _Atomic int64_t replay_min, replay_max, replay_current;   /* relaxed: figures for a status page */
+/* relaxed: figures for a status page */
+static _Atomic int64_t replay_min, replay_max, replay_current;
 
 void db_replay_progress(int64_t *min, int64_t *max, int64_t *current)
 {
@@ -40,7 +51,10 @@ void db_replay_range(uint32_t first, uint32_t last)
     atomic_store_explicit(&replay_max, last, memory_order_relaxed);
 }
 
-void db_replay_at(uint32_t segment) { atomic_store_explicit(&replay_current, segment, memory_order_relaxed); }
+void db_replay_at(uint32_t segment)
+{
+    atomic_store_explicit(&replay_current, segment, memory_order_relaxed);
+}
 
 struct db {
     struct db_opts o;
@@ -51,7 +65,8 @@ struct db {
     struct blocks *blocks;
     struct db_queryable queryable;     /* over blocks and head */
     struct compaction *compaction;
-    int64_t compact_ns, pause_ms;      /* when compaction is tried again after a failure; the background's */
+    /* when compaction is tried again after a failure; the background's */
+    int64_t compact_ns, pause_ms;
     int64_t reload_ns;                 /* when the folder is looked at again */
     _Atomic bool stopping;             /* relaxed: long work ends early */
     struct thread *thread;
@@ -61,7 +76,8 @@ struct db {
     bool hurry;                        /* GUARDED_BY(mu): the next round is due at once */
 };
 
-/* What a killed process wrote may still be nowhere but in the page cache: from here on it counts as old, and old means durable. */
+/* What a killed process wrote may still be nowhere but in the page cache: from here on it counts as
+ * old, and old means durable. */
 static errc sync_files(struct fs *fs, str dir, struct err *e)
 {
     if (fault_dropped("recover.fsync")) return OK;
@@ -102,8 +118,13 @@ static errc open_log(struct db *db, struct recover_in *in, struct db_opened *wha
     in->last_segment = dir.segments.n ? vec_last(&dir.segments) : 0;
     wal_dir_fini(&dir);
     struct wal_opts o = {
-        .fs = db->o.fs, .dir = S("wal"), .kind = WAL_MAIN, .segment_bytes = db->o.wal_segment_bytes, .compress = db->o.wal_compress,
-        .fsync_interval_ms = db->o.fsync_interval_ms, .no_thread = db->o.no_thread,
+        .fs = db->o.fs,
+        .dir = S("wal"),
+        .kind = WAL_MAIN,
+        .segment_bytes = db->o.wal_segment_bytes,
+        .compress = db->o.wal_compress,
+        .fsync_interval_ms = db->o.fsync_interval_ms,
+        .no_thread = db->o.no_thread,
     };
     return wal_open(&db->wal, &o, e);
 }
@@ -138,16 +159,27 @@ static uint32_t first_late_file(const struct recover_chunks *chunks)
 static void compaction_begin(struct db *db, const struct recover_chunks *chunks)
 {
     struct compaction_of of = {
-        .fs = db->o.fs, .backend = db->o.backend, .blocks = db->blocks, .head = db->head, .wal = db->wal, .disk = db->disk,
-        .compress = db->o.wal_compress, .wal_segment_bytes = db->o.wal_segment_bytes, .block_segment_bytes = db->o.block_segment_bytes,
-        .chunk_range_ms = db->o.chunk_range_ms, .max_block_ms = db->o.max_block_ms, .no_overlapping = db->o.no_overlapping_compaction,
-        .keep_disk_file = first_late_file(chunks), .stop = &db->stopping,
+        .fs = db->o.fs,
+        .backend = db->o.backend,
+        .blocks = db->blocks,
+        .head = db->head,
+        .wal = db->wal,
+        .disk = db->disk,
+        .compress = db->o.wal_compress,
+        .wal_segment_bytes = db->o.wal_segment_bytes,
+        .block_segment_bytes = db->o.block_segment_bytes,
+        .chunk_range_ms = db->o.chunk_range_ms,
+        .max_block_ms = db->o.max_block_ms,
+        .no_overlapping = db->o.no_overlapping_compaction,
+        .keep_disk_file = first_late_file(chunks),
+        .stop = &db->stopping,
     };
     db->compaction = compaction_new(&of);
     compaction_set_retention(db->compaction, db->o.retention);
 }
 
-static errc open_parts(struct db *db, struct recover_chunks *chunks, struct db_opened *what, struct err *e)
+static errc open_parts(
+    struct db *db, struct recover_chunks *chunks, struct db_opened *what, struct err *e)
 {
     struct fs *fs = db->o.fs;
     TRY(fs_mkdir(fs, S(""), e));
@@ -159,14 +191,24 @@ static errc open_parts(struct db *db, struct recover_chunks *chunks, struct db_o
     what->blocks_set_aside = seen.set_aside;
     what->blocks_skipped = seen.skipped;
     if (what->unclean || db->o.no_lock) TRY_IN(e, sync_folder(fs, e), "after an unclean stop");
-    struct chunk_disk_opts co = { .fs = fs, .dir = S("chunks_head"), .backend = db->o.backend, .file_bytes = db->o.chunk_file_bytes };
+    struct chunk_disk_opts co = { .fs = fs,
+        .dir = S("chunks_head"),
+        .backend = db->o.backend,
+        .file_bytes = db->o.chunk_file_bytes };
     struct chunk_disk_opened found = { 0 };
-    TRY_IN(e, chunk_disk_open(&db->disk, &co, recover_chunk_found, chunks, &found, e), "chunks_head");
+    TRY_IN(
+        e, chunk_disk_open(&db->disk, &co, recover_chunk_found, chunks, &found, e), "chunks_head");
     what->corruptions += found.corruptions;
-    struct recover_in in = { .fs = fs, .backend = db->o.backend, .chunks = chunks, .workers = replay_workers(&db->o) };
+    struct recover_in in = {
+        .fs = fs, .backend = db->o.backend, .chunks = chunks, .workers = replay_workers(&db->o)
+    };
     TRY_IN(e, open_log(db, &in, what, e), "wal");
-    struct head_opts ho = { .wal = db->wal, .disk = db->disk, .chunk_range_ms = db->o.chunk_range_ms, .samples_per_chunk = db->o.samples_per_chunk,
-                            .many_sealed = db_many_sealed, .many_sealed_ctx = db };
+    struct head_opts ho = { .wal = db->wal,
+        .disk = db->disk,
+        .chunk_range_ms = db->o.chunk_range_ms,
+        .samples_per_chunk = db->o.samples_per_chunk,
+        .many_sealed = db_many_sealed,
+        .many_sealed_ctx = db };
     TRY(head_open(&db->head, &ho, e));
     in.head = db->head;
     struct block_list *list = blocks_now(db->blocks);
@@ -231,8 +273,10 @@ static void stop_thread(struct db *db)
     db->thread = NULL;
 }
 
-/* The log first: a chunk on the disk whose samples or series record the log lost would show a part of a batch that was never durable. What the
- * sync covers is what was sealed before it, since a batch is in the log before it is in a chunk; what is sealed meanwhile waits for the next round. */
+/* The log first: a chunk on the disk whose samples or series record the log lost would show a part
+ * of a batch that was never durable. What the sync covers is what was sealed before it, since a
+ * batch is in the log before it is in a chunk; what is sealed meanwhile waits for the next
+ * round. */
 static errc write_sealed(struct db *db, struct err *e)
 {
     size_t left = head_sealed_count(db->head);
@@ -289,14 +333,16 @@ static void compact(struct db *db)
 static void reload(struct db *db)
 {
     struct err e = { 0 };
-    if (compaction_reload(db->compaction, &e) != OK) LOG_LIMITED(ERROR, 60000, "the folder's blocks could not be looked at", kv_err(&e));
+    if (compaction_reload(db->compaction, &e) != OK)
+        LOG_LIMITED(ERROR, 60000, "the folder's blocks could not be looked at", kv_err(&e));
     db->reload_ns = clock_mono_ns() + db->o.reload_interval_ms * MS_NS;
 }
 
 void db_tick(struct db *db)
 {
     struct err e = { 0 };
-    if (write_sealed(db, &e) != OK) LOG_LIMITED(ERROR, 60000, "closed chunks could not be written", kv_err(&e));
+    if (write_sealed(db, &e) != OK)
+        LOG_LIMITED(ERROR, 60000, "closed chunks could not be written", kv_err(&e));
     bool due = clock_mono_ns() >= db->reload_ns;
     if (due) reload(db);
     if ((due || head_compactable(db->head)) && clock_mono_ns() >= db->compact_ns) compact(db);
@@ -309,9 +355,13 @@ errc db_compact(struct db *db, struct err *e)
     return compaction_run(db->compaction, e);
 }
 
-void db_set_retention(struct db *db, struct retention r) { compaction_set_retention(db->compaction, r); }
+void db_set_retention(struct db *db, struct retention r)
+{
+    compaction_set_retention(db->compaction, r);
+}
 
-static errc blocks_delete(const struct block_list *l, struct matchers ms, int64_t mint, int64_t maxt, struct err *e)
+static errc blocks_delete(
+    const struct block_list *l, struct matchers ms, int64_t mint, int64_t maxt, struct err *e)
 {
     for (size_t i = 0; i < l->n; i++) {
         const struct block_meta *m = block_meta(l->at[i]);

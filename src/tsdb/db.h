@@ -1,13 +1,17 @@
 /* db.h — the data folder as a whole: what `--storage.tsdb.path` names.
  *
- * What        Opens (and where it must, repairs) a data folder, keeps its blocks, head, log and chunk files together, and looks after them
- *             while it is open: sealed chunks go to chunks_head, the head to blocks, old blocks away, memory that readers left is freed.
- * Invariants  (1) One process has a folder open (lock file). (2) After db_open the folder is one that Prometheus opens without a warning.
- *             (3) Opened over an overlay, the folder below is untouched. (4) Damage costs the records that are damaged, nothing else.
- * Ownership   db_open allocates, db_close frees; it borrows the fs, which outlives it. No querier or appender may be open at db_close.
+ * What        Opens (and where it must, repairs) a data folder, keeps its blocks, head, log and
+ *             chunk files together, and looks after them while it is open: sealed chunks go to
+ *             chunks_head, the head to blocks, old blocks away, memory that readers left is freed.
+ * Invariants  (1) One process has a folder open (lock file). (2) After db_open the folder is one
+ *             that Prometheus opens without a warning.
+ *             (3) Opened over an overlay, the folder below is untouched. (4) Damage costs the
+ *                 records that are damaged, nothing else.
+ * Ownership   db_open allocates, db_close frees; it borrows the fs, which outlives it. No querier
+ *             or appender may be open at db_close.
  * Threads     any, but for db_open and db_close. One background thread unless no_thread.
- * Errors      ERR_LOCKED (another process), ERR_IO, ERR_NO_SPACE. Damage is no error: it is logged and
- *             counted.
+ * Errors      ERR_LOCKED (another process), ERR_IO, ERR_NO_SPACE. Damage is no error: it is logged
+ *             and counted.
  * Format      docs/format/
  *
  * Durability steps for fault_dropped(): recover.fsync, tsdb.log_first.
@@ -33,13 +37,16 @@ struct db_opts {
     int64_t chunk_range_ms;            /* 0: two hours; also the range of a block of the head */
     int64_t max_block_ms;              /* 0: 31 days, or a tenth of the retention by time */
     uint64_t block_segment_bytes;      /* 0: 512 MiB */
-    int64_t reload_interval_ms;        /* how often the folder is looked at for blocks; 0: a minute */
+    /* how often the folder is looked at for blocks; 0: a minute */
+    int64_t reload_interval_ms;
     bool no_overlapping_compaction;
     struct retention retention;        /* zero: everything is kept */
     uint32_t samples_per_chunk;        /* 0: 120 */
     unsigned replay_workers;           /* 0: one per core; 1: no threads */
-    bool no_lock, no_thread;           /* no_thread: the owner calls db_tick (tests on a simulated disk) */
-    bool salvage;                      /* damaged parts of blocks are left out of answers instead of failing them (tools) */
+    /* no_thread: the owner calls db_tick (tests on a simulated disk) */
+    bool no_lock, no_thread;
+    /* damaged parts of blocks are left out of answers instead of failing them (tools) */
+    bool salvage;
 };
 
 /* What an opening found. */
@@ -52,24 +59,32 @@ struct db_opened {
 };
 
 struct db;
-MUST_USE errc db_open(struct db **out, const struct db_opts *o, struct db_opened *what, struct err *e);
-MUST_USE errc db_close(struct db *db, struct err *e);          /* writes out what is sealed, syncs, unlocks; frees in any case; NULL is fine */
-void db_abandon(struct db *db);                                /* frees without writing: as a crash leaves it (tests, overlays) */
+MUST_USE errc db_open(
+    struct db **out, const struct db_opts *o, struct db_opened *what, struct err *e);
+/* writes out what is sealed, syncs, unlocks; frees in any case; NULL is fine */
+MUST_USE errc db_close(struct db *db, struct err *e);
+/* frees without writing: as a crash leaves it (tests, overlays) */
+void db_abandon(struct db *db);
 
 struct head *db_head(struct db *db);
 struct appendable *db_appendable(struct db *db);
 struct queryable *db_queryable(struct db *db);
-MUST_USE errc db_sync(struct db *db, struct err *e);           /* what was committed before is durable afterwards */
-void db_tick(struct db *db);                                   /* one round of the background work */
+/* what was committed before is durable afterwards */
+MUST_USE errc db_sync(struct db *db, struct err *e);
+/* one round of the background work */
+void db_tick(struct db *db);
 void db_set_retention(struct db *db, struct retention r);
 
 /* All compactions that are due, now. REQUIRES: no_thread, and no querier of this thread is open. */
 MUST_USE errc db_compact(struct db *db, struct err *e);
 
-/* Deletes [mint, maxt] of the series that match, from blocks and head. What it did before a failure stays done. */
-MUST_USE errc db_delete(struct db *db, struct matchers ms, int64_t mint, int64_t maxt, struct err *e);
+/* Deletes [mint, maxt] of the series that match, from blocks and head. What it did before a failure
+ * stays done. */
+MUST_USE errc db_delete(
+    struct db *db, struct matchers ms, int64_t mint, int64_t maxt, struct err *e);
 
-/* Progress of the replay: segment numbers, as /api/v1/status/walreplay shows them. Any thread, also during db_open. */
+/* Progress of the replay: segment numbers, as /api/v1/status/walreplay shows them. Any thread, also
+ * during db_open. */
 void db_replay_progress(int64_t *min, int64_t *max, int64_t *current);
 
 #endif

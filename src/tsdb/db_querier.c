@@ -6,19 +6,22 @@
 
 struct db_querier { struct querier base; struct querier *in; struct block_list *list; };
 
-static errc querier_select(struct querier *base, struct matchers ms, const struct select_hints *h, struct series_set **out, struct err *e)
+static errc querier_select(struct querier *base, struct matchers ms, const struct select_hints *h,
+    struct series_set **out, struct err *e)
 {
     struct querier *in = CONTAINER_OF(base, struct db_querier, base)->in;
     return in->ops->select(in, ms, h, out, e);
 }
 
-static errc querier_label_values(struct querier *base, str name, struct matchers ms, size_t limit, str_list *out, bool *truncated, struct err *e)
+static errc querier_label_values(struct querier *base, str name, struct matchers ms, size_t limit,
+    str_list *out, bool *truncated, struct err *e)
 {
     struct querier *in = CONTAINER_OF(base, struct db_querier, base)->in;
     return in->ops->label_values(in, name, ms, limit, out, truncated, e);
 }
 
-static errc querier_label_names(struct querier *base, struct matchers ms, size_t limit, str_list *out, bool *truncated, struct err *e)
+static errc querier_label_names(struct querier *base, struct matchers ms, size_t limit,
+    str_list *out, bool *truncated, struct err *e)
 {
     struct querier *in = CONTAINER_OF(base, struct db_querier, base)->in;
     return in->ops->label_names(in, ms, limit, out, truncated, e);
@@ -32,7 +35,8 @@ static void querier_end(struct querier *base)
     mem_free(q);
 }
 
-static const struct querier_ops db_querier_ops = { querier_select, querier_label_values, querier_label_names, querier_end };
+static const struct querier_ops db_querier_ops = { querier_select, querier_label_values,
+    querier_label_names, querier_end };
 
 typedef VEC(struct querier *) queriers;
 
@@ -45,18 +49,22 @@ static errc add(queriers *all, struct queryable *from, int64_t mint, int64_t max
 }
 
 /* The blocks and the head that may have something of [mint, maxt]. */
-static errc open_all(const struct db_queryable *db, const struct block_list *list, int64_t mint, int64_t maxt, queriers *all, struct err *e)
+static errc open_all(const struct db_queryable *db, const struct block_list *list, int64_t mint,
+    int64_t maxt, queriers *all, struct err *e)
 {
     if (maxt >= head_min_time(db->head)) TRY(add(all, head_queryable(db->head), mint, maxt, e));
     for (size_t i = 0; i < list->n; i++) {
         const struct block_meta *m = block_meta(list->at[i]);
-        if (m->mint <= maxt && m->maxt > mint) TRY(add(all, block_queryable(list->at[i]), mint, maxt, e));
+        if (m->mint <= maxt && m->maxt > mint)
+            TRY(add(all, block_queryable(list->at[i]), mint, maxt, e));
     }
     return OK;
 }
 
-/* The list first: what leaves the head later is in a block of a newer list, and waits for ours to be given back. */
-static errc db_querier(struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e)
+/* The list first: what leaves the head later is in a block of a newer list, and waits for ours to
+ * be given back. */
+static errc db_querier(
+    struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e)
 {
     struct db_queryable *db = CONTAINER_OF(s, struct db_queryable, base);
     struct block_list *list = blocks_now(db->blocks);
@@ -64,7 +72,9 @@ static errc db_querier(struct queryable *s, int64_t mint, int64_t maxt, struct q
     errc rc = open_all(db, list, mint, maxt, &all, e);
     if (rc == OK) {
         struct db_querier *q = NEW(struct db_querier);
-        *q = (struct db_querier){ .base.ops = &db_querier_ops, .in = merge_querier(all.at, all.n), .list = list };
+        *q = (struct db_querier){
+            .base.ops = &db_querier_ops, .in = merge_querier(all.at, all.n), .list = list
+        };
         *out = &q->base;
     } else {
         for (size_t i = 0; i < all.n; i++) querier_free(all.at[i]);

@@ -1,8 +1,8 @@
 /* db_querier.h — blocks and head seen as one.
  *
  * What        A queryable over a list of blocks and a head.
- * Invariants  A querier holds the list of blocks that it was made with until it is freed: so the owner knows when nobody needs anything
- *             of the head that a newer list has in a block.
+ * Invariants  A querier holds the list of blocks that it was made with until it is freed: so the
+ *             owner knows when nobody needs anything of the head that a newer list has in a block.
  * Ownership   db_queryable_init in the owner's memory; borrows blocks and head
  * Threads     as querier.h
  * Errors      as querier.h

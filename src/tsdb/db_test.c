@@ -13,8 +13,14 @@ enum { SERIES = 50, ROUNDS = 300 };
 
 static struct db_opts opts_of(struct fs *fs)
 {
-    return (struct db_opts){ .fs = fs, .backend = IO_BUFFERED, .no_thread = true, .wal_compress = COMPRESS_SNAPPY, .wal_segment_bytes = 32768,
-                             .chunk_file_bytes = 8192, .samples_per_chunk = 20, .fsync_interval_ms = 1000 };
+    return (struct db_opts){ .fs = fs,
+        .backend = IO_BUFFERED,
+        .no_thread = true,
+        .wal_compress = COMPRESS_SNAPPY,
+        .wal_segment_bytes = 32768,
+        .chunk_file_bytes = 8192,
+        .samples_per_chunk = 20,
+        .fsync_interval_ms = 1000 };
 }
 
 static struct db *open_with(const struct db_opts *o, struct db_opened *what)
@@ -25,7 +31,10 @@ static struct db *open_with(const struct db_opts *o, struct db_opened *what)
     return db;
 }
 
-static void log_nothing(void *ctx, enum log_level level, str line) { (void)ctx, (void)level, (void)line; }
+static void log_nothing(void *ctx, enum log_level level, str line)
+{
+    (void)ctx, (void)level, (void)line;
+}
 
 static void put_round(struct db *db, int round)
 {
@@ -40,7 +49,8 @@ static void put_round(struct db *db, int round)
         struct label l[] = { { METRIC_NAME, S("m") }, { S("id"), str_of(id, b.n) } };
         series_handle h = 0;
         EXPECT_OK(a->ops->series(a, (struct labels){ l, 2 }, &h, NULL));
-        EXPECT_OK(a->ops->append(a, h, 1700000000000 + round * 15000, (double)(round * (int)i), 0, NULL));
+        EXPECT_OK(
+            a->ops->append(a, h, 1700000000000 + round * 15000, (double)(round * (int)i), 0, NULL));
         buf_fini(&b);
     }
     EXPECT_OK(a->ops->commit(a, NULL));
@@ -108,7 +118,8 @@ TEST(replay_workers)
     fs_free(fs);
 }
 
-/* Batches come while sealed chunks are written: when the power goes, no chunk shows more of its series than the log shows of the others. */
+/* Batches come while sealed chunks are written: when the power goes, no chunk shows more of its
+ * series than the log shows of the others. */
 struct feed { struct db *db; int round; _Atomic bool stop; };
 
 static void feed_run(void *arg)
@@ -123,7 +134,8 @@ TEST(no_chunk_is_ahead_of_its_log)
     for (uint64_t life = 0; life < 12; life++) {
         struct fs *fs = fs_sim_new(test_seed() + life);
         struct db_opts o = opts_of(fs);
-        o.chunk_file_bytes = 400;              /* files are finished, and synced, all the time; the log is synced by the tick alone */
+        /* files are finished, and synced, all the time; the log is synced by the tick alone */
+        o.chunk_file_bytes = 400;
         o.samples_per_chunk = 4;
         struct feed f = { .db = open_with(&o, NULL), .round = 1 };
         put_round(f.db, 0);
@@ -151,7 +163,8 @@ TEST(no_chunk_is_ahead_of_its_log)
             if (!s) break;
             size_t n = 0;
             EXPECT_OK(s->ops->iterate(s, &it, NULL));
-            for (struct sample_batch b = { .n = 1 }; b.n; n += b.n) EXPECT_OK(sample_iter_fill(it, &b, NULL));
+            for (struct sample_batch b = { .n = 1 }; b.n; n += b.n)
+                EXPECT_OK(sample_iter_fill(it, &b, NULL));
             if (!n_series) first = n;
             EXPECT_EQ(n, first);
         }
@@ -195,7 +208,8 @@ static void make_dir(struct fs *fs, str dir, str file)
     EXPECT_OK(fs_write_durable(fs, path_join(&a, dir, file), S("x"), NULL));
 }
 
-/* A folder without a readable meta.json is no block yet: nobody touches it. One that says it is a block, and is none, is set aside. */
+/* A folder without a readable meta.json is no block yet: nobody touches it. One that says it is a
+ * block, and is none, is set aside. */
 TEST(broken_blocks_are_told_apart)
 {
     struct fs *fs = fs_sim_new(test_seed());
@@ -205,22 +219,28 @@ TEST(broken_blocks_are_told_apart)
     make_dir(fs, S("01BX5ZZKBKACTAV9WEVGEMMVRZ"), S("meta.json"));
     EXPECT_OK(fs_mkdir(fs, S("01M809V03WVRWWPSC5BX4W545M"), NULL));
     EXPECT_OK(fs_mkdir(fs, S("01M809V03WVRWWPSC5BX4W545M/chunks"), NULL));
-    EXPECT_OK(fs_write_durable(fs, S("01M809V03WVRWWPSC5BX4W545M/meta.json"), S("{\"ulid\":\"01M809V03WVRWWPSC5BX4W545M\",\"version\":1}"), NULL));
+    EXPECT_OK(fs_write_durable(fs, S("01M809V03WVRWWPSC5BX4W545M/meta.json"),
+        S("{\"ulid\":\"01M809V03WVRWWPSC5BX4W545M\",\"version\":1}"), NULL));
     EXPECT_OK(fs_write_durable(fs, S("01M809V03WVRWWPSC5BX4W545M/index"), S("none"), NULL));
     EXPECT_OK(db_close(open_with(&o, &what), NULL));
     EXPECT(what.blocks == 0 && what.blocks_set_aside == 1 && what.blocks_skipped == 1);
     EXPECT(fs_exists(fs, S("01BX5ZZKBKACTAV9WEVGEMMVRZ/meta.json")));
-    EXPECT(fs_exists(fs, S("01M809V03WVRWWPSC5BX4W545M.bad/index")) && !fs_exists(fs, S("01M809V03WVRWWPSC5BX4W545M")));
+    EXPECT(fs_exists(fs, S("01M809V03WVRWWPSC5BX4W545M.bad/index")) &&
+           !fs_exists(fs, S("01M809V03WVRWWPSC5BX4W545M")));
     log_capture(NULL, NULL);
     fs_free(fs);
 }
 
 TEST(what_was_interrupted_is_removed)
 {
-    static const struct { const char *name; bool stays; } rows[] = {
-        { "01BX5ZZKBKACTAV9WEVGEMMVRZ.tmp-for-creation", false }, { "01BX5ZZKBKACTAV9WEVGEMMVRZ.tmp-for-deletion", false },
-        { "01BX5ZZKBKACTAV9WEVGEMMVRZ.tmp", false },              { "01BX5ZZKBKACTAV9WEVGEMMVRZ.other", true },
-        { "81BX5ZZKBKACTAV9WEVGEMMVRZ", true },                   { "lost+found", true },
+    static const struct { const char *name; bool stays;
+    } rows[] = {
+        { "01BX5ZZKBKACTAV9WEVGEMMVRZ.tmp-for-creation", false },
+        { "01BX5ZZKBKACTAV9WEVGEMMVRZ.tmp-for-deletion", false },
+        { "01BX5ZZKBKACTAV9WEVGEMMVRZ.tmp", false },
+        { "01BX5ZZKBKACTAV9WEVGEMMVRZ.other", true },
+        { "81BX5ZZKBKACTAV9WEVGEMMVRZ", true },
+        { "lost+found", true },
         { "wal/checkpoint.00000007.tmp", false },
     };
     struct fs *fs = fs_sim_new(test_seed());
@@ -242,7 +262,8 @@ static void spoil(struct fs *fs, str path, uint64_t off)
     file_close(f);
 }
 
-/* A damaged segment in the middle: the rest is there, the second opening finds nothing more, and the overlay shows the same. */
+/* A damaged segment in the middle: the rest is there, the second opening finds nothing more, and
+ * the overlay shows the same. */
 TEST(damage_is_mended_once)
 {
     struct fs *fs = fs_sim_new(test_seed());
@@ -271,7 +292,8 @@ TEST(damage_is_mended_once)
     EXPECT(!what.unclean && what.corruptions == 0);
     dump(db, &again);
     EXPECT_OK(db_close(db, NULL));
-    EXPECT(mended.n > SERIES * ROUNDS && str_eq(buf_view(&mended), buf_view(&again)) && str_eq(buf_view(&mended), buf_view(&over)));
+    EXPECT(mended.n > SERIES * ROUNDS && str_eq(buf_view(&mended), buf_view(&again)) &&
+           str_eq(buf_view(&mended), buf_view(&over)));
     buf_fini(&over);
     buf_fini(&mended);
     buf_fini(&again);

@@ -10,9 +10,11 @@
 #include "wal/repair.h"
 #include "wal/wal_reader.h"
 
-COUNTER_VEC(m_unknown_refs, "prometheus_tsdb_wal_replay_unknown_refs_total", "Total number of unknown series references encountered during WAL replay.", "type")
+COUNTER_VEC(m_unknown_refs, "prometheus_tsdb_wal_replay_unknown_refs_total",
+    "Total number of unknown series references encountered during WAL replay.", "type")
 
-/* The chunks of one series follow each other in time; by_series maps its ref to a place in last_maxt (index + 1). */
+/* The chunks of one series follow each other in time; by_series maps its ref to a place in
+ * last_maxt (index + 1). */
 static uint64_t hash_ref(sref ref) { return hash_bytes(&ref, sizeof(ref)); }
 
 errc recover_chunk_found(void *ctx, const struct chunk_found *c, struct err *e)
@@ -27,7 +29,8 @@ errc recover_chunk_found(void *ctx, const struct chunk_found *c, struct err *e)
         } else {
             int64_t *last = &all->last_maxt.at[place - 1];
             if (c->mint <= *last)
-                return err_set(e, ERR_CORRUPT, "out of sequence head chunk for series ref %" PRIu64, c->series);
+                return err_set(e, ERR_CORRUPT, "out of sequence head chunk for series ref %" PRIu64,
+                    c->series);
             *last = c->maxt;
         }
     }
@@ -44,20 +47,27 @@ void recover_chunks_fini(struct recover_chunks *c)
 
 struct recovery { const struct recover_in *in; struct replay_log *log; struct db_opened *what; };
 
-/* Makes what replaying found durable: damaged segments are set aside and written anew, missing ones become empty ones. */
-static errc repair_dir(const struct recover_in *in, str dir, uint32_t first, uint32_t last, const segment_list *bad, struct err *e)
+/* Makes what replaying found durable: damaged segments are set aside and written anew, missing ones
+ * become empty ones. */
+static errc repair_dir(const struct recover_in *in, str dir, uint32_t first, uint32_t last,
+    const segment_list *bad, struct err *e)
 {
     struct wal_repair_result done = { 0 };
     for (size_t i = 0; i < bad->n; i++)
-        TRY_IN(e, wal_repair_segment(in->fs, dir, in->backend, bad->at[i], bad->at[i] == last, &done, e), "repair of %.*s", STR_ARG(dir));
+        TRY_IN(e,
+            wal_repair_segment(in->fs, dir, in->backend, bad->at[i], bad->at[i] == last, &done, e),
+            "repair of %.*s", STR_ARG(dir));
     uint32_t filled = 0;
-    TRY_IN(e, wal_repair_gaps(in->fs, dir, first, last, &filled, e), "repair of %.*s", STR_ARG(dir));
+    TRY_IN(
+        e, wal_repair_gaps(in->fs, dir, first, last, &filled, e), "repair of %.*s", STR_ARG(dir));
     if (bad->n || filled)
-        LOG(WARN, "log repaired", kv_str("dir", dir), kv_u64("segments", bad->n), kv_u64("records_kept", done.records_kept), kv_u64("gaps", filled));
+        LOG(WARN, "log repaired", kv_str("dir", dir), kv_u64("segments", bad->n),
+            kv_u64("records_kept", done.records_kept), kv_u64("gaps", filled));
     return OK;
 }
 
-static errc replay_and_repair(struct recovery *r, str dir, uint32_t first, uint32_t last, struct err *e)
+static errc replay_and_repair(
+    struct recovery *r, str dir, uint32_t first, uint32_t last, struct err *e)
 {
     segment_list bad = { 0 };
     errc rc = replay_log_dir(r->log, dir, first, last, &bad, e);
@@ -76,13 +86,15 @@ static errc replay_checkpoint(struct recovery *r, uint32_t number, struct err *e
     errc rc = wal_dir_settle(r->in->fs, dir, &moved, e);
     r->what->corruptions += moved;
     if (rc == OK) rc = wal_dir_list(&inside, r->in->fs, dir, e);
-    if (rc == OK && inside.segments.n) rc = replay_and_repair(r, dir, 0, vec_last(&inside.segments), e);
+    if (rc == OK && inside.segments.n)
+        rc = replay_and_repair(r, dir, 0, vec_last(&inside.segments), e);
     wal_dir_fini(&inside);
     arena_fini(&a);
     return rc;
 }
 
-enum { LOST_FIRST_MAX = 1000 };                /* segments before the first that count as lost and become empty ones */
+/* segments before the first that count as lost and become empty ones */
+enum { LOST_FIRST_MAX = 1000 };
 
 static errc replay_log(struct recovery *r, struct err *e)
 {
@@ -105,7 +117,8 @@ static errc replay_log(struct recovery *r, struct err *e)
     return rc;
 }
 
-/* The out-of-order log is not replayed here, but it is left as one that can be: damage in it costs the damaged records. */
+/* The out-of-order log is not replayed here, but it is left as one that can be: damage in it costs
+ * the damaged records. */
 static errc repair_out_of_order_log(struct recovery *r, struct err *e)
 {
     struct wal_dir dir = { 0 };
@@ -113,7 +126,8 @@ static errc repair_out_of_order_log(struct recovery *r, struct err *e)
     TRY(wal_dir_list(&dir, r->in->fs, S("wbl"), e));
     errc rc = OK;
     if (dir.segments.n)
-        rc = wal_repair(r->in->fs, S("wbl"), r->in->backend, dir.segments.at[0], vec_last(&dir.segments), &done, e);
+        rc = wal_repair(r->in->fs, S("wbl"), r->in->backend, dir.segments.at[0],
+            vec_last(&dir.segments), &done, e);
     r->what->corruptions += done.corruptions;
     wal_dir_fini(&dir);
     return rc;
@@ -121,19 +135,24 @@ static errc repair_out_of_order_log(struct recovery *r, struct err *e)
 
 static void count_unknown(const struct head_replay_stats *st, struct db_opened *what)
 {
-    static const str kinds[REPLAY_KINDS] = { S("series"), S("samples"), S("exemplars"), S("histograms"), S("metadata"), S("tombstones") };
+    static const str kinds[REPLAY_KINDS] = { S("series"), S("samples"), S("exemplars"),
+        S("histograms"), S("metadata"), S("tombstones") };
     if (!st->unknown[REPLAY_SERIES]) return;
-    LOG(WARN, "Unknown series references", kv_u64("series", st->unknown[REPLAY_SERIES]), kv_u64("samples", st->unknown[REPLAY_SAMPLES]),
-        kv_u64("exemplars", st->unknown[REPLAY_EXEMPLARS]), kv_u64("histograms", st->unknown[REPLAY_HISTOGRAMS]),
-        kv_u64("metadata", st->unknown[REPLAY_METADATA]), kv_u64("tombstones", st->unknown[REPLAY_TOMBSTONES]));
+    LOG(WARN, "Unknown series references", kv_u64("series", st->unknown[REPLAY_SERIES]),
+        kv_u64("samples", st->unknown[REPLAY_SAMPLES]),
+        kv_u64("exemplars", st->unknown[REPLAY_EXEMPLARS]),
+        kv_u64("histograms", st->unknown[REPLAY_HISTOGRAMS]),
+        kv_u64("metadata", st->unknown[REPLAY_METADATA]),
+        kv_u64("tombstones", st->unknown[REPLAY_TOMBSTONES]));
     for (unsigned k = 0; k < REPLAY_KINDS; k++) {
-        if (st->unknown[k]) metric_add_to(METRIC_WITH(&m_unknown_refs, kinds[k]), (double)st->unknown[k]);
+        if (st->unknown[k])
+            metric_add_to(METRIC_WITH(&m_unknown_refs, kinds[k]), (double)st->unknown[k]);
         if (k != REPLAY_SERIES) what->unknown_refs += st->unknown[k];
     }
 }
 
-/* Where damage took series records (a zeroed page is no damage to a reader), what names their refs goes, too: Prometheus would warn of
- * it at each start. */
+/* Where damage took series records (a zeroed page is no damage to a reader), what names their refs
+ * goes, too: Prometheus would warn of it at each start. */
 static errc drop_orphans(const struct recover_in *in, const struct db_opened *what, struct err *e)
 {
     struct wal_dir log = { 0 }, late = { 0 }, inside = { 0 };
@@ -151,11 +170,15 @@ static errc drop_orphans(const struct recover_in *in, const struct db_opened *wh
         if (inside.segments.n) parts[0].last = vec_last(&inside.segments);
         n = 1;
     }
-    if (in->has_segments) parts[n++] = (struct wal_part){ S("wal"), log.has_checkpoint ? log.checkpoint + 1 : 0, in->last_segment };
-    if (late.segments.n) parts[n++] = (struct wal_part){ S("wbl"), late.segments.at[0], vec_last(&late.segments) };
+    if (in->has_segments)
+        parts[n++] = (struct wal_part){ S("wal"), log.has_checkpoint ? log.checkpoint + 1 : 0,
+            in->last_segment };
+    if (late.segments.n)
+        parts[n++] = (struct wal_part){ S("wbl"), late.segments.at[0], vec_last(&late.segments) };
     if (rc == OK) rc = wal_orphans_drop(in->fs, in->backend, parts, n, &gone, e);
     if (rc == OK && gone.items)
-        LOG(WARN, "log repaired: what named lost series is set aside", kv_u64("items", gone.items), kv_u64("segments", gone.segments));
+        LOG(WARN, "log repaired: what named lost series is set aside", kv_u64("items", gone.items),
+            kv_u64("segments", gone.segments));
     wal_dir_fini(&log);
     wal_dir_fini(&late);
     wal_dir_fini(&inside);
@@ -166,7 +189,11 @@ static errc drop_orphans(const struct recover_in *in, const struct db_opened *wh
 errc recover_head(const struct recover_in *in, struct db_opened *what, struct err *e)
 {
     struct head_replay *replay = head_replay_begin(in->head);
-    struct replay_log_opts o = { .fs = in->fs, .backend = in->backend, .replay = replay, .workers = in->workers, .progress = db_replay_at };
+    struct replay_log_opts o = { .fs = in->fs,
+        .backend = in->backend,
+        .replay = replay,
+        .workers = in->workers,
+        .progress = db_replay_at };
     struct recovery r = { .in = in, .what = what, .log = replay_log_new(&o) };
     for (size_t i = 0; i < in->chunks->all.n; i++) {
         const struct chunk_found *c = &in->chunks->all.at[i];
@@ -187,6 +214,7 @@ errc recover_head(const struct recover_in *in, struct db_opened *what, struct er
     what->samples = st.samples;
     what->chunks = st.chunks;
     struct err why = { 0 };
-    if (rc == OK && drop_orphans(in, what, &why) != OK) LOG(WARN, "what names lost series stays in the log", kv_err(&why));
+    if (rc == OK && drop_orphans(in, what, &why) != OK)
+        LOG(WARN, "what names lost series stays in the log", kv_err(&why));
     return rc;
 }

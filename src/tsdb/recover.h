@@ -1,8 +1,11 @@
-/* recover.h — from the files of a folder to its head: chunk files first, then the checkpoint, then the log.
+/* recover.h — from the files of a folder to its head: chunk files first, then the checkpoint, then
+ * the log.
  *
- * What        Reads past damage, hands what it reads to the head's replay, and makes the survivors durable.
- * Invariants  (1) Records are applied in the order of the log. (2) After it returned OK the log has no damage left: bad segments are set
- *             aside outside of wal/, their good records written again.
+ * What        Reads past damage, hands what it reads to the head's replay, and makes the survivors
+ *             durable.
+ * Invariants  (1) Records are applied in the order of the log. (2) After it returned OK the log has
+ *             no damage left: bad segments are set aside outside of wal/, their good records
+ *             written again.
  * Ownership   borrows everything
  * Threads     one; its workers (replay_log) run within it
  * Errors      ERR_IO, ERR_NO_SPACE
@@ -19,13 +22,18 @@
 void db_replay_range(uint32_t first, uint32_t last);
 void db_replay_at(uint32_t segment);
 
-/* Collects the chunks that chunk_disk_open finds; recover_chunk_found is its callback, ctx the collector. A chunk that does not follow
- * the one before it of its series is damage. */
-struct recover_chunks { VEC(struct chunk_found) all; VEC(int64_t) last_maxt; struct map by_series; };
+/* Collects the chunks that chunk_disk_open finds; recover_chunk_found is its callback, ctx the
+ * collector. A chunk that does not follow the one before it of its series is damage. */
+struct recover_chunks {
+    VEC(struct chunk_found) all;
+    VEC(int64_t) last_maxt;
+    struct map by_series;
+};
 errc recover_chunk_found(void *ctx, const struct chunk_found *c, struct err *e);
 void recover_chunks_fini(struct recover_chunks *c);
 
-/* last_segment: the newest that may be read (the writer has begun a later one); has_segments false: the log is empty. */
+/* last_segment: the newest that may be read (the writer has begun a later one); has_segments false:
+ * the log is empty. */
 struct recover_in {
     struct fs *fs; enum io_backend backend; struct head *head;
     const struct recover_chunks *chunks;

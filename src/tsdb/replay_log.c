@@ -1,14 +1,15 @@
 /* replay_log.c — see replay_log.h
  *
- *     read (one)          framing and CRCs; series and tombstone records are unpacked and handed to the router, the rest is copied
- *     decode (any)        a piece: unpacked, decoded, resolved, sorted by part
- *     apply (any)         a part: its samples of all runs that wait
+ *     read (one)          framing and CRCs; series and tombstone records are unpacked and handed to
+ *     the router, the rest is copied decode (any)        a piece: unpacked, decoded, resolved,
+ *     sorted by part apply (any)         a part: its samples of all runs that wait
  *
  *     round n      | decode  piece  piece  piece …         | collect | apply, when enough waits
  *     round n + 1  | read                                  |
  *
- * A record that moves a ref from one series to another must not overtake the samples before it: the round ends before it (`then_quiet`), and the
- * next one is read when all of this one is decoded. Such records are few: the end of a series, and refs given twice.
+ * A record that moves a ref from one series to another must not overtake the samples before it: the
+ * round ends before it (`then_quiet`), and the next one is read when all of this one is decoded.
+ * Such records are few: the end of a series, and refs given twice.
  */
 #include "tsdb/replay_log.h"
 
@@ -21,7 +22,14 @@
 
 #include <stdlib.h>
 
-enum { PIECE_BYTES = 256 << 10, PIECE_ITEMS = 4096, ROUND_PIECES_MIN = 16, PIECES_A_WORKER = 8, WAITING_BYTES = 64 << 20, KEEP_BYTES = 4 << 20 };
+enum {
+    PIECE_BYTES = 256 << 10,
+    PIECE_ITEMS = 4096,
+    ROUND_PIECES_MIN = 16,
+    PIECES_A_WORKER = 8,
+    WAITING_BYTES = 64 << 20,
+    KEEP_BYTES = 4 << 20
+};
 
 struct item {
     size_t at; uint32_t n;                     /* its bytes in the piece */
@@ -37,7 +45,8 @@ struct piece {
     struct replay_run *runs;
     VEC(struct reject) rejects;
 };
-struct round { struct piece *pieces; size_t n; uint64_t samples; uint32_t seg; bool then_quiet; };   /* n: pieces in use; samples: records for decoders */
+/* n: pieces in use; samples: records for decoders */
+struct round { struct piece *pieces; size_t n; uint64_t samples; uint32_t seg; bool then_quiet; };
 
 /* What decoding a record needs, used again for the next. */
 struct scratch {
@@ -82,7 +91,9 @@ struct replay_log *replay_log_new(const struct replay_log_opts *o)
         memset(l->rounds[i].pieces, 0, l->round_pieces * sizeof(struct piece));
     }
     mtx_init(&l->mu, LOCK_LEAF);
-    if (o->workers > 1) l->pool = pool_new(&(struct pool_opts){ .name = "replay", .threads = o->workers - 1, .queue_max = 4 * o->workers });
+    if (o->workers > 1)
+        l->pool = pool_new(&(struct pool_opts){
+            .name = "replay", .threads = o->workers - 1, .queue_max = 4 * o->workers });
     return l;
 }
 
@@ -119,7 +130,8 @@ void replay_log_free(struct replay_log *l)
     mem_free(l);
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------------------------------- */
+/* ---- reading
+ * ---------------------------------------------------------------------------------------------- */
 
 static void round_reset(struct round *r)
 {
@@ -168,7 +180,8 @@ static bool route_tombstones(struct replay_log *l, struct piece *to, bool quiet)
     for (; l->at < l->tombstones.n; l->at++) {
         struct replay_reset reset;
         const struct ref_tombstone *t = &l->tombstones.at[l->at];
-        if (!quiet && head_replay_moves_tombstone(l->o.replay, t->ref, t->mint, t->maxt)) return false;
+        if (!quiet && head_replay_moves_tombstone(l->o.replay, t->ref, t->mint, t->maxt))
+            return false;
         head_replay_tombstone(l->o.replay, t->ref, t->mint, t->maxt, &reset);
         put_reset(to, &reset);
     }
@@ -182,14 +195,19 @@ static bool route(struct replay_log *l, struct round *r, struct piece *to, bool 
     if (l->type == REC_TOMBSTONES) return route_tombstones(l, to, quiet);
     bool as_it_is = l->bytes.n == 0;
     str s = as_it_is ? l->rec.stored : l->bytes;
-    vec_push(&to->items, ((struct item){ .at = to->bytes.n, .n = (uint32_t)s.n, .flags = as_it_is ? l->rec.flags : 0, .seg = l->rec.seg,
-                                         .end = l->rec.end, .mark = l->mark }));
+    vec_push(&to->items, ((struct item){ .at = to->bytes.n,
+                             .n = (uint32_t)s.n,
+                             .flags = as_it_is ? l->rec.flags : 0,
+                             .seg = l->rec.seg,
+                             .end = l->rec.end,
+                             .mark = l->mark }));
     buf_str(&to->bytes, s);
     r->samples++;
     return true;
 }
 
-/* Looks at the record that was read: what the router takes is unpacked and decoded here, and what does not tell its type before it is unpacked. */
+/* Looks at the record that was read: what the router takes is unpacked and decoded here, and what
+ * does not tell its type before it is unpacked. */
 static errc look(struct replay_log *l, struct err *why)
 {
     uint8_t type = 0;
@@ -238,9 +256,11 @@ static errc round_read(struct replay_log *l, struct round *r, bool quiet, struct
     return OK;
 }
 
-/* ---- decoding ------------------------------------------------------------------------------------------------------------------- */
+/* ---- decoding
+ * ---------------------------------------------------------------------------------------------- */
 
-static errc decode_record(struct scratch *s, struct replay_decoder *d, replay_mark mark, str rec, struct err *e)
+static errc decode_record(
+    struct scratch *s, struct replay_decoder *d, replay_mark mark, str rec, struct err *e)
 {
     switch (record_type(rec)) {
     case REC_SAMPLES:
@@ -251,11 +271,13 @@ static errc decode_record(struct scratch *s, struct replay_decoder *d, replay_ma
     case REC_EXEMPLARS:
         TRY(exemplars_decode(&s->exemplars, rec, e));
         for (size_t i = 0; i < s->exemplars.all.n; i++)
-            replay_decode_other(d, mark, REPLAY_EXEMPLARS, s->exemplars.all.at[i].ref, s->exemplars.all.at[i].t);
+            replay_decode_other(
+                d, mark, REPLAY_EXEMPLARS, s->exemplars.all.at[i].ref, s->exemplars.all.at[i].t);
         return OK;
     case REC_METADATA:
         TRY(metadata_decode(&s->metadatas, rec, e));
-        for (size_t i = 0; i < s->metadatas.n; i++) replay_decode_other(d, mark, REPLAY_METADATA, s->metadatas.at[i].ref, INT64_MAX);
+        for (size_t i = 0; i < s->metadatas.n; i++)
+            replay_decode_other(d, mark, REPLAY_METADATA, s->metadatas.at[i].ref, INT64_MAX);
         return OK;
     case REC_HISTOGRAMS:
     case REC_FLOAT_HISTOGRAMS:
@@ -265,13 +287,16 @@ static errc decode_record(struct scratch *s, struct replay_decoder *d, replay_ma
     case REC_FLOAT_HISTOGRAMS_V2:
         TRY(histograms_decode(&s->histograms, rec, e));
         for (size_t i = 0; i < s->histograms.all.n; i++)
-            replay_decode_other(d, mark, REPLAY_HISTOGRAMS, s->histograms.all.at[i].ref, s->histograms.all.at[i].t);
+            replay_decode_other(
+                d, mark, REPLAY_HISTOGRAMS, s->histograms.all.at[i].ref, s->histograms.all.at[i].t);
         return OK;
-    default: return OK;                        /* markers belong to the write-behind log; unknown types are skipped */
+    /* markers belong to the write-behind log; unknown types are skipped */
+    default: return OK;
     }
 }
 
-static errc decode_item(struct scratch *s, struct replay_decoder *d, const struct piece *p, const struct item *x, struct err *e)
+static errc decode_item(struct scratch *s, struct replay_decoder *d, const struct piece *p,
+    const struct item *x, struct err *e)
 {
     str bytes = STR_EMPTY;
     TRY(wal_rec_unpack(&s->unpacked, x->flags, str_of(p->bytes.p + x->at, x->n), &bytes, e));
@@ -307,13 +332,15 @@ static void piece_decode(struct replay_log *l, struct piece *p)
         const struct item *x = &p->items.at[i];
         struct err why = { 0 };
         if (x->reset.slot) replay_decode_reset(d, &x->reset);
-        else if (decode_item(s, d, p, x, &why) != OK) vec_push(&p->rejects, ((struct reject){ x->seg, x->end, why }));
+        else if (decode_item(s, d, p, x, &why) != OK)
+            vec_push(&p->rejects, ((struct reject){ x->seg, x->end, why }));
     }
     p->runs = head_replay_decoded(l->o.replay, d);
     scratch_give(l, s);
 }
 
-/* ---- rounds --------------------------------------------------------------------------------------------------------------------- */
+/* ---- rounds
+ * ---------------------------------------------------------------------------------------------- */
 
 struct step { struct replay_log *l; struct round *now, *next; bool reads; errc rc; struct err e; };
 
@@ -326,7 +353,10 @@ static void step_run(void *ctx, size_t i)
     else s->rc = round_read(s->l, s->next, false, &s->e);
 }
 
-static void apply_run(void *ctx, size_t part) { head_replay_apply(((struct replay_log *)ctx)->o.replay, part); }
+static void apply_run(void *ctx, size_t part)
+{
+    head_replay_apply(((struct replay_log *)ctx)->o.replay, part);
+}
 
 static void apply_waiting(struct replay_log *l)
 {
@@ -341,7 +371,8 @@ static errc round_collect(struct replay_log *l, struct round *r, struct err *e)
         struct piece *p = &r->pieces[i];
         head_replay_collect(l->o.replay, STEAL(p->runs));
         for (size_t k = 0; k < p->rejects.n; k++)
-            TRY(wal_reader_reject_at(l->reader, p->rejects.at[k].seg, p->rejects.at[k].end, &p->rejects.at[k].why, e));
+            TRY(wal_reader_reject_at(
+                l->reader, p->rejects.at[k].seg, p->rejects.at[k].end, &p->rejects.at[k].why, e));
     }
     if (r->n && l->o.progress) l->o.progress(r->seg);
     if (head_replay_waiting_bytes(l->o.replay) >= l->o.waiting_bytes) apply_waiting(l);
@@ -353,7 +384,9 @@ static errc rounds_run(struct replay_log *l, struct err *e)
     struct round *now = &l->rounds[0], *next = &l->rounds[1];
     TRY(round_read(l, now, true, e));
     while (now->n) {
-        struct step s = { .l = l, .now = now, .next = next, .reads = !l->ended && !now->then_quiet };
+        struct step s = {
+            .l = l, .now = now, .next = next, .reads = !l->ended && !now->then_quiet
+        };
         round_reset(next);
         pool_each(l->pool, now->n + s.reads, step_run, &s);
         TRY(round_collect(l, now, e));
@@ -386,16 +419,23 @@ static void damage_note(struct replay_log *l, str dir, segment_list *bad)
     qsort(sorted, n, sizeof(*sorted), corruption_cmp);
     for (size_t i = 0; i < n; i++) {
         const struct wal_corruption *c = &sorted[i];
-        LOG(WARN, "damage in the log", kv_str("dir", dir), kv_u64("segment", c->seg), kv_u64("offset", c->off), kv_z("err", c->why));
+        LOG(WARN, "damage in the log", kv_str("dir", dir), kv_u64("segment", c->seg),
+            kv_u64("offset", c->off), kv_z("err", c->why));
         if (!bad->n || vec_last(bad) != c->seg) vec_push(bad, c->seg);
     }
     l->counts.corruptions += n;
     mem_free(sorted);
 }
 
-errc replay_log_dir(struct replay_log *l, str dir, uint32_t first, uint32_t last, segment_list *bad, struct err *e)
+errc replay_log_dir(
+    struct replay_log *l, str dir, uint32_t first, uint32_t last, segment_list *bad, struct err *e)
 {
-    struct wal_reader_opts o = { .fs = l->o.fs, .dir = dir, .backend = l->o.backend, .mode = WAL_SALVAGE, .first = first, .last = last };
+    struct wal_reader_opts o = { .fs = l->o.fs,
+        .dir = dir,
+        .backend = l->o.backend,
+        .mode = WAL_SALVAGE,
+        .first = first,
+        .last = last };
     TRY(wal_reader_open(&l->reader, &o, e));
     l->pending = l->ended = false;
     errc rc = rounds_run(l, e);

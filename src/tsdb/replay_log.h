@@ -1,14 +1,19 @@
 /* replay_log.h — the segments of a log, read into a head by all cores.
  *
- * What        Works in rounds of some MiB of stored records, cut into pieces. While the pieces of one round are unpacked and decoded, beside
- *             each other, the next round is read; what that gives waits in the head's replay until there is enough of it, and is then applied
- *             part by part, beside each other, too.
- * Invariants  (1) What a record says of a series holds from its place in the log on, however far reading is ahead. (2) Two rounds and what
- *             waits are in memory, not the log: ROUND_PIECES_MIN * PIECE_BYTES twice and WAITING_BYTES, and a record more. (3) With one
- *             worker no thread is started, and the order of what is done depends on nothing but the log.
- * Ownership   replay_log_new allocates, replay_log_free frees; borrows the file system and the head's replay
+ * What        Works in rounds of some MiB of stored records, cut into pieces. While the pieces of
+ *             one round are unpacked and decoded, beside each other, the next round is read; what
+ *             that gives waits in the head's replay until there is enough of it, and is then
+ *             applied part by part, beside each other, too.
+ * Invariants  (1) What a record says of a series holds from its place in the log on, however far
+ *             reading is ahead. (2) Two rounds and what waits are in memory, not the log:
+ *             ROUND_PIECES_MIN * PIECE_BYTES twice and WAITING_BYTES, and a record more. (3) With
+ *             one worker no thread is started, and the order of what is done depends on nothing but
+ *             the log.
+ * Ownership   replay_log_new allocates, replay_log_free frees; borrows the file system and the
+ *             head's replay
  * Threads     one; its own workers run within the calls
- * Errors      ERR_IO, ERR_NO_SPACE of reading; damage is no error but noted: its segments are added to `bad`
+ * Errors      ERR_IO, ERR_NO_SPACE of reading; damage is no error but noted: its segments are added
+ *             to `bad`
  * Format      none
  */
 #ifndef EPI_TSDB_REPLAY_LOG_H
@@ -26,7 +31,8 @@ struct replay_log_opts {
     struct head_replay *replay;
     unsigned workers;                          /* 1: only the caller */
     size_t piece_bytes, waiting_bytes;         /* 0: the usual; for tests */
-    void (*progress)(uint32_t segment);        /* what is decoded has come to this segment; may be NULL */
+    /* what is decoded has come to this segment; may be NULL */
+    void (*progress)(uint32_t segment);
 };
 struct replay_log_counts { uint64_t records, corruptions; };
 
@@ -34,7 +40,9 @@ struct replay_log *replay_log_new(const struct replay_log_opts *o);
 void replay_log_free(struct replay_log *l);    /* NULL is fine */
 
 /* Segments first … last of a folder. */
-MUST_USE errc replay_log_dir(struct replay_log *l, str dir, uint32_t first, uint32_t last, segment_list *bad, struct err *e);
-void replay_log_end(struct replay_log *l, struct replay_log_counts *out);      /* applies what waits */
+MUST_USE errc replay_log_dir(
+    struct replay_log *l, str dir, uint32_t first, uint32_t last, segment_list *bad, struct err *e);
+/* applies what waits */
+void replay_log_end(struct replay_log *l, struct replay_log_counts *out);
 
 #endif

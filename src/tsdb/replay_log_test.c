@@ -1,4 +1,5 @@
-/* replay_log_test.c — random logs, held against a replay in twenty lines that knows nothing of rounds, pieces and threads. */
+/* replay_log_test.c — random logs, held against a replay in twenty lines that knows nothing of
+ * rounds, pieces and threads. */
 #include "tsdb/replay_log.h"
 
 #include "base/log.h"
@@ -15,7 +16,8 @@
 
 enum { REFS = 60, LABELS = 40, RECORDS = 600, LOGS = 60, SEGMENTS = 3 };
 
-/* ---- the model ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the model
+ * ---------------------------------------------------------------------------------------------- */
 
 typedef VEC(struct ref_sample) sample_list;
 struct model {
@@ -65,7 +67,8 @@ static void model_fini(struct model *m)
     for (unsigned i = 0; i < LABELS; i++) vec_fini(&m->series[i].all);
 }
 
-/* ---- the log -------------------------------------------------------------------------------------------------------------------- */
+/* ---- the log
+ * ---------------------------------------------------------------------------------------------- */
 
 static sref any_ref(struct prng *r) { return 1 + prng_below(r, REFS - 1); }
 
@@ -76,7 +79,8 @@ static void make_series(struct prng *r, struct model *m, struct buf *rec)
         char text[16];
         unsigned s = (unsigned)prng_below(r, LABELS);
         sref ref = prng_below(r, 3) ? s + 1 : any_ref(r);      /* mostly each to its own */
-        struct label l = { METRIC_NAME, str_of(text, (size_t)snprintf(text, sizeof(text), "m%u", s)) };
+        struct label l = { METRIC_NAME,
+            str_of(text, (size_t)snprintf(text, sizeof(text), "m%u", s)) };
         series_encode(rec, ref, (struct labels){ &l, 1 });
         model_series(m, ref, s);
     }
@@ -86,7 +90,8 @@ static void make_samples(struct prng *r, struct model *m, struct buf *rec, int64
 {
     ref_samples all = { 0 };
     for (uint64_t n = prng_below(r, 40); n > 0; n--)
-        vec_push(&all, ((struct ref_sample){ any_ref(r), t - (int64_t)prng_below(r, 3), (double)prng_below(r, 100), 0 }));
+        vec_push(&all, ((struct ref_sample){ any_ref(r), t - (int64_t)prng_below(r, 3),
+                           (double)prng_below(r, 100), 0 }));
     samples_encode(rec, all.at, all.n);
     bool cut = prng_below(r, 30) == 0 && all.n > 1;
     if (cut) {
@@ -117,7 +122,8 @@ static void make_record(struct prng *r, struct model *m, struct buf *rec, int64_
     case 0: make_series(r, m, rec); break;
     case 1: if (prng_below(r, 3) == 0) { make_ends(r, m, rec); break; }    /* fall through */
     default: make_samples(r, m, rec, t); break;
-    case 2: if (prng_below(r, 4) == 0) buf_u8(rec, 200); break;           /* empty, or of no known type */
+    /* empty, or of no known type */
+    case 2: if (prng_below(r, 4) == 0) buf_u8(rec, 200); break;
     case 3:
         exemplars_encode(rec, &x, 1);
         m->unknown++;
@@ -153,7 +159,8 @@ static void make_log(struct fs *fs, struct prng *r, struct model *m)
     buf_fini(&file);
 }
 
-/* ---- both --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- both
+ * ---------------------------------------------------------------------------------------------- */
 
 static void expect_series(struct head *h, const struct model *m, unsigned s)
 {
@@ -162,7 +169,9 @@ static void expect_series(struct head *h, const struct model *m, unsigned s)
     struct sample_iter *it = NULL;
     struct series *found = NULL;
     char text[16];
-    struct matcher match = { .type = MATCH_EQ, .name = METRIC_NAME, .value = str_of(text, (size_t)snprintf(text, sizeof(text), "m%u", s)) };
+    struct matcher match = { .type = MATCH_EQ,
+        .name = METRIC_NAME,
+        .value = str_of(text, (size_t)snprintf(text, sizeof(text), "m%u", s)) };
     EXPECT_OK(head_queryable(h)->ops->querier(head_queryable(h), INT64_MIN, INT64_MAX, &q, NULL));
     EXPECT_OK(q->ops->select(q, (struct matchers){ &match, 1 }, NULL, &set, NULL));
     EXPECT_OK(set->ops->next(set, &found, NULL));
@@ -180,14 +189,20 @@ static void expect_series(struct head *h, const struct model *m, unsigned s)
     sample_iter_free(it);
 }
 
-static void replay(struct fs *fs, const struct model *m, unsigned workers, size_t piece_bytes, size_t waiting_bytes)
+static void replay(struct fs *fs, const struct model *m, unsigned workers, size_t piece_bytes,
+    size_t waiting_bytes)
 {
     struct head *h = NULL;
     struct err e = { 0 };
     segment_list bad = { 0 };
     EXPECT_OK(head_open(&h, &(struct head_opts){ .samples_per_chunk = 8 }, NULL));
     struct head_replay *r = head_replay_begin(h);
-    struct replay_log_opts o = { .fs = fs, .backend = IO_BUFFERED, .replay = r, .workers = workers, .piece_bytes = piece_bytes, .waiting_bytes = waiting_bytes };
+    struct replay_log_opts o = { .fs = fs,
+        .backend = IO_BUFFERED,
+        .replay = r,
+        .workers = workers,
+        .piece_bytes = piece_bytes,
+        .waiting_bytes = waiting_bytes };
     struct replay_log *l = replay_log_new(&o);
     struct replay_log_counts counts;
     struct head_replay_stats st;
@@ -199,15 +214,21 @@ static void replay(struct fs *fs, const struct model *m, unsigned workers, size_
     EXPECT_EQ(counts.corruptions, m->bad);
     EXPECT(bad.n <= SEGMENTS && (bad.n > 0) == (m->bad > 0));
     for (size_t i = 1; i < bad.n; i++) EXPECT(bad.at[i - 1] < bad.at[i]);
-    EXPECT_EQ(st.unknown[REPLAY_SAMPLES] + st.unknown[REPLAY_EXEMPLARS] + st.unknown[REPLAY_TOMBSTONES], m->unknown);
+    EXPECT_EQ(
+        st.unknown[REPLAY_SAMPLES] + st.unknown[REPLAY_EXEMPLARS] + st.unknown[REPLAY_TOMBSTONES],
+        m->unknown);
     for (unsigned s = 0; s < LABELS; s++) expect_series(h, m, s);
     vec_fini(&bad);
     head_close(h);
 }
 
-static void log_nothing(void *ctx, enum log_level level, str line) { (void)ctx, (void)level, (void)line; }
+static void log_nothing(void *ctx, enum log_level level, str line)
+{
+    (void)ctx, (void)level, (void)line;
+}
 
-/* Refs given twice, moved, ended and begun anew between samples; records that do not decode; any compression. */
+/* Refs given twice, moved, ended and begun anew between samples; records that do not decode; any
+ * compression. */
 TEST(rounds_give_what_one_by_one_gives)
 {
     log_capture(log_nothing, NULL);

@@ -5,12 +5,16 @@
 
 #include <stdlib.h>
 
-COUNTER(m_by_time, "prometheus_tsdb_time_retentions_total", "The number of times that blocks were deleted because the maximum time limit was exceeded.")
-COUNTER(m_by_size, "prometheus_tsdb_size_retentions_total", "The number of times that blocks were deleted because the maximum number of bytes was exceeded.")
+COUNTER(m_by_time, "prometheus_tsdb_time_retentions_total",
+    "The number of times that blocks were deleted because the maximum time limit was exceeded.")
+COUNTER(m_by_size, "prometheus_tsdb_size_retentions_total",
+    "The number of times that blocks were deleted because the maximum number of bytes was "
+    "exceeded.")
 
 static int newest_first(const void *a, const void *b)
 {
-    const struct block_meta *x = block_meta(*(struct block *const *)a), *y = block_meta(*(struct block *const *)b);
+    const struct block_meta *x = block_meta(*(struct block *const *)a),
+                            *y = block_meta(*(struct block *const *)b);
     if (x->maxt != y->maxt) return x->maxt > y->maxt ? -1 : 1;
     return ulid_cmp(y->id, x->id);
 }
@@ -36,7 +40,8 @@ static size_t beyond_size(struct block *const *at, size_t n, uint64_t limit, uin
     return n;
 }
 
-void retention_doomed(ulid_list *out, const struct retention *r, const struct block_list *l, uint64_t head_bytes)
+void retention_doomed(
+    ulid_list *out, const struct retention *r, const struct block_list *l, uint64_t head_bytes)
 {
     if (!l->n || (!r->ms && !r->bytes)) return;
     struct block **at = mem_alloc_array(l->n, sizeof(struct block *));

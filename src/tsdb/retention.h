@@ -1,6 +1,7 @@
 /* retention.h — which blocks are beyond what is to be kept.
  *
- * What        By time: those that end a retention or more before the newest one ends. By size: the oldest ones, until the rest fits.
+ * What        By time: those that end a retention or more before the newest one ends. By size: the
+ *             oldest ones, until the rest fits.
  * Invariants  pure
  * Ownership   borrows the list; vec_fini frees the result
  * Threads     pure
@@ -14,8 +15,11 @@
 #include "base/vec.h"
 
 struct block_list;
-struct retention { int64_t ms; uint64_t bytes; double percent; };      /* 0: no limit; percent of the file system, in place of bytes */
+/* 0: no limit; percent of the file system, in place of bytes */
+struct retention { int64_t ms; uint64_t bytes; double percent; };
 typedef VEC(ulid) ulid_list;
-void retention_doomed(ulid_list *out, const struct retention *r, const struct block_list *l, uint64_t head_bytes);     /* appends */
+/* appends */
+void retention_doomed(
+    ulid_list *out, const struct retention *r, const struct block_list *l, uint64_t head_bytes);
 
 #endif

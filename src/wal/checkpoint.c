@@ -38,7 +38,8 @@ static void checkpoint_fini(struct checkpoint *c)
 
 static bool kept(const struct checkpoint *c, sref ref) { return c->o->keep(c->o->ctx, ref); }
 
-/* Keeps the elements of a list for which `cond` holds (x is the element); how many there were before. */
+/* Keeps the elements of a list for which `cond` holds (x is the element); how many there were
+ * before. */
 #define FILTER(list, x, cond) \
     ({ \
         size_t filter_had = (list)->n, filter_n = 0; \
@@ -65,7 +66,8 @@ static errc pass_series(struct checkpoint *c, const struct wal_rec *rec, struct 
     struct buf *b = room(c, rec, had, c->series.all.n);
     if (!b) return OK;
     series_encode_type(b);
-    for (size_t i = 0; i < c->series.all.n; i++) series_encode(b, c->series.all.at[i].ref, c->series.all.at[i].labels);
+    for (size_t i = 0; i < c->series.all.n; i++)
+        series_encode(b, c->series.all.at[i].ref, c->series.all.at[i].labels);
     wal_batch_seal(c->batch);
     return OK;
 }
@@ -77,7 +79,8 @@ static errc pass_samples(struct checkpoint *c, const struct wal_rec *rec, struct
     c->counts.samples_dropped += had - c->samples.n;
     struct buf *b = room(c, rec, had, c->samples.n);
     if (!b) return OK;
-    (record_type(rec->bytes) == REC_SAMPLES ? samples_encode : samples_encode_v2)(b, c->samples.at, c->samples.n);
+    (record_type(rec->bytes) == REC_SAMPLES ? samples_encode : samples_encode_v2)(
+        b, c->samples.at, c->samples.n);
     wal_batch_seal(c->batch);
     return OK;
 }
@@ -108,7 +111,8 @@ static errc pass_histograms(struct checkpoint *c, const struct wal_rec *rec, str
 {
     enum rec_type type = record_type(rec->bytes);
     TRY(histograms_decode(&c->histograms, rec->bytes, e));
-    size_t had = FILTER(&c->histograms.all, x, c->o->all_histograms ? kept(c, x->ref) : x->t >= c->o->mint);
+    size_t had =
+        FILTER(&c->histograms.all, x, c->o->all_histograms ? kept(c, x->ref) : x->t >= c->o->mint);
     struct buf *b = room(c, rec, had, c->histograms.all.n);
     if (!b) return OK;
     const struct ref_histogram *first = &c->histograms.all.at[0];
@@ -186,14 +190,19 @@ static errc read_records(struct checkpoint *c, struct wal_reader *r, struct err 
 static errc read_dir(struct checkpoint *c, str dir, uint32_t first, uint32_t last, struct err *e)
 {
     struct wal_reader *r = NULL;
-    struct wal_reader_opts o = { .fs = c->o->fs, .dir = dir, .backend = c->o->backend, .mode = WAL_SALVAGE, .first = first, .last = last };
+    struct wal_reader_opts o = { .fs = c->o->fs,
+        .dir = dir,
+        .backend = c->o->backend,
+        .mode = WAL_SALVAGE,
+        .first = first,
+        .last = last };
     TRY(wal_reader_open(&r, &o, e));
     errc rc = read_records(c, r, e);
     size_t n;
     const struct wal_corruption *bad = wal_reader_corruptions(r, &n);
     for (size_t i = 0; i < n; i++)
-        LOG(WARN, "damage in the log is not taken into a checkpoint", kv_str("dir", dir), kv_u64("segment", bad[i].seg),
-            kv_u64("offset", bad[i].off), kv_z("err", bad[i].why));
+        LOG(WARN, "damage in the log is not taken into a checkpoint", kv_str("dir", dir),
+            kv_u64("segment", bad[i].seg), kv_u64("offset", bad[i].off), kv_z("err", bad[i].why));
     wal_reader_close(r);
     return rc;
 }
@@ -205,7 +214,8 @@ static errc read_all(struct checkpoint *c, struct err *e)
         str dir = arena_fmt(&a, "%.*s/checkpoint.%08" PRIu32, STR_ARG(c->o->dir), c->o->previous);
         SCOPED(wal_dir_fini) struct wal_dir inside = { 0 };
         TRY(wal_dir_list(&inside, c->o->fs, dir, e));
-        if (inside.segments.n) TRY(read_dir(c, dir, inside.segments.at[0], vec_last(&inside.segments), e));
+        if (inside.segments.n)
+            TRY(read_dir(c, dir, inside.segments.at[0], vec_last(&inside.segments), e));
     }
     TRY(read_dir(c, c->o->dir, c->o->first, c->o->last, e));
     if (c->metadata.n) {
@@ -217,8 +227,13 @@ static errc read_all(struct checkpoint *c, struct err *e)
 
 static errc write_tmp(struct checkpoint *c, str tmp, struct err *e)
 {
-    struct wal_opts wo = { .fs = c->o->fs, .dir = tmp, .kind = WAL_PLAIN, .segment_bytes = c->o->segment_bytes, .compress = c->o->compress,
-                           .fsync_interval_ms = 1000, .no_thread = true };
+    struct wal_opts wo = { .fs = c->o->fs,
+        .dir = tmp,
+        .kind = WAL_PLAIN,
+        .segment_bytes = c->o->segment_bytes,
+        .compress = c->o->compress,
+        .fsync_interval_ms = 1000,
+        .no_thread = true };
     TRY(fs_remove_tree(c->o->fs, tmp, e));
     TRY(wal_open(&c->wal, &wo, e));
     c->batch = wal_batch_new(c->wal);
@@ -229,11 +244,13 @@ static errc write_tmp(struct checkpoint *c, str tmp, struct err *e)
     return rc;
 }
 
-errc wal_checkpoint(const struct wal_checkpoint_opts *o, struct wal_checkpoint_counts *out, struct err *e)
+errc wal_checkpoint(
+    const struct wal_checkpoint_opts *o, struct wal_checkpoint_counts *out, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct checkpoint c = { .o = o };
-    str name = arena_fmt(&a, "%.*s/checkpoint.%08" PRIu32, STR_ARG(o->dir), o->last), tmp = arena_fmt(&a, "%.*s.tmp", STR_ARG(name));
+    str name = arena_fmt(&a, "%.*s/checkpoint.%08" PRIu32, STR_ARG(o->dir), o->last),
+        tmp = arena_fmt(&a, "%.*s.tmp", STR_ARG(name));
     errc rc = write_tmp(&c, tmp, e);
     checkpoint_fini(&c);
     if (rc == OK) rc = fs_rename(o->fs, tmp, name, e);
@@ -254,7 +271,9 @@ errc wal_checkpoints_drop(struct fs *fs, str dir, uint32_t below, struct err *e)
     if (d.has_checkpoint) vec_push(&d.older_checkpoints, d.checkpoint);
     for (size_t i = 0; i < d.older_checkpoints.n; i++) {
         uint32_t n = d.older_checkpoints.at[i];
-        if (n < below) TRY(fs_remove_tree(fs, arena_fmt(&a, "%.*s/checkpoint.%08" PRIu32, STR_ARG(dir), n), e));
+        if (n < below)
+            TRY(fs_remove_tree(
+                fs, arena_fmt(&a, "%.*s/checkpoint.%08" PRIu32, STR_ARG(dir), n), e));
     }
     return OK;
 }

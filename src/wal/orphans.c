@@ -1,7 +1,8 @@
 /* orphans.c — see orphans.h
  *
- * The first pass gives each record a number, notes with which record a ref was first named, and which segments hold something of a ref
- * that was not. Those alone are written anew, by the way of a repair: the segment is copied aside, then replaced.
+ * The first pass gives each record a number, notes with which record a ref was first named, and
+ * which segments hold something of a ref that was not. Those alone are written anew, by the way of
+ * a repair: the segment is copied aside, then replaced.
  */
 #include "wal/orphans.h"
 
@@ -12,10 +13,12 @@
 #include "wal/repair.h"
 #include "wal/wal_reader.h"
 
-struct marked { size_t part; uint32_t seg; uint64_t before; };          /* before: the number of the last record ahead of the segment */
+/* before: the number of the last record ahead of the segment */
+struct marked { size_t part; uint32_t seg; uint64_t before; };
 
 struct orphans {
-    struct map named;                          /* hash of a ref -> number of the record that named it first */
+    /* hash of a ref -> number of the record that named it first */
+    struct map named;
     uint64_t at;                               /* number of the record under way */
     VEC(struct marked) marked;
     struct ref_seriess series;
@@ -58,7 +61,8 @@ static errc name_series(struct orphans *o, str rec, struct err *e)
     TRY(series_decode(&o->series, rec, e));
     for (size_t i = 0; i < o->series.all.n; i++) {
         uint64_t hash = hash_ref(o->series.all.at[i].ref);
-        if (!map_find(&o->named, hash, NULL, NULL)) map_put(&o->named, hash, (void *)(uintptr_t)o->at);
+        if (!map_find(&o->named, hash, NULL, NULL))
+            map_put(&o->named, hash, (void *)(uintptr_t)o->at);
     }
     return OK;
 }
@@ -96,7 +100,8 @@ static void put_metadata(struct orphans *o)
     for (size_t i = 0; i < o->metadatas.n; i++) buf_str(&o->record, o->metadatas.at[i].raw);
 }
 
-/* Sifts a record; *gone items were orphans, *left are in o->record (which is only the record's if both are more than none). */
+/* Sifts a record; *gone items were orphans, *left are in o->record (which is only the record's if
+ * both are more than none). */
 static errc sift(struct orphans *o, str rec, size_t *gone, size_t *left, struct err *e)
 {
     enum rec_type type = record_type(rec);
@@ -117,7 +122,8 @@ static errc sift(struct orphans *o, str rec, size_t *gone, size_t *left, struct 
         return OK;
     case REC_TOMBSTONES:
         TRY(tombstones_decode(&o->tombstones, rec, e));
-        *gone = SIFT(&o->tombstones, x, !(x->mint == INT64_MIN && x->maxt == INT64_MAX) && !known(o, x->ref));
+        *gone = SIFT(&o->tombstones, x,
+            !(x->mint == INT64_MIN && x->maxt == INT64_MAX) && !known(o, x->ref));
         *left = o->tombstones.n;
         tombstones_encode(&o->record, o->tombstones.at, o->tombstones.n);
         return OK;
@@ -154,9 +160,11 @@ static errc sift(struct orphans *o, str rec, size_t *gone, size_t *left, struct 
     return OK;
 }
 
-/* ---- first pass --------------------------------------------------------------------------------------------------------------- */
+/* ---- first pass
+ * ---------------------------------------------------------------------------------------------- */
 
-static errc look_at(struct orphans *o, size_t part, uint32_t seg, uint64_t before, str rec, struct wal_orphans *out, struct err *e)
+static errc look_at(struct orphans *o, size_t part, uint32_t seg, uint64_t before, str rec,
+    struct wal_orphans *out, struct err *e)
 {
     size_t gone, left;
     if (record_type(rec) == REC_SERIES) return name_series(o, rec, e);
@@ -164,15 +172,21 @@ static errc look_at(struct orphans *o, size_t part, uint32_t seg, uint64_t befor
     if (!gone) return OK;
     out->items += gone;
     const struct marked *last = o->marked.n ? &vec_last(&o->marked) : NULL;
-    if (!last || last->part != part || last->seg != seg) vec_push(&o->marked, ((struct marked){ part, seg, before }));
+    if (!last || last->part != part || last->seg != seg)
+        vec_push(&o->marked, ((struct marked){ part, seg, before }));
     return OK;
 }
 
-static errc look(struct orphans *o, struct fs *fs, enum io_backend backend, const struct wal_part *p, size_t part, struct wal_orphans *out,
-                 struct err *e)
+static errc look(struct orphans *o, struct fs *fs, enum io_backend backend,
+    const struct wal_part *p, size_t part, struct wal_orphans *out, struct err *e)
 {
     SCOPED(reader_closep) struct wal_reader *r = NULL;
-    struct wal_reader_opts opts = { .fs = fs, .dir = p->dir, .backend = backend, .mode = WAL_SALVAGE, .first = p->first, .last = p->last };
+    struct wal_reader_opts opts = { .fs = fs,
+        .dir = p->dir,
+        .backend = backend,
+        .mode = WAL_SALVAGE,
+        .first = p->first,
+        .last = p->last };
     struct wal_rec rec;
     uint32_t seg = UINT32_MAX;
     uint64_t before = 0;
@@ -184,11 +198,13 @@ static errc look(struct orphans *o, struct fs *fs, enum io_backend backend, cons
         seg = rec.seg;
         o->at++;
         errc rc = look_at(o, part, rec.seg, before, rec.bytes, out, e);
-        if (rc != OK && rc != ERR_CORRUPT) return rc;          /* what does not decode is the repair's */
+        /* what does not decode is the repair's */
+        if (rc != OK && rc != ERR_CORRUPT) return rc;
     }
 }
 
-/* ---- second pass -------------------------------------------------------------------------------------------------------------- */
+/* ---- second pass
+ * ---------------------------------------------------------------------------------------------- */
 
 /* repair.h: what is written of a record. */
 static errc anew(void *ctx, const struct wal_rec *rec, str *stored, bool *keep, struct err *e)
@@ -205,20 +221,21 @@ static errc anew(void *ctx, const struct wal_rec *rec, str *stored, bool *keep, 
     return OK;
 }
 
-errc wal_orphans_drop(struct fs *fs, enum io_backend backend, const struct wal_part *parts, size_t n, struct wal_orphans *out,
-                      struct err *e)
+errc wal_orphans_drop(struct fs *fs, enum io_backend backend, const struct wal_part *parts,
+    size_t n, struct wal_orphans *out, struct err *e)
 {
     SCOPED(orphans_fini) struct orphans o = { 0 };
     struct wal_orphans done = { 0 };
     *out = done;
     buf_init(&o.record, NULL, 0);
     buf_init(&o.packed, NULL, 0);
-    for (size_t i = 0; i < n; i++) TRY_IN(e, look(&o, fs, backend, &parts[i], i, &done, e), "%.*s", STR_ARG(parts[i].dir));
+    for (size_t i = 0; i < n; i++)
+        TRY_IN(e, look(&o, fs, backend, &parts[i], i, &done, e), "%.*s", STR_ARG(parts[i].dir));
     for (size_t i = 0; i < o.marked.n; i++) {
         const struct marked *m = &o.marked.at[i];
         o.at = m->before;
-        TRY_IN(e, wal_rewrite_segment(fs, parts[m->part].dir, backend, m->seg, anew, &o, e), "%.*s: segment %" PRIu32,
-               STR_ARG(parts[m->part].dir), m->seg);
+        TRY_IN(e, wal_rewrite_segment(fs, parts[m->part].dir, backend, m->seg, anew, &o, e),
+            "%.*s: segment %" PRIu32, STR_ARG(parts[m->part].dir), m->seg);
         done.segments++;
     }
     *out = done;

@@ -1,4 +1,5 @@
-/* orphans_test.c — logs that Prometheus wrote: what belongs to a series stays to the last bit, what belongs to none goes. */
+/* orphans_test.c — logs that Prometheus wrote: what belongs to a series stays to the last bit, what
+ * belongs to none goes. */
 #include "wal/orphans.h"
 
 #include "base/log.h"
@@ -41,7 +42,9 @@ static void say_samples(struct said *s, str rec)
 {
     ref_samples all = { 0 };
     EXPECT_OK(samples_decode(&all, rec, NULL));
-    for (size_t i = 0; i < all.n; i++) item(s, all.at[i].ref, (uint64_t)all.at[i].t, f64_bits(all.at[i].v), str_of(&all.at[i].st, 8));
+    for (size_t i = 0; i < all.n; i++)
+        item(s, all.at[i].ref, (uint64_t)all.at[i].t, f64_bits(all.at[i].v),
+            str_of(&all.at[i].st, 8));
     vec_fini(&all);
 }
 
@@ -67,13 +70,17 @@ static void say_rest(struct said *s, str rec)
     if (record_type(rec) == REC_METADATA) EXPECT_OK(metadata_decode(&metadatas, rec, NULL));
     if (record_type(rec) == REC_MMAP_MARKERS) EXPECT_OK(markers_decode(&markers, rec, NULL));
     for (size_t i = 0; i < tombstones.n; i++)
-        item(s, tombstones.at[i].ref, (uint64_t)tombstones.at[i].mint, (uint64_t)tombstones.at[i].maxt, STR_EMPTY);
+        item(s, tombstones.at[i].ref, (uint64_t)tombstones.at[i].mint,
+            (uint64_t)tombstones.at[i].maxt, STR_EMPTY);
     for (size_t i = 0; i < exemplars.all.n; i++) {
         const struct ref_exemplar *x = &exemplars.all.at[i];
-        item(s, x->ref, (uint64_t)x->t, f64_bits(x->v), x->labels.n ? x->labels.at[0].value : STR_EMPTY);
+        item(s, x->ref, (uint64_t)x->t, f64_bits(x->v),
+            x->labels.n ? x->labels.at[0].value : STR_EMPTY);
     }
-    for (size_t i = 0; i < metadatas.n; i++) item(s, metadatas.at[i].ref, metadatas.at[i].type_byte, 0, metadatas.at[i].raw);
-    for (size_t i = 0; i < markers.n; i++) item(s, markers.at[i].ref, markers.at[i].chunk, 0, STR_EMPTY);
+    for (size_t i = 0; i < metadatas.n; i++)
+        item(s, metadatas.at[i].ref, metadatas.at[i].type_byte, 0, metadatas.at[i].raw);
+    for (size_t i = 0; i < markers.n; i++)
+        item(s, markers.at[i].ref, markers.at[i].chunk, 0, STR_EMPTY);
     vec_fini(&tombstones);
     ref_exemplars_fini(&exemplars);
     vec_fini(&metadatas);
@@ -86,7 +93,12 @@ static void say_log(struct said *s, struct fs *fs, const struct wal_part *parts,
         struct wal_reader *r = NULL;
         struct wal_rec rec;
         struct wal_reader_opts o = {
-            .fs = fs, .dir = parts[i].dir, .backend = IO_BUFFERED, .mode = WAL_STRICT, .first = parts[i].first, .last = parts[i].last,
+            .fs = fs,
+            .dir = parts[i].dir,
+            .backend = IO_BUFFERED,
+            .mode = WAL_STRICT,
+            .first = parts[i].first,
+            .last = parts[i].last,
         };
         EXPECT_OK(wal_reader_open(&r, &o, NULL));
         for (bool got = true;;) {
@@ -103,17 +115,27 @@ static void say_log(struct said *s, struct fs *fs, const struct wal_part *parts,
     }
 }
 
-static void log_nothing(void *ctx, enum log_level level, str line) { (void)ctx, (void)level, (void)line; }
+static void log_nothing(void *ctx, enum log_level level, str line)
+{
+    (void)ctx, (void)level, (void)line;
+}
 
-static const struct row { const char *name; struct wal_part parts[2]; size_t n; bool orphans; } rows[] = {
+static const struct row {
+    const char *name;
+    struct wal_part parts[2];
+    size_t n;
+    bool orphans;
+} rows[] = {
     { "wal/all_types_none", { { S("wal"), 0, 99 } }, 1, false },
     { "wal/all_types_snappy", { { S("wal"), 0, 99 } }, 1, false },
     { "wal/odd_records", { { S("wal"), 0, 99 } }, 1, true },
     { "wal/bad_missing_first", { { S("wal"), 1, 99 } }, 1, true },
-    { "wal/all_types_zstd", { { S("wal"), 1, 99 } }, 1, true },          /* its first segment is left out of the reading */
+    /* its first segment is left out of the reading */
+    { "wal/all_types_zstd", { { S("wal"), 1, 99 } }, 1, true },
     { "wal/st_v2", { { S("wal"), 1, 99 } }, 1, true },
     { "wal/wbl", { { S("wal"), 0, 99 }, { S("wbl"), 0, 99 } }, 2, false },
-    { "wal/wbl_snappy", { { S("wbl"), 0, 99 } }, 1, true },              /* and here the whole log */
+    /* and here the whole log */
+    { "wal/wbl_snappy", { { S("wbl"), 0, 99 } }, 1, true },
 };
 
 TEST(orphans_golden)
@@ -129,7 +151,8 @@ TEST(orphans_golden)
         EXPECT_OK_E(wal_orphans_drop(fs, IO_BUFFERED, row->parts, row->n, &gone, &e), &e);
         EXPECT_EQ(gone.items, before.orphans);
         EXPECT_EQ(gone.segments > 0, row->orphans);
-        fs_sim_crash(fs, SIM_LOSE_ALL);                        /* what was written anew is durable */
+        /* what was written anew is durable */
+        fs_sim_crash(fs, SIM_LOSE_ALL);
         say_log(&after, fs, row->parts, row->n);
         EXPECT_EQ(after.orphans, 0);
         EXPECT(before.items > 0 || row->orphans);

@@ -8,11 +8,16 @@
 #include "base/crc32c.h"
 #include "base/cursor.h"
 
-uint8_t frag_flag_of(enum compress_kind k) { return k == COMPRESS_SNAPPY ? FRAG_SNAPPY : k == COMPRESS_ZSTD ? FRAG_ZSTD : 0; }
+uint8_t frag_flag_of(enum compress_kind k)
+{
+    return k == COMPRESS_SNAPPY ? FRAG_SNAPPY : k == COMPRESS_ZSTD ? FRAG_ZSTD : 0;
+}
 
 enum compress_kind frag_compress_of(uint8_t header)
 {
-    return header & FRAG_SNAPPY ? COMPRESS_SNAPPY : header & FRAG_ZSTD ? COMPRESS_ZSTD : COMPRESS_NONE;
+    return header & FRAG_SNAPPY ? COMPRESS_SNAPPY
+           : header & FRAG_ZSTD ? COMPRESS_ZSTD
+                                : COMPRESS_NONE;
 }
 
 bool page_needs_segment(uint64_t off, uint64_t segment_bytes, size_t n)
@@ -41,12 +46,15 @@ void page_pad(struct buf *out, uint64_t *off)
 void page_put(struct buf *out, uint64_t *off, uint8_t flags, str rec, struct page_counts *counts)
 {
     bool first = true;
-    do {                                                       /* once at least: an empty record has a fragment, too */
+    /* once at least: an empty record has a fragment, too */
+    do {
         size_t free_bytes = PAGE_BYTES - (size_t)(*off % PAGE_BYTES);
         assert(free_bytes >= FRAG_HEADER_BYTES);
         str part = str_slice(rec, 0, free_bytes - FRAG_HEADER_BYTES);
         rec = str_from(rec, part.n);
-        enum frag_type type = first ? rec.n ? FRAG_FIRST : FRAG_FULL : rec.n ? FRAG_MIDDLE : FRAG_LAST;
+        enum frag_type type = first   ? rec.n ? FRAG_FIRST : FRAG_FULL
+                              : rec.n ? FRAG_MIDDLE
+                                      : FRAG_LAST;
         buf_u8(out, (uint8_t)type | flags);
         buf_be16(out, (uint16_t)part.n);
         buf_be32(out, crc32c_str(part));
@@ -64,7 +72,8 @@ void page_put(struct buf *out, uint64_t *off, uint8_t flags, str rec, struct pag
     } while (rec.n > 0);
 }
 
-/* The n bytes at `at`, of which those behind the file's end but within its last page are zeros. False: they run past that. */
+/* The n bytes at `at`, of which those behind the file's end but within its last page are zeros.
+ * False: they run past that. */
 static bool part_bytes(str part, size_t at, size_t n, uint8_t *room, str *out)
 {
     size_t filled = (part.n + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
@@ -77,7 +86,8 @@ static bool part_bytes(str part, size_t at, size_t n, uint8_t *room, str *out)
     return true;
 }
 
-/* Prometheus reads the rest of the header or the data from a stream: with nothing left at all that is the end, with too little an error. */
+/* Prometheus reads the rest of the header or the data from a stream: with nothing left at all that
+ * is the end, with too little an error. */
 static enum frag_step runs_out(str part, size_t at, size_t *next, struct err *e, const char *what)
 {
     size_t filled = (part.n + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
@@ -87,12 +97,14 @@ static enum frag_step runs_out(str part, size_t at, size_t *next, struct err *e,
     return FRAG_STEP_BAD;
 }
 
-static enum frag_step padding_next(str part, size_t at, struct frag *out, size_t *next, struct err *e)
+static enum frag_step padding_next(
+    str part, size_t at, struct frag *out, size_t *next, struct err *e)
 {
     size_t end = (at / PAGE_BYTES + 1) * PAGE_BYTES;
     str zeros = str_slice(part, at, end);
     *next = end;
-    for (size_t i = 1; i < zeros.n; i++) {                     /* the first byte is the header, of which only the type counts */
+    /* the first byte is the header, of which only the type counts */
+    for (size_t i = 1; i < zeros.n; i++) {
         if (zeros.p[i] == 0) continue;
         err_set(e, ERR_CORRUPT, "unexpected non-zero byte in padded page");
         return FRAG_STEP_BAD;
@@ -101,12 +113,14 @@ static enum frag_step padding_next(str part, size_t at, struct frag *out, size_t
     return FRAG_STEP_OK;
 }
 
-enum frag_step frag_next(str part, size_t at, uint8_t *room, struct frag *out, size_t *next, struct err *e)
+enum frag_step frag_next(
+    str part, size_t at, uint8_t *room, struct frag *out, size_t *next, struct err *e)
 {
     str header, data;
     if (!part_bytes(part, at, 1, room, &header)) return runs_out(part, at, next, e, "");
     if ((header.p[0] & FRAG_TYPE_MASK) == FRAG_PAD) return padding_next(part, at, out, next, e);
-    if (!part_bytes(part, at, FRAG_HEADER_BYTES, room, &header)) return runs_out(part, at + 1, next, e, "read remaining header: ");
+    if (!part_bytes(part, at, FRAG_HEADER_BYTES, room, &header))
+        return runs_out(part, at + 1, next, e, "read remaining header: ");
     cursor c = cur_of(header);
     uint8_t flags = cur_u8(&c);
     size_t n = cur_be16(&c);

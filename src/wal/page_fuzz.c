@@ -1,4 +1,5 @@
-/* page_fuzz.c — any bytes as the pages of a segment: fragments are walked to an end, and what is put into pages is read back. */
+/* page_fuzz.c — any bytes as the pages of a segment: fragments are walked to an end, and what is
+ * put into pages is read back. */
 #include "wal/page.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);

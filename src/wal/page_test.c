@@ -18,7 +18,8 @@ static void expect_files(const struct log *l, const json_t *want)
     char line[64];
     EXPECT_EQ(json_array_size(want), l->cur + 1);
     for (size_t i = 0; i <= l->cur; i++) {
-        snprintf(line, sizeof(line), "%08zu %zu %08x", i, l->file[i].n, crc32c_str(buf_view(&l->file[i])));
+        snprintf(line, sizeof(line), "%08zu %zu %08x", i, l->file[i].n,
+            crc32c_str(buf_view(&l->file[i])));
         EXPECT_STR(str_z(line), str_z(json_string_value(json_array_get(want, i))));
     }
 }
@@ -66,7 +67,8 @@ TEST(page_vectors)
         page_pad(&l.file[l.cur], &l.off);
         expect_files(&l, json_object_get(j, "closed"));
         size_t at = 0;
-        for (size_t i = 0; i <= l.cur; i++) at = expect_frags(buf_view(&l.file[i]), i, json_object_get(j, "frags"), at);
+        for (size_t i = 0; i <= l.cur; i++)
+            at = expect_frags(buf_view(&l.file[i]), i, json_object_get(j, "frags"), at);
         EXPECT_EQ(at, json_array_size(json_object_get(j, "frags")));
         for (size_t i = 0; i < FILES; i++) buf_fini(&l.file[i]);
     }
@@ -76,13 +78,24 @@ TEST(page_vectors)
 
 TEST(frag_damage)
 {
-    static const struct { const char *name; str part; size_t at; enum frag_step want; const char *words; size_t next; } cases[] = {
+    static const struct {
+        const char *name;
+        str part;
+        size_t at;
+        enum frag_step want;
+        const char *words;
+        size_t next;
+    } cases[] = {
         { "nothing", STR_EMPTY, 0, FRAG_STEP_END, "", 0 },
-        { "a short page is padded", { (const uint8_t *)"\0\0\0", 3 }, 0, FRAG_STEP_OK, "", PAGE_BYTES },
-        { "padding that is none", { (const uint8_t *)"\0\0\1", 3 }, 0, FRAG_STEP_BAD, "unexpected non-zero byte in padded page", PAGE_BYTES },
-        { "too long", { (const uint8_t *)"\1\x7f\xff\0\0\0\0", 7 }, 0, FRAG_STEP_BAD, "invalid record size 32767", 7 },
+        { "a short page is padded", { (const uint8_t *)"\0\0\0", 3 }, 0, FRAG_STEP_OK, "",
+            PAGE_BYTES },
+        { "padding that is none", { (const uint8_t *)"\0\0\1", 3 }, 0, FRAG_STEP_BAD,
+            "unexpected non-zero byte in padded page", PAGE_BYTES },
+        { "too long", { (const uint8_t *)"\1\x7f\xff\0\0\0\0", 7 }, 0, FRAG_STEP_BAD,
+            "invalid record size 32767", 7 },
         { "empty record", { (const uint8_t *)"\1\0\0\0\0\0\0", 7 }, 0, FRAG_STEP_OK, "", 7 },
-        { "cut header, length 0", { (const uint8_t *)"\1\0\0\7", 4 }, 0, FRAG_STEP_BAD, "unexpected checksum 0, expected 7000000", 7 },
+        { "cut header, length 0", { (const uint8_t *)"\1\0\0\7", 4 }, 0, FRAG_STEP_BAD,
+            "unexpected checksum 0, expected 7000000", 7 },
     };
     TEST_EACH(c, cases) {
         struct frag f;
@@ -104,9 +117,12 @@ TEST(frag_runs_over_the_end)
     EXPECT_EQ(frag_next(str_of(page, PAGE_BYTES), at, room, &f, &next, &e), FRAG_STEP_BAD);
     EXPECT_STR(err_str(&e), S("unexpected EOF"));
     EXPECT_EQ(next, PAGE_BYTES);
-    EXPECT_EQ(frag_next(str_of(page, PAGE_BYTES), PAGE_BYTES - 7, room, &f, &next, &e), FRAG_STEP_END);   /* a header and no byte more */
+    /* a header and no byte more */
+    EXPECT_EQ(
+        frag_next(str_of(page, PAGE_BYTES), PAGE_BYTES - 7, room, &f, &next, &e), FRAG_STEP_END);
     page[PAGE_BYTES - 2] = 1;
-    EXPECT_EQ(frag_next(str_of(page, PAGE_BYTES), PAGE_BYTES - 2, room, &f, &next, &e), FRAG_STEP_BAD);
+    EXPECT_EQ(
+        frag_next(str_of(page, PAGE_BYTES), PAGE_BYTES - 2, room, &f, &next, &e), FRAG_STEP_BAD);
     EXPECT_STR(err_str(&e), S("read remaining header: unexpected EOF"));
     mem_free(page);
 }

@@ -1,7 +1,8 @@
 /* record.c — see record.h
  *
- * Each decoder reads straight through with a cursor into the caller's batch and asks once at the end: what a hostile record may do is
- * fill the batch with nonsense that is then thrown away. Counts are bounded by the bytes that are left before anything is reserved.
+ * Each decoder reads straight through with a cursor into the caller's batch and asks once at the
+ * end: what a hostile record may do is fill the batch with nonsense that is then thrown away.
+ * Counts are bounded by the bytes that are left before anything is reserved.
  */
 #include "wal/record.h"
 
@@ -37,13 +38,16 @@ static errc cut_short(struct err *e, const char *what, size_t n)
 {
     return err_set(e, ERR_CORRUPT, "%s: cut short after %zu", what, n);
 }
-static inline uint64_t add(uint64_t base, int64_t delta) { return base + (uint64_t)delta; }   /* a hostile delta wraps, never traps */
+/* a hostile delta wraps, never traps */
+static inline uint64_t add(uint64_t base, int64_t delta) { return base + (uint64_t)delta; }
 
-/* ---- series ------------------------------------------------------------------------------------------------------------------- */
+/* ---- series
+ * ---------------------------------------------------------------------------------------------- */
 
 typedef VEC(struct label) label_vec;
 
-/* The pairs of one series, pushed on `pairs`; how many. Bounded before it reserves: a pair takes two bytes at least. */
+/* The pairs of one series, pushed on `pairs`; how many. Bounded before it reserves: a pair takes
+ * two bytes at least. */
 static size_t labels_decode(cursor *c, label_vec *pairs)
 {
     uint64_t n = cur_uvarint(c);
@@ -111,13 +115,15 @@ void series_encode(struct buf *b, sref ref, struct labels l)
     labels_encode(b, l);
 }
 
-/* ---- samples ------------------------------------------------------------------------------------------------------------------ */
+/* ---- samples
+ * ---------------------------------------------------------------------------------------------- */
 
 enum { SAMPLE_MIN_BYTES = 10, SAMPLE_V2_MIN_BYTES = 11 };
 
 static errc samples_v1(ref_samples *out, cursor c, struct err *e)
 {
-    if (cur_done(&c)) return OK;                               /* a commit of no samples writes only the type */
+    /* a commit of no samples writes only the type */
+    if (cur_done(&c)) return OK;
     sref ref0 = cur_be64(&c);
     uint64_t t0 = cur_be64(&c);
     vec_reserve(out, cur_left(&c) / SAMPLE_MIN_BYTES);
@@ -248,7 +254,8 @@ void samples_encode_v2(struct buf *b, const struct ref_sample *at, size_t n)
     }
 }
 
-/* ---- tombstones, exemplars, markers, metadata --------------------------------------------------------------------------------- */
+/* ---- tombstones, exemplars, markers, metadata
+ * ---------------------------------------------------------------------------------------------- */
 
 errc tombstones_decode(ref_tombstones *out, str rec, struct err *e)
 {
@@ -392,15 +399,21 @@ void metadata_encode(struct buf *b, const struct ref_metadata *at, size_t n)
     }
 }
 
-/* ---- histograms --------------------------------------------------------------------------------------------------------------- */
+/* ---- histograms
+ * ---------------------------------------------------------------------------------------------- */
 
-static bool is_histogram(enum rec_type t) { return (t >= REC_HISTOGRAMS && t <= REC_CUSTOM_FLOAT_HISTOGRAMS) || t >= REC_HISTOGRAMS_V2; }
+static bool is_histogram(enum rec_type t)
+{
+    return (t >= REC_HISTOGRAMS && t <= REC_CUSTOM_FLOAT_HISTOGRAMS) || t >= REC_HISTOGRAMS_V2;
+}
 static bool is_float_histogram(enum rec_type t)
 {
-    return t == REC_FLOAT_HISTOGRAMS || t == REC_CUSTOM_FLOAT_HISTOGRAMS || t == REC_FLOAT_HISTOGRAMS_V2;
+    return t == REC_FLOAT_HISTOGRAMS || t == REC_CUSTOM_FLOAT_HISTOGRAMS ||
+           t == REC_FLOAT_HISTOGRAMS_V2;
 }
 
-static size_t count_decode(cursor *c, size_t min_bytes)        /* a number of elements that the rest may hold */
+/* a number of elements that the rest may hold */
+static size_t count_decode(cursor *c, size_t min_bytes)
 {
     uint64_t n = cur_uvarint(c);
     if (n <= cur_left(c) / min_bytes) return (size_t)n;
@@ -525,7 +538,8 @@ void ref_histograms_fini(struct ref_histograms *h)
     arena_fini(&h->a);
 }
 
-void histograms_encode(struct buf *b, enum rec_type type, sref ref0, int64_t t0, const struct ref_histogram *at, size_t n)
+void histograms_encode(struct buf *b, enum rec_type type, sref ref0, int64_t t0,
+    const struct ref_histogram *at, size_t n)
 {
     assert(type >= REC_HISTOGRAMS && type <= REC_CUSTOM_FLOAT_HISTOGRAMS);
     buf_u8(b, (uint8_t)type);
@@ -539,7 +553,8 @@ void histograms_encode(struct buf *b, enum rec_type type, sref ref0, int64_t t0,
     }
 }
 
-void histograms_encode_v2(struct buf *b, enum rec_type type, const struct ref_histogram *at, size_t n)
+void histograms_encode_v2(
+    struct buf *b, enum rec_type type, const struct ref_histogram *at, size_t n)
 {
     struct v2 s = { 0 };
     assert(type == REC_HISTOGRAMS_V2 || type == REC_FLOAT_HISTOGRAMS_V2);
@@ -550,7 +565,8 @@ void histograms_encode_v2(struct buf *b, enum rec_type type, const struct ref_hi
     }
 }
 
-/* ---- any record --------------------------------------------------------------------------------------------------------------- */
+/* ---- any record
+ * ---------------------------------------------------------------------------------------------- */
 
 #define CHECK(type, decode, fini) \
     ({ \
@@ -575,7 +591,8 @@ errc record_check(str rec, struct err *e)
     case REC_CUSTOM_HISTOGRAMS:
     case REC_CUSTOM_FLOAT_HISTOGRAMS:
     case REC_HISTOGRAMS_V2:
-    case REC_FLOAT_HISTOGRAMS_V2: return CHECK(struct ref_histograms, histograms_decode, ref_histograms_fini);
+    case REC_FLOAT_HISTOGRAMS_V2:
+        return CHECK(struct ref_histograms, histograms_decode, ref_histograms_fini);
     case REC_NONE:
     case REC_TYPES: break;
     }

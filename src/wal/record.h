@@ -1,11 +1,14 @@
 /* record.h — the bytes of each record type of the WAL.
  *
  * What        Encoders append to a buf; decoders turn one whole record into arrays. Pure functions.
- * Invariants  (1) Decoding is all or nothing: a record that is cut short or holds trailing bytes gives ERR_CORRUPT and no element.
- *             (2) What Prometheus 3.14 encodes is encoded to the same bytes. (3) An unknown type is not an error: record_type()
+ * Invariants  (1) Decoding is all or nothing: a record that is cut short or holds trailing bytes
+ *             gives ERR_CORRUPT and no element.
+ *             (2) What Prometheus 3.14 encodes is encoded to the same bytes. (3) An unknown type is
+ *                 not an error: record_type()
  *             gives it, the caller skips it.
- * Ownership   A ref_*s batch is the caller's: zero value to begin with, its arrays grow once and are used again for the next record,
- *             ref_*s_fini frees them. Strings borrow from the record.
+ * Ownership   A ref_*s batch is the caller's: zero value to begin with, its arrays grow once and
+ *             are used again for the next record, ref_*s_fini frees them. Strings borrow from the
+ *             record.
  * Threads     values
  * Errors      ERR_CORRUPT
  * Format      docs/format/wal.md
@@ -22,30 +25,47 @@
 #include "model/sample.h"
 
 enum rec_type {
-    REC_NONE, REC_SERIES, REC_SAMPLES, REC_TOMBSTONES, REC_EXEMPLARS, REC_MMAP_MARKERS, REC_METADATA, REC_HISTOGRAMS,
-    REC_FLOAT_HISTOGRAMS, REC_CUSTOM_HISTOGRAMS, REC_CUSTOM_FLOAT_HISTOGRAMS, REC_SAMPLES_V2, REC_HISTOGRAMS_V2,
-    REC_FLOAT_HISTOGRAMS_V2, REC_TYPES
+    REC_NONE,
+    REC_SERIES,
+    REC_SAMPLES,
+    REC_TOMBSTONES,
+    REC_EXEMPLARS,
+    REC_MMAP_MARKERS,
+    REC_METADATA,
+    REC_HISTOGRAMS,
+    REC_FLOAT_HISTOGRAMS,
+    REC_CUSTOM_HISTOGRAMS,
+    REC_CUSTOM_FLOAT_HISTOGRAMS,
+    REC_SAMPLES_V2,
+    REC_HISTOGRAMS_V2,
+    REC_FLOAT_HISTOGRAMS_V2,
+    REC_TYPES
 };
 enum { REC_LABELS_MAX = 1 << 16 };             /* pairs of one series: more is damage */
 
-static inline enum rec_type record_type(str rec)               /* REC_NONE: empty, or of no known type */
+/* REC_NONE: empty, or of no known type */
+static inline enum rec_type record_type(str rec)
 {
     return rec.n && rec.p[0] < REC_TYPES ? (enum rec_type)rec.p[0] : REC_NONE;
 }
-str record_type_name(enum rec_type t);                         /* "series", "samples", "samples_v2", …; "unknown" */
+/* "series", "samples", "samples_v2", …; "unknown" */
+str record_type_name(enum rec_type t);
 
-/* Series (1). raw: the bytes of count and pairs as they lie in the record; equal labels have equal raw bytes. */
+/* Series (1). raw: the bytes of count and pairs as they lie in the record; equal labels have equal
+ * raw bytes. */
 struct ref_series { sref ref; struct labels labels; str raw; };
 struct ref_seriess { VEC(struct ref_series) all; VEC(struct label) pairs; };
 MUST_USE errc series_decode(struct ref_seriess *out, str rec, struct err *e);
 void ref_seriess_fini(struct ref_seriess *s);
-void series_encode_type(struct buf *b);                        /* once, then one or more series_encode */
+/* once, then one or more series_encode */
+void series_encode_type(struct buf *b);
 void series_encode(struct buf *b, sref ref, struct labels l);
 
 /* Samples (2, and 11 with start timestamps). st: 0 = none. */
 struct ref_sample { sref ref; int64_t t; double v; int64_t st; };
 typedef VEC(struct ref_sample) ref_samples;
-MUST_USE errc samples_decode(ref_samples *out, str rec, struct err *e);          /* both types; replaces what out held */
+/* both types; replaces what out held */
+MUST_USE errc samples_decode(ref_samples *out, str rec, struct err *e);
 void samples_encode(struct buf *b, const struct ref_sample *at, size_t n);       /* type 2 */
 void samples_encode_v2(struct buf *b, const struct ref_sample *at, size_t n);    /* type 11 */
 
@@ -68,17 +88,21 @@ typedef VEC(struct ref_marker) ref_markers;
 MUST_USE errc markers_decode(ref_markers *out, str rec, struct err *e);
 void markers_encode(struct buf *b, const struct ref_marker *at, size_t n);
 
-/* Metadata (6): fields other than UNIT and HELP are skipped. The type byte is kept if it is of no known type (read as unknown). */
-struct ref_metadata { sref ref; uint8_t type_byte; struct metadata meta; str raw; };     /* raw: all its bytes, when decoded */
+/* Metadata (6): fields other than UNIT and HELP are skipped. The type byte is kept if it is of no
+ * known type (read as unknown). */
+/* raw: all its bytes, when decoded */
+struct ref_metadata { sref ref; uint8_t type_byte; struct metadata meta; str raw; };
 typedef VEC(struct ref_metadata) ref_metadatas;
 MUST_USE errc metadata_decode(ref_metadatas *out, str rec, struct err *e);
 void metadata_encode(struct buf *b, const struct ref_metadata *at, size_t n);
 
-/* Histograms (7 … 10, 12, 13) as they are logged: integer buckets are deltas, float buckets absolute. */
+/* Histograms (7 … 10, 12, 13) as they are logged: integer buckets are deltas, float buckets
+ * absolute. */
 struct rec_span { int32_t offset; uint32_t length; };
 struct rec_histogram {
     bool is_float;
-    uint8_t hint;                              /* 0 unknown, 1 reset, 2 not reset, 3 gauge; kept as read */
+    /* 0 unknown, 1 reset, 2 not reset, 3 gauge; kept as read */
+    uint8_t hint;
     int64_t schema;
     double zero_threshold, sum;
     union { uint64_t i; double f; } zero_count, count;
@@ -89,15 +113,20 @@ struct rec_histogram {
     const double *custom;
     size_t n_custom;
 };
-struct ref_histogram { sref ref; int64_t t, st; struct rec_histogram h; str raw; };   /* raw: the bytes of H or F */
+/* raw: the bytes of H or F */
+struct ref_histogram { sref ref; int64_t t, st; struct rec_histogram h; str raw; };
 struct ref_histograms { VEC(struct ref_histogram) all; struct arena a; };
 MUST_USE errc histograms_decode(struct ref_histograms *out, str rec, struct err *e);
 void ref_histograms_fini(struct ref_histograms *h);
-/* Types 7, 8, 9, 10 use deltas to (ref0, t0), which are those of the first histogram of the commit, of whatever schema. v2: st too. */
-void histograms_encode(struct buf *b, enum rec_type type, sref ref0, int64_t t0, const struct ref_histogram *at, size_t n);
-void histograms_encode_v2(struct buf *b, enum rec_type type, const struct ref_histogram *at, size_t n);
+/* Types 7, 8, 9, 10 use deltas to (ref0, t0), which are those of the first histogram of the commit,
+ * of whatever schema. v2: st too. */
+void histograms_encode(struct buf *b, enum rec_type type, sref ref0, int64_t t0,
+    const struct ref_histogram *at, size_t n);
+void histograms_encode_v2(
+    struct buf *b, enum rec_type type, const struct ref_histogram *at, size_t n);
 
-/* Does it decode? OK for unknown types and for the empty record of a known type. Takes no memory that lasts. */
+/* Does it decode? OK for unknown types and for the empty record of a known type. Takes no memory
+ * that lasts. */
 MUST_USE errc record_check(str rec, struct err *e);
 
 #endif

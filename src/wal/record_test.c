@@ -37,13 +37,15 @@ static errc again(struct batches *b, str rec, struct buf *out, size_t *n)
         TRY(series_decode(&b->series, rec, NULL));
         series_encode_type(out);
         *n = b->series.all.n;
-        for (size_t i = 0; i < *n; i++) series_encode(out, b->series.all.at[i].ref, b->series.all.at[i].labels);
+        for (size_t i = 0; i < *n; i++)
+            series_encode(out, b->series.all.at[i].ref, b->series.all.at[i].labels);
         return OK;
     case REC_SAMPLES:
     case REC_SAMPLES_V2:
         TRY(samples_decode(&b->samples, rec, NULL));
         *n = b->samples.n;
-        (record_type(rec) == REC_SAMPLES ? samples_encode : samples_encode_v2)(out, b->samples.at, *n);
+        (record_type(rec) == REC_SAMPLES ? samples_encode : samples_encode_v2)(
+            out, b->samples.at, *n);
         return OK;
     case REC_TOMBSTONES:
         TRY(tombstones_decode(&b->tombstones, rec, NULL));
@@ -75,7 +77,8 @@ static errc again(struct batches *b, str rec, struct buf *out, size_t *n)
         TRY(histograms_decode(&b->histograms, rec, NULL));
         *n = b->histograms.all.n;
         sref ref0 = cur_be64(&c);
-        histograms_encode(out, record_type(rec), ref0, (int64_t)cur_be64(&c), b->histograms.all.at, *n);
+        histograms_encode(
+            out, record_type(rec), ref0, (int64_t)cur_be64(&c), b->histograms.all.at, *n);
         return OK;
     }
 }
@@ -95,7 +98,8 @@ static void expect_bits(const json_t *list, const int64_t *at, size_t n, bool he
     EXPECT_EQ(n, json_array_size(list));
     for (size_t i = 0; i < n; i++) {
         const json_t *x = json_array_get(list, i);
-        uint64_t want = hex ? strtoull(json_string_value(x), NULL, 16) : (uint64_t)json_integer_value(x);
+        uint64_t want =
+            hex ? strtoull(json_string_value(x), NULL, 16) : (uint64_t)json_integer_value(x);
         EXPECT_EQ(at[i], want);
     }
 }
@@ -116,13 +120,16 @@ static void expect_histogram(const struct rec_histogram *h, const json_t *s)
     EXPECT_EQ(h->schema, json_i64_of(want, "schema"));
     EXPECT_EQ(f64_bits(h->zero_threshold), json_bits_of(want, "zt"));
     EXPECT_EQ(f64_bits(h->sum), json_bits_of(want, "sum"));
-    EXPECT_EQ(h->zero_count.i, h->is_float ? json_bits_of(want, "zc") : (uint64_t)json_i64_of(want, "zc"));
-    EXPECT_EQ(h->count.i, h->is_float ? json_bits_of(want, "count") : (uint64_t)json_i64_of(want, "count"));
+    EXPECT_EQ(h->zero_count.i,
+        h->is_float ? json_bits_of(want, "zc") : (uint64_t)json_i64_of(want, "zc"));
+    EXPECT_EQ(h->count.i,
+        h->is_float ? json_bits_of(want, "count") : (uint64_t)json_i64_of(want, "count"));
     expect_spans(json_object_get(want, "ps"), h->pos_spans, h->n_pos_spans);
     expect_spans(json_object_get(want, "ns"), h->neg_spans, h->n_neg_spans);
     expect_bits(json_object_get(want, "pb"), h->pos, h->n_pos, h->is_float);
     expect_bits(json_object_get(want, "nb"), h->neg, h->n_neg, h->is_float);
-    expect_bits(json_object_get(want, "cv"), (const int64_t *)(const void *)h->custom, h->n_custom, true);
+    expect_bits(
+        json_object_get(want, "cv"), (const int64_t *)(const void *)h->custom, h->n_custom, true);
 }
 
 static void expect_element(const struct batches *b, enum rec_type type, size_t i, const json_t *x)
@@ -165,7 +172,8 @@ static void expect_element(const struct batches *b, enum rec_type type, size_t i
     }
 }
 
-/* Each vector decodes to its data and is encoded to its bytes; each of its prefixes is refused or a record itself. */
+/* Each vector decodes to its data and is encoded to its bytes; each of its prefixes is refused or a
+ * record itself. */
 TEST(record_vectors)
 {
     struct vectors v;
@@ -185,7 +193,8 @@ TEST(record_vectors)
         EXPECT_OK(again(&b, rec, &out, &n));
         EXPECT_EQ(n, json_array_size(data));
         EXPECT_STR(buf_view(&out), rec);
-        for (size_t i = 0; i < n; i++) expect_element(&b, record_type(rec), i, json_array_get(data, i));
+        for (size_t i = 0; i < n; i++)
+            expect_element(&b, record_type(rec), i, json_array_get(data, i));
         for (size_t cut = 1; cut < rec.n; cut++) {
             str part = mem_str(str_of(rec.p, cut));
             size_t fewer = 0;
@@ -223,14 +232,33 @@ TEST(record_bit_flips)
 
 TEST(record_odd_ones)
 {
-    static const struct { const char *name; str rec; errc want; } cases[] = {
+    static const struct { const char *name; str rec; errc want;
+    } cases[] = {
         { "empty", STR_EMPTY, OK },
-        { "unknown type", S("\x63" "anything"), OK },
+        { "unknown type",
+            S("\x63"
+              "anything"),
+            OK },
         { "type 0", { (const uint8_t *)"\0", 1 }, OK },
-        { "series of a hostile label count", S("\x01" "\1\2\3\4\5\6\7\1" "\xff\xff\xff\xff\x0f"), ERR_CORRUPT },
-        { "samples without base time", S("\x02" "\1\2\3\4\5\6\7\1"), ERR_CORRUPT },
-        { "overlong varint", S("\x06" "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), ERR_CORRUPT },
-        { "metadata of many fields", S("\x06" "\x01" "\x01" "\xff\xff\xff\xff\xff\x0f"), ERR_CORRUPT },
+        { "series of a hostile label count",
+            S("\x01"
+              "\1\2\3\4\5\6\7\1"
+              "\xff\xff\xff\xff\x0f"),
+            ERR_CORRUPT },
+        { "samples without base time",
+            S("\x02"
+              "\1\2\3\4\5\6\7\1"),
+            ERR_CORRUPT },
+        { "overlong varint",
+            S("\x06"
+              "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
+            ERR_CORRUPT },
+        { "metadata of many fields",
+            S("\x06"
+              "\x01"
+              "\x01"
+              "\xff\xff\xff\xff\xff\x0f"),
+            ERR_CORRUPT },
     };
     TEST_EACH(c, cases) EXPECT_EQ(record_check(c->rec, NULL), c->want);
 }
@@ -238,7 +266,24 @@ TEST(record_odd_ones)
 TEST(record_metadata_skips_unknown_fields)
 {
     ref_metadatas m = { 0 };
-    EXPECT_OK(metadata_decode(&m, S("\x06" "\x05" "\x09" "\x03" "\x03" "FOO" "\x03" "bar" "\x04" "HELP" "\x02" "hi" "\x04" "UNIT" "\x01" "s"), NULL));
+    EXPECT_OK(metadata_decode(&m,
+        S("\x06"
+          "\x05"
+          "\x09"
+          "\x03"
+          "\x03"
+          "FOO"
+          "\x03"
+          "bar"
+          "\x04"
+          "HELP"
+          "\x02"
+          "hi"
+          "\x04"
+          "UNIT"
+          "\x01"
+          "s"),
+        NULL));
     EXPECT_EQ(m.n, 1);
     EXPECT_EQ(m.at[0].type_byte, 9);
     EXPECT_EQ(m.at[0].meta.type, TYPE_UNKNOWN);
@@ -257,8 +302,10 @@ TEST(record_samples_round_trip)
     for (size_t n = 0; n < 3000; n = n * 3 + 1) {
         in.n = 0;
         for (size_t i = 0; i < n; i++)
-            vec_push(&in, ((struct ref_sample){ prng_u64(&r) >> prng_below(&r, 64), (int64_t)prng_u64(&r), f64_of_bits(prng_u64(&r)),
-                                                prng_below(&r, 3) ? (int64_t)prng_below(&r, 3) : (int64_t)prng_u64(&r) }));
+            vec_push(
+                &in, ((struct ref_sample){ prng_u64(&r) >> prng_below(&r, 64),
+                         (int64_t)prng_u64(&r), f64_of_bits(prng_u64(&r)),
+                         prng_below(&r, 3) ? (int64_t)prng_below(&r, 3) : (int64_t)prng_u64(&r) }));
         for (int v2 = 0; v2 < 2; v2++) {
             buf_reset(&b);
             (v2 ? samples_encode_v2 : samples_encode)(&b, in.at, n);

@@ -3,11 +3,14 @@
  * A damaged segment N becomes a good one in steps of which each leaves the good records readable:
  *
  *     1  wal/N is copied to wal.N.bad in the data folder (never inside of wal/: what
- *        begins with checkpoint. there has to be one), and synced                         N is as it was
- *     2  its good records are written to wal/N.repair, and synced                         N is as it was
- *     3  wal/N.repair is renamed to wal/N, and the folder synced                          N is the good one
+ *        begins with checkpoint. there has to be one), and synced                         N is as
+ *        it was
+ *     2  its good records are written to wal/N.repair, and synced                         N is as
+ *     it was 3  wal/N.repair is renamed to wal/N, and the folder synced                          N
+ *     is the good one
  *
- * What step 2 leaves behind when it is interrupted, wal_dir_tidy() removes. Records keep their stored bytes: nothing is packed again.
+ * What step 2 leaves behind when it is interrupted, wal_dir_tidy() removes. Records keep their
+ * stored bytes: nothing is packed again.
  */
 #include "wal/repair.h"
 
@@ -31,9 +34,12 @@ static errc sync_dir(struct fs *fs, str dir, struct err *e)
     return fault_dropped("repair.dir_fsync") ? OK : fs_sync_dir(fs, dir, e);
 }
 
-static errc open_segment(struct wal_reader **out, struct fs *fs, str dir, enum io_backend backend, uint32_t seg, struct err *e)
+static errc open_segment(struct wal_reader **out, struct fs *fs, str dir, enum io_backend backend,
+    uint32_t seg, struct err *e)
 {
-    struct wal_reader_opts o = { .fs = fs, .dir = dir, .backend = backend, .mode = WAL_SALVAGE, .first = seg, .last = seg };
+    struct wal_reader_opts o = {
+        .fs = fs, .dir = dir, .backend = backend, .mode = WAL_SALVAGE, .first = seg, .last = seg
+    };
     return wal_reader_open(out, &o, e);
 }
 
@@ -51,7 +57,8 @@ static errc next_good(struct wal_reader *r, struct wal_rec *rec, bool *got, stru
 /* What a segment is worth: good records, where they end, damage. */
 struct worth { uint32_t records; uint64_t end; size_t corruptions; bool only_tail; };
 
-static errc weigh(struct worth *out, struct fs *fs, str dir, enum io_backend backend, uint32_t seg, struct err *e)
+static errc weigh(
+    struct worth *out, struct fs *fs, str dir, enum io_backend backend, uint32_t seg, struct err *e)
 {
     SCOPED(reader_closep) struct wal_reader *r = NULL;
     struct worth w = { .only_tail = true };
@@ -67,8 +74,9 @@ static errc weigh(struct worth *out, struct fs *fs, str dir, enum io_backend bac
     const struct wal_corruption *c = wal_reader_corruptions(r, &w.corruptions);
     for (size_t i = 0; i < w.corruptions; i++) w.only_tail &= c[i].tail && c[i].off >= w.end;
     if (w.corruptions)
-        LOG(WARN, "wal: damage", kv_str("dir", dir), kv_u64("segment", seg), kv_u64("offset", c[0].off), kv_z("why", c[0].why),
-            kv_u64("spots", w.corruptions), kv_u64("good_records", w.records));
+        LOG(WARN, "wal: damage", kv_str("dir", dir), kv_u64("segment", seg),
+            kv_u64("offset", c[0].off), kv_z("why", c[0].why), kv_u64("spots", w.corruptions),
+            kv_u64("good_records", w.records));
     *out = w;
     return OK;
 }
@@ -103,7 +111,8 @@ static errc flush(struct file *f, struct buf *b, uint64_t *at, struct err *e)
     return OK;
 }
 
-static errc rewrite(struct fs *fs, str dir, enum io_backend backend, uint32_t seg, wal_rewrite_fn anew, void *ctx, struct err *e)
+static errc rewrite(struct fs *fs, str dir, enum io_backend backend, uint32_t seg,
+    wal_rewrite_fn anew, void *ctx, struct err *e)
 {
     SCOPED(arena_finip) struct arena a = { 0 };
     SCOPED(reader_closep) struct wal_reader *r = NULL;
@@ -139,8 +148,8 @@ static errc cut_tail(struct fs *fs, str dir, uint32_t seg, uint64_t end, struct 
     return fault_dropped("repair.segment_fsync") ? OK : file_sync(f, e);
 }
 
-errc wal_repair_segment(struct fs *fs, str dir, enum io_backend backend, uint32_t seg, bool is_last, struct wal_repair_result *out,
-                        struct err *e)
+errc wal_repair_segment(struct fs *fs, str dir, enum io_backend backend, uint32_t seg, bool is_last,
+    struct wal_repair_result *out, struct err *e)
 {
     struct worth w;
     TRY_IN(e, weigh(&w, fs, dir, backend, seg, e), "repair of segment %" PRIu32, seg);
@@ -157,13 +166,15 @@ errc wal_repair_segment(struct fs *fs, str dir, enum io_backend backend, uint32_
     return OK;
 }
 
-errc wal_rewrite_segment(struct fs *fs, str dir, enum io_backend backend, uint32_t seg, wal_rewrite_fn anew, void *ctx, struct err *e)
+errc wal_rewrite_segment(struct fs *fs, str dir, enum io_backend backend, uint32_t seg,
+    wal_rewrite_fn anew, void *ctx, struct err *e)
 {
     TRY(copy_aside(fs, dir, seg, e));
     return rewrite(fs, dir, backend, seg, anew, ctx, e);
 }
 
-errc wal_repair_gaps(struct fs *fs, str dir, uint32_t first, uint32_t last, uint32_t *filled, struct err *e)
+errc wal_repair_gaps(
+    struct fs *fs, str dir, uint32_t first, uint32_t last, uint32_t *filled, struct err *e)
 {
     SCOPED(arena_finip) struct arena a = { 0 };
     SCOPED(dir_finip) struct wal_dir d = { 0 };
@@ -173,7 +184,8 @@ errc wal_repair_gaps(struct fs *fs, str dir, uint32_t first, uint32_t last, uint
         if (d.segments.at[i] < first) continue;
         for (; want < d.segments.at[i]; want++, n++) {
             SCOPED(file_closep) struct file *f = NULL;
-            TRY(fs_open(&f, fs, wal_segment_path(&a, dir, want), FS_READ | FS_WRITE | FS_CREATE | FS_EXCL, e));
+            TRY(fs_open(&f, fs, wal_segment_path(&a, dir, want),
+                FS_READ | FS_WRITE | FS_CREATE | FS_EXCL, e));
         }
         want++;
     }
@@ -181,14 +193,16 @@ errc wal_repair_gaps(struct fs *fs, str dir, uint32_t first, uint32_t last, uint
     return n ? sync_dir(fs, dir, e) : OK;
 }
 
-errc wal_repair(struct fs *fs, str dir, enum io_backend backend, uint32_t first, uint32_t last, struct wal_repair_result *out, struct err *e)
+errc wal_repair(struct fs *fs, str dir, enum io_backend backend, uint32_t first, uint32_t last,
+    struct wal_repair_result *out, struct err *e)
 {
     SCOPED(dir_finip) struct wal_dir d = { 0 };
     struct wal_repair_result done = { 0 };
     TRY(wal_dir_list(&d, fs, dir, e));
     for (size_t i = 0; i < d.segments.n; i++) {
         uint32_t seg = d.segments.at[i];
-        if (seg >= first && seg <= last) TRY(wal_repair_segment(fs, dir, backend, seg, i + 1 == d.segments.n, &done, e));
+        if (seg >= first && seg <= last)
+            TRY(wal_repair_segment(fs, dir, backend, seg, i + 1 == d.segments.n, &done, e));
     }
     TRY(wal_repair_gaps(fs, dir, first, last, &done.gaps, e));
     *out = done;

@@ -1,4 +1,5 @@
-/* repair_test.c — golden damaged logs, repaired: a strict reader meets no error, and every good record is still there. */
+/* repair_test.c — golden damaged logs, repaired: a strict reader meets no error, and every good
+ * record is still there. */
 #include "wal/repair.h"
 
 #include "base/map.h"
@@ -14,7 +15,9 @@ static void read_log(digests *out, struct fs *fs, enum wal_mode mode, bool check
     struct err e = { 0 };
     struct wal_reader *r = NULL;
     struct wal_rec rec;
-    struct wal_reader_opts o = { .fs = fs, .dir = S("wal"), .backend = IO_BUFFERED, .mode = mode, .first = 0, .last = 9 };
+    struct wal_reader_opts o = {
+        .fs = fs, .dir = S("wal"), .backend = IO_BUFFERED, .mode = mode, .first = 0, .last = 9
+    };
     EXPECT_OK(wal_reader_open(&r, &o, &e));
     out->n = 0;
     for (bool got = true;;) {
@@ -26,9 +29,10 @@ static void read_log(digests *out, struct fs *fs, enum wal_mode mode, bool check
     wal_reader_close(r);
 }
 
-static const char *const names[] = { "bad_none", "bad_flip_seg1", "bad_flip_crc_last", "bad_flip_len_last", "bad_flip_type_last",
-    "bad_type_middle", "bad_garbage_tail", "bad_missing_middle", "bad_missing_first", "bad_record_content", "bad_short_middle", "bad_torn_header",
-    "bad_torn_middle", "bad_torn_record", "bad_zero_tail", "bad_empty_middle" };
+static const char *const names[] = { "bad_none", "bad_flip_seg1", "bad_flip_crc_last",
+    "bad_flip_len_last", "bad_flip_type_last", "bad_type_middle", "bad_garbage_tail",
+    "bad_missing_middle", "bad_missing_first", "bad_record_content", "bad_short_middle",
+    "bad_torn_header", "bad_torn_middle", "bad_torn_record", "bad_zero_tail", "bad_empty_middle" };
 
 TEST(repair_golden)
 {

@@ -2,20 +2,24 @@
  *
  * The way of a batch:
  *
- *     caller      encodes and compresses its records into a struct wal_batch                       (its own thread, no lock)
- *     wal_commit  queues it; whoever finds no leader becomes it                                    (LOCK_WAL)
- *     leader      takes everything queued and the waiting series records, frames it, writes it     (no lock, alone: w->leading)
- *     leader      hands out the results, moves the batches to `held`                               (LOCK_WAL)
- *     sync        fsyncs the files that were written, then frees what was held for them            (no lock, alone: w->syncing)
+ *     caller      encodes and compresses its records into a struct wal_batch
+ *     (its own thread, no lock) wal_commit  queues it; whoever finds no leader becomes it
+ *     (LOCK_WAL) leader      takes everything queued and the waiting series records, frames it,
+ *     writes it     (no lock, alone: w->leading) leader      hands out the results, moves the
+ *     batches to `held`                               (LOCK_WAL) sync        fsyncs the files that
+ *     were written, then frees what was held for them            (no lock, alone: w->syncing)
  *
- * What is held is what an fsync has not covered. When an fsync fails, the kernel may have dropped the pages and forgotten: what is held
- * goes to a new segment, and the files before it are cut back to what an earlier fsync covered (recover). While that does not work,
- * nothing else is written (w->recover).
+ * What is held is what an fsync has not covered. When an fsync fails, the kernel may have dropped
+ * the pages and forgotten: what is held goes to a new segment, and the files before it are cut back
+ * to what an earlier fsync covered (recover). While that does not work, nothing else is written
+ * (w->recover).
  *
- * A write that fails leaves nothing: the files are cut back to where the group began (roll_back). While that does not work, nothing else
- * is written either (w->cut): a torn record in the middle of the log would cost a Prometheus all that follows.
+ * A write that fails leaves nothing: the files are cut back to where the group began (roll_back).
+ * While that does not work, nothing else is written either (w->cut): a torn record in the middle of
+ * the log would cost a Prometheus all that follows.
  *
- * States of a file: current -> finished (padded, still open, not synced) -> synced (closed). `files` lists them, the current one last.
+ * States of a file: current -> finished (padded, still open, not synced) -> synced (closed).
+ * `files` lists them, the current one last.
  */
 #include "wal/wal.h"
 
@@ -32,13 +36,20 @@
 
 ACCOUNT(wal_account, "wal")
 
-enum { SPARE_BATCHES = 8, SPARE_BATCH_MAX_BYTES = 1 << 20, SERIES_RECORD_BYTES = 1 << 20, WARN_EVERY_MS = 10000 };
+enum {
+    SPARE_BATCHES = 8,
+    SPARE_BATCH_MAX_BYTES = 1 << 20,
+    SERIES_RECORD_BYTES = 1 << 20,
+    WARN_EVERY_MS = 10000
+};
 
 struct piece { uint32_t n; uint8_t flags; };
-struct waiter { bool done; errc rc; struct err *e; struct waiter *next; };   /* on the stack of wal_commit */
+/* on the stack of wal_commit */
+struct waiter { bool done; errc rc; struct err *e; struct waiter *next; };
 
 struct wal_batch {
-    struct buf room, stored;                   /* the record being made; the stored bytes of the others, one after the other */
+    /* the record being made; the stored bytes of the others, one after the other */
+    struct buf room, stored;
     VEC(struct piece) pieces;
     enum compress_kind compress;
     int64_t saved_bytes;                       /* by compression */
@@ -58,35 +69,46 @@ struct wal {
     struct cond changed;                       /* leading, at_files, waiters */
     struct cond stopping;                      /* stop: for the thread */
     struct batch_list queue;                   /* GUARDED_BY(mu) */
-    struct buf series;                         /* GUARDED_BY(mu): entries of series records that wait, without the type byte */
+    /* GUARDED_BY(mu): entries of series records that wait, without the type byte */
+    struct buf series;
     end_list series_ends;                      /* GUARDED_BY(mu): where each entry ends */
-    struct batch_list held;                    /* GUARDED_BY(mu): written, not yet synced, in the order of the log */
+    /* GUARDED_BY(mu): written, not yet synced, in the order of the log */
+    struct batch_list held;
     size_t held_bytes;                         /* GUARDED_BY(mu) */
     uint64_t next_seq, synced_seq;             /* GUARDED_BY(mu) */
     int64_t unsynced_since_ns;                 /* GUARDED_BY(mu): 0: all is synced */
     struct batch_list spare;                   /* GUARDED_BY(mu) */
     size_t n_spare;
     bool leading;                              /* GUARDED_BY(mu): somebody is the leader */
-    bool at_files;                             /* GUARDED_BY(mu): somebody syncs, or changes the list of files */
+    /* GUARDED_BY(mu): somebody syncs, or changes the list of files */
+    bool at_files;
     bool stop;                                 /* GUARDED_BY(mu) */
     bool full, failed;                         /* GUARDED_BY(mu): what the last write met */
-    bool recover;                              /* GUARDED_BY(mu): an fsync failed and recover() has not worked yet */
-    bool dir_dirty;                            /* GUARDED_BY(mu): a name was made or removed since the folder was synced */
-    VEC(struct seg_file) files;                /* who set at_files changes the list, under mu; sizes: the leader under mu */
-    uint32_t back_to;                          /* GUARDED_BY(mu): what is being written may be cut back to this segment; UINT32_MAX: nothing is */
+    /* GUARDED_BY(mu): an fsync failed and recover() has not worked yet */
+    bool recover;
+    /* GUARDED_BY(mu): a name was made or removed since the folder was synced */
+    bool dir_dirty;
+    /* who set at_files changes the list, under mu; sizes: the leader under mu */
+    VEC(struct seg_file) files;
+    /* GUARDED_BY(mu): what is being written may be cut back to this segment; UINT32_MAX: nothing
+     * is */
+    uint32_t back_to;
     uint64_t old_bytes;                        /* GUARDED_BY(mu): of the closed segments */
-    struct wal_stat stat;                      /* GUARDED_BY(mu): segment and offset after the last group */
+    /* GUARDED_BY(mu): segment and offset after the last group */
+    struct wal_stat stat;
     /* The leader's alone. */
     struct file *cur_file; uint32_t cur_n;     /* the last of files */
     uint64_t off;                              /* where the next fragment goes in it */
     bool cut; uint32_t cut_seg; uint64_t cut_off;   /* roll_back has to be tried again */
-    enum { RESCUE_NONE, RESCUE_BEGUN, RESCUE_DONE } rescue;   /* the last file is recover()'s, and its name durable or not */
+    /* the last file is recover()'s, and its name durable or not */
+    enum { RESCUE_NONE, RESCUE_BEGUN, RESCUE_DONE } rescue;
     struct buf out, series_out;
     end_list series_out_ends;
     struct thread *thread;
 };
 
-/* ---- batches ------------------------------------------------------------------------------------------------------------------ */
+/* ---- batches
+ * ---------------------------------------------------------------------------------------------- */
 
 static void list_init(struct batch_list *l) { *l = (struct batch_list){ NULL, &l->first }; }
 static void list_push(struct batch_list *l, struct wal_batch *b)
@@ -125,7 +147,8 @@ static void batch_reset(struct wal_batch *b)
 static void batch_give_locked(struct wal *w, struct wal_batch *b) REQUIRES(w->mu)
 {
     mtx_assert_held(&w->mu);
-    if (!b->room.cap || w->n_spare >= SPARE_BATCHES || b->stored.cap + b->room.cap > SPARE_BATCH_MAX_BYTES) {
+    if (!b->room.cap || w->n_spare >= SPARE_BATCHES ||
+        b->stored.cap + b->room.cap > SPARE_BATCH_MAX_BYTES) {
         batch_free(b);
         return;
     }
@@ -156,11 +179,14 @@ static void buf_rest(struct buf *b)
     buf_reset(b);
 }
 
-/* What is queued and then held, for as long as an fsync takes, is only what is stored, to the byte; the room goes back to the stock. */
+/* What is queued and then held, for as long as an fsync takes, is only what is stored, to the byte;
+ * the room goes back to the stock. */
 static struct wal_batch *batch_settle(struct wal *w, struct wal_batch *made)
 {
     struct wal_batch *b = NEW(struct wal_batch);
-    *b = (struct wal_batch){ .compress = made->compress, .saved_bytes = made->saved_bytes, .pieces = made->pieces };
+    *b = (struct wal_batch){
+        .compress = made->compress, .saved_bytes = made->saved_bytes, .pieces = made->pieces
+    };
     buf_init(&b->stored, &wal_account, 0);
     buf_grow(&b->stored, made->stored.n);
     buf_str(&b->stored, buf_view(&made->stored));
@@ -190,7 +216,8 @@ void wal_batch_add(struct wal_batch *b, str rec)
         errc rc = compress_pack(&b->stored, b->compress, rec, 0, NULL);
         if (rc == OK && b->stored.n - before < rec.n) {
             b->saved_bytes += (int64_t)(rec.n - (b->stored.n - before));
-            vec_push(&b->pieces, ((struct piece){ (uint32_t)(b->stored.n - before), frag_flag_of(b->compress) }));
+            vec_push(&b->pieces,
+                ((struct piece){ (uint32_t)(b->stored.n - before), frag_flag_of(b->compress) }));
             return;
         }
         b->stored.n = before;                  /* no gain: as it is */
@@ -212,7 +239,9 @@ void wal_batch_drop(struct wal *w, struct wal_batch *b)
     mtx_unlock(&w->mu);
 }
 
-/* ---- files: the leader's work ------------------------------------------------------------------------------------------------- */
+/* ---- files: the leader's work
+ * -------------------------------------------------------------------------------------------------
+ * */
 
 static void arena_finip(struct arena *a) { arena_fini(a); }
 
@@ -232,7 +261,8 @@ static void files_leave(struct wal *w)
     mtx_unlock(&w->mu);
 }
 
-static void files_push(struct wal *w, struct file *f, uint32_t n)   /* REQUIRES: alone at the files */
+/* REQUIRES: alone at the files */
+static void files_push(struct wal *w, struct file *f, uint32_t n)
 {
     mtx_lock(&w->mu);
     vec_push(&w->files, ((struct seg_file){ .f = f, .n = n }));
@@ -244,7 +274,8 @@ static void files_push(struct wal *w, struct file *f, uint32_t n)   /* REQUIRES:
     wal_metrics_segment(w->m, n);
 }
 
-/* Deletes the current file; the one before it is the current one then. REQUIRES: alone at the files, more than one */
+/* Deletes the current file; the one before it is the current one then. REQUIRES: alone at the
+ * files, more than one */
 static errc files_drop(struct wal *w, struct err *e)
 {
     SCOPED(arena_finip) struct arena a = { 0 };
@@ -266,7 +297,8 @@ static errc segment_open(struct wal *w, struct file **f, uint32_t n, struct err 
 {
     SCOPED(arena_finip) struct arena a = { 0 };
     if (FAULT("wal.segment_create")) return err_set(e, ERR_IO, "wal: no new segment (fault)");
-    return fs_open(f, w->o.fs, wal_segment_path(&a, w->o.dir, n), FS_READ | FS_WRITE | FS_CREATE | FS_EXCL, e);
+    return fs_open(
+        f, w->o.fs, wal_segment_path(&a, w->o.dir, n), FS_READ | FS_WRITE | FS_CREATE | FS_EXCL, e);
 }
 
 static errc segment_new(struct wal *w, uint32_t n, struct err *e)
@@ -304,7 +336,8 @@ static errc segment_next(struct wal *w, struct err *e)
     return segment_new(w, w->cur_n + 1, e);
 }
 
-static errc put_batch(struct wal *w, const struct wal_batch *b, struct page_counts *counts, struct err *e)
+static errc put_batch(
+    struct wal *w, const struct wal_batch *b, struct page_counts *counts, struct err *e)
 {
     str rest = buf_view(&b->stored);
     if (!buf_ok(&b->stored)) return err_set(e, ERR_LIMIT, "wal: a record is too long");
@@ -342,7 +375,8 @@ static errc roll_back(struct wal *w, uint32_t seg, uint64_t off, struct err *e)
     return rc;
 }
 
-/* ---- fsync -------------------------------------------------------------------------------------------------------------------- */
+/* ---- fsync
+ * ---------------------------------------------------------------------------------------------- */
 
 static errc sync_file(struct wal *w, struct file *f, struct err *e)
 {
@@ -357,7 +391,8 @@ static errc sync_file(struct wal *w, struct file *f, struct err *e)
 static errc sync_dir(struct wal *w, struct err *e)
 {
     if (fault_dropped("wal.dir_fsync")) return OK;
-    if (FAULT("wal.dir_fsync")) return err_set(e, ERR_IO, "wal: fsync of the folder failed (fault)");
+    if (FAULT("wal.dir_fsync"))
+        return err_set(e, ERR_IO, "wal: fsync of the folder failed (fault)");
     return fs_sync_dir(w->o.fs, w->o.dir, e);
 }
 
@@ -372,7 +407,8 @@ static void release_held_locked(struct wal *w, uint64_t upto) REQUIRES(w->mu)
     w->synced_seq = MAX(w->synced_seq, upto);
 }
 
-/* One pass over the files. The names come first: a file that no folder knows is lost with all its bytes. REQUIRES: alone at the files */
+/* One pass over the files. The names come first: a file that no folder knows is lost with all its
+ * bytes. REQUIRES: alone at the files */
 static errc sync_pass(struct wal *w, struct err *e)
 {
     VEC(struct seg_file) now = { 0 };
@@ -399,7 +435,8 @@ static errc sync_pass(struct wal *w, struct err *e)
         release_held_locked(w, mark);
         w->unsynced_since_ns = vec_last(&w->files).synced < vec_last(&w->files).size ? begun : 0;
         size_t closed = 0;
-        while (closed + 1 < now.n && w->files.at[closed].n < w->back_to) {  /* finished and durable: all but the current one */
+        /* finished and durable: all but the current one */
+        while (closed + 1 < now.n && w->files.at[closed].n < w->back_to) {
             file_close(w->files.at[closed].f);
             w->old_bytes += w->files.at[closed++].size;
         }
@@ -424,7 +461,8 @@ static errc held_out(struct wal *w, str path, struct file **out, uint64_t *off, 
     for (const struct wal_batch *b = w->held.first; b; b = b->next) {
         str rest = buf_view(&b->stored);
         for (size_t i = 0; i < b->pieces.n; i++) {
-            page_put(&w->out, off, b->pieces.at[i].flags, str_slice(rest, 0, b->pieces.at[i].n), NULL);
+            page_put(
+                &w->out, off, b->pieces.at[i].flags, str_slice(rest, 0, b->pieces.at[i].n), NULL);
             rest = str_from(rest, b->pieces.at[i].n);
         }
     }
@@ -439,13 +477,15 @@ static errc held_out(struct wal *w, str path, struct file **out, uint64_t *off, 
         return OK;
     }
     file_close(f);
-    errc left = fs_unlink(w->o.fs, tmp, NULL);                 /* best effort: the next attempt overwrites it */
+    /* best effort: the next attempt overwrites it */
+    errc left = fs_unlink(w->o.fs, tmp, NULL);
     (void)left;
     return rc;
 }
 
-/* What is held goes to a new segment, if need be a long one. It appears complete: a reader that found the front of it behind the same records in
- * the files before would take a series record there for a new beginning of the series. */
+/* What is held goes to a new segment, if need be a long one. It appears complete: a reader that
+ * found the front of it behind the same records in the files before would take a series record
+ * there for a new beginning of the series. */
 static errc rewrite_held(struct wal *w, uint32_t n, struct err *e)
 {
     SCOPED(arena_finip) struct arena a = { 0 };
@@ -458,9 +498,10 @@ static errc rewrite_held(struct wal *w, uint32_t n, struct err *e)
     return sync_dir(w, e);
 }
 
-/* After a failed fsync: what is held is written to a new segment and synced, and only then the files before it are cut back to what is
- * known to be durable: until it is, the page cache may be the only place outside of this process that has it. What fails halfway is
- * tried again: the new segment from the start, unless it was complete. REQUIRES: the leader, alone at the files */
+/* After a failed fsync: what is held is written to a new segment and synced, and only then the
+ * files before it are cut back to what is known to be durable: until it is, the page cache may be
+ * the only place outside of this process that has it. What fails halfway is tried again: the new
+ * segment from the start, unless it was complete. REQUIRES: the leader, alone at the files */
 static errc recover(struct wal *w, struct err *e)
 {
     buf_reset(&w->out);
@@ -474,7 +515,8 @@ static errc recover(struct wal *w, struct err *e)
         mtx_lock(&w->mu);
         s->size = s->synced;
         mtx_unlock(&w->mu);
-        errc rc = file_sync(s->f, NULL);       /* the size alone; if this fails, too, a reader meets a torn tail */
+        /* the size alone; if this fails, too, a reader meets a torn tail */
+        errc rc = file_sync(s->f, NULL);
         (void)rc;
     }
     w->rescue = RESCUE_NONE;
@@ -493,7 +535,9 @@ static errc sync_leading(struct wal *w, struct err *e)
     mtx_unlock(&w->mu);
     errc rc = again ? ERR_IO : sync_pass(w, &why);
     if (rc != OK) {
-        if (!again) LOG_LIMITED(ERROR, WARN_EVERY_MS, "wal: fsync failed", kv_str("dir", w->o.dir), kv_err(&why));
+        if (!again)
+            LOG_LIMITED(
+                ERROR, WARN_EVERY_MS, "wal: fsync failed", kv_str("dir", w->o.dir), kv_err(&why));
         rc = recover(w, e);
         mtx_lock(&w->mu);
         w->recover = rc != OK;
@@ -506,13 +550,15 @@ static errc sync_leading(struct wal *w, struct err *e)
         }
         mtx_unlock(&w->mu);
         if (rc == OK)
-            LOG(WARN, "wal: what an fsync failed for was written again", kv_str("dir", w->o.dir), kv_u64("segment", w->cur_n));
+            LOG(WARN, "wal: what an fsync failed for was written again", kv_str("dir", w->o.dir),
+                kv_u64("segment", w->cur_n));
     }
     files_leave(w);
     return rc;
 }
 
-/* ---- the leader --------------------------------------------------------------------------------------------------------------- */
+/* ---- the leader
+ * ---------------------------------------------------------------------------------------------- */
 
 /* The waiting series entries, cut into records of about 1 MiB. */
 static void put_series(struct wal *w, struct wal_batch *b)
@@ -534,7 +580,8 @@ static void series_wait_again_locked(struct wal *w) REQUIRES(w->mu)
     size_t moved = w->series_out.n;
     if (moved == 0) return;
     buf_str(&w->series_out, buf_view(&w->series));
-    for (size_t i = 0; i < w->series_ends.n; i++) vec_push(&w->series_out_ends, w->series_ends.at[i] + moved);
+    for (size_t i = 0; i < w->series_ends.n; i++)
+        vec_push(&w->series_out_ends, w->series_ends.at[i] + moved);
     struct buf bytes = w->series;
     end_list ends = w->series_ends;
     w->series = w->series_out;
@@ -550,14 +597,17 @@ static void set_back_to(struct wal *w, uint32_t seg)
     mtx_unlock(&w->mu);
 }
 
-static errc write_group(struct wal *w, struct wal_batch *group, struct page_counts *counts, struct err *e)
+static errc write_group(
+    struct wal *w, struct wal_batch *group, struct page_counts *counts, struct err *e)
 {
     uint32_t seg = w->cur_n;
     uint64_t off = w->off;
-    bool late = fault_dropped("wal.series_order");             /* the series records are the first batch of a group */
+    /* the series records are the first batch of a group */
+    bool late = fault_dropped("wal.series_order");
     errc rc = OK;
     set_back_to(w, seg);
-    for (struct wal_batch *b = late ? group->next : group; rc == OK && b; b = b->next) rc = put_batch(w, b, counts, e);
+    for (struct wal_batch *b = late ? group->next : group; rc == OK && b; b = b->next)
+        rc = put_batch(w, b, counts, e);
     if (late && rc == OK) rc = put_batch(w, group, counts, e);
     if (rc == OK) rc = out_flush(w, e);
     if (rc == OK) {
@@ -566,8 +616,9 @@ static errc write_group(struct wal *w, struct wal_batch *group, struct page_coun
     }
     struct err why = { 0 };
     if (roll_back(w, seg, off, &why) != OK)
-        LOG_LIMITED(ERROR, WARN_EVERY_MS, "wal: a failed write could not be taken back; nothing is written until it is",
-                    kv_str("dir", w->o.dir), kv_err(&why));
+        LOG_LIMITED(ERROR, WARN_EVERY_MS,
+            "wal: a failed write could not be taken back; nothing is written until it is",
+            kv_str("dir", w->o.dir), kv_err(&why));
     return rc;
 }
 
@@ -588,7 +639,8 @@ static void note_state_locked(struct wal *w, errc rc, const struct err *e) REQUI
 {
     if (rc != OK) wal_metrics_failed(w->m);
     if (rc == ERR_NO_SPACE && !w->full)
-        LOG(WARN, "wal: no space left; nothing is taken in until there is", kv_str("dir", w->o.dir), kv_err(e));
+        LOG(WARN, "wal: no space left; nothing is taken in until there is", kv_str("dir", w->o.dir),
+            kv_err(e));
     else if (rc != OK && rc != ERR_NO_SPACE)
         LOG_LIMITED(ERROR, WARN_EVERY_MS, "wal: write failed", kv_str("dir", w->o.dir), kv_err(e));
     if (rc == OK && w->full) LOG(INFO, "wal: there is space again", kv_str("dir", w->o.dir));
@@ -612,7 +664,8 @@ static void hold_locked(struct wal *w, struct wal_batch *b) REQUIRES(w->mu)
     }
 }
 
-/* Takes back the newest batches of `held`, from number `from` on: their callers are told that they failed. */
+/* Takes back the newest batches of `held`, from number `from` on: their callers are told that they
+ * failed. */
 static struct wal_batch *unhold_locked(struct wal *w, uint64_t from) REQUIRES(w->mu)
 {
     struct wal_batch **at = &w->held.first;
@@ -651,7 +704,8 @@ static struct wal_batch *take_queue_locked(struct wal *w, struct waiter **waiter
     return first;
 }
 
-/* One round of the leader: everything that is queued. Enters and leaves with mu held; `leading` is the caller's to set and clear. */
+/* One round of the leader: everything that is queued. Enters and leaves with mu held; `leading` is
+ * the caller's to set and clear. */
 static void lead_locked(struct wal *w) REQUIRES(w->mu)
 {
     struct err e = { 0 };
@@ -673,7 +727,8 @@ static void lead_locked(struct wal *w) REQUIRES(w->mu)
         rc = sync_leading(w, &e);
         mtx_lock(&w->mu);
         if (rc != OK) group = unhold_locked(w, from);
-        if (w->rescue == RESCUE_DONE) w->rescue = RESCUE_BEGUN;        /* it holds what is refused now */
+        /* it holds what is refused now */
+        if (w->rescue == RESCUE_DONE) w->rescue = RESCUE_BEGUN;
     }
     if (rc != OK) {
         give_all_locked(w, group);
@@ -682,7 +737,8 @@ static void lead_locked(struct wal *w) REQUIRES(w->mu)
     note_state_locked(w, rc, &e);
     buf_rest(&w->series_out);
     w->series_out_ends.n = 0;
-    for (struct waiter *at = waiters, *next; at; at = next) {  /* once done is seen, the waiter is gone */
+    /* once done is seen, the waiter is gone */
+    for (struct waiter *at = waiters, *next; at; at = next) {
         next = at->next;
         at->rc = rc;
         if (rc != OK && at->e) *at->e = e;
@@ -702,7 +758,8 @@ static void lead_leave_locked(struct wal *w) REQUIRES(w->mu)
     cond_broadcast(&w->changed);
 }
 
-/* ---- the door ----------------------------------------------------------------------------------------------------------------- */
+/* ---- the door
+ * ---------------------------------------------------------------------------------------------- */
 
 static errc commit(struct wal *w, struct wal_batch *b, struct err *e)
 {
@@ -750,7 +807,9 @@ errc wal_series(struct wal *w, sref ref, struct labels l, struct err *e)
         vec_push(&w->series_ends, w->series.n);
     }
     mtx_unlock(&w->mu);
-    return room ? OK : err_set(e, ERR_LIMIT, "wal: %d MiB of series records wait to be written", WAL_SERIES_WAITING_MAX_BYTES >> 20);
+    return room ? OK
+                : err_set(e, ERR_LIMIT, "wal: %d MiB of series records wait to be written",
+                      WAL_SERIES_WAITING_MAX_BYTES >> 20);
 }
 
 errc wal_flush_series(struct wal *w, struct err *e) { return wal_commit(w, wal_batch_new(w), e); }
@@ -766,7 +825,9 @@ errc wal_sync(struct wal *w, struct err *e)
     if (!again) rc = sync_pass(w, &why);
     files_leave(w);
     if (!again && rc == OK) return OK;
-    if (!again) LOG_LIMITED(ERROR, WARN_EVERY_MS, "wal: fsync failed", kv_str("dir", w->o.dir), kv_err(&why));
+    if (!again)
+        LOG_LIMITED(
+            ERROR, WARN_EVERY_MS, "wal: fsync failed", kv_str("dir", w->o.dir), kv_err(&why));
     mtx_lock(&w->mu);
     lead_enter_locked(w);
     mtx_unlock(&w->mu);
@@ -793,8 +854,9 @@ errc wal_rotate(struct wal *w, uint32_t *last, struct err *e)
     if (rc == OK) {
         rc = segment_next(w, e);
         if (rc != OK && roll_back(w, seg, off, NULL) != OK)
-            LOG_LIMITED(ERROR, WARN_EVERY_MS, "wal: a failed write could not be taken back; nothing is written until it is",
-                        kv_str("dir", w->o.dir));
+            LOG_LIMITED(ERROR, WARN_EVERY_MS,
+                "wal: a failed write could not be taken back; nothing is written until it is",
+                kv_str("dir", w->o.dir));
     }
     mtx_lock(&w->mu);
     w->stat.segment = w->cur_n;
@@ -812,14 +874,17 @@ errc wal_truncate(struct wal *w, uint32_t upto, struct err *e)
     SCOPED(arena_finip) struct arena a = { 0 };
     SCOPED(wal_dir_finip) struct wal_dir d = { 0 };
     mtx_lock(&w->mu);
-    w->dir_dirty = true;                       /* a checkpoint may have got its name here: that is durable before a segment goes */
+    /* a checkpoint may have got its name here: that is durable before a segment goes */
+    w->dir_dirty = true;
     mtx_unlock(&w->mu);
-    TRY(wal_sync(w, e));                       /* closes the finished files: what is deleted below is nobody's */
+    /* closes the finished files: what is deleted below is nobody's */
+    TRY(wal_sync(w, e));
     TRY(wal_dir_list(&d, w->o.fs, w->o.dir, e));
     mtx_lock(&w->mu);
     uint32_t keep = w->files.at[0].n;
     mtx_unlock(&w->mu);
-    for (size_t i = 0; i < d.segments.n && d.segments.at[i] <= upto && d.segments.at[i] < keep; i++) {
+    for (size_t i = 0; i < d.segments.n && d.segments.at[i] <= upto && d.segments.at[i] < keep;
+         i++) {
         struct fs_stat st = { 0 };
         str path = wal_segment_path(&a, w->o.dir, d.segments.at[i]);
         TRY(fs_stat(w->o.fs, path, &st, e));
@@ -837,7 +902,8 @@ void wal_stat(struct wal *w, struct wal_stat *out)
     mtx_lock(&w->mu);
     *out = w->stat;
     out->unsynced_bytes = w->held_bytes;
-    out->unsynced_s = w->unsynced_since_ns ? (double)(clock_mono_ns() - w->unsynced_since_ns) * 1e-9 : 0;
+    out->unsynced_s =
+        w->unsynced_since_ns ? (double)(clock_mono_ns() - w->unsynced_since_ns) * 1e-9 : 0;
     out->full = w->full;
     out->failed = w->failed || w->recover;
     mtx_unlock(&w->mu);
@@ -853,7 +919,8 @@ static void sync_loop(void *ctx)
         while (!w->stop && cond_wait_until(&w->stopping, &w->mu, wake)) { }
         bool dirty = !w->stop && (w->unsynced_since_ns || w->recover || w->files.n > 1);
         mtx_unlock(&w->mu);
-        if (dirty && wal_sync(w, NULL) != OK) LOG_LIMITED(ERROR, WARN_EVERY_MS, "wal: not durable", kv_str("dir", w->o.dir));
+        if (dirty && wal_sync(w, NULL) != OK)
+            LOG_LIMITED(ERROR, WARN_EVERY_MS, "wal: not durable", kv_str("dir", w->o.dir));
         wake = MAX(wake, clock_mono_ns() - w->o.fsync_interval_ms * 1000000);
         mtx_lock(&w->mu);
     }
@@ -863,7 +930,8 @@ static void sync_loop(void *ctx)
 static void wal_free(struct wal *w)
 {
     if (!w) return;
-    for (struct batch_list *l = (struct batch_list[]){ w->queue, w->held, w->spare }, *end = l + 3; l < end; l++)
+    for (struct batch_list *l = (struct batch_list[]){ w->queue, w->held, w->spare }, *end = l + 3;
+         l < end; l++)
         for (struct wal_batch *b; (b = list_pop(l)) != NULL;) batch_free(b);
     for (size_t i = 0; i < w->files.n; i++) file_close(w->files.at[i].f);
     vec_fini(&w->files);
@@ -903,7 +971,8 @@ errc wal_open(struct wal **out, const struct wal_opts *o, struct err *e)
     buf_init(&w->out, &wal_account, 0);
     w->next_seq = 1;
     if (!fs_exists(o->fs, o->dir)) {
-        str parent = str_slice(o->dir, 0, str_rindex(o->dir, '/') == SIZE_MAX ? 0 : str_rindex(o->dir, '/'));
+        str parent =
+            str_slice(o->dir, 0, str_rindex(o->dir, '/') == SIZE_MAX ? 0 : str_rindex(o->dir, '/'));
         TRY_IN(e, fs_mkdir(o->fs, o->dir, e), "wal");
         if (!fault_dropped("wal.dir_fsync")) TRY_IN(e, fs_sync_dir(o->fs, parent, e), "wal");
     }
@@ -915,7 +984,8 @@ errc wal_open(struct wal **out, const struct wal_opts *o, struct err *e)
     }
     TRY_IN(e, segment_new(w, d.segments.n ? vec_last(&d.segments) + 1 : 0, e), "wal");
     w->stat.segment = w->cur_n;
-    if (w->o.fsync_interval_ms > 0 && !w->o.no_thread) w->thread = thread_start("wal-fsync", sync_loop, w);
+    if (w->o.fsync_interval_ms > 0 && !w->o.no_thread)
+        w->thread = thread_start("wal-fsync", sync_loop, w);
     *out = STEAL(w);
     return OK;
 }
@@ -929,7 +999,8 @@ errc wal_close_synced(struct wal *w, struct err *e)
     mtx_unlock(&w->mu);
     thread_join(STEAL(w->thread));
     errc rc = wal_flush_series(w, e);
-    if (rc == OK && w->cut) rc = roll_back(w, w->cut_seg, w->cut_off, e);   /* nothing was written since: the torn bytes are still there */
+    /* nothing was written since: the torn bytes are still there */
+    if (rc == OK && w->cut) rc = roll_back(w, w->cut_seg, w->cut_off, e);
     if (rc == OK && !w->recover) {
         page_pad(&w->out, &w->off);
         rc = out_flush(w, e);
@@ -943,5 +1014,6 @@ errc wal_close_synced(struct wal *w, struct err *e)
 void wal_close(struct wal *w)
 {
     struct err e = { 0 };
-    if (wal_close_synced(w, &e) != OK) LOG(ERROR, "wal: not everything was written at close", kv_err(&e));
+    if (wal_close_synced(w, &e) != OK)
+        LOG(ERROR, "wal: not everything was written at close", kv_err(&e));
 }

@@ -1,7 +1,8 @@
 /* wal_dir.c — what lies in the folder of a log (see wal_reader.h)
  *
- * Names that are only digits are segments, checkpoint.NNNNNNNN folders are checkpoints; everything else is somebody else's and left alone,
- * but for what an interrupted writer leaves (checkpoint.NNNNNNNN.tmp and NNNNNNNN.repair) and for names over which Prometheus would stumble:
+ * Names that are only digits are segments, checkpoint.NNNNNNNN folders are checkpoints; everything
+ * else is somebody else's and left alone, but for what an interrupted writer leaves
+ * (checkpoint.NNNNNNNN.tmp and NNNNNNNN.repair) and for names over which Prometheus would stumble:
  * numbers written in another way, folders with a segment's name, files with a checkpoint's.
  */
 #include "wal/wal_reader.h"
@@ -15,7 +16,8 @@ enum { SEGMENT_DIGITS = 8, CHECKPOINT_PREFIX = 11, GAP_MAX = 1000 };
 
 static bool checkpoint_number(const struct fs_entry *x, uint32_t *out)
 {
-    return x->is_dir && str_has_prefix(x->name, S("checkpoint.")) && numbered_parse(str_from(x->name, CHECKPOINT_PREFIX), out);
+    return x->is_dir && str_has_prefix(x->name, S("checkpoint.")) &&
+           numbered_parse(str_from(x->name, CHECKPOINT_PREFIX), out);
 }
 
 static int by_number(const void *a, const void *b)
@@ -24,7 +26,10 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-str wal_segment_path(struct arena *a, str dir, uint32_t seg) { return arena_fmt(a, "%.*s/%08" PRIu32, STR_ARG(dir), seg); }
+str wal_segment_path(struct arena *a, str dir, uint32_t seg)
+{
+    return arena_fmt(a, "%.*s/%08" PRIu32, STR_ARG(dir), seg);
+}
 
 static void entries_fini(fs_entries *x) { vec_fini(x); }
 
@@ -70,7 +75,8 @@ errc wal_dir_tidy(struct fs *fs, str dir, struct err *e)
         str name = all.at[i].name;
         uint32_t n;
         bool tmp = str_has_prefix(name, S("checkpoint.")) && str_has_suffix(name, S(".tmp"));
-        bool repair = str_has_suffix(name, S(".repair")) && numbered_parse(str_slice(name, 0, name.n - 7), &n);
+        bool repair = str_has_suffix(name, S(".repair")) &&
+                      numbered_parse(str_slice(name, 0, name.n - 7), &n);
         bool older = checkpoint_number(&all.at[i], &n) && n < d.checkpoint;
         if (!tmp && !repair && !older) continue;
         TRY(fs_remove_tree(fs, path_join(&a, dir, name), e));
@@ -92,13 +98,15 @@ static errc settle_checkpoints(struct fs *fs, str dir, uint32_t *moved, struct e
         str right = numbered ? arena_fmt(&a, "checkpoint.%0*" PRIu32, SEGMENT_DIGITS, n) : name;
         if (all.at[i].is_dir && str_eq(name, right)) continue;
         ++*moved;
-        if (numbered && !fs_exists(fs, path_join(&a, dir, right))) TRY(fs_rename(fs, path_join(&a, dir, name), path_join(&a, dir, right), e));
+        if (numbered && !fs_exists(fs, path_join(&a, dir, right)))
+            TRY(fs_rename(fs, path_join(&a, dir, name), path_join(&a, dir, right), e));
         else TRY(numbered_set_aside(fs, dir, name, "no checkpoint", e));
     }
     return OK;
 }
 
-/* A number far from those before it is a wrong name, not a thousand lost segments: it becomes the next one. */
+/* A number far from those before it is a wrong name, not a thousand lost segments: it becomes the
+ * next one. */
 static errc close_chasms(struct fs *fs, str dir, uint32_t *moved, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
@@ -110,8 +118,10 @@ static errc close_chasms(struct fs *fs, str dir, uint32_t *moved, struct err *e)
         uint32_t n = d.segments.at[i];
         if (d.has_checkpoint && n <= d.checkpoint) continue;
         if (known && n - last > GAP_MAX) {
-            LOG(WARN, "a segment far from the one before it is renamed", kv_str("dir", dir), kv_u64("was", n), kv_u64("is", last + 1));
-            TRY(fs_rename(fs, wal_segment_path(&a, dir, n), wal_segment_path(&a, dir, last + 1), e));
+            LOG(WARN, "a segment far from the one before it is renamed", kv_str("dir", dir),
+                kv_u64("was", n), kv_u64("is", last + 1));
+            TRY(fs_rename(
+                fs, wal_segment_path(&a, dir, n), wal_segment_path(&a, dir, last + 1), e));
             n = last + 1;
             ++*moved;
         }

@@ -6,25 +6,33 @@
 
 static const double quantiles[] = { 0.5, 0.9, 0.99 };
 
-#define WAL_FAMILIES(v, prefix) \
-    COUNTER(v##_pages, prefix "completed_pages_total", "Pages of the log that were filled.") \
-    COUNTER(v##_corruptions, prefix "corruptions_total", "Corrupt spots that were met in the log.") \
-    SUMMARY(v##_fsync, prefix "fsync_duration_seconds", "How long an fsync of the log took.", quantiles) \
-    COUNTER(v##_flushes, prefix "page_flushes_total", "Writes of pages to the log.") \
-    COUNTER_VEC(v##_saved, prefix "record_bytes_saved_total", "Bytes that compression saved in the log.", "compression") \
-    COUNTER(v##_parts, prefix "record_part_writes_total", "Fragments written to the log.") \
-    COUNTER(v##_part_bytes, prefix "record_parts_bytes_written_total", "Bytes of fragments written to the log, headers included.") \
-    GAUGE(v##_segment, prefix "segment_current", "The segment that is written to.") \
-    GAUGE(v##_size, prefix "storage_size_bytes", "Size of the log's folder.") \
-    SUMMARY(v##_truncate, prefix "truncate_duration_seconds", "How long a truncation of the log took.", quantiles) \
-    COUNTER(v##_truncations, prefix "truncations_total", "Truncations of the log that were begun.") \
-    COUNTER(v##_truncations_failed, prefix "truncations_failed_total", "Truncations of the log that failed.") \
+#define WAL_FAMILIES(v, prefix)                                                                    \
+    COUNTER(v##_pages, prefix "completed_pages_total", "Pages of the log that were filled.")       \
+    COUNTER(                                                                                       \
+        v##_corruptions, prefix "corruptions_total", "Corrupt spots that were met in the log.")    \
+    SUMMARY(v##_fsync, prefix "fsync_duration_seconds", "How long an fsync of the log took.",      \
+        quantiles)                                                                                 \
+    COUNTER(v##_flushes, prefix "page_flushes_total", "Writes of pages to the log.")               \
+    COUNTER_VEC(v##_saved, prefix "record_bytes_saved_total",                                      \
+        "Bytes that compression saved in the log.", "compression")                                 \
+    COUNTER(v##_parts, prefix "record_part_writes_total", "Fragments written to the log.")         \
+    COUNTER(v##_part_bytes, prefix "record_parts_bytes_written_total",                             \
+        "Bytes of fragments written to the log, headers included.")                                \
+    GAUGE(v##_segment, prefix "segment_current", "The segment that is written to.")                \
+    GAUGE(v##_size, prefix "storage_size_bytes", "Size of the log's folder.")                      \
+    SUMMARY(v##_truncate, prefix "truncate_duration_seconds",                                      \
+        "How long a truncation of the log took.", quantiles)                                       \
+    COUNTER(                                                                                       \
+        v##_truncations, prefix "truncations_total", "Truncations of the log that were begun.")    \
+    COUNTER(v##_truncations_failed, prefix "truncations_failed_total",                             \
+        "Truncations of the log that failed.")                                                     \
     COUNTER(v##_failed, prefix "writes_failed_total", "Writes to the log that failed.")
 
 WAL_FAMILIES(main_log, "prometheus_tsdb_wal_")
 WAL_FAMILIES(ooo_log, "prometheus_tsdb_out_of_order_wbl_")
 
-static _Atomic int64_t unsynced_since_ns;      /* of the main log; 0: all is synced; relaxed: a figure */
+/* of the main log; 0: all is synced; relaxed: a figure */
+static _Atomic int64_t unsynced_since_ns;
 
 static double unsynced_read(void *ctx)
 {
@@ -32,21 +40,29 @@ static double unsynced_read(void *ctx)
     int64_t since = atomic_load_explicit(&unsynced_since_ns, memory_order_relaxed);
     return since ? (double)(clock_mono_ns() - since) * 1e-9 : 0;
 }
-METRIC_DEFINE(unsynced, METRIC_GAUGE, "epimetheus_wal_unsynced_seconds", "Age of the oldest byte of the log that no fsync covers.",
-              .read = unsynced_read)
+METRIC_DEFINE(unsynced, METRIC_GAUGE, "epimetheus_wal_unsynced_seconds",
+    "Age of the oldest byte of the log that no fsync covers.", .read = unsynced_read)
 
 struct wal_metrics {
-    struct metric_family *pages, *corruptions, *fsync, *flushes, *saved, *parts, *part_bytes, *segment, *size, *truncate, *truncations,
-        *truncations_failed, *failed;
+    struct metric_family *pages, *corruptions, *fsync, *flushes, *saved, *parts, *part_bytes,
+        *segment, *size, *truncate, *truncations, *truncations_failed, *failed;
     bool main;
 };
 
-#define WAL_TABLE(v, is_main) \
-    { &v##_pages, &v##_corruptions, &v##_fsync, &v##_flushes, &v##_saved, &v##_parts, &v##_part_bytes, &v##_segment, &v##_size, \
-      &v##_truncate, &v##_truncations, &v##_truncations_failed, &v##_failed, is_main }
-static struct wal_metrics tables[] = { [WAL_MAIN] = WAL_TABLE(main_log, true), [WAL_OUT_OF_ORDER] = WAL_TABLE(ooo_log, false) };
+#define WAL_TABLE(v, is_main)                                                                      \
+    {                                                                                              \
+        &v##_pages, &v##_corruptions, &v##_fsync, &v##_flushes, &v##_saved, &v##_parts,            \
+            &v##_part_bytes, &v##_segment, &v##_size, &v##_truncate, &v##_truncations,             \
+            &v##_truncations_failed, &v##_failed, is_main                                          \
+    }
+static struct wal_metrics tables[] = {
+    [WAL_MAIN] = WAL_TABLE(main_log, true), [WAL_OUT_OF_ORDER] = WAL_TABLE(ooo_log, false)
+};
 
-struct wal_metrics *wal_metrics_of(enum wal_kind kind) { return kind == WAL_PLAIN ? NULL : &tables[kind]; }
+struct wal_metrics *wal_metrics_of(enum wal_kind kind)
+{
+    return kind == WAL_PLAIN ? NULL : &tables[kind];
+}
 
 void wal_metrics_written(struct wal_metrics *m, const struct page_counts *counts)
 {
@@ -59,7 +75,9 @@ void wal_metrics_written(struct wal_metrics *m, const struct page_counts *counts
 
 void wal_metrics_saved(struct wal_metrics *m, enum compress_kind kind, int64_t bytes)
 {
-    if (m && kind != COMPRESS_NONE) metric_add_to(METRIC_WITH(m->saved, kind == COMPRESS_ZSTD ? S("zstd") : S("snappy")), (double)bytes);
+    if (m && kind != COMPRESS_NONE)
+        metric_add_to(
+            METRIC_WITH(m->saved, kind == COMPRESS_ZSTD ? S("zstd") : S("snappy")), (double)bytes);
 }
 
 void wal_metrics_fsync(struct wal_metrics *m, int64_t took_ns)

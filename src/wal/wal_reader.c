@@ -1,15 +1,18 @@
 /* wal_reader.c — see wal_reader.h
  *
- * A segment is seen through a window of whole pages: pinned, walked fragment by fragment, and pinned anew further on. One page more
- * than the window is pinned, because a damaged length may point over the end of a page, and Prometheus follows it.
+ * A segment is seen through a window of whole pages: pinned, walked fragment by fragment, and
+ * pinned anew further on. One page more than the window is pinned, because a damaged length may
+ * point over the end of a page, and Prometheus follows it.
  *
  * After damage a salvaging reader looks for the next place from which reading makes sense:
  *
  *     wrong CRC, length right      the next fragment of the page checks             -> there
- *     right CRC, wrong order       the length is as good as the CRC                 -> there; a FULL or FIRST begins a record itself
- *     anything else                where the next fragment lies is not known        -> the next page
+ *     right CRC, wrong order       the length is as good as the CRC                 -> there; a
+ *     FULL or FIRST begins a record itself anything else                where the next fragment
+ *     lies is not known        -> the next page
  *
- * and from there drops MIDDLE and LAST fragments until a record begins. What a record was made of before the damage is dropped with it.
+ * and from there drops MIDDLE and LAST fragments until a record begins. What a record was made of
+ * before the damage is dropped with it.
  */
 #include "wal/wal_reader.h"
 
@@ -34,8 +37,10 @@ struct wal_reader {
     uint64_t window_off, window_end;           /* fragments that begin in [off, end) may be read */
     bool window_last;                          /* the window reaches the end of the file */
     uint64_t begin;                            /* of the record under way */
-    bool open, resync;                         /* a record has begun; skipping to the next beginning */
-    bool padded;                               /* the last fragment was padding: the end of a file there is none to Prometheus */
+    /* a record has begun; skipping to the next beginning */
+    bool open, resync;
+    /* the last fragment was padding: the end of a file there is none to Prometheus */
+    bool padded;
     bool as_stored;                            /* the call at work wants nothing unpacked */
     bool failed;                               /* strict: nothing more comes */
     struct err fail;
@@ -47,15 +52,17 @@ struct wal_reader {
     uint64_t last_end;
 };
 
-/* ---- damage ------------------------------------------------------------------------------------------------------------------- */
+/* ---- damage
+ * ---------------------------------------------------------------------------------------------- */
 
 /* What is wrong at r->pos. Salvage: noted, OK. Strict: the error that the reader ends with. */
 static errc damage(struct wal_reader *r, uint32_t seg, uint64_t off, str why, struct err *e)
 {
     if (r->mode == WAL_STRICT) {
         r->failed = true;
-        err_set(&r->fail, ERR_CORRUPT, "corruption in segment %.*s/%08" PRIu32 " at %" PRIu64 ": %.*s", STR_ARG(r->dir), seg, off,
-                STR_ARG(why));
+        err_set(&r->fail, ERR_CORRUPT,
+            "corruption in segment %.*s/%08" PRIu32 " at %" PRIu64 ": %.*s", STR_ARG(r->dir), seg,
+            off, STR_ARG(why));
         if (e) *e = r->fail;
         return ERR_CORRUPT;
     }
@@ -69,7 +76,8 @@ static errc damage(struct wal_reader *r, uint32_t seg, uint64_t off, str why, st
 /* Good data after damage in the same segment: that was no torn tail. */
 static void not_the_tail(struct wal_reader *r, uint32_t seg)
 {
-    for (size_t i = r->bad.n; i > 0 && r->bad.at[i - 1].seg == seg; i--) r->bad.at[i - 1].tail = false;
+    for (size_t i = r->bad.n; i > 0 && r->bad.at[i - 1].seg == seg; i--)
+        r->bad.at[i - 1].tail = false;
 }
 
 /* Does a fragment with data, or the padding, begin at `at`? */
@@ -78,10 +86,12 @@ static bool checks(struct wal_reader *r, str part, size_t at)
     struct frag f;
     size_t next;
     if (at % PAGE_BYTES == 0) return true;
-    return frag_next(part, at, r->room, &f, &next, NULL) == FRAG_STEP_OK && (f.type == FRAG_PAD || (f.data.n > 0 && f.type <= FRAG_LAST));
+    return frag_next(part, at, r->room, &f, &next, NULL) == FRAG_STEP_OK &&
+           (f.type == FRAG_PAD || (f.data.n > 0 && f.type <= FRAG_LAST));
 }
 
-/* ---- windows ------------------------------------------------------------------------------------------------------------------ */
+/* ---- windows
+ * ---------------------------------------------------------------------------------------------- */
 
 static errc window_drop(struct wal_reader *r, struct err *e)
 {
@@ -91,13 +101,16 @@ static errc window_drop(struct wal_reader *r, struct err *e)
     return rc;
 }
 
-/* Pins pages from the one of r->pos on. A page that cannot be read shrinks the window, and is damage when it is the first. */
+/* Pins pages from the one of r->pos on. A page that cannot be read shrinks the window, and is
+ * damage when it is the first. */
 static errc window_move(struct wal_reader *r, struct err *e)
 {
     struct err lost = { 0 };
     errc rc = window_drop(r, &lost);
     if (rc != OK) {
-        if (r->mode == WAL_STRICT) return err_in(e, err_set(e, rc, "%s", lost.msg), "segment %" PRIu32, r->segs.at[r->cur]);
+        if (r->mode == WAL_STRICT)
+            return err_in(
+                e, err_set(e, rc, "%s", lost.msg), "segment %" PRIu32, r->segs.at[r->cur]);
         TRY(damage(r, r->segs.at[r->cur], r->pos, err_str(&lost), e));
     }
     while (r->pos < r->size) {
@@ -112,7 +125,9 @@ static errc window_move(struct wal_reader *r, struct err *e)
             r->window_end = r->window_last ? UINT64_MAX : from + pages * PAGE_BYTES;
             return OK;
         }
-        if (r->mode == WAL_STRICT) return err_in(e, err_set(e, rc, "%s", lost.msg), "segment %" PRIu32, r->segs.at[r->cur]);
+        if (r->mode == WAL_STRICT)
+            return err_in(
+                e, err_set(e, rc, "%s", lost.msg), "segment %" PRIu32, r->segs.at[r->cur]);
         TRY(damage(r, r->segs.at[r->cur], r->pos, err_str(&lost), e));
         r->open = false;
         r->resync = true;
@@ -121,7 +136,8 @@ static errc window_move(struct wal_reader *r, struct err *e)
     return OK;
 }
 
-/* ---- segments ----------------------------------------------------------------------------------------------------------------- */
+/* ---- segments
+ * ---------------------------------------------------------------------------------------------- */
 
 static void arena_finip(struct arena *a) { arena_fini(a); }
 
@@ -141,7 +157,8 @@ static errc segment_open(struct wal_reader *r, struct err *e)
     struct err why = { 0 };
     if (seg != r->expect) TRY(damage(r, r->expect, 0, S("segments are not sequential"), e));
     r->expect = seg + 1;
-    errc rc = reader_open(&r->file, r->fs, wal_segment_path(&a, r->dir, seg), r->backend, IO_SEQUENTIAL, &why);
+    errc rc = reader_open(
+        &r->file, r->fs, wal_segment_path(&a, r->dir, seg), r->backend, IO_SEQUENTIAL, &why);
     if (rc == OK) {
         r->size = reader_size(r->file);
         return OK;
@@ -155,13 +172,15 @@ static errc segment_open(struct wal_reader *r, struct err *e)
 static errc segment_end(struct wal_reader *r, struct err *e)
 {
     uint64_t pos = MAX(r->pos, r->size);
-    if (r->open && !(r->padded && r->mode == WAL_STRICT)) TRY(damage(r, r->segs.at[r->cur], pos, S("last record is torn"), e));
+    if (r->open && !(r->padded && r->mode == WAL_STRICT))
+        TRY(damage(r, r->segs.at[r->cur], pos, S("last record is torn"), e));
     segment_close(r);
     r->cur++;
     return OK;
 }
 
-/* ---- records ------------------------------------------------------------------------------------------------------------------ */
+/* ---- records
+ * ---------------------------------------------------------------------------------------------- */
 
 /* A snappy block begins with its length and, as nothing can be copied yet, a literal. */
 bool wal_rec_peek(uint8_t flags, str stored, uint8_t *type)
@@ -182,7 +201,8 @@ errc wal_rec_unpack(struct buf *room, uint8_t flags, str stored, str *bytes, str
 {
     enum compress_kind kind = frag_compress_of(flags);
     *bytes = stored;
-    if (kind == COMPRESS_NONE || (kind == COMPRESS_ZSTD && !stored.n)) return OK;      /* no frame of zstd at all is no byte */
+    /* no frame of zstd at all is no byte */
+    if (kind == COMPRESS_NONE || (kind == COMPRESS_ZSTD && !stored.n)) return OK;
     buf_reset(room);
     TRY(compress_unpack(room, kind, stored, WAL_RECORD_MAX_BYTES, e));
     *bytes = buf_view(room);
@@ -191,19 +211,22 @@ errc wal_rec_unpack(struct buf *room, uint8_t flags, str stored, str *bytes, str
 
 static bool type_wanted(uint32_t types, uint8_t type) { return type < 32 && types >> type & 1; }
 
-/* A whole record is there: unpacks it, unless its type is not wanted (*got false) or it is wanted as it is. */
-static errc finish(struct wal_reader *r, str stored, uint8_t flags, uint64_t end, uint32_t types, struct wal_rec *out, bool *got,
-                   struct err *e)
+/* A whole record is there: unpacks it, unless its type is not wanted (*got false) or it is wanted
+ * as it is. */
+static errc finish(struct wal_reader *r, str stored, uint8_t flags, uint64_t end, uint32_t types,
+    struct wal_rec *out, bool *got, struct err *e)
 {
     uint8_t type;
     uint32_t seg = r->segs.at[r->cur];
     str bytes = STR_EMPTY;
     r->open = false;
     *got = false;
-    if (types != WAL_TYPES_ALL && wal_rec_peek(flags, stored, &type) && !type_wanted(types, type)) return OK;
+    if (types != WAL_TYPES_ALL && wal_rec_peek(flags, stored, &type) && !type_wanted(types, type))
+        return OK;
     if (!r->as_stored) {
         struct err why = { 0 };
-        if (wal_rec_unpack(&r->unpacked, flags, stored, &bytes, &why) != OK) return damage(r, seg, end, err_str(&why), e);
+        if (wal_rec_unpack(&r->unpacked, flags, stored, &bytes, &why) != OK)
+            return damage(r, seg, end, err_str(&why), e);
         if (types != WAL_TYPES_ALL && (!bytes.n || !type_wanted(types, bytes.p[0]))) return OK;
     }
     not_the_tail(r, seg);
@@ -215,7 +238,8 @@ static errc finish(struct wal_reader *r, str stored, uint8_t flags, uint64_t end
 }
 
 /* A good fragment at r->pos, which has been moved behind it. */
-static errc take(struct wal_reader *r, const struct frag *f, uint64_t at, uint32_t types, struct wal_rec *out, bool *got, struct err *e)
+static errc take(struct wal_reader *r, const struct frag *f, uint64_t at, uint32_t types,
+    struct wal_rec *out, bool *got, struct err *e)
 {
     const char *wrong = frag_order(f->type, r->open);
     r->padded = f->type == FRAG_PAD;
@@ -236,12 +260,14 @@ static errc take(struct wal_reader *r, const struct frag *f, uint64_t at, uint32
         if (f->type == FRAG_FULL) return finish(r, f->data, f->header, r->pos, types, out, got, e);
     }
     buf_str(&r->joined, f->data);
-    if (f->type == FRAG_LAST) return finish(r, buf_view(&r->joined), f->header, r->pos, types, out, got, e);
+    if (f->type == FRAG_LAST)
+        return finish(r, buf_view(&r->joined), f->header, r->pos, types, out, got, e);
     return OK;
 }
 
 /* Damage where a fragment should be: notes it and finds the place to go on. */
-static errc skip(struct wal_reader *r, str part, size_t at, size_t next, const struct err *why, struct err *e)
+static errc skip(
+    struct wal_reader *r, str part, size_t at, size_t next, const struct err *why, struct err *e)
 {
     TRY(damage(r, r->segs.at[r->cur], r->window_off + next, err_str(why), e));
     bool in_page = next > at && next / PAGE_BYTES == at / PAGE_BYTES;
@@ -252,7 +278,8 @@ static errc skip(struct wal_reader *r, str part, size_t at, size_t next, const s
     return OK;
 }
 
-static errc step(struct wal_reader *r, uint32_t types, struct wal_rec *out, bool *got, struct err *e)
+static errc step(
+    struct wal_reader *r, uint32_t types, struct wal_rec *out, bool *got, struct err *e)
 {
     struct frag f;
     struct err why = { 0 };
@@ -265,12 +292,14 @@ static errc step(struct wal_reader *r, uint32_t types, struct wal_rec *out, bool
     case FRAG_STEP_BAD: return skip(r, r->window.bytes, at, next, &why, e);
     case FRAG_STEP_END:
         if (r->window_last) return segment_end(r, e);
-        return skip(r, r->window.bytes, at, at, &(struct err){ .msg = "unexpected EOF", .n = 14 }, e);
+        return skip(
+            r, r->window.bytes, at, at, &(struct err){ .msg = "unexpected EOF", .n = 14 }, e);
     }
     return OK;
 }
 
-errc wal_reader_next_of(struct wal_reader *r, uint32_t types, struct wal_rec *out, bool *got, struct err *e)
+errc wal_reader_next_of(
+    struct wal_reader *r, uint32_t types, struct wal_rec *out, bool *got, struct err *e)
 {
     bool found = false;
     struct wal_rec rec;
@@ -311,7 +340,8 @@ errc wal_reader_reject(struct wal_reader *r, const struct err *why, struct err *
     return damage(r, r->last_seg, r->last_end, err_str(why), e);
 }
 
-errc wal_reader_reject_at(struct wal_reader *r, uint32_t seg, uint64_t end, const struct err *why, struct err *e)
+errc wal_reader_reject_at(
+    struct wal_reader *r, uint32_t seg, uint64_t end, const struct err *why, struct err *e)
 {
     return damage(r, seg, end, err_str(why), e);
 }
@@ -343,7 +373,8 @@ errc wal_reader_open(struct wal_reader **out, const struct wal_reader_opts *o, s
     buf_init(&r->unpacked, NULL, 0);
     TRY(wal_dir_list(&d, o->fs, o->dir, e));
     for (size_t i = 0; i < d.segments.n; i++)
-        if (d.segments.at[i] >= o->first && d.segments.at[i] <= o->last) vec_push(&r->segs, d.segments.at[i]);
+        if (d.segments.at[i] >= o->first && d.segments.at[i] <= o->last)
+            vec_push(&r->segs, d.segments.at[i]);
     *out = STEAL(r);
     return OK;
 }

@@ -1,6 +1,7 @@
-/* wal_reader_fuzz.c — two questions to the reader of a log. Any bytes as a segment: both ways of reading come to an end, and salvage begins
- * with what strict reading gives. And a log of records that the input describes, damaged where it says: whatever comes back was written, in
- * order, and everything before the damage comes back. */
+/* wal_reader_fuzz.c — two questions to the reader of a log. Any bytes as a segment: both ways of
+ * reading come to an end, and salvage begins with what strict reading gives. And a log of records
+ * that the input describes, damaged where it says: whatever comes back was written, in order, and
+ * everything before the damage comes back. */
 #include "base/cursor.h"
 #include "base/mem.h"
 #include "io/fs_sim.h"
@@ -33,7 +34,8 @@ static struct wal_reader *open_log(struct fs *fs, enum wal_mode mode)
     return r;
 }
 
-/* Reads both ways side by side until the strict one stops, then salvage alone. Each record of salvage is shown to `see`. */
+/* Reads both ways side by side until the strict one stops, then salvage alone. Each record of
+ * salvage is shown to `see`. */
 static void read_both(struct fs *fs, void (*see)(void *ctx, str rec), void *ctx)
 {
     struct wal_reader *strict = open_log(fs, WAL_STRICT), *salvage = open_log(fs, WAL_SALVAGE);
@@ -66,7 +68,8 @@ static void see_written(void *ctx, str rec)
     w->next++;
 }
 
-/* A record for every three bytes: its length, and what it is filled with. Its first byte tells it from the others. */
+/* A record for every three bytes: its length, and what it is filled with. Its first byte tells it
+ * from the others. */
 static void write_records(struct written *w, struct buf *log, size_t *ends, cursor *c)
 {
     uint64_t off = 0;
@@ -81,7 +84,8 @@ static void write_records(struct written *w, struct buf *log, size_t *ends, curs
     }
 }
 
-/* Is a fragment's header byte at `off`? No CRC covers it: changed, it may make another record of good parts. */
+/* Is a fragment's header byte at `off`? No CRC covers it: changed, it may make another record of
+ * good parts. */
 static bool is_header(str log, size_t off)
 {
     static uint8_t room[FRAG_HEADER_BYTES + FRAG_MAX_BYTES];
@@ -107,7 +111,10 @@ static void fuzz_damaged(struct fs *fs, str input)
     struct buf log = { 0 };
     write_records(&w, &log, ends, &c);
     size_t first = SIZE_MAX, hit[DAMAGES_MAX];
-    for (size_t i = 0; i < n; i++) hit[i] = log.n && !is_header(buf_view(&log), damages[i].off % log.n) ? damages[i].off % log.n : SIZE_MAX;
+    for (size_t i = 0; i < n; i++)
+        hit[i] = log.n && !is_header(buf_view(&log), damages[i].off % log.n)
+                     ? damages[i].off % log.n
+                     : SIZE_MAX;
     for (size_t i = 0; i < n; i++) {
         if (hit[i] == SIZE_MAX || damages[i].bits == 0) continue;
         log.p[hit[i]] ^= damages[i].bits;

@@ -1,4 +1,5 @@
-/* wal_reader_test.c — golden logs: the same records, the same error offsets; and what salvage makes of them. */
+/* wal_reader_test.c — golden logs: the same records, the same error offsets; and what salvage makes
+ * of them. */
 #include "wal/wal_reader.h"
 
 #include "base/digest.h"
@@ -11,15 +12,42 @@
 #include <stdio.h>
 
 /* golden cases whose logs are read */
-static const struct { const char *name, *log; } cases[] = {
-    { "all_types_none", "wal" }, { "all_types_snappy", "wal" }, { "all_types_zstd", "wal" }, { "st_v2", "wal" }, { "clean", "wal" },
-    { "big_records", "wal" }, { "odd_records", "wal" }, { "checkpoint_direct", "wal" }, { "wbl", "wbl" }, { "wbl_snappy", "wbl" },
-    { "bad_none", "wal" }, { "bad_empty_last", "wal" }, { "bad_empty_middle", "wal" }, { "bad_flip_crc_last", "wal" },
-    { "bad_flip_data_last", "wal" }, { "bad_flip_len_last", "wal" }, { "bad_flip_seg1", "wal" }, { "bad_flip_type_last", "wal" },
-    { "bad_foreign_files", "wal" }, { "bad_garbage_tail", "wal" }, { "bad_record_content", "wal" },
-    { "bad_short_middle", "wal" }, { "bad_torn_at_record", "wal" }, { "bad_torn_header", "wal" }, { "bad_torn_middle", "wal" },
-    { "bad_torn_record", "wal" }, { "bad_torn_zeros", "wal" }, { "bad_type_middle", "wal" }, { "bad_zero_extended", "wal" },
-    { "bad_zero_tail", "wal" }, { "bad_wbl_and_wal", "wal" }, { "bad_wbl_and_wal", "wbl" }, { "bad_wbl_flip", "wbl" }, { "bad_wbl_torn", "wbl" },
+static const struct { const char *name, *log;
+} cases[] = {
+    { "all_types_none", "wal" },
+    { "all_types_snappy", "wal" },
+    { "all_types_zstd", "wal" },
+    { "st_v2", "wal" },
+    { "clean", "wal" },
+    { "big_records", "wal" },
+    { "odd_records", "wal" },
+    { "checkpoint_direct", "wal" },
+    { "wbl", "wbl" },
+    { "wbl_snappy", "wbl" },
+    { "bad_none", "wal" },
+    { "bad_empty_last", "wal" },
+    { "bad_empty_middle", "wal" },
+    { "bad_flip_crc_last", "wal" },
+    { "bad_flip_data_last", "wal" },
+    { "bad_flip_len_last", "wal" },
+    { "bad_flip_seg1", "wal" },
+    { "bad_flip_type_last", "wal" },
+    { "bad_foreign_files", "wal" },
+    { "bad_garbage_tail", "wal" },
+    { "bad_record_content", "wal" },
+    { "bad_short_middle", "wal" },
+    { "bad_torn_at_record", "wal" },
+    { "bad_torn_header", "wal" },
+    { "bad_torn_middle", "wal" },
+    { "bad_torn_record", "wal" },
+    { "bad_torn_zeros", "wal" },
+    { "bad_type_middle", "wal" },
+    { "bad_zero_extended", "wal" },
+    { "bad_zero_tail", "wal" },
+    { "bad_wbl_and_wal", "wal" },
+    { "bad_wbl_and_wal", "wbl" },
+    { "bad_wbl_flip", "wbl" },
+    { "bad_wbl_torn", "wbl" },
 };
 
 static void digest8(char out[17], str s)
@@ -29,11 +57,14 @@ static void digest8(char out[17], str s)
     for (int i = 0; i < 8; i++) snprintf(out + 2 * i, 3, "%02x", d[i]);
 }
 
-static struct wal_reader *open_one(struct fs *fs, const char *log, enum wal_mode mode, uint32_t first, uint32_t last, enum io_backend backend)
+static struct wal_reader *open_one(struct fs *fs, const char *log, enum wal_mode mode,
+    uint32_t first, uint32_t last, enum io_backend backend)
 {
     struct wal_reader *r = NULL;
     struct err e = { 0 };
-    struct wal_reader_opts o = { .fs = fs, .dir = str_z(log), .backend = backend, .mode = mode, .first = first, .last = last };
+    struct wal_reader_opts o = {
+        .fs = fs, .dir = str_z(log), .backend = backend, .mode = mode, .first = first, .last = last
+    };
     EXPECT_OK_E(wal_reader_open(&r, &o, &e), &e);
     return r;
 }
@@ -81,7 +112,8 @@ static size_t golden(enum io_backend backend)
         test_case(cases[i].name);
         snprintf(path, sizeof(path), "%s/golden/wal/%s/data", test_shared(), cases[i].name);
         struct fs *fs = fs_real_new(str_z(path));
-        snprintf(path, sizeof(path), "golden/wal/%s/expected/%s.jsonl", cases[i].name, cases[i].log);
+        snprintf(
+            path, sizeof(path), "golden/wal/%s/expected/%s.jsonl", cases[i].name, cases[i].log);
         vectors_open(&v, path);
         for (json_t *j; (j = vectors_next(&v)) != NULL; lines++) {
             if (str_eq(json_str_of(j, "k"), S("segment"))) {
@@ -127,16 +159,29 @@ static void read_all(digests *out, const char *name, enum wal_mode mode, size_t 
     fs_free(fs);
 }
 
-/* What is salvaged: the strict records are its beginning (up to the first error), all of it is in the undamaged twin, in order. lost: how
- * many of the twin's records are missing. */
+/* What is salvaged: the strict records are its beginning (up to the first error), all of it is in
+ * the undamaged twin, in order. lost: how many of the twin's records are missing. */
 TEST(reader_salvage)
 {
-    static const struct { const char *name; size_t lost, corruptions; } all[] = {
-        { "bad_none", 0, 0 }, { "bad_flip_crc_last", 1, 1 }, { "bad_flip_data_last", 1, 1 }, { "bad_flip_seg1", 1, 1 },
-        { "bad_flip_type_last", 1, 1 }, { "bad_type_middle", 1, 1 }, { "bad_torn_record", 1, 1 }, { "bad_record_content", 1, 1 },
-        { "bad_garbage_tail", 0, 1 }, { "bad_zero_extended", 0, 0 }, { "bad_foreign_files", 0, 0 }, { "bad_flip_len_last", SIZE_MAX, 1 },
-        { "bad_missing_middle", SIZE_MAX, 1 }, { "bad_torn_middle", SIZE_MAX, 1 }, { "bad_empty_middle", SIZE_MAX, 0 },
-        { "bad_zero_tail", SIZE_MAX, 1 }, { "bad_torn_header", SIZE_MAX, 1 },
+    static const struct { const char *name; size_t lost, corruptions;
+    } all[] = {
+        { "bad_none", 0, 0 },
+        { "bad_flip_crc_last", 1, 1 },
+        { "bad_flip_data_last", 1, 1 },
+        { "bad_flip_seg1", 1, 1 },
+        { "bad_flip_type_last", 1, 1 },
+        { "bad_type_middle", 1, 1 },
+        { "bad_torn_record", 1, 1 },
+        { "bad_record_content", 1, 1 },
+        { "bad_garbage_tail", 0, 1 },
+        { "bad_zero_extended", 0, 0 },
+        { "bad_foreign_files", 0, 0 },
+        { "bad_flip_len_last", SIZE_MAX, 1 },
+        { "bad_missing_middle", SIZE_MAX, 1 },
+        { "bad_torn_middle", SIZE_MAX, 1 },
+        { "bad_empty_middle", SIZE_MAX, 0 },
+        { "bad_zero_tail", SIZE_MAX, 1 },
+        { "bad_torn_header", SIZE_MAX, 1 },
     };
     digests twin = { 0 }, got = { 0 };
     size_t corruptions;
@@ -155,17 +200,25 @@ TEST(reader_salvage)
     vec_fini(&got);
 }
 
-/* Handed out as stored and unpacked after, the records are those that the reader unpacks; where a type is told beforehand it is the right one. */
+/* Handed out as stored and unpacked after, the records are those that the reader unpacks; where a
+ * type is told beforehand it is the right one. */
 TEST(reader_stored)
 {
-    static const struct { const char *name; } all[] = {
-        { "all_types_none" }, { "all_types_snappy" }, { "all_types_zstd" }, { "bad_flip_seg1" }, { "bad_torn_middle" }, { "big_records" },
+    static const struct { const char *name;
+    } all[] = {
+        { "all_types_none" },
+        { "all_types_snappy" },
+        { "all_types_zstd" },
+        { "bad_flip_seg1" },
+        { "bad_torn_middle" },
+        { "big_records" },
     };
     TEST_EACH(c, all) {
         char path[256];
         snprintf(path, sizeof(path), "%s/golden/wal/%s/data", test_shared(), c->name);
         struct fs *fs = fs_real_new(str_z(path));
-        struct wal_reader *whole = open_one(fs, "wal", WAL_SALVAGE, 0, 9, IO_MMAP), *stored = open_one(fs, "wal", WAL_SALVAGE, 0, 9, IO_MMAP);
+        struct wal_reader *whole = open_one(fs, "wal", WAL_SALVAGE, 0, 9, IO_MMAP),
+                          *stored = open_one(fs, "wal", WAL_SALVAGE, 0, 9, IO_MMAP);
         struct buf room = { 0 };
         size_t n = 0, damage_whole, damage_stored;
         for (bool got = true; got; n += got) {
@@ -177,7 +230,8 @@ TEST(reader_stored)
             EXPECT_OK(wal_reader_next_stored(stored, &is, &more, NULL));
             EXPECT_EQ(got, more);
             if (!got) break;
-            EXPECT(is.bytes.n == 0 && is.seg == want.seg && is.begin == want.begin && is.end == want.end && str_eq(is.stored, want.stored));
+            EXPECT(is.bytes.n == 0 && is.seg == want.seg && is.begin == want.begin &&
+                   is.end == want.end && str_eq(is.stored, want.stored));
             EXPECT_OK(wal_rec_unpack(&room, is.flags, is.stored, &bytes, NULL));
             EXPECT(str_eq(bytes, want.bytes));
             if (wal_rec_peek(is.flags, is.stored, &type)) EXPECT_EQ(type, want.bytes.p[0]);

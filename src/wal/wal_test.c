@@ -35,7 +35,8 @@ static str numbered(struct arena *a, uint64_t i, size_t n)
 
 typedef VEC(uint64_t) numbers;
 
-/* The numbers of the records, in order; strict reading must meet no error when `clean`. Series records count as 1 << 32 | ref. */
+/* The numbers of the records, in order; strict reading must meet no error when `clean`. Series
+ * records count as 1 << 32 | ref. */
 static void read_back(struct fs *fs, numbers *out, bool clean)
 {
     struct err e = { 0 };
@@ -43,7 +44,12 @@ static void read_back(struct fs *fs, numbers *out, bool clean)
     struct wal_rec rec;
     struct ref_seriess s = { 0 };
     bool got = true;
-    struct wal_reader_opts o = { .fs = fs, .dir = S("wal"), .backend = IO_BUFFERED, .mode = WAL_STRICT, .first = 0, .last = UINT32_MAX - 1 };
+    struct wal_reader_opts o = { .fs = fs,
+        .dir = S("wal"),
+        .backend = IO_BUFFERED,
+        .mode = WAL_STRICT,
+        .first = 0,
+        .last = UINT32_MAX - 1 };
     EXPECT_OK(wal_reader_open(&r, &o, &e));
     out->n = 0;
     for (errc rc; got;) {
@@ -72,11 +78,14 @@ TEST(wal_page_vectors)
     vectors_open(&v, "golden/vectors/all/wal_pages.jsonl");
     for (json_t *j; (j = vectors_next(&v)) != NULL;) {
         struct fs *fs = fs_sim_new(1);
-        struct wal *w = log_open(fs, (struct wal_opts){ .segment_bytes = (uint64_t)json_i64_of(j, "segment_size"), .no_thread = true,
-                                                        .fsync_interval_ms = 1000 });
+        struct wal *w = log_open(
+            fs, (struct wal_opts){ .segment_bytes = (uint64_t)json_i64_of(j, "segment_size"),
+                    .no_thread = true,
+                    .fsync_interval_ms = 1000 });
         const json_t *lens = json_object_get(j, "lens"), *steps = json_object_get(j, "steps");
         for (size_t n = 0; n <= json_array_size(lens); n++) {
-            const json_t *want = n < json_array_size(lens) ? json_array_get(steps, n) : json_object_get(j, "closed");
+            const json_t *want =
+                n < json_array_size(lens) ? json_array_get(steps, n) : json_object_get(j, "closed");
             if (n < json_array_size(lens)) {
                 size_t len = (size_t)json_integer_value(json_array_get(lens, n));
                 uint8_t *rec = arena_alloc(&v.a, len);
@@ -100,7 +109,8 @@ TEST(wal_page_vectors)
     vectors_close(&v);
 }
 
-/* Batches of all sizes in all compressions come back in order; a second opening goes on in a new segment. */
+/* Batches of all sizes in all compressions come back in order; a second opening goes on in a new
+ * segment. */
 TEST(wal_round_trip)
 {
     for (enum compress_kind kind = COMPRESS_NONE; kind <= COMPRESS_ZSTD; kind++) {
@@ -110,10 +120,13 @@ TEST(wal_round_trip)
         uint64_t n = 0;
         struct prng r = { test_seed() };
         for (int round = 0; round < 3; round++) {
-            struct wal *w = log_open(fs, (struct wal_opts){ .compress = kind, .no_thread = true, .fsync_interval_ms = round ? 1000 : 0 });
+            struct wal *w = log_open(fs,
+                (struct wal_opts){
+                    .compress = kind, .no_thread = true, .fsync_interval_ms = round ? 1000 : 0 });
             for (int i = 0; i < 60; i++) {
                 struct wal_batch *b = wal_batch_new(w);
-                for (uint64_t k = prng_below(&r, 4); k > 0; k--) wal_batch_add(b, numbered(&a, n++, prng_below(&r, 6000)));
+                for (uint64_t k = prng_below(&r, 4); k > 0; k--)
+                    wal_batch_add(b, numbered(&a, n++, prng_below(&r, 6000)));
                 EXPECT_OK(wal_commit(w, b, NULL));
             }
             wal_close(w);
@@ -152,7 +165,8 @@ TEST(wal_series_go_ahead)
     EXPECT_OK(wal_series(w, 10, (struct labels){ &pair, 1 }, NULL));
     wal_close(w);
     read_back(fs, &got, true);
-    static const uint64_t want[] = { 1ull << 32 | 7, 1ull << 32 | 8, 1ull << 32 | 9, 6, 1ull << 32 | 10 };
+    static const uint64_t want[] = { 1ull << 32 | 7, 1ull << 32 | 8, 1ull << 32 | 9, 6,
+        1ull << 32 | 10 };
     EXPECT_EQ(got.n, ARRAY_LEN(want));
     for (size_t i = 0; i < got.n; i++) EXPECT_EQ(got.at[i], want[i]);
     vec_fini(&got);
@@ -160,7 +174,8 @@ TEST(wal_series_go_ahead)
     arena_fini(&a);
 }
 
-/* Each operation fails once, in each way: what was acknowledged is in the log, what was refused is not, the order holds. */
+/* Each operation fails once, in each way: what was acknowledged is in the log, what was refused is
+ * not, the order holds. */
 TEST(wal_faults)
 {
     for (uint64_t nth = 1; nth < 120; nth++) {
@@ -168,7 +183,9 @@ TEST(wal_faults)
         struct fs *fs = fs_sim_new(nth);
         numbers got = { 0 }, want = { 0 };
         struct prng r = { nth };
-        struct wal *w = log_open(fs, (struct wal_opts){ .compress = COMPRESS_SNAPPY, .no_thread = true, .fsync_interval_ms = nth % 2 ? 0 : 1000 });
+        struct wal *w = log_open(fs, (struct wal_opts){ .compress = COMPRESS_SNAPPY,
+                                         .no_thread = true,
+                                         .fsync_interval_ms = nth % 2 ? 0 : 1000 });
         fs_sim_fail_nth(fs, SIM_OPS_CHANGE, nth, nth % 3 ? ERR_IO : ERR_NO_SPACE);
         for (uint64_t i = 0; i < 40; i++) {
             str rec = numbered(&a, i, prng_below(&r, 9000));
@@ -188,13 +205,16 @@ TEST(wal_faults)
     }
 }
 
-/* A group that failed in a new segment, and could not be taken back at once, is taken back after a sync: that leaves the segment before open. */
+/* A group that failed in a new segment, and could not be taken back at once, is taken back after a
+ * sync: that leaves the segment before open. */
 TEST(wal_taken_back_after_sync)
 {
     struct arena a = { 0 };
     struct fs *fs = fs_sim_new(1);
     numbers got = { 0 };
-    struct wal *w = log_open(fs, (struct wal_opts){ .compress = COMPRESS_NONE, .no_thread = true, .fsync_interval_ms = 1000 });
+    struct wal *w =
+        log_open(fs, (struct wal_opts){
+                         .compress = COMPRESS_NONE, .no_thread = true, .fsync_interval_ms = 1000 });
     str recs[] = { numbered(&a, 0, 40000), numbered(&a, 1, 60000), numbered(&a, 2, 100) };
     EXPECT_OK(wal_log(w, &recs[0], 1, NULL));
     fs_sim_fail_nth(fs, SIM_OP(STALL_WRITE), 2, ERR_IO);
@@ -213,14 +233,16 @@ TEST(wal_taken_back_after_sync)
     arena_fini(&a);
 }
 
-/* A write fails, and so does taking it back; nothing is written after it. The close takes it back. */
+/* A write fails, and so does taking it back; nothing is written after it. The close takes it
+ * back. */
 TEST(wal_close_takes_back)
 {
     for (uint64_t seed = 1; seed <= 20; seed++) {
         struct arena a = { 0 };
         struct fs *fs = fs_sim_new(seed);
         numbers got = { 0 };
-        struct wal *w = log_open(fs, (struct wal_opts){ .no_thread = true, .fsync_interval_ms = 1000 });
+        struct wal *w =
+            log_open(fs, (struct wal_opts){ .no_thread = true, .fsync_interval_ms = 1000 });
         str first = numbered(&a, 1, 100), second = numbered(&a, 2, 9000);
         EXPECT_OK(wal_log(w, &first, 1, NULL));
         fs_sim_fail_rate(fs, SIM_OPS_CHANGE, 1000000, ERR_IO);
@@ -236,7 +258,8 @@ TEST(wal_close_takes_back)
     }
 }
 
-/* The power goes at any point: a beginning of what was acknowledged is there, and all that was synced; kill -9 loses nothing. */
+/* The power goes at any point: a beginning of what was acknowledged is there, and all that was
+ * synced; kill -9 loses nothing. */
 TEST(wal_crashes)
 {
     for (uint64_t seed = 1; seed <= 400; seed++) {
@@ -245,7 +268,9 @@ TEST(wal_crashes)
         numbers got = { 0 };
         struct prng r = { seed };
         bool each = seed % 3 == 0;
-        struct wal *w = log_open(fs, (struct wal_opts){ .compress = COMPRESS_SNAPPY, .no_thread = true, .fsync_interval_ms = each ? 0 : 1000 });
+        struct wal *w = log_open(fs, (struct wal_opts){ .compress = COMPRESS_SNAPPY,
+                                         .no_thread = true,
+                                         .fsync_interval_ms = each ? 0 : 1000 });
         uint64_t acked = 0, synced = 0;
         fs_sim_power_off_after(fs, 1 + prng_below(&r, 60));
         while (acked < 60) {
@@ -282,7 +307,8 @@ static void write_some(void *ctx)
     arena_fini(&a);
 }
 
-/* Many threads commit at once, with the syncing thread beside them: every record once, those of a thread in its order. */
+/* Many threads commit at once, with the syncing thread beside them: every record once, those of a
+ * thread in its order. */
 TEST(wal_threads)
 {
     enum { THREADS = 6 };
@@ -293,7 +319,8 @@ TEST(wal_threads)
         struct thread *t[THREADS];
         uint64_t next[THREADS] = { 0 };
         uint32_t last;
-        struct wal *w = log_open(fs, (struct wal_opts){ .compress = COMPRESS_SNAPPY, .fsync_interval_ms = interval });
+        struct wal *w = log_open(
+            fs, (struct wal_opts){ .compress = COMPRESS_SNAPPY, .fsync_interval_ms = interval });
         for (uint64_t i = 0; i < THREADS; i++) {
             x[i] = (struct writer){ w, i << 16, OK };
             t[i] = thread_start("writer", write_some, &x[i]);

@@ -41,8 +41,8 @@ class Tidy(TreeTest):
         self.expect({'src/io/file_test.c': 'static int bind_all(int a);\nstatic int rand(int a)\n{\n    return rand(a);\n}\n'}, [])
 
     def test_columns(self):
-        self.expect({'src/io/file_test.c': '/* %s */\n' % ('x' * 114) + '/* %s */\n' % ('x' * 115)},
-                    ['src/io/file_test.c:2: columns: 121 columns'])
+        self.expect({'src/io/file_test.c': '/* %s */\n' % ('x' * 94) + '/* %s */\n' % ('x' * 95)},
+                    ['src/io/file_test.c:2: columns: 101 columns'])
 
     def test_functions(self):
         def body(name, n):

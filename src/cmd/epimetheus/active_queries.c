@@ -15,7 +15,8 @@ struct active_queries {
     unsigned max;
 };
 
-/* What an earlier process was doing: the file without its zeros is a JSON array, but for its last comma. */
+/* What an earlier process was doing: the file without its zeros is a JSON array, but for its last
+ * comma. */
 static void log_unfinished(struct fs *fs)
 {
     struct arena a;
@@ -27,7 +28,9 @@ static void log_unfinished(struct fs *fs)
         for (size_t i = 0; i < content.n; i++)
             if (content.p[i]) text[n++] = content.p[i];
         if (n > 1 && text[n - 1] == ',') text[n - 1] = ']';
-        if (n > 1) LOG(INFO, "These queries didn't finish in prometheus' last run:", kv_str("queries", str_of(text, n)));
+        if (n > 1)
+            LOG(INFO, "These queries didn't finish in prometheus' last run:",
+                kv_str("queries", str_of(text, n)));
     }
     arena_fini(&a);
 }
@@ -45,7 +48,8 @@ static errc file_fill(struct active_queries *q, struct err *e)
     return rc == OK ? file_sync(q->file, e) : rc;
 }
 
-errc active_queries_open(struct active_queries **out, struct fs *fs, unsigned max_concurrency, struct err *e)
+errc active_queries_open(
+    struct active_queries **out, struct fs *fs, unsigned max_concurrency, struct err *e)
 {
     log_unfinished(fs);
     struct active_queries *q = NEW(struct active_queries);
@@ -105,7 +109,8 @@ static long query_begin(void *ctx, str query, int64_t start_ms)
 {
     struct active_queries *q = ctx;
     mtx_lock(&q->mu);
-    long slot = q->free.n ? vec_pop(&q->free) : -1;            /* the engine runs no more than there are slots */
+    /* the engine runs no more than there are slots */
+    long slot = q->free.n ? vec_pop(&q->free) : -1;
     mtx_unlock(&q->mu);
     if (slot < 0) return slot;
     struct buf entry = { 0 };

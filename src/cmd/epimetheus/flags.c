@@ -27,111 +27,245 @@ static errc log_level_set(void *at, const struct opt *o, str text, struct arena 
     return named_choice(at, o, text, "level", e);
 }
 
-static errc log_format_set(void *at, const struct opt *o, str text, struct arena *mem, struct err *e)
+static errc log_format_set(
+    void *at, const struct opt *o, str text, struct arena *mem, struct err *e)
 {
     (void)mem;
     return named_choice(at, o, text, "format", e);
 }
 
-static void choice_show(struct buf *b, const struct opt *o, const void *at) { opt_choice.show(b, o, at); }
-static const struct opt_kind log_level_kind = { .set = log_level_set, .show = choice_show }, log_format_kind = { .set = log_format_set, .show = choice_show };
+static void choice_show(struct buf *b, const struct opt *o, const void *at)
+{
+    opt_choice.show(b, o, at);
+}
+static const struct opt_kind log_level_kind = { .set = log_level_set, .show = choice_show },
+                             log_format_kind = { .set = log_format_set, .show = choice_show };
 
 #define AT(field) OPT_AT(struct flags, field)
 
 const struct opt flag_table[] = {
-    { "config.file", .help = "Prometheus configuration file path.", AT(config_file), &opt_str, .def = "prometheus.yml" },
-    { "config.auto-reload", .help = "Enable automatic configuration file reloading.", AT(auto_reload), &opt_bool, .def = "false" },
-    { "config.auto-reload-interval", .help = "Interval for checking the configuration file for changes.", AT(auto_reload_ms), &opt_duration, .def = "30s" },
-    { "config.strict", .help = "Refuse a configuration with sections that are valid but not served.", AT(config_strict), &opt_bool, .def = "false" },
-    { "web.listen-address", .help = "Address to listen on for UI, API, and telemetry. Can be repeated.", AT(listen), &opt_strs, .def = "0.0.0.0:9090" },
-    { "auto-gomaxprocs", .help = "Accepted; threads follow the cores.", AT(un.gomaxprocs), &opt_bool, .def = "true" },
-    { "auto-gomemlimit", .help = "Accepted; has no effect.", AT(un.gomemlimit), &opt_bool, .def = "true" },
-    { "auto-gomemlimit.ratio", .help = "Accepted; has no effect.", AT(un.gomemlimit_ratio), &opt_f64, .def = "0.9" },
-    { "auto-gomemlimit.refresh-interval", .help = "Accepted; has no effect.", AT(un.gomemlimit_refresh_ms), &opt_duration, .def = "0s" },
-    { "web.config.file", .help = "Path to configuration file that can enable TLS or authentication.", AT(web_config), &opt_str, .def = "" },
-    { "web.read-timeout", .help = "Maximum duration before timing out read of the request, and closing idle connections.", AT(read_timeout_ms), &opt_duration, .def = "5m" },
-    { "web.max-connections", .help = "Maximum number of simultaneous connections across all listeners.", AT(max_connections), &opt_num, .def = "512" },
-    { "web.max-notifications-subscribers", .help = "Limit of live notification subscribers.", AT(un.subscribers), &opt_num, .def = "16" },
-    { "web.external-url", .arg = "<URL>", .help = "The URL under which the server is externally reachable. If it has a path, that prefixes all endpoints.", AT(external_url), &opt_str, .def = "" },
-    { "web.route-prefix", .arg = "<path>", .help = "Prefix for the internal routes of web endpoints. Defaults to path of --web.external-url.", AT(route_prefix), &opt_str, .def = "" },
-    { "web.user-assets", .arg = "<path>", .help = "Path to static asset directory; not served yet.", AT(un.user_assets), &opt_str, .def = "" },
-    { "web.enable-lifecycle", .help = "Enable shutdown and reload via HTTP request.", AT(lifecycle), &opt_bool, .def = "false" },
-    { "web.enable-admin-api", .help = "Enable API endpoints for admin control actions.", AT(admin), &opt_bool, .def = "false" },
-    { "web.enable-remote-write-receiver", .help = "Enable API endpoint accepting remote write requests.", AT(remote_write_receiver), &opt_bool, .def = "false" },
-    { "web.remote-write-receiver.accepted-protobuf-messages", .help = "List of the remote write protobuf messages to accept.", AT(proto_messages), &opt_strs,
-      .def = "prometheus.WriteRequest,io.prometheus.write.v2.Request" },
-    { "web.enable-otlp-receiver", .help = "Enable API endpoint accepting OTLP write requests; not served yet.", AT(otlp_receiver), &opt_bool, .def = "false" },
-    { "web.console.templates", .help = "Path to the console template directory; not served.", AT(un.console_templates), &opt_str, .def = "consoles" },
-    { "web.console.libraries", .help = "Path to the console library directory; not served.", AT(un.console_libraries), &opt_str, .def = "console_libraries" },
-    { "web.page-title", .help = "Document title of the instance.", AT(page_title), &opt_str, .def = "Prometheus Time Series Collection and Processing Server" },
-    { "web.cors.origin", .arg = "<regex>", .help = "Regex for CORS origin. It is fully anchored. Example: 'https?://(domain1|domain2)\\.com'", AT(cors_origin), &opt_str, .def = ".*" },
-    { "web.search.max-limit", .help = "Upper bound of the limit of the search API; not served yet.", AT(un.search_limit), &opt_num, .def = "10000" },
-    { "storage.tsdb.path", .help = "Base path for metrics storage. Use with server mode only.", AT(storage_path), &opt_str, .def = "data/" },
-    { "storage.tsdb.min-block-duration", .help = "Range of a block of the head.", AT(min_block_ms), &opt_duration, .def = "2h", .flags = OPT_HIDDEN },
-    { "storage.tsdb.max-block-duration", .help = "Longest range of a block.", AT(max_block_ms), &opt_duration, .def = "0s", .flags = OPT_HIDDEN },
-    { "storage.tsdb.max-block-chunk-segment-size", .help = "Largest chunk segment of a block.", AT(block_segment_bytes), &opt_size, .def = "0B", .flags = OPT_HIDDEN },
-    { "storage.tsdb.wal-segment-size", .help = "Size at which to split the tsdb WAL segment files. Example: 100MB", AT(wal_segment_bytes), &opt_size, .flags = OPT_HIDDEN },
-    { "storage.tsdb.retention.time", .help = "How long to retain samples in storage.", AT(retention_ms), &opt_duration, .def = "0s" },
-    { "storage.tsdb.retention.size", .help = "Maximum number of bytes that can be stored for blocks.", AT(retention_bytes), &opt_size, .def = "0B" },
-    { "storage.tsdb.no-lockfile", .help = "Do not create lockfile in data directory.", AT(no_lockfile), &opt_bool, .def = "false" },
-    { "storage.tsdb.allow-overlapping-compaction", .help = "Allow compaction of overlapping blocks.", AT(overlapping_compaction), &opt_bool, .def = "true", .flags = OPT_HIDDEN },
-    { "storage.tsdb.wal-compression", .help = "Compress the tsdb WAL.", AT(wal_compression), &opt_bool, .def = "true", .flags = OPT_HIDDEN },
-    { "storage.tsdb.wal-compression-type", .help = "Compression algorithm for the tsdb WAL.", AT(wal_compression_type), &opt_choice, .def = "snappy", .flags = OPT_HIDDEN, .choices = compressions },
-    { "storage.tsdb.head-chunks-write-queue-size", .help = "Accepted; closed chunks are written in batches.", AT(un.write_queue), &opt_num, .def = "0" },
-    { "storage.tsdb.samples-per-chunk", .help = "Target number of samples per chunk.", AT(samples_per_chunk), &opt_num, .def = "120", .flags = OPT_HIDDEN },
-    { "storage.tsdb.delayed-compaction.max-percent", .help = "Upper limit for the random compaction delay.", AT(un.compaction_delay), &opt_num, .def = "10", .flags = OPT_HIDDEN },
-    { "storage.tsdb.delay-compact-file.path", .help = "Path to a JSON file with uploaded blocks.", AT(un.delay_compact_file), &opt_str, .def = "" },
-    { "storage.tsdb.block-reload-interval", .help = "Interval at which to check for new or removed blocks in storage.", AT(block_reload_ms), &opt_duration, .def = "1m", .flags = OPT_HIDDEN },
-    { "storage.io", .help = "How storage is read: auto, mmap, buffered or direct.", AT(storage_io), &opt_choice, .def = "auto", .choices = backends },
-    { "storage.wal.fsync-interval", .help = "How long a power cut may reach back; 0 syncs before each answer.", AT(fsync_interval_ms), &opt_duration, .def = "1s" },
-    { "storage.agent.path", .help = "Base path for metrics storage. Use with agent mode only.", AT(un.agent_path), &opt_str, .def = "data-agent/" },
-    { "storage.agent.wal-segment-size", .help = "Agent mode.", AT(un.agent_wal_segment_size), &opt_str, .def = "0B", .flags = OPT_HIDDEN },
-    { "storage.agent.wal-compression", .help = "Agent mode.", AT(un.agent_wal_compression), &opt_bool, .def = "true" },
-    { "storage.agent.wal-compression-type", .help = "Agent mode.", AT(un.agent_compression), &opt_choice, .def = "snappy", .flags = OPT_HIDDEN, .choices = compressions },
-    { "storage.agent.wal-truncate-frequency", .help = "Agent mode.", AT(un.agent_wal_truncate), &opt_str, .def = "0s", .flags = OPT_HIDDEN },
-    { "storage.agent.retention.min-time", .help = "Agent mode.", AT(un.agent_min_time), &opt_str, .def = "5m" },
-    { "storage.agent.retention.max-time", .help = "Agent mode.", AT(un.agent_max_time), &opt_str, .def = "4h" },
-    { "storage.agent.no-lockfile", .help = "Agent mode.", AT(un.agent_no_lockfile), &opt_bool, .def = "false" },
-    { "storage.agent.checkpoint-from-in-memory-series", .help = "Agent mode.", AT(un.agent_checkpoint), &opt_bool, .def = "false" },
-    { "storage.agent.checkpoint-batch-size", .help = "Agent mode.", AT(un.checkpoint_batch), &opt_num, .def = "1000" },
-    { "storage.remote.flush-deadline", .arg = "<duration>", .help = "How long to wait flushing sample on shutdown or config reload.", AT(un.flush_deadline_ms), &opt_duration, .def = "1m" },
-    { "storage.remote.read-sample-limit", .help = "Remote read is not served yet.", AT(un.read_samples), &opt_num, .def = "5e7" },
-    { "storage.remote.read-concurrent-limit", .help = "Remote read is not served yet.", AT(un.read_concurrent), &opt_num, .def = "10" },
-    { "storage.remote.read-max-bytes-in-frame", .help = "Remote read is not served yet.", AT(un.read_frame), &opt_num, .def = "1048576" },
-    { "rules.alert.for-outage-tolerance", .help = "Rules are not served yet.", AT(un.outage_ms), &opt_duration, .def = "1h" },
-    { "rules.alert.for-grace-period", .help = "Rules are not served yet.", AT(un.grace_ms), &opt_duration, .def = "10m" },
-    { "rules.alert.resend-delay", .help = "Rules are not served yet.", AT(un.resend_ms), &opt_duration, .def = "1m" },
-    { "rules.max-concurrent-evals", .help = "Rules are not served yet.", AT(un.evals), &opt_num, .def = "4" },
-    { "alertmanager.notification-queue-capacity", .help = "Alerting is not served yet.", AT(un.queue), &opt_num, .def = "10000" },
-    { "alertmanager.notification-batch-size", .help = "Alerting is not served yet.", AT(un.batch), &opt_num, .def = "256" },
-    { "alertmanager.drain-notification-queue-on-shutdown", .help = "Alerting is not served yet.", AT(un.drain), &opt_bool, .def = "true" },
-    { "scrape.adjust-timestamps", .help = "Adjust scrape timestamps by up to --scrape.timestamp-tolerance to align them to the intended schedule.", AT(adjust_timestamps), &opt_bool, .def = "true", .flags = OPT_HIDDEN },
-    { "scrape.timestamp-tolerance", .help = "Timestamp tolerance.", AT(tolerance_ms), &opt_duration, .def = "2ms", .flags = OPT_HIDDEN },
-    { "scrape.discovery-reload-interval", .help = "Interval used by scrape manager to throttle target groups updates.", AT(discovery_reload_ms), &opt_duration, .def = "5s", .flags = OPT_HIDDEN },
-    { "query.lookback-delta", .help = "The maximum lookback duration for retrieving metrics during expression evaluations and federation.", AT(lookback_ms), &opt_duration, .def = "5m" },
-    { "query.timeout", .help = "Maximum time a query may take before being aborted.", AT(query_timeout_ms), &opt_duration, .def = "2m" },
-    { "query.max-concurrency", .help = "Maximum number of queries executed concurrently.", AT(max_concurrency), &opt_num, .def = "20" },
-    { "query.max-samples", .help = "Maximum number of samples a single query can load into memory.", AT(max_samples), &opt_num, .def = "50000000" },
-    { "enable-feature", .arg = "...", .help = "Comma separated feature names to enable.", AT(features), &opt_words },
+    { "config.file", .help = "Prometheus configuration file path.", AT(config_file), &opt_str,
+        .def = "prometheus.yml" },
+    { "config.auto-reload", .help = "Enable automatic configuration file reloading.",
+        AT(auto_reload), &opt_bool, .def = "false" },
+    { "config.auto-reload-interval",
+        .help = "Interval for checking the configuration file for changes.", AT(auto_reload_ms),
+        &opt_duration, .def = "30s" },
+    { "config.strict",
+        .help = "Refuse a configuration with sections that are valid but not served.",
+        AT(config_strict), &opt_bool, .def = "false" },
+    { "web.listen-address",
+        .help = "Address to listen on for UI, API, and telemetry. Can be repeated.", AT(listen),
+        &opt_strs, .def = "0.0.0.0:9090" },
+    { "auto-gomaxprocs", .help = "Accepted; threads follow the cores.", AT(un.gomaxprocs),
+        &opt_bool, .def = "true" },
+    { "auto-gomemlimit", .help = "Accepted; has no effect.", AT(un.gomemlimit), &opt_bool,
+        .def = "true" },
+    { "auto-gomemlimit.ratio", .help = "Accepted; has no effect.", AT(un.gomemlimit_ratio),
+        &opt_f64, .def = "0.9" },
+    { "auto-gomemlimit.refresh-interval", .help = "Accepted; has no effect.",
+        AT(un.gomemlimit_refresh_ms), &opt_duration, .def = "0s" },
+    { "web.config.file",
+        .help = "Path to configuration file that can enable TLS or authentication.", AT(web_config),
+        &opt_str, .def = "" },
+    { "web.read-timeout",
+        .help =
+            "Maximum duration before timing out read of the request, and closing idle connections.",
+        AT(read_timeout_ms), &opt_duration, .def = "5m" },
+    { "web.max-connections",
+        .help = "Maximum number of simultaneous connections across all listeners.",
+        AT(max_connections), &opt_num, .def = "512" },
+    { "web.max-notifications-subscribers", .help = "Limit of live notification subscribers.",
+        AT(un.subscribers), &opt_num, .def = "16" },
+    { "web.external-url", .arg = "<URL>",
+        .help = "The URL under which the server is externally reachable. If it has a path, that "
+                "prefixes all endpoints.",
+        AT(external_url), &opt_str, .def = "" },
+    { "web.route-prefix", .arg = "<path>",
+        .help = "Prefix for the internal routes of web endpoints. Defaults to path of "
+                "--web.external-url.",
+        AT(route_prefix), &opt_str, .def = "" },
+    { "web.user-assets", .arg = "<path>", .help = "Path to static asset directory; not served yet.",
+        AT(un.user_assets), &opt_str, .def = "" },
+    { "web.enable-lifecycle", .help = "Enable shutdown and reload via HTTP request.", AT(lifecycle),
+        &opt_bool, .def = "false" },
+    { "web.enable-admin-api", .help = "Enable API endpoints for admin control actions.", AT(admin),
+        &opt_bool, .def = "false" },
+    { "web.enable-remote-write-receiver",
+        .help = "Enable API endpoint accepting remote write requests.", AT(remote_write_receiver),
+        &opt_bool, .def = "false" },
+    { "web.remote-write-receiver.accepted-protobuf-messages",
+        .help = "List of the remote write protobuf messages to accept.", AT(proto_messages),
+        &opt_strs, .def = "prometheus.WriteRequest,io.prometheus.write.v2.Request" },
+    { "web.enable-otlp-receiver",
+        .help = "Enable API endpoint accepting OTLP write requests; not served yet.",
+        AT(otlp_receiver), &opt_bool, .def = "false" },
+    { "web.console.templates", .help = "Path to the console template directory; not served.",
+        AT(un.console_templates), &opt_str, .def = "consoles" },
+    { "web.console.libraries", .help = "Path to the console library directory; not served.",
+        AT(un.console_libraries), &opt_str, .def = "console_libraries" },
+    { "web.page-title", .help = "Document title of the instance.", AT(page_title), &opt_str,
+        .def = "Prometheus Time Series Collection and Processing Server" },
+    { "web.cors.origin", .arg = "<regex>",
+        .help = "Regex for CORS origin. It is fully anchored. Example: "
+                "'https?://(domain1|domain2)\\.com'",
+        AT(cors_origin), &opt_str, .def = ".*" },
+    { "web.search.max-limit", .help = "Upper bound of the limit of the search API; not served yet.",
+        AT(un.search_limit), &opt_num, .def = "10000" },
+    { "storage.tsdb.path", .help = "Base path for metrics storage. Use with server mode only.",
+        AT(storage_path), &opt_str, .def = "data/" },
+    { "storage.tsdb.min-block-duration", .help = "Range of a block of the head.", AT(min_block_ms),
+        &opt_duration, .def = "2h", .flags = OPT_HIDDEN },
+    { "storage.tsdb.max-block-duration", .help = "Longest range of a block.", AT(max_block_ms),
+        &opt_duration, .def = "0s", .flags = OPT_HIDDEN },
+    { "storage.tsdb.max-block-chunk-segment-size", .help = "Largest chunk segment of a block.",
+        AT(block_segment_bytes), &opt_size, .def = "0B", .flags = OPT_HIDDEN },
+    { "storage.tsdb.wal-segment-size",
+        .help = "Size at which to split the tsdb WAL segment files. Example: 100MB",
+        AT(wal_segment_bytes), &opt_size, .flags = OPT_HIDDEN },
+    { "storage.tsdb.retention.time", .help = "How long to retain samples in storage.",
+        AT(retention_ms), &opt_duration, .def = "0s" },
+    { "storage.tsdb.retention.size",
+        .help = "Maximum number of bytes that can be stored for blocks.", AT(retention_bytes),
+        &opt_size, .def = "0B" },
+    { "storage.tsdb.no-lockfile", .help = "Do not create lockfile in data directory.",
+        AT(no_lockfile), &opt_bool, .def = "false" },
+    { "storage.tsdb.allow-overlapping-compaction",
+        .help = "Allow compaction of overlapping blocks.", AT(overlapping_compaction), &opt_bool,
+        .def = "true", .flags = OPT_HIDDEN },
+    { "storage.tsdb.wal-compression", .help = "Compress the tsdb WAL.", AT(wal_compression),
+        &opt_bool, .def = "true", .flags = OPT_HIDDEN },
+    { "storage.tsdb.wal-compression-type", .help = "Compression algorithm for the tsdb WAL.",
+        AT(wal_compression_type), &opt_choice, .def = "snappy", .flags = OPT_HIDDEN,
+        .choices = compressions },
+    { "storage.tsdb.head-chunks-write-queue-size",
+        .help = "Accepted; closed chunks are written in batches.", AT(un.write_queue), &opt_num,
+        .def = "0" },
+    { "storage.tsdb.samples-per-chunk", .help = "Target number of samples per chunk.",
+        AT(samples_per_chunk), &opt_num, .def = "120", .flags = OPT_HIDDEN },
+    { "storage.tsdb.delayed-compaction.max-percent",
+        .help = "Upper limit for the random compaction delay.", AT(un.compaction_delay), &opt_num,
+        .def = "10", .flags = OPT_HIDDEN },
+    { "storage.tsdb.delay-compact-file.path", .help = "Path to a JSON file with uploaded blocks.",
+        AT(un.delay_compact_file), &opt_str, .def = "" },
+    { "storage.tsdb.block-reload-interval",
+        .help = "Interval at which to check for new or removed blocks in storage.",
+        AT(block_reload_ms), &opt_duration, .def = "1m", .flags = OPT_HIDDEN },
+    { "storage.io", .help = "How storage is read: auto, mmap, buffered or direct.", AT(storage_io),
+        &opt_choice, .def = "auto", .choices = backends },
+    { "storage.wal.fsync-interval",
+        .help = "How long a power cut may reach back; 0 syncs before each answer.",
+        AT(fsync_interval_ms), &opt_duration, .def = "1s" },
+    { "storage.agent.path", .help = "Base path for metrics storage. Use with agent mode only.",
+        AT(un.agent_path), &opt_str, .def = "data-agent/" },
+    { "storage.agent.wal-segment-size", .help = "Agent mode.", AT(un.agent_wal_segment_size),
+        &opt_str, .def = "0B", .flags = OPT_HIDDEN },
+    { "storage.agent.wal-compression", .help = "Agent mode.", AT(un.agent_wal_compression),
+        &opt_bool, .def = "true" },
+    { "storage.agent.wal-compression-type", .help = "Agent mode.", AT(un.agent_compression),
+        &opt_choice, .def = "snappy", .flags = OPT_HIDDEN, .choices = compressions },
+    { "storage.agent.wal-truncate-frequency", .help = "Agent mode.", AT(un.agent_wal_truncate),
+        &opt_str, .def = "0s", .flags = OPT_HIDDEN },
+    { "storage.agent.retention.min-time", .help = "Agent mode.", AT(un.agent_min_time), &opt_str,
+        .def = "5m" },
+    { "storage.agent.retention.max-time", .help = "Agent mode.", AT(un.agent_max_time), &opt_str,
+        .def = "4h" },
+    { "storage.agent.no-lockfile", .help = "Agent mode.", AT(un.agent_no_lockfile), &opt_bool,
+        .def = "false" },
+    { "storage.agent.checkpoint-from-in-memory-series", .help = "Agent mode.",
+        AT(un.agent_checkpoint), &opt_bool, .def = "false" },
+    { "storage.agent.checkpoint-batch-size", .help = "Agent mode.", AT(un.checkpoint_batch),
+        &opt_num, .def = "1000" },
+    { "storage.remote.flush-deadline", .arg = "<duration>",
+        .help = "How long to wait flushing sample on shutdown or config reload.",
+        AT(un.flush_deadline_ms), &opt_duration, .def = "1m" },
+    { "storage.remote.read-sample-limit", .help = "Remote read is not served yet.",
+        AT(un.read_samples), &opt_num, .def = "5e7" },
+    { "storage.remote.read-concurrent-limit", .help = "Remote read is not served yet.",
+        AT(un.read_concurrent), &opt_num, .def = "10" },
+    { "storage.remote.read-max-bytes-in-frame", .help = "Remote read is not served yet.",
+        AT(un.read_frame), &opt_num, .def = "1048576" },
+    { "rules.alert.for-outage-tolerance", .help = "Rules are not served yet.", AT(un.outage_ms),
+        &opt_duration, .def = "1h" },
+    { "rules.alert.for-grace-period", .help = "Rules are not served yet.", AT(un.grace_ms),
+        &opt_duration, .def = "10m" },
+    { "rules.alert.resend-delay", .help = "Rules are not served yet.", AT(un.resend_ms),
+        &opt_duration, .def = "1m" },
+    { "rules.max-concurrent-evals", .help = "Rules are not served yet.", AT(un.evals), &opt_num,
+        .def = "4" },
+    { "alertmanager.notification-queue-capacity", .help = "Alerting is not served yet.",
+        AT(un.queue), &opt_num, .def = "10000" },
+    { "alertmanager.notification-batch-size", .help = "Alerting is not served yet.", AT(un.batch),
+        &opt_num, .def = "256" },
+    { "alertmanager.drain-notification-queue-on-shutdown", .help = "Alerting is not served yet.",
+        AT(un.drain), &opt_bool, .def = "true" },
+    { "scrape.adjust-timestamps",
+        .help = "Adjust scrape timestamps by up to --scrape.timestamp-tolerance to align them to "
+                "the intended schedule.",
+        AT(adjust_timestamps), &opt_bool, .def = "true", .flags = OPT_HIDDEN },
+    { "scrape.timestamp-tolerance", .help = "Timestamp tolerance.", AT(tolerance_ms), &opt_duration,
+        .def = "2ms", .flags = OPT_HIDDEN },
+    { "scrape.discovery-reload-interval",
+        .help = "Interval used by scrape manager to throttle target groups updates.",
+        AT(discovery_reload_ms), &opt_duration, .def = "5s", .flags = OPT_HIDDEN },
+    { "query.lookback-delta",
+        .help = "The maximum lookback duration for retrieving metrics during expression "
+                "evaluations and federation.",
+        AT(lookback_ms), &opt_duration, .def = "5m" },
+    { "query.timeout", .help = "Maximum time a query may take before being aborted.",
+        AT(query_timeout_ms), &opt_duration, .def = "2m" },
+    { "query.max-concurrency", .help = "Maximum number of queries executed concurrently.",
+        AT(max_concurrency), &opt_num, .def = "20" },
+    { "query.max-samples", .help = "Maximum number of samples a single query can load into memory.",
+        AT(max_samples), &opt_num, .def = "50000000" },
+    { "enable-feature", .arg = "...", .help = "Comma separated feature names to enable.",
+        AT(features), &opt_words },
     { "agent", .help = "Run in 'Agent mode'; not served yet.", AT(agent), &opt_bool },
-    { "log.level", .help = "Only log messages with the given severity or above. One of: [debug, info, warn, error]", AT(log_level), &log_level_kind, .def = "info", .choices = log_levels },
-    { "log.format", .help = "Output format of log messages. One of: [logfmt, json]", AT(log_format), &log_format_kind, .def = "logfmt", .choices = log_formats },
+    { "log.level",
+        .help = "Only log messages with the given severity or above. One of: [debug, info, warn, "
+                "error]",
+        AT(log_level), &log_level_kind, .def = "info", .choices = log_levels },
+    { "log.format", .help = "Output format of log messages. One of: [logfmt, json]", AT(log_format),
+        &log_format_kind, .def = "logfmt", .choices = log_formats },
 };
 const size_t flag_count = ARRAY_LEN(flag_table);
 
 /* Flags whose part is not served: whoever sets one is told. */
 static const char *const unserved[] = {
-    "web.enable-otlp-receiver", "web.enable-admin-api", "web.user-assets", "web.console.templates", "web.console.libraries", "web.search.max-limit",
-    "web.max-notifications-subscribers", "storage.tsdb.head-chunks-write-queue-size", "storage.tsdb.delayed-compaction.max-percent",
+    "web.enable-otlp-receiver",
+    "web.enable-admin-api",
+    "web.user-assets",
+    "web.console.templates",
+    "web.console.libraries",
+    "web.search.max-limit",
+    "web.max-notifications-subscribers",
+    "storage.tsdb.head-chunks-write-queue-size",
+    "storage.tsdb.delayed-compaction.max-percent",
     "storage.tsdb.delay-compact-file.path",
-    "storage.remote.flush-deadline", "storage.remote.read-sample-limit", "storage.remote.read-concurrent-limit", "storage.remote.read-max-bytes-in-frame",
-    "rules.alert.for-outage-tolerance", "rules.alert.for-grace-period", "rules.alert.resend-delay", "rules.max-concurrent-evals",
-    "alertmanager.notification-queue-capacity", "alertmanager.notification-batch-size", "alertmanager.drain-notification-queue-on-shutdown",
-    "auto-gomaxprocs", "auto-gomemlimit", "auto-gomemlimit.ratio", "auto-gomemlimit.refresh-interval",
+    "storage.remote.flush-deadline",
+    "storage.remote.read-sample-limit",
+    "storage.remote.read-concurrent-limit",
+    "storage.remote.read-max-bytes-in-frame",
+    "rules.alert.for-outage-tolerance",
+    "rules.alert.for-grace-period",
+    "rules.alert.resend-delay",
+    "rules.max-concurrent-evals",
+    "alertmanager.notification-queue-capacity",
+    "alertmanager.notification-batch-size",
+    "alertmanager.drain-notification-queue-on-shutdown",
+    "auto-gomaxprocs",
+    "auto-gomemlimit",
+    "auto-gomemlimit.ratio",
+    "auto-gomemlimit.refresh-interval",
 };
 /* Flags of a server that an agent has not; those of an agent begin with storage.agent. */
 static const char *const server_only[] = {
-    "storage.tsdb.", "storage.remote.read-", "web.search.max-limit", "rules.", "alertmanager.", "query.",
+    "storage.tsdb.",
+    "storage.remote.read-",
+    "web.search.max-limit",
+    "rules.",
+    "alertmanager.",
+    "query.",
 };
 
 static bool is_server_only(str name)
@@ -142,7 +276,8 @@ static bool is_server_only(str name)
 }
 
 /* Words that stand alone, as Prometheus prints them, and the way out. */
-static errc flags_end(struct flags *f, int code, struct err *e, const char *fmt, ...) PRINTF_LIKE(4, 5);
+static errc flags_end(struct flags *f, int code, struct err *e, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
 static errc flags_end(struct flags *f, int code, struct err *e, const char *fmt, ...)
 {
     char words[sizeof(e->msg)];
@@ -161,10 +296,12 @@ static errc mode_check(struct flags *f, const struct opts_run *run, struct err *
     for (size_t i = 0; i < flag_count; i++) {
         str name = str_z(flag_table[i].name);
         bool wrong = f->agent ? is_server_only(name) : str_has_prefix(name, S("storage.agent."));
-        if (run->given[i] && wrong) buf_fmt(&list, "%s\"--%.*s\"", list.n ? " " : "", STR_ARG(name));
+        if (run->given[i] && wrong)
+            buf_fmt(&list, "%s\"--%.*s\"", list.n ? " " : "", STR_ARG(name));
     }
     if (list.n)
-        return flags_end(f, 3, e, "The following flag(s) can %s be used in agent mode: [%.*s]", f->agent ? "not" : "only", STR_ARG(buf_view(&list)));
+        return flags_end(f, 3, e, "The following flag(s) can %s be used in agent mode: [%.*s]",
+            f->agent ? "not" : "only", STR_ARG(buf_view(&list)));
     return f->agent ? err_set(e, ERR_BAD_INPUT, "agent mode is not served by this version") : OK;
 }
 
@@ -178,21 +315,28 @@ static errc url_check(struct flags *f, struct err *e)
         str first = f->listen.n ? f->listen.at[0] : STR_EMPTY;
         size_t colon = str_rindex(first, ':');
         if (first.n && (colon == SIZE_MAX || first.p[first.n - 1] == ']'))
-            return flags_end(f, 2, e, "parse external URL \"\": address %.*s: missing port in address", STR_ARG(first));
-        return first.n ? OK : flags_end(f, 2, e, "parse external URL \"\": missing port in address");
+            return flags_end(f, 2, e,
+                "parse external URL \"\": address %.*s: missing port in address", STR_ARG(first));
+        return first.n ? OK
+                       : flags_end(f, 2, e, "parse external URL \"\": missing port in address");
     }
     const char *quotes = "\"'";
     if (strchr(quotes, url.p[0]) || strchr(quotes, url.p[url.n - 1]))
-        return flags_end(f, 2, e, "parse external URL %.*s: URL must not begin or end with quotes", STR_ARG(buf_view(&q)));
+        return flags_end(f, 2, e, "parse external URL %.*s: URL must not begin or end with quotes",
+            STR_ARG(buf_view(&q)));
     for (size_t i = 0; i < url.n; i++) {
-        bool hex = url.n - i > 2 && strchr("0123456789abcdefABCDEF", url.p[i + 1]) && strchr("0123456789abcdefABCDEF", url.p[i + 2]);
+        bool hex = url.n - i > 2 && strchr("0123456789abcdefABCDEF", url.p[i + 1]) &&
+                   strchr("0123456789abcdefABCDEF", url.p[i + 2]);
         if (url.p[i] == '%' && !hex)
-            return flags_end(f, 2, e, "parse external URL %.*s: parse %.*s: invalid URL escape \"%.*s\"", STR_ARG(buf_view(&q)), STR_ARG(buf_view(&q)),
-                             STR_ARG(str_slice(url, i, MIN(i + 3, url.n))));
+            return flags_end(f, 2, e,
+                "parse external URL %.*s: parse %.*s: invalid URL escape \"%.*s\"",
+                STR_ARG(buf_view(&q)), STR_ARG(buf_view(&q)),
+                STR_ARG(str_slice(url, i, MIN(i + 3, url.n))));
     }
     size_t open = str_find(url, S("://["));
     if (open != SIZE_MAX && str_index(str_from(url, open), ']') == SIZE_MAX)
-        return flags_end(f, 2, e, "parse external URL %.*s: parse %.*s: missing ']' in host", STR_ARG(buf_view(&q)), STR_ARG(buf_view(&q)));
+        return flags_end(f, 2, e, "parse external URL %.*s: parse %.*s: missing ']' in host",
+            STR_ARG(buf_view(&q)), STR_ARG(buf_view(&q)));
     return OK;
 }
 
@@ -211,18 +355,21 @@ static errc cors_check(struct flags *f, struct err *e)
     str words = err_str(&why);
     bool all = str_has_suffix(words, buf_view(&whole));
     if (all) words = str_slice(words, 0, words.n - whole.n);
-    return flags_end(f, 2, e, "could not compile CORS regex string %.*s: %.*s%s%.*s%s", STR_ARG(buf_view(&q)), STR_ARG(words), all ? "`^(?s:" : "",
-                     all ? (int)f->cors_origin.n : 0, (const char *)f->cors_origin.p, all ? ")$`" : "");
+    return flags_end(f, 2, e, "could not compile CORS regex string %.*s: %.*s%s%.*s%s",
+        STR_ARG(buf_view(&q)), STR_ARG(words), all ? "`^(?s:" : "", all ? (int)f->cors_origin.n : 0,
+        (const char *)f->cors_origin.p, all ? ")$`" : "");
 }
 
 static errc messages_check(const struct flags *f, struct err *e)
 {
-    static const str known[] = { S("prometheus.WriteRequest"), S("io.prometheus.write.v2.Request") };
+    static const str known[] = { S("prometheus.WriteRequest"),
+        S("io.prometheus.write.v2.Request") };
     for (size_t i = 0; i < f->proto_messages.n; i++) {
         str m = f->proto_messages.at[i];
         if (str_eq(m, known[0]) || str_eq(m, known[1])) continue;
-        return err_set(e, ERR_BAD_INPUT, "unknown type for remote write protobuf message %.*s, supported: %.*s, %.*s", STR_ARG(m), STR_ARG(known[0]),
-                       STR_ARG(known[1]));
+        return err_set(e, ERR_BAD_INPUT,
+            "unknown type for remote write protobuf message %.*s, supported: %.*s, %.*s",
+            STR_ARG(m), STR_ARG(known[0]), STR_ARG(known[1]));
     }
     return OK;
 }
@@ -233,21 +380,29 @@ static errc flags_check(struct flags *f, const struct opts_run *run, struct err 
     TRY(messages_check(f, e));
     if (f->max_concurrency < 1 || f->max_concurrency > 10000)
         return err_set(e, ERR_BAD_INPUT, "--query.max-concurrency must be between 1 and 10000");
-    if (f->max_samples < 1) return err_set(e, ERR_BAD_INPUT, "--query.max-samples must be positive");
-    if (f->max_connections < 1) return err_set(e, ERR_BAD_INPUT, "--web.max-connections must be positive");
-    if (f->lookback_ms < 1 || f->query_timeout_ms < 1) return err_set(e, ERR_BAD_INPUT, "--query.lookback-delta and --query.timeout must be positive");
+    if (f->max_samples < 1)
+        return err_set(e, ERR_BAD_INPUT, "--query.max-samples must be positive");
+    if (f->max_connections < 1)
+        return err_set(e, ERR_BAD_INPUT, "--web.max-connections must be positive");
+    if (f->lookback_ms < 1 || f->query_timeout_ms < 1)
+        return err_set(
+            e, ERR_BAD_INPUT, "--query.lookback-delta and --query.timeout must be positive");
     if (f->samples_per_chunk < 4 || f->samples_per_chunk > 128)
-        return err_set(e, ERR_BAD_INPUT, "--storage.tsdb.samples-per-chunk must be between 4 and 128");
+        return err_set(
+            e, ERR_BAD_INPUT, "--storage.tsdb.samples-per-chunk must be between 4 and 128");
     if (!(f->un.gomemlimit_ratio > 0 && f->un.gomemlimit_ratio <= 1))
-        return flags_end(f, 2, e, "--auto-gomemlimit.ratio must be greater than 0 and less than or equal to 1.");
+        return flags_end(
+            f, 2, e, "--auto-gomemlimit.ratio must be greater than 0 and less than or equal to 1.");
     int64_t seg = f->wal_segment_bytes;
     if (seg && (seg < (10 << 20) || seg > (256 << 20)))
-        return err_set(e, ERR_BAD_INPUT, "flag 'storage.tsdb.wal-segment-size' must be set between 10MB and 256MB");
+        return err_set(e, ERR_BAD_INPUT,
+            "flag 'storage.tsdb.wal-segment-size' must be set between 10MB and 256MB");
     TRY(url_check(f, e));
     return cors_check(f, e);
 }
 
-errc flags_parse(struct flags *f, struct opts_run *run, int argc, char **argv, bool *done, struct err *e)
+errc flags_parse(
+    struct flags *f, struct opts_run *run, int argc, char **argv, bool *done, struct err *e)
 {
     *done = false;
     f->exit_code = 2;
@@ -258,7 +413,9 @@ errc flags_parse(struct flags *f, struct opts_run *run, int argc, char **argv, b
         printf("%.*s", STR_ARG(buf_view(&b)));
         buf_fini(&b);
     }
-    if (run->version) printf("epimetheus, version %.*s (serving as Prometheus %.*s)\n", STR_ARG(VERSION_OWN), STR_ARG(VERSION_PROMETHEUS));
+    if (run->version)
+        printf("epimetheus, version %.*s (serving as Prometheus %.*s)\n", STR_ARG(VERSION_OWN),
+            STR_ARG(VERSION_PROMETHEUS));
     *done = run->help || run->version;
     if (*done) return OK;
     f->config_given = opts_given(run, flag_table, flag_count, "config.file");
@@ -268,7 +425,8 @@ errc flags_parse(struct flags *f, struct opts_run *run, int argc, char **argv, b
 void flags_tell_unserved(const struct opts_run *run)
 {
     for (size_t i = 0; i < ARRAY_LEN(unserved); i++)
-        if (opts_given(run, flag_table, flag_count, unserved[i])) LOG(WARN, "this flag has no effect in this version", kv_z("flag", unserved[i]));
+        if (opts_given(run, flag_table, flag_count, unserved[i]))
+            LOG(WARN, "this flag has no effect in this version", kv_z("flag", unserved[i]));
 }
 
 struct features features_read(const struct flags *f)
@@ -283,20 +441,42 @@ struct features features_read(const struct flags *f)
         { S("use-start-timestamps"), &on.use_start_timestamps },
         { S("type-and-unit-labels"), &on.type_and_unit },
     };
-    static const str known[] = {                               /* without effect here: no-ops of old, or parts that are not served yet */
-        S("auto-reload-config"), S("native-histograms"), S("ooo-native-histograms"), S("promql-duration-expr"), S("concurrent-rule-eval"),
-        S("created-timestamp-zero-ingestion"), S("delayed-compaction"), S("exemplar-storage"), S("extra-scrape-metrics"), S("fast-startup"),
-        S("histograms-st-encoding"), S("memory-snapshot-on-shutdown"), S("metadata-wal-records"), S("old-ui"), S("otlp-deltatocumulative"),
-        S("otlp-native-delta-ingestion"), S("search-api"), S("st-storage"), S("st-synthesis"), S("use-uncached-io"), S("xor2-encoding"),
+    /* without effect here: no-ops of old, or parts that are not served yet */
+    static const str known[] = {
+        S("auto-reload-config"),
+        S("native-histograms"),
+        S("ooo-native-histograms"),
+        S("promql-duration-expr"),
+        S("concurrent-rule-eval"),
+        S("created-timestamp-zero-ingestion"),
+        S("delayed-compaction"),
+        S("exemplar-storage"),
+        S("extra-scrape-metrics"),
+        S("fast-startup"),
+        S("histograms-st-encoding"),
+        S("memory-snapshot-on-shutdown"),
+        S("metadata-wal-records"),
+        S("old-ui"),
+        S("otlp-deltatocumulative"),
+        S("otlp-native-delta-ingestion"),
+        S("search-api"),
+        S("st-storage"),
+        S("st-synthesis"),
+        S("use-uncached-io"),
+        S("xor2-encoding"),
     };
     for (size_t i = 0; i < f->features.n; i++) {
         bool found = false;
         for (size_t k = 0; k < ARRAY_LEN(all); k++)
             if (str_eq(all[k].name, f->features.at[i])) found = *all[k].on = true;
         bool idle = false;
-        for (size_t k = 0; k < ARRAY_LEN(known) && !idle; k++) idle = str_eq(known[k], f->features.at[i]);
-        if (idle) LOG(WARN, "this feature has no effect in this version", kv_str("option", f->features.at[i]));
-        else if (!found) LOG(WARN, "Unknown option for --enable-feature", kv_str("option", f->features.at[i]));
+        for (size_t k = 0; k < ARRAY_LEN(known) && !idle; k++)
+            idle = str_eq(known[k], f->features.at[i]);
+        if (idle)
+            LOG(WARN, "this feature has no effect in this version",
+                kv_str("option", f->features.at[i]));
+        else if (!found)
+            LOG(WARN, "Unknown option for --enable-feature", kv_str("option", f->features.at[i]));
     }
     return on;
 }

@@ -1,7 +1,7 @@
 /* flags.h — the command line of the server: Prometheus 3.14's flags, and a few of our own.
  *
- * What        One table of flags with names, defaults and help; parsed into a struct. Flags of parts that are not served yet are known and
- *             told so when they are set.
+ * What        One table of flags with names, defaults and help; parsed into a struct. Flags of
+ *             parts that are not served yet are known and told so when they are set.
  * Invariants  the table is what --help prints and what /api/v1/status/flags lists
  * Ownership   strings point into argv or are literals; lists are the caller's to free
  * Threads     const after parsing
@@ -21,8 +21,10 @@ struct flags_unserved {
     int agent_compression, wal_truncate;
     bool gomaxprocs, gomemlimit, drain, agent_wal_compression, agent_checkpoint, agent_no_lockfile;
     double gomemlimit_ratio;
-    int64_t gomemlimit_refresh_ms, subscribers, write_queue, compaction_delay, flush_deadline_ms, read_samples;
-    int64_t read_concurrent, read_frame, search_limit, outage_ms, grace_ms, resend_ms, evals, queue, batch, checkpoint_batch;
+    int64_t gomemlimit_refresh_ms, subscribers, write_queue, compaction_delay, flush_deadline_ms,
+        read_samples;
+    int64_t read_concurrent, read_frame, search_limit, outage_ms, grace_ms, resend_ms, evals, queue,
+        batch, checkpoint_batch;
 };
 
 struct flags {
@@ -32,25 +34,31 @@ struct flags {
     bool bare_words;                           /* its words stand alone */
     int log_level, log_format, wal_compression_type, storage_io;
     str_list listen, features, proto_messages;
-    bool config_given, config_strict, agent, lifecycle, admin, remote_write_receiver, otlp_receiver, wal_compression, no_lockfile, overlapping_compaction;
+    bool config_given, config_strict, agent, lifecycle, admin, remote_write_receiver, otlp_receiver,
+        wal_compression, no_lockfile, overlapping_compaction;
     bool adjust_timestamps, auto_reload;
-    int64_t auto_reload_ms, read_timeout_ms, lookback_ms, query_timeout_ms, min_block_ms, max_block_ms, block_reload_ms, fsync_interval_ms, tolerance_ms, discovery_reload_ms;
-    int64_t max_connections, max_concurrency, max_samples, wal_segment_bytes, block_segment_bytes, samples_per_chunk;
+    int64_t auto_reload_ms, read_timeout_ms, lookback_ms, query_timeout_ms, min_block_ms,
+        max_block_ms, block_reload_ms, fsync_interval_ms, tolerance_ms, discovery_reload_ms;
+    int64_t max_connections, max_concurrency, max_samples, wal_segment_bytes, block_segment_bytes,
+        samples_per_chunk;
     struct flags_unserved un;
 };
 
 extern const struct opt flag_table[];
 extern const size_t flag_count;
 
-/* Reads argv. *done: help or version was printed, the program ends well. The lists live in run->mem. */
-MUST_USE errc flags_parse(struct flags *f, struct opts_run *run, int argc, char **argv, bool *done, struct err *e);
+/* Reads argv. *done: help or version was printed, the program ends well. The lists live in
+ * run->mem. */
+MUST_USE errc flags_parse(
+    struct flags *f, struct opts_run *run, int argc, char **argv, bool *done, struct err *e);
 
 /* One warning for each flag that was set and whose part is not served. */
 void flags_tell_unserved(const struct opts_run *run);
 
 /* Which --enable-feature names are on; unknown ones warn. */
 struct features {
-    bool experimental_functions, delayed_name_removal, extended_range_selectors, binop_fill, per_step_stats, use_start_timestamps, type_and_unit;
+    bool experimental_functions, delayed_name_removal, extended_range_selectors, binop_fill,
+        per_step_stats, use_start_timestamps, type_and_unit;
 };
 struct features features_read(const struct flags *f);
 

@@ -7,11 +7,13 @@
 #include <signal.h>
 #include <stdio.h>
 
-/* jemalloc's settings (its documented symbol; without jemalloc nobody reads it). Few arenas and small thread caches: most memory comes
- * from our own slabs and arenas, what is left are request bodies that come and go. Their pages go back within half a second, by a
- * thread of their own: it is a fifth of the memory at rest, and less CPU. */
+/* jemalloc's settings (its documented symbol; without jemalloc nobody reads it). Few arenas and
+ * small thread caches: most memory comes from our own slabs and arenas, what is left are request
+ * bodies that come and go. Their pages go back within half a second, by a thread of their own: it
+ * is a fifth of the memory at rest, and less CPU. */
 extern const char *malloc_conf;
-const char *malloc_conf = "narenas:2,tcache_max:4096,dirty_decay_ms:500,muzzy_decay_ms:0,background_thread:true";
+const char *malloc_conf =
+    "narenas:2,tcache_max:4096,dirty_decay_ms:500,muzzy_decay_ms:0,background_thread:true";
 
 /* SIGHUP reloads, SIGINT and SIGTERM end. All are blocked in every thread and waited for here. */
 static sigset_t signals_block(void)
@@ -44,7 +46,8 @@ static void signals_serve(struct server *s, const struct flags *f, const sigset_
     for (;;) {
         int sig = signal_wait(set, f);
         if (sig == SIGINT || sig == SIGTERM) {
-            LOG(WARN, "Received an OS signal, exiting gracefully...", kv_z("signal", sig == SIGINT ? "interrupt" : "terminated"));
+            LOG(WARN, "Received an OS signal, exiting gracefully...",
+                kv_z("signal", sig == SIGINT ? "interrupt" : "terminated"));
             return;
         }
         bool changed = f->auto_reload && server_config_changed(s);
@@ -62,7 +65,8 @@ int main(int argc, char **argv)
     struct err e = { 0 };
     bool done;
     if (flags_parse(&f, &run, argc, argv, &done, &e) != OK) {
-        fprintf(stderr, "%s%.*s\n", f.bare_words ? "" : "Error parsing command line arguments: ", STR_ARG(err_str(&e)));
+        fprintf(stderr, "%s%.*s\n",
+            f.bare_words ? "" : "Error parsing command line arguments: ", STR_ARG(err_str(&e)));
         opts_fini(&run);
         return f.exit_code;
     }
@@ -73,7 +77,8 @@ int main(int argc, char **argv)
     sigset_t set = signals_block();
     log_set((enum log_level)f.log_level, (enum log_format)f.log_format);
     log_start();
-    LOG(INFO, "Starting Epimetheus", kv_str("version", VERSION_OWN), kv_str("serving_as", VERSION_PROMETHEUS));
+    LOG(INFO, "Starting Epimetheus", kv_str("version", VERSION_OWN),
+        kv_str("serving_as", VERSION_PROMETHEUS));
     flags_tell_unserved(&run);
     struct server *s = NULL;
     int code = 0;

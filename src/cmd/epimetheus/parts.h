@@ -24,7 +24,8 @@ struct server {
     struct flags flags;
     struct arena arena;                    /* lives as long as the server */
     str retention_time, retention_size;    /* of the flags; empty: not given */
-    str shown_time, shown_size, shown_block;   /* what of it the first configuration made, and the longest block by that */
+    /* what of it the first configuration made, and the longest block by that */
+    str shown_time, shown_size, shown_block;
     str cwd, hostname, external_url, external_path, route_prefix;
     struct pool *requests, *scrapes;
     struct fs *data_fs;
@@ -41,8 +42,10 @@ struct server {
     _Atomic int state;                     /* API_STARTING … ; read by health answers */
     struct api_sources sources;
     uint64_t corruptions;                  /* const after start */
-    uint64_t config_hash;                  /* of the file's content, for --config.auto-reload; the main thread's */
-    str built_in;                          /* the configuration that is used without a file; empty: there is one */
+    /* of the file's content, for --config.auto-reload; the main thread's */
+    uint64_t config_hash;
+    /* the configuration that is used without a file; empty: there is one */
+    str built_in;
 
     struct mtx reload_mu;                  /* LOCK_RELOAD: one reload at a time */
     struct mtx mu;                         /* LOCK_LEAF: what the API shows of the configuration */

@@ -16,22 +16,39 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-enum { REQUEST_THREADS_SPARE = 8, REQUEST_QUEUE = 1024, SCRAPE_QUEUE = 65536, SCRAPE_THREADS_MIN = 2, CONFIG_MAX_BYTES = 256 << 20 };
+enum {
+    REQUEST_THREADS_SPARE = 8,
+    REQUEST_QUEUE = 1024,
+    SCRAPE_QUEUE = 65536,
+    SCRAPE_THREADS_MIN = 2,
+    CONFIG_MAX_BYTES = 256 << 20
+};
 
-GAUGE(m_reload_ok, "prometheus_config_last_reload_successful", "Whether the last configuration reload attempt was successful.")
-GAUGE(m_reload_time, "prometheus_config_last_reload_success_timestamp_seconds", "Timestamp of the last successful configuration reload.")
-GAUGE(m_limit_time, "prometheus_tsdb_retention_limit_seconds", "How long to retain samples in storage.")
-GAUGE(m_limit_bytes, "prometheus_tsdb_retention_limit_bytes", "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled")
-GAUGE(m_limit_percent, "prometheus_tsdb_retention_limit_percentage", "Max percentage of total storage space to be retained in the tsdb blocks, configured 0 means disabled")
-GAUGE(m_ready, "prometheus_ready", "Whether Prometheus startup was fully completed and the server is ready for normal operation.")
+GAUGE(m_reload_ok, "prometheus_config_last_reload_successful",
+    "Whether the last configuration reload attempt was successful.")
+GAUGE(m_reload_time, "prometheus_config_last_reload_success_timestamp_seconds",
+    "Timestamp of the last successful configuration reload.")
+GAUGE(m_limit_time, "prometheus_tsdb_retention_limit_seconds",
+    "How long to retain samples in storage.")
+GAUGE(m_limit_bytes, "prometheus_tsdb_retention_limit_bytes",
+    "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled")
+GAUGE(m_limit_percent, "prometheus_tsdb_retention_limit_percentage",
+    "Max percentage of total storage space to be retained in the tsdb blocks, configured 0 means "
+    "disabled")
+GAUGE(m_ready, "prometheus_ready",
+    "Whether Prometheus startup was fully completed and the server is ready for normal operation.")
 GAUGE_VEC(m_build, "prometheus_build_info",
-          "A metric with a constant '1' value labeled by version, revision, branch, goversion from which prometheus was built, and the goos and goarch for the build.",
-          "branch", "goarch", "goos", "goversion", "revision", "tags", "version")
-GAUGE(m_alertmanagers, "prometheus_notifications_alertmanagers_discovered", "The number of alertmanagers discovered and active.")
-GAUGE_VEC(m_unsupported, "epimetheus_config_unsupported", "Sections of the configuration that are valid but not served.", "section")
+    "A metric with a constant '1' value labeled by version, revision, branch, goversion from which "
+    "prometheus was built, and the goos and goarch for the build.",
+    "branch", "goarch", "goos", "goversion", "revision", "tags", "version")
+GAUGE(m_alertmanagers, "prometheus_notifications_alertmanagers_discovered",
+    "The number of alertmanagers discovered and active.")
+GAUGE_VEC(m_unsupported, "epimetheus_config_unsupported",
+    "Sections of the configuration that are valid but not served.", "section")
 
 static const char built_in_config[] =
-    "global:\n  scrape_interval: 15s\nscrape_configs:\n- job_name: epimetheus\n  metrics_path: %.*smetrics\n  static_configs:\n  - targets: ['%.*s']\n";
+    "global:\n  scrape_interval: 15s\nscrape_configs:\n- job_name: epimetheus\n  metrics_path: "
+    "%.*smetrics\n  static_configs:\n  - targets: ['%.*s']\n";
 
 /* ---- configurations in use */
 
@@ -48,11 +65,15 @@ static const char *env_get(const char *name) { return getenv(name); }
 
 static errc load_text(struct server *s, struct config **out, struct err *e)
 {
-    struct config_opts o = { .env = env_get, .read_files = true, .retention_time = s->retention_time, .retention_size = s->retention_size };
+    struct config_opts o = { .env = env_get,
+        .read_files = true,
+        .retention_time = s->retention_time,
+        .retention_size = s->retention_size };
     if (!o.retention_time.n && !o.retention_size.n) o.retention_time = S("15d");
     for (size_t i = 0; i < s->flags.features.n; i++) {
         o.exemplars = o.exemplars || str_eq(s->flags.features.at[i], S("exemplar-storage"));
-        o.extra_scrape_metrics = o.extra_scrape_metrics || str_eq(s->flags.features.at[i], S("extra-scrape-metrics"));
+        o.extra_scrape_metrics =
+            o.extra_scrape_metrics || str_eq(s->flags.features.at[i], S("extra-scrape-metrics"));
     }
     if (s->built_in.n) return config_parse(out, s->built_in, S("built-in"), &o, e);
     struct err why = { 0 };
@@ -93,7 +114,8 @@ static void retention_text(struct buf *b, const struct config *c)
 static void config_told(struct server *s, const struct config *c)
 {
     for (size_t i = 0; i < c->unsupported.n; i++) {
-        LOG(WARN, "this section of the configuration is not served by this version", kv_str("section", c->unsupported.at[i]));
+        LOG(WARN, "this section of the configuration is not served by this version",
+            kv_str("section", c->unsupported.at[i]));
         metric_set_of(METRIC_WITH(&m_unsupported, c->unsupported.at[i]), 1);
     }
     mtx_lock(&s->mu);
@@ -114,12 +136,15 @@ static void config_apply(struct server *s, struct config *c)
     metric_set(&m_limit_time, (double)c->retention_ms / 1000);
     metric_set(&m_limit_bytes, (double)c->retention_bytes);
     metric_set(&m_limit_percent, c->retention_percent);
-    db_set_retention(s->db, (struct retention){ .ms = c->retention_ms, .bytes = (uint64_t)c->retention_bytes, .percent = c->retention_percent });
+    db_set_retention(s->db, (struct retention){ .ms = c->retention_ms,
+                                .bytes = (uint64_t)c->retention_bytes,
+                                .percent = c->retention_percent });
     config_told(s, c);
     engine_set_default_step(s->engine, c->evaluation_interval_ms);
     struct loaded *l = NEW(struct loaded);
     l->config = c;
-    l->gen = (struct scrape_generation){ .configs = &c->scrape, .release = loaded_release, .ctx = l };
+    l->gen =
+        (struct scrape_generation){ .configs = &c->scrape, .release = loaded_release, .ctx = l };
     atomic_init(&l->gen.refs, 1);
     scrape_manager_apply(s->scrape, &l->gen);
 }
@@ -133,21 +158,26 @@ errc server_reload(struct server *s, struct err *e)
     errc rc = config_prepare(s, &c, e);
     if (rc == OK) {
         config_apply(s, c);
-        LOG(INFO, "Completed loading of configuration file", kv_str("filename", s->flags.config_file));
+        LOG(INFO, "Completed loading of configuration file",
+            kv_str("filename", s->flags.config_file));
     } else {
-        rc = err_in(e, rc, "couldn't load configuration (--config.file=\"%.*s\")", STR_ARG(s->flags.config_file));
+        rc = err_in(e, rc, "couldn't load configuration (--config.file=\"%.*s\")",
+            STR_ARG(s->flags.config_file));
         LOG(ERROR, "Error reloading config", kv_err(e));
         metric_set(&m_reload_ok, 0);
         mtx_lock(&s->mu);
         s->reload_ok = false;
-        if (!s->notes.n) vec_push(&s->notes, ((struct api_notification){ S("Configuration reload has failed."), clock_wall_ns() }));
+        if (!s->notes.n)
+            vec_push(&s->notes, ((struct api_notification){
+                                    S("Configuration reload has failed."), clock_wall_ns() }));
         mtx_unlock(&s->mu);
     }
     mtx_unlock(&s->reload_mu);
     return rc;
 }
 
-/* By content: a file that was only touched is no new configuration. Files that it names are not looked at. */
+/* By content: a file that was only touched is no new configuration. Files that it names are not
+ * looked at. */
 bool server_config_changed(struct server *s)
 {
     if (s->built_in.n) return false;
@@ -180,7 +210,9 @@ static str host_name(struct arena *a)
 /* As Go names it. */
 static str machine_name(struct arena *a)
 {
-    static const struct { str kernel, go; } names[] = { { S("x86_64"), S("amd64") }, { S("aarch64"), S("arm64") } };
+    static const struct {
+        str kernel, go;
+    } names[] = { { S("x86_64"), S("amd64") }, { S("aarch64"), S("arm64") } };
     struct utsname u;
     if (uname(&u) != 0) return STR_EMPTY;
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -188,7 +220,10 @@ static str machine_name(struct arena *a)
     return arena_str(a, str_z(u.machine));
 }
 
-static bool submit_request(void *pool, void (*fn)(void *arg), void *arg) { return pool_submit(pool, fn, arg); }
+static bool submit_request(void *pool, void (*fn)(void *arg), void *arg)
+{
+    return pool_submit(pool, fn, arg);
+}
 
 /* "/prefix" of a URL or path: one slash in front, none behind; empty for the root. */
 static str clean_prefix(str p, struct arena *a)
@@ -216,7 +251,8 @@ static void urls_make(struct server *s, str listening)
     size_t slash = scheme == SIZE_MAX && !no_scheme ? 0 : str_index(rest, '/');
     s->external_url = url;
     s->external_path = clean_prefix(slash == SIZE_MAX ? STR_EMPTY : str_from(rest, slash), a);
-    s->route_prefix = s->flags.route_prefix.n ? clean_prefix(s->flags.route_prefix, a) : s->external_path;
+    s->route_prefix =
+        s->flags.route_prefix.n ? clean_prefix(s->flags.route_prefix, a) : s->external_path;
 }
 
 static bool file_there(str path)
@@ -236,16 +272,20 @@ static void config_choose(struct server *s, str listening)
     size_t colon = str_rindex(listening, ':');
     str host = str_slice(listening, 0, colon), port = str_from(listening, colon + 1);
     if (str_eq(host, S("0.0.0.0")) || str_eq(host, S("[::]"))) host = S("127.0.0.1");
-    str target = arena_fmt(&s->arena, "%.*s:%.*s", STR_ARG(host), STR_ARG(port)), prefix = arena_fmt(&s->arena, "%.*s/", STR_ARG(s->route_prefix));
+    str target = arena_fmt(&s->arena, "%.*s:%.*s", STR_ARG(host), STR_ARG(port)),
+        prefix = arena_fmt(&s->arena, "%.*s/", STR_ARG(s->route_prefix));
     s->built_in = arena_fmt(&s->arena, built_in_config, STR_ARG(prefix), STR_ARG(target));
-    LOG(INFO, "no configuration file: the server watches itself with a built-in configuration", kv_str("filename", path));
+    LOG(INFO, "no configuration file: the server watches itself with a built-in configuration",
+        kv_str("filename", path));
 }
 
 static struct parse_opts parse_of(const struct features *on)
 {
     return (struct parse_opts){
-        .experimental_functions = on->experimental_functions, .duration_expr = true,
-        .extended_range_selectors = on->extended_range_selectors, .binop_fill_modifiers = on->binop_fill,
+        .experimental_functions = on->experimental_functions,
+        .duration_expr = true,
+        .extended_range_selectors = on->extended_range_selectors,
+        .binop_fill_modifiers = on->binop_fill,
     };
 }
 
@@ -254,15 +294,23 @@ static errc http_one(struct server *s, int fd, struct err *e)
     size_t n;
     const struct http_route *routes = api_routes(s->api, &n);
     struct http_opts ho = {
-        .listen_fd = fd, .max_connections = (unsigned)s->flags.max_connections, .read_timeout_s = (unsigned)MAX(s->flags.read_timeout_ms / 1000, 1),
-        .routes = routes, .n_routes = n,
-        .ctx = s->api, .prefix = s->route_prefix, .mount = api_mount(), .submit = submit_request, .pool = s->requests,
+        .listen_fd = fd,
+        .max_connections = (unsigned)s->flags.max_connections,
+        .read_timeout_s = (unsigned)MAX(s->flags.read_timeout_ms / 1000, 1),
+        .routes = routes,
+        .n_routes = n,
+        .ctx = s->api,
+        .prefix = s->route_prefix,
+        .mount = api_mount(),
+        .submit = submit_request,
+        .pool = s->requests,
         .before = api_before,
     };
     web_front_put(s->front, &ho);
     TRY(http_server_new(&s->http[s->n_http], &ho, e));
     LOG(INFO, "Listening on", kv_str("address", http_server_address(s->http[s->n_http])));
-    LOG(INFO, web_front_tls(s->front) ? "TLS is enabled." : "TLS is disabled.", kv_bool("http2", false));
+    LOG(INFO, web_front_tls(s->front) ? "TLS is enabled." : "TLS is disabled.",
+        kv_bool("http2", false));
     s->n_http++;
     return OK;
 }
@@ -281,13 +329,20 @@ static errc http_start(struct server *s, struct err *e)
     errc rc = sock_local_addr(&address, fds[0], &s->arena, e);
     if (rc == OK) urls_make(s, address);
     struct api_opts ao = {
-        .remote_write = s->flags.remote_write_receiver, .sources = &s->sources, .cors_origin = s->flags.cors_origin,
-        .external_path = s->external_path, .page_title = s->flags.page_title, .lifecycle = s->flags.lifecycle, .admin = s->flags.admin,
-        .version = VERSION_PROMETHEUS, .parse = parse_of(&s->on),
+        .remote_write = s->flags.remote_write_receiver,
+        .sources = &s->sources,
+        .cors_origin = s->flags.cors_origin,
+        .external_path = s->external_path,
+        .page_title = s->flags.page_title,
+        .lifecycle = s->flags.lifecycle,
+        .admin = s->flags.admin,
+        .version = VERSION_PROMETHEUS,
+        .parse = parse_of(&s->on),
     };
     if (rc == OK) rc = api_new(&s->api, &ao, e);
     size_t i = 0;
-    while (rc == OK && i < n) rc = http_one(s, fds[i++], e);   /* takes its descriptor also when it fails */
+    /* takes its descriptor also when it fails */
+    while (rc == OK && i < n) rc = http_one(s, fds[i++], e);
     while (i < n) sock_close(fds[i++]);
     if (rc == OK) config_choose(s, address);
     return rc;
@@ -299,10 +354,16 @@ static errc engine_start(struct server *s, struct err *e)
     TRY(active_queries_open(&s->active, s->data_fs, (unsigned)s->flags.max_concurrency, e));
     struct engine_opts o = {
         .parse = parse_of(&on),
-        .lookback_ms = s->flags.lookback_ms, .timeout_ms = s->flags.query_timeout_ms, .default_step_ms = 60000,
-        .max_samples = (uint64_t)s->flags.max_samples, .max_concurrency = (unsigned)s->flags.max_concurrency,
-        .delayed_name_removal = on.delayed_name_removal, .use_start_timestamps = on.use_start_timestamps, .per_step_stats = on.per_step_stats,
-        .type_and_unit_labels = on.type_and_unit, .sink = active_queries_sink(s->active),
+        .lookback_ms = s->flags.lookback_ms,
+        .timeout_ms = s->flags.query_timeout_ms,
+        .default_step_ms = 60000,
+        .max_samples = (uint64_t)s->flags.max_samples,
+        .max_concurrency = (unsigned)s->flags.max_concurrency,
+        .delayed_name_removal = on.delayed_name_removal,
+        .use_start_timestamps = on.use_start_timestamps,
+        .per_step_stats = on.per_step_stats,
+        .type_and_unit_labels = on.type_and_unit,
+        .sink = active_queries_sink(s->active),
     };
     s->engine = engine_new(&o);
     return OK;
@@ -313,28 +374,43 @@ static errc storage_start(struct server *s, struct err *e)
     static const enum compress_kind kinds[] = { COMPRESS_SNAPPY, COMPRESS_ZSTD };
     static const enum io_backend backends[] = { IO_AUTO, IO_MMAP, IO_BUFFERED, IO_DIRECT };
     struct db_opts o = {
-        .fs = s->data_fs, .backend = backends[s->flags.storage_io],
-        .wal_compress = s->flags.wal_compression ? kinds[s->flags.wal_compression_type] : COMPRESS_NONE,
-        .wal_segment_bytes = (uint64_t)s->flags.wal_segment_bytes, .fsync_interval_ms = s->flags.fsync_interval_ms,
-        .chunk_range_ms = s->flags.min_block_ms, .max_block_ms = s->flags.max_block_ms, .block_segment_bytes = (uint64_t)s->flags.block_segment_bytes,
-        .reload_interval_ms = s->flags.block_reload_ms, .no_overlapping_compaction = !s->flags.overlapping_compaction,
-        .samples_per_chunk = (uint32_t)s->flags.samples_per_chunk, .no_lock = s->flags.no_lockfile,
+        .fs = s->data_fs,
+        .backend = backends[s->flags.storage_io],
+        .wal_compress =
+            s->flags.wal_compression ? kinds[s->flags.wal_compression_type] : COMPRESS_NONE,
+        .wal_segment_bytes = (uint64_t)s->flags.wal_segment_bytes,
+        .fsync_interval_ms = s->flags.fsync_interval_ms,
+        .chunk_range_ms = s->flags.min_block_ms,
+        .max_block_ms = s->flags.max_block_ms,
+        .block_segment_bytes = (uint64_t)s->flags.block_segment_bytes,
+        .reload_interval_ms = s->flags.block_reload_ms,
+        .no_overlapping_compaction = !s->flags.overlapping_compaction,
+        .samples_per_chunk = (uint32_t)s->flags.samples_per_chunk,
+        .no_lock = s->flags.no_lockfile,
     };
-    if (o.backend == IO_DIRECT) return err_set(e, ERR_UNSUPPORTED, "--storage.io=direct is not served by this version");
+    if (o.backend == IO_DIRECT)
+        return err_set(e, ERR_UNSUPPORTED, "--storage.io=direct is not served by this version");
     struct db_opened what = { 0 };
     LOG(INFO, "Starting TSDB ...", kv_str("path", s->flags.storage_path));
     TRY_IN(e, db_open(&s->db, &o, &what, e), "opening storage failed");
     s->corruptions = what.corruptions;
-    LOG(INFO, "TSDB started", kv_u64("series", what.series), kv_u64("samples_replayed", what.samples), kv_u64("chunks", what.chunks),
-        kv_u64("segments", what.segments), kv_u64("blocks", what.blocks), kv_u64("corruptions", what.corruptions), kv_bool("unclean", what.unclean), kv_i64("took_ms", what.took_ms));
+    LOG(INFO, "TSDB started", kv_u64("series", what.series),
+        kv_u64("samples_replayed", what.samples), kv_u64("chunks", what.chunks),
+        kv_u64("segments", what.segments), kv_u64("blocks", what.blocks),
+        kv_u64("corruptions", what.corruptions), kv_bool("unclean", what.unclean),
+        kv_i64("took_ms", what.took_ms));
     return OK;
 }
 
 static errc scrape_start(struct server *s, struct config *c, struct err *e)
 {
     struct scrape_manager_opts o = {
-        .appendable = db_appendable(s->db), .pool = s->scrapes, .adjust_timestamps = s->flags.adjust_timestamps,
-        .timestamp_tolerance_ms = s->flags.tolerance_ms, .hostname = s->hostname, .watch = watch_new,
+        .appendable = db_appendable(s->db),
+        .pool = s->scrapes,
+        .adjust_timestamps = s->flags.adjust_timestamps,
+        .timestamp_tolerance_ms = s->flags.tolerance_ms,
+        .hostname = s->hostname,
+        .watch = watch_new,
     };
     TRY(scrape_manager_new(&s->scrape, &o, e));
     config_apply(s, c);
@@ -343,8 +419,10 @@ static errc scrape_start(struct server *s, struct config *c, struct err *e)
 
 static void pools_start(struct server *s)
 {
-    s->requests = pool_new(&(struct pool_opts){ "requests", (unsigned)s->flags.max_concurrency + REQUEST_THREADS_SPARE, REQUEST_QUEUE });
-    s->scrapes = pool_new(&(struct pool_opts){ "scrapes", MAX(pool_cores(), (unsigned)SCRAPE_THREADS_MIN), SCRAPE_QUEUE });
+    s->requests = pool_new(&(struct pool_opts){
+        "requests", (unsigned)s->flags.max_concurrency + REQUEST_THREADS_SPARE, REQUEST_QUEUE });
+    s->scrapes = pool_new(&(struct pool_opts){
+        "scrapes", MAX(pool_cores(), (unsigned)SCRAPE_THREADS_MIN), SCRAPE_QUEUE });
 }
 
 /* As it would stand in a configuration; 0: it was not given. */
@@ -360,7 +438,8 @@ static void retention_show(struct server *s, const struct config *c)
     static const int64_t BLOCK_MAX_MS = INT64_C(31) * 86400 * 1000;
     s->shown_time = flag_text(&s->arena, c->retention_ms, buf_duration);
     s->shown_size = flag_text(&s->arena, c->retention_bytes, buf_size);
-    s->shown_block = flag_text(&s->arena, c->retention_ms ? MIN(c->retention_ms / 10, BLOCK_MAX_MS) : BLOCK_MAX_MS, buf_duration);
+    s->shown_block = flag_text(&s->arena,
+        c->retention_ms ? MIN(c->retention_ms / 10, BLOCK_MAX_MS) : BLOCK_MAX_MS, buf_duration);
 }
 
 static errc server_open(struct server *s, int *exit_code, struct err *e)
@@ -368,14 +447,17 @@ static errc server_open(struct server *s, int *exit_code, struct err *e)
     *exit_code = 2;
     if (!s->flags.listen.n) return err_set(e, ERR_BAD_INPUT, "no --web.listen-address");
     if (s->flags.config_given && !file_there(s->flags.config_file))
-        return err_set(e, ERR_NOT_FOUND, "Error loading config (--config.file=%.*s): open %.*s: no such file or directory",
-                       STR_ARG(s->flags.config_file), STR_ARG(s->flags.config_file));
+        return err_set(e, ERR_NOT_FOUND,
+            "Error loading config (--config.file=%.*s): open %.*s: no such file or directory",
+            STR_ARG(s->flags.config_file), STR_ARG(s->flags.config_file));
     *exit_code = 1;
-    TRY_IN(e, web_front_open(&s->front, s->flags.web_config, e), "Unable to validate web configuration file");
+    TRY_IN(e, web_front_open(&s->front, s->flags.web_config, e),
+        "Unable to validate web configuration file");
     TRY(http_start(s, e));
     struct config *c = NULL;
     *exit_code = 2;
-    TRY_IN(e, config_prepare(s, &c, e), "Error loading config (--config.file=%.*s)", STR_ARG(s->flags.config_file));
+    TRY_IN(e, config_prepare(s, &c, e), "Error loading config (--config.file=%.*s)",
+        STR_ARG(s->flags.config_file));
     *exit_code = 1;
     errc rc = storage_start(s, e);
     if (rc == OK) rc = engine_start(s, e);
@@ -407,7 +489,9 @@ errc server_start(struct server **out, const struct flags *f, int *exit_code, st
     atomic_init(&s->state, API_STARTING);
     s->on = features_read(&s->flags);
     sources_init(s);
-    metric_set_of(METRIC_WITH(&m_build, S("epimetheus"), machine_name(&s->arena), S("linux"), STR_EMPTY, VERSION_OWN, STR_EMPTY, VERSION_PROMETHEUS), 1);
+    metric_set_of(METRIC_WITH(&m_build, S("epimetheus"), machine_name(&s->arena), S("linux"),
+                      STR_EMPTY, VERSION_OWN, STR_EMPTY, VERSION_PROMETHEUS),
+        1);
     proc_start();
     pools_start(s);
     s->data_fs = fs_real_new(f->storage_path);

@@ -24,7 +24,8 @@ struct web_front {
 };
 
 /* Whether the file, as it is, can be used; new keys only if there is TLS. */
-static errc load(const struct web_front *f, struct arena *a, struct web_options *o, struct tls_keys **keys, struct err *e)
+static errc load(const struct web_front *f, struct arena *a, struct web_options *o,
+    struct tls_keys **keys, struct err *e)
 {
     *keys = NULL;
     TRY(web_config_load(o, f->path, a, e));
@@ -72,7 +73,8 @@ static void run(void *arg)
     struct web_front *f = arg;
     mtx_lock(&f->mu);
     while (!f->stop) {
-        if (cond_wait_until(&f->wake, &f->mu, clock_mono_ns() + LOOK_MS * INT64_C(1000000))) continue;
+        if (cond_wait_until(&f->wake, &f->mu, clock_mono_ns() + LOOK_MS * INT64_C(1000000)))
+            continue;
         mtx_unlock(&f->mu);
         web_front_look(f);
         mtx_lock(&f->mu);

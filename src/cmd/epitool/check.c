@@ -19,7 +19,8 @@ static errc check_one(const char *path, struct err *e)
     if (rc == OK) rc = config_served(c, false, e);
     if (rc == OK) {
         printf(" SUCCESS: %s is valid prometheus config file syntax\n\n", path);
-        for (size_t i = 0; i < c->unsupported.n; i++) fprintf(stderr, "  note: section %.*s is not served\n", STR_ARG(c->unsupported.at[i]));
+        for (size_t i = 0; i < c->unsupported.n; i++)
+            fprintf(stderr, "  note: section %.*s is not served\n", STR_ARG(c->unsupported.at[i]));
     }
     config_free(c);
     arena_fini(&a);
@@ -41,4 +42,5 @@ static int run(int argc, char **argv)
     return code;
 }
 
-const struct cmd cmd_check = { "check", "config FILE...", "read a configuration as the server would", run };
+const struct cmd cmd_check = { "check", "config FILE...",
+    "read a configuration as the server would", run };

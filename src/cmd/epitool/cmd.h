@@ -1,7 +1,9 @@
 /* cmd.h — the commands of epitool.
  *
- * What        One entry a command in the table of main.c; a command sees its own arguments, name first.
- * Invariants  results on stdout, words on stderr; exit codes: 0 fine, 1 failed, 2 wrong usage, 3 lint findings
+ * What        One entry a command in the table of main.c; a command sees its own arguments, name
+ *             first.
+ * Invariants  results on stdout, words on stderr; exit codes: 0 fine, 1 failed, 2 wrong usage, 3
+ *             lint findings
  * Ownership   none
  * Threads     the main thread
  * Errors      as exit codes

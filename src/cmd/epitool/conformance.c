@@ -1,4 +1,5 @@
-/* conformance.c — `epitool conformance KIND FILE`: one recorded question a line in, one answer a line out. */
+/* conformance.c — `epitool conformance KIND FILE`: one recorded question a line in, one answer a
+ * line out. */
 #include "cmd/epitool/conformance.h"
 
 #include <stdio.h>
@@ -55,7 +56,8 @@ str conformance_bytes(const json_t *q, const char *key, struct arena *a)
     return str_of(p, n);
 }
 
-static errc answer(const struct conformance_kind *k, str line, struct arena *a, struct json *j, struct err *e)
+static errc answer(
+    const struct conformance_kind *k, str line, struct arena *a, struct json *j, struct err *e)
 {
     json_error_t je;
     json_t *q = json_loadb((const char *)line.p, line.n, JSON_ALLOW_NUL, &je);
@@ -69,7 +71,8 @@ static void answer_line(const struct conformance_kind *k, str line, size_t numbe
 {
     struct arena a = { 0 };
     struct buf got = { 0 };
-    struct json j = { .b = &got, .html = true };               /* bytes that are no UTF-8 as the reference writes them */
+    /* bytes that are no UTF-8 as the reference writes them */
+    struct json j = { .b = &got, .html = true };
     struct err e = { 0 };
     json_obj(&j);
     errc rc = answer(k, line, &a, &j, &e);

@@ -63,10 +63,12 @@ static void put_series(struct json *j, struct expo *x, struct arena *a)
 
 static void put_entry(struct json *j, struct expo *x, enum expo_entry kind, struct arena *a)
 {
-    static const str kinds[] = { S("end"), S("type"), S("help"), S("unit"), S("comment"), S("series") };
+    static const str kinds[] = { S("end"), S("type"), S("help"), S("unit"), S("comment"),
+        S("series") };
     json_obj(j);
     json_kstr(j, S("kind"), kinds[kind]);
-    if (kind == EXPO_TYPE || kind == EXPO_HELP || kind == EXPO_UNIT) json_kstr(j, S("metric"), x->name);
+    if (kind == EXPO_TYPE || kind == EXPO_HELP || kind == EXPO_UNIT)
+        json_kstr(j, S("metric"), x->name);
     if (kind == EXPO_TYPE) json_kstr(j, S("type"), metric_type_name(x->type));
     if (kind == EXPO_HELP) json_kstr(j, S("help"), expo_help(x, a));
     if (kind == EXPO_UNIT) json_kstr(j, S("unit"), x->unit);
@@ -75,9 +77,11 @@ static void put_entry(struct json *j, struct expo *x, enum expo_entry kind, stru
     json_obj_end(j);
 }
 
-static errc ask_page(enum expo_format format, const json_t *q, struct arena *a, struct json *got, struct err *e)
+static errc ask_page(
+    enum expo_format format, const json_t *q, struct arena *a, struct json *got, struct err *e)
 {
-    if (option(q, "convert_classic_to_nhcb")) return err_set(e, ERR_UNSUPPORTED, "native histograms with custom buckets");
+    if (option(q, "convert_classic_to_nhcb"))
+        return err_set(e, ERR_UNSUPPORTED, "native histograms with custom buckets");
     str input = conformance_bytes(q, "input", a);
     uint8_t *body = arena_zalloc(a, input.n + EXPO_PADDING);
     if (input.n) memcpy(body, input.p, input.n);
@@ -95,7 +99,10 @@ static errc ask_page(enum expo_format format, const json_t *q, struct arena *a, 
     return OK;
 }
 
-static errc ask_text(const json_t *q, struct arena *a, struct json *got, struct err *e) { return ask_page(EXPO_TEXT, q, a, got, e); }
+static errc ask_text(const json_t *q, struct arena *a, struct json *got, struct err *e)
+{
+    return ask_page(EXPO_TEXT, q, a, got, e);
+}
 static errc ask_openmetrics(const json_t *q, struct arena *a, struct json *got, struct err *e)
 {
     return ask_page(EXPO_OPENMETRICS, q, a, got, e);
@@ -109,12 +116,18 @@ static errc ask_content_type(const json_t *q, struct arena *a, struct json *got,
     enum expo_format format = EXPO_NONE;
     struct err words = { 0 };
     bool warn = false;
-    errc rc = expo_format_of(conformance_str(q, "content_type"), conformance_str(q, "fallback_media_type"), &format, &warn, &words);
+    errc rc = expo_format_of(conformance_str(q, "content_type"),
+        conformance_str(q, "fallback_media_type"), &format, &warn, &words);
     json_kstr(got, S("parser"), names[rc == OK ? format : EXPO_NONE]);
     if (warn || rc != OK) json_kstr(got, S("warning_or_error"), err_str(&words));
     return OK;
 }
 
-const struct conformance_kind conformance_exposition_text = { .name = "exposition/text", .ask = ask_text };
-const struct conformance_kind conformance_exposition_openmetrics = { .name = "exposition/openmetrics", .ask = ask_openmetrics };
-const struct conformance_kind conformance_exposition_content_type = { .name = "exposition/content_type", .ask = ask_content_type };
+const struct conformance_kind conformance_exposition_text = { .name = "exposition/text",
+    .ask = ask_text };
+const struct conformance_kind conformance_exposition_openmetrics = {
+    .name = "exposition/openmetrics", .ask = ask_openmetrics
+};
+const struct conformance_kind conformance_exposition_content_type = {
+    .name = "exposition/content_type", .ask = ask_content_type
+};

@@ -1,4 +1,5 @@
-/* conformance_misc.c — misc/relabel, relabel_config, regexp, labels, float_format, float_parse, timestamp_format, durations, config. */
+/* conformance_misc.c — misc/relabel, relabel_config, regexp, labels, float_format, float_parse,
+ * timestamp_format, durations, config. */
 #include <stdlib.h>
 
 #include "base/f64.h"
@@ -29,7 +30,8 @@ static errc ask_relabel_config(const json_t *q, struct arena *a, struct json *go
     (void)e;
     struct err words = { 0 };
     struct relabel_rules rules = { 0 };
-    (void)put_ok(got, config_relabel_rules(a, conformance_str(q, "config"), false, &rules, &words), &words);
+    (void)put_ok(
+        got, config_relabel_rules(a, conformance_str(q, "config"), false, &rules, &words), &words);
     relabel_fini(rules);
     return OK;
 }
@@ -50,8 +52,8 @@ static errc ask_relabel(const json_t *q, struct arena *a, struct json *got, stru
         labels_builder_init(&lb, a);
         const char *name;
         json_t *value;
-        json_object_foreach(json_object_get(q, "in"), name, value)
-            labels_builder_set(&lb, str_z(name), str_of(json_string_value(value), json_string_length(value)));
+        json_object_foreach(json_object_get(q, "in"), name, value) labels_builder_set(
+            &lb, str_z(name), str_of(json_string_value(value), json_string_length(value)));
         struct labels in = labels_builder_done(&lb);
         labels_builder_from(&lb, in);
         bool keep = relabel_apply(rules, &lb);
@@ -77,7 +79,8 @@ static errc begin_regexp(const struct conformance_args *args, struct err *e)
     json_t *list = json_loadb((const char *)text.p, text.n, JSON_ALLOW_NUL, &je);
     if (!list) return err_set(e, ERR_BAD_INPUT, "%s: %s", args->values, je.text);
     for (size_t i = 0; i < json_array_size(list); i++)
-        avec_push(&values.a, &values.at, arena_str(&values.a, conformance_bytes(json_array_get(list, i), "s", &values.a)));
+        avec_push(&values.a, &values.at,
+            arena_str(&values.a, conformance_bytes(json_array_get(list, i), "s", &values.a)));
     json_decref(list);
     return OK;
 }
@@ -106,7 +109,8 @@ static errc ask_labels(const json_t *q, struct arena *a, struct json *got, struc
     struct label *at = arena_array(a, json_array_size(list), sizeof(*at));
     struct labels l = { at, json_array_size(list) };
     for (size_t i = 0; i < l.n; i++) {
-        const json_t *name = json_array_get(json_array_get(list, i), 0), *value = json_array_get(json_array_get(list, i), 1);
+        const json_t *name = json_array_get(json_array_get(list, i), 0),
+                     *value = json_array_get(json_array_get(list, i), 1);
         at[i] = (struct label){ str_of(json_string_value(name), json_string_length(name)),
                                 str_of(json_string_value(value), json_string_length(value)) };
     }
@@ -180,21 +184,30 @@ static const char *env_of(const char *name) { return getenv(name); }
 static errc ask_config(const json_t *q, struct arena *a, struct json *got, struct err *e)
 {
     (void)e;
-    struct config_opts o = { .agent = json_is_true(json_object_get(q, "agent_mode")), .env = env_of };
+    struct config_opts o = { .agent = json_is_true(json_object_get(q, "agent_mode")),
+        .env = env_of };
     struct config *c = NULL;
     struct err words = { 0 };
     str path = arena_fmt(a, "testdata/%.*s", STR_ARG(conformance_str(q, "file")));
-    if (put_ok(got, config_parse(&c, conformance_str(q, "content"), path, &o, &words), &words)) json_kstr(got, S("marshalled"), c->text);
+    if (put_ok(got, config_parse(&c, conformance_str(q, "content"), path, &o, &words), &words))
+        json_kstr(got, S("marshalled"), c->text);
     config_free(c);
     return OK;
 }
 
 const struct conformance_kind conformance_relabel = { .name = "misc/relabel", .ask = ask_relabel };
-const struct conformance_kind conformance_relabel_config = { .name = "misc/relabel_config", .ask = ask_relabel_config };
-const struct conformance_kind conformance_regexp = { .name = "misc/regexp", .ask = ask_regexp, .begin = begin_regexp, .end = end_regexp };
+const struct conformance_kind conformance_relabel_config = { .name = "misc/relabel_config",
+    .ask = ask_relabel_config };
+const struct conformance_kind conformance_regexp = {
+    .name = "misc/regexp", .ask = ask_regexp, .begin = begin_regexp, .end = end_regexp
+};
 const struct conformance_kind conformance_labels = { .name = "misc/labels", .ask = ask_labels };
-const struct conformance_kind conformance_float_format = { .name = "misc/float_format", .ask = ask_float_format };
-const struct conformance_kind conformance_float_parse = { .name = "misc/float_parse", .ask = ask_float_parse };
-const struct conformance_kind conformance_timestamp_format = { .name = "misc/timestamp_format", .ask = ask_timestamp_format };
-const struct conformance_kind conformance_durations = { .name = "misc/durations", .ask = ask_durations };
+const struct conformance_kind conformance_float_format = { .name = "misc/float_format",
+    .ask = ask_float_format };
+const struct conformance_kind conformance_float_parse = { .name = "misc/float_parse",
+    .ask = ask_float_parse };
+const struct conformance_kind conformance_timestamp_format = { .name = "misc/timestamp_format",
+    .ask = ask_timestamp_format };
+const struct conformance_kind conformance_durations = { .name = "misc/durations",
+    .ask = ask_durations };
 const struct conformance_kind conformance_config = { .name = "misc/config", .ask = ask_config };

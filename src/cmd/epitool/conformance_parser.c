@@ -13,13 +13,15 @@ static struct parse_opts opts_of(const json_t *q)
     for (size_t i = 0; i < json_array_size(features); i++) {
         str name = str_z(json_string_value(json_array_get(features, i)));
         if (str_eq(name, S("promql-experimental-functions"))) o.experimental_functions = true;
-        else if (str_eq(name, S("promql-extended-range-selectors"))) o.extended_range_selectors = true;
+        else if (str_eq(name, S("promql-extended-range-selectors")))
+            o.extended_range_selectors = true;
         else if (str_eq(name, S("promql-binop-fill-modifiers"))) o.binop_fill_modifiers = true;
     }
     return o;
 }
 
-static void put_printed(struct json *j, str key, void (*print)(struct buf *, const struct expr *), const struct expr *e)
+static void put_printed(
+    struct json *j, str key, void (*print)(struct buf *, const struct expr *), const struct expr *e)
 {
     struct buf b = { 0 };
     print(&b, e);
@@ -98,6 +100,9 @@ static errc ask_series(const json_t *q, struct arena *a, struct json *got, struc
     return OK;
 }
 
-const struct conformance_kind conformance_parser_valid = { .name = "parser/valid", .ask = ask_query };
-const struct conformance_kind conformance_parser_invalid = { .name = "parser/invalid", .ask = ask_query };
-const struct conformance_kind conformance_parser_series = { .name = "parser/series_descriptions", .ask = ask_series };
+const struct conformance_kind conformance_parser_valid = { .name = "parser/valid",
+    .ask = ask_query };
+const struct conformance_kind conformance_parser_invalid = { .name = "parser/invalid",
+    .ask = ask_query };
+const struct conformance_kind conformance_parser_series = { .name = "parser/series_descriptions",
+    .ask = ask_series };

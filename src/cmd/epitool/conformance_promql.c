@@ -1,4 +1,5 @@
-/* conformance_promql.c — kind "promql": queries over one data set, answered as /api/v1/query and /query_range answer them. */
+/* conformance_promql.c — kind "promql": queries over one data set, answered as /api/v1/query and
+ * /query_range answer them. */
 #include <math.h>
 
 #include "base/f64.h"
@@ -16,8 +17,11 @@ static errc load_script(const struct script *s, struct err *e)
     storage = script_store_of(&store);
     TRY(storage.reset(storage.ctx, e));
     for (size_t i = 0; i < s->n; i++) {
-        if (s->at[i].kind != SCRIPT_LOAD) return err_set(e, ERR_BAD_INPUT, "line %zu: a data set holds load commands only", s->at[i].line);
-        TRY(script_load_into(&s->at[i].load, storage.appendable(storage.ctx), storage.histograms(storage.ctx), e));
+        if (s->at[i].kind != SCRIPT_LOAD)
+            return err_set(
+                e, ERR_BAD_INPUT, "line %zu: a data set holds load commands only", s->at[i].line);
+        TRY(script_load_into(
+            &s->at[i].load, storage.appendable(storage.ctx), storage.histograms(storage.ctx), e));
     }
     return OK;
 }
@@ -48,8 +52,10 @@ static struct engine_opts opts_of(const json_t *q)
     for (size_t i = 0; i < json_array_size(features); i++) {
         str name = str_z(json_string_value(json_array_get(features, i)));
         if (str_eq(name, S("promql-experimental-functions"))) o.parse.experimental_functions = true;
-        else if (str_eq(name, S("promql-extended-range-selectors"))) o.parse.extended_range_selectors = true;
-        else if (str_eq(name, S("promql-binop-fill-modifiers"))) o.parse.binop_fill_modifiers = true;
+        else if (str_eq(name, S("promql-extended-range-selectors")))
+            o.parse.extended_range_selectors = true;
+        else if (str_eq(name, S("promql-binop-fill-modifiers")))
+            o.parse.binop_fill_modifiers = true;
         else if (str_eq(name, S("promql-delayed-name-removal"))) o.delayed_name_removal = true;
     }
     return o;
@@ -69,8 +75,10 @@ static errc time_of(const json_t *q, const char *key, int64_t *ms, struct err *e
 
 static errc query_of(const json_t *q, struct query_opts *o, struct err *e)
 {
-    *o = (struct query_opts){ .query = conformance_str(q, "query"), .instant = str_eq(conformance_str(q, "kind"), S("instant")) };
-    if (conformance_str(q, "lookback_delta").n) TRY(time_of(q, "lookback_delta", &o->lookback_ms, e));
+    *o = (struct query_opts){ .query = conformance_str(q, "query"),
+        .instant = str_eq(conformance_str(q, "kind"), S("instant")) };
+    if (conformance_str(q, "lookback_delta").n)
+        TRY(time_of(q, "lookback_delta", &o->lookback_ms, e));
     if (o->instant) {
         TRY(time_of(q, "time", &o->start_ms, e));
         o->end_ms = o->start_ms;
@@ -112,7 +120,11 @@ static void put_failure(struct json *j, struct arena *a, errc rc, const struct e
     JSON_KEY(j, "response");
     json_obj(j);
     json_kstr(j, S("status"), S("error"));
-    json_kstr(j, S("errorType"), bad_data ? S("bad_data") : rc == ERR_TIMEOUT ? S("timeout") : late ? S("canceled") : S("execution"));
+    json_kstr(j, S("errorType"),
+        bad_data            ? S("bad_data")
+        : rc == ERR_TIMEOUT ? S("timeout")
+        : late              ? S("canceled")
+                            : S("execution"));
     json_kstr(j, S("error"), words);
     json_obj_end(j);
 }
@@ -133,4 +145,6 @@ static errc ask(const json_t *q, struct arena *a, struct json *got, struct err *
     return OK;
 }
 
-const struct conformance_kind conformance_promql = { .name = "promql", .ask = ask, .begin = begin, .end = end };
+const struct conformance_kind conformance_promql = {
+    .name = "promql", .ask = ask, .begin = begin, .end = end
+};

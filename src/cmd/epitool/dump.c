@@ -14,7 +14,8 @@ struct dump {
 
 static void put_sample(struct dump *d, int64_t t, double v, int64_t st)
 {
-    uint64_t be[3] = { __builtin_bswap64((uint64_t)t), __builtin_bswap64(f64_bits(v)), __builtin_bswap64((uint64_t)st) };
+    uint64_t be[3] = { __builtin_bswap64((uint64_t)t), __builtin_bswap64(f64_bits(v)),
+        __builtin_bswap64((uint64_t)st) };
     digest_sha256_add(d->digest, str_of(be, st ? 24 : 16));
     if (!d->n++) d->mint = t;
     d->maxt = t;
@@ -30,8 +31,11 @@ static errc read_samples(struct dump *d, struct series *s, struct sample_iter **
         struct sample_batch batch = { 0 };
         TRY(sample_iter_fill(*it, &batch, e));
         if (!batch.n) return OK;
-        if (batch.kind != SAMPLE_FLOAT) return err_set(e, ERR_UNSUPPORTED, "native histograms cannot be dumped by this version");
-        for (size_t i = 0; i < batch.n; i++) put_sample(d, batch.t[i], batch.v[i], batch.st ? batch.st[i] : 0);
+        if (batch.kind != SAMPLE_FLOAT)
+            return err_set(
+                e, ERR_UNSUPPORTED, "native histograms cannot be dumped by this version");
+        for (size_t i = 0; i < batch.n; i++)
+            put_sample(d, batch.t[i], batch.v[i], batch.st ? batch.st[i] : 0);
     }
 }
 
@@ -44,7 +48,8 @@ static void put_series(struct dump *d, struct labels l)
     buf_reset(b);
     buf_str(b, S("{\"k\":\"series\",\"labels\":"));
     jsonl_labels(b, l);
-    buf_fmt(b, ",\"n\":%zu,\"mint\":%" PRId64 ",\"maxt\":%" PRId64 ",\"dig\":\"", d->n, d->mint, d->maxt);
+    buf_fmt(b, ",\"n\":%zu,\"mint\":%" PRId64 ",\"maxt\":%" PRId64 ",\"dig\":\"", d->n, d->mint,
+        d->maxt);
     jsonl_hex(b, str_of(sum, 8));
     buf_u8(b, '"');
     if (d->with_samples) buf_fmt(b, ",\"samples\":[%.*s]", STR_ARG(buf_view(&d->samples)));
@@ -67,7 +72,8 @@ static errc dump_set(struct dump *d, struct series_set *set, size_t every, FILE 
         if (rc == OK && d->n) {
             put_series(d, s->labels);
             i++;
-            if (fprintf(out, "%.*s", STR_ARG(buf_view(&d->line))) < 0) rc = err_set(e, ERR_IO, "the output cannot be written");
+            if (fprintf(out, "%.*s", STR_ARG(buf_view(&d->line))) < 0)
+                rc = err_set(e, ERR_IO, "the output cannot be written");
         } else if (d->digest) {
             uint8_t unused[32];
             digest_sha256_end(d->digest, unused);

@@ -1,13 +1,15 @@
 /* dump.h — everything that a storage holds, one JSON line a series.
  *
- * What        The canonical lines: no white space, keys in a fixed order, floats as bits and as text, a digest of the samples, so that
- *             two dumps can be compared by diff.
+ * What        The canonical lines: no white space, keys in a fixed order, floats as bits and as
+ *             text, a digest of the samples, so that two dumps can be compared by diff.
  * Invariants  series in label order; samples in time order
  * Ownership   borrows the storage and the stream
  * Threads     one
  * Errors      the storage's; ERR_IO when the stream fails
- * Format      {"k":"series","labels":[["name","value"],…],"n":2,"mint":…,"maxt":…,"dig":"…","samples":[{"t":ms,"v":"bits","x":"text"},…]};
- *             dig: the first 8 bytes of SHA-256 over BE64(t) BE64(bits) [BE64(st) if it is not 0] of each sample
+ * Format      {"k":"series","labels":[["name","value"],…],"n":2,"mint":…,"maxt":…,"dig":"…",
+ *             "samples":[{"t":ms,"v":"bits","x":"text"},…]};
+ *             dig: the first 8 bytes of SHA-256 over BE64(t) BE64(bits) [BE64(st) if it is not 0]
+ *             of each sample
  */
 #ifndef EPI_CMD_EPITOOL_DUMP_H
 #define EPI_CMD_EPITOOL_DUMP_H

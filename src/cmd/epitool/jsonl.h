@@ -1,11 +1,13 @@
 /* jsonl.h — the canonical JSON of epitool's lines.
  *
- * What        Pieces of one-line JSON that diff can compare: no white space, floats as bits, only what must be escaped is.
+ * What        Pieces of one-line JSON that diff can compare: no white space, floats as bits, only
+ *             what must be escaped is.
  * Invariants  the same value gives the same bytes
  * Ownership   appends to the caller's buf
  * Threads     pure
  * Errors      the buf's sticky flag
- * Format      strings escape " \ and control characters (\u00xx); one that is not UTF-8 is "\ufffdhex:…"; a float is its 16 hex digits
+ * Format      strings escape " \ and control characters (\u00xx); one that is not UTF-8 is
+ *             "\ufffdhex:…"; a float is its 16 hex digits
  */
 #ifndef EPI_CMD_EPITOOL_JSONL_H
 #define EPI_CMD_EPITOOL_JSONL_H
@@ -17,6 +19,7 @@ void jsonl_hex(struct buf *b, str bytes);                      /* without quotes
 void jsonl_str(struct buf *b, str s);
 void jsonl_bits(struct buf *b, double v);
 void jsonl_labels(struct buf *b, struct labels l);             /* [["name","value"],…] */
-void jsonl_sample(struct buf *b, int64_t t, int64_t st, double v);   /* {"t":…,"v":"bits","x":"text"}; st is left out when 0 */
+/* {"t":…,"v":"bits","x":"text"}; st is left out when 0 */
+void jsonl_sample(struct buf *b, int64_t t, int64_t st, double v);
 
 #endif

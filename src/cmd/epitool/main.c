@@ -1,4 +1,5 @@
-/* main.c — epitool: looks into files, checks them, and asks our code questions that have known answers. */
+/* main.c — epitool: looks into files, checks them, and asks our code questions that have known
+ * answers. */
 #include "cmd/epitool/cmd.h"
 
 #include <stdio.h>
@@ -36,7 +37,8 @@ errc cmd_read_file(const char *path, struct arena *a, str *out, struct err *e)
 static int help(FILE *out)
 {
     fprintf(out, "usage: epitool COMMAND ...\n\n");
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++) fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->help);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->help);
     return out == stderr ? EXIT_USAGE : EXIT_FINE;
 }
 
@@ -44,7 +46,8 @@ int main(int argc, char **argv)
 {
     if (argc < 2) return help(stderr);
     str word = str_z(argv[1]);
-    if (str_eq(word, S("help")) || str_eq(word, S("--help")) || str_eq(word, S("-h"))) return help(stdout);
+    if (str_eq(word, S("help")) || str_eq(word, S("--help")) || str_eq(word, S("-h")))
+        return help(stdout);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         if (str_eq(word, str_z(commands[i]->name))) return commands[i]->run(argc - 1, argv + 1);
     fprintf(stderr, "epitool: no command %s\n", argv[1]);

@@ -1,4 +1,5 @@
-/* promqltest.c — `epitool promqltest FILE…`: runs scripts on the storage of script_store.h and the real engine. */
+/* promqltest.c — `epitool promqltest FILE…`: runs scripts on the storage of script_store.h and the
+ * real engine. */
 #include <stdio.h>
 
 #include "base/json.h"
@@ -73,4 +74,5 @@ static int run(int argc, char **argv)
     return r.failed ? EXIT_FAILED : EXIT_FINE;
 }
 
-const struct cmd cmd_promqltest = { "promqltest", "[--json] FILE...", "run scripts in the promqltest language", run };
+const struct cmd cmd_promqltest = { "promqltest", "[--json] FILE...",
+    "run scripts in the promqltest language", run };

@@ -1,7 +1,7 @@
 /* script_store.c — see script_store.h
  *
- * The queryable asks both stores and hands out the series of the one after those of the other, or, where they are asked for in the order of
- * their labels, in that order. */
+ * The queryable asks both stores and hands out the series of the one after those of the other, or,
+ * where they are asked for in the order of their labels, in that order. */
 #include "cmd/epitool/script_store.h"
 
 #include <stdlib.h>
@@ -12,7 +12,12 @@
 
 enum { STORES = 2 };
 struct both_querier { struct querier base; struct querier *of[STORES]; };
-struct both_set { struct series_set base; struct series_set *of[STORES]; VEC(struct series *) all; size_t at; };
+struct both_set {
+    struct series_set base;
+    struct series_set *of[STORES];
+    VEC(struct series *) all;
+    size_t at;
+};
 
 static int series_by_labels(const void *a, const void *b)
 {
@@ -45,7 +50,8 @@ static errc both_drain(struct both_set *s, int i, struct err *e)
     }
 }
 
-static errc both_select(struct querier *base, struct matchers ms, const struct select_hints *h, struct series_set **out, struct err *e)
+static errc both_select(struct querier *base, struct matchers ms, const struct select_hints *h,
+    struct series_set **out, struct err *e)
 {
     struct both_querier *q = CONTAINER_OF(base, struct both_querier, base);
     struct both_set *s = NEW(struct both_set);
@@ -59,18 +65,21 @@ static errc both_select(struct querier *base, struct matchers ms, const struct s
         both_set_free(&s->base);
         return rc;
     }
-    if (h && h->sorted && s->all.n) qsort(s->all.at, s->all.n, sizeof(*s->all.at), series_by_labels);
+    if (h && h->sorted && s->all.n)
+        qsort(s->all.at, s->all.n, sizeof(*s->all.at), series_by_labels);
     *out = &s->base;
     return OK;
 }
 
-static errc both_values(struct querier *base, str name, struct matchers ms, size_t limit, str_list *out, bool *truncated, struct err *e)
+static errc both_values(struct querier *base, str name, struct matchers ms, size_t limit,
+    str_list *out, bool *truncated, struct err *e)
 {
     struct both_querier *q = CONTAINER_OF(base, struct both_querier, base);
     return q->of[0]->ops->label_values(q->of[0], name, ms, limit, out, truncated, e);
 }
 
-static errc both_names(struct querier *base, struct matchers ms, size_t limit, str_list *out, bool *truncated, struct err *e)
+static errc both_names(struct querier *base, struct matchers ms, size_t limit, str_list *out,
+    bool *truncated, struct err *e)
 {
     struct both_querier *q = CONTAINER_OF(base, struct both_querier, base);
     return q->of[0]->ops->label_names(q->of[0], ms, limit, out, truncated, e);
@@ -84,14 +93,16 @@ static void both_free(struct querier *base)
 }
 static const struct querier_ops both_ops = { both_select, both_values, both_names, both_free };
 
-static errc both_querier(struct queryable *base, int64_t mint, int64_t maxt, struct querier **out, struct err *e)
+static errc both_querier(
+    struct queryable *base, int64_t mint, int64_t maxt, struct querier **out, struct err *e)
 {
     struct script_store *s = CONTAINER_OF(base, struct script_store, both);
     struct queryable *of[STORES] = { head_queryable(s->head), memstore_queryable(s->rest) };
     struct both_querier *q = NEW(struct both_querier);
     q->base.ops = &both_ops;
     errc rc = OK;
-    for (int i = 0; i < STORES && rc == OK; i++) rc = of[i]->ops->querier(of[i], mint, maxt, &q->of[i], e);
+    for (int i = 0; i < STORES && rc == OK; i++)
+        rc = of[i]->ops->querier(of[i], mint, maxt, &q->of[i], e);
     if (rc == OK) *out = &q->base;
     else both_free(&q->base);
     return rc;
@@ -108,13 +119,20 @@ static errc store_reset(void *ctx, struct err *e)
     return head_open(&s->head, &o, e);
 }
 
-static struct appendable *store_appendable(void *ctx) { return head_appendable(((struct script_store *)ctx)->head); }
-static struct appendable *store_histograms(void *ctx) { return memstore_appendable(((struct script_store *)ctx)->rest); }
+static struct appendable *store_appendable(void *ctx)
+{
+    return head_appendable(((struct script_store *)ctx)->head);
+}
+static struct appendable *store_histograms(void *ctx)
+{
+    return memstore_appendable(((struct script_store *)ctx)->rest);
+}
 static struct queryable *store_queryable(void *ctx) { return &((struct script_store *)ctx)->both; }
 
 struct script_storage script_store_of(struct script_store *s)
 {
-    return (struct script_storage){ s, store_reset, store_appendable, store_histograms, store_queryable };
+    return (struct script_storage){ s, store_reset, store_appendable, store_histograms,
+        store_queryable };
 }
 
 void script_store_fini(struct script_store *s)

@@ -1,7 +1,9 @@
-/* script_store.h — the storage that scripts and data sets are loaded into: a head without a log, in memory.
+/* script_store.h — the storage that scripts and data sets are loaded into: a head without a log, in
+ * memory.
  *
- * What        What struct script_storage of promql asks for, on the real head; series with histograms or start timestamps, which the head does
- *             not take, are in a memstore beside it, and a query sees both.
+ * What        What struct script_storage of promql asks for, on the real head; series with
+ *             histograms or start timestamps, which the head does not take, are in a memstore
+ *             beside it, and a query sees both.
  * Invariants  none
  * Ownership   script_store_fini ends the head
  * Threads     one

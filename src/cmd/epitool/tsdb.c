@@ -1,4 +1,5 @@
-/* tsdb.c — `epitool tsdb …`: looks into a data folder without touching it, or mends it as a start of the server would. */
+/* tsdb.c — `epitool tsdb …`: looks into a data folder without touching it, or mends it as a start
+ * of the server would. */
 #include "cmd/epitool/cmd.h"
 #include "cmd/epitool/dump.h"
 
@@ -16,7 +17,8 @@ static errc case_every(const char *path, size_t *every, struct err *e)
     str text;
     errc rc = cmd_read_file(path, &a, &text, e);
     json_t *root = rc == OK ? json_loadb((const char *)text.p, text.n, 0, NULL) : NULL;
-    if (rc == OK && !json_is_object(root)) rc = err_set(e, ERR_BAD_INPUT, "%s: not a JSON object", path);
+    if (rc == OK && !json_is_object(root))
+        rc = err_set(e, ERR_BAD_INPUT, "%s: not a JSON object", path);
     if (rc == OK && json_is_true(json_object_get(root, "digest_only"))) *every = DIGEST_EVERY;
     json_decref(root);
     arena_fini(&a);
@@ -28,10 +30,17 @@ static errc dump_folder(const char *dir, size_t every, struct err *e)
 {
     struct fs *real = fs_real_new(str_z(dir));
     struct fs *over = fs_overlay_new(real);
-    struct db_opts o = { .fs = over, .backend = IO_AUTO, .wal_compress = COMPRESS_SNAPPY, .no_lock = true, .no_thread = true, .salvage = true };
+    struct db_opts o = { .fs = over,
+        .backend = IO_AUTO,
+        .wal_compress = COMPRESS_SNAPPY,
+        .no_lock = true,
+        .no_thread = true,
+        .salvage = true };
     struct db *db = NULL;
     struct fs_stat st;
-    errc rc = fs_stat(real, S("."), &st, NULL) == OK || fs_exists(real, S("")) ? OK : err_set(e, ERR_NOT_FOUND, "%s: no such folder", dir);
+    errc rc = fs_stat(real, S("."), &st, NULL) == OK || fs_exists(real, S(""))
+                  ? OK
+                  : err_set(e, ERR_NOT_FOUND, "%s: no such folder", dir);
     if (rc == OK) rc = db_open(&db, &o, NULL, e);
     if (rc == OK) rc = dump_jsonl(db_queryable(db), every, stdout, e);
     db_abandon(db);
@@ -47,7 +56,9 @@ static int dump_run(int argc, char **argv)
         str arg = str_z(argv[i]), name, value;
         str_cut(arg, '=', &name, &value);
         bool takes = str_eq(name, S("--format")) || str_eq(name, S("--case"));
-        const char *text = str_index(arg, '=') != SIZE_MAX ? (const char *)value.p : takes && i + 1 < argc ? argv[++i] : NULL;
+        const char *text = str_index(arg, '=') != SIZE_MAX ? (const char *)value.p
+                           : takes && i + 1 < argc         ? argv[++i]
+                                                           : NULL;
         if (str_eq(name, S("--format")) && text) format = text;
         else if (str_eq(name, S("--case")) && text) case_file = text;
         else if (!dir && arg.n && arg.p[0] != '-') dir = argv[i];
@@ -63,22 +74,27 @@ static int dump_run(int argc, char **argv)
 
 static void say_opened(const struct db_opened *what)
 {
-    printf("{\"series\":%" PRIu64 ",\"samples\":%" PRIu64 ",\"chunks\":%" PRIu64 ",\"segments\":%u,\"records\":%" PRIu64
-           ",\"corruptions\":%" PRIu64 ",\"unknown_refs\":%" PRIu64 ",\"unclean\":%s}\n",
-           what->series, what->samples, what->chunks, what->segments, what->records, what->corruptions, what->unknown_refs,
-           what->unclean ? "true" : "false");
+    printf("{\"series\":%" PRIu64 ",\"samples\":%" PRIu64 ",\"chunks\":%" PRIu64
+           ",\"segments\":%u,\"records\":%" PRIu64 ",\"corruptions\":%" PRIu64
+           ",\"unknown_refs\":%" PRIu64 ",\"unclean\":%s}\n",
+        what->series, what->samples, what->chunks, what->segments, what->records, what->corruptions,
+        what->unknown_refs, what->unclean ? "true" : "false");
 }
 
-/* The opening and the closing of a server that is started and stopped: takes the lock, mends what is damaged, writes out what is closed. */
+/* The opening and the closing of a server that is started and stopped: takes the lock, mends what
+ * is damaged, writes out what is closed. */
 static int repair_run(int argc, char **argv)
 {
     if (argc != 2 || argv[1][0] == '-') return cmd_usage(&cmd_tsdb);
     struct fs *real = fs_real_new(str_z(argv[1]));
-    struct db_opts o = { .fs = real, .backend = IO_AUTO, .wal_compress = COMPRESS_SNAPPY, .no_thread = true };
+    struct db_opts o = {
+        .fs = real, .backend = IO_AUTO, .wal_compress = COMPRESS_SNAPPY, .no_thread = true
+    };
     struct db *db = NULL;
     struct db_opened what = { 0 };
     struct err e = { 0 };
-    errc rc = fs_exists(real, S("")) ? OK : err_set(&e, ERR_NOT_FOUND, "%s: no such folder", argv[1]);
+    errc rc =
+        fs_exists(real, S("")) ? OK : err_set(&e, ERR_NOT_FOUND, "%s: no such folder", argv[1]);
     if (rc == OK) rc = db_open(&db, &o, &what, &e);
     if (rc == OK) rc = db_close(db, &e);
     fs_free(real);

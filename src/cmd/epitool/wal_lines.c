@@ -46,7 +46,8 @@ void wal_lines_fragments(struct buf *b, str file, str bytes)
         str data = cur_bytes(&c, len);
         bool ok = cur_ok(&c) && crc32c_str(data) == crc;
         lines_place(b, "frag", file, off);
-        buf_fmt(b, ",\"hdr\":%u,\"len\":%u,\"crc32c\":\"%08" PRIx32 "\",\"ok\":%s}\n", header, len, crc, ok ? "true" : "false");
+        buf_fmt(b, ",\"hdr\":%u,\"len\":%u,\"crc32c\":\"%08" PRIx32 "\",\"ok\":%s}\n", header, len,
+            crc, ok ? "true" : "false");
         if (!ok) return;
         off += FRAG_HEADER_BYTES + len;
     }
@@ -57,7 +58,8 @@ void wal_lines_fragments(struct buf *b, str file, str bytes)
 static void lines_spans(struct buf *b, const char *key, const struct rec_span *at, size_t n)
 {
     buf_fmt(b, ",\"%s\":[", key);
-    for (size_t i = 0; i < n; i++) buf_fmt(b, "%s[%" PRId32 ",%" PRIu32 "]", i ? "," : "", at[i].offset, at[i].length);
+    for (size_t i = 0; i < n; i++)
+        buf_fmt(b, "%s[%" PRId32 ",%" PRIu32 "]", i ? "," : "", at[i].offset, at[i].length);
     buf_u8(b, ']');
 }
 
@@ -103,7 +105,10 @@ static void lines_histogram(struct buf *b, const struct rec_histogram *h)
 
 /* The elements of a record of each type: {"ref":…, and what follows it. */
 
-static void lines_ref(struct buf *b, size_t i, sref ref) { buf_fmt(b, "%s{\"ref\":%" PRIu64, i ? "," : "", (uint64_t)ref); }
+static void lines_ref(struct buf *b, size_t i, sref ref)
+{
+    buf_fmt(b, "%s{\"ref\":%" PRIu64, i ? "," : "", (uint64_t)ref);
+}
 
 static errc lines_series(struct buf *b, str rec, struct err *e)
 {
@@ -230,7 +235,10 @@ void wal_lines_record(struct buf *b, const struct wal_rec *r, size_t index)
 {
     uint8_t sum[32];
     digest_sha256(sum, r->bytes);
-    buf_fmt(b, "{\"k\":\"rec\",\"seg\":%" PRIu32 ",\"i\":%zu,\"end\":%" PRIu64 ",\"len\":%zu,\"sha256_8\":\"", r->seg, index, r->end, r->bytes.n);
+    buf_fmt(b,
+        "{\"k\":\"rec\",\"seg\":%" PRIu32 ",\"i\":%zu,\"end\":%" PRIu64
+        ",\"len\":%zu,\"sha256_8\":\"",
+        r->seg, index, r->end, r->bytes.n);
     jsonl_hex(b, str_of(sum, 8));
     buf_u8(b, '"');
     if (r->bytes.n) buf_fmt(b, ",\"type\":%u", r->bytes.p[0]);
