@@ -1,10 +1,11 @@
 """live: API records against a running build/epimetheus, with an exporter of our own on 127.0.0.1.
 
-The setup is that of the conformance README: live.yml and live_rules.yml in the server's folder as prometheus.yml, an empty database, an exporter on
-port 21151 that answers /metrics, /om, /bad and /noct, requests from 9 s after the start; records with `seq` last and in order. Other
-setups (static, features, ...) start from a database with blocks; they stand in tests/skips.txt until such a database is opened.
+The setups are those of the conformance README (SETUPS): a configuration with its rules in the server's folder, an empty database or a copy of one
+with blocks, flags, and how long after the start the requests begin; records with `seq` last and in order. The exporter answers /metrics,
+/om, /bad and /noct on port 21151.
 """
 import base64
+import gzip
 import http.client
 import http.server
 import json
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import batch
@@ -26,10 +28,30 @@ import promql
 from frame import Case, tally
 
 EXPORTER_PORT = 21151
-SETTLE_S = 9
 READY_LIMIT_S = 20
 REQUEST_LIMIT_S = 15
-BROKEN_FROM, BROKEN_TO = 2, 4       # seq: prometheus.yml holds a broken text from one to the other
+WITHOUT_ASSETS = 'Error opening React index.html'    # a page that the reference was built without: ours may be there
+BROKEN_FROM, BROKEN_TO = 2, 4       # seq of the setup live: prometheus.yml holds a broken text from one to the other
+
+
+class Setup:
+    """How a server is started: YAML (or the text of a configuration), whether on a copy of the recorded database, flags, seconds before the first request."""
+    def __init__(self, yaml, flags, data=True, settle_s=0, text=None):
+        self.yaml, self.flags, self.data, self.settle_s, self.text = yaml, flags, data, settle_s, text
+
+
+EXEMPLARS = ['--enable-feature=exemplar-storage']
+CORS = EXEMPLARS + [r'--web.cors.origin=https?://(a|b)\.com']
+FEATURES = ('exemplar-storage,search-api,promql-experimental-functions,promql-extended-range-selectors,promql-binop-fill-modifiers,'
+            'promql-per-step-stats')
+SETUPS = {
+    'static': Setup('static', EXEMPLARS, settle_s=12),
+    'features': Setup('static', ['--enable-feature=' + FEATURES, '--web.enable-remote-write-receiver', '--web.enable-lifecycle'], settle_s=12),
+    'admin': Setup('static', EXEMPLARS + ['--web.enable-admin-api']),
+    'live': Setup('live', ['--enable-feature=exemplar-storage,search-api', '--web.enable-lifecycle'], data=False, settle_s=9),
+    'prefix': Setup('static', CORS + ['--web.external-url=http://example.com/prom/', '--web.route-prefix=/prom']),
+    'external': Setup('static', CORS + ['--web.external-url=http://example.com/ext/', '--web.route-prefix=/']),
+}
 
 
 def cases(path):
@@ -88,37 +110,42 @@ class Exporter(http.server.BaseHTTPRequestHandler):
 
 class Server:
     """A running epimetheus in a folder of its own; use with `with`."""
-    def __init__(self, setup, flags, config=None):
-        self.config = config
+    def __init__(self, folder, setup):
+        """folder: api/ of the recorded cases"""
         self.tmp = tempfile.TemporaryDirectory(prefix='epi-live-')
-        self.dir, self.flags, self.setup, self.proc = self.tmp.name, flags, setup, None
+        self.dir, self.folder, self.setup, self.proc = self.tmp.name, folder, setup, None
+        self.ready = next((f.split('=', 1)[1] for f in setup.flags if f.startswith('--web.route-prefix=')), '').rstrip('/') + '/-/ready'
         with socket.socket() as s:
             s.bind(('127.0.0.1', 0))
             self.port = s.getsockname()[1]
 
     def __enter__(self):
-        if self.config is None:
-            shutil.copy(os.path.join(self.setup, 'live.yml'), os.path.join(self.dir, 'prometheus.yml'))
+        files = os.path.join(self.folder, 'setup')
+        if self.setup.text is None:
+            shutil.copy(os.path.join(files, self.setup.yaml + '.yml'), os.path.join(self.dir, 'prometheus.yml'))
         else:
             with open(os.path.join(self.dir, 'prometheus.yml'), 'w') as f:
-                f.write(self.config)
-        shutil.copy(os.path.join(self.setup, 'live_rules.yml'), self.dir)
+                f.write(self.setup.text)
+        if self.setup.yaml:
+            shutil.copy(os.path.join(files, self.setup.yaml + '_rules.yml'), self.dir)
+        if self.setup.data:
+            shutil.copytree(os.path.join(self.folder, 'data'), os.path.join(self.dir, 'data'))
         Exporter.pages = {'/bad': (200, 'text/plain', b'this is { not metrics\n'), '/noct': (200, None, b'a 1\n')}
         for page, name, kind in (('/metrics', 'live_metrics.txt', 'text/plain; version=0.0.4'),
                                  ('/om', 'live_metrics.om', 'application/openmetrics-text; version=1.0.0; charset=utf-8')):
-            with open(os.path.join(self.setup, name), 'rb') as f:
+            with open(os.path.join(files, name), 'rb') as f:
                 Exporter.pages[page] = (200, kind, f.read())
         self.exporter = http.server.ThreadingHTTPServer(('127.0.0.1', EXPORTER_PORT), Exporter)
         self.exporter.daemon_threads = True
         threading.Thread(target=self.exporter.serve_forever, daemon=True).start()
         self.log = open(os.path.join(self.dir, 'log'), 'wb')
         self.proc = subprocess.Popen([frame.EPIMETHEUS, '--config.file=prometheus.yml', '--storage.tsdb.path=data',
-                                      '--web.listen-address=127.0.0.1:%d' % self.port] + self.flags, cwd=self.dir, stdin=subprocess.DEVNULL,
+                                      '--web.listen-address=127.0.0.1:%d' % self.port] + self.setup.flags, cwd=self.dir, stdin=subprocess.DEVNULL,
                                      stdout=self.log, stderr=self.log, start_new_session=True)
         end = time.monotonic() + READY_LIMIT_S
         while True:
             try:
-                if self.ask('GET', '/-/ready')[0] == 200:
+                if self.ask('GET', self.ready)[0] == 200:
                     return self
             except OSError:
                 pass
@@ -195,19 +222,26 @@ def text_rows(text, record):
     return sorted(rows) if record.get('order') == 'any' else rows
 
 
+def unpacked(body, headers):
+    """Bodies are recorded as they were before they were packed."""
+    kind = headers.get('content-encoding')
+    return gzip.decompress(body) if kind == 'gzip' else zlib.decompress(body) if kind == 'deflate' else body
+
+
 def compare(record, status, headers, body, places):
     want = record['response']
-    if status != want['status']:
+    if status != want['status'] and not want.get('body', '').startswith(WITHOUT_ASSETS):
         return 'status %d, expected %d: %s' % (status, want['status'], body[:200])
     for name, value in want['headers'].items():
-        if name in ('content-length', 'date'):
+        if name in ('content-length', 'date') or want.get('body', '').startswith(WITHOUT_ASSETS):
             continue
         got = headers.get_all(name) or ['']        # a name that stands there twice is recorded joined, or by its last
         if value not in (', '.join(got), got[-1]):
             return 'header %s: %s, expected %s' % (name, got, value)
     mask = record.get('mask', [])
-    if '*body*' in mask or 'body_not_recorded' in want:
+    if '*body*' in mask or 'body_not_recorded' in want or want.get('body', '').startswith(WITHOUT_ASSETS):
         return None
+    body = unpacked(body, headers)
     if 'body_b64' in want:
         return None if body == base64.b64decode(want['body_b64']) or '*timestamps*' in mask else 'the body differs'
     text = body.decode('utf-8', errors='replace')
@@ -226,23 +260,27 @@ def compare(record, status, headers, body, places):
     return promql.compare_response(a, b, record['request']['target']) if isinstance(a, dict) and isinstance(b, dict) else batch.difference(a, b)
 
 
+def rewrite(server, seq, good):
+    """What the reference's recorder did to prometheus.yml before request seq of the setup live."""
+    if seq in (BROKEN_FROM, BROKEN_TO + 1):
+        with open(os.path.join(server.dir, 'prometheus.yml'), 'w') as f:
+            f.write('global:\n  nonsense: 1\n' if seq == BROKEN_FROM else good)
+
+
 def run(path, asked):
-    """Asks the live records; advisory ones may differ."""
-    name = os.path.basename(path)
-    if name != 'live.jsonl':
+    """Asks the records of one setup; advisory ones may differ."""
+    name = os.path.basename(path).rsplit('.', 1)[0]
+    if name not in SETUPS:
         return not_written(path, asked)
-    out = {}
+    setup, out = SETUPS[name], {}
     order = sorted(asked, key=lambda c: (c.data.get('seq') is not None, c.data.get('seq') or 0))
-    flags = ['--enable-feature=exemplar-storage,search-api', '--web.enable-lifecycle']
-    with Server(os.path.join(os.path.dirname(path), 'setup'), flags) as server:
+    with Server(os.path.dirname(path), setup) as server:
         places = [(server.dir, '$WORK'), (socket.gethostname(), '$HOSTNAME')]
-        time.sleep(SETTLE_S)
+        time.sleep(setup.settle_s)
         good = open(os.path.join(server.dir, 'prometheus.yml')).read()
         for c in order:
-            seq = c.data.get('seq')
-            if seq in (BROKEN_FROM, BROKEN_TO + 1):
-                with open(os.path.join(server.dir, 'prometheus.yml'), 'w') as f:
-                    f.write('global:\n  nonsense: 1\n' if seq == BROKEN_FROM else good)
+            if name == 'live':
+                rewrite(server, c.data.get('seq'), good)
             q = c.data['request']
             body = base64.b64decode(q['body_b64']) if 'body_b64' in q else q['body'].encode() if 'body' in q else None
             try:
@@ -254,10 +292,11 @@ def run(path, asked):
 
 
 def run_sequence(path, asked):
-    """Remote write from an empty database, in the order of seq."""
+    """Remote write and remote read from an empty database, in the order of seq."""
     out = {}
-    setup = os.path.join(os.path.dirname(os.path.dirname(path)), 'api', 'setup')
-    with Server(setup, ['--web.enable-remote-write-receiver'], 'global: {external_labels: {cluster: rw}}\n') as server:
+    folder = os.path.join(os.path.dirname(os.path.dirname(path)), 'api')
+    setup = Setup(None, ['--web.enable-remote-write-receiver'] + EXEMPLARS, data=False, text='global: {external_labels: {cluster: rw}}\n')
+    with Server(folder, setup) as server:
         for c in sorted(asked, key=lambda c: c.data['seq']):
             body = base64.b64decode(c.data.get('body_b64') or '')
             try:
