@@ -160,6 +160,16 @@ errc fs_rename(struct fs *fs, str from, str to, struct err *e)
     return rc;
 }
 
+errc fs_link(struct fs *fs, str from, str to, struct err *e)
+{
+    TRY(fs_path_check(from, false, e));
+    TRY(fs_path_check(to, false, e));
+    int64_t t0 = stall_begin();
+    errc rc = fs->ops->link(fs, from, to, e);
+    stall_end(STALL_RENAME, t0);
+    return rc;
+}
+
 errc fs_unlink(struct fs *fs, str path, struct err *e)
 {
     TRY(fs_path_check(path, false, e));
@@ -329,6 +339,36 @@ static errc fs_remove_dir(struct fs *fs, str dir, unsigned depth, struct err *e)
     errc rc = fs_remove_entries(fs, dir, &all, &a, depth, e);
     vec_fini(&all);
     return rc == OK ? fs_rmdir(fs, dir, e) : rc;
+}
+
+enum { COPY_BYTES = 1 << 20 };
+
+static errc file_copy(struct file *from, struct file *to, uint8_t *room, struct err *e)
+{
+    for (uint64_t off = 0;;) {
+        size_t got;
+        uint64_t done;
+        TRY(file_pread(from, room, COPY_BYTES, off, &got, e));
+        if (!got) return file_sync(to, e);
+        str piece = str_of(room, got);
+        TRY(file_pwrite(to, &piece, 1, off, &done, e));
+        off += got;
+    }
+}
+
+errc fs_link_or_copy(struct fs *fs, str from, str to, struct err *e)
+{
+    struct err why = { 0 };
+    errc rc = fs_link(fs, from, to, &why);
+    if (rc == OK) return OK;
+    if (rc != ERR_UNSUPPORTED) return err_set(e, rc, "%s", why.msg);
+    SCOPED(file_closep) struct file *in = NULL, *out = NULL;
+    TRY(fs_open(&in, fs, from, FS_READ, e));
+    TRY(fs_open(&out, fs, to, FS_WRITE | FS_CREATE | FS_EXCL, e));
+    uint8_t *room = mem_alloc(COPY_BYTES);
+    rc = file_copy(in, out, room, e);
+    mem_free(room);
+    return rc;
 }
 
 errc fs_remove_tree(struct fs *fs, str path, struct err *e)

@@ -46,6 +46,8 @@ void file_close(struct file *f);                               /* NULL is fine; 
 MUST_USE errc fs_sync_dir(struct fs *fs, str dir, struct err *e);
 /* replaces a file atomically */
 MUST_USE errc fs_rename(struct fs *fs, str from, str to, struct err *e);
+/* A second name of a file. ERR_EXISTS; ERR_UNSUPPORTED: not on this file system, or not once more. */
+MUST_USE errc fs_link(struct fs *fs, str from, str to, struct err *e);
 MUST_USE errc fs_unlink(struct fs *fs, str path, struct err *e);
 /* OK if the folder is there; of "", the parents too */
 MUST_USE errc fs_mkdir(struct fs *fs, str path, struct err *e);
@@ -69,6 +71,8 @@ MUST_USE errc fs_read_all(
 /* tmp, fsync, rename, fsync of the folder */
 MUST_USE errc fs_write_durable(struct fs *fs, str path, str content, struct err *e);
 MUST_USE errc fs_remove_tree(struct fs *fs, str path, struct err *e);      /* OK if absent */
+/* A second name, or where there can be none a copy with its bytes synced; the folder is not. */
+MUST_USE errc fs_link_or_copy(struct fs *fs, str from, str to, struct err *e);
 bool fs_exists(struct fs *fs, str path);
 str path_join(struct arena *a, str dir, str name);
 

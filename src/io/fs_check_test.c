@@ -137,6 +137,25 @@ static void check_rename(struct fs *fs, struct arena *a, str dir)
     EXPECT_EQ(fs_rmdir(fs, moved, NULL), ERR_NOT_FOUND);
 }
 
+/* A second name where there can be one, and a copy where not: both are files of their own. */
+static void check_link(struct fs *fs, struct arena *a, str dir)
+{
+    str x = path_join(a, dir, S("x")), y = path_join(a, dir, S("y"));
+    EXPECT_OK(fs_write_durable(fs, x, S("one"), NULL));
+    EXPECT_OK(fs_link_or_copy(fs, x, y, NULL));
+    check_content(fs, y, S("one"));
+    errc again = fs_link(fs, x, y, NULL);
+    EXPECT(again == ERR_EXISTS || again == ERR_UNSUPPORTED);
+    EXPECT(fs_link_or_copy(fs, x, y, NULL) == ERR_EXISTS);
+    EXPECT(fs_link_or_copy(fs, path_join(a, dir, S("no")), path_join(a, dir, S("z")), NULL) ==
+           ERR_NOT_FOUND);
+    EXPECT_OK(fs_write_durable(fs, x, S("two"), NULL));        /* a new file under the old name */
+    check_content(fs, y, S("one"));
+    EXPECT_OK(fs_unlink(fs, x, NULL));
+    check_content(fs, y, S("one"));
+    EXPECT_OK(fs_unlink(fs, y, NULL));
+}
+
 static void check_unlinked(struct fs *fs, str path)
 {
     struct file *f = check_open(fs, path, FS_READ | FS_WRITE | FS_CREATE);
@@ -200,6 +219,7 @@ void fs_check(struct fs *fs, str dir)
     check_names(fs, dir, "f");
     EXPECT_OK(fs_unlink(fs, f, NULL));
     check_rename(fs, &a, dir);
+    check_link(fs, &a, dir);
     check_unlinked(fs, path_join(&a, dir, S("gone")));
     check_lock(fs, path_join(&a, dir, S("lock")));
     check_tree(fs, &a, dir);

@@ -23,6 +23,7 @@ struct fs_ops {
     errc (*open)(struct file **out, struct fs *fs, str path, unsigned flags, struct err *e);
     errc (*sync_dir)(struct fs *fs, str dir, struct err *e);
     errc (*rename)(struct fs *fs, str from, str to, struct err *e);
+    errc (*link)(struct fs *fs, str from, str to, struct err *e);
     errc (*unlink)(struct fs *fs, str path, struct err *e);
     errc (*mkdir)(struct fs *fs, str path, struct err *e);
     errc (*rmdir)(struct fs *fs, str path, struct err *e);

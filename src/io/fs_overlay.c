@@ -412,6 +412,14 @@ static errc ov_rename_locked(struct fs_overlay *fs, str from, str to, struct err
     return OK;
 }
 
+/* A node has one name. */
+static errc ov_link(struct fs *base, str from, str to, struct err *e)
+{
+    (void)base;
+    (void)to;
+    return err_set(e, ERR_UNSUPPORTED, "link %.*s: not in an overlay", STR_ARG(from));
+}
+
 static errc ov_rename(struct fs *base, str from, str to, struct err *e)
 {
     struct fs_overlay *fs = ov_of(base);
@@ -558,6 +566,7 @@ static const struct fs_ops ov_ops = {
     .open = ov_open,
     .sync_dir = ov_sync_dir,
     .rename = ov_rename,
+    .link = ov_link,
     .unlink = ov_unlink,
     .mkdir = ov_mkdir,
     .rmdir = ov_rmdir,

@@ -225,6 +225,18 @@ static errc real_sync_dir(struct fs *base, str dir, struct err *e)
     return bad ? fs_errno(e, bad, "fsync", base, dir) : OK;
 }
 
+static errc real_link(struct fs *base, str from, str to, struct err *e)
+{
+    int root;
+    char a[FS_PATH_MAX], b[FS_PATH_MAX];
+    TRY(real_root(real_of(base), &root, e));
+    if (linkat(root, real_cpath(a, from), root, real_cpath(b, to), 0) == 0) return OK;
+    bool never = errno == EPERM || errno == EOPNOTSUPP || errno == EMLINK || errno == EXDEV;
+    errc rc = fs_errno(e, errno, "link", base, to);
+    if (never && e) e->code = ERR_UNSUPPORTED;
+    return never ? ERR_UNSUPPORTED : rc;
+}
+
 static errc real_rename(struct fs *base, str from, str to, struct err *e)
 {
     int root;
@@ -411,6 +423,7 @@ static const struct fs_ops real_ops = {
     .open = real_open,
     .sync_dir = real_sync_dir,
     .rename = real_rename,
+    .link = real_link,
     .unlink = real_unlink,
     .mkdir = real_mkdir,
     .rmdir = real_rmdir,

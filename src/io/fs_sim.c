@@ -581,6 +581,21 @@ static errc sim_remove(struct fs *base, str path, bool want_dir, struct err *e)
     return sim_end(fs, OK);
 }
 
+static errc sim_link(struct fs *base, str from, str to, struct err *e)
+{
+    struct fs_sim *fs = sim_of(base);
+    errc rc = sim_begin(fs, STALL_RENAME, e);
+    if (rc != OK) return sim_end(fs, rc);
+    struct sim_inode *f = sim_walk(fs, from), *td = sim_walk_parent(fs, to);
+    int bad = !f || !td                             ? ENOENT
+              : f->is_dir                           ? EPERM
+              : names_get(&td->now, fs_path_name(to)) ? EEXIST
+                                                    : 0;
+    if (bad) return sim_end(fs, fs_errno(e, bad, "link", base, to));
+    sim_change_name(fs, td, fs_path_name(to), f);
+    return sim_end(fs, OK);
+}
+
 static errc sim_unlink(struct fs *base, str path, struct err *e)
 {
     return sim_remove(base, path, false, e);
@@ -698,6 +713,7 @@ static const struct fs_ops sim_ops = {
     .open = sim_open,
     .sync_dir = sim_sync_dir,
     .rename = sim_rename,
+    .link = sim_link,
     .unlink = sim_unlink,
     .mkdir = sim_mkdir,
     .rmdir = sim_rmdir,
