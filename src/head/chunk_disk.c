@@ -457,14 +457,20 @@ static errc undo(struct chunk_disk *d, uint32_t file, uint64_t off, struct err *
     return rc;
 }
 
-errc chunk_disk_write(
-    struct chunk_disk *d, const struct chunk_desc *chunks, size_t n, chunk_ref *refs, struct err *e)
+/* What an earlier call could not take back. */
+static errc take_back(struct chunk_disk *d, struct err *e)
 {
     if (d->undo_waits) {
         TRY(undo(d, d->undo_file, d->undo_off, e));
         d->undo_waits = false;
     }
-    if (d->torn) TRY(cut_back(d, e));
+    return d->torn ? cut_back(d, e) : OK;
+}
+
+errc chunk_disk_write(
+    struct chunk_disk *d, const struct chunk_desc *chunks, size_t n, chunk_ref *refs, struct err *e)
+{
+    TRY(take_back(d, e));
     uint32_t file = d->last;
     uint64_t off = d->out ? d->off : 0;
     if (d->out && d->cut_ordered) {
@@ -538,7 +544,9 @@ uint64_t chunk_disk_bytes(struct chunk_disk *d)
 void chunk_disk_close(struct chunk_disk *d)
 {
     struct err e = { 0 };
-    if (d && d->out && !d->torn && chunk_disk_sync(d, &e) != OK)
+    if (d && take_back(d, &e) != OK)
+        LOG(WARN, "chunks_head: a failed write stays at its end", kv_err(&e));
+    else if (d && d->out && chunk_disk_sync(d, &e) != OK)
         LOG(WARN, "chunks_head: not durable at close; the log has it", kv_err(&e));
     disk_free(d);
 }

@@ -338,6 +338,34 @@ TEST(chunk_disk_write_faults)
     }
 }
 
+/* A write fails, and so does taking it back; nothing is written after it. The close
+ * takes it back. */
+TEST(chunk_disk_close_takes_back)
+{
+    for (uint64_t nth = 1; nth < 40; nth++) {
+        struct arena a = { 0 };
+        struct fs *fs = fs_sim_new(nth);
+        struct chunk_disk *d = disk_open(fs, IO_BUFFERED, 1000, NULL);
+        struct chunk_desc chunks[20];
+        chunk_ref refs[20];
+        for (size_t i = 0; i < 20; i++) chunks[i] = chunk_number(&a, i);
+        EXPECT_OK(chunk_disk_write(d, chunks, 2, refs, NULL));
+        fs_sim_fail_rate(fs, SIM_OP(STALL_TRUNCATE) | SIM_OP(STALL_UNLINK), 1000000, ERR_IO);
+        fs_sim_fail_nth(fs, SIM_OP(STALL_WRITE), nth % 5 + 1, ERR_IO);
+        errc rc = chunk_disk_write(d, chunks + 2, 18, refs + 2, NULL);
+        fs_sim_fail_rate(fs, 0, 0, OK);
+        fs_sim_fail_nth(fs, 0, 0, OK);
+        chunk_disk_close(d);
+        struct chunk_disk_opened what;
+        d = disk_open(fs, IO_MMAP, 1000, &what);
+        EXPECT_EQ(what.corruptions, 0);
+        EXPECT_EQ(n_found, rc == OK ? 20 : 2);
+        chunk_disk_close(d);
+        fs_free(fs);
+        arena_fini(&a);
+    }
+}
+
 /* A failed fsync may have lost what it was for, though a later one succeeds: the file writes it
  * again. */
 TEST(chunk_disk_sync_fails)
