@@ -292,11 +292,18 @@ static errc appender_append_batch(struct appender *base, const series_handle *h,
     return OK;
 }
 
-static errc appender_histogram(struct appender *base, series_handle h, int64_t t,
-    const struct histogram *hist, bool is_float, int64_t st, struct err *e)
+static errc appender_histogram(struct appender *base, series_handle h, int64_t t, int64_t st,
+    const struct int_histogram *whole, const struct histogram *floats, struct err *e)
 {
-    (void)base, (void)h, (void)t, (void)hist, (void)is_float, (void)st;
+    (void)base, (void)h, (void)t, (void)st, (void)whole, (void)floats;
     return err_set(e, ERR_UNSUPPORTED, "native histograms are not stored yet");
+}
+
+static errc appender_exemplar(
+    struct appender *base, series_handle h, const struct exemplar *x, struct err *e)
+{
+    (void)base, (void)h, (void)x, (void)e; /* kept only with a feature that is off by default */
+    return OK;
 }
 
 static errc appender_metadata(
@@ -406,6 +413,7 @@ static const struct appender_ops head_appender_ops = {
     .append = appender_append,
     .append_batch = appender_append_batch,
     .histogram = appender_histogram,
+    .exemplar = appender_exemplar,
     .metadata = appender_metadata,
     .commit = appender_commit,
     .rollback = appender_rollback,

@@ -1,10 +1,10 @@
-/* exemplars.c — one ring for all series, so that a noisy one cannot keep the memory of others.
+/* exemplars.c — one ring for all series.
  *
- *     ring     [ e7 | e8 | e3 | e4 | e5 | e6 ]      next: where e3 is, the oldest that came
- *     series   oldest ── next ──> … ── next ──> newest      by time, through the ring
+ *     ring     [ e7 | e8 | e3 | e4 | e5 | e6 ]    at: where e3 is, the oldest that came
+ *     series   oldest -- next --> … -- next --> newest    by time, through the ring
  *
- * Places are kept as index + 1, so that memory of zeros is an empty ring; its pages are first touched
- * when they are needed.
+ * Places are kept as index + 1, so that memory of zeros is an empty ring; its pages are first
+ * touched when they are needed.
  */
 #include "head/exemplars.h"
 
@@ -17,27 +17,32 @@
 ACCOUNT(exemplars_account, "exemplars")
 
 COUNTER(m_appended, "prometheus_tsdb_exemplar_exemplars_appended_total",
-        "Total number of appended exemplars.")
+    "Total number of appended exemplars.")
 COUNTER(m_out_of_order, "prometheus_tsdb_exemplar_out_of_order_exemplars_total",
-        "Total number of out of order exemplar ingestion failed attempts.")
+    "Total number of out of order exemplar ingestion failed attempts.")
 GAUGE(m_stored, "prometheus_tsdb_exemplar_exemplars_in_storage",
-      "Number of exemplars currently in circular storage.")
+    "Number of exemplars currently in circular storage.")
 GAUGE(m_series, "prometheus_tsdb_exemplar_series_with_exemplars_in_storage",
-      "Number of series with exemplars currently in circular storage.")
+    "Number of series with exemplars currently in circular storage.")
 GAUGE(m_last, "prometheus_tsdb_exemplar_last_exemplars_timestamp_seconds",
-      "The timestamp of the oldest exemplar stored in circular storage: how far back the limit "
-      "reaches, unless the times of a series lie ahead of the others'.")
+    "The timestamp of the oldest exemplar stored in circular storage: how far back the limit "
+    "reaches, unless the times of a series lie ahead of the others'.")
 GAUGE(m_max, "prometheus_tsdb_exemplar_max_exemplars",
-      "Total number of exemplars the exemplar storage can store, resizeable.")
+    "Total number of exemplars the exemplar storage can store, resizeable.")
 
-typedef uint32_t place;                        /* index + 1; 0: none */
+typedef uint32_t place; /* index + 1; 0: none */
 
-struct owner { struct labels labels; uint64_t hash; size_t bytes; place oldest, newest; };
+struct owner {
+    struct labels labels;
+    uint64_t hash;
+    size_t bytes;
+    place oldest, newest;
+};
 struct entry {
-    struct owner *of;                          /* NULL: free */
+    struct owner *of; /* NULL: free */
     int64_t t;
     double v;
-    struct label *labels;                      /* heap, with the text behind it; NULL: none */
+    struct label *labels; /* heap, with the text behind it; NULL: none */
     uint32_t n_labels, bytes;
     place prev, next;
     bool has_t;
@@ -45,10 +50,10 @@ struct entry {
 
 struct exemplars {
     struct exemplar_queryable queryable;
-    struct rwlock mu;                          /* LOCK_LEAF: all below */
+    struct rwlock mu; /* LOCK_LEAF: all below */
     struct entry *ring;
-    size_t cap, n, at;                         /* at: the place that is taken next */
-    struct map owners;                         /* by hash of labels */
+    size_t cap, n, at; /* at: the place that is taken next */
+    struct map owners; /* by hash of labels */
     int64_t late_ms;
 };
 
@@ -149,8 +154,8 @@ static void show(const struct exemplars *x)
 }
 
 /* What becomes of an exemplar of a series: ERR_DUPLICATE: it is there. */
-static errc check_locked(const struct exemplars *x, const struct owner *o, const struct exemplar *ex,
-                         struct err *e)
+static errc check_locked(
+    const struct exemplars *x, const struct owner *o, const struct exemplar *ex, struct err *e)
 {
     TRY(exemplar_check(ex, e));
     if (!o) return OK;
@@ -167,8 +172,8 @@ static errc check_locked(const struct exemplars *x, const struct owner *o, const
     return late ? err_set(e, ERR_OUT_OF_ORDER, "out of order exemplar") : OK;
 }
 
-errc exemplars_check(struct exemplars *x, struct labels series, const struct exemplar *ex, bool *take,
-                     struct err *e)
+errc exemplars_check(
+    struct exemplars *x, struct labels series, const struct exemplar *ex, bool *take, struct err *e)
 {
     *take = false;
     rwlock_rdlock(&x->mu);
@@ -202,8 +207,8 @@ static void entry_put(struct exemplars *x, struct owner *o, const struct exempla
     x->at = (x->at + 1) % x->cap;
 }
 
-static errc add_locked(struct exemplars *x, struct labels series, const struct exemplar *ex,
-                       struct err *e)
+static errc add_locked(
+    struct exemplars *x, struct labels series, const struct exemplar *ex, struct err *e)
 {
     struct owner *o = owner_find(x, series);
     errc rc = check_locked(x, o, ex, e);
@@ -227,8 +232,8 @@ static errc add_locked(struct exemplars *x, struct labels series, const struct e
     return OK;
 }
 
-errc exemplars_add(struct exemplars *x, struct labels series, const struct exemplar *ex,
-                   struct err *e)
+errc exemplars_add(
+    struct exemplars *x, struct labels series, const struct exemplar *ex, struct err *e)
 {
     rwlock_wrlock(&x->mu);
     errc rc = x->cap ? add_locked(x, series, ex, e) : OK;
@@ -330,8 +335,8 @@ static bool is_wanted(const struct owner *o, const struct matchers *sets, size_t
     return false;
 }
 
-static struct exemplar_series series_read(const struct exemplars *x, const struct owner *o,
-                                          int64_t start, int64_t end, struct arena *a)
+static struct exemplar_series series_read(
+    const struct exemplars *x, const struct owner *o, int64_t start, int64_t end, struct arena *a)
 {
     VEC(struct exemplar) all = { 0 };
     for (place p = o->oldest; p && entry_at(x, p)->t <= end; p = entry_at(x, p)->next) {
@@ -347,13 +352,13 @@ static struct exemplar_series series_read(const struct exemplars *x, const struc
 
 static int series_cmp(const void *a, const void *b)
 {
-    return labels_cmp(((const struct exemplar_series *)a)->labels,
-                      ((const struct exemplar_series *)b)->labels);
+    return labels_cmp(
+        ((const struct exemplar_series *)a)->labels, ((const struct exemplar_series *)b)->labels);
 }
 
 static errc exemplars_select(struct exemplar_queryable *q, int64_t start, int64_t end,
-                             const struct matchers *sets, size_t n_sets, struct arena *a,
-                             struct exemplar_result *out, struct err *e)
+    const struct matchers *sets, size_t n_sets, struct arena *a, struct exemplar_result *out,
+    struct err *e)
 {
     struct exemplars *x = CONTAINER_OF(q, struct exemplars, queryable);
     VEC(struct exemplar_series) all = { 0 };

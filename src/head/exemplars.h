@@ -19,22 +19,22 @@
 
 struct exemplars;
 struct exemplars *exemplars_new(size_t cap, int64_t late_ms);
-void exemplars_free(struct exemplars *x);      /* NULL is fine */
+void exemplars_free(struct exemplars *x); /* NULL is fine */
 
 /* The newest of what is there stay. */
 void exemplars_resize(struct exemplars *x, size_t cap);
 size_t exemplars_cap(const struct exemplars *x);
-void exemplars_set_late(struct exemplars *x, int64_t late_ms);     /* how late one may come */
+void exemplars_set_late(struct exemplars *x, int64_t late_ms); /* how late one may come */
 
 /* Would it be taken? OK with *take false: it is there already, or nothing is kept. */
 MUST_USE errc exemplars_check(struct exemplars *x, struct labels series, const struct exemplar *ex,
-                              bool *take, struct err *e);
-MUST_USE errc exemplars_add(struct exemplars *x, struct labels series, const struct exemplar *ex,
-                            struct err *e);
+    bool *take, struct err *e);
+MUST_USE errc exemplars_add(
+    struct exemplars *x, struct labels series, const struct exemplar *ex, struct err *e);
 
 /* All, in the order in which they came; fn must not call back. */
-typedef errc (*exemplars_fn)(void *ctx, struct labels series, const struct exemplar *ex,
-                             struct err *e);
+typedef errc (*exemplars_fn)(
+    void *ctx, struct labels series, const struct exemplar *ex, struct err *e);
 MUST_USE errc exemplars_each(struct exemplars *x, exemplars_fn fn, void *ctx, struct err *e);
 
 struct exemplar_queryable *exemplars_queryable(struct exemplars *x);

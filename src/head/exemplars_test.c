@@ -6,7 +6,10 @@
 #define E5 "ééééé"
 #define E25 E5 E5 E5 E5 E5
 #define E125 E25 E25 E25 E25 E25
-#define NO_LABELS { NULL, 0 }
+#define NO_LABELS                                                                                  \
+    {                                                                                              \
+        NULL, 0                                                                                    \
+    }
 
 ONE(series_1, "s", "1")
 ONE(id_a, "id", "a")
@@ -14,7 +17,8 @@ ONE(long_128, "idx", E125)
 ONE(long_129, "idxx", E125)
 static const struct labels series = { series_1, 1 };
 
-static struct exemplar_result all_of(struct exemplars *x, struct arena *a, int64_t start, int64_t end)
+static struct exemplar_result all_of(
+    struct exemplars *x, struct arena *a, int64_t start, int64_t end)
 {
     struct matcher every = { .type = MATCH_NE, .name = S("no such name"), .value = S("x") };
     struct matchers set = { &every, 1 };
@@ -35,21 +39,23 @@ TEST(exemplars_taken)
     } cases[] = {
         { "newer", { NO_LABELS, 1, 10, true }, { NO_LABELS, 1, 20, true }, 0, OK, 2 },
         { "the same", { NO_LABELS, 1, 10, true }, { NO_LABELS, 1, 10, true }, 0, OK, 1 },
-        { "again, without times", { NO_LABELS, 1, 10, false }, { NO_LABELS, 1, 20, false }, 0, OK, 1 },
+        { "again, without times", { NO_LABELS, 1, 10, false }, { NO_LABELS, 1, 20, false }, 0, OK,
+            1 },
         { "one has a time", { NO_LABELS, 1, 10, false }, { NO_LABELS, 1, 20, true }, 0, OK, 2 },
         { "other labels", { NO_LABELS, 1, 10, true }, { { id_a, 1 }, 2, 10, true }, 0, OK, 2 },
         { "the value falls", { NO_LABELS, 2, 10, true }, { NO_LABELS, 1, 10, true }, 0,
-          ERR_OUT_OF_ORDER, 1 },
+            ERR_OUT_OF_ORDER, 1 },
         { "older", { NO_LABELS, 1, 20, true }, { NO_LABELS, 2, 10, true }, 0, ERR_OUT_OF_ORDER, 1 },
-        { "older, in the window", { NO_LABELS, 1, 20, true }, { NO_LABELS, 2, 10, true }, 11, OK, 2 },
+        { "older, in the window", { NO_LABELS, 1, 20, true }, { NO_LABELS, 2, 10, true }, 11, OK,
+            2 },
         { "at its end", { NO_LABELS, 1, 20, true }, { NO_LABELS, 2, 10, true }, 10,
-          ERR_OUT_OF_ORDER, 1 },
-        { "128 characters", { NO_LABELS, 1, 10, true },
-          { { long_128, 1 }, 1, 20, true }, 0, OK, 2 },
-        { "129 characters", { NO_LABELS, 1, 10, true },
-          { { long_129, 1 }, 1, 20, true }, 0, ERR_LIMIT, 1 },
+            ERR_OUT_OF_ORDER, 1 },
+        { "128 characters", { NO_LABELS, 1, 10, true }, { { long_128, 1 }, 1, 20, true }, 0, OK,
+            2 },
+        { "129 characters", { NO_LABELS, 1, 10, true }, { { long_129, 1 }, 1, 20, true }, 0,
+            ERR_LIMIT, 1 },
     };
-    TEST_EACH(c, cases) {
+    TEST_EACH (c, cases) {
         struct exemplars *x = exemplars_new(4, c->late_ms);
         struct arena a = { 0 };
         bool take;
@@ -89,8 +95,16 @@ TEST(exemplars_are_off)
 
 /* The twin: a plain list in the order of coming. */
 enum { TWIN_MAX = 512, SERIES = 7 };
-struct twin_one { unsigned series; int64_t t; double v; };
-struct twin { struct twin_one at[TWIN_MAX]; size_t n, cap; int64_t late_ms; };
+struct twin_one {
+    unsigned series;
+    int64_t t;
+    double v;
+};
+struct twin {
+    struct twin_one at[TWIN_MAX];
+    size_t n, cap;
+    int64_t late_ms;
+};
 
 static struct labels series_labels_of(unsigned s, struct label *l)
 {
@@ -112,7 +126,8 @@ static errc twin_add(struct twin *w, struct twin_one one)
     if (!w->cap) return OK;
     for (size_t i = 0; i < w->n; i++) {
         if (w->at[i].series != one.series) continue;
-        if (!newest || w->at[i].t > newest->t || (w->at[i].t == newest->t && w->at[i].v >= newest->v))
+        if (!newest || w->at[i].t > newest->t ||
+            (w->at[i].t == newest->t && w->at[i].v >= newest->v))
             newest = &w->at[i];
         if (w->at[i].t == one.t) equal = &w->at[i];
     }
@@ -146,7 +161,10 @@ static void twin_compare(struct exemplars *x, const struct twin *w)
     arena_fini(&a);
 }
 
-struct order { const struct twin *w; size_t n; };
+struct order {
+    const struct twin *w;
+    size_t n;
+};
 static errc order_one(void *ctx, struct labels of, const struct exemplar *ex, struct err *e UNUSED)
 {
     struct order *o = ctx;
@@ -168,12 +186,11 @@ TEST(exemplars_as_a_list)
         for (int i = 0; i < 300; i++) {
             now += (int64_t)prng_below(&rnd, 3);
             struct twin_one one = { (unsigned)prng_below(&rnd, SERIES),
-                                    now - (int64_t)prng_below(&rnd, 40) / 3,
-                                    (double)prng_below(&rnd, 3) };
+                now - (int64_t)prng_below(&rnd, 40) / 3, (double)prng_below(&rnd, 3) };
             struct exemplar ex = { NO_LABELS, one.v, one.t, true };
             struct label l;
-            EXPECT_EQ(exemplars_add(x, series_labels_of(one.series, &l), &ex, NULL),
-                      twin_add(w, one));
+            EXPECT_EQ(
+                exemplars_add(x, series_labels_of(one.series, &l), &ex, NULL), twin_add(w, one));
             if (prng_below(&rnd, 20) == 0) {
                 w->cap = prng_below(&rnd, 20);
                 twin_cut(w);

@@ -22,8 +22,8 @@ errc exemplar_check(const struct exemplar *x, struct err *e)
         n += runes(x->labels.at[i].name) + runes(x->labels.at[i].value);
         if (n > EXEMPLAR_RUNES_MAX)
             return err_set(e, ERR_LIMIT,
-                           "label length for exemplar exceeds maximum of %d UTF-8 characters",
-                           EXEMPLAR_RUNES_MAX);
+                "label length for exemplar exceeds maximum of %d UTF-8 characters",
+                EXEMPLAR_RUNES_MAX);
     }
     return OK;
 }

@@ -13,10 +13,15 @@
 
 #include "model/labels.h"
 
-enum { EXEMPLAR_RUNES_MAX = 128 };             /* of all names and values, as OpenMetrics has it */
+enum { EXEMPLAR_RUNES_MAX = 128 }; /* of all names and values, as OpenMetrics has it */
 
 /* has_t false: it came without a time of its own, t is that of its sample. */
-struct exemplar { struct labels labels; double v; int64_t t; bool has_t; };
+struct exemplar {
+    struct labels labels;
+    double v;
+    int64_t t;
+    bool has_t;
+};
 
 /* Equal labels and value, and time if one of them has its own: without it the same exemplar is
  * scraped again and again. */

@@ -5,7 +5,11 @@
 TEST(exemplars_are_the_same)
 {
     static const struct label a[] = { { S("id"), S("a") } }, b[] = { { S("id"), S("b") } };
-    static const struct { const char *name; struct exemplar x, y; bool want; } cases[] = {
+    static const struct {
+        const char *name;
+        struct exemplar x, y;
+        bool want;
+    } cases[] = {
         { "all equal", { { a, 1 }, 1, 5, true }, { { a, 1 }, 1, 5, true }, true },
         { "labels", { { a, 1 }, 1, 5, true }, { { b, 1 }, 1, 5, true }, false },
         { "value", { { a, 1 }, 1, 5, true }, { { a, 1 }, 2, 5, true }, false },
@@ -13,7 +17,7 @@ TEST(exemplars_are_the_same)
         { "no times", { { a, 1 }, 1, 5, false }, { { a, 1 }, 1, 6, false }, true },
         { "one time", { { a, 1 }, 1, 5, false }, { { a, 1 }, 1, 6, true }, false },
     };
-    TEST_EACH(c, cases) EXPECT_EQ(exemplar_same(&c->x, &c->y), c->want);
+    TEST_EACH (c, cases) EXPECT_EQ(exemplar_same(&c->x, &c->y), c->want);
 }
 
 TEST(exemplar_characters)

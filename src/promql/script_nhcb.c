@@ -143,7 +143,7 @@ static errc append(
         struct histogram *h = NULL;
         if (!x->at[i].any) continue;
         TRY(moment_histogram(c, &x->at[i], &h));
-        TRY(ap->ops->histogram(ap, handle, (int64_t)i * step_ms, h, true, 0, c->e));
+        TRY(ap->ops->histogram(ap, handle, (int64_t)i * step_ms, 0, NULL, h, c->e));
     }
     return OK;
 }

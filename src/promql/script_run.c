@@ -45,7 +45,7 @@ static errc load_series(
         int64_t t = (int64_t)i * step_ms;
         int64_t st = s->st && !s->st[i].omitted ? t + s->st[i].offset_ms : 0;
         if (v->kind == SEQ_VALUE) TRY(ap->ops->append(ap, h, t, v->v, st, e));
-        else if (v->kind == SEQ_HISTOGRAM) TRY(ap->ops->histogram(ap, h, t, v->h, true, st, e));
+        else if (v->kind == SEQ_HISTOGRAM) TRY(ap->ops->histogram(ap, h, t, st, NULL, v->h, e));
     }
     return OK;
 }

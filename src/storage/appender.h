@@ -15,7 +15,8 @@
 #ifndef EPI_STORAGE_APPENDER_H
 #define EPI_STORAGE_APPENDER_H
 
-#include "model/histogram.h"
+#include "model/exemplar.h"
+#include "model/int_histogram.h"
 #include "model/labels.h"
 #include "model/metadata.h"
 #include "model/sample.h"
@@ -37,8 +38,15 @@ struct appender_ops {
      * the whole. */
     errc (*append_batch)(struct appender *a, const series_handle *h, const int64_t *t,
         const double *v, size_t n, uint8_t *results, struct err *e);
-    errc (*histogram)(struct appender *a, series_handle h, int64_t t, const struct histogram *hist,
-        bool is_float, int64_t st, struct err *e);
+    /* Appends a histogram to a known series, of whole numbers or of floats: one of the two is NULL.
+     * Its sum may be the stale marker; a stale float that follows a histogram becomes such a one by
+     * itself. ERR_BAD_INPUT: it is no histogram. */
+    errc (*histogram)(struct appender *a, series_handle h, int64_t t, int64_t st,
+        const struct int_histogram *whole, const struct histogram *floats, struct err *e);
+    /* Exemplars and metadata go with a sample of the series, after it. An exemplar that is there
+     * already, or where none are kept, is no error. ERR_OUT_OF_ORDER, ERR_LIMIT: it is not taken,
+     * the appender goes on. */
+    errc (*exemplar)(struct appender *a, series_handle h, const struct exemplar *x, struct err *e);
     errc (*metadata)(struct appender *a, series_handle h, const struct metadata *m, struct err *e);
     errc (*commit)(struct appender *a, struct err *e);
     void (*rollback)(struct appender *a);

@@ -15,15 +15,24 @@
 #include "model/exemplar.h"
 #include "model/matcher.h"
 
-struct exemplar_series { struct labels labels; const struct exemplar *at; size_t n; };
-struct exemplar_result { const struct exemplar_series *at; size_t n; };
+struct exemplar_series {
+    struct labels labels;
+    const struct exemplar *at;
+    size_t n;
+};
+struct exemplar_result {
+    const struct exemplar_series *at;
+    size_t n;
+};
 
-struct exemplar_queryable { const struct exemplar_queryable_ops *ops; };
+struct exemplar_queryable {
+    const struct exemplar_queryable_ops *ops;
+};
 struct exemplar_queryable_ops {
     /* start and end inclusive, in ms. No exemplars are kept: the result is empty. */
     errc (*select)(struct exemplar_queryable *q, int64_t start, int64_t end,
-                   const struct matchers *sets, size_t n_sets, struct arena *a,
-                   struct exemplar_result *out, struct err *e);
+        const struct matchers *sets, size_t n_sets, struct arena *a, struct exemplar_result *out,
+        struct err *e);
 };
 
 #endif

@@ -175,14 +175,21 @@ static void mem_keep(struct memstore *m, struct mem_series *s, struct mem_sample
     vec_push(&s->samples, x);
 }
 
-static errc mem_appender_histogram(struct appender *base, series_handle h, int64_t t,
-    const struct histogram *hist, bool is_float UNUSED, int64_t st, struct err *e)
+static errc mem_appender_histogram(struct appender *base, series_handle h, int64_t t, int64_t st,
+    const struct int_histogram *whole, const struct histogram *floats, struct err *e)
 {
     struct mem_appender *a = CONTAINER_OF(base, struct mem_appender, base);
     mtx_lock(&a->m->mu);
-    const struct histogram *kept = histogram_copy(&a->m->arena, hist);
+    const struct histogram *kept = whole ? int_histogram_to_float(&a->m->arena, whole)
+                                         : histogram_copy(&a->m->arena, floats);
     mtx_unlock(&a->m->mu);
     return mem_take(a, h, (struct mem_sample){ .t = t, .h = kept, .st = st }, e);
+}
+
+static errc mem_appender_exemplar(struct appender *base UNUSED, series_handle h UNUSED,
+    const struct exemplar *x UNUSED, struct err *e UNUSED)
+{
+    return OK;
 }
 
 static errc mem_appender_metadata(struct appender *base UNUSED, series_handle h UNUSED,
@@ -226,6 +233,7 @@ static const struct appender_ops mem_appender_ops = {
     mem_appender_append,
     mem_appender_batch,
     mem_appender_histogram,
+    mem_appender_exemplar,
     mem_appender_metadata,
     mem_appender_commit,
     mem_appender_rollback,
