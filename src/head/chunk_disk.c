@@ -48,6 +48,7 @@ struct chunk_disk {
     uint32_t last;                             /* the highest number in use */
     uint64_t off, synced;                      /* in out */
     bool dir_dirty, cut_ordered;
+    bool shortened;                            /* out was, since its last fsync */
     /* the last fsync of out did: a further one promises nothing about what was there */
     bool sync_failed;
     /* a failed write has to be cut away before anything else is written */
@@ -58,6 +59,7 @@ struct chunk_disk {
 };
 
 static void arena_finip(struct arena *a) { arena_fini(a); }
+static void file_closep(struct file **f) { file_close(*f); }
 
 /* ---- files
  * ---------------------------------------------------------------------------------------------- */
@@ -328,7 +330,7 @@ errc chunk_disk_sync(struct chunk_disk *d, struct err *e)
 {
     if (d->dir_dirty) TRY_IN(e, sync_dir(d, e), "chunks_head");
     d->dir_dirty = false;
-    if (!d->out || d->synced == d->off) return OK;
+    if (!d->out || (d->synced == d->off && !d->shortened)) return OK;
     if (!fault_dropped("chunks_head.fsync")) {
         if (FAULT("chunks_head.fsync"))
             return err_set(e, ERR_IO, "chunks_head: fsync failed (fault)");
@@ -338,6 +340,7 @@ errc chunk_disk_sync(struct chunk_disk *d, struct err *e)
         d->sync_failed = false;
     }
     d->synced = d->off;
+    d->shortened = false;
     return OK;
 }
 
@@ -364,18 +367,37 @@ static errc begin(struct chunk_disk *d, struct err *e)
     return OK;
 }
 
+static errc shorten(struct chunk_disk *d, uint64_t off, struct err *e)
+{
+    d->shortened = true;
+    TRY_IN(e, file_truncate(d->out, off, e), "chunks_head");
+    d->off = off;
+    d->synced = MIN(d->synced, off);
+    return OK;
+}
+
+/* Removes the last file, for good before the one in front of it changes: where a chunk is missing
+ * before one that is there, the replay takes neither the chunk nor its samples from the log. */
+static errc drop_last(struct chunk_disk *d, struct err *e)
+{
+    SCOPED(arena_finip) struct arena a = { 0 };
+    str path = chunk_file_path(&a, d->dir, d->last);
+    if (fs_exists(d->fs, path)) TRY_IN(e, fs_unlink(d->fs, path, e), "chunks_head");
+    if (!fault_dropped("chunks_head.undo_order")) TRY_IN(e, sync_dir(d, e), "chunks_head");
+    d->last--;
+    return OK;
+}
+
 /* A write failed: nothing of it may stay. A file that it began goes as a whole. */
 static errc cut_back(struct chunk_disk *d, struct err *e)
 {
-    SCOPED(arena_finip) struct arena a = { 0 };
     d->torn = true;
     d->torn_at = d->off;
     if (d->off == 0) {
-        TRY_IN(e, fs_unlink(d->fs, chunk_file_path(&a, d->dir, d->last), e), "chunks_head");
+        TRY(drop_last(d, e));
         file_close(STEAL(d->out));
-        d->last--;
     } else {
-        TRY_IN(e, file_truncate(d->out, d->off, e), "chunks_head");
+        TRY(shorten(d, d->off, e));
     }
     d->torn = false;
     return OK;
@@ -428,12 +450,22 @@ static errc write_some(struct chunk_disk *d, const struct chunk_desc *chunks, si
     return OK;
 }
 
+/* The same for a file that was finished. */
+static errc shorten_finished(struct chunk_disk *d, uint32_t n, uint64_t off, struct err *e)
+{
+    SCOPED(arena_finip) struct arena a = { 0 };
+    SCOPED(file_closep) struct file *f = NULL;
+    TRY(fs_open(&f, d->fs, chunk_file_path(&a, d->dir, n), FS_READ | FS_WRITE, e));
+    TRY(file_truncate(f, off, e));
+    return fault_dropped("chunks_head.undo_fsync") ? OK : file_sync(f, e);
+}
+
 /* Chunks of this call that lie in an earlier file stay there when a later file fails: none of them
  * is referenced, so the files that the call touched are cut back, too. */
 static errc undo(struct chunk_disk *d, uint32_t file, uint64_t off, struct err *e)
 {
-    SCOPED(arena_finip) struct arena a = { 0 };
-    file_close(STEAL(d->out));
+    bool current = d->out && d->last == file;
+    if (!current) file_close(STEAL(d->out));
     /* what is torn is in a file that goes, or behind `off` */
     d->torn = false;
     mtx_lock(&d->mu);
@@ -443,18 +475,13 @@ static errc undo(struct chunk_disk *d, uint32_t file, uint64_t off, struct err *
         file_free(f);
     }
     mtx_unlock(&d->mu);
-    for (; d->last > file; d->last--)
-        if (fs_exists(d->fs, chunk_file_path(&a, d->dir, d->last)))
-            TRY(fs_unlink(d->fs, chunk_file_path(&a, d->dir, d->last), e));
+    while (d->last > file) TRY(drop_last(d, e));
     if (off == 0) return OK;
-    struct file *f = NULL;
-    TRY(fs_open(&f, d->fs, chunk_file_path(&a, d->dir, file), FS_READ | FS_WRITE, e));
-    errc rc = file_truncate(f, off, e);
-    file_close(f);
+    TRY(current ? shorten(d, off, e) : shorten_finished(d, file, off, e));
     mtx_lock(&d->mu);
-    if (rc == OK) vec_last(&d->files)->size = off;
+    vec_last(&d->files)->size = off;
     mtx_unlock(&d->mu);
-    return rc;
+    return OK;
 }
 
 /* What an earlier call could not take back. */
@@ -546,7 +573,7 @@ void chunk_disk_close(struct chunk_disk *d)
     struct err e = { 0 };
     if (d && take_back(d, &e) != OK)
         LOG(WARN, "chunks_head: a failed write stays at its end", kv_err(&e));
-    else if (d && d->out && chunk_disk_sync(d, &e) != OK)
+    else if (d && chunk_disk_sync(d, &e) != OK)
         LOG(WARN, "chunks_head: not durable at close; the log has it", kv_err(&e));
     disk_free(d);
 }
