@@ -27,6 +27,29 @@ void vectors_open(struct vectors *v, const char *path)
     arena_init(&v->a, NULL, 0);
 }
 
+/* Integers that an int64 cannot hold are put in quotes. */
+static json_t *load_big(const char *line, size_t n, json_error_t *je)
+{
+    static const char most[] = "9223372036854775807";
+    char *out = mem_alloc(2 * n + 1);
+    size_t at = 0;
+    for (size_t i = 0; i < n;) {
+        size_t run = 0;
+        while (i + run < n && line[i + run] >= '0' && line[i + run] <= '9') run++;
+        bool alone = i > 0 && strchr(":,[", line[i - 1]) != NULL;
+        bool quote = alone && (run >= sizeof(most)
+            || (run == sizeof(most) - 1 && memcmp(line + i, most, run) > 0));
+        if (quote) out[at++] = '"';
+        memcpy(out + at, line + i, MAX(run, (size_t)1));
+        at += MAX(run, (size_t)1);
+        if (quote) out[at++] = '"';
+        i += MAX(run, (size_t)1);
+    }
+    json_t *j = json_loadb(out, at, JSON_ALLOW_NUL | JSON_DECODE_ANY, je);
+    mem_free(out);
+    return j;
+}
+
 json_t *vectors_next(struct vectors *v)
 {
     arena_reset(&v->a, (struct arena_mark){ 0 });
@@ -46,6 +69,7 @@ json_t *vectors_next(struct vectors *v)
     test_case(v->name);
     json_error_t je;
     v->json = json_loadb(v->line, n, JSON_ALLOW_NUL | JSON_DECODE_ANY, &je);
+    if (!v->json) v->json = load_big(v->line, n, &je);
     if (!v->json) test_fail(__FILE__, __LINE__, "line %zu: %s", v->n + 1, je.text);
     v->n++;
     return v->json;

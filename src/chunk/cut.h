@@ -1,6 +1,6 @@
 /* cut.h — when does an open chunk end?
  *
- * What        The rules by which Prometheus' head cuts float chunks, as pure functions of times,
+ * What        The rules by which Prometheus' head cuts chunks, as pure functions of times,
  *             counts and lengths.
  * Invariants  the same samples are cut at the same places as there, so that blocks hold the same
  *             chunks
@@ -35,6 +35,10 @@ struct cut_state { int64_t mint, maxt, next_at; size_t n, bytes; };
  * been moved (at the 30th sample).
  * samples: the target, CUT_SAMPLES by default; at twice that a chunk ends in any case. */
 bool cut_float(struct cut_state *s, int64_t t, int64_t chunk_range_ms, size_t samples);
+/* The same for an open chunk of histograms, which ends by its length. *estimated belongs to the
+ * series, from chunk to chunk: false when a chunk is begun that this function or a change of the
+ * encoding cut, left alone when the codec itself began one (HIST_NEW). */
+bool cut_histogram(struct cut_state *s, bool *estimated, int64_t t, int64_t chunk_range_ms);
 static inline struct cut_state cut_begin(int64_t t, int64_t chunk_range_ms)
 {
     return (struct cut_state){ .mint = t, .maxt = t, .next_at = cut_align(t, chunk_range_ms) };

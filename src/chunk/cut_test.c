@@ -73,3 +73,24 @@ TEST(cut_by_size_and_count)
     EXPECT_EQ(s.mint, 77);
     EXPECT_EQ(s.next_at, 1000);
 }
+
+TEST(cut_histograms)
+{
+    enum { RANGE = 1000 };
+    struct cut_state s = { .mint = 0, .maxt = 100, .next_at = RANGE, .n = 5, .bytes = 255 };
+    bool estimated = false;
+    EXPECT(!cut_histogram(&s, &estimated, 200, RANGE) && !estimated);
+    s.bytes = 256;                             /* a quarter full at 100: two chunks of 500 */
+    EXPECT(!cut_histogram(&s, &estimated, 499, RANGE) && estimated);
+    EXPECT_EQ(s.next_at, 500);
+    EXPECT(!cut_histogram(&s, &estimated, 500, RANGE));        /* too few samples */
+    s.n = 10;
+    EXPECT(cut_histogram(&s, &estimated, 500, RANGE) && !estimated);
+    s = (struct cut_state){ .mint = 0, .maxt = 100, .next_at = RANGE, .n = 10, .bytes = 2048 };
+    EXPECT(cut_histogram(&s, &estimated, 101, RANGE));
+    s.n = 2;
+    EXPECT(!cut_histogram(&s, &estimated, 101, RANGE) && estimated);
+    EXPECT(cut_histogram(&s, &estimated, RANGE, RANGE));       /* the range ends for all */
+    s = (struct cut_state){ .mint = 0, .maxt = 100, .next_at = 100, .n = 2, .bytes = 100 };
+    EXPECT(cut_histogram(&s, &estimated, 101, RANGE));         /* as loaded from a snapshot */
+}

@@ -63,6 +63,45 @@ static bool numbers_next(struct bucket_numbers *b, int64_t *number)
     return true;
 }
 
+/* Counts are summed whole and become differences again. */
+static struct int_histogram_side side_reduce(struct arena *a, const struct int_histogram_side *s,
+                                             int32_t shift)
+{
+    struct int_histogram_side out = { .spans = arena_array(a, s->n, sizeof(*out.spans)),
+        .deltas = arena_array(a, s->n, sizeof(*out.deltas)) };
+    struct bucket_numbers numbers = numbers_of(s);
+    uint64_t count = 0, last = 0, sum = 0;     /* of a bucket; of the last two that were made */
+    int64_t number, end = 0;
+    for (size_t i = 0; i < s->n && numbers_next(&numbers, &number); i++) {
+        int64_t at = ((number - 1) >> shift) + 1;
+        count += (uint64_t)s->deltas[i];
+        if (out.n && at == end - 1) {
+            sum += count;
+        } else {
+            if (out.n && at == end) out.spans[out.n_spans - 1].length++;
+            else out.spans[out.n_spans++] = (struct span){ (int32_t)(at - end), 1 };
+            end = at + 1;
+            last = sum;
+            sum = count;
+            out.n++;
+        }
+        out.deltas[out.n - 1] = (int64_t)(sum - last);
+    }
+    return out;
+}
+
+struct int_histogram *int_histogram_copy_to_schema(struct arena *a, const struct int_histogram *h,
+                                                   int32_t schema)
+{
+    assert(schema < h->schema && h->schema != HISTOGRAM_CUSTOM_SCHEMA);
+    struct int_histogram *c = ANEW(a, struct int_histogram);
+    *c = *h;
+    c->schema = schema;
+    c->pos = side_reduce(a, &h->pos, h->schema - schema);
+    c->neg = side_reduce(a, &h->neg, h->schema - schema);
+    return c;
+}
+
 static bool side_equal(const struct int_histogram_side *a, const struct int_histogram_side *b)
 {
     if (a->n != b->n || (a->n && memcmp(a->deltas, b->deltas, a->n * sizeof(*a->deltas))))

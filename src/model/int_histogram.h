@@ -27,6 +27,10 @@ struct int_histogram {
 /* With absolute counts; all of it lies in the arena. */
 struct histogram *int_histogram_to_float(struct arena *a, const struct int_histogram *h);
 /* the same layout and counts; not the hint */
+/* Buckets of a finer schema are summed into those of a coarser one. REQUIRES: schema < h's, which
+ * is exponential */
+struct int_histogram *int_histogram_copy_to_schema(struct arena *a, const struct int_histogram *h,
+                                                   int32_t schema);
 bool int_histogram_equal(const struct int_histogram *a, const struct int_histogram *b);
 MUST_USE errc int_histogram_validate(const struct int_histogram *h, struct err *e);
 

@@ -13,14 +13,7 @@
 #define EPI_STORAGE_SAMPLE_ITER_H
 
 #include "base/err.h"
-#include "model/histogram.h"
-#include "model/sample.h"
-
-enum { SAMPLE_BATCH = 128 };
-struct sample_batch {                     /* one kind a batch; st NULL: none */
-    enum sample_kind kind; size_t n; int64_t t[SAMPLE_BATCH]; const int64_t *st;
-    union { double v[SAMPLE_BATCH]; const struct histogram *h[SAMPLE_BATCH]; };
-};
+#include "model/sample_batch.h"
 
 struct sample_iter { const struct sample_iter_ops *ops; };
 struct sample_iter_ops {
