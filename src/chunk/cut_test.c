@@ -88,7 +88,7 @@ TEST(cut_histograms)
     EXPECT(cut_histogram(&s, &estimated, 500, RANGE) && !estimated);
     s = (struct cut_state){ .mint = 0, .maxt = 100, .next_at = RANGE, .n = 10, .bytes = 2048 };
     EXPECT(cut_histogram(&s, &estimated, 101, RANGE));
-    s.n = 2;
+    s = (struct cut_state){ .mint = 0, .maxt = 100, .next_at = RANGE, .n = 2, .bytes = 2048 };
     EXPECT(!cut_histogram(&s, &estimated, 101, RANGE) && estimated);
     EXPECT(cut_histogram(&s, &estimated, RANGE, RANGE));       /* the range ends for all */
     s = (struct cut_state){ .mint = 0, .maxt = 100, .next_at = 100, .n = 2, .bytes = 100 };
