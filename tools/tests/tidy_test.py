@@ -54,7 +54,8 @@ class Tidy(TreeTest):
         self.expect({'src/io/file_test.c': 'int a;\n' * 1001}, ['src/io/file_test.c:1001: files: 1001 lines'])
 
     def test_a_module_without_a_test(self):
-        self.expect({'src/io/dir.c': 'int d;\n', 'src/io/meson.build': "files('file.c', 'file_test.c', 'dir.c')\n"},
+        self.expect({'src/io/dir.c': 'int d;\n', 'src/io/dir.h': ESSAY, 'src/io/part.c': '#include "io/dir.h"\nint p;\n',
+                     'src/io/meson.build': "files('file.c', 'file_test.c', 'dir.c', 'part.c')\n"},
                     ['src/io/dir.c:1: tests: no dir_test.c beside it'])
 
     def test_a_decoder_without_a_fuzz_target(self):
