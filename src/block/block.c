@@ -129,15 +129,27 @@ uint64_t block_tombstones(struct block *b)
     return n;
 }
 
+struct block_meta block_meta_now(struct block *b)
+{
+    mtx_lock(&b->mu);
+    struct block_meta m = b->meta;
+    m.deletable = b->deletable;
+    m.failed = b->failed;
+    m.stats.tombstones = tombstones_count(&b->deleted->all);
+    mtx_unlock(&b->mu);
+    return m;
+}
+
 errc block_mark(struct block *b, bool deletable, bool failed, struct err *e)
 {
-    struct block_meta m = b->meta;
+    struct block_meta m = block_meta_now(b);
     m.deletable |= deletable;
     m.failed |= failed;
-    m.stats.tombstones = block_tombstones(b);
     TRY(meta_write(b->fs, b->dir, &m, e));
-    b->meta.deletable = m.deletable;
-    b->meta.failed = m.failed;
+    mtx_lock(&b->mu);
+    b->deletable = m.deletable;
+    b->failed = m.failed;
+    mtx_unlock(&b->mu);
     return OK;
 }
 

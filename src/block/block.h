@@ -33,6 +33,7 @@ void block_unref(struct block *b);
 static inline void block_unrefp(struct block **b) { block_unref(*b); }
 
 const struct block_meta *block_meta(const struct block *b);    /* as read at opening */
+struct block_meta block_meta_now(struct block *b);             /* with what was noted since */
 str block_dir(const struct block *b);
 /* of all its files, for retention by size */
 uint64_t block_bytes(const struct block *b);
@@ -40,7 +41,7 @@ uint64_t block_bytes(const struct block *b);
 uint64_t block_tombstones(struct block *b);
 
 /* Writes into meta.json that the block is to be deleted, or that compacting it failed. One at a
- * time; seen by block_meta at once. */
+ * time; seen by block_meta_now at once. */
 MUST_USE errc block_mark(struct block *b, bool deletable, bool failed, struct err *e);
 
 /* Lives as long as the block; its queriers hold a reference of their own. */

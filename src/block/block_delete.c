@@ -46,7 +46,7 @@ static errc deleted_write(struct block *b, const struct tombstones *t, struct er
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     SCOPED(buf_fini) struct buf file = { 0 };
-    struct block_meta meta = b->meta;
+    struct block_meta meta = block_meta_now(b);
     block_tombstones_encode(&file, t);
     TRY(fs_write_durable(b->fs, path_join(&a, b->dir, S("tombstones")), buf_view(&file), e));
     meta.stats.tombstones = tombstones_count(t);
@@ -62,10 +62,7 @@ errc block_delete(
     block_deleted_unref(was);
     errc rc = deleted_add(b, &now->all, ms, mint, maxt, &series, e);
     if (rc == OK && series) rc = deleted_write(b, &now->all, e);
-    if (rc == OK && series) {
-        b->meta.stats.tombstones = tombstones_count(&now->all);
-        now = block_deleted_swap(b, now);
-    }
+    if (rc == OK && series) now = block_deleted_swap(b, now);
     block_deleted_unref(now);
     if (rc != OK) return err_in(e, rc, "block %.*s", STR_ARG(b->dir));
     *n = series;

@@ -34,6 +34,7 @@ struct block {
     uint64_t bytes;
     struct mtx mu;                             /* LOCK_LEAF */
     struct block_deleted *deleted;             /* GUARDED_BY(mu): which one */
+    bool deletable, failed;                    /* GUARDED_BY(mu): as meta.json says now */
 };
 
 /* A failure that is only told, because the block was opened to be salvaged. */

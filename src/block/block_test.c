@@ -206,7 +206,7 @@ TEST(block_forgets_what_is_deleted)
     block_unref(b);
     b = open_block(fs, dir);
     EXPECT_EQ(block_tombstones(b), n);
-    EXPECT_EQ(block_meta(b)->stats.tombstones, n);
+    EXPECT_EQ(block_meta_now(b).stats.tombstones, n);
     EXPECT_EQ(count_series(b, &all, 1, &before), left);
     EXPECT_EQ(before, after);
     EXPECT_OK(block_delete(b, (struct matchers){ &all, 1 }, INT64_MIN, INT64_MAX, &touched, NULL));

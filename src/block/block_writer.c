@@ -11,7 +11,7 @@ struct block_writer {
     struct fs *fs;
     struct arena a;
     struct block_meta meta;
-    str dir, tmp;                              /* ULID, ULID.tmp-for-creation */
+    str parent, dir, tmp;                      /* dir: parent/ULID; tmp: ULID.tmp-for-creation */
     struct segment_writer *segments;
     struct index_writer *index;
     VEC(uint64_t) refs;
@@ -71,8 +71,10 @@ errc block_writer_begin(struct block_writer **out, const struct block_writer_opt
     struct block_writer *w = NEW(struct block_writer);
     w->fs = o->fs;
     meta_copy(w, o->meta);
-    w->dir = arena_fmt(&w->a, "%s", ulid_text(w->meta.id).z);
-    w->tmp = arena_fmt(&w->a, "%s.tmp-for-creation", ulid_text(w->meta.id).z);
+    w->parent = arena_str(&w->a, o->parent);
+    str name = arena_fmt(&w->a, "%s", ulid_text(w->meta.id).z);
+    w->dir = path_join(&w->a, w->parent, name);
+    w->tmp = arena_fmt(&w->a, "%.*s.tmp-for-creation", STR_ARG(w->dir));
     errc rc = fs_remove_tree(w->fs, w->tmp, e);
     if (rc == OK) rc = files_begin(w, o, e);
     if (rc != OK) block_writer_abort(w);
@@ -129,7 +131,7 @@ errc block_writer_finish(struct block_writer *w, struct block_stats *stats, stru
         block_writer_abort(w);
         return rc;
     }
-    if (!fault_dropped("block.rename_fsync")) rc = fs_sync_dir(w->fs, S(""), e);
+    if (!fault_dropped("block.rename_fsync")) rc = fs_sync_dir(w->fs, w->parent, e);
     writer_free(w);
     return rc;
 }

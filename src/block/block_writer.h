@@ -21,6 +21,7 @@
 
 struct block_writer_opts {
     struct fs *fs;
+    str parent;                                /* of the block's folder; empty: the root */
     /* id, times, compaction; stats are filled in. Copied, lists too */
     const struct block_meta *meta;
     uint64_t segment_bytes;                    /* 0: 512 MiB */

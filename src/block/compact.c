@@ -169,6 +169,15 @@ static void meta_merge(struct block_meta *m, struct block *const *blocks, size_t
     m->n_parents = n;
 }
 
+static void meta_anew(struct block_meta *m, struct arena *a)
+{
+    ulid *source = arena_array(a, 1, sizeof(*source));
+    *source = m->id;
+    m->level = 1;
+    m->sources = source;
+    m->n_sources = 1;
+}
+
 errc compact_blocks(
     const struct compact_opts *o, struct block *const *blocks, size_t n, ulid *out, struct err *e)
 {
@@ -176,7 +185,9 @@ errc compact_blocks(
     struct block_meta meta;
     struct block_writer *w = NULL;
     struct block_stats stats;
+    assert(!o->anew || n == 1);
     meta_merge(&meta, blocks, n, &a);
+    if (o->anew) meta_anew(&meta, &a);
     struct block_writer_opts wo = { .fs = o->fs, .meta = &meta, .segment_bytes = o->segment_bytes };
     TRY(block_writer_begin(&w, &wo, e));
     errc rc = write_symbols(w, blocks, n, e);

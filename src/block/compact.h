@@ -18,7 +18,13 @@
 #include "block/block.h"
 
 /* stop: asked between series; may be NULL */
-struct compact_opts { struct fs *fs; uint64_t segment_bytes; const _Atomic bool *stop; };
+struct compact_opts {
+    struct fs *fs;
+    uint64_t segment_bytes;
+    const _Atomic bool *stop;
+    /* one block, written without what was deleted: of level 1 again, and its own source */
+    bool anew;
+};
 
 /* *out: the new block's id, zero if no sample was left; then nothing was written. */
 MUST_USE errc compact_blocks(

@@ -196,11 +196,15 @@ errc meta_decode(struct block_meta *out, str json, struct arena *a, struct err *
 
 /* Writing: tabs, members in the order that Go's struct has them. */
 
-struct writing { struct buf *b; unsigned depth; bool comma; };
+struct writing { struct buf *b; unsigned depth; bool comma, line; };
 
 static void put_item(struct writing *w)
 {
     if (w->comma) buf_u8(w->b, ',');
+    if (w->line) {
+        w->comma = true;
+        return;
+    }
     buf_u8(w->b, '\n');
     for (unsigned i = 0; i < w->depth; i++) buf_u8(w->b, '\t');
     w->comma = true;
@@ -209,7 +213,7 @@ static void put_item(struct writing *w)
 static void put_key(struct writing *w, const char *name)
 {
     put_item(w);
-    buf_fmt(w->b, "\"%s\": ", name);
+    buf_fmt(w->b, w->line ? "\"%s\":" : "\"%s\": ", name);
 }
 
 static void put_open(struct writing *w, uint8_t bracket)
@@ -224,7 +228,7 @@ static void put_close(struct writing *w, uint8_t bracket)
     bool empty = !w->comma;
     w->depth--;
     w->comma = false;
-    if (!empty) put_item(w);
+    if (!empty && !w->line) put_item(w);
     buf_u8(w->b, bracket);
     w->comma = true;
 }
@@ -253,7 +257,7 @@ static void put_ulid(struct writing *w, ulid id) { buf_fmt(w->b, "\"%s\"", ulid_
 
 static void put_more(struct writing *w, str more)
 {
-    if (!more.n) return;
+    if (!more.n || w->line) return;
     put_item(w);
     buf_str(w->b, more);
 }
@@ -337,17 +341,28 @@ static void put_compaction(struct writing *w, const struct block_meta *m)
     put_close(w, '}');
 }
 
+static void put_meta(struct writing *w, const struct block_meta *m)
+{
+    put_open(w, '{');
+    put_key(w, "ulid");
+    put_ulid(w, m->id);
+    put_int(w, "minTime", m->mint);
+    put_int(w, "maxTime", m->maxt);
+    put_stats(w, m);
+    put_compaction(w, m);
+    put_int(w, "version", 1);
+    put_more(w, m->more);
+    put_close(w, '}');
+}
+
 void meta_encode(struct buf *b, const struct block_meta *m)
 {
     struct writing w = { .b = b };
-    put_open(&w, '{');
-    put_key(&w, "ulid");
-    put_ulid(&w, m->id);
-    put_int(&w, "minTime", m->mint);
-    put_int(&w, "maxTime", m->maxt);
-    put_stats(&w, m);
-    put_compaction(&w, m);
-    put_int(&w, "version", 1);
-    put_more(&w, m->more);
-    put_close(&w, '}');
+    put_meta(&w, m);
+}
+
+void meta_encode_line(struct buf *b, const struct block_meta *m)
+{
+    struct writing w = { .b = b, .line = true };
+    put_meta(&w, m);
 }

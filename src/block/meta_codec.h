@@ -48,5 +48,7 @@ struct block_meta {
 enum { META_MAX_BYTES = 64 << 20 };
 MUST_USE errc meta_decode(struct block_meta *out, str json, struct arena *a, struct err *e);
 void meta_encode(struct buf *b, const struct block_meta *m);
+/* on one line, without unknown members */
+void meta_encode_line(struct buf *b, const struct block_meta *m);
 
 #endif

@@ -46,7 +46,8 @@ void file_close(struct file *f);                               /* NULL is fine; 
 MUST_USE errc fs_sync_dir(struct fs *fs, str dir, struct err *e);
 /* replaces a file atomically */
 MUST_USE errc fs_rename(struct fs *fs, str from, str to, struct err *e);
-/* A second name of a file. ERR_EXISTS; ERR_UNSUPPORTED: not on this file system, or not once more. */
+/* A second name of a file. ERR_EXISTS; ERR_UNSUPPORTED: not on this file system, or not once
+ * more. */
 MUST_USE errc fs_link(struct fs *fs, str from, str to, struct err *e);
 MUST_USE errc fs_unlink(struct fs *fs, str path, struct err *e);
 /* OK if the folder is there; of "", the parents too */

@@ -26,6 +26,7 @@ struct blocks {
     struct block_list *now;                    /* GUARDED_BY(mu) */
     /* replaced lists, with a reference of ours; only blocks_reload and blocks_wait_old */
     VEC(struct block_list *) old;
+    int64_t reached, noted;                    /* noted: in the file; only blocks_reload */
     bool started;
 };
 
@@ -49,16 +50,6 @@ void block_list_unref(struct block_list *l)
     if (!l || atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) != 1) return;
     for (size_t i = 0; i < l->n; i++) block_unref(l->at[i]);
     mem_free(l);
-}
-
-int64_t block_list_max_time(const struct block_list *l)
-{
-    int64_t t = INT64_MIN;
-    for (size_t i = 0; i < l->n; i++) {
-        const struct block_meta *m = block_meta(l->at[i]);
-        if (!m->hints) t = MAX(t, m->maxt);
-    }
-    return t;
 }
 
 uint64_t block_list_bytes(const struct block_list *l)
@@ -174,7 +165,7 @@ static errc look_begin(
     for (size_t i = 0; i < n; i++) vec_push(&k->doomed, doomed[i]);
     for (size_t i = 0; i < k->good.n; i++) {
         const struct block_meta *m = block_meta(k->good.at[i]);
-        if (m->deletable) vec_push(&k->doomed, m->id);
+        if (block_meta_now(k->good.at[i]).deletable) vec_push(&k->doomed, m->id);
         for (size_t p = 0; p < m->n_parents; p++) vec_push(&k->doomed, m->parents[p].id);
     }
     return OK;
@@ -260,6 +251,54 @@ static errc handle_bad(struct look *k, struct blocks_found *found, struct err *e
     return OK;
 }
 
+/* How far blocks reached. */
+
+#define REACHED_FILE S("blocks.reached")
+enum { REACHED_MAX_BYTES = 64 };
+
+static int64_t reached_of(struct block *const *all, size_t n)
+{
+    int64_t t = INT64_MIN;
+    for (size_t i = 0; i < n; i++) {
+        const struct block_meta *m = block_meta(all[i]);
+        if (!m->hints) t = MAX(t, m->maxt);
+    }
+    return t;
+}
+
+static int64_t reached_read(struct fs *fs)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    str text;
+    int64_t t;
+    bool good = fs_exists(fs, REACHED_FILE) &&
+                fs_read_all(fs, REACHED_FILE, &a, REACHED_MAX_BYTES, &text, NULL) == OK &&
+                str_i64(str_trim(text), &t);
+    return good ? t : INT64_MIN;
+}
+
+/* k: what is there now; l: what of it stays. */
+static errc reached_note(const struct look *k, const struct block_list *l, struct err *e)
+{
+    SCOPED(buf_fini) struct buf text = { 0 };
+    struct blocks *b = k->b;
+    int64_t before = reached_of(k->good.at, k->good.n), after = reached_of(l->at, l->n);
+    if (after >= b->noted && b->noted != INT64_MIN) {
+        TRY(fs_unlink(b->o.fs, REACHED_FILE, e));
+        b->noted = INT64_MIN;
+    }
+    if (before > after && before > b->noted) {
+        buf_i64_text(&text, before);
+        buf_u8(&text, '\n');
+        TRY(fs_write_durable(b->o.fs, REACHED_FILE, buf_view(&text), e));
+        b->noted = before;
+    }
+    b->reached = MAX(after, b->noted);
+    return OK;
+}
+
+int64_t blocks_reached(const struct blocks *b) { return b->reached; }
+
 static void list_replace(struct blocks *b, struct block_list *l)
 {
     mtx_lock(&b->mu);
@@ -282,6 +321,25 @@ static size_t old_in_use(struct blocks *b)
     return n;
 }
 
+static errc list_settle(struct look *k, struct blocks_found *found, struct err *e)
+{
+    struct blocks *b = k->b;
+    struct block_list *l = look_list(k);
+    errc rc = reached_note(k, l, e);
+    if (rc != OK) {
+        block_list_unref(l);
+        return rc;
+    }
+    metric_set(&m_loaded, (double)l->n);
+    metric_set(&m_bytes, (double)block_list_bytes(l));
+    metric_set(&m_broken, (double)k->bad.n);
+    if (found) found->blocks = l->n;
+    list_replace(b, l);
+    for (size_t i = 0; rc == OK && i < k->doomed.n; i++)
+        rc = block_remove(b->o.fs, k->doomed.at[i], e);
+    return rc;
+}
+
 static errc reload(
     struct blocks *b, const ulid *doomed, size_t n, struct blocks_found *found, struct err *e)
 {
@@ -290,16 +348,7 @@ static errc reload(
     metric_inc(&m_reloads);
     errc rc = look_begin(&k, b, doomed, n, e);
     if (rc == OK) rc = handle_bad(&k, found, e);
-    if (rc == OK) {
-        struct block_list *l = look_list(&k);
-        metric_set(&m_loaded, (double)l->n);
-        metric_set(&m_bytes, (double)block_list_bytes(l));
-        metric_set(&m_broken, (double)k.bad.n);
-        if (found) found->blocks = l->n;
-        list_replace(b, l);
-        for (size_t i = 0; rc == OK && i < k.doomed.n; i++)
-            rc = block_remove(b->o.fs, k.doomed.at[i], e);
-    }
+    if (rc == OK) rc = list_settle(&k, found, e);
     look_fini(&k);
     if (rc != OK) metric_inc(&m_reloads_failed);
     return rc;
@@ -315,6 +364,7 @@ errc blocks_open(
 {
     struct blocks *b = NEW(struct blocks);
     b->o = *o;
+    b->noted = reached_read(o->fs);
     mtx_init(&b->mu, LOCK_DB);
     errc rc = reload(b, NULL, 0, found, e);
     b->started = true;

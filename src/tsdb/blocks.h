@@ -5,13 +5,15 @@
  * Invariants  (1) A broken block costs that block: at start it is set aside as ULID.bad, later left
  *             where it is; one without a readable meta.json is left out. (2) A block named as
  *             parent by an open one is deleted, for its samples are in that one. (3) A list is
- *             sorted by minTime. (4) A list that is referenced keeps its blocks open.
+ *             sorted by minTime. (4) A list that is referenced keeps its blocks open. (5) Before
+ *             the newest block goes for good, how far blocks reached is written down: the log may
+ *             still have what was deleted of it.
  * Ownership   blocks_open allocates, blocks_close frees; lists are counted
  * Threads     blocks_reload: one at a time (LOCK_DB is held for a moment only); blocks_now, lists:
  *             any
  * Errors      ERR_IO, ERR_NO_SPACE: the folder cannot be listed, or what is to be deleted cannot
  * Format      the data folder: <ULID>/, <ULID>.tmp-for-deletion, <ULID>.tmp-for-creation,
- *             <ULID>.tmp, <ULID>.bad
+ *             <ULID>.tmp, <ULID>.bad; blocks.reached (milliseconds, as text)
  */
 #ifndef EPI_TSDB_BLOCKS_H
 #define EPI_TSDB_BLOCKS_H
@@ -38,8 +40,9 @@ struct block_list *blocks_now(struct blocks *b);               /* with a referen
  * `doomed` (e.g. by retention). */
 MUST_USE errc blocks_reload(struct blocks *b, const ulid *doomed, size_t n, struct err *e);
 
-/* exclusive; of blocks without hints; INT64_MIN: none */
-int64_t block_list_max_time(const struct block_list *l);
+/* How far blocks without hints reach, or did before they were deleted; exclusive; INT64_MIN: there
+ * were none. By the thread that reloads. */
+int64_t blocks_reached(const struct blocks *b);
 uint64_t block_list_bytes(const struct block_list *l);
 
 /* Waits until nobody holds a list before the present one; false: `stop` became true first. By the

@@ -44,6 +44,8 @@ struct compaction {
     VEC(struct until) until;                   /* ascending refs */
     head_refs live;                            /* of the checkpoint being written */
     int64_t wal_mint;                          /* of the last one */
+    int64_t forget_to;                         /* what the newest block of the head has */
+    bool to_forget;                            /* and the head has it, too */
 };
 
 struct compaction *compaction_new(const struct compaction_of *of)
@@ -175,7 +177,7 @@ static void until_note(struct compaction *c, const head_refs *before, int64_t t)
 static errc head_forget(struct compaction *c, int64_t maxt, struct err *e)
 {
     head_refs before = { 0 };
-    if (!blocks_wait_old(c->of.blocks, c->of.stop))
+    if (!blocks_wait_old(c->of.blocks, c->of.wanted))
         return err_set(e, ERR_CANCELED, "compaction was stopped");
     head_live_refs(c->of.head, &before);
     errc rc = head_truncate(c->of.head, maxt, e);
@@ -274,19 +276,33 @@ static errc chunk_files_truncate(struct compaction *c, struct err *e)
     return chunk_disk_truncate(c->of.disk, first, e);
 }
 
+/* The oldest range into a block; *maxt: its end. */
+static errc head_range(struct compaction *c, int64_t *maxt, struct err *e)
+{
+    struct block_stats stats = { 0 };
+    int64_t mint = head_min_time(c->of.head);
+    *maxt = cut_align(mint, c->of.chunk_range_ms);
+    metric_inc(&m_triggered);
+    TRY_IN(e, head_block(c, mint, *maxt, &stats, e), "compacting the head");
+    if (stats.samples) metric_inc(&m_compactions);
+    return OK;
+}
+
+/* What a block holds is forgotten before anything else becomes one, also when that was interrupted
+ * while it waited for queriers. */
 static errc compact_head(struct compaction *c, bool *any, struct err *e)
 {
     int64_t maxt = INT64_MIN;
     *any = false;
-    while (head_compactable(c->of.head) && !stopped(c)) {
-        struct block_stats stats = { 0 };
-        int64_t mint = head_min_time(c->of.head);
-        maxt = cut_align(mint, c->of.chunk_range_ms);
-        metric_inc(&m_triggered);
-        TRY_IN(e, head_block(c, mint, maxt, &stats, e), "compacting the head");
-        if (stats.samples) metric_inc(&m_compactions);
+    while ((c->to_forget || head_compactable(c->of.head)) && !stopped(c)) {
+        if (!c->to_forget) {
+            TRY(head_range(c, &c->forget_to, e));
+            c->to_forget = true;
+        }
         TRY(compaction_reload(c, e));
-        TRY_IN(e, head_forget(c, maxt, e), "truncating the head");
+        TRY_IN(e, head_forget(c, c->forget_to, e), "truncating the head");
+        c->to_forget = false;
+        maxt = c->forget_to;
         *any = true;
     }
     if (!*any) return OK;
@@ -304,8 +320,13 @@ static void plan(struct compaction *c, const struct block_list *l, block_picks *
     if (!c->of.max_block_ms && r.ms && r.ms / RETENTION_PART < max) max = r.ms / RETENTION_PART;
     plan_ranges(&o, c->of.chunk_range_ms, max);
     const struct block_meta **metas = mem_alloc_array(l->n, sizeof(struct block_meta *));
-    for (size_t i = 0; i < l->n; i++) metas[i] = block_meta(l->at[i]);
+    struct block_meta *now = mem_alloc_array(l->n, sizeof(*now));
+    for (size_t i = 0; i < l->n; i++) {
+        now[i] = block_meta_now(l->at[i]);
+        metas[i] = &now[i];
+    }
     plan_blocks(out, &o, metas, l->n);
+    mem_free(now);
     mem_free(metas);
 }
 

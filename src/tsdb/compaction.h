@@ -39,7 +39,8 @@ struct compaction_of {
     bool no_overlapping;                       /* overlapping blocks stay as they are */
     /* chunk files from this number on stay: they hold what the head does not; 0: none does */
     uint32_t keep_disk_file;
-    const _Atomic bool *stop;                  /* may be NULL */
+    const _Atomic bool *stop;                  /* ends long work early; may be NULL */
+    const _Atomic bool *wanted;                /* ends waiting for queriers; may be NULL */
 };
 struct compaction;
 struct compaction *compaction_new(const struct compaction_of *of);

@@ -12,7 +12,10 @@
 #include "tsdb/blocks.h"
 #include "tsdb/compaction.h"
 #include "tsdb/db_querier.h"
+#include "tsdb/deletion.h"
 #include "tsdb/recover.h"
+#include "tsdb/snapshot.h"
+#include "tsdb/turn.h"
 #include "wal/wal.h"
 #include "wal/wal_reader.h"
 
@@ -68,7 +71,8 @@ struct db {
     /* when compaction is tried again after a failure; the background's */
     int64_t compact_ns, pause_ms;
     int64_t reload_ns;                 /* when the folder is looked at again */
-    _Atomic bool stopping;             /* relaxed: long work ends early */
+    bool cut_short;                    /* the last compaction; the background's */
+    struct turn turn;                  /* of those who change the blocks */
     struct thread *thread;
     struct mtx mu;                     /* LOCK_DB */
     struct cond wake;
@@ -172,7 +176,8 @@ static void compaction_begin(struct db *db, const struct recover_chunks *chunks)
         .max_block_ms = db->o.max_block_ms,
         .no_overlapping = db->o.no_overlapping_compaction,
         .keep_disk_file = first_late_file(chunks),
-        .stop = &db->stopping,
+        .stop = &db->turn.hurry,
+        .wanted = &db->turn.wanted,
     };
     db->compaction = compaction_new(&of);
     compaction_set_retention(db->compaction, db->o.retention);
@@ -186,6 +191,7 @@ static errc open_parts(
     if (!db->o.no_lock) TRY(fs_lock_take(&db->lock, fs, S("lock"), &what->unclean, e));
     struct blocks_opts bo = { .fs = fs, .backend = db->o.backend, .salvage = db->o.salvage };
     struct blocks_found seen = { 0 };
+    TRY_IN(e, snapshot_tidy(fs, e), "snapshots");
     TRY_IN(e, blocks_open(&db->blocks, &bo, &seen, e), "blocks");
     what->blocks = seen.blocks;
     what->blocks_set_aside = seen.set_aside;
@@ -211,9 +217,8 @@ static errc open_parts(
         .many_sealed_ctx = db };
     TRY(head_open(&db->head, &ho, e));
     in.head = db->head;
-    struct block_list *list = blocks_now(db->blocks);
-    if (list->n) head_set_min_valid_time(db->head, block_list_max_time(list));
-    block_list_unref(list);
+    if (blocks_reached(db->blocks) != INT64_MIN)
+        head_set_min_valid_time(db->head, blocks_reached(db->blocks));
     db_queryable_init(&db->queryable, db->blocks, db->head);
     TRY(recover_head(&in, what, e));
     compaction_begin(db, chunks);
@@ -241,6 +246,7 @@ errc db_open(struct db **out, const struct db_opts *o, struct db_opened *what, s
     db->o = *o;
     if (!db->o.chunk_range_ms) db->o.chunk_range_ms = CHUNK_RANGE_MS;
     if (!db->o.reload_interval_ms) db->o.reload_interval_ms = RELOAD_MS;
+    turn_init(&db->turn);
     mtx_init(&db->mu, LOCK_DB);
     cond_init(&db->wake);
     struct db_opened found = { 0 };
@@ -264,7 +270,7 @@ errc db_open(struct db **out, const struct db_opts *o, struct db_opened *what, s
 static void stop_thread(struct db *db)
 {
     if (!db->thread) return;
-    atomic_store_explicit(&db->stopping, true, memory_order_relaxed);
+    turn_stop(&db->turn);
     mtx_lock(&db->mu);
     db->stop = true;
     cond_broadcast(&db->wake);
@@ -295,6 +301,7 @@ static void db_free(struct db *db, bool remove_lock)
     fs_lock_release(db->lock, remove_lock);
     cond_fini(&db->wake);
     mtx_fini(&db->mu);
+    turn_fini(&db->turn);
     mem_free(db);
 }
 
@@ -316,18 +323,20 @@ void db_abandon(struct db *db)
     db_free(db, false);
 }
 
-/* One that failed is tried again after a pause that doubles; meanwhile the rest goes on. */
-static void compact(struct db *db)
+/* One that failed is tried again after a pause that doubles; meanwhile the rest goes on. False: it
+ * was cut short. */
+static bool compact(struct db *db)
 {
     struct err e = { 0 };
     errc rc = compaction_run(db->compaction, &e);
     if (rc == OK || rc == ERR_CANCELED) {
         db->pause_ms = 0;
-        return;
+        return rc == OK && !atomic_load_explicit(&db->turn.hurry, memory_order_relaxed);
     }
     db->pause_ms = MIN(MAX(db->pause_ms * 2, (int64_t)PAUSE_MIN_MS), (int64_t)PAUSE_MAX_MS);
     db->compact_ns = clock_mono_ns() + db->pause_ms * MS_NS;
     LOG(ERROR, "compaction failed", kv_err(&e), kv_i64("again_in_ms", db->pause_ms));
+    return true;
 }
 
 static void reload(struct db *db)
@@ -344,15 +353,24 @@ void db_tick(struct db *db)
     if (write_sealed(db, &e) != OK)
         LOG_LIMITED(ERROR, 60000, "closed chunks could not be written", kv_err(&e));
     bool due = clock_mono_ns() >= db->reload_ns;
-    if (due) reload(db);
-    if ((due || head_compactable(db->head)) && clock_mono_ns() >= db->compact_ns) compact(db);
+    bool work = (due || db->cut_short || head_compactable(db->head)) &&
+                clock_mono_ns() >= db->compact_ns;
+    if (due || work) {
+        turn_take_background(&db->turn);
+        if (due) reload(db);
+        if (work) db->cut_short = !compact(db);
+        turn_give_background(&db->turn, !db->cut_short);
+    }
     epoch_collect();
 }
 
 errc db_compact(struct db *db, struct err *e)
 {
     TRY(write_sealed(db, e));
-    return compaction_run(db->compaction, e);
+    turn_take(&db->turn);
+    errc rc = compaction_run(db->compaction, e);
+    turn_give(&db->turn);
+    return rc;
 }
 
 void db_set_retention(struct db *db, struct retention r)
@@ -360,23 +378,42 @@ void db_set_retention(struct db *db, struct retention r)
     compaction_set_retention(db->compaction, r);
 }
 
-static errc blocks_delete(
-    const struct block_list *l, struct matchers ms, int64_t mint, int64_t maxt, struct err *e)
-{
-    for (size_t i = 0; i < l->n; i++) {
-        const struct block_meta *m = block_meta(l->at[i]);
-        uint64_t n;
-        if (m->mint <= maxt && m->maxt > mint) TRY(block_delete(l->at[i], ms, mint, maxt, &n, e));
-    }
-    return OK;
-}
-
 errc db_delete(struct db *db, struct matchers ms, int64_t mint, int64_t maxt, struct err *e)
 {
+    turn_take(&db->turn);
+    errc rc = deletion_mark(db->blocks, db->head, ms, mint, maxt, e);
+    turn_give(&db->turn);
+    return rc;
+}
+
+errc db_clean_tombstones(struct db *db, struct err *e)
+{
+    turn_take(&db->turn);
+    errc rc = deletion_clean(db->blocks, db->o.fs, db->o.block_segment_bytes, e);
+    turn_give(&db->turn);
+    return rc;
+}
+
+errc db_snapshot(struct db *db, str name, bool with_head, struct err *e)
+{
+    struct snapshot_of of = { .fs = db->o.fs,
+        .blocks = db->blocks,
+        .head = with_head ? db->head : NULL,
+        .segment_bytes = db->o.block_segment_bytes };
+    turn_take(&db->turn);
+    errc rc = snapshot_write(&of, name, e);
+    turn_give(&db->turn);
+    return rc;
+}
+
+void db_block_metas(struct db *db, db_meta_fn fn, void *ctx)
+{
     struct block_list *l = blocks_now(db->blocks);
-    errc rc = blocks_delete(l, ms, mint, maxt, e);
+    for (size_t i = 0; i < l->n; i++) {
+        struct block_meta m = block_meta_now(l->at[i]);
+        fn(ctx, &m);
+    }
     block_list_unref(l);
-    return rc == OK ? head_delete(db->head, ms, mint, maxt, e) : rc;
 }
 
 errc db_sync(struct db *db, struct err *e)

@@ -79,9 +79,18 @@ void db_set_retention(struct db *db, struct retention r);
 MUST_USE errc db_compact(struct db *db, struct err *e);
 
 /* Deletes [mint, maxt] of the series that match, from blocks and head. What it did before a failure
- * stays done. */
+ * stays done. A compaction that runs ends early and is done again later. */
 MUST_USE errc db_delete(
     struct db *db, struct matchers ms, int64_t mint, int64_t maxt, struct err *e);
+/* Writes the blocks anew of which something was deleted. */
+MUST_USE errc db_clean_tombstones(struct db *db, struct err *e);
+/* Everything as it is now, in snapshots/<name>. */
+MUST_USE errc db_snapshot(struct db *db, str name, bool with_head, struct err *e);
+
+/* What the blocks say of themselves, in the order of their times; valid within the call. */
+struct block_meta;
+typedef void (*db_meta_fn)(void *ctx, const struct block_meta *m);
+void db_block_metas(struct db *db, db_meta_fn fn, void *ctx);
 
 /* Progress of the replay: segment numbers, as /api/v1/status/walreplay shows them. Any thread, also
  * during db_open. */
