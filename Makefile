@@ -57,7 +57,7 @@ golden: all  ## data folders that Prometheus wrote: GOLDEN=DIR
 conformance: all  ## vectors recorded from Prometheus: CONFORMANCE=DIR
 	@tests/conformance/run $(CONFORMANCE)
 
-test:  ## everything; the last line is "N passed, N failed, N skipped"
+test: deps-build  ## everything; the last line is "N passed, N failed, N skipped"
 	@MAKE="$(MAKE)" tools/suite
 
 bench: all  ## measure: bench/* (T=NAME: only that one)
