@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { COPY_BYTES = 1 << 20, MAGIC_BYTES = 4 };
+enum { MAGIC_BYTES = 4 };
 
 static void arena_finip(struct arena *a) { arena_fini(a); }
 static void entries_finip(fs_entries *x) { vec_fini(x); }
@@ -62,51 +62,28 @@ errc chunk_files_drop_unborn(chunk_file_numbers *n, struct fs *fs, str dir, stru
     return OK;
 }
 
-static errc bad_name(struct arena *a, struct fs *fs, str dir, uint32_t n, str *out, struct err *e)
+static str file_name(struct arena *a, uint32_t n)
 {
-    return numbered_aside_name(
-        out, a, fs, dir, arena_fmt(a, "%0*" PRIu32, CHUNK_FILE_DIGITS, n), e);
-}
-
-static errc sync_dirs(struct fs *fs, str dir, struct err *e)
-{
-    if (fault_dropped("chunks_head.bad_fsync")) return OK;
-    TRY(fs_sync_dir(fs, chunk_files_parent(dir), e));
-    return fs_sync_dir(fs, dir, e);
+    return arena_fmt(a, "%0*" PRIu32, CHUNK_FILE_DIGITS, n);
 }
 
 errc chunk_file_set_aside(struct fs *fs, str dir, uint32_t n, struct err *e)
 {
     SCOPED(arena_finip) struct arena a = { 0 };
     str to;
-    TRY(bad_name(&a, fs, dir, n, &to, e));
+    TRY(numbered_aside_name(&to, &a, fs, dir, file_name(&a, n), e));
     TRY(fs_rename(fs, chunk_file_path(&a, dir, n), to, e));
-    return sync_dirs(fs, dir, e);
-}
-
-static errc copy_file(struct file *from, struct file *to, struct err *e)
-{
-    SCOPED(mem_freep) uint8_t *room = mem_alloc(COPY_BYTES);
-    size_t got = COPY_BYTES;
-    for (uint64_t off = 0; got == COPY_BYTES; off += got) {
-        uint64_t done;
-        TRY(file_pread(from, room, COPY_BYTES, off, &got, e));
-        str bytes = str_of(room, got);
-        if (got) TRY(file_pwrite(to, &bytes, 1, off, &done, e));
-    }
-    return fault_dropped("chunks_head.bad_fsync") ? OK : file_sync(to, e);
+    if (fault_dropped("chunks_head.bad_fsync")) return OK;
+    TRY(fs_sync_dir(fs, chunk_files_parent(dir), e));
+    return fs_sync_dir(fs, dir, e);
 }
 
 errc chunk_file_keep_front(struct fs *fs, str dir, uint32_t n, uint64_t good, struct err *e)
 {
     SCOPED(arena_finip) struct arena a = { 0 };
-    SCOPED(file_closep) struct file *from = NULL, *to = NULL;
-    str name;
-    TRY(bad_name(&a, fs, dir, n, &name, e));
-    TRY(fs_open(&from, fs, chunk_file_path(&a, dir, n), FS_READ | FS_WRITE, e));
-    TRY(fs_open(&to, fs, name, FS_READ | FS_WRITE | FS_CREATE | FS_EXCL, e));
-    TRY(copy_file(from, to, e));
-    TRY(sync_dirs(fs, dir, e));
-    TRY(file_truncate(from, good, e));
-    return file_sync(from, e);
+    SCOPED(file_closep) struct file *f = NULL;
+    TRY(fs_open(&f, fs, chunk_file_path(&a, dir, n), FS_READ | FS_WRITE, e));
+    TRY(numbered_copy_aside(fs, dir, file_name(&a, n), e));
+    TRY(file_truncate(f, good, e));
+    return fault_dropped("chunks_head.front_fsync") ? OK : file_sync(f, e);
 }

@@ -349,26 +349,33 @@ static errc file_copy(struct file *from, struct file *to, uint8_t *room, struct 
         size_t got;
         uint64_t done;
         TRY(file_pread(from, room, COPY_BYTES, off, &got, e));
-        if (!got) return file_sync(to, e);
+        if (!got) return fault_dropped("fs.copy.sync") ? OK : file_sync(to, e);
         str piece = str_of(room, got);
         TRY(file_pwrite(to, &piece, 1, off, &done, e));
         off += got;
     }
 }
 
+static errc copy_to(struct fs *fs, str from, str to, unsigned if_there, struct err *e)
+{
+    SCOPED(file_closep) struct file *in = NULL, *out = NULL;
+    SCOPED(mem_freep) uint8_t *room = mem_alloc(COPY_BYTES);
+    TRY(fs_open(&in, fs, from, FS_READ, e));
+    TRY(fs_open(&out, fs, to, FS_WRITE | FS_CREATE | if_there, e));
+    return file_copy(in, out, room, e);
+}
+
+errc fs_copy(struct fs *fs, str from, str to, struct err *e)
+{
+    return copy_to(fs, from, to, FS_TRUNC, e);
+}
+
 errc fs_link_or_copy(struct fs *fs, str from, str to, struct err *e)
 {
     struct err why = { 0 };
     errc rc = fs_link(fs, from, to, &why);
-    if (rc == OK) return OK;
-    if (rc != ERR_UNSUPPORTED) return err_set(e, rc, "%s", why.msg);
-    SCOPED(file_closep) struct file *in = NULL, *out = NULL;
-    TRY(fs_open(&in, fs, from, FS_READ, e));
-    TRY(fs_open(&out, fs, to, FS_WRITE | FS_CREATE | FS_EXCL, e));
-    uint8_t *room = mem_alloc(COPY_BYTES);
-    rc = file_copy(in, out, room, e);
-    mem_free(room);
-    return rc;
+    if (rc == ERR_UNSUPPORTED) return copy_to(fs, from, to, FS_EXCL, e);
+    return rc == OK ? OK : err_set(e, rc, "%s", why.msg);
 }
 
 errc fs_remove_tree(struct fs *fs, str path, struct err *e)

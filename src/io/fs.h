@@ -74,6 +74,8 @@ MUST_USE errc fs_write_durable(struct fs *fs, str path, str content, struct err 
 MUST_USE errc fs_remove_tree(struct fs *fs, str path, struct err *e);      /* OK if absent */
 /* A second name, or where there can be none a copy with its bytes synced; the folder is not. */
 MUST_USE errc fs_link_or_copy(struct fs *fs, str from, str to, struct err *e);
+/* the bytes are synced, the folder is not; what `to` was is overwritten */
+MUST_USE errc fs_copy(struct fs *fs, str from, str to, struct err *e);
 bool fs_exists(struct fs *fs, str path);
 str path_join(struct arena *a, str dir, str name);
 

@@ -55,6 +55,30 @@ errc numbered_set_aside(struct fs *fs, str dir, str name, const char *why, struc
     return OK;
 }
 
+errc numbered_copy_aside(struct fs *fs, str dir, str name, struct err *e)
+{
+    SCOPED(arena_finip) struct arena a = { 0 };
+    str to;
+    TRY(numbered_aside_name(&to, &a, fs, dir, name, e));
+    str tmp = arena_fmt(&a, "%.*s.tmp", STR_ARG(to));
+    TRY(fs_copy(fs, path_join(&a, dir, name), tmp, e));
+    TRY(fs_rename(fs, tmp, to, e));
+    return fault_dropped("numbered.copy_dir_fsync") ? OK : fs_sync_dir(fs, STR_EMPTY, e);
+}
+
+errc numbered_tidy_copies(struct fs *fs, struct err *e)
+{
+    SCOPED(arena_finip) struct arena a = { 0 };
+    SCOPED(entries_finip) fs_entries all = { 0 };
+    TRY(fs_list(fs, STR_EMPTY, &a, &all, e));
+    for (size_t i = 0; i < all.n; i++) {
+        str name = all.at[i].name;
+        bool torn = str_has_suffix(name, S(".tmp")) && str_find(name, S(".bad.")) != SIZE_MAX;
+        if (torn && !all.at[i].is_dir) TRY(fs_unlink(fs, name, e));
+    }
+    return OK;
+}
+
 errc numbered_sync(struct fs *fs, str dir, struct err *e)
 {
     if (fault_dropped("numbered.dir_fsync")) return OK;

@@ -11,7 +11,7 @@
  * Errors      ERR_IO, ERR_EXISTS (1000 things of that name are set aside)
  * Format      none
  *
- * Durability steps for fault_dropped(): numbered.dir_fsync.
+ * Durability steps for fault_dropped(): numbered.dir_fsync, numbered.copy_dir_fsync.
  */
 #ifndef EPI_IO_NUMBERED_H
 #define EPI_IO_NUMBERED_H
@@ -35,6 +35,11 @@ MUST_USE errc numbered_aside_name(
 /* Renames DIR/NAME, a file or a folder, to such a name and logs it. Syncs neither folder:
  * numbered_sync does. */
 MUST_USE errc numbered_set_aside(struct fs *fs, str dir, str name, const char *why, struct err *e);
+/* A copy of DIR/NAME, a file, has such a name when this returns, for good and whole: before that it
+ * is called …bad.tmp or …bad.N.tmp. */
+MUST_USE errc numbered_copy_aside(struct fs *fs, str dir, str name, struct err *e);
+/* Removes what an interrupted numbered_copy_aside() left in the data folder. */
+MUST_USE errc numbered_tidy_copies(struct fs *fs, struct err *e);
 /* the folder and the data folder */
 MUST_USE errc numbered_sync(struct fs *fs, str dir, struct err *e);
 

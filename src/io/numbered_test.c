@@ -94,3 +94,27 @@ TEST(numbered_aside_name)
     EXPECT_STR(name, S("wal.00000001.bad.2"));
     fs_free(fs);
 }
+
+/* A copy is whole when it has its name; what an interrupted one left goes. */
+TEST(numbered_copies)
+{
+    struct arena a = { 0 };
+    for (uint64_t nth = 0; nth < 12; nth++) {
+        struct fs *fs = fs_sim_new(nth);
+        EXPECT_OK(fs_mkdir(fs, S("d"), NULL));
+        put(fs, "d/00000001", false);
+        EXPECT_OK(fs_sync_dir(fs, STR_EMPTY, NULL));
+        fs_sim_power_off_after(fs, nth);
+        errc rc = numbered_copy_aside(fs, S("d"), S("00000001"), NULL);
+        fs_sim_crash(fs, nth % 2 ? SIM_KILLED : SIM_LOSE_SOME);
+        bool there = fs_exists(fs, S("d.00000001.bad"));
+        EXPECT(rc != OK || there);
+        if (there) EXPECT_STR(content(fs, "d.00000001.bad", &a), S("d/00000001"));
+        put(fs, "notes.tmp", false);
+        EXPECT_OK(numbered_tidy_copies(fs, NULL));
+        EXPECT(!fs_exists(fs, S("d.00000001.bad.tmp")) && fs_exists(fs, S("notes.tmp")));
+        EXPECT_EQ(fs_exists(fs, S("d.00000001.bad")), there);
+        fs_free(fs);
+    }
+    arena_fini(&a);
+}

@@ -7,6 +7,7 @@
 #include "base/metric.h"
 #include "head/chunk_disk.h"
 #include "head/head.h"
+#include "io/numbered.h"
 #include "io/pool.h"
 #include "io/thread.h"
 #include "tsdb/blocks.h"
@@ -14,6 +15,7 @@
 #include "tsdb/db_querier.h"
 #include "tsdb/deletion.h"
 #include "tsdb/recover.h"
+#include "tsdb/resync.h"
 #include "tsdb/snapshot.h"
 #include "tsdb/turn.h"
 #include "wal/wal.h"
@@ -79,35 +81,6 @@ struct db {
     bool stop;                         /* GUARDED_BY(mu) */
     bool hurry;                        /* GUARDED_BY(mu): the next round is due at once */
 };
-
-/* What a killed process wrote may still be nowhere but in the page cache: from here on it counts as
- * old, and old means durable. */
-static errc sync_files(struct fs *fs, str dir, struct err *e)
-{
-    if (fault_dropped("recover.fsync")) return OK;
-    struct arena a;
-    arena_init(&a, NULL, 0);
-    fs_entries all = { 0 };
-    errc rc = fs_exists(fs, dir) ? fs_list(fs, dir, &a, &all, e) : OK;
-    for (size_t i = 0; rc == OK && i < all.n; i++) {
-        struct file *f = NULL;
-        if (all.at[i].is_dir) continue;
-        rc = fs_open(&f, fs, path_join(&a, dir, all.at[i].name), FS_READ, e);
-        if (rc == OK) rc = file_sync(f, e);
-        file_close(f);
-    }
-    if (rc == OK && all.n) rc = fs_sync_dir(fs, dir, e);
-    vec_fini(&all);
-    arena_fini(&a);
-    return rc;
-}
-
-static errc sync_folder(struct fs *fs, struct err *e)
-{
-    TRY(sync_files(fs, S("wal"), e));
-    TRY(sync_files(fs, S("chunks_head"), e));
-    return fault_dropped("recover.fsync") ? OK : fs_sync_dir(fs, S(""), e);
-}
 
 static errc open_log(struct db *db, struct recover_in *in, struct db_opened *what, struct err *e)
 {
@@ -189,6 +162,9 @@ static errc open_parts(
     struct fs *fs = db->o.fs;
     TRY(fs_mkdir(fs, S(""), e));
     if (!db->o.no_lock) TRY(fs_lock_take(&db->lock, fs, S("lock"), &what->unclean, e));
+    if (what->unclean || db->o.no_lock)
+        TRY_IN(e, resync_folder(fs, e), "after an unclean stop");
+    TRY(numbered_tidy_copies(fs, e));
     struct blocks_opts bo = { .fs = fs, .backend = db->o.backend, .salvage = db->o.salvage };
     struct blocks_found seen = { 0 };
     TRY_IN(e, snapshot_tidy(fs, e), "snapshots");
@@ -196,7 +172,6 @@ static errc open_parts(
     what->blocks = seen.blocks;
     what->blocks_set_aside = seen.set_aside;
     what->blocks_skipped = seen.skipped;
-    if (what->unclean || db->o.no_lock) TRY_IN(e, sync_folder(fs, e), "after an unclean stop");
     struct chunk_disk_opts co = { .fs = fs,
         .dir = S("chunks_head"),
         .backend = db->o.backend,

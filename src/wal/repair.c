@@ -21,7 +21,7 @@
 #include "wal/page.h"
 #include "wal/record.h"
 
-enum { COPY_BYTES = 1 << 20 };
+enum { FLUSH_BYTES = 1 << 20 };
 
 static void arena_finip(struct arena *a) { arena_fini(a); }
 static void file_closep(struct file **f) { file_close(*f); }
@@ -84,21 +84,7 @@ static errc weigh(
 static errc copy_aside(struct fs *fs, str dir, uint32_t seg, struct err *e)
 {
     SCOPED(arena_finip) struct arena a = { 0 };
-    SCOPED(file_closep) struct file *from = NULL, *to = NULL;
-    SCOPED(mem_freep) uint8_t *room = mem_alloc(COPY_BYTES);
-    str name;
-    TRY(numbered_aside_name(&name, &a, fs, dir, arena_fmt(&a, "%08" PRIu32, seg), e));
-    TRY(fs_open(&from, fs, wal_segment_path(&a, dir, seg), FS_READ, e));
-    TRY(fs_open(&to, fs, name, FS_READ | FS_WRITE | FS_CREATE | FS_EXCL, e));
-    size_t got = COPY_BYTES;
-    for (uint64_t off = 0; got == COPY_BYTES; off += got) {
-        uint64_t done;
-        TRY(file_pread(from, room, COPY_BYTES, off, &got, e));
-        str bytes = str_of(room, got);
-        if (got) TRY(file_pwrite(to, &bytes, 1, off, &done, e));
-    }
-    if (!fault_dropped("repair.bad_fsync")) TRY(file_sync(to, e));
-    return sync_dir(fs, STR_EMPTY, e);
+    return numbered_copy_aside(fs, dir, arena_fmt(&a, "%08" PRIu32, seg), e);
 }
 
 static errc flush(struct file *f, struct buf *b, uint64_t *at, struct err *e)
@@ -130,7 +116,7 @@ static errc rewrite(struct fs *fs, str dir, enum io_backend backend, uint32_t se
         str stored = rec.stored;
         if (anew) TRY(anew(ctx, &rec, &stored, &keep, e));
         if (keep) page_put(&b, &off, rec.flags, stored, NULL);
-        if (b.n >= COPY_BYTES) TRY(flush(f, &b, &at, e));
+        if (b.n >= FLUSH_BYTES) TRY(flush(f, &b, &at, e));
     }
     page_pad(&b, &off);
     TRY(flush(f, &b, &at, e));
