@@ -1,6 +1,5 @@
 #include "block/block_impl.h"
-#include "chunk/chunk.h"
-#include "chunk/xor.h"
+#include "chunk/chunk_iter.h"
 #include "storage/clip.h"
 
 ACCOUNT(block_iter_account, "block_iterators")
@@ -10,7 +9,7 @@ struct block_iter {
     struct block_iter_of of;                   /* mint grows with seek */
     size_t next;                               /* chunk to be opened */
     struct segment_pin pin;                    /* of the open one; its reader NULL: none */
-    struct xor_iter xor;
+    struct chunk_iter chunk;
     bool ended;
     errc failed;
     struct err why;
@@ -28,6 +27,7 @@ static void iter_free(struct sample_iter *base)
     errc rc = iter_close_chunk(it, NULL);
     (void)rc;
     account_charge(&block_iter_account, -(int64_t)sizeof(*it));
+    chunk_iter_fini(&it->chunk);
     mem_free(it);
 }
 
@@ -42,12 +42,7 @@ static errc iter_open_chunk(struct block_iter *it, struct err *e)
             !(of->deleted && intervals_cover(of->deleted, c->mint, c->maxt))) {
             it->next++;
             TRY(segments_pin(of->block->segments, c->ref, &it->pin, e));
-            if (it->pin.enc != CHUNK_XOR)
-                return err_set(e, ERR_UNSUPPORTED,
-                    "chunks of encoding %.*s cannot be read by this version",
-                    STR_ARG(chunk_enc_name(it->pin.enc)));
-            xor_iter_init(&it->xor, it->pin.data);
-            return OK;
+            return chunk_iter_reset(&it->chunk, it->pin.enc, it->pin.data, e);
         }
     }
     it->ended = true;
@@ -57,9 +52,10 @@ static errc iter_open_chunk(struct block_iter *it, struct err *e)
 static errc iter_step(struct block_iter *it, struct sample_batch *out, struct err *e)
 {
     if (!it->pin.pin.reader) return iter_open_chunk(it, e);
-    TRY(xor_iter_fill(&it->xor, out->t, out->v, SAMPLE_BATCH, &out->n, e));
-    if (it->xor.i == it->xor.n || !out->n) TRY(iter_close_chunk(it, e));
-    if (sample_batch_clip(out, NULL, it->of.mint, it->of.maxt, it->of.deleted)) it->ended = true;
+    TRY(chunk_iter_fill(&it->chunk, out, e));
+    if (it->chunk.ended || !out->n) TRY(iter_close_chunk(it, e));
+    int64_t *st = out->st ? it->chunk.st : NULL;
+    if (sample_batch_clip(out, st, it->of.mint, it->of.maxt, it->of.deleted)) it->ended = true;
     return OK;
 }
 
@@ -101,6 +97,7 @@ struct sample_iter *block_iter_new(void)
 {
     struct block_iter *it = NEW(struct block_iter);
     it->base.ops = &block_iter_ops;
+    chunk_iter_init(&it->chunk);
     it->ended = true;
     account_charge(&block_iter_account, sizeof(*it));
     return &it->base;

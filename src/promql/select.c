@@ -159,7 +159,7 @@ static bool loading_wants(struct loading *l, int64_t t)
 }
 
 /* A histogram without its buckets. Whether there was a reset before it is found here, as far as the
- * sample before was read in one go. */
+ * sample before was read in one go. h is the query's own. */
 static const struct histogram *reader_strip(struct reader *r, const struct histogram *h)
 {
     struct histogram *s = ANEW(&r->q->scratch, struct histogram);
@@ -169,8 +169,15 @@ static const struct histogram *reader_strip(struct reader *r, const struct histo
     if (sample_is_stale(h->sum)) return s;
     if (h->hint == RESET_UNKNOWN && r->last)
         s->hint = histogram_is_reset(h, r->last) ? RESET_YES : RESET_NO;
-    r->last = histogram_copy(&r->q->scratch, h);
+    r->last = h;
     return s;
+}
+
+/* A copy in the query's memory, with absolute counts. */
+static struct histogram *reader_histogram(struct reader *r, const struct sample_batch *b, size_t i)
+{
+    if (b->kind == SAMPLE_HISTOGRAM) return int_histogram_to_float(&r->q->scratch, b->ih[i]);
+    return histogram_copy(&r->q->scratch, b->h[i]);
 }
 
 /* The one place where a histogram sample is read. */
@@ -182,11 +189,11 @@ static void reader_take_histogram(
     if (r->strip) {
         bool between = l->gaps && l->k > 0 && l->k < l->p->n && b->t[i] < window_lo(l->p, l->k);
         if (between) r->last = NULL;
-        else h = reader_strip(r, b->h[i]);
+        else h = reader_strip(r, reader_histogram(r, b, i));
         /* reading goes on elsewhere */
         if (l->gaps && wanted && b->t[i] == window_hi(l->p, l->k)) r->last = NULL;
     } else if (wanted) {
-        h = histogram_copy(&r->q->scratch, b->h[i]);
+        h = reader_histogram(r, b, i);
     }
     if (!wanted || !h) return;
     if (stale == STALE_KEEP) {

@@ -6,6 +6,7 @@ static void keep(struct sample_batch *b, int64_t *st, size_t to, size_t from)
     b->t[to] = b->t[from];
     if (st) st[to] = st[from];
     if (b->kind == SAMPLE_FLOAT) b->v[to] = b->v[from];
+    else if (b->kind == SAMPLE_HISTOGRAM) b->ih[to] = b->ih[from];
     else b->h[to] = b->h[from];
 }
 

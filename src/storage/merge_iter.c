@@ -10,6 +10,9 @@
 
 #include "base/heap.h"
 
+/* A sample whose hint is not its source's. */
+union merge_copy { struct int_histogram ih; struct histogram h; };
+
 struct merge_source { struct sample_iter *it; struct sample_batch batch; size_t at; bool ended; };
 
 struct merge_iter {
@@ -20,9 +23,11 @@ struct merge_iter {
     struct merge_source *cur;                  /* whose turn it is; NULL: not begun */
     heap waiting;                              /* the others that have a sample */
     bool chosen;                               /* cur's sample came out of the heap: it is shown */
+    bool changed;                              /* of source, since the last sample was shown */
     bool shown;
     int64_t last_t;                            /* of what was shown */
     int64_t st[SAMPLE_BATCH];
+    union merge_copy *copies;                  /* SAMPLE_BATCH, for the first histogram on */
     errc failed;
     struct err why;
 };
@@ -40,6 +45,7 @@ static void iter_free(struct sample_iter *base)
     }
     vec_fini(&m->all);
     vec_fini(&m->waiting);
+    mem_free(m->copies);
     mem_free(m);
 }
 
@@ -56,6 +62,7 @@ static errc source_settle(struct merge_source *s, struct err *e)
 static errc merge_begin(struct merge_iter *m, struct err *e)
 {
     m->cur = m->all.at[0];
+    m->changed = true;
     for (size_t i = 1; i < m->n; i++) {
         TRY(source_settle(m->all.at[i], e));
         if (!m->all.at[i]->ended) heap_push(&m->waiting, older, m->all.at[i]);
@@ -73,20 +80,42 @@ static size_t run_length(const struct merge_iter *m)
     return k;
 }
 
+/* What a source says of resets holds against its own sample before: not for the first one that is
+ * shown after a sample of another source. */
+static void forget_hint(struct merge_iter *m, struct sample_batch *out, size_t i)
+{
+    bool whole = out->kind == SAMPLE_HISTOGRAM;
+    enum reset_hint hint = whole ? out->ih[i]->hint : out->h[i]->hint;
+    if (hint == RESET_GAUGE || hint == RESET_UNKNOWN) return;
+    if (!m->copies) m->copies = mem_alloc_array(SAMPLE_BATCH, sizeof(*m->copies));
+    if (whole) {
+        m->copies[i].ih = *out->ih[i];
+        m->copies[i].ih.hint = RESET_UNKNOWN;
+        out->ih[i] = &m->copies[i].ih;
+    } else {
+        m->copies[i].h = *out->h[i];
+        m->copies[i].h.hint = RESET_UNKNOWN;
+        out->h[i] = &m->copies[i].h;
+    }
+}
+
 static void copy_run(
     struct merge_iter *m, struct merge_source *s, size_t n, struct sample_batch *out)
 {
     memcpy(out->t + out->n, s->batch.t + s->at, n * sizeof(*out->t));
     if (s->batch.kind == SAMPLE_FLOAT)
         memcpy(out->v + out->n, s->batch.v + s->at, n * sizeof(*out->v));
+    else if (s->batch.kind == SAMPLE_HISTOGRAM)
+        memcpy(out->ih + out->n, s->batch.ih + s->at, n * sizeof(*out->ih));
     else memcpy(out->h + out->n, s->batch.h + s->at, n * sizeof(*out->h));
+    if (m->changed && s->batch.kind != SAMPLE_FLOAT) forget_hint(m, out, out->n);
     if (s->batch.st && !out->st) memset(m->st, 0, sizeof(m->st));
     if (s->batch.st) out->st = m->st;
     for (size_t i = 0; out->st && i < n; i++)
         m->st[out->n + i] = s->batch.st ? s->batch.st[s->at + i] : 0;
     s->at += n;
     out->n += n;
-    m->chosen = false;
+    m->chosen = m->changed = false;
     m->shown = true;
     m->last_t = out->t[out->n - 1];
 }
@@ -105,6 +134,7 @@ static bool choose(struct merge_iter *m)
         heap_push(&m->waiting, older, m->cur);
     }
     m->cur = heap_pop(&m->waiting, older);
+    m->changed = true;
     m->chosen = !was_shown(m, source_t(m->cur));
     if (!m->chosen) m->cur->at++;
     return m->chosen;
@@ -149,6 +179,7 @@ static errc seek(struct merge_iter *m, int64_t t, struct err *e)
     }
     m->cur = m->waiting.n ? heap_pop(&m->waiting, older) : m->all.at[0];
     m->chosen = !m->cur->ended;
+    m->changed = true;
     return OK;
 }
 

@@ -1,8 +1,9 @@
 /* merge_iter.h — samples of one series from several sources, by time.
  *
  * What        A sample iterator over the iterators of several series with equal labels.
- * Invariants  of samples with equal times one is kept: the one that Prometheus keeps for the same
- *             order of sources
+ * Invariants  (1) Of samples with equal times one is kept: the one that Prometheus keeps for the
+ *             same order of sources. (2) A counter histogram that follows a sample of another
+ *             source has no hint of a reset.
  * Ownership   the iterator owns those of its sources; series are borrowed
  * Threads     one thread at a time
  * Errors      the first one of a source, for good

@@ -421,10 +421,10 @@ static size_t count_decode(cursor *c, size_t min_bytes)
     return 0;
 }
 
-static const struct rec_span *spans_decode(cursor *c, struct arena *a, size_t *n)
+static const struct span *spans_decode(cursor *c, struct arena *a, size_t *n)
 {
     *n = count_decode(c, 2);
-    struct rec_span *at = arena_array(a, *n, sizeof(*at));
+    struct span *at = arena_array(a, *n, sizeof(*at));
     for (size_t i = 0; i < *n; i++) {
         at[i].offset = (int32_t)cur_varint(c);
         at[i].length = (uint32_t)cur_uvarint(c);
@@ -460,7 +460,7 @@ static void histogram_decode(struct rec_histogram *h, cursor *c, struct arena *a
     h->custom = custom;
 }
 
-static void spans_encode(struct buf *b, const struct rec_span *at, size_t n)
+static void spans_encode(struct buf *b, const struct span *at, size_t n)
 {
     buf_uvarint(b, n);
     for (size_t i = 0; i < n; i++) {

@@ -20,6 +20,7 @@
 #include "base/cursor.h"
 #include "base/err.h"
 #include "base/vec.h"
+#include "model/histogram.h"
 #include "model/labels.h"
 #include "model/metadata.h"
 #include "model/sample.h"
@@ -98,7 +99,6 @@ void metadata_encode(struct buf *b, const struct ref_metadata *at, size_t n);
 
 /* Histograms (7 … 10, 12, 13) as they are logged: integer buckets are deltas, float buckets
  * absolute. */
-struct rec_span { int32_t offset; uint32_t length; };
 struct rec_histogram {
     bool is_float;
     /* 0 unknown, 1 reset, 2 not reset, 3 gauge; kept as read */
@@ -106,7 +106,7 @@ struct rec_histogram {
     int64_t schema;
     double zero_threshold, sum;
     union { uint64_t i; double f; } zero_count, count;
-    const struct rec_span *pos_spans, *neg_spans;
+    const struct span *pos_spans, *neg_spans;
     size_t n_pos_spans, n_neg_spans;
     const int64_t *pos, *neg;                  /* deltas; is_float: the bits of absolute counts */
     size_t n_pos, n_neg;

@@ -104,7 +104,7 @@ static void expect_bits(const json_t *list, const int64_t *at, size_t n, bool he
     }
 }
 
-static void expect_spans(const json_t *list, const struct rec_span *at, size_t n)
+static void expect_spans(const json_t *list, const struct span *at, size_t n)
 {
     EXPECT_EQ(n, json_array_size(list));
     for (size_t i = 0; i < n; i++) {

@@ -55,9 +55,10 @@ def records(case, stem):
 
 
 def left_out(case, series):
-    """Labels of the series that hold more than in-order floats."""
+    """Labels of the series of a head that hold more than in-order floats."""
     out = set()
-    for k, (_, row) in series.items():
+    head = any(lines_of(case, stem) for stem in ('wal', 'wbl', 'chunks_head'))
+    for k, (_, row) in series.items() if head else ():
         if any('v' not in s or 'st' in s for s in row.get('samples', [])):
             out.add(k)
     refs = {}

@@ -2,6 +2,7 @@
 
 #include "base/digest.h"
 #include "base/f64.h"
+#include "chunk/histogram_state.h"
 #include "cmd/epitool/jsonl.h"
 
 struct dump {
@@ -12,16 +13,42 @@ struct dump {
     bool with_samples;
 };
 
-static void put_sample(struct dump *d, int64_t t, double v, int64_t st)
+static void put_value(struct dump *d, int64_t t, double v, int64_t st)
 {
     uint64_t be[3] = { __builtin_bswap64((uint64_t)t), __builtin_bswap64(f64_bits(v)),
         __builtin_bswap64((uint64_t)st) };
     digest_sha256_add(d->digest, str_of(be, st ? 24 : 16));
-    if (!d->n++) d->mint = t;
-    d->maxt = t;
-    if (!d->with_samples) return;
+    if (d->with_samples) jsonl_sample(&d->samples, t, st, v);
+}
+
+static void put_histogram(struct dump *d, const struct sample_batch *batch, size_t i, int64_t st)
+{
+    bool whole = batch->kind == SAMPLE_HISTOGRAM;
+    struct hist_words w = whole ? hist_words_of_int(batch->ih[i])
+                                : hist_words_of_float(batch->h[i]);
+    const struct hist_layout *l = &w.layout;
+    size_t from = d->samples.n;
+    buf_fmt(&d->samples, "{\"t\":%" PRId64, batch->t[i]);
+    if (st) buf_fmt(&d->samples, ",\"st\":%" PRId64, st);
+    buf_str(&d->samples, whole ? S(",\"h\":") : S(",\"fh\":"));
+    jsonl_histogram(&d->samples, &(struct jsonl_histogram){ w.is_float, w.hint, l->schema,
+        l->zero_threshold, f64_of_bits(w.head[HIST_SUM]), w.head[HIST_ZERO_COUNT],
+        w.head[HIST_COUNT],
+        { { l->side[0].at, l->side[0].n, w.at[0], l->n_buckets[0] },
+          { l->side[1].at, l->side[1].n, w.at[1], l->n_buckets[1] } }, l->custom, l->n_custom });
+    buf_u8(&d->samples, '}');
+    digest_sha256_add(d->digest, str_from(buf_view(&d->samples), from));
+    if (!d->with_samples) d->samples.n = from;
+}
+
+static void put_sample(struct dump *d, const struct sample_batch *batch, size_t i)
+{
+    int64_t st = batch->st ? batch->st[i] : 0;
+    if (!d->n++) d->mint = batch->t[i];
+    d->maxt = batch->t[i];
     if (d->samples.n) buf_u8(&d->samples, ',');
-    jsonl_sample(&d->samples, t, st, v);
+    if (batch->kind == SAMPLE_FLOAT) put_value(d, batch->t[i], batch->v[i], st);
+    else put_histogram(d, batch, i, st);
 }
 
 static errc read_samples(struct dump *d, struct series *s, struct sample_iter **it, struct err *e)
@@ -31,11 +58,7 @@ static errc read_samples(struct dump *d, struct series *s, struct sample_iter **
         struct sample_batch batch = { 0 };
         TRY(sample_iter_fill(*it, &batch, e));
         if (!batch.n) return OK;
-        if (batch.kind != SAMPLE_FLOAT)
-            return err_set(
-                e, ERR_UNSUPPORTED, "native histograms cannot be dumped by this version");
-        for (size_t i = 0; i < batch.n; i++)
-            put_sample(d, batch.t[i], batch.v[i], batch.st ? batch.st[i] : 0);
+        for (size_t i = 0; i < batch.n; i++) put_sample(d, &batch, i);
     }
 }
 

@@ -59,3 +59,47 @@ void jsonl_sample(struct buf *b, int64_t t, int64_t st, double v)
     buf_f64_api(b, v);
     buf_str(b, S("\"}"));
 }
+
+static void spans(struct buf *b, const char *key, const struct span *at, size_t n)
+{
+    buf_fmt(b, ",\"%s\":[", key);
+    for (size_t i = 0; i < n; i++)
+        buf_fmt(b, "%s[%" PRId32 ",%" PRIu32 "]", i ? "," : "", at[i].offset, at[i].length);
+    buf_u8(b, ']');
+}
+
+static void buckets(struct buf *b, const char *key, const void *at, size_t n, bool bits)
+{
+    buf_fmt(b, ",\"%s\":[", key);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t v;
+        memcpy(&v, (const uint8_t *)at + 8 * i, 8);
+        if (i) buf_u8(b, ',');
+        if (bits) jsonl_bits(b, f64_of_bits(v));
+        else buf_i64_text(b, (int64_t)v);
+    }
+    buf_u8(b, ']');
+}
+
+static void count(struct buf *b, const char *key, uint64_t v, bool bits)
+{
+    buf_fmt(b, ",\"%s\":", key);
+    if (bits) jsonl_bits(b, f64_of_bits(v));
+    else buf_u64_text(b, v);
+}
+
+void jsonl_histogram(struct buf *b, const struct jsonl_histogram *h)
+{
+    buf_fmt(b, "{\"crh\":%u,\"schema\":%" PRId64 ",\"zt\":", h->hint, h->schema);
+    jsonl_bits(b, h->zero_threshold);
+    count(b, "zc", h->zero_count, h->is_float);
+    count(b, "count", h->count, h->is_float);
+    buf_str(b, S(",\"sum\":"));
+    jsonl_bits(b, h->sum);
+    spans(b, "ps", h->side[0].spans, h->side[0].n_spans);
+    spans(b, "ns", h->side[1].spans, h->side[1].n_spans);
+    buckets(b, "pb", h->side[0].at, h->side[0].n, h->is_float);
+    buckets(b, "nb", h->side[1].at, h->side[1].n, h->is_float);
+    buckets(b, "cv", h->custom, h->n_custom, true);
+    buf_u8(b, '}');
+}

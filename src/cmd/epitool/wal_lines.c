@@ -55,52 +55,14 @@ void wal_lines_fragments(struct buf *b, str file, str bytes)
 
 /* ---- records ---- */
 
-static void lines_spans(struct buf *b, const char *key, const struct rec_span *at, size_t n)
-{
-    buf_fmt(b, ",\"%s\":[", key);
-    for (size_t i = 0; i < n; i++)
-        buf_fmt(b, "%s[%" PRId32 ",%" PRIu32 "]", i ? "," : "", at[i].offset, at[i].length);
-    buf_u8(b, ']');
-}
-
-/* Buckets: deltas as integers, or the bits of absolute counts. */
-static void lines_buckets(struct buf *b, const char *key, const int64_t *at, size_t n, bool bits)
-{
-    buf_fmt(b, ",\"%s\":[", key);
-    for (size_t i = 0; i < n; i++) {
-        if (i) buf_u8(b, ',');
-        if (bits) buf_fmt(b, "\"%016" PRIx64 "\"", (uint64_t)at[i]);
-        else buf_i64_text(b, at[i]);
-    }
-    buf_u8(b, ']');
-}
-
-/* A count: an integer, or the bits of a double; both lie in 8 bytes. */
-static void lines_count(struct buf *b, const char *key, uint64_t v, bool bits)
-{
-    buf_fmt(b, ",\"%s\":", key);
-    if (bits) buf_fmt(b, "\"%016" PRIx64 "\"", v);
-    else buf_u64_text(b, v);
-}
-
 static void lines_histogram(struct buf *b, const struct rec_histogram *h)
 {
-    buf_fmt(b, "{\"crh\":%u,\"schema\":%" PRId64 ",\"zt\":", h->hint, h->schema);
-    jsonl_bits(b, h->zero_threshold);
-    lines_count(b, "zc", h->is_float ? f64_bits(h->zero_count.f) : h->zero_count.i, h->is_float);
-    lines_count(b, "count", h->is_float ? f64_bits(h->count.f) : h->count.i, h->is_float);
-    buf_str(b, S(",\"sum\":"));
-    jsonl_bits(b, h->sum);
-    lines_spans(b, "ps", h->pos_spans, h->n_pos_spans);
-    lines_spans(b, "ns", h->neg_spans, h->n_neg_spans);
-    lines_buckets(b, "pb", h->pos, h->n_pos, h->is_float);
-    lines_buckets(b, "nb", h->neg, h->n_neg, h->is_float);
-    buf_str(b, S(",\"cv\":["));
-    for (size_t i = 0; i < h->n_custom; i++) {
-        if (i) buf_u8(b, ',');
-        jsonl_bits(b, h->custom[i]);
-    }
-    buf_str(b, S("]}"));
+    jsonl_histogram(b, &(struct jsonl_histogram){ h->is_float, h->hint, h->schema,
+        h->zero_threshold, h->sum, h->is_float ? f64_bits(h->zero_count.f) : h->zero_count.i,
+        h->is_float ? f64_bits(h->count.f) : h->count.i,
+        { { h->pos_spans, h->n_pos_spans, h->pos, h->n_pos },
+          { h->neg_spans, h->n_neg_spans, h->neg, h->n_neg } },
+        h->custom, h->n_custom });
 }
 
 /* The elements of a record of each type: {"ref":…, and what follows it. */
