@@ -7,12 +7,16 @@
  *              apply in the order of appending: lock the slot, check again, append, note the id,
  *              unlock
  *              give the id back: from here on the batch is seen, as a whole
+ *              what turned out to be too late for that, but within the window for late samples,
+ *              goes the way of ooo_commit; if that fails, so does the commit, and what was in order
+ *              stays: who tries again finds it there
  *
  * What costs is memory that is not in a cache: slots are fetched PREFETCH_SLOT samples ahead, the
  * cell that takes the value PREFETCH_CELL ahead. A page's series have neighbouring slots, so most
  * of it is one stream.
  */
 #include "head/head_impl.h"
+#include "head/ooo_commit.h"
 #include "wal/record.h"
 #include "wal/wal.h"
 
@@ -69,9 +73,12 @@ struct head_appender {
     struct head_appender *prev, *next;         /* ring of the active; next alone: the idle */
     uint64_t seq;
     int64_t min_valid;
+    int64_t head_maxt, window_ms;              /* of late samples; window_ms 0: none are taken */
+    bool refuse_late;                          /* asked for by who appends */
     /* min_valid is set: the head had a time when this began, or got one */
     bool timed;
     VEC(struct pending) pending;
+    ooo_puts late;                             /* those of pending that are late, at the commit */
     size_t charged;                            /* bytes of pending on the account */
     struct open_ctx ctx;
 };
@@ -88,6 +95,7 @@ static void appender_charge(struct head_appender *a)
 static void appender_free(struct head_appender *a)
 {
     vec_fini(&a->pending);
+    vec_fini(&a->late);
     appender_charge(a);
     mem_free(a);
 }
@@ -107,6 +115,8 @@ static void appender_end(struct head_appender *a)
     struct head *h = a->head;
     open_ctx_release(&a->ctx);
     a->pending.n = 0;
+    if (a->late.n) vec_fini(&a->late);
+    a->refuse_late = false;
     bool keep = a->pending.cap <= IDLE_PENDING_MAX;
     appender_charge(a);
     mtx_lock(&h->appenders_mu);
@@ -142,6 +152,7 @@ static void appender_set_time(struct head_appender *a)
     if (max == INT64_MIN) return;
     if (__builtin_sub_overflow(max, h->opts.chunk_range_ms / 2, &low)) low = INT64_MIN;
     a->min_valid = MAX(low, bound);
+    a->head_maxt = max;
     a->timed = true;
 }
 
@@ -172,30 +183,46 @@ static errc appender_series(
     return OK;
 }
 
-/* What becomes of (t, v), the slot being locked. OK with *repeat: the newest sample once more,
- * nothing to do. */
-static errc slot_check_locked(
-    const struct slot *s, int64_t t, double v, int64_t min_valid, bool *repeat)
+/* What an accepted sample is: one behind the newest, the newest once more, one out of order. */
+enum fate { FATE_APPEND, FATE_REPEAT, FATE_LATE };
+
+/* Not behind the newest, or out of bounds: is there a window in which that may be? */
+static errc late_check(
+    const struct head_appender *a, int64_t t, errc otherwise, enum fate *fate)
+{
+    int64_t oldest;
+    if (!a->window_ms) return otherwise;
+    *fate = FATE_LATE;
+    if (__builtin_sub_overflow(a->head_maxt, a->window_ms, &oldest)) oldest = INT64_MIN;
+    return t >= oldest ? OK : ERR_TOO_OLD;
+}
+
+/* What becomes of (t, v), the slot being locked. */
+static errc slot_check_locked(const struct head_appender *a, const struct slot *s, int64_t t,
+    double v, enum fate *fate)
 {
     int64_t last = slot_last_t(s);
-    *repeat = false;
-    if (t < min_valid) return ERR_OUT_OF_BOUNDS;
-    if (t > last || !s->n) return OK;
-    if (t < last) return ERR_OUT_OF_ORDER;
+    *fate = FATE_APPEND;
+    if (t < a->min_valid) return late_check(a, t, ERR_OUT_OF_BOUNDS, fate);
+    if (t > last) return OK;
+    if (t < last) return late_check(a, t, s->n ? ERR_OUT_OF_ORDER : OK, fate);
+    if (!s->n) return OK;                      /* closed chunks only: nobody knows the value */
     if (slot_flags(s) & SLOT_LAST_HIST || s->last_v != f64_bits(v)) return ERR_DUPLICATE;
-    *repeat = true;
+    *fate = FATE_REPEAT;
     return OK;
 }
 
 static struct metric *float_of(struct metric_family *f) { return METRIC_WITH(f, S("float")); }
 
-static errc appender_refuse(
-    const struct head *h, const struct slot *s, errc rc, int64_t t, double v, struct err *e)
+static void appender_note_late(const struct head_appender *a, int64_t t)
 {
     int64_t late_ms;
-    if (rc != ERR_DUPLICATE && !__builtin_sub_overflow(head_max_time(h), t, &late_ms) &&
-        late_ms > 0)
+    if (!__builtin_sub_overflow(a->head_maxt, t, &late_ms) && late_ms > 0)
         metric_observe(&late_by, (double)late_ms / 1000);
+}
+
+static errc appender_refuse(const struct slot *s, errc rc, int64_t t, double v, struct err *e)
+{
     switch (rc) {
     case ERR_OUT_OF_BOUNDS:
         metric_add_to(float_of(&out_of_bounds), 1);
@@ -222,12 +249,16 @@ static errc appender_refuse(
 
 /* The slow half of a check: not simply newer than all before. */
 static errc appender_check_slow(struct head_appender *a, struct slot *s, uint32_t generation,
-    int64_t t, double v, bool *repeat, struct err *e)
+    int64_t t, double v, enum fate *fate, struct err *e)
 {
     slot_lock(s);
-    errc rc = series_generation(s) == generation ? slot_check_locked(s, t, v, a->min_valid, repeat)
+    errc rc = series_generation(s) == generation ? slot_check_locked(a, s, t, v, fate)
                                                  : ERR_NOT_FOUND;
-    if (rc != OK && rc != ERR_NOT_FOUND) (void)appender_refuse(a->head, s, rc, t, v, e);
+    bool refused = rc == OK && *fate == FATE_LATE && a->refuse_late;
+    bool late = rc == OK ? *fate == FATE_LATE : rc != ERR_NOT_FOUND && rc != ERR_DUPLICATE;
+    if (refused) rc = ERR_OUT_OF_ORDER;
+    else if (late) appender_note_late(a, t);
+    if (rc != OK && rc != ERR_NOT_FOUND) (void)appender_refuse(s, rc, t, v, e);
     if (rc == OK) slot_flag(s, 0, SLOT_DYING);
     slot_unlock(s);
     return rc == ERR_NOT_FOUND ? err_set(e, rc, "the series is gone") : rc;
@@ -251,9 +282,9 @@ static errc appender_add(
         return err_set(e, ERR_NOT_FOUND, "the series is gone");
     if (UNLIKELY(!a->timed)) appender_first_time(a, t);
     if (!appender_is_plain(s, handle, t, a->min_valid)) {
-        bool repeat;
-        TRY(appender_check_slow(a, s, generation, t, v, &repeat, e));
-        if (repeat) return OK;
+        enum fate fate;
+        TRY(appender_check_slow(a, s, generation, t, v, &fate, e));
+        if (fate == FATE_REPEAT) return OK;
     }
     vec_push(&a->pending, ((struct pending){ i, generation, t, v }));
     return OK;
@@ -337,21 +368,21 @@ static errc appender_log(struct head_appender *a, struct err *e)
     return wal_commit(h->opts.wal, b, e);
 }
 
-struct applied { uint64_t n, out_of_order, out_of_bounds; int64_t mint, maxt; };
+struct applied { uint64_t n, out_of_order, out_of_bounds, too_old; int64_t mint, maxt; };
 
 static void appender_apply_one(struct head_appender *a, const struct pending *p, uint64_t id,
     uint64_t low, struct applied *sum)
 {
     struct store *st = &a->head->store;
     struct slot *s = store_slot(st, p->slot);
-    bool repeat = false;
+    enum fate fate = FATE_APPEND;
     slot_lock(s);
     errc rc = series_generation(s) == p->generation
-                  ? slot_check_locked(s, p->t, p->v, a->min_valid, &repeat)
+                  ? slot_check_locked(a, s, p->t, p->v, &fate)
                   : ERR_NOT_FOUND;
     /* A series may hold closed chunks and no open one. */
-    if (rc == OK && !repeat && p->t <= slot_last_t(s)) rc = ERR_OUT_OF_ORDER;
-    if (rc == OK && !repeat) {
+    if (rc == OK && fate == FATE_APPEND && p->t <= slot_last_t(s)) rc = ERR_OUT_OF_ORDER;
+    if (rc == OK && fate == FATE_APPEND) {
         open_append(&a->ctx, p->slot, s, p->t, p->v);
         isolation_note(st, s, id, low);
         if (UNLIKELY(slot_flags(s) & (SLOT_DYING | SLOT_LAST_HIST)))
@@ -361,8 +392,11 @@ static void appender_apply_one(struct head_appender *a, const struct pending *p,
         sum->maxt = MAX(sum->maxt, p->t);
     }
     slot_unlock(s);
+    if (UNLIKELY(rc == OK && fate == FATE_LATE))
+        vec_push(&a->late, ((struct ooo_put){ p->slot, p->generation, p->t, p->v }));
     if (LIKELY(rc == OK)) return;
     if (rc == ERR_OUT_OF_BOUNDS) sum->out_of_bounds++;
+    else if (rc == ERR_TOO_OLD) sum->too_old++;
     else if (rc != ERR_NOT_FOUND) sum->out_of_order++;
 }
 
@@ -389,6 +423,17 @@ static void appender_apply(struct head_appender *a)
     if (sum.n) metric_add_to(float_of(&samples_appended), (double)sum.n);
     if (sum.out_of_order) metric_add_to(float_of(&out_of_order), (double)sum.out_of_order);
     if (sum.out_of_bounds) metric_add_to(float_of(&out_of_bounds), (double)sum.out_of_bounds);
+    if (sum.too_old) metric_add_to(float_of(&too_old), (double)sum.too_old);
+}
+
+static errc appender_commit_late(struct head_appender *a, struct err *e)
+{
+    size_t taken = 0;
+    if (!a->late.n) return OK;
+    TRY(ooo_commit(a->head, a->late.at, a->late.n, &taken, e));
+    metric_add_to(float_of(&samples_appended), (double)taken);
+    metric_add_to(float_of(&late_appended), (double)taken);
+    return OK;
 }
 
 static errc appender_commit(struct appender *base, struct err *e)
@@ -397,10 +442,18 @@ static errc appender_commit(struct appender *base, struct err *e)
     errc rc = OK;
     if (a->pending.n) {
         rc = appender_log(a, e);
-        if (rc == OK) appender_apply(a);
+        if (rc == OK) {
+            appender_apply(a);
+            rc = appender_commit_late(a, e);
+        }
     }
     appender_end(a);
     return rc;
+}
+
+static void appender_refuse_late(struct appender *base, bool refuse)
+{
+    CONTAINER_OF(base, struct head_appender, base)->refuse_late = refuse;
 }
 
 static void appender_rollback(struct appender *base)
@@ -415,6 +468,7 @@ static const struct appender_ops head_appender_ops = {
     .histogram = appender_histogram,
     .exemplar = appender_exemplar,
     .metadata = appender_metadata,
+    .refuse_late = appender_refuse_late,
     .commit = appender_commit,
     .rollback = appender_rollback,
 };
@@ -437,6 +491,7 @@ errc head_begin(struct appendable *s, struct appender **out, struct err *e)
         open_ctx_init(&a->ctx, &h->store);
     }
     a->timed = false;
+    a->window_ms = atomic_load_explicit(&h->ooo_window_ms, memory_order_relaxed);
     appender_set_time(a);
     mtx_lock(&h->appenders_mu);
     a->seq = ++h->appender_seq;

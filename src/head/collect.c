@@ -56,7 +56,8 @@ static void head_trim(struct head *h, int64_t mint, bool keep_histograms, struct
         int64_t from = slot_trim(&h->store, s, mint, t);
         if (s->append_id && (int32_t)(s->append_id - (uint32_t)low) < 0)
             isolation_forget(&h->store, s);
-        if (from == INT64_MAX && !(keep_histograms && slot_flags(s) & SLOT_HIST)) {
+        bool kept = slot_flags(s) & SLOT_OOO || (keep_histograms && slot_flags(s) & SLOT_HIST);
+        if (from == INT64_MAX && !kept) {
             slot_flag(s, SLOT_DYING, 0);
             runs_push(&t->empty, n, n + 1);
         }
@@ -127,8 +128,11 @@ uint32_t head_first_disk_file(const struct head *h)
         slot_lock(s);
         uint32_t file =
             s->n_closed ? (uint32_t)(store_get_closed(&h->store, s, 0).disk_ref >> 32) : 0;
+        const struct ooo *o = ooo_of(&h->ooo, s, i);
+        uint32_t late = o && o->closed.n ? chunk_ref_file(o->closed.at[0].disk_ref) : 0;
         slot_unlock(s);
         if (file && (!first || file < first)) first = file;
+        if (late && (!first || late < first)) first = late;
     }
     return first;
 }
@@ -159,15 +163,19 @@ void head_live_refs(struct head *h, head_refs *out)
 }
 
 /* The times that a series' samples span; false: it has none. */
-static bool slot_span(const struct store *st, struct slot *s, int64_t *mint, int64_t *maxt)
+static bool slot_span(const struct head *h, uint32_t slot, int64_t *mint, int64_t *maxt)
 {
+    const struct store *st = &h->store;
+    struct slot *s = store_slot(st, slot);
     slot_lock(s);
     *mint = INT64_MAX;
     if (s->n_closed) *mint = store_get_closed(st, s, 0).mint;
     else if (s->sealed)
         *mint = store_run(st, ((struct sealed *)slab_at(&st->sealed, s->sealed))->run)->base;
     else if (s->n) *mint = store_run(st, s->run)->base;
-    *maxt = slot_last_t(s);
+    *maxt = *mint <= slot_last_t(s) ? slot_last_t(s) : INT64_MIN;
+    const struct ooo *o = ooo_of(&h->ooo, s, slot);
+    if (o) ooo_span(o, mint, maxt);
     slot_unlock(s);
     return *mint <= *maxt;
 }
@@ -179,7 +187,7 @@ static void delete_gather(
         for (snum n = found->at[i].start; n < found->at[i].end; n++) {
             uint32_t slot = series_slot_of(&h->series, n);
             int64_t from, to;
-            if (!slot || !slot_span(&h->store, store_slot(&h->store, slot), &from, &to) ||
+            if (!slot || !slot_span(h, slot, &from, &to) ||
                 from > maxt || to < mint)
                 continue;
             vec_push(out, ((struct ref_tombstone){

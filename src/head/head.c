@@ -66,7 +66,11 @@ errc head_open(struct head **out, const struct head_opts *o, struct err *e)
     mtx_init(&h->appenders_mu, LOCK_LEAF);
     cond_init(&h->appenders_gone);
     rwlock_init(&h->tombstones_mu, LOCK_LEAF);
-    atomic_flag_clear(&h->writing);
+    baton_init(&h->writing, LOCK_HEAD_COMMIT);
+    baton_init(&h->ooo_baton, LOCK_HEAD_COMMIT);
+    ooo_table_init(&h->ooo);
+    atomic_init(&h->min_ooo_time, INT64_MAX);
+    atomic_init(&h->max_ooo_time, INT64_MIN);
     atomic_flag_clear(&h->told);
     head_show(h);
     *out = h;
@@ -80,6 +84,7 @@ void head_close(struct head *h)
     head_free_idle(h);
     reclaim_fini(&h->reclaim);
     series_fini(&h->series);
+    ooo_table_fini(&h->ooo);
     store_fini(&h->store);
     isolation_fini(&h->isolation);
     lookup_fini(&h->lookup);
@@ -87,6 +92,8 @@ void head_close(struct head *h)
     vec_fini(&h->tombstones);
     vec_fini(&h->other_refs);
     rwlock_fini(&h->tombstones_mu);
+    baton_fini(&h->writing);
+    baton_fini(&h->ooo_baton);
     cond_fini(&h->appenders_gone);
     mtx_fini(&h->appenders_mu);
     mem_free(h);
@@ -111,6 +118,22 @@ void head_set_min_valid_time(struct head *h, int64_t t)
 {
     atomic_store_explicit(&h->min_valid_time, t, memory_order_relaxed);
 }
+int64_t head_min_ooo_time(const struct head *h)
+{
+    return atomic_load_explicit(&h->min_ooo_time, memory_order_relaxed);
+}
+int64_t head_max_ooo_time(const struct head *h)
+{
+    return atomic_load_explicit(&h->max_ooo_time, memory_order_relaxed);
+}
+void head_set_ooo_window(struct head *h, int64_t window_ms)
+{
+    atomic_store_explicit(&h->ooo_window_ms, MAX(window_ms, 0), memory_order_relaxed);
+}
+void head_set_ooo_log(struct head *h, struct wal *wbl)
+{
+    atomic_store_explicit(&h->wbl, wbl, memory_order_release);
+}
 uint64_t head_series_count(const struct head *h)
 {
     return atomic_load_explicit(&h->series.n_series, memory_order_relaxed);
@@ -123,14 +146,30 @@ bool head_compactable(const struct head *h)
     return __builtin_sub_overflow(max, min, &span) || span > h->opts.chunk_range_ms / 2 * 3;
 }
 
+static void time_lower(_Atomic int64_t *at, int64_t t)
+{
+    int64_t was = atomic_load_explicit(at, memory_order_relaxed);
+    while (t < was && !atomic_compare_exchange_weak_explicit(
+                          at, &was, t, memory_order_relaxed, memory_order_relaxed)) {}
+}
+
+static void time_raise(_Atomic int64_t *at, int64_t t)
+{
+    int64_t was = atomic_load_explicit(at, memory_order_relaxed);
+    while (t > was && !atomic_compare_exchange_weak_explicit(
+                          at, &was, t, memory_order_relaxed, memory_order_relaxed)) {}
+}
+
 void head_saw_time(struct head *h, int64_t mint, int64_t maxt)
 {
-    int64_t was = head_min_time(h);
-    while (mint < was && !atomic_compare_exchange_weak_explicit(&h->min_time, &was, mint,
-                             memory_order_relaxed, memory_order_relaxed)) {}
-    was = head_max_time(h);
-    while (maxt > was && !atomic_compare_exchange_weak_explicit(&h->max_time, &was, maxt,
-                             memory_order_relaxed, memory_order_relaxed)) {}
+    time_lower(&h->min_time, mint);
+    time_raise(&h->max_time, maxt);
+}
+
+void head_saw_ooo_time(struct head *h, int64_t mint, int64_t maxt)
+{
+    time_lower(&h->min_ooo_time, mint);
+    time_raise(&h->max_ooo_time, maxt);
 }
 
 /* Tombstones: few, sorted by ref, each list sorted and disjoint. */

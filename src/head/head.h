@@ -5,8 +5,9 @@
  *             symbols, series, postings, open_chunk, isolation, appender, querier, lookup, replay.
  * Invariants  (1) A series ref is given once and never again. (2) A series record is in the log
  *             exactly once, before any sample that names its ref. (3) A batch is seen whole or not
- *             at all. (4) A failed log leaves nothing of its batch. (5) Chunks are cut where
- *             Prometheus cuts them and hold its bytes.
+ *             at all, but for late samples: these are seen series by series. (4) A failed log
+ *             leaves nothing of its batch; that of late samples nothing of those. (5) Chunks are cut
+ *             where Prometheus cuts them and hold its bytes.
  * Ownership   head_open allocates, head_close frees; it borrows the log and the chunk files, which
  *             outlive it. No appender, querier or replay may be open at head_close.
  * Threads     any, but for head_open, head_close; head_truncate and head_write_sealed: one at a
@@ -52,6 +53,15 @@ int64_t head_min_valid_time(const struct head *h);
 /* at start: the newest block's max time */
 void head_set_min_valid_time(struct head *h, int64_t t);
 bool head_compactable(const struct head *h);                   /* max - min > range / 2 * 3 */
+
+/* Late samples: those within window_ms of the newest one are taken, out of order (0: none are).
+ * Where there is a window there is a log for them, set before. Any thread; for appenders that begin
+ * later. */
+void head_set_ooo_window(struct head *h, int64_t window_ms);
+void head_set_ooo_log(struct head *h, struct wal *wbl);        /* once; outlives the head */
+/* Of late samples; none: min > max. */
+int64_t head_min_ooo_time(const struct head *h);
+int64_t head_max_ooo_time(const struct head *h);
 
 /* How many chunks are sealed and wait to be written. What they hold was logged before; so once the
  * log is synced the first that many may go to the disk, and no chunk gets there ahead of its

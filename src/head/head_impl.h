@@ -14,9 +14,11 @@
 #define EPI_HEAD_HEAD_IMPL_H
 
 #include "base/metric.h"
+#include "base/baton.h"
 #include "head/head.h"
 #include "head/isolation.h"
 #include "head/lookup.h"
+#include "head/ooo.h"
 #include "head/open_chunk.h"
 #include "head/series.h"
 #include "model/interval.h"
@@ -38,7 +40,13 @@ struct head {
     _Atomic int64_t min_time, max_time;
     _Atomic int64_t min_valid_time;
 
-    atomic_flag writing;                       /* one writer of sealed chunks at a time */
+    struct baton writing;                       /* writing to the chunk files */
+    struct baton ooo_baton;                      /* late samples; taken before `writing` */
+    struct ooo_table ooo;
+    /* of late samples; relaxed, lowered and raised, and set when some went */
+    _Atomic int64_t min_ooo_time, max_ooo_time;
+    _Atomic int64_t ooo_window_ms;             /* 0: late samples are refused; relaxed */
+    struct wal *_Atomic wbl;                   /* the log of late samples; set once */
     atomic_flag told;                          /* opts.many_sealed was called, the writer not yet */
     _Atomic uint64_t n_chunks;                 /* open, sealed and closed; relaxed */
     /* const after the replay: earlier refs of series, by which the log names samples */
@@ -72,6 +80,7 @@ size_t head_collect(struct head *h, int64_t mint, bool keep_histograms);
 /* Chunks that a context opened go to the head's counts. */
 void head_count_opened(struct head *h, struct open_ctx *c);
 void head_saw_time(struct head *h, int64_t mint, int64_t maxt);
+void head_saw_ooo_time(struct head *h, int64_t mint, int64_t maxt);
 void head_add_tombstone(struct head *h, sref ref, int64_t mint, int64_t maxt);
 /* appends; ascending, disjoint */
 void head_tombstones_of(struct head *h, sref ref, intervals *out);

@@ -8,6 +8,7 @@
 #include "chunk/chunk.h"
 #include "head/head_impl.h"
 #include "head/head_iter.h"
+#include "head/ooo_iter.h"
 
 #include <stdlib.h>
 
@@ -26,6 +27,7 @@ struct head_series {
     struct series base;
     struct head_querier *q;
     uint32_t slot, generation;
+    bool late;                                 /* it has late samples */
     int64_t mint, maxt;
 };
 
@@ -34,13 +36,15 @@ struct head_series {
 static errc series_iterate(struct series *base, struct sample_iter **it, struct err *e)
 {
     struct head_series *s = CONTAINER_OF(base, struct head_series, base);
+    struct head_iter_of of = { s->slot, s->generation, s->base.ref, s->mint, s->maxt,
+        &s->q->isolation };
     (void)e;
-    if (!head_iter_is(*it)) {
+    if (!(s->late ? ooo_iter_is(*it) : head_iter_is(*it))) {
         sample_iter_free(*it);
-        *it = head_iter_new(s->q->head);
+        *it = s->late ? ooo_iter_new(s->q->head) : head_iter_new(s->q->head);
     }
-    head_iter_reset(*it, &(struct head_iter_of){ s->slot, s->generation, s->base.ref, s->mint,
-                             s->maxt, &s->q->isolation });
+    if (s->late) ooo_iter_reset(*it, &of);
+    else head_iter_reset(*it, &of);
     return OK;
 }
 
@@ -53,14 +57,20 @@ static bool fully_deleted(const intervals *v, int64_t mint, int64_t maxt)
     return false;
 }
 
-/* Has the series a chunk that may hold something of [mint, maxt]? */
-static bool slot_overlaps(const struct store *st, struct slot *s, uint32_t *generation,
-    int64_t mint, int64_t maxt, const intervals *deleted)
+/* Has the series of `out` a chunk that may hold something of its span? Sets generation and late. */
+static bool slot_overlaps(
+    const struct head *h, struct head_series *out, const intervals *deleted)
 {
+    const struct store *st = &h->store;
+    struct slot *s = store_slot(st, out->slot);
+    int64_t mint = out->mint, maxt = out->maxt;
     bool yes = false;
     slot_lock(s);
-    *generation = series_generation(s);
-    if (s->n) yes = store_run(st, s->run)->base <= maxt && slot_last_t(s) >= mint;
+    out->generation = series_generation(s);
+    const struct ooo *o = ooo_of(&h->ooo, s, out->slot);
+    out->late = o && ooo_overlaps(o, mint, maxt);
+    if (out->late) yes = ooo_shows(o, mint, maxt, deleted);
+    if (s->n && !yes) yes = store_run(st, s->run)->base <= maxt && slot_last_t(s) >= mint;
     for (uint32_t i = s->sealed; i && !yes;) {
         const struct sealed *q = slab_at(&st->sealed, i);
         int64_t from = store_run(st, q->run)->base;
@@ -98,23 +108,18 @@ static struct head_series *set_next(struct head_series_set *set)
         if (n < set->found.at[set->run].start) n = set->found.at[set->run].start;
         set->next = n + 1;
         if (set->next == set->found.at[set->run].end) set->run++;
-        uint32_t slot = series_slot_of(&h->series, n), generation;
+        uint32_t slot = series_slot_of(&h->series, n);
         if (!slot) continue;
         sref ref = store_cold(&h->store, slot)->ref;
         deleted.n = 0;
         head_tombstones_of(h, ref, &deleted);
-        if (!slot_overlaps(&h->store, store_slot(&h->store, slot), &generation, set->mint,
-                set->maxt, &deleted))
-            continue;
+        struct head_series found = { .q = q, .slot = slot, .mint = set->mint, .maxt = set->maxt };
+        if (!slot_overlaps(h, &found, &deleted)) continue;
         struct labels labels;
         if (!series_labels(&h->series, n, slot, &q->arena, &labels)) continue;
         out = ANEW(&q->arena, struct head_series);
-        *out = (struct head_series){ .base = { labels, ref, &head_series_ops },
-            .q = q,
-            .slot = slot,
-            .generation = generation,
-            .mint = set->mint,
-            .maxt = set->maxt };
+        *out = found;
+        out->base = (struct series){ labels, ref, &head_series_ops };
     }
     vec_fini(&deleted);
     return out;
@@ -199,8 +204,10 @@ static void strings_finish(str_list *v, size_t limit, bool *truncated)
 
 static bool querier_outside(const struct head_querier *q)
 {
-    return head_min_time(q->head) > head_max_time(q->head) || q->maxt < head_min_time(q->head) ||
-           q->mint > head_max_time(q->head);
+    const struct head *h = q->head;
+    bool in_order = q->maxt >= head_min_time(h) && q->mint <= head_max_time(h);
+    bool late = q->maxt >= head_min_ooo_time(h) && q->mint <= head_max_ooo_time(h);
+    return !in_order && !late;
 }
 
 static bool runs_meet(const runs *a, const postings *p, runs *list, runs *joined)

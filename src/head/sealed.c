@@ -156,8 +156,7 @@ errc head_write_sealed(struct head *h, size_t max_chunks, size_t *written, struc
 {
     *written = 0;
     atomic_flag_clear_explicit(&h->told, memory_order_relaxed);
-    if (!h->opts.disk || atomic_flag_test_and_set_explicit(&h->writing, memory_order_acquire))
-        return OK;
+    if (!h->opts.disk || !baton_try(&h->writing)) return OK;
     struct batch *b = NEW(struct batch);
     errc rc = OK;
     while (rc == OK && *written < max_chunks &&
@@ -167,6 +166,6 @@ errc head_write_sealed(struct head *h, size_t max_chunks, size_t *written, struc
     }
     buf_fini(&b->bytes);
     mem_free(b);
-    atomic_flag_clear_explicit(&h->writing, memory_order_release);
+    baton_give(&h->writing);
     return rc;
 }

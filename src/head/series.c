@@ -329,7 +329,8 @@ static void ids_unique(id_list *v)
 static bool slot_kill(struct store *st, struct slot *s)
 {
     slot_lock(s);
-    bool dead = slot_flags(s) & SLOT_DYING && !s->n && !s->sealed && !s->n_closed;
+    bool dead = slot_flags(s) & SLOT_DYING && !s->n && !s->sealed && !s->n_closed &&
+                !(slot_flags(s) & SLOT_OOO);
     if (dead) {
         atomic_store_explicit(&s->generation, 0, memory_order_release);
         slot_set_stale(st, s, false);

@@ -35,7 +35,7 @@ enum slot_flags {
     SLOT_HIST = 2,
     SLOT_LAST_HIST = 4,
     SLOT_DYING = 8,
-    SLOT_STALE = 16
+    SLOT_STALE = 16, SLOT_OOO = 128
 };
 
 struct slot {

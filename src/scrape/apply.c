@@ -331,7 +331,11 @@ static void append_stale(void *ctx, uint64_t handle)
     struct run *r = ctx;
     /* Out of order or a duplicate: the series goes on elsewhere. Not found: it was collected.
      * Neither needs a marker. */
-    errc rc = r->app->ops->append(r->app, handle, r->t_ms, stale_nan(), 0, NULL);
+    const struct appender_ops *ops = r->app->ops;
+    /* never out of order: the target is back, and its series have newer samples */
+    if (ops->refuse_late) ops->refuse_late(r->app, true);
+    errc rc = ops->append(r->app, handle, r->t_ms, stale_nan(), 0, NULL);
+    if (ops->refuse_late) ops->refuse_late(r->app, false);
     (void)rc;
 }
 

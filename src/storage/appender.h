@@ -2,14 +2,15 @@
  *
  * What        One appender is one scrape or one write request: append, append, …, then commit or
  *             rollback, which end it.
- * Invariants  A committed batch becomes visible as a whole; after commit returned OK, kill -9 loses
- *             none of it.
+ * Invariants  A committed batch becomes visible as a whole, but for samples that are taken out of
+ *             order; after commit returned OK, kill -9 loses none of it.
  * Ownership   appendable_begin makes one; commit and rollback free it. Labels and strings are
  *             copied before a call returns.
  * Threads     one appender: one thread at a time; any number of appenders beside each other
  * Errors      per sample: ERR_OUT_OF_ORDER, ERR_OUT_OF_BOUNDS, ERR_TOO_OLD, ERR_DUPLICATE (that
  *             sample is not taken, the appender goes on); ERR_BAD_INPUT (empty labels, duplicate
- *             name); ERR_NO_SPACE and ERR_IO from commit: nothing of the batch is kept
+ *             name); ERR_NO_SPACE and ERR_IO from commit: nothing of the batch is kept, or
+ *             nothing of what was out of order: who tries again makes it whole
  * Format      none
  */
 #ifndef EPI_STORAGE_APPENDER_H
@@ -50,6 +51,9 @@ struct appender_ops {
     errc (*metadata)(struct appender *a, series_handle h, const struct metadata *m, struct err *e);
     errc (*commit)(struct appender *a, struct err *e);
     void (*rollback)(struct appender *a);
+    /* From here on what is not behind its series' newest sample is ERR_OUT_OF_ORDER, also where
+     * late samples are taken. NULL: they never are. */
+    void (*refuse_late)(struct appender *a, bool refuse);
 };
 
 /* What opens appenders: the head of a database, or a fake in tests. */
