@@ -50,7 +50,7 @@ struct line_cache {
     VEC(uint64_t) untracked;
     struct expo *page;
     bool open, diverged, live, track_ts, predict_meta;
-    uint32_t pages;                    /* begun */
+    bool tell_comments;                /* all those of the next page */
     struct account *acc;
     size_t charged;
     struct line_cache_stats stats;
@@ -125,11 +125,10 @@ void line_cache_begin(struct line_cache *c, struct expo *page, bool track_ts)
     c->diverged = false;
     c->pos = 0;
     c->untracked.n = 0;
-    /* Looking ahead for start timestamps and unit labels need every comment parsed; who keeps
-     * metadata must hear now and then of what stays. */
-    c->predict_meta = c->pages++ % LINE_CACHE_META_EVERY &&
-                      (page->format == EXPO_TEXT ||
-                          !(page->opts.skip_created || page->opts.type_and_unit_labels));
+    /* Looking ahead for start timestamps and unit labels need every comment parsed. */
+    c->predict_meta =
+        !c->tell_comments && (page->format == EXPO_TEXT ||
+                                 !(page->opts.skip_created || page->opts.type_and_unit_labels));
 }
 
 static inline cached_list *line_cache_lines(struct line_cache *c)
@@ -352,9 +351,9 @@ static errc line_cache_tokenize(struct line_cache *c, struct line *out, struct e
     if (UNLIKELY(x->i - x->start > UINT32_MAX))
         return err_set(e, ERR_LIMIT, "a line is longer than 4 GiB");
     if (kind != EXPO_SERIES) {
-        uint32_t index =
+        out->index =
             line_cache_settle(c, str_of(x->b + x->start, x->i - x->start - 1), true, &again);
-        line_cache_lines(c)->at[index].type = (uint8_t)x->type;
+        line_cache_lines(c)->at[out->index].type = (uint8_t)x->type;
         out->kind = LINE_META;
         return OK;
     }
@@ -415,10 +414,7 @@ void line_cache_run(struct line_cache *c, struct line_run *out)
     out->n = n;
 }
 
-bool line_cache_may_ahead(const struct line_cache *c)
-{
-    return c->live && c->pages % LINE_CACHE_META_EVERY;
-}
+bool line_cache_may_ahead(const struct line_cache *c) { return c->live && !c->tell_comments; }
 
 /* The number and newline at p: where the next line starts. NULL: `over`, or, if that stays false,
  * too few bytes. */
@@ -457,7 +453,7 @@ size_t line_cache_ahead(
         const uint8_t *next = ahead_number(p + l->len + 1, end, &v, &over);
         if (over) break;
         if (!next) return (size_t)(p - from);
-        vec_push(&a->value, v);
+        a->value[a->n++] = v;
         p = next;
     }
     a->over = true;
@@ -475,7 +471,7 @@ void line_cache_take_ahead(struct line_cache *c, struct line_ahead *a, struct li
             continue;
         }
         out->handle[n] = l->handle;
-        out->value[n] = a->value.at[a->told++];
+        out->value[n] = a->value[a->told++];
         out->index[n] = (uint32_t)a->taken;
         out->at[n] = SIZE_MAX;
         out->type[n++] = (uint8_t)c->page->type;
@@ -537,8 +533,18 @@ void line_cache_commit(struct line_cache *c, line_gone gone, void *ctx)
         c->at.n = c->pos;
     }
     c->live = true;
+    c->tell_comments = false;
     line_cache_close(c);
 }
+
+void line_cache_comments(const struct line_cache *c, line_comment told, void *ctx)
+{
+    assert(!c->open);
+    for (size_t i = 0; i < c->at.n; i++)
+        if ((c->at.at[i].flags & META) && c->at.at[i].handle) told(ctx, c->at.at[i].handle);
+}
+
+void line_cache_tell_comments(struct line_cache *c) { c->tell_comments = true; }
 
 void line_cache_rollback(struct line_cache *c)
 {

@@ -25,11 +25,9 @@ enum line_kind {
     LINE_KNOWN,        /* handle, or dropped */
     /* a series without a handle: the parser holds it (expo_labels …); then line_cache_learn */
     LINE_NEW,
-    /* a type, help, unit or comment that is new, or every LINE_CACHE_META_EVERY pages: the parser
-     * holds it */
+    /* a type, help, unit or comment that is new or was asked for: the parser holds it */
     LINE_META
 };
-enum { LINE_CACHE_META_EVERY = 4 };
 struct line {
     enum line_kind kind;
     enum metric_type type;             /* of the family named last */
@@ -56,13 +54,14 @@ struct line_run {
 struct line_ahead {
     size_t places;                     /* lines of the last page, comments included */
     size_t taken;                      /* of these, told by line_cache_take_ahead */
-    VEC(double) value;                 /* of the series lines */
+    double *value; size_t n;           /* of the series lines; the caller's, for line_cache_count */
     size_t told;                       /* of these */
     uint8_t type;                      /* enum metric_type of the family named last */
     bool over;                         /* what comes next is for the parser */
 };
 /* told the handle of a series that is gone */
 typedef void (*line_gone)(void *ctx, uint64_t handle);
+typedef void (*line_comment)(void *ctx, uint64_t handle);
 
 struct line_cache;
 struct line_cache *line_cache_new(struct account *acc);
@@ -84,16 +83,20 @@ void line_cache_run(struct line_cache *c, struct line_run *out);
  * behind them, unless `over`. The text format alone. Changes nothing. */
 size_t line_cache_ahead(
     const struct line_cache *c, struct line_ahead *a, const uint8_t *p, size_t n);
-/* the last page was taken, and the next need not tell its comments */
+/* the last page was taken, and the next need not tell what it told */
 bool line_cache_may_ahead(const struct line_cache *c);
 /* The lines that were read ahead, before any other of the page, whose body is what lies behind
  * them. Appends to out as line_cache_run does, with SIZE_MAX for `at`; all were told when it adds
  * nothing. */
 void line_cache_take_ahead(struct line_cache *c, struct line_ahead *a, struct line_run *out);
-/* What the caller made of a line: its handle (0: nothing, ask again next time), or that rules
- * dropped it. */
+/* What the caller made of a line: its handle (of a series, 0: nothing, ask again next time), or that
+ * rules dropped it. */
 void line_cache_learn(struct line_cache *c, uint32_t index, uint64_t handle, bool dropped);
 void line_cache_commit(struct line_cache *c, line_gone gone, void *ctx);
+/* What was learned of each comment of the last page, 0 left out. REQUIRES: no page is open */
+void line_cache_comments(const struct line_cache *c, line_comment told, void *ctx);
+/* the next page tells all its comments, known or not */
+void line_cache_tell_comments(struct line_cache *c);
 /* the page failed: what was known before is known again */
 void line_cache_rollback(struct line_cache *c);
 /* The target failed or is gone: all its series are. They stay predicted, but are not told again.

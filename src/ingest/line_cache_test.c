@@ -140,6 +140,8 @@ static void page_read(
 {
     struct expo x;
     struct line_ahead ahead = { 0 };
+    double values[LINES];
+    ahead.value = values;
     size_t from = line_cache_may_ahead(c) && prng_below(r, 2) ? ahead_read(c, p, r, &ahead) : 0;
     expo_init(&x, EXPO_TEXT, p->text.p + from, p->text.n - from, NULL);
     line_cache_begin(c, &x, false);
@@ -147,7 +149,6 @@ static void page_read(
     struct line l;
     size_t i = 0;
     ahead_take(c, p, &ahead, &i, seen);
-    vec_fini(&ahead.value);
     for (;;) {
         if (prng_below(r, 2)) runs_read(c, p, &x, r, &i, seen);
         EXPECT_OK(line_cache_next(c, &l, NULL));

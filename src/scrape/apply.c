@@ -295,11 +295,11 @@ static errc new_line(struct run *r, const struct line *l)
     return OK;
 }
 
-_Static_assert(META_KEPT > 2 * LINE_CACHE_META_EVERY, "what stays on the page is heard of in time");
-static void meta_line(struct run *r)
+static void meta_line(struct run *r, const struct line *l)
 {
     const struct expo *x = &r->x;
     struct meta_cache *c = &r->t->meta;
+    line_cache_learn(r->t->cache, l->index, x->kind == EXPO_COMMENT ? 0 : hash_str(x->name), false);
     if (x->kind == EXPO_TYPE) meta_cache_type(c, x->name, x->type);
     if (x->kind == EXPO_HELP) meta_cache_help(c, x->name, expo_help(x, &r->a));
     if (x->kind == EXPO_UNIT) meta_cache_unit(c, x->name, x->text);
@@ -315,7 +315,7 @@ static errc append_lines(struct run *r, struct line_ahead *ahead)
         switch (l.kind) {
         case LINE_END: return batch_flush(r);
         case LINE_KNOWN: TRY(known_line(r, &l)); break;
-        case LINE_META: meta_line(r); break;
+        case LINE_META: meta_line(r, &l); break;
         case LINE_NEW: {
             struct arena_mark mark = arena_mark(&r->a);
             TRY(new_line(r, &l));
@@ -427,6 +427,23 @@ static void report_all(struct run *r, const struct scrape_page *page, double dur
                         : (double)page_bytes(page));
 }
 
+static void family_stays(void *ctx, uint64_t name_hash)
+{
+    struct target *t = ctx;
+    if (!meta_cache_stays(&t->meta, name_hash)) line_cache_tell_comments(t->cache);
+}
+
+/* A page ended; whole: it was taken. Comments that stay as they are are not read: now and then it is
+ * told which families they name. */
+static void metadata_stays(struct target *t, bool whole)
+{
+    enum { EVERY = 4 };
+    _Static_assert(META_KEPT > 2 * EVERY, "what stays on the page is heard of in time");
+    if (++t->pages_unsaid < EVERY || !whole) return;
+    t->pages_unsaid = 0;
+    line_cache_comments(t->cache, family_stays, t);
+}
+
 static struct run *run_new(struct target *t, int64_t t_ms, struct err *e)
 {
     struct run *r = NEW(struct run);
@@ -457,6 +474,7 @@ void scrape_apply(struct target *t, struct appendable *st, const struct scrape_p
         }
     }
     bool stale = page->failed || !page_bytes(page) || out->rc != OK;
+    metadata_stays(t, !stale);
     meta_cache_page(&t->meta, !stale);
     double duration_s = (double)(clock_mono_ns() - start_mono_ns) / 1e9;
     if (rc == OK && stale) line_cache_gone_all(t->cache, append_stale, r);

@@ -297,11 +297,21 @@ TEST(scrape_metadata_stays)
     struct target *t = target_of(&job, NULL);
     struct scrape_outcome out;
     int64_t at = 1000;
-    for (int i = 0; i < 5 * META_KEPT; i++)
-        scrape(
-            t, m, "# TYPE a counter\na 1\n# TYPE b gauge\nb 1\n", "text/plain", at += 1000, &out);
+    const char *page = "# TYPE a counter\na 1\n# TYPE b gauge\nb 1\n";
+    for (int i = 0; i < 5 * META_KEPT; i++) scrape(t, m, page, "text/plain", at += 1000, &out);
+    EXPECT_EQ(meta_cache_size(&t->meta).families, 2);
+    EXPECT_EQ(line_cache_stats(t->cache).predicted, 4 * (5 * META_KEPT - 1));
+    for (int i = 0; i < 2 * META_KEPT; i++) scrape(t, m, FAILS, "text/plain", at += 1000, &out);
+    for (int i = 0; i < 2 * META_KEPT; i++) scrape(t, m, page, "text/plain", at += 1000, &out);
     EXPECT_EQ(meta_cache_size(&t->meta).families, 2);
     for (int i = 0; i <= META_KEPT; i++)
+        scrape(t, m, "# TYPE a counter\na 1\nb 1\n", "text/plain", at += 1000, &out);
+    EXPECT_EQ(meta_cache_size(&t->meta).families, 1);
+    /* what was forgotten elsewhere is told anew */
+    meta_cache_fini(&t->meta);
+    t->meta = (struct meta_cache){ 0 };
+    meta_cache_init(&t->meta, NULL);
+    for (int i = 0; i < META_KEPT; i++)
         scrape(t, m, "# TYPE a counter\na 1\nb 1\n", "text/plain", at += 1000, &out);
     EXPECT_EQ(meta_cache_size(&t->meta).families, 1);
     target_unref(t);

@@ -34,6 +34,7 @@ struct fetch {
     fetch_done done;
     void *ctx;
     struct line_ahead ahead;           /* read by the client's thread while the page comes */
+    struct buf values;                 /* its room */
     bool ahead_asked, ahead_on;
 };
 
@@ -219,12 +220,21 @@ static bool may_read_ahead(const struct fetch *f, const struct http_response *r)
            format == EXPO_TEXT;
 }
 
+static void ahead_ask(struct fetch *f, const struct http_response *so_far)
+{
+    f->ahead_asked = true;
+    f->ahead_on = may_read_ahead(f, so_far);
+    if (!f->ahead_on) return;
+    size_t lines = line_cache_count(f->target->cache);
+    f->values = buf_pool_take(&f->fetcher->bodies, lines * sizeof(*f->ahead.value));
+    f->ahead.value = (double *)(void *)buf_room(&f->values, lines * sizeof(*f->ahead.value));
+}
+
 /* The target's cache is this scrape's alone until the scrape is done. */
 static size_t on_part(void *ctx, const struct http_response *so_far, const uint8_t *p, size_t n)
 {
     struct fetch *f = ctx;
-    if (!f->ahead_asked) f->ahead_on = may_read_ahead(f, so_far);
-    f->ahead_asked = true;
+    if (!f->ahead_asked) ahead_ask(f, so_far);
     if (!f->ahead_on) return HTTP_PART_END;
     size_t used = line_cache_ahead(f->target->cache, &f->ahead, p, n);
     f->ahead_on = !f->ahead.over;
@@ -327,7 +337,7 @@ static void fetch_answered(void *ctx, struct http_response *r)
     if (out.taken) out.ahead = &f->ahead;
     f->done(f->ctx, &out);
     buf_pool_give(&f->fetcher->bodies, &out.body);
-    vec_fini(&f->ahead.value);
+    buf_pool_give(&f->fetcher->bodies, &f->values);
     mem_free(f);
 }
 

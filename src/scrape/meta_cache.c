@@ -92,6 +92,15 @@ void meta_cache_unit(struct meta_cache *c, str name, str unit)
     mtx_unlock(&c->mu);
 }
 
+bool meta_cache_stays(struct meta_cache *c, uint64_t name_hash)
+{
+    mtx_lock(&c->mu);
+    struct meta_family *f = map_find(&c->by_name, name_hash, NULL, NULL);
+    if (f) f->seen = c->pages;
+    mtx_unlock(&c->mu);
+    return f != NULL;
+}
+
 static bool family_old(const struct meta_cache *c, const struct meta_family *f)
 {
     return c->pages - f->seen > META_KEPT;

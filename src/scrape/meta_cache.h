@@ -34,6 +34,9 @@ void meta_cache_fini(struct meta_cache *c);
 void meta_cache_type(struct meta_cache *c, str name, enum metric_type type);
 void meta_cache_help(struct meta_cache *c, str name, str help);
 void meta_cache_unit(struct meta_cache *c, str name, str unit);
+/* A page that says what an earlier one said names this family, whose name has this hash_str. False:
+ * it is not known. */
+MUST_USE bool meta_cache_stays(struct meta_cache *c, uint64_t name_hash);
 /* a page ended; whole: it was taken, so what it does not name may go */
 void meta_cache_page(struct meta_cache *c, bool whole);
 
