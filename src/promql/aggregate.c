@@ -9,6 +9,7 @@
 
 #include "promql/grouping.h"
 #include "base/kahan.h"
+#include "promql/columns.h"
 #include "promql/quantile.h"
 
 #include <math.h>
@@ -18,6 +19,7 @@ struct group {
     uint64_t *seen;
     double *v, *c, *n, *mean;              /* value or sum, compensation, count, running mean */
     uint8_t *incremental;                  /* avg: the sum would have overflowed */
+    bool any_incremental;
     bool drop_name;
     VEC(struct row) members;               /* quantile: the input itself */
     struct group_histograms histograms;    /* sum, avg */
@@ -27,11 +29,11 @@ struct group {
 struct aggregating;
 struct agg_op {
     enum promql_op op;
-    /* beyond seen and v */
-    void (*columns)(struct arena *a, struct group *g, size_t n);
-    void (*add)(struct group *g, const struct row *r, size_t n);              /* one row */
-    /* v[i] becomes the result */
-    void (*finish)(struct group *g, size_t n);
+    void (*columns)(struct arena *a, struct group *g, size_t n);   /* beyond seen and v */
+    void (*one)(struct group *g, size_t i, double x, bool first);  /* a value of step i */
+    /* the same for n steps from `from` on, each of them with a value, and not the group's first */
+    void (*many)(struct group *g, const double *x, size_t from, size_t n);
+    void (*finish)(struct group *g, size_t n);                     /* v[i] becomes the result */
 };
 struct aggregating {
     struct sink base;
@@ -44,26 +46,37 @@ struct aggregating {
 
 static double *column(struct arena *a, size_t n) { return arena_zalloc(a, n * sizeof(double)); }
 
-/* Walks the steps of a row: `first` for the first value of its step in the group. */
-#define AGG_EACH(i, g, r, n, first)                                                                \
-    BITS_EACH(i, (r)->present, n)                                                                  \
-    for (bool first = !bits_get((g)->seen, i), agg_once = true; agg_once;                          \
-         agg_once = false, bits_set((g)->seen, i))
+/* A row joins its group. Words of the bitmaps that are full go the short way together. */
+static void agg_add(const struct agg_op *op, struct group *g, const struct row *r, size_t n)
+{
+    for (size_t w = 0, words = bits_words(n); w < words;) {
+        size_t from = w;
+        while (w < words && g->seen[w] == bits_full(w, n) && row_word(r, w, n) == bits_full(w, n))
+            w++;
+        if (w > from) op->many(g, r->v, from * 64, MIN(w * 64, n) - from * 64);
+        if (w == words) break;
+        uint64_t bits = row_word(r, w, n), seen = g->seen[w];
+        for (uint64_t b = bits; b; b &= b - 1) {
+            size_t k = (size_t)__builtin_ctzll(b), i = w * 64 + k;
+            op->one(g, i, r->v[i], !(seen >> k & 1));
+        }
+        g->seen[w++] = seen | bits;
+    }
+}
 
 /* sum */
 static void sum_columns(struct arena *a, struct group *g, size_t n) { g->c = column(a, n); }
-static void sum_add(struct group *g, const struct row *r, size_t n)
+static void sum_one(struct group *g, size_t i, double x, bool first)
 {
-    AGG_EACH(i, g, r, n, first) {
-        if (first) {
-            g->v[i] = r->v[i];
-        } else {
-            struct kahan k = { g->v[i], g->c[i] };
-            kahan_add(&k, r->v[i]);
-            g->v[i] = k.s;
-            g->c[i] = k.c;
-        }
-    }
+    struct kahan k = { g->v[i], g->c[i] };
+    if (first) k.s = x;
+    else kahan_add(&k, x);
+    g->v[i] = k.s;
+    g->c[i] = k.c;
+}
+static void sum_many(struct group *g, const double *x, size_t from, size_t n)
+{
+    column_kahan_add(g->v + from, g->c + from, x + from, n);
 }
 static void sum_finish(struct group *g, size_t n)
 {
@@ -77,17 +90,24 @@ static void avg_columns(struct arena *a, struct group *g, size_t n)
     g->n = column(a, n);
     g->incremental = arena_zalloc(a, n);
 }
-static void avg_add(struct group *g, const struct row *r, size_t n)
+static void avg_one(struct group *g, size_t i, double x, bool first)
 {
-    AGG_EACH(i, g, r, n, first) {
-        struct kahan_mean m = { { g->v[i], g->c[i] }, g->n[i], g->incremental[i] };
-        if (first) kahan_mean_start(&m, r->v[i]);
-        else kahan_mean_add(&m, r->v[i]);
-        g->v[i] = m.k.s;
-        g->c[i] = m.k.c;
-        g->n[i] = m.n;
-        g->incremental[i] = (uint8_t)m.incremental;
+    struct kahan_mean m = { { g->v[i], g->c[i] }, g->n[i], g->incremental[i] };
+    if (first) kahan_mean_start(&m, x);
+    else kahan_mean_add(&m, x);
+    g->v[i] = m.k.s;
+    g->c[i] = m.k.c;
+    g->n[i] = m.n;
+    g->incremental[i] = (uint8_t)m.incremental;
+    g->any_incremental |= m.incremental;
+}
+static void avg_many(struct group *g, const double *x, size_t from, size_t n)
+{
+    if (!g->any_incremental && column_kahan_add_finite(g->v + from, g->c + from, x + from, n)) {
+        column_add(g->n + from, 1, n);
+        return;
     }
+    for (size_t i = from; i < from + n; i++) avg_one(g, i, x[i], false);
 }
 static void avg_finish(struct group *g, size_t n)
 {
@@ -98,23 +118,39 @@ static void avg_finish(struct group *g, size_t n)
 }
 
 /* count, group */
-static void count_add(struct group *g, const struct row *r, size_t n)
+static void count_one(struct group *g, size_t i, double x UNUSED, bool first)
 {
-    AGG_EACH(i, g, r, n, first) g->v[i] = first ? 1 : g->v[i] + 1;
+    g->v[i] = first ? 1 : g->v[i] + 1;
 }
-static void group_add(struct group *g, const struct row *r, size_t n)
+static void count_many(struct group *g, const double *x UNUSED, size_t from, size_t n)
 {
-    AGG_EACH(i, g, r, n, first) if (first) g->v[i] = 1;
+    column_add(g->v + from, 1, n);
+}
+static void group_one(struct group *g, size_t i, double x UNUSED, bool first UNUSED)
+{
+    g->v[i] = 1;
+}
+static void group_many(
+    struct group *g UNUSED, const double *x UNUSED, size_t from UNUSED, size_t n UNUSED)
+{
 }
 
 /* min, max: the first of equals stays */
-static void max_add(struct group *g, const struct row *r, size_t n)
+static void max_one(struct group *g, size_t i, double x, bool first)
 {
-    AGG_EACH(i, g, r, n, first) if (first || g->v[i] < r->v[i] || isnan(g->v[i])) g->v[i] = r->v[i];
+    if (first || g->v[i] < x || isnan(g->v[i])) g->v[i] = x;
 }
-static void min_add(struct group *g, const struct row *r, size_t n)
+static void max_many(struct group *g, const double *x, size_t from, size_t n)
 {
-    AGG_EACH(i, g, r, n, first) if (first || g->v[i] > r->v[i] || isnan(g->v[i])) g->v[i] = r->v[i];
+    column_max(g->v + from, x + from, n);
+}
+static void min_one(struct group *g, size_t i, double x, bool first)
+{
+    if (first || g->v[i] > x || isnan(g->v[i])) g->v[i] = x;
+}
+static void min_many(struct group *g, const double *x, size_t from, size_t n)
+{
+    column_min(g->v + from, x + from, n);
 }
 
 /* stdvar, stddev: Welford's update without compensation */
@@ -123,21 +159,22 @@ static void variance_columns(struct arena *a, struct group *g, size_t n)
     g->n = column(a, n);
     g->mean = column(a, n);
 }
-static void variance_add(struct group *g, const struct row *r, size_t n)
+static void variance_one(struct group *g, size_t i, double x, bool first)
 {
-    AGG_EACH(i, g, r, n, first) {
-        double x = r->v[i];
-        if (first) {
-            g->mean[i] = x;
-            g->n[i] = 1;
-            g->v[i] = isfinite(x) ? 0 : NAN;
-            continue;
-        }
-        double delta = x - g->mean[i];
-        g->n[i]++;
-        g->mean[i] += delta / g->n[i];
-        g->v[i] += delta * (x - g->mean[i]);
+    if (first) {
+        g->mean[i] = x;
+        g->n[i] = 1;
+        g->v[i] = isfinite(x) ? 0 : NAN;
+        return;
     }
+    double delta = x - g->mean[i];
+    g->n[i]++;
+    g->mean[i] += delta / g->n[i];
+    g->v[i] += delta * (x - g->mean[i]);
+}
+static void variance_many(struct group *g, const double *x, size_t from, size_t n)
+{
+    for (size_t i = from; i < from + n; i++) variance_one(g, i, x[i], false);
 }
 static void stdvar_finish(struct group *g, size_t n)
 {
@@ -151,15 +188,15 @@ static void stddev_finish(struct group *g, size_t n)
 static const struct agg_op *agg_op_of(enum promql_op op)
 {
     static const struct agg_op table[] = {
-        { OP_SUM, sum_columns, sum_add, sum_finish },
-        { OP_AVG, avg_columns, avg_add, avg_finish },
-        { OP_COUNT, NULL, count_add, NULL },
-        { OP_GROUP, NULL, group_add, NULL },
-        { OP_MIN, NULL, min_add, NULL },
-        { OP_MAX, NULL, max_add, NULL },
-        { OP_STDVAR, variance_columns, variance_add, stdvar_finish },
-        { OP_STDDEV, variance_columns, variance_add, stddev_finish },
-        { OP_QUANTILE, NULL, NULL, NULL },
+        { OP_SUM, sum_columns, sum_one, sum_many, sum_finish },
+        { OP_AVG, avg_columns, avg_one, avg_many, avg_finish },
+        { OP_COUNT, NULL, count_one, count_many, NULL },
+        { OP_GROUP, NULL, group_one, group_many, NULL },
+        { OP_MIN, NULL, min_one, min_many, NULL },
+        { OP_MAX, NULL, max_one, max_many, NULL },
+        { OP_STDVAR, variance_columns, variance_one, variance_many, stdvar_finish },
+        { OP_STDDEV, variance_columns, variance_one, variance_many, stddev_finish },
+        { OP_QUANTILE, NULL, NULL, NULL, NULL },
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         if (table[i].op == op) return &table[i];
@@ -216,8 +253,8 @@ static errc agg_row(struct sink *base, struct row *in)
     bool sums = (op == OP_SUM || op == OP_AVG) && (in->hist || group->histograms.at);
     if (sums) group_histograms_add(g->ev, g->x, &group->histograms, group->seen, in);
     group->drop_name |= r->drop_name;
-    if (g->op->add) {
-        g->op->add(group, r, n);
+    if (g->op->one) {
+        agg_add(g->op, group, r, n);
     } else {
         struct rows keep;
         rows_init(&keep, g->ev->q->arena, n);

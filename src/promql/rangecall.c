@@ -1,5 +1,6 @@
 /* Calls of functions of range vectors: series by series, read, cut into windows, computed, pushed
  * on. The range is a selector's or a subquery's; both arrive here as arrays of samples. */
+#include "promql/columns.h"
 #include "promql/windows.h"
 
 struct range_call {
@@ -9,6 +10,7 @@ struct range_call {
     struct windows w;                      /* what is the same for all series */
     int64_t lo0, hi0;                      /* the first step's window (lo0, hi0] */
     uint32_t *lo, *hi, *hlo, *hhi;         /* of floats, and of histograms */
+    size_t later;                          /* not 0: hi is lo + later, hhi is hlo + later */
     /* lo, but hi where a step sees histograms that the function treats itself */
     uint32_t *lo_kernel;
     uint64_t *sizes;                       /* samples that the first i histograms count for */
@@ -26,35 +28,38 @@ struct range_call {
     const struct eval *inner;
 };
 
-/* Windows as slices: two pointers that only go forward. The sum of their lengths. */
-static uint64_t range_cut(
+/* Windows as slices. Where the range is a multiple of the interval a window begins where one some
+ * steps before ended: both are one list. */
+static void range_cut(
     const struct range_call *c, const int64_t *t, size_t n, uint32_t *los, uint32_t *his)
 {
-    size_t lo = 0, hi = 0, steps = c->ev->g.n;
-    uint64_t work = 0;
-    for (size_t k = 0; k < steps; k++) {
-        int64_t shift = c->w.fixed ? 0 : (int64_t)k * c->ev->g.interval;
-        while (hi < n && t[hi] <= c->hi0 + shift) hi++;
-        while (lo < hi && t[lo] <= c->lo0 + shift) lo++;
-        los[k] = (uint32_t)lo;
-        his[k] = (uint32_t)(c->hi0 > c->lo0 ? hi : lo);
-        work += his[k] - los[k];
-    }
-    return work;
+    int64_t interval = c->w.fixed ? 0 : c->ev->g.interval;
+    size_t steps = c->ev->g.n;
+    column_ends(los, steps + c->later, t, n, c->lo0, interval);
+    if (!c->later) column_ends(his, steps, t, n, c->hi0, interval);
 }
 
 /* Counts what the windows looked at: a sample is read at the first step that sees it. */
-static uint64_t range_count(struct range_call *c, bool histograms)
+static uint64_t range_count(struct range_call *c, const struct column_counts *counts)
+{
+    struct eval_stats *s = c->ev->stats;
+    uint64_t *read_at = c->from_subquery ? NULL : s->read_at;
+    s->total += counts->all;
+    if (!c->from_subquery) s->read += counts->fresh;
+    column_count_at(s->total_at, read_at, c->lo, c->hi, c->ev->g.n);
+    return counts->widest;
+}
+
+/* The same where there are histograms, which count for several. */
+static uint64_t range_count_histograms(struct range_call *c)
 {
     uint64_t widest = 0;
     uint32_t read = 0, hread = 0;
     for (size_t k = 0; k < c->ev->g.n; k++) {
         uint64_t n = c->hi[k] - c->lo[k], new = c->hi[k] - MIN(MAX(read, c->lo[k]), c->hi[k]);
-        if (histograms) {
-            n += c->sizes[c->hhi[k]] - c->sizes[c->hlo[k]];
-            new += c->sizes[c->hhi[k]] - c->sizes[MIN(MAX(hread, c->hlo[k]), c->hhi[k])];
-            hread = MAX(hread, c->hhi[k]);
-        }
+        n += c->sizes[c->hhi[k]] - c->sizes[c->hlo[k]];
+        new += c->sizes[c->hhi[k]] - c->sizes[MIN(MAX(hread, c->hlo[k]), c->hhi[k])];
+        hread = MAX(hread, c->hhi[k]);
         if (n > widest) widest = n;
         if (!n) continue;
         stats_total(c->ev, k, n);
@@ -112,7 +117,9 @@ static bool range_cut_histograms(
     struct range_call *c, const struct histogram_samples *hs, struct windows *w)
 {
     struct arena *a = &c->ev->q->scratch;
-    if (hs->n == 0 || !range_cut(c, hs->t, hs->n, c->hlo, c->hhi)) return false;
+    if (hs->n == 0) return false;
+    range_cut(c, hs->t, hs->n, c->hlo, c->hhi);
+    if (!column_count(c->hlo, c->hhi, c->w.steps).all) return false;
     c->sizes = arena_array(a, hs->n + 1, sizeof(*c->sizes));
     c->sizes[0] = 0;
     for (size_t i = 0; i < hs->n; i++)
@@ -165,7 +172,9 @@ static errc range_series(
     if (s->n == 0 && s->hist.n == 0) return OK;
     struct arena_mark m = arena_mark(&q->scratch);
     struct windows w = c->w;
-    w.work = range_cut(c, s->t, s->n, c->lo, c->hi);
+    range_cut(c, s->t, s->n, c->lo, c->hi);
+    struct column_counts counts = column_count(c->lo, c->hi, steps);
+    w.work = counts.all;
     bool histograms = range_cut_histograms(c, &s->hist, &w);
     if (w.work == 0 && !histograms) return OK;
     struct row r = { .labels = labels, .drop_name = drop_name || !c->f->keeps_name };
@@ -187,7 +196,8 @@ static errc range_series(
     for (size_t k = 0; w.hout && k < steps && !r.hist; k++)
         if (w.hout[k]) r.hist = w.hout;
     uint64_t floats, made = range_made(&r, steps, &floats);
-    TRY(range_hold(c, range_count(c, histograms), made, histograms));
+    uint64_t widest = histograms ? range_count_histograms(c) : range_count(c, &counts);
+    TRY(range_hold(c, widest, made, histograms));
     if (floats && c->counters) range_note_counter(c, labels);
     if (!c->present_any && bits_count(r.present, steps) == steps) r.present = NULL;
     if (made) TRY(range_push(c, &r));
@@ -355,6 +365,22 @@ static errc range_window(struct range_call *c, struct expr *arg, struct expr *fi
     return OK;
 }
 
+static void range_slices(struct range_call *c)
+{
+    struct arena *a = c->ev->q->arena;
+    size_t n = c->ev->g.n;
+    int64_t range = c->hi0 - c->lo0, interval = c->ev->g.interval;
+    bool whole = !c->w.fixed && range > 0 && range % interval == 0;
+    if (whole && (uint64_t)(range / interval) <= n) c->later = (size_t)(range / interval);
+    c->lo = arena_array(a, n + c->later, sizeof(*c->lo));
+    c->hlo = arena_array(a, n + c->later, sizeof(*c->hlo));
+    c->hi = c->later ? c->lo + c->later : arena_array(a, n, sizeof(*c->hi));
+    c->hhi = c->later ? c->hlo + c->later : arena_array(a, n, sizeof(*c->hhi));
+    c->lo_kernel = arena_array(a, n, sizeof(*c->lo_kernel));
+    c->w.lo = c->lo;
+    c->w.hi = c->hi;
+}
+
 static errc range_params(struct range_call *c, struct expr *call, size_t range_arg)
 {
     size_t n = 0;
@@ -384,16 +410,12 @@ errc eval_range_call(struct eval *ev, struct expr *call, size_t range_arg, struc
     label_set_init(&c.seen, q->arena);
     c.from_subquery = arg->kind == EXPR_SUBQUERY;
     c.counters = !strcmp(name, "rate") || !strcmp(name, "increase");
-    uint32_t **slices[] = { &c.lo, &c.hi, &c.hlo, &c.hhi, &c.lo_kernel };
-    for (size_t i = 0; i < ARRAY_LEN(slices); i++)
-        *slices[i] = arena_zalloc(q->arena, ev->g.n * sizeof(**slices[i]));
     if (!strcmp(name, "absent_over_time"))
         c.present_any = arena_zalloc(q->arena, bits_words(ev->g.n) * sizeof(uint64_t));
     c.w.ev = ev;
-    c.w.lo = c.lo;
-    c.w.hi = c.hi;
     c.w.steps = ev->g.n;
     TRY(range_window(&c, arg, call->call.args.at[0]));
+    range_slices(&c);
     TRY(range_params(&c, call, range_arg));
     uint64_t before = q->samples;
     TRY(c.from_subquery ? range_from_subquery(&c, arg) : range_from_selector(&c, arg));

@@ -5,6 +5,7 @@
  * the order of the resets, then stretched to the borders of the window. The resets of a series are
  * few: their indexes are listed once, and a window only walks those between its ends. So a step
  * costs the same whatever the length of its window. */
+#include "promql/columns.h"
 #include "promql/windows.h"
 
 bool start_time_is_reset(int64_t prev_st, int64_t prev_t, int64_t st, int64_t t)
@@ -167,21 +168,65 @@ static bool rate_extended(const struct windows *w, size_t k, enum rate_kind kind
     return true;
 }
 
+static struct index_list falls_of(const struct windows *w)
+{
+    struct index_list l = { arena_array(&w->ev->q->scratch, w->n, sizeof(*l.at)), 0 };
+    l.n = column_falls(l.at, w->v, w->n);
+    return l;
+}
+
+static void rate_one(struct windows *w, struct counter *c, size_t k, enum rate_kind kind)
+{
+    double v;
+    if (w->lo[k] == w->hi[k]) return;
+    if (w->anchored || w->smoothed ? rate_extended(w, k, kind, &v)
+                                   : rate_extrapolate(w, k, counter_growth(w, c, k), kind, &v))
+        window_put(w, k, v);
+}
+
+/* Steps from k on whose windows have two samples at least and no reset: how many, of those that are
+ * computed side by side. */
+static size_t rate_plain_run(const struct windows *w, struct counter *c, size_t k)
+{
+    enum { TOGETHER = 4 };
+    size_t from = k;
+    for (; k + TOGETHER <= w->steps; k += TOGETHER) {
+        bool two = true;
+        for (size_t i = k; i < k + TOGETHER; i++) two &= w->hi[i] >= w->lo[i] + 2;
+        if (!two) break;
+        index_list_from(&c->resets, &c->reset_at, w->lo[k]);
+        if (c->reset_at < c->resets.n && c->resets.at[c->reset_at] < w->hi[k + TOGETHER - 1]) break;
+    }
+    return k - from;
+}
+
+static void rate_steps(struct windows *w, struct counter *c, enum rate_kind kind)
+{
+    struct column_rate r = { w->t, w->v, w->lo, w->hi, window_end_ms(w, 0), w->ev->g.interval,
+        w->range_ms, w->range_s, kind != RATE_DELTA, kind == RATE_RATE };
+    for (size_t k = 0; k < w->steps;) {
+        size_t run = rate_plain_run(w, c, k);
+        column_rates(w->out, &r, k, run);
+        for (size_t i = k; i < k + run; i++) bits_set(w->present, i);
+        k += run;
+        for (size_t end = MIN(k + 4, w->steps); k < end; k++) rate_one(w, c, k, kind);
+    }
+}
+
 static errc window_rate_of(struct windows *w, enum rate_kind kind)
 {
+    const int64_t far = (int64_t)1 << 50;
     struct counter c = { 0 };
     bool extended = w->anchored || w->smoothed;
     if (kind != RATE_DELTA && !extended) {
-        c.resets = index_list_of(w, pair_is_reset);
+        c.resets = w->st ? index_list_of(w, pair_is_reset) : falls_of(w);
         if (w->st) c.overlaps = index_list_of(w, pair_overlaps);
     }
-    for (size_t k = 0; k < w->steps; k++) {
-        if (w->lo[k] == w->hi[k]) continue;
-        double v;
-        bool ok = extended ? rate_extended(w, k, kind, &v)
-                           : rate_extrapolate(w, k, counter_growth(w, &c, k), kind, &v);
-        if (ok) window_put(w, k, v);
+    if (!extended && !w->st && !w->fixed && w->range_ms < far) {
+        rate_steps(w, &c, kind);
+        return OK;
     }
+    for (size_t k = 0; k < w->steps; k++) rate_one(w, &c, k, kind);
     return OK;
 }
 

@@ -69,6 +69,15 @@ static inline bool row_has(const struct row *r, size_t i)
 {
     return !r->present || bits_get(r->present, i);
 }
+/* Word w of the row's bitmap, and of a bitmap in which all n steps are set. */
+static inline uint64_t bits_full(size_t w, size_t n)
+{
+    return n - w * 64 >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << (n - w * 64)) - 1;
+}
+static inline uint64_t row_word(const struct row *r, size_t w, size_t n)
+{
+    return r->present ? r->present[w] : bits_full(w, n);
+}
 static inline const struct histogram *row_histogram(const struct row *r, size_t i)
 {
     return r->hist ? r->hist[i] : NULL;

@@ -1,5 +1,6 @@
 #include "promql/select.h"
 
+#include "promql/columns.h"
 #include "promql/windows.h"
 
 #include <math.h>
@@ -204,11 +205,36 @@ static void reader_take_histogram(
     }
 }
 
+/* A batch of floats without start timestamps, where windows leave no gaps: copied, and then looked
+ * at for stale markers. */
+static void reader_take_floats(
+    struct reader *r, const struct sample_batch *b, const struct loading *l, enum stale stale)
+{
+    size_t from = 0, to = b->n, n = r->s.n;
+    while (to > from && b->t[to - 1] > l->last) to--;
+    while (from < to && b->t[from] <= l->p->lo) from++;
+    memcpy(r->s.t + n, b->t + from, (to - from) * sizeof(*b->t));
+    memcpy(r->s.v + n, b->v + from, (to - from) * sizeof(*b->v));
+    r->s.n += to - from;
+    if (stale != STALE_DROP || !column_has_bits(b->v + from, to - from, f64_bits(stale_nan())))
+        return;
+    r->s.n = n;
+    for (size_t i = n; i < n + to - from; i++) {
+        if (sample_is_stale(r->s.v[i])) continue;
+        r->s.t[r->s.n] = r->s.t[i];
+        r->s.v[r->s.n++] = r->s.v[i];
+    }
+}
+
 static void reader_take(
     struct reader *r, const struct sample_batch *b, struct loading *l, enum stale stale)
 {
     bool had_st = r->s.st != NULL;
     samples_reserve(&r->s, b->n);
+    if (b->kind == SAMPLE_FLOAT && !b->st && !had_st && !r->s.h && !l->gaps) {
+        reader_take_floats(r, b, l, stale);
+        return;
+    }
     if (had_st) r->s.st = r->st_room = mem_realloc(r->st_room, r->s.cap * sizeof(*r->st_room));
     if (r->s.h) r->s.h = r->h_room = mem_realloc(r->h_room, r->s.cap * sizeof(*r->h_room));
     for (size_t i = 0; i < b->n && b->t[i] <= l->last; i++) {
@@ -282,6 +308,23 @@ static errc info_fail_histogram(struct query *q, struct labels l)
     return rc;
 }
 
+/* The steps of a series of floats. */
+static size_t instants_of_floats(struct eval *ev, const struct samples *x, int64_t ref0,
+    int64_t interval, double *out, uint64_t *present)
+{
+    size_t n = ev->g.n;
+    uint32_t *ends = arena_array(&ev->q->scratch, n, sizeof(*ends));
+    column_ends(ends, n, x->t, x->n, ref0, interval);
+    struct column_instant c = { x->t, x->v, ref0, interval, ev->q->lookback_ms };
+    size_t found = column_instants(out, present, &c, ends, n);
+    struct eval_stats *s = ev->stats;
+    s->total += found;
+    s->read += found;
+    if (s->total_at) BITS_EACH(k, present, n) s->total_at[k]++;
+    if (s->read_at) BITS_EACH(k, present, n) s->read_at[k]++;
+    return found;
+}
+
 errc select_instants(struct eval *ev, struct reader *r, struct series *s, int64_t offset_ms,
     const int64_t *at, enum instant_what what, struct row *out)
 {
@@ -295,7 +338,9 @@ errc select_instants(struct eval *ev, struct reader *r, struct series *s, int64_
     const struct samples *x = &r->s;
     size_t hi = 0, found = 0;
     uint64_t samples = 0;
-    for (size_t k = 0; k < n && x->n; k++) {
+    bool floats = !x->h && what == INSTANT_VALUE;
+    if (floats) samples = found = instants_of_floats(ev, x, ref0, interval, out->v, out->present);
+    for (size_t k = 0; k < n && x->n && !floats; k++) {
         int64_t ref = ref0 + (int64_t)k * interval;
         while (hi < x->n && x->t[hi] <= ref) hi++;
         if (hi == 0 || x->t[hi - 1] <= ref - q->lookback_ms || sample_is_stale(x->v[hi - 1]))

@@ -1,0 +1,334 @@
+/* columns.c — lanes are steps.
+ *
+ * A compensated sum cannot be split: adding its terms in another order gives other bits. But the
+ * steps of a range query do not know of each other, so four of them are computed side by side, each
+ * with the operations of the plain loop in the plain loop's order. Choices become masks, both sides
+ * are computed, and what is not chosen is never stored: no exceptions of floats are looked at.
+ */
+#include "promql/columns.h"
+
+#include "base/f64.h"
+#include "model/sample.h"
+
+#include <math.h>
+
+#if defined(__x86_64__)
+#endif
+
+/* No vector is ever passed to a function that is really called. */
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+#define INLINE __attribute__((always_inline)) static inline
+enum { LANES = 4 };
+typedef double lanes __attribute__((vector_size(32)));
+typedef int64_t masks __attribute__((vector_size(32)));
+typedef int32_t halves __attribute__((vector_size(16)));
+
+INLINE lanes load(const double *p)
+{
+    lanes x;
+    memcpy(&x, p, sizeof(x));
+    return x;
+}
+INLINE void store(double *p, lanes x) { memcpy(p, &x, sizeof(x)); }
+INLINE lanes all(double x) { return (lanes){ x, x, x, x }; }
+INLINE lanes pick(masks m, lanes yes, lanes no)
+{
+    return (lanes)((m & (masks)yes) | (~m & (masks)no));
+}
+INLINE lanes magnitude(lanes x) { return (lanes)((masks)x & INT64_MAX); }
+INLINE bool any(masks m) { return (m[0] | m[1] | m[2] | m[3]) != 0; }
+
+/* Integers below 2^51: the sum with 1.5 * 2^52 has them in its last bits. */
+INLINE lanes of_integers(masks x)
+{
+    const double magic = 0x1.8p52;
+    masks bits = x + (int64_t)0x4338000000000000;
+    return (lanes)bits - all(magic);
+}
+
+/* --- windows --- */
+
+/* Windows move on by a near constant number of samples: the last move is tried first. */
+void column_ends(uint32_t *out, size_t steps, const int64_t *t, size_t n, int64_t bound,
+    int64_t interval)
+{
+    size_t at = 0, stride = 0;
+    for (size_t k = 0; k < steps; k++, bound += interval) {
+        size_t guess = at + stride;
+        if (guess < n && t[guess] > bound && (guess == 0 || t[guess - 1] <= bound)) {
+            at = guess;
+        } else {
+            size_t from = at;
+            while (at < n && t[at] <= bound) at++;
+            stride = at - from;
+        }
+        out[k] = (uint32_t)at;
+    }
+}
+
+INLINE bool has_bits_loop(const double *v, size_t n, uint64_t bits)
+{
+    masks found = { 0 }, want = { (int64_t)bits, (int64_t)bits, (int64_t)bits, (int64_t)bits };
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) found |= (masks)load(v + i) == want;
+    bool yes = any(found);
+    for (; i < n; i++) yes |= f64_bits(v[i]) == bits;
+    return yes;
+}
+
+/* What no window before saw: read from where the one before ended. */
+INLINE uint32_t fresh_of(const uint32_t *lo, const uint32_t *hi, size_t k)
+{
+    uint32_t read = k ? hi[k - 1] : 0;
+    return hi[k] - (read > lo[k] ? read : lo[k]);
+}
+
+struct column_counts column_count(const uint32_t *lo, const uint32_t *hi, size_t steps)
+{
+    struct column_counts c = { 0 };
+    uint32_t widest = 0;
+    for (size_t k = 0; k < steps; k++) {
+        uint32_t n = hi[k] - lo[k];
+        widest = n > widest ? n : widest;
+        c.all += n;
+        c.fresh += fresh_of(lo, hi, k);
+    }
+    c.widest = widest;
+    return c;
+}
+
+void column_count_at(
+    uint64_t *all_at, uint64_t *fresh_at, const uint32_t *lo, const uint32_t *hi, size_t steps)
+{
+    for (size_t k = 0; all_at && k < steps; k++) all_at[k] += hi[k] - lo[k];
+    for (size_t k = 0; fresh_at && k < steps; k++) fresh_at[k] += fresh_of(lo, hi, k);
+}
+
+size_t column_instants(double *out, uint64_t *present, const struct column_instant *c,
+    const uint32_t *ends, size_t steps)
+{
+    size_t found = 0;
+    for (size_t from = 0; from < steps; from += 64) {
+        uint64_t word = 0;
+        for (size_t k = from; k < steps && k < from + 64; k++) {
+            if (ends[k] == 0) continue;
+            size_t i = ends[k] - 1;
+            int64_t since = c->ref0 + (int64_t)k * c->interval - c->lookback;
+            uint64_t there = c->t[i] > since && !sample_is_stale(c->v[i]);
+            out[k] = c->v[i];
+            word |= there << (k - from);
+        }
+        present[from / 64] = word;
+        found += (size_t)__builtin_popcountll(word);
+    }
+    return found;
+}
+
+/* Falls are few: sixteen pairs are looked at in one go. */
+INLINE size_t falls_loop(uint32_t *out, const double *v, size_t n)
+{
+    enum { STRIDE = 4 * LANES };
+    size_t found = 0, i = 1;
+    for (; i + STRIDE <= n; i += STRIDE) {
+        masks m = load(v + i) < load(v + i - 1);
+        for (size_t k = LANES; k < STRIDE; k += LANES) m |= load(v + i + k) < load(v + i + k - 1);
+        if (!any(m)) continue;
+        for (size_t k = i; k < i + STRIDE; k++)
+            if (v[k] < v[k - 1]) out[found++] = (uint32_t)k;
+    }
+    for (; i < n; i++)
+        if (v[i] < v[i - 1]) out[found++] = (uint32_t)i;
+    return found;
+}
+
+/* --- groups --- */
+
+/* One step of kahan_add. */
+INLINE void kahan_step(lanes *s, lanes *c, lanes x)
+{
+    lanes t = *s + x;
+    masks big = magnitude(*s) >= magnitude(x), infinite = magnitude(t) == all(INFINITY);
+    lanes more = (pick(big, *s, x) - t) + pick(big, x, *s);
+    *c = pick(infinite, all(0), *c + more);
+    *s = t;
+}
+
+INLINE void kahan_one(double *s, double *c, double x)
+{
+    double t = *s + x;
+    if (isinf(t)) *c = 0;
+    else *c += fabs(*s) >= fabs(x) ? (*s - t) + x : (x - t) + *s;
+    *s = t;
+}
+
+INLINE void kahan_add_loop(double *s, double *c, const double *x, size_t n)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        lanes sum = load(s + i), rest = load(c + i);
+        kahan_step(&sum, &rest, load(x + i));
+        store(s + i, sum);
+        store(c + i, rest);
+    }
+    for (; i < n; i++) kahan_one(s + i, c + i, x[i]);
+}
+
+INLINE bool sums_finite_loop(const double *s, const double *x, size_t n)
+{
+    size_t i = 0;
+    masks ok = ~(masks){ 0 };
+    for (; i + LANES <= n; i += LANES) ok &= magnitude(load(s + i) + load(x + i)) < all(INFINITY);
+    bool yes = !any(~ok);
+    for (; i < n; i++) yes &= isfinite(s[i] + x[i]) != 0;
+    return yes;
+}
+
+INLINE void add_loop(double *s, double x, size_t n)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) store(s + i, load(s + i) + all(x));
+    for (; i < n; i++) s[i] += x;
+}
+
+INLINE void extreme_loop(double *m, const double *x, size_t n, bool max)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        lanes old = load(m + i), new = load(x + i);
+        masks better = max ? old < new : old > new;
+        store(m + i, pick(better | (old != old), new, old));
+    }
+    for (; i < n; i++)
+        if ((max ? m[i] < x[i] : m[i] > x[i]) || isnan(m[i])) m[i] = x[i];
+}
+
+/* --- rates --- */
+
+INLINE masks gather_times(const int64_t *t, const uint32_t *at, uint32_t back)
+{
+    return (masks){ t[at[0] - back], t[at[1] - back], t[at[2] - back], t[at[3] - back] };
+}
+INLINE lanes gather(const double *v, const uint32_t *at, uint32_t back)
+{
+    return (lanes){ v[at[0] - back], v[at[1] - back], v[at[2] - back], v[at[3] - back] };
+}
+
+/* window_stretch of four windows: the same operations, choices as masks. */
+INLINE lanes rate_step(const struct column_rate *r, size_t k)
+{
+    const uint32_t *lo = r->lo + k, *hi = r->hi + k;
+    masks first_t = gather_times(r->t, lo, 0), last_t = gather_times(r->t, hi, 1);
+    lanes first = gather(r->v, lo, 0), growth = gather(r->v, hi, 1) - first;
+    halves counts = { (int32_t)(hi[0] - lo[0]), (int32_t)(hi[1] - lo[1]), (int32_t)(hi[2] - lo[2]),
+        (int32_t)(hi[3] - lo[3]) };
+    int64_t e = r->end0 + (int64_t)k * r->interval, i = r->interval;
+    masks end = { e, e + i, e + 2 * i, e + 3 * i }, start = end - r->range_ms;
+    lanes to_start = of_integers(first_t - start) / all(1000);
+    lanes to_end = of_integers(end - last_t) / all(1000);
+    lanes sampled = of_integers(last_t - first_t) / all(1000);
+    lanes average = sampled / __builtin_convertvector(counts - 1, lanes);
+    lanes threshold = average * all(1.1), half = average / all(2);
+    to_start = pick(to_start >= threshold, half, to_start);
+    if (r->counter) {
+        lanes to_zero = sampled * (first / growth);
+        masks falls = (growth > all(0)) & (first >= all(0));
+        to_zero = pick(falls, to_zero, to_start);
+        to_start = pick(to_zero < to_start, to_zero, to_start);
+    }
+    to_end = pick(to_end >= threshold, half, to_end);
+    lanes factor = (sampled + to_start + to_end) / sampled;
+    factor = pick(sampled != all(0), factor, all(1));
+    if (r->per_second) factor /= all(r->range_s);
+    return growth * factor;
+}
+
+INLINE void rates_loop(double *out, const struct column_rate *r, size_t from, size_t n)
+{
+    assert(n % LANES == 0);
+    for (size_t k = from; k < from + n; k += LANES) store(out + k, rate_step(r, k));
+}
+
+/* --- which build --- */
+
+#define BUILDS(suffix, attribute)                                                              \
+    attribute static bool has_bits_##suffix(const double *v, size_t n, uint64_t bits)          \
+    {                                                                                          \
+        return has_bits_loop(v, n, bits);                                                      \
+    }                                                                                          \
+    attribute static size_t falls_##suffix(uint32_t *out, const double *v, size_t n)           \
+    {                                                                                          \
+        return falls_loop(out, v, n);                                                          \
+    }                                                                                          \
+    attribute static void kahan_add_##suffix(double *s, double *c, const double *x, size_t n)  \
+    {                                                                                          \
+        kahan_add_loop(s, c, x, n);                                                            \
+    }                                                                                          \
+    attribute static bool sums_finite_##suffix(const double *s, const double *x, size_t n)     \
+    {                                                                                          \
+        return sums_finite_loop(s, x, n);                                                      \
+    }                                                                                          \
+    attribute static void add_##suffix(double *s, double x, size_t n) { add_loop(s, x, n); }   \
+    attribute static void extreme_##suffix(double *m, const double *x, size_t n, bool max)     \
+    {                                                                                          \
+        if (max) extreme_loop(m, x, n, true);                                                  \
+        else extreme_loop(m, x, n, false);                                                     \
+    }                                                                                          \
+    attribute static void rates_##suffix(                                                      \
+        double *out, const struct column_rate *r, size_t from, size_t n)                       \
+    {                                                                                          \
+        rates_loop(out, r, from, n);                                                           \
+    }                                                                                          \
+    static const struct build build_##suffix = { has_bits_##suffix, falls_##suffix,            \
+        kahan_add_##suffix, sums_finite_##suffix, add_##suffix, extreme_##suffix,              \
+        rates_##suffix };
+
+struct build {
+    bool (*has_bits)(const double *v, size_t n, uint64_t bits);
+    size_t (*falls)(uint32_t *out, const double *v, size_t n);
+    void (*kahan_add)(double *s, double *c, const double *x, size_t n);
+    bool (*sums_finite)(const double *s, const double *x, size_t n);
+    void (*add)(double *s, double x, size_t n);
+    void (*extreme)(double *m, const double *x, size_t n, bool max);
+    void (*rates)(double *out, const struct column_rate *r, size_t from, size_t n);
+};
+BUILDS(plain, )
+#if defined(__x86_64__)
+BUILDS(avx2, __attribute__((target("avx2"))))
+#endif
+static const struct build *build = &build_plain;
+
+void columns_use_plain(bool plain)
+{
+    build = &build_plain;
+#if defined(__x86_64__)
+    if (!plain && __builtin_cpu_supports("avx2")) build = &build_avx2;
+#else
+    (void)plain;
+#endif
+}
+
+__attribute__((constructor)) static void columns_choose(void) { columns_use_plain(false); }
+
+bool column_has_bits(const double *v, size_t n, uint64_t bits)
+{
+    return build->has_bits(v, n, bits);
+}
+size_t column_falls(uint32_t *out, const double *v, size_t n) { return build->falls(out, v, n); }
+void column_kahan_add(double *s, double *c, const double *x, size_t n)
+{
+    build->kahan_add(s, c, x, n);
+}
+bool column_kahan_add_finite(double *s, double *c, const double *x, size_t n)
+{
+    if (!build->sums_finite(s, x, n)) return false;
+    build->kahan_add(s, c, x, n);
+    return true;
+}
+void column_add(double *s, double x, size_t n) { build->add(s, x, n); }
+void column_max(double *m, const double *x, size_t n) { build->extreme(m, x, n, true); }
+void column_min(double *m, const double *x, size_t n) { build->extreme(m, x, n, false); }
+void column_rates(double *out, const struct column_rate *r, size_t from, size_t n)
+{
+    build->rates(out, r, from, n);
+}
