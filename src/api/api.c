@@ -26,6 +26,7 @@ static const struct http_route routes[] = {
     { HTTP_GET, "/favicon.ico", api_favicon, HTTP_IN_PLACE, 0 },
     { GET_POST, V1 "/query", api_query, 0, 0 },
     { GET_POST, V1 "/query_range", api_query_range, 0, 0 },
+    { GET_POST, V1 "/query_exemplars", api_query_exemplars, 0, 0 },
     { GET_POST, V1 "/format_query", api_format_query, 0, 0 },
     { GET_POST, V1 "/parse_query", api_parse_query, 0, 0 },
     { GET_POST, V1 "/series", api_series, 0, 0 },
@@ -42,13 +43,15 @@ static const struct http_route routes[] = {
     { HTTP_GET, V1 "/status/runtimeinfo", api_status_runtime, 0, 0 },
     { HTTP_GET, V1 "/status/buildinfo", api_status_build, 0, 0 },
     { HTTP_GET, V1 "/status/tsdb", api_status_tsdb, 0, 0 },
+    { HTTP_GET, V1 "/status/tsdb/blocks", api_status_blocks, 0, 0 },
+    { HTTP_GET, V1 "/features", api_features_get, 0, 0 },
     { HTTP_GET, V1 "/status/walreplay", api_status_walreplay, HTTP_IN_PLACE, 0 },
     { HTTP_GET, V1 "/notifications", api_notifications_get, 0, 0 },
     { HTTP_POST, V1 "/write", api_write, 0, WRITE_BODY_MAX },
     { HTTP_POST, V1 "/otlp/v1/metrics", api_otlp_disabled, 0, 0 },
-    { POST_PUT, V1 "/admin/tsdb/delete_series", api_admin_disabled, 0, 0 },
-    { POST_PUT, V1 "/admin/tsdb/clean_tombstones", api_admin_disabled, 0, 0 },
-    { POST_PUT, V1 "/admin/tsdb/snapshot", api_admin_disabled, 0, 0 },
+    { POST_PUT, V1 "/admin/tsdb/delete_series", api_delete_series, 0, 0 },
+    { POST_PUT, V1 "/admin/tsdb/clean_tombstones", api_clean_tombstones, 0, 0 },
+    { POST_PUT, V1 "/admin/tsdb/snapshot", api_snapshot, 0, 0 },
     { GET_POST, V1 "/search/metric_names", api_search_disabled, 0, 0 },
     { GET_POST, V1 "/search/label_names", api_search_disabled, 0, 0 },
     { GET_POST, V1 "/search/label_values", api_search_disabled, 0, 0 },
@@ -70,12 +73,12 @@ errc api_new(struct api **out, const struct api_opts *o, struct err *e)
     return OK;
 }
 
-void api_attach(struct api *a, struct engine *engine, struct queryable *queryable,
-    struct appendable *appendable)
+void api_attach(struct api *a, const struct api_storage *st)
 {
-    a->o.engine = engine;
-    a->o.queryable = queryable;
-    a->o.appendable = appendable;
+    a->o.engine = st->engine;
+    a->o.queryable = st->queryable;
+    a->o.appendable = st->appendable;
+    a->o.exemplars = st->exemplars;
 }
 
 void api_free(struct api *a)

@@ -17,6 +17,8 @@
 #include "model/metadata.h"
 #include "promql/engine.h"
 #include "storage/appender.h"
+#include "storage/exemplars.h"
+#include "storage/querier.h"
 
 struct api_target {
     str pool, url, global_url, health, last_error, interval, timeout;
@@ -50,6 +52,9 @@ typedef VEC(struct api_flag) api_flags;
 struct api_notification { str text; int64_t date_ns; };
 typedef VEC(struct api_notification) api_notifications;
 
+struct api_feature { str group, name; bool on; };
+typedef VEC(struct api_feature) api_features;
+
 enum api_state { API_STARTING, API_READY, API_STOPPING };
 
 /* Everything handed out lies in the given arena (the request's). Vectors are made with avec_push. A
@@ -67,6 +72,13 @@ struct api_sources {
     void (*runtime)(void *ctx, struct arena *a, struct api_runtime *out);
     errc (*tsdb_stats)(
         void *ctx, struct arena *a, size_t limit, struct api_tsdb_stats *out, struct err *e);
+    void (*features)(void *ctx, struct arena *a, api_features *out);   /* by group, then name */
+    /* what each block says of itself, as JSON, oldest first */
+    void (*tsdb_blocks)(void *ctx, struct arena *a, str_list *out);
+    errc (*tsdb_delete)(
+        void *ctx, struct matchers ms, int64_t mint, int64_t maxt, struct err *e);
+    errc (*tsdb_clean)(void *ctx, struct err *e);
+    errc (*tsdb_snapshot)(void *ctx, str name, bool with_head, struct err *e);
     void (*notifications)(void *ctx, struct arena *a, api_notifications *out);
     void (*wal_replay)(void *ctx, int64_t *min, int64_t *max, int64_t *current);
     /* before own metrics are shown: memory only; NULL: nothing to do */
@@ -76,10 +88,18 @@ struct api_sources {
     enum api_state (*state)(void *ctx);                                       /* memory only */
 };
 
-struct api_opts {
-    struct engine *engine;                     /* these three may come later: api_attach */
+struct api_storage {
+    struct engine *engine;
     struct queryable *queryable;
     struct appendable *appendable;
+    struct exemplar_queryable *exemplars;      /* NULL: none are kept */
+};
+
+struct api_opts {
+    struct engine *engine;                     /* these four may come later: api_attach */
+    struct queryable *queryable;
+    struct appendable *appendable;
+    struct exemplar_queryable *exemplars;
     bool remote_write;                         /* the receiver is on */
     struct parse_opts parse;
     const struct api_sources *sources;
@@ -94,8 +114,7 @@ struct api_opts {
 struct api;
 MUST_USE errc api_new(struct api **out, const struct api_opts *o, struct err *e);
 /* The storage is open. Before the state becomes API_READY: no request looks at these earlier. */
-void api_attach(struct api *a, struct engine *engine, struct queryable *queryable,
-    struct appendable *appendable);
+void api_attach(struct api *a, const struct api_storage *st);
 /* pass `a` as the server's ctx */
 const struct http_route *api_routes(const struct api *a, size_t *n);
 /* the server's mount */

@@ -48,8 +48,15 @@ void api_status_build(void *ctx, struct http_req *r, struct http_resp *w);
 void api_status_tsdb(void *ctx, struct http_req *r, struct http_resp *w);
 void api_status_walreplay(void *ctx, struct http_req *r, struct http_resp *w);
 void api_notifications_get(void *ctx, struct http_req *r, struct http_resp *w);
-void api_admin_disabled(void *ctx, struct http_req *r, struct http_resp *w);
 void api_search_disabled(void *ctx, struct http_req *r, struct http_resp *w);
+/* admin.c */
+void api_delete_series(void *ctx, struct http_req *r, struct http_resp *w);
+void api_clean_tombstones(void *ctx, struct http_req *r, struct http_resp *w);
+void api_snapshot(void *ctx, struct http_req *r, struct http_resp *w);
+void api_status_blocks(void *ctx, struct http_req *r, struct http_resp *w);
+void api_features_get(void *ctx, struct http_req *r, struct http_resp *w);
+/* exemplars.c */
+void api_query_exemplars(void *ctx, struct http_req *r, struct http_resp *w);
 /* write.c */
 extern struct account api_write_account;
 void api_write(void *ctx, struct http_req *r, struct http_resp *w);

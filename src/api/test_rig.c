@@ -4,6 +4,8 @@
 #include "io/pool.h"
 
 #include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 static void fake_targets(void *ctx, struct arena *a, struct api_targets *out)
 {
@@ -81,6 +83,50 @@ static errc fake_stats(
     return OK;
 }
 
+static void note_tsdb(struct rig *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void note_tsdb(struct rig *r, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(r->fakes.tsdb + r->fakes.n_tsdb, sizeof(r->fakes.tsdb) - r->fakes.n_tsdb, fmt, ap);
+    va_end(ap);
+    r->fakes.n_tsdb = MIN(r->fakes.n_tsdb + (size_t)n, sizeof(r->fakes.tsdb) - 1);
+}
+static errc tsdb_result(const struct rig *r, struct err *e)
+{
+    return r->fakes.tsdb_fails ? err_set(e, ERR_IO, "the disk is gone") : OK;
+}
+static errc fake_delete(
+    void *ctx, struct matchers ms, int64_t mint, int64_t maxt, struct err *e)
+{
+    for (size_t i = 0; i < ms.n; i++)
+        note_tsdb(ctx, "%.*s=%.*s ", STR_ARG(ms.at[i].name), STR_ARG(ms.at[i].value));
+    note_tsdb(ctx, "%" PRId64 "..%" PRId64 "; ", mint, maxt);
+    return tsdb_result(ctx, e);
+}
+static errc fake_clean(void *ctx, struct err *e)
+{
+    note_tsdb(ctx, "clean; ");
+    return tsdb_result(ctx, e);
+}
+static errc fake_snapshot(void *ctx, str name, bool with_head, struct err *e)
+{
+    note_tsdb(ctx, "snapshot of %zu characters%s; ", name.n, with_head ? " with head" : "");
+    return tsdb_result(ctx, e);
+}
+static void fake_blocks(void *ctx, struct arena *a, str_list *out)
+{
+    (void)ctx;
+    avec_push(a, out, S("{\"ulid\":\"A\"}"));
+    avec_push(a, out, S("{\"ulid\":\"B\"}"));
+}
+static void fake_features(void *ctx, struct arena *a, api_features *out)
+{
+    (void)ctx;
+    avec_push(a, out, ((struct api_feature){ S("api"), S("admin"), false }));
+    avec_push(a, out, ((struct api_feature){ S("api"), S("search"), true }));
+    avec_push(a, out, ((struct api_feature){ S("ui"), S("ui_v3"), true }));
+}
 static void fake_notifications(void *ctx, struct arena *a, api_notifications *out)
 {
     struct rig *r = ctx;
@@ -134,6 +180,11 @@ void rig_start(struct rig *r, const struct rig_opts *o)
         .flags = fake_flags,
         .runtime = fake_runtime,
         .tsdb_stats = fake_stats,
+        .tsdb_delete = fake_delete,
+        .tsdb_clean = fake_clean,
+        .tsdb_snapshot = fake_snapshot,
+        .tsdb_blocks = fake_blocks,
+        .features = fake_features,
         .notifications = fake_notifications,
         .wal_replay = fake_replay,
         .reload = fake_reload,
@@ -150,6 +201,8 @@ void rig_start(struct rig *r, const struct rig_opts *o)
         .cors_origin = o->cors_origin,
         .external_path = o->external_path,
         .lifecycle = o->lifecycle,
+        .admin = o->admin,
+        .exemplars = o->exemplars,
         .version = S("3.14.0"),
     };
     struct err e = { 0 };

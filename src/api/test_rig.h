@@ -22,6 +22,9 @@ struct rig_fakes {                     /* what the sources answer */
     api_relabel_steps *steps;
     api_notifications *notifications;
     bool reload_fails;
+    bool tsdb_fails;
+    char tsdb[512];                    /* what was asked of the data folder */
+    size_t n_tsdb;
     unsigned reloads, quits;
 };
 struct rig {
@@ -37,7 +40,8 @@ struct rig {
 };
 
 struct rig_opts {
-    bool receiver, lifecycle;
+    bool receiver, lifecycle, admin;
+    struct exemplar_queryable *exemplars;
     str cors_origin, prefix, external_path;
     unsigned pool_threads; size_t queue_max;       /* 0: 2 and 64 */
     const struct http_route *routes; size_t n_routes;          /* instead of the API's */

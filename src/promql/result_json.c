@@ -7,7 +7,7 @@
 #include "base/f64.h"
 
 /* A time in seconds, without a fraction or with three digits of one. */
-static void put_time(struct buf *b, int64_t ms)
+void promql_time_text(struct buf *b, int64_t ms)
 {
     uint64_t u = ms < 0 ? 0 - (uint64_t)ms : (uint64_t)ms, fraction = u % 1000;
     if (ms < 0) buf_u8(b, '-');
@@ -28,7 +28,7 @@ static void put_value(struct buf *b, double v)
 static void put_float_point(struct buf *b, const struct point *p)
 {
     buf_u8(b, '[');
-    put_time(b, p->t);
+    promql_time_text(b, p->t);
     buf_u8(b, ',');
     put_value(b, p->v);
     buf_u8(b, ']');
@@ -80,7 +80,7 @@ static void put_histogram(struct buf *b, const struct histogram *h)
 static void put_histogram_point(struct buf *b, const struct point *p)
 {
     buf_u8(b, '[');
-    put_time(b, p->t);
+    promql_time_text(b, p->t);
     buf_u8(b, ',');
     put_histogram(b, p->h);
     buf_u8(b, ']');

@@ -15,6 +15,7 @@
 #include "promql/engine.h"
 
 void promql_result_json(struct json *j, const struct result *r, bool stats);
+void promql_time_text(struct buf *b, int64_t ms);              /* 1.5 of 1500 */
 void promql_labels_json(struct json *j, struct labels l);      /* {"__name__":"up"} */
 
 #endif

@@ -233,7 +233,6 @@ const size_t flag_count = ARRAY_LEN(flag_table);
 /* Flags whose part is not served: whoever sets one is told. */
 static const char *const unserved[] = {
     "web.enable-otlp-receiver",
-    "web.enable-admin-api",
     "web.user-assets",
     "web.console.templates",
     "web.console.libraries",

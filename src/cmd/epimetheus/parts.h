@@ -56,6 +56,7 @@ struct server {
     int64_t last_config_ns;                /* GUARDED_BY(mu) */
 };
 
+void show_features(void *ctx, struct arena *a, api_features *out);         /* features.c */
 void sources_init(struct server *s);       /* fills s->sources */
 
 #endif

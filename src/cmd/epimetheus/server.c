@@ -466,7 +466,10 @@ static errc server_open(struct server *s, int *exit_code, struct err *e)
         return rc;
     }
     retention_show(s, c);
-    api_attach(s->api, s->engine, db_queryable(s->db), db_appendable(s->db));
+    struct api_storage st = {
+        .engine = s->engine, .queryable = db_queryable(s->db), .appendable = db_appendable(s->db)
+    };
+    api_attach(s->api, &st);
     TRY(scrape_start(s, c, e));
     atomic_store_explicit(&s->state, API_READY, memory_order_release);
     metric_set(&m_ready, 1);

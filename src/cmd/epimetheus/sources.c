@@ -2,6 +2,7 @@
  * request's arena. */
 #include "cmd/epimetheus/parts.h"
 
+#include "block/meta_codec.h"
 #include "head/head.h"
 #include "ingest/relabel.h"
 #include "io/pool.h"
@@ -213,6 +214,38 @@ static errc show_tsdb(
     return OK;
 }
 
+struct metas { struct arena *a; str_list *out; };
+static void add_block(void *ctx, const struct block_meta *m)
+{
+    struct metas *k = ctx;
+    SCOPED(buf_fini) struct buf text = { 0 };
+    meta_encode_line(&text, m);
+    avec_push(k->a, k->out, arena_str(k->a, buf_view(&text)));
+}
+
+static void show_blocks(void *ctx, struct arena *a, str_list *out)
+{
+    struct server *s = ctx;
+    struct metas k = { a, out };
+    db_block_metas(s->db, add_block, &k);
+}
+
+static errc do_delete(
+    void *ctx, struct matchers ms, int64_t mint, int64_t maxt, struct err *e)
+{
+    return db_delete(((struct server *)ctx)->db, ms, mint, maxt, e);
+}
+
+static errc do_clean(void *ctx, struct err *e)
+{
+    return db_clean_tombstones(((struct server *)ctx)->db, e);
+}
+
+static errc do_snapshot(void *ctx, str name, bool with_head, struct err *e)
+{
+    return db_snapshot(((struct server *)ctx)->db, name, with_head, e);
+}
+
 static void show_notifications(void *ctx, struct arena *a, api_notifications *out)
 {
     struct server *s = ctx;
@@ -263,6 +296,11 @@ void sources_init(struct server *s)
         .flags = show_flags,
         .runtime = show_runtime,
         .tsdb_stats = show_tsdb,
+        .tsdb_blocks = show_blocks,
+        .tsdb_delete = do_delete,
+        .tsdb_clean = do_clean,
+        .tsdb_snapshot = do_snapshot,
+        .features = show_features,
         .notifications = show_notifications,
         .wal_replay = show_wal_replay,
         .refresh = refresh_metrics,
