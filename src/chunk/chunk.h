@@ -31,6 +31,14 @@ static inline bool chunk_enc_known(uint8_t enc)
 static inline bool chunk_enc_is_float(uint8_t enc) { return enc == CHUNK_XOR || enc == CHUNK_XOR2; }
 
 /* samples that the header claims; 14 bits for the ST histograms */
+static inline bool chunk_enc_is_float_histogram(uint8_t enc)
+{
+    return enc == CHUNK_FLOAT_HISTOGRAM || enc == CHUNK_FLOAT_HISTOGRAM_ST;
+}
+static inline bool chunk_enc_has_st(uint8_t enc)
+{
+    return enc >= CHUNK_XOR2 && enc < CHUNK_ENCODINGS;
+}
 size_t chunk_count(uint8_t enc, str data);
 /* "XOR", "histogram", … as Prometheus prints them; "<unknown>" */
 str chunk_enc_name(uint8_t enc);

@@ -4,20 +4,11 @@
 
 enum { ST_HEADER_MASK = 0xc0, FLAG_BYTE = 2 };
 
-static bool enc_is_float(uint8_t enc)
-{
-    return enc == CHUNK_FLOAT_HISTOGRAM || enc == CHUNK_FLOAT_HISTOGRAM_ST;
-}
-static bool enc_has_st(uint8_t enc)
-{
-    return enc == CHUNK_HISTOGRAM_ST || enc == CHUNK_FLOAT_HISTOGRAM_ST;
-}
-
 /* Where start times are kept the counter-reset bits lie above the count. */
 enum hist_header hist_chunk_header(uint8_t enc, str chunk)
 {
     assert(chunk.n >= HIST_HEADER_BYTES);
-    return chunk.p[enc_has_st(enc) ? 0 : FLAG_BYTE] & ST_HEADER_MASK;
+    return chunk.p[chunk_enc_has_st(enc) ? 0 : FLAG_BYTE] & ST_HEADER_MASK;
 }
 
 /* ---- appending ---- */
@@ -42,7 +33,7 @@ void hist_app_init(struct hist_app *a, uint8_t enc, struct account *acc)
     *a = (struct hist_app){ .enc = enc, .bits = 8 * HIST_HEADER_BYTES };
     buf_init(&a->bytes, acc, 0);
     buf_bytes(&a->bytes, (uint8_t[HIST_HEADER_BYTES]){ 0 }, HIST_HEADER_BYTES);
-    hist_state_reset(&a->s, enc_is_float(enc), enc_has_st(enc),
+    hist_state_reset(&a->s, chunk_enc_is_float_histogram(enc), chunk_enc_has_st(enc),
                      (struct xor_window){ BITS_NO_WINDOW, 0 });
 }
 
@@ -174,11 +165,12 @@ void hist_iter_reset(struct hist_iter *it, uint8_t enc, str chunk)
     it->bad = chunk.n < HIST_HEADER_BYTES;
     it->n = (uint32_t)chunk_count(enc, chunk);
     it->in = bit_reader_of(chunk);
-    hist_state_reset(&it->s, enc_is_float(enc), enc_has_st(enc), (struct xor_window){ 0 });
+    hist_state_reset(&it->s, chunk_enc_is_float_histogram(enc), chunk_enc_has_st(enc),
+                     (struct xor_window){ 0 });
     if (it->bad) return;
     it->in.bit = 8 * HIST_HEADER_BYTES;
     it->header = hist_chunk_header(enc, chunk);
-    if (enc_has_st(enc)) it->s.start.header = chunk.p[FLAG_BYTE];
+    if (chunk_enc_has_st(enc)) it->s.start.header = chunk.p[FLAG_BYTE];
 }
 
 static enum reset_hint iter_hint(const struct hist_iter *it)

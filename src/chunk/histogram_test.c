@@ -6,6 +6,7 @@
 #include "base/test_vectors.h"
 #include "chunk/chunk.h"
 #include "chunk/chunk_iter.h"
+#include "chunk/test_histograms.h"
 
 /* One sample of either kind. */
 struct sample_in { int64_t t, st; bool is_float; struct int_histogram i; struct histogram f; };
@@ -201,4 +202,128 @@ TEST(histogram_st_vectors)
 TEST(histogram_float_st_vectors)
 {
     expect_vectors("golden/vectors/all/chunk_floathist_st.jsonl", CHUNK_FLOAT_HISTOGRAM_ST);
+}
+
+/* ---- rows of histograms ---- */
+
+/* What is counted in a bucket, by its number; 0 where there is none. */
+static uint64_t count_at(const struct hist_words *w, int side, int64_t index)
+{
+    int64_t at = 0;
+    uint64_t count = 0;
+    for (size_t i = 0, k = 0; i < w->layout.side[side].n; i++) {
+        struct span s = w->layout.side[side].at[i];
+        at += s.offset;
+        for (uint32_t j = 0; j < s.length; j++, at++, k++) {
+            uint64_t v = hist_word(w, side, k);
+            count = w->is_float ? v : count + v;
+            if (at == index) return count;
+        }
+    }
+    return 0;
+}
+
+/* The same but for empty buckets. */
+static void expect_counts(const struct hist_words *got, const struct hist_words *want)
+{
+    EXPECT_EQ(got->head[HIST_SUM], want->head[HIST_SUM]);
+    if (hist_words_stale(want)) return;
+    EXPECT(memcmp(got->head, want->head, sizeof(got->head)) == 0);
+    EXPECT_EQ(got->layout.schema, want->layout.schema);
+    EXPECT(hist_layout_bounds_equal(&got->layout, &want->layout));
+    for (int side = 0; side < 2; side++)
+        for (int64_t i = 0; i < TEST_HISTOGRAM_BUCKETS; i++)
+            EXPECT_EQ(count_at(got, side, i), count_at(want, side, i));
+}
+
+struct row { struct hist_words h[200]; int64_t t[200], st[200]; size_t at; };
+
+/* The chunk holds the next samples of the row, and no reset within it. */
+static void expect_row(struct row *row, const struct hist_app *a)
+{
+    struct chunk_iter it;
+    struct sample_batch b;
+    bool gauge = hist_chunk_header(a->enc, hist_app_bytes(a)) == HIST_GAUGE;
+    size_t in_chunk = 0;
+    chunk_iter_init(&it);
+    EXPECT_OK(chunk_iter_reset(&it, a->enc, hist_app_bytes(a), NULL));
+    for (;;) {
+        EXPECT_OK(chunk_iter_fill(&it, &b, NULL));
+        if (!b.n) break;
+        for (size_t i = 0; i < b.n; i++, row->at++, in_chunk++) {
+            struct hist_words got = batch_words(&b, i);
+            EXPECT_EQ(b.t[i], row->t[row->at]);
+            if (a->s.with_st) EXPECT_EQ(b.st ? b.st[i] : 0, row->st[row->at]);
+            expect_counts(&got, &row->h[row->at]);
+            if (hist_words_stale(&got)) EXPECT_EQ(got.hint, RESET_UNKNOWN);
+            else EXPECT_EQ(got.hint, gauge ? RESET_GAUGE : in_chunk ? RESET_NO : RESET_UNKNOWN);
+        }
+    }
+    EXPECT_EQ(in_chunk, hist_app_count(a));
+    chunk_iter_fini(&it);
+}
+
+TEST(histogram_rows)
+{
+    static const uint8_t encodings[] = { CHUNK_HISTOGRAM, CHUNK_FLOAT_HISTOGRAM, CHUNK_HISTOGRAM_ST,
+        CHUNK_FLOAT_HISTOGRAM_ST };
+    struct prng r = { test_seed() };
+    size_t steps[3] = { 0 };
+    for (int round = 0; round < 200; round++) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        uint8_t enc = encodings[round % 4];
+        struct test_histograms h = test_histograms_of(&r, chunk_enc_is_float_histogram(enc));
+        struct row *row = ANEW(&a, struct row);
+        struct hist_app app, fresh;
+        hist_app_init(&app, enc, NULL);
+        for (size_t i = 0; i < ARRAY_LEN(row->h); i++) {
+            row->h[i] = test_histograms_next(&h, &a);
+            row->t[i] = h.t;
+            row->st[i] = h.st;
+            enum hist_step step = hist_append(&app, &fresh, h.t, h.st, &row->h[i]);
+            steps[step]++;
+            if (step != HIST_NEW) continue;
+            expect_row(row, &app);
+            hist_app_fini(&app);
+            app = fresh;
+        }
+        expect_row(row, &app);
+        EXPECT_EQ(row->at, ARRAY_LEN(row->h));
+        hist_app_fini(&app);
+    }
+    EXPECT(steps[HIST_SAME] > 1000 && steps[HIST_RECODED] > 1000 && steps[HIST_NEW] > 1000);
+}
+
+/* A chunk that was cut by time or size says whether it began with a reset. */
+TEST(histogram_first_of_a_chunk)
+{
+    static struct span one[] = { { 0, 1 } };
+    int64_t few[] = { 1 }, many[] = { 5 };
+    struct int_histogram small = { .count = 1, .pos = { one, 1, few, 1 } };
+    struct int_histogram big = { .count = 5, .pos = { one, 1, many, 1 } };
+    struct hist_words s = hist_words_of_int(&small), b = hist_words_of_int(&big);
+    struct hist_app prev, next, other;
+    hist_app_init(&prev, CHUNK_HISTOGRAM, NULL);
+    hist_app_init(&other, CHUNK_FLOAT_HISTOGRAM, NULL);
+    hist_append_first(&prev, NULL, 1, 0, &b);
+    EXPECT_EQ(hist_chunk_header(prev.enc, hist_app_bytes(&prev)), HIST_UNKNOWN);
+    const struct { const char *name; struct hist_words h; const struct hist_app *prev; int want;
+                   enum reset_hint hint; } cases[] = {
+        { "less", s, &prev, HIST_RESET, 0 },
+        { "as much", b, &prev, HIST_NOT_RESET, 0 },
+        { "nothing before", s, NULL, HIST_UNKNOWN, 0 },
+        { "another kind before", s, &other, HIST_UNKNOWN, 0 },
+        { "it says so", b, &prev, HIST_RESET, RESET_YES },
+        { "a gauge", s, &prev, HIST_GAUGE, RESET_GAUGE },
+    };
+    TEST_EACH(c, cases) {
+        struct hist_words h = c->h;
+        h.hint = c->hint;
+        hist_app_init(&next, CHUNK_HISTOGRAM_ST, NULL);
+        hist_append_first(&next, c->prev, 2, 0, &h);
+        EXPECT_EQ(hist_chunk_header(next.enc, hist_app_bytes(&next)), c->want);
+        hist_app_fini(&next);
+    }
+    hist_app_fini(&prev);
+    hist_app_fini(&other);
 }
