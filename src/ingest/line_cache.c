@@ -27,10 +27,14 @@
  * becomes `at`; lines of the old one without SEEN are gone.
  *
  * A line that repeats one of the same page is kept in its place as TWIN, so that pages that repeat
- * lines stay predictable. The index does not hold twins. */
+ * lines stay predictable. The index does not hold twins.
+ *
+ * A page that fails ends where it failed, and what it did not come to is GONE: told, but known, as
+ * the target will say it again. So `at` is such a page and, behind it, the lines that are GONE. A
+ * line whose sample was not taken is MISSED, and GONE from the end of the page on. */
 
-enum { META = 1, DROPPED = 2, TRACKED = 4, TWIN = 8, SEEN = 16 };
-enum { AHEAD = 4, SECRET_BYTES = 192, PREFETCH_BYTES = 2048 };
+enum { META = 1, DROPPED = 2, TRACKED = 4, TWIN = 8, SEEN = 16, GONE = 32, MISSED = 64 };
+enum { AHEAD = 4, SECRET_BYTES = 192, PREFETCH_BYTES = 2048, KNOWN_SPARE = 1000 };
 #define IN_NEXT 0x80000000u
 
 struct cached {
@@ -46,10 +50,12 @@ struct line_cache {
     size_t pos;                        /* expected next in at */
     uint32_t *index;                   /* place + 1, IN_NEXT; 0: free. NULL: not built */
     size_t index_cap, index_n;
-    /* was tracked on the last page, has a time stamp of its own on this */
+    /* was tracked on the last page, has a time stamp of its own on this, or its sample was missed */
     VEC(uint64_t) untracked;
+    size_t whole_n;                    /* lines of the last page that did not fail */
     struct expo *page;
-    bool open, diverged, live, track_ts, predict_meta;
+    bool open, diverged, live, whole, track_ts, predict_meta;
+    bool mixed;                        /* some line is GONE or MISSED */
     bool tell_comments;                /* all those of the next page */
     struct account *acc;
     size_t charged;
@@ -96,19 +102,29 @@ static void line_cache_drop_index(struct line_cache *c)
     c->index_cap = c->index_n = 0;
 }
 
+static void line_cache_close(struct line_cache *c)
+{
+    line_cache_drop_index(c);
+    vec_fini(&c->next);
+    c->open = c->diverged = false;
+    c->page = NULL;
+    line_cache_charge(c, line_cache_bytes(c));
+}
+
 void line_cache_clear(struct line_cache *c)
 {
     assert(!c->open);
     vec_fini(&c->at);
     vec_fini(&c->untracked);
-    c->live = false;
+    c->live = c->whole = c->mixed = false;
+    c->whole_n = 0;
     line_cache_charge(c, line_cache_bytes(c));
 }
 
 void line_cache_free(struct line_cache *c)
 {
     if (!c) return;
-    if (c->open) line_cache_rollback(c);
+    if (c->open) line_cache_close(c);
     vec_fini(&c->at);
     vec_fini(&c->untracked);
     line_cache_charge(c, 0);
@@ -219,7 +235,7 @@ static void line_cache_track(struct line_cache *c, struct cached *l, bool has_ts
 {
     bool track = !has_ts || c->track_ts;
     if (LIKELY(track == !!(l->flags & TRACKED))) return;
-    if (!track && c->live && l->handle && !(l->flags & (DROPPED | TWIN)))
+    if (!track && c->live && l->handle && !(l->flags & (DROPPED | TWIN | GONE)))
         vec_push(&c->untracked, l->handle);
     l->flags ^= TRACKED;
 }
@@ -414,7 +430,10 @@ void line_cache_run(struct line_cache *c, struct line_run *out)
     out->n = n;
 }
 
-bool line_cache_may_ahead(const struct line_cache *c) { return c->live && !c->tell_comments; }
+bool line_cache_may_ahead(const struct line_cache *c)
+{
+    return c->live && c->whole && !c->tell_comments;
+}
 
 /* The number and newline at p: where the next line starts. NULL: `over`, or, if that stays false,
  * too few bytes. */
@@ -491,22 +510,24 @@ void line_cache_learn(struct line_cache *c, uint32_t index, uint64_t handle, boo
 
 static bool line_is_told(const struct cached *l)
 {
-    return (l->flags & TRACKED) && !(l->flags & (META | DROPPED | TWIN | SEEN)) && l->handle;
+    return (l->flags & TRACKED) && !(l->flags & (META | DROPPED | TWIN | SEEN | GONE)) && l->handle;
+}
+
+void line_cache_miss(struct line_cache *c, uint32_t index)
+{
+    assert(c->open && index < line_cache_lines(c)->n);
+    struct cached *l = &line_cache_lines(c)->at[index];
+    if (l->flags & (META | DROPPED | TWIN | MISSED)) return;
+    if (c->live && (l->flags & TRACKED) && !(l->flags & GONE) && l->handle)
+        vec_push(&c->untracked, l->handle);
+    l->flags |= MISSED;
+    c->mixed = true;
 }
 
 static void line_cache_tell_untracked(struct line_cache *c, line_gone gone, void *ctx)
 {
     for (size_t i = 0; i < c->untracked.n; i++) gone(ctx, c->untracked.at[i]);
     c->untracked.n = 0;
-}
-
-static void line_cache_close(struct line_cache *c)
-{
-    line_cache_drop_index(c);
-    vec_fini(&c->next);
-    c->open = c->diverged = false;
-    c->page = NULL;
-    line_cache_charge(c, line_cache_bytes(c));
 }
 
 /* Growing leaves up to a third unused, for as long as the target says the same. */
@@ -517,24 +538,50 @@ static void line_cache_trim(struct line_cache *c)
     c->at.cap = c->at.n;
 }
 
-void line_cache_commit(struct line_cache *c, line_gone gone, void *ctx)
+/* The lines of the last page that are not on this one are told. */
+static void line_cache_tell(struct line_cache *c, line_gone gone, void *ctx)
 {
-    assert(c->open);
     line_cache_tell_untracked(c, gone, ctx);
     for (size_t i = c->diverged ? 0 : c->pos; c->live && i < c->at.n; i++)
         if (line_is_told(&c->at.at[i])) gone(ctx, c->at.at[i].handle);
+}
+
+/* The first n lines are the page. */
+static void line_cache_settle_flags(struct line_cache *c, size_t n)
+{
+    bool mixed = c->mixed;
+    c->mixed = n < c->at.n;
+    for (size_t i = 0; i < n && (mixed || c->diverged); i++) {
+        uint8_t f = c->at.at[i].flags;
+        bool missed = f & MISSED;
+        c->at.at[i].flags = (uint8_t)((f & ~(SEEN | GONE | MISSED)) | (missed ? GONE : 0));
+        c->mixed |= missed;
+    }
+    for (size_t i = n; i < c->at.n; i++) c->at.at[i].flags |= GONE;
+}
+
+static void line_cache_become(struct line_cache *c, size_t n)
+{
     if (c->diverged) {
-        for (size_t i = 0; i < c->next.n; i++) c->next.at[i].flags &= (uint8_t)~SEEN;
         vec_fini(&c->at);
         c->at = c->next;
         c->next = (cached_list){ 0 };
         line_cache_trim(c);
-    } else {
-        c->at.n = c->pos;
     }
+    line_cache_settle_flags(c, n);
     c->live = true;
-    c->tell_comments = false;
     line_cache_close(c);
+}
+
+void line_cache_commit(struct line_cache *c, line_gone gone, void *ctx)
+{
+    assert(c->open);
+    line_cache_tell(c, gone, ctx);
+    if (!c->diverged) c->at.n = c->pos;
+    c->whole = true;
+    c->tell_comments = false;
+    c->whole_n = line_cache_lines(c)->n;
+    line_cache_become(c, c->whole_n);
 }
 
 void line_cache_comments(const struct line_cache *c, line_comment told, void *ctx)
@@ -546,16 +593,18 @@ void line_cache_comments(const struct line_cache *c, line_comment told, void *ct
 
 void line_cache_tell_comments(struct line_cache *c) { c->tell_comments = true; }
 
-void line_cache_rollback(struct line_cache *c)
+bool line_cache_rollback(struct line_cache *c, line_gone gone, void *ctx)
 {
     assert(c->open);
-    for (size_t i = 0; c->diverged && i < c->at.n; i++) {
-        struct cached *l = &c->at.at[i];
-        if (!(l->flags & SEEN)) continue;
-        l->handle = c->next.at[l->handle].handle;
-        l->flags &= (uint8_t)~SEEN;
-    }
-    line_cache_close(c);
+    line_cache_tell(c, gone, ctx);
+    size_t n = c->diverged ? c->next.n : c->pos;
+    for (size_t i = 0; c->diverged && i < c->at.n; i++)
+        if (!(c->at.at[i].flags & SEEN)) vec_push(&c->next, c->at.at[i]);
+    c->whole = false;
+    bool flush = line_cache_lines(c)->n > 2 * c->whole_n + KNOWN_SPARE;
+    if (flush) line_cache_lines(c)->n = n;
+    line_cache_become(c, n);
+    return flush;
 }
 
 void line_cache_gone_all(struct line_cache *c, line_gone gone, void *ctx)
@@ -564,5 +613,5 @@ void line_cache_gone_all(struct line_cache *c, line_gone gone, void *ctx)
     line_cache_tell_untracked(c, gone, ctx);
     for (size_t i = 0; c->live && i < c->at.n; i++)
         if (line_is_told(&c->at.at[i])) gone(ctx, c->at.at[i].handle);
-    c->live = false;
+    c->live = c->whole = false;
 }

@@ -98,7 +98,11 @@ void line_cache_comments(const struct line_cache *c, line_comment told, void *ct
 /* the next page tells all its comments, known or not */
 void line_cache_tell_comments(struct line_cache *c);
 /* the page failed: what was known before is known again */
-void line_cache_rollback(struct line_cache *c);
+/* The page failed where it stands: what it said so far is what the target has, the rest is told. What
+ * was known before stays so, until pages that fail made it too much: true, it was dropped. */
+bool line_cache_rollback(struct line_cache *c, line_gone gone, void *ctx);
+/* The line's sample was not taken: its series is not on this page. */
+void line_cache_miss(struct line_cache *c, uint32_t index);
 /* The target failed or is gone: all its series are. They stay predicted, but are not told again.
  * REQUIRES: no page is open */
 void line_cache_gone_all(struct line_cache *c, line_gone gone, void *ctx);

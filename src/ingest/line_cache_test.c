@@ -171,9 +171,7 @@ static void page_read(
     }
     memset(t->gone, 0, sizeof(t->gone));
     if (fail) {
-        line_cache_rollback(c);
-        line_cache_gone_all(c, twin_gone, t);
-        memset(seen, 0, sizeof(seen));
+        (void)line_cache_rollback(c, twin_gone, t);
     } else {
         EXPECT_EQ(i, p->n);
         line_cache_commit(c, twin_gone, t);

@@ -39,6 +39,7 @@ struct run {
     uint64_t scraped, added, series_added, appended;
     uint64_t out_of_order, duplicates, out_of_bounds;
     bool over_limit;
+    bool half;                             /* the page failed on its way */
     struct err *e;
     size_t n;                              /* of the batch */
     series_handle h[BATCH];
@@ -219,6 +220,7 @@ static errc batch_flush(struct run *r)
         errc rc = r->results[i];
         if (LIKELY(rc == OK)) continue;
         if (rc == ERR_NOT_FOUND) rc = append_again(r, i);
+        if (rc != OK) line_cache_miss(r->t->cache, r->line[i]);
         TRY(take_result(r, rc));
     }
     return OK;
@@ -238,8 +240,12 @@ static errc known_line(struct run *r, const struct line *l)
     bool own;
     int64_t ts = line_time(r, l, &own);
     if (l->again && !own) return take_result(r, ERR_DUPLICATE);
-    if (UNLIKELY(r->c->sample_limit != 0) && !within_sample_limit(r)) return OK;
-    if (own && ts > r->max_ms) return take_result(r, ERR_OUT_OF_BOUNDS);
+    bool within = LIKELY(r->c->sample_limit == 0) || within_sample_limit(r);
+    bool ahead = own && ts > r->max_ms;
+    if (!within || ahead) {
+        line_cache_miss(r->t->cache, l->index);
+        return take_result(r, within ? ERR_OUT_OF_BOUNDS : OK);
+    }
     size_t i = r->n++;
     r->h[i] = l->handle;
     r->ts[i] = ts;
@@ -282,14 +288,16 @@ static errc new_line(struct run *r, const struct line *l)
         line_cache_learn(r->t->cache, l->index, 0, true);
         return OK;
     }
-    r->added++;
     int64_t ts = line_time(r, l, &own);
-    if (!within_sample_limit(r)) return OK;
-    if (own && ts > r->max_ms) return take_result(r, ERR_OUT_OF_BOUNDS);
-    series_handle h;
-    TRY(r->app->ops->series(r->app, labels, &h, r->e));
-    errc rc = r->app->ops->append(r->app, h, ts, l->value, 0, r->e);
-    if (rc != OK) return take_result(r, rc);
+    errc rc = OK;
+    bool within = within_sample_limit(r);
+    series_handle h = 0;
+    if (within && own && ts > r->max_ms) rc = ERR_OUT_OF_BOUNDS;
+    if (within && rc == OK) rc = r->app->ops->series(r->app, labels, &h, r->e);
+    if (within && rc == OK) rc = r->app->ops->append(r->app, h, ts, l->value, 0, r->e);
+    TRY(take_result(r, rc));
+    r->added++;                        /* of a line that ends the scrape nothing is counted */
+    if (!within || rc != OK) return OK;
     line_cache_learn(r->t->cache, l->index, h, false);
     r->series_added += !r->over_limit;
     return OK;
@@ -361,8 +369,8 @@ static void warn_counts(const struct run *r)
             kv_u64("num_dropped", r->out_of_bounds));
 }
 
-/* The page's series into r->app. On failure nothing of the page is known to the cache; the caller
- * rolls back. */
+/* The page's series into r->app. On failure the cache stays open (r->half): the caller rolls both
+ * back. */
 static errc append_page(struct run *r, const struct scrape_page *page)
 {
     enum expo_format format;
@@ -378,16 +386,48 @@ static errc append_page(struct run *r, const struct scrape_page *page)
     line_cache_begin(
         r->t->cache, &r->x, r->c->track_timestamps_staleness || !r->c->honor_timestamps);
     errc rc = append_lines(r, page->ahead);
-    if (rc == OK && r->over_limit) {
-        metric_inc(&m_sample_limit);
-        rc = err_set(r->e, ERR_LIMIT, "sample limit exceeded");
-    }
+    if (r->over_limit) metric_inc(&m_sample_limit);
+    if (rc == OK && r->over_limit) rc = err_set(r->e, ERR_LIMIT, "sample limit exceeded");
     if (rc == OK) line_cache_commit(r->t->cache, append_stale, r);
-    else line_cache_rollback(r->t->cache);
+    else r->half = true;
     warn_counts(r);
     arena_fini(&r->a);
     expo_fini(&r->x);
     return rc;
+}
+
+/* Nothing to begin a batch with: no marker can be stored. */
+static void not_told(void *ctx, uint64_t handle)
+{
+    (void)ctx;
+    (void)handle;
+}
+
+/* What the target had and has no more is marked stale. Of a page that failed on its way, the lines
+ * before that are what it has. */
+static void mark_gone(struct run *r, bool begun)
+{
+    line_gone tell = begun ? append_stale : not_told;
+    if (!r->half) {
+        if (begun) line_cache_gone_all(r->t->cache, tell, r);
+    } else if (line_cache_rollback(r->t->cache, tell, r)) {
+        metric_inc(&m_flush_forced);
+    }
+}
+
+/* The target's labels. As in Prometheus, one that is named like another's exported_ form goes when
+ * the other is set. */
+static struct labels report_labels(const struct target *t, enum report which, struct arena *a)
+{
+    struct labels_builder lb;
+    labels_builder_init(&lb, a);
+    for (size_t i = 0; i < t->public_labels.n; i++) {
+        struct label l = t->public_labels.at[i];
+        labels_builder_set(&lb, arena_fmt(a, "exported_%.*s", STR_ARG(l.name)), STR_EMPTY);
+        labels_builder_set(&lb, l.name, l.value);
+    }
+    labels_builder_set(&lb, METRIC_NAME, report_name(which));
+    return labels_builder_done(&lb);
 }
 
 static void report_one(struct run *r, enum report which, double v)
@@ -398,12 +438,9 @@ static void report_one(struct run *r, enum report which, double v)
     if (rc != ERR_NOT_FOUND) return;
     struct arena a;
     arena_init(&a, NULL, 0);
-    struct labels_builder lb;
-    labels_builder_init(&lb, &a);
-    labels_builder_from(&lb, t->public_labels);
-    labels_builder_set(&lb, METRIC_NAME, report_name(which));
     struct err e = { 0 };
-    rc = r->app->ops->series(r->app, labels_builder_done(&lb), &t->reports[which], &e);
+    struct labels labels = report_labels(t, which, &a);
+    rc = r->app->ops->series(r->app, labels, &t->reports[which], &e);
     if (rc == OK) rc = r->app->ops->append(r->app, t->reports[which], r->t_ms, v, 0, &e);
     if (rc != OK && rc != ERR_OUT_OF_ORDER && rc != ERR_DUPLICATE)
         LOG_LIMITED(
@@ -477,7 +514,7 @@ void scrape_apply(struct target *t, struct appendable *st, const struct scrape_p
     metadata_stays(t, !stale);
     meta_cache_page(&t->meta, !stale);
     double duration_s = (double)(clock_mono_ns() - start_mono_ns) / 1e9;
-    if (rc == OK && stale) line_cache_gone_all(t->cache, append_stale, r);
+    if (stale) mark_gone(r, rc == OK);
     if (rc == OK) {
         report_all(r, page, duration_s, out->rc == OK);
         rc = r->app->ops->commit(STEAL(r->app), &begin_err);

@@ -3,8 +3,9 @@
  * What        Parses a page, gives each series its labels (target labels, conflicts, metric
  *             relabelling, limits), appends it, marks what is gone as stale, and writes the report
  *             series (up and its like). Everything of a scrape is one batch.
- * Invariants  (1) Of a page that fails nothing is stored but stale markers and the report. (2) A
- *             series that was on the last page and is not on this one gets one stale marker.
+ * Invariants  (1) Of a page that fails no value is stored, only stale markers and the report. (2) A
+ *             series that was on the last page and is not on this one gets one stale marker. What a
+ *             page names before the spot where it fails is on it.
  * Ownership   borrows
  * Threads     one scrape of a target at a time
  * Errors      in the outcome: the words that /api/v1/targets shows as lastError

@@ -108,7 +108,21 @@ static const struct {
         "server returned HTTP status 500 Internal Server Error" },
     { "an empty page", { 0 }, NULL, { "a 1\n", "" }, 2, "{__name__=\"a\", " L " 1@0 stale@15000\n",
         "" },
-    { "of a broken page nothing is kept", { 0 }, NULL, { "a 1\n", "a 2\nb 1\nc {{\n", "a 3\n" }, 3,
+    { "of a broken page nothing is kept, but what it named is there", { 0 }, NULL,
+        { "a 1\nz 1\n", "a 2\nb 1\nc {{\n", "a 3\n" }, 3,
+        "{__name__=\"a\", " L " 1@0 3@30000\n{__name__=\"b\", " L
+        " stale@30000\n{__name__=\"z\", " L " 1@0 stale@15000\n",
+        "" },
+    { "broken again and again", { 0 }, NULL,
+        { "a 1\nb 1\n", "a 2\n}\n", "b 2\n}\n", "b 3\na 3\n" }, 4,
+        "{__name__=\"a\", " L " 1@0 stale@30000 3@45000\n{__name__=\"b\", " L
+        " 1@0 stale@15000 3@45000\n",
+        "" },
+    { "broken, then failing", { 0 }, NULL, { "a 1\nb 1\n", "a 2\n}\n", FAILS, "a 3\n" }, 4,
+        "{__name__=\"a\", " L " 1@0 stale@30000 3@45000\n{__name__=\"b\", " L
+        " 1@0 stale@15000\n",
+        "" },
+    { "broken from the start", { 0 }, NULL, { "a 1\n", "7&-\n", "a 3\n" }, 3,
         "{__name__=\"a\", " L " 1@0 stale@15000 3@30000\n", "" },
     { "words of a broken page", { 0 }, NULL, { "this is { not metrics\n" }, 1, "",
         "strconv.ParseFloat: parsing \"is\": invalid syntax while parsing: \"this is\"" },
@@ -131,6 +145,9 @@ static const struct {
         "{__name__=\"a\", " L " 1@5000\n{__name__=\"b\", " L " 1@15000\n", "" },
     { "unless they are tracked", { .track_staleness = true }, NULL, { "a 1 5000\n", "b 1\n" }, 2,
         "{__name__=\"a\", " L " 1@5000 stale@15000\n{__name__=\"b\", " L " 1@15000\n", "" },
+    { "an older one is not there", { .track_staleness = true }, NULL,
+        { "a 1 5000\n", "a 2 4000\n", "a 3 4500\n", "a 4 16000\n" }, 4,
+        "{__name__=\"a\", " L " 1@5000 stale@15000 4@16000\n", "" },
     { "time stamps ignored", { .ignore_timestamps = true }, NULL, { "a 1 5000\n", "b 1\n" }, 2,
         "{__name__=\"a\", " L " 1@0 stale@15000\n{__name__=\"b\", " L " 1@15000\n", "" },
     { "the same time stamp again", { 0 }, NULL, { "a 1 5000\nb 1\n", "a 2 5000\nb 2\n" }, 2,
@@ -140,7 +157,11 @@ static const struct {
     { "a line twice: the first counts", { 0 }, NULL, { "a 1\na 2\n", "a 3\na 4\n" }, 2,
         "{__name__=\"a\", " L " 1@0 3@15000\n", "" },
     { "sample_limit", { .samples = 2 }, NULL, { "a 1\nb 1\n", "a 2\nb 2\nc 2\n", "a 3\n" }, 3,
-        "{__name__=\"a\", " L " 1@0 stale@15000 3@30000\n{__name__=\"b\", " L " 1@0 stale@15000\n",
+        "{__name__=\"a\", " L " 1@0 3@30000\n{__name__=\"b\", " L " 1@0 stale@30000\n", "" },
+    { "a known line behind the limit is not there", { .samples = 2 }, NULL,
+        { "a 1\nb 1\n", "c 2\na 2\nb 2\n", "a 3\n" }, 3,
+        "{__name__=\"a\", " L " 1@0 3@30000\n{__name__=\"b\", " L
+        " 1@0 stale@15000\n{__name__=\"c\", " L " stale@30000\n",
         "" },
     { "words of sample_limit", { .samples = 1 }, NULL, { "a 1\nb 1\n" }, 1, "",
         "sample limit exceeded" },
@@ -203,6 +224,7 @@ TEST(scrape_report)
         { "good, with more", "a 1\nb 2\n", 5, true, 1, 2, 2, 2, 8, 5 },
         { "over the limit", "a 1\nb 2\nc 3\n", 2, true, 0, 3, 3, 2, 12, 2 },
         { "broken", "a 1\nb{{{\n", 0, true, 0, 1, 1, 1, 9, 0 },
+        { "a label too many", "a 1\nb{x=\"1\",y=\"2\"} 1\n", 0, false, 0, 2, 1, 1, -9, -9 },
         { "failed", NULL, 0, true, 0, 0, 0, 0, 0, 0 },
     };
     TEST_EACH(c, cases) {
@@ -212,6 +234,7 @@ TEST(scrape_report)
         double v;
         job.sample_limit = c->limit;
         job.extra_scrape_metrics = c->extra;
+        job.label_limit = 4;
         struct target *t = target_of(&job, NULL);
         scrape(t, m, c->page, "text/plain", 1000, &out);
         const struct { str name; double want;
@@ -234,6 +257,58 @@ TEST(scrape_report)
         target_unref(t);
         memstore_free(m);
     }
+}
+
+/* A line is counted as added once, however often its page fails. */
+TEST(scrape_added_by_pages_that_fail)
+{
+    struct scrape_config job = test_job("j");
+    struct memstore *m = memstore_new();
+    struct target *t = target_of(&job, NULL);
+    struct scrape_outcome out;
+    static const struct { const char *page; uint64_t added; } pages[] = {
+        { "a 1\nb 1\n}\n", 2 }, { "a 2\nb 2\n}\n", 0 }, { "a 3\nb 3\n", 0 }, { "c 4\n", 1 },
+        { "a 5\nb 5\nc 5\n", 2 }
+    };
+    for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
+        scrape(t, m, pages[i].page, "text/plain", (int64_t)i * STEP_MS, &out);
+        EXPECT_EQ(out.series_added, pages[i].added);
+    }
+    target_unref(t);
+    memstore_free(m);
+}
+
+/* Pages that fail with ever other lines do not make the cache grow for ever. */
+TEST(scrape_forgets_pages_that_fail)
+{
+    struct scrape_config job = test_job("j");
+    struct memstore *m = memstore_new();
+    struct target *t = target_of(&job, NULL);
+    struct scrape_outcome out;
+    for (int i = 0; i < 60; i++) {
+        struct buf page = { 0 };
+        for (int k = 0; k < 100; k++) buf_fmt(&page, "a{i=\"%d\",k=\"%d\"} 1\n", i, k);
+        buf_fmt(&page, "}\n");
+        buf_u8(&page, 0);
+        scrape(t, m, (const char *)page.p, "text/plain", (int64_t)i * STEP_MS, &out);
+        EXPECT(line_cache_count(t->cache) <= 1100);
+        buf_fini(&page);
+    }
+    target_unref(t);
+    memstore_free(m);
+}
+
+TEST(scrape_report_of_labels_that_collide)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct scrape_config job = test_job("j");
+    struct memstore *m = memstore_new();
+    struct target *t = target_of(&job, "exported_job");
+    struct scrape_outcome out;
+    scrape(t, m, "a 1\n", "text/plain", 0, &out);
+    EXPECT_STR(store_text(m, &a, S("up"), true), S("{__name__=\"up\", " L " 1@0\n"));
+    target_unref(t);
+    memstore_free(m);
 }
 
 TEST(scrape_end_marks_everything)
