@@ -60,7 +60,12 @@ struct wal_batch {
 struct batch_list { struct wal_batch *first, **last; };
 
 typedef VEC(size_t) end_list;
-struct seg_file { struct file *f; uint32_t n; uint64_t size, synced; };
+struct seg_file {
+    struct file *f;
+    uint32_t n;
+    uint64_t size, synced;
+    bool cut;                                  /* since its last fsync */
+};
 
 struct wal {
     struct wal_opts o;                         /* const after open; dir is on the heap */
@@ -102,6 +107,7 @@ struct wal {
     bool cut; uint32_t cut_seg; uint64_t cut_off;   /* roll_back has to be tried again */
     /* the last file is recover()'s, and its name durable or not */
     enum { RESCUE_NONE, RESCUE_BEGUN, RESCUE_DONE } rescue;
+    bool dropped;                              /* a file, and its folder is not synced yet */
     struct buf out, series_out;
     end_list series_out_ends;
     struct thread *thread;
@@ -289,6 +295,7 @@ static errc files_drop(struct wal *w, struct err *e)
     w->cur_n = now.n;
     w->off = now.size;
     w->rescue = RESCUE_NONE;
+    w->dropped = true;
     wal_metrics_segment(w->m, now.n);
     return OK;
 }
@@ -350,34 +357,6 @@ static errc put_batch(
     return OK;
 }
 
-/* Cuts the log back to (seg, off): what came after is gone, later files too. */
-static errc roll_back(struct wal *w, uint32_t seg, uint64_t off, struct err *e)
-{
-    errc rc = OK;
-    buf_reset(&w->out);
-    w->cut = true;
-    w->cut_seg = seg;
-    w->cut_off = off;
-    files_enter(w);
-    while (rc == OK && w->cur_n > seg) rc = files_drop(w, e);
-    if (rc == OK && FAULT("wal.truncate")) rc = err_set(e, ERR_IO, "wal: truncate failed (fault)");
-    if (rc == OK) rc = file_truncate(w->cur_file, off, e);
-    if (rc == OK) {
-        mtx_lock(&w->mu);
-        vec_last(&w->files).size = off;
-        vec_last(&w->files).synced = MIN(vec_last(&w->files).synced, off);
-        w->back_to = UINT32_MAX;
-        mtx_unlock(&w->mu);
-        w->off = off;
-        w->cut = false;
-    }
-    files_leave(w);
-    return rc;
-}
-
-/* ---- fsync
- * ---------------------------------------------------------------------------------------------- */
-
 static errc sync_file(struct wal *w, struct file *f, struct err *e)
 {
     if (fault_dropped("wal.segment_fsync")) return OK;
@@ -395,6 +374,52 @@ static errc sync_dir(struct wal *w, struct err *e)
         return err_set(e, ERR_IO, "wal: fsync of the folder failed (fault)");
     return fs_sync_dir(w->o.fs, w->o.dir, e);
 }
+
+static errc file_cut(struct wal *w, struct seg_file *s, uint64_t off, struct err *e)
+{
+    if (FAULT("wal.truncate")) return err_set(e, ERR_IO, "wal: truncate failed (fault)");
+    TRY(file_truncate(s->f, off, e));
+    mtx_lock(&w->mu);
+    s->size = off;
+    s->synced = MIN(s->synced, off);
+    s->cut = true;
+    if (!w->unsynced_since_ns) w->unsynced_since_ns = clock_mono_ns();
+    mtx_unlock(&w->mu);
+    return OK;
+}
+
+/* Deletes the files after `seg`, for good: what comes back must not follow a hole. */
+static errc files_drop_to(struct wal *w, uint32_t seg, struct err *e)
+{
+    while (w->cur_n > seg) TRY(files_drop(w, e));
+    if (w->dropped && !fault_dropped("wal.undo_order")) TRY(sync_dir(w, e));
+    w->dropped = false;
+    return OK;
+}
+
+/* Cuts the log back to (seg, off): what came after is gone, later files too. */
+static errc roll_back(struct wal *w, uint32_t seg, uint64_t off, struct err *e)
+{
+    buf_reset(&w->out);
+    w->cut = true;
+    w->cut_seg = seg;
+    w->cut_off = off;
+    files_enter(w);
+    errc rc = files_drop_to(w, seg, e);
+    if (rc == OK) rc = file_cut(w, &vec_last(&w->files), off, e);
+    if (rc == OK) {
+        mtx_lock(&w->mu);
+        w->back_to = UINT32_MAX;
+        mtx_unlock(&w->mu);
+        w->off = off;
+        w->cut = false;
+    }
+    files_leave(w);
+    return rc;
+}
+
+/* ---- fsync
+ * ---------------------------------------------------------------------------------------------- */
 
 static void release_held_locked(struct wal *w, uint64_t upto) REQUIRES(w->mu)
 {
@@ -423,14 +448,18 @@ static errc sync_pass(struct wal *w, struct err *e)
     errc rc = names ? sync_dir(w, e) : OK;
     size_t done = 0;
     while (rc == OK && done < now.n) {
-        if (now.at[done].synced < now.at[done].size) rc = sync_file(w, now.at[done].f, e);
+        bool cut = now.at[done].cut && !fault_dropped("wal.cut_fsync");
+        if (cut || now.at[done].synced < now.at[done].size) rc = sync_file(w, now.at[done].f, e);
         done += rc == OK;
     }
 
     mtx_lock(&w->mu);
     if (rc != OK) w->recover = true;
     if (names && rc != OK) w->dir_dirty = true;
-    for (size_t i = 0; i < done; i++) w->files.at[i].synced = now.at[i].size;
+    for (size_t i = 0; i < done; i++) {
+        w->files.at[i].synced = now.at[i].size;
+        w->files.at[i].cut = false;
+    }
     if (rc == OK) {
         release_held_locked(w, mark);
         w->unsynced_since_ns = vec_last(&w->files).synced < vec_last(&w->files).size ? begun : 0;
@@ -498,27 +527,44 @@ static errc rewrite_held(struct wal *w, uint32_t n, struct err *e)
     return sync_dir(w, e);
 }
 
+/* How much of a file is durable and nobody's failed write. */
+static uint64_t good_of(const struct wal *w, const struct seg_file *s)
+{
+    if (!w->cut || s->n < w->cut_seg) return s->synced;
+    return s->n == w->cut_seg ? MIN(s->synced, w->cut_off) : 0;
+}
+
+/* The files before the rescuing one lose what is not known to be durable, the last one first, each
+ * for good before the one in front of it: what a reader finds at any moment is the front of what
+ * was there, and goes on in the rescuing file. With a hole it would take what that file has of the
+ * hole for too late. */
+static errc cut_unsynced(struct wal *w, struct err *e)
+{
+    size_t n = w->files.n - 1;
+    bool upward = fault_dropped("wal.recover_order");
+    for (size_t k = 0; k < n; k++) {
+        struct seg_file *s = &w->files.at[upward ? k : n - 1 - k];
+        uint64_t good = good_of(w, s);
+        bool torn = w->cut && s->n >= w->cut_seg;              /* also behind `size` */
+        if (good < s->size || torn) TRY(file_cut(w, s, good, e));
+        if (!s->cut) continue;
+        if (!fault_dropped("wal.recover_fsync")) TRY(sync_file(w, s->f, e));
+        s->cut = false;
+    }
+    return OK;
+}
+
 /* After a failed fsync: what is held is written to a new segment and synced, and only then the
- * files before it are cut back to what is known to be durable: until it is, the page cache may be
- * the only place outside of this process that has it. What fails halfway is tried again: the new
- * segment from the start, unless it was complete. REQUIRES: the leader, alone at the files */
+ * files before it are cut back: until it is, the page cache may be the only place outside of this
+ * process that has it. What fails halfway is tried again: the new segment from the start, unless it
+ * was complete. REQUIRES: the leader, alone at the files */
 static errc recover(struct wal *w, struct err *e)
 {
     buf_reset(&w->out);
     if (w->rescue == RESCUE_BEGUN) TRY(files_drop(w, e));
     if (w->rescue == RESCUE_NONE) TRY(rewrite_held(w, w->cur_n + 1, e));
     w->rescue = RESCUE_DONE;
-    for (size_t i = 0; i + 1 < w->files.n; i++) {
-        struct seg_file *s = &w->files.at[i];
-        if (s->synced >= s->size) continue;
-        TRY(file_truncate(s->f, s->synced, e));
-        mtx_lock(&w->mu);
-        s->size = s->synced;
-        mtx_unlock(&w->mu);
-        /* the size alone; if this fails, too, a reader meets a torn tail */
-        errc rc = file_sync(s->f, NULL);
-        (void)rc;
-    }
+    TRY(cut_unsynced(w, e));
     w->rescue = RESCUE_NONE;
     w->cut = false;
     return OK;

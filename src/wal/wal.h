@@ -25,7 +25,8 @@
  *             ERR_LIMIT: too many series records wait for a log that cannot be written.
  * Format      docs/format/wal.md
  *
- * Durability steps for fault_dropped(): wal.segment_fsync, wal.dir_fsync, wal.series_order.
+ * Durability steps for fault_dropped(): wal.segment_fsync, wal.dir_fsync, wal.series_order,
+ * wal.cut_fsync, wal.undo_order, wal.recover_order, wal.recover_fsync.
  */
 #ifndef EPI_WAL_WAL_H
 #define EPI_WAL_WAL_H

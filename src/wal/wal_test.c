@@ -258,6 +258,122 @@ TEST(wal_close_takes_back)
     }
 }
 
+/* A group over several segments. */
+static errc log_many(struct wal *w, struct arena *a, uint64_t from, size_t n)
+{
+    str recs[20];
+    EXPECT(n <= ARRAY_LEN(recs));
+    for (size_t i = 0; i < n; i++) recs[i] = numbered(a, from + i, 9000);
+    return wal_log(w, recs, n, NULL);
+}
+
+static void expect_exactly(struct fs *fs, uint64_t n)
+{
+    numbers got = { 0 };
+    read_back(fs, &got, true);
+    EXPECT_EQ(got.n, n);
+    for (size_t i = 0; i < got.n; i++) EXPECT_EQ(got.at[i], i);
+    vec_fini(&got);
+}
+
+/* What is taken back stays away after a power cut. The steps wal.cut_fsync and wal.undo_order left
+ * out: it comes back. */
+TEST(wal_undo_survives)
+{
+    for (uint64_t seed = 0; seed < 600; seed++) {
+        struct arena a = { 0 };
+        struct fs *fs = fs_sim_new(test_seed() + seed);
+        struct wal *w =
+            log_open(fs, (struct wal_opts){ .no_thread = true, .fsync_interval_ms = 1000 });
+        EXPECT_OK(log_many(w, &a, 0, 2));
+        EXPECT_OK(wal_sync(w, NULL));
+        fs_sim_fail_nth(fs, SIM_OPS_CHANGE, 1 + seed % 7, ERR_IO);
+        errc rc = log_many(w, &a, 2, 20);
+        fs_sim_fail_nth(fs, 0, 0, OK);
+        bool closes = seed % 4 == 0, syncs = seed % 4 == 1;
+        if (closes) EXPECT_OK(wal_close_synced(w, NULL));
+        if (syncs) EXPECT_OK(wal_sync(w, NULL));
+        fs_sim_crash(fs, SIM_LOSE_SOME);
+        if (!closes) wal_close(w);
+        if (closes || syncs) expect_exactly(fs, rc == OK ? 22 : 2);
+        numbers got = { 0 };                   /* a front of it: no hole */
+        read_back(fs, &got, false);
+        for (size_t i = 0; i < got.n; i++) EXPECT_EQ(got.at[i], i);
+        vec_fini(&got);
+        fs_free(fs);
+        arena_fini(&a);
+    }
+}
+
+/* A write over two segments failed and could not be taken back; then an fsync fails, too. What was
+ * to be cut away goes with what the fsync failed for. */
+TEST(wal_recover_takes_back)
+{
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        struct arena a = { 0 };
+        struct fs *fs = fs_sim_new(seed);
+        struct wal *w =
+            log_open(fs, (struct wal_opts){ .no_thread = true, .fsync_interval_ms = 1000 });
+        EXPECT_OK(log_many(w, &a, 0, 2));
+        if (seed % 2) EXPECT_OK(wal_sync(w, NULL));
+        fs_sim_fail_rate(fs, SIM_OP(STALL_TRUNCATE) | SIM_OP(STALL_UNLINK), 1000000, ERR_IO);
+        fs_sim_fail_nth(fs, SIM_OP(STALL_WRITE), 1 + seed / 2 % 3, ERR_IO);
+        EXPECT_EQ(log_many(w, &a, 90, 20), ERR_IO);
+        fs_sim_fail_rate(fs, 0, 0, OK);
+        fs_sim_fail_nth(fs, SIM_OP(STALL_SYNC), 1, ERR_IO);
+        (void)!wal_sync(w, NULL);
+        fs_sim_fail_nth(fs, 0, 0, OK);
+        EXPECT_OK(log_many(w, &a, 2, 3));
+        EXPECT_OK(wal_close_synced(w, NULL));
+        expect_exactly(fs, 5);
+        fs_sim_crash(fs, SIM_LOSE_SOME);
+        expect_exactly(fs, 5);
+        fs_free(fs);
+        arena_fini(&a);
+    }
+}
+
+/* What a replay makes of a log in which records stand twice: the later one is too late. */
+static uint64_t front_of(struct fs *fs)
+{
+    numbers got = { 0 };
+    uint64_t next = 0;
+    read_back(fs, &got, false);
+    for (size_t i = 0; i < got.n; i++) {
+        EXPECT(got.at[i] <= next);             /* no hole */
+        if (got.at[i] == next) next++;
+    }
+    vec_fini(&got);
+    return next;
+}
+
+/* An fsync fails for three segments, and the process ends at any point of making it good. A kill
+ * loses nothing; once it is made good, a power cut does not either. The steps wal.recover_order and
+ * wal.recover_fsync left out: they do. */
+TEST(wal_recover_survives)
+{
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct arena a = { 0 };
+        struct fs *fs = fs_sim_new(test_seed() + seed);
+        struct wal *w =
+            log_open(fs, (struct wal_opts){ .no_thread = true, .fsync_interval_ms = 1000 });
+        bool kill = seed % 2;
+        EXPECT_OK(log_many(w, &a, 0, 2));
+        EXPECT_OK(wal_sync(w, NULL));
+        EXPECT_OK(log_many(w, &a, 2, 20));
+        EXPECT_OK(log_many(w, &a, 22, 5));
+        fs_sim_fail_nth(fs, SIM_OP(STALL_SYNC), 1 + seed / 2 % 4, ERR_IO);
+        if (kill) fs_sim_power_off_after(fs, 1 + seed / 8 % 12);
+        errc rc = wal_sync(w, NULL);
+        EXPECT(rc == OK || fs_sim_is_off(fs));
+        fs_sim_crash(fs, kill ? SIM_KILLED : SIM_LOSE_SOME);
+        wal_close(w);
+        EXPECT_EQ(front_of(fs), 27);
+        fs_free(fs);
+        arena_fini(&a);
+    }
+}
+
 /* The power goes at any point: a beginning of what was acknowledged is there, and all that was
  * synced; kill -9 loses nothing. */
 TEST(wal_crashes)
