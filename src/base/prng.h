@@ -4,7 +4,7 @@
  *             secrets (prng_secret is).
  * Invariants  the same seed gives the same numbers on every machine
  * Ownership   values
- * Threads     none: each owner has its own
+ * Threads     each owner has its own; prng_secret(): any; prng_fake_*: with threads at rest
  * Errors      prng_secret aborts if the kernel gives no randomness
  * Format      none
  */
@@ -30,5 +30,8 @@ static inline uint64_t prng_below(struct prng *r, uint64_t n)  /* 0 … n-1; n =
 static inline double prng_unit(struct prng *r) { return (double)(prng_u64(r) >> 11) * 0x1p-53; }
 
 void prng_secret(void *out, size_t n);                         /* bytes of the kernel's generator */
+
+void prng_fake_set(uint64_t seed);             /* tests: from now on secrets follow from the seed */
+void prng_fake_off(void);
 
 #endif

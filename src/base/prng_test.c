@@ -54,3 +54,17 @@ TEST(prng_secret_fills_all)
     for (size_t i = sizeof(a) - 64; i < sizeof(a); i++) zeros += a[i] == 0;
     EXPECT(zeros < 32);
 }
+
+TEST(prng_secret_follows_a_seed)
+{
+    uint64_t a[3], b[3], c[3];
+    prng_fake_set(7);
+    prng_secret(a, sizeof(a));
+    prng_secret(b, sizeof(b));
+    prng_fake_set(7);
+    prng_secret(c, sizeof(c));
+    prng_fake_off();
+    EXPECT(memcmp(a, c, sizeof(a)) == 0 && memcmp(a, b, sizeof(a)) != 0);
+    prng_secret(b, sizeof(b));
+    EXPECT(memcmp(b, c, sizeof(b)) != 0);
+}

@@ -29,6 +29,7 @@
  */
 #include "tsdb/db.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/test.h"
@@ -78,6 +79,7 @@ struct life {
     /* … after a fault: what no later fsync reaches may be what later records stand on, such as a
      * series record */
     bool hollow;
+    bool forgets;                      /* the head may have let go of old chunk files */
     uint64_t crashes;
 };
 
@@ -333,7 +335,7 @@ static void keep(struct life *l, str path)
 }
 
 /* Finished chunk files (all but the newest) and what was set aside. REQUIRES: the disk works. What
- * the head wrote to blocks it needs no chunk files for: where there are blocks those may go. */
+ * the head wrote to blocks, or found deleted, it needs no chunk files for: those may go. */
 static void keep_finished(struct life *l)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
@@ -345,18 +347,17 @@ static void keep_finished(struct life *l)
             keep(l, all.at[i].name);
     vec_fini(&all);
     EXPECT_OK(fs_list(l->fs, S("chunks_head"), &a, &all, NULL));
-    for (size_t i = 0; i + 1 < all.n && !has_blocks(l); i++)
+    for (size_t i = 0; i + 1 < all.n && !l->forgets; i++)
         keep(l, path_join(&a, S("chunks_head"), all.at[i].name));
     vec_fini(&all);
 }
 
 static void check_kept(struct life *l)
 {
-    bool blocks = !l->faulty && has_blocks(l);
     for (size_t i = 0; !l->faulty && i < l->kept.n; i++) {
         const struct kept *was = &l->kept.at[i];
         struct kept is;
-        if (blocks && str_has_prefix(str_z(was->path), S("chunks_head/"))) continue;
+        if (l->forgets && str_has_prefix(str_z(was->path), S("chunks_head/"))) continue;
         EXPECT(fs_exists(l->fs, str_z(was->path)));
         file_sum(l, str_z(was->path), &is);
         EXPECT(is.size == was->size && is.sum == was->sum);
@@ -499,6 +500,7 @@ static void do_append(struct life *l)
         l->n_series = MIN(l->n_series + more, (unsigned)SERIES_MAX);
     }
     l->now += 1 + (int64_t)below(l, one_in(l, 50) ? 3600000 : 30000);
+    clock_fake_set(l->now);
     struct put p = { .t = l->now, .mask = prng_u64(&l->rng) | 1 };
     if (one_in(l, 3)) p.mask = UINT64_MAX;
     p.mask &= (1ull << l->n_series) - 1;
@@ -543,6 +545,7 @@ static void do_compact(struct life *l)
     struct err e = { 0 };
     if (one_in(l, 2)) fs_sim_power_off_after(l->fs, 1 + below(l, 1ull << below(l, 9)));
     uint64_t had = fs_sim_changes(l->fs);
+    l->forgets |= head_compactable(db_head(l->db));
     errc rc = db_compact(l->db, &e);
     TELL(l, "compact: %s, %" PRIu64 " changes of the disk", rc == OK ? "OK" : e.msg,
         fs_sim_changes(l->fs) - had);
@@ -566,6 +569,7 @@ static void step(struct life *l, bool may_fail)
     else if (dice < 70 || (l->heavy && dice < 90)) do_compact(l);
     else if (dice < 78) do_sync(l);
     else if (dice < 92) {
+        l->forgets |= head_compactable(db_head(l->db));
         db_tick(l->db);
         if (!is_off(l) && !l->failing) keep_finished(l);
     } else if (dice < 94) do_delete(l);
@@ -595,6 +599,8 @@ static void life_begin(struct life *l, uint64_t seed)
     static const enum compress_kind kinds[] = { COMPRESS_NONE, COMPRESS_SNAPPY, COMPRESS_ZSTD };
     *l = (struct life){ .seed = seed, .rng = { mix(seed, 7) }, .now = 1700000000000 };
     l->fs = fs_sim_new(mix(seed, 8));
+    prng_fake_set(mix(seed, 9));
+    clock_fake_set(l->now);
     l->heavy = one_in(l, 4);
     l->o = (struct db_opts){
         .fs = l->fs,
@@ -644,6 +650,8 @@ static uint64_t live(uint64_t seed)
     fs_sim_power_off_after(l.fs, 0);
     faults_end(&l);
     life_end(&l);
+    prng_fake_off();
+    clock_fake_off();
     return crashes;
 }
 
