@@ -1,152 +1,234 @@
+/* chunk_merge.c — in three steps.
+ *
+ * Each source is trimmed first: a chunk of which something is deleted is written anew, by itself.
+ * Sources that follow each other are then copied one after the other, which is what nearly always
+ * happens. Otherwise the chunks of all come out of a heap by time; those that overlap are decoded,
+ * merged by the iterator that merges for queries, and encoded again; what comes of them goes back
+ * into the heap, all but its first chunk. The heap and the order of the overlapping chunks are
+ * Prometheus', because they decide which of two samples of the same time is kept.
+ */
 #include "block/chunk_merge.h"
 
 #include "chunk/chunk.h"
-#include "chunk/cut.h"
-#include "chunk/xor.h"
-
-#include <stdlib.h>
+#include "storage/clip.h"
 
 void chunk_merge_fini(struct chunk_merge *m)
 {
-    vec_fini(&m->in);
     vec_fini(&m->out);
-    vec_fini(&m->encoded);
-    vec_fini(&m->t);
-    vec_fini(&m->tmp_t);
-    vec_fini(&m->v);
-    vec_fini(&m->tmp_v);
-    buf_fini(&m->bytes);
+    vec_fini(&m->feeds);
+    vec_fini(&m->waiting);
+    vec_fini(&m->overlap);
+    chunk_encoder_fini(&m->encoder);
+    if (m->iter.enc != CHUNK_NONE) chunk_iter_fini(&m->iter);
+    sample_iter_free(m->merged);
+    arena_fini(&m->arena);
 }
 
-static int by_time(const void *a, const void *b)
+/* What was encoded, in memory that stays until the next merge. */
+static struct merge_feed take_encoded(struct chunk_merge *m)
 {
-    const struct merge_chunk *x = a, *y = b;
-    if (x->view.mint != y->view.mint) return x->view.mint < y->view.mint ? -1 : 1;
-    if (x->view.maxt != y->view.maxt) return x->view.maxt < y->view.maxt ? -1 : 1;
-    return (x->source > y->source) - (x->source < y->source);
+    struct chunk_encoder *w = &m->encoder;
+    struct chunk_view *at = arena_array(&m->arena, w->chunks.n, sizeof(*at));
+    for (size_t i = 0; i < w->chunks.n; i++) {
+        const struct encoded_chunk *c = &w->chunks.at[i];
+        str data = arena_str(&m->arena, encoded_chunk_data(w, i));
+        at[i] = (struct chunk_view){ c->mint, c->maxt, c->enc, data };
+    }
+    return (struct merge_feed){ at, at + w->chunks.n };
 }
 
-static bool cut_by_deletion(const struct merge_chunk *c)
+/* ---- deletion ---- */
+
+static bool touched(const intervals *deleted, const struct chunk_view *c)
 {
-    return c->deleted && intervals_meet(c->deleted, c->view.mint, c->view.maxt);
+    return deleted && intervals_meet(deleted, c->mint, c->maxt);
 }
 
-static bool same(const struct merge_chunk *a, const struct merge_chunk *b)
+static errc trim(struct chunk_merge *m, const struct chunk_view *c, const intervals *deleted,
+    chunk_views *out, struct err *e)
 {
-    return a->view.mint == b->view.mint && a->view.maxt == b->view.maxt &&
-           a->view.enc == b->view.enc && str_eq(a->view.data, b->view.data) &&
-           !cut_by_deletion(a) && !cut_by_deletion(b);
+    struct sample_batch b;
+    if (m->iter.enc == CHUNK_NONE) chunk_iter_init(&m->iter);
+    TRY(chunk_iter_reset(&m->iter, c->enc, c->data, e));
+    chunk_encoder_begin_trim(&m->encoder, c->enc);
+    do {
+        TRY(chunk_iter_fill(&m->iter, &b, e));
+        sample_batch_clip(&b, b.st ? m->iter.st : NULL, INT64_MIN, INT64_MAX, deleted);
+        chunk_encoder_put(&m->encoder, &b);
+    } while (!m->iter.ended);
+    chunk_encoder_end(&m->encoder);
+    struct merge_feed f = take_encoded(m);
+    for (; f.at < f.end; f.at++) avec_push(&m->arena, out, *f.at);
+    return OK;
 }
 
-static void push_copy(struct chunk_merge *m, const struct merge_chunk *c)
+static errc feed_of(
+    struct chunk_merge *m, const struct chunk_series *s, struct merge_feed *out, struct err *e)
 {
-    vec_push(&m->out, c->view);
-    vec_push(&m->encoded, 0);
+    bool any = false;
+    for (size_t i = 0; i < s->n && !any; i++) any = touched(s->deleted, &s->chunks[i]);
+    if (!any) {
+        *out = (struct merge_feed){ s->chunks, s->chunks + s->n };
+        return OK;
+    }
+    chunk_views kept = { 0 };
+    for (size_t i = 0; i < s->n; i++) {
+        const struct chunk_view *c = &s->chunks[i];
+        if (!touched(s->deleted, c)) avec_push(&m->arena, &kept, *c);
+        else if (!intervals_cover(s->deleted, c->mint, c->maxt))
+            TRY(trim(m, c, s->deleted, &kept, e));
+    }
+    *out = (struct merge_feed){ kept.at, kept.at + kept.n };
+    return OK;
 }
 
-/* The samples of a chunk that are left, into tmp. */
-static errc decode(struct chunk_merge *m, const struct merge_chunk *c, struct err *e)
+/* ---- overlap ---- */
+
+/* The samples of one chunk, for the iterator that merges. */
+struct chunk_source { struct series base; const struct chunk_view *view; };
+struct chunk_source_iter { struct sample_iter base; struct chunk_iter in; };
+
+static errc source_fill(struct sample_iter *base, struct sample_batch *out, struct err *e)
 {
-    size_t n = chunk_count(c->view.enc, c->view.data), kept = 0;
-    if (c->view.enc != CHUNK_XOR)
-        return err_set(e, ERR_UNSUPPORTED,
-            "chunks of encoding %.*s cannot be rewritten by this version",
-            STR_ARG(chunk_enc_name(c->view.enc)));
-    vec_reserve(&m->tmp_t, n);
-    vec_reserve(&m->tmp_v, n);
-    TRY(xor_decode(c->view.data, m->tmp_t.at, m->tmp_v.at, n, &n, e));
+    return chunk_iter_fill(&CONTAINER_OF(base, struct chunk_source_iter, base)->in, out, e);
+}
+
+static errc source_seek(struct sample_iter *base, int64_t t, struct err *e)
+{
+    (void)base;
+    (void)t;
+    return err_set(e, ERR_UNSUPPORTED, "a merge of chunks goes from the first sample to the last");
+}
+
+static void source_free(struct sample_iter *base)
+{
+    struct chunk_source_iter *it = CONTAINER_OF(base, struct chunk_source_iter, base);
+    chunk_iter_fini(&it->in);
+    mem_free(it);
+}
+
+static const struct sample_iter_ops source_iter_ops = { source_fill, source_seek, source_free };
+
+static errc source_iterate(struct series *base, struct sample_iter **it, struct err *e)
+{
+    const struct chunk_view *c = CONTAINER_OF(base, struct chunk_source, base)->view;
+    if (!*it) {
+        struct chunk_source_iter *fresh = NEW(struct chunk_source_iter);
+        fresh->base.ops = &source_iter_ops;
+        chunk_iter_init(&fresh->in);
+        *it = &fresh->base;
+    }
+    return chunk_iter_reset(&CONTAINER_OF(*it, struct chunk_source_iter, base)->in, c->enc, c->data,
+        e);
+}
+
+static const struct series_ops source_ops = { source_iterate };
+
+/* The chunks of m->overlap as one row of chunks. */
+static errc rewrite(struct chunk_merge *m, struct merge_feed *out, struct err *e)
+{
+    size_t n = m->overlap.n;
+    struct chunk_source *sources = arena_array(&m->arena, n, sizeof(*sources));
+    struct series **list = arena_array(&m->arena, n, sizeof(*list));
+    struct sample_batch b;
     for (size_t i = 0; i < n; i++) {
-        if (c->deleted && intervals_have(c->deleted, m->tmp_t.at[i])) continue;
-        m->tmp_t.at[kept] = m->tmp_t.at[i];
-        m->tmp_v.at[kept++] = m->tmp_v.at[i];
+        sources[i] = (struct chunk_source){ { .ops = &source_ops }, &m->overlap.at[i] };
+        list[i] = &sources[i].base;
     }
-    m->tmp_t.n = m->tmp_v.n = kept;
+    TRY(merge_iter_open(&m->merged, list, n, e));
+    chunk_encoder_begin(&m->encoder, CHUNK_XOR);
+    do {
+        TRY(sample_iter_fill(m->merged, &b, e));
+        chunk_encoder_put(&m->encoder, &b);
+    } while (b.n);
+    chunk_encoder_end(&m->encoder);
+    *out = take_encoded(m);
     return OK;
 }
 
-/* tmp into t and v, which keep their own where times are equal. From the back, in place. */
-static void join(struct chunk_merge *m)
+static bool earlier(const void *a, const void *b)
 {
-    size_t i = m->t.n, k = m->tmp_t.n, doubles = 0;
-    for (size_t a = 0, b = 0; a < i && b < k;) {
-        int64_t x = m->t.at[a], y = m->tmp_t.at[b];
-        doubles += x == y;
-        a += x <= y;
-        b += y <= x;
-    }
-    size_t to = i + k - doubles;
-    vec_reserve(&m->t, to);
-    vec_reserve(&m->v, to);
-    m->t.n = m->v.n = to;
-    while (k > 0) {
-        bool own = i > 0 && m->t.at[i - 1] >= m->tmp_t.at[k - 1];
-        if (own && m->t.at[i - 1] == m->tmp_t.at[k - 1]) k--;
-        to--;
-        m->t.at[to] = own ? m->t.at[i - 1] : m->tmp_t.at[k - 1];
-        m->v.at[to] = own ? m->v.at[i - 1] : m->tmp_v.at[k - 1];
-        if (own) i--;
-        else k--;
+    const struct chunk_view *x = ((const struct merge_feed *)a)->at;
+    const struct chunk_view *y = ((const struct merge_feed *)b)->at;
+    return x->mint == y->mint ? x->maxt < y->maxt : x->mint < y->mint;
+}
+
+/* The next chunk by time; its feed goes back into the heap. */
+static struct chunk_view pop(struct chunk_merge *m)
+{
+    struct merge_feed *f = heap_pop(&m->waiting, earlier);
+    struct chunk_view c = *f->at++;
+    if (f->at < f->end) heap_push(&m->waiting, earlier, f);
+    return c;
+}
+
+static bool same(const struct chunk_view *a, const struct chunk_view *b)
+{
+    return a->mint == b->mint && a->maxt == b->maxt && str_eq(a->data, b->data);
+}
+
+/* All that overlaps with `first`, without it, in the order of the heap. */
+static void gather(struct chunk_merge *m, struct chunk_view first)
+{
+    int64_t reach = first.maxt;
+    struct chunk_view last = first;
+    m->overlap.n = 0;
+    while (m->waiting.n && ((struct merge_feed *)m->waiting.at[0])->at->mint <= reach) {
+        struct chunk_view c = pop(m);
+        if (same(&c, &last)) continue;
+        vec_push(&m->overlap, c);
+        reach = MAX(reach, c.maxt);
+        last = c;
     }
 }
 
-static void push_encoded(struct chunk_merge *m, const int64_t *t, const double *v, size_t n)
+static errc merge_by_time(struct chunk_merge *m, struct err *e)
 {
-    uint8_t *at = buf_room(&m->bytes, XOR_ROOM(n));
-    size_t bytes = xor_encode(at, t, v, n);
-    vec_push(&m->encoded, m->bytes.n + 1);
-    vec_push(&m->out, ((struct chunk_view){ t[0], t[n - 1], CHUNK_XOR, { NULL, bytes } }));
-    buf_commit(&m->bytes, bytes);
-}
-
-/* Chunks first … end - 1, each of which overlaps one before it or has something deleted. The order
- * of sources decides about equal times. */
-static errc rewrite(
-    struct chunk_merge *m, size_t first, size_t end, size_t n_sources, struct err *e)
-{
-    size_t per_chunk = end - first == 1 ? XOR_SAMPLES_MAX : CUT_SAMPLES;
-    m->t.n = m->v.n = 0;
-    for (size_t s = 0; s < n_sources; s++) {
-        for (size_t i = first; i < end; i++) {
-            if (m->in.at[i].source != s) continue;
-            TRY(decode(m, &m->in.at[i], e));
-            join(m);
+    m->waiting.n = 0;
+    for (size_t i = 0; i < m->feeds.n; i++) {
+        struct merge_feed *f = &m->feeds.at[i];
+        if (f->at < f->end) heap_push(&m->waiting, earlier, f);
+    }
+    while (m->waiting.n) {
+        struct chunk_view first = pop(m);
+        gather(m, first);
+        if (m->overlap.n) {
+            struct merge_feed *anew = ANEW(&m->arena, struct merge_feed);
+            vec_push(&m->overlap, first);
+            TRY(rewrite(m, anew, e));
+            if (anew->at == anew->end) continue;       /* chunks without samples */
+            first = *anew->at++;
+            if (anew->at < anew->end) heap_push(&m->waiting, earlier, anew);
         }
+        vec_push(&m->out, first);
     }
-    for (size_t i = 0; i < m->t.n; i += per_chunk)
-        push_encoded(m, m->t.at + i, m->v.at + i, MIN(per_chunk, m->t.n - i));
     return OK;
 }
 
-static void gather(struct chunk_merge *m, const struct chunk_series *const *sources, size_t n)
+/* Does each chunk begin after all before it, as the sources stand? Then into the result with them. */
+static bool follow(struct chunk_merge *m)
 {
-    m->in.n = m->out.n = m->encoded.n = 0;
-    buf_reset(&m->bytes);
-    for (size_t s = 0; s < n; s++) {
-        for (size_t i = 0; i < sources[s]->n; i++) {
-            struct merge_chunk c = { sources[s]->chunks[i], sources[s]->deleted, s };
-            if (!c.deleted || !intervals_cover(c.deleted, c.view.mint, c.view.maxt))
-                vec_push(&m->in, c);
+    for (size_t i = 0; i < m->feeds.n; i++) {
+        for (const struct chunk_view *c = m->feeds.at[i].at; c < m->feeds.at[i].end; c++) {
+            if (m->feeds.n > 1 && m->out.n && c->mint <= vec_last(&m->out).maxt) {
+                m->out.n = 0;
+                return false;
+            }
+            vec_push(&m->out, *c);
         }
     }
-    if (n > 1 && m->in.n) qsort(m->in.at, m->in.n, sizeof(*m->in.at), by_time);
-    size_t kept = 0;
-    for (size_t i = 0; i < m->in.n; i++)
-        if (!kept || !same(&m->in.at[kept - 1], &m->in.at[i])) m->in.at[kept++] = m->in.at[i];
-    m->in.n = kept;
+    return true;
 }
 
 errc chunk_merge(
     struct chunk_merge *m, const struct chunk_series *const *sources, size_t n, struct err *e)
 {
-    gather(m, sources, n);
-    for (size_t i = 0, end; i < m->in.n; i = end) {
-        int64_t reach = m->in.at[i].view.maxt;
-        for (end = i + 1; end < m->in.n && m->in.at[end].view.mint <= reach; end++)
-            reach = MAX(reach, m->in.at[end].view.maxt);
-        if (end == i + 1 && !cut_by_deletion(&m->in.at[i])) push_copy(m, &m->in.at[i]);
-        else TRY(rewrite(m, i, end, n, e));
+    arena_reset(&m->arena, (struct arena_mark){ 0 });
+    m->out.n = m->feeds.n = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct merge_feed f;
+        TRY(feed_of(m, sources[i], &f, e));
+        if (f.at < f.end) vec_push(&m->feeds, f);
     }
-    for (size_t i = 0; i < m->out.n; i++)
-        if (m->encoded.at[i]) m->out.at[i].data.p = m->bytes.p + m->encoded.at[i] - 1;
-    return OK;
+    return follow(m) ? OK : merge_by_time(m, e);
 }

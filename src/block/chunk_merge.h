@@ -2,30 +2,38 @@
  *
  * What        Copies what overlaps nothing and has nothing deleted; decodes, merges by time and
  *             encodes again what does.
- * Invariants  (1) The result ascends and does not overlap. (2) Equal chunks of several sources are
- *             one. (3) Of samples with equal times the one of the source that stands first is kept.
+ * Invariants  (1) The result is what Prometheus makes of the same sources in the same order: chunks,
+ *             which of two samples of the same time is kept, and bytes. (2) It ascends, and does
+ *             not overlap unless a single source does. (3) Equal chunks of several sources are one.
  * Ownership   init/fini in the caller's memory; the result is borrowed until the next merge, and
  *             what was copied from its source as long as that is
  * Threads     none
- * Errors      ERR_CORRUPT; ERR_UNSUPPORTED: an encoding that would have to be decoded and cannot be
- * Format      chunk/xor.h; 120 samples a chunk where chunks are joined
+ * Errors      ERR_CORRUPT of a chunk that has to be decoded
+ * Format      chunk/chunk_encoder.h
  */
 #ifndef EPI_BLOCK_CHUNK_MERGE_H
 #define EPI_BLOCK_CHUNK_MERGE_H
 
-#include "base/buf.h"
-#include "base/vec.h"
+#include "base/heap.h"
+#include "chunk/chunk_encoder.h"
+#include "chunk/chunk_iter.h"
 #include "storage/chunk_series.h"
+#include "storage/merge_iter.h"
 
-struct merge_chunk { struct chunk_view view; const intervals *deleted; size_t source; };
+typedef VEC(struct chunk_view) chunk_views;
+
+/* A source, or chunks that were written anew, and where it stands. */
+struct merge_feed { const struct chunk_view *at, *end; };
+
 struct chunk_merge {
-    VEC(struct merge_chunk) in;
-    VEC(struct chunk_view) out;
-    /* place in bytes of each of out, + 1; 0: it is copied */
-    VEC(size_t) encoded;
-    VEC(int64_t) t, tmp_t;
-    VEC(double) v, tmp_v;
-    struct buf bytes;
+    chunk_views out;
+    VEC(struct merge_feed) feeds;
+    heap waiting;                              /* feeds that have a chunk, by its times */
+    chunk_views overlap;                       /* chunks that are to be decoded together */
+    struct chunk_encoder encoder;
+    struct chunk_iter iter;                    /* for what is only trimmed; its enc 0: not begun */
+    struct sample_iter *merged;
+    struct arena arena;                        /* what was written anew */
 };
 void chunk_merge_fini(struct chunk_merge *m);
 

@@ -60,14 +60,13 @@ static errc write_symbols(
 struct series_source {
     struct chunk_series_set *set;
     const struct chunk_series *cur;
-    size_t place;
 };
 
+/* No more than that: among equal ones the heap decides, as Prometheus' does. */
 static bool series_less(const void *a, const void *b)
 {
     const struct series_source *x = a, *y = b;
-    int order = labels_cmp(x->cur->labels, y->cur->labels);
-    return order ? order < 0 : x->place < y->place;
+    return labels_cmp(x->cur->labels, y->cur->labels) < 0;
 }
 
 struct merging {
@@ -119,7 +118,6 @@ static errc write_series(const struct compact_opts *o, struct block_writer *w,
     struct merging m = { .o = o, .w = w };
     errc rc = OK;
     for (size_t i = 0; rc == OK && i < n; i++) {
-        all[i].place = i;
         rc = block_chunks(blocks[i], &all[i].set, e);
         if (rc == OK) rc = series_read(&m, &all[i], e);
     }

@@ -39,6 +39,10 @@ static inline bool chunk_enc_has_st(uint8_t enc)
 {
     return enc >= CHUNK_XOR2 && enc < CHUNK_ENCODINGS;
 }
+static inline size_t chunk_samples_max(uint8_t enc)
+{
+    return chunk_enc_has_st(enc) && enc != CHUNK_XOR2 ? 16383 : 65535;
+}
 size_t chunk_count(uint8_t enc, str data);
 /* "XOR", "histogram", … as Prometheus prints them; "<unknown>" */
 str chunk_enc_name(uint8_t enc);

@@ -117,4 +117,39 @@ static inline struct hist_words test_histograms_next(struct test_histograms *h, 
     return w;
 }
 
+/* The same as nouns. */
+static inline const struct int_histogram *test_histogram_int(struct arena *a,
+                                                             const struct hist_words *w)
+{
+    struct int_histogram *h = ANEW(a, struct int_histogram);
+    *h = (struct int_histogram){ w->hint, w->layout.schema, w->head[HIST_ZERO_COUNT],
+        w->head[HIST_COUNT], w->layout.zero_threshold, f64_of_bits(w->head[HIST_SUM]),
+        .custom = w->layout.custom, .n_custom = w->layout.n_custom };
+    struct int_histogram_side *sides[] = { &h->pos, &h->neg };
+    for (int s = 0; s < 2; s++) {
+        sides[s]->spans = (struct span *)(uintptr_t)w->layout.side[s].at;
+        sides[s]->n_spans = w->layout.side[s].n;
+        sides[s]->deltas = (int64_t *)(uintptr_t)w->at[s];
+        sides[s]->n = w->layout.n_buckets[s];
+    }
+    return h;
+}
+static inline const struct histogram *test_histogram_float(struct arena *a,
+                                                           const struct hist_words *w)
+{
+    struct histogram *h = ANEW(a, struct histogram);
+    *h = (struct histogram){ w->hint, w->layout.schema, w->layout.zero_threshold,
+        f64_of_bits(w->head[HIST_ZERO_COUNT]), f64_of_bits(w->head[HIST_COUNT]),
+        f64_of_bits(w->head[HIST_SUM]), .custom = w->layout.custom,
+        .n_custom = w->layout.n_custom };
+    struct histogram_side *sides[] = { &h->pos, &h->neg };
+    for (int s = 0; s < 2; s++) {
+        sides[s]->spans = (struct span *)(uintptr_t)w->layout.side[s].at;
+        sides[s]->n_spans = w->layout.side[s].n;
+        sides[s]->at = (double *)(uintptr_t)w->at[s];
+        sides[s]->n = w->layout.n_buckets[s];
+    }
+    return h;
+}
+
 #endif
