@@ -1,10 +1,10 @@
 /* baton.h — who is at it? One at a time, for as long as it takes.
  *
- * What        A baton is held by one thread; others wait for it, or go on without. Unlike a lock it
- *             may be held over I/O: who waits for one waits for a disk, and says so where it is.
+ * What        A baton is held by one thread; others wait for it, or go on without. Unlike a
+ *             lock it may be held over I/O: who waits for one waits for a disk, and says so.
  * Invariants  at most one thread has it
  * Ownership   baton_init/baton_fini; lies in its owner
- * Threads     is for them. When it is asked for nothing is held of the baton's rank or a higher one.
+ * Threads     is for them. Who asks for it holds nothing of the baton's rank or a higher one.
  * Errors      none
  * Format      none
  */

@@ -130,6 +130,11 @@ void head_set_ooo_window(struct head *h, int64_t window_ms)
 {
     atomic_store_explicit(&h->ooo_window_ms, MAX(window_ms, 0), memory_order_relaxed);
 }
+bool head_has_ooo(const struct head *h)
+{
+    bool logged = atomic_load_explicit(&h->wbl, memory_order_acquire) != NULL;
+    return logged || head_min_ooo_time(h) <= head_max_ooo_time(h);
+}
 void head_set_ooo_log(struct head *h, struct wal *wbl)
 {
     atomic_store_explicit(&h->wbl, wbl, memory_order_release);

@@ -5,9 +5,9 @@
  *             symbols, series, postings, open_chunk, isolation, appender, querier, lookup, replay.
  * Invariants  (1) A series ref is given once and never again. (2) A series record is in the log
  *             exactly once, before any sample that names its ref. (3) A batch is seen whole or not
- *             at all, but for late samples: these are seen series by series. (4) A failed log
- *             leaves nothing of its batch; that of late samples nothing of those. (5) Chunks are cut
- *             where Prometheus cuts them and hold its bytes.
+ *             at all, but for late samples: these are seen series by series. (4) A failed
+ *             log leaves nothing of its batch; that of late samples nothing of those. (5) Chunks
+ *             are cut where Prometheus cuts them and hold its bytes.
  * Ownership   head_open allocates, head_close frees; it borrows the log and the chunk files, which
  *             outlive it. No appender, querier or replay may be open at head_close.
  * Threads     any, but for head_open, head_close; head_truncate and head_write_sealed: one at a
@@ -62,6 +62,7 @@ void head_set_ooo_log(struct head *h, struct wal *wbl);        /* once; outlives
 /* Of late samples; none: min > max. */
 int64_t head_min_ooo_time(const struct head *h);
 int64_t head_max_ooo_time(const struct head *h);
+bool head_has_ooo(const struct head *h);                       /* a log for them, or late samples */
 
 /* How many chunks are sealed and wait to be written. What they hold was logged before; so once the
  * log is synced the first that many may go to the disk, and no chunk gets there ahead of its

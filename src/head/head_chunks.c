@@ -10,6 +10,7 @@
 #include "chunk/xor.h"
 #include "head/chunk_disk.h"
 #include "head/head_impl.h"
+#include "head/ooo_compact.h"
 
 #include <stdlib.h>
 
@@ -22,6 +23,7 @@ struct head_chunks {
     struct head *head;
     struct reclaim_reader reader;              /* what was found stays in its place */
     int64_t mint, maxt;
+    uint64_t last_ref;                         /* of late chunks; 0: those in order are asked for */
     VEC(struct text) texts;                    /* sorted */
     VEC(uint32_t) name_rank, pair_rank;        /* by number */
     VEC(struct place) series;                  /* in label order */
@@ -124,7 +126,8 @@ static void series_gather(struct head_chunks *c, snum last)
     struct head *h = c->head;
     for (snum n = 1; n <= last; n++) {
         uint32_t slot = series_slot_of(&h->series, n);
-        if (slot)
+        if (!slot) continue;
+        if (!c->last_ref || slot_flags(store_slot(&h->store, slot)) & SLOT_OOO)
             vec_push(&c->series, ((struct place){ n, slot, store_cold(&h->store, slot)->labels }));
     }
 }
@@ -135,15 +138,11 @@ static int64_t bytes_of(const struct head_chunks *c)
     return (int64_t)(n + (c->name_rank.cap + c->pair_rank.cap) * sizeof(uint32_t));
 }
 
-errc head_chunks_open(
-    struct head_chunks **out, struct head *h, int64_t mint, int64_t maxt, struct err *e)
+static void chunks_open(struct head_chunks **out, const struct head_chunks *of)
 {
     struct head_chunks *c = NEW(struct head_chunks);
-    (void)e;
-    c->head = h;
-    c->mint = mint;
-    c->maxt = maxt;
-    head_wait_appenders(h);
+    struct head *h = of->head;
+    *c = *of;
     reclaim_enter(&h->reclaim, &c->reader);
     series_gather(c, atomic_load_explicit(&h->series.last_num, memory_order_acquire));
     /* after the series: it knows the pairs of all of them */
@@ -151,7 +150,34 @@ errc head_chunks_open(
     if (c->series.n) qsort_r(c->series.at, c->series.n, sizeof(*c->series.at), place_cmp, c);
     account_charge(&head_chunks_account, bytes_of(c));
     *out = c;
+}
+
+errc head_chunks_open(
+    struct head_chunks **out, struct head *h, int64_t mint, int64_t maxt, struct err *e)
+{
+    (void)e;
+    head_wait_appenders(h);
+    chunks_open(out, &(struct head_chunks){ .head = h, .mint = mint, .maxt = maxt });
     return OK;
+}
+
+errc head_chunks_open_ooo(struct head_chunks **out, struct head *h, int64_t mint, int64_t maxt,
+    uint64_t last_ref, struct err *e)
+{
+    (void)e;
+    assert(last_ref);
+    chunks_open(out, &(struct head_chunks){
+                         .head = h, .mint = mint, .maxt = maxt, .last_ref = last_ref });
+    return OK;
+}
+
+bool head_chunks_next(const struct head_chunks *c, size_t *at, uint32_t *num, uint32_t *slot)
+{
+    if (*at == c->series.n) return false;
+    *num = c->series.at[*at].num;
+    *slot = c->series.at[*at].slot;
+    ++*at;
+    return true;
 }
 
 void head_chunks_close(struct head_chunks *c)
@@ -331,6 +357,7 @@ static const struct chunk_series_set_ops head_chunk_set_ops = { set_next, set_fr
 
 struct chunk_series_set *head_chunks_series(struct head_chunks *c)
 {
+    if (c->last_ref) return ooo_chunk_set_new(c, c->head, c->mint, c->maxt, c->last_ref);
     struct head_chunk_set *s = NEW(struct head_chunk_set);
     s->base.ops = &head_chunk_set_ops;
     s->c = c;

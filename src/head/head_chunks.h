@@ -24,8 +24,15 @@ struct head_chunks;
 /* maxt inclusive */
 MUST_USE errc head_chunks_open(
     struct head_chunks **out, struct head *h, int64_t mint, int64_t maxt, struct err *e);
+/* The same of late samples: their chunks with references up to last_ref, merged where they
+ * overlap. */
+MUST_USE errc head_chunks_open_ooo(struct head_chunks **out, struct head *h, int64_t mint,
+    int64_t maxt, uint64_t last_ref, struct err *e);
 void head_chunks_close(struct head_chunks *c);                 /* NULL is fine */
 struct symbol_set *head_chunks_symbols(struct head_chunks *c);
 struct chunk_series_set *head_chunks_series(struct head_chunks *c);
+
+/* For the sets of a view: its series in label order; *at begins at 0. False: the end. */
+bool head_chunks_next(const struct head_chunks *c, size_t *at, uint32_t *num, uint32_t *slot);
 
 #endif

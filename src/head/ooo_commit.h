@@ -24,12 +24,6 @@ typedef VEC(struct ooo_put) ooo_puts;
 MUST_USE errc ooo_commit(
     struct head *h, const struct ooo_put *puts, size_t n, size_t *taken, struct err *e);
 
-/* Replaying the log of late samples: one of them; a full array becomes a chunk at once. */
-MUST_USE errc ooo_replay_put(struct head *h, uint32_t slot, int64_t t, double v, struct err *e);
-/* A marker: the array was cut; its samples are in the chunk with this reference, if the series has
- * that. 0: there was no array. */
-void ooo_replay_cut(struct head *h, uint32_t slot, uint64_t disk_ref);
-
 /* Makes a chunk of every array, series by series. */
 MUST_USE errc ooo_seal_all(struct head *h, struct err *e);
 

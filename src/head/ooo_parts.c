@@ -1,7 +1,6 @@
 #include "head/ooo_parts.h"
 
-#include "chunk/chunk.h"
-#include "chunk/xor.h"
+#include "chunk/chunk_iter.h"
 #include "head/chunk_disk.h"
 #include "head/head_iter.h"
 #include "storage/clip.h"
@@ -17,7 +16,7 @@ struct part_iter {
     const struct ooo_part *part;
     int64_t mint;                              /* grows with seek */
     struct buf bytes;
-    struct xor_iter xor;
+    struct chunk_iter chunk;
     uint32_t at;                               /* in the array */
     bool loaded, ended;
     errc failed;
@@ -33,17 +32,12 @@ static errc part_load(struct part_iter *it, struct err *e)
     struct chunk_pin pin = { 0 };
     it->loaded = true;
     if (!p->chunk.disk_ref) return OK;
-    if (p->chunk.enc != CHUNK_XOR) {
-        it->ended = true;                      /* as the chunks of such encodings in order */
-        return OK;
-    }
     if (!disk) return err_set(e, ERR_NOT_FOUND, "head: no chunk files");
     TRY(chunk_disk_pin(disk, p->chunk.disk_ref, 0, &pin, e));
     buf_reset(&it->bytes);
     buf_str(&it->bytes, pin.data);
     TRY(chunk_disk_unpin(disk, &pin, e));
-    xor_iter_init(&it->xor, buf_view(&it->bytes));
-    return OK;
+    return chunk_iter_reset(&it->chunk, p->chunk.enc, buf_view(&it->bytes), e);
 }
 
 static void part_read_open(struct part_iter *it, struct sample_batch *out)
@@ -61,9 +55,10 @@ static errc part_step(struct part_iter *it, struct sample_batch *out, struct err
     if (!it->loaded) TRY(part_load(it, e));
     if (it->ended) return OK;
     if (!p->chunk.disk_ref) part_read_open(it, out);
-    else TRY(xor_iter_fill(&it->xor, out->t, out->v, SAMPLE_BATCH, &out->n, e));
+    else TRY(chunk_iter_fill(&it->chunk, out, e));
     if (!out->n) it->ended = true;
-    if (sample_batch_clip(out, NULL, it->mint, p->of->of.maxt, &p->of->deleted)) it->ended = true;
+    if (sample_batch_clip(out, it->chunk.st, it->mint, p->of->of.maxt, &p->of->deleted))
+        it->ended = true;
     return OK;
 }
 
@@ -91,6 +86,7 @@ static void part_free(struct sample_iter *base)
 {
     struct part_iter *it = CONTAINER_OF(base, struct part_iter, base);
     buf_fini(&it->bytes);
+    chunk_iter_fini(&it->chunk);
     account_charge(&parts_account, -(int64_t)sizeof(*it));
     mem_free(it);
 }
@@ -104,6 +100,7 @@ static void part_iter_reset(struct sample_iter **it, const struct ooo_part *part
         struct part_iter *made = NEW(struct part_iter);
         made->base.ops = &part_iter_ops;
         buf_init(&made->bytes, &parts_account, 0);
+        chunk_iter_init(&made->chunk);
         account_charge(&parts_account, sizeof(*made));
         *it = &made->base;
     }

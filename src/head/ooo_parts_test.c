@@ -3,8 +3,8 @@
 #include "head/ooo_commit.h"
 #include "head/test_ooo.h"
 
-/* Where times are equal one value is shown; of a late chunk and the array the array's, as Prometheus
- * has it. */
+/* Where times are equal one value is shown; of a late chunk and the array the array's, as
+ * Prometheus has it. */
 TEST(equal_times_show_one_value)
 {
     struct rig r;

@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "chunk/chunk.h"
 #include "head/head_impl.h"
+#include "head/ooo_replay.h"
 #include "head/replay_refs.h"
 #include "wal/record.h"
 
@@ -70,6 +71,7 @@ struct head_replay {
     struct replay_refs refs;
     VEC(struct chunk_list) lists;              /* const once records come, as are the chunks */
     VEC(struct replay_chunk) chunks;
+    struct ooo_found late;                     /* the router's */
     /* by slot: its series was deleted and may begin anew */
     VEC(bool) deleted;
     /* all slots are below it; relaxed: who has a slot has passed a lock since */
@@ -79,6 +81,7 @@ struct head_replay {
     struct mtx mu;                             /* LOCK_LEAF */
     /* GUARDED_BY(mu): refs that were unknown when they were named */
     struct map strange;
+    sref last_strange;                         /* of the late log */
     sref strange_max;                          /* GUARDED_BY(mu) */
     struct head_replay_stats stats;            /* unknown, dropped_old: GUARDED_BY(mu) */
     struct replay_decoder *idle_decoders;      /* GUARDED_BY(mu) */
@@ -99,8 +102,12 @@ void head_replay_chunk(struct head_replay *r, const struct head_replay_chunk *c)
 {
     /* also when the log knows it no more: nobody else may find the chunk */
     series_reserve_ref(&r->head->series, c->ref);
-    /* out-of-order chunks are not served yet: nothing refers to them */
-    if (!c->ref || c->ooo) return;
+    if (!c->ref) return;
+    if (c->ooo) {
+        struct ooo_chunk late = { c->mint, c->maxt, c->disk_ref, c->samples, c->encoding };
+        ooo_found_add(&r->late, c->ref, &late);
+        return;
+    }
     if (c->maxt < head_min_valid_time(r->head)) return;        /* is in a block */
     struct replay_ref *x = replay_ref_add(&r->refs, c->ref);
     if (!x->chunks) {
@@ -224,6 +231,7 @@ errc head_replay_series(struct head_replay *r, replay_mark mark, sref ref, struc
     if (!ref) return err_set(e, ERR_BAD_INPUT, "a series record with ref 0");
     TRY(series_get(&r->head->series, labels, NULL, ref, &slot, &made, e));
     slot_made(r, slot);
+    ooo_found_attach(&r->late, r->head, slot, ref);
     struct replay_ref *x = replay_ref_add(&r->refs, ref);
     struct chunk_list list = x->chunks ? r->lists.at[x->chunks - 1] : (struct chunk_list){ 0 };
     if (made) {
@@ -269,6 +277,7 @@ void head_replay_tombstone(
         mtx_unlock(&r->mu);
     } else if (tombstone_is_end(mint, maxt)) {                 /* the series was deleted */
         r->deleted.at[slot] = true;
+        ooo_found_attach(&r->late, r->head, slot, 0);
         atomic_store_explicit(
             &replay_ref_find(replay_refs_now(&r->refs), ref)->slot, 0, memory_order_release);
         out->slot = slot;
@@ -559,6 +568,39 @@ void head_replay_applied(struct head_replay *r)
     r->waiting_bytes = 0;
 }
 
+/* ---- the late log
+ * ---------------------------------------------------------------------------------------------- */
+
+static uint32_t late_slot(struct head_replay *r, sref ref, uint64_t *unknown)
+{
+    uint32_t slot = router_slot(r, ref);
+    if (slot) return slot;
+    ++*unknown;
+    if (r->last_strange != ref) r->stats.late_series++;
+    r->last_strange = ref;
+    series_reserve_ref(&r->head->series, ref);
+    return 0;
+}
+
+errc head_replay_late(
+    struct head_replay *r, const struct ref_sample *s, size_t n, struct err *e)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t slot = late_slot(r, s[i].ref, &r->stats.late_unknown);
+        if (slot) TRY(ooo_replay_put(r->head, slot, s[i].t, s[i].v, e));
+        r->stats.late_samples += slot != 0;
+    }
+    return OK;
+}
+
+void head_replay_markers(struct head_replay *r, const struct ref_marker *m, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t slot = late_slot(r, m[i].ref, &r->stats.late_markers);
+        if (slot) ooo_replay_cut(r->head, slot, m[i].chunk);
+    }
+}
+
 /* ---- the end
  * ---------------------------------------------------------------------------------------------- */
 
@@ -579,6 +621,7 @@ static void replay_free(struct head_replay *r)
     replay_refs_fini(&r->refs);
     vec_fini(&r->lists);
     vec_fini(&r->chunks);
+    ooo_found_fini(&r->late);
     vec_fini(&r->deleted);
     map_fini(&r->strange);
     mtx_fini(&r->mu);

@@ -60,6 +60,8 @@ struct head_replay_stats {
     uint64_t series, duplicates, samples, dropped_old, chunks;
     /* named a ref that no series record had given; SERIES: so many refs */
     uint64_t unknown[REPLAY_KINDS];
+    /* of the log of late samples: taken; named an unknown ref: samples, markers, runs of one ref */
+    uint64_t late_samples, late_unknown, late_markers, late_series;
 };
 
 struct head_replay *head_replay_begin(struct head *h);
@@ -68,6 +70,13 @@ struct head_replay *head_replay_begin(struct head *h);
  * stored, without the OOO bit. One that does not follow the chunk before it of its ref is left out
  * (the opening of the files refuses it before). */
 void head_replay_chunk(struct head_replay *r, const struct head_replay_chunk *c);
+
+/* The log of late samples, when all of the log is applied: in its order, one thread. A marker
+ * counts where its chunk is there. Errors: of writing chunks. */
+struct ref_marker;
+MUST_USE errc head_replay_late(
+    struct head_replay *r, const struct ref_sample *s, size_t n, struct err *e);
+void head_replay_markers(struct head_replay *r, const struct ref_marker *m, size_t n);
 
 /* The router. A ref of any record is reserved, as is that of any chunk. What moves a ref from one
  * series to another waits until all records before it are decoded. */

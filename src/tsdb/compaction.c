@@ -11,7 +11,7 @@
 #include "chunk/cut.h"
 #include "head/chunk_disk.h"
 #include "head/head.h"
-#include "head/head_chunks.h"
+#include "head/ooo_compact.h"
 #include "tsdb/blocks.h"
 #include "wal/checkpoint.h"
 #include "wal/wal.h"
@@ -46,6 +46,8 @@ struct compaction {
     int64_t wal_mint;                          /* of the last one */
     int64_t forget_to;                         /* what the newest block of the head has */
     bool to_forget;                            /* and the head has it, too */
+    struct ooo_span ooo;                       /* late samples: the same */
+    bool ooo_due, ooo_written;
 };
 
 struct compaction *compaction_new(const struct compaction_of *of)
@@ -272,7 +274,6 @@ static errc chunk_files_truncate(struct compaction *c, struct err *e)
 {
     uint32_t first = head_first_disk_file(c->of.head);
     if (!first) first = UINT32_MAX;
-    if (c->of.keep_disk_file) first = MIN(first, c->of.keep_disk_file);
     return chunk_disk_truncate(c->of.disk, first, e);
 }
 
@@ -307,6 +308,75 @@ static errc compact_head(struct compaction *c, bool *any, struct err *e)
     }
     if (!*any) return OK;
     TRY(log_truncate(c, maxt, e));
+    c->ooo_due = head_has_ooo(c->of.head);
+    return chunk_files_truncate(c, e);
+}
+
+/* Late samples. */
+
+/* The block is of the aligned range, whatever it holds of it; as in Prometheus its parent is all
+ * zeros. */
+static errc ooo_block(struct compaction *c, int64_t mint, int64_t maxt, struct err *e)
+{
+    ulid id = ulid_new();
+    struct block_desc parent = { 0 };
+    struct block_meta meta = { .id = id,
+        .mint = mint,
+        .maxt = maxt,
+        .level = 1,
+        .sources = &id,
+        .n_sources = 1,
+        .parents = &parent,
+        .n_parents = 1,
+        .hints = BLOCK_HINT_OOO };
+    struct block_writer_opts wo = {
+        .fs = c->of.fs, .meta = &meta, .segment_bytes = c->of.block_segment_bytes
+    };
+    struct head_chunks *hc = NULL;
+    struct block_stats stats = { 0 };
+    TRY(head_chunks_open_ooo(&hc, c->of.head, mint, maxt - 1, c->ooo.last_ref, e));
+    errc rc = block_write(&wo, head_chunks_symbols(hc), head_chunks_series(hc), &stats, e);
+    head_chunks_close(hc);
+    if (rc != OK || !stats.samples) return rc;
+    metric_inc(&m_compactions);
+    LOG(INFO, "block written from late samples", kv_z("block", ulid_text(id).z),
+        kv_i64("mint", mint), kv_i64("maxt", maxt), kv_u64("series", stats.series),
+        kv_u64("samples", stats.samples));
+    return OK;
+}
+
+static errc ooo_write(struct compaction *c, struct err *e)
+{
+    int64_t range = c->of.chunk_range_ms, t;
+    TRY(head_ooo_begin(c->of.head, &c->ooo, e));
+    t = c->ooo.mint - c->ooo.mint % range - (c->ooo.mint % range < 0 ? range : 0);
+    for (; c->ooo.mint <= c->ooo.maxt && t <= c->ooo.maxt; t += range)
+        TRY(ooo_block(c, t, t + range, e));
+    return OK;
+}
+
+static errc ooo_forget(struct compaction *c, struct err *e)
+{
+    head_refs before = { 0 };
+    if (!blocks_wait_old(c->of.blocks, c->of.wanted))
+        return err_set(e, ERR_CANCELED, "compaction was stopped");
+    head_live_refs(c->of.head, &before);
+    errc rc = head_ooo_end(c->of.head, &c->ooo, e);
+    bool empty = head_min_time(c->of.head) > head_max_time(c->of.head);
+    until_note(c, &before, empty ? c->forget_to : head_min_time(c->of.head));
+    vec_fini(&before);
+    return rc;
+}
+
+/* After the head; what was interrupted while it waited for queriers goes on from there. */
+static errc compact_ooo(struct compaction *c, struct err *e)
+{
+    if (!c->ooo_due) return OK;
+    if (!c->ooo_written) TRY_IN(e, ooo_write(c, e), "compacting late samples");
+    c->ooo_written = true;
+    TRY(compaction_reload(c, e));
+    TRY_IN(e, ooo_forget(c, e), "truncating late samples");
+    c->ooo_written = c->ooo_due = false;
     return chunk_files_truncate(c, e);
 }
 
@@ -382,6 +452,7 @@ errc compaction_run(struct compaction *c, struct err *e)
 {
     bool any = false, done = true;
     TRY(compact_head(c, &any, e));
+    TRY(compact_ooo(c, e));
     for (int i = 0; done && i < PLANS_MAX && !stopped(c) && !head_compactable(c->of.head); i++)
         TRY(compact_due(c, &done, e));
     return OK;

@@ -3,7 +3,8 @@
  *
  * What        While the head spans more than one and a half chunk ranges its oldest range becomes a
  *             block; then the head forgets it, the log is cut behind a checkpoint, chunk files that
- *             nobody refers to go. Then blocks are compacted as block/plan says.
+ *             nobody refers to go. So do its late samples, range by range. Then blocks are
+ *             compacted as block/plan says.
  * Invariants  (1) What leaves the head is in a durable block that queriers see. (2) Queriers that
  *             were opened before that have ended. (3) The log loses a segment only when a durable
  *             checkpoint has what is needed of it. (4) A compaction that failed for what the blocks
@@ -37,8 +38,6 @@ struct compaction_of {
     /* max_block_ms: 0: 31 days, or a tenth of the retention by time */
     int64_t chunk_range_ms, max_block_ms;
     bool no_overlapping;                       /* overlapping blocks stay as they are */
-    /* chunk files from this number on stay: they hold what the head does not; 0: none does */
-    uint32_t keep_disk_file;
     const _Atomic bool *stop;                  /* ends long work early; may be NULL */
     const _Atomic bool *wanted;                /* ends waiting for queriers; may be NULL */
 };

@@ -65,6 +65,7 @@ struct db {
     struct db_opts o;
     struct fs_lock *lock;
     struct wal *wal;
+    struct wal *_Atomic wbl;           /* the log of late samples; NULL: there is none, yet */
     struct chunk_disk *disk;
     struct head *head;
     struct blocks *blocks;
@@ -106,6 +107,48 @@ static errc open_log(struct db *db, struct recover_in *in, struct db_opened *wha
     return wal_open(&db->wal, &o, e);
 }
 
+static errc late_log_new(struct db *db, struct err *e)
+{
+    struct wal *wbl = NULL;
+    struct wal_opts o = {
+        .fs = db->o.fs,
+        .dir = S("wbl"),
+        .kind = WAL_OUT_OF_ORDER,
+        .segment_bytes = db->o.wal_segment_bytes,
+        .compress = db->o.wal_compress,
+        .fsync_interval_ms = db->o.fsync_interval_ms,
+        .no_thread = db->o.no_thread,
+    };
+    TRY(wal_open(&wbl, &o, e));
+    atomic_store_explicit(&db->wbl, wbl, memory_order_release);
+    return OK;
+}
+
+/* There is one where late samples are taken, or were: its samples are in it alone. */
+static errc open_late_log(struct db *db, struct recover_in *in, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    SCOPED(wal_dir_fini) struct wal_dir dir = { 0 };
+    uint64_t bytes = 0;
+    TRY(wal_dir_list(&dir, db->o.fs, S("wbl"), e));
+    for (size_t i = 0; i < dir.segments.n; i++) {
+        struct fs_stat st = { 0 };
+        str path = wal_segment_path(&a, S("wbl"), dir.segments.at[i]);
+        TRY(fs_stat(db->o.fs, path, &st, e));
+        bytes += st.size_bytes;
+    }
+    if (!bytes && db->o.ooo_window_ms <= 0) return OK;
+    in->has_late = dir.segments.n > 0;
+    in->first_late = dir.segments.n ? dir.segments.at[0] : 0;
+    in->last_late = dir.segments.n ? vec_last(&dir.segments) : 0;
+    return late_log_new(db, e);
+}
+
+static struct wal *late_log(struct db *db)
+{
+    return atomic_load_explicit(&db->wbl, memory_order_acquire);
+}
+
 static unsigned replay_workers(const struct db_opts *o)
 {
     if (o->no_thread) return 1;
@@ -122,18 +165,7 @@ static void db_many_sealed(void *ctx)
     mtx_unlock(&db->mu);
 }
 
-/* Out-of-order chunks are held by nothing but their files. */
-static uint32_t first_late_file(const struct recover_chunks *chunks)
-{
-    uint32_t first = 0;
-    for (size_t i = 0; i < chunks->all.n; i++) {
-        uint32_t file = chunk_ref_file(chunks->all.at[i].ref);
-        if (chunks->all.at[i].ooo && (!first || file < first)) first = file;
-    }
-    return first;
-}
-
-static void compaction_begin(struct db *db, const struct recover_chunks *chunks)
+static void compaction_begin(struct db *db)
 {
     struct compaction_of of = {
         .fs = db->o.fs,
@@ -148,7 +180,6 @@ static void compaction_begin(struct db *db, const struct recover_chunks *chunks)
         .chunk_range_ms = db->o.chunk_range_ms,
         .max_block_ms = db->o.max_block_ms,
         .no_overlapping = db->o.no_overlapping_compaction,
-        .keep_disk_file = first_late_file(chunks),
         .stop = &db->turn.hurry,
         .wanted = &db->turn.wanted,
     };
@@ -184,6 +215,7 @@ static errc open_parts(
         .fs = fs, .backend = db->o.backend, .chunks = chunks, .workers = replay_workers(&db->o)
     };
     TRY_IN(e, open_log(db, &in, what, e), "wal");
+    TRY_IN(e, open_late_log(db, &in, e), "wbl");
     struct head_opts ho = { .wal = db->wal,
         .disk = db->disk,
         .chunk_range_ms = db->o.chunk_range_ms,
@@ -192,11 +224,13 @@ static errc open_parts(
         .many_sealed_ctx = db };
     TRY(head_open(&db->head, &ho, e));
     in.head = db->head;
+    head_set_ooo_log(db->head, late_log(db));
+    head_set_ooo_window(db->head, db->o.ooo_window_ms);
     if (blocks_reached(db->blocks) != INT64_MIN)
         head_set_min_valid_time(db->head, blocks_reached(db->blocks));
     db_queryable_init(&db->queryable, db->blocks, db->head);
     TRY(recover_head(&in, what, e));
-    compaction_begin(db, chunks);
+    compaction_begin(db);
     return OK;
 }
 
@@ -286,6 +320,10 @@ errc db_close(struct db *db, struct err *e)
     stop_thread(db);
     errc sealed = write_sealed(db, e);
     errc synced = wal_close_synced(STEAL(db->wal), sealed == OK ? e : NULL);
+    struct wal *wbl = atomic_exchange_explicit(&db->wbl, NULL, memory_order_acq_rel);
+    bool told = sealed != OK || synced != OK;
+    errc late = wbl ? wal_close_synced(wbl, told ? NULL : e) : OK;
+    if (synced == OK) synced = late;
     db_free(db, sealed == OK && synced == OK);
     return sealed != OK ? sealed : synced;
 }
@@ -295,6 +333,7 @@ void db_abandon(struct db *db)
     if (!db) return;
     stop_thread(db);
     wal_close(db->wal);
+    wal_close(atomic_exchange_explicit(&db->wbl, NULL, memory_order_acq_rel));
     db_free(db, false);
 }
 
@@ -393,7 +432,19 @@ void db_block_metas(struct db *db, db_meta_fn fn, void *ctx)
 
 errc db_sync(struct db *db, struct err *e)
 {
+    struct wal *wbl = late_log(db);
     TRY(wal_sync(db->wal, e));
+    return wbl ? wal_sync(wbl, e) : OK;
+}
+
+/* Once there is a log of late samples it stays, for what it holds. */
+errc db_set_ooo_window(struct db *db, int64_t window_ms, struct err *e)
+{
+    if (window_ms > 0 && !late_log(db)) {
+        TRY_IN(e, late_log_new(db, e), "wbl");
+        head_set_ooo_log(db->head, late_log(db));
+    }
+    head_set_ooo_window(db->head, window_ms);
     return OK;
 }
 

@@ -41,6 +41,7 @@ struct db_opts {
     int64_t reload_interval_ms;
     bool no_overlapping_compaction;
     struct retention retention;        /* zero: everything is kept */
+    int64_t ooo_window_ms;             /* see db_set_ooo_window */
     uint32_t samples_per_chunk;        /* 0: 120 */
     unsigned replay_workers;           /* 0: one per core; 1: no threads */
     /* no_thread: the owner calls db_tick (tests on a simulated disk) */
@@ -74,6 +75,9 @@ MUST_USE errc db_sync(struct db *db, struct err *e);
 /* one round of the background work */
 void db_tick(struct db *db);
 void db_set_retention(struct db *db, struct retention r);
+/* How much older than the newest sample a sample may be that is taken out of order; 0: none is. One
+ * at a time. Fails where the log for such samples cannot be begun; the window is as before then. */
+MUST_USE errc db_set_ooo_window(struct db *db, int64_t window_ms, struct err *e);
 
 /* All compactions that are due, now. REQUIRES: no_thread, and no querier of this thread is open. */
 MUST_USE errc db_compact(struct db *db, struct err *e);

@@ -52,7 +52,9 @@ static errc add(queriers *all, struct queryable *from, int64_t mint, int64_t max
 static errc open_all(const struct db_queryable *db, const struct block_list *list, int64_t mint,
     int64_t maxt, queriers *all, struct err *e)
 {
-    if (maxt >= head_min_time(db->head)) TRY(add(all, head_queryable(db->head), mint, maxt, e));
+    bool late = mint <= head_max_ooo_time(db->head) && maxt >= head_min_ooo_time(db->head);
+    if (late || maxt >= head_min_time(db->head))
+        TRY(add(all, head_queryable(db->head), mint, maxt, e));
     for (size_t i = 0; i < list->n; i++) {
         const struct block_meta *m = block_meta(list->at[i]);
         if (m->mint <= maxt && m->maxt > mint)

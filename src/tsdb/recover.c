@@ -7,11 +7,15 @@
 #include "head/replay.h"
 #include "tsdb/replay_log.h"
 #include "wal/orphans.h"
+#include "wal/record.h"
 #include "wal/repair.h"
 #include "wal/wal_reader.h"
 
 COUNTER_VEC(m_unknown_refs, "prometheus_tsdb_wal_replay_unknown_refs_total",
     "Total number of unknown series references encountered during WAL replay.", "type")
+
+COUNTER_VEC(m_late_unknown, "prometheus_tsdb_wbl_replay_unknown_refs_total",
+    "Total number of unknown series references encountered during WBL replay.", "type")
 
 /* The chunks of one series follow each other in time; by_series maps its ref to a place in
  * last_maxt (index + 1). */
@@ -117,20 +121,86 @@ static errc replay_log(struct recovery *r, struct err *e)
     return rc;
 }
 
-/* The out-of-order log is not replayed here, but it is left as one that can be: damage in it costs
- * the damaged records. */
-static errc repair_out_of_order_log(struct recovery *r, struct err *e)
+/* Decodes one record of the log of late samples. */
+struct late_room { ref_samples samples; ref_markers markers; };
+
+static errc replay_late_record(
+    struct head_replay *to, struct late_room *room, str rec, struct err *why, struct err *e)
 {
-    struct wal_dir dir = { 0 };
-    struct wal_repair_result done = { 0 };
-    TRY(wal_dir_list(&dir, r->in->fs, S("wbl"), e));
-    errc rc = OK;
-    if (dir.segments.n)
-        rc = wal_repair(r->in->fs, S("wbl"), r->in->backend, dir.segments.at[0],
-            vec_last(&dir.segments), &done, e);
-    r->what->corruptions += done.corruptions;
-    wal_dir_fini(&dir);
+    switch (record_type(rec)) {
+    case REC_SAMPLES:
+    case REC_SAMPLES_V2:
+        TRY(samples_decode(&room->samples, rec, why));
+        return head_replay_late(to, room->samples.at, room->samples.n, e);
+    case REC_MMAP_MARKERS:
+        TRY(markers_decode(&room->markers, rec, why));
+        head_replay_markers(to, room->markers.at, room->markers.n);
+        return OK;
+    default: return OK;                        /* unknown types are skipped */
+    }
+}
+
+static errc replay_late_read(
+    struct wal_reader *from, struct head_replay *to, struct late_room *room, struct err *e)
+{
+    for (;;) {
+        struct wal_rec rec;
+        struct err why = { 0 };
+        bool got = false;
+        TRY(wal_reader_next(from, &rec, &got, e));
+        if (!got) return OK;
+        errc rc = replay_late_record(to, room, rec.bytes, &why, e);
+        if (rc == ERR_CORRUPT && why.n) rc = wal_reader_reject(from, &why, e);
+        if (rc != OK) return rc;
+    }
+}
+
+static void late_damage(struct recovery *r, const struct wal_reader *from, segment_list *bad)
+{
+    size_t n;
+    const struct wal_corruption *c = wal_reader_corruptions(from, &n);
+    for (size_t i = 0; i < n; i++) {
+        LOG(WARN, "damage in the log", kv_str("dir", S("wbl")), kv_u64("segment", c[i].seg),
+            kv_u64("offset", c[i].off), kv_z("err", c[i].why));
+        if (!bad->n || vec_last(bad) != c[i].seg) vec_push(bad, c[i].seg);
+    }
+    r->what->corruptions += n;
+}
+
+/* The log of late samples, when all of the log is applied; then it is repaired. */
+static errc replay_late(struct recovery *r, struct head_replay *to, struct err *e)
+{
+    const struct recover_in *in = r->in;
+    struct wal_reader_opts o = { .fs = in->fs,
+        .dir = S("wbl"),
+        .backend = in->backend,
+        .mode = WAL_SALVAGE,
+        .first = in->first_late,
+        .last = in->last_late };
+    struct wal_reader *from = NULL;
+    struct late_room room = { 0 };
+    segment_list bad = { 0 };
+    if (!in->has_late) return OK;
+    TRY(wal_reader_open(&from, &o, e));
+    errc rc = replay_late_read(from, to, &room, e);
+    late_damage(r, from, &bad);
+    wal_reader_close(from);
+    if (rc == OK) rc = repair_dir(in, S("wbl"), in->first_late, in->last_late, &bad, e);
+    vec_fini(&room.samples);
+    vec_fini(&room.markers);
+    vec_fini(&bad);
     return rc;
+}
+
+static void count_late_unknown(const struct head_replay_stats *st, struct db_opened *what)
+{
+    if (!st->late_series) return;
+    LOG(WARN, "Unknown series references for ooo WAL replay", kv_u64("series", st->late_series),
+        kv_u64("samples", st->late_unknown), kv_u64("mmap_markers", st->late_markers));
+    metric_add_to(METRIC_WITH(&m_late_unknown, S("series")), (double)st->late_series);
+    metric_add_to(METRIC_WITH(&m_late_unknown, S("samples")), (double)st->late_unknown);
+    metric_add_to(METRIC_WITH(&m_late_unknown, S("mmap_markers")), (double)st->late_markers);
+    what->unknown_refs += st->late_unknown + st->late_markers;
 }
 
 static void count_unknown(const struct head_replay_stats *st, struct db_opened *what)
@@ -155,7 +225,7 @@ static void count_unknown(const struct head_replay_stats *st, struct db_opened *
  * goes, too: Prometheus would warn of it at each start. */
 static errc drop_orphans(const struct recover_in *in, const struct db_opened *what, struct err *e)
 {
-    struct wal_dir log = { 0 }, late = { 0 }, inside = { 0 };
+    struct wal_dir log = { 0 }, inside = { 0 };
     struct wal_orphans gone = { 0 };
     struct wal_part parts[3];
     struct arena a;
@@ -163,7 +233,6 @@ static errc drop_orphans(const struct recover_in *in, const struct db_opened *wh
     if (!what->corruptions && !what->unknown_refs) return OK;
     arena_init(&a, NULL, 0);
     errc rc = wal_dir_list(&log, in->fs, S("wal"), e);
-    if (rc == OK) rc = wal_dir_list(&late, in->fs, S("wbl"), e);
     if (rc == OK && log.has_checkpoint) {
         parts[0] = (struct wal_part){ .dir = arena_fmt(&a, "wal/checkpoint.%08u", log.checkpoint) };
         rc = wal_dir_list(&inside, in->fs, parts[0].dir, e);
@@ -173,14 +242,12 @@ static errc drop_orphans(const struct recover_in *in, const struct db_opened *wh
     if (in->has_segments)
         parts[n++] = (struct wal_part){ S("wal"), log.has_checkpoint ? log.checkpoint + 1 : 0,
             in->last_segment };
-    if (late.segments.n)
-        parts[n++] = (struct wal_part){ S("wbl"), late.segments.at[0], vec_last(&late.segments) };
+    if (in->has_late) parts[n++] = (struct wal_part){ S("wbl"), in->first_late, in->last_late };
     if (rc == OK) rc = wal_orphans_drop(in->fs, in->backend, parts, n, &gone, e);
     if (rc == OK && gone.items)
         LOG(WARN, "log repaired: what named lost series is set aside", kv_u64("items", gone.items),
             kv_u64("segments", gone.segments));
     wal_dir_fini(&log);
-    wal_dir_fini(&late);
     wal_dir_fini(&inside);
     arena_fini(&a);
     return rc;
@@ -201,13 +268,14 @@ errc recover_head(const struct recover_in *in, struct db_opened *what, struct er
         head_replay_chunk(replay, &rc);
     }
     errc rc = replay_log(&r, e);
-    if (rc == OK) rc = repair_out_of_order_log(&r, e);
     struct replay_log_counts counts = { 0 };
     struct head_replay_stats st = { 0 };
     replay_log_end(r.log, &counts);
     replay_log_free(r.log);
+    if (rc == OK) rc = replay_late(&r, replay, e);
     head_replay_finish(replay, &st);
     count_unknown(&st, what);
+    count_late_unknown(&st, what);
     what->records = counts.records;
     what->corruptions += counts.corruptions;
     what->series = st.series;

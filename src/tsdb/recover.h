@@ -38,6 +38,7 @@ struct recover_in {
     struct fs *fs; enum io_backend backend; struct head *head;
     const struct recover_chunks *chunks;
     bool has_segments; uint32_t last_segment;
+    bool has_late; uint32_t first_late, last_late;     /* the log of late samples, likewise */
     unsigned workers;
 };
 MUST_USE errc recover_head(const struct recover_in *in, struct db_opened *what, struct err *e);

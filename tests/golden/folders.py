@@ -69,10 +69,11 @@ def left_out(case, series):
                     refs.setdefault(d['ref'], set()).add(key(d['labels']))
                 elif isinstance(d, dict) and 'ref' in d and 's' in d and 'v' not in d['s']:
                     out |= refs.get(d['ref'], set())
-    late = {d['ref'] for rec in records(case, 'wbl') for d in rec['data'] if isinstance(d, dict) and 'ref' in d}
+    late = {d['ref'] for rec in records(case, 'wbl') for d in rec['data']
+            if isinstance(d, dict) and 'ref' in d and 's' in d and 'v' not in d['s']}
     for line in lines_of(case, 'chunks_head'):
         row = json.loads(line)
-        if row.get('k') == 'headchunk' and (row.get('ooo') or row.get('enc') != 1):
+        if row.get('k') == 'headchunk' and row.get('enc') != 1:
             late.add(row['series_ref'])
     for ref in late:
         out |= refs.get(ref, set())
