@@ -296,14 +296,20 @@ static size_t f64_write_f(char *out, const struct f64_digits *d)
 {
     char *p = out;
     if (d->neg) *p++ = '-';
-    int whole = MAX(d->point, 0);
-    if (whole == 0) *p++ = '0';
-    for (int i = 0; i < whole; i++) *p++ = i < d->n ? d->d[i] : '0';
-    if (d->n > d->point) {
-        *p++ = '.';
-        for (int i = d->point; i < d->n; i++) *p++ = i < 0 ? '0' : d->d[i];
+    int whole = MIN(MAX(d->point, 0), d->n);
+    memcpy(p, d->d, F64_SHIM_DIGITS);          /* there is room for more: one move */
+    p += whole;
+    if (d->point > d->n) {
+        memset(p, '0', (size_t)(d->point - d->n));
+        return (size_t)(p + d->point - d->n - out);
     }
-    return (size_t)(p - out);
+    if (d->point <= 0) *p++ = '0';
+    if (d->n == d->point) return (size_t)(p - out);
+    *p++ = '.';
+    if (d->point < 0) memset(p, '0', (size_t)-d->point);
+    if (d->point < 0) p -= d->point;
+    memcpy(p, d->d + whole, (size_t)(d->n - whole));
+    return (size_t)(p + d->n - whole - out);
 }
 
 static size_t f64_write_e(char *out, const struct f64_digits *d)

@@ -4,15 +4,21 @@
 #include <cmath>
 #include <double-conversion/double-conversion.h>
 
-using double_conversion::DoubleToStringConverter;
 using double_conversion::StringToDoubleConverter;
 
+/* d.dddde±xx, the shortest that reads back as v: its digits and where the point stands. */
 int f64_shim_digits(char digits[F64_SHIM_DIGITS], double v, int *point)
 {
-    bool negative = false;
-    int n = 0;
-    DoubleToStringConverter::DoubleToAscii(
-        v, DoubleToStringConverter::SHORTEST, 0, digits, F64_SHIM_DIGITS, &negative, &n, point);
+    char text[32];
+    std::to_chars_result r =
+        std::to_chars(text, text + sizeof(text), v, std::chars_format::scientific);
+    int n = 0, exponent = 0;
+    const char *p = text;
+    for (; *p != 'e'; p++)
+        if (*p != '.') digits[n++] = *p;
+    bool below = *++p == '-';
+    while (++p < r.ptr) exponent = exponent * 10 + (*p - '0');
+    *point = (below ? -exponent : exponent) + 1;
     return n;
 }
 

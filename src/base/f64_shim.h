@@ -1,7 +1,7 @@
-/* f64_shim.h — the two C++ libraries behind f64, as C functions.
+/* f64_shim.h — the C++ libraries behind f64, as C functions.
  *
- * What        Shortest decimal digits (double-conversion) and correctly rounded reading (the C++
- *             library's from_chars).
+ * What        Shortest decimal digits and correctly rounded reading (the C++ library's to_chars and
+ *             from_chars; double-conversion reads what lies at the borders of the range).
  * Invariants  none
  * Ownership   none
  * Threads     pure functions

@@ -25,13 +25,32 @@ static void put_value(struct buf *b, double v)
     buf_u8(b, '"');
 }
 
+/* Most answers are made of these: one look at the room for each. */
 static void put_float_point(struct buf *b, const struct point *p)
 {
-    buf_u8(b, '[');
-    promql_time_text(b, p->t);
-    buf_u8(b, ',');
-    put_value(b, p->v);
-    buf_u8(b, ']');
+    enum { TIME_MAX = 32 };
+    if (p->t < 0 || p->t % 1000) {
+        buf_u8(b, '[');
+        promql_time_text(b, p->t);
+        buf_u8(b, ',');
+        put_value(b, p->v);
+        buf_u8(b, ']');
+        return;
+    }
+    char digits[TIME_MAX], *from = digits + sizeof(digits), *room, *to;
+    room = to = (char *)buf_room(b, TIME_MAX + F64_TEXT_MAX);
+    if (!room) return;
+    uint64_t seconds = (uint64_t)p->t / 1000;
+    *--from = '"';
+    *--from = ',';
+    do *--from = (char)('0' + seconds % 10); while (seconds /= 10);
+    *--from = '[';
+    size_t n = (size_t)(digits + sizeof(digits) - from);
+    memcpy(to, from, n);
+    to += n;
+    to += f64_text_api(to, p->v);
+    memcpy(to, "\"]", 2);
+    buf_commit(b, (size_t)(to + 2 - room));
 }
 
 void promql_labels_json(struct json *j, struct labels l)
