@@ -175,6 +175,7 @@ static errc range_series(
     range_cut(c, s->t, s->n, c->lo, c->hi);
     struct column_counts counts = column_count(c->lo, c->hi, steps);
     w.work = counts.all;
+    w.widest = counts.widest;
     bool histograms = range_cut_histograms(c, &s->hist, &w);
     if (w.work == 0 && !histograms) return OK;
     struct row r = { .labels = labels, .drop_name = drop_name || !c->f->keeps_name };

@@ -1,6 +1,7 @@
 /* Functions of the values in a window. Compensated sums cannot slide: taking a value out again
- * would round. A window is summed afresh where windows hardly overlap; else it is joined from the
- * sums of aligned pieces of PIECE samples, each a (sum, compensation) pair. */
+ * would round. A window is summed afresh where windows hardly overlap; else it is joined from what
+ * the ends of aligned pieces make up, (sum, compensation) pairs: a step costs the same whatever the
+ * length of its window. */
 #include "promql/windows.h"
 
 #include "base/kahan.h"
@@ -10,52 +11,97 @@
 
 #define WINDOWS_EACH(w, k) for (size_t k = 0; k < (w)->steps; k++) if ((w)->lo[k] < (w)->hi[k])
 
-/* Sums */
+/* Joined windows: pays where windows look at each sample more often than PIECES_FROM times. */
 
-/* pieces pay when windows look at each sample more often than PIECES_FROM times */
-enum { PIECE = 32, PIECES_FROM = 8 };
+enum { PIECES_FROM = 8, PIECE_BITS = 3 };
 
-struct pieces { struct kahan *at; };
+/* Pieces are a power of two of samples, at most half as long as the longest window: a window is the
+ * end of a piece, a few whole ones, and the beginning of another. What a sample and the rest of its
+ * piece make up is known for each sample, to both sides. */
+struct pieces { unsigned bits; };
+static size_t pieces_size(const struct pieces *p) { return (size_t)1 << p->bits; }
 
 /* False: the values are such that joining could round or overflow otherwise than a plain walk: NaN,
- * infinite or huge ones. */
-static bool pieces_init(struct pieces *p, const struct windows *w)
+ * infinite or huge ones, or so far apart that a pair's 106 bits do not hold the sum of all to the
+ * least of them, which is what may be left of a window in which the others cancel. */
+static bool pieces_init(struct pieces *p, const struct windows *w, double limit)
 {
-    double most = 0;
+    double most = 0, least = INFINITY;
     if (w->work < PIECES_FROM * (uint64_t)w->n) return false;
     for (size_t i = 0; i < w->n; i++) {
-        if (!isfinite(w->v[i])) return false;
-        if (fabs(w->v[i]) > most) most = fabs(w->v[i]);
+        double size = fabs(w->v[i]);
+        if (!(size <= limit)) return false;
+        if (size > most) most = size;
+        if (size < least && size > 0) least = size;
     }
-    if (most * (double)w->n > 1e300) return false;
-    size_t n = w->n / PIECE;
-    p->at = arena_zalloc(&w->ev->q->scratch, (n + 1) * sizeof(*p->at));
-    for (size_t i = 0; i < n * PIECE; i++) kahan_add(&p->at[i / PIECE], w->v[i]);
+    p->bits = PIECE_BITS;
+    while (p->bits < 31 && (uint64_t)4 << p->bits <= w->widest) p->bits++;
+    return most * (double)w->n <= limit && most * (double)w->n <= 0x1p60 * least;
+}
+
+/* How a window lies in the pieces: whole ones in [from, to), before them the rest of one if `head`,
+ * after them the beginning of one if `tail`. Neither, and none whole: it lies inside of one. */
+struct cover { bool head, tail; size_t from, to; };
+static struct cover pieces_cover(const struct pieces *p, size_t lo, size_t hi)
+{
+    size_t last = pieces_size(p) - 1;
+    struct cover c = { lo & last, hi & last, (lo + last) >> p->bits, hi >> p->bits };
+    if (c.from > c.to) c = (struct cover){ 0 };
+    return c;
+}
+
+/* Sums */
+
+struct sum_pieces { struct pieces p; struct kahan *before, *after; };   /* both with the sample */
+
+static bool sum_pieces_init(struct sum_pieces *s, const struct windows *w)
+{
+    if (!pieces_init(&s->p, w, 1e300)) return false;
+    struct arena *a = &w->ev->q->scratch;
+    s->before = arena_array(a, w->n, sizeof(*s->before));
+    s->after = arena_array(a, w->n, sizeof(*s->after));
+    for (size_t from = 0; from < w->n; from += pieces_size(&s->p)) {
+        size_t n = MIN(pieces_size(&s->p), w->n - from);
+        struct kahan up = { 0, 0 }, down = { 0, 0 };
+        for (size_t i = 0; i < n; i++) {
+            size_t first = from + i, last = from + n - 1 - i;
+            kahan_add(&up, w->v[first]);
+            kahan_add(&down, w->v[last]);
+            s->before[first] = up;
+            s->after[last] = down;
+        }
+    }
     return true;
 }
 
-static struct kahan pieces_sum(
-    const struct pieces *p, const struct windows *w, size_t lo, size_t hi)
+static inline void kahan_join(struct kahan *k, struct kahan x)
+{
+    kahan_add(k, x.s);
+    k->c += x.c;
+}
+
+static struct kahan sum_pieces_of(
+    const struct sum_pieces *s, const struct windows *w, size_t lo, size_t hi)
 {
     struct kahan k = { 0, 0 };
-    size_t i = lo;
-    for (; i < hi && i % PIECE; i++) kahan_add(&k, w->v[i]);
-    for (; i + PIECE <= hi; i += PIECE) {
-        kahan_add(&k, p->at[i / PIECE].s);
-        k.c += p->at[i / PIECE].c;
-    }
-    for (; i < hi; i++) kahan_add(&k, w->v[i]);
+    struct cover c = pieces_cover(&s->p, lo, hi);
+    if (c.head) k = s->after[lo];
+    for (size_t i = c.from; i < c.to; i++) kahan_join(&k, s->after[i << s->p.bits]);
+    if (c.tail) kahan_join(&k, s->before[hi - 1]);
+    if (!c.head && !c.tail && c.from == c.to)
+        for (size_t i = lo; i < hi; i++) kahan_add(&k, w->v[i]);
     return k;
 }
 
 static errc window_sum(struct windows *w)
 {
-    struct pieces p;
-    bool pieces = pieces_init(&p, w);
+    struct sum_pieces p;
+    bool pieces = sum_pieces_init(&p, w);
     WINDOWS_EACH(w, k) {
         struct kahan sum = { 0, 0 };
-        if (pieces) sum = pieces_sum(&p, w, w->lo[k], w->hi[k]);
-        else for (size_t i = w->lo[k]; i < w->hi[k]; i++) kahan_add(&sum, w->v[i]);
+        if (pieces) sum = sum_pieces_of(&p, w, w->lo[k], w->hi[k]);
+        else
+            for (size_t i = w->lo[k]; i < w->hi[k]; i++) kahan_add(&sum, w->v[i]);
         window_put(w, k, isinf(sum.s) ? sum.s : sum.s + sum.c);
     }
     return OK;
@@ -63,12 +109,12 @@ static errc window_sum(struct windows *w)
 
 static errc window_avg(struct windows *w)
 {
-    struct pieces p;
-    bool pieces = pieces_init(&p, w);
+    struct sum_pieces p;
+    bool pieces = sum_pieces_init(&p, w);
     WINDOWS_EACH(w, k) {
         struct kahan_mean m;
         if (pieces) {
-            m = (struct kahan_mean){ pieces_sum(&p, w, w->lo[k], w->hi[k]),
+            m = (struct kahan_mean){ sum_pieces_of(&p, w, w->lo[k], w->hi[k]),
                 (double)(w->hi[k] - w->lo[k]), 0 };
         } else {
             kahan_mean_start(&m, w->v[w->lo[k]]);
@@ -79,28 +125,87 @@ static errc window_avg(struct windows *w)
     return OK;
 }
 
-static double window_variance(const struct windows *w, size_t k)
+/* Spreads: count, mean, and the sum of squared distances from it. Two are joined by the distance of
+ * their means (Chan, Golub, LeVeque, "Updating formulae", 1979), which is exact enough because
+ * means are pairs. */
+
+struct spread { struct kahan mean, aux; double n; };
+
+static inline void spread_add(struct spread *s, double x)
 {
-    struct kahan mean = { 0, 0 }, aux = { 0, 0 };
-    double n = 0;
-    for (size_t i = w->lo[k]; i < w->hi[k]; i++) {
-        n++;
-        double delta = w->v[i] - (mean.s + mean.c);
-        kahan_add(&mean, delta / n);
-        kahan_add(&aux, delta * (w->v[i] - (mean.s + mean.c)));
+    s->n++;
+    double delta = x - (s->mean.s + s->mean.c);
+    kahan_add(&s->mean, delta / s->n);
+    kahan_add(&s->aux, delta * (x - (s->mean.s + s->mean.c)));
+}
+
+static inline void spread_join(struct spread *s, const struct spread *x)
+{
+    double n = s->n + x->n, share = x->n / n;
+    double delta = (x->mean.s - s->mean.s) + (x->mean.c - s->mean.c);
+    kahan_add(&s->mean, delta * share);
+    kahan_join(&s->aux, x->aux);
+    kahan_add(&s->aux, delta * delta * (s->n * share));
+    s->n = n;
+}
+
+struct spread_pieces { struct pieces p; struct spread *before, *after; };
+
+static bool spread_pieces_init(struct spread_pieces *s, const struct windows *w)
+{
+    if (!pieces_init(&s->p, w, 1e140)) return false;
+    struct arena *a = &w->ev->q->scratch;
+    s->before = arena_array(a, w->n, sizeof(*s->before));
+    s->after = arena_array(a, w->n, sizeof(*s->after));
+    for (size_t from = 0; from < w->n; from += pieces_size(&s->p)) {
+        size_t n = MIN(pieces_size(&s->p), w->n - from);
+        struct spread up = { 0 }, down = { 0 };
+        for (size_t i = 0; i < n; i++) {
+            size_t first = from + i, last = from + n - 1 - i;
+            spread_add(&up, w->v[first]);
+            spread_add(&down, w->v[last]);
+            s->before[first] = up;
+            s->after[last] = down;
+        }
     }
-    return (aux.s + aux.c) / n;
+    return true;
 }
-static errc window_stdvar(struct windows *w)
+
+static struct spread spread_of(const struct windows *w, size_t lo, size_t hi)
 {
-    WINDOWS_EACH(w, k) window_put(w, k, window_variance(w, k));
+    struct spread s = { 0 };
+    for (size_t i = lo; i < hi; i++) spread_add(&s, w->v[i]);
+    return s;
+}
+
+static struct spread spread_pieces_of(
+    const struct spread_pieces *p, const struct windows *w, size_t lo, size_t hi)
+{
+    struct cover c = pieces_cover(&p->p, lo, hi);
+    struct spread s = { 0 };
+    if (!c.head && !c.tail && c.from == c.to) return spread_of(w, lo, hi);
+    if (c.head) s = p->after[lo];
+    else if (c.from < c.to) s = p->after[c.from++ << p->p.bits];
+    else return p->before[hi - 1];
+    for (size_t i = c.from; i < c.to; i++) spread_join(&s, &p->after[i << p->p.bits]);
+    if (c.tail) spread_join(&s, &p->before[hi - 1]);
+    return s;
+}
+
+static errc window_variance(struct windows *w, bool root)
+{
+    struct spread_pieces p;
+    bool pieces = spread_pieces_init(&p, w);
+    WINDOWS_EACH(w, k) {
+        struct spread s = pieces ? spread_pieces_of(&p, w, w->lo[k], w->hi[k])
+                                 : spread_of(w, w->lo[k], w->hi[k]);
+        double variance = (s.aux.s + s.aux.c) / s.n;
+        window_put(w, k, root ? sqrt(variance) : variance);
+    }
     return OK;
 }
-static errc window_stddev(struct windows *w)
-{
-    WINDOWS_EACH(w, k) window_put(w, k, sqrt(window_variance(w, k)));
-    return OK;
-}
+static errc window_stdvar(struct windows *w) { return window_variance(w, false); }
+static errc window_stddev(struct windows *w) { return window_variance(w, true); }
 
 /* Counts and ends */
 

@@ -25,7 +25,7 @@ struct windows {
     size_t n;                              /* samples */
     const uint32_t *lo, *hi;               /* step k sees [lo[k], hi[k]) */
     size_t steps;
-    uint64_t work;                         /* sum of all windows' lengths */
+    uint64_t work, widest;                 /* sum of all windows' lengths; the longest */
     int64_t offset_ms, range_ms;
     double range_s;
     bool anchored, smoothed, fixed;        /* fixed: one window for all steps (@) */
