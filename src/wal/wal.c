@@ -2,606 +2,26 @@
  *
  * The way of a batch:
  *
- *     caller      encodes and compresses its records into a struct wal_batch
- *     (its own thread, no lock) wal_commit  queues it; whoever finds no leader becomes it
- *     (LOCK_WAL) leader      takes everything queued and the waiting series records, frames it,
- *     writes it     (no lock, alone: w->leading) leader      hands out the results, moves the
- *     batches to `held`                               (LOCK_WAL) sync        fsyncs the files that
- *     were written, then frees what was held for them            (no lock, alone: w->syncing)
- *
- * What is held is what an fsync has not covered. When an fsync fails, the kernel may have dropped
- * the pages and forgotten: what is held goes to a new segment, and the files before it are cut back
- * to what an earlier fsync covered (recover). While that does not work, nothing else is written
- * (w->recover).
- *
- * A write that fails leaves nothing: the files are cut back to where the group began (roll_back).
- * While that does not work, nothing else is written either (w->cut): a torn record in the middle of
- * the log would cost a Prometheus all that follows.
- *
- * States of a file: current -> finished (padded, still open, not synced) -> synced (closed).
- * `files` lists them, the current one last.
+ *     caller      encodes and compresses its records into a batch      its own thread, no lock
+ *     wal_commit  queues it; whoever finds no leader becomes it        LOCK_WAL
+ *     leader      takes all that is queued and the waiting series
+ *                 records, frames it, writes it                        no lock, alone: w->leading
+ *     leader      hands out results, moves the batches to `held`       LOCK_WAL
+ *     sync        fsyncs what was written, frees what was held for it  no lock, alone: w->at_files
  */
-#include "wal/wal.h"
+#include "wal/wal_impl.h"
 
 #include "base/clock.h"
 #include "base/fault.h"
-#include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "io/thread.h"
-#include "wal/page.h"
 #include "wal/record.h"
-#include "wal/wal_metrics.h"
 #include "wal/wal_reader.h"
 
-ACCOUNT(wal_account, "wal")
-
-enum {
-    SPARE_BATCHES = 8,
-    SPARE_BATCH_MAX_BYTES = 1 << 20,
-    SERIES_RECORD_BYTES = 1 << 20,
-    WARN_EVERY_MS = 10000
-};
-
-struct piece { uint32_t n; uint8_t flags; };
-/* on the stack of wal_commit */
-struct waiter { bool done; errc rc; struct err *e; struct waiter *next; };
-
-struct wal_batch {
-    /* the record being made; the stored bytes of the others, one after the other */
-    struct buf room, stored;
-    VEC(struct piece) pieces;
-    enum compress_kind compress;
-    int64_t saved_bytes;                       /* by compression */
-    struct waiter *waiter;                     /* while queued */
-    struct wal_batch *next;
-    uint64_t seq;                              /* when held */
-};
-struct batch_list { struct wal_batch *first, **last; };
-
-typedef VEC(size_t) end_list;
-struct seg_file {
-    struct file *f;
-    uint32_t n;
-    uint64_t size, synced;
-    bool cut;                                  /* since its last fsync */
-};
-
-struct wal {
-    struct wal_opts o;                         /* const after open; dir is on the heap */
-    struct wal_metrics *m;
-    struct mtx mu;                             /* LOCK_WAL */
-    struct cond changed;                       /* leading, at_files, waiters */
-    struct cond stopping;                      /* stop: for the thread */
-    struct batch_list queue;                   /* GUARDED_BY(mu) */
-    /* GUARDED_BY(mu): entries of series records that wait, without the type byte */
-    struct buf series;
-    end_list series_ends;                      /* GUARDED_BY(mu): where each entry ends */
-    /* GUARDED_BY(mu): written, not yet synced, in the order of the log */
-    struct batch_list held;
-    size_t held_bytes;                         /* GUARDED_BY(mu) */
-    uint64_t next_seq, synced_seq;             /* GUARDED_BY(mu) */
-    int64_t unsynced_since_ns;                 /* GUARDED_BY(mu): 0: all is synced */
-    struct batch_list spare;                   /* GUARDED_BY(mu) */
-    size_t n_spare;
-    bool leading;                              /* GUARDED_BY(mu): somebody is the leader */
-    /* GUARDED_BY(mu): somebody syncs, or changes the list of files */
-    bool at_files;
-    bool stop;                                 /* GUARDED_BY(mu) */
-    bool full, failed;                         /* GUARDED_BY(mu): what the last write met */
-    /* GUARDED_BY(mu): an fsync failed and recover() has not worked yet */
-    bool recover;
-    /* GUARDED_BY(mu): a name was made or removed since the folder was synced */
-    bool dir_dirty;
-    /* who set at_files changes the list, under mu; sizes: the leader under mu */
-    VEC(struct seg_file) files;
-    /* GUARDED_BY(mu): what is being written may be cut back to this segment; UINT32_MAX: nothing
-     * is */
-    uint32_t back_to;
-    uint64_t old_bytes;                        /* GUARDED_BY(mu): of the closed segments */
-    /* GUARDED_BY(mu): segment and offset after the last group */
-    struct wal_stat stat;
-    /* The leader's alone. */
-    struct file *cur_file; uint32_t cur_n;     /* the last of files */
-    uint64_t off;                              /* where the next fragment goes in it */
-    bool cut; uint32_t cut_seg; uint64_t cut_off;   /* roll_back has to be tried again */
-    /* the last file is recover()'s, and its name durable or not */
-    enum { RESCUE_NONE, RESCUE_BEGUN, RESCUE_DONE } rescue;
-    bool dropped;                              /* a file, and its folder is not synced yet */
-    struct buf out, series_out;
-    end_list series_out_ends;
-    struct thread *thread;
-};
-
-/* ---- batches
- * ---------------------------------------------------------------------------------------------- */
-
-static void list_init(struct batch_list *l) { *l = (struct batch_list){ NULL, &l->first }; }
-static void list_push(struct batch_list *l, struct wal_batch *b)
-{
-    b->next = NULL;
-    if (!l->first) l->last = &l->first;
-    *l->last = b;
-    l->last = &b->next;
-}
-static struct wal_batch *list_pop(struct batch_list *l)
-{
-    struct wal_batch *b = l->first;
-    if (b) l->first = b->next;
-    return b;
-}
-
-static void batch_free(struct wal_batch *b)
-{
-    if (!b) return;
-    buf_fini(&b->room);
-    buf_fini(&b->stored);
-    vec_fini(&b->pieces);
-    mem_free(b);
-}
-
-static void batch_reset(struct wal_batch *b)
-{
-    buf_reset(&b->room);
-    buf_reset(&b->stored);
-    b->pieces.n = 0;
-    b->saved_bytes = 0;
-    b->waiter = NULL;
-}
-
-/* Back to the stock, or to the heap: the stock is of batches with room to make a record in. */
-static void batch_give_locked(struct wal *w, struct wal_batch *b) REQUIRES(w->mu)
-{
-    mtx_assert_held(&w->mu);
-    if (!b->room.cap || w->n_spare >= SPARE_BATCHES ||
-        b->stored.cap + b->room.cap > SPARE_BATCH_MAX_BYTES) {
-        batch_free(b);
-        return;
-    }
-    batch_reset(b);
-    list_push(&w->spare, b);
-    w->n_spare++;
-}
-
-struct wal_batch *wal_batch_new(struct wal *w)
-{
-    mtx_lock(&w->mu);
-    struct wal_batch *b = list_pop(&w->spare);
-    if (b) w->n_spare--;
-    mtx_unlock(&w->mu);
-    if (!b) {
-        b = NEW(struct wal_batch);
-        buf_init(&b->room, &wal_account, 0);
-        buf_init(&b->stored, &wal_account, 0);
-    }
-    b->compress = w->o.compress;
-    return b;
-}
-
-/* Empties a buffer of the log's own; what a burst made it, it need not stay. */
-static void buf_rest(struct buf *b)
-{
-    if (b->cap > SPARE_BATCH_MAX_BYTES) buf_fini(b);
-    buf_reset(b);
-}
-
-/* What is queued and then held, for as long as an fsync takes, is only what is stored, to the byte;
- * the room goes back to the stock. */
-static struct wal_batch *batch_settle(struct wal *w, struct wal_batch *made)
-{
-    struct wal_batch *b = NEW(struct wal_batch);
-    *b = (struct wal_batch){
-        .compress = made->compress, .saved_bytes = made->saved_bytes, .pieces = made->pieces
-    };
-    buf_init(&b->stored, &wal_account, 0);
-    buf_grow(&b->stored, made->stored.n);
-    buf_str(&b->stored, buf_view(&made->stored));
-    b->stored.bad = !buf_ok(&made->stored) || !buf_ok(&made->room);
-    made->pieces.at = NULL;
-    made->pieces.n = made->pieces.cap = 0;
-    mtx_lock(&w->mu);
-    batch_give_locked(w, made);
-    mtx_unlock(&w->mu);
-    return b;
-}
-
-struct buf *wal_batch_room(struct wal_batch *b) { return &b->room; }
-size_t wal_batch_bytes(const struct wal_batch *b) { return b->stored.n; }
-
-void wal_batch_add_stored(struct wal_batch *b, uint8_t flags, str stored)
-{
-    buf_str(&b->stored, stored);
-    vec_push(&b->pieces, ((struct piece){ (uint32_t)stored.n, flags }));
-}
-
-void wal_batch_add(struct wal_batch *b, str rec)
-{
-    size_t before = b->stored.n;
-    assert(rec.n < UINT32_MAX);
-    if (b->compress != COMPRESS_NONE && rec.n > 0) {
-        errc rc = compress_pack(&b->stored, b->compress, rec, 0, NULL);
-        if (rc == OK && b->stored.n - before < rec.n) {
-            b->saved_bytes += (int64_t)(rec.n - (b->stored.n - before));
-            vec_push(&b->pieces,
-                ((struct piece){ (uint32_t)(b->stored.n - before), frag_flag_of(b->compress) }));
-            return;
-        }
-        b->stored.n = before;                  /* no gain: as it is */
-    }
-    wal_batch_add_stored(b, 0, rec);
-}
-
-void wal_batch_seal(struct wal_batch *b)
-{
-    if (b->room.n > 0) wal_batch_add(b, buf_view(&b->room));
-    buf_reset(&b->room);
-}
-
-void wal_batch_drop(struct wal *w, struct wal_batch *b)
-{
-    if (!b) return;
-    mtx_lock(&w->mu);
-    batch_give_locked(w, b);
-    mtx_unlock(&w->mu);
-}
-
-/* ---- files: the leader's work
- * -------------------------------------------------------------------------------------------------
- * */
+enum { SERIES_RECORD_BYTES = 1 << 20 };
 
 static void arena_finip(struct arena *a) { arena_fini(a); }
-
-/* Alone at the files: nobody syncs meanwhile. */
-static void files_enter(struct wal *w)
-{
-    mtx_lock(&w->mu);
-    while (w->at_files) cond_wait(&w->changed, &w->mu);
-    w->at_files = true;
-    mtx_unlock(&w->mu);
-}
-static void files_leave(struct wal *w)
-{
-    mtx_lock(&w->mu);
-    w->at_files = false;
-    cond_broadcast(&w->changed);
-    mtx_unlock(&w->mu);
-}
-
-/* REQUIRES: alone at the files */
-static void files_push(struct wal *w, struct file *f, uint32_t n)
-{
-    mtx_lock(&w->mu);
-    vec_push(&w->files, ((struct seg_file){ .f = f, .n = n }));
-    w->dir_dirty = true;
-    mtx_unlock(&w->mu);
-    w->cur_file = f;
-    w->cur_n = n;
-    w->off = 0;
-    wal_metrics_segment(w->m, n);
-}
-
-/* Deletes the current file; the one before it is the current one then. REQUIRES: alone at the
- * files, more than one */
-static errc files_drop(struct wal *w, struct err *e)
-{
-    SCOPED(arena_finip) struct arena a = { 0 };
-    TRY(fs_unlink(w->o.fs, wal_segment_path(&a, w->o.dir, w->cur_n), e));
-    mtx_lock(&w->mu);
-    struct seg_file gone = vec_pop(&w->files), now = vec_last(&w->files);
-    w->dir_dirty = true;
-    mtx_unlock(&w->mu);
-    file_close(gone.f);
-    w->cur_file = now.f;
-    w->cur_n = now.n;
-    w->off = now.size;
-    w->rescue = RESCUE_NONE;
-    w->dropped = true;
-    wal_metrics_segment(w->m, now.n);
-    return OK;
-}
-
-static errc segment_open(struct wal *w, struct file **f, uint32_t n, struct err *e)
-{
-    SCOPED(arena_finip) struct arena a = { 0 };
-    if (FAULT("wal.segment_create")) return err_set(e, ERR_IO, "wal: no new segment (fault)");
-    return fs_open(
-        f, w->o.fs, wal_segment_path(&a, w->o.dir, n), FS_READ | FS_WRITE | FS_CREATE | FS_EXCL, e);
-}
-
-static errc segment_new(struct wal *w, uint32_t n, struct err *e)
-{
-    struct file *f = NULL;
-    TRY(segment_open(w, &f, n, e));
-    files_enter(w);
-    files_push(w, f, n);
-    files_leave(w);
-    return OK;
-}
-
-/* Writes w->out at the end of the current file, which ends where w->off says once that is done. */
-static errc out_flush(struct wal *w, struct err *e)
-{
-    str bytes = buf_view(&w->out);
-    uint64_t done = 0;
-    if (!buf_ok(&w->out)) return err_set(e, ERR_LIMIT, "wal: the batch is too long");
-    if (bytes.n == 0) return OK;
-    if (FAULT("wal.write")) return err_set(e, ERR_IO, "wal: write failed (fault)");
-    TRY(file_pwrite(w->cur_file, &bytes, 1, w->off - bytes.n, &done, e));
-    mtx_lock(&w->mu);
-    vec_last(&w->files).size = w->off;
-    if (!w->unsynced_since_ns) w->unsynced_since_ns = clock_mono_ns();
-    mtx_unlock(&w->mu);
-    buf_reset(&w->out);
-    return OK;
-}
-
-/* Pads and leaves the current segment for a new one. */
-static errc segment_next(struct wal *w, struct err *e)
-{
-    page_pad(&w->out, &w->off);
-    TRY(out_flush(w, e));
-    return segment_new(w, w->cur_n + 1, e);
-}
-
-static errc put_batch(
-    struct wal *w, const struct wal_batch *b, struct page_counts *counts, struct err *e)
-{
-    str rest = buf_view(&b->stored);
-    if (!buf_ok(&b->stored)) return err_set(e, ERR_LIMIT, "wal: a record is too long");
-    for (size_t i = 0; i < b->pieces.n; i++) {
-        struct piece p = b->pieces.at[i];
-        if (page_needs_segment(w->off, w->o.segment_bytes, p.n)) TRY(segment_next(w, e));
-        page_put(&w->out, &w->off, p.flags, str_slice(rest, 0, p.n), counts);
-        rest = str_from(rest, p.n);
-    }
-    return OK;
-}
-
-static errc sync_file(struct wal *w, struct file *f, struct err *e)
-{
-    if (fault_dropped("wal.segment_fsync")) return OK;
-    if (FAULT("wal.fsync")) return err_set(e, ERR_IO, "wal: fsync failed (fault)");
-    int64_t from = clock_mono_ns();
-    errc rc = file_sync(f, e);
-    wal_metrics_fsync(w->m, clock_mono_ns() - from);
-    return rc;
-}
-
-static errc sync_dir(struct wal *w, struct err *e)
-{
-    if (fault_dropped("wal.dir_fsync")) return OK;
-    if (FAULT("wal.dir_fsync"))
-        return err_set(e, ERR_IO, "wal: fsync of the folder failed (fault)");
-    return fs_sync_dir(w->o.fs, w->o.dir, e);
-}
-
-static errc file_cut(struct wal *w, struct seg_file *s, uint64_t off, struct err *e)
-{
-    if (FAULT("wal.truncate")) return err_set(e, ERR_IO, "wal: truncate failed (fault)");
-    TRY(file_truncate(s->f, off, e));
-    mtx_lock(&w->mu);
-    s->size = off;
-    s->synced = MIN(s->synced, off);
-    s->cut = true;
-    if (!w->unsynced_since_ns) w->unsynced_since_ns = clock_mono_ns();
-    mtx_unlock(&w->mu);
-    return OK;
-}
-
-/* Deletes the files after `seg`, for good: what comes back must not follow a hole. */
-static errc files_drop_to(struct wal *w, uint32_t seg, struct err *e)
-{
-    while (w->cur_n > seg) TRY(files_drop(w, e));
-    if (w->dropped && !fault_dropped("wal.undo_order")) TRY(sync_dir(w, e));
-    w->dropped = false;
-    return OK;
-}
-
-/* Cuts the log back to (seg, off): what came after is gone, later files too. */
-static errc roll_back(struct wal *w, uint32_t seg, uint64_t off, struct err *e)
-{
-    buf_reset(&w->out);
-    w->cut = true;
-    w->cut_seg = seg;
-    w->cut_off = off;
-    files_enter(w);
-    errc rc = files_drop_to(w, seg, e);
-    if (rc == OK) rc = file_cut(w, &vec_last(&w->files), off, e);
-    if (rc == OK) {
-        mtx_lock(&w->mu);
-        w->back_to = UINT32_MAX;
-        mtx_unlock(&w->mu);
-        w->off = off;
-        w->cut = false;
-    }
-    files_leave(w);
-    return rc;
-}
-
-/* ---- fsync
- * ---------------------------------------------------------------------------------------------- */
-
-static void release_held_locked(struct wal *w, uint64_t upto) REQUIRES(w->mu)
-{
-    mtx_assert_held(&w->mu);
-    while (w->held.first && w->held.first->seq <= upto) {
-        struct wal_batch *b = list_pop(&w->held);
-        w->held_bytes -= b->stored.n;
-        batch_give_locked(w, b);
-    }
-    w->synced_seq = MAX(w->synced_seq, upto);
-}
-
-/* One pass over the files. The names come first: a file that no folder knows is lost with all its
- * bytes. REQUIRES: alone at the files */
-static errc sync_pass(struct wal *w, struct err *e)
-{
-    VEC(struct seg_file) now = { 0 };
-    mtx_lock(&w->mu);
-    uint64_t mark = w->next_seq - 1;
-    int64_t begun = clock_mono_ns();
-    bool names = w->dir_dirty;
-    w->dir_dirty = false;
-    for (size_t i = 0; i < w->files.n; i++) vec_push(&now, w->files.at[i]);
-    mtx_unlock(&w->mu);
-
-    errc rc = names ? sync_dir(w, e) : OK;
-    size_t done = 0;
-    while (rc == OK && done < now.n) {
-        bool cut = now.at[done].cut && !fault_dropped("wal.cut_fsync");
-        if (cut || now.at[done].synced < now.at[done].size) rc = sync_file(w, now.at[done].f, e);
-        done += rc == OK;
-    }
-
-    mtx_lock(&w->mu);
-    if (rc != OK) w->recover = true;
-    if (names && rc != OK) w->dir_dirty = true;
-    for (size_t i = 0; i < done; i++) {
-        w->files.at[i].synced = now.at[i].size;
-        w->files.at[i].cut = false;
-    }
-    if (rc == OK) {
-        release_held_locked(w, mark);
-        w->unsynced_since_ns = vec_last(&w->files).synced < vec_last(&w->files).size ? begun : 0;
-        size_t closed = 0;
-        /* finished and durable: all but the current one */
-        while (closed + 1 < now.n && w->files.at[closed].n < w->back_to) {
-            file_close(w->files.at[closed].f);
-            w->old_bytes += w->files.at[closed++].size;
-        }
-        memmove(w->files.at, w->files.at + closed, (w->files.n - closed) * sizeof(*w->files.at));
-        w->files.n -= closed;
-    }
-    wal_metrics_unsynced(w->m, w->unsynced_since_ns);
-    mtx_unlock(&w->mu);
-    vec_fini(&now);
-    return rc;
-}
-
-/* What is held, framed into w->out, becomes the file `path` as a whole or not at all. */
-static errc held_out(struct wal *w, str path, struct file **out, uint64_t *off, struct err *e)
-{
-    SCOPED(arena_finip) struct arena a = { 0 };
-    str tmp = arena_fmt(&a, "%.*s.repair", STR_ARG(path));     /* wal_dir_tidy() knows that name */
-    struct file *f = NULL;
-    uint64_t done = 0;
-    if (FAULT("wal.segment_create")) return err_set(e, ERR_IO, "wal: no new segment (fault)");
-    TRY(fs_open(&f, w->o.fs, tmp, FS_READ | FS_WRITE | FS_CREATE | FS_TRUNC, e));
-    for (const struct wal_batch *b = w->held.first; b; b = b->next) {
-        str rest = buf_view(&b->stored);
-        for (size_t i = 0; i < b->pieces.n; i++) {
-            page_put(
-                &w->out, off, b->pieces.at[i].flags, str_slice(rest, 0, b->pieces.at[i].n), NULL);
-            rest = str_from(rest, b->pieces.at[i].n);
-        }
-    }
-    str bytes = buf_view(&w->out);
-    errc rc = FAULT("wal.rewrite") ? err_set(e, ERR_IO, "wal: write failed (fault)") : OK;
-    if (rc == OK && bytes.n) rc = file_pwrite(f, &bytes, 1, 0, &done, e);
-    if (rc == OK) rc = sync_file(w, f, e);
-    if (rc == OK) rc = fs_rename(w->o.fs, tmp, path, e);
-    buf_reset(&w->out);
-    if (rc == OK) {
-        *out = f;
-        return OK;
-    }
-    file_close(f);
-    /* best effort: the next attempt overwrites it */
-    errc left = fs_unlink(w->o.fs, tmp, NULL);
-    (void)left;
-    return rc;
-}
-
-/* What is held goes to a new segment, if need be a long one. It appears complete: a reader that
- * found the front of it behind the same records in the files before would take a series record
- * there for a new beginning of the series. */
-static errc rewrite_held(struct wal *w, uint32_t n, struct err *e)
-{
-    SCOPED(arena_finip) struct arena a = { 0 };
-    struct file *f = NULL;
-    uint64_t off = 0;
-    TRY(held_out(w, wal_segment_path(&a, w->o.dir, n), &f, &off, e));
-    files_push(w, f, n);
-    w->rescue = RESCUE_BEGUN;
-    w->off = off;
-    return sync_dir(w, e);
-}
-
-/* How much of a file is durable and nobody's failed write. */
-static uint64_t good_of(const struct wal *w, const struct seg_file *s)
-{
-    if (!w->cut || s->n < w->cut_seg) return s->synced;
-    return s->n == w->cut_seg ? MIN(s->synced, w->cut_off) : 0;
-}
-
-/* The files before the rescuing one lose what is not known to be durable, the last one first, each
- * for good before the one in front of it: what a reader finds at any moment is the front of what
- * was there, and goes on in the rescuing file. With a hole it would take what that file has of the
- * hole for too late. */
-static errc cut_unsynced(struct wal *w, struct err *e)
-{
-    size_t n = w->files.n - 1;
-    bool upward = fault_dropped("wal.recover_order");
-    for (size_t k = 0; k < n; k++) {
-        struct seg_file *s = &w->files.at[upward ? k : n - 1 - k];
-        uint64_t good = good_of(w, s);
-        bool torn = w->cut && s->n >= w->cut_seg;              /* also behind `size` */
-        if (good < s->size || torn) TRY(file_cut(w, s, good, e));
-        if (!s->cut) continue;
-        if (!fault_dropped("wal.recover_fsync")) TRY(sync_file(w, s->f, e));
-        s->cut = false;
-    }
-    return OK;
-}
-
-/* After a failed fsync: what is held is written to a new segment and synced, and only then the
- * files before it are cut back: until it is, the page cache may be the only place outside of this
- * process that has it. What fails halfway is tried again: the new segment from the start, unless it
- * was complete. REQUIRES: the leader, alone at the files */
-static errc recover(struct wal *w, struct err *e)
-{
-    buf_reset(&w->out);
-    if (w->rescue == RESCUE_BEGUN) TRY(files_drop(w, e));
-    if (w->rescue == RESCUE_NONE) TRY(rewrite_held(w, w->cur_n + 1, e));
-    w->rescue = RESCUE_DONE;
-    TRY(cut_unsynced(w, e));
-    w->rescue = RESCUE_NONE;
-    w->cut = false;
-    return OK;
-}
-
-/* Syncs as the leader, nobody writes meanwhile; after a failed fsync, recovers. */
-static errc sync_leading(struct wal *w, struct err *e)
-{
-    struct err why = { 0 };
-    files_enter(w);
-    mtx_lock(&w->mu);
-    bool again = w->recover;
-    uint64_t mark = w->next_seq - 1;
-    mtx_unlock(&w->mu);
-    errc rc = again ? ERR_IO : sync_pass(w, &why);
-    if (rc != OK) {
-        if (!again)
-            LOG_LIMITED(
-                ERROR, WARN_EVERY_MS, "wal: fsync failed", kv_str("dir", w->o.dir), kv_err(&why));
-        rc = recover(w, e);
-        mtx_lock(&w->mu);
-        w->recover = rc != OK;
-        if (rc == OK) {
-            vec_last(&w->files).size = vec_last(&w->files).synced = w->off;
-            w->back_to = UINT32_MAX;
-            release_held_locked(w, mark);
-            w->unsynced_since_ns = 0;
-            w->dir_dirty = false;
-        }
-        mtx_unlock(&w->mu);
-        if (rc == OK)
-            LOG(WARN, "wal: what an fsync failed for was written again", kv_str("dir", w->o.dir),
-                kv_u64("segment", w->cur_n));
-    }
-    files_leave(w);
-    return rc;
-}
 
 /* ---- the leader
  * ---------------------------------------------------------------------------------------------- */
@@ -629,7 +49,7 @@ static void series_wait_again_locked(struct wal *w) REQUIRES(w->mu)
     for (size_t i = 0; i < w->series_ends.n; i++)
         vec_push(&w->series_out_ends, w->series_ends.at[i] + moved);
     struct buf bytes = w->series;
-    end_list ends = w->series_ends;
+    wal_end_list ends = w->series_ends;
     w->series = w->series_out;
     w->series_ends = w->series_out_ends;
     w->series_out = bytes;
@@ -653,16 +73,16 @@ static errc write_group(
     errc rc = OK;
     set_back_to(w, seg);
     for (struct wal_batch *b = late ? group->next : group; rc == OK && b; b = b->next)
-        rc = put_batch(w, b, counts, e);
-    if (late && rc == OK) rc = put_batch(w, group, counts, e);
-    if (rc == OK) rc = out_flush(w, e);
+        rc = wal_put_batch(w, b, counts, e);
+    if (late && rc == OK) rc = wal_put_batch(w, group, counts, e);
+    if (rc == OK) rc = wal_out_flush(w, e);
     if (rc == OK) {
         set_back_to(w, UINT32_MAX);
         return OK;
     }
     struct err why = { 0 };
-    if (roll_back(w, seg, off, &why) != OK)
-        LOG_LIMITED(ERROR, WARN_EVERY_MS,
+    if (wal_roll_back(w, seg, off, &why) != OK)
+        LOG_LIMITED(ERROR, WAL_WARN_EVERY_MS,
             "wal: a failed write could not be taken back; nothing is written until it is",
             kv_str("dir", w->o.dir), kv_err(&why));
     return rc;
@@ -674,8 +94,8 @@ static errc group_out(struct wal *w, struct wal_batch *group, struct err *e)
     mtx_lock(&w->mu);
     bool sync_first = w->recover || w->held_bytes > w->o.unsynced_max_bytes;
     mtx_unlock(&w->mu);
-    if (w->cut) TRY(roll_back(w, w->cut_seg, w->cut_off, e));
-    if (sync_first) TRY(sync_leading(w, e));
+    if (w->cut) TRY(wal_roll_back(w, w->cut_seg, w->cut_off, e));
+    if (sync_first) TRY(wal_sync_leading(w, e));
     TRY(write_group(w, group, &counts, e));
     wal_metrics_written(w->m, &counts);
     return OK;
@@ -688,7 +108,7 @@ static void note_state_locked(struct wal *w, errc rc, const struct err *e) REQUI
         LOG(WARN, "wal: no space left; nothing is taken in until there is", kv_str("dir", w->o.dir),
             kv_err(e));
     else if (rc != OK && rc != ERR_NO_SPACE)
-        LOG_LIMITED(ERROR, WARN_EVERY_MS, "wal: write failed", kv_str("dir", w->o.dir), kv_err(e));
+        LOG_LIMITED(ERROR, WAL_WARN_EVERY_MS, "wal: write failed", kv_str("dir", w->o.dir), kv_err(e));
     if (rc == OK && w->full) LOG(INFO, "wal: there is space again", kv_str("dir", w->o.dir));
     w->full = rc == ERR_NO_SPACE;
     w->failed = rc != OK && rc != ERR_NO_SPACE;
@@ -706,7 +126,7 @@ static void hold_locked(struct wal *w, struct wal_batch *b) REQUIRES(w->mu)
         wal_metrics_saved(w->m, b->compress, b->saved_bytes);
         b->seq = w->next_seq++;
         w->held_bytes += b->stored.n;
-        list_push(&w->held, b);
+        wal_batches_push(&w->held, b);
     }
 }
 
@@ -727,12 +147,12 @@ static void give_all_locked(struct wal *w, struct wal_batch *b) REQUIRES(w->mu)
 {
     for (struct wal_batch *next; b; b = next) {
         next = b->next;
-        batch_give_locked(w, b);
+        wal_batch_give_locked(w, b);
     }
 }
 
 /* Takes what is queued: the batches with those who wait for them, and the series records. */
-static struct wal_batch *take_queue_locked(struct wal *w, struct waiter **waiters) REQUIRES(w->mu)
+static struct wal_batch *take_queue_locked(struct wal *w, struct wal_waiter **waiters) REQUIRES(w->mu)
 {
     struct wal_batch *first = w->queue.first;
     *waiters = NULL;
@@ -740,9 +160,9 @@ static struct wal_batch *take_queue_locked(struct wal *w, struct waiter **waiter
         b->waiter->next = *waiters;
         *waiters = STEAL(b->waiter);
     }
-    list_init(&w->queue);
+    wal_batches_init(&w->queue);
     struct buf bytes = w->series;
-    end_list ends = w->series_ends;
+    wal_end_list ends = w->series_ends;
     w->series = w->series_out;                 /* empty: the last leader left it so */
     w->series_ends = w->series_out_ends;
     w->series_out = bytes;
@@ -755,13 +175,13 @@ static struct wal_batch *take_queue_locked(struct wal *w, struct waiter **waiter
 static void lead_locked(struct wal *w) REQUIRES(w->mu)
 {
     struct err e = { 0 };
-    struct waiter *waiters;
+    struct wal_waiter *waiters;
     struct wal_batch *first = take_queue_locked(w, &waiters);
     mtx_unlock(&w->mu);
 
     struct wal_batch *group = wal_batch_new(w);
     put_series(w, group);
-    group = batch_settle(w, group);
+    group = wal_batch_settle(w, group);
     group->next = first;
     errc rc = group_out(w, group, &e);
 
@@ -770,7 +190,7 @@ static void lead_locked(struct wal *w) REQUIRES(w->mu)
     if (rc == OK) hold_locked(w, STEAL(group));
     if (rc == OK && w->o.fsync_interval_ms == 0) {
         mtx_unlock(&w->mu);
-        rc = sync_leading(w, &e);
+        rc = wal_sync_leading(w, &e);
         mtx_lock(&w->mu);
         if (rc != OK) group = unhold_locked(w, from);
         /* it holds what is refused now */
@@ -781,10 +201,10 @@ static void lead_locked(struct wal *w) REQUIRES(w->mu)
         series_wait_again_locked(w);
     }
     note_state_locked(w, rc, &e);
-    buf_rest(&w->series_out);
+    wal_buf_rest(&w->series_out);
     w->series_out_ends.n = 0;
     /* once done is seen, the waiter is gone */
-    for (struct waiter *at = waiters, *next; at; at = next) {
+    for (struct wal_waiter *at = waiters, *next; at; at = next) {
         next = at->next;
         at->rc = rc;
         if (rc != OK && at->e) *at->e = e;
@@ -809,12 +229,12 @@ static void lead_leave_locked(struct wal *w) REQUIRES(w->mu)
 
 static errc commit(struct wal *w, struct wal_batch *b, struct err *e)
 {
-    struct waiter me = { .e = e };
+    struct wal_waiter me = { .e = e };
     wal_batch_seal(b);
-    b = batch_settle(w, b);
+    b = wal_batch_settle(w, b);
     b->waiter = &me;
     mtx_lock(&w->mu);
-    list_push(&w->queue, b);
+    wal_batches_push(&w->queue, b);
     while (!me.done) {
         if (w->leading) {
             cond_wait(&w->changed, &w->mu);
@@ -832,7 +252,7 @@ errc wal_commit(struct wal *w, struct wal_batch *b, struct err *e)
 {
     mtx_lock(&w->mu);
     bool nothing = b->room.n == 0 && b->pieces.n == 0 && w->series_ends.n == 0;
-    if (nothing) batch_give_locked(w, b);
+    if (nothing) wal_batch_give_locked(w, b);
     mtx_unlock(&w->mu);
     return nothing ? OK : commit(w, b, e);
 }
@@ -864,20 +284,20 @@ errc wal_sync(struct wal *w, struct err *e)
 {
     struct err why = { 0 };
     errc rc = OK;
-    files_enter(w);
+    wal_files_enter(w);
     mtx_lock(&w->mu);
     bool again = w->recover;
     mtx_unlock(&w->mu);
-    if (!again) rc = sync_pass(w, &why);
-    files_leave(w);
+    if (!again) rc = wal_sync_pass(w, &why);
+    wal_files_leave(w);
     if (!again && rc == OK) return OK;
     if (!again)
         LOG_LIMITED(
-            ERROR, WARN_EVERY_MS, "wal: fsync failed", kv_str("dir", w->o.dir), kv_err(&why));
+            ERROR, WAL_WARN_EVERY_MS, "wal: fsync failed", kv_str("dir", w->o.dir), kv_err(&why));
     mtx_lock(&w->mu);
     lead_enter_locked(w);
     mtx_unlock(&w->mu);
-    rc = sync_leading(w, e);
+    rc = wal_sync_leading(w, e);
     mtx_lock(&w->mu);
     w->failed = rc != OK;
     lead_leave_locked(w);
@@ -893,14 +313,14 @@ errc wal_rotate(struct wal *w, uint32_t *last, struct err *e)
     mtx_lock(&w->mu);
     bool again = w->recover;
     mtx_unlock(&w->mu);
-    errc rc = w->cut ? roll_back(w, w->cut_seg, w->cut_off, e) : OK;
-    if (rc == OK && again) rc = sync_leading(w, e);
+    errc rc = w->cut ? wal_roll_back(w, w->cut_seg, w->cut_off, e) : OK;
+    if (rc == OK && again) rc = wal_sync_leading(w, e);
     uint32_t seg = w->cur_n;
     uint64_t off = w->off;
     if (rc == OK) {
-        rc = segment_next(w, e);
-        if (rc != OK && roll_back(w, seg, off, NULL) != OK)
-            LOG_LIMITED(ERROR, WARN_EVERY_MS,
+        rc = wal_segment_next(w, e);
+        if (rc != OK && wal_roll_back(w, seg, off, NULL) != OK)
+            LOG_LIMITED(ERROR, WAL_WARN_EVERY_MS,
                 "wal: a failed write could not be taken back; nothing is written until it is",
                 kv_str("dir", w->o.dir));
     }
@@ -966,7 +386,7 @@ static void sync_loop(void *ctx)
         bool dirty = !w->stop && (w->unsynced_since_ns || w->recover || w->files.n > 1);
         mtx_unlock(&w->mu);
         if (dirty && wal_sync(w, NULL) != OK)
-            LOG_LIMITED(ERROR, WARN_EVERY_MS, "wal: not durable", kv_str("dir", w->o.dir));
+            LOG_LIMITED(ERROR, WAL_WARN_EVERY_MS, "wal: not durable", kv_str("dir", w->o.dir));
         wake = MAX(wake, clock_mono_ns() - w->o.fsync_interval_ms * 1000000);
         mtx_lock(&w->mu);
     }
@@ -976,9 +396,9 @@ static void sync_loop(void *ctx)
 static void wal_free(struct wal *w)
 {
     if (!w) return;
-    for (struct batch_list *l = (struct batch_list[]){ w->queue, w->held, w->spare }, *end = l + 3;
+    for (struct wal_batch_list *l = (struct wal_batch_list[]){ w->queue, w->held, w->spare }, *end = l + 3;
          l < end; l++)
-        for (struct wal_batch *b; (b = list_pop(l)) != NULL;) batch_free(b);
+        for (struct wal_batch *b; (b = wal_batches_pop(l)) != NULL;) wal_batch_free(b);
     for (size_t i = 0; i < w->files.n; i++) file_close(w->files.at[i].f);
     vec_fini(&w->files);
     vec_fini(&w->series_ends);
@@ -1009,12 +429,12 @@ errc wal_open(struct wal **out, const struct wal_opts *o, struct err *e)
     mtx_init(&w->mu, LOCK_WAL);
     cond_init(&w->changed);
     cond_init(&w->stopping);
-    list_init(&w->queue);
-    list_init(&w->held);
-    list_init(&w->spare);
-    buf_init(&w->series, &wal_account, 0);
-    buf_init(&w->series_out, &wal_account, 0);
-    buf_init(&w->out, &wal_account, 0);
+    wal_batches_init(&w->queue);
+    wal_batches_init(&w->held);
+    wal_batches_init(&w->spare);
+    wal_buf_init(&w->series);
+    wal_buf_init(&w->series_out);
+    wal_buf_init(&w->out);
     w->next_seq = 1;
     if (!fs_exists(o->fs, o->dir)) {
         str parent =
@@ -1028,7 +448,7 @@ errc wal_open(struct wal **out, const struct wal_opts *o, struct err *e)
         TRY_IN(e, fs_stat(o->fs, wal_segment_path(&a, o->dir, d.segments.at[i]), &st, e), "wal");
         w->old_bytes += st.size_bytes;
     }
-    TRY_IN(e, segment_new(w, d.segments.n ? vec_last(&d.segments) + 1 : 0, e), "wal");
+    TRY_IN(e, wal_segment_new(w, d.segments.n ? vec_last(&d.segments) + 1 : 0, e), "wal");
     w->stat.segment = w->cur_n;
     if (w->o.fsync_interval_ms > 0 && !w->o.no_thread)
         w->thread = thread_start("wal-fsync", sync_loop, w);
@@ -1046,10 +466,10 @@ errc wal_close_synced(struct wal *w, struct err *e)
     thread_join(STEAL(w->thread));
     errc rc = wal_flush_series(w, e);
     /* nothing was written since: the torn bytes are still there */
-    if (rc == OK && w->cut) rc = roll_back(w, w->cut_seg, w->cut_off, e);
+    if (rc == OK && w->cut) rc = wal_roll_back(w, w->cut_seg, w->cut_off, e);
     if (rc == OK && !w->recover) {
         page_pad(&w->out, &w->off);
-        rc = out_flush(w, e);
+        rc = wal_out_flush(w, e);
     }
     errc synced = wal_sync(w, rc == OK ? e : NULL);
     wal_metrics_unsynced(w->m, 0);
