@@ -1,6 +1,7 @@
 /* appender.c — one scrape or one write request on its way into the head.
  *
- *     append   check against the series as it is (that answers the caller), keep {slot, t, v}
+ *     append   check against the series as it is (that answers the caller), keep {slot, t, v}, and
+ *              what is no plain float in a batch beside it
  *     commit   encode and log: one batch, in the caller's thread; a failure ends here and
  *              nothing was changed
  *              take an append id
@@ -15,9 +16,11 @@
  * cell that takes the value PREFETCH_CELL ahead. A page's series have neighbouring slots, so most
  * of it is one stream.
  */
+#include "head/batch_log.h"
+#include "head/byte_chunk.h"
+#include "head/exemplars.h"
 #include "head/head_impl.h"
 #include "head/ooo_commit.h"
-#include "wal/record.h"
 #include "wal/wal.h"
 
 ACCOUNT(appenders_account, "appenders")
@@ -58,28 +61,27 @@ __attribute__((constructor)) static void appender_metrics_begin(void)
 }
 
 enum {
-    PREFETCH_SLOT = 16, PREFETCH_CELL = 6,
-    /* a commit's samples go to the log in records of so many */
-    RECORD_SAMPLES = 8192,
+    PREFETCH_SLOT = 16,
+    PREFETCH_CELL = 6,
     /* appenders kept for the next commit, and how large */
-    IDLE_MAX = 8, IDLE_PENDING_MAX = 1 << 17
+    IDLE_MAX = 8,
+    IDLE_PENDING_MAX = 1 << 17
 };
-
-struct pending { uint32_t slot, generation; int64_t t; double v; };
 
 struct head_appender {
     struct appender base;
     struct head *head;
-    struct head_appender *prev, *next;         /* ring of the active; next alone: the idle */
+    struct head_appender *prev, *next; /* ring of the active; next alone: the idle */
     uint64_t seq;
     int64_t min_valid;
-    int64_t head_maxt, window_ms;              /* of late samples; window_ms 0: none are taken */
-    bool refuse_late;                          /* asked for by who appends */
+    int64_t head_maxt, window_ms; /* of late samples; window_ms 0: none are taken */
+    bool refuse_late;             /* asked for by who appends */
     /* min_valid is set: the head had a time when this began, or got one */
     bool timed;
     VEC(struct pending) pending;
-    ooo_puts late;                             /* those of pending that are late, at the commit */
-    size_t charged;                            /* bytes of pending on the account */
+    ooo_puts late;     /* those of pending that are late, at the commit */
+    struct batch more; /* what is no plain float */
+    size_t charged;    /* bytes of pending on the account */
     struct open_ctx ctx;
 };
 
@@ -96,6 +98,7 @@ static void appender_free(struct head_appender *a)
 {
     vec_fini(&a->pending);
     vec_fini(&a->late);
+    batch_fini(&a->more);
     appender_charge(a);
     mem_free(a);
 }
@@ -114,6 +117,7 @@ static void appender_end(struct head_appender *a)
 {
     struct head *h = a->head;
     open_ctx_release(&a->ctx);
+    batch_reset(&a->more);
     a->pending.n = 0;
     if (a->late.n) vec_fini(&a->late);
     a->refuse_late = false;
@@ -183,12 +187,18 @@ static errc appender_series(
     return OK;
 }
 
+/* A sample on its way: h NULL: a float. */
+struct incoming {
+    int64_t t;
+    double v;
+    const struct hist_words *h;
+};
+
 /* What an accepted sample is: one behind the newest, the newest once more, one out of order. */
 enum fate { FATE_APPEND, FATE_REPEAT, FATE_LATE };
 
 /* Not behind the newest, or out of bounds: is there a window in which that may be? */
-static errc late_check(
-    const struct head_appender *a, int64_t t, errc otherwise, enum fate *fate)
+static errc late_check(const struct head_appender *a, int64_t t, errc otherwise, enum fate *fate)
 {
     int64_t oldest;
     if (!a->window_ms) return otherwise;
@@ -197,22 +207,32 @@ static errc late_check(
     return t >= oldest ? OK : ERR_TOO_OLD;
 }
 
-/* What becomes of (t, v), the slot being locked. */
-static errc slot_check_locked(const struct head_appender *a, const struct slot *s, int64_t t,
-    double v, enum fate *fate)
+static bool is_newest_locked(const struct store *st, const struct slot *s, const struct incoming *x)
+{
+    if (x->h) return byte_last_is(st, s, x->h);
+    return !(slot_flags(s) & SLOT_LAST_ANY_HIST) && s->last_v == f64_bits(x->v);
+}
+
+/* What becomes of it, the slot being locked. */
+static errc slot_check_locked(
+    const struct head_appender *a, const struct slot *s, const struct incoming *x, enum fate *fate)
 {
     int64_t last = slot_last_t(s);
     *fate = FATE_APPEND;
-    if (t < a->min_valid) return late_check(a, t, ERR_OUT_OF_BOUNDS, fate);
-    if (t > last) return OK;
-    if (t < last) return late_check(a, t, s->n ? ERR_OUT_OF_ORDER : OK, fate);
-    if (!s->n) return OK;                      /* closed chunks only: nobody knows the value */
-    if (slot_flags(s) & SLOT_LAST_HIST || s->last_v != f64_bits(v)) return ERR_DUPLICATE;
+    if (x->t < a->min_valid) return late_check(a, x->t, ERR_OUT_OF_BOUNDS, fate);
+    if (x->t > last) return OK;
+    if (x->t < last) return late_check(a, x->t, s->n ? ERR_OUT_OF_ORDER : OK, fate);
+    if (!s->n) return OK; /* closed chunks only: nobody knows the value */
+    if (!is_newest_locked(&a->head->store, s, x)) return ERR_DUPLICATE;
     *fate = FATE_REPEAT;
     return OK;
 }
 
 static struct metric *float_of(struct metric_family *f) { return METRIC_WITH(f, S("float")); }
+static struct metric *histogram_of(struct metric_family *f)
+{
+    return METRIC_WITH(f, S("histogram"));
+}
 
 static void appender_note_late(const struct head_appender *a, int64_t t)
 {
@@ -221,44 +241,50 @@ static void appender_note_late(const struct head_appender *a, int64_t t)
         metric_observe(&late_by, (double)late_ms / 1000);
 }
 
-static errc appender_refuse(const struct slot *s, errc rc, int64_t t, double v, struct err *e)
+static errc refuse_duplicate(const struct slot *s, const struct incoming *x, struct err *e)
 {
-    switch (rc) {
-    case ERR_OUT_OF_BOUNDS:
-        metric_add_to(float_of(&out_of_bounds), 1);
-        return err_set(e, rc, "out of bounds");
-    case ERR_OUT_OF_ORDER:
-        metric_add_to(float_of(&out_of_order), 1);
-        return err_set(e, rc, "out of order sample");
-    case ERR_TOO_OLD: metric_add_to(float_of(&too_old), 1); return err_set(e, rc, "too old sample");
-    default: break;
-    }
     char was[F64_TEXT_MAX], is[F64_TEXT_MAX];
-    size_t n = f64_text_g(is, v);
-    if (slot_flags(s) & SLOT_LAST_HIST)
-        return err_set(e, rc,
+    if (x->h) return err_set(e, ERR_DUPLICATE, "duplicate sample for timestamp");
+    size_t n = f64_text_g(is, x->v);
+    if (slot_flags(s) & SLOT_LAST_ANY_HIST)
+        return err_set(e, ERR_DUPLICATE,
             "duplicate sample for timestamp %" PRId64
             "; overrides not allowed: existing is a histogram, new value %.*s",
-            t, (int)n, is);
+            x->t, (int)n, is);
     size_t m = f64_text_g(was, f64_of_bits(s->last_v));
-    return err_set(e, rc,
+    return err_set(e, ERR_DUPLICATE,
         "duplicate sample for timestamp %" PRId64
         "; overrides not allowed: existing %.*s, new value %.*s",
-        t, (int)m, was, (int)n, is);
+        x->t, (int)m, was, (int)n, is);
 }
 
-/* The slow half of a check: not simply newer than all before. */
+static errc appender_refuse(const struct slot *s, errc rc, const struct incoming *x, struct err *e)
+{
+    struct metric *(*of)(struct metric_family *) = x->h ? histogram_of : float_of;
+    switch (rc) {
+    case ERR_OUT_OF_BOUNDS:
+        metric_add_to(of(&out_of_bounds), 1);
+        return err_set(e, rc, "out of bounds");
+    case ERR_OUT_OF_ORDER:
+        metric_add_to(of(&out_of_order), 1);
+        return err_set(e, rc, "out of order sample");
+    case ERR_TOO_OLD: metric_add_to(of(&too_old), 1); return err_set(e, rc, "too old sample");
+    default: return refuse_duplicate(s, x, e);
+    }
+}
+
+/* The slow half of a check: not simply newer than all before. quiet: nothing is counted. */
 static errc appender_check_slow(struct head_appender *a, struct slot *s, uint32_t generation,
-    int64_t t, double v, enum fate *fate, struct err *e)
+    const struct incoming *x, bool quiet, enum fate *fate, struct err *e)
 {
     slot_lock(s);
-    errc rc = series_generation(s) == generation ? slot_check_locked(a, s, t, v, fate)
-                                                 : ERR_NOT_FOUND;
-    bool refused = rc == OK && *fate == FATE_LATE && a->refuse_late;
+    errc rc = series_generation(s) == generation ? slot_check_locked(a, s, x, fate) : ERR_NOT_FOUND;
+    /* late histograms have no place yet */
+    bool refused = rc == OK && *fate == FATE_LATE && (a->refuse_late || x->h);
     bool late = rc == OK ? *fate == FATE_LATE : rc != ERR_NOT_FOUND && rc != ERR_DUPLICATE;
-    if (refused) rc = ERR_OUT_OF_ORDER;
-    else if (late) appender_note_late(a, t);
-    if (rc != OK && rc != ERR_NOT_FOUND) (void)appender_refuse(s, rc, t, v, e);
+    if (refused || (quiet && *fate == FATE_LATE)) rc = ERR_OUT_OF_ORDER;
+    else if (late) appender_note_late(a, x->t);
+    if (rc != OK && rc != ERR_NOT_FOUND && !quiet) (void)appender_refuse(s, rc, x, e);
     if (rc == OK) slot_flag(s, 0, SLOT_DYING);
     slot_unlock(s);
     return rc == ERR_NOT_FOUND ? err_set(e, rc, "the series is gone") : rc;
@@ -272,30 +298,100 @@ static inline bool appender_is_plain(
            t > slot_last_t(s) && !(slot_flags(s) & SLOT_DYING);
 }
 
+static errc appender_slot(
+    struct head_appender *a, series_handle handle, struct slot **out, struct err *e)
+{
+    uint32_t i = (uint32_t)handle;
+    if (UNLIKELY(!i)) return err_set(e, ERR_NOT_FOUND, "no such series");
+    *out = store_slot(&a->head->store, i);
+    if (UNLIKELY(series_generation(*out) != handle >> 32))
+        return err_set(e, ERR_NOT_FOUND, "the series is gone");
+    return OK;
+}
+
+static errc appender_check(struct head_appender *a, series_handle handle, const struct incoming *x,
+    bool quiet, enum fate *fate, struct err *e)
+{
+    struct slot *s;
+    *fate = FATE_APPEND;
+    TRY(appender_slot(a, handle, &s, e));
+    if (UNLIKELY(!a->timed)) appender_first_time(a, x->t);
+    if (appender_is_plain(s, handle, x->t, a->min_valid)) return OK;
+    return appender_check_slow(a, s, (uint32_t)(handle >> 32), x, quiet, fate, e);
+}
+
+static errc appender_put_histogram(struct head_appender *a, series_handle handle, int64_t t,
+    int64_t st, const struct int_histogram *whole, const struct histogram *floats, bool quiet,
+    struct err *e)
+{
+    struct hist_words w = whole ? hist_words_of_int(whole) : hist_words_of_float(floats);
+    struct batch_histogram put = { (uint32_t)handle, (uint32_t)(handle >> 32), t, st, { NULL } };
+    enum fate fate;
+    TRY(appender_check(a, handle, &(struct incoming){ t, 0, &w }, quiet, &fate, e));
+    if (fate == FATE_REPEAT) { /* counted so by the reference, too */
+        metric_add_to(histogram_of(&out_of_order), 1);
+        return OK;
+    }
+    if (whole) batch_put_whole(&a->more, &put, whole, a->pending.n);
+    else batch_put_floats(&a->more, &put, floats, a->pending.n);
+    return OK;
+}
+
+/* A float of a series that has histograms in this part: the marker that it ends becomes one of
+ * theirs, any other ends the part. *done: there is nothing to put. */
+static errc appender_after_histogram(struct head_appender *a, series_handle handle, int64_t t,
+    int64_t st, double v, bool *done, struct err *e)
+{
+    enum batch_kind kind;
+    struct int_histogram whole = { .sum = v };
+    struct histogram floats = { .sum = v };
+    *done = false;
+    if (!batch_has_histogram(&a->more, (uint32_t)handle, &kind)) return OK;
+    *done = sample_is_stale(v);
+    if (*done && kind == BATCH_WHOLE)
+        return appender_put_histogram(a, handle, t, st, &whole, NULL, false, e);
+    if (*done) return appender_put_histogram(a, handle, t, st, NULL, &floats, false, e);
+    batch_split(&a->more, a->pending.n);
+    return OK;
+}
+
+static errc appender_put_float(struct head_appender *a, series_handle handle, int64_t t, double v,
+    int64_t st, bool quiet, struct err *e)
+{
+    enum fate fate;
+    bool done;
+    TRY(appender_check(a, handle, &(struct incoming){ t, v, NULL }, quiet, &fate, e));
+    if (fate == FATE_REPEAT) return OK;
+    if (UNLIKELY(a->more.types.n)) {
+        TRY(appender_after_histogram(a, handle, t, st, v, &done, e));
+        if (done) return OK;
+    }
+    batch_put_st(&a->more, a->pending.n, st);
+    vec_push(&a->pending, ((struct pending){ (uint32_t)handle, (uint32_t)(handle >> 32), t, v }));
+    return OK;
+}
+
 static errc appender_add(
     struct head_appender *a, series_handle handle, int64_t t, double v, struct err *e)
 {
-    uint32_t i = (uint32_t)handle, generation = (uint32_t)(handle >> 32);
-    if (UNLIKELY(!i)) return err_set(e, ERR_NOT_FOUND, "no such series");
-    struct slot *s = store_slot(&a->head->store, i);
-    if (UNLIKELY(series_generation(s) != generation))
-        return err_set(e, ERR_NOT_FOUND, "the series is gone");
-    if (UNLIKELY(!a->timed)) appender_first_time(a, t);
-    if (!appender_is_plain(s, handle, t, a->min_valid)) {
-        enum fate fate;
-        TRY(appender_check_slow(a, s, generation, t, v, &fate, e));
-        if (fate == FATE_REPEAT) return OK;
-    }
-    vec_push(&a->pending, ((struct pending){ i, generation, t, v }));
-    return OK;
+    return appender_put_float(a, handle, t, v, 0, false, e);
+}
+
+/* What counts from st on begins with a zero there, if that may be; nobody is told if not. */
+static bool wants_zero(const struct head_appender *a, int64_t t, int64_t st)
+{
+    return UNLIKELY(st && a->head->opts.st_as_zero) && st < t && st >= a->min_valid;
 }
 
 static errc appender_append(
     struct appender *base, series_handle h, int64_t t, double v, int64_t st, struct err *e)
 {
-    /* start timestamps are stored with their encodings, which are not written yet */
-    (void)st;
-    return appender_add(CONTAINER_OF(base, struct head_appender, base), h, t, v, e);
+    struct head_appender *a = CONTAINER_OF(base, struct head_appender, base);
+    if (wants_zero(a, t, st)) {
+        errc rc = appender_put_float(a, h, st, 0, 0, true, NULL);
+        (void)rc;
+    }
+    return appender_put_float(a, h, t, v, st, false, e);
 }
 
 static errc appender_append_batch(struct appender *base, const series_handle *h, const int64_t *t,
@@ -309,7 +405,7 @@ static errc appender_append_batch(struct appender *base, const series_handle *h,
     for (size_t i = 0; i < n; i++) {
         if (i + PREFETCH_SLOT < n)
             __builtin_prefetch(store_slot(st, (uint32_t)h[i + PREFETCH_SLOT]));
-        if (LIKELY(a->timed &&
+        if (LIKELY(a->timed && !a->more.types.n &&
                    appender_is_plain(store_slot(st, (uint32_t)h[i]), h[i], t[i], a->min_valid))) {
             *to++ = (struct pending){ (uint32_t)h[i], (uint32_t)(h[i] >> 32), t[i], v[i] };
             continue;
@@ -326,22 +422,89 @@ static errc appender_append_batch(struct appender *base, const series_handle *h,
 static errc appender_histogram(struct appender *base, series_handle h, int64_t t, int64_t st,
     const struct int_histogram *whole, const struct histogram *floats, struct err *e)
 {
-    (void)base, (void)h, (void)t, (void)st, (void)whole, (void)floats;
-    return err_set(e, ERR_UNSUPPORTED, "native histograms are not stored yet");
+    struct head_appender *a = CONTAINER_OF(base, struct head_appender, base);
+    TRY(whole ? int_histogram_validate(whole, e) : histogram_validate(floats, e));
+    if (wants_zero(a, t, st)) {
+        struct int_histogram zero_whole = { .hint = RESET_YES };
+        struct histogram zero_floats = { .hint = RESET_YES };
+        if (whole) {
+            zero_whole.schema = whole->schema;
+            zero_whole.zero_threshold = whole->zero_threshold;
+            zero_whole.custom = whole->custom;
+            zero_whole.n_custom = whole->n_custom;
+        } else {
+            zero_floats.schema = floats->schema;
+            zero_floats.zero_threshold = floats->zero_threshold;
+            zero_floats.custom = floats->custom;
+            zero_floats.n_custom = floats->n_custom;
+        }
+        errc rc = appender_put_histogram(
+            a, h, st, 0, whole ? &zero_whole : NULL, whole ? NULL : &zero_floats, true, NULL);
+        (void)rc;
+    }
+    return appender_put_histogram(a, h, t, st, whole, floats, false, e);
+}
+
+/* Calls fn with the labels of a series, if it lives; they are good until then. */
+static errc with_labels(struct head_appender *a, uint32_t slot,
+    errc (*fn)(
+        struct exemplars *to, struct labels l, const struct exemplar *x, bool *take, struct err *e),
+    const struct exemplar *x, bool *take, struct err *e)
+{
+    struct head *h = a->head;
+    struct reclaim_reader me;
+    struct labels l;
+    struct arena_mark mark = arena_mark(&a->more.a);
+    errc rc = ERR_NOT_FOUND;
+    reclaim_enter(&h->reclaim, &me);
+    snum num = store_cold(&h->store, slot)->num;
+    if (series_labels(&h->series, num, slot, &a->more.a, &l)) rc = fn(h->exemplars, l, x, take, e);
+    reclaim_leave(&h->reclaim, &me);
+    arena_reset(&a->more.a, mark);
+    return rc;
+}
+
+static errc add_exemplar(struct exemplars *to, struct labels l, const struct exemplar *x,
+    bool *take UNUSED, struct err *e)
+{
+    return exemplars_add(to, l, x, e);
+}
+
+static struct labels without_empty(struct arena *a, struct labels l)
+{
+    struct label *at = arena_array(a, l.n, sizeof(*at));
+    size_t n = 0;
+    for (size_t i = 0; i < l.n; i++)
+        if (l.at[i].value.n) at[n++] = l.at[i];
+    return (struct labels){ at, n };
 }
 
 static errc appender_exemplar(
     struct appender *base, series_handle h, const struct exemplar *x, struct err *e)
 {
-    (void)base, (void)h, (void)x, (void)e; /* kept only with a feature that is off by default */
-    return OK;
+    struct head_appender *a = CONTAINER_OF(base, struct head_appender, base);
+    struct exemplar put = *x;
+    struct slot *s;
+    bool take = false;
+    if (!exemplars_cap(a->head->exemplars)) return OK;
+    TRY(appender_slot(a, h, &s, e));
+    struct arena_mark mark = arena_mark(&a->more.a);
+    put.labels = without_empty(&a->more.a, x->labels);
+    errc rc = with_labels(a, (uint32_t)h, exemplars_check, &put, &take, e);
+    if (take) batch_put_exemplar(&a->more, (uint32_t)h, (uint32_t)(h >> 32), &put);
+    else arena_reset(&a->more.a, mark);
+    return rc;
 }
 
 static errc appender_metadata(
     struct appender *base, series_handle h, const struct metadata *m, struct err *e)
 {
-    /* kept in the log only with a feature that is off by default */
-    (void)base, (void)h, (void)m, (void)e;
+    struct head_appender *a = CONTAINER_OF(base, struct head_appender, base);
+    struct slot *s;
+    if (!a->head->opts.metadata_records) return OK;
+    TRY(appender_slot(a, h, &s, e));
+    if (!meta_table_has(&a->head->metadata, (uint32_t)h, (uint32_t)(h >> 32), m))
+        batch_put_metadata(&a->more, (uint32_t)h, (uint32_t)(h >> 32), m);
     return OK;
 }
 
@@ -351,79 +514,159 @@ static errc appender_log(struct head_appender *a, struct err *e)
 {
     struct head *h = a->head;
     if (!h->opts.wal) return OK;
-    struct ref_sample *at = mem_alloc_array(MIN(a->pending.n, (size_t)RECORD_SAMPLES), sizeof(*at));
     struct wal_batch *b = wal_batch_new(h->opts.wal);
-    for (size_t from = 0; from < a->pending.n; from += RECORD_SAMPLES) {
-        size_t n = MIN(a->pending.n - from, (size_t)RECORD_SAMPLES);
-        for (size_t i = 0; i < n; i++) {
-            const struct pending *p = &a->pending.at[from + i];
-            at[i] = (struct ref_sample){
-                .ref = store_cold(&h->store, p->slot)->ref, .t = p->t, .v = p->v
-            };
-        }
-        samples_encode(wal_batch_room(b), at, n);
-        wal_batch_seal(b);
-    }
-    mem_free(at);
+    batch_log(&h->store, &a->more, a->pending.at, a->pending.n, h->opts.keep_st, b);
     return wal_commit(h->opts.wal, b, e);
 }
 
-struct applied { uint64_t n, out_of_order, out_of_bounds, too_old; int64_t mint, maxt; };
+struct counts {
+    uint64_t n, out_of_order, out_of_bounds, too_old;
+};
+struct applied {
+    uint64_t id, low; /* of the batch; the watermark below it */
+    struct counts floats, histograms;
+    int64_t mint, maxt;
+};
 
-static void appender_apply_one(struct head_appender *a, const struct pending *p, uint64_t id,
-    uint64_t low, struct applied *sum)
+/* Is it to go in? The slot is locked. */
+static inline errc apply_check(const struct head_appender *a, const struct slot *s,
+    uint32_t generation, const struct incoming *x, enum fate *fate)
 {
-    struct store *st = &a->head->store;
-    struct slot *s = store_slot(st, p->slot);
-    enum fate fate = FATE_APPEND;
-    slot_lock(s);
-    errc rc = series_generation(s) == p->generation
-                  ? slot_check_locked(a, s, p->t, p->v, &fate)
-                  : ERR_NOT_FOUND;
+    *fate = FATE_APPEND;
+    if (series_generation(s) != generation) return ERR_NOT_FOUND;
+    errc rc = slot_check_locked(a, s, x, fate);
     /* A series may hold closed chunks and no open one. */
-    if (rc == OK && fate == FATE_APPEND && p->t <= slot_last_t(s)) rc = ERR_OUT_OF_ORDER;
-    if (rc == OK && fate == FATE_APPEND) {
-        open_append(&a->ctx, p->slot, s, p->t, p->v);
-        isolation_note(st, s, id, low);
-        if (UNLIKELY(slot_flags(s) & (SLOT_DYING | SLOT_LAST_HIST)))
-            slot_flag(s, 0, SLOT_DYING | SLOT_LAST_HIST);
-        sum->n++;
-        sum->mint = MIN(sum->mint, p->t);
-        sum->maxt = MAX(sum->maxt, p->t);
+    if (rc == OK && *fate == FATE_APPEND && x->t <= slot_last_t(s)) rc = ERR_OUT_OF_ORDER;
+    return rc;
+}
+
+static inline void apply_note(
+    struct head_appender *a, struct slot *s, int64_t t, struct counts *n, struct applied *sum)
+{
+    isolation_note(&a->head->store, s, sum->id, sum->low);
+    if (UNLIKELY(slot_flags(s) & SLOT_DYING)) slot_flag(s, 0, SLOT_DYING);
+    n->n++;
+    sum->mint = MIN(sum->mint, t);
+    sum->maxt = MAX(sum->maxt, t);
+}
+
+static void apply_refused(errc rc, struct counts *n)
+{
+    if (rc == ERR_OUT_OF_BOUNDS) n->out_of_bounds++;
+    else if (rc == ERR_TOO_OLD) n->too_old++;
+    else if (rc != ERR_NOT_FOUND) n->out_of_order++;
+}
+
+static void apply_float(struct head_appender *a, size_t i, struct applied *sum)
+{
+    const struct pending *p = &a->pending.at[i];
+    struct slot *s = store_slot(&a->head->store, p->slot);
+    struct counts *n = &sum->floats;
+    enum fate fate;
+    slot_lock(s);
+    errc rc = apply_check(a, s, p->generation, &(struct incoming){ p->t, p->v, NULL }, &fate);
+    if (LIKELY(rc == OK && fate == FATE_APPEND)) {
+        if (LIKELY(slot_takes_plain(&a->head->store, s))) {
+            open_append(&a->ctx, p->slot, s, p->t, p->v);
+        } else {
+            if (sample_is_stale(p->v) && slot_flags(s) & SLOT_LAST_ANY_HIST) n = &sum->histograms;
+            byte_append_float(&a->ctx, p->slot, s, p->t, batch_st(&a->more, i), p->v);
+        }
+        apply_note(a, s, p->t, n, sum);
     }
     slot_unlock(s);
     if (UNLIKELY(rc == OK && fate == FATE_LATE))
         vec_push(&a->late, ((struct ooo_put){ p->slot, p->generation, p->t, p->v }));
-    if (LIKELY(rc == OK)) return;
-    if (rc == ERR_OUT_OF_BOUNDS) sum->out_of_bounds++;
-    else if (rc == ERR_TOO_OLD) sum->too_old++;
-    else if (rc != ERR_NOT_FOUND) sum->out_of_order++;
+    if (UNLIKELY(rc != OK)) apply_refused(rc, n);
+}
+
+static void apply_histogram(struct head_appender *a, enum batch_kind kind,
+    const struct batch_histogram *p, struct applied *sum)
+{
+    struct slot *s = store_slot(&a->head->store, p->slot);
+    struct hist_words w =
+        kind == BATCH_WHOLE ? hist_words_of_int(p->whole) : hist_words_of_float(p->floats);
+    enum fate fate;
+    slot_lock(s);
+    errc rc = apply_check(a, s, p->generation, &(struct incoming){ p->t, 0, &w }, &fate);
+    if (rc == OK && fate == FATE_APPEND) {
+        byte_append_histogram(&a->ctx, p->slot, s, p->t, p->st, &w);
+        apply_note(a, s, p->t, &sum->histograms, sum);
+    }
+    slot_unlock(s);
+    /* the same once more counts as out of order here, as it does in the reference */
+    if (rc != OK || fate != FATE_APPEND)
+        apply_refused(rc != OK ? rc : ERR_OUT_OF_ORDER, &sum->histograms);
+}
+
+static void apply_floats(struct head_appender *a, size_t from, size_t end, struct applied *sum)
+{
+    const struct store *st = &a->head->store;
+    const struct pending *p = a->pending.at;
+    for (size_t i = from; i < end; i++) {
+        if (i + PREFETCH_SLOT < end)
+            __builtin_prefetch(store_slot(st, p[i + PREFETCH_SLOT].slot), 1);
+        if (i + PREFETCH_CELL < end) {
+            /* Unlocked and only a guess: which cell is written next may change until its turn
+             * comes. */
+            uint32_t cell = slot_last_cell(store_slot(st, p[i + PREFETCH_CELL].slot));
+            if (cell) __builtin_prefetch(store_cell(st, cell), 1);
+        }
+        apply_float(a, i, sum);
+    }
+}
+
+static void apply_part(struct head_appender *a, const struct batch_end *from,
+    const struct batch_end *end, struct applied *sum)
+{
+    apply_floats(a, from->floats, end->floats, sum);
+    for (int k = 0; k < BATCH_KINDS; k++)
+        for (size_t i = from->histograms[k]; i < end->histograms[k]; i++)
+            apply_histogram(a, (enum batch_kind)k, &a->more.histograms[k].at[i], sum);
+}
+
+static void apply_others(struct head_appender *a)
+{
+    struct head *h = a->head;
+    for (size_t i = 0; i < a->more.exemplars.n; i++) {
+        const struct batch_exemplar *p = &a->more.exemplars.at[i];
+        bool take;
+        /* one that is out of order by now is counted there */
+        errc rc = with_labels(a, p->slot, add_exemplar, &p->x, &take, NULL);
+        (void)rc;
+    }
+    for (size_t i = 0; i < a->more.metadata.n; i++) {
+        const struct batch_metadata *p = &a->more.metadata.at[i];
+        meta_table_set(&h->metadata, p->slot, p->generation, &p->m);
+    }
+}
+
+static void count_applied(const struct counts *n, struct metric *(*of)(struct metric_family *))
+{
+    if (n->n) metric_add_to(of(&samples_appended), (double)n->n);
+    if (n->out_of_order) metric_add_to(of(&out_of_order), (double)n->out_of_order);
+    if (n->out_of_bounds) metric_add_to(of(&out_of_bounds), (double)n->out_of_bounds);
+    if (n->too_old) metric_add_to(of(&too_old), (double)n->too_old);
 }
 
 static void appender_apply(struct head_appender *a)
 {
     struct head *h = a->head;
     struct applied sum = { .mint = INT64_MAX, .maxt = INT64_MIN };
-    uint64_t id = isolation_begin(&h->isolation), low = isolation_low(&h->isolation);
-    const struct pending *p = a->pending.at;
-    for (size_t i = 0, n = a->pending.n; i < n; i++) {
-        if (i + PREFETCH_SLOT < n)
-            __builtin_prefetch(store_slot(&h->store, p[i + PREFETCH_SLOT].slot), 1);
-        if (i + PREFETCH_CELL < n) {
-            /* Unlocked and only a guess: which cell is written next may change until its turn
-             * comes. */
-            uint32_t cell = slot_last_cell(store_slot(&h->store, p[i + PREFETCH_CELL].slot));
-            if (cell) __builtin_prefetch(store_cell(&h->store, cell), 1);
-        }
-        appender_apply_one(a, &p[i], id, low, &sum);
+    struct batch_end from = { 0 }, last = batch_now(&a->more, a->pending.n);
+    apply_others(a);
+    sum.id = isolation_begin(&h->isolation);
+    sum.low = isolation_low(&h->isolation);
+    for (size_t i = 0; i < a->more.ends.n; i++) {
+        apply_part(a, &from, &a->more.ends.at[i], &sum);
+        from = a->more.ends.at[i];
     }
-    if (sum.n) head_saw_time(h, sum.mint, sum.maxt);
+    apply_part(a, &from, &last, &sum);
+    if (sum.mint <= sum.maxt) head_saw_time(h, sum.mint, sum.maxt);
     head_count_opened(h, &a->ctx);
-    isolation_end(&h->isolation, id);
-    if (sum.n) metric_add_to(float_of(&samples_appended), (double)sum.n);
-    if (sum.out_of_order) metric_add_to(float_of(&out_of_order), (double)sum.out_of_order);
-    if (sum.out_of_bounds) metric_add_to(float_of(&out_of_bounds), (double)sum.out_of_bounds);
-    if (sum.too_old) metric_add_to(float_of(&too_old), (double)sum.too_old);
+    isolation_end(&h->isolation, sum.id);
+    count_applied(&sum.floats, float_of);
+    count_applied(&sum.histograms, histogram_of);
 }
 
 static errc appender_commit_late(struct head_appender *a, struct err *e)
@@ -440,7 +683,7 @@ static errc appender_commit(struct appender *base, struct err *e)
 {
     struct head_appender *a = CONTAINER_OF(base, struct head_appender, base);
     errc rc = OK;
-    if (a->pending.n) {
+    if (a->pending.n || !batch_is_empty(&a->more)) {
         rc = appender_log(a, e);
         if (rc == OK) {
             appender_apply(a);
@@ -489,6 +732,7 @@ errc head_begin(struct appendable *s, struct appender **out, struct err *e)
         a->base.ops = &head_appender_ops;
         a->head = h;
         open_ctx_init(&a->ctx, &h->store);
+        batch_init(&a->more, &appenders_account);
     }
     a->timed = false;
     a->window_ms = atomic_load_explicit(&h->ooo_window_ms, memory_order_relaxed);

@@ -38,10 +38,7 @@ static int64_t slot_trim(struct store *st, struct slot *s, int64_t mint, struct 
         open_drop(st, s);
         t->chunks++;
     }
-    if (s->n_closed) return store_get_closed(st, s, 0).mint;
-    if (s->sealed)
-        return store_run(st, ((struct sealed *)slab_at(&st->sealed, s->sealed))->run)->base;
-    return s->n ? store_run(st, s->run)->base : INT64_MAX;
+    return slot_mint(st, s);
 }
 
 static void head_trim(struct head *h, int64_t mint, bool keep_histograms, struct trimmed *t)
@@ -168,11 +165,7 @@ static bool slot_span(const struct head *h, uint32_t slot, int64_t *mint, int64_
     const struct store *st = &h->store;
     struct slot *s = store_slot(st, slot);
     slot_lock(s);
-    *mint = INT64_MAX;
-    if (s->n_closed) *mint = store_get_closed(st, s, 0).mint;
-    else if (s->sealed)
-        *mint = store_run(st, ((struct sealed *)slab_at(&st->sealed, s->sealed))->run)->base;
-    else if (s->n) *mint = store_run(st, s->run)->base;
+    *mint = slot_mint(st, s);
     *maxt = *mint <= slot_last_t(s) ? slot_last_t(s) : INT64_MIN;
     const struct ooo *o = ooo_of(&h->ooo, s, slot);
     if (o) ooo_span(o, mint, maxt);

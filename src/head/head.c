@@ -1,6 +1,8 @@
 #include "head/head_impl.h"
 
+#include "chunk/chunk.h"
 #include "chunk/cut.h"
+#include "head/exemplars.h"
 
 enum { LOOKUP_BYTES = 64 << 20, LABELS_MAX_BYTES = 1 << 20, SAMPLES_PER_CHUNK_MAX = RUN_MAX / 2 };
 #define HEAD_CHUNK_RANGE_MS ((int64_t)2 * 3600 * 1000)
@@ -72,6 +74,11 @@ errc head_open(struct head **out, const struct head_opts *o, struct err *e)
     atomic_init(&h->min_ooo_time, INT64_MAX);
     atomic_init(&h->max_ooo_time, INT64_MIN);
     atomic_flag_clear(&h->told);
+    h->exemplars = exemplars_new(o->max_exemplars, o->exemplar_late_ms);
+    meta_table_init(&h->metadata);
+    h->store.keep_st = o->keep_st;
+    h->store.histogram_st = o->histogram_st;
+    head_set_float_xor2(h, o->float_xor2);
     head_show(h);
     *out = h;
     return OK;
@@ -94,6 +101,8 @@ void head_close(struct head *h)
     rwlock_fini(&h->tombstones_mu);
     baton_fini(&h->writing);
     baton_fini(&h->ooo_baton);
+    exemplars_free(h->exemplars);
+    meta_table_fini(&h->metadata);
     cond_fini(&h->appenders_gone);
     mtx_fini(&h->appenders_mu);
     mem_free(h);
@@ -101,6 +110,18 @@ void head_close(struct head *h)
 
 struct appendable *head_appendable(struct head *h) { return &h->appendable; }
 struct queryable *head_queryable(struct head *h) { return &h->queryable; }
+struct exemplar_queryable *head_exemplars(struct head *h)
+{
+    return exemplars_queryable(h->exemplars);
+}
+
+void head_set_max_exemplars(struct head *h, size_t n) { exemplars_resize(h->exemplars, n); }
+
+void head_set_float_xor2(struct head *h, bool on)
+{
+    atomic_store_explicit(
+        &h->store.float_enc, on ? CHUNK_XOR2 : CHUNK_XOR, memory_order_relaxed);
+}
 
 int64_t head_min_time(const struct head *h)
 {

@@ -5,9 +5,9 @@
  *             symbols, series, postings, open_chunk, isolation, appender, querier, lookup, replay.
  * Invariants  (1) A series ref is given once and never again. (2) A series record is in the log
  *             exactly once, before any sample that names its ref. (3) A batch is seen whole or not
- *             at all, but for late samples: these are seen series by series. (4) A failed
- *             log leaves nothing of its batch; that of late samples nothing of those. (5) Chunks
- *             are cut where Prometheus cuts them and hold its bytes.
+ *             at all, but for late samples: these are seen series by series. (4) A failed log
+ *             leaves nothing of its batch; that of late samples nothing of those. (5) Chunks are
+ *             cut where Prometheus cuts them and hold its bytes.
  * Ownership   head_open allocates, head_close frees; it borrows the log and the chunk files, which
  *             outlive it. No appender, querier or replay may be open at head_close.
  * Threads     any, but for head_open, head_close; head_truncate and head_write_sealed: one at a
@@ -38,6 +38,13 @@ struct head_opts {
      * wait for head_write_sealed; again after that was called. NULL: nobody is told. */
     void (*many_sealed)(void *ctx);
     void *many_sealed_ctx;
+    size_t max_exemplars;              /* 0: none are kept, nor logged */
+    int64_t exemplar_late_ms;          /* how late an exemplar may come */
+    bool metadata_records;             /* metadata are logged when they change */
+    /* Start timestamps: kept in log and chunks; histograms get chunks that have room for them; a
+     * sample with one is preceded by a zero at that time. */
+    bool keep_st, histogram_st, st_as_zero;
+    bool float_xor2;                   /* chunks of floats are XOR2; REQUIRES: set if keep_st is */
 };
 
 MUST_USE errc head_open(struct head **out, const struct head_opts *o, struct err *e);
@@ -45,6 +52,13 @@ void head_close(struct head *h);                               /* NULL is fine; 
 
 struct appendable *head_appendable(struct head *h);            /* lives as long as the head */
 struct queryable *head_queryable(struct head *h);
+
+struct exemplar_queryable;
+struct exemplar_queryable *head_exemplars(struct head *h);
+/* Any thread: what a reload changes. Exemplars that there is no more room for go, the oldest first;
+ * chunks that are open stay what they are. */
+void head_set_max_exemplars(struct head *h, size_t n);
+void head_set_float_xor2(struct head *h, bool on);
 
 /* Times in ms. Before the first sample min > max (INT64_MAX, INT64_MIN). */
 int64_t head_min_time(const struct head *h);

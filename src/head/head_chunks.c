@@ -6,8 +6,7 @@
  */
 #include "head/head_chunks.h"
 
-#include "chunk/chunk.h"
-#include "chunk/xor.h"
+#include "chunk/recode.h"
 #include "head/chunk_disk.h"
 #include "head/head_impl.h"
 #include "head/ooo_compact.h"
@@ -206,10 +205,19 @@ struct head_chunk_set {
     struct buf bytes;                          /* of the series' chunks */
     VEC(size_t) offsets;                       /* where each begins in bytes */
     VEC(struct chunk_view) views;
-    VEC(int64_t) t;
-    VEC(double) v;
+    struct buf whole;                          /* of a chunk that is written in part */
     struct chunk_series series;
 };
+
+static struct chunk_copy *next_copy(struct head_chunk_set *s)
+{
+    if (s->n_copies == s->copies.n) {
+        struct chunk_copy *c = mem_alloc(sizeof(*c));
+        c->bytes = (struct buf){ 0 };
+        vec_push(&s->copies, c);
+    }
+    return s->copies.at[s->n_copies++];
+}
 
 static void copy_slot(struct head_chunk_set *s, uint32_t slot_i)
 {
@@ -220,13 +228,9 @@ static void copy_slot(struct head_chunk_set *s, uint32_t slot_i)
     for (unsigned i = 0; i < slot->n_closed; i++)
         vec_push(&s->closed, store_get_closed(st, slot, i));
     for (uint32_t i = slot->sealed; i; i = ((struct sealed *)slab_at(&st->sealed, i))->next) {
-        if (s->n_copies == s->copies.n) vec_push(&s->copies, mem_alloc(sizeof(struct chunk_copy)));
-        sealed_copy(st, slab_at(&st->sealed, i), s->copies.at[s->n_copies++]);
+        sealed_copy(st, slab_at(&st->sealed, i), next_copy(s));
     }
-    if (slot->n) {
-        if (s->n_copies == s->copies.n) vec_push(&s->copies, mem_alloc(sizeof(struct chunk_copy)));
-        open_copy(st, slot, s->copies.at[s->n_copies++]);
-    }
+    if (slot->n) open_copy(st, slot, next_copy(s));
     slot_unlock(slot);
 }
 
@@ -246,32 +250,12 @@ static void view_push(struct head_chunk_set *s, int64_t mint, int64_t maxt, uint
     vec_push(&s->views, ((struct chunk_view){ mint, maxt, enc, { NULL, n } }));
 }
 
-/* What may be shown of n samples, as a chunk; they are moved together in place. */
-static void encode(struct head_chunk_set *s, int64_t *t, double *v, size_t n)
+/* What may be shown of a chunk of which some may not. */
+static errc add_part(struct head_chunk_set *s, uint8_t enc, str chunk, struct err *e)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (t[i] < s->c->mint || t[i] > s->c->maxt || intervals_have(&s->deleted, t[i])) continue;
-        t[kept] = t[i];
-        v[kept++] = v[i];
-    }
-    if (!kept) return;
-    uint8_t *at = buf_room(&s->bytes, XOR_ROOM(kept));
-    size_t bytes = xor_encode(at, t, v, kept);
-    buf_commit(&s->bytes, bytes);
-    view_push(s, t[0], t[kept - 1], CHUNK_XOR, bytes);
-}
-
-static errc rewrite_closed(struct head_chunk_set *s, const struct chunk_pin *pin, struct err *e)
-{
-    size_t n = chunk_count(pin->enc, pin->data);
-    if (pin->enc != CHUNK_XOR)
-        return err_set(e, ERR_UNSUPPORTED, "a chunk of encoding %.*s would have to be cut",
-            STR_ARG(chunk_enc_name(pin->enc)));
-    vec_reserve(&s->t, n);
-    vec_reserve(&s->v, n);
-    TRY(xor_decode(pin->data, s->t.at, s->v.at, n, &n, e));
-    encode(s, s->t.at, s->v.at, n);
+    struct recoded r;
+    TRY(chunk_recode(&r, &s->bytes, enc, chunk, s->c->mint, s->c->maxt, &s->deleted, e));
+    if (r.n) view_push(s, r.mint, r.maxt, enc, r.bytes);
     return OK;
 }
 
@@ -283,25 +267,26 @@ static errc add_closed(struct head_chunk_set *s, const struct closed_chunk *c, s
     if (!disk) return err_set(e, ERR_NOT_FOUND, "head: no chunk files");
     TRY(chunk_disk_pin(disk, c->disk_ref, 0, &pin, e));
     errc rc = OK;
-    /* What cannot be cut is in both blocks whole: those who read leave one of equal samples out.
-     * Only a changed range makes such chunks. */
-    bool uncut = pin.enc != CHUNK_XOR && !intervals_meet(&s->deleted, c->mint, c->maxt);
-    if (uncut || is_whole(s, c->mint, c->maxt)) {
+    if (is_whole(s, c->mint, c->maxt)) {
         buf_str(&s->bytes, pin.data);
         view_push(s, c->mint, c->maxt, pin.enc, pin.data.n);
     } else {
-        rc = rewrite_closed(s, &pin, e);
+        rc = add_part(s, pin.enc, pin.data, e);
     }
     errc un = chunk_disk_unpin(disk, &pin, e);
     return un != OK ? un : rc;
 }
 
-static void add_copy(struct head_chunk_set *s, struct chunk_copy *c)
+static errc add_copy(struct head_chunk_set *s, struct chunk_copy *c, struct err *e)
 {
-    double v[RUN_MAX];
-    if (!c->n || is_hidden(s, c->t[0], c->t[c->n - 1])) return;
-    chunk_copy_values(c, c->n, v);
-    encode(s, c->t, v, c->n);
+    if (!c->n || is_hidden(s, c->mint, c->maxt)) return OK;
+    if (is_whole(s, c->mint, c->maxt)) {
+        view_push(s, c->mint, c->maxt, chunk_copy_enc(c), chunk_copy_encode(c, &s->bytes));
+        return OK;
+    }
+    buf_reset(&s->whole);
+    (void)chunk_copy_encode(c, &s->whole);
+    return add_part(s, chunk_copy_enc(c), buf_view(&s->whole), e);
 }
 
 static errc set_step(struct head_chunk_set *s, const struct place *p, struct err *e)
@@ -312,7 +297,7 @@ static errc set_step(struct head_chunk_set *s, const struct place *p, struct err
     head_tombstones_of(h, store_cold(&h->store, p->slot)->ref, &s->deleted);
     copy_slot(s, p->slot);
     for (size_t i = 0; i < s->closed.n; i++) TRY(add_closed(s, &s->closed.at[i], e));
-    for (size_t i = 0; i < s->n_copies; i++) add_copy(s, s->copies.at[i]);
+    for (size_t i = 0; i < s->n_copies; i++) TRY(add_copy(s, s->copies.at[i], e));
     for (size_t i = 0; i < s->views.n; i++) s->views.at[i].data.p = s->bytes.p + s->offsets.at[i];
     return OK;
 }
@@ -341,14 +326,16 @@ static errc set_next(struct chunk_series_set *base, const struct chunk_series **
 static void set_free(struct chunk_series_set *base)
 {
     struct head_chunk_set *s = CONTAINER_OF(base, struct head_chunk_set, base);
-    for (size_t i = 0; i < s->copies.n; i++) mem_free(s->copies.at[i]);
+    for (size_t i = 0; i < s->copies.n; i++) {
+        buf_fini(&s->copies.at[i]->bytes);
+        mem_free(s->copies.at[i]);
+    }
     vec_fini(&s->copies);
     vec_fini(&s->closed);
     vec_fini(&s->deleted);
     vec_fini(&s->offsets);
     vec_fini(&s->views);
-    vec_fini(&s->t);
-    vec_fini(&s->v);
+    buf_fini(&s->whole);
     buf_fini(&s->bytes);
     arena_fini(&s->labels);
     mem_free(s);

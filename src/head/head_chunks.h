@@ -10,8 +10,7 @@
  *             both are freed
  * Threads     one thread, beside appenders and queriers; head_truncate waits for nobody, so its
  *             caller runs it after the close
- * Errors      ERR_IO, ERR_CORRUPT of a closed chunk; ERR_UNSUPPORTED: one would have to be
- *             rewritten that cannot be decoded
+ * Errors      ERR_IO, ERR_CORRUPT of a closed chunk
  * Format      none
  */
 #ifndef EPI_HEAD_HEAD_CHUNKS_H

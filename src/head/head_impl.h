@@ -18,11 +18,13 @@
 #include "head/head.h"
 #include "head/isolation.h"
 #include "head/lookup.h"
+#include "head/meta_table.h"
 #include "head/ooo.h"
 #include "head/open_chunk.h"
 #include "head/series.h"
 #include "model/interval.h"
 
+struct exemplars;
 struct ref_intervals { sref ref; intervals all; };
 struct head_appender;
 
@@ -64,6 +66,9 @@ struct head {
     struct rwlock tombstones_mu;               /* LOCK_LEAF */
     VEC(struct ref_intervals) tombstones;      /* GUARDED_BY(tombstones_mu): ascending refs */
     _Atomic uint32_t n_tombstones;             /* relaxed: 0 saves the look */
+
+    struct exemplars *exemplars;               /* const */
+    struct meta_table metadata;
 };
 
 errc head_begin(struct appendable *s, struct appender **out, struct err *e);

@@ -1,8 +1,8 @@
 #include "head/head_iter.h"
 
-#include "chunk/chunk.h"
-#include "chunk/xor.h"
+#include "chunk/chunk_iter.h"
 #include "head/chunk_disk.h"
+#include "storage/clip.h"
 
 ACCOUNT(iter_account, "head_iterators")
 
@@ -15,11 +15,11 @@ struct head_iter {
     size_t n_copies, next;                     /* next source: closed first, then copies */
     intervals deleted;
     struct buf bytes;                          /* of the closed chunk being read */
-    struct xor_iter xor;
+    struct chunk_iter chunk;                   /* of that, or of a copy that is held as bytes */
     size_t left;                               /* samples of the source that may still be shown */
     size_t at;                                 /* in values, for a copy */
     double values[RUN_MAX];
-    enum { ITER_NEXT, ITER_CLOSED, ITER_COPY, ITER_END } state;
+    enum { ITER_NEXT, ITER_BYTES, ITER_VALUES, ITER_END } state;
     errc failed;
     struct err words;
 };
@@ -27,8 +27,10 @@ struct head_iter {
 static void copies_room(struct head_iter *it, size_t n)
 {
     while (it->copies.n < n) {
-        vec_push(&it->copies, (struct chunk_copy *)mem_alloc(sizeof(struct chunk_copy)));
-        account_charge(&iter_account, sizeof(struct chunk_copy));
+        struct chunk_copy *c = mem_alloc(sizeof(*c));
+        buf_init(&c->bytes, &iter_account, 0);
+        vec_push(&it->copies, c);
+        account_charge(&iter_account, sizeof(*c));
     }
 }
 
@@ -37,7 +39,11 @@ static void iter_free(struct sample_iter *base)
     struct head_iter *it = CONTAINER_OF(base, struct head_iter, base);
     account_charge(
         &iter_account, -(int64_t)(it->copies.n * sizeof(struct chunk_copy) + sizeof(*it)));
-    for (size_t i = 0; i < it->copies.n; i++) mem_free(it->copies.at[i]);
+    for (size_t i = 0; i < it->copies.n; i++) {
+        buf_fini(&it->copies.at[i]->bytes);
+        mem_free(it->copies.at[i]);
+    }
+    chunk_iter_fini(&it->chunk);
     vec_fini(&it->copies);
     vec_fini(&it->closed);
     vec_fini(&it->deleted);
@@ -108,8 +114,21 @@ static errc iter_open_closed(struct head_iter *it, const struct closed_chunk *c,
     buf_reset(&it->bytes);
     buf_str(&it->bytes, pin.data);
     TRY(chunk_disk_unpin(it->head->opts.disk, &pin, e));
-    xor_iter_init(&it->xor, buf_view(&it->bytes));
     it->left = c->n;
+    it->state = ITER_BYTES;
+    return chunk_iter_reset(&it->chunk, c->enc, buf_view(&it->bytes), e);
+}
+
+static errc iter_open_copy(struct head_iter *it, const struct chunk_copy *c, struct err *e)
+{
+    it->left = c->n;
+    if (c->coding == CODING_BYTES) {
+        it->state = ITER_BYTES;
+        return chunk_iter_reset(&it->chunk, chunk_copy_enc(c), buf_view(&c->bytes), e);
+    }
+    it->state = ITER_VALUES;
+    chunk_copy_values(c, c->n, it->values);
+    it->at = 0;
     return OK;
 }
 
@@ -119,22 +138,16 @@ static errc iter_next_source(struct head_iter *it, struct err *e)
     for (; it->next < it->closed.n; it->next++) {
         const struct closed_chunk *c = &it->closed.at[it->next];
         if (c->mint > it->maxt) break;
-        if (c->maxt < it->mint || c->enc != CHUNK_XOR || !c->n) continue;
-        TRY(iter_open_closed(it, c, e));
+        if (c->maxt < it->mint || !c->n) continue;
         it->next++;
-        it->state = ITER_CLOSED;
-        return OK;
+        return iter_open_closed(it, c, e);
     }
     if (it->next < it->closed.n) it->next = it->closed.n;
     for (; it->next - it->closed.n < it->n_copies; it->next++) {
         const struct chunk_copy *c = it->copies.at[it->next - it->closed.n];
-        if (!c->n || c->t[c->n - 1] < it->mint || c->t[0] > it->maxt) continue;
-        chunk_copy_values(c, c->n, it->values);
-        it->at = 0;
-        it->left = c->n;
+        if (!c->n || c->maxt < it->mint || c->mint > it->maxt) continue;
         it->next++;
-        it->state = ITER_COPY;
-        return OK;
+        return iter_open_copy(it, c, e);
     }
     it->state = ITER_END;
     return OK;
@@ -142,9 +155,9 @@ static errc iter_next_source(struct head_iter *it, struct err *e)
 
 static errc iter_read(struct head_iter *it, struct sample_batch *out, struct err *e)
 {
-    if (it->state == ITER_CLOSED) {
-        TRY(xor_iter_fill(
-            &it->xor, out->t, out->v, MIN(it->left, (size_t)SAMPLE_BATCH), &out->n, e));
+    if (it->state == ITER_BYTES) {
+        TRY(chunk_iter_fill(&it->chunk, out, e));
+        out->n = MIN(it->left, out->n);
     } else {
         const struct chunk_copy *c = it->copies.at[it->next - 1 - it->closed.n];
         out->n = MIN(it->left, (size_t)SAMPLE_BATCH);
@@ -157,37 +170,12 @@ static errc iter_read(struct head_iter *it, struct sample_batch *out, struct err
     return OK;
 }
 
-static bool interval_has(const intervals *v, int64_t t)
-{
-    size_t lo = 0, hi = v->n;
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2;
-        if (v->at[mid].maxt < t) lo = mid + 1;
-        else hi = mid;
-    }
-    return lo < v->n && v->at[lo].mint <= t;
-}
-
 /* Clips to [mint, maxt] and leaves out what was deleted. */
 static void iter_clip(struct head_iter *it, struct sample_batch *out)
 {
-    size_t from = 0, to = out->n;
-    while (from < to && out->t[from] < it->mint) from++;
-    while (to > from && out->t[to - 1] > it->maxt) to--;
-    if (to < out->n) it->state = ITER_END;
-    if (from) {
-        memmove(out->t, out->t + from, (to - from) * sizeof(*out->t));
-        memmove(out->v, out->v + from, (to - from) * sizeof(*out->v));
-    }
-    out->n = to - from;
-    if (!it->deleted.n) return;
-    size_t n = 0;
-    for (size_t i = 0; i < out->n; i++) {
-        if (interval_has(&it->deleted, out->t[i])) continue;
-        out->t[n] = out->t[i];
-        out->v[n++] = out->v[i];
-    }
-    out->n = n;
+    int64_t *st = out->st ? it->chunk.st : NULL;
+    if (sample_batch_clip(out, st, it->mint, it->maxt, it->deleted.n ? &it->deleted : NULL))
+        it->state = ITER_END;
 }
 
 static errc iter_fill(struct sample_iter *base, struct sample_batch *out, struct err *e)
@@ -230,6 +218,7 @@ struct sample_iter *head_iter_new(struct head *h)
     it->head = h;
     it->state = ITER_END;
     buf_init(&it->bytes, &iter_account, 0);
+    chunk_iter_init(&it->chunk);
     account_charge(&iter_account, sizeof(*it));
     return &it->base;
 }

@@ -163,12 +163,12 @@ static void take_in_order(struct ooo_parts *p, const struct slot *s)
     }
     for (uint32_t i = s->sealed; i;) {
         const struct sealed *q = slab_at(&st->sealed, i);
-        int64_t from = store_run(st, q->run)->base;
+        int64_t from = sealed_mint(st, q);
         part_push(p, (struct ooo_part){ .in_order = true, .mint = from, .maxt = q->maxt });
         i = q->next;
     }
     if (!s->n) return;
-    int64_t from = store_run(st, s->run)->base;  /* an open chunk has no end, as there */
+    int64_t from = open_mint(st, s);       /* an open chunk has no end, as there */
     part_push(p, (struct ooo_part){ .in_order = true, .mint = from, .maxt = INT64_MAX });
 }
 

@@ -1,7 +1,9 @@
 #include "head/open_chunk.h"
 
+#include "chunk/chunk.h"
 #include "chunk/cut.h"
 #include "chunk/xor.h"
+#include "head/byte_chunk.h"
 
 #include <math.h>
 
@@ -55,51 +57,87 @@ static void copy_cells(const struct store *s, uint32_t first, unsigned bits, str
     out->words[n] = out->words[n + 1] = out->words[n + 2] = 0;
 }
 
+static void copy_bytes(const struct store *s, uint32_t chunk, struct chunk_copy *out)
+{
+    const struct byte_chunk *b = byte_chunk_at(s, chunk);
+    out->n = (unsigned)b->cut.n;
+    out->coding = CODING_BYTES;
+    out->unit = b->enc;
+    out->mint = b->cut.mint;
+    out->maxt = b->cut.maxt;
+    buf_reset(&out->bytes);
+    buf_str(&out->bytes, byte_chunk_view(b));
+}
+
 void open_copy(const struct store *s, const struct slot *slot, struct chunk_copy *out)
 {
+    if (slot_flags(slot) & SLOT_BYTES) {
+        copy_bytes(s, slot->first_cell, out);
+        return;
+    }
     out->n = slot->n;
     out->coding = slot->coding;
     out->unit = slot->unit;
     out->last_v = slot->last_v;
     if (!slot->n) return;
     store_run_times(s, slot->run, slot->n, out->t);
+    out->mint = out->t[0];
+    out->maxt = out->t[out->n - 1];
     copy_cells(s, slot->first_cell, slot->payload_bits, out);
 }
 
 void sealed_copy(const struct store *s, const struct sealed *q, struct chunk_copy *out)
 {
+    if (q->coding == CODING_BYTES) {
+        copy_bytes(s, q->first_cell, out);
+        return;
+    }
     out->n = q->n;
     out->coding = q->coding;
     out->unit = q->unit;
     out->last_v = q->last_v;
     store_run_times(s, q->run, q->n, out->t);
+    out->mint = out->t[0];
+    out->maxt = out->t[out->n - 1];
     copy_cells(s, q->first_cell, q->payload_bits, out);
 }
 
-struct bits { const uint32_t *w; uint32_t at; };
-static inline uint64_t bits_peek(const struct bits *b)
+int64_t open_mint(const struct store *s, const struct slot *slot)
+{
+    if (slot_flags(slot) & SLOT_BYTES) return byte_chunk_at(s, slot->first_cell)->cut.mint;
+    return store_run(s, slot->run)->base;
+}
+
+int64_t sealed_mint(const struct store *s, const struct sealed *q)
+{
+    if (q->coding == CODING_BYTES) return byte_chunk_at(s, q->first_cell)->cut.mint;
+    return store_run(s, q->run)->base;
+}
+
+struct cell_bits { const uint32_t *w; uint32_t at; };
+static inline uint64_t cell_bits_peek(const struct cell_bits *b)
 {
     const uint32_t *w = b->w + (b->at >> 5);
     unsigned sh = b->at & 31;
     uint64_t top = (uint64_t)w[0] << 32 | w[1];
     return sh ? top << sh | w[2] >> (32 - sh) : top;
 }
-static inline uint64_t bits_take(struct bits *b, unsigned n)   /* 1 … 64 */
+static inline uint64_t cell_bits_take(struct cell_bits *b, unsigned n)   /* 1 … 64 */
 {
-    uint64_t v = bits_peek(b) >> (64 - n);
+    uint64_t v = cell_bits_peek(b) >> (64 - n);
     b->at += n;
     return v;
 }
 
 static void decode_steps(const struct chunk_copy *c, unsigned n, double *v)
 {
-    struct bits b = { c->words, 0 };
+    struct cell_bits b = { c->words, 0 };
     double per_one = unit_per_one[c->unit];
     bool up = c->coding == CODING_UP, alone = true;
     uint64_t m = 0;
     uint8_t state = 0;
     for (unsigned i = 0; i < n; i++) {
-        uint64_t top = bits_peek(&b), z;
+        uint64_t top = cell_bits_peek(&b), z;
         unsigned ones = (unsigned)__builtin_clzll(~top | 1), k = state >> RICE_SHIFT;
         if (LIKELY(ones < RICE_ESCAPE)) {
             z = (uint64_t)ones << k | (k ? top << (ones + 1) >> (64 - k) : 0);
@@ -114,7 +152,7 @@ static void decode_steps(const struct chunk_copy *c, unsigned n, double *v)
                 alone = true;
                 continue;
             }
-            z = bits_take(&b, length);
+            z = cell_bits_take(&b, length);
             if (!alone) state = rice_escaped(length);
         }
         m += up ? z : z >> 1 ^ -(z & 1);
@@ -125,19 +163,19 @@ static void decode_steps(const struct chunk_copy *c, unsigned n, double *v)
 
 static void decode_xor(const struct chunk_copy *c, unsigned n, double *v)
 {
-    struct bits b = { c->words, 0 };
+    struct cell_bits b = { c->words, 0 };
     uint64_t val = 0;
     unsigned lead = 0, trail = 0;
     for (unsigned i = 0; i < n; i++) {
         if (!i) {
-            val = bits_take(&b, 64);
-        } else if (bits_take(&b, 1)) {
-            if (bits_take(&b, 1)) {
-                lead = (unsigned)bits_take(&b, 5);
-                unsigned w = (unsigned)bits_take(&b, 6);
+            val = cell_bits_take(&b, 64);
+        } else if (cell_bits_take(&b, 1)) {
+            if (cell_bits_take(&b, 1)) {
+                lead = (unsigned)cell_bits_take(&b, 5);
+                unsigned w = (unsigned)cell_bits_take(&b, 6);
                 trail = 64 - lead - (w ? w : 64);
             }
-            val ^= bits_take(&b, 64 - lead - trail) << trail;
+            val ^= cell_bits_take(&b, 64 - lead - trail) << trail;
         }
         v[i] = f64_of_bits(val);
     }
@@ -153,7 +191,35 @@ void chunk_copy_values(const struct chunk_copy *c, unsigned n, double *v)
     case CODING_UP:
     case CODING_DEC: decode_steps(c, n, v); return;
     case CODING_XOR: decode_xor(c, n, v); return;
+    case CODING_BYTES: break;
     }
+    assert(false);
+}
+
+uint8_t chunk_copy_enc(const struct chunk_copy *c)
+{
+    return c->coding == CODING_BYTES ? c->unit : CHUNK_XOR;
+}
+
+size_t chunk_copy_encode(const struct chunk_copy *c, struct buf *to)
+{
+    if (c->coding == CODING_BYTES) {
+        buf_str(to, buf_view(&c->bytes));
+        return c->bytes.n;
+    }
+    double v[RUN_MAX];
+    chunk_copy_values(c, c->n, v);
+    uint8_t *at = buf_room(to, XOR_ROOM(c->n));
+    size_t n = xor_encode(at, c->t, v, c->n);
+    buf_commit(to, n);
+    return n;
+}
+
+int64_t slot_mint(const struct store *s, const struct slot *slot)
+{
+    if (slot->n_closed) return store_get_closed(s, slot, 0).mint;
+    if (slot->sealed) return sealed_mint(s, slab_at(&s->sealed, slot->sealed));
+    return slot->n ? open_mint(s, slot) : INT64_MAX;
 }
 
 /* The values of the open chunk, without its times. */
@@ -399,9 +465,11 @@ static void open_put_value(struct open_ctx *c, struct slot *s, double v, uint64_
     open_xor(c, s, s->last_v, first, bits, &lead, &trail);
 }
 
-static void open_seal(struct open_ctx *c, uint32_t slot_i, struct slot *s)
+void open_seal(struct open_ctx *c, uint32_t slot_i, struct slot *s)
 {
     struct store *st = c->store;
+    bool bytes = slot_flags(s) & SLOT_BYTES;
+    if (bytes) byte_chunk_seal(st, s->first_cell);
     mtx_lock(&st->mu);
     uint32_t i = slab_take(&st->sealed);
     struct sealed *q = slab_at(&st->sealed, i);
@@ -413,7 +481,7 @@ static void open_seal(struct open_ctx *c, uint32_t slot_i, struct slot *s)
         .last_v = s->last_v,
         .n = s->n,
         .payload_bits = s->payload_bits,
-        .coding = s->coding,
+        .coding = bytes ? CODING_BYTES : s->coding,
         .unit = s->unit };
     if (st->sealed_last) ((struct sealed *)slab_at(&st->sealed, st->sealed_last))->queue_next = i;
     else st->sealed_first = i;
@@ -424,13 +492,14 @@ static void open_seal(struct open_ctx *c, uint32_t slot_i, struct slot *s)
     *link = i;
     s->run = s->first_cell = 0;
     s->n = s->payload_bits = 0;
+    if (bytes) slot_flag(s, 0, SLOT_BYTES);
     c->n_sealed++;
 }
 
 /* Chunk ends: the rules of chunk/cut, with what they need taken from the run. */
-static bool open_is_full(
-    const struct store *st, const struct slot *s, const struct ts_run *r, int64_t t)
+bool open_is_full(const struct store *st, const struct slot *s, int64_t t)
 {
+    const struct ts_run *r = store_run(st, s->run);
     int64_t next_at = s->n < st->samples_per_chunk / 4 ? r->range_end : r->next_at;
     return s->xor_bits > CUT_BYTES * 8 || t >= next_at || s->n >= 2 * st->samples_per_chunk;
 }
@@ -463,7 +532,7 @@ static void open_prepare(struct open_ctx *c, uint32_t slot_i, struct slot *s, in
 {
     struct store *st = c->store;
     struct ts_run *r = s->n ? store_run(st, s->run) : NULL;
-    if (r && open_is_full(st, s, r, t)) {
+    if (r && open_is_full(st, s, t)) {
         open_seal(c, slot_i, s);
         r = NULL;
     }
@@ -517,10 +586,12 @@ void open_append(struct open_ctx *c, uint32_t slot_i, struct slot *s, int64_t t,
 
 void open_drop(struct store *s, struct slot *slot)
 {
-    store_give_cells(s, slot->first_cell);
+    if (slot_flags(slot) & SLOT_BYTES) byte_chunk_free(s, slot->first_cell);
+    else store_give_cells(s, slot->first_cell);
     store_unref_run(s, slot->run);
     slot->run = slot->first_cell = 0;
     slot->n = slot->payload_bits = 0;
+    slot_flag(slot, 0, SLOT_BYTES);
     for (uint32_t i = slot->sealed; i;) {
         struct sealed *q = slab_at(&s->sealed, i);
         i = q->next;
@@ -532,7 +603,8 @@ void open_drop(struct store *s, struct slot *slot)
 void open_free_sealed(struct store *s, uint32_t sealed)
 {
     struct sealed *q = slab_at(&s->sealed, sealed);
-    store_give_cells(s, q->first_cell);
+    if (q->coding == CODING_BYTES) byte_chunk_free(s, q->first_cell);
+    else store_give_cells(s, q->first_cell);
     store_unref_run(s, q->run);
     mtx_lock(&s->mu);
     slab_give(&s->sealed, sealed);

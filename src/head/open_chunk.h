@@ -9,7 +9,8 @@
  *             Codings climb in this order only, when a value does not fit; the chunk is then
  *             written anew. Beside it the slot counts how long the real chunk would be, so that it
  *             ends where Prometheus ends it. A run-length coding has no place: a repeated value is
- *             one bit in the others, and a cell once taken costs the same.
+ *             one bit in the others, and a cell once taken costs the same. Histograms, and floats
+ *             with start timestamps, are head/byte_chunk's: coding BYTES.
  * Invariants  (1) Decoding gives the bits that were appended: a unit is taken only where m units
  *             have v's bits. (2) The cut points are those of chunk/cut. (3) xor_bits is the exact
  *             length of the encoded chunk.
@@ -21,6 +22,7 @@
 #ifndef EPI_HEAD_OPEN_CHUNK_H
 #define EPI_HEAD_OPEN_CHUNK_H
 
+#include "base/buf.h"
 #include "head/store.h"
 
 /* Runs that were begun or forked by this context: what the next series of the same page will want.
@@ -51,18 +53,34 @@ void open_append(struct open_ctx *c, uint32_t slot_i, struct slot *slot, int64_t
 void open_drop(struct store *s, struct slot *slot);
 void open_free_sealed(struct store *s, uint32_t sealed);       /* cells, run and entry */
 
-/* A chunk taken out from under the lock, to be decoded without it. */
+/* The open chunk goes to the queue of those that are full. REQUIRES: n > 0 */
+void open_seal(struct open_ctx *c, uint32_t slot_i, struct slot *slot);
+/* Does t end the open chunk? REQUIRES: n > 0, of plain floats */
+bool open_is_full(const struct store *s, const struct slot *slot, int64_t t);
+/* When did these begin? open_mint REQUIRES: n > 0 */
+int64_t open_mint(const struct store *s, const struct slot *slot);
+int64_t sealed_mint(const struct store *s, const struct sealed *q);
+int64_t slot_mint(const struct store *s, const struct slot *slot);     /* INT64_MAX: no samples */
+
+/* A chunk taken out from under the lock, to be decoded without it. bytes: of coding BYTES, the
+ * encoding of which is `unit`; begun by the owner, as the zero value, where there may be such. */
 enum { COPY_WORDS = 38 * 15 + 3 };             /* 70 bits a sample for 256 samples fill 38 cells */
 struct chunk_copy {
     unsigned n;
     uint8_t coding, unit;
     uint64_t last_v;
+    int64_t mint, maxt;
+    struct buf bytes;
     uint32_t n_words;
     int64_t t[RUN_MAX];
     uint32_t words[COPY_WORDS];
 };
 void open_copy(const struct store *s, const struct slot *slot, struct chunk_copy *out);
 void sealed_copy(const struct store *s, const struct sealed *sealed, struct chunk_copy *out);
-void chunk_copy_values(const struct chunk_copy *c, unsigned n, double *v);   /* the first n */
+/* The bytes that chunk files and blocks hold, appended; how many. */
+size_t chunk_copy_encode(const struct chunk_copy *c, struct buf *to);
+uint8_t chunk_copy_enc(const struct chunk_copy *c);            /* their encoding */
+/* the first n. REQUIRES: another coding than BYTES */
+void chunk_copy_values(const struct chunk_copy *c, unsigned n, double *v);
 
 #endif

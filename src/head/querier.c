@@ -70,10 +70,10 @@ static bool slot_overlaps(
     const struct ooo *o = ooo_of(&h->ooo, s, out->slot);
     out->late = o && ooo_overlaps(o, mint, maxt);
     if (out->late) yes = ooo_shows(o, mint, maxt, deleted);
-    if (s->n && !yes) yes = store_run(st, s->run)->base <= maxt && slot_last_t(s) >= mint;
+    if (s->n && !yes) yes = open_mint(st, s) <= maxt && slot_last_t(s) >= mint;
     for (uint32_t i = s->sealed; i && !yes;) {
         const struct sealed *q = slab_at(&st->sealed, i);
-        int64_t from = store_run(st, q->run)->base;
+        int64_t from = sealed_mint(st, q);
         yes = from <= maxt && q->maxt >= mint && !fully_deleted(deleted, from, q->maxt);
         i = q->next;
     }

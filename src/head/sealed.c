@@ -7,7 +7,6 @@
  * series that drops its own marks them.
  */
 #include "chunk/chunk.h"
-#include "chunk/xor.h"
 #include "head/chunk_disk.h"
 #include "head/head_impl.h"
 
@@ -50,6 +49,7 @@ struct batch {
     size_t offset[BATCH_CHUNKS];
     size_t n;
     struct buf bytes;
+    struct chunk_copy copy;
 };
 
 static struct sealed *sealed_at(const struct head *h, uint32_t i)
@@ -73,24 +73,20 @@ static void batch_encode(struct head *h, struct batch *b, size_t k)
 {
     struct sealed *q = sealed_at(h, b->at[k]);
     struct slot *s = store_slot(&h->store, q->slot);
-    struct chunk_copy copy;
-    double v[RUN_MAX];
+    struct chunk_copy *copy = &b->copy;
     b->desc[k] = (struct chunk_desc){ 0 };
     slot_lock(s);
     bool dropped = q->dropped;
-    if (!dropped) sealed_copy(&h->store, q, &copy);
+    if (!dropped) sealed_copy(&h->store, q, copy);
     slot_unlock(s);
     if (dropped) return;
-    chunk_copy_values(&copy, copy.n, v);
-    uint8_t *at = buf_room(&b->bytes, XOR_ROOM(copy.n));
-    size_t n = xor_encode(at, copy.t, v, copy.n);
     b->offset[k] = b->bytes.n;
-    b->counts[k] = (uint16_t)copy.n;
-    buf_commit(&b->bytes, n);
+    b->counts[k] = (uint16_t)copy->n;
+    size_t n = chunk_copy_encode(copy, &b->bytes);
     b->desc[k] = (struct chunk_desc){ .series = store_cold(&h->store, q->slot)->ref,
-        .mint = copy.t[0],
-        .maxt = copy.t[copy.n - 1],
-        .enc = CHUNK_XOR,
+        .mint = copy->mint,
+        .maxt = copy->maxt,
+        .enc = chunk_copy_enc(copy),
         .data = { NULL, n } };
 }
 
@@ -106,7 +102,7 @@ static void batch_swap(struct head *h, struct batch *b, size_t k, chunk_ref ref)
         s->sealed = q->next;
         store_add_closed(&h->store, s,
             &(struct closed_chunk){
-                b->desc[k].mint, b->desc[k].maxt, ref, b->counts[k], CHUNK_XOR });
+                b->desc[k].mint, b->desc[k].maxt, ref, b->counts[k], b->desc[k].enc });
     }
     slot_unlock(s);
 }
@@ -165,6 +161,7 @@ errc head_write_sealed(struct head *h, size_t max_chunks, size_t *written, struc
         if (rc == OK) *written += b->n;
     }
     buf_fini(&b->bytes);
+    buf_fini(&b->copy.bytes);
     mem_free(b);
     baton_give(&h->writing);
     return rc;

@@ -1,8 +1,8 @@
 #include "head/series.h"
 
 #include "base/prng.h"
+#include "head/byte_chunk.h"
 #include "head/isolation.h"
-#include "head/open_chunk.h"
 #include "wal/wal.h"
 
 #include <stdlib.h>
@@ -334,6 +334,7 @@ static bool slot_kill(struct store *st, struct slot *s)
     if (dead) {
         atomic_store_explicit(&s->generation, 0, memory_order_release);
         slot_set_stale(st, s, false);
+        slot_set_last(st, s, LAST_IS_FLOAT, 0);
         slot_flag(s, 0, SLOT_LIVE | SLOT_DYING);
     }
     slot_unlock(s);

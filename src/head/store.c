@@ -1,6 +1,8 @@
 #include "head/store.h"
 
+#include "chunk/chunk.h"
 #include "chunk/cut.h"
+#include "head/byte_chunk.h"
 
 ACCOUNT(slots_account, "series")
 ACCOUNT(cells_account, "open_chunks")
@@ -19,7 +21,8 @@ void store_init(struct store *s, int64_t chunk_range_ms, uint32_t samples_per_ch
 {
     *s = (struct store){ .time_base = INT64_MIN,
         .chunk_range_ms = chunk_range_ms,
-        .samples_per_chunk = samples_per_chunk };
+        .samples_per_chunk = samples_per_chunk,
+        .float_enc = CHUNK_XOR };
     mtx_init(&s->mu, LOCK_LEAF);
     slab_init(&s->slots, &slots_account, sizeof(struct slot));
     slab_init(&s->cold, &slots_account, sizeof(struct cold));
@@ -28,6 +31,7 @@ void store_init(struct store *s, int64_t chunk_range_ms, uint32_t samples_per_ch
     slab_init_shrinking(&s->sealed, &sealed_account, sizeof(struct sealed));
     slab_init_shrinking(&s->wide, &closed_account, sizeof(struct closed_wide));
     slab_init_shrinking(&s->ids, &ids_account, sizeof(struct batch_id));
+    slab_init_shrinking(&s->bytes, NULL, sizeof(struct byte_chunk));
     slab_init_shrinking(&s->closed_heap, &closed_account, sizeof(void *));
     for (unsigned c = 0; c < CLOSED_CLASSES; c++)
         slab_init_shrinking(&s->closed[c], &closed_account, sizeof(struct closed_ref) << c);
@@ -43,6 +47,12 @@ void store_fini(struct store *s)
     for (uint32_t i = 1; i < slab_end(&s->slots); i++) {
         struct slot *slot = store_slot(s, i);
         if (slot->n_closed > 1u << (CLOSED_CLASSES - 1)) store_drop_closed(s, slot, slot->n_closed);
+        if (slot_flags(slot) & SLOT_BYTES) byte_chunk_free(s, slot->first_cell);
+    }
+    for (uint32_t i = s->sealed_first; i;) {
+        const struct sealed *q = slab_at(&s->sealed, i);
+        if (q->coding == CODING_BYTES) byte_chunk_free(s, q->first_cell);
+        i = q->queue_next;
     }
     slab_fini(&s->slots);
     slab_fini(&s->cold);
@@ -51,6 +61,7 @@ void store_fini(struct store *s)
     slab_fini(&s->sealed);
     slab_fini(&s->wide);
     slab_fini(&s->ids);
+    slab_fini(&s->bytes);
     slab_fini(&s->closed_heap);
     for (unsigned c = 0; c < CLOSED_CLASSES; c++) slab_fini(&s->closed[c]);
     mtx_fini(&s->mu);

@@ -29,14 +29,18 @@
 #include "model/sample.h"
 
 /* values of a chunk; see open_chunk.h */
-enum coding { CODING_CONST, CODING_UP, CODING_DEC, CODING_XOR };
+enum coding { CODING_CONST, CODING_UP, CODING_DEC, CODING_XOR, CODING_BYTES };
 enum slot_flags {
     SLOT_LIVE = 1,
     SLOT_HIST = 2,
-    SLOT_LAST_HIST = 4,
+    SLOT_LAST_HIST = 4,                        /* the newest sample is a histogram */
     SLOT_DYING = 8,
-    SLOT_STALE = 16, SLOT_OOO = 128
+    SLOT_STALE = 16,
+    SLOT_BYTES = 32,                           /* the open chunk is a byte_chunk: first_cell */
+    SLOT_LAST_FLOAT_HIST = 64,                 /* the newest sample is one of floats */
+    SLOT_OOO = 128
 };
+enum { SLOT_LAST_ANY_HIST = SLOT_LAST_HIST | SLOT_LAST_FLOAT_HIST };
 
 struct slot {
     /* newest sample; written under mu, relaxed; INT64_MIN: none */
@@ -55,7 +59,8 @@ struct slot {
     uint32_t older_ids;
     uint16_t n;                                /* samples in the open chunk */
     uint16_t payload_bits;                     /* of its values in the cells */
-    uint16_t xor_bits;                         /* length of the chunk if it were encoded */
+    /* length of the chunk if it were encoded; of a histogram: the buckets of the newest one */
+    uint16_t xor_bits;
     uint8_t xor_lead, xor_trail;
     /* falls: chunks begin with DEC, not UP; unit of UP and DEC */
     uint8_t coding : 2, falls : 1, unit : 5;
@@ -121,12 +126,18 @@ enum { CLOSED_CLASSES = 9 };
 struct store {
     struct slab slots, cold;                   /* LOCK_HEAD_CREATE */
     struct mtx mu;                             /* LOCK_LEAF: all below */
-    struct slab cells, runs, sealed, wide, ids, closed[CLOSED_CLASSES], closed_heap;
+    struct slab cells, runs, sealed, wide, ids, bytes, closed[CLOSED_CLASSES], closed_heap;
     /* the queue to the chunk files, by queue_next; 0: empty. Entered under the slot's lock too, so
      * that the chunks of a series stand in it in their order whoever sealed them */
     uint32_t sealed_first, sealed_last;
     /* slots that bear SLOT_STALE: whose newest sample is a stale marker; relaxed */
     _Atomic int64_t n_stale;
+    /* slots whose newest sample is a histogram, and the buckets of those; relaxed */
+    _Atomic int64_t n_hist, n_hist_buckets;
+    /* of chunks that are begun: XOR or XOR2; histograms with start timestamps; an open XOR chunk
+     * ends where XOR2 shall begin, since start timestamps are to be kept. Relaxed */
+    _Atomic uint8_t float_enc;
+    bool histogram_st, keep_st;                /* const */
     /* of closed_ref.mint; set once by the first; INT64_MIN: not yet */
     _Atomic int64_t time_base;
     int64_t chunk_range_ms;                    /* const */

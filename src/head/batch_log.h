@@ -1,0 +1,25 @@
+/* batch_log.h — the records of a commit.
+ *
+ * What        What an appender holds, as records in the order in which they are replayed: of each
+ *             part metadata, floats, histograms of integers and of floats (those with custom
+ *             buckets behind the others), exemplars.
+ * Invariants  the bytes are those that Prometheus logs for the same samples, but that long lists
+ *             are cut into several records
+ * Ownership   adds to the caller's batch of the log
+ * Threads     the appender's
+ * Errors      none
+ * Format      docs/format/wal.md
+ */
+#ifndef EPI_HEAD_BATCH_LOG_H
+#define EPI_HEAD_BATCH_LOG_H
+
+#include "head/batch.h"
+
+struct store;
+struct wal_batch;
+
+/* with_st: records that have start timestamps. */
+void batch_log(const struct store *s, const struct batch *b, const struct pending *floats,
+    size_t n_floats, bool with_st, struct wal_batch *to);
+
+#endif
