@@ -59,6 +59,9 @@ GAUGE(m_in_flight, "epimetheus_http_client_requests_in_flight",
 /* own_port: written in the URL, or empty */
 struct route { str url, scheme, host, port, own_port, proxy, lookup, lookup_port; };
 
+/* Beside the library's codes: the connection ended among the headers, which it takes for an end. */
+enum { HEADERS_CUT = -1 };
+
 struct transfer {
     uint64_t id;
     struct http_client *client;
@@ -72,6 +75,7 @@ struct transfer {
     size_t header_bytes;
     char remote[ADDR_MAX], detail[CURL_ERROR_SIZE];
     bool too_large, canceled;
+    bool headers_end;                  /* the empty line behind the last headers came */
     struct http_parts parts;           /* when on_part follows the body */
     struct route route;
     str first_host;
@@ -321,10 +325,11 @@ static void answer_status(struct transfer *t, str line)
 {
     str proto, rest, code, reason;
     t->fields.n = 0;                   /* of a redirect or an interim answer: the last one counts */
+    t->headers_end = false;
     str_cut(line, ' ', &proto, &rest);
     str_cut(rest, ' ', &code, &reason);
     uint64_t status = 0;
-    t->resp.status = str_u64(code, &status) && status < 1000 ? (int)status : 0;
+    t->resp.status = str_u64(str_trim(code), &status) && status < 1000 ? (int)status : 0;
     reason = str_trim(reason);
     t->resp.reason = reason.n ? arena_str(&t->arena, reason) : http_status_words(t->resp.status);
 }
@@ -341,6 +346,8 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
         struct http_field f = { arena_str(&t->arena, str_trim(name)),
             arena_str(&t->arena, str_trim(value)) };
         vec_push(&t->fields, f);
+    } else if (!str_trim(line).n) {
+        t->headers_end = true;
     }
     return size * n;
 }
@@ -520,6 +527,7 @@ static enum http_fail transfer_fail_kind(int code)
         { CURLE_SSL_CACERT_BADFILE, HTTP_FAIL_CA_FILE },
         { CURLE_TOO_MANY_REDIRECTS, HTTP_FAIL_REDIRECTS },
         { CURLE_SSL_CERTPROBLEM, HTTP_FAIL_CERT },
+        { HEADERS_CUT, HTTP_FAIL_HEADERS },
     };
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (kinds[i].code == code) return kinds[i].kind;
@@ -532,7 +540,7 @@ static void transfer_told(struct transfer *t, int code)
         .kind = transfer_fail_kind(code),
         .too_large = t->too_large,
         .canceled = t->canceled,
-        .answered = t->resp.status != 0,
+        .answered = t->resp.status != 0 && t->headers_end,
         .method = t->req.method,
         .url = t->route.url.n ? t->route.url : t->req.url,
         .remote = str_z(t->remote),
@@ -900,6 +908,7 @@ static void mover_completed(struct http_client *c)
         int code = (int)m->data.result;
         curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &t);
         assert(t);
+        if (code == CURLE_OK && !t->headers_end) code = HEADERS_CUT;
         str to = code == CURLE_OK ? answer_moved(t) : STR_EMPTY;
         if (to.n) transfer_follow(c, t, to);
         else transfer_finish(c, t, code);

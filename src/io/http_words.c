@@ -133,6 +133,9 @@ static void words_inner(struct err *e, const struct http_failure *f)
     case HTTP_FAIL_EOF: err_set(e, ERR_IO, "EOF"); break;
     case HTTP_FAIL_RECEIVE: words_receive(e, f); break;
     case HTTP_FAIL_CUT: err_set(e, ERR_IO, "unexpected EOF"); break;
+    case HTTP_FAIL_HEADERS:
+        err_set(e, ERR_IO, "net/http: HTTP/1.x transport connection broken: unexpected EOF");
+        break;
     case HTTP_FAIL_TLS_VERIFY: words_tls_verify(e, f); break;
     case HTTP_FAIL_CA_FILE:
     case HTTP_FAIL_CERT: words_files(e, f); break;

@@ -24,6 +24,7 @@ enum http_fail {
     HTTP_FAIL_EOF,
     HTTP_FAIL_RECEIVE,
     HTTP_FAIL_CUT,
+    HTTP_FAIL_HEADERS,                         /* the connection ended among them */
     HTTP_FAIL_TLS,
     HTTP_FAIL_TLS_VERIFY,
     HTTP_FAIL_CA_FILE,

@@ -242,10 +242,30 @@ static size_t on_part(void *ctx, const struct http_response *so_far, const uint8
     return used || f->ahead_on ? used : HTTP_PART_END;
 }
 
+/* What no request can be made of: told in net/url's words. */
+static errc check_url(str url, struct err *e)
+{
+    str scheme, rest, host, path, port;
+    if (!str_cut(url, ':', &scheme, &rest)) return OK;
+    rest = str_from(rest, MIN(rest.n, (size_t)2));
+    (void)str_cut(rest, '/', &host, &path);
+    size_t colon = host.n;
+    while (colon && host.p[colon - 1] != ':' && host.p[colon - 1] != ']') colon--;
+    if (!colon || host.p[colon - 1] == ']') return OK;
+    port = str_from(host, colon);
+    for (size_t i = 0; i < port.n; i++)
+        if (port.p[i] < '0' || port.p[i] > '9')
+            return err_set(e, ERR_BAD_INPUT,
+                "parse \"%.*s\": invalid port \":%.*s\" after host", STR_ARG(url),
+                STR_ARG(port));
+    return OK;
+}
+
 static errc request_make(struct http_request *r, const struct target *t,
     const struct scrape_config *c, struct buf_pool *bodies, struct arena *a, struct err *e)
 {
     fields headers = { 0 };
+    TRY(check_url(t->url, e));
     *r = (struct http_request){
         .dialer = c->job_name,
         .url = t->url,

@@ -87,6 +87,22 @@ class TLSServer(Quiet):
             super().finish_request(s, address)
 
 
+class Bytes(socketserver.BaseRequestHandler):
+    """Answers a request for /NAME with the bytes of that name, and closes."""
+
+    def handle(self):
+        self.request.settimeout(10)
+        asked = b''
+        while b'\r\n\r\n' not in asked:
+            asked += self.request.recv(4096) or b'\r\n\r\n'
+        self.request.sendall(self.server.answers.get(asked.split(b' ')[1].decode(), b''))
+
+
+class BytesServer(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+
 class UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
 
@@ -388,6 +404,26 @@ class Reached(ServerCase):
         self.assertRegex(metrics, r'net_conntrack_dialer_conn_failed_total\{dialer_name="refused",reason="refused"\} [1-9]')
         self.assertRegex(metrics, r'net_conntrack_dialer_conn_failed_total\{dialer_name="nobody",reason="resolution"\} [1-9]')
         self.assertRegex(metrics, r'epimetheus_http_client_lookups_total [1-9]')
+
+    def test_odd_answers(self):
+        server = self.serve(BytesServer(('127.0.0.1', 0), Bytes))
+        head = b'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n'
+        server.answers = {
+            '/bare': b'HTTP/1.1 200\r\nContent-Type: text/plain\r\n\r\n' + PAGE,
+            '/old': b'HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n' + PAGE,
+            '/interim': b'HTTP/1.1 100 Continue\r\n\r\n' + head + b'\r\n' + PAGE,
+            '/cut_name': b'HTTP/1.1 200 OK\r\nContent-Ty',
+            '/cut_headers': head,
+            '/cut_body': head + b'Content-Length: 100\r\n\r\n' + PAGE,
+            '/words': b'garbage\r\n\r\n',
+        }
+        jobs = {path[1:]: (self.at(server), 'metrics_path: ' + path) for path in server.answers}
+        self.jobs(nothing=(self.at(server), 'metrics_path: /nothing'), port=('127.0.0.1:http', ''), **jobs)
+        self.start()
+        self.up('bare', 'old', 'interim')
+        broken = '^Get "http://[^"]*": net/http: HTTP/1.x transport connection broken: '
+        self.down(cut_name=broken, cut_headers=broken, words=broken, cut_body='^unexpected EOF$', nothing='^Get "http://[^"]*": EOF$',
+                  port='^parse "http://127.0.0.1:http/metrics": invalid port ":http" after host$')
 
 
 if __name__ == '__main__':
