@@ -205,7 +205,7 @@ static errc merge_by_time(struct chunk_merge *m, struct err *e)
     return OK;
 }
 
-/* Does each chunk begin after all before it, as the sources stand? Then into the result with them. */
+/* Does each chunk begin after all before it, as the sources stand? Then they are the result. */
 static bool follow(struct chunk_merge *m)
 {
     for (size_t i = 0; i < m->feeds.n; i++) {

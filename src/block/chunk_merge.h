@@ -2,8 +2,8 @@
  *
  * What        Copies what overlaps nothing and has nothing deleted; decodes, merges by time and
  *             encodes again what does.
- * Invariants  (1) The result is what Prometheus makes of the same sources in the same order: chunks,
- *             which of two samples of the same time is kept, and bytes. (2) It ascends, and does
+ * Invariants  (1) The result is what Prometheus makes of the same sources in the same order, to the
+ *             byte; so is which of two samples of the same time is kept. (2) It ascends, and does
  *             not overlap unless a single source does. (3) Equal chunks of several sources are one.
  * Ownership   init/fini in the caller's memory; the result is borrowed until the next merge, and
  *             what was copied from its source as long as that is

@@ -1,15 +1,14 @@
 /* compact.h — several blocks into one.
  *
  * What        Merges the series of the blocks in label order. Chunks that overlap nothing are
- *             copied as bytes; overlapping float chunks are decoded, merged and encoded again at
- *             120 samples; deleted intervals are cut out.
+ *             copied as bytes; overlapping ones are decoded, merged and encoded again at 120
+ *             samples; deleted intervals are cut out.
  * Invariants  (1) What the sources show, the result shows. (2) Until the result has its name the
  *             sources stay as they are; afterwards its meta names them as parents, so that a
- *             restart removes them.
+ *             restart removes them. (3) Chunks and index are Prometheus' to the byte.
  * Ownership   borrows the blocks
  * Threads     one thread a call
  * Errors      ERR_IO, ERR_NO_SPACE, ERR_CORRUPT (a source), ERR_CANCELED (*stop became true).
- *             ERR_UNSUPPORTED: a chunk would have to be decoded that cannot be.
  * Format      none of its own
  */
 #ifndef EPI_BLOCK_COMPACT_H

@@ -1,0 +1,182 @@
+/* chunk_merge_test.c — chunks of several sources: copied, joined, trimmed. */
+#include "block/chunk_merge.h"
+
+#include "base/test.h"
+#include "chunk/chunk.h"
+#include "chunk/test_histograms.h"
+
+/* n floats from t0 on, all of the value v. */
+static struct chunk_view floats(struct arena *a, int64_t t0, int64_t step, size_t n, double v)
+{
+    int64_t *t = arena_array(a, n, sizeof(*t));
+    double *values = arena_array(a, n, sizeof(*values));
+    uint8_t *at = arena_alloc(a, XOR_ROOM(n));
+    for (size_t i = 0; i < n; i++) {
+        t[i] = t0 + step * (int64_t)i;
+        values[i] = v;
+    }
+    return (struct chunk_view){ t[0], t[n - 1], CHUNK_XOR,
+        str_of(at, xor_encode(at, t, values, n)) };
+}
+
+/* One histogram of `count` in a single bucket, at each of the times. */
+static struct chunk_view histograms(
+    struct arena *a, int64_t t0, int64_t step, size_t n, int64_t count)
+{
+    static struct span one[] = { { 0, 1 } };
+    struct hist_app app, fresh;
+    hist_app_init(&app, CHUNK_HISTOGRAM, NULL);
+    for (size_t i = 0; i < n; i++, count++) {
+        struct int_histogram h = { .count = (uint64_t)count, .pos = { one, 1, &count, 1 } };
+        struct hist_words w = hist_words_of_int(&h);
+        EXPECT(hist_append(&app, &fresh, t0 + step * (int64_t)i, 0, &w) == HIST_SAME);
+    }
+    struct chunk_view c = { t0, t0 + step * ((int64_t)n - 1), CHUNK_HISTOGRAM,
+        arena_str(a, hist_app_bytes(&app)) };
+    hist_app_fini(&app);
+    return c;
+}
+
+struct point { int64_t t; double v; };
+
+/* The samples of the result; of a histogram its count. */
+static size_t points_of(const struct chunk_merge *m, struct point *out)
+{
+    struct chunk_iter it;
+    struct sample_batch b;
+    size_t n = 0;
+    chunk_iter_init(&it);
+    for (size_t i = 0; i < m->out.n; i++) {
+        const struct chunk_view *c = &m->out.at[i];
+        size_t from = n;
+        EXPECT_OK(chunk_iter_reset(&it, c->enc, c->data, NULL));
+        do {
+            EXPECT_OK(chunk_iter_fill(&it, &b, NULL));
+            for (size_t k = 0; k < b.n; k++) {
+                double v = b.kind == SAMPLE_FLOAT ? b.v[k] : (double)b.ih[k]->count;
+                out[n++] = (struct point){ b.t[k], v };
+            }
+        } while (!it.ended);
+        EXPECT(n > from && out[from].t == c->mint && out[n - 1].t == c->maxt);
+    }
+    chunk_iter_fini(&it);
+    return n;
+}
+
+static void merge(struct chunk_merge *m, const struct chunk_series *a, const struct chunk_series *b)
+{
+    const struct chunk_series *sources[] = { a, b };
+    EXPECT_OK(chunk_merge(m, sources, b ? 2 : 1, NULL));
+}
+
+TEST(chunk_merge_copies)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct chunk_merge m = { 0 };
+    struct chunk_view x[] = { floats(&a, 0, 10, 5, 1), floats(&a, 50, 10, 5, 1) };
+    struct chunk_view y[] = { histograms(&a, 100, 10, 5, 1) };
+    struct chunk_series first = { .chunks = x, .n = 2 }, second = { .chunks = y, .n = 1 };
+    merge(&m, &first, &second);
+    EXPECT_EQ(m.out.n, 3);
+    EXPECT(m.out.at[0].data.p == x[0].data.p && m.out.at[2].data.p == y[0].data.p);
+    merge(&m, &second, &first);                /* in any order of the sources */
+    EXPECT_EQ(m.out.n, 3);
+    EXPECT(m.out.at[0].data.p == x[0].data.p && m.out.at[2].data.p == y[0].data.p);
+    merge(&m, &first, &first);                 /* equal chunks are one */
+    EXPECT_EQ(m.out.n, 2);
+    EXPECT(m.out.at[1].data.p == x[1].data.p);
+    x[1].mint = 0;                             /* what one source has is its own business */
+    merge(&m, &first, NULL);
+    EXPECT_EQ(m.out.n, 2);
+    chunk_merge_fini(&m);
+}
+
+TEST(chunk_merge_joins)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct chunk_merge m = { 0 };
+    struct point got[600];
+    struct chunk_view x = floats(&a, 0, 10, 100, 1), y = floats(&a, 5, 10, 100, 2);
+    struct chunk_view z = floats(&a, 990, 10, 50, 3);
+    struct chunk_view xz[] = { x, z };
+    struct chunk_series first = { .chunks = xz, .n = 2 }, second = { .chunks = &y, .n = 1 };
+    merge(&m, &first, &second);
+    size_t n = points_of(&m, got);
+    EXPECT_EQ(n, 250 - 1);                     /* 990 is in two of them */
+    EXPECT_EQ(m.out.n, 3);
+    EXPECT_EQ(chunk_count(CHUNK_XOR, m.out.at[0].data), 120);
+    for (size_t i = 1; i < n; i++) EXPECT(got[i].t > got[i - 1].t);
+    for (size_t i = 0; i < 190; i++) EXPECT_EQ(got[i].v, got[i].t % 10 ? 2 : 1);
+    chunk_merge_fini(&m);
+}
+
+/* Floats between histograms: chunks of either kind, and no header that says more than is known. */
+TEST(chunk_merge_joins_kinds)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct chunk_merge m = { 0 };
+    struct point got[600];
+    struct chunk_view x = histograms(&a, 0, 10, 20, 5), y = floats(&a, 95, 1, 3, 2);
+    struct chunk_series first = { .chunks = &x, .n = 1 }, second = { .chunks = &y, .n = 1 };
+    merge(&m, &first, &second);
+    EXPECT_EQ(points_of(&m, got), 23);
+    EXPECT_EQ(m.out.n, 3);
+    EXPECT(m.out.at[0].enc == CHUNK_HISTOGRAM && m.out.at[1].enc == CHUNK_XOR);
+    EXPECT_EQ(hist_chunk_header(CHUNK_HISTOGRAM, m.out.at[2].data), HIST_UNKNOWN);
+
+    struct chunk_view low = histograms(&a, 5, 10, 20, 1);      /* falls at every turn */
+    struct chunk_series third = { .chunks = &low, .n = 1 };
+    merge(&m, &first, &third);
+    EXPECT_EQ(points_of(&m, got), 40);
+    EXPECT(m.out.n > 10);
+    EXPECT_EQ(hist_chunk_header(CHUNK_HISTOGRAM, m.out.at[0].data), HIST_UNKNOWN);
+    EXPECT_EQ(hist_chunk_header(CHUNK_HISTOGRAM, m.out.at[1].data), HIST_RESET);
+    chunk_merge_fini(&m);
+}
+
+TEST(chunk_merge_trims)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct chunk_merge m = { 0 };
+    struct point got[600];
+    intervals deleted = { 0 };
+    vec_push(&deleted, ((struct interval){ 20, 49 }));
+    vec_push(&deleted, ((struct interval){ 200, 1000 }));
+    struct chunk_view x[] = { floats(&a, 0, 10, 10, 1), histograms(&a, 100, 10, 15, 1),
+        floats(&a, 300, 10, 5, 1) };
+    struct chunk_series s = { .chunks = x, .n = 3, .deleted = &deleted };
+    merge(&m, &s, NULL);
+    EXPECT_EQ(m.out.n, 2);                     /* the last one is gone as a whole */
+    EXPECT_EQ(points_of(&m, got), 7 + 10);
+    EXPECT(m.out.at[0].maxt == 90 && m.out.at[1].maxt == 190);
+    EXPECT_EQ(m.out.at[1].enc, CHUNK_HISTOGRAM);
+    deleted.at[0] = (struct interval){ 1, 9 };                 /* between two samples: as it was */
+    deleted.n = 1;
+    merge(&m, &s, NULL);
+    EXPECT_EQ(m.out.n, 3);
+    EXPECT_STR(m.out.at[0].data, x[0].data);
+    deleted.at[0] = (struct interval){ 0, 0 };
+    struct chunk_series other = { .chunks = x + 1, .n = 1 };
+    s.n = 1;
+    merge(&m, &s, &other);
+    EXPECT_EQ(m.out.n, 2);
+    EXPECT_EQ(m.out.at[0].mint, 10);
+    vec_fini(&deleted);
+    chunk_merge_fini(&m);
+}
+
+TEST(chunk_merge_damaged)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct chunk_merge m = { 0 };
+    struct chunk_view x = floats(&a, 0, 10, 100, 1.5), y = histograms(&a, 5, 10, 100, 2);
+    struct chunk_series first = { .chunks = &x, .n = 1 }, second = { .chunks = &y, .n = 1 };
+    const struct chunk_series *both[] = { &first, &second };
+    y.data.n -= 3;
+    EXPECT_EQ(chunk_merge(&m, both, 2, NULL), ERR_CORRUPT);
+    y.data.n += 3;
+    EXPECT_OK(chunk_merge(&m, both, 2, NULL));                 /* and it can be used again */
+    x.data.n = 5;
+    EXPECT_EQ(chunk_merge(&m, both, 2, NULL), ERR_CORRUPT);
+    chunk_merge_fini(&m);
+}
