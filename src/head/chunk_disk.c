@@ -326,6 +326,15 @@ static errc write_again(struct chunk_disk *d, struct err *e)
     return OK;
 }
 
+static errc shorten(struct chunk_disk *d, uint64_t off, struct err *e)
+{
+    d->shortened = true;
+    TRY_IN(e, file_truncate(d->out, off, e), "chunks_head");
+    d->off = off;
+    d->synced = MIN(d->synced, off);
+    return OK;
+}
+
 errc chunk_disk_sync(struct chunk_disk *d, struct err *e)
 {
     if (d->dir_dirty) TRY_IN(e, sync_dir(d, e), "chunks_head");
@@ -334,6 +343,7 @@ errc chunk_disk_sync(struct chunk_disk *d, struct err *e)
     if (!fault_dropped("chunks_head.fsync")) {
         if (FAULT("chunks_head.fsync"))
             return err_set(e, ERR_IO, "chunks_head: fsync failed (fault)");
+        if (d->sync_failed && d->shortened) TRY(shorten(d, d->off, e));
         if (d->sync_failed) TRY(write_again(d, e));
         d->sync_failed = true;
         TRY_IN(e, file_sync(d->out, e), "chunks_head");
@@ -364,15 +374,6 @@ static errc begin(struct chunk_disk *d, struct err *e)
     d->off = d->synced = 0;
     d->sync_failed = false;
     d->dir_dirty = true;
-    return OK;
-}
-
-static errc shorten(struct chunk_disk *d, uint64_t off, struct err *e)
-{
-    d->shortened = true;
-    TRY_IN(e, file_truncate(d->out, off, e), "chunks_head");
-    d->off = off;
-    d->synced = MIN(d->synced, off);
     return OK;
 }
 

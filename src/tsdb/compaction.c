@@ -247,6 +247,15 @@ static void until_forget(struct compaction *c)
     c->until.n = n;
 }
 
+/* What a checkpoint holds may still lie there, when its deletion was cut short: read once more, its
+ * series records would begin those series anew. */
+static uint32_t first_live_segment(const struct wal_dir *d)
+{
+    for (size_t i = 0; i < d->segments.n; i++)
+        if (!d->has_checkpoint || d->segments.at[i] > d->checkpoint) return d->segments.at[i];
+    return vec_last(&d->segments);
+}
+
 /* The lower two thirds of the segments, but never the two newest. */
 static errc log_truncate(struct compaction *c, int64_t mint, struct err *e)
 {
@@ -258,7 +267,8 @@ static errc log_truncate(struct compaction *c, int64_t mint, struct err *e)
     TRY(wal_rotate(c->of.wal, &rotated, e));
     TRY(wal_sync(c->of.wal, e));
     if (d.segments.n < 2) return OK;
-    uint32_t first = d.segments.at[0], last = vec_last(&d.segments) - 1;
+    uint32_t first = first_live_segment(&d), last = vec_last(&d.segments) - 1;
+    if (last <= first) return OK;
     last = first + (last - first) * 2 / 3;
     if (last <= first) return OK;
     TRY(write_checkpoint(c, &d, first, last, e));

@@ -313,8 +313,9 @@ static errc cut_unsynced(struct wal *w, struct err *e)
         struct wal_file *s = &w->files.at[upward ? k : n - 1 - k];
         uint64_t good = good_of(w, s);
         bool torn = w->cut && s->n >= w->cut_seg;              /* also behind `size` */
-        if (good < s->size || torn) TRY(file_cut(w, s, good, e));
-        if (!s->cut) continue;
+        /* also one that was cut before: an fsync that failed may have lost that */
+        if (good >= s->size && !torn && !s->cut) continue;
+        TRY(file_cut(w, s, good, e));
         if (!fault_dropped("wal.recover_fsync")) TRY(sync_file(w, s->f, e));
         s->cut = false;
     }
