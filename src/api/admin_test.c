@@ -34,8 +34,8 @@ TEST(admin_deletes)
     rig_start(&r, &(struct rig_opts){ .admin = true });
     RIG_CHECK(&r, bad);
     expect_asked(&r, "");
-    struct test_answer got = rig_ask(
-        &r, S("PUT"), S(ADMIN "/delete_series?match[]=up{a=\"b\"}&start=1.5&end=9"), NULL, 0, S(""));
+    struct test_answer got = rig_ask(&r, S("PUT"),
+        S(ADMIN "/delete_series?match[]=up{a=\"b\"}&start=1.5&end=9"), NULL, 0, S(""));
     EXPECT_EQ(got.status, 204);
     EXPECT_EQ(got.body.n, 0);
     expect_asked(&r, "a=b __name__=up 1500..9000; ");

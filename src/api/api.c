@@ -47,6 +47,7 @@ static const struct http_route routes[] = {
     { HTTP_GET, V1 "/features", api_features_get, 0, 0 },
     { HTTP_GET, V1 "/status/walreplay", api_status_walreplay, HTTP_IN_PLACE, 0 },
     { HTTP_GET, V1 "/notifications", api_notifications_get, 0, 0 },
+    { HTTP_POST, V1 "/read", api_read, 0, WRITE_BODY_MAX },
     { HTTP_POST, V1 "/write", api_write, 0, WRITE_BODY_MAX },
     { HTTP_POST, V1 "/otlp/v1/metrics", api_otlp_disabled, 0, 0 },
     { POST_PUT, V1 "/admin/tsdb/delete_series", api_delete_series, 0, 0 },
@@ -68,6 +69,8 @@ errc api_new(struct api **out, const struct api_opts *o, struct err *e)
         mem_free(a);
         return rc;
     }
+    mtx_init(&a->read_mu, LOCK_LEAF);
+    cond_init(&a->read_done);
     buf_pool_init(&a->bodies, &api_write_account);
     *out = a;
     return OK;
@@ -79,6 +82,7 @@ void api_attach(struct api *a, const struct api_storage *st)
     a->o.queryable = st->queryable;
     a->o.appendable = st->appendable;
     a->o.exemplars = st->exemplars;
+    a->o.chunks = st->chunks;
 }
 
 void api_free(struct api *a)
@@ -86,6 +90,8 @@ void api_free(struct api *a)
     if (!a) return;
     regex_free(a->cors);
     buf_pool_fini(&a->bodies);
+    cond_fini(&a->read_done);
+    mtx_fini(&a->read_mu);
     mem_free(a);
 }
 
@@ -101,7 +107,7 @@ const struct http_route *api_routes(const struct api *a, size_t *n)
 /* Receivers tell no origins, nor does who waits for storage, but for what is answered meanwhile. */
 static bool tells_origins(const struct api *a, const struct http_req *r)
 {
-    static const str never[] = { S("/write"), S("/otlp/v1/metrics") },
+    static const str never[] = { S("/write"), S("/read"), S("/otlp/v1/metrics") },
                      always[] = { S("/status/walreplay"), S("/notifications") };
     size_t at = str_find(r->path, S(V1 "/"));
     if (at == SIZE_MAX) return false;

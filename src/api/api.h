@@ -17,6 +17,7 @@
 #include "model/metadata.h"
 #include "promql/engine.h"
 #include "storage/appender.h"
+#include "storage/chunk_querier.h"
 #include "storage/exemplars.h"
 #include "storage/querier.h"
 
@@ -67,6 +68,7 @@ struct api_sources {
     bool (*pool_config)(void *ctx, str pool, struct buf *yaml);
     bool (*relabel_steps)(
         void *ctx, struct arena *a, str pool, struct labels in, api_relabel_steps *out);
+    void (*external_labels)(void *ctx, struct arena *a, struct labels *out);
     void (*config_yaml)(void *ctx, struct buf *out);
     void (*flags)(void *ctx, struct arena *a, api_flags *out);                /* sorted by name */
     void (*runtime)(void *ctx, struct arena *a, struct api_runtime *out);
@@ -93,13 +95,19 @@ struct api_storage {
     struct queryable *queryable;
     struct appendable *appendable;
     struct exemplar_queryable *exemplars;      /* NULL: none are kept */
+    struct chunk_queryable *chunks;
 };
 
 struct api_opts {
-    struct engine *engine;                     /* these four may come later: api_attach */
+    struct engine *engine;                     /* these five may come later: api_attach */
     struct queryable *queryable;
     struct appendable *appendable;
     struct exemplar_queryable *exemplars;
+    struct chunk_queryable *chunks;
+    /* remote read: samples of a query, requests at once; 0: any number */
+    uint64_t read_samples;
+    unsigned read_concurrent;
+    size_t read_frame_bytes;
     bool remote_write;                         /* the receiver is on */
     struct parse_opts parse;
     const struct api_sources *sources;

@@ -15,12 +15,16 @@
 #include "api/params.h"
 #include "api/respond.h"
 #include "base/buf_pool.h"
+#include "base/lock.h"
 #include "promql/result_json.h"
 
 struct api {
     struct api_opts o;
     struct regex *cors;
     _Atomic bool quitting;
+    struct mtx read_mu;                        /* LOCK_LEAF */
+    struct cond read_done;
+    unsigned reading;                          /* GUARDED_BY(read_mu): remote reads at work */
     struct buf_pool bodies;                    /* of remote-write requests, unpacked */
 };
 
@@ -57,6 +61,8 @@ void api_status_blocks(void *ctx, struct http_req *r, struct http_resp *w);
 void api_features_get(void *ctx, struct http_req *r, struct http_resp *w);
 /* exemplars.c */
 void api_query_exemplars(void *ctx, struct http_req *r, struct http_resp *w);
+/* read.c */
+void api_read(void *ctx, struct http_req *r, struct http_resp *w);
 /* write.c */
 extern struct account api_write_account;
 void api_write(void *ctx, struct http_req *r, struct http_resp *w);

@@ -46,6 +46,13 @@ static bool fake_steps(
     return true;
 }
 
+static void fake_external(void *ctx, struct arena *a, struct labels *out)
+{
+    struct label *l = ANEW(a, struct label);
+    (void)ctx;
+    *l = (struct label){ S("cluster"), S("rw") };
+    *out = (struct labels){ l, 1 };
+}
 static void fake_yaml(void *ctx, struct buf *out)
 {
     (void)ctx;
@@ -88,7 +95,8 @@ static void note_tsdb(struct rig *r, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(r->fakes.tsdb + r->fakes.n_tsdb, sizeof(r->fakes.tsdb) - r->fakes.n_tsdb, fmt, ap);
+    size_t room = sizeof(r->fakes.tsdb) - r->fakes.n_tsdb;
+    int n = vsnprintf(r->fakes.tsdb + r->fakes.n_tsdb, room, fmt, ap);
     va_end(ap);
     r->fakes.n_tsdb = MIN(r->fakes.n_tsdb + (size_t)n, sizeof(r->fakes.tsdb) - 1);
 }
@@ -177,6 +185,7 @@ void rig_start(struct rig *r, const struct rig_opts *o)
         .pool_config = fake_pool_config,
         .relabel_steps = fake_steps,
         .config_yaml = fake_yaml,
+        .external_labels = fake_external,
         .flags = fake_flags,
         .runtime = fake_runtime,
         .tsdb_stats = fake_stats,
@@ -203,6 +212,10 @@ void rig_start(struct rig *r, const struct rig_opts *o)
         .lifecycle = o->lifecycle,
         .admin = o->admin,
         .exemplars = o->exemplars,
+        .chunks = o->chunks,
+        .read_samples = o->read_samples,
+        .read_concurrent = 1,
+        .read_frame_bytes = 1 << 20,
         .version = S("3.14.0"),
     };
     struct err e = { 0 };

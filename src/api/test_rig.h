@@ -42,6 +42,8 @@ struct rig {
 struct rig_opts {
     bool receiver, lifecycle, admin;
     struct exemplar_queryable *exemplars;
+    struct chunk_queryable *chunks;
+    uint64_t read_samples;
     str cors_origin, prefix, external_path;
     unsigned pool_threads; size_t queue_max;       /* 0: 2 and 64 */
     const struct http_route *routes; size_t n_routes;          /* instead of the API's */

@@ -22,9 +22,6 @@ COUNTER(m_notes_sent, "prometheus_api_notification_updates_sent_total",
     "Total number of notification updates sent.")
 COUNTER(m_notes_dropped, "prometheus_api_notification_updates_dropped_total",
     "Total number of notification updates dropped.")
-GAUGE(m_remote_reads, "prometheus_remote_read_handler_queries",
-    "The current number of remote read queries that are either in execution or queued on the "
-    "handler.")
 
 __attribute__((constructor)) static void scrapes_begin(void)
 {

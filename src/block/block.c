@@ -195,6 +195,8 @@ struct block_chunk_set {
     VEC(struct label) labels;
     VEC(struct segment_pin) pins;
     VEC(struct chunk_view) views;
+    int64_t mint, maxt;
+    intervals outside;                         /* with what was deleted, if a chunk reaches out */
     struct chunk_series series;
 };
 
@@ -214,12 +216,30 @@ static errc set_pin(struct block_chunk_set *s, struct err *e)
     for (size_t i = 0; i < s->entry.chunks.n; i++) {
         const struct index_chunk *c = &s->entry.chunks.at[i];
         struct segment_pin pin = { 0 };
+        if (c->maxt < s->mint || c->mint > s->maxt) continue;
         TRY(segments_pin(s->block->segments, c->ref, &pin, e));
         vec_push(&s->pins, pin);
         TRY(chunk_check(pin.enc, pin.data, e));
         vec_push(&s->views, ((struct chunk_view){ c->mint, c->maxt, pin.enc, pin.data }));
     }
     return OK;
+}
+
+/* What is not to be seen of the chunks at hand. */
+static const intervals *set_deleted(struct block_chunk_set *s, uint32_t ref)
+{
+    const intervals *deleted = tombstones_of(&s->deleted->all, ref);
+    bool inside = true;
+    for (size_t i = 0; i < s->views.n; i++)
+        inside &= s->views.at[i].mint >= s->mint && s->views.at[i].maxt <= s->maxt;
+    if (inside) return deleted;
+    s->outside.n = 0;
+    for (size_t i = 0; deleted && i < deleted->n; i++) vec_push(&s->outside, deleted->at[i]);
+    if (s->mint > INT64_MIN)
+        intervals_add(&s->outside, (struct interval){ INT64_MIN, s->mint - 1 });
+    if (s->maxt < INT64_MAX)
+        intervals_add(&s->outside, (struct interval){ s->maxt + 1, INT64_MAX });
+    return &s->outside;
 }
 
 static errc chunk_set_step(struct block_chunk_set *s, struct err *e)
@@ -231,7 +251,7 @@ static errc chunk_set_step(struct block_chunk_set *s, struct err *e)
     TRY(symbol_memo_labels(&s->symbols, &s->entry, s->labels.at, e));
     TRY(set_pin(s, e));
     s->series = (struct chunk_series){ { s->labels.at, s->labels.n }, s->views.at, s->views.n,
-        tombstones_of(&s->deleted->all, ref) };
+        set_deleted(s, ref) };
     return OK;
 }
 
@@ -261,23 +281,42 @@ static void chunk_set_free(struct chunk_series_set *base)
     vec_fini(&s->labels);
     vec_fini(&s->pins);
     vec_fini(&s->views);
+    vec_fini(&s->outside);
     block_deleted_unref(s->deleted);
     block_unref(s->block);
     mem_free(s);
 }
 static const struct chunk_series_set_ops block_chunk_set_ops = { chunk_set_next, chunk_set_free };
 
-errc block_chunks(struct block *b, struct chunk_series_set **out, struct err *e)
+static struct block_chunk_set *chunk_set_new(struct block *b, int64_t mint, int64_t maxt)
 {
     struct block_chunk_set *s = NEW(struct block_chunk_set);
     s->base.ops = &block_chunk_set_ops;
     s->block = block_ref(b);
     s->deleted = block_deleted_ref(b);
     s->symbols = (struct symbol_memo){ .block = b, .arena = &s->arena };
+    s->mint = mint;
+    s->maxt = maxt;
+    return s;
+}
+
+errc block_chunks(struct block *b, struct chunk_series_set **out, struct err *e)
+{
+    struct block_chunk_set *s = chunk_set_new(b, INT64_MIN, INT64_MAX);
     errc rc = index_reader_postings(b->index, STR_EMPTY, STR_EMPTY, &s->all, e);
     if (rc != OK) chunk_set_free(&s->base);
     else *out = &s->base;
     return rc;
+}
+
+errc block_chunks_select(struct block *b, struct matchers ms, int64_t mint, int64_t maxt,
+    struct chunk_series_set **out, struct err *e)
+{
+    struct block_chunk_set *s = chunk_set_new(b, mint, maxt);
+    errc rc = block_select(b, ms, &s->all, e);
+    if (rc != OK) chunk_set_free(&s->base);
+    else *out = &s->base;
+    return rc == OK ? OK : err_in(e, rc, "block %.*s", STR_ARG(block_dir(b)));
 }
 
 struct block_symbol_set { struct symbol_set base; struct block *block; struct symbol_set *in; };

@@ -52,6 +52,11 @@ struct queryable *block_queryable(struct block *b);
 MUST_USE errc block_chunks(struct block *b, struct chunk_series_set **out, struct err *e);
 struct symbol_set *block_symbols(struct block *b);
 
+/* Series that match, with the chunks that meet [mint, maxt]; what of them lies outside of it is
+ * named as deleted. */
+MUST_USE errc block_chunks_select(struct block *b, struct matchers ms, int64_t mint, int64_t maxt,
+    struct chunk_series_set **out, struct err *e);
+
 /* Deletes [mint, maxt] of the series that match: the file tombstones is replaced, then queries that
  * begin see it. *n: series touched. */
 MUST_USE errc block_delete(

@@ -2,7 +2,7 @@
 
 #include "base/heap.h"
 #include "block/block_writer.h"
-#include "block/chunk_merge.h"
+#include "block/series_merge.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -57,77 +57,33 @@ static errc write_symbols(
 
 /* Series. */
 
-struct series_source {
-    struct chunk_series_set *set;
-    const struct chunk_series *cur;
-};
-
-/* No more than that: among equal ones the heap decides, as Prometheus' does. */
-static bool series_less(const void *a, const void *b)
+static errc series_write(const struct compact_opts *o, struct block_writer *w,
+    struct chunk_series_set *series, struct err *e)
 {
-    const struct series_source *x = a, *y = b;
-    return labels_cmp(x->cur->labels, y->cur->labels) < 0;
-}
-
-struct merging {
-    const struct compact_opts *o;
-    struct block_writer *w;
-    heap waiting;
-    VEC(struct series_source *) same;
-    VEC(const struct chunk_series *) series;
-    struct chunk_merge chunks;
-};
-
-static errc series_read(struct merging *m, struct series_source *s, struct err *e)
-{
-    TRY(s->set->ops->next(s->set, &s->cur, e));
-    if (s->cur) heap_push(&m->waiting, series_less, s);
-    return OK;
-}
-
-/* One series of the result. */
-static errc series_merge(struct merging *m, struct err *e)
-{
-    m->same.n = m->series.n = 0;
-    do {
-        vec_push(&m->same, heap_pop(&m->waiting, series_less));
-        vec_push(&m->series, vec_last(&m->same)->cur);
-    } while (m->waiting.n && labels_eq(((struct series_source *)m->waiting.at[0])->cur->labels,
-                                 m->series.at[0]->labels));
-    TRY(chunk_merge(&m->chunks, m->series.at, m->series.n, e));
-    struct chunk_series out = { m->series.at[0]->labels, m->chunks.out.at, m->chunks.out.n, NULL };
-    TRY(block_writer_series(m->w, &out, e));
-    for (size_t i = 0; i < m->same.n; i++) TRY(series_read(m, m->same.at[i], e));
-    return OK;
-}
-
-static errc series_merge_all(struct merging *m, struct err *e)
-{
-    while (m->waiting.n) {
-        if (m->o->stop && atomic_load_explicit(m->o->stop, memory_order_relaxed))
+    for (;;) {
+        const struct chunk_series *s;
+        if (o->stop && atomic_load_explicit(o->stop, memory_order_relaxed))
             return err_set(e, ERR_CANCELED, "compaction was stopped");
-        TRY(series_merge(m, e));
+        TRY(series->ops->next(series, &s, e));
+        if (!s) return OK;
+        TRY(block_writer_series(w, s, e));
     }
-    return OK;
 }
 
 static errc write_series(const struct compact_opts *o, struct block_writer *w,
     struct block *const *blocks, size_t n, struct err *e)
 {
-    struct series_source *all = mem_zalloc(n * sizeof(*all));
-    struct merging m = { .o = o, .w = w };
+    struct chunk_series_set **sets = mem_zalloc(n * sizeof(*sets)), *all = NULL;
     errc rc = OK;
-    for (size_t i = 0; rc == OK && i < n; i++) {
-        rc = block_chunks(blocks[i], &all[i].set, e);
-        if (rc == OK) rc = series_read(&m, &all[i], e);
+    for (size_t i = 0; rc == OK && i < n; i++) rc = block_chunks(blocks[i], &sets[i], e);
+    if (rc == OK) {
+        rc = series_merge(&all, sets, n, e);
+        if (rc == OK) rc = series_write(o, w, all, e);
+        chunk_series_set_free(all);
+    } else {
+        for (size_t i = 0; i < n; i++) chunk_series_set_free(sets[i]);
     }
-    if (rc == OK) rc = series_merge_all(&m, e);
-    for (size_t i = 0; i < n; i++) chunk_series_set_free(all[i].set);
-    chunk_merge_fini(&m.chunks);
-    vec_fini(&m.waiting);
-    vec_fini(&m.same);
-    vec_fini(&m.series);
-    mem_free(all);
+    mem_free(sets);
     return rc;
 }
 

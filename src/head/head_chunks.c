@@ -6,10 +6,15 @@
  */
 #include "head/head_chunks.h"
 
+#include "chunk/chunk.h"
+#include "chunk/cut.h"
 #include "chunk/recode.h"
+#include "chunk/xor.h"
 #include "head/chunk_disk.h"
 #include "head/head_impl.h"
+#include "head/head_iter.h"
 #include "head/ooo_compact.h"
+#include "head/ooo_iter.h"
 
 #include <stdlib.h>
 
@@ -21,6 +26,8 @@ struct place { snum num; uint32_t slot, labels; };
 struct head_chunks {
     struct head *head;
     struct reclaim_reader reader;              /* what was found stays in its place */
+    bool cut;                                  /* selected: what isolation hides is not seen */
+    struct isolation_reader isolation;
     int64_t mint, maxt;
     uint64_t last_ref;                         /* of late chunks; 0: those in order are asked for */
     VEC(struct text) texts;                    /* sorted */
@@ -179,10 +186,62 @@ bool head_chunks_next(const struct head_chunks *c, size_t *at, uint32_t *num, ui
     return true;
 }
 
+/* By the texts: the order of few series is cheaper had so than by ranks of all symbols. */
+static int place_text_cmp(const void *a, const void *b, void *ctx)
+{
+    const struct head_chunks *c = ctx;
+    const struct series_index *x = &c->head->series;
+    const uint8_t *pa, *pb;
+    size_t na = series_pairs(x, ((const struct place *)a)->labels, &pa),
+           nb = series_pairs(x, ((const struct place *)b)->labels, &pb);
+    for (size_t i = 0; i < na && i < nb; i++) {
+        uint32_t ia = series_next_pair(&pa), ib = series_next_pair(&pb);
+        if (ia == ib) continue;
+        const struct sym_pair *p = symbols_pair_at(&x->symbols, ia),
+                              *q = symbols_pair_at(&x->symbols, ib);
+        int order = p->name == q->name ? 0
+                                       : str_cmp(symbols_name(&x->symbols, p->name),
+                                             symbols_name(&x->symbols, q->name));
+        if (!order)
+            order = str_cmp(symbols_value(&x->symbols, ia), symbols_value(&x->symbols, ib));
+        if (order) return order;
+    }
+    return (na > nb) - (na < nb);
+}
+
+errc head_chunks_select(struct head_chunks **out, struct head *h, struct matchers ms, int64_t mint,
+    int64_t maxt, struct err *e)
+{
+    struct head_chunks *c = NEW(struct head_chunks);
+    runs found = { 0 };
+    c->head = h;
+    c->mint = mint;
+    c->maxt = maxt;
+    c->cut = true;
+    reclaim_enter(&h->reclaim, &c->reader);
+    isolation_enter(&h->isolation, &c->isolation);
+    errc rc = head_select(h, ms, &found, e);
+    for (size_t i = 0; rc == OK && i < found.n; i++)
+        for (snum n = found.at[i].start; n < found.at[i].end; n++) {
+            uint32_t slot = series_slot_of(&h->series, n);
+            if (slot)
+                vec_push(
+                    &c->series, ((struct place){ n, slot, store_cold(&h->store, slot)->labels }));
+        }
+    vec_fini(&found);
+    if (c->series.n)
+        qsort_r(c->series.at, c->series.n, sizeof(*c->series.at), place_text_cmp, c);
+    account_charge(&head_chunks_account, bytes_of(c));
+    if (rc != OK) head_chunks_close(c);
+    else *out = c;
+    return rc;
+}
+
 void head_chunks_close(struct head_chunks *c)
 {
     if (!c) return;
     account_charge(&head_chunks_account, -bytes_of(c));
+    if (c->cut) isolation_leave(&c->head->isolation, &c->isolation);
     reclaim_leave(&c->head->reclaim, &c->reader);
     vec_fini(&c->texts);
     vec_fini(&c->name_rank);
@@ -206,6 +265,12 @@ struct head_chunk_set {
     VEC(size_t) offsets;                       /* where each begins in bytes */
     VEC(struct chunk_view) views;
     struct buf whole;                          /* of a chunk that is written in part */
+    int64_t maxt;                              /* of what may be seen of this series */
+    bool late, hides;                          /* it has late samples; newest ones are hidden */
+    uint32_t generation;
+    struct sample_iter *seen, *seen_late;      /* of odd series, used again */
+    VEC(int64_t) t;
+    VEC(double) v;
     struct chunk_series series;
 };
 
@@ -231,17 +296,21 @@ static void copy_slot(struct head_chunk_set *s, uint32_t slot_i)
         sealed_copy(st, slab_at(&st->sealed, i), next_copy(s));
     }
     if (slot->n) open_copy(st, slot, next_copy(s));
+    const struct ooo *o = s->c->cut ? ooo_of(&s->c->head->ooo, slot, slot_i) : NULL;
+    s->late = o && ooo_overlaps(o, s->c->mint, s->c->maxt);
+    s->hides = s->c->cut && isolation_hidden(st, slot, &s->c->isolation) > 0;
+    s->generation = series_generation(slot);
     slot_unlock(slot);
 }
 
 static bool is_hidden(const struct head_chunk_set *s, int64_t mint, int64_t maxt)
 {
-    return maxt < s->c->mint || mint > s->c->maxt || intervals_cover(&s->deleted, mint, maxt);
+    return maxt < s->c->mint || mint > s->maxt || intervals_cover(&s->deleted, mint, maxt);
 }
 
 static bool is_whole(const struct head_chunk_set *s, int64_t mint, int64_t maxt)
 {
-    return mint >= s->c->mint && maxt <= s->c->maxt && !intervals_meet(&s->deleted, mint, maxt);
+    return mint >= s->c->mint && maxt <= s->maxt && !intervals_meet(&s->deleted, mint, maxt);
 }
 
 static void view_push(struct head_chunk_set *s, int64_t mint, int64_t maxt, uint8_t enc, size_t n)
@@ -254,7 +323,7 @@ static void view_push(struct head_chunk_set *s, int64_t mint, int64_t maxt, uint
 static errc add_part(struct head_chunk_set *s, uint8_t enc, str chunk, struct err *e)
 {
     struct recoded r;
-    TRY(chunk_recode(&r, &s->bytes, enc, chunk, s->c->mint, s->c->maxt, &s->deleted, e));
+    TRY(chunk_recode(&r, &s->bytes, enc, chunk, s->c->mint, s->maxt, &s->deleted, e));
     if (r.n) view_push(s, r.mint, r.maxt, enc, r.bytes);
     return OK;
 }
@@ -289,6 +358,62 @@ static errc add_copy(struct head_chunk_set *s, struct chunk_copy *c, struct err 
     return add_part(s, chunk_copy_enc(c), buf_view(&s->whole), e);
 }
 
+/* Selected series that are odd. In one with late samples all are read by time, for chunks of its
+ * own. In one of whose newest samples some are hidden what may be seen ends with the last that is
+ * not. */
+
+static struct head_iter_of odd_of(const struct head_chunk_set *s, const struct place *p)
+{
+    struct head_chunks *c = s->c;
+    sref ref = store_cold(&c->head->store, p->slot)->ref;
+    return (struct head_iter_of){ p->slot, s->generation, ref, c->mint, c->maxt, &c->isolation };
+}
+
+static errc last_seen(struct head_chunk_set *s, const struct place *p, struct err *e)
+{
+    struct head_iter_of of = odd_of(s, p);
+    if (!s->seen) s->seen = head_iter_new(s->c->head);
+    head_iter_reset(s->seen, &of);
+    s->maxt = INT64_MIN;
+    for (struct sample_batch b = { .n = 1 }; b.n;) {
+        TRY(sample_iter_fill(s->seen, &b, e));
+        if (b.n) s->maxt = b.t[b.n - 1];
+    }
+    return OK;
+}
+
+static errc gather_late(struct head_chunk_set *s, const struct place *p, struct err *e)
+{
+    struct head_iter_of of = odd_of(s, p);
+    if (!s->seen_late) s->seen_late = ooo_iter_new(s->c->head);
+    ooo_iter_reset(s->seen_late, &of);
+    s->t.n = s->v.n = 0;
+    for (struct sample_batch b = { .n = 1 }; b.n;) {
+        TRY(sample_iter_fill(s->seen_late, &b, e));
+        if (b.n && b.kind != SAMPLE_FLOAT)
+            return err_set(e, ERR_UNSUPPORTED, "late histograms cannot be read as chunks");
+        for (size_t i = 0; i < b.n; i++) {
+            vec_push(&s->t, b.t[i]);
+            vec_push(&s->v, b.v[i]);
+        }
+    }
+    return OK;
+}
+
+static errc add_late(struct head_chunk_set *s, const struct place *p, struct err *e)
+{
+    TRY(gather_late(s, p, e));
+    s->closed.n = s->n_copies = 0;
+    for (size_t i = 0; i < s->t.n; i += CUT_SAMPLES) {
+        size_t n = MIN((size_t)CUT_SAMPLES, s->t.n - i);
+        uint8_t *at = buf_room(&s->bytes, XOR_ROOM(n));
+        size_t bytes = xor_encode(at, s->t.at + i, s->v.at + i, n);
+        buf_commit(&s->bytes, bytes);
+        view_push(s, s->t.at[i], s->t.at[i + n - 1], CHUNK_XOR, bytes);
+    }
+    return OK;
+}
+
 static errc set_step(struct head_chunk_set *s, const struct place *p, struct err *e)
 {
     struct head *h = s->c->head;
@@ -296,6 +421,9 @@ static errc set_step(struct head_chunk_set *s, const struct place *p, struct err
     buf_reset(&s->bytes);
     head_tombstones_of(h, store_cold(&h->store, p->slot)->ref, &s->deleted);
     copy_slot(s, p->slot);
+    s->maxt = s->c->maxt;
+    if (s->late) TRY(add_late(s, p, e));
+    else if (s->hides) TRY(last_seen(s, p, e));
     for (size_t i = 0; i < s->closed.n; i++) TRY(add_closed(s, &s->closed.at[i], e));
     for (size_t i = 0; i < s->n_copies; i++) TRY(add_copy(s, s->copies.at[i], e));
     for (size_t i = 0; i < s->views.n; i++) s->views.at[i].data.p = s->bytes.p + s->offsets.at[i];
@@ -331,6 +459,10 @@ static void set_free(struct chunk_series_set *base)
         mem_free(s->copies.at[i]);
     }
     vec_fini(&s->copies);
+    vec_fini(&s->t);
+    vec_fini(&s->v);
+    sample_iter_free(s->seen);
+    sample_iter_free(s->seen_late);
     vec_fini(&s->closed);
     vec_fini(&s->deleted);
     vec_fini(&s->offsets);

@@ -16,6 +16,7 @@
 #ifndef EPI_HEAD_HEAD_CHUNKS_H
 #define EPI_HEAD_HEAD_CHUNKS_H
 
+#include "model/matcher.h"
 #include "storage/chunk_series.h"
 
 struct head;
@@ -27,6 +28,10 @@ MUST_USE errc head_chunks_open(
  * overlap. */
 MUST_USE errc head_chunks_open_ooo(struct head_chunks **out, struct head *h, int64_t mint,
     int64_t maxt, uint64_t last_ref, struct err *e);
+/* The series that match; nothing is waited for, a batch is seen whole or not at all. Has no
+ * symbols. */
+MUST_USE errc head_chunks_select(struct head_chunks **out, struct head *h, struct matchers ms,
+    int64_t mint, int64_t maxt, struct err *e);
 void head_chunks_close(struct head_chunks *c);                 /* NULL is fine */
 struct symbol_set *head_chunks_symbols(struct head_chunks *c);
 struct chunk_series_set *head_chunks_series(struct head_chunks *c);

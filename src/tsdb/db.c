@@ -12,6 +12,7 @@
 #include "io/thread.h"
 #include "tsdb/blocks.h"
 #include "tsdb/compaction.h"
+#include "tsdb/db_chunks.h"
 #include "tsdb/db_querier.h"
 #include "tsdb/deletion.h"
 #include "tsdb/recover.h"
@@ -70,6 +71,7 @@ struct db {
     struct head *head;
     struct blocks *blocks;
     struct db_queryable queryable;     /* over blocks and head */
+    struct db_chunks chunks;
     struct compaction *compaction;
     /* when compaction is tried again after a failure; the background's */
     int64_t compact_ns, pause_ms;
@@ -228,6 +230,7 @@ static errc open_parts(
     head_set_ooo_window(db->head, db->o.ooo_window_ms);
     if (blocks_reached(db->blocks) != INT64_MIN)
         head_set_min_valid_time(db->head, blocks_reached(db->blocks));
+    db_chunks_init(&db->chunks, db->blocks, db->head);
     db_queryable_init(&db->queryable, db->blocks, db->head);
     TRY(recover_head(&in, what, e));
     compaction_begin(db);
@@ -451,3 +454,4 @@ errc db_set_ooo_window(struct db *db, int64_t window_ms, struct err *e)
 struct head *db_head(struct db *db) { return db->head; }
 struct appendable *db_appendable(struct db *db) { return head_appendable(db->head); }
 struct queryable *db_queryable(struct db *db) { return &db->queryable.base; }
+struct chunk_queryable *db_chunk_queryable(struct db *db) { return &db->chunks.base; }

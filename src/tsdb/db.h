@@ -22,6 +22,7 @@
 #include "base/compress.h"
 #include "io/reader.h"
 #include "storage/appender.h"
+#include "storage/chunk_querier.h"
 #include "storage/querier.h"
 #include "tsdb/retention.h"
 
@@ -70,6 +71,7 @@ void db_abandon(struct db *db);
 struct head *db_head(struct db *db);
 struct appendable *db_appendable(struct db *db);
 struct queryable *db_queryable(struct db *db);
+struct chunk_queryable *db_chunk_queryable(struct db *db);
 /* what was committed before is durable afterwards */
 MUST_USE errc db_sync(struct db *db, struct err *e);
 /* one round of the background work */

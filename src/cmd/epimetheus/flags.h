@@ -21,9 +21,8 @@ struct flags_unserved {
     int agent_compression, wal_truncate;
     bool gomaxprocs, gomemlimit, drain, agent_wal_compression, agent_checkpoint, agent_no_lockfile;
     double gomemlimit_ratio;
-    int64_t gomemlimit_refresh_ms, subscribers, write_queue, compaction_delay, flush_deadline_ms,
-        read_samples;
-    int64_t read_concurrent, read_frame, search_limit, outage_ms, grace_ms, resend_ms, evals, queue,
+    int64_t gomemlimit_refresh_ms, subscribers, write_queue, compaction_delay, flush_deadline_ms;
+    int64_t search_limit, outage_ms, grace_ms, resend_ms, evals, queue,
         batch, checkpoint_batch;
 };
 
@@ -37,6 +36,7 @@ struct flags {
     bool config_given, config_strict, agent, lifecycle, admin, remote_write_receiver, otlp_receiver,
         wal_compression, no_lockfile, overlapping_compaction;
     bool adjust_timestamps, auto_reload;
+    int64_t read_samples, read_concurrent, read_frame_bytes;   /* of remote read */
     int64_t auto_reload_ms, read_timeout_ms, lookback_ms, query_timeout_ms, min_block_ms,
         max_block_ms, block_reload_ms, fsync_interval_ms, tolerance_ms, discovery_reload_ms;
     int64_t max_connections, max_concurrency, max_samples, wal_segment_bytes, block_segment_bytes,

@@ -52,6 +52,8 @@ struct server {
     struct buf config_text;                /* GUARDED_BY(mu) */
     struct buf retention;                  /* GUARDED_BY(mu): "15d or 1GiB" */
     VEC(struct api_notification) notes;    /* GUARDED_BY(mu): strings are literals */
+    struct arena external_arena;           /* GUARDED_BY(mu): of external */
+    struct labels external;                /* GUARDED_BY(mu): external_labels */
     bool reload_ok;                        /* GUARDED_BY(mu) */
     int64_t last_config_ns;                /* GUARDED_BY(mu) */
 };

@@ -122,6 +122,8 @@ static void config_told(struct server *s, const struct config *c)
     buf_reset(&s->config_text);
     buf_str(&s->config_text, c->text);
     retention_text(&s->retention, c);
+    arena_reset(&s->external_arena, (struct arena_mark){ 0 });
+    s->external = labels_copy(&s->external_arena, c->scrape.external_labels);
     s->reload_ok = true;
     s->last_config_ns = clock_wall_ns();
     s->notes.n = 0;
@@ -329,6 +331,9 @@ static errc http_start(struct server *s, struct err *e)
     errc rc = sock_local_addr(&address, fds[0], &s->arena, e);
     if (rc == OK) urls_make(s, address);
     struct api_opts ao = {
+        .read_samples = (uint64_t)MAX(s->flags.read_samples, 0),
+        .read_concurrent = (unsigned)MAX(s->flags.read_concurrent, 0),
+        .read_frame_bytes = (size_t)MAX(s->flags.read_frame_bytes, 0),
         .remote_write = s->flags.remote_write_receiver,
         .sources = &s->sources,
         .cors_origin = s->flags.cors_origin,
@@ -467,7 +472,10 @@ static errc server_open(struct server *s, int *exit_code, struct err *e)
     }
     retention_show(s, c);
     struct api_storage st = {
-        .engine = s->engine, .queryable = db_queryable(s->db), .appendable = db_appendable(s->db)
+        .engine = s->engine,
+        .queryable = db_queryable(s->db),
+        .appendable = db_appendable(s->db),
+        .chunks = db_chunk_queryable(s->db),
     };
     api_attach(s->api, &st);
     TRY(scrape_start(s, c, e));
@@ -528,6 +536,7 @@ void server_stop(struct server *s)
     proc_stop();
     buf_fini(&s->config_text);
     buf_fini(&s->retention);
+    arena_fini(&s->external_arena);
     vec_fini(&s->notes);
     mtx_fini(&s->mu);
     mtx_fini(&s->reload_mu);

@@ -139,6 +139,14 @@ static void show_config(void *ctx, struct buf *out)
     mtx_unlock(&s->mu);
 }
 
+static void show_external(void *ctx, struct arena *a, struct labels *out)
+{
+    struct server *s = ctx;
+    mtx_lock(&s->mu);
+    *out = labels_copy(a, s->external);
+    mtx_unlock(&s->mu);
+}
+
 struct flag_sink { struct arena *a; api_flags *out; const struct server *s; };
 static void take_flag(void *ctx, str name, str value)
 {
@@ -293,6 +301,7 @@ void sources_init(struct server *s)
         .pool_config = show_pool_config,
         .relabel_steps = show_relabel_steps,
         .config_yaml = show_config,
+        .external_labels = show_external,
         .flags = show_flags,
         .runtime = show_runtime,
         .tsdb_stats = show_tsdb,

@@ -1,0 +1,387 @@
+#include "remote/read_codec.h"
+
+#include "base/crc32c.h"
+#include "base/f64.h"
+#include "ingest/protobuf.h"
+
+#define SHAPE(name_, ...) \
+    static const struct pb_shape_field name_##_fields[] = { __VA_ARGS__ }; \
+    static const struct pb_shape name_ = { #name_, name_##_fields, ARRAY_LEN(name_##_fields) };
+SHAPE(LabelMatcher, { 1, "Type", PB_VARINT, NULL }, { 2, "Name", PB_BYTES, NULL },
+    { 3, "Value", PB_BYTES, NULL })
+SHAPE(ReadHints, { 1, "StepMs", PB_VARINT, NULL }, { 2, "Func", PB_BYTES, NULL },
+    { 3, "StartMs", PB_VARINT, NULL }, { 4, "EndMs", PB_VARINT, NULL },
+    { 5, "Grouping", PB_BYTES, NULL }, { 6, "By", PB_VARINT, NULL },
+    { 7, "RangeMs", PB_VARINT, NULL })
+SHAPE(Query, { 1, "StartTimestampMs", PB_VARINT, NULL }, { 2, "EndTimestampMs", PB_VARINT, NULL },
+    { 3, "Matchers", PB_BYTES, &LabelMatcher }, { 4, "Hints", PB_BYTES, &ReadHints })
+SHAPE(ReadRequest, { 1, "Queries", PB_BYTES, &Query })
+
+/* The request. */
+
+struct wanted { VEC(int32_t) types; };
+
+static errc read_matcher(struct matcher *out, str message, struct arena *a, struct err *e)
+{
+    static const enum match_type types[] = { MATCH_EQ, MATCH_NE, MATCH_RE, MATCH_NRE };
+    cursor c = cur_of(message);
+    uint64_t type = 0;
+    str name = STR_EMPTY, value = STR_EMPTY;
+    for (struct pb_field f; pb_next(&c, &f);) {
+        if (f.number == 1) type = f.u;
+        else if (f.number == 2) name = f.bytes;
+        else if (f.number == 3) value = f.bytes;
+    }
+    if ((uint32_t)type >= ARRAY_LEN(types))
+        return err_set(e, ERR_BAD_INPUT, "invalid matcher type");
+    return matcher_init(out, a, types[(uint32_t)type], name, value, e);
+}
+
+static void read_hints(struct read_query *q, str message)
+{
+    cursor c = cur_of(message);
+    q->has_hints = true;
+    for (struct pb_field f; pb_next(&c, &f);) {
+        switch (f.number) {
+        case 1: q->step = (int64_t)f.u; break;
+        case 2: q->func = f.bytes; break;
+        case 3: q->start = (int64_t)f.u; break;
+        case 4: q->end = (int64_t)f.u; break;
+        case 7: q->range = (int64_t)f.u; break;
+        default: break;
+        }
+    }
+}
+
+static struct read_query read_query_decode(str message, struct arena *a)
+{
+    struct read_query q = { 0 };
+    VEC(struct matcher) all = { 0 };
+    struct err why = { 0 };
+    cursor c = cur_of(message);
+    for (struct pb_field f; pb_next(&c, &f);) {
+        struct matcher m;
+        if (f.number == 1) q.mint = (int64_t)f.u;
+        else if (f.number == 2) q.maxt = (int64_t)f.u;
+        else if (f.number == 4) read_hints(&q, f.bytes);
+        else if (f.number == 3 && !q.bad.n) {
+            if (read_matcher(&m, f.bytes, a, &why) == OK) avec_push(a, &all, m);
+            else q.bad = arena_str(a, err_str(&why));
+        }
+    }
+    q.matchers = (struct matchers){ all.at, all.n };
+    return q;
+}
+
+/* Repeated, packed or not. */
+static errc wanted_add(struct wanted *w, const struct pb_field *f, struct err *e)
+{
+    if (f->wire == PB_VARINT) {
+        vec_push(&w->types, (int32_t)f->u);
+        return OK;
+    }
+    if (f->wire != PB_BYTES) return pb_wrong_wire(e, f, "AcceptedResponseTypes");
+    cursor c = cur_of(f->bytes);
+    while (cur_left(&c)) vec_push(&w->types, (int32_t)cur_uvarint(&c));
+    return cur_ok(&c) ? OK : pb_error(e);
+}
+
+static void choose_kind(struct read_request *r, const struct wanted *w, struct arena *a)
+{
+    for (size_t i = 0; i < w->types.n; i++) {
+        r->kind = w->types.at[i] == READ_CHUNKS ? READ_CHUNKS : READ_SAMPLES;
+        if (w->types.at[i] == READ_SAMPLES || w->types.at[i] == READ_CHUNKS) return;
+    }
+    if (!w->types.n) return;
+    SCOPED(buf_fini) struct buf b = { 0 };
+    buf_str(&b, S("server does not support any of the requested response types: ["));
+    for (size_t i = 0; i < w->types.n; i++) buf_fmt(&b, i ? " %d" : "%d", w->types.at[i]);
+    buf_str(&b, S("]; supported: map[SAMPLES:{} STREAMED_XOR_CHUNKS:{}]"));
+    r->bad_kind = arena_str(a, buf_view(&b));
+}
+
+errc read_request_decode(struct read_request *out, str body, struct arena *a, struct err *e)
+{
+    struct wanted w = { 0 };
+    VEC(struct read_query) all = { 0 };
+    struct read_request r = { 0 };
+    TRY(pb_check(body, &ReadRequest, e));
+    cursor c = cur_of(body);
+    errc rc = OK;
+    for (struct pb_field f; rc == OK && pb_next(&c, &f);) {
+        if (f.number == 1) avec_push(a, &all, read_query_decode(f.bytes, a));
+        else if (f.number == 2) rc = wanted_add(&w, &f, e);
+    }
+    r.queries = all.at;
+    r.n = all.n;
+    choose_kind(&r, &w, a);
+    vec_fini(&w.types);
+    if (rc == OK) *out = r;
+    else read_request_fini(&r);
+    return rc;
+}
+
+void read_request_fini(struct read_request *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        for (size_t k = 0; k < r->queries[i].matchers.n; k++)
+            matcher_fini((struct matcher *)&r->queries[i].matchers.at[k]);
+    *r = (struct read_request){ 0 };
+}
+
+void read_query_strip(struct read_query *q, struct labels external)
+{
+    for (size_t i = 0; i < q->matchers.n; i++) {
+        struct matcher *m = (struct matcher *)&q->matchers.at[i];
+        for (size_t k = 0; k < external.n && m->type == MATCH_EQ; k++)
+            if (str_eq(m->name, external.at[k].name) && str_eq(m->value, external.at[k].value))
+                m->value = STR_EMPTY;
+    }
+}
+
+struct labels read_labels_join(struct labels own, struct labels external, struct arena *a)
+{
+    if (!external.n) return own;
+    struct label *at = arena_array(a, own.n + external.n, sizeof(*at));
+    size_t n = 0;
+    for (size_t i = 0, k = 0; i < own.n || k < external.n;) {
+        int order = i == own.n        ? 1
+                    : k == external.n ? -1
+                                      : str_cmp(own.at[i].name, external.at[k].name);
+        at[n++] = order <= 0 ? own.at[i] : external.at[k];
+        i += order <= 0;
+        k += order >= 0;
+    }
+    return (struct labels){ at, n };
+}
+
+/* Writing: fields of value 0 are left out, as the reference's encoder has it. */
+
+static void put_tag(struct buf *b, unsigned number, enum pb_wire wire)
+{
+    buf_uvarint(b, number << 3 | wire);
+}
+
+static void put_u64(struct buf *b, unsigned number, uint64_t v)
+{
+    if (!v) return;
+    put_tag(b, number, PB_VARINT);
+    buf_uvarint(b, v);
+}
+
+static void put_sint(struct buf *b, unsigned number, int64_t v)
+{
+    if (!v) return;
+    put_tag(b, number, PB_VARINT);
+    buf_varint(b, v);
+}
+
+static void put_f64(struct buf *b, unsigned number, double v)
+{
+    if (!f64_bits(v)) return;
+    put_tag(b, number, PB_FIXED64);
+    buf_le64(b, f64_bits(v));
+}
+
+static void put_bytes(struct buf *b, unsigned number, str s)
+{
+    put_tag(b, number, PB_BYTES);
+    buf_lenstr(b, s);
+}
+
+static void put_text(struct buf *b, unsigned number, str s)
+{
+    if (s.n) put_bytes(b, number, s);
+}
+
+static size_t uvarint_bytes(uint64_t v)
+{
+    size_t n = 1;
+    while (v >>= 7) n++;
+    return n;
+}
+
+static size_t text_bytes(str s) { return s.n ? 1 + uvarint_bytes(s.n) + s.n : 0; }
+
+static size_t label_bytes(const struct label *l)
+{
+    return text_bytes(l->name) + text_bytes(l->value);
+}
+
+static void put_labels(struct buf *b, struct labels labels)
+{
+    for (size_t i = 0; i < labels.n; i++) {
+        put_tag(b, 1, PB_BYTES);
+        buf_uvarint(b, label_bytes(&labels.at[i]));
+        put_text(b, 1, labels.at[i].name);
+        put_text(b, 2, labels.at[i].value);
+    }
+}
+
+/* Samples. */
+
+void read_series_begin(struct read_series *s, struct buf *out)
+{
+    s->out = out;
+    buf_reset(&s->samples);
+    buf_reset(&s->histograms);
+}
+
+void read_series_fini(struct read_series *s)
+{
+    buf_fini(&s->samples);
+    buf_fini(&s->histograms);
+}
+
+void read_series_float(struct read_series *s, int64_t t, double v)
+{
+    struct buf *b = &s->samples;
+    size_t n = (f64_bits(v) ? 9 : 0) + (t ? 1 + uvarint_bytes((uint64_t)t) : 0);
+    put_tag(b, 2, PB_BYTES);
+    buf_uvarint(b, n);
+    put_f64(b, 1, v);
+    put_u64(b, 2, (uint64_t)t);
+}
+
+static void put_spans(struct buf *b, unsigned number, const struct histogram_side *side)
+{
+    for (size_t i = 0; i < side->n_spans; i++) {
+        SCOPED(buf_fini) struct buf one = { 0 };
+        put_sint(&one, 1, side->spans[i].offset);
+        put_u64(&one, 2, side->spans[i].length);
+        put_bytes(b, number, buf_view(&one));
+    }
+}
+
+/* Counts as they are, or the differences of whole ones. */
+static void put_counts(
+    struct buf *b, unsigned deltas, unsigned counts, const struct histogram_side *side,
+    bool is_float)
+{
+    SCOPED(buf_fini) struct buf packed = { 0 };
+    int64_t before = 0;
+    for (size_t i = 0; i < side->n; i++) {
+        if (is_float) {
+            buf_le64(&packed, f64_bits(side->at[i]));
+        } else {
+            buf_varint(&packed, (int64_t)side->at[i] - before);
+            before = (int64_t)side->at[i];
+        }
+    }
+    if (side->n) put_bytes(b, is_float ? counts : deltas, buf_view(&packed));
+}
+
+/* Members of a oneof are written also when they are 0. */
+static void put_one_of(
+    struct buf *b, unsigned whole, unsigned broken, double v, bool is_float)
+{
+    put_tag(b, is_float ? broken : whole, is_float ? PB_FIXED64 : PB_VARINT);
+    if (is_float) buf_le64(b, f64_bits(v));
+    else buf_uvarint(b, (uint64_t)v);
+}
+
+enum {
+    H_COUNT_INT = 1,
+    H_COUNT_FLOAT,
+    H_SUM,
+    H_SCHEMA,
+    H_ZERO_THRESHOLD,
+    H_ZERO_INT,
+    H_ZERO_FLOAT,
+    H_NEG_SPANS,
+    H_NEG_DELTAS,
+    H_NEG_COUNTS,
+    H_POS_SPANS,
+    H_POS_DELTAS,
+    H_POS_COUNTS,
+    H_RESET_HINT,
+    H_TIME,
+    H_CUSTOM
+};
+
+void read_series_histogram(
+    struct read_series *s, int64_t t, const struct histogram *h, bool is_float)
+{
+    SCOPED(buf_fini) struct buf m = { 0 };
+    put_one_of(&m, H_COUNT_INT, H_COUNT_FLOAT, h->count, is_float);
+    put_f64(&m, H_SUM, h->sum);
+    put_sint(&m, H_SCHEMA, h->schema);
+    put_f64(&m, H_ZERO_THRESHOLD, h->zero_threshold);
+    put_one_of(&m, H_ZERO_INT, H_ZERO_FLOAT, h->zero_count, is_float);
+    put_spans(&m, H_NEG_SPANS, &h->neg);
+    put_counts(&m, H_NEG_DELTAS, H_NEG_COUNTS, &h->neg, is_float);
+    put_spans(&m, H_POS_SPANS, &h->pos);
+    put_counts(&m, H_POS_DELTAS, H_POS_COUNTS, &h->pos, is_float);
+    put_u64(&m, H_RESET_HINT, (uint64_t)h->hint);
+    put_u64(&m, H_TIME, (uint64_t)t);
+    SCOPED(buf_fini) struct buf bounds = { 0 };
+    for (size_t i = 0; i < h->n_custom; i++) buf_le64(&bounds, f64_bits(h->custom[i]));
+    if (h->n_custom) put_bytes(&m, H_CUSTOM, buf_view(&bounds));
+    put_bytes(&s->histograms, 4, buf_view(&m));
+}
+
+static size_t labels_bytes(struct labels labels)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < labels.n; i++) {
+        size_t n = label_bytes(&labels.at[i]);
+        sum += 1 + uvarint_bytes(n) + n;
+    }
+    return sum;
+}
+
+void read_series_end(struct read_series *s, struct labels labels)
+{
+    put_tag(s->out, 1, PB_BYTES);
+    buf_uvarint(s->out, labels_bytes(labels) + s->samples.n + s->histograms.n);
+    put_labels(s->out, labels);
+    buf_str(s->out, buf_view(&s->samples));
+    buf_str(s->out, buf_view(&s->histograms));
+}
+
+void read_result_end(struct buf *response, str result) { put_bytes(response, 1, result); }
+
+/* Chunks. */
+
+static size_t time_bytes(int64_t t) { return t ? 1 + uvarint_bytes((uint64_t)t) : 0; }
+
+static size_t chunk_bytes(const struct chunk_view *c)
+{
+    return time_bytes(c->mint) + time_bytes(c->maxt) + (c->enc ? 2 : 0) + text_bytes(c->data);
+}
+
+static void put_chunk(struct buf *b, const struct chunk_view *c)
+{
+    put_tag(b, 2, PB_BYTES);
+    buf_uvarint(b, chunk_bytes(c));
+    put_u64(b, 1, (uint64_t)c->mint);
+    put_u64(b, 2, (uint64_t)c->maxt);
+    put_u64(b, 3, c->enc);
+    put_text(b, 4, c->data);
+}
+
+static void put_frame(
+    struct buf *out, struct labels labels, const struct chunk_view *chunks, size_t n, size_t query)
+{
+    SCOPED(buf_fini) struct buf series = { 0 }, message = { 0 };
+    put_labels(&series, labels);
+    for (size_t i = 0; i < n; i++) put_chunk(&series, &chunks[i]);
+    put_bytes(&message, 1, buf_view(&series));
+    put_u64(&message, 2, query);
+    buf_uvarint(out, message.n);
+    buf_be32(out, crc32c(0, message.p, message.n));
+    buf_str(out, buf_view(&message));
+}
+
+void read_frames(struct buf *out, struct labels labels, const struct chunk_view *chunks, size_t n,
+    size_t query, size_t max_bytes)
+{
+    int64_t room = (int64_t)max_bytes;
+    for (size_t i = 0; i < labels.n; i++) room -= (int64_t)label_bytes(&labels.at[i]);
+    for (size_t from = 0, i = 0; i < n; from = i) {
+        int64_t left = room;
+        do left -= (int64_t)chunk_bytes(&chunks[i]);
+        while (++i < n && left > 0);
+        put_frame(out, labels, chunks + from, i - from, query);
+    }
+}
