@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/metric.h"
+#include "io/pool.h"
 #include "promql/eval.h"
 #include "promql/prepare.h"
 
@@ -48,6 +49,7 @@ struct engine {
     struct mtx mu;                         /* LOCK_QUERY */
     struct cond freed;
     unsigned running;                      /* GUARDED_BY(mu) */
+    struct slices slices;
 };
 
 void engine_set_default_step(struct engine *en, int64_t step_ms)
@@ -74,6 +76,7 @@ struct engine *engine_new(const struct engine_opts *o)
         &en->default_step_ms, o->default_step_ms > 0 ? o->default_step_ms : DEFAULT_STEP_MS);
     mtx_init(&en->mu, LOCK_QUERY);
     cond_init(&en->freed);
+    slices_init(&en->slices, pool_cores());
     metric_set(&engine_concurrent_max, o->max_concurrency);
     return en;
 }
@@ -82,6 +85,7 @@ void engine_free(struct engine *en)
 {
     if (!en) return;
     assert(en->running == 0);
+    slices_fini(&en->slices);
     cond_fini(&en->freed);
     mtx_fini(&en->mu);
     mem_free(en);
@@ -152,6 +156,7 @@ struct running {
 
 static void running_fini(struct running *r)
 {
+    slice_end(&r->q.slice);
     for (size_t i = 0; i < r->q.n_selections; i++) series_set_free(r->q.selections[i].set);
     querier_free(r->q.querier);
     promql_tree_fini(r->tree);
@@ -393,6 +398,7 @@ static void running_init(struct running *r, struct engine *en, const struct quer
     r->q.type_and_unit = en->o.type_and_unit_labels;
     r->q.deadline_ns = deadline_ns;
     r->q.cancel = o->cancel;
+    slice_begin(&r->q.slice, &en->slices);
     r->q.e = e;
 }
 

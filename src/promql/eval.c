@@ -27,12 +27,22 @@ errc eval_fail_same_labels(struct query *q)
     return eval_fail(q, "vector cannot contain metrics with the same labelset");
 }
 
+static bool query_canceled(const struct query *q)
+{
+    return q->cancel && atomic_load_explicit(q->cancel, memory_order_relaxed);
+}
+static bool query_timed_out(const struct query *q)
+{
+    return q->deadline_ns && clock_mono_ns() >= q->deadline_ns;
+}
+static bool query_gone(void *ctx) { return query_canceled(ctx) || query_timed_out(ctx); }
+
 errc eval_check(struct query *q)
 {
-    enum { CLOCK_EVERY = 16 };
-    if (q->cancel && atomic_load_explicit(q->cancel, memory_order_relaxed))
+    slice_take(&q->slice, query_gone, q);
+    if (query_canceled(q))
         return err_set(q->e, ERR_CANCELED, "query was canceled in expression evaluation");
-    if (q->deadline_ns && q->ticks++ % CLOCK_EVERY == 0 && clock_mono_ns() >= q->deadline_ns)
+    if (query_timed_out(q))
         return err_set(q->e, ERR_TIMEOUT, "query timed out in expression evaluation");
     if (arena_spent(q->arena) || arena_spent(&q->scratch))
         return err_set(q->e, ERR_LIMIT, "query needs more memory than a query may have");

@@ -20,6 +20,7 @@
 #include "promql/engine.h"
 #include "promql/functions.h"
 #include "promql/rows.h"
+#include "promql/slices.h"
 
 /* Statistics of one evaluation; per-step arrays only where somebody asks for them. */
 struct eval_stats { uint64_t total, read, peak; uint64_t *total_at, *read_at; };
@@ -39,7 +40,7 @@ struct query {
     bool delayed_names, start_timestamps, type_and_unit;
     int64_t deadline_ns;                   /* 0: none */
     _Atomic bool *cancel;                  /* may be NULL */
-    unsigned ticks;
+    struct slice slice;
     struct err *e;
 };
 
@@ -49,6 +50,7 @@ MUST_USE errc eval_expr(struct eval *ev, struct expr *x, struct sink *out);
 /* a scalar: its value at each step */
 MUST_USE errc eval_column(struct eval *ev, struct expr *x, const double **out);
 /* cancelled? timed out? */
+/* also gives way to lighter queries */
 MUST_USE errc eval_check(struct query *q);
 /* ERR_UNSUPPORTED with these words */
 errc eval_fail(struct query *q, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -1,0 +1,98 @@
+#include "promql/slices.h"
+
+#include "base/clock.h"
+
+void slices_init(struct slices *all, unsigned places)
+{
+    assert(places > 0);
+    *all = (struct slices){ .free = places };
+    mtx_init(&all->mu, LOCK_QUERY);
+}
+
+void slices_fini(struct slices *all)
+{
+    assert(!all->first);
+    mtx_fini(&all->mu);
+}
+
+void slice_begin(struct slice *t, struct slices *all)
+{
+    *t = (struct slice){ .all = all, .since_ns = clock_mono_ns() };
+    cond_init(&t->given);
+}
+
+static void slices_wait_locked(struct slices *all, struct slice *t) REQUIRES(all->mu)
+{
+    struct slice **at = &all->first;
+    mtx_assert_held(&all->mu);
+    while (*at && (*at)->used_ns <= t->used_ns) at = &(*at)->next;
+    t->next = *at;
+    *at = t;
+}
+
+static void slices_leave_locked(struct slices *all, struct slice *t) REQUIRES(all->mu)
+{
+    struct slice **at = &all->first;
+    mtx_assert_held(&all->mu);
+    while (*at != t) at = &(*at)->next;
+    *at = t->next;
+}
+
+/* A place is free: the first that waits has it. */
+static void slices_give_locked(struct slices *all) REQUIRES(all->mu)
+{
+    struct slice *t = all->first;
+    mtx_assert_held(&all->mu);
+    all->free++;
+    if (!t) return;
+    all->first = t->next;
+    all->free--;
+    t->placed = true;
+    cond_signal(&t->given);
+}
+
+void slice_end(struct slice *t)
+{
+    if (t->all && t->placed) {
+        mtx_lock(&t->all->mu);
+        t->placed = false;
+        slices_give_locked(t->all);
+        mtx_unlock(&t->all->mu);
+    }
+    cond_fini(&t->given);
+}
+
+/* Waits for a place, in the order of what was used. */
+static void slice_wait_locked(struct slice *t, bool (*gone)(void *ctx), void *ctx)
+    REQUIRES(t->all->mu)
+{
+    enum { LOOK_NS = 20 * 1000 * 1000 };
+    slices_wait_locked(t->all, t);
+    while (!t->placed) {
+        cond_wait_until(&t->given, &t->all->mu, clock_mono_ns() + LOOK_NS);
+        if (t->placed || !gone(ctx)) continue;
+        slices_leave_locked(t->all, t);
+        return;
+    }
+}
+
+void slice_take(struct slice *t, bool (*gone)(void *ctx), void *ctx)
+{
+    if (!t->all) return;
+    int64_t now = clock_mono_ns();
+    if (now - t->since_ns < SLICE_NS) return;
+    t->used_ns += now - t->since_ns;
+    mtx_lock(&t->all->mu);
+    if (t->placed && t->all->first && t->all->first->used_ns < t->used_ns) {
+        t->placed = false;
+        slices_give_locked(t->all);
+    }
+    if (!t->placed && t->all->free) {
+        t->all->free--;
+        t->placed = true;
+    }
+    if (!t->placed) slice_wait_locked(t, gone, ctx);
+    mtx_unlock(&t->all->mu);
+    t->since_ns = clock_mono_ns();
+    t->waited_ns += t->since_ns - now;
+}

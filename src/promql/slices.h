@@ -1,0 +1,44 @@
+/* slices.h — who computes: heavy queries give way.
+ *
+ * What        A query runs at once, and freely for its first slice. Past that it needs one of as
+ *             many places as there are cores, for a slice at a time; then whoever waits and has
+ *             used less has its turn.
+ * Invariants  (1) At most `places` queries past their first slice compute at a time. (2) A waiting
+ *             query is never passed by one that had used more when it came. (3) A query that waits
+ *             holds no lock.
+ * Ownership   a turn lies in its query; it ends before its turns
+ * Threads     turns: any. A turn: its query's
+ * Errors      ERR_CANCELED is the caller's: slice_take comes back when `gone` says so
+ * Format      none
+ */
+#ifndef EPI_PROMQL_SLICES_H
+#define EPI_PROMQL_SLICES_H
+
+#include "base/lock.h"
+
+enum { SLICE_NS = 1000 * 1000 };
+
+struct slice;
+struct slices {
+    struct mtx mu;                         /* LOCK_QUERY */
+    unsigned free;                         /* GUARDED_BY(mu): places */
+    struct slice *first;                    /* GUARDED_BY(mu): those that wait, least used first */
+};
+void slices_init(struct slices *all, unsigned places);
+void slices_fini(struct slices *all);        /* REQUIRES: nobody waits, no place is taken */
+
+struct slice {
+    struct slices *all;                     /* NULL: alone, never waits */
+    int64_t since_ns, used_ns;             /* begin of the slice; of the slices before */
+    int64_t waited_ns;
+    bool placed;                           /* GUARDED_BY(mu) where it waits */
+    struct slice *next;
+    struct cond given;
+};
+void slice_begin(struct slice *t, struct slices *all);
+void slice_end(struct slice *t);
+
+/* To be called often. Past a slice it may wait; gone(ctx) is asked now and then and ends that. */
+void slice_take(struct slice *t, bool (*gone)(void *ctx), void *ctx);
+
+#endif
