@@ -193,6 +193,8 @@ static errc look(struct orphans *o, struct fs *fs, enum io_backend backend,
     TRY(wal_reader_open(&r, &opts, e));
     for (bool got = true;;) {
         TRY(wal_reader_next(r, &rec, &got, e));
+        if (!got && wal_reader_unread(r))      /* it may have the series */
+            return err_set(e, ERR_IO, "some of it cannot be read");
         if (!got) return OK;
         if (rec.seg != seg) before = o->at;
         seg = rec.seg;

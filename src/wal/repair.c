@@ -55,7 +55,7 @@ static errc next_good(struct wal_reader *r, struct wal_rec *rec, bool *got, stru
 }
 
 /* What a segment is worth: good records, where they end, damage. */
-struct worth { uint32_t records; uint64_t end; size_t corruptions; bool only_tail; };
+struct worth { uint32_t records; uint64_t end; size_t corruptions; bool only_tail, unread; };
 
 static errc weigh(
     struct worth *out, struct fs *fs, str dir, enum io_backend backend, uint32_t seg, struct err *e)
@@ -77,6 +77,7 @@ static errc weigh(
         LOG(WARN, "wal: damage", kv_str("dir", dir), kv_u64("segment", seg),
             kv_u64("offset", c[0].off), kv_z("why", c[0].why), kv_u64("spots", w.corruptions),
             kv_u64("good_records", w.records));
+    w.unread = wal_reader_unread(r);
     *out = w;
     return OK;
 }
@@ -118,6 +119,8 @@ static errc rewrite(struct fs *fs, str dir, enum io_backend backend, uint32_t se
         if (keep) page_put(&b, &off, rec.flags, stored, NULL);
         if (b.n >= FLUSH_BYTES) TRY(flush(f, &b, &at, e));
     }
+    if (wal_reader_unread(r))
+        return err_set(e, ERR_IO, "%.*s cannot be read", STR_ARG(path));
     page_pad(&b, &off);
     TRY(flush(f, &b, &at, e));
     if (!fault_dropped("repair.segment_fsync")) TRY(file_sync(f, e));
@@ -140,6 +143,11 @@ errc wal_repair_segment(struct fs *fs, str dir, enum io_backend backend, uint32_
     struct worth w;
     TRY_IN(e, weigh(&w, fs, dir, backend, seg, e), "repair of segment %" PRIu32, seg);
     if (w.corruptions == 0) return OK;
+    if (w.unread) {
+        LOG(ERROR, "wal: a segment cannot be read and stays as it is", kv_str("dir", dir),
+            kv_u64("segment", seg));
+        return OK;
+    }
     if (is_last && w.only_tail) {
         TRY_IN(e, cut_tail(fs, dir, seg, w.end, e), "repair of segment %" PRIu32, seg);
     } else {

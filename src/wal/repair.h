@@ -11,6 +11,7 @@
  * Ownership   none
  * Threads     one at a time per folder; no reader of the segment at work; a writer may append to
  *             later segments
+ *             (4) What the disk did not give is not dropped: such a segment stays as it is.
  * Errors      ERR_IO, ERR_NO_SPACE: the segment stays as it was, the next start tries again
  * Format      none
  *

@@ -21,7 +21,7 @@
 #include "base/mem.h"
 #include "wal/page.h"
 
-enum { WINDOW_PAGES = 32, REPORTED_MAX = 10000 };
+enum { WINDOW_PAGES = 32, READ_TRIES = 4, REPORTED_MAX = 10000 };
 
 struct wal_reader {
     struct fs *fs;
@@ -43,6 +43,7 @@ struct wal_reader {
     bool padded;
     bool as_stored;                            /* the call at work wants nothing unpacked */
     bool failed;                               /* strict: nothing more comes */
+    bool unread;                               /* the disk did not give something */
     struct err fail;
     uint8_t flags;
     struct buf joined, unpacked;
@@ -101,8 +102,8 @@ static errc window_drop(struct wal_reader *r, struct err *e)
     return rc;
 }
 
-/* Pins pages from the one of r->pos on. A page that cannot be read shrinks the window, and is
- * damage when it is the first. */
+/* Pins pages from the one of r->pos on. A page that cannot be read shrinks the window, and when it
+ * is the first and cannot be read once more, it is damage. */
 static errc window_move(struct wal_reader *r, struct err *e)
 {
     struct err lost = { 0 };
@@ -111,11 +112,13 @@ static errc window_move(struct wal_reader *r, struct err *e)
         if (r->mode == WAL_STRICT)
             return err_in(
                 e, err_set(e, rc, "%s", lost.msg), "segment %" PRIu32, r->segs.at[r->cur]);
+        r->unread = true;
         TRY(damage(r, r->segs.at[r->cur], r->pos, err_str(&lost), e));
     }
     while (r->pos < r->size) {
         uint64_t from = r->pos / PAGE_BYTES * PAGE_BYTES, left = r->size - from;
-        for (size_t pages = WINDOW_PAGES; pages > 0; pages = pages == WINDOW_PAGES ? 1 : 0) {
+        for (unsigned tries = 0; tries < READ_TRIES; tries++) {
+            size_t pages = tries == 0 ? WINDOW_PAGES : 1;
             size_t n = (size_t)MIN(left, (uint64_t)(pages + (pages > 1)) * PAGE_BYTES);
             rc = reader_pin(r->file, from, n, &r->window, &lost);
             if (rc != OK && r->mode == WAL_STRICT) break;
@@ -128,6 +131,7 @@ static errc window_move(struct wal_reader *r, struct err *e)
         if (r->mode == WAL_STRICT)
             return err_in(
                 e, err_set(e, rc, "%s", lost.msg), "segment %" PRIu32, r->segs.at[r->cur]);
+        r->unread = true;
         TRY(damage(r, r->segs.at[r->cur], r->pos, err_str(&lost), e));
         r->open = false;
         r->resync = true;
@@ -164,6 +168,7 @@ static errc segment_open(struct wal_reader *r, struct err *e)
         return OK;
     }
     if (r->mode == WAL_STRICT) return err_set(e, rc, "%s", why.msg);
+    r->unread = true;
     TRY(damage(r, seg, 0, err_str(&why), e));
     r->cur++;
     return OK;
@@ -345,6 +350,8 @@ errc wal_reader_reject_at(
 {
     return damage(r, seg, end, err_str(why), e);
 }
+
+bool wal_reader_unread(const struct wal_reader *r) { return r->unread; }
 
 const struct wal_corruption *wal_reader_corruptions(const struct wal_reader *r, size_t *n)
 {

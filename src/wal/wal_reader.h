@@ -96,6 +96,8 @@ MUST_USE errc wal_reader_reject_at(
     struct wal_reader *r, uint32_t seg, uint64_t end, const struct err *why, struct err *e);
 
 const struct wal_corruption *wal_reader_corruptions(const struct wal_reader *r, size_t *n);
+/* Some of the damage is that the disk did not give the bytes: another time it may. */
+bool wal_reader_unread(const struct wal_reader *r);
 /* for progress */
 void wal_reader_position(const struct wal_reader *r, uint32_t *seg, uint64_t *off);
 void wal_reader_close(struct wal_reader *r);   /* NULL is fine */
