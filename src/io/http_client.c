@@ -43,6 +43,7 @@ enum {
     NAMES_MS = 20,
     REQUESTS_MAX = 10,
     RECEIVE_BYTES = 64 << 10,
+    RECEIVE_LARGE_BYTES = 256 << 10,   /* where a large body is expected: a quarter of the calls */
     IDLE_MAX_S = 300,
     ADDR_MAX = 64,
     HEADER_BYTES_MAX = 1 << 20
@@ -457,7 +458,8 @@ static void transfer_setup(struct transfer *t)
     curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(h, CURLOPT_HTTP_CONTENT_DECODING, 0L);
-    curl_easy_setopt(h, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
+    bool large = r->expect_bytes >= 4 * (size_t)RECEIVE_LARGE_BYTES;
+    curl_easy_setopt(h, CURLOPT_BUFFERSIZE, large ? (long)RECEIVE_LARGE_BYTES : (long)RECEIVE_BYTES);
     curl_easy_setopt(h, CURLOPT_MAXAGE_CONN, (long)IDLE_MAX_S);
     curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(h, CURLOPT_ERRORBUFFER, t->detail);

@@ -66,6 +66,7 @@ struct http_request {
     bool follow_redirects, http2;
     int64_t timeout_ms;                /* of everything, from http_send on; 0: none */
     size_t max_body_bytes;             /* 0: no limit */
+    size_t expect_bytes;               /* about how long the body will be; 0: nobody knows */
     /* zero bytes behind the response's body.n, for parsers that read in strides */
     size_t body_padding;
     struct account *account;           /* of the response's body; may be NULL */

@@ -277,6 +277,7 @@ static errc request_make(struct http_request *r, const struct target *t,
         .account = &acc_bodies,
         .bodies = bodies,
         .on_part = on_part,
+        .expect_bytes = t->body_bytes,
     };
     avec_push(a, &headers, ((struct http_field){ S("Accept"), accept_header(c, a) }));
     avec_push(a, &headers,
@@ -353,6 +354,7 @@ static void fetch_answered(void *ctx, struct http_response *r)
 {
     struct fetch *f = ctx;
     struct fetch_result out = { .failed = false };
+    f->target->body_bytes = r->taken + r->body.n;
     response_take(&out, r, f->config, &f->fetcher->bodies);
     if (out.taken) out.ahead = &f->ahead;
     f->done(f->ctx, &out);

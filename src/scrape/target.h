@@ -62,6 +62,7 @@ struct target {
     struct meta_cache meta;                /* has a lock of its own */
 
     struct line_cache *cache;
+    size_t body_bytes;                     /* of its last answer, as it was sent */
     unsigned pages_unsaid;                 /* since it was told which families stay on the page */
     series_handle reports[REPORTS];
     int64_t last_start_ns;                 /* monotonic, of the scrape before */
