@@ -1,12 +1,9 @@
 #include "ingest/line_cache.h"
 
 #include "base/f64.h"
-#include "base/prng.h"
+#include "ingest/line_hash.h"
 #include "ingest/line_number.h"
 #include "model/sample.h"
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 /* Most pages say what they said last time, in the same order, with other values. So the cache is
  * the last page's lines in their order, and the line expected next is the one behind the line
@@ -34,7 +31,7 @@
  * line whose sample was not taken is MISSED, and GONE from the end of the page on. */
 
 enum { META = 1, DROPPED = 2, TRACKED = 4, TWIN = 8, SEEN = 16, GONE = 32, MISSED = 64 };
-enum { AHEAD = 4, SECRET_BYTES = 192, PREFETCH_BYTES = 2048, KNOWN_SPARE = 1000 };
+enum { AHEAD = 4, PREFETCH_BYTES = 2048, KNOWN_SPARE = 1000 };
 #define IN_NEXT 0x80000000u
 
 struct cached {
@@ -61,17 +58,6 @@ struct line_cache {
     size_t charged;
     struct line_cache_stats stats;
 };
-
-static uint8_t secret[SECRET_BYTES];
-__attribute__((constructor)) static void line_cache_seed(void)
-{
-    prng_secret(secret, sizeof(secret));
-}
-
-static inline uint64_t line_hash(const uint8_t *p, size_t n)
-{
-    return XXH3_64bits_withSecret(p, n, secret, sizeof(secret));
-}
 
 size_t line_cache_count(const struct line_cache *c) { return c->at.n; }
 size_t line_cache_bytes(const struct line_cache *c)

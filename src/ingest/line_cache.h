@@ -89,8 +89,8 @@ bool line_cache_may_ahead(const struct line_cache *c);
  * them. Appends to out as line_cache_run does, with SIZE_MAX for `at`; all were told when it adds
  * nothing. */
 void line_cache_take_ahead(struct line_cache *c, struct line_ahead *a, struct line_run *out);
-/* What the caller made of a line: its handle (of a series, 0: nothing, ask again next time), or that
- * rules dropped it. */
+/* What the caller made of a line: its handle (of a series, 0: nothing, ask again next time), or
+ * that rules dropped it. */
 void line_cache_learn(struct line_cache *c, uint32_t index, uint64_t handle, bool dropped);
 void line_cache_commit(struct line_cache *c, line_gone gone, void *ctx);
 /* What was learned of each comment of the last page, 0 left out. REQUIRES: no page is open */
