@@ -1,7 +1,8 @@
 /* appender.c — one scrape or one write request on its way into the head.
  *
  *     append   check against the series as it is (that answers the caller), keep {slot, t, v}, and
- *              what is no plain float in a batch beside it
+ *              what is no plain float in a batch beside it; while there is none, the floats are
+ *              encoded for the log and compressed as they come, for what that needs is in the cache
  *     commit   encode and log: one batch, in the caller's thread; a failure ends here and
  *              nothing was changed
  *              take an append id
@@ -63,6 +64,7 @@ __attribute__((constructor)) static void appender_metrics_begin(void)
 enum {
     PREFETCH_SLOT = 16,
     PREFETCH_CELL = 6,
+    EARLY_SAMPLES = 256, /* fewer are encoded at the commit */
     /* appenders kept for the next commit, and how large */
     IDLE_MAX = 8,
     IDLE_PENDING_MAX = 1 << 17
@@ -80,7 +82,8 @@ struct head_appender {
     bool timed;
     VEC(struct pending) pending;
     ooo_puts late;     /* those of pending that are late, at the commit */
-    struct batch more; /* what is no plain float */
+    struct batch more;      /* what is no plain float */
+    struct float_log early; /* of pending; to NULL: none are encoded */
     size_t charged;    /* bytes of pending on the account */
     struct open_ctx ctx;
 };
@@ -113,11 +116,18 @@ void head_free_idle(struct head *h)
     }
 }
 
+static void appender_drop_early(struct head_appender *a)
+{
+    wal_batch_drop(a->head->opts.wal, a->early.to);
+    a->early = (struct float_log){ 0 };
+}
+
 static void appender_end(struct head_appender *a)
 {
     struct head *h = a->head;
     open_ctx_release(&a->ctx);
     batch_reset(&a->more);
+    appender_drop_early(a);
     a->pending.n = 0;
     if (a->late.n) vec_fini(&a->late);
     a->refuse_late = false;
@@ -394,6 +404,19 @@ static errc appender_append(
     return appender_put_float(a, h, t, v, st, false, e);
 }
 
+/* Floats alone, without start timestamps: the records need nothing that comes later. */
+static bool appender_is_simple(const struct head_appender *a)
+{
+    return !a->head->opts.keep_st && batch_is_empty(&a->more);
+}
+
+static void appender_encode(struct head_appender *a)
+{
+    struct head *h = a->head;
+    if (!a->early.to) a->early.to = wal_batch_new(h->opts.wal);
+    float_log_more(&a->early, &h->store, a->pending.at, a->pending.n);
+}
+
 static errc appender_append_batch(struct appender *base, const series_handle *h, const int64_t *t,
     const double *v, size_t n, uint8_t *results, struct err *e)
 {
@@ -403,8 +426,10 @@ static errc appender_append_batch(struct appender *base, const series_handle *h,
     struct pending *to = a->pending.at + a->pending.n;
     memset(results, OK, n);
     for (size_t i = 0; i < n; i++) {
-        if (i + PREFETCH_SLOT < n)
+        if (i + PREFETCH_SLOT < n) {
             __builtin_prefetch(store_slot(st, (uint32_t)h[i + PREFETCH_SLOT]));
+            __builtin_prefetch(store_cold(st, (uint32_t)h[i + PREFETCH_SLOT]));
+        }
         if (LIKELY(a->timed && !a->more.types.n &&
                    appender_is_plain(store_slot(st, (uint32_t)h[i]), h[i], t[i], a->min_valid))) {
             *to++ = (struct pending){ (uint32_t)h[i], (uint32_t)(h[i] >> 32), t[i], v[i] };
@@ -416,6 +441,8 @@ static errc appender_append_batch(struct appender *base, const series_handle *h,
         if (UNLIKELY(results[i] != OK)) e = NULL;
     }
     a->pending.n = (size_t)(to - a->pending.at);
+    if (a->pending.n - a->early.n >= EARLY_SAMPLES && a->head->opts.wal && appender_is_simple(a))
+        appender_encode(a);
     return OK;
 }
 
@@ -514,6 +541,12 @@ static errc appender_log(struct head_appender *a, struct err *e)
 {
     struct head *h = a->head;
     if (!h->opts.wal) return OK;
+    if (appender_is_simple(a)) {
+        appender_encode(a);
+        a->early.n = 0;
+        return wal_commit(h->opts.wal, STEAL(a->early.to), e);
+    }
+    appender_drop_early(a);
     struct wal_batch *b = wal_batch_new(h->opts.wal);
     batch_log(&h->store, &a->more, a->pending.at, a->pending.n, h->opts.keep_st, b);
     return wal_commit(h->opts.wal, b, e);

@@ -14,13 +14,44 @@ struct logging {
     const struct pending *floats;
     bool with_st;
     struct wal_batch *to;
-    struct ref_sample *samples; /* room for a record */
+    struct ref_sample *samples; /* room for a record with start timestamps */
 };
 
 static sref ref_of(const struct logging *l, uint32_t slot) { return store_cold(l->s, slot)->ref; }
 
+void float_log_end(struct float_log *l)
+{
+    wal_batch_seal(l->to);
+    l->record = (struct samples_start){ 0 };
+    l->record_n = 0;
+}
+
+void float_log_more(
+    struct float_log *l, const struct store *s, const struct pending *floats, size_t n_floats)
+{
+    enum { PIECE = 256 };
+    struct buf *b = wal_batch_room(l->to);
+    while (l->n < n_floats) {
+        size_t n = MIN(MIN(n_floats - l->n, (size_t)PIECE), RECORD_SAMPLES - l->record_n);
+        uint8_t *from = buf_room(b, SAMPLES_HEAD_BYTES + PIECE * SAMPLE_MAX_BYTES), *to = from;
+        if (!from) return; /* the batch is bad: its commit fails */
+        for (const struct pending *p = floats + l->n, *end = p + n; p < end; p++)
+            to = sample_encode(&l->record, to, store_cold(s, p->slot)->ref, p->t, p->v);
+        buf_commit(b, (size_t)(to - from));
+        l->n += n;
+        l->record_n += n;
+        if (l->record_n == RECORD_SAMPLES) float_log_end(l);
+    }
+}
+
 static void log_floats(struct logging *l, size_t from, size_t end)
 {
+    if (!l->with_st) {
+        struct float_log plain = { .to = l->to, .n = from };
+        float_log_more(&plain, l->s, l->floats, end);
+        float_log_end(&plain);
+        return;
+    }
     for (; from < end; from += RECORD_SAMPLES) {
         size_t n = MIN(end - from, (size_t)RECORD_SAMPLES);
         for (size_t i = 0; i < n; i++) {
@@ -28,7 +59,7 @@ static void log_floats(struct logging *l, size_t from, size_t end)
             l->samples[i] =
                 (struct ref_sample){ ref_of(l, p->slot), p->t, p->v, batch_st(l->b, from + i) };
         }
-        (l->with_st ? samples_encode_v2 : samples_encode)(wal_batch_room(l->to), l->samples, n);
+        samples_encode_v2(wal_batch_room(l->to), l->samples, n);
         wal_batch_seal(l->to);
     }
 }
@@ -128,7 +159,7 @@ void batch_log(const struct store *s, const struct batch *b, const struct pendin
 {
     struct logging l = { .s = s, .b = b, .floats = floats, .with_st = with_st, .to = to };
     struct batch_end from = { 0 }, last = batch_now(b, n_floats);
-    if (n_floats)
+    if (n_floats && with_st)
         l.samples = mem_alloc_array(MIN(n_floats, (size_t)RECORD_SAMPLES), sizeof(*l.samples));
     for (size_t i = 0; i < b->ends.n; i++) {
         log_part(&l, &from, &b->ends.at[i]);

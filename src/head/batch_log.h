@@ -14,9 +14,22 @@
 #define EPI_HEAD_BATCH_LOG_H
 
 #include "head/batch.h"
+#include "wal/record.h"
 
 struct store;
 struct wal_batch;
+
+/* Floats on their way into records without start timestamps, some at a time: while what they need
+ * is in the cache. `to` set, else zero to begin with. */
+struct float_log {
+    struct wal_batch *to;
+    size_t n;                                  /* of the list, encoded */
+    struct samples_start record;               /* the one that is being made */
+    size_t record_n;                           /* floats in it */
+};
+void float_log_more(
+    struct float_log *l, const struct store *s, const struct pending *floats, size_t n_floats);
+void float_log_end(struct float_log *l);
 
 /* with_st: records that have start timestamps. */
 void batch_log(const struct store *s, const struct batch *b, const struct pending *floats,

@@ -470,8 +470,8 @@ static void family_stays(void *ctx, uint64_t name_hash)
     if (!meta_cache_stays(&t->meta, name_hash)) line_cache_tell_comments(t->cache);
 }
 
-/* A page ended; whole: it was taken. Comments that stay as they are are not read: now and then it is
- * told which families they name. */
+/* A page ended; whole: it was taken. Comments that stay as they are are not read: now and then it
+ * is told which families they name. */
 static void metadata_stays(struct target *t, bool whole)
 {
     enum { EVERY = 4 };

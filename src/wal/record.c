@@ -212,34 +212,25 @@ errc samples_decode(ref_samples *out, str rec, struct err *e)
     }
 }
 
-static inline uint8_t *put_varint(uint8_t *p, uint64_t delta)
+uint8_t *samples_begin(struct samples_start *s, uint8_t *p, sref ref, int64_t t)
 {
-    uint64_t u = (delta << 1) ^ (0 - (delta >> 63));
-    for (; u >= 0x80; u >>= 7) *p++ = (uint8_t)(u | 0x80);
-    *p++ = (uint8_t)u;
-    return p;
+    const uint64_t two[] = { __builtin_bswap64(ref), __builtin_bswap64((uint64_t)t) };
+    *s = (struct samples_start){ ref, t, true };
+    *p = REC_SAMPLES;
+    memcpy(p + 1, two, sizeof(two));
+    return p + SAMPLES_HEAD_BYTES;
 }
 
 void samples_encode(struct buf *b, const struct ref_sample *at, size_t n)
 {
-    enum { MOST = 2 * UVARINT_MAX_BYTES + 8, PIECE = 512 };
-    buf_u8(b, REC_SAMPLES);
-    if (n == 0) return;
-    sref ref0 = at[0].ref;
-    uint64_t t0 = (uint64_t)at[0].t;
-    buf_be64(b, ref0);
-    buf_be64(b, t0);
+    enum { PIECE = 512 };
+    struct samples_start s = { 0 };
+    if (n == 0) buf_u8(b, REC_SAMPLES);
     for (size_t i = 0; i < n;) {
         size_t stop = MIN(n, i + PIECE);
-        uint8_t *from = buf_room(b, PIECE * MOST), *p = from;
+        uint8_t *from = buf_room(b, SAMPLES_HEAD_BYTES + PIECE * SAMPLE_MAX_BYTES), *p = from;
         if (!from) return;
-        for (; i < stop; i++) {
-            p = put_varint(p, at[i].ref - ref0);
-            p = put_varint(p, (uint64_t)at[i].t - t0);
-            uint64_t v = __builtin_bswap64(f64_bits(at[i].v));
-            memcpy(p, &v, 8);
-            p += 8;
-        }
+        for (; i < stop; i++) p = sample_encode(&s, p, at[i].ref, at[i].t, at[i].v);
         buf_commit(b, (size_t)(p - from));
     }
 }

@@ -68,6 +68,30 @@ typedef VEC(struct ref_sample) ref_samples;
 /* both types; replaces what out held */
 MUST_USE errc samples_decode(ref_samples *out, str rec, struct err *e);
 void samples_encode(struct buf *b, const struct ref_sample *at, size_t n);       /* type 2 */
+/* The same, sample by sample, into memory of the caller: p has room for SAMPLE_MAX_BYTES, at a
+ * record's begin (*s zeroed) for SAMPLES_HEAD_BYTES more. Gives the end. */
+enum { SAMPLES_HEAD_BYTES = 17, SAMPLE_MAX_BYTES = 2 * UVARINT_MAX_BYTES + 8 };
+struct samples_start { sref ref; int64_t t; bool begun; };
+static inline uint8_t *sample_encode_delta(uint8_t *p, uint64_t delta)
+{
+    uint64_t u = (delta << 1) ^ (0 - (delta >> 63));
+    for (; u >= 0x80; u >>= 7) *p++ = (uint8_t)(u | 0x80);
+    *p++ = (uint8_t)u;
+    return p;
+}
+uint8_t *samples_begin(struct samples_start *s, uint8_t *p, sref ref, int64_t t);
+static inline uint8_t *sample_encode(
+    struct samples_start *s, uint8_t *p, sref ref, int64_t t, double v)
+{
+    if (UNLIKELY(!s->begun)) p = samples_begin(s, p, ref, t);
+    p = sample_encode_delta(p, ref - s->ref);
+    p = sample_encode_delta(p, (uint64_t)t - (uint64_t)s->t);
+    uint64_t bits;
+    memcpy(&bits, &v, 8);
+    bits = __builtin_bswap64(bits);
+    memcpy(p, &bits, 8);
+    return p + 8;
+}
 void samples_encode_v2(struct buf *b, const struct ref_sample *at, size_t n);    /* type 11 */
 
 /* Tombstones (3): closed intervals; [INT64_MIN, INT64_MAX] means that the series was deleted. */
