@@ -50,7 +50,7 @@ static errc trim(struct chunk_merge *m, const struct chunk_view *c, const interv
     struct sample_batch b;
     if (m->iter.enc == CHUNK_NONE) chunk_iter_init(&m->iter);
     TRY(chunk_iter_reset(&m->iter, c->enc, c->data, e));
-    chunk_encoder_begin_trim(&m->encoder, c->enc);
+    chunk_encoder_begin(&m->encoder, &(struct chunk_rules){ CHUNKS_TRIMMED, .enc = c->enc });
     do {
         TRY(chunk_iter_fill(&m->iter, &b, e));
         sample_batch_clip(&b, b.st ? m->iter.st : NULL, INT64_MIN, INT64_MAX, deleted);
@@ -136,7 +136,7 @@ static errc rewrite(struct chunk_merge *m, struct merge_feed *out, struct err *e
         list[i] = &sources[i].base;
     }
     TRY(merge_iter_open(&m->merged, list, n, e));
-    chunk_encoder_begin(&m->encoder, CHUNK_XOR);
+    chunk_encoder_begin(&m->encoder, &(struct chunk_rules){ CHUNKS_JOINED, .floats = CHUNK_XOR });
     do {
         TRY(sample_iter_fill(m->merged, &b, e));
         chunk_encoder_put(&m->encoder, &b);

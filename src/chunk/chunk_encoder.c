@@ -13,37 +13,28 @@ void chunk_encoder_fini(struct chunk_encoder *w)
     *w = (struct chunk_encoder){ 0 };
 }
 
-static void encoder_reset(struct chunk_encoder *w)
+void chunk_encoder_begin(struct chunk_encoder *w, const struct chunk_rules *by)
 {
+    assert(by->rule == CHUNKS_TRIMMED ? chunk_enc_known(by->enc) : chunk_enc_is_float(by->floats));
     w->chunks.n = 0;
     buf_reset(&w->bytes);
+    w->by = *by;
     w->enc = CHUNK_NONE;
 }
 
-void chunk_encoder_begin(struct chunk_encoder *w, uint8_t floats)
+static size_t open_bytes(const struct chunk_encoder *w)
 {
-    assert(chunk_enc_is_float(floats));
-    encoder_reset(w);
-    w->keep = CHUNK_NONE;
-    w->floats = floats;
-}
-
-void chunk_encoder_begin_trim(struct chunk_encoder *w, uint8_t enc)
-{
-    assert(chunk_enc_known(enc));
-    encoder_reset(w);
-    w->keep = enc;
+    if (w->enc == CHUNK_XOR) return xor_app_bytes(&w->xor).n;
+    return w->enc == CHUNK_XOR2 ? xor2_app_bytes(&w->xor2).n : hist_app_bytes(&w->hist).n;
 }
 
 static void close_chunk(struct chunk_encoder *w)
 {
-    struct encoded_chunk c = { w->mint, w->maxt, w->enc, w->bytes.n, 0 };
     if (w->enc == CHUNK_NONE) return;
+    struct encoded_chunk c = { w->mint, w->maxt, w->enc, w->bytes.n, open_bytes(w) };
     if (chunk_enc_is_float(w->enc)) {
-        c.n = w->enc == CHUNK_XOR ? xor_app_bytes(&w->xor).n : xor2_app_bytes(&w->xor2).n;
         buf_commit(&w->bytes, c.n);
     } else {
-        c.n = hist_app_bytes(&w->hist).n;
         buf_str(&w->bytes, hist_app_bytes(&w->hist));
         hist_app_fini(&w->hist);
         w->hist = (struct hist_app){ 0 };
@@ -67,23 +58,48 @@ static void open_chunk(struct chunk_encoder *w, uint8_t enc)
 
 static uint8_t wanted(const struct chunk_encoder *w, enum sample_kind kind, bool with_st)
 {
-    if (w->keep != CHUNK_NONE) return w->keep;
+    if (w->by.rule == CHUNKS_TRIMMED) return w->by.enc;
+    bool hist_st = w->by.rule == CHUNKS_FIXED ? w->by.hist_st : with_st;
     switch (kind) {
-    case SAMPLE_HISTOGRAM: return with_st ? CHUNK_HISTOGRAM_ST : CHUNK_HISTOGRAM;
-    case SAMPLE_FLOAT_HISTOGRAM: return with_st ? CHUNK_FLOAT_HISTOGRAM_ST : CHUNK_FLOAT_HISTOGRAM;
-    default: return with_st ? CHUNK_XOR2 : w->floats;
+    case SAMPLE_HISTOGRAM: return hist_st ? CHUNK_HISTOGRAM_ST : CHUNK_HISTOGRAM;
+    case SAMPLE_FLOAT_HISTOGRAM: return hist_st ? CHUNK_FLOAT_HISTOGRAM_ST : CHUNK_FLOAT_HISTOGRAM;
+    default: return with_st && w->by.rule != CHUNKS_FIXED ? CHUNK_XOR2 : w->by.floats;
     }
 }
 
-/* XOR and XOR2 may stand for each other, as long as no start time is lost. */
-static bool ends(const struct chunk_encoder *w, uint8_t enc, bool with_st)
+static bool same_kind(uint8_t a, uint8_t b)
 {
-    if (w->enc == CHUNK_NONE) return true;
-    size_t most = w->keep == CHUNK_NONE ? (size_t)CUT_SAMPLES : chunk_samples_max(w->enc);
-    if (w->n >= most) return true;
+    if (chunk_enc_is_float(a) || chunk_enc_is_float(b))
+        return chunk_enc_is_float(a) && chunk_enc_is_float(b);
+    return chunk_enc_is_float_histogram(a) == chunk_enc_is_float_histogram(b);
+}
+
+/* A chunk of late samples that has start times goes on with samples that have none. */
+static bool ends_by_bytes(const struct chunk_encoder *w, uint8_t enc, bool with_st)
+{
+    enum { TARGET_BYTES = 1024, SAMPLES_MIN = 10 };
+    if (!same_kind(w->enc, enc) || (with_st && !w->with_st)) return true;
+    if (chunk_enc_is_float(enc)) return open_bytes(w) > CUT_BYTES;
+    return open_bytes(w) > TARGET_BYTES && hist_app_count(&w->hist) > SAMPLES_MIN;
+}
+
+/* XOR and XOR2 may stand for each other, as long as no start time is lost. */
+static bool ends_joined(const struct chunk_encoder *w, uint8_t enc, bool with_st)
+{
+    if (w->n >= CUT_SAMPLES) return true;
     if (w->enc == enc) return false;
     bool floats = chunk_enc_is_float(w->enc) && chunk_enc_is_float(enc);
     return !floats || (with_st && w->enc == CHUNK_XOR);
+}
+
+static bool ends(const struct chunk_encoder *w, uint8_t enc, bool with_st)
+{
+    if (w->enc == CHUNK_NONE || w->n >= chunk_samples_max(w->enc)) return true;
+    switch (w->by.rule) {
+    case CHUNKS_JOINED: return ends_joined(w, enc, with_st);
+    case CHUNKS_BY_BYTES: return ends_by_bytes(w, enc, with_st);
+    default: return w->enc != enc;
+    }
 }
 
 /* The bytes of an open float chunk, with room for another FLOAT_ROOM. */
@@ -130,6 +146,7 @@ void chunk_encoder_put(struct chunk_encoder *w, const struct sample_batch *b)
         if (ends(w, enc, st != 0)) {
             close_chunk(w);
             open_chunk(w, enc);
+            w->with_st = st != 0;
         }
         if (b->kind == SAMPLE_FLOAT) put_float(w, b->t[i], b->v[i], st);
         else put_histogram(w, b, i, st);

@@ -17,6 +17,9 @@ static struct sample_batch floats(size_t n, int64_t from, int64_t *st, int64_t s
     return b;
 }
 
+static const struct chunk_rules joined = { CHUNKS_JOINED, .floats = CHUNK_XOR };
+static const struct chunk_rules joined2 = { CHUNKS_JOINED, .floats = CHUNK_XOR2 };
+
 struct want { uint8_t enc; size_t n; };
 
 static void expect_chunks(const struct chunk_encoder *w, const struct want *want, size_t n)
@@ -39,7 +42,7 @@ TEST(chunk_encoder_cuts)
     int64_t st[SAMPLE_BATCH];
     static const struct want by_count[] = { { CHUNK_XOR, 120 }, { CHUNK_XOR, 120 },
         { CHUNK_XOR, 16 } };
-    chunk_encoder_begin(&w, CHUNK_XOR);
+    chunk_encoder_begin(&w, &joined);
     for (int64_t from = 0; from < 256; from += 128) {
         b = floats(128, from, st, 0);
         chunk_encoder_put(&w, &b);
@@ -50,7 +53,7 @@ TEST(chunk_encoder_cuts)
     static const struct want by_kind[] = { { CHUNK_XOR, 10 }, { CHUNK_XOR2, 20 },
         { CHUNK_HISTOGRAM, 1 }, { CHUNK_FLOAT_HISTOGRAM_ST, 1 }, { CHUNK_FLOAT_HISTOGRAM, 1 },
         { CHUNK_XOR, 10 } };
-    chunk_encoder_begin(&w, CHUNK_XOR);
+    chunk_encoder_begin(&w, &joined);
     for (int i = 0; i < 3; i++) {              /* the third goes on in what holds start times */
         b = floats(10, 10 * i, st, i == 1 ? 5 : 0);
         chunk_encoder_put(&w, &b);
@@ -70,7 +73,7 @@ TEST(chunk_encoder_cuts)
     expect_chunks(&w, by_kind, ARRAY_LEN(by_kind));
 
     static const struct want as_xor2[] = { { CHUNK_XOR2, 10 } };
-    chunk_encoder_begin(&w, CHUNK_XOR2);
+    chunk_encoder_begin(&w, &joined2);
     b = floats(10, 0, st, 0);
     chunk_encoder_put(&w, &b);
     chunk_encoder_end(&w);
@@ -107,7 +110,7 @@ TEST(chunk_encoder_histograms)
         SCOPED(arena_fini) struct arena a = { 0 };
         struct test_histograms h = test_histograms_of(&r, round & 1);
         uint64_t sums[N], got[N];
-        chunk_encoder_begin(&w, CHUNK_XOR);
+        chunk_encoder_begin(&w, &joined);
         for (size_t i = 0; i < N; i++) {
             struct hist_words x = test_histograms_next(&h, &a);
             struct sample_batch b = { .n = 1, .t = { h.t } };
@@ -133,7 +136,7 @@ TEST(chunk_encoder_trims)
     int64_t st[SAMPLE_BATCH];
     static const struct want one[] = { { CHUNK_XOR, 256 } }, two[] = { { CHUNK_XOR2, 256 } };
     for (uint8_t enc = CHUNK_XOR; enc <= CHUNK_XOR2; enc += CHUNK_XOR2 - CHUNK_XOR) {
-        chunk_encoder_begin_trim(&w, enc);
+        chunk_encoder_begin(&w, &(struct chunk_rules){ CHUNKS_TRIMMED, .enc = enc });
         for (int64_t from = 0; from < 256; from += 128) {
             struct sample_batch b = floats(128, from, st, enc == CHUNK_XOR2 && from ? 3 : 0);
             chunk_encoder_put(&w, &b);
@@ -141,8 +144,49 @@ TEST(chunk_encoder_trims)
         chunk_encoder_end(&w);
         expect_chunks(&w, enc == CHUNK_XOR ? one : two, 1);
     }
-    chunk_encoder_begin_trim(&w, CHUNK_HISTOGRAM);
+    chunk_encoder_begin(&w, &(struct chunk_rules){ CHUNKS_TRIMMED, .enc = CHUNK_HISTOGRAM });
     chunk_encoder_end(&w);
     EXPECT_EQ(w.chunks.n, 0);
+    chunk_encoder_fini(&w);
+}
+
+/* Late samples: by length for a block, and as few chunks as can be for the head's files. */
+TEST(chunk_encoder_late_samples)
+{
+    struct chunk_encoder w = { 0 };
+    struct histogram f = { .count = 1 };
+    int64_t st[SAMPLE_BATCH];
+    struct sample_batch hist = { .kind = SAMPLE_FLOAT_HISTOGRAM, .n = 2, .t = { 1000, 1001 } };
+    hist.st = (int64_t[]){ 9, 0 };
+    hist.h[0] = hist.h[1] = &f;
+    static const struct want by_bytes[] = { { CHUNK_XOR, 0 }, { CHUNK_XOR, 0 },
+        { CHUNK_FLOAT_HISTOGRAM_ST, 2 }, { CHUNK_XOR2, 128 } };
+    chunk_encoder_begin(&w, &(struct chunk_rules){ CHUNKS_BY_BYTES, .floats = CHUNK_XOR });
+    for (int64_t from = 0; from < 256; from += 128) {
+        struct sample_batch b = floats(128, from, st, 0);
+        chunk_encoder_put(&w, &b);
+    }
+    chunk_encoder_put(&w, &hist);
+    struct sample_batch b = floats(128, 2000, st, 7);
+    b.n = 100;
+    chunk_encoder_put(&w, &b);
+    b = floats(28, 2200, st, 0);               /* goes on where start times are held */
+    chunk_encoder_put(&w, &b);
+    chunk_encoder_end(&w);
+    EXPECT_EQ(w.chunks.n, ARRAY_LEN(by_bytes));
+    for (size_t i = 0; i < w.chunks.n; i++) EXPECT_EQ(w.chunks.at[i].enc, by_bytes[i].enc);
+    EXPECT(w.chunks.at[0].n > 1005 && w.chunks.at[0].n <= 1005 + XOR_SAMPLE_MAX_BYTES);
+    EXPECT_EQ(chunk_count(CHUNK_XOR2, encoded_chunk_data(&w, 3)), 128);
+    EXPECT_EQ(chunk_count(CHUNK_FLOAT_HISTOGRAM_ST, encoded_chunk_data(&w, 2)), 2);
+
+    static const struct want fixed[] = { { CHUNK_XOR, 256 }, { CHUNK_FLOAT_HISTOGRAM, 2 } };
+    chunk_encoder_begin(&w, &(struct chunk_rules){ CHUNKS_FIXED, .floats = CHUNK_XOR });
+    for (int64_t from = 0; from < 256; from += 128) {
+        b = floats(128, from, st, 3);
+        chunk_encoder_put(&w, &b);
+    }
+    chunk_encoder_put(&w, &hist);
+    chunk_encoder_end(&w);
+    expect_chunks(&w, fixed, ARRAY_LEN(fixed));
     chunk_encoder_fini(&w);
 }
