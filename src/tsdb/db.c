@@ -223,7 +223,8 @@ static errc open_parts(
         .chunk_range_ms = db->o.chunk_range_ms,
         .samples_per_chunk = db->o.samples_per_chunk,
         .many_sealed = db_many_sealed,
-        .many_sealed_ctx = db };
+        .many_sealed_ctx = db,
+        .max_exemplars = db->o.max_exemplars };
     TRY(head_open(&db->head, &ho, e));
     in.head = db->head;
     head_set_ooo_log(db->head, late_log(db));

@@ -44,6 +44,7 @@ struct db_opts {
     struct retention retention;        /* zero: everything is kept */
     int64_t ooo_window_ms;             /* see db_set_ooo_window */
     uint32_t samples_per_chunk;        /* 0: 120 */
+    size_t max_exemplars;              /* 0: none are kept */
     unsigned replay_workers;           /* 0: one per core; 1: no threads */
     /* no_thread: the owner calls db_tick (tests on a simulated disk) */
     bool no_lock, no_thread;

@@ -442,6 +442,7 @@ struct features features_read(const struct flags *f)
         { S("promql-per-step-stats"), &on.per_step_stats },
         { S("use-start-timestamps"), &on.use_start_timestamps },
         { S("type-and-unit-labels"), &on.type_and_unit },
+        { S("exemplar-storage"), &on.exemplar_storage },
     };
     /* without effect here: no-ops of old, or parts that are not served yet */
     static const str known[] = {
@@ -452,7 +453,6 @@ struct features features_read(const struct flags *f)
         S("concurrent-rule-eval"),
         S("created-timestamp-zero-ingestion"),
         S("delayed-compaction"),
-        S("exemplar-storage"),
         S("extra-scrape-metrics"),
         S("fast-startup"),
         S("histograms-st-encoding"),

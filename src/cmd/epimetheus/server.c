@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "base/metric.h"
 #include "base/version.h"
+#include "head/head.h"
 #include "io/pool.h"
 #include "io/proc.h"
 #include "io/socket.h"
@@ -141,6 +142,7 @@ static void config_apply(struct server *s, struct config *c)
     db_set_retention(s->db, (struct retention){ .ms = c->retention_ms,
                                 .bytes = (uint64_t)c->retention_bytes,
                                 .percent = c->retention_percent });
+    head_set_max_exemplars(db_head(s->db), (size_t)MAX(c->max_exemplars, 0));
     config_told(s, c);
     engine_set_default_step(s->engine, c->evaluation_interval_ms);
     struct loaded *l = NEW(struct loaded);
@@ -374,11 +376,12 @@ static errc engine_start(struct server *s, struct err *e)
     return OK;
 }
 
-static errc storage_start(struct server *s, struct err *e)
+static errc storage_start(struct server *s, const struct config *c, struct err *e)
 {
     static const enum compress_kind kinds[] = { COMPRESS_SNAPPY, COMPRESS_ZSTD };
     static const enum io_backend backends[] = { IO_AUTO, IO_MMAP, IO_BUFFERED, IO_DIRECT };
     struct db_opts o = {
+        .max_exemplars = (size_t)MAX(c->max_exemplars, 0),
         .fs = s->data_fs,
         .backend = backends[s->flags.storage_io],
         .wal_compress =
@@ -464,7 +467,7 @@ static errc server_open(struct server *s, int *exit_code, struct err *e)
     TRY_IN(e, config_prepare(s, &c, e), "Error loading config (--config.file=%.*s)",
         STR_ARG(s->flags.config_file));
     *exit_code = 1;
-    errc rc = storage_start(s, e);
+    errc rc = storage_start(s, c, e);
     if (rc == OK) rc = engine_start(s, e);
     if (rc != OK) {
         config_free(c);
@@ -476,6 +479,7 @@ static errc server_open(struct server *s, int *exit_code, struct err *e)
         .queryable = db_queryable(s->db),
         .appendable = db_appendable(s->db),
         .chunks = db_chunk_queryable(s->db),
+        .exemplars = c->max_exemplars ? head_exemplars(db_head(s->db)) : NULL,
     };
     api_attach(s->api, &st);
     TRY(scrape_start(s, c, e));

@@ -1,0 +1,35 @@
+/* test_small.h — a small database for tests: six series, a sample a minute.
+ *
+ * What        Opens one on any disk, fills it, counts what is asked of it, deletes.
+ * Invariants  none
+ * Ownership   the caller's
+ * Threads     one test
+ * Errors      a failure fails the test
+ * Format      none
+ */
+#ifndef EPI_TSDB_TEST_SMALL_H
+#define EPI_TSDB_TEST_SMALL_H
+
+#include "io/fs_sim.h"
+#include "tsdb/db.h"
+
+enum { SERIES = 6, STEP_MS = 60000, ROUNDS = 300 };            /* five hours: a block and a head */
+#define T0 1700006400000ll
+
+struct db *open_db(struct fs *fs, int64_t fsync_interval_ms);
+void close_db(struct db *db);
+void fill(struct db *db, int from, int to);
+/* samples of series id, or of all (-1), in [from, to] rounds */
+unsigned count(struct db *db, int id, int from, int to);
+errc delete_of(struct db *db, unsigned id, int from, int to);
+/* the folder of a snapshot on a disk of its own, opened */
+struct db *open_snapshot(struct fs *fs, str name, struct fs **copy);
+/* of all blocks; series: the sum of levels */
+struct block_stats;
+void metas_of(struct db *db, struct block_stats *sum);
+/* five hours, of which the older are a block; logs nothing until end */
+void begin(struct fs **fs, struct db **db);
+void end(struct fs *fs, struct db *db);
+void hush(bool on);
+
+#endif
