@@ -289,8 +289,6 @@ static void fill_sections(struct loader *ld, const struct value *root)
                        *tsdb = value_field(storage, "tsdb");
     if (value_field(storage, "exemplars")->set) fill_unsupported(ld, S("storage.exemplars"));
     if (c->query_log_file.n) fill_unsupported(ld, S("global.query_log_file"));
-    if (c->out_of_order_window_ms > 0)
-        fill_unsupported(ld, S("storage.tsdb.out_of_order_time_window"));
     if (!tsdb->null && value_field(tsdb, "retention")->set)
         fill_unsupported(ld, S("storage.tsdb.retention"));
 }

@@ -4,7 +4,7 @@
 #include "head/ooo_commit.h"
 #include "head/test_ooo.h"
 
-/* All that a view of [mint, maxt] gives of its only series; its chunks ascend and do not overlap. */
+/* All that a view of [mint, maxt] gives of its only series; its chunks ascend, none overlap. */
 static void view_read(struct head *h, int64_t mint, int64_t maxt, uint64_t last_ref, samples *out)
 {
     struct head_chunks *c;

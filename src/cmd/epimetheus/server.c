@@ -143,6 +143,9 @@ static void config_apply(struct server *s, struct config *c)
                                 .bytes = (uint64_t)c->retention_bytes,
                                 .percent = c->retention_percent });
     head_set_max_exemplars(db_head(s->db), (size_t)MAX(c->max_exemplars, 0));
+    struct err e = { 0 };
+    if (db_set_ooo_window(s->db, c->out_of_order_window_ms, &e) != OK)
+        LOG(ERROR, "storage.tsdb.out_of_order_time_window cannot be had", kv_err(&e));
     config_told(s, c);
     engine_set_default_step(s->engine, c->evaluation_interval_ms);
     struct loaded *l = NEW(struct loaded);
