@@ -12,6 +12,7 @@
  */
 #include "head/ooo_commit.h"
 
+#include "base/fault.h"
 #include "base/map.h"
 #include "chunk/chunk.h"
 #include "wal/record.h"
@@ -170,7 +171,8 @@ static errc batch_log(struct batch *b, struct err *e)
             continue;
         }
         log_flush(to, &markers, &samples);
-        uint64_t chunk = x->cut ? b->cuts.at[x->cut - 1]->ref : x->of->last_ref;
+        uint64_t newest = fault_dropped("ooo.marker_ref") ? 0 : x->of->last_ref;
+        uint64_t chunk = x->cut ? b->cuts.at[x->cut - 1]->ref : newest;
         vec_push(&markers, ((struct ref_marker){ x->of->ref, chunk }));
     }
     log_flush(to, &markers, &samples);

@@ -11,6 +11,8 @@
  *             and of the log. No lock may be held.
  * Errors      ERR_IO, ERR_NO_SPACE
  * Format      docs/format/wal.md (the out-of-order log), docs/format/chunks_head.md
+ *
+ * Durability steps for fault_dropped(): ooo.marker_ref.
  */
 #ifndef EPI_HEAD_OOO_COMMIT_H
 #define EPI_HEAD_OOO_COMMIT_H

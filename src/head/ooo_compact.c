@@ -1,5 +1,6 @@
 #include "head/ooo_compact.h"
 
+#include "base/fault.h"
 #include "chunk/chunk.h"
 #include "chunk/cut.h"
 #include "chunk/xor.h"
@@ -46,6 +47,7 @@ errc head_ooo_begin(struct head *h, struct ooo_span *out, struct err *e)
     span_of(h, &s);
     baton_give(&h->ooo_baton);
     *out = s;
+    if (s.logged && fault_dropped("ooo.blocks_first")) return wal_truncate(wbl, s.last_segment, e);
     return OK;
 }
 

@@ -10,6 +10,8 @@
  *             does not see the blocks
  * Errors      ERR_IO, ERR_NO_SPACE; a begin that failed has lost nothing
  * Format      none
+ *
+ * Durability steps for fault_dropped(): ooo.blocks_first.
  */
 #ifndef EPI_HEAD_OOO_COMPACT_H
 #define EPI_HEAD_OOO_COMPACT_H

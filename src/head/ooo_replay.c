@@ -1,5 +1,7 @@
 #include "head/ooo_replay.h"
 
+#include "base/fault.h"
+
 #include <stdlib.h>
 
 ACCOUNT(ooo_replay_account, "ooo_replay")
@@ -129,7 +131,7 @@ void ooo_replay_cut(struct head *h, uint32_t slot, uint64_t disk_ref)
     struct slot *s = store_slot(&h->store, slot);
     slot_lock(s);
     struct ooo *o = ooo_of(&h->ooo, s, slot);
-    bool held = o && !disk_ref;
+    bool held = o && (!disk_ref || fault_dropped("ooo.marker_chunk"));
     for (size_t i = 0; o && !held && i < o->closed.n; i++)
         held = o->closed.at[i].disk_ref == disk_ref;
     if (held) ooo_set_open(o, &none);

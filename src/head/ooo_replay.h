@@ -9,6 +9,8 @@
  * Threads     the router's; ooo_replay_*: one thread, in the order of the log, queries beside it
  * Errors      ERR_IO, ERR_NO_SPACE of writing a chunk
  * Format      none
+ *
+ * Durability steps for fault_dropped(): ooo.marker_chunk.
  */
 #ifndef EPI_HEAD_OOO_REPLAY_H
 #define EPI_HEAD_OOO_REPLAY_H

@@ -392,6 +392,14 @@ static errc compact_ooo(struct compaction *c, struct err *e)
 
 /* Blocks. */
 
+/* A block of late samples may reach into times that the head has in order. Merged with one that is
+ * not of late samples alone it would say, at the next start, that the head is in blocks up to there:
+ * it waits until the head has come so far. */
+static bool is_ahead(const struct block_meta *m, int64_t reached)
+{
+    return m->hints & BLOCK_HINT_OOO && reached != INT64_MIN && m->maxt > reached;
+}
+
 static void plan(struct compaction *c, const struct block_list *l, block_picks *out)
 {
     struct plan_opts o = { .overlapping = !c->of.no_overlapping };
@@ -401,11 +409,17 @@ static void plan(struct compaction *c, const struct block_list *l, block_picks *
     plan_ranges(&o, c->of.chunk_range_ms, max);
     const struct block_meta **metas = mem_alloc_array(l->n, sizeof(struct block_meta *));
     struct block_meta *now = mem_alloc_array(l->n, sizeof(*now));
+    size_t *place = mem_alloc_array(l->n, sizeof(*place)), n = 0;
+    int64_t reached = blocks_reached(c->of.blocks);
     for (size_t i = 0; i < l->n; i++) {
-        now[i] = block_meta_now(l->at[i]);
-        metas[i] = &now[i];
+        now[n] = block_meta_now(l->at[i]);
+        if (is_ahead(&now[n], reached)) continue;
+        metas[n] = &now[n];
+        place[n++] = i;
     }
-    plan_blocks(out, &o, metas, l->n);
+    plan_blocks(out, &o, metas, n);
+    for (size_t i = 0; i < out->n; i++) out->at[i] = place[out->at[i]];
+    mem_free(place);
     mem_free(now);
     mem_free(metas);
 }

@@ -14,7 +14,7 @@
  *             and counted.
  * Format      docs/format/
  *
- * Durability steps for fault_dropped(): tsdb.log_first.
+ * Durability steps for fault_dropped(): tsdb.log_first, ooo.sync.
  */
 #ifndef EPI_TSDB_DB_H
 #define EPI_TSDB_DB_H
