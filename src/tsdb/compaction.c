@@ -393,8 +393,8 @@ static errc compact_ooo(struct compaction *c, struct err *e)
 /* Blocks. */
 
 /* A block of late samples may reach into times that the head has in order. Merged with one that is
- * not of late samples alone it would say, at the next start, that the head is in blocks up to there:
- * it waits until the head has come so far. */
+ * not of late samples alone it would say, at the next start, that the head is in blocks up to
+ * there: it waits until the head has come so far. */
 static bool is_ahead(const struct block_meta *m, int64_t reached)
 {
     return m->hints & BLOCK_HINT_OOO && reached != INT64_MIN && m->maxt > reached;

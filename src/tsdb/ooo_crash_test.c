@@ -5,7 +5,7 @@
  * those in order, arrays become chunks, chunks become blocks, and blocks merge, with a crash in the
  * midst of any of it. The ledger is of single samples, because late ones are not seen as a batch:
  *
- *   LOGGED   commit answered OK: a kill loses nothing of it, a power cut may    -> SYNCED by db_sync
+ *   LOGGED   commit answered OK: a kill loses nothing of it, a power cut may   -> SYNCED by db_sync
  *   SYNCED   it is there after every crash
  *   MAYBE    commit failed, or it was LOGGED when the power went: there, or not
  *
@@ -225,7 +225,8 @@ static errc append_some(struct life *l, struct put **taken, size_t *n, struct er
         char id[8];
         unsigned series = (unsigned)below(l, l->n_series);
         int len = snprintf(id, sizeof(id), "%u", series);
-        struct label labels[] = { { METRIC_NAME, S("late") }, { S("id"), str_of(id, (size_t)len) } };
+        struct label labels[] = { { METRIC_NAME, S("late") },
+            { S("id"), str_of(id, (size_t)len) } };
         int64_t t = any_time(l);
         series_handle h = 0;
         errc rc = a->ops->series(a, (struct labels){ labels, 2 }, &h, e);
@@ -315,7 +316,8 @@ static void close_clean(struct life *l)
 static void life_begin(struct life *l, uint64_t seed)
 {
     static const enum compress_kind kinds[] = { COMPRESS_NONE, COMPRESS_SNAPPY, COMPRESS_ZSTD };
-    *l = (struct life){ .seed = seed, .rng = { mix(seed, 7) }, .now = 1700000000000, .n_series = 1 };
+    *l = (struct life){ .seed = seed, .rng = { mix(seed, 7) }, .n_series = 1 };
+    l->now = 1700000000000;
     l->fs = fs_sim_new(mix(seed, 8));
     int64_t range = 60000 * (1 + (int64_t)below(l, one_in(l, 2) ? 120 : 10));
     l->o = (struct db_opts){
