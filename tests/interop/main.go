@@ -2,6 +2,7 @@
 // "options": {…}} with the options of a case.json, opens the folder read-write (which changes it), and answers with one a line:
 // {"dir": …, "error": …, "log": [warnings and errors], "series": [{"labels": [[name, value], …], "samples": [[ms, bits], …]}, …]}.
 // A sample that is no float has null for its bits.
+// {"compact": {"blocks": [folders], "delete": [...], "out": folder}} has the Prometheus compactor merge blocks: {"made": [names], "error": …}.
 package main
 
 import (
@@ -33,8 +34,9 @@ type options struct {
 }
 
 type question struct {
-	Dir     string  `json:"dir"`
-	Options options `json:"options"`
+	Dir     string      `json:"dir"`
+	Options options     `json:"options"`
+	Compact *compaction `json:"compact"`
 }
 
 type series struct {
@@ -124,6 +126,17 @@ func reopen(q question) (a answer) {
 	return a
 }
 
+func (q question) answer() any {
+	if q.Compact == nil {
+		return reopen(q)
+	}
+	made, err := q.Compact.run()
+	if err != nil {
+		return map[string]any{"made": made, "error": err.Error()}
+	}
+	return map[string]any{"made": made, "error": ""}
+}
+
 func main() {
 	in := bufio.NewScanner(os.Stdin)
 	out := json.NewEncoder(os.Stdout)
@@ -133,7 +146,7 @@ func main() {
 			fmt.Fprintln(os.Stderr, "reopen:", err)
 			os.Exit(2)
 		}
-		if err := out.Encode(reopen(q)); err != nil {
+		if err := out.Encode(q.answer()); err != nil {
 			os.Exit(1)
 		}
 	}

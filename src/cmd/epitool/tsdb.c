@@ -1,6 +1,7 @@
 /* tsdb.c — `epitool tsdb …`: looks into a data folder without touching it, or mends it as a start
  * of the server would. */
 #include "cmd/epitool/cmd.h"
+#include "cmd/epitool/compact.h"
 #include "cmd/epitool/dump.h"
 
 #include "tsdb/db.h"
@@ -107,8 +108,10 @@ static int tsdb_run(int argc, char **argv)
 {
     if (argc >= 2 && strcmp(argv[1], "dump") == 0) return dump_run(argc - 1, argv + 1);
     if (argc >= 2 && strcmp(argv[1], "repair") == 0) return repair_run(argc - 1, argv + 1);
+    if (argc >= 2 && strcmp(argv[1], "compact") == 0) return compact_run(argc - 1, argv + 1);
     return cmd_usage(&cmd_tsdb);
 }
 
-const struct cmd cmd_tsdb = { "tsdb", "dump [--format=jsonl] [--case FILE] DIR | repair DIR",
-    "what a data folder holds, without touching it; or mends it", tsdb_run };
+const struct cmd cmd_tsdb = { "tsdb",
+    "dump [--format=jsonl] [--case FILE] DIR | repair DIR | compact DIR BLOCK…",
+    "what a data folder holds, without touching it; mends it, or merges blocks of it", tsdb_run };
