@@ -84,13 +84,13 @@ TEST(repair_crashes)
  * short failure does not count at all. */
 TEST(repair_of_what_cannot_be_read)
 {
-    for (uint64_t nth = 1; nth < 30; nth++) {
+    for (uint64_t nth = 1; nth < 200; nth++) {
         digests before = { 0 }, after = { 0 };
         struct wal_repair_result what = { 0 };
         struct fs *fs = tree_golden("wal/bad_flip_seg1", nth);
         read_log(&before, fs, WAL_SALVAGE, true);
         if (nth % 2) fs_sim_fail_nth(fs, SIM_OP(STALL_READ), nth, ERR_IO);
-        else fs_sim_fail_rate(fs, SIM_OP(STALL_READ), (uint32_t)nth * 33000, ERR_IO);
+        else fs_sim_fail_rate(fs, SIM_OP(STALL_READ), 300000 + (uint32_t)nth * 2000, ERR_IO);
         (void)!wal_repair(fs, S("wal"), IO_BUFFERED, 0, 9, &what, NULL);
         fs_sim_fail_nth(fs, 0, 0, OK);
         fs_sim_fail_rate(fs, 0, 0, OK);
