@@ -266,7 +266,7 @@ errc chunk_disk_open(struct chunk_disk **out, const struct chunk_disk_opts *o, c
     buf_init(&d->bytes, NULL, 0);
     if (!fs_exists(o->fs, o->dir)) {
         TRY_IN(e, fs_mkdir(o->fs, o->dir, e), "chunks_head");
-        if (!fault_dropped("chunks_head.dir_fsync"))
+        if (!fault_dropped("chunks_head.parent_fsync"))
             TRY_IN(e, fs_sync_dir(o->fs, chunk_files_parent(o->dir), e), "chunks_head");
     }
     TRY(disk_scan(d, found, ctx, &seen, e));
@@ -357,7 +357,7 @@ errc chunk_disk_sync(struct chunk_disk *d, struct err *e)
 /* The current file is done: durable before the next one begins. */
 static errc finish(struct chunk_disk *d, struct err *e)
 {
-    TRY(chunk_disk_sync(d, e));
+    if (!fault_dropped("chunks_head.finish_order")) TRY(chunk_disk_sync(d, e));
     file_close(STEAL(d->out));
     d->cut_ordered = false;
     return OK;

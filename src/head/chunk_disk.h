@@ -18,6 +18,7 @@
  * Format      docs/format/chunks_head.md
  *
  * Durability steps for fault_dropped(): chunks_head.fsync, chunks_head.dir_fsync,
+ * chunks_head.parent_fsync, chunks_head.finish_order,
  * chunks_head.bad_fsync, chunks_head.front_fsync, chunks_head.undo_order, chunks_head.undo_fsync.
  */
 #ifndef EPI_HEAD_CHUNK_DISK_H

@@ -233,6 +233,34 @@ TEST(chunk_disk_refused_chunk_is_damage)
     fs_free(fs);
 }
 
+static struct chunk_desc chunk_number(struct arena *a, uint64_t i)
+{
+    size_t n = 40 + i * 37 % 200;
+    uint8_t *at = arena_alloc(a, n);
+    for (size_t k = 0; k < n; k++) at[k] = (uint8_t)(i + k);
+    return (struct chunk_desc){ i + 1, (int64_t)i * 10, (int64_t)i * 10 + 9, CHUNK_XOR, i % 5 == 0,
+        str_of(at, n) };
+}
+
+/* The step chunks_head.parent_fsync left out: the folder is gone with all that is in it. */
+TEST(chunk_disk_folder_survives)
+{
+    struct arena a = { 0 };
+    struct fs *fs = fs_sim_new(1);
+    struct chunk_disk *d = disk_open(fs, IO_BUFFERED, 0, NULL);
+    struct chunk_desc chunk = chunk_number(&a, 1);
+    chunk_ref ref;
+    EXPECT_OK(chunk_disk_write(d, &chunk, 1, &ref, NULL));
+    EXPECT_OK(chunk_disk_sync(d, NULL));
+    fs_sim_crash(fs, SIM_LOSE_ALL);
+    chunk_disk_close(d);
+    d = disk_open(fs, IO_BUFFERED, 0, NULL);
+    EXPECT_EQ(n_found, 1);
+    chunk_disk_close(d);
+    fs_free(fs);
+    arena_fini(&a);
+}
+
 /* What is set aside is there after a power cut, byte for byte, and so is the good front. The step
  * chunks_head.bad_fsync left out: it is not. */
 TEST(chunk_disk_set_aside_survives)
@@ -264,15 +292,6 @@ TEST(chunk_disk_set_aside_survives)
 
 /* ---- files, faults, crashes
  * ---------------------------------------------------------------------------------------------- */
-
-static struct chunk_desc chunk_number(struct arena *a, uint64_t i)
-{
-    size_t n = 40 + i * 37 % 200;
-    uint8_t *at = arena_alloc(a, n);
-    for (size_t k = 0; k < n; k++) at[k] = (uint8_t)(i + k);
-    return (struct chunk_desc){ i + 1, (int64_t)i * 10, (int64_t)i * 10 + 9, CHUNK_XOR, i % 5 == 0,
-        str_of(at, n) };
-}
 
 TEST(chunk_disk_files_and_truncation)
 {

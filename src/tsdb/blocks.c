@@ -122,7 +122,7 @@ static errc repair_version2(struct fs *fs, str dir, struct err *e)
     if (meta_read(&m, fs, dir, &a, NULL) != OK || !m.version2) return OK;
     TRY(fs_open(&f, fs, path_join(&a, dir, S("index")), FS_READ | FS_WRITE, e));
     errc rc = file_pwrite(f, &byte, 1, INDEX_HEADER_BYTES - 1, &done, e);
-    if (rc == OK) rc = file_sync(f, e);
+    if (rc == OK && !fault_dropped("blocks.version2_fsync")) rc = file_sync(f, e);
     file_close(f);
     if (rc == OK) rc = meta_write(fs, dir, &m, e);
     if (rc == OK) LOG(WARN, "the index version of a block was repaired", kv_str("block", dir));
@@ -224,7 +224,7 @@ static errc block_set_aside(struct fs *fs, ulid id, struct err *e)
     for (unsigned n = 2; fs_exists(fs, bad); n++)
         bad = arena_fmt(&a, "%.*s.bad%u", STR_ARG(dir), n);
     TRY(fs_rename(fs, dir, bad, e));
-    return fs_sync_dir(fs, S(""), e);
+    return fault_dropped("blocks.aside_fsync") ? OK : fs_sync_dir(fs, S(""), e);
 }
 
 /* At start nobody is copying a block into the folder: damage is damage. Without meta.json it is no

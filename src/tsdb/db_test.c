@@ -231,6 +231,29 @@ TEST(broken_blocks_are_told_apart)
     fs_free(fs);
 }
 
+/* The step blocks.aside_fsync left out: it is a block again. */
+TEST(what_is_set_aside_stays_so)
+{
+    struct fs *fs = fs_sim_new(test_seed());
+    struct db_opts o = opts_of(fs);
+    struct db_opened what = { 0 };
+    log_capture(log_nothing, NULL);
+    EXPECT_OK(db_close(open_with(&o, &what), NULL));           /* its folders are there */
+    EXPECT_OK(fs_mkdir(fs, S("01M809V03WVRWWPSC5BX4W545M"), NULL));
+    EXPECT_OK(fs_write_durable(fs, S("01M809V03WVRWWPSC5BX4W545M/meta.json"),
+        S("{\"ulid\":\"01M809V03WVRWWPSC5BX4W545M\",\"version\":1}"), NULL));
+    EXPECT_OK(fs_write_durable(fs, S("01M809V03WVRWWPSC5BX4W545M/index"), S("none"), NULL));
+    EXPECT_OK(fs_sync_dir(fs, S(""), NULL));
+    struct db *db = open_with(&o, &what);
+    EXPECT_EQ(what.blocks_set_aside, 1);
+    fs_sim_crash(fs, SIM_LOSE_ALL);
+    db_abandon(db);
+    EXPECT(fs_exists(fs, S("01M809V03WVRWWPSC5BX4W545M.bad/index")) &&
+           !fs_exists(fs, S("01M809V03WVRWWPSC5BX4W545M")));
+    log_capture(NULL, NULL);
+    fs_free(fs);
+}
+
 TEST(what_was_interrupted_is_removed)
 {
     static const struct { const char *name; bool stays;

@@ -134,7 +134,7 @@ static errc cut_tail(struct fs *fs, str dir, uint32_t seg, uint64_t end, struct 
     SCOPED(file_closep) struct file *f = NULL;
     TRY(fs_open(&f, fs, wal_segment_path(&a, dir, seg), FS_READ | FS_WRITE, e));
     TRY(file_truncate(f, end, e));
-    return fault_dropped("repair.segment_fsync") ? OK : file_sync(f, e);
+    return fault_dropped("repair.tail_fsync") ? OK : file_sync(f, e);
 }
 
 errc wal_repair_segment(struct fs *fs, str dir, enum io_backend backend, uint32_t seg, bool is_last,

@@ -15,7 +15,8 @@
  * Errors      ERR_IO, ERR_NO_SPACE: the segment stays as it was, the next start tries again
  * Format      none
  *
- * Durability steps for fault_dropped(): repair.segment_fsync, repair.dir_fsync.
+ * Durability steps for fault_dropped(): repair.segment_fsync, repair.tail_fsync,
+ * repair.dir_fsync.
  */
 #ifndef EPI_WAL_REPAIR_H
 #define EPI_WAL_REPAIR_H

@@ -344,7 +344,7 @@ errc wal_truncate(struct wal *w, uint32_t upto, struct err *e)
     w->dir_dirty = true;
     mtx_unlock(&w->mu);
     /* closes the finished files: what is deleted below is nobody's */
-    TRY(wal_sync(w, e));
+    if (!fault_dropped("wal.truncate_order")) TRY(wal_sync(w, e));
     TRY(wal_dir_list(&d, w->o.fs, w->o.dir, e));
     mtx_lock(&w->mu);
     uint32_t keep = w->files.at[0].n;
@@ -440,7 +440,7 @@ errc wal_open(struct wal **out, const struct wal_opts *o, struct err *e)
         str parent =
             str_slice(o->dir, 0, str_rindex(o->dir, '/') == SIZE_MAX ? 0 : str_rindex(o->dir, '/'));
         TRY_IN(e, fs_mkdir(o->fs, o->dir, e), "wal");
-        if (!fault_dropped("wal.dir_fsync")) TRY_IN(e, fs_sync_dir(o->fs, parent, e), "wal");
+        if (!fault_dropped("wal.parent_fsync")) TRY_IN(e, fs_sync_dir(o->fs, parent, e), "wal");
     }
     TRY_IN(e, wal_dir_list(&d, o->fs, o->dir, e), "wal");
     for (size_t i = 0; i < d.segments.n; i++) {

@@ -26,7 +26,9 @@
  * Format      docs/format/wal.md
  *
  * Durability steps for fault_dropped(): wal.segment_fsync, wal.dir_fsync, wal.series_order,
- * wal.cut_fsync, wal.undo_order, wal.recover_order, wal.recover_fsync.
+ * wal.cut_fsync, wal.undo_order, wal.recover_order, wal.recover_fsync,
+ * wal.rescue_order, wal.truncate_order, wal.parent_fsync; of a checkpoint: checkpoint.fsync,
+ * checkpoint.dir_fsync.
  */
 #ifndef EPI_WAL_WAL_H
 #define EPI_WAL_WAL_H

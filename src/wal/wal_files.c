@@ -127,7 +127,8 @@ errc wal_put_batch(
 
 static errc sync_file(struct wal *w, struct file *f, struct err *e)
 {
-    if (fault_dropped("wal.segment_fsync")) return OK;
+    bool plain = w->o.kind == WAL_PLAIN;
+    if (plain ? fault_dropped("checkpoint.fsync") : fault_dropped("wal.segment_fsync")) return OK;
     if (FAULT("wal.fsync")) return err_set(e, ERR_IO, "wal: fsync failed (fault)");
     int64_t from = clock_mono_ns();
     errc rc = file_sync(f, e);
@@ -137,7 +138,8 @@ static errc sync_file(struct wal *w, struct file *f, struct err *e)
 
 static errc sync_dir(struct wal *w, struct err *e)
 {
-    if (fault_dropped("wal.dir_fsync")) return OK;
+    bool plain = w->o.kind == WAL_PLAIN;
+    if (plain ? fault_dropped("checkpoint.dir_fsync") : fault_dropped("wal.dir_fsync")) return OK;
     if (FAULT("wal.dir_fsync"))
         return err_set(e, ERR_IO, "wal: fsync of the folder failed (fault)");
     return fs_sync_dir(w->o.fs, w->o.dir, e);
@@ -330,6 +332,7 @@ static errc recover(struct wal *w, struct err *e)
 {
     buf_reset(&w->out);
     if (w->rescue == RESCUE_BEGUN) TRY(files_drop(w, e));
+    if (w->rescue == RESCUE_NONE && fault_dropped("wal.rescue_order")) TRY(cut_unsynced(w, e));
     if (w->rescue == RESCUE_NONE) TRY(rewrite_held(w, w->cur_n + 1, e));
     w->rescue = RESCUE_DONE;
     TRY(cut_unsynced(w, e));
