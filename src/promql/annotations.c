@@ -51,6 +51,20 @@ static struct annotation *anno_get(struct annotations *an, str text, enum anno_k
     return x;
 }
 
+void annotations_take(struct annotations *an, struct annotations *from)
+{
+    if (!from->all.n) return;
+    for (size_t i = 0; i < from->all.n; i++) {
+        const struct annotation *x = from->all.at[i];
+        struct annotation *to = anno_get(an, x->text, x->kind);
+        assert(x->kind != ANNO_MONOTONICITY);
+        if (x->kind == ANNO_PLAIN || !to->count) to->pos = x->pos;
+        to->count += x->count;
+    }
+    annotations_fini(from);
+    annotations_init(from, from->a);
+}
+
 void anno_add(struct annotations *an, str text, struct pos p)
 {
     struct annotation *x = anno_get(an, text, ANNO_PLAIN);

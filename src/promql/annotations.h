@@ -27,6 +27,8 @@ struct annotations {
 };
 void annotations_init(struct annotations *an, struct arena *a);
 void annotations_fini(struct annotations *an);
+/* Adds all that was noted of ranges in `from`, as if it had been noted here, and empties that. */
+void annotations_take(struct annotations *an, struct annotations *from);
 
 /* Sorted texts with places, at most `max` of each kind (0: all) and a line that counts what is left
  * out. They lie in out_arena. */

@@ -50,6 +50,7 @@ struct engine {
     struct cond freed;
     unsigned running;                      /* GUARDED_BY(mu) */
     struct slices slices;
+    struct pool *pool;                     /* of all queries; NULL: one core */
 };
 
 void engine_set_default_step(struct engine *en, int64_t step_ms)
@@ -59,6 +60,7 @@ void engine_set_default_step(struct engine *en, int64_t step_ms)
 
 struct engine *engine_new(const struct engine_opts *o)
 {
+    enum { HELP_MAX = 64 };                /* calls for help that wait */
     enum {
         DEFAULT_LOOKBACK_MS = 5 * 60 * 1000,
         DEFAULT_STEP_MS = 60 * 1000,
@@ -77,6 +79,9 @@ struct engine *engine_new(const struct engine_opts *o)
     mtx_init(&en->mu, LOCK_QUERY);
     cond_init(&en->freed);
     slices_init(&en->slices, pool_cores());
+    if (pool_cores() > 1)
+        en->pool = pool_new(&(struct pool_opts){
+            .name = "query", .threads = pool_cores() - 1, .queue_max = HELP_MAX });
     metric_set(&engine_concurrent_max, o->max_concurrency);
     return en;
 }
@@ -85,6 +90,7 @@ void engine_free(struct engine *en)
 {
     if (!en) return;
     assert(en->running == 0);
+    pool_free(en->pool);
     slices_fini(&en->slices);
     cond_fini(&en->freed);
     mtx_fini(&en->mu);
@@ -399,6 +405,7 @@ static void running_init(struct running *r, struct engine *en, const struct quer
     r->q.deadline_ns = deadline_ns;
     r->q.cancel = o->cancel;
     slice_begin(&r->q.slice, &en->slices);
+    r->q.pool = en->pool;
     r->q.e = e;
 }
 

@@ -41,6 +41,7 @@ struct query {
     int64_t deadline_ns;                   /* 0: none */
     _Atomic bool *cancel;                  /* may be NULL */
     struct slice slice;
+    struct pool *pool;                     /* helpers; NULL: none */
     struct err *e;
 };
 

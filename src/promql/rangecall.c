@@ -1,6 +1,7 @@
 /* Calls of functions of range vectors: series by series, read, cut into windows, computed, pushed
  * on. The range is a selector's or a subquery's; both arrive here as arrays of samples. */
 #include "promql/columns.h"
+#include "promql/lanes.h"
 #include "promql/windows.h"
 
 struct range_call {
@@ -69,14 +70,11 @@ static uint64_t range_count_histograms(struct range_call *c)
     return widest;
 }
 
-static errc range_hold(struct range_call *c, uint64_t widest, uint64_t made, bool histograms)
+static errc range_hold(struct range_call *c, const struct lane_row *row)
 {
-    size_t end = c->ev->g.n - 1;
-    uint64_t last = c->hi[end] - c->lo[end];
-    if (histograms) last += c->sizes[c->hhi[end]] - c->sizes[c->hlo[end]];
-    uint64_t most = MAX(c->held + widest, c->held + made + last);
+    uint64_t most = MAX(c->held + row->widest, c->held + row->made + row->last);
     if (most > c->most) c->most = most;
-    c->held += made;
+    c->held += row->made;
     return samples_check(c->ev->q, c->ev->q->samples + c->most);
 }
 
@@ -163,14 +161,23 @@ static uint64_t range_made(const struct row *r, size_t steps, uint64_t *floats)
     return made;
 }
 
-static errc range_series(
-    struct range_call *c, struct labels labels, bool drop_name, const struct samples *s)
+/* What the windows of a series hold: the most, and the last. */
+static void range_count_all(
+    struct range_call *c, const struct column_counts *counts, bool histograms, struct lane_row *out)
+{
+    size_t end = c->ev->g.n - 1;
+    out->widest = histograms ? range_count_histograms(c) : range_count(c, counts);
+    out->last = c->hi[end] - c->lo[end];
+    if (histograms) out->last += c->sizes[c->hhi[end]] - c->sizes[c->hlo[end]];
+}
+
+/* The row of a series, in scratch memory. */
+static errc range_compute(struct range_call *c, struct labels labels, bool drop_name,
+    const struct samples *s, struct lane_row *out)
 {
     struct query *q = c->ev->q;
     size_t steps = c->ev->g.n;
-    TRY(eval_check(q));
     if (s->n == 0 && s->hist.n == 0) return OK;
-    struct arena_mark m = arena_mark(&q->scratch);
     struct windows w = c->w;
     range_cut(c, s->t, s->n, c->lo, c->hi);
     struct column_counts counts = column_count(c->lo, c->hi, steps);
@@ -196,17 +203,71 @@ static errc range_series(
     if (histograms) TRY(range_histograms(c, &w));
     for (size_t k = 0; w.hout && k < steps && !r.hist; k++)
         if (w.hout[k]) r.hist = w.hout;
-    uint64_t floats, made = range_made(&r, steps, &floats);
-    uint64_t widest = histograms ? range_count_histograms(c) : range_count(c, &counts);
-    TRY(range_hold(c, widest, made, histograms));
-    if (floats && c->counters) range_note_counter(c, labels);
-    if (!c->present_any && bits_count(r.present, steps) == steps) r.present = NULL;
-    if (made) TRY(range_push(c, &r));
-    arena_reset(&q->scratch, m);
+    *out = (struct lane_row){ .r = r, .any = true };
+    out->made = range_made(&r, steps, &out->floats);
+    range_count_all(c, &counts, histograms, out);
     return OK;
 }
 
+static errc range_deliver(struct range_call *c, struct lane_row *row, struct labels labels)
+{
+    struct row *r = &row->r;
+    size_t steps = c->ev->g.n;
+    if (!row->any) return OK;
+    TRY(range_hold(c, row));
+    if (row->floats && c->counters) range_note_counter(c, labels);
+    if (!c->present_any && bits_count(r->present, steps) == steps) r->present = NULL;
+    return row->made ? range_push(c, r) : OK;
+}
+
 /* From a selector */
+
+static void range_slices(struct range_call *c, struct arena *a)
+{
+    size_t n = c->ev->g.n;
+    int64_t range = c->hi0 - c->lo0, interval = c->ev->g.interval;
+    bool whole = !c->w.fixed && range > 0 && range % interval == 0;
+    if (whole && (uint64_t)(range / interval) <= n) c->later = (size_t)(range / interval);
+    c->lo = arena_array(a, n + c->later, sizeof(*c->lo));
+    c->hlo = arena_array(a, n + c->later, sizeof(*c->hlo));
+    c->hi = c->later ? c->lo + c->later : arena_array(a, n, sizeof(*c->hi));
+    c->hhi = c->later ? c->hlo + c->later : arena_array(a, n, sizeof(*c->hhi));
+    c->lo_kernel = arena_array(a, n, sizeof(*c->lo_kernel));
+    c->w.lo = c->lo;
+    c->w.hi = c->hi;
+}
+
+struct range_source { struct range_call *c; struct window_plan plan; };
+
+/* A lane has the call's constants and slices of its own. */
+static void range_lane_begin(void *ctx, struct lane *l)
+{
+    struct range_source *src = ctx;
+    struct range_call *own = ANEW(&l->notes, struct range_call);
+    *own = *src->c;
+    own->ev = own->w.ev = &l->ev;
+    own->room = (struct arena){ .acc = l->q.scratch.acc, .limit = l->q.scratch.limit };
+    range_slices(own, &l->notes);
+    l->own = own;
+}
+static void range_lane_end(void *ctx UNUSED, struct lane *l)
+{
+    arena_fini(&((struct range_call *)l->own)->room);
+}
+
+static errc range_lane_compute(
+    void *ctx, struct lane *l, struct series *s, struct lane_row *out)
+{
+    struct range_source *src = ctx;
+    TRY(reader_load(&l->reader, s, &src->plan, STALE_DROP));
+    return range_compute(l->own, s->labels, false, &l->reader.s, out);
+}
+
+static errc range_lane_deliver(void *ctx, struct lane_row *row, struct series *s)
+{
+    struct range_source *src = ctx;
+    return range_deliver(src->c, row, s->labels);
+}
 
 static errc range_from_selector(struct range_call *c, struct expr *arg)
 {
@@ -214,16 +275,12 @@ static errc range_from_selector(struct range_call *c, struct expr *arg)
     const struct expr *vs = arg->matrix.selector;
     struct selection *sel;
     TRY(selection_expand(ev->q, vs->vector.index, &sel));
-    SCOPED(reader_fini) struct reader r;
-    reader_init(&r, ev->q);
-    r.strip = vs->vector.skip_histogram_buckets;
-    struct window_plan p = { c->lo0, c->hi0, ev->g.interval, c->w.fixed ? 1 : ev->g.n };
-    struct arena_mark m = arena_mark(&ev->q->scratch);
-    for (size_t i = 0; i < sel->n; i++) {
-        TRY(reader_load(&r, sel->at[i], &p, STALE_DROP));
-        TRY(range_series(c, sel->at[i]->labels, false, &r.s));
-        arena_reset(&ev->q->scratch, m);
-    }
+    struct range_source src = {
+        c, { c->lo0, c->hi0, ev->g.interval, c->w.fixed ? 1 : ev->g.n }
+    };
+    struct lanes_job job = { &src, vs->vector.skip_histogram_buckets, range_lane_begin,
+        range_lane_end, range_lane_compute, range_lane_deliver };
+    TRY(lanes_run(ev, sel, &job));
     ev->q->samples += c->held;
     return OK;
 }
@@ -255,7 +312,10 @@ static errc range_subquery_row(struct sink *base, struct row *r)
                 subquery_histogram(&c->ev->q->scratch, h));
         else samples_push(&c->points, grid_time(&c->inner->g, i), r->v[i]);
     }
-    errc rc = range_series(c, r->labels, r->drop_name, &c->points);
+    struct lane_row out = { .any = false };
+    errc rc = eval_check(c->ev->q);
+    if (rc == OK) rc = range_compute(c, r->labels, r->drop_name, &c->points, &out);
+    if (rc == OK) rc = range_deliver(c, &out, r->labels);
     arena_reset(&c->ev->q->scratch, m);
     c->above += c->ev->q->samples - child;
     c->ev->q->samples = child;
@@ -366,22 +426,6 @@ static errc range_window(struct range_call *c, struct expr *arg, struct expr *fi
     return OK;
 }
 
-static void range_slices(struct range_call *c)
-{
-    struct arena *a = c->ev->q->arena;
-    size_t n = c->ev->g.n;
-    int64_t range = c->hi0 - c->lo0, interval = c->ev->g.interval;
-    bool whole = !c->w.fixed && range > 0 && range % interval == 0;
-    if (whole && (uint64_t)(range / interval) <= n) c->later = (size_t)(range / interval);
-    c->lo = arena_array(a, n + c->later, sizeof(*c->lo));
-    c->hlo = arena_array(a, n + c->later, sizeof(*c->hlo));
-    c->hi = c->later ? c->lo + c->later : arena_array(a, n, sizeof(*c->hi));
-    c->hhi = c->later ? c->hlo + c->later : arena_array(a, n, sizeof(*c->hhi));
-    c->lo_kernel = arena_array(a, n, sizeof(*c->lo_kernel));
-    c->w.lo = c->lo;
-    c->w.hi = c->hi;
-}
-
 static errc range_params(struct range_call *c, struct expr *call, size_t range_arg)
 {
     size_t n = 0;
@@ -416,7 +460,7 @@ errc eval_range_call(struct eval *ev, struct expr *call, size_t range_arg, struc
     c.w.ev = ev;
     c.w.steps = ev->g.n;
     TRY(range_window(&c, arg, call->call.args.at[0]));
-    range_slices(&c);
+    if (c.from_subquery) range_slices(&c, q->arena);
     TRY(range_params(&c, call, range_arg));
     uint64_t before = q->samples;
     TRY(c.from_subquery ? range_from_subquery(&c, arg) : range_from_selector(&c, arg));

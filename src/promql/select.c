@@ -1,6 +1,7 @@
 #include "promql/select.h"
 
 #include "promql/columns.h"
+#include "promql/lanes.h"
 #include "promql/windows.h"
 
 #include <math.h>
@@ -453,25 +454,38 @@ static errc select_smoothed(struct eval *ev, struct reader *r, struct series *s,
     return samples_check(q, q->samples);
 }
 
+struct instant_source { struct expr *x; struct eval *ev; struct sink *out; };
+
+static errc instant_compute(void *ctx, struct lane *l, struct series *s, struct lane_row *out)
+{
+    struct expr *x = ((struct instant_source *)ctx)->x;
+    int64_t offset = ns_to_ms(x->vector.at.offset_ns);
+    l->q.samples = 0;
+    if (x->vector.smoothed) TRY(select_smoothed(&l->ev, &l->reader, s, offset, x->pos, &out->r));
+    else TRY(select_instants(&l->ev, &l->reader, s, offset, NULL, INSTANT_VALUE, &out->r));
+    out->any = bits_next(out->r.present, 0, l->ev.g.n) < l->ev.g.n;
+    out->made = l->q.samples;
+    return OK;
+}
+
+static errc instant_deliver(void *ctx, struct lane_row *row, struct series *s UNUSED)
+{
+    struct instant_source *src = ctx;
+    struct query *q = src->ev->q;
+    q->samples += row->made;
+    TRY(samples_check(q, q->samples));
+    return row->any ? sink_row(src->out, &row->r) : OK;
+}
+
 errc eval_vector_selector(struct eval *ev, struct expr *x, struct sink *out)
 {
-    struct query *q = ev->q;
     struct selection *sel;
-    TRY(selection_expand(q, x->vector.index, &sel));
-    SCOPED(reader_fini) struct reader r;
-    reader_init(&r, q);
-    r.strip = x->vector.skip_histogram_buckets;
-    int64_t offset = ns_to_ms(x->vector.at.offset_ns);
-    struct arena_mark m = arena_mark(&q->scratch);
-    for (size_t i = 0; i < sel->n; i++) {
-        struct row row;
-        TRY(eval_check(q));
-        if (x->vector.smoothed) TRY(select_smoothed(ev, &r, sel->at[i], offset, x->pos, &row));
-        else TRY(select_instants(ev, &r, sel->at[i], offset, NULL, INSTANT_VALUE, &row));
-        if (bits_next(row.present, 0, ev->g.n) < ev->g.n) TRY(sink_row(out, &row));
-        arena_reset(&q->scratch, m);
-    }
-    samples_peak(ev, q->samples);
+    TRY(selection_expand(ev->q, x->vector.index, &sel));
+    struct instant_source src = { x, ev, out };
+    struct lanes_job job = { .ctx = &src, .strip = x->vector.skip_histogram_buckets,
+        .compute = instant_compute, .deliver = instant_deliver };
+    TRY(lanes_run(ev, sel, &job));
+    samples_peak(ev, ev->q->samples);
     return OK;
 }
 

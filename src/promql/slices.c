@@ -96,3 +96,20 @@ void slice_take(struct slice *t, bool (*gone)(void *ctx), void *ctx)
     t->since_ns = clock_mono_ns();
     t->waited_ns += t->since_ns - now;
 }
+
+unsigned slice_borrow(struct slice *t, unsigned want)
+{
+    if (!t->all) return 0;
+    mtx_lock(&t->all->mu);
+    unsigned n = t->all->first ? 0 : MIN(want, t->all->free);
+    t->all->free -= n;
+    mtx_unlock(&t->all->mu);
+    return n;
+}
+
+void slice_return(struct slice *t, unsigned n)
+{
+    mtx_lock(&t->all->mu);
+    while (n-- > 0) slices_give_locked(t->all);
+    mtx_unlock(&t->all->mu);
+}

@@ -38,6 +38,10 @@ struct slice {
 void slice_begin(struct slice *t, struct slices *all);
 void slice_end(struct slice *t);
 
+/* Free places for helpers, as long as nobody waits: how many; they are given back. */
+unsigned slice_borrow(struct slice *t, unsigned want);
+void slice_return(struct slice *t, unsigned n);
+
 /* To be called often. Past a slice it may wait; gone(ctx) is asked now and then and ends that. */
 void slice_take(struct slice *t, bool (*gone)(void *ctx), void *ctx);
 

@@ -1,0 +1,131 @@
+/* lanes.c — rounds.
+ *
+ * A round takes as many series as are computed in about a millisecond: one a lane at first, then
+ * more as long as rounds are short. Each lane has a stretch of them. Helpers come from the engine's
+ * pool as far as places are free (slices.h): beside other heavy queries a query is alone.
+ */
+#include "promql/lanes.h"
+
+#include "base/clock.h"
+#include "io/pool.h"
+
+enum { ROWS_MAX = 32, LANES_A_THREAD = 2, SERIES_MIN = 16, ROUND_NS = 1000 * 1000 };
+
+struct lanes {
+    struct eval *ev;
+    struct selection *sel;
+    const struct lanes_job *job;
+    struct lane *at;
+    size_t n, rows;                        /* lanes, and series of each in a round */
+};
+
+static void lane_begin(struct lanes *ls, struct lane *l)
+{
+    struct query *q = ls->ev->q;
+    *l = (struct lane){ .q = *q };
+    arena_init(&l->q.scratch, q->scratch.acc, q->scratch.limit);
+    arena_init(&l->notes, q->scratch.acc, q->scratch.limit);
+    (void)arena_alloc(&l->q.scratch, 1);       /* a block that stays from round to round */
+    l->empty = arena_mark(&l->q.scratch);
+    annotations_init(&l->q.annotations, &l->notes);
+    l->q.slice = (struct slice){ 0 };
+    l->q.e = &l->why;
+    l->ev = (struct eval){ &l->q, ls->ev->g, &l->stats };
+    stats_init(&l->stats, &l->notes, l->ev.g.n, ls->ev->stats->total_at != NULL);
+    reader_init(&l->reader, &l->q);
+    l->reader.strip = ls->job->strip;
+    l->rows = arena_array(&l->notes, ROWS_MAX, sizeof(*l->rows));
+    if (ls->job->begin) ls->job->begin(ls->job->ctx, l);
+}
+
+static void lane_end(struct lanes *ls, struct lane *l)
+{
+    struct eval_stats *to = ls->ev->stats;
+    to->total += l->stats.total;
+    to->read += l->stats.read;
+    for (size_t i = 0; to->total_at && i < l->ev.g.n; i++) {
+        to->total_at[i] += l->stats.total_at[i];
+        to->read_at[i] += l->stats.read_at[i];
+    }
+    if (ls->job->end) ls->job->end(ls->job->ctx, l);
+    reader_fini(&l->reader);
+    annotations_fini(&l->q.annotations);
+    arena_fini(&l->q.scratch);
+    arena_fini(&l->notes);
+}
+
+static errc lane_series(struct lanes *ls, struct lane *l)
+{
+    for (l->done = 0; l->done < l->n; l->done++) {
+        struct lane_row *row = &l->rows[l->done];
+        *row = (struct lane_row){ .any = false };
+        TRY(eval_check(&l->q));
+        TRY(ls->job->compute(ls->job->ctx, l, ls->sel->at[l->from + l->done], row));
+    }
+    return OK;
+}
+
+static void lane_compute(void *ctx, size_t i)
+{
+    struct lanes *ls = ctx;
+    struct lane *l = &ls->at[i];
+    arena_reset(&l->q.scratch, l->empty);
+    l->rc = lane_series(ls, l);
+}
+
+static errc lane_deliver(struct lanes *ls, struct lane *l)
+{
+    struct query *q = ls->ev->q;
+    annotations_take(&q->annotations, &l->q.annotations);
+    for (size_t i = 0; i < l->done; i++)
+        TRY(ls->job->deliver(ls->job->ctx, &l->rows[i], ls->sel->at[l->from + i]));
+    if (l->rc != OK) *q->e = l->why;
+    return l->rc;
+}
+
+/* The series from `from` on; how many. */
+static size_t lanes_share(struct lanes *ls, size_t from, size_t lanes)
+{
+    size_t begin = from;
+    for (size_t i = 0; i < lanes; i++) {
+        ls->at[i].from = from;
+        ls->at[i].n = MIN(ls->rows, ls->sel->n - from);
+        ls->at[i].done = 0;
+        ls->at[i].rc = OK;
+        from += ls->at[i].n;
+    }
+    return from - begin;
+}
+
+static errc lanes_round(struct lanes *ls, size_t *from)
+{
+    struct query *q = ls->ev->q;
+    TRY(eval_check(q));
+    unsigned helpers = ls->n > 1 ? slice_borrow(&q->slice, pool_threads(q->pool)) : 0;
+    size_t lanes = helpers ? ls->n : 1;
+    int64_t began = clock_mono_ns();
+    *from += lanes_share(ls, *from, lanes);
+    if (helpers) pool_each(q->pool, lanes, lane_compute, ls);
+    else lane_compute(ls, 0);
+    if (helpers) slice_return(&q->slice, helpers);
+    errc rc = OK;
+    for (size_t i = 0; i < lanes && rc == OK; i++) rc = lane_deliver(ls, &ls->at[i]);
+    int64_t took = clock_mono_ns() - began;
+    if (took < ROUND_NS / 2 && ls->rows < ROWS_MAX) ls->rows *= 2;
+    if (took > ROUND_NS && ls->rows > 1) ls->rows /= 2;
+    return rc;
+}
+
+errc lanes_run(struct eval *ev, struct selection *sel, const struct lanes_job *job)
+{
+    struct lanes ls = { ev, sel, job, NULL, 1, 1 };
+    if (ev->q->pool && sel->n >= SERIES_MIN)
+        ls.n = (pool_threads(ev->q->pool) + 1) * (size_t)LANES_A_THREAD;
+    ls.at = mem_alloc_array(ls.n, sizeof(*ls.at));
+    for (size_t i = 0; i < ls.n; i++) lane_begin(&ls, &ls.at[i]);
+    errc rc = OK;
+    for (size_t from = 0; from < sel->n && rc == OK;) rc = lanes_round(&ls, &from);
+    for (size_t i = 0; i < ls.n; i++) lane_end(&ls, &ls.at[i]);
+    mem_free(ls.at);
+    return rc;
+}
