@@ -78,8 +78,8 @@ errc api_new(struct api **out, const struct api_opts *o, struct err *e)
 
 void api_attach(struct api *a, const struct api_storage *st)
 {
-    a->o.engine = st->engine;
-    a->o.queryable = st->queryable;
+    if (a->o.engine != st->engine) a->o.engine = st->engine;
+    if (a->o.queryable != st->queryable) a->o.queryable = st->queryable;
     a->o.appendable = st->appendable;
     a->o.exemplars = st->exemplars;
     a->o.chunks = st->chunks;
@@ -116,7 +116,8 @@ static bool tells_origins(const struct api *a, const struct http_req *r)
         if (str_eq(rest, always[i])) return true;
     for (size_t i = 0; i < ARRAY_LEN(never); i++)
         if (str_eq(rest, never[i]) && r->method != HTTP_OPTIONS) return false;
-    return a->o.sources->state(a->o.sources->ctx) == API_READY;
+    enum api_state state = a->o.sources->state(a->o.sources->ctx);
+    return state == API_READY || state == API_REPLAYING;
 }
 
 void api_before(void *ctx, struct http_req *r, struct http_resp *w)
@@ -132,6 +133,18 @@ void api_before(void *ctx, struct http_req *r, struct http_resp *w)
     http_resp_header(w, S("Access-Control-Expose-Headers"), S("Date"));
     if (regex_match(a->cors, origin))
         http_resp_header(w, S("Access-Control-Allow-Origin"), arena_str(&r->arena, origin));
+}
+
+bool api_may_query(const struct api *a, struct http_req *r, struct http_resp *w)
+{
+    if (a->o.sources->state(a->o.sources->ctx) != API_REPLAYING) return api_is_ready(a, w);
+    int64_t min, max, current;
+    a->o.sources->wal_replay(a->o.sources->ctx, &min, &max, &current);
+    w->note = arena_fmt(&r->arena,
+        "the write-ahead log is being replayed (segment %" PRId64 " of %" PRId64
+        "): only blocks were asked",
+        current, max);
+    return true;
 }
 
 bool api_is_ready(const struct api *a, struct http_resp *w)

@@ -56,7 +56,8 @@ typedef VEC(struct api_notification) api_notifications;
 struct api_feature { str group, name; bool on; };
 typedef VEC(struct api_feature) api_features;
 
-enum api_state { API_STARTING, API_READY, API_STOPPING };
+/* replaying: blocks are asked, the rest of the storage is not there yet */
+enum api_state { API_STARTING, API_REPLAYING, API_READY, API_STOPPING };
 
 /* Everything handed out lies in the given arena (the request's). Vectors are made with avec_push. A
  * NULL function: that part is absent. */

@@ -81,6 +81,8 @@ void api_page(void *ctx, struct http_req *r, struct http_resp *w);
 void api_favicon(void *ctx, struct http_req *r, struct http_resp *w);
 void api_options(void *ctx, struct http_req *r, struct http_resp *w);
 
+/* As api_is_ready, but blocks may be asked while the log is replayed; the answer says so. */
+bool api_may_query(const struct api *a, struct http_req *r, struct http_resp *w);
 bool api_is_ready(const struct api *a, struct http_resp *w);   /* false: the 503 is written */
 
 #endif

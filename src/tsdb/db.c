@@ -59,7 +59,9 @@ void db_replay_range(uint32_t first, uint32_t last)
 
 void db_replay_at(uint32_t segment)
 {
-    atomic_store_explicit(&replay_current, segment, memory_order_relaxed);
+    if (atomic_exchange_explicit(&replay_current, segment, memory_order_relaxed) == segment) return;
+    LOG(INFO, "WAL segment loaded", kv_u64("segment", segment),
+        kv_i64("maxSegment", atomic_load_explicit(&replay_max, memory_order_relaxed)));
 }
 
 struct db {
@@ -205,6 +207,8 @@ static errc open_parts(
     what->blocks = seen.blocks;
     what->blocks_set_aside = seen.set_aside;
     what->blocks_skipped = seen.skipped;
+    db_queryable_init(&db->queryable, db->blocks);
+    if (db->o.early) db->o.early(db->o.early_ctx, &db->queryable.base);
     struct chunk_disk_opts co = { .fs = fs,
         .dir = S("chunks_head"),
         .backend = db->o.backend,
@@ -232,8 +236,8 @@ static errc open_parts(
     if (blocks_reached(db->blocks) != INT64_MIN)
         head_set_min_valid_time(db->head, blocks_reached(db->blocks));
     db_chunks_init(&db->chunks, db->blocks, db->head);
-    db_queryable_init(&db->queryable, db->blocks, db->head);
     TRY(recover_head(&in, what, e));
+    db_queryable_add_head(&db->queryable, db->head);
     compaction_begin(db);
     return OK;
 }
@@ -268,6 +272,7 @@ errc db_open(struct db **out, const struct db_opts *o, struct db_opened *what, s
     errc rc = open_parts(db, &chunks, &found, e);
     recover_chunks_fini(&chunks);
     if (rc != OK) {
+        if (db->blocks && o->early) o->early(o->early_ctx, NULL);
         db_abandon(db);
         return rc;
     }

@@ -46,6 +46,10 @@ struct db_opts {
     uint32_t samples_per_chunk;        /* 0: 120 */
     size_t max_exemplars;              /* 0: none are kept */
     unsigned replay_workers;           /* 0: one per core; 1: no threads */
+    /* Told when the blocks can be asked, before the log is replayed, and with NULL when that ends
+     * because the opening failed: then nobody may hold a querier when it returns. NULL: nobody. */
+    void (*early)(void *ctx, struct queryable *q);
+    void *early_ctx;
     /* no_thread: the owner calls db_tick (tests on a simulated disk) */
     bool no_lock, no_thread;
     /* damaged parts of blocks are left out of answers instead of failing them (tools) */

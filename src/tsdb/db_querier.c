@@ -49,12 +49,13 @@ static errc add(queriers *all, struct queryable *from, int64_t mint, int64_t max
 }
 
 /* The blocks and the head that may have something of [mint, maxt]. */
-static errc open_all(const struct db_queryable *db, const struct block_list *list, int64_t mint,
+static errc open_all(struct db_queryable *db, const struct block_list *list, int64_t mint,
     int64_t maxt, queriers *all, struct err *e)
 {
-    bool late = mint <= head_max_ooo_time(db->head) && maxt >= head_min_ooo_time(db->head);
-    if (late || maxt >= head_min_time(db->head))
-        TRY(add(all, head_queryable(db->head), mint, maxt, e));
+    struct head *h = atomic_load_explicit(&db->head, memory_order_acquire);
+    bool late = h && mint <= head_max_ooo_time(h) && maxt >= head_min_ooo_time(h);
+    if (h && (late || maxt >= head_min_time(h)))
+        TRY(add(all, head_queryable(h), mint, maxt, e));
     for (size_t i = 0; i < list->n; i++) {
         const struct block_meta *m = block_meta(list->at[i]);
         if (m->mint <= maxt && m->maxt > mint)
@@ -88,7 +89,14 @@ static errc db_querier(
 
 static const struct queryable_ops db_queryable_ops = { .querier = db_querier };
 
-void db_queryable_init(struct db_queryable *q, struct blocks *blocks, struct head *head)
+void db_queryable_init(struct db_queryable *q, struct blocks *blocks)
 {
-    *q = (struct db_queryable){ .base.ops = &db_queryable_ops, .blocks = blocks, .head = head };
+    q->base.ops = &db_queryable_ops;
+    q->blocks = blocks;
+    atomic_init(&q->head, NULL);
+}
+
+void db_queryable_add_head(struct db_queryable *q, struct head *head)
+{
+    atomic_store_explicit(&q->head, head, memory_order_release);
 }

@@ -15,7 +15,12 @@
 
 struct blocks;
 struct head;
-struct db_queryable { struct queryable base; struct blocks *blocks; struct head *head; };
-void db_queryable_init(struct db_queryable *q, struct blocks *blocks, struct head *head);
+struct db_queryable {
+    struct queryable base;
+    struct blocks *blocks;
+    struct head *_Atomic head;                 /* NULL: not yet */
+};
+void db_queryable_init(struct db_queryable *q, struct blocks *blocks);
+void db_queryable_add_head(struct db_queryable *q, struct head *head);
 
 #endif

@@ -379,12 +379,34 @@ static errc engine_start(struct server *s, struct err *e)
     return OK;
 }
 
+/* The blocks can be asked while the log is replayed; NULL: the opening failed, nobody may ask. */
+static void storage_early(void *ctx, struct queryable *q)
+{
+    struct server *s = ctx;
+    struct err e = { 0 };
+    if (!q) {
+        atomic_store_explicit(&s->state, API_STOPPING, memory_order_release);
+        for (size_t i = 0; i < s->n_http; i++) http_server_stop(s->http[i]);
+        return;
+    }
+    if (engine_start(s, &e) != OK) {           /* told again when the storage is open */
+        LOG(WARN, "blocks are not served while the log is replayed", kv_err(&e));
+        return;
+    }
+    struct api_storage st = { .engine = s->engine, .queryable = q };
+    api_attach(s->api, &st);
+    atomic_store_explicit(&s->state, API_REPLAYING, memory_order_release);
+    LOG(INFO, "Blocks can be queried; replaying the write-ahead log");
+}
+
 static errc storage_start(struct server *s, const struct config *c, struct err *e)
 {
     static const enum compress_kind kinds[] = { COMPRESS_SNAPPY, COMPRESS_ZSTD };
     static const enum io_backend backends[] = { IO_AUTO, IO_MMAP, IO_BUFFERED, IO_DIRECT };
     struct db_opts o = {
         .max_exemplars = (size_t)MAX(c->max_exemplars, 0),
+        .early = storage_early,
+        .early_ctx = s,
         .fs = s->data_fs,
         .backend = backends[s->flags.storage_io],
         .wal_compress =
@@ -471,7 +493,7 @@ static errc server_open(struct server *s, int *exit_code, struct err *e)
         STR_ARG(s->flags.config_file));
     *exit_code = 1;
     errc rc = storage_start(s, c, e);
-    if (rc == OK) rc = engine_start(s, e);
+    if (rc == OK && !s->engine) rc = engine_start(s, e);
     if (rc != OK) {
         config_free(c);
         return rc;

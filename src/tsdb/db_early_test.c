@@ -1,0 +1,82 @@
+/* db_early_test.c — while a database opens its blocks can be asked, and nobody is left behind when
+ * that fails. */
+#include "base/test.h"
+#include "block/meta_codec.h"
+#include "tsdb/test_small.h"
+
+struct early { unsigned samples, begun, ended; struct queryable *q; };
+
+static unsigned samples_of(struct queryable *all)
+{
+    SCOPED(querier_freep) struct querier *q = NULL;
+    SCOPED(series_set_freep) struct series_set *set = NULL;
+    SCOPED(sample_iter_freep) struct sample_iter *it = NULL;
+    struct matcher m = { .type = MATCH_EQ, .name = METRIC_NAME, .value = S("m") };
+    unsigned n = 0;
+    EXPECT_OK(all->ops->querier(all, INT64_MIN, INT64_MAX, &q, NULL));
+    EXPECT_OK(q->ops->select(q, (struct matchers){ &m, 1 }, NULL, &set, NULL));
+    for (;;) {
+        struct series *s = NULL;
+        EXPECT_OK(set->ops->next(set, &s, NULL));
+        if (!s) return n;
+        EXPECT_OK(s->ops->iterate(s, &it, NULL));
+        for (struct sample_batch b = { .n = 1 }; b.n; n += (unsigned)b.n)
+            EXPECT_OK(sample_iter_fill(it, &b, NULL));
+    }
+}
+
+static void told(void *ctx, struct queryable *q)
+{
+    struct early *k = ctx;
+    if (!q) {
+        k->ended++;
+        return;
+    }
+    k->begun++;
+    k->q = q;
+    k->samples = samples_of(q);
+}
+
+TEST(blocks_answer_before_the_log_is_replayed)
+{
+    struct fs *fs;
+    struct db *db;
+    struct block_stats sum;
+    struct early k = { 0 };
+    struct err e = { 0 };
+    begin(&fs, &db);
+    metas_of(db, &sum);
+    close_db(db);
+    struct db_opts o = { .fs = fs, .backend = IO_BUFFERED, .no_thread = true, .early = told,
+        .early_ctx = &k };
+    EXPECT_OK_E(db_open(&db, &o, NULL, &e), &e);
+    EXPECT_EQ(k.begun, 1);
+    EXPECT_EQ(k.samples, sum.samples);
+    EXPECT_EQ(samples_of(k.q), SERIES * ROUNDS);               /* the same, with the head by now */
+    EXPECT_EQ(k.ended, 0);
+    end(fs, db);
+}
+
+TEST(a_failed_opening_takes_the_blocks_back)
+{
+    struct fs *fs;
+    struct db *db = NULL;
+    struct early k = { 0 };
+    unsigned failed = 0;
+    begin(&fs, &db);
+    close_db(db);
+    for (uint64_t at = 1; at < 40; at++) {
+        struct db_opts o = { .fs = fs, .backend = IO_BUFFERED, .no_thread = true, .early = told,
+            .early_ctx = &k };
+        unsigned begun = k.begun, ended = k.ended;
+        fs_sim_power_off_after(fs, at);
+        errc rc = db_open(&db, &o, NULL, NULL);
+        if (rc == OK) db_abandon(db);
+        else EXPECT_EQ(k.ended - ended, k.begun - begun);
+        failed += rc != OK && k.begun > begun;
+        fs_sim_crash(fs, SIM_KILLED);
+    }
+    EXPECT(failed > 0);
+    fs_free(fs);
+    hush(false);
+}
