@@ -74,26 +74,11 @@ static void type_put(struct batch *b, uint32_t slot, uintptr_t type, size_t n_fl
 
 /* ---- putting ---- */
 
-static void *array_copy(struct arena *a, const void *at, size_t n, size_t size)
-{
-    void *to = arena_array(a, n, size);
-    if (n) memcpy(to, at, n * size);
-    return to;
-}
-
 void batch_put_whole(struct batch *b, const struct batch_histogram *at,
     const struct int_histogram *h, size_t n_floats)
 {
     struct batch_histogram put = *at;
-    struct int_histogram *c = ANEW(&b->a, struct int_histogram);
-    *c = *h;
-    struct int_histogram_side *side[] = { &c->pos, &c->neg };
-    for (int i = 0; i < 2; i++) {
-        side[i]->spans = array_copy(&b->a, side[i]->spans, side[i]->n_spans, sizeof(struct span));
-        side[i]->deltas = array_copy(&b->a, side[i]->deltas, side[i]->n, sizeof(int64_t));
-    }
-    c->custom = h->n_custom ? array_copy(&b->a, h->custom, h->n_custom, sizeof(double)) : NULL;
-    put.whole = c;
+    put.whole = int_histogram_copy(&b->a, h);
     bool custom = h->schema == HISTOGRAM_CUSTOM_SCHEMA;
     type_put(b, at->slot, TYPE_IS_ANY | (custom ? TYPE_IS_CUSTOM : 0), n_floats);
     vec_push(&b->histograms[BATCH_WHOLE], put);

@@ -41,7 +41,7 @@ static int64_t slot_trim(struct store *st, struct slot *s, int64_t mint, struct 
     return slot_mint(st, s);
 }
 
-static void head_trim(struct head *h, int64_t mint, bool keep_histograms, struct trimmed *t)
+static void head_trim(struct head *h, int64_t mint, struct trimmed *t)
 {
     uint64_t low = isolation_low(&h->isolation);
     snum last = atomic_load_explicit(&h->series.last_num, memory_order_acquire);
@@ -53,8 +53,7 @@ static void head_trim(struct head *h, int64_t mint, bool keep_histograms, struct
         int64_t from = slot_trim(&h->store, s, mint, t);
         if (s->append_id && (int32_t)(s->append_id - (uint32_t)low) < 0)
             isolation_forget(&h->store, s);
-        bool kept = slot_flags(s) & SLOT_OOO || (keep_histograms && slot_flags(s) & SLOT_HIST);
-        if (from == INT64_MAX && !kept) {
+        if (from == INT64_MAX && !(slot_flags(s) & SLOT_OOO)) {
             slot_flag(s, SLOT_DYING, 0);
             runs_push(&t->empty, n, n + 1);
         }
@@ -83,13 +82,20 @@ static void head_drop_tombstones(struct head *h, int64_t mint)
 
 static bool series_is_there(const void *x, uint32_t num) { return series_slot_of(x, num) != 0; }
 
-size_t head_collect(struct head *h, int64_t mint, bool keep_histograms)
+static bool series_lives(const void *ctx, uint32_t slot, uint32_t generation)
+{
+    const struct head *h = ctx;
+    return series_generation(store_slot(&h->store, slot)) == generation;
+}
+
+size_t head_collect(struct head *h, int64_t mint)
 {
     struct trimmed t = { .mint = INT64_MAX };
-    head_trim(h, mint, keep_histograms, &t);
+    head_trim(h, mint, &t);
     if (t.empty.n) head_wait_appenders(h);
     size_t gone = series_remove(&h->series, &t.empty);
     if (gone) lookup_sweep(&h->lookup, series_is_there, &h->series);
+    if (gone && h->opts.metadata_records) meta_table_sweep(&h->metadata, series_lives, h);
     vec_fini(&t.empty);
     atomic_fetch_sub_explicit(&h->n_chunks, t.chunks, memory_order_relaxed);
     metric_add(&head_chunks_removed, (double)t.chunks);
@@ -108,7 +114,7 @@ errc head_truncate(struct head *h, int64_t mint, struct err *e)
     if (head_min_valid_time(h) < mint) head_set_min_valid_time(h, mint);
     atomic_store_explicit(&h->min_time, mint, memory_order_relaxed);
     head_wait_appenders(h);                    /* whose bounds are older */
-    head_collect(h, mint, true);               /* histograms in the log are held by nothing else */
+    head_collect(h, mint);
     head_drop_tombstones(h, mint);
     metric_observe(&gc_duration, (double)(clock_mono_ns() - began) * 1e-9);
     return OK;

@@ -78,9 +78,8 @@ void head_free_idle(struct head *h);
 /* until those that are open now are gone */
 void head_wait_appenders(struct head *h);
 
-/* Drops what is wholly before mint; how many series went. keep_histograms: series with histograms
- * in the log stay. */
-size_t head_collect(struct head *h, int64_t mint, bool keep_histograms);
+/* Drops what is wholly before mint; how many series went. */
+size_t head_collect(struct head *h, int64_t mint);
 
 /* Chunks that a context opened go to the head's counts. */
 void head_count_opened(struct head *h, struct open_ctx *c);

@@ -84,7 +84,7 @@ errc head_ooo_end(struct head *h, const struct ooo_span *s, struct err *e)
         baton_give(&h->ooo_baton);
         atomic_fetch_sub_explicit(&h->n_chunks, gone, memory_order_relaxed);
         metric_add(&head_chunks_removed, (double)gone);
-        head_collect(h, head_min_time(h), true);
+        head_collect(h, head_min_time(h));
     }
     return wbl && s->logged ? wal_truncate(wbl, s->last_segment, e) : OK;
 }

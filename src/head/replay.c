@@ -5,6 +5,10 @@
  *
  *     staged    u32 slot | u32 ms after the run's base | u64 value bits
  *               u32 slot with RESET_BIT | 0            | u64 first chunk, index + 1
+ *               u32 slot with ITEM_BIT  | 0            | u64 pointer to a replay_item
+ *
+ * Exemplars and metadata are no series' samples: they hang on the run, and are applied when it is
+ * collected.
  *
  * What waits is applied when enough of it waits: then each part's slots and cells are fetched from
  * memory once for many samples.
@@ -13,8 +17,10 @@
 
 #include "base/map.h"
 #include "chunk/chunk.h"
+#include "head/exemplars.h"
 #include "head/head_impl.h"
 #include "head/ooo_replay.h"
+#include "head/replay_item.h"
 #include "head/replay_refs.h"
 #include "wal/record.h"
 
@@ -22,6 +28,8 @@ ACCOUNT(replay_account, "replay")
 
 enum { PART_BITS = 8, PART_SLOTS = 1 << PART_BITS, PREFETCH_REFS = 16 };
 #define RESET_BIT 0x80000000u
+#define ITEM_BIT 0x40000000u
+#define SLOT_BITS (ITEM_BIT - 1)
 
 struct replay_chunk { struct closed_chunk c; uint32_t next; };
 struct chunk_list { uint32_t first, last; };                   /* index + 1 */
@@ -36,6 +44,8 @@ struct replay_run {
     uint32_t *end;                             /* of part first_part + i, as an index of at */
     struct staged *at;                         /* in the same piece of memory */
     size_t bytes;
+    struct arena more;                         /* items, and the others */
+    struct replay_other *others;               /* in the order of the log */
 };
 
 typedef VEC(sref) sref_list;
@@ -49,6 +59,9 @@ struct replay_decoder {
     VEC(uint32_t) in_part;                     /* of what is staged; zeros between runs */
     uint32_t first_part, last_part;
     struct replay_run *runs, **link;
+    struct arena more;                         /* of the run that is made */
+    struct replay_other *others, **last_other;
+    bool with_st, with_exemplars, with_metadata;               /* what the head keeps */
     sref_list strange;                         /* unknown refs, neighbours told once */
     sref max_ref;
     uint64_t dropped, unknown[REPLAY_KINDS];
@@ -57,6 +70,8 @@ struct replay_decoder {
 struct op { int64_t t; uint64_t v; };          /* T_RESET: v is the first chunk */
 /* no sample has it: the oldest time that a series may have is the one after */
 #define T_RESET INT64_MIN
+/* v is a pointer to an item; a float of that time is one, too */
+#define T_ITEM (INT64_MIN + 1)
 struct applier {
     struct applier *next;
     struct open_ctx ctx;
@@ -134,6 +149,13 @@ static void note_strange(struct head_replay *r, sref ref)
 /* ---- the router
  * ---------------------------------------------------------------------------------------------- */
 
+static uint8_t hist_flag_of(uint8_t enc)
+{
+    if (chunk_enc_is_float(enc)) return LAST_IS_FLOAT;
+    bool whole = enc == CHUNK_HISTOGRAM || enc == CHUNK_HISTOGRAM_ST;
+    return whole ? SLOT_LAST_HIST : SLOT_LAST_FLOAT_HIST;
+}
+
 /* A series' chunks are those of the list from now on, and nothing else is there. */
 static void slot_reset_locked(struct head_replay *r, struct slot *s, uint32_t first_chunk)
 {
@@ -144,11 +166,11 @@ static void slot_reset_locked(struct head_replay *r, struct slot *s, uint32_t fi
     open_drop(&h->store, s);
     store_drop_closed(&h->store, s, s->n_closed);
     slot_set_last_t(s, INT64_MIN);
+    slot_set_last(&h->store, s, LAST_IS_FLOAT, 0);
     for (uint32_t i = first_chunk; i; i = r->chunks.at[i - 1].next) {
         const struct closed_chunk *c = &r->chunks.at[i - 1].c;
         store_add_closed(&h->store, s, c);
-        bool hist = !chunk_enc_is_float(c->enc);
-        slot_flag(s, hist ? SLOT_HIST | SLOT_LAST_HIST : 0, hist ? 0 : SLOT_LAST_HIST);
+        slot_set_last(&h->store, s, hist_flag_of(c->enc), 0);
         slot_set_last_t(s, c->maxt);
         head_saw_time(h, c->mint, c->maxt);
         attached++;
@@ -312,15 +334,22 @@ struct replay_decoder *head_replay_decoder(struct head_replay *r)
     d->link = &d->runs;
     for (size_t parts = head_replay_parts(r); d->in_part.n < parts;) vec_push(&d->in_part, 0);
     d->staged.n = 0;
+    d->others = NULL;
+    d->last_other = &d->others;
+    d->with_st =
+        atomic_load_explicit(&r->head->store.float_enc, memory_order_relaxed) == CHUNK_XOR2;
+    d->with_exemplars = exemplars_cap(r->head->exemplars) > 0;
+    d->with_metadata = r->head->opts.metadata_records;
     return d;
 }
 
 /* What is staged becomes a run: each part's samples moved together, in their order. */
 static void decoder_end_run(struct replay_decoder *d)
 {
-    if (!d->staged.n) return;
-    uint32_t n_parts = d->last_part - d->first_part + 1, *in_part = d->in_part.at + d->first_part,
-             sum = 0;
+    if (!d->staged.n && !d->others) return;
+    if (!d->staged.n) decoder_begin_run(d, 0);
+    uint32_t n_parts = d->staged.n ? d->last_part - d->first_part + 1 : 0, sum = 0;
+    uint32_t *in_part = n_parts ? d->in_part.at + d->first_part : NULL;
     size_t bytes = sizeof(struct replay_run) + d->staged.n * sizeof(struct staged) +
                    n_parts * sizeof(uint32_t);
     struct replay_run *run = mem_alloc(bytes);
@@ -328,7 +357,12 @@ static void decoder_end_run(struct replay_decoder *d)
         .first_part = d->first_part,
         .n_parts = n_parts,
         .at = (void *)(run + 1),
-        .bytes = bytes };
+        .bytes = bytes + d->more.used,
+        .more = d->more,
+        .others = d->others };
+    d->more = (struct arena){ 0 };
+    d->others = NULL;
+    d->last_other = &d->others;
     run->end = (uint32_t *)(void *)(run->at + d->staged.n);
     for (uint32_t i = 0; i < n_parts; i++) {
         /* first where the part begins; each sample moves it on */
@@ -338,10 +372,10 @@ static void decoder_end_run(struct replay_decoder *d)
     }
     for (size_t i = 0; i < d->staged.n; i++) {
         const struct staged *x = &d->staged.at[i];
-        uint32_t part = (x->slot & ~RESET_BIT) >> PART_BITS;
+        uint32_t part = (x->slot & SLOT_BITS) >> PART_BITS;
         run->at[run->end[part - d->first_part]++] = *x;
     }
-    account_charge(&replay_account, (int64_t)bytes);
+    account_charge(&replay_account, (int64_t)run->bytes);
     *d->link = run;
     d->link = &run->next;
 }
@@ -362,6 +396,19 @@ static void decoder_unknown(struct replay_decoder *d, enum replay_kind kind, sre
     if (!d->strange.n || vec_last(&d->strange) != ref) vec_push(&d->strange, ref);
 }
 
+static void decoder_item(struct replay_decoder *d, uint32_t slot, const struct replay_item *x)
+{
+    if (!d->staged.n) decoder_begin_run(d, x->t);
+    assert(slot <= SLOT_BITS);
+    decoder_stage(d, slot, (struct staged){ slot | ITEM_BIT, 0, (uintptr_t)x });
+}
+
+/* A sample that need not be applied: the closed chunks have it, or a block. */
+static bool is_covered(const struct replay_decoder *d, const struct replay_ref *x, int64_t t)
+{
+    return t <= atomic_load_explicit(&x->covered, memory_order_relaxed) || t < d->min_valid;
+}
+
 void replay_decode_samples(
     struct replay_decoder *d, replay_mark mark, const struct ref_sample *s, size_t n)
 {
@@ -377,9 +424,12 @@ void replay_decode_samples(
             continue;
         }
         /* T_RESET is never after */
-        if (s[i].t <= atomic_load_explicit(&x->covered, memory_order_relaxed) ||
-            s[i].t < d->min_valid) {
+        if (is_covered(d, x, s[i].t)) {
             d->dropped++;
+            continue;
+        }
+        if (UNLIKELY((s[i].st && d->with_st) || s[i].t == T_ITEM)) {
+            decoder_item(d, slot, replay_item_float(&d->more, s[i].t, s[i].st, s[i].v));
             continue;
         }
         if (UNLIKELY(!d->staged.n)) decoder_begin_run(d, s[i].t);
@@ -399,19 +449,58 @@ void replay_decode_reset(struct replay_decoder *d, const struct replay_reset *x)
     decoder_stage(d, x->slot, (struct staged){ x->slot | RESET_BIT, 0, x->first_chunk });
 }
 
-void replay_decode_other(
-    struct replay_decoder *d, replay_mark mark, enum replay_kind kind, sref ref, int64_t t)
+/* The slot that a record of another kind than samples names; 0: none, and that is noted. */
+static uint32_t decoder_slot(struct replay_decoder *d, replay_mark mark, enum replay_kind kind,
+    sref ref, int64_t t, const struct replay_ref **x)
 {
     d->max_ref = MAX(d->max_ref, ref);
-    uint32_t slot = ref ? replay_ref_slot_at(replay_ref_find(d->refs, ref), mark) : 0;
-    if (!slot) {
-        if (t >= d->min_valid) decoder_unknown(d, kind, ref);
-        return;
+    *x = ref ? replay_ref_find(d->refs, ref) : NULL;
+    uint32_t slot = *x ? replay_ref_slot_at(*x, mark) : 0;
+    if (!slot && t >= d->min_valid) decoder_unknown(d, kind, ref);
+    return slot;
+}
+
+void replay_decode_histograms(
+    struct replay_decoder *d, replay_mark mark, const struct ref_histogram *h, size_t n)
+{
+    const struct replay_ref *x;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t slot = decoder_slot(d, mark, REPLAY_HISTOGRAMS, h[i].ref, h[i].t, &x);
+        if (!slot) continue;
+        const struct replay_item *item =
+            is_covered(d, x, h[i].t) ? NULL : replay_item_histogram(&d->more, &h[i]);
+        if (item) decoder_item(d, slot, item);
+        else d->dropped++;
     }
-    struct slot *s = store_slot(&d->replay->head->store, slot);
-    slot_lock(s);
-    slot_flag(s, SLOT_HIST, 0);
-    slot_unlock(s);
+}
+
+static void decoder_other(struct replay_decoder *d, struct replay_other *o)
+{
+    *d->last_other = o;
+    d->last_other = &o->next;
+}
+
+void replay_decode_exemplars(
+    struct replay_decoder *d, replay_mark mark, const struct ref_exemplar *e, size_t n)
+{
+    const struct replay_ref *x;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t slot = decoder_slot(d, mark, REPLAY_EXEMPLARS, e[i].ref, e[i].t, &x);
+        if (!slot || e[i].t < d->min_valid || !d->with_exemplars) continue;
+        struct exemplar ex = { e[i].labels, e[i].v, e[i].t, false };
+        decoder_other(d, replay_other_exemplar(&d->more, slot, &ex));
+    }
+}
+
+void replay_decode_metadata(
+    struct replay_decoder *d, replay_mark mark, const struct ref_metadata *m, size_t n)
+{
+    const struct replay_ref *x;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t slot = decoder_slot(d, mark, REPLAY_METADATA, m[i].ref, INT64_MAX, &x);
+        if (!slot || !d->with_metadata) continue;
+        decoder_other(d, replay_other_metadata(&d->more, slot, &m[i].meta));
+    }
 }
 
 static void decoder_counts(struct head_replay *r, struct replay_decoder *d)
@@ -447,7 +536,12 @@ void head_replay_collect(struct head_replay *r, struct replay_run *more)
 {
     replay_refs_trim(&r->refs);
     *r->link = more;
-    for (; *r->link; r->link = &(*r->link)->next) r->waiting_bytes += (*r->link)->bytes;
+    for (; *r->link; r->link = &(*r->link)->next) {
+        const struct replay_run *run = *r->link;
+        for (const struct replay_other *o = run->others; o; o = o->next)
+            replay_other_apply(r->head, o);
+        r->waiting_bytes += run->bytes;
+    }
 }
 
 size_t head_replay_waiting_bytes(const struct head_replay *r) { return r->waiting_bytes; }
@@ -506,7 +600,8 @@ static void applier_gather(const struct head_replay *r, struct applier *a, size_
         struct part_of p = run_part(run, part);
         for (size_t i = 0; i < p.n; i++) {
             const struct staged *x = &p.at[i];
-            int64_t t = x->slot & RESET_BIT ? T_RESET : (int64_t)((uint64_t)run->base + x->after);
+            int64_t t = (int64_t)((uint64_t)run->base + x->after);
+            if (UNLIKELY(x->slot > SLOT_BITS)) t = x->slot & RESET_BIT ? T_RESET : T_ITEM;
             a->ops.at[a->end[x->slot % PART_SLOTS]++] = (struct op){ t, x->v };
         }
     }
@@ -523,15 +618,20 @@ static void apply_series(struct head_replay *r, struct applier *a, uint32_t slot
             slot_reset_locked(r, s, (uint32_t)op->v);
             continue;
         }
-        if (op->t <= slot_last_t(s)) {
+        const struct replay_item *item = NULL;
+        if (UNLIKELY(op->t == T_ITEM)) item = (const void *)(uintptr_t)op->v;
+        int64_t t = item ? item->t : op->t;
+        if (t <= slot_last_t(s)) {
             a->dropped++;
             continue;
         }
-        open_append(&a->ctx, slot, s, op->t, f64_of_bits(op->v));
-        slot_flag(s, 0, SLOT_LAST_HIST);
+        if (item) replay_item_apply(&a->ctx, slot, s, item);
+        else if (LIKELY(slot_takes_plain(&r->head->store, s)))
+            open_append(&a->ctx, slot, s, t, f64_of_bits(op->v));
+        else byte_append_float(&a->ctx, slot, s, t, 0, f64_of_bits(op->v));
         a->samples++;
-        a->mint = MIN(a->mint, op->t);
-        a->maxt = MAX(a->maxt, op->t);
+        a->mint = MIN(a->mint, t);
+        a->maxt = MAX(a->maxt, t);
     }
     slot_unlock(s);
 }
@@ -561,6 +661,7 @@ void head_replay_applied(struct head_replay *r)
     for (struct replay_run *run = r->waiting, *next; run; run = next) {
         next = run->next;
         account_charge(&replay_account, -(int64_t)run->bytes);
+        arena_fini(&run->more);
         mem_free(run);
     }
     r->waiting = NULL;
@@ -611,6 +712,7 @@ static void replay_free(struct head_replay *r)
         vec_fini(&d->staged);
         vec_fini(&d->in_part);
         vec_fini(&d->strange);
+        arena_fini(&d->more);
         mem_free(d);
     }
     for (struct applier *a = r->idle_appliers, *next; a; a = next) {
@@ -640,7 +742,7 @@ void head_replay_finish(struct head_replay *r, struct head_replay_stats *stats)
     r->stats.chunks = r->chunks.n;
     r->stats.unknown[REPLAY_SERIES] = r->strange.n;
     series_reserve_ref(&r->head->series, r->strange_max);
-    head_collect(h, head_min_valid_time(h), true);
+    head_collect(h, head_min_valid_time(h));
     if (head_min_time(h) <= head_max_time(h) && head_min_time(h) < head_min_valid_time(h))
         atomic_store_explicit(&h->min_time, head_min_valid_time(h), memory_order_relaxed);
     if (stats) *stats = r->stats;

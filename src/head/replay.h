@@ -30,6 +30,9 @@ struct head_replay;
 struct replay_decoder;
 struct replay_run;
 struct ref_sample;                                             /* wal/record.h */
+struct ref_histogram;
+struct ref_exemplar;
+struct ref_metadata;
 
 /* ascending with the records of the log, from 1 */
 typedef uint64_t replay_mark;
@@ -92,9 +95,12 @@ struct replay_decoder *head_replay_decoder(struct head_replay *r);
 void replay_decode_samples(
     struct replay_decoder *d, replay_mark mark, const struct ref_sample *s, size_t n);
 void replay_decode_reset(struct replay_decoder *d, const struct replay_reset *x);
-/* its series stays, with or without samples */
-void replay_decode_other(
-    struct replay_decoder *d, replay_mark mark, enum replay_kind kind, sref ref, int64_t t);
+void replay_decode_histograms(
+    struct replay_decoder *d, replay_mark mark, const struct ref_histogram *h, size_t n);
+void replay_decode_exemplars(
+    struct replay_decoder *d, replay_mark mark, const struct ref_exemplar *x, size_t n);
+void replay_decode_metadata(
+    struct replay_decoder *d, replay_mark mark, const struct ref_metadata *m, size_t n);
 /* and the decoder is done */
 struct replay_run *head_replay_decoded(struct head_replay *r, struct replay_decoder *d);
 

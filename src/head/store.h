@@ -32,7 +32,6 @@
 enum coding { CODING_CONST, CODING_UP, CODING_DEC, CODING_XOR, CODING_BYTES };
 enum slot_flags {
     SLOT_LIVE = 1,
-    SLOT_HIST = 2,
     SLOT_LAST_HIST = 4,                        /* the newest sample is a histogram */
     SLOT_DYING = 8,
     SLOT_STALE = 16,

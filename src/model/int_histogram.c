@@ -4,6 +4,26 @@
 
 #include <math.h>
 
+static void *array_copy(struct arena *a, const void *at, size_t n, size_t size)
+{
+    void *to = arena_array(a, n, size);
+    if (n) memcpy(to, at, n * size);
+    return to;
+}
+
+struct int_histogram *int_histogram_copy(struct arena *a, const struct int_histogram *h)
+{
+    struct int_histogram *c = ANEW(a, struct int_histogram);
+    *c = *h;
+    struct int_histogram_side *side[] = { &c->pos, &c->neg };
+    for (int i = 0; i < 2; i++) {
+        side[i]->spans = array_copy(a, side[i]->spans, side[i]->n_spans, sizeof(struct span));
+        side[i]->deltas = array_copy(a, side[i]->deltas, side[i]->n, sizeof(int64_t));
+    }
+    c->custom = h->n_custom ? array_copy(a, h->custom, h->n_custom, sizeof(double)) : NULL;
+    return c;
+}
+
 static struct histogram_side side_to_float(struct arena *a, const struct int_histogram_side *s)
 {
     struct histogram_side f = { arena_array(a, s->n_spans, sizeof(*f.spans)), s->n_spans,

@@ -25,6 +25,7 @@ struct int_histogram {
 };
 
 /* With absolute counts; all of it lies in the arena. */
+struct int_histogram *int_histogram_copy(struct arena *a, const struct int_histogram *h);
 struct histogram *int_histogram_to_float(struct arena *a, const struct int_histogram *h);
 /* the same layout and counts; not the hint */
 /* Buckets of a finer schema are summed into those of a coarser one. REQUIRES: schema < h's, which

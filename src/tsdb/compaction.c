@@ -226,7 +226,6 @@ static errc write_checkpoint(
         .mint = c->wal_mint,
         .keep = checkpoint_keeps,
         .ctx = c,
-        .all_histograms = true,
     };
     head_live_refs(c->of.head, &c->live);
     metric_inc(&m_checkpoints);

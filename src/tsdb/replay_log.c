@@ -270,14 +270,11 @@ static errc decode_record(
         return OK;
     case REC_EXEMPLARS:
         TRY(exemplars_decode(&s->exemplars, rec, e));
-        for (size_t i = 0; i < s->exemplars.all.n; i++)
-            replay_decode_other(
-                d, mark, REPLAY_EXEMPLARS, s->exemplars.all.at[i].ref, s->exemplars.all.at[i].t);
+        replay_decode_exemplars(d, mark, s->exemplars.all.at, s->exemplars.all.n);
         return OK;
     case REC_METADATA:
         TRY(metadata_decode(&s->metadatas, rec, e));
-        for (size_t i = 0; i < s->metadatas.n; i++)
-            replay_decode_other(d, mark, REPLAY_METADATA, s->metadatas.at[i].ref, INT64_MAX);
+        replay_decode_metadata(d, mark, s->metadatas.at, s->metadatas.n);
         return OK;
     case REC_HISTOGRAMS:
     case REC_FLOAT_HISTOGRAMS:
@@ -286,9 +283,7 @@ static errc decode_record(
     case REC_HISTOGRAMS_V2:
     case REC_FLOAT_HISTOGRAMS_V2:
         TRY(histograms_decode(&s->histograms, rec, e));
-        for (size_t i = 0; i < s->histograms.all.n; i++)
-            replay_decode_other(
-                d, mark, REPLAY_HISTOGRAMS, s->histograms.all.at[i].ref, s->histograms.all.at[i].t);
+        replay_decode_histograms(d, mark, s->histograms.all.at, s->histograms.all.n);
         return OK;
     /* markers belong to the write-behind log; unknown types are skipped */
     default: return OK;

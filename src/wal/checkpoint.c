@@ -111,8 +111,7 @@ static errc pass_histograms(struct checkpoint *c, const struct wal_rec *rec, str
 {
     enum rec_type type = record_type(rec->bytes);
     TRY(histograms_decode(&c->histograms, rec->bytes, e));
-    size_t had =
-        FILTER(&c->histograms.all, x, c->o->all_histograms ? kept(c, x->ref) : x->t >= c->o->mint);
+    size_t had = FILTER(&c->histograms.all, x, x->t >= c->o->mint);
     struct buf *b = room(c, rec, had, c->histograms.all.n);
     if (!b) return OK;
     const struct ref_histogram *first = &c->histograms.all.at[0];

@@ -30,8 +30,6 @@ struct wal_checkpoint_opts {
     int64_t mint;                              /* samples before it go */
     bool (*keep)(void *ctx, sref ref);         /* is the series alive, or its record needed? */
     void *ctx;
-    /* keep those before mint, too: nobody else holds them */
-    bool all_histograms;
 };
 struct wal_checkpoint_counts { uint64_t series_dropped, samples_dropped, records; };
 

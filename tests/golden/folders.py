@@ -55,25 +55,19 @@ def records(case, stem):
 
 
 def left_out(case, series):
-    """Labels of the series of a head that hold more than in-order floats."""
+    """Labels of the series of a head that hold late histograms."""
     out = set()
-    head = any(lines_of(case, stem) for stem in ('wal', 'wbl', 'chunks_head'))
-    for k, (_, row) in series.items() if head else ():
-        if any('v' not in s or 'st' in s for s in row.get('samples', [])):
-            out.add(k)
     refs = {}
     for stem in ['wal'] + [os.path.basename(p).split('.jsonl')[0] for p in glob.glob(os.path.join(case, 'expected', 'checkpoint.*.jsonl*'))]:
         for rec in records(case, stem):
             for d in rec['data']:
                 if isinstance(d, dict) and 'ref' in d and 'labels' in d:
                     refs.setdefault(d['ref'], set()).add(key(d['labels']))
-                elif isinstance(d, dict) and 'ref' in d and 's' in d and 'v' not in d['s']:
-                    out |= refs.get(d['ref'], set())
     late = {d['ref'] for rec in records(case, 'wbl') for d in rec['data']
             if isinstance(d, dict) and 'ref' in d and 's' in d and 'v' not in d['s']}
     for line in lines_of(case, 'chunks_head'):
         row = json.loads(line)
-        if row.get('k') == 'headchunk' and row.get('enc') != 1:
+        if row.get('k') == 'headchunk' and row.get('ooo') and row.get('enc') not in (1, 4):
             late.add(row['series_ref'])
     for ref in late:
         out |= refs.get(ref, set())
