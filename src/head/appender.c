@@ -390,7 +390,7 @@ static errc appender_add(
 /* What counts from st on begins with a zero there, if that may be; nobody is told if not. */
 static bool wants_zero(const struct head_appender *a, int64_t t, int64_t st)
 {
-    return UNLIKELY(st && a->head->opts.st_as_zero) && st < t && st >= a->min_valid;
+    return UNLIKELY(st && a->head->opts.keeps.zero_at_start) && st < t && st >= a->min_valid;
 }
 
 static errc appender_append(
@@ -407,7 +407,7 @@ static errc appender_append(
 /* Floats alone, without start timestamps: the records need nothing that comes later. */
 static bool appender_is_simple(const struct head_appender *a)
 {
-    return !a->head->opts.keep_st && batch_is_empty(&a->more);
+    return !a->head->opts.keeps.start_times && batch_is_empty(&a->more);
 }
 
 static void appender_encode(struct head_appender *a)
@@ -528,7 +528,7 @@ static errc appender_metadata(
 {
     struct head_appender *a = CONTAINER_OF(base, struct head_appender, base);
     struct slot *s;
-    if (!a->head->opts.metadata_records) return OK;
+    if (!a->head->opts.keeps.metadata) return OK;
     TRY(appender_slot(a, h, &s, e));
     if (!meta_table_has(&a->head->metadata, (uint32_t)h, (uint32_t)(h >> 32), m))
         batch_put_metadata(&a->more, (uint32_t)h, (uint32_t)(h >> 32), m);
@@ -548,7 +548,7 @@ static errc appender_log(struct head_appender *a, struct err *e)
     }
     appender_drop_early(a);
     struct wal_batch *b = wal_batch_new(h->opts.wal);
-    batch_log(&h->store, &a->more, a->pending.at, a->pending.n, h->opts.keep_st, b);
+    batch_log(&h->store, &a->more, a->pending.at, a->pending.n, h->opts.keeps.start_times, b);
     return wal_commit(h->opts.wal, b, e);
 }
 

@@ -95,7 +95,7 @@ size_t head_collect(struct head *h, int64_t mint)
     if (t.empty.n) head_wait_appenders(h);
     size_t gone = series_remove(&h->series, &t.empty);
     if (gone) lookup_sweep(&h->lookup, series_is_there, &h->series);
-    if (gone && h->opts.metadata_records) meta_table_sweep(&h->metadata, series_lives, h);
+    if (gone && h->opts.keeps.metadata) meta_table_sweep(&h->metadata, series_lives, h);
     vec_fini(&t.empty);
     atomic_fetch_sub_explicit(&h->n_chunks, t.chunks, memory_order_relaxed);
     metric_add(&head_chunks_removed, (double)t.chunks);

@@ -74,11 +74,11 @@ errc head_open(struct head **out, const struct head_opts *o, struct err *e)
     atomic_init(&h->min_ooo_time, INT64_MAX);
     atomic_init(&h->max_ooo_time, INT64_MIN);
     atomic_flag_clear(&h->told);
-    h->exemplars = exemplars_new(o->max_exemplars, o->exemplar_late_ms);
+    h->exemplars = exemplars_new(o->keeps.max_exemplars, o->exemplar_late_ms);
     meta_table_init(&h->metadata);
-    h->store.keep_st = o->keep_st;
-    h->store.histogram_st = o->histogram_st;
-    head_set_float_xor2(h, o->float_xor2);
+    h->store.keep_st = o->keeps.start_times;
+    h->store.histogram_st = o->keeps.histogram_st;
+    head_set_float_xor2(h, o->keeps.float_xor2);
     head_show(h);
     *out = h;
     return OK;

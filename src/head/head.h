@@ -18,6 +18,7 @@
 #ifndef EPI_HEAD_HEAD_H
 #define EPI_HEAD_HEAD_H
 
+#include "head/keeps.h"
 #include "storage/appender.h"
 #include "storage/querier.h"
 
@@ -38,13 +39,8 @@ struct head_opts {
      * wait for head_write_sealed; again after that was called. NULL: nobody is told. */
     void (*many_sealed)(void *ctx);
     void *many_sealed_ctx;
-    size_t max_exemplars;              /* 0: none are kept, nor logged */
     int64_t exemplar_late_ms;          /* how late an exemplar may come */
-    bool metadata_records;             /* metadata are logged when they change */
-    /* Start timestamps: kept in log and chunks; histograms get chunks that have room for them; a
-     * sample with one is preceded by a zero at that time. */
-    bool keep_st, histogram_st, st_as_zero;
-    bool float_xor2;                   /* chunks of floats are XOR2; REQUIRES: set if keep_st is */
+    struct head_keeps keeps;
 };
 
 MUST_USE errc head_open(struct head **out, const struct head_opts *o, struct err *e);

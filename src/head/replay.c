@@ -339,7 +339,7 @@ struct replay_decoder *head_replay_decoder(struct head_replay *r)
     d->with_st =
         atomic_load_explicit(&r->head->store.float_enc, memory_order_relaxed) == CHUNK_XOR2;
     d->with_exemplars = exemplars_cap(r->head->exemplars) > 0;
-    d->with_metadata = r->head->opts.metadata_records;
+    d->with_metadata = r->head->opts.keeps.metadata;
     return d;
 }
 

@@ -15,8 +15,9 @@ struct replay_item *replay_item_histogram(struct arena *a, const struct ref_hist
 {
     if (rec_histogram_check(&r->h, NULL) != OK) return NULL;
     struct replay_item *x = ANEW(a, struct replay_item);
-    *x = (struct replay_item){ .t = r->t, .st = r->st,
-        .kind = r->h.is_float ? SAMPLE_FLOAT_HISTOGRAM : SAMPLE_HISTOGRAM };
+    *x = (struct replay_item){
+        .t = r->t, .st = r->st, .kind = r->h.is_float ? SAMPLE_FLOAT_HISTOGRAM : SAMPLE_HISTOGRAM
+    };
     if (r->h.is_float) x->floats = histogram_copy(a, rec_histogram_float(a, &r->h));
     else x->whole = int_histogram_copy(a, rec_histogram_int(a, &r->h));
     return x;
@@ -29,13 +30,12 @@ void replay_item_apply(
         byte_append_float(c, slot_i, slot, x->t, x->st, x->v);
         return;
     }
-    struct hist_words w = x->kind == SAMPLE_HISTOGRAM ? hist_words_of_int(x->whole)
-                                                      : hist_words_of_float(x->floats);
+    struct hist_words w =
+        x->kind == SAMPLE_HISTOGRAM ? hist_words_of_int(x->whole) : hist_words_of_float(x->floats);
     byte_append_histogram(c, slot_i, slot, x->t, x->st, &w);
 }
 
-struct replay_other *replay_other_exemplar(
-    struct arena *a, uint32_t slot, const struct exemplar *x)
+struct replay_other *replay_other_exemplar(struct arena *a, uint32_t slot, const struct exemplar *x)
 {
     struct replay_other *o = ANEW(a, struct replay_other);
     o->slot = slot;
@@ -45,8 +45,7 @@ struct replay_other *replay_other_exemplar(
     return o;
 }
 
-struct replay_other *replay_other_metadata(
-    struct arena *a, uint32_t slot, const struct metadata *m)
+struct replay_other *replay_other_metadata(struct arena *a, uint32_t slot, const struct metadata *m)
 {
     struct replay_other *o = ANEW(a, struct replay_other);
     o->slot = slot;

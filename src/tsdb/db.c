@@ -228,7 +228,8 @@ static errc open_parts(
         .samples_per_chunk = db->o.samples_per_chunk,
         .many_sealed = db_many_sealed,
         .many_sealed_ctx = db,
-        .max_exemplars = db->o.max_exemplars };
+        .exemplar_late_ms = db->o.ooo_window_ms,
+        .keeps = db->o.keeps };
     TRY(head_open(&db->head, &ho, e));
     in.head = db->head;
     head_set_ooo_log(db->head, late_log(db));

@@ -20,6 +20,7 @@
 #define EPI_TSDB_DB_H
 
 #include "base/compress.h"
+#include "head/keeps.h"
 #include "io/reader.h"
 #include "storage/appender.h"
 #include "storage/chunk_querier.h"
@@ -43,8 +44,8 @@ struct db_opts {
     bool no_overlapping_compaction;
     struct retention retention;        /* zero: everything is kept */
     int64_t ooo_window_ms;             /* see db_set_ooo_window */
+    struct head_keeps keeps;           /* exemplars, metadata, start times; see head/keeps.h */
     uint32_t samples_per_chunk;        /* 0: 120 */
-    size_t max_exemplars;              /* 0: none are kept */
     unsigned replay_workers;           /* 0: one per core; 1: no threads */
     /* Told when the blocks can be asked, before the log is replayed, and with NULL when that ends
      * because the opening failed: then nobody may hold a querier when it returns. NULL: nobody. */

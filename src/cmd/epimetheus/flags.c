@@ -443,6 +443,9 @@ struct features features_read(const struct flags *f)
         { S("use-start-timestamps"), &on.use_start_timestamps },
         { S("type-and-unit-labels"), &on.type_and_unit },
         { S("exemplar-storage"), &on.exemplar_storage },
+        { S("st-storage"), &on.st_storage },
+        { S("histograms-st-encoding"), &on.histogram_st },
+        { S("xor2-encoding"), &on.xor2 },
     };
     /* without effect here: no-ops of old, or parts that are not served yet */
     static const str known[] = {
@@ -455,17 +458,14 @@ struct features features_read(const struct flags *f)
         S("delayed-compaction"),
         S("extra-scrape-metrics"),
         S("fast-startup"),
-        S("histograms-st-encoding"),
         S("memory-snapshot-on-shutdown"),
         S("metadata-wal-records"),
         S("old-ui"),
         S("otlp-deltatocumulative"),
         S("otlp-native-delta-ingestion"),
         S("search-api"),
-        S("st-storage"),
         S("st-synthesis"),
         S("use-uncached-io"),
-        S("xor2-encoding"),
     };
     for (size_t i = 0; i < f->features.n; i++) {
         bool found = false;

@@ -58,7 +58,8 @@ void flags_tell_unserved(const struct opts_run *run);
 /* Which --enable-feature names are on; unknown ones warn. */
 struct features {
     bool experimental_functions, delayed_name_removal, extended_range_selectors, binop_fill,
-        per_step_stats, use_start_timestamps, type_and_unit, exemplar_storage;
+        per_step_stats, use_start_timestamps, type_and_unit, exemplar_storage, st_storage,
+        histogram_st, xor2;
 };
 struct features features_read(const struct flags *f);
 

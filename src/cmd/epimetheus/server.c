@@ -404,10 +404,13 @@ static errc storage_start(struct server *s, const struct config *c, struct err *
     static const enum compress_kind kinds[] = { COMPRESS_SNAPPY, COMPRESS_ZSTD };
     static const enum io_backend backends[] = { IO_AUTO, IO_MMAP, IO_BUFFERED, IO_DIRECT };
     struct db_opts o = {
-        .max_exemplars = (size_t)MAX(c->max_exemplars, 0),
         .early = storage_early,
         .early_ctx = s,
         .fs = s->data_fs,
+        .keeps = { .max_exemplars = (size_t)MAX(c->max_exemplars, 0),
+            .start_times = s->on.st_storage,
+            .histogram_st = s->on.histogram_st,
+            .float_xor2 = s->on.xor2 },
         .backend = backends[s->flags.storage_io],
         .wal_compress =
             s->flags.wal_compression ? kinds[s->flags.wal_compression_type] : COMPRESS_NONE,

@@ -9,8 +9,15 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* A case file may ask for digests: then each 40th series shows its samples. */
-static errc case_every(const char *path, size_t *every, struct err *e)
+/* How a case wants its folder opened and shown: each 40th series with its samples, features of
+ * the storage. */
+struct how {
+    size_t every;
+    int64_t ooo_window_ms;
+    struct head_keeps keeps;
+};
+
+static errc case_read(const char *path, struct how *how, struct err *e)
 {
     enum { DIGEST_EVERY = 40 };
     struct arena a;
@@ -20,20 +27,30 @@ static errc case_every(const char *path, size_t *every, struct err *e)
     json_t *root = rc == OK ? json_loadb((const char *)text.p, text.n, 0, NULL) : NULL;
     if (rc == OK && !json_is_object(root))
         rc = err_set(e, ERR_BAD_INPUT, "%s: not a JSON object", path);
-    if (rc == OK && json_is_true(json_object_get(root, "digest_only"))) *every = DIGEST_EVERY;
+    if (json_is_true(json_object_get(root, "digest_only"))) how->every = DIGEST_EVERY;
+    how->ooo_window_ms = json_integer_value(json_object_get(root, "ooo_window_ms"));
+    how->keeps = (struct head_keeps){
+        .max_exemplars = (size_t)MAX(json_integer_value(json_object_get(root, "max_exemplars")), 0),
+        .metadata = json_is_true(json_object_get(root, "metadata_wal")),
+        .start_times = json_is_true(json_object_get(root, "st_storage")),
+        .histogram_st = json_is_true(json_object_get(root, "histograms_st")),
+        .float_xor2 = json_is_true(json_object_get(root, "xor2")),
+    };
     json_decref(root);
     arena_fini(&a);
     return rc;
 }
 
 /* The real opening, repairs included, over a layer that keeps every change in memory. */
-static errc dump_folder(const char *dir, size_t every, struct err *e)
+static errc dump_folder(const char *dir, const struct how *how, struct err *e)
 {
     struct fs *real = fs_real_new(str_z(dir));
     struct fs *over = fs_overlay_new(real);
     struct db_opts o = { .fs = over,
         .backend = IO_AUTO,
         .wal_compress = COMPRESS_SNAPPY,
+        .ooo_window_ms = how->ooo_window_ms,
+        .keeps = how->keeps,
         .no_lock = true,
         .no_thread = true,
         .salvage = true };
@@ -43,7 +60,7 @@ static errc dump_folder(const char *dir, size_t every, struct err *e)
                   ? OK
                   : err_set(e, ERR_NOT_FOUND, "%s: no such folder", dir);
     if (rc == OK) rc = db_open(&db, &o, NULL, e);
-    if (rc == OK) rc = dump_jsonl(db_queryable(db), every, stdout, e);
+    if (rc == OK) rc = dump_jsonl(db_queryable(db), how->every, stdout, e);
     db_abandon(db);
     fs_free(over);
     fs_free(real);
@@ -67,9 +84,9 @@ static int dump_run(int argc, char **argv)
     }
     if (!dir || strcmp(format, "jsonl") != 0) return cmd_usage(&cmd_tsdb);
     struct err e = { 0 };
-    size_t every = 1;
-    errc rc = case_file ? case_every(case_file, &every, &e) : OK;
-    if (rc == OK) rc = dump_folder(dir, every, &e);
+    struct how how = { .every = 1 };
+    errc rc = case_file ? case_read(case_file, &how, &e) : OK;
+    if (rc == OK) rc = dump_folder(dir, &how, &e);
     return rc == OK ? EXIT_FINE : cmd_failed(rc, &e);
 }
 
