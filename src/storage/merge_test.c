@@ -126,3 +126,63 @@ TEST(merge_lists)
     memstore_free(stores[0]);
     memstore_free(stores[1]);
 }
+
+/* ---- hints of histograms ---- */
+
+static void put_histogram(struct memstore *m, int64_t t, double count)
+{
+    static struct span one[] = { { 0, 1 } };
+    struct label l[] = { { METRIC_NAME, S("h") } };
+    struct appendable *to = memstore_appendable(m);
+    struct histogram h = { .count = count, .pos = { one, 1, &count, 1 } };
+    struct appender *a;
+    series_handle s;
+    EXPECT_OK(to->ops->begin(to, &a, NULL));
+    EXPECT_OK(a->ops->series(a, (struct labels){ l, 1 }, &s, NULL));
+    if (count < 0) EXPECT_OK(a->ops->append(a, s, t, count, 0, NULL));
+    else EXPECT_OK(a->ops->histogram(a, s, t, 0, NULL, &h, NULL));
+    EXPECT_OK(a->ops->commit(a, NULL));
+}
+
+/* One letter a sample: f a float, ? a histogram of which nothing is known, . one without a reset. */
+static void expect_hints(struct memstore **all, size_t n, int64_t from, const char *want)
+{
+    SCOPED(querier_freep) struct querier *q = querier_over(all, n);
+    SCOPED(series_set_freep) struct series_set *set = NULL;
+    SCOPED(sample_iter_freep) struct sample_iter *it = NULL;
+    struct matcher everything = { .type = MATCH_EQ };
+    struct series *x;
+    char got[64] = "";
+    size_t k = 0;
+    EXPECT_OK(q->ops->select(q, (struct matchers){ &everything, 1 }, NULL, &set, NULL));
+    EXPECT_OK(set->ops->next(set, &x, NULL));
+    EXPECT_OK(x->ops->iterate(x, &it, NULL));
+    if (from) EXPECT_OK(sample_iter_seek(it, from, NULL));
+    for (struct sample_batch b = { .n = 1 }; b.n;) {
+        EXPECT_OK(sample_iter_fill(it, &b, NULL));
+        for (size_t i = 0; i < b.n; i++) {
+            bool no = b.kind != SAMPLE_FLOAT && b.h[i]->hint == RESET_NO;
+            got[k++] = b.kind == SAMPLE_FLOAT ? 'f' : no ? '.' : '?';
+        }
+    }
+    EXPECT_STR(str_z(got), str_z(want));
+}
+
+TEST(merge_forgets_hints_between_sources)
+{
+    struct memstore *a = memstore_new(), *b = memstore_new();
+    for (int64_t t = 1; t <= 6; t++) put_histogram(a, 10 * t, (double)t);
+    expect_hints((struct memstore *[]){ a }, 1, 0, "?.....");
+    put_histogram(b, 35, 7);                   /* between the third and the fourth */
+    put_histogram(b, 36, 8);
+    expect_hints((struct memstore *[]){ a, b }, 2, 0, "?..?.?..");
+    expect_hints((struct memstore *[]){ b, a }, 2, 0, "?..?.?..");
+    expect_hints((struct memstore *[]){ a, b }, 2, 36, "??..");
+    put_histogram(b, 45, -1);                  /* a float */
+    expect_hints((struct memstore *[]){ a, b }, 2, 0, "?..?.?f?.");
+    put_histogram(b, 55, 9);
+    put_histogram(b, 60, 10);                  /* at the time of the last one of a */
+    expect_hints((struct memstore *[]){ a, b }, 2, 0, "?..?.?f???");
+    memstore_free(a);
+    memstore_free(b);
+}
