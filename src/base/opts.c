@@ -211,13 +211,14 @@ const struct opt_kind opt_choice = { .set = opt_choice_set, .show = opt_choice_s
 
 /* ---- first pass: words to pairs of row and text ---- */
 
-enum { OPTS_BUILTINS = 3 };
+enum { OPTS_BUILTINS = 4 };
 static const struct opt opts_builtin[OPTS_BUILTINS] = {
     { .name = "help",
         .help = "Show context-sensitive help (also try --help-long and --help-man).",
         .kind = &opt_bool,
         .letter = 'h' },
     { .name = "help-long", .help = "Generate long help.", .kind = &opt_bool, .flags = OPT_HIDDEN },
+    { .name = "help-man", .help = "Generate a man page.", .kind = &opt_bool, .flags = OPT_HIDDEN },
     { .name = "version", .help = "Show application version.", .kind = &opt_bool },
 };
 
@@ -422,7 +423,8 @@ errc opts_parse(void *out, const struct opt *table, size_t n, int argc, char **a
     /* told before anything behind it is found wrong */
     if (run->version) return OK;
     TRY(rc);
-    run->help = opts_asked(&l, "help") || opts_asked(&l, "help-long");
+    run->help = opts_asked(&l, "help") || opts_asked(&l, "help-long") ||
+                opts_asked(&l, "help-man");
     if (run->help) return OK;
     TRY(opts_defaults(out, &l, run, e));
     TRY(opts_missing(&l, run, e));

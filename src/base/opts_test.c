@@ -223,6 +223,7 @@ TEST(opts_help_and_version)
         { "help", { "--help" }, true, false },
         { "letter, beside a bad value", { "--queue=x", "-h" }, true, false },
         { "long", { "--help-long" }, true, false },
+        { "man", { "--help-man" }, true, false },
         { "version, before what is unknown", { "--version", "--foo" }, false, true },
     };
     TEST_EACH(c, cases) {

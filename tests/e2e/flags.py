@@ -37,6 +37,7 @@ class Refusals(ServerCase):
                 ('--web.external-url="http://x"', 2, 'parse external URL "\\"http://x\\"": URL must not begin or end with quotes'),
                 ('--web.external-url=http://x/%zz', 2, 'parse external URL "http://x/%zz": parse "http://x/%zz": invalid URL escape "%zz"'),
                 ('--web.external-url=http://[::1', 2, 'parse external URL "http://[::1": parse "http://[::1": missing \']\' in host'),
+                ('--web.external-url=://x', 2, 'parse external URL "://x": parse "://x": missing protocol scheme'),
                 ('--web.cors.origin=(', 2, 'could not compile CORS regex string "(": error parsing regexp: missing closing ): `^(?s:()$`'),
                 ('--auto-gomemlimit.ratio=2', 2, '--auto-gomemlimit.ratio must be greater than 0 and less than or equal to 1.'),
                 ('--storage.agent.path=x', 3, 'The following flag(s) can only be used in agent mode: ["--storage.agent.path"]'),
@@ -45,6 +46,11 @@ class Refusals(ServerCase):
             with self.subTest(args=args):
                 r = subprocess.run([EPIMETHEUS] + args.split(' '), cwd=self.dir, capture_output=True, text=True, timeout=LIMIT_S)
                 self.assertEqual((r.returncode, r.stderr), (code, words + '\n'))
+
+    def test_levels_in_any_case(self):
+        r = subprocess.run([EPIMETHEUS, '--log.level=ERROR', '--config.file=none.yml'], cwd=self.dir, capture_output=True, text=True, timeout=LIMIT_S)
+        self.assertEqual((r.returncode, r.stderr.count('\n')), (2, 1))
+        self.assertIn('level=ERROR', r.stderr)
 
     def test_what_fails_later(self):
         self.config('{}\n')

@@ -24,6 +24,8 @@ static errc named_choice(void *at, const struct opt *o, str text, const char *wh
 static errc log_level_set(void *at, const struct opt *o, str text, struct arena *mem, struct err *e)
 {
     (void)mem;
+    for (const char *const *level = log_levels; *level; level++)
+        if (str_eq_nocase(text, str_z(*level))) text = str_z(*level);
     return named_choice(at, o, text, "level", e);
 }
 
@@ -326,6 +328,9 @@ static errc url_check(struct flags *f, struct err *e)
     if (strchr(quotes, url.p[0]) || strchr(quotes, url.p[url.n - 1]))
         return flags_end(f, 2, e, "parse external URL %.*s: URL must not begin or end with quotes",
             STR_ARG(buf_view(&q)));
+    if (url.p[0] == ':')
+        return flags_end(f, 2, e, "parse external URL %.*s: parse %.*s: missing protocol scheme",
+            STR_ARG(buf_view(&q)), STR_ARG(buf_view(&q)));
     for (size_t i = 0; i < url.n; i++) {
         bool hex = url.n - i > 2 && strchr("0123456789abcdefABCDEF", url.p[i + 1]) &&
                    strchr("0123456789abcdefABCDEF", url.p[i + 2]);
