@@ -29,6 +29,7 @@ from frame import Case, tally
 
 EXPORTER_PORT = 21151
 READY_LIMIT_S = 20
+PORT_LIMIT_S = 300                  # another run on this machine holds the port that the answers name
 REQUEST_LIMIT_S = 15
 WITHOUT_ASSETS = 'Error opening React index.html'    # a page that the reference was built without: ours may be there
 BROKEN_FROM, BROKEN_TO = 2, 4       # seq of the setup live: prometheus.yml holds a broken text from one to the other
@@ -112,6 +113,19 @@ class Exporter(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def exporter_when_free():
+    end = time.monotonic() + PORT_LIMIT_S
+    while True:
+        try:
+            server = http.server.ThreadingHTTPServer(('127.0.0.1', EXPORTER_PORT), Exporter)
+            server.daemon_threads = True
+            return server
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
 class Server:
     """A running epimetheus in a folder of its own; use with `with`."""
     def __init__(self, folder, setup):
@@ -139,8 +153,7 @@ class Server:
                                  ('/om', 'live_metrics.om', 'application/openmetrics-text; version=1.0.0; charset=utf-8')):
             with open(os.path.join(files, name), 'rb') as f:
                 Exporter.pages[page] = (200, kind, f.read())
-        self.exporter = http.server.ThreadingHTTPServer(('127.0.0.1', EXPORTER_PORT), Exporter)
-        self.exporter.daemon_threads = True
+        self.exporter = exporter_when_free()
         threading.Thread(target=self.exporter.serve_forever, daemon=True).start()
         self.log = open(os.path.join(self.dir, 'log'), 'wb')
         self.proc = subprocess.Popen([frame.EPIMETHEUS, '--config.file=prometheus.yml', '--storage.tsdb.path=data',
