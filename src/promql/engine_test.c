@@ -14,7 +14,7 @@ static struct memstore *store_of(const char *script)
     EXPECT_OK_E(script_parse(&s, str_z(script), &e), &e);
     for (size_t i = 0; i < s.n; i++)
         EXPECT_OK_E(
-            script_load_into(&s.at[i].load, memstore_appendable(m), memstore_appendable(m), &e),
+            script_load_into(&s.at[i].load, memstore_appendable(m), &e),
             &e);
     script_fini(&s);
     return m;
@@ -325,7 +325,7 @@ TEST(engine_scripts)
         EXPECT_OK_E(script_parse(&s, vectors_file(&a, path), &e), &e);
         struct memstore *m = memstore_new();
         struct engine *en = engine_new(&o);
-        struct script_storage st = { m, store_reset, store_appendable, store_appendable,
+        struct script_storage st = { m, store_reset, store_appendable,
             store_queryable };
         script_run(&s, &st, en, &(struct script_report){ path, script_eval_done });
         engine_free(en);

@@ -129,13 +129,6 @@ static errc start_line(struct reader *r, str line, struct series_description *me
     return OK;
 }
 
-static bool has_histogram(const struct series_description *d)
-{
-    for (size_t i = 0; i < d->n; i++)
-        if (d->values[i].kind == SEQ_HISTOGRAM) return true;
-    return false;
-}
-
 typedef VEC(struct script_series) series_list;
 
 /* A series that comes twice: the last line counts. */
@@ -170,7 +163,6 @@ static errc load_lines(struct reader *r, series_list *all)
         if (pending && st.n != s.d.n)
             return bad(r, "@st line has %zu values but sample line has %zu", st.n, s.d.n);
         if (pending) s.st = st.at;
-        s.histograms = has_histogram(&s.d);
         load_put(r, all, s);
         pending = false;
     }
@@ -448,26 +440,6 @@ static errc command(struct reader *r, str line)
     return bad(r, "invalid command \"%.*s\"", STR_ARG(line));
 }
 
-/* A series that holds histograms in one load is one of histograms in all of them. */
-static void spread_histograms(struct script_cmd *at, size_t n, struct arena *a)
-{
-    struct label_set set;
-    bool fresh;
-    label_set_init(&set, a);
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; at[i].kind == SCRIPT_LOAD && k < at[i].load.n; k++) {
-            struct script_series *s = &at[i].load.at[k];
-            s->histograms |= s->st != NULL;
-            if (s->histograms) label_set_add(&set, s->d.labels, &fresh);
-        }
-    size_t known = set.n;
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; at[i].kind == SCRIPT_LOAD && k < at[i].load.n; k++)
-            if (label_set_add(&set, at[i].load.at[k].d.labels, &fresh) < known)
-                at[i].load.at[k].histograms = true;
-    label_set_fini(&set);
-}
-
 errc script_parse(struct script *out, str text, struct err *e)
 {
     struct script s = { 0 };
@@ -478,7 +450,6 @@ errc script_parse(struct script *out, str text, struct err *e)
         if (r.lines.at[r.at].n) rc = command(&r, r.lines.at[r.at]);
     s.at = r.cmds.at;
     s.n = r.cmds.n;
-    spread_histograms(s.at, s.n, &s.a);
     if (rc != OK) script_fini(&s);
     else *out = s;
     return rc;

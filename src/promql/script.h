@@ -16,11 +16,10 @@
 
 /* of one sample's start timestamp, from the sample's time */
 struct script_start { bool omitted; int64_t offset_ms; };
-/* st NULL: none; histograms: or st, here or elsewhere */
+/* st NULL: none */
 struct script_series {
     struct series_description d;
     const struct script_start *st;
-    bool histograms;
 };
 struct script_load { int64_t step_ms; bool nhcb; struct script_series *at; size_t n; };
 

@@ -50,27 +50,21 @@ static errc load_series(
     return OK;
 }
 
-errc script_load_into(const struct script_load *l, struct appendable *floats,
-    struct appendable *histograms, struct err *e)
+errc script_load_into(const struct script_load *l, struct appendable *to, struct err *e)
 {
-    struct appendable *to[] = { floats, histograms };
-    struct appender *ap[] = { NULL, NULL };
+    struct appender *ap;
+    TRY(to->ops->begin(to, &ap, e));
     errc rc = OK;
-    for (int k = 0; k < 2 && rc == OK; k++) rc = to[k]->ops->begin(to[k], &ap[k], e);
-    for (size_t i = 0; i < l->n && rc == OK; i++)
-        rc = load_series(ap[l->at[i].histograms], &l->at[i], l->step_ms, e);
-    if (rc == OK && l->nhcb) rc = script_nhcb_append(l, ap[1], e);
-    for (int k = 0; k < 2; k++) {
-        if (!ap[k]) continue;
-        if (rc == OK) rc = ap[k]->ops->commit(ap[k], e);
-        else ap[k]->ops->rollback(ap[k]);
-    }
+    for (size_t i = 0; i < l->n && rc == OK; i++) rc = load_series(ap, &l->at[i], l->step_ms, e);
+    if (rc == OK && l->nhcb) rc = script_nhcb_append(l, ap, e);
+    if (rc == OK) return ap->ops->commit(ap, e);
+    ap->ops->rollback(ap);
     return rc;
 }
 
 static errc run_load(struct run *r, const struct script_load *l, struct err *e)
 {
-    return script_load_into(l, r->st->appendable(r->st->ctx), r->st->histograms(r->st->ctx), e);
+    return script_load_into(l, r->st->appendable(r->st->ctx), e);
 }
 
 /* --- checks --- */

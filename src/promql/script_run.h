@@ -20,9 +20,7 @@
 struct script_storage {
     void *ctx;
     errc (*reset)(void *ctx, struct err *e);
-    struct appendable *(*appendable)(void *ctx);               /* of series of floats */
-    /* of series that hold histograms or start timestamps; may be the same */
-    struct appendable *(*histograms)(void *ctx);
+    struct appendable *(*appendable)(void *ctx);
     struct queryable *(*queryable)(void *ctx);
 };
 
@@ -39,8 +37,8 @@ void script_run(const struct script *s, const struct script_storage *st, struct 
 struct engine_opts script_engine_opts(void);
 
 /* One load command, also for whoever fills a storage by hand. */
-MUST_USE errc script_load_into(const struct script_load *l, struct appendable *floats,
-    struct appendable *histograms, struct err *e);
+MUST_USE errc script_load_into(
+    const struct script_load *l, struct appendable *to, struct err *e);
 
 /* A result against the expectations of an eval; start and step: of the points of a matrix. */
 MUST_USE errc script_compare(const struct script_eval *ev, const struct result *r, struct err *e);

@@ -1,4 +1,4 @@
-/* memstore.h — a storage in memory: for the tests of the rooms above storage, and for scripts.
+/* memstore.h — a storage in memory: for the tests of the rooms above storage.
  *
  * What        An appendable and a queryable over plain arrays: no files, no chunks, no head.
  * Invariants  a batch becomes visible at commit as a whole; a querier sees what was committed
@@ -10,8 +10,7 @@
  * Errors      as appender.h and querier.h promise
  * Format      none
  *
- * Never in a program that keeps data. epitool runs those series of a script on it that hold
- * histograms or start timestamps, which the head does not take.
+ * Never in a program.
  */
 #ifndef EPI_STORAGE_MEMSTORE_H
 #define EPI_STORAGE_MEMSTORE_H

@@ -20,8 +20,7 @@ static errc load_script(const struct script *s, struct err *e)
         if (s->at[i].kind != SCRIPT_LOAD)
             return err_set(
                 e, ERR_BAD_INPUT, "line %zu: a data set holds load commands only", s->at[i].line);
-        TRY(script_load_into(
-            &s->at[i].load, storage.appendable(storage.ctx), storage.histograms(storage.ctx), e));
+        TRY(script_load_into(&s->at[i].load, storage.appendable(storage.ctx), e));
     }
     return OK;
 }
