@@ -16,6 +16,8 @@ void chunk_encoder_fini(struct chunk_encoder *w)
 void chunk_encoder_begin(struct chunk_encoder *w, const struct chunk_rules *by)
 {
     assert(by->rule == CHUNKS_TRIMMED ? chunk_enc_known(by->enc) : chunk_enc_is_float(by->floats));
+    hist_app_fini(&w->hist);                   /* a row that was given up */
+    w->hist = (struct hist_app){ 0 };
     w->chunks.n = 0;
     buf_reset(&w->bytes);
     w->by = *by;
