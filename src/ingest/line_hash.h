@@ -8,10 +8,10 @@
  * Errors      none
  * Format      none: it differs from run to run
  *
- * A line of a page has 100 to 300 bytes, and this is most of what it costs to know it again. 48 bytes
- * a round in three chains, so that no multiplication waits for the one before; the last 16 bytes
- * overlap what came before instead of being picked apart. A step folds the 128-bit product of two
- * keyed halves, as in wyhash and in the middle lengths of XXH3.
+ * A line of a page has 100 to 300 bytes, and this is most of what it costs to know it again. 48
+ * bytes a round in three chains, so that no multiplication waits for the one before; the last 16
+ * bytes overlap what came before instead of being picked apart. A step folds the 128-bit product of
+ * two keyed halves, as in wyhash and in the middle lengths of XXH3.
  */
 #ifndef EPI_INGEST_LINE_HASH_H
 #define EPI_INGEST_LINE_HASH_H

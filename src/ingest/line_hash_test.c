@@ -75,7 +75,7 @@ TEST(line_hash_of_numbered_lines)
     enum { MANY = 500000 };
     uint64_t *h = mem_alloc_array(MANY, sizeof(*h));
     size_t ones[64] = { 0 };
-    char text[] = "http_requests_total{code=\"200\",instance=\"0000000\",job=\"api\",method=\"get\"}";
+    char text[] = "http_requests_total{code=\"200\",id=\"0000000\",job=\"api\",method=\"get\"}";
     char *digits = strstr(text, "0000000");
     for (size_t i = 0; i < MANY; i++) {
         for (size_t k = 7, v = i; k-- > 0; v /= 10) digits[k] = (char)('0' + v % 10);

@@ -459,7 +459,8 @@ static void transfer_setup(struct transfer *t)
     curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(h, CURLOPT_HTTP_CONTENT_DECODING, 0L);
     bool large = r->expect_bytes >= 4 * (size_t)RECEIVE_LARGE_BYTES;
-    curl_easy_setopt(h, CURLOPT_BUFFERSIZE, large ? (long)RECEIVE_LARGE_BYTES : (long)RECEIVE_BYTES);
+    long room = large ? (long)RECEIVE_LARGE_BYTES : (long)RECEIVE_BYTES;
+    curl_easy_setopt(h, CURLOPT_BUFFERSIZE, room);
     curl_easy_setopt(h, CURLOPT_MAXAGE_CONN, (long)IDLE_MAX_S);
     curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(h, CURLOPT_ERRORBUFFER, t->detail);

@@ -6,6 +6,7 @@
 #include "wal/wal_impl.h"
 
 #include "base/mem.h"
+#include "wal/samples_pack.h"
 
 ACCOUNT(wal_account, "wal")
 
@@ -110,7 +111,8 @@ void wal_batch_add(struct wal_batch *b, str rec)
     size_t before = b->stored.n;
     assert(rec.n < UINT32_MAX);
     if (b->compress != COMPRESS_NONE && rec.n > 0) {
-        errc rc = compress_pack(&b->stored, b->compress, rec, 0, NULL);
+        bool done = b->compress == COMPRESS_SNAPPY && samples_pack(&b->stored, rec);
+        errc rc = done ? OK : compress_pack(&b->stored, b->compress, rec, 0, NULL);
         if (rc == OK && b->stored.n - before < rec.n) {
             b->saved_bytes += (int64_t)(rec.n - (b->stored.n - before));
             vec_push(&b->pieces,
