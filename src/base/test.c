@@ -14,6 +14,7 @@ static struct test *tests;
 static const char *current_case;
 static bool was_skipped;
 static char tmp[256], shared[256];
+static uint64_t secrets;                       /* what the secrets of a test follow from */
 
 void test_register(struct test *t)
 {
@@ -32,7 +33,7 @@ void test_fail(const char *file, int line, const char *fmt, ...)
     va_end(ap);
     fprintf(stderr, "%s:%d: ", file, line);
     if (current_case) fprintf(stderr, "case \"%s\": ", current_case);
-    fprintf(stderr, "%s (SEED=%" PRIu64 ")\n", words, test_seed());
+    fprintf(stderr, "%s (SEED=%" PRIu64 " SECRETS=%" PRIu64 ")\n", words, test_seed(), secrets);
     _fail(file, line);
     abort();
 }
@@ -101,6 +102,7 @@ static void run_one(void **state)
 {
     struct test *t = *state;
     current_case = NULL;
+    prng_fake_set(secrets);
     t->run();
     tmp_remove();
 }
@@ -113,9 +115,18 @@ static int run_quiet(struct test *t)
     return _cmocka_run_group_tests(t->name, &unit, 1, NULL, NULL);
 }
 
+/* Hash tables and names differ from run to run; SECRETS=n makes a run as another was. */
+static void secrets_draw(void)
+{
+    const char *given = getenv("SECRETS");
+    prng_secret(&secrets, sizeof(secrets));
+    if (given) secrets = strtoull(given, NULL, 10);
+}
+
 int main(int argc, char **argv)
 {
     unsigned passed = 0, failed = 0, skipped = 0;
+    secrets_draw();
     setvbuf(stdout, NULL, _IOLBF, 0);
     cmocka_set_message_output(CM_OUTPUT_STDOUT);
     if (!getenv("TEST_VERBOSE") && !freopen("/dev/null", "w", stdout)) return 2;
