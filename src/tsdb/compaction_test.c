@@ -411,3 +411,38 @@ TEST(repaired_version_survives)
     buf_fini(&after);
     fs_free(fs);
 }
+
+/* A deletion fails halfway, at any point, and the database is closed as if nothing was: what the
+ * next opening shows, a power cut does not undo. */
+TEST(failed_deletion_stays_as_it_is)
+{
+    struct matcher m = { .type = MATCH_EQ, .name = S("id"), .value = S("3") };
+    log_capture(log_nothing, NULL);
+    for (uint64_t nth = 1; nth < 24; nth++) {
+        struct fs *fs = fs_sim_new(test_seed() + nth);
+        struct db_opts o = opts_of(fs);
+        struct db_opened what = { 0 };
+        struct buf before = { 0 }, after = { 0 };
+        struct err e = { 0 };
+        struct db *db = fill_segments(open_db(&o, &what), &o);
+        EXPECT_OK_E(db_compact(db, &e), &e);
+        EXPECT_OK(db_sync(db, NULL));
+        fs_sim_fail_nth(fs, SIM_OPS_CHANGE, nth, ERR_IO);
+        (void)!db_delete(db, (struct matchers){ &m, 1 }, INT64_MIN, INT64_MAX, NULL);
+        fs_sim_fail_nth(fs, 0, 0, OK);
+        EXPECT_OK_E(db_close(db, &e), &e);
+        db = open_db(&o, &what);
+        EXPECT(!what.unclean);
+        dump(db, &before);
+        fs_sim_crash(fs, SIM_LOSE_ALL);
+        db_abandon(db);
+        db = open_db(&o, &what);
+        dump(db, &after);
+        EXPECT(str_eq(buf_view(&before), buf_view(&after)));
+        EXPECT_OK(db_close(db, NULL));
+        buf_fini(&before);
+        buf_fini(&after);
+        fs_free(fs);
+    }
+    log_capture(NULL, NULL);
+}

@@ -80,6 +80,8 @@ struct db {
     int64_t reload_ns;                 /* when the folder is looked at again */
     bool cut_short;                    /* the last compaction; the background's */
     struct turn turn;                  /* of those who change the blocks */
+    /* relaxed: work failed halfway; what it did is not known to be durable */
+    _Atomic bool unsure;
     struct thread *thread;
     struct mtx mu;                     /* LOCK_DB */
     struct cond wake;
@@ -324,6 +326,23 @@ static void db_free(struct db *db, bool remove_lock)
     mem_free(db);
 }
 
+/* The result of work on the folder. */
+static errc noted(struct db *db, errc rc)
+{
+    if (rc != OK) atomic_store_explicit(&db->unsure, true, memory_order_relaxed);
+    return rc;
+}
+
+/* After a clean end the next opening does not sync what it finds. */
+static bool is_settled(struct db *db)
+{
+    struct err e = { 0 };
+    if (!atomic_load_explicit(&db->unsure, memory_order_relaxed)) return true;
+    if (resync_folder(db->o.fs, &e) == OK) return true;
+    LOG(WARN, "not all of the folder is durable at close", kv_err(&e));
+    return false;
+}
+
 errc db_close(struct db *db, struct err *e)
 {
     if (!db) return OK;
@@ -334,7 +353,7 @@ errc db_close(struct db *db, struct err *e)
     bool told = sealed != OK || synced != OK;
     errc late = wbl ? wal_close_synced(wbl, told ? NULL : e) : OK;
     if (synced == OK) synced = late;
-    db_free(db, sealed == OK && synced == OK);
+    db_free(db, sealed == OK && synced == OK && is_settled(db));
     return sealed != OK ? sealed : synced;
 }
 
@@ -352,7 +371,7 @@ void db_abandon(struct db *db)
 static bool compact(struct db *db)
 {
     struct err e = { 0 };
-    errc rc = compaction_run(db->compaction, &e);
+    errc rc = noted(db, compaction_run(db->compaction, &e));
     if (rc == OK || rc == ERR_CANCELED) {
         db->pause_ms = 0;
         return rc == OK && !atomic_load_explicit(&db->turn.hurry, memory_order_relaxed);
@@ -366,7 +385,7 @@ static bool compact(struct db *db)
 static void reload(struct db *db)
 {
     struct err e = { 0 };
-    if (compaction_reload(db->compaction, &e) != OK)
+    if (noted(db, compaction_reload(db->compaction, &e)) != OK)
         LOG_LIMITED(ERROR, 60000, "the folder's blocks could not be looked at", kv_err(&e));
     db->reload_ns = clock_mono_ns() + db->o.reload_interval_ms * MS_NS;
 }
@@ -392,7 +411,7 @@ errc db_compact(struct db *db, struct err *e)
 {
     TRY(write_sealed(db, e));
     turn_take(&db->turn);
-    errc rc = compaction_run(db->compaction, e);
+    errc rc = noted(db, compaction_run(db->compaction, e));
     turn_give(&db->turn);
     return rc;
 }
@@ -405,7 +424,7 @@ void db_set_retention(struct db *db, struct retention r)
 errc db_delete(struct db *db, struct matchers ms, int64_t mint, int64_t maxt, struct err *e)
 {
     turn_take(&db->turn);
-    errc rc = deletion_mark(db->blocks, db->head, ms, mint, maxt, e);
+    errc rc = noted(db, deletion_mark(db->blocks, db->head, ms, mint, maxt, e));
     turn_give(&db->turn);
     return rc;
 }
@@ -413,7 +432,7 @@ errc db_delete(struct db *db, struct matchers ms, int64_t mint, int64_t maxt, st
 errc db_clean_tombstones(struct db *db, struct err *e)
 {
     turn_take(&db->turn);
-    errc rc = deletion_clean(db->blocks, db->o.fs, db->o.block_segment_bytes, e);
+    errc rc = noted(db, deletion_clean(db->blocks, db->o.fs, db->o.block_segment_bytes, e));
     turn_give(&db->turn);
     return rc;
 }
