@@ -72,7 +72,7 @@ TEST(chunk_recode)
         { "a hole", 0, 100000, 10000, 19000, SAMPLES - 10 },
         { "a hole at the beginning", 2000, 100000, 0, 19000, SAMPLES - 19 },
     };
-    TEST_EACH (c, cases) {
+    TEST_EACH(c, cases) {
         for (uint8_t enc = CHUNK_XOR; enc < CHUNK_ENCODINGS; enc++) {
             struct buf whole = { 0 }, want = { 0 }, got = { 0 };
             intervals deleted = { 0 };

@@ -72,7 +72,7 @@ TEST(batch_log_records)
             S("metadata:1 samples_v2:2 histogram_samples_v2:2 float_histogram_samples_v2:1 "
               "exemplars:1 samples_v2:1 float_histogram_samples_v2:1 ") },
     };
-    TEST_EACH (c, cases) {
+    TEST_EACH(c, cases) {
         struct fs *fs = fs_sim_new(1);
         struct wal *w = NULL;
         struct store s;

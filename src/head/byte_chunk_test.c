@@ -167,7 +167,7 @@ TEST(byte_chunks_of_mixed_series)
         { "XOR2, start timestamps", CHUNK_XOR2, true, 20 },
     };
     struct prng rnd = { test_seed() };
-    TEST_EACH (c, cases) {
+    TEST_EACH(c, cases) {
         struct rig g;
         rig_init(&g, c->float_enc, c->st);
         enum kind kind = A_FLOAT;

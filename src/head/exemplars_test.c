@@ -55,7 +55,7 @@ TEST(exemplars_taken)
         { "129 characters", { NO_LABELS, 1, 10, true }, { { long_129, 1 }, 1, 20, true }, 0,
             ERR_LIMIT, 1 },
     };
-    TEST_EACH (c, cases) {
+    TEST_EACH(c, cases) {
         struct exemplars *x = exemplars_new(4, c->late_ms);
         struct arena a = { 0 };
         bool take;

@@ -26,7 +26,7 @@ TEST(meta_table)
     meta_table_set(&t, 1, 7, &cases[2].m);
     meta_table_set(&t, 1, 7, &a);
     meta_table_set(&t, 2, 7, &a);
-    TEST_EACH (c, cases) EXPECT_EQ(meta_table_has(&t, 1, 7, &c->m), c->want);
+    TEST_EACH(c, cases) EXPECT_EQ(meta_table_has(&t, 1, 7, &c->m), c->want);
     EXPECT(!meta_table_has(&t, 1, 8, &a));
     meta_table_sweep(&t, is_even, NULL);
     EXPECT(!meta_table_has(&t, 1, 7, &a));

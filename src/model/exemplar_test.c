@@ -17,7 +17,7 @@ TEST(exemplars_are_the_same)
         { "no times", { { a, 1 }, 1, 5, false }, { { a, 1 }, 1, 6, false }, true },
         { "one time", { { a, 1 }, 1, 5, false }, { { a, 1 }, 1, 6, true }, false },
     };
-    TEST_EACH (c, cases) EXPECT_EQ(exemplar_same(&c->x, &c->y), c->want);
+    TEST_EACH(c, cases) EXPECT_EQ(exemplar_same(&c->x, &c->y), c->want);
 }
 
 TEST(exemplar_characters)

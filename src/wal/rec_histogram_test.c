@@ -45,7 +45,7 @@ TEST(rec_histogram_checked)
         { "none", 0, 0, 0, OK },
     };
     struct arena a = { 0 };
-    TEST_EACH (c, cases) {
+    TEST_EACH(c, cases) {
         struct rec_histogram r = { .schema = c->schema,
             .pos_spans = spans,
             .pos = deltas,
