@@ -1,7 +1,7 @@
 // Command reopen lets the Prometheus module open data folders that we left. It reads one JSON object a line from stdin, {"dir": …,
 // "options": {…}} with the options of a case.json, opens the folder read-write (which changes it), and answers with one a line:
 // {"dir": …, "error": …, "log": [warnings and errors], "series": [{"labels": [[name, value], …], "samples": [[ms, bits], …]}, …]}.
-// A sample that is no float has null for its bits.
+// A histogram has its canonical JSON instead of bits.
 // {"compact": {"blocks": [folders], "delete": [...], "out": folder}} has the Prometheus compactor merge blocks: {"made": [names], "error": …}.
 package main
 
@@ -73,6 +73,19 @@ func (o options) tsdb() *tsdb.Options {
 	return t
 }
 
+func sample(it chunkenc.Iterator, kind chunkenc.ValueType) [2]any {
+	switch kind {
+	case chunkenc.ValHistogram:
+		t, h := it.AtHistogram(nil)
+		return [2]any{t, whole(h)}
+	case chunkenc.ValFloatHistogram:
+		t, h := it.AtFloatHistogram(nil)
+		return [2]any{t, floats(h)}
+	}
+	t, v := it.At()
+	return [2]any{t, fmt.Sprintf("%016x", math.Float64bits(v))}
+}
+
 func read(db *tsdb.DB) ([]series, error) {
 	q, err := db.Querier(math.MinInt64, math.MaxInt64)
 	if err != nil {
@@ -86,12 +99,7 @@ func read(db *tsdb.DB) ([]series, error) {
 		set.At().Labels().Range(func(l labels.Label) { s.Labels = append(s.Labels, [2]string{l.Name, l.Value}) })
 		it := set.At().Iterator(nil)
 		for kind := it.Next(); kind != chunkenc.ValNone; kind = it.Next() {
-			if kind != chunkenc.ValFloat {
-				s.Samples = append(s.Samples, [2]any{it.AtT(), nil})
-				continue
-			}
-			t, v := it.At()
-			s.Samples = append(s.Samples, [2]any{t, fmt.Sprintf("%016x", math.Float64bits(v))})
+			s.Samples = append(s.Samples, sample(it, kind))
 		}
 		if it.Err() != nil {
 			return nil, it.Err()
