@@ -289,8 +289,7 @@ static errc appender_check_slow(struct head_appender *a, struct slot *s, uint32_
 {
     slot_lock(s);
     errc rc = series_generation(s) == generation ? slot_check_locked(a, s, x, fate) : ERR_NOT_FOUND;
-    /* late histograms have no place yet */
-    bool refused = rc == OK && *fate == FATE_LATE && (a->refuse_late || x->h);
+    bool refused = rc == OK && *fate == FATE_LATE && a->refuse_late;
     bool late = rc == OK ? *fate == FATE_LATE : rc != ERR_NOT_FOUND && rc != ERR_DUPLICATE;
     if (refused || (quiet && *fate == FATE_LATE)) rc = ERR_OUT_OF_ORDER;
     else if (late) appender_note_late(a, x->t);
@@ -590,6 +589,26 @@ static void apply_refused(errc rc, struct counts *n)
     else if (rc != ERR_NOT_FOUND) n->out_of_order++;
 }
 
+/* A float that came late. A stale marker behind a histogram becomes one of its kind. Slot locked. */
+static struct ooo_value late_float(struct head_appender *a, const struct slot *s, size_t i)
+{
+    struct ooo_value x = ooo_float(a->pending.at[i].v);
+    if (a->head->opts.keep_st) x.st = batch_st(&a->more, i);
+    if (!sample_is_stale(x.v) || !(slot_flags(s) & SLOT_LAST_ANY_HIST)) return x;
+    if (slot_flags(s) & SLOT_LAST_HIST) {
+        struct int_histogram *ih = ANEW(&a->more.a, struct int_histogram);
+        ih->sum = x.v;
+        x.kind = SAMPLE_HISTOGRAM;
+        x.ih = ih;
+    } else {
+        struct histogram *h = ANEW(&a->more.a, struct histogram);
+        h->sum = x.v;
+        x.kind = SAMPLE_FLOAT_HISTOGRAM;
+        x.h = h;
+    }
+    return x;
+}
+
 static void apply_float(struct head_appender *a, size_t i, struct applied *sum)
 {
     const struct pending *p = &a->pending.at[i];
@@ -607,9 +626,11 @@ static void apply_float(struct head_appender *a, size_t i, struct applied *sum)
         }
         apply_note(a, s, p->t, n, sum);
     }
+    bool late = rc == OK && fate == FATE_LATE;
+    struct ooo_value x = late ? late_float(a, s, i) : (struct ooo_value){ 0 };
     slot_unlock(s);
-    if (UNLIKELY(rc == OK && fate == FATE_LATE))
-        vec_push(&a->late, ((struct ooo_put){ p->slot, p->generation, p->t, p->v }));
+    if (UNLIKELY(late))
+        vec_push(&a->late, ((struct ooo_put){ p->slot, p->generation, p->t, x }));
     if (UNLIKELY(rc != OK)) apply_refused(rc, n);
 }
 
@@ -627,6 +648,14 @@ static void apply_histogram(struct head_appender *a, enum batch_kind kind,
         apply_note(a, s, p->t, &sum->histograms, sum);
     }
     slot_unlock(s);
+    if (rc == OK && fate == FATE_LATE) {
+        struct ooo_value x = { .st = a->head->opts.keep_st ? p->st : 0 };
+        x.kind = kind == BATCH_WHOLE ? SAMPLE_HISTOGRAM : SAMPLE_FLOAT_HISTOGRAM;
+        if (kind == BATCH_WHOLE) x.ih = p->whole;
+        else x.h = p->floats;
+        vec_push(&a->late, ((struct ooo_put){ p->slot, p->generation, p->t, x }));
+        return;
+    }
     /* the same once more counts as out of order here, as it does in the reference */
     if (rc != OK || fate != FATE_APPEND)
         apply_refused(rc != OK ? rc : ERR_OUT_OF_ORDER, &sum->histograms);
@@ -704,11 +733,13 @@ static void appender_apply(struct head_appender *a)
 
 static errc appender_commit_late(struct head_appender *a, struct err *e)
 {
-    size_t taken = 0;
+    struct ooo_taken taken = { 0 };
     if (!a->late.n) return OK;
     TRY(ooo_commit(a->head, a->late.at, a->late.n, &taken, e));
-    metric_add_to(float_of(&samples_appended), (double)taken);
-    metric_add_to(float_of(&late_appended), (double)taken);
+    metric_add_to(float_of(&samples_appended), (double)taken.floats);
+    metric_add_to(float_of(&late_appended), (double)taken.floats);
+    metric_add_to(histogram_of(&samples_appended), (double)taken.histograms);
+    metric_add_to(histogram_of(&late_appended), (double)taken.histograms);
     return OK;
 }
 

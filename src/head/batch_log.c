@@ -65,18 +65,18 @@ static void log_floats(struct logging *l, size_t from, size_t end)
 }
 
 /* base: the first histogram of all, from which records without start timestamps count. */
-static void put_record(struct logging *l, enum rec_type type, const struct ref_histogram *base,
+static void put_record(struct wal_batch *to, enum rec_type type, const struct ref_histogram *base,
     const struct ref_histogram *at, size_t n)
 {
     if (!n) return;
-    struct buf *room = wal_batch_room(l->to);
+    struct buf *room = wal_batch_room(to);
     if (type >= REC_HISTOGRAMS_V2) histograms_encode_v2(room, type, at, n);
     else histograms_encode(room, type, base->ref, base->t, at, n);
-    wal_batch_seal(l->to);
+    wal_batch_seal(to);
 }
 
 /* Those with custom buckets have a record of their own. It counts from the first of its own. */
-static void log_split(struct logging *l, struct ref_histogram *at, size_t n, bool is_float)
+static void log_split(struct wal_batch *to, struct ref_histogram *at, size_t n, bool is_float)
 {
     struct ref_histogram first = at[0], *custom = mem_alloc_array(n, sizeof(*custom));
     size_t n_plain = 0, n_custom = 0;
@@ -84,10 +84,18 @@ static void log_split(struct logging *l, struct ref_histogram *at, size_t n, boo
         if (at[i].h.schema == HISTOGRAM_CUSTOM_SCHEMA) custom[n_custom++] = at[i];
         else at[n_plain++] = at[i];
     }
-    put_record(l, is_float ? REC_FLOAT_HISTOGRAMS : REC_HISTOGRAMS, &first, at, n_plain);
-    put_record(l, is_float ? REC_CUSTOM_FLOAT_HISTOGRAMS : REC_CUSTOM_HISTOGRAMS, custom, custom,
+    put_record(to, is_float ? REC_FLOAT_HISTOGRAMS : REC_HISTOGRAMS, &first, at, n_plain);
+    put_record(to, is_float ? REC_CUSTOM_FLOAT_HISTOGRAMS : REC_CUSTOM_HISTOGRAMS, custom, custom,
         n_custom);
     mem_free(custom);
+}
+
+void batch_log_histograms(
+    struct wal_batch *to, struct ref_histogram *at, size_t n, bool is_float, bool with_st)
+{
+    enum rec_type v2 = is_float ? REC_FLOAT_HISTOGRAMS_V2 : REC_HISTOGRAMS_V2;
+    if (with_st) put_record(to, v2, at, at, n);
+    else log_split(to, at, n, is_float);
 }
 
 static void log_histograms(struct logging *l, enum batch_kind kind, size_t from, size_t end)
@@ -105,9 +113,7 @@ static void log_histograms(struct logging *l, enum batch_kind kind, size_t from,
                 .h =
                     is_float ? rec_histogram_of_float(p->floats) : rec_histogram_of_int(p->whole) };
         }
-        enum rec_type v2 = is_float ? REC_FLOAT_HISTOGRAMS_V2 : REC_HISTOGRAMS_V2;
-        if (l->with_st) put_record(l, v2, at, at, n);
-        else log_split(l, at, n, is_float);
+        batch_log_histograms(l->to, at, n, is_float, l->with_st);
     }
     mem_free(at);
 }

@@ -31,6 +31,10 @@ void float_log_more(
     struct float_log *l, const struct store *s, const struct pending *floats, size_t n_floats);
 void float_log_end(struct float_log *l);
 
+/* Histograms of one kind; their order is changed. */
+void batch_log_histograms(
+    struct wal_batch *to, struct ref_histogram *at, size_t n, bool is_float, bool with_st);
+
 /* with_st: records that have start timestamps. */
 void batch_log(const struct store *s, const struct batch *b, const struct pending *floats,
     size_t n_floats, bool with_st, struct wal_batch *to);

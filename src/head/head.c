@@ -70,7 +70,7 @@ errc head_open(struct head **out, const struct head_opts *o, struct err *e)
     rwlock_init(&h->tombstones_mu, LOCK_LEAF);
     baton_init(&h->writing, LOCK_HEAD_COMMIT);
     baton_init(&h->ooo_baton, LOCK_HEAD_COMMIT);
-    ooo_table_init(&h->ooo);
+    ooo_table_init(&h->ooo, &h->reclaim);
     atomic_init(&h->min_ooo_time, INT64_MAX);
     atomic_init(&h->max_ooo_time, INT64_MIN);
     atomic_flag_clear(&h->told);

@@ -1,7 +1,6 @@
 #include "head/ooo.h"
 
-#include "chunk/chunk.h"
-#include "chunk/xor.h"
+#include "model/histogram.h"
 
 ACCOUNT(ooo_account, "out_of_order")
 
@@ -9,9 +8,9 @@ enum { CAP_FIRST = 4, PAGE_BYTES = sizeof(struct ooo *) << OOO_PAGE_BITS };
 
 typedef struct ooo **_Atomic ooo_page;
 
-void ooo_table_init(struct ooo_table *t)
+void ooo_table_init(struct ooo_table *t, struct reclaim *rc)
 {
-    *t = (struct ooo_table){ 0 };
+    *t = (struct ooo_table){ .reclaim = rc };
     mtx_init(&t->mu, LOCK_LEAF);
 }
 
@@ -23,13 +22,19 @@ static void ooo_free(struct ooo *o)
     mem_free(o);
 }
 
+static void ooo_fini(struct ooo *o)
+{
+    for (unsigned i = 0; i < o->n; i++) ooo_value_free(&o->open[i].x);
+    ooo_free(o);
+}
+
 void ooo_table_fini(struct ooo_table *t)
 {
     ooo_page *pages = atomic_load_explicit(&t->pages, memory_order_relaxed);
     for (size_t p = 0; pages && p < OOO_PAGES; p++) {
         struct ooo **page = atomic_load_explicit(&pages[p], memory_order_relaxed);
         for (size_t i = 0; page && i < 1u << OOO_PAGE_BITS; i++)
-            if (page[i]) ooo_free(page[i]);
+            if (page[i]) ooo_fini(page[i]);
         if (page) account_charge(&ooo_account, -(int64_t)PAGE_BYTES);
         mem_free(page);
     }
@@ -88,8 +93,11 @@ struct ooo *ooo_make(struct ooo_table *t, struct slot *s, uint32_t slot)
 
 void ooo_drop(struct ooo_table *t, struct slot *s, uint32_t slot)
 {
+    struct ooo_array a;
     struct ooo *o = ooo_of(t, s, slot);
     if (!o) return;
+    ooo_read_open(o, &a);
+    ooo_array_retire(t, &a);
     *ooo_place(t, slot) = NULL;
     slot_flag(s, 0, SLOT_OOO);
     ooo_free(o);
@@ -164,29 +172,146 @@ bool ooo_shows(const struct ooo *o, int64_t mint, int64_t maxt, const intervals 
     return false;
 }
 
-bool ooo_insert(struct ooo_array *a, int64_t t, double v)
+bool ooo_insert(struct ooo_array *a, int64_t t, const struct ooo_value *x)
 {
     uint32_t i = a->n;
     assert(a->n < OOO_CAP);
     while (i > 0 && a->at[i - 1].t > t) i--;   /* late samples come in order, mostly */
     if (i > 0 && a->at[i - 1].t == t) return false;
     memmove(&a->at[i + 1], &a->at[i], (a->n - i) * sizeof(a->at[0]));
-    a->at[i] = (struct ooo_sample){ t, f64_bits(v) };
+    a->at[i] = (struct ooo_sample){ t, *x };
     a->n++;
     return true;
 }
 
-void ooo_encode(const struct ooo_array *a, sref ref, struct buf *bytes, struct chunk_desc *desc)
+/* Values. */
+
+/* One piece of memory: what is copied, then its arrays. */
+struct piece { uint8_t *at; };
+enum { PIECE_HEAD = 16 };                      /* before it: how long it is */
+
+static void *piece_take(struct piece *p, const void *from, size_t bytes)
 {
-    int64_t t[OOO_CAP];
-    double v[OOO_CAP];
-    assert(a->n > 0);
+    void *to = p->at;
+    if (bytes) memcpy(to, from, bytes);
+    p->at += (bytes + 7) / 8 * 8;
+    return to;
+}
+
+static struct piece piece_new(size_t bytes)
+{
+    bytes += PIECE_HEAD;
+    uint8_t *at = mem_alloc(bytes);
+    memcpy(at, &bytes, sizeof(bytes));
+    account_charge(&ooo_account, (int64_t)bytes);
+    return (struct piece){ at + PIECE_HEAD };
+}
+
+static void piece_free(void *p)
+{
+    size_t bytes;
+    uint8_t *at = (uint8_t *)p - PIECE_HEAD;
+    memcpy(&bytes, at, sizeof(bytes));
+    account_charge(&ooo_account, -(int64_t)bytes);
+    mem_free(at);
+}
+
+static const struct int_histogram *copy_whole(const struct int_histogram *h)
+{
+    size_t bytes = sizeof(*h) + h->n_custom * sizeof(double);
+    bytes += (h->pos.n_spans + h->neg.n_spans) * sizeof(struct span);
+    bytes += (h->pos.n + h->neg.n) * sizeof(int64_t);
+    struct piece p = piece_new(bytes);
+    struct int_histogram *c = piece_take(&p, h, sizeof(*h));
+    c->pos.spans = piece_take(&p, h->pos.spans, h->pos.n_spans * sizeof(struct span));
+    c->neg.spans = piece_take(&p, h->neg.spans, h->neg.n_spans * sizeof(struct span));
+    c->pos.deltas = piece_take(&p, h->pos.deltas, h->pos.n * sizeof(int64_t));
+    c->neg.deltas = piece_take(&p, h->neg.deltas, h->neg.n * sizeof(int64_t));
+    c->custom = piece_take(&p, h->custom, h->n_custom * sizeof(double));
+    return c;
+}
+
+static const struct histogram *copy_floats(const struct histogram *h)
+{
+    size_t bytes = sizeof(*h) + h->n_custom * sizeof(double);
+    bytes += (h->pos.n_spans + h->neg.n_spans) * sizeof(struct span);
+    bytes += (h->pos.n + h->neg.n) * sizeof(double);
+    struct piece p = piece_new(bytes);
+    struct histogram *c = piece_take(&p, h, sizeof(*h));
+    c->pos.spans = piece_take(&p, h->pos.spans, h->pos.n_spans * sizeof(struct span));
+    c->neg.spans = piece_take(&p, h->neg.spans, h->neg.n_spans * sizeof(struct span));
+    c->pos.at = piece_take(&p, h->pos.at, h->pos.n * sizeof(double));
+    c->neg.at = piece_take(&p, h->neg.at, h->neg.n * sizeof(double));
+    c->custom = piece_take(&p, h->custom, h->n_custom * sizeof(double));
+    return c;
+}
+
+struct ooo_value ooo_value_copy(const struct ooo_value *x)
+{
+    struct ooo_value c = *x;
+    if (x->kind == SAMPLE_HISTOGRAM) c.ih = copy_whole(x->ih);
+    if (x->kind == SAMPLE_FLOAT_HISTOGRAM) c.h = copy_floats(x->h);
+    return c;
+}
+
+static void *value_piece(const struct ooo_value *x)
+{
+    if (x->kind == SAMPLE_FLOAT) return NULL;
+    return x->kind == SAMPLE_HISTOGRAM ? (void *)(uintptr_t)x->ih : (void *)(uintptr_t)x->h;
+}
+
+void ooo_value_free(const struct ooo_value *x)
+{
+    void *p = value_piece(x);
+    if (p) piece_free(p);
+}
+
+static void piece_end(void *ctx, void *p)
+{
+    (void)ctx;
+    piece_free(p);
+}
+
+void ooo_array_retire(struct ooo_table *t, const struct ooo_array *a)
+{
     for (uint32_t i = 0; i < a->n; i++) {
-        t[i] = a->at[i].t;
-        v[i] = f64_of_bits(a->at[i].v);
+        void *p = value_piece(&a->at[i].x);
+        if (p) reclaim_retire(t->reclaim, p, NULL, piece_end);
     }
-    size_t n = xor_encode(buf_room(bytes, XOR_ROOM(a->n)), t, v, a->n);
-    buf_commit(bytes, n);
-    *desc = (struct chunk_desc){ .series = ref, .mint = t[0], .maxt = t[a->n - 1],
-        .enc = CHUNK_XOR, .ooo = true, .data = { NULL, n } };
+}
+
+/* Chunks. */
+
+bool ooo_is_plain(const struct store *st, const struct ooo_array *a)
+{
+    if (atomic_load_explicit(&st->float_enc, memory_order_relaxed) != CHUNK_XOR) return false;
+    for (uint32_t i = 0; i < a->n; i++)
+        if (a->at[i].x.kind != SAMPLE_FLOAT) return false;
+    return true;
+}
+
+void ooo_encode(const struct store *st, const struct ooo_array *a, struct chunk_encoder *w)
+{
+    struct chunk_rules by = { .rule = CHUNKS_FIXED,
+        .floats = atomic_load_explicit(&st->float_enc, memory_order_relaxed),
+        .hist_st = st->histogram_st };
+    struct sample_batch b = { .n = 0 };
+    int64_t starts[OOO_CAP];
+    assert(a->n > 0);
+    chunk_encoder_begin(w, &by);
+    for (uint32_t i = 0; i < a->n; i++) {
+        const struct ooo_sample *s = &a->at[i];
+        b.kind = s->x.kind;
+        starts[b.n] = s->x.st;
+        b.t[b.n] = s->t;
+        if (b.kind == SAMPLE_FLOAT) b.v[b.n] = s->x.v;
+        else if (b.kind == SAMPLE_HISTOGRAM) b.ih[b.n] = s->x.ih;
+        else b.h[b.n] = s->x.h;
+        b.n++;
+        if (i + 1 < a->n && a->at[i + 1].x.kind == b.kind) continue;
+        b.st = starts;
+        chunk_encoder_put(w, &b);
+        b.n = 0;
+    }
+    chunk_encoder_end(w);
 }

@@ -19,15 +19,23 @@
 #ifndef EPI_HEAD_OOO_H
 #define EPI_HEAD_OOO_H
 
-#include "base/buf.h"
+#include "chunk/chunk.h"
+#include "chunk/chunk_encoder.h"
 #include "head/chunk_disk.h"
+#include "head/reclaim.h"
 #include "head/store.h"
 #include "model/interval.h"
 
 /* Samples of an open array: the next one makes a chunk of them. */
 enum { OOO_CAP = 32 };
 
-struct ooo_sample { int64_t t; uint64_t v; };                  /* v: bits */
+/* A sample but its time. Histograms of an entry are copies, which never change. */
+struct ooo_value {
+    int64_t st;                                /* start timestamp; 0: none */
+    enum sample_kind kind;
+    union { double v; const struct int_histogram *ih; const struct histogram *h; };
+};
+struct ooo_sample { int64_t t; struct ooo_value x; };
 struct ooo_array { uint32_t n; struct ooo_sample at[OOO_CAP]; };
 
 struct ooo_chunk { int64_t mint, maxt; uint64_t disk_ref; uint32_t n; uint8_t enc; };
@@ -42,9 +50,10 @@ enum { OOO_PAGE_BITS = 14, OOO_PAGES = 1 << (32 - OOO_PAGE_BITS) };
 struct ooo_table {
     struct mtx mu;                             /* LOCK_LEAF: making pages */
     struct ooo **_Atomic *_Atomic pages;       /* slot -> entry; NULL until there is one */
+    struct reclaim *reclaim;                   /* const: histograms that queries may still read */
 };
 
-void ooo_table_init(struct ooo_table *t);
+void ooo_table_init(struct ooo_table *t, struct reclaim *rc);
 void ooo_table_fini(struct ooo_table *t);
 
 /* NULL: the series has none. */
@@ -70,10 +79,22 @@ bool ooo_overlaps(const struct ooo *o, int64_t mint, int64_t maxt);
 bool ooo_shows(const struct ooo *o, int64_t mint, int64_t maxt, const intervals *deleted);
 
 /* False: a sample of that time is there. REQUIRES: a->n < OOO_CAP */
-MUST_USE bool ooo_insert(struct ooo_array *a, int64_t t, double v);
+MUST_USE bool ooo_insert(struct ooo_array *a, int64_t t, const struct ooo_value *x);
 
-/* The chunk of an array, appended to bytes; desc->data borrows nothing yet: its bytes are the last
- * desc->data.n. REQUIRES: a->n > 0 */
-void ooo_encode(const struct ooo_array *a, sref ref, struct buf *bytes, struct chunk_desc *desc);
+static inline struct ooo_value ooo_float(double v) { return (struct ooo_value){ .v = v }; }
+/* With a histogram of its own, on the heap; a float as it is. */
+struct ooo_value ooo_value_copy(const struct ooo_value *x);
+void ooo_value_free(const struct ooo_value *x);                /* of a copy */
+/* When no query can read them any more. */
+void ooo_array_retire(struct ooo_table *t, const struct ooo_array *a);
+
+/* The chunks of an array, into the encoder: of floats one. REQUIRES: a->n > 0 */
+void ooo_encode(const struct store *st, const struct ooo_array *a, struct chunk_encoder *w);
+/* How many samples the chunk has, for its reference. */
+static inline uint32_t ooo_chunk_samples(const struct chunk_encoder *w, size_t i)
+{
+    return (uint32_t)chunk_count(w->chunks.at[i].enc, encoded_chunk_data(w, i));
+}
+bool ooo_is_plain(const struct store *st, const struct ooo_array *a);  /* floats, as XOR */
 
 #endif

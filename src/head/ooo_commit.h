@@ -19,12 +19,14 @@
 
 #include "head/head_impl.h"
 
-struct ooo_put { uint32_t slot, generation; int64_t t; double v; };
+/* histograms are borrowed */
+struct ooo_put { uint32_t slot, generation; int64_t t; struct ooo_value x; };
+struct ooo_taken { size_t floats, histograms; };
 typedef VEC(struct ooo_put) ooo_puts;
 
 /* *taken: how many samples were not there yet. */
 MUST_USE errc ooo_commit(
-    struct head *h, const struct ooo_put *puts, size_t n, size_t *taken, struct err *e);
+    struct head *h, const struct ooo_put *puts, size_t n, struct ooo_taken *taken, struct err *e);
 
 /* Makes a chunk of every array, series by series. */
 MUST_USE errc ooo_seal_all(struct head *h, struct err *e);

@@ -1,9 +1,6 @@
 #include "head/ooo_compact.h"
 
 #include "base/fault.h"
-#include "chunk/chunk.h"
-#include "chunk/cut.h"
-#include "chunk/xor.h"
 #include "head/ooo_commit.h"
 #include "head/ooo_parts.h"
 #include "wal/wal.h"
@@ -104,9 +101,7 @@ struct ooo_chunk_set {
     struct buf bytes;                          /* of the series' chunks */
     VEC(size_t) offsets;                       /* where each begins in bytes */
     VEC(struct chunk_view) views;
-    struct xor_app app;                        /* the chunk being written lies behind bytes */
-    struct buf open;
-    struct chunk_view view;
+    struct chunk_encoder encoder;
     struct chunk_series series;
 };
 
@@ -117,39 +112,23 @@ static void view_push(struct ooo_chunk_set *s, const struct chunk_view *v, str b
     vec_push(&s->views, ((struct chunk_view){ v->mint, v->maxt, v->enc, { NULL, bytes.n } }));
 }
 
-static void chunk_end(struct ooo_chunk_set *s)
-{
-    if (s->app.len.n) view_push(s, &s->view, xor_app_bytes(&s->app));
-    s->app.len.n = 0;
-}
-
-/* A chunk ends by its length alone, as in Prometheus' blocks of late samples. */
-static void chunk_add(struct ooo_chunk_set *s, int64_t t, double v)
-{
-    enum { ROOM = CUT_BYTES + 2 * XOR_SAMPLE_MAX_BYTES + XOR_HEADER_BYTES + 8 };
-    if (s->app.len.n && xor_len_bytes(&s->app.len) > CUT_BYTES) chunk_end(s);
-    if (!s->app.len.n) {
-        buf_reset(&s->open);
-        xor_app_init(&s->app, buf_room(&s->open, ROOM), ROOM);
-        s->view = (struct chunk_view){ .mint = t, .enc = CHUNK_XOR };
-    }
-    bool added = xor_append(&s->app, t, v);
-    assert(added);
-    s->view.maxt = t;
-}
-
+/* As in Prometheus' blocks of late samples chunks end by their length alone. */
 static errc group_encode(struct ooo_chunk_set *s, size_t first, size_t end, struct err *e)
 {
+    struct chunk_rules by = { .rule = CHUNKS_BY_BYTES, .floats = CHUNK_XOR };
     struct sample_batch b = { .n = 0 };
     TRY(ooo_parts_open(&s->parts, first, end, &s->group, e));
-    s->app.len.n = 0;
+    chunk_encoder_begin(&s->encoder, &by);
     do {
         TRY(sample_iter_fill(s->group, &b, e));
-        if (b.n && b.kind != SAMPLE_FLOAT)
-            return err_set(e, ERR_UNSUPPORTED, "late histograms that overlap cannot be merged");
-        for (size_t i = 0; i < b.n; i++) chunk_add(s, b.t[i], b.v[i]);
+        if (b.n) chunk_encoder_put(&s->encoder, &b);
     } while (b.n);
-    chunk_end(s);
+    chunk_encoder_end(&s->encoder);
+    for (size_t i = 0; i < s->encoder.chunks.n; i++) {
+        const struct encoded_chunk *c = &s->encoder.chunks.at[i];
+        struct chunk_view v = { c->mint, c->maxt, c->enc, { 0 } };
+        view_push(s, &v, encoded_chunk_data(&s->encoder, i));
+    }
     return OK;
 }
 
@@ -216,7 +195,7 @@ static void set_free(struct chunk_series_set *base)
     vec_fini(&s->offsets);
     vec_fini(&s->views);
     buf_fini(&s->bytes);
-    buf_fini(&s->open);
+    chunk_encoder_fini(&s->encoder);
     arena_fini(&s->labels);
     mem_free(s);
 }
@@ -234,6 +213,5 @@ struct chunk_series_set *ooo_chunk_set_new(
     s->last_ref = last_ref;
     ooo_parts_init(&s->parts, h);
     buf_init(&s->bytes, &compact_account, 0);
-    buf_init(&s->open, &compact_account, 0);
     return &s->base;
 }

@@ -31,6 +31,7 @@ static errc part_load(struct part_iter *it, struct err *e)
     struct chunk_disk *disk = p->of->head->opts.disk;
     struct chunk_pin pin = { 0 };
     it->loaded = true;
+    if (p->bytes.n) return chunk_iter_reset(&it->chunk, p->chunk.enc, p->bytes, e);
     if (!p->chunk.disk_ref) return OK;
     if (!disk) return err_set(e, ERR_NOT_FOUND, "head: no chunk files");
     TRY(chunk_disk_pin(disk, p->chunk.disk_ref, 0, &pin, e));
@@ -45,7 +46,7 @@ static void part_read_open(struct part_iter *it, struct sample_batch *out)
     const struct ooo_array *a = &it->part->of->open;
     for (; it->at < a->n && out->n < SAMPLE_BATCH; it->at++, out->n++) {
         out->t[out->n] = a->at[it->at].t;
-        out->v[out->n] = f64_of_bits(a->at[it->at].v);
+        out->v[out->n] = a->at[it->at].x.v;
     }
 }
 
@@ -54,7 +55,7 @@ static errc part_step(struct part_iter *it, struct sample_batch *out, struct err
     const struct ooo_part *p = it->part;
     if (!it->loaded) TRY(part_load(it, e));
     if (it->ended) return OK;
-    if (!p->chunk.disk_ref) part_read_open(it, out);
+    if (!p->chunk.disk_ref && !p->bytes.n) part_read_open(it, out);
     else TRY(chunk_iter_fill(&it->chunk, out, e));
     if (!out->n) it->ended = true;
     if (sample_batch_clip(out, it->chunk.st, it->mint, p->of->of.maxt, &p->of->deleted))
@@ -144,6 +145,7 @@ void ooo_parts_fini(struct ooo_parts *p)
     vec_fini(&p->all);
     vec_fini(&p->sources);
     vec_fini(&p->deleted);
+    chunk_encoder_fini(&p->encoder);
 }
 
 static void part_push(struct ooo_parts *p, struct ooo_part part)
@@ -182,7 +184,26 @@ static void take_late(struct ooo_parts *p, const struct ooo *o)
     }
     if (last || !o->n) return;
     ooo_read_open(o, &p->open);
-    part_push(p, (struct ooo_part){ .mint = ooo_open_mint(o), .maxt = ooo_open_maxt(o) });
+}
+
+/* The array as the chunks that it would become: so histograms get the hints that they have there.
+ * Plain floats are read as they are. */
+static void take_open(struct ooo_parts *p)
+{
+    const struct store *st = &p->head->store;
+    struct ooo_part all = { .mint = p->open.at[0].t, .maxt = p->open.at[p->open.n - 1].t };
+    if (ooo_is_plain(st, &p->open)) {
+        part_push(p, all);
+        return;
+    }
+    ooo_encode(st, &p->open, &p->encoder);
+    for (size_t i = 0; i < p->encoder.chunks.n; i++) {
+        const struct encoded_chunk *c = &p->encoder.chunks.at[i];
+        part_push(p, (struct ooo_part){ .mint = c->mint,
+                         .maxt = c->maxt,
+                         .chunk.enc = c->enc,
+                         .bytes = encoded_chunk_data(&p->encoder, i) });
+    }
 }
 
 /* At equal times what is in order first, then by the order of writing, the open array last. */
@@ -209,6 +230,7 @@ void ooo_parts_take(struct ooo_parts *p, const struct ooo_parts_of *of)
         if (o) take_late(p, o);
     }
     slot_unlock(s);
+    if (p->open.n) take_open(p);
     head_tombstones_of(h, of->ref, &p->deleted);
     if (p->all.n) qsort(p->all.at, p->all.n, sizeof(*p->all.at), part_cmp);
     for (size_t i = 0; i < p->all.n; i++) vec_push(&p->sources, &p->all.at[i].base);

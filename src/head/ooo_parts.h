@@ -30,7 +30,8 @@ struct ooo_part {
     struct ooo_parts *of;
     int64_t mint, maxt;
     bool in_order;
-    struct ooo_chunk chunk;                    /* disk_ref 0: the open array */
+    struct ooo_chunk chunk;                    /* disk_ref 0: of the open array */
+    str bytes;                                 /* of a chunk of the open array, in the encoder */
 };
 struct ooo_parts {
     struct head *head;
@@ -38,6 +39,7 @@ struct ooo_parts {
     VEC(struct ooo_part) all;                  /* by mint; at equal times in order first */
     VEC(struct series *) sources;              /* the same, as series */
     struct ooo_array open;
+    struct chunk_encoder encoder;              /* of the array, where it has histograms */
     intervals deleted;
 };
 

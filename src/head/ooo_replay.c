@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-ACCOUNT(ooo_replay_account, "ooo_replay")
-
 /* ---- chunks that were found ------------------------------------------------------------------ */
 
 void ooo_found_fini(struct ooo_found *f) { vec_fini(&f->all); }
@@ -75,48 +73,67 @@ static bool cut_is_known(struct head *h, const struct ooo *o, const struct chunk
     return known;
 }
 
-static errc cut_write(
-    struct head *h, struct slot *s, uint32_t slot, const struct ooo_array *a, struct err *e)
+/* One chunk of an array that was cut. The entry is changed by nobody but the replay. */
+static errc cut_write_one(struct head *h, uint32_t slot, const struct chunk_encoder *w, size_t i,
+    struct err *e)
 {
-    struct buf bytes;
-    struct chunk_desc desc;
+    struct slot *s = store_slot(&h->store, slot);
+    struct ooo *o = ooo_of(&h->ooo, s, slot);
+    const struct encoded_chunk *c = &w->chunks.at[i];
+    struct chunk_desc desc = { .series = store_cold(&h->store, slot)->ref,
+        .mint = c->mint,
+        .maxt = c->maxt,
+        .enc = c->enc,
+        .ooo = true,
+        .data = encoded_chunk_data(w, i) };
     chunk_ref ref = 0;
-    errc rc = OK;
-    struct ooo *o = ooo_of(&h->ooo, s, slot);  /* nobody but the replay changes it */
-    if (!h->opts.disk) return err_set(e, ERR_UNSUPPORTED, "head: no chunk files");
-    buf_init(&bytes, &ooo_replay_account, 0);
-    ooo_encode(a, store_cold(&h->store, slot)->ref, &bytes, &desc);
-    desc.data = buf_view(&bytes);
-    if (!cut_is_known(h, o, &desc)) {
-        baton_take(&h->writing);
-        rc = chunk_disk_write(h->opts.disk, &desc, 1, &ref, e);
-        baton_give(&h->writing);
-    }
-    buf_fini(&bytes);
-    if (rc != OK || !ref) return rc;
+    if (cut_is_known(h, o, &desc)) return OK;
+    baton_take(&h->writing);
+    errc rc = chunk_disk_write(h->opts.disk, &desc, 1, &ref, e);
+    baton_give(&h->writing);
+    if (rc != OK) return rc;
     slot_lock(s);
-    ooo_add_closed(o, &(struct ooo_chunk){ desc.mint, desc.maxt, ref, a->n, desc.enc });
+    ooo_add_closed(
+        o, &(struct ooo_chunk){ c->mint, c->maxt, ref, ooo_chunk_samples(w, i), c->enc });
     slot_unlock(s);
     return OK;
 }
 
-errc ooo_replay_put(struct head *h, uint32_t slot, int64_t t, double v, struct err *e)
+static errc cut_write(struct head *h, uint32_t slot, const struct ooo_array *a, struct err *e)
+{
+    struct chunk_encoder w = { 0 };
+    errc rc = OK;
+    if (!h->opts.disk) return err_set(e, ERR_UNSUPPORTED, "head: no chunk files");
+    ooo_encode(&h->store, a, &w);
+    for (size_t i = 0; rc == OK && i < w.chunks.n; i++) rc = cut_write_one(h, slot, &w, i, e);
+    chunk_encoder_fini(&w);
+    return rc;
+}
+
+errc ooo_replay_put(
+    struct head *h, uint32_t slot, int64_t t, const struct ooo_value *x, struct err *e)
 {
     struct slot *s = store_slot(&h->store, slot);
-    struct ooo_array a = { .n = 0 };
+    struct ooo_array a = { .n = 0 }, cut = { .n = 0 };
     slot_lock(s);
     const struct ooo *o = ooo_of(&h->ooo, s, slot);
     if (o) ooo_read_open(o, &a);
     slot_unlock(s);
     if (a.n == OOO_CAP) {
-        TRY(cut_write(h, s, slot, &a, e));
+        TRY(cut_write(h, slot, &a, e));
+        cut = a;
         a.n = 0;
     }
     bool begins = !a.n;
-    if (!ooo_insert(&a, t, v)) return OK;
+    struct ooo_value own = ooo_value_copy(x);
+    if (!ooo_insert(&a, t, &own)) {
+        ooo_value_free(&own);
+        return OK;
+    }
     slot_lock(s);
     ooo_set_open(ooo_make(&h->ooo, s, slot), &a);
     slot_unlock(s);
+    ooo_array_retire(&h->ooo, &cut);
     if (begins) {
         atomic_fetch_add_explicit(&h->n_chunks, 1, memory_order_relaxed);
         metric_inc(&head_chunks_created);
@@ -128,13 +145,16 @@ errc ooo_replay_put(struct head *h, uint32_t slot, int64_t t, double v, struct e
 void ooo_replay_cut(struct head *h, uint32_t slot, uint64_t disk_ref)
 {
     static const struct ooo_array none = { 0 };
+    struct ooo_array was = { .n = 0 };
     struct slot *s = store_slot(&h->store, slot);
     slot_lock(s);
     struct ooo *o = ooo_of(&h->ooo, s, slot);
     bool held = o && (!disk_ref || fault_dropped("ooo.marker_chunk"));
     for (size_t i = 0; o && !held && i < o->closed.n; i++)
         held = o->closed.at[i].disk_ref == disk_ref;
+    if (held) ooo_read_open(o, &was);
     if (held) ooo_set_open(o, &none);
     if (held && !o->closed.n) ooo_drop(&h->ooo, s, slot);
     slot_unlock(s);
+    ooo_array_retire(&h->ooo, &was);
 }

@@ -28,7 +28,8 @@ void ooo_found_add(struct ooo_found *f, sref ref, const struct ooo_chunk *c);
 void ooo_found_attach(struct ooo_found *f, struct head *h, uint32_t slot, sref ref);
 
 /* A full array becomes a chunk at once. */
-MUST_USE errc ooo_replay_put(struct head *h, uint32_t slot, int64_t t, double v, struct err *e);
+MUST_USE errc ooo_replay_put(
+    struct head *h, uint32_t slot, int64_t t, const struct ooo_value *x, struct err *e);
 /* A marker: the array was cut, and is in the chunk with this reference. 0: there was none. */
 void ooo_replay_cut(struct head *h, uint32_t slot, uint64_t disk_ref);
 

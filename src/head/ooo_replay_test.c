@@ -6,8 +6,10 @@ static uint32_t slot_of(struct rig *r) { return series_slot_of(&r->head->series,
 
 static void replay_puts(struct rig *r, int64_t from, int n)
 {
-    for (int i = 0; i < n; i++)
-        EXPECT_OK(ooo_replay_put(r->head, slot_of(r), from + i * 1000, i, NULL));
+    for (int i = 0; i < n; i++) {
+        struct ooo_value x = ooo_float(i);
+        EXPECT_OK(ooo_replay_put(r->head, slot_of(r), from + i * 1000, &x, NULL));
+    }
 }
 
 static struct ooo *late_of(struct rig *r)

@@ -10,12 +10,13 @@ TEST(array_is_sorted)
         bool there[64] = { false };
         while (a.n < OOO_CAP) {
             unsigned t = (unsigned)prng_below(&rng, 64);
-            EXPECT_EQ(ooo_insert(&a, t, t * 2.0), !there[t]);
+            struct ooo_value x = ooo_float(t * 2.0);
+            EXPECT_EQ(ooo_insert(&a, t, &x), !there[t]);
             there[t] = true;
         }
         for (unsigned i = 0; i < a.n; i++) {
             EXPECT(!i || a.at[i - 1].t < a.at[i].t);
-            EXPECT(f64_of_bits(a.at[i].v) == (double)a.at[i].t * 2);
+            EXPECT(a.at[i].x.v == (double)a.at[i].t * 2);
         }
     }
 }

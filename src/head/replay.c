@@ -688,10 +688,22 @@ errc head_replay_late(
 {
     for (size_t i = 0; i < n; i++) {
         uint32_t slot = late_slot(r, s[i].ref, &r->stats.late_unknown);
-        if (slot) TRY(ooo_replay_put(r->head, slot, s[i].t, s[i].v, e));
+        struct ooo_value x = { .st = r->head->opts.keep_st ? s[i].st : 0, .v = s[i].v };
+        if (slot) TRY(ooo_replay_put(r->head, slot, s[i].t, &x, e));
         r->stats.late_samples += slot != 0;
     }
     return OK;
+}
+
+errc head_replay_late_histogram(
+    struct head_replay *r, sref ref, const struct ooo_sample *s, struct err *e)
+{
+    uint32_t slot = late_slot(r, ref, &r->stats.late_histograms);
+    struct ooo_value x = s->x;
+    if (!slot) return OK;
+    if (!r->head->opts.keep_st) x.st = 0;
+    r->stats.late_samples++;
+    return ooo_replay_put(r->head, slot, s->t, &x, e);
 }
 
 void head_replay_markers(struct head_replay *r, const struct ref_marker *m, size_t n)

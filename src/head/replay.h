@@ -64,7 +64,7 @@ struct head_replay_stats {
     /* named a ref that no series record had given; SERIES: so many refs */
     uint64_t unknown[REPLAY_KINDS];
     /* of the log of late samples: taken; named an unknown ref: samples, markers, runs of one ref */
-    uint64_t late_samples, late_unknown, late_markers, late_series;
+    uint64_t late_samples, late_unknown, late_histograms, late_markers, late_series;
 };
 
 struct head_replay *head_replay_begin(struct head *h);
@@ -79,6 +79,9 @@ void head_replay_chunk(struct head_replay *r, const struct head_replay_chunk *c)
 struct ref_marker;
 MUST_USE errc head_replay_late(
     struct head_replay *r, const struct ref_sample *s, size_t n, struct err *e);
+struct ooo_sample;                                             /* head/ooo.h */
+MUST_USE errc head_replay_late_histogram(
+    struct head_replay *r, sref ref, const struct ooo_sample *s, struct err *e);
 void head_replay_markers(struct head_replay *r, const struct ref_marker *m, size_t n);
 
 /* The router. A ref of any record is reserved, as is that of any chunk. What moves a ref from one

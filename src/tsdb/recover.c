@@ -4,9 +4,11 @@
 #include "base/map.h"
 #include "base/metric.h"
 #include "head/head.h"
+#include "head/ooo.h"
 #include "head/replay.h"
 #include "tsdb/replay_log.h"
 #include "wal/orphans.h"
+#include "wal/rec_histogram.h"
 #include "wal/record.h"
 #include "wal/repair.h"
 #include "wal/wal_reader.h"
@@ -122,7 +124,28 @@ static errc replay_log(struct recovery *r, struct err *e)
 }
 
 /* Decodes one record of the log of late samples. */
-struct late_room { ref_samples samples; ref_markers markers; };
+struct late_room { ref_samples samples; ref_markers markers; struct ref_histograms histograms; };
+
+/* What is no histogram after all is left out, as in the other log. */
+static errc replay_late_histograms(
+    struct head_replay *to, const struct ref_histograms *all, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    for (size_t i = 0; i < all->all.n; i++) {
+        const struct ref_histogram *r = &all->all.at[i];
+        struct ooo_sample s = { .t = r->t, .x = { .st = r->st, .kind = SAMPLE_HISTOGRAM } };
+        if (rec_histogram_check(&r->h, NULL) != OK) continue;
+        if (r->h.is_float) {
+            s.x.kind = SAMPLE_FLOAT_HISTOGRAM;
+            s.x.h = rec_histogram_float(&a, &r->h);
+        } else {
+            s.x.ih = rec_histogram_int(&a, &r->h);
+        }
+        TRY(head_replay_late_histogram(to, r->ref, &s, e));
+        arena_reset(&a, (struct arena_mark){ 0 });
+    }
+    return OK;
+}
 
 static errc replay_late_record(
     struct head_replay *to, struct late_room *room, str rec, struct err *why, struct err *e)
@@ -136,6 +159,14 @@ static errc replay_late_record(
         TRY(markers_decode(&room->markers, rec, why));
         head_replay_markers(to, room->markers.at, room->markers.n);
         return OK;
+    case REC_HISTOGRAMS:
+    case REC_FLOAT_HISTOGRAMS:
+    case REC_CUSTOM_HISTOGRAMS:
+    case REC_CUSTOM_FLOAT_HISTOGRAMS:
+    case REC_HISTOGRAMS_V2:
+    case REC_FLOAT_HISTOGRAMS_V2:
+        TRY(histograms_decode(&room->histograms, rec, why));
+        return replay_late_histograms(to, &room->histograms, e);
     default: return OK;                        /* unknown types are skipped */
     }
 }
@@ -188,6 +219,7 @@ static errc replay_late(struct recovery *r, struct head_replay *to, struct err *
     if (rc == OK) rc = repair_dir(in, S("wbl"), in->first_late, in->last_late, &bad, e);
     vec_fini(&room.samples);
     vec_fini(&room.markers);
+    ref_histograms_fini(&room.histograms);
     vec_fini(&bad);
     return rc;
 }
@@ -196,11 +228,13 @@ static void count_late_unknown(const struct head_replay_stats *st, struct db_ope
 {
     if (!st->late_series) return;
     LOG(WARN, "Unknown series references for ooo WAL replay", kv_u64("series", st->late_series),
-        kv_u64("samples", st->late_unknown), kv_u64("mmap_markers", st->late_markers));
+        kv_u64("samples", st->late_unknown),
+        kv_u64("histograms", st->late_histograms), kv_u64("mmap_markers", st->late_markers));
     metric_add_to(METRIC_WITH(&m_late_unknown, S("series")), (double)st->late_series);
     metric_add_to(METRIC_WITH(&m_late_unknown, S("samples")), (double)st->late_unknown);
+    metric_add_to(METRIC_WITH(&m_late_unknown, S("histograms")), (double)st->late_histograms);
     metric_add_to(METRIC_WITH(&m_late_unknown, S("mmap_markers")), (double)st->late_markers);
-    what->unknown_refs += st->late_unknown + st->late_markers;
+    what->unknown_refs += st->late_unknown + st->late_histograms + st->late_markers;
 }
 
 static void count_unknown(const struct head_replay_stats *st, struct db_opened *what)
