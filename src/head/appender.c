@@ -589,11 +589,11 @@ static void apply_refused(errc rc, struct counts *n)
     else if (rc != ERR_NOT_FOUND) n->out_of_order++;
 }
 
-/* A float that came late. A stale marker behind a histogram becomes one of its kind. Slot locked. */
+/* A float that came late. A stale marker behind a histogram becomes one of its kind; slot locked. */
 static struct ooo_value late_float(struct head_appender *a, const struct slot *s, size_t i)
 {
     struct ooo_value x = ooo_float(a->pending.at[i].v);
-    if (a->head->opts.keep_st) x.st = batch_st(&a->more, i);
+    if (a->head->opts.keeps.start_times) x.st = batch_st(&a->more, i);
     if (!sample_is_stale(x.v) || !(slot_flags(s) & SLOT_LAST_ANY_HIST)) return x;
     if (slot_flags(s) & SLOT_LAST_HIST) {
         struct int_histogram *ih = ANEW(&a->more.a, struct int_histogram);
@@ -649,7 +649,7 @@ static void apply_histogram(struct head_appender *a, enum batch_kind kind,
     }
     slot_unlock(s);
     if (rc == OK && fate == FATE_LATE) {
-        struct ooo_value x = { .st = a->head->opts.keep_st ? p->st : 0 };
+        struct ooo_value x = { .st = a->head->opts.keeps.start_times ? p->st : 0 };
         x.kind = kind == BATCH_WHOLE ? SAMPLE_HISTOGRAM : SAMPLE_FLOAT_HISTOGRAM;
         if (kind == BATCH_WHOLE) x.ih = p->whole;
         else x.h = p->floats;

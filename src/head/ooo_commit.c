@@ -225,7 +225,7 @@ static errc late_log(struct late_batch *b, struct err *e)
     struct wal *wbl = atomic_load_explicit(&b->head->wbl, memory_order_acquire);
     if (!wbl || !b->events.n) return OK;
     struct wal_batch *to = wal_batch_new(wbl);
-    struct gathered g = { .with_st = b->head->opts.keep_st };
+    struct gathered g = { .with_st = b->head->opts.keeps.start_times };
     for (size_t i = 0; i < b->events.n; i++) {
         const struct event *x = &b->events.at[i];
         if (!x->sample) log_flush(to, &g);

@@ -688,7 +688,7 @@ errc head_replay_late(
 {
     for (size_t i = 0; i < n; i++) {
         uint32_t slot = late_slot(r, s[i].ref, &r->stats.late_unknown);
-        struct ooo_value x = { .st = r->head->opts.keep_st ? s[i].st : 0, .v = s[i].v };
+        struct ooo_value x = { .st = r->head->opts.keeps.start_times ? s[i].st : 0, .v = s[i].v };
         if (slot) TRY(ooo_replay_put(r->head, slot, s[i].t, &x, e));
         r->stats.late_samples += slot != 0;
     }
@@ -701,7 +701,7 @@ errc head_replay_late_histogram(
     uint32_t slot = late_slot(r, ref, &r->stats.late_histograms);
     struct ooo_value x = s->x;
     if (!slot) return OK;
-    if (!r->head->opts.keep_st) x.st = 0;
+    if (!r->head->opts.keeps.start_times) x.st = 0;
     r->stats.late_samples++;
     return ooo_replay_put(r->head, slot, s->t, &x, e);
 }
