@@ -47,7 +47,7 @@ struct line_cache {
     size_t pos;                        /* expected next in at */
     uint32_t *index;                   /* place + 1, IN_NEXT; 0: free. NULL: not built */
     size_t index_cap, index_n;
-    /* was tracked on the last page, has a time stamp of its own on this, or its sample was missed */
+    /* was tracked on the last page, has a time stamp of its own on this, or was missed */
     VEC(uint64_t) untracked;
     size_t whole_n;                    /* lines of the last page that did not fail */
     struct expo *page;

@@ -98,8 +98,8 @@ void line_cache_comments(const struct line_cache *c, line_comment told, void *ct
 /* the next page tells all its comments, known or not */
 void line_cache_tell_comments(struct line_cache *c);
 /* the page failed: what was known before is known again */
-/* The page failed where it stands: what it said so far is what the target has, the rest is told. What
- * was known before stays so, until pages that fail made it too much: true, it was dropped. */
+/* The page failed where it stands: what it said so far is what the target has, the rest is told.
+ * What was known before stays so, until pages that fail made it too much: true, it was dropped. */
 bool line_cache_rollback(struct line_cache *c, line_gone gone, void *ctx);
 /* The line's sample was not taken: its series is not on this page. */
 void line_cache_miss(struct line_cache *c, uint32_t index);

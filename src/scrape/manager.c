@@ -777,9 +777,13 @@ void scrape_manager_stop(struct scrape_manager *m)
     cond_broadcast(&m->wake);
     mtx_unlock(&m->mu);
     thread_join(STEAL(m->thread));
-    fetcher_free(STEAL(m->fetcher));
+    /* What is under way comes to its end: a scrape that is broken off would be a target that is
+     * down, at each restart. */
     mtx_lock(&m->mu);
     while (m->running) cond_wait(&m->idle, &m->mu);
+    mtx_unlock(&m->mu);
+    fetcher_free(STEAL(m->fetcher));
+    mtx_lock(&m->mu);
     for (size_t i = 0; i < m->jobs.n; i++) job_leave(m, m->jobs.at[i]);
     m->jobs.n = 0;
     /* loops that were gone and had markers to write */

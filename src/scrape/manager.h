@@ -34,7 +34,8 @@ struct scrape_manager_opts {
 };
 MUST_USE errc scrape_manager_new(
     struct scrape_manager **out, const struct scrape_manager_opts *o, struct err *e);
-/* no scrape runs any more when it returns */
+/* No scrape runs any more when it returns: those under way come to their end, which their timeouts
+ * bound. */
 void scrape_manager_stop(struct scrape_manager *m);
 void scrape_manager_free(struct scrape_manager *m);            /* NULL is fine */
 

@@ -31,6 +31,9 @@ class Exporter(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         page = self.server.pages.get(self.path)
+        if self.path == '/slow':
+            self.server.asked_slow.set()
+            time.sleep(1)
         self.send_response(200 if page is not None else 404)
         body = (page or '').encode()
         self.send_header('Content-Type', 'text/plain; version=0.0.4')
@@ -82,6 +85,7 @@ class ServerCase(unittest.TestCase):
         self.dir, self.proc = tmp.name, None
         self.exporter = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Exporter)
         self.exporter.daemon_threads = True
+        self.exporter.asked_slow = threading.Event()
         self.exporter.pages = {'/metrics': 'm{x="1"} 1\nn 2\n'}
         threading.Thread(target=self.exporter.serve_forever, daemon=True).start()
         self.addCleanup(self.exporter.server_close)
@@ -177,6 +181,17 @@ class Scraping(ServerCase):
         self.exporter.pages.clear()
         self.wait('all to go', lambda: not self.query('n') and self.query('up')[0]['value'][1] == '0')
         self.assertEqual(self.get('/api/v1/targets')['activeTargets'][0]['lastError'], 'server returned HTTP status 404 Not Found')
+
+    def test_a_scrape_under_way_ends_before_the_server(self):
+        self.exporter.pages['/slow'] = 'm 1\n'
+        self.config('global: {scrape_interval: 3s, scrape_timeout: 3s}\nscrape_configs:\n'
+                    '- {job_name: a, metrics_path: /slow, static_configs: [{targets: ["%s"]}]}\n' % self.target)
+        self.start()
+        self.assertTrue(self.exporter.asked_slow.wait(LIMIT_S))
+        self.end()
+        self.config('{}\n')
+        self.start()
+        self.assertEqual([s['value'][1] for s in self.query('{__name__=~"up|m"}')], ['1', '1'])
 
     def test_reload(self):
         self.scraping('{job_name: a, static_configs: [{targets: ["%s"]}]}' % self.target)

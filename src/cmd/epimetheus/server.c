@@ -552,8 +552,9 @@ void server_stop(struct server *s)
     if (!s) return;
     atomic_store_explicit(&s->state, API_STOPPING, memory_order_release);
     metric_set(&m_ready, 0);
-    for (size_t i = 0; i < s->n_http; i++) http_server_stop(s->http[i]);
+    /* first: its own page may be what is scraped */
     scrape_manager_stop(s->scrape);
+    for (size_t i = 0; i < s->n_http; i++) http_server_stop(s->http[i]);
     scrape_manager_free(s->scrape);
     for (size_t i = 0; i < s->n_http; i++) http_server_free(s->http[i]);
     web_front_close(s->front);
