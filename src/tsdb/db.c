@@ -15,6 +15,7 @@
 #include "tsdb/db_chunks.h"
 #include "tsdb/db_querier.h"
 #include "tsdb/deletion.h"
+#include "tsdb/memory_folder.h"
 #include "tsdb/recover.h"
 #include "tsdb/resync.h"
 #include "tsdb/snapshot.h"
@@ -205,6 +206,7 @@ static errc open_parts(
     struct blocks_opts bo = { .fs = fs, .backend = db->o.backend, .salvage = db->o.salvage };
     struct blocks_found seen = { 0 };
     TRY_IN(e, snapshot_tidy(fs, e), "snapshots");
+    TRY_IN(e, memory_folder_tidy(fs, e), "memory snapshots");
     TRY_IN(e, blocks_open(&db->blocks, &bo, &seen, e), "blocks");
     what->blocks = seen.blocks;
     what->blocks_set_aside = seen.set_aside;
@@ -343,6 +345,16 @@ static bool is_settled(struct db *db)
     return false;
 }
 
+/* It saves the next start some time: without it that reads the log. */
+static void write_memory(struct db *db)
+{
+    struct memory_folder_of of = {
+        .fs = db->o.fs, .head = db->head, .compress = db->o.wal_compress
+    };
+    struct err e = { 0 };
+    if (memory_folder_write(&of, &e) != OK) LOG(WARN, "no memory snapshot", kv_err(&e));
+}
+
 errc db_close(struct db *db, struct err *e)
 {
     if (!db) return OK;
@@ -353,6 +365,7 @@ errc db_close(struct db *db, struct err *e)
     bool told = sealed != OK || synced != OK;
     errc late = wbl ? wal_close_synced(wbl, told ? NULL : e) : OK;
     if (synced == OK) synced = late;
+    if (db->o.memory_snapshot && sealed == OK && synced == OK) write_memory(db);
     db_free(db, sealed == OK && synced == OK && is_settled(db));
     return sealed != OK ? sealed : synced;
 }

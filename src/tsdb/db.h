@@ -43,6 +43,7 @@ struct db_opts {
     int64_t reload_interval_ms;
     bool no_overlapping_compaction;
     struct retention retention;        /* zero: everything is kept */
+    bool memory_snapshot;              /* the head is written down when the database is closed */
     int64_t ooo_window_ms;             /* see db_set_ooo_window */
     struct head_keeps keeps;           /* exemplars, metadata, start times; see head/keeps.h */
     uint32_t samples_per_chunk;        /* 0: 120 */

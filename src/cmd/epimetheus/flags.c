@@ -449,6 +449,7 @@ struct features features_read(const struct flags *f)
         { S("type-and-unit-labels"), &on.type_and_unit },
         { S("exemplar-storage"), &on.exemplar_storage },
         { S("st-storage"), &on.st_storage },
+        { S("memory-snapshot-on-shutdown"), &on.memory_snapshot },
         { S("histograms-st-encoding"), &on.histogram_st },
         { S("xor2-encoding"), &on.xor2 },
     };
@@ -463,7 +464,6 @@ struct features features_read(const struct flags *f)
         S("delayed-compaction"),
         S("extra-scrape-metrics"),
         S("fast-startup"),
-        S("memory-snapshot-on-shutdown"),
         S("metadata-wal-records"),
         S("old-ui"),
         S("otlp-deltatocumulative"),

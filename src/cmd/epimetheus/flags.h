@@ -59,6 +59,7 @@ void flags_tell_unserved(const struct opts_run *run);
 struct features {
     bool experimental_functions, delayed_name_removal, extended_range_selectors, binop_fill,
         per_step_stats, use_start_timestamps, type_and_unit, exemplar_storage, st_storage,
+        memory_snapshot,
         histogram_st, xor2;
 };
 struct features features_read(const struct flags *f);

@@ -404,6 +404,7 @@ static errc storage_start(struct server *s, const struct config *c, struct err *
     static const enum compress_kind kinds[] = { COMPRESS_SNAPPY, COMPRESS_ZSTD };
     static const enum io_backend backends[] = { IO_AUTO, IO_MMAP, IO_BUFFERED, IO_DIRECT };
     struct db_opts o = {
+        .memory_snapshot = s->on.memory_snapshot,
         .early = storage_early,
         .early_ctx = s,
         .fs = s->data_fs,

@@ -1,0 +1,88 @@
+#include "tsdb/memory_folder.h"
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "head/memory_snapshot.h"
+#include "io/fs.h"
+#include "wal/wal.h"
+#include "wal/wal_reader.h"
+
+#define PREFIX S("chunk_snapshot.")
+#define UNFINISHED S(".tmp")
+
+static errc sync_root(struct fs *fs, struct err *e)
+{
+    return fault_dropped("memory.fsync") ? OK : fs_sync_dir(fs, S(""), e);
+}
+
+/* The end of the log: its last segment and how long that is. */
+static errc log_end(struct fs *fs, struct arena *a, str *name, struct err *e)
+{
+    SCOPED(wal_dir_fini) struct wal_dir d = { 0 };
+    struct fs_stat st = { 0 };
+    TRY(wal_dir_list(&d, fs, S("wal"), e));
+    uint32_t last = d.segments.n ? vec_last(&d.segments) : 0;
+    if (d.segments.n) TRY(fs_stat(fs, arena_fmt(a, "wal/%08" PRIu32, last), &st, e));
+    *name = arena_fmt(a, "chunk_snapshot.%06" PRIu32 ".%010" PRIu64, last, st.size_bytes);
+    return OK;
+}
+
+static errc write_log(const struct memory_folder_of *of, str dir,
+    struct memory_snapshot_counts *n, struct err *e)
+{
+    struct wal *w = NULL;
+    struct wal_opts o = { .fs = of->fs,
+        .dir = dir,
+        .kind = WAL_PLAIN,
+        .compress = of->compress,
+        .fsync_interval_ms = 1000,
+        .no_thread = true };
+    TRY(fs_remove_tree(of->fs, dir, e));
+    TRY(wal_open(&w, &o, e));
+    errc rc = memory_snapshot_write(of->head, w, n, e);
+    if (rc == OK) return wal_close_synced(w, e);
+    wal_close(w);
+    return rc;
+}
+
+/* All but `keep`; of what is not finished only that, if unfinished. */
+static errc drop(struct fs *fs, str keep, bool unfinished, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    fs_entries all = { 0 };
+    errc rc = fs_list(fs, S(""), &a, &all, e);
+    for (size_t i = 0; rc == OK && i < all.n; i++) {
+        str name = all.at[i].name;
+        bool ours = all.at[i].is_dir && str_has_prefix(name, PREFIX) && !str_eq(name, keep);
+        if (ours && (!unfinished || str_has_suffix(name, UNFINISHED)))
+            rc = fs_remove_tree(fs, name, e);
+    }
+    vec_fini(&all);
+    return rc;
+}
+
+errc memory_folder_tidy(struct fs *fs, struct err *e) { return drop(fs, STR_EMPTY, true, e); }
+
+errc memory_folder_write(const struct memory_folder_of *of, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct memory_snapshot_counts n = { 0 };
+    int64_t began = clock_mono_ns();
+    str name;
+    TRY(log_end(of->fs, &a, &name, e));
+    if (fs_exists(of->fs, name)) return OK;    /* nothing was logged since */
+    str tmp = arena_fmt(&a, "%.*s.tmp", STR_ARG(name));
+    errc rc = write_log(of, tmp, &n, e);
+    if (rc == OK) rc = fs_rename(of->fs, tmp, name, e);
+    if (rc != OK) {
+        errc left = fs_remove_tree(of->fs, tmp, NULL);         /* or the next opening does it */
+        (void)left;
+        return rc;
+    }
+    TRY(sync_root(of->fs, e));
+    LOG(INFO, "memory snapshot written", kv_str("folder", name), kv_u64("series", n.series),
+        kv_u64("chunks", n.chunks), kv_u64("tombstones", n.tombstones),
+        kv_u64("exemplars", n.exemplars), kv_i64("took_ms", (clock_mono_ns() - began) / 1000000));
+    return drop(of->fs, name, false, e);
+}

@@ -1,0 +1,111 @@
+/* memory_folder_test.c — a head written down at the end, through power cuts. */
+#include "base/test.h"
+#include "head/snapshot_codec.h"
+#include "tsdb/test_small.h"
+#include "wal/wal_reader.h"
+
+static struct db *open_with(struct fs *fs)
+{
+    struct db *db = NULL;
+    struct db_opts o = { .fs = fs,
+        .backend = IO_BUFFERED,
+        .no_thread = true,
+        .samples_per_chunk = 20,
+        .wal_segment_bytes = 32768,
+        .memory_snapshot = true };
+    struct err e = { 0 };
+    EXPECT_OK_E(db_open(&db, &o, NULL, &e), &e);
+    return db;
+}
+
+/* The folders of memory snapshots; *name: the first. */
+static unsigned folders(struct fs *fs, struct arena *a, str *name)
+{
+    fs_entries all = { 0 };
+    unsigned n = 0;
+    EXPECT_OK(fs_list(fs, S(""), a, &all, NULL));
+    for (size_t i = 0; i < all.n; i++) {
+        if (!str_has_prefix(all.at[i].name, S("chunk_snapshot."))) continue;
+        if (!n++) *name = all.at[i].name;
+    }
+    vec_fini(&all);
+    return n;
+}
+
+/* Series in it; each record is whole. */
+static unsigned series_in(struct fs *fs, str dir)
+{
+    struct wal_reader *r = NULL;
+    struct wal_reader_opts o = { .fs = fs, .dir = dir, .backend = IO_BUFFERED };
+    unsigned n = 0, others = 0;
+    EXPECT_OK(wal_reader_open(&r, &o, NULL));
+    for (;;) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        struct snapshot_series s;
+        struct wal_rec rec;
+        bool got;
+        EXPECT_OK(wal_reader_next(r, &rec, &got, NULL));
+        if (!got) break;
+        if (rec.bytes.p[0] != SNAPSHOT_SERIES) others++;
+        else EXPECT_OK(snapshot_series_decode(&s, rec.bytes, &a, NULL));
+        n += rec.bytes.p[0] == SNAPSHOT_SERIES;
+    }
+    wal_reader_close(r);
+    EXPECT_EQ(others, 1);
+    return n;
+}
+
+TEST(memory_folder_is_replaced)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct fs *fs = fs_sim_new(1);
+    str first = STR_EMPTY, second = STR_EMPTY;
+    hush(true);
+    EXPECT_OK(fs_mkdir(fs, S("chunk_snapshot.000000.0000000000.tmp"), NULL));
+    struct db *db = open_with(fs);
+    EXPECT_EQ(folders(fs, &a, &first), 0);                     /* what was interrupted is gone */
+    fill(db, 0, 50);
+    close_db(db);
+    EXPECT_EQ(folders(fs, &a, &first), 1);
+    EXPECT_EQ(series_in(fs, first), SERIES);
+    db = open_with(fs);
+    EXPECT_EQ(count(db, -1, 0, ROUNDS), 50 * SERIES);
+    fill(db, 50, 60);
+    close_db(db);
+    EXPECT_EQ(folders(fs, &a, &second), 1);
+    EXPECT(!str_eq(first, second));
+    EXPECT_EQ(series_in(fs, second), SERIES);
+    db = open_db(fs, 0);                                       /* nobody needs it */
+    EXPECT_EQ(count(db, -1, 0, ROUNDS), 60 * SERIES);
+    close_db(db);
+    fs_free(fs);
+    hush(false);
+}
+
+TEST(power_cuts_after_memory_snapshot)
+{
+    unsigned whole = 0, none = 0;
+    hush(true);
+    for (uint64_t seed = 0; seed < 120; seed++) {
+        uint64_t at = seed % 2 ? 0 : seed;
+        SCOPED(arena_fini) struct arena a = { 0 };
+        struct fs *fs = fs_sim_new(test_seed() + seed);
+        struct db *db = open_with(fs);
+        str name = STR_EMPTY;
+        fill(db, 0, 50);
+        EXPECT_OK(db_sync(db, NULL));
+        if (at) fs_sim_power_off_after(fs, at);
+        bool closed = db_close(db, NULL) == OK && !at;
+        fs_sim_crash(fs, SIM_LOSE_SOME);
+        db = open_db(fs, 0);
+        EXPECT_EQ(count(db, -1, 0, ROUNDS), 50 * SERIES);
+        unsigned n = folders(fs, &a, &name);
+        EXPECT(n <= 1 && (n == 1 || !closed));
+        if (n) EXPECT_EQ(series_in(fs, name), SERIES);
+        *(n ? &whole : &none) += 1;
+        close_db(db);
+        fs_free(fs);
+    }
+    EXPECT(whole > 0 && none > 0);
+    hush(false);
+}
