@@ -123,6 +123,14 @@ static void secrets_draw(void)
     if (given) secrets = strtoull(given, NULL, 10);
 }
 
+/* A whole name means that test, a part all that have it. */
+static bool is_asked(const struct test *t, const char *name)
+{
+    for (const struct test *one = tests; one; one = one->next)
+        if (strcmp(one->name, name) == 0) return strcmp(t->name, name) == 0;
+    return strstr(t->name, name) != NULL;
+}
+
 int main(int argc, char **argv)
 {
     unsigned passed = 0, failed = 0, skipped = 0;
@@ -131,7 +139,7 @@ int main(int argc, char **argv)
     cmocka_set_message_output(CM_OUTPUT_STDOUT);
     if (!getenv("TEST_VERBOSE") && !freopen("/dev/null", "w", stdout)) return 2;
     for (struct test *t = tests; t; t = t->next) {
-        if (argc > 1 && !strstr(t->name, argv[1])) continue;
+        if (argc > 1 && !is_asked(t, argv[1])) continue;
         was_skipped = false;
         int bad = run_quiet(t);
         if (bad) fprintf(stderr, "FAILED %s (%s)\n", t->name, t->file);

@@ -3,7 +3,7 @@
  * What        TEST(name) { … } registers a test; EXPECT* ends it on failure, naming the case of
  *             TEST_EACH that ran. test_main prints a line a failure and ends with "N passed, N
  *             failed, N skipped".
- * Invariants  a test runs in any order and alone (argument: a part of its name)
+ * Invariants  a test runs in any order and alone (argument: its name, or a part of several)
  * Ownership   none
  * Threads     EXPECT only on the main thread: other threads hand their findings over
  * Errors      exit code 1 if a test failed

@@ -319,6 +319,7 @@ static void life_begin(struct life *l, uint64_t seed)
     *l = (struct life){ .seed = seed, .rng = { mix(seed, 7) }, .n_series = 1 };
     l->now = 1700000000000;
     l->fs = fs_sim_new(mix(seed, 8));
+    prng_fake_set(mix(seed, 9));
     int64_t range = 60000 * (1 + (int64_t)below(l, one_in(l, 2) ? 120 : 10));
     l->o = (struct db_opts){
         .fs = l->fs,
