@@ -456,6 +456,40 @@ TEST(chunk_disk_sync_fails)
     }
 }
 
+/* The folder cannot be synced: nobody is told that the file is durable, and a later sync makes it
+ * so. A file is not finished without its name. */
+TEST(chunk_disk_folder_sync_fails)
+{
+    for (int finishing = 0; finishing < 2; finishing++) {
+        struct arena a = { 0 };
+        struct fs *fs = fs_sim_new(test_seed());
+        struct chunk_disk *d = disk_open(fs, IO_BUFFERED, 1000, NULL);
+        struct chunk_desc chunks[20];
+        chunk_ref refs[20];
+        size_t first = 3, all = finishing ? 20 : first;
+        for (size_t i = 0; i < all; i++) chunks[i] = chunk_number(&a, i);
+        EXPECT_OK(chunk_disk_write(d, chunks, first, refs, NULL));
+        fs_sim_fail_rate(fs, SIM_OP(STALL_SYNC_DIR), 1000000, ERR_IO);
+        EXPECT_EQ(chunk_disk_sync(d, NULL), ERR_IO);
+        if (finishing)
+            EXPECT_EQ(chunk_disk_write(d, chunks + first, all - first, refs, NULL), ERR_IO);
+        EXPECT_EQ(chunk_disk_sync(d, NULL), ERR_IO);
+        fs_sim_fail_rate(fs, 0, 0, OK);
+        if (finishing) EXPECT_OK(chunk_disk_write(d, chunks + first, all - first, refs, NULL));
+        EXPECT_OK(chunk_disk_sync(d, NULL));
+        fs_sim_crash(fs, SIM_LOSE_ALL);
+        chunk_disk_close(d);
+        struct chunk_disk_opened what;
+        d = disk_open(fs, IO_MMAP, 1000, &what);
+        EXPECT_EQ(what.corruptions, 0);
+        EXPECT_EQ(n_found, all);
+        for (size_t i = 0; i < all; i++) EXPECT_EQ(found[i].series, i + 1);
+        chunk_disk_close(d);
+        fs_free(fs);
+        arena_fini(&a);
+    }
+}
+
 /* The power goes at any point: what is found afterwards is a beginning of what was written, and all
  * that was synced. */
 TEST(chunk_disk_crashes)
