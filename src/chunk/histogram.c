@@ -11,6 +11,12 @@ enum hist_header hist_chunk_header(uint8_t enc, str chunk)
     return chunk.p[chunk_enc_has_st(enc) ? 0 : FLAG_BYTE] & ST_HEADER_MASK;
 }
 
+void hist_chunk_forget(uint8_t enc, uint8_t *chunk)
+{
+    uint8_t *p = chunk + (chunk_enc_has_st(enc) ? 0 : FLAG_BYTE);
+    if ((*p & ST_HEADER_MASK) != HIST_GAUGE) *p &= (uint8_t)~ST_HEADER_MASK;
+}
+
 /* ---- appending ---- */
 
 static void app_write_header(struct hist_app *a, enum hist_header header)

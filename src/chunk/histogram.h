@@ -27,6 +27,8 @@ enum {
     HIST_ST_SAMPLES_MAX = 16383
 };
 enum hist_header hist_chunk_header(uint8_t enc, str chunk);    /* REQUIRES: chunk_check passed */
+/* A chunk of counters no longer says how it began: as its samples alone would be written. */
+void hist_chunk_forget(uint8_t enc, uint8_t *chunk);
 
 /* An open chunk. */
 struct hist_app {

@@ -322,6 +322,10 @@ TEST(histogram_first_of_a_chunk)
         hist_app_init(&next, CHUNK_HISTOGRAM_ST, NULL);
         hist_append_first(&next, c->prev, 2, 0, &h);
         EXPECT_EQ(hist_chunk_header(next.enc, hist_app_bytes(&next)), c->want);
+        hist_chunk_forget(next.enc, next.bytes.p);
+        EXPECT_EQ(hist_chunk_header(next.enc, hist_app_bytes(&next)),
+                  c->want == HIST_GAUGE ? HIST_GAUGE : HIST_UNKNOWN);
+        EXPECT_EQ(chunk_count(next.enc, hist_app_bytes(&next)), 1);
         hist_app_fini(&next);
     }
     hist_app_fini(&prev);

@@ -8,6 +8,7 @@
 
 #include "chunk/chunk.h"
 #include "chunk/cut.h"
+#include "chunk/histogram.h"
 #include "chunk/recode.h"
 #include "chunk/xor.h"
 #include "head/chunk_disk.h"
@@ -261,6 +262,7 @@ struct head_chunk_set {
     VEC(struct closed_chunk) closed;
     VEC(struct chunk_copy *) copies;           /* room; the first n_copies are in use */
     size_t n_copies;
+    bool open;                                 /* the last copy is of the open chunk */
     struct buf bytes;                          /* of the series' chunks */
     VEC(size_t) offsets;                       /* where each begins in bytes */
     VEC(struct chunk_view) views;
@@ -295,7 +297,8 @@ static void copy_slot(struct head_chunk_set *s, uint32_t slot_i)
     for (uint32_t i = slot->sealed; i; i = ((struct sealed *)slab_at(&st->sealed, i))->next) {
         sealed_copy(st, slab_at(&st->sealed, i), next_copy(s));
     }
-    if (slot->n) open_copy(st, slot, next_copy(s));
+    s->open = slot->n > 0;
+    if (s->open) open_copy(st, slot, next_copy(s));
     const struct ooo *o = s->c->cut ? ooo_of(&s->c->head->ooo, slot, slot_i) : NULL;
     s->late = o && ooo_overlaps(o, s->c->mint, s->c->maxt);
     s->hides = s->c->cut && isolation_hidden(st, slot, &s->c->isolation) > 0;
@@ -346,16 +349,22 @@ static errc add_closed(struct head_chunk_set *s, const struct closed_chunk *c, s
     return un != OK ? un : rc;
 }
 
-static errc add_copy(struct head_chunk_set *s, struct chunk_copy *c, struct err *e)
+/* Prometheus cuts an open chunk to the range of the block, also where nothing is cut off: what is
+ * written anew does not say whether it began with a reset. */
+static errc add_copy(struct head_chunk_set *s, struct chunk_copy *c, bool open, struct err *e)
 {
     if (!c->n || is_hidden(s, c->mint, c->maxt)) return OK;
+    uint8_t enc = chunk_copy_enc(c);
     if (is_whole(s, c->mint, c->maxt)) {
-        view_push(s, c->mint, c->maxt, chunk_copy_enc(c), chunk_copy_encode(c, &s->bytes));
+        size_t n = chunk_copy_encode(c, &s->bytes);
+        view_push(s, c->mint, c->maxt, enc, n);
+        if (open && !s->c->cut && !chunk_enc_is_float(enc))
+            hist_chunk_forget(enc, s->bytes.p + s->bytes.n - n);
         return OK;
     }
     buf_reset(&s->whole);
     (void)chunk_copy_encode(c, &s->whole);
-    return add_part(s, chunk_copy_enc(c), buf_view(&s->whole), e);
+    return add_part(s, enc, buf_view(&s->whole), e);
 }
 
 /* Selected series that are odd. In one with late samples all are read by time, for chunks of its
@@ -425,7 +434,8 @@ static errc set_step(struct head_chunk_set *s, const struct place *p, struct err
     if (s->late) TRY(add_late(s, p, e));
     else if (s->hides) TRY(last_seen(s, p, e));
     for (size_t i = 0; i < s->closed.n; i++) TRY(add_closed(s, &s->closed.at[i], e));
-    for (size_t i = 0; i < s->n_copies; i++) TRY(add_copy(s, s->copies.at[i], e));
+    for (size_t i = 0; i < s->n_copies; i++)
+        TRY(add_copy(s, s->copies.at[i], s->open && i + 1 == s->n_copies, e));
     for (size_t i = 0; i < s->views.n; i++) s->views.at[i].data.p = s->bytes.p + s->offsets.at[i];
     return OK;
 }

@@ -144,7 +144,8 @@ static void put_histogram(struct memstore *m, int64_t t, double count)
     EXPECT_OK(a->ops->commit(a, NULL));
 }
 
-/* One letter a sample: f a float, ? a histogram of which nothing is known, . one without a reset. */
+/* One letter a sample: f a float, ? a histogram of which nothing is known, . one of which it is
+ * known that there was no reset. */
 static void expect_hints(struct memstore **all, size_t n, int64_t from, const char *want)
 {
     SCOPED(querier_freep) struct querier *q = querier_over(all, n);
