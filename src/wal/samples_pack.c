@@ -60,7 +60,7 @@ static inline size_t same_last(uint64_t x) { return (size_t)__builtin_clzll(x | 
 static uint8_t *put_long_literal(uint8_t *out, const uint8_t *p, size_t n)
 {
     uint32_t less = (uint32_t)n - 1;
-    unsigned bytes = less < 60 ? 0 : less < 1 << 8 ? 1 : less < 1 << 16 ? 2 : less < 1 << 24 ? 3 : 4;
+    unsigned bytes = less < 60 ? 0 : (39 - (unsigned)__builtin_clz(less)) / 8;
     *out++ = (uint8_t)((bytes ? 59 + bytes : less) << 2);
     for (unsigned i = 0; i < bytes; i++) *out++ = (uint8_t)(less >> 8 * i);
     memcpy(out, p, n);

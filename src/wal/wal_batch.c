@@ -11,6 +11,7 @@
 ACCOUNT(wal_account, "wal")
 
 void wal_buf_init(struct buf *b) { buf_init(b, &wal_account, 0); }
+void wal_settled_init(struct buf_pool *p) { buf_pool_init(p, &wal_account); }
 
 void wal_batches_init(struct wal_batch_list *l) { *l = (struct wal_batch_list){ NULL, &l->first }; }
 void wal_batches_push(struct wal_batch_list *l, struct wal_batch *b)
@@ -48,6 +49,7 @@ static void batch_reset(struct wal_batch *b)
 void wal_batch_give_locked(struct wal *w, struct wal_batch *b)
 {
     mtx_assert_held(&w->mu);
+    if (!b->room.cap) buf_pool_give(&w->settled, &b->stored);
     if (!b->room.cap || w->n_spare >= WAL_SPARE_BATCHES ||
         b->stored.cap + b->room.cap > WAL_SPARE_BATCH_MAX_BYTES) {
         wal_batch_free(b);
@@ -85,8 +87,7 @@ struct wal_batch *wal_batch_settle(struct wal *w, struct wal_batch *made)
     *b = (struct wal_batch){
         .compress = made->compress, .saved_bytes = made->saved_bytes, .pieces = made->pieces
     };
-    wal_buf_init(&b->stored);
-    buf_grow(&b->stored, made->stored.n);
+    b->stored = buf_pool_take(&w->settled, made->stored.n);
     buf_str(&b->stored, buf_view(&made->stored));
     b->stored.bad = !buf_ok(&made->stored) || !buf_ok(&made->room);
     made->pieces.at = NULL;
@@ -115,8 +116,8 @@ void wal_batch_add(struct wal_batch *b, str rec)
         errc rc = done ? OK : compress_pack(&b->stored, b->compress, rec, 0, NULL);
         if (rc == OK && b->stored.n - before < rec.n) {
             b->saved_bytes += (int64_t)(rec.n - (b->stored.n - before));
-            vec_push(&b->pieces,
-                ((struct wal_piece){ (uint32_t)(b->stored.n - before), frag_flag_of(b->compress) }));
+            uint32_t n = (uint32_t)(b->stored.n - before);
+            vec_push(&b->pieces, ((struct wal_piece){ n, frag_flag_of(b->compress) }));
             return;
         }
         b->stored.n = before;                  /* no gain: as it is */

@@ -12,6 +12,7 @@
 #define EPI_WAL_WAL_IMPL_H
 
 #include "base/buf.h"
+#include "base/buf_pool.h"
 #include "base/lock.h"
 #include "wal/page.h"
 #include "wal/wal.h"
@@ -60,6 +61,7 @@ struct wal {
     int64_t unsynced_since_ns;                 /* GUARDED_BY(mu): 0: all is synced */
     struct wal_batch_list spare;                   /* GUARDED_BY(mu) */
     size_t n_spare;
+    struct buf_pool settled;                       /* what large batches are stored in */
     bool leading;                              /* GUARDED_BY(mu): somebody is the leader */
     /* GUARDED_BY(mu): somebody syncs, or changes the list of files */
     bool at_files;
@@ -92,6 +94,7 @@ struct wal {
 /* ---- wal_batch.c */
 
 void wal_buf_init(struct buf *b);              /* of the log's account */
+void wal_settled_init(struct buf_pool *p);
 /* Empties a buffer of the log's own; what a burst made it, it need not stay. */
 void wal_buf_rest(struct buf *b);
 void wal_batches_init(struct wal_batch_list *l);
@@ -100,8 +103,8 @@ struct wal_batch *wal_batches_pop(struct wal_batch_list *l);
 void wal_batch_free(struct wal_batch *b);
 /* Back to the stock, or to the heap: the stock is of batches with room to make a record in. */
 void wal_batch_give_locked(struct wal *w, struct wal_batch *b) REQUIRES(w->mu);
-/* What is queued and then held, for as long as an fsync takes, is only what is stored, to the byte;
- * the room goes back to the stock. */
+/* What is queued and then held, for as long as an fsync takes, is only what is stored, to the byte
+ * or, where that is much, about; the room goes back to the stock. */
 struct wal_batch *wal_batch_settle(struct wal *w, struct wal_batch *made);
 
 /* ---- wal_files.c: the leader's, but for enter and leave */
