@@ -374,6 +374,18 @@ static errc unescape(str s, bool plus, struct arena *a, str *out)
     return OK;
 }
 
+/* What a proxy is asked with: the whole URL, of which the path is what counts. */
+static str without_authority(str target)
+{
+    str rest = str_has_prefix(target, S("http://"))    ? str_from(target, 7)
+               : str_has_prefix(target, S("https://")) ? str_from(target, 8)
+                                                       : STR_EMPTY;
+    if (!rest.n) return target;
+    size_t path = str_index(rest, '/'), query = str_index(rest, '?');
+    if (path < query) return str_from(rest, path);
+    return S("/");
+}
+
 /* Called with the request line, before the method is known. The raw target is kept: the library
  * would hand out a decoded path and a parsed query, and Go's rules differ. */
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
@@ -391,7 +403,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
     c->server->requests++;
     mtx_unlock(&c->server->mu);
     str raw, query;
-    str_cut(arena_str(&c->req.arena, str_z(uri)), '?', &raw, &query);
+    str_cut(without_authority(arena_str(&c->req.arena, str_z(uri))), '?', &raw, &query);
     c->bad_path = unescape(raw, false, &c->req.arena, &c->req.path) != OK;
     c->req.query = query;
     return c;

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 static const double slice_quantiles[] = { 0.5, 0.9, 0.99 };
-static const double slice_bounds[] = { 0.1, 0.4, 1.6, 6.4, 25.6 };
+static const double slice_bounds[] = { .01, .1, 1, 10 };
 GAUGE(engine_queries, "prometheus_engine_queries",
     "The current number of queries being executed or waiting.")
 GAUGE(engine_concurrent_max, "prometheus_engine_queries_concurrent_max",

@@ -71,7 +71,7 @@ COUNTER_VEC(m_sd_received, "prometheus_sd_received_updates_total",
 COUNTER_VEC(m_sd_updates, "prometheus_sd_updates_total",
     "Total number of update events sent to the SD consumers.", "name")
 GAUGE_VEC(m_sd_last, "prometheus_sd_last_update_timestamp_seconds",
-    "Timestamp of the last update sent to the SD consumers.", "name")
+    "Timestamp of the last update sent to the SD consumers.", "config", "name")
 
 COUNTER_VEC(m_sd_delayed, "prometheus_sd_updates_delayed_total",
     "Total number of update events that couldn't be sent immediately.", "name")
@@ -486,6 +486,7 @@ static void job_free(struct job *j)
         &m_meta_bytes, &m_pool_sync, &m_sync_failed, &m_sync, &m_sync_histogram, &m_symbols };
     for (size_t i = 0; i < ARRAY_LEN(by_job); i++) metric_forget(by_job[i], &j->name, 1);
     metric_forget(&m_discovered, (const str[]){ j->name, S("scrape") }, 2);
+    metric_forget(&m_sd_last, (const str[]){ j->name, S("scrape") }, 2);
     mem_free((void *)j->name.p);
     mem_free((void *)j->text.p);
     mem_free(j);
@@ -600,7 +601,7 @@ static void job_sync(struct scrape_manager *m, struct job *j)
     metric_add_to(METRIC_WITH(&m_sd_updates, S("scrape")), 1);
     /* targets are taken over at once */
     metric_add_to(METRIC_WITH(&m_sd_delayed, S("scrape")), 0);
-    metric_set_of(METRIC_WITH(&m_sd_last, S("scrape")), (double)clock_wall_ms() / 1000);
+    metric_set_of(METRIC_WITH(&m_sd_last, j->name, S("scrape")), (double)clock_wall_ms() / 1000);
     cond_signal(&m->wake);
 }
 

@@ -268,6 +268,12 @@ class Writing(ServerCase):
         super().setUp()
         self.config('{}\n')
 
+    def test_asked_as_a_proxy_is(self):
+        self.start()
+        self.assertEqual(self.ask('GET', 'http://other:1/-/healthy')[0], 200)
+        self.assertEqual(self.get('http://other:1/api/v1/query?query=2&time=1')['result'], [1, '2'])
+        self.assertEqual(self.ask('GET', 'http://other:1')[1]['Location'], '/query')
+
     def test_answers(self):
         self.start()
         now = int(time.time() * 1000)
