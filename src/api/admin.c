@@ -84,8 +84,7 @@ static str snapshot_name(struct arena *a)
         c.minute, c.second, some >> 1);
 }
 
-/* As Go's strconv.ParseBool. */
-static bool bool_of(str text, bool *out)
+bool api_bool_of(str text, bool *out)
 {
     static const str yes[] = { S("1"), S("t"), S("T"), S("TRUE"), S("true"), S("True") },
                      no[] = { S("0"), S("f"), S("F"), S("FALSE"), S("false"), S("False") };
@@ -105,7 +104,7 @@ void api_snapshot(void *ctx, struct http_req *r, struct http_resp *w)
     bool skip_head = false;
     params_read(&p, r);
     str text = param(&p, S("skip_head"));
-    if (text.n && !bool_of(text, &skip_head)) {
+    if (text.n && !api_bool_of(text, &skip_head)) {
         SCOPED(buf_fini) struct buf q = { 0 };
         buf_go_quote(&q, text);
         err_set(&e, ERR_BAD_INPUT,

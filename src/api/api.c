@@ -53,9 +53,9 @@ static const struct http_route routes[] = {
     { POST_PUT, V1 "/admin/tsdb/delete_series", api_delete_series, 0, 0 },
     { POST_PUT, V1 "/admin/tsdb/clean_tombstones", api_clean_tombstones, 0, 0 },
     { POST_PUT, V1 "/admin/tsdb/snapshot", api_snapshot, 0, 0 },
-    { GET_POST, V1 "/search/metric_names", api_search_disabled, 0, 0 },
-    { GET_POST, V1 "/search/label_names", api_search_disabled, 0, 0 },
-    { GET_POST, V1 "/search/label_values", api_search_disabled, 0, 0 },
+    { GET_POST, V1 "/search/metric_names", api_search_metric_names, 0, 0 },
+    { GET_POST, V1 "/search/label_names", api_search_label_names, 0, 0 },
+    { GET_POST, V1 "/search/label_values", api_search_label_values, 0, 0 },
     { HTTP_OPTIONS, V1 "/*path", api_options, HTTP_IN_PLACE, 0 },
 };
 

@@ -116,7 +116,8 @@ struct api_opts {
     /* path of the external URL, without a slash at its end */
     str external_path;
     str page_title;
-    bool lifecycle, admin;
+    bool lifecycle, admin, search;
+    int64_t search_max;                        /* upper bound of a search's limit; 0: none */
     str version;                               /* of Prometheus, whose surface we have */
 };
 

@@ -52,7 +52,6 @@ void api_status_build(void *ctx, struct http_req *r, struct http_resp *w);
 void api_status_tsdb(void *ctx, struct http_req *r, struct http_resp *w);
 void api_status_walreplay(void *ctx, struct http_req *r, struct http_resp *w);
 void api_notifications_get(void *ctx, struct http_req *r, struct http_resp *w);
-void api_search_disabled(void *ctx, struct http_req *r, struct http_resp *w);
 /* admin.c */
 void api_delete_series(void *ctx, struct http_req *r, struct http_resp *w);
 void api_clean_tombstones(void *ctx, struct http_req *r, struct http_resp *w);
@@ -61,6 +60,10 @@ void api_status_blocks(void *ctx, struct http_req *r, struct http_resp *w);
 void api_features_get(void *ctx, struct http_req *r, struct http_resp *w);
 /* exemplars.c */
 void api_query_exemplars(void *ctx, struct http_req *r, struct http_resp *w);
+/* search.c */
+void api_search_metric_names(void *ctx, struct http_req *r, struct http_resp *w);
+void api_search_label_names(void *ctx, struct http_req *r, struct http_resp *w);
+void api_search_label_values(void *ctx, struct http_req *r, struct http_resp *w);
 /* read.c */
 void api_read(void *ctx, struct http_req *r, struct http_resp *w);
 /* write.c */
@@ -83,6 +86,7 @@ void api_options(void *ctx, struct http_req *r, struct http_resp *w);
 
 /* As api_is_ready, but blocks may be asked while the log is replayed; the answer says so. */
 bool api_may_query(const struct api *a, struct http_req *r, struct http_resp *w);
+bool api_bool_of(str text, bool *out);           /* as Go's strconv.ParseBool; admin.c */
 bool api_is_ready(const struct api *a, struct http_resp *w);   /* false: the 503 is written */
 
 #endif

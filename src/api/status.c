@@ -169,9 +169,3 @@ void api_notifications_get(void *ctx, struct http_req *r, struct http_resp *w)
     json_arr_end(&j);
     api_end(&j, w, NULL, 0, NULL, 0);
 }
-
-void api_search_disabled(void *ctx, struct http_req *r, struct http_resp *w)
-{
-    (void)r;
-    if (api_is_ready(ctx, w)) api_error(w, API_UNAVAILABLE, S("search API disabled"));
-}

@@ -211,6 +211,8 @@ void rig_start(struct rig *r, const struct rig_opts *o)
         .external_path = o->external_path,
         .lifecycle = o->lifecycle,
         .admin = o->admin,
+        .search = o->search,
+        .search_max = 10000,
         .exemplars = o->exemplars,
         .chunks = o->chunks,
         .read_samples = o->read_samples,

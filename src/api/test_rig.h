@@ -40,7 +40,7 @@ struct rig {
 };
 
 struct rig_opts {
-    bool receiver, lifecycle, admin;
+    bool receiver, lifecycle, admin, search;
     struct exemplar_queryable *exemplars;
     struct chunk_queryable *chunks;
     uint64_t read_samples;

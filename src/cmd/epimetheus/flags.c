@@ -112,8 +112,8 @@ const struct opt flag_table[] = {
         .help = "Regex for CORS origin. It is fully anchored. Example: "
                 "'https?://(domain1|domain2)\\.com'",
         AT(cors_origin), &opt_str, .def = ".*" },
-    { "web.search.max-limit", .help = "Upper bound of the limit of the search API; not served yet.",
-        AT(un.search_limit), &opt_num, .def = "10000" },
+    { "web.search.max-limit", .help = "Upper bound of the limit of the search API; 0 means none.",
+        AT(search_limit), &opt_num, .def = "10000" },
     { "storage.tsdb.path", .help = "Base path for metrics storage. Use with server mode only.",
         AT(storage_path), &opt_str, .def = "data/" },
     { "storage.tsdb.min-block-duration", .help = "Range of a block of the head.", AT(min_block_ms),
@@ -244,7 +244,6 @@ static const char *const unserved[] = {
     "web.user-assets",
     "web.console.templates",
     "web.console.libraries",
-    "web.search.max-limit",
     "web.max-notifications-subscribers",
     "storage.tsdb.head-chunks-write-queue-size",
     "storage.tsdb.delayed-compaction.max-percent",
@@ -450,6 +449,7 @@ struct features features_read(const struct flags *f)
         { S("exemplar-storage"), &on.exemplar_storage },
         { S("st-storage"), &on.st_storage },
         { S("memory-snapshot-on-shutdown"), &on.memory_snapshot },
+        { S("search-api"), &on.search },
         { S("histograms-st-encoding"), &on.histogram_st },
         { S("xor2-encoding"), &on.xor2 },
     };
@@ -468,7 +468,6 @@ struct features features_read(const struct flags *f)
         S("old-ui"),
         S("otlp-deltatocumulative"),
         S("otlp-native-delta-ingestion"),
-        S("search-api"),
         S("st-synthesis"),
         S("use-uncached-io"),
     };

@@ -22,7 +22,7 @@ struct flags_unserved {
     bool gomaxprocs, gomemlimit, drain, agent_wal_compression, agent_checkpoint, agent_no_lockfile;
     double gomemlimit_ratio;
     int64_t gomemlimit_refresh_ms, subscribers, write_queue, compaction_delay, flush_deadline_ms;
-    int64_t search_limit, outage_ms, grace_ms, resend_ms, evals, queue,
+    int64_t outage_ms, grace_ms, resend_ms, evals, queue,
         batch, checkpoint_batch;
 };
 
@@ -36,6 +36,7 @@ struct flags {
     bool config_given, config_strict, agent, lifecycle, admin, remote_write_receiver, otlp_receiver,
         wal_compression, no_lockfile, overlapping_compaction;
     bool adjust_timestamps, auto_reload;
+    int64_t search_limit;
     int64_t read_samples, read_concurrent, read_frame_bytes;   /* of remote read */
     int64_t auto_reload_ms, read_timeout_ms, lookback_ms, query_timeout_ms, min_block_ms,
         max_block_ms, block_reload_ms, fsync_interval_ms, tolerance_ms, discovery_reload_ms;
@@ -59,7 +60,7 @@ void flags_tell_unserved(const struct opts_run *run);
 struct features {
     bool experimental_functions, delayed_name_removal, extended_range_selectors, binop_fill,
         per_step_stats, use_start_timestamps, type_and_unit, exemplar_storage, st_storage,
-        memory_snapshot,
+        memory_snapshot, search,
         histogram_st, xor2;
 };
 struct features features_read(const struct flags *f);

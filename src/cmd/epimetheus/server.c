@@ -336,6 +336,8 @@ static errc http_start(struct server *s, struct err *e)
     errc rc = sock_local_addr(&address, fds[0], &s->arena, e);
     if (rc == OK) urls_make(s, address);
     struct api_opts ao = {
+        .search = s->on.search,
+        .search_max = s->flags.search_limit,
         .read_samples = (uint64_t)MAX(s->flags.read_samples, 0),
         .read_concurrent = (unsigned)MAX(s->flags.read_concurrent, 0),
         .read_frame_bytes = (size_t)MAX(s->flags.read_frame_bytes, 0),
