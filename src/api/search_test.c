@@ -11,7 +11,8 @@ TEST(search_lines)
         { S1 "metric_names?start=0&end=9",
             "{\"results\":[{\"name\":\"down\"},{\"name\":\"up\"}]}\n" END("false") },
         { S1 "metric_names?start=0&end=9&batch_size=1&limit=2",
-            "{\"results\":[{\"name\":\"down\"}]}\n{\"results\":[{\"name\":\"up\"}]}\n" END("false") },
+            "{\"results\":[{\"name\":\"down\"}]}\n{\"results\":[{\"name\":\"up\"}]}\n"
+            END("false") },
         { S1 "metric_names?start=0&end=9&limit=1&sort_by=alpha&sort_dir=dsc",
             "{\"results\":[{\"name\":\"up\"}]}\n" END("true") },
         { S1 "metric_names?start=0&end=9&search[]=p&include_score=true&fuzz_alg=jarowinkler",

@@ -163,20 +163,8 @@ static bool submit(void *pool, void (*fn)(void *arg), void *arg)
     return pool_submit(pool, fn, arg);
 }
 
-void rig_start(struct rig *r, const struct rig_opts *o)
+static void sources_of_fakes(struct rig *r)
 {
-    *r = (struct rig){ .fakes.state = API_READY };
-    arena_init(&r->arena, NULL, 0);
-    r->store = memstore_new();
-    struct engine_opts eo = { .parse.duration_expr = true,
-        .lookback_ms = 300000,
-        .timeout_ms = 120000,
-        .default_step_ms = 60000,
-        .max_samples = 50000000,
-        .max_concurrency = 20 };
-    r->engine = engine_new(&eo);
-    r->pool = pool_new(&(struct pool_opts){
-        "test", o->pool_threads ? o->pool_threads : 2, o->queue_max ? o->queue_max : 64 });
     r->sources = (struct api_sources){
         .ctx = r,
         .targets = fake_targets,
@@ -200,6 +188,23 @@ void rig_start(struct rig *r, const struct rig_opts *o)
         .quit = fake_quit,
     };
     r->sources.state = (__typeof__(r->sources.state))fake_state;
+}
+
+void rig_start(struct rig *r, const struct rig_opts *o)
+{
+    *r = (struct rig){ .fakes.state = API_READY };
+    arena_init(&r->arena, NULL, 0);
+    r->store = memstore_new();
+    struct engine_opts eo = { .parse.duration_expr = true,
+        .lookback_ms = 300000,
+        .timeout_ms = 120000,
+        .default_step_ms = 60000,
+        .max_samples = 50000000,
+        .max_concurrency = 20 };
+    r->engine = engine_new(&eo);
+    r->pool = pool_new(&(struct pool_opts){
+        "test", o->pool_threads ? o->pool_threads : 2, o->queue_max ? o->queue_max : 64 });
+    sources_of_fakes(r);
     struct api_opts ao = {
         .engine = r->engine,
         .queryable = memstore_queryable(r->store),

@@ -2,8 +2,8 @@
  *
  * What        Written when the database is closed, after its log: the name says how far the log
  *             is that it stands for. Older ones are removed.
- * Invariants  (1) A folder of that name is whole and durable. (2) What is in it is in the log and in
- *             the chunk files as well: who does not read it loses nothing.
+ * Invariants  (1) A folder of that name is whole and durable. (2) What is in it is in the log and
+ *             in the chunk files as well: who does not read it loses nothing.
  * Ownership   borrows all
  * Threads     one, the head is at rest
  * Errors      ERR_IO, ERR_NO_SPACE; ERR_UNSUPPORTED: see memory_snapshot.h; nothing is left then
