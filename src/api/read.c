@@ -60,9 +60,8 @@ static errc take_batch(struct reading *k, const struct sample_batch *b, struct e
         return err_set(e, ERR_LIMIT, "exceeded sample limit (%" PRIu64 ")", most);
     for (size_t i = 0; i < b->n; i++) {
         if (b->kind == SAMPLE_FLOAT) read_series_float(&k->series, b->t[i], b->v[i]);
-        else
-            read_series_histogram(
-                &k->series, b->t[i], b->h[i], b->kind == SAMPLE_FLOAT_HISTOGRAM);
+        else if (b->kind == SAMPLE_HISTOGRAM) read_series_whole(&k->series, b->t[i], b->ih[i]);
+        else read_series_floats(&k->series, b->t[i], b->h[i]);
     }
     return OK;
 }

@@ -7,6 +7,7 @@
 #include "base/compress.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "ingest/pb_histogram.h"
 #include "ingest/remote_write.h"
 
 enum { BATCH = 512, DECODED_MAX_BYTES = 32 << 20, MAX_AHEAD_MS = 10 * 60 * 1000 };
@@ -17,8 +18,6 @@ COUNTER(m_invalid_labels, "prometheus_api_remote_write_invalid_labels_samples_to
 COUNTER(m_no_metadata, "prometheus_api_remote_write_without_metadata_appended_samples_total",
     "The total number of received remote write samples (and histogram samples) which were ingested "
     "without corresponding metadata.")
-COUNTER(m_not_taken, "epimetheus_api_remote_write_not_taken_total",
-    "Received histograms, exemplars and metadata that this version does not store.")
 ACCOUNT(api_write_account, "remote_write_requests")
 
 struct write {
@@ -27,7 +26,7 @@ struct write {
     struct arena a;
     struct err *e;
     int64_t max_ms;
-    uint64_t invalid;
+    uint64_t invalid, late_exemplars;
     size_t n;
     series_handle h[BATCH];
     int64_t t[BATCH];
@@ -80,23 +79,73 @@ static errc series_samples(struct write *w, struct write_series *s, series_handl
     return OK;
 }
 
+static errc too_far(const struct write *w, int64_t t, struct err *e)
+{
+    if (t <= w->max_ms) return OK;
+    return err_set(e, ERR_OUT_OF_BOUNDS, "out of bounds: timestamp is too far in the future");
+}
+
+/* The request goes on without those that are not taken. */
+static void series_exemplars(struct write *w, const struct write_series *s, series_handle h)
+{
+    cursor c = write_series_others(s);
+    for (str message; write_series_other(&c, WRITE_EXEMPLAR, &message);) {
+        struct exemplar x;
+        struct arena_mark mark = arena_mark(&w->a);
+        errc rc = pb_exemplar_decode(&x, message, &w->a, NULL);
+        if (rc == OK) rc = too_far(w, x.t, NULL);
+        if (rc == OK) rc = w->app->ops->exemplar(w->app, h, &x, NULL);
+        w->late_exemplars += rc == ERR_OUT_OF_ORDER;
+        arena_reset(&w->a, mark);
+    }
+}
+
+static errc put_histogram(struct write *w, series_handle h, str message)
+{
+    struct pb_histogram x;
+    TRY(pb_histogram_decode(&x, message, &w->a, w->e));
+    TRY(too_far(w, x.t, w->e));
+    if (x.whole && histogram_schema_is_reserved(x.whole->schema))
+        x.whole = int_histogram_copy_to_schema(&w->a, x.whole, HISTOGRAM_SCHEMA_MAX);
+    if (x.floats && histogram_schema_is_reserved(x.floats->schema))
+        x.floats = histogram_copy_to_schema(&w->a, x.floats, HISTOGRAM_SCHEMA_MAX);
+    return w->app->ops->histogram(w->app, h, x.t, 0, x.whole, x.floats, w->e);
+}
+
+/* Floats before them are in the appender, so that it knows their order. */
+static errc series_histograms(struct write *w, const struct write_series *s, series_handle h)
+{
+    cursor c = write_series_others(s);
+    TRY(batch_flush(w));
+    for (str message; write_series_other(&c, WRITE_HISTOGRAM, &message);) {
+        struct arena_mark mark = arena_mark(&w->a);
+        errc rc = put_histogram(w, h, message);
+        arena_reset(&w->a, mark);
+        TRY(rc);
+    }
+    return OK;
+}
+
 static errc write_series_all(struct write *w, struct write_series *s)
 {
     series_handle h;
-    if (!s->n_samples) return OK;              /* what holds only exemplars makes no series */
     bool known = s->labels_raw.n && w->st->ops->lookup &&
                  w->st->ops->lookup(w->st, s->labels_raw.p, s->labels_raw.n, &h);
+    /* what holds only exemplars makes no series */
+    if (!known && !s->n_samples && !s->n_histograms) return OK;
     if (!known) {
         struct arena_mark mark = arena_mark(&w->a);
         errc rc = series_slow(w, s, &h);
         arena_reset(&w->a, mark);
         if (rc == ERR_BAD_INPUT) {
-            w->invalid += s->n_samples;
+            w->invalid += s->n_samples + s->n_histograms;
             return OK;
         }
         TRY(rc);
     }
-    return series_samples(w, s, h);
+    TRY(series_samples(w, s, h));
+    if (s->n_exemplars) series_exemplars(w, s, h);
+    return s->n_histograms ? series_histograms(w, s, h) : OK;
 }
 
 /* A first pass sees whether the whole message decodes: Prometheus decodes before it appends. */
@@ -107,9 +156,8 @@ static errc request_check(str body, struct err *e)
     errc rc = OK;
     write_request_init(&r, body);
     for (bool more = true; more && rc == OK;) rc = write_request_next(&r, &s, &more, e);
-    uint64_t others = r.n_exemplars + r.n_histograms + r.n_metadata;
+    bool others = r.n_exemplars || r.n_histograms || r.n_metadata;
     if (rc != OK || others) TRY(write_request_check(body, e));
-    metric_add(&m_not_taken, (double)others);
     return rc;
 }
 
@@ -138,6 +186,9 @@ static errc request_store(struct appendable *st, str body, struct err *e)
         else w->app->ops->rollback(w->app);
     }
     metric_add(&m_invalid_labels, (double)w->invalid);
+    if (w->late_exemplars)
+        LOG_LIMITED(WARN, 10000, "Error on ingesting out-of-order exemplars",
+            kv_u64("num_dropped", w->late_exemplars));
     arena_fini(&w->a);
     mem_free(w);
     return rc;

@@ -163,10 +163,18 @@ SHAPE(Exemplar, { 1, "Labels", PB_BYTES, &Label }, { 2, "Value", PB_FIXED64, NUL
     { 3, "Timestamp", PB_VARINT, NULL })
 SHAPE(MetricMetadata, { 1, "Type", PB_VARINT, NULL }, { 2, "MetricFamilyName", PB_BYTES, NULL },
     { 4, "Help", PB_BYTES, NULL }, { 5, "Unit", PB_BYTES, NULL })
+SHAPE(BucketSpan, { 1, "Offset", PB_VARINT, NULL }, { 2, "Length", PB_VARINT, NULL })
+/* Repeated numbers may be packed or not: their wire is looked at where they are decoded. */
+SHAPE(Histogram, { 1, "CountInt", PB_VARINT, NULL }, { 2, "CountFloat", PB_FIXED64, NULL },
+    { 3, "Sum", PB_FIXED64, NULL }, { 4, "Schema", PB_VARINT, NULL },
+    { 5, "ZeroThreshold", PB_FIXED64, NULL }, { 6, "ZeroCountInt", PB_VARINT, NULL },
+    { 7, "ZeroCountFloat", PB_FIXED64, NULL }, { 8, "NegativeSpans", PB_BYTES, &BucketSpan },
+    { 11, "PositiveSpans", PB_BYTES, &BucketSpan }, { 14, "ResetHint", PB_VARINT, NULL },
+    { 15, "Timestamp", PB_VARINT, NULL })
 SHAPE(TimeSeries, { TS_LABELS, "Labels", PB_BYTES, &Label },
     { TS_SAMPLES, "Samples", PB_BYTES, &Sample },
     { TS_EXEMPLARS, "Exemplars", PB_BYTES, &Exemplar },
-    { TS_HISTOGRAMS, "Histograms", PB_BYTES, NULL })
+    { TS_HISTOGRAMS, "Histograms", PB_BYTES, &Histogram })
 SHAPE(WriteRequest, { REQ_TIMESERIES, "Timeseries", PB_BYTES, &TimeSeries },
     { REQ_METADATA, "Metadata", PB_BYTES, &MetricMetadata })
 
@@ -177,6 +185,20 @@ bool write_series_sample(struct write_series *s, int64_t *t, double *v)
     struct pb_field f;
     while (pb_next(&s->samples, &f))
         if (f.number == TS_SAMPLES) return write_sample_decode(f.bytes, t, v, NULL) == OK;
+    return false;
+}
+
+cursor write_series_others(const struct write_series *s) { return cur_of(s->message); }
+
+bool write_series_other(cursor *c, enum write_other kind, str *message)
+{
+    _Static_assert((int)WRITE_EXEMPLAR == TS_EXEMPLARS, "as the message has it");
+    _Static_assert((int)WRITE_HISTOGRAM == TS_HISTOGRAMS, "as the message has it");
+    for (struct pb_field f; pb_next(c, &f);) {
+        if (f.number != (uint32_t)kind) continue;
+        *message = f.bytes;
+        return true;
+    }
     return false;
 }
 

@@ -42,6 +42,12 @@ static inline bool histogram_schema_is_exponential(int32_t s)
     return s >= HISTOGRAM_SCHEMA_MIN && s <= HISTOGRAM_SCHEMA_MAX;
 }
 
+/* Of a later version: to be read as the finest that is known. */
+static inline bool histogram_schema_is_reserved(int32_t s)
+{
+    return s > HISTOGRAM_SCHEMA_MAX && s <= 52;
+}
+
 struct histogram *histogram_copy(struct arena *a, const struct histogram *h);
 /* schema <= h's */
 struct histogram *histogram_copy_to_schema(

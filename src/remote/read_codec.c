@@ -243,41 +243,41 @@ void read_series_float(struct read_series *s, int64_t t, double v)
     put_u64(b, 2, (uint64_t)t);
 }
 
-static void put_spans(struct buf *b, unsigned number, const struct histogram_side *side)
+static void put_spans(struct buf *b, unsigned number, const struct span *at, size_t n)
 {
-    for (size_t i = 0; i < side->n_spans; i++) {
+    for (size_t i = 0; i < n; i++) {
         SCOPED(buf_fini) struct buf one = { 0 };
-        put_sint(&one, 1, side->spans[i].offset);
-        put_u64(&one, 2, side->spans[i].length);
+        put_sint(&one, 1, at[i].offset);
+        put_u64(&one, 2, at[i].length);
         put_bytes(b, number, buf_view(&one));
     }
 }
 
-/* Counts as they are, or the differences of whole ones. */
-static void put_counts(
-    struct buf *b, unsigned deltas, unsigned counts, const struct histogram_side *side,
-    bool is_float)
+static void put_deltas(struct buf *b, unsigned number, const struct int_histogram_side *side)
 {
     SCOPED(buf_fini) struct buf packed = { 0 };
-    int64_t before = 0;
-    for (size_t i = 0; i < side->n; i++) {
-        if (is_float) {
-            buf_le64(&packed, f64_bits(side->at[i]));
-        } else {
-            buf_varint(&packed, (int64_t)side->at[i] - before);
-            before = (int64_t)side->at[i];
-        }
-    }
-    if (side->n) put_bytes(b, is_float ? counts : deltas, buf_view(&packed));
+    for (size_t i = 0; i < side->n; i++) buf_varint(&packed, side->deltas[i]);
+    if (side->n) put_bytes(b, number, buf_view(&packed));
+}
+
+static void put_f64s(struct buf *b, unsigned number, const double *at, size_t n)
+{
+    SCOPED(buf_fini) struct buf packed = { 0 };
+    for (size_t i = 0; i < n; i++) buf_le64(&packed, f64_bits(at[i]));
+    if (n) put_bytes(b, number, buf_view(&packed));
 }
 
 /* Members of a oneof are written also when they are 0. */
-static void put_one_of(
-    struct buf *b, unsigned whole, unsigned broken, double v, bool is_float)
+static void put_count(struct buf *b, unsigned number, uint64_t v)
 {
-    put_tag(b, is_float ? broken : whole, is_float ? PB_FIXED64 : PB_VARINT);
-    if (is_float) buf_le64(b, f64_bits(v));
-    else buf_uvarint(b, (uint64_t)v);
+    put_tag(b, number, PB_VARINT);
+    buf_uvarint(b, v);
+}
+
+static void put_count_f64(struct buf *b, unsigned number, double v)
+{
+    put_tag(b, number, PB_FIXED64);
+    buf_le64(b, f64_bits(v));
 }
 
 enum {
@@ -299,24 +299,39 @@ enum {
     H_CUSTOM
 };
 
-void read_series_histogram(
-    struct read_series *s, int64_t t, const struct histogram *h, bool is_float)
+void read_series_whole(struct read_series *s, int64_t t, const struct int_histogram *h)
 {
     SCOPED(buf_fini) struct buf m = { 0 };
-    put_one_of(&m, H_COUNT_INT, H_COUNT_FLOAT, h->count, is_float);
+    put_count(&m, H_COUNT_INT, h->count);
     put_f64(&m, H_SUM, h->sum);
     put_sint(&m, H_SCHEMA, h->schema);
     put_f64(&m, H_ZERO_THRESHOLD, h->zero_threshold);
-    put_one_of(&m, H_ZERO_INT, H_ZERO_FLOAT, h->zero_count, is_float);
-    put_spans(&m, H_NEG_SPANS, &h->neg);
-    put_counts(&m, H_NEG_DELTAS, H_NEG_COUNTS, &h->neg, is_float);
-    put_spans(&m, H_POS_SPANS, &h->pos);
-    put_counts(&m, H_POS_DELTAS, H_POS_COUNTS, &h->pos, is_float);
+    put_count(&m, H_ZERO_INT, h->zero_count);
+    put_spans(&m, H_NEG_SPANS, h->neg.spans, h->neg.n_spans);
+    put_deltas(&m, H_NEG_DELTAS, &h->neg);
+    put_spans(&m, H_POS_SPANS, h->pos.spans, h->pos.n_spans);
+    put_deltas(&m, H_POS_DELTAS, &h->pos);
     put_u64(&m, H_RESET_HINT, (uint64_t)h->hint);
     put_u64(&m, H_TIME, (uint64_t)t);
-    SCOPED(buf_fini) struct buf bounds = { 0 };
-    for (size_t i = 0; i < h->n_custom; i++) buf_le64(&bounds, f64_bits(h->custom[i]));
-    if (h->n_custom) put_bytes(&m, H_CUSTOM, buf_view(&bounds));
+    put_f64s(&m, H_CUSTOM, h->custom, h->n_custom);
+    put_bytes(&s->histograms, 4, buf_view(&m));
+}
+
+void read_series_floats(struct read_series *s, int64_t t, const struct histogram *h)
+{
+    SCOPED(buf_fini) struct buf m = { 0 };
+    put_count_f64(&m, H_COUNT_FLOAT, h->count);
+    put_f64(&m, H_SUM, h->sum);
+    put_sint(&m, H_SCHEMA, h->schema);
+    put_f64(&m, H_ZERO_THRESHOLD, h->zero_threshold);
+    put_count_f64(&m, H_ZERO_FLOAT, h->zero_count);
+    put_spans(&m, H_NEG_SPANS, h->neg.spans, h->neg.n_spans);
+    put_f64s(&m, H_NEG_COUNTS, h->neg.at, h->neg.n);
+    put_spans(&m, H_POS_SPANS, h->pos.spans, h->pos.n_spans);
+    put_f64s(&m, H_POS_COUNTS, h->pos.at, h->pos.n);
+    put_u64(&m, H_RESET_HINT, (uint64_t)h->hint);
+    put_u64(&m, H_TIME, (uint64_t)t);
+    put_f64s(&m, H_CUSTOM, h->custom, h->n_custom);
     put_bytes(&s->histograms, 4, buf_view(&m));
 }
 

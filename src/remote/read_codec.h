@@ -16,7 +16,7 @@
 #define EPI_REMOTE_READ_CODEC_H
 
 #include "base/buf.h"
-#include "model/histogram.h"
+#include "model/int_histogram.h"
 #include "model/labels.h"
 #include "model/matcher.h"
 #include "storage/chunk_series.h"
@@ -53,8 +53,8 @@ struct read_series { struct buf *out; struct buf samples, histograms; };
 void read_series_begin(struct read_series *s, struct buf *out);
 void read_series_fini(struct read_series *s);
 void read_series_float(struct read_series *s, int64_t t, double v);
-void read_series_histogram(
-    struct read_series *s, int64_t t, const struct histogram *h, bool is_float);
+void read_series_whole(struct read_series *s, int64_t t, const struct int_histogram *h);
+void read_series_floats(struct read_series *s, int64_t t, const struct histogram *h);
 /* appends one TimeSeries to a QueryResult */
 void read_series_end(struct read_series *s, struct labels labels);
 /* one QueryResult to a ReadResponse */

@@ -68,13 +68,13 @@ def sequence_cases(path):
     for n, row in batch.read(path):
         kind = row.get('group', '')
         said = row['name'] + row['target'] + row['response'].get('body', '')
-        if kind == 'read' and ('hist' in said or 'otlp' in json.dumps(row.get('meaning', ''))):
-            kind = 'histogram'
+        if kind == 'read' and 'otlp' in json.dumps(row.get('meaning', '')):
+            kind = 'otlp'
         if kind == 'read' and 'rw[12]' in json.dumps(row.get('meaning', '')):
             kind = 'write_v2'
-        for word in ('exemplar', 'hist', 'rw2', 'otlp', 'io.prometheus.write.v2', '!='):
+        for word in ('rw2', 'otlp', 'io.prometheus.write.v2', '!='):
             if kind in ('write_v1', 'verify') and word in said:
-                kind = {'hist': 'histogram', 'rw2': 'write_v2', 'io.prometheus.write.v2': 'write_v2', '!=': 'everything'}.get(word, word)
+                kind = {'rw2': 'write_v2', 'io.prometheus.write.v2': 'write_v2', '!=': 'everything'}.get(word, word)
                 break
         out.append(Case(row.get('seq', n), row, kind))
     return out

@@ -1,0 +1,27 @@
+/* pb_histogram.h — the histograms and exemplars of remote write and remote read messages.
+ *
+ * What        prometheus.Histogram and prometheus.Exemplar, decoded into the nouns. A histogram is
+ *             one of floats if its count is.
+ * Invariants  repeated numbers are taken packed or one by one, as protocol buffers want it
+ * Ownership   all lies in the caller's arena, or borrows from the message
+ * Threads     pure functions
+ * Errors      ERR_BAD_INPUT: no such message. Nothing is said of whether it is a good histogram.
+ * Format      prompb/types.proto
+ */
+#ifndef EPI_INGEST_PB_HISTOGRAM_H
+#define EPI_INGEST_PB_HISTOGRAM_H
+
+#include "base/err.h"
+#include "model/exemplar.h"
+#include "model/int_histogram.h"
+
+/* One of the two is set. */
+struct pb_histogram { int64_t t; struct int_histogram *whole; struct histogram *floats; };
+MUST_USE errc pb_histogram_decode(
+    struct pb_histogram *out, str message, struct arena *a, struct err *e);
+
+/* Labels sorted; a time of 0 is none. */
+MUST_USE errc pb_exemplar_decode(
+    struct exemplar *out, str message, struct arena *a, struct err *e);
+
+#endif
