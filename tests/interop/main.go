@@ -3,6 +3,7 @@
 // {"dir": …, "error": …, "log": [warnings and errors], "series": [{"labels": [[name, value], …], "samples": [[ms, bits], …]}, …]}.
 // A histogram has its canonical JSON instead of bits.
 // {"compact": {"blocks": [folders], "delete": [...], "out": folder}} has the Prometheus compactor merge blocks: {"made": [names], "error": …}.
+// {"snapshot": {"dir": folder, "options": {…}, "out": folder}} has the module write a snapshot, the head included.
 package main
 
 import (
@@ -34,9 +35,10 @@ type options struct {
 }
 
 type question struct {
-	Dir     string      `json:"dir"`
-	Options options     `json:"options"`
-	Compact *compaction `json:"compact"`
+	Dir      string      `json:"dir"`
+	Options  options     `json:"options"`
+	Compact  *compaction `json:"compact"`
+	Snapshot *snapshot   `json:"snapshot"`
 }
 
 type series struct {
@@ -135,10 +137,16 @@ func reopen(q question) (a answer) {
 }
 
 func (q question) answer() any {
-	if q.Compact == nil {
+	var made []string
+	var err error
+	switch {
+	case q.Compact != nil:
+		made, err = q.Compact.run()
+	case q.Snapshot != nil:
+		made, err = q.Snapshot.run()
+	default:
 		return reopen(q)
 	}
-	made, err := q.Compact.run()
 	if err != nil {
 		return map[string]any{"made": made, "error": err.Error()}
 	}
