@@ -150,6 +150,7 @@ int64_t head_max_ooo_time(const struct head *h)
 void head_set_ooo_window(struct head *h, int64_t window_ms)
 {
     atomic_store_explicit(&h->ooo_window_ms, MAX(window_ms, 0), memory_order_relaxed);
+    exemplars_set_late(h->exemplars, window_ms);
 }
 bool head_has_ooo(const struct head *h)
 {

@@ -64,7 +64,8 @@ int64_t head_min_valid_time(const struct head *h);
 void head_set_min_valid_time(struct head *h, int64_t t);
 bool head_compactable(const struct head *h);                   /* max - min > range / 2 * 3 */
 
-/* Late samples: those within window_ms of the newest one are taken, out of order (0: none are).
+/* Late samples: those within window_ms of the newest one are taken, out of order (0: none are);
+ * exemplars, too.
  * Where there is a window there is a log for them, set before. Any thread; for appenders that begin
  * later. */
 void head_set_ooo_window(struct head *h, int64_t window_ms);

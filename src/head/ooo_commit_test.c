@@ -70,6 +70,75 @@ TEST(late_within_one_batch)
     rig_close(&r);
 }
 
+/* A histogram that tells its time: its count is minutes. */
+static void put_histogram(struct head *h, str name, int64_t t, bool floats)
+{
+    struct span span = { .offset = 1, .length = 1 };
+    int64_t delta = t / MINUTE;
+    double count = (double)(t / MINUTE);
+    struct int_histogram ih = { .schema = 2, .count = (uint64_t)delta };
+    struct histogram fh = { .schema = 2, .count = count };
+    ih.pos = (struct int_histogram_side){ &span, 1, &delta, 1 };
+    fh.pos = (struct histogram_side){ &span, 1, &count, 1 };
+    struct label l = { METRIC_NAME, name };
+    struct appender *a = begin(h);
+    series_handle handle;
+    EXPECT_OK(a->ops->series(a, (struct labels){ &l, 1 }, &handle, NULL));
+    EXPECT_OK(
+        a->ops->histogram(a, handle, t, 0, floats ? NULL : &ih, floats ? &fh : NULL, NULL));
+    EXPECT_OK(a->ops->commit(a, NULL));
+}
+
+static size_t count_histograms(struct head *h, str name)
+{
+    struct matcher m = { .type = MATCH_EQ, .name = METRIC_NAME, .value = name };
+    struct querier *q;
+    struct series_set *set;
+    struct series *s;
+    struct sample_iter *it = NULL;
+    struct sample_batch b = { .n = 0 };
+    size_t n = 0;
+    int64_t last = INT64_MIN;
+    EXPECT_OK(head_queryable(h)->ops->querier(
+        head_queryable(h), INT64_MIN, INT64_MAX, &q, NULL));
+    EXPECT_OK(q->ops->select(q, (struct matchers){ &m, 1 }, NULL, &set, NULL));
+    EXPECT_OK(set->ops->next(set, &s, NULL));
+    EXPECT_OK(s->ops->iterate(s, &it, NULL));
+    do {
+        EXPECT_OK(sample_iter_fill(it, &b, NULL));
+        for (size_t i = 0; i < b.n; i++, n++) {
+            EXPECT(b.t[i] > last);
+            last = b.t[i];
+            double want = (double)(b.t[i] / MINUTE);
+            if (b.kind == SAMPLE_HISTOGRAM) EXPECT((double)b.ih[i]->count == want);
+            else if (b.kind == SAMPLE_FLOAT_HISTOGRAM) EXPECT(b.h[i]->count == want);
+            else EXPECT(b.v[i] == want);
+        }
+    } while (b.n);
+    sample_iter_free(it);
+    series_set_free(set);
+    querier_free(q);
+    return n;
+}
+
+TEST(late_histograms)
+{
+    struct rig r;
+    rig_open(&r, 9 * HOUR);
+    put_histogram(r.head, S("a"), 20 * HOUR, false);
+    for (int i = 0; i < 150; i++) {            /* all kinds among each other, some of them twice */
+        int64_t t = 15 * HOUR + (i * 37 % 200) * MINUTE;
+        if (i % 3) put_histogram(r.head, S("a"), t, i % 3 == 1);
+        else put(r.head, S("a"), t, (double)(t / MINUTE));
+        if (i == 100) EXPECT_OK(ooo_seal_all(r.head, NULL));
+    }
+    put_histogram(r.head, S("a"), 15 * HOUR, true);
+    EXPECT_EQ(count_histograms(r.head, S("a")), 151);
+    EXPECT_OK(ooo_seal_all(r.head, NULL));
+    EXPECT_EQ(count_histograms(r.head, S("a")), 151);
+    rig_close(&r);
+}
+
 TEST(late_samples_are_deleted)
 {
     struct rig r;
