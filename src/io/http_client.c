@@ -290,12 +290,22 @@ static bool transfer_server_name(struct transfer *t, CURLU *u)
     return true;
 }
 
+/* A URL without a host means this machine, as it does when Go dials it. */
+static str url_with_host(struct transfer *t, str url)
+{
+    size_t at = str_find(url, S("://"));
+    if (at == SIZE_MAX || !str_has_prefix(str_from(url, at), S("://:"))) return url;
+    return arena_fmt(&t->arena, "%.*s://localhost%.*s", STR_ARG(str_slice(url, 0, at)),
+        STR_ARG(str_from(url, at + 3)));
+}
+
 static bool transfer_url(struct transfer *t)
 {
+    str to = url_with_host(t, t->route.url);
     CURLU *u = curl_url();
     char *url = NULL;
     bool ok = u &&
-              curl_url_set(u, CURLUPART_URL, tr_cstr(t, t->route.url), CURLU_NON_SUPPORT_SCHEME) ==
+              curl_url_set(u, CURLUPART_URL, tr_cstr(t, to), CURLU_NON_SUPPORT_SCHEME) ==
                   CURLUE_OK &&
               transfer_server_name(t, u) && curl_url_get(u, CURLUPART_URL, &url, 0) == CURLUE_OK;
     if (ok) curl_easy_setopt(t->easy, CURLOPT_URL, url);
@@ -709,8 +719,8 @@ static bool route_make(struct http_client *c, struct transfer *t, str url)
     CURLU *u = curl_url();
     struct route *r = &t->route;
     *r = (struct route){ .url = url };
-    bool ok =
-        curl_url_set(u, CURLUPART_URL, tr_cstr(t, url), CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
+    bool ok = curl_url_set(u, CURLUPART_URL, tr_cstr(t, url_with_host(t, url)),
+                  CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
     if (ok) {
         r->scheme = url_part(t, u, CURLUPART_SCHEME, 0);
         r->host = url_part(t, u, CURLUPART_HOST, 0);

@@ -112,7 +112,9 @@ static void words_scheme(struct err *e, const struct http_failure *f)
 {
     str scheme, rest;
     bool has = str_cut(f->url, ':', &scheme, &rest);
-    if (words_has(f->detail, "HTTP/0.9"))
+    /* a status line that is none: no HTTP/1 at all, or a version or code that there is not */
+    if (words_has(f->detail, "HTTP/0.9") || str_eq_nocase(scheme, S("http")) ||
+        str_eq_nocase(scheme, S("https")))
         err_set(
             e, ERR_IO, "net/http: HTTP/1.x transport connection broken: malformed HTTP response");
     else

@@ -242,22 +242,34 @@ static size_t on_part(void *ctx, const struct http_response *so_far, const uint8
     return used || f->ahead_on ? used : HTTP_PART_END;
 }
 
-/* What no request can be made of: told in net/url's words. */
+/* What no request can be made of: told in the words of Go's net/url and net. */
 static errc check_url(str url, struct err *e)
 {
-    str scheme, rest, host, path, port;
+    enum { PORT_MAX = 65535 };
+    str scheme, rest, host, path;
+    if (str_has_prefix(url, S("//")))
+        return err_set(
+            e, ERR_BAD_INPUT, "Get \"%.*s\": unsupported protocol scheme \"\"", STR_ARG(url));
     if (!str_cut(url, ':', &scheme, &rest)) return OK;
     rest = str_from(rest, MIN(rest.n, (size_t)2));
     (void)str_cut(rest, '/', &host, &path);
+    size_t escape = host.n && host.p[0] == '[' ? SIZE_MAX : str_index(host, '%');
+    if (escape < host.n - MIN(host.n, (size_t)2) && host.p[escape + 1] < '8')
+        return err_set(e, ERR_BAD_INPUT, "parse \"%.*s\": invalid URL escape \"%.*s\"",
+            STR_ARG(url), STR_ARG(str_slice(host, escape, escape + 3)));
     size_t colon = host.n;
     while (colon && host.p[colon - 1] != ':' && host.p[colon - 1] != ']') colon--;
     if (!colon || host.p[colon - 1] == ']') return OK;
-    port = str_from(host, colon);
+    str port = str_from(host, colon);
+    uint64_t number = 0;
     for (size_t i = 0; i < port.n; i++)
         if (port.p[i] < '0' || port.p[i] > '9')
             return err_set(e, ERR_BAD_INPUT,
                 "parse \"%.*s\": invalid port \":%.*s\" after host", STR_ARG(url),
                 STR_ARG(port));
+    if (port.n && (!str_u64(port, &number) || number > PORT_MAX))
+        return err_set(e, ERR_BAD_INPUT, "Get \"%.*s\": dial tcp: address %.*s: invalid port",
+            STR_ARG(url), STR_ARG(port));
     return OK;
 }
 

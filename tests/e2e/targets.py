@@ -416,14 +416,18 @@ class Reached(ServerCase):
             '/cut_headers': head,
             '/cut_body': head + b'Content-Length: 100\r\n\r\n' + PAGE,
             '/words': b'garbage\r\n\r\n',
+            '/code': b'HTTP/1.1 2x0 X\r\nContent-Type: text/plain\r\n\r\n' + PAGE,
         }
         jobs = {path[1:]: (self.at(server), 'metrics_path: ' + path) for path in server.answers}
-        self.jobs(nothing=(self.at(server), 'metrics_path: /nothing'), port=('127.0.0.1:http', ''), **jobs)
+        self.jobs(nothing=(self.at(server), 'metrics_path: /nothing'), port=('127.0.0.1:http', ''), far=('127.0.0.1:99999', ''), space=('a b:1', ''),
+                  no_host=(':%d' % server.server_address[1], 'metrics_path: /bare'), **jobs)
         self.start()
-        self.up('bare', 'old', 'interim')
+        self.up('bare', 'old', 'interim', 'no_host')
         broken = '^Get "http://[^"]*": net/http: HTTP/1.x transport connection broken: '
-        self.down(cut_name=broken, cut_headers=broken, words=broken, cut_body='^unexpected EOF$', nothing='^Get "http://[^"]*": EOF$',
-                  port='^parse "http://127.0.0.1:http/metrics": invalid port ":http" after host$')
+        self.down(cut_name=broken, cut_headers=broken, words=broken, code=broken, cut_body='^unexpected EOF$', nothing='^Get "http://[^"]*": EOF$',
+                  port='^parse "http://127.0.0.1:http/metrics": invalid port ":http" after host$',
+                  far='^Get "http://127.0.0.1:99999/metrics": dial tcp: address 99999: invalid port$',
+                  space='^parse "http://a%20b:1/metrics": invalid URL escape "%20"$')
 
 
 if __name__ == '__main__':
