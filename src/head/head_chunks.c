@@ -7,10 +7,8 @@
 #include "head/head_chunks.h"
 
 #include "chunk/chunk.h"
-#include "chunk/cut.h"
-#include "chunk/histogram.h"
+#include "chunk/chunk_encoder.h"
 #include "chunk/recode.h"
-#include "chunk/xor.h"
 #include "head/chunk_disk.h"
 #include "head/head_impl.h"
 #include "head/head_iter.h"
@@ -271,8 +269,7 @@ struct head_chunk_set {
     bool late, hides;                          /* it has late samples; newest ones are hidden */
     uint32_t generation;
     struct sample_iter *seen, *seen_late;      /* of odd series, used again */
-    VEC(int64_t) t;
-    VEC(double) v;
+    struct chunk_encoder late_chunks;
     struct chunk_series series;
 };
 
@@ -396,16 +393,13 @@ static errc gather_late(struct head_chunk_set *s, const struct place *p, struct 
     struct head_iter_of of = odd_of(s, p);
     if (!s->seen_late) s->seen_late = ooo_iter_new(s->c->head);
     ooo_iter_reset(s->seen_late, &of);
-    s->t.n = s->v.n = 0;
+    chunk_encoder_begin(
+        &s->late_chunks, &(struct chunk_rules){ CHUNKS_BY_BYTES, .floats = CHUNK_XOR });
     for (struct sample_batch b = { .n = 1 }; b.n;) {
         TRY(sample_iter_fill(s->seen_late, &b, e));
-        if (b.n && b.kind != SAMPLE_FLOAT)
-            return err_set(e, ERR_UNSUPPORTED, "late histograms cannot be read as chunks");
-        for (size_t i = 0; i < b.n; i++) {
-            vec_push(&s->t, b.t[i]);
-            vec_push(&s->v, b.v[i]);
-        }
+        chunk_encoder_put(&s->late_chunks, &b);
     }
+    chunk_encoder_end(&s->late_chunks);
     return OK;
 }
 
@@ -413,12 +407,10 @@ static errc add_late(struct head_chunk_set *s, const struct place *p, struct err
 {
     TRY(gather_late(s, p, e));
     s->closed.n = s->n_copies = 0;
-    for (size_t i = 0; i < s->t.n; i += CUT_SAMPLES) {
-        size_t n = MIN((size_t)CUT_SAMPLES, s->t.n - i);
-        uint8_t *at = buf_room(&s->bytes, XOR_ROOM(n));
-        size_t bytes = xor_encode(at, s->t.at + i, s->v.at + i, n);
-        buf_commit(&s->bytes, bytes);
-        view_push(s, s->t.at[i], s->t.at[i + n - 1], CHUNK_XOR, bytes);
+    for (size_t i = 0; i < s->late_chunks.chunks.n; i++) {
+        const struct encoded_chunk *c = &s->late_chunks.chunks.at[i];
+        buf_str(&s->bytes, encoded_chunk_data(&s->late_chunks, i));
+        view_push(s, c->mint, c->maxt, c->enc, c->n);
     }
     return OK;
 }
@@ -469,8 +461,7 @@ static void set_free(struct chunk_series_set *base)
         mem_free(s->copies.at[i]);
     }
     vec_fini(&s->copies);
-    vec_fini(&s->t);
-    vec_fini(&s->v);
+    chunk_encoder_fini(&s->late_chunks);
     sample_iter_free(s->seen);
     sample_iter_free(s->seen_late);
     vec_fini(&s->closed);
