@@ -24,7 +24,7 @@ struct lane {
     struct eval ev;
     struct eval_stats stats;
     struct reader reader;
-    struct arena notes;                    /* texts of its annotations; what begin() makes */
+    struct arena notes;                    /* its annotations; what begin() makes */
     struct arena_mark empty;               /* of q.scratch */
     struct err why;
     void *own;                             /* of begin() */
