@@ -1,4 +1,5 @@
 #include "block/block_impl.h"
+#include "chunk/chunk.h"
 #include "chunk/chunk_iter.h"
 #include "storage/clip.h"
 
@@ -59,6 +60,17 @@ static errc iter_step(struct block_iter *it, struct sample_batch *out, struct er
     return OK;
 }
 
+/* A step came to its end: true: its failure, if any, was one that is only told. */
+static bool iter_told(struct block_iter *it)
+{
+    if (it->failed == OK) return true;
+    bool skip = block_may_skip(it->of.block, it->failed, &it->why);
+    if (skip) it->failed = iter_close_chunk(it, &it->why);
+    if (it->failed != OK)
+        it->failed = err_in(&it->why, it->failed, "block %.*s", STR_ARG(block_dir(it->of.block)));
+    return !skip;
+}
+
 static errc iter_fill(struct sample_iter *base, struct sample_batch *out, struct err *e)
 {
     struct block_iter *it = CONTAINER_OF(base, struct block_iter, base);
@@ -67,16 +79,37 @@ static errc iter_fill(struct sample_iter *base, struct sample_batch *out, struct
     out->n = 0;
     while (it->failed == OK && !out->n && !it->ended) {
         it->failed = iter_step(it, out, &it->why);
-        if (block_may_skip(it->of.block, it->failed, &it->why)) {
-            it->failed = iter_close_chunk(it, &it->why);
-            out->n = 0;
-        }
-        if (it->failed != OK)
-            it->failed =
-                err_in(&it->why, it->failed, "block %.*s", STR_ARG(block_dir(it->of.block)));
+        if (!iter_told(it)) out->n = 0;
     }
     if (it->failed == OK) return OK;
     out->n = 0;
+    return err_set(e, it->failed, "%s", it->why.msg);
+}
+
+static errc iter_step_floats(
+    struct block_iter *it, int64_t *t, double *v, size_t cap, size_t *n, struct err *e)
+{
+    if (!it->pin.pin.reader) return iter_open_chunk(it, e);
+    struct xor_iter *xor = &it->chunk.xor;
+    TRY(xor_iter_fill(xor, t, v, cap, n, e));
+    it->chunk.ended = xor->i == xor->n;
+    if (it->chunk.ended || !*n) TRY(iter_close_chunk(it, e));
+    if (floats_clip(t, v, n, it->of.mint, it->of.maxt, it->of.deleted)) it->ended = true;
+    return OK;
+}
+
+static errc iter_floats(
+    struct sample_iter *base, int64_t *t, double *v, size_t cap, size_t *n, struct err *e)
+{
+    struct block_iter *it = CONTAINER_OF(base, struct block_iter, base);
+    *n = 0;
+    while (it->failed == OK && !*n && !it->ended) {
+        if (it->pin.pin.reader && it->chunk.enc != CHUNK_XOR) return OK;
+        it->failed = iter_step_floats(it, t, v, cap, n, &it->why);
+        if (!iter_told(it)) *n = 0;
+    }
+    if (it->failed == OK) return OK;
+    *n = 0;
     return err_set(e, it->failed, "%s", it->why.msg);
 }
 
@@ -90,7 +123,7 @@ static errc iter_seek(struct sample_iter *base, int64_t t, struct err *e)
 }
 
 static const struct sample_iter_ops block_iter_ops = {
-    .fill = iter_fill, .seek = iter_seek, .free = iter_free
+    .fill = iter_fill, .seek = iter_seek, .free = iter_free, .floats = iter_floats
 };
 
 struct sample_iter *block_iter_new(void)

@@ -29,7 +29,7 @@ struct lane {
     struct err why;
     void *own;                             /* of begin() */
     struct lane_row *rows;
-    size_t from, n, done;                  /* series of this round; rows that came before an error */
+    size_t from, n, done;                  /* series of a round; rows before an error */
     errc rc;
 };
 

@@ -206,25 +206,46 @@ static void reader_take_histogram(
     }
 }
 
-/* A batch of floats without start timestamps, where windows leave no gaps: copied, and then looked
- * at for stale markers. */
-static void reader_take_floats(
-    struct reader *r, const struct sample_batch *b, const struct loading *l, enum stale stale)
+/* `more` floats were put behind the samples, where windows leave no gaps: those that are beyond the
+ * windows' ends go, and stale markers. */
+static void reader_keep_floats(
+    struct reader *r, size_t more, const struct loading *l, enum stale stale)
 {
-    size_t from = 0, to = b->n, n = r->s.n;
-    while (to > from && b->t[to - 1] > l->last) to--;
-    while (from < to && b->t[from] <= l->p->lo) from++;
-    memcpy(r->s.t + n, b->t + from, (to - from) * sizeof(*b->t));
-    memcpy(r->s.v + n, b->v + from, (to - from) * sizeof(*b->v));
-    r->s.n += to - from;
-    if (stale != STALE_DROP || !column_has_bits(b->v + from, to - from, f64_bits(stale_nan())))
-        return;
+    size_t n = r->s.n, to = n + more, from = n;
+    int64_t *t = r->s.t;
+    double *v = r->s.v;
+    while (to > n && t[to - 1] > l->last) to--;
+    while (from < to && t[from] <= l->p->lo) from++;
+    bool drop = stale == STALE_DROP && column_has_bits(v + from, to - from, f64_bits(stale_nan()));
+    r->s.n = to;
+    if (from == n && !drop) return;
     r->s.n = n;
-    for (size_t i = n; i < n + to - from; i++) {
-        if (sample_is_stale(r->s.v[i])) continue;
-        r->s.t[r->s.n] = r->s.t[i];
-        r->s.v[r->s.n++] = r->s.v[i];
+    for (size_t i = from; i < to; i++) {
+        if (drop && sample_is_stale(v[i])) continue;
+        t[r->s.n] = t[i];
+        v[r->s.n++] = v[i];
     }
+}
+
+static bool reader_only_floats(const struct reader *r, const struct loading *l)
+{
+    return !l->gaps && !r->s.st && !r->s.h;
+}
+
+/* Floats straight out of the chunks. *newest: of the last one; INT64_MIN: what comes is no float,
+ * or nothing. */
+static errc reader_take_direct(
+    struct reader *r, const struct loading *l, enum stale stale, int64_t *newest)
+{
+    size_t n;
+    *newest = INT64_MIN;
+    samples_reserve(&r->s, SAMPLE_BATCH);
+    TRY(sample_iter_floats(
+        r->it, r->s.t + r->s.n, r->s.v + r->s.n, r->s.cap - r->s.n, &n, r->q->e));
+    if (!n) return OK;
+    *newest = r->s.t[r->s.n + n - 1];
+    reader_keep_floats(r, n, l, stale);
+    return OK;
 }
 
 static void reader_take(
@@ -232,8 +253,10 @@ static void reader_take(
 {
     bool had_st = r->s.st != NULL;
     samples_reserve(&r->s, b->n);
-    if (b->kind == SAMPLE_FLOAT && !b->st && !had_st && !r->s.h && !l->gaps) {
-        reader_take_floats(r, b, l, stale);
+    if (b->kind == SAMPLE_FLOAT && !b->st && reader_only_floats(r, l)) {
+        memcpy(r->s.t + r->s.n, b->t, b->n * sizeof(*b->t));
+        memcpy(r->s.v + r->s.n, b->v, b->n * sizeof(*b->v));
+        reader_keep_floats(r, b->n, l, stale);
         return;
     }
     if (had_st) r->s.st = r->st_room = mem_realloc(r->st_room, r->s.cap * sizeof(*r->st_room));
@@ -267,6 +290,10 @@ errc reader_load(struct reader *r, struct series *s, const struct window_plan *p
     TRY(sample_iter_seek(r->it, p->lo + !r->strip, e));
     for (;;) {
         struct sample_batch b;
+        int64_t direct = INT64_MIN;
+        if (reader_only_floats(r, &l)) TRY(reader_take_direct(r, &l, stale, &direct));
+        if (direct >= l.last) return OK;
+        if (direct != INT64_MIN) continue;
         b.st = NULL;
         TRY(sample_iter_fill(r->it, &b, e));
         if (b.n == 0) return OK;

@@ -31,3 +31,22 @@ bool sample_batch_clip(
         cut_deleted(b, st, deleted);
     return beyond;
 }
+
+bool floats_clip(
+    int64_t *t, double *v, size_t *n, int64_t mint, int64_t maxt, const intervals *deleted)
+{
+    bool beyond = *n && t[*n - 1] > maxt;
+    size_t from = 0, to = *n, kept = 0;
+    while (to > 0 && t[to - 1] > maxt) to--;
+    while (from < to && t[from] < mint) from++;
+    bool cut = deleted && to > from && intervals_meet(deleted, t[from], t[to - 1]);
+    *n = to - from;
+    if (from == 0 && !cut) return beyond;
+    for (size_t i = from; i < to; i++) {
+        if (cut && intervals_have(deleted, t[i])) continue;
+        t[kept] = t[i];
+        v[kept++] = v[i];
+    }
+    *n = kept;
+    return beyond;
+}

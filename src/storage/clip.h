@@ -19,4 +19,8 @@
 bool sample_batch_clip(
     struct sample_batch *b, int64_t *st, int64_t mint, int64_t maxt, const intervals *deleted);
 
+/* The same of bare floats. */
+bool floats_clip(int64_t *t, double *v, size_t *n, int64_t mint, int64_t maxt,
+    const intervals *deleted);
+
 #endif

@@ -310,7 +310,20 @@ static void mem_iter_free(struct sample_iter *base)
 {
     mem_free(CONTAINER_OF(base, struct mem_iter, base));
 }
-static const struct sample_iter_ops mem_iter_ops = { mem_iter_fill, mem_iter_seek, mem_iter_free };
+static errc mem_iter_floats(struct sample_iter *base, int64_t *t, double *v, size_t cap, size_t *n,
+    struct err *e UNUSED)
+{
+    struct mem_iter *it = CONTAINER_OF(base, struct mem_iter, base);
+    for (*n = 0; *n < cap && it->at < it->end && !it->at->h && !it->at->st; it->at++, ++*n) {
+        t[*n] = it->at->t;
+        v[*n] = it->at->v;
+    }
+    return OK;
+}
+
+static const struct sample_iter_ops mem_iter_ops = {
+    mem_iter_fill, mem_iter_seek, mem_iter_free, mem_iter_floats
+};
 
 static errc mem_iterate(struct series *base, struct sample_iter **out, struct err *e UNUSED)
 {

@@ -167,6 +167,73 @@ static errc iter_fill(struct sample_iter *base, struct sample_batch *out, struct
     return err_set(e, m->failed, "%s", m->why.msg);
 }
 
+/* The source whose turn it is has nothing in its hand: it writes straight into the caller's arrays
+ * what is older than all that waits; the rest is put into its hand. */
+static errc merge_direct(
+    struct merge_iter *m, int64_t *t, double *v, size_t *n, struct err *e)
+{
+    struct merge_source *s = m->cur;
+    size_t got, older_n = 0, from = 0;
+    TRY(sample_iter_floats(s->it, t, v, SAMPLE_BATCH, &got, e));
+    int64_t until = m->waiting.n ? source_t(m->waiting.at[0]) : INT64_MAX;
+    if (got && was_shown(m, t[0])) from = 1;
+    if (got && (t[got - 1] < until || !m->waiting.n)) older_n = got;
+    else
+        while (older_n < got && t[older_n] < until) older_n++;
+    older_n = MAX(older_n, from);
+    s->batch.n = got - older_n;
+    s->at = 0;
+    s->batch.kind = SAMPLE_FLOAT;
+    s->batch.st = NULL;
+    memcpy(s->batch.t, t + older_n, s->batch.n * sizeof(*t));
+    memcpy(s->batch.v, v + older_n, s->batch.n * sizeof(*v));
+    *n = older_n - from;
+    if (from) memmove(t, t + from, *n * sizeof(*t));
+    if (from) memmove(v, v + from, *n * sizeof(*v));
+    if (!*n) return OK;
+    m->changed = false;
+    m->shown = true;
+    m->last_t = t[*n - 1];
+    return OK;
+}
+
+static errc merge_floats(struct merge_iter *m, int64_t *t, double *v, size_t *n, struct err *e)
+{
+    if (!m->cur) TRY(merge_begin(m, e));
+    while (!*n) {
+        struct merge_source *s = m->cur;
+        if (s->at == s->batch.n && !s->ended && !m->chosen) {
+            TRY(merge_direct(m, t, v, n, e));
+            if (*n) return OK;
+        }
+        TRY(source_settle(s, e));
+        if (s->ended && !m->waiting.n) return OK;
+        if (!choose(m)) continue;
+        s = m->cur;
+        if (s->batch.kind != SAMPLE_FLOAT || s->batch.st) return OK;
+        *n = run_length(m);
+        memcpy(t, s->batch.t + s->at, *n * sizeof(*t));
+        memcpy(v, s->batch.v + s->at, *n * sizeof(*v));
+        s->at += *n;
+        m->chosen = m->changed = false;
+        m->shown = true;
+        m->last_t = t[*n - 1];
+    }
+    return OK;
+}
+
+static errc iter_floats(
+    struct sample_iter *base, int64_t *t, double *v, size_t cap, size_t *n, struct err *e)
+{
+    struct merge_iter *m = CONTAINER_OF(base, struct merge_iter, base);
+    assert(cap >= SAMPLE_BATCH);
+    *n = 0;
+    if (m->failed == OK) m->failed = merge_floats(m, t, v, n, &m->why);
+    if (m->failed == OK) return OK;
+    *n = 0;
+    return err_set(e, m->failed, "%s", m->why.msg);
+}
+
 static errc seek(struct merge_iter *m, int64_t t, struct err *e)
 {
     m->waiting.n = 0;
@@ -191,7 +258,7 @@ static errc iter_seek(struct sample_iter *base, int64_t t, struct err *e)
 }
 
 static const struct sample_iter_ops merge_iter_ops = {
-    .fill = iter_fill, .seek = iter_seek, .free = iter_free
+    .fill = iter_fill, .seek = iter_seek, .free = iter_free, .floats = iter_floats
 };
 
 errc merge_iter_open(

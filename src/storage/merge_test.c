@@ -32,8 +32,12 @@ static void check_series(struct series *x, const uint8_t *there, int64_t from)
     int64_t t = from;
     EXPECT_OK(x->ops->iterate(x, &it, NULL));
     if (from) EXPECT_OK(sample_iter_seek(it, from, NULL));
-    for (struct sample_batch b = { .n = 1 }; b.n;) {
-        EXPECT_OK(sample_iter_fill(it, &b, NULL));
+    unsigned turn = 0;
+    for (struct sample_batch b = { .n = 1 }; b.n; turn++) {
+        b.n = 0;
+        b.kind = SAMPLE_FLOAT;
+        if (turn % 3) EXPECT_OK(sample_iter_floats(it, b.t, b.v, SAMPLE_BATCH, &b.n, NULL));
+        if (!b.n) EXPECT_OK(sample_iter_fill(it, &b, NULL));
         for (size_t i = 0; i < b.n; i++, t++) {
             while (t < TIMES && !there[t]) t++;
             EXPECT_EQ(b.t[i], t);
@@ -159,8 +163,12 @@ static void expect_hints(struct memstore **all, size_t n, int64_t from, const ch
     EXPECT_OK(set->ops->next(set, &x, NULL));
     EXPECT_OK(x->ops->iterate(x, &it, NULL));
     if (from) EXPECT_OK(sample_iter_seek(it, from, NULL));
-    for (struct sample_batch b = { .n = 1 }; b.n;) {
-        EXPECT_OK(sample_iter_fill(it, &b, NULL));
+    unsigned turn = 0;
+    for (struct sample_batch b = { .n = 1 }; b.n; turn++) {
+        b.n = 0;
+        b.kind = SAMPLE_FLOAT;
+        if (turn % 3) EXPECT_OK(sample_iter_floats(it, b.t, b.v, SAMPLE_BATCH, &b.n, NULL));
+        if (!b.n) EXPECT_OK(sample_iter_fill(it, &b, NULL));
         for (size_t i = 0; i < b.n; i++) {
             bool no = b.kind != SAMPLE_FLOAT && b.h[i]->hint == RESET_NO;
             got[k++] = b.kind == SAMPLE_FLOAT ? 'f' : no ? '.' : '?';

@@ -21,6 +21,11 @@ struct sample_iter_ops {
     /* the next batch starts at the first sample >= t; never goes back */
     errc (*seek)(struct sample_iter *it, int64_t t, struct err *e);
     void (*free)(struct sample_iter *it);
+    /* Floats without start timestamps, straight into the caller's arrays: at most cap, which is
+     * SAMPLE_BATCH at least. *n 0: what comes next is something else, or nothing: fill() tells.
+     * NULL: always so. */
+    errc (*floats)(
+        struct sample_iter *it, int64_t *t, double *v, size_t cap, size_t *n, struct err *e);
 };
 static inline errc sample_iter_fill(struct sample_iter *it, struct sample_batch *out, struct err *e)
 {
@@ -29,6 +34,12 @@ static inline errc sample_iter_fill(struct sample_iter *it, struct sample_batch 
 static inline errc sample_iter_seek(struct sample_iter *it, int64_t t, struct err *e)
 {
     return it->ops->seek(it, t, e);
+}
+static inline errc sample_iter_floats(
+    struct sample_iter *it, int64_t *t, double *v, size_t cap, size_t *n, struct err *e)
+{
+    *n = 0;
+    return it->ops->floats ? it->ops->floats(it, t, v, cap, n, e) : OK;
 }
 static inline void sample_iter_free(struct sample_iter *it) { if (it) it->ops->free(it); }
 static inline void sample_iter_freep(struct sample_iter **it) { sample_iter_free(*it); }
