@@ -1,13 +1,35 @@
 #include "block/block_writer.h"
 
+#include "base/clock.h"
 #include "base/fault.h"
+#include "base/metric.h"
 #include "block/index_writer.h"
 #include "block/meta.h"
 #include "block/segment_writer.h"
 #include "block/tombstones_codec.h"
 #include "chunk/chunk.h"
 
+static const double duration_bounds[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096,
+    8192 };
+static const double size_bounds[] = { 32, 48, 72, 108, 162, 243, 364.5, 546.75, 820.125, 1230.1875,
+    1845.28125, 2767.921875 };
+static const double samples_bounds[] = { 4, 6, 9, 13.5, 20.25, 30.375, 45.5625, 68.34375,
+    102.515625, 153.7734375, 230.66015625, 345.990234375 };
+static const double range_bounds[] = { 100, 400, 1600, 6400, 25600, 102400, 409600, 1638400,
+    6553600, 26214400 };
+HISTOGRAM(m_duration, "prometheus_tsdb_compaction_duration_seconds", "Duration of compaction runs",
+    duration_bounds)
+HISTOGRAM(m_size, "prometheus_tsdb_compaction_chunk_size_bytes",
+    "Final size of chunks on their first compaction", size_bounds)
+HISTOGRAM(m_samples, "prometheus_tsdb_compaction_chunk_samples",
+    "Final number of samples on their first compaction", samples_bounds)
+HISTOGRAM(m_range, "prometheus_tsdb_compaction_chunk_range_seconds",
+    "Final time range of chunks on their first compaction", range_bounds)
+GAUGE(m_populating, "prometheus_tsdb_compaction_populating_block",
+    "Set to 1 when a block is currently being written to the disk.")
+
 struct block_writer {
+    int64_t began_ns;
     struct fs *fs;
     struct arena a;
     struct block_meta meta;
@@ -38,6 +60,8 @@ static void meta_copy(struct block_writer *w, const struct block_meta *m)
 
 static void writer_free(struct block_writer *w)
 {
+    metric_set(&m_populating, 0);
+    metric_observe(&m_duration, (double)(clock_mono_ns() - w->began_ns) * 1e-9);
     segment_writer_close(w->segments);
     index_writer_close(w->index);
     vec_fini(&w->refs);
@@ -70,6 +94,8 @@ errc block_writer_begin(struct block_writer **out, const struct block_writer_opt
 {
     struct block_writer *w = NEW(struct block_writer);
     w->fs = o->fs;
+    w->began_ns = clock_mono_ns();
+    metric_set(&m_populating, 1);
     meta_copy(w, o->meta);
     w->parent = arena_str(&w->a, o->parent);
     str name = arena_fmt(&w->a, "%s", ulid_text(w->meta.id).z);
@@ -87,6 +113,14 @@ errc block_writer_symbol(struct block_writer *w, str symbol, struct err *e)
     return index_writer_symbol(w->index, symbol, e);
 }
 
+/* The range in milliseconds, whatever its name says: so the reference has it. */
+static void observe_chunk(const struct chunk_view *c, uint64_t samples)
+{
+    metric_observe(&m_size, (double)c->data.n);
+    metric_observe(&m_samples, (double)samples);
+    metric_observe(&m_range, (double)(c->maxt - c->mint));
+}
+
 errc block_writer_series(struct block_writer *w, const struct chunk_series *s, struct err *e)
 {
     if (!s->n) return OK;
@@ -98,6 +132,7 @@ errc block_writer_series(struct block_writer *w, const struct chunk_series *s, s
         vec_push(&w->chunks, ((struct index_chunk){ c->mint, c->maxt, w->refs.at[i] }));
         uint64_t n = chunk_count(c->enc, c->data);
         w->meta.stats.samples += n;
+        if (w->meta.level == 1) observe_chunk(c, n);
         *(chunk_enc_is_float(c->enc) ? &w->meta.stats.float_samples
                                      : &w->meta.stats.histogram_samples) += n;
     }

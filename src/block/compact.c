@@ -1,6 +1,7 @@
 #include "block/compact.h"
 
 #include "base/heap.h"
+#include "base/metric.h"
 #include "block/block_writer.h"
 #include "block/series_merge.h"
 
@@ -132,6 +133,19 @@ static void meta_anew(struct block_meta *m, struct arena *a)
     m->n_sources = 1;
 }
 
+COUNTER(m_vertical, "prometheus_tsdb_vertical_compactions_total",
+    "Total number of compactions done on overlapping blocks.")
+
+static bool overlap(struct block *const *blocks, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < i; k++) {
+            const struct block_meta *x = block_meta(blocks[i]), *y = block_meta(blocks[k]);
+            if (x->mint < y->maxt && y->mint < x->maxt) return true;
+        }
+    return false;
+}
+
 errc compact_blocks(
     const struct compact_opts *o, struct block *const *blocks, size_t n, ulid *out, struct err *e)
 {
@@ -139,6 +153,7 @@ errc compact_blocks(
     struct block_meta meta;
     struct block_writer *w = NULL;
     struct block_stats stats;
+    if (overlap(blocks, n)) metric_inc(&m_vertical);
     assert(!o->anew || n == 1);
     meta_merge(&meta, blocks, n, &a);
     if (o->anew) meta_anew(&meta, &a);

@@ -25,6 +25,24 @@ COUNTER(m_compactions_failed, "prometheus_tsdb_compactions_failed_total",
     "Total number of compactions that failed for the partition.")
 COUNTER(m_triggered, "prometheus_tsdb_compactions_triggered_total",
     "Total number of triggered compactions for the partition.")
+COUNTER(m_skipped, "prometheus_tsdb_compactions_skipped_total",
+    "Total number of skipped compactions due to disabled auto compaction.")
+/* Compactions of chosen series are not done here: dashboards ask for them all the same. */
+static const double duration_bounds[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096,
+    8192 };
+HISTOGRAM(m_stale_seconds, "prometheus_tsdb_stale_series_compaction_duration_seconds",
+    "Duration of stale series compaction runs.", duration_bounds)
+COUNTER(m_stale, "prometheus_tsdb_stale_series_compactions_triggered_total",
+    "Total number of triggered stale series compactions.")
+COUNTER(m_stale_failed, "prometheus_tsdb_stale_series_compactions_failed_total",
+    "Total number of stale series compactions that failed.")
+HISTOGRAM(m_selected_seconds, "prometheus_tsdb_selected_series_compaction_duration_seconds",
+    "Duration of compactions triggered for an explicit caller-provided list of series references.",
+    duration_bounds)
+COUNTER(m_selected, "prometheus_tsdb_selected_series_compactions_triggered_total",
+    "Total number of triggered compactions of selected series.")
+COUNTER(m_selected_failed, "prometheus_tsdb_selected_series_compactions_failed_total",
+    "Total number of compactions of selected series that failed.")
 COUNTER(m_checkpoints, "prometheus_tsdb_checkpoint_creations_total",
     "Total number of checkpoint creations attempted.")
 COUNTER(m_checkpoints_failed, "prometheus_tsdb_checkpoint_creations_failed_total",
