@@ -406,7 +406,7 @@ static void wal_free(struct wal *w)
     buf_fini(&w->series);
     buf_fini(&w->series_out);
     buf_fini(&w->out);
-    buf_pool_fini(&w->settled);
+    for (size_t i = 0; i < WAL_SETTLED_KEPT; i++) buf_fini(&w->settled[i]);
     cond_fini(&w->changed);
     cond_fini(&w->stopping);
     mtx_fini(&w->mu);
@@ -436,7 +436,7 @@ errc wal_open(struct wal **out, const struct wal_opts *o, struct err *e)
     wal_buf_init(&w->series);
     wal_buf_init(&w->series_out);
     wal_buf_init(&w->out);
-    wal_settled_init(&w->settled);
+    for (size_t i = 0; i < WAL_SETTLED_KEPT; i++) wal_buf_init(&w->settled[i]);
     w->next_seq = 1;
     if (!fs_exists(o->fs, o->dir)) {
         str parent =

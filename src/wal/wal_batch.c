@@ -11,7 +11,6 @@
 ACCOUNT(wal_account, "wal")
 
 void wal_buf_init(struct buf *b) { buf_init(b, &wal_account, 0); }
-void wal_settled_init(struct buf_pool *p) { buf_pool_init(p, &wal_account); }
 
 void wal_batches_init(struct wal_batch_list *l) { *l = (struct wal_batch_list){ NULL, &l->first }; }
 void wal_batches_push(struct wal_batch_list *l, struct wal_batch *b)
@@ -46,10 +45,39 @@ static void batch_reset(struct wal_batch *b)
     b->waiter = NULL;
 }
 
+/* Memory of so many bytes is given to the system and taken from it anew, page by page, each time it
+ * is freed and allocated. A few of the larger pieces are kept. */
+static void settled_give_locked(struct wal *w, struct buf *b) REQUIRES(w->mu);
+static void settled_give_locked(struct wal *w, struct buf *b)
+{
+    mtx_assert_held(&w->mu);
+    if (b->cap < WAL_SETTLED_MIN_BYTES || b->cap > WAL_SPARE_BATCH_MAX_BYTES) return;
+    for (size_t i = 0; i < WAL_SETTLED_KEPT && b->cap; i++) {
+        if (w->settled[i].cap) continue;
+        w->settled[i] = *b;
+        buf_reset(&w->settled[i]);
+        wal_buf_init(b);
+    }
+}
+
+/* An empty buffer for n bytes; of the kept ones one that is at most twice as large. */
+static void settled_take(struct wal *w, struct buf *out, size_t n)
+{
+    wal_buf_init(out);
+    mtx_lock(&w->mu);
+    for (size_t i = 0; i < WAL_SETTLED_KEPT && !out->cap; i++) {
+        if (w->settled[i].cap < n || w->settled[i].cap / 2 > n) continue;
+        *out = w->settled[i];
+        wal_buf_init(&w->settled[i]);
+    }
+    mtx_unlock(&w->mu);
+    if (!out->cap) buf_grow(out, n >= WAL_SETTLED_MIN_BYTES ? n + n / 8 : n);
+}
+
 void wal_batch_give_locked(struct wal *w, struct wal_batch *b)
 {
     mtx_assert_held(&w->mu);
-    if (!b->room.cap) buf_pool_give(&w->settled, &b->stored);
+    if (!b->room.cap) settled_give_locked(w, &b->stored);
     if (!b->room.cap || w->n_spare >= WAL_SPARE_BATCHES ||
         b->stored.cap + b->room.cap > WAL_SPARE_BATCH_MAX_BYTES) {
         wal_batch_free(b);
@@ -87,7 +115,7 @@ struct wal_batch *wal_batch_settle(struct wal *w, struct wal_batch *made)
     *b = (struct wal_batch){
         .compress = made->compress, .saved_bytes = made->saved_bytes, .pieces = made->pieces
     };
-    b->stored = buf_pool_take(&w->settled, made->stored.n);
+    settled_take(w, &b->stored, made->stored.n);
     buf_str(&b->stored, buf_view(&made->stored));
     b->stored.bad = !buf_ok(&made->stored) || !buf_ok(&made->room);
     made->pieces.at = NULL;

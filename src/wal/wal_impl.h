@@ -12,13 +12,13 @@
 #define EPI_WAL_WAL_IMPL_H
 
 #include "base/buf.h"
-#include "base/buf_pool.h"
 #include "base/lock.h"
 #include "wal/page.h"
 #include "wal/wal.h"
 #include "wal/wal_metrics.h"
 
 enum { WAL_SPARE_BATCHES = 8, WAL_SPARE_BATCH_MAX_BYTES = 1 << 20, WAL_WARN_EVERY_MS = 10000 };
+enum { WAL_SETTLED_KEPT = 2, WAL_SETTLED_MIN_BYTES = 128 << 10 };
 
 struct wal_piece { uint32_t n; uint8_t flags; };
 /* on the stack of wal_commit */
@@ -61,7 +61,8 @@ struct wal {
     int64_t unsynced_since_ns;                 /* GUARDED_BY(mu): 0: all is synced */
     struct wal_batch_list spare;                   /* GUARDED_BY(mu) */
     size_t n_spare;
-    struct buf_pool settled;                       /* what large batches are stored in */
+    /* GUARDED_BY(mu): what large batches were stored in, for the next ones */
+    struct buf settled[WAL_SETTLED_KEPT];
     bool leading;                              /* GUARDED_BY(mu): somebody is the leader */
     /* GUARDED_BY(mu): somebody syncs, or changes the list of files */
     bool at_files;
@@ -94,7 +95,6 @@ struct wal {
 /* ---- wal_batch.c */
 
 void wal_buf_init(struct buf *b);              /* of the log's account */
-void wal_settled_init(struct buf_pool *p);
 /* Empties a buffer of the log's own; what a burst made it, it need not stay. */
 void wal_buf_rest(struct buf *b);
 void wal_batches_init(struct wal_batch_list *l);
