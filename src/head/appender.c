@@ -589,7 +589,8 @@ static void apply_refused(errc rc, struct counts *n)
     else if (rc != ERR_NOT_FOUND) n->out_of_order++;
 }
 
-/* A float that came late. A stale marker behind a histogram becomes one of its kind; slot locked. */
+/* A float that came late. A stale marker behind a histogram becomes one of its kind; slot
+ * locked. */
 static struct ooo_value late_float(struct head_appender *a, const struct slot *s, size_t i)
 {
     struct ooo_value x = ooo_float(a->pending.at[i].v);

@@ -249,6 +249,7 @@ static inline bool line_match(struct line_cache *c, const struct cached *l, stru
     const uint8_t *q = line_number_short(p + l->len + 1, &out->value);
     if (!q) q = line_number(p + l->len + 1, end, &out->value);
     if (!q || (*q != '\n' && *q != ' ')) return false;
+    out->has_exemplar = false;
     out->has_ts = *q == ' ';
     if (UNLIKELY(out->has_ts)) {
         if (x->format != EXPO_TEXT) return false;
@@ -362,6 +363,7 @@ static errc line_cache_tokenize(struct line_cache *c, struct line *out, struct e
     out->value = x->value;
     out->ts = x->ts;
     out->has_ts = x->has_ts;
+    out->has_exemplar = x->has_exemplar;
     uint32_t index = line_cache_settle(c, x->series, false, &again);
     line_cache_answer(c, index, again, out);
     return OK;

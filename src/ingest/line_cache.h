@@ -34,6 +34,7 @@ struct line {
     bool dropped;                      /* known: rules dropped it */
     bool again;                        /* the same series text stood on this page before */
     bool has_ts;
+    bool has_exemplar;                 /* the parser holds it (expo_exemplar) */
     uint32_t index;                    /* for line_cache_learn, until commit or rollback */
     uint64_t handle;
     double value;

@@ -40,8 +40,8 @@ MUST_USE errc write_request_next(
 /* The whole message with the words of the reference for what is wrong first: for a body that
  * write_request_next refused, or that holds exemplars and metadata, which it passes over. */
 MUST_USE errc write_request_check(str body, struct err *e);
-/* The messages of a series' exemplars and histograms: each, in their order; false: no more. c: begun
- * by write_series_others. */
+/* The messages of a series' exemplars and histograms: each, in their order; false: no more. c:
+ * begun by write_series_others. */
 enum write_other { WRITE_EXEMPLAR = 3, WRITE_HISTOGRAM = 4 };
 cursor write_series_others(const struct write_series *s);
 bool write_series_other(cursor *c, enum write_other kind, str *message);

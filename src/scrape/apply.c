@@ -37,7 +37,7 @@ struct run {
     struct arena a;                        /* labels of one line: reset after it */
     int64_t t_ms, max_ms;
     uint64_t scraped, added, series_added, appended;
-    uint64_t out_of_order, duplicates, out_of_bounds;
+    uint64_t out_of_order, duplicates, out_of_bounds, late_exemplars;
     bool over_limit;
     bool half;                             /* the page failed on its way */
     struct err *e;
@@ -232,6 +232,19 @@ static int64_t line_time(const struct run *r, const struct line *l, bool *own)
     return *own ? l->ts : r->t_ms;
 }
 
+/* What the parser holds of the line; a time that it has not is the sample's. */
+static void line_exemplar(struct run *r, const struct line *l, series_handle h, int64_t ts)
+{
+    struct expo_exemplar x;
+    struct arena_mark mark = arena_mark(&r->a);
+    if (l->has_exemplar && !sample_is_stale(l->value) && expo_exemplar(&r->x, &r->a, &x)) {
+        struct exemplar put = { x.labels, x.value, x.has_ts ? x.ts : ts, x.has_ts };
+        errc rc = r->app->ops->exemplar(r->app, h, &put, NULL);
+        r->late_exemplars += rc == ERR_OUT_OF_ORDER;
+    }
+    arena_reset(&r->a, mark);
+}
+
 static errc known_line(struct run *r, const struct line *l)
 {
     r->scraped++;
@@ -246,6 +259,7 @@ static errc known_line(struct run *r, const struct line *l)
         line_cache_miss(r->t->cache, l->index);
         return take_result(r, within ? ERR_OUT_OF_BOUNDS : OK);
     }
+    if (UNLIKELY(l->has_exemplar)) line_exemplar(r, l, l->handle, ts);
     size_t i = r->n++;
     r->h[i] = l->handle;
     r->ts[i] = ts;
@@ -298,6 +312,7 @@ static errc new_line(struct run *r, const struct line *l)
     TRY(take_result(r, rc));
     r->added++;                        /* of a line that ends the scrape nothing is counted */
     if (!within || rc != OK) return OK;
+    line_exemplar(r, l, h, ts);
     line_cache_learn(r->t->cache, l->index, h, false);
     r->series_added += !r->over_limit;
     return OK;
@@ -352,6 +367,11 @@ static void warn_counts(const struct run *r)
     metric_add(&m_out_of_order, (double)r->out_of_order);
     metric_add(&m_duplicate, (double)r->duplicates);
     metric_add(&m_out_of_bounds, (double)r->out_of_bounds);
+    metric_add(&m_exemplars, (double)r->late_exemplars);
+    if (r->late_exemplars)
+        LOG_LIMITED(WARN, 10000, "Error on ingesting out-of-order exemplars",
+            kv_str("scrape_pool", r->c->job_name), kv_str("target", r->t->url),
+            kv_u64("num_dropped", r->late_exemplars));
     str url = r->t->url;
     if (r->out_of_order)
         LOG_LIMITED(WARN, 10000, "Error on ingesting out-of-order samples",

@@ -392,3 +392,38 @@ TEST(scrape_metadata_stays)
     target_unref(t);
     memstore_free(m);
 }
+
+/* New lines and known ones; one without a time of its own gets its sample's. */
+TEST(scrape_exemplars)
+{
+    static const char page[] = "# TYPE a counter\n"
+                               "a_total 1 # {id=\"x\"} 0.5 12.5\n"
+                               "a_total{b=\"c\"} 2 # {id=\"y\"} 1\n"
+                               "a_total{b=\"d\"} 2\n"
+                               "# EOF\n";
+    static const struct { const char *name; str id; int64_t t; bool has_t; double v; } want[] = {
+        { "its own time", S("x"), 12500, true, 0.5 },
+        { "none", S("y"), 1000, false, 1 },
+        { "known line", S("x"), 12500, true, 0.5 },
+        { "known line, no time", S("y"), 2000, false, 1 },
+    };
+    struct scrape_config job = test_job("j");
+    struct memstore *m = memstore_new();
+    struct target *t = target_of(&job, NULL);
+    struct scrape_outcome out;
+    const struct exemplar *got;
+    for (int i = 1; i <= 2; i++) {
+        scrape(t, m, page, "application/openmetrics-text; version=1.0.0", 1000 * i, &out);
+        EXPECT_OK_E(out.rc, &out.e);
+    }
+    EXPECT_EQ(memstore_exemplars(m, &got), ARRAY_LEN(want));
+    TEST_EACH(c, want) {
+        const struct exemplar *x = &got[c - want];
+        EXPECT_STR(labels_get(x->labels, S("id")), c->id);
+        EXPECT_EQ(x->t, c->t);
+        EXPECT_EQ(x->has_t, c->has_t);
+        EXPECT(x->v == c->v);
+    }
+    target_unref(t);
+    memstore_free(m);
+}

@@ -24,6 +24,7 @@ struct memstore {
     struct arena arena;                    /* labels, series and histograms */
     struct map by_labels;
     VEC(struct mem_series *) series;       /* at[ref - 1] */
+    VEC(struct exemplar) exemplars;        /* in the order of coming, committed or not */
 };
 
 struct mem_pending { struct mem_series *s; struct mem_sample sample; };
@@ -186,10 +187,22 @@ static errc mem_appender_histogram(struct appender *base, series_handle h, int64
     return mem_take(a, h, (struct mem_sample){ .t = t, .h = kept, .st = st }, e);
 }
 
-static errc mem_appender_exemplar(struct appender *base UNUSED, series_handle h UNUSED,
-    const struct exemplar *x UNUSED, struct err *e UNUSED)
+static errc mem_appender_exemplar(struct appender *base, series_handle h UNUSED,
+    const struct exemplar *x, struct err *e UNUSED)
 {
+    struct memstore *m = CONTAINER_OF(base, struct mem_appender, base)->m;
+    struct exemplar kept = *x;
+    mtx_lock(&m->mu);
+    kept.labels = labels_copy(&m->arena, x->labels);
+    vec_push(&m->exemplars, kept);
+    mtx_unlock(&m->mu);
     return OK;
+}
+
+size_t memstore_exemplars(const struct memstore *m, const struct exemplar **out)
+{
+    *out = m->exemplars.at;
+    return m->exemplars.n;
 }
 
 static errc mem_appender_metadata(struct appender *base UNUSED, series_handle h UNUSED,
@@ -478,7 +491,7 @@ struct memstore *memstore_new(void)
 void memstore_clear(struct memstore *m)
 {
     for (size_t i = 0; i < m->series.n; i++) vec_fini(&m->series.at[i]->samples);
-    m->series.n = 0;
+    m->series.n = m->exemplars.n = 0;
     map_clear(&m->by_labels);
     arena_reset(&m->arena, (struct arena_mark){ 0 });
 }
@@ -488,6 +501,7 @@ void memstore_free(struct memstore *m)
     if (!m) return;
     memstore_clear(m);
     vec_fini(&m->series);
+    vec_fini(&m->exemplars);
     map_fini(&m->by_labels);
     arena_fini(&m->arena);
     mtx_fini(&m->mu);

@@ -26,6 +26,9 @@ struct queryable *memstore_queryable(struct memstore *m);
 /* forgets everything; REQUIRES: no querier or appender is open */
 void memstore_clear(struct memstore *m);
 
+/* All exemplars that came, whatever became of their appender. REQUIRES: no appender is open */
+size_t memstore_exemplars(const struct memstore *m, const struct exemplar **out);
+
 /* One sample of one series, committed at once: for tables in tests. */
 MUST_USE errc memstore_add(
     struct memstore *m, struct labels labels, int64_t t, double v, struct err *e);
