@@ -1,3 +1,4 @@
+#include "api/json_words.h"
 #include "api/room.h"
 
 #include "base/map.h"
@@ -296,9 +297,12 @@ static errc labels_of_json(str text, struct arena *a, struct labels *out, struct
 {
     json_error_t why;
     json_t *root = json_loadb((const char *)text.p, text.n, JSON_DECODE_ANY, &why);
-    if (!root && json_error_code(&why) == json_error_premature_end_of_input)
-        return err_set(e, ERR_BAD_INPUT, "unexpected end of JSON input");
-    if (!root) return err_set(e, ERR_BAD_INPUT, "no JSON: %s", why.text);
+    if (!root) {
+        SCOPED(buf_fini) struct buf words = { 0 };
+        bool told = json_words(&words, text);
+        return told ? err_set(e, ERR_BAD_INPUT, "%.*s", STR_ARG(buf_view(&words)))
+                    : err_set(e, ERR_BAD_INPUT, "no JSON: %s", why.text);
+    }
     errc rc = labels_of_value(root, a, out, e);
     json_decref(root);
     return rc;
