@@ -27,6 +27,8 @@ struct config {
     int64_t retention_ms, retention_bytes;             /* 0: not set here */
     double retention_percent;
     int64_t max_exemplars;
+    /* storage.tsdb.chunk_encoding.floats; absent: as the flags say */
+    enum { FLOATS_AS_STARTED, FLOATS_XOR, FLOATS_XOR2 } floats;
     /* sections that are valid but not served: "remote_write", "scrape_configs.dns_sd_configs" */
     str_list unsupported;
     /* jobs all of whose targets would come from an unserved discovery */

@@ -287,7 +287,6 @@ static void fill_sections(struct loader *ld, const struct value *root)
     const struct config *c = ld->c;
     const struct value *storage = value_field(root, "storage"),
                        *tsdb = value_field(storage, "tsdb");
-    if (value_field(storage, "exemplars")->set) fill_unsupported(ld, S("storage.exemplars"));
     if (c->query_log_file.n) fill_unsupported(ld, S("global.query_log_file"));
     if (!tsdb->null && value_field(tsdb, "retention")->set)
         fill_unsupported(ld, S("storage.tsdb.retention"));
@@ -316,6 +315,10 @@ errc config_fill(struct loader *ld, const struct value *root, struct err *e)
     c->retention_ms = value_int(retention, "time");
     c->retention_bytes = value_int(retention, "size");
     c->retention_percent = value_field(retention, "percentage")->d;
+    str floats = value_str(value_field(tsdb, "chunk_encoding"), "floats");
+    c->floats = str_eq(floats, S("xor2"))  ? FLOATS_XOR2
+                : str_eq(floats, S("xor")) ? FLOATS_XOR
+                                           : FLOATS_AS_STARTED;
     c->max_exemplars = exemplars->null ? 0 : value_int(exemplars, "max_exemplars");
     fill_sections(ld, root);
     return OK;

@@ -133,6 +133,12 @@ static void config_told(struct server *s, const struct config *c)
     metric_set(&m_reload_time, (double)clock_wall_ms() / 1000);
 }
 
+/* The configuration goes before the flag. */
+static bool floats_are_xor2(const struct server *s, const struct config *c)
+{
+    return c->floats == FLOATS_AS_STARTED ? s->on.xor2 : c->floats == FLOATS_XOR2;
+}
+
 /* Hands a configuration that was checked to everybody. */
 static void config_apply(struct server *s, struct config *c)
 {
@@ -143,6 +149,9 @@ static void config_apply(struct server *s, struct config *c)
                                 .bytes = (uint64_t)c->retention_bytes,
                                 .percent = c->retention_percent });
     head_set_max_exemplars(db_head(s->db), (size_t)MAX(c->max_exemplars, 0));
+    if (floats_are_xor2(s, c) || !s->on.st_storage)
+        head_set_float_xor2(db_head(s->db), floats_are_xor2(s, c));
+    else LOG(ERROR, "storage.tsdb.chunk_encoding.floats: XOR has no start timestamps");
     struct err e = { 0 };
     if (db_set_ooo_window(s->db, c->out_of_order_window_ms, &e) != OK)
         LOG(ERROR, "storage.tsdb.out_of_order_time_window cannot be had", kv_err(&e));
@@ -405,6 +414,10 @@ static errc storage_start(struct server *s, const struct config *c, struct err *
 {
     static const enum compress_kind kinds[] = { COMPRESS_SNAPPY, COMPRESS_ZSTD };
     static const enum io_backend backends[] = { IO_AUTO, IO_MMAP, IO_BUFFERED, IO_DIRECT };
+    if (s->on.st_storage && !floats_are_xor2(s, c))
+        return err_set(e, ERR_BAD_INPUT,
+            "float chunk encoding \"xor\" is incompatible with start-timestamp storage; XOR chunks "
+            "do not store start timestamps, use \"xor2\"");
     struct db_opts o = {
         .memory_snapshot = s->on.memory_snapshot,
         .early = storage_early,
@@ -413,7 +426,7 @@ static errc storage_start(struct server *s, const struct config *c, struct err *
         .keeps = { .max_exemplars = (size_t)MAX(c->max_exemplars, 0),
             .start_times = s->on.st_storage,
             .histogram_st = s->on.histogram_st,
-            .float_xor2 = s->on.xor2 },
+            .float_xor2 = floats_are_xor2(s, c) },
         .backend = backends[s->flags.storage_io],
         .wal_compress =
             s->flags.wal_compression ? kinds[s->flags.wal_compression_type] : COMPRESS_NONE,
