@@ -126,7 +126,8 @@ TEST(samples_pack_of_any_length)
     for (int i = 0; i < 300; i++) {
         const struct shape *s = &shapes[prng_below(&r, ARRAY_LEN(shapes))];
         record_make(&rec, &r, s, 1 + prng_below(&r, 2500), prng_below(&r, 2));
-        size_t cut = (size_t)(prng_below(&r, 2) * prng_below(&r, 40)), n = rec.n - MIN(rec.n - 1, cut);
+        size_t cut = (size_t)(prng_below(&r, 2) * prng_below(&r, 40));
+        size_t n = rec.n - MIN(rec.n - 1, cut);
         uint8_t *own = mem_alloc(n);
         memcpy(own, rec.p, n);
         buf_reset(&packed);
