@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <stdatomic.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 enum { THREADS = 8, QUEUE = 4096, MS = 1000000 };
@@ -39,11 +40,25 @@ struct resolver {
     struct map names;
 };
 
+/* These names are the machine itself, whatever its files and servers know (RFC 6761, 6.3). */
+static bool is_this_machine(const char *name)
+{
+    static const char local[] = "localhost";
+    size_t n = strlen(name), tail = sizeof(local) - 1;
+    if (n > 0 && name[n - 1] == '.') n--;
+    if (n < tail || strncasecmp(name + n - tail, local, tail) != 0) return false;
+    return n == tail || name[n - tail - 1] == '.';
+}
+
 static errc ask_system(void *ctx, const char *name, struct buf *out, struct err *e)
 {
     (void)ctx;
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG }, *all = NULL;
     int rc = getaddrinfo(name, NULL, &hints, &all);
+    if (rc != 0 && is_this_machine(name)) {
+        buf_str(out, S("127.0.0.1"));
+        return OK;
+    }
     if (rc == EAI_NONAME || rc == EAI_NODATA)
         return err_set(e, ERR_NOT_FOUND, "lookup %s: no such host", name);
     if (rc != 0) return err_set(e, ERR_IO, "lookup %s: %s", name, gai_strerror(rc));

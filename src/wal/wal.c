@@ -108,7 +108,8 @@ static void note_state_locked(struct wal *w, errc rc, const struct err *e) REQUI
         LOG(WARN, "wal: no space left; nothing is taken in until there is", kv_str("dir", w->o.dir),
             kv_err(e));
     else if (rc != OK && rc != ERR_NO_SPACE)
-        LOG_LIMITED(ERROR, WAL_WARN_EVERY_MS, "wal: write failed", kv_str("dir", w->o.dir), kv_err(e));
+        LOG_LIMITED(
+            ERROR, WAL_WARN_EVERY_MS, "wal: write failed", kv_str("dir", w->o.dir), kv_err(e));
     if (rc == OK && w->full) LOG(INFO, "wal: there is space again", kv_str("dir", w->o.dir));
     w->full = rc == ERR_NO_SPACE;
     w->failed = rc != OK && rc != ERR_NO_SPACE;
@@ -152,7 +153,8 @@ static void give_all_locked(struct wal *w, struct wal_batch *b) REQUIRES(w->mu)
 }
 
 /* Takes what is queued: the batches with those who wait for them, and the series records. */
-static struct wal_batch *take_queue_locked(struct wal *w, struct wal_waiter **waiters) REQUIRES(w->mu)
+static struct wal_batch *take_queue_locked(struct wal *w, struct wal_waiter **waiters)
+    REQUIRES(w->mu)
 {
     struct wal_batch *first = w->queue.first;
     *waiters = NULL;
@@ -396,7 +398,8 @@ static void sync_loop(void *ctx)
 static void wal_free(struct wal *w)
 {
     if (!w) return;
-    for (struct wal_batch_list *l = (struct wal_batch_list[]){ w->queue, w->held, w->spare }, *end = l + 3;
+    for (struct wal_batch_list *l = (struct wal_batch_list[]){ w->queue, w->held, w->spare },
+                               *end = l + 3;
          l < end; l++)
         for (struct wal_batch *b; (b = wal_batches_pop(l)) != NULL;) wal_batch_free(b);
     for (size_t i = 0; i < w->files.n; i++) file_close(w->files.at[i].f);

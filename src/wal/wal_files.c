@@ -352,8 +352,8 @@ errc wal_sync_leading(struct wal *w, struct err *e)
     errc rc = again ? ERR_IO : wal_sync_pass(w, &why);
     if (rc != OK) {
         if (!again)
-            LOG_LIMITED(
-                ERROR, WAL_WARN_EVERY_MS, "wal: fsync failed", kv_str("dir", w->o.dir), kv_err(&why));
+            LOG_LIMITED(ERROR, WAL_WARN_EVERY_MS, "wal: fsync failed", kv_str("dir", w->o.dir),
+                kv_err(&why));
         rc = recover(w, e);
         mtx_lock(&w->mu);
         w->recover = rc != OK;
