@@ -903,17 +903,18 @@ bool scrape_manager_pool_config(struct scrape_manager *m, str pool, struct buf *
     return j != NULL;
 }
 
-/* A rule as Go marshals relabel.Config: its fields by their Go names would be empty for a regex, so
- * it is shown as it is configured. */
+/* A rule as the reference marshals it. */
 static str rule_json(const struct relabel_rule *r, struct arena *a)
 {
     struct buf b = { 0 };
     struct json j = json_to(&b);
     json_obj(&j);
-    json_key(&j, S("source_labels"));
-    json_arr(&j);
-    for (size_t i = 0; i < r->n_source; i++) json_str(&j, r->source[i]);
-    json_arr_end(&j);
+    if (r->n_source > 0) {
+        json_key(&j, S("source_labels"));
+        json_arr(&j);
+        for (size_t i = 0; i < r->n_source; i++) json_str(&j, r->source[i]);
+        json_arr_end(&j);
+    }
     json_kstr(&j, S("separator"), r->separator);
     json_kstr(&j, S("regex"), r->pattern);
     if (r->modulus) json_ki64(&j, S("modulus"), (int64_t)r->modulus);

@@ -76,6 +76,7 @@ struct job_spec {
     uint64_t target_limit, series_hash;
     const struct file_sd_config *files;
     int64_t interval_ms;
+    struct relabel_rules relabel;
 };
 
 struct loaded { struct scrape_generation g; struct scrape_configs configs; struct rig *r; };
@@ -104,6 +105,7 @@ static void apply(struct rig *r, const struct job_spec *specs, size_t n)
         jobs[i].series_hash = specs[i].series_hash;
         if (specs[i].failures) jobs[i].failure_log_file = str_z(specs[i].failures);
         jobs[i].target_limit = specs[i].target_limit;
+        jobs[i].relabel = specs[i].relabel;
         jobs[i].static_groups = g;
         jobs[i].n_static_groups = 1;
         jobs[i].file_sd = specs[i].files;
@@ -320,6 +322,43 @@ TEST(manager_target_limit)
         view_one(&r, 0, 2).error, S("target_limit exceeded (number of targets: 2, limit: 1)"));
     EXPECT_EQ(atomic_load(&asked), 0);
     rig_stop(&r, 1);
+}
+
+/* Rules as Go marshals relabel.Config: of what is empty, source_labels, modulus and target_label
+ * are left out. */
+TEST(manager_shows_relabel_steps)
+{
+    static const str source[] = { { (const uint8_t *)"a", 1 } };
+    struct relabel_rule rules[3] = { relabel_default(), relabel_default(), relabel_default() };
+    rules[0].source = source, rules[0].n_source = 1, rules[0].target = S("b");
+    rules[1].action = RELABEL_LABELDROP, rules[1].pattern = S("a");
+    rules[2].action = RELABEL_DROP, rules[2].source = source, rules[2].n_source = 1;
+    rules[2].pattern = S("");
+    struct err e = { 0 };
+    for (size_t i = 0; i < 3; i++) EXPECT_OK_E(relabel_compile(&rules[i], &e), &e);
+    static const char *const shown[] = {
+        "{\"source_labels\":[\"a\"],\"separator\":\";\",\"regex\":\"(.*)\","
+        "\"target_label\":\"b\",\"replacement\":\"$1\",\"action\":\"replace\"}",
+        "{\"separator\":\";\",\"regex\":\"a\",\"replacement\":\"$1\","
+        "\"action\":\"labeldrop\"}",
+        "{\"source_labels\":[\"a\"],\"separator\":\";\",\"regex\":\"\","
+        "\"replacement\":\"$1\",\"action\":\"drop\"}",
+    };
+    struct rig r;
+    rig_start(&r);
+    apply(&r, &(struct job_spec){ .name = "j", .relabel = { rules, 3 } }, 1);
+    scrape_steps steps = { 0 };
+    struct label in[] = { { S("a"), S("1") } };
+    EXPECT(!scrape_manager_relabel_steps(
+        r.m, S("x"), (struct labels){ in, 1 }, &r.arena, &steps));
+    EXPECT(scrape_manager_relabel_steps(r.m, S("j"), (struct labels){ in, 1 }, &r.arena, &steps));
+    EXPECT_EQ(steps.n, 3);
+    for (size_t i = 0; i < 3; i++) EXPECT_STR(steps.at[i].rule_json, str_z(shown[i]));
+    EXPECT(steps.at[0].keep && steps.at[0].output.n == 2);
+    EXPECT(steps.at[1].keep && steps.at[1].output.n == 1);
+    EXPECT(!steps.at[2].keep && steps.at[2].output.n == 0);
+    rig_stop(&r, 1);
+    relabel_fini((struct relabel_rules){ rules, 3 });
 }
 
 TEST(manager_stops_while_scrapes_run)
