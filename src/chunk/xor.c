@@ -27,6 +27,8 @@
  */
 #include "chunk/xor.h"
 
+#include "chunk/bits.h"
+
 #include "base/cursor.h"
 
 #if defined(__x86_64__)
@@ -57,7 +59,7 @@ static inline uint64_t bits_at(const uint8_t *p, uint64_t bit)
 }
 
 /* k bits from position `bit` on, 1 <= k <= 64. */
-static inline uint64_t bits_take(const uint8_t *p, uint64_t bit, unsigned k)
+static inline uint64_t xor_bits(const uint8_t *p, uint64_t bit, unsigned k)
 {
     uint64_t w = bits_at(p, bit);
     unsigned off = (unsigned)(bit & 7);
@@ -73,8 +75,7 @@ static inline uint64_t signed_class(uint64_t x, unsigned n)
     return ((x + bias) & (((uint64_t)1 << n) - 1)) - bias;
 }
 
-/* ---- decoding
- * ---------------------------------------------------------------------------------------------- */
+/* ---- decoding ---- */
 
 /* skip: 64 - significant bits */
 struct run {
@@ -91,7 +92,7 @@ static inline uint64_t time_slow(const uint8_t *p, uint64_t *bit, uint64_t w)
     unsigned ones = (unsigned)__builtin_clzll(~w | 1);
     if (ones == 2) { *bit += 20; return signed_class(w >> 44, 17); }
     if (ones == 3) { *bit += 24; return signed_class(w >> 40, 20); }
-    uint64_t dod = bits_take(p, *bit + 4, 64);
+    uint64_t dod = xor_bits(p, *bit + 4, 64);
     *bit += 68;
     return dod;
 }
@@ -108,7 +109,7 @@ __attribute__((always_inline)) static inline bool value_next(
     if (LIKELY(w >> 62 == 2)) {
         if (LIKELY(2 + 64 - r->skip <= good)) w <<= 2;
         else
-            w = r->skip < 64 - WINDOW_BITS ? bits_take(r->p, r->bit + 2, 64)
+            w = r->skip < 64 - WINDOW_BITS ? xor_bits(r->p, r->bit + 2, 64)
                                            : bits_at(r->p, r->bit + 2);
         r->v ^= w >> r->skip << r->trail;
         r->bit += 2 + 64 - r->skip;
@@ -120,7 +121,7 @@ __attribute__((always_inline)) static inline bool value_next(
     if (UNLIKELY(lead + sig > 64)) return false;
     r->skip = 64 - sig;
     r->trail = r->skip - lead;
-    w = sig > WINDOW_BITS ? bits_take(r->p, r->bit + 13, 64) : bits_at(r->p, r->bit + 13);
+    w = sig > WINDOW_BITS ? xor_bits(r->p, r->bit + 13, 64) : bits_at(r->p, r->bit + 13);
     r->v ^= w >> r->skip << r->trail;
     r->bit += 13 + sig;
     return true;
@@ -319,37 +320,8 @@ errc xor_decode(str chunk, int64_t *t, double *v, size_t cap, size_t *n, struct 
     return OK;
 }
 
-/* ---- encoding
- * ---------------------------------------------------------------------------------------------- */
+/* ---- encoding ---- */
 
-/* Bits on their way out: `acc` holds the newest `used` < 8 bits at its top, everything before them
- * is stored. Each put stores a whole word and moves on by whole bytes, so that nothing depends on a
- * branch. */
-struct bits { uint8_t *p; uint64_t acc; unsigned used; };
-
-/* the low k <= 56 bits of v, others zero */
-__attribute__((always_inline)) static inline void put(struct bits *b, uint64_t v, unsigned k)
-{
-    b->acc |= v << (64 - b->used - k);
-    uint64_t w = __builtin_bswap64(b->acc);
-    memcpy(b->p, &w, 8);
-    b->used += k;
-    b->p += b->used >> 3;
-    b->acc <<= b->used & 56;
-    b->used &= 7;
-}
-static inline void put_long(struct bits *b, uint64_t v, unsigned k)    /* k <= 64 */
-{
-    if (k <= 56) { put(b, v, k); return; }
-    put(b, v >> 32, k - 32);
-    put(b, v & 0xffffffff, 32);
-}
-static inline void put_uvarint(struct bits *b, uint64_t v)
-{
-    for (; v >= 0x80; v >>= 7) put(b, (v & 0x7f) | 0x80, 8);
-    put(b, v, 8);
-}
-static inline uint64_t zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63); }
 static inline unsigned uvarint_bytes(uint64_t v)
 {
     return v ? (70 - (unsigned)__builtin_clzll(v)) / 7 : 1;
@@ -384,14 +356,14 @@ __attribute__((always_inline)) static inline bool window_of(
 __attribute__((always_inline)) static inline void put_sample(
     struct bits *b, uint64_t t, unsigned k, uint64_t x, uint8_t *lead, uint8_t *trail)
 {
-    if (x == 0) { put(b, t << 1, k + 1); return; }
+    if (x == 0) { bits_put(b, t << 1, k + 1); return; }
     bool fits = window_of(x, lead, trail);
     unsigned sig = 64u - *lead - *trail;
     uint64_t head = fits ? t << 2 | 2 : t << 13 | 3 << 11 | (uint64_t)*lead << 6 | (sig & 63);
     k += fits ? 2 : 13;
-    if (LIKELY(k + sig <= 56)) { put(b, head << sig | x >> *trail, k + sig); return; }
-    put(b, head, k);
-    put_long(b, x >> *trail, sig);
+    if (LIKELY(k + sig <= 56)) { bits_put(b, head << sig | x >> *trail, k + sig); return; }
+    bits_put(b, head, k);
+    bits_put_long(b, x >> *trail, sig);
 }
 
 __attribute__((always_inline)) static inline void put_next(
@@ -399,18 +371,18 @@ __attribute__((always_inline)) static inline void put_next(
 {
     uint64_t delta = (uint64_t)t - (uint64_t)l->t, x = v ^ l->v;
     if (UNLIKELY(l->n == 0)) {
-        put_uvarint(b, zigzag(t));
-        put_long(b, v, 64);
+        bits_put_uvarint(b, bits_zigzag(t));
+        bits_put_long(b, v, 64);
         delta = 0;
     } else if (UNLIKELY(l->n == 1)) {
-        put_uvarint(b, delta);
+        bits_put_uvarint(b, delta);
         put_sample(b, 0, 0, x, &l->lead, &l->trail);
     } else {
         uint64_t dod = delta - l->delta;
         struct time_code c = time_code(dod);
         if (UNLIKELY(c.k == 68)) {
-            put(b, c.bits, 4);
-            put_long(b, dod, 64);
+            bits_put(b, c.bits, 4);
+            bits_put_long(b, dod, 64);
             c = (struct time_code){ 0, 0 };
         }
         put_sample(b, c.bits, c.k, x, &l->lead, &l->trail);
@@ -470,7 +442,7 @@ void xor_len_add(struct xor_len *l, int64_t t, double v)
     uint64_t bits = f64_bits(v), delta = (uint64_t)t - (uint64_t)l->t, x = bits ^ l->v;
     assert(l->n < XOR_SAMPLES_MAX);
     if (l->n == 0) {
-        l->bits += 8 * uvarint_bytes(zigzag(t)) + 64;
+        l->bits += 8 * uvarint_bytes(bits_zigzag(t)) + 64;
         delta = 0;
     } else {
         l->bits += l->n == 1 ? 8 * uvarint_bytes(delta) : time_code(delta - l->delta).k;

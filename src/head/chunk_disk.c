@@ -61,8 +61,7 @@ struct chunk_disk {
 static void arena_finip(struct arena *a) { arena_fini(a); }
 static void file_closep(struct file **f) { file_close(*f); }
 
-/* ---- files
- * ---------------------------------------------------------------------------------------------- */
+/* ---- files ---- */
 
 static struct disk_file *file_new(uint32_t n, uint64_t size)
 {
@@ -107,8 +106,7 @@ static errc sync_dir(struct chunk_disk *d, struct err *e)
     return fs_sync_dir(d->fs, d->dir, e);
 }
 
-/* ---- opening
- * ---------------------------------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 struct scan { struct reader *r; uint64_t size; struct pin window; uint64_t from; };
 
@@ -275,8 +273,7 @@ errc chunk_disk_open(struct chunk_disk **out, const struct chunk_disk_opts *o, c
     return OK;
 }
 
-/* ---- writing
- * ---------------------------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 /* The bytes of the current file from `at` on, up to a whole number of records, into d->bytes;
  * ERR_CORRUPT: they do not check. */
@@ -579,8 +576,7 @@ void chunk_disk_close(struct chunk_disk *d)
     disk_free(d);
 }
 
-/* ---- reading
- * ---------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 /* The file of a reference, pinned, with a reader that sees `size` bytes. */
 static errc file_get(

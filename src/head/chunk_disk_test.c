@@ -12,8 +12,7 @@
 
 enum { CHUNKS_MAX = 64, KEPT_MAX = 4096 };
 
-/* ---- the codec
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the codec ---- */
 
 static size_t chunks_of(struct arena *a, const json_t *list, struct chunk_desc *out)
 {
@@ -147,8 +146,7 @@ TEST(chunk_record_prefixes_and_flips)
     buf_fini(&b);
 }
 
-/* ---- opening golden folders
- * ---------------------------------------------------------------------------------------------- */
+/* ---- opening golden folders ---- */
 
 TEST(chunk_disk_golden)
 {
@@ -290,8 +288,7 @@ TEST(chunk_disk_set_aside_survives)
     }
 }
 
-/* ---- files, faults, crashes
- * ---------------------------------------------------------------------------------------------- */
+/* ---- files, faults, crashes ---- */
 
 TEST(chunk_disk_files_and_truncation)
 {

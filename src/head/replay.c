@@ -146,8 +146,7 @@ static void note_strange(struct head_replay *r, sref ref)
     if (!map_find(&r->strange, hash, NULL, NULL)) map_put(&r->strange, hash, r);
 }
 
-/* ---- the router
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the router ---- */
 
 static uint8_t hist_flag_of(uint8_t enc)
 {
@@ -308,8 +307,7 @@ void head_replay_tombstone(
     }
 }
 
-/* ---- decoders
- * ---------------------------------------------------------------------------------------------- */
+/* ---- decoders ---- */
 
 /* Begins another run: its times lie around `t`. */
 static void decoder_begin_run(struct replay_decoder *d, int64_t t)
@@ -529,8 +527,7 @@ struct replay_run *head_replay_decoded(struct head_replay *r, struct replay_deco
     return made;
 }
 
-/* ---- applying
- * ---------------------------------------------------------------------------------------------- */
+/* ---- applying ---- */
 
 void head_replay_collect(struct head_replay *r, struct replay_run *more)
 {
@@ -669,8 +666,7 @@ void head_replay_applied(struct head_replay *r)
     r->waiting_bytes = 0;
 }
 
-/* ---- the late log
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the late log ---- */
 
 static uint32_t late_slot(struct head_replay *r, sref ref, uint64_t *unknown)
 {
@@ -714,8 +710,7 @@ void head_replay_markers(struct head_replay *r, const struct ref_marker *m, size
     }
 }
 
-/* ---- the end
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the end ---- */
 
 static void replay_free(struct head_replay *r)
 {

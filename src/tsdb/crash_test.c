@@ -135,8 +135,7 @@ static struct labels labels_of(struct life *l, unsigned series, struct arena *a)
     return (struct labels){ at, n };
 }
 
-/* ---- what is there, against the ledger
- * ---------------------------------------------------------------------------------------------- */
+/* ---- what is there, against the ledger ---- */
 
 static struct put *put_at(struct life *l, int64_t t)
 {
@@ -310,8 +309,7 @@ static void check_all(struct life *l, bool again)
         if (l->puts.at[i].state == MAYBE) check_put(l, &l->puts.at[i], true);
 }
 
-/* ---- files that stay
- * ---------------------------------------------------------------------------------------------- */
+/* ---- files that stay ---- */
 
 static void file_sum(struct life *l, str path, struct kept *out)
 {
@@ -364,8 +362,7 @@ static void check_kept(struct life *l)
     }
 }
 
-/* ---- one generation
- * ---------------------------------------------------------------------------------------------- */
+/* ---- one generation ---- */
 
 static bool is_off(struct life *l) { return fs_sim_is_off(l->fs); }
 

@@ -130,8 +130,7 @@ void replay_log_free(struct replay_log *l)
     mem_free(l);
 }
 
-/* ---- reading
- * ---------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 static void round_reset(struct round *r)
 {
@@ -256,8 +255,7 @@ static errc round_read(struct replay_log *l, struct round *r, bool quiet, struct
     return OK;
 }
 
-/* ---- decoding
- * ---------------------------------------------------------------------------------------------- */
+/* ---- decoding ---- */
 
 static errc decode_record(
     struct scratch *s, struct replay_decoder *d, replay_mark mark, str rec, struct err *e)
@@ -334,8 +332,7 @@ static void piece_decode(struct replay_log *l, struct piece *p)
     scratch_give(l, s);
 }
 
-/* ---- rounds
- * ---------------------------------------------------------------------------------------------- */
+/* ---- rounds ---- */
 
 struct step { struct replay_log *l; struct round *now, *next; bool reads; errc rc; struct err e; };
 

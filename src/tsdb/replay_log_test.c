@@ -16,8 +16,7 @@
 
 enum { REFS = 60, LABELS = 40, RECORDS = 600, LOGS = 60, SEGMENTS = 3 };
 
-/* ---- the model
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the model ---- */
 
 typedef VEC(struct ref_sample) sample_list;
 struct model {
@@ -67,8 +66,7 @@ static void model_fini(struct model *m)
     for (unsigned i = 0; i < LABELS; i++) vec_fini(&m->series[i].all);
 }
 
-/* ---- the log
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the log ---- */
 
 static sref any_ref(struct prng *r) { return 1 + prng_below(r, REFS - 1); }
 
@@ -159,8 +157,7 @@ static void make_log(struct fs *fs, struct prng *r, struct model *m)
     buf_fini(&file);
 }
 
-/* ---- both
- * ---------------------------------------------------------------------------------------------- */
+/* ---- both ---- */
 
 static void expect_series(struct head *h, const struct model *m, unsigned s)
 {

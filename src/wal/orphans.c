@@ -160,8 +160,7 @@ static errc sift(struct orphans *o, str rec, size_t *gone, size_t *left, struct 
     return OK;
 }
 
-/* ---- first pass
- * ---------------------------------------------------------------------------------------------- */
+/* ---- first pass ---- */
 
 static errc look_at(struct orphans *o, size_t part, uint32_t seg, uint64_t before, str rec,
     struct wal_orphans *out, struct err *e)
@@ -205,8 +204,7 @@ static errc look(struct orphans *o, struct fs *fs, enum io_backend backend,
     }
 }
 
-/* ---- second pass
- * ---------------------------------------------------------------------------------------------- */
+/* ---- second pass ---- */
 
 /* repair.h: what is written of a record. */
 static errc anew(void *ctx, const struct wal_rec *rec, str *stored, bool *keep, struct err *e)

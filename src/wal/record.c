@@ -41,8 +41,7 @@ static errc cut_short(struct err *e, const char *what, size_t n)
 /* a hostile delta wraps, never traps */
 static inline uint64_t add(uint64_t base, int64_t delta) { return base + (uint64_t)delta; }
 
-/* ---- series
- * ---------------------------------------------------------------------------------------------- */
+/* ---- series ---- */
 
 typedef VEC(struct label) label_vec;
 
@@ -115,8 +114,7 @@ void series_encode(struct buf *b, sref ref, struct labels l)
     labels_encode(b, l);
 }
 
-/* ---- samples
- * ---------------------------------------------------------------------------------------------- */
+/* ---- samples ---- */
 
 enum { SAMPLE_MIN_BYTES = 10, SAMPLE_V2_MIN_BYTES = 11 };
 
@@ -245,8 +243,7 @@ void samples_encode_v2(struct buf *b, const struct ref_sample *at, size_t n)
     }
 }
 
-/* ---- tombstones, exemplars, markers, metadata
- * ---------------------------------------------------------------------------------------------- */
+/* ---- tombstones, exemplars, markers, metadata ---- */
 
 errc tombstones_decode(ref_tombstones *out, str rec, struct err *e)
 {
@@ -390,8 +387,7 @@ void metadata_encode(struct buf *b, const struct ref_metadata *at, size_t n)
     }
 }
 
-/* ---- histograms
- * ---------------------------------------------------------------------------------------------- */
+/* ---- histograms ---- */
 
 static bool is_histogram(enum rec_type t)
 {
@@ -556,8 +552,7 @@ void histograms_encode_v2(
     }
 }
 
-/* ---- any record
- * ---------------------------------------------------------------------------------------------- */
+/* ---- any record ---- */
 
 #define CHECK(type, decode, fini) \
     ({ \

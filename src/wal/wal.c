@@ -23,8 +23,7 @@ enum { SERIES_RECORD_BYTES = 1 << 20 };
 
 static void arena_finip(struct arena *a) { arena_fini(a); }
 
-/* ---- the leader
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the leader ---- */
 
 /* The waiting series entries, cut into records of about 1 MiB. */
 static void put_series(struct wal *w, struct wal_batch *b)
@@ -226,8 +225,7 @@ static void lead_leave_locked(struct wal *w) REQUIRES(w->mu)
     cond_broadcast(&w->changed);
 }
 
-/* ---- the door
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the door ---- */
 
 static errc commit(struct wal *w, struct wal_batch *b, struct err *e)
 {

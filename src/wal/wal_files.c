@@ -187,8 +187,7 @@ errc wal_roll_back(struct wal *w, uint32_t seg, uint64_t off, struct err *e)
     return rc;
 }
 
-/* ---- fsync
- * ---------------------------------------------------------------------------------------------- */
+/* ---- fsync ---- */
 
 static void release_held_locked(struct wal *w, uint64_t upto) REQUIRES(w->mu)
 {

@@ -53,8 +53,7 @@ struct wal_reader {
     uint64_t last_end;
 };
 
-/* ---- damage
- * ---------------------------------------------------------------------------------------------- */
+/* ---- damage ---- */
 
 /* What is wrong at r->pos. Salvage: noted, OK. Strict: the error that the reader ends with. */
 static errc damage(struct wal_reader *r, uint32_t seg, uint64_t off, str why, struct err *e)
@@ -91,8 +90,7 @@ static bool checks(struct wal_reader *r, str part, size_t at)
            (f.type == FRAG_PAD || (f.data.n > 0 && f.type <= FRAG_LAST));
 }
 
-/* ---- windows
- * ---------------------------------------------------------------------------------------------- */
+/* ---- windows ---- */
 
 static errc window_drop(struct wal_reader *r, struct err *e)
 {
@@ -140,8 +138,7 @@ static errc window_move(struct wal_reader *r, struct err *e)
     return OK;
 }
 
-/* ---- segments
- * ---------------------------------------------------------------------------------------------- */
+/* ---- segments ---- */
 
 static void arena_finip(struct arena *a) { arena_fini(a); }
 
@@ -184,8 +181,7 @@ static errc segment_end(struct wal_reader *r, struct err *e)
     return OK;
 }
 
-/* ---- records
- * ---------------------------------------------------------------------------------------------- */
+/* ---- records ---- */
 
 /* A snappy block begins with its length and, as nothing can be copied yet, a literal. */
 bool wal_rec_peek(uint8_t flags, str stored, uint8_t *type)
