@@ -68,6 +68,7 @@ struct conn {
     /* the guard is asked again on the pool; the guard wrote the answer */
     bool guard_waits, refused;
     bool bad_path;                         /* the target cannot be read */
+    str malformed;                         /* what else makes it no request; static */
     /* written by the handler's thread before the resume, read after it */
     enum conn_state state;
     int64_t start_ns;
@@ -311,11 +312,11 @@ static void conn_route(struct conn *c)
 {
     const struct http_server *s = c->server;
     str path;
-    if (c->bad_path) {
+    if (c->bad_path || c->malformed.n) {
         c->early.status = 400;
         http_resp_header(&c->early, S("Content-Type"), S("text/plain; charset=utf-8"));
         http_resp_header(&c->early, S("Connection"), S("close"));
-        buf_str(&c->early.body, S("400 Bad Request"));
+        buf_str(&c->early.body, c->bad_path ? S("400 Bad Request") : c->malformed);
         return;
     }
     if (redirect_unclean(c)) return;
@@ -409,11 +410,39 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
     return c;
 }
 
-static void conn_begin(struct conn *c, struct MHD_Connection *mhd, str method)
+struct framing { unsigned hosts; bool lengths_differ; str length; };
+
+static enum MHD_Result on_framing_header(
+    void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct framing *f = cls;
+    (void)kind;
+    if (str_eq_nocase(str_z(name), S("Host"))) f->hosts++;
+    if (!str_eq_nocase(str_z(name), S("Content-Length"))) return MHD_YES;
+    str length = str_trim(str_z(value));
+    f->lengths_differ = f->lengths_differ || (f->length.p && !str_eq(f->length, length));
+    f->length = length;
+    return MHD_YES;
+}
+
+/* What the library lets through and Go's server does not: where a request ends, and whom it is
+ * for, must not be read in two ways by us and by a proxy in front. */
+static str malformed(struct MHD_Connection *mhd, str version)
+{
+    struct framing f = { 0 };
+    MHD_get_connection_values(mhd, MHD_HEADER_KIND, on_framing_header, &f);
+    if (f.lengths_differ || f.hosts > 1) return S("400 Bad Request");
+    if (!f.hosts && str_eq(version, S("HTTP/1.1")))
+        return S("400 Bad Request: missing required Host header");
+    return STR_EMPTY;
+}
+
+static void conn_begin(struct conn *c, struct MHD_Connection *mhd, str method, str version)
 {
     c->mhd = mhd;
     c->req.method_name = arena_str(&c->req.arena, method);
     c->req.method = method_of(method);
+    c->malformed = malformed(mhd, version);
     conn_route(c);
     buf_init(&c->body, &acc_http,
         c->route && c->route->max_body_bytes ? c->route->max_body_bytes : HTTP_FORM_MAX);
@@ -594,11 +623,10 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const ch
 {
     (void)cls;
     (void)url;
-    (void)version;
     struct conn *c = *con_cls;
     assert(c);
     if (!c->mhd) {
-        conn_begin(c, mhd, str_z(method));
+        conn_begin(c, mhd, str_z(method), str_z(version));
         return MHD_YES;
     }
     if (*upload_size) {

@@ -268,6 +268,22 @@ class Writing(ServerCase):
         super().setUp()
         self.config('{}\n')
 
+    def test_requests_that_can_be_read_in_two_ways(self):
+        self.start()
+        host, start = b'Host: h\r\n', b'%s /-/healthy HTTP/1.%d\r\n'
+        for name, head, status, says in (
+                ('as it should be', start % (b'GET', 1) + host, 200, b'Healthy'),
+                ('no host', start % (b'GET', 1), 400, b'400 Bad Request: missing required Host header'),
+                ('no host, before there were any', start % (b'GET', 0), 200, b'Healthy'),
+                ('two hosts', start % (b'GET', 1) + host + host, 400, b'400 Bad Request'),
+                ('two lengths', start % (b'POST', 1) + host + b'Content-Length: 1\r\nContent-Length: 2\r\n', 400, b'400 Bad Request'),
+                ('one length, twice', start % (b'POST', 1) + host + b'Content-Length: 2\r\nContent-Length: 2\r\n', 405, b'')):
+            with self.subTest(name), socket.create_connection(('127.0.0.1', self.port), LIMIT_S) as s:
+                s.sendall(head + b'Connection: close\r\n\r\n' + (b'ab' if b'POST' in head else b''))
+                answer = b''.join(iter(lambda s=s: s.recv(65536), b''))
+                self.assertEqual(int(answer.split(b' ', 2)[1]), status, answer)
+                self.assertIn(says, answer.partition(b'\r\n\r\n')[2])
+
     def test_asked_as_a_proxy_is(self):
         self.start()
         self.assertEqual(self.ask('GET', 'http://other:1/-/healthy')[0], 200)
