@@ -3,47 +3,27 @@
 #include "base/f64.h"
 #include "ingest/protobuf.h"
 
-enum {
-    H_COUNT_INT = 1,
-    H_COUNT_FLOAT,
-    H_SUM,
-    H_SCHEMA,
-    H_ZERO_THRESHOLD,
-    H_ZERO_INT,
-    H_ZERO_FLOAT,
-    H_NEG_SPANS,
-    H_NEG_DELTAS,
-    H_NEG_COUNTS,
-    H_POS_SPANS,
-    H_POS_DELTAS,
-    H_POS_COUNTS,
-    H_HINT,
-    H_TIMESTAMP,
-    H_CUSTOM,
-    H_FIELDS
-};
-
 static const struct {
     const char *name;
     enum pb_wire wire;
     bool repeated;
-} fields[H_FIELDS] = {
-    [H_COUNT_INT] = { "CountInt", PB_VARINT, false },
-    [H_COUNT_FLOAT] = { "CountFloat", PB_FIXED64, false },
-    [H_SUM] = { "Sum", PB_FIXED64, false },
-    [H_SCHEMA] = { "Schema", PB_VARINT, false },
-    [H_ZERO_THRESHOLD] = { "ZeroThreshold", PB_FIXED64, false },
-    [H_ZERO_INT] = { "ZeroCountInt", PB_VARINT, false },
-    [H_ZERO_FLOAT] = { "ZeroCountFloat", PB_FIXED64, false },
-    [H_NEG_SPANS] = { "NegativeSpans", PB_BYTES, false },
-    [H_NEG_DELTAS] = { "NegativeDeltas", PB_VARINT, true },
-    [H_NEG_COUNTS] = { "NegativeCounts", PB_FIXED64, true },
-    [H_POS_SPANS] = { "PositiveSpans", PB_BYTES, false },
-    [H_POS_DELTAS] = { "PositiveDeltas", PB_VARINT, true },
-    [H_POS_COUNTS] = { "PositiveCounts", PB_FIXED64, true },
-    [H_HINT] = { "ResetHint", PB_VARINT, false },
-    [H_TIMESTAMP] = { "Timestamp", PB_VARINT, false },
-    [H_CUSTOM] = { "CustomValues", PB_FIXED64, true },
+} fields[PBH_FIELDS] = {
+    [PBH_COUNT_INT] = { "CountInt", PB_VARINT, false },
+    [PBH_COUNT_FLOAT] = { "CountFloat", PB_FIXED64, false },
+    [PBH_SUM] = { "Sum", PB_FIXED64, false },
+    [PBH_SCHEMA] = { "Schema", PB_VARINT, false },
+    [PBH_ZERO_THRESHOLD] = { "ZeroThreshold", PB_FIXED64, false },
+    [PBH_ZERO_INT] = { "ZeroCountInt", PB_VARINT, false },
+    [PBH_ZERO_FLOAT] = { "ZeroCountFloat", PB_FIXED64, false },
+    [PBH_NEG_SPANS] = { "NegativeSpans", PB_BYTES, false },
+    [PBH_NEG_DELTAS] = { "NegativeDeltas", PB_VARINT, true },
+    [PBH_NEG_COUNTS] = { "NegativeCounts", PB_FIXED64, true },
+    [PBH_POS_SPANS] = { "PositiveSpans", PB_BYTES, false },
+    [PBH_POS_DELTAS] = { "PositiveDeltas", PB_VARINT, true },
+    [PBH_POS_COUNTS] = { "PositiveCounts", PB_FIXED64, true },
+    [PBH_HINT] = { "ResetHint", PB_VARINT, false },
+    [PBH_TIMESTAMP] = { "Timestamp", PB_VARINT, false },
+    [PBH_CUSTOM] = { "CustomValues", PB_FIXED64, true },
 };
 
 typedef VEC(struct span) spans;
@@ -59,8 +39,6 @@ struct reading {
     int64_t t;
 };
 
-static int64_t zigzag(uint64_t u) { return (int64_t)(u >> 1 ^ -(u & 1)); }
-
 static errc take_span(struct reading *r, spans *to, str message)
 {
     enum { OFFSET = 1, LENGTH = 2 };
@@ -70,7 +48,7 @@ static errc take_span(struct reading *r, spans *to, str message)
         if (f.number != OFFSET && f.number != LENGTH) continue;
         if (f.wire != PB_VARINT)
             return pb_wrong_wire(r->e, &f, f.number == OFFSET ? "Offset" : "Length");
-        if (f.number == OFFSET) s.offset = (int32_t)zigzag((uint32_t)f.u);
+        if (f.number == OFFSET) s.offset = (int32_t)pb_zigzag((uint32_t)f.u);
         else s.length = (uint32_t)f.u;
     }
     if (!cur_ok(&c)) return pb_error(r->e);
@@ -83,11 +61,11 @@ static errc take_numbers(struct reading *r, words *to, const struct pb_field *f,
 {
     cursor c = cur_of(f->bytes);
     if (f->wire != PB_BYTES) {
-        avec_push(r->a, to, fixed ? (int64_t)f->u : zigzag(f->u));
+        avec_push(r->a, to, fixed ? (int64_t)f->u : pb_zigzag(f->u));
         return OK;
     }
     while (cur_left(&c) > 0) {
-        int64_t v = fixed ? (int64_t)cur_le64(&c) : zigzag(cur_uvarint(&c));
+        int64_t v = fixed ? (int64_t)cur_le64(&c) : pb_zigzag(cur_uvarint(&c));
         if (!cur_ok(&c)) return pb_error(r->e);
         avec_push(r->a, to, v);
     }
@@ -97,22 +75,22 @@ static errc take_numbers(struct reading *r, words *to, const struct pb_field *f,
 static errc take_scalar(struct reading *r, const struct pb_field *f)
 {
     switch (f->number) {
-    case H_COUNT_INT:
+    case PBH_COUNT_INT:
         r->whole.count = f->u;
         r->is_float = false;
         break;
-    case H_COUNT_FLOAT:
+    case PBH_COUNT_FLOAT:
         r->count = f64_of_bits(f->u);
         r->is_float = true;
         break;
-    case H_SUM: r->whole.sum = f64_of_bits(f->u); break;
-    case H_SCHEMA: r->whole.schema = (int32_t)zigzag((uint32_t)f->u); break;
-    case H_ZERO_THRESHOLD: r->whole.zero_threshold = f64_of_bits(f->u); break;
-    case H_ZERO_INT: r->whole.zero_count = f->u; break;
-    case H_ZERO_FLOAT: r->zero_count = f64_of_bits(f->u); break;
-    case H_NEG_SPANS: return take_span(r, &r->spans[1], f->bytes);
-    case H_POS_SPANS: return take_span(r, &r->spans[0], f->bytes);
-    case H_HINT: r->whole.hint = (enum reset_hint)(f->u & 3); break;
+    case PBH_SUM: r->whole.sum = f64_of_bits(f->u); break;
+    case PBH_SCHEMA: r->whole.schema = (int32_t)pb_zigzag((uint32_t)f->u); break;
+    case PBH_ZERO_THRESHOLD: r->whole.zero_threshold = f64_of_bits(f->u); break;
+    case PBH_ZERO_INT: r->whole.zero_count = f->u; break;
+    case PBH_ZERO_FLOAT: r->zero_count = f64_of_bits(f->u); break;
+    case PBH_NEG_SPANS: return take_span(r, &r->spans[1], f->bytes);
+    case PBH_POS_SPANS: return take_span(r, &r->spans[0], f->bytes);
+    case PBH_HINT: r->whole.hint = (enum reset_hint)(f->u & 3); break;
     default: r->t = (int64_t)f->u; break;
     }
     return OK;
@@ -124,11 +102,11 @@ static errc take_field(struct reading *r, const struct pb_field *f)
     if (f->wire != fields[f->number].wire && !packed)
         return pb_wrong_wire(r->e, f, fields[f->number].name);
     switch (f->number) {
-    case H_NEG_DELTAS: return take_numbers(r, &r->deltas[1], f, false);
-    case H_POS_DELTAS: return take_numbers(r, &r->deltas[0], f, false);
-    case H_NEG_COUNTS: return take_numbers(r, &r->counts[1], f, true);
-    case H_POS_COUNTS: return take_numbers(r, &r->counts[0], f, true);
-    case H_CUSTOM: return take_numbers(r, &r->custom, f, true);
+    case PBH_NEG_DELTAS: return take_numbers(r, &r->deltas[1], f, false);
+    case PBH_POS_DELTAS: return take_numbers(r, &r->deltas[0], f, false);
+    case PBH_NEG_COUNTS: return take_numbers(r, &r->counts[1], f, true);
+    case PBH_POS_COUNTS: return take_numbers(r, &r->counts[0], f, true);
+    case PBH_CUSTOM: return take_numbers(r, &r->custom, f, true);
     default: return take_scalar(r, f);
     }
 }
@@ -173,7 +151,7 @@ errc pb_histogram_decode(struct pb_histogram *out, str message, struct arena *a,
     struct reading r = { .a = a, .e = e };
     cursor c = cur_of(message);
     for (struct pb_field f; pb_next(&c, &f);)
-        if (f.number > 0 && f.number < H_FIELDS) TRY(take_field(&r, &f));
+        if (f.number > 0 && f.number < PBH_FIELDS) TRY(take_field(&r, &f));
     if (!cur_ok(&c)) return pb_error(e);
     *out = (struct pb_histogram){ .t = r.t };
     if (r.is_float) out->floats = floats_of(&r);

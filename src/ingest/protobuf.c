@@ -1,34 +1,43 @@
 #include "ingest/protobuf.h"
 
-enum { PB_GROUPS_MAX = 100 };
+uint64_t pb_varint_slow(cursor *c)
+{
+    uint64_t v = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+        uint8_t b = cur_u8(c);
+        if (!cur_ok(c)) return 0;
+        v |= (uint64_t)(b & 0x7f) << shift;
+        if (b < 0x80) return v;
+    }
+    cur_fail(c);
+    return 0;
+}
 
 /* Passes over a group, whose fields nobody knows, to its end. */
 static void pb_skip_group(cursor *c)
 {
-    for (int depth = 1; depth > 0 && cur_ok(c);) {
-        uint64_t tag = cur_uvarint(c);
-        switch ((enum pb_wire)(tag & 7)) {
-        case PB_VARINT: (void)cur_uvarint(c); break;
+    for (size_t depth = 1; depth > 0 && cur_ok(c);) {
+        switch ((enum pb_wire)(pb_varint(c) & 7)) {
+        case PB_VARINT: (void)pb_varint(c); break;
         case PB_FIXED64: (void)cur_bytes(c, 8); break;
-        case PB_BYTES: (void)cur_lenstr(c); break;
+        case PB_BYTES: (void)cur_bytes(c, pb_varint(c)); break;
         case PB_GROUP: depth++; break;
         case PB_GROUP_END: depth--; break;
         case PB_FIXED32: (void)cur_bytes(c, 4); break;
         default: cur_fail(c); break;
         }
-        if (depth > PB_GROUPS_MAX || tag >> 3 == 0) cur_fail(c);
     }
 }
 
-bool pb_next_slow(cursor *c, struct pb_field *f, uint64_t tag)
+bool pb_next_slow(cursor *c, struct pb_field *f)
 {
     f->bytes = STR_EMPTY;
     f->u = 0;
-    if (tag >> 3 == 0 || tag >> 3 > UINT32_MAX) cur_fail(c);
+    if ((int32_t)f->number <= 0) cur_fail(c);
     switch (f->wire) {
-    case PB_VARINT: f->u = cur_uvarint(c); break;
+    case PB_VARINT: f->u = pb_varint(c); break;
     case PB_FIXED64: f->u = cur_le64(c); break;
-    case PB_BYTES: f->bytes = cur_lenstr(c); break;
+    case PB_BYTES: f->bytes = cur_bytes(c, pb_varint(c)); break;
     case PB_GROUP: pb_skip_group(c); break;
     case PB_FIXED32: f->u = cur_le32(c); break;
     default: cur_fail(c); break;
@@ -96,6 +105,22 @@ static errc check_unknown(cursor *c, unsigned wire, struct err *e)
     return OK;
 }
 
+/* Repeated numbers. Packed ones are read as the reference does it: until the packed bytes are used
+ * up, whatever the last one takes of what follows. */
+static errc check_numbers(
+    cursor *c, const struct pb_shape_field *f, unsigned wire, struct err *e)
+{
+    str bytes;
+    unsigned one = f->wire == PB_VARINTS ? PB_VARINT : PB_FIXED64;
+    if (wire == one) return check_value(c, wire, &bytes, e);
+    if (wire != PB_BYTES)
+        return err_set(e, ERR_BAD_INPUT, "proto: wrong wireType = %u for field %s", wire, f->name);
+    TRY(check_value(c, wire, &bytes, e));
+    const uint8_t *end = bytes.p + bytes.n;
+    for (c->p = bytes.p; c->p < end;) TRY(check_value(c, one, &bytes, e));
+    return OK;
+}
+
 errc pb_check(str message, const struct pb_shape *shape, struct err *e)
 {
     cursor c = cur_of(message);
@@ -116,6 +141,10 @@ errc pb_check(str message, const struct pb_shape *shape, struct err *e)
             if (shape->fields[i].number == (uint32_t)number) f = &shape->fields[i];
         if (!f) {
             TRY(check_unknown(&c, wire, e));
+            continue;
+        }
+        if (f->wire >= PB_VARINTS) {
+            TRY(check_numbers(&c, f, wire, e));
             continue;
         }
         if (wire != f->wire)

@@ -21,24 +21,64 @@ enum pb_wire {
     PB_BYTES = 2,
     PB_GROUP = 3,
     PB_GROUP_END = 4,
-    PB_FIXED32 = 5
+    PB_FIXED32 = 5,
+    /* in shapes alone: repeated numbers, one by one or packed */
+    PB_VARINTS = 8,
+    PB_FIXED64S = 9
 };
+
+/* The fields of prometheus.Histogram, which remote write (both versions) and remote read share. */
+enum pb_histogram_field {
+    PBH_COUNT_INT = 1,
+    PBH_COUNT_FLOAT,
+    PBH_SUM,
+    PBH_SCHEMA,
+    PBH_ZERO_THRESHOLD,
+    PBH_ZERO_INT,
+    PBH_ZERO_FLOAT,
+    PBH_NEG_SPANS,
+    PBH_NEG_DELTAS,
+    PBH_NEG_COUNTS,
+    PBH_POS_SPANS,
+    PBH_POS_DELTAS,
+    PBH_POS_COUNTS,
+    PBH_HINT,
+    PBH_TIMESTAMP,
+    PBH_CUSTOM,
+    PBH_FIELDS
+};
+
 struct pb_field { uint32_t number; enum pb_wire wire; uint64_t u; str bytes; };
 
-bool pb_next_slow(cursor *c, struct pb_field *f, uint64_t tag);
+/* As the reference's generated decoders read them: up to 10 bytes, bits beyond 64 are lost. */
+uint64_t pb_varint_slow(cursor *c);
+static inline uint64_t pb_varint(cursor *c)
+{
+    const uint8_t *p = c->p;
+    if (LIKELY(p < c->end && p[0] < 0x80)) return *c->p++;
+    if (LIKELY(c->end - p >= 2 && p[1] < 0x80)) {
+        c->p += 2;
+        return (p[0] & 0x7fu) | (uint64_t)p[1] << 7;
+    }
+    return pb_varint_slow(c);
+}
+static inline int64_t pb_zigzag(uint64_t u) { return (int64_t)(u >> 1 ^ -(u & 1)); }
+
+/* of a field whose tag was read */
+bool pb_next_slow(cursor *c, struct pb_field *f);
 
 /* The next field; false at the end, or when the message is broken (then the cursor is bad). */
 static inline bool pb_next(cursor *c, struct pb_field *f)
 {
     if (cur_left(c) == 0) return false;
-    uint64_t tag = cur_uvarint(c);
+    uint64_t tag = pb_varint(c);
     f->number = (uint32_t)(tag >> 3);
     f->wire = (enum pb_wire)(tag & 7);
-    if (LIKELY(f->wire == PB_BYTES && tag >> 3 != 0 && tag >> 3 <= UINT32_MAX)) {
-        f->bytes = cur_lenstr(c);
+    if (LIKELY(f->wire == PB_BYTES && (int32_t)f->number > 0)) {
+        f->bytes = cur_bytes(c, pb_varint(c));
         return cur_ok(c);
     }
-    return pb_next_slow(c, f, tag);
+    return pb_next_slow(c, f);
 }
 
 /* What a message may hold: known fields with their wire type, and what is inside of them. */

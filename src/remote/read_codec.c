@@ -280,58 +280,39 @@ static void put_count_f64(struct buf *b, unsigned number, double v)
     buf_le64(b, f64_bits(v));
 }
 
-enum {
-    H_COUNT_INT = 1,
-    H_COUNT_FLOAT,
-    H_SUM,
-    H_SCHEMA,
-    H_ZERO_THRESHOLD,
-    H_ZERO_INT,
-    H_ZERO_FLOAT,
-    H_NEG_SPANS,
-    H_NEG_DELTAS,
-    H_NEG_COUNTS,
-    H_POS_SPANS,
-    H_POS_DELTAS,
-    H_POS_COUNTS,
-    H_RESET_HINT,
-    H_TIME,
-    H_CUSTOM
-};
-
 void read_series_whole(struct read_series *s, int64_t t, const struct int_histogram *h)
 {
     SCOPED(buf_fini) struct buf m = { 0 };
-    put_count(&m, H_COUNT_INT, h->count);
-    put_f64(&m, H_SUM, h->sum);
-    put_sint(&m, H_SCHEMA, h->schema);
-    put_f64(&m, H_ZERO_THRESHOLD, h->zero_threshold);
-    put_count(&m, H_ZERO_INT, h->zero_count);
-    put_spans(&m, H_NEG_SPANS, h->neg.spans, h->neg.n_spans);
-    put_deltas(&m, H_NEG_DELTAS, &h->neg);
-    put_spans(&m, H_POS_SPANS, h->pos.spans, h->pos.n_spans);
-    put_deltas(&m, H_POS_DELTAS, &h->pos);
-    put_u64(&m, H_RESET_HINT, (uint64_t)h->hint);
-    put_u64(&m, H_TIME, (uint64_t)t);
-    put_f64s(&m, H_CUSTOM, h->custom, h->n_custom);
+    put_count(&m, PBH_COUNT_INT, h->count);
+    put_f64(&m, PBH_SUM, h->sum);
+    put_sint(&m, PBH_SCHEMA, h->schema);
+    put_f64(&m, PBH_ZERO_THRESHOLD, h->zero_threshold);
+    put_count(&m, PBH_ZERO_INT, h->zero_count);
+    put_spans(&m, PBH_NEG_SPANS, h->neg.spans, h->neg.n_spans);
+    put_deltas(&m, PBH_NEG_DELTAS, &h->neg);
+    put_spans(&m, PBH_POS_SPANS, h->pos.spans, h->pos.n_spans);
+    put_deltas(&m, PBH_POS_DELTAS, &h->pos);
+    put_u64(&m, PBH_HINT, (uint64_t)h->hint);
+    put_u64(&m, PBH_TIMESTAMP, (uint64_t)t);
+    put_f64s(&m, PBH_CUSTOM, h->custom, h->n_custom);
     put_bytes(&s->histograms, 4, buf_view(&m));
 }
 
 void read_series_floats(struct read_series *s, int64_t t, const struct histogram *h)
 {
     SCOPED(buf_fini) struct buf m = { 0 };
-    put_count_f64(&m, H_COUNT_FLOAT, h->count);
-    put_f64(&m, H_SUM, h->sum);
-    put_sint(&m, H_SCHEMA, h->schema);
-    put_f64(&m, H_ZERO_THRESHOLD, h->zero_threshold);
-    put_count_f64(&m, H_ZERO_FLOAT, h->zero_count);
-    put_spans(&m, H_NEG_SPANS, h->neg.spans, h->neg.n_spans);
-    put_f64s(&m, H_NEG_COUNTS, h->neg.at, h->neg.n);
-    put_spans(&m, H_POS_SPANS, h->pos.spans, h->pos.n_spans);
-    put_f64s(&m, H_POS_COUNTS, h->pos.at, h->pos.n);
-    put_u64(&m, H_RESET_HINT, (uint64_t)h->hint);
-    put_u64(&m, H_TIME, (uint64_t)t);
-    put_f64s(&m, H_CUSTOM, h->custom, h->n_custom);
+    put_count_f64(&m, PBH_COUNT_FLOAT, h->count);
+    put_f64(&m, PBH_SUM, h->sum);
+    put_sint(&m, PBH_SCHEMA, h->schema);
+    put_f64(&m, PBH_ZERO_THRESHOLD, h->zero_threshold);
+    put_count_f64(&m, PBH_ZERO_FLOAT, h->zero_count);
+    put_spans(&m, PBH_NEG_SPANS, h->neg.spans, h->neg.n_spans);
+    put_f64s(&m, PBH_NEG_COUNTS, h->neg.at, h->neg.n);
+    put_spans(&m, PBH_POS_SPANS, h->pos.spans, h->pos.n_spans);
+    put_f64s(&m, PBH_POS_COUNTS, h->pos.at, h->pos.n);
+    put_u64(&m, PBH_HINT, (uint64_t)h->hint);
+    put_u64(&m, PBH_TIMESTAMP, (uint64_t)t);
+    put_f64s(&m, PBH_CUSTOM, h->custom, h->n_custom);
     put_bytes(&s->histograms, 4, buf_view(&m));
 }
 
