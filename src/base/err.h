@@ -3,7 +3,9 @@
  * What        errc says what kind of failure; struct err, on the stack of who can act, holds the
  *             words.
  * Invariants  err.msg is NUL-ended. After a call that returned OK, e is untouched.
- * Ownership   no heap, nothing to free; a struct err may be copied to another thread.
+ * Ownership   no heap, nothing to free; a struct err may be copied to another thread. It is large
+ *             (2 KiB: two label sets of a match that failed, a line that was not understood), so
+ *             there is one per action, not one per series.
  * Threads     values
  * Errors      is them
  * Format      none
@@ -34,7 +36,7 @@ typedef enum errc {
     ERRC_COUNT
 } errc;
 
-struct err { errc code; unsigned n; char msg[504]; };
+struct err { errc code; unsigned n; char msg[2040]; };
 
 #define TRY(call) do { errc try_rc = (call); if (try_rc != OK) return try_rc; } while (0)
 #define TRY_IN(e, call, ...)                                                                       \

@@ -93,6 +93,11 @@ static void run_cases(const struct query_case *cases, size_t n, const struct eng
     memstore_free(m);
 }
 
+#define X100                                                                                       \
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"                                           \
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define X500 X100 X100 X100 X100 X100
+
 TEST(engine_queries)
 {
     static const struct query_case cases[] = {
@@ -132,6 +137,13 @@ TEST(engine_queries)
             "found duplicate series for the match group {} on the right hand-side of the "
             "operation: [{__name__=\"c_total\", a=\"x\"}, {__name__=\"c_total\", "
             "a=\"y\"}];many-to-many matching not allowed: matching labels must "
+            "be unique on one side",
+            ERR_UNSUPPORTED },
+        { "a failure of many words", "one * on () label_replace(c_total, \"l\", \"" X500
+            "\", \"\", \"\")", 60, 60, 0,
+            "found duplicate series for the match group {} on the right hand-side of the "
+            "operation: [{__name__=\"c_total\", a=\"x\", l=\"" X500 "\"}, {__name__=\"c_total\", "
+            "a=\"y\", l=\"" X500 "\"}];many-to-many matching not allowed: matching labels must "
             "be unique on one side",
             ERR_UNSUPPORTED },
         { "same labels", "{__name__=~\"g|c_total\"} * 1", 60, 60, 0,
