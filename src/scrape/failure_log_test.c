@@ -18,14 +18,14 @@ TEST(failure_log_appends_lines)
     struct arena a;
     arena_init(&a, NULL, 0);
     str path = arena_fmt(&a, "%s/failures.log", test_tmpdir());
-    struct failure_log *f = failure_log_open(path);
+    struct line_log *f = failure_log_open(path);
     EXPECT(f != NULL);
     failure_log_write(f, S("job"), S("http://x:1/metrics"), S("a \"quoted\" reason"));
-    failure_log_unref(f);
+    line_log_unref(f);
     f = failure_log_open(path);                                /* goes on at the end */
     failure_log_write(f, S("job"), S("http://y:1/metrics"), S("second"));
     failure_log_write(NULL, S("job"), S("x"), S("nowhere"));
-    failure_log_unref(f);
+    line_log_unref(f);
     str text = content(&a), first, second;
     EXPECT(str_cut(text, '\n', &first, &second));
     EXPECT(str_has_suffix(

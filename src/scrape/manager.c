@@ -99,7 +99,7 @@ struct loop {
 
 /* The files of failed scrapes by path, shared by jobs; opened anew at each reload, so that they may
  * be moved away. */
-struct failure_file { str path; struct failure_log *log; };
+struct failure_file { str path; struct line_log *log; };
 typedef VEC(struct failure_file) failure_files;
 
 struct job {
@@ -317,7 +317,7 @@ static void loop_finished(struct loop *l)
     mtx_unlock(&m->mu);
 }
 
-static struct failure_log *failure_file_of(const failure_files *l, str path)
+static struct line_log *failure_file_of(const failure_files *l, str path)
 {
     for (size_t i = 0; i < l->n; i++)
         if (str_eq(l->at[i].path, path)) return l->at[i].log;
@@ -338,7 +338,7 @@ static failure_files failure_files_open(const struct scrape_configs *c)
 static void failure_files_fini(failure_files *l)
 {
     for (size_t i = 0; i < l->n; i++) {
-        failure_log_unref(l->at[i].log);
+        line_log_unref(l->at[i].log);
         mem_free((void *)l->at[i].path.p);
     }
     vec_fini(l);
@@ -349,11 +349,11 @@ static void write_failure(struct loop *l, const struct err *why)
     const struct scrape_config *c = l->target->config;
     if (!c->failure_log_file.n) return;
     mtx_lock(&l->m->mu);
-    struct failure_log *log =
-        failure_log_ref(failure_file_of(&l->m->failure_files, c->failure_log_file));
+    struct line_log *log =
+        line_log_ref(failure_file_of(&l->m->failure_files, c->failure_log_file));
     mtx_unlock(&l->m->mu);
     failure_log_write(log, c->job_name, l->target->url, err_str(why));
-    failure_log_unref(log);
+    line_log_unref(log);
 }
 
 static void loop_take(struct loop *l, struct fetch_result *r)

@@ -1,0 +1,23 @@
+/* line_log.h — a file that lines are put at the end of.
+ *
+ * What        What Prometheus keeps beside its own log: failed scrapes, queries.
+ * Invariants  a line is written whole, behind all that were there; lines of two threads don't mix
+ * Ownership   line_log_open, then refs: the last unref closes it; the path is copied
+ * Threads     any (LOCK_LEAF is not held over the write; lines take their places before it)
+ * Errors      those of io/fs
+ * Format      lines that end in \n
+ */
+#ifndef EPI_IO_LINE_LOG_H
+#define EPI_IO_LINE_LOG_H
+
+#include "base/err.h"
+
+struct line_log;
+/* goes on at the end of what is there */
+MUST_USE errc line_log_open(struct line_log **out, str path, struct err *e);
+struct line_log *line_log_ref(struct line_log *l);             /* NULL is fine */
+void line_log_unref(struct line_log *l);                       /* NULL is fine */
+/* lines: with their \n */
+MUST_USE errc line_log_write(struct line_log *l, str lines, struct err *e);
+
+#endif
