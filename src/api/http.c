@@ -89,7 +89,14 @@ static str conn_header(const struct http_req *r, const char *name)
     const struct conn *c = CONTAINER_OF(r, const struct conn, req);
     return str_z(MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, name));
 }
-static const struct http_req_ops conn_ops = { conn_header };
+static int conn_fd(const struct conn *c);
+static str conn_client(struct http_req *r)
+{
+    const struct conn *c = CONTAINER_OF(r, const struct conn, req);
+    str ip;
+    return sock_peer_ip(&ip, conn_fd(c), &r->arena, NULL) == OK ? ip : STR_EMPTY;
+}
+static const struct http_req_ops conn_ops = { conn_header, conn_client };
 
 static enum http_method method_of(str m)
 {

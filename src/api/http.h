@@ -38,15 +38,23 @@ struct http_req {
     enum http_method method;
     str method_name, path, query, body;        /* path: decoded, without the query; query: raw */
     http_pairs path_params;                    /* of the route's pattern, in its order */
-    str remote;                                /* "127.0.0.1:33010" */
     struct arena arena;                        /* lives as long as the request */
     _Atomic bool gone;                         /* the client hung up */
     const struct http_req_ops *ops;
 };
-struct http_req_ops { str (*header)(const struct http_req *r, const char *name); };
+struct http_req_ops {
+    str (*header)(const struct http_req *r, const char *name);
+    str (*client)(struct http_req *r);
+};
 static inline str http_header(const struct http_req *r, const char *name)
 {
     return r->ops->header(r, name);
+}
+
+/* "127.0.0.1": who asks; empty: unknown */
+static inline str http_client_ip(struct http_req *r)
+{
+    return r->ops->client ? r->ops->client(r) : STR_EMPTY;
 }
 
 struct http_resp {

@@ -148,6 +148,7 @@ static void run(struct api *a, struct ask *k, struct http_req *r, struct http_re
 {
     k->o.query = param(&k->p, S("query"));
     k->o.cancel = &r->gone;
+    k->o.origin = (struct query_origin){ http_client_ip(r), r->method_name, r->path };
     if (k->expired) {
         api_error(w, API_TIMEOUT, S("query timed out in query execution"));
         return;

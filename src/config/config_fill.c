@@ -284,12 +284,9 @@ static void fill_sections(struct loader *ld, const struct value *root)
         fill_unsupported(ld, S("alerting"));
     if (value_str(value_field(root, "tracing"), "endpoint").n) fill_unsupported(ld, S("tracing"));
     if (value_field(root, "otlp")->set) fill_unsupported(ld, S("otlp"));
-    const struct config *c = ld->c;
-    const struct value *storage = value_field(root, "storage"),
-                       *tsdb = value_field(storage, "tsdb");
-    if (c->query_log_file.n) fill_unsupported(ld, S("global.query_log_file"));
-    if (!tsdb->null && value_field(tsdb, "retention")->set)
-        fill_unsupported(ld, S("storage.tsdb.retention"));
+    const struct value *tsdb = value_field(value_field(root, "storage"), "tsdb");
+    if (!tsdb->null && value_field(tsdb, "stale_series_compaction_threshold")->d != 0)
+        fill_unsupported(ld, S("storage.tsdb.stale_series_compaction_threshold"));
 }
 
 errc config_fill(struct loader *ld, const struct value *root, struct err *e)

@@ -92,6 +92,18 @@ errc sock_local_addr(str *out, int fd, struct arena *a, struct err *e)
     return OK;
 }
 
+errc sock_peer_ip(str *out, int fd, struct arena *a, struct err *e)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof(ss);
+    char host[256];
+    if (getpeername(fd, (struct sockaddr *)&ss, &len) != 0 ||
+        getnameinfo((struct sockaddr *)&ss, len, host, sizeof(host), NULL, 0, NI_NUMERICHOST) != 0)
+        return err_set(e, ERR_IO, "getpeername: %s", strerror(errno));
+    *out = arena_str(a, str_z(host));
+    return OK;
+}
+
 void sock_close(int fd)
 {
     if (fd >= 0) close(fd);

@@ -23,6 +23,8 @@
 MUST_USE errc sock_listen(int *fd, str addr, struct err *e);
 /* "127.0.0.1:41237" */
 MUST_USE errc sock_local_addr(str *out, int fd, struct arena *a, struct err *e);
+/* "127.0.0.1": of who connected */
+MUST_USE errc sock_peer_ip(str *out, int fd, struct arena *a, struct err *e);
 void sock_close(int fd);
 
 struct hangup;

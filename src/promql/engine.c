@@ -26,9 +26,6 @@ SUMMARY_VEC(engine_duration, "prometheus_engine_query_duration_seconds", "Query 
     slice_quantiles, "slice")
 HISTOGRAM_VEC(engine_duration_histogram, "prometheus_engine_query_duration_histogram_seconds",
     "The duration of various parts of PromQL query execution.", slice_bounds, "slice")
-GAUGE(engine_log_enabled, "prometheus_engine_query_log_enabled", "State of the query log.")
-COUNTER(engine_log_failures, "prometheus_engine_query_log_failures_total",
-    "The number of query log failures.")
 ACCOUNT(query_account, "queries")
 
 /* The parts of a query are there from the start, before one ran. */
@@ -436,6 +433,9 @@ errc engine_query(struct engine *en, struct queryable *storage, const struct que
     out->stats.queue_s = queued;
     out->stats.exec_total_s = (double)(clock_mono_ns() - began) / 1e9;
     metric_add(&engine_queries, -1);
+    const struct query_watcher *w = &en->o.watcher;
+    if (w->done && rc != ERR_BAD_INPUT)
+        w->done(w->ctx, &(struct query_report){ o, &out->stats, rc, e });
     if (rc != OK) promql_result_fini(out);
     return rc;
 }

@@ -15,12 +15,17 @@
 #include "promql/parse.h"
 #include "storage/querier.h"
 
-/* Where running queries are written down (queries.active, the query log); filled by cmd. All may be
- * NULL. */
+/* Where running queries are written down (queries.active); filled by cmd. All may be NULL. */
 struct query_sink {
     void *ctx;
     long (*begin)(void *ctx, str query, int64_t start_ms);                 /* a slot */
     void (*end)(void *ctx, long slot);
+};
+/* Who is told of each query that was understood, when it ended (the query log). */
+struct query_report;
+struct query_watcher {
+    void *ctx;
+    void (*done)(void *ctx, const struct query_report *r);     /* may be NULL */
 };
 struct engine_opts {
     struct parse_opts parse;
@@ -32,6 +37,7 @@ struct engine_opts {
     unsigned max_concurrency;
     bool delayed_name_removal, use_start_timestamps, per_step_stats, type_and_unit_labels;
     struct query_sink sink;
+    struct query_watcher watcher;
 };
 struct engine;
 struct engine *engine_new(const struct engine_opts *o);
@@ -39,8 +45,11 @@ void engine_free(struct engine *en);
 /* of subqueries without one: the evaluation interval of a new configuration */
 void engine_set_default_step(struct engine *en, int64_t step_ms);
 
+/* Who asks: "127.0.0.1", "GET", "/api/v1/query"; path empty: nobody from outside. */
+struct query_origin { str client, method, path; };
 struct query_opts {
     str query;
+    struct query_origin origin;
     int64_t start_ms, end_ms, step_ms;     /* instant: start == end, step 0 */
     bool instant;
     int64_t lookback_ms, timeout_ms;       /* 0: the engine's */
@@ -59,6 +68,13 @@ struct query_stats {
     const uint64_t *per_step, *read_per_step;
     size_t n_steps;
     int64_t first_step_ms, step_ms;
+};
+/* borrowed for the call; e is set when rc is not OK */
+struct query_report {
+    const struct query_opts *opts;
+    const struct query_stats *stats;
+    errc rc;
+    const struct err *e;
 };
 struct result {
     /* vector: one point a series; matrix; scalar: series[0]; string: text */

@@ -195,7 +195,7 @@ static void put_steps(struct json *j, str key, const struct query_stats *s, cons
     json_arr_end(j);
 }
 
-static void put_stats(struct json *j, const struct query_stats *s)
+void promql_stats_json(struct json *j, const struct query_stats *s)
 {
     const struct { str key; double v;
     } timings[] = {
@@ -244,7 +244,7 @@ void promql_result_json(struct json *j, const struct result *r, bool stats)
     }
     if (stats) {
         JSON_KEY(j, "stats");
-        put_stats(j, &r->stats);
+        promql_stats_json(j, &r->stats);
     }
     json_obj_end(j);
 }

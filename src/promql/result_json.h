@@ -15,6 +15,8 @@
 #include "promql/engine.h"
 
 void promql_result_json(struct json *j, const struct result *r, bool stats);
+/* the value of "stats" */
+void promql_stats_json(struct json *j, const struct query_stats *s);
 void promql_time_text(struct buf *b, int64_t ms);              /* 1.5 of 1500 */
 void promql_labels_json(struct json *j, struct labels l);      /* {"__name__":"up"} */
 

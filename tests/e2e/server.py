@@ -112,6 +112,12 @@ class ServerCase(unittest.TestCase):
                                      cwd=self.dir, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         self.wait('ready', self.ready)
 
+    def refuses(self, words):
+        with self.assertRaises(AssertionError):
+            self.start()
+        self.assertNotEqual(self.proc.wait(LIMIT_S), 0)
+        self.assertIn(words, self.said())
+
     def ready(self):
         self.assertIsNone(self.proc.poll(), self.said())
         try:
@@ -236,13 +242,41 @@ class Scraping(ServerCase):
         self.assertEqual(self.proc.wait(LIMIT_S), 0, self.said())
 
 
-class Starting(ServerCase):
-    def refuses(self, words):
-        with self.assertRaises(AssertionError):
-            self.start()
-        self.assertNotEqual(self.proc.wait(LIMIT_S), 0)
-        self.assertIn(words, self.said())
+class QueryLog(ServerCase):
+    def lines(self, name):
+        with open(os.path.join(self.dir, name)) as f:
+            return [json.loads(line) for line in f]
 
+    def test_lines(self):
+        self.config('global: {query_log_file: q.log}\n')
+        self.start()
+        self.get('/api/v1/query?query=1%2B1&time=60')
+        self.ask('POST', '/api/v1/query_range', 'query=sum(up)&start=0&end=60&step=15', {'Content-Type': 'application/x-www-form-urlencoded'})
+        self.assertEqual(self.ask('GET', '/api/v1/query?query=1%2B')[0], 400)             # was not understood: no line
+        self.assertEqual(self.ask('GET', '/api/v1/query?query=label_replace(vector(1),"a","b","","(")')[0], 422)
+        one, two, bad = self.lines('q.log')
+        self.assertEqual(one['params'], {'query': '1+1', 'start': '1970-01-01T00:01:00.000Z', 'end': '1970-01-01T00:01:00.000Z', 'step': 0})
+        self.assertEqual(one['httpRequest'], {'clientIP': '127.0.0.1', 'method': 'GET', 'path': '/api/v1/query'})
+        self.assertEqual((one['level'], one['msg']), ('INFO', 'promql query logged'))
+        self.assertEqual(two['params'], {'query': 'sum(up)', 'start': '1970-01-01T00:00:00.000Z', 'end': '1970-01-01T00:01:00.000Z', 'step': 15})
+        self.assertEqual(two['httpRequest']['method'], 'POST')
+        self.assertEqual(set(two['stats']), {'timings', 'samples'})
+        self.assertIn('execTotalTime', two['stats']['timings'])
+        self.assertNotIn('error', two)
+        self.assertEqual(bad['error'], 'invalid regular expression in label_replace(): (')
+        os.rename(os.path.join(self.dir, 'q.log'), os.path.join(self.dir, 'old.log'))      # as logrotate does it
+        self.proc.send_signal(signal.SIGHUP)
+        self.wait('a new file', lambda: os.path.exists(os.path.join(self.dir, 'q.log')))
+        self.get('/api/v1/query?query=2')
+        self.assertEqual([x['params']['query'] for x in self.lines('q.log')], ['2'])
+        self.assertEqual(len(self.lines('old.log')), 3)
+
+    def test_a_folder_that_is_not_there(self):
+        self.config('global: {query_log_file: none/q.log}\n')
+        self.refuses("can't create json log file")
+
+
+class Starting(ServerCase):
     def test_bad_configuration(self):
         self.config('global:\n  nonsense: 1\n')
         self.refuses('field nonsense not found in type')

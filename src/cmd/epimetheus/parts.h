@@ -17,6 +17,7 @@
 #include "tsdb/db.h"
 
 #include "cmd/epimetheus/active_queries.h"
+#include "cmd/epimetheus/query_log.h"
 #include "cmd/epimetheus/server.h"
 #include "cmd/epimetheus/web_front.h"
 
@@ -33,6 +34,7 @@ struct server {
     struct engine *engine;
     struct features on;
     struct active_queries *active;
+    struct query_log *query_log;
     struct scrape_manager *scrape;
     struct api *api;
     struct web_front *front;               /* NULL: no --web.config.file */

@@ -88,6 +88,7 @@ static errc config_prepare(struct server *s, struct config **out, struct err *e)
     struct config *c = NULL;
     TRY(load_text(s, &c, e));
     errc rc = config_served(c, s->flags.config_strict, e);
+    if (rc == OK) rc = query_log_set(s->query_log, c->query_log_file, e);
     if (rc != OK) {
         config_free(c);
         return rc;
@@ -385,6 +386,7 @@ static errc engine_start(struct server *s, struct err *e)
         .per_step_stats = on.per_step_stats,
         .type_and_unit_labels = on.type_and_unit,
         .sink = active_queries_sink(s->active),
+        .watcher = query_log_watcher(s->query_log),
     };
     s->engine = engine_new(&o);
     return OK;
@@ -548,6 +550,7 @@ errc server_start(struct server **out, const struct flags *f, int *exit_code, st
     atomic_init(&s->state, API_STARTING);
     s->on = features_read(&s->flags);
     sources_init(s);
+    s->query_log = query_log_new();
     metric_set_of(METRIC_WITH(&m_build, S("epimetheus"), machine_name(&s->arena), S("linux"),
                       STR_EMPTY, VERSION_OWN, STR_EMPTY, VERSION_PROMETHEUS),
         1);
@@ -579,6 +582,7 @@ void server_stop(struct server *s)
     pool_free(s->scrapes);
     engine_free(s->engine);
     active_queries_close(s->active);
+    query_log_free(s->query_log);
     struct err e = { 0 };
     if (db_close(s->db, &e) != OK) LOG(ERROR, "closing storage failed", kv_err(&e));
     fs_free(s->data_fs);
