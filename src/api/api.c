@@ -1,4 +1,5 @@
 #include "api/room.h"
+#include "api/write.h"
 
 #include "base/mem.h"
 

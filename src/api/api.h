@@ -99,6 +99,13 @@ struct api_storage {
     struct chunk_queryable *chunks;
 };
 
+/* What becomes of a remote write 2.0: start timestamps are stored, type and unit are labels,
+ * metadata are kept. */
+struct write_v2_opts { bool start_times, typed, metadata; };
+/* The remote write receiver; accepted: the names of its messages, as they are told who sends
+ * another. */
+struct api_write_opts { bool on, v1, v2; str accepted; struct write_v2_opts opts; };
+
 struct api_opts {
     struct engine *engine;                     /* these five may come later: api_attach */
     struct queryable *queryable;
@@ -109,7 +116,7 @@ struct api_opts {
     uint64_t read_samples;
     unsigned read_concurrent;
     size_t read_frame_bytes;
-    bool remote_write;                         /* the receiver is on */
+    struct api_write_opts write;
     struct parse_opts parse;
     const struct api_sources *sources;
     str cors_origin;                           /* regex; empty: .* */

@@ -67,7 +67,6 @@ void api_search_label_values(void *ctx, struct http_req *r, struct http_resp *w)
 /* read.c */
 void api_read(void *ctx, struct http_req *r, struct http_resp *w);
 /* write.c */
-extern struct account api_write_account;
 void api_write(void *ctx, struct http_req *r, struct http_resp *w);
 void api_otlp_disabled(void *ctx, struct http_req *r, struct http_resp *w);
 /* web.c */

@@ -40,7 +40,8 @@ struct rig {
 };
 
 struct rig_opts {
-    bool receiver, lifecycle, admin, search;
+    bool receiver, only_v1, lifecycle, admin, search;
+    struct write_v2_opts write_v2;
     struct exemplar_queryable *exemplars;
     struct chunk_queryable *chunks;
     uint64_t read_samples;

@@ -272,15 +272,12 @@ static errc appender_refuse(const struct slot *s, errc rc, const struct incoming
 {
     struct metric *(*of)(struct metric_family *) = x->h ? histogram_of : float_of;
     switch (rc) {
-    case ERR_OUT_OF_BOUNDS:
-        metric_add_to(of(&out_of_bounds), 1);
-        return err_set(e, rc, "out of bounds");
-    case ERR_OUT_OF_ORDER:
-        metric_add_to(of(&out_of_order), 1);
-        return err_set(e, rc, "out of order sample");
-    case ERR_TOO_OLD: metric_add_to(of(&too_old), 1); return err_set(e, rc, "too old sample");
+    case ERR_OUT_OF_BOUNDS: metric_add_to(of(&out_of_bounds), 1); break;
+    case ERR_OUT_OF_ORDER: metric_add_to(of(&out_of_order), 1); break;
+    case ERR_TOO_OLD: metric_add_to(of(&too_old), 1); break;
     default: return refuse_duplicate(s, x, e);
     }
+    return err_set(e, rc, "%.*s", STR_ARG(sample_refusal(rc)));
 }
 
 /* The slow half of a check: not simply newer than all before. quiet: nothing is counted. */

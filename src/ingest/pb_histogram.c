@@ -24,7 +24,30 @@ static const struct {
     [PBH_HINT] = { "ResetHint", PB_VARINT, false },
     [PBH_TIMESTAMP] = { "Timestamp", PB_VARINT, false },
     [PBH_CUSTOM] = { "CustomValues", PB_FIXED64, true },
+    [PBH_START] = { "StartTimestamp", PB_VARINT, false },
 };
+
+PB_SHAPE(span_shape, "BucketSpan", { 1, "Offset", PB_VARINT }, { 2, "Length", PB_VARINT })
+#define HISTOGRAM_SHAPE                                                                            \
+    { PBH_COUNT_INT, "CountInt", PB_VARINT }, { PBH_COUNT_FLOAT, "CountFloat", PB_FIXED64 },       \
+        { PBH_SUM, "Sum", PB_FIXED64 }, { PBH_SCHEMA, "Schema", PB_VARINT },                       \
+        { PBH_ZERO_THRESHOLD, "ZeroThreshold", PB_FIXED64 },                                       \
+        { PBH_ZERO_INT, "ZeroCountInt", PB_VARINT },                                               \
+        { PBH_ZERO_FLOAT, "ZeroCountFloat", PB_FIXED64 },                                          \
+        { PBH_NEG_SPANS, "NegativeSpans", PB_BYTES, &span_shape },                                 \
+        { PBH_NEG_DELTAS, "NegativeDeltas", PB_VARINTS },                                          \
+        { PBH_NEG_COUNTS, "NegativeCounts", PB_FIXED64S },                                         \
+        { PBH_POS_SPANS, "PositiveSpans", PB_BYTES, &span_shape },                                 \
+        { PBH_POS_DELTAS, "PositiveDeltas", PB_VARINTS },                                          \
+        { PBH_POS_COUNTS, "PositiveCounts", PB_FIXED64S },                                         \
+        { PBH_HINT, "ResetHint", PB_VARINT }, { PBH_TIMESTAMP, "Timestamp", PB_VARINT },           \
+        { PBH_CUSTOM, "CustomValues", PB_FIXED64S }
+static const struct pb_shape_field shape_fields[] = { HISTOGRAM_SHAPE };
+static const struct pb_shape_field shape_2_fields[] = { HISTOGRAM_SHAPE,
+    { PBH_START, "StartTimestamp", PB_VARINT } };
+const struct pb_shape pb_histogram_shape = { "Histogram", shape_fields, ARRAY_LEN(shape_fields) };
+const struct pb_shape pb_histogram_2_shape = { "Histogram", shape_2_fields,
+    ARRAY_LEN(shape_2_fields) };
 
 typedef VEC(struct span) spans;
 typedef VEC(int64_t) words; /* integers, or the bits of floats */
@@ -36,7 +59,7 @@ struct reading {
     double count, zero_count;
     spans spans[2]; /* positive, negative */
     words deltas[2], counts[2], custom;
-    int64_t t;
+    int64_t t, st;
 };
 
 static errc take_span(struct reading *r, spans *to, str message)
@@ -91,6 +114,7 @@ static errc take_scalar(struct reading *r, const struct pb_field *f)
     case PBH_NEG_SPANS: return take_span(r, &r->spans[1], f->bytes);
     case PBH_POS_SPANS: return take_span(r, &r->spans[0], f->bytes);
     case PBH_HINT: r->whole.hint = (enum reset_hint)(f->u & 3); break;
+    case PBH_START: r->st = (int64_t)f->u; break;
     default: r->t = (int64_t)f->u; break;
     }
     return OK;
@@ -153,7 +177,7 @@ errc pb_histogram_decode(struct pb_histogram *out, str message, struct arena *a,
     for (struct pb_field f; pb_next(&c, &f);)
         if (f.number > 0 && f.number < PBH_FIELDS) TRY(take_field(&r, &f));
     if (!cur_ok(&c)) return pb_error(e);
-    *out = (struct pb_histogram){ .t = r.t };
+    *out = (struct pb_histogram){ .t = r.t, .st = r.st };
     if (r.is_float) out->floats = floats_of(&r);
     else out->whole = whole_of(&r);
     return OK;

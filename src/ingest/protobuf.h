@@ -45,6 +45,7 @@ enum pb_histogram_field {
     PBH_HINT,
     PBH_TIMESTAMP,
     PBH_CUSTOM,
+    PBH_START,                                 /* remote write 2.0 alone */
     PBH_FIELDS
 };
 
@@ -91,6 +92,10 @@ struct pb_shape_field {
     const struct pb_shape *inside;
 };
 struct pb_shape { const char *name; const struct pb_shape_field *fields; size_t n; };
+/* Rows of fields: number, name, wire, inside. */
+#define PB_SHAPE(var, name_, ...)                                                                  \
+    static const struct pb_shape_field var##_fields[] = { __VA_ARGS__ };                           \
+    static const struct pb_shape var = { name_, var##_fields, ARRAY_LEN(var##_fields) };
 
 /* The whole message, all that is inside included, with the words of the reference's decoder for
  * what is wrong first. Slower than a walk. */

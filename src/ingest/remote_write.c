@@ -1,10 +1,8 @@
 #include "ingest/remote_write.h"
 
 #include "base/f64.h"
-#include "base/utf8.h"
+#include "ingest/pb_histogram.h"
 #include "ingest/protobuf.h"
-
-#include <stdlib.h>
 
 enum { REQ_TIMESERIES = 1, REQ_METADATA = 3 };
 enum { TS_LABELS = 1, TS_SAMPLES = 2, TS_EXEMPLARS = 3, TS_HISTOGRAMS = 4 };
@@ -128,6 +126,12 @@ static errc write_series_scan(struct write_series *s, str message, bool checked,
     return OK;
 }
 
+void write_series_of(struct write_series *out, str message)
+{
+    errc rc = write_series_scan(out, message, true, NULL);
+    assert(rc == OK);
+}
+
 errc write_request_next(
     struct write_request *r, struct write_series *out, bool *more, struct err *e)
 {
@@ -153,32 +157,23 @@ errc write_request_next(
 
 /* ---- the whole message, as the reference takes it */
 
-#define SHAPE(name_, ...) \
-    static const struct pb_shape_field name_##_fields[] = { __VA_ARGS__ }; \
-    static const struct pb_shape name_ = { #name_, name_##_fields, ARRAY_LEN(name_##_fields) };
-SHAPE(Label, { LABEL_NAME, "Name", PB_BYTES, NULL }, { LABEL_VALUE, "Value", PB_BYTES, NULL })
-SHAPE(Sample, { SAMPLE_VALUE, "Value", PB_FIXED64, NULL },
-    { SAMPLE_TIMESTAMP, "Timestamp", PB_VARINT, NULL })
-SHAPE(Exemplar, { 1, "Labels", PB_BYTES, &Label }, { 2, "Value", PB_FIXED64, NULL },
-    { 3, "Timestamp", PB_VARINT, NULL })
-SHAPE(MetricMetadata, { 1, "Type", PB_VARINT, NULL }, { 2, "MetricFamilyName", PB_BYTES, NULL },
-    { 4, "Help", PB_BYTES, NULL }, { 5, "Unit", PB_BYTES, NULL })
-SHAPE(BucketSpan, { 1, "Offset", PB_VARINT, NULL }, { 2, "Length", PB_VARINT, NULL })
-/* Repeated numbers may be packed or not: their wire is looked at where they are decoded. */
-SHAPE(Histogram, { 1, "CountInt", PB_VARINT, NULL }, { 2, "CountFloat", PB_FIXED64, NULL },
-    { 3, "Sum", PB_FIXED64, NULL }, { 4, "Schema", PB_VARINT, NULL },
-    { 5, "ZeroThreshold", PB_FIXED64, NULL }, { 6, "ZeroCountInt", PB_VARINT, NULL },
-    { 7, "ZeroCountFloat", PB_FIXED64, NULL }, { 8, "NegativeSpans", PB_BYTES, &BucketSpan },
-    { 11, "PositiveSpans", PB_BYTES, &BucketSpan }, { 14, "ResetHint", PB_VARINT, NULL },
-    { 15, "Timestamp", PB_VARINT, NULL })
-SHAPE(TimeSeries, { TS_LABELS, "Labels", PB_BYTES, &Label },
-    { TS_SAMPLES, "Samples", PB_BYTES, &Sample },
-    { TS_EXEMPLARS, "Exemplars", PB_BYTES, &Exemplar },
-    { TS_HISTOGRAMS, "Histograms", PB_BYTES, &Histogram })
-SHAPE(WriteRequest, { REQ_TIMESERIES, "Timeseries", PB_BYTES, &TimeSeries },
-    { REQ_METADATA, "Metadata", PB_BYTES, &MetricMetadata })
+PB_SHAPE(label_shape, "Label", { LABEL_NAME, "Name", PB_BYTES },
+    { LABEL_VALUE, "Value", PB_BYTES })
+PB_SHAPE(sample_shape, "Sample", { SAMPLE_VALUE, "Value", PB_FIXED64 },
+    { SAMPLE_TIMESTAMP, "Timestamp", PB_VARINT })
+PB_SHAPE(exemplar_shape, "Exemplar", { 1, "Labels", PB_BYTES, &label_shape },
+    { 2, "Value", PB_FIXED64 }, { 3, "Timestamp", PB_VARINT })
+PB_SHAPE(metadata_shape, "MetricMetadata", { 1, "Type", PB_VARINT },
+    { 2, "MetricFamilyName", PB_BYTES }, { 4, "Help", PB_BYTES }, { 5, "Unit", PB_BYTES })
+PB_SHAPE(series_shape, "TimeSeries", { TS_LABELS, "Labels", PB_BYTES, &label_shape },
+    { TS_SAMPLES, "Samples", PB_BYTES, &sample_shape },
+    { TS_EXEMPLARS, "Exemplars", PB_BYTES, &exemplar_shape },
+    { TS_HISTOGRAMS, "Histograms", PB_BYTES, &pb_histogram_shape })
+PB_SHAPE(request_shape, "WriteRequest",
+    { REQ_TIMESERIES, "Timeseries", PB_BYTES, &series_shape },
+    { REQ_METADATA, "Metadata", PB_BYTES, &metadata_shape })
 
-errc write_request_check(str body, struct err *e) { return pb_check(body, &WriteRequest, e); }
+errc write_request_check(str body, struct err *e) { return pb_check(body, &request_shape, e); }
 
 bool write_series_sample(struct write_series *s, int64_t *t, double *v)
 {
@@ -202,56 +197,12 @@ bool write_series_other(cursor *c, enum write_other kind, str *message)
     return false;
 }
 
-static int label_by_name(const void *a, const void *b)
-{
-    const struct label *x = a, *y = b;
-    return str_cmp(x->name, y->name);
-}
-
-static void sort_labels(struct label *at, size_t n)
-{
-    enum { FEW = 32 };
-    if (n > FEW) {
-        qsort(at, n, sizeof(*at), label_by_name);
-        return;
-    }
-    for (size_t i = 1; i < n; i++) {
-        struct label l = at[i];
-        size_t k = i;
-        for (; k > 0 && str_cmp(at[k - 1].name, l.name) > 0; k--) at[k] = at[k - 1];
-        at[k] = l;
-    }
-}
-
-static errc labels_check(const struct label *at, size_t n, struct err *e)
-{
-    bool named = false;
-    for (size_t i = 0; i < n; i++) {
-        bool name = str_eq(at[i].name, METRIC_NAME);
-        named |= name;
-        if (at[i].name.n == 0 || !utf8_valid(at[i].name) || !utf8_valid(at[i].value) ||
-            (name && at[i].value.n == 0))
-            return err_set(e, ERR_BAD_INPUT, "invalid metric names or labels");
-        if (i && str_eq(at[i - 1].name, at[i].name))
-            return err_set(
-                e, ERR_BAD_INPUT, "label name \"%.*s\" is not unique", STR_ARG(at[i].name));
-    }
-    return named ? OK : err_set(e, ERR_BAD_INPUT, "invalid metric names or labels");
-}
-
-errc write_series_labels(
-    const struct write_series *s, struct arena *a, struct labels *out, struct err *e)
+struct write_labels write_series_labels(const struct write_series *s, struct arena *a)
 {
     struct label *at = arena_array(a, s->n_labels, sizeof(*at));
     size_t n = 0;
     cursor c = cur_of(s->message);
     for (struct pb_field f; n < s->n_labels && pb_next(&c, &f);)
-        if (f.number == TS_LABELS) TRY(write_label_decode(f.bytes, &at[n++], e));
-    sort_labels(at, n);
-    TRY(labels_check(at, n, e));
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i++)
-        if (at[i].value.n) at[kept++] = at[i];
-    *out = (struct labels){ at, kept };
-    return OK;
+        if (f.number == TS_LABELS && write_label_decode(f.bytes, &at[n], NULL) == OK) n++;
+    return write_labels_of(a, at, n);
 }

@@ -15,7 +15,7 @@
 
 #include "base/cursor.h"
 #include "base/err.h"
-#include "model/labels.h"
+#include "ingest/write_labels.h"
 
 struct write_request {
     cursor c;
@@ -37,10 +37,13 @@ void write_request_again(struct write_request *r, str body);
 /* *more false: the end. */
 MUST_USE errc write_request_next(
     struct write_request *r, struct write_series *out, bool *more, struct err *e);
+/* The series of a message that was handed out before. */
+void write_series_of(struct write_series *out, str message);
 /* The whole message with the words of the reference for what is wrong first: for a body that
- * write_request_next refused, or that holds exemplars and metadata, which it passes over. */
+ * write_request_next refused, or that holds exemplars, histograms and metadata, into which it does
+ * not look. */
 MUST_USE errc write_request_check(str body, struct err *e);
-/* The messages of a series' exemplars and histograms: each, in their order; false: no more. c:
+/* The messages of a series' exemplars or histograms: each, in their order; false: no more. c:
  * begun by write_series_others. */
 enum write_other { WRITE_EXEMPLAR = 3, WRITE_HISTOGRAM = 4 };
 cursor write_series_others(const struct write_series *s);
@@ -48,9 +51,8 @@ bool write_series_other(cursor *c, enum write_other kind, str *message);
 /* The next sample of a series; false: no more (write_request_next has checked them all). */
 bool write_series_sample(struct write_series *s, int64_t *t, double *v);
 
-/* Sorted, without empty values. ERR_BAD_INPUT: no metric name, a name or value that may not be, or
- * a name twice: Prometheus counts the series as invalid and goes on with the next. */
-MUST_USE errc write_series_labels(
-    const struct write_series *s, struct arena *a, struct labels *out, struct err *e);
+/* Of a series that write_request_next handed out. What is not fine Prometheus counts as invalid and
+ * goes on with the next. */
+struct write_labels write_series_labels(const struct write_series *s, struct arena *a);
 
 #endif

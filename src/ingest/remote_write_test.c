@@ -33,7 +33,13 @@ static void put_sample(struct buf *series, double v, int64_t t)
 }
 
 /* What a request with one series says of it. */
-struct one { size_t series, samples; errc labels; char text[128]; int64_t t_last; bool raw; };
+struct one {
+    size_t series, samples;
+    enum write_fault labels;
+    char text[128];
+    int64_t t_last;
+    bool raw;
+};
 
 static errc read_one(str body, struct one *out)
 {
@@ -47,10 +53,11 @@ static errc read_one(str body, struct one *out)
     while ((rc = write_request_next(&r, &s, &more, NULL)) == OK && more) {
         out->series++;
         out->raw = s.labels_raw.n > 0;
-        struct labels l;
-        out->labels = write_series_labels(&s, &a, &l, NULL);
+        struct write_labels got = write_series_labels(&s, &a);
+        struct labels l = got.kept;
+        out->labels = got.fault;
         size_t n = 0;
-        for (size_t i = 0; out->labels == OK && i < l.n && n < sizeof(out->text); i++)
+        for (size_t i = 0; i < l.n && n < sizeof(out->text); i++)
             n += (size_t)snprintf(out->text + n, sizeof(out->text) - n, "%.*s=%.*s;",
                 STR_ARG(l.at[i].name), STR_ARG(l.at[i].value));
         double v;
@@ -77,20 +84,20 @@ TEST(remote_write_labels)
     static const struct {
         const char *name;
         const char *pairs[8];
-        errc want;
+        enum write_fault want;
         const char *text;
     } cases[] = {
-        { "sorted", { "__name__", "m", "a", "1" }, OK, "__name__=m;a=1;" },
-        { "unsorted", { "z", "1", "__name__", "m", "a", "2" }, OK, "__name__=m;a=2;z=1;" },
-        { "no name", { "x", "a" }, ERR_BAD_INPUT, "" },
-        { "none", { NULL }, ERR_BAD_INPUT, "" },
-        { "empty label name", { "__name__", "m", "", "v" }, ERR_BAD_INPUT, "" },
-        { "empty value", { "__name__", "m", "e", "" }, OK, "__name__=m;" },
-        { "twice", { "__name__", "m", "a", "1", "a", "2" }, ERR_BAD_INPUT, "" },
-        { "UTF-8 name", { "__name__", "m.\xc3\xbc", "l.x", "y" }, OK,
+        { "sorted", { "__name__", "m", "a", "1" }, WRITE_FINE, "__name__=m;a=1;" },
+        { "unsorted", { "z", "1", "__name__", "m", "a", "2" }, WRITE_FINE, "__name__=m;a=2;z=1;" },
+        { "no name", { "x", "a" }, WRITE_INVALID, "" },
+        { "none", { NULL }, WRITE_INVALID, "" },
+        { "empty label name", { "__name__", "m", "", "v" }, WRITE_INVALID, "" },
+        { "empty value", { "__name__", "m", "e", "" }, WRITE_FINE, "__name__=m;" },
+        { "twice", { "__name__", "m", "a", "1", "a", "2" }, WRITE_TWICE, "" },
+        { "UTF-8 name", { "__name__", "m.\xc3\xbc", "l.x", "y" }, WRITE_FINE,
             "__name__=m.\xc3\xbc;l.x=y;" },
-        { "value not UTF-8", { "__name__", "m", "x", "\xff" }, ERR_BAD_INPUT, "" },
-        { "name not UTF-8", { "__name__", "m\xff" }, ERR_BAD_INPUT, "" },
+        { "value not UTF-8", { "__name__", "m", "x", "\xff" }, WRITE_INVALID, "" },
+        { "name not UTF-8", { "__name__", "m\xff" }, WRITE_INVALID, "" },
     };
     TEST_EACH(c, cases) {
         struct buf series = { 0 }, body = { 0 };

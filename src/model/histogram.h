@@ -49,6 +49,11 @@ static inline bool histogram_schema_is_reserved(int32_t s)
 }
 
 struct histogram *histogram_copy(struct arena *a, const struct histogram *h);
+/* Do spans and buckets fit together, so that a coarser schema can be made of it? Says it in the
+ * words that the reference has for this, which are not those of validation. */
+MUST_USE errc histogram_reducible(const struct histogram *h, struct err *e);
+MUST_USE errc histogram_spans_reducible(
+    const struct span *spans, size_t n_spans, size_t n_buckets, struct err *e);
 /* schema <= h's */
 struct histogram *histogram_copy_to_schema(
     struct arena *a, const struct histogram *h, int32_t schema);

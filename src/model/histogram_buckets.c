@@ -307,6 +307,35 @@ static errc spans_check(const struct histogram_side *s, bool first_too, struct e
         buckets, s->n);
 }
 
+errc histogram_spans_reducible(
+    const struct span *spans, size_t n_spans, size_t n_buckets, struct err *e)
+{
+    uint64_t buckets = 0;
+    for (size_t i = 0; i < n_spans; i++) {
+        if (i > 0 && spans[i].offset < 0)
+            return err_set(e, ERR_BAD_INPUT,
+                "span number %zu with offset %d: histogram has a span whose offset is negative",
+                i + 1, spans[i].offset);
+        buckets += spans[i].length;
+        if (buckets > n_buckets)
+            return err_set(e, ERR_BAD_INPUT,
+                "have %zu buckets but spans need more: histogram spans specify different number "
+                "of buckets than provided",
+                n_buckets);
+    }
+    if (buckets == n_buckets) return OK;
+    return err_set(e, ERR_BAD_INPUT,
+        "spans need %" PRIu64 " buckets, have %zu buckets: histogram spans specify different "
+                              "number of buckets than provided",
+        buckets, n_buckets);
+}
+
+errc histogram_reducible(const struct histogram *h, struct err *e)
+{
+    TRY(histogram_spans_reducible(h->pos.spans, h->pos.n_spans, h->pos.n, e));
+    return histogram_spans_reducible(h->neg.spans, h->neg.n_spans, h->neg.n, e);
+}
+
 static errc counts_check(const struct histogram_side *s, struct err *e)
 {
     for (size_t i = 0; i < s->n; i++) {

@@ -122,6 +122,12 @@ struct int_histogram *int_histogram_copy_to_schema(struct arena *a, const struct
     return c;
 }
 
+errc int_histogram_reducible(const struct int_histogram *h, struct err *e)
+{
+    TRY(histogram_spans_reducible(h->pos.spans, h->pos.n_spans, h->pos.n, e));
+    return histogram_spans_reducible(h->neg.spans, h->neg.n_spans, h->neg.n, e);
+}
+
 static bool side_equal(const struct int_histogram_side *a, const struct int_histogram_side *b)
 {
     if (a->n != b->n || (a->n && memcmp(a->deltas, b->deltas, a->n * sizeof(*a->deltas))))

@@ -32,6 +32,8 @@ struct histogram *int_histogram_to_float(struct arena *a, const struct int_histo
  * is exponential */
 struct int_histogram *int_histogram_copy_to_schema(struct arena *a, const struct int_histogram *h,
                                                    int32_t schema);
+/* as histogram_reducible */
+MUST_USE errc int_histogram_reducible(const struct int_histogram *h, struct err *e);
 bool int_histogram_equal(const struct int_histogram *a, const struct int_histogram *b);
 MUST_USE errc int_histogram_validate(const struct int_histogram *h, struct err *e);
 

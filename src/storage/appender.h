@@ -16,6 +16,7 @@
 #ifndef EPI_STORAGE_APPENDER_H
 #define EPI_STORAGE_APPENDER_H
 
+#include "base/err.h"
 #include "model/exemplar.h"
 #include "model/int_histogram.h"
 #include "model/labels.h"
@@ -26,6 +27,17 @@
  * collected series' handle is refused with ERR_NOT_FOUND; then append by labels again. */
 typedef uint64_t series_handle;
 
+/* The words for a sample that is refused, where they depend on nothing but the code; else empty. */
+static inline str sample_refusal(errc rc)
+{
+    switch (rc) {
+    case ERR_OUT_OF_BOUNDS: return S("out of bounds");
+    case ERR_OUT_OF_ORDER: return S("out of order sample");
+    case ERR_TOO_OLD: return S("too old sample");
+    default: return STR_EMPTY;
+    }
+}
+
 struct appender { const struct appender_ops *ops; };
 struct appender_ops {
     /* Finds or creates the series. `labels` sorted, no empty values. */
@@ -34,9 +46,9 @@ struct appender_ops {
     errc (*append)(
         struct appender *a, series_handle h, int64_t t, double v, int64_t st, struct err *e);
     /* Appends n floats in one go: results[i] says what became of each (OK or a per-sample code), e
-     * has the words of the first that was refused. Samples of a batch come in the order of the
-     * series' slots if the caller kept that order, which makes it fast. ERR_* only for failures of
-     * the whole. */
+     * has the words of the first that was refused; sample_refusal has most of the others'. Samples
+     * of a batch come in the order of the series' slots if the caller kept that order, which makes
+     * it fast. ERR_* only for failures of the whole. */
     errc (*append_batch)(struct appender *a, const series_handle *h, const int64_t *t,
         const double *v, size_t n, uint8_t *results, struct err *e);
     /* Appends a histogram to a known series, of whole numbers or of floats: one of the two is NULL.

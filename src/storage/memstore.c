@@ -91,7 +91,9 @@ static errc mem_take(
         vec_push(&a->pending, ((struct mem_pending){ s, sample }));
     }
     mtx_unlock(&a->m->mu);
-    return rc == OK ? OK : err_set(e, rc, "%s", errc_name(rc));
+    str words = sample_refusal(rc);
+    if (!words.n) words = str_z(errc_name(rc));
+    return rc == OK ? OK : err_set(e, rc, "%.*s", STR_ARG(words));
 }
 
 static errc mem_appender_append(

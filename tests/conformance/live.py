@@ -66,17 +66,9 @@ def sequence_cases(path):
     """The exchanges of one database; a record that needs what is not served yet has that as its kind, whatever its group."""
     out = []
     for n, row in batch.read(path):
+        said = row['name'] + row['target'] + row['response'].get('body', '') + json.dumps(row.get('meaning', ''))
         kind = row.get('group', '')
-        said = row['name'] + row['target'] + row['response'].get('body', '')
-        if kind == 'read' and 'otlp' in json.dumps(row.get('meaning', '')):
-            kind = 'otlp'
-        if kind == 'read' and 'rw[12]' in json.dumps(row.get('meaning', '')):
-            kind = 'write_v2'
-        for word in ('rw2', 'otlp', 'io.prometheus.write.v2', '!='):
-            if kind in ('write_v1', 'verify') and word in said:
-                kind = {'rw2': 'write_v2', 'io.prometheus.write.v2': 'write_v2', '!=': 'everything'}.get(word, word)
-                break
-        out.append(Case(row.get('seq', n), row, kind))
+        out.append(Case(row.get('seq', n), row, 'otlp' if kind in ('verify', 'read') and 'otlp' in said else kind))
     return out
 
 

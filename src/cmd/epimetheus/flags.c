@@ -372,6 +372,16 @@ static errc messages_check(const struct flags *f, struct err *e)
         S("io.prometheus.write.v2.Request") };
     for (size_t i = 0; i < f->proto_messages.n; i++) {
         str m = f->proto_messages.at[i];
+        bool twice = false;
+        SCOPED(buf_fini) struct buf before = { 0 };
+        for (size_t k = 0; k < i; k++) {
+            twice |= str_eq(m, f->proto_messages.at[k]);
+            if (k) buf_u8(&before, ' ');
+            buf_str(&before, f->proto_messages.at[k]);
+        }
+        if (twice)
+            return err_set(e, ERR_BAD_INPUT, "duplicated %.*s flag value, got [%.*s] already",
+                STR_ARG(m), STR_ARG(buf_view(&before)));
         if (str_eq(m, known[0]) || str_eq(m, known[1])) continue;
         return err_set(e, ERR_BAD_INPUT,
             "unknown type for remote write protobuf message %.*s, supported: %.*s, %.*s",
@@ -452,6 +462,8 @@ struct features features_read(const struct flags *f)
         { S("search-api"), &on.search },
         { S("histograms-st-encoding"), &on.histogram_st },
         { S("xor2-encoding"), &on.xor2 },
+        { S("created-timestamp-zero-ingestion"), &on.zero_at_start },
+        { S("metadata-wal-records"), &on.metadata_records },
     };
     /* without effect here: no-ops of old, or parts that are not served yet */
     static const str known[] = {
@@ -460,11 +472,9 @@ struct features features_read(const struct flags *f)
         S("ooo-native-histograms"),
         S("promql-duration-expr"),
         S("concurrent-rule-eval"),
-        S("created-timestamp-zero-ingestion"),
         S("delayed-compaction"),
         S("extra-scrape-metrics"),
         S("fast-startup"),
-        S("metadata-wal-records"),
         S("old-ui"),
         S("otlp-deltatocumulative"),
         S("otlp-native-delta-ingestion"),

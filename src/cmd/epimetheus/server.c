@@ -306,6 +306,22 @@ static struct parse_opts parse_of(const struct features *on)
     };
 }
 
+static struct api_write_opts write_of(struct server *s)
+{
+    struct api_write_opts o = { .on = s->flags.remote_write_receiver,
+        .opts = { .start_times = s->on.st_storage || s->on.zero_at_start,
+            .typed = s->on.type_and_unit,
+            .metadata = s->on.metadata_records } };
+    for (size_t i = 0; i < s->flags.proto_messages.n; i++) {
+        str m = s->flags.proto_messages.at[i];
+        if (str_eq(m, S("prometheus.WriteRequest"))) o.v1 = true;
+        else o.v2 = true;
+        o.accepted = arena_fmt(
+            &s->arena, "%.*s%s%.*s", STR_ARG(o.accepted), i ? ", " : "", STR_ARG(m));
+    }
+    return o;
+}
+
 static errc http_one(struct server *s, int fd, struct err *e)
 {
     size_t n;
@@ -351,7 +367,7 @@ static errc http_start(struct server *s, struct err *e)
         .read_samples = (uint64_t)MAX(s->flags.read_samples, 0),
         .read_concurrent = (unsigned)MAX(s->flags.read_concurrent, 0),
         .read_frame_bytes = (size_t)MAX(s->flags.read_frame_bytes, 0),
-        .remote_write = s->flags.remote_write_receiver,
+        .write = write_of(s),
         .sources = &s->sources,
         .cors_origin = s->flags.cors_origin,
         .external_path = s->external_path,
@@ -426,7 +442,9 @@ static errc storage_start(struct server *s, const struct config *c, struct err *
         .early_ctx = s,
         .fs = s->data_fs,
         .keeps = { .max_exemplars = (size_t)MAX(c->max_exemplars, 0),
+            .metadata = s->on.metadata_records,
             .start_times = s->on.st_storage,
+            .zero_at_start = s->on.zero_at_start,
             .histogram_st = s->on.histogram_st,
             .float_xor2 = floats_are_xor2(s, c) },
         .backend = backends[s->flags.storage_io],
