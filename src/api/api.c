@@ -45,6 +45,8 @@ static const struct http_route routes[] = {
     { HTTP_GET, V1 "/status/buildinfo", api_status_build, 0, 0 },
     { HTTP_GET, V1 "/status/tsdb", api_status_tsdb, 0, 0 },
     { HTTP_GET, V1 "/status/tsdb/blocks", api_status_blocks, 0, 0 },
+    { HTTP_GET, V1 "/status/active_queries", api_active_queries, 0, 0 },
+    { HTTP_DELETE, V1 "/status/active_queries/:id", api_end_query, 0, 0 },
     { HTTP_GET, V1 "/features", api_features_get, 0, 0 },
     { HTTP_GET, V1 "/status/walreplay", api_status_walreplay, HTTP_IN_PLACE, 0 },
     { HTTP_GET, V1 "/notifications", api_notifications_get, 0, 0 },

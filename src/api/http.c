@@ -107,6 +107,7 @@ static enum http_method method_of(str m)
         { S("HEAD"), HTTP_HEAD },
         { S("PUT"), HTTP_PUT },
         { S("OPTIONS"), HTTP_OPTIONS },
+        { S("DELETE"), HTTP_DELETE },
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (str_eq(all[i].name, m)) return all[i].m;
@@ -291,6 +292,7 @@ static str allow_text(unsigned methods, struct arena *a)
 {
     static const struct { unsigned m; str name;
     } all[] = {
+        { HTTP_DELETE, S("DELETE") },
         { HTTP_GET, S("GET") },
         { HTTP_HEAD, S("HEAD") },
         { HTTP_OPTIONS, S("OPTIONS") },

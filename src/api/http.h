@@ -29,7 +29,8 @@ enum http_method {
     HTTP_POST = 4,
     HTTP_PUT = 8,
     HTTP_OPTIONS = 16,
-    HTTP_OTHER = 32
+    HTTP_DELETE = 32,
+    HTTP_OTHER = 64
 };
 struct http_pair { str name, value; };
 typedef VEC(struct http_pair) http_pairs;

@@ -74,6 +74,10 @@ void api_healthy(void *ctx, struct http_req *r, struct http_resp *w);
 void api_ready(void *ctx, struct http_req *r, struct http_resp *w);
 void api_reload(void *ctx, struct http_req *r, struct http_resp *w);
 void api_quit(void *ctx, struct http_req *r, struct http_resp *w);
+/* false: the answer is written */
+bool api_lifecycle_on(const struct api *a, struct http_resp *w);
+void api_active_queries(void *ctx, struct http_req *r, struct http_resp *w);
+void api_end_query(void *ctx, struct http_req *r, struct http_resp *w);
 void api_lifecycle_get(void *ctx, struct http_req *r, struct http_resp *w);
 void api_metrics(void *ctx, struct http_req *r, struct http_resp *w);
 void api_version(void *ctx, struct http_req *r, struct http_resp *w);

@@ -42,7 +42,7 @@ void api_ready(void *ctx, struct http_req *r, struct http_resp *w)
         api_text(w, 200, S("Prometheus Server is Ready.\n"));
 }
 
-static bool lifecycle_on(const struct api *a, struct http_resp *w)
+bool api_lifecycle_on(const struct api *a, struct http_resp *w)
 {
     if (a->o.lifecycle) return true;
     api_text(w, 403, S("Lifecycle API is not enabled."));
@@ -53,7 +53,7 @@ void api_reload(void *ctx, struct http_req *r, struct http_resp *w)
 {
     struct api *a = ctx;
     (void)r;
-    if (!lifecycle_on(a, w)) return;
+    if (!api_lifecycle_on(a, w)) return;
     struct err e = { 0 };
     if (a->o.sources->reload(a->o.sources->ctx, &e) == OK) {
         api_text(w, 200, STR_EMPTY);
@@ -68,7 +68,7 @@ void api_quit(void *ctx, struct http_req *r, struct http_resp *w)
 {
     struct api *a = ctx;
     (void)r;
-    if (!lifecycle_on(a, w)) return;
+    if (!api_lifecycle_on(a, w)) return;
     if (atomic_exchange(&a->quitting, true)) {
         api_text(w, 200, S("Termination already in progress."));
         return;

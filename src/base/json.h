@@ -40,6 +40,11 @@ static inline void json_ki64(struct json *j, str key, int64_t v)
     json_key(j, key);
     json_i64(j, v);
 }
+static inline void json_ku64(struct json *j, str key, uint64_t v)
+{
+    json_key(j, key);
+    json_u64(j, v);
+}
 static inline void json_kbool(struct json *j, str key, bool v)
 {
     json_key(j, key);

@@ -1,5 +1,7 @@
 #include "io/reader.h"
 
+#include "io/work.h"
+
 #include "io/reader_impl.h"
 
 static const struct { const char *word; enum io_backend backend; } backend_words[] = {
@@ -63,6 +65,8 @@ static void reader_unref(struct reader *r)
     file_close(f);
 }
 
+_Thread_local struct io_work io_work;
+
 errc reader_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struct err *e)
 {
     uint64_t size = reader_size(r);
@@ -73,6 +77,8 @@ errc reader_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struc
     struct pin p = { .bytes = S(""), .reader = r };
     if (n) TRY(r->ops->pin(r, off, n, &p, e));
     assert(p.bytes.n == n);
+    io_work.pins++;
+    io_work.bytes += n;
     /* the caller's own reference keeps r alive until here */
     atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
     *out = p;

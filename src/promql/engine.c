@@ -47,6 +47,7 @@ struct engine {
     struct cond freed;
     unsigned running;                      /* GUARDED_BY(mu) */
     struct slices slices;
+    struct active_list active;
     struct pool *pool;                     /* of all queries; NULL: one core */
 };
 
@@ -76,6 +77,7 @@ struct engine *engine_new(const struct engine_opts *o)
     mtx_init(&en->mu, LOCK_QUERY);
     cond_init(&en->freed);
     slices_init(&en->slices, pool_cores());
+    active_init(&en->active);
     if (pool_cores() > 1)
         en->pool = pool_new(&(struct pool_opts){
             .name = "query", .threads = pool_cores() - 1, .queue_max = HELP_MAX });
@@ -89,6 +91,7 @@ void engine_free(struct engine *en)
     assert(en->running == 0);
     pool_free(en->pool);
     slices_fini(&en->slices);
+    active_fini(&en->active);
     cond_fini(&en->freed);
     mtx_fini(&en->mu);
     mem_free(en);
@@ -96,22 +99,23 @@ void engine_free(struct engine *en)
 
 /* Places */
 
-static bool query_canceled(const struct query_opts *o)
+static bool query_canceled(const struct active_query *a)
 {
-    return o->cancel && atomic_load_explicit(o->cancel, memory_order_relaxed);
+    const struct query_opts *o = a->opts;
+    return active_ended(a) || (o->cancel && atomic_load_explicit(o->cancel, memory_order_relaxed));
 }
 
 /* Waits for a place: no longer than the deadline, and not much longer than it takes to see that the
  * query was cancelled. */
 static errc engine_enter(
-    struct engine *en, const struct query_opts *o, int64_t deadline_ns, struct err *e)
+    struct engine *en, struct active_query *a, int64_t deadline_ns, struct err *e)
 {
     enum { LOOK_NS = 50 * 1000 * 1000 };
     errc rc = OK;
     mtx_lock(&en->mu);
     while (en->o.max_concurrency && en->running >= en->o.max_concurrency && rc == OK) {
         int64_t now = clock_mono_ns(), until = now + LOOK_NS;
-        if (query_canceled(o)) rc = ERR_CANCELED;
+        if (query_canceled(a)) rc = ERR_CANCELED;
         else if (deadline_ns && now >= deadline_ns) rc = ERR_TIMEOUT;
         else cond_wait_until(&en->freed, &en->mu, deadline_ns ? MIN(until, deadline_ns) : until);
     }
@@ -119,6 +123,7 @@ static errc engine_enter(
     mtx_unlock(&en->mu);
     if (rc == ERR_CANCELED) return err_set(e, rc, "query was canceled in query queue");
     if (rc == ERR_TIMEOUT) return err_set(e, rc, "query timed out in query queue");
+    atomic_store_explicit(&a->entered_ns, clock_mono_ns(), memory_order_relaxed);
     return OK;
 }
 
@@ -406,6 +411,24 @@ static void running_init(struct running *r, struct engine *en, const struct quer
     r->q.e = e;
 }
 
+static void engine_report(struct engine *en, const struct active_query *active,
+    const struct result *out, errc rc, const struct err *e)
+{
+    struct query_activity activity = active_activity(active);
+    en->o.watcher.done(en->o.watcher.ctx, &(struct query_report){ .opts = active->opts,
+                                              .stats = &out->stats,
+                                              .activity = &activity,
+                                              .rc = rc,
+                                              .e = e });
+}
+
+void engine_active(struct engine *en, struct arena *a, struct query_activity **out, size_t *n)
+{
+    active_copy(&en->active, a, out, n);
+}
+
+bool engine_end(struct engine *en, uint64_t id) { return active_end(&en->active, id); }
+
 errc engine_query(struct engine *en, struct queryable *storage, const struct query_opts *o,
     struct result *out, struct err *e)
 {
@@ -415,7 +438,9 @@ errc engine_query(struct engine *en, struct queryable *storage, const struct que
     int64_t deadline_ns = timeout > 0 ? began + timeout * 1000000 : 0;
     *out = (struct result){ 0 };
     metric_add(&engine_queries, 1);
-    errc rc = engine_enter(en, o, deadline_ns, e);
+    struct active_query active;
+    active_enter(&en->active, &active, o);
+    errc rc = engine_enter(en, &active, deadline_ns, e);
     double queued = engine_observe("queue_time", began);
     if (rc == OK) {
         const struct query_sink *sink = &en->o.sink;
@@ -423,6 +448,7 @@ errc engine_query(struct engine *en, struct queryable *storage, const struct que
         int64_t entered = clock_mono_ns();
         struct running r;
         running_init(&r, en, o, out, deadline_ns, e);
+        r.q.active = &active;
         rc = running_run(&r, storage);
         running_stats(&r);
         out->stats.eval_total_s = (double)(clock_mono_ns() - entered) / 1e9;
@@ -433,9 +459,9 @@ errc engine_query(struct engine *en, struct queryable *storage, const struct que
     out->stats.queue_s = queued;
     out->stats.exec_total_s = (double)(clock_mono_ns() - began) / 1e9;
     metric_add(&engine_queries, -1);
-    const struct query_watcher *w = &en->o.watcher;
-    if (w->done && rc != ERR_BAD_INPUT)
-        w->done(w->ctx, &(struct query_report){ o, &out->stats, rc, e });
+    if (en->o.watcher.done && rc != ERR_BAD_INPUT)
+        engine_report(en, &active, out, rc, e);
+    active_leave(&en->active, &active);
     if (rc != OK) promql_result_fini(out);
     return rc;
 }

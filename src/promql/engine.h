@@ -69,13 +69,30 @@ struct query_stats {
     size_t n_steps;
     int64_t first_step_ms, step_ms;
 };
+struct query_activity;
 /* borrowed for the call; e is set when rc is not OK */
 struct query_report {
     const struct query_opts *opts;
     const struct query_stats *stats;
+    const struct query_activity *activity; /* as it was at the end */
     errc rc;
     const struct err *e;
 };
+/* What a query is at. */
+struct query_activity {
+    uint64_t id;
+    str query;
+    struct query_origin origin;
+    int64_t start_ms, age_ns;
+    int64_t waited_ns;                     /* in the queue, and for its turns */
+    bool running;                          /* or it waits in the queue */
+    uint64_t samples, series, series_done, bytes, memory, memory_peak;
+};
+/* Those that run and wait, the oldest first. */
+void engine_active(struct engine *en, struct arena *a, struct query_activity **out, size_t *n);
+/* Ends one: it answers with ERR_CANCELED. False: there is none of that id any more. */
+bool engine_end(struct engine *en, uint64_t id);
+
 struct result {
     /* vector: one point a series; matrix; scalar: series[0]; string: text */
     enum value_type type;

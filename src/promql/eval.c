@@ -29,7 +29,8 @@ errc eval_fail_same_labels(struct query *q)
 
 static bool query_canceled(const struct query *q)
 {
-    return q->cancel && atomic_load_explicit(q->cancel, memory_order_relaxed);
+    return active_ended(q->active) ||
+           (q->cancel && atomic_load_explicit(q->cancel, memory_order_relaxed));
 }
 static bool query_timed_out(const struct query *q)
 {
@@ -37,9 +38,17 @@ static bool query_timed_out(const struct query *q)
 }
 static bool query_gone(void *ctx) { return query_canceled(ctx) || query_timed_out(ctx); }
 
+/* By the query's own thread. */
+static void query_note(struct query *q)
+{
+    active_memory(q->active, q->arena->used + q->scratch.used);
+    atomic_store_explicit(&q->active->waited_ns, q->slice.waited_ns, memory_order_relaxed);
+}
+
 errc eval_check(struct query *q)
 {
     slice_take(&q->slice, query_gone, q);
+    if (q->slice.all) query_note(q);
     if (query_canceled(q))
         return err_set(q->e, ERR_CANCELED, "query was canceled in expression evaluation");
     if (query_timed_out(q))

@@ -16,6 +16,7 @@
 #ifndef EPI_PROMQL_EVAL_H
 #define EPI_PROMQL_EVAL_H
 
+#include "promql/active.h"
 #include "promql/annotations.h"
 #include "promql/engine.h"
 #include "promql/functions.h"
@@ -40,6 +41,7 @@ struct query {
     bool delayed_names, start_timestamps, type_and_unit;
     int64_t deadline_ns;                   /* 0: none */
     _Atomic bool *cancel;                  /* may be NULL */
+    struct active_query *active;           /* figures of it; shared with its lanes */
     struct slice slice;
     struct pool *pool;                     /* helpers; NULL: none */
     struct err *e;

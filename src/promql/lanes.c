@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "io/pool.h"
+#include "io/work.h"
 
 enum { ROWS_MAX = 32, LANES_A_THREAD = 2, SERIES_MIN = 16, ROUND_NS = 1000 * 1000 };
 
@@ -56,11 +57,17 @@ static void lane_end(struct lanes *ls, struct lane *l)
 
 static errc lane_series(struct lanes *ls, struct lane *l)
 {
+    struct active_query *active = l->q.active;
     for (l->done = 0; l->done < l->n; l->done++) {
         struct lane_row *row = &l->rows[l->done];
+        uint64_t read = l->stats.read, bytes = io_work.bytes;
         *row = (struct lane_row){ .any = false };
         TRY(eval_check(&l->q));
-        TRY(ls->job->compute(ls->job->ctx, l, ls->sel->at[l->from + l->done], row));
+        errc rc = ls->job->compute(ls->job->ctx, l, ls->sel->at[l->from + l->done], row);
+        active_add(&active->samples, l->stats.read - read);
+        active_add(&active->bytes, io_work.bytes - bytes);
+        active_add(&active->series_done, 1);
+        TRY(rc);
     }
     return OK;
 }
@@ -119,6 +126,7 @@ static errc lanes_round(struct lanes *ls, size_t *from)
 errc lanes_run(struct eval *ev, struct selection *sel, const struct lanes_job *job)
 {
     struct lanes ls = { ev, sel, job, NULL, 1, 1 };
+    active_add(&ev->q->active->series, sel->n);
     if (ev->q->pool && sel->n >= SERIES_MIN)
         ls.n = (pool_threads(ev->q->pool) + 1) * (size_t)LANES_A_THREAD;
     ls.at = mem_alloc_array(ls.n, sizeof(*ls.at));

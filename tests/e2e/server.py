@@ -271,6 +271,28 @@ class QueryLog(ServerCase):
         self.assertEqual([x['params']['query'] for x in self.lines('q.log')], ['2'])
         self.assertEqual(len(self.lines('old.log')), 3)
 
+    def test_queries_that_run_are_listed_and_ended(self):
+        self.config('global: {query_log_file: q.log}\n')
+        self.start()
+        heavy = urllib.parse.urlencode({'query': 'sum_over_time((sin(vector(time())) * 2)[30d:100ms])', 'start': 0, 'end': 1000, 'step': 1})
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(self.ask('GET', '/api/v1/query_range?' + heavy)))
+        asking.start()
+        try:
+            self.wait('a query that runs', lambda: any(q['state'] == 'running' for q in self.get('/api/v1/status/active_queries')))
+            one, = self.get('/api/v1/status/active_queries')
+            self.assertEqual((one['client'], one['method'], one['path']), ('127.0.0.1', 'GET', '/api/v1/query_range'))
+            self.assertTrue(one['query'].startswith('sum_over_time'))
+            self.wait('memory', lambda: self.get('/api/v1/status/active_queries')[0]['memoryBytes'] > 0)
+            self.assertEqual(self.ask('DELETE', '/api/v1/status/active_queries/%d' % one['id'])[0], 204)
+        finally:
+            asking.join(LIMIT_S)
+        status, _, body = answers[0]
+        self.assertEqual((status, json.loads(body)['errorType']), (499, 'canceled'), body)
+        self.assertEqual(self.get('/api/v1/status/active_queries'), [])
+        line, = self.lines('q.log')
+        self.assertEqual((line['error'], line['cost']['id']), ('query was canceled in expression evaluation', one['id']))
+
     def test_a_folder_that_is_not_there(self):
         self.config('global: {query_log_file: none/q.log}\n')
         self.refuses("can't create json log file")

@@ -83,6 +83,17 @@ static void put_line(struct buf *b, const struct query_report *r)
         json_kstr(&j, S("path"), o->origin.path);
         json_obj_end(&j);
     }
+    const struct query_activity *q = r->activity;
+    JSON_KEY(&j, "cost");              /* as status/active_queries has it */
+    json_obj(&j);
+    json_ku64(&j, S("id"), q->id);
+    json_key(&j, S("waitSeconds"));
+    json_f64(&j, (double)q->waited_ns / 1e9);
+    json_ku64(&j, S("series"), q->series);
+    json_ku64(&j, S("samples"), q->samples);
+    json_ku64(&j, S("bytesRead"), q->bytes);
+    json_ku64(&j, S("peakMemoryBytes"), q->memory_peak);
+    json_obj_end(&j);
     json_obj_end(&j);
     buf_u8(b, '\n');
 }
