@@ -50,3 +50,6 @@ void clock_fake_advance(int64_t ms)
 }
 
 void clock_fake_off(void) { atomic_store_explicit(&clock_faked, false, memory_order_relaxed); }
+
+bool clock_is_fake(void) { return atomic_load_explicit(&clock_faked, memory_order_relaxed); }
+int64_t clock_real_mono_ns(void) { return clock_read(CLOCK_MONOTONIC); }

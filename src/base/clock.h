@@ -4,7 +4,8 @@
  *             hand.
  * Invariants  clock_mono_ns never goes back.
  * Ownership   none
- * Threads     any; clock_fake_* only from tests, before threads start or with them at rest
+ * Threads     any; clock_fake_set and clock_fake_off only from tests, with threads at rest;
+ *             clock_fake_advance also beside them: who waits sees it within a millisecond
  * Errors      none
  * Format      none
  */
@@ -24,5 +25,7 @@ void clock_sleep_ns(int64_t ns);
 void clock_fake_set(int64_t wall_ms);
 void clock_fake_advance(int64_t ms);
 void clock_fake_off(void);
+bool clock_is_fake(void);
+int64_t clock_real_mono_ns(void);                              /* also under a fake clock */
 
 #endif

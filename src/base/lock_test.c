@@ -48,6 +48,35 @@ TEST(lock_ranks)
 #endif
 }
 
+static void *advance(void *arg)
+{
+    (void)arg;
+    clock_sleep_ns(3000000);
+    clock_fake_advance(60000);
+    return NULL;
+}
+
+/* A wait of a minute of a driven clock ends when the clock has come so far. */
+TEST(cond_waits_by_a_driven_clock)
+{
+    struct mtx m;
+    struct cond c;
+    pthread_t other;
+    mtx_init(&m, LOCK_DB);
+    cond_init(&c);
+    clock_fake_set(1000);
+    int64_t until = clock_mono_ns() + INT64_C(60000000000);
+    EXPECT_EQ(pthread_create(&other, NULL, advance, NULL), 0);
+    mtx_lock(&m);
+    while (cond_wait_until(&c, &m, until)) EXPECT(clock_mono_ns() < until);
+    EXPECT(clock_mono_ns() >= until);
+    mtx_unlock(&m);
+    EXPECT_EQ(pthread_join(other, NULL), 0);
+    clock_fake_off();
+    cond_fini(&c);
+    mtx_fini(&m);
+}
+
 struct shared {
     struct mtx m;
     struct cond c;

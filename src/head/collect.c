@@ -62,8 +62,9 @@ static void head_trim(struct head *h, int64_t mint, struct trimmed *t)
     }
 }
 
-static void head_drop_tombstones(struct head *h, int64_t mint)
+void head_drop_tombstones(struct head *h, int64_t mint)
 {
+    mint = MIN(mint, head_min_ooo_time(h));
     rwlock_wrlock(&h->tombstones_mu);
     size_t kept = 0;
     for (size_t i = 0; i < h->tombstones.n; i++) {

@@ -86,6 +86,8 @@ void head_count_opened(struct head *h, struct open_ctx *c);
 void head_saw_time(struct head *h, int64_t mint, int64_t maxt);
 void head_saw_ooo_time(struct head *h, int64_t mint, int64_t maxt);
 void head_add_tombstone(struct head *h, sref ref, int64_t mint, int64_t maxt);
+/* those that end before mint, but for what late samples are older still */
+void head_drop_tombstones(struct head *h, int64_t mint);
 /* appends; ascending, disjoint */
 void head_tombstones_of(struct head *h, sref ref, intervals *out);
 

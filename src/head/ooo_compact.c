@@ -22,7 +22,11 @@ static void span_of(struct head *h, struct ooo_span *out)
         for (size_t k = 0; o && k < o->closed.n; k++) {
             out->mint = MIN(out->mint, o->closed.at[k].mint);
             out->maxt = MAX(out->maxt, o->closed.at[k].maxt);
-            out->last_ref = MAX(out->last_ref, o->closed.at[k].disk_ref);
+            if (o->closed.at[k].disk_ref <= out->last_ref) continue;
+            out->last_ref = o->closed.at[k].disk_ref;
+            out->last.series = store_cold(&h->store, i)->ref;
+            out->last.mint = o->closed.at[k].mint;
+            out->last.maxt = o->closed.at[k].maxt;
         }
         slot_unlock(s);
     }
@@ -82,6 +86,7 @@ errc head_ooo_end(struct head *h, const struct ooo_span *s, struct err *e)
         atomic_fetch_sub_explicit(&h->n_chunks, gone, memory_order_relaxed);
         metric_add(&head_chunks_removed, (double)gone);
         head_collect(h, head_min_time(h));
+        head_drop_tombstones(h, head_min_time(h));
     }
     return wbl && s->logged ? wal_truncate(wbl, s->last_segment, e) : OK;
 }

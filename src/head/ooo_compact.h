@@ -18,10 +18,12 @@
 
 #include "base/err.h"
 #include "head/head_chunks.h"
+#include "model/sample.h"
 
 struct ooo_span {
     int64_t mint, maxt;                        /* of the chunks; mint > maxt: there are none */
     uint64_t last_ref;                         /* the newest of them */
+    struct { sref series; int64_t mint, maxt; } last;
     bool logged;
     uint32_t last_segment;                     /* logged: of the log, before the new one */
 };

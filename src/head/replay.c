@@ -289,8 +289,9 @@ void head_replay_tombstone(
 {
     *out = (struct replay_reset){ 0 };
     series_reserve_ref(&r->head->series, ref);
-    if (maxt < head_min_valid_time(r->head)) return;
+    bool old = maxt < head_min_valid_time(r->head);            /* may be of late samples */
     uint32_t slot = router_slot(r, ref);
+    if (old && (!slot || tombstone_is_end(mint, maxt))) return;
     if (!slot) {
         mtx_lock(&r->mu);
         r->stats.unknown[REPLAY_TOMBSTONES]++;
@@ -750,6 +751,7 @@ void head_replay_finish(struct head_replay *r, struct head_replay_stats *stats)
     r->stats.unknown[REPLAY_SERIES] = r->strange.n;
     series_reserve_ref(&r->head->series, r->strange_max);
     head_collect(h, head_min_valid_time(h));
+    head_drop_tombstones(h, head_min_valid_time(h));
     if (head_min_time(h) <= head_max_time(h) && head_min_time(h) < head_min_valid_time(h))
         atomic_store_explicit(&h->min_time, head_min_valid_time(h), memory_order_relaxed);
     if (stats) *stats = r->stats;

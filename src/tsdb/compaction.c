@@ -13,6 +13,7 @@
 #include "head/head.h"
 #include "head/ooo_compact.h"
 #include "tsdb/blocks.h"
+#include "tsdb/late_reached.h"
 #include "wal/checkpoint.h"
 #include "wal/wal.h"
 
@@ -242,6 +243,7 @@ static errc write_checkpoint(
         .has_previous = d->has_checkpoint,
         .previous = d->checkpoint,
         .mint = c->wal_mint,
+        .deletions_mint = MIN(c->wal_mint, head_min_ooo_time(c->of.head)),
         .keep = checkpoint_keeps,
         .ctx = c,
     };
@@ -402,6 +404,7 @@ static errc compact_ooo(struct compaction *c, struct err *e)
     if (!c->ooo_written) TRY_IN(e, ooo_write(c, e), "compacting late samples");
     c->ooo_written = true;
     TRY(compaction_reload(c, e));
+    TRY_IN(e, late_reached_note(c->of.fs, &c->ooo, e), "late.reached");
     TRY_IN(e, ooo_forget(c, e), "truncating late samples");
     c->ooo_written = c->ooo_due = false;
     return chunk_files_truncate(c, e);

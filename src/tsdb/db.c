@@ -85,7 +85,8 @@ struct db {
     _Atomic bool unsure;
     struct thread *thread;
     struct mtx mu;                     /* LOCK_DB */
-    struct cond wake;
+    struct cond wake, settled;
+    uint64_t rounds;                   /* GUARDED_BY(mu): of the background, that ended */
     bool stop;                         /* GUARDED_BY(mu) */
     bool hurry;                        /* GUARDED_BY(mu): the next round is due at once */
 };
@@ -255,6 +256,8 @@ static void db_run(void *arg)
         mtx_unlock(&db->mu);
         db_tick(db);
         mtx_lock(&db->mu);
+        db->rounds++;
+        cond_broadcast(&db->settled);
         int64_t until = clock_mono_ns() + TICK_MS * 1000000ll;
         while (!db->stop && !db->hurry && cond_wait_until(&db->wake, &db->mu, until)) {}
         db->hurry = false;
@@ -271,6 +274,7 @@ errc db_open(struct db **out, const struct db_opts *o, struct db_opened *what, s
     turn_init(&db->turn);
     mtx_init(&db->mu, LOCK_DB);
     cond_init(&db->wake);
+    cond_init(&db->settled);
     struct db_opened found = { 0 };
     struct recover_chunks chunks = { 0 };
     int64_t start = clock_mono_ns();
@@ -323,6 +327,7 @@ static void db_free(struct db *db, bool remove_lock)
     blocks_close(db->blocks);
     fs_lock_release(db->lock, remove_lock);
     cond_fini(&db->wake);
+    cond_fini(&db->settled);
     mtx_fini(&db->mu);
     turn_fini(&db->turn);
     mem_free(db);
@@ -418,6 +423,18 @@ void db_tick(struct db *db)
         turn_give_background(&db->turn, !db->cut_short);
     }
     epoch_collect();
+}
+
+void db_settle(struct db *db)
+{
+    mtx_lock(&db->mu);
+    uint64_t until = db->rounds + 2;           /* the one that runs began before */
+    while (db->rounds < until) {
+        db->hurry = true;
+        cond_broadcast(&db->wake);
+        cond_wait(&db->settled, &db->mu);
+    }
+    mtx_unlock(&db->mu);
 }
 
 errc db_compact(struct db *db, struct err *e)

@@ -83,6 +83,8 @@ struct chunk_queryable *db_chunk_queryable(struct db *db);
 MUST_USE errc db_sync(struct db *db, struct err *e);
 /* one round of the background work */
 void db_tick(struct db *db);
+/* Waits until the background began a round after this call and ended it. REQUIRES: not no_thread */
+void db_settle(struct db *db);
 void db_set_retention(struct db *db, struct retention r);
 /* How much older than the newest sample a sample may be that is taken out of order; 0: none is. One
  * at a time. Fails where the log for such samples cannot be begun; the window is as before then. */

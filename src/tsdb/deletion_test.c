@@ -15,11 +15,11 @@ TEST(deletion_in_block_and_head)
     struct fs *fs;
     struct db *db;
     begin(&fs, &db);
-    EXPECT_OK(delete_of(db, 1, 10, 19));                       /* in the block */
-    EXPECT_OK(delete_of(db, 1, ROUNDS - 10, ROUNDS + 100));    /* in the head, and beyond it */
-    EXPECT_OK(delete_of(db, 2, -1000, ROUNDS + 1000));         /* all of it */
-    EXPECT_OK(delete_of(db, 77, 0, ROUNDS));                   /* nobody */
-    EXPECT_OK(delete_of(db, 3, 50, 40));                       /* no time */
+    EXPECT_OK(delete_of(db, 1, 10, 19));                    /* in the block */
+    EXPECT_OK(delete_of(db, 1, ROUNDS - 10, ROUNDS + 100)); /* in the head, and beyond it */
+    EXPECT_OK(delete_of(db, 2, -1000, ROUNDS + 1000));      /* all of it */
+    EXPECT_OK(delete_of(db, 77, 0, ROUNDS));                /* nobody */
+    EXPECT_OK(delete_of(db, 3, 50, 40));                    /* no time */
     for (int round = 0; round < 3; round++) {
         EXPECT_EQ(count(db, 0, 0, ROUNDS), ROUNDS);
         EXPECT_EQ(count(db, 1, 0, ROUNDS), ROUNDS - 20);
@@ -36,12 +36,84 @@ TEST(deletion_in_block_and_head)
             EXPECT_OK(db_clean_tombstones(db, NULL));
             EXPECT_EQ(metas(db).tombstones, 0);
             EXPECT(metas(db).samples < before);
-            EXPECT_EQ(metas(db).series, levels);            /* still of level 1 */
+            EXPECT_EQ(metas(db).series, levels); /* still of level 1 */
         }
     }
-    fill(db, ROUNDS, ROUNDS + 10);                             /* what comes later is not deleted */
+    fill(db, ROUNDS, ROUNDS + 10); /* what comes later is not deleted */
     EXPECT_EQ(count(db, 2, ROUNDS, ROUNDS + 10), 10);
     end(fs, db);
+}
+
+static void put_late(struct db *db, int from, int to)
+{
+    struct appendable *s = db_appendable(db);
+    struct appender *a = NULL;
+    EXPECT_OK(s->ops->begin(s, &a, NULL));
+    for (int round = from; round < to; round++) {
+        struct label l[] = { { METRIC_NAME, S("m") }, { S("id"), S("1") } };
+        series_handle h = 0;
+        int64_t t = T0 + (int64_t)round * STEP_MS + STEP_MS / 2;
+        EXPECT_OK(a->ops->series(a, (struct labels){ l, 2 }, &h, NULL));
+        EXPECT_OK(a->ops->append(a, h, t, 1, 0, NULL));
+    }
+    EXPECT_OK(a->ops->commit(a, NULL));
+}
+
+enum { LATE = 50, GONE = 31 + 30 }; /* in order and late ones, [60, 90] */
+
+static struct db *late_and_deleted(struct fs *fs)
+{
+    struct db *db = open_db(fs, 0);
+    EXPECT_OK(db_set_ooo_window(db, (int64_t)ROUNDS * STEP_MS, NULL));
+    fill(db, 0, 170);
+    put_late(db, 50, 50 + LATE);
+    EXPECT_EQ(count(db, 1, 0, ROUNDS), 170 + LATE);
+    EXPECT_OK(delete_of(db, 1, 60, 90));
+    EXPECT_EQ(count(db, 1, 0, ROUNDS), 170 + LATE - GONE);
+    fill(db, 170, ROUNDS);
+    return db;
+}
+
+/* Late samples stay in the head while the rest of their time becomes a block and leaves it: what
+ * was deleted of them does not come back. */
+TEST(deleted_late_samples_stay_deleted)
+{
+    struct fs *fs = fs_sim_new(test_seed());
+    hush(true);
+    struct db *db = late_and_deleted(fs);
+    for (int i = 0; i < 3; i++) {
+        EXPECT_EQ(count(db, 1, 0, ROUNDS), ROUNDS + LATE - GONE);
+        EXPECT_EQ(count(db, 2, 0, ROUNDS), ROUNDS);
+        EXPECT_OK(db_compact(db, NULL));
+        if (i == 0) continue;
+        close_db(db);
+        db = open_db(fs, 0);
+    }
+    end(fs, db);
+}
+
+/* Nor when the power goes while they move. */
+TEST(power_cuts_of_deleted_late_samples)
+{
+    bool done = false;
+    hush(true);
+    for (uint64_t at = 1; !done; at += 7) {
+        struct fs *fs = fs_sim_new(test_seed() + at);
+        struct db *db = late_and_deleted(fs);
+        EXPECT_OK(db_sync(db, NULL));
+        fs_sim_power_off_after(fs, at);
+        done = db_compact(db, NULL) == OK;
+        db_abandon(db);
+        fs_sim_crash(fs, at % 2 ? SIM_LOSE_SOME : SIM_LOSE_ALL);
+        db = open_db(fs, 0);
+        EXPECT_EQ(count(db, 1, 0, ROUNDS), ROUNDS + LATE - GONE);
+        EXPECT_OK(db_compact(db, NULL));
+        EXPECT_EQ(count(db, 1, 0, ROUNDS), ROUNDS + LATE - GONE);
+        EXPECT_EQ(count(db, -1, 0, ROUNDS), SERIES * ROUNDS + LATE - GONE);
+        close_db(db);
+        fs_free(fs);
+    }
+    hush(false);
 }
 
 TEST(deletion_of_all_leaves_no_block)
@@ -53,7 +125,7 @@ TEST(deletion_of_all_leaves_no_block)
     EXPECT_EQ(count(db, -1, 0, ROUNDS), 0);
     EXPECT_OK(db_clean_tombstones(db, NULL));
     EXPECT_EQ(metas(db).series, 0);
-    EXPECT_OK(db_clean_tombstones(db, NULL));                  /* nothing to do */
+    EXPECT_OK(db_clean_tombstones(db, NULL)); /* nothing to do */
     close_db(db);
     db = open_db(fs, 0);
     EXPECT_EQ(metas(db).series, 0);

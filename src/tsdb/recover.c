@@ -6,6 +6,7 @@
 #include "head/head.h"
 #include "head/ooo.h"
 #include "head/replay.h"
+#include "tsdb/late_reached.h"
 #include "tsdb/replay_log.h"
 #include "wal/orphans.h"
 #include "wal/rec_histogram.h"
@@ -296,8 +297,10 @@ errc recover_head(const struct recover_in *in, struct db_opened *what, struct er
         .workers = in->workers,
         .progress = db_replay_at };
     struct recovery r = { .in = in, .what = what, .log = replay_log_new(&o) };
+    uint64_t in_blocks = late_reached(in->fs, in->chunks);
     for (size_t i = 0; i < in->chunks->all.n; i++) {
         const struct chunk_found *c = &in->chunks->all.at[i];
+        if (c->ooo && c->ref <= in_blocks) continue;
         struct head_replay_chunk rc = { c->series, c->mint, c->maxt, c->ref, c->n, c->enc, c->ooo };
         head_replay_chunk(replay, &rc);
     }

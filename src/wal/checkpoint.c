@@ -88,7 +88,7 @@ static errc pass_samples(struct checkpoint *c, const struct wal_rec *rec, struct
 static errc pass_tombstones(struct checkpoint *c, const struct wal_rec *rec, struct err *e)
 {
     TRY(tombstones_decode(&c->tombstones, rec->bytes, e));
-    size_t had = FILTER(&c->tombstones, x, kept(c, x->ref) && x->maxt >= c->o->mint);
+    size_t had = FILTER(&c->tombstones, x, kept(c, x->ref) && x->maxt >= c->o->deletions_mint);
     struct buf *b = room(c, rec, had, c->tombstones.n);
     if (!b) return OK;
     tombstones_encode(b, c->tombstones.at, c->tombstones.n);

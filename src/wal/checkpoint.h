@@ -28,6 +28,7 @@ struct wal_checkpoint_opts {
     uint32_t first, last;
     bool has_previous; uint32_t previous;      /* checkpoint to begin with */
     int64_t mint;                              /* samples before it go */
+    int64_t deletions_mint;                    /* deletions that end before it go */
     bool (*keep)(void *ctx, sref ref);         /* is the series alive, or its record needed? */
     void *ctx;
 };
