@@ -107,7 +107,19 @@ bool lex_quoted(struct expo *x, bool newlines);
 errc text_next(struct expo *x, struct err *e);
 errc openmetrics_next(struct expo *x, struct err *e);
 
+/* Without NHCB between: what expo_next and its like do for the text formats. */
+MUST_USE errc expo_line_next(struct expo *x, struct err *e);
+MUST_USE bool expo_line_exemplar(struct expo *x, struct arena *a, struct expo_exemplar *out);
+int64_t expo_line_start_ts(struct expo *x);                    /* OpenMetrics */
+/* series of this type may have a start timestamp */
+static inline bool expo_type_starts(enum metric_type t)
+{
+    return t == TYPE_COUNTER || t == TYPE_SUMMARY || t == TYPE_HISTOGRAM;
+}
+
 /* What both parsers share. */
+/* \" (if quotes) \\ \n are one byte each; any other backslash stands for itself. */
+str expo_unescape(struct arena *a, str s, bool quotes);
 const char *expo_tok_name(enum expo_tok t);
 errc expo_unexpected(const struct expo *x, struct err *e, const char *expected, enum expo_tok got);
 /* <words> while parsing: "<entry so far>" */

@@ -1,24 +1,50 @@
-#include "ingest/expo_lex.h"
+#include "ingest/exposition.h"
 
 #include "base/f64.h"
 #include "base/map.h"
 #include "base/utf8.h"
+#include "ingest/expo_lex.h"
+#include "ingest/expo_nhcb.h"
+#include "ingest/expo_pb.h"
 #include "model/sample.h"
+
+/* Whose lines have to be parsed each time: for a start timestamp, or as parts of a histogram. */
+static uint32_t expo_parsed_types(enum expo_format format, const struct expo_opts *o)
+{
+    uint32_t types = 0;
+    if (format == EXPO_PROTOBUF) return UINT32_MAX;
+    if (o->convert_classic) types |= 1u << TYPE_HISTOGRAM;
+    for (int t = 0; t < METRIC_TYPES && format == EXPO_OPENMETRICS && o->skip_created; t++)
+        if (expo_type_starts((enum metric_type)t)) types |= 1u << t;
+    return types;
+}
 
 void expo_init(
     struct expo *x, enum expo_format format, uint8_t *body, size_t n, const struct expo_opts *opts)
 {
-    assert(format == EXPO_TEXT || format == EXPO_OPENMETRICS);
+    assert(format != EXPO_NONE);
     assert(body[n] == 0);
     *x = (struct expo){ .format = format, .b = body, .n = n, .name_from = SIZE_MAX };
     if (opts) x->opts = *opts;
+    x->parsed_types = expo_parsed_types(format, &x->opts);
     if (format == EXPO_TEXT) body[x->n++] = '\n';
+    x->keyed = format == EXPO_PROTOBUF;
+    if (x->keyed) x->pb = expo_pb_new(str_of(body, n));
+    else if (x->opts.convert_classic) x->nhcb = expo_nhcb_new(x->opts.skip_created);
 }
 
 void expo_fini(struct expo *x)
 {
     vec_fini(&x->pairs);
     vec_fini(&x->ex_pairs);
+    expo_pb_free(STEAL(x->pb));
+    expo_nhcb_free(STEAL(x->nhcb));
+}
+
+errc expo_line_next(struct expo *x, struct err *e)
+{
+    x->exemplars_told = 0;
+    return x->format == EXPO_TEXT ? text_next(x, e) : openmetrics_next(x, e);
 }
 
 errc expo_next(struct expo *x, enum expo_entry *out, struct err *e)
@@ -28,7 +54,10 @@ errc expo_next(struct expo *x, enum expo_entry *out, struct err *e)
         *out = EXPO_END;
         return OK;
     }
-    errc rc = x->format == EXPO_TEXT ? text_next(x, e) : openmetrics_next(x, e);
+    x->exemplars_told = 0;
+    errc rc = x->pb     ? expo_pb_next(x, e)
+              : x->nhcb ? expo_nhcb_next(x, e)
+                        : expo_line_next(x, e);
     x->rc = rc;
     if (rc != OK) return rc;
     x->done = x->kind == EXPO_END;
@@ -43,6 +72,13 @@ void expo_seek(struct expo *x, size_t pos, enum metric_type type)
     x->state = LEX_INIT;
     x->type = type;
     x->done = false;
+}
+
+struct expo_spot expo_spot(const struct expo *x) { return expo_pb_spot(x); }
+
+errc expo_return(struct expo *x, struct expo_spot spot, struct err *e)
+{
+    return expo_pb_return(x, spot, e);
 }
 
 const char *expo_tok_name(enum expo_tok t)
@@ -185,7 +221,7 @@ errc expo_label_value(
 }
 
 /* \" \\ \n are one byte each; any other backslash stands for itself. */
-static str expo_unescape(struct arena *a, str s, bool quotes)
+str expo_unescape(struct arena *a, str s, bool quotes)
 {
     if (str_index(s, '\\') == SIZE_MAX) return s;
     uint8_t *p = arena_alloc(a, s.n);
@@ -201,6 +237,7 @@ static str expo_unescape(struct arena *a, str s, bool quotes)
 
 str expo_help(const struct expo *x, struct arena *a)
 {
+    if (x->format == EXPO_PROTOBUF) return x->text;
     return expo_unescape(a, x->text, x->format == EXPO_OPENMETRICS);
 }
 
@@ -232,33 +269,51 @@ static str expo_slice(const struct expo *x, size_t from, size_t to)
     return str_of(x->b + from, to - from);
 }
 
-struct labels expo_labels(const struct expo *x, struct arena *a)
+/* Labels of the line as they stand in the page. */
+static size_t expo_line_labels(const struct expo *x, struct arena *a, struct label *at)
 {
-    assert(x->kind == EXPO_SERIES);
-    struct label *at = arena_array(a, x->pairs.n / 4 + 3, sizeof(*at));
     size_t n = 0;
-    bool typed = x->opts.type_and_unit_labels && x->type != TYPE_UNKNOWN;
-    bool united = x->opts.type_and_unit_labels && x->unit.n > 0;
-    str name = expo_unescape(a, expo_slice(x, x->name_from, x->name_to), true);
-    bool named = !x->opts.type_and_unit_labels || name.n > 0;
-    if (named) at[n++] = (struct label){ METRIC_NAME, name };
-    if (typed) at[n++] = (struct label){ S("__type__"), metric_type_name(x->type) };
-    if (united) at[n++] = (struct label){ S("__unit__"), x->unit };
     for (size_t i = 0; i < x->pairs.n; i += 4) {
         str label = expo_unescape(a, expo_slice(x, x->pairs.at[i], x->pairs.at[i + 1]), true);
-        if ((typed && str_eq(label, S("__type__"))) || (united && str_eq(label, S("__unit__"))))
-            continue;
-        if (x->opts.type_and_unit_labels && named && str_eq(label, METRIC_NAME)) continue;
         str value = expo_unescape(a, expo_slice(x, x->pairs.at[i + 2], x->pairs.at[i + 3]), true);
         at[n++] = (struct label){ label, expo_canonical(x, a, label, value) };
     }
+    return n;
+}
+
+/* What type_and_unit_labels says itself, the page need not say. */
+static bool expo_is_said(str label, bool named, bool typed, bool united)
+{
+    return (typed && str_eq(label, S("__type__"))) || (united && str_eq(label, S("__unit__"))) ||
+           (named && str_eq(label, METRIC_NAME));
+}
+
+struct labels expo_labels(const struct expo *x, struct arena *a)
+{
+    if (x->kind == EXPO_HISTOGRAM && x->nhcb) return expo_nhcb_labels(x, a);
+    assert(x->kind == EXPO_SERIES || x->pb);
+    size_t max = x->pb ? expo_pb_labels_max(x) : x->pairs.n / 4;
+    struct label *at = arena_array(a, max + 3, sizeof(*at));
+    size_t n = 0;
+    bool said = x->opts.type_and_unit_labels, typed = said && x->type != TYPE_UNKNOWN,
+         united = said && x->unit.n > 0;
+    str name = x->pb ? expo_pb_name(x, a)
+                     : expo_unescape(a, expo_slice(x, x->name_from, x->name_to), true);
+    bool named = !said || name.n > 0;
+    if (named) at[n++] = (struct label){ METRIC_NAME, name };
+    if (typed) at[n++] = (struct label){ S("__type__"), metric_type_name(x->type) };
+    if (united) at[n++] = (struct label){ S("__unit__"), x->unit };
+    size_t from = n;
+    size_t all = n + (x->pb ? expo_pb_labels(x, a, at + n) : expo_line_labels(x, a, at + n));
+    for (size_t i = from; i < all; i++)
+        if (!said || !expo_is_said(at[i].name, named, typed, united)) at[n++] = at[i];
     expo_sort(at, n);
     return (struct labels){ at, n };
 }
 
-bool expo_exemplar(const struct expo *x, struct arena *a, struct expo_exemplar *out)
+bool expo_line_exemplar(struct expo *x, struct arena *a, struct expo_exemplar *out)
 {
-    if (!x->has_exemplar) return false;
+    if (!x->has_exemplar || x->exemplars_told++) return false;
     size_t n = x->ex_pairs.n / 4;
     struct label *at = arena_array(a, n, sizeof(*at));
     for (size_t i = 0; i < n; i++) {
@@ -269,4 +324,25 @@ bool expo_exemplar(const struct expo *x, struct arena *a, struct expo_exemplar *
     *out = (struct expo_exemplar){ { at, n }, x->exemplar_value,
         x->exemplar_has_ts ? x->exemplar_ts : 0, x->exemplar_has_ts };
     return true;
+}
+
+bool expo_exemplar(struct expo *x, struct arena *a, struct expo_exemplar *out)
+{
+    if (x->pb) return expo_pb_exemplar(x, a, out);
+    if (x->kind == EXPO_HISTOGRAM) return expo_nhcb_exemplar(x, out);
+    return expo_line_exemplar(x, a, out);
+}
+
+struct expo_histogram expo_histogram(const struct expo *x, struct arena *a)
+{
+    assert(x->kind == EXPO_HISTOGRAM);
+    return x->pb ? expo_pb_histogram(x, a) : expo_nhcb_histogram(x);
+}
+
+int64_t expo_start_ts(struct expo *x)
+{
+    if (x->pb) return expo_pb_start_ts(x);
+    bool known = false;
+    int64_t st = x->nhcb ? expo_nhcb_start_ts(x, &known) : 0;
+    return known ? st : expo_line_start_ts(x);
 }

@@ -30,7 +30,16 @@
  * the target will say it again. So `at` is such a page and, behind it, the lines that are GONE. A
  * line whose sample was not taken is MISSED, and GONE from the end of the page on. */
 
-enum { META = 1, DROPPED = 2, TRACKED = 4, TWIN = 8, SEEN = 16, GONE = 32, MISSED = 64 };
+enum {
+    META = 1,
+    DROPPED = 2,
+    TRACKED = 4,
+    TWIN = 8,
+    SEEN = 16,
+    GONE = 32,
+    MISSED = 64,
+    KEYED = 128                        /* the parser says what stands for it, not a text */
+};
 enum { AHEAD = 4, PREFETCH_BYTES = 2048, KNOWN_SPARE = 1000 };
 #define IN_NEXT 0x80000000u
 
@@ -52,6 +61,7 @@ struct line_cache {
     size_t whole_n;                    /* lines of the last page that did not fail */
     struct expo *page;
     bool open, diverged, live, whole, track_ts, predict_meta;
+    bool may_ahead;                    /* nothing of the last page had to be parsed again */
     bool mixed;                        /* some line is GONE or MISSED */
     bool tell_comments;                /* all those of the next page */
     struct account *acc;
@@ -127,10 +137,12 @@ void line_cache_begin(struct line_cache *c, struct expo *page, bool track_ts)
     c->diverged = false;
     c->pos = 0;
     c->untracked.n = 0;
-    /* Looking ahead for start timestamps and unit labels need every comment parsed. */
-    c->predict_meta =
-        !c->tell_comments && (page->format == EXPO_TEXT ||
-                                 !(page->opts.skip_created || page->opts.type_and_unit_labels));
+    /* Looking ahead for start timestamps, unit labels and histograms that are put together need
+     * every comment parsed. */
+    bool looks = page->format == EXPO_OPENMETRICS &&
+                 (page->opts.skip_created || page->opts.type_and_unit_labels);
+    c->predict_meta = !c->tell_comments && !page->nhcb && !looks;
+    c->may_ahead = page->parsed_types == 0;
 }
 
 static inline cached_list *line_cache_lines(struct line_cache *c)
@@ -182,13 +194,18 @@ static void line_cache_build_index(struct line_cache *c)
             line_cache_index_put(c, c->next.at[i].hash, ((uint32_t)i | IN_NEXT) + 1);
 }
 
-static uint32_t line_cache_find(struct line_cache *c, uint64_t hash, uint32_t len, bool meta)
+static bool line_is(const struct cached *l, const struct cached *other)
+{
+    return l->hash == other->hash && l->len == other->len &&
+           !((l->flags ^ other->flags) & (META | KEYED));
+}
+
+static uint32_t line_cache_find(struct line_cache *c, const struct cached *line)
 {
     if (!c->index) line_cache_build_index(c);
-    for (size_t i = hash & (c->index_cap - 1); c->index[i]; i = (i + 1) & (c->index_cap - 1)) {
-        const struct cached *l = line_cache_place(c, c->index[i]);
-        if (l->hash == hash && l->len == len && !(l->flags & META) == !meta) return c->index[i];
-    }
+    size_t mask = c->index_cap - 1;
+    for (size_t i = line->hash & mask; c->index[i]; i = (i + 1) & mask)
+        if (line_is(line_cache_place(c, c->index[i]), line)) return c->index[i];
     return 0;
 }
 
@@ -249,7 +266,7 @@ static inline bool line_match(struct line_cache *c, const struct cached *l, stru
     const uint8_t *q = line_number_short(p + l->len + 1, &out->value);
     if (!q) q = line_number(p + l->len + 1, end, &out->value);
     if (!q || (*q != '\n' && *q != ' ')) return false;
-    out->has_exemplar = false;
+    out->has_exemplar = out->histogram = out->parsed = false;
     out->has_ts = *q == ' ';
     if (UNLIKELY(out->has_ts)) {
         if (x->format != EXPO_TEXT) return false;
@@ -285,13 +302,14 @@ static bool line_cache_predict(struct line_cache *c, struct line *out)
         const struct cached *l = &c->at.at[j];
         if ((l->flags & SEEN) || ((l->flags & TWIN) && (c->diverged || j != c->pos))) continue;
         if (l->flags & META) {
-            if (!line_match_meta(c, l)) continue;
+            if ((l->flags & KEYED) || !line_match_meta(c, l)) continue;
             (void)line_cache_take(c, j);
             c->stats.predicted++;
             j = c->pos - 1;
             tries = SIZE_MAX;          /* counting starts over behind a match */
             continue;
         }
+        if (l->flags & KEYED) continue;
         if ((!l->handle && !(l->flags & DROPPED)) || !line_match(c, l, out)) continue;
         bool twin = l->flags & TWIN;
         if (j == c->pos) c->stats.predicted++;
@@ -303,28 +321,24 @@ static bool line_cache_predict(struct line_cache *c, struct line *out)
 }
 
 /* A line that the tokenizer read: known by its hash, or fresh. */
-static uint32_t line_cache_settle(struct line_cache *c, str text, bool meta, bool *again)
+static uint32_t line_cache_settle(struct line_cache *c, struct cached l, bool *again)
 {
-    uint64_t hash = line_hash(text.p, text.n);
-    uint32_t len = (uint32_t)text.n;
     *again = false;
     if (c->pos < c->at.n) {
-        const struct cached *l = &c->at.at[c->pos];
-        if (l->hash == hash && l->len == len && !(l->flags & (SEEN | TWIN)) &&
-            !(l->flags & META) == !meta) {
+        const struct cached *next = &c->at.at[c->pos];
+        if (line_is(next, &l) && !(next->flags & (SEEN | TWIN))) {
             c->stats.predicted++;
             return line_cache_take(c, c->pos);
         }
     }
     line_cache_diverge(c);
-    uint32_t v = line_cache_find(c, hash, len, meta);
+    uint32_t v = line_cache_find(c, &l);
     struct cached *known = v ? line_cache_place(c, v) : NULL;
     if (known && !((v - 1) & IN_NEXT) && !(known->flags & SEEN)) {
         c->stats.found++;
         return line_cache_take(c, v - 1);
     }
     c->stats.fresh++;
-    struct cached l = { .hash = hash, .len = len, .flags = meta ? META : TRACKED };
     if (known) {
         const struct cached *first = (v - 1) & IN_NEXT ? known : &c->next.at[known->handle];
         l.handle = first->handle;
@@ -335,36 +349,60 @@ static uint32_t line_cache_settle(struct line_cache *c, str text, bool meta, boo
     uint32_t index = line_cache_push(c, l);
     c->next.at[index].flags |= SEEN;   /* in next: it is in the index under its own place */
     if ((c->index_n + 1) * 4 > c->index_cap * 3) line_cache_build_index(c);
-    else line_cache_index_put(c, hash, (index | IN_NEXT) + 1);
+    else line_cache_index_put(c, l.hash, (index | IN_NEXT) + 1);
     return index;
+}
+
+/* What stands for the entry that the parser holds. */
+static struct cached line_of(const struct expo *x, bool meta)
+{
+    struct cached l = { .hash = x->key, .len = x->key_len,
+        .flags = (uint8_t)((meta ? META : TRACKED) | (x->keyed ? KEYED : 0)) };
+    if (x->keyed) return l;
+    str text = meta ? str_of(x->b + x->start, x->i - x->start - 1) : x->series;
+    l.hash = line_hash(text.p, text.n);
+    l.len = (uint32_t)text.n;
+    return l;
+}
+
+/* A comment that the parser holds; true: it is to be told. */
+static bool line_cache_comment(struct line_cache *c, struct line *out)
+{
+    bool again;
+    struct expo *x = c->page;
+    out->index = line_cache_settle(c, line_of(x, true), &again);
+    struct cached *l = &line_cache_lines(c)->at[out->index];
+    if (x->keyed && c->predict_meta && l->handle) return false;
+    l->type = (uint8_t)x->type;
+    out->kind = LINE_META;
+    return true;
 }
 
 static errc line_cache_tokenize(struct line_cache *c, struct line *out, struct err *e)
 {
     struct expo *x = c->page;
     enum expo_entry kind;
-    TRY(expo_next(x, &kind, e));
+    for (;;) {
+        TRY(expo_next(x, &kind, e));
+        out->at = x->start;
+        out->type = x->type;
+        if (kind == EXPO_END) {
+            out->kind = LINE_END;
+            return OK;
+        }
+        if (UNLIKELY(x->i - x->start > UINT32_MAX))
+            return err_set(e, ERR_LIMIT, "a line is longer than 4 GiB");
+        if (kind == EXPO_SERIES || kind == EXPO_HISTOGRAM) break;
+        if (line_cache_comment(c, out)) return OK;
+    }
     bool again;
-    out->at = x->start;
-    out->type = x->type;
-    if (kind == EXPO_END) {
-        out->kind = LINE_END;
-        return OK;
-    }
-    if (UNLIKELY(x->i - x->start > UINT32_MAX))
-        return err_set(e, ERR_LIMIT, "a line is longer than 4 GiB");
-    if (kind != EXPO_SERIES) {
-        out->index =
-            line_cache_settle(c, str_of(x->b + x->start, x->i - x->start - 1), true, &again);
-        line_cache_lines(c)->at[out->index].type = (uint8_t)x->type;
-        out->kind = LINE_META;
-        return OK;
-    }
     out->value = x->value;
     out->ts = x->ts;
     out->has_ts = x->has_ts;
-    out->has_exemplar = x->has_exemplar;
-    uint32_t index = line_cache_settle(c, x->series, false, &again);
+    out->has_exemplar = x->has_exemplar || kind == EXPO_HISTOGRAM;
+    out->histogram = kind == EXPO_HISTOGRAM;
+    out->parsed = true;
+    uint32_t index = line_cache_settle(c, line_of(x, false), &again);
     line_cache_answer(c, index, again, out);
     return OK;
 }
@@ -420,7 +458,7 @@ void line_cache_run(struct line_cache *c, struct line_run *out)
 
 bool line_cache_may_ahead(const struct line_cache *c)
 {
-    return c->live && c->whole && !c->tell_comments;
+    return c->live && c->whole && c->may_ahead && !c->tell_comments;
 }
 
 /* The number and newline at p: where the next line starts. NULL: `over`, or, if that stays false,

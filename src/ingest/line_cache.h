@@ -1,10 +1,10 @@
 /* line_cache.h — a target's last page predicts its next one.
  *
- * What        Reads a page line by line. A line whose series text stands where it stood on the last
- *             page, or anywhere in it, is known:
- *             the caller gets back the handle that it gave that series, and no label is looked at.
- *             Comment lines that did not change are passed over. At the end the series that are
- *             gone are told.
+ * What        Reads a page line by line; of a protobuf page, and of histograms that are put
+ *             together from lines, an entry is a line. A line whose series text stands where it
+ *             stood on the last page, or anywhere in it, is known: the caller gets back the handle
+ *             that it gave that series, and no label is looked at. Comment lines that did not
+ *             change are passed over. At the end the series that are gone are told.
  * Invariants  (1) What a known line yields is what the parser would yield for it. (2) A series is
  *             told to be gone once.
  *             (3) Texts are never kept: a 64-bit keyed hash and the length stand for them, per
@@ -35,6 +35,8 @@ struct line {
     bool again;                        /* the same series text stood on this page before */
     bool has_ts;
     bool has_exemplar;                 /* the parser holds it (expo_exemplar) */
+    bool histogram;                    /* not a value: the parser holds it (expo_histogram) */
+    bool parsed;                       /* the parser holds the entry (expo_start_ts) */
     uint32_t index;                    /* for line_cache_learn, until commit or rollback */
     uint64_t handle;
     double value;

@@ -173,11 +173,6 @@ static errc openmetrics_series(struct expo *x, enum expo_tok t, struct err *e)
     return OK;
 }
 
-static bool openmetrics_has_start(enum metric_type t)
-{
-    return t == TYPE_COUNTER || t == TYPE_SUMMARY || t == TYPE_HISTOGRAM;
-}
-
 static bool openmetrics_is_created(const struct expo *x)
 {
     return str_has_suffix(str_of(x->b + x->name_from, x->name_to - x->name_from), S("_created"));
@@ -212,7 +207,7 @@ static errc openmetrics_entry(struct expo *x, struct err *e)
 errc openmetrics_next(struct expo *x, struct err *e)
 {
     do TRY(openmetrics_entry(x, e));
-    while (x->kind == EXPO_SERIES && x->opts.skip_created && openmetrics_has_start(x->type) &&
+    while (x->kind == EXPO_SERIES && x->opts.skip_created && expo_type_starts(x->type) &&
            openmetrics_is_created(x));
     return OK;
 }
@@ -251,11 +246,11 @@ static int64_t openmetrics_find_created(struct expo *x, uint64_t want, bool *fou
 
 /* Looking ahead is a parse of its own, whose traces (the unit and family read last, and that
  * _created lines are skipped from then on) stay, as they do in Prometheus. */
-int64_t expo_start_ts(struct expo *x)
+int64_t expo_line_start_ts(struct expo *x)
 {
     if (x->format != EXPO_OPENMETRICS) return 0;
     assert(x->kind == EXPO_SERIES);
-    if (!openmetrics_has_start(x->type)) {
+    if (!expo_type_starts(x->type)) {
         x->st_hash = 0;
         return 0;
     }

@@ -110,6 +110,64 @@ static struct int_histogram_side side_reduce(struct arena *a, const struct int_h
     return out;
 }
 
+static size_t spans_length(const struct int_histogram_side *s)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < s->n_spans; i++) sum += s->spans[i].length;
+    return sum;
+}
+
+/* Nothing is empty, no span begins where the one before ends. */
+static bool side_is_compact(const struct int_histogram_side *s, size_t max_empty)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < s->n; i++)
+        if ((count += (uint64_t)s->deltas[i]) == 0) return false;
+    for (size_t i = 0; i < s->n_spans; i++)
+        if (s->spans[i].offset <= (int64_t)max_empty || !s->spans[i].length) return false;
+    return true;
+}
+
+/* One more bucket, `gap` buckets behind the last one. Small gaps are filled with empty buckets. */
+static void side_put(struct int_histogram_side *out, int64_t gap, size_t max_empty,
+                     uint64_t *last, uint64_t count)
+{
+    bool first = out->n_spans == 0;
+    if (first || gap < 0 || gap > (int64_t)max_empty) {
+        out->spans[out->n_spans++] = (struct span){ (int32_t)gap, 0 };
+    } else {
+        for (int64_t i = 0; i < gap; i++, *last = 0)
+            out->deltas[out->n++] = (int64_t)(0 - *last);
+        out->spans[out->n_spans - 1].length += (uint32_t)gap;
+    }
+    out->spans[out->n_spans - 1].length++;
+    out->deltas[out->n++] = (int64_t)(count - *last);
+    *last = count;
+}
+
+static void side_compact(struct arena *a, struct int_histogram_side *s, size_t max_empty)
+{
+    if (side_is_compact(s, max_empty) || spans_length(s) != s->n) return;
+    struct int_histogram_side out = { .spans = arena_array(a, s->n, sizeof(*out.spans)),
+        .deltas = arena_array(a, s->n * (1 + max_empty), sizeof(*out.deltas)) };
+    struct bucket_numbers numbers = numbers_of(s);
+    uint64_t count = 0, last = 0;
+    int64_t number, end = 0;
+    for (size_t i = 0; i < s->n && numbers_next(&numbers, &number); i++) {
+        count += (uint64_t)s->deltas[i];
+        if (!count) continue;
+        side_put(&out, number - end, max_empty, &last, count);
+        end = number + 1;
+    }
+    *s = out;
+}
+
+void int_histogram_compact(struct arena *a, struct int_histogram *h, size_t max_empty)
+{
+    side_compact(a, &h->pos, max_empty);
+    side_compact(a, &h->neg, max_empty);
+}
+
 struct int_histogram *int_histogram_copy_to_schema(struct arena *a, const struct int_histogram *h,
                                                    int32_t schema)
 {

@@ -27,13 +27,16 @@ struct int_histogram {
 /* With absolute counts; all of it lies in the arena. */
 struct int_histogram *int_histogram_copy(struct arena *a, const struct int_histogram *h);
 struct histogram *int_histogram_to_float(struct arena *a, const struct int_histogram *h);
-/* the same layout and counts; not the hint */
+/* Drops empty buckets, but for up to max_empty of them between two that are not. What does not fit
+ * its spans stays as it is. */
+void int_histogram_compact(struct arena *a, struct int_histogram *h, size_t max_empty);
 /* Buckets of a finer schema are summed into those of a coarser one. REQUIRES: schema < h's, which
  * is exponential */
 struct int_histogram *int_histogram_copy_to_schema(struct arena *a, const struct int_histogram *h,
                                                    int32_t schema);
 /* as histogram_reducible */
 MUST_USE errc int_histogram_reducible(const struct int_histogram *h, struct err *e);
+/* the same layout and counts; not the hint */
 bool int_histogram_equal(const struct int_histogram *a, const struct int_histogram *b);
 MUST_USE errc int_histogram_validate(const struct int_histogram *h, struct err *e);
 

@@ -81,3 +81,49 @@ TEST(int_histogram_is_validated)
         EXPECT_STR(err_str(&e), str_z(c->want));
     }
 }
+
+/* Each case as spans and differences, before and after. */
+TEST(int_histogram_drops_empty_buckets)
+{
+    static const struct {
+        const char *name;
+        size_t max_empty;
+        struct span in[3];
+        size_t n_in;
+        int64_t deltas[8];
+        size_t n;
+        struct span out[3];
+        size_t n_out;
+        int64_t left[8];
+        size_t n_left;
+    } cases[] = {
+        { "nothing to do", 0, { { 1, 2 } }, 1, { 1, 1 }, 2, { { 1, 2 } }, 1, { 1, 1 }, 2 },
+        { "at both ends", 0, { { 0, 4 } }, 1, { 0, 2, 0, -2 }, 4, { { 1, 2 } }, 1, { 2, 0 }, 2 },
+        { "in the middle", 0, { { 0, 3 } }, 1, { 2, -2, 3 }, 3, { { 0, 1 }, { 1, 1 } }, 2,
+            { 2, 1 }, 2 },
+        { "in the middle, kept", 1, { { 0, 3 } }, 1, { 2, -2, 3 }, 3, { { 0, 3 } }, 1,
+            { 2, -2, 3 }, 3 },
+        { "a small gap is filled", 2, { { 0, 1 }, { 2, 1 } }, 2, { 2, 3 }, 2, { { 0, 4 } }, 1,
+            { 2, -2, 0, 5 }, 4 },
+        { "spans that touch", 0, { { 0, 1 }, { 0, 0 }, { 0, 1 } }, 3, { 2, 3 }, 2, { { 0, 2 } }, 1,
+            { 2, 3 }, 2 },
+        { "all of them", 0, { { 0, 2 } }, 1, { 0, 0 }, 2, { { 0 } }, 0, { 0 }, 0 },
+        { "does not fit", 0, { { 0, 3 } }, 1, { 0, 1 }, 2, { { 0, 3 } }, 1, { 0, 1 }, 2 },
+        { "a step back stays one", 0, { { 0, 2 }, { -1, 1 } }, 2, { 1, 0, 0 }, 3,
+            { { 0, 2 }, { -1, 1 } }, 2, { 1, 0, 0 }, 3 },
+    };
+    TEST_EACH(c, cases) {
+        struct arena a = { 0 };
+        struct int_histogram h = { .neg = { (struct span *)c->in, c->n_in, (int64_t *)c->deltas,
+                                       c->n } };
+        int_histogram_compact(&a, &h, c->max_empty);
+        EXPECT_EQ(h.neg.n_spans, c->n_out);
+        EXPECT_EQ(h.neg.n, c->n_left);
+        for (size_t i = 0; i < c->n_out; i++) {
+            EXPECT_EQ(h.neg.spans[i].offset, c->out[i].offset);
+            EXPECT_EQ(h.neg.spans[i].length, c->out[i].length);
+        }
+        for (size_t i = 0; i < c->n_left; i++) EXPECT_EQ(h.neg.deltas[i], c->left[i]);
+        arena_fini(&a);
+    }
+}

@@ -49,11 +49,9 @@ def kind_of(path):
 def vector_cases(path):
     out = []
     for n, row in batch.read(path):
-        options = row.get('options') or {}
-        wants_nhcb = any('nhcb' in str(o) for o in options) if kind_of(path).startswith('exposition') else False
         # The error is about a file that scrape_config_files names, which is not among the vectors.
         wants_files = kind_of(path) == 'misc/config' and 'scrape_config_files' in row['content'] and str(row.get('error')).startswith('"')
-        out.append(Case(row.get('id', n), row, 'histogram' if wants_nhcb else 'files' if wants_files else ''))
+        out.append(Case(row.get('id', n), row, 'files' if wants_files else ''))
     return out
 
 

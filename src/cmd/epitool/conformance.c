@@ -13,6 +13,7 @@ static const struct conformance_kind *const kinds[] = {
     &conformance_promql,
     &conformance_exposition_text,
     &conformance_exposition_openmetrics,
+    &conformance_exposition_protobuf,
     &conformance_exposition_content_type,
     &conformance_relabel,
     &conformance_relabel_config,

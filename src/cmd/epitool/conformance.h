@@ -34,7 +34,8 @@ struct conformance_kind {
 
 extern const struct conformance_kind conformance_parser_valid, conformance_parser_invalid,
     conformance_parser_series, conformance_promql, conformance_exposition_text,
-    conformance_exposition_openmetrics, conformance_exposition_content_type, conformance_relabel,
+    conformance_exposition_openmetrics, conformance_exposition_protobuf,
+    conformance_exposition_content_type, conformance_relabel,
     conformance_relabel_config, conformance_regexp, conformance_labels, conformance_float_format,
     conformance_float_parse, conformance_timestamp_format, conformance_durations,
     conformance_config;
