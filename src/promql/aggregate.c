@@ -46,6 +46,27 @@ struct aggregating {
 
 static double *column(struct arena *a, size_t n) { return arena_zalloc(a, n * sizeof(double)); }
 
+/* Steps of a word that both the group and the row have, and that follow each other, go together as
+ * far as that pays. */
+enum { TOGETHER_MIN = 8 };
+
+static void agg_word(const struct agg_op *op, struct group *g, const double *v, size_t w,
+    uint64_t bits, uint64_t seen)
+{
+    for (uint64_t b = bits; b;) {
+        size_t k = (size_t)__builtin_ctzll(b), i = w * 64 + k;
+        uint64_t both = (b & seen) >> k;
+        size_t run = ~both ? (size_t)__builtin_ctzll(~both) : 64;
+        if (run >= TOGETHER_MIN) {
+            op->many(g, v, i, run);
+        } else {
+            op->one(g, i, v[i], !(seen >> k & 1));
+            run = 1;
+        }
+        b &= run < 64 - k ? ~(uint64_t)0 << (k + run) : 0;
+    }
+}
+
 /* A row joins its group. Words of the bitmaps that are full go the short way together. */
 static void agg_add(const struct agg_op *op, struct group *g, const struct row *r, size_t n)
 {
@@ -56,10 +77,7 @@ static void agg_add(const struct agg_op *op, struct group *g, const struct row *
         if (w > from) op->many(g, r->v, from * 64, MIN(w * 64, n) - from * 64);
         if (w == words) break;
         uint64_t bits = row_word(r, w, n), seen = g->seen[w];
-        for (uint64_t b = bits; b; b &= b - 1) {
-            size_t k = (size_t)__builtin_ctzll(b), i = w * 64 + k;
-            op->one(g, i, r->v[i], !(seen >> k & 1));
-        }
+        agg_word(op, g, r->v, w, bits, seen);
         g->seen[w++] = seen | bits;
     }
 }

@@ -49,12 +49,32 @@ INLINE lanes of_integers(masks x)
 
 /* --- windows --- */
 
+/* Do the samples before at + stride, at + 2 * stride, … end the next four windows? */
+static inline bool ends_four(
+    uint32_t *out, const int64_t *t, size_t at, size_t stride, int64_t bound, int64_t interval)
+{
+    bool yes = true;
+    for (size_t i = 0; i < 4; i++, bound += interval) {
+        at += stride;
+        yes &= (t[at] > bound) & (t[at - 1] <= bound);
+        out[i] = (uint32_t)at;
+    }
+    return yes;
+}
+
 /* Windows move on by a near constant number of samples: the last move is tried first. */
 void column_ends(uint32_t *out, size_t steps, const int64_t *t, size_t n, int64_t bound,
     int64_t interval)
 {
     size_t at = 0, stride = 0;
     for (size_t k = 0; k < steps; k++, bound += interval) {
+        while (at + stride > 0 && k + 4 <= steps && stride < n / 4 && at + 4 * stride < n &&
+               ends_four(out + k, t, at, stride, bound, interval)) {
+            at += 4 * stride;
+            bound += 4 * interval;
+            k += 4;
+        }
+        if (k == steps) return;
         size_t guess = at + stride;
         if (guess < n && t[guess] > bound && (guess == 0 || t[guess - 1] <= bound)) {
             at = guess;
@@ -84,18 +104,33 @@ INLINE uint32_t fresh_of(const uint32_t *lo, const uint32_t *hi, size_t k)
     return hi[k] - (read > lo[k] ? read : lo[k]);
 }
 
-struct column_counts column_count(const uint32_t *lo, const uint32_t *hi, size_t steps)
+/* What no window before saw is all from the first to the last end, but for the gaps. */
+INLINE struct column_counts count_loop(const uint32_t *lo, const uint32_t *hi, size_t steps)
 {
-    struct column_counts c = { 0 };
     uint32_t widest = 0;
+    uint64_t all = 0, gaps = 0;
     for (size_t k = 0; k < steps; k++) {
         uint32_t n = hi[k] - lo[k];
         widest = n > widest ? n : widest;
-        c.all += n;
-        c.fresh += fresh_of(lo, hi, k);
+        all += n;
     }
-    c.widest = widest;
-    return c;
+    for (size_t k = 1; k < steps; k++) gaps += lo[k] > hi[k - 1] ? lo[k] - hi[k - 1] : 0;
+    uint64_t fresh = steps ? hi[steps - 1] - lo[0] - gaps : 0;
+    return (struct column_counts){ all, widest, fresh };
+}
+
+/* The first of the steps from `from` on that sees fewer than two samples. */
+INLINE size_t narrow_loop(const uint32_t *lo, const uint32_t *hi, size_t from, size_t steps)
+{
+    enum { STRIDE = 32 };
+    size_t k = from;
+    for (; k + STRIDE <= steps; k += STRIDE) {
+        uint32_t few = 0;
+        for (size_t i = 0; i < STRIDE; i++) few |= hi[k + i] - lo[k + i] < 2;
+        if (few) break;
+    }
+    while (k < steps && hi[k] - lo[k] >= 2) k++;
+    return k;
 }
 
 void column_count_at(
@@ -214,9 +249,25 @@ INLINE lanes gather(const double *v, const uint32_t *at, uint32_t back)
     return (lanes){ v[at[0] - back], v[at[1] - back], v[at[2] - back], v[at[3] - back] };
 }
 
-/* window_stretch of four windows: the same operations, choices as masks. */
-INLINE lanes rate_step(const struct column_rate *r, size_t k)
+/* x / by, to the bit. A division takes as long as a dozen multiplications, so, where products are
+ * not rounded, the quotient is guessed by the inverse and then mended by what it leaves (Markstein,
+ * "Computation of elementary functions on the IBM RISC System/6000", 1990). REQUIRES: finite, and
+ * neither the quotient nor what it leaves becomes subnormal. */
+INLINE lanes divide(lanes x, double by, double inverse, bool fused)
 {
+    if (!fused) return x / all(by);
+    lanes q = x * all(inverse);
+    for (int i = 0; i < LANES; i++) {
+        double left = __builtin_fma(-q[i], by, x[i]);
+        q[i] = __builtin_fma(left, inverse, q[i]);
+    }
+    return q;
+}
+
+/* window_stretch of four windows: the same operations, choices as masks. */
+INLINE lanes rate_step(const struct column_rate *r, size_t k, double inverse_s, bool fused)
+{
+    const double inverse_1000 = 1.0 / 1000;
     const uint32_t *lo = r->lo + k, *hi = r->hi + k;
     masks first_t = gather_times(r->t, lo, 0), last_t = gather_times(r->t, hi, 1);
     lanes first = gather(r->v, lo, 0), growth = gather(r->v, hi, 1) - first;
@@ -224,9 +275,9 @@ INLINE lanes rate_step(const struct column_rate *r, size_t k)
         (int32_t)(hi[3] - lo[3]) };
     int64_t e = r->end0 + (int64_t)k * r->interval, i = r->interval;
     masks end = { e, e + i, e + 2 * i, e + 3 * i }, start = end - r->range_ms;
-    lanes to_start = of_integers(first_t - start) / all(1000);
-    lanes to_end = of_integers(end - last_t) / all(1000);
-    lanes sampled = of_integers(last_t - first_t) / all(1000);
+    lanes to_start = divide(of_integers(first_t - start), 1000, inverse_1000, fused);
+    lanes to_end = divide(of_integers(end - last_t), 1000, inverse_1000, fused);
+    lanes sampled = divide(of_integers(last_t - first_t), 1000, inverse_1000, fused);
     lanes average = sampled / __builtin_convertvector(counts - 1, lanes);
     lanes threshold = average * all(1.1), half = average / all(2);
     to_start = pick(to_start >= threshold, half, to_start);
@@ -239,19 +290,32 @@ INLINE lanes rate_step(const struct column_rate *r, size_t k)
     to_end = pick(to_end >= threshold, half, to_end);
     lanes factor = (sampled + to_start + to_end) / sampled;
     factor = pick(sampled != all(0), factor, all(1));
-    if (r->per_second) factor /= all(r->range_s);
+    if (r->per_second) factor = divide(factor, r->range_s, inverse_s, fused);
     return growth * factor;
 }
 
-INLINE void rates_loop(double *out, const struct column_rate *r, size_t from, size_t n)
+INLINE void rates_loop(
+    double *out, const struct column_rate *r, size_t from, size_t n, bool fused)
 {
+    const double inverse_s = 1 / r->range_s;
     assert(n % LANES == 0);
-    for (size_t k = from; k < from + n; k += LANES) store(out + k, rate_step(r, k));
+    for (size_t k = from; k < from + n; k += LANES)
+        store(out + k, rate_step(r, k, inverse_s, fused));
 }
 
 /* --- which build --- */
 
-#define BUILDS(suffix, attribute)                                                              \
+#define BUILDS(suffix, fused, attribute)                                                       \
+    attribute static struct column_counts count_##suffix(                                      \
+        const uint32_t *lo, const uint32_t *hi, size_t steps)                                  \
+    {                                                                                          \
+        return count_loop(lo, hi, steps);                                                      \
+    }                                                                                          \
+    attribute static size_t narrow_##suffix(                                                   \
+        const uint32_t *lo, const uint32_t *hi, size_t from, size_t steps)                     \
+    {                                                                                          \
+        return narrow_loop(lo, hi, from, steps);                                               \
+    }                                                                                          \
     attribute static bool has_bits_##suffix(const double *v, size_t n, uint64_t bits)          \
     {                                                                                          \
         return has_bits_loop(v, n, bits);                                                      \
@@ -277,13 +341,15 @@ INLINE void rates_loop(double *out, const struct column_rate *r, size_t from, si
     attribute static void rates_##suffix(                                                      \
         double *out, const struct column_rate *r, size_t from, size_t n)                       \
     {                                                                                          \
-        rates_loop(out, r, from, n);                                                           \
+        rates_loop(out, r, from, n, fused);                                                    \
     }                                                                                          \
-    static const struct build build_##suffix = { has_bits_##suffix, falls_##suffix,            \
-        kahan_add_##suffix, sums_finite_##suffix, add_##suffix, extreme_##suffix,              \
-        rates_##suffix };
+    static const struct build build_##suffix = { count_##suffix, narrow_##suffix,              \
+        has_bits_##suffix, falls_##suffix, kahan_add_##suffix, sums_finite_##suffix,           \
+        add_##suffix, extreme_##suffix, rates_##suffix };
 
 struct build {
+    struct column_counts (*count)(const uint32_t *lo, const uint32_t *hi, size_t steps);
+    size_t (*narrow)(const uint32_t *lo, const uint32_t *hi, size_t from, size_t steps);
     bool (*has_bits)(const double *v, size_t n, uint64_t bits);
     size_t (*falls)(uint32_t *out, const double *v, size_t n);
     void (*kahan_add)(double *s, double *c, const double *x, size_t n);
@@ -292,9 +358,9 @@ struct build {
     void (*extreme)(double *m, const double *x, size_t n, bool max);
     void (*rates)(double *out, const struct column_rate *r, size_t from, size_t n);
 };
-BUILDS(plain, )
+BUILDS(plain, false, )
 #if defined(__x86_64__)
-BUILDS(avx2, __attribute__((target("avx2"))))
+BUILDS(avx2, true, __attribute__((target("avx2,fma"))))
 #endif
 static const struct build *build = &build_plain;
 
@@ -302,7 +368,8 @@ void columns_use_plain(bool plain)
 {
     build = &build_plain;
 #if defined(__x86_64__)
-    if (!plain && __builtin_cpu_supports("avx2")) build = &build_avx2;
+    if (!plain && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        build = &build_avx2;
 #else
     (void)plain;
 #endif
@@ -310,6 +377,14 @@ void columns_use_plain(bool plain)
 
 __attribute__((constructor)) static void columns_choose(void) { columns_use_plain(false); }
 
+struct column_counts column_count(const uint32_t *lo, const uint32_t *hi, size_t steps)
+{
+    return build->count(lo, hi, steps);
+}
+size_t column_narrow(const uint32_t *lo, const uint32_t *hi, size_t from, size_t steps)
+{
+    return build->narrow(lo, hi, from, steps);
+}
 bool column_has_bits(const double *v, size_t n, uint64_t bits)
 {
     return build->has_bits(v, n, bits);

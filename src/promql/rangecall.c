@@ -18,6 +18,7 @@ struct range_call {
     /* counters: rate and increase say when a name does not look like one */
     bool from_subquery, counters;
     struct label_set seen;                 /* output labels: two rows must not share them */
+    bool unique;                           /* they cannot */
     /* samples: of rows made so far, and the most that was held at a time */
     uint64_t held, most;
     /* samples that the nodes above counted while rows of a subquery came */
@@ -105,7 +106,7 @@ static errc range_push(struct range_call *c, struct row *r)
         BITS_EACH(i, r->present, c->ev->g.n) bits_set(c->present_any, i);
         return OK;
     }
-    if (!c->ev->q->delayed_names) label_set_add(&c->seen, r->labels, &fresh);
+    if (!c->ev->q->delayed_names && !c->unique) label_set_add(&c->seen, r->labels, &fresh);
     if (!fresh) return eval_fail_same_labels(c->ev->q);
     return sink_row(c->out, r);
 }
@@ -187,7 +188,7 @@ static errc range_compute(struct range_call *c, struct labels labels, bool drop_
     if (w.work == 0 && !histograms) return OK;
     struct row r = { .labels = labels, .drop_name = drop_name || !c->f->keeps_name };
     if (r.drop_name) row_drop_name(q, &r);
-    r.v = arena_zalloc(&q->scratch, steps * sizeof(double));
+    r.v = arena_array(&q->scratch, steps, sizeof(*r.v));
     r.present = arena_zalloc(&q->scratch, bits_words(steps) * sizeof(uint64_t));
     w.t = s->t;
     w.v = s->v;
@@ -216,7 +217,7 @@ static errc range_deliver(struct range_call *c, struct lane_row *row, struct lab
     if (!row->any) return OK;
     TRY(range_hold(c, row));
     if (row->floats && c->counters) range_note_counter(c, labels);
-    if (!c->present_any && bits_count(r->present, steps) == steps) r->present = NULL;
+    if (!c->present_any && row->floats == steps) r->present = NULL;
     return row->made ? range_push(c, r) : OK;
 }
 
@@ -269,12 +270,31 @@ static errc range_lane_deliver(void *ctx, struct lane_row *row, struct series *s
     return range_deliver(src->c, row, s->labels);
 }
 
+/* Series of one name stay apart without it, as long as nothing else is dropped. */
+static bool range_labels_unique(
+    const struct range_call *c, const struct expr *vs, const struct selection *sel)
+{
+    bool one_name = false;
+    if (c->f->keeps_name) return true;
+    for (size_t i = 0; i < vs->vector.matchers.n; i++) {
+        const struct matcher *m = &vs->vector.matchers.at[i];
+        one_name |= m->type == MATCH_EQ && m->value.n && str_eq(m->name, METRIC_NAME);
+    }
+    for (size_t i = 0; i < sel->n && one_name; i++) {
+        struct labels l = sel->at[i]->labels;
+        for (size_t k = 1; k < l.n && l.at[k].name.p[0] <= '_'; k++)
+            if (label_is_metadata(l.at[k].name)) return false;
+    }
+    return one_name;
+}
+
 static errc range_from_selector(struct range_call *c, struct expr *arg)
 {
     struct eval *ev = c->ev;
     const struct expr *vs = arg->matrix.selector;
     struct selection *sel;
     TRY(selection_expand(ev->q, vs->vector.index, &sel));
+    c->unique = range_labels_unique(c, vs, sel);
     struct range_source src = {
         c, { c->lo0, c->hi0, ev->g.interval, c->w.fixed ? 1 : ev->g.n }
     };

@@ -184,20 +184,26 @@ static void rate_one(struct windows *w, struct counter *c, size_t k, enum rate_k
         window_put(w, k, v);
 }
 
-/* Steps from k on whose windows have two samples at least and no reset: how many, of those that are
- * computed side by side. */
+static size_t first_end_after(const struct windows *w, size_t from, size_t to, uint32_t at)
+{
+    while (from < to) {
+        size_t mid = from + (to - from) / 2;
+        if (w->hi[mid] > at) to = mid;
+        else from = mid + 1;
+    }
+    return from;
+}
+
+/* The steps from k on that see two samples at least, all of them, and no reset: they are computed
+ * side by side. How many. */
 static size_t rate_plain_run(const struct windows *w, struct counter *c, size_t k)
 {
     enum { TOGETHER = 4 };
-    size_t from = k;
-    for (; k + TOGETHER <= w->steps; k += TOGETHER) {
-        bool two = true;
-        for (size_t i = k; i < k + TOGETHER; i++) two &= w->hi[i] >= w->lo[i] + 2;
-        if (!two) break;
-        index_list_from(&c->resets, &c->reset_at, w->lo[k]);
-        if (c->reset_at < c->resets.n && c->resets.at[c->reset_at] < w->hi[k + TOGETHER - 1]) break;
-    }
-    return k - from;
+    size_t end = column_narrow(w->lo, w->hi, k, w->steps);
+    if (end == k) return 0;
+    index_list_from(&c->resets, &c->reset_at, w->lo[k]);
+    if (c->reset_at < c->resets.n) end = first_end_after(w, k, end, c->resets.at[c->reset_at]);
+    return (end - k) / TOGETHER * TOGETHER;
 }
 
 static void rate_steps(struct windows *w, struct counter *c, enum rate_kind kind)
@@ -207,9 +213,10 @@ static void rate_steps(struct windows *w, struct counter *c, enum rate_kind kind
     for (size_t k = 0; k < w->steps;) {
         size_t run = rate_plain_run(w, c, k);
         column_rates(w->out, &r, k, run);
-        for (size_t i = k; i < k + run; i++) bits_set(w->present, i);
+        bits_set_run(w->present, k, run);
         k += run;
-        for (size_t end = MIN(k + 4, w->steps); k < end; k++) rate_one(w, c, k, kind);
+        /* a reset is seen by as many steps as windows overlap */
+        for (size_t end = MIN(k + 8, w->steps); k < end; k++) rate_one(w, c, k, kind);
     }
 }
 

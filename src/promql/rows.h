@@ -35,6 +35,12 @@ static inline int64_t grid_time(const struct grid *g, size_t i)
 static inline size_t bits_words(size_t n) { return (n + 63) / 64; }
 static inline bool bits_get(const uint64_t *b, size_t i) { return b[i / 64] >> (i % 64) & 1; }
 static inline void bits_set(uint64_t *b, size_t i) { b[i / 64] |= (uint64_t)1 << (i % 64); }
+static inline void bits_set_run(uint64_t *b, size_t from, size_t n)
+{
+    for (; n && from % 64; from++, n--) bits_set(b, from);
+    for (; n >= 64; from += 64, n -= 64) b[from / 64] = ~(uint64_t)0;
+    if (n) b[from / 64] |= ((uint64_t)1 << n) - 1;
+}
 static inline void bits_clear(uint64_t *b, size_t i) { b[i / 64] &= ~((uint64_t)1 << (i % 64)); }
 /* the first n set, the rest of the words clear */
 void bits_fill(uint64_t *b, size_t n);
