@@ -10,7 +10,9 @@
 static const struct cmd *const commands[] = {
     &cmd_check,
     &cmd_conformance,
+    &cmd_promql,
     &cmd_promqltest,
+    &cmd_query,
     &cmd_tsdb,
     &cmd_wal,
 };

@@ -1,0 +1,111 @@
+/* promql.c — `epitool promql …`: queries as text, printed pretty, their label matchers edited. */
+#include <stdio.h>
+
+#include "cmd/epitool/cmd.h"
+#include "promql/parse.h"
+#include "promql/print.h"
+
+/* What is done to each selector: a matcher set, or taken away. */
+struct edit { bool remove; struct matcher with; };
+
+static void selector_edit(struct expr *x, const struct edit *d, struct arena *a)
+{
+    struct matchers *ms = &x->vector.matchers;
+    struct matcher *at = arena_array(a, ms->n + 1, sizeof(*at));
+    size_t n = 0;
+    bool found = false;
+    for (size_t i = 0; i < ms->n; i++) {
+        bool same = str_eq(ms->at[i].name, d->with.name);
+        found = found || same;
+        if (!same) at[n++] = ms->at[i];
+        else if (!d->remove) at[n++] = d->with;
+    }
+    if (!found && !d->remove) at[n++] = d->with;
+    *ms = (struct matchers){ at, n };
+}
+
+static void tree_edit(struct expr *x, const struct edit *d, struct arena *a)
+{
+    struct expr *child;
+    if (x->kind == EXPR_VECTOR) selector_edit(x, d, a);
+    for (size_t i = 0; (child = expr_child(x, i)) != NULL; i++) tree_edit(child, d, a);
+}
+
+static const struct parse_opts everything = { true, true, true, true };
+
+/* edit NULL: as it is */
+static int show(const char *query, const struct edit *edit)
+{
+    struct arena a = { 0 };
+    struct parse_errors errors;
+    struct expr *tree = NULL;
+    struct err e = { 0 };
+    struct buf text = { 0 };
+    errc rc = promql_parse(&tree, str_z(query), &everything, &a, &errors, &e);
+    if (rc == OK) {
+        if (edit) tree_edit(tree, edit, &a);
+        promql_pretty(&text, tree);
+        printf("%.*s\n", STR_ARG(buf_view(&text)));
+    }
+    /* compiled expressions that were edited away are the process's to end */
+    buf_fini(&text);
+    if (!edit) promql_tree_fini(tree);
+    arena_fini(&a);
+    return rc == OK ? EXIT_FINE : cmd_failed(rc, &e);
+}
+
+static bool match_type(str word, enum match_type *out)
+{
+    static const struct { str word; enum match_type type;
+    } all[] = {
+        { S("="), MATCH_EQ },
+        { S("!="), MATCH_NE },
+        { S("=~"), MATCH_RE },
+        { S("!~"), MATCH_NRE },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        if (!str_eq(all[i].word, word)) continue;
+        *out = all[i].type;
+        return true;
+    }
+    return false;
+}
+
+/* -t TYPE, --type TYPE or --type=TYPE in front of the others */
+static int take_type(int argc, char **argv, enum match_type *out)
+{
+    str first = argc > 1 ? str_z(argv[1]) : STR_EMPTY;
+    if (str_has_prefix(first, S("--type=")))
+        return match_type(str_from(first, strlen("--type=")), out) ? 1 : -1;
+    if (!str_eq(first, S("-t")) && !str_eq(first, S("--type"))) return 0;
+    return argc > 2 && match_type(str_z(argv[2]), out) ? 2 : -1;
+}
+
+static int label_matchers(int argc, char **argv)
+{
+    if (argc < 2) return cmd_usage(&cmd_promql);
+    struct edit d = { 0 };
+    if (str_eq(str_z(argv[1]), S("delete")) && argc == 4) {
+        d = (struct edit){ .remove = true, .with.name = str_z(argv[3]) };
+        return show(argv[2], &d);
+    }
+    int taken = take_type(argc - 1, argv + 1, &d.with.type);
+    if (!str_eq(str_z(argv[1]), S("set")) || taken < 0 || argc - taken != 5)
+        return cmd_usage(&cmd_promql);
+    d.with.name = str_z(argv[3 + taken]);
+    d.with.value = str_z(argv[4 + taken]);
+    return show(argv[2 + taken], &d);
+}
+
+static int run(int argc, char **argv)
+{
+    str what = argc > 1 ? str_z(argv[1]) : STR_EMPTY;
+    if (str_eq(what, S("format")) && argc == 3) return show(argv[2], NULL);
+    if (str_eq(what, S("label-matchers"))) return label_matchers(argc - 1, argv + 1);
+    return cmd_usage(&cmd_promql);
+}
+
+const struct cmd cmd_promql = { "promql",
+    "format QUERY | label-matchers set [-t TYPE] QUERY NAME VALUE | label-matchers delete QUERY "
+    "NAME",
+    "print queries pretty, edit their label matchers", run };

@@ -1,0 +1,293 @@
+#include "cmd/epitool/query_print.h"
+
+#include "base/f64.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static str text_of(const json_t *s)
+{
+    return json_is_string(s) ? str_of(json_string_value(s), json_string_length(s)) : STR_EMPTY;
+}
+
+/* ---- PromQL's form ---- */
+
+static int key_cmp(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* ends with NULL; the caller frees the list */
+static const char **sorted_keys(const json_t *labels)
+{
+    size_t n = 0;
+    const char **keys = mem_alloc_array(json_object_size(labels) + 1, sizeof(*keys));
+    for (void *it = json_object_iter((json_t *)labels); it;
+         it = json_object_iter_next((json_t *)labels, it))
+        keys[n++] = json_object_iter_key(it);
+    qsort(keys, n, sizeof(*keys), key_cmp);
+    keys[n] = NULL;
+    return keys;
+}
+
+/* a="b", c="d" by name; without the metric's name if `bare` */
+static void put_pairs(struct buf *b, const json_t *labels, bool bare)
+{
+    const char **keys = sorted_keys(labels), *comma = "";
+    for (size_t i = 0; keys[i]; i++) {
+        if (bare && strcmp(keys[i], "__name__") == 0) continue;
+        buf_fmt(b, "%s%s=", comma, keys[i]);
+        buf_go_quote(b, text_of(json_object_get(labels, keys[i])));
+        comma = ", ";
+    }
+    mem_free(keys);
+}
+
+void put_metric(struct buf *b, const json_t *labels)
+{
+    const json_t *name = json_object_get(labels, "__name__");
+    size_t others = json_object_size(labels) - (name ? 1 : 0);
+    buf_str(b, text_of(name));
+    if (name && !others) return;
+    buf_u8(b, '{');
+    put_pairs(b, labels, true);
+    buf_u8(b, '}');
+}
+
+static void put_time(struct buf *b, const json_t *pair)
+{
+    buf_str(b, S(" @["));
+    buf_f64_f(b, json_number_value(json_array_get(pair, 0)));
+    buf_u8(b, ']');
+}
+
+/* a number as the model prints it: never with an exponent */
+static void put_number(struct buf *b, const json_t *s)
+{
+    double v;
+    if (f64_parse(text_of(s), &v)) buf_f64_f(b, v);
+    else buf_str(b, text_of(s));
+}
+
+static void put_fixed(struct buf *b, const json_t *s)
+{
+    double v;
+    if (f64_parse(text_of(s), &v)) buf_fmt(b, "%f", v);
+}
+
+static void put_short(struct buf *b, const json_t *s)
+{
+    double v;
+    if (f64_parse(text_of(s), &v)) buf_f64_g(b, v);
+}
+
+static void put_histogram(struct buf *b, const json_t *h)
+{
+    enum { UPPER_IN = 0, LOWER_IN = 1, BOTH_IN = 3 };
+    buf_str(b, S("Count: "));
+    put_fixed(b, json_object_get(h, "count"));
+    buf_str(b, S(", Sum: "));
+    put_fixed(b, json_object_get(h, "sum"));
+    buf_str(b, S(", Buckets: ["));
+    size_t i;
+    json_t *k;
+    json_array_foreach (json_object_get(h, "buckets"), i, k) {
+        json_int_t bounds = json_integer_value(json_array_get(k, 0));
+        if (i) buf_u8(b, ' ');
+        buf_u8(b, bounds == LOWER_IN || bounds == BOTH_IN ? '[' : '(');
+        put_short(b, json_array_get(k, 1));
+        buf_u8(b, ',');
+        put_short(b, json_array_get(k, 2));
+        buf_u8(b, bounds == UPPER_IN || bounds == BOTH_IN ? ']' : ')');
+        buf_u8(b, ':');
+        put_number(b, json_array_get(k, 3));
+    }
+    buf_u8(b, ']');
+}
+
+/* one of [time, "value"] and [time, histogram] */
+static void put_pair(struct buf *b, const json_t *pair)
+{
+    const json_t *v = json_array_get(pair, 1);
+    if (json_is_object(v)) put_histogram(b, v);
+    else put_number(b, v);
+    put_time(b, pair);
+}
+
+static void put_sample(struct buf *b, const json_t *s)
+{
+    const json_t *h = json_object_get(s, "histogram");
+    put_metric(b, json_object_get(s, "metric"));
+    buf_str(b, S(" => "));
+    put_pair(b, h ? h : json_object_get(s, "value"));
+}
+
+static void put_stream(struct buf *b, const json_t *s)
+{
+    static const char *const kinds[] = { "values", "histograms" };
+    put_metric(b, json_object_get(s, "metric"));
+    buf_str(b, S(" =>\n"));
+    bool first = true;
+    for (size_t kind = 0; kind < ARRAY_LEN(kinds); kind++) {
+        size_t i;
+        json_t *pair;
+        json_array_foreach (json_object_get(s, kinds[kind]), i, pair) {
+            if (!first) buf_u8(b, '\n');
+            first = false;
+            put_pair(b, pair);
+        }
+    }
+}
+
+static void put_plain_value(struct buf *b, str type, const json_t *result)
+{
+    if (str_eq(type, S("scalar"))) {
+        buf_str(b, S("scalar: "));
+        put_pair(b, result);
+    } else if (str_eq(type, S("string"))) {
+        buf_str(b, text_of(json_array_get(result, 1)));
+    } else {
+        size_t i;
+        json_t *s;
+        json_array_foreach (result, i, s) {
+            if (i) buf_u8(b, '\n');
+            if (str_eq(type, S("vector"))) put_sample(b, s);
+            else put_stream(b, s);
+        }
+    }
+}
+
+/* ---- JSON ---- */
+
+static void json_labels(struct json *j, const json_t *labels)
+{
+    const char **keys = sorted_keys(labels);
+    json_obj(j);
+    for (size_t i = 0; keys[i]; i++)
+        json_kstr(j, str_z(keys[i]), text_of(json_object_get(labels, keys[i])));
+    json_obj_end(j);
+    mem_free(keys);
+}
+
+/* Texts that are numbers become the model's form of them; the rest stays, in its order. */
+static void json_numbers(struct json *j, const json_t *v)
+{
+    size_t i;
+    json_t *one;
+    struct buf number = { 0 };
+    switch (json_typeof(v)) {
+    case JSON_OBJECT:
+        json_obj(j);
+        for (void *it = json_object_iter((json_t *)v); it;
+             it = json_object_iter_next((json_t *)v, it)) {
+            json_key(j, str_z(json_object_iter_key(it)));
+            json_numbers(j, json_object_iter_value(it));
+        }
+        json_obj_end(j);
+        break;
+    case JSON_ARRAY:
+        json_arr(j);
+        json_array_foreach (v, i, one) json_numbers(j, one);
+        json_arr_end(j);
+        break;
+    case JSON_STRING:
+        put_number(&number, v);
+        json_str(j, buf_view(&number));
+        break;
+    case JSON_INTEGER: json_i64(j, json_integer_value(v)); break;
+    case JSON_REAL: json_f64(j, json_real_value(v)); break;
+    default: json_nil(j);
+    }
+    buf_fini(&number);
+}
+
+/* a sample or a stream */
+static void json_sample(struct json *j, const json_t *s)
+{
+    static const char *const parts[] = { "value", "values", "histogram", "histograms" };
+    json_obj(j);
+    JSON_KEY(j, "metric");
+    json_labels(j, json_object_get(s, "metric"));
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        const json_t *part = json_object_get(s, parts[i]);
+        if (!part) continue;
+        json_key(j, str_z(parts[i]));
+        json_numbers(j, part);
+    }
+    json_obj_end(j);
+}
+
+static void json_value(struct json *j, str type, const json_t *result)
+{
+    size_t i;
+    json_t *one;
+    if (str_eq(type, S("string"))) {
+        json_arr(j);
+        json_numbers(j, json_array_get(result, 0));
+        json_str(j, text_of(json_array_get(result, 1)));
+        json_arr_end(j);
+    } else if (str_eq(type, S("scalar"))) {
+        json_numbers(j, result);
+    } else {
+        json_arr(j);
+        json_array_foreach (result, i, one) json_sample(j, one);
+        json_arr_end(j);
+    }
+}
+
+static struct json json_line(struct buf *b)
+{
+    struct json j = json_to(b);
+    j.html = true;
+    return j;
+}
+
+/* ---- what is asked for ---- */
+
+void put_value(struct buf *b, const json_t *data, bool json)
+{
+    const json_t *result = json_object_get(data, "result");
+    str type = text_of(json_object_get(data, "resultType"));
+    struct json j = json_line(b);
+    if (json) json_value(&j, type, result);
+    else put_plain_value(b, type, result);
+    buf_u8(b, '\n');
+}
+
+void put_series(struct buf *b, const json_t *list, bool json)
+{
+    size_t i;
+    json_t *s;
+    struct json j = json_line(b);
+    if (json) json_arr(&j);
+    json_array_foreach (list, i, s) {
+        if (json) {
+            json_labels(&j, s);
+            continue;
+        }
+        buf_u8(b, '{');
+        put_pairs(b, s, false);
+        buf_str(b, S("}\n"));
+    }
+    if (!json) return;
+    json_arr_end(&j);
+    buf_u8(b, '\n');
+}
+
+void put_words(struct buf *b, const json_t *list, bool json)
+{
+    size_t i;
+    json_t *s;
+    struct json j = json_line(b);
+    if (json) json_arr(&j);
+    json_array_foreach (list, i, s) {
+        if (json) json_str(&j, text_of(s));
+        else buf_fmt(b, "%s\n", json_string_value(s));
+    }
+    if (!json) return;
+    json_arr_end(&j);
+    buf_u8(b, '\n');
+}

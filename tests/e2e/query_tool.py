@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""`epitool query` and `epitool promql`: beside Debian's promtool where that has the command, both asking a server whose answers are known."""
+import contextlib
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+import unittest
+import urllib.parse
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [os.path.join(HERE, 'lib'), os.path.join(TOP, 'tools')]
+import servers
+import tally
+
+EPITOOL = os.path.join(TOP, 'build/epitool')
+LIMIT_S = 60
+
+HISTOGRAM = {'count': '7', 'sum': '1.5e+01', 'buckets': [[1, '-4', '-2', '1'], [3, '-0.001', '0.001', '2'], [0, '0.5', '1', '4']]}
+METRIC = {'__name__': 'm', 'z': '1', 'a': 'x "y"\n<é>'}
+
+
+def result(kind, value):
+    return {'status': 'success', 'data': {'resultType': kind, 'result': value}}
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    answer, asked, status = {}, [], 200
+
+    def reply(self):
+        body = self.rfile.read(int(self.headers.get('Content-Length') or 0)).decode()
+        path, _, query = self.path.partition('?')
+        Answers.asked.append((path, urllib.parse.parse_qs(body or query)))
+        text = json.dumps(Answers.answer).encode() if isinstance(Answers.answer, dict) else Answers.answer
+        self.send_response(Answers.status)
+        self.send_header('Content-Length', str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_POST = reply
+
+    def log_message(self, *args):
+        pass
+
+
+@contextlib.contextmanager
+def answers():
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Answers) as server:
+        t = threading.Thread(target=server.serve_forever)
+        t.start()
+        try:
+            yield 'http://127.0.0.1:%d' % server.server_address[1]
+        finally:
+            server.shutdown()
+            t.join()
+
+
+def said(program, words):
+    r = subprocess.run([program, *words], capture_output=True, text=True, timeout=LIMIT_S, env={**os.environ, 'COLUMNS': '60'})
+    return r.returncode, r.stdout, r.stderr
+
+
+class Query(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.promtool = os.path.join(os.path.dirname(servers.peer()), 'promtool')
+
+    def setUp(self):
+        Answers.asked, Answers.status = [], 200
+        stack = contextlib.ExitStack()
+        self.addCleanup(stack.close)
+        self.url = stack.enter_context(answers())
+
+    CASES = (
+        ('a vector', result('vector', [{'metric': METRIC, 'value': [1435781451.781, '1e+30']}, {'metric': {}, 'value': [5, 'NaN']}]),
+         'instant --time=5 {} up'),
+        ('a name alone', result('vector', [{'metric': {'__name__': 'm'}, 'value': [1.5, '-Inf']}]), 'instant --time=2015-07-01T20:10:51.781Z {} m'),
+        ('nothing', result('vector', []), 'instant {} m'),
+        ('a scalar', result('scalar', [1435781451.781, '2.5']), 'instant {} 2.5'),
+        ('a matrix', result('matrix', [{'metric': METRIC, 'values': [[1, '1'], [2.5, '0.1']]}]), 'range --start=1 --end=3 --step=1s {} m'),
+        ('series', {'status': 'success', 'data': [METRIC, {'__name__': 'n'}]}, 'series --match=m --match={{a="b"}} --start=1 --end=2 {}'),
+        ('labels', {'status': 'success', 'data': ['a', 'b c']}, 'labels --match=m --start=1 --end=2 {} job'),
+        ('warnings', {'status': 'success', 'warnings': ['one', 'two'], 'data': ['a']}, 'labels {} job'),
+    )
+
+    def test_as_promtool(self):
+        for name, answer, words in self.CASES:
+            for form in ('promql', 'json'):
+                with self.subTest(name, form=form):
+                    Answers.answer, Answers.asked = answer, []
+                    line = ['query', '-o', form] + words.format(self.url).split(' ')
+                    want, got = said(self.promtool, line), said(EPITOOL, line)
+                    self.assertEqual(want[0], 0, want)
+                    self.assertEqual(got, want)
+                    (path, theirs), (_, ours) = Answers.asked
+                    self.assertEqual(Answers.asked[1][0], path)
+                    theirs.pop('timeout', None)
+                    self.assertEqual(set(ours), set(theirs))
+                    for key in ('match[]', 'query', *(k for k in ('time', 'start', 'end', 'step') if '--' + k in words)):
+                        self.assertEqual([self.plain(key, v) for v in ours.get(key, [])], [self.plain(key, v) for v in theirs.get(key, [])], key)
+
+    def test_what_promtool_did_not_have_then(self):
+        """As prometheus/common prints them."""
+        histogram = 'Count: 7.000000, Sum: 15.000000, Buckets: [[-4,-2):1 [-0.001,0.001]:2 (0.5,1]:4]'
+        bare = json.dumps({**HISTOGRAM, 'sum': '15'}, separators=(',', ':'))
+        for name, answer, text, raw in (
+                ('histograms', result('vector', [{'metric': {'__name__': 'm'}, 'histogram': [1435781451.781, HISTOGRAM]}]),
+                 'm => %s @[1435781451.781]\n' % histogram, '[{"metric":{"__name__":"m"},"histogram":[1435781451.781,%s]}]\n' % bare),
+                ('both kinds', result('matrix', [{'metric': {}, 'values': [[1, '1']], 'histograms': [[2, HISTOGRAM]]}]),
+                 '{} =>\n1 @[1]\n%s @[2]\n' % histogram, '[{"metric":{},"values":[[1,"1"]],"histograms":[[2,%s]]}]\n' % bare),
+                ('a string', result('string', [1435781451.781, 'foo\nbar']), 'foo\nbar\n', '[1435781451.781,"foo\\nbar"]\n')):
+            with self.subTest(name):
+                Answers.answer = answer
+                self.assertEqual(said(EPITOOL, ['query', 'instant', self.url, 'x']), (0, text, ''))
+                self.assertEqual(said(EPITOOL, ['query', '-o', 'json', 'instant', self.url, 'x']), (0, raw, ''))
+
+    def plain(self, key, value):
+        return value if key in ('query', 'match[]') else float(value)
+
+    def test_failures_as_promtool(self):
+        bad = {'status': 'error', 'errorType': 'bad_data', 'error': 'invalid parameter "query": 1:5: parse error'}
+        for status, answer, words in ((400, bad, 'instant {} sum('), (422, {**bad, 'errorType': 'execution', 'error': 'x'}, 'range {} m'),
+                                      (200, bad, 'range --start=3 --end=2 {} m'), (200, bad, 'range --start=x {} m')):
+            with self.subTest(words):
+                Answers.answer, Answers.status = answer, status
+                line = ['query'] + words.format(self.url).split(' ')
+                want, got = said(self.promtool, line), said(EPITOOL, line)
+                self.assertEqual((want[0], want[1]), (1, ''))
+                self.assertEqual(got, want)
+
+    def test_what_is_no_answer(self):
+        Answers.answer = b'<html>'
+        code, out, err = said(EPITOOL, ['query', 'instant', self.url, 'up'])
+        self.assertEqual((code, out), (1, ''))
+        self.assertIn('bad_response', err)
+        Answers.status = 503
+        self.assertIn('server error: 503', said(EPITOOL, ['query', 'instant', self.url, 'up'])[2])
+
+    def test_headers_are_sent_and_bad_words_refused(self):
+        Answers.answer = result('scalar', [1, '1'])
+        self.assertEqual(said(EPITOOL, ['query', 'instant', '--header', 'X-A=b=c', self.url, '1'])[0], 0)
+        for words in ('instant', 'instant {}', 'instant {} a b', 'series {}', 'instant --bogus=1 {} a', '-o xml instant {} a', 'analyze --match=m', 'what {} x'):
+            with self.subTest(words):
+                self.assertEqual(said(EPITOOL, ['query'] + words.format(self.url).split(' '))[0], 2)
+
+    def test_analyze(self):
+        bucket = lambda le, *values: {'metric': {'__name__': 'h_bucket', 'job': 'j', 'le': le}, 'values': [[i, str(v)] for i, v in enumerate(values)]}
+        native = {'metric': {'__name__': 'n'}, 'histograms': [[1, HISTOGRAM], [2, {**HISTOGRAM, 'buckets': HISTOGRAM['buckets'][:1]}]]}
+        Answers.answer = result('matrix', [bucket('+Inf', 3, 9, 9), bucket('0.1', 1, 1, 2), bucket('10', 3, 5, 2), native, bucket('x', 1)])
+        Answers.answer['data']['result'][-1]['metric']['__name__'] = 'no'
+        code, out, err = said(EPITOOL, ['query', 'analyze', '--server=' + self.url, '--type=histogram', '--match=h_bucket', '--time=10'])
+        self.assertEqual((code, err), (0, ''))
+        self.assertEqual(Answers.asked[0][1]['query'], ['h_bucket[1h]'])
+        self.assertIn('\n- n (native): 1/2.000/3\n', out)
+        self.assertIn('\n- h_bucket{job="j"} (classic): 2/2.333/3\n', out)
+        self.assertIn('\nNative histogram series (1 in total):\n- min populated: 1/1.000/1\n- avg populated: 2/2.000/2\n- max populated: 3/3.000/3\n', out)
+        self.assertIn('\nClassic histogram series (1 in total):\n- min populated: 2/2.000/2\n- avg populated: 2/2.000/2\n- max populated: 3/3.000/3\n', out)
+        self.assertEqual(said(EPITOOL, ['query', 'analyze', '--server=' + self.url, '--type=x', '--match=m'])[0], 1)
+
+    def test_plot(self):
+        rising = {'metric': {'__name__': 'up'}, 'values': [[t, str(t)] for t in range(0, 100)]}
+        gap = {'metric': {'__name__': 'gap'}, 'values': [[t, '50'] for t in range(0, 100) if not 30 < t < 70] + [[99, 'NaN']]}
+        Answers.answer = result('matrix', [rising, gap])
+        code, out, err = said(EPITOOL, ['query', 'range', '--plot', '--start=0', '--end=99', self.url, 'm'])
+        self.assertEqual((code, err), (0, ''))
+        lines = out.splitlines()
+        self.assertTrue(all(len(line) <= 60 for line in lines[:21]), out)
+        self.assertEqual(lines[0].split('┤')[0].strip(), '99')
+        self.assertEqual(lines[19].split('┤')[0].strip(), '0')
+        picture = [line[11:] for line in lines[:20]]
+        drawn = [{x for x, c in enumerate(row.ljust(49)) if c != ' '} for row in picture]
+        self.assertIn(48, drawn[0])                                    # from the lower left to the upper right
+        self.assertIn(0, drawn[19])
+        self.assertEqual(set().union(*drawn), set(range(49)))
+        level = max(drawn, key=len)                                    # the other one, with its gap
+        self.assertGreater(len(level), 25)
+        self.assertLess(len(level), 36)
+        self.assertFalse(level & set(range(19, 23)))
+        self.assertEqual(lines[-2].split()[1:], ['up', '99'])
+        Answers.answer = result('matrix', [])
+        self.assertEqual(said(EPITOOL, ['query', 'range', '--plot', self.url, 'm'])[1], 'no numbers to draw\n')
+
+
+class PromQL(unittest.TestCase):
+    def test_text(self):
+        for words, want in (
+                (['format', 'sum(rate(foo{a="b"}[5m]))by(job)'], 'sum by (job) (rate(foo{a="b"}[5m]))\n'),
+                (['label-matchers', 'set', 'foo + sum(bar{a="b"})', 'a', 'x'], 'foo{a="x"} + sum(bar{a="x"})\n'),
+                (['label-matchers', 'set', '-t', '=~', 'rate(foo{c!="d"}[5m])', 'a', 'x.*'], 'rate(foo{a=~"x.*",c!="d"}[5m])\n'),
+                (['label-matchers', 'set', '--type=!=', 'foo{a="b"} offset 5m', 'a', 'c'], 'foo{a!="c"} offset 5m\n'),
+                (['label-matchers', 'delete', 'foo{a="b",c=~"d"} > bar{a!="x"}', 'a'], 'foo{c=~"d"} > bar\n')):
+            with self.subTest(words):
+                self.assertEqual(said(EPITOOL, ['promql'] + words), (0, want, ''))
+        code, out, err = said(EPITOOL, ['promql', 'format', 'sum('])
+        self.assertEqual((code, out), (1, ''))
+        self.assertIn('unclosed left parenthesis', err)
+        for words in ([], ['format'], ['label-matchers', 'set', '-t', '~', 'foo', 'a', 'b'], ['label-matchers', 'delete', 'foo']):
+            self.assertEqual(said(EPITOOL, ['promql'] + words)[0], 2)
+
+
+if __name__ == '__main__':
+    tally.unittest_main()
