@@ -120,6 +120,7 @@ const struct block_meta *block_meta(const struct block *b) { return &b->meta; }
 str block_dir(const struct block *b) { return b->dir; }
 uint64_t block_bytes(const struct block *b) { return b->bytes; }
 struct queryable *block_queryable(struct block *b) { return &b->queryable; }
+struct index_reader *block_index(struct block *b) { return b->index; }
 
 uint64_t block_tombstones(struct block *b)
 {

@@ -16,6 +16,7 @@
 #ifndef EPI_BLOCK_BLOCK_H
 #define EPI_BLOCK_BLOCK_H
 
+#include "block/index_reader.h"
 #include "block/meta_codec.h"
 #include "io/reader.h"
 #include "storage/chunk_series.h"
@@ -46,6 +47,11 @@ MUST_USE errc block_mark(struct block *b, bool deletable, bool failed, struct er
 
 /* Lives as long as the block; its queriers hold a reference of their own. */
 struct queryable *block_queryable(struct block *b);
+
+/* Lives as long as the block. */
+struct index_reader *block_index(struct block *b);
+/* Series refs that match, ascending. */
+MUST_USE errc block_select(struct block *b, struct matchers ms, postings_list *out, struct err *e);
 
 /* All series with chunks, whatever their times, and all symbols, for writing a block anew. Each
  * holds a reference. */

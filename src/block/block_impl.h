@@ -53,9 +53,6 @@ MUST_USE errc symbol_memo_labels(
     struct symbol_memo *m, const struct index_series *s, struct label *out, struct err *e);
 void symbol_memo_fini(struct symbol_memo *m);
 
-/* Series refs that match, ascending. */
-MUST_USE errc block_select(struct block *b, struct matchers ms, postings_list *out, struct err *e);
-
 errc block_querier(
     struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e);
 

@@ -11,13 +11,19 @@ struct segments { VEC(struct reader *) files; uint64_t bytes; };
 void segments_close(struct segments *s)
 {
     if (!s) return;
-    for (size_t i = 0; i < s->files.n; i++) reader_close(s->files.at[i]);
+    for (size_t i = 0; i < s->files.n; i++)
+        if (s->files.at[i]) reader_close(s->files.at[i]);
     vec_fini(&s->files);
     mem_free(s);
 }
 
 size_t segments_count(const struct segments *s) { return s->files.n; }
 uint64_t segments_bytes(const struct segments *s) { return s->bytes; }
+
+uint64_t segments_size(const struct segments *s, uint32_t segment)
+{
+    return segment < s->files.n && s->files.at[segment] ? reader_size(s->files.at[segment]) : 0;
+}
 
 static errc file_open(struct segments *s, struct fs *fs, str path, enum io_backend backend,
     enum io_pattern pattern, struct err *e)
@@ -60,6 +66,47 @@ errc segments_open(struct segments **out, struct fs *fs, str dir, enum io_backen
     return rc;
 }
 
+/* Files that are not as they should be. */
+
+static errc damaged_open(struct segments *s, uint64_t number, struct fs *fs, str path,
+    enum io_backend backend, struct findings *f, struct err *e)
+{
+    struct segments one = { 0 };
+    struct err why = { 0 };
+    errc rc = file_open(&one, fs, path, backend, IO_SEQUENTIAL, &why);
+    if (rc == ERR_CORRUPT) findings_add_at(f, path, 0, "%s", why.msg);
+    else if (rc != OK) rc = err_set(e, rc, "%s", why.msg);
+    while (s->files.n < number) vec_push(&s->files, NULL);
+    s->bytes += one.bytes;
+    if (one.files.n && !s->files.at[number - 1]) s->files.at[number - 1] = one.files.at[0];
+    else if (one.files.n) reader_close(one.files.at[0]);
+    vec_fini(&one.files);
+    return rc == ERR_CORRUPT ? OK : rc;
+}
+
+errc segments_open_damaged(struct segments **out, struct fs *fs, str dir, enum io_backend backend,
+    struct findings *f, struct err *e)
+{
+    enum { NUMBER_MAX = 1 << 20 };
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct segments *s = NEW(struct segments);
+    fs_entries all = { 0 };
+    errc rc = fs_list(fs, dir, &a, &all, e);
+    for (size_t i = 0; rc == OK && i < all.n; i++) {
+        uint64_t number;
+        if (all.at[i].is_dir || !str_u64(all.at[i].name, &number)) continue;
+        if (number && number <= NUMBER_MAX)
+            rc = damaged_open(s, number, fs, path_join(&a, dir, all.at[i].name), backend, f, e);
+    }
+    for (size_t i = 0; rc == OK && i < s->files.n; i++)
+        if (!s->files.at[i])
+            findings_add(f, arena_fmt(&a, "%.*s/%06zu", STR_ARG(dir), i + 1), "there is none");
+    vec_fini(&all);
+    if (rc != OK) segments_close(s);
+    else *out = s;
+    return rc;
+}
+
 static errc record_pin(struct reader *r, uint64_t at, struct segment_pin *out, struct err *e)
 {
     uint64_t size = reader_size(r), n = 0;
@@ -84,7 +131,8 @@ static errc record_pin(struct reader *r, uint64_t at, struct segment_pin *out, s
 errc segments_pin(struct segments *s, uint64_t ref, struct segment_pin *out, struct err *e)
 {
     uint32_t i = segment_of(ref), at = segment_offset(ref);
-    if (i >= s->files.n) return err_set(e, ERR_CORRUPT, "chunks: there is no segment %u", i + 1);
+    if (i >= s->files.n || !s->files.at[i])
+        return err_set(e, ERR_CORRUPT, "chunks: there is no segment %u", i + 1);
     TRY_IN(e, record_pin(s->files.at[i], at, out, e), "chunks: segment %u: at %u", i + 1, at);
     return OK;
 }

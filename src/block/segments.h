@@ -14,14 +14,21 @@
 #ifndef EPI_BLOCK_SEGMENTS_H
 #define EPI_BLOCK_SEGMENTS_H
 
+#include "base/findings.h"
 #include "io/reader.h"
 
 struct segments;
 MUST_USE errc segments_open(struct segments **out, struct fs *fs, str dir, enum io_backend backend,
     enum io_pattern pattern, struct err *e);
+/* For who looks at damage: a file's number is its place whatever is missing before it, and one
+ * without the right header is read all the same. */
+MUST_USE errc segments_open_damaged(struct segments **out, struct fs *fs, str dir,
+    enum io_backend backend, struct findings *f, struct err *e);
 void segments_close(struct segments *s);                       /* NULL is fine */
 size_t segments_count(const struct segments *s);
 uint64_t segments_bytes(const struct segments *s);             /* of all files */
+/* of one; 0: it is missing */
+uint64_t segments_size(const struct segments *s, uint32_t segment);
 
 struct segment_pin { uint8_t enc; str data; struct pin pin; };
 MUST_USE errc segments_pin(

@@ -21,6 +21,11 @@ struct tombstones { VEC(struct tombstone) at; };               /* zero: none */
 void tombstones_fini(struct tombstones *t);
 /* out is zero, or what came of it */
 MUST_USE errc block_tombstones_decode(struct tombstones *out, str file, struct err *e);
+/* A file that does not check, read all the same: its length says that nothing was deleted, or one
+ * bit of it is wrong, which the checksum finds. Looks at files of up to
+ * TOMBSTONES_MENDABLE_BYTES. */
+enum { TOMBSTONES_MENDABLE_BYTES = 16 << 10 };
+MUST_USE errc block_tombstones_mend(struct tombstones *out, str file, struct err *e);
 void block_tombstones_encode(struct buf *b, const struct tombstones *t);
 void tombstones_add(struct tombstones *t, uint64_t ref, struct interval deleted);
 const intervals *tombstones_of(const struct tombstones *t, uint64_t ref);      /* NULL: none */

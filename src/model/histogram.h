@@ -118,6 +118,8 @@ void histogram_trim(struct arena *a, struct histogram *h, double at, bool upper)
 
 /* {count:1, sum:2, [-0.001,0.001]:1, (1,2]:3} */
 void histogram_text(struct buf *b, const struct histogram *h);
+/* that of a histogram of integers; exact below 2^53 */
+void histogram_text_whole(struct buf *b, const struct histogram *h);
 MUST_USE errc histogram_validate(const struct histogram *h, struct err *e);
 /* schema, spans and bounds; no count is looked at */
 MUST_USE errc histogram_validate_layout(const struct histogram *h, struct err *e);

@@ -130,7 +130,13 @@ bool histogram_walk_next(struct histogram_walk *w)
 
 /* Text */
 
-static void bucket_text(struct buf *b, const struct histogram_bucket *k)
+static void count_text(struct buf *b, double count, bool whole)
+{
+    if (whole) buf_u64_text(b, (uint64_t)count);
+    else buf_f64_g(b, count);
+}
+
+static void bucket_text(struct buf *b, const struct histogram_bucket *k, bool whole)
 {
     if (k->count == 0) return;
     buf_str(b, k->lower_inclusive ? S(", [") : S(", ("));
@@ -138,32 +144,36 @@ static void bucket_text(struct buf *b, const struct histogram_bucket *k)
     buf_u8(b, ',');
     buf_f64_g(b, k->upper);
     buf_str(b, k->upper_inclusive ? S("]:") : S("):"));
-    buf_f64_g(b, k->count);
+    count_text(b, k->count, whole);
 }
 
-void histogram_text(struct buf *b, const struct histogram *h)
+static void text(struct buf *b, const struct histogram *h, bool whole)
 {
     struct histogram_walk w;
     double count;
     buf_str(b, S("{count:"));
-    buf_f64_g(b, h->count);
+    count_text(b, h->count, whole);
     buf_str(b, S(", sum:"));
     buf_f64_g(b, h->sum);
     histogram_walk_init(&w, h, false);
     while (walk_far(&w, &count)) {
         struct histogram_bucket k = histogram_side_bucket(h, false, w.index, count);
-        bucket_text(b, &k);
+        bucket_text(b, &k, whole);
     }
     if (h->zero_count != 0)
-        bucket_text(b, &(struct histogram_bucket){
-                           -h->zero_threshold, h->zero_threshold, h->zero_count, true, true });
+        bucket_text(b, &(struct histogram_bucket){ -h->zero_threshold, h->zero_threshold,
+                           h->zero_count, true, true },
+            whole);
     walk_start_near(&w);
     while (walk_near(&w, &count)) {
         struct histogram_bucket k = histogram_side_bucket(h, true, w.index, count);
-        bucket_text(b, &k);
+        bucket_text(b, &k, whole);
     }
     buf_u8(b, '}');
 }
+
+void histogram_text(struct buf *b, const struct histogram *h) { text(b, h, false); }
+void histogram_text_whole(struct buf *b, const struct histogram *h) { text(b, h, true); }
 
 /* Trimming */
 
