@@ -110,8 +110,7 @@ static errc remove_leftovers(struct look *k, struct err *e)
     return OK;
 }
 
-/* Prometheus 2.1.0 wrote 2 as the version of meta.json, and 1 into an index of version 2. */
-static errc repair_version2(struct fs *fs, str dir, struct err *e)
+errc blocks_mend_version(struct fs *fs, str dir, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct block_meta m;
@@ -140,7 +139,7 @@ static void open_one(struct look *k, ulid id, str dir)
     struct block_opts o = {
         .fs = k->b->o.fs, .backend = k->b->o.backend, .salvage = k->b->o.salvage
     };
-    f.rc = repair_version2(k->b->o.fs, dir, &f.why);
+    f.rc = blocks_mend_version(k->b->o.fs, dir, &f.why);
     if (f.rc == OK) f.rc = block_open(&fresh, &o, dir, &f.why);
     if (f.rc == OK && !ulid_eq(block_meta(fresh)->id, id)) {
         f.rc = err_set(

@@ -34,6 +34,10 @@ MUST_USE errc blocks_open(
 /* NULL is fine. REQUIRES: no list is referenced */
 void blocks_close(struct blocks *b);
 
+/* Prometheus 2.1.0 wrote 2 as the version of meta.json, and 1 into an index of version 2: both are
+ * put right. By who has the folder; blocks_open does it, too. */
+MUST_USE errc blocks_mend_version(struct fs *fs, str dir, struct err *e);
+
 struct block_list *blocks_now(struct blocks *b);               /* with a reference */
 
 /* Looks at the folder again: opens what came, drops what went, deletes what is deletable, and

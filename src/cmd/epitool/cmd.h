@@ -15,6 +15,8 @@
 #include "base/arena.h"
 #include "base/err.h"
 
+#include <stdio.h>
+
 struct cmd { const char *name, *usage, *help; int (*run)(int argc, char **argv); };
 
 extern const struct cmd cmd_check, cmd_conformance, cmd_promql, cmd_promqltest, cmd_query, cmd_tsdb,
@@ -23,6 +25,8 @@ extern const struct cmd cmd_check, cmd_conformance, cmd_promql, cmd_promqltest, 
 enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 int cmd_usage(const struct cmd *c);                            /* says how to call it; EXIT_USAGE */
 int cmd_failed(errc rc, const struct err *e);                  /* says why; EXIT_FAILED */
+MUST_USE errc cmd_write(FILE *out, str s, struct err *e);
+void cmd_print(FILE *out, str s);                              /* words nobody waits for */
 
 /* A whole file, relative to where the program stands. */
 MUST_USE errc cmd_read_file(const char *path, struct arena *a, str *out, struct err *e);

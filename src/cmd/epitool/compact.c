@@ -1,7 +1,7 @@
-#include "cmd/epitool/compact.h"
-
+/* compact.c — `epitool tsdb compact`: blocks of a folder become one. */
 #include "block/compact.h"
 #include "cmd/epitool/cmd.h"
+#include "cmd/epitool/tsdb_commands.h"
 
 #include <stdio.h>
 
@@ -17,18 +17,18 @@ static void insert(block_row *all, struct block *b)
     all->at[i] = b;
 }
 
-static errc open_all(block_row *all, struct fs *fs, char **names, int n, struct err *e)
+static errc open_all(block_row *all, struct fs *fs, const str *names, size_t n, struct err *e)
 {
     struct block_opts o = { .fs = fs, .backend = IO_AUTO };
-    for (int i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         struct block *b = NULL;
-        TRY(block_open(&b, &o, str_z(names[i]), e));
+        TRY(block_open(&b, &o, names[i], e));
         insert(all, b);
     }
     return OK;
 }
 
-static errc compact(struct fs *fs, char **names, int n, ulid *made, struct err *e)
+static errc compact(struct fs *fs, const str *names, size_t n, ulid *made, struct err *e)
 {
     block_row all = { 0 };
     struct compact_opts o = { .fs = fs };
@@ -43,15 +43,30 @@ static errc compact(struct fs *fs, char **names, int n, ulid *made, struct err *
     return rc;
 }
 
-int compact_run(int argc, char **argv)
+struct compact_args { str dir; str_list blocks; };
+static const struct opt compact_opts[] = {
+    { "dir", .help = "The data folder.", OPT_AT(struct compact_args, dir), &opt_str,
+        .flags = OPT_ARG | OPT_REQUIRED },
+    { "block", .help = "The blocks, by their ULIDs.", OPT_AT(struct compact_args, blocks),
+        &opt_strs, .flags = OPT_ARG | OPT_REQUIRED },
+};
+
+int tsdb_compact_run(int argc, char **argv)
 {
-    if (argc < 3 || argv[1][0] == '-') return cmd_usage(&cmd_tsdb);
-    struct fs *real = fs_real_new(str_z(argv[1]));
+    struct compact_args a = { 0 };
+    struct opts_run run = { 0 };
+    struct fs *fs = NULL;
     struct err e = { 0 };
     ulid made = { 0 };
-    errc rc = compact(real, argv + 2, argc - 2, &made, &e);
-    fs_free(real);
-    if (rc != OK) return cmd_failed(rc, &e);
-    if (!ulid_eq(made, (ulid){ 0 })) printf("%s\n", ulid_text(made).z);
-    return EXIT_FINE;
+    int code = EXIT_FINE;
+    if (tsdb_line(&a, compact_opts, ARRAY_LEN(compact_opts), "Merge blocks into one.", argc, argv,
+            &run, &code)) {
+        errc rc = tsdb_folder(&fs, a.dir, &e);
+        if (rc == OK) rc = compact(fs, a.blocks.at, a.blocks.n, &made, &e);
+        if (rc != OK) code = cmd_failed(rc, &e);
+        else if (!ulid_is_zero(made)) printf("%s\n", ulid_text(made).z);
+        fs_free(fs);
+    }
+    opts_fini(&run);
+    return code;
 }

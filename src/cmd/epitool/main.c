@@ -30,6 +30,28 @@ int cmd_failed(errc rc, const struct err *e)
     return EXIT_FAILED;
 }
 
+/* Text may hold NUL, which ends what printf prints. */
+errc cmd_write(FILE *out, str s, struct err *e)
+{
+    enum { PIECE_BYTES = 1 << 20 };
+    bool good = true;
+    while (s.n && good) {
+        str piece = str_slice(s, 0, PIECE_BYTES);
+        size_t zero = str_index(piece, 0);
+        if (zero != SIZE_MAX) piece.n = zero;
+        good = fprintf(out, "%.*s", STR_ARG(piece)) >= 0;
+        if (zero != SIZE_MAX) good &= fputc(0, out) == 0;
+        s = str_from(s, piece.n + (zero != SIZE_MAX));
+    }
+    return good ? OK : err_set(e, ERR_IO, "the output cannot be written");
+}
+
+void cmd_print(FILE *out, str s)
+{
+    errc rc = cmd_write(out, s, NULL);
+    (void)rc;
+}
+
 errc cmd_read_file(const char *path, struct arena *a, str *out, struct err *e)
 {
     enum { FILE_BYTES_MAX = 1 << 30 };

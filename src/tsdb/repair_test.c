@@ -1,0 +1,153 @@
+/* repair_test.c — a repair that loses power at any moment destroys nothing, invents nothing, and is
+ * ended by the next one. */
+#include "tsdb/repair.h"
+
+#include "base/test.h"
+#include "base/ulid.h"
+#include "io/fs_sim.h"
+#include "tsdb/test_small.h"
+#include "tsdb/verify.h"
+
+enum { FILE_MAX_BYTES = 1 << 24, SERIES_AT = 40 };
+
+/* A folder with one block, in which a byte of one series' entry and one of another's chunk differ;
+ * name: of the block. */
+static struct fs *damaged(uint64_t seed, char name[ULID_CHARS + 1], unsigned *whole)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    static const struct { const char *file; uint64_t at; } spots[] = {
+        { "index", 0 }, { "chunks/000001", SERIES_AT } };
+    fs_entries all = { 0 };
+    ulid id;
+    struct fs *fs = fs_sim_new(seed);
+    struct db *db = open_db(fs, 0);
+    fill(db, 0, ROUNDS);
+    EXPECT_OK(db_compact(db, NULL));
+    *whole = count(db, -1, 0, ROUNDS);
+    close_db(db);
+    EXPECT_OK(fs_list(fs, STR_EMPTY, &a, &all, NULL));
+    for (size_t i = 0; i < all.n; i++)
+        if (ulid_parse(all.at[i].name, &id)) memcpy(name, all.at[i].name.p, ULID_CHARS);
+    name[ULID_CHARS] = 0;
+    vec_fini(&all);
+    for (size_t i = 0; i < ARRAY_LEN(spots); i++) {
+        str path = path_join(&a, str_z(name), str_z(spots[i].file)), bytes;
+        EXPECT_OK(fs_read_all(fs, path, &a, FILE_MAX_BYTES, &bytes, NULL));
+        uint8_t *copy = arena_alloc(&a, bytes.n);
+        memcpy(copy, bytes.p, bytes.n);
+        size_t at = spots[i].at ? (size_t)spots[i].at : bytes.n - 1;   /* the TOC's checksum */
+        copy[at] ^= 0x40;
+        EXPECT_OK(fs_write_durable(fs, path, str_of(copy, bytes.n), NULL));
+    }
+    return fs;
+}
+
+static errc repair(struct fs *fs, struct repaired *r)
+{
+    struct repair_opts o = { .fs = fs, .backend = IO_BUFFERED };
+    repaired_init(r);
+    return repair_blocks(r, &o, NULL);
+}
+
+static unsigned blocks_in(struct fs *fs, str suffix)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    fs_entries all = { 0 };
+    unsigned n = 0;
+    EXPECT_OK(fs_list(fs, STR_EMPTY, &a, &all, NULL));
+    for (size_t i = 0; i < all.n; i++)
+        n += all.at[i].is_dir && all.at[i].name.n == ULID_CHARS + suffix.n &&
+             str_has_suffix(all.at[i].name, suffix) && all.at[i].name.p[0] == '0';
+    vec_fini(&all);
+    return n;
+}
+
+static void expect_clean(struct fs *fs)
+{
+    struct verified v;
+    SCOPED(buf_fini) struct buf text = { 0 };
+    struct verify_opts o = { .fs = fs, .backend = IO_BUFFERED };
+    verified_init(&v);
+    EXPECT_OK(folder_verify(&v, &o, NULL));
+    if (v.findings.all.n) findings_text(&text, &v.findings.all.at[0]);
+    EXPECT_STR(buf_view(&text), STR_EMPTY);
+    verified_fini(&v);
+}
+
+TEST(repair_keeps_what_survives)
+{
+    char name[ULID_CHARS + 1];
+    unsigned whole;
+    struct repaired r;
+    hush(true);
+    struct fs *fs = damaged(test_seed(), name, &whole);
+    EXPECT_OK(repair(fs, &r));
+    EXPECT_EQ(r.blocks_salvaged, 1);
+    EXPECT_EQ(r.blocks_aside, 0);
+    repaired_fini(&r);
+    EXPECT_EQ(blocks_in(fs, STR_EMPTY), 1);
+    EXPECT_EQ(blocks_in(fs, S(".salvaged")), 1);
+    expect_clean(fs);
+    struct db *db = open_db(fs, 0);
+    unsigned kept = count(db, -1, 0, ROUNDS);
+    EXPECT(kept < whole && kept >= whole - 20);                /* one chunk of 20 samples */
+    close_db(db);
+    EXPECT_OK(repair(fs, &r));
+    EXPECT_EQ(r.blocks_whole, 1);
+    EXPECT_EQ(findings_count(&r.done), 0);
+    repaired_fini(&r);
+    fs_free(fs);
+    hush(false);
+}
+
+TEST(repair_saves_what_a_start_has_set_aside)
+{
+    char name[ULID_CHARS + 1];
+    unsigned whole;
+    struct repaired r;
+    hush(true);
+    struct fs *fs = damaged(test_seed(), name, &whole);
+    struct db *db = open_db(fs, 0);
+    close_db(db);
+    EXPECT_EQ(blocks_in(fs, S(".bad")), 1);
+    EXPECT_OK(repair(fs, &r));
+    EXPECT_EQ(r.blocks_salvaged, 1);
+    repaired_fini(&r);
+    EXPECT_EQ(blocks_in(fs, S(".bad")), 0);
+    EXPECT_EQ(blocks_in(fs, S(".salvaged")), 1);
+    db = open_db(fs, 0);
+    EXPECT(count(db, -1, 0, ROUNDS) >= whole - 20);
+    close_db(db);
+    fs_free(fs);
+    hush(false);
+}
+
+TEST(power_cuts_in_a_repair)
+{
+    bool ended = false;
+    hush(true);
+    for (uint64_t seed = 0, at = 1; seed < 150; seed++, at = ended ? 1 : at + 1) {
+        char name[ULID_CHARS + 1];
+        unsigned whole;
+        struct repaired r;
+        struct fs *fs = damaged(test_seed() + seed, name, &whole);
+        fs_sim_power_off_after(fs, at);
+        ended = repair(fs, &r) == OK;
+        repaired_fini(&r);
+        fs_sim_crash(fs, seed % 2 ? SIM_LOSE_SOME : SIM_LOSE_ALL);
+        bool there = fs_exists(fs, str_z(name));
+        if (ended) EXPECT(!there);                             /* what was done stays done */
+        EXPECT(there || blocks_in(fs, S(".salvaged")) == 1);   /* the damaged one is never lost */
+        EXPECT_OK(repair(fs, &r));
+        repaired_fini(&r);
+        EXPECT_EQ(blocks_in(fs, STR_EMPTY), 1);
+        EXPECT_EQ(blocks_in(fs, S(".salvaged")), 1);
+        struct db *db = open_db(fs, 0);
+        unsigned kept = count(db, -1, 0, ROUNDS);
+        EXPECT(kept < whole && kept >= whole - 20);
+        close_db(db);
+        expect_clean(fs);
+        fs_free(fs);
+    }
+    hush(false);
+}

@@ -1,0 +1,233 @@
+#include "tsdb/verify_log.h"
+
+#include "base/map.h"
+#include "head/snapshot_codec.h"
+#include "io/numbered.h"
+#include "wal/record.h"
+#include "wal/wal_reader.h"
+
+/* What is being read. check: a record of it. */
+struct log_walk {
+    struct verified *out;
+    const struct verify_opts *o;
+    struct arena arena;
+    struct map known;                          /* refs that a record before names */
+    uint64_t unknown;                          /* items of refs that none does */
+    struct ref_seriess series;
+    ref_samples samples;
+    struct ref_exemplars exemplars;
+    ref_metadatas metadatas;
+    struct ref_histograms histograms;
+    snapshot_tombstones deleted;
+    errc (*check)(struct log_walk *w, str rec, struct err *e);
+};
+
+static void walk_fini(struct log_walk *w)
+{
+    map_fini(&w->known);
+    ref_seriess_fini(&w->series);
+    vec_fini(&w->samples);
+    ref_exemplars_fini(&w->exemplars);
+    vec_fini(&w->metadatas);
+    ref_histograms_fini(&w->histograms);
+    vec_fini(&w->deleted);
+    arena_fini(&w->arena);
+}
+
+static uint64_t hash_ref(sref ref) { return hash_bytes(&ref, sizeof(ref)); }
+
+static bool is_known(const struct log_walk *w, sref ref)
+{
+    return map_find(&w->known, hash_ref(ref), NULL, NULL) != NULL;
+}
+
+static void name_ref(struct log_walk *w, sref ref)
+{
+    if (!is_known(w, ref)) map_put(&w->known, hash_ref(ref), w);
+}
+
+#define COUNT_UNKNOWN(w, list) \
+    do { \
+        for (size_t count_i = 0; count_i < (list)->n; count_i++) \
+            (w)->unknown += !is_known((w), (list)->at[count_i].ref); \
+    } while (0)
+
+static errc check_refs(struct log_walk *w, str rec, struct err *e)
+{
+    switch (record_type(rec)) {
+    case REC_SERIES:
+        TRY(series_decode(&w->series, rec, e));
+        for (size_t i = 0; i < w->series.all.n; i++) name_ref(w, w->series.all.at[i].ref);
+        return OK;
+    case REC_SAMPLES:
+    case REC_SAMPLES_V2:
+        TRY(samples_decode(&w->samples, rec, e));
+        COUNT_UNKNOWN(w, &w->samples);
+        return OK;
+    case REC_EXEMPLARS:
+        TRY(exemplars_decode(&w->exemplars, rec, e));
+        COUNT_UNKNOWN(w, &w->exemplars.all);
+        return OK;
+    case REC_METADATA:
+        TRY(metadata_decode(&w->metadatas, rec, e));
+        COUNT_UNKNOWN(w, &w->metadatas);
+        return OK;
+    case REC_HISTOGRAMS:
+    case REC_FLOAT_HISTOGRAMS:
+    case REC_CUSTOM_HISTOGRAMS:
+    case REC_CUSTOM_FLOAT_HISTOGRAMS:
+    case REC_HISTOGRAMS_V2:
+    case REC_FLOAT_HISTOGRAMS_V2:
+        TRY(histograms_decode(&w->histograms, rec, e));
+        COUNT_UNKNOWN(w, &w->histograms.all);
+        return OK;
+    case REC_TOMBSTONES:
+    case REC_MMAP_MARKERS:
+    case REC_NONE:
+    case REC_TYPES: return OK;
+    }
+    return OK;
+}
+
+/* An empty record of a known type is one that says nothing. */
+static errc check_log_record(struct log_walk *w, str rec, struct err *e)
+{
+    TRY(record_check(rec, e));
+    return rec.n ? check_refs(w, rec, e) : OK;
+}
+
+static errc check_snapshot_record(struct log_walk *w, str rec, struct err *e)
+{
+    struct snapshot_series s;
+    struct arena_mark mark = arena_mark(&w->arena);
+    errc rc = OK;
+    w->deleted.n = 0;
+    switch (rec.n ? rec.p[0] : 0) {
+    case SNAPSHOT_SERIES: rc = snapshot_series_decode(&s, rec, &w->arena, e); break;
+    case SNAPSHOT_TOMBSTONES: rc = snapshot_tombstones_decode(&w->deleted, rec, e); break;
+    case SNAPSHOT_EXEMPLARS: break;            /* the log's record under another type */
+    default: rc = err_set(e, ERR_CORRUPT, "a record of no known type");
+    }
+    arena_reset(&w->arena, mark);
+    return rc;
+}
+
+/* Segments. */
+
+static errc read_segment(struct log_walk *w, struct wal_reader *r, struct err *e)
+{
+    for (;;) {
+        struct wal_rec rec;
+        struct err why = { 0 };
+        bool got;
+        TRY(wal_reader_next(r, &rec, &got, e));
+        if (!got) return OK;
+        w->out->records++;
+        errc rc = w->check(w, rec.bytes, &why);
+        if (rc != OK) TRY(wal_reader_reject(r, &why, e));
+    }
+}
+
+static void closep(struct wal_reader **r) { wal_reader_close(*r); }
+
+/* newest: a server may be in the middle of writing its end */
+static errc walk_segment(
+    struct log_walk *w, str dir, uint32_t seg, bool newest, struct err *e)
+{
+    SCOPED(closep) struct wal_reader *r = NULL;
+    struct wal_reader_opts ro = { .fs = w->o->fs, .dir = dir, .backend = w->o->backend,
+        .mode = WAL_SALVAGE, .first = seg, .last = seg };
+    str path = wal_segment_path(&w->arena, dir, seg);
+    struct fs_stat st;
+    size_t n;
+    TRY(wal_reader_open(&r, &ro, e));
+    TRY(read_segment(w, r, e));
+    const struct wal_corruption *bad = wal_reader_corruptions(r, &n);
+    errc there = fs_stat(w->o->fs, path, &st, NULL);
+    w->out->segments++;
+    if (there == OK) w->out->bytes += st.size_bytes;
+    if (w->out->live && there != OK) return OK;                /* it was deleted meanwhile */
+    for (size_t i = 0; i < n; i++)
+        if (!(w->out->live && newest && bad[i].tail))
+            findings_add_at(&w->out->findings, path, bad[i].off, "%s", bad[i].why);
+    return OK;
+}
+
+static errc walk_segments(struct log_walk *w, str dir, const uint32_t *at, size_t n, struct err *e)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct arena_mark mark = arena_mark(&w->arena);
+        progress_tell(w->o->progress, dir, i, n);
+        for (uint32_t gap = i ? at[i - 1] + 1 : at[i]; gap < at[i]; gap++)
+            findings_add(
+                &w->out->findings, wal_segment_path(&w->arena, dir, gap), "there is none");
+        TRY(walk_segment(w, dir, at[i], i + 1 == n, e));
+        arena_reset(&w->arena, mark);
+    }
+    progress_tell(w->o->progress, dir, n, n);
+    return OK;
+}
+
+/* Names that stand for a number and are not written as it should be. */
+static errc check_names(struct log_walk *w, str dir, struct err *e)
+{
+    fs_entries all = { 0 };
+    errc rc = fs_list(w->o->fs, dir, &w->arena, &all, e);
+    for (size_t i = 0; rc == OK && i < all.n; i++) {
+        uint32_t number;
+        str name = all.at[i].name;
+        if (!numbered_parse(name, &number)) continue;
+        str path = path_join(&w->arena, dir, name);
+        if (all.at[i].is_dir || !str_eq(path, wal_segment_path(&w->arena, dir, number)))
+            findings_add(&w->out->findings, path, "not a segment, but named like one");
+    }
+    vec_fini(&all);
+    return rc;
+}
+
+static errc walk_log(struct log_walk *w, str dir, struct err *e)
+{
+    SCOPED(wal_dir_fini) struct wal_dir d = { 0 };
+    TRY(wal_dir_list(&d, w->o->fs, dir, e));
+    TRY(check_names(w, dir, e));
+    return walk_segments(w, dir, d.segments.at, d.segments.n, e);
+}
+
+/* The log begins with the segment behind its checkpoint, or with segment 0. */
+static errc walk_wal(struct log_walk *w, str dir, struct err *e)
+{
+    SCOPED(wal_dir_fini) struct wal_dir d = { 0 };
+    if (!fs_exists(w->o->fs, dir)) return OK;
+    TRY(wal_dir_list(&d, w->o->fs, dir, e));
+    uint32_t begin = d.has_checkpoint ? d.checkpoint + 1 : 0;
+    if (d.has_checkpoint) {
+        str path = arena_fmt(&w->arena, "%.*s/checkpoint.%08" PRIu32, STR_ARG(dir), d.checkpoint);
+        errc rc = walk_log(w, path, e);
+        if (rc != OK && !(w->out->live && !fs_exists(w->o->fs, path))) return rc;
+    }
+    bool gap = d.segments.n && d.segments.at[0] > begin && !w->out->live;
+    if (gap)
+        findings_add(&w->out->findings, wal_segment_path(&w->arena, dir, begin), "there is none");
+    return walk_log(w, dir, e);
+}
+
+errc verify_logs(struct verified *out, const struct verify_opts *o, struct err *e)
+{
+    struct log_walk w = { .out = out, .o = o, .check = check_log_record };
+    errc rc = walk_wal(&w, S("wal"), e);
+    if (rc == OK && fs_exists(o->fs, S("wbl"))) rc = walk_log(&w, S("wbl"), e);
+    if (w.unknown)
+        findings_add(&out->notes, S("wal"),
+            "%" PRIu64 " records' items are of series that no record before them names", w.unknown);
+    walk_fini(&w);
+    return rc;
+}
+
+errc verify_memory_snapshot(
+    struct verified *out, const struct verify_opts *o, str dir, struct err *e)
+{
+    struct log_walk w = { .out = out, .o = o, .check = check_snapshot_record };
+    errc rc = walk_log(&w, dir, e);
+    walk_fini(&w);
+    return rc;
+}

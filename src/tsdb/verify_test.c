@@ -1,0 +1,102 @@
+/* verify_test.c — recorded folders have no findings as they are; damaged ones have some, and none
+ * when they were repaired; and what this database leaves has none, whole or killed. */
+#include "tsdb/verify.h"
+
+#include "base/test.h"
+#include "io/fs_sim.h"
+#include "io/test_tree.h"
+#include "tsdb/repair.h"
+#include "tsdb/test_small.h"
+
+enum { WORDS_MAX = 512 };
+
+static uint64_t findings_of(struct fs *fs, char first[WORDS_MAX])
+{
+    struct verified v;
+    struct err e = { 0 };
+    SCOPED(buf_fini) struct buf text = { 0 };
+    struct verify_opts o = { .fs = fs, .backend = IO_BUFFERED };
+    verified_init(&v);
+    EXPECT_OK_E(folder_verify(&v, &o, &e), &e);
+    if (v.findings.all.n) findings_text(&text, &v.findings.all.at[0]);
+    size_t n = MIN(text.n, (size_t)WORDS_MAX - 1);
+    if (n) memcpy(first, text.p, n);
+    first[n] = 0;
+    uint64_t all = findings_count(&v.findings);
+    verified_fini(&v);
+    return all;
+}
+
+static void expect_clean(struct fs *fs)
+{
+    char first[WORDS_MAX];
+    EXPECT_EQ(findings_of(fs, first), 0);
+    EXPECT_STR(str_z(first), STR_EMPTY);
+}
+
+TEST(folder_verify_of_whole_folders)
+{
+    static const struct { const char *name; } cases[] = { { "wal/all_types_none" },
+        { "wal/all_types_snappy" }, { "wal/all_types_zstd" }, { "wal/st_v2" }, { "wal/clean" },
+        { "wal/checkpoint" }, { "wal/wbl" }, { "wal/odd_records" }, { "wal/big_records" },
+        { "dirs/crash_full" }, { "dirs/clean_full" }, { "dirs/snapshot" },
+        { "dirs/snapshot_then_crash" }, { "dirs/st_crash" }, { "dirs/leftovers" } };
+    TEST_EACH(c, cases) {
+        struct fs *fs = tree_golden(c->name, 1);
+        expect_clean(fs);
+        fs_free(fs);
+    }
+}
+
+TEST(folder_verify_before_and_after_a_repair)
+{
+    static const struct { const char *name, *says; } cases[] = {
+        { "wal/bad_flip_seg1", "wal/00000001" },
+        { "wal/bad_torn_record", "wal/00000002" },
+        { "wal/bad_record_content", "wal/00000002" },
+        { "wal/bad_missing_middle", "wal/00000001: there is none" },
+        { "wal/bad_missing_first", "wal/00000000: there is none" },
+        { "wal/bad_checkpoint_flip", "wal/checkpoint.00000004/00000000" },
+        { "wal/bad_checkpoint_no_segment", "wal/00000005: there is none" },
+        { "wal/bad_wbl_flip", "wbl/00000000" },
+        { "wal/bad_chunks_head_flip", "chunks_head/000002" },
+        { "wal/bad_chunks_head_cut", "chunks_head/000003" },
+        { "wal/bad_chunks_head_gap", "chunks_head/000002: there is none" },
+        { "dirs/bad_snapshot", "chunk_snapshot.000011.0000065536/00000000" },
+        { "dirs/bad_block_index_toc", "01M80B7QK020VJRS8N3VXXKN68/index" },
+        { "dirs/bad_block_chunk_data", "01M80B7R0P1E5CTK9T0XMEJ1QJ/chunks/000001" },
+        { "dirs/bad_block_no_meta", "01M80B7RAYG1HR6414JHHNJYRG/meta.json" },
+        { "dirs/bad_block_tombstones_crc", "01M80B7RQYMHCYPK26SGJ695ND/tombstones" },
+    };
+    hush(true);
+    TEST_EACH(c, cases) {
+        char first[WORDS_MAX];
+        struct err e = { 0 };
+        struct repaired r;
+        struct fs *fs = tree_golden(c->name, 1);
+        struct repair_opts o = { .fs = fs, .backend = IO_BUFFERED };
+        EXPECT(findings_of(fs, first) > 0);
+        EXPECT_STR(str_slice(str_z(first), 0, strlen(c->says)), str_z(c->says));
+        repaired_init(&r);
+        EXPECT_OK_E(folder_repair(&r, &o, &e), &e);
+        repaired_fini(&r);
+        expect_clean(fs);
+        fs_free(fs);
+    }
+    hush(false);
+}
+
+TEST(folder_verify_of_what_this_database_leaves)
+{
+    struct fs *fs;
+    struct db *db;
+    begin(&fs, &db);
+    expect_clean(fs);                          /* as a kill leaves it */
+    EXPECT_OK(delete_of(db, 1, 0, 9));
+    EXPECT_OK(db_snapshot(db, S("one"), true, NULL));
+    expect_clean(fs);
+    close_db(db);
+    expect_clean(fs);
+    fs_free(fs);
+    hush(false);
+}
