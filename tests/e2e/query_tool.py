@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 import urllib.parse
@@ -200,6 +201,28 @@ class PromQL(unittest.TestCase):
         self.assertIn('unclosed left parenthesis', err)
         for words in ([], ['format'], ['label-matchers', 'set', '-t', '~', 'foo', 'a', 'b'], ['label-matchers', 'delete', 'foo']):
             self.assertEqual(said(EPITOOL, ['promql'] + words)[0], 2)
+
+
+class Scripts(unittest.TestCase):
+    SCRIPT = ('load 1m', '  m 1 2 3', '', 'eval instant at 1m m', '  m 2', '', 'eval instant at 2m m', '  m 4', '')
+
+    def run_script(self, *words):
+        with tempfile.NamedTemporaryFile('w', suffix='.test') as f:
+            f.write('\n'.join(self.SCRIPT))
+            f.flush()
+            code, out, _ = said(EPITOOL, ['promqltest', *words, f.name])
+            return code, out.replace(f.name, 'x').splitlines()
+
+    def test_words(self):
+        code, lines = self.run_script()
+        self.assertEqual((code, len(lines), lines[-1]), (1, 2, '1 passed, 1 failed'))
+        self.assertTrue(lines[0].startswith('x:7: '), lines)
+        code, lines = self.run_script('--verbose')
+        self.assertEqual((code, lines[0], lines[-1]), (1, 'x:4: passed', '1 passed, 1 failed'))
+        self.assertEqual(self.run_script('--line=4'), (0, ['1 passed, 0 failed']))
+        self.assertEqual(self.run_script('--line=7')[1][-1], '0 passed, 1 failed')
+        for bad in ('--line=x', '--line=0', '--loud'):
+            self.assertEqual(self.run_script(bad)[0], 2)
 
 
 if __name__ == '__main__':

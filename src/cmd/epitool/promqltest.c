@@ -6,7 +6,8 @@
 #include "cmd/epitool/cmd.h"
 #include "cmd/epitool/script_store.h"
 
-struct reporter { const char *path; bool json; size_t passed, failed; };
+/* line: only the evaluations that begin there; 0: all */
+struct reporter { const char *path; bool json, verbose; size_t line, passed, failed; };
 
 static void put_json(size_t line, bool ok, str why)
 {
@@ -24,10 +25,12 @@ static void put_json(size_t line, bool ok, str why)
 static void on_eval(void *ctx, size_t line, enum script_outcome outcome, str why)
 {
     struct reporter *r = ctx;
+    if (r->line && line != r->line) return;
     if (outcome == SCRIPT_PASSED) r->passed++;
     else r->failed++;
     if (r->json) put_json(line, outcome == SCRIPT_PASSED, why);
     else if (outcome == SCRIPT_FAILED) printf("%s:%zu: %.*s\n", r->path, line, STR_ARG(why));
+    else if (r->verbose) printf("%s:%zu: passed\n", r->path, line);
 }
 
 static errc run_file(struct reporter *r, struct engine *en, struct err *e)
@@ -57,8 +60,16 @@ static int run(int argc, char **argv)
     size_t files = 0;
     for (int i = 1; i < argc; i++) {
         str w = str_z(argv[i]);
+        uint64_t line;
         if (str_eq(w, S("--json"))) {
             r.json = true;
+        } else if (str_eq(w, S("--verbose"))) {
+            r.verbose = true;
+        } else if (str_has_prefix(w, S("--line=")) && str_u64(str_from(w, 7), &line) && line) {
+            r.line = (size_t)line;
+        } else if (str_has_prefix(w, S("--"))) {
+            files = 0;
+            break;
         } else {
             struct err e = { 0 };
             r.path = argv[i];
@@ -74,5 +85,5 @@ static int run(int argc, char **argv)
     return r.failed ? EXIT_FAILED : EXIT_FINE;
 }
 
-const struct cmd cmd_promqltest = { "promqltest", "[--json] FILE...",
+const struct cmd cmd_promqltest = { "promqltest", "[--json] [--verbose] [--line=N] FILE...",
     "run scripts in the promqltest language", run };
