@@ -14,6 +14,7 @@
 #include "head/ooo_compact.h"
 #include "tsdb/blocks.h"
 #include "tsdb/late_reached.h"
+#include "tsdb/uploads.h"
 #include "wal/checkpoint.h"
 #include "wal/wal.h"
 
@@ -67,6 +68,8 @@ struct compaction {
     bool to_forget;                            /* and the head has it, too */
     struct ooo_span ooo;                       /* late samples: the same */
     bool ooo_due, ooo_written;
+    bool delayed;                              /* the head is due since delay_ns, and waits */
+    int64_t delay_ns;
 };
 
 struct compaction *compaction_new(const struct compaction_of *of)
@@ -318,13 +321,25 @@ static errc head_range(struct compaction *c, int64_t *maxt, struct err *e)
     return OK;
 }
 
+bool compaction_head_due(struct compaction *c)
+{
+    bool due = head_compactable(c->of.head);
+    if (!due || !c->of.head_delay_ms) {
+        c->delayed = false;
+        return due;
+    }
+    if (!c->delayed) c->delay_ns = clock_mono_ns();
+    c->delayed = true;
+    return clock_mono_ns() - c->delay_ns >= c->of.head_delay_ms * 1000000;
+}
+
 /* What a block holds is forgotten before anything else becomes one, also when that was interrupted
  * while it waited for queriers. */
 static errc compact_head(struct compaction *c, bool *any, struct err *e)
 {
     int64_t maxt = INT64_MIN;
     *any = false;
-    while ((c->to_forget || head_compactable(c->of.head)) && !stopped(c)) {
+    while ((c->to_forget || compaction_head_due(c)) && !stopped(c)) {
         if (!c->to_forget) {
             TRY(head_range(c, &c->forget_to, e));
             c->to_forget = true;
@@ -433,6 +448,8 @@ static void plan(struct compaction *c, const struct block_list *l, block_picks *
     int64_t reached = blocks_reached(c->of.blocks);
     for (size_t i = 0; i < l->n; i++) {
         now[n] = block_meta_now(l->at[i]);
+        /* nor those behind it: what is merged leaves no gaps */
+        if (uploads_pending(c->of.uploads, &now[n])) break;
         if (is_ahead(&now[n], reached)) continue;
         metas[n] = &now[n];
         place[n++] = i;
@@ -497,7 +514,7 @@ errc compaction_run(struct compaction *c, struct err *e)
     bool any = false, done = true;
     TRY(compact_head(c, &any, e));
     TRY(compact_ooo(c, e));
-    for (int i = 0; done && i < PLANS_MAX && !stopped(c) && !head_compactable(c->of.head); i++)
+    for (int i = 0; done && i < PLANS_MAX && !stopped(c) && !compaction_head_due(c); i++)
         TRY(compact_due(c, &done, e));
     return OK;
 }

@@ -24,6 +24,7 @@
 struct blocks;
 struct chunk_disk;
 struct head;
+struct uploads;
 struct wal;
 
 struct compaction_of {
@@ -38,6 +39,8 @@ struct compaction_of {
     /* max_block_ms: 0: 31 days, or a tenth of the retention by time */
     int64_t chunk_range_ms, max_block_ms;
     bool no_overlapping;                       /* overlapping blocks stay as they are */
+    int64_t head_delay_ms;                     /* how long a head that is due waits */
+    struct uploads *uploads;                   /* NULL: blocks wait for no shipper */
     const _Atomic bool *stop;                  /* ends long work early; may be NULL */
     const _Atomic bool *wanted;                /* ends waiting for queriers; may be NULL */
 };
@@ -47,6 +50,8 @@ void compaction_free(struct compaction *c);    /* NULL is fine */
 
 void compaction_set_retention(struct compaction *c, struct retention r);       /* any thread */
 
+/* Has the head a range that may become a block now? */
+bool compaction_head_due(struct compaction *c);
 /* Compacts all that is due: the head first, then blocks until the head is due again. */
 MUST_USE errc compaction_run(struct compaction *c, struct err *e);
 /* looks at the folder, applies retention */

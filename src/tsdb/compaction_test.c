@@ -446,3 +446,57 @@ TEST(failed_deletion_stays_as_it_is)
     }
     log_capture(NULL, NULL);
 }
+
+TEST(a_head_that_is_due_waits_as_told)
+{
+    struct fs *fs = fs_sim_new(test_seed());
+    struct db_opts o = opts_of(fs);
+    struct db_opened what = { 0 };
+    o.compaction_delay_percent = 100;
+    log_capture(log_nothing, NULL);
+    clock_fake_set(T0);
+    struct db *db = open_db(&o, &what);
+    fill(db, 0, 4 * HOUR);
+    EXPECT_OK(db_compact(db, NULL));           /* the wait begins; chance may have made it none */
+    size_t early = count_blocks(fs, true);
+    clock_fake_advance(INT64_C(2) * 3600 * 1000);
+    EXPECT_OK(db_compact(db, NULL));
+    EXPECT(count_blocks(fs, true) >= 1);
+    EXPECT(early == 0 || !head_compactable(db_head(db)));
+    EXPECT_OK(db_close(db, NULL));
+    clock_fake_off();
+    fs_free(fs);
+    log_capture(NULL, NULL);
+}
+
+/* Blocks of two hours would be merged three by three: those behind the first that the shipper has
+ * not seen stay. */
+TEST(blocks_wait_for_their_upload)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct fs *fs = fs_sim_new(test_seed()), *real = fs_real_new(str_z(test_tmpdir()));
+    struct db_opts o = opts_of(fs);
+    struct db_opened what = { 0 };
+    struct file *f;
+    str text = S("{\"version\":1,\"uploaded\":[]}");
+    uint64_t done;
+    EXPECT_OK(fs_open(&f, real, S("up.json"), FS_WRITE | FS_CREATE, NULL));
+    EXPECT_OK(file_pwrite(f, &text, 1, 0, &done, NULL));
+    file_close(f);
+    log_capture(log_nothing, NULL);
+    o.uploads_path = arena_fmt(&a, "%s/up.json", test_tmpdir());
+    struct db *db = open_db(&o, &what);
+    fill(db, 0, 20 * HOUR);
+    EXPECT_OK(db_compact(db, NULL));
+    size_t waiting = count_blocks(fs, true);
+    EXPECT(waiting >= 6);
+    EXPECT_OK(db_close(db, NULL));
+    o.uploads_path = STR_EMPTY;
+    db = open_db(&o, &what);
+    EXPECT_OK(db_compact(db, NULL));
+    EXPECT(count_blocks(fs, true) < waiting);
+    EXPECT_OK(db_close(db, NULL));
+    fs_free(real);
+    fs_free(fs);
+    log_capture(NULL, NULL);
+}

@@ -5,6 +5,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "base/prng.h"
 #include "head/chunk_disk.h"
 #include "head/head.h"
 #include "io/numbered.h"
@@ -20,6 +21,7 @@
 #include "tsdb/resync.h"
 #include "tsdb/snapshot.h"
 #include "tsdb/turn.h"
+#include "tsdb/uploads.h"
 #include "wal/wal.h"
 #include "wal/wal_reader.h"
 
@@ -76,6 +78,7 @@ struct db {
     struct db_queryable queryable;     /* over blocks and head */
     struct db_chunks chunks;
     struct compaction *compaction;
+    struct uploads *uploads;
     /* when compaction is tried again after a failure; the background's */
     int64_t compact_ns, pause_ms;
     int64_t reload_ns;                 /* when the folder is looked at again */
@@ -191,6 +194,13 @@ static void compaction_begin(struct db *db)
         .stop = &db->turn.hurry,
         .wanted = &db->turn.wanted,
     };
+    if (db->o.compaction_delay_percent) {
+        struct prng r;
+        prng_secret(&r, sizeof(r));
+        of.head_delay_ms = (int64_t)prng_below(
+            &r, (uint64_t)of.chunk_range_ms * db->o.compaction_delay_percent / 100);
+    }
+    if (db->o.uploads_path.n) of.uploads = db->uploads = uploads_new(db->o.uploads_path);
     db->compaction = compaction_new(&of);
     compaction_set_retention(db->compaction, db->o.retention);
 }
@@ -322,6 +332,7 @@ static errc write_sealed(struct db *db, struct err *e)
 static void db_free(struct db *db, bool remove_lock)
 {
     compaction_free(db->compaction);
+    uploads_free(db->uploads);
     head_close(db->head);
     chunk_disk_close(db->disk);
     blocks_close(db->blocks);
@@ -414,7 +425,7 @@ void db_tick(struct db *db)
     if (write_sealed(db, &e) != OK)
         LOG_LIMITED(ERROR, 60000, "closed chunks could not be written", kv_err(&e));
     bool due = clock_mono_ns() >= db->reload_ns;
-    bool work = (due || db->cut_short || head_compactable(db->head)) &&
+    bool work = (due || db->cut_short || compaction_head_due(db->compaction)) &&
                 clock_mono_ns() >= db->compact_ns;
     if (due || work) {
         turn_take_background(&db->turn);

@@ -42,6 +42,11 @@ struct db_opts {
     /* how often the folder is looked at for blocks; 0: a minute */
     int64_t reload_interval_ms;
     bool no_overlapping_compaction;
+    /* a head that is due waits, up to this share of its chunk range, as chance has it; 0: not */
+    unsigned compaction_delay_percent;
+    /* a shipper's file: blocks of the head that it has not uploaded are not compacted; empty: all
+     * may be */
+    str uploads_path;
     struct retention retention;        /* zero: everything is kept */
     bool memory_snapshot;              /* the head is written down when the database is closed */
     int64_t ooo_window_ms;             /* see db_set_ooo_window */

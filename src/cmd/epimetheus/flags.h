@@ -16,18 +16,18 @@
 
 /* Values of flags whose part is not served yet, or that mean nothing here: kept to be shown. */
 struct flags_unserved {
-    str user_assets, console_templates, console_libraries, delay_compact_file, agent_path;
+    str user_assets, console_templates, console_libraries, agent_path;
     str agent_wal_segment_size, agent_wal_truncate, agent_min_time, agent_max_time;
     int agent_compression, wal_truncate;
     bool gomaxprocs, gomemlimit, drain, agent_wal_compression, agent_checkpoint, agent_no_lockfile;
     double gomemlimit_ratio;
-    int64_t gomemlimit_refresh_ms, subscribers, write_queue, compaction_delay, flush_deadline_ms;
+    int64_t gomemlimit_refresh_ms, subscribers, write_queue, flush_deadline_ms;
     int64_t outage_ms, grace_ms, resend_ms, evals, queue,
         batch, checkpoint_batch;
 };
 
 struct flags {
-    str config_file, web_config, external_url, route_prefix, cors_origin, page_title, storage_path;
+    str config_file, web_config, external_url, route_prefix, cors_origin, page_title, storage_path, delay_compact_file;
     int64_t retention_ms, retention_bytes;     /* 0: not given */
     int exit_code;                             /* of an error of these flags */
     bool bare_words;                           /* its words stand alone */
@@ -41,7 +41,7 @@ struct flags {
     int64_t auto_reload_ms, read_timeout_ms, lookback_ms, query_timeout_ms, min_block_ms,
         max_block_ms, block_reload_ms, fsync_interval_ms, tolerance_ms, discovery_reload_ms;
     int64_t max_connections, max_concurrency, max_samples, wal_segment_bytes, block_segment_bytes,
-        samples_per_chunk;
+        samples_per_chunk, compaction_delay_percent;
     struct flags_unserved un;
 };
 
@@ -60,7 +60,7 @@ void flags_tell_unserved(const struct opts_run *run);
 struct features {
     bool experimental_functions, delayed_name_removal, extended_range_selectors, binop_fill,
         per_step_stats, use_start_timestamps, type_and_unit, exemplar_storage, st_storage,
-        memory_snapshot, search,
+        memory_snapshot, search, delayed_compaction,
         histogram_st, xor2, zero_at_start, metadata_records;
 };
 struct features features_read(const struct flags *f);

@@ -428,6 +428,17 @@ static void storage_early(void *ctx, struct queryable *q)
     LOG(INFO, "Blocks can be queried; replaying the write-ahead log");
 }
 
+static unsigned delay_percent(const struct flags *f)
+{
+    enum { DEFAULT_PERCENT = 10 };
+    if (f->compaction_delay_percent > 0 && f->compaction_delay_percent <= 100)
+        return (unsigned)f->compaction_delay_percent;
+    LOG(WARN, "The --storage.tsdb.delayed-compaction.max-percent should have a value between 1 and "
+              "100. Using default",
+        kv_i64("default", DEFAULT_PERCENT));
+    return DEFAULT_PERCENT;
+}
+
 static errc storage_start(struct server *s, const struct config *c, struct err *e)
 {
     static const enum compress_kind kinds[] = { COMPRESS_SNAPPY, COMPRESS_ZSTD };
@@ -457,11 +468,17 @@ static errc storage_start(struct server *s, const struct config *c, struct err *
         .block_segment_bytes = (uint64_t)s->flags.block_segment_bytes,
         .reload_interval_ms = s->flags.block_reload_ms,
         .no_overlapping_compaction = !s->flags.overlapping_compaction,
+        .compaction_delay_percent = s->on.delayed_compaction ? delay_percent(&s->flags) : 0,
+        .uploads_path = s->flags.delay_compact_file,
         .samples_per_chunk = (uint32_t)s->flags.samples_per_chunk,
         .no_lock = s->flags.no_lockfile,
     };
     if (o.backend == IO_DIRECT)
         return err_set(e, ERR_UNSUPPORTED, "--storage.io=direct is not served by this version");
+    if (o.uploads_path.n)
+        LOG(INFO, "Compactions will be delayed for blocks not marked as uploaded in the file "
+                  "tracking uploads",
+            kv_str("path", o.uploads_path));
     struct db_opened what = { 0 };
     LOG(INFO, "Starting TSDB ...", kv_str("path", s->flags.storage_path));
     TRY_IN(e, db_open(&s->db, &o, &what, e), "opening storage failed");
