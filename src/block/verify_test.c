@@ -18,7 +18,7 @@ static void expect_clean(struct fs *fs, str dir)
     findings_init(&f, 0);
     EXPECT_OK_E(block_verify(&v, &o, dir, &f, &e), &e);
     if (f.all.n) findings_text(&text, &f.all.at[0]);
-    EXPECT_STR(buf_view(&text), STR_EMPTY);
+    EXPECT_STR(buf_view(&text), S(""));
     EXPECT_EQ(v.wrong, 0);
     EXPECT(v.stats.series > 0);
     findings_fini(&f);

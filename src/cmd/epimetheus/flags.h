@@ -27,7 +27,8 @@ struct flags_unserved {
 };
 
 struct flags {
-    str config_file, web_config, external_url, route_prefix, cors_origin, page_title, storage_path, delay_compact_file;
+    str config_file, web_config, external_url, route_prefix, cors_origin, page_title, storage_path,
+        delay_compact_file;
     int64_t retention_ms, retention_bytes;     /* 0: not given */
     int exit_code;                             /* of an error of these flags */
     bool bare_words;                           /* its words stand alone */
