@@ -59,6 +59,8 @@ bool test_aborts(void (*step)(void));
 #define EXPECT_STR(got, want)                                                                      \
     do {                                                                                           \
         str ex_got = (got), ex_want = (want);                                                      \
+        if (!ex_got.p) ex_got = S("");                                                             \
+        if (!ex_want.p) ex_want = S("");                                                           \
         if (!str_eq(ex_got, ex_want))                                                              \
             test_fail(__FILE__, __LINE__, "%s is \"%.*s\", expected \"%.*s\"", #got,               \
                 STR_ARG(ex_got), STR_ARG(ex_want));                                                \
