@@ -1,5 +1,6 @@
 #include "head/series.h"
 
+#include "base/clock.h"
 #include "base/prng.h"
 #include "head/byte_chunk.h"
 #include "head/isolation.h"
@@ -13,7 +14,14 @@
 ACCOUNT(labels_account, "labels")
 ACCOUNT(table_account, "series_tables")
 
-enum { TABLE_CAP_MIN = 64, PAIRS_MAX = 4096 };
+enum {
+    TABLE_CAP_MIN = 64,
+    PAIRS_MAX = 4096,
+    /* for one hold of the creation lock by the collector */
+    SERIES_SLICE = 1024,
+    PAIRS_SLICE = 8192,
+    GIVE_WAY_NS = 1000000
+};
 
 void series_init(
     struct series_index *x, struct store *s, struct reclaim *rc, size_t labels_max_bytes)
@@ -23,6 +31,7 @@ void series_init(
     x->reclaim = rc;
     x->labels_max_bytes = labels_max_bytes;
     mtx_init(&x->create, LOCK_HEAD_CREATE);
+    cond_init(&x->passed);
     symbols_init(&x->symbols, rc);
     pages_init(&x->labels, &labels_account);
     x->num_pages = mem_zalloc(NUM_PAGES * sizeof(*x->num_pages));
@@ -45,6 +54,7 @@ void series_fini(struct series_index *x)
     postings_fini(&x->all);
     pages_fini(&x->labels);
     symbols_fini(&x->symbols);
+    cond_fini(&x->passed);
     mtx_fini(&x->create);
 }
 
@@ -270,7 +280,9 @@ errc series_get(struct series_index *x, struct labels l, struct wal *wal, sref r
 {
     struct key k;
     *made = false;
+    atomic_fetch_add_explicit(&x->waiting, 1, memory_order_relaxed);
     mtx_lock(&x->create);
+    atomic_fetch_sub_explicit(&x->waiting, 1, memory_order_relaxed);
     errc rc = key_of(x, l, &k, e);
     if (rc == OK) {
         *slot = series_find_locked(x, &k);
@@ -279,6 +291,7 @@ errc series_get(struct series_index *x, struct labels l, struct wal *wal, sref r
             *made = rc == OK;
         }
     }
+    cond_signal(&x->passed);
     mtx_unlock(&x->create);
     return rc;
 }
@@ -367,38 +380,70 @@ static bool series_unlink_locked(struct series_index *x, snum n, id_list *pairs,
     return true;
 }
 
-size_t series_remove(struct series_index *x, const runs *nums)
+/* For a slice of a long work. A lock that is given back and taken again at once is not fair: who
+ * waits to make a series goes first. */
+static void series_slice_lock(struct series_index *x) ACQUIRE(x->create)
 {
-    enum { SLICE = 1024 };                     /* series per hold of the creation lock */
-    id_list pairs = { 0 }, names = { 0 }, slots = { 0 };
-    runs dead = { 0 };
+    mtx_lock(&x->create);
+    if (atomic_load_explicit(&x->waiting, memory_order_relaxed))
+        (void)cond_wait_until(&x->passed, &x->create, clock_mono_ns() + GIVE_WAY_NS);
+}
+
+static void remove_from(struct series_index *x, postings *p, const runs *dead)
+{
+    series_slice_lock(x);
+    postings_remove(p, dead, x->reclaim);
+    mtx_unlock(&x->create);
+}
+
+/* Out of the tables; of each what is to be removed further. */
+static void remove_series(
+    struct series_index *x, const runs *nums, runs *dead, id_list *pairs, id_list *slots)
+{
     for (size_t i = 0; i < nums->n; i++) {
-        for (snum n = nums->at[i].start; n < nums->at[i].end; n += SLICE) {
-            mtx_lock(&x->create);
-            for (snum m = n; m < nums->at[i].end && m - n < SLICE; m++)
-                if (series_unlink_locked(x, m, &pairs, &slots)) runs_push(&dead, m, m + 1);
+        for (snum n = nums->at[i].start; n < nums->at[i].end; n += SERIES_SLICE) {
+            series_slice_lock(x);
+            for (snum m = n; m < nums->at[i].end && m - n < SERIES_SLICE; m++)
+                if (series_unlink_locked(x, m, pairs, slots)) runs_push(dead, m, m + 1);
             mtx_unlock(&x->create);
         }
     }
-    ids_unique(&pairs);
-    for (size_t i = 0; i < pairs.n; i++) {
-        struct sym_pair *p = symbols_pair_at(&x->symbols, pairs.at[i]);
-        vec_push(&names, p->name);
-        mtx_lock(&x->create);
-        postings_remove(&p->series, &dead, x->reclaim);
-        mtx_unlock(&x->create);
+}
+
+static void remove_pairs(
+    struct series_index *x, const id_list *pairs, const runs *dead, id_list *names)
+{
+    for (size_t i = 0; i < pairs->n; i++) {
+        struct sym_pair *p = symbols_pair_at(&x->symbols, pairs->at[i]);
+        vec_push(names, p->name);
+        remove_from(x, &p->series, dead);
     }
+}
+
+static void remove_values(struct series_index *x, uint32_t name)
+{
+    symbols_place where = NULL;
+    do {
+        series_slice_lock(x);
+        memset(x->last_pairs, 0, sizeof(x->last_pairs));
+        symbols_sweep(&x->symbols, name, PAIRS_SLICE, &where);
+        mtx_unlock(&x->create);
+    } while (where);
+}
+
+size_t series_remove(struct series_index *x, const runs *nums)
+{
+    id_list pairs = { 0 }, names = { 0 }, slots = { 0 };
+    runs dead = { 0 };
+    remove_series(x, nums, &dead, &pairs, &slots);
+    ids_unique(&pairs);
+    remove_pairs(x, &pairs, &dead, &names);
     ids_unique(&names);
     for (size_t i = 0; i < names.n; i++) {
-        mtx_lock(&x->create);
-        postings_remove(&symbols_name_at(&x->symbols, names.at[i])->series, &dead, x->reclaim);
-        memset(x->last_pairs, 0, sizeof(x->last_pairs));
-        symbols_sweep(&x->symbols, names.at[i]);
-        mtx_unlock(&x->create);
+        remove_from(x, &symbols_name_at(&x->symbols, names.at[i])->series, &dead);
+        remove_values(x, names.at[i]);
     }
-    mtx_lock(&x->create);
-    postings_remove(&x->all, &dead, x->reclaim);
-    mtx_unlock(&x->create);
+    remove_from(x, &x->all, &dead);
     for (size_t i = 0; i < slots.n; i++)
         reclaim_retire(x->reclaim, (void *)(uintptr_t)slots.at[i], x, series_end);
     size_t n = slots.n;

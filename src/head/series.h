@@ -37,6 +37,8 @@ struct series_table { uint64_t *at; uint32_t cap, n; };
 
 struct series_index {
     struct mtx create;                         /* LOCK_HEAD_CREATE */
+    _Atomic uint32_t waiting;                  /* threads at the door of `create`; relaxed */
+    struct cond passed;                        /* one of them was in */
     struct store *store;
     struct symbols symbols;
     struct reclaim *reclaim;

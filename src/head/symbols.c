@@ -258,13 +258,15 @@ static void pair_end(void *ctx, void *p)
     mtx_unlock(&s->mu);
 }
 
-size_t symbols_sweep(struct symbols *s, uint32_t name)
+/* A pair that stays leads to those behind it; fresh ones come before all. */
+void symbols_sweep(struct symbols *s, uint32_t name, size_t max, symbols_place *where)
 {
     struct sym_name *n = symbols_name_at(s, name);
     VEC(uint32_t) gone = { 0 };
     mtx_lock(&s->mu);
-    _Atomic uint32_t *link = &n->first_pair;
-    for (uint32_t id; (id = atomic_load_explicit(link, memory_order_relaxed)) != 0;) {
+    symbols_place link = *where ? *where : &n->first_pair;
+    uint32_t id = atomic_load_explicit(link, memory_order_relaxed);
+    for (; id && max; max--, id = atomic_load_explicit(link, memory_order_relaxed)) {
         struct sym_pair *p = symbols_pair_at(s, id);
         if (postings_count(&p->series)) {
             link = &p->next;
@@ -278,11 +280,10 @@ size_t symbols_sweep(struct symbols *s, uint32_t name)
         vec_push(&gone, id);
     }
     mtx_unlock(&s->mu);
+    *where = id ? link : NULL;
     for (size_t i = 0; i < gone.n; i++)
         reclaim_retire(s->reclaim, (void *)(uintptr_t)gone.at[i], s, pair_end);
-    size_t count = gone.n;
     vec_fini(&gone);
-    return count;
 }
 
 uint64_t symbols_bytes(const struct symbols *s)

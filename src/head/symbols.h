@@ -77,9 +77,11 @@ uint32_t symbols_intern(struct symbols *s, str name, str value);   /* the pair, 
  * 0; nobody sweeps meanwhile. */
 uint32_t symbols_intern_like(struct symbols *s, uint32_t like, str name, str value);
 
-/* Drops the pairs of a name that no series has. REQUIRES: nobody interns meanwhile (the head's
- * creation lock). */
-size_t symbols_sweep(struct symbols *s, uint32_t name);
+/* Drops the pairs of a name that no series has, looking at no more than max of them; where NULL
+ * begins, and is the end again. Between two calls others may intern. REQUIRES: nobody interns
+ * meanwhile (the head's creation lock), and nobody else sweeps. */
+typedef _Atomic uint32_t *symbols_place;
+void symbols_sweep(struct symbols *s, uint32_t name, size_t max, symbols_place *where);
 uint64_t symbols_bytes(const struct symbols *s);               /* of text */
 
 #endif
