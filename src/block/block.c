@@ -3,7 +3,7 @@
 #include "block/meta.h"
 #include "chunk/chunk.h"
 
-enum { TOMBSTONES_MAX_BYTES = 1 << 30 };
+enum { TOMBSTONES_MAX_BYTES = 1 << 30, RUN_MAX_BYTES = 64 << 10 };
 
 /* Tombstones. */
 
@@ -89,6 +89,7 @@ errc block_open(struct block **out, const struct block_opts *o, str dir, struct 
     atomic_init(&b->refs, 1);
     b->fs = o->fs;
     b->salvage = o->salvage;
+    b->backend = o->backend;
     b->dir = arena_str(&b->arena, dir);
     mtx_init(&b->mu, LOCK_LEAF);
     errc rc = parts_open(b, o->backend, e);
@@ -194,7 +195,10 @@ struct block_chunk_set {
     struct arena arena;                        /* symbols */
     struct symbol_memo symbols;
     VEC(struct label) labels;
-    VEC(struct segment_pin) pins;
+    const uint32_t *nums;                      /* of symbols; NULL: labels are given as texts */
+    size_t n_nums;
+    struct segments *own;                      /* to be read on; NULL: those of the block */
+    VEC(struct segment_run) runs;
     VEC(struct chunk_view) views;
     int64_t mint, maxt;
     intervals outside;                         /* with what was deleted, if a chunk reaches out */
@@ -204,24 +208,56 @@ struct block_chunk_set {
 static errc set_unpin(struct block_chunk_set *s, struct err *e)
 {
     errc rc = OK;
-    while (s->pins.n) {
-        errc one = segments_unpin(&s->pins.at[--s->pins.n], e);
+    while (s->runs.n) {
+        errc one = segments_unpin_run(&s->runs.at[--s->runs.n], e);
         if (one != OK) rc = one;
     }
     return rc;
 }
 
+static bool set_wants(const struct block_chunk_set *s, const struct index_chunk *c)
+{
+    return c->maxt >= s->mint && c->mint <= s->maxt;
+}
+
+/* Behind the last chunk that is pinned with chunk i: those that lie near, in their order. */
+static size_t run_end(const struct block_chunk_set *s, size_t i)
+{
+    uint64_t first = s->entry.chunks.at[i].ref, last = first;
+    size_t k = i + 1;
+    for (; k < s->entry.chunks.n && set_wants(s, &s->entry.chunks.at[k]); k++) {
+        uint64_t ref = s->entry.chunks.at[k].ref;
+        if (segment_of(ref) != segment_of(first) || ref <= last || ref - first > RUN_MAX_BYTES)
+            break;
+        last = ref;
+    }
+    return k;
+}
+
+static errc run_pin(struct block_chunk_set *s, size_t first, size_t end, struct err *e)
+{
+    const struct index_chunk *c = s->entry.chunks.at;
+    struct segment_run run;
+    TRY(segments_pin_run(
+        s->own ? s->own : s->block->segments, c[first].ref, c[end - 1].ref, &run, e));
+    vec_push(&s->runs, run);
+    for (size_t i = first; i < end; i++) {
+        struct segment_record r;
+        TRY(segment_run_chunk(&run, c[i].ref, &r, e));
+        TRY(chunk_check(r.enc, r.data, e));
+        vec_push(&s->views,
+            ((struct chunk_view){ c[i].mint, c[i].maxt, r.enc, r.data, r.crc }));
+    }
+    return OK;
+}
+
 static errc set_pin(struct block_chunk_set *s, struct err *e)
 {
     s->views.n = 0;
-    for (size_t i = 0; i < s->entry.chunks.n; i++) {
-        const struct index_chunk *c = &s->entry.chunks.at[i];
-        struct segment_pin pin = { 0 };
-        if (c->maxt < s->mint || c->mint > s->maxt) continue;
-        TRY(segments_pin(s->block->segments, c->ref, &pin, e));
-        vec_push(&s->pins, pin);
-        TRY(chunk_check(pin.enc, pin.data, e));
-        vec_push(&s->views, ((struct chunk_view){ c->mint, c->maxt, pin.enc, pin.data }));
+    for (size_t i = 0, end; i < s->entry.chunks.n; i = end) {
+        bool wanted = set_wants(s, &s->entry.chunks.at[i]);
+        end = wanted ? run_end(s, i) : i + 1;
+        if (wanted) TRY(run_pin(s, i, end, e));
     }
     return OK;
 }
@@ -243,16 +279,40 @@ static const intervals *set_deleted(struct block_chunk_set *s, uint32_t ref)
     return &s->outside;
 }
 
+static errc set_name(struct block_chunk_set *s, struct err *e)
+{
+    vec_reserve(&s->labels, s->entry.labels.n);
+    s->labels.n = s->entry.labels.n;
+    return symbol_memo_labels(&s->symbols, &s->entry, s->labels.at, e);
+}
+
+/* In their place. */
+static errc set_number(struct block_chunk_set *s, struct err *e)
+{
+    struct index_reader *index = s->block->index;
+    bool by_place = index_reader_version(index) == INDEX_V1;
+    for (size_t i = 0; i < s->entry.labels.n; i++) {
+        struct label_num *l = &s->entry.labels.at[i];
+        if (by_place) TRY(index_reader_symbol_num(index, l->name, &l->name, e));
+        if (by_place) TRY(index_reader_symbol_num(index, l->value, &l->value, e));
+        if (l->name >= s->n_nums || l->value >= s->n_nums)
+            return err_set(e, ERR_CORRUPT, "index: no symbol %u", MAX(l->name, l->value));
+        *l = (struct label_num){ s->nums[l->name], s->nums[l->value] };
+    }
+    return OK;
+}
+
 static errc chunk_set_step(struct block_chunk_set *s, struct err *e)
 {
     uint32_t ref = s->all.at[s->at++];
     TRY(index_reader_series(s->block->index, ref, false, &s->entry, e));
-    vec_reserve(&s->labels, s->entry.labels.n);
-    s->labels.n = s->entry.labels.n;
-    TRY(symbol_memo_labels(&s->symbols, &s->entry, s->labels.at, e));
+    TRY(s->nums ? set_number(s, e) : set_name(s, e));
     TRY(set_pin(s, e));
-    s->series = (struct chunk_series){ { s->labels.at, s->labels.n }, s->views.at, s->views.n,
-        set_deleted(s, ref) };
+    s->series = (struct chunk_series){
+        .chunks = s->views.at, .n = s->views.n, .deleted = set_deleted(s, ref)
+    };
+    if (s->nums) s->series.nums = (struct label_nums){ s->entry.labels.at, s->entry.labels.n };
+    else s->series.labels = (struct labels){ s->labels.at, s->labels.n };
     return OK;
 }
 
@@ -280,10 +340,11 @@ static void chunk_set_free(struct chunk_series_set *base)
     index_series_fini(&s->entry);
     vec_fini(&s->all);
     vec_fini(&s->labels);
-    vec_fini(&s->pins);
+    vec_fini(&s->runs);
     vec_fini(&s->views);
     vec_fini(&s->outside);
     block_deleted_unref(s->deleted);
+    segments_close(s->own);
     block_unref(s->block);
     mem_free(s);
 }
@@ -301,10 +362,17 @@ static struct block_chunk_set *chunk_set_new(struct block *b, int64_t mint, int6
     return s;
 }
 
-errc block_chunks(struct block *b, struct chunk_series_set **out, struct err *e)
+/* Through readers of its own, which leave nothing behind in memory. */
+errc block_chunks(struct block *b, const uint32_t *nums, size_t n_nums,
+    struct chunk_series_set **out, struct err *e)
 {
+    SCOPED(arena_fini) struct arena a = { 0 };
     struct block_chunk_set *s = chunk_set_new(b, INT64_MIN, INT64_MAX);
-    errc rc = index_reader_postings(b->index, STR_EMPTY, STR_EMPTY, &s->all, e);
+    s->nums = nums;
+    s->n_nums = n_nums;
+    errc rc = segments_open(
+        &s->own, b->fs, path_join(&a, b->dir, S("chunks")), b->backend, IO_SEQUENTIAL, e);
+    if (rc == OK) rc = index_reader_postings(b->index, STR_EMPTY, STR_EMPTY, &s->all, e);
     if (rc != OK) chunk_set_free(&s->base);
     else *out = &s->base;
     return rc;

@@ -53,9 +53,11 @@ struct index_reader *block_index(struct block *b);
 /* Series refs that match, ascending. */
 MUST_USE errc block_select(struct block *b, struct matchers ms, postings_list *out, struct err *e);
 
-/* All series with chunks, whatever their times, and all symbols, for writing a block anew. Each
- * holds a reference. */
-MUST_USE errc block_chunks(struct block *b, struct chunk_series_set **out, struct err *e);
+/* All symbols, and all series with chunks, whatever their times, for writing a block anew: read
+ * once, from first to last. Labels are given as numbers: nums[i] is that of the i-th symbol,
+ * borrowed; NULL: as texts. Each holds a reference. */
+MUST_USE errc block_chunks(struct block *b, const uint32_t *nums, size_t n_nums,
+    struct chunk_series_set **out, struct err *e);
 struct symbol_set *block_symbols(struct block *b);
 
 /* Series that match, with the chunks that meet [mint, maxt]; what of them lies outside of it is

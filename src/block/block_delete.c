@@ -3,16 +3,6 @@
 #include "block/block_impl.h"
 #include "block/meta.h"
 
-static void deleted_copy(struct tombstones *to, const struct tombstones *from)
-{
-    for (size_t i = 0; i < from->at.n; i++) {
-        struct tombstone t = { .ref = from->at.at[i].ref };
-        for (size_t k = 0; k < from->at.at[i].deleted.n; k++)
-            vec_push(&t.deleted, from->at.at[i].deleted.at[k]);
-        vec_push(&to->at, t);
-    }
-}
-
 /* Only what lies in the times of a series is noted, and only if a chunk is touched. */
 static bool touched(const struct index_series *s, int64_t mint, int64_t maxt, struct interval *out)
 {
@@ -25,8 +15,9 @@ static bool touched(const struct index_series *s, int64_t mint, int64_t maxt, st
     return any;
 }
 
-static errc deleted_add(struct block *b, struct tombstones *to, struct matchers ms, int64_t mint,
-    int64_t maxt, uint64_t *n, struct err *e)
+/* Series come in the order of their refs: each is added behind the others. */
+static errc deleted_find(struct block *b, struct tombstones *to, struct matchers ms, int64_t mint,
+    int64_t maxt, struct err *e)
 {
     SCOPED(index_series_fini) struct index_series s = { 0 };
     postings_list found = { 0 };
@@ -36,7 +27,6 @@ static errc deleted_add(struct block *b, struct tombstones *to, struct matchers 
         rc = index_reader_series(b->index, found.at[i], false, &s, e);
         if (rc != OK || !touched(&s, mint, maxt, &add)) continue;
         tombstones_add(to, found.at[i], add);
-        ++*n;
     }
     vec_fini(&found);
     return rc;
@@ -53,18 +43,24 @@ static errc deleted_write(struct block *b, const struct tombstones *t, struct er
     return meta_write(b->fs, b->dir, &meta, e);
 }
 
+static errc deleted_put(struct block *b, const struct tombstones *found, struct err *e)
+{
+    struct block_deleted *was = block_deleted_ref(b), *now = block_deleted_new();
+    tombstones_merge(&now->all, &was->all, found);
+    block_deleted_unref(was);
+    errc rc = deleted_write(b, &now->all, e);
+    if (rc == OK) now = block_deleted_swap(b, now);
+    block_deleted_unref(now);
+    return rc;
+}
+
 errc block_delete(
     struct block *b, struct matchers ms, int64_t mint, int64_t maxt, uint64_t *n, struct err *e)
 {
-    struct block_deleted *was = block_deleted_ref(b), *now = block_deleted_new();
-    uint64_t series = 0;
-    deleted_copy(&now->all, &was->all);
-    block_deleted_unref(was);
-    errc rc = deleted_add(b, &now->all, ms, mint, maxt, &series, e);
-    if (rc == OK && series) rc = deleted_write(b, &now->all, e);
-    if (rc == OK && series) now = block_deleted_swap(b, now);
-    block_deleted_unref(now);
-    if (rc != OK) return err_in(e, rc, "block %.*s", STR_ARG(b->dir));
-    *n = series;
-    return OK;
+    struct tombstones found = { 0 };
+    errc rc = deleted_find(b, &found, ms, mint, maxt, e);
+    if (rc == OK && found.at.n) rc = deleted_put(b, &found, e);
+    if (rc == OK) *n = found.at.n;
+    tombstones_fini(&found);
+    return rc == OK ? OK : err_in(e, rc, "block %.*s", STR_ARG(b->dir));
 }

@@ -26,6 +26,7 @@ struct block {
     _Atomic uint32_t refs;
     struct fs *fs;                             /* const after init, all down to bytes */
     bool salvage;
+    enum io_backend backend;
     struct arena arena;
     struct block_meta meta;
     str dir;

@@ -74,7 +74,7 @@ static void rewrite(const char *name)
         .fs = fs, .meta = &meta, .segment_bytes = segment_limit(fs, &a, dir)
     };
     struct chunk_series_set *series = NULL;
-    EXPECT_OK_E(block_chunks(b, &series, &e), &e);
+    EXPECT_OK_E(block_chunks(b, NULL, 0, &series, &e), &e);
     EXPECT_OK_E(block_write(&o, block_symbols(b), series, &stats, &e), &e);
     str copy = arena_fmt(&a, "%s", ulid_text(meta.id).z);
     expect_same_file(fs, dir, copy, S("index"));
@@ -228,7 +228,7 @@ static void write_under_faults(void)
         struct block_writer_opts o = { .fs = fault_disk, .meta = &meta };
         struct block_stats stats;
         struct chunk_series_set *series = NULL;
-        EXPECT_OK(block_chunks(b, &series, NULL));
+        EXPECT_OK(block_chunks(b, NULL, 0, &series, NULL));
         fs_sim_fail_nth(fault_disk, SIM_OPS_CHANGE, nth, nth % 2 ? ERR_IO : ERR_NO_SPACE);
         errc rc = block_write(&o, block_symbols(b), series, &stats, NULL);
         fs_sim_fail_nth(fault_disk, 0, 0, OK);

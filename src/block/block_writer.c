@@ -138,7 +138,8 @@ errc block_writer_series(struct block_writer *w, const struct chunk_series *s, s
     }
     w->meta.stats.chunks += s->n;
     w->meta.stats.series++;
-    return index_writer_series(w->index, s->labels, w->chunks.at, w->chunks.n, e);
+    return s->nums.n ? index_writer_series_nums(w->index, s->nums, w->chunks.at, w->chunks.n, e)
+                     : index_writer_series(w->index, s->labels, w->chunks.at, w->chunks.n, e);
 }
 
 static errc files_end(struct block_writer *w, struct err *e)

@@ -5,6 +5,8 @@
 #include "block/tombstones_codec.h"
 
 #include "base/mem.h"
+#include "base/crc32c.h"
+#include "base/prng.h"
 #include "base/test.h"
 #include "base/test_vectors.h"
 
@@ -72,6 +74,45 @@ TEST(tombstones_damage_is_seen)
     buf_fini(&b);
 }
 
+/* Merged, and read from records in any order, as if each had been added where it belongs. */
+TEST(tombstones_of_two_are_merged)
+{
+    enum { REFS = 40, ADDED = 300 };
+    struct prng r = { test_seed() };
+    struct tombstones each[2] = { 0 }, want = { 0 }, got = { 0 }, read = { 0 };
+    struct buf b = { 0 };
+    buf_be32(&b, TOMBSTONES_MAGIC);
+    buf_u8(&b, 1);
+    for (int i = 0; i < ADDED; i++) {
+        uint64_t ref = prng_below(&r, REFS);
+        int64_t mint = (int64_t)prng_below(&r, 1000);
+        struct interval add = { mint, mint + (int64_t)prng_below(&r, 30) };
+        tombstones_add(&each[prng_below(&r, 2)], ref, add);
+        tombstones_add(&want, ref, add);
+        buf_uvarint(&b, ref);
+        buf_varint(&b, add.mint);
+        buf_varint(&b, add.maxt);
+    }
+    buf_be32(&b, crc32c(0, b.p + 5, b.n - 5));
+    tombstones_merge(&got, &each[0], &each[1]);
+    EXPECT_OK(block_tombstones_decode(&read, buf_view(&b), NULL));
+    buf_reset(&b);
+    block_tombstones_encode(&b, &want);
+    struct tombstones *all[] = { &got, &read };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        struct buf same = { 0 };
+        block_tombstones_encode(&same, all[i]);
+        EXPECT(str_eq(buf_view(&same), buf_view(&b)));
+        buf_fini(&same);
+    }
+    tombstones_fini(&each[0]);
+    tombstones_fini(&each[1]);
+    tombstones_fini(&want);
+    tombstones_fini(&got);
+    tombstones_fini(&read);
+    buf_fini(&b);
+}
+
 TEST(segment_vectors)
 {
     struct vectors v;
@@ -85,16 +126,15 @@ TEST(segment_vectors)
         EXPECT_OK(segment_header_check(file, NULL));
         for (size_t i = 0; i < json_array_size(chunks); i++) {
             json_t *c = json_array_get(chunks, i);
-            str data = json_hex(&v.a, json_object_get(c, "data")), got;
-            uint8_t enc = 0;
-            size_t used = 0;
+            str data = json_hex(&v.a, json_object_get(c, "data"));
+            struct segment_record got = { 0 };
             uint64_t bytes = 0;
             EXPECT_EQ(json_integer_value(json_array_get(refs, i)), b.n);
             str rest = str_from(file, b.n);
-            EXPECT_OK(segment_record_decode(rest, &enc, &got, &used, NULL));
+            EXPECT_OK(segment_record_decode(&got, rest, NULL));
             EXPECT_OK(segment_record_bytes(rest, &bytes, NULL));
-            EXPECT(enc == json_i64_of(c, "enc") && str_eq(got, data) && used == bytes);
-            segment_record_encode(&b, enc, data);
+            EXPECT(got.enc == json_i64_of(c, "enc") && str_eq(got.data, data) && got.used == bytes);
+            segment_record_encode(&b, got.enc, data, i % 2 ? got.crc : 0);
         }
         EXPECT(str_eq(buf_view(&b), file));
         buf_fini(&b);
@@ -105,27 +145,25 @@ TEST(segment_vectors)
 TEST(segment_damage_is_seen)
 {
     struct buf b = { 0 };
-    uint8_t enc, data[300];
-    str got;
-    size_t used;
+    uint8_t data[300];
+    struct segment_record got;
     memset(data, 7, sizeof(data));
-    segment_record_encode(&b, 1, str_of(data, sizeof(data)));
+    segment_record_encode(&b, 1, str_of(data, sizeof(data)), 0);
     for (size_t n = 0; n < b.n; n++)
-        EXPECT_EQ(segment_record_decode(str_of(b.p, n), &enc, &got, &used, NULL), ERR_CORRUPT);
+        EXPECT_EQ(segment_record_decode(&got, str_of(b.p, n), NULL), ERR_CORRUPT);
     for (size_t bit = 0; bit < b.n * 8; bit++) {
         b.p[bit / 8] ^= (uint8_t)(1u << bit % 8);
-        EXPECT_EQ(segment_record_decode(buf_view(&b), &enc, &got, &used, NULL), ERR_CORRUPT);
+        EXPECT_EQ(segment_record_decode(&got, buf_view(&b), NULL), ERR_CORRUPT);
         b.p[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
-    EXPECT_OK(segment_record_decode(buf_view(&b), &enc, &got, &used, NULL));
-    EXPECT_EQ(used, b.n);
+    EXPECT_OK(segment_record_decode(&got, buf_view(&b), NULL));
+    EXPECT_EQ(got.used, b.n);
     for (size_t n = 0; n < SEGMENT_HEADER_BYTES; n++)
         EXPECT_EQ(segment_header_check(str_of("\x85\xbd\x40\xdd\x01\0\0\0", n), NULL), ERR_CORRUPT);
     EXPECT_EQ(segment_header_check(S("\x85\xbd\x40\xdd\x02\0\0\0"), NULL), ERR_CORRUPT);
-    EXPECT_EQ(segment_record_decode(S("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
-                                      "xxxx"),
-                  &enc, &got, &used, NULL),
-        ERR_CORRUPT);
+    str long_length = S("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
+                        "xxxx");
+    EXPECT_EQ(segment_record_decode(&got, long_length, NULL), ERR_CORRUPT);
     buf_fini(&b);
 }
 

@@ -8,9 +8,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* Symbols: the union. */
+/* Symbols: the union. Series are then merged by the numbers that their symbols have in it, without
+ * a look at any text. */
 
-struct symbol_source { struct symbol_set *set; str cur; };
+typedef VEC(uint32_t) num_list;
+/* nums: what the symbols so far are called in the union */
+struct symbol_source { struct symbol_set *set; str cur; num_list *nums; };
 
 static bool symbol_less(const void *a, const void *b)
 {
@@ -29,25 +32,30 @@ static errc symbol_read(struct symbol_source *s, heap *h, struct err *e)
 static errc symbols_merge(struct block_writer *w, heap *h, struct err *e)
 {
     SCOPED(buf_fini) struct buf last = { 0 };
-    for (bool any = false; h->n; any = true) {
+    uint32_t n = 0;
+    while (h->n) {
         struct symbol_source *s = heap_pop(h, symbol_less);
-        if (!any || !str_eq(s->cur, buf_view(&last))) {
+        if (!n || !str_eq(s->cur, buf_view(&last))) {
             TRY(block_writer_symbol(w, s->cur, e));
             buf_reset(&last);
             buf_str(&last, s->cur);
+            n++;
         }
+        vec_push(s->nums, n - 1);
         TRY(symbol_read(s, h, e));
     }
     return OK;
 }
 
-static errc write_symbols(
-    struct block_writer *w, struct block *const *blocks, size_t n, struct err *e)
+/* nums: a list for each block. */
+static errc write_symbols(struct block_writer *w, struct block *const *blocks, size_t n,
+    num_list *nums, struct err *e)
 {
     struct symbol_source *all = mem_zalloc(n * sizeof(*all));
     heap h = { 0 };
     errc rc = OK;
-    for (size_t i = 0; i < n; i++) all[i].set = block_symbols(blocks[i]);
+    for (size_t i = 0; i < n; i++)
+        all[i] = (struct symbol_source){ .set = block_symbols(blocks[i]), .nums = &nums[i] };
     for (size_t i = 0; rc == OK && i < n; i++) rc = symbol_read(&all[i], &h, e);
     if (rc == OK) rc = symbols_merge(w, &h, e);
     for (size_t i = 0; i < n; i++) symbol_set_free(all[i].set);
@@ -72,11 +80,12 @@ static errc series_write(const struct compact_opts *o, struct block_writer *w,
 }
 
 static errc write_series(const struct compact_opts *o, struct block_writer *w,
-    struct block *const *blocks, size_t n, struct err *e)
+    struct block *const *blocks, size_t n, const num_list *nums, struct err *e)
 {
     struct chunk_series_set **sets = mem_zalloc(n * sizeof(*sets)), *all = NULL;
     errc rc = OK;
-    for (size_t i = 0; rc == OK && i < n; i++) rc = block_chunks(blocks[i], &sets[i], e);
+    for (size_t i = 0; rc == OK && i < n; i++)
+        rc = block_chunks(blocks[i], nums[i].at, nums[i].n, &sets[i], e);
     if (rc == OK) {
         rc = series_merge(&all, sets, n, e);
         if (rc == OK) rc = series_write(o, w, all, e);
@@ -85,6 +94,17 @@ static errc write_series(const struct compact_opts *o, struct block_writer *w,
         for (size_t i = 0; i < n; i++) chunk_series_set_free(sets[i]);
     }
     mem_free(sets);
+    return rc;
+}
+
+static errc write_all(const struct compact_opts *o, struct block_writer *w,
+    struct block *const *blocks, size_t n, struct err *e)
+{
+    num_list *nums = mem_zalloc(n * sizeof(*nums));
+    errc rc = write_symbols(w, blocks, n, nums, e);
+    if (rc == OK) rc = write_series(o, w, blocks, n, nums, e);
+    for (size_t i = 0; i < n; i++) vec_fini(&nums[i]);
+    mem_free(nums);
     return rc;
 }
 
@@ -159,8 +179,7 @@ errc compact_blocks(
     if (o->anew) meta_anew(&meta, &a);
     struct block_writer_opts wo = { .fs = o->fs, .meta = &meta, .segment_bytes = o->segment_bytes };
     TRY(block_writer_begin(&w, &wo, e));
-    errc rc = write_symbols(w, blocks, n, e);
-    if (rc == OK) rc = write_series(o, w, blocks, n, e);
+    errc rc = write_all(o, w, blocks, n, e);
     if (rc != OK) {
         block_writer_abort(w);
         return rc;

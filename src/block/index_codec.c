@@ -77,32 +77,47 @@ void index_series_fini(struct index_series *s)
     vec_fini(&s->chunks);
 }
 
-static void chunks_encode(struct buf *b, const struct index_chunk *chunks, size_t n)
+static size_t put_uvarint(uint8_t *at, uint64_t v)
 {
-    buf_uvarint(b, n);
-    for (size_t i = 0; i < n; i++) {
-        const struct index_chunk *c = &chunks[i];
-        if (i == 0) buf_varint(b, c->mint);
-        else buf_uvarint(b, (uint64_t)c->mint - (uint64_t)c[-1].maxt);
-        buf_uvarint(b, (uint64_t)c->maxt - (uint64_t)c->mint);
-        if (i == 0) buf_uvarint(b, c->ref);
-        else buf_varint(b, (int64_t)(c->ref - c[-1].ref));
-    }
+    size_t n = 0;
+    for (; v >= 0x80; v >>= 7) at[n++] = (uint8_t)(v | 0x80);
+    at[n++] = (uint8_t)v;
+    return n;
 }
 
-void index_series_encode(struct buf *b, const struct index_label *labels, size_t n_labels,
-    const struct index_chunk *chunks, size_t n_chunks)
+static uint64_t zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63); }
+
+static uint8_t *chunks_encode(uint8_t *p, const struct index_chunk *chunks, size_t n)
 {
-    struct buf body = { 0 };
-    buf_uvarint(&body, n_labels);
-    for (size_t i = 0; i < n_labels; i++) {
-        buf_uvarint(&body, labels[i].name);
-        buf_uvarint(&body, labels[i].value);
+    p += put_uvarint(p, n);
+    for (size_t i = 0; i < n; i++) {
+        const struct index_chunk *c = &chunks[i];
+        uint64_t after = i ? (uint64_t)c->mint - (uint64_t)c[-1].maxt : zigzag(c->mint);
+        p += put_uvarint(p, after);
+        p += put_uvarint(p, (uint64_t)c->maxt - (uint64_t)c->mint);
+        p += put_uvarint(p, i ? zigzag((int64_t)(c->ref - c[-1].ref)) : c->ref);
     }
-    chunks_encode(&body, chunks, n_chunks);
-    buf_lenstr(b, buf_view(&body));
-    buf_be32(b, crc32c_str(buf_view(&body)));
-    buf_fini(&body);
+    return p;
+}
+
+/* The body is put where it stands if its length takes one byte, and moved if that takes more. */
+void index_series_encode(
+    struct buf *b, struct label_nums labels, const struct index_chunk *chunks, size_t n_chunks)
+{
+    size_t room = UVARINT_MAX_BYTES * (3 + 2 * labels.n + 3 * n_chunks);
+    uint8_t *at = buf_room(b, room), *body = at + 1, *p = body, len[UVARINT_MAX_BYTES];
+    if (!at) return;
+    p += put_uvarint(p, labels.n);
+    for (size_t i = 0; i < labels.n; i++) {
+        p += put_uvarint(p, labels.at[i].name);
+        p += put_uvarint(p, labels.at[i].value);
+    }
+    size_t n = (size_t)(chunks_encode(p, chunks, n_chunks) - body), n_len = put_uvarint(len, n);
+    uint32_t crc = crc32c(0, body, n);
+    if (n_len > 1) memmove(at + n_len, body, n);
+    memcpy(at, len, n_len);
+    buf_commit(b, n_len + n);
+    buf_be32(b, crc);
 }
 
 size_t index_series_bytes(str bytes)
@@ -120,11 +135,14 @@ static void labels_decode(struct index_series *out, cursor *c)
     /* bounds the count before any memory is taken */
     if (n > cur_left(c) / LABEL_MIN_BYTES) cur_fail(c);
     out->labels.n = 0;
+    if (!cur_ok(c)) return;
+    vec_reserve(&out->labels, n);
     for (uint64_t i = 0; i < n && cur_ok(c); i++) {
         uint64_t name = cur_uvarint(c), value = cur_uvarint(c);
         if (name > UINT32_MAX || value > UINT32_MAX) cur_fail(c);
-        vec_push(&out->labels, ((struct index_label){ (uint32_t)name, (uint32_t)value }));
+        out->labels.at[i] = (struct label_num){ (uint32_t)name, (uint32_t)value };
     }
+    if (cur_ok(c)) out->labels.n = n;
 }
 
 static void chunks_decode(struct index_series *out, cursor *c)
@@ -132,6 +150,8 @@ static void chunks_decode(struct index_series *out, cursor *c)
     uint64_t n = cur_uvarint(c);
     if (n > cur_left(c) / CHUNK_MIN_BYTES) cur_fail(c);
     out->chunks.n = 0;
+    if (!cur_ok(c)) return;
+    vec_reserve(&out->chunks, n);
     struct index_chunk last = { 0 };
     for (uint64_t i = 0; i < n && cur_ok(c); i++) {
         uint64_t mint = i == 0 ? (uint64_t)cur_varint(c) : (uint64_t)last.maxt + cur_uvarint(c);
@@ -139,8 +159,9 @@ static void chunks_decode(struct index_series *out, cursor *c)
         uint64_t ref = i == 0 ? cur_uvarint(c) : last.ref + (uint64_t)cur_varint(c);
         last = (struct index_chunk){ (int64_t)mint, (int64_t)maxt, ref };
         if (last.maxt < last.mint) cur_fail(c);
-        if (cur_ok(c)) vec_push(&out->chunks, last);
+        out->chunks.at[i] = last;
     }
+    if (cur_ok(c)) out->chunks.n = n;
 }
 
 errc index_series_decode(

@@ -19,6 +19,7 @@
 #include "base/cursor.h"
 #include "base/err.h"
 #include "base/vec.h"
+#include "model/label_num.h"
 
 #define INDEX_MAGIC 0xBAAAD700u
 enum {
@@ -45,12 +46,11 @@ MUST_USE errc index_toc_decode(
 MUST_USE errc index_section_body(str bytes, bool check, str *body, struct err *e);
 
 /* Series. Labels are pairs of symbol refs; chunks ascend. */
-struct index_label { uint32_t name, value; };
 struct index_chunk { int64_t mint, maxt; uint64_t ref; };      /* maxt inclusive */
-struct index_series { VEC(struct index_label) labels; VEC(struct index_chunk) chunks; };
+struct index_series { label_num_list labels; VEC(struct index_chunk) chunks; };
 void index_series_fini(struct index_series *s);
-void index_series_encode(struct buf *b, const struct index_label *labels, size_t n_labels,
-    const struct index_chunk *chunks, size_t n_chunks);
+void index_series_encode(
+    struct buf *b, struct label_nums labels, const struct index_chunk *chunks, size_t n_chunks);
 /* The record at the start of bytes, which may be longer; *used: its length with CRC. labels_only:
  * chunks are left out (their bytes are still covered by the CRC). */
 MUST_USE errc index_series_decode(

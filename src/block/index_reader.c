@@ -272,6 +272,38 @@ errc index_reader_symbol(
     return OK;
 }
 
+/* Version 1 names a symbol by its place in the file. */
+static errc symbol_num_v1(struct index_reader *r, uint32_t ref, uint32_t *out, struct err *e)
+{
+    uint64_t at = ref - r->sym_begin;
+    uint32_t lo = 0, hi = (uint32_t)r->symbols.n;
+    if (ref < r->sym_begin || ref >= r->sym_end)
+        return err_set(e, ERR_CORRUPT, "index: no symbol at %u", ref);
+    while (lo + 1 < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (r->symbols.at[mid] <= at) lo = mid;
+        else hi = mid;
+    }
+    struct pin pin = { 0 };
+    TRY(symbols_pin(r, lo, &pin, e));
+    cursor c = cur_of(pin.bytes);
+    size_t into = (size_t)(at - r->symbols.at[lo]);
+    uint32_t i = lo * SYMBOL_STEP;
+    for (; cur_ok(&c) && pin.bytes.n - cur_left(&c) < into; i++) (void)cur_lenstr(&c);
+    bool there = cur_ok(&c) && pin.bytes.n - cur_left(&c) == into;
+    TRY(unpin_after(&pin, there ? OK : err_set(e, ERR_CORRUPT, "index: no symbol at %u", ref), e));
+    *out = i;
+    return OK;
+}
+
+errc index_reader_symbol_num(struct index_reader *r, uint32_t ref, uint32_t *out, struct err *e)
+{
+    if (r->version == INDEX_V1) return symbol_num_v1(r, ref, out, e);
+    if (ref >= r->n_symbols) return err_set(e, ERR_CORRUPT, "index: no symbol %u", ref);
+    *out = ref;
+    return OK;
+}
+
 struct index_symbols {
     struct symbol_set base;
     struct index_reader *r;

@@ -32,6 +32,9 @@ const struct index_toc *index_reader_toc(const struct index_reader *r);
 /* Symbols. */
 MUST_USE errc index_reader_symbol(
     struct index_reader *r, uint32_t ref, struct arena *a, str *out, struct err *e);
+/* Which one of all symbols a ref means, from 0. */
+MUST_USE errc index_reader_symbol_num(
+    struct index_reader *r, uint32_t ref, uint32_t *out, struct err *e);
 /* all, ascending; ends before the reader */
 struct symbol_set *index_reader_symbols(struct index_reader *r);
 

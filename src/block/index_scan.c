@@ -126,7 +126,7 @@ static void series_keep(struct scan *k, uint64_t at, const struct index_series *
     struct scan_series one = { at, (uint32_t)ref, s->labels.n, x->labels.n, s->chunks.n,
         x->chunks.n };
     for (size_t i = 0; i < x->labels.n; i++) {
-        struct index_label l;
+        struct label_num l;
         if (!symbol_of(s, x->labels.at[i].name, &l.name) ||
             !symbol_of(s, x->labels.at[i].value, &l.value)) {
             findings_add_at(k->f, k->name, at, "series: a label refers to no symbol");

@@ -37,7 +37,7 @@ struct index_scan {
     str_list symbols;
     VEC(uint32_t) symbol_at;                   /* version 1: place in the file, ascending */
     VEC(struct scan_series) series;            /* ascending by place */
-    VEC(struct index_label) labels;
+    VEC(struct label_num) labels;
     VEC(struct index_chunk) chunks;
     VEC(struct index_entry) entries;           /* of the postings offset table, as they lie there */
 };

@@ -42,7 +42,7 @@ struct index_writer {
     size_t table_cap;
     bool in_series;
     uint64_t n_series, series_end, last_chunk_ref;
-    VEC(struct index_label) last, cur;            /* labels of the series before, and of this one */
+    label_num_list last, cur;                  /* labels of the series before, and of this one */
     VEC(struct name_count) names;              /* by name */
     VEC(struct list_len) lists;                /* of all names, in the file's order */
     VEC(size_t) lists_of;                      /* where those of names.at[i] end in `lists` */
@@ -113,6 +113,14 @@ static errc symbols_end(struct index_writer *w, struct err *e)
     buf_str(b, buf_view(&w->symbols));
     buf_be32(b, crc32c(crc32c(0, &count_be, sizeof(count_be)), w->symbols.p, w->symbols.n));
     w->toc.series = out_at(&w->out);
+    w->in_series = true;
+    return OK;
+}
+
+/* Only labels that come as texts need it. */
+static void table_make(struct index_writer *w)
+{
+    uint32_t n = (uint32_t)w->symbol_at.n;
     w->table_cap = SYMBOLS_MIN;
     while (w->table_cap < 2 * (size_t)n) w->table_cap *= 2;
     w->table = mem_zalloc(w->table_cap * sizeof(*w->table));
@@ -122,8 +130,6 @@ static errc symbols_end(struct index_writer *w, struct err *e)
         while (w->table[at]) at = (at + 1) & (w->table_cap - 1);
         w->table[at] = i + 1;
     }
-    w->in_series = true;
-    return OK;
 }
 
 static bool symbol_find(const struct index_writer *w, str s, uint32_t *out)
@@ -149,10 +155,11 @@ static bool symbol_near(const struct index_writer *w, uint32_t guess, str s, uin
 
 static errc labels_resolve(struct index_writer *w, struct labels l, struct err *e)
 {
+    if (!w->table) table_make(w);
     w->cur.n = 0;
     for (size_t i = 0; i < l.n; i++) {
-        struct index_label near = i < w->last.n ? w->last.at[i]
-                                                : (struct index_label){ UINT32_MAX, UINT32_MAX },
+        struct label_num near = i < w->last.n ? w->last.at[i]
+                                                : (struct label_num){ UINT32_MAX, UINT32_MAX },
                            p = { 0 };
         if (!symbol_near(w, near.name, l.at[i].name, &p.name) ||
             !symbol_near(w, near.value, l.at[i].value, &p.value))
@@ -166,13 +173,8 @@ static errc labels_resolve(struct index_writer *w, struct labels l, struct err *
 
 static bool comes_after_last(const struct index_writer *w)
 {
-    size_t n = MIN(w->cur.n, w->last.n);
-    for (size_t i = 0; i < n; i++) {
-        struct index_label a = w->last.at[i], b = w->cur.at[i];
-        if (a.name != b.name) return a.name < b.name;
-        if (a.value != b.value) return a.value < b.value;
-    }
-    return w->cur.n > w->last.n || w->n_series == 0;
+    struct label_nums last = { w->last.at, w->last.n }, cur = { w->cur.at, w->cur.n };
+    return w->n_series == 0 || label_nums_cmp(last, cur) < 0;
 }
 
 static errc chunks_check(
@@ -215,17 +217,17 @@ static void count_postings(struct index_writer *w)
     }
 }
 
-errc index_writer_series(struct index_writer *w, struct labels labels,
-    const struct index_chunk *chunks, size_t n, struct err *e)
+/* The series of w->cur. */
+static errc series_put(
+    struct index_writer *w, const struct index_chunk *chunks, size_t n, struct err *e)
 {
-    if (!w->in_series) TRY(symbols_end(w, e));
-    TRY(labels_resolve(w, labels, e));
     if (!comes_after_last(w)) return err_set(e, ERR_BAD_INPUT, "index: series are not in order");
     TRY(chunks_check(w, chunks, n, e));
     out_pad(&w->out, INDEX_SERIES_ALIGN);
     if (out_at(&w->out) / INDEX_SERIES_ALIGN > UINT32_MAX)
         return err_set(e, ERR_LIMIT, "index: more than 64 GiB of series");
-    index_series_encode(out_buf(&w->out), w->cur.at, w->cur.n, chunks, n);
+    index_series_encode(
+        out_buf(&w->out), (struct label_nums){ w->cur.at, w->cur.n }, chunks, n);
     count_postings(w);
     w->n_series++;
     __typeof__(w->last) was = w->last;
@@ -234,8 +236,30 @@ errc index_writer_series(struct index_writer *w, struct labels labels,
     return out_step(&w->out, e);
 }
 
+errc index_writer_series(struct index_writer *w, struct labels labels,
+    const struct index_chunk *chunks, size_t n, struct err *e)
+{
+    if (!w->in_series) TRY(symbols_end(w, e));
+    TRY(labels_resolve(w, labels, e));
+    return series_put(w, chunks, n, e);
+}
+
+errc index_writer_series_nums(struct index_writer *w, struct label_nums labels,
+    const struct index_chunk *chunks, size_t n, struct err *e)
+{
+    if (!w->in_series) TRY(symbols_end(w, e));
+    w->cur.n = 0;
+    for (size_t i = 0; i < labels.n; i++) {
+        if (labels.at[i].name >= w->symbol_at.n || labels.at[i].value >= w->symbol_at.n)
+            return err_set(e, ERR_BAD_INPUT, "index: a label that is no symbol");
+        vec_push(&w->cur, labels.at[i]);
+    }
+    return series_put(w, chunks, n, e);
+}
+
 /* Postings: the series once more. */
 
+/* s NULL: only the places are asked for */
 typedef errc (*series_fn)(void *ctx, uint32_t ref, const struct index_series *s, struct err *e);
 
 static errc walk_window(struct index_writer *w, uint64_t *at, size_t *window, struct buf *b,
@@ -247,7 +271,7 @@ static errc walk_window(struct index_writer *w, uint64_t *at, size_t *window, st
     TRY(file_pread(
         w->out.file, to, (size_t)MIN((uint64_t)*window, w->series_end - *at), *at, &got, e));
     for (;;) {
-        size_t pad = (size_t)(-(*at + pos) & (INDEX_SERIES_ALIGN - 1)), used;
+        size_t pad = (size_t)(-(*at + pos) & (INDEX_SERIES_ALIGN - 1)), used = 0;
         if (*at + pos + pad >= w->series_end) {
             *at = w->series_end;
             return OK;
@@ -256,9 +280,9 @@ static errc walk_window(struct index_writer *w, uint64_t *at, size_t *window, st
         str rest = str_of(to + pos + pad, got - pos - pad);
         size_t n = index_series_bytes(rest);
         if (n == 0 || n > rest.n) break;
-        TRY(index_series_decode(s, rest, true, &used, e));
+        if (s) TRY(index_series_decode(s, rest, true, &used, e));
         TRY(fn(ctx, (uint32_t)((*at + pos + pad) / INDEX_SERIES_ALIGN), s, e));
-        pos += pad + used;
+        pos += pad + n;
     }
     if (pos == 0) *window *= 2;                /* one series is longer than that */
     *at += pos;
@@ -267,14 +291,14 @@ static errc walk_window(struct index_writer *w, uint64_t *at, size_t *window, st
                : err_set(e, ERR_CORRUPT, "index: the series just written do not read back");
 }
 
-static errc walk(struct index_writer *w, series_fn fn, void *ctx, struct err *e)
+static errc walk(struct index_writer *w, bool labels, series_fn fn, void *ctx, struct err *e)
 {
     SCOPED(buf_fini) struct buf b = { .acc = &index_writer_account };
     SCOPED(index_series_fini) struct index_series s = { 0 };
     size_t window = WALK_BYTES;
     errc rc = OK;
     for (uint64_t at = w->toc.series; rc == OK && at < w->series_end;)
-        rc = walk_window(w, &at, &window, &b, &s, fn, ctx, e);
+        rc = walk_window(w, &at, &window, &b, labels ? &s : NULL, fn, ctx, e);
     return rc;
 }
 
@@ -296,7 +320,7 @@ static errc all_write(struct index_writer *w, struct err *e)
     struct all_list l = { w, crc32c(0, &n_be, sizeof(n_be)) };
     buf_be32(out_buf(&w->out), 4 + 4 * n);
     buf_be32(out_buf(&w->out), n);
-    TRY(walk(w, all_add, &l, e));
+    TRY(walk(w, false, all_add, &l, e));
     buf_be32(out_buf(&w->out), l.crc);
     return OK;
 }
@@ -308,7 +332,7 @@ static errc gather(void *ctx, uint32_t ref, const struct index_series *s, struct
     struct gathering *g = ctx;
     (void)e;
     for (size_t i = 0, k = 0; i < s->labels.n && k < g->n; i++) {      /* both ascend */
-        struct index_label p = s->labels.at[i];
+        struct label_num p = s->labels.at[i];
         while (k < g->n && g->names[k].name < p.name) k++;
         if (k < g->n && g->names[k].name == p.name)
             vec_push(&g->names[k].pairs, (uint64_t)p.value << 32 | ref);
@@ -365,7 +389,7 @@ static errc names_write(struct index_writer *w, size_t first, size_t last, struc
     }
     account_charge(&index_writer_account, (int64_t)((total + most) * sizeof(uint64_t)));
     uint64_t *room = mem_alloc_array(most, sizeof(*room));
-    errc rc = walk(w, gather, &g, e);
+    errc rc = walk(w, true, gather, &g, e);
     for (size_t i = 0; i < g.n; i++) {
         if (rc == OK) rc = name_write(w, &g.names[i], room, e);
         vec_fini(&g.names[i].pairs);

@@ -19,6 +19,7 @@
 
 #include "block/index_codec.h"
 #include "io/fs.h"
+#include "model/label_num.h"
 #include "model/labels.h"
 
 struct index_writer_opts { struct fs *fs; str path; size_t postings_bytes_max; };   /* 0: 32 MiB */
@@ -27,6 +28,9 @@ MUST_USE errc index_writer_open(
     struct index_writer **out, const struct index_writer_opts *o, struct err *e);
 MUST_USE errc index_writer_symbol(struct index_writer *w, str symbol, struct err *e);
 MUST_USE errc index_writer_series(struct index_writer *w, struct labels labels,
+    const struct index_chunk *chunks, size_t n, struct err *e);
+/* The same by the numbers of the symbols, as they came. */
+MUST_USE errc index_writer_series_nums(struct index_writer *w, struct label_nums labels,
     const struct index_chunk *chunks, size_t n, struct err *e);
 /* the rest of the file, fsynced; then only close */
 MUST_USE errc index_writer_finish(struct index_writer *w, struct err *e);

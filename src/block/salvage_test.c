@@ -19,7 +19,7 @@ static void chunks_of(chunk_copies *out, struct arena *a, struct fs *fs, str dir
     struct block_opts o = { .fs = fs, .backend = IO_BUFFERED };
     struct chunk_series_set *set = NULL;
     EXPECT_OK(block_open(&b, &o, dir, NULL));
-    EXPECT_OK(block_chunks(b, &set, NULL));
+    EXPECT_OK(block_chunks(b, NULL, 0, &set, NULL));
     for (const struct chunk_series *s;;) {
         EXPECT_OK(set->ops->next(set, &s, NULL));
         if (!s) break;

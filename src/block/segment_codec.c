@@ -26,13 +26,13 @@ errc segment_header_check(str file_head, struct err *e)
     return OK;
 }
 
-void segment_record_encode(struct buf *b, uint8_t enc, str data)
+void segment_record_encode(struct buf *b, uint8_t enc, str data, uint32_t crc)
 {
     buf_uvarint(b, data.n);
     size_t from = b->n;
     buf_u8(b, enc);
     buf_str(b, data);
-    if (buf_ok(b)) buf_be32(b, crc32c_str(str_from(buf_view(b), from)));
+    if (buf_ok(b)) buf_be32(b, crc ? crc : crc32c_str(str_from(buf_view(b), from)));
 }
 
 static uint64_t length_of(cursor *c, struct err *e, errc *rc)
@@ -56,7 +56,7 @@ errc segment_record_bytes(str bytes, uint64_t *out, struct err *e)
     return rc;
 }
 
-errc segment_record_decode(str bytes, uint8_t *enc, str *data, size_t *used, struct err *e)
+errc segment_record_decode(struct segment_record *out, str bytes, struct err *e)
 {
     cursor c = cur_of(bytes);
     errc rc;
@@ -66,8 +66,6 @@ errc segment_record_decode(str bytes, uint8_t *enc, str *data, size_t *used, str
     uint32_t crc = cur_be32(&c);
     if (!cur_ok(&c)) return err_set(e, ERR_CORRUPT, "a chunk of %" PRIu64 " bytes is cut short", n);
     if (crc != crc32c_str(body)) return err_set(e, ERR_CORRUPT, "a chunk has the wrong checksum");
-    *enc = body.p[0];
-    *data = str_from(body, 1);
-    *used = bytes.n - cur_left(&c);
+    *out = (struct segment_record){ body.p[0], crc, str_from(body, 1), bytes.n - cur_left(&c) };
     return OK;
 }

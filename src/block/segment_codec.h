@@ -28,12 +28,13 @@ static inline uint32_t segment_offset(uint64_t ref) { return (uint32_t)ref; }
 void segment_header_encode(struct buf *b);
 MUST_USE errc segment_header_check(str file_head, struct err *e);
 
-void segment_record_encode(struct buf *b, uint8_t enc, str data);
+/* crc: of encoding and data, or 0: it is computed */
+void segment_record_encode(struct buf *b, uint8_t enc, str data, uint32_t crc);
 /* The length of the record that begins with these bytes (at most SEGMENT_LENGTH_MAX_BYTES are
  * looked at). */
 MUST_USE errc segment_record_bytes(str bytes, uint64_t *out, struct err *e);
+struct segment_record { uint8_t enc; uint32_t crc; str data; size_t used; };
 /* CRC checked */
-MUST_USE errc segment_record_decode(
-    str bytes, uint8_t *enc, str *data, size_t *used, struct err *e);
+MUST_USE errc segment_record_decode(struct segment_record *out, str bytes, struct err *e);
 
 #endif

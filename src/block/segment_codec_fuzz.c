@@ -5,16 +5,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-    str rest = str_of(p, n), data;
-    uint8_t enc;
-    size_t used;
+    str rest = str_of(p, n);
+    struct segment_record r;
     uint64_t bytes;
     errc head = segment_header_check(rest, NULL);
     assert(head == OK || head == ERR_CORRUPT);
-    while (rest.n && segment_record_decode(rest, &enc, &data, &used, NULL) == OK) {
+    while (rest.n && segment_record_decode(&r, rest, NULL) == OK) {
         errc rc = segment_record_bytes(rest, &bytes, NULL);
-        assert(rc == OK && bytes == used && used > 0);
-        rest = str_from(rest, used);
+        assert(rc == OK && bytes == r.used && r.used > 0);
+        rest = str_from(rest, r.used);
     }
     return 0;
 }

@@ -68,7 +68,7 @@ static errc add_one(
 {
     if (out_at(&w->out) > UINT32_MAX) return err_set(e, ERR_LIMIT, "a chunk segment beyond 4 GiB");
     *ref = segment_ref(w->n_segments - 1, (uint32_t)out_at(&w->out));
-    segment_record_encode(out_buf(&w->out), c->enc, c->data);
+    segment_record_encode(out_buf(&w->out), c->enc, c->data, c->crc);
     return out_step(&w->out, e);
 }
 

@@ -107,33 +107,66 @@ errc segments_open_damaged(struct segments **out, struct fs *fs, str dir, enum i
     return rc;
 }
 
-static errc record_pin(struct reader *r, uint64_t at, struct segment_pin *out, struct err *e)
+/* The bytes from a record up to the end of a later one, or the same. */
+static errc records_pin(
+    struct reader *r, uint64_t first, uint64_t last, struct pin *out, struct err *e)
 {
     uint64_t size = reader_size(r), n = 0;
-    size_t used;
-    struct pin pin = { 0 };
-    if (at < SEGMENT_HEADER_BYTES || at >= size) return err_set(e, ERR_CORRUPT, "beyond the file");
-    TRY(reader_pin(r, at, (size_t)MIN(size - at, (uint64_t)GUESS_BYTES), &pin, e));
-    errc rc = segment_record_bytes(pin.bytes, &n, e);
-    if (rc == OK && n > pin.bytes.n && n <= size - at) {
-        TRY(reader_unpin(&pin, e));
-        TRY(reader_pin(r, at, (size_t)n, &pin, e));
+    if (first < SEGMENT_HEADER_BYTES || last < first || last >= size)
+        return err_set(e, ERR_CORRUPT, "beyond the file");
+    size_t before = (size_t)(last - first);
+    TRY(reader_pin(r, first, before + (size_t)MIN(size - last, (uint64_t)GUESS_BYTES), out, e));
+    errc rc = segment_record_bytes(str_from(out->bytes, before), &n, e);
+    if (rc == OK && n > out->bytes.n - before && n <= size - last) {
+        TRY(reader_unpin(out, e));
+        return reader_pin(r, first, before + (size_t)n, out, e);
     }
-    if (rc == OK) rc = segment_record_decode(pin.bytes, &out->enc, &out->data, &used, e);
-    if (rc == OK) {
-        out->pin = pin;
-        return OK;
-    }
-    errc un = reader_unpin(&pin, e);
+    if (rc == OK) return OK;
+    errc un = reader_unpin(out, e);
     return un != OK ? un : rc;
+}
+
+errc segments_pin_run(
+    struct segments *s, uint64_t first, uint64_t last, struct segment_run *out, struct err *e)
+{
+    uint32_t i = segment_of(first), at = segment_offset(first);
+    struct pin pin = { 0 };
+    assert(segment_of(last) == i);
+    if (i >= s->files.n || !s->files.at[i])
+        return err_set(e, ERR_CORRUPT, "chunks: there is no segment %u", i + 1);
+    TRY_IN(e, records_pin(s->files.at[i], at, segment_offset(last), &pin, e),
+        "chunks: segment %u: at %u", i + 1, at);
+    *out = (struct segment_run){ first, pin };
+    return OK;
+}
+
+errc segment_run_chunk(
+    const struct segment_run *r, uint64_t ref, struct segment_record *out, struct err *e)
+{
+    assert(ref >= r->first && ref - r->first < r->pin.bytes.n);
+    TRY_IN(e, segment_record_decode(out, str_from(r->pin.bytes, (size_t)(ref - r->first)), e),
+        "chunks: segment %u: at %u", segment_of(ref) + 1, segment_offset(ref));
+    return OK;
+}
+
+errc segments_unpin_run(struct segment_run *r, struct err *e)
+{
+    errc rc = reader_unpin(&r->pin, e);
+    *r = (struct segment_run){ 0 };
+    return rc;
 }
 
 errc segments_pin(struct segments *s, uint64_t ref, struct segment_pin *out, struct err *e)
 {
-    uint32_t i = segment_of(ref), at = segment_offset(ref);
-    if (i >= s->files.n || !s->files.at[i])
-        return err_set(e, ERR_CORRUPT, "chunks: there is no segment %u", i + 1);
-    TRY_IN(e, record_pin(s->files.at[i], at, out, e), "chunks: segment %u: at %u", i + 1, at);
+    struct segment_run run;
+    struct segment_record record;
+    TRY(segments_pin_run(s, ref, ref, &run, e));
+    errc rc = segment_run_chunk(&run, ref, &record, e);
+    if (rc != OK) {
+        errc un = segments_unpin_run(&run, e);
+        return un != OK ? un : rc;
+    }
+    *out = (struct segment_pin){ record.enc, record.data, run.pin };
     return OK;
 }
 

@@ -15,6 +15,7 @@
 #define EPI_BLOCK_SEGMENTS_H
 
 #include "base/findings.h"
+#include "block/segment_codec.h"
 #include "io/reader.h"
 
 struct segments;
@@ -35,5 +36,14 @@ MUST_USE errc segments_pin(
     struct segments *s, uint64_t ref, struct segment_pin *out, struct err *e);
 /* ERR_IO: throw away what was decoded; the zero pin is fine */
 MUST_USE errc segments_unpin(struct segment_pin *p, struct err *e);
+
+/* Chunks that follow each other, as those of a series do, at one go: from the first of them to the
+ * last, which lie in one segment. Both refs and those between are asked for one by one. */
+struct segment_run { uint64_t first; struct pin pin; };
+MUST_USE errc segments_pin_run(
+    struct segments *s, uint64_t first, uint64_t last, struct segment_run *out, struct err *e);
+MUST_USE errc segment_run_chunk(
+    const struct segment_run *r, uint64_t ref, struct segment_record *out, struct err *e);
+MUST_USE errc segments_unpin_run(struct segment_run *r, struct err *e);
 
 #endif

@@ -8,11 +8,18 @@ struct series_source {
     const struct chunk_series *cur;
 };
 
+/* Sets of one merge all have numbers, or none has. */
+static int order(const struct chunk_series *a, const struct chunk_series *b)
+{
+    assert(!a->nums.n == !b->nums.n);
+    return a->nums.n ? label_nums_cmp(a->nums, b->nums) : labels_cmp(a->labels, b->labels);
+}
+
 /* No more than that: among equal ones the heap decides, as Prometheus' does. */
 static bool series_less(const void *a, const void *b)
 {
     const struct series_source *x = a, *y = b;
-    return labels_cmp(x->cur->labels, y->cur->labels) < 0;
+    return order(x->cur, y->cur) < 0;
 }
 
 struct merged_set {
@@ -44,11 +51,11 @@ static errc set_next(struct chunk_series_set *base, const struct chunk_series **
     do {
         vec_push(&m->same, heap_pop(&m->waiting, series_less));
         vec_push(&m->series, vec_last(&m->same)->cur);
-    } while (m->waiting.n && labels_eq(((struct series_source *)m->waiting.at[0])->cur->labels,
-                                 m->series.at[0]->labels));
+    } while (m->waiting.n && !order(((struct series_source *)m->waiting.at[0])->cur,
+                                 m->series.at[0]));
     TRY(chunk_merge(&m->chunks, m->series.at, m->series.n, e));
     m->given = (struct chunk_series){
-        m->series.at[0]->labels, m->chunks.out.at, m->chunks.out.n, NULL
+        m->series.at[0]->labels, m->chunks.out.at, m->chunks.out.n, NULL, m->series.at[0]->nums
     };
     *out = &m->given;
     return OK;

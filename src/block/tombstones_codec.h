@@ -27,7 +27,11 @@ MUST_USE errc block_tombstones_decode(struct tombstones *out, str file, struct e
 enum { TOMBSTONES_MENDABLE_BYTES = 16 << 10 };
 MUST_USE errc block_tombstones_mend(struct tombstones *out, str file, struct err *e);
 void block_tombstones_encode(struct buf *b, const struct tombstones *t);
+/* at the place of its ref: cheap for the greatest one */
 void tombstones_add(struct tombstones *t, uint64_t ref, struct interval deleted);
+/* out is zero; what either says is deleted, copied */
+void tombstones_merge(
+    struct tombstones *out, const struct tombstones *a, const struct tombstones *b);
 const intervals *tombstones_of(const struct tombstones *t, uint64_t ref);      /* NULL: none */
 uint64_t tombstones_count(const struct tombstones *t);         /* intervals of all series */
 

@@ -34,7 +34,7 @@ static void note(struct verify *v, uint64_t before, enum block_wrong part)
 
 static void check_labels(struct verify *v, const struct scan_series *s)
 {
-    const struct index_label *l = v->scan.labels.at + s->label;
+    const struct label_num *l = v->scan.labels.at + s->label;
     for (size_t i = 0; i < s->n_labels; i++) {
         if (i && l[i].name <= l[i - 1].name)
             findings_add_at(v->f, v->index, s->at, "series: its labels are not in order");
@@ -56,7 +56,7 @@ static void check_chunk_times(struct verify *v, const struct scan_series *s)
 static int series_cmp(
     const struct index_scan *k, const struct scan_series *a, const struct scan_series *b)
 {
-    const struct index_label *x = k->labels.at + a->label, *y = k->labels.at + b->label;
+    const struct label_num *x = k->labels.at + a->label, *y = k->labels.at + b->label;
     for (size_t i = 0; i < a->n_labels && i < b->n_labels; i++) {
         if (x[i].name != y[i].name) return x[i].name < y[i].name ? -1 : 1;
         if (x[i].value != y[i].value) return x[i].value < y[i].value ? -1 : 1;

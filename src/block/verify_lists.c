@@ -65,7 +65,7 @@ static bool symbol_find(const struct index_scan *s, str text, uint32_t *out)
 static bool has_label(
     const struct index_scan *s, const struct scan_series *x, uint32_t name, uint32_t value)
 {
-    const struct index_label *l = s->labels.at + x->label;
+    const struct label_num *l = s->labels.at + x->label;
     for (size_t i = 0; i < x->n_labels; i++)
         if (l[i].name == name) return l[i].value == value;
     return false;

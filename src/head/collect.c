@@ -64,21 +64,7 @@ static void head_trim(struct head *h, int64_t mint, struct trimmed *t)
 
 void head_drop_tombstones(struct head *h, int64_t mint)
 {
-    mint = MIN(mint, head_min_ooo_time(h));
-    rwlock_wrlock(&h->tombstones_mu);
-    size_t kept = 0;
-    for (size_t i = 0; i < h->tombstones.n; i++) {
-        struct ref_intervals *r = &h->tombstones.at[i];
-        size_t n = 0;
-        for (size_t k = 0; k < r->all.n; k++)
-            if (r->all.at[k].maxt >= mint) r->all.at[n++] = r->all.at[k];
-        r->all.n = n;
-        if (n) h->tombstones.at[kept++] = *r;
-        else vec_fini(&r->all);
-    }
-    h->tombstones.n = kept;
-    atomic_store_explicit(&h->n_tombstones, (uint32_t)kept, memory_order_relaxed);
-    rwlock_unlock(&h->tombstones_mu);
+    head_tombstones_drop(&h->tombstones, MIN(mint, head_min_ooo_time(h)));
 }
 
 static bool series_is_there(const void *x, uint32_t num) { return series_slot_of(x, num) != 0; }
@@ -214,7 +200,8 @@ errc head_delete(struct head *h, struct matchers ms, int64_t mint, int64_t maxt,
         buf_fini(&b);
     }
     for (size_t i = 0; rc == OK && i < all.n; i++)
-        head_add_tombstone(h, all.at[i].ref, all.at[i].mint, all.at[i].maxt);
+        head_tombstones_add(&h->tombstones, all.at[i].ref,
+            (struct interval){ all.at[i].mint, all.at[i].maxt });
     vec_fini(&found);
     vec_fini(&all);
     return rc;

@@ -67,7 +67,7 @@ errc head_open(struct head **out, const struct head_opts *o, struct err *e)
     atomic_init(&h->min_valid_time, INT64_MIN);
     mtx_init(&h->appenders_mu, LOCK_LEAF);
     cond_init(&h->appenders_gone);
-    rwlock_init(&h->tombstones_mu, LOCK_LEAF);
+    head_tombstones_init(&h->tombstones);
     baton_init(&h->writing, LOCK_HEAD_COMMIT);
     baton_init(&h->ooo_baton, LOCK_HEAD_COMMIT);
     ooo_table_init(&h->ooo, &h->reclaim);
@@ -95,10 +95,8 @@ void head_close(struct head *h)
     store_fini(&h->store);
     isolation_fini(&h->isolation);
     lookup_fini(&h->lookup);
-    for (size_t i = 0; i < h->tombstones.n; i++) vec_fini(&h->tombstones.at[i].all);
-    vec_fini(&h->tombstones);
+    head_tombstones_fini(&h->tombstones);
     vec_fini(&h->other_refs);
-    rwlock_fini(&h->tombstones_mu);
     baton_fini(&h->writing);
     baton_fini(&h->ooo_baton);
     exemplars_free(h->exemplars);
@@ -197,44 +195,4 @@ void head_saw_ooo_time(struct head *h, int64_t mint, int64_t maxt)
 {
     time_lower(&h->min_ooo_time, mint);
     time_raise(&h->max_ooo_time, maxt);
-}
-
-/* Tombstones: few, sorted by ref, each list sorted and disjoint. */
-
-static size_t tombstones_find(const struct head *h, sref ref)
-{
-    size_t lo = 0, hi = h->tombstones.n;
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2;
-        if (h->tombstones.at[mid].ref < ref) lo = mid + 1;
-        else hi = mid;
-    }
-    return lo;
-}
-
-void head_add_tombstone(struct head *h, sref ref, int64_t mint, int64_t maxt)
-{
-    if (mint > maxt) return;
-    rwlock_wrlock(&h->tombstones_mu);
-    size_t i = tombstones_find(h, ref);
-    if (i == h->tombstones.n || h->tombstones.at[i].ref != ref) {
-        vec_push(&h->tombstones, ((struct ref_intervals){ 0 }));
-        memmove(h->tombstones.at + i + 1, h->tombstones.at + i,
-            (h->tombstones.n - 1 - i) * sizeof(*h->tombstones.at));
-        h->tombstones.at[i] = (struct ref_intervals){ .ref = ref };
-    }
-    intervals_add(&h->tombstones.at[i].all, (struct interval){ mint, maxt });
-    atomic_store_explicit(&h->n_tombstones, (uint32_t)h->tombstones.n, memory_order_relaxed);
-    rwlock_unlock(&h->tombstones_mu);
-}
-
-void head_tombstones_of(struct head *h, sref ref, intervals *out)
-{
-    if (!atomic_load_explicit(&h->n_tombstones, memory_order_relaxed)) return;
-    rwlock_rdlock(&h->tombstones_mu);
-    size_t i = tombstones_find(h, ref);
-    if (i < h->tombstones.n && h->tombstones.at[i].ref == ref)
-        for (size_t k = 0; k < h->tombstones.at[i].all.n; k++)
-            vec_push(out, h->tombstones.at[i].all.at[k]);
-    rwlock_unlock(&h->tombstones_mu);
 }

@@ -185,6 +185,20 @@ bool head_chunks_next(const struct head_chunks *c, size_t *at, uint32_t *num, ui
     return true;
 }
 
+/* The empty string is symbol 0. */
+void head_chunks_nums(const struct head_chunks *c, uint32_t slot, label_num_list *out)
+{
+    const struct series_index *x = &c->head->series;
+    const uint8_t *at;
+    out->n = 0;
+    for (size_t n = series_pairs(x, store_cold(x->store, slot)->labels, &at); n; n--) {
+        uint32_t pair = series_next_pair(&at);
+        uint32_t name = symbols_pair_at(&x->symbols, pair)->name;
+        vec_push(out,
+            ((struct label_num){ c->name_rank.at[name] + 1, c->pair_rank.at[pair] + 1 }));
+    }
+}
+
 /* By the texts: the order of few series is cheaper had so than by ranks of all symbols. */
 static int place_text_cmp(const void *a, const void *b, void *ctx)
 {
@@ -256,6 +270,7 @@ struct head_chunk_set {
     struct head_chunks *c;
     size_t at;
     struct arena labels;
+    label_num_list nums;
     intervals deleted;
     VEC(struct closed_chunk) closed;
     VEC(struct chunk_copy *) copies;           /* room; the first n_copies are in use */
@@ -420,7 +435,7 @@ static errc set_step(struct head_chunk_set *s, const struct place *p, struct err
     struct head *h = s->c->head;
     s->views.n = s->offsets.n = s->deleted.n = 0;
     buf_reset(&s->bytes);
-    head_tombstones_of(h, store_cold(&h->store, p->slot)->ref, &s->deleted);
+    head_tombstones_get(&h->tombstones, store_cold(&h->store, p->slot)->ref, &s->deleted);
     copy_slot(s, p->slot);
     s->maxt = s->c->maxt;
     if (s->late) TRY(add_late(s, p, e));
@@ -432,21 +447,32 @@ static errc set_step(struct head_chunk_set *s, const struct place *p, struct err
     return OK;
 }
 
+/* Selected ones as texts. False: it was collected meanwhile. */
+static bool set_labels(struct head_chunk_set *s, const struct place *p)
+{
+    const struct series_index *x = &s->c->head->series;
+    s->series = (struct chunk_series){ 0 };
+    if (!s->c->cut) {
+        head_chunks_nums(s->c, p->slot, &s->nums);
+        s->series.nums = (struct label_nums){ s->nums.at, s->nums.n };
+        return true;
+    }
+    arena_reset(&s->labels, (struct arena_mark){ 0 });
+    return series_labels(x, p->num, p->slot, &s->labels, &s->series.labels);
+}
+
 static errc set_next(struct chunk_series_set *base, const struct chunk_series **out, struct err *e)
 {
     struct head_chunk_set *s = CONTAINER_OF(base, struct head_chunk_set, base);
     *out = NULL;
     while (s->at < s->c->series.n) {
         const struct place *p = &s->c->series.at[s->at++];
-        struct labels labels;
         /* collected meanwhile: it held nothing */
         if (series_slot_of(&s->c->head->series, p->num) != p->slot) continue;
         TRY_IN(e, set_step(s, p, e), "head");
-        if (!s->views.n) continue;
-        arena_reset(&s->labels, (struct arena_mark){ 0 });
-        if (!series_labels(&s->c->head->series, p->num, p->slot, &s->labels, &labels)) continue;
-        s->series =
-            (struct chunk_series){ .labels = labels, .chunks = s->views.at, .n = s->views.n };
+        if (!s->views.n || !set_labels(s, p)) continue;
+        s->series.chunks = s->views.at;
+        s->series.n = s->views.n;
         *out = &s->series;
         return OK;
     }
@@ -470,6 +496,7 @@ static void set_free(struct chunk_series_set *base)
     vec_fini(&s->views);
     buf_fini(&s->whole);
     buf_fini(&s->bytes);
+    vec_fini(&s->nums);
     arena_fini(&s->labels);
     mem_free(s);
 }

@@ -36,6 +36,9 @@ void head_chunks_close(struct head_chunks *c);                 /* NULL is fine *
 struct symbol_set *head_chunks_symbols(struct head_chunks *c);
 struct chunk_series_set *head_chunks_series(struct head_chunks *c);
 
+/* For the sets of a view: the labels of a series by the numbers of the view's symbols, into room of
+ * the caller. REQUIRES: the view has symbols */
+void head_chunks_nums(const struct head_chunks *c, uint32_t slot, label_num_list *out);
 /* For the sets of a view: its series in label order; *at begins at 0. False: the end. */
 bool head_chunks_next(const struct head_chunks *c, size_t *at, uint32_t *num, uint32_t *slot);
 

@@ -22,10 +22,9 @@
 #include "head/ooo.h"
 #include "head/open_chunk.h"
 #include "head/series.h"
-#include "model/interval.h"
+#include "head/tombstones.h"
 
 struct exemplars;
-struct ref_intervals { sref ref; intervals all; };
 struct head_appender;
 
 struct head {
@@ -63,9 +62,7 @@ struct head {
     struct head_appender *active;
     _Atomic uint32_t n_active;
 
-    struct rwlock tombstones_mu;               /* LOCK_LEAF */
-    VEC(struct ref_intervals) tombstones;      /* GUARDED_BY(tombstones_mu): ascending refs */
-    _Atomic uint32_t n_tombstones;             /* relaxed: 0 saves the look */
+    struct head_tombstones tombstones;
 
     struct exemplars *exemplars;               /* const */
     struct meta_table metadata;
@@ -85,11 +82,8 @@ size_t head_collect(struct head *h, int64_t mint);
 void head_count_opened(struct head *h, struct open_ctx *c);
 void head_saw_time(struct head *h, int64_t mint, int64_t maxt);
 void head_saw_ooo_time(struct head *h, int64_t mint, int64_t maxt);
-void head_add_tombstone(struct head *h, sref ref, int64_t mint, int64_t maxt);
 /* those that end before mint, but for what late samples are older still */
 void head_drop_tombstones(struct head *h, int64_t mint);
-/* appends; ascending, disjoint */
-void head_tombstones_of(struct head *h, sref ref, intervals *out);
 
 /* The series that match, as numbers; the caller is a reader of the reclaim. */
 MUST_USE errc head_select(struct head *h, struct matchers ms, runs *out, struct err *e);

@@ -101,7 +101,7 @@ void head_iter_reset(struct sample_iter *base, const struct head_iter_of *of)
     it->failed = OK;
     it->words.n = 0;
     iter_take(it, of);
-    head_tombstones_of(it->head, of->ref, &it->deleted);
+    head_tombstones_get(&it->head->tombstones, of->ref, &it->deleted);
 }
 
 /* Brings the bytes of a closed chunk into the iterator's own memory, so that an I/O error is known

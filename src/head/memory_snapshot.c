@@ -8,6 +8,8 @@
 #include "wal/record.h"
 #include "wal/wal.h"
 
+#include <stdlib.h>
+
 enum { FLUSH_BYTES = 1 << 20, EXEMPLARS_A_RECORD = 10000 };
 
 struct writing {
@@ -88,16 +90,25 @@ static errc write_series(struct writing *w, bool index, struct err *e)
     return OK;
 }
 
+static void tombstones_gather(void *ctx, sref ref, const intervals *deleted)
+{
+    snapshot_tombstones *all = ctx;
+    for (size_t i = 0; i < deleted->n; i++)
+        vec_push(all, ((struct snapshot_tombstone){ ref, deleted->at[i] }));
+}
+
+static int tombstone_cmp(const void *a, const void *b)
+{
+    const struct snapshot_tombstone *x = a, *y = b;
+    if (x->ref != y->ref) return x->ref < y->ref ? -1 : 1;
+    return (x->deleted.mint > y->deleted.mint) - (x->deleted.mint < y->deleted.mint);
+}
+
 static void write_tombstones(struct writing *w)
 {
-    struct head *h = w->h;
     snapshot_tombstones all = { 0 };
-    rwlock_rdlock(&h->tombstones_mu);
-    for (size_t i = 0; i < h->tombstones.n; i++)
-        for (size_t k = 0; k < h->tombstones.at[i].all.n; k++)
-            vec_push(&all, ((struct snapshot_tombstone){
-                               h->tombstones.at[i].ref, h->tombstones.at[i].all.at[k] }));
-    rwlock_unlock(&h->tombstones_mu);
+    head_tombstones_each(&w->h->tombstones, tombstones_gather, &all);
+    if (all.n) qsort(all.at, all.n, sizeof(*all.at), tombstone_cmp);
     snapshot_tombstones_encode(wal_batch_room(w->batch), all.at, all.n);
     wal_batch_seal(w->batch);
     w->n.tombstones = all.n;

@@ -102,7 +102,7 @@ struct ooo_chunk_set {
     size_t at;
     int64_t mint, maxt;
     uint64_t last_ref;
-    struct arena labels;
+    label_num_list nums;
     struct buf bytes;                          /* of the series' chunks */
     VEC(size_t) offsets;                       /* where each begins in bytes */
     VEC(struct chunk_view) views;
@@ -178,14 +178,13 @@ static errc set_next(
     uint32_t slot;
     *out = NULL;
     while (head_chunks_next(s->c, &s->at, &num, &slot)) {
-        struct labels labels;
         if (series_slot_of(&s->head->series, num) != slot) continue;   /* collected meanwhile */
         TRY_IN(e, set_step(s, slot, e), "head: late samples");
         if (!s->views.n) continue;
-        arena_reset(&s->labels, (struct arena_mark){ 0 });
-        if (!series_labels(&s->head->series, num, slot, &s->labels, &labels)) continue;
-        s->series =
-            (struct chunk_series){ .labels = labels, .chunks = s->views.at, .n = s->views.n };
+        head_chunks_nums(s->c, slot, &s->nums);
+        s->series = (struct chunk_series){ .chunks = s->views.at,
+            .n = s->views.n,
+            .nums = { s->nums.at, s->nums.n } };
         *out = &s->series;
         return OK;
     }
@@ -201,7 +200,7 @@ static void set_free(struct chunk_series_set *base)
     vec_fini(&s->views);
     buf_fini(&s->bytes);
     chunk_encoder_fini(&s->encoder);
-    arena_fini(&s->labels);
+    vec_fini(&s->nums);
     mem_free(s);
 }
 static const struct chunk_series_set_ops ooo_chunk_set_ops = { set_next, set_free };

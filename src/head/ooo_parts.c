@@ -231,7 +231,7 @@ void ooo_parts_take(struct ooo_parts *p, const struct ooo_parts_of *of)
     }
     slot_unlock(s);
     if (p->open.n) take_open(p);
-    head_tombstones_of(h, of->ref, &p->deleted);
+    head_tombstones_get(&h->tombstones, of->ref, &p->deleted);
     if (p->all.n) qsort(p->all.at, p->all.n, sizeof(*p->all.at), part_cmp);
     for (size_t i = 0; i < p->all.n; i++) vec_push(&p->sources, &p->all.at[i].base);
 }

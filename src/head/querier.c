@@ -112,7 +112,7 @@ static struct head_series *set_next(struct head_series_set *set)
         if (!slot) continue;
         sref ref = store_cold(&h->store, slot)->ref;
         deleted.n = 0;
-        head_tombstones_of(h, ref, &deleted);
+        head_tombstones_get(&h->tombstones, ref, &deleted);
         struct head_series found = { .q = q, .slot = slot, .mint = set->mint, .maxt = set->maxt };
         if (!slot_overlaps(h, &found, &deleted)) continue;
         struct labels labels;

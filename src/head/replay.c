@@ -234,9 +234,9 @@ static void slot_rename(struct head_replay *r, uint32_t slot, sref ref)
 {
     struct cold *cold = store_cold(&r->head->store, slot);
     intervals deleted = { 0 };
-    head_tombstones_of(r->head, cold->ref, &deleted);
+    head_tombstones_get(&r->head->tombstones, cold->ref, &deleted);
     for (size_t i = 0; i < deleted.n; i++)
-        head_add_tombstone(r->head, ref, deleted.at[i].mint, deleted.at[i].maxt);
+        head_tombstones_add(&r->head->tombstones, ref, deleted.at[i]);
     vec_fini(&deleted);
     vec_push(&r->head->other_refs, cold->ref);
     cold->ref = ref;
@@ -304,7 +304,8 @@ void head_replay_tombstone(
             &replay_ref_find(replay_refs_now(&r->refs), ref)->slot, 0, memory_order_release);
         out->slot = slot;
     } else {
-        head_add_tombstone(r->head, store_cold(&r->head->store, slot)->ref, mint, maxt);
+        head_tombstones_add(&r->head->tombstones, store_cold(&r->head->store, slot)->ref,
+            (struct interval){ mint, maxt });
     }
 }
 

@@ -13,7 +13,7 @@
 
 #include <sys/mman.h>
 
-enum { MAP_GROW_MIN = 1 << 20 };
+enum { MAP_GROW_MIN = 1 << 20, LEFT_BEHIND_BYTES = 4 << 20 };
 
 struct map_part { uint8_t *at; size_t n; struct guard *guard; struct map_part *older; };
 struct reader_mmap {
@@ -21,6 +21,7 @@ struct reader_mmap {
     enum io_pattern pattern;           /* const after init */
     /* NULL: the file was empty; release after mapping, acquire before a pin */
     struct map_part *_Atomic newest;
+    _Atomic uint64_t dropped;          /* of the newest map, in bytes; relaxed */
 };
 
 static struct reader_mmap *rm_of(struct reader *r)
@@ -50,11 +51,25 @@ static errc rm_fault(struct reader *r, struct err *e)
     return err_set(e, ERR_IO, "%.*s: a mapped page could not be read", STR_ARG(file_path(r->file)));
 }
 
+/* What was read in sequence is not looked at again: its pages leave our memory (the kernel's cache
+ * keeps them), a few MiB behind. Whoever does look finds them there. */
+static void rm_leave_behind(struct reader_mmap *rm, const struct map_part *m, uint64_t off)
+{
+    uint64_t from = atomic_load_explicit(&rm->dropped, memory_order_relaxed),
+             to = off - off % LEFT_BEHIND_BYTES;
+    if (to < from + 2 * LEFT_BEHIND_BYTES) return;
+    to -= LEFT_BEHIND_BYTES;
+    if (atomic_compare_exchange_strong_explicit(
+            &rm->dropped, &from, to, memory_order_relaxed, memory_order_relaxed))
+        madvise(m->at + from, (size_t)(to - from), MADV_DONTNEED);
+}
+
 static errc rm_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struct err *e)
 {
     struct map_part *m = atomic_load_explicit(&rm_of(r)->newest, memory_order_acquire);
     assert(m && off + n <= m->n);
     if (guard_faulted(m->guard)) return rm_fault(r, e);
+    if (rm_of(r)->pattern == IO_SEQUENTIAL) rm_leave_behind(rm_of(r), m, off);
     out->bytes = str_of(m->at + off, n);
     out->frame = m;
     return OK;

@@ -17,16 +17,21 @@
 
 #include "base/err.h"
 #include "model/interval.h"
+#include "model/label_num.h"
 #include "model/labels.h"
 
-struct chunk_view { int64_t mint, maxt; uint8_t enc; str data; };
+/* crc: the CRC32C of encoding byte and data, if they come from where it was checked; 0: it is to be
+ * computed. */
+struct chunk_view { int64_t mint, maxt; uint8_t enc; str data; uint32_t crc; };
 
-/* deleted: samples in these intervals are to be left out; NULL: none. */
+/* deleted: samples in these intervals are to be left out; NULL: none. nums, if there are any, stand
+ * for the labels: by the symbols that came with the set, or that it was given numbers of. */
 struct chunk_series {
     struct labels labels;
     const struct chunk_view *chunks;
     size_t n;
     const intervals *deleted;
+    struct label_nums nums;
 };
 
 struct chunk_series_set { const struct chunk_series_set_ops *ops; };

@@ -59,7 +59,7 @@ static errc tally_of(struct analysis *k, struct map *by, tallies *all, uint32_t 
 }
 
 static errc gather_label(
-    struct analysis *k, const struct index_label *l, uint64_t uncovered, struct err *e)
+    struct analysis *k, const struct label_num *l, uint64_t uncovered, struct err *e)
 {
     struct tally *pair, *name;
     size_t known = k->pairs.n;
