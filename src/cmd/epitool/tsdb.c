@@ -17,6 +17,9 @@ static const struct { const char *name, *usage, *help; int (*run)(int argc, char
         { "repair", "[--format=text|json] [DIR]",
             "sets aside what is damaged, keeps what survives", tsdb_repair_run },
         { "compact", "DIR BLOCK…", "merges blocks of a folder into one", tsdb_compact_run },
+        { "backup", "[--url=URL] [--copy] DIR TARGET",
+            "a copy that opens; a second one into the same target takes only what is new",
+            tsdb_backup_run },
     };
 
 bool tsdb_line(void *out, const struct opt *table, size_t n, const char *about, int argc,

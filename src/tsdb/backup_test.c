@@ -1,0 +1,178 @@
+/* backup_test.c — a backup holds what there was, of a folder in use, too; again, it takes what is
+ * new; and power cuts leave a target that opens. */
+#include "tsdb/backup.h"
+
+#include "base/test.h"
+#include "io/fs_sim.h"
+#include "tsdb/test_small.h"
+#include "tsdb/verify.h"
+
+enum { FILE_MAX_BYTES = 1 << 24 };
+#define TARGET S("target")
+
+static errc backup(struct fs *fs, bool copy, struct backup_counts *n)
+{
+    struct backup_opts o = { .fs = fs, .from = S(""), .to = TARGET, .copy = copy };
+    return backup_write(n, &o, NULL);
+}
+
+static void copy_tree(struct fs *to, str to_dir, struct fs *from, str dir)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    fs_entries all = { 0 };
+    EXPECT_OK(fs_list(from, dir, &a, &all, NULL));
+    for (size_t i = 0; i < all.n; i++) {
+        str x = path_join(&a, dir, all.at[i].name), bytes;
+        str y = to_dir.n ? path_join(&a, to_dir, all.at[i].name) : all.at[i].name;
+        if (all.at[i].is_dir) {
+            EXPECT_OK(fs_mkdir(to, y, NULL));
+            copy_tree(to, y, from, x);
+        } else {
+            EXPECT_OK(fs_read_all(from, x, &a, FILE_MAX_BYTES, &bytes, NULL));
+            EXPECT_OK(fs_write_durable(to, y, bytes, NULL));
+        }
+    }
+    vec_fini(&all);
+}
+
+/* The target as a disk of its own, on which nothing is to be found wrong. */
+static struct fs *target_of(struct fs *fs)
+{
+    struct fs *out = fs_sim_new(1);
+    struct verified v;
+    SCOPED(buf_fini) struct buf text = { 0 };
+    struct verify_opts o = { .fs = out, .backend = IO_BUFFERED };
+    copy_tree(out, STR_EMPTY, fs, TARGET);
+    verified_init(&v);
+    EXPECT_OK(folder_verify(&v, &o, NULL));
+    if (v.findings.all.n) findings_text(&text, &v.findings.all.at[0]);
+    EXPECT_STR(buf_view(&text), STR_EMPTY);
+    verified_fini(&v);
+    return out;
+}
+
+static unsigned count_target(struct fs *fs)
+{
+    struct fs *out = target_of(fs);
+    struct db *db = open_db(out, 0);
+    unsigned n = count(db, -1, 0, 2 * ROUNDS);
+    close_db(db);
+    fs_free(out);
+    return n;
+}
+
+TEST(backup_of_a_folder_in_use)
+{
+    static const struct { const char *name; bool copy; } cases[] = {
+        { "second names", false }, { "copies", true } };
+    TEST_EACH(c, cases) {
+        struct fs *fs;
+        struct db *db;
+        struct backup_counts first, second;
+        begin(&fs, &db);
+        EXPECT_OK(backup(fs, c->copy, &first));
+        EXPECT_EQ(first.blocks_new, 1);
+        EXPECT_EQ(count_target(fs), SERIES * ROUNDS);
+        EXPECT_OK(delete_of(db, 1, 0, 9));                     /* does not reach into it */
+        EXPECT_EQ(count_target(fs), SERIES * ROUNDS);
+        fill(db, ROUNDS, ROUNDS + 50);
+        EXPECT_OK(backup(fs, c->copy, &second));
+        EXPECT_EQ(second.blocks_new, 0);
+        if (c->copy) EXPECT(second.bytes_copied < first.bytes_copied);
+        EXPECT_EQ(count_target(fs), SERIES * (ROUNDS + 50) - 10);
+        EXPECT_OK(db_clean_tombstones(db, NULL));              /* the block is another one */
+        EXPECT_OK(backup(fs, c->copy, &second));
+        EXPECT_EQ(second.blocks_new, 1);
+        EXPECT_EQ(second.blocks_gone, 1);
+        EXPECT_EQ(count_target(fs), SERIES * (ROUNDS + 50) - 10);
+        EXPECT_EQ(count(db, -1, 0, 2 * ROUNDS), SERIES * (ROUNDS + 50) - 10);
+        end(fs, db);
+    }
+}
+
+TEST(backup_of_a_snapshot_has_one_head)
+{
+    struct fs *fs;
+    struct db *db;
+    struct backup_counts n;
+    struct backup_opts o = { .fs = fs = NULL, .from = S("snapshots/a"), .to = TARGET,
+        .data = S("snapshots") };
+    begin(&fs, &db);
+    o.fs = fs;
+    EXPECT_OK(db_snapshot(db, S("a"), true, NULL));
+    EXPECT_OK(backup_write(&n, &o, NULL));
+    EXPECT_EQ(count_target(fs), SERIES * ROUNDS);
+    fill(db, ROUNDS, ROUNDS + 50);
+    EXPECT_OK(db_snapshot(db, S("b"), true, NULL));
+    o.from = S("snapshots/b");
+    EXPECT_OK(backup_write(&n, &o, NULL));
+    EXPECT_EQ(n.blocks_gone, 1);
+    EXPECT_EQ(count_target(fs), SERIES * (ROUNDS + 50));
+    o.to = S("snapshots");
+    EXPECT_EQ(backup_write(&n, &o, NULL), ERR_BAD_INPUT);
+    end(fs, db);
+}
+
+/* The end of what a server is writing: half a record, half a chunk. */
+TEST(backup_ends_with_whole_records)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct fs *fs;
+    struct db *db;
+    struct backup_counts n;
+    fs_entries all = { 0 };
+    begin(&fs, &db);
+    db_abandon(db);
+    EXPECT_OK(fs_list(fs, S("wal"), &a, &all, NULL));
+    str path = STR_EMPTY, bytes;
+    for (size_t i = 0; i < all.n; i++) {
+        str at = path_join(&a, S("wal"), all.at[i].name);
+        if (!all.at[i].is_dir && fs_read_all(fs, at, &a, FILE_MAX_BYTES, &bytes, NULL) == OK &&
+            bytes.n)
+            path = at;
+    }
+    EXPECT_OK(fs_read_all(fs, path, &a, FILE_MAX_BYTES, &bytes, NULL));
+    for (size_t cut = 1; cut < 200; cut += 37) {
+        EXPECT_OK(fs_write_durable(fs, path, str_slice(bytes, 0, bytes.n - cut), NULL));
+        EXPECT_OK(backup(fs, false, &n));
+        EXPECT(count_target(fs) <= SERIES * ROUNDS);
+    }
+    vec_fini(&all);
+    fs_free(fs);
+    hush(false);
+}
+
+/* The power goes in the first, or in the second backup. */
+TEST(power_cuts_in_a_backup)
+{
+    bool ended = false;
+    hush(true);
+    for (uint64_t seed = 0, at = 1; seed < 240; seed++, at = ended ? 1 : at + 1 + seed % 3) {
+        struct backup_counts n;
+        struct fs *fs = fs_sim_new(test_seed() + seed);
+        struct db *db = open_db(fs, 0);
+        bool again = seed % 4 >= 2;
+        fill(db, 0, ROUNDS);
+        EXPECT_OK(db_compact(db, NULL));
+        if (again) EXPECT_OK(backup(fs, seed % 2, &n));
+        unsigned had = again ? SERIES * ROUNDS : 0;
+        if (again) EXPECT_OK(delete_of(db, 1, 0, 9));
+        if (again) EXPECT_OK(db_clean_tombstones(db, NULL));
+        fill(db, ROUNDS, ROUNDS + 20);
+        unsigned whole = count(db, -1, 0, 2 * ROUNDS);
+        fs_sim_power_off_after(fs, at);
+        ended = backup(fs, seed % 2, &n) == OK;
+        db_abandon(db);
+        fs_sim_crash(fs, seed % 3 ? SIM_LOSE_SOME : SIM_LOSE_ALL);
+        unsigned held = fs_exists(fs, TARGET) ? count_target(fs) : 0;
+        if (ended) EXPECT_EQ(held, whole);
+        EXPECT(held <= MAX(had, whole));
+        db = open_db(fs, 0);
+        EXPECT_EQ(count(db, -1, 0, 2 * ROUNDS), whole);        /* the source lost nothing */
+        EXPECT_OK(backup(fs, seed % 2, &n));
+        EXPECT_EQ(count_target(fs), whole);
+        close_db(db);
+        fs_free(fs);
+    }
+    hush(false);
+}
