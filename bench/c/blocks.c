@@ -70,7 +70,10 @@ static int made_cmp(const void *a, const void *b)
     return labels_cmp((struct labels){ x->l, LABELS }, (struct labels){ y->l, LABELS });
 }
 
-static int text_cmp(const void *a, const void *b) { return str_cmp(*(const str *)a, *(const str *)b); }
+static int text_cmp(const void *a, const void *b)
+{
+    return str_cmp(*(const str *)a, *(const str *)b);
+}
 
 static void symbols_write(struct block_writer *w, const struct made *all, size_t n)
 {

@@ -56,6 +56,7 @@ static void read_stats(struct ask *k)
     str stats = param(&k->p, S("stats"));
     k->o.stats = stats.n > 0;
     k->o.per_step_stats = str_eq(stats, S("all"));
+    k->o.explain = str_eq(param(&k->p, S("explain")), S("true"));
 }
 
 static bool read_instant(struct ask *k, struct http_resp *w)

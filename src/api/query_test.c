@@ -73,6 +73,23 @@ TEST(query_answers)
     rig_stop(&r);
 }
 
+TEST(query_plan)
+{
+    struct rig r;
+    load(&r);
+    struct test_answer w = rig_get(&r, S(Q "?query=sum(up)&time=1000&explain=true"));
+    EXPECT_EQ(w.status, 200);
+    str plan = str_from(w.body, MIN(str_find(w.body, S("\"explain\":")), w.body.n));
+    EXPECT(str_has_prefix(plan,
+        S("\"explain\":{\"node\":\"sum(up)\",\"type\":\"aggregation\",\"cpuSeconds\":")));
+    EXPECT(str_find(plan, S("\"children\":[{\"node\":\"up\",\"type\":\"vectorSelector\"")) !=
+           SIZE_MAX);
+    EXPECT(str_find(plan, S("\"read\":{\"series\":3,")) != SIZE_MAX);
+    w = rig_get(&r, S(Q "?query=sum(up)&time=1000&explain=false"));
+    EXPECT(str_find(w.body, S("explain")) == SIZE_MAX);
+    rig_stop(&r);
+}
+
 TEST(query_refusals)
 {
     static const struct rig_case cases[] = {

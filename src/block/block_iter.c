@@ -1,6 +1,7 @@
 #include "block/block_impl.h"
 #include "chunk/chunk.h"
 #include "chunk/chunk_iter.h"
+#include "io/work.h"
 #include "storage/clip.h"
 
 ACCOUNT(block_iter_account, "block_iterators")
@@ -43,6 +44,7 @@ static errc iter_open_chunk(struct block_iter *it, struct err *e)
             !(of->deleted && intervals_cover(of->deleted, c->mint, c->maxt))) {
             it->next++;
             TRY(segments_pin(of->block->segments, c->ref, &it->pin, e));
+            io_work.chunks++;
             return chunk_iter_reset(&it->chunk, it->pin.enc, it->pin.data, e);
         }
     }

@@ -2,6 +2,7 @@
 
 #include "chunk/chunk_iter.h"
 #include "head/chunk_disk.h"
+#include "io/work.h"
 #include "storage/clip.h"
 
 ACCOUNT(iter_account, "head_iterators")
@@ -111,6 +112,7 @@ static errc iter_open_closed(struct head_iter *it, const struct closed_chunk *c,
     struct chunk_pin pin = { 0 };
     if (!it->head->opts.disk) return err_set(e, ERR_NOT_FOUND, "head: no chunk files");
     TRY(chunk_disk_pin(it->head->opts.disk, c->disk_ref, 0, &pin, e));
+    io_work.chunks++;
     buf_reset(&it->bytes);
     buf_str(&it->bytes, pin.data);
     TRY(chunk_disk_unpin(it->head->opts.disk, &pin, e));
@@ -122,6 +124,8 @@ static errc iter_open_closed(struct head_iter *it, const struct closed_chunk *c,
 static errc iter_open_copy(struct head_iter *it, const struct chunk_copy *c, struct err *e)
 {
     it->left = c->n;
+    io_work.chunks++;
+    io_work.head_bytes += c->coding == CODING_BYTES ? c->bytes.n : c->n_words * sizeof(*c->words);
     if (c->coding == CODING_BYTES) {
         it->state = ITER_BYTES;
         return chunk_iter_reset(&it->chunk, chunk_copy_enc(c), buf_view(&c->bytes), e);

@@ -129,6 +129,7 @@ struct expr {
     enum expr_kind kind;
     struct pos pos;
     uint32_t depth;                        /* 1: a leaf */
+    uint32_t node;                         /* explain.h's number of it */
     union {
         /* duration: written as one, printed as one */
         struct { double val; bool duration; } number;

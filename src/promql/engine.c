@@ -312,6 +312,7 @@ static errc running_eval(struct running *r)
     struct result_sink s = { { result_row }, { result_points }, r };
     r->out->type = expr_type(r->p.root);
     promql_set_offsets(r->p.root, r->o->start_ms);
+    if (r->o->explain) q->explain = explain_new(q->arena, r->o->query, r->p.root);
     switch (r->out->type) {
     case VALUE_STRING:
         while (root->kind == EXPR_STEP_INVARIANT || root->kind == EXPR_PAREN)
@@ -372,6 +373,8 @@ static errc running_run(struct running *r, struct queryable *storage)
     int64_t from = clock_mono_ns();
     errc rc = running_eval(r);
     r->out->stats.inner_eval_s = engine_observe("inner_eval", from);
+    if (r->q.explain) explain_end(r->q.explain, &r->q);
+    r->out->explain = r->q.explain;
     metric_add(&engine_samples, (double)r->stats.total);
     metric_add(&engine_samples_read, (double)r->stats.read);
     TRY(rc);

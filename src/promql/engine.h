@@ -40,6 +40,7 @@ struct engine_opts {
     struct query_watcher watcher;
 };
 struct engine;
+struct explain;
 struct engine *engine_new(const struct engine_opts *o);
 void engine_free(struct engine *en);
 /* of subqueries without one: the evaluation interval of a new configuration */
@@ -53,7 +54,7 @@ struct query_opts {
     int64_t start_ms, end_ms, step_ms;     /* instant: start == end, step 0 */
     bool instant;
     int64_t lookback_ms, timeout_ms;       /* 0: the engine's */
-    bool stats, per_step_stats;
+    bool stats, per_step_stats, explain;
     /* set by another thread: the query ends with ERR_CANCELED; may be NULL */
     _Atomic bool *cancel;
 };
@@ -100,6 +101,7 @@ struct result {
     str text; int64_t text_t;
     str *warnings, *infos; size_t n_warnings, n_infos;
     struct query_stats stats;
+    const struct explain *explain;         /* NULL: not asked for */
     struct arena arena;                    /* owns all of it */
 };
 MUST_USE errc engine_query(struct engine *en, struct queryable *q, const struct query_opts *o,

@@ -1,5 +1,7 @@
 #include "promql/engine.h"
 
+#include "promql/explain.h"
+
 #include "base/f64.h"
 #include "base/test.h"
 #include "base/test_vectors.h"
@@ -346,4 +348,53 @@ TEST(engine_scripts)
         arena_fini(&a);
     }
     EXPECT(script_passed > 1500);
+}
+
+TEST(engine_explains)
+{
+    static const struct {
+        const char *name, *query;
+        struct { int depth, kind; uint64_t rows, values, series; } want[8];
+    } cases[] = {
+        { "a selector", "g", { { 0, EXPR_VECTOR, 2, 10, 2 } } },
+        { "sum of a rate", "sum by (a) (rate(c_total[2m]))",
+            { { 0, EXPR_AGGREGATE, 2, 10, 0 }, { 1, EXPR_CALL, 2, 10, 0 },
+                { 2, EXPR_MATRIX, 0, 0, 0 }, { 3, EXPR_VECTOR, 0, 0, 2 } } },
+        { "two sides", "(g) + on (a) c_total",
+            { { 0, EXPR_BINARY, 2, 10, 0 }, { 1, EXPR_PAREN, 2, 10, 0 },
+                { 2, EXPR_VECTOR, 2, 10, 2 }, { 1, EXPR_VECTOR, 2, 12, 2 } } },
+    };
+    struct memstore *m = store_of(data);
+    struct engine *en = engine_new(&(struct engine_opts){ .max_concurrency = 1 });
+    TEST_EACH(c, cases) {
+        struct query_opts o = { .query = str_z(c->query), .start_ms = 0, .end_ms = 300000,
+            .step_ms = 60000, .explain = true };
+        struct result r;
+        struct err e = { 0 };
+        EXPECT_OK_E(engine_query(en, memstore_queryable(m), &o, &r, &e), &e);
+        size_t n = 0;
+        while (n < ARRAY_LEN(c->want) && (n == 0 || c->want[n].depth)) n++;
+        EXPECT_EQ(r.explain->n, n);
+        int64_t cpu = 0;
+        for (size_t i = 0; i < n && i < r.explain->n; i++) {
+            const struct explain_node *node = &r.explain->at[i];
+            int depth = 0;
+            for (size_t k = i; k; k = r.explain->at[k].parent) depth++;
+            EXPECT_EQ(depth, c->want[i].depth);
+            EXPECT_EQ(node->x->kind, c->want[i].kind);
+            EXPECT_EQ(node->series, c->want[i].rows);
+            EXPECT_EQ(node->samples, c->want[i].values);
+            EXPECT_EQ(atomic_load(&node->read_series), c->want[i].series);
+            EXPECT(node->cpu_ns >= 0);
+            cpu += node->cpu_ns;
+        }
+        EXPECT(cpu > 0);
+        promql_result_fini(&r);
+        o.explain = false;
+        EXPECT_OK_E(engine_query(en, memstore_queryable(m), &o, &r, &e), &e);
+        EXPECT(r.explain == NULL);
+        promql_result_fini(&r);
+    }
+    engine_free(en);
+    memstore_free(m);
 }

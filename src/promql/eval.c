@@ -314,10 +314,8 @@ static errc eval_unary(struct eval *ev, struct expr *x, struct sink *out)
     return OK;
 }
 
-errc eval_expr(struct eval *ev, struct expr *x, struct sink *out)
+static errc eval_node(struct eval *ev, struct expr *x, struct sink *out)
 {
-    TRY(eval_check(ev->q));
-    if (ev->g.n == 0) return OK;
     switch (x->kind) {
     case EXPR_NUMBER: return eval_constant(ev, x->number.val, out);
     case EXPR_PAREN: return eval_expr(ev, x->paren.expr, out);
@@ -332,6 +330,23 @@ errc eval_expr(struct eval *ev, struct expr *x, struct sink *out)
     case EXPR_STRING: case EXPR_MATRIX: case EXPR_SUBQUERY: case EXPR_DURATION: break;
     }
     return eval_fail(ev->q, "unhandled expression");
+}
+
+static errc eval_explained(struct eval *ev, struct expr *x, struct sink *out)
+{
+    struct query *q = ev->q;
+    size_t before = explain_enter(q->explain, q, x);
+    struct explain_sink s = explain_sink_of(q, out, before, ev->g.n);
+    errc rc = eval_node(ev, x, &s.base);
+    explain_back(q->explain, q, before);
+    return rc;
+}
+
+errc eval_expr(struct eval *ev, struct expr *x, struct sink *out)
+{
+    TRY(eval_check(ev->q));
+    if (ev->g.n == 0) return OK;
+    return ev->q->explain ? eval_explained(ev, x, out) : eval_node(ev, x, out);
 }
 
 struct column_sink { struct sink base; struct eval *ev; double *v; };

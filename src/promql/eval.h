@@ -19,6 +19,7 @@
 #include "promql/active.h"
 #include "promql/annotations.h"
 #include "promql/engine.h"
+#include "promql/explain.h"
 #include "promql/functions.h"
 #include "promql/rows.h"
 #include "promql/slices.h"
@@ -41,6 +42,7 @@ struct query {
     bool delayed_names, start_timestamps, type_and_unit;
     int64_t deadline_ns;                   /* 0: none */
     _Atomic bool *cancel;                  /* may be NULL */
+    struct explain *explain;               /* NULL: nobody asked for it */
     struct active_query *active;           /* figures of it; shared with its lanes */
     struct slice slice;
     struct pool *pool;                     /* helpers; NULL: none */

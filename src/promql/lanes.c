@@ -77,7 +77,13 @@ static void lane_compute(void *ctx, size_t i)
     struct lanes *ls = ctx;
     struct lane *l = &ls->at[i];
     arena_reset(&l->q.scratch, l->empty);
+    struct explain *explain = ls->ev->q->explain;
+    struct explain_lane begun = explain ? explain_lane_begin() : (struct explain_lane){ 0 };
+    uint64_t read = l->stats.read;
     l->rc = lane_series(ls, l);
+    if (explain)
+        explain_lane_end(explain, (size_t)(ls->sel - l->q.selections), &begun, l->done,
+            l->stats.read - read);
 }
 
 static errc lane_deliver(struct lanes *ls, struct lane *l)

@@ -4,6 +4,8 @@
  * bookkeeping of commas. */
 #include "promql/result_json.h"
 
+#include "promql/explain.h"
+
 #include "base/f64.h"
 
 /* A time in seconds, without a fraction or with three digits of one. */
@@ -241,6 +243,10 @@ void promql_result_json(struct json *j, const struct result *r, bool stats)
         /* the writer's comma; the array follows by hand */
         json_raw(j, STR_EMPTY);
         put_all(j, r);
+    }
+    if (r->explain) {
+        JSON_KEY(j, "explain");
+        explain_json(j, r->explain);
     }
     if (stats) {
         JSON_KEY(j, "stats");

@@ -1,7 +1,7 @@
 /* result_json.h — a query's result as the HTTP API writes it.
  *
- * What        {"resultType":…,"result":…,"stats":…}: the value of "data" in the answers of /query
- *             and /query_range.
+ * What        {"resultType":…,"result":…,"explain":…,"stats":…}: the value of "data" in the answers
+ *             of /query and /query_range.
  * Invariants  byte for byte what Prometheus writes
  * Ownership   appends to the writer's buf
  * Threads     pure

@@ -162,6 +162,21 @@ class Query(unittest.TestCase):
         self.assertIn('\nClassic histogram series (1 in total):\n- min populated: 2/2.000/2\n- avg populated: 2/2.000/2\n- max populated: 3/3.000/3\n', out)
         self.assertEqual(said(EPITOOL, ['query', 'analyze', '--server=' + self.url, '--type=x', '--match=m'])[0], 1)
 
+    def test_plan(self):
+        leaf = {'node': 'x' * 70, 'type': 'vectorSelector', 'cpuSeconds': 0.003, 'waitSeconds': 0.5, 'series': 2, 'samples': 8,
+                'read': {'series': 2, 'samples': 9, 'chunks': 4, 'bytes': {'head': 0, 'disk': 77}}, 'children': []}
+        number = {'node': '1', 'type': 'number', 'cpuSeconds': 0, 'waitSeconds': 0, 'series': 1, 'samples': 4, 'children': []}
+        Answers.answer = result('vector', [])
+        Answers.answer['data']['explain'] = {**number, 'node': 'x + 1', 'cpuSeconds': 0.001, 'children': [{**number, 'children': [leaf]}, number]}
+        want = ['x + 1  1.000 ms (25 %)  series 1  samples 4',
+                '├─ 1  0.000 ms (0 %)  series 1  samples 4',
+                '│  └─ ' + 'x' * 60 + '…  3.000 ms (75 %)  waited 500.000 ms  series 2  samples 8  | read series 2  samples 9  chunks 4  disk bytes 77',
+                '└─ 1  0.000 ms (0 %)  series 1  samples 4']
+        for words in ('instant', 'range'):
+            Answers.asked = []
+            self.assertEqual(said(EPITOOL, ['query', words, '--explain', self.url, 'x'])[1].splitlines(), want)
+            self.assertEqual(Answers.asked[0][1]['explain'], ['true'])
+
     def test_plot(self):
         rising = {'metric': {'__name__': 'up'}, 'values': [[t, str(t)] for t in range(0, 100)]}
         gap = {'metric': {'__name__': 'gap'}, 'values': [[t, '50'] for t in range(0, 100) if not 30 < t < 70] + [[99, 'NaN']]}

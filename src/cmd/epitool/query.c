@@ -25,7 +25,7 @@ struct ask {
     size_t n_match;
     struct server_header headers[WORDS_MAX];
     size_t n_headers;
-    bool plot;
+    bool plot, explain;
     struct arena arena;
     struct server_api *api;
     struct buf form;
@@ -67,6 +67,10 @@ static int take_flag(struct ask *k, int argc, char **argv)
     str word = str_z(argv[0]), name = word, value = STR_EMPTY;
     if (str_eq(word, S("--plot"))) {
         k->plot = true;
+        return 1;
+    }
+    if (str_eq(word, S("--explain"))) {
+        k->explain = true;
         return 1;
     }
     bool joined = str_has_prefix(word, S("--")) && str_cut(word, '=', &name, &value);
@@ -129,6 +133,13 @@ static void print(struct buf *b)
 
 static bool as_json(const struct ask *k) { return str_eq(k->format, S("json")); }
 
+/* The plan instead of the result, where it was asked for. */
+static void put_answer(const struct ask *k, struct buf *b, const json_t *data)
+{
+    if (k->explain) put_plan(b, json_object_get(data, "explain"));
+    else put_value(b, data, as_json(k));
+}
+
 /* ---- the questions ---- */
 
 static errc ask_instant(struct ask *k)
@@ -138,9 +149,10 @@ static errc ask_instant(struct ask *k)
     TRY(instant_of(k, k->time, now(), "evaluation", &t));
     form_put(&k->form, S("query"), str_z(k->words[1]));
     put_instant(k, S("time"), t);
+    if (k->explain) form_put(&k->form, S("explain"), S("true"));
     TRY(server_api_ask(k->api, S("/api/v1/query"), true, buf_view(&k->form), &data, &k->e));
     struct buf b = { 0 };
-    put_value(&b, data, as_json(k));
+    put_answer(k, &b, data);
     print(&b);
     json_decref(data);
     return OK;
@@ -183,11 +195,12 @@ static errc ask_range(struct ask *k)
     put_instant(k, S("start"), start);
     put_instant(k, S("end"), end);
     form_put(&k->form, S("step"), step);
+    if (k->explain) form_put(&k->form, S("explain"), S("true"));
     TRY(server_api_ask(k->api, S("/api/v1/query_range"), true, buf_view(&k->form), &data, &k->e));
     struct buf b = { 0 };
     struct plot_opts room = plot_room();
     if (k->plot) plot_matrix(&b, json_object_get(data, "result"), &room);
-    else put_value(&b, data, as_json(k));
+    else put_answer(k, &b, data);
     print(&b);
     json_decref(data);
     return OK;
@@ -311,9 +324,9 @@ static int run(int argc, char **argv)
 }
 
 const struct cmd cmd_query = { "query",
-    "[-o promql|json] instant [--time=T] [--header NAME=VALUE]... SERVER EXPR\n"
-    "       epitool query [-o promql|json] range [--start=T] [--end=T] [--step=D] [--plot]\n"
-    "               [--header NAME=VALUE]... SERVER EXPR\n"
+    "[-o promql|json] instant [--explain] [--time=T] [--header NAME=VALUE]... SERVER EXPR\n"
+    "       epitool query [-o promql|json] range [--start=T] [--end=T] [--step=D]\n"
+    "               [--plot|--explain] [--header NAME=VALUE]... SERVER EXPR\n"
     "       epitool query [-o promql|json] series --match=SELECTOR... [--start=T] [--end=T]\n"
     "               SERVER\n"
     "       epitool query [-o promql|json] labels [--match=SELECTOR]... [--start=T] [--end=T]\n"

@@ -291,3 +291,66 @@ void put_words(struct buf *b, const json_t *list, bool json)
     json_arr_end(&j);
     buf_u8(b, '\n');
 }
+
+/* ---- a plan ---- */
+
+static double seconds_below(const json_t *node)
+{
+    double sum = json_number_value(json_object_get(node, "cpuSeconds"));
+    size_t i;
+    json_t *child;
+    json_array_foreach (json_object_get(node, "children"), i, child) sum += seconds_below(child);
+    return sum;
+}
+
+static void put_count(struct buf *b, const char *words, const json_t *n)
+{
+    if (json_integer_value(n))
+        buf_fmt(b, "  %s %" JSON_INTEGER_FORMAT, words, json_integer_value(n));
+}
+
+static void put_cost(struct buf *b, const json_t *node, double all)
+{
+    double cpu = json_number_value(json_object_get(node, "cpuSeconds")),
+           wait = json_number_value(json_object_get(node, "waitSeconds"));
+    const json_t *read = json_object_get(node, "read"), *bytes = json_object_get(read, "bytes");
+    buf_fmt(b, "  %.3f ms (%.0f %%)", cpu * 1e3, all > 0 ? cpu / all * 100 : 0);
+    if (wait > 0) buf_fmt(b, "  waited %.3f ms", wait * 1e3);
+    put_count(b, "series", json_object_get(node, "series"));
+    put_count(b, "samples", json_object_get(node, "samples"));
+    put_count(b, "| read series", json_object_get(read, "series"));
+    put_count(b, "samples", json_object_get(read, "samples"));
+    put_count(b, "chunks", json_object_get(read, "chunks"));
+    put_count(b, "head bytes", json_object_get(bytes, "head"));
+    put_count(b, "disk bytes", json_object_get(bytes, "disk"));
+}
+
+/* own: the lines in front of this node; below: those in front of its children */
+static void put_plan_node(struct buf *b, const json_t *node, str own, str below, double all)
+{
+    enum { TEXT_MAX = 60 };
+    const json_t *children = json_object_get(node, "children");
+    str text = text_of(json_object_get(node, "node"));
+    size_t i, n = json_array_size(children);
+    json_t *child;
+    bool cut = text.n > TEXT_MAX;
+    if (cut) text.n = TEXT_MAX;
+    while (cut && text.n && (text.p[text.n] & 0xc0) == 0x80) text.n--;
+    buf_fmt(b, "%.*s%.*s%s", STR_ARG(own), STR_ARG(text), cut ? "…" : "");
+    put_cost(b, node, all);
+    buf_u8(b, '\n');
+    json_array_foreach (children, i, child) {
+        struct buf first = { 0 }, rest = { 0 };
+        buf_fmt(&first, "%.*s%s", STR_ARG(below), i + 1 < n ? "├─ " : "└─ ");
+        buf_fmt(&rest, "%.*s%s", STR_ARG(below), i + 1 < n ? "│  " : "   ");
+        put_plan_node(b, child, buf_view(&first), buf_view(&rest), all);
+        buf_fini(&first);
+        buf_fini(&rest);
+    }
+}
+
+void put_plan(struct buf *b, const json_t *explain)
+{
+    if (!explain) buf_str(b, S("the server tells no plan\n"));
+    else put_plan_node(b, explain, S(""), S(""), seconds_below(explain));
+}

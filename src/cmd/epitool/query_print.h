@@ -16,6 +16,8 @@
 
 /* {"resultType":…,"result":…} */
 void put_value(struct buf *b, const json_t *data, bool json);
+/* explain: a tree of nodes, a line each, with what it cost */
+void put_plan(struct buf *b, const json_t *explain);
 /* a list of label sets */
 void put_series(struct buf *b, const json_t *list, bool json);
 /* a list of texts */
