@@ -21,7 +21,7 @@ NINJA := ninja --quiet -j$(JOBS)
 .DEFAULT_GOAL := all
 
 all: deps-build $(BUILD)/release/build.ninja  ## build build/epimetheus and build/epitool (release)
-	@$(NINJA) -C $(BUILD)/release
+	@$(NINJA) -C $(BUILD)/release epimetheus epitool
 	@for p in epimetheus epitool; do if [ -e $(BUILD)/release/$$p ]; then ln -sf release/$$p $(BUILD)/$$p; fi; done
 
 run: all  ## watch this machine: node_exporter and epimetheus, until Ctrl-C
