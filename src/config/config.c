@@ -86,24 +86,13 @@ static void put_bool(struct value *v, const char *name, bool b)
     f->null = false;
 }
 
-static void put_protocols(struct loader *ld, struct value *list, bool protobuf)
-{
-    static const enum scrape_protocol order[] = { PROTO_PROTOBUF, PROTO_OPENMETRICS_1_0_0,
-        PROTO_OPENMETRICS_0_0_1, PROTO_TEXT_1_0_0, PROTO_TEXT_0_0_4 };
-    list->strs = arena_array(ld->l.a, ARRAY_LEN(order), sizeof(str));
-    list->n = 0;
-    for (size_t i = !protobuf; i < ARRAY_LEN(order); i++)
-        list->strs[list->n++] = scrape_protocol_name(order[i]);
-    list->null = false;
-}
-
 static errc job_protocols(
     struct loader *ld, struct value *v, const struct value *global, struct err *e)
 {
     struct value *list = value_field(v, "scrape_protocols");
     if (list->null && !value_field(global, "scrape_protocols")->null)
         inherit(v, global, "scrape_protocols");
-    else if (list->null) put_protocols(ld, list, value_bool(v, "scrape_native_histograms"));
+    else if (list->null) protocols_put(&ld->l, list, value_bool(v, "scrape_native_histograms"));
     struct err why = { 0 };
     if (protocols_check(list, &why) != OK) {
         struct err name = { 0 };
@@ -304,7 +293,8 @@ errc config_parse(
                              .retention_time = o->retention_time,
                              .retention_size = o->retention_size,
                              .exemplars = o->exemplars,
-                             .extra_scrape_metrics = o->extra_scrape_metrics },
+                             .extra_scrape_metrics = o->extra_scrape_metrics,
+                             .protobuf_first = o->protobuf_first },
         .c = c,
         .o = o };
     errc rc = config_build(&ld, text, path, e);

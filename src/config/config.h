@@ -47,6 +47,9 @@ struct config_opts {
     bool exemplars;
     /* the feature is on: the default of global.extra_scrape_metrics */
     bool extra_scrape_metrics;
+    /* a feature is on: jobs ask for protobuf first, native histograms or not */
+    bool protobuf_first;
+    struct scrape_features scrape;     /* of all jobs */
     bool read_files;                   /* scrape_config_files are read */
 };
 

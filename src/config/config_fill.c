@@ -253,6 +253,7 @@ static errc fill_job(
         .scrape_native_histograms = value_bool(v, "scrape_native_histograms"),
         .convert_classic_histograms = value_bool(v, "convert_classic_histograms_to_nhcb"),
         .always_scrape_classic_histograms = value_bool(v, "always_scrape_classic_histograms"),
+        .features = ld->o->scrape,
         .body_size_limit = (uint64_t)MAX(value_int(v, "body_size_limit"), 0),
         .sample_limit = value_field(v, "sample_limit")->u,
         .target_limit = value_field(v, "target_limit")->u,

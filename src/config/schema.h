@@ -86,6 +86,7 @@ struct load {
     str retention_time, retention_size;
     bool exemplars;                    /* the section exemplars is there if nobody writes it */
     bool extra_scrape_metrics;         /* the default of global.extra_scrape_metrics */
+    bool protobuf_first;               /* the default of global.scrape_protocols */
 };
 
 #define FIELDS_OF(t) .fields = (t), .n = ARRAY_LEN(t)

@@ -92,6 +92,8 @@ MUST_USE errc http_client_check(struct load *l, struct value *v, struct err *e);
 errc quoted_fail(struct err *e, const char *before, str quoted, const char *after);
 
 MUST_USE errc protocols_check(const struct value *list, struct err *e);
+/* the default list, with or without protobuf before the others */
+void protocols_put(struct load *l, struct value *list, bool protobuf);
 
 /* relabel rules of a list of values; compiled. The scheme decides which label names are valid. */
 MUST_USE errc rules_check(const struct value *list, bool legacy_names, struct err *e);

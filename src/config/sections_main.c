@@ -108,6 +108,17 @@ static errc scheme_word(struct load *l, str *s, struct err *e)
     return quoted_fail(e, "unrecognized ValidationScheme: ", *s, "");
 }
 
+void protocols_put(struct load *l, struct value *list, bool protobuf)
+{
+    static const enum scrape_protocol order[] = { PROTO_PROTOBUF, PROTO_OPENMETRICS_1_0_0,
+        PROTO_OPENMETRICS_0_0_1, PROTO_TEXT_1_0_0, PROTO_TEXT_0_0_4 };
+    list->strs = arena_array(l->a, ARRAY_LEN(order), sizeof(str));
+    list->n = 0;
+    for (size_t i = !protobuf; i < ARRAY_LEN(order); i++)
+        list->strs[list->n++] = scrape_protocol_name(order[i]);
+    list->null = false;
+}
+
 errc protocols_check(const struct value *list, struct err *e)
 {
     if (list->n == 0) return err_set(e, ERR_BAD_INPUT, "scrape_protocols cannot be empty");
@@ -887,6 +898,8 @@ static errc root_check(struct load *l, struct value *v, struct err *e)
     struct value *global = value_field(v, "global");
     if (l->extra_scrape_metrics && !global->set)
         value_field(global, "extra_scrape_metrics")->b = true;
+    struct value *protocols = value_field(global, "scrape_protocols");
+    if (l->protobuf_first && protocols->null) protocols_put(l, protocols, true);
     if (l->exemplars && exemplars->null) {
         section_make(l, exemplars);
         TRY(value_put_word(l, exemplars, "max_exemplars", S("100000"), e));

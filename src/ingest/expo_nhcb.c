@@ -21,22 +21,25 @@ struct nhcb_labels {
     size_t name_from, name_to;
     str unit;
 };
-struct nhcb_exemplars { struct arena a; VEC(struct expo_exemplar) all; };
+struct nhcb_exemplars {
+    struct arena a;
+    VEC(struct expo_exemplar) all;
+};
 
 struct expo_nhcb {
-    bool starts;                           /* start timestamps are wanted */
+    bool starts; /* start timestamps are wanted */
     enum nhcb_state state;
-    enum expo_entry entry;                 /* that the parser stands at */
-    int64_t ts;                            /* of the last line that was told or taken */
+    enum expo_entry entry; /* that the parser stands at */
+    int64_t ts;            /* of the last line that was told or taken */
     bool has_ts;
-    str family;                            /* of the last TYPE line */
+    str family; /* of the last TYPE line */
     enum metric_type type;
     struct nhcb_labels first;
-    uint64_t hash;                         /* of the histogram's name and labels */
+    uint64_t hash; /* of the histogram's name and labels */
     struct classic_histogram parts;
     struct nhcb_exemplars found, told;
     int64_t st, told_st;
-    struct arena made;                     /* what is told; the text of this line */
+    struct arena made; /* what is told; the text of this line */
     struct expo_histogram h;
 };
 
@@ -66,7 +69,12 @@ static str line_text(const struct expo *x, size_t from, size_t to, struct arena 
 }
 
 /* What a line is to a classic histogram. */
-struct nhcb_line { enum classic_part part; str base, le; bool has_le; uint64_t hash; };
+struct nhcb_line {
+    enum classic_part part;
+    str base, le;
+    bool has_le;
+    uint64_t hash;
+};
 
 static struct nhcb_line line_read(struct expo *x)
 {
@@ -85,8 +93,7 @@ static struct nhcb_line line_read(struct expo *x)
                 line_hash(name.p, name.n) ^ line_hash_key[1], line_hash(value.p, value.n));
         }
     }
-    if (x->opts.type_and_unit_labels)
-        sum += line_hash(x->unit.p, x->unit.n) + (uint64_t)x->type;
+    if (x->opts.type_and_unit_labels) sum += line_hash(x->unit.p, x->unit.n) + (uint64_t)x->type;
     l.hash =
         line_hash_fold(line_hash(l.base.p, l.base.n) ^ line_hash_key[2], sum ^ line_hash_key[4]);
     return l;

@@ -31,10 +31,14 @@ static void page_words(struct buf *out, enum expo_format format, const char *pag
 
 TEST(nhcb_between_lines)
 {
-#define OF(labels, n) \
+#define OF(labels, n)                                                                              \
     "h_bucket{" labels "le=\"1\"} 1\nh_bucket{" labels "le=\"+Inf\"} " n "\nh_sum{" labels "} 5\n" \
     "h_count{" labels "} " n "\n"
-    static const struct { const char *name; bool om, keep; const char *page, *want; } cases[] = {
+    static const struct {
+        const char *name;
+        bool om, keep;
+        const char *page, *want;
+    } cases[] = {
         { "one at the end", false, false, "# TYPE h histogram\n" OF("", "2"), "h#2" },
         { "two, told by labels", false, false,
             "# TYPE h histogram\n" OF("a=\"x\",", "2") OF("a=\"y\",", "3"), "h/x#2 h/y#3" },
@@ -57,7 +61,7 @@ TEST(nhcb_between_lines)
             "h_count 2\n# EOF\n",
             "h_bucket/1.0=1 h_bucket/+Inf=2 h_count=2 h#2!0.5!7" },
     };
-    TEST_EACH(c, cases) {
+    TEST_EACH (c, cases) {
         struct buf b = { 0 };
         page_words(&b, c->om ? EXPO_OPENMETRICS : EXPO_TEXT, c->page, c->keep);
         EXPECT_STR(buf_view(&b), str_z(c->want));

@@ -30,11 +30,11 @@ struct expo_pb {
     enum step step;
     int64_t part;
     bool parts_done, redo_classic;
-    const uint8_t *checked;            /* the metric whose labels were looked at */
-    size_t exemplars;                  /* of the native histogram, told */
+    const uint8_t *checked; /* the metric whose labels were looked at */
+    size_t exemplars;       /* of the native histogram, told */
     uint64_t family_key;
     struct classic_histogram classic;
-    struct arena made;                 /* what became of a classic histogram */
+    struct arena made; /* what became of a classic histogram */
     struct int_histogram *whole;
     struct histogram *floats;
 };
@@ -122,8 +122,7 @@ static errc tell(struct expo *x, enum expo_entry kind, enum step step, str text)
     x->pb->step = step;
     x->kind = kind;
     x->text = text;
-    x->key = line_hash_fold(
-        x->pb->family_key ^ line_hash_key[3 + (kind == EXPO_UNIT)],
+    x->key = line_hash_fold(x->pb->family_key ^ line_hash_key[3 + (kind == EXPO_UNIT)],
         line_hash(text.p, text.n) + (kind == EXPO_TYPE ? (uint64_t)x->type + 1 : 0));
     x->key_len = (uint32_t)kind;
     return OK;
@@ -242,8 +241,8 @@ static errc spans_fit(const char *side, const struct pb_buckets *b, bool floats,
     size_t n = floats ? b->counts.n : b->deltas.n;
     for (size_t i = 0; i < b->spans.n; i++) sum += b->spans.at[i].length;
     if (sum == n) return OK;
-    return err_set(e, ERR_BAD_INPUT, "%s side: spans require %" PRIu64 " buckets, have %zu", side,
-        sum, n);
+    return err_set(
+        e, ERR_BAD_INPUT, "%s side: spans require %" PRIu64 " buckets, have %zu", side, sum, n);
 }
 
 static errc histogram_check(const struct pb_page *p, struct err *e)
@@ -290,7 +289,7 @@ static errc step_family(struct expo *x, bool *again, struct err *e)
     x->kind = EXPO_END;
     if (!more) return OK;
     TRY(pb_page_metric(&p->page, &more, e));
-    *again = !more;                            /* a family without metrics is passed over */
+    *again = !more; /* a family without metrics is passed over */
     if (!more) return OK;
     TRY(family_check(&p->page, e));
     family_begin(x);
@@ -392,7 +391,9 @@ str expo_pb_name(const struct expo *x, struct arena *a)
     if (p->step == HISTOGRAM || !parts) return p->page.name;
     if (p->part >= 0 && p->page.type == PB_SUMMARY) return p->page.name;
     return arena_fmt(a, "%.*s_%s", STR_ARG(p->page.name),
-        p->part == PART_COUNT ? "count" : p->part == PART_SUM ? "sum" : "bucket");
+        p->part == PART_COUNT ? "count"
+        : p->part == PART_SUM ? "sum"
+                              : "bucket");
 }
 
 size_t expo_pb_labels_max(const struct expo *x) { return x->pb->page.m.n_labels + 1; }

@@ -8,13 +8,25 @@ static const char page[] =
     "\x18\x0a\x01h\x18\x04\x22\x11\x3a\x0f\x08\x03\x1a\x0b\x08\x02\x11\0\0\0\0\0\0\xf0\x3f"
     "\x12\x0a\x01g\x18\x01\x22\x0b\x12\x09\x09\0\0\0\0\0\0\x10\x40";
 
-struct seen { struct expo_spot spot; uint64_t key; double v; str name; };
+struct seen {
+    struct expo_spot spot;
+    uint64_t key;
+    double v;
+    str name;
+};
 
 TEST(protobuf_parts_in_order)
 {
-    static const struct { const char *name; str series; double v; } want[] = {
-        { "count", S("h_count"), 3 }, { "sum", S("h_sum"), 0 }, { "bucket", S("h_bucket"), 2 },
-        { "+Inf", S("h_bucket"), 3 }, { "gauge", S("g"), 4 },
+    static const struct {
+        const char *name;
+        str series;
+        double v;
+    } want[] = {
+        { "count", S("h_count"), 3 },
+        { "sum", S("h_sum"), 0 },
+        { "bucket", S("h_bucket"), 2 },
+        { "+Inf", S("h_bucket"), 3 },
+        { "gauge", S("g"), 4 },
     };
     struct arena a = { 0 };
     uint8_t *body = arena_zalloc(&a, sizeof(page) - 1 + EXPO_PADDING);

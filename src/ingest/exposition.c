@@ -41,6 +41,17 @@ void expo_fini(struct expo *x)
     expo_nhcb_free(STEAL(x->nhcb));
 }
 
+void expo_again(struct expo *out, const struct expo *x)
+{
+    *out = (struct expo){ .format = x->format,
+        .opts = x->opts,
+        .b = x->b,
+        .n = x->n,
+        .name_from = SIZE_MAX,
+        .keyed = x->pb != NULL };
+    if (x->pb) out->pb = expo_pb_new(str_of(x->b, x->n));
+}
+
 errc expo_line_next(struct expo *x, struct err *e)
 {
     x->exemplars_told = 0;

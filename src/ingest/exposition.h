@@ -107,6 +107,9 @@ struct expo_exemplar { struct labels labels; double value; int64_t ts; bool has_
 void expo_init(
     struct expo *x, enum expo_format format, uint8_t *body, size_t n, const struct expo_opts *opts);
 void expo_fini(struct expo *x);
+/* Another reader of the same page, at its start: to read a line again while x goes on. Histograms
+ * are not converted. */
+void expo_again(struct expo *out, const struct expo *x);
 
 MUST_USE errc expo_next(struct expo *x, enum expo_entry *out, struct err *e);
 

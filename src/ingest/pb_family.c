@@ -6,8 +6,8 @@
 
 /* What the reference's decoder knows, to say in its words what is wrong. */
 
-#define SHAPE(name_, ...) \
-    static const struct pb_shape_field name_##_fields[] = { __VA_ARGS__ }; \
+#define SHAPE(name_, ...)                                                                          \
+    static const struct pb_shape_field name_##_fields[] = { __VA_ARGS__ };                         \
     static const struct pb_shape name_ = { #name_, name_##_fields, ARRAY_LEN(name_##_fields) };
 SHAPE(Timestamp, { 1, "Seconds", PB_VARINT, NULL }, { 2, "Nanos", PB_VARINT, NULL })
 SHAPE(LabelPair, { 1, "Name", PB_BYTES, NULL }, { 2, "Value", PB_BYTES, NULL })
@@ -307,17 +307,21 @@ static bool histogram_walk(struct pb_metric *m, str message)
 
 static void metric_reset(struct pb_metric *m)
 {
-    struct pb_metric fresh = { .pos = m->pos, .neg = m->neg, .quantiles = m->quantiles,
-        .buckets = m->buckets, .exemplars = m->exemplars };
+    struct pb_metric fresh = { .pos = m->pos,
+        .neg = m->neg,
+        .quantiles = m->quantiles,
+        .buckets = m->buckets,
+        .exemplars = m->exemplars };
     struct pb_buckets *side[] = { &fresh.pos, &fresh.neg };
-    for (int i = 0; i < 2; i++)
-        side[i]->spans.n = side[i]->deltas.n = side[i]->counts.n = 0;
+    for (int i = 0; i < 2; i++) side[i]->spans.n = side[i]->deltas.n = side[i]->counts.n = 0;
     fresh.quantiles.n = fresh.buckets.n = fresh.exemplars.n = 0;
     *m = fresh;
 }
 
 /* The bytes of labels that stand side by side are hashed in one go. */
-struct label_run { const uint8_t *from, *to; };
+struct label_run {
+    const uint8_t *from, *to;
+};
 
 static void run_hash(struct pb_metric *m, const struct label_run *run)
 {
@@ -357,7 +361,7 @@ static errc metric_read(struct pb_metric *m, str message, struct err *e)
         }
         if (f.wire != PB_BYTES) return refuse(message, &Metric, e);
         m->n_labels++;
-        if (run.to != f.bytes.p - 2) {             /* a tag and a length of one byte each */
+        if (run.to != f.bytes.p - 2) { /* a tag and a length of one byte each */
             run_hash(m, &run);
             run.from = f.bytes.p - 2;
         }

@@ -4,7 +4,9 @@
 
 /* name "a", type counter, a metric with the label x="y", the value 1 and the time 5 */
 #define METRIC "\x0a\x06\x0a\x01x\x12\x01y\x1a\x09\x09\0\0\0\0\0\0\xf0\x3f\x30\x05"
-#define FAMILY "\x0a\x01" "a\x18\0\x22\x15" METRIC
+#define FAMILY                                                                                     \
+    "\x0a\x01"                                                                                     \
+    "a\x18\0\x22\x15" METRIC
 
 static errc read_all(str page, size_t *metrics, struct err *e)
 {
@@ -23,7 +25,6 @@ static errc read_all(str page, size_t *metrics, struct err *e)
     pb_page_fini(&p);
     return rc;
 }
-
 
 TEST(pb_family_is_read)
 {
@@ -53,7 +54,11 @@ TEST(pb_family_is_read)
 
 TEST(pb_family_words)
 {
-    static const struct { const char *name; str page; const char *words; } cases[] = {
+    static const struct {
+        const char *name;
+        str page;
+        const char *words;
+    } cases[] = {
         { "good", S("\x1c" FAMILY), NULL },
         { "nothing", { (const uint8_t *)"", 0 }, NULL },
         { "a length without an end", S("\xff\xff\xff\xff\xff\x01"),
@@ -61,12 +66,14 @@ TEST(pb_family_words)
         { "too long", S("\x05\x0a\x01"),
             "clientpb: insufficient length of buffer, expected at least 6 bytes, got 3 bytes" },
         { "name is no bytes", S("\x02\x08\x01"), "proto: wrong wireType = 0 for field Name" },
-        { "type is no varint", S("\x03\x1a\x01\x01"),
-            "proto: wrong wireType = 2 for field Type" },
+        { "type is no varint", S("\x03\x1a\x01\x01"), "proto: wrong wireType = 2 for field Type" },
         { "end of no group", S("\x01\x0c"),
             "proto: MetricFamily: wiretype end group for non-group" },
         { "number 0", S("\x02\x02\0"), "proto: MetricFamily: illegal tag 0 (wire type 2)" },
-        { "name cut", S("\x03\x0a\x05" "a"), "unexpected EOF" },
+        { "name cut",
+            S("\x03\x0a\x05"
+              "a"),
+            "unexpected EOF" },
         { "metric: gauge is a varint", S("\x04\x22\x02\x10\x01"),
             "proto: wrong wireType = 0 for field Gauge" },
         { "metric: unknown fields", S("\x05\x22\x03\x60\x05\x60"), "unexpected EOF" },
@@ -83,7 +90,7 @@ TEST(pb_family_words)
         { "eleven are not", S("\x0c\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
             "proto: integer overflow" },
     };
-    TEST_EACH(c, cases) {
+    TEST_EACH (c, cases) {
         struct err e = { 0 };
         size_t n;
         EXPECT_EQ(read_all(c->page, &n, &e), c->words ? ERR_BAD_INPUT : OK);
@@ -125,8 +132,11 @@ TEST(pb_family_prefixes_and_flips)
 TEST(pb_family_exemplars)
 {
     struct arena a = { 0 };
-    str x = S("\x0a\x06\x0a\x01z\x12\x01" "1\x0a\x06\x0a\x01" "b\x12\x01" "2"
-                 "\x11\0\0\0\0\0\0\0\x40\x1a\x06\x08\x02\x10\x80\x89\x7a");
+    str x = S("\x0a\x06\x0a\x01z\x12\x01"
+              "1\x0a\x06\x0a\x01"
+              "b\x12\x01"
+              "2"
+              "\x11\0\0\0\0\0\0\0\x40\x1a\x06\x08\x02\x10\x80\x89\x7a");
     struct pb_example got = pb_example_read(x, &a);
     EXPECT(got.value == 2);
     EXPECT_EQ(got.labels.n, 2);

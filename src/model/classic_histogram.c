@@ -109,8 +109,11 @@ static struct int_histogram *convert_whole(const struct classic_histogram *c, st
     enum { EMPTY_KEPT = 2 };
     size_t n = c->buckets.n;
     struct int_histogram *h = ANEW(a, struct int_histogram);
-    *h = (struct int_histogram){ .schema = HISTOGRAM_CUSTOM_SCHEMA, .count = (uint64_t)c->count,
-        .sum = c->sum, .custom = bounds_of(c, a), .n_custom = n - 1 };
+    *h = (struct int_histogram){ .schema = HISTOGRAM_CUSTOM_SCHEMA,
+        .count = (uint64_t)c->count,
+        .sum = c->sum,
+        .custom = bounds_of(c, a),
+        .n_custom = n - 1 };
     h->pos = (struct int_histogram_side){ span_of(c, a), 1,
         arena_array(a, n, sizeof(*h->pos.deltas)), n };
     int64_t before = 0, last = 0;
@@ -128,8 +131,11 @@ static struct histogram *convert_floats(const struct classic_histogram *c, struc
 {
     size_t n = c->buckets.n;
     struct histogram *h = ANEW(a, struct histogram);
-    *h = (struct histogram){ .schema = HISTOGRAM_CUSTOM_SCHEMA, .count = c->count, .sum = c->sum,
-        .custom = bounds_of(c, a), .n_custom = n - 1 };
+    *h = (struct histogram){ .schema = HISTOGRAM_CUSTOM_SCHEMA,
+        .count = c->count,
+        .sum = c->sum,
+        .custom = bounds_of(c, a),
+        .n_custom = n - 1 };
     h->pos = (struct histogram_side){ span_of(c, a), 1, arena_array(a, n, sizeof(*h->pos.at)), n };
     double before = 0;
     for (size_t i = 0; i < n; i++) {
@@ -156,7 +162,9 @@ errc classic_convert(struct classic_histogram *c, struct arena *a, struct int_hi
 
 enum classic_part classic_part_of(str name, str *base)
 {
-    static const struct { str suffix; enum classic_part part;
+    static const struct {
+        str suffix;
+        enum classic_part part;
     } parts[] = { { S("_bucket"), CLASSIC_BUCKET }, { S("_sum"), CLASSIC_SUM },
         { S("_count"), CLASSIC_COUNT } };
     *base = name;

@@ -5,10 +5,22 @@
 #include <math.h>
 
 enum kind { BUCKET, COUNT, SUM };
-struct given { enum kind kind; double le, v; };
-#define B(le, v) { BUCKET, (le), (v) }
-#define C(v) { COUNT, 0, (v) }
-#define S_(v) { SUM, 0, (v) }
+struct given {
+    enum kind kind;
+    double le, v;
+};
+#define B(le, v)                                                                                   \
+    {                                                                                              \
+        BUCKET, (le), (v)                                                                          \
+    }
+#define C(v)                                                                                       \
+    {                                                                                              \
+        COUNT, 0, (v)                                                                              \
+    }
+#define S_(v)                                                                                      \
+    {                                                                                              \
+        SUM, 0, (v)                                                                                \
+    }
 
 static void put_all(struct classic_histogram *c, const struct given *at, size_t n)
 {
@@ -41,7 +53,7 @@ TEST(classic_becomes_nhcb)
         { "nothing but a count", { C(3) }, 1, false, "{count:3, sum:0, [-Inf,+Inf]:3}" },
     };
     struct classic_histogram c = { 0 };
-    TEST_EACH(t, cases) {
+    TEST_EACH (t, cases) {
         struct arena a = { 0 };
         struct buf b = { 0 };
         struct err e = { 0 };
@@ -62,7 +74,11 @@ TEST(classic_becomes_nhcb)
 
 TEST(classic_parts_that_do_not_fit)
 {
-    static const struct { const char *name; struct given at[3]; size_t n; const char *words;
+    static const struct {
+        const char *name;
+        struct given at[3];
+        size_t n;
+        const char *words;
     } cases[] = {
         { "fewer than below", { B(1, 3), B(2, 2) }, 2, "count is not cumulative: 2 < 3" },
         { "more than above", { B(2, 2), B(1, 3) }, 2, "count is not cumulative: 3 > 2" },
@@ -75,7 +91,7 @@ TEST(classic_parts_that_do_not_fit)
         { "the first of two", { C(-2), B(NAN, 1) }, 2, "count must be non-negative: count=-2" },
     };
     struct classic_histogram c = { 0 };
-    TEST_EACH(t, cases) {
+    TEST_EACH (t, cases) {
         struct arena a = { 0 };
         struct err e = { 0 };
         struct int_histogram *whole;
@@ -91,14 +107,18 @@ TEST(classic_parts_that_do_not_fit)
 
 TEST(classic_parts_by_name)
 {
-    static const struct { const char *name; const char *base; enum classic_part part; } cases[] = {
+    static const struct {
+        const char *name;
+        const char *base;
+        enum classic_part part;
+    } cases[] = {
         { "a_bucket", "a", CLASSIC_BUCKET },
         { "a_sum", "a", CLASSIC_SUM },
         { "a_count", "a", CLASSIC_COUNT },
         { "a_created", "a_created", CLASSIC_NONE },
         { "_count", "", CLASSIC_COUNT },
     };
-    TEST_EACH(c, cases) {
+    TEST_EACH (c, cases) {
         str base;
         EXPECT_EQ(classic_part_of(str_z(c->name), &base), c->part);
         EXPECT_STR(base, str_z(c->base));

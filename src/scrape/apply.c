@@ -1,12 +1,18 @@
 /* The way of a page: line_cache_next tells for each line whether it is known. Known lines only
  * carry a handle and a value and are collected into a batch of BATCH; new lines go the slow way
- * (labels, rules, limits, look-up) and are taught to the cache. */
+ * (labels, rules, limits, look-up) and are taught to the cache. Histograms, samples with a start
+ * timestamp and those whose metadata changed go one by one, known or not.
+ *
+ * An exemplar is only stored if its sample was: those of lines in the batch wait for its verdict.
+ */
 #include "scrape/apply.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/utf8.h"
+#include "scrape/family.h"
+#include "scrape/resolution.h"
 
 #include <stdlib.h>
 
@@ -29,16 +35,23 @@ COUNTER(m_buckets, "prometheus_target_scrapes_exceeded_native_histogram_bucket_l
 COUNTER(m_label_limits, "prometheus_target_scrape_pool_exceeded_label_limits_total",
     "Total number of times scrape pools hit the label limits, during sync or config reload.")
 
+typedef VEC(struct exemplar) exemplars;
+struct waiting { size_t i; exemplars all; };   /* for the batch's i-th sample */
+
 struct run {
     struct target *t;
     const struct scrape_config *c;
     struct appender *app;
     struct expo x;
+    struct expo *again;                    /* reads lines once more; NULL: there were none */
+    uint32_t parsed_types;                 /* x's own */
     struct arena a;                        /* labels of one line: reset after it */
+    int32_t schema_max;                    /* of native histograms */
+    struct family family;                  /* named last; kept where metadata are stored */
     int64_t t_ms, max_ms;
     uint64_t scraped, added, series_added, appended;
     uint64_t out_of_order, duplicates, out_of_bounds, late_exemplars;
-    bool over_limit;
+    bool over_limit, over_buckets;
     bool half;                             /* the page failed on its way */
     struct err *e;
     size_t n;                              /* of the batch */
@@ -50,7 +63,14 @@ struct run {
     size_t at[BATCH];
     uint8_t type[BATCH];
     uint8_t results[BATCH];
+    str unit;                              /* of the batch's lines, where it is a label */
+    struct expo_spot *spot;                /* protobuf: instead of at and type */
+    VEC(struct waiting) waiting;
+    struct arena waiting_arena;
 };
+
+/* The sample of a line that goes by itself. */
+struct value { bool own; int64_t ts, st; double v; struct expo_histogram h; };
 
 static size_t page_bytes(const struct scrape_page *page) { return page->taken + page->n; }
 
@@ -162,9 +182,9 @@ static errc check_names(
 }
 
 /* The labels under which the parser's series is stored; *keep false: rules dropped it. */
-static errc line_labels(struct run *r, struct labels *out, bool *keep)
+static errc line_labels(struct run *r, const struct expo *x, struct labels *out, bool *keep)
 {
-    struct labels page = expo_labels(&r->x, &r->a);
+    struct labels page = expo_labels(x, &r->a);
     struct labels_builder lb;
     labels_builder_init(&lb, &r->a);
     labels_builder_from(&lb, page);
@@ -187,25 +207,71 @@ static bool within_sample_limit(struct run *r)
     return false;
 }
 
+/* Exemplars */
+
+static int exemplar_cmp(const void *a, const void *b)
+{
+    const struct exemplar *x = a, *y = b;
+    if (x->t != y->t) return x->t < y->t ? -1 : 1;
+    if (x->v < y->v) return -1;
+    return x->v > y->v ? 1 : labels_cmp(x->labels, y->labels);
+}
+
+static struct labels without_empty(struct labels l, struct arena *a)
+{
+    struct label *at = arena_array(a, l.n, sizeof(*at));
+    size_t n = 0;
+    for (size_t i = 0; i < l.n; i++)
+        if (l.at[i].value.n) at[n++] = l.at[i];
+    return (struct labels){ at, n };
+}
+
+/* What the parser holds of the line; a time that they have not is the sample's. Those of
+ * histograms have to have one. */
+static exemplars line_exemplars(struct run *r, const struct line *l, int64_t ts, struct arena *a)
+{
+    exemplars all = { 0 };
+    if (!l->has_exemplar || (!l->histogram && sample_is_stale(l->value))) return all;
+    for (struct expo_exemplar x; expo_exemplar(&r->x, a, &x);) {
+        if (!x.has_ts && l->histogram) continue;
+        struct exemplar put = { without_empty(x.labels, a), x.value, x.has_ts ? x.ts : ts,
+            x.has_ts };
+        avec_push(a, &all, put);
+    }
+    if (all.n > 1) qsort(all.at, all.n, sizeof(*all.at), exemplar_cmp);
+    return all;
+}
+
+/* They are late if all of them are: else some were there already. */
+static void put_exemplars(struct run *r, series_handle h, const exemplars *all)
+{
+    size_t late = 0;
+    for (size_t i = 0; i < all->n; i++)
+        late += r->app->ops->exemplar(r->app, h, &all->at[i], NULL) == ERR_OUT_OF_ORDER;
+    if (late == all->n) r->late_exemplars += late;
+}
+
+/* The batch */
+
 /* A known line whose series was collected meanwhile: read again, found or made by its labels. */
 static errc append_again(struct run *r, size_t i)
 {
-    if (r->at[i] == SIZE_MAX)
+    if (!r->spot && r->at[i] == SIZE_MAX)
         return err_set(r->e, ERR_NOT_FOUND,
             "a series of the page before is gone: the next scrape finds it anew");
-    size_t pos = expo_pos(&r->x);
-    enum metric_type type = r->x.type;
+    if (!r->again) expo_again(r->again = NEW(struct expo), &r->x);
+    struct expo *x = r->again;
     struct arena_mark mark = arena_mark(&r->a);
-    expo_seek(&r->x, r->at[i], (enum metric_type)r->type[i]);
     enum expo_entry kind;
     struct labels labels;
     bool keep = false;
-    errc rc = expo_next(&r->x, &kind, r->e);
-    if (rc == OK) rc = line_labels(r, &labels, &keep);
+    if (!r->spot) expo_seek(x, r->at[i], (enum metric_type)r->type[i]);
+    x->unit = r->unit;
+    errc rc = r->spot ? expo_return(x, r->spot[i], r->e) : expo_next(x, &kind, r->e);
+    if (rc == OK) rc = line_labels(r, x, &labels, &keep);
     if (rc == OK && keep) rc = r->app->ops->series(r->app, labels, &r->h[i], r->e);
     if (rc == OK && keep) rc = r->app->ops->append(r->app, r->h[i], r->ts[i], r->v[i], 0, r->e);
     if (rc == OK && keep) line_cache_learn(r->t->cache, r->line[i], r->h[i], false);
-    expo_seek(&r->x, pos, type);
     arena_reset(&r->a, mark);
     return rc;
 }
@@ -222,7 +288,116 @@ static errc batch_flush(struct run *r)
         if (rc == ERR_NOT_FOUND) rc = append_again(r, i);
         if (rc != OK) line_cache_miss(r->t->cache, r->line[i]);
         TRY(take_result(r, rc));
+        r->results[i] = (uint8_t)rc;
     }
+    if (LIKELY(!r->waiting.n)) return OK;
+    for (size_t k = 0; k < r->waiting.n; k++) {
+        const struct waiting *w = &r->waiting.at[k];
+        if (r->results[w->i] == OK) put_exemplars(r, r->h[w->i], &w->all);
+    }
+    r->waiting.n = 0;
+    arena_reset(&r->waiting_arena, (struct arena_mark){ 0 });
+    return OK;
+}
+
+/* The unit that lines of the batch have as a label is told once for all of them. */
+static errc batch_unit(struct run *r)
+{
+    if (LIKELY(!r->x.opts.type_and_unit_labels) || str_eq(r->unit, r->x.unit)) return OK;
+    TRY(batch_flush(r));
+    r->unit = r->x.unit;
+    return OK;
+}
+
+static errc batch_put(struct run *r, const struct line *l, int64_t ts)
+{
+    TRY(batch_unit(r));
+    size_t i = r->n++;
+    r->h[i] = l->handle;
+    r->ts[i] = ts;
+    r->v[i] = l->value;
+    r->line[i] = l->index;
+    r->at[i] = l->at;
+    r->type[i] = (uint8_t)l->type;
+    if (r->spot) r->spot[i] = expo_spot(&r->x);
+    if (UNLIKELY(l->has_exemplar)) {
+        struct waiting w = { i, line_exemplars(r, l, ts, &r->waiting_arena) };
+        if (w.all.n) vec_push(&r->waiting, w);
+    }
+    return r->n == BATCH ? batch_flush(r) : OK;
+}
+
+/* One by one */
+
+/* The parser holds the line, and h is its series, unless that was collected. */
+static errc put_value(struct run *r, series_handle h, const struct value *v)
+{
+    const struct appender_ops *ops = r->app->ops;
+    if (!v->h.whole && !v->h.floats) return ops->append(r->app, h, v->ts, v->v, v->st, r->e);
+    return ops->histogram(r->app, h, v->ts, v->st, v->h.whole, v->h.floats, r->e);
+}
+
+static errc no_histogram(struct run *r)
+{
+    struct labels labels = { 0 };
+    struct buf text = { 0 };
+    bool keep;
+    TRY(line_labels(r, &r->x, &labels, &keep));
+    buf_labels(&text, labels);
+    err_set(r->e, ERR_BAD_INPUT,
+        "parser returned nil histogram/float histogram for a histogram entry type for %.*s series; "
+        "parser bug; aborting",
+        STR_ARG(buf_view(&text)));
+    buf_fini(&text);
+    return ERR_BAD_INPUT;
+}
+
+/* *within false: a limit keeps the line out, and the page will fail. */
+static errc line_value(struct run *r, const struct line *l, struct value *v, bool *within)
+{
+    v->v = l->value;
+    v->h = (struct expo_histogram){ 0 };
+    if (l->histogram) {
+        v->h = expo_histogram(&r->x, &r->a);
+        if (!v->h.whole && !v->h.floats) return no_histogram(r);
+        errc rc = resolution_keep(
+            &v->h, r->schema_max, r->c->histogram_bucket_limit, &r->a, r->e);
+        r->over_buckets |= rc == ERR_LIMIT;
+        *within = false;
+        if (rc != OK) return rc == ERR_LIMIT ? OK : rc;
+    }
+    *within = within_sample_limit(r);
+    return OK;
+}
+
+/* labels NULL: they are asked for if it takes them. *h 0: not known. *taken: the sample is
+ * stored. */
+static errc line_alone(struct run *r, const struct line *l, const struct labels *labels,
+    struct value *v, series_handle *h, bool *taken)
+{
+    struct labels found;
+    bool within, keep = true;
+    *taken = false;
+    TRY(line_value(r, l, v, &within));
+    if (!within) return OK;
+    if (v->own && v->ts > r->max_ms) return take_result(r, ERR_OUT_OF_BOUNDS);
+    if (!labels && family_changed(&r->family)) {
+        TRY(line_labels(r, &r->x, &found, &keep));
+        labels = &found;
+    }
+    errc rc = *h ? put_value(r, *h, v) : ERR_NOT_FOUND;
+    if (rc == ERR_NOT_FOUND) {
+        if (!labels) TRY(line_labels(r, &r->x, &found, &keep));
+        labels = labels ? labels : &found;
+        rc = keep ? r->app->ops->series(r->app, *labels, h, r->e) : OK;
+        if (rc == OK && keep) rc = put_value(r, *h, v);
+    }
+    TRY(take_result(r, rc));
+    if (rc != OK || !keep) return OK;
+    *taken = true;
+    exemplars all = line_exemplars(r, l, v->ts, &r->a);
+    put_exemplars(r, *h, &all);
+    if (labels) family_tell(&r->family, labels_get(*labels, METRIC_NAME), r->app, *h);
     return OK;
 }
 
@@ -232,17 +407,22 @@ static int64_t line_time(const struct run *r, const struct line *l, bool *own)
     return *own ? l->ts : r->t_ms;
 }
 
-/* What the parser holds of the line; a time that it has not is the sample's. */
-static void line_exemplar(struct run *r, const struct line *l, series_handle h, int64_t ts)
+static int64_t line_start(struct run *r, const struct line *l)
 {
-    struct expo_exemplar x;
+    return r->c->features.start_times && l->parsed ? expo_start_ts(&r->x) : 0;
+}
+
+static errc known_alone(struct run *r, const struct line *l, struct value *v)
+{
+    series_handle h = l->handle;
+    bool taken = false;
     struct arena_mark mark = arena_mark(&r->a);
-    if (l->has_exemplar && !sample_is_stale(l->value) && expo_exemplar(&r->x, &r->a, &x)) {
-        struct exemplar put = { x.labels, x.value, x.has_ts ? x.ts : ts, x.has_ts };
-        errc rc = r->app->ops->exemplar(r->app, h, &put, NULL);
-        r->late_exemplars += rc == ERR_OUT_OF_ORDER;
-    }
+    if (v->own) TRY(batch_flush(r));           /* what the page said of the series before */
+    errc rc = line_alone(r, l, NULL, v, &h, &taken);
     arena_reset(&r->a, mark);
+    if (!taken) line_cache_miss(r->t->cache, l->index);
+    else if (h != l->handle) line_cache_learn(r->t->cache, l->index, h, false);
+    return rc;
 }
 
 static errc known_line(struct run *r, const struct line *l)
@@ -250,24 +430,19 @@ static errc known_line(struct run *r, const struct line *l)
     r->scraped++;
     if (l->dropped) return OK;
     r->added++;
-    bool own;
-    int64_t ts = line_time(r, l, &own);
-    if (l->again && !own) return take_result(r, ERR_DUPLICATE);
+    struct value v;
+    v.ts = line_time(r, l, &v.own);
+    if (l->again && !v.own) return take_result(r, ERR_DUPLICATE);
+    v.st = line_start(r, l);
+    if (UNLIKELY(l->histogram || v.st || family_changed(&r->family)))
+        return known_alone(r, l, &v);
     bool within = LIKELY(r->c->sample_limit == 0) || within_sample_limit(r);
-    bool ahead = own && ts > r->max_ms;
+    bool ahead = v.own && v.ts > r->max_ms;
     if (!within || ahead) {
         line_cache_miss(r->t->cache, l->index);
         return take_result(r, within ? ERR_OUT_OF_BOUNDS : OK);
     }
-    if (UNLIKELY(l->has_exemplar)) line_exemplar(r, l, l->handle, ts);
-    size_t i = r->n++;
-    r->h[i] = l->handle;
-    r->ts[i] = ts;
-    r->v[i] = l->value;
-    r->line[i] = l->index;
-    r->at[i] = l->at;
-    r->type[i] = (uint8_t)l->type;
-    return r->n == BATCH ? batch_flush(r) : OK;
+    return batch_put(r, l, v.ts);
 }
 
 /* Lines that go on as last time, into the batch: those that were read ahead, or as many as there
@@ -275,6 +450,7 @@ static errc known_line(struct run *r, const struct line *l)
 static errc known_lines(struct run *r, struct line_ahead *ahead)
 {
     if (UNLIKELY(r->c->sample_limit != 0)) return OK;
+    TRY(batch_unit(r));
     struct line_run lines = {
         .cap = BATCH, .handle = r->h, .value = r->v, .index = r->line, .at = r->at, .type = r->type
     };
@@ -296,25 +472,21 @@ static errc new_line(struct run *r, const struct line *l)
 {
     r->scraped++;
     struct labels labels;
-    bool keep, own;
-    TRY(line_labels(r, &labels, &keep));
+    struct value v;
+    bool keep, taken = false;
+    TRY(line_labels(r, &r->x, &labels, &keep));
     if (!keep) {
         line_cache_learn(r->t->cache, l->index, 0, true);
         return OK;
     }
-    int64_t ts = line_time(r, l, &own);
-    errc rc = OK;
-    bool within = within_sample_limit(r);
+    v.ts = line_time(r, l, &v.own);
+    v.st = line_start(r, l);
     series_handle h = 0;
-    if (within && own && ts > r->max_ms) rc = ERR_OUT_OF_BOUNDS;
-    if (within && rc == OK) rc = r->app->ops->series(r->app, labels, &h, r->e);
-    if (within && rc == OK) rc = r->app->ops->append(r->app, h, ts, l->value, 0, r->e);
-    TRY(take_result(r, rc));
+    TRY(line_alone(r, l, &labels, &v, &h, &taken));
     r->added++;                        /* of a line that ends the scrape nothing is counted */
-    if (!within || rc != OK) return OK;
-    line_exemplar(r, l, h, ts);
+    if (!taken) return OK;
     line_cache_learn(r->t->cache, l->index, h, false);
-    r->series_added += !r->over_limit;
+    r->series_added += !r->over_limit && !r->over_buckets;
     return OK;
 }
 
@@ -322,10 +494,16 @@ static void meta_line(struct run *r, const struct line *l)
 {
     const struct expo *x = &r->x;
     struct meta_cache *c = &r->t->meta;
+    bool changed = false;
     line_cache_learn(r->t->cache, l->index, x->kind == EXPO_COMMENT ? 0 : hash_str(x->name), false);
-    if (x->kind == EXPO_TYPE) meta_cache_type(c, x->name, x->type);
-    if (x->kind == EXPO_HELP) meta_cache_help(c, x->name, expo_help(x, &r->a));
-    if (x->kind == EXPO_UNIT) meta_cache_unit(c, x->name, x->text);
+    if (x->kind == EXPO_COMMENT) return;
+    if (x->kind == EXPO_TYPE) changed = meta_cache_type(c, x->name, x->type);
+    if (x->kind == EXPO_HELP) changed = meta_cache_help(c, x->name, expo_help(x, &r->a));
+    if (x->kind == EXPO_UNIT) changed = meta_cache_unit(c, x->name, x->text);
+    if (!r->c->features.metadata) return;
+    family_named(&r->family, x->name, changed);
+    /* so that the labels of its known series can be had */
+    r->x.parsed_types = family_changed(&r->family) ? UINT32_MAX : r->parsed_types;
 }
 
 static errc append_lines(struct run *r, struct line_ahead *ahead)
@@ -389,6 +567,35 @@ static void warn_counts(const struct run *r)
             kv_u64("num_dropped", r->out_of_bounds));
 }
 
+static void run_open(struct run *r, enum expo_format format, const struct scrape_page *page)
+{
+    const struct scrape_config *c = r->c;
+    struct expo_opts opts = { .type_and_unit_labels = c->features.type_and_unit_labels,
+        .skip_created = c->features.start_times,
+        .ignore_native = !r->t->native_histograms,
+        .keep_classic = r->t->classic_histograms,
+        .convert_classic = r->t->convert_histograms };
+    expo_init(&r->x, format, page->body, page->n, &opts);
+    r->parsed_types = r->x.parsed_types;
+    arena_init(&r->a, NULL, 0);
+    if (format == EXPO_PROTOBUF) r->spot = mem_zalloc(BATCH * sizeof(*r->spot));
+    r->schema_max = resolution_schema(c->histogram_min_bucket_factor);
+    family_init(&r->family, &r->t->meta);
+    if (c->features.metadata) line_cache_tell_comments(r->t->cache);
+}
+
+static void run_close(struct run *r)
+{
+    if (r->again) expo_fini(r->again);
+    mem_free(r->again);
+    mem_free(r->spot);
+    vec_fini(&r->waiting);
+    arena_fini(&r->waiting_arena);
+    family_fini(&r->family);
+    arena_fini(&r->a);
+    expo_fini(&r->x);
+}
+
 /* The page's series into r->app. On failure the cache stays open (r->half): the caller rolls both
  * back. */
 static errc append_page(struct run *r, const struct scrape_page *page)
@@ -397,22 +604,19 @@ static errc append_page(struct run *r, const struct scrape_page *page)
     bool warn = false;
     str fallback = r->c->has_fallback ? scrape_protocol_media_type(r->c->fallback) : STR_EMPTY;
     TRY(expo_format_of(page->content_type, fallback, &format, &warn, r->e));
-    if (format == EXPO_PROTOBUF)
-        return err_set(
-            r->e, ERR_UNSUPPORTED, "the protobuf exposition format is not served by this version");
-    struct expo_opts opts = { 0 };
-    expo_init(&r->x, format, page->body, page->n, &opts);
-    arena_init(&r->a, NULL, 0);
+    run_open(r, format, page);
     line_cache_begin(
         r->t->cache, &r->x, r->c->track_timestamps_staleness || !r->c->honor_timestamps);
     errc rc = append_lines(r, page->ahead);
     if (r->over_limit) metric_inc(&m_sample_limit);
+    if (r->over_buckets) metric_inc(&m_buckets);
     if (rc == OK && r->over_limit) rc = err_set(r->e, ERR_LIMIT, "sample limit exceeded");
+    if (rc == OK && r->over_buckets)
+        rc = err_set(r->e, ERR_LIMIT, "histogram bucket limit exceeded");
     if (rc == OK) line_cache_commit(r->t->cache, append_stale, r);
     else r->half = true;
     warn_counts(r);
-    arena_fini(&r->a);
-    expo_fini(&r->x);
+    run_close(r);
     return rc;
 }
 
@@ -462,6 +666,8 @@ static void report_one(struct run *r, enum report which, double v)
     struct labels labels = report_labels(t, which, &a);
     rc = r->app->ops->series(r->app, labels, &t->reports[which], &e);
     if (rc == OK) rc = r->app->ops->append(r->app, t->reports[which], r->t_ms, v, 0, &e);
+    if (rc == OK && r->c->features.metadata)
+        (void)r->app->ops->metadata(r->app, t->reports[which], report_metadata(which), NULL);
     if (rc != OK && rc != ERR_OUT_OF_ORDER && rc != ERR_DUPLICATE)
         LOG_LIMITED(
             WARN, 10000, "Appending scrape report failed", kv_str("target", t->url), kv_err(&e));
@@ -531,6 +737,8 @@ void scrape_apply(struct target *t, struct appendable *st, const struct scrape_p
         }
     }
     bool stale = page->failed || !page_bytes(page) || out->rc != OK;
+    /* none of the next page's comments may be passed over while it comes */
+    if (t->config->features.metadata) line_cache_tell_comments(t->cache);
     metadata_stays(t, !stale);
     meta_cache_page(&t->meta, !stale);
     double duration_s = (double)(clock_mono_ns() - start_mono_ns) / 1e9;

@@ -56,40 +56,45 @@ static struct meta_family *family_of(struct meta_cache *c, str name)
     return f;
 }
 
-void meta_cache_type(struct meta_cache *c, str name, enum metric_type type)
+bool meta_cache_type(struct meta_cache *c, str name, enum metric_type type)
 {
     mtx_lock(&c->mu);
     struct meta_family *f = family_of(c, name);
-    if (f && f->type != type) {
+    bool changed = f && f->type != type;
+    if (changed) {
         count_off(c, f);
         f->type = type;
         count_in(c, f);
     }
     mtx_unlock(&c->mu);
+    return changed;
 }
 
-static void text_set(struct meta_cache *c, struct meta_family *f, str *text, str to)
+static bool text_set(struct meta_cache *c, struct meta_family *f, str *text, str to)
 {
-    if (str_eq(*text, to)) return;
+    if (str_eq(*text, to)) return false;
     count_off(c, f);
     *text = arena_str(&c->a, to);
     count_in(c, f);
+    return true;
 }
 
-void meta_cache_help(struct meta_cache *c, str name, str help)
+bool meta_cache_help(struct meta_cache *c, str name, str help)
 {
     mtx_lock(&c->mu);
     struct meta_family *f = family_of(c, name);
-    if (f) text_set(c, f, &f->help, help);
+    bool changed = f && text_set(c, f, &f->help, help);
     mtx_unlock(&c->mu);
+    return changed;
 }
 
-void meta_cache_unit(struct meta_cache *c, str name, str unit)
+bool meta_cache_unit(struct meta_cache *c, str name, str unit)
 {
     mtx_lock(&c->mu);
     struct meta_family *f = family_of(c, name);
-    if (f) text_set(c, f, &f->unit, unit);
+    bool changed = f && text_set(c, f, &f->unit, unit);
     mtx_unlock(&c->mu);
+    return changed;
 }
 
 bool meta_cache_stays(struct meta_cache *c, uint64_t name_hash)
@@ -112,6 +117,15 @@ static void family_copy(struct arena *a, struct meta_family *to, const struct me
     to->name = arena_str(a, from->name);
     to->help = arena_str(a, from->help);
     to->unit = arena_str(a, from->unit);
+}
+
+bool meta_cache_find(struct meta_cache *c, str name, struct arena *a, struct meta_family *out)
+{
+    mtx_lock(&c->mu);
+    const struct meta_family *f = map_find(&c->by_name, hash_str(name), family_eq, &name);
+    if (f) family_copy(a, out, f);
+    mtx_unlock(&c->mu);
+    return f != NULL;
 }
 
 /* What is still used moves to an arena of its own. */

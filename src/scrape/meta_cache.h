@@ -31,9 +31,13 @@ struct meta_cache {
 void meta_cache_init(struct meta_cache *c, struct account *account);
 void meta_cache_fini(struct meta_cache *c);
 
-void meta_cache_type(struct meta_cache *c, str name, enum metric_type type);
-void meta_cache_help(struct meta_cache *c, str name, str help);
-void meta_cache_unit(struct meta_cache *c, str name, str unit);
+/* true: it said something else before */
+bool meta_cache_type(struct meta_cache *c, str name, enum metric_type type);
+bool meta_cache_help(struct meta_cache *c, str name, str help);
+bool meta_cache_unit(struct meta_cache *c, str name, str unit);
+/* A copy in the arena; false: it is not known. */
+MUST_USE bool meta_cache_find(
+    struct meta_cache *c, str name, struct arena *a, struct meta_family *out);
 /* A page that says what an earlier one said names this family, whose name has this hash_str. False:
  * it is not known. */
 MUST_USE bool meta_cache_stays(struct meta_cache *c, uint64_t name_hash);

@@ -33,6 +33,13 @@ struct file_sd_config {
     int64_t refresh_ms;
 };
 
+/* What --enable-feature says about all jobs. */
+struct scrape_features {
+    bool start_times;                  /* samples get the start timestamps that pages tell */
+    bool type_and_unit_labels;
+    bool metadata;                     /* series get their families' metadata */
+};
+
 struct scrape_config {
     str job_name;
     /* the job as YAML with its defaults: what the API shows; equal texts are equal jobs */
@@ -45,7 +52,9 @@ struct scrape_config {
     size_t n_params;
     bool honor_labels, honor_timestamps, track_timestamps_staleness, enable_compression,
         extra_scrape_metrics;
+    /* unless a target's labels say something else */
     bool scrape_native_histograms, convert_classic_histograms, always_scrape_classic_histograms;
+    struct scrape_features features;
 
     enum scrape_protocol protocols[SCRAPE_PROTOCOLS];          /* in order of preference */
     size_t n_protocols;

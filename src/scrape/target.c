@@ -12,17 +12,34 @@ ACCOUNT(acc_lines, "scrape_line_cache")
 static const str health_names[] = { S("unknown"), S("up"), S("down") };
 str health_name(enum health h) { return health_names[h]; }
 
-static const str report_names[REPORTS] = {
-    S("up"),
-    S("scrape_duration_seconds"),
-    S("scrape_samples_scraped"),
-    S("scrape_samples_post_metric_relabeling"),
-    S("scrape_series_added"),
-    S("scrape_timeout_seconds"),
-    S("scrape_sample_limit"),
-    S("scrape_body_size_bytes"),
+static const struct { str name; struct metadata meta;
+} reports[REPORTS] = {
+    { S("up"),
+        { TYPE_GAUGE, S("targets"),
+            S("Health of the scrape target. 1 means the target is healthy, 0 if the scrape "
+              "failed.") } },
+    { S("scrape_duration_seconds"),
+        { TYPE_GAUGE, S("seconds"), S("Duration of the last scrape in seconds.") } },
+    { S("scrape_samples_scraped"),
+        { TYPE_GAUGE, S("samples"), S("Number of samples last scraped.") } },
+    { S("scrape_samples_post_metric_relabeling"),
+        { TYPE_GAUGE, S("samples"),
+            S("Number of samples remaining after metric relabeling was applied.") } },
+    { S("scrape_series_added"),
+        { TYPE_GAUGE, S("series"), S("Number of series in the last scrape.") } },
+    { S("scrape_timeout_seconds"),
+        { TYPE_GAUGE, S("seconds"), S("The configured scrape timeout for a target.") } },
+    { S("scrape_sample_limit"),
+        { TYPE_GAUGE, S("samples"),
+            S("The configured sample limit for a target. Returns zero if there is no limit "
+              "configured.") } },
+    { S("scrape_body_size_bytes"),
+        { TYPE_GAUGE, S("bytes"),
+            S("The uncompressed size of the last scrape response, if successful. Scrapes failing "
+              "because body_size_limit is exceeded report -1, other scrape failures report 0.") } },
 };
-str report_name(enum report r) { return report_names[r]; }
+str report_name(enum report r) { return reports[r].name; }
+const struct metadata *report_metadata(enum report r) { return &reports[r].meta; }
 
 static str duration_str(struct arena *a, int64_t ms)
 {
@@ -241,6 +258,13 @@ uint64_t target_hash_of(struct labels labels, const struct scrape_config *c, str
     return hash_target(labels, target_url(labels, c, a));
 }
 
+/* REQUIRES: the label is absent or a word that target_labels let through */
+static bool switch_of(struct labels l, str name, bool otherwise)
+{
+    str v = labels_get(l, name);
+    return v.n ? v.p[0] == '1' || v.p[0] == 't' || v.p[0] == 'T' : otherwise;
+}
+
 struct target *target_new(
     const struct scrape_config *c, struct labels labels, struct labels discovered)
 {
@@ -255,6 +279,12 @@ struct target *target_new(
     t->public_labels = without_prefix(t->labels, S("__"), &t->arena);
     t->url = target_url(t->labels, c, &t->arena);
     t->unix_socket = labels_get(t->labels, S("__unix_socket__"));
+    t->native_histograms =
+        switch_of(labels, S("__scrape_native_histograms__"), c->scrape_native_histograms);
+    t->classic_histograms = switch_of(
+        labels, S("__always_scrape_classic_histograms__"), c->always_scrape_classic_histograms);
+    t->convert_histograms = switch_of(
+        labels, S("__convert_classic_histograms_to_nhcb__"), c->convert_classic_histograms);
     t->hash = hash_target(t->labels, t->url);
     bool ok =
         duration_parse(labels_get(labels, S("__scrape_interval__")), &t->interval_ms, NULL) == OK &&

@@ -53,6 +53,8 @@ struct target {
     str unix_socket;
     uint64_t hash;
     int64_t interval_ms, timeout_ms;
+    /* __scrape_native_histograms__ and its like */
+    bool native_histograms, classic_histograms, convert_histograms;
 
     struct mtx mu;                         /* LOCK_LEAF */
     /* GUARDED_BY(mu): newest discovery's, in discovered_arena */
@@ -89,5 +91,6 @@ int64_t target_offset_ms(const struct target *t, uint64_t seed, int64_t now_ms);
 
 str health_name(enum health h);
 str report_name(enum report r);
+const struct metadata *report_metadata(enum report r);
 
 #endif

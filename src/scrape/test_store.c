@@ -13,9 +13,12 @@ static void put_samples(struct buf *b, struct series *s, bool times)
     do {
         EXPECT_OK(sample_iter_fill(it, &batch, NULL));
         for (size_t i = 0; i < batch.n; i++) {
+            bool histogram = batch.kind != SAMPLE_FLOAT;
             buf_u8(b, ' ');
-            if (is_stale(batch.v[i])) buf_str(b, S("stale"));
+            if (is_stale(histogram ? batch.h[i]->sum : batch.v[i])) buf_str(b, S("stale"));
+            else if (histogram) histogram_text(b, batch.h[i]);
             else buf_f64_f(b, batch.v[i]);
+            if (batch.st && batch.st[i]) buf_fmt(b, "^%" PRId64, batch.st[i]);
             if (times) buf_fmt(b, "@%" PRId64, batch.t[i]);
         }
     } while (batch.n);

@@ -463,6 +463,7 @@ struct features features_read(const struct flags *f)
         { S("xor2-encoding"), &on.xor2 },
         { S("created-timestamp-zero-ingestion"), &on.zero_at_start },
         { S("metadata-wal-records"), &on.metadata_records },
+        { S("extra-scrape-metrics"), &on.extra_scrape_metrics },
     };
     /* without effect here: no-ops of old, or parts that are not served yet */
     static const str known[] = {
@@ -471,7 +472,6 @@ struct features features_read(const struct flags *f)
         S("ooo-native-histograms"),
         S("promql-duration-expr"),
         S("concurrent-rule-eval"),
-        S("extra-scrape-metrics"),
         S("fast-startup"),
         S("old-ui"),
         S("otlp-deltatocumulative"),

@@ -62,7 +62,7 @@ struct features {
     bool experimental_functions, delayed_name_removal, extended_range_selectors, binop_fill,
         per_step_stats, use_start_timestamps, type_and_unit, exemplar_storage, st_storage,
         memory_snapshot, search, delayed_compaction,
-        histogram_st, xor2, zero_at_start, metadata_records;
+        histogram_st, xor2, zero_at_start, metadata_records, extra_scrape_metrics;
 };
 struct features features_read(const struct flags *f);
 

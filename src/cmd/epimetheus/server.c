@@ -69,13 +69,14 @@ static errc load_text(struct server *s, struct config **out, struct err *e)
     struct config_opts o = { .env = env_get,
         .read_files = true,
         .retention_time = s->retention_time,
-        .retention_size = s->retention_size };
+        .retention_size = s->retention_size,
+        .exemplars = s->on.exemplar_storage,
+        .extra_scrape_metrics = s->on.extra_scrape_metrics,
+        .protobuf_first = s->on.st_storage || s->on.zero_at_start,
+        .scrape = { .start_times = s->on.st_storage || s->on.zero_at_start,
+            .type_and_unit_labels = s->on.type_and_unit,
+            .metadata = s->on.metadata_records } };
     if (!o.retention_time.n && !o.retention_size.n) o.retention_time = S("15d");
-    for (size_t i = 0; i < s->flags.features.n; i++) {
-        o.exemplars = o.exemplars || str_eq(s->flags.features.at[i], S("exemplar-storage"));
-        o.extra_scrape_metrics =
-            o.extra_scrape_metrics || str_eq(s->flags.features.at[i], S("extra-scrape-metrics"));
-    }
     if (s->built_in.n) return config_parse(out, s->built_in, S("built-in"), &o, e);
     struct err why = { 0 };
     errc rc = config_load(out, s->flags.config_file, &o, &why);
