@@ -150,3 +150,40 @@ TEST(load_one_file)
     fs_free(fs);
     arena_fini(&a);
 }
+
+/* What features change of the defaults: shown, too, and never what the file says itself. */
+TEST(load_with_features)
+{
+    static const struct {
+        const char *name, *text;
+        bool first;
+        enum scrape_protocol want;
+        size_t n;
+    } cases[] = {
+        { "off", "scrape_configs: [{job_name: a}]\n", false, PROTO_OPENMETRICS_1_0_0, 4 },
+        { "native histograms", "scrape_configs: [{job_name: a, scrape_native_histograms: true}]\n",
+            false, PROTO_PROTOBUF, 5 },
+        { "on", "scrape_configs: [{job_name: a}]\n", true, PROTO_PROTOBUF, 5 },
+        { "on, with a global section",
+            "global: {scrape_interval: 5s}\nscrape_configs: [{job_name: a}]\n", true,
+            PROTO_PROTOBUF, 5 },
+        { "on, but not wanted",
+            "scrape_configs: [{job_name: a, scrape_protocols: [PrometheusText0.0.4]}]\n", true,
+            PROTO_TEXT_0_0_4, 1 },
+    };
+    TEST_EACH(c, cases) {
+        struct config_opts o = { .env = env_none,
+            .protobuf_first = c->first,
+            .scrape = { .start_times = c->first } };
+        struct config *loaded = NULL;
+        struct err e = { 0 };
+        EXPECT_OK_E(config_parse(&loaded, str_z(c->text), S("prometheus.yml"), &o, &e), &e);
+        const struct scrape_config *job = &loaded->scrape.at[0];
+        EXPECT_EQ(job->n_protocols, c->n);
+        EXPECT_EQ(job->protocols[0], c->want);
+        EXPECT_EQ(job->features.start_times, c->first);
+        bool shown = str_find(loaded->text, S("PrometheusProto")) != SIZE_MAX;
+        EXPECT_EQ(shown, c->want == PROTO_PROTOBUF || c->first);
+        config_free(loaded);
+    }
+}

@@ -390,10 +390,13 @@ str expo_pb_name(const struct expo *x, struct arena *a)
     bool parts = is_histogram(p) || p->page.type == PB_SUMMARY;
     if (p->step == HISTOGRAM || !parts) return p->page.name;
     if (p->part >= 0 && p->page.type == PB_SUMMARY) return p->page.name;
-    return arena_fmt(a, "%.*s_%s", STR_ARG(p->page.name),
-        p->part == PART_COUNT ? "count"
-        : p->part == PART_SUM ? "sum"
-                              : "bucket");
+    str name = p->page.name, suffix = p->part == PART_COUNT ? S("_count")
+                                      : p->part == PART_SUM ? S("_sum")
+                                                            : S("_bucket");
+    uint8_t *at = arena_alloc(a, name.n + suffix.n);           /* a name may hold any rune */
+    memcpy(at, name.p, name.n);
+    memcpy(at + name.n, suffix.p, suffix.n);
+    return str_of(at, name.n + suffix.n);
 }
 
 size_t expo_pb_labels_max(const struct expo *x) { return x->pb->page.m.n_labels + 1; }

@@ -352,3 +352,33 @@ TEST(scraped_type_and_unit)
         "instance=\"h:1\", job=\"j\"} 7 7\n");
     rig_close(&r);
 }
+
+/* Series that the storage dropped between two pages are found or made again where they stand. */
+TEST(scraped_series_that_were_collected)
+{
+    static const struct native x[] = { { "x", 1, { 3 }, NULL, true } };
+    static const struct {
+        const char *name;
+        bool native;
+        const char *want;
+    } cases[] = {
+        { "parts of a family", false,
+            OF("h_bucket", "le=\"+Inf\", ") " 3\n" OF("h_bucket", "le=\"1.0\", ") " 1\n"
+            OF("h_count", "") " 3\n" OF("h_sum", "") " 5\n" },
+        { "a histogram", true, H1 " {count:3, sum:5, (1,1.414213562373095]:3}\n" },
+    };
+    TEST_EACH(c, cases) {
+        struct rig r = { .job = test_job("j") };
+        r.job.scrape_native_histograms = c->native;
+        rig_open(&r);
+        struct buf page = one_histogram(x, 1, 0);
+        EXPECT_OK_E(rig_scrape(&r, buf_view(&page), pb_type, 1000), &r.out.e);
+        memstore_clear(r.m);
+        EXPECT_OK_E(rig_scrape(&r, buf_view(&page), pb_type, 2000), &r.out.e);
+        rig_holds(&r, "h", c->want);
+        EXPECT_OK_E(rig_scrape(&r, buf_view(&page), pb_type, 3000), &r.out.e);
+        EXPECT_EQ(r.out.series_added, 0);
+        buf_fini(&page);
+        rig_close(&r);
+    }
+}
