@@ -41,11 +41,15 @@ def module():
     raise unittest.SkipTest(why)
 
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
 class Server:
-    def __init__(self, program, folder, config, args=()):
-        with socket.socket() as s:
-            s.bind(('127.0.0.1', 0))
-            self.port = s.getsockname()[1]
+    def __init__(self, program, folder, config, args=(), port=None):
+        self.port = port or free_port()
         self.log = tempfile.TemporaryFile()
         self.proc = subprocess.Popen(
             [program, '--config.file=' + config, '--storage.tsdb.path=' + folder, '--web.listen-address=127.0.0.1:%d' % self.port,
