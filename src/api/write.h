@@ -26,6 +26,9 @@ struct write_ops {
     /* A sample is refused. OK: the request goes on without it. */
     errc (*refused)(struct write *w, str message, int64_t t, errc rc, const struct err *why);
 };
+/* A series that samples go to. h 0: it is not there, and is made of its labels when a sample comes
+ * that has a time for it; then the look-up is taught the key, if there is one. */
+struct write_target { series_handle h; struct labels labels; str key; };
 struct write {
     const struct write_ops *ops;
     struct appendable *st;
@@ -53,25 +56,29 @@ MUST_USE errc write_flush(struct write *w);
 MUST_USE errc write_refuse(
     struct write *w, str message, int64_t t, errc rc, const struct err *why);
 MUST_USE errc write_too_far(const struct write *w, int64_t t, struct err *e);
+/* A sample of this time comes: the series is there, or is made. */
+MUST_USE errc write_admit(struct write *w, struct write_target *to, int64_t t, struct err *e);
 
-static inline errc write_float(struct write *w, series_handle h, str message, int64_t t, double v)
+/* Puts the first float of a series, or refuses one. */
+MUST_USE errc write_float_slow(
+    struct write *w, struct write_target *to, str message, int64_t t, double v);
+static inline errc write_float(
+    struct write *w, struct write_target *to, str message, int64_t t, double v)
 {
-    if (UNLIKELY(t > w->max_ms)) {
-        struct err why = { 0 };
-        errc rc = write_too_far(w, t, &why);
-        return write_refuse(w, message, t, rc, &why);
-    }
+    if (UNLIKELY(!to->h || t > w->max_ms)) return write_float_slow(w, to, message, t, v);
     size_t i = w->n++;
-    w->h[i] = h;
+    w->h[i] = to->h;
     w->t[i] = t;
     w->v[i] = v;
     w->message[i] = message;
     return w->n == WRITE_BATCH ? write_flush(w) : OK;
 }
 
-/* One histogram; what it is refused for is the caller's to tell. REQUIRES: no floats wait */
+/* For what goes with samples: the series, if it is there without them. */
+bool write_target_is_there(struct write *w, struct write_target *to);
+/* One histogram; it is told if it is refused. REQUIRES: no floats wait */
 MUST_USE errc write_histogram(
-    struct write *w, series_handle h, struct pb_histogram *x, struct err *e);
+    struct write *w, struct write_target *to, str message, struct pb_histogram *x);
 
 /* Is it for what the sender sent? */
 static inline bool write_is_refusal(errc rc)

@@ -93,10 +93,41 @@ errc write_too_far(const struct write *w, int64_t t, struct err *e)
         STR_ARG(sample_refusal(ERR_OUT_OF_BOUNDS)));
 }
 
-errc write_histogram(struct write *w, series_handle h, struct pb_histogram *x, struct err *e)
+static errc make(struct write *w, struct write_target *to, struct err *e)
 {
-    assert(!w->n);
-    TRY(write_too_far(w, x->t, e));
+    TRY(w->app->ops->series(w->app, to->labels, &to->h, e));
+    if (to->key.n && w->st->ops->teach) w->st->ops->teach(w->st, to->key.p, to->key.n, to->h);
+    return OK;
+}
+
+bool write_target_is_there(struct write *w, struct write_target *to)
+{
+    if (to->h) return true;
+    return w->app->ops->find && w->app->ops->find(w->app, to->labels, &to->h);
+}
+
+static errc admit(struct write *w, int64_t t, bool histogram, struct err *e)
+{
+    return w->app->ops->admits ? w->app->ops->admits(w->app, t, histogram, e) : OK;
+}
+
+errc write_admit(struct write *w, struct write_target *to, int64_t t, struct err *e)
+{
+    TRY(write_too_far(w, t, e));
+    if (to->h) return OK;
+    TRY(admit(w, t, false, e));
+    return make(w, to, e);
+}
+
+errc write_float_slow(struct write *w, struct write_target *to, str message, int64_t t, double v)
+{
+    struct err why = { 0 };
+    errc rc = write_admit(w, to, t, &why);
+    return rc == OK ? write_float(w, to, message, t, v) : write_refuse(w, message, t, rc, &why);
+}
+
+static errc reduce(struct write *w, struct pb_histogram *x, struct err *e)
+{
     if (x->whole && histogram_schema_is_reserved(x->whole->schema)) {
         TRY(int_histogram_reducible(x->whole, e));
         x->whole = int_histogram_copy_to_schema(&w->a, x->whole, HISTOGRAM_SCHEMA_MAX);
@@ -107,7 +138,33 @@ errc write_histogram(struct write *w, series_handle h, struct pb_histogram *x, s
         x->floats = histogram_copy_to_schema(&w->a, x->floats, HISTOGRAM_SCHEMA_MAX);
         x->floats->hint = hint;
     }
-    return w->app->ops->histogram(w->app, h, x->t, x->st, x->whole, x->floats, e);
+    return OK;
+}
+
+static errc put_histogram(
+    struct write *w, struct write_target *to, const struct pb_histogram *x, struct err *e)
+{
+    if (!to->h) {
+        TRY(admit(w, x->t, true, e));
+        TRY(x->whole ? int_histogram_validate(x->whole, e) : histogram_validate(x->floats, e));
+        TRY(make(w, to, e));
+    }
+    return w->app->ops->histogram(w->app, to->h, x->t, x->st, x->whole, x->floats, e);
+}
+
+errc write_histogram(
+    struct write *w, struct write_target *to, str message, struct pb_histogram *x)
+{
+    struct err why = { 0 };
+    assert(!w->n);
+    errc rc = write_too_far(w, x->t, &why);
+    if (rc == OK) rc = reduce(w, x, &why);
+    if (rc == OK) rc = put_histogram(w, to, x, &why);
+    if (rc == ERR_NOT_FOUND) {
+        TRY(w->ops->series_again(w, message, &to->h));
+        rc = put_histogram(w, to, x, &why);
+    }
+    return rc == OK ? OK : w->ops->refused(w, message, x->t, rc, &why);
 }
 
 void write_log_refused(struct labels series, int64_t t, const struct err *why)

@@ -27,54 +27,32 @@ static void log_invalid(const struct write_labels *l)
     buf_fini(&b);
 }
 
-/* The series by its labels, and taught to the look-up if that may be. ERR_BAD_INPUT: not valid,
- * ERR_LIMIT: no room: it is left out. */
-static errc series_slow(struct write_v1 *w, const struct write_series *s, series_handle *h)
+static errc v1_series_again(struct write *w, str message, series_handle *h)
 {
-    struct write_labels l = write_series_labels(s, &w->w.a);
-    if (l.fault != WRITE_FINE) {
-        log_invalid(&l);
-        w->invalid++;
-        return ERR_BAD_INPUT;
-    }
-    struct err why = { 0 };
-    errc rc = w->w.app->ops->series(w->w.app, l.kept, h, &why);
-    if (rc == ERR_LIMIT && w->limited == OK) {
-        w->limited = rc;
-        w->limited_e = why;
-    }
-    if (rc != OK && w->w.e) *w->w.e = why;
-    TRY(rc);
-    if (s->labels_raw.n && w->w.st->ops->teach)
-        w->w.st->ops->teach(w->w.st, s->labels_raw.p, s->labels_raw.n, *h);
-    return OK;
-}
-
-static errc series_by_labels(struct write_v1 *w, const struct write_series *s, series_handle *h)
-{
-    struct arena_mark mark = arena_mark(&w->w.a);
-    errc rc = series_slow(w, s, h);
-    arena_reset(&w->w.a, mark);
+    struct write_series s;
+    struct arena_mark mark = arena_mark(&w->a);
+    write_series_of(&s, message);
+    errc rc = w->app->ops->series(w->app, write_series_labels(&s, &w->a).kept, h, w->e);
+    arena_reset(&w->a, mark);
     return rc;
 }
 
-static errc v1_series_again(struct write *base, str message, series_handle *h)
+/* A series that there is no room for does not keep the others away. */
+static errc v1_refused(struct write *base, str message, int64_t t, errc rc, const struct err *why)
 {
     struct write_v1 *w = CONTAINER_OF(base, struct write_v1, w);
-    struct write_series s;
-    write_series_of(&s, message);
-    return series_by_labels(w, &s, h);
-}
-
-static errc v1_refused(struct write *w, str message, int64_t t, errc rc, const struct err *why)
-{
-    if (w->e) *w->e = *why;
+    if (rc == ERR_LIMIT) {
+        if (w->limited == OK) w->limited_e = *why;
+        w->limited = rc;
+        return OK;
+    }
+    if (base->e) *base->e = *why;
     if (write_is_refusal(rc)) {
         struct write_series s;
         write_series_of(&s, message);
-        struct arena_mark mark = arena_mark(&w->a);
-        write_log_refused(write_series_labels(&s, &w->a).all, t, why);
-        arena_reset(&w->a, mark);
+        struct arena_mark mark = arena_mark(&base->a);
+        write_log_refused(write_series_labels(&s, &base->a).all, t, why);
+        arena_reset(&base->a, mark);
     }
     return rc;
 }
@@ -98,52 +76,60 @@ static void series_exemplars(struct write_v1 *w, const struct write_series *s, s
 }
 
 static errc put_histogram(
-    struct write *w, const struct write_series *s, series_handle h, str message)
+    struct write *w, const struct write_series *s, struct write_target *to, str message)
 {
     struct pb_histogram x;
-    struct err why = { 0 };
     TRY(pb_histogram_decode(&x, message, &w->a, w->e));
     x.st = 0;                                  /* 1.0 has none */
-    errc rc = write_histogram(w, h, &x, &why);
-    if (rc == ERR_NOT_FOUND) {
-        TRY(w->ops->series_again(w, s->message, &h));
-        rc = write_histogram(w, h, &x, &why);
-    }
-    return rc == OK ? OK : w->ops->refused(w, s->message, x.t, rc, &why);
+    return write_histogram(w, to, s->message, &x);
 }
 
 /* Floats before them are in the appender, so that it knows their order. */
-static errc series_histograms(struct write *w, const struct write_series *s, series_handle h)
+static errc series_histograms(
+    struct write *w, const struct write_series *s, struct write_target *to)
 {
     cursor c = write_series_others(s);
     TRY(write_flush(w));
     for (str message; write_series_other(&c, WRITE_HISTOGRAM, &message);) {
         struct arena_mark mark = arena_mark(&w->a);
-        errc rc = put_histogram(w, s, h, message);
+        errc rc = put_histogram(w, s, to, message);
         arena_reset(&w->a, mark);
         TRY(rc);
     }
     return OK;
 }
 
+static errc store_samples(struct write_v1 *w, struct write_series *s, struct write_target *to)
+{
+    int64_t t;
+    double v;
+    w->appended += s->n_samples + s->n_histograms;
+    while (write_series_sample(s, &t, &v)) TRY(write_float(&w->w, to, s->message, t, v));
+    if (s->n_exemplars && write_target_is_there(&w->w, to)) series_exemplars(w, s, to->h);
+    return s->n_histograms ? series_histograms(&w->w, s, to) : OK;
+}
+
+static errc store_new(struct write_v1 *w, struct write_series *s)
+{
+    struct write_labels l = write_series_labels(s, &w->w.a);
+    struct write_target to = { .labels = l.kept, .key = s->labels_raw };
+    if (l.fault == WRITE_FINE) return store_samples(w, s, &to);
+    log_invalid(&l);
+    w->invalid++;
+    return OK;
+}
+
 static errc store_series(struct write_v1 *w, struct write_series *s)
 {
     struct appendable *st = w->w.st;
-    series_handle h;
-    int64_t t;
-    double v;
-    bool known = s->labels_raw.n && st->ops->lookup &&
-                 st->ops->lookup(st, s->labels_raw.p, s->labels_raw.n, &h);
-    if (!known) {
-        /* what holds only exemplars makes no series */
-        errc rc = s->n_samples || s->n_histograms ? series_by_labels(w, s, &h) : ERR_NOT_FOUND;
-        if (rc == ERR_BAD_INPUT || rc == ERR_LIMIT || rc == ERR_NOT_FOUND) return OK;
-        TRY(rc);
-    }
-    w->appended += s->n_samples + s->n_histograms;
-    while (write_series_sample(s, &t, &v)) TRY(write_float(&w->w, h, s->message, t, v));
-    if (s->n_exemplars) series_exemplars(w, s, h);
-    return s->n_histograms ? series_histograms(&w->w, s, h) : OK;
+    struct write_target to = { 0 };
+    if (s->labels_raw.n && st->ops->lookup &&
+        st->ops->lookup(st, s->labels_raw.p, s->labels_raw.n, &to.h))
+        return store_samples(w, s, &to);
+    struct arena_mark mark = arena_mark(&w->w.a);
+    errc rc = store_new(w, s);
+    arena_reset(&w->w.a, mark);
+    return rc;
 }
 
 /* A first pass sees whether the whole message decodes: Prometheus decodes before it appends. */
@@ -177,6 +163,7 @@ errc write_v1_store(struct appendable *st, str body, struct err *e)
     struct write_v1 *w = NEW(struct write_v1);
     errc rc = write_begin(&w->w, &v1_ops, st, e);
     if (rc == OK) {
+        if (w->w.app->ops->all_or_nothing) w->w.app->ops->all_or_nothing(w->w.app);
         rc = store_all(w, body);
         bool commits = rc == OK;
         if (commits) {

@@ -16,7 +16,7 @@ struct write_v2 {
     struct buf *words;
     size_t said_at, unsaid;                    /* where the line began; lines without room */
     bool bad;
-    uint64_t invalid, late_exemplars;
+    uint64_t invalid, late_exemplars, refused;
 };
 
 /* ---- saying what is wrong */
@@ -122,14 +122,15 @@ static errc check_metadata(
 {
     struct err why = { 0 };
     errc rc = write2_series_metadata(&w->r, s, m, &why);
-    if (rc != OK) say_references(w, S("metadata"), s, &why);
+    if (rc == OK) return OK;
+    TRY(write_flush(&w->w));                   /* its words come before these */
+    say_references(w, S("metadata"), s, &why);
     return rc;
 }
 
-/* Finds or makes the series by its labels, and teaches the look-up. ERR_BAD_INPUT, ERR_LIMIT: it is
- * said why not. key: of the series; empty: none. */
-static errc series_slow(struct write_v2 *w, const struct write2_series *s, str key,
-    struct metadata *m, series_handle *h)
+/* Of a series that the look-up does not know. ERR_BAD_INPUT: it is said why not. */
+static errc target_new(struct write_v2 *w, const struct write2_series *s, struct metadata *m,
+    struct write_target *to)
 {
     struct write_labels l;
     struct err why = { 0 };
@@ -142,29 +143,24 @@ static errc series_slow(struct write_v2 *w, const struct write2_series *s, str k
     TRY(check_metadata(w, s, m));
     if (l.fault != WRITE_FINE) return say_fault(w, s, &l);
     TRY(say_empty(w, s));
-    rc = w->w.app->ops->series(w->w.app, l.kept, h, &why);
-    if (write_is_refusal(rc)) say_for_series(w, &why, s->message);
-    else if (rc != OK && w->w.e) *w->w.e = why;
-    if (rc == OK && key.n && w->w.st->ops->teach) w->w.st->ops->teach(w->w.st, key.p, key.n, *h);
-    return rc;
+    to->labels = l.kept;
+    return OK;
 }
 
-static errc series_find(
-    struct write_v2 *w, const struct write2_series *s, struct metadata *m, series_handle *h)
+/* ERR_BAD_INPUT: nothing can be put, and it is said why. */
+static errc target_of(struct write_v2 *w, const struct write2_series *s, struct metadata *m,
+    struct write_target *to)
 {
     struct appendable *st = w->w.st;
-    str key = STR_EMPTY;
-    if (write2_series_key(&w->r, s, w->o.typed, &w->key)) key = buf_view(&w->key);
-    if (key.n && st->ops->lookup && st->ops->lookup(st, key.p, key.n, h)) {
-        TRY(check_metadata(w, s, m));
-        return say_empty(w, s);
-    }
-    /* the words of what is wrong come behind those of the samples before it */
-    TRY(write_flush(&w->w));
-    struct arena_mark mark = arena_mark(&w->w.a);
-    errc rc = series_slow(w, s, key, m, h);
-    arena_reset(&w->w.a, mark);
-    return rc;
+    *to = (struct write_target){ 0 };
+    if (write2_series_key(&w->r, s, w->o.typed, &w->key)) to->key = buf_view(&w->key);
+    bool known = to->key.n && st->ops->lookup &&
+                 st->ops->lookup(st, to->key.p, to->key.n, &to->h);
+    /* words come behind those of the samples before them */
+    if (UNLIKELY(!known || (!s->n_samples && !s->n_histograms))) TRY(write_flush(&w->w));
+    if (!known) return target_new(w, s, m, to);
+    TRY(check_metadata(w, s, m));
+    return say_empty(w, s);
 }
 
 static errc v2_series_again(struct write *base, str message, series_handle *h)
@@ -190,6 +186,7 @@ static errc v2_refused(struct write *base, str message, int64_t t, errc rc, cons
         if (base->e) *base->e = *why;
         return rc;
     }
+    w->refused++;
     struct arena_mark mark = arena_mark(&base->a);
     struct labels l;
     if (labels_of(w, message, &l)) write_log_refused(l, t, why);
@@ -203,56 +200,52 @@ static const struct write_ops v2_ops = { .series_again = v2_series_again, .refus
 /* ---- what it holds */
 
 /* With its start timestamp: one by one, behind those that wait. */
-static errc put_started(struct write *w, series_handle *h, str message, struct write2_sample x)
+static errc put_started(
+    struct write *w, struct write_target *to, str message, const struct write2_sample *x)
 {
     struct err why = { 0 };
     TRY(write_flush(w));
-    errc rc = write_too_far(w, x.t, &why);
-    if (rc == OK) rc = w->app->ops->append(w->app, *h, x.t, x.v, x.st, &why);
+    errc rc = write_admit(w, to, x->t, &why);
+    if (rc == OK) rc = w->app->ops->append(w->app, to->h, x->t, x->v, x->st, &why);
     if (rc == ERR_NOT_FOUND) {
-        TRY(w->ops->series_again(w, message, h));
-        rc = w->app->ops->append(w->app, *h, x.t, x.v, x.st, &why);
+        TRY(w->ops->series_again(w, message, &to->h));
+        rc = w->app->ops->append(w->app, to->h, x->t, x->v, x->st, &why);
     }
-    if (rc != OK) return w->ops->refused(w, message, x.t, rc, &why);
+    if (rc != OK) return w->ops->refused(w, message, x->t, rc, &why);
     w->taken++;
     return OK;
 }
 
-static errc put_floats(struct write_v2 *w, struct write2_series *s, series_handle *h)
+static errc put_floats(struct write_v2 *w, struct write2_series *s, struct write_target *to)
 {
     for (struct write2_sample x; write2_series_sample(s, &x);) {
-        if (w->o.start_times && x.st && x.t) TRY(put_started(&w->w, h, s->message, x));
-        else TRY(write_float(&w->w, *h, s->message, x.t, x.v));
+        if (w->o.start_times && x.st && x.t) TRY(put_started(&w->w, to, s->message, &x));
+        else TRY(write_float(&w->w, to, s->message, x.t, x.v));
     }
     return OK;
 }
 
 static errc put_histogram(
-    struct write_v2 *w, const struct write2_series *s, series_handle *h, str message)
+    struct write_v2 *w, const struct write2_series *s, struct write_target *to, str message)
 {
-    struct write *b = &w->w;
     struct pb_histogram x;
-    struct err why = { 0 };
-    TRY(pb_histogram_decode(&x, message, &b->a, b->e));
+    TRY(pb_histogram_decode(&x, message, &w->w.a, w->w.e));
     if (!w->o.start_times || !x.t) x.st = 0;
-    errc rc = write_histogram(b, *h, &x, &why);
-    if (rc == ERR_NOT_FOUND) {
-        TRY(b->ops->series_again(b, s->message, h));
-        rc = write_histogram(b, *h, &x, &why);
-    }
-    if (rc != OK) return b->ops->refused(b, s->message, x.t, rc, &why);
-    w->stats->histograms++;
+    uint64_t refused = w->refused;
+    TRY(write_histogram(&w->w, to, s->message, &x));
+    w->stats->histograms += w->refused == refused;
     return OK;
 }
 
 /* Floats before them are in the appender, so that it knows their order. */
-static errc put_histograms(struct write_v2 *w, const struct write2_series *s, series_handle *h)
+static errc put_histograms(
+    struct write_v2 *w, const struct write2_series *s, struct write_target *to)
 {
     cursor c = cur_of(s->message);
     TRY(write_flush(&w->w));
     for (str message; write2_series_other(&c, WRITE2_HISTOGRAM, &message);) {
         struct arena_mark mark = arena_mark(&w->w.a);
-        errc rc = put_histogram(w, s, h, message);
+        errc rc = put_histogram(w, s, to, message);
         arena_reset(&w->w.a, mark);
         TRY(rc);
     }
@@ -275,7 +268,7 @@ static errc put_exemplar(
         say_end(w);
         return OK;
     }
-    rc = write_too_far(&w->w, x.t, &why);
+    rc = h ? write_too_far(&w->w, x.t, &why) : err_set(&why, ERR_NOT_FOUND, "unknown series");
     if (rc == OK) rc = w->w.app->ops->exemplar(w->w.app, h, &x, &why);
     if (rc == OK) {
         w->stats->exemplars++;
@@ -301,21 +294,28 @@ static errc put_exemplars(struct write_v2 *w, const struct write2_series *s, ser
     return OK;
 }
 
-static errc store_series(struct write_v2 *w, struct write2_series *s)
+static errc put_series(struct write_v2 *w, struct write2_series *s)
 {
     struct metadata m;
-    series_handle h;
-    errc rc = series_find(w, s, &m, &h);
-    if (rc == ERR_BAD_INPUT || rc == ERR_LIMIT) return OK;
+    struct write_target to;
+    errc rc = target_of(w, s, &m, &to);
+    if (rc == ERR_BAD_INPUT) return OK;
     TRY(rc);
-    TRY(put_floats(w, s, &h));
-    if (s->n_histograms) TRY(put_histograms(w, s, &h));
-    if (s->n_exemplars) TRY(put_exemplars(w, s, h));
-    if (w->o.metadata) {
-        rc = w->w.app->ops->metadata(w->w.app, h, &m, NULL);
-        if (rc != OK && rc != ERR_NOT_FOUND) return rc;
-    }
-    return OK;
+    TRY(put_floats(w, s, &to));
+    if (s->n_histograms) TRY(put_histograms(w, s, &to));
+    bool there = (!s->n_exemplars && !w->o.metadata) || write_target_is_there(&w->w, &to);
+    if (s->n_exemplars) TRY(put_exemplars(w, s, to.h));
+    if (!w->o.metadata || !there) return OK;
+    rc = w->w.app->ops->metadata(w->w.app, to.h, &m, NULL);
+    return rc == ERR_NOT_FOUND ? OK : rc;
+}
+
+static errc store_series(struct write_v2 *w, struct write2_series *s)
+{
+    struct arena_mark mark = arena_mark(&w->w.a);
+    errc rc = put_series(w, s);
+    arena_reset(&w->w.a, mark);
+    return rc;
 }
 
 static errc store_all(struct write_v2 *w)

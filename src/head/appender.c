@@ -77,7 +77,8 @@ struct head_appender {
     uint64_t seq;
     int64_t min_valid;
     int64_t head_maxt, window_ms; /* of late samples; window_ms 0: none are taken */
-    bool refuse_late;             /* asked for by who appends */
+    bool refuse_late;             /* asked for by who appends, this and the next */
+    bool all_or_nothing;
     /* min_valid is set: the head had a time when this began, or got one */
     bool timed;
     VEC(struct pending) pending;
@@ -130,7 +131,7 @@ static void appender_end(struct head_appender *a)
     appender_drop_early(a);
     a->pending.n = 0;
     if (a->late.n) vec_fini(&a->late);
-    a->refuse_late = false;
+    a->refuse_late = a->all_or_nothing = false;
     bool keep = a->pending.cap <= IDLE_PENDING_MAX;
     appender_charge(a);
     mtx_lock(&h->appenders_mu);
@@ -195,6 +196,14 @@ static errc appender_series(
     *out = series_handle_of(&h->series, slot);
     if (made) metric_inc(&head_series_created);
     return OK;
+}
+
+static bool appender_find(struct appender *base, struct labels l, series_handle *out)
+{
+    struct head *h = CONTAINER_OF(base, struct head_appender, base)->head;
+    uint32_t slot = series_find(&h->series, l);
+    if (slot) *out = series_handle_of(&h->series, slot);
+    return slot != 0;
 }
 
 /* A sample on its way: h NULL: a float. */
@@ -434,7 +443,9 @@ static errc appender_append_batch(struct appender *base, const series_handle *h,
         a->pending.n = (size_t)(to - a->pending.at);
         results[i] = (uint8_t)appender_add(a, h[i], t[i], v[i], e);
         to = a->pending.at + a->pending.n;
-        if (UNLIKELY(results[i] != OK)) e = NULL;
+        if (LIKELY(results[i] == OK)) continue;
+        if (a->all_or_nothing && results[i] != ERR_NOT_FOUND) break;
+        e = NULL;
     }
     a->pending.n = (size_t)(to - a->pending.at);
     if (a->pending.n - a->early.n >= EARLY_SAMPLES && a->head->opts.wal && appender_is_simple(a))
@@ -442,10 +453,20 @@ static errc appender_append_batch(struct appender *base, const series_handle *h,
     return OK;
 }
 
+static errc appender_admits(struct appender *base, int64_t t, bool histogram, struct err *e)
+{
+    struct head_appender *a = CONTAINER_OF(base, struct head_appender, base);
+    if (UNLIKELY(!a->timed)) appender_first_time(a, t);
+    if (a->window_ms || t >= a->min_valid) return OK;
+    metric_add_to((histogram ? histogram_of : float_of)(&out_of_bounds), 1);
+    return err_set(e, ERR_OUT_OF_BOUNDS, "%.*s", STR_ARG(sample_refusal(ERR_OUT_OF_BOUNDS)));
+}
+
 static errc appender_histogram(struct appender *base, series_handle h, int64_t t, int64_t st,
     const struct int_histogram *whole, const struct histogram *floats, struct err *e)
 {
     struct head_appender *a = CONTAINER_OF(base, struct head_appender, base);
+    TRY(appender_admits(base, t, true, e));
     TRY(whole ? int_histogram_validate(whole, e) : histogram_validate(floats, e));
     if (wants_zero(a, t, st)) {
         struct int_histogram zero_whole = { .hint = RESET_YES };
@@ -583,7 +604,7 @@ static void apply_refused(errc rc, struct counts *n)
 {
     if (rc == ERR_OUT_OF_BOUNDS) n->out_of_bounds++;
     else if (rc == ERR_TOO_OLD) n->too_old++;
-    else if (rc != ERR_NOT_FOUND) n->out_of_order++;
+    else if (rc != ERR_NOT_FOUND && rc != ERR_DUPLICATE) n->out_of_order++;
 }
 
 /* A float that came late. A stale marker behind a histogram becomes one of its kind; slot
@@ -761,6 +782,11 @@ static void appender_refuse_late(struct appender *base, bool refuse)
     CONTAINER_OF(base, struct head_appender, base)->refuse_late = refuse;
 }
 
+static void appender_all_or_nothing(struct appender *base)
+{
+    CONTAINER_OF(base, struct head_appender, base)->all_or_nothing = true;
+}
+
 static void appender_rollback(struct appender *base)
 {
     appender_end(CONTAINER_OF(base, struct head_appender, base));
@@ -768,12 +794,15 @@ static void appender_rollback(struct appender *base)
 
 static const struct appender_ops head_appender_ops = {
     .series = appender_series,
+    .find = appender_find,
     .append = appender_append,
     .append_batch = appender_append_batch,
     .histogram = appender_histogram,
     .exemplar = appender_exemplar,
     .metadata = appender_metadata,
+    .admits = appender_admits,
     .refuse_late = appender_refuse_late,
+    .all_or_nothing = appender_all_or_nothing,
     .commit = appender_commit,
     .rollback = appender_rollback,
 };

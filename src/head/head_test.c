@@ -146,6 +146,40 @@ TEST(append_rules)
     head_close(h);
 }
 
+/* What writers ask before they make a series, and what is left out when the request is lost. */
+TEST(series_are_not_made_in_vain)
+{
+    struct head *h = open_head();
+    put(h, S("known"), 100 * 3600000, 1);
+    struct appender *a = begin(h);
+    struct label l;
+    struct err e = { 0 };
+    series_handle found, made;
+    EXPECT_OK(a->ops->series(a, one_label(&l, S("known")), &made, NULL));
+    EXPECT(a->ops->find(a, one_label(&l, S("known")), &found) && found == made);
+    EXPECT(!a->ops->find(a, one_label(&l, S("unknown")), &found));
+    struct label other = { S("known"), S("known") };
+    EXPECT(!a->ops->find(a, (struct labels){ &other, 1 }, &found));
+    EXPECT_OK(a->ops->admits(a, 100 * 3600000, false, &e));
+    EXPECT_EQ(a->ops->admits(a, 98 * 3600000, false, &e), ERR_OUT_OF_BOUNDS);
+    EXPECT_STR(err_str(&e), S("out of bounds"));
+    EXPECT_EQ(a->ops->admits(a, 98 * 3600000, true, NULL), ERR_OUT_OF_BOUNDS);
+
+    const series_handle handles[] = { made, 0, made, made };
+    const int64_t t[] = { 100 * 3600000 + 1, 100 * 3600000 + 2, 1, 2 };
+    const double v[] = { 1, 1, 1, 1 };
+    uint8_t results[4];
+    EXPECT_OK(a->ops->append_batch(a, handles, t, v, ARRAY_LEN(t), results, NULL));
+    EXPECT(results[1] == ERR_NOT_FOUND && results[2] == ERR_OUT_OF_BOUNDS);
+    EXPECT_EQ(results[3], ERR_OUT_OF_BOUNDS);
+    a->ops->all_or_nothing(a);
+    EXPECT_OK(a->ops->append_batch(a, handles, t, v, ARRAY_LEN(t), results, NULL));
+    EXPECT(results[1] == ERR_NOT_FOUND && results[2] == ERR_OUT_OF_BOUNDS);
+    EXPECT_EQ(results[3], OK);                 /* nobody looked */
+    a->ops->rollback(a);
+    head_close(h);
+}
+
 TEST(batches_are_seen_whole)
 {
     struct head *h = open_head();

@@ -206,6 +206,19 @@ static errc key_of(struct series_index *x, struct labels l, struct key *k, struc
     return OK;
 }
 
+/* As key_of, but nothing is interned: false: no series has these labels. */
+static bool key_known(struct series_index *x, struct labels l, struct key *k)
+{
+    if (l.n > PAIRS_MAX) return false;
+    for (k->n = 0; k->n < l.n; k->n++) {
+        uint32_t name = symbols_find_name(&x->symbols, l.at[k->n].name);
+        k->pairs[k->n] = name ? symbols_find_pair(&x->symbols, name, l.at[k->n].value) : 0;
+        if (!k->pairs[k->n]) return false;
+    }
+    key_close(x, k);
+    return true;
+}
+
 static uint32_t series_find_locked(struct series_index *x, const struct key *k)
 {
     const struct series_table *t = table_of(x, k->hash);
@@ -294,6 +307,15 @@ errc series_get(struct series_index *x, struct labels l, struct wal *wal, sref r
     cond_signal(&x->passed);
     mtx_unlock(&x->create);
     return rc;
+}
+
+uint32_t series_find(struct series_index *x, struct labels l)
+{
+    struct key k;
+    mtx_lock(&x->create);
+    uint32_t slot = key_known(x, l, &k) ? series_find_locked(x, &k) : 0;
+    mtx_unlock(&x->create);
+    return slot;
 }
 
 void series_reserve_ref(struct series_index *x, sref ref)

@@ -65,6 +65,7 @@ void series_fini(struct series_index *x);
  * 0: the next one. */
 MUST_USE errc series_get(struct series_index *x, struct labels l, struct wal *wal, sref ref,
     uint32_t *slot, bool *made, struct err *e);
+uint32_t series_find(struct series_index *x, struct labels l);  /* its slot; 0: there is none */
 /* it and all below are never given */
 void series_reserve_ref(struct series_index *x, sref ref);
 

@@ -43,14 +43,14 @@ errc write2_request_read(struct write2_request *r, str body, struct arena *a, st
     return cur_ok(&c) ? OK : pb_error(e);
 }
 
-static void take_refs(struct arena *a, write2_refs *to, const struct pb_field *f)
+/* f: the field behind which c stands. Packed numbers are read as pb_check does: until their bytes
+ * are used up, whatever the last one takes of what follows. */
+static void take_refs(struct arena *a, write2_refs *to, const struct pb_field *f, cursor *c)
 {
     if (f->wire == PB_VARINT) avec_push(a, to, (uint32_t)f->u);
     if (f->wire != PB_BYTES) return;
-    for (cursor c = cur_of(f->bytes); cur_left(&c);) {
-        uint32_t ref = (uint32_t)pb_varint(&c);
-        if (cur_ok(&c)) avec_push(a, to, ref);
-    }
+    const uint8_t *end = f->bytes.p + f->bytes.n;
+    for (c->p = f->bytes.p; c->p < end && cur_ok(c);) avec_push(a, to, (uint32_t)pb_varint(c));
 }
 
 static enum metric_type type_of(uint64_t n)
@@ -79,7 +79,7 @@ void write2_series_again(struct write2_request *r, str message, struct write2_se
     r->refs.n = 0;
     for (const uint8_t *at = c.p; pb_next(&c, &f); at = c.p) {
         switch (f.number) {
-        case TS_REFS: take_refs(r->a, &r->refs, &f); break;
+        case TS_REFS: take_refs(r->a, &r->refs, &f, &c); break;
         case TS_SAMPLES:
             if (out->n_samples++ == 0) out->samples = (cursor){ at, c.end, false };
             break;
@@ -202,7 +202,7 @@ errc write2_exemplar(struct write2_request *r, str message, struct exemplar *out
     write2_refs refs = { 0 };
     cursor c = cur_of(message);
     for (struct pb_field f; pb_next(&c, &f);) {
-        if (f.number == EXEMPLAR_REFS) take_refs(r->a, &refs, &f);
+        if (f.number == EXEMPLAR_REFS) take_refs(r->a, &refs, &f, &c);
         else if (f.number == EXEMPLAR_VALUE) x.v = f64_of_bits(f.u);
         else if (f.number == EXEMPLAR_TIMESTAMP) x.t = (int64_t)f.u;
     }

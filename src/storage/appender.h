@@ -42,6 +42,8 @@ struct appender { const struct appender_ops *ops; };
 struct appender_ops {
     /* Finds or creates the series. `labels` sorted, no empty values. */
     errc (*series)(struct appender *a, struct labels labels, series_handle *out, struct err *e);
+    /* The series, if it is there. NULL: nobody knows. */
+    bool (*find)(struct appender *a, struct labels labels, series_handle *out);
     /* Appends one float to a known series. st: start timestamp, 0 = none. */
     errc (*append)(
         struct appender *a, series_handle h, int64_t t, double v, int64_t st, struct err *e);
@@ -63,9 +65,15 @@ struct appender_ops {
     errc (*metadata)(struct appender *a, series_handle h, const struct metadata *m, struct err *e);
     errc (*commit)(struct appender *a, struct err *e);
     void (*rollback)(struct appender *a);
+    /* Is the time of a sample good enough to make a series for it? Who asks before that leaves no
+     * empty series behind; ERR_OUT_OF_BOUNDS as an append would say and count it. NULL: any is. */
+    errc (*admits)(struct appender *a, int64_t t, bool histogram, struct err *e);
     /* From here on what is not behind its series' newest sample is ERR_OUT_OF_ORDER, also where
      * late samples are taken. NULL: they never are. */
     void (*refuse_late)(struct appender *a, bool refuse);
+    /* The first sample that is refused, but for one whose series is gone, will end the request:
+     * append_batch need not look at those behind it, whose results are OK. NULL: it does. */
+    void (*all_or_nothing)(struct appender *a);
 };
 
 /* What opens appenders: the head of a database, or a fake in tests. */

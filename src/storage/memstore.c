@@ -244,14 +244,14 @@ static void mem_appender_rollback(struct appender *base)
 }
 
 static const struct appender_ops mem_appender_ops = {
-    mem_appender_series,
-    mem_appender_append,
-    mem_appender_batch,
-    mem_appender_histogram,
-    mem_appender_exemplar,
-    mem_appender_metadata,
-    mem_appender_commit,
-    mem_appender_rollback,
+    .series = mem_appender_series,
+    .append = mem_appender_append,
+    .append_batch = mem_appender_batch,
+    .histogram = mem_appender_histogram,
+    .exemplar = mem_appender_exemplar,
+    .metadata = mem_appender_metadata,
+    .commit = mem_appender_commit,
+    .rollback = mem_appender_rollback,
 };
 
 static errc mem_begin(struct appendable *base, struct appender **out, struct err *e UNUSED)
