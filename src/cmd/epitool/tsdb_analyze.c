@@ -208,7 +208,9 @@ static void put_figures(struct buf *b, const char *what, figures *f, int64_t tot
     int64_t *counts = mem_zalloc(n * sizeof(*counts));
     for (size_t i = 0; i < f->n; i++) {
         sum += f->at[i];
-        most = MAX(most, ++counts[(f->at[i] - start) / step]);
+        int64_t *count = &counts[(f->at[i] - start) / step];
+        ++*count;
+        most = MAX(most, *count);
     }
     buf_fmt(b, "%s (min/avg/max): %" PRId64 "/%" PRId64 "/%" PRId64 "\n", what, min,
         sum / (int64_t)f->n, max);
