@@ -214,6 +214,47 @@ void byte_append_float(
     slot_appended(c, slot, t, sample_is_stale(v));
 }
 
+/* ---- as it was left ---- */
+
+/* A histogram that follows is compared with the last one here: the chunk's state is made anew.
+ * Floats are bytes that nothing is added to. */
+static errc restore_data(struct byte_chunk *b, str data, struct err *e)
+{
+    if (chunk_enc_is_float(b->enc)) {
+        b->bytes = mem_alloc(data.n);
+        memcpy(b->bytes, data.p, data.n);
+        return OK;
+    }
+    struct hist_app app;
+    TRY(hist_app_open(&app, b->enc, data, NULL, e));
+    b->hist = NEW(struct hist_app);
+    *b->hist = app;
+    return OK;
+}
+
+errc byte_chunk_restore(
+    struct store *s, struct slot *slot, const struct byte_restored *x, struct err *e)
+{
+    assert(!slot->n && x->n && x->n <= UINT16_MAX);
+    uint32_t i = chunk_new(s, x->enc, x->mint);
+    struct byte_chunk *b = byte_chunk_at(s, i);
+    b->cut = (struct cut_state){
+        .mint = x->mint, .maxt = x->maxt, .next_at = x->maxt, .n = x->n, .bytes = x->data.n
+    };
+    errc rc = restore_data(b, x->data, e);
+    if (rc != OK) {
+        byte_chunk_free(s, i);
+        return rc;
+    }
+    if (b->hist) charge_open(b);
+    else charge(b, sizeof(*b) + x->data.n);
+    slot->first_cell = i;
+    slot->n = (uint16_t)x->n;
+    slot_flag(slot, SLOT_BYTES, 0);
+    slot_set_last_t(slot, x->maxt);
+    return OK;
+}
+
 /* ---- the same once more? ---- */
 
 static struct int_histogram whole_of(const struct hist_words *w)

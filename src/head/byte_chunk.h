@@ -51,6 +51,12 @@ void byte_append_histogram(struct open_ctx *c, uint32_t slot_i, struct slot *slo
 void byte_append_float(
     struct open_ctx *c, uint32_t slot_i, struct slot *slot, int64_t t, int64_t st, double v);
 
+/* An open chunk as it was left when the head was written down: the next sample begins another one.
+ * ERR_CORRUPT: it is none. REQUIRES: the slot has none; its newest sample is told by the caller. */
+struct byte_restored { uint8_t enc; str data; int64_t mint, maxt; size_t n; };
+MUST_USE errc byte_chunk_restore(
+    struct store *s, struct slot *slot, const struct byte_restored *x, struct err *e);
+
 /* May a float go straight to open_append? */
 static inline bool slot_takes_plain(const struct store *s, const struct slot *slot)
 {

@@ -2,10 +2,11 @@
 
 #include "base/map.h"
 #include "chunk/chunk.h"
+#include "chunk/chunk_iter.h"
 #include "head/exemplars.h"
 #include "head/head_impl.h"
 #include "head/snapshot_codec.h"
-#include "wal/record.h"
+#include "wal/rec_histogram.h"
 #include "wal/wal.h"
 
 #include <stdlib.h>
@@ -18,6 +19,8 @@ struct writing {
     struct wal_batch *batch;
     struct chunk_copy *copy;
     struct buf bytes;                          /* of an open chunk */
+    struct chunk_iter iter;                    /* of one held as bytes */
+    struct buf last;                           /* its newest histogram */
     struct arena labels;                       /* of one series */
     struct map refs;                           /* hash of labels -> ref; of exemplars only */
     VEC(struct ref_exemplar) exemplars;
@@ -41,6 +44,29 @@ static uint64_t labels_key(struct labels l)
     return h ? h : 1;
 }
 
+/* The newest sample of a chunk that is held as bytes. A hint but that of gauges says what came
+ * before, which is not known here. */
+static errc take_last(struct writing *w, struct snapshot_series *s, struct err *e)
+{
+    struct rec_histogram r;
+    buf_reset(&w->last);
+    TRY(chunk_iter_reset(&w->iter, s->enc, s->data, e));
+    for (struct sample_batch b; !w->iter.ended;) {
+        TRY(chunk_iter_fill(&w->iter, &b, e));
+        if (!b.n || !w->iter.ended) continue;
+        if (b.kind == SAMPLE_FLOAT) {
+            s->last = b.v[b.n - 1];
+            return OK;
+        }
+        r = b.kind == SAMPLE_HISTOGRAM ? rec_histogram_of_int(b.ih[b.n - 1])
+                                       : rec_histogram_of_float(b.h[b.n - 1]);
+        if (r.hint != RESET_GAUGE) r.hint = RESET_UNKNOWN;
+        rec_histogram_encode(&w->last, &r);
+        s->last_histogram = buf_view(&w->last);
+    }
+    return OK;
+}
+
 /* The open chunk of a slot, if it has one. */
 static errc take_chunk(
     struct writing *w, uint32_t slot_i, struct snapshot_series *s, struct err *e)
@@ -54,18 +80,14 @@ static errc take_chunk(
     slot_unlock(slot);
     if (!s->has_chunk) return OK;
     s->enc = chunk_copy_enc(w->copy);
-    if (s->enc != CHUNK_XOR)
-        return err_set(e, ERR_UNSUPPORTED, "an open chunk is of encoding %.*s",
-            STR_ARG(chunk_enc_name(s->enc)));
-    double v[RUN_MAX];
-    chunk_copy_values(w->copy, w->copy->n, v);
     buf_reset(&w->bytes);
     (void)chunk_copy_encode(w->copy, &w->bytes);
     s->data = buf_view(&w->bytes);
     s->mint = w->copy->mint;
     s->maxt = w->copy->maxt;
-    s->last = v[w->copy->n - 1];
     w->n.chunks++;
+    if (w->copy->coding == CODING_BYTES) return take_last(w, s, e);
+    s->last = f64_of_bits(w->copy->last_v);
     return OK;
 }
 
@@ -158,6 +180,7 @@ errc memory_snapshot_write(
     struct writing w = { .h = h, .to = to, .batch = wal_batch_new(to) };
     struct reclaim_reader reader;
     w.copy = mem_zalloc(sizeof(*w.copy));
+    chunk_iter_init(&w.iter);
     reclaim_enter(&h->reclaim, &reader);
     errc rc = write_all(&w, e);
     reclaim_leave(&h->reclaim, &reader);
@@ -165,6 +188,8 @@ errc memory_snapshot_write(
     buf_fini(&w.copy->bytes);
     mem_free(w.copy);
     buf_fini(&w.bytes);
+    buf_fini(&w.last);
+    chunk_iter_fini(&w.iter);
     arena_fini(&w.labels);
     arena_fini(&w.kept);
     map_fini(&w.refs);

@@ -6,8 +6,7 @@
  *             written (REQUIRED)
  * Ownership   borrows
  * Threads     one, when no appender is open any more
- * Errors      ERR_IO, ERR_NO_SPACE; ERR_UNSUPPORTED: an open chunk is of histograms or XOR2,
- *             nothing is to be kept of what was written
+ * Errors      ERR_IO, ERR_NO_SPACE: nothing is to be kept of what was written
  * Format      head/snapshot_codec.h
  */
 #ifndef EPI_HEAD_MEMORY_SNAPSHOT_H

@@ -242,6 +242,68 @@ static void slot_rename(struct head_replay *r, uint32_t slot, sref ref)
     cold->ref = ref;
 }
 
+/* ---- a memory snapshot ---- */
+
+struct head *head_replay_head(const struct head_replay *r) { return r->head; }
+
+static errc restore_open(
+    struct head_replay *r, uint32_t slot, const struct restored_chunk *c, struct err *e)
+{
+    struct store *st = &r->head->store;
+    struct slot *s = store_slot(st, slot);
+    struct byte_restored x = { c->enc, c->data, c->mint, c->maxt, c->n };
+    slot_lock(s);
+    errc rc = byte_chunk_restore(st, s, &x, e);
+    if (rc == OK) {
+        s->last_v = c->last_v;
+        slot_set_last(st, s, c->hist_flag, c->buckets);
+        slot_set_stale(st, s, c->stale);
+    }
+    slot_unlock(s);
+    if (rc != OK) return rc;
+    atomic_fetch_add_explicit(&r->head->n_chunks, 1, memory_order_relaxed);
+    head_saw_time(r->head, c->mint, c->maxt);
+    return OK;
+}
+
+errc head_replay_restore(struct head_replay *r, sref ref, struct labels labels,
+    const struct restored_chunk *open, struct err *e)
+{
+    uint32_t slot;
+    bool made;
+    series_reserve_ref(&r->head->series, ref);
+    if (!ref) return err_set(e, ERR_CORRUPT, "memory snapshot: a series with ref 0");
+    TRY(series_get(&r->head->series, labels, NULL, ref, &slot, &made, e));
+    struct replay_ref *x = replay_ref_add(&r->refs, ref);
+    if (!made || replay_ref_slot(x))
+        return err_set(e, ERR_CORRUPT, "memory snapshot: series ref %" PRIu64 " twice", ref);
+    slot_made(r, slot);
+    ooo_found_attach(&r->late, r->head, slot, ref);
+    r->stats.series++;
+    metric_inc(&head_series_created);
+    struct chunk_list list = x->chunks ? r->lists.at[x->chunks - 1] : (struct chunk_list){ 0 };
+    int64_t covered = list.last ? r->chunks.at[list.last - 1].c.maxt : INT64_MIN;
+    struct slot *s = store_slot(&r->head->store, slot);
+    slot_lock(s);
+    if (list.first) slot_reset_locked(r, s, list.first);
+    slot_unlock(s);
+    bool ahead = open && covered < open->mint;
+    x->restored = true;
+    replay_ref_give(x, 0, slot, ahead ? open->maxt : covered);
+    return ahead ? restore_open(r, slot, open, e) : OK;
+}
+
+bool head_replay_restore_exemplar(struct head_replay *r, const struct ref_exemplar *x)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    uint32_t slot = router_slot(r, x->ref);
+    struct exemplar ex = { x->labels, x->v, x->t, false };
+    if (slot) replay_other_apply(r->head, replay_other_exemplar(&a, slot, &ex));
+    return slot != 0;
+}
+
+/* ---- the router, on ---- */
+
 errc head_replay_series(struct head_replay *r, replay_mark mark, sref ref, struct labels labels,
     struct replay_reset *out, struct err *e)
 {
@@ -268,6 +330,8 @@ errc head_replay_series(struct head_replay *r, replay_mark mark, sref ref, struc
         return OK;
     }
     sref first = store_cold(&r->head->store, slot)->ref;
+    /* a checkpoint that is newer than the snapshot says it again */
+    if (x->restored && first == ref && replay_ref_slot(x) == slot) return OK;
     /* a series that begins anew: what is logged from here on names this ref */
     if (r->deleted.at[slot]) {
         store_cold(&r->head->store, slot)->ref = ref;
@@ -737,6 +801,14 @@ static void replay_free(struct head_replay *r)
     map_fini(&r->strange);
     mtx_fini(&r->mu);
     mem_free(r);
+}
+
+void head_replay_drop(struct head_replay *r)
+{
+    if (!r) return;
+    for (struct applier *a = r->idle_appliers; a; a = a->next) open_ctx_release(&a->ctx);
+    head_replay_applied(r);
+    replay_free(r);
 }
 
 void head_replay_finish(struct head_replay *r, struct head_replay_stats *stats)

@@ -10,8 +10,8 @@
  *             at or before the newest sample, is dropped. (3) A ref that was seen is never given
  *             again. (4) The marks say where in the log a record stands: a ref resolves to what the
  *             series records before it said, whatever the router has read since.
- * Ownership   head_replay_begin allocates, head_replay_finish frees. A decoder and its runs belong
- *             to who decodes, until head_replay_collect.
+ * Ownership   head_replay_begin allocates, head_replay_finish or head_replay_drop frees. A decoder
+ *             and its runs belong to who decodes, until head_replay_collect.
  * Threads     router: one thread, also beside decoders, but see head_replay_moves_*. A decoder: one
  *             thread. head_replay_apply: any, beside each other with different parts; no router, no
  *             decoder beside it, nor beside head_replay_collect. The head takes no appender before
@@ -84,6 +84,26 @@ MUST_USE errc head_replay_late_histogram(
     struct head_replay *r, sref ref, const struct ooo_sample *s, struct err *e);
 void head_replay_markers(struct head_replay *r, const struct ref_marker *m, size_t n);
 
+/* A memory snapshot, when all chunks are told and before the first record: a series, its open chunk
+ * (where the chunk files do not reach into it: who writes a chunk down does so after the snapshot),
+ * its exemplars. What was deleted goes to the head itself. ERR_CORRUPT: a series or a ref twice; the
+ * head is then to be thrown away. */
+struct restored_chunk {
+    uint8_t enc;
+    str data;
+    size_t n;
+    int64_t mint, maxt;
+    /* the newest sample: a float's bits; a histogram's buckets, SLOT_LAST_…; is it a marker? */
+    uint64_t last_v;
+    uint16_t buckets;
+    uint8_t hist_flag;
+    bool stale;
+};
+MUST_USE errc head_replay_restore(struct head_replay *r, sref ref, struct labels labels,
+    const struct restored_chunk *open, struct err *e);
+bool head_replay_restore_exemplar(struct head_replay *r, const struct ref_exemplar *x);
+struct head *head_replay_head(const struct head_replay *r);
+
 /* The router. A ref of any record is reserved, as is that of any chunk. What moves a ref from one
  * series to another waits until all records before it are decoded. */
 bool head_replay_moves_series(struct head_replay *r, sref ref, struct labels labels);
@@ -114,6 +134,9 @@ size_t head_replay_parts(const struct head_replay *r);
 /* each part once, then head_replay_applied */
 void head_replay_apply(struct head_replay *r, size_t part);
 void head_replay_applied(struct head_replay *r);
+
+/* Nothing more comes; the head may only be closed. NULL is fine. */
+void head_replay_drop(struct head_replay *r);
 
 /* When all is applied: series without samples go, the head takes appenders. */
 void head_replay_finish(struct head_replay *r, struct head_replay_stats *stats);

@@ -23,6 +23,7 @@ static void entry_copy(struct replay_ref *to, const struct replay_ref *from)
         replay_ref_slot(from), atomic_load_explicit(&from->covered, memory_order_relaxed));
     to->chunks = from->chunks;
     to->duplicate = from->duplicate;
+    to->restored = from->restored;
     atomic_store_explicit(
         &to->ref, atomic_load_explicit(&from->ref, memory_order_relaxed), memory_order_release);
 }

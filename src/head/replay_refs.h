@@ -27,9 +27,11 @@ struct replay_ref {
     _Atomic uint64_t since;                    /* the mark of the record that gave it its slot */
     _Atomic uint32_t slot;                     /* 0: none (yet); release, after covered and since */
     /* the writer's: its chunks of the chunk files; 0: none */
-    uint32_t chunks : 31;
+    uint32_t chunks : 30;
     /* the writer's: was given to a series that has another ref: stays so */
     uint32_t duplicate : 1;
+    /* the writer's: a memory snapshot gave it its series */
+    uint32_t restored : 1;
 };
 _Static_assert(sizeof(struct replay_ref) == 32, "two to a cache line");
 

@@ -25,8 +25,6 @@ COUNTER(truncations_failed, "prometheus_tsdb_head_truncations_failed_total",
     "Total number of head truncations that failed.")
 COUNTER(not_found, "prometheus_tsdb_head_series_not_found_total",
     "Total number of requests for series that were not found.")
-COUNTER(snapshot_errors, "prometheus_tsdb_snapshot_replay_error_total",
-    "Total number snapshot replays that failed.")
 
 /* Gauges are read when they are asked for, from the head that was opened last: a process has
  * one. */

@@ -205,6 +205,28 @@ static void compaction_begin(struct db *db)
     compaction_set_retention(db->compaction, db->o.retention);
 }
 
+/* A head as it is before the replay; one that was begun before goes. */
+static errc db_new_head(void *ctx, struct head **out, struct err *e)
+{
+    struct db *db = ctx;
+    struct head_opts o = { .wal = db->wal,
+        .disk = db->disk,
+        .chunk_range_ms = db->o.chunk_range_ms,
+        .samples_per_chunk = db->o.samples_per_chunk,
+        .many_sealed = db_many_sealed,
+        .many_sealed_ctx = db,
+        .exemplar_late_ms = db->o.ooo_window_ms,
+        .keeps = db->o.keeps };
+    head_close(STEAL(db->head));
+    TRY(head_open(&db->head, &o, e));
+    head_set_ooo_log(db->head, late_log(db));
+    head_set_ooo_window(db->head, db->o.ooo_window_ms);
+    if (blocks_reached(db->blocks) != INT64_MIN)
+        head_set_min_valid_time(db->head, blocks_reached(db->blocks));
+    *out = db->head;
+    return OK;
+}
+
 static errc open_parts(
     struct db *db, struct recover_chunks *chunks, struct db_opened *what, struct err *e)
 {
@@ -232,27 +254,17 @@ static errc open_parts(
     TRY_IN(
         e, chunk_disk_open(&db->disk, &co, recover_chunk_found, chunks, &found, e), "chunks_head");
     what->corruptions += found.corruptions;
-    struct recover_in in = {
-        .fs = fs, .backend = db->o.backend, .chunks = chunks, .workers = replay_workers(&db->o)
-    };
+    struct recover_in in = { .fs = fs,
+        .backend = db->o.backend,
+        .new_head = db_new_head,
+        .ctx = db,
+        .chunks = chunks,
+        .memory_snapshot = db->o.memory_snapshot && !found.corruptions,
+        .workers = replay_workers(&db->o) };
     TRY_IN(e, open_log(db, &in, what, e), "wal");
     TRY_IN(e, open_late_log(db, &in, e), "wbl");
-    struct head_opts ho = { .wal = db->wal,
-        .disk = db->disk,
-        .chunk_range_ms = db->o.chunk_range_ms,
-        .samples_per_chunk = db->o.samples_per_chunk,
-        .many_sealed = db_many_sealed,
-        .many_sealed_ctx = db,
-        .exemplar_late_ms = db->o.ooo_window_ms,
-        .keeps = db->o.keeps };
-    TRY(head_open(&db->head, &ho, e));
-    in.head = db->head;
-    head_set_ooo_log(db->head, late_log(db));
-    head_set_ooo_window(db->head, db->o.ooo_window_ms);
-    if (blocks_reached(db->blocks) != INT64_MIN)
-        head_set_min_valid_time(db->head, blocks_reached(db->blocks));
-    db_chunks_init(&db->chunks, db->blocks, db->head);
     TRY(recover_head(&in, what, e));
+    db_chunks_init(&db->chunks, db->blocks, db->head);
     db_queryable_add_head(&db->queryable, db->head);
     compaction_begin(db);
     return OK;

@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "head/memory_snapshot.h"
+#include "head/snapshot_load.h"
 #include "io/fs.h"
 #include "wal/wal.h"
 #include "wal/wal_reader.h"
@@ -62,6 +63,8 @@ static errc drop(struct fs *fs, str keep, bool unfinished, struct err *e)
     return rc;
 }
 
+errc memory_folder_remove(struct fs *fs, struct err *e) { return drop(fs, STR_EMPTY, false, e); }
+
 errc memory_folder_tidy(struct fs *fs, struct err *e) { return drop(fs, STR_EMPTY, true, e); }
 
 errc memory_folder_write(const struct memory_folder_of *of, struct err *e)
@@ -85,4 +88,68 @@ errc memory_folder_write(const struct memory_folder_of *of, struct err *e)
         kv_u64("chunks", n.chunks), kv_u64("tombstones", n.tombstones),
         kv_u64("exemplars", n.exemplars), kv_i64("took_ms", (clock_mono_ns() - began) / 1000000));
     return drop(of->fs, name, false, e);
+}
+
+/* SEGMENT.OFFSET behind the prefix; false: something else. */
+static bool place_of(str name, uint32_t *segment, uint64_t *offset)
+{
+    str first, second;
+    uint64_t seg;
+    if (!str_has_prefix(name, PREFIX)) return false;
+    if (!str_cut(str_from(name, PREFIX.n), '.', &first, &second)) return false;
+    if (!str_u64(first, &seg) || seg > UINT32_MAX || !str_u64(second, offset)) return false;
+    *segment = (uint32_t)seg;
+    return true;
+}
+
+errc memory_folder_newest(
+    struct memory_folder *out, struct fs *fs, struct arena *a, struct err *e)
+{
+    fs_entries all = { 0 };
+    struct memory_folder best = { 0 };
+    errc rc = fs_list(fs, S(""), a, &all, e);
+    for (size_t i = 0; i < all.n; i++) {
+        struct memory_folder f = { .name = all.at[i].name };
+        if (!all.at[i].is_dir || !place_of(f.name, &f.segment, &f.offset)) continue;
+        bool newer = f.segment != best.segment ? f.segment > best.segment : f.offset > best.offset;
+        if (!best.name.n || newer) best = f;
+    }
+    vec_fini(&all);
+    if (rc == OK) *out = best;
+    return rc;
+}
+
+static errc read_records(
+    struct wal_reader *from, struct snapshot_load *to, struct err *e)
+{
+    for (;;) {
+        struct wal_rec rec;
+        bool got = false;
+        TRY_IN(e, wal_reader_next(from, &rec, &got, e), "read records");
+        if (!got) return OK;
+        TRY_IN(e, snapshot_load_record(to, rec.bytes, e), "decode loop");
+    }
+}
+
+errc memory_folder_read(const struct memory_folder *f, struct fs *fs, enum io_backend backend,
+    struct head_replay *to, struct err *e)
+{
+    struct wal_reader *from = NULL;
+    struct wal_reader_opts o = {
+        .fs = fs, .dir = f->name, .backend = backend, .mode = WAL_STRICT, .last = UINT32_MAX
+    };
+    int64_t began = clock_mono_ns();
+    TRY_IN(e, wal_reader_open(&from, &o, e), "open chunk snapshot");
+    struct snapshot_load *load = snapshot_load_new(to);
+    errc rc = read_records(from, load, e);
+    struct snapshot_loaded n = snapshot_load_counts(load);
+    snapshot_load_free(load);
+    wal_reader_close(from);
+    if (rc != OK) return rc;
+    LOG(INFO, "chunk snapshot loaded", kv_str("dir", f->name), kv_u64("num_series", n.series),
+        kv_i64("took_ms", (clock_mono_ns() - began) / 1000000));
+    if (n.unknown)
+        LOG(WARN, "unknown series references during chunk snapshot replay",
+            kv_u64("count", n.unknown));
+    return OK;
 }

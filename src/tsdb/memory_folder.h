@@ -1,12 +1,14 @@
 /* memory_folder.h — the folder of a memory snapshot, chunk_snapshot.SEGMENT.OFFSET.
  *
  * What        Written when the database is closed, after its log: the name says how far the log
- *             is that it stands for. Older ones are removed.
+ *             is that it stands for. Older ones are removed. Read by the next opening, which then
+ *             needs the log from there on only.
  * Invariants  (1) A folder of that name is whole and durable. (2) What is in it is in the log and
- *             in the chunk files as well: who does not read it loses nothing.
+ *             in the chunk files as well: who does not read it loses nothing. (3) It goes before a
+ *             segment of the log is written anew: places in that are other ones then.
  * Ownership   borrows all
  * Threads     one, the head is at rest
- * Errors      ERR_IO, ERR_NO_SPACE; ERR_UNSUPPORTED: see memory_snapshot.h; nothing is left then
+ * Errors      ERR_IO, ERR_NO_SPACE: nothing is left of one that was being written
  * Format      docs/format/snapshot.md
  *
  * Durability step for fault_dropped(): memory.fsync.
@@ -15,12 +17,25 @@
 #define EPI_TSDB_MEMORY_FOLDER_H
 
 #include "base/compress.h"
+#include "io/reader.h"
 
 struct fs;
 struct head;
 struct memory_folder_of { struct fs *fs; struct head *head; enum compress_kind compress; };
 
 MUST_USE errc memory_folder_write(const struct memory_folder_of *of, struct err *e);
+/* The newest one; *name, in the arena: empty, there is none. */
+struct memory_folder { str name; uint32_t segment; uint64_t offset; };
+MUST_USE errc memory_folder_newest(
+    struct memory_folder *out, struct fs *fs, struct arena *a, struct err *e);
+/* Into a head that is rebuilt, when the chunk files are told. After a failure, ERR_CORRUPT if the
+ * folder is damaged, that head is to be thrown away. */
+struct head_replay;
+MUST_USE errc memory_folder_read(const struct memory_folder *f, struct fs *fs,
+    enum io_backend backend, struct head_replay *to, struct err *e);
+/* all of them */
+MUST_USE errc memory_folder_remove(struct fs *fs, struct err *e);
+
 /* what was interrupted goes */
 MUST_USE errc memory_folder_tidy(struct fs *fs, struct err *e);
 

@@ -4,7 +4,7 @@
 #include "tsdb/test_small.h"
 #include "wal/wal_reader.h"
 
-static struct db *open_with(struct fs *fs)
+static struct db *open_seen(struct fs *fs, struct db_opened *what)
 {
     struct db *db = NULL;
     struct db_opts o = { .fs = fs,
@@ -14,9 +14,11 @@ static struct db *open_with(struct fs *fs)
         .wal_segment_bytes = 32768,
         .memory_snapshot = true };
     struct err e = { 0 };
-    EXPECT_OK_E(db_open(&db, &o, NULL, &e), &e);
+    EXPECT_OK_E(db_open(&db, &o, what, &e), &e);
     return db;
 }
+
+static struct db *open_with(struct fs *fs) { return open_seen(fs, NULL); }
 
 /* The folders of memory snapshots; *name: the first. */
 static unsigned folders(struct fs *fs, struct arena *a, str *name)
@@ -82,6 +84,105 @@ TEST(memory_folder_is_replaced)
     hush(false);
 }
 
+/* Of a start from a snapshot: the log is read from there on. */
+TEST(memory_folder_is_read)
+{
+    static const struct {
+        const char *name;
+        int more;                              /* rounds after the snapshot, then a crash */
+        bool twice;                            /* and once more, from the same snapshot */
+        bool tick;                             /* chunks are written after it */
+    } cases[] = {
+        { "nothing after it", 0, false, false },
+        { "a little after it", 5, true, false },
+        { "chunks after it", 45, true, true },
+    };
+    hush(true);
+    TEST_EACH(c, cases) {
+        struct fs *fs = fs_sim_new(1);
+        struct db_opened what = { 0 };
+        struct db *db = open_with(fs);
+        fill(db, 0, 50);
+        EXPECT_OK(delete_of(db, 1, 10, 19));
+        close_db(db);
+        db = open_seen(fs, &what);
+        EXPECT_EQ(what.records, 0);
+        EXPECT_EQ(what.series, SERIES);
+        EXPECT_EQ(count(db, -1, 0, ROUNDS), 50 * SERIES - 10);
+        if (c->more) fill(db, 50, 50 + c->more);
+        if (c->tick) db_tick(db);
+        for (int again = c->twice; again >= 0; again--) {
+            EXPECT_OK(db_sync(db, NULL));
+            db_abandon(db);
+            db = open_seen(fs, &what);
+            EXPECT_EQ(count(db, -1, 0, ROUNDS), (50 + (unsigned)c->more) * SERIES - 10);
+            EXPECT_EQ(what.records, (uint64_t)c->more);
+            EXPECT_EQ(what.unknown_refs, 0);
+        }
+        close_db(db);
+        db = open_db(fs, 0);
+        EXPECT_EQ(count(db, -1, 0, ROUNDS), (50 + (unsigned)c->more) * SERIES - 10);
+        close_db(db);
+        fs_free(fs);
+    }
+    hush(false);
+}
+
+static void flip(struct fs *fs, str path, unsigned at)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    str all;
+    EXPECT_OK(fs_read_all(fs, path, &a, 1 << 20, &all, NULL));
+    uint8_t *copy = arena_alloc(&a, all.n);
+    memcpy(copy, all.p, all.n);
+    copy[at % all.n] ^= (uint8_t)(1u << at % 8);
+    EXPECT_OK(fs_write_durable(fs, path, str_of(copy, all.n), NULL));
+}
+
+TEST(memory_folder_broken)
+{
+    unsigned refused = 0;
+    hush(true);
+    for (unsigned seed = 0; seed < 60; seed++) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        struct fs *fs = fs_sim_new(1);
+        struct db_opened what = { 0 };
+        str name = STR_EMPTY;
+        struct db *db = open_with(fs);
+        fill(db, 0, 50);
+        close_db(db);
+        EXPECT_EQ(folders(fs, &a, &name), 1);
+        flip(fs, path_join(&a, name, S("00000000")), seed * 37);
+        db = open_seen(fs, &what);
+        EXPECT_EQ(count(db, -1, 0, ROUNDS), 50 * SERIES);
+        refused += what.records != 0;
+        EXPECT_EQ(folders(fs, &a, &name), what.records ? 0 : 1);
+        close_db(db);
+        fs_free(fs);
+    }
+    EXPECT(refused > 30);                      /* flips in the padding of the page harm nothing */
+    hush(false);
+}
+
+TEST(memory_folder_ahead_of_the_log)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct fs *fs = fs_sim_new(1);
+    str name = STR_EMPTY;
+    hush(true);
+    struct db *db = open_with(fs);
+    fill(db, 0, 50);
+    close_db(db);
+    EXPECT_EQ(folders(fs, &a, &name), 1);
+    EXPECT_OK(fs_rename(fs, name, S("chunk_snapshot.000999.0000000000"), NULL));
+    db = open_with(fs);
+    EXPECT_EQ(count(db, -1, 0, ROUNDS), 50 * SERIES);
+    EXPECT_EQ(folders(fs, &a, &name), 0);
+    close_db(db);
+    fs_free(fs);
+    hush(false);
+}
+
 TEST(power_cuts_after_memory_snapshot)
 {
     unsigned whole = 0, none = 0;
@@ -97,7 +198,7 @@ TEST(power_cuts_after_memory_snapshot)
         if (at) fs_sim_power_off_after(fs, at);
         bool closed = db_close(db, NULL) == OK && !at;
         fs_sim_crash(fs, SIM_LOSE_SOME);
-        db = open_db(fs, 0);
+        db = seed % 3 ? open_with(fs) : open_db(fs, 0);
         EXPECT_EQ(count(db, -1, 0, ROUNDS), 50 * SERIES);
         unsigned n = folders(fs, &a, &name);
         EXPECT(n <= 1 && (n == 1 || !closed));

@@ -22,7 +22,7 @@ struct rig {
     struct prng rnd;
 };
 
-static struct db *open_db(struct fs *fs, bool st)
+static struct db *open_db(struct fs *fs, bool st, bool snapshot, struct db_opened *what)
 {
     struct db_opts o = { .fs = fs,
         .backend = IO_BUFFERED,
@@ -30,6 +30,7 @@ static struct db *open_db(struct fs *fs, bool st)
         .wal_compress = COMPRESS_SNAPPY,
         .wal_segment_bytes = 65536,
         .chunk_range_ms = 3600000,
+        .memory_snapshot = snapshot,
         .keeps = { .max_exemplars = 100,
             .metadata = true,
             .start_times = st,
@@ -37,7 +38,7 @@ static struct db *open_db(struct fs *fs, bool st)
             .float_xor2 = st } };
     struct db *db = NULL;
     struct err e = { 0 };
-    EXPECT_OK_E(db_open(&db, &o, NULL, &e), &e);
+    EXPECT_OK_E(db_open(&db, &o, what, &e), &e);
     return db;
 }
 
@@ -175,12 +176,14 @@ TEST(mixed_series_stay)
 {
     static const struct {
         const char *name;
-        bool st, kill;
+        bool st, kill, snapshot;
     } cases[] = {
-        { "stopped", false, false },
-        { "killed", false, true },
-        { "start timestamps, stopped", true, false },
-        { "start timestamps, killed", true, true },
+        { "stopped", false, false, false },
+        { "killed", false, true, false },
+        { "start timestamps, stopped", true, false, false },
+        { "start timestamps, killed", true, true, false },
+        { "memory snapshots", false, false, true },
+        { "memory snapshots, start timestamps", true, false, true },
     };
     log_capture(log_nothing, NULL);
     TEST_EACH(c, cases) {
@@ -188,7 +191,8 @@ TEST(mixed_series_stay)
         struct fs *fs = fs_sim_new(1);
         struct arena a = { 0 };
         g->rnd = (struct prng){ test_seed() };
-        struct db *db = open_db(fs, c->st);
+        struct db_opened what = { 0 };
+        struct db *db = open_db(fs, c->st, c->snapshot, &what);
         for (int stage = 0; stage < 3; stage++) {
             fill(g, db, stage * COMMITS / 3, (stage + 1) * COMMITS / 3, c->st);
             expect_all(g, db);
@@ -196,7 +200,8 @@ TEST(mixed_series_stay)
             EXPECT(before.n > 0);
             if (c->kill) db_abandon(db);
             else EXPECT_OK(db_close(db, NULL));
-            db = open_db(fs, c->st);
+            db = open_db(fs, c->st, c->snapshot, &what);
+            EXPECT(what.records == 0 || !c->snapshot);
             expect_all(g, db);
             if (stage == 0) EXPECT_STR(exemplars_of(db, &a), before);
             EXPECT_OK(db_compact(db, NULL));

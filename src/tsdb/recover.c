@@ -7,6 +7,7 @@
 #include "head/ooo.h"
 #include "head/replay.h"
 #include "tsdb/late_reached.h"
+#include "tsdb/memory_folder.h"
 #include "tsdb/replay_log.h"
 #include "wal/orphans.h"
 #include "wal/rec_histogram.h"
@@ -19,6 +20,9 @@ COUNTER_VEC(m_unknown_refs, "prometheus_tsdb_wal_replay_unknown_refs_total",
 
 COUNTER_VEC(m_late_unknown, "prometheus_tsdb_wbl_replay_unknown_refs_total",
     "Total number of unknown series references encountered during WBL replay.", "type")
+
+COUNTER(m_snapshot_errors, "prometheus_tsdb_snapshot_replay_error_total",
+    "Total number snapshot replays that failed.")
 
 /* The chunks of one series follow each other in time; by_series maps its ref to a place in
  * last_maxt (index + 1). */
@@ -52,7 +56,14 @@ void recover_chunks_fini(struct recover_chunks *c)
     map_fini(&c->by_series);
 }
 
-struct recovery { const struct recover_in *in; struct replay_log *log; struct db_opened *what; };
+/* snapshot: that was read; its name is empty: none was */
+struct recovery {
+    const struct recover_in *in;
+    struct head_replay *replay;
+    struct replay_log *log;
+    struct memory_folder snapshot;
+    struct db_opened *what;
+};
 
 /* Makes what replaying found durable: damaged segments are set aside and written anew, missing ones
  * become empty ones. */
@@ -73,12 +84,12 @@ static errc repair_dir(const struct recover_in *in, str dir, uint32_t first, uin
     return OK;
 }
 
-static errc replay_and_repair(
-    struct recovery *r, str dir, uint32_t first, uint32_t last, struct err *e)
+static errc replay_and_repair(struct recovery *r, const struct replay_span *s, struct err *e)
 {
     segment_list bad = { 0 };
-    errc rc = replay_log_dir(r->log, dir, first, last, &bad, e);
-    if (rc == OK) rc = repair_dir(r->in, dir, first, last, &bad, e);
+    errc rc = replay_log_span(r->log, s, &bad, e);
+    if (rc == OK && bad.n) rc = memory_folder_remove(r->in->fs, e);
+    if (rc == OK) rc = repair_dir(r->in, s->dir, s->first, s->last, &bad, e);
     vec_fini(&bad);
     return rc;
 }
@@ -94,7 +105,8 @@ static errc replay_checkpoint(struct recovery *r, uint32_t number, struct err *e
     r->what->corruptions += moved;
     if (rc == OK) rc = wal_dir_list(&inside, r->in->fs, dir, e);
     if (rc == OK && inside.segments.n)
-        rc = replay_and_repair(r, dir, 0, vec_last(&inside.segments), e);
+        rc = replay_and_repair(
+            r, &(struct replay_span){ .dir = dir, .last = vec_last(&inside.segments) }, e);
     wal_dir_fini(&inside);
     arena_fini(&a);
     return rc;
@@ -103,25 +115,35 @@ static errc replay_checkpoint(struct recovery *r, uint32_t number, struct err *e
 /* segments before the first that count as lost and become empty ones */
 enum { LOST_FIRST_MAX = 1000 };
 
+/* Where the log is to be read from; the checkpoint is replayed, unless a snapshot is newer. */
+static errc replay_begin(
+    struct recovery *r, const struct wal_dir *dir, struct replay_span *log, struct err *e)
+{
+    const struct memory_folder *shot = r->snapshot.name.n ? &r->snapshot : NULL;
+    if (dir->has_checkpoint) {
+        log->first = dir->checkpoint + 1;
+        if (!shot || dir->checkpoint >= shot->segment)
+            TRY(replay_checkpoint(r, dir->checkpoint, e));
+    } else if (dir->segments.n && dir->segments.at[0] > LOST_FIRST_MAX) {
+        log->first = dir->segments.at[0];      /* nobody asks for so many numbers */
+    }
+    if (shot && shot->segment >= log->first) {
+        log->first = shot->segment;
+        log->offset = shot->offset;
+    }
+    return OK;
+}
+
 static errc replay_log(struct recovery *r, struct err *e)
 {
-    struct wal_dir dir = { 0 };
-    TRY(wal_dir_list(&dir, r->in->fs, S("wal"), e));
-    errc rc = OK;
-    uint32_t first = 0;
-    if (dir.has_checkpoint) {
-        first = dir.checkpoint + 1;
-        rc = replay_checkpoint(r, dir.checkpoint, e);
-    } else if (dir.segments.n && dir.segments.at[0] > LOST_FIRST_MAX) {
-        first = dir.segments.at[0];            /* nobody asks for so many numbers */
-    }
-    if (rc == OK && r->in->has_segments && r->in->last_segment >= first) {
-        db_replay_range(first, r->in->last_segment);
-        r->what->segments = r->in->last_segment - first + 1;
-        rc = replay_and_repair(r, S("wal"), first, r->in->last_segment, e);
-    }
-    wal_dir_fini(&dir);
-    return rc;
+    SCOPED(wal_dir_fini) struct wal_dir dir = { 0 };
+    struct replay_span log = { .dir = S("wal"), .last = r->in->last_segment };
+    TRY(wal_dir_list(&dir, r->in->fs, log.dir, e));
+    TRY(replay_begin(r, &dir, &log, e));
+    if (!r->in->has_segments || log.last < log.first) return OK;
+    db_replay_range(log.first, log.last);
+    r->what->segments = log.last - log.first + 1;
+    return replay_and_repair(r, &log, e);
 }
 
 /* Decodes one record of the log of late samples. */
@@ -278,6 +300,7 @@ static errc drop_orphans(const struct recover_in *in, const struct db_opened *wh
         parts[n++] = (struct wal_part){ S("wal"), log.has_checkpoint ? log.checkpoint + 1 : 0,
             in->last_segment };
     if (in->has_late) parts[n++] = (struct wal_part){ S("wbl"), in->first_late, in->last_late };
+    if (rc == OK) rc = memory_folder_remove(in->fs, e);
     if (rc == OK) rc = wal_orphans_drop(in->fs, in->backend, parts, n, &gone, e);
     if (rc == OK && gone.items)
         LOG(WARN, "log repaired: what named lost series is set aside", kv_u64("items", gone.items),
@@ -288,36 +311,94 @@ static errc drop_orphans(const struct recover_in *in, const struct db_opened *wh
     return rc;
 }
 
-errc recover_head(const struct recover_in *in, struct db_opened *what, struct err *e)
+/* ---- the head */
+
+static errc replay_new(struct recovery *r, struct err *e)
 {
-    struct head_replay *replay = head_replay_begin(in->head);
-    struct replay_log_opts o = { .fs = in->fs,
-        .backend = in->backend,
-        .replay = replay,
-        .workers = in->workers,
-        .progress = db_replay_at };
-    struct recovery r = { .in = in, .what = what, .log = replay_log_new(&o) };
-    uint64_t in_blocks = late_reached(in->fs, in->chunks);
-    for (size_t i = 0; i < in->chunks->all.n; i++) {
-        const struct chunk_found *c = &in->chunks->all.at[i];
+    struct head *head = NULL;
+    TRY(r->in->new_head(r->in->ctx, &head, e));
+    r->replay = head_replay_begin(head);
+    uint64_t in_blocks = late_reached(r->in->fs, r->in->chunks);
+    for (size_t i = 0; i < r->in->chunks->all.n; i++) {
+        const struct chunk_found *c = &r->in->chunks->all.at[i];
         if (c->ooo && c->ref <= in_blocks) continue;
         struct head_replay_chunk rc = { c->series, c->mint, c->maxt, c->ref, c->n, c->enc, c->ooo };
-        head_replay_chunk(replay, &rc);
+        head_replay_chunk(r->replay, &rc);
     }
-    errc rc = replay_log(&r, e);
-    struct replay_log_counts counts = { 0 };
+    return OK;
+}
+
+/* Does the log reach to where the snapshot was taken? */
+static bool log_reaches(const struct recover_in *in, const struct memory_folder *f)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct fs_stat st = { 0 };
+    if (!in->has_segments || in->last_segment < f->segment) return false;
+    if (fs_stat(in->fs, wal_segment_path(&a, S("wal"), f->segment), &st, NULL) != OK)
+        return in->last_segment > f->segment;
+    return st.size_bytes >= f->offset;
+}
+
+/* The newest snapshot, if it can be had. A broken one costs time, nothing else: all of it is in the
+ * log, too. */
+static errc read_snapshot(struct recovery *r, struct arena *a, struct err *e)
+{
+    struct memory_folder f = { 0 };
+    struct err why = { 0 };
+    TRY(memory_folder_newest(&f, r->in->fs, a, e));
+    if (!f.name.n) return OK;
+    if (!log_reaches(r->in, &f)) {
+        LOG(WARN, "Last WAL file is behind snapshot, removing snapshots");
+        return memory_folder_remove(r->in->fs, e);
+    }
+    if (memory_folder_read(&f, r->in->fs, r->in->backend, r->replay, &why) == OK) {
+        r->snapshot = f;
+        return OK;
+    }
+    LOG(ERROR, "Failed to load chunk snapshot", kv_err(&why));
+    metric_inc(&m_snapshot_errors);
+    head_replay_drop(STEAL(r->replay));
+    TRY(replay_new(r, e));
+    return why.code == ERR_CORRUPT ? memory_folder_remove(r->in->fs, e) : OK;
+}
+
+static errc replay_all(struct recovery *r, struct arena *a, struct err *e)
+{
+    TRY(replay_new(r, e));
+    if (r->in->memory_snapshot) TRY(read_snapshot(r, a, e));
+    struct replay_log_opts o = { .fs = r->in->fs,
+        .backend = r->in->backend,
+        .replay = r->replay,
+        .workers = r->in->workers,
+        .progress = db_replay_at };
+    r->log = replay_log_new(&o);
+    TRY(replay_log(r, e));
+    return OK;
+}
+
+static void recovered(struct recovery *r, const struct replay_log_counts *counts)
+{
     struct head_replay_stats st = { 0 };
-    replay_log_end(r.log, &counts);
+    head_replay_finish(STEAL(r->replay), &st);
+    count_unknown(&st, r->what);
+    count_late_unknown(&st, r->what);
+    r->what->records = counts->records;
+    r->what->corruptions += counts->corruptions;
+    r->what->series = st.series;
+    r->what->samples = st.samples;
+    r->what->chunks = st.chunks;
+}
+
+errc recover_head(const struct recover_in *in, struct db_opened *what, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct recovery r = { .in = in, .what = what };
+    struct replay_log_counts counts = { 0 };
+    errc rc = replay_all(&r, &a, e);
+    if (r.log) replay_log_end(r.log, &counts);
     replay_log_free(r.log);
-    if (rc == OK) rc = replay_late(&r, replay, e);
-    head_replay_finish(replay, &st);
-    count_unknown(&st, what);
-    count_late_unknown(&st, what);
-    what->records = counts.records;
-    what->corruptions += counts.corruptions;
-    what->series = st.series;
-    what->samples = st.samples;
-    what->chunks = st.chunks;
+    if (rc == OK) rc = replay_late(&r, r.replay, e);
+    if (r.replay) recovered(&r, &counts);
     struct err why = { 0 };
     if (rc == OK && drop_orphans(in, what, &why) != OK)
         LOG(WARN, "what names lost series stays in the log", kv_err(&why));

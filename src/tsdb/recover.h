@@ -1,5 +1,5 @@
-/* recover.h — from the files of a folder to its head: chunk files first, then the checkpoint, then
- * the log.
+/* recover.h — from the files of a folder to its head: the memory snapshot and the chunk files
+ * first, then the checkpoint, then the log.
  *
  * What        Reads past damage, hands what it reads to the head's replay, and makes the survivors
  *             durable.
@@ -35,8 +35,13 @@ void recover_chunks_fini(struct recover_chunks *c);
 /* last_segment: the newest that may be read (the writer has begun a later one); has_segments false:
  * the log is empty. */
 struct recover_in {
-    struct fs *fs; enum io_backend backend; struct head *head;
+    struct fs *fs; enum io_backend backend;
+    /* Makes the head that is filled; called again where a memory snapshot turned out to be broken:
+     * the head before is to be closed then. */
+    errc (*new_head)(void *ctx, struct head **out, struct err *e);
+    void *ctx;
     const struct recover_chunks *chunks;
+    bool memory_snapshot;                              /* may be read; the chunk files are whole */
     bool has_segments; uint32_t last_segment;
     bool has_late; uint32_t first_late, last_late;     /* the log of late samples, likewise */
     unsigned workers;

@@ -419,19 +419,20 @@ static void damage_note(struct replay_log *l, str dir, segment_list *bad)
     mem_free(sorted);
 }
 
-errc replay_log_dir(
-    struct replay_log *l, str dir, uint32_t first, uint32_t last, segment_list *bad, struct err *e)
+errc replay_log_span(
+    struct replay_log *l, const struct replay_span *s, segment_list *bad, struct err *e)
 {
     struct wal_reader_opts o = { .fs = l->o.fs,
-        .dir = dir,
+        .dir = s->dir,
         .backend = l->o.backend,
         .mode = WAL_SALVAGE,
-        .first = first,
-        .last = last };
+        .first = s->first,
+        .last = s->last,
+        .offset = s->offset };
     TRY(wal_reader_open(&l->reader, &o, e));
     l->pending = l->ended = false;
     errc rc = rounds_run(l, e);
-    damage_note(l, dir, bad);
+    damage_note(l, s->dir, bad);
     wal_reader_close(STEAL(l->reader));
     return rc;
 }

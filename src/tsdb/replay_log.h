@@ -39,9 +39,10 @@ struct replay_log_counts { uint64_t records, corruptions; };
 struct replay_log *replay_log_new(const struct replay_log_opts *o);
 void replay_log_free(struct replay_log *l);    /* NULL is fine */
 
-/* Segments first … last of a folder. */
-MUST_USE errc replay_log_dir(
-    struct replay_log *l, str dir, uint32_t first, uint32_t last, segment_list *bad, struct err *e);
+/* A folder's segments first … last, of the first what begins at the offset. */
+struct replay_span { str dir; uint32_t first, last; uint64_t offset; };
+MUST_USE errc replay_log_span(
+    struct replay_log *l, const struct replay_span *s, segment_list *bad, struct err *e);
 /* applies what waits */
 void replay_log_end(struct replay_log *l, struct replay_log_counts *out);
 

@@ -203,7 +203,8 @@ static void replay(struct fs *fs, const struct model *m, unsigned workers, size_
     struct replay_log *l = replay_log_new(&o);
     struct replay_log_counts counts;
     struct head_replay_stats st;
-    EXPECT_OK_E(replay_log_dir(l, S("wal"), 0, SEGMENTS - 1, &bad, &e), &e);
+    struct replay_span span = { .dir = S("wal"), .last = SEGMENTS - 1 };
+    EXPECT_OK_E(replay_log_span(l, &span, &bad, &e), &e);
     replay_log_end(l, &counts);
     replay_log_free(l);
     head_replay_finish(r, &st);

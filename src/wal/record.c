@@ -488,6 +488,19 @@ static void histogram_encode(struct buf *b, const struct rec_histogram *h)
     for (size_t i = 0; i < h->n_custom; i++) buf_be64(b, f64_bits(h->custom[i]));
 }
 
+void rec_histogram_encode(struct buf *b, const struct rec_histogram *h) { histogram_encode(b, h); }
+
+errc rec_histogram_decode(
+    struct rec_histogram *out, str bytes, bool is_float, struct arena *a, struct err *e)
+{
+    cursor c = cur_of(bytes);
+    struct rec_histogram h = { 0 };
+    histogram_decode(&h, &c, a, is_float);
+    if (!cur_done(&c)) return err_set(e, ERR_CORRUPT, "histogram: cut short or too long");
+    *out = h;
+    return OK;
+}
+
 errc histograms_decode(struct ref_histograms *out, str rec, struct err *e)
 {
     cursor c = cur_of(rec);

@@ -148,6 +148,10 @@ void histograms_encode(struct buf *b, enum rec_type type, sref ref0, int64_t t0,
     const struct ref_histogram *at, size_t n);
 void histograms_encode_v2(
     struct buf *b, enum rec_type type, const struct ref_histogram *at, size_t n);
+/* One by itself; its arrays lie in the arena. */
+void rec_histogram_encode(struct buf *b, const struct rec_histogram *h);
+MUST_USE errc rec_histogram_decode(
+    struct rec_histogram *out, str bytes, bool is_float, struct arena *a, struct err *e);
 
 /* Does it decode? OK for unknown types and for the empty record of a known type. Takes no memory
  * that lasts. */

@@ -31,6 +31,8 @@ struct wal_reader {
     VEC(uint32_t) segs;
     size_t cur;                                /* index in segs; segs.n: the end */
     uint32_t expect;                           /* the number that should come next, to note gaps */
+    uint32_t first;
+    uint64_t first_off;                        /* in it */
     struct reader *file;                       /* of segs[cur]; NULL: not open yet */
     uint64_t size, pos;                        /* of the file; the next fragment */
     struct pin window;
@@ -162,6 +164,7 @@ static errc segment_open(struct wal_reader *r, struct err *e)
         &r->file, r->fs, wal_segment_path(&a, r->dir, seg), r->backend, IO_SEQUENTIAL, &why);
     if (rc == OK) {
         r->size = reader_size(r->file);
+        if (seg == r->first) r->pos = r->first_off;
         return OK;
     }
     if (r->mode == WAL_STRICT) return err_set(e, rc, "%s", why.msg);
@@ -371,7 +374,8 @@ errc wal_reader_open(struct wal_reader **out, const struct wal_reader_opts *o, s
     r->dir = mem_str(o->dir);
     r->backend = o->backend;
     r->mode = o->mode;
-    r->expect = o->first;
+    r->expect = r->first = o->first;
+    r->first_off = o->offset;
     buf_init(&r->joined, NULL, WAL_RECORD_MAX_BYTES);
     buf_init(&r->unpacked, NULL, 0);
     TRY(wal_dir_list(&d, o->fs, o->dir, e));

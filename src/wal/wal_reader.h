@@ -63,6 +63,7 @@ struct wal_reader_opts {
     enum wal_mode mode;
     /* inclusive; numbers in between that are missing are skipped (salvage: noted) */
     uint32_t first, last;
+    uint64_t offset;                           /* of the first: where reading begins in it */
 };
 struct wal_reader;
 MUST_USE errc wal_reader_open(

@@ -32,6 +32,7 @@ type options struct {
 	Metadata     bool   `json:"metadata_wal"`
 	SegmentBytes int    `json:"wal_segment_size"`
 	Compression  string `json:"wal_compression"`
+	Memory       bool   `json:"memory_snapshot"`
 }
 
 type question struct {
@@ -65,6 +66,7 @@ func (o options) tsdb() *tsdb.Options {
 	t.EnableMetadataWALRecords = o.Metadata
 	t.EnableExemplarStorage = o.Exemplars > 0
 	t.MaxExemplars = o.Exemplars
+	t.EnableMemorySnapshotOnShutdown = o.Memory
 	if o.XOR2 {
 		t.XOR2EncodingAllowed = true
 		t.FloatChunkEncoding = chunkenc.EncXOR2

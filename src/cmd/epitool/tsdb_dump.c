@@ -21,6 +21,7 @@ struct dump_args {
     int format;
     size_t every;
     int64_t ooo_window_ms;
+    bool memory_snapshot;
     struct head_keeps keeps;
 };
 
@@ -56,6 +57,7 @@ static errc case_read(struct dump_args *a, struct err *e)
         return err_set(e, ERR_BAD_INPUT, "%.*s: not a JSON object", STR_ARG(a->case_path));
     if (json_is_true(json_object_get(root, "digest_only"))) a->every = DIGEST_EVERY;
     a->ooo_window_ms = json_integer_value(json_object_get(root, "ooo_window_ms"));
+    a->memory_snapshot = json_is_true(json_object_get(root, "memory_snapshot"));
     a->keeps = (struct head_keeps){
         .max_exemplars = (size_t)MAX(json_integer_value(json_object_get(root, "max_exemplars")), 0),
         .metadata = json_is_true(json_object_get(root, "metadata_wal")),
@@ -127,6 +129,7 @@ static errc dump(const struct dump_args *a, bool openmetrics, struct err *e)
         .backend = IO_AUTO,
         .wal_compress = COMPRESS_SNAPPY,
         .ooo_window_ms = a->ooo_window_ms,
+        .memory_snapshot = a->memory_snapshot,
         .keeps = a->keeps,
         .no_lock = true,
         .no_thread = true,
