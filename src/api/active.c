@@ -37,7 +37,7 @@ static void put_query(struct json *j, const struct query_activity *q)
 void api_active_queries(void *ctx, struct http_req *r, struct http_resp *w)
 {
     struct api *a = ctx;
-    if (!api_may_query(a, r, w)) return;
+    if (!api_is_open(a, w)) return;
     struct query_activity *at;
     size_t n;
     engine_active(a->o.engine, &r->arena, &at, &n);
@@ -52,7 +52,7 @@ void api_end_query(void *ctx, struct http_req *r, struct http_resp *w)
 {
     struct api *a = ctx;
     uint64_t id;
-    if (!api_lifecycle_on(a, w) || !api_may_query(a, r, w)) return;
+    if (!api_lifecycle_on(a, w) || !api_is_open(a, w)) return;
     if (!str_u64(r->path_params.at[0].value, &id))
         api_error(w, API_BAD_DATA, S("the id of a query is a number"));
     else if (!engine_end(a->o.engine, id)) api_error(w, API_NOT_FOUND, S("no such query"));

@@ -138,23 +138,22 @@ void api_before(void *ctx, struct http_req *r, struct http_resp *w)
         http_resp_header(w, S("Access-Control-Allow-Origin"), arena_str(&r->arena, origin));
 }
 
-bool api_may_query(const struct api *a, struct http_req *r, struct http_resp *w)
+bool api_is_open(const struct api *a, struct http_resp *w)
 {
-    if (a->o.sources->state(a->o.sources->ctx) != API_REPLAYING) return api_is_ready(a, w);
-    int64_t min, max, current;
-    a->o.sources->wal_replay(a->o.sources->ctx, &min, &max, &current);
-    w->note = arena_fmt(&r->arena,
-        "the write-ahead log is being replayed (segment %" PRId64 " of %" PRId64
-        "): only blocks were asked",
-        current, max);
-    return true;
+    enum api_state state = a->o.sources->state(a->o.sources->ctx);
+    if (state == API_READY || state == API_REPLAYING) return true;
+    api_text(w, 503, S("Service Unavailable"));
+    http_resp_header(w, S("X-Prometheus-Stopping"), state == API_STOPPING ? S("true") : S("false"));
+    return false;
 }
 
 bool api_is_ready(const struct api *a, struct http_resp *w)
 {
-    int state = a->o.sources->state(a->o.sources->ctx);
-    if (state == API_READY) return true;
+    const struct api_sources *s = a->o.sources;
+    if (s->state(s->ctx) == API_REPLAYING && s->await) s->await(s->ctx);
+    if (s->state(s->ctx) != API_REPLAYING) return api_is_open(a, w);
     api_text(w, 503, S("Service Unavailable"));
-    http_resp_header(w, S("X-Prometheus-Stopping"), state == API_STOPPING ? S("true") : S("false"));
+    http_resp_header(w, S("X-Prometheus-Stopping"), S("false"));
+    http_resp_header(w, S("Retry-After"), S("5"));
     return false;
 }

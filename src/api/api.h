@@ -56,7 +56,7 @@ typedef VEC(struct api_notification) api_notifications;
 struct api_feature { str group, name; bool on; };
 typedef VEC(struct api_feature) api_features;
 
-/* replaying: blocks are asked, the rest of the storage is not there yet */
+/* replaying: blocks can be asked, who asks for more waits for it */
 enum api_state { API_STARTING, API_REPLAYING, API_READY, API_STOPPING };
 
 /* Everything handed out lies in the given arena (the request's). Vectors are made with avec_push. A
@@ -89,6 +89,9 @@ struct api_sources {
     errc (*reload)(void *ctx, struct err *e);
     void (*quit)(void *ctx);
     enum api_state (*state)(void *ctx);                                       /* memory only */
+    /* Waits until nothing is replayed any more, for a time, and not if many wait. NULL: nobody
+     * waits. */
+    void (*await)(void *ctx);
 };
 
 struct api_storage {

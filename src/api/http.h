@@ -64,7 +64,6 @@ struct http_resp {
     /* strings live in the request's arena or are literals */
     http_pairs headers;
     bool compress;                             /* may be packed as Accept-Encoding allows */
-    str note;                                  /* of the API: one more of its warnings */
     bool vary;                                 /* and says so: Vary: Accept-Encoding */
 };
 /* replaces one of the same name */

@@ -165,7 +165,7 @@ static void run(struct api *a, struct ask *k, struct http_req *r, struct http_re
 void api_query(void *ctx, struct http_req *r, struct http_resp *w)
 {
     struct api *a = ctx;
-    if (!api_may_query(a, r, w)) return;
+    if (!api_is_open(a, w)) return;
     struct ask k = { 0 };
     params_read(&k.p, r);
     read_stats(&k);
@@ -177,7 +177,7 @@ void api_query(void *ctx, struct http_req *r, struct http_resp *w)
 void api_query_range(void *ctx, struct http_req *r, struct http_resp *w)
 {
     struct api *a = ctx;
-    if (!api_may_query(a, r, w)) return;
+    if (!api_is_open(a, w)) return;
     struct ask k = { 0 };
     params_read(&k.p, r);
     read_stats(&k);

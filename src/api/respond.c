@@ -48,21 +48,20 @@ struct json api_begin(struct http_resp *w)
     return j;
 }
 
-static void write_notes(struct json *j, str key, const str *notes, size_t n, str one_more)
+static void write_notes(struct json *j, str key, const str *notes, size_t n)
 {
-    if (!n && !one_more.n) return;
+    if (!n) return;
     json_key(j, key);
     json_arr(j);
     for (size_t i = 0; i < n; i++) json_str(j, notes[i]);
-    if (one_more.n) json_str(j, one_more);
     json_arr_end(j);
 }
 
 void api_end(struct json *j, struct http_resp *w, const str *warnings, size_t n_warnings,
     const str *infos, size_t n_infos)
 {
-    write_notes(j, S("warnings"), warnings, n_warnings, w->note);
-    write_notes(j, S("infos"), infos, n_infos, STR_EMPTY);
+    write_notes(j, S("warnings"), warnings, n_warnings);
+    write_notes(j, S("infos"), infos, n_infos);
     json_obj_end(j);
     if (!buf_ok(&w->body)) api_error(w, API_INTERNAL, S("the answer is too large"));
 }

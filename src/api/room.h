@@ -87,9 +87,10 @@ void api_page(void *ctx, struct http_req *r, struct http_resp *w);
 void api_favicon(void *ctx, struct http_req *r, struct http_resp *w);
 void api_options(void *ctx, struct http_req *r, struct http_resp *w);
 
-/* As api_is_ready, but blocks may be asked while the log is replayed; the answer says so. */
-bool api_may_query(const struct api *a, struct http_req *r, struct http_resp *w);
+/* Blocks can be asked, at least; false: the 503 is written. */
+bool api_is_open(const struct api *a, struct http_resp *w);
 bool api_bool_of(str text, bool *out);           /* as Go's strconv.ParseBool; admin.c */
-bool api_is_ready(const struct api *a, struct http_resp *w);   /* false: the 503 is written */
+/* All can be: waits where that is to come soon. Not on the threads of the HTTP server. */
+bool api_is_ready(const struct api *a, struct http_resp *w);
 
 #endif

@@ -92,7 +92,7 @@ static void sort_unique(labels_list *all)
 void api_series(void *ctx, struct http_req *r, struct http_resp *w)
 {
     struct api *a = ctx;
-    if (!api_may_query(a, r, w)) return;
+    if (!api_is_open(a, w)) return;
     SCOPED(ask_fini) struct ask k = { 0 };
     params_read(&k.p, r);
     if (k.p.rc != OK) {
@@ -186,7 +186,7 @@ static void answer_words(struct ask *k, str name, struct http_resp *w)
 void api_labels(void *ctx, struct http_req *r, struct http_resp *w)
 {
     struct api *a = ctx;
-    if (!api_may_query(a, r, w)) return;
+    if (!api_is_open(a, w)) return;
     SCOPED(ask_fini) struct ask k = { 0 };
     params_read(&k.p, r);
     if (ask_read(&k, a, r, w, false)) answer_words(&k, STR_EMPTY, w);
@@ -195,7 +195,7 @@ void api_labels(void *ctx, struct http_req *r, struct http_resp *w)
 void api_label_values(void *ctx, struct http_req *r, struct http_resp *w)
 {
     struct api *a = ctx;
-    if (!api_may_query(a, r, w)) return;
+    if (!api_is_open(a, w)) return;
     str name = r->path_params.at[0].value;
     if (str_has_prefix(name, S("U__"))) {
         struct buf plain = { 0 };

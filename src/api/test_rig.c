@@ -157,6 +157,12 @@ static errc fake_reload(void *ctx, struct err *e)
 
 static void fake_quit(void *ctx) { ((struct rig *)ctx)->fakes.quits++; }
 static int fake_state(void *ctx) { return ((struct rig *)ctx)->fakes.state; }
+static void fake_await(void *ctx)
+{
+    struct rig *r = ctx;
+    r->fakes.awaited++;
+    r->fakes.state = r->fakes.becomes;
+}
 
 static bool submit(void *pool, void (*fn)(void *arg), void *arg)
 {
@@ -188,6 +194,7 @@ static void sources_of_fakes(struct rig *r)
         .quit = fake_quit,
     };
     r->sources.state = (__typeof__(r->sources.state))fake_state;
+    r->sources.await = fake_await;
 }
 
 void rig_start(struct rig *r, const struct rig_opts *o)

@@ -16,7 +16,8 @@
 #include "storage/memstore.h"
 
 struct rig_fakes {                     /* what the sources answer */
-    int state;
+    int state, becomes;                /* becomes: what waiting for the replay comes to */
+    unsigned awaited;
     struct api_targets *targets;
     api_metadata_list *metadata;
     api_relabel_steps *steps;

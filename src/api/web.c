@@ -38,7 +38,7 @@ void api_healthy(void *ctx, struct http_req *r, struct http_resp *w)
 
 void api_ready(void *ctx, struct http_req *r, struct http_resp *w)
 {
-    if (api_is_ready(ctx, w) && r->method != HTTP_HEAD)
+    if (api_is_open(ctx, w) && r->method != HTTP_HEAD)
         api_text(w, 200, S("Prometheus Server is Ready.\n"));
 }
 
@@ -149,5 +149,5 @@ void api_favicon(void *ctx, struct http_req *r, struct http_resp *w)
 void api_options(void *ctx, struct http_req *r, struct http_resp *w)
 {
     (void)r;
-    if (api_is_ready(ctx, w)) w->status = 204;
+    if (api_is_open(ctx, w)) w->status = 204;
 }

@@ -670,6 +670,17 @@ static void applier_gather(const struct head_replay *r, struct applier *a, size_
     }
 }
 
+/* A late sample: it is in the log with its batch. As in Prometheus the head's times reach to it all
+ * the same, unless a closed chunk has it. */
+static void apply_refused(struct head_replay *r, struct applier *a, const struct slot *s, int64_t t)
+{
+    const struct store *st = &r->head->store;
+    a->dropped++;
+    if (s->n_closed && t <= store_get_closed(st, s, s->n_closed - 1u).maxt) return;
+    a->mint = MIN(a->mint, t);
+    a->maxt = MAX(a->maxt, t);
+}
+
 /* One series' share. */
 static void apply_series(struct head_replay *r, struct applier *a, uint32_t slot,
     const struct op *op, const struct op *end)
@@ -685,7 +696,7 @@ static void apply_series(struct head_replay *r, struct applier *a, uint32_t slot
         if (UNLIKELY(op->t == T_ITEM)) item = (const void *)(uintptr_t)op->v;
         int64_t t = item ? item->t : op->t;
         if (t <= slot_last_t(s)) {
-            a->dropped++;
+            apply_refused(r, a, s, t);
             continue;
         }
         if (item) replay_item_apply(&a->ctx, slot, s, item);
@@ -823,10 +834,14 @@ void head_replay_finish(struct head_replay *r, struct head_replay_stats *stats)
     r->stats.chunks = r->chunks.n;
     r->stats.unknown[REPLAY_SERIES] = r->strange.n;
     series_reserve_ref(&r->head->series, r->strange_max);
-    head_collect(h, head_min_valid_time(h));
-    head_drop_tombstones(h, head_min_valid_time(h));
-    if (head_min_time(h) <= head_max_time(h) && head_min_time(h) < head_min_valid_time(h))
-        atomic_store_explicit(&h->min_time, head_min_valid_time(h), memory_order_relaxed);
+    /* As in Prometheus: what was seen counts, not what is left; and where the newest block ends the
+     * head begins, whatever it holds. */
+    int64_t valid = head_min_valid_time(h), mint = head_min_time(h);
+    head_collect(h, valid);
+    head_drop_tombstones(h, valid);
+    atomic_store_explicit(
+        &h->min_time, valid == INT64_MIN ? mint : valid, memory_order_relaxed);
+    if (valid != INT64_MIN) head_saw_time(h, valid, valid);
     if (stats) *stats = r->stats;
     replay_free(r);
 }

@@ -86,7 +86,7 @@ void head_replay_markers(struct head_replay *r, const struct ref_marker *m, size
 
 /* A memory snapshot, when all chunks are told and before the first record: a series, its open chunk
  * (where the chunk files do not reach into it: who writes a chunk down does so after the snapshot),
- * its exemplars. What was deleted goes to the head itself. ERR_CORRUPT: a series or a ref twice; the
+ * its exemplars. What was deleted goes to the head itself. ERR_CORRUPT: a series or ref twice; the
  * head is then to be thrown away. */
 struct restored_chunk {
     uint8_t enc;

@@ -411,11 +411,16 @@ static void fetch_send_queued(void *arg)
     queued_add(f, -1);
 }
 
-void fetch_start(struct fetcher *f, struct target *t, fetch_done done, void *ctx)
+void fetch_start(
+    struct fetcher *f, struct target *t, bool ahead, fetch_done done, void *ctx)
 {
     struct fetch *one = NEW(struct fetch);
-    *one =
-        (struct fetch){ .fetcher = f, .target = t, .config = t->config, .done = done, .ctx = ctx };
+    *one = (struct fetch){ .fetcher = f,
+        .target = t,
+        .config = t->config,
+        .ahead_asked = !ahead,
+        .done = done,
+        .ctx = ctx };
     /* who calls does not wait for files */
     if (has_files(&t->config->http)) {
         queued_add(f, 1);

@@ -28,7 +28,9 @@ typedef void (*fetch_done)(void *ctx, struct fetch_result *r);
 struct fetcher;
 MUST_USE errc fetcher_new(
     struct fetcher **out, struct pool *pool, size_t max_targets, struct err *e);
-void fetch_start(struct fetcher *f, struct target *t, fetch_done done, void *ctx);
+/* ahead: the page may be read while it comes; else the target's cache is not touched */
+void fetch_start(
+    struct fetcher *f, struct target *t, bool ahead, fetch_done done, void *ctx);
 /* cancels what runs; all `done` were called when it returns */
 void fetcher_free(struct fetcher *f);
 

@@ -100,7 +100,7 @@ static struct got fetch(struct rig *r, struct scrape_config *job, const char *pa
         &out, &discovered, &keep, job, r->address, (struct labels){ 0 }, &r->a, NULL));
     struct target *t = target_new(job, out, discovered);
     struct got g = { .r = r };
-    fetch_start(r->fetcher, t, on_done, &g);
+    fetch_start(r->fetcher, t, true, on_done, &g);
     while (!atomic_load(&g.there)) clock_sleep_ns(500000);
     target_unref(t);
     return g;

@@ -19,6 +19,7 @@
 #include "scrape/discovery.h"
 #include "scrape/failure_log.h"
 #include "scrape/fetch.h"
+#include "scrape/held.h"
 
 #include <stdlib.h>
 
@@ -117,8 +118,12 @@ struct job {
     uint64_t n_active;
 };
 
+/* of pages, packed: as many as 500,000 series are in a scrape or two */
+enum { HELD_MAX_BYTES = 64 << 20 };
+
 struct scrape_manager {
-    struct scrape_manager_opts o;
+    struct scrape_manager_opts o;          /* appendable: set before nothing is held any more */
+    struct held held;
     struct fetcher *fetcher;
     struct discovery *discovery;
     struct thread *thread;
@@ -356,6 +361,17 @@ static void write_failure(struct loop *l, const struct err *why)
     line_log_unref(log);
 }
 
+static void release_gen(void *ctx) { gen_unref(ctx); }
+
+/* True: the storage is not there yet. */
+static bool loop_hold(struct loop *l, const struct scrape_page *page, int64_t t_ms)
+{
+    struct held_owner owner = { release_gen, gen_ref(l->gen) };
+    if (held_put(&l->m->held, l->target, page, t_ms, l->start_ns, owner)) return true;
+    gen_unref(l->gen);
+    return false;
+}
+
 static void loop_take(struct loop *l, struct fetch_result *r)
 {
     struct scrape_page page = {
@@ -368,6 +384,7 @@ static void loop_take(struct loop *l, struct fetch_result *r)
         .failed = r->failed ? &r->e : NULL,
         .too_large = r->too_large,
     };
+    if (loop_hold(l, &page, l->t_ms)) return;
     struct scrape_outcome out;
     scrape_apply(l->target, l->m->o.appendable, &page, l->start_ns, &out);
     if (l->target->config->extra_scrape_metrics)
@@ -402,7 +419,8 @@ static void forced_failure(void *ctx)
 static void write_end(void *ctx)
 {
     struct loop *l = ctx;
-    scrape_end(l->target, l->m->o.appendable, l->stale_t_ms);
+    if (!loop_hold(l, NULL, l->stale_t_ms))
+        scrape_end(l->target, l->m->o.appendable, l->stale_t_ms);
     loop_finished(l);
 }
 
@@ -452,7 +470,7 @@ static void loop_due(struct scrape_manager *m, struct loop *l, int64_t now_ns)
     bool forced = l->job->over_limit;
     mtx_unlock(&m->mu);
     if (forced) forced_failure(l);
-    else fetch_start(m->fetcher, l->target, loop_done, l);
+    else fetch_start(m->fetcher, l->target, !held_is_on(&m->held), loop_done, l);
     mtx_lock(&m->mu);
 }
 
@@ -675,6 +693,7 @@ errc scrape_manager_new(
 {
     struct scrape_manager *m = NEW(struct scrape_manager);
     m->o = *o;
+    held_init(&m->held, o->appendable != NULL, HELD_MAX_BYTES);
     mtx_init(&m->mu, LOCK_SCRAPE_MANAGER);
     cond_init(&m->wake);
     cond_init(&m->idle);
@@ -769,6 +788,12 @@ void scrape_manager_apply(struct scrape_manager *m, struct scrape_generation *g)
     failure_files_fini(&old_files);
 }
 
+void scrape_manager_open(struct scrape_manager *m, struct appendable *st)
+{
+    m->o.appendable = st;
+    held_store(&m->held, st);
+}
+
 void scrape_manager_stop(struct scrape_manager *m)
 {
     if (!m || !m->thread) return;
@@ -803,6 +828,7 @@ void scrape_manager_free(struct scrape_manager *m)
     fetcher_free(m->fetcher);
     gen_unref(m->gen);
     failure_files_fini(&m->failure_files);
+    held_fini(&m->held);
     vec_fini(&m->heap);
     vec_fini(&m->jobs);
     cond_fini(&m->idle);

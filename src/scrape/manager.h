@@ -23,7 +23,7 @@ struct pool;
 struct scrape_manager;
 
 struct scrape_manager_opts {
-    struct appendable *appendable;
+    struct appendable *appendable;         /* NULL: scrapes are held until scrape_manager_open */
     struct pool *pool;
     bool adjust_timestamps;                /* --scrape.adjust-timestamps */
     int64_t timestamp_tolerance_ms;        /* --scrape.timestamp-tolerance */
@@ -34,6 +34,8 @@ struct scrape_manager_opts {
 };
 MUST_USE errc scrape_manager_new(
     struct scrape_manager **out, const struct scrape_manager_opts *o, struct err *e);
+/* The storage can be written to: what was held goes there, in its order, before it returns. */
+void scrape_manager_open(struct scrape_manager *m, struct appendable *st);
 /* No scrape runs any more when it returns: those under way come to their end, which their timeouts
  * bound. */
 void scrape_manager_stop(struct scrape_manager *m);

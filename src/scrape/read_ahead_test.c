@@ -119,7 +119,7 @@ TEST(read_ahead_equals_the_whole_page)
         s.t_ms = 1000000 + (int64_t)k * STEP_MS;
         page_make(&r, k % 4 == 3 ? 400 + prng_below(&r, 4000) : 0, s.t_ms);
         atomic_store(&s.there, false);
-        fetch_start(fetcher, s.t, on_done, &s);
+        fetch_start(fetcher, s.t, true, on_done, &s);
         while (!atomic_load(&s.there)) clock_sleep_ns(200000);
         EXPECT_EQ(s.bytes, page_text.n);
         if (k == 0) EXPECT_EQ(s.ahead, 0);                     /* nothing is known yet */

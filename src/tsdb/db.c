@@ -135,19 +135,26 @@ static errc late_log_new(struct db *db, struct err *e)
     return OK;
 }
 
+static errc late_log_bytes(
+    struct db *db, const struct wal_dir *dir, uint64_t *bytes, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    *bytes = 0;
+    for (size_t i = 0; i < dir->segments.n; i++) {
+        struct fs_stat st = { 0 };
+        TRY(fs_stat(db->o.fs, wal_segment_path(&a, S("wbl"), dir->segments.at[i]), &st, e));
+        *bytes += st.size_bytes;
+    }
+    return OK;
+}
+
 /* There is one where late samples are taken, or were: its samples are in it alone. */
 static errc open_late_log(struct db *db, struct recover_in *in, struct err *e)
 {
-    SCOPED(arena_fini) struct arena a = { 0 };
     SCOPED(wal_dir_fini) struct wal_dir dir = { 0 };
     uint64_t bytes = 0;
     TRY(wal_dir_list(&dir, db->o.fs, S("wbl"), e));
-    for (size_t i = 0; i < dir.segments.n; i++) {
-        struct fs_stat st = { 0 };
-        str path = wal_segment_path(&a, S("wbl"), dir.segments.at[i]);
-        TRY(fs_stat(db->o.fs, path, &st, e));
-        bytes += st.size_bytes;
-    }
+    TRY(late_log_bytes(db, &dir, &bytes, e));
     if (!bytes && db->o.ooo_window_ms <= 0) return OK;
     in->has_late = dir.segments.n > 0;
     in->first_late = dir.segments.n ? dir.segments.at[0] : 0;
@@ -227,6 +234,18 @@ static errc db_new_head(void *ctx, struct head **out, struct err *e)
     return OK;
 }
 
+/* From here on the blocks can be asked. */
+static errc tell_early(struct db *db, struct err *e)
+{
+    SCOPED(wal_dir_fini) struct wal_dir late = { 0 };
+    uint64_t bytes = 0;
+    TRY(wal_dir_list(&late, db->o.fs, S("wbl"), e));
+    TRY(late_log_bytes(db, &late, &bytes, e));
+    db_queryable_init(&db->queryable, db->blocks, db->o.early_patience_ms, bytes > 0);
+    if (db->o.early) db->o.early(db->o.early_ctx, &db->queryable.base);
+    return OK;
+}
+
 static errc open_parts(
     struct db *db, struct recover_chunks *chunks, struct db_opened *what, struct err *e)
 {
@@ -244,8 +263,7 @@ static errc open_parts(
     what->blocks = seen.blocks;
     what->blocks_set_aside = seen.set_aside;
     what->blocks_skipped = seen.skipped;
-    db_queryable_init(&db->queryable, db->blocks);
-    if (db->o.early) db->o.early(db->o.early_ctx, &db->queryable.base);
+    TRY_IN(e, tell_early(db, e), "wbl");
     struct chunk_disk_opts co = { .fs = fs,
         .dir = S("chunks_head"),
         .backend = db->o.backend,
@@ -303,7 +321,8 @@ errc db_open(struct db **out, const struct db_opts *o, struct db_opened *what, s
     errc rc = open_parts(db, &chunks, &found, e);
     recover_chunks_fini(&chunks);
     if (rc != OK) {
-        if (db->blocks && o->early) o->early(o->early_ctx, NULL);
+        if (db->queryable.base.ops) db_queryable_give_up(&db->queryable);
+        if (db->queryable.base.ops && o->early) o->early(o->early_ctx, NULL);
         db_abandon(db);
         return rc;
     }
@@ -348,6 +367,7 @@ static void db_free(struct db *db, bool remove_lock)
     head_close(db->head);
     chunk_disk_close(db->disk);
     blocks_close(db->blocks);
+    db_queryable_fini(&db->queryable);
     fs_lock_release(db->lock, remove_lock);
     cond_fini(&db->wake);
     cond_fini(&db->settled);

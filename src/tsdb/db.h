@@ -57,6 +57,8 @@ struct db_opts {
      * because the opening failed: then nobody may hold a querier when it returns. NULL: nobody. */
     void (*early)(void *ctx, struct queryable *q);
     void *early_ctx;
+    /* how long who asks it for times that may be in the log waits for the head; 0: not at all */
+    int64_t early_patience_ms;
     /* no_thread: the owner calls db_tick (tests on a simulated disk) */
     bool no_lock, no_thread;
     /* damaged parts of blocks are left out of answers instead of failing them (tools) */

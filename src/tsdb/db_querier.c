@@ -1,5 +1,6 @@
 #include "tsdb/db_querier.h"
 
+#include "base/clock.h"
 #include "head/head.h"
 #include "storage/merge.h"
 #include "tsdb/blocks.h"
@@ -64,12 +65,41 @@ static errc open_all(struct db_queryable *db, const struct block_list *list, int
     return OK;
 }
 
+#define MS_NS 1000000ll
+
+/* Until the head is there. ERR_UNAVAILABLE: too many wait, or it took too long. */
+static errc await_head(struct db_queryable *db, struct err *e)
+{
+    int64_t until = clock_mono_ns() + db->patience_ms * MS_NS;
+    bool there = false, late = false;
+    mtx_lock(&db->mu);
+    bool full = db->waiting >= DB_WAITING_MAX;
+    db->waiting += !full;
+    while (!full && !db->over && !late) {
+        there = atomic_load_explicit(&db->head, memory_order_acquire) != NULL;
+        if (there) break;
+        late = !cond_wait_until(&db->come, &db->mu, until);
+    }
+    db->waiting -= !full;
+    mtx_unlock(&db->mu);
+    if (there) return OK;
+    return err_set(e, ERR_UNAVAILABLE, "the write-ahead log is being replayed");
+}
+
+static errc head_if_needed(struct db_queryable *db, int64_t maxt, struct err *e)
+{
+    if (!db->patience_ms || atomic_load_explicit(&db->head, memory_order_acquire)) return OK;
+    if (!db->wait_always && maxt < blocks_reached(db->blocks)) return OK;
+    return await_head(db, e);
+}
+
 /* The list first: what leaves the head later is in a block of a newer list, and waits for ours to
  * be given back. */
 static errc db_querier(
     struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e)
 {
     struct db_queryable *db = CONTAINER_OF(s, struct db_queryable, base);
+    TRY(head_if_needed(db, maxt, e));
     struct block_list *list = blocks_now(db->blocks);
     queriers all = { 0 };
     errc rc = open_all(db, list, mint, maxt, &all, e);
@@ -89,14 +119,37 @@ static errc db_querier(
 
 static const struct queryable_ops db_queryable_ops = { .querier = db_querier };
 
-void db_queryable_init(struct db_queryable *q, struct blocks *blocks)
+void db_queryable_init(
+    struct db_queryable *q, struct blocks *blocks, int64_t patience_ms, bool always)
 {
     q->base.ops = &db_queryable_ops;
     q->blocks = blocks;
+    q->patience_ms = patience_ms;
+    q->wait_always = always;
     atomic_init(&q->head, NULL);
+    mtx_init(&q->mu, LOCK_LEAF);
+    cond_init(&q->come);
+}
+
+void db_queryable_fini(struct db_queryable *q)
+{
+    if (!q->base.ops) return;
+    cond_fini(&q->come);
+    mtx_fini(&q->mu);
 }
 
 void db_queryable_add_head(struct db_queryable *q, struct head *head)
 {
+    mtx_lock(&q->mu);
     atomic_store_explicit(&q->head, head, memory_order_release);
+    cond_broadcast(&q->come);
+    mtx_unlock(&q->mu);
+}
+
+void db_queryable_give_up(struct db_queryable *q)
+{
+    mtx_lock(&q->mu);
+    q->over = true;
+    cond_broadcast(&q->come);
+    mtx_unlock(&q->mu);
 }

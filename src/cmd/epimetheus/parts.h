@@ -32,6 +32,7 @@ struct server {
     struct fs *data_fs;
     struct db *db;
     struct engine *engine;
+    struct config *first;                  /* of the start, until scrape has it */
     struct features on;
     struct active_queries *active;
     struct query_log *query_log;
@@ -42,6 +43,8 @@ struct server {
     size_t n_http;
     int64_t start_ns;
     _Atomic int state;                     /* API_STARTING … ; read by health answers */
+    struct cond changed;                   /* of state, with mu */
+    unsigned awaiting;                     /* GUARDED_BY(mu): requests that wait for that */
     struct api_sources sources;
     uint64_t corruptions;                  /* const after start */
     /* of the file's content, for --config.auto-reload; the main thread's */
@@ -60,6 +63,7 @@ struct server {
     int64_t last_config_ns;                /* GUARDED_BY(mu) */
 };
 
+void server_await(struct server *s);       /* until nothing is replayed, if not many wait */
 void show_features(void *ctx, struct arena *a, api_features *out);         /* features.c */
 void sources_init(struct server *s);       /* fills s->sources */
 

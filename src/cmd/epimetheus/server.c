@@ -22,6 +22,8 @@ enum {
     REQUEST_QUEUE = 1024,
     SCRAPE_QUEUE = 65536,
     SCRAPE_THREADS_MIN = 2,
+    AWAIT_MS = 30000,
+    AWAITING_MAX = 12,
     CONFIG_MAX_BYTES = 256 << 20
 };
 
@@ -141,8 +143,8 @@ static bool floats_are_xor2(const struct server *s, const struct config *c)
     return c->floats == FLOATS_AS_STARTED ? s->on.xor2 : c->floats == FLOATS_XOR2;
 }
 
-/* Hands a configuration that was checked to everybody. */
-static void config_apply(struct server *s, struct config *c)
+/* What the storage takes of a configuration that was checked. */
+static void config_store(struct server *s, const struct config *c)
 {
     metric_set(&m_limit_time, (double)c->retention_ms / 1000);
     metric_set(&m_limit_bytes, (double)c->retention_bytes);
@@ -157,6 +159,11 @@ static void config_apply(struct server *s, struct config *c)
     struct err e = { 0 };
     if (db_set_ooo_window(s->db, c->out_of_order_window_ms, &e) != OK)
         LOG(ERROR, "storage.tsdb.out_of_order_time_window cannot be had", kv_err(&e));
+}
+
+/* Hands it to all others. */
+static void config_apply(struct server *s, struct config *c)
+{
     config_told(s, c);
     engine_set_default_step(s->engine, c->evaluation_interval_ms);
     struct loaded *l = NEW(struct loaded);
@@ -173,8 +180,10 @@ errc server_reload(struct server *s, struct err *e)
     web_front_look(s->front);
     LOG(INFO, "Loading configuration file", kv_str("filename", s->flags.config_file));
     struct config *c = NULL;
-    errc rc = config_prepare(s, &c, e);
+    errc rc = s->db ? config_prepare(s, &c, e)
+                    : err_set(e, ERR_UNAVAILABLE, "the storage did not open");
     if (rc == OK) {
+        config_store(s, c);
         config_apply(s, c);
         LOG(INFO, "Completed loading of configuration file",
             kv_str("filename", s->flags.config_file));
@@ -409,13 +418,50 @@ static errc engine_start(struct server *s, struct err *e)
     return OK;
 }
 
+static void state_set(struct server *s, enum api_state state)
+{
+    mtx_lock(&s->mu);
+    atomic_store_explicit(&s->state, state, memory_order_release);
+    cond_broadcast(&s->changed);
+    mtx_unlock(&s->mu);
+}
+
+void server_await(struct server *s)
+{
+    int64_t until = clock_mono_ns() + AWAIT_MS * INT64_C(1000000);
+    mtx_lock(&s->mu);
+    bool in_time = s->awaiting < AWAITING_MAX;
+    if (in_time) {
+        s->awaiting++;
+        while (in_time && atomic_load_explicit(&s->state, memory_order_relaxed) == API_REPLAYING)
+            in_time = cond_wait_until(&s->changed, &s->mu, until);
+        s->awaiting--;
+    }
+    mtx_unlock(&s->mu);
+}
+
+/* Scrapes begin; what they bring is held until the storage can be written to. */
+static errc scrape_start(struct server *s, struct err *e)
+{
+    struct scrape_manager_opts o = {
+        .pool = s->scrapes,
+        .adjust_timestamps = s->flags.adjust_timestamps,
+        .timestamp_tolerance_ms = s->flags.tolerance_ms,
+        .hostname = s->hostname,
+        .watch = watch_new,
+    };
+    TRY(scrape_manager_new(&s->scrape, &o, e));
+    config_apply(s, STEAL(s->first));
+    return OK;
+}
+
 /* The blocks can be asked while the log is replayed; NULL: the opening failed, nobody may ask. */
 static void storage_early(void *ctx, struct queryable *q)
 {
     struct server *s = ctx;
     struct err e = { 0 };
     if (!q) {
-        atomic_store_explicit(&s->state, API_STOPPING, memory_order_release);
+        state_set(s, API_STOPPING);
         for (size_t i = 0; i < s->n_http; i++) http_server_stop(s->http[i]);
         return;
     }
@@ -425,8 +471,9 @@ static void storage_early(void *ctx, struct queryable *q)
     }
     struct api_storage st = { .engine = s->engine, .queryable = q };
     api_attach(s->api, &st);
-    atomic_store_explicit(&s->state, API_REPLAYING, memory_order_release);
-    LOG(INFO, "Blocks can be queried; replaying the write-ahead log");
+    if (scrape_start(s, &e) != OK) LOG(WARN, "scrapes have to wait", kv_err(&e));
+    state_set(s, API_REPLAYING);
+    LOG(INFO, "Blocks can be queried, scrapes begin; replaying the write-ahead log");
 }
 
 static unsigned delay_percent(const struct flags *f)
@@ -452,6 +499,7 @@ static errc storage_start(struct server *s, const struct config *c, struct err *
         .memory_snapshot = s->on.memory_snapshot,
         .early = storage_early,
         .early_ctx = s,
+        .early_patience_ms = AWAIT_MS,
         .fs = s->data_fs,
         .keeps = { .max_exemplars = (size_t)MAX(c->max_exemplars, 0),
             .metadata = s->on.metadata_records,
@@ -492,21 +540,6 @@ static errc storage_start(struct server *s, const struct config *c, struct err *
     return OK;
 }
 
-static errc scrape_start(struct server *s, struct config *c, struct err *e)
-{
-    struct scrape_manager_opts o = {
-        .appendable = db_appendable(s->db),
-        .pool = s->scrapes,
-        .adjust_timestamps = s->flags.adjust_timestamps,
-        .timestamp_tolerance_ms = s->flags.tolerance_ms,
-        .hostname = s->hostname,
-        .watch = watch_new,
-    };
-    TRY(scrape_manager_new(&s->scrape, &o, e));
-    config_apply(s, c);
-    return OK;
-}
-
 static void pools_start(struct server *s)
 {
     s->requests = pool_new(&(struct pool_opts){
@@ -544,17 +577,13 @@ static errc server_open(struct server *s, int *exit_code, struct err *e)
     TRY_IN(e, web_front_open(&s->front, s->flags.web_config, e),
         "Unable to validate web configuration file");
     TRY(http_start(s, e));
-    struct config *c = NULL;
     *exit_code = 2;
-    TRY_IN(e, config_prepare(s, &c, e), "Error loading config (--config.file=%.*s)",
+    TRY_IN(e, config_prepare(s, &s->first, e), "Error loading config (--config.file=%.*s)",
         STR_ARG(s->flags.config_file));
     *exit_code = 1;
-    errc rc = storage_start(s, c, e);
-    if (rc == OK && !s->engine) rc = engine_start(s, e);
-    if (rc != OK) {
-        config_free(c);
-        return rc;
-    }
+    const struct config *c = s->first;         /* in use until the next one is */
+    TRY(storage_start(s, c, e));
+    if (!s->engine) TRY(engine_start(s, e));
     retention_show(s, c);
     struct api_storage st = {
         .engine = s->engine,
@@ -564,8 +593,10 @@ static errc server_open(struct server *s, int *exit_code, struct err *e)
         .exemplars = c->max_exemplars ? head_exemplars(db_head(s->db)) : NULL,
     };
     api_attach(s->api, &st);
-    TRY(scrape_start(s, c, e));
-    atomic_store_explicit(&s->state, API_READY, memory_order_release);
+    config_store(s, c);
+    if (s->first) TRY(scrape_start(s, e));
+    state_set(s, API_READY);
+    scrape_manager_open(s->scrape, db_appendable(s->db));
     metric_set(&m_ready, 1);
     LOG(INFO, "Server is ready to receive web requests.");
     return OK;
@@ -578,6 +609,7 @@ errc server_start(struct server **out, const struct flags *f, int *exit_code, st
     arena_init(&s->arena, NULL, 0);
     mtx_init(&s->reload_mu, LOCK_RELOAD);
     mtx_init(&s->mu, LOCK_LEAF);
+    cond_init(&s->changed);
     s->start_ns = clock_wall_ns();
     s->cwd = working_folder(&s->arena);
     s->hostname = host_name(&s->arena);
@@ -593,7 +625,9 @@ errc server_start(struct server **out, const struct flags *f, int *exit_code, st
     proc_start();
     pools_start(s);
     s->data_fs = fs_real_new(f->storage_path);
+    mtx_lock(&s->reload_mu);                   /* who reloads waits until all is there */
     errc rc = server_open(s, exit_code, e);
+    mtx_unlock(&s->reload_mu);
     if (rc != OK) {
         server_stop(s);
         return rc;
@@ -605,7 +639,7 @@ errc server_start(struct server **out, const struct flags *f, int *exit_code, st
 void server_stop(struct server *s)
 {
     if (!s) return;
-    atomic_store_explicit(&s->state, API_STOPPING, memory_order_release);
+    state_set(s, API_STOPPING);
     metric_set(&m_ready, 0);
     /* first: its own page may be what is scraped */
     scrape_manager_stop(s->scrape);
@@ -621,12 +655,14 @@ void server_stop(struct server *s)
     query_log_free(s->query_log);
     struct err e = { 0 };
     if (db_close(s->db, &e) != OK) LOG(ERROR, "closing storage failed", kv_err(&e));
+    config_free(s->first);
     fs_free(s->data_fs);
     proc_stop();
     buf_fini(&s->config_text);
     buf_fini(&s->retention);
     arena_fini(&s->external_arena);
     vec_fini(&s->notes);
+    cond_fini(&s->changed);
     mtx_fini(&s->mu);
     mtx_fini(&s->reload_mu);
     arena_fini(&s->arena);

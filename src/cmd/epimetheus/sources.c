@@ -291,6 +291,8 @@ static enum api_state show_state(void *ctx)
     return (enum api_state)atomic_load_explicit(&s->state, memory_order_acquire);
 }
 
+static void do_await(void *ctx) { server_await(ctx); }
+
 void sources_init(struct server *s)
 {
     s->sources = (struct api_sources){
@@ -316,5 +318,6 @@ void sources_init(struct server *s)
         .reload = do_reload,
         .quit = do_quit,
         .state = show_state,
+        .await = do_await,
     };
 }
