@@ -1,6 +1,9 @@
 #include "base/lock.h"
 
 #include "base/clock.h"
+#include "base/waits.h"
+
+#include "base/clock.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -41,6 +44,12 @@ static void check(int rc)
     abort();
 }
 
+static _Thread_local struct waits waited;
+
+struct waits *waits_of_thread(void) { return &waited; }
+
+static void waited_since(int64_t began) { waited.ns += clock_mono_ns() - began; }
+
 void mtx_init(struct mtx *m, enum lock_rank rank)
 {
     check(pthread_mutex_init(&m->m, NULL));
@@ -52,7 +61,10 @@ void mtx_fini(struct mtx *m) { check(pthread_mutex_destroy(&m->m)); }
 void mtx_lock(struct mtx *m) LOCK_ATTR(no_thread_safety_analysis)
 {
     lock_rank_enter(m->rank);
+    if (LIKELY(pthread_mutex_trylock(&m->m) == 0)) return;
+    int64_t began = clock_mono_ns();
     check(pthread_mutex_lock(&m->m));
+    waited_since(began);
 }
 
 void mtx_unlock(struct mtx *m) LOCK_ATTR(no_thread_safety_analysis)
@@ -78,7 +90,12 @@ void cond_init(struct cond *c)
 }
 
 void cond_fini(struct cond *c) { check(pthread_cond_destroy(&c->c)); }
-void cond_wait(struct cond *c, struct mtx *m) { check(pthread_cond_wait(&c->c, &m->m)); }
+void cond_wait(struct cond *c, struct mtx *m)
+{
+    int64_t began = clock_mono_ns();
+    check(pthread_cond_wait(&c->c, &m->m));
+    waited_since(began);
+}
 
 enum { FAKE_LOOK_NS = 1000000 };
 
@@ -89,7 +106,9 @@ bool cond_wait_until(struct cond *c, struct mtx *m, int64_t until_ns)
     bool fake = clock_is_fake();
     if (fake) mono_ns = clock_real_mono_ns() + FAKE_LOOK_NS;
     struct timespec ts = { mono_ns / 1000000000, mono_ns % 1000000000 };
+    int64_t began = clock_mono_ns();
     int rc = pthread_cond_timedwait(&c->c, &m->m, &ts);
+    waited_since(began);
     if (rc == ETIMEDOUT) return fake && clock_mono_ns() < until_ns;
     check(rc);
     return true;
@@ -109,13 +128,19 @@ void rwlock_fini(struct rwlock *l) { check(pthread_rwlock_destroy(&l->l)); }
 void rwlock_rdlock(struct rwlock *l)
 {
     lock_rank_enter(l->rank);
+    if (LIKELY(pthread_rwlock_tryrdlock(&l->l) == 0)) return;
+    int64_t began = clock_mono_ns();
     check(pthread_rwlock_rdlock(&l->l));
+    waited_since(began);
 }
 
 void rwlock_wrlock(struct rwlock *l)
 {
     lock_rank_enter(l->rank);
+    if (LIKELY(pthread_rwlock_trywrlock(&l->l) == 0)) return;
+    int64_t began = clock_mono_ns();
     check(pthread_rwlock_wrlock(&l->l));
+    waited_since(began);
 }
 
 void rwlock_unlock(struct rwlock *l)
@@ -128,12 +153,14 @@ void rwlock_unlock(struct rwlock *l)
  * bytelock), so we yield. */
 void bytelock_lock_slow(bytelock *l)
 {
+    int64_t began = clock_mono_ns();
     for (unsigned spin = 0;; spin++) {
         uint8_t free_v = 0;
         if (atomic_load_explicit(l, memory_order_relaxed) == 0 &&
             atomic_compare_exchange_weak_explicit(
                 l, &free_v, 1, memory_order_acquire, memory_order_relaxed))
-            return;
+            break;
         if (spin > 64) sched_yield();
     }
+    waited_since(began);
 }

@@ -1,6 +1,7 @@
 #include "base/lock.h"
 
 #include "base/clock.h"
+#include "base/waits.h"
 #include "base/test.h"
 
 static void take(enum lock_rank first, enum lock_rank second)
@@ -133,4 +134,49 @@ TEST(lock_excludes)
     rwlock_fini(&s.rw);
     cond_fini(&s.c);
     mtx_fini(&s.m);
+}
+
+/* ---- waits ---- */
+
+enum { HELD_NS = 20000000 };
+
+struct pair { struct mtx mu; struct cond there; bool holds; };
+
+/* Holds the mutex for a while. */
+static void *holder(void *arg)
+{
+    struct pair *p = arg;
+    mtx_lock(&p->mu);
+    p->holds = true;
+    cond_signal(&p->there);
+    int64_t until = clock_mono_ns() + HELD_NS;
+    while (clock_mono_ns() < until) {}
+    mtx_unlock(&p->mu);
+    return NULL;
+}
+
+TEST(a_lock_that_is_held_and_a_condition_are_waits)
+{
+    struct pair p = { 0 };
+    pthread_t t;
+    mtx_init(&p.mu, LOCK_LEAF);
+    cond_init(&p.there);
+    int64_t before = waits_ns();
+    mtx_lock(&p.mu);
+    mtx_unlock(&p.mu);
+    EXPECT_EQ(waits_ns(), before);             /* it was free */
+    mtx_lock(&p.mu);
+    EXPECT_EQ(pthread_create(&t, NULL, holder, &p), 0);
+    while (!p.holds) cond_wait(&p.there, &p.mu);
+    mtx_unlock(&p.mu);
+    /* the condition was met by then, the lock was given back HELD_NS later */
+    EXPECT(waits_ns() - before >= HELD_NS / 2);
+    int64_t now = clock_mono_ns();
+    mtx_lock(&p.mu);
+    EXPECT(!cond_wait_until(&p.there, &p.mu, now + HELD_NS));
+    mtx_unlock(&p.mu);
+    EXPECT(waits_ns() - before >= HELD_NS);
+    EXPECT_EQ(pthread_join(t, NULL), 0);
+    cond_fini(&p.there);
+    mtx_fini(&p.mu);
 }

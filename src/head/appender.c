@@ -20,6 +20,7 @@
 #include "head/batch_log.h"
 #include "head/byte_chunk.h"
 #include "head/exemplars.h"
+#include "base/waits.h"
 #include "head/head_impl.h"
 #include "head/ooo_commit.h"
 #include "wal/wal.h"
@@ -45,6 +46,10 @@ COUNTER_VEC(too_old, "prometheus_tsdb_too_old_samples_total",
 COUNTER_VEC(late_appended, "prometheus_tsdb_head_out_of_order_samples_appended_total",
     "Total number of appended out of order samples.", "type")
 static const double late_bounds[] = { 600, 1800, 3600, 7200, 10800, 21600, 43200 };
+static const double wait_bounds[] = { .000001, .00001, .0001, .001, .005, .01, .025, .05, .1, 1 };
+HISTOGRAM(append_waits, "epimetheus_append_wait_seconds",
+    "Time that an append, from its beginning to its commit, waited for locks, queues and turns.",
+    wait_bounds)
 HISTOGRAM(late_by, "prometheus_tsdb_sample_ooo_delta",
     "Delta in seconds by which a sample is considered out of order (reported regardless of OOO "
     "time window and whether sample is accepted or not).",
@@ -86,6 +91,8 @@ struct head_appender {
     struct batch more;      /* what is no plain float */
     struct float_log early; /* of pending; to NULL: none are encoded */
     size_t charged;    /* bytes of pending on the account */
+    const struct waits *waits; /* of the thread that began */
+    int64_t waited_ns;         /* what it had waited by then */
     struct open_ctx ctx;
 };
 
@@ -766,6 +773,8 @@ static errc appender_commit(struct appender *base, struct err *e)
 {
     struct head_appender *a = CONTAINER_OF(base, struct head_appender, base);
     errc rc = OK;
+    bool same = a->waits == waits_of_thread();
+    int64_t from = same ? a->waited_ns : waits_ns();
     if (a->pending.n || !batch_is_empty(&a->more)) {
         rc = appender_log(a, e);
         if (rc == OK) {
@@ -774,6 +783,7 @@ static errc appender_commit(struct appender *base, struct err *e)
         }
     }
     appender_end(a);
+    metric_observe(&append_waits, (double)(waits_ns() - from) * 1e-9);
     return rc;
 }
 
@@ -811,6 +821,7 @@ errc head_begin(struct appendable *s, struct appender **out, struct err *e)
 {
     (void)e;
     struct head *h = CONTAINER_OF(s, struct head, appendable);
+    int64_t waited = waits_ns();
     mtx_lock(&h->appenders_mu);
     struct head_appender *a = h->idle;
     if (a) {
@@ -825,6 +836,8 @@ errc head_begin(struct appendable *s, struct appender **out, struct err *e)
         open_ctx_init(&a->ctx, &h->store);
         batch_init(&a->more, &appenders_account);
     }
+    a->waits = waits_of_thread();
+    a->waited_ns = waited;
     a->timed = false;
     a->window_ms = atomic_load_explicit(&h->ooo_window_ms, memory_order_relaxed);
     appender_set_time(a);

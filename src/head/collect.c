@@ -87,10 +87,13 @@ size_t head_collect(struct head *h, int64_t mint)
     atomic_fetch_sub_explicit(&h->n_chunks, t.chunks, memory_order_relaxed);
     metric_add(&head_chunks_removed, (double)t.chunks);
     metric_add(&head_series_removed, (double)gone);
+    reclaim_run(&h->reclaim);
     if (t.mint != INT64_MAX && t.mint > head_min_time(h))
         atomic_store_explicit(&h->min_time, t.mint, memory_order_relaxed);
     return gone;
 }
+
+void head_free_retired(struct head *h) { reclaim_run(&h->reclaim); }
 
 errc head_truncate(struct head *h, int64_t mint, struct err *e)
 {

@@ -84,6 +84,9 @@ size_t head_sealed_count(struct head *h);
  * many, 0: none are left.
  * Called by the tsdb's loop each second or so. On failure the chunks stay in memory. */
 MUST_USE errc head_write_sealed(struct head *h, size_t max_chunks, size_t *written, struct err *e);
+/* Frees what went while queries looked at it, and they are gone: they do not do that themselves.
+ * Any thread, each second or so. */
+void head_free_retired(struct head *h);
 
 /* Drops what is older than mint: closed chunks with max time < mint, then series without chunks.
  * Waits for appenders that were open at the call. min time and min valid time rise to mint. */

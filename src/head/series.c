@@ -328,13 +328,22 @@ void series_reserve_ref(struct series_index *x, sref ref)
 
 /* Removal. */
 
+/* For a slice of a long work. A lock that is given back and taken again at once is not fair: who
+ * waits to make a series goes first. */
+static void series_slice_lock(struct series_index *x) ACQUIRE(x->create)
+{
+    mtx_lock(&x->create);
+    if (atomic_load_explicit(&x->waiting, memory_order_relaxed))
+        (void)cond_wait_until(&x->passed, &x->create, clock_mono_ns() + GIVE_WAY_NS);
+}
+
 /* No reader can look at the series any more: its labels and its slot are free. */
 static void series_end(void *ctx, void *p)
 {
     struct series_index *x = ctx;
     uint32_t slot = (uint32_t)(uintptr_t)p, handle = store_cold(x->store, slot)->labels;
     const uint8_t *at, *begin = pages_at(&x->labels, handle);
-    mtx_lock(&x->create);
+    series_slice_lock(x);
     for (size_t n = series_pairs(x, handle, &at); n; n--) (void)series_next_pair(&at);
     if (pages_give(&x->labels, handle, (size_t)(at - begin)))
         pages_free_page(&x->labels, handle >> 16);
@@ -402,15 +411,6 @@ static bool series_unlink_locked(struct series_index *x, snum n, id_list *pairs,
     return true;
 }
 
-/* For a slice of a long work. A lock that is given back and taken again at once is not fair: who
- * waits to make a series goes first. */
-static void series_slice_lock(struct series_index *x) ACQUIRE(x->create)
-{
-    mtx_lock(&x->create);
-    if (atomic_load_explicit(&x->waiting, memory_order_relaxed))
-        (void)cond_wait_until(&x->passed, &x->create, clock_mono_ns() + GIVE_WAY_NS);
-}
-
 static void remove_from(struct series_index *x, postings *p, const runs *dead)
 {
     series_slice_lock(x);
@@ -467,7 +467,7 @@ size_t series_remove(struct series_index *x, const runs *nums)
     }
     remove_from(x, &x->all, &dead);
     for (size_t i = 0; i < slots.n; i++)
-        reclaim_retire(x->reclaim, (void *)(uintptr_t)slots.at[i], x, series_end);
+        reclaim_retire_heavy(x->reclaim, (void *)(uintptr_t)slots.at[i], x, series_end);
     size_t n = slots.n;
     vec_fini(&pairs);
     vec_fini(&names);

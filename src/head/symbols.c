@@ -282,7 +282,7 @@ void symbols_sweep(struct symbols *s, uint32_t name, size_t max, symbols_place *
     mtx_unlock(&s->mu);
     *where = id ? link : NULL;
     for (size_t i = 0; i < gone.n; i++)
-        reclaim_retire(s->reclaim, (void *)(uintptr_t)gone.at[i], s, pair_end);
+        reclaim_retire_heavy(s->reclaim, (void *)(uintptr_t)gone.at[i], s, pair_end);
     vec_fini(&gone);
 }
 

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/metric.h"
+#include "base/waits.h"
 #include "io/pool.h"
 #include "promql/eval.h"
 #include "promql/prepare.h"
@@ -24,6 +25,9 @@ COUNTER(engine_samples_read, "prometheus_engine_query_samples_read_total",
     "The total number of samples that queries read from storage.")
 SUMMARY_VEC(engine_duration, "prometheus_engine_query_duration_seconds", "Query timings.",
     slice_quantiles, "slice")
+static const double wait_bounds[] = { .000001, .00001, .0001, .001, .005, .01, .025, .05, .1, 1 };
+HISTOGRAM(query_waits, "epimetheus_query_wait_seconds",
+    "Time that a query waited for locks, queues and turns.", wait_bounds)
 HISTOGRAM_VEC(engine_duration_histogram, "prometheus_engine_query_duration_histogram_seconds",
     "The duration of various parts of PromQL query execution.", slice_bounds, "slice")
 ACCOUNT(query_account, "queries")
@@ -437,7 +441,8 @@ errc engine_query(struct engine *en, struct queryable *storage, const struct que
 {
     struct err words;
     if (!e) e = &words;
-    int64_t began = clock_mono_ns(), timeout = o->timeout_ms > 0 ? o->timeout_ms : en->o.timeout_ms;
+    int64_t waited = waits_ns(), began = clock_mono_ns();
+    int64_t timeout = o->timeout_ms > 0 ? o->timeout_ms : en->o.timeout_ms;
     int64_t deadline_ns = timeout > 0 ? began + timeout * 1000000 : 0;
     *out = (struct result){ 0 };
     metric_add(&engine_queries, 1);
@@ -462,6 +467,7 @@ errc engine_query(struct engine *en, struct queryable *storage, const struct que
     out->stats.queue_s = queued;
     out->stats.exec_total_s = (double)(clock_mono_ns() - began) / 1e9;
     metric_add(&engine_queries, -1);
+    metric_observe(&query_waits, (double)(waits_ns() - waited) * 1e-9);
     if (en->o.watcher.done && rc != ERR_BAD_INPUT)
         engine_report(en, &active, out, rc, e);
     active_leave(&en->active, &active);

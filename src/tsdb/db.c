@@ -354,6 +354,7 @@ static void stop_thread(struct db *db)
 static errc write_sealed(struct db *db, struct err *e)
 {
     size_t left = head_sealed_count(db->head);
+    head_free_retired(db->head);
     if (!fault_dropped("tsdb.log_first")) TRY(wal_sync(db->wal, e));
     for (size_t written = 1; left && written; left -= MIN(left, written))
         TRY(head_write_sealed(db->head, MIN(left, (size_t)SEALED_AT_ONCE), &written, e));
