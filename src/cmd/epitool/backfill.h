@@ -6,7 +6,7 @@
  *             A block has its name when it is whole and durable.
  * Ownership   borrows
  * Threads     one
- * Errors      ERR_BAD_INPUT: the page, a series without a timestamp, a sample that its head refuses;
+ * Errors      ERR_BAD_INPUT: the page, a series without a time, a sample that its head refuses;
  *             ERR_IO, ERR_NO_SPACE
  * Format      OpenMetrics 1.0; docs/format/block.md
  */
