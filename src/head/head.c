@@ -4,7 +4,7 @@
 #include "chunk/cut.h"
 #include "head/exemplars.h"
 
-enum { LOOKUP_BYTES = 64 << 20, LABELS_MAX_BYTES = 1 << 20, SAMPLES_PER_CHUNK_MAX = RUN_MAX / 2 };
+enum { LOOKUP_BYTES = 64 << 20, LABELS_MAX_BYTES = 32 << 20, SAMPLES_PER_CHUNK_MAX = RUN_MAX / 2 };
 #define HEAD_CHUNK_RANGE_MS ((int64_t)2 * 3600 * 1000)
 #define HEAD_CHUNK_RANGE_MAX_MS ((int64_t)UINT32_MAX)
 

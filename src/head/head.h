@@ -34,7 +34,7 @@ struct head_opts {
     int64_t chunk_range_ms;            /* 0: two hours */
     uint32_t samples_per_chunk;        /* 0: 120 */
     size_t lookup_bytes;               /* bound of the cache of raw label bytes; 0: 64 MiB */
-    size_t labels_max_bytes;           /* of one series; 0: 1 MiB */
+    size_t labels_max_bytes;           /* of one series; 0: 32 MiB */
     /* Told once, by a committing appender that holds no lock, when HEAD_MANY_SEALED chunks or more
      * wait for head_write_sealed; again after that was called. NULL: nobody is told. */
     void (*many_sealed)(void *ctx);

@@ -180,6 +180,34 @@ TEST(series_are_not_made_in_vain)
     head_close(h);
 }
 
+/* More labels than fit into a page of the index, and a longer value than any. */
+TEST(large_label_sets)
+{
+    enum { LABELS = 15000, VALUE = 2 << 20 };
+    struct head *h = open_head();
+    struct arena a = { 0 };
+    struct label *l = arena_array(&a, LABELS + 1, sizeof(*l));
+    char *text = arena_alloc(&a, VALUE);
+    memset(text, 'x', VALUE);
+    l[0] = (struct label){ METRIC_NAME, S("large") };
+    for (size_t i = 1; i <= LABELS; i++)
+        l[i] = (struct label){ arena_fmt(&a, "l%05zu", i), arena_fmt(&a, "v%zu", i) };
+    l[LABELS].value = str_of(text, VALUE);
+    struct appender *w = begin(h);
+    series_handle made, again, found;
+    EXPECT_OK(w->ops->series(w, (struct labels){ l, LABELS + 1 }, &made, NULL));
+    EXPECT_OK(w->ops->series(w, (struct labels){ l, LABELS }, &again, NULL));
+    EXPECT(made != again);
+    EXPECT(w->ops->find(w, (struct labels){ l, LABELS + 1 }, &found) && found == made);
+    EXPECT_OK(w->ops->append(w, made, 1000, 1, 0, NULL));
+    EXPECT_OK(w->ops->commit(w, NULL));
+    struct querier *q = querier_of(h, 0, 2000);
+    EXPECT_EQ(count_of(q, S("large")), 1);
+    querier_free(q);
+    head_close(h);
+    arena_fini(&a);
+}
+
 TEST(batches_are_seen_whole)
 {
     struct head *h = open_head();

@@ -16,7 +16,7 @@ ACCOUNT(table_account, "series_tables")
 
 enum {
     TABLE_CAP_MIN = 64,
-    PAIRS_MAX = 4096,
+    PAIRS_MAX = 1 << 16, /* as the log has it */
     /* for one hold of the creation lock by the collector */
     SERIES_SLICE = 1024,
     PAIRS_SLICE = 8192,
@@ -40,6 +40,8 @@ void series_init(
 
 void series_fini(struct series_index *x)
 {
+    vec_fini(&x->key_pairs);
+    vec_fini(&x->key_enc);
     for (unsigned i = 0; i < SERIES_TABLES; i++) {
         account_charge(&table_account, -(int64_t)x->table[i].cap * 8);
         mem_free(x->table[i].at);
@@ -158,12 +160,21 @@ static void table_remove(struct series_table *t, uint32_t hash, uint32_t slot)
     t->n--;
 }
 
+enum { PAIR_MAX_BYTES = 5 };
+/* Its arrays are the index' room for the key at hand. */
 struct key {
     uint64_t hash;
     size_t n, bytes;
-    uint32_t pairs[PAIRS_MAX];
-    uint8_t enc[PAIRS_MAX * 5 + 5];
+    uint32_t *pairs;
+    uint8_t *enc;
 };
+static struct key key_room_locked(struct series_index *x, size_t n)
+{
+    mtx_assert_held(&x->create);
+    vec_reserve(&x->key_pairs, n + 1);
+    vec_reserve(&x->key_enc, (n + 1) * PAIR_MAX_BYTES);
+    return (struct key){ .pairs = x->key_pairs.at, .enc = x->key_enc.at };
+}
 static struct series_table *table_of(struct series_index *x, uint64_t hash)
 {
     return &x->table[hash % SERIES_TABLES];
@@ -182,6 +193,7 @@ static errc key_of(struct series_index *x, struct labels l, struct key *k, struc
     if (l.n > PAIRS_MAX)
         return err_set(e, ERR_LIMIT, "a series with %zu labels: more than %d", l.n, PAIRS_MAX);
     size_t bytes = 0;
+    *k = key_room_locked(x, l.n);
     for (size_t i = 0; i < l.n; i++) {
         bytes += l.at[i].name.n + l.at[i].value.n;
         int c = i ? str_cmp(l.at[i - 1].name, l.at[i].name) : -1;
@@ -210,6 +222,7 @@ static errc key_of(struct series_index *x, struct labels l, struct key *k, struc
 static bool key_known(struct series_index *x, struct labels l, struct key *k)
 {
     if (l.n > PAIRS_MAX) return false;
+    *k = key_room_locked(x, l.n);
     for (k->n = 0; k->n < l.n; k->n++) {
         uint32_t name = symbols_find_name(&x->symbols, l.at[k->n].name);
         k->pairs[k->n] = name ? symbols_find_pair(&x->symbols, name, l.at[k->n].value) : 0;
@@ -393,9 +406,10 @@ static bool series_unlink_locked(struct series_index *x, snum n, id_list *pairs,
     if (!slot || !slot_kill(x->store, store_slot(x->store, slot))) return false;
     struct slot *s = store_slot(x->store, slot);
     const struct cold *c = store_cold(x->store, slot);
-    struct key k;
     const uint8_t *at;
-    k.n = series_pairs(x, c->labels, &at);
+    size_t n_pairs = series_pairs(x, c->labels, &at);
+    struct key k = key_room_locked(x, n_pairs);
+    k.n = n_pairs;
     for (size_t i = 0; i < k.n; i++) {
         k.pairs[i] = series_next_pair(&at);
         vec_push(pairs, k.pairs[i]);

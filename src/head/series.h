@@ -44,6 +44,8 @@ struct series_index {
     struct reclaim *reclaim;
     /* GUARDED_BY(create): of the series asked for last; 0 where it had none, or pairs went since */
     uint32_t last_pairs[SERIES_LIKE_MAX];
+    VEC(uint32_t) key_pairs;                   /* GUARDED_BY(create): of the key at hand */
+    VEC(uint8_t) key_enc;                      /* GUARDED_BY(create) */
     /* GUARDED_BY(create): uvarint count, uvarint pair numbers in the order of names */
     struct pages labels;
     struct series_table table[SERIES_TABLES];  /* GUARDED_BY(create) */
