@@ -88,6 +88,9 @@ MUST_USE errc head_write_sealed(struct head *h, size_t max_chunks, size_t *writt
  * Any thread, each second or so. */
 void head_free_retired(struct head *h);
 
+/* Frees what was dropped of the queue's oldest chunks: for who writes none. */
+void head_free_dropped(struct head *h);
+
 /* Drops what is older than mint: closed chunks with max time < mint, then series without chunks.
  * Waits for appenders that were open at the call. min time and min valid time rise to mint. */
 MUST_USE errc head_truncate(struct head *h, int64_t mint, struct err *e);

@@ -166,3 +166,28 @@ errc head_write_sealed(struct head *h, size_t max_chunks, size_t *written, struc
     baton_give(&h->writing);
     return rc;
 }
+
+static bool is_dropped(struct head *h, uint32_t sealed)
+{
+    struct sealed *q = sealed_at(h, sealed);
+    struct slot *s = store_slot(&h->store, q->slot);
+    slot_lock(s);
+    bool dropped = q->dropped;
+    slot_unlock(s);
+    return dropped;
+}
+
+void head_free_dropped(struct head *h)
+{
+    if (!baton_try(&h->writing)) return;
+    struct batch *b = NEW(struct batch);
+    do {
+        size_t n = 0;
+        batch_peek(h, b, BATCH_CHUNKS);
+        while (n < b->n && is_dropped(h, b->at[n])) n++;
+        b->n = n;
+        if (n) batch_pop(h, b);
+    } while (b->n);
+    mem_free(b);
+    baton_give(&h->writing);
+}

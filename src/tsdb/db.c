@@ -353,6 +353,10 @@ static void stop_thread(struct db *db)
  * round. */
 static errc write_sealed(struct db *db, struct err *e)
 {
+    if (db->o.chunks_in_memory) {
+        head_free_dropped(db->head);
+        return OK;
+    }
     size_t left = head_sealed_count(db->head);
     head_free_retired(db->head);
     if (!fault_dropped("tsdb.log_first")) TRY(wal_sync(db->wal, e));
@@ -408,6 +412,8 @@ errc db_close(struct db *db, struct err *e)
 {
     if (!db) return OK;
     stop_thread(db);
+    /* a snapshot of the head has open chunks only */
+    db->o.chunks_in_memory = db->o.chunks_in_memory && !db->o.memory_snapshot;
     errc sealed = write_sealed(db, e);
     errc synced = wal_close_synced(STEAL(db->wal), sealed == OK ? e : NULL);
     struct wal *wbl = atomic_exchange_explicit(&db->wbl, NULL, memory_order_acq_rel);

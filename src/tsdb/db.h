@@ -52,6 +52,8 @@ struct db_opts {
     int64_t ooo_window_ms;             /* see db_set_ooo_window */
     struct head_keeps keeps;           /* exemplars, metadata, start times; see head/keeps.h */
     uint32_t samples_per_chunk;        /* 0: 120 */
+    /* closed chunks of the head stay in memory: what that costs is measured with this */
+    bool chunks_in_memory;
     unsigned replay_workers;           /* 0: one per core; 1: no threads */
     /* Told when the blocks can be asked, before the log is replayed, and with NULL when that ends
      * because the opening failed: then nobody may hold a querier when it returns. NULL: nobody. */

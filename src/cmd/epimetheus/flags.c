@@ -13,6 +13,7 @@ static const char *const log_levels[] = { "debug", "info", "warn", "error", NULL
 static const char *const log_formats[] = { "logfmt", "json", NULL };
 static const char *const compressions[] = { "snappy", "zstd", NULL };
 static const char *const backends[] = { "auto", "mmap", "buffered", "direct", NULL };
+static const char *const head_chunks[] = { "mapped", "memory", NULL };
 
 static errc named_choice(void *at, const struct opt *o, str text, const char *what, struct err *e)
 {
@@ -155,6 +156,9 @@ const struct opt flag_table[] = {
         AT(block_reload_ms), &opt_duration, .def = "1m", .flags = OPT_HIDDEN },
     { "storage.io", .help = "How storage is read: auto, mmap, buffered or direct.", AT(storage_io),
         &opt_choice, .def = "auto", .choices = backends },
+    { "storage.tsdb.head-chunks",
+        .help = "Where the head's closed chunks are: mapped (chunks_head), or in memory.",
+        AT(head_chunks), &opt_choice, .def = "mapped", .choices = head_chunks },
     { "storage.wal.fsync-interval",
         .help = "How long a power cut may reach back; 0 syncs before each answer.",
         AT(fsync_interval_ms), &opt_duration, .def = "1s" },

@@ -520,6 +520,7 @@ static errc storage_start(struct server *s, const struct config *c, struct err *
         .compaction_delay_percent = s->on.delayed_compaction ? delay_percent(&s->flags) : 0,
         .uploads_path = s->flags.delay_compact_file,
         .samples_per_chunk = (uint32_t)s->flags.samples_per_chunk,
+        .chunks_in_memory = s->flags.head_chunks != 0,
         .no_lock = s->flags.no_lockfile,
     };
     if (o.backend == IO_DIRECT)
