@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "block/block_impl.h"
+#include "block/float_cache.h"
 #include "block/meta.h"
 #include "chunk/chunk.h"
 
@@ -72,6 +73,7 @@ static errc parts_open(struct block *b, enum io_backend backend, struct err *e)
 
 static void block_free(struct block *b)
 {
+    float_cache_forget(b->id);
     index_reader_close(b->index);
     segments_close(b->segments);
     block_deleted_unref(b->deleted);
@@ -88,6 +90,7 @@ errc block_open(struct block **out, const struct block_opts *o, str dir, struct 
     b->queryable.ops = &block_queryable_ops;
     atomic_init(&b->refs, 1);
     b->fs = o->fs;
+    b->id = float_cache_block_id();
     b->salvage = o->salvage;
     b->backend = o->backend;
     b->dir = arena_str(&b->arena, dir);

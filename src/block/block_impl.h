@@ -25,6 +25,7 @@ struct block {
     struct queryable queryable;
     _Atomic uint32_t refs;
     struct fs *fs;                             /* const after init, all down to bytes */
+    uint64_t id;                               /* of float_cache.h */
     bool salvage;
     enum io_backend backend;
     struct arena arena;

@@ -1,4 +1,5 @@
 #include "block/block_impl.h"
+#include "block/float_cache.h"
 #include "chunk/chunk.h"
 #include "chunk/chunk_iter.h"
 #include "io/work.h"
@@ -12,7 +13,7 @@ struct block_iter {
     size_t next;                               /* chunk to be opened */
     struct segment_pin pin;                    /* of the open one; its reader NULL: none */
     struct chunk_iter chunk;
-    bool ended;
+    bool ended, keep;                          /* keep: the open one is wanted by the cache */
     errc failed;
     struct err why;
 };
@@ -33,30 +34,70 @@ static void iter_free(struct sample_iter *base)
     mem_free(it);
 }
 
-/* Opens the next chunk that may hold something to show; none: it has ended. */
-static errc iter_open_chunk(struct block_iter *it, struct err *e)
+/* The next chunk that may hold something to show; NULL: none. */
+static const struct index_chunk *iter_wanted(struct block_iter *it)
 {
     const struct block_iter_of *of = &it->of;
     for (; it->next < of->n; it->next++) {
         const struct index_chunk *c = &of->chunks[it->next];
         if (c->mint > of->maxt) break;
-        if (c->maxt >= of->mint &&
-            !(of->deleted && intervals_cover(of->deleted, c->mint, c->maxt))) {
-            it->next++;
-            TRY(segments_pin(of->block->segments, c->ref, &it->pin, e));
-            io_work.chunks++;
-            return chunk_iter_reset(&it->chunk, it->pin.enc, it->pin.data, e);
-        }
+        if (c->maxt >= of->mint && !(of->deleted && intervals_cover(of->deleted, c->mint, c->maxt)))
+            return c;
     }
-    it->ended = true;
-    return OK;
+    return NULL;
+}
+
+static struct float_key iter_key(const struct block_iter *it, const struct index_chunk *c)
+{
+    return (struct float_key){ it->of.block->id, c->ref };
+}
+
+/* Opens it; none: the iterator has ended. */
+static errc iter_open_chunk(struct block_iter *it, struct err *e)
+{
+    const struct index_chunk *c = iter_wanted(it);
+    if (!c) {
+        it->ended = true;
+        return OK;
+    }
+    it->next++;
+    TRY(segments_pin(it->of.block->segments, c->ref, &it->pin, e));
+    io_work.chunks++;
+    return chunk_iter_reset(&it->chunk, it->pin.enc, it->pin.data, e);
+}
+
+/* Chunks that are there decoded, as many as there is room for. None: the next one is opened. */
+static errc iter_open_or_get(
+    struct block_iter *it, int64_t *t, double *v, size_t cap, size_t *n, struct err *e)
+{
+    *n = 0;
+    it->keep = false;
+    for (const struct index_chunk *c; (c = iter_wanted(it)) != NULL; it->next++) {
+        size_t got = float_cache_get(iter_key(it, c), t + *n, v + *n, cap - *n, &it->keep);
+        if (!got) break;
+        io_work.chunks++;
+        *n += got;
+    }
+    return *n ? OK : iter_open_chunk(it, e);
+}
+
+/* The open chunk was decoded into n samples. */
+static void iter_keep(struct block_iter *it, const int64_t *t, const double *v, size_t n)
+{
+    if (!it->keep || it->chunk.enc != CHUNK_XOR || n != it->chunk.xor.n) return;
+    it->keep = false;
+    float_cache_put(iter_key(it, &it->of.chunks[it->next - 1]), t, v, n);
 }
 
 static errc iter_step(struct block_iter *it, struct sample_batch *out, struct err *e)
 {
-    if (!it->pin.pin.reader) return iter_open_chunk(it, e);
-    TRY(chunk_iter_fill(&it->chunk, out, e));
-    if (it->chunk.ended || !out->n) TRY(iter_close_chunk(it, e));
+    if (!it->pin.pin.reader)
+        TRY(iter_open_or_get(it, out->t, out->v, SAMPLE_BATCH, &out->n, e));
+    if (it->pin.pin.reader) {
+        TRY(chunk_iter_fill(&it->chunk, out, e));
+        if (it->chunk.ended || !out->n) TRY(iter_close_chunk(it, e));
+        iter_keep(it, out->t, out->v, out->n);
+    }
     int64_t *st = out->st ? it->chunk.st : NULL;
     if (sample_batch_clip(out, st, it->of.mint, it->of.maxt, it->of.deleted)) it->ended = true;
     return OK;
@@ -91,11 +132,15 @@ static errc iter_fill(struct sample_iter *base, struct sample_batch *out, struct
 static errc iter_step_floats(
     struct block_iter *it, int64_t *t, double *v, size_t cap, size_t *n, struct err *e)
 {
-    if (!it->pin.pin.reader) return iter_open_chunk(it, e);
-    struct xor_iter *xor = &it->chunk.xor;
-    TRY(xor_iter_fill(xor, t, v, cap, n, e));
-    it->chunk.ended = xor->i == xor->n;
-    if (it->chunk.ended || !*n) TRY(iter_close_chunk(it, e));
+    if (!it->pin.pin.reader) TRY(iter_open_or_get(it, t, v, cap, n, e));
+    if (it->pin.pin.reader) {
+        if (it->chunk.enc != CHUNK_XOR) return OK;
+        struct xor_iter *xor = &it->chunk.xor;
+        TRY(xor_iter_fill(xor, t, v, cap, n, e));
+        it->chunk.ended = xor->i == xor->n;
+        if (it->chunk.ended || !*n) TRY(iter_close_chunk(it, e));
+        iter_keep(it, t, v, *n);
+    }
     if (floats_clip(t, v, n, it->of.mint, it->of.maxt, it->of.deleted)) it->ended = true;
     return OK;
 }

@@ -13,7 +13,15 @@
 /* A sample whose hint is not its source's. */
 union merge_copy { struct int_histogram ih; struct histogram h; };
 
-struct merge_source { struct sample_iter *it; struct sample_batch batch; size_t at; bool ended; };
+/* Floats that a source gave beyond its turn: they go into its hand, a batch at a time. */
+struct merge_spare { int64_t *t; double *v; size_t at, n, cap; };
+struct merge_source {
+    struct sample_iter *it;
+    struct sample_batch batch;
+    size_t at;
+    bool ended;
+    struct merge_spare spare;
+};
 
 struct merge_iter {
     struct sample_iter base;
@@ -41,6 +49,8 @@ static void iter_free(struct sample_iter *base)
     struct merge_iter *m = CONTAINER_OF(base, struct merge_iter, base);
     for (size_t i = 0; i < m->all.n; i++) {
         sample_iter_free(m->all.at[i]->it);
+        mem_free(m->all.at[i]->spare.t);
+        mem_free(m->all.at[i]->spare.v);
         mem_free(m->all.at[i]);
     }
     vec_fini(&m->all);
@@ -49,11 +59,39 @@ static void iter_free(struct sample_iter *base)
     mem_free(m);
 }
 
+static void spare_put(struct merge_spare *s, const int64_t *t, const double *v, size_t n)
+{
+    assert(s->at == s->n);
+    if (n > s->cap) {
+        s->cap = n;
+        s->t = mem_realloc(s->t, n * sizeof(*t));
+        s->v = mem_realloc(s->v, n * sizeof(*v));
+    }
+    memcpy(s->t, t, n * sizeof(*t));
+    memcpy(s->v, v, n * sizeof(*v));
+    s->at = 0;
+    s->n = n;
+}
+
+static void spare_take(struct merge_spare *s, struct sample_batch *out)
+{
+    out->kind = SAMPLE_FLOAT;
+    out->st = NULL;
+    out->n = MIN(s->n - s->at, (size_t)SAMPLE_BATCH);
+    memcpy(out->t, s->t + s->at, out->n * sizeof(*s->t));
+    memcpy(out->v, s->v + s->at, out->n * sizeof(*s->v));
+    s->at += out->n;
+}
+
 /* A sample under its hand, or its end. */
 static errc source_settle(struct merge_source *s, struct err *e)
 {
     if (s->at < s->batch.n || s->ended) return OK;
     s->at = s->batch.n = 0;
+    if (s->spare.at < s->spare.n) {
+        spare_take(&s->spare, &s->batch);
+        return OK;
+    }
     TRY(sample_iter_fill(s->it, &s->batch, e));
     s->ended = !s->batch.n;
     return OK;
@@ -168,25 +206,20 @@ static errc iter_fill(struct sample_iter *base, struct sample_batch *out, struct
 }
 
 /* The source whose turn it is has nothing in its hand: it writes straight into the caller's arrays
- * what is older than all that waits; the rest is put into its hand. */
+ * what is older than all that waits; the rest is spare. */
 static errc merge_direct(
-    struct merge_iter *m, int64_t *t, double *v, size_t *n, struct err *e)
+    struct merge_iter *m, int64_t *t, double *v, size_t cap, size_t *n, struct err *e)
 {
     struct merge_source *s = m->cur;
     size_t got, older_n = 0, from = 0;
-    TRY(sample_iter_floats(s->it, t, v, SAMPLE_BATCH, &got, e));
+    TRY(sample_iter_floats(s->it, t, v, cap, &got, e));
     int64_t until = m->waiting.n ? source_t(m->waiting.at[0]) : INT64_MAX;
     if (got && was_shown(m, t[0])) from = 1;
     if (got && (t[got - 1] < until || !m->waiting.n)) older_n = got;
     else
         while (older_n < got && t[older_n] < until) older_n++;
     older_n = MAX(older_n, from);
-    s->batch.n = got - older_n;
-    s->at = 0;
-    s->batch.kind = SAMPLE_FLOAT;
-    s->batch.st = NULL;
-    memcpy(s->batch.t, t + older_n, s->batch.n * sizeof(*t));
-    memcpy(s->batch.v, v + older_n, s->batch.n * sizeof(*v));
+    if (older_n < got) spare_put(&s->spare, t + older_n, v + older_n, got - older_n);
     *n = older_n - from;
     if (from) memmove(t, t + from, *n * sizeof(*t));
     if (from) memmove(v, v + from, *n * sizeof(*v));
@@ -197,13 +230,14 @@ static errc merge_direct(
     return OK;
 }
 
-static errc merge_floats(struct merge_iter *m, int64_t *t, double *v, size_t *n, struct err *e)
+static errc merge_floats(
+    struct merge_iter *m, int64_t *t, double *v, size_t cap, size_t *n, struct err *e)
 {
     if (!m->cur) TRY(merge_begin(m, e));
     while (!*n) {
         struct merge_source *s = m->cur;
-        if (s->at == s->batch.n && !s->ended && !m->chosen) {
-            TRY(merge_direct(m, t, v, n, e));
+        if (s->at == s->batch.n && s->spare.at == s->spare.n && !s->ended && !m->chosen) {
+            TRY(merge_direct(m, t, v, cap, n, e));
             if (*n) return OK;
         }
         TRY(source_settle(s, e));
@@ -228,7 +262,7 @@ static errc iter_floats(
     struct merge_iter *m = CONTAINER_OF(base, struct merge_iter, base);
     assert(cap >= SAMPLE_BATCH);
     *n = 0;
-    if (m->failed == OK) m->failed = merge_floats(m, t, v, n, &m->why);
+    if (m->failed == OK) m->failed = merge_floats(m, t, v, cap, n, &m->why);
     if (m->failed == OK) return OK;
     *n = 0;
     return err_set(e, m->failed, "%s", m->why.msg);
@@ -240,7 +274,10 @@ static errc seek(struct merge_iter *m, int64_t t, struct err *e)
     for (size_t i = 0; i < m->n; i++) {
         struct merge_source *s = m->all.at[i];
         while (s->at < s->batch.n && source_t(s) < t) s->at++;
-        if (s->at == s->batch.n && !s->ended) TRY(sample_iter_seek(s->it, t, e));
+        if (s->at == s->batch.n && s->spare.at < s->spare.n)
+            while (s->spare.at < s->spare.n && s->spare.t[s->spare.at] < t) s->spare.at++;
+        if (s->at == s->batch.n && s->spare.at == s->spare.n && !s->ended)
+            TRY(sample_iter_seek(s->it, t, e));
         TRY(source_settle(s, e));
         if (!s->ended) heap_push(&m->waiting, older, s);
     }
@@ -280,6 +317,7 @@ errc merge_iter_open(
     for (size_t i = 0; i < n; i++) {
         struct merge_source *s = m->all.at[i];
         s->at = s->batch.n = 0;
+        s->spare.at = s->spare.n = 0;
         s->ended = false;
         TRY(sources[i]->ops->iterate(sources[i], &s->it, e));
     }

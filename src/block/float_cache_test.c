@@ -1,0 +1,76 @@
+#include "block/float_cache.h"
+
+#include "base/prng.h"
+#include "base/test.h"
+
+enum { N = 120, ROOM = 200 };
+static int64_t t[ROOM];
+static double v[ROOM];
+
+static void make(struct float_key k)
+{
+    for (size_t i = 0; i < N; i++) {
+        t[i] = (int64_t)(k.ref * 1000 + i * 15);
+        v[i] = (double)k.block + (double)(i * k.ref) / 8;
+    }
+}
+
+/* The samples, or that it is not there and whether it is to be kept. */
+static bool look(struct float_key k, bool *keep)
+{
+    int64_t got_t[ROOM];
+    double got_v[ROOM];
+    size_t n = float_cache_get(k, got_t, got_v, ROOM, keep);
+    if (!n) return false;
+    make(k);
+    EXPECT_EQ(n, N);
+    EXPECT(!*keep && !memcmp(t, got_t, N * sizeof(*t)) && !memcmp(v, got_v, N * sizeof(*v)));
+    return true;
+}
+
+static void put(struct float_key k)
+{
+    make(k);
+    float_cache_put(k, t, v, N);
+}
+
+TEST(float_cache_keeps_what_comes_again)
+{
+    bool keep;
+    struct float_key k = { float_cache_block_id(), 77 }, other = { float_cache_block_id(), 77 };
+    EXPECT(k.block != other.block);
+    EXPECT(!look(k, &keep) && !keep);
+    EXPECT(!look(k, &keep) && keep);
+    put(k);
+    put(k);
+    EXPECT(look(k, &keep));
+    EXPECT(!look(other, &keep));
+    EXPECT_EQ(float_cache_get(k, t, v, N - 1, &keep), 0);
+    EXPECT(!keep);
+    float_cache_forget(other.block);
+    EXPECT(look(k, &keep));
+    float_cache_forget(k.block);
+    EXPECT(!look(k, &keep));
+    EXPECT_EQ(float_cache_stats().size_bytes, 0);
+}
+
+TEST(float_cache_limit)
+{
+    enum { LIMIT = 256 << 10, CHUNKS = 2000 };
+    struct prng r = { test_seed() };
+    bool keep;
+    uint64_t block = float_cache_block_id(), hits = float_cache_stats().hits;
+    float_cache_set_limit(LIMIT);
+    for (int i = 0; i < 20000; i++) {
+        /* some are asked for more often */
+        struct float_key k = { block, prng_below(&r, prng_below(&r, 2) ? CHUNKS : 50) };
+        if (!look(k, &keep) && keep) put(k);
+        EXPECT(float_cache_stats().size_bytes <= LIMIT);
+    }
+    EXPECT(float_cache_stats().hits - hits > 9000);
+    EXPECT(float_cache_stats().evictions > 0);
+    float_cache_set_limit(0);
+    EXPECT_EQ(float_cache_stats().size_bytes, 0);
+    EXPECT(!look((struct float_key){ block, 1 }, &keep) && !keep);
+    float_cache_set_limit(24 << 20);
+}
