@@ -20,7 +20,7 @@ struct head_querier {
     struct reclaim_reader reclaim;
     struct isolation_reader isolation;
     int64_t mint, maxt;
-    struct arena arena;                        /* series and their label arrays */
+    VEC(struct arena *) arenas;                /* of its sets, which may end before it */
 };
 
 struct head_series {
@@ -92,6 +92,7 @@ struct head_series_set {
     size_t run, limit, given;
     snum next;
     int64_t mint, maxt;
+    struct arena *arena;                       /* the querier's: series and their label arrays */
     VEC(struct head_series *) sorted;          /* all, in label order; used if is_sorted */
     bool is_sorted;
 };
@@ -116,8 +117,8 @@ static struct head_series *set_next(struct head_series_set *set)
         struct head_series found = { .q = q, .slot = slot, .mint = set->mint, .maxt = set->maxt };
         if (!slot_overlaps(h, &found, &deleted)) continue;
         struct labels labels;
-        if (!series_labels(&h->series, n, slot, &q->arena, &labels)) continue;
-        out = ANEW(&q->arena, struct head_series);
+        if (!series_labels(&h->series, n, slot, set->arena, &labels)) continue;
+        out = ANEW(set->arena, struct head_series);
         *out = found;
         out->base = (struct series){ labels, ref, &head_series_ops };
     }
@@ -154,7 +155,16 @@ static void set_free(struct series_set *base)
     mem_free(set);
 }
 
-static const struct series_set_ops head_series_set_ops = { .next = set_give, .free = set_free };
+static void set_forget(struct series_set *base)
+{
+    struct head_series_set *set = CONTAINER_OF(base, struct head_series_set, base);
+    arena_reset(set->arena, (struct arena_mark){ 0 });
+}
+
+static const struct series_set_ops head_series_set_ops = {
+    .next = set_give, .free = set_free, .forget = set_forget
+};
+static const struct series_set_ops head_sorted_set_ops = { .next = set_give, .free = set_free };
 
 static errc querier_select(struct querier *base, struct matchers ms,
     const struct select_hints *hints, struct series_set **out, struct err *e)
@@ -170,6 +180,9 @@ static errc querier_select(struct querier *base, struct matchers ms,
         set->maxt = MIN(set->maxt, hints->end);
     }
     if (hints) set->limit = hints->limit;
+    set->arena = NEW(struct arena);
+    arena_init(set->arena, &queriers_account, 0);
+    vec_push(&q->arenas, set->arena);
     errc rc = head_select(q->head, ms, &set->found, e);
     if (rc != OK) {
         set_free(&set->base);
@@ -180,6 +193,7 @@ static errc querier_select(struct querier *base, struct matchers ms,
         if (set->sorted.n)
             qsort(set->sorted.at, set->sorted.n, sizeof(*set->sorted.at), series_cmp);
         set->is_sorted = true;
+        set->base.ops = &head_sorted_set_ops;
     }
     *out = &set->base;
     return OK;
@@ -278,7 +292,11 @@ static errc querier_label_names(struct querier *base, struct matchers ms, size_t
 static void querier_end(struct querier *base)
 {
     struct head_querier *q = CONTAINER_OF(base, struct head_querier, base);
-    arena_fini(&q->arena);
+    for (size_t i = 0; i < q->arenas.n; i++) {
+        arena_fini(q->arenas.at[i]);
+        mem_free(q->arenas.at[i]);
+    }
+    vec_fini(&q->arenas);
     isolation_leave(&q->head->isolation, &q->isolation);
     reclaim_leave(&q->head->reclaim, &q->reclaim);
     mem_free(q);
@@ -300,7 +318,6 @@ errc head_querier(
     q->head = CONTAINER_OF(s, struct head, queryable);
     q->mint = mint;
     q->maxt = maxt;
-    arena_init(&q->arena, &queriers_account, 0);
     reclaim_enter(&q->head->reclaim, &q->reclaim);
     isolation_enter(&q->head->isolation, &q->isolation);
     *out = &q->base;

@@ -15,7 +15,7 @@
 
 struct io_work {
     uint64_t pins, bytes;              /* of reader_pin: how often, and how much was asked for */
-    uint64_t chunks;                   /* that were opened to be decoded */
+    uint64_t chunks;                   /* that were opened, or found decoded */
     uint64_t head_bytes;               /* of chunks in memory that were copied */
 };
 extern _Thread_local struct io_work io_work;

@@ -365,7 +365,9 @@ errc eval_aggregate(struct eval *ev, struct expr *x, struct sink *out)
     struct agg_param p;
     TRY(agg_param_eval(ev, x->aggregate.param, &p));
     SCOPED(aggregating_fini)
-    struct aggregating g = { .base = { agg_row }, .ev = ev, .x = x, .op = agg_op_of(op) };
+    struct aggregating g = {
+        .base = { agg_row, op != OP_QUANTILE }, .ev = ev, .x = x, .op = agg_op_of(op)
+    };
     assert(g.op);
     grouping_init(&g.by, ev->q, x->aggregate.without, x->aggregate.grouping, NULL);
     TRY(eval_expr(ev, x->aggregate.expr, &g.base));

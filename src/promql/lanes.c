@@ -18,6 +18,9 @@ struct lanes {
     const struct lanes_job *job;
     struct lane *at;
     size_t n, rows;                        /* lanes, and series of each in a round */
+    struct series **series;                /* of the round */
+    size_t n_series, taken;                /* taken: of the list, before this round */
+    struct series **room;                  /* for a round; NULL: they come out of the list */
 };
 
 static void lane_begin(struct lanes *ls, struct lane *l)
@@ -63,7 +66,7 @@ static errc lane_series(struct lanes *ls, struct lane *l)
         uint64_t read = l->stats.read, bytes = io_work.bytes;
         *row = (struct lane_row){ .any = false };
         TRY(eval_check(&l->q));
-        errc rc = ls->job->compute(ls->job->ctx, l, ls->sel->at[l->from + l->done], row);
+        errc rc = ls->job->compute(ls->job->ctx, l, ls->series[l->from + l->done], row);
         active_add(&active->samples, l->stats.read - read);
         active_add(&active->bytes, io_work.bytes - bytes);
         active_add(&active->series_done, 1);
@@ -91,37 +94,55 @@ static errc lane_deliver(struct lanes *ls, struct lane *l)
     struct query *q = ls->ev->q;
     annotations_take(&q->annotations, &l->q.annotations);
     for (size_t i = 0; i < l->done; i++)
-        TRY(ls->job->deliver(ls->job->ctx, &l->rows[i], ls->sel->at[l->from + i]));
+        TRY(ls->job->deliver(ls->job->ctx, &l->rows[i], ls->series[l->from + i]));
     if (l->rc != OK) *q->e = l->why;
     return l->rc;
 }
 
-/* The series from `from` on; how many. */
-static size_t lanes_share(struct lanes *ls, size_t from, size_t lanes)
+/* The next series, at most so many: those of the list, or of the set, whose last ones are
+ * forgotten. */
+static errc lanes_take(struct lanes *ls, size_t most)
 {
-    size_t begin = from;
+    if (!ls->room) {
+        ls->series = ls->sel->at + ls->taken;
+        ls->n_series = MIN(most, ls->sel->n - ls->taken);
+        ls->taken += ls->n_series;
+        return OK;
+    }
+    ls->sel->set->ops->forget(ls->sel->set);
+    ls->series = ls->room;
+    for (ls->n_series = 0; ls->n_series < most; ls->n_series++) {
+        TRY(selection_next(ls->ev->q, ls->sel, &ls->room[ls->n_series]));
+        if (!ls->room[ls->n_series]) break;
+    }
+    active_add(&ls->ev->q->active->series, ls->n_series);
+    return OK;
+}
+
+static void lanes_share(struct lanes *ls, size_t lanes)
+{
+    size_t from = 0;
     for (size_t i = 0; i < lanes; i++) {
         ls->at[i].from = from;
-        ls->at[i].n = MIN(ls->rows, ls->sel->n - from);
+        ls->at[i].n = MIN(ls->rows, ls->n_series - from);
         ls->at[i].done = 0;
         ls->at[i].rc = OK;
         from += ls->at[i].n;
     }
-    return from - begin;
 }
 
-static errc lanes_round(struct lanes *ls, size_t *from)
+static errc lanes_round(struct lanes *ls)
 {
     struct query *q = ls->ev->q;
     TRY(eval_check(q));
     unsigned helpers = ls->n > 1 ? slice_borrow(&q->slice, pool_threads(q->pool)) : 0;
     size_t lanes = helpers ? ls->n : 1;
     int64_t began = clock_mono_ns();
-    *from += lanes_share(ls, *from, lanes);
-    if (helpers) pool_each(q->pool, lanes, lane_compute, ls);
-    else lane_compute(ls, 0);
+    errc rc = lanes_take(ls, lanes * ls->rows);
+    lanes_share(ls, lanes);
+    if (rc == OK && helpers) pool_each(q->pool, lanes, lane_compute, ls);
+    else if (rc == OK) lane_compute(ls, 0);
     if (helpers) slice_return(&q->slice, helpers);
-    errc rc = OK;
     for (size_t i = 0; i < lanes && rc == OK; i++) rc = lane_deliver(ls, &ls->at[i]);
     int64_t took = clock_mono_ns() - began;
     if (took < ROUND_NS / 2 && ls->rows < ROWS_MAX) ls->rows *= 2;
@@ -131,15 +152,18 @@ static errc lanes_round(struct lanes *ls, size_t *from)
 
 errc lanes_run(struct eval *ev, struct selection *sel, const struct lanes_job *job)
 {
-    struct lanes ls = { ev, sel, job, NULL, 1, 1 };
-    active_add(&ev->q->active->series, sel->n);
-    if (ev->q->pool && sel->n >= SERIES_MIN)
+    struct lanes ls = { .ev = ev, .sel = sel, .job = job, .n = 1, .rows = 1 };
+    if (sel->expanded) active_add(&ev->q->active->series, sel->n);
+    if (ev->q->pool && (!sel->expanded || sel->n >= SERIES_MIN))
         ls.n = (pool_threads(ev->q->pool) + 1) * (size_t)LANES_A_THREAD;
     ls.at = mem_alloc_array(ls.n, sizeof(*ls.at));
+    if (!sel->expanded) ls.room = mem_alloc_array(ls.n * ROWS_MAX, sizeof(*ls.room));
     for (size_t i = 0; i < ls.n; i++) lane_begin(&ls, &ls.at[i]);
     errc rc = OK;
-    for (size_t from = 0; from < sel->n && rc == OK;) rc = lanes_round(&ls, &from);
+    do rc = lanes_round(&ls);
+    while (rc == OK && ls.n_series > 0);
     for (size_t i = 0; i < ls.n; i++) lane_end(&ls, &ls.at[i]);
     mem_free(ls.at);
+    mem_free(ls.room);
     return rc;
 }

@@ -270,22 +270,57 @@ static errc range_lane_deliver(void *ctx, struct lane_row *row, struct series *s
     return range_deliver(src->c, row, s->labels);
 }
 
-/* Series of one name stay apart without it, as long as nothing else is dropped. */
-static bool range_labels_unique(
-    const struct range_call *c, const struct expr *vs, const struct selection *sel)
+/* Does the selector ask for one name? Then its series stay apart without it, as long as nothing
+ * else is dropped. */
+static bool range_one_name(const struct expr *vs)
 {
-    bool one_name = false;
-    if (c->f->keeps_name) return true;
     for (size_t i = 0; i < vs->vector.matchers.n; i++) {
         const struct matcher *m = &vs->vector.matchers.at[i];
-        one_name |= m->type == MATCH_EQ && m->value.n && str_eq(m->name, METRIC_NAME);
+        if (m->type == MATCH_EQ && m->value.n && str_eq(m->name, METRIC_NAME)) return true;
     }
-    for (size_t i = 0; i < sel->n && one_name; i++) {
-        struct labels l = sel->at[i]->labels;
-        for (size_t k = 1; k < l.n && l.at[k].name.p[0] <= '_'; k++)
-            if (label_is_metadata(l.at[k].name)) return false;
+    return false;
+}
+
+static bool series_has_more_metadata(const struct series *s)
+{
+    for (size_t k = 1; k < s->labels.n && s->labels.at[k].name.p[0] <= '_'; k++)
+        if (label_is_metadata(s->labels.at[k].name)) return true;
+    return false;
+}
+
+/* The same of all that the storage has. */
+static errc storage_has_metadata(struct query *q, bool *yes)
+{
+    static const str names[] = { S("__type__"), S("__unit__") };
+    str_list values = { 0 };
+    errc rc = OK;
+    *yes = false;
+    for (size_t i = 0; i < ARRAY_LEN(names) && rc == OK && !*yes; i++) {
+        bool cut;
+        rc = q->querier->ops->label_values(
+            q->querier, names[i], (struct matchers){ 0 }, 1, &values, &cut, q->e);
+        *yes = rc != OK || values.n > 0;
     }
-    return one_name;
+    vec_fini(&values);
+    return rc;
+}
+
+/* The series, at once or one after the other; sets c->unique. */
+static errc range_select(struct range_call *c, const struct expr *vs, struct selection **sel)
+{
+    struct query *q = c->ev->q;
+    bool once = c->out->forgets && !c->present_any;
+    c->unique = c->f->keeps_name || range_one_name(vs);
+    if (once && c->unique && !c->f->keeps_name) {
+        bool more;
+        TRY(storage_has_metadata(q, &more));
+        once = !more;
+    }
+    TRY(selection_open(q, vs->vector.index, once && c->unique, sel));
+    if (!(*sel)->expanded || c->f->keeps_name) return OK;
+    for (size_t i = 0; i < (*sel)->n && c->unique; i++)
+        c->unique = !series_has_more_metadata((*sel)->at[i]);
+    return OK;
 }
 
 static errc range_from_selector(struct range_call *c, struct expr *arg)
@@ -293,8 +328,7 @@ static errc range_from_selector(struct range_call *c, struct expr *arg)
     struct eval *ev = c->ev;
     const struct expr *vs = arg->matrix.selector;
     struct selection *sel;
-    TRY(selection_expand(ev->q, vs->vector.index, &sel));
-    c->unique = range_labels_unique(c, vs, sel);
+    TRY(range_select(c, vs, &sel));
     struct range_source src = {
         c, { c->lo0, c->hi0, ev->g.interval, c->w.fixed ? 1 : ev->g.n }
     };

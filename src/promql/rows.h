@@ -96,7 +96,8 @@ void row_drop_histograms(struct arena *a, struct row *r, size_t n);
 const struct histogram **row_copy_histograms(struct arena *a, const struct row *r, size_t n);
 size_t row_count(const struct row *r, size_t n);               /* steps that have a value */
 
-struct sink { errc (*row)(struct sink *s, struct row *r); };
+/* forgets: what it keeps of a row's labels are strings at most, never the array or the series. */
+struct sink { errc (*row)(struct sink *s, struct row *r); bool forgets; };
 static inline errc sink_row(struct sink *s, struct row *r) { return s->row(s, r); }
 
 /* How many samples the rows have at each step, as max-samples counts them: a histogram is several.

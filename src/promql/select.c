@@ -29,15 +29,34 @@ errc series_set_expand(struct query *q, struct series_set *set, struct selection
     return rc;
 }
 
+static errc selection_failed(struct query *q, errc rc)
+{
+    return rc == OK || rc == ERR_CANCELED || rc == ERR_TIMEOUT
+               ? rc
+               : err_in(q->e, rc, "expanding series");
+}
+
 errc selection_expand(struct query *q, size_t index, struct selection **out)
 {
     assert(index < q->n_selections);
     *out = &q->selections[index];
     if ((*out)->expanded) return OK;
-    errc rc = series_set_expand(q, (*out)->set, *out);
-    return rc == OK || rc == ERR_CANCELED || rc == ERR_TIMEOUT
-               ? rc
-               : err_in(q->e, rc, "expanding series");
+    return selection_failed(q, series_set_expand(q, (*out)->set, *out));
+}
+
+errc selection_open(struct query *q, size_t index, bool once, struct selection **out)
+{
+    assert(index < q->n_selections);
+    *out = &q->selections[index];
+    if (once && !(*out)->expanded && (*out)->set->ops->forget) return OK;
+    return selection_expand(q, index, out);
+}
+
+errc selection_next(struct query *q, struct selection *s, struct series **out)
+{
+    *out = NULL;
+    TRY(eval_check(q));
+    return selection_failed(q, s->set->ops->next(s->set, out, q->e));
 }
 
 errc selection_differs(struct query *q, size_t index, bool *differ)
@@ -237,9 +256,10 @@ static bool reader_only_floats(const struct reader *r, const struct loading *l)
 static errc reader_take_direct(
     struct reader *r, const struct loading *l, enum stale stale, int64_t *newest)
 {
+    enum { FLOATS_AT_ONCE = 8 * SAMPLE_BATCH };
     size_t n;
     *newest = INT64_MIN;
-    samples_reserve(&r->s, SAMPLE_BATCH);
+    samples_reserve(&r->s, FLOATS_AT_ONCE);
     TRY(sample_iter_floats(
         r->it, r->s.t + r->s.n, r->s.v + r->s.n, r->s.cap - r->s.n, &n, r->q->e));
     if (!n) return OK;
@@ -507,7 +527,7 @@ static errc instant_deliver(void *ctx, struct lane_row *row, struct series *s UN
 errc eval_vector_selector(struct eval *ev, struct expr *x, struct sink *out)
 {
     struct selection *sel;
-    TRY(selection_expand(ev->q, x->vector.index, &sel));
+    TRY(selection_open(ev->q, x->vector.index, out->forgets, &sel));
     struct instant_source src = { x, ev, out };
     struct lanes_job job = { .ctx = &src, .strip = x->vector.skip_histogram_buckets,
         .compute = instant_compute, .deliver = instant_deliver };

@@ -49,6 +49,10 @@ void samples_fini(struct samples *s);
 uint64_t samples_of_histogram(const struct histogram *h);      /* how many floats it counts for */
 
 MUST_USE errc selection_expand(struct query *q, size_t index, struct selection **out);
+/* The same, unless the series can be read and forgotten one after the other, and `once` says that
+ * nobody looks at them again: then they are not there yet, and selection_next gives them. */
+MUST_USE errc selection_open(struct query *q, size_t index, bool once, struct selection **out);
+MUST_USE errc selection_next(struct query *q, struct selection *s, struct series **out);
 MUST_USE errc series_set_expand(struct query *q, struct series_set *set, struct selection *out);
 
 /* The newest sample of (ref - lookback, ref] at each step, ref = step time - offset, or `at` at all

@@ -36,9 +36,12 @@ struct series_ops {
 
 struct series_set { const struct series_set_ops *ops; };
 struct series_set_ops {
-    /* *out NULL: the end. A series lives as long as the querier. */
+    /* *out NULL: the end. A series lives as long as the querier, unless it is forgotten. */
     errc (*next)(struct series_set *s, struct series **out, struct err *e);
     void (*free)(struct series_set *s);
+    /* The series given so far are used no more, nor are their arrays of labels; strings live on as
+     * long as the querier. NULL: nothing can be forgotten. */
+    void (*forget)(struct series_set *s);
 };
 
 struct querier { const struct querier_ops *ops; };
