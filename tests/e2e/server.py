@@ -361,7 +361,8 @@ class Writing(ServerCase):
             ('not a message', None, None, snappy(b'\xff\xff'), 400, b''),
             ('text', {}, {'Content-Type': 'text/plain'}, None, 415, b''),
             ('zstd', {}, {'Content-Encoding': 'zstd'}, None, 415, b''),
-            ('2.0', {}, {'Content-Type': 'application/x-protobuf;proto=io.prometheus.write.v2.Request'}, None, 415, b''),
+            ('2.0', {}, {'Content-Type': 'application/x-protobuf;proto=io.prometheus.write.v2.Request'}, None, 204, b''),
+            ('3.0', {}, {'Content-Type': 'application/x-protobuf;proto=io.prometheus.write.v3.Request'}, None, 415, b''),
         ]
         for name, series, headers, body, status, words in cases:
             with self.subTest(name):
