@@ -3,6 +3,7 @@
 // {"dir": …, "error": …, "log": [warnings and errors], "series": [{"labels": [[name, value], …], "samples": [[ms, bits], …]}, …]}.
 // A histogram has its canonical JSON instead of bits.
 // {"compact": {"blocks": [folders], "delete": [...], "out": folder}} has the Prometheus compactor merge blocks: {"made": [names], "error": …}.
+// {"backfill": {"page": file, "out": folder, "range": ms}} has it make blocks of an OpenMetrics page, one for each span of range.
 // {"snapshot": {"dir": folder, "options": {…}, "out": folder}} has the module write a snapshot, the head included.
 package main
 
@@ -40,6 +41,7 @@ type question struct {
 	Options  options     `json:"options"`
 	Compact  *compaction `json:"compact"`
 	Snapshot *snapshot   `json:"snapshot"`
+	Backfill *backfill   `json:"backfill"`
 }
 
 type series struct {
@@ -146,6 +148,8 @@ func (q question) answer() any {
 		made, err = q.Compact.run()
 	case q.Snapshot != nil:
 		made, err = q.Snapshot.run()
+	case q.Backfill != nil:
+		made, err = q.Backfill.run()
 	default:
 		return reopen(q)
 	}
