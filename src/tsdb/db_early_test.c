@@ -2,6 +2,7 @@
  * that fails. */
 #include "base/test.h"
 #include "block/meta_codec.h"
+#include "io/thread.h"
 #include "tsdb/test_small.h"
 
 struct early { unsigned samples, begun, ended; struct queryable *q; };
@@ -77,6 +78,71 @@ TEST(a_failed_opening_takes_the_blocks_back)
         fs_sim_crash(fs, SIM_KILLED);
     }
     EXPECT(failed > 0);
+    fs_free(fs);
+    hush(false);
+}
+
+/* Somebody who asks while the head is rebuilt. */
+struct asker { struct queryable *q; struct thread *thread; errc rc; unsigned samples, in_blocks; };
+
+static void ask(void *arg)
+{
+    struct asker *k = arg;
+    SCOPED(querier_freep) struct querier *q = NULL;
+    k->rc = k->q->ops->querier(k->q, INT64_MIN, INT64_MAX, &q, NULL);
+    if (k->rc == OK) k->samples = samples_of(k->q);
+}
+
+static void ask_early(void *ctx, struct queryable *q)
+{
+    struct asker *k = ctx;
+    SCOPED(querier_freep) struct querier *old = NULL;
+    if (!q) {
+        thread_join(STEAL(k->thread));         /* as a server waits for its requests */
+        return;
+    }
+    k->q = q;
+    EXPECT_OK(q->ops->querier(q, T0, T0 + STEP_MS, &old, NULL));   /* who need not wait does not */
+    k->thread = thread_start("asker", ask, k);
+}
+
+TEST(who_asks_for_the_head_waits_for_it)
+{
+    struct fs *fs;
+    struct db *db;
+    struct asker k = { 0 };
+    struct err e = { 0 };
+    begin(&fs, &db);
+    close_db(db);
+    struct db_opts o = { .fs = fs, .backend = IO_BUFFERED, .no_thread = true, .early = ask_early,
+        .early_ctx = &k, .early_patience_ms = 60000 };
+    EXPECT_OK_E(db_open(&db, &o, NULL, &e), &e);
+    thread_join(STEAL(k.thread));
+    EXPECT_EQ(k.rc, OK);
+    EXPECT_EQ(k.samples, SERIES * ROUNDS);
+    end(fs, db);
+}
+
+TEST(who_waits_for_a_head_that_does_not_come_is_told)
+{
+    struct fs *fs;
+    struct db *db = NULL;
+    unsigned told_so = 0;
+    begin(&fs, &db);
+    close_db(db);
+    for (uint64_t at = 1; at < 40; at++) {
+        struct asker k = { 0 };
+        struct db_opts o = { .fs = fs, .backend = IO_BUFFERED, .no_thread = true,
+            .early = ask_early, .early_ctx = &k, .early_patience_ms = 60000 };
+        fs_sim_power_off_after(fs, at);
+        if (db_open(&db, &o, NULL, NULL) == OK) {
+            thread_join(STEAL(k.thread));
+            db_abandon(db);
+        }
+        told_so += k.rc == ERR_UNAVAILABLE;
+        fs_sim_crash(fs, SIM_KILLED);
+    }
+    EXPECT(told_so > 0);
     fs_free(fs);
     hush(false);
 }
