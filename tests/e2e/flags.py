@@ -12,6 +12,7 @@ import tally
 from server import EPIMETHEUS, LIMIT_S, ServerCase
 
 PARSING = 'Error parsing command line arguments: '
+MESSAGE = 'prometheus.WriteRequest'
 UNKNOWN_MESSAGE = 'unknown type for remote write protobuf message %s, supported: prometheus.WriteRequest, io.prometheus.write.v2.Request'
 UNSERVED = '"this flag has no effect in this version" flag='
 
@@ -33,6 +34,8 @@ class Refusals(ServerCase):
                 ('--storage.tsdb.retention.size=1', 2, PARSING + 'units: unknown unit  in 1'),
                 ('--storage.tsdb.wal-segment-size=1MB', 2, PARSING + "flag 'storage.tsdb.wal-segment-size' must be set between 10MB and 256MB"),
                 ('--web.remote-write-receiver.accepted-protobuf-messages=x', 2, PARSING + UNKNOWN_MESSAGE % 'x'),
+                ('--web.remote-write-receiver.accepted-protobuf-messages=%s --web.remote-write-receiver.accepted-protobuf-messages=%s' % (MESSAGE, MESSAGE), 2,
+                 PARSING + 'duplicated %s flag value, got [%s] already' % (MESSAGE, MESSAGE)),
                 ('--web.listen-address=x', 2, 'parse external URL "": address x: missing port in address'),
                 ('--web.external-url="http://x"', 2, 'parse external URL "\\"http://x\\"": URL must not begin or end with quotes'),
                 ('--web.external-url=http://x/%zz', 2, 'parse external URL "http://x/%zz": parse "http://x/%zz": invalid URL escape "%zz"'),
