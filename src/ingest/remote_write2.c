@@ -43,14 +43,33 @@ errc write2_request_read(struct write2_request *r, str body, struct arena *a, st
     return cur_ok(&c) ? OK : pb_error(e);
 }
 
-/* f: the field behind which c stands. Packed numbers are read as pb_check does: until their bytes
- * are used up, whatever the last one takes of what follows. */
+/* Packed numbers are read as pb_check does: until their bytes are used up, whatever the last one
+ * takes of what follows. c: stands behind the field. */
+static bool packed_next(cursor *c, const uint8_t *end, uint32_t *ref)
+{
+    if (c->p >= end || !cur_ok(c)) return false;
+    *ref = (uint32_t)pb_varint(c);
+    return cur_ok(c);
+}
+
 static void take_refs(struct arena *a, write2_refs *to, const struct pb_field *f, cursor *c)
 {
+    uint32_t ref;
     if (f->wire == PB_VARINT) avec_push(a, to, (uint32_t)f->u);
     if (f->wire != PB_BYTES) return;
-    const uint8_t *end = f->bytes.p + f->bytes.n;
-    for (c->p = f->bytes.p; c->p < end && cur_ok(c);) avec_push(a, to, (uint32_t)pb_varint(c));
+    c->p = f->bytes.p;
+    while (packed_next(c, f->bytes.p + f->bytes.n, &ref)) avec_push(a, to, ref);
+}
+
+/* The next field of a series; its references are passed over. */
+static bool series_next(cursor *c, struct pb_field *f)
+{
+    uint32_t ref;
+    if (!pb_next(c, f)) return false;
+    if (LIKELY(f->number != TS_REFS || f->wire != PB_BYTES)) return true;
+    c->p = f->bytes.p;
+    while (packed_next(c, f->bytes.p + f->bytes.n, &ref)) {}
+    return true;
 }
 
 static enum metric_type type_of(uint64_t n)
@@ -105,7 +124,7 @@ bool write2_request_next(struct write2_request *r, struct write2_series *out)
 
 bool write2_series_sample(struct write2_series *s, struct write2_sample *out)
 {
-    for (struct pb_field f; pb_next(&s->samples, &f);) {
+    for (struct pb_field f; series_next(&s->samples, &f);) {
         if (f.number != TS_SAMPLES) continue;
         *out = (struct write2_sample){ 0 };
         cursor c = cur_of(f.bytes);
@@ -123,7 +142,7 @@ bool write2_series_other(cursor *c, enum write2_other kind, str *message)
 {
     _Static_assert((int)WRITE2_HISTOGRAM == TS_HISTOGRAMS, "as the message has it");
     _Static_assert((int)WRITE2_EXEMPLAR == TS_EXEMPLARS, "as the message has it");
-    for (struct pb_field f; pb_next(c, &f);) {
+    for (struct pb_field f; series_next(c, &f);) {
         if (f.number != (uint32_t)kind) continue;
         *message = f.bytes;
         return true;
