@@ -303,7 +303,7 @@ static errc appender_check_slow(struct head_appender *a, struct slot *s, uint32_
     slot_lock(s);
     errc rc = series_generation(s) == generation ? slot_check_locked(a, s, x, fate) : ERR_NOT_FOUND;
     bool refused = rc == OK && *fate == FATE_LATE && a->refuse_late;
-    bool late = rc == OK ? *fate == FATE_LATE : rc != ERR_NOT_FOUND && rc != ERR_DUPLICATE;
+    bool late = rc == OK ? *fate == FATE_LATE : rc == ERR_OUT_OF_ORDER || rc == ERR_TOO_OLD;
     if (refused || (quiet && *fate == FATE_LATE)) rc = ERR_OUT_OF_ORDER;
     else if (late) appender_note_late(a, x->t);
     if (rc != OK && rc != ERR_NOT_FOUND && !quiet) (void)appender_refuse(s, rc, x, e);

@@ -109,8 +109,10 @@ class Metrics(ServerCase):
         self.wait('the series to go', lambda: self.value('prometheus_tsdb_head_stale_series') == stale + 1)
         self.exporter.pages['/metrics'] = 'm{x="1"} 1\nn 2\n'
         self.wait('the series to come back', lambda: self.value('prometheus_tsdb_head_stale_series') == stale)
-        now = 10 ** 12
-        self.assertEqual(self.write({(('__name__', 'late'),): [(now, 1)]})[0], 400)
+        now = int(time.time() * 1000)
+        self.assertEqual(self.write({(('__name__', 'late'),): [(now, 1)]})[0], 204)
+        self.assertEqual(self.write({(('__name__', 'late'),): [(now - 1000, 1)]})[0], 400)      # out of order: how late is counted
+        self.assertEqual(self.write({(('__name__', 'late'),): [(10 ** 12, 1)]})[0], 400)        # out of bounds: it is not
         page = self.page()
         self.assertEqual(sum(v for n, _, v in page['prometheus_tsdb_sample_ooo_delta'][1] if n.endswith('_count')), 1)
         self.assertEqual(self.value('prometheus_tsdb_out_of_bound_samples_total', page), 1)
