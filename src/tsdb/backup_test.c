@@ -142,6 +142,37 @@ TEST(backup_ends_with_whole_records)
     hush(false);
 }
 
+/* A file that got a second name here may be one that its writer has not synced yet. */
+TEST(backup_makes_durable_what_it_links)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct fs *fs;
+    struct db *db;
+    struct backup_counts n;
+    fs_entries all = { 0 };
+    begin(&fs, &db);
+    db_abandon(db);
+    EXPECT_OK(fs_list(fs, S("wal"), &a, &all, NULL));
+    for (size_t i = 0; i < all.n; i++) {
+        str path = path_join(&a, S("wal"), all.at[i].name), bytes;
+        struct file *f = NULL;
+        uint64_t done;
+        if (all.at[i].is_dir) continue;
+        EXPECT_OK(fs_read_all(fs, path, &a, FILE_MAX_BYTES, &bytes, NULL));
+        EXPECT_OK(fs_unlink(fs, path, NULL));
+        EXPECT_OK(fs_open(&f, fs, path, FS_WRITE | FS_CREATE, NULL));
+        if (bytes.n) EXPECT_OK(file_pwrite(f, &bytes, 1, 0, &done, NULL));
+        file_close(f);
+    }
+    EXPECT_OK(backup(fs, false, &n));
+    EXPECT(n.files_linked > 0);
+    fs_sim_crash(fs, SIM_LOSE_ALL);
+    EXPECT_EQ(count_target(fs), SERIES * ROUNDS);
+    vec_fini(&all);
+    fs_free(fs);
+    hush(false);
+}
+
 /* The power goes in the first, or in the second backup. */
 TEST(power_cuts_in_a_backup)
 {
