@@ -1,5 +1,6 @@
 #include "api/room.h"
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "base/rfc3339.h"
 
@@ -56,7 +57,7 @@ void api_status_runtime(void *ctx, struct http_req *r, struct http_resp *w)
     /* threads: clients only need a number there */
     json_ki64(&j, S("goroutineCount"), (int64_t)rt.threads);
     json_ki64(&j, S("GOMAXPROCS"), (int64_t)rt.cores);
-    json_ki64(&j, S("GOMEMLIMIT"), INT64_MAX);
+    json_ki64(&j, S("GOMEMLIMIT"), budget_limit() ? (int64_t)budget_limit() : INT64_MAX);
     json_kstr(&j, S("GOGC"), STR_EMPTY);
     json_kstr(&j, S("GODEBUG"), STR_EMPTY);
     json_kstr(&j, S("storageRetention"), rt.retention);

@@ -20,11 +20,17 @@ struct account {
     const char *name;                  /* label value of epimetheus_memory_account_bytes{account} */
     _Atomic int64_t bytes;             /* relaxed: a figure, orders nothing */
     struct account *next;              /* const after registration */
+    bool yields;                       /* const: its arenas end when memory is short (base/budget) */
 };
 
 /* Defines `var` at file scope and registers it before main. */
 #define ACCOUNT(var, label) \
     struct account var = { .name = (label) }; \
+    __attribute__((constructor)) static void var##_register(void) { account_register(&var); }
+
+/* The same for what a query holds. */
+#define ACCOUNT_YIELDING(var, label) \
+    struct account var = { .name = (label), .yields = true }; \
     __attribute__((constructor)) static void var##_register(void) { account_register(&var); }
 
 void account_register(struct account *a);

@@ -1,5 +1,6 @@
 #include "base/arena.h"
 
+#include "base/budget.h"
 #include "base/mem.h"
 
 #include <stdarg.h>
@@ -45,6 +46,7 @@ static void arena_grow(struct arena *a, size_t n)
     a->used += bytes;
     account_charge(a->acc, (int64_t)bytes);
     if (a->limit && a->used > a->limit) a->spent = true;
+    if (!a->spent && a->acc && a->acc->yields && budget_ends_query(a->used)) a->spent = true;
 }
 
 void *arena_alloc(struct arena *a, size_t n)

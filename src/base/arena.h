@@ -5,7 +5,8 @@
  *             ended.
  * Ownership   arena_init/arena_fini; the account is charged per block.
  * Threads     one thread at a time
- * Errors      sticky: past limit_bytes arena_spent() is true; allocations go on (harmless), so the
+ * Errors      sticky: past limit_bytes, and where a yielding account has to give way (base/budget),
+ *             arena_spent() is true; allocations go on (harmless), so the
  *             owner asks once per step or record and answers ERR_LIMIT.
  * Format      none
  */

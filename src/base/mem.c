@@ -57,3 +57,12 @@ char *mem_cstr(str s)
     p[s.n] = 0;
     return p;
 }
+
+/* jemalloc's documented call and the number that means all arenas; absent without it. */
+int mallctl(const char *name, void *old, size_t *old_n, void *new_value, size_t new_n)
+    __attribute__((weak));
+
+void mem_give_back(void)
+{
+    if (mallctl) mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+}

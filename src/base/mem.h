@@ -25,6 +25,9 @@ void mem_freep(void *pp);                                      /* for SCOPED: fr
 str mem_str(str s);
 char *mem_cstr(str s);                                         /* a heap copy as a C string */
 
+/* Pages that nobody uses go back to the system, where the allocator can be asked for that. */
+void mem_give_back(void);
+
 #define NEW(type) ((type *)mem_zalloc(sizeof(type)))
 
 #endif

@@ -2,9 +2,11 @@
  * their labels. */
 #include "block/block_impl.h"
 
+#include "base/budget.h"
+
 #include <stdlib.h>
 
-ACCOUNT(block_queriers_account, "block_queriers")
+ACCOUNT_YIELDING(block_queriers_account, "block_queriers")
 
 struct block_querier {
     struct querier base;
@@ -95,6 +97,7 @@ static errc set_next(struct series_set *base, struct series **out, struct err *e
         if (rc != OK && !block_may_skip(set->q->block, rc, &why))
             return err_set(e, rc, "block %.*s: %s", STR_ARG(block_dir(set->q->block)), why.msg);
     }
+    if (arena_spent(&set->q->arena)) return budget_query_error(e);
     if (*out) set->given++;
     return OK;
 }

@@ -5,6 +5,7 @@
  * its lock, when a series is handed out and again when it is iterated: by then it may have been
  * collected, and is empty.
  */
+#include "base/budget.h"
 #include "chunk/chunk.h"
 #include "head/head_impl.h"
 #include "head/head_iter.h"
@@ -12,7 +13,7 @@
 
 #include <stdlib.h>
 
-ACCOUNT(queriers_account, "head_queriers")
+ACCOUNT_YIELDING(queriers_account, "head_queriers")
 
 struct head_querier {
     struct querier base;
@@ -135,13 +136,13 @@ static int series_cmp(const void *a, const void *b)
 static errc set_give(struct series_set *base, struct series **out, struct err *e)
 {
     struct head_series_set *set = CONTAINER_OF(base, struct head_series_set, base);
-    (void)e;
     *out = NULL;
     if (set->limit && set->given == set->limit) return OK;
     struct head_series *s = NULL;
     if (!set->is_sorted) s = set_next(set);
     else if (set->given < set->sorted.n) s = set->sorted.at[set->given];
     if (!s) return OK;
+    if (arena_spent(&set->q->arena)) return budget_query_error(e);
     set->given++;
     *out = &s->base;
     return OK;
@@ -189,7 +190,8 @@ static errc querier_select(struct querier *base, struct matchers ms,
         return rc;
     }
     if (hints && hints->sorted) {
-        for (struct head_series *s; (s = set_next(set)) != NULL;) vec_push(&set->sorted, s);
+        struct head_series *s;
+        while (!arena_spent(&q->arena) && (s = set_next(set)) != NULL) vec_push(&set->sorted, s);
         if (set->sorted.n)
             qsort(set->sorted.at, set->sorted.n, sizeof(*set->sorted.at), series_cmp);
         set->is_sorted = true;

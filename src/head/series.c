@@ -1,5 +1,6 @@
 #include "head/series.h"
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "base/prng.h"
 #include "head/byte_chunk.h"
@@ -187,7 +188,17 @@ static void key_close(const struct series_index *x, struct key *k)
     for (size_t i = 0; i < k->n; i++) k->bytes += put_uvarint(k->enc + k->bytes, k->pairs[i]);
 }
 
-static errc key_of(struct series_index *x, struct labels l, struct key *k, struct err *e)
+/* Of labels that need not be known yet; `made` false: they are looked up, 0 where one is not. */
+static uint32_t pair_of(struct series_index *x, const struct label *l, uint32_t *like, bool made)
+{
+    if (made) return *like = symbols_intern_like(&x->symbols, *like, l->name, l->value);
+    uint32_t name = symbols_find_name(&x->symbols, l->name);
+    return name ? symbols_find_pair(&x->symbols, name, l->value) : 0;
+}
+
+/* Without room nothing is made. */
+static errc key_of(
+    struct series_index *x, struct labels l, bool room, struct key *k, struct err *e)
 {
     if (!l.n) return err_set(e, ERR_BAD_INPUT, "empty labelset: invalid sample");
     if (l.n > PAIRS_MAX)
@@ -210,8 +221,8 @@ static errc key_of(struct series_index *x, struct labels l, struct key *k, struc
     for (k->n = 0; k->n < l.n; k->n++) {
         /* series made together are much alike */
         uint32_t none = 0, *like = k->n < SERIES_LIKE_MAX ? &x->last_pairs[k->n] : &none;
-        k->pairs[k->n] = *like =
-            symbols_intern_like(&x->symbols, *like, l.at[k->n].name, l.at[k->n].value);
+        k->pairs[k->n] = pair_of(x, &l.at[k->n], like, room);
+        if (!k->pairs[k->n] && !room) return budget_series_error(e);
         if (!k->pairs[k->n]) return err_set(e, ERR_LIMIT, "no room for further label values");
     }
     key_close(x, k);
@@ -305,14 +316,17 @@ errc series_get(struct series_index *x, struct labels l, struct wal *wal, sref r
     bool *made, struct err *e)
 {
     struct key k;
+    bool room = ref || budget_has_room();      /* what the log has is always taken */
     *made = false;
     atomic_fetch_add_explicit(&x->waiting, 1, memory_order_relaxed);
     mtx_lock(&x->create);
     atomic_fetch_sub_explicit(&x->waiting, 1, memory_order_relaxed);
-    errc rc = key_of(x, l, &k, e);
+    errc rc = key_of(x, l, room, &k, e);
     if (rc == OK) {
         *slot = series_find_locked(x, &k);
-        if (!*slot) {
+        if (!*slot && !room) {
+            rc = budget_series_error(e);
+        } else if (!*slot) {
             rc = series_make_locked(x, &k, l, wal, ref, slot, e);
             *made = rc == OK;
         }

@@ -13,6 +13,7 @@
  */
 #include "io/page_cache.h"
 
+#include "base/budget.h"
 #include "base/lock.h"
 #include "base/map.h"
 #include "base/metric.h"
@@ -47,7 +48,8 @@ struct cache_shard {
 ACCOUNT(cache_account, "page_cache")
 static struct cache_shard shards[SHARDS];
 /* relaxed: a figure; each shard acts on it at its next miss */
-static _Atomic uint64_t cache_limit = 256u << 20;
+enum { CACHE_LIMIT = 256 << 20 };
+static _Atomic uint64_t cache_limit = CACHE_LIMIT;
 static _Atomic uint64_t cache_next_file = 1;           /* relaxed: only its uniqueness matters */
 
 __attribute__((constructor)) static void cache_init(void)
@@ -344,3 +346,11 @@ CACHE_METRIC(
     m_size, METRIC_GAUGE, "size_bytes", "Bytes of the extents in the page cache.", FIGURE_SIZE)
 CACHE_METRIC(
     m_limit, METRIC_GAUGE, "limit_bytes", "Bytes that the page cache may hold.", FIGURE_LIMIT)
+
+/* A quarter of the budget at most; what is too much goes first from here. */
+static void cache_yield(uint64_t too_much)
+{
+    uint64_t most = MIN((uint64_t)CACHE_LIMIT, budget_limit() / 4), size = cache_stats().size_bytes;
+    cache_set_limit(!too_much ? most : size > too_much ? MIN(most, size - too_much) : 0);
+}
+BUDGET_CACHE(page_cache, cache_yield)

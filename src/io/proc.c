@@ -2,6 +2,7 @@
 
 #include "io/thread.h"
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/metric.h"
@@ -12,7 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static const int64_t proc_every_ns = 1000000000;
+static const int64_t proc_every_ns = 1000000000, proc_memory_every_ns = 100000000;
 
 static pthread_once_t proc_once = PTHREAD_ONCE_INIT;
 static struct mtx proc_mu;             /* LOCK_LEAF; guards the next two */
@@ -151,16 +152,31 @@ static void proc_refresh(void)
     mtx_lock(&proc_mu);
     proc_last = s;
     mtx_unlock(&proc_mu);
+    budget_resident(s.rss_anon_bytes);
+}
+
+/* Between two readings, where memory has a budget: what is used may change fast. */
+static void proc_look_at_memory(void)
+{
+    char room[8192];
+    uint64_t anon = 0;
+    proc_kb(proc_file("/proc/self/status", room, sizeof(room)), "\nRssAnon", &anon);
+    budget_resident(anon);
 }
 
 static void proc_run(void *ctx)
 {
     (void)ctx;
+    int64_t due_ns = clock_mono_ns() + proc_every_ns;
     mtx_lock(&proc_mu);
     while (!proc_stopping) {
-        if (cond_wait_until(&proc_wake, &proc_mu, clock_mono_ns() + proc_every_ns)) continue;
+        int64_t wait = budget_limit() ? proc_memory_every_ns : proc_every_ns;
+        if (cond_wait_until(&proc_wake, &proc_mu, clock_mono_ns() + wait)) continue;
         mtx_unlock(&proc_mu);
-        proc_refresh();
+        bool all = clock_mono_ns() >= due_ns;
+        if (all) proc_refresh();
+        else proc_look_at_memory();
+        if (all) due_ns = clock_mono_ns() + proc_every_ns;
         mtx_lock(&proc_mu);
     }
     mtx_unlock(&proc_mu);

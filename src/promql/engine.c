@@ -30,7 +30,7 @@ HISTOGRAM(query_waits, "epimetheus_query_wait_seconds",
     "Time that a query waited for locks, queues and turns.", wait_bounds)
 HISTOGRAM_VEC(engine_duration_histogram, "prometheus_engine_query_duration_histogram_seconds",
     "The duration of various parts of PromQL query execution.", slice_bounds, "slice")
-ACCOUNT(query_account, "queries")
+ACCOUNT_YIELDING(query_account, "queries")
 
 /* The parts of a query are there from the start, before one ran. */
 __attribute__((constructor)) static void engine_metrics_begin(void)

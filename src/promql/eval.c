@@ -5,6 +5,7 @@
  * one after the other, so compensated sums have the bits that a step-by-step evaluation gives. */
 #include "promql/eval.h"
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "promql/prepare.h"
 
@@ -53,9 +54,10 @@ errc eval_check(struct query *q)
         return err_set(q->e, ERR_CANCELED, "query was canceled in expression evaluation");
     if (query_timed_out(q))
         return err_set(q->e, ERR_TIMEOUT, "query timed out in expression evaluation");
-    if (arena_spent(q->arena) || arena_spent(&q->scratch))
-        return err_set(q->e, ERR_LIMIT, "query needs more memory than a query may have");
-    return OK;
+    if (!arena_spent(q->arena) && !arena_spent(&q->scratch)) return OK;
+    if (q->arena->used <= q->arena->limit && q->scratch.used <= q->scratch.limit)
+        return budget_query_error(q->e);
+    return err_set(q->e, ERR_LIMIT, "query needs more memory than a query may have");
 }
 
 errc samples_check(struct query *q, uint64_t samples)

@@ -83,8 +83,20 @@ static errc take_result(struct run *r, errc rc)
     case ERR_DUPLICATE: r->duplicates++; return OK;
     case ERR_OUT_OF_BOUNDS:
     case ERR_TOO_OLD: r->out_of_bounds++; return OK;
+    case ERR_UNAVAILABLE: return OK;           /* see series_of */
     default: return rc;
     }
+}
+
+/* ERR_UNAVAILABLE: there is no room for that series: it is left out, what is known goes on. */
+static errc series_of(struct run *r, struct labels l, series_handle *h)
+{
+    struct err why = { 0 };
+    errc rc = r->app->ops->series(r->app, l, h, &why);
+    if (rc == OK) return OK;
+    if (rc != ERR_LIMIT) return err_set(r->e, rc, "%s", why.msg);
+    LOG_LIMITED(WARN, 10000, "A series was left out", kv_str("target", r->t->url), kv_err(&why));
+    return ERR_UNAVAILABLE;
 }
 
 /* honor_labels: the target's labels fill what is missing. Else they win, and what the page said
@@ -269,7 +281,7 @@ static errc append_again(struct run *r, size_t i)
     x->unit = r->unit;
     errc rc = r->spot ? expo_return(x, r->spot[i], r->e) : expo_next(x, &kind, r->e);
     if (rc == OK) rc = line_labels(r, x, &labels, &keep);
-    if (rc == OK && keep) rc = r->app->ops->series(r->app, labels, &r->h[i], r->e);
+    if (rc == OK && keep) rc = series_of(r, labels, &r->h[i]);
     if (rc == OK && keep) rc = r->app->ops->append(r->app, r->h[i], r->ts[i], r->v[i], 0, r->e);
     if (rc == OK && keep) line_cache_learn(r->t->cache, r->line[i], r->h[i], false);
     arena_reset(&r->a, mark);
@@ -389,7 +401,7 @@ static errc line_alone(struct run *r, const struct line *l, const struct labels 
     if (rc == ERR_NOT_FOUND) {
         if (!labels) TRY(line_labels(r, &r->x, &found, &keep));
         labels = labels ? labels : &found;
-        rc = keep ? r->app->ops->series(r->app, *labels, h, r->e) : OK;
+        rc = keep ? series_of(r, *labels, h) : OK;
         if (rc == OK && keep) rc = put_value(r, *h, v);
     }
     TRY(take_result(r, rc));

@@ -62,10 +62,16 @@ const struct opt flag_table[] = {
         &opt_strs, .def = "0.0.0.0:9090" },
     { "auto-gomaxprocs", .help = "Accepted; threads follow the cores.", AT(un.gomaxprocs),
         &opt_bool, .def = "true" },
-    { "auto-gomemlimit", .help = "Accepted; has no effect.", AT(un.gomemlimit), &opt_bool,
-        .def = "true" },
-    { "auto-gomemlimit.ratio", .help = "Accepted; has no effect.", AT(un.gomemlimit_ratio),
-        &opt_f64, .def = "0.9" },
+    { "auto-gomemlimit",
+        .help = "Without --memory.budget: a budget from the memory of the container or the machine.",
+        AT(gomemlimit), &opt_bool, .def = "true" },
+    { "auto-gomemlimit.ratio", .help = "The part of that memory.", AT(gomemlimit_ratio), &opt_f64,
+        .def = "0.9" },
+    { "memory.budget",
+        .help = "How much memory the server may take: a size as 512MB, or a percentage of the memory "
+                "of the container or the machine. Near it caches shrink, then queries that hold much "
+                "fail, then new series are refused. 0 is no limit.",
+        .arg = "MEMORY.BUDGET", AT(memory_budget), &opt_str },
     { "auto-gomemlimit.refresh-interval", .help = "Accepted; has no effect.",
         AT(un.gomemlimit_refresh_ms), &opt_duration, .def = "0s" },
     { "web.config.file",
@@ -259,8 +265,6 @@ static const char *const unserved[] = {
     "alertmanager.notification-batch-size",
     "alertmanager.drain-notification-queue-on-shutdown",
     "auto-gomaxprocs",
-    "auto-gomemlimit",
-    "auto-gomemlimit.ratio",
     "auto-gomemlimit.refresh-interval",
 };
 /* Flags of a server that an agent has not; those of an agent begin with storage.agent. */
@@ -408,9 +412,11 @@ static errc flags_check(struct flags *f, const struct opts_run *run, struct err 
     if (f->samples_per_chunk < 4 || f->samples_per_chunk > 128)
         return err_set(
             e, ERR_BAD_INPUT, "--storage.tsdb.samples-per-chunk must be between 4 and 128");
-    if (!(f->un.gomemlimit_ratio > 0 && f->un.gomemlimit_ratio <= 1))
+    if (!(f->gomemlimit_ratio > 0 && f->gomemlimit_ratio <= 1))
         return flags_end(
             f, 2, e, "--auto-gomemlimit.ratio must be greater than 0 and less than or equal to 1.");
+    uint64_t budget;
+    TRY(memory_budget(f, &budget, e));
     int64_t seg = f->wal_segment_bytes;
     if (seg && (seg < (10 << 20) || seg > (256 << 20)))
         return err_set(e, ERR_BAD_INPUT,

@@ -19,8 +19,7 @@ struct flags_unserved {
     str user_assets, console_templates, console_libraries, agent_path;
     str agent_wal_segment_size, agent_wal_truncate, agent_min_time, agent_max_time;
     int agent_compression, wal_truncate;
-    bool gomaxprocs, gomemlimit, drain, agent_wal_compression, agent_checkpoint, agent_no_lockfile;
-    double gomemlimit_ratio;
+    bool gomaxprocs, drain, agent_wal_compression, agent_checkpoint, agent_no_lockfile;
     int64_t gomemlimit_refresh_ms, subscribers, write_queue, flush_deadline_ms;
     int64_t outage_ms, grace_ms, resend_ms, evals, queue,
         batch, checkpoint_batch;
@@ -36,7 +35,9 @@ struct flags {
     str_list listen, features, proto_messages;
     bool config_given, config_strict, agent, lifecycle, admin, remote_write_receiver, otlp_receiver,
         wal_compression, no_lockfile, overlapping_compaction;
-    bool adjust_timestamps, auto_reload;
+    bool adjust_timestamps, auto_reload, gomemlimit;
+    double gomemlimit_ratio;
+    str memory_budget;
     int64_t search_limit;
     int64_t read_samples, read_concurrent, read_frame_bytes;   /* of remote read */
     int64_t auto_reload_ms, read_timeout_ms, lookback_ms, query_timeout_ms, min_block_ms,
@@ -53,6 +54,11 @@ extern const size_t flag_count;
  * run->mem. */
 MUST_USE errc flags_parse(
     struct flags *f, struct opts_run *run, int argc, char **argv, bool *done, struct err *e);
+
+/* What the flags of memory say: bytes, 0 is no limit. ERR_BAD_INPUT. */
+MUST_USE errc memory_budget(const struct flags *f, uint64_t *out, struct err *e);
+/* from here on it holds */
+void memory_start(const struct flags *f);
 
 /* One warning for each flag that was set and whose part is not served. */
 void flags_tell_unserved(const struct opts_run *run);

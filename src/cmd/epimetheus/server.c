@@ -623,6 +623,7 @@ errc server_start(struct server **out, const struct flags *f, int *exit_code, st
     metric_set_of(METRIC_WITH(&m_build, S("epimetheus"), machine_name(&s->arena), S("linux"),
                       STR_EMPTY, VERSION_OWN, STR_EMPTY, VERSION_PROMETHEUS),
         1);
+    memory_start(f);
     proc_start();
     pools_start(s);
     s->data_fs = fs_real_new(f->storage_path);
