@@ -20,7 +20,8 @@ struct account {
     const char *name;                  /* label value of epimetheus_memory_account_bytes{account} */
     _Atomic int64_t bytes;             /* relaxed: a figure, orders nothing */
     struct account *next;              /* const after registration */
-    bool yields;                       /* const: its arenas end when memory is short (base/budget) */
+    /* const: its arenas end when memory is short (base/budget) */
+    bool yields;
 };
 
 /* Defines `var` at file scope and registers it before main. */

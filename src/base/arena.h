@@ -1,13 +1,14 @@
 /* arena.h — memory that ends all at once.
  *
- * What        Bump allocation in growing blocks; mark and reset give back what came after the mark.
+ * What        Bump allocation in growing blocks; mark and reset give back what came after the
+ *             mark.
  * Invariants  Every allocation is 16-byte aligned and valid until the arena is reset below it or
  *             ended.
  * Ownership   arena_init/arena_fini; the account is charged per block.
  * Threads     one thread at a time
- * Errors      sticky: past limit_bytes, and where a yielding account has to give way (base/budget),
- *             arena_spent() is true; allocations go on (harmless), so the
- *             owner asks once per step or record and answers ERR_LIMIT.
+ * Errors      sticky: past limit_bytes, and where a yielding account has to give way
+ *             (base/budget), arena_spent() is true; allocations go on (harmless), so the owner
+ *             asks once per step or record and answers ERR_LIMIT.
  * Format      none
  */
 #ifndef EPI_BASE_ARENA_H

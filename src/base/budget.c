@@ -10,10 +10,10 @@ GAUGE(m_limit, "epimetheus_memory_budget_bytes", "Memory that the server may tak
 COUNTER_VEC(m_refused, "epimetheus_memory_budget_refused_total",
     "Queries that were ended and new series that were not made because memory was short.", "what")
 
-static _Atomic uint64_t limit;                 /* relaxed: set at the start */
-static _Atomic int64_t unaccounted;            /* relaxed: RssAnon less the accounts, when last read */
-static struct budget_cache *caches;            /* written before main only */
-static bool were_short;                        /* of budget_resident */
+static _Atomic uint64_t limit;      /* relaxed: set at the start */
+static _Atomic int64_t unaccounted; /* relaxed: RssAnon less the accounts, when last read */
+static struct budget_cache *caches; /* written before main only */
+static bool were_short;             /* of budget_resident */
 
 void budget_cache_register(struct budget_cache *c)
 {
@@ -66,10 +66,7 @@ errc budget_query_error(struct err *e)
         budget_limit() >> 20);
 }
 
-bool budget_has_room(void)
-{
-    return !budget_limit() || budget_used() <= part(BUDGET_SERIES_PCT);
-}
+bool budget_has_room(void) { return !budget_limit() || budget_used() <= part(BUDGET_SERIES_PCT); }
 
 errc budget_series_error(struct err *e)
 {

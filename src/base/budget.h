@@ -1,10 +1,10 @@
 /* budget.h — how much memory the process may take, and who gives way when it runs short.
  *
- * What        What is used is the larger of the accounts' sum and the anonymous resident memory as it
- *             was last read, moved on by what the accounts grew since. At BUDGET_CACHES_PCT of the budget
- *             caches shrink; past BUDGET_QUERIES_PCT a query fails that holds more than what is left
- *             below it (and more than BUDGET_LIGHT_BYTES); past BUDGET_SERIES_PCT no new series is made.
- *             Samples of series that are known are always taken.
+ * What        What is used is the larger of the accounts' sum and the anonymous resident memory as
+ *             it was last read, moved on by what the accounts grew since. At BUDGET_CACHES_PCT of
+ *             the budget caches shrink; past BUDGET_QUERIES_PCT a query fails that holds more than
+ *             what is left below it (and more than BUDGET_LIGHT_BYTES); past BUDGET_SERIES_PCT no
+ *             new series is made. Samples of series that are known are always taken.
  * Invariants  without a budget nobody gives way
  * Ownership   caches register themselves before main and never go away
  * Threads     any; budget_resident: one at a time, it calls the caches
@@ -23,7 +23,7 @@ enum {
     BUDGET_LIGHT_BYTES = 1 << 20
 };
 
-void budget_set(uint64_t bytes);               /* 0: none */
+void budget_set(uint64_t bytes); /* 0: none */
 uint64_t budget_limit(void);
 uint64_t budget_used(void);
 /* RssAnon, read just now */
@@ -41,10 +41,10 @@ MUST_USE errc budget_series_error(struct err *e);
 /* A cache that gives way. too_much: so many bytes have to go, of all caches; 0: nothing is short. */
 struct budget_cache {
     void (*yield)(uint64_t too_much);
-    struct budget_cache *next;                 /* const after registration */
+    struct budget_cache *next; /* const after registration */
 };
-#define BUDGET_CACHE(var, fn) \
-    static struct budget_cache var = { .yield = (fn) }; \
+#define BUDGET_CACHE(var, fn)                                                                      \
+    static struct budget_cache var = { .yield = (fn) };                                            \
     __attribute__((constructor)) static void var##_register(void) { budget_cache_register(&var); }
 void budget_cache_register(struct budget_cache *c);
 

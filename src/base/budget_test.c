@@ -31,7 +31,7 @@ TEST(budget_gives_way_in_order)
     static const struct {
         const char *name;
         unsigned used;
-        bool caches, heavy, series;            /* which give way; a heavy query holds 20 MiB */
+        bool caches, heavy, series; /* which give way; a heavy query holds 20 MiB */
     } cases[] = {
         { "plenty", 50, false, false, false },
         { "a heavy query takes what is left", 66, false, true, false },
@@ -51,7 +51,7 @@ TEST(budget_gives_way_in_order)
         EXPECT(!budget_ends_query(BUDGET_LIGHT_BYTES));
         EXPECT_EQ(!budget_has_room(), cases[i].series);
     }
-    use(10);                                   /* told once that all is well again */
+    use(10); /* told once that all is well again */
     EXPECT(was_asked && asked == 0);
     was_asked = false;
     use(10);
@@ -79,7 +79,7 @@ TEST(budget_spends_arenas_of_those_who_yield)
     struct arena a;
     arena_init(&a, &budget_test_account, 0);
     arena_alloc(&a, 4 * MIB);
-    EXPECT(!arena_spent(&a));                  /* no budget */
+    EXPECT(!arena_spent(&a)); /* no budget */
     budget_set(100 * (uint64_t)MIB);
     use(50);
     arena_alloc(&a, 4 * MIB);

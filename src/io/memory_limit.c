@@ -52,8 +52,7 @@ static void limits_of_groups(struct fs *root, struct arena *a, uint64_t *least)
         if (!controllers.n && str_eq(number, S("0")))
             group_limits(root, a, S("sys/fs/cgroup"), group, "memory.max", least);
         if (has_word(controllers, S("memory")))
-            group_limits(
-                root, a, S("sys/fs/cgroup/memory"), group, "memory.limit_in_bytes", least);
+            group_limits(root, a, S("sys/fs/cgroup/memory"), group, "memory.limit_in_bytes", least);
     }
 }
 

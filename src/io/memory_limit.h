@@ -1,7 +1,7 @@
 /* memory_limit.h — how much memory this process may use at most, by what the kernel says.
  *
- * What        The least of the limits of its control groups (both versions, up to the root) and the
- *             memory of the machine.
+ * What        The least of the limits of its control groups (both versions, up to the root) and
+ *             the memory of the machine.
  * Invariants  what cannot be read is no limit
  * Ownership   none
  * Threads     any; reads files

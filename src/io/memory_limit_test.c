@@ -4,7 +4,9 @@
 #include "base/test.h"
 #include "io/fs_sim.h"
 
-struct tree_file { const char *path, *text; };
+struct tree_file {
+    const char *path, *text;
+};
 
 static void put(struct fs *fs, const struct tree_file *f)
 {
@@ -27,18 +29,24 @@ TEST(memory_limit_is_the_least)
     } cases[] = {
         { "nothing is known", { { 0 } }, 0 },
         { "the machine", { { MACHINE } }, 8192000 },
-        { "version 2", { { MACHINE }, { V2 },
-            { "sys/fs/cgroup/app.slice/epi.service/memory.max", "4096000\n" } }, 4096000 },
-        { "of a group around it", { { MACHINE }, { V2 },
-            { "sys/fs/cgroup/app.slice/epi.service/memory.max", "max\n" },
-            { "sys/fs/cgroup/app.slice/memory.max", "2048000\n" } }, 2048000 },
-        { "of a container that sees its own root", { { MACHINE }, { V2 },
-            { "sys/fs/cgroup/memory.max", "1024000\n" } }, 1024000 },
-        { "more than the machine has", { { MACHINE }, { V2 },
-            { "sys/fs/cgroup/memory.max", "999999999999\n" } }, 8192000 },
-        { "version 1", { { MACHINE }, { V1 },
-            { "sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes", "512000\n" } }, 512000 },
-        { "no numbers", { { "proc/meminfo", "MemTotal: lots\n" }, { "proc/self/cgroup", "x\n0::\n" } }, 0 },
+        { "version 2",
+            { { MACHINE }, { V2 },
+                { "sys/fs/cgroup/app.slice/epi.service/memory.max", "4096000\n" } },
+            4096000 },
+        { "of a group around it",
+            { { MACHINE }, { V2 }, { "sys/fs/cgroup/app.slice/epi.service/memory.max", "max\n" },
+                { "sys/fs/cgroup/app.slice/memory.max", "2048000\n" } },
+            2048000 },
+        { "of a container that sees its own root",
+            { { MACHINE }, { V2 }, { "sys/fs/cgroup/memory.max", "1024000\n" } }, 1024000 },
+        { "more than the machine has",
+            { { MACHINE }, { V2 }, { "sys/fs/cgroup/memory.max", "999999999999\n" } }, 8192000 },
+        { "version 1",
+            { { MACHINE }, { V1 },
+                { "sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes", "512000\n" } },
+            512000 },
+        { "no numbers",
+            { { "proc/meminfo", "MemTotal: lots\n" }, { "proc/self/cgroup", "x\n0::\n" } }, 0 },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct fs *fs = fs_sim_new(test_seed());

@@ -63,14 +63,14 @@ const struct opt flag_table[] = {
     { "auto-gomaxprocs", .help = "Accepted; threads follow the cores.", AT(un.gomaxprocs),
         &opt_bool, .def = "true" },
     { "auto-gomemlimit",
-        .help = "Without --memory.budget: a budget from the memory of the container or the machine.",
+        .help = "Without --memory.budget: a budget from the memory of the container or machine.",
         AT(gomemlimit), &opt_bool, .def = "true" },
     { "auto-gomemlimit.ratio", .help = "The part of that memory.", AT(gomemlimit_ratio), &opt_f64,
         .def = "0.9" },
     { "memory.budget",
-        .help = "How much memory the server may take: a size as 512MB, or a percentage of the memory "
-                "of the container or the machine. Near it caches shrink, then queries that hold much "
-                "fail, then new series are refused. 0 is no limit.",
+        .help = "How much memory the server may take: a size as 512MB, or a percentage of the "
+                "memory of the container or machine. Near it caches shrink, then queries that hold "
+                "much fail, then new series are refused. 0 is no limit.",
         .arg = "MEMORY.BUDGET", AT(memory_budget), &opt_str },
     { "auto-gomemlimit.refresh-interval", .help = "Accepted; has no effect.",
         AT(un.gomemlimit_refresh_ms), &opt_duration, .def = "0s" },

@@ -32,8 +32,8 @@ errc memory_budget(const struct flags *f, uint64_t *out, struct err *e)
     }
     if (str_eq(s, S("0"))) return OK;
     if (s.n && percent_parse(s, &share) != OK)
-        return err_set(e, ERR_BAD_INPUT, "--memory.budget: \"%.*s\" is no size and no percentage",
-            STR_ARG(s));
+        return err_set(
+            e, ERR_BAD_INPUT, "--memory.budget: \"%.*s\" is no size and no percentage", STR_ARG(s));
     struct fs *root = fs_real_new(S("/"));
     *out = (uint64_t)((double)memory_limit(root) * share);
     fs_free(root);
@@ -43,7 +43,7 @@ errc memory_budget(const struct flags *f, uint64_t *out, struct err *e)
 void memory_start(const struct flags *f)
 {
     uint64_t bytes;
-    if (memory_budget(f, &bytes, NULL) != OK) return;          /* was looked at before */
+    if (memory_budget(f, &bytes, NULL) != OK) return; /* was looked at before */
     budget_set(bytes);
     LOG(INFO, "Memory budget", kv_u64("bytes", bytes));
 }
