@@ -38,7 +38,7 @@ bool budget_has_room(void);
 /* its words; counts it */
 MUST_USE errc budget_series_error(struct err *e);
 
-/* A cache that gives way. too_much: so many bytes have to go, of all caches; 0: nothing is short. */
+/* A cache that gives way. too_much: bytes that have to go, of all caches; 0: nothing is short. */
 struct budget_cache {
     void (*yield)(uint64_t too_much);
     struct budget_cache *next; /* const after registration */
