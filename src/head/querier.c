@@ -141,8 +141,8 @@ static errc set_give(struct series_set *base, struct series **out, struct err *e
     struct head_series *s = NULL;
     if (!set->is_sorted) s = set_next(set);
     else if (set->given < set->sorted.n) s = set->sorted.at[set->given];
+    if (arena_spent(set->arena)) return budget_query_error(e);
     if (!s) return OK;
-    if (arena_spent(&set->q->arena)) return budget_query_error(e);
     set->given++;
     *out = &s->base;
     return OK;
@@ -191,7 +191,7 @@ static errc querier_select(struct querier *base, struct matchers ms,
     }
     if (hints && hints->sorted) {
         struct head_series *s;
-        while (!arena_spent(&q->arena) && (s = set_next(set)) != NULL) vec_push(&set->sorted, s);
+        while (!arena_spent(set->arena) && (s = set_next(set)) != NULL) vec_push(&set->sorted, s);
         if (set->sorted.n)
             qsort(set->sorted.at, set->sorted.n, sizeof(*set->sorted.at), series_cmp);
         set->is_sorted = true;
