@@ -31,7 +31,7 @@ struct disk_file {
     uint64_t size;                             /* GUARDED_BY(mu) */
     struct reader *reader;                     /* GUARDED_BY(mu): opened by the first pin */
     uint32_t pins;                             /* GUARDED_BY(mu) */
-    /* GUARDED_BY(mu): truncated away; freed with the last pin */
+    /* GUARDED_BY(mu): truncated away, or read anew; freed with the last pin */
     bool gone;
 };
 
@@ -323,12 +323,30 @@ static errc write_again(struct chunk_disk *d, struct err *e)
     return OK;
 }
 
+/* A file was cut back to `size`. Its reader may have kept bytes from behind that, which others take
+ * the place of: pins to come get a new one. */
+static void read_anew(struct chunk_disk *d, uint32_t n, uint64_t size)
+{
+    struct disk_file *was = NULL;
+    mtx_lock(&d->mu);
+    for (size_t i = d->files.n; i > 0 && !was; i--)
+        if (d->files.at[i - 1]->n == n) {
+            was = d->files.at[i - 1];
+            d->files.at[i - 1] = file_new(n, size);
+            was->gone = true;
+        }
+    bool unused = was && was->pins == 0;
+    mtx_unlock(&d->mu);
+    if (unused) file_free(was);
+}
+
 static errc shorten(struct chunk_disk *d, uint64_t off, struct err *e)
 {
     d->shortened = true;
     TRY_IN(e, file_truncate(d->out, off, e), "chunks_head");
     d->off = off;
     d->synced = MIN(d->synced, off);
+    read_anew(d, d->last, off);
     return OK;
 }
 
@@ -455,6 +473,7 @@ static errc shorten_finished(struct chunk_disk *d, uint32_t n, uint64_t off, str
     SCOPED(file_closep) struct file *f = NULL;
     TRY(fs_open(&f, d->fs, chunk_file_path(&a, d->dir, n), FS_READ | FS_WRITE, e));
     TRY(file_truncate(f, off, e));
+    read_anew(d, n, off);
     return fault_dropped("chunks_head.undo_fsync") ? OK : file_sync(f, e);
 }
 
@@ -475,11 +494,7 @@ static errc undo(struct chunk_disk *d, uint32_t file, uint64_t off, struct err *
     mtx_unlock(&d->mu);
     while (d->last > file) TRY(drop_last(d, e));
     if (off == 0) return OK;
-    TRY(current ? shorten(d, off, e) : shorten_finished(d, file, off, e));
-    mtx_lock(&d->mu);
-    vec_last(&d->files)->size = off;
-    mtx_unlock(&d->mu);
-    return OK;
+    return current ? shorten(d, off, e) : shorten_finished(d, file, off, e);
 }
 
 /* What an earlier call could not take back. */

@@ -18,7 +18,8 @@ static size_t chunks_of(struct arena *a, const json_t *list, struct chunk_desc *
 {
     size_t i;
     json_t *c;
-    json_array_foreach(list, i, c) {
+    json_array_foreach(list, i, c)
+    {
         EXPECT(i < CHUNKS_MAX);
         out[i] = (struct chunk_desc){ (sref)json_i64_of(c, "series_ref"), json_i64_of(c, "mint"),
             json_i64_of(c, "maxt"), (uint8_t)json_i64_of(c, "enc"),
@@ -166,7 +167,7 @@ TEST(chunk_disk_golden)
         { "bad_chunks_head_magic", 1, 2, 1 },
         { "bad_chunks_head_short_last", 1, 1, 3 },
     };
-    TEST_EACH(c, cases) {
+    TEST_EACH (c, cases) {
         struct arena a = { 0 };
         struct vectors v;
         struct chunk_disk_opened what;
@@ -182,7 +183,7 @@ TEST(chunk_disk_golden)
                                  : "golden/wal/bad_chunks_head_none/expected/chunks_head.jsonl");
         for (json_t *j; (j = vectors_next(&v)) != NULL;) {
             if (!str_eq(json_str_of(j, "k"), S("headchunk"))) continue;
-            if (c->corruptions && i == n_found) break;         /* what lies behind the damage */
+            if (c->corruptions && i == n_found) break; /* what lies behind the damage */
             EXPECT(i < n_found);
             EXPECT_EQ(found[i].ref, json_i64_of(j, "mmap_ref"));
             EXPECT_EQ(found[i].series, json_i64_of(j, "series_ref"));
@@ -317,7 +318,7 @@ TEST(chunk_disk_files_and_truncation)
     EXPECT_OK(chunk_disk_write(d, chunks, 1, refs, NULL));
     EXPECT_EQ(chunk_ref_file(refs[0]), last + 1);
     EXPECT_OK(chunk_disk_truncate(d, UINT32_MAX, NULL));
-    expect_pin(d, refs[0], 0, &chunks[0]);                     /* the current file stays */
+    expect_pin(d, refs[0], 0, &chunks[0]); /* the current file stays */
     EXPECT_EQ(chunk_disk_pin(d, refs[0] + 1, 0, &held, NULL), ERR_CORRUPT);
     EXPECT_EQ(chunk_disk_pin(d, refs[0] + 100000, 0, &held, NULL), ERR_CORRUPT);
     chunk_disk_close(d);
@@ -348,6 +349,40 @@ TEST(chunk_disk_write_faults)
         EXPECT_EQ(what.corruptions, 0);
         EXPECT_EQ(n_found, 20);
         for (size_t i = 0; i < 20; i++) EXPECT_EQ(found[i].ref, refs[i]);
+        chunk_disk_close(d);
+        fs_free(fs);
+        arena_fini(&a);
+    }
+}
+
+/* A failed write stays in the file for a while, and somebody reads what is in front of it: of what
+ * comes in its place the new bytes are read. */
+TEST(chunk_disk_reads_what_came_in_place)
+{
+    static const struct {
+        const char *name;
+        enum io_backend backend;
+    } cases[] = { { "buffered", IO_BUFFERED }, { "mapped", IO_MMAP } };
+    TEST_EACH (c, cases) {
+        struct arena a = { 0 };
+        struct fs *fs = fs_sim_new(test_seed());
+        struct chunk_disk *d = disk_open(fs, c->backend, 100000, NULL);
+        struct chunk_desc chunks[20];
+        struct chunk_pin held = { 0 };
+        chunk_ref refs[20], none[20];
+        for (size_t i = 0; i < 20; i++) chunks[i] = chunk_number(&a, i);
+        EXPECT_OK(chunk_disk_write(d, chunks, 2, refs, NULL));
+        fs_sim_capacity(fs, fs_sim_used(fs) + 1500);
+        fs_sim_fail_rate(fs, SIM_OP(STALL_TRUNCATE), 1000000, ERR_IO);
+        EXPECT_EQ(chunk_disk_write(d, chunks + 2, 18, none, NULL), ERR_NO_SPACE);
+        fs_sim_capacity(fs, 0);
+        expect_pin(d, refs[0], 0, &chunks[0]);
+        EXPECT_OK(chunk_disk_pin(d, refs[1], 0, &held, NULL));
+        fs_sim_fail_rate(fs, 0, 0, OK);
+        EXPECT_OK(chunk_disk_write(d, chunks + 11, 9, refs + 2, NULL));
+        for (size_t i = 0; i < 9; i++)
+            expect_pin(d, refs[2 + i], chunks[11 + i].data.n, &chunks[11 + i]);
+        EXPECT_OK(chunk_disk_unpin(d, &held, NULL));
         chunk_disk_close(d);
         fs_free(fs);
         arena_fini(&a);
