@@ -164,6 +164,8 @@ static errc iter_read(struct head_iter *it, struct sample_batch *out, struct err
         out->n = MIN(it->left, out->n);
     } else {
         const struct chunk_copy *c = it->copies.at[it->next - 1 - it->closed.n];
+        out->kind = SAMPLE_FLOAT;          /* a batch of the chunk before may have been left out */
+        out->st = NULL;
         out->n = MIN(it->left, (size_t)SAMPLE_BATCH);
         memcpy(out->t, c->t + it->at, out->n * sizeof(*out->t));
         memcpy(out->v, it->values + it->at, out->n * sizeof(*out->v));

@@ -74,7 +74,7 @@ static size_t read_series(struct series *s, struct sample_iter **it, struct samp
         EXPECT_OK(sample_iter_fill(*it, &b, NULL));
         if (!b.n) return n;
         for (size_t i = 0; i < b.n; i++) {
-            EXPECT(n < cap);
+            EXPECT(n < cap && b.kind == SAMPLE_FLOAT);
             EXPECT(!n || out[n - 1].t < b.t[i]);
             out[n++] = (struct sample){ b.t[i], b.v[i] };
         }
@@ -242,6 +242,30 @@ TEST(deleted_samples_are_not_seen)
     put(h, S("a"), 200000, 1);
     q = querier_of(h, INT64_MIN, INT64_MAX);
     EXPECT_EQ(count_of(q, S("a")), 76);
+    querier_free(q);
+    head_close(h);
+}
+
+/* Floats are read as floats where all of a chunk of histograms before them is left out. */
+TEST(deleted_histograms_before_floats)
+{
+    struct head *h = open_head();
+    struct span span = { 0, 1 };
+    int64_t delta = 1;
+    struct int_histogram hist = { .count = 1, .sum = 1, .pos = { &span, 1, &delta, 1 } };
+    struct matcher m = { .type = MATCH_EQ, .name = METRIC_NAME, .value = S("a") };
+    for (int i = 0; i < 10; i++) {
+        struct appender *a = begin(h);
+        struct label l;
+        series_handle of;
+        EXPECT_OK(a->ops->series(a, one_label(&l, S("a")), &of, NULL));
+        EXPECT_OK(a->ops->histogram(a, of, i * 1000, 0, &hist, NULL, NULL));
+        EXPECT_OK(a->ops->commit(a, NULL));
+    }
+    for (int i = 10; i < 20; i++) put(h, S("a"), i * 1000, i);
+    EXPECT_OK(head_delete(h, (struct matchers){ &m, 1 }, 0, 9999, NULL));
+    struct querier *q = querier_of(h, INT64_MIN, INT64_MAX);
+    EXPECT_EQ(count_of(q, S("a")), 10);
     querier_free(q);
     head_close(h);
 }
