@@ -779,9 +779,12 @@ errc head_replay_late_histogram(
     return ooo_replay_put(r->head, slot, s->t, &x, e);
 }
 
+/* An array that became several chunks has a marker for each, and the last one counts: chunks are
+ * found in the order of their writing, so where the last one is all are. */
 void head_replay_markers(struct head_replay *r, const struct ref_marker *m, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
+        if (i + 1 < n && m[i + 1].ref == m[i].ref) continue;
         uint32_t slot = late_slot(r, m[i].ref, &r->stats.late_markers);
         if (slot) ooo_replay_cut(r->head, slot, m[i].chunk);
     }
