@@ -4,6 +4,8 @@
 // A histogram has its canonical JSON instead of bits.
 // {"compact": {"blocks": [folders], "delete": [...], "out": folder}} has the Prometheus compactor merge blocks: {"made": [names], "error": …}.
 // {"backfill": {"page": file, "out": folder, "range": ms}} has it make blocks of an OpenMetrics page, one for each span of range.
+// {"fill": {"dir": folder, "options": {…}, "rows": [[series of a commit]], "delete": [...], "compact": bool}} has the module take samples, delete and
+// compact; the folder stays open until the program is killed.
 // {"snapshot": {"dir": folder, "options": {…}, "out": folder}} has the module write a snapshot, the head included.
 package main
 
@@ -34,6 +36,7 @@ type options struct {
 	SegmentBytes int    `json:"wal_segment_size"`
 	Compression  string `json:"wal_compression"`
 	Memory       bool   `json:"memory_snapshot"`
+	MinBlockMs   int64  `json:"min_block_ms"`
 }
 
 type question struct {
@@ -42,6 +45,7 @@ type question struct {
 	Compact  *compaction `json:"compact"`
 	Snapshot *snapshot   `json:"snapshot"`
 	Backfill *backfill   `json:"backfill"`
+	Fill     *filling    `json:"fill"`
 }
 
 type series struct {
@@ -69,6 +73,9 @@ func (o options) tsdb() *tsdb.Options {
 	t.EnableExemplarStorage = o.Exemplars > 0
 	t.MaxExemplars = o.Exemplars
 	t.EnableMemorySnapshotOnShutdown = o.Memory
+	if o.MinBlockMs > 0 {
+		t.MinBlockDuration = o.MinBlockMs
+	}
 	if o.XOR2 {
 		t.XOR2EncodingAllowed = true
 		t.FloatChunkEncoding = chunkenc.EncXOR2
@@ -146,6 +153,8 @@ func (q question) answer() any {
 	switch {
 	case q.Compact != nil:
 		made, err = q.Compact.run()
+	case q.Fill != nil:
+		made, err = q.Fill.run()
 	case q.Snapshot != nil:
 		made, err = q.Snapshot.run()
 	case q.Backfill != nil:
@@ -161,6 +170,7 @@ func (q question) answer() any {
 
 func main() {
 	in := bufio.NewScanner(os.Stdin)
+	in.Buffer(nil, 1<<28)
 	out := json.NewEncoder(os.Stdout)
 	for in.Scan() {
 		var q question
