@@ -39,7 +39,7 @@ enum {
     SERIES_MAX = 40,
     PAD_MAX = 1500,
     PAD_HEAVY_MAX = 12000,
-    CRASH_POINTS = 6000,
+    CRASH_POINTS = 5000,
     KEEP_MAX_BYTES = 16 << 20,
     SNAPSHOTS_MAX = 3
 };
