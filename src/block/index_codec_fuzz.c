@@ -2,6 +2,8 @@
  * is reached. */
 #include "base/crc32c.h"
 #include "block/index_reader.h"
+#include "block/index_scan.h"
+#include "block/verify_lists.h"
 #include "io/fs_sim.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
@@ -75,6 +77,19 @@ static void read_all(struct index_reader *r)
     arena_fini(&a);
 }
 
+/* The same, past what is damaged. */
+static void scan_all(struct fs *fs)
+{
+    struct index_scan k;
+    struct findings f;
+    findings_init(&f, 16);
+    errc rc = index_scan_open(&k, fs, S("index"), IO_BUFFERED, &f, S("index"), NULL);
+    if (rc == OK) verify_lists(&k, &f, S("index"));
+    rc = index_scan_close(&k, NULL);
+    (void)rc;
+    findings_fini(&f);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     struct index_series s = { 0 };
@@ -95,6 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     rc = index_reader_open(&r, fs, S("index"), IO_BUFFERED, NULL);
     if (rc == OK) read_all(r);
     index_reader_close(r);
+    scan_all(fs);
     fs_free(fs);
     buf_fini(&b);
     return 0;
