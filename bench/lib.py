@@ -1,6 +1,7 @@
 """What the benchmarks of whole servers share: build what they need, start servers on loopback ports, read their CPU time and memory from /proc."""
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,8 @@ import urllib.request
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 EPIMETHEUS = os.path.join(TOP, 'build/release/epimetheus')
 START_LIMIT_S, STOP_LIMIT_S = 60, 30
+BLOCKS = os.path.join(TOP, 'build/bench_blocks')
+N_BLOCKS = 3
 TICK_S = 1 / os.sysconf('SC_CLK_TCK')
 
 
@@ -35,6 +38,36 @@ def tsload():
     except subprocess.CalledProcessError:
         raise Skip('the load generator could not be built') from None
     return out
+
+
+def go_program(name):
+    """bench/go/NAME, built; its path."""
+    out = os.path.join(TOP, 'build/bench_go_' + name)
+    try:
+        go = subprocess.run([os.path.join(TOP, 'tools/go')], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+        subprocess.run([go, 'build', '-o', out, './' + name], cwd=os.path.join(TOP, 'bench/go'), check=True)
+    except subprocess.CalledProcessError:
+        raise Skip('the Go program could not be built') from None
+    return out
+
+
+def c_program(name):
+    """bench/c/NAME.c, built; its path."""
+    folder = os.path.join(TOP, 'build/release')
+    subprocess.run(['ninja', '--quiet', '-C', folder, 'bench_' + name], check=True, stdout=subprocess.DEVNULL)
+    return os.path.join(folder, 'bench_' + name)
+
+
+def blocks(series):
+    """The folder with N_BLOCKS blocks of bench/c/blocks.c, made once."""
+    folder = os.path.join(BLOCKS, str(series))
+    if not os.path.exists(folder + '/made'):
+        print('making %d blocks of %d series ...' % (N_BLOCKS, series), flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder + '/data')
+        subprocess.run([c_program('blocks'), folder + '/data', str(series), str(N_BLOCKS)], check=True, stdout=subprocess.DEVNULL)
+        open(folder + '/made', 'w').close()
+    return folder + '/data'
 
 
 def peer(name):
