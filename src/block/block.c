@@ -162,7 +162,7 @@ errc block_mark(struct block *b, bool deletable, bool failed, struct err *e)
 
 void symbol_memo_fini(struct symbol_memo *m) { map_fini(&m->found); }
 
-errc symbol_memo_get(struct symbol_memo *m, uint32_t ref, str *out, struct err *e)
+static errc symbol_memo_find(struct symbol_memo *m, uint32_t ref, str *out, struct err *e)
 {
     str *kept = map_find(&m->found, ref, NULL, NULL);
     if (!kept) {
@@ -173,6 +173,20 @@ errc symbol_memo_get(struct symbol_memo *m, uint32_t ref, str *out, struct err *
         map_put(&m->found, ref, kept);
     }
     *out = *kept;
+    return OK;
+}
+
+errc symbol_memo_get(struct symbol_memo *m, uint32_t ref, str *out, struct err *e)
+{
+    struct symbol_near *n = m->near ? &m->near[ref % SYMBOLS_NEAR] : NULL;
+    if (n && n->text.p && n->ref == ref) {
+        *out = n->text;
+        return OK;
+    }
+    TRY(symbol_memo_find(m, ref, out, e));
+    if (n) *n = (struct symbol_near){ ref, *out };
+    if (++m->asked == SYMBOLS_NEAR)
+        m->near = arena_zalloc(m->arena, SYMBOLS_NEAR * sizeof(*m->near));
     return OK;
 }
 

@@ -49,7 +49,15 @@ struct block_deleted *block_deleted_new(void);                 /* one reference,
 struct block_deleted *block_deleted_swap(struct block *b, struct block_deleted *now);
 
 /* Symbols that one reader looked up, by ref: in its arena, each once. */
-struct symbol_memo { struct block *block; struct arena *arena; struct map found; };
+enum { SYMBOLS_NEAR = 512 };
+struct symbol_near { uint32_t ref; str text; };                /* text.p NULL: none */
+struct symbol_memo {
+    struct block *block;
+    struct arena *arena;
+    struct map found;
+    size_t asked;
+    struct symbol_near *near;                  /* met last, by ref; NULL until there are many */
+};
 MUST_USE errc symbol_memo_get(struct symbol_memo *m, uint32_t ref, str *out, struct err *e);
 MUST_USE errc symbol_memo_labels(
     struct symbol_memo *m, const struct index_series *s, struct label *out, struct err *e);

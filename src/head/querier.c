@@ -71,7 +71,8 @@ static bool slot_overlaps(
     const struct ooo *o = ooo_of(&h->ooo, s, out->slot);
     out->late = o && ooo_overlaps(o, mint, maxt);
     if (out->late) yes = ooo_shows(o, mint, maxt, deleted);
-    if (s->n && !yes) yes = open_mint(st, s) <= maxt && slot_last_t(s) >= mint;
+    int64_t last = slot_last_t(s);             /* its beginning lies elsewhere in memory */
+    if (s->n && !yes) yes = last >= mint && (last <= maxt || open_mint(st, s) <= maxt);
     for (uint32_t i = s->sealed; i && !yes;) {
         const struct sealed *q = slab_at(&st->sealed, i);
         int64_t from = sealed_mint(st, q);
@@ -86,6 +87,8 @@ static bool slot_overlaps(
     return yes;
 }
 
+enum { CACHE_FROM = 16, AHEAD_SLOT = 8, AHEAD_LABELS = 4 };
+
 struct head_series_set {
     struct series_set base;
     struct head_querier *q;
@@ -94,9 +97,36 @@ struct head_series_set {
     snum next;
     int64_t mint, maxt;
     struct arena *arena;                       /* the querier's: series and their label arrays */
+    size_t named;                              /* series whose labels were looked up */
+    struct label_cache *cache;                 /* NULL until there are many */
     VEC(struct head_series *) sorted;          /* all, in label order; used if is_sorted */
     bool is_sorted;
 };
+
+/* The series of the runs to come lie far apart: what they need is fetched in two steps. */
+static void set_ahead(const struct head_series_set *set)
+{
+    const struct head *h = set->q->head;
+    for (unsigned step = 0; step < 2; step++) {
+        size_t run = set->run + (step ? AHEAD_LABELS : AHEAD_SLOT);
+        uint32_t slot =
+            run < set->found.n ? series_slot_of(&h->series, set->found.at[run].start) : 0;
+        if (!slot) continue;
+        if (step) {
+            __builtin_prefetch(pages_at(&h->series.labels, store_cold(&h->store, slot)->labels));
+        } else {
+            __builtin_prefetch(store_slot(&h->store, slot));
+            __builtin_prefetch(store_cold(&h->store, slot));
+        }
+    }
+}
+
+static bool set_labels(struct head_series_set *set, snum n, uint32_t slot, struct labels *out)
+{
+    if (++set->named == CACHE_FROM) set->cache = NEW(struct label_cache);
+    return series_labels_cached(
+        &set->q->head->series, n, slot, set->cache, set->arena, out);
+}
 
 /* The next series by number that has something; NULL: the end. */
 static struct head_series *set_next(struct head_series_set *set)
@@ -109,7 +139,10 @@ static struct head_series *set_next(struct head_series_set *set)
         snum n = set->next;
         if (n < set->found.at[set->run].start) n = set->found.at[set->run].start;
         set->next = n + 1;
-        if (set->next == set->found.at[set->run].end) set->run++;
+        if (set->next == set->found.at[set->run].end) {
+            set->run++;
+            set_ahead(set);
+        }
         uint32_t slot = series_slot_of(&h->series, n);
         if (!slot) continue;
         sref ref = store_cold(&h->store, slot)->ref;
@@ -118,7 +151,7 @@ static struct head_series *set_next(struct head_series_set *set)
         struct head_series found = { .q = q, .slot = slot, .mint = set->mint, .maxt = set->maxt };
         if (!slot_overlaps(h, &found, &deleted)) continue;
         struct labels labels;
-        if (!series_labels(&h->series, n, slot, set->arena, &labels)) continue;
+        if (!set_labels(set, n, slot, &labels)) continue;
         out = ANEW(set->arena, struct head_series);
         *out = found;
         out->base = (struct series){ labels, ref, &head_series_ops };
@@ -153,6 +186,7 @@ static void set_free(struct series_set *base)
     struct head_series_set *set = CONTAINER_OF(base, struct head_series_set, base);
     vec_fini(&set->found);
     vec_fini(&set->sorted);
+    mem_free(set->cache);
     mem_free(set);
 }
 

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+enum { ASK_COST = 16 };
 
 static bool is_re(const struct matcher *m) { return m->type == MATCH_RE || m->type == MATCH_NRE; }
 static bool is_negative(const struct matcher *m)
@@ -71,7 +72,12 @@ static bool name_is_set(struct matchers ms, str name)
 }
 
 /* How a matcher takes part. */
-struct part { const struct matcher *m; bool subtract, inverse, whole_name; unsigned cost; };
+struct part {
+    const struct matcher *m;
+    bool subtract, inverse, whole_name;
+    unsigned cost;
+    uint64_t count;                            /* of exact ones: the fewest come first */
+};
 
 /* False: the matcher changes nothing. *none: it accepts nothing. */
 static bool part_of(struct matchers ms, const struct matcher *m, struct part *p, bool *none)
@@ -103,6 +109,7 @@ static int part_cmp(const void *a, const void *b)
 {
     const struct part *x = a, *y = b;
     if (x->cost != y->cost) return x->cost < y->cost ? -1 : 1;
+    if (x->count != y->count) return x->count < y->count ? -1 : 1;
     return (x->m > y->m) - (x->m < y->m);
 }
 
@@ -110,6 +117,37 @@ static void part_list(struct head *h, const struct part *p, runs *out)
 {
     if (p->whole_name) select_name(h, p->m->name, out);
     else select_list(h, p->m, p->inverse, out);
+}
+
+/* Of few series each is asked whether it has the pair of an exact matcher, instead of reading the
+ * list of all that have it. *done: so it was. */
+static void part_ask(struct head *h, const struct part *p, const runs *of, runs *out, bool *done)
+{
+    struct symbols *sy = &h->series.symbols;
+    const struct matcher *m = p->m;
+    *done = false;
+    if (p->subtract || p->whole_name || m->type != MATCH_EQ) return;
+    uint32_t name = symbols_find_name(sy, m->name),
+             pair = name ? symbols_find_pair(sy, name, m->value) : 0;
+    if (!pair || runs_count(of) * ASK_COST > postings_count(&symbols_pair_at(sy, pair)->series))
+        return;
+    out->n = 0;
+    for (size_t i = 0; i < of->n; i++)
+        for (snum n = of->at[i].start; n < of->at[i].end; n++) {
+            uint32_t slot = series_slot_of(&h->series, n);
+            if (slot && series_has_pair(&h->series, slot, pair)) runs_push(out, n, n + 1);
+        }
+    *done = true;
+}
+
+/* How many series an exact matcher accepts, as far as that is known without reading. */
+static uint64_t part_count(struct head *h, const struct part *p)
+{
+    struct symbols *sy = &h->series.symbols;
+    if (p->subtract || p->whole_name || p->m->type != MATCH_EQ) return 0;
+    uint32_t name = symbols_find_name(sy, p->m->name),
+             pair = name ? symbols_find_pair(sy, name, p->m->value) : 0;
+    return pair ? postings_count(&symbols_pair_at(sy, pair)->series) : 0;
 }
 
 errc head_select(struct head *h, struct matchers ms, runs *out, struct err *e)
@@ -121,17 +159,20 @@ errc head_select(struct head *h, struct matchers ms, runs *out, struct err *e)
     bool none = false;
     for (size_t i = 0; i < ms.n && !none; i++)
         if (part_of(ms, &ms.at[i], &parts[n], &none)) n++;
+    for (size_t i = 0; n > 1 && i < n; i++) parts[i].count = part_count(h, &parts[i]);
     if (n) qsort(parts, n, sizeof(*parts), part_cmp);
     if (!none) {
         if (!n || parts[0].subtract) postings_read(&h->series.all, out);
         bool begun = !n || parts[0].subtract;
         runs list = { 0 }, joined = { 0 };
         for (size_t i = 0; i < n && (!begun || out->n); i++) {
+            bool asked = false;
             list.n = 0;
-            part_list(h, &parts[i], begun ? &list : out);
+            if (begun) part_ask(h, &parts[i], out, &joined, &asked);
+            if (!asked) part_list(h, &parts[i], begun ? &list : out);
             if (begun) {
                 if (parts[i].subtract) runs_sub(&joined, out, &list);
-                else runs_and(&joined, out, &list);
+                else if (!asked) runs_and(&joined, out, &list);
                 runs t = *out;
                 *out = joined;
                 joined = t;

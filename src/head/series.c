@@ -95,21 +95,48 @@ static bool labels_bytes_eq(const uint8_t *a, const uint8_t *b, size_t n)
     return i == n;
 }
 
-bool series_labels(
-    const struct series_index *x, snum n, uint32_t slot, struct arena *a, struct labels *out)
+static struct label label_of(const struct series_index *x, uint32_t pair)
+{
+    const struct sym_pair *p = symbols_pair_at(&x->symbols, pair);
+    return (struct label){ symbols_name(&x->symbols, p->name), symbols_text(&x->symbols, p->text) };
+}
+
+bool series_labels_cached(const struct series_index *x, snum n, uint32_t slot,
+    struct label_cache *c, struct arena *a, struct labels *out)
 {
     if (series_slot_of(x, n) != slot) return false;
-    uint32_t handle = store_cold(x->store, slot)->labels;
     const uint8_t *at;
-    size_t count = series_pairs(x, handle, &at);
+    size_t count = series_pairs(x, store_cold(x->store, slot)->labels, &at);
     struct label *l = arena_array(a, count, sizeof(*l));
     for (size_t i = 0; i < count; i++) {
-        const struct sym_pair *p = symbols_pair_at(&x->symbols, series_next_pair(&at));
-        l[i] = (struct label){ symbols_name(&x->symbols, p->name),
-            symbols_text(&x->symbols, p->text) };
+        uint32_t pair = series_next_pair(&at), k = pair % LABEL_CACHE;
+        if (!c) {
+            l[i] = label_of(x, pair);
+            continue;
+        }
+        if (c->at[k].pair != pair) {
+            c->at[k].l = label_of(x, pair);
+            c->at[k].pair = pair;
+        }
+        l[i] = c->at[k].l;
     }
     *out = (struct labels){ l, count };
     return true;
+}
+
+bool series_labels(
+    const struct series_index *x, snum n, uint32_t slot, struct arena *a, struct labels *out)
+{
+    return series_labels_cached(x, n, slot, NULL, a, out);
+}
+
+bool series_has_pair(const struct series_index *x, uint32_t slot, uint32_t pair)
+{
+    const uint8_t *at;
+    bool has = false;
+    for (size_t n = series_pairs(x, store_cold(x->store, slot)->labels, &at); n && !has; n--)
+        has = series_next_pair(&at) == pair;
+    return has;
 }
 
 /* Tables. */

@@ -103,10 +103,19 @@ static inline series_handle series_handle_of(const struct series_index *x, uint3
     return (uint64_t)series_generation(store_slot(x->store, slot)) << 32 | slot;
 }
 
+/* Pairs that one reader met last, by number: the series of an answer have most in common. */
+enum { LABEL_CACHE = 256 };
+struct label_cache { struct { uint32_t pair; struct label l; } at[LABEL_CACHE]; };
+
 /* The pairs of a series; strings lie in the symbols and stay as long as the reader does, the array
  * lies in the arena. False: the series is gone. */
 bool series_labels(
     const struct series_index *x, snum n, uint32_t slot, struct arena *a, struct labels *out);
+/* The same with a cache of the reader's, which begins as zeros. */
+bool series_labels_cached(const struct series_index *x, snum n, uint32_t slot,
+    struct label_cache *c, struct arena *a, struct labels *out);
+/* Has the series this pair? REQUIRES: the slot is there */
+bool series_has_pair(const struct series_index *x, uint32_t slot, uint32_t pair);
 /* count; *at: the first number's varint */
 size_t series_pairs(const struct series_index *x, uint32_t labels, const uint8_t **at);
 uint32_t series_next_pair(const uint8_t **at);
