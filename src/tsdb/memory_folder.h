@@ -4,8 +4,8 @@
  *             is that it stands for. Older ones are removed. Read by the next opening, which then
  *             needs the log from there on only.
  * Invariants  (1) A folder of that name is whole and durable. (2) What is in it is in the log and
- *             in the chunk files as well: who does not read it loses nothing. (3) It goes before a
- *             segment of the log is written anew: places in that are other ones then.
+ *             in the chunk files as well: who does not read it loses nothing. (3) It goes before
+ *             the segment that it names is written anew: places in that are other ones then.
  * Ownership   borrows all
  * Threads     one, the head is at rest
  * Errors      ERR_IO, ERR_NO_SPACE: nothing is left of one that was being written

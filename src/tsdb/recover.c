@@ -84,11 +84,23 @@ static errc repair_dir(const struct recover_in *in, str dir, uint32_t first, uin
     return OK;
 }
 
+/* A segment that is written anew has its records at other places than a snapshot says. */
+static errc forget_snapshots(struct recovery *r, const segment_list *bad, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct memory_folder f = { 0 };
+    if (!bad->n) return OK;
+    TRY(memory_folder_newest(&f, r->in->fs, &a, e));
+    for (size_t i = 0; f.name.n && i < bad->n; i++)
+        if (bad->at[i] == f.segment) return memory_folder_remove(r->in->fs, e);
+    return OK;
+}
+
 static errc replay_and_repair(struct recovery *r, const struct replay_span *s, struct err *e)
 {
     segment_list bad = { 0 };
     errc rc = replay_log_span(r->log, s, &bad, e);
-    if (rc == OK && bad.n) rc = memory_folder_remove(r->in->fs, e);
+    if (rc == OK && str_eq(s->dir, S("wal"))) rc = forget_snapshots(r, &bad, e);
     if (rc == OK) rc = repair_dir(r->in, s->dir, s->first, s->last, &bad, e);
     vec_fini(&bad);
     return rc;
@@ -300,7 +312,6 @@ static errc drop_orphans(const struct recover_in *in, const struct db_opened *wh
         parts[n++] = (struct wal_part){ S("wal"), log.has_checkpoint ? log.checkpoint + 1 : 0,
             in->last_segment };
     if (in->has_late) parts[n++] = (struct wal_part){ S("wbl"), in->first_late, in->last_late };
-    if (rc == OK) rc = memory_folder_remove(in->fs, e);
     if (rc == OK) rc = wal_orphans_drop(in->fs, in->backend, parts, n, &gone, e);
     if (rc == OK && gone.items)
         LOG(WARN, "log repaired: what named lost series is set aside", kv_u64("items", gone.items),
