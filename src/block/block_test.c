@@ -250,3 +250,83 @@ TEST(block_write_fails_clean)
     write_under_faults();
     fs_free(fault_disk);
 }
+
+/* Asks for all there is; after the first series somebody takes the folder away. */
+struct thief { struct fs *fs; str dir; bool empties; };
+
+static void empty_files(struct fs *fs, str dir)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    fs_entries all = { 0 };
+    EXPECT_OK(fs_list(fs, dir, &a, &all, NULL));
+    for (size_t i = 0; i < all.n; i++) {
+        str path = path_join(&a, dir, all.at[i].name);
+        struct file *f = NULL;
+        if (all.at[i].is_dir) {
+            empty_files(fs, path);
+            continue;
+        }
+        EXPECT_OK(fs_open(&f, fs, path, FS_WRITE, NULL));
+        EXPECT_OK(file_truncate(f, 0, NULL));
+        file_close(f);
+    }
+    vec_fini(&all);
+}
+
+static errc count_one(struct series *s, struct sample_iter **it, size_t *samples)
+{
+    struct sample_batch b = { .n = 1 };
+    TRY(s->ops->iterate(s, it, NULL));
+    while (b.n) {
+        TRY(sample_iter_fill(*it, &b, NULL));
+        *samples += b.n;
+    }
+    return OK;
+}
+
+static errc count_all(struct block *b, const struct thief *thief, size_t *samples)
+{
+    SCOPED(querier_freep) struct querier *q = NULL;
+    SCOPED(series_set_freep) struct series_set *set = NULL;
+    struct sample_iter *it = NULL;
+    struct series *s;
+    struct queryable *in = block_queryable(b);
+    *samples = 0;
+    TRY(in->ops->querier(in, INT64_MIN, INT64_MAX, &q, NULL));
+    TRY(q->ops->select(q, (struct matchers){ 0 }, NULL, &set, NULL));
+    errc rc = set->ops->next(set, &s, NULL);
+    for (size_t n = 0; rc == OK && s; n++) {
+        rc = count_one(s, &it, samples);
+        if (n == 0 && thief && thief->empties) empty_files(thief->fs, thief->dir);
+        if (n == 0 && thief) EXPECT_OK(fs_remove_tree(thief->fs, thief->dir, NULL));
+        if (rc == OK) rc = set->ops->next(set, &s, NULL);
+    }
+    sample_iter_free(it);
+    return rc;
+}
+
+/* Files that are only unlinked are read to their end; where bytes are gone, the query says so. */
+TEST(block_that_vanishes_under_a_query)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    static const enum io_backend backends[] = { IO_MMAP, IO_BUFFERED };
+    struct fs *golden = tree_golden("blocks/floats", 1), *real = fs_real_new(str_z(test_tmpdir()));
+    str dir = block_of(golden, &a);
+    for (size_t i = 0; i < 2 * ARRAY_LEN(backends); i++) {
+        struct thief thief = { real, dir, i % 2 };
+        struct block_opts o = { .fs = real, .backend = backends[i / 2] };
+        struct block *b = NULL;
+        size_t whole = 0, left = 0;
+        tree_copy(real, golden, dir);
+        EXPECT_OK(block_open(&b, &o, dir, NULL));
+        EXPECT_OK(count_all(b, NULL, &whole));
+        errc rc = count_all(b, &thief, &left);
+        if (!thief.empties) EXPECT(rc == OK && left == whole);
+        else if (o.backend == IO_MMAP) EXPECT_EQ(rc, ERR_IO);
+        else EXPECT(rc != OK || left == whole);           /* what its cache held is right */
+        block_unref(b);
+        EXPECT(block_open(&b, &o, dir, NULL) != OK);
+    }
+    fs_free(golden);
+    fs_free(real);
+}
