@@ -1,5 +1,6 @@
 #include "head/head_iter.h"
 
+#include "chunk/chunk.h"
 #include "chunk/chunk_iter.h"
 #include "head/chunk_disk.h"
 #include "io/work.h"
@@ -204,6 +205,44 @@ static errc iter_fill(struct sample_iter *base, struct sample_batch *out, struct
     return OK;
 }
 
+static errc iter_read_floats(
+    struct head_iter *it, int64_t *t, double *v, size_t cap, size_t *n, struct err *e)
+{
+    if (it->state == ITER_BYTES) {
+        struct xor_iter *xor = &it->chunk.xor;
+        TRY(xor_iter_fill(xor, t, v, cap, n, e));
+        it->chunk.ended = xor->i == xor->n;
+        *n = MIN(it->left, *n);
+    } else {
+        const struct chunk_copy *c = it->copies.at[it->next - 1 - it->closed.n];
+        *n = MIN(it->left, cap);
+        memcpy(t, c->t + it->at, *n * sizeof(*t));
+        memcpy(v, it->values + it->at, *n * sizeof(*v));
+        it->at += *n;
+    }
+    it->left -= *n;
+    if (!*n || !it->left) it->state = ITER_NEXT;
+    return OK;
+}
+
+static errc iter_floats(
+    struct sample_iter *base, int64_t *t, double *v, size_t cap, size_t *n, struct err *e)
+{
+    struct head_iter *it = CONTAINER_OF(base, struct head_iter, base);
+    const intervals *deleted = it->deleted.n ? &it->deleted : NULL;
+    *n = 0;
+    while (it->failed == OK && !*n && it->state != ITER_END) {
+        if (it->state == ITER_BYTES && it->chunk.enc != CHUNK_XOR) return OK;
+        if (it->state == ITER_NEXT) it->failed = iter_next_source(it, &it->words);
+        else it->failed = iter_read_floats(it, t, v, cap, n, &it->words);
+        if (it->failed == OK && *n && floats_clip(t, v, n, it->mint, it->maxt, deleted))
+            it->state = ITER_END;
+    }
+    if (it->failed == OK) return OK;
+    *n = 0;
+    return err_set(e, it->failed, "%.*s", STR_ARG(err_str(&it->words)));
+}
+
 static errc iter_seek(struct sample_iter *base, int64_t t, struct err *e)
 {
     struct head_iter *it = CONTAINER_OF(base, struct head_iter, base);
@@ -214,7 +253,7 @@ static errc iter_seek(struct sample_iter *base, int64_t t, struct err *e)
 }
 
 static const struct sample_iter_ops head_iter_ops = {
-    .fill = iter_fill, .seek = iter_seek, .free = iter_free
+    .fill = iter_fill, .seek = iter_seek, .free = iter_free, .floats = iter_floats
 };
 
 struct sample_iter *head_iter_new(struct head *h)
