@@ -4,6 +4,7 @@
  * values stays, and in which order an instant query shows the chosen ones, follows from the heap's
  * and the sort's own steps, so both are those of gosort. */
 #include "promql/aggregate.h"
+#include "promql/columns.h"
 #include "promql/gosort.h"
 #include "promql/grouping.h"
 #include "promql/select.h"
@@ -23,6 +24,7 @@ struct choosing {
     bool nothing;
     struct grouping by;
     VEC(struct heap *) heaps;              /* of group i: one heap a step */
+    VEC(double *) bars;                    /* topk, bottomk: what is no better has no chance */
     /* labels of the rows that were ever chosen; their columns are filled at the end */
     struct rows rows;
 };
@@ -95,6 +97,38 @@ static bool choose_one(
     return true;
 }
 
+static bool choose_has_bars(const struct choosing *c)
+{
+    return c->op == OP_TOPK || c->op == OP_BOTTOMK;
+}
+
+static void choose_group_begin(struct choosing *c)
+{
+    size_t n = c->ev->g.n;
+    vec_push(&c->heaps, arena_zalloc(c->ev->q->arena, n * sizeof(struct heap)));
+    if (!choose_has_bars(c)) return;
+    double *bar = arena_array(c->ev->q->arena, n, sizeof(*bar));
+    for (size_t i = 0; i < n; i++) bar[i] = NAN;       /* everything is welcome */
+    vec_push(&c->bars, bar);
+}
+
+/* Word w of the steps at which the row may be chosen: a full heap's root is the bar. */
+static uint64_t choose_word(const struct choosing *c, size_t group, const struct row *r, size_t w)
+{
+    size_t n = c->ev->g.n, from = w * 64;
+    uint64_t there = row_word(r, w, n);
+    if (!choose_has_bars(c) || r->hist || !there) return there;
+    return there & column_beyond(r->v + from, c->bars.at[group] + from, MIN(n - from, (size_t)64),
+                       c->op == OP_TOPK);
+}
+
+static void choose_raise_bar(struct choosing *c, size_t group, size_t step)
+{
+    const struct heap *h = &c->heaps.at[group][step];
+    if (choose_has_bars(c) && (int64_t)h->n >= (int64_t)c->k[step])
+        c->bars.at[group][step] = h->at[0].v;
+}
+
 static errc choose_row(struct sink *base, struct row *r)
 {
     struct choosing *c = CONTAINER_OF(base, struct choosing, base);
@@ -102,16 +136,22 @@ static errc choose_row(struct sink *base, struct row *r)
     if (c->nothing) return OK;
     bool fresh, taken = false;
     size_t group = grouping_of(&c->by, r->labels, &fresh);
-    if (fresh) vec_push(&c->heaps, arena_zalloc(c->ev->q->arena, n * sizeof(struct heap)));
+    if (fresh) choose_group_begin(c);
     double ratio_at = c->op == OP_LIMIT_RATIO ? (double)labels_hash(r->labels) / 0x1p64 : 0;
     uint32_t row = (uint32_t)c->rows.all.n;
-    BITS_EACH(i, r->present, n) {
-        if (r->hist && r->hist[i] && (c->op == OP_TOPK || c->op == OP_BOTTOMK)) {
-            anno_histogram_ignored_agg(&c->ev->q->annotations, promql_op_text(c->op), c->x->pos);
-            continue;
+    for (size_t w = 0; w < bits_words(n); w++) {
+        for (uint64_t b = choose_word(c, group, r, w); b; b &= b - 1) {
+            size_t i = w * 64 + (size_t)__builtin_ctzll(b);
+            if (r->hist && r->hist[i] && choose_has_bars(c)) {
+                anno_histogram_ignored_agg(
+                    &c->ev->q->annotations, promql_op_text(c->op), c->x->pos);
+                continue;
+            }
+            struct chosen x = { r->v[i], row };
+            if (!choose_one(c, &c->heaps.at[group][i], i, x, ratio_at)) continue;
+            taken = true;
+            choose_raise_bar(c, group, i);
         }
-        taken |=
-            choose_one(c, &c->heaps.at[group][i], i, (struct chosen){ r->v[i], row }, ratio_at);
     }
     if (!taken) return OK;
     struct row *kept = rows_add(&c->rows, r->labels, r->drop_name);
@@ -196,6 +236,7 @@ static void choosing_fini(struct choosing *c)
 {
     grouping_fini(&c->by);
     vec_fini(&c->heaps);
+    vec_fini(&c->bars);
     rows_fini(&c->rows);
 }
 

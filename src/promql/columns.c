@@ -238,6 +238,19 @@ INLINE void extreme_loop(double *m, const double *x, size_t n, bool max)
         if ((max ? m[i] < x[i] : m[i] > x[i]) || isnan(m[i])) m[i] = x[i];
 }
 
+INLINE uint64_t beyond_loop(const double *x, const double *bar, size_t n, bool max)
+{
+    uint64_t bits = 0;
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        masks m = max ? load(x + i) <= load(bar + i) : load(x + i) >= load(bar + i);
+        if (!any(~m)) continue;
+        for (size_t k = 0; k < LANES; k++) bits |= (uint64_t)(m[k] == 0) << (i + k);
+    }
+    for (; i < n; i++) bits |= (uint64_t)!(max ? x[i] <= bar[i] : x[i] >= bar[i]) << i;
+    return bits;
+}
+
 /* --- rates --- */
 
 INLINE masks gather_times(const int64_t *t, const uint32_t *at, uint32_t back)
@@ -338,6 +351,11 @@ INLINE void rates_loop(
         if (max) extreme_loop(m, x, n, true);                                                  \
         else extreme_loop(m, x, n, false);                                                     \
     }                                                                                          \
+    attribute static uint64_t beyond_##suffix(                                                 \
+        const double *x, const double *bar, size_t n, bool max)                                \
+    {                                                                                          \
+        return max ? beyond_loop(x, bar, n, true) : beyond_loop(x, bar, n, false);             \
+    }                                                                                          \
     attribute static void rates_##suffix(                                                      \
         double *out, const struct column_rate *r, size_t from, size_t n)                       \
     {                                                                                          \
@@ -345,7 +363,7 @@ INLINE void rates_loop(
     }                                                                                          \
     static const struct build build_##suffix = { count_##suffix, narrow_##suffix,              \
         has_bits_##suffix, falls_##suffix, kahan_add_##suffix, sums_finite_##suffix,           \
-        add_##suffix, extreme_##suffix, rates_##suffix };
+        add_##suffix, extreme_##suffix, beyond_##suffix, rates_##suffix };
 
 struct build {
     struct column_counts (*count)(const uint32_t *lo, const uint32_t *hi, size_t steps);
@@ -356,6 +374,7 @@ struct build {
     bool (*sums_finite)(const double *s, const double *x, size_t n);
     void (*add)(double *s, double x, size_t n);
     void (*extreme)(double *m, const double *x, size_t n, bool max);
+    uint64_t (*beyond)(const double *x, const double *bar, size_t n, bool max);
     void (*rates)(double *out, const struct column_rate *r, size_t from, size_t n);
 };
 BUILDS(plain, false, )
@@ -403,6 +422,11 @@ bool column_kahan_add_finite(double *s, double *c, const double *x, size_t n)
 void column_add(double *s, double x, size_t n) { build->add(s, x, n); }
 void column_max(double *m, const double *x, size_t n) { build->extreme(m, x, n, true); }
 void column_min(double *m, const double *x, size_t n) { build->extreme(m, x, n, false); }
+uint64_t column_beyond(const double *x, const double *bar, size_t n, bool max)
+{
+    assert(n <= 64);
+    return build->beyond(x, bar, n, max);
+}
 void column_rates(double *out, const struct column_rate *r, size_t from, size_t n)
 {
     build->rates(out, r, from, n);

@@ -49,6 +49,10 @@ void column_add(double *s, double x, size_t n);
 void column_max(double *m, const double *x, size_t n);
 void column_min(double *m, const double *x, size_t n);
 
+/* Bit k, of n <= 64: x[k] is not at or below bar[k] (max; else: at or above). A NaN is beyond, and
+ * all is beyond a NaN. */
+uint64_t column_beyond(const double *x, const double *bar, size_t n, bool max);
+
 /* Growth of a counter in the windows [lo[k], hi[k]) that end at end0 + k * interval, stretched to
  * the range as window_stretch does. REQUIRES: for all k at least two samples, no reset between
  * them, no start timestamps; times within 2^50 ms of the windows. */

@@ -105,6 +105,22 @@ static void check_scans(struct prng *p)
 }
 TEST(column_scans) { each_build(check_scans); }
 
+static void check_beyond(struct prng *p)
+{
+    double x[64], bar[64];
+    size_t n = prng_below(p, 65);
+    bool tame = prng_below(p, 2), max = prng_below(p, 2);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = tame ? (double)prng_below(p, 3) : any_value(p);
+        bar[i] = tame ? 3 - (double)prng_below(p, 3) : any_value(p);
+    }
+    uint64_t got = column_beyond(x, bar, n, max);
+    for (size_t i = 0; i < n; i++)
+        EXPECT_EQ(got >> i & 1, max ? !(x[i] <= bar[i]) : !(x[i] >= bar[i]));
+    if (n < 64) EXPECT_EQ(got >> n, 0);
+}
+TEST(column_beyond) { each_build(check_beyond); }
+
 static void check_counts(struct prng *p)
 {
     int64_t t[N];
