@@ -77,7 +77,7 @@ int main(int argc, char **argv)
     int64_t began = clock_cpu_ns();
     delete_where(h, METRIC_NAME, S("m"), 1000, 1000);
     double all = (double)(clock_cpu_ns() - began) / 1e3, after = measure(h, series);
-    printf("one of %zu series: %.2f us, %.2f us when each has tombstones; all of them: %.2f us each\n",
+    printf("one of %zu: %.2f us, %.2f us when each has tombstones; all of them: %.2f us each\n",
         series, before, after, all / (double)series);
     printf("ratio %.1f   goal %d\n", after / before, GOAL);
     head_close(h);
