@@ -7,7 +7,7 @@
 
 ACCOUNT(symbols_account, "symbols")
 
-enum { INDEX_CAP_MIN = 1024 };
+enum { INDEX_CAP_MIN = 64 };
 
 static size_t text_put_len(uint8_t at[10], size_t len)
 {
@@ -62,12 +62,14 @@ static void index_fini(struct id_index *x)
 
 void symbols_fini(struct symbols *s)
 {
-    for (uint32_t i = 0; i < s->by_pair.cap; i++)
-        if (s->by_pair.at[i]) postings_fini(&symbols_pair_at(s, s->by_pair.at[i])->series);
+    for (uint32_t k = 0; k < PAIR_INDEXES; k++)
+        for (uint32_t i = 0; i < s->by_pair[k].cap; i++)
+            if (s->by_pair[k].at[i])
+                postings_fini(&symbols_pair_at(s, s->by_pair[k].at[i])->series);
     for (uint32_t i = 1; i <= symbols_n_names(s); i++)
         postings_fini(&symbols_name_at(s, i)->series);
     index_fini(&s->by_name);
-    index_fini(&s->by_pair);
+    for (unsigned k = 0; k < PAIR_INDEXES; k++) index_fini(&s->by_pair[k]);
     pages_fini(&s->text);
     slab_fini(&s->names);
     slab_fini(&s->pairs);
@@ -151,12 +153,12 @@ static uint32_t symbols_find_name_locked(struct symbols *s, str name, uint32_t h
 
 static uint32_t symbols_find_pair_locked(struct symbols *s, uint32_t name, str value, uint32_t hash)
 {
-    if (!s->by_pair.cap) return 0;
-    for (uint32_t i = index_home(&s->by_pair, hash); s->by_pair.at[i];
-         i = index_next(&s->by_pair, i)) {
-        const struct sym_pair *p = symbols_pair_at(s, s->by_pair.at[i]);
+    const struct id_index *x = &s->by_pair[hash % PAIR_INDEXES];
+    if (!x->cap) return 0;
+    for (uint32_t i = index_home(x, hash); x->at[i]; i = index_next(x, i)) {
+        const struct sym_pair *p = symbols_pair_at(s, x->at[i]);
         if (p->hash == hash && p->name == name && str_eq(symbols_text(s, p->text), value))
-            return s->by_pair.at[i];
+            return x->at[i];
     }
     return 0;
 }
@@ -209,7 +211,7 @@ static uint32_t symbols_add_pair_locked(struct symbols *s, uint32_t name, str va
     atomic_store_explicit(&n->first_pair, id, memory_order_release);
     atomic_fetch_add_explicit(&n->n_pairs, 1, memory_order_relaxed);
     n->value_bytes += value.n;
-    symbols_index_add(s, &s->by_pair, hash, id);
+    symbols_index_add(s, &s->by_pair[hash % PAIR_INDEXES], hash, id);
     return id;
 }
 
@@ -276,7 +278,7 @@ void symbols_sweep(struct symbols *s, uint32_t name, size_t max, symbols_place *
             link, atomic_load_explicit(&p->next, memory_order_relaxed), memory_order_release);
         atomic_fetch_sub_explicit(&n->n_pairs, 1, memory_order_relaxed);
         n->value_bytes -= symbols_text(s, p->text).n;
-        symbols_index_remove(s, &s->by_pair, p->hash, id);
+        symbols_index_remove(s, &s->by_pair[p->hash % PAIR_INDEXES], p->hash, id);
         vec_push(&gone, id);
     }
     mtx_unlock(&s->mu);

@@ -35,11 +35,14 @@ struct sym_pair {                              /* 24 bytes */
 
 /* open addressing, position by the high bits of the hash */
 struct id_index { uint32_t *at; uint32_t cap, n; };
+enum { PAIR_INDEXES = 64 };
 struct symbols {
     struct mtx mu;                             /* LOCK_HEAD_SYMBOLS */
     struct slab names, pairs;                  /* entries by number */
     struct pages text;
-    struct id_index by_name, by_pair;          /* GUARDED_BY(mu) */
+    struct id_index by_name;                   /* GUARDED_BY(mu) */
+    /* GUARDED_BY(mu); by the low bits of the hash: growing holds up others for one part only */
+    struct id_index by_pair[PAIR_INDEXES];
     /* chain of names: sym_name has no next; numbers run from 1 to this */
     _Atomic uint32_t first_name;
     uint64_t seed;                             /* const: of the hashes, drawn at start */
