@@ -4,17 +4,20 @@
 #include "base/log.h"
 #include "base/test.h"
 
-enum { BUCKETS_MAX = 12, SANITIZED_DIVISOR = 5, SANITIZED_SEEDS = 1000000 };
+enum { BUCKETS_MAX = 12, SANITIZED_SEEDS = 1000000 };
 #define LIFE_T0 1700000000000ll
 
 #ifndef __has_feature
 #define __has_feature(x) 0
 #endif
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer) ||                           \
-    __has_feature(thread_sanitizer)
-#define SANITIZED true
+/* A sanitized build lives fewer lives, of other seeds; where threads are watched fewer still, for a
+ * life has one thread. */
+#if __has_feature(thread_sanitizer)
+enum { SANITIZED = true, LIFE_SHARE = 25 };
+#elif defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+enum { SANITIZED = true, LIFE_SHARE = 5 };
 #else
-#define SANITIZED false
+enum { SANITIZED = false, LIFE_SHARE = 1 };
 #endif
 
 uint64_t mix(uint64_t a, uint64_t b)
@@ -142,9 +145,7 @@ static void log_nothing(void *ctx, enum log_level level, str line)
 void lives(uint64_t points, uint64_t (*live)(uint64_t seed, void *ctx), void *ctx)
 {
     const char *asked = getenv("CRASH_POINTS");
-    uint64_t want = asked       ? strtoull(asked, NULL, 10)
-                    : SANITIZED ? points / SANITIZED_DIVISOR
-                                : points;
+    uint64_t want = asked ? strtoull(asked, NULL, 10) : points / LIFE_SHARE;
     if (!getenv("TEST_VERBOSE")) log_capture(log_nothing, NULL);
     uint64_t n = 0, first = test_seed();
     if (SANITIZED && !getenv("SEED")) first += SANITIZED_SEEDS;
