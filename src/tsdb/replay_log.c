@@ -52,10 +52,7 @@ struct round { struct piece *pieces; size_t n; uint64_t samples; uint32_t seg; b
 struct scratch {
     struct scratch *next;
     struct buf unpacked;
-    ref_samples samples;
-    struct ref_exemplars exemplars;
-    ref_metadatas metadatas;
-    struct ref_histograms histograms;
+    struct record_room room;
 };
 
 struct replay_log {
@@ -100,10 +97,7 @@ struct replay_log *replay_log_new(const struct replay_log_opts *o)
 static void scratch_free(struct scratch *s)
 {
     buf_fini(&s->unpacked);
-    vec_fini(&s->samples);
-    ref_exemplars_fini(&s->exemplars);
-    vec_fini(&s->metadatas);
-    ref_histograms_fini(&s->histograms);
+    record_room_fini(&s->room);
     mem_free(s);
 }
 
@@ -263,16 +257,16 @@ static errc decode_record(
     switch (record_type(rec)) {
     case REC_SAMPLES:
     case REC_SAMPLES_V2:
-        TRY(samples_decode(&s->samples, rec, e));
-        replay_decode_samples(d, mark, s->samples.at, s->samples.n);
+        TRY(samples_decode(&s->room.samples, rec, e));
+        replay_decode_samples(d, mark, s->room.samples.at, s->room.samples.n);
         return OK;
     case REC_EXEMPLARS:
-        TRY(exemplars_decode(&s->exemplars, rec, e));
-        replay_decode_exemplars(d, mark, s->exemplars.all.at, s->exemplars.all.n);
+        TRY(exemplars_decode(&s->room.exemplars, rec, e));
+        replay_decode_exemplars(d, mark, s->room.exemplars.all.at, s->room.exemplars.all.n);
         return OK;
     case REC_METADATA:
-        TRY(metadata_decode(&s->metadatas, rec, e));
-        replay_decode_metadata(d, mark, s->metadatas.at, s->metadatas.n);
+        TRY(metadata_decode(&s->room.metadatas, rec, e));
+        replay_decode_metadata(d, mark, s->room.metadatas.at, s->room.metadatas.n);
         return OK;
     case REC_HISTOGRAMS:
     case REC_FLOAT_HISTOGRAMS:
@@ -280,8 +274,8 @@ static errc decode_record(
     case REC_CUSTOM_FLOAT_HISTOGRAMS:
     case REC_HISTOGRAMS_V2:
     case REC_FLOAT_HISTOGRAMS_V2:
-        TRY(histograms_decode(&s->histograms, rec, e));
-        replay_decode_histograms(d, mark, s->histograms.all.at, s->histograms.all.n);
+        TRY(histograms_decode(&s->room.histograms, rec, e));
+        replay_decode_histograms(d, mark, s->room.histograms.all.at, s->room.histograms.all.n);
         return OK;
     /* markers belong to the write-behind log; unknown types are skipped */
     default: return OK;
@@ -307,7 +301,8 @@ static struct scratch *scratch_take(struct replay_log *l)
 
 static void scratch_give(struct replay_log *l, struct scratch *s)
 {
-    if (s->unpacked.cap > KEEP_BYTES || s->samples.cap * sizeof(*s->samples.at) > KEEP_BYTES) {
+    const ref_samples *samples = &s->room.samples;
+    if (s->unpacked.cap > KEEP_BYTES || samples->cap * sizeof(*samples->at) > KEEP_BYTES) {
         scratch_free(s);                       /* a giant came by */
         return;
     }

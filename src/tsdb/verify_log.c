@@ -13,11 +13,7 @@ struct log_walk {
     struct arena arena;
     struct map known;                          /* refs that a record before names */
     uint64_t unknown;                          /* items of refs that none does */
-    struct ref_seriess series;
-    ref_samples samples;
-    struct ref_exemplars exemplars;
-    ref_metadatas metadatas;
-    struct ref_histograms histograms;
+    struct record_room room;
     snapshot_tombstones deleted;
     errc (*check)(struct log_walk *w, str rec, struct err *e);
 };
@@ -25,11 +21,7 @@ struct log_walk {
 static void walk_fini(struct log_walk *w)
 {
     map_fini(&w->known);
-    ref_seriess_fini(&w->series);
-    vec_fini(&w->samples);
-    ref_exemplars_fini(&w->exemplars);
-    vec_fini(&w->metadatas);
-    ref_histograms_fini(&w->histograms);
+    record_room_fini(&w->room);
     vec_fini(&w->deleted);
     arena_fini(&w->arena);
 }
@@ -56,21 +48,21 @@ static errc check_refs(struct log_walk *w, str rec, struct err *e)
 {
     switch (record_type(rec)) {
     case REC_SERIES:
-        TRY(series_decode(&w->series, rec, e));
-        for (size_t i = 0; i < w->series.all.n; i++) name_ref(w, w->series.all.at[i].ref);
+        TRY(series_decode(&w->room.series, rec, e));
+        for (size_t i = 0; i < w->room.series.all.n; i++) name_ref(w, w->room.series.all.at[i].ref);
         return OK;
     case REC_SAMPLES:
     case REC_SAMPLES_V2:
-        TRY(samples_decode(&w->samples, rec, e));
-        COUNT_UNKNOWN(w, &w->samples);
+        TRY(samples_decode(&w->room.samples, rec, e));
+        COUNT_UNKNOWN(w, &w->room.samples);
         return OK;
     case REC_EXEMPLARS:
-        TRY(exemplars_decode(&w->exemplars, rec, e));
-        COUNT_UNKNOWN(w, &w->exemplars.all);
+        TRY(exemplars_decode(&w->room.exemplars, rec, e));
+        COUNT_UNKNOWN(w, &w->room.exemplars.all);
         return OK;
     case REC_METADATA:
-        TRY(metadata_decode(&w->metadatas, rec, e));
-        COUNT_UNKNOWN(w, &w->metadatas);
+        TRY(metadata_decode(&w->room.metadatas, rec, e));
+        COUNT_UNKNOWN(w, &w->room.metadatas);
         return OK;
     case REC_HISTOGRAMS:
     case REC_FLOAT_HISTOGRAMS:
@@ -78,8 +70,8 @@ static errc check_refs(struct log_walk *w, str rec, struct err *e)
     case REC_CUSTOM_FLOAT_HISTOGRAMS:
     case REC_HISTOGRAMS_V2:
     case REC_FLOAT_HISTOGRAMS_V2:
-        TRY(histograms_decode(&w->histograms, rec, e));
-        COUNT_UNKNOWN(w, &w->histograms.all);
+        TRY(histograms_decode(&w->room.histograms, rec, e));
+        COUNT_UNKNOWN(w, &w->room.histograms.all);
         return OK;
     case REC_TOMBSTONES:
     case REC_MMAP_MARKERS:

@@ -21,13 +21,7 @@ struct orphans {
     struct map named;
     uint64_t at;                               /* number of the record under way */
     VEC(struct marked) marked;
-    struct ref_seriess series;
-    ref_samples samples;
-    ref_tombstones tombstones;
-    struct ref_exemplars exemplars;
-    ref_markers markers;
-    ref_metadatas metadatas;
-    struct ref_histograms histograms;
+    struct record_room room;
     struct buf record, packed;
 };
 
@@ -37,13 +31,7 @@ static void orphans_fini(struct orphans *o)
 {
     map_fini(&o->named);
     vec_fini(&o->marked);
-    ref_seriess_fini(&o->series);
-    vec_fini(&o->samples);
-    vec_fini(&o->tombstones);
-    ref_exemplars_fini(&o->exemplars);
-    vec_fini(&o->markers);
-    vec_fini(&o->metadatas);
-    ref_histograms_fini(&o->histograms);
+    record_room_fini(&o->room);
     buf_fini(&o->record);
     buf_fini(&o->packed);
 }
@@ -58,9 +46,9 @@ static bool known(const struct orphans *o, sref ref)
 
 static errc name_series(struct orphans *o, str rec, struct err *e)
 {
-    TRY(series_decode(&o->series, rec, e));
-    for (size_t i = 0; i < o->series.all.n; i++) {
-        uint64_t hash = hash_ref(o->series.all.at[i].ref);
+    TRY(series_decode(&o->room.series, rec, e));
+    for (size_t i = 0; i < o->room.series.all.n; i++) {
+        uint64_t hash = hash_ref(o->room.series.all.at[i].ref);
         if (!map_find(&o->named, hash, NULL, NULL))
             map_put(&o->named, hash, (void *)(uintptr_t)o->at);
     }
@@ -84,20 +72,21 @@ static void put_histograms(struct orphans *o, str rec)
 {
     enum rec_type type = record_type(rec);
     cursor c = cur_of(str_from(rec, 1));
-    const struct ref_histogram *at = o->histograms.all.at;
+    const struct ref_histogram *at = o->room.histograms.all.at;
     if (type >= REC_HISTOGRAMS_V2) {
-        histograms_encode_v2(&o->record, type, at, o->histograms.all.n);
+        histograms_encode_v2(&o->record, type, at, o->room.histograms.all.n);
         return;
     }
     sref ref0 = cur_be64(&c);
     int64_t t0 = (int64_t)cur_be64(&c);
-    histograms_encode(&o->record, type, ref0, t0, at, o->histograms.all.n);
+    histograms_encode(&o->record, type, ref0, t0, at, o->room.histograms.all.n);
 }
 
 static void put_metadata(struct orphans *o)
 {
+    const ref_metadatas *all = &o->room.metadatas;
     buf_u8(&o->record, REC_METADATA);
-    for (size_t i = 0; i < o->metadatas.n; i++) buf_str(&o->record, o->metadatas.at[i].raw);
+    for (size_t i = 0; i < all->n; i++) buf_str(&o->record, all->at[i].raw);
 }
 
 /* Sifts a record; *gone items were orphans, *left are in o->record (which is only the record's if
@@ -114,35 +103,35 @@ static errc sift(struct orphans *o, str rec, size_t *gone, size_t *left, struct 
     case REC_TYPES: return OK;
     case REC_SAMPLES:
     case REC_SAMPLES_V2:
-        TRY(samples_decode(&o->samples, rec, e));
-        *gone = SIFT(&o->samples, x, !known(o, x->ref));
-        *left = o->samples.n;
-        if (type == REC_SAMPLES) samples_encode(&o->record, o->samples.at, o->samples.n);
-        else samples_encode_v2(&o->record, o->samples.at, o->samples.n);
+        TRY(samples_decode(&o->room.samples, rec, e));
+        *gone = SIFT(&o->room.samples, x, !known(o, x->ref));
+        *left = o->room.samples.n;
+        if (type == REC_SAMPLES) samples_encode(&o->record, o->room.samples.at, o->room.samples.n);
+        else samples_encode_v2(&o->record, o->room.samples.at, o->room.samples.n);
         return OK;
     case REC_TOMBSTONES:
-        TRY(tombstones_decode(&o->tombstones, rec, e));
-        *gone = SIFT(&o->tombstones, x,
+        TRY(tombstones_decode(&o->room.tombstones, rec, e));
+        *gone = SIFT(&o->room.tombstones, x,
             !(x->mint == INT64_MIN && x->maxt == INT64_MAX) && !known(o, x->ref));
-        *left = o->tombstones.n;
-        tombstones_encode(&o->record, o->tombstones.at, o->tombstones.n);
+        *left = o->room.tombstones.n;
+        tombstones_encode(&o->record, o->room.tombstones.at, o->room.tombstones.n);
         return OK;
     case REC_EXEMPLARS:
-        TRY(exemplars_decode(&o->exemplars, rec, e));
-        *gone = SIFT(&o->exemplars.all, x, !known(o, x->ref));
-        *left = o->exemplars.all.n;
-        exemplars_encode(&o->record, o->exemplars.all.at, o->exemplars.all.n);
+        TRY(exemplars_decode(&o->room.exemplars, rec, e));
+        *gone = SIFT(&o->room.exemplars.all, x, !known(o, x->ref));
+        *left = o->room.exemplars.all.n;
+        exemplars_encode(&o->record, o->room.exemplars.all.at, o->room.exemplars.all.n);
         return OK;
     case REC_MMAP_MARKERS:
-        TRY(markers_decode(&o->markers, rec, e));
-        *gone = SIFT(&o->markers, x, !known(o, x->ref));
-        *left = o->markers.n;
-        markers_encode(&o->record, o->markers.at, o->markers.n);
+        TRY(markers_decode(&o->room.markers, rec, e));
+        *gone = SIFT(&o->room.markers, x, !known(o, x->ref));
+        *left = o->room.markers.n;
+        markers_encode(&o->record, o->room.markers.at, o->room.markers.n);
         return OK;
     case REC_METADATA:
-        TRY(metadata_decode(&o->metadatas, rec, e));
-        *gone = SIFT(&o->metadatas, x, !known(o, x->ref));
-        *left = o->metadatas.n;
+        TRY(metadata_decode(&o->room.metadatas, rec, e));
+        *gone = SIFT(&o->room.metadatas, x, !known(o, x->ref));
+        *left = o->room.metadatas.n;
         put_metadata(o);
         return OK;
     case REC_HISTOGRAMS:
@@ -151,9 +140,9 @@ static errc sift(struct orphans *o, str rec, size_t *gone, size_t *left, struct 
     case REC_CUSTOM_FLOAT_HISTOGRAMS:
     case REC_HISTOGRAMS_V2:
     case REC_FLOAT_HISTOGRAMS_V2:
-        TRY(histograms_decode(&o->histograms, rec, e));
-        *gone = SIFT(&o->histograms.all, x, !known(o, x->ref));
-        *left = o->histograms.all.n;
+        TRY(histograms_decode(&o->room.histograms, rec, e));
+        *gone = SIFT(&o->room.histograms.all, x, !known(o, x->ref));
+        *left = o->room.histograms.all.n;
         if (*gone && *left) put_histograms(o, rec);
         return OK;
     }

@@ -597,3 +597,14 @@ errc record_check(str rec, struct err *e)
     }
     return OK;
 }
+
+void record_room_fini(struct record_room *r)
+{
+    ref_seriess_fini(&r->series);
+    vec_fini(&r->samples);
+    vec_fini(&r->tombstones);
+    ref_exemplars_fini(&r->exemplars);
+    vec_fini(&r->markers);
+    vec_fini(&r->metadatas);
+    ref_histograms_fini(&r->histograms);
+}

@@ -153,6 +153,18 @@ void rec_histogram_encode(struct buf *b, const struct rec_histogram *h);
 MUST_USE errc rec_histogram_decode(
     struct rec_histogram *out, str bytes, bool is_float, struct arena *a, struct err *e);
 
+/* Room for what the decoders make, kept from one record to the next. The zero value is fine. */
+struct record_room {
+    struct ref_seriess series;
+    ref_samples samples;
+    ref_tombstones tombstones;
+    struct ref_exemplars exemplars;
+    ref_markers markers;
+    ref_metadatas metadatas;
+    struct ref_histograms histograms;
+};
+void record_room_fini(struct record_room *r);
+
 /* Does it decode? OK for unknown types and for the empty record of a known type. Takes no memory
  * that lasts. */
 MUST_USE errc record_check(str rec, struct err *e);
