@@ -28,17 +28,30 @@ def peer():
     raise unittest.SkipTest(why)
 
 
-def module():
-    """The program of tests/interop."""
+def go_built(program, *args):
+    """A program of tests/interop at build/PROGRAM, made by `go ARGS`."""
     go = tally.run([os.path.join(TOP, 'tools/go')], BUILD_S, cwd=TOP)
-    program = os.path.join(TOP, 'build/interop')
-    built = go if go.code != 0 else tally.run([go.out.decode().split()[-1], 'build', '-o', program, '.'], BUILD_S, cwd=os.path.join(TOP, 'tests/interop'))
+    program = os.path.join(TOP, 'build', program)
+    built = go if go.code != 0 else tally.run([go.out.decode().split()[-1], *args, '-o', program], BUILD_S, cwd=os.path.join(TOP, 'tests/interop'))
     if built.code == 0:
         return program
     why = 'the Prometheus module cannot be built: %s %s' % (built.why, built.err.decode(errors='replace')[-2000:])
     if os.environ.get('CI') == 'true':
         raise AssertionError(why)
     raise unittest.SkipTest(why)
+
+
+def module():
+    """The program of tests/interop."""
+    return go_built('interop', 'build')
+
+
+def engine():
+    """Our engine as a shared library, for tests/interop/engine; its path."""
+    folder = os.path.join(TOP, 'build/debug')
+    built = tally.run(['ninja', '--quiet', '-C', folder, 'libepi_interop.so'], BUILD_S, cwd=TOP)
+    assert built.code == 0, built.out.decode(errors='replace')[-2000:]
+    return os.path.join(folder, 'libepi_interop.so')
 
 
 def free_port():

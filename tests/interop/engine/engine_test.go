@@ -1,0 +1,32 @@
+package engine
+
+import (
+	"testing"
+
+	"github.com/prometheus/prometheus/promql/promqltest"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"github.com/prometheus/prometheus/util/teststorage"
+)
+
+// newStorage is the module's own, as its tests have it.
+func newStorage(t testing.TB) storage.Storage {
+	s := teststorage.New(t, func(opt *tsdb.Options) {
+		opt.EnableSTStorage = true
+		opt.XOR2EncodingAllowed = true
+		opt.FloatChunkEncoding = chunkenc.EncXOR2
+		opt.EnableHistogramSTEncoding = true
+		opt.StripeSize = 512
+		opt.WALSegmentSize = 1 << 20
+		opt.EnableExemplarStorage = false
+	})
+	return &Storage{Storage: s, Options: Options{
+		Dir: s.Dir(), MaxSamples: promqltest.DefaultMaxSamplesPerQuery, TimeoutMs: 100_000, DelayedNameRemoval: true, StartTimestamps: true, XOR2: true,
+	}}
+}
+
+// TestBuiltin runs the module's scripts against our engine, on folders that the module writes.
+func TestBuiltin(t *testing.T) {
+	promqltest.RunBuiltinTestsWithStorage(t, Engine{}, newStorage)
+}
