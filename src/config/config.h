@@ -26,6 +26,7 @@ struct config {
     int64_t out_of_order_window_ms;
     int64_t retention_ms, retention_bytes;             /* 0: not set here */
     double retention_percent;
+    double stale_threshold; /* storage.tsdb.stale_series_compaction_threshold */
     int64_t max_exemplars;
     /* storage.tsdb.chunk_encoding.floats; absent: as the flags say */
     enum { FLOATS_AS_STARTED, FLOATS_XOR, FLOATS_XOR2 } floats;

@@ -285,9 +285,6 @@ static void fill_sections(struct loader *ld, const struct value *root)
         fill_unsupported(ld, S("alerting"));
     if (value_str(value_field(root, "tracing"), "endpoint").n) fill_unsupported(ld, S("tracing"));
     if (value_field(root, "otlp")->set) fill_unsupported(ld, S("otlp"));
-    const struct value *tsdb = value_field(value_field(root, "storage"), "tsdb");
-    if (!tsdb->null && value_field(tsdb, "stale_series_compaction_threshold")->d != 0)
-        fill_unsupported(ld, S("storage.tsdb.stale_series_compaction_threshold"));
 }
 
 errc config_fill(struct loader *ld, const struct value *root, struct err *e)
@@ -312,6 +309,7 @@ errc config_fill(struct loader *ld, const struct value *root, struct err *e)
     c->out_of_order_window_ms = value_int(tsdb, "out_of_order_time_window");
     c->retention_ms = value_int(retention, "time");
     c->retention_bytes = value_int(retention, "size");
+    c->stale_threshold = value_field(tsdb, "stale_series_compaction_threshold")->d;
     c->retention_percent = value_field(retention, "percentage")->d;
     str floats = value_str(value_field(tsdb, "chunk_encoding"), "floats");
     c->floats = str_eq(floats, S("xor2"))  ? FLOATS_XOR2

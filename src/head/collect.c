@@ -41,6 +41,11 @@ static int64_t slot_trim(struct store *st, struct slot *s, int64_t mint, struct 
     return slot_mint(st, s);
 }
 
+static void slot_seen(struct head *h, struct slot *s, uint64_t low)
+{
+    if (s->append_id && isolation_id_before(s->append_id, low)) isolation_forget(&h->store, s);
+}
+
 static void head_trim(struct head *h, int64_t mint, struct trimmed *t)
 {
     uint64_t low = isolation_low(&h->isolation);
@@ -51,8 +56,7 @@ static void head_trim(struct head *h, int64_t mint, struct trimmed *t)
         struct slot *s = store_slot(&h->store, i);
         slot_lock(s);
         int64_t from = slot_trim(&h->store, s, mint, t);
-        if (s->append_id && (int32_t)(s->append_id - (uint32_t)low) < 0)
-            isolation_forget(&h->store, s);
+        slot_seen(h, s, low);
         if (from == INT64_MAX && !(slot_flags(s) & SLOT_OOO)) {
             slot_flag(s, SLOT_DYING, 0);
             runs_push(&t->empty, n, n + 1);
@@ -75,19 +79,26 @@ static bool series_lives(const void *ctx, uint32_t slot, uint32_t generation)
     return series_generation(store_slot(&h->store, slot)) == generation;
 }
 
+/* What was trimmed goes for good; how many series went. */
+static size_t trimmed_end(struct head *h, struct trimmed *t, struct wal *wal)
+{
+    size_t gone = series_remove(&h->series, &t->empty, wal);
+    if (gone) lookup_sweep(&h->lookup, series_is_there, &h->series);
+    if (gone && h->opts.keeps.metadata) meta_table_sweep(&h->metadata, series_lives, h);
+    vec_fini(&t->empty);
+    atomic_fetch_sub_explicit(&h->n_chunks, t->chunks, memory_order_relaxed);
+    metric_add(&head_chunks_removed, (double)t->chunks);
+    metric_add(&head_series_removed, (double)gone);
+    reclaim_run(&h->reclaim);
+    return gone;
+}
+
 size_t head_collect(struct head *h, int64_t mint)
 {
     struct trimmed t = { .mint = INT64_MAX };
     head_trim(h, mint, &t);
     if (t.empty.n) head_wait_appenders(h);
-    size_t gone = series_remove(&h->series, &t.empty);
-    if (gone) lookup_sweep(&h->lookup, series_is_there, &h->series);
-    if (gone && h->opts.keeps.metadata) meta_table_sweep(&h->metadata, series_lives, h);
-    vec_fini(&t.empty);
-    atomic_fetch_sub_explicit(&h->n_chunks, t.chunks, memory_order_relaxed);
-    metric_add(&head_chunks_removed, (double)t.chunks);
-    metric_add(&head_series_removed, (double)gone);
-    reclaim_run(&h->reclaim);
+    size_t gone = trimmed_end(h, &t, NULL);
     if (t.mint != INT64_MAX && t.mint > head_min_time(h))
         atomic_store_explicit(&h->min_time, t.mint, memory_order_relaxed);
     return gone;
@@ -108,6 +119,79 @@ errc head_truncate(struct head *h, int64_t mint, struct err *e)
     head_drop_tombstones(h, mint);
     metric_observe(&gc_duration, (double)(clock_mono_ns() - began) * 1e-9);
     return OK;
+}
+
+/* Series that ended. */
+
+static bool slot_ended(const struct slot *s)
+{
+    return (slot_flags(s) & (SLOT_STALE | SLOT_OOO)) == SLOT_STALE;
+}
+
+void head_ended_find(struct head *h, head_ended *out)
+{
+    snum last = atomic_load_explicit(&h->series.last_num, memory_order_acquire);
+    for (snum n = 1; n <= last; n++) {
+        uint32_t i = series_slot_of(&h->series, n);
+        if (!i) continue;
+        struct slot *s = store_slot(&h->store, i);
+        slot_lock(s);
+        bool ended = slot_ended(s) && slot_mint(&h->store, s) != INT64_MAX;
+        int64_t t = slot_last_t(s);
+        slot_unlock(s);
+        if (!ended) continue;
+        vec_push(&out->nums, n);
+        vec_push(&out->last, t);
+    }
+}
+
+void head_ended_free(head_ended *x)
+{
+    vec_fini(&x->nums);
+    vec_fini(&x->last);
+}
+
+/* Its slot, locked; NULL: it went, or goes on. */
+static struct slot *ended_lock(struct head *h, const head_ended *x, size_t i)
+{
+    uint32_t slot = series_slot_of(&h->series, x->nums.at[i]);
+    if (!slot) return NULL;
+    struct slot *s = store_slot(&h->store, slot);
+    slot_lock(s);
+    if (slot_ended(s) && slot_last_t(s) == x->last.at[i]) return s;
+    slot_unlock(s);
+    return NULL;
+}
+
+errc head_ended_remove(struct head *h, const head_ended *x, size_t *gone, struct err *e)
+{
+    struct trimmed t = { 0 };
+    for (size_t i = 0; i < x->nums.n; i++) {
+        struct slot *s = ended_lock(h, x, i);
+        if (!s) continue;
+        slot_flag(s, SLOT_DYING, 0);
+        slot_unlock(s);
+    }
+    head_wait_appenders(h);
+    uint64_t low = isolation_low(&h->isolation);
+    for (size_t i = 0; i < x->nums.n; i++) {
+        struct slot *s = ended_lock(h, x, i);
+        if (!s) continue;
+        if (slot_flags(s) & SLOT_DYING) {
+            (void)slot_trim(&h->store, s, INT64_MAX, &t);
+            slot_seen(h, s, low);
+            runs_push(&t.empty, x->nums.at[i], x->nums.at[i] + 1);
+        }
+        slot_unlock(s);
+    }
+    *gone = trimmed_end(h, &t, h->opts.wal);
+    return h->opts.wal ? wal_flush_series(h->opts.wal, e) : OK;
+}
+
+uint64_t head_ended_count(const struct head *h)
+{
+    int64_t n = atomic_load_explicit(&h->store.n_stale, memory_order_relaxed);
+    return n > 0 ? (uint64_t)n : 0;
 }
 
 uint32_t head_first_disk_file(const struct head *h)

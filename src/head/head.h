@@ -18,6 +18,7 @@
 #ifndef EPI_HEAD_HEAD_H
 #define EPI_HEAD_HEAD_H
 
+#include "base/vec.h"
 #include "head/keeps.h"
 #include "storage/appender.h"
 #include "storage/querier.h"
@@ -94,6 +95,20 @@ void head_free_dropped(struct head *h);
 /* Drops what is older than mint: closed chunks with max time < mint, then series without chunks.
  * Waits for appenders that were open at the call. min time and min valid time rise to mint. */
 MUST_USE errc head_truncate(struct head *h, int64_t mint, struct err *e);
+
+/* Series that ended: the newest sample is a stale marker, and there are no late ones. Their
+ * numbers, ascending, and that sample's time; zeroed, freed with head_ended_free. */
+typedef struct {
+    VEC(uint32_t) nums;
+    VEC(int64_t) last;
+} head_ended;
+void head_ended_find(struct head *h, head_ended *out);
+void head_ended_free(head_ended *x);
+/* about as many */
+uint64_t head_ended_count(const struct head *h);
+/* Those of them that did not go on since leave with all they hold, and the log says so. It failed:
+ * they left, but replay brings them back. */
+MUST_USE errc head_ended_remove(struct head *h, const head_ended *x, size_t *gone, struct err *e);
 
 /* The refs of all series, ascending, and those that a series had before in the log: for a
  * checkpoint; free with vec_fini. */

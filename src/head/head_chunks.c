@@ -29,6 +29,8 @@ struct head_chunks {
     struct isolation_reader isolation;
     int64_t mint, maxt;
     uint64_t last_ref;                         /* of late chunks; 0: those in order are asked for */
+    const uint32_t *only;                      /* these n_only series; while it is opened */
+    size_t n_only;
     VEC(struct text) texts;                    /* sorted */
     VEC(uint32_t) name_rank, pair_rank;        /* by number */
     VEC(struct place) series;                  /* in label order */
@@ -126,9 +128,19 @@ static int place_cmp(const void *a, const void *b, void *ctx)
     return (na > nb) - (na < nb);
 }
 
+static void series_add(struct head_chunks *c, snum n)
+{
+    struct head *h = c->head;
+    uint32_t slot = series_slot_of(&h->series, n);
+    if (slot)
+        vec_push(&c->series, ((struct place){ n, slot, store_cold(&h->store, slot)->labels }));
+}
+
 static void series_gather(struct head_chunks *c, snum last)
 {
     struct head *h = c->head;
+    for (size_t i = 0; i < c->n_only; i++) series_add(c, c->only[i]);
+    if (c->only) return;
     for (snum n = 1; n <= last; n++) {
         uint32_t slot = series_slot_of(&h->series, n);
         if (!slot) continue;
@@ -154,6 +166,7 @@ static void chunks_open(struct head_chunks **out, const struct head_chunks *of)
     texts_gather(c);
     if (c->series.n) qsort_r(c->series.at, c->series.n, sizeof(*c->series.at), place_cmp, c);
     account_charge(&head_chunks_account, bytes_of(c));
+    c->only = NULL;
     *out = c;
 }
 
@@ -163,6 +176,17 @@ errc head_chunks_open(
     (void)e;
     head_wait_appenders(h);
     chunks_open(out, &(struct head_chunks){ .head = h, .mint = mint, .maxt = maxt });
+    return OK;
+}
+
+errc head_chunks_open_some(struct head_chunks **out, struct head *h, const uint32_t *nums, size_t n,
+    int64_t mint, int64_t maxt, struct err *e)
+{
+    (void)e;
+    assert(nums);
+    head_wait_appenders(h);
+    chunks_open(out,
+        &(struct head_chunks){ .head = h, .mint = mint, .maxt = maxt, .only = nums, .n_only = n });
     return OK;
 }
 
@@ -235,12 +259,7 @@ errc head_chunks_select(struct head_chunks **out, struct head *h, struct matcher
     isolation_enter(&h->isolation, &c->isolation);
     errc rc = head_select(h, ms, &found, e);
     for (size_t i = 0; rc == OK && i < found.n; i++)
-        for (snum n = found.at[i].start; n < found.at[i].end; n++) {
-            uint32_t slot = series_slot_of(&h->series, n);
-            if (slot)
-                vec_push(
-                    &c->series, ((struct place){ n, slot, store_cold(&h->store, slot)->labels }));
-        }
+        for (snum n = found.at[i].start; n < found.at[i].end; n++) series_add(c, n);
     vec_fini(&found);
     if (c->series.n)
         qsort_r(c->series.at, c->series.n, sizeof(*c->series.at), place_text_cmp, c);

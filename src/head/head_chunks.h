@@ -24,6 +24,9 @@ struct head_chunks;
 /* maxt inclusive */
 MUST_USE errc head_chunks_open(
     struct head_chunks **out, struct head *h, int64_t mint, int64_t maxt, struct err *e);
+/* The same of the series with these numbers, ascending; those that are gone are left out. */
+MUST_USE errc head_chunks_open_some(struct head_chunks **out, struct head *h, const uint32_t *nums,
+    size_t n, int64_t mint, int64_t maxt, struct err *e);
 /* The same of late samples: their chunks with references up to last_ref, merged where they
  * overlap. */
 MUST_USE errc head_chunks_open_ooo(struct head_chunks **out, struct head *h, int64_t mint,

@@ -441,7 +441,8 @@ static bool slot_kill(struct store *st, struct slot *s)
 
 /* One series out of the tables, if it is dead; its pairs are noted, its labels and slot go when no
  * reader can look. */
-static bool series_unlink_locked(struct series_index *x, snum n, id_list *pairs, id_list *slots)
+static bool series_unlink_locked(
+    struct series_index *x, snum n, struct wal *wal, id_list *pairs, id_list *slots)
 {
     uint32_t slot = series_slot_of(x, n);
     if (!slot || !slot_kill(x->store, store_slot(x->store, slot))) return false;
@@ -449,6 +450,7 @@ static bool series_unlink_locked(struct series_index *x, snum n, id_list *pairs,
     const struct cold *c = store_cold(x->store, slot);
     const uint8_t *at;
     size_t n_pairs = series_pairs(x, c->labels, &at);
+    if (wal) wal_series_end(wal, c->ref);
     struct key k = key_room_locked(x, n_pairs);
     k.n = n_pairs;
     for (size_t i = 0; i < k.n; i++) {
@@ -474,14 +476,14 @@ static void remove_from(struct series_index *x, postings *p, const runs *dead)
 }
 
 /* Out of the tables; of each what is to be removed further. */
-static void remove_series(
-    struct series_index *x, const runs *nums, runs *dead, id_list *pairs, id_list *slots)
+static void remove_series(struct series_index *x, const runs *nums, struct wal *wal, runs *dead,
+    id_list *pairs, id_list *slots)
 {
     for (size_t i = 0; i < nums->n; i++) {
         for (snum n = nums->at[i].start; n < nums->at[i].end; n += SERIES_SLICE) {
             series_slice_lock(x);
             for (snum m = n; m < nums->at[i].end && m - n < SERIES_SLICE; m++)
-                if (series_unlink_locked(x, m, pairs, slots)) runs_push(dead, m, m + 1);
+                if (series_unlink_locked(x, m, wal, pairs, slots)) runs_push(dead, m, m + 1);
             mtx_unlock(&x->create);
         }
     }
@@ -508,11 +510,11 @@ static void remove_values(struct series_index *x, uint32_t name)
     } while (where);
 }
 
-size_t series_remove(struct series_index *x, const runs *nums)
+size_t series_remove(struct series_index *x, const runs *nums, struct wal *wal)
 {
     id_list pairs = { 0 }, names = { 0 }, slots = { 0 };
     runs dead = { 0 };
-    remove_series(x, nums, &dead, &pairs, &slots);
+    remove_series(x, nums, wal, &dead, &pairs, &slots);
     ids_unique(&pairs);
     remove_pairs(x, &pairs, &dead, &names);
     ids_unique(&names);

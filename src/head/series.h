@@ -72,8 +72,8 @@ uint32_t series_find(struct series_index *x, struct labels l);  /* its slot; 0: 
 void series_reserve_ref(struct series_index *x, sref ref);
 
 /* Those of these series that are marked SLOT_DYING and hold nothing go: out of the tables, the
- * postings and the symbols. How many. */
-size_t series_remove(struct series_index *x, const runs *nums);
+ * postings and the symbols. How many. wal NULL: the log does not say so. */
+size_t series_remove(struct series_index *x, const runs *nums, struct wal *wal);
 
 static inline uint32_t series_slot_of(const struct series_index *x, snum n)
 {

@@ -20,6 +20,7 @@
 
 enum { PLANS_MAX = 1000, RETENTION_PART = 10 };
 #define MAX_BLOCK_MS (31ll * 24 * 3600 * 1000)
+#define ENDED_SOON_NS (10ll * 60 * 1000 * 1000000)
 
 COUNTER(m_compactions, "prometheus_tsdb_compactions_total",
     "Total number of compactions that were executed for the partition.")
@@ -29,7 +30,6 @@ COUNTER(m_triggered, "prometheus_tsdb_compactions_triggered_total",
     "Total number of triggered compactions for the partition.")
 COUNTER(m_skipped, "prometheus_tsdb_compactions_skipped_total",
     "Total number of skipped compactions due to disabled auto compaction.")
-/* Compactions of chosen series are not done here: dashboards ask for them all the same. */
 static const double duration_bounds[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096,
     8192 };
 HISTOGRAM(m_stale_seconds, "prometheus_tsdb_stale_series_compaction_duration_seconds",
@@ -38,6 +38,7 @@ COUNTER(m_stale, "prometheus_tsdb_stale_series_compactions_triggered_total",
     "Total number of triggered stale series compactions.")
 COUNTER(m_stale_failed, "prometheus_tsdb_stale_series_compactions_failed_total",
     "Total number of stale series compactions that failed.")
+/* Compactions of chosen series are not done here: dashboards ask for them all the same. */
 HISTOGRAM(m_selected_seconds, "prometheus_tsdb_selected_series_compaction_duration_seconds",
     "Duration of compactions triggered for an explicit caller-provided list of series references.",
     duration_bounds)
@@ -70,6 +71,10 @@ struct compaction {
     bool ooo_due, ooo_written;
     bool delayed;                              /* the head is due since delay_ns, and waits */
     int64_t delay_ns;
+    int64_t head_ns;   /* when the head became a block last; 0: not yet */
+    double ended_part; /* GUARDED_BY(mu) */
+    head_ended ended;  /* that are in blocks up to ended_t; none: no run */
+    int64_t ended_t, ended_maxt;
 };
 
 struct compaction *compaction_new(const struct compaction_of *of)
@@ -86,6 +91,7 @@ void compaction_free(struct compaction *c)
     if (!c) return;
     vec_fini(&c->until);
     vec_fini(&c->live);
+    head_ended_free(&c->ended);
     mtx_fini(&c->mu);
     mem_free(c);
 }
@@ -103,6 +109,21 @@ static struct retention retention_of(struct compaction *c)
     struct retention r = c->retention;
     mtx_unlock(&c->mu);
     return r;
+}
+
+void compaction_set_ended(struct compaction *c, double part)
+{
+    mtx_lock(&c->mu);
+    c->ended_part = part;
+    mtx_unlock(&c->mu);
+}
+
+static double ended_part_of(struct compaction *c)
+{
+    mtx_lock(&c->mu);
+    double part = c->ended_part;
+    mtx_unlock(&c->mu);
+    return part;
 }
 
 static bool stopped(const struct compaction *c)
@@ -316,6 +337,7 @@ static errc head_range(struct compaction *c, int64_t *maxt, struct err *e)
     int64_t mint = head_min_time(c->of.head);
     *maxt = cut_align(mint, c->of.chunk_range_ms);
     metric_inc(&m_triggered);
+    c->head_ns = clock_mono_ns();
     TRY_IN(e, head_block(c, mint, *maxt, &stats, e), "compacting the head");
     if (stats.samples) metric_inc(&m_compactions);
     return OK;
@@ -359,43 +381,56 @@ static errc compact_head(struct compaction *c, bool *any, struct err *e)
 /* Late samples. */
 
 /* The block is of the aligned range, whatever it holds of it; as in Prometheus its parent is all
- * zeros. */
-static errc ooo_block(struct compaction *c, int64_t mint, int64_t maxt, struct err *e)
+ * zeros. Closes hc. */
+static errc part_block(struct compaction *c, struct head_chunks *hc, int64_t mint, unsigned hint,
+    const char *of, struct err *e)
 {
     ulid id = ulid_new();
     struct block_desc parent = { 0 };
     struct block_meta meta = { .id = id,
         .mint = mint,
-        .maxt = maxt,
+        .maxt = mint + c->of.chunk_range_ms,
         .level = 1,
         .sources = &id,
         .n_sources = 1,
         .parents = &parent,
         .n_parents = 1,
-        .hints = BLOCK_HINT_OOO };
+        .hints = hint };
     struct block_writer_opts wo = {
         .fs = c->of.fs, .meta = &meta, .segment_bytes = c->of.block_segment_bytes
     };
-    struct head_chunks *hc = NULL;
     struct block_stats stats = { 0 };
-    TRY(head_chunks_open_ooo(&hc, c->of.head, mint, maxt - 1, c->ooo.last_ref, e));
     errc rc = block_write(&wo, head_chunks_symbols(hc), head_chunks_series(hc), &stats, e);
     head_chunks_close(hc);
     if (rc != OK || !stats.samples) return rc;
     metric_inc(&m_compactions);
-    LOG(INFO, "block written from late samples", kv_z("block", ulid_text(id).z),
-        kv_i64("mint", mint), kv_i64("maxt", maxt), kv_u64("series", stats.series),
-        kv_u64("samples", stats.samples));
+    LOG(INFO, "block written from a part of the head", kv_z("of", of),
+        kv_z("block", ulid_text(id).z), kv_i64("mint", meta.mint), kv_i64("maxt", meta.maxt),
+        kv_u64("series", stats.series), kv_u64("samples", stats.samples));
     return OK;
+}
+
+static errc ooo_block(struct compaction *c, int64_t mint, struct err *e)
+{
+    struct head_chunks *hc = NULL;
+    int64_t maxt = mint + c->of.chunk_range_ms - 1;
+    TRY(head_chunks_open_ooo(&hc, c->of.head, mint, maxt, c->ooo.last_ref, e));
+    return part_block(c, hc, mint, BLOCK_HINT_OOO, "late samples", e);
+}
+
+/* The begin of the chunk range that t is in. */
+static int64_t range_of(const struct compaction *c, int64_t t)
+{
+    int64_t range = c->of.chunk_range_ms;
+    return t - t % range - (t % range < 0 ? range : 0);
 }
 
 static errc ooo_write(struct compaction *c, struct err *e)
 {
-    int64_t range = c->of.chunk_range_ms, t;
     TRY(head_ooo_begin(c->of.head, &c->ooo, e));
-    t = c->ooo.mint - c->ooo.mint % range - (c->ooo.mint % range < 0 ? range : 0);
-    for (; c->ooo.mint <= c->ooo.maxt && t <= c->ooo.maxt; t += range)
-        TRY(ooo_block(c, t, t + range, e));
+    if (c->ooo.mint > c->ooo.maxt) return OK;
+    for (int64_t t = range_of(c, c->ooo.mint); t <= c->ooo.maxt; t += c->of.chunk_range_ms)
+        TRY(ooo_block(c, t, e));
     return OK;
 }
 
@@ -423,6 +458,73 @@ static errc compact_ooo(struct compaction *c, struct err *e)
     TRY_IN(e, ooo_forget(c, e), "truncating late samples");
     c->ooo_written = c->ooo_due = false;
     return chunk_files_truncate(c, e);
+}
+
+/* Series that ended. */
+
+bool compaction_ended_due(struct compaction *c)
+{
+    double part = ended_part_of(c);
+    uint64_t all = head_series_count(c->of.head), ended = head_ended_count(c->of.head);
+    if (part <= 0 || !all || (double)ended / (double)all < part) return false;
+    int64_t next_ns = c->head_ns + c->of.chunk_range_ms * 1000000;
+    return !c->head_ns || clock_mono_ns() + ENDED_SOON_NS <= next_ns;
+}
+
+static errc ended_block(struct compaction *c, int64_t mint, struct err *e)
+{
+    struct head_chunks *hc = NULL;
+    int64_t maxt = mint + c->of.chunk_range_ms - 1;
+    TRY(head_chunks_open_some(&hc, c->of.head, c->ended.nums.at, c->ended.nums.n, mint, maxt, e));
+    return part_block(c, hc, mint, BLOCK_HINT_STALE, "ended series", e);
+}
+
+static errc ended_forget(struct compaction *c, size_t *gone, struct err *e)
+{
+    head_refs before = { 0 };
+    if (!blocks_wait_old(c->of.blocks, c->of.wanted))
+        return err_set(e, ERR_CANCELED, "compaction was stopped");
+    head_live_refs(c->of.head, &before);
+    errc rc = head_ended_remove(c->of.head, &c->ended, gone, e);
+    until_note(c, &before, c->ended_maxt);
+    vec_fini(&before);
+    return rc;
+}
+
+/* What was interrupted goes on from where it was: series that went on meanwhile stay in the head,
+ * with what the blocks have of them. */
+static errc ended_run(struct compaction *c, size_t *gone, struct err *e)
+{
+    if (!c->ended.nums.n) {
+        c->ended_t = range_of(c, head_min_time(c->of.head));
+        c->ended_maxt = head_max_time(c->of.head);
+        head_ended_find(c->of.head, &c->ended);
+    }
+    if (!c->ended.nums.n) return OK;
+    for (; c->ended_t <= c->ended_maxt; c->ended_t += c->of.chunk_range_ms) {
+        if (stopped(c)) return err_set(e, ERR_CANCELED, "compaction was stopped");
+        TRY_IN(e, ended_block(c, c->ended_t, e), "compacting ended series");
+    }
+    TRY(compaction_reload(c, e));
+    TRY_IN(e, ended_forget(c, gone, e), "truncating ended series");
+    return OK;
+}
+
+errc compaction_run_ended(struct compaction *c, struct err *e)
+{
+    size_t gone = 0;
+    int64_t began = clock_mono_ns();
+    metric_inc(&m_stale);
+    errc rc = ended_run(c, &gone, e);
+    if (rc == ERR_CANCELED) return rc;
+    if (rc != OK) metric_inc(&m_stale_failed);
+    c->ended.nums.n = c->ended.last.n = 0;
+    if (rc != OK) return rc;
+    int64_t took_ns = clock_mono_ns() - began;
+    metric_observe(&m_stale_seconds, (double)took_ns * 1e-9);
+    LOG(INFO, "series that ended left the head", kv_u64("series", gone),
+        kv_i64("took_ms", took_ns / 1000000));
+    return OK;
 }
 
 /* Blocks. */

@@ -4,7 +4,7 @@
  * What        While the head spans more than one and a half chunk ranges its oldest range becomes a
  *             block; then the head forgets it, the log is cut behind a checkpoint, chunk files that
  *             nobody refers to go. So do its late samples, range by range. Then blocks are
- *             compacted as block/plan says.
+ *             compacted as block/plan says. Series that ended leave earlier, where they are many.
  * Invariants  (1) What leaves the head is in a durable block that queriers see. (2) Queriers that
  *             were opened before that have ended. (3) The log loses a segment only when a durable
  *             checkpoint has what is needed of it. (4) A compaction that failed for what the blocks
@@ -49,11 +49,18 @@ struct compaction *compaction_new(const struct compaction_of *of);
 void compaction_free(struct compaction *c);    /* NULL is fine */
 
 void compaction_set_retention(struct compaction *c, struct retention r);       /* any thread */
+/* Which part of the head's series, when they ended, become blocks ahead of its oldest range; 0: no
+ * part. Any thread. */
+void compaction_set_ended(struct compaction *c, double part);
 
 /* Has the head a range that may become a block now? */
 bool compaction_head_due(struct compaction *c);
 /* Compacts all that is due: the head first, then blocks until the head is due again. */
 MUST_USE errc compaction_run(struct compaction *c, struct err *e);
+/* Have so many series ended, and is no head compaction near that would take them? */
+bool compaction_ended_due(struct compaction *c);
+/* Writes them to a block for each chunk range, then the head forgets them. */
+MUST_USE errc compaction_run_ended(struct compaction *c, struct err *e);
 /* looks at the folder, applies retention */
 MUST_USE errc compaction_reload(struct compaction *c, struct err *e);
 

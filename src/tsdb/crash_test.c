@@ -86,6 +86,7 @@ struct batches {
      * series record */
     bool hollow;
     bool forgets; /* the head may have let go of old chunk files */
+    bool ends;    /* series that ended leave the head early */
 };
 
 /* Half of the series carry a long random label, so that a few of them fill a segment. */
@@ -435,6 +436,7 @@ static void open_db(struct batches *l)
     struct db_opened what = { 0 };
     EXPECT_OK_E(db_open(&l->life.db, &l->life.o, &what, &e), &e);
     memset(l->handles, 0, sizeof(l->handles));
+    db_set_stale_threshold(l->life.db, l->ends ? 0.01 : 0);
     EXPECT_EQ(what.blocks_set_aside + what.blocks_skipped, 0); /* a block is whole or not there */
     /* zeros in a log are padding to its reader: a lost series tells */
     l->torn |= what.corruptions > 0 || what.unknown_refs > 0;
@@ -673,6 +675,7 @@ static void batches_begin(struct batches *l, uint64_t seed)
     *l = (struct batches){ .n_series = 0 };
     life_begin(&l->life, seed);
     l->heavy = one_in(&l->life, 4);
+    l->ends = one_in(&l->life, 4);
     if (l->heavy) l->life.o.fsync_interval_ms = 1000;
     if (one_in(&l->life, 3))
         l->life.o.retention.ms = l->life.o.chunk_range_ms * (1 + (int64_t)below(&l->life, 4));

@@ -450,6 +450,14 @@ static bool compact(struct db *db)
     return true;
 }
 
+static void compact_ended(struct db *db)
+{
+    struct err e = { 0 };
+    errc rc = noted(db, compaction_run_ended(db->compaction, &e));
+    if (rc != OK && rc != ERR_CANCELED)
+        LOG(ERROR, "immediate stale series compaction failed", kv_err(&e));
+}
+
 static void reload(struct db *db)
 {
     struct err e = { 0 };
@@ -469,6 +477,7 @@ void db_tick(struct db *db)
     if (due || work) {
         turn_take_background(&db->turn);
         if (due) reload(db);
+        if (due && compaction_ended_due(db->compaction)) compact_ended(db);
         if (work) db->cut_short = !compact(db);
         turn_give_background(&db->turn, !db->cut_short);
     }
@@ -499,6 +508,11 @@ errc db_compact(struct db *db, struct err *e)
 void db_set_retention(struct db *db, struct retention r)
 {
     compaction_set_retention(db->compaction, r);
+}
+
+void db_set_stale_threshold(struct db *db, double part)
+{
+    compaction_set_ended(db->compaction, part);
 }
 
 errc db_delete(struct db *db, struct matchers ms, int64_t mint, int64_t maxt, struct err *e)

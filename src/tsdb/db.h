@@ -95,6 +95,9 @@ void db_tick(struct db *db);
 /* Waits until the background began a round after this call and ended it. REQUIRES: not no_thread */
 void db_settle(struct db *db);
 void db_set_retention(struct db *db, struct retention r);
+/* Looked at with the folder: when this part of the head's series have ended they leave it early,
+ * into blocks; 0: none do. */
+void db_set_stale_threshold(struct db *db, double part);
 /* How much older than the newest sample a sample may be that is taken out of order; 0: none is. One
  * at a time. Fails where the log for such samples cannot be begun; the window is as before then. */
 MUST_USE errc db_set_ooo_window(struct db *db, int64_t window_ms, struct err *e);

@@ -19,11 +19,21 @@
 #include "wal/record.h"
 #include "wal/wal_reader.h"
 
-enum { SERIES_RECORD_BYTES = 1 << 20 };
+enum { SERIES_RECORD_BYTES = 1 << 20, ENDED_RECORD_SERIES = 1 << 15 };
 
 static void arena_finip(struct arena *a) { arena_fini(a); }
 
 /* ---- the leader ---- */
+
+/* Before the series records: the labels may go on under another ref. */
+static void put_ended(struct wal *w, struct wal_batch *b)
+{
+    for (size_t i = 0; i < w->ended_out.n; i += ENDED_RECORD_SERIES) {
+        size_t n = MIN(w->ended_out.n - i, (size_t)ENDED_RECORD_SERIES);
+        tombstones_encode(&b->room, w->ended_out.at + i, n);
+        wal_batch_seal(b);
+    }
+}
 
 /* The waiting series entries, cut into records of about 1 MiB. */
 static void put_series(struct wal *w, struct wal_batch *b)
@@ -39,10 +49,19 @@ static void put_series(struct wal *w, struct wal_batch *b)
     }
 }
 
+static void ended_swap(struct wal *w)
+{
+    ref_tombstones ended = w->ended;
+    w->ended = w->ended_out;
+    w->ended_out = ended;
+}
+
 /* What could not be written waits again, before what came since. */
 static void series_wait_again_locked(struct wal *w) REQUIRES(w->mu)
 {
     size_t moved = w->series_out.n;
+    for (size_t i = 0; i < w->ended.n; i++) vec_push(&w->ended_out, w->ended.at[i]);
+    ended_swap(w);
     if (moved == 0) return;
     buf_str(&w->series_out, buf_view(&w->series));
     for (size_t i = 0; i < w->series_ends.n; i++)
@@ -168,6 +187,7 @@ static struct wal_batch *take_queue_locked(struct wal *w, struct wal_waiter **wa
     w->series_ends = w->series_out_ends;
     w->series_out = bytes;
     w->series_out_ends = ends;
+    ended_swap(w); /* the same */
     return first;
 }
 
@@ -181,6 +201,7 @@ static void lead_locked(struct wal *w) REQUIRES(w->mu)
     mtx_unlock(&w->mu);
 
     struct wal_batch *group = wal_batch_new(w);
+    put_ended(w, group);
     put_series(w, group);
     group = wal_batch_settle(w, group);
     group->next = first;
@@ -203,7 +224,7 @@ static void lead_locked(struct wal *w) REQUIRES(w->mu)
     }
     note_state_locked(w, rc, &e);
     wal_buf_rest(&w->series_out);
-    w->series_out_ends.n = 0;
+    w->series_out_ends.n = w->ended_out.n = 0;
     /* once done is seen, the waiter is gone */
     for (struct wal_waiter *at = waiters, *next; at; at = next) {
         next = at->next;
@@ -251,7 +272,7 @@ static errc commit(struct wal *w, struct wal_batch *b, struct err *e)
 errc wal_commit(struct wal *w, struct wal_batch *b, struct err *e)
 {
     mtx_lock(&w->mu);
-    bool nothing = b->room.n == 0 && b->pieces.n == 0 && w->series_ends.n == 0;
+    bool nothing = b->room.n == 0 && b->pieces.n == 0 && w->series_ends.n == 0 && w->ended.n == 0;
     if (nothing) wal_batch_give_locked(w, b);
     mtx_unlock(&w->mu);
     return nothing ? OK : commit(w, b, e);
@@ -276,6 +297,13 @@ errc wal_series(struct wal *w, sref ref, struct labels l, struct err *e)
     return room ? OK
                 : err_set(e, ERR_LIMIT, "wal: %d MiB of series records wait to be written",
                       WAL_SERIES_WAITING_MAX_BYTES >> 20);
+}
+
+void wal_series_end(struct wal *w, sref ref)
+{
+    mtx_lock(&w->mu);
+    vec_push(&w->ended, ((struct ref_tombstone){ ref, INT64_MIN, INT64_MAX }));
+    mtx_unlock(&w->mu);
 }
 
 errc wal_flush_series(struct wal *w, struct err *e) { return wal_commit(w, wal_batch_new(w), e); }
@@ -404,6 +432,8 @@ static void wal_free(struct wal *w)
     vec_fini(&w->files);
     vec_fini(&w->series_ends);
     vec_fini(&w->series_out_ends);
+    vec_fini(&w->ended);
+    vec_fini(&w->ended_out);
     buf_fini(&w->series);
     buf_fini(&w->series_out);
     buf_fini(&w->out);

@@ -89,6 +89,10 @@ MUST_USE errc wal_log(struct wal *w, const str *recs, size_t n, struct err *e);
  * finds the series later then necessarily commits behind it. It is written with the next commit;
  * wal_flush_series() makes one. */
 MUST_USE errc wal_series(struct wal *w, sref ref, struct labels l, struct err *e);
+/* Queues that a series ended: replay drops what the log has of its ref so far. In the critical
+ * section that unpublishes it, so that it stands before the record of a series with the same
+ * labels. */
+void wal_series_end(struct wal *w, sref ref);
 MUST_USE errc wal_flush_series(struct wal *w, struct err *e);
 
 /* Returns when everything committed before the call is durable. */

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/lock.h"
 #include "wal/page.h"
+#include "wal/record.h"
 #include "wal/wal.h"
 #include "wal/wal_metrics.h"
 
@@ -54,6 +55,7 @@ struct wal {
     /* GUARDED_BY(mu): entries of series records that wait, without the type byte */
     struct buf series;
     wal_end_list series_ends;                      /* GUARDED_BY(mu): where each entry ends */
+    ref_tombstones ended;                          /* GUARDED_BY(mu): whose ends wait */
     /* GUARDED_BY(mu): written, not yet synced, in the order of the log */
     struct wal_batch_list held;
     size_t held_bytes;                         /* GUARDED_BY(mu) */
@@ -89,6 +91,7 @@ struct wal {
     bool dropped;                              /* a file, and its folder is not synced yet */
     struct buf out, series_out;
     wal_end_list series_out_ends;
+    ref_tombstones ended_out;
     struct thread *thread;
 };
 

@@ -152,6 +152,7 @@ static void config_store(struct server *s, const struct config *c)
     db_set_retention(s->db, (struct retention){ .ms = c->retention_ms,
                                 .bytes = (uint64_t)c->retention_bytes,
                                 .percent = c->retention_percent });
+    db_set_stale_threshold(s->db, c->stale_threshold);
     head_set_max_exemplars(db_head(s->db), (size_t)MAX(c->max_exemplars, 0));
     if (floats_are_xor2(s, c) || !s->on.st_storage)
         head_set_float_xor2(db_head(s->db), floats_are_xor2(s, c));
