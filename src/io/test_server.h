@@ -15,15 +15,23 @@
 
 #include "base/str.h"
 
-/* headers: "Name: value\n" for each; echo: the body is what the request looked like, its line and
- * its headers. */
-struct test_request { const char *method, *path, *headers; };
+/* headers: "Name: value\n" for each; query: behind the '?', as it was sent. */
+struct test_request {
+    const char *method, *path, *headers, *query;
+    str body;
+};
+/* The value of a header, by its name in any case; empty: none. */
+str test_request_header(const struct test_request *q, str name);
+/* echo: the body is what the request looked like, its line and its headers; cut: the connection
+ * ends after that many bytes of a body that is announced as longer. */
 struct test_reply {
     unsigned status;
     const char *content_type;
     str body;
     const char *header, *value;
+    const char *more_headers; /* "Name: value\n" for each */
     bool echo;
+    size_t cut_at; /* 0: it is whole; SIZE_MAX: nothing of it comes */
 };
 typedef struct test_reply (*test_handler)(void *ctx, const struct test_request *q);
 struct test_server;
