@@ -1,0 +1,37 @@
+/* sigv4.h — who asks: AWS' signature, version 4.
+ *
+ * What        The headers by which S3 knows its caller: a keyed hash over the request's line, its
+ *             headers and the hash of its body. The transfer library has one too, but that of 7.88
+ *             neither sorts the query nor takes a parameter without a value, and signs by a clock
+ *             that no test can set.
+ * Invariants  pure: the same request at the same time has the same signature
+ * Ownership   what comes out lies in the arena
+ * Threads     pure
+ * Errors      none
+ * Format      AWS4-HMAC-SHA256
+ */
+#ifndef EPI_BUCKET_SIGV4_H
+#define EPI_BUCKET_SIGV4_H
+
+#include "bucket/caller.h"
+
+struct sigv4_keys {
+    str access_key, secret_key, session_token;
+};
+struct sigv4_request {
+    str method;
+    str host;
+    str path;      /* escaped, as in the URL */
+    str query;     /* escaped, each parameter with a "="; any order */
+    str body_hash; /* SHA-256 in hexadecimal */
+    str region;
+    int64_t time_ms;
+    bool of_s3; /* the hash of the body goes as a header, too */
+};
+/* Appends Authorization and X-Amz-*; signs these, Host and what f holds. */
+void sigv4_sign(struct call_fields *f, const struct sigv4_request *q, const struct sigv4_keys *k,
+    struct arena *a);
+/* As AWS escapes: all but letters, digits and -._~, and the slash if it is to stay. */
+void sigv4_escape(struct buf *b, str s, bool slash_stays);
+
+#endif

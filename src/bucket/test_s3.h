@@ -1,0 +1,54 @@
+/* test_s3.h — a small S3 in memory, which fails as it is told: for tests.
+ *
+ * What        Objects, ranges, lists in pages, uploads in parts; and faults by the kind of request.
+ * Invariants  none
+ * Ownership   test_s3_new/free
+ * Threads     any
+ * Errors      NULL: it could not listen
+ * Format      S3 API; signatures are not looked at (a real server does that, in tests/e2e)
+ *
+ * Linked into unit tests (test_support_src) only.
+ */
+#ifndef EPI_BUCKET_TEST_S3_H
+#define EPI_BUCKET_TEST_S3_H
+
+#include "bucket/bucket_config.h"
+
+enum test_s3_fault {
+    TEST_S3_STATUS,  /* status, with an error as body if there is a code */
+    TEST_S3_CUT,     /* the body breaks off in the middle */
+    TEST_S3_SHORT,   /* the body is half as long, and says so */
+    TEST_S3_GARBLED, /* bytes that are none of the answer's format */
+    TEST_S3_SLOW,    /* it comes too late */
+    TEST_S3_OTHER_RANGE,
+    TEST_S3_LOST /* it is done, but the answer is a 503 */
+};
+/* What happens to the requests of a method whose query holds `query` (NULL: any): from the skip-th
+ * on, so many times; UINT_MAX: always. */
+struct test_s3_rule {
+    const char *method, *query;
+    enum test_s3_fault fault;
+    unsigned status;
+    const char *code;
+    unsigned skip, times;
+};
+
+struct test_s3;
+struct test_s3 *test_s3_new(void);
+void test_s3_free(struct test_s3 *s);
+/* a bucket "b" of it, with short waits; texts lie in the arena */
+struct bucket_config test_s3_config(struct test_s3 *s, struct arena *a);
+void test_s3_put(struct test_s3 *s, str name, str bytes);
+/* what is there under that name, in the arena; NULL p: nothing */
+str test_s3_get(struct test_s3 *s, str name, struct arena *a);
+size_t test_s3_objects(struct test_s3 *s);
+size_t test_s3_uploads(struct test_s3 *s); /* begun, not ended */
+/* takes the place of all rules; counts from 0 again */
+void test_s3_rules(struct test_s3 *s, const struct test_s3_rule *rules, size_t n);
+void test_s3_page(struct test_s3 *s, size_t entries);
+/* "PUT name?query" of all that was asked, lines; in the arena */
+str test_s3_log(struct test_s3 *s, struct arena *a);
+/* the headers of the last request */
+str test_s3_last_header(struct test_s3 *s, str name, struct arena *a);
+
+#endif
