@@ -8,12 +8,17 @@
  * look into a table each:
  *
  *      the whole value, with the bytes in front of it that are the same, too
- *      r 0 v0 v1 and a little more: the head of a value of the same size, and its ref is near
- *      v3 … v7 or v4 … v7, and more in front: the end of one, mostly zeros
+ *      r r 0 v0, or r 0 v0 v1, and a little more: the head of a value of the same size, and its ref
+ *      is near
+ *      all of the value that the head left, be it far away
+ *      v5 v6 v7 and the next ref's first byte, and more in front: refs follow one another, so that
+ *      this byte was there 128 samples ago, and it need not become a literal
+ *      v4 … v7: mostly zeros
  *
  * Each table holds the place of the newest value with this hash. Places are distances from the
  * record's begin; 0 is an empty entry and as good a place to copy from as any. What does not pay is
- * passed over: when PROBE samples saved little, the next SKIP are left as they are. */
+ * passed over: when PROBE samples saved little, the next ones are left as they are, and twice as many
+ * each time that this happens again. */
 #include "wal/samples_pack.h"
 
 #include "wal/record.h"
@@ -25,14 +30,17 @@ enum {
     MARGIN = 32,      /* the last bytes are a literal: all reads end in time */
     NEAR = 2048,      /* a copy from nearer takes two bytes, */
     FAR = 65536,      /* or three */
-    PROBE = 128,
-    SKIP = 512,
-    LITTLE = 20 /* one in so many bytes saved is not enough */
+    PROBE = 16,
+    SKIP_FIRST = 8,
+    SKIP_MOST = 64,
+    LITTLE = 32 /* one in so many bytes saved is not enough */
 };
 
-struct tables { uint32_t whole[TABLE], head[TABLE], end5[TABLE], end4[TABLE]; };
+struct tables {
+    uint32_t whole[TABLE], head[2][TABLE], next[TABLE], rest[TABLE], end4[TABLE];
+};
 struct packing {
-    const uint8_t *in, *literal;               /* literal: where what is not put yet begins */
+    const uint8_t *in, *literal; /* literal: where what is not put yet begins */
     uint8_t *begin, *out;
 };
 
@@ -94,36 +102,71 @@ static inline void put_copy(struct packing *k, const uint8_t *at, size_t n, uint
     k->literal = at + n;
 }
 
-/* The value at q. */
-static inline void pack_value(struct packing *k, struct tables *t, const uint8_t *q)
+/* The head of the value at q, whose ref has `ref_bytes`: how many bytes of the value a copy covers. */
+static inline size_t pack_head(
+    struct packing *k, struct tables *t, const uint8_t *q, size_t ref_bytes, uint64_t v)
 {
     const uint8_t *in = k->in;
-    uint32_t place = (uint32_t)(q - in), head = load4(q - 2);
+    uint32_t place = (uint32_t)(q - in);
+    for (unsigned before = ref_bytes > 2 ? 3 : 2; before >= 2; before--) {
+        uint32_t head = load4(q - before), *at = &t->head[before - 2][slot_of(head)], from = *at;
+        *at = place - before;
+        if (load4(in + from) != head || place - before - from >= NEAR || q - before < k->literal)
+            continue;
+        size_t n = same_first(v ^ load8(in + from + before));
+        put_copy(k, q - before, before + n, place - before - from);
+        return n;
+    }
+    return 0;
+}
+
+/* The end of the value at q, of which `done` bytes are covered: all that is left of it, with the
+ * first byte behind it or without, or what is the same behind a literal. */
+static inline void pack_end(
+    struct packing *k, struct tables *t, const uint8_t *q, size_t done, uint64_t v)
+{
+    const uint8_t *in = k->in;
+    size_t begin = MAX(done, 2), with_next = 0;
+    uint32_t place = (uint32_t)(q - in), end_next = load4(q + 5);
+    uint32_t *next_at = &t->next[slot_of(end_next)], *end4_at = &t->end4[slot_of(v >> 32)];
+    uint32_t *rest_at = &t->rest[slot_of(v >> 8 * begin)];
+    uint32_t next = *next_at, rest = done < 4 ? *rest_at : *end4_at, end4 = *end4_at;
+    *next_at = *rest_at = *end4_at = place;
+    if (load4(in + next + 5) == end_next && place - next < FAR) {
+        with_next = MIN(same_last(v ^ load8(in + next)), 8 - done);
+        if (with_next >= 8 - begin && with_next >= 3 && place - next < NEAR) {
+            put_copy(k, q + 8 - with_next, with_next + 1, place - next);
+            return;
+        }
+    }
+    if (done > 4) return;
+    if (!((v ^ load8(in + rest)) >> 8 * begin) && place - rest < FAR) {
+        put_copy(k, q + begin, 8 - begin + (in[rest + 8] == q[8]), place - rest);
+        return;
+    }
+    size_t n = MIN(same_last(v ^ load8(in + end4)), 8 - done);
+    if (with_next >= 3 && with_next >= n)
+        put_copy(k, q + 8 - with_next, with_next + 1, place - next);
+    else if (n > 4 ? place - end4 < FAR : n == 4 && place - end4 < NEAR)
+        put_copy(k, q + 8 - n, n, place - end4);
+}
+
+/* The value at q. */
+static inline void pack_value(
+    struct packing *k, struct tables *t, const uint8_t *q, size_t ref_bytes)
+{
+    const uint8_t *in = k->in;
+    uint32_t place = (uint32_t)(q - in);
     uint64_t v = load8(q);
-    uint32_t *whole_at = &t->whole[slot_of(v)], *head_at = &t->head[slot_of(head)];
-    uint32_t *end5_at = &t->end5[slot_of(v >> 24)], *end4_at = &t->end4[slot_of(v >> 32)];
-    uint32_t whole = *whole_at, before = *head_at, end5 = *end5_at, end4 = *end4_at;
-    *whole_at = *end5_at = *end4_at = place;
-    *head_at = place - 2;
+    uint32_t *whole_at = &t->whole[slot_of(v)], whole = *whole_at;
+    *whole_at = place;
     if (whole && load8(in + whole) == v && place - whole < FAR) {
         size_t room = (size_t)(q - k->literal);
         size_t more = MIN(same_last(load8(q - 8) ^ load8(in + whole - 8)), room);
         put_copy(k, q - more, 8 + more, place - whole);
         return;
     }
-    if (load4(in + before) == head && place - 2 - before < NEAR && q - 2 >= k->literal) {
-        size_t n = 2 + same_first(v ^ load8(in + before + 2));
-        put_copy(k, q - 2, n, place - 2 - before);
-    }
-    size_t n = same_last(v ^ load8(in + end5)), n4 = same_last(v ^ load8(in + end4));
-    uint32_t from = end5;
-    if (n4 > n || (n4 >= 4 && place - end5 >= NEAR && place - end4 < NEAR)) {
-        n = n4;
-        from = end4;
-    }
-    n = MIN(n, (size_t)(q + 8 - k->literal));
-    if (n < 4 || (n < 5 && place - from >= NEAR) || place - from >= FAR) return;
-    put_copy(k, q + 8 - n, n, place - from);
+    pack_end(k, t, q, pack_head(k, t, q, ref_bytes, v), v);
 }
 
 /* Where the value of the sample at p < end stands, somewhere behind `end` if that cuts the sample;
@@ -140,27 +183,41 @@ static size_t packing_bytes(const struct packing *k, const uint8_t *p)
     return (size_t)(k->out - k->begin) + (size_t)(p - k->literal);
 }
 
+/* Some samples from p on, each packed. NULL: they are none of one time. */
+static inline const uint8_t *pack_some(
+    struct packing *k, struct tables *t, const uint8_t *p, const uint8_t *end)
+{
+    const uint8_t *q;
+    for (unsigned i = 0; i < PROBE && p < end; i++, p = q + 8) {
+        if (UNLIKELY(!(q = value_of(p, end)))) return NULL;
+        pack_value(k, t, q, (size_t)(q - p) - 1);
+    }
+    return p;
+}
+
 static bool pack_values(struct packing *k, struct tables *t, const uint8_t *end)
 {
-    const uint8_t *p = k->in + SAMPLES_HEAD_BYTES;
+    const uint8_t *p = k->in + SAMPLES_HEAD_BYTES, *q;
+    unsigned skip = SKIP_FIRST;
     while (p < end) {
-        const uint8_t *from = p, *q;
+        const uint8_t *from = p;
         size_t put = packing_bytes(k, p);
-        for (unsigned i = 0; i < PROBE && p < end; i++, p = q + 8) {
-            if (UNLIKELY(!(q = value_of(p, end)))) return false;
-            pack_value(k, t, q);
-        }
+        if (!(p = pack_some(k, t, p, end))) return false;
         size_t taken = (size_t)(p - from);
-        if (LIKELY(packing_bytes(k, p) - put < taken - taken / LITTLE)) continue;
-        for (unsigned i = 0; i < SKIP && p < end; i++, p = q + 8)
+        if (LIKELY(packing_bytes(k, p) - put < taken - taken / LITTLE)) {
+            skip = SKIP_FIRST;
+            continue;
+        }
+        for (unsigned i = 0; i < skip && p < end; i++, p = q + 8)
             if (UNLIKELY(!(q = value_of(p, end)))) return false;
+        skip = MIN(2 * skip, SKIP_MOST);
     }
     return true;
 }
 
 bool samples_pack(struct buf *out, str rec)
 {
-    enum { HEADER = 5, SLACK = 64 };           /* of the length; of writes beyond what is put */
+    enum { HEADER = 5, SLACK = 64 }; /* of the length; of writes beyond what is put */
     if (rec.n < SMALL || rec.n > UINT32_MAX || rec.p[0] != REC_SAMPLES) return false;
     uint8_t *from = buf_room(out, HEADER + rec.n + rec.n / 32 + SLACK);
     if (!from) return false;

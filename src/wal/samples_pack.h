@@ -1,7 +1,8 @@
 /* samples_pack.h — records of samples of one time, packed into snappy's block format.
  *
- * What        What the general library gives for such a record, to the percent, in less than two
- *             thirds of the time: most of what a scrape's commit costs.
+ * What        What the general library gives for such a record, never more than a fiftieth larger
+ *             and often smaller, in half to nine tenths of the time: most of what a scrape's commit
+ *             costs.
  * Invariants  what is packed unpacks to the same bytes, whatever they are
  * Ownership   none: appends to the caller's buffer
  * Threads     pure
