@@ -17,8 +17,8 @@
  *
  * Each table holds the place of the newest value with this hash. Places are distances from the
  * record's begin; 0 is an empty entry and as good a place to copy from as any. What does not pay is
- * passed over: when PROBE samples saved little, the next ones are left as they are, and twice as many
- * each time that this happens again. */
+ * passed over: when PROBE samples saved little, the next ones are left as they are, and twice as
+ * many each time that this happens again. */
 #include "wal/samples_pack.h"
 
 #include "wal/record.h"
@@ -102,7 +102,7 @@ static inline void put_copy(struct packing *k, const uint8_t *at, size_t n, uint
     k->literal = at + n;
 }
 
-/* The head of the value at q, whose ref has `ref_bytes`: how many bytes of the value a copy covers. */
+/* The head of the value at q, whose ref has `ref_bytes`: so many bytes of the value are covered. */
 static inline size_t pack_head(
     struct packing *k, struct tables *t, const uint8_t *q, size_t ref_bytes, uint64_t v)
 {

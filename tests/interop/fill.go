@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,14 +17,15 @@ import (
 	"github.com/prometheus/prometheus/tsdb"
 )
 
-// filling has the module take samples as a server would, one commit a row of requests, and go on with the folder. It is left open: who asks
-// kills the program.
+// filling has the module take samples as a server would, one commit a row of requests, and go on with the folder. It is left open, for the
+// next filling of it or until who asks kills the program, unless Close asks for a clean end.
 type filling struct {
 	Dir     string     `json:"dir"`
 	Options options    `json:"options"`
 	Rows    [][]row    `json:"rows"`
 	Compact bool       `json:"compact"`
 	Delete  []deletion `json:"delete"`
+	Close   bool       `json:"close"`
 }
 
 // row is what a request has of a series.
@@ -134,40 +136,60 @@ func (r row) add(app storage.Appender) error {
 	return nil
 }
 
-var open []*tsdb.DB
+var open = map[string]*tsdb.DB{}
 
-func (f filling) run() ([]string, error) {
+func (f filling) db() (*tsdb.DB, error) {
+	if db, ok := open[f.Dir]; ok {
+		return db, nil
+	}
 	db, err := tsdb.Open(f.Dir, slog.New(slog.NewTextHandler(io.Discard, nil)), nil, f.Options.tsdb(), nil)
 	if err != nil {
 		return nil, err
 	}
 	db.DisableCompactions()
-	open = append(open, db)
+	open[f.Dir] = db
+	return db, nil
+}
+
+func (f filling) run() ([]string, error) {
+	db, err := f.db()
+	if err != nil {
+		return nil, err
+	}
+	err = f.fill(db)
+	if f.Close {
+		delete(open, f.Dir)
+		err = errors.Join(err, db.Close())
+	}
+	return []string{}, err
+}
+
+func (f filling) fill(db *tsdb.DB) error {
 	for _, rows := range f.Rows {
 		app := db.Appender(context.Background())
 		for _, r := range rows {
 			if err := r.add(app); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		if err := app.Commit(); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for _, d := range f.Delete {
 		m, err := labels.NewMatcher(labels.MatchRegexp, d.Label, d.Match)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := db.Delete(context.Background(), d.Mint, d.Maxt, m); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if !f.Compact {
-		return []string{}, nil
+		return nil
 	}
 	db.EnableCompactions()
-	err = db.Compact(context.Background())
+	err := db.Compact(context.Background())
 	db.DisableCompactions()
-	return []string{}, err
+	return err
 }
