@@ -1,0 +1,137 @@
+#include "bucket/test_blocks.h"
+
+#include "base/f64.h"
+#include "base/test.h"
+#include "block/block.h"
+#include "block/block_writer.h"
+#include "chunk/chunk.h"
+#include "chunk/chunk_encoder.h"
+#include "chunk/chunk_iter.h"
+
+enum { SAMPLES = 4, STEP_MS = 200, CHUNK_MS = 1000 };
+
+struct one_series {
+    struct chunk_series_set base;
+    struct chunk_series s;
+    VEC(struct chunk_view) views;
+    struct chunk_encoder *encs;
+    size_t n;
+    bool given;
+};
+
+static errc series_next(struct chunk_series_set *b, const struct chunk_series **out, struct err *e)
+{
+    struct one_series *o = CONTAINER_OF(b, struct one_series, base);
+    (void)e;
+    *out = o->given ? NULL : &o->s;
+    o->given = true;
+    return OK;
+}
+
+static void series_free(struct chunk_series_set *b)
+{
+    struct one_series *o = CONTAINER_OF(b, struct one_series, base);
+    for (size_t i = 0; i < o->n; i++) chunk_encoder_fini(&o->encs[i]);
+    mem_free(o->encs);
+    vec_fini(&o->views);
+    mem_free(o);
+}
+
+static void chunk_make(struct chunk_encoder *c, const struct test_block *t, unsigned k)
+{
+    const struct chunk_rules rules = { .rule = CHUNKS_TRIMMED,
+        .enc = t->xor2 ? CHUNK_XOR2 : CHUNK_XOR };
+    int64_t st[SAMPLE_BATCH];
+    struct sample_batch b = { .kind = SAMPLE_FLOAT, .n = SAMPLES, .st = t->xor2 ? st : NULL };
+    for (int i = 0; i < SAMPLES; i++) {
+        b.t[i] = t->mint + (int64_t)k * CHUNK_MS + i * STEP_MS;
+        b.v[i] = (double)t->number + k + i / 4.0;
+        st[i] = t->mint;
+    }
+    chunk_encoder_begin(c, &rules);
+    chunk_encoder_put(c, &b);
+    chunk_encoder_end(c);
+}
+
+static struct chunk_series_set *series_of(const struct test_block *t)
+{
+    static const struct chunk_series_set_ops ops = { series_next, series_free };
+    static const struct label labels[] = { { S("__name__"), S("m") }, { S("job"), S("j") } };
+    struct one_series *o = NEW(struct one_series);
+    o->base.ops = &ops;
+    o->encs = mem_zalloc(t->chunks * sizeof(*o->encs));
+    o->n = t->chunks;
+    for (unsigned k = 0; k < t->chunks; k++) {
+        struct chunk_encoder *c = &o->encs[k];
+        chunk_make(c, t, k);
+        struct encoded_chunk x = c->chunks.at[0];
+        vec_push(
+            &o->views, ((struct chunk_view){ x.mint, x.maxt, x.enc, encoded_chunk_data(c, 0), 0 }));
+    }
+    o->s = (struct chunk_series){ .labels = { labels, 2 }, .chunks = o->views.at, .n = o->views.n };
+    return &o->base;
+}
+
+struct symbols {
+    struct symbol_set base;
+    size_t i;
+};
+static errc symbols_next(struct symbol_set *b, bool *more, str *out, struct err *e)
+{
+    static const str all[] = { S("__name__"), S("j"), S("job"), S("m") };
+    struct symbols *s = CONTAINER_OF(b, struct symbols, base);
+    (void)e;
+    *more = s->i < ARRAY_LEN(all);
+    if (*more) *out = all[s->i++];
+    return OK;
+}
+static void symbols_free(struct symbol_set *b) { mem_free(CONTAINER_OF(b, struct symbols, base)); }
+
+ulid test_block_write(struct fs *fs, str parent, const struct test_block *t)
+{
+    static const struct symbol_set_ops ops = { symbols_next, symbols_free };
+    struct symbols *symbols = NEW(struct symbols);
+    struct block_stats stats;
+    struct err e = { 0 };
+    ulid id = ulid_of(1000 + (int64_t)t->number, t->number, t->number);
+    struct block_meta m = { .id = id,
+        .mint = t->mint,
+        .maxt = t->mint + t->chunks * CHUNK_MS,
+        .level = t->level ? t->level : 1,
+        .sources = &id,
+        .n_sources = 1 };
+    struct block_writer_opts o = { .fs = fs, .parent = parent, .meta = &m };
+    symbols->base.ops = &ops;
+    EXPECT_OK_E(block_write(&o, &symbols->base, series_of(t), &stats, &e), &e);
+    EXPECT_EQ(stats.samples, t->chunks * SAMPLES);
+    return id;
+}
+
+str test_block_samples(struct fs *fs, str dir, struct arena *a)
+{
+    SCOPED(buf_fini) struct buf out = { 0 };
+    SCOPED(block_unrefp) struct block *b = NULL;
+    SCOPED(chunk_series_set_freep) struct chunk_series_set *all = NULL;
+    struct block_opts o = { .fs = fs, .backend = IO_BUFFERED };
+    struct err e = { 0 };
+    const struct chunk_series *s;
+    struct chunk_iter it;
+    EXPECT_OK_E(block_open(&b, &o, dir, &e), &e);
+    EXPECT_OK_E(block_chunks(b, NULL, 0, &all, &e), &e);
+    chunk_iter_init(&it);
+    for (;;) {
+        EXPECT_OK_E(all->ops->next(all, &s, &e), &e);
+        if (!s) break;
+        buf_labels(&out, s->labels);
+        for (size_t i = 0; i < s->n; i++) {
+            EXPECT_OK_E(chunk_iter_reset(&it, s->chunks[i].enc, s->chunks[i].data, &e), &e);
+            for (struct sample_batch x;;) {
+                EXPECT_OK(chunk_iter_fill(&it, &x, NULL));
+                if (!x.n) break;
+                for (size_t k = 0; k < x.n; k++) buf_fmt(&out, " %" PRId64 "=%g", x.t[k], x.v[k]);
+            }
+        }
+    }
+    chunk_iter_fini(&it);
+    return arena_str(a, buf_view(&out));
+}

@@ -1,0 +1,30 @@
+/* test_blocks.h — small blocks: for tests.
+ *
+ * What        A block of one series with a few chunks, in any encoding of floats.
+ * Invariants  none
+ * Ownership   none
+ * Threads     the main thread
+ * Errors      ends the test
+ * Format      docs/format/block.md
+ *
+ * Linked into unit tests (test_support_src) only.
+ */
+#ifndef EPI_BUCKET_TEST_BLOCKS_H
+#define EPI_BUCKET_TEST_BLOCKS_H
+
+#include "block/meta_codec.h"
+#include "io/fs.h"
+
+struct test_block {
+    uint64_t number;
+    int64_t mint;
+    uint32_t level;
+    bool xor2;
+    unsigned chunks;
+};
+/* in `parent`; its samples lie in [mint, mint + 1000 * chunks) */
+ulid test_block_write(struct fs *fs, str parent, const struct test_block *t);
+/* "t=v" of all samples of a block's folder, blanks between; in the arena */
+str test_block_samples(struct fs *fs, str dir, struct arena *a);
+
+#endif
