@@ -14,6 +14,11 @@
 #include <unistd.h>
 
 static const int64_t proc_every_ns = 1000000000, proc_memory_every_ns = 100000000;
+/* More than this process could ever take from the kernel. */
+static const uint64_t proc_growth_bytes_per_s = (uint64_t)2 << 30;
+/* Descriptors and traffic are counted at one in so many readings: the kernel writes long lists for
+ * them. */
+enum { COUNTS_EVERY = 5 };
 
 static pthread_once_t proc_once = PTHREAD_ONCE_INIT;
 static struct mtx proc_mu;             /* LOCK_LEAF; guards the next two */
@@ -71,11 +76,23 @@ static void proc_kb(const char *status, const char *key, uint64_t *out)
     if (proc_line(status, key, &kb)) *out = kb * 1024;
 }
 
+/* When the machine started, in seconds since the epoch. The file tells much more, and the kernel
+ * takes its time for that: it is read once. */
+static double proc_boot_seconds(void)
+{
+    static _Atomic uint64_t boot;
+    uint64_t seconds = atomic_load_explicit(&boot, memory_order_relaxed);
+    char room[16384];
+    if (!seconds && proc_line(proc_file("/proc/stat", room, sizeof(room)), "\nbtime", &seconds))
+        atomic_store_explicit(&boot, seconds, memory_order_relaxed);
+    return (double)seconds;
+}
+
 static void proc_read_stat(struct proc_sample *s)
 {
     enum { UTIME = 11, STIME = 12, START = 19 };               /* words behind the name, from 0 */
-    char room[2048], stat[16384];
-    uint64_t utime, stime, start, boot;
+    char room[2048];
+    uint64_t utime, stime, start;
     /* the name before it may hold anything */
     const char *at = strrchr(proc_file("/proc/self/stat", room, sizeof(room)), ')');
     if (!at) return;
@@ -85,8 +102,8 @@ static void proc_read_stat(struct proc_sample *s)
         return;
     double hz = (double)sysconf(_SC_CLK_TCK);
     s->cpu_seconds = (double)(utime + stime) / hz;
-    if (proc_line(proc_file("/proc/stat", stat, sizeof(stat)), "\nbtime", &boot))
-        s->start_time_seconds = (double)boot + (double)start / hz;
+    double boot = proc_boot_seconds();
+    if (boot > 0) s->start_time_seconds = boot + (double)start / hz;
 }
 
 static void proc_read_fds(struct proc_sample *s)
@@ -128,7 +145,7 @@ static void proc_read_network(struct proc_sample *s)
     }
 }
 
-void proc_read(struct proc_sample *out)
+static void proc_read_memory_and_time(struct proc_sample *out)
 {
     char room[8192];
     const char *status = proc_file("/proc/self/status", room, sizeof(room));
@@ -141,52 +158,78 @@ void proc_read(struct proc_sample *out)
     if (getrlimit(RLIMIT_NOFILE, &lim) == 0) out->max_fds = lim.rlim_cur;
     if (getrlimit(RLIMIT_AS, &lim) == 0) out->virtual_max_bytes = lim.rlim_cur;
     proc_read_stat(out);
+}
+
+void proc_read(struct proc_sample *out)
+{
+    proc_read_memory_and_time(out);
     proc_read_fds(out);
     proc_read_network(out);
 }
 
-static void proc_refresh(void)
+static void proc_refresh(bool all)
 {
     struct proc_sample s = proc_latest();
-    proc_read(&s);
+    if (all) proc_read(&s);
+    else proc_read_memory_and_time(&s);
     mtx_lock(&proc_mu);
     proc_last = s;
     mtx_unlock(&proc_mu);
     budget_resident(s.rss_anon_bytes);
 }
 
-/* Between two readings, where memory has a budget: what is used may change fast. */
-static void proc_look_at_memory(void)
+/* Between two readings, where memory has a budget: what is used may change fast. statm is the one
+ * file that costs next to nothing; its descriptor is kept by who looks. Pages: all, resident, and of
+ * these those of files. */
+static void proc_look_at_memory(int statm)
 {
-    char room[8192];
-    uint64_t anon = 0;
-    proc_kb(proc_file("/proc/self/status", room, sizeof(room)), "\nRssAnon", &anon);
-    budget_resident(anon);
+    char room[256];
+    uint64_t resident, files;
+    ssize_t n = pread(statm, room, sizeof(room), 0);
+    if (n <= 0 || !proc_word(str_of(room, (size_t)n), 1, &resident) ||
+        !proc_word(str_of(room, (size_t)n), 2, &files) || files > resident)
+        return;
+    budget_resident((resident - files) * (uint64_t)sysconf(_SC_PAGESIZE));
+}
+
+/* How long it takes at the least until half of the budget, if there is one, is used. */
+static int64_t proc_next_look_ns(void)
+{
+    uint64_t limit = budget_limit(), half = limit / 2, used = budget_used();
+    if (!limit) return proc_every_ns;
+    uint64_t left = half > used ? half - used : 0;
+    if (left >= proc_growth_bytes_per_s) return proc_every_ns;
+    return MAX((int64_t)(left * 1000 / proc_growth_bytes_per_s) * 1000000, proc_memory_every_ns);
 }
 
 static void proc_run(void *ctx)
 {
     (void)ctx;
     int64_t due_ns = clock_mono_ns() + proc_every_ns;
+    unsigned readings = 0;
+    int statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     mtx_lock(&proc_mu);
     while (!proc_stopping) {
-        int64_t wait = budget_limit() ? proc_memory_every_ns : proc_every_ns;
-        if (cond_wait_until(&proc_wake, &proc_mu, clock_mono_ns() + wait)) continue;
+        int64_t until_ns = MIN(due_ns, clock_mono_ns() + proc_next_look_ns());
+        if (cond_wait_until(&proc_wake, &proc_mu, until_ns)) continue;
         mtx_unlock(&proc_mu);
-        bool all = clock_mono_ns() >= due_ns;
-        if (all) proc_refresh();
-        else proc_look_at_memory();
-        if (all) due_ns = clock_mono_ns() + proc_every_ns;
+        if (clock_mono_ns() >= due_ns) {
+            proc_refresh(++readings % COUNTS_EVERY == 0);
+            due_ns = clock_mono_ns() + proc_every_ns;
+        } else {
+            proc_look_at_memory(statm);
+        }
         mtx_lock(&proc_mu);
     }
     mtx_unlock(&proc_mu);
+    if (statm >= 0) close(statm);
 }
 
 void proc_start(void)
 {
     pthread_once(&proc_once, proc_init);
     assert(!proc_thread);
-    proc_refresh();
+    proc_refresh(true);
     proc_stopping = false;
     proc_thread = thread_start("proc-sampler", proc_run, NULL);
 }

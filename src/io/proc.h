@@ -1,8 +1,9 @@
 /* proc.h — what the kernel says of this process, read by one thread for all who ask.
  *
  * What        Memory (RssAnon, RssFile), CPU time, descriptors, address space and start time, from
- *             /proc/self; a sampler thread reads them every second, proc_latest() gives its last
- *             reading and touches no file.
+ *             /proc/self; a sampler thread reads memory and times every second, what is counted
+ *             (descriptors, traffic) every fifth; proc_latest() gives its last reading and touches
+ *             no file.
  * Invariants  proc_latest never waits; before the first reading all figures are 0 but the start
  *             time
  * Ownership   proc_start/proc_stop, once a process
