@@ -45,6 +45,7 @@ static const struct http_route routes[] = {
     { HTTP_GET, V1 "/status/buildinfo", api_status_build, 0, 0 },
     { HTTP_GET, V1 "/status/tsdb", api_status_tsdb, 0, 0 },
     { HTTP_GET, V1 "/status/tsdb/blocks", api_status_blocks, 0, 0 },
+    { HTTP_GET, V1 "/status/storage_io", api_status_storage_io, HTTP_IN_PLACE, 0 },
     { HTTP_GET, V1 "/status/active_queries", api_active_queries, 0, 0 },
     { HTTP_DELETE, V1 "/status/active_queries/:id", api_end_query, 0, 0 },
     { HTTP_GET, V1 "/features", api_features_get, 0, 0 },

@@ -56,6 +56,7 @@ void api_notifications_get(void *ctx, struct http_req *r, struct http_resp *w);
 void api_delete_series(void *ctx, struct http_req *r, struct http_resp *w);
 void api_clean_tombstones(void *ctx, struct http_req *r, struct http_resp *w);
 void api_snapshot(void *ctx, struct http_req *r, struct http_resp *w);
+void api_status_storage_io(void *ctx, struct http_req *r, struct http_resp *w);
 void api_status_blocks(void *ctx, struct http_req *r, struct http_resp *w);
 void api_features_get(void *ctx, struct http_req *r, struct http_resp *w);
 /* exemplars.c */

@@ -3,6 +3,7 @@
 #include "base/budget.h"
 #include "base/clock.h"
 #include "base/rfc3339.h"
+#include "io/choice.h"
 
 void api_status_config(void *ctx, struct http_req *r, struct http_resp *w)
 {
@@ -165,6 +166,29 @@ void api_notifications_get(void *ctx, struct http_req *r, struct http_resp *w)
         json_kstr(&j, S("text"), list.at[i].text);
         write_ktime(&j, S("date"), list.at[i].date_ns);
         json_kbool(&j, S("active"), true);
+        json_obj_end(&j);
+    }
+    json_arr_end(&j);
+    api_end(&j, w, NULL, 0, NULL, 0);
+}
+
+/* How files are read, and why so; `files` are those that are open. */
+void api_status_storage_io(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    struct io_state states[IO_STATES_MAX];
+    size_t n = io_states(states);
+    (void)ctx, (void)r;
+    struct json j = api_begin(w);
+    json_arr(&j);
+    for (size_t i = 0; i < n; i++) {
+        const struct io_state *s = &states[i];
+        json_obj(&j);
+        json_kstr(&j, S("kind"), str_z(io_kind_word(s->kind)));
+        json_kstr(&j, S("asked"), str_z(io_backend_word(s->asked)));
+        json_kstr(&j, S("backend"), str_z(io_backend_word(s->runs)));
+        json_kstr(&j, S("reason"), str_z(s->why));
+        json_ku64(&j, S("files"), s->files);
+        json_ku64(&j, S("bytes"), s->bytes);
         json_obj_end(&j);
     }
     json_arr_end(&j);

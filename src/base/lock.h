@@ -38,6 +38,8 @@ enum lock_rank {            /* read it downward, take it downward */
     LOCK_WAL,               /* wal.mu: the queue of encoded batches; never held over write() */
     /* io.fs_overlay: held over reads of the folder below; for tools, not for the server */
     LOCK_IO_OVERLAY,
+    /* io.ring: submitting direct reads, never held while waiting for one */
+    LOCK_IO_RING,
     LOCK_IO_CACHE,          /* io.cache: the page cache's shards */
     LOCK_POOL,              /* io.pool: queue of jobs */
     LOCK_LEAF               /* takes nothing after it: metrics, log ring, counters */

@@ -1,6 +1,7 @@
 #include "base/test.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,12 +99,24 @@ static void tmp_remove(void)
     tmp[0] = 0;
 }
 
+/* The runner sets handlers of its own around each test; the one for bus errors that the code under
+ * test has installed once (io/guard) goes on from test to test. */
+static struct sigaction bus;
+static bool bus_kept;
+static void bus_restore(void)
+{
+    if (bus_kept) sigaction(SIGBUS, &bus, NULL);
+}
+static void bus_keep(void) { bus_kept = sigaction(SIGBUS, NULL, &bus) == 0; }
+
 static void run_one(void **state)
 {
     struct test *t = *state;
     current_case = NULL;
     prng_fake_set(secrets);
+    bus_restore();
     t->run();
+    bus_keep();
     tmp_remove();
 }
 

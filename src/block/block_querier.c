@@ -13,7 +13,7 @@ struct block_querier {
     struct block *block;
     struct block_deleted *deleted;
     int64_t mint, maxt;
-    struct arena arena;                        /* labels, series, their chunks */
+    struct arena arena; /* labels, series, their chunks */
     struct symbol_memo symbols;
 };
 
@@ -42,6 +42,16 @@ static const struct series_ops block_series_ops = { .iterate = series_iterate };
 
 /* Series sets. */
 
+/* Where reads of chunks may be begun ahead (segments_wants), series are made up to AHEAD_MAX in
+ * front of the one that is given, and the chunks of each are wanted at once. How far grows with
+ * what is taken: who asks for one series reads no other's chunks. */
+enum { AHEAD_MAX = 64, AHEAD_BYTES_MAX = 2 << 20, AHEAD_GAP_BYTES = 64 << 10 };
+struct ahead_series {
+    struct series *s;
+    uint64_t bytes;
+    errc rc;
+};
+
 struct block_set {
     struct series_set base;
     struct block_querier *q;
@@ -49,6 +59,10 @@ struct block_set {
     size_t at, limit, given;
     int64_t mint, maxt;
     struct index_series entry;
+    struct ahead_series *ahead; /* a ring of AHEAD_MAX; NULL: none is made ahead */
+    size_t ahead_at, ahead_n, ahead_far;
+    uint64_t ahead_bytes; /* that are wanted for the ring */
+    struct err ahead_why; /* of the failed one, which is the ring's last */
 };
 
 /* The chunks that may show something; how many. */
@@ -86,17 +100,70 @@ static errc series_make(struct block_set *set, uint32_t ref, struct series **out
     return OK;
 }
 
-static errc set_next(struct series_set *base, struct series **out, struct err *e)
+/* The next series of those found that shows something; none: NULL. */
+static errc series_next(struct block_set *set, struct series **out, struct err *e)
 {
-    struct block_set *set = CONTAINER_OF(base, struct block_set, base);
     *out = NULL;
-    if (set->limit && set->given == set->limit) return OK;
     while (!*out && set->at < set->found.n) {
         struct err why = { 0 };
         errc rc = series_make(set, set->found.at[set->at++], out, &why);
         if (rc != OK && !block_may_skip(set->q->block, rc, &why))
             return err_set(e, rc, "block %.*s: %s", STR_ARG(block_dir(set->q->block)), why.msg);
     }
+    return OK;
+}
+
+/* Its chunks, those at one go that lie near each other in one segment; how many bytes, but for the
+ * length of the last of each. */
+static uint64_t chunks_want(const struct block_series *s)
+{
+    const struct index_chunk *c = s->chunks;
+    uint64_t bytes = 0;
+    for (size_t i = 0, k; i < s->n; i = k) {
+        for (k = i + 1; k < s->n && segment_of(c[k].ref) == segment_of(c[i].ref); k++)
+            if (c[k].ref <= c[k - 1].ref || c[k].ref - c[k - 1].ref > AHEAD_GAP_BYTES) break;
+        segments_want(s->q->block->segments, c[i].ref, c[k - 1].ref);
+        bytes += c[k - 1].ref - c[i].ref;
+    }
+    return bytes;
+}
+
+static bool ahead_ended(const struct block_set *set)
+{
+    if (!set->ahead_n) return false;
+    const struct ahead_series *last = &set->ahead[(set->ahead_at + set->ahead_n - 1) % AHEAD_MAX];
+    return last->rc != OK || !last->s;
+}
+
+/* Keeps the ring as full as it may be, but for one that is asked for now. */
+static errc series_next_ahead(struct block_set *set, struct series **out, struct err *e)
+{
+    set->ahead_far = MIN(set->ahead_far * 2 + 1, (size_t)AHEAD_MAX);
+    while (set->ahead_n < set->ahead_far && !ahead_ended(set) &&
+           (!set->ahead_n || set->ahead_bytes < AHEAD_BYTES_MAX)) {
+        struct ahead_series next = { 0 };
+        next.rc = series_next(set, &next.s, &set->ahead_why);
+        if (next.rc == OK && next.s)
+            next.bytes = chunks_want(CONTAINER_OF(next.s, struct block_series, base));
+        set->ahead_bytes += next.bytes;
+        set->ahead[(set->ahead_at + set->ahead_n++) % AHEAD_MAX] = next;
+    }
+    struct ahead_series one = set->ahead[set->ahead_at];
+    *out = one.s;
+    if (one.rc != OK) return err_set(e, one.rc, "%s", set->ahead_why.msg);
+    if (!one.s) return OK; /* the end stays where it is */
+    set->ahead_at = (set->ahead_at + 1) % AHEAD_MAX;
+    set->ahead_n--;
+    set->ahead_bytes -= one.bytes;
+    return OK;
+}
+
+static errc set_next(struct series_set *base, struct series **out, struct err *e)
+{
+    struct block_set *set = CONTAINER_OF(base, struct block_set, base);
+    *out = NULL;
+    if (set->limit && set->given == set->limit) return OK;
+    TRY(set->ahead ? series_next_ahead(set, out, e) : series_next(set, out, e));
     if (arena_spent(&set->q->arena)) return budget_query_error(e);
     if (*out) set->given++;
     return OK;
@@ -123,6 +190,9 @@ static errc querier_select(struct querier *base, struct matchers ms, const struc
         set->maxt = MIN(set->maxt, h->end);
     }
     if (h) set->limit = h->limit;
+    bool labels_only = h && str_eq(h->func, S("series"));
+    if (!labels_only && segments_wants(q->block->segments))
+        set->ahead = arena_zalloc(&q->arena, AHEAD_MAX * sizeof(*set->ahead));
     errc rc = block_select(q->block, ms, &set->found, e);
     if (rc != OK) set_free(&set->base);
     else *out = &set->base;

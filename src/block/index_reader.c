@@ -197,7 +197,8 @@ errc index_reader_open(
 {
     struct index_reader *r = NEW(struct index_reader);
     arena_init(&r->arena, &block_index_account, 0);
-    errc rc = reader_open(&r->reader, fs, path, backend, IO_RANDOM, e);
+    errc rc = reader_open(
+        &r->reader, fs, path, (struct read_as){ backend, IO_INDEX, IO_RANDOM }, e);
     if (rc == OK) rc = parts_open(r, e);
     account_charge(
         &block_index_account, (int64_t)((r->symbols.cap + r->groups.cap) * sizeof(uint32_t) +

@@ -251,7 +251,8 @@ errc index_scan_open(struct index_scan *out, struct fs *fs, str path, enum io_ba
 {
     struct scan k = { .s = out, .f = f, .name = name };
     *out = (struct index_scan){ 0 };
-    TRY(reader_open(&out->reader, fs, path, backend, IO_SEQUENTIAL, e));
+    TRY(reader_open(
+        &out->reader, fs, path, (struct read_as){ backend, IO_INDEX, IO_SEQUENTIAL }, e));
     uint64_t n = reader_size(out->reader);
     if (n) TRY(reader_pin(out->reader, 0, (size_t)n, &out->pin, e));
     out->bytes = out->pin.bytes;

@@ -6,7 +6,10 @@
 
 enum { GUESS_BYTES = 1024 };
 
-struct segments { VEC(struct reader *) files; uint64_t bytes; };
+struct segments {
+    VEC(struct reader *) files;
+    uint64_t bytes;
+};
 
 void segments_close(struct segments *s)
 {
@@ -30,7 +33,7 @@ static errc file_open(struct segments *s, struct fs *fs, str path, enum io_backe
 {
     struct reader *r = NULL;
     struct pin pin = { 0 };
-    TRY(reader_open(&r, fs, path, backend, pattern, e));
+    TRY(reader_open(&r, fs, path, (struct read_as){ backend, IO_CHUNKS, pattern }, e));
     vec_push(&s->files, r);
     s->bytes += reader_size(r);
     if (reader_size(r) < SEGMENT_HEADER_BYTES)
@@ -46,7 +49,7 @@ static errc files_open(struct segments *s, struct fs *fs, str dir, enum io_backe
     SCOPED(arena_fini) struct arena a = { 0 };
     fs_entries all = { 0 };
     errc rc = fs_list(fs, dir, &a, &all, e);
-    for (size_t i = 0; rc == OK && i < all.n; i++) {           /* sorted by name: six digits */
+    for (size_t i = 0; rc == OK && i < all.n; i++) { /* sorted by name: six digits */
         uint64_t number;
         if (all.at[i].is_dir || !str_u64(all.at[i].name, &number)) continue;
         rc = file_open(s, fs, path_join(&a, dir, all.at[i].name), backend, pattern, e);
@@ -154,6 +157,18 @@ errc segments_unpin_run(struct segment_run *r, struct err *e)
     errc rc = reader_unpin(&r->pin, e);
     *r = (struct segment_run){ 0 };
     return rc;
+}
+
+void segments_want(struct segments *s, uint64_t first, uint64_t last)
+{
+    uint32_t i = segment_of(first);
+    if (i >= s->files.n || !s->files.at[i] || segment_of(last) != i || last < first) return;
+    reader_want(s->files.at[i], segment_offset(first), last - first + GUESS_BYTES);
+}
+
+bool segments_wants(const struct segments *s)
+{
+    return s->files.n && s->files.at[0] && reader_wants(s->files.at[0]);
 }
 
 errc segments_pin(struct segments *s, uint64_t ref, struct segment_pin *out, struct err *e)

@@ -37,6 +37,11 @@ MUST_USE errc segments_pin(
 /* ERR_IO: throw away what was decoded; the zero pin is fine */
 MUST_USE errc segments_unpin(struct segment_pin *p, struct err *e);
 
+/* The chunks from the first of these refs to the last, which lie in one segment, will be pinned
+ * soon: io/reader's reader_want. */
+void segments_want(struct segments *s, uint64_t first, uint64_t last);
+bool segments_wants(const struct segments *s);                 /* it means something */
+
 /* Chunks that follow each other, as those of a series do, at one go: from the first of them to the
  * last, which lie in one segment. Both refs and those between are asked for one by one. */
 struct segment_run { uint64_t first; struct pin pin; };

@@ -178,7 +178,8 @@ static errc scan_file(struct chunk_disk *d, uint32_t n, uint64_t *good, chunk_fo
     SCOPED(arena_finip) struct arena a = { 0 };
     struct scan s = { 0 };
     *good = 0;
-    TRY(reader_open(&s.r, d->fs, chunk_file_path(&a, d->dir, n), d->backend, IO_SEQUENTIAL, e));
+    TRY(reader_open(&s.r, d->fs, chunk_file_path(&a, d->dir, n),
+        (struct read_as){ d->backend, IO_HEAD, IO_SEQUENTIAL }, e));
     s.size = reader_size(s.r);
     errc rc = scan_records(&s, n, good, found, ctx, what, e);
     errc unpinned = reader_unpin(&s.window, rc == OK ? e : NULL);
@@ -609,8 +610,8 @@ static errc file_get(
     if (!have) {
         SCOPED(arena_finip) struct arena a = { 0 };
         struct reader *mine = NULL;
-        errc rc =
-            reader_open(&mine, d->fs, chunk_file_path(&a, d->dir, n), d->backend, IO_RANDOM, e);
+        errc rc = reader_open(&mine, d->fs, chunk_file_path(&a, d->dir, n),
+            (struct read_as){ d->backend, IO_HEAD, IO_RANDOM }, e);
         if (rc != OK) {
             file_put(d, f);
             return rc;

@@ -18,7 +18,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static const struct { int errnum; errc rc;
+static const struct {
+    int errnum;
+    errc rc;
 } errnos[] = {
     { ENOENT, ERR_NOT_FOUND },
     { ENOTDIR, ERR_NOT_FOUND },
@@ -76,7 +78,11 @@ errc fs_open(struct file **out, struct fs *fs, str path, unsigned flags, struct 
 {
     assert(flags & (FS_READ | FS_WRITE));
     assert((flags & FS_WRITE) || !(flags & (FS_CREATE | FS_EXCL | FS_TRUNC)));
+    assert(!((flags & FS_WRITE) && (flags & FS_DIRECT)));
     TRY(fs_path_check(path, false, e));
+    if ((flags & FS_DIRECT) && !fs->ops->has_direct)
+        return err_set(e, ERR_UNSUPPORTED, "%.*s: no direct I/O on the %s file system",
+            STR_ARG(path), fs->ops->kind);
     int64_t t0 = stall_begin();
     struct file *f = NULL;
     errc rc = fs->ops->open(&f, fs, path, flags, e);

@@ -22,7 +22,16 @@
 
 struct fs;
 struct file;
-enum fs_open_flags { FS_READ = 1, FS_WRITE = 2, FS_CREATE = 4, FS_EXCL = 8, FS_TRUNC = 16 };
+/* FS_DIRECT: reads pass by the kernel's cache; their memory, offset and length are multiples of
+ * 4096. ERR_UNSUPPORTED where that cannot be. */
+enum fs_open_flags {
+    FS_READ = 1,
+    FS_WRITE = 2,
+    FS_CREATE = 4,
+    FS_EXCL = 8,
+    FS_TRUNC = 16,
+    FS_DIRECT = 32
+};
 struct fs_stat { uint64_t size_bytes; int64_t mtime_ms; bool is_dir; };
 struct fs_entry { str name; bool is_dir; };
 typedef VEC(struct fs_entry) fs_entries;

@@ -20,6 +20,7 @@ enum { FS_PATH_MAX = 4096 };
 
 struct fs_ops {
     const char *kind;
+    bool has_direct; /* open knows FS_DIRECT */
     errc (*open)(struct file **out, struct fs *fs, str path, unsigned flags, struct err *e);
     errc (*sync_dir)(struct fs *fs, str dir, struct err *e);
     errc (*rename)(struct fs *fs, str from, str to, struct err *e);
@@ -49,11 +50,20 @@ struct file_ops {
     void (*close)(struct file *f);
 };
 
-struct fs { const struct fs_ops *ops; str root; };             /* const after init */
-struct file { const struct file_ops *ops; struct fs *fs; str path; };
-struct fs_lock { struct fs *fs; };
+struct fs {
+    const struct fs_ops *ops;
+    str root;
+}; /* const after init */
+struct file {
+    const struct file_ops *ops;
+    struct fs *fs;
+    str path;
+};
+struct fs_lock {
+    struct fs *fs;
+};
 
-int file_fd(const struct file *f);                             /* -1: no descriptor */
+int file_fd(const struct file *f); /* -1: no descriptor */
 
 /* The failure of a call in words, "open data/wal/00000000: no such file or directory", and its
  * code. */

@@ -21,12 +21,19 @@ enum { FILE_MODE = 0666, DIR_MODE = 0777, IOV_BATCH = 64, RW_MAX = 1 << 30 };
 
 struct fs_real {
     struct fs base;
-    char *root;                        /* as a C string; const after init */
+    char *root; /* as a C string; const after init */
     /* -1 until first used; set once, by whoever opens it first (acquire/release) */
     _Atomic int root_fd;
 };
-struct file_real { struct file base; int fd; };
-struct fs_real_lock { struct fs_lock base; int fd; char path[FS_PATH_MAX]; };
+struct file_real {
+    struct file base;
+    int fd;
+};
+struct fs_real_lock {
+    struct fs_lock base;
+    int fd;
+    char path[FS_PATH_MAX];
+};
 
 static struct fs_real *real_of(struct fs *fs) { return CONTAINER_OF(fs, struct fs_real, base); }
 static int real_fd(const struct file *f)
@@ -61,7 +68,7 @@ static errc real_root(struct fs_real *fs, int *out, struct err *e)
         if (atomic_compare_exchange_strong_explicit(
                 &fs->root_fd, &have, fd, memory_order_acq_rel, memory_order_acquire))
             have = fd;
-        else close(fd);                /* another thread was first; have is its descriptor */
+        else close(fd); /* another thread was first; have is its descriptor */
     }
     *out = have;
     return OK;
@@ -184,6 +191,11 @@ static int real_open_flags(unsigned flags)
     return o;
 }
 
+static errc real_no_direct(struct err *e, str path)
+{
+    return err_set(e, ERR_UNSUPPORTED, "%.*s: the file system has no direct I/O", STR_ARG(path));
+}
+
 static errc real_open(struct file **out, struct fs *base, str path, unsigned flags, struct err *e)
 {
     int root;
@@ -192,9 +204,11 @@ static errc real_open(struct file **out, struct fs *base, str path, unsigned fla
     const char *p = real_cpath(room, path);
     int fd;
     do
-        fd = (flags & FS_WRITE) ? openat(root, p, real_open_flags(flags), FILE_MODE)
-                                : real_openat_quiet(root, p, O_RDONLY);
+        fd = (flags & FS_WRITE)
+                 ? openat(root, p, real_open_flags(flags), FILE_MODE)
+                 : real_openat_quiet(root, p, O_RDONLY | ((flags & FS_DIRECT) ? O_DIRECT : 0));
     while (fd < 0 && errno == EINTR);
+    if (fd < 0 && (flags & FS_DIRECT) && errno == EINVAL) return real_no_direct(e, path);
     if (fd < 0) return fs_errno(e, errno, "open", base, path);
     struct stat st;
     int bad = fstat(fd, &st) < 0 ? errno : S_ISDIR(st.st_mode) ? EISDIR : 0;
@@ -420,6 +434,7 @@ static void real_free(struct fs *base)
 
 static const struct fs_ops real_ops = {
     .kind = "real",
+    .has_direct = true,
     .open = real_open,
     .sync_dir = real_sync_dir,
     .rename = real_rename,

@@ -315,7 +315,7 @@ TEST(fs_sim_is_read_through_the_cache)
     struct pin p = { 0 };
     struct file *f = sim_file(fs, S("f"));
     put(f, 0, 'q', 50000);
-    EXPECT_OK(reader_open(&r, fs, S("f"), IO_MMAP, IO_RANDOM, NULL));
+    EXPECT_OK(reader_open(&r, fs, S("f"), (struct read_as){ IO_MMAP, IO_LOG, IO_RANDOM }, NULL));
     EXPECT_EQ(reader_backend(r), IO_BUFFERED);
     EXPECT_OK(reader_pin(r, 20000, 30000, &p, NULL));
     EXPECT_EQ(p.bytes.p[29999], 'q');

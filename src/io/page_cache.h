@@ -1,11 +1,15 @@
-/* page_cache.h — extents of files, read once and shared by all buffered readers, within a budget.
+/* page_cache.h — extents of files, read once and shared by all buffered and direct readers, within
+ * a budget.
  *
  * What        A frame holds one extent (a power of two of bytes, at a multiple of it) of one file.
  *             Frames are found by (file, extent), read on a miss by the one who missed, waited for
- *             by the others, and dropped by S3-FIFO, which one long scan cannot flush.
+ *             by the others, and dropped by S3-FIFO, which one long scan cannot flush. Frames of
+ *             direct sources may be asked for ahead: many reads are in flight then, and neighbours
+ *             come by one read.
  * Invariants  (1) A pinned frame stays and does not change. (2) size <= limit, but for pinned
- *             frames. (3) In builds with fault points a frame's checksum is compared on every hit:
- *             nobody writes to cached bytes.
+ *             frames. (3) A frame's checksum is taken when its bytes come in and compared by
+ *             cache_check; in builds with fault points on every hit, too: nobody writes to cached
+ *             bytes.
  * Ownership   cache_pin lends a frame until cache_unpin. One cache a process.
  * Threads     any. Locks: LOCK_IO_CACHE, one a shard, never held over a read.
  * Errors      ERR_IO of the read (nothing is cached, the next pin tries again), ERR_CORRUPT
@@ -17,25 +21,44 @@
 
 #include "io/fs.h"
 
+#include <stdatomic.h>
+
 struct cache_frame;
+
+/* A file as the cache knows it; lies in its reader. */
+struct cache_source {
+    struct file *file;
+    uint64_t id; /* of cache_file_id */
+    uint64_t device;
+    uint32_t extent_bytes;
+    bool direct;              /* the file was opened with FS_DIRECT, ring_ready() is OK */
+    _Atomic uint32_t loading; /* its reads in the ring; release by the last touch of each */
+};
 
 /* a number that no file had before */
 uint64_t cache_file_id(void);
 
 /* `need`: at least so many bytes of the extent must be there; a frame that was read when the file
  * was shorter is read again. */
-MUST_USE errc cache_pin(struct cache_frame **out, struct file *f, uint64_t file_id, uint64_t extent,
-    uint32_t extent_bytes, size_t need, struct err *e);
+MUST_USE errc cache_pin(
+    struct cache_frame **out, struct cache_source *s, uint64_t extent, size_t need, struct err *e);
+/* Extents [from, to) are wanted soon: those that are not there are under way when it returns. Only
+ * for direct sources. Failures show at the pin. */
+void cache_want(struct cache_source *s, uint64_t from, uint64_t to);
+/* the bytes are what came in: ERR_CORRUPT */
+MUST_USE errc cache_check(const struct cache_frame *fr, const struct file *f, struct err *e);
 /* shorter than the extent at the end of the file */
 str cache_bytes(const struct cache_frame *fr);
 void cache_unpin(struct cache_frame *fr);
-/* its frames go; pinned ones at their unpin */
-void cache_forget(uint64_t file_id);
+/* its frames go, pinned ones at their unpin; waits for reads that are under way */
+void cache_forget(struct cache_source *s);
 
 /* shrinks at once; the default is 256 MiB */
 void cache_set_limit(uint64_t bytes);
 
-struct cache_stats { uint64_t hits, misses, evictions, size_bytes, limit_bytes; };
+struct cache_stats {
+    uint64_t hits, misses, evictions, size_bytes, limit_bytes;
+};
 struct cache_stats cache_stats(void);
 
 #endif

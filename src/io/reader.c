@@ -1,11 +1,19 @@
 #include "io/reader.h"
 
+#include "io/choice.h"
+#include "io/reader_impl.h"
 #include "io/work.h"
 
-#include "io/reader_impl.h"
+#include "base/metric.h"
 
-static const struct { const char *word; enum io_backend backend; } backend_words[] = {
-    { "auto", IO_AUTO }, { "mmap", IO_MMAP }, { "buffered", IO_BUFFERED }, { "direct", IO_DIRECT },
+static const struct {
+    const char *word;
+    enum io_backend backend;
+} backend_words[] = {
+    { "auto", IO_AUTO },
+    { "mmap", IO_MMAP },
+    { "buffered", IO_BUFFERED },
+    { "direct", IO_DIRECT },
 };
 
 bool io_backend_parse(str word, enum io_backend *out)
@@ -18,13 +26,43 @@ bool io_backend_parse(str word, enum io_backend *out)
     return false;
 }
 
-/* auto is mmap: one copy less, and the kernel shares its cache with what writes the files. */
-errc reader_open(struct reader **out, struct fs *fs, str path, enum io_backend backend,
-    enum io_pattern pattern, struct err *e)
+const char *io_backend_word(enum io_backend b)
 {
-    if (backend == IO_DIRECT)
-        return err_set(
-            e, ERR_UNSUPPORTED, "%.*s: reading by direct I/O is not supported", STR_ARG(path));
+    for (size_t i = 0; i < ARRAY_LEN(backend_words); i++)
+        if (backend_words[i].backend == b) return backend_words[i].word;
+    return "";
+}
+
+/* A descriptor of its own, which takes the place of *f. */
+static errc direct_open(
+    struct reader **out, struct fs *fs, struct file **f, enum io_pattern pattern, struct err *e)
+{
+    struct file *direct = NULL;
+    TRY(fs_open(&direct, fs, file_path(*f), FS_READ | FS_DIRECT, e));
+    errc rc = reader_direct_new(out, direct, pattern, e);
+    if (rc == OK) {
+        struct file *plain = *f;
+        *f = direct;
+        direct = plain;
+    }
+    file_close(direct);
+    return rc;
+}
+
+/* What was asked for, or what can be. */
+static struct reader *backend_open(
+    struct fs *fs, struct file **f, uint64_t size, struct read_as as, enum io_backend asked)
+{
+    struct err why = { 0 };
+    struct reader *r = NULL;
+    if (asked == IO_MMAP && (r = reader_mmap_new(*f, size, as.pattern)) != NULL) return r;
+    if (asked == IO_DIRECT && direct_open(&r, fs, f, as.pattern, &why) == OK) return r;
+    if (asked == IO_DIRECT) io_fell_back(as.kind, asked, IO_BUFFERED, err_str(&why));
+    return reader_buffered_new(*f, as.pattern);
+}
+
+errc reader_open(struct reader **out, struct fs *fs, str path, struct read_as as, struct err *e)
+{
     struct file *f = NULL;
     uint64_t size;
     TRY(fs_open(&f, fs, path, FS_READ, e));
@@ -33,11 +71,14 @@ errc reader_open(struct reader **out, struct fs *fs, str path, enum io_backend b
         file_close(f);
         return rc;
     }
-    struct reader *r = backend == IO_BUFFERED ? NULL : reader_mmap_new(f, size, pattern);
-    if (!r) r = reader_buffered_new(pattern);
+    enum io_backend asked = as.backend ? as.backend : io_choose(f, size, as.kind);
+    struct reader *r = backend_open(fs, &f, size, as, asked);
     r->file = f;
+    r->kind = as.kind;
+    r->opened_bytes = size;
     atomic_init(&r->size, size);
     atomic_init(&r->refs, 1);
+    io_opened(r->kind, r->ops->backend, 1, (int64_t)size);
     *out = r;
     return OK;
 }
@@ -61,11 +102,37 @@ static void reader_unref(struct reader *r)
 {
     if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1) return;
     struct file *f = r->file;
+    io_opened(r->kind, r->ops->backend, -1, -(int64_t)r->opened_bytes);
     r->ops->free(r);
     file_close(f);
 }
 
+/* ---- what is read, counted ---- */
+
 _Thread_local struct io_work io_work;
+
+COUNTER_VEC(m_pins, "epimetheus_io_pins_total", "Ranges of files that were asked for.", "backend")
+COUNTER_VEC(m_bytes, "epimetheus_io_pinned_bytes_total", "Bytes of these ranges.", "backend")
+COUNTER_VEC(m_misses, "epimetheus_io_misses_total",
+    "Reads that had to wait for the disk or the kernel (mmap: as far as it was watched).",
+    "backend")
+COUNTER_VEC(m_stalled, "epimetheus_io_stalled_seconds_total", "Time that these waited.", "backend")
+
+/* What a thread has counted goes to the metrics now and then: a pin pays no shared write. */
+static void work_flush(enum io_backend b, bool missed)
+{
+    enum { EVERY = 16 };
+    static _Thread_local struct io_count told[IO_BACKENDS];
+    const struct io_count *now = &io_work.by[b];
+    struct io_count *was = &told[b];
+    if (LIKELY(!missed && now->pins - was->pins < EVERY)) return;
+    str word = str_z(io_backend_word(b));
+    metric_add_to(METRIC_WITH(&m_pins, word), (double)(now->pins - was->pins));
+    metric_add_to(METRIC_WITH(&m_bytes, word), (double)(now->bytes - was->bytes));
+    metric_add_to(METRIC_WITH(&m_misses, word), (double)(now->misses - was->misses));
+    metric_add_to(METRIC_WITH(&m_stalled, word), (double)(now->stalled_ns - was->stalled_ns) / 1e9);
+    *was = *now;
+}
 
 errc reader_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struct err *e)
 {
@@ -75,10 +142,15 @@ errc reader_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struc
             "%.*s: %zu bytes at %" PRIu64 " reach past the end at %" PRIu64,
             STR_ARG(file_path(r->file)), n, off, size);
     struct pin p = { .bytes = S(""), .reader = r };
+    struct io_count *count = &io_work.by[r->ops->backend];
+    uint64_t misses = count->misses;
     if (n) TRY(r->ops->pin(r, off, n, &p, e));
     assert(p.bytes.n == n);
     io_work.pins++;
     io_work.bytes += n;
+    count->pins++;
+    count->bytes += n;
+    work_flush(r->ops->backend, count->misses != misses);
     /* the caller's own reference keeps r alive until here */
     atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
     *out = p;
@@ -98,4 +170,16 @@ errc reader_unpin(struct pin *p, struct err *e)
 void reader_close(struct reader *r)
 {
     if (r) reader_unref(r);
+}
+
+void reader_want(struct reader *r, uint64_t off, uint64_t n)
+{
+    if (n && r->ops->want) r->ops->want(r, off, n);
+}
+bool reader_wants(const struct reader *r) { return r->ops->want != NULL; }
+
+errc reader_check(const struct pin *p, struct err *e)
+{
+    struct reader *r = p->reader;
+    return r && p->bytes.n && r->ops->check ? r->ops->check(r, p, e) : OK;
 }

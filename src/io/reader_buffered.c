@@ -1,19 +1,45 @@
-/* The buffered backend: extents of the page cache. A pin within one extent points into its frame. A
- * pin over several is copied into a buffer of its own, and one above BYPASS_BYTES is read straight
- * into such a buffer: it would push out more than it is likely to bring back. These private buffers
- * are bounded in sum.
+/* The buffered and the direct backend: extents of the page cache, filled by pread or past the
+ * kernel's cache by the ring. A pin within one extent points into its frame. A pin over several is
+ * copied into a buffer of its own; a buffered one above BYPASS_BYTES is read straight into such a
+ * buffer: it would push out more than it is likely to bring back. These private buffers are bounded
+ * in sum.
+ *
+ * For a buffered file the kernel reads ahead, as the pattern lets it. For a direct one nobody does
+ * but us: what reader_want tells, the extents of a long pin all at once, and of a file read in
+ * sequence AHEAD_BYTES in front of the newest pin.
  */
+#include "io/fs_impl.h"
 #include "io/page_cache.h"
 #include "io/reader_impl.h"
+#include "io/ring.h"
+#include "io/work.h"
 
-enum { EXTENT_RANDOM = 16 << 10, EXTENT_SEQUENTIAL = 128 << 10, BYPASS_BYTES = 1 << 20 };
+#include "base/clock.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+enum {
+    EXTENT_RANDOM = 16 << 10,
+    EXTENT_SEQUENTIAL = 128 << 10,
+    EXTENT_DIRECT_SEQUENTIAL = RING_READ_MAX,
+    BYPASS_BYTES = 1 << 20,
+    AHEAD_BYTES = 1 << 20
+};
 static const uint64_t private_max = (uint64_t)1 << 30;
 
 ACCOUNT(pins_account, "pinned_reads")
 
-/* const after init */
-struct reader_buffered { struct reader base; uint64_t file_id; uint32_t extent_bytes; };
-struct private_buf { size_t n; uint8_t at[]; };
+struct reader_buffered {
+    struct reader base;
+    struct cache_source source;
+    bool ahead;                /* read ahead; const after init */
+    _Atomic uint64_t ahead_to; /* the extent up to which was read ahead; relaxed */
+};
+struct private_buf {
+    size_t n;
+    uint8_t at[];
+};
 
 /* pin.frame is a frame, or a private buffer with its lowest bit set: both are aligned. */
 static void *private_tag(struct private_buf *b) { return (void *)((uintptr_t)b | 1); }
@@ -50,21 +76,40 @@ static void private_free(struct private_buf *b)
 static errc rb_read_around(struct reader *r, uint64_t off, struct private_buf *b, struct err *e)
 {
     size_t got = 0;
+    int64_t since = clock_mono_ns();
     TRY(file_pread(r->file, b->at, b->n, off, &got, e));
+    io_work.by[IO_BUFFERED].misses++;
+    io_work.by[IO_BUFFERED].stalled_ns += (uint64_t)(clock_mono_ns() - since);
     if (got == b->n) return OK;
     return err_set(
         e, ERR_IO, "%.*s: cut short at %" PRIu64, STR_ARG(file_path(r->file)), off + got);
 }
 
+static void rb_want(struct reader *r, uint64_t off, uint64_t n)
+{
+    struct cache_source *s = &rb_of(r)->source;
+    uint64_t size = reader_size(r), to = MIN(n > size - MIN(off, size) ? size : off + n, size);
+    if (off >= to) return;
+    cache_want(s, off / s->extent_bytes, (to + s->extent_bytes - 1) / s->extent_bytes);
+}
+
+/* The extents of a long pin, a window at a time, the next one while this one is copied. */
+static void rb_want_window(struct reader *r, uint64_t from, uint64_t to)
+{
+    if (r->ops->want && from < to) rb_want(r, from, MIN(to - from, (uint64_t)AHEAD_BYTES));
+}
+
 static errc rb_copy(struct reader *r, uint64_t off, struct private_buf *b, struct err *e)
 {
-    const struct reader_buffered *rb = rb_of(r);
+    struct cache_source *s = &rb_of(r)->source;
+    uint64_t end = off + b->n;
+    rb_want_window(r, off, end);
     for (size_t at = 0; at < b->n;) {
-        size_t skip = (size_t)((off + at) % rb->extent_bytes),
-               step = MIN(b->n - at, rb->extent_bytes - skip);
+        size_t skip = (size_t)((off + at) % s->extent_bytes),
+               step = MIN(b->n - at, s->extent_bytes - skip);
         struct cache_frame *fr;
-        TRY(cache_pin(&fr, r->file, rb->file_id, (off + at) / rb->extent_bytes, rb->extent_bytes,
-            skip + step, e));
+        if (at % (AHEAD_BYTES / 2) < step) rb_want_window(r, off + at + AHEAD_BYTES / 2, end);
+        TRY(cache_pin(&fr, s, (off + at) / s->extent_bytes, skip + step, e));
         memcpy(b->at + at, cache_bytes(fr).p + skip, step);
         cache_unpin(fr);
         at += step;
@@ -76,7 +121,8 @@ static errc rb_pin_private(struct reader *r, uint64_t off, size_t n, struct pin 
 {
     struct private_buf *b;
     TRY(private_new(&b, r, n, e));
-    errc rc = n > BYPASS_BYTES ? rb_read_around(r, off, b, e) : rb_copy(r, off, b, e);
+    bool around = n > BYPASS_BYTES && !rb_of(r)->source.direct;
+    errc rc = around ? rb_read_around(r, off, b, e) : rb_copy(r, off, b, e);
     if (rc != OK) {
         private_free(b);
         return rc;
@@ -86,17 +132,39 @@ static errc rb_pin_private(struct reader *r, uint64_t off, size_t n, struct pin 
     return OK;
 }
 
+/* In sequence: half of what is read ahead was used up, so the next half is asked for. */
+static void rb_read_ahead(struct reader *r, uint64_t extent)
+{
+    struct reader_buffered *rb = rb_of(r);
+    uint64_t window = AHEAD_BYTES / rb->source.extent_bytes,
+             to = atomic_load_explicit(&rb->ahead_to, memory_order_relaxed);
+    bool jumped = extent >= to || extent + 2 * window < to;
+    if (!jumped && to - extent > window / 2) return;
+    if (!atomic_compare_exchange_strong_explicit(
+            &rb->ahead_to, &to, extent + window, memory_order_relaxed, memory_order_relaxed))
+        return;
+    uint64_t from = jumped ? extent : to, step = rb->source.extent_bytes;
+    rb_want(r, from * step, (extent + window - from) * step);
+}
+
 static errc rb_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struct err *e)
 {
-    const struct reader_buffered *rb = rb_of(r);
-    uint64_t extent = off / rb->extent_bytes;
-    size_t skip = (size_t)(off % rb->extent_bytes);
-    if (n > rb->extent_bytes - skip) return rb_pin_private(r, off, n, out, e);
+    struct reader_buffered *rb = rb_of(r);
+    uint64_t extent = off / rb->source.extent_bytes;
+    size_t skip = (size_t)(off % rb->source.extent_bytes);
+    if (rb->ahead) rb_read_ahead(r, extent);
+    if (n > rb->source.extent_bytes - skip) return rb_pin_private(r, off, n, out, e);
     struct cache_frame *fr;
-    TRY(cache_pin(&fr, r->file, rb->file_id, extent, rb->extent_bytes, skip + n, e));
+    TRY(cache_pin(&fr, &rb->source, extent, skip + n, e));
     out->bytes = str_slice(cache_bytes(fr), skip, skip + n);
     out->frame = fr;
     return OK;
+}
+
+/* A private buffer was copied from frames whose sums are taken; its own bytes belong to one pin. */
+static errc rb_check(struct reader *r, const struct pin *p, struct err *e)
+{
+    return private_of(p->frame) ? OK : cache_check(p->frame, r->file, e);
 }
 
 static errc rb_unpin(struct reader *r, struct pin *p, struct err *e)
@@ -117,19 +185,68 @@ static errc rb_resize(struct reader *r, uint64_t size, struct err *e)
 
 static void rb_free(struct reader *r)
 {
-    cache_forget(rb_of(r)->file_id);
+    cache_forget(&rb_of(r)->source);
     mem_free(rb_of(r));
 }
 
 static const struct reader_ops rb_ops = {
-    .backend = IO_BUFFERED, .pin = rb_pin, .unpin = rb_unpin, .resize = rb_resize, .free = rb_free,
+    .backend = IO_BUFFERED,
+    .pin = rb_pin,
+    .unpin = rb_unpin,
+    .check = rb_check,
+    .resize = rb_resize,
+    .free = rb_free,
+};
+static const struct reader_ops rd_ops = {
+    .backend = IO_DIRECT,
+    .pin = rb_pin,
+    .unpin = rb_unpin,
+    .want = rb_want,
+    .check = rb_check,
+    .resize = rb_resize,
+    .free = rb_free,
 };
 
-struct reader *reader_buffered_new(enum io_pattern pattern)
+static struct reader_buffered *rb_new(
+    struct file *f, const struct reader_ops *ops, uint32_t extent_bytes)
 {
     struct reader_buffered *rb = NEW(struct reader_buffered);
-    rb->base.ops = &rb_ops;
-    rb->file_id = cache_file_id();
-    rb->extent_bytes = pattern == IO_RANDOM ? EXTENT_RANDOM : EXTENT_SEQUENTIAL;
-    return &rb->base;
+    rb->base.ops = ops;
+    rb->source = (struct cache_source){ .file = f,
+        .id = cache_file_id(),
+        .extent_bytes = extent_bytes,
+        .direct = ops->backend == IO_DIRECT };
+    return rb;
+}
+
+struct reader *reader_buffered_new(struct file *f, enum io_pattern pattern)
+{
+    bool random = pattern == IO_RANDOM;
+    /* advice: its failure costs nothing */
+    if (file_fd(f) >= 0)
+        posix_fadvise(file_fd(f), 0, 0, random ? POSIX_FADV_RANDOM : POSIX_FADV_SEQUENTIAL);
+    return &rb_new(f, &rb_ops, random ? EXTENT_RANDOM : EXTENT_SEQUENTIAL)->base;
+}
+
+/* Some file systems take the flag and refuse the reads. */
+static errc direct_probe(struct file *f, struct err *e)
+{
+    SCOPED(mem_freep) void *room = mem_aligned(RING_ALIGN, RING_ALIGN);
+    size_t got;
+    struct err why = { 0 };
+    if (file_pread(f, room, RING_ALIGN, 0, &got, &why) == OK) return OK;
+    return err_set(e, ERR_UNSUPPORTED, "%s", why.msg);
+}
+
+errc reader_direct_new(struct reader **out, struct file *f, enum io_pattern pattern, struct err *e)
+{
+    struct stat st;
+    TRY(ring_ready(e));
+    TRY(direct_probe(f, e));
+    struct reader_buffered *rb =
+        rb_new(f, &rd_ops, pattern == IO_RANDOM ? EXTENT_RANDOM : EXTENT_DIRECT_SEQUENTIAL);
+    rb->ahead = pattern == IO_SEQUENTIAL;
+    if (fstat(file_fd(f), &st) == 0) rb->source.device = st.st_dev;
+    *out = &rb->base;
+    return OK;
 }

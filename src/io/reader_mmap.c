@@ -10,18 +10,26 @@
 #include "io/fs_impl.h"
 #include "io/guard.h"
 #include "io/reader_impl.h"
+#include "io/work.h"
+
+#include "base/clock.h"
 
 #include <sys/mman.h>
 
 enum { MAP_GROW_MIN = 1 << 20, LEFT_BEHIND_BYTES = 4 << 20 };
 
-struct map_part { uint8_t *at; size_t n; struct guard *guard; struct map_part *older; };
+struct map_part {
+    uint8_t *at;
+    size_t n;
+    struct guard *guard;
+    struct map_part *older;
+};
 struct reader_mmap {
     struct reader base;
-    enum io_pattern pattern;           /* const after init */
+    enum io_pattern pattern; /* const after init */
     /* NULL: the file was empty; release after mapping, acquire before a pin */
     struct map_part *_Atomic newest;
-    _Atomic uint64_t dropped;          /* of the newest map, in bytes; relaxed */
+    _Atomic uint64_t dropped; /* of the newest map, in bytes; relaxed */
 };
 
 static struct reader_mmap *rm_of(struct reader *r)
@@ -64,15 +72,45 @@ static void rm_leave_behind(struct reader_mmap *rm, const struct map_part *m, ui
         madvise(m->at + from, (size_t)(to - from), MADV_DONTNEED);
 }
 
+/* For who wants to know what faults cost: the pages are asked for in the kernel's books first, and
+ * those that are not there are waited for here, by the clock. */
+static void rm_watch(const struct map_part *m, uint64_t off, size_t n)
+{
+    enum { PAGE = 4096, PAGES = 64 };
+    struct io_count *count = &io_work.by[IO_MMAP];
+    unsigned char there[PAGES];
+    bool missed = false;
+    for (uint64_t at = off - off % PAGE, end = off + n; at < end; at += PAGES * PAGE) {
+        size_t pages = (size_t)((MIN(end - at, (uint64_t)PAGES * PAGE) + PAGE - 1) / PAGE);
+        if (mincore(m->at + at, pages * PAGE, there) < 0) return;
+        for (size_t i = 0; i < pages; i++) {
+            if (there[i] & 1) continue;
+            int64_t since = clock_mono_ns();
+            (void)*(volatile const uint8_t *)(m->at + at + i * PAGE);
+            count->stalled_ns += (uint64_t)(clock_mono_ns() - since);
+            missed = true;
+        }
+    }
+    if (missed) count->misses++;
+    else count->hits++;
+}
+
 static errc rm_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struct err *e)
 {
     struct map_part *m = atomic_load_explicit(&rm_of(r)->newest, memory_order_acquire);
     assert(m && off + n <= m->n);
     if (guard_faulted(m->guard)) return rm_fault(r, e);
     if (rm_of(r)->pattern == IO_SEQUENTIAL) rm_leave_behind(rm_of(r), m, off);
+    if (io_work.watched) rm_watch(m, off, n);
     out->bytes = str_of(m->at + off, n);
     out->frame = m;
     return OK;
+}
+
+static errc rm_check(struct reader *r, const struct pin *p, struct err *e)
+{
+    const struct map_part *m = p->frame;
+    return guard_faulted(m->guard) ? rm_fault(r, e) : OK;
 }
 
 static errc rm_unpin(struct reader *r, struct pin *p, struct err *e)
@@ -121,7 +159,12 @@ static void rm_free(struct reader *r)
 }
 
 static const struct reader_ops rm_ops = {
-    .backend = IO_MMAP, .pin = rm_pin, .unpin = rm_unpin, .resize = rm_resize, .free = rm_free,
+    .backend = IO_MMAP,
+    .pin = rm_pin,
+    .unpin = rm_unpin,
+    .check = rm_check,
+    .resize = rm_resize,
+    .free = rm_free,
 };
 
 struct reader *reader_mmap_new(struct file *f, uint64_t size, enum io_pattern pattern)

@@ -1,10 +1,24 @@
-#include "io/fs.h"
+#include "io/fs_sim.h"
 #include "io/page_cache.h"
 #include "io/reader.h"
+#include "io/ring.h"
+#include "io/thread.h"
+#include "io/work.h"
 
 #include "base/test.h"
 
-static const enum io_backend backends[] = { IO_MMAP, IO_BUFFERED };
+static const enum io_backend backends[] = { IO_MMAP, IO_BUFFERED, IO_DIRECT };
+
+static struct read_as as(enum io_backend b, enum io_pattern pattern)
+{
+    return (struct read_as){ b, IO_CHUNKS, pattern };
+}
+
+/* The folder of a test may lie where direct I/O is refused; then buffered runs in its place. */
+static bool runs_as(const struct reader *r, enum io_backend b)
+{
+    return reader_backend(r) == b || (b == IO_DIRECT && reader_backend(r) == IO_BUFFERED);
+}
 
 static uint8_t byte_at(size_t i) { return (uint8_t)(i * 7 + (i >> 8) * 13 + (i >> 16)); }
 
@@ -30,7 +44,7 @@ static void expect_range(struct reader *r, uint64_t off, size_t n)
         if (p.bytes.p[i] != byte_at(off + i))
             test_fail(__FILE__, __LINE__, "byte %zu differs", off + i);
     EXPECT_OK(reader_unpin(&p, NULL));
-    EXPECT_OK(reader_unpin(&p, NULL));                         /* the zero pin is fine */
+    EXPECT_OK(reader_unpin(&p, NULL)); /* the zero pin is fine */
 }
 
 TEST(reader_gives_every_range)
@@ -42,8 +56,8 @@ TEST(reader_gives_every_range)
     for (size_t b = 0; b < ARRAY_LEN(backends); b++) {
         for (enum io_pattern pattern = IO_RANDOM; pattern <= IO_SEQUENTIAL; pattern++) {
             struct reader *r = NULL;
-            EXPECT_OK(reader_open(&r, fs, S("f"), backends[b], pattern, NULL));
-            EXPECT_EQ(reader_backend(r), backends[b]);
+            EXPECT_OK(reader_open(&r, fs, S("f"), as(backends[b], pattern), NULL));
+            EXPECT(runs_as(r, backends[b]));
             EXPECT_EQ(reader_size(r), SIZE);
             expect_range(r, 0, SIZE);
             expect_range(r, SIZE, 0);
@@ -76,7 +90,7 @@ TEST(reader_follows_a_file_that_grows)
         put(fs, path, 0, 0);
         struct reader *r = NULL;
         struct pin early = { 0 };
-        EXPECT_OK(reader_open(&r, fs, path, backends[b], IO_SEQUENTIAL, NULL));
+        EXPECT_OK(reader_open(&r, fs, path, as(backends[b], IO_SEQUENTIAL), NULL));
         EXPECT_EQ(reader_size(r), 0);
         for (size_t n = 0; n < 5u << 20; n = n * 3 / 2 + 1000) {
             size_t was = (size_t)reader_size(r);
@@ -87,7 +101,7 @@ TEST(reader_follows_a_file_that_grows)
             expect_range(r, was ? was - 1 : 0, n + 1000 - (was ? was - 1 : 0));
             if (!early.reader) EXPECT_OK(reader_pin(r, 0, 500, &early, NULL));
         }
-        reader_close(r);                                       /* the pin keeps what it needs */
+        reader_close(r); /* the pin keeps what it needs */
         for (size_t i = 0; i < 500; i++) EXPECT_EQ(early.bytes.p[i], byte_at(i));
         EXPECT_OK(reader_unpin(&early, NULL));
     }
@@ -109,7 +123,7 @@ TEST(reader_mmap_survives_a_file_cut_under_the_map)
     struct pin head = { 0 }, tail = { 0 }, again = { 0 };
     struct err e = { 0 };
     put(fs, S("f"), 0, 100000);
-    EXPECT_OK(reader_open(&r, fs, S("f"), IO_MMAP, IO_RANDOM, NULL));
+    EXPECT_OK(reader_open(&r, fs, S("f"), as(IO_MMAP, IO_RANDOM), NULL));
     EXPECT_OK(reader_pin(r, 0, 100, &head, NULL));
     EXPECT_OK(reader_pin(r, 50000, 50000, &tail, NULL));
     cut(fs, S("f"), 8192);
@@ -120,28 +134,30 @@ TEST(reader_mmap_survives_a_file_cut_under_the_map)
     EXPECT_EQ(head.bytes.p[7], byte_at(7));
     EXPECT_EQ(reader_unpin(&tail, &e), ERR_IO);
     EXPECT_STR(err_str(&e), S("f: a mapped page could not be read"));
-    EXPECT_EQ(reader_unpin(&head, NULL), ERR_IO);              /* the fault is the whole reader's */
+    EXPECT_EQ(reader_unpin(&head, NULL), ERR_IO); /* the fault is the whole reader's */
     EXPECT_EQ(reader_pin(r, 0, 1, &again, NULL), ERR_IO);
     reader_close(r);
-    EXPECT_OK(reader_open(&r, fs, S("f"), IO_MMAP, IO_RANDOM, NULL));
+    EXPECT_OK(reader_open(&r, fs, S("f"), as(IO_MMAP, IO_RANDOM), NULL));
     expect_range(r, 0, 8192);
     reader_close(r);
     fs_free(fs);
 }
 
-TEST(reader_buffered_sees_a_file_cut_short)
+TEST(readers_see_a_file_cut_short)
 {
     struct fs *fs = fs_real_new(str_z(test_tmpdir()));
-    struct reader *r = NULL;
-    struct pin p = { 0 };
-    put(fs, S("f"), 0, 3000000);
-    EXPECT_OK(reader_open(&r, fs, S("f"), IO_BUFFERED, IO_RANDOM, NULL));
-    cut(fs, S("f"), 1000);
-    EXPECT_EQ(reader_pin(r, 50000, 10, &p, NULL), ERR_IO);
-    EXPECT_EQ(reader_pin(r, 50000, 100000, &p, NULL), ERR_IO);
-    EXPECT_EQ(reader_pin(r, 50000, 2000000, &p, NULL), ERR_IO);
-    expect_range(r, 0, 1000);
-    reader_close(r);
+    for (size_t b = 1; b < ARRAY_LEN(backends); b++) {
+        struct reader *r = NULL;
+        struct pin p = { 0 };
+        put(fs, S("f"), 0, 3000000);
+        EXPECT_OK(reader_open(&r, fs, S("f"), as(backends[b], IO_RANDOM), NULL));
+        cut(fs, S("f"), 1000);
+        EXPECT_EQ(reader_pin(r, 50000, 10, &p, NULL), ERR_IO);
+        EXPECT_EQ(reader_pin(r, 50000, 100000, &p, NULL), ERR_IO);
+        EXPECT_EQ(reader_pin(r, 50000, 2000000, &p, NULL), ERR_IO);
+        expect_range(r, 0, 1000);
+        reader_close(r);
+    }
     fs_free(fs);
 }
 
@@ -152,7 +168,7 @@ TEST(page_cache_stays_within_its_limit_and_survives_a_scan)
     struct reader *r = NULL;
     put(fs, S("f"), 0, SIZE);
     cache_set_limit(LIMIT);
-    EXPECT_OK(reader_open(&r, fs, S("f"), IO_BUFFERED, IO_RANDOM, NULL));
+    EXPECT_OK(reader_open(&r, fs, S("f"), as(IO_BUFFERED, IO_RANDOM), NULL));
     for (int round = 0; round < 3; round++)
         for (size_t i = 0; i < HOT; i++) expect_range(r, i * EXTENT, 64);
     for (size_t i = HOT; i < SIZE / EXTENT; i++) {
@@ -168,7 +184,7 @@ TEST(page_cache_stays_within_its_limit_and_survives_a_scan)
     EXPECT(after.evictions > 0);
     struct pin p = { 0 };
     EXPECT_OK(reader_pin(r, 0, 100, &p, NULL));
-    cache_set_limit(0);                                        /* a pinned frame stays */
+    cache_set_limit(0); /* a pinned frame stays */
     EXPECT_EQ(p.bytes.p[99], byte_at(99));
     EXPECT_EQ(cache_stats().size_bytes, EXTENT);
     EXPECT_OK(reader_unpin(&p, NULL));
@@ -184,7 +200,7 @@ TEST(page_cache_tells_when_its_bytes_were_changed)
     struct reader *r = NULL;
     struct pin p = { 0 }, q = { 0 };
     put(fs, S("f"), 0, 1000);
-    EXPECT_OK(reader_open(&r, fs, S("f"), IO_BUFFERED, IO_RANDOM, NULL));
+    EXPECT_OK(reader_open(&r, fs, S("f"), as(IO_BUFFERED, IO_RANDOM), NULL));
     EXPECT_OK(reader_pin(r, 0, 10, &p, NULL));
     uint8_t *scribble = (uint8_t *)(uintptr_t)p.bytes.p;
     scribble[500] ^= 1;
@@ -197,15 +213,149 @@ TEST(page_cache_tells_when_its_bytes_were_changed)
 #endif
 }
 
-TEST(reader_direct_says_what_it_cannot)
+/* ---- direct ---- */
+
+TEST(reader_direct_falls_back_where_there_is_no_disk)
 {
+    struct fs *fs = fs_sim_new(test_seed());
+    struct reader *r = NULL;
+    put(fs, S("f"), 0, 100000);
+    EXPECT_OK(reader_open(&r, fs, S("f"), as(IO_DIRECT, IO_RANDOM), NULL));
+    EXPECT_EQ(reader_backend(r), IO_BUFFERED);
+    EXPECT(!reader_wants(r));
+    reader_want(r, 0, 100000); /* means nothing here */
+    expect_range(r, 500, 99000);
+    reader_close(r);
+    EXPECT_EQ(reader_open(&r, fs, S("g"), as(IO_DIRECT, IO_RANDOM), NULL), ERR_NOT_FOUND);
+    fs_free(fs);
+}
+
+TEST(reader_direct_has_many_reads_in_flight)
+{
+    enum { SIZE = 8 << 20, STEP = 256 << 10, EXTENT = 16 << 10 };
     struct fs *fs = fs_real_new(str_z(test_tmpdir()));
     struct reader *r = NULL;
-    put(fs, S("f"), 0, 10);
-    EXPECT_EQ(reader_open(&r, fs, S("f"), IO_DIRECT, IO_RANDOM, NULL), ERR_UNSUPPORTED);
-    EXPECT_EQ(reader_open(&r, fs, S("g"), IO_AUTO, IO_RANDOM, NULL), ERR_NOT_FOUND);
+    put(fs, S("f"), 0, SIZE);
+    EXPECT_OK(reader_open(&r, fs, S("f"), as(IO_DIRECT, IO_RANDOM), NULL));
+    if (reader_backend(r) == IO_DIRECT) {
+        struct ring_stats before = ring_stats();
+        for (uint64_t at = 0; at < SIZE; at += STEP) reader_want(r, at + 100, 3 * EXTENT);
+        struct io_count was = io_work.by[IO_DIRECT];
+        for (uint64_t at = 0; at < SIZE; at += STEP) expect_range(r, at + 100, 2 * EXTENT);
+        struct ring_stats after = ring_stats();
+        /* four extents came by one read, and every pin found its bytes */
+        EXPECT_EQ(after.reads - before.reads, SIZE / STEP);
+        EXPECT(after.batches - before.batches <= SIZE / STEP);
+        EXPECT_EQ(io_work.by[IO_DIRECT].misses, was.misses);
+        reader_want(r, SIZE - 10, UINT64_MAX);
+        reader_want(r, SIZE + 10, 5);
+        reader_want(r, 0, SIZE); /* closed while it is under way */
+    }
+    reader_close(r);
+    EXPECT_EQ(cache_stats().size_bytes, 0);
+    fs_free(fs);
+}
+
+TEST(reader_direct_reads_ahead_in_sequence)
+{
+    enum { SIZE = 16 << 20, STEP = 5000 };
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    struct reader *r = NULL;
+    put(fs, S("f"), 0, SIZE);
+    EXPECT_OK(reader_open(&r, fs, S("f"), as(IO_DIRECT, IO_SEQUENTIAL), NULL));
+    if (reader_backend(r) == IO_DIRECT) {
+        struct io_count was = io_work.by[IO_DIRECT];
+        for (uint64_t at = 0; at + STEP < SIZE; at += STEP) expect_range(r, at, STEP);
+        EXPECT_EQ(io_work.by[IO_DIRECT].misses, was.misses);
+        expect_range(r, 100, STEP); /* back again */
+    }
+    reader_close(r);
+    fs_free(fs);
+}
+
+struct reading {
+    struct reader *r;
+    uint64_t seed;
+};
+static void read_ranges(void *ctx)
+{
+    const struct reading *g = ctx;
+    struct prng rng = { g->seed };
+    for (int i = 0; i < 200; i++) {
+        uint64_t size = reader_size(g->r), off = prng_below(&rng, size),
+                 n = prng_below(&rng, MIN(size - off, (uint64_t)60000));
+        if (i % 3 == 0) reader_want(g->r, off, n + 100000);
+        struct pin p = { 0 };
+        EXPECT_OK(reader_pin(g->r, off, (size_t)n, &p, NULL));
+        for (size_t k = 0; k < n; k += 977) EXPECT_EQ(p.bytes.p[k], byte_at((size_t)off + k));
+        EXPECT_OK(reader_check(&p, NULL));
+        EXPECT_OK(reader_unpin(&p, NULL));
+    }
+}
+
+TEST(readers_share_the_cache_between_threads)
+{
+    enum { SIZE = 4 << 20, THREADS = 4 };
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    put(fs, S("f"), 0, SIZE);
+    cache_set_limit(1 << 20); /* much is read more than once */
+    for (size_t b = 0; b < ARRAY_LEN(backends); b++) {
+        struct reader *r = NULL;
+        struct reading g[THREADS];
+        struct thread *threads[THREADS];
+        EXPECT_OK(reader_open(&r, fs, S("f"), as(backends[b], IO_RANDOM), NULL));
+        for (size_t i = 0; i < THREADS; i++) {
+            g[i] = (struct reading){ r, test_seed() + i };
+            threads[i] = thread_start("reads", read_ranges, &g[i]);
+        }
+        for (size_t i = 0; i < THREADS; i++) thread_join(threads[i]);
+        reader_close(r);
+    }
+    cache_set_limit(256u << 20);
+    fs_free(fs);
+}
+
+TEST(reader_check_finds_what_was_changed_in_memory)
+{
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    put(fs, S("f"), 0, 1000);
+    for (size_t b = 1; b < ARRAY_LEN(backends); b++) {
+        struct reader *r = NULL;
+        struct pin p = { 0 };
+        EXPECT_OK(reader_open(&r, fs, S("f"), as(backends[b], IO_RANDOM), NULL));
+        EXPECT_OK(reader_pin(r, 0, 10, &p, NULL));
+        EXPECT_OK(reader_check(&p, NULL));
+        uint8_t *scribble = (uint8_t *)(uintptr_t)p.bytes.p;
+        scribble[500] ^= 1;
+        EXPECT_EQ(reader_check(&p, NULL), ERR_CORRUPT);
+        scribble[500] ^= 1;
+        EXPECT_OK(reader_unpin(&p, NULL));
+        reader_close(r);
+    }
+    fs_free(fs);
+}
+
+TEST(io_words)
+{
     enum io_backend b = IO_AUTO;
     EXPECT(io_backend_parse(S("buffered"), &b) && b == IO_BUFFERED);
     EXPECT(!io_backend_parse(S("Mmap"), &b));
+    EXPECT_STR(str_z(io_backend_word(IO_DIRECT)), S("direct"));
+}
+
+TEST(reader_mmap_tells_hits_from_misses_when_watched)
+{
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    struct reader *r = NULL;
+    put(fs, S("f"), 0, 1000000);
+    EXPECT_OK(reader_open(&r, fs, S("f"), as(IO_MMAP, IO_RANDOM), NULL));
+    struct io_count was = io_work.by[IO_MMAP];
+    io_work.watched = true;
+    expect_range(r, 0, 999000);
+    io_work.watched = false;
+    expect_range(r, 0, 1000);
+    EXPECT_EQ(io_work.by[IO_MMAP].hits + io_work.by[IO_MMAP].misses - was.hits - was.misses, 1);
+    EXPECT_EQ(io_work.by[IO_MMAP].pins - was.pins, 2);
+    reader_close(r);
     fs_free(fs);
 }

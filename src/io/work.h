@@ -11,12 +11,23 @@
 #ifndef EPI_IO_WORK_H
 #define EPI_IO_WORK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+/* By backend. A hit found its bytes in memory, a miss had to wait for them (mmap: told only while
+ * `watched`). */
+struct io_count {
+    uint64_t pins, bytes, hits, misses, stalled_ns;
+};
+
 struct io_work {
-    uint64_t pins, bytes;              /* of reader_pin: how often, and how much was asked for */
-    uint64_t chunks;                   /* that were opened, or found decoded */
-    uint64_t head_bytes;               /* of chunks in memory that were copied */
+    uint64_t pins, bytes;  /* of reader_pin: how often, and how much was asked for */
+    struct io_count by[4]; /* enum io_backend; IO_AUTO's stays 0 */
+    /* somebody wants to know what mapped pages cost: each pin looks whether they are there, and
+     * waits for them by itself */
+    bool watched;
+    uint64_t chunks;     /* that were opened, or found decoded */
+    uint64_t head_bytes; /* of chunks in memory that were copied */
 };
 extern _Thread_local struct io_work io_work;
 

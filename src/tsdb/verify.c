@@ -126,7 +126,8 @@ static errc read_chunk_file(struct chunk_walk *w, struct err *e)
 {
     struct reader *r = NULL;
     struct pin pin = { 0 };
-    errc rc = reader_open(&r, w->o->fs, w->path, w->o->backend, IO_SEQUENTIAL, e);
+    errc rc = reader_open(&r, w->o->fs, w->path,
+        (struct read_as){ w->o->backend, IO_HEAD, IO_SEQUENTIAL }, e);
     if (rc == ERR_NOT_FOUND && w->out->live) return OK;        /* truncated away meanwhile */
     TRY(rc);
     size_t n = (size_t)reader_size(r);

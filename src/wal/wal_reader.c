@@ -160,8 +160,8 @@ static errc segment_open(struct wal_reader *r, struct err *e)
     struct err why = { 0 };
     if (seg != r->expect) TRY(damage(r, r->expect, 0, S("segments are not sequential"), e));
     r->expect = seg + 1;
-    errc rc = reader_open(
-        &r->file, r->fs, wal_segment_path(&a, r->dir, seg), r->backend, IO_SEQUENTIAL, &why);
+    errc rc = reader_open(&r->file, r->fs, wal_segment_path(&a, r->dir, seg),
+        (struct read_as){ r->backend, IO_LOG, IO_SEQUENTIAL }, &why);
     if (rc == OK) {
         r->size = reader_size(r->file);
         if (seg == r->first) r->pos = r->first_off;

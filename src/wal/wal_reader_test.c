@@ -139,6 +139,7 @@ static size_t golden(enum io_backend backend)
 
 TEST(reader_golden_mmap) { EXPECT(golden(IO_MMAP) > 2000); }
 TEST(reader_golden_buffered) { EXPECT(golden(IO_BUFFERED) > 2000); }
+TEST(reader_golden_direct) { EXPECT(golden(IO_DIRECT) > 2000); }
 
 typedef VEC(uint64_t) digests;
 static void read_all(digests *out, const char *name, enum wal_mode mode, size_t *corruptions)

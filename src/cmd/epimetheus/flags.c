@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "base/version.h"
+#include "io/choice.h"
 #include "model/opt_kinds.h"
 #include "model/regex.h"
 
@@ -12,7 +13,6 @@
 static const char *const log_levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const log_formats[] = { "logfmt", "json", NULL };
 static const char *const compressions[] = { "snappy", "zstd", NULL };
-static const char *const backends[] = { "auto", "mmap", "buffered", "direct", NULL };
 static const char *const head_chunks[] = { "mapped", "memory", NULL };
 
 static errc named_choice(void *at, const struct opt *o, str text, const char *what, struct err *e)
@@ -37,12 +37,28 @@ static errc log_format_set(
     return named_choice(at, o, text, "format", e);
 }
 
+static errc io_plan_set_flag(
+    void *at, const struct opt *o, str text, struct arena *mem, struct err *e)
+{
+    struct io_plan plan;
+    TRY(io_plan_parse(&plan, text, e));
+    return opt_str.set(at, o, text, mem, e);
+}
+
+static void io_plan_show(struct buf *b, const struct opt *o, const void *at)
+{
+    opt_str.show(b, o, at);
+}
+
 static void choice_show(struct buf *b, const struct opt *o, const void *at)
 {
     opt_choice.show(b, o, at);
 }
 static const struct opt_kind log_level_kind = { .set = log_level_set, .show = choice_show },
-                             log_format_kind = { .set = log_format_set, .show = choice_show };
+                             log_format_kind = { .set = log_format_set, .show = choice_show },
+                             io_plan_kind = {
+                                 .quoted = true, .set = io_plan_set_flag, .show = io_plan_show
+                             };
 
 #define AT(field) OPT_AT(struct flags, field)
 
@@ -160,8 +176,10 @@ const struct opt flag_table[] = {
     { "storage.tsdb.block-reload-interval",
         .help = "Interval at which to check for new or removed blocks in storage.",
         AT(block_reload_ms), &opt_duration, .def = "1m", .flags = OPT_HIDDEN },
-    { "storage.io", .help = "How storage is read: auto, mmap, buffered or direct.", AT(storage_io),
-        &opt_choice, .def = "auto", .choices = backends },
+    { "storage.io",
+        .help = "How storage is read: auto, mmap, buffered or direct, or one of them for each kind "
+                "of file: index=...,chunks=...,head=...,header=...",
+        .arg = "STORAGE.IO", AT(storage_io), &io_plan_kind, .def = "auto" },
     { "storage.tsdb.head-chunks",
         .help = "Where the head's closed chunks are: mapped (chunks_head), or in memory.",
         AT(head_chunks), &opt_choice, .def = "mapped", .choices = head_chunks },
@@ -456,7 +474,10 @@ void flags_tell_unserved(const struct opts_run *run)
 struct features features_read(const struct flags *f)
 {
     struct features on = { 0 };
-    const struct { str name; bool *on; } all[] = {
+    const struct {
+        str name;
+        bool *on;
+    } all[] = {
         { S("promql-experimental-functions"), &on.experimental_functions },
         { S("promql-delayed-name-removal"), &on.delayed_name_removal },
         { S("promql-extended-range-selectors"), &on.extended_range_selectors },

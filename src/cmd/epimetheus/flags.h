@@ -31,7 +31,8 @@ struct flags {
     int64_t retention_ms, retention_bytes;     /* 0: not given */
     int exit_code;                             /* of an error of these flags */
     bool bare_words;                           /* its words stand alone */
-    int log_level, log_format, wal_compression_type, storage_io, head_chunks;
+    int log_level, log_format, wal_compression_type, head_chunks;
+    str storage_io;                    /* an io_plan's text */
     str_list listen, features, proto_messages;
     bool config_given, config_strict, agent, lifecycle, admin, remote_write_receiver, otlp_receiver,
         wal_compression, no_lockfile, overlapping_compaction;

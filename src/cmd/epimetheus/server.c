@@ -7,6 +7,8 @@
 #include "base/metric.h"
 #include "base/version.h"
 #include "head/head.h"
+#include "io/choice.h"
+#include "io/memory_limit.h"
 #include "io/pool.h"
 #include "io/proc.h"
 #include "io/socket.h"
@@ -488,10 +490,21 @@ static unsigned delay_percent(const struct flags *f)
     return DEFAULT_PERCENT;
 }
 
+/* The kernel's cache has what the limits of the process leave, whatever its budget is. */
+static errc io_plan_start(const struct server *s, struct err *e)
+{
+    struct io_plan plan;
+    TRY_IN(e, io_plan_parse(&plan, s->flags.storage_io, e), "--storage.io");
+    struct fs *root = fs_real_new(S("/"));
+    io_plan_memory(memory_limit(root));
+    fs_free(root);
+    io_plan_set(&plan);
+    return OK;
+}
+
 static errc storage_start(struct server *s, const struct config *c, struct err *e)
 {
     static const enum compress_kind kinds[] = { COMPRESS_SNAPPY, COMPRESS_ZSTD };
-    static const enum io_backend backends[] = { IO_AUTO, IO_MMAP, IO_BUFFERED, IO_DIRECT };
     if (s->on.st_storage && !floats_are_xor2(s, c))
         return err_set(e, ERR_BAD_INPUT,
             "float chunk encoding \"xor\" is incompatible with start-timestamp storage; XOR chunks "
@@ -508,7 +521,7 @@ static errc storage_start(struct server *s, const struct config *c, struct err *
             .zero_at_start = s->on.zero_at_start,
             .histogram_st = s->on.histogram_st,
             .float_xor2 = floats_are_xor2(s, c) },
-        .backend = backends[s->flags.storage_io],
+        .backend = IO_AUTO,                    /* as the plan has it */
         .wal_compress =
             s->flags.wal_compression ? kinds[s->flags.wal_compression_type] : COMPRESS_NONE,
         .wal_segment_bytes = (uint64_t)s->flags.wal_segment_bytes,
@@ -524,8 +537,7 @@ static errc storage_start(struct server *s, const struct config *c, struct err *
         .chunks_in_memory = s->flags.head_chunks != 0,
         .no_lock = s->flags.no_lockfile,
     };
-    if (o.backend == IO_DIRECT)
-        return err_set(e, ERR_UNSUPPORTED, "--storage.io=direct is not served by this version");
+    TRY(io_plan_start(s, e));
     if (o.uploads_path.n)
         LOG(INFO, "Compactions will be delayed for blocks not marked as uploaded in the file "
                   "tracking uploads",

@@ -1,0 +1,94 @@
+#include "io/choice.h"
+
+#include "base/test.h"
+
+TEST(io_plan_texts)
+{
+    static const struct {
+        const char *name;
+        str text;
+        const char *words[IO_KINDS];
+    } cases[] = {
+        { "one word", S("direct"), { "direct", "direct", "direct", "direct", "auto" } },
+        { "auto", S("auto"), { "auto", "auto", "auto", "auto", "auto" } },
+        { "by kind", S("index=mmap,chunks=direct"), { "mmap", "direct", "auto", "auto", "auto" } },
+        { "all", S("header=buffered,head=mmap,log=buffered,index=auto"),
+            { "auto", "auto", "mmap", "buffered", "buffered" } },
+        { "the last one counts", S("index=mmap,index=direct"),
+            { "direct", "auto", "auto", "auto", "auto" } },
+    };
+    TEST_EACH (c, cases) {
+        struct io_plan p = { 0 };
+        EXPECT_OK(io_plan_parse(&p, c->text, NULL));
+        for (size_t k = 0; k < IO_KINDS; k++)
+            EXPECT_STR(str_z(io_backend_word(p.of[k])), str_z(c->words[k]));
+    }
+    static const struct {
+        const char *name;
+        str text, why;
+    } bad[] = {
+        { "no word", S("maps"), S("\"maps\" is none of auto, mmap, buffered, direct") },
+        { "no kind", S("wal=mmap"),
+            S("\"wal\" is no kind of file: index, chunks, head, header, log") },
+        { "no word of a kind", S("index=mmap,head="),
+            S("\"\" is none of auto, mmap, buffered, direct") },
+        { "nothing", S(""), S("\"\" is none of auto, mmap, buffered, direct") },
+    };
+    TEST_EACH (c, bad) {
+        struct io_plan p = { 0 };
+        struct err e = { 0 };
+        EXPECT_EQ(io_plan_parse(&p, c->text, &e), ERR_BAD_INPUT);
+        EXPECT_STR(err_str(&e), c->why);
+    }
+}
+
+TEST(io_choices)
+{
+    static const uint64_t GB = 1 << 30;
+    static const struct {
+        const char *name;
+        struct io_facts facts;
+        enum io_backend want;
+        str says;
+    } cases[] = {
+        { "nothing to map", { IO_CHUNKS, false, false, 1, 2, 3 }, IO_BUFFERED, S("to map") },
+        { "FUSE", { IO_INDEX, true, true, 1, 2, 3 }, IO_BUFFERED, S("FUSE") },
+        { "header", { IO_HEADER, true, false, 1, GB, 80000 }, IO_BUFFERED, S("index-headers") },
+        { "slow disk", { IO_CHUNKS, true, false, GB, GB, 12000000 }, IO_BUFFERED, S("12000 us") },
+        { "much data", { IO_CHUNKS, true, false, GB, GB, 80000 }, IO_DIRECT, S("1.0 GiB open") },
+        { "much, not measured", { IO_CHUNKS, true, false, GB, GB, 0 }, IO_MMAP, S("not meas") },
+        { "much index", { IO_INDEX, true, false, GB, GB, 80000 }, IO_MMAP, S("80 us") },
+        { "little data", { IO_CHUNKS, true, false, GB, 4 * GB, 80000 }, IO_MMAP, S("80 us") },
+        { "memory unknown", { IO_CHUNKS, true, false, GB, 0, 80000 }, IO_MMAP, S("local") },
+    };
+    TEST_EACH (c, cases) {
+        struct io_choice got;
+        io_choice_of(&got, &c->facts);
+        EXPECT_EQ(got.backend, c->want);
+        EXPECT(str_find(str_z(got.why), c->says) != SIZE_MAX);
+    }
+}
+
+TEST(io_auto_tells_what_it_chose)
+{
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    struct reader *r = NULL;
+    struct io_state states[IO_STATES_MAX];
+    struct file *f = NULL;
+    uint64_t size = 4 << 20;
+    EXPECT_OK(fs_open(&f, fs, S("f"), FS_WRITE | FS_CREATE, NULL));
+    EXPECT_OK(file_truncate(f, size, NULL));
+    file_close(f);
+    EXPECT_EQ(io_states(states), 0);
+    EXPECT_OK(reader_open(&r, fs, S("f"), (struct read_as){ IO_AUTO, IO_HEADER, IO_RANDOM }, NULL));
+    EXPECT_EQ(reader_backend(r), IO_BUFFERED);
+    EXPECT_EQ(io_states(states), 1);
+    EXPECT_EQ(states[0].kind, IO_HEADER);
+    EXPECT_EQ(states[0].runs, IO_BUFFERED);
+    EXPECT_EQ(states[0].files, 1);
+    EXPECT_EQ(states[0].bytes, size);
+    EXPECT(states[0].why[0] != 0);
+    reader_close(r);
+    EXPECT_EQ(io_states(states), 0);
+    fs_free(fs);
+}
