@@ -179,8 +179,8 @@ static void proc_refresh(bool all)
 }
 
 /* Between two readings, where memory has a budget: what is used may change fast. statm is the one
- * file that costs next to nothing; its descriptor is kept by who looks. Pages: all, resident, and of
- * these those of files. */
+ * file that costs next to nothing; its descriptor is kept by who looks. Pages: all, resident, and
+ * of these those of files. */
 static void proc_look_at_memory(int statm)
 {
     char room[256];
