@@ -135,14 +135,20 @@ TEST(engine_queries)
         { "no quantile", "quantile(2, one)", 60, 60, 0,
             "{} +Inf@60; PromQL warning: quantile value should be between 0 and 1, got 2 (1:10)",
             OK },
+        { "absent, told by one equality", "absent(nope{a=~\"x\",a=\"x\",b!=\"y\",c=\"z\"})", 0, 0,
+            0, "{a=\"x\", c=\"z\"} 1@0", OK },
+        { "absent, and what takes away comes last", "absent(nope{a!=\"y\",a=\"x\",c=\"z\"})", 0, 0,
+            0, "{c=\"z\"} 1@0", OK },
+        { "absent, told twice", "absent_over_time(nope{a=\"x\",a=\"x\",c=\"z\"}[1m])", 0, 0, 0,
+            "{c=\"z\"} 1@0", OK },
         { "two on the one side", "one * on () c_total", 60, 60, 0,
             "found duplicate series for the match group {} on the right hand-side of the "
             "operation: [{__name__=\"c_total\", a=\"x\"}, {__name__=\"c_total\", "
             "a=\"y\"}];many-to-many matching not allowed: matching labels must "
             "be unique on one side",
             ERR_UNSUPPORTED },
-        { "a failure of many words", "one * on () label_replace(c_total, \"l\", \"" X500
-            "\", \"\", \"\")", 60, 60, 0,
+        { "a failure of many words",
+            "one * on () label_replace(c_total, \"l\", \"" X500 "\", \"\", \"\")", 60, 60, 0,
             "found duplicate series for the match group {} on the right hand-side of the "
             "operation: [{__name__=\"c_total\", a=\"x\", l=\"" X500 "\"}, {__name__=\"c_total\", "
             "a=\"y\", l=\"" X500 "\"}];many-to-many matching not allowed: matching labels must "

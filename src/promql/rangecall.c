@@ -393,9 +393,15 @@ static errc range_from_subquery(struct range_call *c, struct expr *arg)
     return OK;
 }
 
-/* absent_over_time: one row of ones where nothing was. Labels are those that the selector asks for
- * by equality, once each. */
+/* A matcher that only takes series away: it holds where the label is not there. */
+static bool absent_subtracts(const struct matcher *m)
+{
+    return (m->type == MATCH_NE || m->type == MATCH_NRE) && matcher_matches_empty(m);
+}
 
+/* absent_over_time: one row of ones where nothing was. Labels are those that the selector asks for
+ * by equality and nothing else asks for after that. A reader of storage puts matchers that take
+ * away behind all others, so {a!="x",a="x"} asks for no label. */
 struct labels labels_of_absent(struct arena *a, struct expr *x)
 {
     x = x->kind == EXPR_MATRIX ? x->matrix.selector : x;
@@ -404,12 +410,14 @@ struct labels labels_of_absent(struct arena *a, struct expr *x)
     if (x->kind != EXPR_VECTOR) return labels_builder_done(&lb);
     for (size_t i = 0; i < x->vector.matchers.n; i++) {
         const struct matcher *m = &x->vector.matchers.at[i];
-        bool had = false;
         if (str_eq(m->name, METRIC_NAME)) continue;
-        for (size_t j = 0; j < i; j++)
-            had |= x->vector.matchers.at[j].type == MATCH_EQ &&
-                   str_eq(x->vector.matchers.at[j].name, m->name);
-        if (m->type == MATCH_EQ && !had) labels_builder_set(&lb, m->name, m->value);
+        bool once = m->type == MATCH_EQ;
+        for (size_t j = 0; j < x->vector.matchers.n; j++) {
+            const struct matcher *o = &x->vector.matchers.at[j];
+            if (j == i || !str_eq(o->name, m->name)) continue;
+            once &= j < i && o->type != MATCH_EQ && !absent_subtracts(o);
+        }
+        if (once) labels_builder_set(&lb, m->name, m->value);
         else labels_builder_del(&lb, m->name);
     }
     return labels_builder_done(&lb);
