@@ -2,6 +2,7 @@
 #include "base/test.h"
 #include "base/test_vectors.h"
 #include "config/config.h"
+#include "config/yaml.h"
 
 #include <stdlib.h>
 
@@ -47,4 +48,66 @@ TEST(config_vectors)
     }
     EXPECT(n > 200);
     vectors_close(&v);
+}
+
+TEST(plain_scalars)
+{
+    static const struct {
+        const char *name;
+        enum yaml_tag want;
+    } cases[] = {
+        { "2001-01-01", TAG_TIMESTAMP },
+        { "2001-1-1", TAG_TIMESTAMP },
+        { "2000-2-29", TAG_TIMESTAMP },
+        { "2001-2-29", TAG_STR },
+        { "2001-13-1", TAG_STR },
+        { "20011-1-1", TAG_STR },
+        { "2001-1-1 1:2:3.25", TAG_TIMESTAMP },
+        { "2001-1-1 1:2:3Z", TAG_STR },
+        { "2001-1-1T1:2:3Z", TAG_TIMESTAMP },
+        { "2001-1-1t1:2:3.5+07:00", TAG_TIMESTAMP },
+        { "2001-1-1T1:2:3+25:00", TAG_STR },
+        { "2001-1-1T1:2:3", TAG_STR },
+        { "0x_1", TAG_INT },
+        { "1__0", TAG_INT },
+        { "_1", TAG_STR },
+        { "08", TAG_FLOAT },
+        { "0x", TAG_STR },
+        { "685.230_15e+03", TAG_FLOAT },
+        { ".5", TAG_FLOAT },
+        { ".5_0", TAG_STR },
+        { "1:20", TAG_STR },
+    };
+    TEST_EACH(c, cases)
+        EXPECT_EQ(yaml_resolve_text(str_z(c->name)).tag, c->want);
+}
+
+/* Strings keep their quotes where another reader would see something else. */
+TEST(printed_strings)
+{
+    static const struct {
+        const char *name, *want;
+    } cases[] = {
+        { "2001-01-01", "\"2001-01-01\"" },
+        { "1:20", "\"1:20\"" },
+        { "190:20:30.15", "\"190:20:30.15\"" },
+        { "1:60", "1:60" },
+        { "1:", "'1:'" },
+        { "-1_0:2", "\"-1_0:2\"" },
+        { "0x_1", "\"0x_1\"" },
+        { "<<", "<<" },
+        { "=", "=" },
+    };
+    TEST_EACH(c, cases) {
+        struct arena a = { 0 };
+        struct config_opts opts = { .env = env_of };
+        struct config *parsed = NULL;
+        struct err e = { 0 };
+        str text = arena_fmt(&a, "global: {external_labels: {a: \"%s\"}}", c->name);
+        EXPECT_OK_E(config_parse(&parsed, text, S("x.yml"), &opts, &e), &e);
+        str want = arena_fmt(&a, "    a: %s\n", c->want);
+        EXPECT(parsed && str_find(parsed->text, want) != SIZE_MAX);
+        config_free(parsed);
+        arena_fini(&a);
+    }
 }

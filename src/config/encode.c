@@ -21,11 +21,34 @@ static void print_event(struct printer *p, yaml_event_t *ev)
     else p->bad = !yaml_emitter_emit(&p->em, ev);
 }
 
+static bool text_digit(str s, size_t i) { return i < s.n && s.p[i] >= '0' && s.p[i] <= '9'; }
+
+static size_t text_digits(str s, size_t i)
+{
+    while (text_digit(s, i) || (i < s.n && s.p[i] == '_'))
+        i++;
+    return i;
+}
+
+/* [-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)? are numbers to the base 60 for other readers. */
+static bool text_is_base60(str s)
+{
+    if (s.n && (s.p[0] == '-' || s.p[0] == '+')) s = str_from(s, 1);
+    if (!text_digit(s, 0)) return false;
+    size_t i = text_digits(s, 0), parts = 0;
+    for (; i < s.n && s.p[i] == ':' && text_digit(s, i + 1); parts++) {
+        bool two = text_digit(s, i + 2);
+        if (two && s.p[i + 1] > '5') return false;
+        i += two ? 3 : 2;
+    }
+    if (i < s.n && s.p[i] == '.') i = text_digits(s, i + 1);
+    return parts && i == s.n;
+}
+
 /* A string: with line breaks as a literal block, without quotes where it reads back as a string. */
 static void print_text(struct printer *p, str s)
 {
-    struct yaml_scalar means = yaml_resolve_text(s);
-    bool plain = means.tag == TAG_STR && !str_eq(s, S("<<")) && !str_eq(s, S("="));
+    bool plain = yaml_resolve_text(s).tag == TAG_STR && !text_is_base60(s);
     yaml_scalar_style_t style = str_index(s, '\n') != SIZE_MAX ? YAML_LITERAL_SCALAR_STYLE
                                 : plain                        ? YAML_PLAIN_SCALAR_STYLE
                                                                : YAML_DOUBLE_QUOTED_SCALAR_STYLE;

@@ -1,9 +1,11 @@
 #include "config/yaml.h"
 
 #include "base/f64.h"
+#include "base/rfc3339.h"
 #include "base/vec.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <yaml.h>
 
 enum { DEPTH_MAX = 200, NODES_MAX = 2000000 };
@@ -159,24 +161,20 @@ static bool yaml_word(str s, const char *const *words)
     return false;
 }
 
-/* Digits of a base with underscores between them taken out. */
 static bool yaml_digits(str s, unsigned base, uint64_t *out)
 {
     uint64_t v = 0;
-    size_t digits = 0;
     for (size_t i = 0; i < s.n; i++) {
         uint8_t c = s.p[i];
         unsigned d = c >= '0' && c <= '9'   ? c - 48u
                      : c >= 'a' && c <= 'f' ? c - 87u
                      : c >= 'A' && c <= 'F' ? c - 55u
                                             : 99;
-        if (c == '_') continue;
         if (d >= base || __builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, d, &v))
             return false;
-        digits++;
     }
     *out = v;
-    return digits > 0;
+    return s.n > 0;
 }
 
 static bool yaml_int(str s, struct yaml_scalar *out)
@@ -190,7 +188,7 @@ static bool yaml_int(str s, struct yaml_scalar *out)
     }
     if (base != 10) s = str_from(s, 2);
     else if (s.n > 1 && s.p[0] == '0') base = 8;
-    if (s.n == 0 || s.p[0] == '_' || !yaml_digits(s, base, &out->u)) return false;
+    if (!yaml_digits(s, base, &out->u)) return false;
     out->neg = neg;
     out->tag = TAG_INT;
     return true;
@@ -210,6 +208,86 @@ static bool yaml_float(str s, struct yaml_scalar *out)
     if (!f64_parse(s, &out->f)) return false;
     out->tag = TAG_FLOAT;
     return true;
+}
+
+/* A number may hold underscores anywhere but in front. */
+static bool yaml_number(str s, struct yaml_scalar *out)
+{
+    enum { LONGEST = 512 };
+    uint8_t room[LONGEST];
+    if (!s.n || s.p[0] == '_') return false;
+    if (s.p[0] != '.' && s.n <= LONGEST && str_index(s, '_') != SIZE_MAX) {
+        size_t n = 0;
+        for (size_t i = 0; i < s.n; i++)
+            if (s.p[i] != '_') room[n++] = s.p[i];
+        s = (str){ room, n };
+    }
+    return yaml_int(s, out) || yaml_float(s, out);
+}
+
+/* One or two digits of at most `max`, taken from the front. */
+static bool yaml_date_part(str *s, unsigned max, unsigned *out)
+{
+    size_t n = 0;
+    unsigned v = 0;
+    for (; n < 2 && n < s->n && s->p[n] >= '0' && s->p[n] <= '9'; n++)
+        v = v * 10 + (s->p[n] - '0');
+    *s = str_from(*s, n);
+    *out = v;
+    return n > 0 && v <= max;
+}
+
+static bool yaml_date_char(str *s, const char *set)
+{
+    if (!s->n || !strchr(set, s->p[0]) || !s->p[0]) return false;
+    *s = str_from(*s, 1);
+    return true;
+}
+
+/* 15:4:5, and digits behind a point */
+static bool yaml_clock(str *s)
+{
+    unsigned v;
+    if (!yaml_date_part(s, 23, &v) || !yaml_date_char(s, ":") || !yaml_date_part(s, 59, &v) ||
+        !yaml_date_char(s, ":") || !yaml_date_part(s, 59, &v))
+        return false;
+    if (s->n < 2 || (s->p[0] != '.' && s->p[0] != ',') || s->p[1] < '0' || s->p[1] > '9')
+        return true;
+    size_t n = 1;
+    while (n < s->n && s->p[n] >= '0' && s->p[n] <= '9')
+        n++;
+    *s = str_from(*s, n);
+    return true;
+}
+
+/* Z, or +07:00 */
+static bool yaml_zone(str s)
+{
+    unsigned hours, minutes;
+    if (str_eq(s, S("Z"))) return true;
+    if (s.n != 6 || s.p[3] != ':' || !yaml_date_char(&s, "+-")) return false;
+    str m = str_from(s, 3);
+    s = str_slice(s, 0, 2);
+    return yaml_date_part(&s, 24, &hours) && !s.n && yaml_date_part(&m, 60, &minutes) && !m.n;
+}
+
+/* 2006-1-2, 2006-1-2 15:4:5.9 without a zone, 2006-1-2T15:4:5.9Z with one */
+static bool yaml_timestamp(str s)
+{
+    unsigned year = 0, month, day;
+    if (s.n < 5 || s.p[4] != '-') return false;
+    for (size_t i = 0; i < 4; i++) {
+        if (s.p[i] < '0' || s.p[i] > '9') return false;
+        year = year * 10 + (s.p[i] - '0');
+    }
+    s = str_from(s, 5);
+    if (!yaml_date_part(&s, 12, &month) || !month || !yaml_date_char(&s, "-") ||
+        !yaml_date_part(&s, civil_days_in_month((int)year, month), &day) || !day)
+        return false;
+    if (!s.n) return true;
+    bool zoned = s.p[0] != ' ';
+    if (!yaml_date_char(&s, " Tt") || !yaml_clock(&s)) return false;
+    return zoned ? yaml_zone(s) : !s.n;
 }
 
 struct yaml_scalar yaml_resolve_text(str s)
@@ -232,7 +310,8 @@ struct yaml_scalar yaml_resolve_text(str s)
         out = (struct yaml_scalar){ .tag = TAG_FLOAT, .f = f64_of_bits(0x7ff0000000000000u) };
     else if (yaml_word(s, minus_infs))
         out = (struct yaml_scalar){ .tag = TAG_FLOAT, .f = f64_of_bits(0xfff0000000000000u) };
-    else if (!yaml_int(s, &out)) (void)yaml_float(s, &out);
+    else if (yaml_timestamp(s)) out.tag = TAG_TIMESTAMP;
+    else (void)yaml_number(s, &out);
     return out;
 }
 
