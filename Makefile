@@ -29,7 +29,7 @@ run: all  ## watch this machine: node_exporter and epimetheus, until Ctrl-C
 
 check: unit tidy  ## unit tests (gcc, lock ranks, fault points) and tidy
 
-unit: debug
+unit: debug  ## unit tests alone (T=ROOM: only of that one)
 	@tools/unit $(BUILD)/debug $(T)
 
 tidy: deps-build  ## layers, house rules, and the tests of both tools
@@ -63,9 +63,9 @@ test: deps-build  ## everything; the last line is "N passed, N failed, N skipped
 bench: all  ## measure: bench/* (T=NAME: only that one)
 	@tools/bench $(T)
 
-format:  ## clang-format over all sources
+format:  ## clang-format over the lines that differ from HEAD (SINCE=COMMIT: from that one)
 	@tools/deps format
-	@git ls-files '*.c' '*.h' '*.cc' | xargs clang-format-14 -i
+	@git clang-format-14 --binary clang-format-14 --extensions c,h,cc --force $(SINCE)
 
 coverage: deps-build  ## unit tests' line coverage, as text and build/coverage/html
 	@tools/deps coverage
