@@ -8,6 +8,7 @@
 #include "io/fs.h"
 
 static const struct cmd *const commands[] = {
+    &cmd_bucket,
     &cmd_check,
     &cmd_conformance,
     &cmd_promql,
@@ -56,6 +57,23 @@ errc cmd_read_file(const char *path, struct arena *a, str *out, struct err *e)
 {
     enum { FILE_BYTES_MAX = 1 << 30 };
     return fs_read_path(str_z(path), a, FILE_BYTES_MAX, out, e);
+}
+
+bool cmd_line(void *out, const struct opt *table, size_t n, const char *group, const char *about,
+    int argc, char **argv, struct opts_run *run, int *code)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    SCOPED(buf_fini) struct buf text = { 0 };
+    struct err e = { 0 };
+    errc rc = opts_parse(out, table, n, argc, argv, run, &e);
+    *code = EXIT_FINE;
+    if (rc == OK && !run->help) return true;
+    const char *prog = arena_cstr(&a, arena_fmt(&a, "epitool %s %s", group, argv[0]));
+    opts_help(&text, prog, about, table, n);
+    if (rc != OK) fprintf(stderr, "epitool: %.*s\n", STR_ARG(err_str(&e)));
+    cmd_print(rc == OK ? stdout : stderr, buf_view(&text));
+    if (rc != OK) *code = EXIT_USAGE;
+    return false;
 }
 
 static int help(FILE *out)

@@ -29,17 +29,7 @@ static const struct { const char *name, *usage, *help; int (*run)(int argc, char
 bool tsdb_line(void *out, const struct opt *table, size_t n, const char *about, int argc,
     char **argv, struct opts_run *run, int *code)
 {
-    SCOPED(arena_fini) struct arena a = { 0 };
-    SCOPED(buf_fini) struct buf text = { 0 };
-    struct err e = { 0 };
-    errc rc = opts_parse(out, table, n, argc, argv, run, &e);
-    *code = EXIT_FINE;
-    if (rc == OK && !run->help) return true;
-    opts_help(&text, arena_cstr(&a, arena_fmt(&a, "epitool tsdb %s", argv[0])), about, table, n);
-    if (rc != OK) fprintf(stderr, "epitool: %.*s\n", STR_ARG(err_str(&e)));
-    cmd_print(rc == OK ? stdout : stderr, buf_view(&text));
-    if (rc != OK) *code = EXIT_USAGE;
-    return false;
+    return cmd_line(out, table, n, "tsdb", about, argc, argv, run, code);
 }
 
 errc tsdb_folder(struct fs **out, str dir, struct err *e)

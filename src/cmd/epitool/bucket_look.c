@@ -1,0 +1,275 @@
+/* bucket_look.c — `epitool bucket ls`, `inspect` and `verify`: what is there, and whether it is
+ * whole. */
+#include "base/rfc3339.h"
+#include "block/tombstones_codec.h"
+#include "block/verify.h"
+#include "cmd/epitool/bucket_commands.h"
+#include "cmd/epitool/cmd.h"
+#include "cmd/epitool/progress_bar.h"
+#include "model/duration.h"
+
+#include <unistd.h>
+
+/* ---- ls, inspect */
+
+struct ls_args {
+    struct bucket_where where;
+    int output;
+};
+enum { OUTPUT_IDS, OUTPUT_WIDE, OUTPUT_JSON };
+static const char *const outputs[] = { "ids", "wide", "json", NULL };
+static const struct opt ls_opts[] = {
+    BUCKET_WHERE_OPTS,
+    { "output", .help = "What is printed of each block: ids, wide or json.",
+        OPT_AT(struct ls_args, output), &opt_choice, .def = "ids", .choices = outputs },
+};
+
+static void put_time(struct buf *b, int64_t ms) { buf_rfc3339_ms(b, ms); }
+
+static void put_wide(struct buf *b, const struct remote_meta *m)
+{
+    buf_fmt(b, "%s -- ", ulid_text(m->meta.id).z);
+    put_time(b, m->meta.mint);
+    buf_str(b, S(" - "));
+    put_time(b, m->meta.maxt);
+    buf_str(b, S(" Diff: "));
+    buf_duration(b, m->meta.maxt - m->meta.mint);
+    buf_fmt(b, ", Compaction: %u, Downsample: %" PRId64 ", Source: %.*s\n", m->meta.level,
+        m->thanos.resolution_ms, STR_ARG(m->thanos.source));
+}
+
+/* meta.json again, labels and all. */
+static void put_json(struct buf *b, const struct remote_meta *m, struct arena *a)
+{
+    struct block_meta all = m->meta;
+    all.more = thanos_section_more(&m->thanos, all.more, a);
+    meta_encode(b, &all);
+    buf_u8(b, '\n');
+}
+
+/* A block without meta.json is being brought or taken away: it is named, nothing is said of it. */
+static errc ls_one(
+    struct bucket *b, ulid id, int output, struct arena *a, struct buf *out, struct err *e)
+{
+    struct remote_meta m;
+    if (output == OUTPUT_IDS) {
+        buf_fmt(out, "%s\n", ulid_text(id).z);
+        return OK;
+    }
+    errc rc = remote_block_meta(b, id, a, &m, e);
+    if (rc == ERR_NOT_FOUND) {
+        if (output == OUTPUT_WIDE) buf_fmt(out, "%s -- no meta.json\n", ulid_text(id).z);
+        return OK;
+    }
+    TRY(rc);
+    if (output == OUTPUT_WIDE) put_wide(out, &m);
+    else put_json(out, &m, a);
+    return OK;
+}
+
+static errc ls(const struct ls_args *a, struct err *e)
+{
+    SCOPED(bucket_closep) struct bucket *b = NULL;
+    SCOPED(buf_fini) struct buf out = { 0 };
+    ulid_list ids = { 0 };
+    struct progress_bar bar;
+    TRY(bucket_where_open(&b, &a->where, e));
+    progress_bar_begin(&bar);
+    errc rc = remote_blocks(b, &ids, e);
+    for (size_t i = 0; rc == OK && i < ids.n; i++) {
+        SCOPED(arena_fini) struct arena mem = { 0 };
+        progress_tell(&bar.base, S("blocks"), i, ids.n);
+        rc = ls_one(b, ids.at[i], a->output, &mem, &out, e);
+    }
+    progress_bar_end(&bar);
+    vec_fini(&ids);
+    return rc == OK ? cmd_write(stdout, buf_view(&out), e) : rc;
+}
+
+int bucket_ls_run(int argc, char **argv)
+{
+    struct ls_args a = { 0 };
+    struct opts_run run = { 0 };
+    struct err e = { 0 };
+    int code;
+    if (cmd_line(&a, ls_opts, ARRAY_LEN(ls_opts), "bucket", "List the blocks of a bucket.", argc,
+            argv, &run, &code)) {
+        errc rc = ls(&a, &e);
+        if (rc != OK) code = cmd_failed(rc, &e);
+    }
+    opts_fini(&run);
+    return code;
+}
+
+static const struct opt inspect_opts[] = { BUCKET_WHERE_OPTS };
+
+static errc marks_put(struct bucket *b, ulid id, struct arena *a, struct buf *out, struct err *e)
+{
+    bool any = false;
+    for (int k = 0; k < MARK_KINDS; k++) {
+        bool there;
+        str file = block_mark_file((enum block_mark_kind)k);
+        TRY(bucket_exists(b, arena_fmt(a, "%s/%.*s", ulid_text(id).z, STR_ARG(file)), &there, e));
+        if (there)
+            buf_fmt(out, "%s%.*s", any ? "," : "", (int)(file.n - S("-mark.json").n),
+                (const char *)file.p);
+        any = any || there;
+    }
+    if (!any) buf_u8(out, '-');
+    return OK;
+}
+
+static errc inspect_one(struct bucket *b, ulid id, struct arena *a, struct buf *out, struct err *e)
+{
+    struct remote_meta m;
+    buf_fmt(out, "%s\t", ulid_text(id).z);
+    errc rc = remote_block_meta(b, id, a, &m, e);
+    if (rc == ERR_NOT_FOUND) {
+        buf_str(out, S("no meta.json\n"));
+        return OK;
+    }
+    TRY(rc);
+    put_time(out, m.meta.mint);
+    buf_u8(out, '\t');
+    put_time(out, m.meta.maxt);
+    buf_u8(out, '\t');
+    buf_duration(out, m.meta.maxt - m.meta.mint);
+    buf_fmt(out, "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%u\t%" PRId64 "\t", m.meta.stats.series,
+        m.meta.stats.samples, m.meta.stats.chunks, m.meta.level, m.thanos.resolution_ms);
+    buf_labels(out, m.thanos.labels);
+    buf_fmt(out, "\t%.*s\t", STR_ARG(m.thanos.source));
+    TRY(marks_put(b, id, a, out, e));
+    buf_u8(out, '\n');
+    return OK;
+}
+
+static errc inspect(const struct bucket_where *w, struct err *e)
+{
+    SCOPED(bucket_closep) struct bucket *b = NULL;
+    SCOPED(buf_fini) struct buf out = { 0 };
+    ulid_list ids = { 0 };
+    struct progress_bar bar;
+    TRY(bucket_where_open(&b, w, e));
+    buf_str(&out, S("ULID\tFROM\tUNTIL\tRANGE\t#SERIES\t#SAMPLES\t#CHUNKS\tCOMP-LEVEL\tRESOLUTION\t"
+                    "LABELS\tSRC\tMARKS\n"));
+    progress_bar_begin(&bar);
+    errc rc = remote_blocks(b, &ids, e);
+    for (size_t i = 0; rc == OK && i < ids.n; i++) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        progress_tell(&bar.base, S("blocks"), i, ids.n);
+        rc = inspect_one(b, ids.at[i], &a, &out, e);
+    }
+    progress_bar_end(&bar);
+    vec_fini(&ids);
+    return rc == OK ? cmd_write(stdout, buf_view(&out), e) : rc;
+}
+
+int bucket_inspect_run(int argc, char **argv)
+{
+    struct bucket_where w = { 0 };
+    struct opts_run run = { 0 };
+    struct err e = { 0 };
+    int code;
+    if (cmd_line(&w, inspect_opts, ARRAY_LEN(inspect_opts), "bucket",
+            "Print what meta.json says of each block, columns by tabs.", argc, argv, &run, &code)) {
+        errc rc = inspect(&w, &e);
+        if (rc != OK) code = cmd_failed(rc, &e);
+    }
+    opts_fini(&run);
+    return code;
+}
+
+/* ---- verify */
+
+struct verify_args {
+    struct bucket_where where;
+    bool deep;
+    str tmp;
+    str_list blocks;
+};
+static const struct opt verify_opts[] = {
+    BUCKET_WHERE_OPTS,
+    { "deep", .help = "Fetch each block and check every byte of it.",
+        OPT_AT(struct verify_args, deep), &opt_bool },
+    { "tmp-dir", "DIR", "Where blocks are put meanwhile.", OPT_AT(struct verify_args, tmp),
+        &opt_str, .def = "." },
+    { "block", .help = "Blocks; none: all.", OPT_AT(struct verify_args, blocks), &opt_strs,
+        .flags = OPT_ARG },
+};
+
+static errc verify_deep(struct bucket *b, ulid id, struct fs *fs, struct findings *f,
+    const struct progress *p, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    SCOPED(buf_fini) struct buf none = { 0 };
+    struct block_verify_opts o = { .fs = fs, .backend = IO_AUTO };
+    struct block_verified v;
+    str parent = arena_fmt(&a, "epitool-bucket-verify-%d", (int)getpid());
+    str dir = arena_fmt(&a, "%.*s/%s", STR_ARG(parent), ulid_text(id).z);
+    errc rc = fs_mkdir(fs, parent, e);
+    if (rc == OK) rc = remote_block_download(b, id, fs, parent, p, e);
+    /* the file of deletions is never in a bucket */
+    block_tombstones_encode(&none, &(struct tombstones){ 0 });
+    if (rc == OK)
+        rc = fs_write_durable(fs, path_join(&a, dir, S("tombstones")), buf_view(&none), e);
+    if (rc == OK) rc = block_verify(&v, &o, dir, f, e);
+    errc left = fs_remove_tree(fs, parent, rc == OK ? e : NULL);
+    return rc == OK ? left : rc;
+}
+
+static errc verify_all(const struct verify_args *a, struct bucket *b, struct findings *f,
+    size_t *blocks, struct err *e)
+{
+    ulid_list ids = { 0 };
+    struct progress_bar bar;
+    struct fs *fs = fs_real_new(a->tmp);
+    errc rc = a->blocks.n ? bucket_ids(&a->blocks, &ids, e) : remote_blocks(b, &ids, e);
+    progress_bar_begin(&bar);
+    for (size_t i = 0; rc == OK && i < ids.n; i++) {
+        uint64_t before = findings_count(f);
+        if (!a->deep) progress_tell(&bar.base, S("blocks"), i, ids.n);
+        rc = remote_block_check(b, ids.at[i], f, e);
+        if (rc == OK && a->deep && findings_count(f) == before)
+            rc = verify_deep(b, ids.at[i], fs, f, &bar.base, e);
+    }
+    progress_bar_end(&bar);
+    *blocks = ids.n;
+    vec_fini(&ids);
+    fs_free(fs);
+    return rc;
+}
+
+static errc verify(const struct verify_args *a, bool *whole, struct err *e)
+{
+    SCOPED(bucket_closep) struct bucket *b = NULL;
+    SCOPED(findings_fini) struct findings f = { 0 };
+    SCOPED(buf_fini) struct buf out = { 0 };
+    size_t blocks = 0;
+    findings_init(&f, 0);
+    TRY(bucket_where_open(&b, &a->where, e));
+    TRY(verify_all(a, b, &f, &blocks, e));
+    for (size_t i = 0; i < f.all.n; i++) {
+        findings_text(&out, &f.all.at[i]);
+        buf_u8(&out, '\n');
+    }
+    buf_fmt(&out, "%zu blocks: %" PRIu64 " findings\n", blocks, findings_count(&f));
+    *whole = findings_count(&f) == 0;
+    return cmd_write(stdout, buf_view(&out), e);
+}
+
+int bucket_verify_run(int argc, char **argv)
+{
+    struct verify_args a = { 0 };
+    struct opts_run run = { 0 };
+    struct err e = { 0 };
+    int code;
+    if (cmd_line(&a, verify_opts, ARRAY_LEN(verify_opts), "bucket",
+            "Check that blocks in a bucket are whole.", argc, argv, &run, &code)) {
+        bool whole = false;
+        errc rc = verify(&a, &whole, &e);
+        if (rc != OK) code = cmd_failed(rc, &e);
+        else if (!whole) code = EXIT_FAILED;
+    }
+    opts_fini(&run);
+    return code;
+}
