@@ -20,6 +20,7 @@ void slab_init(struct slab *s, struct account *acc, size_t object_bytes)
         .acc = acc,
     };
     s->per_page = SLAB_PAGE_BYTES / s->size;
+    s->inverse = UINT64_MAX / s->per_page + 1;
 }
 
 void slab_init_shrinking(struct slab *s, struct account *acc, size_t object_bytes)
@@ -156,7 +157,7 @@ static void slab_emptied(struct slab *s, uint32_t page)
 
 void slab_give(struct slab *s, uint32_t index)
 {
-    uint32_t page = index / s->per_page;
+    uint32_t page = slab_page_of(s, index);
     struct slab_page *p = &s->info[page];
     assert(index > 0 && page < s->n_pages && p->live > 0 && s->n_live > 0);
     memcpy(slab_at(s, index), &p->head, sizeof(p->head));

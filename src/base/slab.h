@@ -31,6 +31,7 @@ struct slab {
     /* pages with room; pages without objects. A bit a page, none in a word below the first */
     struct slab_set { uint64_t *bits; uint32_t first, words; } roomy[SLAB_COLOURS], blank;
     uint32_t n_pages, per_page, n_live;
+    uint64_t inverse;                          /* of per_page, in 2^-64, rounded up; const */
     uint32_t n_held;                           /* pages in memory */
     /* of a slab that shrinks: the blank page that is in memory; 0: none */
     uint32_t empty;
@@ -55,10 +56,17 @@ void slab_reach(struct slab *s, uint32_t index);
 /* no index is as high */
 static inline uint32_t slab_end(const struct slab *s) { return s->n_pages * s->per_page; }
 
+/* Exact for all of 32 bits, and a multiplication where a division would take most of a look-up. */
+static inline uint32_t slab_page_of(const struct slab *s, uint32_t index)
+{
+    return (uint32_t)((unsigned __int128)s->inverse * index >> 64);
+}
+
 static inline void *slab_at(const struct slab *s, uint32_t index)
 {
-    uint8_t *page = atomic_load_explicit(&s->pages[index / s->per_page], memory_order_acquire);
-    return page + (size_t)(index % s->per_page) * s->size;
+    uint32_t page = slab_page_of(s, index);
+    uint8_t *at = atomic_load_explicit(&s->pages[page], memory_order_acquire);
+    return at + (size_t)(index - page * s->per_page) * s->size;
 }
 
 #endif

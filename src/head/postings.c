@@ -13,7 +13,7 @@
 
 ACCOUNT(postings_account, "postings")
 
-enum { VARINT32_MAX = 5, RUN_MAX_BYTES = 2 * VARINT32_MAX + 1 };
+enum { VARINT32_MAX = 5, RUN_MAX_BYTES = 2 * VARINT32_MAX + 1, RADIX_FROM = 256 };
 #define INLINE_BIT ((uint64_t)1 << 63)
 
 struct plist {
@@ -145,13 +145,21 @@ void postings_append(postings *p, snum s, struct reclaim *rc)
     atomic_fetch_add_explicit(&l->count, 1, memory_order_relaxed);
 }
 
-void postings_read(const postings *p, runs *out)
+/* Joins with the last run behind `from`. */
+static void read_push(runs *out, size_t from, snum start, snum end)
+{
+    if (out->n > from && out->at[out->n - 1].end == start) out->at[out->n - 1].end = end;
+    else vec_push(out, ((struct run){ start, end }));
+}
+
+/* Behind what `out` has before `from`. */
+static void read_behind(const postings *p, runs *out, size_t from)
 {
     uint64_t w = atomic_load_explicit(&p->word, memory_order_acquire);
     if (!w) return;
     if (w & INLINE_BIT) {
         snum start = (snum)(w << 1 >> 32);
-        runs_push(out, start, start + ((uint32_t)w & 0x7fffffff));
+        read_push(out, from, start, start + ((uint32_t)w & 0x7fffffff));
         return;
     }
     struct plist *l = word_list(w);
@@ -162,25 +170,27 @@ void postings_read(const postings *p, runs *out)
         uint64_t d = get_uvarint(&at);
         snum start = before + (snum)(d >> 1);
         before = start + (d & 1 ? (uint32_t)get_uvarint(&at) + 2 : 1);
-        runs_push(out, start, before);
+        assert(start < before);
+        read_push(out, from, start, before);
     }
     snum start = (snum)(tail >> 32);
-    if (start >= before) runs_push(out, start, start + (uint32_t)tail);
+    if (start >= before) read_push(out, from, start, start + (uint32_t)tail);
 }
 
-void postings_gather(const postings *p, runs *out)
+void postings_read(const postings *p, runs *out)
 {
-    runs one = { 0 };
+    size_t had = out->n;
+    read_behind(p, out, had ? had - 1 : 0);
+    assert(!had || out->n == had || out->at[had - 1].end <= out->at[had].start);
+}
+
+void postings_gather(const postings *p, runs *out) { read_behind(p, out, out->n); }
+
+uint32_t postings_bytes(const postings *p)
+{
     uint64_t w = atomic_load_explicit(&p->word, memory_order_acquire);
-    if (w & INLINE_BIT) {
-        snum start = (snum)(w << 1 >> 32);
-        vec_push(out, ((struct run){ start, start + ((uint32_t)w & 0x7fffffff) }));
-        return;
-    }
-    postings_read(p, &one);
-    vec_reserve(out, out->n + one.n);
-    for (size_t i = 0; i < one.n; i++) out->at[out->n++] = one.at[i];
-    vec_fini(&one);
+    if (!w || w & INLINE_BIT) return 1;
+    return 1 + atomic_load_explicit(&word_list(w)->used, memory_order_relaxed);
 }
 
 uint64_t postings_count(const postings *p)
@@ -309,13 +319,41 @@ static int run_cmp(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* By the digits of the starts, the lowest first; a digit that all have in common is passed over. */
+static void runs_order(runs *r)
+{
+    enum { BITS = 11, DIGITS = 1 << BITS };
+    runs other = { 0 };
+    snum all = 0, common = ~0u;
+    for (size_t i = 0; i < r->n; i++) all |= r->at[i].start, common &= r->at[i].start;
+    vec_reserve(&other, r->n);
+    for (unsigned shift = 0; shift < 32; shift += BITS) {
+        uint32_t place[DIGITS] = { 0 }, sum = 0;
+        if (!((all & ~common) >> shift & (DIGITS - 1))) continue;
+        for (size_t i = 0; i < r->n; i++) place[r->at[i].start >> shift & (DIGITS - 1)]++;
+        for (size_t d = 0; d < DIGITS; d++) {
+            uint32_t n = place[d];
+            place[d] = sum;
+            sum += n;
+        }
+        for (size_t i = 0; i < r->n; i++)
+            other.at[place[r->at[i].start >> shift & (DIGITS - 1)]++] = r->at[i];
+        other.n = r->n;
+        runs was = *r;
+        *r = other;
+        other = was;
+    }
+    vec_fini(&other);
+}
+
 void runs_sort(runs *r)
 {
     if (r->n < 2) return;
     bool sorted = true;
     for (size_t i = 1; i < r->n && sorted; i++) sorted = r->at[i - 1].end < r->at[i].start;
     if (sorted) return;
-    qsort(r->at, r->n, sizeof(*r->at), run_cmp);
+    if (r->n < RADIX_FROM) qsort(r->at, r->n, sizeof(*r->at), run_cmp);
+    else runs_order(r);
     size_t n = 0;
     for (size_t i = 1; i < r->n; i++) {
         if (r->at[i].start <= r->at[n].end) r->at[n].end = MAX(r->at[n].end, r->at[i].end);

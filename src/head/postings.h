@@ -31,6 +31,8 @@ void postings_read(const postings *p, runs *out);
 /* appends to out whatever it holds; runs_sort makes a set of it */
 void postings_gather(const postings *p, runs *out);
 uint64_t postings_count(const postings *p);
+/* what reading it costs, in bytes to decode: little where the series are numbered in a row */
+uint32_t postings_bytes(const postings *p);
 void postings_fini(postings *p);
 
 /* Sets as runs. a and b may not be out; out is replaced. */

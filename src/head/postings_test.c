@@ -55,6 +55,58 @@ TEST(runs_model)
     }
 }
 
+/* Many runs are put in order by their digits. */
+TEST(runs_sort_many)
+{
+    static const struct {
+        const char *name;
+        uint32_t step;
+    } cases[] = { { "no gaps", 1 }, { "near", 7 }, { "two digits", 4096 }, { "far", 3000000 } };
+    struct prng r = { test_seed() };
+    TEST_EACH(c, cases) {
+        runs got = { 0 };
+        uint64_t sum = 0;
+        for (snum i = 0; i < 1400; i++) {
+            snum start = 1 + i * 997 % 1400 * c->step;
+            snum end = start + 1 + (snum)prng_below(&r, c->step);
+            vec_push(&got, ((struct run){ start, end }));
+            sum += end - start;
+        }
+        runs_sort(&got);
+        EXPECT_EQ(runs_count(&got), sum);
+        EXPECT_EQ(got.at[0].start, 1);
+        for (size_t i = 1; i < got.n; i++) EXPECT(got.at[i - 1].end < got.at[i].start);
+        vec_fini(&got);
+    }
+}
+
+/* Lists behind one another: a list joins its own runs only. */
+TEST(postings_gather_behind_others)
+{
+    struct reclaim rc;
+    postings p = { 0 }, q = { 0 };
+    runs got = { 0 };
+    reclaim_init(&rc);
+    for (snum i = 1; i < 10; i++) postings_append(i < 5 ? &p : &q, i, &rc);
+    postings_append(&q, 20, &rc);
+    EXPECT_EQ(postings_bytes(&p), 1);
+    EXPECT(postings_bytes(&q) > 1);
+    postings_gather(&q, &got);
+    postings_gather(&p, &got);
+    EXPECT_EQ(got.n, 3);
+    runs_sort(&got);
+    EXPECT_EQ(got.n, 2);
+    EXPECT_EQ(runs_count(&got), 10);
+    got.n = 0;
+    postings_read(&p, &got);
+    postings_read(&q, &got);
+    EXPECT_EQ(got.n, 2);
+    vec_fini(&got);
+    postings_fini(&p);
+    postings_fini(&q);
+    reclaim_fini(&rc);
+}
+
 TEST(postings_model)
 {
     struct prng r = { test_seed() };

@@ -87,7 +87,7 @@ static bool slot_overlaps(
     return yes;
 }
 
-enum { CACHE_FROM = 16, AHEAD_SLOT = 8, AHEAD_LABELS = 4 };
+enum { CACHE_FROM = 16, AHEAD_NUM = 16, AHEAD_SLOT = 8, AHEAD_LABELS = 4 };
 
 struct head_series_set {
     struct series_set base;
@@ -103,10 +103,12 @@ struct head_series_set {
     bool is_sorted;
 };
 
-/* The series of the runs to come lie far apart: what they need is fetched in two steps. */
+/* The series of the runs to come lie far apart: what they need is fetched in three steps. */
 static void set_ahead(const struct head_series_set *set)
 {
     const struct head *h = set->q->head;
+    if (set->run + AHEAD_NUM < set->found.n)
+        series_slot_ahead(&h->series, set->found.at[set->run + AHEAD_NUM].start);
     for (unsigned step = 0; step < 2; step++) {
         size_t run = set->run + (step ? AHEAD_LABELS : AHEAD_SLOT);
         uint32_t slot =

@@ -36,12 +36,12 @@ static void select_scan(struct head *h, const struct matcher *m, bool accept, ru
     uint32_t name = symbols_find_name(sy, m->name);
     if (!name) return;
     str prefix = m->re && m->type == MATCH_RE && accept ? regex_prefix(m->re) : STR_EMPTY;
+    uint64_t begins = text_begins(prefix), mask = ~(prefix.n < 8 ? ~0ull >> 8 * prefix.n : 0);
     uint32_t id =
         atomic_load_explicit(&symbols_name_at(sy, name)->first_pair, memory_order_acquire);
     while (id) {
         const struct sym_pair *p = symbols_pair_at(sy, id);
-        str value = symbols_text(sy, p->text);
-        if (str_has_prefix(value, prefix) && matcher_matches(m, value) == accept)
+        if ((p->begins & mask) == begins && matcher_matches(m, symbols_text(sy, p->text)) == accept)
             postings_gather(&p->series, out);
         id = atomic_load_explicit(&p->next, memory_order_acquire);
     }
@@ -129,7 +129,7 @@ static void part_ask(struct head *h, const struct part *p, const runs *of, runs 
     if (p->subtract || p->whole_name || m->type != MATCH_EQ) return;
     uint32_t name = symbols_find_name(sy, m->name),
              pair = name ? symbols_find_pair(sy, name, m->value) : 0;
-    if (!pair || runs_count(of) * ASK_COST > postings_count(&symbols_pair_at(sy, pair)->series))
+    if (!pair || runs_count(of) * ASK_COST > postings_bytes(&symbols_pair_at(sy, pair)->series))
         return;
     out->n = 0;
     for (size_t i = 0; i < of->n; i++)

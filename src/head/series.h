@@ -82,6 +82,13 @@ static inline uint32_t series_slot_of(const struct series_index *x, snum n)
     return page ? atomic_load_explicit(&page[n & ((1u << NUM_PAGE_BITS) - 1)], memory_order_acquire)
                 : 0;
 }
+/* It is asked for soon. */
+static inline void series_slot_ahead(const struct series_index *x, snum n)
+{
+    _Atomic uint32_t *page =
+        atomic_load_explicit(&x->num_pages[n >> NUM_PAGE_BITS], memory_order_acquire);
+    if (page) __builtin_prefetch(&page[n & ((1u << NUM_PAGE_BITS) - 1)]);
+}
 static inline uint32_t series_generation(const struct slot *s)
 {
     return atomic_load_explicit(&s->generation, memory_order_acquire);

@@ -17,21 +17,6 @@ static size_t text_put_len(uint8_t at[10], size_t len)
     return n;
 }
 
-static str text_get(const uint8_t *at)
-{
-    size_t len = 0;
-    for (unsigned shift = 0;; shift += 7) {
-        uint8_t b = *at++;
-        len |= (size_t)(b & 0x7f) << shift;
-        if (b < 0x80) return str_of(at, len);
-    }
-}
-
-str symbols_text(const struct symbols *s, uint32_t text)
-{
-    return text_get(pages_at(&s->text, text));
-}
-
 static uint32_t symbols_add_text(struct symbols *s, str v)
 {
     uint8_t len[10];
@@ -205,6 +190,7 @@ static uint32_t symbols_add_pair_locked(struct symbols *s, uint32_t name, str va
     struct sym_name *n = symbols_name_at(s, name);
     p->text = text;
     p->hash = hash;
+    p->begins = text_begins(value);
     p->name = name;
     atomic_store_explicit(
         &p->next, atomic_load_explicit(&n->first_pair, memory_order_relaxed), memory_order_relaxed);

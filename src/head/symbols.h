@@ -27,10 +27,11 @@ struct sym_name {                              /* 32 bytes */
     _Atomic uint32_t n_pairs;                  /* relaxed: a figure */
     _Atomic uint64_t value_bytes;              /* relaxed: of the texts of its pairs */
 };
-struct sym_pair {                              /* 24 bytes */
+struct sym_pair { /* 32 bytes */
     postings series;
     uint32_t text, hash, name;                 /* const while the pair lives */
     _Atomic uint32_t next;                     /* of the same name */
+    uint64_t begins;                           /* the value: text_begins; const while it lives */
 };
 
 /* open addressing, position by the high bits of the hash */
@@ -60,7 +61,20 @@ static inline struct sym_pair *symbols_pair_at(const struct symbols *s, uint32_t
 {
     return slab_at(&s->pairs, id);
 }
-str symbols_text(const struct symbols *s, uint32_t text);
+static inline str symbols_text(const struct symbols *s, uint32_t text)
+{
+    const uint8_t *at = pages_at(&s->text, text);
+    size_t n = *at++;
+    if (n >= 0x80) {
+        n &= 0x7f;
+        for (unsigned shift = 7, more = 1; more; shift += 7) {
+            uint8_t b = *at++;
+            n |= (size_t)(b & 0x7f) << shift;
+            more = b & 0x80;
+        }
+    }
+    return str_of(at, n);
+}
 static inline str symbols_name(const struct symbols *s, uint32_t id)
 {
     return symbols_text(s, symbols_name_at(s, id)->text);
@@ -68,6 +82,14 @@ static inline str symbols_name(const struct symbols *s, uint32_t id)
 static inline str symbols_value(const struct symbols *s, uint32_t pair)
 {
     return symbols_text(s, symbols_pair_at(s, pair)->text);
+}
+/* The first eight bytes, the first one highest, zeros behind the end: who looks for a prefix among
+ * all values of a name need not go to their texts. */
+static inline uint64_t text_begins(str v)
+{
+    uint64_t x = 0;
+    for (size_t i = 0; i < sizeof(x) && i < v.n; i++) x |= (uint64_t)v.p[i] << (56 - 8 * i);
+    return x;
 }
 /* names are 1 … this; one without pairs is no name at present */
 uint32_t symbols_n_names(const struct symbols *s);
