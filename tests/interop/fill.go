@@ -10,9 +10,12 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
 )
@@ -37,11 +40,17 @@ type row struct {
 		Value string `json:"v"`
 		Trace string `json:"trace"`
 	} `json:"exemplars"`
+	Metadata *struct {
+		Type string `json:"type"`
+		Unit string `json:"unit"`
+		Help string `json:"help"`
+	} `json:"metadata"`
 }
 
 type sampleJSON struct {
-	T int64           `json:"t"`
-	V json.RawMessage `json:"v"`
+	T  int64           `json:"t"`
+	ST int64           `json:"st"`
+	V  json.RawMessage `json:"v"`
 }
 
 type layoutJSON struct {
@@ -105,15 +114,28 @@ func histograms(l layoutJSON) (*histogram.Histogram, *histogram.FloatHistogram) 
 	}
 }
 
-func (s sampleJSON) add(app storage.Appender, ref storage.SeriesRef, l labels.Labels) (storage.SeriesRef, error) {
+func (s sampleJSON) add(app storage.AppenderV2, ref storage.SeriesRef, l labels.Labels, o storage.AOptions) (storage.SeriesRef, error) {
 	if s.V[0] == '"' {
-		return app.Append(ref, l, s.T, ofBits(parsed[string](s.V)))
+		return app.Append(ref, l, s.ST, s.T, ofBits(parsed[string](s.V)), nil, nil, o)
 	}
 	h, fh := histograms(parsed[layoutJSON](s.V))
-	return app.AppendHistogram(ref, l, s.T, h, fh)
+	return app.Append(ref, l, s.ST, s.T, 0, h, fh, o)
 }
 
-func (r row) add(app storage.Appender) error {
+// options of the last sample: the exemplars, which come after what they belong to.
+func (r row) options(last bool) (o storage.AOptions) {
+	if r.Metadata != nil {
+		o.Metadata = metadata.Metadata{Type: model.MetricType(r.Metadata.Type), Unit: r.Metadata.Unit, Help: r.Metadata.Help}
+	}
+	if last {
+		for _, x := range r.Exemplars {
+			o.Exemplars = append(o.Exemplars, exemplar.Exemplar{Labels: labels.FromStrings("trace", x.Trace), Value: ofBits(x.Value), Ts: x.T, HasTs: true})
+		}
+	}
+	return o
+}
+
+func (r row) add(app storage.AppenderV2) error {
 	b := labels.NewScratchBuilder(len(r.Labels))
 	for _, l := range r.Labels {
 		b.Add(l[0], l[1])
@@ -121,16 +143,10 @@ func (r row) add(app storage.Appender) error {
 	b.Sort()
 	ls := b.Labels()
 	ref := storage.SeriesRef(0)
-	for _, s := range r.Samples {
+	for i, s := range r.Samples {
 		var err error
-		if ref, err = s.add(app, ref, ls); err != nil {
+		if ref, err = s.add(app, ref, ls, r.options(i+1 == len(r.Samples))); err != nil {
 			return fmt.Errorf("%s at %d: %w", ls, s.T, err)
-		}
-	}
-	for _, x := range r.Exemplars {
-		e := exemplar.Exemplar{Labels: labels.FromStrings("trace", x.Trace), Value: ofBits(x.Value), Ts: x.T, HasTs: true}
-		if _, err := app.AppendExemplar(ref, ls, e); err != nil {
-			return fmt.Errorf("exemplar of %s at %d: %w", ls, x.T, err)
 		}
 	}
 	return nil
@@ -166,7 +182,7 @@ func (f filling) run() ([]string, error) {
 
 func (f filling) fill(db *tsdb.DB) error {
 	for _, rows := range f.Rows {
-		app := db.Appender(context.Background())
+		app := db.AppenderV2(context.Background())
 		for _, r := range rows {
 			if err := r.add(app); err != nil {
 				return err

@@ -1,7 +1,7 @@
 // Command reopen lets the Prometheus module open data folders that we left. It reads one JSON object a line from stdin, {"dir": …,
 // "options": {…}} with the options of a case.json, opens the folder read-write (which changes it), and answers with one a line:
 // {"dir": …, "error": …, "log": [warnings and errors], "series": [{"labels": [[name, value], …], "samples": [[ms, bits], …]}, …]}.
-// A histogram has its canonical JSON instead of bits.
+// A histogram has its canonical JSON instead of bits; a start time that is not 0 comes third.
 // {"compact": {"blocks": [folders], "delete": [...], "out": folder}} has the Prometheus compactor merge blocks: {"made": [names], "error": …}.
 // {"backfill": {"page": file, "out": folder, "range": ms}} has it make blocks of an OpenMetrics page, one for each span of range.
 // {"fill": {"dir": folder, "options": {…}, "rows": [[series of a commit]], "delete": [...], "compact": bool}} has the module take samples, delete and
@@ -50,7 +50,7 @@ type question struct {
 
 type series struct {
 	Labels  [][2]string `json:"labels"`
-	Samples [][2]any    `json:"samples"`
+	Samples [][]any     `json:"samples"`
 }
 
 type answer struct {
@@ -86,17 +86,25 @@ func (o options) tsdb() *tsdb.Options {
 	return t
 }
 
-func sample(it chunkenc.Iterator, kind chunkenc.ValueType) [2]any {
+func value(it chunkenc.Iterator, kind chunkenc.ValueType) (int64, string) {
 	switch kind {
 	case chunkenc.ValHistogram:
 		t, h := it.AtHistogram(nil)
-		return [2]any{t, whole(h)}
+		return t, whole(h)
 	case chunkenc.ValFloatHistogram:
 		t, h := it.AtFloatHistogram(nil)
-		return [2]any{t, floats(h)}
+		return t, floats(h)
 	}
 	t, v := it.At()
-	return [2]any{t, fmt.Sprintf("%016x", math.Float64bits(v))}
+	return t, fmt.Sprintf("%016x", math.Float64bits(v))
+}
+
+func sample(it chunkenc.Iterator, kind chunkenc.ValueType) []any {
+	t, v := value(it, kind)
+	if st := it.AtST(); st != 0 {
+		return []any{t, v, st}
+	}
+	return []any{t, v}
 }
 
 func read(db *tsdb.DB) ([]series, error) {
