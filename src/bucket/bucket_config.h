@@ -10,7 +10,7 @@
 #ifndef EPI_BUCKET_BUCKET_CONFIG_H
 #define EPI_BUCKET_BUCKET_CONFIG_H
 
-#include "io/http_client.h"
+#include "io/http_tls.h"
 
 enum bucket_kind { BUCKET_FILESYSTEM, BUCKET_S3, BUCKET_GCS };
 enum s3_lookup { S3_LOOKUP_AUTO, S3_LOOKUP_VIRTUAL_HOST, S3_LOOKUP_PATH };

@@ -8,6 +8,7 @@
 #include "base/prng.h"
 #include "base/rfc3339.h"
 #include "base/vec.h"
+#include "io/http_client.h"
 
 #include <stdio.h>
 

@@ -12,7 +12,9 @@
 #ifndef EPI_BUCKET_CALLER_H
 #define EPI_BUCKET_CALLER_H
 
+#include "base/arena.h"
 #include "base/buf.h"
+#include "base/err.h"
 #include "bucket/bucket_config.h"
 
 enum { CALL_FIELDS_MAX = 24 };

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "block/tombstones_codec.h"
 
 #include <stdlib.h>
 
@@ -66,6 +67,26 @@ static errc files_put(
     return OK;
 }
 
+/* What the block brought along (of a block that was fetched once), with our labels over its own. */
+static errc section_of(
+    const struct remote_upload *u, struct arena *a, struct thanos_section *out, struct err *e)
+{
+    struct thanos_section old = { 0 };
+    struct labels_builder lb;
+    str json = arena_fmt(a, "{%.*s}", STR_ARG(u->meta->more));
+    TRY(thanos_section_decode(&old, json, a, e));
+    labels_builder_init(&lb, a);
+    labels_builder_from(&lb, old.labels);
+    for (size_t i = 0; i < u->labels.n; i++)
+        labels_builder_set(&lb, u->labels.at[i].name, u->labels.at[i].value);
+    *out = (struct thanos_section){ .there = true,
+        .labels = labels_builder_done(&lb),
+        .resolution_ms = old.resolution_ms,
+        .source = u->source,
+        .upload_ms = clock_wall_ms() };
+    return OK;
+}
+
 static errc meta_put(struct bucket *b, const struct remote_upload *u, file_list *files,
     struct arena *a, struct err *e)
 {
@@ -73,12 +94,10 @@ static errc meta_put(struct bucket *b, const struct remote_upload *u, file_list 
     struct block_meta m = *u->meta;
     struct thanos_file own = { S("meta.json"), 0 };
     avec_push(a, files, own);
-    struct thanos_section s = { .there = true,
-        .labels = u->labels,
-        .source = u->source,
-        .files = files->at,
-        .n_files = files->n,
-        .upload_ms = clock_wall_ms() };
+    struct thanos_section s;
+    TRY_IN(e, section_of(u, a, &s, e), "meta.json: thanos");
+    s.files = files->at;
+    s.n_files = files->n;
     m.more = thanos_section_more(&s, m.more, a);
     meta_encode(&json, &m);
     if (FAULT("bucket.upload.meta")) return err_set(e, ERR_CANCELED, "killed before meta.json");
@@ -156,6 +175,10 @@ static errc objects_fetch(struct bucket *b, ulid id, const bucket_entries *all, 
         TRY(parents_of(fs, dir, rel, a, e));
         TRY(object_fetch(b, object_of(a, id, rel), fs, path_join(a, dir, rel), &t, e));
     }
+    /* the file of deletions is never in a bucket: there are none */
+    SCOPED(buf_fini) struct buf none = { 0 };
+    block_tombstones_encode(&none, &(struct tombstones){ 0 });
+    TRY(fs_write_durable(fs, path_join(a, dir, S("tombstones")), buf_view(&none), e));
     TRY(fs_sync_dir(fs, path_join(a, dir, S("chunks")), e));
     return fs_sync_dir(fs, dir, e);
 }

@@ -31,7 +31,7 @@ struct remote_upload {
  * stays, without meta.json. */
 MUST_USE errc remote_block_upload(struct bucket *b, const struct remote_upload *u, struct err *e);
 
-/* Into `parent`/ULID, which must not be there. */
+/* Into `parent`/ULID, which must not be there; with a file that says that nothing is deleted. */
 MUST_USE errc remote_block_download(
     struct bucket *b, ulid id, struct fs *fs, str parent, const struct progress *p, struct err *e);
 /* meta.json first, the deletion mark last. */

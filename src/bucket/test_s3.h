@@ -12,6 +12,7 @@
 #ifndef EPI_BUCKET_TEST_S3_H
 #define EPI_BUCKET_TEST_S3_H
 
+#include "base/arena.h"
 #include "bucket/bucket_config.h"
 
 enum test_s3_fault {

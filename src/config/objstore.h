@@ -7,11 +7,13 @@
  * Threads     none
  * Errors      ERR_BAD_INPUT with the words of Thanos' client, ERR_UNSUPPORTED (signatures of
  *             version 2, gRPC), ERR_NOT_FOUND and ERR_IO of a file
- * Format      docs/objstore.md
+ * Format      docs/object-storage.md
  */
 #ifndef EPI_CONFIG_OBJSTORE_H
 #define EPI_CONFIG_OBJSTORE_H
 
+#include "base/arena.h"
+#include "base/err.h"
 #include "bucket/bucket_config.h"
 
 /* env NULL: no environment; then references stay as they are. */

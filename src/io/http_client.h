@@ -23,6 +23,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "io/http_parts.h"
+#include "io/http_tls.h"
 
 struct http_client;
 struct http_client_opts {
@@ -32,17 +33,6 @@ struct http_client_opts {
      * the client's thread. */
     bool (*dispatch)(void *dispatch_ctx, void (*run)(void *arg), void *arg);
     void *dispatch_ctx;
-};
-
-struct http_field { str name, value; };
-
-enum http_tls_version { HTTP_TLS_DEFAULT, HTTP_TLS_10, HTTP_TLS_11, HTTP_TLS_12, HTTP_TLS_13 };
-struct http_tls {
-    str ca, cert, key;                 /* PEM */
-    str ca_file, cert_file, key_file;  /* read at each new connection */
-    str server_name;                   /* for SNI and verification instead of the URL's host */
-    bool insecure;
-    enum http_tls_version min_version, max_version;
 };
 
 struct buf_pool;

@@ -50,12 +50,27 @@ static void io_plan_show(struct buf *b, const struct opt *o, const void *at)
     opt_str.show(b, o, at);
 }
 
+static errc secret_set(void *at, const struct opt *o, str text, struct arena *mem, struct err *e)
+{
+    return opt_str.set(at, o, text, mem, e);
+}
+
+/* Everybody may see the flags, and nobody the keys in one. */
+static void secret_show(struct buf *b, const struct opt *o, const void *at)
+{
+    (void)o;
+    if (((const str *)at)->n) buf_str(b, S("<secret>"));
+}
+
 static void choice_show(struct buf *b, const struct opt *o, const void *at)
 {
     opt_choice.show(b, o, at);
 }
 static const struct opt_kind log_level_kind = { .set = log_level_set, .show = choice_show },
                              log_format_kind = { .set = log_format_set, .show = choice_show },
+                             secret_kind = {
+                                 .quoted = true, .set = secret_set, .show = secret_show
+                             },
                              io_plan_kind = {
                                  .quoted = true, .set = io_plan_set_flag, .show = io_plan_show
                              };
@@ -176,6 +191,16 @@ const struct opt flag_table[] = {
     { "storage.tsdb.block-reload-interval",
         .help = "Interval at which to check for new or removed blocks in storage.",
         AT(block_reload_ms), &opt_duration, .def = "1m", .flags = OPT_HIDDEN },
+    { "objstore.config", "YAML",
+        "Object storage that finished blocks are uploaded to, in Thanos' YAML.", AT(objstore),
+        &secret_kind, .def = "" },
+    { "objstore.config-file", "FILE", "The same in a file.", AT(objstore_file), &opt_str,
+        .def = "" },
+    { "shipper.upload-compacted", .help = "Upload blocks that were compacted here, too.",
+        AT(ship_compacted), &opt_bool, .def = "false" },
+    { "shipper.allow-out-of-order-uploads",
+        .help = "Go on with later blocks when one cannot be uploaded.", AT(ship_out_of_order),
+        &opt_bool, .def = "false" },
     { "storage.io",
         .help = "How storage is read: auto, mmap, buffered or direct, or one of them for each kind "
                 "of file: index=...,chunks=...,head=...,header=...",

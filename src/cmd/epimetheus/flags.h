@@ -27,7 +27,7 @@ struct flags_unserved {
 
 struct flags {
     str config_file, web_config, external_url, route_prefix, cors_origin, page_title, storage_path,
-        delay_compact_file;
+        delay_compact_file, objstore, objstore_file;
     int64_t retention_ms, retention_bytes;     /* 0: not given */
     int exit_code;                             /* of an error of these flags */
     bool bare_words;                           /* its words stand alone */
@@ -36,7 +36,7 @@ struct flags {
     str_list listen, features, proto_messages;
     bool config_given, config_strict, agent, lifecycle, admin, remote_write_receiver, otlp_receiver,
         wal_compression, no_lockfile, overlapping_compaction;
-    bool adjust_timestamps, auto_reload, gomemlimit;
+    bool adjust_timestamps, auto_reload, gomemlimit, ship_compacted, ship_out_of_order;
     double gomemlimit_ratio;
     str memory_budget;
     int64_t search_limit;

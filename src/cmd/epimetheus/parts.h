@@ -19,6 +19,7 @@
 #include "cmd/epimetheus/active_queries.h"
 #include "cmd/epimetheus/query_log.h"
 #include "cmd/epimetheus/server.h"
+#include "cmd/epimetheus/shipping.h"
 #include "cmd/epimetheus/web_front.h"
 
 struct server {
@@ -38,6 +39,7 @@ struct server {
     struct query_log *query_log;
     struct scrape_manager *scrape;
     struct api *api;
+    struct shipping *shipping;             /* NULL: no --objstore.config */
     struct web_front *front;               /* NULL: no --web.config.file */
     struct http_server *http[8];
     size_t n_http;

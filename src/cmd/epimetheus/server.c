@@ -532,7 +532,8 @@ static errc storage_start(struct server *s, const struct config *c, struct err *
         .reload_interval_ms = s->flags.block_reload_ms,
         .no_overlapping_compaction = !s->flags.overlapping_compaction,
         .compaction_delay_percent = s->on.delayed_compaction ? delay_percent(&s->flags) : 0,
-        .uploads_path = s->flags.delay_compact_file,
+        .uploads_path = s->flags.delay_compact_file.n ? s->flags.delay_compact_file
+                                                      : shipping_state(s->shipping),
         .samples_per_chunk = (uint32_t)s->flags.samples_per_chunk,
         .chunks_in_memory = s->flags.head_chunks != 0,
         .no_lock = s->flags.no_lockfile,
@@ -596,6 +597,7 @@ static errc server_open(struct server *s, int *exit_code, struct err *e)
         STR_ARG(s->flags.config_file));
     *exit_code = 1;
     const struct config *c = s->first;         /* in use until the next one is */
+    TRY(shipping_open(&s->shipping, s, c->scrape.external_labels.n > 0, e));
     TRY(storage_start(s, c, e));
     if (!s->engine) TRY(engine_start(s, e));
     retention_show(s, c);
@@ -611,6 +613,7 @@ static errc server_open(struct server *s, int *exit_code, struct err *e)
     if (s->first) TRY(scrape_start(s, e));
     state_set(s, API_READY);
     scrape_manager_open(s->scrape, db_appendable(s->db));
+    TRY(shipping_start(s->shipping, e));
     metric_set(&m_ready, 1);
     LOG(INFO, "Server is ready to receive web requests.");
     return OK;
@@ -665,6 +668,7 @@ void server_stop(struct server *s)
     api_free(s->api);
     pool_free(s->requests);
     pool_free(s->scrapes);
+    shipping_close(s->shipping);
     engine_free(s->engine);
     active_queries_close(s->active);
     query_log_free(s->query_log);

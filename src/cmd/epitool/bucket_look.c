@@ -1,7 +1,6 @@
 /* bucket_look.c — `epitool bucket ls`, `inspect` and `verify`: what is there, and whether it is
  * whole. */
 #include "base/rfc3339.h"
-#include "block/tombstones_codec.h"
 #include "block/verify.h"
 #include "cmd/epitool/bucket_commands.h"
 #include "cmd/epitool/cmd.h"
@@ -201,17 +200,12 @@ static errc verify_deep(struct bucket *b, ulid id, struct fs *fs, struct finding
     const struct progress *p, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
-    SCOPED(buf_fini) struct buf none = { 0 };
     struct block_verify_opts o = { .fs = fs, .backend = IO_AUTO };
     struct block_verified v;
     str parent = arena_fmt(&a, "epitool-bucket-verify-%d", (int)getpid());
     str dir = arena_fmt(&a, "%.*s/%s", STR_ARG(parent), ulid_text(id).z);
     errc rc = fs_mkdir(fs, parent, e);
     if (rc == OK) rc = remote_block_download(b, id, fs, parent, p, e);
-    /* the file of deletions is never in a bucket */
-    block_tombstones_encode(&none, &(struct tombstones){ 0 });
-    if (rc == OK)
-        rc = fs_write_durable(fs, path_join(&a, dir, S("tombstones")), buf_view(&none), e);
     if (rc == OK) rc = block_verify(&v, &o, dir, f, e);
     errc left = fs_remove_tree(fs, parent, rc == OK ? e : NULL);
     return rc == OK ? left : rc;

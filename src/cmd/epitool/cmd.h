@@ -20,8 +20,8 @@
 
 struct cmd { const char *name, *usage, *help; int (*run)(int argc, char **argv); };
 
-extern const struct cmd cmd_bucket, cmd_check, cmd_conformance, cmd_promql, cmd_promqltest, cmd_query, cmd_tsdb,
-    cmd_wal;
+extern const struct cmd cmd_bucket, cmd_check, cmd_conformance, cmd_promql, cmd_promqltest,
+    cmd_query, cmd_tsdb, cmd_wal;
 
 enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 int cmd_usage(const struct cmd *c);                            /* says how to call it; EXIT_USAGE */
@@ -29,8 +29,8 @@ int cmd_failed(errc rc, const struct err *e);                  /* says why; EXIT
 MUST_USE errc cmd_write(FILE *out, str s, struct err *e);
 void cmd_print(FILE *out, str s);                              /* words nobody waits for */
 
-/* Reads the line of `epitool GROUP COMMAND` by its table, argv[0] being the command. False: *code is
- * what to end with, help or what is wrong was printed. about: for --help. opts_fini(run) in any
+/* Reads the line of `epitool GROUP COMMAND` by its table, argv[0] being the command. False: *code
+ * is what to end with, help or what is wrong was printed. about: for --help. opts_fini(run) in any
  * case. */
 MUST_USE bool cmd_line(void *out, const struct opt *table, size_t n, const char *group,
     const char *about, int argc, char **argv, struct opts_run *run, int *code);
