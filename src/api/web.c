@@ -149,5 +149,7 @@ void api_favicon(void *ctx, struct http_req *r, struct http_resp *w)
 void api_options(void *ctx, struct http_req *r, struct http_resp *w)
 {
     (void)r;
-    if (api_is_open(ctx, w)) w->status = 204;
+    if (!api_is_open(ctx, w)) return;
+    w->status = 204;
+    w->compress = w->vary = true;
 }

@@ -141,6 +141,8 @@ TEST(web_origins)
             c->headers ? S("Date") : S(""));
         EXPECT_STR(test_answer_header(&w, S("Access-Control-Allow-Origin")),
             c->allowed ? c->origin : S(""));
+        if (w.status == 204)
+            EXPECT_STR(test_answer_header(&w, S("Vary")), S("Accept-Encoding"));
         rig_stop(&r);
     }
 }

@@ -172,6 +172,9 @@ static void transfer_begin(struct http_client *c, struct transfer *t, str url)
                                                                      : &own;
     if (!http_target_make(&x->target, &x->arena, url, proxies))
         transfer_finish(c, t, CURLE_URL_MALFORMAT);
+    else if (!str_eq_nocase(x->target.scheme, S("http")) &&
+             !str_eq_nocase(x->target.scheme, S("https")))
+        transfer_finish(c, t, CURLE_UNSUPPORTED_PROTOCOL);
     else if (transfer_resolve(c, t)) vec_push(&c->waiting, t);
 }
 

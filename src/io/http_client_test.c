@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/test.h"
 
+#include <errno.h>
 #include <arpa/inet.h>
 #include <microhttpd.h>
 #include <stdatomic.h>
@@ -318,6 +319,40 @@ TEST(http_failure_words_of_tls)
     TEST_EACH(c, cases) {
         struct err e = { 0 };
         struct http_failure f = { .kind = c->kind, .url = S("https://h/"), .detail = c->detail };
+        EXPECT_EQ(http_failure_words(&f, &e), ERR_IO);
+        EXPECT_STR(err_str(&e), c->want);
+    }
+}
+
+TEST(http_failure_words_of_answers_that_are_none)
+{
+    static const struct {
+        const char *name;
+        enum http_fail kind;
+        int os_errno;
+        bool answered;
+        str detail, want;
+    } cases[] = {
+        { "hung up each time", HTTP_FAIL_OTHER, 0, false,
+            S("Connection died, tried 5 times before giving up"), S("Get \"http://h/\": EOF") },
+        { "a field without a colon", HTTP_FAIL_OTHER, 0, false, S("Header without colon"),
+            S("Get \"http://h/\": net/http: HTTP/1.x transport connection broken: malformed MIME "
+              "header: missing colon") },
+        { "a length below 0", HTTP_FAIL_OTHER, 0, false, S("Invalid Content-Length: value"),
+            S("Get \"http://h/\": net/http: HTTP/1.x transport connection broken: bad "
+              "Content-Length") },
+        { "a bad chunk, and an error of another dial", HTTP_FAIL_RECEIVE, ECONNREFUSED, true,
+            S("Illegal or missing hexadecimal sequence in chunked-encoding"),
+            S("invalid byte in chunk length") },
+        { "a reset", HTTP_FAIL_RECEIVE, ECONNRESET, true,
+            S("Recv failure: Connection reset by peer"),
+            S("read tcp 1.2.3.4:5->6.7.8.9:80: read: connection reset by peer") },
+    };
+    TEST_EACH(c, cases) {
+        struct err e = { 0 };
+        struct http_failure f = { .kind = c->kind, .url = S("http://h/"), .detail = c->detail,
+            .os_errno = c->os_errno, .answered = c->answered, .local = S("1.2.3.4:5"),
+            .remote = S("6.7.8.9:80") };
         EXPECT_EQ(http_failure_words(&f, &e), ERR_IO);
         EXPECT_STR(err_str(&e), c->want);
     }

@@ -99,9 +99,29 @@ static void words_connect(struct err *e, const struct http_failure *f)
     else err_set(e, ERR_IO, "%s tcp %.*s: connect: %s", words_dial(f), STR_ARG(f->remote), words);
 }
 
+/* An answer that is not HTTP, as the transfer library says it and as Go does. */
+static bool words_malformed(struct err *e, const struct http_failure *f)
+{
+    static const struct { const char *detail, *words; } malformed[] = {
+        { "Header without colon", "malformed MIME header: missing colon" },
+        { "Invalid Content-Length", "bad Content-Length" },
+        { "Illegal or missing hexadecimal", "invalid byte in chunk length" },
+        { "Too long hexadecimal", "http chunk length too large" },
+        { "Malformed encoding found", "malformed chunked encoding" },
+    };
+    static const char broken[] = "net/http: HTTP/1.x transport connection broken: ";
+    for (size_t i = 0; i < ARRAY_LEN(malformed); i++) {
+        if (!words_has(f->detail, malformed[i].detail)) continue;
+        err_set(e, ERR_IO, "%s%s", f->answered ? "" : broken, malformed[i].words);
+        return true;
+    }
+    return false;
+}
+
 static void words_receive(struct err *e, const struct http_failure *f)
 {
     char room[128];
+    if (words_malformed(e, f)) return;
     if (f->os_errno)
         err_set(e, ERR_IO, "read tcp %.*s->%.*s: read: %s", STR_ARG(f->local), STR_ARG(f->remote),
             words_errno(room, f->os_errno));
@@ -120,6 +140,18 @@ static void words_scheme(struct err *e, const struct http_failure *f)
     else
         err_set(e, ERR_BAD_INPUT, "unsupported protocol scheme \"%.*s\"",
             STR_ARG(has ? scheme : STR_EMPTY));
+}
+
+static void words_other(struct err *e, const struct http_failure *f)
+{
+    if (words_malformed(e, f)) return;
+    /* it was closed before one could look */
+    if (words_has(f->detail, "getpeername()"))
+        err_set(e, ERR_IO, "read tcp %.*s->%.*s: read: connection reset by peer",
+            STR_ARG(f->local), STR_ARG(f->remote));
+    /* each time before a byte of the answer came */
+    else if (words_has(f->detail, "Connection died")) err_set(e, ERR_IO, "EOF");
+    else err_set(e, ERR_IO, "%.*s", STR_ARG(f->detail));
 }
 
 static void words_inner(struct err *e, const struct http_failure *f)
@@ -150,13 +182,7 @@ static void words_inner(struct err *e, const struct http_failure *f)
         else err_set(e, ERR_IO, "tls: %.*s", STR_ARG(f->detail));
         break;
     case HTTP_FAIL_URL: err_set(e, ERR_BAD_INPUT, "%.*s", STR_ARG(f->detail)); break;
-    default:
-        /* it was closed before one could look */
-        if (words_has(f->detail, "getpeername()"))
-            err_set(e, ERR_IO, "read tcp %.*s->%.*s: read: connection reset by peer",
-                STR_ARG(f->local), STR_ARG(f->remote));
-        else err_set(e, ERR_IO, "%.*s", STR_ARG(f->detail));
-        break;
+    default: words_other(e, f); break;
     }
 }
 
