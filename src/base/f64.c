@@ -361,7 +361,7 @@ size_t f64_text_api(char out[F64_TEXT_MAX], double v)
 
 size_t f64_text_openmetrics(char out[F64_TEXT_MAX], double v)
 {
-    size_t n = f64_text_g(out, v);
+    size_t n = f64_text_g(out, v == 0 ? 0 : v);          /* a zero has no sign */
     if (!isfinite(v) || memchr(out, 'e', n) || memchr(out, '.', n)) return n;
     return n + f64_put(out + n, S(".0"));
 }

@@ -181,10 +181,12 @@ static void side_compact(struct arena *ar, struct side_pair *p)
 
 /* Copies */
 
+/* Custom buckets have no zero bucket: what a division left in its place is not copied. */
 struct histogram *histogram_copy(struct arena *a, const struct histogram *h)
 {
     struct histogram *c = ANEW(a, struct histogram);
     *c = *h;
+    if (histogram_is_custom(h)) c->zero_count = c->zero_threshold = 0;
     c->pos = side_copy(a, &h->pos);
     c->neg = side_copy(a, &h->neg);
     if (h->n_custom) {

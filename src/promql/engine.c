@@ -207,6 +207,7 @@ static errc running_select(struct running *r, struct queryable *storage)
     struct time_span span = { INT64_MAX, INT64_MIN };
     promql_each_selector(r->p.root, &scope, span_visit, &span);
     if (span.maxt == INT64_MIN) span = (struct time_span){ 0, 0 };
+    if (r->p.info) span.mint -= r->q.lookback_ms;
     TRY(storage->ops->querier(storage, span.mint, span.maxt, &r->q.querier, r->e));
     r->q.n_selections = r->p.n_selectors;
     r->q.selections = arena_zalloc(r->q.arena, r->q.n_selections * sizeof(*r->q.selections));

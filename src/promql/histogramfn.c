@@ -19,7 +19,11 @@ struct outcome { struct labels labels; double *v; uint64_t *present; };
 
 struct fraction { const double *lower, *upper; };
 /* What is asked: quantiles, each with its column, or a fraction. */
-struct question { const double **q; size_t n; const struct fraction *f; str label; };
+struct question {
+    const double **q; size_t n;
+    const struct fraction *f;
+    const str *label;                      /* has the quantile in the result; NULL: nothing has */
+};
 
 struct histograms {
     struct sink base;
@@ -279,7 +283,7 @@ static errc outcome_push(
     struct arena_mark m = arena_mark(&q->scratch);
     struct row r = { .labels = o->labels, .v = o->v, .present = o->present };
     row_drop_name(q, &r);
-    if (ask->label.n) outcome_push_by_value(h, &r, ask->q[k], ask->label);
+    if (ask->label) outcome_push_by_value(h, &r, ask->q[k], *ask->label);
     else joiner_add(&h->out, &r);
     arena_reset(&q->scratch, m);
     return eval_check(q);
@@ -356,7 +360,7 @@ errc eval_histogram_quantiles(struct eval *ev, struct expr *x, struct sink *out)
     histograms_init(&h, ev, x->call.args.at[0]->pos);
     uint64_t before = ev->q->samples;
     TRY(eval_expr(ev, x->call.args.at[0], &h.base));
-    struct question ask = { .label = x->call.args.at[1]->string };
+    struct question ask = { .label = &x->call.args.at[1]->string };
     ask.q = arena_array(ev->q->arena, x->call.args.n, sizeof(*ask.q));
     for (size_t i = 2; i < x->call.args.n; i++) {
         TRY(eval_column(ev, x->call.args.at[i], &ask.q[ask.n]));

@@ -82,6 +82,16 @@ static double fn_log10(double v)
 {
     return v > 0 && v < 0x1p-1022 ? fn_ln(v) * (1 / M_LN10) : log10(v);
 }
+/* Go's overflow where the exponential does, a little before their result would. */
+enum { HYPERBOLIC_LARGE = 21 };
+static double fn_sinh(double v)
+{
+    return fabs(v) > HYPERBOLIC_LARGE ? copysign(exp(fabs(v)) * 0.5, v) : sinh(v);
+}
+static double fn_cosh(double v)
+{
+    return fabs(v) > HYPERBOLIC_LARGE ? exp(fabs(v)) * 0.5 : cosh(v);
+}
 static double fn_rad(double v) { return v * M_PI / 180; }
 static double fn_deg(double v) { return v * 180 / M_PI; }
 static double fn_sgn(double v) { return v < 0 ? -1 : v > 0 ? 1 : v; }
@@ -99,7 +109,7 @@ static double (*map_function(const char *name))(double)
         { "atanh", atanh },
         { "ceil", ceil },
         { "cos", cos },
-        { "cosh", cosh },
+        { "cosh", fn_cosh },
         { "deg", fn_deg },
         { "exp", exp },
         { "floor", floor },
@@ -109,7 +119,7 @@ static double (*map_function(const char *name))(double)
         { "rad", fn_rad },
         { "sgn", fn_sgn },
         { "sin", sin },
-        { "sinh", sinh },
+        { "sinh", fn_sinh },
         { "sqrt", sqrt },
         { "tan", tan },
         { "tanh", tanh },

@@ -9,6 +9,7 @@ struct preparing {
     struct arena *a;
     struct err *e;
     size_t n_selectors;
+    bool info;
 };
 
 /* Nodes below x, in the order in which Prometheus visits them. */
@@ -255,6 +256,7 @@ static struct invariance prepare_wrap(struct preparing *p, struct expr *x)
 static void number_selectors(struct preparing *p, struct expr *x)
 {
     if (x->kind == EXPR_VECTOR) x->vector.index = p->n_selectors++;
+    if (x->kind == EXPR_CALL && !strcmp(x->call.func->name, "info")) p->info = true;
     struct expr *room[2];
     size_t n;
     struct expr **at = expr_children(x, room, &n);
@@ -303,7 +305,7 @@ errc promql_prepare(struct prepared *out, struct expr *root, int64_t start_ms, i
     number_selectors(&p, root);
     find_skippable(root, NULL);
     if (prepare_wrap(&p, root).wrap) root = wrap_invariant(&p, root);
-    *out = (struct prepared){ root, p.n_selectors };
+    *out = (struct prepared){ root, p.n_selectors, p.info };
     return OK;
 }
 

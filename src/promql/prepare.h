@@ -14,7 +14,8 @@
 
 #include "promql/ast.h"
 
-struct prepared { struct expr *root; size_t n_selectors; };
+/* info: something calls info(), which looks back from times at which a range may begin */
+struct prepared { struct expr *root; size_t n_selectors; bool info; };
 MUST_USE errc promql_prepare(struct prepared *out, struct expr *root, int64_t start_ms,
     int64_t end_ms, int64_t step_ms, struct arena *a, struct err *e);
 

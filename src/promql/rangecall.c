@@ -393,33 +393,42 @@ static errc range_from_subquery(struct range_call *c, struct expr *arg)
     return OK;
 }
 
-/* A matcher that only takes series away: it holds where the label is not there. */
-static bool absent_subtracts(const struct matcher *m)
+static bool must_be_set(struct matchers ms, str name)
 {
-    return (m->type == MATCH_NE || m->type == MATCH_NRE) && matcher_matches_empty(m);
+    for (size_t i = 0; i < ms.n; i++)
+        if (str_eq(ms.at[i].name, name) && !matcher_matches_empty(&ms.at[i])) return true;
+    return false;
+}
+
+/* Does it take series away from what others select? */
+static bool subtracts(struct matchers ms, const struct matcher *m)
+{
+    bool negative = m->type == MATCH_NE || m->type == MATCH_NRE;
+    return !must_be_set(ms, m->name) || (negative && matcher_matches_empty(m));
 }
 
 /* absent_over_time: one row of ones where nothing was. Labels are those that the selector asks for
- * by equality and nothing else asks for after that. A reader of storage puts matchers that take
- * away behind all others, so {a!="x",a="x"} asks for no label. */
+ * by equality, and nothing else asks for after that: a reader of storage puts matchers that
+ * subtract behind all others, so {a!="x",a="x"} asks for no label. */
 struct labels labels_of_absent(struct arena *a, struct expr *x)
 {
     x = x->kind == EXPR_MATRIX ? x->matrix.selector : x;
     struct labels_builder lb;
     labels_builder_init(&lb, a);
     if (x->kind != EXPR_VECTOR) return labels_builder_done(&lb);
-    for (size_t i = 0; i < x->vector.matchers.n; i++) {
-        const struct matcher *m = &x->vector.matchers.at[i];
-        if (str_eq(m->name, METRIC_NAME)) continue;
-        bool once = m->type == MATCH_EQ;
-        for (size_t j = 0; j < x->vector.matchers.n; j++) {
-            const struct matcher *o = &x->vector.matchers.at[j];
-            if (j == i || !str_eq(o->name, m->name)) continue;
-            once &= j < i && o->type != MATCH_EQ && !absent_subtracts(o);
+    struct matchers ms = x->vector.matchers;
+    VEC(str) had = { 0 };
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < ms.n; i++) {
+            const struct matcher *m = &ms.at[i];
+            if (str_eq(m->name, METRIC_NAME) || subtracts(ms, m) != (pass == 1)) continue;
+            bool first = m->type == MATCH_EQ;
+            for (size_t k = 0; k < had.n && first; k++) first = !str_eq(had.at[k], m->name);
+            if (first) vec_push(&had, m->name);
+            if (first) labels_builder_set(&lb, m->name, m->value);
+            else labels_builder_del(&lb, m->name);
         }
-        if (once) labels_builder_set(&lb, m->name, m->value);
-        else labels_builder_del(&lb, m->name);
-    }
+    vec_fini(&had);
     return labels_builder_done(&lb);
 }
 

@@ -369,13 +369,21 @@ static double window_smoothed_value(const struct windows *w, size_t k, double sf
     return s1;
 }
 
+static errc factor_check(struct windows *w, const char *kind, const char *name, double v)
+{
+    struct query *q = w->ev->q;
+    if (!(v <= 0 || v >= 1)) return OK;
+    if (isfinite(v))
+        return eval_fail(
+            q, "invalid %s factor. Expected: 0 < %s < 1, got: %f", kind, name, v);
+    return eval_fail(
+        q, "invalid %s factor. Expected: 0 < %s < 1, got: %cInf", kind, name, v > 0 ? '+' : '-');
+}
+
 static errc factors_check(struct windows *w, double sf, double tf)
 {
-    if (sf <= 0 || sf >= 1)
-        return eval_fail(w->ev->q, "invalid smoothing factor. Expected: 0 < sf < 1, got: %f", sf);
-    if (tf <= 0 || tf >= 1)
-        return eval_fail(w->ev->q, "invalid trend factor. Expected: 0 < tf < 1, got: %f", tf);
-    return OK;
+    TRY(factor_check(w, "smoothing", "sf", sf));
+    return factor_check(w, "trend", "tf", tf);
 }
 
 static errc window_double_exponential(struct windows *w)

@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/prometheus/util/teststorage"
 )
 
+const dayMs = 24 * 3600 * 1000 // the storage of scripts has such blocks
+
 // newStorage is the module's own, as its tests have it.
 func newStorage(t testing.TB) storage.Storage {
 	s := teststorage.New(t, func(opt *tsdb.Options) {
@@ -22,7 +24,7 @@ func newStorage(t testing.TB) storage.Storage {
 		opt.EnableExemplarStorage = false
 	})
 	return &Storage{Storage: s, Options: Options{
-		Dir: s.Dir(), MaxSamples: promqltest.DefaultMaxSamplesPerQuery, TimeoutMs: 100_000, DelayedNameRemoval: true, StartTimestamps: true, XOR2: true,
+		Dir: s.Dir(), RangeMs: dayMs, MaxSamples: promqltest.DefaultMaxSamplesPerQuery, TimeoutMs: 100_000, DelayedNameRemoval: true, StartTimestamps: true, XOR2: true,
 	}}
 }
 

@@ -49,6 +49,7 @@ var load = sync.OnceValue(func() error {
 // Options are those of a folder's opening; see engine.h.
 type Options struct {
 	Dir                string `json:"dir"`
+	RangeMs            int64  `json:"range_ms"` // of a block of the head
 	MaxSamples         int    `json:"max_samples"`
 	TimeoutMs          int64  `json:"timeout_ms"`
 	DelayedNameRemoval bool   `json:"delayed_name_removal"`

@@ -44,7 +44,7 @@ static errc open_folder(struct interop *i, const json_t *q, struct err *e)
     struct db_opts o = { .fs = i->over,
         .backend = IO_AUTO,
         .wal_compress = COMPRESS_SNAPPY,
-        .chunk_range_ms = 24ll * 3600 * 1000,
+        .chunk_range_ms = number_of(q, "range_ms"),
         .keeps = { .start_times = true, .histogram_st = true, .float_xor2 = true },
         .replay_workers = 1,
         .no_lock = true,

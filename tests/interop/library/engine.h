@@ -18,8 +18,8 @@
 #include <stddef.h>
 
 struct interop;
-/* options: {"dir":…, "max_samples":n, "timeout_ms":n, "delayed_name_removal":bool,
- * "start_timestamps":bool, "type_and_unit":bool, "xor2":bool} */
+/* options: {"dir":…, "range_ms":n, "xor2":bool, "max_samples":n, "timeout_ms":n,
+ * "delayed_name_removal":bool, "start_timestamps":bool, "type_and_unit":bool} */
 struct interop *interop_open(const char *options, char **why);
 char *interop_ask(struct interop *i, const char *question);
 void interop_close(struct interop *i);

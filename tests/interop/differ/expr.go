@@ -1,0 +1,295 @@
+package main
+
+import (
+	"fmt"
+	"math/rand"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/prometheus/promql/parser"
+)
+
+// writer makes random expressions.
+type writer struct {
+	rng       *rand.Rand
+	functions []*parser.Function // in the order of their names
+	startMs   int64              // of the data
+}
+
+func newWriter(rng *rand.Rand, startMs int64) *writer {
+	w := &writer{rng: rng, startMs: startMs}
+	for _, f := range parser.Functions {
+		if f.Name != "time" || len(f.ArgTypes) == 0 {
+			w.functions = append(w.functions, f)
+		}
+	}
+	slices.SortFunc(w.functions, func(a, b *parser.Function) int { return strings.Compare(a.Name, b.Name) })
+	return w
+}
+
+func (w *writer) chance(p float64) bool { return w.rng.Float64() < p }
+
+var names = []string{"c_total", "c_total", "g", "g2", "h", "n", "m", "hg", "b_bucket", "target_info", "none"}
+
+func (w *writer) matcher() string {
+	return pick(w.rng, `job="j0"`, `job!="j0"`, `job=~"j.*"`, `instance=~"i[01]"`, `instance!~"i1|i2"`, `mode=""`, `mode!=""`, `path=~"/.+"`,
+		`instance="i0"`, `le!="x"`, `le="0.5"`, `job=~"j0|j1"`, `version=~".*"`)
+}
+
+func (w *writer) selector() string {
+	var ms []string
+	for w.chance(0.4) {
+		ms = append(ms, w.matcher())
+	}
+	if w.chance(0.08) {
+		ms = append([]string{pick(w.rng, `__name__=~"g.*"`, `__name__=~"h|n|m"`, `__name__=~"c_total|g2"`, `__name__="g"`)}, ms...)
+		return "{" + strings.Join(ms, ",") + "}"
+	}
+	name := pick(w.rng, names...)
+	if len(ms) == 0 {
+		return name
+	}
+	return name + "{" + strings.Join(ms, ",") + "}"
+}
+
+func (w *writer) duration() string {
+	if w.chance(0.06) {
+		return pick(w.rng, "step()", "(step()*2)", "max_of(step(),1m)", "min_of(range(),5m)", "(30s+30s)", "(2*1m-10s)", "90")
+	}
+	return pick(w.rng, "1m", "2m", "5m", "30s", "10m", "45s", "1m30s", "15s", "1ms", "20m")
+}
+
+func (w *writer) when() string {
+	return fmt.Sprintf("%d.%03d", (w.startMs+w.rng.Int63n(spanMs))/1000, w.rng.Intn(2)*w.rng.Intn(1000))
+}
+
+// modifiers of a selector or a subquery.
+func (w *writer) modifiers() string {
+	out := ""
+	if w.chance(0.12) {
+		out += " offset " + pick(w.rng, "", "", "-") + pick(w.rng, "1m", "30s", "7m", "15s", "step()")
+	}
+	if w.chance(0.1) {
+		out += " @ " + pick(w.rng, "start()", "end()", w.when(), w.when())
+	}
+	return out
+}
+
+func (w *writer) matrix(depth int, extended bool) string {
+	if depth > 0 && w.chance(0.25) {
+		step := pick(w.rng, "", "30s", "1m", "15s", "7s", "step()")
+		return fmt.Sprintf("%s[%s:%s]%s", w.operand(w.vector(depth-1)), pick(w.rng, "5m", "2m", "10m", "1m", "range()"), step, w.modifiers())
+	}
+	how := ""
+	if extended && w.chance(0.3) {
+		how = pick(w.rng, " anchored", " smoothed")
+	}
+	return fmt.Sprintf("%s[%s]%s%s", w.selector(), w.duration(), how, w.modifiers())
+}
+
+// operand is e in brackets where it has to be.
+func (w *writer) operand(e string) string { return "(" + e + ")" }
+
+func (w *writer) number() string {
+	return pick(w.rng, "0", "1", "2", "0.5", "-1", "10", "1e3", "NaN", "Inf", "-Inf", "0.9", "3.7", "-0.25", "1e-3", "100", "0.1", "1e100", "5")
+}
+
+func (w *writer) scalar(depth int) string {
+	if depth <= 0 || w.chance(0.6) {
+		return w.number()
+	}
+	switch w.rng.Intn(4) {
+	case 0:
+		return "scalar(" + w.vector(depth-1) + ")"
+	case 1:
+		return "(" + w.scalar(depth-1) + pick(w.rng, "+", "-", "*", "/", "%", "^", " == bool ", " < bool ", " atan2 ") + w.scalar(depth-1) + ")"
+	case 2:
+		return w.call(depth, parser.ValueTypeScalar)
+	}
+	return "-" + w.operand(w.scalar(depth-1))
+}
+
+func (w *writer) labelNames() string {
+	var out []string
+	for w.chance(0.6) && len(out) < 3 {
+		out = append(out, pick(w.rng, "job", "instance", "mode", "path", "le", "version", "nope", "__name__"))
+	}
+	return "(" + strings.Join(out, ",") + ")"
+}
+
+func (w *writer) text() string {
+	return `"` + pick(w.rng, "job", "instance", "mode", "le", "x", "", "$1", "$1-$2", "(.*)", "j(.)", "i(\\\\d)(.*)", "__name__", "${1}x", "new", "a b", "version") + `"`
+}
+
+func (w *writer) argument(depth int, t parser.ValueType, extended bool) string {
+	switch t {
+	case parser.ValueTypeScalar:
+		return w.scalar(depth - 1)
+	case parser.ValueTypeMatrix:
+		return w.matrix(depth-1, extended)
+	case parser.ValueTypeString:
+		return w.text()
+	}
+	return w.vector(depth - 1)
+}
+
+var extendable = map[string]bool{"rate": true, "increase": true, "delta": true, "resets": true, "changes": true}
+
+// call calls a random function that gives a value of that type.
+func (w *writer) call(depth int, t parser.ValueType) string {
+	f := w.functions[w.rng.Intn(len(w.functions))]
+	for f.ReturnType != t {
+		f = w.functions[w.rng.Intn(len(w.functions))]
+	}
+	return w.callOf(depth, f)
+}
+
+func (w *writer) callOf(depth int, f *parser.Function) string {
+	n := len(f.ArgTypes)
+	switch {
+	case f.Variadic > 0:
+		n += w.rng.Intn(min(f.Variadic, 3)+1) - 1
+		if f.Name == "histogram_quantiles" {
+			n = max(n, 3)
+		}
+		n = max(n, 0)
+	case f.Variadic < 0:
+		n += w.rng.Intn(3) - 1
+	}
+	var args []string
+	for i := range n {
+		args = append(args, w.argument(depth, f.ArgTypes[min(i, len(f.ArgTypes)-1)], extendable[f.Name]))
+	}
+	switch f.Name {
+	case "info":
+		if len(args) > 1 {
+			args[1] = pick(w.rng, `{version=~".*"}`, `{data="x"}`, `{__name__=~".*_info"}`, `{__name__="target_info",version!="1"}`)
+		}
+	case "histogram_quantile":
+		if w.chance(0.4) {
+			args[1] = pick(w.rng, "b_bucket", "rate(b_bucket[5m])", "sum by (le,job) (rate(b_bucket[2m]))", "h", "rate(h[5m])", "n", `{__name__=~"b_bucket|h"}`)
+		}
+	case "histogram_fraction":
+		if w.chance(0.4) {
+			args[2] = pick(w.rng, "b_bucket", "h", "rate(n[3m])", "hg", "sum by (le) (b_bucket)")
+		}
+	case "label_replace":
+		args[1], args[2], args[3] = pick(w.rng, `"new"`, `"job"`, `"__name__"`, `"a b"`, w.text()), pick(w.rng, `"$1"`, `"x$1"`, `""`, `"${2}"`, w.text()),
+			pick(w.rng, `"job"`, `"instance"`, `"__name__"`, w.text())
+		args[4] = pick(w.rng, `"(.*)"`, `"j(.*)"`, `"i(\\d)(.*)"`, `"("`, w.text())
+	}
+	return f.Name + "(" + strings.Join(args, ", ") + ")"
+}
+
+func (w *writer) aggregation(depth int) string {
+	op := pick(w.rng, "sum", "sum", "avg", "min", "max", "count", "stddev", "stdvar", "group", "topk", "bottomk", "quantile", "count_values", "limitk", "limit_ratio")
+	arg := ""
+	switch op {
+	case "topk", "bottomk", "limitk":
+		arg = pick(w.rng, "1", "2", "3", "100", "0", w.scalar(depth-1)) + ", "
+	case "quantile":
+		arg = pick(w.rng, "0.5", "0.9", w.scalar(depth-1)) + ", "
+	case "limit_ratio":
+		arg = pick(w.rng, "0.5", "-0.5", "1", "0", w.scalar(depth-1)) + ", "
+	case "count_values":
+		arg = pick(w.rng, `"v"`, `"job"`, `"a b"`, w.text()) + ", "
+	}
+	how := ""
+	if w.chance(0.7) {
+		how = pick(w.rng, " by ", " without ") + w.labelNames() + " "
+	}
+	return op + how + "(" + arg + w.vector(depth-1) + ")"
+}
+
+func (w *writer) matching(op string) string {
+	set := op == "and" || op == "or" || op == "unless"
+	out := ""
+	if w.chance(0.5) {
+		out += pick(w.rng, " on", " ignoring") + w.labelNames()
+		if !set && w.chance(0.4) {
+			out += pick(w.rng, " group_left", " group_right") + pick(w.rng, "", w.labelNames())
+		}
+	}
+	if !set && w.chance(0.1) {
+		out += pick(w.rng, " fill(0)", " fill_left(1)", " fill_right(-2)", " fill_left(1) fill_right(NaN)")
+	}
+	return out
+}
+
+func (w *writer) binary(depth int) string {
+	op := pick(w.rng, "+", "-", "*", "/", "%", "^", "atan2", "==", "!=", ">", "<", ">=", "<=", "and", "or", "unless", "+", "-", "*", "/", "</", ">/")
+	b := ""
+	if slices.Contains([]string{"==", "!=", ">", "<", ">=", "<="}, op) && w.chance(0.4) {
+		b = " bool"
+	}
+	set := op == "and" || op == "or" || op == "unless"
+	if !set && w.chance(0.35) {
+		l, r := w.vector(depth-1), w.scalar(depth-1)
+		if w.chance(0.4) {
+			l, r = r, l
+		}
+		return w.operand(l) + " " + op + b + " " + w.operand(r)
+	}
+	l := w.vector(depth - 1)
+	r := w.vector(depth - 1)
+	if w.chance(0.2) {
+		r = l
+	}
+	return w.operand(l) + " " + op + b + w.matching(op) + " " + w.operand(r)
+}
+
+func (w *writer) vector(depth int) string {
+	if depth <= 0 || w.chance(0.1) {
+		how := ""
+		if w.chance(0.03) {
+			how = pick(w.rng, " anchored", " smoothed")
+		}
+		return w.selector() + how + w.modifiers()
+	}
+	switch w.rng.Intn(10) {
+	case 0, 1, 2, 3:
+		return w.call(depth, parser.ValueTypeVector)
+	case 4, 5, 6:
+		return w.aggregation(depth)
+	case 7, 8:
+		return w.binary(depth)
+	}
+	return pick(w.rng, "-", "+", "") + w.operand(w.vector(depth-1))
+}
+
+// expr is one of any type.
+func (w *writer) expr() string {
+	depth := 1 + w.rng.Intn(4)
+	switch w.rng.Intn(25) {
+	case 0:
+		return w.scalar(depth)
+	case 1:
+		return w.text()
+	case 2:
+		return w.matrix(depth, false)
+	}
+	return w.vector(depth)
+}
+
+// broken is an expression in which something was changed, which most often makes it none.
+func (w *writer) broken() string {
+	text := w.expr()
+	for range 1 + w.rng.Intn(2) {
+		at := w.rng.Intn(len(text) + 1)
+		switch w.rng.Intn(4) {
+		case 0:
+			text = text[:at] + pick(w.rng, "(", ")", "[", "]", "{", "}", ",", "\"", "'", "#", " by", " offset", " @", ":", "5m", "=~", "bool", "\x00", "é", "~", "!", "-", "1_0", "0x", "$", "`", "sum", " on (", "start()", "\\", "9999999999999999999y", "fill(") + text[at:]
+		case 1:
+			to := min(len(text), at+1+w.rng.Intn(5))
+			text = text[:at] + text[to:]
+		case 2:
+			other := w.expr()
+			text = text[:at] + other[w.rng.Intn(len(other)):]
+		case 3:
+			if to := min(len(text), at+1+w.rng.Intn(8)); to > at {
+				text = text[:to] + text[at:]
+			}
+		}
+	}
+	return text
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// What the module v0.314.0 does otherwise than the server 3.14.0, whose behaviour is ours; exact says that the module was built from the
+// server's sources, and hides nothing.
+var exact bool
+
+var (
+	wrapped    = regexp.MustCompile(`(?i)(\[|:|offset\s*[-+]?)[\s-+]*\(`)
+	longNumber = regexp.MustCompile(`(\.\d{12})\d+`)
+	placed     = regexp.MustCompile(` \(\d+:\d+\)$`)
+	manyToMany = regexp.MustCompile(`(?s)^(found duplicate series for the match group .* on the (?:left|right) hand-side of the operation: \[)(\{.*\}), (\{.*\})(\].*)$`)
+)
+
+// otherAnswer: info has the time of its info series, and the name of what it was given, from its argument's modifiers.
+func otherAnswer(expr string) bool { return !exact && strings.Contains(expr, "info(") }
+
+var (
+	inexact = regexp.MustCompile(`\^|\b(exp|ln|log2|log10|a?(sin|cos|tan)h?|atan2|\w*std(dev|var)\w*|deriv|predict_linear|\w*quantile\w*|histogram_\w+|` +
+		`avg_over_time|sum_over_time|rate|increase|delta|double_exponential_smoothing)\b`)
+	jumps = regexp.MustCompile(`[%^<>!]|==|\b(sin|cos|tan|exp|floor|ceil|round|count_values|topk|bottomk|sort|sort_desc|changes|resets|sgn|max|min|mad_over_time|\w+_over_time|` +
+		`hour|minute|month|year|day_of_\w+|days_in_month|\w*quantile\w*|clamp\w*|a(cos|sin|tan)h?|ln|log\w+|sqrt|limitk|label_\w+)\b`)
+)
+
+// chaotic says that a last digit, in which Go's functions and the C library's may differ, can change the values as a whole.
+func chaotic(expr string) bool { return inexact.MatchString(expr) && jumps.MatchString(expr) }
+
+// otherTree: a duration in brackets keeps them in the server's tree.
+func otherTree(text string) bool { return !exact && wrapped.MatchString(text) }
+
+// normalNotes: the places of notes of histogram_quantile and histogram_fraction are those of another argument. Numbers are those of results,
+// whose last digits may differ; of more notes than are shown the module chooses by chance.
+func normalNotes(expr string, notes []string) []string {
+	out := slices.Clone(notes)
+	for i := range out {
+		if strings.HasSuffix(out[i], " annotations omitted") {
+			return nil
+		}
+		if !exact && strings.Contains(expr, "histogram_") {
+			out[i] = placed.ReplaceAllString(out[i], "")
+		}
+		out[i] = longNumber.ReplaceAllString(out[i], "$1")
+	}
+	return out
+}
+
+// normalError is an error's text with the two series of a many-to-many match in order: the module has them as chance has it.
+func normalError(text string) string {
+	m := manyToMany.FindStringSubmatch(text)
+	if m == nil || exact {
+		return text
+	}
+	two := []string{m[2], m[3]}
+	slices.Sort(two)
+	return m[1] + strings.Join(two, ", ") + m[4]
+}
