@@ -63,7 +63,7 @@ static errc parts_open(struct block *b, enum io_backend backend, struct err *e)
         "index");
     TRY_IN(e,
         segments_open(
-            &b->segments, b->fs, path_join(&a, b->dir, S("chunks")), backend, IO_RANDOM, e),
+            &b->segments, b->fs, path_join(&a, b->dir, S("chunks")), backend, IO_PASSING, e),
         "chunks");
     TRY(tombstones_open(b, e));
     TRY(fs_stat(b->fs, path_join(&a, b->dir, S("meta.json")), &st, e));

@@ -23,7 +23,8 @@
 #include "io/fs.h"
 
 enum io_backend { IO_AUTO, IO_MMAP, IO_BUFFERED, IO_DIRECT, IO_BACKENDS };
-enum io_pattern { IO_RANDOM, IO_SEQUENTIAL };
+/* passing: in any order, and much more of it than should stay in our memory */
+enum io_pattern { IO_RANDOM, IO_SEQUENTIAL, IO_PASSING };
 /* What a file is: the choice of a backend may be made for each of them (choice.h). */
 enum io_kind { IO_INDEX, IO_CHUNKS, IO_HEAD, IO_HEADER, IO_LOG, IO_KINDS };
 

@@ -221,7 +221,7 @@ static struct reader_buffered *rb_new(
 
 struct reader *reader_buffered_new(struct file *f, enum io_pattern pattern)
 {
-    bool random = pattern == IO_RANDOM;
+    bool random = pattern != IO_SEQUENTIAL;
     /* advice: its failure costs nothing */
     if (file_fd(f) >= 0)
         posix_fadvise(file_fd(f), 0, 0, random ? POSIX_FADV_RANDOM : POSIX_FADV_SEQUENTIAL);
@@ -244,7 +244,7 @@ errc reader_direct_new(struct reader **out, struct file *f, enum io_pattern patt
     TRY(ring_ready(e));
     TRY(direct_probe(f, e));
     struct reader_buffered *rb =
-        rb_new(f, &rd_ops, pattern == IO_RANDOM ? EXTENT_RANDOM : EXTENT_DIRECT_SEQUENTIAL);
+        rb_new(f, &rd_ops, pattern == IO_SEQUENTIAL ? EXTENT_DIRECT_SEQUENTIAL : EXTENT_RANDOM);
     rb->ahead = pattern == IO_SEQUENTIAL;
     if (fstat(file_fd(f), &st) == 0) rb->source.device = st.st_dev;
     *out = &rb->base;

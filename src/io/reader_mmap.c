@@ -16,13 +16,23 @@
 
 #include <sys/mman.h>
 
-enum { MAP_GROW_MIN = 1 << 20, LEFT_BEHIND_BYTES = 4 << 20 };
+enum {
+    MAP_GROW_MIN = 1 << 20,
+    LEFT_BEHIND_BYTES = 4 << 20,
+    /* what the kernel maps at once where a page is missed */
+    AREA_BYTES = 64 << 10,
+    AREAS_MAX = LEFT_BEHIND_BYTES / AREA_BYTES
+};
 
+/* passed: a bit for each area that was looked at; NULL: nobody counts. Relaxed: who misses a bit
+ * counts an area twice, or not. */
 struct map_part {
     uint8_t *at;
     size_t n;
     struct guard *guard;
     struct map_part *older;
+    _Atomic uint64_t *passed;
+    _Atomic uint32_t areas;
 };
 struct reader_mmap {
     struct reader base;
@@ -37,6 +47,8 @@ static struct reader_mmap *rm_of(struct reader *r)
     return CONTAINER_OF(r, struct reader_mmap, base);
 }
 
+static size_t area_words(const struct map_part *m) { return m->n / AREA_BYTES / 64 + 1; }
+
 static struct map_part *map_part_new(const struct file *f, uint64_t n, enum io_pattern pattern)
 {
     if (n > SIZE_MAX / 4) return NULL;
@@ -48,9 +60,10 @@ static struct map_part *map_part_new(const struct file *f, uint64_t n, enum io_p
         return NULL;
     }
     /* advice: its failure costs nothing */
-    madvise(at, (size_t)n, pattern == IO_RANDOM ? MADV_RANDOM : MADV_SEQUENTIAL);
+    madvise(at, (size_t)n, pattern == IO_SEQUENTIAL ? MADV_SEQUENTIAL : MADV_RANDOM);
     struct map_part *m = NEW(struct map_part);
-    *m = (struct map_part){ at, (size_t)n, g, NULL };
+    *m = (struct map_part){ at, (size_t)n, g, NULL, NULL, 0 };
+    if (pattern == IO_PASSING) m->passed = mem_zalloc(area_words(m) * sizeof(*m->passed));
     return m;
 }
 
@@ -95,12 +108,31 @@ static void rm_watch(const struct map_part *m, uint64_t off, size_t n)
     else count->hits++;
 }
 
+/* The areas of a range were looked at. When they are many, all pages leave: those that are pinned
+ * are missed once more. */
+static void rm_pass(struct map_part *m, uint64_t off, size_t n)
+{
+    for (uint64_t i = off / AREA_BYTES; i <= (off + n - 1) / AREA_BYTES; i++) {
+        _Atomic uint64_t *word = &m->passed[i / 64];
+        uint64_t bit = (uint64_t)1 << (i % 64);
+        if (atomic_load_explicit(word, memory_order_relaxed) & bit) continue;
+        atomic_fetch_or_explicit(word, bit, memory_order_relaxed);
+        if (atomic_fetch_add_explicit(&m->areas, 1, memory_order_relaxed) + 1 != AREAS_MAX)
+            continue;
+        for (size_t k = 0; k < area_words(m); k++)
+            atomic_store_explicit(&m->passed[k], 0, memory_order_relaxed);
+        atomic_store_explicit(&m->areas, 0, memory_order_relaxed);
+        madvise(m->at, m->n, MADV_DONTNEED);
+    }
+}
+
 static errc rm_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struct err *e)
 {
     struct map_part *m = atomic_load_explicit(&rm_of(r)->newest, memory_order_acquire);
     assert(m && off + n <= m->n);
     if (guard_faulted(m->guard)) return rm_fault(r, e);
     if (rm_of(r)->pattern == IO_SEQUENTIAL) rm_leave_behind(rm_of(r), m, off);
+    if (m->passed) rm_pass(m, off, n);
     if (io_work.watched) rm_watch(m, off, n);
     out->bytes = str_of(m->at + off, n);
     out->frame = m;
@@ -123,6 +155,7 @@ static void map_part_free(struct map_part *m)
 {
     guard_remove(m->guard);
     munmap(m->at, m->n);
+    mem_free((void *)m->passed);
     mem_free(m);
 }
 

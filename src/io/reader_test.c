@@ -1,5 +1,6 @@
 #include "io/fs_sim.h"
 #include "io/page_cache.h"
+#include "io/proc.h"
 #include "io/reader.h"
 #include "io/ring.h"
 #include "io/thread.h"
@@ -54,7 +55,7 @@ TEST(reader_gives_every_range)
     struct prng rng = { test_seed() };
     put(fs, S("f"), 0, SIZE);
     for (size_t b = 0; b < ARRAY_LEN(backends); b++) {
-        for (enum io_pattern pattern = IO_RANDOM; pattern <= IO_SEQUENTIAL; pattern++) {
+        for (enum io_pattern pattern = IO_RANDOM; pattern <= IO_PASSING; pattern++) {
             struct reader *r = NULL;
             EXPECT_OK(reader_open(&r, fs, S("f"), as(backends[b], pattern), NULL));
             EXPECT(runs_as(r, backends[b]));
@@ -78,6 +79,33 @@ TEST(reader_gives_every_range)
     }
     /* closed readers leave nothing behind */
     EXPECT_EQ(cache_stats().size_bytes, 0);
+    fs_free(fs);
+}
+
+static uint64_t mapped_bytes(void)
+{
+    struct proc_sample now;
+    proc_read(&now);
+    EXPECT(now.rss_file_bytes > 0);
+    return now.rss_file_bytes;
+}
+
+/* All of a file that is looked at in passing is never in memory at once. */
+TEST(reader_mmap_leaves_what_it_passed)
+{
+    enum { SIZE = 32 << 20, STEP = 50000 };
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    struct reader *r = NULL;
+    uint64_t most = 0;
+    put(fs, S("f"), 0, SIZE);
+    EXPECT_OK(reader_open(&r, fs, S("f"), as(IO_MMAP, IO_PASSING), NULL));
+    uint64_t before = mapped_bytes();
+    for (uint64_t off = 0; off + STEP <= SIZE; off += STEP) {
+        expect_range(r, off, STEP);
+        if (off % (10 * STEP) == 0) most = MAX(most, mapped_bytes());
+    }
+    EXPECT(most < before + (12 << 20));
+    reader_close(r);
     fs_free(fs);
 }
 
