@@ -277,43 +277,88 @@ INLINE lanes divide(lanes x, double by, double inverse, bool fused)
     return q;
 }
 
+/* How four windows lie over their samples: all of window_stretch but the counter's zero. Windows of
+ * a regular series lie like those before them, so it is worth to be kept. */
+struct stretch {
+    masks to_first, from_last;                 /* ms; the key, with counts */
+    halves counts;
+    lanes to_start, to_end, sampled, factor;
+    /* a counter that shows more than this many times its growth was not at zero inside */
+    lanes far;
+};
+
+INLINE lanes stretch_factor(
+    const struct column_rate *r, lanes sampled, lanes ends, double inverse_s, bool fused)
+{
+    lanes factor = ends / sampled;
+    factor = pick(sampled != all(0), factor, all(1));
+    return r->per_second ? divide(factor, r->range_s, inverse_s, fused) : factor;
+}
+
 /* window_stretch of four windows: the same operations, choices as masks. */
-INLINE lanes rate_step(const struct column_rate *r, size_t k, double inverse_s, bool fused)
+INLINE void stretch_windows(
+    struct stretch *s, const struct column_rate *r, double inverse_s, bool fused)
 {
     const double inverse_1000 = 1.0 / 1000;
+    const int64_t ms = r->range_ms;
+    masks range = { ms, ms, ms, ms };
+    lanes to_start = divide(of_integers(s->to_first), 1000, inverse_1000, fused);
+    lanes to_end = divide(of_integers(s->from_last), 1000, inverse_1000, fused);
+    lanes sampled =
+        divide(of_integers(range - s->to_first - s->from_last), 1000, inverse_1000, fused);
+    lanes average = sampled / __builtin_convertvector(s->counts - 1, lanes);
+    lanes threshold = average * all(1.1), half = average / all(2);
+    s->to_start = pick(to_start >= threshold, half, to_start);
+    s->to_end = pick(to_end >= threshold, half, to_end);
+    s->sampled = sampled;
+    s->factor =
+        stretch_factor(r, sampled, sampled + s->to_start + s->to_end, inverse_s, fused);
+    s->far = s->to_start / sampled * all(1 + 0x1p-20);
+}
+
+/* The factor where a counter may have been at zero inside of the window. */
+INLINE lanes stretch_from_zero(const struct stretch *s, const struct column_rate *r, lanes first,
+    lanes growth, double inverse_s, bool fused)
+{
+    lanes to_zero = s->sampled * (first / growth), to_start = s->to_start;
+    masks falls = (growth > all(0)) & (first >= all(0));
+    to_zero = pick(falls, to_zero, to_start);
+    to_start = pick(to_zero < to_start, to_zero, to_start);
+    return stretch_factor(r, s->sampled, s->sampled + to_start + s->to_end, inverse_s, fused);
+}
+
+INLINE lanes rate_step(
+    struct stretch *s, const struct column_rate *r, size_t k, double inverse_s, bool fused)
+{
     const uint32_t *lo = r->lo + k, *hi = r->hi + k;
-    masks first_t = gather_times(r->t, lo, 0), last_t = gather_times(r->t, hi, 1);
     lanes first = gather(r->v, lo, 0), growth = gather(r->v, hi, 1) - first;
     halves counts = { (int32_t)(hi[0] - lo[0]), (int32_t)(hi[1] - lo[1]), (int32_t)(hi[2] - lo[2]),
         (int32_t)(hi[3] - lo[3]) };
     int64_t e = r->end0 + (int64_t)k * r->interval, i = r->interval;
     masks end = { e, e + i, e + 2 * i, e + 3 * i }, start = end - r->range_ms;
-    lanes to_start = divide(of_integers(first_t - start), 1000, inverse_1000, fused);
-    lanes to_end = divide(of_integers(end - last_t), 1000, inverse_1000, fused);
-    lanes sampled = divide(of_integers(last_t - first_t), 1000, inverse_1000, fused);
-    lanes average = sampled / __builtin_convertvector(counts - 1, lanes);
-    lanes threshold = average * all(1.1), half = average / all(2);
-    to_start = pick(to_start >= threshold, half, to_start);
-    if (r->counter) {
-        lanes to_zero = sampled * (first / growth);
-        masks falls = (growth > all(0)) & (first >= all(0));
-        to_zero = pick(falls, to_zero, to_start);
-        to_start = pick(to_zero < to_start, to_zero, to_start);
+    masks to_first = gather_times(r->t, lo, 0) - start, from_last = end - gather_times(r->t, hi, 1);
+    masks differs = (to_first ^ s->to_first) | (from_last ^ s->from_last) |
+                    __builtin_convertvector(counts ^ s->counts, masks);
+    if (any(differs)) {
+        s->to_first = to_first;
+        s->from_last = from_last;
+        s->counts = counts;
+        stretch_windows(s, r, inverse_s, fused);
     }
-    to_end = pick(to_end >= threshold, half, to_end);
-    lanes factor = (sampled + to_start + to_end) / sampled;
-    factor = pick(sampled != all(0), factor, all(1));
-    if (r->per_second) factor = divide(factor, r->range_s, inverse_s, fused);
-    return growth * factor;
+    if (!r->counter) return growth * s->factor;
+    masks whole = (first > growth * s->far) | (growth <= all(0)) | (first < all(0));
+    if (!any(~whole)) return growth * s->factor;
+    return growth * stretch_from_zero(s, r, first, growth, inverse_s, fused);
 }
 
 INLINE void rates_loop(
     double *out, const struct column_rate *r, size_t from, size_t n, bool fused)
 {
     const double inverse_s = 1 / r->range_s;
+    struct stretch s = { .counts = { 0 } };    /* no window has no samples */
     assert(n % LANES == 0);
     for (size_t k = from; k < from + n; k += LANES)
-        store(out + k, rate_step(r, k, inverse_s, fused));
+        store(out + k, rate_step(&s, r, k, inverse_s, fused));
 }
 
 /* --- which build --- */
