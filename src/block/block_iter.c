@@ -14,6 +14,7 @@ struct block_iter {
     struct segment_pin pin;                    /* of the open one; its reader NULL: none */
     struct chunk_iter chunk;
     bool ended, keep;                          /* keep: the open one is wanted by the cache */
+    unsigned unknown;                          /* so many chunks that follow are not in the cache */
     errc failed;
     struct err why;
 };
@@ -66,14 +67,25 @@ static errc iter_open_chunk(struct block_iter *it, struct err *e)
     return chunk_iter_reset(&it->chunk, it->pin.enc, it->pin.data, e);
 }
 
+/* A series' chunks come into the cache, and leave it, much at the same time: where one is not known
+ * there, the next few are not asked for. */
+enum { UNKNOWN_TOGETHER = FLOAT_CACHE_STRIDE - 1 };
+
 /* Chunks that are there decoded, as many as there is room for. None: the next one is opened. */
 static errc iter_open_or_get(
     struct block_iter *it, int64_t *t, double *v, size_t cap, size_t *n, struct err *e)
 {
     *n = 0;
     it->keep = false;
+    if (it->unknown > 0) {
+        it->unknown--;
+        return iter_open_chunk(it, e);
+    }
     for (const struct index_chunk *c; (c = iter_wanted(it)) != NULL; it->next++) {
-        size_t got = float_cache_get(iter_key(it, c), t + *n, v + *n, cap - *n, &it->keep);
+        enum float_found found;
+        size_t got = float_cache_get(iter_key(it, c), t + *n, v + *n, cap - *n, &found);
+        it->keep = found == FLOATS_WANTED;
+        if (found == FLOATS_UNKNOWN) it->unknown = UNKNOWN_TOGETHER;
         if (!got) break;
         io_work.chunks++;
         *n += got;
@@ -192,6 +204,7 @@ void block_iter_reset(struct sample_iter *base, const struct block_iter_of *of)
     (void)rc;
     it->of = *of;
     it->next = 0;
+    it->unknown = 0;
     it->ended = false;
     it->failed = OK;
     it->why.n = 0;

@@ -14,7 +14,8 @@
 #include "chunk/narrow.h"
 
 ACCOUNT(float_cache_account, "decoded_chunks")
-enum { SHARDS = 16, TRACES = 1 << 12, DEFAULT_LIMIT_BYTES = 24 << 20 };
+/* traces of all shards: of as many chunks, times FLOAT_CACHE_STRIDE, as the cache may hold */
+enum { SHARDS = 16, TRACES = 1 << 9, DEFAULT_LIMIT_BYTES = 24 << 20 };
 
 struct entry {
     struct float_key key;
@@ -115,12 +116,13 @@ static bool shard_trace_locked(struct shard *s, uint64_t hash) REQUIRES(s->mu)
     return known;
 }
 
-size_t float_cache_get(struct float_key k, int64_t *t, double *v, size_t cap, bool *keep)
+size_t float_cache_get(
+    struct float_key k, int64_t *t, double *v, size_t cap, enum float_found *found)
 {
     uint64_t hash = key_hash(k);
     struct shard *s = shard_of(hash);
     size_t n = 0;
-    *keep = false;
+    *found = FLOATS_THERE;
     mtx_lock(&s->mu);
     struct entry *x = map_find(&s->map, hash, entry_is, &k);
     if (x && x->w.n <= cap) {
@@ -128,7 +130,7 @@ size_t float_cache_get(struct float_key k, int64_t *t, double *v, size_t cap, bo
         n = x->w.n;
         x->used = true;
     } else if (!x) {
-        *keep = s->limit && shard_trace_locked(s, hash);
+        *found = s->limit && shard_trace_locked(s, hash) ? FLOATS_WANTED : FLOATS_UNKNOWN;
     }
     count(n ? &s->hits : &s->misses, 1);
     mtx_unlock(&s->mu);

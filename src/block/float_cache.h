@@ -20,9 +20,14 @@ uint64_t float_cache_block_id(void);       /* a number that no block had before 
 
 struct float_key { uint64_t block, ref; };
 
-/* How many samples were put at t and v; 0: not there, or more than cap. *keep: once it is decoded,
- * float_cache_put() is wanted. */
-size_t float_cache_get(struct float_key k, int64_t *t, double *v, size_t cap, bool *keep);
+/* Unknown: neither it nor, most likely, those beside it in its series: of FLOAT_CACHE_STRIDE chunks
+ * in a row it is enough to ask for one. Wanted: once it and those beside it are decoded,
+ * float_cache_put() is to be called. */
+enum float_found { FLOATS_THERE, FLOATS_UNKNOWN, FLOATS_WANTED };
+enum { FLOAT_CACHE_STRIDE = 8 };
+/* How many samples were put at t and v; 0: not there, or more than cap. */
+size_t float_cache_get(
+    struct float_key k, int64_t *t, double *v, size_t cap, enum float_found *found);
 void float_cache_put(struct float_key k, const int64_t *t, const double *v, size_t n);
 void float_cache_forget(uint64_t block);   /* its chunks go */
 

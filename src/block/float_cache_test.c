@@ -16,15 +16,16 @@ static void make(struct float_key k)
 }
 
 /* The samples, or that it is not there and whether it is to be kept. */
-static bool look(struct float_key k, bool *keep)
+static bool look(struct float_key k, enum float_found *found)
 {
     int64_t got_t[ROOM];
     double got_v[ROOM];
-    size_t n = float_cache_get(k, got_t, got_v, ROOM, keep);
+    size_t n = float_cache_get(k, got_t, got_v, ROOM, found);
     if (!n) return false;
     make(k);
     EXPECT_EQ(n, N);
-    EXPECT(!*keep && !memcmp(t, got_t, N * sizeof(*t)) && !memcmp(v, got_v, N * sizeof(*v)));
+    EXPECT_EQ(*found, FLOATS_THERE);
+    EXPECT(!memcmp(t, got_t, N * sizeof(*t)) && !memcmp(v, got_v, N * sizeof(*v)));
     return true;
 }
 
@@ -36,21 +37,21 @@ static void put(struct float_key k)
 
 TEST(float_cache_keeps_what_comes_again)
 {
-    bool keep;
+    enum float_found found;
     struct float_key k = { float_cache_block_id(), 77 }, other = { float_cache_block_id(), 77 };
     EXPECT(k.block != other.block);
-    EXPECT(!look(k, &keep) && !keep);
-    EXPECT(!look(k, &keep) && keep);
+    EXPECT(!look(k, &found) && found == FLOATS_UNKNOWN);
+    EXPECT(!look(k, &found) && found == FLOATS_WANTED);
     put(k);
     put(k);
-    EXPECT(look(k, &keep));
-    EXPECT(!look(other, &keep));
-    EXPECT_EQ(float_cache_get(k, t, v, N - 1, &keep), 0);
-    EXPECT(!keep);
+    EXPECT(look(k, &found));
+    EXPECT(!look(other, &found));
+    EXPECT_EQ(float_cache_get(k, t, v, N - 1, &found), 0);
+    EXPECT_EQ(found, FLOATS_THERE);
     float_cache_forget(other.block);
-    EXPECT(look(k, &keep));
+    EXPECT(look(k, &found));
     float_cache_forget(k.block);
-    EXPECT(!look(k, &keep));
+    EXPECT(!look(k, &found));
     EXPECT_EQ(float_cache_stats().size_bytes, 0);
 }
 
@@ -58,19 +59,19 @@ TEST(float_cache_limit)
 {
     enum { LIMIT = 256 << 10, CHUNKS = 2000 };
     struct prng r = { test_seed() };
-    bool keep;
+    enum float_found found;
     uint64_t block = float_cache_block_id(), hits = float_cache_stats().hits;
     float_cache_set_limit(LIMIT);
     for (int i = 0; i < 20000; i++) {
         /* some are asked for more often */
         struct float_key k = { block, prng_below(&r, prng_below(&r, 2) ? CHUNKS : 50) };
-        if (!look(k, &keep) && keep) put(k);
+        if (!look(k, &found) && found == FLOATS_WANTED) put(k);
         EXPECT(float_cache_stats().size_bytes <= LIMIT);
     }
     EXPECT(float_cache_stats().hits - hits > 9000);
     EXPECT(float_cache_stats().evictions > 0);
     float_cache_set_limit(0);
     EXPECT_EQ(float_cache_stats().size_bytes, 0);
-    EXPECT(!look((struct float_key){ block, 1 }, &keep) && !keep);
+    EXPECT(!look((struct float_key){ block, 1 }, &found) && found == FLOATS_UNKNOWN);
     float_cache_set_limit(24 << 20);
 }
