@@ -62,8 +62,12 @@ static void pair_apply(enum promql_op op, bool return_bool, double *out, uint64_
     struct arena_mark m = arena_mark(scratch);
     double *truth = arena_array(scratch, n, sizeof(*truth));
     columns_op(op, truth, a, b, n);
-    BITS_EACH(i, present, n)
-        if (truth[i] == 0) bits_clear(present, i);
+    for (size_t w = 0; w < bits_words(n); w++) {
+        uint64_t yes = 0;
+        for (size_t k = w * 64; present[w] && k < MIN(w * 64 + 64, n); k++)
+            yes |= (uint64_t)(truth[k] != 0) << (k % 64);
+        present[w] &= yes;
+    }
     if (out != keep) memcpy(out, keep, n * sizeof(*out));
     arena_reset(scratch, m);
 }

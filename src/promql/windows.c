@@ -4,7 +4,9 @@
  * length of its window. */
 #include "promql/windows.h"
 
+#include "base/f64.h"
 #include "base/kahan.h"
+#include "promql/columns.h"
 #include "promql/quantile.h"
 
 #include <math.h>
@@ -21,21 +23,27 @@ enum { PIECES_FROM = 8, PIECE_BITS = 3 };
 struct pieces { unsigned bits; };
 static size_t pieces_size(const struct pieces *p) { return (size_t)1 << p->bits; }
 
+/* False: it does not pay. */
+static bool pieces_pay(struct pieces *p, const struct windows *w)
+{
+    p->bits = PIECE_BITS;
+    while (p->bits < 31 && (uint64_t)4 << p->bits <= w->widest) p->bits++;
+    return w->work >= PIECES_FROM * (uint64_t)w->n;
+}
+
 /* False: the values are such that joining could round or overflow otherwise than a plain walk: NaN,
  * infinite or huge ones, or so far apart that a pair's 106 bits do not hold the sum of all to the
  * least of them, which is what may be left of a window in which the others cancel. */
 static bool pieces_init(struct pieces *p, const struct windows *w, double limit)
 {
     double most = 0, least = INFINITY;
-    if (w->work < PIECES_FROM * (uint64_t)w->n) return false;
+    if (!pieces_pay(p, w)) return false;
     for (size_t i = 0; i < w->n; i++) {
         double size = fabs(w->v[i]);
         if (!(size <= limit)) return false;
         if (size > most) most = size;
         if (size < least && size > 0) least = size;
     }
-    p->bits = PIECE_BITS;
-    while (p->bits < 31 && (uint64_t)4 << p->bits <= w->widest) p->bits++;
     return most * (double)w->n <= limit && most * (double)w->n <= 0x1p60 * least;
 }
 
@@ -270,14 +278,59 @@ static errc window_extreme(struct windows *w, struct extreme x)
     }
     return OK;
 }
-static errc window_max(struct windows *w)
+/* The extremes of pieces, where only the value is asked for, and equal values are the same bits. */
+struct extreme_pieces { struct pieces p; double *before, *after; };
+
+static inline double further(bool max, double a, double b)
 {
-    return window_extreme(w, (struct extreme){ .max = true });
+    if (max) return a > b ? a : b;
+    return a < b ? a : b;
 }
-static errc window_min(struct windows *w)
+
+/* False: it does not pay, or there are NaN, or zeros with a sign. */
+static bool extreme_pieces_init(struct extreme_pieces *x, const struct windows *w, bool max)
 {
-    return window_extreme(w, (struct extreme){ .max = false });
+    bool nan = false;
+    if (!pieces_pay(&x->p, w) || column_has_bits(w->v, w->n, f64_bits(-0.0))) return false;
+    for (size_t i = 0; i < w->n; i++) nan |= w->v[i] != w->v[i];
+    if (nan) return false;
+    struct arena *a = &w->ev->q->scratch;
+    x->before = arena_array(a, w->n, sizeof(*x->before));
+    x->after = arena_array(a, w->n, sizeof(*x->after));
+    for (size_t from = 0; from < w->n; from += pieces_size(&x->p)) {
+        size_t n = MIN(pieces_size(&x->p), w->n - from);
+        double up = w->v[from], down = w->v[from + n - 1];
+        for (size_t i = 0; i < n; i++) {
+            size_t first = from + i, last = from + n - 1 - i;
+            x->before[first] = up = further(max, w->v[first], up);
+            x->after[last] = down = further(max, w->v[last], down);
+        }
+    }
+    return true;
 }
+
+static double extreme_pieces_of(
+    const struct extreme_pieces *x, const struct windows *w, bool max, size_t lo, size_t hi)
+{
+    struct cover c = pieces_cover(&x->p, lo, hi);
+    double v = w->v[hi - 1];
+    if (c.head) v = further(max, x->after[lo], v);
+    for (size_t i = c.from; i < c.to; i++) v = further(max, x->after[i << x->p.bits], v);
+    if (c.tail) v = further(max, x->before[hi - 1], v);
+    if (!c.head && !c.tail && c.from == c.to)
+        for (size_t i = lo; i < hi; i++) v = further(max, w->v[i], v);
+    return v;
+}
+
+static inline errc window_extreme_value(struct windows *w, bool max)
+{
+    struct extreme_pieces x;
+    if (!extreme_pieces_init(&x, w, max)) return window_extreme(w, (struct extreme){ .max = max });
+    WINDOWS_EACH(w, k) window_put(w, k, extreme_pieces_of(&x, w, max, w->lo[k], w->hi[k]));
+    return OK;
+}
+static errc window_max(struct windows *w) { return window_extreme_value(w, true); }
+static errc window_min(struct windows *w) { return window_extreme_value(w, false); }
 static errc window_ts_max(struct windows *w)
 {
     return window_extreme(w, (struct extreme){ true, true, true });
