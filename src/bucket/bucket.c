@@ -18,6 +18,7 @@ errc bucket_open(struct bucket **out, const struct bucket_config *c, struct err 
     static errc (*const make[])(struct bucket **, const struct bucket_config *, struct err *) = {
         [BUCKET_FILESYSTEM] = bucket_filesystem_new,
         [BUCKET_S3] = bucket_s3_new,
+        [BUCKET_GCS] = bucket_gcs_new,
     };
     SCOPED(buf_fini) struct buf prefix = { 0 };
     str p = c->prefix;

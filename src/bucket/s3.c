@@ -4,6 +4,7 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include "bucket/kinds.h"
+#include "bucket/range_reply.h"
 #include "bucket/s3_codec.h"
 #include "bucket/s3_impl.h"
 #include "io/fs.h"
@@ -102,72 +103,16 @@ errc s3_ask(struct s3_ask *q, struct arena *a, struct reply *r, struct err *e)
 
 /* ---- reading */
 
-struct piece {
-    uint64_t off;
-    size_t n;
-    struct bucket_version *v;
-};
-
-static errc piece_bad(bool *again, struct err *e, const char *why)
-{
-    *again = true;
-    return err_set(e, ERR_CORRUPT, "the answer cannot be right: %s", why);
-}
-
-/* "bytes 0-9/100", "bytes * /0" without the blank */
-static bool range_parse(str s, uint64_t *from, uint64_t *to, uint64_t *size)
-{
-    str range, total, first, last;
-    *from = *to = UINT64_MAX;
-    if (!str_has_prefix(s, S("bytes ")) || !str_cut(str_from(s, 6), '/', &range, &total))
-        return false;
-    if (!str_u64(total, size)) return false;
-    if (str_eq(range, S("*"))) return true;
-    return str_cut(range, '-', &first, &last) && str_u64(first, from) && str_u64(last, to) &&
-           *from <= *to && *to < *size;
-}
-
-static errc version_check(struct bucket_version *v, uint64_t size, str tag, struct err *e)
-{
-    tag = str_slice(tag, 0, sizeof(v->tag) - 1);
-    if (v->known && (v->size_bytes != size || !str_eq(str_z(v->tag), tag)))
-        return err_set(e, ERR_IO, "the object was replaced while it was read");
-    v->known = true;
-    v->size_bytes = size;
-    memset(v->tag, 0, sizeof(v->tag));
-    if (tag.n) memcpy(v->tag, tag.p, tag.n);
-    return OK;
-}
-
 static errc piece_judge(void *ctx, struct reply *r, bool *again, struct err *e)
 {
-    struct piece *p = ctx;
-    uint64_t from, to, size;
-    str tag = reply_header(r, S("ETag"));
-    bool ranged = range_parse(reply_header(r, S("Content-Range")), &from, &to, &size);
-    if (r->status == 416) { /* it ends before */
-        buf_reset(&r->body);
-        if (!ranged) size = p->v->known ? p->v->size_bytes : p->off;
-        if (size > p->off) return piece_bad(again, e, "a range that is there is refused");
-        return p->v->known ? version_check(p->v, size, str_z(p->v->tag), e) : OK;
-    }
-    if (r->status == 206) {
-        if (!ranged || from != p->off || to - from >= p->n)
-            return piece_bad(again, e, "it is of another range");
-        if (to - from + 1 != r->body.n || (r->body.n < p->n && to + 1 != size))
-            return piece_bad(again, e, "it has the wrong length");
-        return version_check(p->v, size, tag, e);
-    }
-    if (r->status == 200 && p->off == 0 && r->body.n <= p->n)
-        return version_check(p->v, r->body.n, tag, e); /* ranges are not served, or empty */
-    return piece_bad(again, e, "a range was asked for");
+    return range_judge(ctx, r, reply_header(r, S("ETag")), again, e);
 }
 
 static errc s3_piece(struct bucket *b, str name, uint64_t off, size_t n, struct bucket_version *v,
     struct buf *out, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
-    struct piece p = { off, n, v };
+    struct range_ask p = { off, n, v };
     struct call_fields f = s3_of(b)->on_all;
     call_field(&f, S("Range"), arena_fmt(&a, "bytes=%" PRIu64 "-%" PRIu64, off, off + n - 1));
     struct s3_ask q = { .s = s3_of(b),
@@ -189,8 +134,8 @@ static errc attributes_judge(void *ctx, struct reply *r, bool *again, struct err
 {
     struct bucket_attributes *out = ctx;
     if (!str_u64(reply_header(r, S("Content-Length")), &out->size_bytes))
-        return piece_bad(again, e, "no Content-Length");
-    if (!reply_modified(r, &out->modified_ms)) return piece_bad(again, e, "no Last-Modified");
+        return answer_bad(again, e, "no Content-Length");
+    if (!reply_modified(r, &out->modified_ms)) return answer_bad(again, e, "no Last-Modified");
     return OK;
 }
 
