@@ -2,6 +2,8 @@
 
 A runner's last line on stdout is "N passed, N failed, N skipped"; it exits 1 if a case failed. The unit is the test case.
 """
+import contextlib
+import fcntl
 import os
 import re
 import signal
@@ -10,6 +12,16 @@ import sys
 import unittest
 
 COUNTS = re.compile(r'^(\d+) passed, (\d+) failed, (\d+) skipped$')
+
+
+@contextlib.contextmanager
+def alone(what):
+    """Nobody else who asks for `what` of this build folder runs meanwhile: for programs that several tests make."""
+    build = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'build')
+    os.makedirs(build, exist_ok=True)
+    with open(os.path.join(build, '.%s.lock' % what), 'w') as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        yield
 
 
 class Counts:

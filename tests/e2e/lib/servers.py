@@ -32,7 +32,9 @@ def go_built(program, verb, *args):
     """A program of tests/interop at build/PROGRAM, made by `go VERB ARGS`."""
     go = tally.run([os.path.join(TOP, 'tools/go')], BUILD_S, cwd=TOP)
     program = os.path.join(TOP, 'build', program)
-    built = go if go.code != 0 else tally.run([go.out.decode().split()[-1], verb, '-o', program, *args], BUILD_S, cwd=os.path.join(TOP, 'tests/interop'))
+    with tally.alone('made'):
+        built = go if go.code != 0 else tally.run([go.out.decode().split()[-1], verb, '-o', program, *args], BUILD_S,
+                                                  cwd=os.path.join(TOP, 'tests/interop'))
     if built.code == 0:
         return program
     why = 'the Prometheus module cannot be built: %s %s' % (built.why, built.err.decode(errors='replace')[-2000:])
@@ -49,7 +51,8 @@ def module():
 def engine():
     """Our engine as a shared library, for tests/interop/engine; its path."""
     folder = os.path.join(TOP, 'build/debug')
-    built = tally.run(['ninja', '--quiet', '-C', folder, 'libepi_interop.so'], BUILD_S, cwd=TOP)
+    with tally.alone('made'):
+        built = tally.run(['ninja', '--quiet', '-C', folder, 'libepi_interop.so'], BUILD_S, cwd=TOP)
     assert built.code == 0, built.out.decode(errors='replace')[-2000:]
     return os.path.join(folder, 'libepi_interop.so')
 
