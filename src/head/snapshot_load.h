@@ -24,7 +24,11 @@ void snapshot_load_free(struct snapshot_load *l);              /* NULL is fine *
 MUST_USE errc snapshot_load_record(struct snapshot_load *l, str rec, struct err *e);
 
 /* unknown: exemplars of series that the snapshot has not */
-struct snapshot_loaded { uint64_t series, unknown; };
+/* whole: the record behind the last series was there, which every snapshot has */
+struct snapshot_loaded {
+    uint64_t series, unknown;
+    bool whole;
+};
 struct snapshot_loaded snapshot_load_counts(const struct snapshot_load *l);
 
 #endif

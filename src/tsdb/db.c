@@ -272,12 +272,14 @@ static errc open_parts(
     TRY_IN(
         e, chunk_disk_open(&db->disk, &co, recover_chunk_found, chunks, &found, e), "chunks_head");
     what->corruptions += found.corruptions;
+    /* It stands for chunks that are gone now: only the log has their samples. */
+    if (found.corruptions) TRY_IN(e, memory_folder_remove(fs, e), "memory snapshots");
     struct recover_in in = { .fs = fs,
         .backend = db->o.backend,
         .new_head = db_new_head,
         .ctx = db,
         .chunks = chunks,
-        .memory_snapshot = db->o.memory_snapshot && !found.corruptions,
+        .memory_snapshot = db->o.memory_snapshot,
         .workers = replay_workers(&db->o) };
     TRY_IN(e, open_log(db, &in, what, e), "wal");
     TRY_IN(e, open_late_log(db, &in, e), "wbl");

@@ -63,7 +63,11 @@ static errc drop(struct fs *fs, str keep, bool unfinished, struct err *e)
     return rc;
 }
 
-errc memory_folder_remove(struct fs *fs, struct err *e) { return drop(fs, STR_EMPTY, false, e); }
+errc memory_folder_remove(struct fs *fs, struct err *e)
+{
+    TRY(drop(fs, STR_EMPTY, false, e));
+    return sync_root(fs, e);
+}
 
 errc memory_folder_tidy(struct fs *fs, struct err *e) { return drop(fs, STR_EMPTY, true, e); }
 
@@ -146,6 +150,7 @@ errc memory_folder_read(const struct memory_folder *f, struct fs *fs, enum io_ba
     snapshot_load_free(load);
     wal_reader_close(from);
     if (rc != OK) return rc;
+    if (!n.whole) return err_set(e, ERR_CORRUPT, "%.*s: it is cut short", STR_ARG(f->name));
     LOG(INFO, "chunk snapshot loaded", kv_str("dir", f->name), kv_u64("num_series", n.series),
         kv_i64("took_ms", (clock_mono_ns() - began) / 1000000));
     if (n.unknown)

@@ -164,6 +164,54 @@ TEST(memory_folder_broken)
     hush(false);
 }
 
+/* Without its only segment it has no series, and is not taken for one of an empty head. */
+TEST(memory_folder_cut_short)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct fs *fs = fs_sim_new(1);
+    str name = STR_EMPTY;
+    hush(true);
+    struct db *db = open_with(fs);
+    fill(db, 0, 50);
+    close_db(db);
+    EXPECT_EQ(folders(fs, &a, &name), 1);
+    EXPECT_OK(fs_unlink(fs, path_join(&a, name, S("00000000")), NULL));
+    db = open_with(fs);
+    EXPECT_EQ(count(db, -1, 0, ROUNDS), 50 * SERIES);
+    EXPECT_EQ(folders(fs, &a, &name), 0);
+    close_db(db);
+    fs_free(fs);
+    hush(false);
+}
+
+/* It counts on the chunks that are written: when those are damaged it goes, for later starts, too,
+ * which find the damage mended. */
+TEST(memory_folder_beside_damaged_chunks)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct fs *fs = fs_sim_new(1);
+    struct db_opened what = { 0 };
+    fs_entries chunks = { 0 };
+    hush(true);
+    struct db *db = open_with(fs);
+    fill(db, 0, 50);
+    db_tick(db);
+    close_db(db);
+    EXPECT_OK(fs_list(fs, S("chunks_head"), &a, &chunks, NULL));
+    EXPECT(chunks.n > 0);
+    flip(fs, path_join(&a, S("chunks_head"), chunks.at[0].name), 60);
+    for (unsigned i = 0; i < 3; i++) {
+        db = open_seen(fs, &what);
+        EXPECT_EQ(what.corruptions > 0, i == 0);
+        EXPECT_EQ(count(db, -1, 0, ROUNDS), 50 * SERIES);
+        db_abandon(db);
+        fs_sim_crash(fs, SIM_KILLED);
+    }
+    vec_fini(&chunks);
+    fs_free(fs);
+    hush(false);
+}
+
 TEST(memory_folder_ahead_of_the_log)
 {
     SCOPED(arena_fini) struct arena a = { 0 };

@@ -291,7 +291,8 @@ static void count_unknown(const struct head_replay_stats *st, struct db_opened *
 }
 
 /* Where damage took series records (a zeroed page is no damage to a reader), what names their refs
- * goes, too: Prometheus would warn of it at each start. */
+ * goes, too: Prometheus would warn of it at each start. But beside a memory snapshot: that has
+ * series whose records the log may have lost. */
 static errc drop_orphans(const struct recover_in *in, const struct db_opened *what, struct err *e)
 {
     struct wal_dir log = { 0 }, inside = { 0 };
@@ -411,7 +412,7 @@ errc recover_head(const struct recover_in *in, struct db_opened *what, struct er
     if (rc == OK) rc = replay_late(&r, r.replay, e);
     if (r.replay) recovered(&r, &counts);
     struct err why = { 0 };
-    if (rc == OK && drop_orphans(in, what, &why) != OK)
+    if (rc == OK && !r.snapshot.name.n && drop_orphans(in, what, &why) != OK)
         LOG(WARN, "what names lost series stays in the log", kv_err(&why));
     return rc;
 }
