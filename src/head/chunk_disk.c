@@ -207,6 +207,18 @@ static errc set_aside_from(struct chunk_disk *d, const chunk_file_numbers *numbe
     return OK;
 }
 
+/* None of the files is to be used, from the first on. */
+static void forget_files(
+    struct chunk_disk *d, struct chunk_disk_opened *what, size_t *first, uint64_t *good)
+{
+    for (size_t i = 0; i < d->files.n; i++)
+        file_free(d->files.at[i]);
+    d->files.n = 0;
+    what->chunks = 0;
+    *first = 0;
+    *good = 0;
+}
+
 static void numbers_finip(chunk_file_numbers *n) { vec_fini(n); }
 
 static errc disk_scan(struct chunk_disk *d, chunk_found_fn found, void *ctx,
@@ -226,7 +238,9 @@ static errc disk_scan(struct chunk_disk *d, chunk_found_fn found, void *ctx,
         if (i > 0 && numbers.at[i] != numbers.at[i - 1] + 1)
             rc = err_set(&why, ERR_CORRUPT, "a file is missing before this one");
         else rc = scan_file(d, numbers.at[i], &good, found, ctx, what, &why);
-        if (rc == ERR_CORRUPT || rc == ERR_IO) {
+        what->out_of_order = rc == ERR_OUT_OF_ORDER;
+        if (what->out_of_order) forget_files(d, what, &i, &good);
+        if (rc == ERR_CORRUPT || rc == ERR_IO || what->out_of_order) {
             TRY_IN(e, set_aside_from(d, &numbers, i, good, &why, what, e), "chunks_head");
             break;
         }

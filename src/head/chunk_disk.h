@@ -7,7 +7,7 @@
  *             finished or chunk_disk_sync() returned. (3) Within a file and over files the records
  *             are in the order of writing. (4) At opening every good chunk before the first
  *             corruption is handed out, none after it: so what is missing of a series lies after
- *             what is there, and the WAL holds it.
+ *             what is there, and the WAL holds it. Where that is not so, none is kept.
  * Ownership   chunk_disk_open() allocates, chunk_disk_close() frees. Written bytes are copied. A
  *             pin borrows until its unpin.
  * Threads     chunk_disk_write(), _cut(), _truncate(), _sync(): one at a time (the head's writer);
@@ -49,8 +49,9 @@ struct chunk_found {
 };
 
 /* Called for each chunk with a known encoding, in file order. ERR_CORRUPT makes the record count as
- * damaged (e.g. a chunk that does not follow the one before it of its series): it and all after it
- * are set aside. Other errors end the opening. */
+ * damaged: it and all after it are set aside. ERR_OUT_OF_ORDER, a chunk that does not follow the one
+ * before it of its series: which of the two is in the wrong place cannot be known, nor what the log
+ * has to give, so all files are set aside. Other errors end the opening. */
 typedef errc (*chunk_found_fn)(void *ctx, const struct chunk_found *c, struct err *e);
 
 struct chunk_disk_opts {
@@ -64,7 +65,11 @@ struct chunk_disk;
 /* What opening found. Damage is never an error: bad files are set aside as chunks_head.NNNNNN.bad
  * beside the folder, the good front of a damaged file stays in place, later files are set aside,
  * too. */
-struct chunk_disk_opened { uint64_t files, chunks, corruptions, set_aside; uint32_t last_file; };
+struct chunk_disk_opened {
+    uint64_t files, chunks, corruptions, set_aside;
+    uint32_t last_file;
+    bool out_of_order;                         /* nothing of what was handed out is there */
+};
 
 MUST_USE errc chunk_disk_open(struct chunk_disk **out, const struct chunk_disk_opts *o,
     chunk_found_fn found, void *ctx, struct chunk_disk_opened *what, struct err *e);

@@ -232,6 +232,34 @@ TEST(chunk_disk_refused_chunk_is_damage)
     fs_free(fs);
 }
 
+static errc misplace_fourth(void *ctx, const struct chunk_found *c, struct err *e)
+{
+    (void)c;
+    return ++*(int *)ctx == 4 ? err_set(e, ERR_OUT_OF_ORDER, "before its elder") : OK;
+}
+
+/* Of two that are not in order one is in the wrong place: none is kept. */
+TEST(chunk_disk_misplaced_chunk_discards_all)
+{
+    int seen = 0;
+    struct fs *fs = tree_golden("wal/bad_chunks_head_none", 1);
+    struct chunk_disk *d = NULL;
+    struct chunk_disk_opened what;
+    struct chunk_disk_opts o = { .fs = fs, .dir = S("chunks_head"), .backend = IO_MMAP };
+    EXPECT_OK(chunk_disk_open(&d, &o, misplace_fourth, &seen, &what, NULL));
+    EXPECT(what.out_of_order);
+    EXPECT_EQ(what.corruptions, 1);
+    EXPECT_EQ(what.chunks, 0);
+    EXPECT_EQ(what.files, 0);
+    EXPECT_EQ(what.set_aside, 3);
+    chunk_disk_close(d);
+    d = NULL;
+    EXPECT_OK(chunk_disk_open(&d, &o, misplace_fourth, &seen, &what, NULL));
+    EXPECT(!what.out_of_order && what.corruptions == 0);
+    chunk_disk_close(d);
+    fs_free(fs);
+}
+
 static struct chunk_desc chunk_number(struct arena *a, uint64_t i)
 {
     size_t n = 40 + i * 37 % 200;

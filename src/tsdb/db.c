@@ -274,6 +274,7 @@ static errc open_parts(
     what->corruptions += found.corruptions;
     /* It stands for chunks that are gone now: only the log has their samples. */
     if (found.corruptions) TRY_IN(e, memory_folder_remove(fs, e), "memory snapshots");
+    if (found.out_of_order) recover_chunks_fini(chunks);
     struct recover_in in = { .fs = fs,
         .backend = db->o.backend,
         .new_head = db_new_head,

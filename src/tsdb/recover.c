@@ -40,8 +40,8 @@ errc recover_chunk_found(void *ctx, const struct chunk_found *c, struct err *e)
         } else {
             int64_t *last = &all->last_maxt.at[place - 1];
             if (c->mint <= *last)
-                return err_set(e, ERR_CORRUPT, "out of sequence head chunk for series ref %" PRIu64,
-                    c->series);
+                return err_set(e, ERR_OUT_OF_ORDER,
+                    "out of sequence head chunk for series ref %" PRIu64, c->series);
             *last = c->maxt;
         }
     }
