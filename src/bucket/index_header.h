@@ -1,0 +1,56 @@
+/* index_header.h — what a gateway keeps of a block's index: symbols, and where postings are.
+ *
+ * What        Built from the index in the bucket by ranged reads of its end, its symbols and its
+ *             postings offset table, never of the rest; read through io readers, with samples in
+ *             memory: the place of every 32nd symbol, and of every 32nd entry of each name, no
+ *             strings but names.
+ * Invariants  (1) A file under its name is whole and synced. (2) opened means: both tables were
+ *             read whole, their checksums and their order are right. (3) Same index, same bytes as
+ *             Thanos makes.
+ * Ownership   index_header_open allocates, index_header_close frees; it borrows the fs. Strings are
+ *             copied into the caller's arena, or borrowed until the callback returns; names live
+ *             as long as the header.
+ * Threads     any, once open
+ * Errors      ERR_CORRUPT (it is to be built anew), ERR_IO, ERR_UNSUPPORTED (an index of version
+ *             1), ERR_NOT_FOUND (no such name or value), those of the bucket while it is built
+ * Format      index_header_codec.h
+ */
+#ifndef EPI_BUCKET_INDEX_HEADER_H
+#define EPI_BUCKET_INDEX_HEADER_H
+
+#include "base/ulid.h"
+#include "base/vec.h"
+#include "bucket/bucket.h"
+#include "io/reader.h"
+
+struct header_built {
+    uint64_t index_bytes, read_bytes, header_bytes;
+};
+/* Writes dir/index-header, dir included. read_bytes: of the index, in the bucket. */
+MUST_USE errc index_header_build(
+    struct bucket *b, ulid id, struct fs *fs, str dir, struct header_built *what, struct err *e);
+
+struct index_header;
+MUST_USE errc index_header_open(
+    struct index_header **out, struct fs *fs, str dir, enum io_backend backend, struct err *e);
+void index_header_close(struct index_header *h);            /* NULL is fine */
+uint64_t index_header_memory(const struct index_header *h); /* of the samples */
+
+MUST_USE errc index_header_symbol(
+    struct index_header *h, uint32_t ref, struct arena *a, str *out, struct err *e);
+/* ascending, without "" */
+void index_header_names(const struct index_header *h, str_list *out);
+
+/* A list in the index: count and refs, without its length and checksum. */
+struct postings_range {
+    uint64_t start, end;
+};
+/* ("", ""): all series */
+MUST_USE errc index_header_postings(
+    struct index_header *h, str name, str value, struct postings_range *out, struct err *e);
+/* Values of a name, ascending, from the first >= `from`, until fn answers false. */
+typedef bool (*header_value_fn)(void *ctx, str value, struct postings_range at);
+MUST_USE errc index_header_values(
+    struct index_header *h, str name, str from, header_value_fn fn, void *ctx, struct err *e);
+
+#endif

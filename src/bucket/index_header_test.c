@@ -1,0 +1,390 @@
+#include "bucket/index_header.h"
+
+#include "base/crc32c.h"
+#include "base/test.h"
+#include "base/test_vectors.h"
+#include "block/index_codec.h"
+#include "block/index_reader.h"
+#include "bucket/bucket_config.h"
+#include "bucket/index_header_codec.h"
+#include "io/fs_sim.h"
+#include "io/test_tree.h"
+
+enum { BYTES_MAX = 1 << 26 };
+
+/* The worked example: an index of two series, and what Thanos' gateway makes of it. */
+static const uint8_t example[] = {
+    0xba,
+    0xaa,
+    0xd7,
+    0x92,
+    1,
+    2,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0xc0,
+    0,
+    0,
+    0,
+    0x1a,
+    0,
+    0,
+    0,
+    8,
+    0,
+    1,
+    '1',
+    1,
+    '2',
+    8,
+    '_',
+    '_',
+    'n',
+    'a',
+    'm',
+    'e',
+    '_',
+    '_',
+    1,
+    'a',
+    1,
+    'b',
+    1,
+    'm',
+    1,
+    'x',
+    0x5a,
+    0x20,
+    0xac,
+    0x7f,
+    0,
+    0,
+    0,
+    0x2a,
+    0,
+    0,
+    0,
+    5,
+    2,
+    0,
+    0,
+    0x68,
+    2,
+    8,
+    '_',
+    '_',
+    'n',
+    'a',
+    'm',
+    'e',
+    '_',
+    '_',
+    1,
+    'm',
+    0x7c,
+    2,
+    1,
+    'a',
+    1,
+    '1',
+    0x90,
+    1,
+    2,
+    1,
+    'a',
+    1,
+    '2',
+    0xa0,
+    1,
+    2,
+    1,
+    'b',
+    1,
+    'x',
+    0xb0,
+    1,
+    0xf8,
+    0xa6,
+    0xed,
+    0xc1,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    5,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0x27,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0x65,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0xc0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0x65,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0xc0,
+    0x63,
+    0xb7,
+    0xa9,
+    0xff,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0x0e,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0x30,
+    0xf9,
+    0xbe,
+    0x39,
+    0x9e,
+};
+
+/* The index that it was made of: what lies between the tables is of no matter. */
+static str example_index(struct arena *a)
+{
+    SCOPED(buf_fini) struct buf b = { 0 };
+    index_header_encode(&b);
+    buf_bytes(&b, example + 14, 0x30 - 14);
+    while (b.n < 0xc0)
+        buf_u8(&b, 0xee);
+    buf_bytes(&b, example + 0x30, sizeof(example) - 0x30 - 20);
+    return arena_str(a, buf_view(&b));
+}
+
+struct rig {
+    struct arena a;
+    struct fs *fs;
+    struct bucket *b;
+};
+
+static void rig_begin(struct rig *r, str directory)
+{
+    struct bucket_config c = { .kind = BUCKET_FILESYSTEM, .directory = directory };
+    *r = (struct rig){ .fs = fs_real_new(str_z(test_tmpdir())) };
+    EXPECT_OK(bucket_open(&r->b, &c, NULL));
+}
+
+static void rig_end(struct rig *r)
+{
+    bucket_close(r->b);
+    fs_free(r->fs);
+    arena_fini(&r->a);
+}
+
+TEST(index_header_example)
+{
+    struct rig r;
+    struct err e = { 0 };
+    struct header_built what;
+    ulid id = ulid_of(1, 1, 1);
+    str got;
+    struct arena mine = { 0 };
+    rig_begin(&r, arena_fmt(&mine, "%s/store", test_tmpdir()));
+    str object = arena_fmt(&r.a, "%s/index", ulid_text(id).z);
+    EXPECT_OK(bucket_put_bytes(r.b, object, example_index(&r.a), NULL));
+    EXPECT_OK_E(index_header_build(r.b, id, r.fs, S("h"), &what, &e), &e);
+    EXPECT_OK(fs_read_all(r.fs, S("h/index-header"), &r.a, BYTES_MAX, &got, NULL));
+    EXPECT_STR(got, str_of(example, sizeof(example)));
+    EXPECT(!fs_exists(r.fs, S("h.tmp")));
+    EXPECT_EQ(what.header_bytes, sizeof(example));
+    struct index_header *h = NULL;
+    struct postings_range at;
+    EXPECT_OK_E(index_header_open(&h, r.fs, S("h"), IO_BUFFERED, &e), &e);
+    EXPECT_OK(index_header_postings(h, S("a"), S("1"), &at, NULL));
+    EXPECT(at.start == 0x94 && at.end == 0x9c);
+    EXPECT_OK(index_header_postings(h, S("b"), S("x"), &at, NULL));
+    EXPECT(at.start == 0xb4 && at.end == 0xbc);
+    EXPECT_OK(index_header_postings(h, STR_EMPTY, STR_EMPTY, &at, NULL));
+    EXPECT(at.start == 0x6c && at.end == 0x78);
+    EXPECT_EQ(index_header_postings(h, S("a"), S("3"), &at, NULL), ERR_NOT_FOUND);
+    EXPECT_EQ(index_header_postings(h, S("c"), S("1"), &at, NULL), ERR_NOT_FOUND);
+    EXPECT_OK(index_header_symbol(h, 3, &r.a, &got, NULL));
+    EXPECT_STR(got, S("__name__"));
+    EXPECT_EQ(index_header_symbol(h, 8, &r.a, &got, NULL), ERR_CORRUPT);
+    index_header_close(h);
+    arena_fini(&mine);
+    rig_end(&r);
+}
+
+/* Every prefix and every flipped bit of it is refused. */
+TEST(index_header_damaged)
+{
+    struct fs *fs = fs_sim_new(1);
+    EXPECT_OK(fs_mkdir(fs, S("d"), NULL));
+    for (size_t i = 0; i < sizeof(example) * 9; i++) {
+        uint8_t bytes[sizeof(example)];
+        struct index_header *h = NULL;
+        memcpy(bytes, example, sizeof(bytes));
+        size_t n = i < sizeof(example) ? i : sizeof(example), bit = i - sizeof(example);
+        if (i >= sizeof(example)) bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        EXPECT_OK(fs_write_durable(fs, S("d/index-header"), str_of(bytes, n), NULL));
+        errc rc = index_header_open(&h, fs, S("d"), IO_BUFFERED, NULL);
+        /* the end of the postings and the TOC of the index have no checksum here */
+        size_t byte = bit / 8;
+        bool unseen =
+            i >= sizeof(example) && ((byte >= 6 && byte < 14) || (byte >= 0x62 && byte < 0x96));
+        if (!unseen) EXPECT(rc == ERR_CORRUPT || rc == ERR_UNSUPPORTED);
+        index_header_close(h);
+    }
+    fs_free(fs);
+}
+
+struct both {
+    struct index_header *h;
+    str name;
+    size_t n;
+};
+static bool same_value(void *ctx, str value, uint64_t offset)
+{
+    struct both *b = ctx;
+    struct postings_range at;
+    EXPECT_OK(index_header_postings(b->h, b->name, value, &at, NULL));
+    EXPECT_EQ(at.start, offset + 4);
+    b->n++;
+    return true;
+}
+struct values {
+    size_t n;
+    str last;
+    struct arena *a;
+};
+static bool see_value(void *ctx, str value, struct postings_range at)
+{
+    struct values *v = ctx;
+    EXPECT(at.end > at.start && (!v->n || str_cmp(v->last, value) < 0));
+    v->last = arena_str(v->a, value);
+    v->n++;
+    return true;
+}
+
+/* All names, values, lists and symbols of recorded blocks, against the reader of whole indexes. */
+static void same_as_index(const char *name)
+{
+    struct rig r;
+    struct err e = { 0 };
+    struct arena mine = { 0 };
+    struct fs *golden = tree_golden(name, 1);
+    fs_entries all = { 0 };
+    ulid id = { 0 };
+    str bytes, got;
+    EXPECT_OK(fs_list(golden, STR_EMPTY, &mine, &all, NULL));
+    for (size_t i = 0; i < all.n; i++)
+        if (ulid_parse(all.at[i].name, &id)) break;
+    vec_fini(&all);
+    rig_begin(&r, arena_fmt(&mine, "%s/%s", test_tmpdir(), name));
+    str object = arena_fmt(&r.a, "%s/index", ulid_text(id).z);
+    EXPECT_OK(fs_read_all(golden, object, &r.a, BYTES_MAX, &bytes, NULL));
+    EXPECT_OK(bucket_put_bytes(r.b, object, bytes, NULL));
+    struct header_built what;
+    EXPECT_OK_E(index_header_build(r.b, id, r.fs, S("g"), &what, &e), &e);
+    EXPECT(what.index_bytes == bytes.n && what.read_bytes <= what.header_bytes + 64);
+    struct index_header *h = NULL;
+    struct index_reader *x = NULL;
+    EXPECT_OK_E(index_header_open(&h, r.fs, S("g"), IO_AUTO, &e), &e);
+    EXPECT_OK_E(index_reader_open(&x, golden, object, IO_BUFFERED, &e), &e);
+    str_list names = { 0 }, want = { 0 };
+    index_header_names(h, &names);
+    index_reader_names(x, &want);
+    EXPECT_EQ(names.n, want.n);
+    for (size_t i = 0; i < names.n; i++) {
+        struct both b = { h, names.at[i], 0 };
+        struct values v = { .a = &r.a };
+        EXPECT_STR(names.at[i], want.at[i]);
+        EXPECT_OK(index_reader_values(x, names.at[i], STR_EMPTY, same_value, &b, NULL));
+        EXPECT_OK(index_header_values(h, names.at[i], STR_EMPTY, see_value, &v, NULL));
+        EXPECT_EQ(v.n, b.n);
+        if (v.n < 2) continue;
+        str last = v.last;
+        v.n = 0;
+        EXPECT_OK(index_header_values(h, names.at[i], last, see_value, &v, NULL));
+        EXPECT_EQ(v.n, 1);
+    }
+    for (uint32_t i = 0; index_reader_symbol(x, i, &r.a, &bytes, NULL) == OK; i++) {
+        EXPECT_OK(index_header_symbol(h, i, &r.a, &got, NULL));
+        EXPECT_STR(got, bytes);
+    }
+    vec_fini(&names);
+    vec_fini(&want);
+    index_header_close(h);
+    index_reader_close(x);
+    rig_end(&r);
+    fs_free(golden);
+    arena_fini(&mine);
+}
+
+TEST(index_header_blocks)
+{
+    same_as_index("blocks/floats");
+    same_as_index("blocks/utf8_labels");
+    same_as_index("blocks/many_series");
+}
+
+/* An index that cannot be one leaves no header. */
+TEST(index_header_refused)
+{
+    struct rig r;
+    struct err e = { 0 };
+    struct arena mine = { 0 };
+    struct header_built what;
+    ulid id = ulid_of(2, 2, 2);
+    rig_begin(&r, arena_fmt(&mine, "%s/refused", test_tmpdir()));
+    str object = arena_fmt(&r.a, "%s/index", ulid_text(id).z), index = example_index(&r.a);
+    EXPECT_EQ(index_header_build(r.b, id, r.fs, S("r"), &what, &e), ERR_NOT_FOUND);
+    for (size_t n = 0; n < index.n; n += 7) {
+        EXPECT_OK(bucket_put_bytes(r.b, object, str_slice(index, 0, n), NULL));
+        EXPECT_EQ(index_header_build(r.b, id, r.fs, S("r"), &what, &e), ERR_CORRUPT);
+    }
+    ((uint8_t *)(uintptr_t)index.p)[0x10] ^= 1; /* a symbol */
+    EXPECT_OK(bucket_put_bytes(r.b, object, index, NULL));
+    EXPECT_EQ(index_header_build(r.b, id, r.fs, S("r"), &what, &e), ERR_CORRUPT);
+    EXPECT(!fs_exists(r.fs, S("r")) && !fs_exists(r.fs, S("r.tmp")));
+    arena_fini(&mine);
+    rig_end(&r);
+}
