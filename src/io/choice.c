@@ -16,6 +16,7 @@
 
 #include "io/fs_impl.h"
 #include "io/guard.h"
+#include "io/work.h"
 
 #include "base/clock.h"
 #include "base/lock.h"
@@ -26,7 +27,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 
@@ -124,12 +124,6 @@ static bool is_remote(int fd)
     return false;
 }
 
-static long major_faults(void)
-{
-    struct rusage u;
-    return getrusage(RUSAGE_THREAD, &u) == 0 ? u.ru_majflt : 0;
-}
-
 /* The time of one fault of a page that is put out of the cache before; 0: it did not leave. */
 static int64_t probe_one(int fd, uint64_t off)
 {
@@ -139,10 +133,10 @@ static int64_t probe_one(int fd, uint64_t off)
     if (at == MAP_FAILED) return 0;
     madvise(at, PAGE, MADV_RANDOM);
     struct guard *g = guard_add(at, PAGE);
-    long before = major_faults();
+    uint64_t before = io_major_faults();
     int64_t since = clock_mono_ns();
     if (g) (void)*(volatile const uint8_t *)at;
-    int64_t took = g && major_faults() > before ? clock_mono_ns() - since : 0;
+    int64_t took = g && io_major_faults() > before ? clock_mono_ns() - since : 0;
     guard_remove(g);
     munmap(at, PAGE);
     return took;

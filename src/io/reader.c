@@ -6,6 +6,8 @@
 
 #include "base/metric.h"
 
+#include <sys/resource.h>
+
 static const struct {
     const char *word;
     enum io_backend backend;
@@ -110,6 +112,16 @@ static void reader_unref(struct reader *r)
 /* ---- what is read, counted ---- */
 
 _Thread_local struct io_work io_work;
+_Static_assert(ARRAY_LEN(io_work.by) == (size_t)IO_BACKENDS, "one a backend");
+_Static_assert((int)IO_WORK_BACKENDS == (int)IO_BACKENDS, "for who does not see them");
+
+const char *io_work_backend(unsigned i) { return io_backend_word((enum io_backend)i); }
+
+uint64_t io_major_faults(void)
+{
+    struct rusage u;
+    return getrusage(RUSAGE_THREAD, &u) == 0 ? (uint64_t)u.ru_majflt : 0;
+}
 
 COUNTER_VEC(m_pins, "epimetheus_io_pins_total", "Ranges of files that were asked for.", "backend")
 COUNTER_VEC(m_bytes, "epimetheus_io_pinned_bytes_total", "Bytes of these ranges.", "backend")

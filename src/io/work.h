@@ -22,7 +22,7 @@ struct io_count {
 
 struct io_work {
     uint64_t pins, bytes;  /* of reader_pin: how often, and how much was asked for */
-    struct io_count by[4]; /* enum io_backend; IO_AUTO's stays 0 */
+    struct io_count by[4];             /* enum io_backend; the first, auto's, stays 0 */
     /* somebody wants to know what mapped pages cost: each pin looks whether they are there, and
      * waits for them by itself */
     bool watched;
@@ -30,5 +30,10 @@ struct io_work {
     uint64_t head_bytes; /* of chunks in memory that were copied */
 };
 extern _Thread_local struct io_work io_work;
+
+enum { IO_WORK_BACKENDS = 4 };
+const char *io_work_backend(unsigned i);       /* of by[i] */
+/* page faults of this thread that waited for a disk; a system call */
+uint64_t io_major_faults(void);
 
 #endif

@@ -88,7 +88,9 @@ struct explain_sink explain_sink_of(
 
 struct explain_lane explain_lane_begin(void)
 {
-    return (struct explain_lane){ clock_cpu_ns(), io_work };
+    struct explain_lane l = { clock_cpu_ns(), io_work, io_major_faults() };
+    io_work.watched = true;
+    return l;
 }
 
 static void add(_Atomic uint64_t *to, uint64_t n)
@@ -108,6 +110,16 @@ void explain_lane_end(struct explain *e, size_t index, const struct explain_lane
     add(&n->read_chunks, io_work.chunks - l->work.chunks);
     add(&n->read_head, io_work.head_bytes - l->work.head_bytes);
     add(&n->read_disk, io_work.bytes - l->work.bytes);
+    add(&n->major_faults, io_major_faults() - l->major_faults);
+    for (unsigned i = 0; i < IO_WORK_BACKENDS; i++) {
+        const struct io_count *now = &io_work.by[i], *was = &l->work.by[i];
+        add(&n->io[i].pins, now->pins - was->pins);
+        add(&n->io[i].bytes, now->bytes - was->bytes);
+        add(&n->io[i].hits, now->hits - was->hits);
+        add(&n->io[i].misses, now->misses - was->misses);
+        add(&n->io[i].stalled_ns, now->stalled_ns - was->stalled_ns);
+    }
+    io_work.watched = l->work.watched;
 }
 
 /* ---- shown ---- */
@@ -153,6 +165,27 @@ static str node_text(const struct explain *e, const struct expr *x)
     return text;
 }
 
+/* By what files were read, those backends that were asked. */
+static void put_io(struct json *j, const struct explain_node *n)
+{
+    JSON_KEY(j, "io");
+    json_obj(j);
+    json_ku64(j, S("majorFaults"), figure(&n->major_faults));
+    for (unsigned i = 0; i < IO_WORK_BACKENDS; i++) {
+        const struct explain_io *io = &n->io[i];
+        if (!figure(&io->pins)) continue;
+        json_key(j, str_z(io_work_backend(i)));
+        json_obj(j);
+        json_ku64(j, S("reads"), figure(&io->pins));
+        json_ku64(j, S("bytes"), figure(&io->bytes));
+        json_ku64(j, S("hits"), figure(&io->hits));
+        json_ku64(j, S("misses"), figure(&io->misses));
+        put_seconds(j, S("stalledSeconds"), (int64_t)figure(&io->stalled_ns));
+        json_obj_end(j);
+    }
+    json_obj_end(j);
+}
+
 static void put_read(struct json *j, const struct explain_node *n)
 {
     JSON_KEY(j, "read");
@@ -165,6 +198,7 @@ static void put_read(struct json *j, const struct explain_node *n)
     json_ku64(j, S("head"), figure(&n->read_head));
     json_ku64(j, S("disk"), figure(&n->read_disk));
     json_obj_end(j);
+    put_io(j, n);
     json_obj_end(j);
 }
 

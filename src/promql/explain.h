@@ -27,6 +27,11 @@ struct explain_node {
     _Atomic int64_t helpers_ns;            /* CPU time of its helpers */
     /* of selectors: what was read */
     _Atomic uint64_t read_series, read_samples, read_chunks, read_head, read_disk;
+    /* the same by how files were read; of struct io_count, and the faults */
+    struct explain_io {
+        _Atomic uint64_t pins, bytes, hits, misses, stalled_ns;
+    } io[IO_WORK_BACKENDS];
+    _Atomic uint64_t major_faults;
 };
 struct explain {
     str query;
@@ -49,7 +54,7 @@ struct explain_sink explain_sink_of(
     struct query *q, struct sink *out, size_t above, size_t n_steps);
 
 /* A thread works on series of selector `index` from begin to end. */
-struct explain_lane { int64_t cpu_ns; struct io_work work; };
+struct explain_lane { int64_t cpu_ns; struct io_work work; uint64_t major_faults; };
 struct explain_lane explain_lane_begin(void);
 void explain_lane_end(struct explain *e, size_t index, const struct explain_lane *l,
     uint64_t series, uint64_t samples);
