@@ -205,7 +205,8 @@ void io_choice_of(struct io_choice *out, const struct io_facts *f)
 {
     char open[WORDS_MAX], memory[WORDS_MAX], fault[WORDS_MAX];
     bytes_words(open, f->open_bytes);
-    bytes_words(memory, f->memory_bytes);
+    if (f->memory_bytes) bytes_words(memory, f->memory_bytes);
+    else snprintf(memory, sizeof(memory), "an unknown amount");
     const char *words = fault_words(fault, f->fault_ns);
     bool large = f->memory_bytes && f->open_bytes > f->memory_bytes / 2;
     out->backend = IO_BUFFERED;

@@ -21,6 +21,7 @@
 
 enum {
     EXTENT_RANDOM = 16 << 10,
+    EXTENT_DIRECT_RANDOM = 4 << 10,
     EXTENT_SEQUENTIAL = 128 << 10,
     EXTENT_DIRECT_SEQUENTIAL = RING_READ_MAX,
     BYPASS_BYTES = 1 << 20,
@@ -244,7 +245,8 @@ errc reader_direct_new(struct reader **out, struct file *f, enum io_pattern patt
     TRY(ring_ready(e));
     TRY(direct_probe(f, e));
     struct reader_buffered *rb =
-        rb_new(f, &rd_ops, pattern == IO_SEQUENTIAL ? EXTENT_DIRECT_SEQUENTIAL : EXTENT_RANDOM);
+        rb_new(f, &rd_ops, pattern == IO_SEQUENTIAL ? EXTENT_DIRECT_SEQUENTIAL
+                                                     : EXTENT_DIRECT_RANDOM);
     rb->ahead = pattern == IO_SEQUENTIAL;
     if (fstat(file_fd(f), &st) == 0) rb->source.device = st.st_dev;
     *out = &rb->base;

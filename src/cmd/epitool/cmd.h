@@ -20,8 +20,8 @@
 
 struct cmd { const char *name, *usage, *help; int (*run)(int argc, char **argv); };
 
-extern const struct cmd cmd_bucket, cmd_check, cmd_conformance, cmd_promql, cmd_promqltest,
-    cmd_query, cmd_tsdb, cmd_wal;
+extern const struct cmd cmd_bucket, cmd_check, cmd_conformance, cmd_iobench, cmd_promql,
+    cmd_promqltest, cmd_query, cmd_tsdb, cmd_wal;
 
 enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 int cmd_usage(const struct cmd *c);                            /* says how to call it; EXIT_USAGE */

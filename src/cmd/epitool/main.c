@@ -11,6 +11,7 @@ static const struct cmd *const commands[] = {
     &cmd_bucket,
     &cmd_check,
     &cmd_conformance,
+    &cmd_iobench,
     &cmd_promql,
     &cmd_promqltest,
     &cmd_query,
