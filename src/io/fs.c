@@ -293,7 +293,10 @@ errc fs_read_path(str path, struct arena *a, size_t max_bytes, str *out, struct 
 {
     str name;
     struct fs *fs = fs_real_of(path, &name);
-    errc rc = fs_read_all(fs, name, a, max_bytes, out, e);
+    errc rc = OK;
+    if (name.n) rc = fs_read_all(fs, name, a, max_bytes, out, e);
+    else if (path.n) rc = err_set(e, ERR_IO, "read %.*s: is a directory", STR_ARG(path));
+    else rc = err_set(e, ERR_NOT_FOUND, "open : no such file or directory");
     fs_free(fs);
     return rc;
 }

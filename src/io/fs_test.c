@@ -49,3 +49,19 @@ TEST(fs_read_all_has_a_limit)
     EXPECT_STR(got, S("0123456789"));
     fs_free(fs);
 }
+
+TEST(fs_read_path_tells_a_folder)
+{
+    static const struct { const char *name, *want; errc rc; } cases[] = {
+        { "", "open : no such file or directory", ERR_NOT_FOUND },
+        { "/", "read /: is a directory", ERR_IO },
+        { "/tmp/", "read /tmp/: is a directory", ERR_IO },
+    };
+    TEST_EACH(c, cases) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        struct err e = { 0 };
+        str got;
+        EXPECT_EQ(fs_read_path(str_z(c->name), &a, 10, &got, &e), c->rc);
+        EXPECT_STR(err_str(&e), str_z(c->want));
+    }
+}
