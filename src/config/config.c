@@ -2,6 +2,7 @@
 
 #include "config/loader.h"
 
+#include "base/log.h"
 #include "base/path.h"
 #include "io/fs.h"
 #include "io/glob.h"
@@ -25,6 +26,13 @@ static void paths_join(struct arena *a, struct value *v, str dir)
         if (pairs) paths_join(a, v->pairs[i].value, dir);
         else paths_join(a, v->at[i], dir);
     }
+}
+
+static str environment(const struct loader *ld, str name)
+{
+    str value = str_z(ld->o->env(arena_cstr(ld->l.a, name)));
+    if (!value.n) LOG(WARN, "Empty environment variable", kv_str("name", name));
+    return value;
 }
 
 /* $NAME, ${NAME}, $$, as Go's os.Expand. */
@@ -61,7 +69,7 @@ static str expand(struct loader *ld, str s)
             }
         }
         if (str_eq(name, S("$"))) buf_u8(&b, '$');
-        else if (name.n && ld->o->env) buf_str(&b, str_z(ld->o->env(arena_cstr(ld->l.a, name))));
+        else if (name.n && ld->o->env) buf_str(&b, environment(ld, name));
     }
     str out = arena_str(ld->l.a, buf_view(&b));
     buf_fini(&b);

@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/test.h"
 #include "base/test_vectors.h"
@@ -5,6 +6,7 @@
 #include "config/yaml.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static const char *env_of(const char *name) { return getenv(name); }
 
@@ -110,4 +112,30 @@ TEST(printed_strings)
         config_free(parsed);
         arena_fini(&a);
     }
+}
+
+static void keep_line(void *ctx, enum log_level level, str line)
+{
+    (void)level;
+    buf_reset(ctx);
+    buf_str(ctx, line);
+}
+
+static const char *env_one(const char *name) { return strcmp(name, "ONE") ? NULL : "1"; }
+
+TEST(external_labels_of_the_environment)
+{
+    struct config_opts opts = { .env = env_one };
+    struct config *parsed = NULL;
+    struct buf line = { 0 };
+    log_capture(keep_line, &line);
+    EXPECT_OK(config_parse(&parsed,
+        S("global: {external_labels: {a: '<${ONE}$$>', b: '<$NOT_THERE>'}}"), S("x.yml"), &opts,
+        NULL));
+    log_capture(NULL, NULL);
+    EXPECT(parsed && str_find(parsed->text, S("    a: <1$>\n    b: <>\n")) != SIZE_MAX);
+    EXPECT(str_find(buf_view(&line), S("Empty environment variable")) != SIZE_MAX);
+    EXPECT(str_find(buf_view(&line), S("name=NOT_THERE")) != SIZE_MAX);
+    buf_fini(&line);
+    config_free(parsed);
 }
