@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "block/index_codec.h"
 #include "bucket/index_header_codec.h"
+#include "bucket/sparse_header_codec.h"
 
 enum { STEP = 32, SECTION_HEAD_BYTES = 8, NAMES_MAX = 1 << 24 }; /* length, count */
 
@@ -153,18 +154,113 @@ static errc header_load(
     return section_walk(h, h->l.table, h->l.table_end, "postings offset table", table_walk, e);
 }
 
-errc index_header_open(
-    struct index_header **out, struct fs *fs, str dir, enum io_backend backend, struct err *e)
+/* Where the strings of the symbols begin and end, and the entries of the table: of their lengths. */
+static errc bounds_read(struct index_header *h, struct err *e)
+{
+    const uint64_t at[2] = { h->l.symbols, h->l.table };
+    const uint64_t end[2] = { h->l.symbols_end, h->l.table_end };
+    uint64_t ends[2];
+    for (int i = 0; i < 2; i++) {
+        struct pin pin = { 0 };
+        TRY(reader_pin(h->reader, at[i], SECTION_HEAD_BYTES, &pin, e));
+        cursor c = cur_of(pin.bytes);
+        ends[i] = at[i] + sizeof(uint32_t) + cur_be32(&c);
+        if (i == 0) h->n_symbols = cur_be32(&c);
+        TRY(reader_unpin(&pin, e));
+        if (ends[i] < at[i] + SECTION_HEAD_BYTES || ends[i] > end[i] - sizeof(uint32_t))
+            return err_set(e, ERR_CORRUPT, "a section is longer than its place");
+    }
+    h->symbols_begin = at[0] + SECTION_HEAD_BYTES;
+    h->symbols_end = ends[0];
+    h->table_begin = at[1] + SECTION_HEAD_BYTES;
+    h->table_end = ends[1];
+    return OK;
+}
+
+/* The list of all series: it is the first entry, and ends where the second one's begins. */
+static errc all_read(struct index_header *h, struct err *e)
+{
+    enum { TWO_ENTRIES_BYTES = 4096 };
+    struct pin pin = { 0 };
+    struct index_entry x, y;
+    uint64_t left = h->table_end - h->table_begin;
+    TRY(reader_pin(
+        h->reader, h->table_begin, (size_t)MIN(left, (uint64_t)TWO_ENTRIES_BYTES), &pin, e));
+    cursor c = cur_of(pin.bytes);
+    bool good = left == 0 || index_entry_next(&c, &x);
+    h->has_all = good && left && !x.name.n;
+    if (h->has_all) {
+        bool more = cur_left(&c) > 0;
+        good = !more || index_entry_next(&c, &y);
+        good = good && range_of(x.offset, more ? y.offset : h->l.postings_end, &h->all);
+    }
+    return unpin_after(&pin, good ? OK : err_set(e, ERR_CORRUPT, "the first entry"), e);
+}
+
+static errc samples_take(struct index_header *h, const struct sparse_header *s, struct err *e)
+{
+    uint64_t symbols = h->symbols_end - h->symbols_begin, table = h->table_end - h->table_begin;
+    bool fits = s->n_symbols == h->n_symbols;
+    for (size_t i = 0; fits && i < s->symbols.n; i++) {
+        vec_push(&h->symbols, s->symbols.at[i] - SECTION_HEAD_BYTES);
+        fits = vec_last(&h->symbols) < symbols;
+    }
+    for (size_t i = 0; fits && i < s->names.n; i++) {
+        const struct sparse_name *n = &s->names.at[i];
+        if (!n->name.n) continue;
+        vec_push(&h->names, ((struct name_groups){ .name = arena_str(&h->arena, n->name),
+                                .first = (uint32_t)h->groups.n,
+                                .groups = n->n }));
+        for (uint32_t k = 0; fits && k < n->n; k++) {
+            vec_push(&h->groups, s->places.at[n->first + k] - SECTION_HEAD_BYTES);
+            fits = vec_last(&h->groups) < table;
+        }
+    }
+    return fits ? OK : err_set(e, ERR_CORRUPT, "the sparse index-header is of another one");
+}
+
+static errc header_load_sparse(struct index_header *h, struct fs *fs, str path, str sparse,
+    enum io_backend backend, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct read_as as = { backend, IO_HEADER, IO_RANDOM };
+    struct sparse_header s = { 0 };
+    TRY(reader_open(&h->reader, fs, path, as, e));
+    TRY(layout_read(h, e));
+    TRY(bounds_read(h, e));
+    TRY(all_read(h, e));
+    TRY(sparse_header_decode(&s, sparse, &a, e));
+    errc rc = samples_take(h, &s, e);
+    sparse_header_fini(&s);
+    return rc;
+}
+
+/* sparse NULL: it is walked. */
+static errc header_open(struct index_header **out, struct fs *fs, str dir, const str *sparse,
+    enum io_backend backend, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct index_header *h = NEW(struct index_header);
     arena_init(&h->arena, &header_account, 0);
     str path = path_join(&a, dir, S("index-header"));
-    errc rc = header_load(h, fs, path, backend, e);
+    errc rc = sparse ? header_load_sparse(h, fs, path, *sparse, backend, e)
+                     : header_load(h, fs, path, backend, e);
     account_charge(&header_account, (int64_t)samples_bytes(h));
     if (rc == OK) *out = h;
     else index_header_close(h);
     return rc == OK ? OK : err_in(e, rc, "%.*s", STR_ARG(path));
+}
+
+errc index_header_open(
+    struct index_header **out, struct fs *fs, str dir, enum io_backend backend, struct err *e)
+{
+    return header_open(out, fs, dir, NULL, backend, e);
+}
+
+errc index_header_open_sparse(struct index_header **out, struct fs *fs, str dir, str sparse,
+    enum io_backend backend, struct err *e)
+{
+    return header_open(out, fs, dir, &sparse, backend, e);
 }
 
 void index_header_close(struct index_header *h)
@@ -342,4 +438,77 @@ errc index_header_values(
     for (; more && g < (size_t)n->first + n->groups; g++)
         TRY(group_each(h, g, pass_value, &f, &more, e));
     return OK;
+}
+
+/* ---- the samples as a file */
+
+struct valued {
+    struct index_header *h;
+    struct arena a;
+};
+
+static errc value_at(void *ctx, uint32_t place, str *value, struct err *e)
+{
+    enum { ENTRY_GUESS_BYTES = 4096 };
+    struct valued *v = ctx;
+    struct pin pin = { 0 };
+    struct index_entry x;
+    uint64_t from = v->h->table_begin + place - SECTION_HEAD_BYTES, left = v->h->table_end - from;
+    TRY(reader_pin(v->h->reader, from, (size_t)MIN(left, (uint64_t)ENTRY_GUESS_BYTES), &pin, e));
+    cursor c = cur_of(pin.bytes);
+    bool good = index_entry_next(&c, &x);
+    arena_reset(&v->a, (struct arena_mark){ 0 });
+    if (good) *value = arena_str(&v->a, x.value);
+    return unpin_after(&pin, good ? OK : err_set(e, ERR_CORRUPT, "an entry at %u", place), e);
+}
+
+struct last_end {
+    uint64_t end;
+};
+static bool note_end(void *ctx, str value, struct postings_range at)
+{
+    struct last_end *l = ctx;
+    (void)value;
+    l->end = at.end;
+    return true;
+}
+
+/* Where the lists of a name end: of its last group's last entry. */
+static errc name_end(
+    struct index_header *h, const struct name_groups *n, uint64_t *out, struct err *e)
+{
+    struct last_end l = { 0 };
+    bool more = true;
+    TRY(group_each(h, (size_t)n->first + n->groups - 1, note_end, &l, &more, e));
+    *out = l.end;
+    return OK;
+}
+
+errc index_header_sparse(struct index_header *h, struct buf *out, struct err *e)
+{
+    struct sparse_header s = { .n_symbols = h->n_symbols, .sampling = STEP };
+    VEC(uint64_t) ends = { 0 };
+    struct valued v = { .h = h };
+    errc rc = OK;
+    for (size_t i = 0; i < h->symbols.n; i++)
+        vec_push(&s.symbols, h->symbols.at[i] + SECTION_HEAD_BYTES);
+    if (h->has_all) {
+        vec_push(&s.names, ((struct sparse_name){ STR_EMPTY, 0, 1 }));
+        vec_push(&s.places, SECTION_HEAD_BYTES);
+        vec_push(&ends, h->all.end);
+    }
+    for (size_t i = 0; rc == OK && i < h->names.n; i++) {
+        const struct name_groups *n = &h->names.at[i];
+        uint64_t end = 0;
+        rc = name_end(h, n, &end, e);
+        vec_push(&s.names, ((struct sparse_name){ n->name, (uint32_t)s.places.n, n->groups }));
+        vec_push(&ends, end);
+        for (uint32_t k = 0; k < n->groups; k++)
+            vec_push(&s.places, h->groups.at[n->first + k] + SECTION_HEAD_BYTES);
+    }
+    if (rc == OK) rc = sparse_header_encode(out, &s, ends.at, value_at, &v, e);
+    sparse_header_fini(&s);
+    vec_fini(&ends);
+    arena_fini(&v.a);
+    return rc;
 }

@@ -33,6 +33,12 @@ MUST_USE errc index_header_build(
 struct index_header;
 MUST_USE errc index_header_open(
     struct index_header **out, struct fs *fs, str dir, enum io_backend backend, struct err *e);
+/* With the samples of a sparse index-header: nothing is walked, so only the TOC's checksum is
+ * looked at. One that does not belong to the header is ERR_CORRUPT, or the look-ups are. */
+MUST_USE errc index_header_open_sparse(struct index_header **out, struct fs *fs, str dir,
+    str sparse, enum io_backend backend, struct err *e);
+/* The samples, as such a file. */
+MUST_USE errc index_header_sparse(struct index_header *h, struct buf *out, struct err *e);
 void index_header_close(struct index_header *h);            /* NULL is fine */
 uint64_t index_header_memory(const struct index_header *h); /* of the samples */
 

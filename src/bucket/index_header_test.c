@@ -1,12 +1,12 @@
 #include "bucket/index_header.h"
 
-#include "base/crc32c.h"
+#include "base/compress.h"
 #include "base/test.h"
 #include "base/test_vectors.h"
 #include "block/index_codec.h"
 #include "block/index_reader.h"
 #include "bucket/bucket_config.h"
-#include "bucket/index_header_codec.h"
+#include "bucket/sparse_header_codec.h"
 #include "io/fs_sim.h"
 #include "io/test_tree.h"
 
@@ -304,6 +304,40 @@ static bool see_value(void *ctx, str value, struct postings_range at)
     return true;
 }
 
+/* Opened with its own samples, as a file, it answers the same. */
+static void same_as_sparse(struct index_header *h, struct fs *fs, const str_list *names)
+{
+    SCOPED(buf_fini) struct buf file = { 0 };
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct err e = { 0 };
+    struct index_header *s = NULL;
+    struct postings_range x, y;
+    str p, q;
+    EXPECT_OK_E(index_header_sparse(h, &file, &e), &e);
+    EXPECT_OK_E(index_header_open_sparse(&s, fs, S("g"), buf_view(&file), IO_BUFFERED, &e), &e);
+    for (size_t i = 0; i < names->n; i++) {
+        struct values v = { .a = &a }, w = { .a = &a };
+        EXPECT_OK(index_header_values(h, names->at[i], STR_EMPTY, see_value, &v, NULL));
+        EXPECT_OK(index_header_values(s, names->at[i], STR_EMPTY, see_value, &w, NULL));
+        EXPECT_EQ(v.n, w.n);
+        EXPECT_OK(index_header_postings(h, names->at[i], v.last, &x, NULL));
+        EXPECT_OK(index_header_postings(s, names->at[i], v.last, &y, NULL));
+        EXPECT(x.start == y.start && x.end == y.end);
+    }
+    EXPECT_OK(index_header_postings(h, STR_EMPTY, STR_EMPTY, &x, NULL));
+    EXPECT_OK(index_header_postings(s, STR_EMPTY, STR_EMPTY, &y, NULL));
+    EXPECT(x.start == y.start && x.end == y.end);
+    for (uint32_t i = 0; index_header_symbol(h, i, &a, &p, NULL) == OK; i++) {
+        EXPECT_OK(index_header_symbol(s, i, &a, &q, NULL));
+        EXPECT_STR(q, p);
+    }
+    index_header_close(s);
+    struct index_header *none = NULL;
+    for (size_t n = 0; n < file.n; n += 1 + file.n / 50)
+        EXPECT(index_header_open_sparse(&none, fs, S("g"), str_slice(buf_view(&file), 0, n),
+                   IO_BUFFERED, NULL) == ERR_CORRUPT);
+}
+
 /* All names, values, lists and symbols of recorded blocks, against the reader of whole indexes. */
 static void same_as_index(const char *name)
 {
@@ -350,6 +384,7 @@ static void same_as_index(const char *name)
         EXPECT_OK(index_header_symbol(h, i, &r.a, &got, NULL));
         EXPECT_STR(got, bytes);
     }
+    same_as_sparse(h, r.fs, &names);
     vec_fini(&names);
     vec_fini(&want);
     index_header_close(h);
@@ -387,4 +422,84 @@ TEST(index_header_refused)
     EXPECT(!fs_exists(r.fs, S("r")) && !fs_exists(r.fs, S("r.tmp")));
     arena_fini(&mine);
     rig_end(&r);
+}
+
+/* A message as Mimir writes it, by hand: map entries in any order, offsets packed, fields that we do
+ * not know. */
+TEST(sparse_header_by_hand)
+{
+    static const uint8_t message[] = {
+        0x0a,
+        5,
+        0x0a,
+        1,
+        8,
+        0x10,
+        8, /* symbols: [8], 8 of them */
+        0x12,
+        48, /* the table */
+        0x0a,
+        12,
+        0x0a,
+        1,
+        'b',
+        0x12,
+        7,
+        0x0a,
+        5,
+        0x0a,
+        1,
+        'x',
+        0x10,
+        32,
+        0x0a,
+        21,
+        0x0a,
+        1,
+        'a',
+        0x12,
+        16,
+        0x0a,
+        5,
+        0x0a,
+        1,
+        '1',
+        0x10,
+        20,
+        0x0a,
+        5,
+        0x0a,
+        1,
+        '2',
+        0x10,
+        26,
+        0x10,
+        7,
+        0x0a,
+        5,
+        0x0a,
+        0,
+        0x12,
+        1,
+        0x18, /* no entries; a cut field inside */
+        0x10,
+        32,
+    };
+    SCOPED(arena_fini) struct arena a = { 0 };
+    SCOPED(buf_fini) struct buf file = { 0 };
+    struct sparse_header s = { 0 };
+    EXPECT_OK(compress_pack(&file, COMPRESS_GZIP, str_of(message, sizeof(message)), 0, NULL));
+    EXPECT_EQ(sparse_header_decode(&s, buf_view(&file), &a, NULL), ERR_CORRUPT);
+    uint8_t whole[sizeof(message)];
+    memcpy(whole, message, sizeof(whole));
+    size_t n = sizeof(whole) - 9;
+    memcpy(whole + n, (const uint8_t[]){ 0x10, 32 }, 2);
+    whole[8] = (uint8_t)(n + 2 - 9);
+    buf_reset(&file);
+    EXPECT_OK(compress_pack(&file, COMPRESS_GZIP, str_of(whole, n + 2), 0, NULL));
+    EXPECT_OK(sparse_header_decode(&s, buf_view(&file), &a, NULL));
+    EXPECT(s.names.n == 2 && s.places.n == 3 && s.sampling == 32 && s.n_symbols == 8);
+    EXPECT_STR(s.names.at[0].name, S("a"));
+    EXPECT(s.names.at[0].n == 2 && s.places.at[1] == 26 && s.places.at[2] == 32);
+    sparse_header_fini(&s);
 }
