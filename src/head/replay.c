@@ -245,6 +245,8 @@ static void slot_rename(struct head_replay *r, uint32_t slot, sref ref)
 /* ---- a memory snapshot ---- */
 
 struct head *head_replay_head(const struct head_replay *r) { return r->head; }
+uint32_t head_replay_slot(struct head_replay *r, sref ref) { return router_slot(r, ref); }
+void head_replay_loaded(struct head_replay *r, uint64_t samples) { r->stats.samples += samples; }
 
 static errc restore_open(
     struct head_replay *r, uint32_t slot, const struct restored_chunk *c, struct err *e)

@@ -103,6 +103,10 @@ MUST_USE errc head_replay_restore(struct head_replay *r, sref ref, struct labels
     const struct restored_chunk *open, struct err *e);
 bool head_replay_restore_exemplar(struct head_replay *r, const struct ref_exemplar *x);
 struct head *head_replay_head(const struct head_replay *r);
+/* The slot that a ref has now; 0: none. Any thread, no router beside it. */
+uint32_t head_replay_slot(struct head_replay *r, sref ref);
+/* A head image gave so many samples (head/image_load). */
+void head_replay_loaded(struct head_replay *r, uint64_t samples);
 
 /* The router. A ref of any record is reserved, as is that of any chunk. What moves a ref from one
  * series to another waits until all records before it are decoded. */

@@ -16,6 +16,7 @@
 #include "tsdb/db_chunks.h"
 #include "tsdb/db_querier.h"
 #include "tsdb/deletion.h"
+#include "tsdb/image_turn.h"
 #include "tsdb/memory_folder.h"
 #include "tsdb/recover.h"
 #include "tsdb/resync.h"
@@ -83,6 +84,7 @@ struct db {
     int64_t compact_ns, pause_ms;
     int64_t reload_ns;                 /* when the folder is looked at again */
     bool cut_short;                    /* the last compaction; the background's */
+    struct image_turn image;           /* the background's */
     struct turn turn;                  /* of those who change the blocks */
     /* relaxed: work failed halfway; what it did is not known to be durable */
     _Atomic bool unsure;
@@ -246,6 +248,18 @@ static errc tell_early(struct db *db, struct err *e)
     return OK;
 }
 
+/* For as long as it worked: half of a core is for others. */
+static bool db_rest(void *ctx, int64_t worked_ns)
+{
+    struct db *db = ctx;
+    int64_t until = clock_mono_ns() + worked_ns;
+    mtx_lock(&db->mu);
+    while (!db->stop && cond_wait_until(&db->wake, &db->mu, until)) {}
+    bool go_on = !db->stop;
+    mtx_unlock(&db->mu);
+    return go_on;
+}
+
 static errc open_parts(
     struct db *db, struct recover_chunks *chunks, struct db_opened *what, struct err *e)
 {
@@ -259,6 +273,7 @@ static errc open_parts(
     struct blocks_found seen = { 0 };
     TRY_IN(e, snapshot_tidy(fs, e), "snapshots");
     TRY_IN(e, memory_folder_tidy(fs, e), "memory snapshots");
+    TRY_IN(e, image_file_tidy(fs, e), "head image");
     TRY_IN(e, blocks_open(&db->blocks, &bo, &seen, e), "blocks");
     what->blocks = seen.blocks;
     what->blocks_set_aside = seen.set_aside;
@@ -288,6 +303,13 @@ static errc open_parts(
     db_chunks_init(&db->chunks, db->blocks, db->head);
     db_queryable_add_head(&db->queryable, db->head);
     compaction_begin(db);
+    struct image_file_of of = { .fs = fs,
+        .head = db->head,
+        .wal = db->wal,
+        .disk = db->disk,
+        .rest = db->o.no_thread ? NULL : db_rest,
+        .ctx = db };
+    image_turn_init(&db->image, &of, db->o.image_log_bytes, db->o.wal_segment_bytes);
     return OK;
 }
 
@@ -484,6 +506,7 @@ void db_tick(struct db *db)
         if (work) db->cut_short = !compact(db);
         turn_give_background(&db->turn, !db->cut_short);
     }
+    if (!db->o.chunks_in_memory) image_turn_take(&db->image);
     epoch_collect();
 }
 

@@ -52,6 +52,9 @@ struct db_opts {
     int64_t ooo_window_ms;             /* see db_set_ooo_window */
     struct head_keeps keeps;           /* exemplars, metadata, start times; see head/keeps.h */
     uint32_t samples_per_chunk;        /* 0: 120 */
+    /* An image of the head's open chunks is written when so much was logged since the last one; 0:
+     * 32 MiB, UINT64_MAX: never. One that is there is read in any case. */
+    uint64_t image_log_bytes;
     /* closed chunks of the head stay in memory: what that costs is measured with this */
     bool chunks_in_memory;
     unsigned replay_workers;           /* 0: one per core; 1: no threads */
@@ -73,6 +76,7 @@ struct db_opened {
     uint64_t series, samples, chunks, records, corruptions, unknown_refs;
     uint32_t segments;
     uint64_t blocks, blocks_set_aside, blocks_skipped;
+    bool image;                        /* the log was read from a head image on */
     int64_t took_ms;
 };
 

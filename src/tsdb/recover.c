@@ -6,6 +6,7 @@
 #include "head/head.h"
 #include "head/ooo.h"
 #include "head/replay.h"
+#include "tsdb/image_file.h"
 #include "tsdb/late_reached.h"
 #include "tsdb/memory_folder.h"
 #include "tsdb/replay_log.h"
@@ -62,6 +63,9 @@ struct recovery {
     struct head_replay *replay;
     struct replay_log *log;
     struct memory_folder snapshot;
+    struct image_file *image;                  /* NULL: there is none of use */
+    struct err image_why;                      /* it turned out to be broken */
+    struct db_opened before;                   /* *what, as it was when the log was begun */
     struct db_opened *what;
 };
 
@@ -84,12 +88,14 @@ static errc repair_dir(const struct recover_in *in, str dir, uint32_t first, uin
     return OK;
 }
 
-/* A segment that is written anew has its records at other places than a snapshot says. */
+/* A segment that is written anew has its records at other places than a snapshot says, or an
+ * image. */
 static errc forget_snapshots(struct recovery *r, const segment_list *bad, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct memory_folder f = { 0 };
     if (!bad->n) return OK;
+    TRY(image_file_remove(r->in->fs, e));
     TRY(memory_folder_newest(&f, r->in->fs, &a, e));
     for (size_t i = 0; f.name.n && i < bad->n; i++)
         if (bad->at[i] == f.segment) return memory_folder_remove(r->in->fs, e);
@@ -117,8 +123,10 @@ static errc replay_checkpoint(struct recovery *r, uint32_t number, struct err *e
     r->what->corruptions += moved;
     if (rc == OK) rc = wal_dir_list(&inside, r->in->fs, dir, e);
     if (rc == OK && inside.segments.n)
-        rc = replay_and_repair(
-            r, &(struct replay_span){ .dir = dir, .last = vec_last(&inside.segments) }, e);
+        rc = replay_and_repair(r,
+            &(struct replay_span){
+                .dir = dir, .last = vec_last(&inside.segments), .before_image = true },
+            e);
     wal_dir_fini(&inside);
     arena_fini(&a);
     return rc;
@@ -155,7 +163,8 @@ static errc replay_log(struct recovery *r, struct err *e)
     if (!r->in->has_segments || log.last < log.first) return OK;
     db_replay_range(log.first, log.last);
     r->what->segments = log.last - log.first + 1;
-    return replay_and_repair(r, &log, e);
+    TRY(replay_and_repair(r, &log, e));
+    return replay_log_take_image(r->log, e);
 }
 
 /* Decodes one record of the log of late samples. */
@@ -313,6 +322,7 @@ static errc drop_orphans(const struct recover_in *in, const struct db_opened *wh
         parts[n++] = (struct wal_part){ S("wal"), log.has_checkpoint ? log.checkpoint + 1 : 0,
             in->last_segment };
     if (in->has_late) parts[n++] = (struct wal_part){ S("wbl"), in->first_late, in->last_late };
+    if (rc == OK) rc = image_file_remove(in->fs, e);           /* places may move */
     if (rc == OK) rc = wal_orphans_drop(in->fs, in->backend, parts, n, &gone, e);
     if (rc == OK && gone.items)
         LOG(WARN, "log repaired: what named lost series is set aside", kv_u64("items", gone.items),
@@ -374,18 +384,82 @@ static errc read_snapshot(struct recovery *r, struct arena *a, struct err *e)
     return why.code == ERR_CORRUPT ? memory_folder_remove(r->in->fs, e) : OK;
 }
 
-static errc replay_all(struct recovery *r, struct arena *a, struct err *e)
+/* ---- the head image */
+
+/* Is its place in what is left of the log? A checkpoint stands for segments up to its number. */
+static bool image_is_in_log(
+    const struct recover_in *in, const struct wal_dir *dir, const struct image_place *at)
 {
-    TRY(replay_new(r, e));
-    if (r->in->memory_snapshot) TRY(read_snapshot(r, a, e));
+    if (!in->has_segments || at->segment > in->last_segment) return false;
+    return !dir->has_checkpoint || dir->checkpoint < at->segment;
+}
+
+/* One that cannot be had costs time, nothing else: all of it is in the log, too. */
+static errc find_image(struct recovery *r, struct err *e)
+{
+    SCOPED(wal_dir_fini) struct wal_dir dir = { 0 };
+    struct err why = { 0 };
+    struct image_file *f = NULL;
+    TRY(wal_dir_list(&dir, r->in->fs, S("wal"), e));
+    errc rc = image_file_open(&f, r->in->fs, r->in->backend, &why);
+    if (rc == OK && !f) return OK;
+    struct image_place at = f ? image_file_place(f) : (struct image_place){ 0 };
+    if (rc == OK && image_is_in_log(r->in, &dir, &at)) {
+        r->image = f;
+        return OK;
+    }
+    image_file_close(f);
+    LOG(INFO, "head image passed over", kv_err(&why), kv_u64("segment", at.segment));
+    return OK;
+}
+
+/* Errors of the image itself end this replay, and another one begins without it. */
+static errc take_image(void *ctx, struct pool *pool, struct err *e)
+{
+    struct recovery *r = ctx;
+    errc rc = image_file_load(r->image, r->replay, pool, &r->image_why);
+    r->what->image = rc == OK;
+    return rc == OK ? OK : err_set(e, rc, "%s", r->image_why.msg);
+}
+
+static errc replay_with(struct recovery *r, struct err *e)
+{
     struct replay_log_opts o = { .fs = r->in->fs,
         .backend = r->in->backend,
         .replay = r->replay,
         .workers = r->in->workers,
         .progress = db_replay_at };
+    if (r->image) {
+        struct image_place at = image_file_place(r->image);
+        o.image = take_image;
+        o.image_ctx = r;
+        o.image_seg = at.segment;
+        o.image_off = at.offset;
+    }
     r->log = replay_log_new(&o);
-    TRY(replay_log(r, e));
-    return OK;
+    return replay_log(r, e);
+}
+
+static errc replay_without_image(struct recovery *r, struct err *e)
+{
+    LOG(WARN, "head image passed over", kv_err(&r->image_why));
+    replay_log_free(STEAL(r->log));
+    image_file_close(STEAL(r->image));
+    head_replay_drop(STEAL(r->replay));
+    *r->what = r->before;
+    TRY(image_file_remove(r->in->fs, e));
+    TRY(replay_new(r, e));
+    return replay_with(r, e);
+}
+
+static errc replay_all(struct recovery *r, struct arena *a, struct err *e)
+{
+    TRY(replay_new(r, e));
+    if (r->in->memory_snapshot) TRY(read_snapshot(r, a, e));
+    if (!r->snapshot.name.n) TRY(find_image(r, e));
+    r->before = *r->what;
+    errc rc = replay_with(r, e);
+    return rc != OK && r->image_why.n ? replay_without_image(r, e) : rc;
 }
 
 static void recovered(struct recovery *r, const struct replay_log_counts *counts)
@@ -409,6 +483,7 @@ errc recover_head(const struct recover_in *in, struct db_opened *what, struct er
     errc rc = replay_all(&r, &a, e);
     if (r.log) replay_log_end(r.log, &counts);
     replay_log_free(r.log);
+    image_file_close(r.image);
     if (rc == OK) rc = replay_late(&r, r.replay, e);
     if (r.replay) recovered(&r, &counts);
     struct err why = { 0 };

@@ -10,6 +10,9 @@
  * A record that moves a ref from one series to another must not overtake the samples before it: the
  * round ends before it (`then_quiet`), and the next one is read when all of this one is decoded.
  * Such records are few: the end of a series, and refs given twice.
+ *
+ * Where a head image stands for the samples up to its place, those before it are not even copied;
+ * the round ends at the place, and the image is taken when all before it is applied.
  */
 #include "tsdb/replay_log.h"
 
@@ -68,6 +71,8 @@ struct replay_log {
     struct wal_rec rec;
     str bytes;
     bool pending, ended;
+    bool before_image;                         /* the span at hand, all of it */
+    bool image_due;                            /* there is one, and it was not taken */
     enum rec_type type;
     struct ref_seriess series;
     ref_tombstones tombstones;
@@ -80,6 +85,7 @@ struct replay_log *replay_log_new(const struct replay_log_opts *o)
 {
     struct replay_log *l = NEW(struct replay_log);
     l->o = *o;
+    l->image_due = o->image != NULL;
     if (!l->o.piece_bytes) l->o.piece_bytes = PIECE_BYTES;
     if (!l->o.waiting_bytes) l->o.waiting_bytes = WAITING_BYTES;
     l->round_pieces = MAX((size_t)ROUND_PIECES_MIN, (size_t)o->workers * PIECES_A_WORKER);
@@ -181,9 +187,34 @@ static bool route_tombstones(struct replay_log *l, struct piece *to, bool quiet)
     return true;
 }
 
+static bool is_before_image(const struct replay_log *l)
+{
+    if (!l->image_due) return false;
+    bool there = l->rec.seg == l->o.image_seg && l->rec.end <= l->o.image_off;
+    return l->before_image || l->rec.seg < l->o.image_seg || there;
+}
+
+/* What an image stands for. */
+static bool is_sample(uint8_t type)
+{
+    switch ((enum rec_type)type) {
+    case REC_SAMPLES:
+    case REC_SAMPLES_V2:
+    case REC_HISTOGRAMS:
+    case REC_FLOAT_HISTOGRAMS:
+    case REC_CUSTOM_HISTOGRAMS:
+    case REC_CUSTOM_FLOAT_HISTOGRAMS:
+    case REC_HISTOGRAMS_V2:
+    case REC_FLOAT_HISTOGRAMS_V2: return true;
+    default: return false;
+    }
+}
+
 static bool route(struct replay_log *l, struct round *r, struct piece *to, bool quiet)
 {
     quiet = quiet && !r->samples;
+    if (l->image_due && !is_before_image(l)) return false;     /* rounds_run takes it first */
+    if (l->type == REC_SAMPLES && l->image_due) return true;
     if (l->type == REC_SERIES) return route_series(l, to, quiet);
     if (l->type == REC_TOMBSTONES) return route_tombstones(l, to, quiet);
     bool as_it_is = l->bytes.n == 0;
@@ -207,7 +238,7 @@ static errc look(struct replay_log *l, struct err *why)
     l->bytes = STR_EMPTY;
     bool known = wal_rec_peek(l->rec.flags, l->rec.stored, &type);
     if (known && type != REC_SERIES && type != REC_TOMBSTONES) {
-        l->type = REC_SAMPLES;
+        l->type = is_sample(type) ? REC_SAMPLES : REC_NONE;
         return OK;
     }
     TRY(wal_rec_unpack(&l->unpacked, l->rec.flags, l->rec.stored, &l->bytes, why));
@@ -215,6 +246,7 @@ static errc look(struct replay_log *l, struct err *why)
     l->at = 0;
     if (l->type == REC_SERIES) return series_decode(&l->series, l->bytes, why);
     if (l->type == REC_TOMBSTONES) return tombstones_decode(&l->tombstones, l->bytes, why);
+    l->type = is_sample((uint8_t)l->type) ? REC_SAMPLES : REC_NONE;
     return OK;
 }
 
@@ -366,10 +398,36 @@ static errc round_collect(struct replay_log *l, struct round *r, struct err *e)
     return OK;
 }
 
+errc replay_log_take_image(struct replay_log *l, struct err *e)
+{
+    if (!l->image_due) return OK;
+    l->image_due = false;
+    apply_waiting(l);
+    return l->o.image(l->o.image_ctx, l->pool, e);
+}
+
+static bool round_is_empty(const struct round *r)
+{
+    bool empty = true;
+    for (size_t i = 0; i < r->n; i++) empty = empty && !r->pieces[i].items.n;
+    return empty;
+}
+
+/* The next round, with nothing before it still to be decoded. One that is empty at the place of an
+ * image is read once more behind it. */
+static errc round_read_quiet(struct replay_log *l, struct round *r, struct err *e)
+{
+    TRY(round_read(l, r, true, e));
+    bool at_image = l->pending && l->image_due && !is_before_image(l);
+    if (!at_image || !round_is_empty(r)) return OK;
+    TRY(replay_log_take_image(l, e));
+    return round_read(l, r, true, e);
+}
+
 static errc rounds_run(struct replay_log *l, struct err *e)
 {
     struct round *now = &l->rounds[0], *next = &l->rounds[1];
-    TRY(round_read(l, now, true, e));
+    TRY(round_read_quiet(l, now, e));
     while (now->n) {
         struct step s = {
             .l = l, .now = now, .next = next, .reads = !l->ended && !now->then_quiet
@@ -381,7 +439,7 @@ static errc rounds_run(struct replay_log *l, struct err *e)
             if (e) *e = s.e;
             return s.rc;
         }
-        if (now->then_quiet) TRY(round_read(l, next, true, e));
+        if (now->then_quiet) TRY(round_read_quiet(l, next, e));
         struct round *t = now;
         now = next;
         next = t;
@@ -426,6 +484,7 @@ errc replay_log_span(
         .offset = s->offset };
     TRY(wal_reader_open(&l->reader, &o, e));
     l->pending = l->ended = false;
+    l->before_image = s->before_image;
     errc rc = rounds_run(l, e);
     damage_note(l, s->dir, bad);
     wal_reader_close(STEAL(l->reader));

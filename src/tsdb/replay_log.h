@@ -12,8 +12,8 @@
  * Ownership   replay_log_new allocates, replay_log_free frees; borrows the file system and the
  *             head's replay
  * Threads     one; its own workers run within the calls
- * Errors      ERR_IO, ERR_NO_SPACE of reading; damage is no error but noted: its segments are added
- *             to `bad`
+ * Errors      ERR_IO, ERR_NO_SPACE of reading, and those of the image; damage is no error but
+ *             noted: its segments are added to `bad`
  * Format      none
  */
 #ifndef EPI_TSDB_REPLAY_LOG_H
@@ -23,6 +23,7 @@
 #include "io/reader.h"
 
 struct head_replay;
+struct pool;
 struct replay_log;
 typedef VEC(uint32_t) segment_list;
 
@@ -33,16 +34,24 @@ struct replay_log_opts {
     size_t piece_bytes, waiting_bytes;         /* 0: the usual; for tests */
     /* what is decoded has come to this segment; may be NULL */
     void (*progress)(uint32_t segment);
+    /* Of what lies before image_seg/image_off, samples are passed over: image gives them, once,
+     * when all before is applied. NULL: there is none. pool may be NULL. */
+    errc (*image)(void *ctx, struct pool *pool, struct err *e);
+    void *image_ctx;
+    uint32_t image_seg; uint64_t image_off;
 };
 struct replay_log_counts { uint64_t records, corruptions; };
 
 struct replay_log *replay_log_new(const struct replay_log_opts *o);
 void replay_log_free(struct replay_log *l);    /* NULL is fine */
 
-/* A folder's segments first … last, of the first what begins at the offset. */
-struct replay_span { str dir; uint32_t first, last; uint64_t offset; };
+/* A folder's segments first … last, of the first what begins at the offset. before_image: all of it
+ * lies there. */
+struct replay_span { str dir; uint32_t first, last; uint64_t offset; bool before_image; };
 MUST_USE errc replay_log_span(
     struct replay_log *l, const struct replay_span *s, segment_list *bad, struct err *e);
+/* after the last span: an image at the very end of the log is taken here */
+MUST_USE errc replay_log_take_image(struct replay_log *l, struct err *e);
 /* applies what waits */
 void replay_log_end(struct replay_log *l, struct replay_log_counts *out);
 

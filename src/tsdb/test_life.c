@@ -61,6 +61,7 @@ void life_begin(struct life *l, uint64_t seed)
         .samples_per_chunk = 4 + (uint32_t)below(l, 12),
         .fsync_interval_ms = one_in(l, 4) ? 0 : 1000,
         .memory_snapshot = one_in(l, 3),
+        .image_log_bytes = mix(seed, 17) % 3 ? 1 + mix(seed, 18) % 4000 : UINT64_MAX,
         .keeps = keeps_of(l),
     };
 }

@@ -395,6 +395,7 @@ void wal_stat(struct wal *w, struct wal_stat *out)
 {
     mtx_lock(&w->mu);
     *out = w->stat;
+    out->bytes = w->old_bytes + w->stat.offset;
     out->unsynced_bytes = w->held_bytes;
     out->unsynced_s =
         w->unsynced_since_ns ? (double)(clock_mono_ns() - w->unsynced_since_ns) * 1e-9 : 0;

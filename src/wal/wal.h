@@ -108,6 +108,7 @@ MUST_USE errc wal_truncate(struct wal *w, uint32_t upto, struct err *e);
 
 struct wal_stat {
     uint32_t segment; uint64_t offset;         /* where the next record goes */
+    uint64_t bytes;                            /* of all segments */
     /* age of the oldest byte that no fsync covers; 0: none */
     uint64_t unsynced_bytes; double unsynced_s;
     /* the last write met ENOSPC; the last write or fsync failed otherwise */

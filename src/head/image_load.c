@@ -1,0 +1,193 @@
+#include "head/image_load.h"
+
+#include "chunk/chunk.h"
+#include "chunk/chunk_iter.h"
+#include "head/byte_chunk.h"
+#include "head/head_impl.h"
+#include "head/image_codec.h"
+#include "head/replay.h"
+#include "wal/rec_histogram.h"
+
+/* What one thread needs for a frame, used again for the next. */
+struct loader {
+    struct loader *next;
+    struct open_ctx ctx;
+    struct chunk_iter iter;
+    struct image_series series;
+    int64_t mint, maxt;                        /* of what was taken */
+    struct image_loaded n;
+};
+
+struct image_load {
+    struct head_replay *replay;
+    struct head *head;
+    int64_t min_valid;
+    bool with_st;
+    struct mtx mu;                             /* LOCK_LEAF */
+    struct loader *idle;                       /* GUARDED_BY(mu) */
+};
+
+struct image_load *image_load_new(struct head_replay *r, sref last_ref)
+{
+    struct image_load *l = NEW(struct image_load);
+    l->replay = r;
+    l->head = head_replay_head(r);
+    l->min_valid = head_min_valid_time(l->head);
+    l->with_st =
+        atomic_load_explicit(&l->head->store.float_enc, memory_order_relaxed) == CHUNK_XOR2;
+    mtx_init(&l->mu, LOCK_LEAF);
+    series_reserve_ref(&l->head->series, last_ref);
+    return l;
+}
+
+static struct loader *loader_take(struct image_load *l)
+{
+    mtx_lock(&l->mu);
+    struct loader *x = l->idle;
+    if (x) l->idle = x->next;
+    mtx_unlock(&l->mu);
+    if (x) return x;
+    x = NEW(struct loader);
+    open_ctx_init(&x->ctx, &l->head->store);
+    chunk_iter_init(&x->iter);
+    x->mint = INT64_MAX;
+    x->maxt = INT64_MIN;
+    return x;
+}
+
+static void loader_give(struct image_load *l, struct loader *x)
+{
+    mtx_lock(&l->mu);
+    x->next = l->idle;
+    l->idle = x;
+    mtx_unlock(&l->mu);
+}
+
+struct image_loaded image_load_free(struct image_load *l)
+{
+    struct image_loaded sum = { 0 };
+    if (!l) return sum;
+    for (struct loader *x = l->idle, *next; x; x = next) {
+        next = x->next;
+        if (x->mint <= x->maxt) head_saw_time(l->head, x->mint, x->maxt);
+        open_ctx_release(&x->ctx);
+        head_count_opened(l->head, &x->ctx);
+        sum.series += x->n.series;
+        sum.samples += x->n.samples;
+        sum.unknown += x->n.unknown;
+        chunk_iter_fini(&x->iter);
+        image_series_fini(&x->series);
+        mem_free(x);
+    }
+    mtx_fini(&l->mu);
+    mem_free(l);
+    return sum;
+}
+
+/* ---- one series, its slot locked ---- */
+
+/* All that was in chunk files, and is in no block, has to be there: only the log has what is
+ * missing. Both lists ascend. */
+static bool closed_are_there(const struct image_load *l, const struct loader *x,
+    const struct slot *s)
+{
+    unsigned at = 0;
+    for (size_t i = 0; i < x->series.closed.n; i++) {
+        int64_t maxt = x->series.closed.at[i];
+        if (maxt < l->min_valid) continue;
+        while (at < s->n_closed && store_get_closed(&l->head->store, s, at).maxt < maxt) at++;
+        if (at == s->n_closed || store_get_closed(&l->head->store, s, at).maxt != maxt)
+            return false;
+    }
+    return true;
+}
+
+static bool is_there(const struct image_load *l, const struct slot *s, int64_t t)
+{
+    return t <= slot_last_t(s) || t < l->min_valid;
+}
+
+static void took(struct loader *x, int64_t t)
+{
+    x->mint = MIN(x->mint, t);
+    x->maxt = MAX(x->maxt, t);
+    x->n.samples++;
+}
+
+static void take_floats(const struct image_load *l, struct loader *x, uint32_t slot,
+    struct slot *s, const struct sample_batch *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        int64_t st = b->st && l->with_st ? b->st[i] : 0;
+        if (is_there(l, s, b->t[i])) continue;
+        if (LIKELY(!st && slot_takes_plain(&l->head->store, s)))
+            open_append(&x->ctx, slot, s, b->t[i], b->v[i]);
+        else byte_append_float(&x->ctx, slot, s, b->t[i], st, b->v[i]);
+        took(x, b->t[i]);
+    }
+}
+
+static errc take_histograms(const struct image_load *l, struct loader *x, uint32_t slot,
+    struct slot *s, const struct sample_batch *b, struct err *e)
+{
+    bool whole = b->kind == SAMPLE_HISTOGRAM;
+    for (size_t i = 0; i < b->n; i++) {
+        if (is_there(l, s, b->t[i])) continue;
+        struct rec_histogram r =
+            whole ? rec_histogram_of_int(b->ih[i]) : rec_histogram_of_float(b->h[i]);
+        TRY(rec_histogram_check(&r, e));
+        struct hist_words w = whole ? hist_words_of_int(b->ih[i]) : hist_words_of_float(b->h[i]);
+        byte_append_histogram(&x->ctx, slot, s, b->t[i], b->st ? b->st[i] : 0, &w);
+        took(x, b->t[i]);
+    }
+    return OK;
+}
+
+static errc take_chunk(const struct image_load *l, struct loader *x, uint32_t slot,
+    struct slot *s, const struct image_chunk *c, struct err *e)
+{
+    struct sample_batch b;
+    TRY(chunk_iter_reset(&x->iter, c->enc, c->data, e));
+    for (;;) {
+        TRY(chunk_iter_fill(&x->iter, &b, e));
+        if (!b.n) return OK;
+        if (b.kind == SAMPLE_FLOAT) take_floats(l, x, slot, s, &b);
+        else TRY(take_histograms(l, x, slot, s, &b, e));
+    }
+}
+
+static errc take_series(const struct image_load *l, struct loader *x, struct err *e)
+{
+    uint32_t slot = head_replay_slot(l->replay, x->series.ref);
+    if (!slot) {
+        x->n.unknown++;
+        return OK;
+    }
+    struct slot *s = store_slot(&l->head->store, slot);
+    slot_lock(s);
+    errc rc = closed_are_there(l, x, s)
+                  ? OK
+                  : err_set(e, ERR_CORRUPT,
+                        "head image: of series ref %" PRIu64 " a closed chunk is missing",
+                        x->series.ref);
+    for (size_t i = 0; rc == OK && i < x->series.chunks.n; i++)
+        rc = take_chunk(l, x, slot, s, &x->series.chunks.at[i], e);
+    slot_unlock(s);
+    x->n.series++;
+    return rc == OK ? OK : ERR_CORRUPT;
+}
+
+errc image_load_frame(struct image_load *l, str frame, struct err *e)
+{
+    struct image_frame_iter it;
+    bool got = false;
+    TRY(image_frame_iter_init(&it, frame, e));
+    struct loader *x = loader_take(l);
+    errc rc;
+    do {
+        rc = image_frame_next(&it, &x->series, &got, e);
+        if (rc == OK && got) rc = take_series(l, x, e);
+    } while (rc == OK && got);
+    loader_give(l, x);
+    return rc;
+}

@@ -1,0 +1,253 @@
+/* image_file_test.c — a start with a head image ends where one without ends. */
+#include "tsdb/image_file.h"
+
+#include "base/test.h"
+#include "head/head.h"
+#include "tsdb/test_small.h"
+#include "wal/wal.h"
+#include "wal/wal_reader.h"
+
+#include <stdio.h>
+
+#define IMAGE S("head.image")
+
+static struct db *open_seen(struct fs *fs, struct db_opened *what)
+{
+    struct db *db = NULL;
+    struct db_opts o = { .fs = fs,
+        .backend = IO_BUFFERED,
+        .no_thread = true,
+        .samples_per_chunk = 20,
+        .wal_segment_bytes = 32768,
+        .image_log_bytes = 1 };
+    struct err e = { 0 };
+    EXPECT_OK_E(db_open(&db, &o, what, &e), &e);
+    return db;
+}
+
+static struct db *open_with(struct fs *fs) { return open_seen(fs, NULL); }
+
+/* A crash behind an image: rounds 0 … 50, of which it has what the first 40 left open. */
+static struct fs *crashed(uint64_t seed)
+{
+    struct fs *fs = fs_sim_new(seed);
+    struct db *db = open_with(fs);
+    fill(db, 0, 40);
+    EXPECT_OK(delete_of(db, 1, 10, 19));
+    db_tick(db);
+    EXPECT(fs_exists(fs, IMAGE));
+    fill(db, 40, 50);
+    EXPECT_OK(db_sync(db, NULL));
+    db_abandon(db);
+    return fs;
+}
+
+static void expect_all(struct db *db)
+{
+    EXPECT_EQ(count(db, -1, 0, ROUNDS), 50 * SERIES - 10);
+    EXPECT_EQ(count(db, 1, 10, 19), 0);
+}
+
+TEST(image_is_read)
+{
+    hush(true);
+    struct fs *fs = crashed(1);
+    struct db_opened what = { 0 };
+    for (int again = 0; again < 2; again++) {
+        struct db *db = open_seen(fs, &what);
+        EXPECT(what.image);
+        EXPECT_EQ(what.unknown_refs, 0);
+        expect_all(db);
+        db_abandon(db);
+    }
+    EXPECT_OK(image_file_remove(fs, NULL));
+    struct db *db = open_seen(fs, &what);
+    EXPECT(!what.image);
+    expect_all(db);
+    close_db(db);
+    fs_free(fs);
+    hush(false);
+}
+
+static void put_bytes(struct fs *fs, str path, str bytes)
+{
+    EXPECT_OK(fs_write_durable(fs, path, bytes, NULL));
+}
+
+/* Cut short at each place, and a bit of each byte another one: passed over, and nothing is lost. */
+TEST(image_damaged_anywhere)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    str whole;
+    hush(true);
+    struct fs *fs = crashed(1);
+    EXPECT_OK(fs_read_all(fs, IMAGE, &a, 1 << 20, &whole, NULL));
+    fs_free(fs);
+    for (size_t i = 0; i < 2 * whole.n; i += 3) {
+        struct db_opened what = { 0 };
+        size_t n = i < whole.n ? i : whole.n;
+        uint8_t *bytes = arena_alloc(&a, whole.n);
+        memcpy(bytes, whole.p, whole.n);
+        if (i >= whole.n) bytes[i - whole.n] ^= (uint8_t)(1u << i % 8);
+        fs = crashed(1);
+        put_bytes(fs, IMAGE, str_of(bytes, n));
+        struct db *db = open_seen(fs, &what);
+        EXPECT(!what.image);
+        expect_all(db);
+        db_abandon(db);
+        fs_free(fs);
+    }
+    hush(false);
+}
+
+/* What another program may have done to the folder in between. */
+static void drop_chunks(struct fs *fs) { EXPECT_OK(fs_remove_tree(fs, S("chunks_head"), NULL)); }
+static void more_segments(struct fs *fs) { close_db(open_db(fs, 0)); }
+static void other_log(struct fs *fs)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct wal_dir d = { 0 };
+    struct fs *other = fs_sim_new(2);
+    struct db *db = open_with(other);
+    str bytes;
+    fill(db, 0, 50);
+    EXPECT_OK(delete_of(db, 1, 10, 19));
+    close_db(db);
+    EXPECT_OK(fs_remove_tree(fs, S("wal"), NULL));
+    EXPECT_OK(fs_remove_tree(fs, S("chunks_head"), NULL));
+    EXPECT_OK(fs_mkdir(fs, S("wal"), NULL));
+    EXPECT_OK(wal_dir_list(&d, other, S("wal"), NULL));
+    for (size_t i = 0; i < d.segments.n; i++) {
+        str path = wal_segment_path(&a, S("wal"), d.segments.at[i]);
+        EXPECT_OK(fs_read_all(other, path, &a, 1 << 20, &bytes, NULL));
+        put_bytes(fs, path, bytes);
+    }
+    wal_dir_fini(&d);
+    fs_free(other);
+}
+
+TEST(image_of_a_folder_that_changed)
+{
+    static const struct {
+        const char *name;
+        void (*change)(struct fs *fs);
+        bool image;
+    } cases[] = {
+        { "the chunk files are gone", drop_chunks, false },
+        { "somebody logged more", more_segments, true },
+        { "another log", other_log, false },
+    };
+    hush(true);
+    TEST_EACH(c, cases) {
+        struct fs *fs = crashed(1);
+        struct db_opened what = { 0 };
+        c->change(fs);
+        struct db *db = open_seen(fs, &what);
+        EXPECT_EQ(what.image, c->image);
+        expect_all(db);
+        close_db(db);
+        fs_free(fs);
+    }
+    hush(false);
+}
+
+/* A batch that comes while the image is written: of a series that the image has, and of one that it
+ * has not. */
+struct meanwhile { struct head *head; bool done; };
+static bool append_meanwhile(void *ctx, int64_t worked_ns UNUSED)
+{
+    struct meanwhile *m = ctx;
+    struct appendable *s = head_appendable(m->head);
+    struct appender *a = NULL;
+    if (m->done) return true;
+    m->done = true;
+    EXPECT_OK(s->ops->begin(s, &a, NULL));
+    for (unsigned i = 0; i < SERIES; i++) {
+        char id[2] = { (char)('0' + i), 0 };
+        struct label l[] = { { METRIC_NAME, S("m") }, { S("id"), str_z(id) } };
+        series_handle h = 0;
+        EXPECT_OK(a->ops->series(a, (struct labels){ l, 2 }, &h, NULL));
+        EXPECT_OK(a->ops->append(a, h, T0 + STEP_MS, i, 0, NULL));
+    }
+    EXPECT_OK(a->ops->commit(a, NULL));
+    return true;
+}
+
+static void first_series(struct head *h)
+{
+    struct appendable *s = head_appendable(h);
+    struct label l[] = { { METRIC_NAME, S("m") }, { S("id"), S("0") } };
+    struct appender *a = NULL;
+    series_handle handle = 0;
+    EXPECT_OK(s->ops->begin(s, &a, NULL));
+    EXPECT_OK(a->ops->series(a, (struct labels){ l, 2 }, &handle, NULL));
+    EXPECT_OK(a->ops->append(a, handle, T0, 1, 0, NULL));
+    EXPECT_OK(a->ops->commit(a, NULL));
+}
+
+/* After a power cut it is there as a whole: the image may not have a part that the log has lost. */
+TEST(image_is_behind_the_log)
+{
+    hush(true);
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        char name[32];
+        snprintf(name, sizeof(name), "SEED=%" PRIu64, test_seed() + seed);
+        test_case(name);
+        struct fs *fs = fs_sim_new(test_seed() + seed);
+        struct wal *w = NULL;
+        struct head *h = NULL;
+        struct wal_opts wo = {
+            .fs = fs, .dir = S("wal"), .fsync_interval_ms = 1000, .no_thread = true
+        };
+        struct image_file_written done;
+        EXPECT_OK(wal_open(&w, &wo, NULL));
+        EXPECT_OK(head_open(&h, &(struct head_opts){ .wal = w }, NULL));
+        first_series(h);
+        EXPECT_OK(wal_sync(w, NULL));
+        struct meanwhile m = { h, false };
+        struct image_file_of of = {
+            .fs = fs, .head = h, .wal = w, .rest = append_meanwhile, .ctx = &m
+        };
+        EXPECT_OK(image_file_write(&of, &done, NULL));
+        EXPECT_EQ(done.series, 1);
+        fs_sim_power_off_after(fs, 1);
+        head_close(h);
+        wal_close(w);
+        fs_sim_crash(fs, SIM_LOSE_ALL);
+        struct db_opened what = { 0 };
+        struct db *db = open_seen(fs, &what);
+        EXPECT(what.image);
+        EXPECT_EQ(count(db, -1, 0, ROUNDS), 1 + SERIES);
+        close_db(db);
+        fs_free(fs);
+    }
+    test_case(NULL);
+    hush(false);
+}
+
+/* A power cut right after an image was written leaves it to be read. */
+TEST(power_cuts_after_head_image)
+{
+    hush(true);
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        char name[32];
+        snprintf(name, sizeof(name), "SEED=%" PRIu64, test_seed() + seed);
+        test_case(name);
+        struct fs *fs = fs_sim_new(test_seed() + seed);
+        struct db *db = open_with(fs);
+        struct db_opened what = { 0 };
+        fill(db, 0, 50);
+        db_tick(db);
+        EXPECT(fs_exists(fs, IMAGE));
+        fs_sim_power_off_after(fs, 1);
+        db_abandon(db);
+        fs_sim_crash(fs, SIM_LOSE_ALL);
+        db = open_seen(fs, &what);
+        EXPECT(what.image);
+        EXPECT_EQ(count(db, -1, 0, ROUNDS), 50 * SERIES);
+        close_db(db);
+        fs_free(fs);
+    }
+    test_case(NULL);
+    hush(false);
+}
