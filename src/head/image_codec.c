@@ -124,6 +124,91 @@ void image_series_encode(struct buf *b, const struct image_series *s, sref *prev
     }
 }
 
+/* ---- chunks as they are held ---- */
+
+enum { CODING_MASK = 3, HELD_FALLS = 4, HELD_SAME_TIMES = 8, WORD_BITS = 32 };
+
+static unsigned words_of(const struct open_state *s)
+{
+    return (s->payload_bits + WORD_BITS - 1u) / WORD_BITS;
+}
+
+/* From number `from` on, each less the one before. */
+static void put_times(struct buf *b, const int64_t *t, unsigned from, unsigned n)
+{
+    for (unsigned i = from; i < n; i++)
+        buf_uvarint(b, (uint64_t)t[i] - (i ? (uint64_t)t[i - 1] : 0));
+}
+
+void image_held_encode(struct buf *b, const struct chunk_copy *c, const struct open_state *s,
+    struct image_times *before)
+{
+    unsigned common = MIN(before->n, c->n);
+    bool same = common && !memcmp(before->t, c->t, common * sizeof(*c->t));
+    buf_u8(b, (uint8_t)((c->coding & CODING_MASK) | (s->falls ? HELD_FALLS : 0) |
+                        (same ? HELD_SAME_TIMES : 0)));
+    buf_u8(b, c->unit);
+    buf_u8(b, s->rice);
+    buf_u8(b, s->xor_lead);
+    buf_u8(b, s->xor_trail);
+    buf_be16(b, s->xor_bits);
+    buf_be16(b, s->payload_bits);
+    buf_be64(b, c->last_v);
+    buf_uvarint(b, c->n);
+    put_times(b, c->t, same ? common : 0, c->n);
+    if (!same || c->n > before->n) {
+        memcpy(before->t, c->t, c->n * sizeof(*c->t));
+        before->n = c->n;
+    }
+    for (unsigned i = 0; i < words_of(s); i++) buf_be32(b, c->words[i]);
+}
+
+/* Into before: it has c->n times at least, then. */
+static bool take_times(cursor *in, struct chunk_copy *c, struct image_times *before, bool same)
+{
+    bool good = same ? before->n > 0 : true;
+    if (!same) before->n = 0;
+    for (; good && before->n < c->n; before->n++) {
+        uint64_t step = cur_uvarint(in);
+        int64_t last = before->n ? before->t[before->n - 1] : 0;
+        int64_t t = (int64_t)((uint64_t)last + step);
+        good = cur_ok(in) && (!before->n || t > last);
+        before->t[before->n] = t;
+    }
+    uint64_t span = (uint64_t)before->t[c->n - 1] - (uint64_t)before->t[0];
+    if (!good || span > UINT32_MAX) return false;
+    memcpy(c->t, before->t, c->n * sizeof(*c->t));
+    return true;
+}
+
+errc image_held_decode(struct chunk_copy *c, struct open_state *s, struct image_times *before,
+    bool *fresh, str data, struct err *e)
+{
+    cursor in = cur_of(data);
+    uint8_t flags = cur_u8(&in);
+    c->coding = flags & CODING_MASK;
+    c->unit = cur_u8(&in);
+    *s = (struct open_state){ .falls = flags & HELD_FALLS, .rice = cur_u8(&in) };
+    s->xor_lead = cur_u8(&in);
+    s->xor_trail = cur_u8(&in);
+    s->xor_bits = cur_be16(&in);
+    s->payload_bits = cur_be16(&in);
+    c->last_v = cur_be64(&in);
+    uint64_t n = cur_uvarint(&in);
+    c->n = (unsigned)MIN(n, (uint64_t)RUN_MAX);
+    *fresh = !(flags & HELD_SAME_TIMES);
+    bool good = cur_ok(&in) && n && n <= RUN_MAX && take_times(&in, c, before, !*fresh);
+    c->n_words = words_of(s);
+    if (!good || c->n_words > COPY_CELLS * CELL_BITS / WORD_BITS ||
+        cur_left(&in) != c->n_words * sizeof(*c->words))
+        return err_set(e, ERR_CORRUPT, "head image: an open chunk that is none");
+    for (unsigned i = 0; i < c->n_words; i++) c->words[i] = cur_be32(&in);
+    memset(c->words + c->n_words, 0, (COPY_WORDS - c->n_words) * sizeof(*c->words));
+    c->mint = c->t[0];
+    c->maxt = c->t[c->n - 1];
+    return OK;
+}
+
 errc image_frame_iter_init(struct image_frame_iter *it, str frame, struct err *e)
 {
     *it = (struct image_frame_iter){ .c = cur_of(frame) };

@@ -17,7 +17,7 @@
 #include "base/cursor.h"
 #include "base/err.h"
 #include "base/vec.h"
-#include "model/sample.h"
+#include "head/open_chunk.h"
 
 enum { IMAGE_HEADER_BYTES = 37, IMAGE_FRAME_BYTES = 8, IMAGE_FRAME_MAX_BYTES = 64 << 20 };
 
@@ -40,7 +40,17 @@ void image_end_encode(struct buf *b, uint64_t frames, uint64_t series);
 /* *is_end false: it is a frame of series. Of the last one: does it count as many frames? */
 MUST_USE errc image_kind_decode(str frame, uint64_t frames, bool *is_end, struct err *e);
 
+/* enc IMAGE_AS_HELD: an open chunk of plain floats as the head holds it */
+enum { IMAGE_AS_HELD = 0 };
 struct image_chunk { uint8_t enc; str data; };
+/* Its times are mostly those of the one before in the frame: the longest such list is kept by who
+ * writes and by who reads; both begin a frame with the zero value. */
+struct image_times { unsigned n; int64_t t[RUN_MAX]; };
+void image_held_encode(struct buf *b, const struct chunk_copy *c, const struct open_state *s,
+    struct image_times *before);
+/* *fresh: other times than before begin. Times ascend; what the rest means is not looked at. */
+MUST_USE errc image_held_decode(struct chunk_copy *c, struct open_state *s,
+    struct image_times *before, bool *fresh, str data, struct err *e);
 struct image_series {
     sref ref;
     VEC(int64_t) closed;                       /* max times of its closed chunks */

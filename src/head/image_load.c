@@ -14,6 +14,11 @@ struct loader {
     struct open_ctx ctx;
     struct chunk_iter iter;
     struct image_series series;
+    struct image_times times;                  /* of the frame, and the run that has them */
+    uint32_t run;                              /* a reference; 0: none yet */
+    unsigned run_n;                            /* times that it has */
+    bool stale_run;                            /* the times are others by now */
+    struct chunk_copy copy;
     int64_t mint, maxt;                        /* of what was taken */
     struct image_loaded n;
 };
@@ -143,10 +148,70 @@ static errc take_histograms(const struct image_load *l, struct loader *x, uint32
     return OK;
 }
 
+/* ---- an open chunk as it was held ---- */
+
+/* A run that has the times of the frame. False: it cannot be had. */
+static bool run_for(const struct image_load *l, struct loader *x, bool fresh)
+{
+    struct store *st = &l->head->store;
+    if (fresh && x->run) {
+        store_unref_run(st, x->run);
+        x->run = 0;
+    }
+    x->stale_run = false;
+    if (!x->run) {
+        x->run = store_new_run(st, x->times.t[0], &x->ctx.stock);
+        x->run_n = 1;
+    }
+    for (; x->run_n < x->times.n; x->run_n++)
+        if (!store_extend_run(
+                st, x->run, (uint16_t)x->run_n, x->times.t[x->run_n], &x->ctx.stock))
+            return false;
+    return true;
+}
+
+/* What is covered in part goes in sample by sample. */
+static void take_values(
+    const struct image_load *l, struct loader *x, uint32_t slot, struct slot *s)
+{
+    double v[RUN_MAX];
+    struct sample_batch b = { .kind = SAMPLE_FLOAT };
+    chunk_copy_values(&x->copy, x->copy.n, v);
+    for (unsigned from = 0; from < x->copy.n; from += SAMPLE_BATCH) {
+        b.n = MIN(x->copy.n - from, (unsigned)SAMPLE_BATCH);
+        memcpy(b.t, x->copy.t + from, b.n * sizeof(*b.t));
+        memcpy(b.v, v + from, b.n * sizeof(*b.v));
+        take_floats(l, x, slot, s, &b);
+    }
+}
+
+static errc take_held(const struct image_load *l, struct loader *x, uint32_t slot,
+    struct slot *s, str data, struct err *e)
+{
+    struct open_state state;
+    bool fresh;
+    TRY(image_held_decode(&x->copy, &state, &x->times, &fresh, data, e));
+    bool whole = run_for(l, x, fresh || x->stale_run) && !s->n && !s->sealed && !is_there(l, s, x->copy.mint) &&
+                 slot_takes_plain(&l->head->store, s);
+    if (!whole && !open_state_holds(&x->copy, &state))
+        return err_set(e, ERR_CORRUPT, "head image: an open chunk that is none");
+    if (!whole) {
+        take_values(l, x, slot, s);
+        return OK;
+    }
+    if (!open_restore(&x->ctx, s, x->run, &x->copy, &state))
+        return err_set(e, ERR_CORRUPT, "head image: an open chunk that is none");
+    x->mint = MIN(x->mint, x->copy.mint);
+    x->maxt = MAX(x->maxt, x->copy.maxt);
+    x->n.samples += x->copy.n;
+    return OK;
+}
+
 static errc take_chunk(const struct image_load *l, struct loader *x, uint32_t slot,
     struct slot *s, const struct image_chunk *c, struct err *e)
 {
     struct sample_batch b;
+    if (c->enc == IMAGE_AS_HELD) return take_held(l, x, slot, s, c->data, e);
     TRY(chunk_iter_reset(&x->iter, c->enc, c->data, e));
     for (;;) {
         TRY(chunk_iter_fill(&x->iter, &b, e));
@@ -156,12 +221,26 @@ static errc take_chunk(const struct image_load *l, struct loader *x, uint32_t sl
     }
 }
 
+/* The times of its open chunk may be those of the next. */
+static errc pass_over(struct loader *x, struct err *e)
+{
+    struct open_state state;
+    bool fresh;
+    for (size_t i = 0; i < x->series.chunks.n; i++) {
+        const struct image_chunk *c = &x->series.chunks.at[i];
+        if (c->enc != IMAGE_AS_HELD) continue;
+        TRY(image_held_decode(&x->copy, &state, &x->times, &fresh, c->data, e));
+        x->stale_run = x->stale_run || fresh;
+    }
+    return OK;
+}
+
 static errc take_series(const struct image_load *l, struct loader *x, struct err *e)
 {
     uint32_t slot = head_replay_slot(l->replay, x->series.ref);
     if (!slot) {
         x->n.unknown++;
-        return OK;
+        return pass_over(x, e);
     }
     struct slot *s = store_slot(&l->head->store, slot);
     slot_lock(s);
@@ -184,10 +263,14 @@ errc image_load_frame(struct image_load *l, str frame, struct err *e)
     TRY(image_frame_iter_init(&it, frame, e));
     struct loader *x = loader_take(l);
     errc rc;
+    x->times.n = 0;
+    x->stale_run = false;
     do {
         rc = image_frame_next(&it, &x->series, &got, e);
         if (rc == OK && got) rc = take_series(l, x, e);
     } while (rc == OK && got);
+    if (x->run) store_unref_run(&l->head->store, x->run);
+    x->run = 0;
     loader_give(l, x);
     return rc;
 }

@@ -13,6 +13,8 @@ struct image_write {
     sref last_ref;
     uint64_t series;
     struct chunk_copy copy;
+    struct open_state state;
+    struct image_times times;                  /* of the frame */
     struct image_series now;                   /* the series at hand; its data in `bytes` */
     VEC(size_t) ends;                          /* of the chunks, in `bytes` */
     struct buf bytes;
@@ -44,10 +46,12 @@ void image_write_free(struct image_write *w)
 sref image_write_last_ref(const struct image_write *w) { return w->last_ref; }
 uint64_t image_write_series(const struct image_write *w) { return w->series; }
 
-static void put_copy(struct image_write *w)
+static void put_copy(struct image_write *w, bool as_held)
 {
-    (void)chunk_copy_encode(&w->copy, &w->bytes);
-    vec_push(&w->now.chunks, ((struct image_chunk){ .enc = chunk_copy_enc(&w->copy) }));
+    struct image_chunk chunk = { .enc = as_held ? IMAGE_AS_HELD : chunk_copy_enc(&w->copy) };
+    if (as_held) image_held_encode(&w->bytes, &w->copy, &w->state, &w->times);
+    else (void)chunk_copy_encode(&w->copy, &w->bytes);
+    vec_push(&w->now.chunks, chunk);
     vec_push(&w->ends, w->bytes.n);
 }
 
@@ -60,11 +64,13 @@ static void take_locked(struct image_write *w, struct slot *s, bool *open)
     for (uint32_t q = s->sealed; q;) {
         const struct sealed *sealed = slab_at(&st->sealed, q);
         sealed_copy(st, sealed, &w->copy);
-        put_copy(w);
+        put_copy(w, false);
         q = sealed->next;
     }
     *open = s->n > 0;
-    if (*open) open_copy(st, s, &w->copy);
+    if (!*open) return;
+    open_copy(st, s, &w->copy);
+    w->state = open_state_of(s);
 }
 
 /* false: there is nothing of it */
@@ -82,7 +88,7 @@ static bool take_series(struct image_write *w, snum num)
     w->now.ref = store_cold(&w->h->store, slot)->ref;
     slot_unlock(s);
     if (!there) return false;
-    if (open) put_copy(w);
+    if (open) put_copy(w, w->copy.coding != CODING_BYTES);
     for (size_t i = 0, from = 0; i < w->ends.n; from = w->ends.at[i++])
         w->now.chunks.at[i].data = str_of(w->bytes.p + from, w->ends.at[i] - from);
     return w->now.closed.n + w->now.chunks.n > 0;
@@ -93,6 +99,7 @@ bool image_write_frame(struct image_write *w, struct buf *to)
     struct reclaim_reader me;
     sref prev = 0;
     uint64_t before = w->series;
+    w->times.n = 0;
     size_t mark = image_frame_begin(to);
     image_series_begin(to);
     reclaim_enter(&w->h->reclaim, &me);

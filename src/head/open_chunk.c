@@ -175,7 +175,7 @@ static void decode_xor(const struct chunk_copy *c, unsigned n, double *v)
                 unsigned w = (unsigned)cell_bits_take(&b, 6);
                 trail = 64 - lead - (w ? w : 64);
             }
-            val ^= cell_bits_take(&b, 64 - lead - trail) << trail;
+            val ^= cell_bits_take(&b, 64 - lead - trail) << (trail & 63);
         }
         v[i] = f64_of_bits(val);
     }
@@ -609,4 +609,66 @@ void open_free_sealed(struct store *s, uint32_t sealed)
     mtx_lock(&s->mu);
     slab_give(&s->sealed, sealed);
     mtx_unlock(&s->mu);
+}
+
+/* ---- as it was left ---- */
+
+struct open_state open_state_of(const struct slot *slot)
+{
+    return (struct open_state){ slot->payload_bits, slot->xor_bits, slot->xor_lead,
+        slot->xor_trail, slot->rice, slot->falls };
+}
+
+bool open_state_holds(const struct chunk_copy *x, const struct open_state *s)
+{
+    int64_t m;
+    bool steps = x->coding == CODING_UP || x->coding == CODING_DEC;
+    if (!x->n || x->n > RUN_MAX || x->coding >= CODING_BYTES) return false;
+    if (s->payload_bits > COPY_CELLS * CELL_BITS || s->rice > RICE_STATE_MAX) return false;
+    if (s->payload_bits && x->coding == CODING_CONST) return false;
+    if (s->xor_lead != XOR_NO_WINDOW && (s->xor_lead > 31 || s->xor_lead + s->xor_trail > 63))
+        return false;
+    if (steps && x->unit >= UNITS) return false;
+    return !steps || x->last_v == STALE_NAN_BITS ||
+           unit_holds(f64_of_bits(x->last_v), x->unit, &m);
+}
+
+/* The reverse of copy_cells. */
+static void restore_cells(struct open_ctx *c, struct slot *slot, const uint32_t *w, unsigned bits)
+{
+    uint32_t before = 0;
+    for (unsigned i = 0; i * CELL_BITS < bits; i++, w += CELL_BITS / 32) {
+        uint32_t at = store_take_cell(c->store, &c->stock, i);
+        union cell *cell = store_cell(c->store, at);
+        cell->w[0] = w[0];
+        for (unsigned k = 1; k < 8; k++) cell->w[k] = (uint64_t)w[2 * k - 1] << 32 | w[2 * k];
+        if (before) store_cell(c->store, before)->w[0] |= (uint64_t)at << 32;
+        else slot->first_cell = at;
+        before = at;
+    }
+    slot_set_last_cell(slot, before);
+}
+
+bool open_restore(struct open_ctx *c, struct slot *slot, uint32_t run, const struct chunk_copy *x,
+    const struct open_state *s)
+{
+    assert(!slot->n);
+    if (!open_state_holds(x, s)) return false;
+    restore_cells(c, slot, x->words, s->payload_bits);
+    store_ref_run(c->store, run);
+    slot->run = run;
+    slot->n = (uint16_t)x->n;
+    slot->coding = x->coding & 3;
+    slot->unit = x->unit & 31;
+    slot->falls = s->falls;
+    slot->rice = s->rice;
+    slot->payload_bits = s->payload_bits;
+    slot->xor_bits = s->xor_bits;
+    slot->xor_lead = s->xor_lead;
+    slot->xor_trail = s->xor_trail;
+    slot->last_v = x->last_v;
+    slot_set_stale(c->store, slot, x->last_v == STALE_NAN_BITS);
+    slot_set_last_t(slot, x->t[x->n - 1]);
+    c->n_opened++;
+    return true;
 }

@@ -64,7 +64,8 @@ int64_t slot_mint(const struct store *s, const struct slot *slot);     /* INT64_
 
 /* A chunk taken out from under the lock, to be decoded without it. bytes: of coding BYTES, the
  * encoding of which is `unit`; begun by the owner, as the zero value, where there may be such. */
-enum { COPY_WORDS = 38 * 15 + 3 };             /* 70 bits a sample for 256 samples fill 38 cells */
+/* 70 bits a sample for 256 samples fill 38 cells; who decodes what is none reads 77 a sample */
+enum { COPY_CELLS = 38, COPY_WORDS = 640 };
 struct chunk_copy {
     unsigned n;
     uint8_t coding, unit;
@@ -80,6 +81,20 @@ void sealed_copy(const struct store *s, const struct sealed *sealed, struct chun
 /* The bytes that chunk files and blocks hold, appended; how many. */
 size_t chunk_copy_encode(const struct chunk_copy *c, struct buf *to);
 uint8_t chunk_copy_enc(const struct chunk_copy *c);            /* their encoding */
+/* Of an open chunk of plain floats, what its copy has not: with both it can be open again. */
+struct open_state {
+    uint16_t payload_bits, xor_bits;
+    uint8_t xor_lead, xor_trail, rice;
+    bool falls;
+};
+struct open_state open_state_of(const struct slot *slot);
+/* Is it one that appending and decoding can go on with? Not: whether it is right. */
+bool open_state_holds(const struct chunk_copy *x, const struct open_state *s);
+/* The chunk is the slot's open one, its times the first n of the run, which it takes a reference
+ * to. False: it does not hold. REQUIRES: slot locked, without an open chunk; the run has
+ * them, and they follow the slot's. */
+bool open_restore(struct open_ctx *c, struct slot *slot, uint32_t run, const struct chunk_copy *x,
+    const struct open_state *s);
 /* the first n. REQUIRES: another coding than BYTES */
 void chunk_copy_values(const struct chunk_copy *c, unsigned n, double *v);
 

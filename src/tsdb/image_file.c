@@ -219,7 +219,7 @@ errc image_file_open(
     SCOPED(image_file_freep) struct image_file *f = NEW(struct image_file);
     uint8_t header[IMAGE_HEADER_BYTES];
     f->fs = fs;
-    TRY(reader_open(&f->file, fs, IMAGE, backend, IO_SEQUENTIAL, e));
+    TRY(reader_open(&f->file, fs, IMAGE, (struct read_as){ backend, IO_LOG, IO_SEQUENTIAL }, e));
     if (reader_size(f->file) < sizeof(header))
         return err_set(e, ERR_CORRUPT, "head image: no header");
     TRY(read_at(f, 0, sizeof(header), header, e));
