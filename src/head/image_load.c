@@ -191,8 +191,9 @@ static errc take_held(const struct image_load *l, struct loader *x, uint32_t slo
     struct open_state state;
     bool fresh;
     TRY(image_held_decode(&x->copy, &state, &x->times, &fresh, data, e));
-    bool whole = run_for(l, x, fresh || x->stale_run) && !s->n && !s->sealed && !is_there(l, s, x->copy.mint) &&
-                 slot_takes_plain(&l->head->store, s);
+    bool alone = !s->n && !s->sealed && !is_there(l, s, x->copy.mint);
+    bool has_run = run_for(l, x, fresh || x->stale_run);
+    bool whole = alone && has_run && slot_takes_plain(&l->head->store, s);
     if (!whole && !open_state_holds(&x->copy, &state))
         return err_set(e, ERR_CORRUPT, "head image: an open chunk that is none");
     if (!whole) {
