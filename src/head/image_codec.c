@@ -175,8 +175,9 @@ static bool take_times(cursor *in, struct chunk_copy *c, struct image_times *bef
         good = cur_ok(in) && (!before->n || t > last);
         before->t[before->n] = t;
     }
+    if (!good) return false;
     uint64_t span = (uint64_t)before->t[c->n - 1] - (uint64_t)before->t[0];
-    if (!good || span > UINT32_MAX) return false;
+    if (span > UINT32_MAX) return false;
     memcpy(c->t, before->t, c->n * sizeof(*c->t));
     return true;
 }
