@@ -49,9 +49,9 @@ struct chunk_found {
 };
 
 /* Called for each chunk with a known encoding, in file order. ERR_CORRUPT makes the record count as
- * damaged: it and all after it are set aside. ERR_OUT_OF_ORDER, a chunk that does not follow the one
- * before it of its series: which of the two is in the wrong place cannot be known, nor what the log
- * has to give, so all files are set aside. Other errors end the opening. */
+ * damaged: it and all after it are set aside. ERR_OUT_OF_ORDER, a chunk that does not follow the
+ * one before it of its series: which of the two is in the wrong place cannot be known, nor what
+ * the log has to give, so all files are set aside. Other errors end the opening. */
 typedef errc (*chunk_found_fn)(void *ctx, const struct chunk_found *c, struct err *e);
 
 struct chunk_disk_opts {
