@@ -5,7 +5,10 @@
 #include "base/metric.h"
 #include "io/thread.h"
 
+#include <errno.h>
 #include <sched.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
 
 GAUGE_VEC(
     m_queue, "epimetheus_pool_queue_length", "Jobs that wait for a thread of the pool.", "pool")
@@ -24,8 +27,45 @@ struct pool {
     bool stop;                             /* GUARDED_BY(mu) */
     struct thread **threads;
     unsigned n_threads;
+    bool behind;
     struct metric *queue, *busy, *refused;
 };
+
+/* --- whose turn comes first --- */
+
+enum { NICE_BEHIND = 5 };                      /* a third of the weight of 0 */
+
+/* Of this thread alone; false: not allowed. */
+static bool nice_add(int by)
+{
+    errno = 0;
+    int now = getpriority(PRIO_PROCESS, 0);
+    return errno == 0 && setpriority(PRIO_PROCESS, 0, now + by) == 0;
+}
+
+static void nice_try(void *ctx)
+{
+    *(bool *)ctx = nice_add(1) && nice_add(-1);
+}
+
+/* Only with a privilege or a limit a thread may become less nice. Who tries may not come back, so a
+ * thread of its own does. */
+static bool nice_comes_back(void)
+{
+    enum { UNKNOWN, YES, NO };
+    static _Atomic int known = UNKNOWN;        /* any thread; all find the same */
+    int is = atomic_load_explicit(&known, memory_order_relaxed);
+    if (is == UNKNOWN) {
+        bool can = false;
+        thread_join(thread_start("nice", nice_try, &can));
+        is = can ? YES : NO;
+        atomic_store_explicit(&known, is, memory_order_relaxed);
+    }
+    return is == YES;
+}
+
+bool thread_step_behind(void) { return nice_comes_back() && nice_add(NICE_BEHIND); }
+void thread_step_back(void) { nice_add(-NICE_BEHIND); }
 
 static bool pool_take(struct pool *p, struct job *out)
 {
@@ -46,6 +86,7 @@ static void pool_run(void *arg)
 {
     struct pool *p = arg;
     struct job j;
+    if (p->behind) nice_add(NICE_BEHIND);
     while (pool_take(p, &j)) {
         metric_add_to(p->busy, 1);
         j.run(j.ctx);
@@ -67,6 +108,7 @@ struct pool *pool_new(const struct pool_opts *o)
     p->refused = METRIC_WITH(&m_refused, name);
     metric_set_of(METRIC_WITH(&m_limit, name), (double)p->cap);
     p->n_threads = o->threads;
+    p->behind = o->behind;
     p->threads = mem_alloc_array(o->threads, sizeof(*p->threads));
     for (unsigned i = 0; i < o->threads; i++) p->threads[i] = thread_start(o->name, pool_run, p);
     return p;

@@ -16,8 +16,8 @@
 #include <stddef.h>
 
 struct pool;
-/* name: also the label of its metrics */
-struct pool_opts { const char *name; unsigned threads; size_t queue_max; };
+/* name: also the label of its metrics; behind: its threads have stepped behind */
+struct pool_opts { const char *name; unsigned threads; size_t queue_max; bool behind; };
 struct pool *pool_new(const struct pool_opts *o);
 void pool_free(struct pool *p);                /* runs what is queued, then ends; NULL is fine */
 unsigned pool_threads(const struct pool *p);
@@ -29,5 +29,11 @@ MUST_USE bool pool_submit(struct pool *p, void (*run)(void *ctx), void *ctx);
  * and returns when all are done. Never waits for a queue: what no other thread takes the caller
  * does itself, so a full pool only makes it slower. */
 void pool_each(struct pool *p, size_t n, void (*piece)(void *ctx, size_t i), void *ctx);
+
+/* A thread with much to do steps behind those of this process that have little: where cores are
+ * short it gets a third of what each of them gets. False: this system would not let it step back
+ * again, so it stays where it is. */
+MUST_USE bool thread_step_behind(void);
+void thread_step_back(void);                   /* REQUIRES: it stepped behind */
 
 #endif

@@ -45,6 +45,20 @@ TEST(pool_full_refuses)
 
 static void mark(void *ctx, size_t i) { atomic_fetch_add((_Atomic unsigned char *)ctx + i, 1); }
 
+TEST(thread_steps_behind_and_back)
+{
+    bool can = thread_step_behind();
+    if (can) thread_step_back();
+    EXPECT_EQ(thread_step_behind(), can);
+    if (can) thread_step_back();
+    struct pool *p = pool_new(
+        &(struct pool_opts){ .name = "test", .threads = 1, .queue_max = 1, .behind = true });
+    _Atomic unsigned char seen[2] = { 0 };
+    pool_each(p, 2, mark, (void *)seen);
+    EXPECT_EQ(atomic_load(&seen[0]) + atomic_load(&seen[1]), 2);
+    pool_free(p);
+}
+
 TEST(pool_each_does_every_piece_once)
 {
     struct pool *p = pool_new(&(struct pool_opts){ "test", 3, 4 });

@@ -84,7 +84,10 @@ struct engine *engine_new(const struct engine_opts *o)
     active_init(&en->active);
     if (pool_cores() > 1)
         en->pool = pool_new(&(struct pool_opts){
-            .name = "query", .threads = pool_cores() - 1, .queue_max = HELP_MAX });
+            .name = "query",
+            .threads = pool_cores() - 1,
+            .queue_max = HELP_MAX,
+            .behind = true });
     metric_set(&engine_concurrent_max, o->max_concurrency);
     return en;
 }
@@ -257,10 +260,11 @@ static errc result_points(
     return OK;
 }
 
+/* By time, floats before histograms: a row may have one of each at a time. */
 static int point_cmp(const void *a, const void *b)
 {
-    int64_t x = ((const struct point *)a)->t, y = ((const struct point *)b)->t;
-    return (x > y) - (x < y);
+    const struct point *x = a, *y = b;
+    return x->t != y->t ? (x->t > y->t) - (x->t < y->t) : (x->h != NULL) - (y->h != NULL);
 }
 
 static errc series_merge(
@@ -435,7 +439,15 @@ void engine_active(struct engine *en, struct arena *a, struct query_activity **o
     active_copy(&en->active, a, out, n);
 }
 
-bool engine_end(struct engine *en, uint64_t id) { return active_end(&en->active, id); }
+bool engine_end(struct engine *en, uint64_t id)
+{
+    if (!active_end(&en->active, id)) return false;
+    slices_wake(&en->slices);
+    mtx_lock(&en->mu);
+    cond_broadcast(&en->freed);
+    mtx_unlock(&en->mu);
+    return true;
+}
 
 errc engine_query(struct engine *en, struct queryable *storage, const struct query_opts *o,
     struct result *out, struct err *e)

@@ -64,7 +64,8 @@ static const char data[] =
     "1]}}x5\n"
     "  h{a=\"y\"} {{schema:1 sum:1 count:2 buckets:[2]}}x5\n"
     "  custom {{schema:-53 sum:1 count:3 custom_values:[5 10] buckets:[1 2]}}x5\n"
-    "  mixed 1 2 {{schema:0 sum:1 count:1 buckets:[1]}}\n";
+    "  mixed 1 2 {{schema:0 sum:1 count:1 buckets:[1]}}\n"
+    "  z{a=\"x\"} 5x5\n";
 
 struct query_case {
     const char *name, *query;
@@ -216,6 +217,8 @@ TEST(engine_names_dropped_at_the_end)
         { "dropped", "-one", 60, 60, 0, "{b=\"k\"} -3@60", OK },
         { "seen on the way", "label_replace(-one, \"n\", \"$1\", \"__name__\", \"(.*)\")", 60, 60,
             0, "{b=\"k\", n=\"one\"} -3@60", OK },
+        { "a float, a histogram, a float", "-{__name__=~\"g|h|z\",a=\"x\"}", 60, 60, 0,
+            "vector cannot contain metrics with the same labelset", ERR_UNSUPPORTED },
     };
     run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ .delayed_name_removal = true });
 }

@@ -1,6 +1,7 @@
 #include "promql/slices.h"
 
 #include "base/clock.h"
+#include "io/pool.h"
 
 void slices_init(struct slices *all, unsigned places)
 {
@@ -17,7 +18,7 @@ void slices_fini(struct slices *all)
 
 void slice_begin(struct slice *t, struct slices *all)
 {
-    *t = (struct slice){ .all = all, .since_ns = clock_mono_ns() };
+    *t = (struct slice){ .all = all, .since_ns = clock_mono_ns(), .since_cpu_ns = clock_cpu_ns() };
     cond_init(&t->given);
 }
 
@@ -59,7 +60,15 @@ void slice_end(struct slice *t)
         slices_give_locked(t->all);
         mtx_unlock(&t->all->mu);
     }
+    if (t->behind) thread_step_back();
     cond_fini(&t->given);
+}
+
+void slices_wake(struct slices *all)
+{
+    mtx_lock(&all->mu);
+    for (struct slice *t = all->first; t; t = t->next) cond_signal(&t->given);
+    mtx_unlock(&all->mu);
 }
 
 /* Waits for a place, in the order of what was used. */
@@ -81,7 +90,13 @@ void slice_take(struct slice *t, bool (*gone)(void *ctx), void *ctx)
     if (!t->all) return;
     int64_t now = clock_mono_ns();
     if (now - t->since_ns < SLICE_NS) return;
-    t->used_ns += now - t->since_ns;
+    int64_t used = clock_cpu_ns() - t->since_cpu_ns;
+    if (used < SLICE_NS / 2) {                 /* it waited for a core or a disk */
+        t->since_ns = now;
+        return;
+    }
+    t->used_ns += used;
+    if (!t->behind) t->behind = thread_step_behind();
     mtx_lock(&t->all->mu);
     if (t->placed && t->all->first && t->all->first->used_ns < t->used_ns) {
         t->placed = false;
@@ -94,6 +109,7 @@ void slice_take(struct slice *t, bool (*gone)(void *ctx), void *ctx)
     if (!t->placed) slice_wait_locked(t, gone, ctx);
     mtx_unlock(&t->all->mu);
     t->since_ns = clock_mono_ns();
+    t->since_cpu_ns = clock_cpu_ns();
     t->waited_ns += t->since_ns - now;
 }
 

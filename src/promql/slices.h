@@ -1,8 +1,9 @@
 /* slices.h — who computes: heavy queries give way.
  *
- * What        A query runs at once, and freely for its first slice. Past that it needs one of as
- *             many places as there are cores, for a slice at a time; then whoever waits and has
- *             used less has its turn.
+ * What        A query runs at once, and freely for its first slice of CPU time. Past that it needs
+ *             one of as many places as there are cores, for a slice at a time; then whoever waits
+ *             and has used less has its turn. It also steps behind the other threads of the
+ *             process from then on, ingestion's among them.
  * Invariants  (1) At most `places` queries past their first slice compute at a time. (2) A waiting
  *             query is never passed by one that had used more when it came. (3) A query that waits
  *             holds no lock.
@@ -29,14 +30,19 @@ void slices_fini(struct slices *all);        /* REQUIRES: nobody waits, no place
 
 struct slice {
     struct slices *all;                     /* NULL: alone, never waits */
-    int64_t since_ns, used_ns;             /* begin of the slice; of the slices before */
+    int64_t since_ns, used_ns;             /* begin of the slice; CPU time of the slices before */
+    int64_t since_cpu_ns;                  /* of the thread, at the begin of the slice */
     int64_t waited_ns;
     bool placed;                           /* GUARDED_BY(mu) where it waits */
+    bool behind;                           /* its thread stepped behind */
     struct slice *next;
     struct cond given;
 };
 void slice_begin(struct slice *t, struct slices *all);
 void slice_end(struct slice *t);
+
+/* All that wait ask whether they are gone. */
+void slices_wake(struct slices *all);
 
 /* Free places for helpers, as long as nobody waits: how many; they are given back. */
 unsigned slice_borrow(struct slice *t, unsigned want);

@@ -66,9 +66,12 @@ func (r *ruler) sameSide(as, bs []histogram.Span, a, b []float64) bool {
 	return true
 }
 
-// sameHint: where samples were read in several goes the module has forgotten that there was no reset.
+// sameHint: whether it is still known that there was no reset depends on how many samples were read in one go.
 func (r *ruler) sameHint(a, b histogram.CounterResetHint) bool {
-	if a == histogram.UnknownCounterReset && b == histogram.NotCounterReset {
+	unknown := func(h histogram.CounterResetHint) bool {
+		return h == histogram.UnknownCounterReset || h == histogram.NotCounterReset
+	}
+	if a != b && unknown(a) && unknown(b) {
 		r.loose++
 		return true
 	}
