@@ -215,6 +215,7 @@ struct block_chunk_set {
     const uint32_t *nums;                      /* of symbols; NULL: labels are given as texts */
     size_t n_nums;
     struct segments *own;                      /* to be read on; NULL: those of the block */
+    struct reader *own_index;                  /* the same */
     VEC(struct segment_run) runs;
     VEC(struct chunk_view) views;
     int64_t mint, maxt;
@@ -322,7 +323,7 @@ static errc set_number(struct block_chunk_set *s, struct err *e)
 static errc chunk_set_step(struct block_chunk_set *s, struct err *e)
 {
     uint32_t ref = s->all.at[s->at++];
-    TRY(index_reader_series(s->block->index, ref, false, &s->entry, e));
+    TRY(index_reader_series_by(s->block->index, s->own_index, ref, false, &s->entry, e));
     TRY(s->nums ? set_number(s, e) : set_name(s, e));
     TRY(set_pin(s, e));
     s->series = (struct chunk_series){
@@ -362,6 +363,7 @@ static void chunk_set_free(struct chunk_series_set *base)
     vec_fini(&s->outside);
     block_deleted_unref(s->deleted);
     segments_close(s->own);
+    reader_close(s->own_index);
     block_unref(s->block);
     mem_free(s);
 }
@@ -389,6 +391,8 @@ errc block_chunks(struct block *b, const uint32_t *nums, size_t n_nums,
     s->n_nums = n_nums;
     errc rc = segments_open(
         &s->own, b->fs, path_join(&a, b->dir, S("chunks")), b->backend, IO_SEQUENTIAL, e);
+    struct read_as on = { b->backend, IO_INDEX, IO_SEQUENTIAL };
+    if (rc == OK) rc = reader_open(&s->own_index, b->fs, path_join(&a, b->dir, S("index")), on, e);
     if (rc == OK) rc = index_reader_postings(b->index, STR_EMPTY, STR_EMPTY, &s->all, e);
     if (rc != OK) chunk_set_free(&s->base);
     else *out = &s->base;

@@ -350,26 +350,32 @@ struct symbol_set *index_reader_symbols(struct index_reader *r)
 /* Series. */
 
 static errc series_at(
-    struct index_reader *r, uint64_t at, bool labels_only, struct index_series *out, struct err *e)
+    struct reader *r, uint64_t at, bool labels_only, struct index_series *out, struct err *e)
 {
-    uint64_t size = reader_size(r->reader);
+    uint64_t size = reader_size(r);
     if (at < INDEX_HEADER_BYTES || at >= size) return err_set(e, ERR_CORRUPT, "beyond the file");
     struct pin pin = { 0 };
-    TRY(reader_pin(r->reader, at, (size_t)MIN(size - at, (uint64_t)GUESS_SERIES_BYTES), &pin, e));
+    TRY(reader_pin(r, at, (size_t)MIN(size - at, (uint64_t)GUESS_SERIES_BYTES), &pin, e));
     size_t n = index_series_bytes(pin.bytes), used;
     if (n > pin.bytes.n && n <= size - at) {
         TRY(reader_unpin(&pin, e));
-        TRY(reader_pin(r->reader, at, n, &pin, e));
+        TRY(reader_pin(r, at, n, &pin, e));
     }
     return unpin_after(&pin, index_series_decode(out, pin.bytes, labels_only, &used, e), e);
+}
+
+errc index_reader_series_by(struct index_reader *r, struct reader *by, uint32_t ref,
+    bool labels_only, struct index_series *out, struct err *e)
+{
+    uint64_t at = r->version == INDEX_V1 ? ref : (uint64_t)ref * INDEX_SERIES_ALIGN;
+    TRY_IN(e, series_at(by ? by : r->reader, at, labels_only, out, e), "index: at %" PRIu64, at);
+    return OK;
 }
 
 errc index_reader_series(
     struct index_reader *r, uint32_t ref, bool labels_only, struct index_series *out, struct err *e)
 {
-    uint64_t at = r->version == INDEX_V1 ? ref : (uint64_t)ref * INDEX_SERIES_ALIGN;
-    TRY_IN(e, series_at(r, at, labels_only, out, e), "index: at %" PRIu64, at);
-    return OK;
+    return index_reader_series_by(r, NULL, ref, labels_only, out, e);
 }
 
 /* Postings. */

@@ -41,6 +41,10 @@ struct symbol_set *index_reader_symbols(struct index_reader *r);
 /* Series by their refs, as postings have them. */
 MUST_USE errc index_reader_series(struct index_reader *r, uint32_t ref, bool labels_only,
     struct index_series *out, struct err *e);
+/* The same through a reader of the caller's of the same file, which may read on and leave nothing
+ * in memory; NULL: the index' own. */
+MUST_USE errc index_reader_series_by(struct index_reader *r, struct reader *by, uint32_t ref,
+    bool labels_only, struct index_series *out, struct err *e);
 
 /* Postings: appended to out, which is empty when there are none. ("", "") is all series. */
 MUST_USE errc index_reader_postings(

@@ -18,10 +18,10 @@
 
 enum {
     MAP_GROW_MIN = 1 << 20,
-    LEFT_BEHIND_BYTES = 4 << 20,
+    LEFT_BEHIND_BYTES = 1 << 20,
     /* what the kernel maps at once where a page is missed */
     AREA_BYTES = 64 << 10,
-    AREAS_MAX = LEFT_BEHIND_BYTES / AREA_BYTES
+    AREAS_MAX = (4 << 20) / AREA_BYTES
 };
 
 /* passed: a bit for each area that was looked at; NULL: nobody counts. Relaxed: who misses a bit
@@ -73,7 +73,7 @@ static errc rm_fault(struct reader *r, struct err *e)
 }
 
 /* What was read in sequence is not looked at again: its pages leave our memory (the kernel's cache
- * keeps them), a few MiB behind. Whoever does look finds them there. */
+ * keeps them), a MiB or two behind. Whoever does look finds them there. */
 static void rm_leave_behind(struct reader_mmap *rm, const struct map_part *m, uint64_t off)
 {
     uint64_t from = atomic_load_explicit(&rm->dropped, memory_order_relaxed),
