@@ -154,7 +154,7 @@ static errc header_load(
     return section_walk(h, h->l.table, h->l.table_end, "postings offset table", table_walk, e);
 }
 
-/* Where the strings of the symbols begin and end, and the entries of the table: of their lengths. */
+/* Where symbols and entries begin and end: by the lengths of their sections. */
 static errc bounds_read(struct index_header *h, struct err *e)
 {
     const uint64_t at[2] = { h->l.symbols, h->l.table };

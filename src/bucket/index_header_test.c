@@ -424,75 +424,28 @@ TEST(index_header_refused)
     rig_end(&r);
 }
 
-/* A message as Mimir writes it, by hand: map entries in any order, offsets packed, fields that we do
- * not know. */
+/* A message as Mimir writes it, by hand: names in any order, places packed; at its end a field that
+ * is cut. */
+static const char by_hand[] = "\x0a\5\x0a\1\x08\x10\x08"     /* symbols: [8], 8 of them */
+                              "\x12\x30"                         /* the table */
+                              "\x0a\x0c\x0a\1b\x12\7\x0a\5\x0a\1x\x10\x20"
+                              "\x0a\x15\x0a\1a\x12\x10\x0a\5\x0a\1"
+                              "1\x10\x14\x0a\5\x0a\1"
+                              "2\x10\x1a"
+                              "\x10\7\x0a\5\x0a\0\x12\1\x18\x10\x20";
+
 TEST(sparse_header_by_hand)
 {
-    static const uint8_t message[] = {
-        0x0a,
-        5,
-        0x0a,
-        1,
-        8,
-        0x10,
-        8, /* symbols: [8], 8 of them */
-        0x12,
-        48, /* the table */
-        0x0a,
-        12,
-        0x0a,
-        1,
-        'b',
-        0x12,
-        7,
-        0x0a,
-        5,
-        0x0a,
-        1,
-        'x',
-        0x10,
-        32,
-        0x0a,
-        21,
-        0x0a,
-        1,
-        'a',
-        0x12,
-        16,
-        0x0a,
-        5,
-        0x0a,
-        1,
-        '1',
-        0x10,
-        20,
-        0x0a,
-        5,
-        0x0a,
-        1,
-        '2',
-        0x10,
-        26,
-        0x10,
-        7,
-        0x0a,
-        5,
-        0x0a,
-        0,
-        0x12,
-        1,
-        0x18, /* no entries; a cut field inside */
-        0x10,
-        32,
-    };
+    const uint8_t *message = (const uint8_t *)by_hand;
+    enum { BYTES = sizeof(by_hand) - 1, CUT_BYTES = 9 };
     SCOPED(arena_fini) struct arena a = { 0 };
     SCOPED(buf_fini) struct buf file = { 0 };
     struct sparse_header s = { 0 };
-    EXPECT_OK(compress_pack(&file, COMPRESS_GZIP, str_of(message, sizeof(message)), 0, NULL));
+    EXPECT_OK(compress_pack(&file, COMPRESS_GZIP, str_of(message, BYTES), 0, NULL));
     EXPECT_EQ(sparse_header_decode(&s, buf_view(&file), &a, NULL), ERR_CORRUPT);
-    uint8_t whole[sizeof(message)];
+    uint8_t whole[BYTES];
     memcpy(whole, message, sizeof(whole));
-    size_t n = sizeof(whole) - 9;
+    size_t n = sizeof(whole) - CUT_BYTES;
     memcpy(whole + n, (const uint8_t[]){ 0x10, 32 }, 2);
     whole[8] = (uint8_t)(n + 2 - 9);
     buf_reset(&file);
