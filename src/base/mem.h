@@ -27,6 +27,8 @@ char *mem_cstr(str s);                                         /* a heap copy as
 
 /* Pages that nobody uses go back to the system, where the allocator can be asked for that. */
 void mem_give_back(void);
+/* Those that nobody has used for a while. The allocator's own thread may sleep on a few MiB. */
+void mem_give_back_old(void);
 
 #define NEW(type) ((type *)mem_zalloc(sizeof(type)))
 

@@ -218,6 +218,24 @@ TEST(meta_keeps_what_it_does_not_know)
     arena_fini(&a);
 }
 
+/* What the samples do not depend on is no reason to leave a block out. */
+TEST(meta_of_a_relative_that_has_no_name)
+{
+    static const str text =
+        S("{\"ulid\":\"01M809V03WVRWWPSC5BX4W545M\",\"version\":1,\"maxTime\":7,\"maxTime\":8,"
+          "\"compaction\":{\"sources\":[\"01M809V03WVRW#PSC5BX4W545M\","
+          "\"01M809V03WVRWWPSC5BX4W545M\"],\"parents\":[{\"ulid\":\"01M809V03WVRW#PSC5BX4W545M\","
+          "\"minTime\":1,\"maxTime\":2}]}}");
+    struct arena a = { 0 };
+    struct block_meta m;
+    EXPECT_OK(meta_decode(&m, text, &a, NULL));
+    EXPECT_EQ(m.n_sources, 1);
+    EXPECT(ulid_eq(m.sources[0], m.id));
+    EXPECT_EQ(m.n_parents, 0);
+    EXPECT_EQ(m.maxt, 8);
+    arena_fini(&a);
+}
+
 TEST(meta_bad)
 {
     static const struct { const char *name; str text;

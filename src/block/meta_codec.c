@@ -43,6 +43,16 @@ static ulid read_ulid(struct reading *r, const json_t *v, const char *name)
     return id;
 }
 
+/* A block that this one comes from. One whose name has a wrong character is none: the samples do
+ * not depend on it. */
+static ulid read_relative(struct reading *r, const json_t *v, const char *name)
+{
+    ulid id = { { 0 } };
+    if (!json_is_string(v) || json_string_length(v) != ULID_CHARS) bad(r, name, "not a ULID");
+    else if (!ulid_parse(str_of(json_string_value(v), ULID_CHARS), &id)) id = (ulid){ { 0 } };
+    return id;
+}
+
 static const json_t *read_list(struct reading *r, const json_t *o, const char *name)
 {
     const json_t *v = json_object_get(o, name);
@@ -138,7 +148,7 @@ static void read_parents(struct reading *r, const json_t *list, struct block_met
     struct block_desc *at = arena_array(r->a, json_array_size(list), sizeof(*at));
     m->parents = at;
     json_array_foreach((json_t *)list, i, v) {
-        struct block_desc d = { read_ulid(r, json_object_get(v, "ulid"), "parents"),
+        struct block_desc d = { read_relative(r, json_object_get(v, "ulid"), "parents"),
             read_int(r, v, "minTime"), read_int(r, v, "maxTime") };
         if (!ulid_is_zero(d.id)) at[m->n_parents++] = d;
     }
@@ -155,8 +165,10 @@ static void read_compaction(struct reading *r, const json_t *o, struct block_met
     m->failed = read_bool(r, o, "failed");
     const json_t *sources = read_list(r, o, "sources");
     ulid *at = arena_array(r->a, json_array_size(sources), sizeof(*at));
-    for (size_t i = 0; i < json_array_size(sources); i++)
-        at[m->n_sources++] = read_ulid(r, json_array_get(sources, i), "sources");
+    for (size_t i = 0; i < json_array_size(sources); i++) {
+        at[m->n_sources] = read_relative(r, json_array_get(sources, i), "sources");
+        m->n_sources += !ulid_is_zero(at[m->n_sources]);
+    }
     m->sources = at;
     read_parents(r, read_list(r, o, "parents"), m);
     read_hints(r, read_list(r, o, "hints"), m);
@@ -183,7 +195,7 @@ static void read_meta(struct reading *r, const json_t *root, struct block_meta *
 errc meta_decode(struct block_meta *out, str json, struct arena *a, struct err *e)
 {
     json_error_t why;
-    json_t *root = json_loadb((const char *)json.p, json.n, JSON_REJECT_DUPLICATES, &why);
+    json_t *root = json_loadb((const char *)json.p, json.n, 0, &why);
     if (!root) return err_set(e, ERR_CORRUPT, "meta.json: %s at %d", why.text, why.position);
     struct reading r = { .a = a, .e = e };
     struct block_meta m = { 0 };

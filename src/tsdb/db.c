@@ -320,6 +320,7 @@ static void db_run(void *arg)
     while (!db->stop) {
         mtx_unlock(&db->mu);
         db_tick(db);
+        mem_give_back_old();
         mtx_lock(&db->mu);
         db->rounds++;
         cond_broadcast(&db->settled);
