@@ -25,7 +25,7 @@ struct choosing {
     struct grouping by;
     VEC(struct heap *) heaps;              /* of group i: one heap a step */
     VEC(double *) bars;                    /* topk, bottomk: what is no better has no chance */
-    /* labels of the rows that were ever chosen; their columns are filled at the end */
+    /* labels of the rows that were ever chosen: without columns, which only few of them need */
     struct rows rows;
 };
 
@@ -154,7 +154,7 @@ static errc choose_row(struct sink *base, struct row *r)
         }
     }
     if (!taken) return OK;
-    struct row *kept = rows_add(&c->rows, r->labels, r->drop_name);
+    struct row *kept = rows_add_labels(&c->rows, r->labels, r->drop_name);
     kept->hist = row_copy_histograms(c->ev->q->arena, r, n);
     return OK;
 }
@@ -166,7 +166,7 @@ static void choose_sort(const struct choosing *c, struct heap *h)
     if (c->op == OP_BOTTOMK) gosort(&ascending, h->at, h->n);
 }
 
-static uint64_t choose_fill(struct choosing *c)
+static uint64_t choose_count(const struct choosing *c)
 {
     uint64_t made = 0;
     for (size_t g = 0; g < c->heaps.n; g++) {
@@ -174,9 +174,7 @@ static uint64_t choose_fill(struct choosing *c)
             const struct heap *h = &c->heaps.at[g][i];
             made += h->n;
             for (uint32_t j = 0; j < h->n; j++) {
-                struct row *r = &c->rows.all.at[h->at[j].row];
-                r->v[i] = h->at[j].v;
-                bits_set(r->present, i);
+                const struct row *r = &c->rows.all.at[h->at[j].row];
                 if (row_histogram(r, i)) made += samples_of_histogram(r->hist[i]) - 1;
             }
         }
@@ -184,19 +182,61 @@ static uint64_t choose_fill(struct choosing *c)
     return made;
 }
 
+/* What was chosen, row after row: of row i [from[i], from[i + 1]), by time. */
+struct choice { double v; uint32_t step; };
+struct choices { size_t *from; struct choice *at; };
+
+static struct choices choices_of(const struct choosing *c)
+{
+    struct arena *a = c->ev->q->arena;
+    size_t rows = c->rows.all.n, n = 0;
+    /* shifted by one: from[i + 1] is where the next of row i goes, and at last where it ends */
+    struct choices x = { .from = arena_zalloc(a, (rows + 2) * sizeof(*x.from)) };
+    for (size_t g = 0; g < c->heaps.n; g++)
+        for (size_t i = 0; i < c->ev->g.n; i++)
+            for (uint32_t j = 0; j < c->heaps.at[g][i].n; j++, n++)
+                x.from[c->heaps.at[g][i].at[j].row + 2]++;
+    for (size_t i = 2; i < rows + 2; i++) x.from[i] += x.from[i - 1];
+    x.at = arena_array(a, n, sizeof(*x.at));
+    for (size_t g = 0; g < c->heaps.n; g++)
+        for (size_t i = 0; i < c->ev->g.n; i++)
+            for (uint32_t j = 0; j < c->heaps.at[g][i].n; j++) {
+                struct chosen y = c->heaps.at[g][i].at[j];
+                x.at[x.from[y.row + 1]++] = (struct choice){ y.v, (uint32_t)i };
+            }
+    return x;
+}
+
 static errc choose_push(struct choosing *c, struct sink *out)
 {
+    struct arena *a = c->ev->q->arena;
     size_t n = c->ev->g.n;
     if (grid_is_instant(&c->ev->g)) {
         for (size_t g = 0; g < c->heaps.n; g++) {
             struct heap *h = &c->heaps.at[g][0];
             choose_sort(c, h);
-            for (uint32_t j = 0; j < h->n; j++) TRY(sink_row(out, &c->rows.all.at[h->at[j].row]));
+            for (uint32_t j = 0; j < h->n; j++) {
+                struct row r = c->rows.all.at[h->at[j].row];
+                r.v = &h->at[j].v;
+                TRY(sink_row(out, &r));
+            }
         }
         return OK;
     }
-    for (size_t i = 0; i < c->rows.all.n; i++)
-        if (bits_next(c->rows.all.at[i].present, 0, n) < n) TRY(sink_row(out, &c->rows.all.at[i]));
+    struct choices x = choices_of(c);
+    double *v = arena_zalloc(a, n * sizeof(*v));
+    uint64_t *present = arena_array(a, bits_words(n), sizeof(*present));
+    for (size_t i = 0; i < c->rows.all.n; i++) {
+        if (x.from[i] == x.from[i + 1]) continue;
+        struct row r = c->rows.all.at[i];
+        r.v = v;
+        r.present = memset(present, 0, bits_words(n) * sizeof(*present));
+        for (size_t k = x.from[i]; k < x.from[i + 1]; k++) {
+            v[x.at[k].step] = x.at[k].v;
+            bits_set(present, x.at[k].step);
+        }
+        TRY(sink_row(out, &r));
+    }
     return OK;
 }
 
@@ -257,7 +297,7 @@ errc eval_choose(struct eval *ev, struct expr *x, struct sink *out)
     TRY(eval_expr(ev, x->aggregate.expr, &c.base));
     if (!choose_nothing(c.op, &p)) TRY(choose_check_param(&c, &p));
     TRY(samples_check(ev->q, ev->q->samples));
-    ev->q->samples = before + choose_fill(&c);
+    ev->q->samples = before + choose_count(&c);
     samples_peak(ev, ev->q->samples);
     return choose_push(&c, out);
 }

@@ -160,13 +160,19 @@ void rows_init(struct rows *rs, struct arena *a, size_t n_steps)
 }
 void rows_fini(struct rows *rs) { vec_fini(&rs->all); }
 
-struct row *rows_add(struct rows *rs, struct labels l, bool drop_name)
+struct row *rows_add_labels(struct rows *rs, struct labels l, bool drop_name)
 {
     struct row r = { .labels = labels_keep(rs->a, l), .drop_name = drop_name };
-    r.v = arena_zalloc(rs->a, rs->n_steps * sizeof(*r.v));
-    r.present = arena_zalloc(rs->a, bits_words(rs->n_steps) * sizeof(*r.present));
     vec_push(&rs->all, r);
     return &rs->all.at[rs->all.n - 1];
+}
+
+struct row *rows_add(struct rows *rs, struct labels l, bool drop_name)
+{
+    struct row *r = rows_add_labels(rs, l, drop_name);
+    r->v = arena_zalloc(rs->a, rs->n_steps * sizeof(*r->v));
+    r->present = arena_zalloc(rs->a, bits_words(rs->n_steps) * sizeof(*r->present));
+    return r;
 }
 
 struct row *rows_copy(struct rows *rs, const struct row *r)

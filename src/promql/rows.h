@@ -132,6 +132,8 @@ struct rows { VEC(struct row) all; struct arena *a; size_t n_steps; };
 void rows_init(struct rows *rs, struct arena *a, size_t n_steps);
 /* the list; the columns lie in the arena */
 void rows_fini(struct rows *rs);
+/* labels alone: the columns are somebody else's */
+struct row *rows_add_labels(struct rows *rs, struct labels l, bool drop_name);
 /* an empty row: nothing present */
 struct row *rows_add(struct rows *rs, struct labels l, bool drop_name);
 struct row *rows_copy(struct rows *rs, const struct row *r);
