@@ -193,25 +193,43 @@ static void row_add(struct lab *l, size_t i, const char *memory, enum io_backend
     lab_last(l)->cpu_us = (double)cpu_ns / 1000 / (double)queries;
 }
 
+struct took { int64_t cold_ns, cold_cpu_ns, best_ns, warm_cpu_ns; };
+
 static errc ask_by(struct lab *l, struct engine *en, const struct asked *w, enum io_backend backend,
-    size_t i, struct err *e)
+    size_t i, struct took *out, struct err *e)
 {
     struct blocks all;
-    int64_t cold = 0, best = INT64_MAX, cpu = lab_cpu_ns();
+    int64_t cpu = lab_cpu_ns();
+    *out = (struct took){ .best_ns = INT64_MAX };
     lab_step(l, titles[i]);
     TRY(blocks_open(&all, l, backend, e));
     evict_blocks(l, &all);
-    errc rc = ask(en, &all, w, i, &cold, e);
-    if (rc == OK) row_add(l, i, "cold", backend, cold, lab_cpu_ns() - cpu, 1);
+    errc rc = ask(en, &all, w, i, &out->cold_ns, e);
+    out->cold_cpu_ns = lab_cpu_ns() - cpu;
     cpu = lab_cpu_ns();
     for (int k = 0; rc == OK && k < WARM_ROUNDS; k++) {
         int64_t one;
         rc = ask(en, &all, w, i, &one, e);
-        if (rc == OK) best = MIN(best, one);
+        if (rc == OK) out->best_ns = MIN(out->best_ns, one);
     }
-    if (rc == OK) row_add(l, i, "cached", backend, best, lab_cpu_ns() - cpu, WARM_ROUNDS);
+    out->warm_cpu_ns = lab_cpu_ns() - cpu;
     blocks_close(&all);
     return rc;
+}
+
+/* One query by all backends; its rows are two charts. */
+static errc ask_by_all(
+    struct lab *l, struct engine *en, const struct asked *w, size_t i, struct err *e)
+{
+    struct took t[ARRAY_LEN(backends)];
+    lab_note(l, "query, %s: %.*s", titles[i], STR_ARG(w->text[i]));
+    for (size_t b = 0; b < ARRAY_LEN(backends); b++)
+        TRY(ask_by(l, en, w, backends[b], i, &t[b], e));
+    for (size_t b = 0; b < ARRAY_LEN(backends); b++)
+        row_add(l, i, "cold", backends[b], t[b].cold_ns, t[b].cold_cpu_ns, 1);
+    for (size_t b = 0; b < ARRAY_LEN(backends); b++)
+        row_add(l, i, "cached", backends[b], t[b].best_ns, t[b].warm_cpu_ns, WARM_ROUNDS);
+    return OK;
 }
 
 size_t lab_queries_steps(const struct lab *l)
@@ -240,11 +258,7 @@ errc lab_queries(struct lab *l, struct err *e)
         .default_step_ms = 60000,
         .max_concurrency = 1 };
     struct engine *en = engine_new(&o);
-    for (size_t i = 0; rc == OK && i < QUERIES; i++) {
-        lab_note(l, "query, %s: %.*s", titles[i], STR_ARG(w.text[i]));
-        for (size_t b = 0; rc == OK && b < ARRAY_LEN(backends); b++)
-            rc = ask_by(l, en, &w, backends[b], i, e);
-    }
+    for (size_t i = 0; rc == OK && i < QUERIES; i++) rc = ask_by_all(l, en, &w, i, e);
     engine_free(en);
     return rc;
 }
