@@ -16,6 +16,8 @@ TEST(status_pages)
             .body = OK_OF("{\"version\":\"3.14.0\",\"revision\":\"" EPI_VERSION
                           "\",\"branch\":\"epimetheus\",\"buildUser\":\"\",\"buildDate\":\"\","
                           "\"goVersion\":\"\"}") },
+        { "how files are read: none is open", "GET", ST "storage_io", .status = 200,
+            .body = "{\"status\":\"success\",\"data\":[]}" },
         { "replay", "GET", ST "walreplay", .status = 200,
             .body = OK_OF("{\"min\":1,\"max\":9,\"current\":4}") },
         { "tsdb", "GET", ST "tsdb?limit=2", .status = 200,
