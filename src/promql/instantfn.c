@@ -78,10 +78,15 @@ static double fn_ln(double v)
     if (v <= 0 || bits >> 52) return log(v);
     return log(f64_of_bits(bits | (uint64_t)0x3fe << 52)) - 1022 * M_LN2;
 }
-static double fn_log10(double v)
+/* As Go has them, by the natural one: their digits are others than the C library's next to 1 and at
+ * powers of ten, which ceil() and == would show. */
+static double fn_log2(double v)
 {
-    return v > 0 && v < 0x1p-1022 ? fn_ln(v) * (1 / M_LN10) : log10(v);
+    int exponent = 0;
+    double fraction = frexp(v, &exponent);
+    return fraction == 0.5 ? exponent - 1 : log(fraction) * M_LOG2E + exponent;
 }
+static double fn_log10(double v) { return fn_ln(v) * M_LOG10E; }
 /* Go's overflow where the exponential does, a little before their result would. */
 enum { HYPERBOLIC_LARGE = 21 };
 static double fn_sinh(double v)
@@ -115,7 +120,7 @@ static double (*map_function(const char *name))(double)
         { "floor", floor },
         { "ln", fn_ln },
         { "log10", fn_log10 },
-        { "log2", log2 },
+        { "log2", fn_log2 },
         { "rad", fn_rad },
         { "sgn", fn_sgn },
         { "sin", sin },
