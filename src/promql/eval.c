@@ -419,6 +419,8 @@ errc eval_subquery(struct eval *ev, struct expr *x, struct eval *child,
     struct eval_stats *child_stats, struct sink *out)
 {
     *child = (struct eval){ ev->q, subquery_grid(ev, x), child_stats };
+    /* before memory is taken for its steps: a row of them all would be too long */
+    TRY(samples_check(ev->q, child->g.n));
     stats_init(child_stats, ev->q->arena, child->g.n, true);
     if (child->g.start != ev->g.start) promql_set_offsets(x->subquery.expr, child->g.start);
     return eval_expr(child, x->subquery.expr, out);
