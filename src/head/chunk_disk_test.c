@@ -417,6 +417,27 @@ TEST(chunk_disk_reads_what_came_in_place)
     }
 }
 
+/* A file that grows is read on by each backend, on a real disk. */
+TEST(chunk_disk_grows_under_its_readers)
+{
+    enum { CHUNKS = 60, BATCH = 3 };
+    for (enum io_backend b = IO_MMAP; b < IO_BACKENDS; b++) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        struct fs *fs = fs_real_new(arena_fmt(&a, "%s/%s", test_tmpdir(), io_backend_word(b)));
+        EXPECT_OK(fs_mkdir(fs, STR_EMPTY, NULL));
+        struct chunk_disk *d = disk_open(fs, b, 0, NULL);
+        struct chunk_desc chunks[CHUNKS];
+        chunk_ref refs[CHUNKS];
+        for (size_t i = 0; i < CHUNKS; i++) chunks[i] = chunk_number(&a, i);
+        for (size_t n = 0; n < CHUNKS; n += BATCH) {
+            EXPECT_OK(chunk_disk_write(d, chunks + n, BATCH, refs + n, NULL));
+            for (size_t i = 0; i < n + BATCH; i++) expect_pin(d, refs[i], 0, &chunks[i]);
+        }
+        chunk_disk_close(d);
+        fs_free(fs);
+    }
+}
+
 /* What a failed write began and took back leaves no hole after a power cut: what is there is the
  * front of what was asked for. Written again and synced, everything is there once. The steps
  * chunks_head.undo_order and chunks_head.undo_fsync left out: it is not. */
