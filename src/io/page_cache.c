@@ -236,7 +236,7 @@ static void unpin_locked(struct cache_frame *fr, struct cache_frame **dead)
 static bool frame_loaded(void *ctx) { return frame_state(ctx) != FRAME_LOADING; }
 
 /* Until the frame is no longer LOADING; it may be gone then. */
-static void wait_loaded_locked(struct cache_shard *s, struct cache_frame *fr)
+static void wait_loaded_locked(struct cache_shard *s, struct cache_frame *fr) REQUIRES(s->mu)
 {
     struct cache_frame *dead;
     fr->pins++;

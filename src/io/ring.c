@@ -141,7 +141,7 @@ static void slot_free_locked(uint32_t slot)
 }
 
 /* One turn as the reaper. The lock is given up meanwhile. */
-static void reap_turn_locked(void)
+static void reap_turn_locked(void) REQUIRES(ring.mu)
 {
     struct reaped got[REAP_BATCH];
     struct ring_read *reads[REAP_BATCH];
@@ -163,7 +163,7 @@ static void reap_turn_locked(void)
     cond_broadcast(&ring.changed);
 }
 
-static void wait_locked(void)
+static void wait_locked(void) REQUIRES(ring.mu)
 {
     /* none in flight: the read waited for is about to be submitted */
     if (ring.reaping || !ring.in_flight) cond_wait(&ring.changed, &ring.mu);
