@@ -586,7 +586,7 @@ struct applied {
 };
 
 /* Is it to go in? The slot is locked. */
-static inline errc apply_check(const struct head_appender *a, const struct slot *s,
+static errc apply_check(const struct head_appender *a, const struct slot *s,
     uint32_t generation, const struct incoming *x, enum fate *fate)
 {
     *fate = FATE_APPEND;
@@ -635,6 +635,23 @@ static struct ooo_value late_float(struct head_appender *a, const struct slot *s
     return x;
 }
 
+/* What nearly all are: newer than all before, and of a series of floats alone. False: not so, and
+ * nothing was done. */
+static inline bool apply_plain(
+    struct head_appender *a, struct store *st, const struct pending *p, struct applied *sum)
+{
+    struct slot *s = store_slot(st, p->slot);
+    slot_lock(s);
+    bool plain = p->t > slot_last_t(s) && p->t >= a->min_valid &&
+                 series_generation(s) == p->generation && slot_takes_plain(st, s);
+    if (LIKELY(plain)) {
+        open_append(&a->ctx, p->slot, s, p->t, p->v);
+        apply_note(a, s, p->t, &sum->floats, sum);
+    }
+    slot_unlock(s);
+    return plain;
+}
+
 static void apply_float(struct head_appender *a, size_t i, struct applied *sum)
 {
     const struct pending *p = &a->pending.at[i];
@@ -643,8 +660,8 @@ static void apply_float(struct head_appender *a, size_t i, struct applied *sum)
     enum fate fate;
     slot_lock(s);
     errc rc = apply_check(a, s, p->generation, &(struct incoming){ p->t, p->v, NULL }, &fate);
-    if (LIKELY(rc == OK && fate == FATE_APPEND)) {
-        if (LIKELY(slot_takes_plain(&a->head->store, s))) {
+    if (rc == OK && fate == FATE_APPEND) {
+        if (slot_takes_plain(&a->head->store, s)) {
             open_append(&a->ctx, p->slot, s, p->t, p->v);
         } else {
             if (sample_is_stale(p->v) && slot_flags(s) & SLOT_LAST_ANY_HIST) n = &sum->histograms;
@@ -655,9 +672,8 @@ static void apply_float(struct head_appender *a, size_t i, struct applied *sum)
     bool late = rc == OK && fate == FATE_LATE;
     struct ooo_value x = late ? late_float(a, s, i) : (struct ooo_value){ 0 };
     slot_unlock(s);
-    if (UNLIKELY(late))
-        vec_push(&a->late, ((struct ooo_put){ p->slot, p->generation, p->t, x }));
-    if (UNLIKELY(rc != OK)) apply_refused(rc, n);
+    if (late) vec_push(&a->late, ((struct ooo_put){ p->slot, p->generation, p->t, x }));
+    if (rc != OK) apply_refused(rc, n);
 }
 
 static void apply_histogram(struct head_appender *a, enum batch_kind kind,
@@ -689,7 +705,7 @@ static void apply_histogram(struct head_appender *a, enum batch_kind kind,
 
 static void apply_floats(struct head_appender *a, size_t from, size_t end, struct applied *sum)
 {
-    const struct store *st = &a->head->store;
+    struct store *st = &a->head->store;
     const struct pending *p = a->pending.at;
     for (size_t i = from; i < end; i++) {
         if (i + PREFETCH_SLOT < end)
@@ -700,7 +716,7 @@ static void apply_floats(struct head_appender *a, size_t from, size_t end, struc
             uint32_t cell = slot_last_cell(store_slot(st, p[i + PREFETCH_CELL].slot));
             if (cell) __builtin_prefetch(store_cell(st, cell), 1);
         }
-        apply_float(a, i, sum);
+        if (UNLIKELY(!apply_plain(a, st, &p[i], sum))) apply_float(a, i, sum);
     }
 }
 
