@@ -87,9 +87,52 @@ static inline const uint8_t *line_digits(const uint8_t *p, int64_t *out)
     return q;
 }
 
+/* Is some byte of a word of digits' distances from '0' beyond 9? */
+static inline bool digits_beyond_9(uint64_t v)
+{
+    return ((v | (v + 0x7676767676767676u)) & 0x8080808080808080u) != 0;
+}
+
+/* 1 … 8 characters at p, of which the one at `dot` is a dot, or none if that is n: their digits as
+ * a whole number. The text is pushed to the high end of the word, over zeros, the dot squeezed out.
+ * False: other characters, a dot alone, or one that ends eight. REQUIRES: 8 readable bytes */
+static inline bool line_digits_8(const uint8_t *p, unsigned n, unsigned dot, int64_t *out)
+{
+    const uint64_t zeros = 0x3030303030303030u;
+    uint64_t v;
+    memcpy(&v, p, 8);
+    if (dot < n) {
+        if (UNLIKELY(dot == 7 || n == 1)) return false;
+        uint64_t whole = (((uint64_t)1 << (dot * 8)) - 1) & v;
+        v = (v >> (dot * 8 + 8)) << (dot * 8 + 8) | whole << 8 | '0';
+    }
+    v = (v ^ zeros) << ((8 - n) * 8);
+    if (digits_beyond_9(v)) return false;
+    *out = (int64_t)digits8_value(v);
+    return true;
+}
+
+/* The same of up to 15 characters. REQUIRES: 16 readable bytes */
+static inline bool line_digits_15(const uint8_t *p, unsigned n, unsigned dot, int64_t *out)
+{
+    const unsigned __int128 zeros =
+        (unsigned __int128)0x3030303030303030u << 64 | 0x3030303030303030u;
+    unsigned __int128 v;
+    memcpy(&v, p, 16);
+    if (dot < n) {                             /* and not alone: n > 8 */
+        unsigned __int128 whole = (((unsigned __int128)1 << (dot * 8)) - 1) & v;
+        v = (v >> (dot * 8 + 8)) << (dot * 8 + 8) | whole << 8 | '0';
+    }
+    v = (v ^ zeros) << ((16 - n) * 8);
+    /* bytes in memory's order: the first digits are in the low half */
+    uint64_t high = (uint64_t)v, low = (uint64_t)(v >> 64);
+    if (digits_beyond_9(high) || digits_beyond_9(low)) return false;
+    *out = (int64_t)(digits8_value(high) * 100000000 + digits8_value(low));
+    return true;
+}
+
 /* A number of up to 15 characters in front of a newline: what most lines end with, and without a
- * branch that depends on how many digits there are. The text is pushed to the high end of 16 bytes,
- * over zeros, the dot squeezed out. NULL: another number.
+ * branch for each digit. NULL: another number.
  * REQUIRES: 17 readable bytes */
 static inline const uint8_t *line_number_short(const uint8_t *p, double *out)
 {
@@ -100,26 +143,16 @@ static inline const uint8_t *line_number_short(const uint8_t *p, double *out)
     unsigned ends = bytes16_eq(p, '\n');
     /* no newline, or nothing in front of it */
     if (!ends || ends & 1) return NULL;
-    unsigned n = (unsigned)__builtin_ctz(ends), dots = bytes16_eq(p, '.') & ((1u << n) - 1),
-             frac = 0;
-    unsigned __int128 v;
-    memcpy(&v, p, 16);
-    if (dots) {
-        unsigned dot = (unsigned)__builtin_ctz(dots);
-        unsigned __int128 whole = (((unsigned __int128)1 << (dot * 8)) - 1) & v;
-        frac = n - 1 - dot;
-        v = (v >> (dot * 8 + 8)) << (dot * 8 + 8) | whole << 8 | '0';
-        if (UNLIKELY(n < 2)) return NULL;
-    }
-    v = (v << ((16 - n) * 8)) ^
-        (((unsigned __int128)0x3030303030303030u << 64 | 0x3030303030303030u) << ((16 - n) * 8));
-    /* bytes in memory's order: the first digits are in the low half */
-    uint64_t high = (uint64_t)v, low = (uint64_t)(v >> 64);
-    if ((high | low | (high + 0x7676767676767676u) | (low + 0x7676767676767676u)) &
-        0x8080808080808080u)
+    unsigned n = (unsigned)__builtin_ctz(ends);
+    unsigned dot = (unsigned)__builtin_ctz(bytes16_eq(p, '.') | 1u << n);
+    int64_t m;
+    if (LIKELY(n <= 8)) {
+        if (!line_digits_8(p, n, dot, &m)) return NULL;
+    } else if (!line_digits_15(p, n, dot, &m)) {
         return NULL;
-    double d = (double)(int64_t)(digits8_value(high) * 100000000 + digits8_value(low));
-    if (dots) d /= tens[frac];
+    }
+    double d = (double)m;
+    if (dot < n) d /= tens[n - 1 - dot];
     *out = neg ? -d : d;
     return p + n;
 }
