@@ -159,7 +159,7 @@ errc lab_run(struct lab *l, const struct lab_opts *o, struct err *e)
     l->slice_ns = o->slice_ns ? o->slice_ns : o->quick ? QUICK_NS : FULL_NS;
     l->file_bytes = o->file_bytes ? o->file_bytes : o->quick ? QUICK_BYTES : FULL_BYTES;
     l->file_bytes -= l->file_bytes % (1 << 20);
-    l->memory_limit = o->memory_limit ? o->memory_limit : l->file_bytes / 4;
+    l->memory_limit = MAX(o->memory_limit ? o->memory_limit : l->file_bytes / 4, LAB_MEMORY_MIN);
     if (l->file_bytes < 16 << 20)
         return err_set(e, ERR_BAD_INPUT, "less than 16 MiB says nothing about reads");
     look_around(l);

@@ -34,11 +34,13 @@ struct lab_note {
     char text[LAB_NOTE_MAX];
 };
 
+/* What the process itself takes has room below it: where there is none, the kernel ends it. */
+#define LAB_MEMORY_MIN ((uint64_t)32 << 20)
 struct lab_opts {
     str dir;
     bool quick;
     uint64_t file_bytes;   /* of the file that is made; 0: by quick and the limit */
-    uint64_t memory_limit; /* 0: a quarter of the file */
+    uint64_t memory_limit; /* 0: a quarter of the file; LAB_MEMORY_MIN at the least */
     int64_t slice_ns;      /* of one figure; 0: by quick */
     const struct progress *progress;
 };

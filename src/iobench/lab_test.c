@@ -26,6 +26,7 @@ TEST(lab_measures_and_reports)
     struct lab_opts o = { .dir = str_z(test_tmpdir()),
         .quick = true,
         .file_bytes = 16 << 20,
+        .memory_limit = (uint64_t)512 << 20,   /* sanitizers keep what was freed */
         .slice_ns = 2000000,
         .progress = &p };
     struct lab l;

@@ -18,7 +18,8 @@ static const struct opt iobench_opts[] = {
     { "quick", .help = "Less than a minute: a smaller file, shorter measurements.",
         OPT_AT(struct iobench_args, quick), &opt_bool },
     { "memory-limit", "BYTES",
-        "Memory in the measurements with less of it than data; default: a quarter of the file.",
+        "Memory in the measurements with less of it than data, 32MB at the least; default: a "
+        "quarter of the file.",
         OPT_AT(struct iobench_args, memory_limit), &opt_size, .def = "0B" },
     { "file-size", "BYTES", "Of the file that is made; default: 1GB, 192MB with --quick.",
         OPT_AT(struct iobench_args, file_bytes), &opt_size, .def = "0B" },
