@@ -340,6 +340,17 @@ static errc window_ts_min(struct windows *w)
     return window_extreme(w, (struct extreme){ false, true, true });
 }
 
+/* Kernels that go through each window whole may take long over one series. Called at each window,
+ * with the samples since the last look: is the query still wanted? */
+static errc window_look(struct windows *w, size_t k, size_t *since)
+{
+    enum { LOOK_SAMPLES = 1 << 16 };
+    *since += w->hi[k] - w->lo[k];
+    if (LIKELY(*since < LOOK_SAMPLES)) return OK;
+    *since = 0;
+    return eval_check(w->ev->q);
+}
+
 /* Order statistics */
 
 static double *window_copy(struct windows *w, size_t k, double *room)
@@ -351,8 +362,10 @@ static double *window_copy(struct windows *w, size_t k, double *room)
 static errc window_quantile(struct windows *w)
 {
     double *room = arena_array(&w->ev->q->scratch, w->n, sizeof(*room));
+    size_t since = 0;
     WINDOWS_EACH(w, k) {
         double q = w->params[0][k];
+        TRY(window_look(w, k, &since));
         if (isnan(q) || q < 0 || q > 1) anno_invalid_quantile(&w->ev->q->annotations, q, w->pos);
         window_put(w, k, quantile_of(q, window_copy(w, k, room), w->hi[k] - w->lo[k]));
     }
@@ -362,7 +375,11 @@ static errc window_quantile(struct windows *w)
 static errc window_mad(struct windows *w)
 {
     double *room = arena_array(&w->ev->q->scratch, w->n, sizeof(*room));
-    WINDOWS_EACH(w, k) window_put(w, k, quantile_mad(window_copy(w, k, room), w->hi[k] - w->lo[k]));
+    size_t since = 0;
+    WINDOWS_EACH(w, k) {
+        TRY(window_look(w, k, &since));
+        window_put(w, k, quantile_mad(window_copy(w, k, room), w->hi[k] - w->lo[k]));
+    }
     return OK;
 }
 
@@ -393,14 +410,20 @@ static struct line window_regression(const struct windows *w, size_t k, int64_t 
 
 static errc window_deriv(struct windows *w)
 {
-    WINDOWS_EACH(w, k)
-    if (w->hi[k] - w->lo[k] >= 2) window_put(w, k, window_regression(w, k, w->t[w->lo[k]]).slope);
+    size_t since = 0;
+    WINDOWS_EACH(w, k) {
+        TRY(window_look(w, k, &since));
+        if (w->hi[k] - w->lo[k] < 2) continue;
+        window_put(w, k, window_regression(w, k, w->t[w->lo[k]]).slope);
+    }
     return OK;
 }
 
 static errc window_predict(struct windows *w)
 {
+    size_t since = 0;
     WINDOWS_EACH(w, k) {
+        TRY(window_look(w, k, &since));
         if (w->hi[k] - w->lo[k] < 2) continue;
         struct line l = window_regression(w, k, grid_time(&w->ev->g, k));
         window_put(w, k, l.slope * w->params[0][k] + l.intercept);
@@ -441,8 +464,10 @@ static errc factors_check(struct windows *w, double sf, double tf)
 
 static errc window_double_exponential(struct windows *w)
 {
+    size_t since = 0;
     WINDOWS_EACH(w, k) {
         double sf = w->params[0][k], tf = w->params[1][k];
+        TRY(window_look(w, k, &since));
         TRY(factors_check(w, sf, tf));
         if (w->hi[k] - w->lo[k] >= 2) window_put(w, k, window_smoothed_value(w, k, sf, tf));
     }

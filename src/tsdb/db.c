@@ -248,13 +248,13 @@ static errc tell_early(struct db *db, struct err *e)
     return OK;
 }
 
-/* For as long as it worked: half of a core is for others. */
+/* For as long as it worked: half of a core is for others, unless somebody waits for the round. */
 static bool db_rest(void *ctx, int64_t worked_ns)
 {
     struct db *db = ctx;
     int64_t until = clock_mono_ns() + worked_ns;
     mtx_lock(&db->mu);
-    while (!db->stop && cond_wait_until(&db->wake, &db->mu, until)) {}
+    while (!db->stop && !db->hurry && cond_wait_until(&db->wake, &db->mu, until)) {}
     bool go_on = !db->stop;
     mtx_unlock(&db->mu);
     return go_on;
