@@ -53,7 +53,7 @@ struct db_opts {
     struct head_keeps keeps;           /* exemplars, metadata, start times; see head/keeps.h */
     uint32_t samples_per_chunk;        /* 0: 120 */
     /* An image of the head's open chunks is written when so much was logged since the last one; 0:
-     * 32 MiB, UINT64_MAX: never. One that is there is read in any case. */
+     * see image_turn.h, UINT64_MAX: never. One that is there is read in any case. */
     uint64_t image_log_bytes;
     /* closed chunks of the head stay in memory: what that costs is measured with this */
     bool chunks_in_memory;

@@ -4,15 +4,16 @@
 #include "base/log.h"
 #include "wal/wal.h"
 
-#define LOG_BYTES (32ull << 20)
-enum { REST_FOLD = 20, WARN_EVERY_MS = 600000 };
+#define LOG_BYTES (64ull << 20)
+/* Of what samples cost on their way in, images add a tenth or so. */
+enum { LOG_FOLD = 4, REST_FOLD = 20, WARN_EVERY_MS = 600000 };
 #define AGAIN_NS (60 * 1000000000ll)
 
 void image_turn_init(struct image_turn *t, const struct image_file_of *of, uint64_t log_bytes,
     uint64_t segment_bytes)
 {
     *t = (struct image_turn){ .of = *of,
-        .log_bytes = log_bytes ? log_bytes : LOG_BYTES,
+        .log_bytes = log_bytes,
         .segment_bytes = segment_bytes ? segment_bytes : WAL_SEGMENT_BYTES };
 }
 
@@ -27,12 +28,19 @@ static uint64_t logged(const struct image_turn *t)
     return segments ? segments * t->segment_bytes + now.offset : now.offset - last->offset;
 }
 
+static bool is_due(const struct image_turn *t)
+{
+    uint64_t image = t->last.bytes;
+    if (t->log_bytes == UINT64_MAX) return false;
+    return logged(t) >=
+           (t->log_bytes ? MAX(t->log_bytes, image / 2) : MAX(LOG_BYTES, LOG_FOLD * image));
+}
+
 void image_turn_take(struct image_turn *t)
 {
     struct err e = { 0 };
     struct image_file_written done;
-    if (t->log_bytes == UINT64_MAX || logged(t) < MAX(t->log_bytes, t->last.bytes / 2)) return;
-    if (clock_mono_ns() < t->not_before_ns) return;
+    if (!is_due(t) || clock_mono_ns() < t->not_before_ns) return;
     errc rc = image_file_write(&t->of, &done, &e);
     if (rc == ERR_CANCELED) return;
     if (rc == OK) {
