@@ -18,8 +18,7 @@
  * registers.
  * Two kinds of samples come in long rows and are taken several from one load: equal step and value
  * (00: a run of zero bits, counted by one clz), and equal step with a change inside the window
- * (010: all as long as one another). Where one of these fills a word, or steps jitter too, the
- * beginnings of samples coded alike are known without reading any.
+ * (010: all as long as one another).
  *
  * No load may run past the chunk: the last XOR_TAIL_BYTES are decoded from a copy with zeros behind
  * it, and there each sample is held against the real end; before them none can reach it. The loop
@@ -128,35 +127,6 @@ __attribute__((always_inline)) static inline bool value_next(
     return true;
 }
 
-/* Samples that are all as long as one another: equal steps, or steps that change a little
- * (`jitter`), and changes inside the window. w: the bits of the first. Where each begins depends on
- * nothing that was read, so nothing waits for a load. Not one that begins at `stop` or later, nor,
- * in the tail, that ends behind it; 0: it is none of these. */
-__attribute__((always_inline)) static inline size_t row_next(struct run *io, uint64_t w,
-    bool jitter, uint64_t stop, bool tail, int64_t *t, double *v, size_t n)
-{
-    const unsigned code = jitter ? 18 : 3;
-    const uint64_t mask = jitter ? (uint64_t)3 << 62 | (uint64_t)3 << 46 : (uint64_t)7 << 61;
-    const uint64_t want = jitter ? (uint64_t)2 << 62 | (uint64_t)2 << 46 : (uint64_t)2 << 61;
-    struct run r = *io;
-    unsigned step = code + 64 - r.skip;
-    uint64_t last = r.bit + (tail ? step : 1);
-    if ((w & mask) != want || 64 - r.skip > WINDOW_BITS || last > stop) return 0;
-    const bool again = jitter && step > WINDOW_BITS;
-    size_t i = 0, most = MIN((size_t)((stop - last) / step) + 1, n);
-    do {
-        uint64_t x = again ? bits_at(r.p, r.bit + code) : w << code;
-        if (jitter) r.delta += signed_class(w >> 48, 14);
-        r.v ^= x >> r.skip << r.trail;
-        t[i] = (int64_t)(r.t += r.delta);
-        v[i++] = f64_of_bits(r.v);
-        r.bit += step;
-        w = bits_at(r.p, r.bit);
-    } while (i < most && (w & mask) == want);
-    *io = r;
-    return i;
-}
-
 /* How many samples of 010 and 64 - skip significant bits lie in `good` bits. */
 __attribute__((always_inline)) static inline size_t row_max(unsigned good, unsigned skip)
 {
@@ -170,9 +140,6 @@ __attribute__((always_inline)) static inline size_t row_max(unsigned good, unsig
 #undef ROW
     return good == WINDOW_BITS ? rows[skip] : good / (67 - skip);
 }
-
-/* As many samples of a row as fit into one load are better taken from it: if they are more. */
-enum { ROW_ONE_LOAD_EACH = 2 };
 
 /* Decodes up to n samples, all of them behind the first two of a chunk, while one begins before bit
  * `stop`; gives back how many.
@@ -189,18 +156,10 @@ __attribute__((always_inline)) static inline size_t xor_loop(
         size_t row;
         if (tail && stop - r.bit < WINDOW_BITS) good = (unsigned)(stop - r.bit);
         if (w >> 62 == 2) {
-            row = row_next(&r, w, true, stop, tail, t + i, v + i, n - i);
-            i += row;
-            if (row) continue;
             r.delta += signed_class(w >> 48, 14);
             r.bit += 16;
             if (UNLIKELY(!value_next(&r, w << 16, WINDOW_BITS - 16))) { r.bad = true; break; }
         } else if (w >> 61 == 2 && (row = row_max(good, r.skip)) > 0) {
-            size_t more = 0;
-            if (row <= ROW_ONE_LOAD_EACH)
-                more = row_next(&r, w, false, stop, tail, t + i, v + i, n - i);
-            i += more;
-            if (more) continue;
             unsigned step = 67 - r.skip;       /* equal steps, changes inside the window */
             size_t from = i, end = i + MIN(row, n - i);
             do {
