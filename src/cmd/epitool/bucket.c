@@ -5,10 +5,7 @@
 
 #include <stdlib.h>
 
-static const struct {
-    const char *name, *usage, *help;
-    int (*run)(int argc, char **argv);
-} commands[] = {
+static const struct cmd commands[] = {
     { "ls", "[--output=ids|wide|json]", "which blocks there are", bucket_ls_run },
     { "inspect", "", "what meta.json says of each block", bucket_inspect_run },
     { "verify", "[--deep] [BLOCK]…",
@@ -45,25 +42,11 @@ errc bucket_ids(const str_list *words, ulid_list *out, struct err *e)
     return OK;
 }
 
-static int help(FILE *out)
-{
-    fprintf(out, "usage: epitool bucket COMMAND --objstore.config-file=FILE ...\n\n");
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        fprintf(
-            out, "  %s %s\n        %s\n", commands[i].name, commands[i].usage, commands[i].help);
-    return out == stderr ? EXIT_USAGE : EXIT_FINE;
-}
-
 static int bucket_run(int argc, char **argv)
 {
-    if (argc < 2) return help(stderr);
-    str word = str_z(argv[1]);
-    if (str_eq(word, S("help")) || str_eq(word, S("--help")) || str_eq(word, S("-h")))
-        return help(stdout);
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        if (str_eq(word, str_z(commands[i].name))) return commands[i].run(argc - 1, argv + 1);
-    fprintf(stderr, "epitool: no command bucket %s\n", argv[1]);
-    return help(stderr);
+    static const struct cmd_group group = { "bucket", " --objstore.config-file=FILE", commands,
+        ARRAY_LEN(commands) };
+    return cmd_group_run(&group, argc, argv);
 }
 
 const struct cmd cmd_bucket = { "bucket", "COMMAND …",

@@ -35,6 +35,14 @@ void cmd_print(FILE *out, str s);                              /* words nobody w
 MUST_USE bool cmd_line(void *out, const struct opt *table, size_t n, const char *group,
     const char *about, int argc, char **argv, struct opts_run *run, int *code);
 
+/* Commands behind one word: `epitool GROUP COMMAND …`. */
+struct cmd_group {
+    const char *name, *usage; /* usage: of all of them, behind COMMAND */
+    const struct cmd *at;
+    size_t n;
+};
+int cmd_group_run(const struct cmd_group *g, int argc, char **argv);
+
 /* A whole file, relative to where the program stands. */
 MUST_USE errc cmd_read_file(const char *path, struct arena *a, str *out, struct err *e);
 

@@ -77,6 +77,30 @@ bool cmd_line(void *out, const struct opt *table, size_t n, const char *group, c
     return false;
 }
 
+static bool asks_for_help(str word)
+{
+    return str_eq(word, S("help")) || str_eq(word, S("--help")) || str_eq(word, S("-h"));
+}
+
+static int group_help(const struct cmd_group *g, FILE *out)
+{
+    fprintf(out, "usage: epitool %s COMMAND%s ...\n\n", g->name, g->usage);
+    for (size_t i = 0; i < g->n; i++)
+        fprintf(out, "  %s %s\n        %s\n", g->at[i].name, g->at[i].usage, g->at[i].help);
+    return out == stderr ? EXIT_USAGE : EXIT_FINE;
+}
+
+int cmd_group_run(const struct cmd_group *g, int argc, char **argv)
+{
+    if (argc < 2) return group_help(g, stderr);
+    str word = str_z(argv[1]);
+    if (asks_for_help(word)) return group_help(g, stdout);
+    for (size_t i = 0; i < g->n; i++)
+        if (str_eq(word, str_z(g->at[i].name))) return g->at[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "epitool: no command %s %s\n", g->name, argv[1]);
+    return group_help(g, stderr);
+}
+
 static int help(FILE *out)
 {
     fprintf(out, "usage: epitool COMMAND ...\n\n");
@@ -89,8 +113,7 @@ int main(int argc, char **argv)
 {
     if (argc < 2) return help(stderr);
     str word = str_z(argv[1]);
-    if (str_eq(word, S("help")) || str_eq(word, S("--help")) || str_eq(word, S("-h")))
-        return help(stdout);
+    if (asks_for_help(word)) return help(stdout);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         if (str_eq(word, str_z(commands[i]->name))) return commands[i]->run(argc - 1, argv + 1);
     fprintf(stderr, "epitool: no command %s\n", argv[1]);

@@ -2,29 +2,28 @@
 #include "cmd/epitool/cmd.h"
 #include "cmd/epitool/tsdb_commands.h"
 
-static const struct { const char *name, *usage, *help; int (*run)(int argc, char **argv); }
-    commands[] = {
-        { "list", "[-r] [DIR]", "the blocks of a data folder", tsdb_list_run },
-        { "analyze", "[--limit=N] [--extended] [--match=SELECTOR] [DIR [BLOCK]]",
-            "churn, cardinality and chunks of a block", tsdb_analyze_run },
-        { "dump", "[--min-time=MS] [--max-time=MS] [--match=SELECTOR]… [--format=F] [DIR]",
-            "all samples, as they are read after an opening; the folder stays untouched",
-            tsdb_dump_run },
-        { "dump-openmetrics", "[--min-time=MS] [--max-time=MS] [--match=SELECTOR]… [DIR]",
-            "the floats among them as OpenMetrics text", tsdb_dump_openmetrics_run },
-        { "create-blocks-from", "[-r] [-q] [--label=N=V]… openmetrics FILE [DIR]",
-            "blocks of the samples of a file", tsdb_create_blocks_run },
-        { "bench", "write [--out=DIR] [--metrics=N] [--scrapes=N] [FILE]",
-            "how fast samples are written here", tsdb_bench_run },
-        { "verify", "[--format=text|json] [DIR]", "checks every byte, of a live folder, too",
-            tsdb_verify_run },
-        { "repair", "[--format=text|json] [DIR]",
-            "sets aside what is damaged, keeps what survives", tsdb_repair_run },
-        { "compact", "DIR BLOCK…", "merges blocks of a folder into one", tsdb_compact_run },
-        { "backup", "[--url=URL] [--copy] DIR TARGET",
-            "a copy that opens; a second one into the same target takes only what is new",
-            tsdb_backup_run },
-    };
+static const struct cmd commands[] = {
+    { "list", "[-r] [DIR]", "the blocks of a data folder", tsdb_list_run },
+    { "analyze", "[--limit=N] [--extended] [--match=SELECTOR] [DIR [BLOCK]]",
+        "churn, cardinality and chunks of a block", tsdb_analyze_run },
+    { "dump", "[--min-time=MS] [--max-time=MS] [--match=SELECTOR]… [--format=F] [DIR]",
+        "all samples, as they are read after an opening; the folder stays untouched",
+        tsdb_dump_run },
+    { "dump-openmetrics", "[--min-time=MS] [--max-time=MS] [--match=SELECTOR]… [DIR]",
+        "the floats among them as OpenMetrics text", tsdb_dump_openmetrics_run },
+    { "create-blocks-from", "[-r] [-q] [--label=N=V]… openmetrics FILE [DIR]",
+        "blocks of the samples of a file", tsdb_create_blocks_run },
+    { "bench", "write [--out=DIR] [--metrics=N] [--scrapes=N] [FILE]",
+        "how fast samples are written here", tsdb_bench_run },
+    { "verify", "[--format=text|json] [DIR]", "checks every byte, of a live folder, too",
+        tsdb_verify_run },
+    { "repair", "[--format=text|json] [DIR]",
+        "sets aside what is damaged, keeps what survives", tsdb_repair_run },
+    { "compact", "DIR BLOCK…", "merges blocks of a folder into one", tsdb_compact_run },
+    { "backup", "[--url=URL] [--copy] DIR TARGET",
+        "a copy that opens; a second one into the same target takes only what is new",
+        tsdb_backup_run },
+};
 
 bool tsdb_line(void *out, const struct opt *table, size_t n, const char *about, int argc,
     char **argv, struct opts_run *run, int *code)
@@ -43,25 +42,10 @@ errc tsdb_folder(struct fs **out, str dir, struct err *e)
     return OK;
 }
 
-static int help(FILE *out)
-{
-    fprintf(out, "usage: epitool tsdb COMMAND ...\n\n");
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        fprintf(
-            out, "  %s %s\n        %s\n", commands[i].name, commands[i].usage, commands[i].help);
-    return out == stderr ? EXIT_USAGE : EXIT_FINE;
-}
-
 static int tsdb_run(int argc, char **argv)
 {
-    if (argc < 2) return help(stderr);
-    str word = str_z(argv[1]);
-    if (str_eq(word, S("help")) || str_eq(word, S("--help")) || str_eq(word, S("-h")))
-        return help(stdout);
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        if (str_eq(word, str_z(commands[i].name))) return commands[i].run(argc - 1, argv + 1);
-    fprintf(stderr, "epitool: no command tsdb %s\n", argv[1]);
-    return help(stderr);
+    static const struct cmd_group group = { "tsdb", "", commands, ARRAY_LEN(commands) };
+    return cmd_group_run(&group, argc, argv);
 }
 
 const struct cmd cmd_tsdb = { "tsdb", "COMMAND …",
