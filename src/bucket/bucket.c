@@ -42,6 +42,16 @@ void bucket_close(struct bucket *b)
     b->ops->free(b);
 }
 
+errc bucket_body_part(
+    const struct bucket_body *body, uint64_t off, size_t n, struct buf *part, struct err *e)
+{
+    buf_reset(part);
+    if (!n) return OK;
+    TRY(body->read(body->ctx, buf_room(part, n), n, off, e));
+    buf_commit(part, n);
+    return OK;
+}
+
 void bucket_stop(struct bucket *b)
 {
     if (b->ops->stop) b->ops->stop(b);

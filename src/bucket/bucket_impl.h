@@ -41,4 +41,16 @@ struct bucket {
     size_t piece_bytes;
 };
 
+/* n bytes of the body at off, in `part` alone. */
+MUST_USE errc bucket_body_part(
+    const struct bucket_body *body, uint64_t off, size_t n, struct buf *part, struct err *e);
+
+/* The end of a kind's making: hands b out, or frees it as far as it came. */
+static inline errc bucket_made(struct bucket **out, struct bucket *b, errc rc)
+{
+    if (rc == OK) *out = b;
+    else bucket_close(b);
+    return rc;
+}
+
 #endif

@@ -214,16 +214,6 @@ static errc stored_judge(void *ctx, struct reply *r, bool *again, struct err *e)
     return at.size_bytes == *size ? OK : answer_bad(again, e, "it stored another length");
 }
 
-static errc body_read(
-    const struct bucket_body *body, uint64_t off, size_t n, struct buf *part, struct err *e)
-{
-    buf_reset(part);
-    if (!n) return OK;
-    TRY(body->read(body->ctx, buf_room(part, n), n, off, e));
-    buf_commit(part, n);
-    return OK;
-}
-
 static errc put_whole(struct gcs *g, str name, const struct bucket_body *body, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
@@ -231,7 +221,7 @@ static errc put_whole(struct gcs *g, str name, const struct bucket_body *body, s
     struct call_fields f = { 0 };
     uint64_t size = body->size_bytes;
     f.at[f.n++] = (struct http_field){ S("Content-Type"), S("application/octet-stream") };
-    TRY(body_read(body, 0, (size_t)size, &all, e));
+    TRY(bucket_body_part(body, 0, (size_t)size, &all, e));
     struct gcs_ask q = { .g = g,
         .method = S("POST"),
         .url = upload_url(g, name, "media", &a),
@@ -278,7 +268,7 @@ static errc chunk_put(struct resumable *u, const struct bucket_body *body, uint6
     SCOPED(arena_fini) struct arena a = { 0 };
     struct call_fields f = { 0 };
     size_t n = (size_t)MIN(u->g->chunk_bytes, u->size - off);
-    TRY(body_read(body, off, n, part, e));
+    TRY(bucket_body_part(body, off, n, part, e));
     u->end = off + n;
     f.at[f.n++] = (struct http_field){ S("Content-Range"),
         arena_fmt(&a, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, off, u->end - 1, u->size) };
@@ -359,12 +349,5 @@ errc bucket_gcs_new(struct bucket **out, const struct bucket_config *c, struct e
         .free = gcs_free };
     struct gcs *g = NEW(struct gcs);
     g->base.ops = &ops;
-    errc rc = gcs_fill(g, c, e);
-    if (rc == OK) {
-        *out = &g->base;
-    } else {
-        mem_free((void *)g->base.name.p);
-        gcs_free(&g->base);
-    }
-    return rc;
+    return bucket_made(out, &g->base, gcs_fill(g, c, e));
 }

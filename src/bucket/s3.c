@@ -366,12 +366,5 @@ errc bucket_s3_new(struct bucket **out, const struct bucket_config *c, struct er
     struct s3 *s = NEW(struct s3);
     s->base.ops = &ops;
     mtx_init(&s->mu, LOCK_LEAF);
-    errc rc = s3_fill(s, c, e);
-    if (rc == OK) {
-        *out = &s->base;
-    } else {
-        mem_free((void *)s->base.name.p);
-        s3_free(&s->base);
-    }
-    return rc;
+    return bucket_made(out, &s->base, s3_fill(s, c, e));
 }

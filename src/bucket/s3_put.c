@@ -34,23 +34,12 @@ static struct call_fields object_fields(const struct s3 *s)
     return f;
 }
 
-/* n bytes of the body, in `part`. */
-static errc part_read(
-    const struct bucket_body *body, uint64_t off, size_t n, struct buf *part, struct err *e)
-{
-    buf_reset(part);
-    if (!n) return OK;
-    TRY(body->read(body->ctx, buf_room(part, n), n, off, e));
-    buf_commit(part, n);
-    return OK;
-}
-
 static errc put_whole(struct s3 *s, str name, const struct bucket_body *body, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     SCOPED(buf_fini) struct buf all = { 0 };
     struct call_fields f = object_fields(s);
-    TRY(part_read(body, 0, (size_t)body->size_bytes, &all, e));
+    TRY(bucket_body_part(body, 0, (size_t)body->size_bytes, &all, e));
     body_fields(s, &f, buf_view(&all), &a);
     struct s3_ask q = {
         .s = s, .method = S("PUT"), .name = name, .body = buf_view(&all), .fields = &f
@@ -115,7 +104,7 @@ static errc upload_part(
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct call_fields f = u->s->on_all;
-    TRY(part_read(body, off, (size_t)MIN(u->part_bytes, body->size_bytes - off), part, e));
+    TRY(bucket_body_part(body, off, (size_t)MIN(u->part_bytes, body->size_bytes - off), part, e));
     body_fields(u->s, &f, buf_view(part), &a);
     struct s3_ask q = { .s = u->s,
         .method = S("PUT"),

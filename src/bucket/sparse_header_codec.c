@@ -17,19 +17,27 @@ void sparse_header_fini(struct sparse_header *s)
 
 /* ---- reading */
 
+/* What stands in one field: v, or bytes. */
+struct field {
+    unsigned number, wire;
+    uint64_t v;
+    str bytes;
+};
+static bool field_is(const struct field *f, unsigned number, unsigned wire)
+{
+    return f->number == number && f->wire == wire;
+}
+
 /* The next field of a message; false: its end, or c->bad. */
-static bool field_next(cursor *c, unsigned *number, unsigned *wire, uint64_t *v, str *bytes)
+static bool field_next(cursor *c, struct field *f)
 {
     if (!cur_left(c)) return false;
     uint64_t tag = cur_uvarint(c);
-    *number = (unsigned)(tag >> 3);
-    *wire = (unsigned)(tag & 7);
-    *v = 0;
-    *bytes = STR_EMPTY;
-    if (*wire == WIRE_VARINT) *v = cur_uvarint(c);
-    else if (*wire == WIRE_BYTES) *bytes = cur_lenstr(c);
-    else if (*wire == WIRE_64) *v = cur_le64(c);
-    else if (*wire == WIRE_32) *v = cur_le32(c);
+    *f = (struct field){ .number = (unsigned)(tag >> 3), .wire = (unsigned)(tag & 7) };
+    if (f->wire == WIRE_VARINT) f->v = cur_uvarint(c);
+    else if (f->wire == WIRE_BYTES) f->bytes = cur_lenstr(c);
+    else if (f->wire == WIRE_64) f->v = cur_le64(c);
+    else if (f->wire == WIRE_32) f->v = cur_le32(c);
     else cur_fail(c);
     if (tag >> 3 == 0 || tag >> 32) cur_fail(c);
     return cur_ok(c);
@@ -48,15 +56,14 @@ static bool place_push(struct sparse_header *s, bool symbol, uint64_t v)
 static bool symbols_read(struct sparse_header *s, str message)
 {
     cursor c = cur_of(message);
-    unsigned number, wire;
-    uint64_t v;
-    str bytes;
+    struct field f;
     bool good = true;
-    while (good && field_next(&c, &number, &wire, &v, &bytes)) {
-        if (number == 2 && wire == WIRE_VARINT) s->n_symbols = v;
-        if (number == 1 && wire == WIRE_VARINT) good = place_push(s, true, v);
-        cursor packed = cur_of(bytes);
-        while (number == 1 && wire == WIRE_BYTES && good && cur_left(&packed))
+    while (good && field_next(&c, &f)) {
+        if (field_is(&f, 2, WIRE_VARINT)) s->n_symbols = f.v;
+        if (field_is(&f, 1, WIRE_VARINT)) good = place_push(s, true, f.v);
+        if (!field_is(&f, 1, WIRE_BYTES)) continue;
+        cursor packed = cur_of(f.bytes);
+        while (good && cur_left(&packed))
             good = place_push(s, true, cur_uvarint(&packed)) && cur_ok(&packed);
     }
     return good && cur_ok(&c);
@@ -66,17 +73,14 @@ static bool symbols_read(struct sparse_header *s, str message)
 static bool offsets_read(struct sparse_header *s, str message)
 {
     cursor c = cur_of(message);
-    unsigned number, wire;
-    uint64_t v;
-    str bytes;
+    struct field f;
     bool good = true;
-    while (good && field_next(&c, &number, &wire, &v, &bytes)) {
-        if (number != 1 || wire != WIRE_BYTES) continue;
-        cursor one = cur_of(bytes);
-        str value;
+    while (good && field_next(&c, &f)) {
+        if (!field_is(&f, 1, WIRE_BYTES)) continue;
+        cursor one = cur_of(f.bytes);
         uint64_t place = 0;
-        while (field_next(&one, &number, &wire, &v, &value))
-            if (number == 2 && wire == WIRE_VARINT) place = v;
+        while (field_next(&one, &f))
+            if (field_is(&f, 2, WIRE_VARINT)) place = f.v;
         good = cur_ok(&one) && place_push(s, false, place);
     }
     return good && cur_ok(&c);
@@ -85,12 +89,11 @@ static bool offsets_read(struct sparse_header *s, str message)
 static bool name_read(struct sparse_header *s, str entry, struct arena *a)
 {
     cursor c = cur_of(entry);
-    unsigned number, wire;
-    uint64_t v;
-    str bytes, name = STR_EMPTY, offsets = STR_EMPTY;
-    while (field_next(&c, &number, &wire, &v, &bytes)) {
-        if (number == 1 && wire == WIRE_BYTES) name = bytes;
-        if (number == 2 && wire == WIRE_BYTES) offsets = bytes;
+    struct field f;
+    str name = STR_EMPTY, offsets = STR_EMPTY;
+    while (field_next(&c, &f)) {
+        if (field_is(&f, 1, WIRE_BYTES)) name = f.bytes;
+        if (field_is(&f, 2, WIRE_BYTES)) offsets = f.bytes;
     }
     struct sparse_name n = { .first = (uint32_t)s->places.n };
     if (!cur_ok(&c) || !offsets_read(s, offsets)) return false;
@@ -103,13 +106,11 @@ static bool name_read(struct sparse_header *s, str entry, struct arena *a)
 static bool table_read(struct sparse_header *s, str message, struct arena *a)
 {
     cursor c = cur_of(message);
-    unsigned number, wire;
-    uint64_t v;
-    str bytes;
+    struct field f;
     bool good = true;
-    while (good && field_next(&c, &number, &wire, &v, &bytes)) {
-        if (number == 1 && wire == WIRE_BYTES) good = name_read(s, bytes, a);
-        if (number == 2 && wire == WIRE_VARINT) s->sampling = (int64_t)v;
+    while (good && field_next(&c, &f)) {
+        if (field_is(&f, 1, WIRE_BYTES)) good = name_read(s, f.bytes, a);
+        if (field_is(&f, 2, WIRE_VARINT)) s->sampling = (int64_t)f.v;
     }
     return good && cur_ok(&c);
 }
@@ -146,13 +147,11 @@ static bool names_tidy(struct sparse_header *s)
 static bool sparse_read(struct sparse_header *s, str message, struct arena *a)
 {
     cursor c = cur_of(message);
-    unsigned number, wire;
-    uint64_t v;
-    str bytes;
+    struct field f;
     bool good = true;
-    while (good && field_next(&c, &number, &wire, &v, &bytes)) {
-        if (number == 1 && wire == WIRE_BYTES) good = symbols_read(s, bytes);
-        if (number == 2 && wire == WIRE_BYTES) good = table_read(s, bytes, a);
+    while (good && field_next(&c, &f)) {
+        if (field_is(&f, 1, WIRE_BYTES)) good = symbols_read(s, f.bytes);
+        if (field_is(&f, 2, WIRE_BYTES)) good = table_read(s, f.bytes, a);
     }
     uint64_t want = (s->n_symbols + SPARSE_SYMBOL_STEP - 1) / SPARSE_SYMBOL_STEP;
     return good && cur_ok(&c) && s->n_symbols <= UINT32_MAX && s->symbols.n == want &&
