@@ -49,17 +49,14 @@ static void slot_seen(struct head *h, struct slot *s, uint64_t low)
 static void head_trim(struct head *h, int64_t mint, struct trimmed *t)
 {
     uint64_t low = isolation_low(&h->isolation);
-    snum last = atomic_load_explicit(&h->series.last_num, memory_order_acquire);
-    for (snum n = 1; n <= last; n++) {
-        uint32_t i = series_slot_of(&h->series, n);
-        if (!i) continue;
-        struct slot *s = store_slot(&h->store, i);
+    for (struct series_walk w = series_walk_of(&h->series); series_walk_next(&h->series, &w);) {
+        struct slot *s = store_slot(&h->store, w.slot);
         slot_lock(s);
         int64_t from = slot_trim(&h->store, s, mint, t);
         slot_seen(h, s, low);
         if (from == INT64_MAX && !(slot_flags(s) & SLOT_OOO)) {
             slot_flag(s, SLOT_DYING, 0);
-            runs_push(&t->empty, n, n + 1);
+            runs_push(&t->empty, w.n, w.n + 1);
         }
         t->mint = MIN(t->mint, from);
         slot_unlock(s);
@@ -130,17 +127,14 @@ static bool slot_ended(const struct slot *s)
 
 void head_ended_find(struct head *h, head_ended *out)
 {
-    snum last = atomic_load_explicit(&h->series.last_num, memory_order_acquire);
-    for (snum n = 1; n <= last; n++) {
-        uint32_t i = series_slot_of(&h->series, n);
-        if (!i) continue;
-        struct slot *s = store_slot(&h->store, i);
+    for (struct series_walk w = series_walk_of(&h->series); series_walk_next(&h->series, &w);) {
+        struct slot *s = store_slot(&h->store, w.slot);
         slot_lock(s);
         bool ended = slot_ended(s) && slot_mint(&h->store, s) != INT64_MAX;
         int64_t t = slot_last_t(s);
         slot_unlock(s);
         if (!ended) continue;
-        vec_push(&out->nums, n);
+        vec_push(&out->nums, w.n);
         vec_push(&out->last, t);
     }
 }
@@ -197,15 +191,12 @@ uint64_t head_ended_count(const struct head *h)
 uint32_t head_first_disk_file(const struct head *h)
 {
     uint32_t first = 0;
-    snum last = atomic_load_explicit(&h->series.last_num, memory_order_acquire);
-    for (snum n = 1; n <= last; n++) {
-        uint32_t i = series_slot_of(&h->series, n);
-        if (!i) continue;
-        struct slot *s = store_slot(&h->store, i);
+    for (struct series_walk w = series_walk_of(&h->series); series_walk_next(&h->series, &w);) {
+        struct slot *s = store_slot(&h->store, w.slot);
         slot_lock(s);
         uint32_t file =
             s->n_closed ? (uint32_t)(store_get_closed(&h->store, s, 0).disk_ref >> 32) : 0;
-        const struct ooo *o = ooo_of(&h->ooo, s, i);
+        const struct ooo *o = ooo_of(&h->ooo, s, w.slot);
         uint32_t late = o && o->closed.n ? chunk_ref_file(o->closed.at[0].disk_ref) : 0;
         slot_unlock(s);
         if (file && (!first || file < first)) first = file;
@@ -226,11 +217,8 @@ void head_live_refs(struct head *h, head_refs *out)
     bool sorted = true;
     out->n = 0;
     reclaim_enter(&h->reclaim, &me);
-    snum last = atomic_load_explicit(&h->series.last_num, memory_order_acquire);
-    for (snum n = 1; n <= last; n++) {
-        uint32_t i = series_slot_of(&h->series, n);
-        if (!i) continue;
-        sref ref = store_cold(&h->store, i)->ref;
+    for (struct series_walk w = series_walk_of(&h->series); series_walk_next(&h->series, &w);) {
+        sref ref = store_cold(&h->store, w.slot)->ref;
         sorted = sorted && (!out->n || out->at[out->n - 1] < ref);
         vec_push(out, ref);
     }

@@ -94,12 +94,11 @@ static errc take_chunk(
 static errc write_series(struct writing *w, bool index, struct err *e)
 {
     struct head *h = w->h;
-    snum last = atomic_load_explicit(&h->series.last_num, memory_order_acquire);
-    for (snum n = 1; n <= last; n++) {
+    for (struct series_walk at = series_walk_of(&h->series); series_walk_next(&h->series, &at);) {
         struct snapshot_series s = { 0 };
-        uint32_t slot = series_slot_of(&h->series, n);
+        uint32_t slot = at.slot;
         arena_reset(&w->labels, (struct arena_mark){ 0 });
-        if (!slot || !series_labels(&h->series, n, slot, &w->labels, &s.labels)) continue;
+        if (!series_labels(&h->series, at.n, slot, &w->labels, &s.labels)) continue;
         s.ref = store_cold(&h->store, slot)->ref;
         TRY(take_chunk(w, slot, &s, e));
         snapshot_series_encode(wal_batch_room(w->batch), &s);

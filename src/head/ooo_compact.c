@@ -12,11 +12,10 @@ ACCOUNT(compact_account, "ooo_compaction")
 /* Times and newest reference of all closed late chunks. REQUIRES: the baton: no chunk comes. */
 static void span_of(struct head *h, struct ooo_span *out)
 {
-    snum last = atomic_load_explicit(&h->series.last_num, memory_order_acquire);
-    for (snum n = 1; n <= last; n++) {
-        uint32_t i = series_slot_of(&h->series, n);
-        if (!i || !(slot_flags(store_slot(&h->store, i)) & SLOT_OOO)) continue;
+    for (struct series_walk w = series_walk_of(&h->series); series_walk_next(&h->series, &w);) {
+        uint32_t i = w.slot;
         struct slot *s = store_slot(&h->store, i);
+        if (!(slot_flags(s) & SLOT_OOO)) continue;
         slot_lock(s);
         const struct ooo *o = ooo_of(&h->ooo, s, i);
         for (size_t k = 0; o && k < o->closed.n; k++) {
@@ -57,11 +56,10 @@ static uint64_t drop_closed(struct head *h, uint64_t last_ref)
 {
     int64_t mint = INT64_MAX, maxt = INT64_MIN;
     uint64_t gone = 0;
-    snum last = atomic_load_explicit(&h->series.last_num, memory_order_acquire);
-    for (snum n = 1; n <= last; n++) {
-        uint32_t i = series_slot_of(&h->series, n);
-        if (!i || !(slot_flags(store_slot(&h->store, i)) & SLOT_OOO)) continue;
+    for (struct series_walk w = series_walk_of(&h->series); series_walk_next(&h->series, &w);) {
+        uint32_t i = w.slot;
         struct slot *s = store_slot(&h->store, i);
+        if (!(slot_flags(s) & SLOT_OOO)) continue;
         slot_lock(s);
         struct ooo *o = ooo_of(&h->ooo, s, i);
         if (o) {

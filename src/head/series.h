@@ -82,6 +82,22 @@ static inline uint32_t series_slot_of(const struct series_index *x, snum n)
     return page ? atomic_load_explicit(&page[n & ((1u << NUM_PAGE_BITS) - 1)], memory_order_acquire)
                 : 0;
 }
+/* All series that there are, by their numbers: `for (struct series_walk w = series_walk_of(x);
+ * series_walk_next(x, &w);)`. Those that come meanwhile are not met. */
+struct series_walk {
+    snum n, last;
+    uint32_t slot;
+};
+static inline struct series_walk series_walk_of(const struct series_index *x)
+{
+    return (struct series_walk){ .last = atomic_load_explicit(&x->last_num, memory_order_acquire) };
+}
+static inline bool series_walk_next(const struct series_index *x, struct series_walk *w)
+{
+    while (w->n < w->last)
+        if ((w->slot = series_slot_of(x, ++w->n))) return true;
+    return false;
+}
 /* It is asked for soon. */
 static inline void series_slot_ahead(const struct series_index *x, snum n)
 {
