@@ -9,21 +9,8 @@ struct early { unsigned samples, begun, ended; struct queryable *q; };
 
 static unsigned samples_of(struct queryable *all)
 {
-    SCOPED(querier_freep) struct querier *q = NULL;
-    SCOPED(series_set_freep) struct series_set *set = NULL;
-    SCOPED(sample_iter_freep) struct sample_iter *it = NULL;
     struct matcher m = { .type = MATCH_EQ, .name = METRIC_NAME, .value = S("m") };
-    unsigned n = 0;
-    EXPECT_OK(all->ops->querier(all, INT64_MIN, INT64_MAX, &q, NULL));
-    EXPECT_OK(q->ops->select(q, (struct matchers){ &m, 1 }, NULL, &set, NULL));
-    for (;;) {
-        struct series *s = NULL;
-        EXPECT_OK(set->ops->next(set, &s, NULL));
-        if (!s) return n;
-        EXPECT_OK(s->ops->iterate(s, &it, NULL));
-        for (struct sample_batch b = { .n = 1 }; b.n; n += (unsigned)b.n)
-            EXPECT_OK(sample_iter_fill(it, &b, NULL));
-    }
+    return count_in(all, m, INT64_MIN, INT64_MAX);
 }
 
 static void told(void *ctx, struct queryable *q)

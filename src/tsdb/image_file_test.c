@@ -13,19 +13,20 @@
 
 static struct db *open_seen(struct fs *fs, struct db_opened *what)
 {
-    struct db *db = NULL;
-    struct db_opts o = { .fs = fs,
-        .backend = IO_BUFFERED,
-        .no_thread = true,
-        .samples_per_chunk = 20,
-        .wal_segment_bytes = 32768,
-        .image_log_bytes = 1 };
-    struct err e = { 0 };
-    EXPECT_OK_E(db_open(&db, &o, what, &e), &e);
-    return db;
+    return open_small(&(struct db_opts){ .fs = fs, .image_log_bytes = 1 }, what);
 }
 
 static struct db *open_with(struct fs *fs) { return open_seen(fs, NULL); }
+
+/* The seed is named by the next failure. */
+static struct fs *seeded_disk(uint64_t seed)
+{
+    char name[32];
+    seed += test_seed();
+    snprintf(name, sizeof(name), "SEED=%" PRIu64, seed);
+    test_case(name);
+    return fs_sim_new(seed);
+}
 
 /* A crash behind an image: rounds 0 … 50, of which it has what the first 40 left open. */
 static struct fs *crashed(uint64_t seed)
@@ -190,10 +191,7 @@ TEST(image_is_behind_the_log)
 {
     hush(true);
     for (uint64_t seed = 0; seed < 20; seed++) {
-        char name[32];
-        snprintf(name, sizeof(name), "SEED=%" PRIu64, test_seed() + seed);
-        test_case(name);
-        struct fs *fs = fs_sim_new(test_seed() + seed);
+        struct fs *fs = seeded_disk(seed);
         struct wal *w = NULL;
         struct head *h = NULL;
         struct wal_opts wo = {
@@ -230,10 +228,7 @@ TEST(power_cuts_after_head_image)
 {
     hush(true);
     for (uint64_t seed = 0; seed < 20; seed++) {
-        char name[32];
-        snprintf(name, sizeof(name), "SEED=%" PRIu64, test_seed() + seed);
-        test_case(name);
-        struct fs *fs = fs_sim_new(test_seed() + seed);
+        struct fs *fs = seeded_disk(seed);
         struct db *db = open_with(fs);
         struct db_opened what = { 0 };
         fill(db, 0, 50);

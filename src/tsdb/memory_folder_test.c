@@ -6,16 +6,7 @@
 
 static struct db *open_seen(struct fs *fs, struct db_opened *what)
 {
-    struct db *db = NULL;
-    struct db_opts o = { .fs = fs,
-        .backend = IO_BUFFERED,
-        .no_thread = true,
-        .samples_per_chunk = 20,
-        .wal_segment_bytes = 32768,
-        .memory_snapshot = true };
-    struct err e = { 0 };
-    EXPECT_OK_E(db_open(&db, &o, what, &e), &e);
-    return db;
+    return open_small(&(struct db_opts){ .fs = fs, .memory_snapshot = true }, what);
 }
 
 static struct db *open_with(struct fs *fs) { return open_seen(fs, NULL); }
@@ -164,23 +155,37 @@ TEST(memory_folder_broken)
     hush(false);
 }
 
+/* A disk on which a head of 50 rounds ended; *name: of what it wrote. */
+static struct fs *ended(struct arena *a, str *name)
+{
+    struct fs *fs = fs_sim_new(1);
+    struct db *db = open_with(fs);
+    fill(db, 0, 50);
+    close_db(db);
+    EXPECT_EQ(folders(fs, a, name), 1);
+    return fs;
+}
+
+/* The next start has all samples and the snapshot went. Ends the disk. */
+static void all_without(struct fs *fs, struct arena *a)
+{
+    str name = STR_EMPTY;
+    struct db *db = open_with(fs);
+    EXPECT_EQ(count(db, -1, 0, ROUNDS), 50 * SERIES);
+    EXPECT_EQ(folders(fs, a, &name), 0);
+    close_db(db);
+    fs_free(fs);
+}
+
 /* Without its only segment it has no series, and is not taken for one of an empty head. */
 TEST(memory_folder_cut_short)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
-    struct fs *fs = fs_sim_new(1);
     str name = STR_EMPTY;
     hush(true);
-    struct db *db = open_with(fs);
-    fill(db, 0, 50);
-    close_db(db);
-    EXPECT_EQ(folders(fs, &a, &name), 1);
+    struct fs *fs = ended(&a, &name);
     EXPECT_OK(fs_unlink(fs, path_join(&a, name, S("00000000")), NULL));
-    db = open_with(fs);
-    EXPECT_EQ(count(db, -1, 0, ROUNDS), 50 * SERIES);
-    EXPECT_EQ(folders(fs, &a, &name), 0);
-    close_db(db);
-    fs_free(fs);
+    all_without(fs, &a);
     hush(false);
 }
 
@@ -215,19 +220,11 @@ TEST(memory_folder_beside_damaged_chunks)
 TEST(memory_folder_ahead_of_the_log)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
-    struct fs *fs = fs_sim_new(1);
     str name = STR_EMPTY;
     hush(true);
-    struct db *db = open_with(fs);
-    fill(db, 0, 50);
-    close_db(db);
-    EXPECT_EQ(folders(fs, &a, &name), 1);
+    struct fs *fs = ended(&a, &name);
     EXPECT_OK(fs_rename(fs, name, S("chunk_snapshot.000999.0000000000"), NULL));
-    db = open_with(fs);
-    EXPECT_EQ(count(db, -1, 0, ROUNDS), 50 * SERIES);
-    EXPECT_EQ(folders(fs, &a, &name), 0);
-    close_db(db);
-    fs_free(fs);
+    all_without(fs, &a);
     hush(false);
 }
 

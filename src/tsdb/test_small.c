@@ -11,19 +11,25 @@ static void log_nothing(void *ctx, enum log_level level, str line)
     (void)ctx, (void)level, (void)line;
 }
 
-struct db *open_db(struct fs *fs, int64_t fsync_interval_ms)
+struct db *open_small(const struct db_opts *of, struct db_opened *what)
 {
     struct db *db = NULL;
     struct err e = { 0 };
-    struct db_opts o = { .fs = fs,
-        .backend = IO_BUFFERED,
-        .no_thread = true,
-        .wal_compress = COMPRESS_NONE,
-        .wal_segment_bytes = 32768,
-        .samples_per_chunk = 20,
-        .fsync_interval_ms = fsync_interval_ms };
-    EXPECT_OK_E(db_open(&db, &o, NULL, &e), &e);
+    struct db_opts o = *of;
+    o.backend = IO_BUFFERED;
+    o.no_thread = true;
+    o.wal_segment_bytes = 32768;
+    o.samples_per_chunk = 20;
+    EXPECT_OK_E(db_open(&db, &o, what, &e), &e);
     return db;
+}
+
+struct db *open_db(struct fs *fs, int64_t fsync_interval_ms)
+{
+    return open_small(&(struct db_opts){ .fs = fs,
+                          .wal_compress = COMPRESS_NONE,
+                          .fsync_interval_ms = fsync_interval_ms },
+        NULL);
 }
 
 void close_db(struct db *db)
@@ -51,17 +57,11 @@ void fill(struct db *db, int from, int to)
     }
 }
 
-unsigned count(struct db *db, int id, int from, int to)
+unsigned count_in(struct queryable *all, struct matcher m, int64_t mint, int64_t maxt)
 {
     SCOPED(querier_freep) struct querier *q = NULL;
     SCOPED(series_set_freep) struct series_set *set = NULL;
     SCOPED(sample_iter_freep) struct sample_iter *it = NULL;
-    char text[16];
-    int len = snprintf(text, sizeof(text), "%d", id);
-    struct matcher m = { .type = id < 0 ? MATCH_NE : MATCH_EQ, .name = S("id"),
-        .value = str_of(text, (size_t)len) };
-    int64_t mint = T0 + (int64_t)from * STEP_MS, maxt = T0 + (int64_t)to * STEP_MS;
-    struct queryable *all = db_queryable(db);
     unsigned n = 0;
     EXPECT_OK(all->ops->querier(all, mint, maxt, &q, NULL));
     EXPECT_OK(q->ops->select(q, (struct matchers){ &m, 1 }, NULL, &set, NULL));
@@ -73,6 +73,15 @@ unsigned count(struct db *db, int id, int from, int to)
         for (struct sample_batch b = { .n = 1 }; b.n; n += (unsigned)b.n)
             EXPECT_OK(sample_iter_fill(it, &b, NULL));
     }
+}
+
+unsigned count(struct db *db, int id, int from, int to)
+{
+    char text[16];
+    int len = snprintf(text, sizeof(text), "%d", id);
+    struct matcher m = { .type = id < 0 ? MATCH_NE : MATCH_EQ, .name = S("id"),
+        .value = str_of(text, (size_t)len) };
+    return count_in(db_queryable(db), m, T0 + (int64_t)from * STEP_MS, T0 + (int64_t)to * STEP_MS);
 }
 
 errc delete_of(struct db *db, unsigned id, int from, int to)

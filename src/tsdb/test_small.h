@@ -16,11 +16,15 @@
 enum { SERIES = 6, STEP_MS = 60000, ROUNDS = 300 };            /* five hours: a block and a head */
 #define T0 1700006400000ll
 
+/* with small chunks and segments and no thread, else as said; what: may be NULL */
+struct db *open_small(const struct db_opts *o, struct db_opened *what);
 struct db *open_db(struct fs *fs, int64_t fsync_interval_ms);
 void close_db(struct db *db);
 void fill(struct db *db, int from, int to);
 /* samples of series id, or of all (-1), in [from, to] rounds */
 unsigned count(struct db *db, int id, int from, int to);
+/* of the series that m accepts */
+unsigned count_in(struct queryable *all, struct matcher m, int64_t mint, int64_t maxt);
 errc delete_of(struct db *db, unsigned id, int from, int to);
 /* the folder of a snapshot on a disk of its own, opened */
 struct db *open_snapshot(struct fs *fs, str name, struct fs **copy);
