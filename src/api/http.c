@@ -7,6 +7,9 @@
  *   last call  ──> in place: run the handler, queue the answer
  *              └─> else: suspend the connection, submit to the pool ──> handler ──> resume ──>
  *              called again: queue the answer
+ *
+ * An answer that is made while it is sent goes the same way for each of its parts: when the library
+ * asks for bytes and none are left, the connection is suspended and the next part made on the pool.
  */
 #include "api/http.h"
 
@@ -40,7 +43,7 @@ COUNTER_VEC(m_closed, "net_conntrack_listener_conn_closed_total",
     "Total number of connections closed that were made to the listener of a given name.",
     "listener_name")
 
-enum { LAST_ANSWERS_MS = 1000 };
+enum { LAST_ANSWERS_MS = 1000, STREAM_BLOCK_BYTES = 64 << 10 };
 
 struct http_server {
     struct http_opts o;
@@ -72,6 +75,11 @@ struct conn {
     /* written by the handler's thread before the resume, read after it */
     enum conn_state state;
     int64_t start_ns;
+    /* of a stream: sent of this part and of those before; it was the last part */
+    size_t at;
+    uint64_t sent;
+    bool streams, last;
+    bool cut;                              /* the pool is full: the connection is closed */
 };
 
 void http_resp_header(struct http_resp *w, str name, str value)
@@ -457,8 +465,15 @@ static void conn_begin(struct conn *c, struct MHD_Connection *mhd, str method, s
         c->route && c->route->max_body_bytes ? c->route->max_body_bytes : HTTP_FORM_MAX);
 }
 
+static void stream_free(struct conn *c)
+{
+    if (c->resp.stream) c->resp.stream->ops->free(c->resp.stream);
+    c->resp.stream = NULL;
+}
+
 static void conn_free(struct conn *c)
 {
+    stream_free(c);
     vec_fini(&c->req.path_params);
     vec_fini(&c->resp.headers);
     buf_fini(&c->resp.body);
@@ -510,14 +525,27 @@ static void conn_count(const struct conn *c)
     metric_add_to(METRIC_WITH(&m_requests, str_z(code), handler), 1);
     metric_observe_in(
         METRIC_WITH(&m_duration, handler), (double)(clock_mono_ns() - c->start_ns) / 1e9);
-    metric_observe_in(METRIC_WITH(&m_size, handler), (double)c->resp.body.n);
+    metric_observe_in(
+        METRIC_WITH(&m_size, handler), (double)(c->streams ? c->sent : c->resp.body.n));
+}
+
+static ssize_t on_part(void *cls, uint64_t pos, char *to, size_t max);
+
+static struct MHD_Response *response_of(struct conn *c)
+{
+    c->streams = c->resp.stream != NULL;
+    assert(!c->streams || c->req.method != HTTP_HEAD);
+    if (c->streams)
+        return MHD_create_response_from_callback(
+            MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES, on_part, c, NULL);
+    conn_count(c);
+    return MHD_create_response_from_buffer(
+        c->resp.body.n, c->resp.body.p, MHD_RESPMEM_PERSISTENT);
 }
 
 static enum MHD_Result conn_answer(struct conn *c)
 {
-    conn_count(c);
-    struct MHD_Response *r =
-        MHD_create_response_from_buffer(c->resp.body.n, c->resp.body.p, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *r = response_of(c);
     if (!r) return MHD_NO;
     /* before Vary: Origin */
     if (c->resp.compress && c->resp.vary) MHD_add_response_header(r, "Vary", "Accept-Encoding");
@@ -573,16 +601,22 @@ static enum http_guard conn_guard(struct conn *c, bool may_wait)
     return o->guard ? o->guard(o->guard_ctx, &c->req, &c->resp, may_wait) : HTTP_PASS;
 }
 
-static void conn_job(void *arg)
+/* Of a job, its last: the connection is another thread's from here on. */
+static void conn_resume(struct conn *c)
 {
-    struct conn *c = arg;
     struct http_server *s = c->server;
-    c->refused = c->guard_waits && conn_guard(c, true) != HTTP_PASS;
-    conn_handle(c);
-    hangup_unwatch(s->hangup, conn_fd(c));
     c->state = CONN_DONE;
     MHD_resume_connection(c->mhd);
     server_left(s);
+}
+
+static void conn_job(void *arg)
+{
+    struct conn *c = arg;
+    c->refused = c->guard_waits && conn_guard(c, true) != HTTP_PASS;
+    conn_handle(c);
+    hangup_unwatch(c->server->hangup, conn_fd(c));
+    conn_resume(c);
 }
 
 static bool server_entered(struct http_server *s)
@@ -592,6 +626,51 @@ static bool server_entered(struct http_server *s)
     s->running += ok;
     mtx_unlock(&s->mu);
     return ok;
+}
+
+/* Runs job(c) on the pool while the connection waits. False: it does not, and the connection goes
+ * on. REQUIRES: server_entered */
+static bool conn_submit(struct conn *c, void (*job)(void *c))
+{
+    struct http_server *s = c->server;
+    c->state = CONN_RUNNING;
+    hangup_watch(s->hangup, conn_fd(c), &c->req.gone);
+    MHD_suspend_connection(c->mhd);
+    if (s->o.submit(s->o.pool, job, c)) return true;
+    hangup_unwatch(s->hangup, conn_fd(c));
+    return false;
+}
+
+static void conn_part_job(void *arg)
+{
+    struct conn *c = arg;
+    c->last = !c->resp.stream->ops->more(c->resp.stream, &c->resp.body);
+    if (c->last) stream_free(c);
+    hangup_unwatch(c->server->hangup, conn_fd(c));
+    conn_resume(c);
+}
+
+/* The library wants bytes of a stream. */
+static ssize_t on_part(void *cls, uint64_t pos, char *to, size_t max)
+{
+    struct conn *c = cls;
+    (void)pos;
+    str left = str_from(buf_view(&c->resp.body), c->at);
+    size_t n = MIN(left.n, max);
+    if (n) {
+        memcpy(to, left.p, n);
+        c->at += n;
+        c->sent += n;
+        return (ssize_t)n;
+    }
+    if (c->last) return MHD_CONTENT_READER_END_OF_STREAM;
+    if (c->cut || !server_entered(c->server)) return MHD_CONTENT_READER_END_WITH_ERROR;
+    buf_reset(&c->resp.body);
+    c->at = 0;
+    if (conn_submit(c, conn_part_job)) return 0;
+    c->cut = true;
+    conn_resume(c);
+    return 0;
 }
 
 static enum MHD_Result conn_dispatch(struct conn *c)
@@ -608,22 +687,12 @@ static enum MHD_Result conn_dispatch(struct conn *c)
         conn_handle(c);
         return conn_answer(c);
     }
-    struct http_server *s = c->server;
-    c->state = CONN_RUNNING;
-    bool entered = server_entered(s);
-    if (entered) {
-        hangup_watch(s->hangup, conn_fd(c), &c->req.gone);
-        MHD_suspend_connection(c->mhd);
-        if (s->o.submit(s->o.pool, conn_job, c)) return MHD_YES;
-        hangup_unwatch(s->hangup, conn_fd(c));
-        answer_text(&c->resp, 503, S("Service Unavailable"));
-        c->state = CONN_DONE;
-        MHD_resume_connection(c->mhd);
-        server_left(s);
-        return MHD_YES;
-    }
+    bool entered = server_entered(c->server);
+    if (entered && conn_submit(c, conn_job)) return MHD_YES;
     answer_text(&c->resp, 503, S("Service Unavailable"));
-    return conn_answer(c);
+    if (!entered) return conn_answer(c);
+    conn_resume(c);
+    return MHD_YES;
 }
 
 static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const char *url,
@@ -647,6 +716,24 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const ch
     return c->state == CONN_UPLOAD ? conn_dispatch(c) : MHD_YES;
 }
 
+static void conn_end(struct conn *c)
+{
+    struct http_server *s = c->server;
+    conn_free(c);
+    mtx_lock(&s->mu);
+    if (--s->requests == 0) cond_broadcast(&s->idle);
+    mtx_unlock(&s->mu);
+}
+
+/* The client left in the middle of a stream: to end one may touch files. */
+static void conn_abandon_job(void *arg)
+{
+    struct conn *c = arg;
+    struct http_server *s = c->server;
+    conn_end(c);
+    server_left(s);
+}
+
 static void on_completed(
     void *cls, struct MHD_Connection *mhd, void **con_cls, enum MHD_RequestTerminationCode code)
 {
@@ -657,10 +744,12 @@ static void on_completed(
     *con_cls = NULL;
     if (!c) return;
     struct http_server *s = c->server;
-    conn_free(c);
-    mtx_lock(&s->mu);
-    if (--s->requests == 0) cond_broadcast(&s->idle);
-    mtx_unlock(&s->mu);
+    if (c->streams) conn_count(c);
+    if (c->resp.stream && server_entered(s)) {
+        if (s->o.submit(s->o.pool, conn_abandon_job, c)) return;
+        server_left(s);
+    }
+    conn_end(c);
 }
 
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_context,

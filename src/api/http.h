@@ -7,9 +7,11 @@
  *             file.
  * Invariants  (1) A handler is called once a request, with the whole body. (2) What a handler put
  *             into its response is sent whole, or the connection is closed. (3) `gone` is raised
- *             when the client hangs up while its handler runs.
+ *             when the client hangs up while its handler runs. (4) Of an answer that is made while
+ *             it is sent there is one part at a time; a client that does not read holds no thread.
  * Ownership   http_server_new/http_server_free; request and response belong to the server and end
- *             after the handler returned and the answer was sent.
+ *             after the handler returned and the answer was sent. A response's stream is the
+ *             server's to free, on the pool where that can be.
  * Threads     handlers run beside each other; one per request
  * Errors      ERR_IO, ERR_BAD_INPUT (address) from http_server_new
  * Format      HTTP/1.1
@@ -58,9 +60,18 @@ static inline str http_client_ip(struct http_req *r)
     return r->ops->client ? r->ops->client(r) : STR_EMPTY;
 }
 
+/* What comes behind the body of a response. more: appends the next part to `out`; false: it was the
+ * last. Called on the pool, when all that was there before is with the kernel. */
+struct http_stream { const struct http_stream_ops *ops; };
+struct http_stream_ops {
+    bool (*more)(struct http_stream *s, struct buf *out);
+    void (*free)(struct http_stream *s);
+};
+
 struct http_resp {
     unsigned status;                           /* 200 unless set */
     struct buf body;
+    struct http_stream *stream;                /* NULL: the body is all. Not of HEAD */
     /* strings live in the request's arena or are literals */
     http_pairs headers;
     bool compress;                             /* may be packed as Accept-Encoding allows */

@@ -64,6 +64,37 @@ static void moved(void *ctx, struct http_req *r, struct http_resp *w)
     http_redirect(r, w, 302, S("/a?b=<&>\"'"));
 }
 
+/* "/stream/PARTS/BYTES": so many parts, the number of each in its bytes; every third is empty. */
+static struct { _Atomic unsigned made, freed; } streams;
+struct counted { struct http_stream base; uint64_t at, parts, bytes; };
+
+static bool counted_more(struct http_stream *base, struct buf *out)
+{
+    struct counted *k = CONTAINER_OF(base, struct counted, base);
+    if (k->at % 3 != 2)
+        for (uint64_t i = 0; i < k->bytes; i++) buf_u8(out, (uint8_t)k->at);
+    atomic_fetch_add(&streams.made, 1);
+    return ++k->at < k->parts;
+}
+
+static void counted_free(struct http_stream *base)
+{
+    mem_free(CONTAINER_OF(base, struct counted, base));
+    atomic_fetch_add(&streams.freed, 1);
+}
+static const struct http_stream_ops counted_ops = { counted_more, counted_free };
+
+static void stream(void *ctx, struct http_req *r, struct http_resp *w)
+{
+    (void)ctx;
+    struct counted *k = NEW(struct counted);
+    k->base.ops = &counted_ops;
+    EXPECT(str_u64(r->path_params.at[0].value, &k->parts));
+    EXPECT(str_u64(r->path_params.at[1].value, &k->bytes));
+    buf_str(&w->body, S("first;"));
+    w->stream = &k->base;
+}
+
 static const struct http_route routes[] = {
     { HTTP_GET | HTTP_HEAD, "/place", echo, HTTP_IN_PLACE, 0 },
     { HTTP_GET | HTTP_POST, "/pool", echo, 0, 0 },
@@ -74,6 +105,7 @@ static const struct http_route routes[] = {
     { HTTP_GET, "/waits", waits, 0, 0 },
     { HTTP_GET, "/moved", moved, HTTP_IN_PLACE, 0 },
     { HTTP_GET, "/folder/", echo, HTTP_IN_PLACE, 0 },
+    { HTTP_GET, "/stream/:parts/:bytes", stream, 0, 0 },
 };
 static const struct rig_opts opts = { .routes = routes, .n_routes = ARRAY_LEN(routes) };
 
@@ -287,6 +319,77 @@ TEST(http_answers_in_place_while_the_pool_is_stuck_and_refuses_the_rest)
         arena_fini(&k[i].a);
     }
     rig_stop(&r);
+}
+
+TEST(http_streams_come_in_parts)
+{
+    static const struct { const char *name; str target; size_t n; uint8_t last; } cases[] = {
+        { "one", S("/stream/1/10"), 16, 0 },
+        { "an empty one", S("/stream/1/0"), 6, ';' },
+        { "some", S("/stream/5/10"), 46, 4 },
+        { "the last is empty", S("/stream/6/10"), 46, 4 },
+        { "larger than what is moved at once", S("/stream/4/300000"), 900006, 3 },
+    };
+    struct rig r;
+    rig_start(&r, &opts);
+    atomic_store(&streams.freed, 0);
+    TEST_EACH(c, cases) {
+        struct test_answer w = rig_get(&r, c->target);
+        EXPECT_EQ(w.status, 200);
+        EXPECT_EQ(w.body.n, c->n);
+        EXPECT_EQ(w.body.p[c->n - 1], c->last);
+    }
+    wait_until(&streams.freed, ARRAY_LEN(cases));
+    EXPECT_EQ(rig_get(&r, S("/place")).status, 200);
+    rig_stop(&r);
+}
+
+/* Asks for 64 MiB, and waits until the server makes no more of it. */
+static struct test_reader *read_slowly(struct rig *r)
+{
+    atomic_store(&streams.freed, 0);
+    atomic_store(&streams.made, 0);
+    struct test_reader *k = test_reader_new(rig_url(r, S("/stream/24/4194304")));
+    wait_until(&streams.made, 1);
+    for (unsigned was = 0; was != atomic_load(&streams.made); clock_sleep_ns(100000000))
+        was = atomic_load(&streams.made);
+    return k;
+}
+
+TEST(http_streams_wait_for_their_reader)
+{
+    struct rig r;
+    struct rig_opts o = opts;
+    o.pool_threads = 1;
+    rig_start(&r, &o);
+    struct test_reader *k = read_slowly(&r);
+    EXPECT(atomic_load(&streams.made) < 8);                    /* what the sockets hold */
+    EXPECT_EQ(rig_get(&r, S("/pool")).status, 200);            /* no thread waits with it */
+    EXPECT_EQ(atomic_load(&streams.freed), 0);
+    EXPECT_EQ(test_reader_rest(k), 6 + 16 * (size_t)4194304);
+    wait_until(&streams.freed, 1);
+    EXPECT_EQ(atomic_load(&streams.made), 24);
+    test_reader_free(k);
+    rig_stop(&r);
+}
+
+TEST(http_streams_end_with_their_reader_or_the_server)
+{
+    static const struct { const char *name; bool stop; } cases[] = {
+        { "the client leaves", false },
+        { "the server stops", true },
+    };
+    TEST_EACH(c, cases) {
+        struct rig r;
+        rig_start(&r, &opts);
+        struct test_reader *k = read_slowly(&r);
+        if (c->stop) http_server_stop(r.server);
+        else test_reader_free(STEAL(k));
+        wait_until(&streams.freed, 1);
+        EXPECT(atomic_load(&streams.made) < 24);
+        test_reader_free(k);
+        rig_stop(&r);
+    }
 }
 
 static void open_late(void *ctx)

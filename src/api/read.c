@@ -42,55 +42,88 @@ static void gate_leave(struct api *a)
     mtx_unlock(&a->read_mu);
 }
 
+/* A request that is through the gate. */
 struct reading {
-    const struct api *a;
+    struct api *a;
     struct http_req *r;
-    struct http_resp *w;
+    struct buf body;                           /* unpacked; the request's strings lie here */
+    struct read_request req;
     struct labels external;
-    struct read_series series;
-    struct buf result;
-    uint64_t samples;                          /* of this query */
 };
 
-static errc take_batch(struct reading *k, const struct sample_batch *b, struct err *e)
+static void reading_free(struct reading *k)
 {
-    uint64_t most = k->a->o.read_samples;
-    k->samples += b->n;
-    if (most && k->samples > most)
+    read_request_fini(&k->req);
+    buf_fini(&k->body);
+    gate_leave(k->a);
+    metric_add(&m_queries, -1);
+    mem_free(k);
+}
+static void reading_freep(struct reading **k)
+{
+    if (*k) reading_free(*k);
+}
+
+static errc query_ready(const struct reading *k, struct read_query *q, struct err *e)
+{
+    read_query_strip(q, k->external);
+    return q->bad.n ? err_set(e, ERR_BAD_INPUT, "%.*s", STR_ARG(q->bad)) : OK;
+}
+
+static void answer_failed(struct http_req *r, struct http_resp *w, errc rc, const struct err *e)
+{
+    answer_line(r, w, rc == ERR_LIMIT ? 400 : 500, err_str(e));
+}
+
+/* Samples: the answer is one packed message, so it is made whole. */
+
+struct samples {
+    const struct reading *k;
+    struct read_series series;
+    struct buf result;
+    uint64_t n;                                /* of this query */
+};
+
+static errc take_batch(struct samples *x, const struct sample_batch *b, struct err *e)
+{
+    uint64_t most = x->k->a->o.read_samples;
+    x->n += b->n;
+    if (most && x->n > most)
         return err_set(e, ERR_LIMIT, "exceeded sample limit (%" PRIu64 ")", most);
     for (size_t i = 0; i < b->n; i++) {
-        if (b->kind == SAMPLE_FLOAT) read_series_float(&k->series, b->t[i], b->v[i]);
-        else if (b->kind == SAMPLE_HISTOGRAM) read_series_whole(&k->series, b->t[i], b->ih[i]);
-        else read_series_floats(&k->series, b->t[i], b->h[i]);
+        if (b->kind == SAMPLE_FLOAT) read_series_float(&x->series, b->t[i], b->v[i]);
+        else if (b->kind == SAMPLE_HISTOGRAM) read_series_whole(&x->series, b->t[i], b->ih[i]);
+        else read_series_floats(&x->series, b->t[i], b->h[i]);
     }
     return OK;
 }
 
 static errc take_series(
-    struct reading *k, struct series *s, struct sample_iter **it, struct err *e)
+    struct samples *x, struct series *s, struct sample_iter **it, struct err *e)
 {
     TRY(s->ops->iterate(s, it, e));
-    read_series_begin(&k->series, &k->result);
+    read_series_begin(&x->series, &x->result);
     for (struct sample_batch b = { .n = 1 }; b.n;) {
         TRY(sample_iter_fill(*it, &b, e));
-        TRY(take_batch(k, &b, e));
+        TRY(take_batch(x, &b, e));
     }
-    struct arena_mark mark = arena_mark(&k->r->arena);
-    read_series_end(&k->series, read_labels_join(s->labels, k->external, &k->r->arena));
-    arena_reset(&k->r->arena, mark);
+    struct arena *scratch = &x->k->r->arena;
+    struct arena_mark mark = arena_mark(scratch);
+    read_series_end(&x->series, read_labels_join(s->labels, x->k->external, scratch));
+    arena_reset(scratch, mark);
     return OK;
 }
 
-static errc query_samples(struct reading *k, const struct read_query *q, struct err *e)
+static errc query_samples(struct samples *x, const struct read_query *q, struct err *e)
 {
     SCOPED(querier_freep) struct querier *from = NULL;
     SCOPED(series_set_freep) struct series_set *set = NULL;
     SCOPED(sample_iter_freep) struct sample_iter *it = NULL;
-    struct queryable *st = k->a->o.queryable;
+    struct queryable *st = x->k->a->o.queryable;
     struct select_hints h = {
         .start = q->start, .end = q->end, .step = q->step, .range = q->range, .func = q->func
     };
-    k->samples = 0;
+    x->n = 0;
     if (!q->matchers.n) return OK;
     TRY(st->ops->querier(st, q->mint, q->maxt, &from, e));
     TRY(from->ops->select(from, q->matchers, q->has_hints ? &h : NULL, &set, e));
@@ -98,91 +131,167 @@ static errc query_samples(struct reading *k, const struct read_query *q, struct 
         struct series *s = NULL;
         TRY(set->ops->next(set, &s, e));
         if (!s) return OK;
-        TRY(take_series(k, s, &it, e));
+        TRY(take_series(x, s, &it, e));
     }
 }
 
-static errc query_chunks(struct reading *k, const struct read_query *q, size_t i, struct err *e)
+static errc all_samples(
+    struct samples *x, struct read_request *req, struct buf *response, struct err *e)
 {
-    SCOPED(chunk_series_set_freep) struct chunk_series_set *set = NULL;
-    struct chunk_queryable *st = k->a->o.chunks;
+    for (size_t i = 0; i < req->n; i++) {
+        TRY(query_ready(x->k, &req->queries[i], e));
+        buf_reset(&x->result);
+        TRY(query_samples(x, &req->queries[i], e));
+        read_result_end(response, buf_view(&x->result));
+        if (!buf_ok(response)) return err_set(e, ERR_LIMIT, "the answer is too large");
+    }
+    return OK;
+}
+
+static void answer_samples(struct reading *k, struct http_resp *w)
+{
+    SCOPED(buf_fini) struct buf response = { 0 };
+    struct samples x = { .k = k };
+    struct err e = { 0 };
+    http_resp_header(w, S("Content-Encoding"), S("snappy"));
+    errc rc = all_samples(&x, &k->req, &response, &e);
+    if (rc == OK) rc = compress_pack(&w->body, COMPRESS_SNAPPY, buf_view(&response), 0, &e);
+    if (rc != OK) answer_failed(k->r, w, rc, &e);
+    else http_resp_header(w, S("Content-Type"), S("application/x-protobuf"));
+    read_series_fini(&x.series);
+    buf_fini(&x.result);
+}
+
+/* Chunks: frames are made while the answer is sent, a frame's worth at a time. */
+
+struct frames {
+    struct http_stream base;
+    struct reading *k;
+    size_t query;                              /* at work */
+    struct chunk_series_set *set;              /* of the query; NULL: it has not begun */
+    const struct chunk_series *series;         /* of the set; NULL: the next one */
+    size_t chunk;                              /* of the series, next */
+    struct labels labels;                      /* of the series, as they are told */
+    struct arena arena;                        /* for these */
+};
+
+static errc frames_query(struct frames *f, struct read_query *q, struct err *e)
+{
+    struct chunk_queryable *st = f->k->a->o.chunks;
     int64_t mint = q->mint, maxt = q->maxt;
-    if (!q->matchers.n) return OK;
+    TRY(query_ready(f->k, q, e));
     if (q->has_hints) {
         mint = MAX(mint, q->start);
         maxt = MIN(maxt, q->end);
     }
-    TRY(st->ops->select(st, q->matchers, mint, maxt, &set, e));
-    for (;;) {
-        const struct chunk_series *s = NULL;
-        TRY(set->ops->next(set, &s, e));
-        if (!s) return OK;
-        struct arena_mark mark = arena_mark(&k->r->arena);
-        struct labels labels = read_labels_join(s->labels, k->external, &k->r->arena);
-        read_frames(&k->w->body, labels, s->chunks, s->n, i, k->a->o.read_frame_bytes);
-        arena_reset(&k->r->arena, mark);
-        if (!buf_ok(&k->w->body)) return err_set(e, ERR_LIMIT, "the answer is too large");
+    if (q->matchers.n) return st->ops->select(st, q->matchers, mint, maxt, &f->set, e);
+    f->query++;
+    return OK;
+}
+
+static errc frames_series(struct frames *f, struct err *e)
+{
+    TRY(f->set->ops->next(f->set, &f->series, e));
+    if (!f->series) {
+        chunk_series_set_free(STEAL(f->set));
+        f->query++;
+        return OK;
     }
+    arena_reset(&f->arena, (struct arena_mark){ 0 });
+    f->labels = read_labels_join(f->series->labels, f->k->external, &f->arena);
+    f->chunk = 0;
+    return OK;
 }
 
-/* One query; its result goes to the response, or to the stream. */
-static errc query_one(struct reading *k, struct read_request *req, size_t i, struct buf *response,
-    struct err *e)
+static errc frames_one(struct frames *f, struct buf *out, struct err *e)
 {
-    struct read_query *q = &req->queries[i];
-    read_query_strip(q, k->external);
-    if (q->bad.n) return err_set(e, ERR_BAD_INPUT, "%.*s", STR_ARG(q->bad));
-    if (req->kind == READ_CHUNKS) return query_chunks(k, q, i, e);
-    buf_reset(&k->result);
-    TRY(query_samples(k, q, e));
-    read_result_end(response, buf_view(&k->result));
-    return buf_ok(response) ? OK : err_set(e, ERR_LIMIT, "the answer is too large");
+    const struct chunk_series *s = f->series;
+    size_t left = s->n - f->chunk;
+    if (left)
+        f->chunk += read_frame(out, f->labels, s->chunks + f->chunk, left, f->query,
+            f->k->a->o.read_frame_bytes);
+    if (f->chunk == s->n) f->series = NULL;
+    return buf_ok(out) ? OK : err_set(e, ERR_LIMIT, "a frame is too large");
 }
 
-/* An error of the stream's first query is told; after frames have begun the stream only ends. */
-static void answer(struct reading *k, struct read_request *req)
+static errc frames_make(struct frames *f, struct buf *out, bool *more, struct err *e)
 {
-    SCOPED(buf_fini) struct buf response = { 0 };
+    const struct reading *k = f->k;
+    size_t enough = MAX(k->a->o.read_frame_bytes, 1);
+    while (f->query < k->req.n && out->n < enough) {
+        if (atomic_load_explicit(&k->r->gone, memory_order_relaxed))
+            return err_set(e, ERR_CANCELED, "context canceled");
+        if (f->series) TRY(frames_one(f, out, e));
+        else if (f->set) TRY(frames_series(f, e));
+        else TRY(frames_query(f, &k->req.queries[f->query], e));
+    }
+    *more = f->query < k->req.n;
+    return OK;
+}
+
+/* An error behind the first frame is told in the stream, and ends it. */
+static bool frames_more(struct http_stream *base, struct buf *out)
+{
+    struct frames *f = CONTAINER_OF(base, struct frames, base);
     struct err e = { 0 };
-    errc rc = OK;
-    bool stream = req->kind == READ_CHUNKS;
-    for (size_t i = 0; rc == OK && i < req->n; i++) rc = query_one(k, req, i, &response, &e);
-    if (!stream) http_resp_header(k->w, S("Content-Encoding"), S("snappy"));
-    if (rc == OK && !stream)
-        rc = compress_pack(&k->w->body, COMPRESS_SNAPPY, buf_view(&response), 0, &e);
-    if (rc != OK && !(stream && k->w->body.n)) {
-        answer_line(k->r, k->w, rc == ERR_LIMIT ? 400 : 500, err_str(&e));
-        return;
-    }
-    if (rc != OK) buf_str(&k->w->body, arena_fmt(&k->r->arena, "%s\n", e.msg));
-    k->w->status = 200;
-    http_resp_header(k->w, S("Content-Type"),
-        stream ? S("application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse")
-               : S("application/x-protobuf"));
+    bool more = false;
+    if (frames_make(f, out, &more, &e) == OK) return more;
+    buf_fmt(out, "%.*s\n", STR_ARG(err_str(&e)));
+    return false;
 }
 
+static void frames_free(struct http_stream *base)
+{
+    struct frames *f = CONTAINER_OF(base, struct frames, base);
+    chunk_series_set_free(f->set);
+    arena_fini(&f->arena);
+    reading_free(f->k);
+    mem_free(f);
+}
+static const struct http_stream_ops frames_ops = { frames_more, frames_free };
+
+/* An error before the first frame is an answer of its own. Takes k. */
+static void answer_chunks(struct reading *k, struct http_resp *w)
+{
+    struct frames *f = NEW(struct frames);
+    struct err e = { 0 };
+    bool more = false;
+    f->base.ops = &frames_ops;
+    f->k = k;
+    errc rc = frames_make(f, &w->body, &more, &e);
+    if (rc != OK && !w->body.n) {
+        answer_failed(k->r, w, rc, &e);
+    } else {
+        if (rc != OK) buf_fmt(&w->body, "%.*s\n", STR_ARG(err_str(&e)));
+        http_resp_header(w, S("Content-Type"),
+            S("application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse"));
+    }
+    if (rc == OK && more) w->stream = &f->base;
+    else frames_free(&f->base);
+}
+
+/* Takes the gate. */
 static void read_request(struct api *a, struct http_req *r, struct http_resp *w)
 {
-    SCOPED(buf_fini) struct buf body = { 0 };
-    SCOPED(read_request_fini) struct read_request req = { 0 };
+    SCOPED(reading_freep) struct reading *k = NEW(struct reading);
     struct err e = { 0 };
-    if (compress_unpack(&body, COMPRESS_SNAPPY, r->body, DECODED_MAX_BYTES, NULL) != OK) {
+    k->a = a;
+    k->r = r;
+    if (compress_unpack(&k->body, COMPRESS_SNAPPY, r->body, DECODED_MAX_BYTES, NULL) != OK) {
         answer_line(r, w, 400, S("snappy: corrupt input"));
         return;
     }
-    if (read_request_decode(&req, buf_view(&body), &r->arena, &e) != OK) {
+    if (read_request_decode(&k->req, buf_view(&k->body), &r->arena, &e) != OK) {
         answer_line(r, w, 400, err_str(&e));
         return;
     }
-    if (req.bad_kind.n) {
-        answer_line(r, w, 400, req.bad_kind);
+    if (k->req.bad_kind.n) {
+        answer_line(r, w, 400, k->req.bad_kind);
         return;
     }
-    struct reading k = { .a = a, .r = r, .w = w };
-    a->o.sources->external_labels(a->o.sources->ctx, &r->arena, &k.external);
-    answer(&k, &req);
-    read_series_fini(&k.series);
-    buf_fini(&k.result);
+    a->o.sources->external_labels(a->o.sources->ctx, &r->arena, &k->external);
+    if (k->req.kind == READ_CHUNKS) answer_chunks(STEAL(k), w);
+    else answer_samples(k, w);
 }
 
 void api_read(void *ctx, struct http_req *r, struct http_resp *w)
@@ -192,9 +301,8 @@ void api_read(void *ctx, struct http_req *r, struct http_resp *w)
     metric_add(&m_queries, 1);
     if (gate_enter(a, r)) {
         read_request(a, r, w);
-        gate_leave(a);
-    } else {
-        answer_line(r, w, 500, S("context canceled"));
+        return;
     }
+    answer_line(r, w, 500, S("context canceled"));
     metric_add(&m_queries, -1);
 }

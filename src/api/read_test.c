@@ -131,5 +131,11 @@ TEST(read_chunks)
     got = ask_packed(&r, buf_view(&b));
     EXPECT_EQ(got.status, 500);
     EXPECT_STR(got.body, S("the disk is gone\n"));
+    buf_reset(&b);
+    put_request(&b, 1, 9, true);
+    put_request(&b, 7, 9, true);
+    got = ask_packed(&r, buf_view(&b));
+    EXPECT_EQ(got.status, 200);                                /* and then it was too late */
+    EXPECT_STR(str_from(got.body, got.body.p[0] + 5u), S("the disk is gone\n"));
     rig_stop(&r);
 }

@@ -77,3 +77,73 @@ str test_answer_header(const struct test_answer *r, str name)
         if (str_eq_nocase(r->headers[i].name, name)) return r->headers[i].value;
     return STR_EMPTY;
 }
+
+struct test_reader {
+    struct http_client *client;
+    struct mtx mu;
+    struct cond changed;
+    bool takes, leaves, done;          /* GUARDED_BY(mu) */
+    size_t got;                        /* GUARDED_BY(mu) */
+};
+
+static size_t reader_part(
+    void *ctx, const struct http_response *so_far, const uint8_t *p, size_t n)
+{
+    struct test_reader *r = ctx;
+    (void)so_far, (void)p;
+    mtx_lock(&r->mu);
+    while (!r->takes && !r->leaves) cond_wait(&r->changed, &r->mu);
+    r->got += n;
+    mtx_unlock(&r->mu);
+    return n;
+}
+
+static void reader_done(void *ctx, struct http_response *resp)
+{
+    struct test_reader *r = ctx;
+    mtx_lock(&r->mu);
+    r->got += resp->body.n;
+    r->done = true;
+    cond_broadcast(&r->changed);
+    mtx_unlock(&r->mu);
+}
+
+struct test_reader *test_reader_new(str url)
+{
+    struct test_reader *r = NEW(struct test_reader);
+    struct http_client_opts o = { .connections_max = 1 };
+    struct http_request q = {
+        .method = S("GET"), .url = url, .timeout_ms = WAIT_MS, .on_part = reader_part
+    };
+    mtx_init(&r->mu, LOCK_LEAF);
+    cond_init(&r->changed);
+    errc rc = http_client_new(&r->client, &o, NULL);
+    assert(rc == OK);
+    (void)rc;
+    http_send(r->client, &q, reader_done, r);
+    return r;
+}
+
+size_t test_reader_rest(struct test_reader *r)
+{
+    mtx_lock(&r->mu);
+    r->takes = true;
+    cond_broadcast(&r->changed);
+    while (!r->done) cond_wait(&r->changed, &r->mu);
+    size_t got = r->got;
+    mtx_unlock(&r->mu);
+    return got;
+}
+
+void test_reader_free(struct test_reader *r)
+{
+    if (!r) return;
+    mtx_lock(&r->mu);
+    r->leaves = true;
+    cond_broadcast(&r->changed);
+    mtx_unlock(&r->mu);
+    http_client_free(r->client);
+    cond_fini(&r->changed);
+    mtx_fini(&r->mu);
+    mem_free(r);
+}

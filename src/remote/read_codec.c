@@ -359,25 +359,30 @@ static void put_chunk(struct buf *b, const struct chunk_view *c)
 static void put_frame(
     struct buf *out, struct labels labels, const struct chunk_view *chunks, size_t n, size_t query)
 {
-    SCOPED(buf_fini) struct buf series = { 0 }, message = { 0 };
-    put_labels(&series, labels);
-    for (size_t i = 0; i < n; i++) put_chunk(&series, &chunks[i]);
-    put_bytes(&message, 1, buf_view(&series));
+    SCOPED(buf_fini) struct buf message = { 0 };
+    size_t series_bytes = labels_bytes(labels);
+    for (size_t i = 0; i < n; i++) {
+        size_t bytes = chunk_bytes(&chunks[i]);
+        series_bytes += 1 + uvarint_bytes(bytes) + bytes;
+    }
+    put_tag(&message, 1, PB_BYTES);
+    buf_uvarint(&message, series_bytes);
+    put_labels(&message, labels);
+    for (size_t i = 0; i < n; i++) put_chunk(&message, &chunks[i]);
     put_u64(&message, 2, query);
     buf_uvarint(out, message.n);
     buf_be32(out, crc32c(0, message.p, message.n));
     buf_str(out, buf_view(&message));
 }
 
-void read_frames(struct buf *out, struct labels labels, const struct chunk_view *chunks, size_t n,
+size_t read_frame(struct buf *out, struct labels labels, const struct chunk_view *chunks, size_t n,
     size_t query, size_t max_bytes)
 {
-    int64_t room = (int64_t)max_bytes;
-    for (size_t i = 0; i < labels.n; i++) room -= (int64_t)label_bytes(&labels.at[i]);
-    for (size_t from = 0, i = 0; i < n; from = i) {
-        int64_t left = room;
-        do left -= (int64_t)chunk_bytes(&chunks[i]);
-        while (++i < n && left > 0);
-        put_frame(out, labels, chunks + from, i - from, query);
-    }
+    int64_t left = (int64_t)max_bytes;
+    size_t taken = 0;
+    for (size_t i = 0; i < labels.n; i++) left -= (int64_t)label_bytes(&labels.at[i]);
+    do left -= (int64_t)chunk_bytes(&chunks[taken]);
+    while (++taken < n && left > 0);
+    put_frame(out, labels, chunks, taken, query);
+    return taken;
 }

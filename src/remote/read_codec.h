@@ -60,8 +60,9 @@ void read_series_end(struct read_series *s, struct labels labels);
 /* one QueryResult to a ReadResponse */
 void read_result_end(struct buf *response, str result);
 
-/* One series, cut into frames: where the bytes of labels and chunks are more than max_bytes. */
-void read_frames(struct buf *out, struct labels labels, const struct chunk_view *chunks, size_t n,
-    size_t query, size_t max_bytes);
+/* The next frame of a series that has these chunks left, of which it takes so many that the bytes
+ * of labels and chunks just reach max_bytes: how many is returned. REQUIRES: n > 0 */
+MUST_USE size_t read_frame(struct buf *out, struct labels labels, const struct chunk_view *chunks,
+    size_t n, size_t query, size_t max_bytes);
 
 #endif

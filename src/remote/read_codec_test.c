@@ -113,9 +113,10 @@ TEST(read_answers_in_bytes)
     EXPECT_STR(buf_view(&response), str_of(want, sizeof(want)));
     struct chunk_view chunks[] = { { 1, 2, 1, S("xx") }, { 3, 4, 1, S("yy") },
         { 5, 6, 1, S("z") } };
-    read_frames(&frames, (struct labels){ &l, 1 }, chunks, 3, 0, 100);
+    EXPECT_EQ(read_frame(&frames, (struct labels){ &l, 1 }, chunks, 3, 0, 100), 3);
     EXPECT_EQ(frames.p[0], frames.n - 5);                      /* all in one */
     buf_reset(&frames);
-    read_frames(&frames, (struct labels){ &l, 1 }, chunks, 3, 7, 1);
+    for (size_t i = 0; i < 3; i++)
+        EXPECT_EQ(read_frame(&frames, (struct labels){ &l, 1 }, chunks + i, 3 - i, 7, 1), 1);
     EXPECT_EQ(frames.n, 3 * 5 + 2 * 24 + 23);                  /* each alone, with its query */
 }
