@@ -476,32 +476,41 @@ static const uint8_t *ahead_number(const uint8_t *p, const uint8_t *end, double 
     return newline && !*over ? newline + 1 : NULL;
 }
 
+/* The line at p, of which more than len bytes are there, begins as this one did. */
+static inline bool ahead_is(const struct cached *l, const uint8_t *p, bool meta)
+{
+    if (UNLIKELY(!meta && (l->flags != TRACKED || !l->handle))) return false;
+    return p[l->len] == (meta ? '\n' : ' ') && line_hash(p, l->len) == l->hash;
+}
+
 size_t line_cache_ahead(
     const struct line_cache *c, struct line_ahead *a, const uint8_t *from, size_t n)
 {
     enum { NUMBER_ROOM = 17 };                 /* what line_number_short reads */
     const uint8_t *p = from, *end = from + n;
-    for (; a->places < c->at.n; a->places++) {
-        const struct cached *l = &c->at.at[a->places];
-        if ((size_t)(end - p) <= (size_t)l->len + 1 + NUMBER_ROOM) return (size_t)(p - from);
+    const struct cached *l = c->at.at + a->places, *l_end = c->at.at + c->at.n;
+    double *v = a->value + a->n;
+    bool over = false;
+    for (; l < l_end; l++) {
+        if ((size_t)(end - p) <= (size_t)l->len + 1 + NUMBER_ROOM) break;
         bool meta = l->flags == META;
-        if ((!meta && (l->flags != TRACKED || !l->handle)) || p[l->len] != (meta ? '\n' : ' ') ||
-            line_hash(p, l->len) != l->hash)
+        if (UNLIKELY(!ahead_is(l, p, meta))) {
+            over = true;
             break;
-        if (meta) {
+        }
+        if (UNLIKELY(meta)) {
             a->type = l->type;
             p += l->len + 1;
             continue;
         }
-        double v;
-        bool over = false;
-        const uint8_t *next = ahead_number(p + l->len + 1, end, &v, &over);
-        if (over) break;
-        if (!next) return (size_t)(p - from);
-        a->value[a->n++] = v;
+        const uint8_t *next = ahead_number(p + l->len + 1, end, v, &over);
+        if (UNLIKELY(!next)) break;
+        v++;
         p = next;
     }
-    a->over = true;
+    a->places = (size_t)(l - c->at.at);
+    a->n = (size_t)(v - a->value);
+    a->over = over || l == l_end;
     return (size_t)(p - from);
 }
 

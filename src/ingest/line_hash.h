@@ -9,9 +9,10 @@
  * Format      none: it differs from run to run
  *
  * A line of a page has 100 to 300 bytes, and this is most of what it costs to know it again. 48
- * bytes a round in three chains, so that no multiplication waits for the one before; the last 16
- * bytes overlap what came before instead of being picked apart. A step folds the 128-bit product of
- * two keyed halves, as in wyhash and in the middle lengths of XXH3.
+ * bytes a round in three chains, so that no multiplication waits for the one before; the last
+ * round overlaps the one before it, so that texts of nearly the same length take the same way. A
+ * step folds the 128-bit product of two keyed halves, as in wyhash and in the middle lengths of
+ * XXH3.
  */
 #ifndef EPI_INGEST_LINE_HASH_H
 #define EPI_INGEST_LINE_HASH_H
@@ -41,28 +42,37 @@ static inline uint64_t line_hash_step(uint64_t h, const uint8_t *p, uint64_t key
     return line_hash_fold(line_hash_load(p) ^ key, line_hash_load(p + 8) ^ h);
 }
 
-static inline uint64_t line_hash(const uint8_t *p, size_t n)
+/* What is shorter than a round. */
+static inline uint64_t line_hash_short(const uint8_t *p, size_t n)
 {
     const uint64_t *key = line_hash_key;
     uint64_t h = key[0], last[2] = { 0 };
-    size_t left = n;
-    if (LIKELY(n >= 16)) {
-        if (left > 48) {
-            uint64_t h1 = key[4], h2 = ~h;
-            for (; left > 48; left -= 48, p += 48) {
-                h = line_hash_step(h, p, key[1]);
-                h1 = line_hash_step(h1, p + 16, key[2]);
-                h2 = line_hash_step(h2, p + 32, key[3]);
-            }
-            h ^= h1 ^ h2;
-        }
-        for (; left > 16; left -= 16, p += 16) h = line_hash_step(h, p, key[1]);
-        last[0] = line_hash_load(p + left - 16);
-        last[1] = line_hash_load(p + left - 8);
+    if (n >= 16) {
+        for (; n > 16; n -= 16, p += 16)
+            h = line_hash_step(h, p, key[1]);
+        last[0] = line_hash_load(p + n - 16);
+        last[1] = line_hash_load(p + n - 8);
     } else if (n) {
         memcpy(last, p, n);
     }
-    return line_hash_fold(key[2] ^ n, line_hash_fold(last[0] ^ key[1], last[1] ^ h) ^ key[3]);
+    return line_hash_fold(last[0] ^ key[1], last[1] ^ h);
+}
+
+static inline uint64_t line_hash(const uint8_t *p, size_t n)
+{
+    enum { ROUND = 48 };
+    const uint64_t *key = line_hash_key;
+    if (UNLIKELY(n < ROUND)) return line_hash_fold(key[2] ^ n, line_hash_short(p, n) ^ key[3]);
+    uint64_t h = key[0], h1 = key[4], h2 = ~h;
+    for (const uint8_t *last = p + n - ROUND;; p += ROUND) {
+        bool more = p < last;
+        if (!more) p = last;
+        h = line_hash_step(h, p, key[1]);
+        h1 = line_hash_step(h1, p + 16, key[2]);
+        h2 = line_hash_step(h2, p + 32, key[3]);
+        if (!more) break;
+    }
+    return line_hash_fold(key[2] ^ n, h ^ h1 ^ h2 ^ key[3]);
 }
 
 #endif

@@ -117,8 +117,10 @@ static inline bool line_digits_15(const uint8_t *p, unsigned n, unsigned dot, in
 {
     const unsigned __int128 zeros =
         (unsigned __int128)0x3030303030303030u << 64 | 0x3030303030303030u;
-    unsigned __int128 v;
-    memcpy(&v, p, 16);
+    uint64_t half[2]; /* one by one: both were looked at as a vector */
+    memcpy(&half[0], p, 8);
+    memcpy(&half[1], p + 8, 8);
+    unsigned __int128 v = (unsigned __int128)half[1] << 64 | half[0];
     if (dot < n) {                             /* and not alone: n > 8 */
         unsigned __int128 whole = (((unsigned __int128)1 << (dot * 8)) - 1) & v;
         v = (v >> (dot * 8 + 8)) << (dot * 8 + 8) | whole << 8 | '0';
@@ -139,7 +141,7 @@ static inline const uint8_t *line_number_short(const uint8_t *p, double *out)
     static const double tens[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
         1e12, 1e13, 1e14, 1e15 };
     bool neg = *p == '-';
-    p += neg;
+    if (UNLIKELY(neg)) p++; /* where the next line is waits for no sign */
     unsigned ends = bytes16_eq(p, '\n');
     /* no newline, or nothing in front of it */
     if (!ends || ends & 1) return NULL;
