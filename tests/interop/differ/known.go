@@ -4,6 +4,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
 )
 
 // What the module v0.314.0 does otherwise than the server 3.14.0, whose behaviour is ours; exact says that the module was built from the
@@ -17,8 +20,43 @@ var (
 	manyToMany = regexp.MustCompile(`(?s)^(found duplicate series for the match group .* on the (?:left|right) hand-side of the operation: \[)(\{.*\}), (\{.*\})(\].*)$`)
 )
 
-// otherAnswer: info has the time of its info series, and the name of what it was given, from its argument's modifiers.
-func otherAnswer(expr string) bool { return !exact && strings.Contains(expr, "info(") }
+// otherAnswer: info has the time of its info series, and the name of what it was given, from its argument's modifiers; a call that is computed
+// anew at each step does not see a subquery at a fixed time.
+func (p *pair) otherAnswer(expr string) bool {
+	return !exact && (strings.Contains(expr, "info(") || p.blind(expr))
+}
+
+func (p *pair) blind(expr string) bool {
+	tree, err := p.p.ParseExpr(expr)
+	if err != nil {
+		return false
+	}
+	found := false
+	parser.Inspect(tree, func(node parser.Node, path []parser.Node) error {
+		sub, ok := node.(*parser.SubqueryExpr)
+		if !ok || (sub.Timestamp == nil && sub.StartOrEnd == 0) {
+			return nil
+		}
+		for i := len(path) - 1; i >= 0; i-- {
+			switch n := path[i].(type) {
+			case *parser.ParenExpr:
+				continue
+			case *parser.Call:
+				_, moves := promql.AtModifierUnsafeFunctions[n.Func.Name]
+				found = found || moves || slices.ContainsFunc(n.Args, movingScalar)
+			}
+			return nil
+		}
+		return nil
+	})
+	return found
+}
+
+// movingScalar: an argument that may change from step to step.
+func movingScalar(e parser.Expr) bool {
+	_, number := e.(*parser.NumberLiteral)
+	return e.Type() == parser.ValueTypeScalar && !number
+}
 
 var (
 	inexact = regexp.MustCompile(`\^|\b(exp|ln|log2|log10|a?(sin|cos|tan)h?|atan2|\w*std(dev|var)\w*|deriv|predict_linear|\w*quantile\w*|histogram_\w+|` +

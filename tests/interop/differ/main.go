@@ -135,7 +135,7 @@ func once(q engine.Question, a, b answer, t *tally) string {
 // difference says what differs; "" if nothing does. skipped: it cannot be compared. The module goes over maps, so that it may answer otherwise
 // when it is asked again: any of its answers is right, and if all differ from ours and from each other, nothing is known.
 func (p *pair) difference(q engine.Question, t *tally) (why string, skipped bool) {
-	if otherAnswer(q.Query) {
+	if p.otherAnswer(q.Query) {
 		return "", true
 	}
 	b := p.askOurs(q)
