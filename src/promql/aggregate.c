@@ -340,7 +340,7 @@ static errc agg_push(struct aggregating *g, uint64_t before, struct sink *out)
         struct group *group = &g->groups.at[i];
         if (group->histograms.at)
             group->hist = group_histograms_end(ev, g->x, &group->histograms, group->seen);
-        made += row_samples(&(struct row){ .present = group->seen, .hist = group->hist }, n, NULL);
+        made += row_samples(&(struct row){ .present = group->seen, .hist = group->hist }, n);
     }
     TRY(samples_check(ev->q, ev->q->samples));
     ev->q->samples = before + made;

@@ -399,7 +399,10 @@ static void running_stats(struct running *r)
     s->samples_read = r->stats.read;
     s->peak_samples = r->stats.peak;
     s->per_step = r->stats.total_at;
+    s->read_per_step = r->stats.read_at;
     s->n_steps = r->stats.total_at ? r->grid.n : 0;
+    s->first_step_ms = r->grid.start;
+    s->step_ms = r->grid.interval;
 }
 
 static void running_init(struct running *r, struct engine *en, const struct query_opts *o,

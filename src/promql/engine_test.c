@@ -5,6 +5,7 @@
 #include "base/f64.h"
 #include "base/test.h"
 #include "base/test_vectors.h"
+#include "promql/result_json.h"
 #include "promql/script_run.h"
 #include "storage/memstore.h"
 
@@ -320,6 +321,53 @@ static void script_eval_done(void *file, size_t line, enum script_outcome outcom
 {
     if (outcome == SCRIPT_PASSED) script_passed++;
     if (outcome == SCRIPT_FAILED) test_fail(file, (int)line, "%.*s", STR_ARG(why));
+}
+
+/* stats=all, as Prometheus 3.14 with promql-per-step-stats says it. */
+TEST(engine_counts_samples_of_each_step)
+{
+    static const struct {
+        const char *name, *query;
+        bool instant;
+        const char *want;
+    } cases[] = {
+        { "windows that overlap", "sum_over_time(c_total{a=\"x\"}[2m])", false,
+            "{\"totalQueryableSamplesPerStep\":[[60,2],[120,2],[180,2]],"
+            "\"totalQueryableSamples\":6,"
+            "\"samplesReadPerStep\":[[60,2],[120,1],[180,1]],\"samplesRead\":4,"
+            "\"peakSamples\":5}" },
+        { "at one time", "g @ 60", false,
+            "{\"totalQueryableSamplesPerStep\":[[60,2],[120,2],[180,2]],"
+            "\"totalQueryableSamples\":6,"
+            "\"samplesReadPerStep\":[[60,2],[120,0],[180,0]],\"samplesRead\":2,"
+            "\"peakSamples\":6}" },
+        { "instant", "c_total", true,
+            "{\"totalQueryableSamplesPerStep\":[[60.5,2]],\"totalQueryableSamples\":2,"
+            "\"samplesReadPerStep\":[[60.5,2]],\"samplesRead\":2,\"peakSamples\":2}" },
+    };
+    struct memstore *m = store_of(data);
+    struct engine *en =
+        engine_new(&(struct engine_opts){ .max_concurrency = 1, .per_step_stats = true });
+    TEST_EACH(c, cases) {
+        struct query_opts o = { .query = str_z(c->query), .start_ms = 60000, .end_ms = 180000,
+            .step_ms = 60000, .stats = true, .per_step_stats = true };
+        if (c->instant)
+            o = (struct query_opts){ .query = o.query, .start_ms = 60500, .end_ms = 60500,
+                .instant = true, .stats = true, .per_step_stats = true };
+        struct result r;
+        struct err e = { 0 };
+        struct buf b = { 0 };
+        struct json j = json_to(&b);
+        EXPECT_OK_E(engine_query(en, memstore_queryable(m), &o, &r, &e), &e);
+        promql_stats_json(&j, &r.stats);
+        str said = buf_view(&b);
+        size_t at = str_find(said, S("\"samples\":"));
+        EXPECT_STR(str_slice(said, at + strlen("\"samples\":"), said.n - 1), str_z(c->want));
+        buf_fini(&b);
+        promql_result_fini(&r);
+    }
+    engine_free(en);
+    memstore_free(m);
 }
 
 TEST(engine_scripts)

@@ -88,7 +88,7 @@ errc samples_node_end(struct eval *ev, uint64_t before, const struct step_counts
     }
     samples_peak(ev, most);
     TRY(samples_check(ev->q, most));
-    ev->q->samples = before + out->total;
+    ev->q->samples = before + out->kept;
     samples_peak(ev, ev->q->samples);
     return OK;
 }
@@ -257,7 +257,7 @@ static errc repeat_row(struct sink *base, struct row *r)
 {
     struct repeat_sink *s = CONTAINER_OF(base, struct repeat_sink, base);
     if (!row_has(r, 0)) return OK;
-    s->q->samples += (s->n - 1) * row_samples(r, 1, NULL);
+    s->q->samples += (s->n - 1) * row_samples(r, 1);
     TRY(samples_check(s->q, s->q->samples));
     struct arena_mark m = arena_mark(&s->q->scratch);
     struct row wide = { .labels = r->labels, .drop_name = r->drop_name };

@@ -43,36 +43,43 @@ void step_counts_add(struct step_counts *c, const struct row *r)
 {
     if (!r->present) {
         c->dense++;
-        c->total += c->n;
+        c->kept += c->n;
         return;
     }
     for (size_t w = 0; w < bits_words(c->n); w++) {
         uint64_t word = r->present[w];
         if (!word) continue;
         size_t from = w * 64, steps = MIN((size_t)64, c->n - from);
-        c->total += (size_t)__builtin_popcountll(word);
+        c->kept += (size_t)__builtin_popcountll(word);
         /* without branches, which compilers make wide */
         for (size_t k = 0; k < steps; k++) c->at[from + k] += (uint32_t)(word >> k & 1);
     }
 }
 
-uint64_t row_samples(const struct row *r, size_t n, uint32_t *more_at)
+enum { SAMPLE_BYTES = 16 };
+
+uint64_t samples_of_histogram(const struct histogram *h)
 {
-    enum { SAMPLE_BYTES = 16 };
+    return (histogram_size(h) + SAMPLE_BYTES / 2) / SAMPLE_BYTES;
+}
+
+uint64_t row_samples(const struct row *r, size_t n)
+{
     uint64_t sum = row_count(r, n);
     if (!r->hist) return sum;
-    BITS_EACH(i, r->present, n) {
-        uint32_t more = r->hist[i] ? (uint32_t)(histogram_size(r->hist[i]) / SAMPLE_BYTES) : 0;
-        if (more_at) more_at[i] += more;
-        sum += more;
-    }
+    BITS_EACH(i, r->present, n) if (r->hist[i]) sum += samples_of_histogram(r->hist[i]) - 1;
     return sum;
 }
 
 void step_counts_add_made(struct step_counts *c, const struct row *r)
 {
     step_counts_add(c, r);
-    if (r->hist) c->total += row_samples(r, c->n, c->at) - row_count(r, c->n);
+    if (!r->hist) return;
+    BITS_EACH(i, r->present, c->n) {
+        if (!r->hist[i]) continue;
+        c->at[i] += (uint32_t)(histogram_size(r->hist[i]) / SAMPLE_BYTES);
+        c->kept += samples_of_histogram(r->hist[i]) - 1;
+    }
 }
 
 void row_own_present(struct arena *a, struct row *r, size_t n)

@@ -102,14 +102,16 @@ static inline errc sink_row(struct sink *s, struct row *r) { return s->row(s, r)
 
 /* How many samples the rows have at each step, as max-samples counts them: a histogram is several.
  * Dense rows of floats cost nothing. */
-struct step_counts { uint64_t dense, total; uint32_t *at; size_t n; };
+/* kept: of all steps, when they are a matrix, in which a histogram counts for one less or so */
+struct step_counts { uint64_t dense, kept; uint32_t *at; size_t n; };
 void step_counts_init(struct step_counts *c, struct arena *a, size_t n);
 /* one a value: what a node takes in */
 void step_counts_add(struct step_counts *c, const struct row *r);
 /* histograms by their size: what it makes */
 void step_counts_add_made(struct step_counts *c, const struct row *r);
-/* the same of one row; what histograms add, at each step (NULL: no matter) */
-uint64_t row_samples(const struct row *r, size_t n, uint32_t *more_at);
+/* what a row counts for in a matrix */
+uint64_t row_samples(const struct row *r, size_t n);
+uint64_t samples_of_histogram(const struct histogram *h);      /* how many floats it counts for */
 static inline uint64_t step_counts_at(const struct step_counts *c, size_t i)
 {
     return c->dense + c->at[i];

@@ -340,12 +340,6 @@ static double instant_value(const struct samples *s, size_t i, enum instant_what
     return NAN;
 }
 
-uint64_t samples_of_histogram(const struct histogram *h)
-{
-    enum { SAMPLE_BYTES = 16 };
-    return (histogram_size(h) + SAMPLE_BYTES / 2) / SAMPLE_BYTES;
-}
-
 static errc info_fail_histogram(struct query *q, struct labels l)
 {
     struct buf b = { 0 };
@@ -548,6 +542,8 @@ errc eval_timestamp_of_selector(
     reader_init(&r, q);
     SCOPED(joiner_fini) struct joiner j;
     joiner_init(&j, ev);
+    struct step_counts seen;
+    step_counts_init(&seen, q->arena, ev->g.n);
     uint64_t before = q->samples;
     struct arena_mark m = arena_mark(&q->scratch);
     for (size_t i = 0; i < sel->n; i++) {
@@ -555,13 +551,14 @@ errc eval_timestamp_of_selector(
         TRY(eval_check(q));
         TRY(select_instants(ev, &r, sel->at[i], ns_to_ms(x->vector.at.offset_ns),
             x->vector.at.timestamp_ms, start ? INSTANT_START : INSTANT_TIME, &row));
+        step_counts_add(&seen, &row);
         row_drop_name(q, &row);
         if (!start || q->start_timestamps) joiner_add(&j, &row);
         arena_reset(&q->scratch, m);
     }
     TRY(joiner_check(&j));
     q->samples = before;
-    const struct step_counts *in[] = { &j.counts };
+    const struct step_counts *in[] = { &seen };
     TRY(samples_node_end(ev, before, in, 1, &j.counts));
     return joiner_push(&j, out);
 }

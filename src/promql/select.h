@@ -46,7 +46,6 @@ MUST_USE errc reader_load(
 void samples_push(struct samples *s, int64_t t, double v);
 void histogram_samples_push(struct histogram_samples *s, int64_t t, const struct histogram *h);
 void samples_fini(struct samples *s);
-uint64_t samples_of_histogram(const struct histogram *h);      /* how many floats it counts for */
 
 MUST_USE errc selection_expand(struct query *q, size_t index, struct selection **out);
 /* The same, unless the series can be read and forgotten one after the other, and `once` says that

@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
+
+	"interop/engine"
 )
 
 // ruler compares values: by their bits where exact says so, else within the tolerance.
@@ -159,6 +161,14 @@ func (r *ruler) values(a, b parser.Value, ordered bool) string {
 		return fmt.Sprintf("%d series; ours %d", len(x), len(y))
 	}
 	return ""
+}
+
+// counts compares what the engines say of the samples that they went through.
+func counts(a, b engine.Counts) string {
+	if a.Total == b.Total && a.Read == b.Read && a.Peak == b.Peak && slices.Equal(a.TotalAt, b.TotalAt) && slices.Equal(a.ReadAt, b.ReadAt) {
+		return ""
+	}
+	return fmt.Sprintf("samples %+v\n  ours    %+v", a, b)
 }
 
 func texts(a, b []string) string {

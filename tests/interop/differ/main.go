@@ -43,9 +43,10 @@ type tally struct{ passed, failed, skipped, loose int }
 
 // answer is what one engine said.
 type answer struct {
-	value parser.Value
-	notes []string
-	err   error
+	value  parser.Value
+	notes  []string
+	counts engine.Counts
+	err    error
 }
 
 func newPair(rng *rand.Rand) (*pair, error) {
@@ -58,7 +59,7 @@ func newPair(rng *rand.Rand) (*pair, error) {
 	p.theirs = promql.NewEngine(promql.EngineOpts{
 		MaxSamples: maxSamples, Timeout: 20 * time.Second, LookbackDelta: 5 * time.Minute, EnableAtModifier: true, EnableNegativeOffset: true,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return minuteMs }, EnableDelayedNameRemoval: delayed, UseStartTimestamps: starts,
-		EnableTypeAndUnitLabels: typed, Parser: p.p,
+		EnableTypeAndUnitLabels: typed, EnablePerStepStats: true, Parser: p.p,
 	})
 	p.ours, err = engine.Open(engine.Options{
 		Dir: d.dir, RangeMs: d.rangeMs, MaxSamples: maxSamples, TimeoutMs: 20_000, DelayedNameRemoval: delayed, StartTimestamps: starts, TypeAndUnit: typed, XOR2: d.xor2,
@@ -81,10 +82,11 @@ func (p *pair) close() {
 func (p *pair) askTheirs(q engine.Question) (a answer) {
 	ctx := context.Background()
 	var query promql.Query
+	opts := promql.NewPrometheusQueryOpts(true, 0)
 	if q.StepMs == 0 {
-		query, a.err = p.theirs.NewInstantQuery(ctx, p.d.db, nil, q.Query, time.UnixMilli(q.EndMs))
+		query, a.err = p.theirs.NewInstantQuery(ctx, p.d.db, opts, q.Query, time.UnixMilli(q.EndMs))
 	} else {
-		query, a.err = p.theirs.NewRangeQuery(ctx, p.d.db, nil, q.Query, time.UnixMilli(q.StartMs), time.UnixMilli(q.EndMs), time.Duration(q.StepMs)*time.Millisecond)
+		query, a.err = p.theirs.NewRangeQuery(ctx, p.d.db, opts, q.Query, time.UnixMilli(q.StartMs), time.UnixMilli(q.EndMs), time.Duration(q.StepMs)*time.Millisecond)
 	}
 	if a.err != nil {
 		return a
@@ -93,12 +95,16 @@ func (p *pair) askTheirs(q engine.Question) (a answer) {
 	a.err, a.value = r.Err, r.Value
 	warnings, infos := r.Warnings.AsStrings(q.Query, 10, 10)
 	a.notes = append(warnings, infos...)
+	counted := query.Stats().Samples
+	a.counts = engine.Counts{
+		Total: counted.TotalSamples, Read: counted.SamplesRead, Peak: int64(counted.PeakSamples), TotalAt: counted.TotalSamplesPerStep, ReadAt: counted.SamplesReadPerStep,
+	}
 	return a
 }
 
 func (p *pair) askOurs(q engine.Question) answer {
 	a := p.ours.Query(q)
-	return answer{a.Value, append(a.Warnings, a.Infos...), a.Err}
+	return answer{a.Value, append(a.Warnings, a.Infos...), a.Counts, a.Err}
 }
 
 // ordered says whether the order of the result is part of the answer.
@@ -129,6 +135,12 @@ func once(q engine.Question, a, b answer, t *tally) string {
 		return why
 	}
 	t.loose += min(r.loose, 1)
+	if strings.Contains(q.Query, "smoothed") { // what its last windows held is not given back, and counted otherwise
+		a.counts.Peak = b.counts.Peak
+	}
+	if why := counts(a.counts, b.counts); why != "" {
+		return why
+	}
 	return texts(normalNotes(q.Query, a.notes), normalNotes(q.Query, b.notes))
 }
 

@@ -27,8 +27,17 @@ type Question struct {
 type Answer struct {
 	Value           parser.Value
 	Warnings, Infos []string
-	Samples, Read   int64
+	Counts          Counts
 	Err             error
+}
+
+// Counts is how many samples an evaluation went through and read, at all and at each step, and the most that it held.
+type Counts struct {
+	Total   int64   `json:"total"`
+	Read    int64   `json:"read"`
+	Peak    int64   `json:"peak"`
+	TotalAt []int64 `json:"total_at"`
+	ReadAt  []int64 `json:"read_at"`
 }
 
 type bits float64
@@ -117,8 +126,7 @@ type answerJSON struct {
 	At       int64        `json:"at"`
 	Warnings []string     `json:"warnings"`
 	Infos    []string     `json:"infos"`
-	Samples  int64        `json:"samples"`
-	Read     int64        `json:"read"`
+	Counts   Counts       `json:"counts"`
 	Error    *string      `json:"error"`
 }
 
@@ -179,7 +187,7 @@ func (f *Folder) Query(q Question) Answer {
 		return Answer{Err: errors.New(*said.Error)}
 	}
 	v, err := said.value()
-	return Answer{Value: v, Warnings: said.Warnings, Infos: said.Infos, Samples: said.Samples, Read: said.Read, Err: err}
+	return Answer{Value: v, Warnings: said.Warnings, Infos: said.Infos, Counts: said.Counts, Err: err}
 }
 
 // Parse prints what it reads of an expression.

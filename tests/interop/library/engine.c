@@ -64,7 +64,8 @@ static struct engine *engine_of(const json_t *q, const struct parse_opts *parse)
         .max_concurrency = CONCURRENCY,
         .delayed_name_removal = flag_of(q, "delayed_name_removal"),
         .use_start_timestamps = flag_of(q, "start_timestamps"),
-        .type_and_unit_labels = flag_of(q, "type_and_unit") };
+        .type_and_unit_labels = flag_of(q, "type_and_unit"),
+        .per_step_stats = true };
     return engine_new(&o);
 }
 
@@ -126,6 +127,14 @@ static void put_texts(struct json *j, str key, const str *at, size_t n)
     json_arr_end(j);
 }
 
+static void put_counts(struct json *j, str key, const uint64_t *at, size_t n)
+{
+    json_key(j, key);
+    json_arr(j);
+    for (size_t k = 0; k < n; k++) json_u64(j, at[k]);
+    json_arr_end(j);
+}
+
 static void put_result(struct json *j, const struct result *r)
 {
     json_kstr(j, S("kind"), value_type_name(r->type));
@@ -140,8 +149,14 @@ static void put_result(struct json *j, const struct result *r)
     json_ki64(j, S("at"), r->text_t);
     put_texts(j, S("warnings"), r->warnings, r->n_warnings);
     put_texts(j, S("infos"), r->infos, r->n_infos);
-    json_ku64(j, S("samples"), r->stats.total_samples);
+    json_key(j, S("counts"));
+    json_obj(j);
+    json_ku64(j, S("total"), r->stats.total_samples);
     json_ku64(j, S("read"), r->stats.samples_read);
+    json_ku64(j, S("peak"), r->stats.peak_samples);
+    put_counts(j, S("total_at"), r->stats.per_step, r->stats.n_steps);
+    put_counts(j, S("read_at"), r->stats.read_per_step, r->stats.n_steps);
+    json_obj_end(j);
 }
 
 static void put_error(struct json *j, errc rc, const struct err *e)
@@ -157,7 +172,8 @@ static errc ask_query(struct interop *i, const json_t *q, struct json *j, struct
         .start_ms = number_of(q, "start"),
         .end_ms = number_of(q, "end"),
         .step_ms = number_of(q, "step"),
-        .stats = true };
+        .stats = true,
+        .per_step_stats = true };
     o.instant = o.step_ms == 0;
     TRY(engine_query(i->en, db_queryable(i->db), &o, &r, e));
     put_result(j, &r);
