@@ -149,7 +149,7 @@ TEST(exemplars_of_all_selectors)
     rig_start(&r, &(struct rig_opts){ 0 });
     static const struct rig_case off[] = { { "nothing keeps them", "GET",
         V1 "/query_exemplars?query=a", .status = 200,
-        .body = "{\"status\":\"success\",\"data\":null}" } };
+        .body = "{\"status\":\"success\",\"data\":[]}" } };
     RIG_CHECK(&r, off);
     rig_stop(&r);
 }

@@ -53,10 +53,9 @@ static void answer(const struct api *a, const struct expr *x, int64_t start, int
         return;
     }
     struct json j = api_begin(w);
-    if (q) json_arr(&j);
-    else json_nil(&j);                         /* nothing keeps exemplars */
+    json_arr(&j);
     for (size_t i = 0; i < found.n; i++) write_series(&j, &found.at[i]);
-    if (q) json_arr_end(&j);
+    json_arr_end(&j);
     api_end(&j, w, NULL, 0, NULL, 0);
 }
 

@@ -58,6 +58,9 @@ struct http_server {
     bool stopping;                         /* GUARDED_BY(mu) */
 };
 
+/* status 0: none; the text is static */
+struct refusal { unsigned status; str text; };
+
 enum conn_state { CONN_UPLOAD, CONN_RUNNING, CONN_DONE };
 struct conn {
     struct http_req req;
@@ -71,7 +74,7 @@ struct conn {
     /* the guard is asked again on the pool; the guard wrote the answer */
     bool guard_waits, refused;
     bool bad_path;                         /* the target cannot be read */
-    str malformed;                         /* what else makes it no request; static */
+    struct refusal malformed;              /* what else makes it no request */
     /* written by the handler's thread before the resume, read after it */
     enum conn_state state;
     int64_t start_ns;
@@ -329,13 +332,15 @@ static void conn_route(struct conn *c)
 {
     const struct http_server *s = c->server;
     str path;
-    if (c->bad_path || c->malformed.n) {
-        c->early.status = 400;
-        http_resp_header(&c->early, S("Content-Type"), S("text/plain; charset=utf-8"));
+    if (c->malformed.status) {
+        c->early.status = c->malformed.status;
+        if (c->malformed.text.n)
+            http_resp_header(&c->early, S("Content-Type"), S("text/plain; charset=utf-8"));
         http_resp_header(&c->early, S("Connection"), S("close"));
-        buf_str(&c->early.body, c->bad_path ? S("400 Bad Request") : c->malformed);
+        buf_str(&c->early.body, c->malformed.text);
         return;
     }
+    if (c->req.method == HTTP_OPTIONS && str_eq(c->req.path, S("*"))) return; /* of the server */
     if (redirect_unclean(c)) return;
     if (s->o.prefix.n && str_eq(c->req.path, S("/")) && c->req.method == HTTP_GET) {
         http_redirect(&c->req, &c->early, 302, s->o.prefix);
@@ -427,31 +432,67 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
     return c;
 }
 
-struct framing { unsigned hosts; bool lengths_differ; str length; };
+struct framing {
+    unsigned hosts, encodings;
+    bool chunked, bytes_bad, lengths_differ, expects, expects_more;
+    str length;
+};
 
-static enum MHD_Result on_framing_header(
-    void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+static bool is_token(str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        uint8_t c = s.p[i], letter = c | 32;
+        if ((letter < 'a' || letter > 'z') && (c < '0' || c > '9') &&
+            str_index(S("!#$%&'*+-.^_`|~"), c) == SIZE_MAX)
+            return false;
+    }
+    return s.n > 0;
+}
+
+static bool has_control(str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((s.p[i] < ' ' && s.p[i] != '\t') || s.p[i] == 0x7f) return true;
+    return false;
+}
+
+static enum MHD_Result on_framing_header(void *cls, enum MHD_ValueKind kind, const char *key,
+    size_t key_n, const char *text, size_t text_n)
 {
     struct framing *f = cls;
     (void)kind;
-    if (str_eq_nocase(str_z(name), S("Host"))) f->hosts++;
-    if (!str_eq_nocase(str_z(name), S("Content-Length"))) return MHD_YES;
-    str length = str_trim(str_z(value));
-    f->lengths_differ = f->lengths_differ || (f->length.p && !str_eq(f->length, length));
-    f->length = length;
+    str name = str_of(key, key_n), value = str_trim(str_of(text, text ? text_n : 0));
+    f->bytes_bad = f->bytes_bad || !is_token(name) || has_control(value);
+    if (str_eq_nocase(name, S("Host"))) f->hosts++;
+    if (str_eq_nocase(name, S("Transfer-Encoding"))) {
+        f->encodings++;
+        f->chunked = str_eq_nocase(value, S("chunked"));
+    }
+    if (str_eq_nocase(name, S("Expect")) && !f->expects) {
+        f->expects = value.n > 0;
+        f->expects_more = value.n > 0 && !str_eq_nocase(value, S("100-continue"));
+    }
+    if (!str_eq_nocase(name, S("Content-Length"))) return MHD_YES;
+    f->lengths_differ = f->lengths_differ || (f->length.p && !str_eq(f->length, value));
+    f->length = value;
     return MHD_YES;
 }
 
 /* What the library lets through and Go's server does not: where a request ends, and whom it is
  * for, must not be read in two ways by us and by a proxy in front. */
-static str malformed(struct MHD_Connection *mhd, str version)
+static struct refusal malformed(const struct conn *c, str version)
 {
     struct framing f = { 0 };
-    MHD_get_connection_values(mhd, MHD_HEADER_KIND, on_framing_header, &f);
-    if (f.lengths_differ || f.hosts > 1) return S("400 Bad Request");
+    MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND, on_framing_header, &f);
+    if (c->bad_path || f.bytes_bad || !is_token(c->req.method_name))
+        return (struct refusal){ 400, S("400 Bad Request") };
+    if (f.encodings > 1 || (f.encodings && !f.chunked))
+        return (struct refusal){ 501, S("Unsupported transfer encoding") };
+    if (f.lengths_differ || f.hosts > 1) return (struct refusal){ 400, S("400 Bad Request") };
     if (!f.hosts && str_eq(version, S("HTTP/1.1")))
-        return S("400 Bad Request: missing required Host header");
-    return STR_EMPTY;
+        return (struct refusal){ 400, S("400 Bad Request: missing required Host header") };
+    if (f.expects_more) return (struct refusal){ .status = 417 };
+    return (struct refusal){ 0 };
 }
 
 static void conn_begin(struct conn *c, struct MHD_Connection *mhd, str method, str version)
@@ -459,7 +500,7 @@ static void conn_begin(struct conn *c, struct MHD_Connection *mhd, str method, s
     c->mhd = mhd;
     c->req.method_name = arena_str(&c->req.arena, method);
     c->req.method = method_of(method);
-    c->malformed = malformed(mhd, version);
+    c->malformed = malformed(c, version);
     conn_route(c);
     buf_init(&c->body, &acc_http,
         c->route && c->route->max_body_bytes ? c->route->max_body_bytes : HTTP_FORM_MAX);
@@ -705,7 +746,9 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const ch
     assert(c);
     if (!c->mhd) {
         conn_begin(c, mhd, str_z(method), str_z(version));
-        return MHD_YES;
+        if (!c->malformed.status) return MHD_YES;
+        conn_take_early(c);                /* its body, of which the end is unknown, is not read */
+        return conn_answer(c);
     }
     if (*upload_size) {
         buf_bytes(&c->body, upload, *upload_size);

@@ -123,6 +123,38 @@ static void keep_line(void *ctx, enum log_level level, str line)
 
 static const char *env_one(const char *name) { return strcmp(name, "ONE") ? NULL : "1"; }
 
+#define BOM "\xef\xbb\xbf"
+
+/* The mark of the order of bytes is left out at the start of a text, and is a character elsewhere,
+ * as in Go's reader. */
+TEST(marks_of_the_order_of_bytes)
+{
+    static const struct { const char *name; str text, value; const char *words; } cases[] = {
+        { "first", S(BOM "a: b\n"), S("b"), NULL },
+        { "twice", S(BOM BOM "a: b\n"), S("b"), NULL },
+        { "behind a comment", S("# c\n" BOM "a: b\n"), S("b"), "no" },
+        { "behind a blank", S(" " BOM "a: b\n"), S("b"), "no" },
+        { "before a value", S("a: " BOM "b\n"), S(BOM "b"), NULL },
+        { "in a value", S("a: \"x" BOM "\\ny\"\n"), S("x" BOM "\ny"), NULL },
+        { "on a line of its own", S("a: >\n  x\n  " BOM "\n"), S("x " BOM "\n"), NULL },
+        { "behind all", S("a: b\n" BOM "\n"), S("b"), "yaml: line 3: could not find expected ':'" },
+        { "beside what stands in for it", S("a: \xee\x80\x80" BOM "b\n"),
+            S("\xee\x80\x80" BOM "b"), NULL },
+        { "UTF-16, low byte first", S("\xff\xfe" "a\0:\0 \0b\0\n\0"), S("b"), NULL },
+        { "UTF-16, high byte first", S("\xfe\xff" "\0a\0:\0 \0b\0\n"), S("b"), NULL },
+    };
+    TEST_EACH(c, cases) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        struct yaml_node *n = NULL;
+        struct err e = { 0 };
+        errc rc = yaml_parse(&a, c->text, &n, &e);
+        bool there = rc == OK && n->kind == YAML_MAP && n->n == 2 && str_eq(n->at[0]->text, S("a"));
+        EXPECT_EQ(there, !c->words);
+        if (there) EXPECT_STR(n->at[1]->text, c->value);
+        else if (rc != OK) EXPECT_STR(err_str(&e), str_z(c->words));
+    }
+}
+
 TEST(external_labels_of_the_environment)
 {
     struct config_opts opts = { .env = env_one };

@@ -13,11 +13,52 @@ enum { DEPTH_MAX = 200, NODES_MAX = 2000000 };
 struct yaml_anchor { str name; struct yaml_node *node; };
 struct yaml_builder {
     struct arena *a;
+    str stand_in;                                  /* of hidden marks, else empty */
     VEC(struct yaml_node *) open;
     VEC(struct yaml_anchor) anchors;
     struct yaml_node *root;
     size_t nodes;
 };
+
+/* Of the order of bytes. The scanner leaves it out at the start of each line, Go's at that of the
+ * text only. Others stand before it as a character that the text does not have, of as many bytes.
+ */
+static const str mark = S("\xef\xbb\xbf");
+
+static void yaml_replace(uint8_t *p, size_t n, str old, str with)
+{
+    assert(old.n == with.n);
+    for (size_t at, i = 0; (at = str_find(str_of(p + i, n - i), old)) != SIZE_MAX; i += at + old.n)
+        memcpy(p + i + at, with.p, with.n);
+}
+
+/* The first character is the scanner's to leave out. */
+static str yaml_hide_marks(struct yaml_builder *b, str text)
+{
+    size_t first = str_has_prefix(text, mark) ? mark.n : 0;
+    if (str_find(str_from(text, first), mark) == SIZE_MAX) return text;
+    for (unsigned i = 0; i < 6400; i++) {          /* for private use: U+E000 to U+F8FF */
+        unsigned c = 0xe000 + i;
+        uint8_t at[] = { (uint8_t)(c >> 12 | 0xe0), (uint8_t)((c >> 6 & 63) | 0x80),
+            (uint8_t)((c & 63) | 0x80) };
+        if (str_find(text, str_of(at, sizeof(at))) != SIZE_MAX) continue;
+        b->stand_in = arena_str(b->a, str_of(at, sizeof(at)));
+        uint8_t *copy = arena_alloc(b->a, text.n);
+        memcpy(copy, text.p, text.n);
+        yaml_replace(copy + first, text.n - first, mark, b->stand_in);
+        return str_of(copy, text.n);
+    }
+    return text;
+}
+
+static str yaml_text(const struct yaml_builder *b, const yaml_char_t *p, size_t n)
+{
+    uint8_t *own = arena_alloc(b->a, n + 1);
+    memcpy(own, p, n);
+    own[n] = 0;
+    if (b->stand_in.n) yaml_replace(own, n, b->stand_in, mark);
+    return str_of(own, n);
+}
 
 static errc yaml_fail(const yaml_parser_t *p, struct err *e)
 {
@@ -92,7 +133,7 @@ static errc yaml_event(struct yaml_builder *b, const yaml_event_t *ev, struct er
     case YAML_SCALAR_EVENT:
         n = ANEW(b->a, struct yaml_node);
         *n = (struct yaml_node){ .kind = YAML_SCALAR, .line = line };
-        n->text = arena_str(b->a, str_of(ev->data.scalar.value, ev->data.scalar.length));
+        n->text = yaml_text(b, ev->data.scalar.value, ev->data.scalar.length);
         n->plain = ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
         n->tag = yaml_short_tag(b->a, ev->data.scalar.tag);
         return yaml_add(b, n, ev->data.scalar.anchor, e);
@@ -134,11 +175,13 @@ errc yaml_parse(struct arena *a, str text, struct yaml_node **out, struct err *e
     yaml_parser_t p;
     if (!yaml_parser_initialize(&p)) return err_set(e, ERR_LIMIT, "yaml: no memory for the parser");
     static const unsigned char nothing[1];
-    /* a mark of some editors; in the scanner it would be a column */
-    if (str_has_prefix(text, S("\xef\xbb\xbf"))) text = str_from(text, 3);
-    yaml_parser_set_input_string(&p, text.n ? text.p : nothing, text.n);
-    yaml_parser_set_encoding(&p, YAML_UTF8_ENCODING);
     struct yaml_builder b = { .a = a };
+    bool utf16 = str_has_prefix(text, S("\xff\xfe")) || str_has_prefix(text, S("\xfe\xff"));
+    /* in the scanner it would be a column */
+    if (str_has_prefix(text, mark)) text = str_from(text, mark.n);
+    if (!utf16) text = yaml_hide_marks(&b, text);
+    yaml_parser_set_input_string(&p, text.n ? text.p : nothing, text.n);
+    if (!utf16) yaml_parser_set_encoding(&p, YAML_UTF8_ENCODING);
     errc rc = yaml_build(&b, &p, e);
     yaml_parser_delete(&p);
     vec_fini(&b.open);

@@ -333,6 +333,16 @@ class Writing(ServerCase):
                 ('no host, before there were any', start % (b'GET', 0), 200, b'Healthy'),
                 ('two hosts', start % (b'GET', 1) + host + host, 400, b'400 Bad Request'),
                 ('two lengths', start % (b'POST', 1) + host + b'Content-Length: 1\r\nContent-Length: 2\r\n', 400, b'400 Bad Request'),
+                ('an encoding that nobody reads', start % (b'GET', 1) + host + b'Transfer-Encoding: gzip\r\n', 501, b'Unsupported transfer encoding'),
+                ('encodings', start % (b'POST', 1) + host + b'Transfer-Encoding: gzip, chunked\r\n', 501, b'Unsupported transfer encoding'),
+                ('chunked twice', start % (b'POST', 1) + host + b'Transfer-Encoding: chunked\r\n' * 2, 501, b'Unsupported transfer encoding'),
+                ('no encoding', start % (b'POST', 1) + host + b'Transfer-Encoding: \r\n', 501, b'Unsupported transfer encoding'),
+                ('more than to go on', start % (b'GET', 1) + host + b'Expect: more\r\n', 417, b''),
+                ('control', start % (b'GET', 1) + host + b'X: a\x01b\r\n', 400, b'400 Bad Request'),
+                ('a name of two words', start % (b'GET', 1) + host + b'X y: a\r\n', 400, b'400 Bad Request'),
+                ('text', start % (b'GET', 1) + host + 'X: a\tä\r\n'.encode(), 200, b'Healthy'),
+                ('method', start % (b'G(T', 1) + host, 400, b'400 Bad Request'),
+                ('the server', b'OPTIONS * HTTP/1.1\r\n' + host, 200, b''),
                 ('one length, twice', start % (b'POST', 1) + host + b'Content-Length: 2\r\nContent-Length: 2\r\n', 405, b'')):
             with self.subTest(name), socket.create_connection(('127.0.0.1', self.port), LIMIT_S) as s:
                 s.sendall(head + b'Connection: close\r\n\r\n' + (b'ab' if b'POST' in head else b''))
