@@ -1,6 +1,7 @@
 """What the benchmarks of whole servers share: build what they need, start servers on loopback ports, read their CPU time and memory from /proc."""
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -71,11 +72,23 @@ def blocks(series):
 
 
 def peer(name):
-    """The program of a Debian package, unpacked; its path."""
+    """The program of a Debian package, unpacked, or what the environment names (EPI_PROMETHEUS=FILE, EPI_VICTORIA_METRICS=FILE); its path."""
+    other = os.environ.get('EPI_' + name.upper().replace('-', '_'))
+    if other:
+        if not os.access(other, os.X_OK):
+            raise Skip('%s is not a program' % other)
+        return os.path.abspath(other)
     r = subprocess.run([os.path.join(TOP, 'tools/peers'), name], stdout=subprocess.PIPE, text=True)
     if r.returncode:
         raise Skip("Debian's %s could not be fetched" % name)
     return r.stdout.strip()
+
+
+def peer_version(name):
+    """'prometheus 2.42.0': the name with what the program says of itself; '?' if it was built without a version."""
+    said = subprocess.run([peer(name), '--version'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout.split('\n')[0]
+    number = re.search(r'(?:version |-)v?(\d+\.\d+[.\w-]*)', said)
+    return '%s %s' % (name, number.group(1) if number else '?')
 
 
 def free_ports(n):
