@@ -72,13 +72,15 @@ class Served(ServerCase):
 
     def test_warnings(self):
         self.begin('--web.enable-otlp-receiver', '--web.user-assets=x', '--storage.tsdb.retention.size=1GB', '--storage.tsdb.retention.time=3d',
-                   '--rules.max-concurrent-evals=7', '--enable-feature=st-synthesis,none')
+                   '--rules.max-concurrent-evals=7', '--enable-feature=st-synthesis,none,auto-reload-config,native-histograms', '--query.lookback-delta=0s')
         said = self.said()
         for flag in ('web.enable-otlp-receiver', 'web.user-assets', 'rules.max-concurrent-evals'):
             self.assertEqual(said.count(UNSERVED + flag + '\n'), 1, said)
         self.assertEqual(said.count(UNSERVED), 3)
         self.assertEqual(said.count('option=st-synthesis'), 1)
         self.assertEqual(said.count('msg="Unknown option for --enable-feature" option=none'), 1)
+        self.assertEqual(said.count('This option for --enable-feature is '), 2, said)
+        self.assertTrue(self.get('/api/v1/features')['prometheus']['auto_reload_config'])
         self.assertEqual(self.get('/api/v1/status/runtimeinfo')['storageRetention'], '3d or 1GiB')
         flags = self.get('/api/v1/status/flags')
         self.assertEqual((flags['storage.tsdb.retention.time'], flags['storage.tsdb.retention.size'], flags['query.max-samples']), ('3d', '1GiB', '50000000'))

@@ -292,6 +292,9 @@ const struct opt flag_table[] = {
 const size_t flag_count = ARRAY_LEN(flag_table);
 
 /* Flags whose part is not served: whoever sets one is told. */
+#define AUTO_RELOAD "auto-reload-config"               /* a feature, and --config.auto-reload */
+enum { LOOKBACK_DEFAULT_MS = 300000 };                 /* 0 means that, too */
+
 static const char *const unserved[] = {
     "web.enable-otlp-receiver",
     "web.user-assets",
@@ -486,6 +489,9 @@ errc flags_parse(
     *done = run->help || run->version;
     if (*done) return OK;
     f->config_given = opts_given(run, flag_table, flag_count, "config.file");
+    for (size_t i = 0; i < f->features.n; i++)
+        if (str_eq(f->features.at[i], S(AUTO_RELOAD))) f->auto_reload = true;
+    if (!f->lookback_ms) f->lookback_ms = LOOKBACK_DEFAULT_MS;
     return flags_check(f, run, e);
 }
 
@@ -494,6 +500,37 @@ void flags_tell_unserved(const struct opts_run *run)
     for (size_t i = 0; i < ARRAY_LEN(unserved); i++)
         if (opts_given(run, flag_table, flag_count, unserved[i]))
             LOG(WARN, "this flag has no effect in this version", kv_z("flag", unserved[i]));
+}
+
+#define OPTION "This option for --enable-feature is "
+
+/* What to say of a name that switches nothing on here: the past of some is told in the words of the
+ * reference. */
+static void tell_feature(str name)
+{
+    static const struct { str name; const char *words; } known[] = {
+        { S(AUTO_RELOAD), OPTION "deprecated. Use --config.auto-reload instead." },
+        { S("native-histograms"),
+            OPTION "a no-op. To scrape native histograms, set the scrape_native_histograms scrape "
+                   "config setting to true." },
+        { S("ooo-native-histograms"), OPTION "now permanently enabled and therefore a no-op." },
+        { S("promql-duration-expr"), OPTION "now permanently enabled and therefore a no-op." },
+        { S("concurrent-rule-eval"), NULL },
+        { S("fast-startup"), NULL },
+        { S("old-ui"), NULL },
+        { S("otlp-deltatocumulative"), NULL },
+        { S("otlp-native-delta-ingestion"), NULL },
+        { S("st-synthesis"), NULL },
+        { S("use-uncached-io"), NULL },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (!str_eq(known[i].name, name)) continue;
+        const char *words = known[i].words;
+        LOG(WARN, words ? words : "this feature has no effect in this version",
+            kv_str("option", name));
+        return;
+    }
+    LOG(WARN, "Unknown option for --enable-feature", kv_str("option", name));
 }
 
 struct features features_read(const struct flags *f)
@@ -521,32 +558,11 @@ struct features features_read(const struct flags *f)
         { S("metadata-wal-records"), &on.metadata_records },
         { S("extra-scrape-metrics"), &on.extra_scrape_metrics },
     };
-    /* without effect here: no-ops of old, or parts that are not served yet */
-    static const str known[] = {
-        S("auto-reload-config"),
-        S("native-histograms"),
-        S("ooo-native-histograms"),
-        S("promql-duration-expr"),
-        S("concurrent-rule-eval"),
-        S("fast-startup"),
-        S("old-ui"),
-        S("otlp-deltatocumulative"),
-        S("otlp-native-delta-ingestion"),
-        S("st-synthesis"),
-        S("use-uncached-io"),
-    };
     for (size_t i = 0; i < f->features.n; i++) {
         bool found = false;
         for (size_t k = 0; k < ARRAY_LEN(all); k++)
             if (str_eq(all[k].name, f->features.at[i])) found = *all[k].on = true;
-        bool idle = false;
-        for (size_t k = 0; k < ARRAY_LEN(known) && !idle; k++)
-            idle = str_eq(known[k], f->features.at[i]);
-        if (idle)
-            LOG(WARN, "this feature has no effect in this version",
-                kv_str("option", f->features.at[i]));
-        else if (!found)
-            LOG(WARN, "Unknown option for --enable-feature", kv_str("option", f->features.at[i]));
+        if (!found) tell_feature(f->features.at[i]);
     }
     return on;
 }
