@@ -409,6 +409,15 @@ errc block_chunks_select(struct block *b, struct matchers ms, int64_t mint, int6
     return rc == OK ? OK : err_in(e, rc, "block %.*s", STR_ARG(block_dir(b)));
 }
 
+void block_chunks_list(struct block *b, postings_list *refs, int64_t mint, int64_t maxt,
+    struct chunk_series_set **out)
+{
+    struct block_chunk_set *s = chunk_set_new(b, mint, maxt);
+    s->all = *refs;
+    *refs = (postings_list){ 0 };
+    *out = &s->base;
+}
+
 struct block_symbol_set { struct symbol_set base; struct block *block; struct symbol_set *in; };
 
 static errc block_symbols_next(struct symbol_set *base, bool *more, str *out, struct err *e)

@@ -65,6 +65,10 @@ struct symbol_set *block_symbols(struct block *b);
 MUST_USE errc block_chunks_select(struct block *b, struct matchers ms, int64_t mint, int64_t maxt,
     struct chunk_series_set **out, struct err *e);
 
+/* The same of these series, in this order; takes over the list. */
+void block_chunks_list(struct block *b, postings_list *refs, int64_t mint, int64_t maxt,
+    struct chunk_series_set **out);
+
 /* Deletes [mint, maxt] of the series that match: the file tombstones is replaced, then queries that
  * begin see it. *n: series touched. */
 MUST_USE errc block_delete(

@@ -15,6 +15,8 @@
 
 #include "io/fs.h"
 
+struct reader;
+
 /* bytes of a path, the NUL included */
 enum { FS_PATH_MAX = 4096 };
 
@@ -48,6 +50,8 @@ struct file_ops {
     /* NULL: there is no descriptor to map */
     int (*fd)(const struct file *f);
     void (*close)(struct file *f);
+    /* A reader of its own, for bytes that are no file of the kernel's; NULL: the backends of io. */
+    struct reader *(*reader)(struct file *f);
 };
 
 struct fs {

@@ -1,6 +1,7 @@
 #include "io/reader.h"
 
 #include "io/choice.h"
+#include "io/fs_impl.h"
 #include "io/reader_impl.h"
 #include "io/work.h"
 
@@ -73,8 +74,11 @@ errc reader_open(struct reader **out, struct fs *fs, str path, struct read_as as
         file_close(f);
         return rc;
     }
-    enum io_backend asked = as.backend ? as.backend : io_choose(f, size, as.kind);
-    struct reader *r = backend_open(fs, &f, size, as, asked);
+    struct reader *r = f->ops->reader ? f->ops->reader(f) : NULL;
+    if (!r) {
+        enum io_backend asked = as.backend ? as.backend : io_choose(f, size, as.kind);
+        r = backend_open(fs, &f, size, as, asked);
+    }
     r->file = f;
     r->kind = as.kind;
     r->opened_bytes = size;

@@ -1,0 +1,69 @@
+/* bucket_view.h — which blocks a bucket has, at one moment.
+ *
+ * What        One look at a bucket: by Mimir's bucket index where there is a young one, else by a
+ *             listing of all objects; meta.json of each block, kept on disk and taken over from the
+ *             look before; marks. What is not whole (an upload under way, a block being deleted) is
+ *             left out.
+ * Invariants  (1) A block that was there before and is not marked stays until its meta.json is
+ *             known to be gone, whatever a listing leaves out. (2) What might be a block and cannot
+ *             be read is in `troubles`. (3) A view never changes.
+ * Ownership   counted; everything lies in the view
+ * Threads     bucket_view_look: one at a time; views: any
+ * Errors      of the listing. What concerns one block is a trouble, not an error.
+ * Format      thanos_codec.h, bucket_index_codec.h; meta-syncer/<ULID>/meta.json
+ */
+#ifndef EPI_BUCKET_BUCKET_VIEW_H
+#define EPI_BUCKET_BUCKET_VIEW_H
+
+#include "bucket/remote_block.h"
+
+#include <stdatomic.h>
+
+#define META_CACHE_DIR "meta-syncer"
+
+struct view_block {
+    ulid id;
+    int64_t mint, maxt; /* ms; maxt is exclusive */
+    int64_t resolution_ms;
+    uint32_t level;
+    struct labels labels; /* external ones, sorted */
+    const ulid *sources;  /* sorted; none: the block itself */
+    size_t n_sources;
+    int64_t marked_s; /* for deletion; 0: not */
+    bool no_compact, no_downsample;
+    uint64_t index_bytes;          /* 0: not known */
+    const uint64_t *segment_bytes; /* by number, from 1; 0: not known, UINT64_MAX: missing */
+    size_t n_segments;
+    str meta; /* meta.json as it is; empty: the block is of a bucket index */
+};
+struct view_trouble {
+    str what, why;      /* a block or an object */
+    bool is_block;
+    ulid id;            /* of is_block */
+};
+struct bucket_view {
+    _Atomic uint32_t refs;
+    struct arena arena;
+    VEC(struct view_block) blocks; /* by mint, then id; those to be asked only */
+    VEC(struct view_trouble) troubles;
+    size_t partial, marked, replaced, downsampled; /* blocks that were left out, and why */
+    bool by_index;
+};
+
+struct pool;
+struct view_opts {
+    struct bucket *bucket;
+    struct fs *fs;     /* of the meta cache */
+    struct pool *pool; /* helps to fetch; may be NULL */
+    int64_t ignore_deletion_ms;
+    /* a bucket index that is older is not believed; 0: an hour */
+    int64_t index_age_max_ms;
+};
+/* before: the look before this one; may be NULL */
+MUST_USE errc bucket_view_look(struct bucket_view **out, const struct view_opts *o,
+    const struct bucket_view *before, struct err *e);
+struct bucket_view *bucket_view_ref(struct bucket_view *v);
+void bucket_view_unref(struct bucket_view *v); /* NULL is fine */
+const struct view_block *bucket_view_find(const struct bucket_view *v, ulid id); /* NULL: no */
+
+#endif

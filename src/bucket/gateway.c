@@ -1,0 +1,531 @@
+/* gateway.c — which blocks there are, and which of them are open.
+ *
+ * One thread looks at the bucket (bucket_view.h) and closes what is idle. A block is opened by a
+ * job of the pool `opens`: its index-header is built if there is none, or none that is good, and
+ * read whole once; so as many blocks are opened at once as the pool has threads, and one whose disk
+ * hangs keeps one of them. Queries wait for the state of a block to change, for a time. */
+#include "bucket/gateway_impl.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "bucket/index_header.h"
+#include "bucket/remote_folder.h"
+#include "io/thread.h"
+
+#include <stdlib.h>
+
+enum {
+    OPEN_THREADS = 48,
+    READ_THREADS = 96,
+    SELECT_THREADS = 16,
+    QUEUE_MAX = 65536,
+    SYNC_INTERVAL_MS = 15 * 60 * 1000,
+    RETRY_FIRST_MS = 5000,
+    TICK_MS = 1000,
+    PATIENCE_MS = 60000,
+    FAILED_AGAIN_MS = 2000,
+    INDEX_PAGE_BYTES = 16 << 10,
+    CHUNK_PAGE_BYTES = 32 << 10,
+    CACHE_BYTES = 250 << 20
+};
+#define MS_NS INT64_C(1000000)
+
+COUNTER(m_looks, "epimetheus_store_syncs_total", "Looks at the bucket.")
+COUNTER(m_look_failures, "epimetheus_store_sync_failures_total", "Looks at the bucket that failed.")
+COUNTER(m_opened, "epimetheus_store_blocks_opened_total", "Blocks of the bucket that were opened.")
+COUNTER(m_open_failures, "epimetheus_store_block_open_failures_total",
+    "Blocks of the bucket that could not be opened.")
+COUNTER(m_closed, "epimetheus_store_blocks_closed_total",
+    "Blocks of the bucket that were closed because nobody asked for them.")
+COUNTER(m_built, "epimetheus_store_index_headers_built_total", "Index-headers that were built.")
+COUNTER(m_built_bytes, "epimetheus_store_index_header_read_bytes_total",
+    "Bytes of indexes that were read for index-headers.")
+GAUGE_VEC(m_blocks, "epimetheus_store_blocks", "Blocks of the bucket, by what is done with them.",
+    "state")
+GAUGE_VEC(m_cache_bytes, "epimetheus_store_cache_bytes", "Bytes in the caches of the bucket.",
+    "cache")
+GAUGE_VEC(m_cache_reads, "epimetheus_store_bucket_reads",
+    "Ranges that were read for the caches of the bucket so far.", "cache")
+GAUGE_VEC(m_cache_read_bytes, "epimetheus_store_bucket_read_bytes",
+    "Bytes that were read for the caches of the bucket so far.", "cache")
+GAUGE_VEC(m_cache_hits, "epimetheus_store_cache_hits", "Pages that were there so far.", "cache")
+GAUGE_VEC(m_cache_misses, "epimetheus_store_cache_misses",
+    "Pages that were not there so far.", "cache")
+
+/* ---- what is counted */
+
+struct opened *opened_ref(struct opened *o)
+{
+    atomic_fetch_add_explicit(&o->refs, 1, memory_order_relaxed);
+    return o;
+}
+
+void opened_unref(struct opened *o)
+{
+    if (!o || atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) != 1) return;
+    block_unref(o->block);
+    fs_free(o->folder);
+    mem_free(o);
+}
+
+static void entry_unref(struct entry *n)
+{
+    if (!n || atomic_fetch_sub_explicit(&n->refs, 1, memory_order_acq_rel) != 1) return;
+    opened_unref(n->opened);
+    mem_free((void *)n->why.p);
+    mem_free(n);
+}
+
+static uint64_t id_hash(ulid id) { return hash_bytes(id.b, ULID_BYTES); }
+static bool entry_eq(const void *val, const void *key)
+{
+    const struct entry *n = val;
+    return ulid_eq(n->id, *(const ulid *)key);
+}
+
+/* ---- opening one block; in a thread of `opens` */
+
+struct opening { struct entry *n; struct bucket_view *view; const struct view_block *b; };
+
+static errc header_build(struct gateway *g, const struct view_block *b, struct err *e)
+{
+    struct header_built what = { 0 };
+    TRY(index_header_build(g->o.bucket, b->id, g->o.fs, str_z(ulid_text(b->id).z), &what, e));
+    metric_add(&m_built, 1);
+    metric_add(&m_built_bytes, (double)what.read_bytes);
+    return OK;
+}
+
+static errc open_once(struct gateway *g, const struct view_block *b, bool proved,
+    struct opened **out, struct err *e)
+{
+    struct opened *o = NEW(struct opened);
+    struct remote_folder_opts ro = { .bucket = g->o.bucket,
+        .block = b,
+        .local = g->o.fs,
+        .backend = g->o.backend,
+        .index = g->index_cache,
+        .chunks = g->chunk_cache,
+        .reads = g->reads,
+        .patience_ms = g->o.patience_ms,
+        .prove = !proved };
+    struct block_opts bo = { .backend = g->o.backend };
+    atomic_init(&o->refs, 1);
+    errc rc = remote_folder_new(&o->folder, &ro, e);
+    if (rc == OK) {
+        remote_folder_patient(o->folder, true);
+        bo.fs = o->folder;
+        rc = block_open(&o->block, &bo, str_z(ulid_text(b->id).z), e);
+        remote_folder_patient(o->folder, false);
+    }
+    if (rc == OK) *out = o;
+    else opened_unref(o);
+    return rc;
+}
+
+static errc open_block(struct gateway *g, const struct view_block *b, bool proved,
+    struct opened **out, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct err why = { 0 };
+    str header = arena_fmt(&a, "%s/index-header", ulid_text(b->id).z);
+    if (fs_exists(g->o.fs, header)) {
+        errc rc = open_once(g, b, proved, out, &why);
+        if (rc != ERR_CORRUPT && rc != ERR_UNSUPPORTED)
+            return rc == OK ? OK : err_set(e, rc, "%s", why.msg);
+        LOG(WARN, "an index-header is built anew", kv_z("block", ulid_text(b->id).z),
+            kv_err(&why));
+        TRY(fs_unlink(g->o.fs, header, e));
+    }
+    TRY(header_build(g, b, e));
+    return open_once(g, b, true, out, e);
+}
+
+static void opened_told(struct opening *o, struct opened *what, errc rc, const struct err *e)
+{
+    struct entry *n = o->n;
+    struct gateway *g = n->g;
+    struct opened *late = NULL;
+    mtx_lock(&g->mu);
+    mem_free((void *)n->why.p);
+    n->why = rc == OK ? STR_EMPTY : mem_str(err_str(e));
+    n->rc = rc;
+    n->since_ns = n->used_ns = clock_mono_ns();
+    n->state = rc == OK ? ENTRY_OPEN : ENTRY_FAILED;
+    if (rc == OK) n->proved = true;
+    if (n->gone || g->stop) late = what;
+    else n->opened = what;
+    if (late) n->state = ENTRY_CLOSED;
+    cond_broadcast(&g->changed);
+    mtx_unlock(&g->mu);
+    opened_unref(late);
+}
+
+static void open_run(void *ctx)
+{
+    struct opening *o = ctx;
+    struct opened *what = NULL;
+    struct err e = { 0 };
+    int64_t since = clock_mono_ns();
+    mtx_lock(&o->n->g->mu);
+    bool proved = o->n->proved;
+    mtx_unlock(&o->n->g->mu);
+    errc rc = open_block(o->n->g, o->b, proved, &what, &e);
+    metric_add(rc == OK ? &m_opened : &m_open_failures, 1);
+    if (rc == OK)
+        LOG(DEBUG, "a block of the bucket was opened", kv_z("block", ulid_text(o->b->id).z),
+            kv_i64("took_ms", (clock_mono_ns() - since) / MS_NS));
+    else
+        LOG_LIMITED(WARN, 1000, "a block of the bucket cannot be opened",
+            kv_z("block", ulid_text(o->b->id).z), kv_err(&e));
+    opened_told(o, what, rc, &e);
+    entry_unref(o->n);
+    bucket_view_unref(o->view);
+    mem_free(o);
+}
+
+/* ---- who asks */
+
+errc gateway_view(struct gateway *g, struct bucket_view **out, struct err *e)
+{
+    mtx_lock(&g->mu);
+    struct bucket_view *v = g->view ? bucket_view_ref(g->view) : NULL;
+    mtx_unlock(&g->mu);
+    *out = v;
+    return v ? OK : err_set(e, ERR_UNAVAILABLE, "the bucket was not seen yet");
+}
+
+static struct entry *entry_of(struct gateway *g, ulid id)
+{
+    struct entry *n = map_find(&g->entries, id_hash(id), entry_eq, &id);
+    if (n) return n;
+    n = NEW(struct entry);
+    *n = (struct entry){ .g = g, .id = id };
+    atomic_init(&n->refs, 1);
+    map_put(&g->entries, id_hash(id), n);
+    return n;
+}
+
+static bool wants_opening(const struct entry *n, int64_t now)
+{
+    return n->state == ENTRY_CLOSED ||
+           (n->state == ENTRY_FAILED && now - n->since_ns > FAILED_AGAIN_MS * MS_NS);
+}
+
+/* With the lock; what is to be handed to the pool, or NULL. */
+static struct opening *opening_new(struct gateway *g, struct entry *n, const struct view_block *b)
+{
+    int64_t now = clock_mono_ns();
+    if (!wants_opening(n, now) || g->stop) return NULL;
+    struct opening *o = NEW(struct opening);
+    struct bucket_view *one = NEW(struct bucket_view); /* its own: the caller's may go first */
+    atomic_init(&one->refs, 1);
+    vec_push(&one->blocks, *b);
+    one->blocks.at[0].meta = arena_str(&one->arena, b->meta);
+    uint64_t *sizes = arena_array(&one->arena, b->n_segments + 1, sizeof(*sizes));
+    if (b->n_segments) memcpy(sizes, b->segment_bytes, b->n_segments * sizeof(*sizes));
+    one->blocks.at[0].segment_bytes = sizes;
+    *o = (struct opening){ n, one, &one->blocks.at[0] };
+    atomic_fetch_add_explicit(&n->refs, 1, memory_order_relaxed);
+    n->state = ENTRY_OPENING;
+    n->since_ns = now;
+    return o;
+}
+
+static void opening_submit(struct gateway *g, struct opening *o)
+{
+    struct err e = { 0 };
+    if (!o || pool_submit(g->opens, open_run, o)) return;
+    err_set(&e, ERR_LIMIT, "too many blocks are being opened");
+    opened_told(o, NULL, ERR_LIMIT, &e);
+    entry_unref(o->n);
+    bucket_view_unref(o->view);
+    mem_free(o);
+}
+
+void gateway_begin(struct gateway *g, const struct view_block *b)
+{
+    mtx_lock(&g->mu);
+    struct opening *o = opening_new(g, entry_of(g, b->id), b);
+    mtx_unlock(&g->mu);
+    opening_submit(g, o);
+}
+
+/* With the lock. */
+static errc entry_await(struct gateway *g, struct entry *n, int64_t until_ns, struct err *e)
+{
+    int64_t patience = g->o.patience_ms * MS_NS;
+    while (n->state == ENTRY_OPENING && !g->stop) {
+        int64_t for_ns = clock_mono_ns() - n->since_ns;
+        bool hangs = for_ns >= patience;
+        if (!hangs && cond_wait_until(&g->changed, &g->mu, MIN(until_ns, n->since_ns + patience)))
+            continue;
+        if (n->state != ENTRY_OPENING) break;
+        return err_set(e, ERR_UNAVAILABLE, "block %s: it is being opened since %" PRId64 " ms",
+            ulid_text(n->id).z, (clock_mono_ns() - n->since_ns) / MS_NS);
+    }
+    if (n->state == ENTRY_OPEN) return OK;
+    if (n->state == ENTRY_FAILED) return err_set(e, n->rc, "%.*s", STR_ARG(n->why));
+    return err_set(e, g->stop ? ERR_CANCELED : ERR_UNAVAILABLE, "block %s: it was closed",
+        ulid_text(n->id).z);
+}
+
+errc gateway_take(struct gateway *g, const struct view_block *b, int64_t until_ns,
+    struct opened **out, struct err *e)
+{
+    gateway_begin(g, b);
+    mtx_lock(&g->mu);
+    struct entry *n = entry_of(g, b->id);
+    atomic_fetch_add_explicit(&n->refs, 1, memory_order_relaxed);
+    errc rc = entry_await(g, n, until_ns, e);
+    if (rc == OK) {
+        n->used_ns = clock_mono_ns();
+        *out = opened_ref(n->opened);
+    }
+    mtx_unlock(&g->mu);
+    entry_unref(n);
+    return rc;
+}
+
+/* ---- looking at the bucket */
+
+static bool is_in(const struct map *ids, ulid id)
+{
+    return map_find(ids, id_hash(id), NULL, NULL) != NULL;
+}
+
+/* Blocks that went: closed by the last query that has them, their folders go. */
+static void gone_drop(struct gateway *g, const struct bucket_view *v)
+{
+    struct map ids = { 0 };
+    VEC(struct entry *) gone = { 0 };
+    struct entry *n;
+    for (size_t i = 0; i < v->blocks.n; i++)
+        map_put(&ids, id_hash(v->blocks.at[i].id), &v->blocks.at[i]);
+    mtx_lock(&g->mu);
+    for (size_t i = 0; (n = map_next(&g->entries, &i)) != NULL;)
+        if (!is_in(&ids, n->id)) vec_push(&gone, n);
+    for (size_t i = 0; i < gone.n; i++) {
+        gone.at[i]->gone = true;
+        map_remove(&g->entries, id_hash(gone.at[i]->id), entry_eq, &gone.at[i]->id);
+    }
+    mtx_unlock(&g->mu);
+    for (size_t i = 0; i < gone.n; i++) entry_unref(gone.at[i]);
+    vec_fini(&gone);
+    SCOPED(arena_fini) struct arena a = { 0 };
+    const str dirs[] = { STR_EMPTY, S(META_CACHE_DIR) };
+    for (size_t k = 0; k < ARRAY_LEN(dirs); k++) {
+        fs_entries all = { 0 };
+        if (fs_list(g->o.fs, dirs[k], &a, &all, NULL) != OK) continue;
+        for (size_t i = 0; i < all.n; i++) {
+            ulid id;
+            if (!all.at[i].is_dir || !ulid_parse(all.at[i].name, &id) || is_in(&ids, id)) continue;
+            errc rc = fs_remove_tree(g->o.fs, path_join(&a, dirs[k], all.at[i].name), NULL);
+            (void)rc; /* the next look tries again */
+        }
+        vec_fini(&all);
+    }
+    map_fini(&ids);
+}
+
+static void look_told(const struct bucket_view *v)
+{
+    metric_set_of(METRIC_WITH(&m_blocks, S("served")), (double)v->blocks.n);
+    metric_set_of(METRIC_WITH(&m_blocks, S("partial")), (double)v->partial);
+    metric_set_of(METRIC_WITH(&m_blocks, S("marked")), (double)v->marked);
+    metric_set_of(METRIC_WITH(&m_blocks, S("replaced")), (double)v->replaced);
+    metric_set_of(METRIC_WITH(&m_blocks, S("downsampled")), (double)v->downsampled);
+    metric_set_of(METRIC_WITH(&m_blocks, S("unreadable")), (double)v->troubles.n);
+}
+
+static errc look(struct gateway *g, struct err *e)
+{
+    struct view_opts vo = { .bucket = g->o.bucket,
+        .fs = g->o.fs,
+        .pool = g->selects,
+        .ignore_deletion_ms = g->o.ignore_deletion_ms };
+    struct bucket_view *before = NULL, *now = NULL;
+    if (gateway_view(g, &before, NULL) != OK) before = NULL;
+    metric_add(&m_looks, 1);
+    errc rc = bucket_view_look(&now, &vo, before, e);
+    if (rc == OK) {
+        mtx_lock(&g->mu);
+        struct bucket_view *was = g->view;
+        g->view = bucket_view_ref(now);
+        mtx_unlock(&g->mu);
+        bucket_view_unref(was);
+        look_told(now);
+        gone_drop(g, now);
+        atomic_store_explicit(&g->ready, true, memory_order_release);
+        bucket_view_unref(now);
+    } else {
+        metric_add(&m_look_failures, 1);
+    }
+    bucket_view_unref(before);
+    return rc;
+}
+
+errc gateway_sync(struct gateway *g, struct err *e)
+{
+    mtx_lock(&g->mu);
+    while (g->looking && !g->stop) cond_wait(&g->changed, &g->mu);
+    g->looking = true;
+    mtx_unlock(&g->mu);
+    errc rc = look(g, e);
+    mtx_lock(&g->mu);
+    g->looking = false;
+    cond_broadcast(&g->changed);
+    mtx_unlock(&g->mu);
+    return rc;
+}
+
+static void idle_close(struct gateway *g)
+{
+    VEC(struct opened *) idle = { 0 };
+    struct entry *n;
+    size_t open = 0;
+    int64_t before = clock_mono_ns() - g->o.idle_ms * MS_NS;
+    mtx_lock(&g->mu);
+    for (size_t i = 0; (n = map_next(&g->entries, &i)) != NULL;) {
+        open += n->state == ENTRY_OPEN;
+        bool held = n->opened && atomic_load_explicit(&n->opened->refs, memory_order_relaxed) > 1;
+        if (!g->o.idle_ms || n->state != ENTRY_OPEN || n->used_ns > before || held) continue;
+        vec_push(&idle, n->opened);
+        n->opened = NULL;
+        n->state = ENTRY_CLOSED;
+        open--;
+    }
+    mtx_unlock(&g->mu);
+    for (size_t i = 0; i < idle.n; i++) opened_unref(idle.at[i]);
+    metric_add(&m_closed, (double)idle.n);
+    metric_set_of(METRIC_WITH(&m_blocks, S("open")), (double)open);
+    vec_fini(&idle);
+}
+
+static void cache_told(struct range_cache *c, str name)
+{
+    struct range_stats s = range_cache_stats(c);
+    metric_set_of(METRIC_WITH(&m_cache_bytes, name), (double)s.bytes);
+    metric_set_of(METRIC_WITH(&m_cache_reads, name), (double)s.reads);
+    metric_set_of(METRIC_WITH(&m_cache_read_bytes, name), (double)s.read_bytes);
+    metric_set_of(METRIC_WITH(&m_cache_hits, name), (double)s.hits);
+    metric_set_of(METRIC_WITH(&m_cache_misses, name), (double)s.misses);
+}
+
+static void run(void *ctx)
+{
+    struct gateway *g = ctx;
+    int64_t next_ns = 0;
+    mtx_lock(&g->mu);
+    while (!g->stop) {
+        mtx_unlock(&g->mu);
+        if (clock_mono_ns() >= next_ns) {
+            struct err e = { 0 };
+            errc rc = gateway_sync(g, &e);
+            if (rc != OK && rc != ERR_CANCELED)
+                LOG(ERROR, "the bucket cannot be looked at: what was known of it stays",
+                    kv_err(&e));
+            bool first = !gateway_ready(g);
+            next_ns = clock_mono_ns() + (first ? RETRY_FIRST_MS : g->o.sync_interval_ms) * MS_NS;
+        }
+        idle_close(g);
+        cache_told(g->index_cache, S("index"));
+        cache_told(g->chunk_cache, S("chunks"));
+        mtx_lock(&g->mu);
+        int64_t until = clock_mono_ns() + TICK_MS * MS_NS;
+        while (!g->stop && cond_wait_until(&g->changed, &g->mu, until)) continue;
+    }
+    mtx_unlock(&g->mu);
+}
+
+/* ---- begin and end */
+
+static uint64_t or_default(uint64_t v, uint64_t def) { return v ? v : def; }
+
+errc gateway_open(struct gateway **out, const struct gateway_opts *o, struct err *e)
+{
+    static const struct queryable_ops queryable_ops = { .querier = gateway_querier };
+    static const struct chunk_queryable_ops chunk_ops = { .select = gateway_chunks_select };
+    TRY(fs_mkdir(o->fs, STR_EMPTY, e));
+    struct gateway *g = NEW(struct gateway);
+    g->o = *o;
+    g->o.sync_interval_ms = (int64_t)or_default((uint64_t)o->sync_interval_ms, SYNC_INTERVAL_MS);
+    g->o.patience_ms = (int64_t)or_default((uint64_t)o->patience_ms, PATIENCE_MS);
+    g->queryable.ops = &queryable_ops;
+    g->chunks.ops = &chunk_ops;
+    g->index_cache = range_cache_new(
+        "index", or_default(o->index_cache_bytes, CACHE_BYTES), INDEX_PAGE_BYTES);
+    g->chunk_cache = range_cache_new(
+        "chunks", or_default(o->chunk_cache_bytes, CACHE_BYTES), CHUNK_PAGE_BYTES);
+    g->opens = pool_new(&(struct pool_opts){ "store-open", OPEN_THREADS, QUEUE_MAX });
+    g->reads = pool_new(&(struct pool_opts){ "store-read", READ_THREADS, QUEUE_MAX });
+    g->selects = pool_new(&(struct pool_opts){ "store-select", SELECT_THREADS, QUEUE_MAX });
+    mtx_init(&g->mu, LOCK_DB);
+    cond_init(&g->changed);
+    g->thread = thread_start("store-sync", run, g);
+    *out = g;
+    return OK;
+}
+
+void gateway_close(struct gateway *g)
+{
+    if (!g) return;
+    mtx_lock(&g->mu);
+    g->stop = true;
+    cond_broadcast(&g->changed);
+    mtx_unlock(&g->mu);
+    bucket_stop(g->o.bucket);
+    thread_join(g->thread);
+    pool_free(g->opens);
+    pool_free(g->selects);
+    struct entry *n;
+    for (size_t i = 0; (n = map_next(&g->entries, &i)) != NULL;) entry_unref(n);
+    map_fini(&g->entries);
+    pool_free(g->reads);
+    bucket_view_unref(g->view);
+    range_cache_free(g->index_cache);
+    range_cache_free(g->chunk_cache);
+    cond_fini(&g->changed);
+    mtx_fini(&g->mu);
+    mem_free(g);
+}
+
+bool gateway_ready(const struct gateway *g)
+{
+    return atomic_load_explicit(&g->ready, memory_order_acquire);
+}
+struct queryable *gateway_queryable(struct gateway *g) { return &g->queryable; }
+struct chunk_queryable *gateway_chunks(struct gateway *g) { return &g->chunks; }
+
+static bool set_known(const struct labels *sets, size_t n, struct labels l)
+{
+    for (size_t i = 0; i < n; i++)
+        if (labels_eq(sets[i], l)) return true;
+    return false;
+}
+
+void gateway_info(struct gateway *g, struct arena *a, struct gateway_info *out)
+{
+    struct bucket_view *v = NULL;
+    VEC(struct labels) sets = { 0 };
+    *out = (struct gateway_info){ .mint = INT64_MAX, .maxt = INT64_MIN };
+    if (gateway_view(g, &v, NULL) != OK) return;
+    for (size_t i = 0; i < v->blocks.n; i++) {
+        const struct view_block *b = &v->blocks.at[i];
+        out->mint = MIN(out->mint, b->mint);
+        out->maxt = MAX(out->maxt, b->maxt - 1);
+        bool plain = g->o.without_external_labels;
+        if (!plain && !set_known(sets.at, sets.n, b->labels))
+            avec_push(a, &sets, labels_copy(a, b->labels));
+    }
+    out->blocks = v->blocks.n;
+    out->sets = sets.at;
+    out->n_sets = sets.n;
+    bucket_view_unref(v);
+    struct entry *n;
+    mtx_lock(&g->mu);
+    for (size_t i = 0; (n = map_next(&g->entries, &i)) != NULL;)
+        out->loaded += n->state == ENTRY_OPEN;
+    mtx_unlock(&g->mu);
+}

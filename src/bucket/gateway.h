@@ -1,0 +1,64 @@
+/* gateway.h — the blocks of a bucket, asked as if they lay here.
+ *
+ * What        Looks at the bucket now and then (bucket_view.h), keeps an index-header of each block
+ *             that was asked for, and answers queries over all of them: the same queryables as a
+ *             folder of blocks has. A block is opened by its first query, in the background, and
+ *             closed when nobody asked for it for a while.
+ * Invariants  (1) What cannot be read is an error of the queries that would need it, or a warning
+ *             of theirs; never a gap. (2) No call waits for a block longer than patience_ms: what
+ *             hangs costs those who ask for that block, and nobody else. (3) gateway_open waits for
+ *             nothing.
+ * Ownership   gateway_open allocates, gateway_close frees; it borrows bucket and fs. Queriers and
+ *             sets end before it.
+ * Threads     any; one thread looks at the bucket, a pool opens blocks, two read
+ * Errors      ERR_UNAVAILABLE: the bucket was not seen yet, or a block is being opened for too
+ *             long; ERR_TIMEOUT; ERR_LIMIT; else those of the bucket
+ * Format      fs: <ULID>/index-header, meta-syncer/<ULID>/meta.json, as Thanos' store has them
+ */
+#ifndef EPI_BUCKET_GATEWAY_H
+#define EPI_BUCKET_GATEWAY_H
+
+#include "bucket/bucket.h"
+#include "io/reader.h"
+#include "storage/chunk_querier.h"
+#include "storage/querier.h"
+
+struct gateway;
+struct gateway_opts {
+    struct bucket *bucket;
+    struct fs *fs;                 /* the data folder */
+    enum io_backend backend;       /* of index-headers */
+    int64_t sync_interval_ms;      /* 0: fifteen minutes */
+    int64_t ignore_deletion_ms;    /* a block is left out so long after it was marked */
+    int64_t idle_ms;               /* 0: never closed */
+    int64_t patience_ms;           /* 0: a minute */
+    uint64_t index_cache_bytes;    /* postings and series; 0: 250 MiB */
+    uint64_t chunk_cache_bytes;    /* 0: 250 MiB */
+    uint64_t series_max;           /* of one selection; 0: any number */
+    bool without_external_labels;  /* series as they are in the blocks */
+};
+
+MUST_USE errc gateway_open(struct gateway **out, const struct gateway_opts *o, struct err *e);
+void gateway_close(struct gateway *g); /* NULL is fine */
+
+/* The bucket was seen once, whole: from here on queries are answered. Takes no lock. */
+bool gateway_ready(const struct gateway *g);
+
+/* Series carry the external labels of their blocks. Both live as long as the gateway. */
+struct queryable *gateway_queryable(struct gateway *g);
+struct chunk_queryable *gateway_chunks(struct gateway *g);
+
+/* What there is, for Info: times (inclusive; min > max: nothing), and the different sets of
+ * external labels, in the arena. Memory only. */
+struct gateway_info {
+    int64_t mint, maxt;
+    size_t blocks, loaded;
+    const struct labels *sets;
+    size_t n_sets;
+};
+void gateway_info(struct gateway *g, struct arena *a, struct gateway_info *out);
+
+/* A look at the bucket now; for tests and reloads. */
+MUST_USE errc gateway_sync(struct gateway *g, struct err *e);
+
+#endif

@@ -1,0 +1,81 @@
+/* gateway_impl.h — the gateway from inside: what its modules share.
+ *
+ * What        Blocks as the queriers take and give them back.
+ * Invariants  see gateway.h
+ * Ownership   see each function
+ * Threads     any
+ * Errors      as gateway.h
+ * Format      none
+ */
+#ifndef EPI_BUCKET_GATEWAY_IMPL_H
+#define EPI_BUCKET_GATEWAY_IMPL_H
+
+#include "base/lock.h"
+#include "base/map.h"
+#include "block/block.h"
+#include "bucket/bucket_view.h"
+#include "bucket/gateway.h"
+#include "bucket/range_cache.h"
+#include "io/pool.h"
+
+/* A block that is open; counted. */
+struct opened {
+    _Atomic uint32_t refs;
+    struct fs *folder;
+    struct block *block;
+};
+struct opened *opened_ref(struct opened *o);
+void opened_unref(struct opened *o); /* NULL is fine */
+
+enum entry_state { ENTRY_CLOSED, ENTRY_OPENING, ENTRY_OPEN, ENTRY_FAILED };
+/* What the gateway has of a block that is, or was, in a view; counted. */
+struct entry {
+    _Atomic uint32_t refs;
+    struct gateway *g;
+    ulid id;
+    enum entry_state state;  /* all of these: GUARDED_BY(g->mu) */
+    struct opened *opened;   /* of ENTRY_OPEN */
+    int64_t since_ns;        /* it has this state */
+    int64_t used_ns;
+    errc rc;                 /* of ENTRY_FAILED */
+    str why;                 /* heap */
+    bool proved, gone;
+};
+
+struct gateway {
+    struct gateway_opts o;
+    struct queryable queryable;
+    struct chunk_queryable chunks;
+    struct range_cache *index_cache, *chunk_cache;
+    struct pool *opens, *reads, *selects;
+    struct thread *thread;
+    _Atomic bool ready;
+    struct mtx mu;            /* LOCK_DB: what is open */
+    struct cond changed;      /* of entries, and stop */
+    struct bucket_view *view; /* GUARDED_BY(mu); NULL until the first look */
+    struct map entries;       /* GUARDED_BY(mu) */
+    bool stop, looking;       /* GUARDED_BY(mu) */
+};
+
+/* The view of now, with a reference; ERR_UNAVAILABLE: there is none yet. */
+MUST_USE errc gateway_view(struct gateway *g, struct bucket_view **out, struct err *e);
+
+/* Begins to open a block if it is not open; waits for nothing. */
+void gateway_begin(struct gateway *g, const struct view_block *b);
+/* The block, open, with a reference; waits for its opening until `until_ns`. */
+MUST_USE errc gateway_take(struct gateway *g, const struct view_block *b, int64_t until_ns,
+    struct opened **out, struct err *e);
+
+/* Which matchers are left to be asked of a block with these external labels; false: none of its
+ * series match. The list lies in the arena. */
+bool external_match(
+    struct labels external, struct matchers ms, struct arena *a, struct matchers *left);
+/* l with the external labels in place of its own; the array lies in the arena. */
+struct labels external_add(struct labels external, struct labels l, struct arena *a);
+
+errc gateway_querier(
+    struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e);
+errc gateway_chunks_select(struct chunk_queryable *q, struct matchers ms, int64_t mint,
+    int64_t maxt, struct chunk_series_set **out, struct err *e);
+
+#endif

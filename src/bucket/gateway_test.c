@@ -1,0 +1,400 @@
+/* gateway_test.c — the blocks of a bucket answer as they do in a folder; what hangs, is missing or
+ * wrong costs those who ask for it. */
+#include "bucket/gateway.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/test.h"
+#include "bucket/bucket_config.h"
+#include "bucket/remote_block.h"
+#include "bucket/test_blocks.h"
+#include "bucket/test_slow.h"
+
+enum { CHUNKS = 3, BLOCKS = 3, PATIENCE_MS = 300, READY_MS = 10000 };
+
+struct rig {
+    struct arena a;
+    struct fs *blocks, *data, *store;
+    struct bucket *b;
+    struct gateway *g;
+    struct gateway_opts o;
+    ulid ids[BLOCKS];
+};
+
+static void log_nowhere(void *ctx, enum log_level level, str line)
+{
+    (void)ctx, (void)level, (void)line;
+}
+
+/* Block k has [k * 3000, k * 3000 + 3000), and the label replica="k". */
+static void block_add(struct rig *r, unsigned k, bool labelled)
+{
+    struct test_block t = { .number = k + 1, .mint = (int64_t)k * CHUNKS * 1000, .chunks = CHUNKS };
+    struct label l = { S("replica"), arena_fmt(&r->a, "%u", k) };
+    struct block_meta m;
+    struct err e = { 0 };
+    str json;
+    ulid id = test_block_write(r->blocks, STR_EMPTY, &t);
+    str dir = arena_fmt(&r->a, "%s", ulid_text(id).z);
+    EXPECT_OK(fs_read_all(
+        r->blocks, path_join(&r->a, dir, S("meta.json")), &r->a, META_MAX_BYTES, &json, NULL));
+    EXPECT_OK(meta_decode(&m, json, &r->a, NULL));
+    struct remote_upload u = { .fs = r->blocks,
+        .dir = dir,
+        .meta = &m,
+        .labels = { &l, labelled },
+        .source = S("bucket.upload") };
+    EXPECT_OK_E(remote_block_upload(r->b, &u, &e), &e);
+    r->ids[k] = id;
+}
+
+static void gateway_begin_(struct rig *r)
+{
+    struct err e = { 0 };
+    EXPECT_OK_E(gateway_open(&r->g, &r->o, &e), &e);
+    int64_t until = clock_mono_ns() + READY_MS * INT64_C(1000000);
+    while (!gateway_ready(r->g) && clock_mono_ns() < until) clock_sleep_ns(1000000);
+    EXPECT(gateway_ready(r->g));
+}
+
+static struct rig *rig_new(bool labelled)
+{
+    struct rig *r = NEW(struct rig);
+    static unsigned rigs;
+    struct bucket_config c = { .kind = BUCKET_FILESYSTEM };
+    struct bucket *inner = NULL;
+    str dir = arena_fmt(&r->a, "%s/%u", test_tmpdir(), rigs++);
+    c.directory = arena_fmt(&r->a, "%.*s-store", STR_ARG(dir));
+    r->blocks = fs_real_new(arena_fmt(&r->a, "%.*s-blocks", STR_ARG(dir)));
+    r->data = fs_real_new(arena_fmt(&r->a, "%.*s-data", STR_ARG(dir)));
+    r->store = fs_real_new(c.directory);
+    EXPECT_OK(fs_mkdir(r->blocks, STR_EMPTY, NULL));
+    EXPECT_OK(bucket_open(&inner, &c, NULL));
+    r->b = test_slow_new(inner);
+    for (unsigned k = 0; k < BLOCKS; k++) block_add(r, k, labelled);
+    r->o = (struct gateway_opts){ .bucket = r->b,
+        .fs = r->data,
+        .backend = IO_BUFFERED,
+        .ignore_deletion_ms = 1000,
+        .patience_ms = PATIENCE_MS };
+    log_capture(log_nowhere, NULL);
+    return r;
+}
+
+static void rig_end(struct rig *r)
+{
+    gateway_close(r->g);
+    log_capture(NULL, NULL);
+    bucket_close(r->b);
+    fs_free(r->blocks);
+    fs_free(r->data);
+    fs_free(r->store);
+    arena_fini(&r->a);
+    mem_free(r);
+}
+
+static errc samples_of(struct series *s, struct buf *out, struct err *e)
+{
+    SCOPED(sample_iter_freep) struct sample_iter *it = NULL;
+    TRY(s->ops->iterate(s, &it, e));
+    for (struct sample_batch b;;) {
+        TRY(sample_iter_fill(it, &b, e));
+        if (!b.n) return OK;
+        for (size_t i = 0; i < b.n; i++) buf_fmt(out, " %" PRId64 "=%g", b.t[i], b.v[i]);
+    }
+}
+
+static errc select_text(struct queryable *from, int64_t mint, int64_t maxt, struct matchers ms,
+    struct buf *out, struct err *e)
+{
+    SCOPED(querier_freep) struct querier *q = NULL;
+    SCOPED(series_set_freep) struct series_set *set = NULL;
+    struct select_hints h = { .start = mint, .end = maxt, .sorted = true };
+    struct series *one;
+    TRY(from->ops->querier(from, mint, maxt, &q, e));
+    TRY(q->ops->select(q, ms, &h, &set, e));
+    for (;;) {
+        TRY(set->ops->next(set, &one, e));
+        if (!one) return OK;
+        buf_labels(out, one->labels);
+        TRY(samples_of(one, out, e));
+        buf_u8(out, '\n');
+    }
+}
+
+static errc ask(struct rig *r, int64_t mint, int64_t maxt, str *out, struct err *e)
+{
+    SCOPED(buf_fini) struct buf b = { 0 };
+    struct matcher m;
+    TRY(matcher_init(&m, &r->a, MATCH_EQ, METRIC_NAME, S("m"), e));
+    TRY(select_text(gateway_queryable(r->g), mint, maxt, (struct matchers){ &m, 1 }, &b, e));
+    *out = arena_str(&r->a, buf_view(&b));
+    return OK;
+}
+
+/* What block k is to answer. */
+static str block_text(struct rig *r, unsigned k, bool labelled)
+{
+    SCOPED(buf_fini) struct buf b = { 0 };
+    buf_fmt(&b, "{__name__=\"m\", job=\"j\"");
+    if (labelled) buf_fmt(&b, ", replica=\"%u\"", k);
+    buf_fmt(&b, "}");
+    for (unsigned c = 0; c < CHUNKS; c++)
+        for (int i = 0; i < 4; i++)
+            buf_fmt(&b, " %u=%g", k * 3000 + c * 1000 + (unsigned)i * 200, k + 1 + c + i / 4.0);
+    buf_u8(&b, '\n');
+    return arena_str(&r->a, buf_view(&b));
+}
+
+static void expect_block(struct rig *r, unsigned k)
+{
+    struct err e = { 0 };
+    str got;
+    EXPECT_OK_E(ask(r, k * 3000, k * 3000 + 2999, &got, &e), &e);
+    EXPECT_STR(got, block_text(r, k, true));
+}
+
+TEST(blocks_answer_with_their_external_labels)
+{
+    struct rig *r = rig_new(true);
+    struct err e = { 0 };
+    str got;
+    gateway_begin_(r);
+    EXPECT_OK_E(ask(r, 0, 1 << 20, &got, &e), &e);
+    EXPECT_STR(got, arena_fmt(&r->a, "%.*s%.*s%.*s", STR_ARG(block_text(r, 0, true)),
+                        STR_ARG(block_text(r, 1, true)), STR_ARG(block_text(r, 2, true))));
+    for (unsigned k = 0; k < BLOCKS; k++) expect_block(r, k);
+    struct gateway_info info;
+    gateway_info(r->g, &r->a, &info);
+    EXPECT_EQ(info.blocks, BLOCKS);
+    EXPECT_EQ(info.loaded, BLOCKS);
+    EXPECT_EQ(info.n_sets, BLOCKS);
+    EXPECT_EQ(info.mint, 0);
+    EXPECT_EQ(info.maxt, 8999);
+    rig_end(r);
+}
+
+TEST(without_external_labels_blocks_are_one_series)
+{
+    struct rig *r = rig_new(true);
+    struct err e = { 0 };
+    str got;
+    r->o.without_external_labels = true;
+    gateway_begin_(r);
+    EXPECT_OK_E(ask(r, 2000, 3999, &got, &e), &e);
+    EXPECT_STR(got, S("{__name__=\"m\", job=\"j\"} 2000=3 2200=3.25 2400=3.5 2600=3.75 3000=2 "
+                      "3200=2.25 3400=2.5 3600=2.75\n"));
+    rig_end(r);
+}
+
+TEST(matchers_of_external_labels_choose_blocks)
+{
+    static const struct {
+        const char *name;
+        enum match_type type;
+        str value, values;
+        unsigned opened;
+    } rows[] = {
+        { "one", MATCH_EQ, S("1"), S("1"), 1 },
+        { "all but one", MATCH_NE, S("1"), S("0 2"), 2 },
+        { "none", MATCH_EQ, S("7"), S(""), 0 },
+        { "some", MATCH_RE, S("[12]"), S("1 2"), 2 },
+    };
+    TEST_EACH(row, rows)
+    {
+        struct rig *r = rig_new(true);
+        struct matcher m;
+        struct querier *q = NULL;
+        struct err e = { 0 };
+        str_list list = { 0 };
+        bool truncated;
+        SCOPED(buf_fini) struct buf got = { 0 };
+        struct gateway_info info;
+        gateway_begin_(r);
+        struct queryable *from = gateway_queryable(r->g);
+        EXPECT_OK(matcher_init(&m, &r->a, row->type, S("replica"), row->value, NULL));
+        EXPECT_OK_E(from->ops->querier(from, 0, 1 << 20, &q, &e), &e);
+        EXPECT_OK_E(q->ops->label_values(
+                        q, S("replica"), (struct matchers){ &m, 1 }, 0, &list, &truncated, &e),
+            &e);
+        for (size_t i = 0; i < list.n; i++)
+            buf_fmt(&got, "%s%.*s", i ? " " : "", STR_ARG(list.at[i]));
+        EXPECT_STR(buf_view(&got), row->values);
+        gateway_info(r->g, &r->a, &info);
+        EXPECT_EQ(info.loaded, row->opened);
+        EXPECT_OK_E(
+            q->ops->label_names(q, (struct matchers){ &m, 1 }, 0, &list, &truncated, &e), &e);
+        EXPECT_EQ(list.n, row->values.n ? 3 : 0);
+        vec_fini(&list);
+        matcher_fini(&m);
+        querier_free(q);
+        rig_end(r);
+    }
+}
+
+TEST(chunks_are_those_of_the_blocks)
+{
+    struct rig *r = rig_new(true);
+    struct chunk_series_set *set = NULL;
+    const struct chunk_series *s;
+    struct matcher m;
+    struct err e = { 0 };
+    SCOPED(buf_fini) struct buf got = { 0 };
+    gateway_begin_(r);
+    struct chunk_queryable *q = gateway_chunks(r->g);
+    EXPECT_OK(matcher_init(&m, &r->a, MATCH_NE, S("replica"), S("1"), NULL));
+    EXPECT_OK_E(q->ops->select(q, (struct matchers){ &m, 1 }, 0, 1 << 20, &set, &e), &e);
+    for (;;) {
+        EXPECT_OK_E(set->ops->next(set, &s, &e), &e);
+        if (!s) break;
+        buf_labels(&got, s->labels);
+        for (size_t i = 0; i < s->n; i++) buf_fmt(&got, " %" PRId64, s->chunks[i].mint);
+        buf_u8(&got, '\n');
+    }
+    EXPECT_STR(buf_view(&got), S("{__name__=\"m\", job=\"j\", replica=\"0\"} 0 1000 2000\n"
+                                 "{__name__=\"m\", job=\"j\", replica=\"2\"} 6000 7000 8000\n"));
+    chunk_series_set_free(set);
+    matcher_fini(&m);
+    rig_end(r);
+}
+
+static str header_path(struct rig *r, unsigned k)
+{
+    return arena_fmt(&r->a, "%s/index-header", ulid_text(r->ids[k]).z);
+}
+
+TEST(index_headers_that_are_wrong_are_built_anew)
+{
+    static const struct {
+        const char *name;
+        int what;
+    } rows[] = { { "cut short", 0 }, { "empty", 1 }, { "of another block", 2 },
+        { "a bit is wrong", 3 } };
+    TEST_EACH(row, rows)
+    {
+        struct rig *r = rig_new(true);
+        str good, now;
+        gateway_begin_(r);
+        expect_block(r, 0);
+        gateway_close(STEAL(r->g));
+        bucket_close(r->b);
+        EXPECT_OK(fs_read_all(r->data, header_path(r, 0), &r->a, 1 << 20, &good, NULL));
+        uint8_t *bad = (uint8_t *)arena_str(&r->a, good).p;
+        str wrong = str_of(bad, good.n);
+        if (row->what == 0) wrong.n -= 7;
+        if (row->what == 1) wrong.n = 0;
+        /* of a table that begins elsewhere, with sums that are right */
+        if (row->what == 2) bad[good.n - 20 - 52 - 1] ^= 1;
+        if (row->what == 3) bad[20] ^= 4;
+        EXPECT_OK(fs_write_durable(r->data, header_path(r, 0), wrong, NULL));
+        struct bucket_config c = { .kind = BUCKET_FILESYSTEM, .directory = fs_root(r->store) };
+        struct bucket *inner;
+        EXPECT_OK(bucket_open(&inner, &c, NULL));
+        r->o.bucket = r->b = test_slow_new(inner);
+        gateway_begin_(r);
+        expect_block(r, 0);
+        EXPECT_OK(fs_read_all(r->data, header_path(r, 0), &r->a, 1 << 20, &now, NULL));
+        EXPECT_STR(now, good);
+        rig_end(r);
+    }
+}
+
+static str object_of(struct rig *r, unsigned k, const char *rel)
+{
+    return arena_fmt(&r->a, "%s/%s", ulid_text(r->ids[k]).z, rel);
+}
+
+static size_t blocks_now(struct rig *r)
+{
+    struct gateway_info info;
+    struct err e = { 0 };
+    EXPECT_OK_E(gateway_sync(r->g, &e), &e);
+    gateway_info(r->g, &r->a, &info);
+    return info.blocks;
+}
+
+TEST(blocks_come_and_go)
+{
+    struct rig *r = rig_new(true);
+    struct block_mark m = { .kind = MARK_DELETION, .time_s = clock_wall_ms() / 1000 - 60 };
+    struct err e = { 0 };
+    bool marked;
+    gateway_begin_(r);
+    expect_block(r, 1);
+    EXPECT_EQ(blocks_now(r), BLOCKS);
+    /* a part of a block is none */
+    EXPECT_OK(bucket_put_bytes(r->b, S("01ARZ3NDEKTSV4RRFFQ69G5FAV/index"), S("x"), NULL));
+    EXPECT_EQ(blocks_now(r), BLOCKS);
+    /* a listing that leaves one out is not believed, a missing meta.json is */
+    test_slow_hide(r->b, S("meta.json"));
+    EXPECT_EQ(blocks_now(r), BLOCKS);
+    test_slow_hide(r->b, STR_EMPTY);
+    EXPECT_OK(bucket_remove(r->b, object_of(r, 0, "meta.json"), NULL));
+    EXPECT_EQ(blocks_now(r), BLOCKS - 1);
+    m.id = r->ids[1];
+    EXPECT_OK_E(remote_block_mark(r->b, &m, &marked, &e), &e);
+    EXPECT_EQ(blocks_now(r), BLOCKS - 2);
+    EXPECT(!fs_exists(r->data, header_path(r, 1)));
+    expect_block(r, 2);
+    /* a bucket that fails: what was known stays */
+    test_slow_fail(r->b, S("a list"), ERR_IO);
+    EXPECT_EQ(gateway_sync(r->g, &e), ERR_IO);
+    expect_block(r, 2);
+    rig_end(r);
+}
+
+TEST(what_is_missing_or_wrong_is_an_error_of_who_asks)
+{
+    static const struct {
+        const char *name, *rel;
+        str words;
+    } rows[] = {
+        { "chunks", "chunks/000001", S("chunks") },
+        { "index", "index", S("index") },
+    };
+    TEST_EACH(row, rows)
+    {
+        struct rig *r = rig_new(true);
+        struct err e = { 0 };
+        str got;
+        EXPECT_OK(bucket_remove(r->b, object_of(r, 1, row->rel), NULL));
+        gateway_begin_(r);
+        EXPECT(ask(r, 3000, 5000, &got, &e) != OK);
+        EXPECT(str_find(err_str(&e), row->words) != SIZE_MAX);
+        expect_block(r, 0);
+        expect_block(r, 2);
+        rig_end(r);
+    }
+}
+
+static int64_t ms_since(int64_t ns) { return (clock_mono_ns() - ns) / 1000000; }
+
+TEST(a_block_that_hangs_costs_who_asks_for_it)
+{
+    struct rig *r = rig_new(true);
+    struct err e = { 0 };
+    str got;
+    gateway_begin_(r);
+    test_slow_hang(r->b, arena_str(&r->a, object_of(r, 1, "index")));
+    int64_t since = clock_mono_ns();
+    EXPECT_EQ(ask(r, 3000, 5000, &got, &e), ERR_UNAVAILABLE);
+    EXPECT(ms_since(since) >= PATIENCE_MS - 1 && ms_since(since) < PATIENCE_MS * 10);
+    /* nobody waits for it a second time */
+    since = clock_mono_ns();
+    EXPECT_EQ(ask(r, 3000, 5000, &got, &e), ERR_UNAVAILABLE);
+    EXPECT(ms_since(since) < PATIENCE_MS / 2);
+    expect_block(r, 0);
+    EXPECT(gateway_ready(r->g));
+    test_slow_hang(r->b, STR_EMPTY);
+    errc rc = ERR_UNAVAILABLE;
+    for (int i = 0; i < 1000 && rc == ERR_UNAVAILABLE; i++) {
+        rc = ask(r, 3000, 5999, &got, &e);
+        if (rc != OK) clock_sleep_ns(5000000);
+    }
+    EXPECT_OK_E(rc, &e);
+    /* an open block whose chunks hang */
+    test_slow_hang(r->b, arena_str(&r->a, object_of(r, 2, "chunks/")));
+    EXPECT(ask(r, 6000, 8999, &got, &e) != OK);
+    expect_block(r, 1);
+    rig_end(r);
+}

@@ -1,0 +1,624 @@
+/* range_cache.c — pages, and the reads that bring them.
+ *
+ * A page that is missing is put into the table at once, in the state of loading, so that it is
+ * fetched once whoever asks meanwhile. Pages that are to be fetched are joined to reads where they
+ * lie near each other; a read waits in its source's queue until one of the source's SOURCE_READS
+ * turns is free. Who waits for a page holds it, and lets it go when his time is over: the read ends
+ * by itself, some time. */
+#include "bucket/range_cache.h"
+
+#include "base/account.h"
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/map.h"
+#include "base/vec.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum { READ_BYTES_MAX = 4 << 20, ALONE_BYTES = 1 << 20, WANTED_MAX = 1024 };
+#define MS_NS INT64_C(1000000)
+
+ACCOUNT(range_account, "bucket_caches")
+
+enum page_state { PAGE_LOADING, PAGE_READY, PAGE_FAILED };
+struct page {
+    struct range_source *s;
+    uint64_t index;
+    enum page_state state; /* all down to next: GUARDED_BY(cache mu) */
+    uint32_t refs;
+    uint8_t *at;
+    size_t n;
+    errc rc;
+    str why;                   /* heap */
+    struct page *prev, *next;  /* in the order of use; only of ready pages that nobody holds */
+};
+typedef VEC(struct page *) page_list;
+
+/* Bytes of one pin alone. */
+struct alone {
+    size_t n;
+    uint8_t at[];
+};
+
+struct read {
+    struct read *next;
+    uint64_t off;
+    size_t n;
+    page_list pages; /* by index, each held; none: `alone` is what is read into */
+    struct alone *alone;
+    bool done, left; /* GUARDED_BY(cache mu), of `alone`: it came; nobody waits any more */
+    errc rc;
+    str why;
+};
+
+struct range_cache {
+    struct mtx mu; /* LOCK_LEAF */
+    struct cond came;
+    uint64_t budget;       /* const after init, with page_bytes */
+    size_t page_bytes;
+    struct map pages;      /* GUARDED_BY(mu), all of these */
+    struct page lru;       /* a ring: next was used last */
+    uint64_t loading;      /* bytes */
+    struct range_stats stats;
+};
+
+struct wanted { uint64_t from, to; }; /* pages */
+struct range_source {
+    _Atomic uint32_t refs;
+    struct range_source_opts o; /* const after init, with id and what */
+    uint64_t id;
+    str what;
+    _Atomic bool patient;
+    struct read *first, *last; /* GUARDED_BY(cache mu), all of these */
+    unsigned active;
+    bool stuck;
+    VEC(struct wanted) wanted;
+    uint64_t wanted_pages;
+};
+
+struct range_cache *range_cache_new(const char *name, uint64_t budget_bytes, size_t page_bytes)
+{
+    struct range_cache *c = NEW(struct range_cache);
+    (void)name;
+    mtx_init(&c->mu, LOCK_LEAF);
+    cond_init(&c->came);
+    c->budget = budget_bytes;
+    c->page_bytes = page_bytes;
+    c->lru.prev = c->lru.next = &c->lru;
+    return c;
+}
+
+void range_cache_free(struct range_cache *c)
+{
+    if (!c) return;
+    assert(!c->pages.n);
+    map_fini(&c->pages);
+    cond_fini(&c->came);
+    mtx_fini(&c->mu);
+    mem_free(c);
+}
+
+struct range_stats range_cache_stats(struct range_cache *c)
+{
+    mtx_lock(&c->mu);
+    struct range_stats s = c->stats;
+    mtx_unlock(&c->mu);
+    return s;
+}
+
+/* ---- pages; all with the lock held */
+
+struct page_key { const struct range_source *s; uint64_t index; };
+static uint64_t key_hash(struct page_key k)
+{
+    uint64_t v[2] = { k.s->id, k.index };
+    return hash_bytes(v, sizeof(v));
+}
+static bool key_eq(const void *val, const void *key)
+{
+    const struct page *p = val;
+    const struct page_key *k = key;
+    return p->s == k->s && p->index == k->index;
+}
+
+static struct page *page_find(struct range_cache *c, struct page_key k)
+{
+    return map_find(&c->pages, key_hash(k), key_eq, &k);
+}
+
+static void lru_take(struct page *p)
+{
+    if (!p->next) return;
+    p->prev->next = p->next;
+    p->next->prev = p->prev;
+    p->prev = p->next = NULL;
+}
+
+static void lru_put(struct range_cache *c, struct page *p)
+{
+    p->next = c->lru.next;
+    p->prev = &c->lru;
+    p->next->prev = p;
+    c->lru.next = p;
+}
+
+static void page_hold(struct page *p)
+{
+    lru_take(p);
+    p->refs++;
+}
+
+static void page_drop(struct range_cache *c, struct page *p)
+{
+    struct page_key k = { p->s, p->index };
+    if (p->state != PAGE_FAILED) map_remove(&c->pages, key_hash(k), key_eq, &k);
+    lru_take(p);
+    if (p->at) c->stats.bytes -= p->n;
+    account_charge(&range_account, -(int64_t)(p->at ? p->n + sizeof(*p) : sizeof(*p)));
+    mem_free(p->at);
+    mem_free((void *)p->why.p);
+    mem_free(p);
+}
+
+static void page_let_go(struct range_cache *c, struct page *p)
+{
+    assert(p->refs > 0);
+    if (--p->refs) return;
+    if (p->state == PAGE_READY) lru_put(c, p);
+    else page_drop(c, p);
+}
+
+static void evict(struct range_cache *c)
+{
+    while (c->stats.bytes > c->budget && c->lru.prev != &c->lru) {
+        page_drop(c, c->lru.prev);
+        c->stats.evicted++;
+    }
+}
+
+static struct page *page_new(struct range_source *s, uint64_t index)
+{
+    struct range_cache *c = s->o.cache;
+    struct page *p = NEW(struct page);
+    uint64_t off = index * c->page_bytes;
+    *p = (struct page){ .s = s, .index = index };
+    p->n = (size_t)MIN((uint64_t)c->page_bytes, s->o.size_bytes - off);
+    account_charge(&range_account, sizeof(*p));
+    map_put(&c->pages, key_hash((struct page_key){ s, index }), p);
+    c->loading += p->n;
+    return p;
+}
+
+/* ---- reads */
+
+static void read_free(struct read *r)
+{
+    vec_fini(&r->pages);
+    mem_free((void *)r->why.p);
+    mem_free(r);
+}
+
+/* It ended, well or not: *bytes are of `off`, or NULL. */
+static void read_told(struct range_source *s, struct read *r, const uint8_t *bytes)
+{
+    struct range_cache *c = s->o.cache;
+    for (size_t i = 0; i < r->pages.n; i++) {
+        struct page *p = r->pages.at[i];
+        c->loading -= p->n;
+        p->rc = r->rc;
+        if (r->rc == OK) {
+            p->at = mem_alloc(p->n);
+            memcpy(p->at, bytes + (p->index * c->page_bytes - r->off), p->n);
+            account_charge(&range_account, (int64_t)p->n);
+            c->stats.bytes += p->n;
+            p->state = PAGE_READY;
+        } else {
+            struct page_key k = { s, p->index };
+            map_remove(&c->pages, key_hash(k), key_eq, &k);
+            p->why = mem_str(r->why);
+            p->state = PAGE_FAILED;
+        }
+        page_let_go(c, p);
+    }
+    s->stuck = false;
+    evict(c);
+}
+
+static void read_run(struct range_source *s, struct read *r)
+{
+    struct range_cache *c = s->o.cache;
+    struct err e = { 0 };
+    uint8_t *bytes = r->alone ? r->alone->at : mem_alloc(r->n);
+    errc rc = s->o.fill(s->o.ctx, r->off, r->n, bytes, &e);
+    mtx_lock(&c->mu);
+    r->rc = rc;
+    if (rc != OK) r->why = mem_str(err_str(&e));
+    c->stats.reads++;
+    if (rc == OK) c->stats.read_bytes += r->n;
+    read_told(s, r, bytes);
+    r->done = true;
+    bool mine = !r->alone || r->left;
+    cond_broadcast(&c->came);
+    mtx_unlock(&c->mu);
+    if (!r->alone) mem_free(bytes);
+    else if (mine) mem_free(r->alone);
+    if (mine) read_free(r);
+}
+
+static struct read *read_next(struct range_source *s)
+{
+    struct range_cache *c = s->o.cache;
+    mtx_lock(&c->mu);
+    struct read *r = s->first;
+    if (r) s->first = r->next;
+    else s->active--;
+    mtx_unlock(&c->mu);
+    return r;
+}
+
+static void source_work(void *ctx)
+{
+    struct range_source *s = ctx;
+    struct read *r;
+    while ((r = read_next(s)) != NULL) read_run(s, r);
+    range_source_unref(s);
+}
+
+/* Nobody reads: what waits is refused. */
+static void reads_refuse(struct range_source *s)
+{
+    struct range_cache *c = s->o.cache;
+    mtx_lock(&c->mu);
+    s->active--;
+    while (!s->active && s->first) {
+        struct read *r = s->first;
+        s->first = r->next;
+        r->rc = ERR_LIMIT;
+        r->why = mem_str(S("too many reads wait for a bucket"));
+        read_told(s, r, NULL);
+        r->done = true;
+        if (!r->alone) read_free(r);
+    }
+    cond_broadcast(&c->came);
+    mtx_unlock(&c->mu);
+}
+
+/* Appends them to the queue; how many threads are to come for them. */
+static unsigned reads_queue(struct range_source *s, struct read *list)
+{
+    unsigned come = 0;
+    while (list) {
+        struct read *r = list;
+        list = r->next;
+        r->next = NULL;
+        if (s->first) s->last->next = r;
+        else s->first = r;
+        s->last = r;
+        if (s->active < SOURCE_READS) {
+            s->active++;
+            come++;
+        }
+    }
+    return come;
+}
+
+/* Without the lock. */
+static void readers_call(struct range_source *s, unsigned n)
+{
+    for (; n; n--) {
+        atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+        if (pool_submit(s->o.pool, source_work, s)) continue;
+        reads_refuse(s);
+        range_source_unref(s);
+    }
+}
+
+/* New pages, by index, as reads; the last first in the list, which does not matter. */
+static struct read *reads_of(struct range_source *s, page_list *fresh)
+{
+    struct range_cache *c = s->o.cache;
+    struct read *list = NULL;
+    for (size_t i = 0, k; i < fresh->n; i = k) {
+        struct read *r = NEW(struct read);
+        r->off = fresh->at[i]->index * c->page_bytes;
+        for (k = i; k < fresh->n; k++) {
+            struct page *p = fresh->at[k];
+            uint64_t at = p->index * c->page_bytes;
+            if (k > i && (at - (r->off + r->n) > s->o.gap_bytes ||
+                             at + p->n - r->off > READ_BYTES_MAX))
+                break;
+            r->n = (size_t)(at + p->n - r->off);
+            p->refs++;
+            vec_push(&r->pages, p);
+        }
+        r->next = list;
+        list = r;
+    }
+    return list;
+}
+
+static int by_index(const void *a, const void *b)
+{
+    const struct page *const *x = a, *const *y = b;
+    return ((*x)->index > (*y)->index) - ((*x)->index < (*y)->index);
+}
+
+/* What was announced and is not there, if there is room for it. */
+static void wanted_take(struct range_source *s, page_list *fresh)
+{
+    struct range_cache *c = s->o.cache;
+    for (size_t i = 0; i < s->wanted.n; i++)
+        for (uint64_t k = s->wanted.at[i].from; k < s->wanted.at[i].to; k++)
+            if (c->loading < c->budget / 2 && !page_find(c, (struct page_key){ s, k }))
+                vec_push(fresh, page_new(s, k));
+    s->wanted.n = 0;
+    s->wanted_pages = 0;
+}
+
+/* Starts to read the fresh pages; gives the lock back. */
+static void fresh_read(struct range_source *s, page_list *fresh)
+{
+    if (fresh->n > 1) qsort(fresh->at, fresh->n, sizeof(*fresh->at), by_index);
+    unsigned come = reads_queue(s, reads_of(s, fresh));
+    mtx_unlock(&s->o.cache->mu);
+    readers_call(s, come);
+    vec_fini(fresh);
+}
+
+/* ---- waiting */
+
+static bool is_patient(const struct range_source *s)
+{
+    return atomic_load_explicit(&s->patient, memory_order_relaxed);
+}
+
+static errc late(struct range_source *s, struct err *e)
+{
+    s->stuck = true;
+    return err_set(e, ERR_TIMEOUT, "%.*s: nothing came within %" PRId64 " ms", STR_ARG(s->what),
+        s->o.patience_ms);
+}
+
+static errc refused(const struct range_source *s, struct err *e)
+{
+    return err_set(e, ERR_UNAVAILABLE, "%.*s: an earlier read hangs", STR_ARG(s->what));
+}
+
+/* With the lock; one page that is held. */
+static errc page_await(struct range_source *s, struct page *p, int64_t until, struct err *e)
+{
+    struct range_cache *c = s->o.cache;
+    while (p->state == PAGE_LOADING) {
+        if (is_patient(s)) cond_wait(&c->came, &c->mu);
+        else if (!cond_wait_until(&c->came, &c->mu, until) && p->state == PAGE_LOADING)
+            return late(s, e);
+    }
+    if (p->state == PAGE_READY) return OK;
+    return err_set(e, p->rc, "%.*s: %.*s", STR_ARG(s->what), STR_ARG(p->why));
+}
+
+/* Holds the pages [from, to] when they are there. */
+static errc pages_need(
+    struct range_source *s, uint64_t from, uint64_t to, page_list *out, struct err *e)
+{
+    struct range_cache *c = s->o.cache;
+    page_list fresh = { 0 };
+    int64_t until = clock_mono_ns() + s->o.patience_ms * MS_NS;
+    bool stuck = false;
+    for (uint64_t k = from; k <= to && !stuck; k++) {
+        struct page *p = page_find(c, (struct page_key){ s, k });
+        stuck = (!p || p->state == PAGE_LOADING) && s->stuck && !is_patient(s);
+        if (stuck) break;
+        if (p) {
+            c->stats.hits++;
+        } else {
+            c->stats.misses++;
+            p = page_new(s, k);
+            vec_push(&fresh, p);
+        }
+        page_hold(p);
+        vec_push(out, p);
+    }
+    if (fresh.n) wanted_take(s, &fresh);
+    fresh_read(s, &fresh);
+    mtx_lock(&c->mu);
+    errc rc = stuck ? refused(s, e) : OK;
+    for (size_t i = 0; rc == OK && i < out->n; i++) rc = page_await(s, out->at[i], until, e);
+    return rc;
+}
+
+static void pages_let_go(struct range_cache *c, page_list *v)
+{
+    for (size_t i = 0; i < v->n; i++) page_let_go(c, v->at[i]);
+    v->n = 0;
+    evict(c);
+}
+
+/* ---- pins: a page, or bytes of their own with the lowest bit set */
+
+static struct alone *alone_new(size_t n)
+{
+    struct alone *a = mem_alloc(sizeof(*a) + n);
+    a->n = n;
+    account_charge(&range_account, (int64_t)n);
+    return a;
+}
+static void alone_free(struct alone *a)
+{
+    account_charge(&range_account, -(int64_t)a->n);
+    mem_free(a);
+}
+static void alone_give(struct alone *a, struct range_pin *out)
+{
+    *out = (struct range_pin){ str_of(a->at, a->n), (void *)((uintptr_t)a | 1) };
+}
+
+/* Past the pages: it would push out more than it is likely to bring back. */
+static errc pin_alone(
+    struct range_source *s, uint64_t off, size_t n, struct range_pin *out, struct err *e)
+{
+    struct range_cache *c = s->o.cache;
+    struct read *r = NEW(struct read);
+    *r = (struct read){ .off = off, .n = n, .alone = alone_new(n) };
+    int64_t until = clock_mono_ns() + s->o.patience_ms * MS_NS;
+    mtx_lock(&c->mu);
+    if (s->stuck && !is_patient(s)) {
+        mtx_unlock(&c->mu);
+        alone_free(r->alone);
+        read_free(r);
+        return refused(s, e);
+    }
+    c->stats.misses++;
+    unsigned come = reads_queue(s, r);
+    mtx_unlock(&c->mu);
+    readers_call(s, come);
+    mtx_lock(&c->mu);
+    errc rc = OK;
+    while (!r->done && rc == OK) {
+        if (is_patient(s)) cond_wait(&c->came, &c->mu);
+        else if (!cond_wait_until(&c->came, &c->mu, until) && !r->done) rc = late(s, e);
+    }
+    r->left = !r->done;
+    bool left = r->left;
+    if (left) account_charge(&range_account, -(int64_t)n);
+    mtx_unlock(&c->mu);
+    if (left) return rc;
+    rc = r->rc == OK ? OK : err_set(e, r->rc, "%.*s: %.*s", STR_ARG(s->what), STR_ARG(r->why));
+    if (rc == OK) alone_give(r->alone, out);
+    else alone_free(r->alone);
+    read_free(r);
+    return rc;
+}
+
+/* Of several pages, one after the other. */
+static void pin_copy(struct range_cache *c, const page_list *v, uint64_t off, struct alone *a)
+{
+    size_t done = 0;
+    for (size_t i = 0; i < v->n; i++) {
+        const struct page *p = v->at[i];
+        size_t skip = (size_t)(off + done - p->index * c->page_bytes),
+               step = MIN(a->n - done, p->n - skip);
+        memcpy(a->at + done, p->at + skip, step);
+        done += step;
+    }
+    assert(done == a->n);
+}
+
+errc range_pin(struct range_source *s, uint64_t off, size_t n, struct range_pin *out, struct err *e)
+{
+    struct range_cache *c = s->o.cache;
+    page_list v = { 0 };
+    assert(n > 0 && off + n <= s->o.size_bytes);
+    if (n > ALONE_BYTES) return pin_alone(s, off, n, out, e);
+    uint64_t from = off / c->page_bytes, to = (off + n - 1) / c->page_bytes;
+    mtx_lock(&c->mu);
+    struct page *p = from == to ? page_find(c, (struct page_key){ s, from }) : NULL;
+    errc rc = OK;
+    if (p && p->state == PAGE_READY) {
+        c->stats.hits++;
+        page_hold(p);
+    } else {
+        rc = pages_need(s, from, to, &v, e);
+        p = rc == OK && from == to ? v.at[0] : NULL;
+        if (rc != OK) pages_let_go(c, &v);
+    }
+    mtx_unlock(&c->mu);
+    if (rc == OK && p) {
+        *out = (struct range_pin){ str_of(p->at + (off - from * c->page_bytes), n), p };
+    } else if (rc == OK) {
+        struct alone *a = alone_new(n);
+        pin_copy(c, &v, off, a);
+        mtx_lock(&c->mu);
+        pages_let_go(c, &v);
+        mtx_unlock(&c->mu);
+        alone_give(a, out);
+    }
+    vec_fini(&v);
+    return rc;
+}
+
+void range_unpin(struct range_source *s, void *frame)
+{
+    struct range_cache *c = s->o.cache;
+    if ((uintptr_t)frame & 1) {
+        alone_free((struct alone *)((uintptr_t)frame & ~(uintptr_t)1));
+        return;
+    }
+    mtx_lock(&c->mu);
+    page_let_go(c, frame);
+    evict(c);
+    mtx_unlock(&c->mu);
+}
+
+void range_want(struct range_source *s, uint64_t off, uint64_t n)
+{
+    struct range_cache *c = s->o.cache;
+    if (!n || off >= s->o.size_bytes) return;
+    n = MIN(n, s->o.size_bytes - off);
+    struct wanted w = { off / c->page_bytes, (off + n - 1) / c->page_bytes + 1 };
+    mtx_lock(&c->mu);
+    struct wanted *last = s->wanted.n ? &vec_last(&s->wanted) : NULL;
+    if (last && w.from >= last->from && w.from <= last->to) {
+        s->wanted_pages += w.to > last->to ? w.to - last->to : 0;
+        last->to = MAX(last->to, w.to);
+    } else {
+        vec_push(&s->wanted, w);
+        s->wanted_pages += w.to - w.from;
+    }
+    if (s->wanted_pages * c->page_bytes < READ_BYTES_MAX && s->wanted.n < WANTED_MAX) {
+        mtx_unlock(&c->mu);
+        return;
+    }
+    page_list fresh = { 0 };
+    wanted_take(s, &fresh);
+    fresh_read(s, &fresh);
+}
+
+/* ---- sources */
+
+struct range_source *range_source_new(const struct range_source_opts *o)
+{
+    static _Atomic uint64_t ids;
+    struct range_source *s = NEW(struct range_source);
+    s->o = *o;
+    s->id = 1 + atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed);
+    s->what = mem_str(str_z(o->what));
+    s->o.what = NULL;
+    atomic_init(&s->refs, 1);
+    return s;
+}
+
+struct range_source *range_source_ref(struct range_source *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+uint64_t range_source_size(const struct range_source *s) { return s->o.size_bytes; }
+
+void range_source_patient(struct range_source *s, bool patient)
+{
+    atomic_store_explicit(&s->patient, patient, memory_order_relaxed);
+}
+
+/* No read runs, nobody pins: all its pages lie in the ring. */
+static void pages_forget(struct range_source *s)
+{
+    struct range_cache *c = s->o.cache;
+    mtx_lock(&c->mu);
+    for (struct page *p = c->lru.next, *next; p != &c->lru; p = next) {
+        next = p->next;
+        if (p->s == s) page_drop(c, p);
+    }
+    mtx_unlock(&c->mu);
+}
+
+void range_source_unref(struct range_source *s)
+{
+    if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
+    pages_forget(s);
+    if (s->o.free) s->o.free(s->o.ctx);
+    vec_fini(&s->wanted);
+    mem_free((void *)s->what.p);
+    mem_free(s);
+}
