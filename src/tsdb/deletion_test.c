@@ -92,6 +92,47 @@ TEST(deleted_late_samples_stay_deleted)
     end(fs, db);
 }
 
+/* Deleted is what is there: what is appended behind it in order, and what comes late beside it or
+ * into a time that only blocks had, is seen at once, after a restart and out of blocks. */
+TEST(what_comes_after_a_deletion_is_there)
+{
+    static const struct {
+        const char *name;
+        int from, to;                          /* deleted, of 200 in order, the older in a block */
+        int late_from, late_to;                /* then late, between rounds */
+        unsigned gone;
+    } cases[] = {
+        { "nothing", 50, 40, 0, 0, 0 },
+        { "behind what is deleted, with no end", 190, 1000, 0, 0, 10 },
+        { "behind all of it", -1000, 1000, 0, 0, 200 },
+        { "late beside it", 190, 195, 170, 180, 6 },
+        { "late into a block's", 10, 19, 10, 19, 10 },
+        { "late, before and behind a block's", 10, 19, 0, 40, 10 },
+    };
+    hush(true);
+    TEST_EACH(c, cases) {
+        struct fs *fs = fs_sim_new(test_seed());
+        struct db *db = open_db(fs, 0);
+        EXPECT_OK(db_set_ooo_window(db, (int64_t)ROUNDS * STEP_MS, NULL));
+        fill(db, 0, 200);
+        EXPECT_OK(db_compact(db, NULL));
+        EXPECT_OK(delete_of(db, 1, c->from, c->to));
+        put_late(db, c->late_from, c->late_to);
+        fill(db, 200, ROUNDS);
+        for (int i = 0; i < 3; i++) {
+            unsigned late = (unsigned)(c->late_to - c->late_from);
+            EXPECT_EQ(count(db, 1, 0, ROUNDS), ROUNDS + late - c->gone);
+            EXPECT_EQ(count(db, 2, 0, ROUNDS), ROUNDS);
+            if (i == 1) EXPECT_OK(db_compact(db, NULL));
+            close_db(db);
+            db = open_db(fs, 0);
+        }
+        close_db(db);
+        fs_free(fs);
+    }
+    hush(false);
+}
+
 /* Nor when the power goes while they move. */
 TEST(power_cuts_of_deleted_late_samples)
 {
