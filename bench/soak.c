@@ -8,7 +8,8 @@
  * acknowledged is counted in memory that both share; from that count the model knows every sample
  * that has to be found, and once a day all of them are looked for, and nothing else may be there.
  *
- *     bench_soak [--days 14] [--series 2000] [--dir DIR] [--seed 1] [--no-kill] [--verify PROGRAM]
+ *     bench_soak [--days 14] [--series 2000] [--dir DIR] [--seed 1] [--no-kill]
+ *         [--image-kib KIB] [--verify PROGRAM]
  *
  * --verify: PROGRAM is called with `tsdb verify FOLDER` at the end. Ends with 1 if anything is
  * wrong: a sample that is lost, wrong or invented, a process that ended by itself, memory at rest
@@ -54,7 +55,7 @@ enum {
 };
 
 struct args {
-    int64_t days, series, seed;
+    int64_t days, series, seed, image_kib;
     str dir, verify;
     bool no_kill;
 };
@@ -68,6 +69,8 @@ static const struct opt table[] = {
         &opt_str },
     { "verify", .help = "Called with `tsdb verify FOLDER` at the end.", OPT_AT(struct args, verify),
         &opt_str },
+    { "image-kib", .help = "An image of the head after so much log; 0: as the server does.",
+        OPT_AT(struct args, image_kib), &opt_num, .def = "0" },
     { "no-kill", .help = "One process lives through all days.", OPT_AT(struct args, no_kill),
         &opt_bool },
 };
@@ -464,13 +467,14 @@ static void count_block(void *ctx, const struct block_meta *m)
     ((struct reading *)ctx)->blocks++;
 }
 
-/* RssAnon when it falls no more: unused pages go back half a second later, by a thread that has to
- * get its turn. */
-static uint64_t at_rest(struct proc_sample *p)
+/* RssAnon when it falls no more: unused pages go back half a second later, in a round of the
+ * background. Where the clock stands there are no rounds but those that are asked for. */
+static uint64_t at_rest(struct db *db, struct proc_sample *p)
 {
     uint64_t least = UINT64_MAX;
     for (int calm = 0, looks = 0; calm < REST_LOOKS && looks < REST_LOOKS_MAX; looks++) {
         clock_sleep_ns(REST_LOOK_NS);
+        db_settle(db);
         proc_read(p);
         calm = p->rss_anon_bytes < least ? 0 : calm + 1;
         least = MIN(least, p->rss_anon_bytes);
@@ -483,8 +487,7 @@ static void read_day(struct db *db, struct fs *fs, int64_t day)
     struct reading *r = &tally->readings[day];
     struct proc_sample p;
     *r = (struct reading){ 0 };
-    db_settle(db);
-    r->rss_anon = at_rest(&p);
+    r->rss_anon = at_rest(db, &p);
     r->accounts = (uint64_t)account_sum();
     r->fds = p.open_fds;
     r->head_series = head_series_count(db_head(db));
@@ -508,7 +511,8 @@ static struct db *serve_open(struct fs *fs)
         .wal_compress = COMPRESS_SNAPPY,
         .fsync_interval_ms = 1000,
         .retention = { .ms = RETENTION_HOURS * HOUR_MS },
-        .ooo_window_ms = 2 * HOUR_MS };
+        .ooo_window_ms = 2 * HOUR_MS,
+        .image_log_bytes = (uint64_t)MAX(args.image_kib, 0) << 10 };
     if (db_open(&db, &o, &what, &e) != OK) die("open", &e);
     if (what.corruptions || what.unknown_refs || what.blocks_set_aside) {
         struct err why = { 0 };
@@ -646,17 +650,19 @@ static bool verified(void)
     return status == 0;
 }
 
-/* What grew between FIRST_DAY and the last day. */
+/* What grew between FIRST_DAY and the last day. A kill may leave one file of the log or the head's
+ * chunks more or less: the day before FIRST_DAY, when the retention was reached, counts as well. */
 static bool compare(void)
 {
     const struct reading *a = &tally->readings[FIRST_DAY], *b = &tally->readings[args.days];
+    uint64_t files = MAX(a->files, a[-1].files);
     bool ok = true;
     if (args.days <= FIRST_DAY) return true;
     double grown = ((double)b->rss_anon / (double)a->rss_anon - 1) * 100;
     printf("RssAnon: %+.1f %% since day %d\n", grown, FIRST_DAY);
     ok &= told(grown < 10, "memory at rest has not grown by a tenth");
     ok &= told(b->fds <= a->fds, "no more descriptors");
-    ok &= told(b->files <= a->files, "no more files");
+    ok &= told(b->files <= files, "no more files");
     return ok;
 }
 
