@@ -165,6 +165,57 @@ TEST(chunk_merge_trims)
     chunk_merge_fini(&m);
 }
 
+enum { TIMES = 2000, MOST_CHUNKS = 5 };
+
+/* Some chunks that follow one another, of floats or histograms, some of them with what was deleted;
+ * marks the times that are left of them. */
+static void random_source(
+    struct chunk_series *s, intervals *deleted, bool *left, struct arena *a, struct prng *r)
+{
+    struct chunk_view *x = arena_array(a, MOST_CHUNKS, sizeof(*x));
+    bool *mine = arena_zalloc(a, TIMES);
+    int64_t t = (int64_t)prng_below(r, 200);
+    *s = (struct chunk_series){ .chunks = x, .deleted = deleted };
+    for (; s->n < MOST_CHUNKS && prng_below(r, 5); s->n++) {
+        int64_t step = 1 + (int64_t)prng_below(r, 7);
+        size_t n = 1 + prng_below(r, 40);
+        x[s->n] = prng_below(r, 3) ? floats(a, t, step, n, 1)
+                                   : histograms(a, t, step, n, (int64_t)prng_below(r, 9));
+        for (size_t i = 0; i < n; i++, t += step) mine[t] = true;
+    }
+    for (size_t n = prng_below(r, 4); n; n--) {
+        int64_t from = (int64_t)prng_below(r, TIMES), to = from + (int64_t)prng_below(r, 100);
+        intervals_add(deleted, (struct interval){ from, to });
+        for (t = from; t <= to && t < TIMES; t++) mine[t] = false;
+    }
+    for (t = 0; t < TIMES; t++) left[t] |= mine[t];
+}
+
+/* Whatever is copied, trimmed or joined: the times that stand beside a chunk are those of its first
+ * and last sample (points_of looks), and there is exactly what is left. */
+TEST(chunk_merge_times_hold_the_samples)
+{
+    struct prng r = { test_seed() };
+    for (int round = 0; round < 2000; round++) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        struct chunk_merge m = { 0 };
+        struct chunk_series s[3];
+        const struct chunk_series *sources[3] = { &s[0], &s[1], &s[2] };
+        intervals deleted[3] = { 0 };
+        struct point *got = arena_array(&a, (size_t)TIMES * 3, sizeof(*got));
+        bool *left = arena_zalloc(&a, TIMES);
+        size_t n_sources = 1 + prng_below(&r, 3), at = 0;
+        for (size_t i = 0; i < n_sources; i++) random_source(&s[i], &deleted[i], left, &a, &r);
+        EXPECT_OK(chunk_merge(&m, sources, n_sources, NULL));
+        size_t n = points_of(&m, got);
+        for (int64_t t = 0; t < TIMES; t++)
+            if (left[t]) EXPECT(at < n && got[at++].t == t);
+        EXPECT_EQ(at, n);
+        for (size_t i = 0; i < n_sources; i++) vec_fini(&deleted[i]);
+        chunk_merge_fini(&m);
+    }
+}
+
 TEST(chunk_merge_damaged)
 {
     SCOPED(arena_fini) struct arena a = { 0 };

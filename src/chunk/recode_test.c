@@ -85,6 +85,10 @@ TEST(chunk_recode)
             EXPECT_EQ(r.n, c->n);
             EXPECT_EQ(r.bytes, got.n);
             if (c->n) EXPECT_STR(buf_view(&got), buf_view(&want));
+            int64_t first = 0, last = 0;
+            for (int64_t t = 1000; t <= SAMPLES * 1000; t += 1000)
+                if (is_kept(t, c->mint, c->maxt, &deleted)) last = t, first = first ? first : t;
+            EXPECT(r.mint == first && r.maxt == last);
             buf_fini(&whole);
             buf_fini(&want);
             buf_fini(&got);
