@@ -19,6 +19,7 @@
 #include "scrape/discovery.h"
 #include "scrape/failure_log.h"
 #include "scrape/fetch.h"
+#include "scrape/grid.h"
 #include "scrape/held.h"
 
 #include <stdlib.h>
@@ -91,7 +92,7 @@ struct loop {
     int64_t due_ns;                    /* monotonic */
     /* gone: when its next turn would have been; 0: not yet known */
     int64_t stale_t_ms;
-    int64_t aligned_ms;                /* wall time of the turn, on the grid of its interval */
+    int64_t aligned_ms;                /* see scrape/grid.h */
     int64_t start_ns, t_ms;            /* of the scrape under way */
     bool scraped;                      /* once at least */
     size_t at;                         /* place in the heap; SIZE_MAX: not in it */
@@ -232,7 +233,6 @@ static void loop_next_turn(struct loop *l, int64_t now_ns)
     int64_t step = l->target->interval_ms * MS;
     int64_t turns = now_ns >= l->due_ns ? (now_ns - l->due_ns) / step + 1 : 1;
     l->due_ns += turns * step;
-    l->aligned_ms += turns * l->target->interval_ms;
 }
 
 /* A loop whose target went away: the first turn gives the time of its markers, they are written
@@ -280,13 +280,12 @@ static void loop_adopt(struct loop *l, bool changed)
     l->target->config = l->job->config;
 }
 
-static int64_t scrape_time_ms(const struct scrape_manager *m, const struct loop *l)
+static int64_t scrape_time_ms(const struct scrape_manager *m, struct loop *l)
 {
     int64_t now = clock_wall_ms();
     if (!m->o.adjust_timestamps) return now;
-    int64_t tolerance = MIN(m->o.timestamp_tolerance_ms, l->target->interval_ms / 100);
-    int64_t late = now - l->aligned_ms;
-    return late >= 0 && late <= tolerance ? l->aligned_ms : now;
+    return grid_time_ms(
+        &l->aligned_ms, now, l->target->interval_ms, m->o.timestamp_tolerance_ms);
 }
 
 static void observe_interval(struct loop *l)
