@@ -223,6 +223,55 @@ TEST(blocks_become_larger_and_old_ones_go)
     fs_free(fs);
 }
 
+/* A day in six lives, each of them by the clock's time; the last samples are 30 hours old then, or
+ * from far ahead, or the clock went back in between. */
+static size_t day_by_clock(const int64_t wall_ms[6], struct buf *out)
+{
+    struct fs *fs = fs_sim_new(test_seed());
+    struct db_opts o = opts_of(fs);
+    struct db_opened what = { 0 };
+    struct err e = { 0 };
+    o.retention.ms = 10 * 3600000ll;
+    for (int i = 0; i < 6; i++) {
+        clock_fake_set(wall_ms[i]);
+        struct db *db = open_db(&o, &what);
+        fill(db, i * 4 * HOUR, (i + 1) * 4 * HOUR);
+        EXPECT_OK_E(db_compact(db, &e), &e);
+        clock_fake_advance(100000);
+        db_tick(db);
+        if (i == 5) dump(db, out);
+        EXPECT_OK_E(db_close(db, &e), &e);
+    }
+    clock_fake_off();
+    size_t blocks = count_blocks(fs, true);
+    fs_free(fs);
+    return blocks;
+}
+
+/* What becomes a block, what is too old and what may be appended is decided by samples alone. */
+TEST(a_clock_that_jumps_changes_nothing)
+{
+    enum { DAY_MS = 86400000 };
+    static const struct { const char *name; int64_t wall_ms[6]; } cases[] = {
+        { "1970", { 1000, 2000, 3000, 4000, 5000, 6000 } },
+        { "far ahead, and back", { T0, T0 + 36500ll * DAY_MS, T0, T0, T0 + DAY_MS, T0 + DAY_MS } },
+        { "back, and ahead", { T0, T0 - 5000ll * DAY_MS, T0 + DAY_MS, 0, T0, T0 + 9 * DAY_MS } },
+    };
+    static const int64_t right[6] = { T0, T0 + DAY_MS / 4, T0 + DAY_MS / 3, T0 + DAY_MS / 2,
+        T0 + DAY_MS, T0 + DAY_MS + DAY_MS / 4 };
+    struct buf want = { 0 }, got = { 0 };
+    log_capture(log_nothing, NULL);
+    size_t blocks = day_by_clock(right, &want);
+    EXPECT(blocks > 2 && want.n > 0);
+    TEST_EACH(c, cases) {
+        EXPECT_EQ(day_by_clock(c->wall_ms, &got), blocks);
+        EXPECT(str_eq(buf_view(&got), buf_view(&want)));
+    }
+    log_capture(NULL, NULL);
+    buf_fini(&want);
+    buf_fini(&got);
+}
+
 TEST(what_is_deleted_stays_deleted)
 {
     struct fs *fs = fs_sim_new(test_seed());
