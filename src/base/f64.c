@@ -6,6 +6,7 @@
  * rest is read by the library. Hex floats, underscores and words are Go's own syntax and rare: they
  * go the odd way at the end. */
 #include "base/f64.h"
+#include "base/f64_digits.h"
 #include "base/f64_shim.h"
 #include "base/mem.h"
 
@@ -253,7 +254,8 @@ bool f64_parse(str s, double *out)
 
 /* --- writing --- */
 
-struct f64_digits { char d[F64_SHIM_DIGITS]; int n, point; bool neg; };
+/* Room for two: moves of a known length may begin at any digit. */
+struct f64_digits { char d[2 * F64_DIGITS_ROOM]; int n, point; bool neg; };
 
 static size_t f64_put(char *out, str word)
 {
@@ -273,13 +275,7 @@ static bool f64_special(char *out, double v, size_t *n)
 static bool f64_whole_digits(struct f64_digits *d, double mag)
 {
     if (!(mag < 0x1p53) || mag != (double)(uint64_t)mag) return false;
-    uint64_t m = (uint64_t)mag;
-    char room[20];
-    int at = sizeof(room);
-    do room[--at] = (char)('0' + m % 10); while (m /= 10);
-    d->point = (int)sizeof(room) - at;
-    d->n = d->point;
-    memcpy(d->d, room + at, (size_t)d->n);
+    d->n = d->point = (int)f64_digits_u64(d->d, (uint64_t)mag);
     while (d->n > 1 && d->d[d->n - 1] == '0') d->n--;
     return true;
 }
@@ -288,8 +284,8 @@ static void f64_digits_of(struct f64_digits *d, double v)
 {
     d->neg = signbit(v);
     double mag = fabs(v);
-    if (!f64_whole_digits(d, mag)) d->n = f64_shim_digits(d->d, mag, &d->point);
-    assert(d->n > 0 && d->n < F64_SHIM_DIGITS);
+    if (!f64_whole_digits(d, mag)) d->n = (int)f64_digits_shortest(d->d, mag, &d->point);
+    assert(d->n > 0 && d->n < F64_DIGITS_ROOM);
 }
 
 static size_t f64_write_f(char *out, const struct f64_digits *d)
@@ -297,7 +293,7 @@ static size_t f64_write_f(char *out, const struct f64_digits *d)
     char *p = out;
     if (d->neg) *p++ = '-';
     int whole = MIN(MAX(d->point, 0), d->n);
-    memcpy(p, d->d, F64_SHIM_DIGITS);          /* there is room for more: one move */
+    memcpy(p, d->d, F64_DIGITS_ROOM);          /* there is room for more: one move */
     p += whole;
     if (d->point > d->n) {
         memset(p, '0', (size_t)(d->point - d->n));
@@ -308,7 +304,7 @@ static size_t f64_write_f(char *out, const struct f64_digits *d)
     *p++ = '.';
     if (d->point < 0) memset(p, '0', (size_t)-d->point);
     if (d->point < 0) p -= d->point;
-    memcpy(p, d->d + whole, (size_t)(d->n - whole));
+    memcpy(p, d->d + whole, F64_DIGITS_ROOM);
     return (size_t)(p + d->n - whole - out);
 }
 

@@ -6,22 +6,6 @@
 
 using double_conversion::StringToDoubleConverter;
 
-/* d.dddde±xx, the shortest that reads back as v: its digits and where the point stands. */
-int f64_shim_digits(char digits[F64_SHIM_DIGITS], double v, int *point)
-{
-    char text[32];
-    std::to_chars_result r =
-        std::to_chars(text, text + sizeof(text), v, std::chars_format::scientific);
-    int n = 0, exponent = 0;
-    const char *p = text;
-    for (; *p != 'e'; p++)
-        if (*p != '.') digits[n++] = *p;
-    bool below = *++p == '-';
-    while (++p < r.ptr) exponent = exponent * 10 + (*p - '0');
-    *point = (below ? -exponent : exponent) + 1;
-    return n;
-}
-
 /* from_chars does not say on which side a number is out of range: the other library reads those
  * few. */
 static bool f64_shim_parse_extreme(const char *text, size_t n, double *out)

@@ -1,7 +1,7 @@
 /* f64_shim.h — the C++ libraries behind f64, as C functions.
  *
- * What        Shortest decimal digits and correctly rounded reading (the C++ library's to_chars and
- *             from_chars; double-conversion reads what lies at the borders of the range).
+ * What        Correctly rounded reading (the C++ library's from_chars; double-conversion reads what
+ *             lies at the borders of the range).
  * Invariants  none
  * Ownership   none
  * Threads     pure functions
@@ -17,12 +17,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-enum { F64_SHIM_DIGITS = 18 };             /* 17 digits and a NUL */
-
-/* The fewest digits that read back as v: 0.d1d2d3… x 10^*point; gives their number. REQUIRES: v
- * finite and > 0 */
-int f64_shim_digits(char digits[F64_SHIM_DIGITS], double v, int *point);
 
 /* REQUIRES: digits with an optional point and exponent, no sign, nothing else. False on overflow,
  * *out untouched. */

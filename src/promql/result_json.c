@@ -7,6 +7,7 @@
 #include "promql/explain.h"
 
 #include "base/f64.h"
+#include "base/f64_digits.h"
 
 /* A time in seconds, without a fraction or with three digits of one. */
 void promql_time_text(struct buf *b, int64_t ms)
@@ -39,17 +40,13 @@ static void put_float_point(struct buf *b, const struct point *p)
         buf_u8(b, ']');
         return;
     }
-    char digits[TIME_MAX], *from = digits + sizeof(digits), *room, *to;
+    char *room, *to;
     room = to = (char *)buf_room(b, TIME_MAX + F64_TEXT_MAX);
     if (!room) return;
-    uint64_t seconds = (uint64_t)p->t / 1000;
-    *--from = '"';
-    *--from = ',';
-    do *--from = (char)('0' + seconds % 10); while (seconds /= 10);
-    *--from = '[';
-    size_t n = (size_t)(digits + sizeof(digits) - from);
-    memcpy(to, from, n);
-    to += n;
+    *to++ = '[';
+    to += f64_digits_u64(to, (uint64_t)p->t / 1000);
+    memcpy(to, ",\"", 2);
+    to += 2;
     to += f64_text_api(to, p->v);
     memcpy(to, "\"]", 2);
     buf_commit(b, (size_t)(to + 2 - room));
@@ -148,13 +145,25 @@ static void put_series(struct json *j, const struct result_series *s)
     buf_u8(j->b, '}');
 }
 
+/* Room for all of them, where they are like the first, which took so many bytes: an answer that
+ * grows by and by is copied, and takes new pages, several times. */
+static void put_room(struct buf *b, const struct result *r, size_t first_bytes)
+{
+    double points = (double)r->series[0].n / 32;
+    for (size_t i = 1; i < r->n_series; i++) points += (double)r->series[i].n;
+    double more = (double)first_bytes * points / (double)MAX(r->series[0].n, (size_t)1);
+    if (more < (double)(b->limit ? b->limit - b->n : SIZE_MAX / 8)) (void)buf_room(b, (size_t)more);
+}
+
 static void put_all(struct json *j, const struct result *r)
 {
+    size_t before = j->b->n;
     buf_u8(j->b, '[');
     for (size_t i = 0; i < r->n_series; i++) {
         if (i) buf_u8(j->b, ',');
         if (r->type == VALUE_MATRIX) put_series(j, &r->series[i]);
         else put_sample(j, &r->series[i]);
+        if (i == 0 && r->n_series > 1) put_room(j->b, r, j->b->n - before);
     }
     buf_u8(j->b, ']');
 }
