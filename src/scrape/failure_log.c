@@ -3,7 +3,9 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/rfc3339.h"
+#include "scrape/scrape_config.h"
 
 struct line_log *failure_log_open(str path)
 {
@@ -40,4 +42,31 @@ void failure_log_write(struct line_log *l, str job, str target, str words)
     if (line_log_write(l, buf_view(&line), &e) != OK)
         LOG_LIMITED(WARN, 60000, "the scrape failure log cannot be written", kv_err(&e));
     buf_fini(&line);
+}
+
+struct line_log *failure_files_find(const failure_files *l, str path)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (str_eq(l->at[i].path, path)) return l->at[i].log;
+    return NULL;
+}
+
+failure_files failure_files_open(const struct scrape_configs *c)
+{
+    failure_files l = { 0 };
+    for (size_t i = 0; i < c->n; i++) {
+        str path = c->at[i].failure_log_file;
+        if (path.n && !failure_files_find(&l, path))
+            vec_push(&l, ((struct failure_file){ mem_str(path), failure_log_open(path) }));
+    }
+    return l;
+}
+
+void failure_files_fini(failure_files *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        line_log_unref(l->at[i].log);
+        mem_free((void *)l->at[i].path.p);
+    }
+    vec_fini(l);
 }
