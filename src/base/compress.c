@@ -1,4 +1,6 @@
 #include "base/compress.h"
+
+#include "base/snappy.h"
 #include "base/tls.h"
 
 #include <libdeflate.h>
@@ -118,11 +120,10 @@ static errc unpack_none(void *room, size_t cap, size_t *n_out, str in, struct er
 
 static errc unpack_snappy(void *room, size_t cap, size_t *n_out, str in, struct err *e)
 {
-    size_t n = 0;
-    if (snappy_uncompressed_length((const char *)in.p, in.n, &n) != SNAPPY_OK)
-        return err_set(e, ERR_CORRUPT, "snappy: corrupt input");
-    if (n > cap) return limit_error(e, cap);
-    if (snappy_uncompress((const char *)in.p, in.n, room, &n) != SNAPPY_OK)
+    uint32_t n = 0;
+    bool says = snappy_length(in, &n);
+    if (says && n > cap) return limit_error(e, cap);
+    if (!says || !snappy_unpack(room, n, in))
         return err_set(e, ERR_CORRUPT, "snappy: corrupt input");
     *n_out = n;
     return OK;
@@ -216,9 +217,11 @@ static errc unpack_declared(
 {
     size_t n = SIZE_MAX;
     if (kind == COMPRESS_NONE) n = in.n;
-    if (kind == COMPRESS_SNAPPY &&
-        snappy_uncompressed_length((const char *)in.p, in.n, &n) != SNAPPY_OK)
-        return err_set(e, ERR_CORRUPT, "snappy: corrupt input");
+    if (kind == COMPRESS_SNAPPY) {
+        uint32_t says;
+        if (!snappy_length(in, &says)) return err_set(e, ERR_CORRUPT, "snappy: corrupt input");
+        n = says;
+    }
     if (kind == COMPRESS_ZSTD) {
         unsigned long long size = ZSTD_getFrameContentSize(in.p, in.n);
         if (size == ZSTD_CONTENTSIZE_ERROR) return err_set(e, ERR_CORRUPT, "zstd: corrupt input");
