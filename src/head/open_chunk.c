@@ -240,6 +240,10 @@ void open_ctx_release(struct open_ctx *c)
 {
     if (c->same.kept) store_unref_run(c->store, c->same.run);
     c->same = (struct open_step_of){ 0 };
+    if (c->steps) {
+        if (c->steps->run) store_unref_run(c->store, c->steps->run);
+        *c->steps = (struct open_steps){ 0 };
+    }
     for (unsigned i = 0; c->n_hints && i < RUN_HINTS; i++) {
         if (!c->hints[i].run) continue;
         store_unref_run(c->store, c->hints[i].run);
@@ -526,6 +530,27 @@ static void open_same(struct open_ctx *c, const struct slot *s, int64_t t, unsig
     *m = (struct open_step_of){ s->run, s->n, (uint16_t)time_bits, t, again };
 }
 
+static inline bool steps_have(const struct open_steps *x, const struct slot *s, int64_t t)
+{
+    return x && x->run == s->run && s->n >= x->from && s->n < x->to && x->t[s->n] == t;
+}
+
+/* The place behind the slot's last one has t. */
+static void steps_add(struct open_ctx *c, const struct slot *s, int64_t t, unsigned time_bits)
+{
+    struct open_steps *x = c->steps;
+    assert(s->n < RUN_MAX);
+    if (x->run != s->run) {
+        if (x->run) store_unref_run(c->store, x->run);
+        store_ref_run(c->store, x->run = s->run);
+        x->from = x->to = s->n;
+    }
+    if (x->to != s->n) x->from = s->n;
+    x->time_bits[s->n] = (uint16_t)time_bits;
+    x->t[s->n] = t;
+    x->to = (uint16_t)(s->n + 1);
+}
+
 /* Makes the slot ready for t: seals a full chunk, begins one, or finds the run that goes on with
  * t. */
 static void open_prepare(struct open_ctx *c, uint32_t slot_i, struct slot *s, int64_t t)
@@ -552,6 +577,7 @@ static void open_prepare(struct open_ctx *c, uint32_t slot_i, struct slot *s, in
         store_unref_run(st, s->run);
         s->run = fork;
     }
+    if (c->steps) steps_add(c, s, t, time_bits);
     open_same(c, s, t, time_bits);
 }
 
@@ -575,9 +601,17 @@ void open_append(struct open_ctx *c, uint32_t slot_i, struct slot *s, int64_t t,
     const struct open_step_of *m = &c->same;
     bool same =
         m->kept && m->run == s->run && m->n == s->n && m->t == t && s->xor_bits <= CUT_BYTES * 8;
-    if (UNLIKELY(!same)) open_prepare(c, slot_i, s, t);
+    unsigned time_bits = m->time_bits;
+    if (UNLIKELY(!same)) {
+        if (s->xor_bits <= CUT_BYTES * 8 && steps_have(c->steps, s, t)) {
+            time_bits = c->steps->time_bits[s->n];
+        } else {
+            open_prepare(c, slot_i, s, t);
+            time_bits = m->time_bits;
+        }
+    }
     open_put_value(c, s, v, bits);
-    open_count_bits(s, t, bits, m->time_bits);
+    open_count_bits(s, t, bits, time_bits);
     s->n++;
     s->last_v = bits;
     slot_set_stale(c->store, s, bits == STALE_NAN_BITS);

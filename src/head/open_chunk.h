@@ -35,9 +35,20 @@ struct run_hint { uint32_t from, run; uint16_t n; int64_t t; };
  * when two series in a row took the same step. */
 struct open_step_of { uint32_t run; uint16_t n, time_bits; int64_t t; bool kept; };
 
+/* The same for series that take many samples one after the other, as in a replay: what each of them
+ * finds out about the places [from, to) of the run that it goes along serves all that go along it,
+ * too. Holds a reference. */
+struct open_steps {
+    uint32_t run;
+    uint16_t from, to;
+    uint16_t time_bits[RUN_MAX];
+    int64_t t[RUN_MAX];
+};
+
 struct open_ctx {
     struct store *store;
     struct open_step_of same;
+    struct open_steps *steps; /* the owner's, zeroed; NULL: it needs none */
     struct cell_stock stock;
     struct run_hint hints[RUN_HINTS];
     unsigned n_hints;

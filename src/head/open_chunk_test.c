@@ -60,7 +60,7 @@ static int64_t step_of(struct prng *r, unsigned kind)
     }
 }
 
-struct rig { struct store store; struct open_ctx ctx; uint32_t slot; };
+struct rig { struct store store; struct open_ctx ctx; struct open_steps steps; uint32_t slot; };
 
 static void rig_init(struct rig *g, unsigned slots)
 {
@@ -150,6 +150,33 @@ TEST(open_chunk_equals_reference)
             if (i % 37 == 0) {
                 open_copy(&g.store, store_slot(&g.store, 1), &copy);
                 expect_copy(&copy, &w);
+            }
+        }
+        rig_fini(&g);
+    }
+}
+
+/* Series that go along one run, each many samples at a time, as a replay appends them; now and then
+ * one of them leaves the others' times. */
+TEST(open_chunk_steps_are_those_of_the_run)
+{
+    enum { SERIES = 5, ROUNDS = 40, AT_A_TIME = 23 };
+    for (unsigned kind = 0; kind < 4; kind++) {
+        struct prng r = { test_seed() + kind };
+        struct rig g = { 0 };
+        static struct want w[SERIES];
+        memset(w, 0, sizeof(w));
+        rig_init(&g, SERIES);
+        g.ctx.steps = &g.steps;
+        int64_t begin = 1000000;
+        for (unsigned round = 0; round < ROUNDS; round++) {
+            int64_t t[AT_A_TIME];
+            for (unsigned i = 0; i < AT_A_TIME; i++) t[i] = begin += 2 + step_of(&r, kind);
+            for (unsigned s = 0; s < SERIES; s++) {
+                unsigned other = prng_below(&r, 8) ? AT_A_TIME : (unsigned)prng_below(&r, 20);
+                for (unsigned i = 0; i < AT_A_TIME; i++)
+                    append_both(&g, s + 1, &w[s], t[i] + (i == other),
+                        value_of(&r, (enum shape)(s % SHAPES), 1));
             }
         }
         rig_fini(&g);

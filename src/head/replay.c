@@ -75,6 +75,7 @@ struct op { int64_t t; uint64_t v; };          /* T_RESET: v is the first chunk 
 struct applier {
     struct applier *next;
     struct open_ctx ctx;
+    struct open_steps steps;
     VEC(struct op) ops;
     uint32_t end[PART_SLOTS];
     int64_t mint, maxt;
@@ -446,7 +447,7 @@ static void decoder_end_run(struct replay_decoder *d)
     d->link = &run->next;
 }
 
-static void decoder_stage(struct replay_decoder *d, uint32_t slot, struct staged x)
+static inline void decoder_stage(struct replay_decoder *d, uint32_t slot, struct staged x)
 {
     uint32_t part = slot >> PART_BITS;
     assert(part < d->in_part.n);
@@ -475,37 +476,51 @@ static bool is_covered(const struct replay_decoder *d, const struct replay_ref *
     return t <= atomic_load_explicit(&x->covered, memory_order_relaxed) || t < d->min_valid;
 }
 
+/* A sample that does not go the short way: of an unknown ref, with a start timestamp, or first or
+ * far away in its run. */
+static __attribute__((noinline)) void decoder_odd(
+    struct replay_decoder *d, uint32_t slot, const struct ref_sample *s)
+{
+    if (!slot) {
+        if (s->t >= d->min_valid) decoder_unknown(d, REPLAY_SAMPLES, s->ref);
+        return;
+    }
+    if ((s->st && d->with_st) || s->t == T_ITEM) {
+        decoder_item(d, slot, replay_item_float(&d->more, s->t, s->st, s->v));
+        return;
+    }
+    if (d->staged.n) decoder_end_run(d);
+    decoder_begin_run(d, s->t);
+    uint32_t after = (uint32_t)((uint64_t)s->t - (uint64_t)d->base);
+    decoder_stage(d, slot, (struct staged){ slot, after, f64_bits(s->v) });
+}
+
 void replay_decode_samples(
     struct replay_decoder *d, replay_mark mark, const struct ref_sample *s, size_t n)
 {
     struct replay_table *refs = d->refs;
+    int64_t min_valid = d->min_valid;
+    bool with_st = d->with_st;
     vec_reserve(&d->staged, d->staged.n + n);
-    for (size_t i = 0; i < n; i++) {
-        if (i + PREFETCH_REFS < n)
-            __builtin_prefetch(&refs->at[replay_ref_home(refs, s[i + PREFETCH_REFS].ref)]);
-        const struct replay_ref *x = replay_ref_find(refs, s[i].ref);
+    for (const struct ref_sample *end = s + n; s < end; s++) {
+        if (s + PREFETCH_REFS < end)
+            __builtin_prefetch(&refs->at[replay_ref_home(refs, s[PREFETCH_REFS].ref)]);
+        const struct replay_ref *x = replay_ref_find(refs, s->ref);
         uint32_t slot = replay_ref_slot_at(x, mark);
-        if (UNLIKELY(!slot)) {
-            if (s[i].t >= d->min_valid) decoder_unknown(d, REPLAY_SAMPLES, s[i].ref);
-            continue;
-        }
         /* T_RESET is never after */
-        if (is_covered(d, x, s[i].t)) {
+        bool covered =
+            s->t <= atomic_load_explicit(&x->covered, memory_order_relaxed) || s->t < min_valid;
+        if (slot && covered) {
             d->dropped++;
             continue;
         }
-        if (UNLIKELY((s[i].st && d->with_st) || s[i].t == T_ITEM)) {
-            decoder_item(d, slot, replay_item_float(&d->more, s[i].t, s[i].st, s[i].v));
+        uint64_t after = (uint64_t)s->t - (uint64_t)d->base;
+        bool odd = !slot || (with_st && s->st) || s->t == T_ITEM;
+        if (UNLIKELY(odd || !d->staged.n || after > UINT32_MAX)) {
+            decoder_odd(d, slot, s);
             continue;
         }
-        if (UNLIKELY(!d->staged.n)) decoder_begin_run(d, s[i].t);
-        if (UNLIKELY((uint64_t)s[i].t - (uint64_t)d->base > UINT32_MAX)) {
-            decoder_end_run(d);
-            decoder_begin_run(d, s[i].t);
-        }
-        decoder_stage(d, slot,
-            (struct staged){
-                slot, (uint32_t)((uint64_t)s[i].t - (uint64_t)d->base), f64_bits(s[i].v) });
+        decoder_stage(d, slot, (struct staged){ slot, (uint32_t)after, f64_bits(s->v) });
     }
 }
 
@@ -636,6 +651,7 @@ static struct applier *applier_take(struct head_replay *r)
     if (a) return a;
     a = NEW(struct applier);
     open_ctx_init(&a->ctx, &r->head->store);
+    a->ctx.steps = &a->steps;
     return a;
 }
 

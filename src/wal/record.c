@@ -118,6 +118,43 @@ void series_encode(struct buf *b, sref ref, struct labels l)
 
 enum { SAMPLE_MIN_BYTES = 10, SAMPLE_V2_MIN_BYTES = 11 };
 
+/* A varint of up to three bytes, as the distances of one batch are. False: it has more. REQUIRES:
+ * three bytes can be read */
+static inline bool short_varint(const uint8_t **at, uint64_t *v)
+{
+    const uint8_t *p = *at;
+    uint32_t u = p[0];
+    *at = p + 1;
+    if (UNLIKELY(u >= 0x80)) {
+        u = (u & 0x7f) | (uint32_t)(p[1] & 0x7f) << 7;
+        *at = p + 2;
+        if (UNLIKELY(p[1] >= 0x80)) {
+            if (p[2] >= 0x80) return false;
+            u |= (uint32_t)p[2] << 14;
+            *at = p + 3;
+        }
+    }
+    *v = (uint64_t)(u >> 1) ^ -(uint64_t)(u & 1);
+    return true;
+}
+
+/* The samples from c on, as long as all of them is short and not near the end. */
+static struct ref_sample *samples_short(struct ref_sample *to, cursor *c, sref ref0, uint64_t t0)
+{
+    const uint8_t *p = c->p;
+    while ((size_t)(c->end - p) >= SAMPLE_MAX_BYTES) {
+        uint64_t ref, t, v;
+        const uint8_t *q = p;
+        if (!short_varint(&q, &ref) || !short_varint(&q, &t)) break;
+        memcpy(&v, q, sizeof(v));
+        p = q + sizeof(v);
+        v = __builtin_bswap64(v);
+        *to++ = (struct ref_sample){ ref0 + ref, (int64_t)(t0 + t), f64_of_bits(v), 0 };
+    }
+    cur_bytes(c, (size_t)(p - c->p));
+    return to;
+}
+
 static errc samples_v1(ref_samples *out, cursor c, struct err *e)
 {
     /* a commit of no samples writes only the type */
@@ -127,6 +164,8 @@ static errc samples_v1(ref_samples *out, cursor c, struct err *e)
     vec_reserve(out, cur_left(&c) / SAMPLE_MIN_BYTES);
     struct ref_sample *to = out->at;
     while (cur_left(&c) > 0) {
+        to = samples_short(to, &c, ref0, t0);
+        if (!cur_left(&c)) break;
         sref ref = add(ref0, cur_varint(&c));
         uint64_t t = add(t0, cur_varint(&c));
         uint64_t v = cur_be64(&c);
