@@ -529,3 +529,18 @@ void gateway_info(struct gateway *g, struct arena *a, struct gateway_info *out)
         out->loaded += n->state == ENTRY_OPEN;
     mtx_unlock(&g->mu);
 }
+
+void gateway_metas(struct gateway *g, struct arena *a, str_list *out)
+{
+    struct bucket_view *v = NULL;
+    if (gateway_view(g, &v, NULL) != OK) return;
+    for (size_t i = 0; i < v->blocks.n; i++) {
+        const struct view_block *b = &v->blocks.at[i];
+        SCOPED(buf_fini) struct buf line = { 0 };
+        struct block_meta m = { .id = b->id, .mint = b->mint, .maxt = b->maxt, .level = b->level };
+        if (b->meta.n && meta_decode(&m, b->meta, a, NULL) != OK) continue;
+        meta_encode_line(&line, &m);
+        avec_push(a, out, arena_str(a, buf_view(&line)));
+    }
+    bucket_view_unref(v);
+}

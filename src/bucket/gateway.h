@@ -58,6 +58,9 @@ struct gateway_info {
 };
 void gateway_info(struct gateway *g, struct arena *a, struct gateway_info *out);
 
+/* What each block says of itself, as JSON on a line, oldest first; in the arena. */
+void gateway_metas(struct gateway *g, struct arena *a, str_list *out);
+
 /* A look at the bucket now; for tests and reloads. */
 MUST_USE errc gateway_sync(struct gateway *g, struct err *e);
 

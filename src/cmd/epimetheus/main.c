@@ -1,5 +1,6 @@
 /* main.c — epimetheus: the command line, the signals, and the way out. */
 #include "cmd/epimetheus/server.h"
+#include "cmd/epimetheus/store.h"
 
 #include "base/log.h"
 #include "base/version.h"
@@ -60,6 +61,7 @@ static void signals_serve(struct server *s, const struct flags *f, const sigset_
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && str_eq(str_z(argv[1]), S("store"))) return store_main(argc - 1, argv + 1);
     struct flags f = { 0 };
     struct opts_run run = { 0 };
     struct err e = { 0 };

@@ -1,0 +1,450 @@
+#include "cmd/epimetheus/store.h"
+
+#include "api/api.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "bucket/gateway.h"
+#include "cmd/epimetheus/flags.h"
+#include "cmd/epimetheus/web_front.h"
+#include "config/objstore.h"
+#include "io/pool.h"
+#include "io/proc.h"
+#include "io/socket.h"
+#include "model/opt_kinds.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { REQUEST_THREADS_SPARE = 64, REQUEST_QUEUE = 1024, ADDRESSES_MAX = 8 };
+
+static const char *const log_levels[] = { "debug", "info", "warn", "error", NULL };
+static const char *const log_formats[] = { "logfmt", "json", NULL };
+static const char *const backends[] = { "auto", "mmap", "buffered", "direct", NULL };
+
+struct store_flags {
+    str objstore, objstore_file, data_dir, web_config, cors_origin;
+    str_list listen, features;
+    int log_level, log_format, backend;
+    int64_t sync_ms, ignore_deletion_ms, idle_ms, patience_ms;
+    int64_t index_cache, chunk_cache, series_max;
+    int64_t max_connections, read_timeout_ms, max_concurrency, max_samples, lookback_ms, timeout_ms;
+    bool external_labels;
+};
+
+#define AT(field) OPT_AT(struct store_flags, field)
+static const struct opt table[] = {
+    { "objstore.config", "YAML", "The object storage, in Thanos' YAML.", AT(objstore), &opt_str,
+        .def = "" },
+    { "objstore.config-file", "FILE", "The same in a file.", AT(objstore_file), &opt_str,
+        .def = "" },
+    { "data-dir", .help = "Index-headers and a cache of meta.json are kept here.", AT(data_dir),
+        &opt_str, .def = "data-store/" },
+    { "web.listen-address", .help = "Address to listen on. Can be repeated.", AT(listen),
+        &opt_strs, .def = "0.0.0.0:10902" },
+    { "web.config.file", .help = "TLS and authentication, as for the server.", AT(web_config),
+        &opt_str, .def = "" },
+    { "web.cors.origin", .help = "Regex for CORS origin. It is fully anchored.", AT(cors_origin),
+        &opt_str, .def = ".*" },
+    { "web.max-connections", .help = "Maximum number of simultaneous connections.",
+        AT(max_connections), &opt_num, .def = "512" },
+    { "web.read-timeout", .help = "Maximum duration before a request that is read times out.",
+        AT(read_timeout_ms), &opt_duration, .def = "5m" },
+    { "store.sync-interval", .help = "How often the bucket is looked at.", AT(sync_ms),
+        &opt_duration, .def = "15m" },
+    { "store.ignore-deletion-marks-delay",
+        .help = "A block is left out so long after it was marked for deletion.",
+        AT(ignore_deletion_ms), &opt_duration, .def = "1d" },
+    { "store.idle-timeout",
+        .help = "A block that nobody asked for so long is closed; 0: it stays open.", AT(idle_ms),
+        &opt_duration, .def = "1h" },
+    { "store.patience", .help = "How long a query waits for one block, at most.", AT(patience_ms),
+        &opt_duration, .def = "30s" },
+    { "store.index-cache-size", .help = "Memory for postings and series.", AT(index_cache),
+        &opt_size, .def = "250MB" },
+    { "store.chunk-cache-size", .help = "Memory for chunks.", AT(chunk_cache), &opt_size,
+        .def = "250MB" },
+    { "store.limits.series", .help = "Series of one selection; 0: any number.", AT(series_max),
+        &opt_num, .def = "0" },
+    { "store.external-labels", .help = "Series carry the external labels of their blocks.",
+        AT(external_labels), &opt_bool, .def = "true" },
+    { "store.io", .help = "How index-headers are read: auto, mmap, buffered or direct.",
+        AT(backend), &opt_choice, .def = "buffered", .choices = backends },
+    { "query.lookback-delta", .help = "The maximum lookback duration.", AT(lookback_ms),
+        &opt_duration, .def = "5m" },
+    { "query.timeout", .help = "Maximum time a query may take.", AT(timeout_ms), &opt_duration,
+        .def = "2m" },
+    { "query.max-concurrency", .help = "Maximum number of queries at once.", AT(max_concurrency),
+        &opt_num, .def = "20" },
+    { "query.max-samples", .help = "Maximum number of samples of one query.", AT(max_samples),
+        &opt_num, .def = "50000000" },
+    { "enable-feature", .help = "Features of PromQL, as for the server.", AT(features), &opt_words,
+        .def = "" },
+    { "log.level", .help = "Only log messages with this severity or above.", AT(log_level),
+        &opt_choice, .def = "info", .choices = log_levels },
+    { "log.format", .help = "Output format of log messages.", AT(log_format), &opt_choice,
+        .def = "logfmt", .choices = log_formats },
+};
+
+struct store {
+    struct store_flags f;
+    struct arena arena;
+    struct bucket *bucket;
+    struct fs *fs;
+    struct gateway *g;
+    struct engine *engine;
+    struct pool *requests;
+    struct web_front *front;
+    struct api *api;
+    struct api_sources sources;
+    struct http_server *http[ADDRESSES_MAX];
+    size_t n_http;
+    int64_t start_ns;
+    _Atomic bool stopping;
+};
+
+/* ---- what the API asks */
+
+static enum api_state show_state(void *ctx)
+{
+    const struct store *s = ctx;
+    if (atomic_load_explicit(&s->stopping, memory_order_relaxed)) return API_STOPPING;
+    return gateway_ready(s->g) ? API_READY : API_STARTING;
+}
+
+static void show_runtime(void *ctx, struct arena *a, struct api_runtime *out)
+{
+    const struct store *s = ctx;
+    (void)a;
+    *out = (struct api_runtime){ .start_ns = s->start_ns,
+        .reload_ok = true,
+        .threads = proc_latest().threads,
+        .cores = pool_cores() };
+}
+
+struct flag_sink {
+    struct arena *a;
+    api_flags *out;
+};
+static void take_flag(void *ctx, str name, str value)
+{
+    struct flag_sink *k = ctx;
+    bool secret = str_eq(name, S("objstore.config")) && value.n;
+    struct api_flag f = { arena_str(k->a, name), secret ? S("<secret>") : arena_str(k->a, value) };
+    avec_push(k->a, k->out, f);
+}
+static void show_flags(void *ctx, struct arena *a, api_flags *out)
+{
+    struct store *s = ctx;
+    struct flag_sink k = { a, out };
+    opts_each(&s->f, table, ARRAY_LEN(table), take_flag, &k);
+}
+
+/* There is no scraping here, no head, and nothing that could be changed. */
+static void no_targets(void *ctx, struct arena *a, struct api_targets *out)
+{
+    (void)ctx, (void)a, (void)out;
+}
+static void no_metadata(void *ctx, struct arena *a, api_metadata_list *out)
+{
+    (void)ctx, (void)a, (void)out;
+}
+static void no_pools(void *ctx, struct arena *a, str_list *out) { (void)ctx, (void)a, (void)out; }
+static bool no_pool_config(void *ctx, str pool, struct buf *yaml)
+{
+    (void)ctx, (void)pool, (void)yaml;
+    return false;
+}
+static bool no_relabel_steps(
+    void *ctx, struct arena *a, str pool, struct labels in, api_relabel_steps *out)
+{
+    (void)ctx, (void)a, (void)pool, (void)in, (void)out;
+    return false;
+}
+/* Series have those of their blocks already. */
+static void no_external_labels(void *ctx, struct arena *a, struct labels *out)
+{
+    (void)ctx, (void)a;
+    *out = (struct labels){ 0 };
+}
+static void no_config(void *ctx, struct buf *out)
+{
+    (void)ctx;
+    buf_str(out, S("{}\n"));
+}
+static void no_features(void *ctx, struct arena *a, api_features *out)
+{
+    (void)ctx, (void)a, (void)out;
+}
+static void no_notifications(void *ctx, struct arena *a, api_notifications *out)
+{
+    (void)ctx, (void)a, (void)out;
+}
+static void no_replay(void *ctx, int64_t *min, int64_t *max, int64_t *current)
+{
+    (void)ctx;
+    *min = *max = *current = 0;
+}
+static errc no_change(struct err *e)
+{
+    return err_set(e, ERR_UNSUPPORTED, "blocks in a bucket are not changed");
+}
+static errc no_delete(void *ctx, struct matchers ms, int64_t mint, int64_t maxt, struct err *e)
+{
+    (void)ctx, (void)ms, (void)mint, (void)maxt;
+    return no_change(e);
+}
+static errc no_clean(void *ctx, struct err *e) { return (void)ctx, no_change(e); }
+static errc no_snapshot(void *ctx, str name, bool with_head, struct err *e)
+{
+    (void)ctx, (void)name, (void)with_head;
+    return no_change(e);
+}
+
+static errc show_tsdb(
+    void *ctx, struct arena *a, size_t limit, struct api_tsdb_stats *out, struct err *e)
+{
+    struct gateway_info info;
+    (void)limit, (void)e;
+    gateway_info(((struct store *)ctx)->g, a, &info);
+    out->mint = info.mint;
+    out->maxt = info.maxt;
+    return OK;
+}
+static void show_blocks(void *ctx, struct arena *a, str_list *out)
+{
+    gateway_metas(((struct store *)ctx)->g, a, out);
+}
+static void do_quit(void *ctx)
+{
+    (void)ctx;
+    kill(getpid(), SIGTERM);
+}
+
+/* A look at the bucket at once: what a reload is, here. */
+static errc do_reload(void *ctx, struct err *e)
+{
+    return gateway_sync(((struct store *)ctx)->g, e);
+}
+
+static struct api_sources sources_of(struct store *s)
+{
+    return (struct api_sources){ .ctx = s,
+        .targets = no_targets,
+        .metadata = no_metadata,
+        .pools = no_pools,
+        .pool_config = no_pool_config,
+        .relabel_steps = no_relabel_steps,
+        .external_labels = no_external_labels,
+        .config_yaml = no_config,
+        .flags = show_flags,
+        .runtime = show_runtime,
+        .tsdb_stats = show_tsdb,
+        .features = no_features,
+        .tsdb_blocks = show_blocks,
+        .tsdb_delete = no_delete,
+        .tsdb_clean = no_clean,
+        .tsdb_snapshot = no_snapshot,
+        .notifications = no_notifications,
+        .wal_replay = no_replay,
+        .reload = do_reload,
+        .quit = do_quit,
+        .state = show_state };
+}
+
+/* ---- begin and end */
+
+static bool submit_request(void *pool, void (*fn)(void *arg), void *arg)
+{
+    return pool_submit(pool, fn, arg);
+}
+
+static const char *env_get(const char *name) { return getenv(name); }
+
+static errc bucket_begin(struct store *s, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct bucket_config c;
+    TRY(objstore_load(&c, s->f.objstore, s->f.objstore_file, env_get, &a, e));
+    TRY(bucket_open(&s->bucket, &c, e));
+    s->fs = fs_real_new(s->f.data_dir);
+    struct gateway_opts o = { .bucket = s->bucket,
+        .fs = s->fs,
+        .backend = (enum io_backend)s->f.backend,
+        .sync_interval_ms = s->f.sync_ms,
+        .ignore_deletion_ms = s->f.ignore_deletion_ms,
+        .idle_ms = s->f.idle_ms,
+        .patience_ms = s->f.patience_ms,
+        .index_cache_bytes = (uint64_t)MAX(s->f.index_cache, 0),
+        .chunk_cache_bytes = (uint64_t)MAX(s->f.chunk_cache, 0),
+        .series_max = (uint64_t)MAX(s->f.series_max, 0),
+        .without_external_labels = !s->f.external_labels };
+    return gateway_open(&s->g, &o, e);
+}
+
+static void engine_begin(struct store *s, struct parse_opts *parse)
+{
+    struct flags words = { .features = s->f.features };
+    struct features on = features_read(&words);
+    *parse = (struct parse_opts){ .experimental_functions = on.experimental_functions,
+        .duration_expr = true,
+        .extended_range_selectors = on.extended_range_selectors,
+        .binop_fill_modifiers = on.binop_fill };
+    s->engine = engine_new(&(struct engine_opts){ .parse = *parse,
+        .lookback_ms = s->f.lookback_ms,
+        .timeout_ms = s->f.timeout_ms,
+        .default_step_ms = 60000,
+        .max_samples = (uint64_t)s->f.max_samples,
+        .max_concurrency = (unsigned)s->f.max_concurrency,
+        .delayed_name_removal = on.delayed_name_removal,
+        .per_step_stats = on.per_step_stats,
+        .type_and_unit_labels = on.type_and_unit });
+}
+
+static errc http_one(struct store *s, str address, struct err *e)
+{
+    size_t n;
+    const struct http_route *routes = api_routes(s->api, &n);
+    struct http_opts o = { .address = address,
+        .listen_fd = -1,
+        .max_connections = (unsigned)s->f.max_connections,
+        .read_timeout_s = (unsigned)MAX(s->f.read_timeout_ms / 1000, 1),
+        .routes = routes,
+        .n_routes = n,
+        .ctx = s->api,
+        .mount = api_mount(),
+        .submit = submit_request,
+        .pool = s->requests,
+        .before = api_before };
+    web_front_put(s->front, &o);
+    TRY(http_server_new(&s->http[s->n_http], &o, e));
+    LOG(INFO, "Listening on", kv_str("address", http_server_address(s->http[s->n_http])));
+    s->n_http++;
+    return OK;
+}
+
+static errc store_begin(struct store *s, struct err *e)
+{
+    struct parse_opts parse;
+    TRY(web_front_open(&s->front, s->f.web_config, e));
+    TRY(bucket_begin(s, e));
+    engine_begin(s, &parse);
+    s->sources = sources_of(s);
+    struct api_opts o = { .engine = s->engine,
+        .queryable = gateway_queryable(s->g),
+        .chunks = gateway_chunks(s->g),
+        .sources = &s->sources,
+        .cors_origin = s->f.cors_origin,
+        .version = VERSION_PROMETHEUS,
+        .parse = parse };
+    TRY(api_new(&s->api, &o, e));
+    size_t n = MIN(s->f.listen.n, (size_t)ADDRESSES_MAX);
+    for (size_t i = 0; i < n; i++) TRY(http_one(s, s->f.listen.at[i], e));
+    return OK;
+}
+
+static void store_end(struct store *s)
+{
+    atomic_store_explicit(&s->stopping, true, memory_order_relaxed);
+    /* what waits for the bucket waits no more, so that requests end */
+    if (s->bucket) bucket_stop(s->bucket);
+    for (size_t i = 0; i < s->n_http; i++) http_server_stop(s->http[i]);
+    for (size_t i = 0; i < s->n_http; i++) http_server_free(s->http[i]);
+    web_front_close(s->front);
+    api_free(s->api);
+    pool_free(s->requests);
+    engine_free(s->engine);
+    gateway_close(s->g);
+    bucket_close(s->bucket);
+    fs_free(s->fs);
+    arena_fini(&s->arena);
+}
+
+static errc flags_check(const struct store_flags *f, struct err *e)
+{
+    if (!f->objstore.n && !f->objstore_file.n)
+        return err_set(
+            e, ERR_BAD_INPUT, "one of --objstore.config and --objstore.config-file is needed");
+    if (!f->data_dir.n) return err_set(e, ERR_BAD_INPUT, "--data-dir is empty");
+    if (!f->listen.n) return err_set(e, ERR_BAD_INPUT, "no --web.listen-address");
+    if (f->max_concurrency < 1 || f->max_concurrency > 10000)
+        return err_set(e, ERR_BAD_INPUT, "--query.max-concurrency must be between 1 and 10000");
+    if (f->max_samples < 1 || f->max_connections < 1 || f->lookback_ms < 1 || f->timeout_ms < 1)
+        return err_set(e, ERR_BAD_INPUT, "--query.max-samples, --web.max-connections, "
+                                         "--query.lookback-delta and --query.timeout must be "
+                                         "positive");
+    if (f->patience_ms < 1 || f->sync_ms < 1)
+        return err_set(
+            e, ERR_BAD_INPUT, "--store.patience and --store.sync-interval must be positive");
+    return OK;
+}
+
+/* false: the program ends, with *code. */
+static bool flags_take(
+    struct store_flags *f, struct opts_run *run, int argc, char **argv, int *code)
+{
+    struct err e = { 0 };
+    errc rc = opts_parse(f, table, ARRAY_LEN(table), argc, argv, run, &e);
+    *code = 0;
+    if (rc == OK && run->help) {
+        SCOPED(buf_fini) struct buf b = { 0 };
+        opts_help(&b, "epimetheus store", "Queries over the blocks of a bucket", table,
+            ARRAY_LEN(table));
+        printf("%.*s", STR_ARG(buf_view(&b)));
+        return false;
+    }
+    if (rc == OK && run->version) {
+        printf("epimetheus, version %.*s\n", STR_ARG(VERSION_OWN));
+        return false;
+    }
+    if (rc == OK) rc = flags_check(f, &e);
+    if (rc == OK) return true;
+    fprintf(stderr, "Error parsing command line arguments: %.*s\n", STR_ARG(err_str(&e)));
+    *code = 2;
+    return false;
+}
+
+static void serve(struct store *s, const sigset_t *set)
+{
+    for (;;) {
+        int sig = 0;
+        struct err e = { 0 };
+        if (sigwait(set, &sig) != 0) continue;
+        if (sig != SIGHUP) return;
+        if (gateway_sync(s->g, &e) != OK) LOG(ERROR, "the bucket cannot be looked at", kv_err(&e));
+    }
+}
+
+int store_main(int argc, char **argv)
+{
+    struct store *s = NEW(struct store);
+    struct opts_run run = { 0 };
+    struct err e = { 0 };
+    sigset_t set;
+    int code;
+    if (flags_take(&s->f, &run, argc, argv, &code)) {
+        sigemptyset(&set);
+        sigaddset(&set, SIGHUP);
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGTERM);
+        sigprocmask(SIG_BLOCK, &set, NULL);
+        signal(SIGPIPE, SIG_IGN);
+        log_set((enum log_level)s->f.log_level, (enum log_format)s->f.log_format);
+        log_start();
+        proc_start();
+        s->start_ns = clock_wall_ns();
+        s->requests = pool_new(&(struct pool_opts){ "requests",
+            (unsigned)s->f.max_concurrency + REQUEST_THREADS_SPARE, REQUEST_QUEUE });
+        code = store_begin(s, &e) == OK ? 0 : 1;
+        if (code) LOG(ERROR, "the store did not start", kv_err(&e));
+        else serve(s, &set);
+        store_end(s);
+        proc_stop();
+        log_stop();
+    }
+    opts_fini(&run);
+    mem_free(s);
+    return code;
+}
