@@ -94,6 +94,7 @@ struct db {
     uint64_t rounds;                   /* GUARDED_BY(mu): of the background, that ended */
     bool stop;                         /* GUARDED_BY(mu) */
     bool hurry;                        /* GUARDED_BY(mu): the next round is due at once */
+    unsigned settling;                 /* GUARDED_BY(mu): callers who wait for rounds to end */
 };
 
 static errc open_log(struct db *db, struct recover_in *in, struct db_opened *what, struct err *e)
@@ -254,7 +255,8 @@ static bool db_rest(void *ctx, int64_t worked_ns)
     struct db *db = ctx;
     int64_t until = clock_mono_ns() + worked_ns;
     mtx_lock(&db->mu);
-    while (!db->stop && !db->hurry && cond_wait_until(&db->wake, &db->mu, until)) {}
+    while (!db->stop && !db->hurry && !db->settling &&
+           cond_wait_until(&db->wake, &db->mu, until)) {}
     bool go_on = !db->stop;
     mtx_unlock(&db->mu);
     return go_on;
@@ -325,7 +327,8 @@ static void db_run(void *arg)
         db->rounds++;
         cond_broadcast(&db->settled);
         int64_t until = clock_mono_ns() + TICK_MS * 1000000ll;
-        while (!db->stop && !db->hurry && cond_wait_until(&db->wake, &db->mu, until)) {}
+        while (!db->stop && !db->hurry && !db->settling &&
+               cond_wait_until(&db->wake, &db->mu, until)) {}
         db->hurry = false;
     }
     mtx_unlock(&db->mu);
@@ -515,11 +518,10 @@ void db_settle(struct db *db)
 {
     mtx_lock(&db->mu);
     uint64_t until = db->rounds + 2;           /* the one that runs began before */
-    while (db->rounds < until) {
-        db->hurry = true;
-        cond_broadcast(&db->wake);
-        cond_wait(&db->settled, &db->mu);
-    }
+    db->settling++;
+    cond_broadcast(&db->wake);
+    while (db->rounds < until) cond_wait(&db->settled, &db->mu);
+    db->settling--;
     mtx_unlock(&db->mu);
 }
 

@@ -1,6 +1,7 @@
 /* image_file_test.c — a start with a head image ends where one without ends. */
 #include "tsdb/image_file.h"
 
+#include "base/clock.h"
 #include "base/test.h"
 #include "head/head.h"
 #include "tsdb/test_small.h"
@@ -66,6 +67,28 @@ TEST(image_is_read)
     EXPECT(!what.image);
     expect_all(db);
     close_db(db);
+    fs_free(fs);
+    hush(false);
+}
+
+/* An image is written at leisure, but whoever waits for the round waits for no clock: this one
+ * stands. */
+TEST(image_does_not_rest_while_somebody_waits)
+{
+    hush(true);
+    struct fs *fs = fs_sim_new(test_seed());
+    struct db *db = NULL;
+    struct db_opts o = { .fs = fs, .backend = IO_BUFFERED, .image_log_bytes = 1 };
+    clock_fake_set(T0);
+    EXPECT_OK(db_open(&db, &o, NULL, NULL));
+    for (int round = 0; round < 40; round += 10) {
+        fill(db, round, round + 10);
+        clock_fake_advance(10 * STEP_MS);
+        db_settle(db);
+        EXPECT(fs_exists(fs, IMAGE));
+    }
+    close_db(db);
+    clock_fake_off();
     fs_free(fs);
     hush(false);
 }
