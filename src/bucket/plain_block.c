@@ -2,8 +2,7 @@
 
 #include "base/mem.h"
 #include "block/block_writer.h"
-#include "chunk/chunk_encoder.h"
-#include "chunk/chunk_iter.h"
+#include "chunk/plain.h"
 
 errc plain_block_check(struct block *b, bool *plain, struct err *e)
 {
@@ -29,28 +28,10 @@ struct plain_set {
     struct chunk_iter it;
 };
 
-static uint8_t plain_of(uint8_t enc)
-{
-    switch (enc) {
-    case CHUNK_XOR2: return CHUNK_XOR;
-    case CHUNK_HISTOGRAM_ST: return CHUNK_HISTOGRAM;
-    default: return CHUNK_FLOAT_HISTOGRAM;
-    }
-}
-
 /* One chunk may become several; all go to views. */
 static errc anew(struct plain_set *p, const struct chunk_view *c, struct err *e)
 {
-    const struct chunk_rules rules = { .rule = CHUNKS_TRIMMED, .enc = plain_of(c->enc) };
-    TRY(chunk_iter_reset(&p->it, c->enc, c->data, e));
-    chunk_encoder_begin(&p->enc, &rules);
-    for (struct sample_batch b;;) {
-        TRY(chunk_iter_fill(&p->it, &b, e));
-        if (!b.n) break;
-        b.st = NULL;
-        chunk_encoder_put(&p->enc, &b);
-    }
-    chunk_encoder_end(&p->enc);
+    TRY(chunk_plain(&p->enc, &p->it, c->enc, c->data, e));
     for (size_t i = 0; i < p->enc.chunks.n; i++) {
         const struct encoded_chunk *x = &p->enc.chunks.at[i];
         struct buf copy = { 0 };

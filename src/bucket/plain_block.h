@@ -13,17 +13,11 @@
 #define EPI_BUCKET_PLAIN_BLOCK_H
 
 #include "block/block.h"
-#include "chunk/chunk.h"
 
 /* Reads every chunk, checksums included: *plain false if one is of another encoding. */
 MUST_USE errc plain_block_check(struct block *b, bool *plain, struct err *e);
 /* Writes it to parent/ULID. */
 MUST_USE errc plain_block_write(
     struct block *b, struct fs *fs, str parent, struct block_stats *stats, struct err *e);
-
-static inline bool chunk_enc_plain(uint8_t enc)
-{
-    return enc == CHUNK_XOR || enc == CHUNK_HISTOGRAM || enc == CHUNK_FLOAT_HISTOGRAM;
-}
 
 #endif
