@@ -41,6 +41,7 @@ enum lock_rank {            /* read it downward, take it downward */
     /* io.ring: submitting direct reads, never held while waiting for one */
     LOCK_IO_RING,
     LOCK_IO_CACHE,          /* io.cache: the page cache's shards */
+    LOCK_CALL,              /* grpc: what one call has to send */
     LOCK_POOL,              /* io.pool: queue of jobs */
     LOCK_LEAF               /* takes nothing after it: metrics, log ring, counters */
 };
