@@ -1,0 +1,35 @@
+/* outer.h — what a series is called outside: external labels put in, others left out.
+ *
+ * What        The labels of a series of one part as the StoreAPI shows them; matchers cut to what
+ *             the part itself can know; whether a shard wants a series.
+ * Invariants  (1) External labels win over a series' own ones. (2) Where none of a series' own
+ *             labels goes or is replaced, two series change their order only if one's labels are
+ *             the beginning of the other's: outer.last says behind which name that cannot be.
+ * Ownership   borrows; lists lie in the given arena
+ * Threads     values
+ * Errors      none
+ * Format      the hash of a shard: XXH64 over name 0xFF value 0xFF …
+ */
+#ifndef EPI_STOREAPI_OUTER_H
+#define EPI_STOREAPI_OUTER_H
+
+#include "storeapi/store_codec.h"
+
+struct outer {
+    struct labels external;            /* but for those that are left out */
+    str_list taken;                    /* names that a series' own labels lose, ascending */
+    str last;                          /* the greatest external name; empty: none */
+};
+void outer_init(struct outer *o, struct labels external, str_list without, struct arena *a);
+/* Its list lies in the arena, strings are those of own. *lost: one of its own labels is gone. */
+struct labels outer_labels(
+    const struct outer *o, struct labels own, struct arena *a, bool *lost);
+
+/* False: the external labels do not match. *out: what is left for the part to match, maybe
+ * nothing. */
+bool outer_matchers(
+    struct matchers *out, struct matchers ms, struct labels external, struct arena *a);
+
+bool shard_wants(const struct store_shard *s, struct labels labels, struct buf *scratch);
+
+#endif

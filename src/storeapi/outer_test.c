@@ -1,0 +1,87 @@
+#include "storeapi/outer.h"
+
+#include "base/test.h"
+#include "storeapi/test_store.h"
+
+static str_list names(struct arena *a, const char *text)
+{
+    str_list all = { 0 };
+    for (str rest = str_z(text), one; rest.n;) {
+        str_cut(rest, ',', &one, &rest);
+        avec_push(a, &all, one);
+    }
+    return all;
+}
+
+TEST(outer_labels_are_joined)
+{
+    static const struct {
+        const char *name, *own, *external, *without, *want;
+        bool lost;
+    } cases[] = {
+        { "nothing to do", "a=1", "", "", "{a=1}", false },
+        { "around", "b=1,d=2", "a=x,c=y,e=z", "", "{a=x,b=1,c=y,d=2,e=z}", false },
+        { "external wins", "a=1,b=2", "b=x", "", "{a=1,b=x}", true },
+        { "replica left out", "a=1", "b=x,r=0", "r", "{a=1,b=x}", false },
+        { "own replica left out", "a=1,r=1", "b=x", "r", "{a=1,b=x}", true },
+        { "both left out", "a=1,r=1", "r=0", "r", "{a=1}", true },
+        { "all left out", "r=1", "r=0", "a,r", "{}", true },
+    };
+    TEST_EACH(c, cases) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        SCOPED(buf_fini) struct buf text = { 0 };
+        struct outer o;
+        bool lost;
+        outer_init(&o, test_labels(&a, c->external), names(&a, c->without), &a);
+        test_labels_text(&text, outer_labels(&o, test_labels(&a, c->own), &a, &lost));
+        EXPECT_STR(buf_view(&text), str_z(c->want));
+        EXPECT_EQ(lost, c->lost);
+    }
+}
+
+TEST(outer_matchers_are_cut)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct labels external = test_labels(&a, "cluster=eu,r=0");
+    struct matcher ms[] = { { MATCH_EQ, S("cluster"), S("eu"), NULL },
+        { MATCH_NE, S("job"), S("x"), NULL }, { MATCH_NE, S("r"), S("1"), NULL } };
+    struct matchers left = { 0 };
+    EXPECT(outer_matchers(&left, (struct matchers){ ms, 3 }, external, &a));
+    EXPECT_EQ(left.n, 1);
+    EXPECT_STR(left.at[0].name, S("job"));
+    ms[2].value = S("0");
+    EXPECT(!outer_matchers(&left, (struct matchers){ ms, 3 }, external, &a));
+    EXPECT(outer_matchers(&left, (struct matchers){ ms, 1 }, external, &a) && left.n == 0);
+}
+
+/* Each series belongs to exactly one shard, by what is listed or by the rest. */
+TEST(outer_shards)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    SCOPED(buf_fini) struct buf scratch = { 0 };
+    struct store_shard s = { 0, 3, true, names(&a, "pod") };
+    for (int by = 0; by < 2; by++) {
+        s.by = by;
+        size_t in[3] = { 0 };
+        for (int i = 0; i < 300; i++) {
+            str text = arena_fmt(&a, "job=%d,pod=%d", i / 100, i);
+            struct labels l = test_labels(&a, (const char *)text.p);
+            size_t wanted = 0;
+            for (s.index = 0; s.index < 3; s.index++) {
+                bool wants = shard_wants(&s, l, &scratch);
+                wanted += wants;
+                in[s.index] += wants;
+            }
+            EXPECT_EQ(wanted, 1);
+        }
+        for (int i = 0; i < 3; i++) EXPECT(by ? in[i] > 50 : in[i] % 100 == 0);
+    }
+    s.total = 0;
+    EXPECT(shard_wants(&s, test_labels(&a, "pod=1"), &scratch));
+    /* as xxhash has it: the shard of {pod="a"} by pod */
+    s = (struct store_shard){ 0, 1000, true, names(&a, "pod") };
+    size_t found = 0;
+    for (s.index = 0; s.index < 1000; s.index++)
+        found += shard_wants(&s, test_labels(&a, "pod=a"), &scratch);
+    EXPECT_EQ(found, 1);
+}

@@ -1,0 +1,455 @@
+#include "storeapi/store_api.h"
+
+#include "base/heap.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "ingest/protobuf.h"
+#include "storeapi/part_set.h"
+
+#include <stdlib.h>
+
+enum { FRAME_BYTES = 1 << 20, RESORT_BYTES = 256 << 20, SERVING = 1, NOT_SERVING = 2 };
+
+COUNTER(m_series, "epimetheus_store_api_series_total", "Series that the StoreAPI gave.")
+COUNTER(m_chunks, "epimetheus_store_api_chunks_total", "Chunks that the StoreAPI gave.")
+COUNTER(m_chunk_bytes, "epimetheus_store_api_chunk_bytes_total",
+    "Bytes of the chunks that the StoreAPI gave.")
+COUNTER(m_failed_parts, "epimetheus_store_api_failed_parts_total",
+    "Parts that failed and were left out of an answer, with a warning.")
+
+struct store_api { struct store_api_opts o; };
+
+struct store_api *store_api_new(const struct store_api_opts *o)
+{
+    struct store_api *s = NEW(struct store_api);
+    s->o = *o;
+    if (!s->o.frame_bytes) s->o.frame_bytes = FRAME_BYTES;
+    if (!s->o.resort_bytes) s->o.resort_bytes = RESORT_BYTES;
+    return s;
+}
+
+void store_api_free(struct store_api *s) { mem_free(s); }
+
+/* What all three methods have: a request, and the parts that it is about. */
+
+struct wanted {
+    const struct store_part *part;
+    struct matchers matchers;          /* of its own labels */
+    struct outer outer;
+};
+struct asking {
+    const struct store_api *s;
+    struct grpc_call *call;
+    enum store_kind kind;
+    struct store_request r;
+    store_parts parts;
+    void *pin;
+    VEC(struct wanted) wanted;
+    str_list blocks, warnings;
+};
+
+static bool block_wanted(const struct store_request *r, const struct store_part *part)
+{
+    for (size_t i = 0; i < r->blocks.n; i++) {
+        const struct matcher *m = &r->blocks.at[i];
+        bool own = str_eq(m->name, S("__block_id"));
+        if (!matcher_matches(m, own ? part->block : labels_get(part->external, m->name)))
+            return false;
+    }
+    return true;
+}
+
+static void part_choose(struct asking *k, const struct store_part *part)
+{
+    struct wanted w = { .part = part };
+    struct arena *a = &k->call->arena;
+    if (part->mint > k->r.maxt || part->maxt < k->r.mint || !block_wanted(&k->r, part)) return;
+    if (!outer_matchers(&w.matchers, k->r.matchers, part->external, a)) return;
+    outer_init(&w.outer, part->external, k->r.without, a);
+    avec_push(a, &k->wanted, w);
+    if (part->block.n) avec_push(a, &k->blocks, part->block);
+}
+
+static errc parts_choose(struct asking *k, struct err *e)
+{
+    struct store_source *from = k->s->o.source;
+    TRY(from->ops->list(from, &k->call->arena, &k->parts, &k->pin, e));
+    for (size_t i = 0; k->r.mint <= k->r.maxt && i < k->parts.n; i++)
+        part_choose(k, &k->parts.at[i]);
+    return OK;
+}
+
+static void asking_end(struct asking *k)
+{
+    struct store_source *from = k->s->o.source;
+    if (k->pin) from->ops->release(from, k->pin);
+    store_request_fini(&k->r);
+}
+
+/* OK: the answer goes on without this part. What is about the request, or the call itself, fails it
+ * in any case; so does the only part there is. */
+static errc part_failed(struct asking *k, const struct wanted *w, errc rc, struct err *e)
+{
+    bool own_fault = rc == ERR_BAD_INPUT || rc == ERR_CANCELED || rc == ERR_TIMEOUT ||
+                     rc == ERR_LIMIT;
+    if (w->part->block.n) rc = err_in(e, rc, "block %.*s", STR_ARG(w->part->block));
+    if (own_fault || k->r.abort || k->parts.n == 1) return rc;
+    metric_inc(&m_failed_parts);
+    LOG_LIMITED(WARN, 1000, "a part of the storage is left out of an answer", kv_err(e));
+    avec_push(&k->call->arena, &k->warnings, arena_str(&k->call->arena, err_str(e)));
+    *e = (struct err){ 0 };
+    return OK;
+}
+
+/* Series. */
+
+struct feed { struct chunk_series_set *set; const struct chunk_series *now; struct wanted *of; };
+
+struct streaming {
+    struct asking *k;
+    VEC(struct feed) feeds;
+    heap order;                                /* of feeds that have a series */
+    struct buf message, batch, scratch;
+    size_t batched;
+    size_t warned;                             /* warnings that were sent */
+    uint64_t series, chunk_bytes;
+    struct arena last_arena;                   /* of last */
+    struct labels last;                        /* whose frames came last */
+};
+
+/* Of equal series the part that was listed first comes first. */
+static bool feed_less(const void *a, const void *b)
+{
+    const struct feed *x = a, *y = b;
+    int order = labels_cmp(x->now->labels, y->now->labels);
+    return order ? order < 0 : x < y;
+}
+
+static errc message_send(struct streaming *g, struct err *e)
+{
+    errc rc = grpc_send(g->k->call, buf_view(&g->message), e);
+    buf_reset(&g->message);
+    return rc;
+}
+
+static errc batch_send(struct streaming *g, struct err *e)
+{
+    if (!g->batched) return OK;
+    store_put_text(&g->message, STORE_BATCH, buf_view(&g->batch));
+    buf_reset(&g->batch);
+    g->batched = 0;
+    return message_send(g, e);
+}
+
+static errc warnings_send(struct streaming *g, struct err *e)
+{
+    for (; g->warned < g->k->warnings.n; g->warned++) {
+        store_put_text(&g->message, STORE_WARNING, g->k->warnings.at[g->warned]);
+        TRY(message_send(g, e));
+    }
+    return OK;
+}
+
+static errc feed_next(struct streaming *g, struct feed *f, struct err *e)
+{
+    struct asking *k = g->k;
+    struct part_select by = { .part = f->of->part,
+        .outer = &f->of->outer,
+        .matchers = f->of->matchers,
+        .mint = k->r.mint,
+        .maxt = k->r.maxt,
+        .skip_chunks = k->r.skip_chunks,
+        .resort_bytes = k->s->o.resort_bytes,
+        .call = k->call };
+    f->now = NULL;
+    if (!f->set) TRY(part_set_open(&f->set, &by, e));
+    return f->set->ops->next(f->set, &f->now, e);
+}
+
+/* Moves a feed to its next series; at its end, or when it failed, it leaves. */
+static errc feed_move(struct streaming *g, struct feed *f, struct err *e)
+{
+    errc rc = feed_next(g, f, e);
+    if (rc != OK) {
+        f->now = NULL;
+        TRY(part_failed(g->k, f->of, rc, e));
+        TRY(warnings_send(g, e));
+    }
+    if (f->now) heap_push(&g->order, feed_less, f);
+    else chunk_series_set_free(STEAL(f->set));
+    return OK;
+}
+
+static errc frame_send(struct streaming *g, const struct chunk_series *s, size_t from, size_t to,
+    struct err *e)
+{
+    bool batches = g->k->r.batch > 1;
+    struct buf *b = batches ? &g->batch : &g->message;
+    store_put_series(b, STORE_SERIES, s->labels, s->chunks ? s->chunks + from : NULL, to - from);
+    metric_add(&m_chunks, (double)(to - from));
+    if (!batches) return message_send(g, e);
+    g->batched++;
+    bool full = (int64_t)g->batched >= g->k->r.batch || g->batch.n >= g->k->s->o.frame_bytes;
+    return full ? batch_send(g, e) : OK;
+}
+
+static errc frames_send(struct streaming *g, const struct chunk_series *s, struct err *e)
+{
+    size_t from = 0, bytes = 0;
+    uint64_t most = g->k->s->o.max_chunk_bytes;
+    if (!s->n) return frame_send(g, s, 0, 0, e);
+    for (size_t i = 0; i < s->n; i++) {
+        bytes += s->chunks[i].data.n;
+        g->chunk_bytes += s->chunks[i].data.n;
+        if (most && g->chunk_bytes > most)
+            return err_set(e, ERR_LIMIT,
+                "exceeded bytes limit: limit %" PRIu64 " violated (got %" PRIu64 ")", most,
+                g->chunk_bytes);
+        if (bytes < g->k->s->o.frame_bytes && i + 1 < s->n) continue;
+        TRY(frame_send(g, s, from, i + 1, e));
+        from = i + 1;
+        bytes = 0;
+    }
+    return OK;
+}
+
+/* A series that counts: not one more frame of the last one. */
+static errc series_count(struct streaming *g, struct labels l, bool *over, struct err *e)
+{
+    const struct store_request *r = &g->k->r;
+    uint64_t most = g->k->s->o.max_series;
+    if (g->feeds.n > 1) {
+        if (g->series && labels_eq(l, g->last)) return OK;
+        arena_reset(&g->last_arena, (struct arena_mark){ 0 });
+        g->last = labels_copy(&g->last_arena, l);
+    }
+    *over = r->limit > 0 && g->series >= (uint64_t)r->limit;
+    if (*over) return OK;
+    g->series++;
+    if (most && g->series > most)
+        return err_set(e, ERR_LIMIT,
+            "exceeded series limit: limit %" PRIu64 " violated (got %" PRIu64 ")", most,
+            g->series);
+    return OK;
+}
+
+static errc series_stream(struct streaming *g, struct err *e)
+{
+    struct asking *k = g->k;
+    bool over = false;
+    for (size_t i = 0; i < k->wanted.n; i++)
+        vec_push(&g->feeds, ((struct feed){ .of = &k->wanted.at[i] }));
+    for (size_t i = 0; i < g->feeds.n; i++) TRY(feed_move(g, &g->feeds.at[i], e));
+    while (g->order.n) {
+        struct feed *f = heap_pop(&g->order, feed_less);
+        if (shard_wants(&k->r.shard, f->now->labels, &g->scratch)) {
+            TRY(series_count(g, f->now->labels, &over, e));
+            if (over) break;
+            TRY(frames_send(g, f->now, e));
+        }
+        TRY(feed_move(g, f, e));
+    }
+    TRY(batch_send(g, e));
+    if (!k->r.hints) return OK;
+    store_put_hints(&g->message, STORE_KIND_SERIES, k->blocks.at, k->blocks.n);
+    return message_send(g, e);
+}
+
+static void streaming_fini(struct streaming *g)
+{
+    metric_add(&m_series, (double)g->series);
+    metric_add(&m_chunk_bytes, (double)g->chunk_bytes);
+    for (size_t i = 0; i < g->feeds.n; i++) chunk_series_set_free(g->feeds.at[i].set);
+    vec_fini(&g->feeds);
+    vec_fini(&g->order);
+    buf_fini(&g->message);
+    buf_fini(&g->batch);
+    buf_fini(&g->scratch);
+    arena_fini(&g->last_arena);
+}
+
+static errc series_answer(void *ctx, struct grpc_call *c, str request, struct err *e)
+{
+    struct asking k = { .s = ctx, .call = c, .kind = STORE_KIND_SERIES };
+    TRY(store_series_request(&k.r, request, &c->arena, e));
+    errc rc = parts_choose(&k, e);
+    if (rc == OK) {
+        struct streaming g = { .k = &k };
+        rc = series_stream(&g, e);
+        streaming_fini(&g);
+    }
+    asking_end(&k);
+    return rc;
+}
+
+/* Names and values. */
+
+static int by_text(const void *a, const void *b)
+{
+    return str_cmp(*(const str *)a, *(const str *)b);
+}
+
+static size_t sort_unique(str_list *all)
+{
+    size_t n = 0;
+    if (all->n) qsort(all->at, all->n, sizeof(str), by_text);
+    for (size_t i = 0; i < all->n; i++)
+        if (!n || !str_eq(all->at[n - 1], all->at[i])) all->at[n++] = all->at[i];
+    return n;
+}
+
+static bool listed(str_list names, str name)
+{
+    return names.n && bsearch(&name, names.at, names.n, sizeof(str), by_text);
+}
+
+static void keep(struct asking *k, str_list *out, str_list part)
+{
+    for (size_t i = 0; i < part.n; i++)
+        avec_push(&k->call->arena, out, arena_str(&k->call->arena, part.at[i]));
+}
+
+static errc names_of(struct asking *k, const struct wanted *w, struct querier *q, str_list *out,
+    struct err *e)
+{
+    str_list part = { 0 };
+    struct labels external = w->part->external;
+    bool cut;
+    TRY(q->ops->label_names(q, w->matchers, 0, &part, &cut, e));
+    for (size_t i = 0; i < part.n; i++)
+        if (!listed(k->r.without, part.at[i]))
+            avec_push(&k->call->arena, out, arena_str(&k->call->arena, part.at[i]));
+    for (size_t i = 0; part.n && i < external.n; i++)
+        if (!listed(k->r.without, external.at[i].name))
+            avec_push(&k->call->arena, out, external.at[i].name);
+    vec_fini(&part);
+    return OK;
+}
+
+/* An external label has one value, if the part has a series that matches. */
+static errc values_of(struct asking *k, const struct wanted *w, struct querier *q, str_list *out,
+    struct err *e)
+{
+    str_list part = { 0 };
+    str external = labels_get(w->part->external, k->r.label);
+    bool cut;
+    if (external.n && w->matchers.n)
+        TRY(q->ops->label_names(q, w->matchers, 1, &part, &cut, e));
+    else if (!external.n) TRY(q->ops->label_values(q, k->r.label, w->matchers, 0, &part, &cut, e));
+    if (!external.n) keep(k, out, part);
+    else if (part.n || !w->matchers.n) avec_push(&k->call->arena, out, external);
+    vec_fini(&part);
+    return OK;
+}
+
+static errc words_of(struct asking *k, const struct wanted *w, str_list *out, struct err *e)
+{
+    SCOPED(querier_freep) struct querier *q = NULL;
+    struct queryable *from = w->part->queryable;
+    TRY(grpc_over(k->call, e));
+    TRY(from->ops->querier(from, k->r.mint, k->r.maxt, &q, e));
+    return k->kind == STORE_KIND_NAMES ? names_of(k, w, q, out, e) : values_of(k, w, q, out, e);
+}
+
+static errc words_send(struct asking *k, str_list *all, struct err *e)
+{
+    SCOPED(buf_fini) struct buf b = { 0 };
+    size_t n = sort_unique(all);
+    if (k->r.limit > 0) n = MIN(n, (size_t)k->r.limit);
+    for (size_t i = 0; i < n; i++) store_put_text(&b, STORE_VALUES, all->at[i]);
+    for (size_t i = 0; i < k->warnings.n; i++)
+        store_put_text(&b, STORE_WARNING, k->warnings.at[i]);
+    if (k->r.hints) store_put_hints(&b, k->kind, k->blocks.at, k->blocks.n);
+    return grpc_send(k->call, buf_view(&b), e);
+}
+
+static errc words_answer(struct asking *k, struct err *e)
+{
+    str_list all = { 0 };
+    TRY(parts_choose(k, e));
+    bool none = k->kind == STORE_KIND_VALUES && listed(k->r.without, k->r.label);
+    for (size_t i = 0; !none && i < k->wanted.n; i++) {
+        errc rc = words_of(k, &k->wanted.at[i], &all, e);
+        if (rc != OK) TRY(part_failed(k, &k->wanted.at[i], rc, e));
+    }
+    return words_send(k, &all, e);
+}
+
+static errc names_answer(void *ctx, struct grpc_call *c, str request, struct err *e)
+{
+    struct asking k = { .s = ctx, .call = c, .kind = STORE_KIND_NAMES };
+    TRY(store_names_request(&k.r, request, &c->arena, e));
+    errc rc = words_answer(&k, e);
+    asking_end(&k);
+    return rc;
+}
+
+static errc values_answer(void *ctx, struct grpc_call *c, str request, struct err *e)
+{
+    struct asking k = { .s = ctx, .call = c, .kind = STORE_KIND_VALUES };
+    TRY(store_values_request(&k.r, request, &c->arena, e));
+    errc rc = k.r.label.n
+                  ? words_answer(&k, e)
+                  : err_set(e, ERR_BAD_INPUT, "label name parameter cannot be empty");
+    asking_end(&k);
+    return rc;
+}
+
+/* Info and health: out of memory, whatever the storage does. */
+
+static errc parts_describe(struct asking *k, struct buf *b, struct err *e)
+{
+    VEC(struct store_info_part) sets = { 0 };
+    struct store_source *from = k->s->o.source;
+    TRY(from->ops->list(from, &k->call->arena, &k->parts, &k->pin, e));
+    for (size_t i = 0; i < k->parts.n; i++) {
+        const struct store_part *p = &k->parts.at[i];
+        size_t at = 0;
+        while (at < sets.n && !labels_eq(sets.at[at].labels, p->external)) at++;
+        if (at == sets.n)
+            avec_push(&k->call->arena, &sets,
+                ((struct store_info_part){ p->external, p->mint, p->maxt }));
+        sets.at[at].mint = MIN(sets.at[at].mint, p->mint);
+        sets.at[at].maxt = MAX(sets.at[at].maxt, p->maxt);
+    }
+    store_put_info(b, str_z(k->s->o.component), sets.at, sets.n);
+    return OK;
+}
+
+static errc info_answer(void *ctx, struct grpc_call *c, str request, struct err *e)
+{
+    (void)request;                             /* it has no fields */
+    SCOPED(buf_fini) struct buf b = { 0 };
+    struct asking k = { .s = ctx, .call = c };
+    errc rc = parts_describe(&k, &b, e);
+    asking_end(&k);
+    return rc == OK ? grpc_send(c, buf_view(&b), e) : rc;
+}
+
+static errc health_answer(void *ctx, struct grpc_call *c, str request, struct err *e)
+{
+    SCOPED(buf_fini) struct buf b = { 0 };
+    struct asking k = { .s = ctx, .call = c };
+    struct store_source *from = k.s->o.source;
+    cursor in = cur_of(request);
+    for (struct pb_field f; pb_next(&in, &f);)
+        if (f.number == 1 && f.bytes.n)
+            return err_set(e, ERR_NOT_FOUND, "unknown service %.*s", STR_ARG(f.bytes));
+    if (!cur_ok(&in)) return err_set(e, ERR_BAD_INPUT, "no health request");
+    errc rc = from->ops->list(from, &c->arena, &k.parts, &k.pin, NULL);
+    asking_end(&k);
+    store_put_int(&b, 1, rc == OK ? SERVING : NOT_SERVING);
+    return grpc_send(c, buf_view(&b), e);
+}
+
+struct grpc_service store_api_service(struct store_api *s)
+{
+    static const struct grpc_method methods[] = {
+        { "thanos.Store", "Series", GRPC_STREAMS, series_answer },
+        { "thanos.Store", "LabelNames", 0, names_answer },
+        { "thanos.Store", "LabelValues", 0, values_answer },
+        { "thanos.info.Info", "Info", GRPC_IN_PLACE, info_answer },
+        { "grpc.health.v1.Health", "Check", GRPC_IN_PLACE, health_answer },
+    };
+    return (struct grpc_service){ methods, ARRAY_LEN(methods), s };
+}

@@ -1,0 +1,288 @@
+#include "storeapi/store_api.h"
+
+#include "base/test.h"
+#include "ingest/protobuf.h"
+#include "storeapi/store_codec.h"
+#include "storeapi/test_store.h"
+
+static const char *const eu[] = { "__name__=up,job=a", "__name__=up,job=b", "__name__=x" };
+static const char *const us[] = { "__name__=up,job=b", "__name__=y" };
+
+/* Two blocks, or one part without a name. */
+struct rig {
+    struct store_source source;
+    struct test_part parts[2];
+    struct test_call call;
+    struct store_api *api;
+    size_t n;
+    bool not_ready;
+    int pinned;
+};
+
+static errc rig_list(
+    struct store_source *base, struct arena *a, store_parts *out, void **pin, struct err *e)
+{
+    struct rig *r = CONTAINER_OF(base, struct rig, source);
+    static const str ids[] = { S("01A"), S("01B") };
+    static const char *const external[] = { "cluster=eu", "cluster=us" };
+    if (r->not_ready) return err_set(e, ERR_UNAVAILABLE, "Not ready");
+    for (size_t i = 0; i < r->n; i++)
+        avec_push(a, out,
+            ((struct store_part){ test_labels(a, external[i]), 100 * (int64_t)i,
+                i ? 300 : INT64_MAX, r->n > 1 ? ids[i] : STR_EMPTY, &r->parts[i].labels,
+                &r->parts[i].chunks }));
+    r->pinned++;
+    *pin = r;
+    return OK;
+}
+static void rig_release(struct store_source *base, void *pin)
+{
+    struct rig *r = CONTAINER_OF(base, struct rig, source);
+    assert(pin == r);
+    r->pinned--;
+}
+
+static void rig_init(struct rig *r, size_t n, const struct store_api_opts *o)
+{
+    static const struct store_source_ops ops = { rig_list, rig_release };
+    struct store_api_opts opts = o ? *o : (struct store_api_opts){ 0 };
+    *r = (struct rig){ .source.ops = &ops, .n = n };
+    test_part_init(&r->parts[0], eu, ARRAY_LEN(eu));
+    test_part_init(&r->parts[1], us, ARRAY_LEN(us));
+    test_call_init(&r->call);
+    opts.source = &r->source;
+    opts.component = "store";
+    r->api = store_api_new(&opts);
+}
+static void rig_fini(struct rig *r)
+{
+    EXPECT_EQ(r->pinned, 0);
+    store_api_free(r->api);
+    test_call_fini(&r->call);
+    for (size_t i = 0; i < 2; i++) test_part_fini(&r->parts[i]);
+}
+
+static errc ask(struct rig *r, const char *method, struct buf *request, struct err *e)
+{
+    struct grpc_service s = store_api_service(r->api);
+    test_call_fini(&r->call);
+    test_call_init(&r->call);
+    for (size_t i = 0; i < s.n; i++)
+        if (str_eq(str_z(s.methods[i].name), str_z(method)))
+            return s.methods[i].handle(s.ctx, &r->call.base, buf_view(request), e);
+    return ERR_NOT_FOUND;
+}
+
+static void put_matcher(struct buf *b, unsigned field, int type, str name, str value)
+{
+    SCOPED(buf_fini) struct buf m = { 0 };
+    store_put_int(&m, 1, type);
+    store_put_text(&m, 2, name);
+    store_put_text(&m, 3, value);
+    store_put_text(b, field, buf_view(&m));
+}
+
+/* "{a=b}*1" a series with its chunks, "!words" a warning, "[n" a batch, "#id" blocks of hints. */
+static void tell_series(struct buf *out, str m)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    VEC(struct label) labels = { 0 };
+    size_t chunks = 0;
+    cursor c = cur_of(m);
+    for (struct pb_field f; pb_next(&c, &f);) {
+        struct label l = { 0 };
+        cursor in = cur_of(f.bytes);
+        chunks += f.number == 2;
+        if (f.number != 1) continue;
+        for (struct pb_field g; pb_next(&in, &g);) *(g.number == 1 ? &l.name : &l.value) = g.bytes;
+        avec_push(&a, &labels, l);
+    }
+    test_labels_text(out, (struct labels){ labels.at, labels.n });
+    buf_fmt(out, "*%zu", chunks);
+}
+
+static void tell_hints(struct buf *out, str any)
+{
+    cursor c = cur_of(any);
+    for (struct pb_field f; pb_next(&c, &f);) {
+        cursor blocks = cur_of(f.bytes);
+        if (f.number != 2) continue;
+        for (struct pb_field g; pb_next(&blocks, &g);)
+            buf_fmt(out, "#%.*s", STR_ARG(str_from(g.bytes, 2)));
+    }
+}
+
+static str told(const struct rig *r, struct buf *out)
+{
+    buf_reset(out);
+    for (size_t i = 0; i < r->call.messages.n; i++) {
+        cursor c = cur_of(r->call.messages.at[i]);
+        for (struct pb_field f; pb_next(&c, &f);) {
+            cursor batch = cur_of(f.bytes);
+            if (f.number == STORE_SERIES) tell_series(out, f.bytes);
+            else if (f.number == STORE_WARNING) buf_fmt(out, "!%.*s", STR_ARG(f.bytes));
+            else if (f.number == 3) tell_hints(out, f.bytes);
+            if (f.number != STORE_BATCH) continue;
+            buf_u8(out, '[');
+            for (struct pb_field g; pb_next(&batch, &g);) tell_series(out, g.bytes);
+            buf_u8(out, ']');
+        }
+    }
+    return buf_view(out);
+}
+
+static void request_of_all(struct buf *b)
+{
+    buf_reset(b);
+    store_put_int(b, 2, 1000);
+    put_matcher(b, 3, 2, S("__name__"), S(".+"));
+}
+
+TEST(store_api_series)
+{
+    SCOPED(buf_fini) struct buf q = { 0 }, text = { 0 };
+    struct rig r;
+    struct err e = { 0 };
+    rig_init(&r, 2, NULL);
+    request_of_all(&q);
+    EXPECT_OK_E(ask(&r, "Series", &q, &e), &e);
+    EXPECT_STR(told(&r, &text),
+        S("{__name__=up,cluster=eu,job=a}*1{__name__=up,cluster=eu,job=b}*1"
+          "{__name__=up,cluster=us,job=b}*1{__name__=x,cluster=eu}*1{__name__=y,cluster=us}*1"));
+    store_put_int(&q, 8, 1);
+    EXPECT_OK_E(ask(&r, "Series", &q, &e), &e);
+    EXPECT(str_has_prefix(told(&r, &text), S("{__name__=up,cluster=eu,job=a}*0{")));
+    put_matcher(&q, 3, 0, S("cluster"), S("us"));
+    EXPECT_OK_E(ask(&r, "Series", &q, &e), &e);
+    EXPECT_STR(
+        told(&r, &text), S("{__name__=up,cluster=us,job=b}*0{__name__=y,cluster=us}*0"));
+    rig_fini(&r);
+}
+
+TEST(store_api_series_wishes)
+{
+    SCOPED(buf_fini) struct buf q = { 0 }, text = { 0 }, hints = { 0 }, any = { 0 };
+    struct rig r;
+    struct err e = { 0 };
+    rig_init(&r, 2, NULL);
+    request_of_all(&q);
+    store_put_text(&q, 14, S("cluster"));                      /* equal ones are one series */
+    store_put_int(&q, 15, 3);
+    EXPECT_OK_E(ask(&r, "Series", &q, &e), &e);
+    EXPECT_STR(told(&r, &text),
+        S("{__name__=up,job=a}*1{__name__=up,job=b}*1{__name__=up,job=b}*1{__name__=x}*1"));
+    store_put_int(&q, 16, 3);
+    EXPECT_OK_E(ask(&r, "Series", &q, &e), &e);
+    EXPECT_STR(told(&r, &text),
+        S("[{__name__=up,job=a}*1{__name__=up,job=b}*1{__name__=up,job=b}*1][{__name__=x}*1]"));
+    request_of_all(&q);
+    put_matcher(&hints, 1, 0, S("__block_id"), S("01B"));
+    store_put_text(&any, 1, S("type.googleapis.com/hintspb.SeriesRequestHints"));
+    store_put_text(&any, 2, buf_view(&hints));
+    store_put_text(&q, 9, buf_view(&any));
+    EXPECT_OK_E(ask(&r, "Series", &q, &e), &e);
+    EXPECT_STR(told(&r, &text),
+        S("{__name__=up,cluster=us,job=b}*1{__name__=y,cluster=us}*1#01B"));
+    rig_fini(&r);
+}
+
+TEST(store_api_failing_part)
+{
+    SCOPED(buf_fini) struct buf q = { 0 }, text = { 0 };
+    struct rig r;
+    struct err e = { 0 };
+    rig_init(&r, 2, NULL);
+    r.parts[1].fail = ERR_IO;
+    request_of_all(&q);
+    EXPECT_OK_E(ask(&r, "Series", &q, &e), &e);
+    EXPECT(str_has_prefix(told(&r, &text), S("!block 01B: this part fails{")));
+    store_put_int(&q, 7, 1);                                   /* ABORT */
+    EXPECT_EQ(ask(&r, "Series", &q, &e), ERR_IO);
+    EXPECT_STR(err_str(&e), S("block 01B: this part fails"));
+    r.call.over = ERR_CANCELED;
+    r.not_ready = true;
+    EXPECT_EQ(ask(&r, "Series", &q, &e), ERR_UNAVAILABLE);
+    rig_fini(&r);
+    rig_init(&r, 1, NULL);
+    r.parts[0].fail = ERR_IO;
+    request_of_all(&q);
+    EXPECT_EQ(ask(&r, "Series", &q, &e), ERR_IO);              /* nothing would be left */
+    rig_fini(&r);
+}
+
+TEST(store_api_limits)
+{
+    SCOPED(buf_fini) struct buf q = { 0 };
+    struct rig r;
+    struct err e = { 0 };
+    rig_init(&r, 2, &(struct store_api_opts){ .max_series = 4 });
+    request_of_all(&q);
+    EXPECT_EQ(ask(&r, "Series", &q, &e), ERR_LIMIT);
+    EXPECT_STR(err_str(&e), S("exceeded series limit: limit 4 violated (got 5)"));
+    rig_fini(&r);
+    rig_init(&r, 2, &(struct store_api_opts){ .max_chunk_bytes = 24 });
+    EXPECT_EQ(ask(&r, "Series", &q, &e), ERR_LIMIT);
+    EXPECT_STR(err_str(&e), S("exceeded bytes limit: limit 24 violated (got 25)"));
+    rig_fini(&r);
+}
+
+TEST(store_api_names_and_values)
+{
+    SCOPED(buf_fini) struct buf q = { 0 };
+    static const struct { const char *name, *method; str label, matcher, without; const char *want;
+    } cases[] = {
+        { "names", "LabelNames", S(""), S(""), S(""), "__name__ cluster job" },
+        { "names that match", "LabelNames", S(""), S("y"), S(""), "__name__ cluster" },
+        { "no series, no names", "LabelNames", S(""), S("none"), S(""), "" },
+        { "without a replica", "LabelNames", S(""), S(""), S("cluster"), "__name__ job" },
+        { "values", "LabelValues", S("job"), S(""), S(""), "a b" },
+        { "of an external label", "LabelValues", S("cluster"), S(""), S(""), "eu us" },
+        { "that matches", "LabelValues", S("cluster"), S("y"), S(""), "us" },
+        { "of one that goes", "LabelValues", S("cluster"), S(""), S("cluster"), "" },
+    };
+    struct rig r;
+    rig_init(&r, 2, NULL);
+    TEST_EACH(c, cases) {
+        SCOPED(buf_fini) struct buf text = { 0 };
+        struct err e = { 0 };
+        unsigned values = c->label.n > 0;
+        buf_reset(&q);
+        if (values) store_put_text(&q, 1, c->label);
+        store_put_int(&q, 4 + values, 1000);
+        if (c->matcher.n) put_matcher(&q, 6 + values, 0, S("__name__"), c->matcher);
+        if (c->without.n) store_put_text(&q, 7 + values, c->without);
+        EXPECT_OK_E(ask(&r, c->method, &q, &e), &e);
+        cursor in = cur_of(r.call.messages.at[0]);
+        for (struct pb_field f; pb_next(&in, &f);)
+            buf_fmt(&text, "%s%.*s", text.n ? " " : "", STR_ARG(f.bytes));
+        EXPECT_STR(buf_view(&text), str_z(c->want));
+    }
+    struct err e = { 0 };
+    buf_reset(&q);
+    EXPECT_EQ(ask(&r, "LabelValues", &q, &e), ERR_BAD_INPUT);
+    EXPECT_STR(err_str(&e), S("label name parameter cannot be empty"));
+    rig_fini(&r);
+}
+
+TEST(store_api_info_and_health)
+{
+    SCOPED(buf_fini) struct buf q = { 0 }, want = { 0 };
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct rig r;
+    struct err e = { 0 };
+    rig_init(&r, 2, NULL);
+    struct store_info_part parts[] = { { test_labels(&a, "cluster=eu"), 0, INT64_MAX },
+        { test_labels(&a, "cluster=us"), 100, 300 } };
+    store_put_info(&want, S("store"), parts, 2);
+    EXPECT_OK_E(ask(&r, "Info", &q, &e), &e);
+    EXPECT_STR(r.call.messages.at[0], buf_view(&want));
+    EXPECT_OK_E(ask(&r, "Check", &q, &e), &e);
+    EXPECT_STR(r.call.messages.at[0], S("\x08\x01"));
+    r.not_ready = true;
+    EXPECT_EQ(ask(&r, "Info", &q, &e), ERR_UNAVAILABLE);
+    EXPECT_OK_E(ask(&r, "Check", &q, &e), &e);
+    EXPECT_STR(r.call.messages.at[0], S("\x08\x02"));
+    store_put_text(&q, 1, S("thanos.Rules"));
+    EXPECT_EQ(ask(&r, "Check", &q, &e), ERR_NOT_FOUND);
+    rig_fini(&r);
+}

@@ -1,0 +1,366 @@
+#include "storeapi/store_codec.h"
+
+#include "chunk/chunk.h"
+#include "ingest/protobuf.h"
+
+#include <stdlib.h>
+#include <xxhash.h>
+
+PB_SHAPE(matcher_shape, "LabelMatcher", { 1, "Type", PB_VARINT, NULL },
+    { 2, "Name", PB_BYTES, NULL }, { 3, "Value", PB_BYTES, NULL })
+PB_SHAPE(any_shape, "Any", { 1, "TypeUrl", PB_BYTES, NULL }, { 2, "Value", PB_BYTES, NULL })
+PB_SHAPE(shard_shape, "ShardInfo", { 1, "ShardIndex", PB_VARINT, NULL },
+    { 2, "TotalShards", PB_VARINT, NULL }, { 3, "By", PB_VARINT, NULL },
+    { 4, "Labels", PB_BYTES, NULL })
+PB_SHAPE(series_shape, "SeriesRequest", { 1, "MinTime", PB_VARINT, NULL },
+    { 2, "MaxTime", PB_VARINT, NULL }, { 3, "Matchers", PB_BYTES, &matcher_shape },
+    { 4, "MaxResolutionWindow", PB_VARINT, NULL }, { 5, "Aggregates", PB_VARINTS, NULL },
+    { 6, "PartialResponseDisabled", PB_VARINT, NULL },
+    { 7, "PartialResponseStrategy", PB_VARINT, NULL }, { 8, "SkipChunks", PB_VARINT, NULL },
+    { 9, "Hints", PB_BYTES, &any_shape }, { 10, "Step", PB_VARINT, NULL },
+    { 11, "Range", PB_VARINT, NULL }, { 12, "QueryHints", PB_BYTES, NULL },
+    { 13, "ShardInfo", PB_BYTES, &shard_shape }, { 14, "WithoutReplicaLabels", PB_BYTES, NULL },
+    { 15, "Limit", PB_VARINT, NULL }, { 16, "ResponseBatchSize", PB_VARINT, NULL })
+PB_SHAPE(names_shape, "LabelNamesRequest", { 1, "PartialResponseDisabled", PB_VARINT, NULL },
+    { 2, "PartialResponseStrategy", PB_VARINT, NULL }, { 3, "Start", PB_VARINT, NULL },
+    { 4, "End", PB_VARINT, NULL }, { 5, "Hints", PB_BYTES, &any_shape },
+    { 6, "Matchers", PB_BYTES, &matcher_shape }, { 7, "WithoutReplicaLabels", PB_BYTES, NULL },
+    { 8, "Limit", PB_VARINT, NULL })
+PB_SHAPE(values_shape, "LabelValuesRequest", { 1, "Label", PB_BYTES, NULL },
+    { 2, "PartialResponseDisabled", PB_VARINT, NULL },
+    { 3, "PartialResponseStrategy", PB_VARINT, NULL }, { 4, "Start", PB_VARINT, NULL },
+    { 5, "End", PB_VARINT, NULL }, { 6, "Hints", PB_BYTES, &any_shape },
+    { 7, "Matchers", PB_BYTES, &matcher_shape }, { 8, "WithoutReplicaLabels", PB_BYTES, NULL },
+    { 9, "Limit", PB_VARINT, NULL })
+PB_SHAPE(hints_shape, "SeriesRequestHints", { 1, "BlockMatchers", PB_BYTES, &matcher_shape },
+    { 2, "EnableQueryStats", PB_VARINT, NULL })
+
+/* Requests. Fields have other numbers in each of the three: one table says which is which. */
+
+enum role {
+    ROLE_NONE,
+    ROLE_MINT,
+    ROLE_MAXT,
+    ROLE_MATCHER,
+    ROLE_NO_PARTIAL,
+    ROLE_STRATEGY,
+    ROLE_SKIP,
+    ROLE_HINTS,
+    ROLE_SHARD,
+    ROLE_WITHOUT,
+    ROLE_LIMIT,
+    ROLE_BATCH,
+    ROLE_LABEL
+};
+enum { ROLES_MAX = 17, PARTIAL_ABORT = 1 };
+
+typedef VEC(struct matcher) matcher_list;
+struct reading {
+    struct store_request r;
+    struct arena *a;
+    matcher_list matchers, blocks;
+};
+
+static errc matcher_read(matcher_list *out, str message, struct arena *a, struct err *e)
+{
+    static const enum match_type types[] = { MATCH_EQ, MATCH_NE, MATCH_RE, MATCH_NRE };
+    cursor c = cur_of(message);
+    uint64_t type = 0;
+    str name = STR_EMPTY, value = STR_EMPTY;
+    struct matcher m;
+    for (struct pb_field f; pb_next(&c, &f);) {
+        if (f.number == 1) type = f.u;
+        else if (f.number == 2) name = f.bytes;
+        else if (f.number == 3) value = f.bytes;
+    }
+    if ((uint32_t)type >= ARRAY_LEN(types))
+        return err_set(e, ERR_BAD_INPUT, "unsupported type of label matcher");
+    TRY(matcher_init(&m, a, types[(uint32_t)type], name, value, e));
+    avec_push(a, out, m);
+    return OK;
+}
+
+/* The three hints begin alike. What is not of our type is somebody else's. */
+static errc hints_read(struct reading *k, str any, struct err *e)
+{
+    str url = STR_EMPTY, value = STR_EMPTY;
+    cursor c = cur_of(any);
+    for (struct pb_field f; pb_next(&c, &f);) {
+        if (f.number == 1) url = f.bytes;
+        else if (f.number == 2) value = f.bytes;
+    }
+    if (!str_has_suffix(url, S("RequestHints"))) return OK;
+    TRY_IN(e, pb_check(value, &hints_shape, e), "unmarshal series request hints");
+    k->r.hints = true;
+    c = cur_of(value);
+    for (struct pb_field f; pb_next(&c, &f);)
+        if (f.number == 1) TRY(matcher_read(&k->blocks, f.bytes, k->a, e));
+    return OK;
+}
+
+static void shard_read(struct reading *k, str message)
+{
+    struct store_shard *s = &k->r.shard;
+    cursor c = cur_of(message);
+    for (struct pb_field f; pb_next(&c, &f);) {
+        switch (f.number) {
+        case 1: s->index = (int64_t)f.u; break;
+        case 2: s->total = (int64_t)f.u; break;
+        case 3: s->by = f.u != 0; break;
+        case 4: avec_push(k->a, &s->labels, f.bytes); break;
+        default: break;
+        }
+    }
+}
+
+static errc field_read(struct reading *k, enum role role, const struct pb_field *f, struct err *e)
+{
+    struct store_request *r = &k->r;
+    switch (role) {
+    case ROLE_MINT: r->mint = (int64_t)f->u; break;
+    case ROLE_MAXT: r->maxt = (int64_t)f->u; break;
+    case ROLE_MATCHER: return matcher_read(&k->matchers, f->bytes, k->a, e);
+    case ROLE_NO_PARTIAL: r->abort |= f->u != 0; break;
+    case ROLE_STRATEGY: r->abort |= f->u == PARTIAL_ABORT; break;
+    case ROLE_SKIP: r->skip_chunks = f->u != 0; break;
+    case ROLE_HINTS: return hints_read(k, f->bytes, e);
+    case ROLE_SHARD: shard_read(k, f->bytes); break;
+    case ROLE_WITHOUT: avec_push(k->a, &r->without, f->bytes); break;
+    case ROLE_LIMIT: r->limit = (int64_t)f->u; break;
+    case ROLE_BATCH: r->batch = (int64_t)f->u; break;
+    case ROLE_LABEL: r->label = f->bytes; break;
+    case ROLE_NONE: break;
+    }
+    return OK;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return str_cmp(*(const str *)a, *(const str *)b);
+}
+
+static errc request_read(struct store_request *out, str body, const struct pb_shape *shape,
+    const uint8_t roles[static ROLES_MAX], struct arena *a, struct err *e)
+{
+    struct reading k = { .a = a };
+    errc rc = pb_check(body, shape, e);
+    cursor c = cur_of(body);
+    for (struct pb_field f; rc == OK && pb_next(&c, &f);)
+        if (f.number < ROLES_MAX) rc = field_read(&k, (enum role)roles[f.number], &f, e);
+    k.r.matchers = (struct matchers){ k.matchers.at, k.matchers.n };
+    k.r.blocks = (struct matchers){ k.blocks.at, k.blocks.n };
+    if (k.r.without.n) qsort(k.r.without.at, k.r.without.n, sizeof(str), by_text);
+    if (rc == OK) *out = k.r;
+    else store_request_fini(&k.r);
+    return rc;
+}
+
+errc store_series_request(struct store_request *out, str body, struct arena *a, struct err *e)
+{
+    static const uint8_t roles[ROLES_MAX] = { [1] = ROLE_MINT,
+        [2] = ROLE_MAXT,
+        [3] = ROLE_MATCHER,
+        [6] = ROLE_NO_PARTIAL,
+        [7] = ROLE_STRATEGY,
+        [8] = ROLE_SKIP,
+        [9] = ROLE_HINTS,
+        [13] = ROLE_SHARD,
+        [14] = ROLE_WITHOUT,
+        [15] = ROLE_LIMIT,
+        [16] = ROLE_BATCH };
+    return request_read(out, body, &series_shape, roles, a, e);
+}
+
+errc store_names_request(struct store_request *out, str body, struct arena *a, struct err *e)
+{
+    static const uint8_t roles[ROLES_MAX] = { [1] = ROLE_NO_PARTIAL,
+        [2] = ROLE_STRATEGY,
+        [3] = ROLE_MINT,
+        [4] = ROLE_MAXT,
+        [5] = ROLE_HINTS,
+        [6] = ROLE_MATCHER,
+        [7] = ROLE_WITHOUT,
+        [8] = ROLE_LIMIT };
+    return request_read(out, body, &names_shape, roles, a, e);
+}
+
+errc store_values_request(struct store_request *out, str body, struct arena *a, struct err *e)
+{
+    static const uint8_t roles[ROLES_MAX] = { [1] = ROLE_LABEL,
+        [2] = ROLE_NO_PARTIAL,
+        [3] = ROLE_STRATEGY,
+        [4] = ROLE_MINT,
+        [5] = ROLE_MAXT,
+        [6] = ROLE_HINTS,
+        [7] = ROLE_MATCHER,
+        [8] = ROLE_WITHOUT,
+        [9] = ROLE_LIMIT };
+    return request_read(out, body, &values_shape, roles, a, e);
+}
+
+static void matchers_fini(struct matchers ms)
+{
+    for (size_t i = 0; i < ms.n; i++) matcher_fini((struct matcher *)&ms.at[i]);
+}
+
+void store_request_fini(struct store_request *r)
+{
+    matchers_fini(r->matchers);
+    matchers_fini(r->blocks);
+    *r = (struct store_request){ 0 };
+}
+
+/* Answers. */
+
+static void put_tag(struct buf *b, unsigned field, enum pb_wire wire)
+{
+    buf_uvarint(b, field << 3 | wire);
+}
+
+static void put_u64(struct buf *b, unsigned field, uint64_t v)
+{
+    if (!v) return;
+    put_tag(b, field, PB_VARINT);
+    buf_uvarint(b, v);
+}
+
+static void put_head(struct buf *b, unsigned field, size_t n)
+{
+    put_tag(b, field, PB_BYTES);
+    buf_uvarint(b, n);
+}
+
+void store_put_text(struct buf *b, unsigned field, str s)
+{
+    put_tag(b, field, PB_BYTES);
+    buf_lenstr(b, s);
+}
+
+void store_put_int(struct buf *b, unsigned field, int64_t v) { put_u64(b, field, (uint64_t)v); }
+
+/* Sizes: what a field costs, its tag of one byte included. */
+static size_t uvarint_bytes(uint64_t v)
+{
+    size_t n = 1;
+    while (v >>= 7) n++;
+    return n;
+}
+static size_t u64_field(uint64_t v) { return v ? 1 + uvarint_bytes(v) : 0; }
+static size_t bytes_field(size_t n) { return 1 + uvarint_bytes(n) + n; }
+static size_t text_field(str s) { return s.n ? bytes_field(s.n) : 0; }
+static size_t label_bytes(const struct label *l)
+{
+    return text_field(l->name) + text_field(l->value);
+}
+
+static void put_text_some(struct buf *b, unsigned field, str s)
+{
+    if (s.n) store_put_text(b, field, s);
+}
+
+void store_put_labels(struct buf *b, unsigned field, struct labels l)
+{
+    for (size_t i = 0; i < l.n; i++) {
+        put_head(b, field, label_bytes(&l.at[i]));
+        put_text_some(b, 1, l.at[i].name);
+        put_text_some(b, 2, l.at[i].value);
+    }
+}
+
+static size_t labels_bytes(struct labels l)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < l.n; i++) sum += bytes_field(label_bytes(&l.at[i]));
+    return sum;
+}
+
+static uint64_t type_of(uint8_t enc)
+{
+    assert(enc >= CHUNK_XOR && enc <= CHUNK_FLOAT_HISTOGRAM);
+    return enc - CHUNK_XOR;
+}
+
+static size_t raw_bytes(const struct chunk_view *c, uint64_t hash)
+{
+    return u64_field(type_of(c->enc)) + bytes_field(c->data.n) + u64_field(hash);
+}
+
+static uint64_t hash_of(const struct chunk_view *c) { return XXH64(c->data.p, c->data.n, 0); }
+
+static size_t chunk_bytes(const struct chunk_view *c, uint64_t hash)
+{
+    return u64_field((uint64_t)c->mint) + u64_field((uint64_t)c->maxt) +
+           bytes_field(raw_bytes(c, hash));
+}
+
+size_t store_chunk_bytes(const struct chunk_view *c) { return chunk_bytes(c, hash_of(c)); }
+
+static void put_chunk(struct buf *b, unsigned field, const struct chunk_view *c)
+{
+    uint64_t hash = hash_of(c);
+    put_head(b, field, chunk_bytes(c, hash));
+    store_put_int(b, 1, c->mint);
+    store_put_int(b, 2, c->maxt);
+    put_head(b, 3, raw_bytes(c, hash));
+    put_u64(b, 1, type_of(c->enc));
+    store_put_text(b, 2, c->data);
+    put_u64(b, 3, hash);
+}
+
+void store_put_series(struct buf *b, unsigned field, struct labels labels,
+    const struct chunk_view *chunks, size_t n)
+{
+    size_t bytes = labels_bytes(labels);
+    for (size_t i = 0; i < n; i++) bytes += bytes_field(store_chunk_bytes(&chunks[i]));
+    put_head(b, field, bytes);
+    store_put_labels(b, 1, labels);
+    for (size_t i = 0; i < n; i++) put_chunk(b, 2, &chunks[i]);
+}
+
+void store_put_hints(struct buf *b, enum store_kind kind, const str *blocks, size_t n)
+{
+    static const str urls[] = {
+        [STORE_KIND_SERIES] = S("type.googleapis.com/hintspb.SeriesResponseHints"),
+        [STORE_KIND_NAMES] = S("type.googleapis.com/hintspb.LabelNamesResponseHints"),
+        [STORE_KIND_VALUES] = S("type.googleapis.com/hintspb.LabelValuesResponseHints"),
+    };
+    SCOPED(buf_fini) struct buf value = { 0 }, any = { 0 };
+    for (size_t i = 0; i < n; i++) {
+        put_head(&value, 1, text_field(blocks[i]));
+        put_text_some(&value, 1, blocks[i]);
+    }
+    store_put_text(&any, 1, urls[kind]);
+    put_text_some(&any, 2, buf_view(&value));
+    store_put_text(b, 3, buf_view(&any));
+}
+
+/* LabelSet as a field. */
+static void put_label_set(struct buf *b, unsigned field, struct labels l)
+{
+    put_head(b, field, labels_bytes(l));
+    store_put_labels(b, 1, l);
+}
+
+void store_put_info(struct buf *b, str component, const struct store_info_part *parts, size_t n)
+{
+    SCOPED(buf_fini) struct buf store = { 0 }, one = { 0 };
+    int64_t mint = n ? INT64_MAX : 0, maxt = n ? INT64_MIN : 0;
+    for (size_t i = 0; i < n; i++) {
+        put_label_set(b, 1, parts[i].labels);
+        mint = MIN(mint, parts[i].mint);
+        maxt = MAX(maxt, parts[i].maxt);
+    }
+    store_put_text(b, 2, component);
+    store_put_int(&store, 1, mint);
+    store_put_int(&store, 2, maxt);
+    store_put_int(&store, 3, true);            /* supports_sharding */
+    store_put_int(&store, 5, true);            /* supports_without_replica_labels */
+    for (size_t i = 0; i < n; i++) {
+        buf_reset(&one);
+        put_label_set(&one, 1, parts[i].labels);
+        store_put_int(&one, 2, parts[i].mint);
+        store_put_int(&one, 3, parts[i].maxt);
+        store_put_text(&store, 6, buf_view(&one));
+    }
+    store_put_text(b, 3, buf_view(&store));
+}
