@@ -54,9 +54,9 @@ func vectors() []vector {
 			MinTime: -1000, MaxTime: 1 << 40, Matchers: all, MaxResolutionWindow: 300000, Aggregates: []storepb.Aggr{storepb.Aggr_RAW, storepb.Aggr_COUNTER},
 			PartialResponseStrategy: storepb.PartialResponseStrategy_ABORT, SkipChunks: true,
 			Hints: anyOf(&hintspb.SeriesRequestHints{BlockMatchers: []storepb.LabelMatcher{matcher(storepb.LabelMatcher_RE, "__block_id", "01.*")}, EnableQueryStats: true}),
-			Step: 15000, Range: 60000,
-			QueryHints: &storepb.QueryHints{StepMillis: 15000, Func: &storepb.Func{Name: "rate"}, Grouping: &storepb.Grouping{By: true, Labels: []string{"job"}}},
-			ShardInfo:  &storepb.ShardInfo{ShardIndex: 1, TotalShards: 3, By: true, Labels: []string{"job", "pod"}},
+			Step:  15000, Range: 60000,
+			QueryHints:           &storepb.QueryHints{StepMillis: 15000, Func: &storepb.Func{Name: "rate"}, Grouping: &storepb.Grouping{By: true, Labels: []string{"job"}}},
+			ShardInfo:            &storepb.ShardInfo{ShardIndex: 1, TotalShards: 3, By: true, Labels: []string{"job", "pod"}},
 			WithoutReplicaLabels: []string{"replica", "a"}, Limit: 77,
 		}},
 		{"names_request", &storepb.LabelNamesRequest{
