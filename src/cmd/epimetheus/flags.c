@@ -201,6 +201,17 @@ const struct opt flag_table[] = {
     { "shipper.allow-out-of-order-uploads",
         .help = "Go on with later blocks when one cannot be uploaded.", AT(ship_out_of_order),
         &opt_bool, .def = "false" },
+    { "grpc-address", "ADDRESS",
+        "Address to serve Thanos' StoreAPI on, over gRPC. Empty: it is not served.",
+        AT(grpc_address), &opt_str, .def = "" },
+    { "grpc-server-tls-cert", "FILE", "TLS certificate of the gRPC server; empty: no TLS.",
+        AT(grpc_cert), &opt_str, .def = "" },
+    { "grpc-server-tls-key", "FILE", "TLS key of the gRPC server.", AT(grpc_key), &opt_str,
+        .def = "" },
+    { "grpc-server-tls-client-ca", "FILE",
+        "Authority that the certificates of gRPC clients are verified by; empty: none is asked "
+        "for.",
+        AT(grpc_client_ca), &opt_str, .def = "" },
     { "storage.io",
         .help = "How storage is read: auto, mmap, buffered or direct, or one of them for each kind "
                 "of file: index=...,chunks=...,head=...,header=...",

@@ -17,6 +17,8 @@
 #include "tsdb/db.h"
 
 #include "cmd/epimetheus/active_queries.h"
+#include "cmd/epimetheus/db_store.h"
+#include "cmd/epimetheus/grpc_front.h"
 #include "cmd/epimetheus/query_log.h"
 #include "cmd/epimetheus/server.h"
 #include "cmd/epimetheus/shipping.h"
@@ -41,6 +43,8 @@ struct server {
     struct api *api;
     struct shipping *shipping;             /* NULL: no --objstore.config */
     struct web_front *front;               /* NULL: no --web.config.file */
+    struct db_store *store;                /* what the StoreAPI is about */
+    struct grpc_front *grpc;               /* NULL: no --grpc-address */
     struct http_server *http[8];
     size_t n_http;
     int64_t start_ns;

@@ -181,6 +181,7 @@ errc server_reload(struct server *s, struct err *e)
 {
     mtx_lock(&s->reload_mu);
     web_front_look(s->front);
+    grpc_front_look(s->grpc);
     LOG(INFO, "Loading configuration file", kv_str("filename", s->flags.config_file));
     struct config *c = NULL;
     errc rc = s->db ? config_prepare(s, &c, e)
@@ -580,6 +581,18 @@ static void retention_show(struct server *s, const struct config *c)
         c->retention_ms ? MIN(c->retention_ms / 10, BLOCK_MAX_MS) : BLOCK_MAX_MS, buf_duration);
 }
 
+/* As HTTP, before storage is: a client is told that it is not ready. */
+static errc grpc_start(struct server *s, struct err *e)
+{
+    s->store = db_store_new(s);
+    struct grpc_front_opts o = { .address = s->flags.grpc_address,
+        .cert = s->flags.grpc_cert,
+        .key = s->flags.grpc_key,
+        .client_ca = s->flags.grpc_client_ca,
+        .api = { .source = db_store_source(s->store), .component = "sidecar" } };
+    return grpc_front_open(&s->grpc, &o, e);
+}
+
 static errc server_open(struct server *s, int *exit_code, struct err *e)
 {
     *exit_code = 2;
@@ -592,6 +605,7 @@ static errc server_open(struct server *s, int *exit_code, struct err *e)
     TRY_IN(e, web_front_open(&s->front, s->flags.web_config, e),
         "Unable to validate web configuration file");
     TRY(http_start(s, e));
+    TRY(grpc_start(s, e));
     *exit_code = 2;
     TRY_IN(e, config_prepare(s, &s->first, e), "Error loading config (--config.file=%.*s)",
         STR_ARG(s->flags.config_file));
@@ -614,6 +628,7 @@ static errc server_open(struct server *s, int *exit_code, struct err *e)
     state_set(s, API_READY);
     scrape_manager_open(s->scrape, db_appendable(s->db));
     TRY(shipping_start(s->shipping, e));
+    db_store_attach(s->store);
     metric_set(&m_ready, 1);
     LOG(INFO, "Server is ready to receive web requests.");
     return OK;
@@ -665,6 +680,8 @@ void server_stop(struct server *s)
     scrape_manager_free(s->scrape);
     for (size_t i = 0; i < s->n_http; i++) http_server_free(s->http[i]);
     web_front_close(s->front);
+    grpc_front_close(s->grpc);
+    db_store_free(s->store);
     api_free(s->api);
     pool_free(s->requests);
     pool_free(s->scrapes);

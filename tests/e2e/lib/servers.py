@@ -28,13 +28,13 @@ def peer():
     raise unittest.SkipTest(why)
 
 
-def go_built(program, verb, *args):
-    """A program of tests/interop at build/PROGRAM, made by `go VERB ARGS`."""
+def go_built(program, verb, *args, folder='tests/interop'):
+    """A program of the module in folder at build/PROGRAM, made by `go VERB ARGS`."""
     go = tally.run([os.path.join(TOP, 'tools/go')], BUILD_S, cwd=TOP)
     program = os.path.join(TOP, 'build', program)
     with tally.alone('made'):
         built = go if go.code != 0 else tally.run([go.out.decode().split()[-1], verb, '-o', program, *args], BUILD_S,
-                                                  cwd=os.path.join(TOP, 'tests/interop'))
+                                                  cwd=os.path.join(TOP, folder))
     if built.code == 0:
         return program
     why = 'the Prometheus module cannot be built: %s %s' % (built.why, built.err.decode(errors='replace')[-2000:])
