@@ -88,6 +88,7 @@ static errc iter_open_or_get(
         if (found == FLOATS_UNKNOWN) it->unknown = UNKNOWN_TOGETHER;
         if (!got) break;
         io_work.chunks++;
+        io_work.kept_bytes += got * (sizeof(*t) + sizeof(*v));
         *n += got;
     }
     return *n ? OK : iter_open_chunk(it, e);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "bucket/kinds.h"
 #include "io/fs.h"
+#include "io/work.h"
 
 #include <stdlib.h>
 
@@ -194,6 +195,7 @@ errc bucket_get_range(
         rc = err_set(e, ERR_CORRUPT, "%.*s: get: %zu bytes of %zu at %" PRIu64 ": the object ends",
             STR_ARG(name), out->n - before, n, off);
     if (rc != OK) out->n = before;
+    else io_work.bucket_bytes += n;
     return rc;
 }
 

@@ -126,7 +126,9 @@ static errc iter_open_copy(struct head_iter *it, const struct chunk_copy *c, str
 {
     it->left = c->n;
     io_work.chunks++;
-    io_work.head_bytes += c->coding == CODING_BYTES ? c->bytes.n : c->n_words * sizeof(*c->words);
+    io_work.head_bytes += c->coding == CODING_BYTES
+                              ? c->bytes.n
+                              : c->n * sizeof(*c->t) + c->n_words * sizeof(*c->words);
     if (c->coding == CODING_BYTES) {
         it->state = ITER_BYTES;
         return chunk_iter_reset(&it->chunk, chunk_copy_enc(c), buf_view(&c->bytes), e);

@@ -166,6 +166,10 @@ errc reader_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struc
     io_work.bytes += n;
     count->pins++;
     count->bytes += n;
+    if (count->misses != misses) {
+        io_work.missed_bytes += n;
+        count->missed_bytes += n;
+    }
     work_flush(r->ops->backend, count->misses != misses);
     /* the caller's own reference keeps r alive until here */
     atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);

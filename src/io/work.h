@@ -18,16 +18,20 @@
  * `watched`). */
 struct io_count {
     uint64_t pins, bytes, hits, misses, stalled_ns;
+    uint64_t missed_bytes;             /* of pins that missed */
 };
 
 struct io_work {
     uint64_t pins, bytes;  /* of reader_pin: how often, and how much was asked for */
+    uint64_t missed_bytes; /* of those that had to wait */
     struct io_count by[4];             /* enum io_backend; the first, auto's, stays 0 */
     /* somebody wants to know what mapped pages cost: each pin looks whether they are there, and
      * waits for them by itself */
     bool watched;
     uint64_t chunks;     /* that were opened, or found decoded */
     uint64_t head_bytes; /* of chunks in memory that were copied */
+    uint64_t kept_bytes; /* of chunks that were found decoded */
+    uint64_t bucket_bytes;             /* of objects far away that were fetched */
 };
 extern _Thread_local struct io_work io_work;
 

@@ -172,6 +172,7 @@ struct running {
 static void running_fini(struct running *r)
 {
     slice_end(&r->q.slice);
+    if (r->q.explain) explain_unwatch();
     for (size_t i = 0; i < r->q.n_selections; i++) series_set_free(r->q.selections[i].set);
     querier_free(r->q.querier);
     promql_tree_fini(r->tree);
@@ -198,8 +199,13 @@ static void select_visit(void *ctx, const struct selector_use *u)
     struct query *q = &s->r->q;
     if (s->rc != OK) return;
     struct select_hints h = { u->start_ms, u->end_ms, u->step_ms, u->range_ms, u->func, 0, false };
-    struct selection *sel = &q->selections[u->selector->vector.index];
+    size_t index = u->selector->vector.index;
+    struct selection *sel = &q->selections[index];
+    size_t above = q->explain ? explain_enter(q->explain, q, u->selector) : 0;
+    struct explain_lane begun = explain_read_begin(q);
     s->rc = q->querier->ops->select(q->querier, u->selector->vector.matchers, &h, &sel->set, q->e);
+    explain_read_end(q, index, &begun, 0, 0);
+    if (q->explain) explain_back(q->explain, q, above);
 }
 
 static errc running_select(struct running *r, struct queryable *storage)
@@ -321,7 +327,6 @@ static errc running_eval(struct running *r)
     struct result_sink s = { { result_row }, { result_points }, r };
     r->out->type = expr_type(r->p.root);
     promql_set_offsets(r->p.root, r->o->start_ms);
-    if (r->o->explain) q->explain = explain_new(q->arena, r->o->query, r->p.root);
     switch (r->out->type) {
     case VALUE_STRING:
         while (root->kind == EXPR_STEP_INVARIANT || root->kind == EXPR_PAREN)
@@ -365,6 +370,7 @@ static errc running_prepare(struct running *r, struct queryable *storage)
             STR_ARG(value_type_documented(type)));
     int64_t step = o->instant ? 0 : o->step_ms;
     TRY(promql_prepare(&r->p, r->tree, o->start_ms, o->end_ms, step, r->q.arena, r->e));
+    if (o->explain) r->q.explain = explain_new(r->q.arena, o->query, r->p.root);
     int64_t from = clock_mono_ns();
     TRY(running_select(r, storage));
     r->out->stats.prepare_s = engine_observe("prepare_time", from);

@@ -108,8 +108,12 @@ void explain_lane_end(struct explain *e, size_t index, const struct explain_lane
     add(&n->read_series, series);
     add(&n->read_samples, samples);
     add(&n->read_chunks, io_work.chunks - l->work.chunks);
-    add(&n->read_head, io_work.head_bytes - l->work.head_bytes);
-    add(&n->read_disk, io_work.bytes - l->work.bytes);
+    const struct io_work *w = &l->work;
+    uint64_t missed = io_work.missed_bytes - w->missed_bytes;
+    add(&n->read_head, io_work.head_bytes - w->head_bytes);
+    add(&n->read_cache, io_work.bytes - w->bytes - missed + io_work.kept_bytes - w->kept_bytes);
+    add(&n->read_disk, missed);
+    add(&n->read_bucket, io_work.bucket_bytes - w->bucket_bytes);
     add(&n->major_faults, io_major_faults() - l->major_faults);
     for (unsigned i = 0; i < IO_WORK_BACKENDS; i++) {
         const struct io_count *now = &io_work.by[i], *was = &l->work.by[i];
@@ -121,6 +125,19 @@ void explain_lane_end(struct explain *e, size_t index, const struct explain_lane
     }
     io_work.watched = l->work.watched;
 }
+
+struct explain_lane explain_read_begin(const struct query *q)
+{
+    return q->explain ? explain_lane_begin() : (struct explain_lane){ 0 };
+}
+
+void explain_read_end(const struct query *q, size_t index, const struct explain_lane *l,
+    uint64_t series, uint64_t samples)
+{
+    if (q->explain) explain_lane_end(q->explain, index, l, series, samples);
+}
+
+void explain_unwatch(void) { io_work.watched = false; }
 
 /* ---- shown ---- */
 
@@ -152,6 +169,13 @@ static const char *kind_word(const struct expr *x)
 static uint64_t figure(const _Atomic uint64_t *f)
 {
     return atomic_load_explicit(f, memory_order_relaxed);
+}
+
+static int64_t stalled_ns(const struct explain_node *n)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < IO_WORK_BACKENDS; i++) sum += figure(&n->io[i].stalled_ns);
+    return (int64_t)sum;
 }
 
 /* As it was written, its start if it is long. */
@@ -196,7 +220,9 @@ static void put_read(struct json *j, const struct explain_node *n)
     JSON_KEY(j, "bytes");
     json_obj(j);
     json_ku64(j, S("head"), figure(&n->read_head));
+    json_ku64(j, S("cache"), figure(&n->read_cache));
     json_ku64(j, S("disk"), figure(&n->read_disk));
+    json_ku64(j, S("bucket"), figure(&n->read_bucket));
     json_obj_end(j);
     put_io(j, n);
     json_obj_end(j);
@@ -212,7 +238,7 @@ static size_t put_node(struct json *j, const struct explain *e, size_t at)
     json_kstr(j, S("type"), str_z(kind_word(n->x)));
     put_seconds(j, S("cpuSeconds"),
         n->cpu_ns + atomic_load_explicit(&n->helpers_ns, memory_order_relaxed));
-    put_seconds(j, S("waitSeconds"), n->wait_ns);
+    put_seconds(j, S("waitSeconds"), n->wait_ns + stalled_ns(n));
     json_ku64(j, S("series"), n->series);
     json_ku64(j, S("samples"), n->samples);
     if (n->x->kind == EXPR_VECTOR) put_read(j, n);

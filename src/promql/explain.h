@@ -26,7 +26,10 @@ struct explain_node {
     int64_t cpu_ns, wait_ns;               /* of the query's own thread; waits for its turns */
     _Atomic int64_t helpers_ns;            /* CPU time of its helpers */
     /* of selectors: what was read */
-    _Atomic uint64_t read_series, read_samples, read_chunks, read_head, read_disk;
+    _Atomic uint64_t read_series, read_samples, read_chunks;
+    /* bytes: of chunks in memory; of files, and of decoded chunks, found in memory; of files that
+     * had to be waited for; of objects far away */
+    _Atomic uint64_t read_head, read_cache, read_disk, read_bucket;
     /* the same by how files were read; of struct io_count, and the faults */
     struct explain_io {
         _Atomic uint64_t pins, bytes, hits, misses, stalled_ns;
@@ -57,6 +60,12 @@ struct explain_sink explain_sink_of(
 struct explain_lane { int64_t cpu_ns; struct io_work work; uint64_t major_faults; };
 struct explain_lane explain_lane_begin(void);
 void explain_lane_end(struct explain *e, size_t index, const struct explain_lane *l,
+    uint64_t series, uint64_t samples);
+
+/* The same of the query's own thread; nothing where nobody asked for it. */
+struct explain_lane explain_read_begin(const struct query *q);
+void explain_unwatch(void);                /* at the query's end, whatever it ended by */
+void explain_read_end(const struct query *q, size_t index, const struct explain_lane *l,
     uint64_t series, uint64_t samples);
 
 struct json;

@@ -109,12 +109,17 @@ static errc lanes_take(struct lanes *ls, size_t most)
         ls->taken += ls->n_series;
         return OK;
     }
+    struct query *q = ls->ev->q;
+    struct explain_lane begun = explain_read_begin(q);
+    errc rc = OK;
     ls->sel->set->ops->forget(ls->sel->set);
     ls->series = ls->room;
     for (ls->n_series = 0; ls->n_series < most; ls->n_series++) {
-        TRY(selection_next(ls->ev->q, ls->sel, &ls->room[ls->n_series]));
-        if (!ls->room[ls->n_series]) break;
+        rc = selection_next(q, ls->sel, &ls->room[ls->n_series]);
+        if (rc != OK || !ls->room[ls->n_series]) break;
     }
+    explain_read_end(q, (size_t)(ls->sel - q->selections), &begun, 0, 0);
+    TRY(rc);
     active_add(&ls->ev->q->active->series, ls->n_series);
     return OK;
 }

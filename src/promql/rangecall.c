@@ -610,6 +610,8 @@ static errc points_of_selector(struct eval *ev, struct expr *x, struct point_sin
     TRY(selection_expand(ev->q, vs->vector.index, &sel));
     SCOPED(reader_fini) struct reader r;
     reader_init(&r, ev->q);
+    uint64_t read = ev->stats->read;
+    struct explain_lane begun = explain_read_begin(ev->q);
     for (size_t i = 0; i < sel->n; i++) {
         TRY(eval_check(ev->q));
         struct arena_mark m = arena_mark(&ev->q->scratch);
@@ -618,6 +620,7 @@ static errc points_of_selector(struct eval *ev, struct expr *x, struct point_sin
             TRY(points_of_window(ev, vs, &r.s, start, end, sel->at[i]->labels, out));
         arena_reset(&ev->q->scratch, m);
     }
+    explain_read_end(ev->q, vs->vector.index, &begun, sel->n, ev->stats->read - read);
     return OK;
 }
 

@@ -41,7 +41,10 @@ errc selection_expand(struct query *q, size_t index, struct selection **out)
     assert(index < q->n_selections);
     *out = &q->selections[index];
     if ((*out)->expanded) return OK;
-    return selection_failed(q, series_set_expand(q, (*out)->set, *out));
+    struct explain_lane begun = explain_read_begin(q);
+    errc rc = series_set_expand(q, (*out)->set, *out);
+    explain_read_end(q, index, &begun, 0, 0);
+    return selection_failed(q, rc);
 }
 
 errc selection_open(struct query *q, size_t index, bool once, struct selection **out)
@@ -544,7 +547,8 @@ errc eval_timestamp_of_selector(
     joiner_init(&j, ev);
     struct step_counts seen;
     step_counts_init(&seen, q->arena, ev->g.n);
-    uint64_t before = q->samples;
+    uint64_t before = q->samples, read = ev->stats->read;
+    struct explain_lane begun = explain_read_begin(q);
     struct arena_mark m = arena_mark(&q->scratch);
     for (size_t i = 0; i < sel->n; i++) {
         struct row row;
@@ -556,6 +560,7 @@ errc eval_timestamp_of_selector(
         if (!start || q->start_timestamps) joiner_add(&j, &row);
         arena_reset(&q->scratch, m);
     }
+    explain_read_end(q, x->vector.index, &begun, sel->n, ev->stats->read - read);
     TRY(joiner_check(&j));
     q->samples = before;
     const struct step_counts *in[] = { &seen };

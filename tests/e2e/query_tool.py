@@ -164,13 +164,14 @@ class Query(unittest.TestCase):
 
     def test_plan(self):
         leaf = {'node': 'x' * 70, 'type': 'vectorSelector', 'cpuSeconds': 0.003, 'waitSeconds': 0.5, 'series': 2, 'samples': 8,
-                'read': {'series': 2, 'samples': 9, 'chunks': 4, 'bytes': {'head': 0, 'disk': 77}}, 'children': []}
+                'read': {'series': 2, 'samples': 9, 'chunks': 4, 'bytes': {'head': 0, 'cache': 5, 'disk': 77, 'bucket': 6}}, 'children': []}
         number = {'node': '1', 'type': 'number', 'cpuSeconds': 0, 'waitSeconds': 0, 'series': 1, 'samples': 4, 'children': []}
         Answers.answer = result('vector', [])
         Answers.answer['data']['explain'] = {**number, 'node': 'x + 1', 'cpuSeconds': 0.001, 'children': [{**number, 'children': [leaf]}, number]}
         want = ['x + 1  1.000 ms (25 %)  series 1  samples 4',
                 '├─ 1  0.000 ms (0 %)  series 1  samples 4',
-                '│  └─ ' + 'x' * 60 + '…  3.000 ms (75 %)  waited 500.000 ms  series 2  samples 8  | read series 2  samples 9  chunks 4  disk bytes 77',
+                '│  └─ ' + 'x' * 60 + '…  3.000 ms (75 %)  waited 500.000 ms  series 2  samples 8  | read series 2  samples 9  chunks 4  '
+                'cache bytes 5  disk bytes 77  bucket bytes 6',
                 '└─ 1  0.000 ms (0 %)  series 1  samples 4']
         for words in ('instant', 'range'):
             Answers.asked = []

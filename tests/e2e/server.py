@@ -22,6 +22,7 @@ sys.path.insert(0, os.path.join(TOP, 'tools'))
 import tally
 
 EPIMETHEUS = os.environ.get('EPIMETHEUS', os.path.join(TOP, 'build', 'epimetheus'))
+EPITOOL = os.path.join(TOP, 'build', 'epitool')
 LIMIT_S = 20
 STALE = b'\x02\x00\x00\x00\x00\x00\xf0\x7f'
 
@@ -240,6 +241,45 @@ class Scraping(ServerCase):
         self.start()
         self.assertEqual(self.ask('POST', '/-/quit')[0], 200)
         self.assertEqual(self.proc.wait(LIMIT_S), 0, self.said())
+
+
+class Explain(ServerCase):
+    """What each selector read and from where: a block's chunks from the disk or its cache, then decoded ones; the head's from memory."""
+
+    def read(self, query, t):
+        node = self.get('/api/v1/query?explain=true&time=%d&query=%s' % (t, urllib.parse.quote(query)))['explain']
+        while node['type'] != 'vectorSelector':
+            node, = node['children']
+        return node['read']
+
+    def test_sources_by_backend(self):
+        series, hour, step, t0 = 20, 3600, 15, 1600000000
+        with open(os.path.join(self.dir, 'om.txt'), 'w') as f:
+            f.write('# TYPE b gauge\n' + ''.join('b{i="%d"} %d %d\n' % (i, i * t % 97, t) for i in range(series) for t in range(t0, t0 + hour, step)) + '# EOF\n')
+        made = subprocess.run([EPITOOL, 'tsdb', 'create-blocks-from', 'openmetrics', 'om.txt', 'data'], cwd=self.dir, capture_output=True)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.scraping('{job_name: j, static_configs: [{targets: ["%s"]}]}' % self.target)
+        for backend in ('mmap', 'buffered', 'direct'):
+            with self.subTest(backend):
+                self.flags = ['--storage.io=' + backend, '--storage.tsdb.retention.time=100y']
+                self.start()
+                reads = [self.read('sum(sum_over_time(b[1h]))', t0 + hour - 1) for _ in range(4)]
+                for r in reads:
+                    self.assertEqual((r['series'], r['samples'], r['chunks']), (series, series * hour // step, series * 2))
+                    self.assertEqual((r['bytes']['head'], r['bytes']['bucket']), (0, 0))
+                    self.assertGreater(r['bytes']['cache'] + r['bytes']['disk'], series * 40)
+                used = [b for b in reads[0]['io'] if b != 'majorFaults']
+                self.assertIn(used, ([backend], ['mmap'] if backend == 'direct' else []))        # direct: where the file system has it
+                self.assertEqual(reads[-1]['bytes']['disk'], 0)
+                self.wait('a scrape', lambda: self.get('/api/v1/query?query=n')['result'])
+                r = self.read('n', int(time.time()) + 1)
+                self.assertEqual((r['series'], r['samples'], r['bytes']['disk'], r['bytes']['bucket']), (1, 1, 0, 0))
+                self.assertGreater(r['bytes']['head'], 0)
+                for query in ('timestamp(b)', 'b[5m]', 'b @ %d' % (t0 + 600), 'count(b)', 'max_over_time(b[10m:1m])'):
+                    r = self.read(query, t0 + 1200)
+                    self.assertEqual(r['series'], series, query)
+                    self.assertGreater(r['bytes']['cache'] + r['bytes']['disk'], 0, query)
+                self.end()
 
 
 class QueryLog(ServerCase):

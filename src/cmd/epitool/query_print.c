@@ -322,7 +322,9 @@ static void put_cost(struct buf *b, const json_t *node, double all)
     put_count(b, "samples", json_object_get(read, "samples"));
     put_count(b, "chunks", json_object_get(read, "chunks"));
     put_count(b, "head bytes", json_object_get(bytes, "head"));
+    put_count(b, "cache bytes", json_object_get(bytes, "cache"));
     put_count(b, "disk bytes", json_object_get(bytes, "disk"));
+    put_count(b, "bucket bytes", json_object_get(bytes, "bucket"));
 }
 
 /* own: the lines in front of this node; below: those in front of its children */
