@@ -401,6 +401,8 @@ static errc running_run(struct running *r, struct queryable *storage)
 static void running_stats(struct running *r)
 {
     struct query_stats *s = &r->out->stats;
+    r->out->turns = r->q.slice.all;
+    r->out->used_ns = r->q.slice.used_ns;
     s->total_samples = r->stats.total;
     s->samples_read = r->stats.read;
     s->peak_samples = r->stats.peak;
@@ -428,6 +430,7 @@ static void running_init(struct running *r, struct engine *en, const struct quer
     r->q.deadline_ns = deadline_ns;
     r->q.cancel = o->cancel;
     slice_begin(&r->q.slice, &en->slices);
+    r->q.turn = &r->q.slice;
     r->q.pool = en->pool;
     r->q.e = e;
 }

@@ -41,6 +41,7 @@ struct engine_opts {
 };
 struct engine;
 struct explain;
+struct slices;
 struct engine *engine_new(const struct engine_opts *o);
 void engine_free(struct engine *en);
 /* of subqueries without one: the evaluation interval of a new configuration */
@@ -102,6 +103,9 @@ struct result {
     str *warnings, *infos; size_t n_warnings, n_infos;
     struct query_stats stats;
     const struct explain *explain;         /* NULL: not asked for */
+    /* who writes it down gives way as who computed it did: whose turns, and CPU time used so far */
+    struct slices *turns;
+    int64_t used_ns;
     struct arena arena;                    /* owns all of it */
 };
 MUST_USE errc engine_query(struct engine *en, struct queryable *q, const struct query_opts *o,

@@ -48,7 +48,7 @@ static void query_note(struct query *q)
 
 errc eval_check(struct query *q)
 {
-    slice_take(&q->slice, query_gone, q);
+    if (q->turn) slice_take(q->turn, query_gone, q);
     if (q->slice.all) query_note(q);
     if (query_canceled(q))
         return err_set(q->e, ERR_CANCELED, "query was canceled in expression evaluation");

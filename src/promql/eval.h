@@ -45,6 +45,8 @@ struct query {
     struct explain *explain;               /* NULL: nobody asked for it */
     struct active_query *active;           /* figures of it; shared with its lanes */
     struct slice slice;
+    /* what gives way in its checks: its own slice; of a lane the query's, or NULL beside helpers */
+    struct slice *turn;
     struct pool *pool;                     /* helpers; NULL: none */
     struct err *e;
 };

@@ -33,6 +33,7 @@ static void lane_begin(struct lanes *ls, struct lane *l)
     l->empty = arena_mark(&l->q.scratch);
     annotations_init(&l->q.annotations, &l->notes);
     l->q.slice = (struct slice){ 0 };
+    l->q.turn = NULL;
     l->q.e = &l->why;
     l->ev = (struct eval){ &l->q, ls->ev->g, &l->stats };
     stats_init(&l->stats, &l->notes, l->ev.g.n, ls->ev->stats->total_at != NULL);
@@ -142,6 +143,7 @@ static errc lanes_round(struct lanes *ls)
     TRY(eval_check(q));
     unsigned helpers = ls->n > 1 ? slice_borrow(&q->slice, pool_threads(q->pool)) : 0;
     size_t lanes = helpers ? ls->n : 1;
+    ls->at[0].q.turn = helpers ? NULL : q->turn;
     int64_t began = clock_mono_ns();
     errc rc = lanes_take(ls, lanes * ls->rows);
     lanes_share(ls, lanes);

@@ -5,6 +5,7 @@
 #include "promql/result_json.h"
 
 #include "promql/explain.h"
+#include "promql/slices.h"
 
 #include "base/f64.h"
 #include "base/f64_digits.h"
@@ -123,10 +124,16 @@ static void put_sample(struct json *j, const struct result_series *s)
     buf_u8(j->b, '}');
 }
 
-static void put_points(struct buf *b, const struct result_series *s, str key, bool histograms)
+static bool never_gone(void *ctx UNUSED) { return false; }
+static void give_way(struct slice *turn) { slice_take(turn, never_gone, NULL); }
+
+static void put_points(struct buf *b, const struct result_series *s, str key, bool histograms,
+    struct slice *turn)
 {
+    enum { TOGETHER = 256 };
     bool any = false;
     for (size_t i = 0; i < s->n; i++) {
+        if (i % TOGETHER == 0) give_way(turn);
         if ((s->points[i].h != NULL) != histograms) continue;
         if (any) buf_u8(b, ',');
         else buf_str(b, key);
@@ -137,11 +144,11 @@ static void put_points(struct buf *b, const struct result_series *s, str key, bo
     if (any) buf_u8(b, ']');
 }
 
-static void put_series(struct json *j, const struct result_series *s)
+static void put_series(struct json *j, const struct result_series *s, struct slice *turn)
 {
     put_metric(j, s);
-    put_points(j->b, s, S(",\"values\":["), false);
-    put_points(j->b, s, S(",\"histograms\":["), true);
+    put_points(j->b, s, S(",\"values\":["), false, turn);
+    put_points(j->b, s, S(",\"histograms\":["), true, turn);
     buf_u8(j->b, '}');
 }
 
@@ -155,17 +162,24 @@ static void put_room(struct buf *b, const struct result *r, size_t first_bytes)
     if (more < (double)(b->limit ? b->limit - b->n : SIZE_MAX / 8)) (void)buf_room(b, (size_t)more);
 }
 
+/* A large answer gives way, like the evaluation that made it. */
 static void put_all(struct json *j, const struct result *r)
 {
+    enum { TOGETHER = 64 };
+    struct slice turn;
+    slice_begin(&turn, r->turns);
+    turn.used_ns = r->used_ns;
     size_t before = j->b->n;
     buf_u8(j->b, '[');
     for (size_t i = 0; i < r->n_series; i++) {
         if (i) buf_u8(j->b, ',');
-        if (r->type == VALUE_MATRIX) put_series(j, &r->series[i]);
+        if (r->type == VALUE_MATRIX) put_series(j, &r->series[i], &turn);
         else put_sample(j, &r->series[i]);
+        if (i % TOGETHER == 0) give_way(&turn);
         if (i == 0 && r->n_series > 1) put_room(j->b, r, j->b->n - before);
     }
     buf_u8(j->b, ']');
+    slice_end(&turn);
 }
 
 /* Scalars and strings go another way in the reference: their time is a plain number, their value

@@ -1,7 +1,13 @@
 #include "promql/slices.h"
 
 #include "base/clock.h"
+#include "base/metric.h"
 #include "io/pool.h"
+
+static const double held_bounds[] = { .0015, .002, .003, .005, .01, .02, .05, .1, 1 };
+HISTOGRAM(held, "epimetheus_query_slice_seconds",
+    "CPU time that a query past its first millisecond used before it asked whether to give way.",
+    held_bounds)
 
 void slices_init(struct slices *all, unsigned places)
 {
@@ -96,6 +102,7 @@ void slice_take(struct slice *t, bool (*gone)(void *ctx), void *ctx)
         return;
     }
     t->used_ns += used;
+    metric_observe(&held, (double)used * 1e-9);
     if (!t->behind) t->behind = thread_step_behind();
     mtx_lock(&t->all->mu);
     if (t->placed && t->all->first && t->all->first->used_ns < t->used_ns) {
