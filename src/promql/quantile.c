@@ -97,15 +97,36 @@ static void values_order(double *v, size_t n, size_t k)
     v[least] = t;
 }
 
+/* The two values that a quantile lies between, and how near it is to the second. */
+struct between { size_t lower, upper; double weight; };
+
+/* False: *result is it. */
+static bool quantile_between(struct between *b, double q, size_t n, double *result)
+{
+    *result = n == 0 || isnan(q) ? NAN : q < 0 ? -INFINITY : INFINITY;
+    if (n == 0 || !(q >= 0 && q <= 1)) return false;
+    double rank = q * ((double)n - 1), floor_rank = floor(rank);
+    b->weight = rank - floor_rank;
+    b->lower = floor_rank > 0 ? (size_t)floor_rank : 0;
+    b->upper = MIN(n - 1, b->lower + 1);
+    return true;
+}
+
+double quantile_of_sorted(double q, const double *v, size_t n)
+{
+    struct between b;
+    double result;
+    if (!quantile_between(&b, q, n, &result)) return result;
+    return v[b.lower] * (1 - b.weight) + v[b.upper] * b.weight;
+}
+
 double quantile_of(double q, double *v, size_t n)
 {
-    if (n == 0 || isnan(q)) return NAN;
-    if (q < 0) return -INFINITY;
-    if (q > 1) return INFINITY;
-    double rank = q * ((double)n - 1), floor_rank = floor(rank), weight = rank - floor_rank;
-    size_t lower = floor_rank > 0 ? (size_t)floor_rank : 0, upper = MIN(n - 1, lower + 1);
-    values_order(v, n, lower);
-    return v[lower] * (1 - weight) + v[upper] * weight;
+    struct between b;
+    double result;
+    if (!quantile_between(&b, q, n, &result)) return result;
+    values_order(v, n, b.lower);
+    return v[b.lower] * (1 - b.weight) + v[b.upper] * b.weight;
 }
 
 double quantile_mad(double *v, size_t n)

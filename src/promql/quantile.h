@@ -15,6 +15,7 @@
 #include "base/defs.h"
 
 double quantile_of(double q, double *values, size_t n);        /* reorders values; a NaN is least */
+double quantile_of_sorted(double q, const double *values, size_t n);
 double quantile_mad(double *values, size_t n);                 /* median absolute deviation */
 
 struct bucket { double upper, count; };

@@ -84,6 +84,8 @@ TEST(windows_slide_as_they_stand)
         { "changes(x_total[10m])", EXACT },
         { "resets(x_total[10m])", EXACT },
         { "quantile_over_time(0.3, x_total[5m])", EXACT },
+        { "quantile_over_time(0.9, x_total[40m])", EXACT },
+        { "quantile_over_time(scalar(x_total) / 1000, x_total[20m])", EXACT },
         { "mad_over_time(x_total[5m])", EXACT },
         { "stddev_over_time(x_total[4m])", EXACT },
         { "stddev_over_time(x_total[40m])", JOINED },
