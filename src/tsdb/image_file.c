@@ -265,8 +265,8 @@ static void load_piece(void *ctx, size_t i)
     mtx_unlock(&l->mu);
 }
 
-errc image_file_load(
-    struct image_file *f, struct head_replay *to, struct pool *pool, struct err *e)
+errc image_file_load(struct image_file *f, struct head_replay *to, struct pool *pool,
+    uint64_t *unknown, struct err *e)
 {
     struct loading l = { .f = f, .to = image_load_new(to, f->place.last_ref) };
     int64_t began = clock_mono_ns();
@@ -279,6 +279,7 @@ errc image_file_load(
         return l.rc;
     }
     head_replay_loaded(to, n.samples);
+    *unknown = n.unknown;
     LOG(INFO, "head image loaded", kv_u64("segment", f->place.segment),
         kv_u64("offset", f->place.offset), kv_u64("series", n.series),
         kv_u64("samples", n.samples), kv_u64("unknown", n.unknown),

@@ -11,6 +11,13 @@ static struct db *open_seen(struct fs *fs, struct db_opened *what)
 
 static struct db *open_with(struct fs *fs) { return open_seen(fs, NULL); }
 
+/* Writes a head image at each tick. */
+static struct db *open_imaged(struct fs *fs)
+{
+    struct db_opts o = { .fs = fs, .memory_snapshot = true, .image_log_bytes = 1 };
+    return open_small(&o, NULL);
+}
+
 /* The folders of memory snapshots; *name: the first. */
 static unsigned folders(struct fs *fs, struct arena *a, str *name)
 {
@@ -116,6 +123,65 @@ TEST(memory_folder_is_read)
         close_db(db);
         fs_free(fs);
     }
+    hush(false);
+}
+
+/* A snapshot of the stop before, then an image, then a crash. */
+static struct fs *snapshot_then_image(void)
+{
+    struct fs *fs = fs_sim_new(1);
+    struct db *db = open_imaged(fs);
+    fill(db, 0, 50);
+    close_db(db);
+    db = open_imaged(fs);
+    fill(db, 50, 60);
+    db_tick(db);
+    EXPECT(fs_exists(fs, S("head.image")));
+    fill(db, 60, 65);
+    EXPECT_OK(db_sync(db, NULL));
+    db_abandon(db);
+    return fs;
+}
+
+/* Where there are both, the one that stands for more of the log is taken. */
+TEST(memory_folder_or_image)
+{
+    struct db_opened what = { 0 };
+    hush(true);
+    struct fs *fs = snapshot_then_image();
+    struct db *db = open_seen(fs, &what);
+    EXPECT(what.image);
+    EXPECT_EQ(what.unknown_refs, 0);
+    EXPECT_EQ(count(db, -1, 0, ROUNDS), 65 * SERIES);
+    close_db(db); /* which writes a snapshot, the newer one now */
+    EXPECT(fs_exists(fs, S("head.image")));
+    db = open_seen(fs, &what);
+    EXPECT(!what.image);
+    EXPECT_EQ(what.records, 0);
+    EXPECT_EQ(count(db, -1, 0, ROUNDS), 65 * SERIES);
+    close_db(db);
+    fs_free(fs);
+    hush(false);
+}
+
+/* The image is newer, but what gave its series their refs was lost; the snapshot has them. */
+TEST(memory_folder_has_what_the_log_lost)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct db_opened what = { 0 };
+    str first;
+    hush(true);
+    struct fs *fs = snapshot_then_image();
+    EXPECT_OK(fs_read_all(fs, S("wal/00000000"), &a, 1 << 20, &first, NULL));
+    uint8_t *zeros = arena_alloc(&a, first.n);
+    memset(zeros, 0, first.n);
+    EXPECT_OK(fs_write_durable(fs, S("wal/00000000"), str_of(zeros, first.n), NULL));
+    struct db *db = open_seen(fs, &what);
+    EXPECT(!what.image);
+    EXPECT_EQ(what.unknown_refs, 0);
+    EXPECT_EQ(count(db, -1, 0, ROUNDS), 65 * SERIES);
+    close_db(db);
+    fs_free(fs);
     hush(false);
 }
 

@@ -57,12 +57,13 @@ void recover_chunks_fini(struct recover_chunks *c)
     map_fini(&c->by_series);
 }
 
-/* snapshot: that was read; its name is empty: none was */
+/* snapshot: that was read; its name is empty: none was. passed_over: the image is newer. */
 struct recovery {
     const struct recover_in *in;
     struct head_replay *replay;
     struct replay_log *log;
     struct memory_folder snapshot;
+    bool passed_over;
     struct image_file *image;                  /* NULL: there is none of use */
     struct err image_why;                      /* it turned out to be broken */
     struct db_opened before;                   /* *what, as it was when the log was begun */
@@ -361,6 +362,16 @@ static bool log_reaches(const struct recover_in *in, const struct memory_folder 
     return st.size_bytes >= f->offset;
 }
 
+/* Does the image stand for more of the log than the snapshot? A server that was killed has both: the
+ * snapshot of when it was last stopped, and an image of minutes ago. */
+static bool image_is_newer(const struct recovery *r, const struct memory_folder *f)
+{
+    if (!r->image) return false;
+    struct image_place at = image_file_place(r->image);
+    if (at.segment != f->segment) return at.segment > f->segment;
+    return at.offset > f->offset;
+}
+
 /* The newest snapshot, if it can be had. A broken one costs time, nothing else: all of it is in the
  * log, too. */
 static errc read_snapshot(struct recovery *r, struct arena *a, struct err *e)
@@ -373,6 +384,8 @@ static errc read_snapshot(struct recovery *r, struct arena *a, struct err *e)
         LOG(WARN, "Last WAL file is behind snapshot, removing snapshots");
         return memory_folder_remove(r->in->fs, e);
     }
+    r->passed_over = image_is_newer(r, &f);
+    if (r->passed_over) return OK;
     if (memory_folder_read(&f, r->in->fs, r->in->backend, r->replay, &why) == OK) {
         r->snapshot = f;
         return OK;
@@ -417,7 +430,11 @@ static errc find_image(struct recovery *r, struct err *e)
 static errc take_image(void *ctx, struct pool *pool, struct err *e)
 {
     struct recovery *r = ctx;
-    errc rc = image_file_load(r->image, r->replay, pool, &r->image_why);
+    uint64_t unknown = 0;
+    errc rc = image_file_load(r->image, r->replay, pool, &unknown, &r->image_why);
+    if (rc == OK && r->passed_over && unknown)
+        rc = err_set(&r->image_why, ERR_CORRUPT,
+            "%" PRIu64 " series are not in the log, the memory snapshot may have them", unknown);
     r->what->image = rc == OK;
     return rc == OK ? OK : err_set(e, rc, "%s", r->image_why.msg);
 }
@@ -440,7 +457,7 @@ static errc replay_with(struct recovery *r, struct err *e)
     return replay_log(r, e);
 }
 
-static errc replay_without_image(struct recovery *r, struct err *e)
+static errc replay_without_image(struct recovery *r, struct arena *a, struct err *e)
 {
     LOG(WARN, "head image passed over", kv_err(&r->image_why));
     replay_log_free(STEAL(r->log));
@@ -449,17 +466,19 @@ static errc replay_without_image(struct recovery *r, struct err *e)
     *r->what = r->before;
     TRY(image_file_remove(r->in->fs, e));
     TRY(replay_new(r, e));
+    if (r->passed_over) TRY(read_snapshot(r, a, e));
     return replay_with(r, e);
 }
 
 static errc replay_all(struct recovery *r, struct arena *a, struct err *e)
 {
     TRY(replay_new(r, e));
+    TRY(find_image(r, e));
     if (r->in->memory_snapshot) TRY(read_snapshot(r, a, e));
-    if (!r->snapshot.name.n) TRY(find_image(r, e));
+    if (r->snapshot.name.n) image_file_close(STEAL(r->image));
     r->before = *r->what;
     errc rc = replay_with(r, e);
-    return rc != OK && r->image_why.n ? replay_without_image(r, e) : rc;
+    return rc != OK && r->image_why.n ? replay_without_image(r, a, e) : rc;
 }
 
 static void recovered(struct recovery *r, const struct replay_log_counts *counts)
