@@ -25,8 +25,10 @@ GAUGE(m_stored, "prometheus_tsdb_exemplar_exemplars_in_storage",
 GAUGE(m_series, "prometheus_tsdb_exemplar_series_with_exemplars_in_storage",
     "Number of series with exemplars currently in circular storage.")
 GAUGE(m_last, "prometheus_tsdb_exemplar_last_exemplars_timestamp_seconds",
-    "The timestamp of the oldest exemplar stored in circular storage: how far back the limit "
-    "reaches, unless the times of a series lie ahead of the others'.")
+    "The timestamp of the oldest exemplar stored in circular storage. Useful to check for what "
+    "timerange the current exemplar buffer limit allows. This usually means the last timestamp"
+    "for all exemplars for a typical setup. This is not true though if one of the series timestamp "
+    "is in future compared to rest series.")
 GAUGE(m_max, "prometheus_tsdb_exemplar_max_exemplars",
     "Total number of exemplars the exemplar storage can store, resizeable.")
 

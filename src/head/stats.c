@@ -63,9 +63,11 @@ HEAD_GAUGE(gauge_high, METRIC_GAUGE, "prometheus_tsdb_isolation_high_watermark",
 HEAD_GAUGE(gauge_stale, METRIC_GAUGE, "prometheus_tsdb_head_stale_series",
     "Total number of stale series in the head block.", RELAXED(h->store.n_stale))
 HEAD_GAUGE(gauge_histograms, METRIC_GAUGE, "prometheus_tsdb_head_native_histogram_series",
-    "Total number of native histogram series in the head block.", RELAXED(h->store.n_hist))
+    "Number of series whose most recent in-order sample is a native histogram.",
+    RELAXED(h->store.n_hist))
 HEAD_GAUGE(gauge_buckets, METRIC_GAUGE, "prometheus_tsdb_head_native_histogram_buckets",
-    "Total number of native histogram buckets in the head block.",
+    "Number of positive and negative bucket entries in the most recent in-order native histogram "
+    "sample of each series, including entries carried by staleness markers.",
     RELAXED(h->store.n_hist_buckets))
 HEAD_GAUGE(gauge_chunk_files, METRIC_GAUGE, "prometheus_tsdb_head_chunks_storage_size_bytes",
     "Size of the chunks_head directory.", h->opts.disk ? chunk_disk_bytes(h->opts.disk) : 0)

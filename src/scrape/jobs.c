@@ -11,7 +11,7 @@ static const double interval_bounds[] = { .01, .1, 1, 10, 30, 60, 180, 600 };
 SUMMARY_VEC(m_sync, "prometheus_target_sync_length_seconds",
     "Actual interval to sync the scrape pool.", interval_quantiles, "scrape_job")
 HISTOGRAM_VEC(m_sync_histogram, "prometheus_target_sync_length_histogram_seconds",
-    "Actual interval to sync the scrape pool as a histogram.", interval_bounds, "scrape_job")
+    "Actual interval to sync the scrape pool.", interval_bounds, "scrape_job")
 SUMMARY_VEC(m_reload, "prometheus_target_reload_length_seconds",
     "Actual interval to reload the scrape pool with a given configuration.", interval_quantiles,
     "interval")

@@ -27,7 +27,7 @@ static const double interval_bounds[] = { .01, .1, 1, 10, 30, 60, 180, 600 };
 SUMMARY_VEC(m_interval, "prometheus_target_interval_length_seconds",
     "Actual intervals between scrapes.", interval_quantiles, "interval")
 HISTOGRAM_VEC(m_interval_histogram, "prometheus_target_interval_length_histogram_seconds",
-    "Actual intervals between scrapes as a histogram.", interval_bounds, "interval")
+    "Actual intervals between scrapes.", interval_bounds, "interval")
 COUNTER(m_pools, "prometheus_target_scrape_pools_total",
     "Total number of scrape pool creation attempts.")
 COUNTER(m_pools_failed, "prometheus_target_scrape_pools_failed_total",
@@ -37,7 +37,7 @@ GAUGE_VEC(m_sd_failed, "prometheus_sd_failed_configs",
 
 static const double duration_bounds[] = { .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10 };
 HISTOGRAM(m_duration, "prometheus_target_scrape_duration_seconds",
-    "Total duration of the scrape from start to commit completion.", duration_bounds)
+    "Total duration of the scrape from start to commit completion in seconds.", duration_bounds)
 
 /* of pages, packed: as many as 500,000 series are in a scrape or two */
 enum { HELD_MAX_BYTES = 64 << 20 };

@@ -16,6 +16,7 @@
 #include "tsdb/late_reached.h"
 #include "tsdb/uploads.h"
 #include "wal/checkpoint.h"
+#include "wal/wal_metrics.h"
 #include "wal/wal.h"
 
 enum { PLANS_MAX = 1000, RETENTION_PART = 10 };
@@ -43,9 +44,11 @@ HISTOGRAM(m_selected_seconds, "prometheus_tsdb_selected_series_compaction_durati
     "Duration of compactions triggered for an explicit caller-provided list of series references.",
     duration_bounds)
 COUNTER(m_selected, "prometheus_tsdb_selected_series_compactions_triggered_total",
-    "Total number of triggered compactions of selected series.")
+    "Total number of compactions triggered for an explicit caller-provided list of series "
+    "references.")
 COUNTER(m_selected_failed, "prometheus_tsdb_selected_series_compactions_failed_total",
-    "Total number of compactions of selected series that failed.")
+    "Total number of compactions triggered for an explicit caller-provided list of series "
+    "references that failed.")
 COUNTER(m_checkpoints, "prometheus_tsdb_checkpoint_creations_total",
     "Total number of checkpoint creations attempted.")
 COUNTER(m_checkpoints_failed, "prometheus_tsdb_checkpoint_creations_failed_total",
@@ -304,6 +307,7 @@ static errc log_truncate(struct compaction *c, int64_t mint, struct err *e)
 {
     SCOPED(wal_dir_fini) struct wal_dir d = { 0 };
     uint32_t rotated;
+    int64_t began = clock_mono_ns();
     if (mint <= c->wal_mint) return OK;
     c->wal_mint = mint;
     TRY(wal_dir_list(&d, c->of.fs, S("wal"), e));
@@ -320,6 +324,7 @@ static errc log_truncate(struct compaction *c, int64_t mint, struct err *e)
     metric_inc(&m_checkpoints_deleted);
     errc rc = wal_checkpoints_drop(c->of.fs, S("wal"), last, e);
     if (rc != OK) metric_inc(&m_checkpoints_kept);
+    wal_metrics_truncate_took(wal_metrics_of(WAL_MAIN), clock_mono_ns() - began);
     return rc;
 }
 

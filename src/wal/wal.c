@@ -363,7 +363,7 @@ errc wal_rotate(struct wal *w, uint32_t *last, struct err *e)
 
 static void wal_dir_finip(struct wal_dir *d) { wal_dir_fini(d); }
 
-errc wal_truncate(struct wal *w, uint32_t upto, struct err *e)
+static errc truncate_to(struct wal *w, uint32_t upto, struct err *e)
 {
     SCOPED(arena_finip) struct arena a = { 0 };
     SCOPED(wal_dir_finip) struct wal_dir d = { 0 };
@@ -389,6 +389,13 @@ errc wal_truncate(struct wal *w, uint32_t upto, struct err *e)
         mtx_unlock(&w->mu);
     }
     return OK;
+}
+
+errc wal_truncate(struct wal *w, uint32_t upto, struct err *e)
+{
+    errc rc = truncate_to(w, upto, e);
+    wal_metrics_truncated(w->m, rc != OK);
+    return rc;
 }
 
 void wal_stat(struct wal *w, struct wal_stat *out)

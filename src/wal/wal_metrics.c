@@ -6,30 +6,35 @@
 
 static const double quantiles[] = { 0.5, 0.9, 0.99 };
 
-#define WAL_FAMILIES(v, prefix)                                                                    \
-    COUNTER(v##_pages, prefix "completed_pages_total", "Pages of the log that were filled.")       \
-    COUNTER(                                                                                       \
-        v##_corruptions, prefix "corruptions_total", "Corrupt spots that were met in the log.")    \
-    SUMMARY(v##_fsync, prefix "fsync_duration_seconds", "How long an fsync of the log took.",      \
-        quantiles)                                                                                 \
-    COUNTER(v##_flushes, prefix "page_flushes_total", "Writes of pages to the log.")               \
+/* words: of the two that Prometheus words by the log's name */
+#define WAL_FAMILIES(v, prefix, corrupt_words, truncate_words)                                     \
+    COUNTER(v##_pages, prefix "completed_pages_total", "Total number of completed pages.")         \
+    COUNTER(v##_corruptions, prefix "corruptions_total", corrupt_words)                            \
+    SUMMARY(v##_fsync, prefix "fsync_duration_seconds", "Duration of write log fsync.", quantiles) \
+    COUNTER(v##_flushes, prefix "page_flushes_total", "Total number of page flushes.")             \
     COUNTER_VEC(v##_saved, prefix "record_bytes_saved_total",                                      \
-        "Bytes that compression saved in the log.", "compression")                                 \
-    COUNTER(v##_parts, prefix "record_part_writes_total", "Fragments written to the log.")         \
+        "Total number of bytes saved by the optional record compression. Use this metric to learn "\
+        "about the effectiveness compression.", "compression")                                     \
+    COUNTER(v##_parts, prefix "record_part_writes_total",                                          \
+        "Total number of record parts written before flushing.")                                   \
     COUNTER(v##_part_bytes, prefix "record_parts_bytes_written_total",                             \
-        "Bytes of fragments written to the log, headers included.")                                \
-    GAUGE(v##_segment, prefix "segment_current", "The segment that is written to.")                \
-    GAUGE(v##_size, prefix "storage_size_bytes", "Size of the log's folder.")                      \
-    SUMMARY(v##_truncate, prefix "truncate_duration_seconds",                                      \
-        "How long a truncation of the log took.", quantiles)                                       \
-    COUNTER(                                                                                       \
-        v##_truncations, prefix "truncations_total", "Truncations of the log that were begun.")    \
+        "Total number of record part bytes written before flushing, including CRC and "            \
+        "compression headers.")                                                                    \
+    GAUGE(v##_segment, prefix "segment_current",                                                   \
+        "Write log segment index that TSDB is currently writing to.")                              \
+    GAUGE(v##_size, prefix "storage_size_bytes", "Size of the write log directory.")               \
+    SUMMARY(v##_truncate, prefix "truncate_duration_seconds", truncate_words, quantiles)           \
+    COUNTER(v##_truncations, prefix "truncations_total",                                           \
+        "Total number of write log truncations attempted.")                                        \
     COUNTER(v##_truncations_failed, prefix "truncations_failed_total",                             \
-        "Truncations of the log that failed.")                                                     \
-    COUNTER(v##_failed, prefix "writes_failed_total", "Writes to the log that failed.")
+        "Total number of write log truncations that failed.")                                      \
+    COUNTER(v##_failed, prefix "writes_failed_total",                                              \
+        "Total number of write log writes that failed.")
 
-WAL_FAMILIES(main_log, "prometheus_tsdb_wal_")
-WAL_FAMILIES(ooo_log, "prometheus_tsdb_out_of_order_wbl_")
+WAL_FAMILIES(main_log, "prometheus_tsdb_wal_", "Total number of WAL corruptions.",
+    "Duration of WAL truncation.")
+WAL_FAMILIES(ooo_log, "prometheus_tsdb_out_of_order_wbl_", "Total number of WBL corruptions.",
+    "Duration of WBL truncation.")
 
 /* of the main log; 0: all is synced; relaxed: a figure */
 static _Atomic int64_t unsynced_since_ns;
@@ -105,12 +110,16 @@ void wal_metrics_unsynced(struct wal_metrics *m, int64_t since_ns)
     if (m && m->main) atomic_store_explicit(&unsynced_since_ns, since_ns, memory_order_relaxed);
 }
 
-void wal_metrics_truncated(struct wal_metrics *m, int64_t took_ns, bool failed)
+void wal_metrics_truncated(struct wal_metrics *m, bool failed)
 {
     if (!m) return;
     metric_inc(m->truncations);
     if (failed) metric_inc(m->truncations_failed);
-    metric_observe(m->truncate, (double)took_ns * 1e-9);
+}
+
+void wal_metrics_truncate_took(struct wal_metrics *m, int64_t took_ns)
+{
+    if (m) metric_observe(m->truncate, (double)took_ns * 1e-9);
 }
 
 void wal_metrics_corruptions(struct wal_metrics *m, uint64_t n)

@@ -26,8 +26,11 @@ void wal_metrics_size(struct wal_metrics *m, uint64_t bytes);
 /* monotonic; 0: all is synced */
 void wal_metrics_unsynced(struct wal_metrics *m, int64_t since_ns);
 
-/* For the owner of the log: truncations are the head's. */
-void wal_metrics_truncated(struct wal_metrics *m, int64_t took_ns, bool failed);
+void wal_metrics_truncated(struct wal_metrics *m, bool failed);
+
+/* For the owner of the log: how long a checkpoint and the truncation after it took, and what its
+ * opening met. */
+void wal_metrics_truncate_took(struct wal_metrics *m, int64_t took_ns);
 void wal_metrics_corruptions(struct wal_metrics *m, uint64_t n);
 
 #endif

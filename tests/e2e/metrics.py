@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What the server says of itself: /metrics holds what lib/metrics.list names, of that type and with those labels, and nothing that Prometheus
-does not know but what is our own (epimetheus_*)."""
+"""What the server says of itself: /metrics holds what lib/metrics.list names, of that type, with those labels and explained by
+those words, and nothing that Prometheus does not know but what is our own (epimetheus_*)."""
 import os
 import re
 import sys
@@ -25,21 +25,24 @@ def read_list():
     for line in open(LIST):
         if line.startswith('#'):
             continue
-        name, kind, labels, state = line.rstrip('\n').split(None, 3)
+        head, _, words = line.rstrip('\n').partition(' | ')
+        name, kind, labels, state = head.split(None, 3)
         known = [s for s in STATES if state.startswith(s)]
         assert known and kind in SUFFIXES and name not in out, line
-        out[name] = (kind, set() if labels == '-' else set(labels.split(',')), known[0])
+        out[name] = (kind, set() if labels == '-' else set(labels.split(',')), known[0], words)
     return out
 
 
 def read_page(text):
-    """{name: (type, [(sample name, {label names}, value)])}"""
-    families, last = {}, None
+    """{name: (type, [(sample name, {label names}, value)], words of HELP)}"""
+    families, last, words = {}, None, {}
     for line in text.splitlines():
-        if line.startswith('# TYPE '):
+        if line.startswith('# HELP '):
+            _, _, name, words[name] = line.split(' ', 3)
+        elif line.startswith('# TYPE '):
             _, _, last, kind = line.split()
             assert last not in families, line
-            families[last] = (kind, [])
+            families[last] = (kind, [], words.get(last))
         elif line and not line.startswith('#'):
             m = SAMPLE.match(line)
             assert m, line
@@ -72,12 +75,14 @@ class Metrics(ServerCase):
 
     def differences(self, got):
         want, wrong = read_list(), []
-        for name, (kind, labels, state) in want.items():
+        for name, (kind, labels, state, words) in want.items():
             if name not in got:
                 if state == 'always':
                     wrong.append('%s is missing' % name)
                 continue
-            is_kind, samples = got[name]
+            is_kind, samples, is_words = got[name]
+            if words and is_words != words:
+                wrong.append('%s is explained by %r' % (name, is_words))
             if is_kind != kind:
                 wrong.append('%s is a %s' % (name, is_kind))
                 continue
