@@ -24,7 +24,7 @@
 enum { WINDOW_BYTES = 1 << 20, PIN_GUESS_BYTES = 1200, WARN_EVERY_MS = 10000 };
 
 COUNTER(corruptions, "prometheus_tsdb_mmap_chunk_corruptions_total",
-    "Corrupt spots that were met in chunks_head.")
+    "Total number of memory-mapped chunk corruptions.")
 
 struct disk_file {
     uint32_t n;
@@ -207,6 +207,22 @@ static errc set_aside_from(struct chunk_disk *d, const chunk_file_numbers *numbe
     return OK;
 }
 
+static errc tell_damage(const struct chunk_disk_opts *o, struct err *e)
+{
+    return o->damaged ? o->damaged(o->damaged_ctx, e) : OK;
+}
+
+/* The same, when who counts on these files knows. */
+static errc told_set_aside_from(struct chunk_disk *d, const struct chunk_disk_opts *o,
+    const chunk_file_numbers *numbers, size_t i, uint64_t good, const struct err *why,
+    struct chunk_disk_opened *what, struct err *e)
+{
+    bool late = fault_dropped("chunks_head.damage_order");
+    if (!late) TRY(tell_damage(o, e));
+    TRY(set_aside_from(d, numbers, i, good, why, what, e));
+    return late ? tell_damage(o, e) : OK;
+}
+
 /* None of the files is to be used, from the first on. */
 static void forget_files(
     struct chunk_disk *d, struct chunk_disk_opened *what, size_t *first, uint64_t *good)
@@ -221,8 +237,8 @@ static void forget_files(
 
 static void numbers_finip(chunk_file_numbers *n) { vec_fini(n); }
 
-static errc disk_scan(struct chunk_disk *d, chunk_found_fn found, void *ctx,
-    struct chunk_disk_opened *what, struct err *e)
+static errc disk_scan(struct chunk_disk *d, const struct chunk_disk_opts *o, chunk_found_fn found,
+    void *ctx, struct chunk_disk_opened *what, struct err *e)
 {
     SCOPED(numbers_finip) chunk_file_numbers numbers = { 0 };
     uint32_t moved = 0;
@@ -241,7 +257,7 @@ static errc disk_scan(struct chunk_disk *d, chunk_found_fn found, void *ctx,
         what->out_of_order = rc == ERR_OUT_OF_ORDER;
         if (what->out_of_order) forget_files(d, what, &i, &good);
         if (rc == ERR_CORRUPT || rc == ERR_IO || what->out_of_order) {
-            TRY_IN(e, set_aside_from(d, &numbers, i, good, &why, what, e), "chunks_head");
+            TRY_IN(e, told_set_aside_from(d, o, &numbers, i, good, &why, what, e), "chunks_head");
             break;
         }
         if (rc != OK) return err_set(e, rc, "%s", why.msg);
@@ -282,7 +298,7 @@ errc chunk_disk_open(struct chunk_disk **out, const struct chunk_disk_opts *o, c
         if (!fault_dropped("chunks_head.parent_fsync"))
             TRY_IN(e, fs_sync_dir(o->fs, chunk_files_parent(o->dir), e), "chunks_head");
     }
-    TRY(disk_scan(d, found, ctx, &seen, e));
+    TRY(disk_scan(d, o, found, ctx, &seen, e));
     if (what) *what = seen;
     *out = STEAL(d);
     return OK;

@@ -19,7 +19,8 @@
  *
  * Durability steps for fault_dropped(): chunks_head.fsync, chunks_head.dir_fsync,
  * chunks_head.parent_fsync, chunks_head.finish_order,
- * chunks_head.bad_fsync, chunks_head.front_fsync, chunks_head.undo_order, chunks_head.undo_fsync.
+ * chunks_head.bad_fsync, chunks_head.front_fsync, chunks_head.undo_order, chunks_head.undo_fsync,
+ * chunks_head.damage_order.
  */
 #ifndef EPI_HEAD_CHUNK_DISK_H
 #define EPI_HEAD_CHUNK_DISK_H
@@ -59,6 +60,11 @@ struct chunk_disk_opts {
     str dir;                                   /* "chunks_head"; made if it is missing */
     enum io_backend backend;
     uint64_t file_bytes;                       /* 0: CHUNK_DISK_FILE_BYTES */
+    /* Damage was found, and the files are as they were: what counts on them goes first, for good,
+     * as the next opening finds them mended and cannot know. May be NULL; an error ends the
+     * opening. */
+    errc (*damaged)(void *ctx, struct err *e);
+    void *damaged_ctx;
 };
 struct chunk_disk;
 

@@ -262,6 +262,14 @@ static bool db_rest(void *ctx, int64_t worked_ns)
     return go_on;
 }
 
+/* It stands for chunks that will be gone: only the log has their samples. */
+static errc forget_memory(void *ctx, struct err *e)
+{
+    struct db *db = ctx;
+    TRY_IN(e, memory_folder_remove(db->o.fs, e), "memory snapshots");
+    return OK;
+}
+
 static errc open_parts(
     struct db *db, struct recover_chunks *chunks, struct db_opened *what, struct err *e)
 {
@@ -284,13 +292,13 @@ static errc open_parts(
     struct chunk_disk_opts co = { .fs = fs,
         .dir = S("chunks_head"),
         .backend = db->o.backend,
-        .file_bytes = db->o.chunk_file_bytes };
+        .file_bytes = db->o.chunk_file_bytes,
+        .damaged = forget_memory,
+        .damaged_ctx = db };
     struct chunk_disk_opened found = { 0 };
     TRY_IN(
         e, chunk_disk_open(&db->disk, &co, recover_chunk_found, chunks, &found, e), "chunks_head");
     what->corruptions += found.corruptions;
-    /* It stands for chunks that are gone now: only the log has their samples. */
-    if (found.corruptions) TRY_IN(e, memory_folder_remove(fs, e), "memory snapshots");
     if (found.out_of_order) recover_chunks_fini(chunks);
     struct recover_in in = { .fs = fs,
         .backend = db->o.backend,

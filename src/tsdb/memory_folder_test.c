@@ -4,6 +4,8 @@
 #include "tsdb/test_small.h"
 #include "wal/wal_reader.h"
 
+#include <stdio.h>
+
 static struct db *open_seen(struct fs *fs, struct db_opened *what)
 {
     return open_small(&(struct db_opts){ .fs = fs, .memory_snapshot = true }, what);
@@ -280,6 +282,49 @@ TEST(memory_folder_beside_damaged_chunks)
     }
     vec_fini(&chunks);
     fs_free(fs);
+    hush(false);
+}
+
+/* Whatever of mending them is done when the process dies: a snapshot never outlives the chunks. */
+TEST(killed_in_a_repair_of_chunks)
+{
+    unsigned cut = 0, whole = 0;
+    hush(true);
+    for (uint64_t at = 1; !whole; at++) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        struct fs *fs = fs_sim_new(test_seed());
+        fs_entries chunks = { 0 };
+        struct db *db = open_with(fs);
+        char name[48];
+        snprintf(name, sizeof(name), "SEED=%" PRIu64 " step %" PRIu64, test_seed(), at);
+        test_case(name);
+        fill(db, 0, 50);
+        db_tick(db);
+        close_db(db);
+        EXPECT_OK(fs_list(fs, S("chunks_head"), &a, &chunks, NULL));
+        EXPECT(chunks.n > 0);
+        flip(fs, path_join(&a, S("chunks_head"), chunks.at[0].name), 60);
+        fs_sim_power_off_after(fs, at);
+        struct db_opts o = { .fs = fs,
+            .backend = IO_BUFFERED,
+            .no_thread = true,
+            .samples_per_chunk = 20,
+            .wal_segment_bytes = 32768,
+            .memory_snapshot = true };
+        bool opened = db_open(&db, &o, NULL, NULL) == OK;
+        if (opened) db_abandon(db);
+        *(opened ? &whole : &cut) += 1;
+        fs_sim_crash(fs, at % 2 ? SIM_KILLED : SIM_LOSE_SOME);
+        for (int again = 0; again < 2; again++) {
+            db = open_with(fs);
+            EXPECT_EQ(count(db, -1, 0, ROUNDS), 50 * SERIES);
+            db_abandon(db);
+        }
+        vec_fini(&chunks);
+        fs_free(fs);
+    }
+    EXPECT(cut > 3);
+    test_case(NULL);
     hush(false);
 }
 

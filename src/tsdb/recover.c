@@ -14,6 +14,7 @@
 #include "wal/rec_histogram.h"
 #include "wal/record.h"
 #include "wal/repair.h"
+#include "wal/wal_metrics.h"
 #include "wal/wal_reader.h"
 
 COUNTER_VEC(m_unknown_refs, "prometheus_tsdb_wal_replay_unknown_refs_total",
@@ -241,6 +242,8 @@ static void late_damage(struct recovery *r, const struct wal_reader *from, segme
         if (!bad->n || vec_last(bad) != c[i].seg) vec_push(bad, c[i].seg);
     }
     r->what->corruptions += n;
+    wal_metrics_corruptions(wal_metrics_of(WAL_MAIN), n);      /* as Prometheus counts */
+    wal_metrics_corruptions(wal_metrics_of(WAL_OUT_OF_ORDER), n);
 }
 
 /* The log of late samples, when all of the log is applied; then it is repaired. */
@@ -301,18 +304,24 @@ static void count_unknown(const struct head_replay_stats *st, struct db_opened *
 }
 
 /* Where damage took series records (a zeroed page is no damage to a reader), what names their refs
- * goes, too: Prometheus would warn of it at each start. But beside a memory snapshot: that has
- * series whose records the log may have lost. */
+ * goes, too: Prometheus would warn of it at each start. But beside a memory snapshot, read or not:
+ * that has series whose records the log may have lost, and counts on places in the log. */
 static errc drop_orphans(const struct recover_in *in, const struct db_opened *what, struct err *e)
 {
     struct wal_dir log = { 0 }, inside = { 0 };
     struct wal_orphans gone = { 0 };
+    struct memory_folder shot = { 0 };
     struct wal_part parts[3];
     struct arena a;
     size_t n = 0;
     if (!what->corruptions && !what->unknown_refs) return OK;
     arena_init(&a, NULL, 0);
-    errc rc = wal_dir_list(&log, in->fs, S("wal"), e);
+    errc rc = memory_folder_newest(&shot, in->fs, &a, e);
+    if (rc != OK || shot.name.n) {
+        arena_fini(&a);
+        return rc;
+    }
+    rc = wal_dir_list(&log, in->fs, S("wal"), e);
     if (rc == OK && log.has_checkpoint) {
         parts[0] = (struct wal_part){ .dir = arena_fmt(&a, "wal/checkpoint.%08u", log.checkpoint) };
         rc = wal_dir_list(&inside, in->fs, parts[0].dir, e);
@@ -487,6 +496,7 @@ static void recovered(struct recovery *r, const struct replay_log_counts *counts
     head_replay_finish(STEAL(r->replay), &st);
     count_unknown(&st, r->what);
     count_late_unknown(&st, r->what);
+    wal_metrics_corruptions(wal_metrics_of(WAL_MAIN), counts->corruptions);
     r->what->records = counts->records;
     r->what->corruptions += counts->corruptions;
     r->what->series = st.series;
@@ -506,7 +516,7 @@ errc recover_head(const struct recover_in *in, struct db_opened *what, struct er
     if (rc == OK) rc = replay_late(&r, r.replay, e);
     if (r.replay) recovered(&r, &counts);
     struct err why = { 0 };
-    if (rc == OK && !r.snapshot.name.n && drop_orphans(in, what, &why) != OK)
+    if (rc == OK && drop_orphans(in, what, &why) != OK)
         LOG(WARN, "what names lost series stays in the log", kv_err(&why));
     return rc;
 }
