@@ -6,8 +6,6 @@
 
 #include <stdlib.h>
 
-static const str truncated_words[] = { S("results truncated due to limit") };
-
 /* What the three endpoints have in common: limit, time range, matchers, a querier. */
 struct ask {
     struct params p;
@@ -49,6 +47,16 @@ static bool ask_read(
     if (rc == OK) return true;
     api_error_of(w, rc, &e);
     return false;
+}
+
+/* With what the storage left out, and that a limit cut. */
+static void answer_end(struct ask *k, struct json *j, bool cut, struct http_resp *w)
+{
+    str_list notes = { 0 };
+    querier_warnings(k->q, &notes);
+    if (cut) vec_push(&notes, S("results truncated due to limit"));
+    api_end(j, w, notes.at, notes.n, NULL, 0);
+    vec_fini(&notes);
 }
 
 typedef VEC(struct labels) labels_list;
@@ -126,7 +134,7 @@ void api_series(void *ctx, struct http_req *r, struct http_resp *w)
     json_arr(&j);
     for (size_t i = 0; i < all.n; i++) promql_labels_json(&j, all.at[i]);
     json_arr_end(&j);
-    api_end(&j, w, truncated_words, cut, NULL, 0);
+    answer_end(&k, &j, cut, w);
 }
 
 static int str_order(const void *a, const void *b)
@@ -179,7 +187,7 @@ static void answer_words(struct ask *k, str name, struct http_resp *w)
     json_arr(&j);
     for (size_t i = 0; i < words.n; i++) json_str(&j, words.at[i]);
     json_arr_end(&j);
-    api_end(&j, w, truncated_words, cut, NULL, 0);
+    answer_end(k, &j, cut, w);
     vec_fini(&words);
 }
 

@@ -1,4 +1,3 @@
-#include "base/log.h"
 #include "block/block_impl.h"
 #include "block/float_cache.h"
 #include "block/meta.h"
@@ -101,11 +100,10 @@ errc block_open(struct block **out, const struct block_opts *o, str dir, struct 
     return rc == OK ? OK : err_in(e, rc, "block %.*s", STR_ARG(dir));
 }
 
-bool block_may_skip(const struct block *b, errc rc, const struct err *why)
+bool block_leaves_out(const struct block *b, struct left_out *l, errc rc, const struct err *why)
 {
-    if (!b->salvage || (rc != ERR_CORRUPT && rc != ERR_UNSUPPORTED)) return false;
-    LOG_LIMITED(
-        WARN, 1000, "a damaged part of a block is left out", kv_str("block", b->dir), kv_err(why));
+    if (rc != ERR_CORRUPT && (!b->salvage || rc != ERR_UNSUPPORTED)) return false;
+    left_out_add(l, b->dir, why);
     return true;
 }
 

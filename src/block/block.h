@@ -4,8 +4,10 @@
  *             readers, behind a queryable; and its series with their chunks as they are, for the
  *             compactor.
  * Invariants  (1) A block that opened has whole tables (see index_reader.h, segments.h); what is
- *             found damaged later is an error of that query. (2) An open block answers as long as
- *             somebody holds it, also when its folder has been renamed away.
+ *             found damaged later is left out of answers, and told (querier_warnings); a damaged
+ *             list of series costs nothing but time. Sets of chunks end with it: what is written
+ *             anew has all. (2) An open block answers as long as somebody holds it, also when its
+ *             folder has been renamed away.
  * Ownership   counted: block_open gives one reference, queriers and sets hold their own. The fs
  *             outlives all.
  * Threads     any; deletions: one at a time beside readers
@@ -23,8 +25,8 @@
 #include "storage/querier.h"
 
 struct block;
-/* salvage: what is damaged is left out of answers and told in the log, instead of failing the
- * query: for tools that look at a broken folder. */
+/* salvage: chunks of an encoding that nobody knows are left out like damaged ones, instead of
+ * failing the query: for tools that look at a broken folder. */
 struct block_opts { struct fs *fs; enum io_backend backend; bool salvage; };
 
 MUST_USE errc block_open(struct block **out, const struct block_opts *o, str dir, struct err *e);

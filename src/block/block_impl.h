@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "block/block.h"
 #include "block/index_reader.h"
+#include "block/left_out.h"
 #include "block/segments.h"
 #include "block/tombstones_codec.h"
 
@@ -39,8 +40,8 @@ struct block {
     bool deletable, failed;                    /* GUARDED_BY(mu): as meta.json says now */
 };
 
-/* A failure that is only told, because the block was opened to be salvaged. */
-bool block_may_skip(const struct block *b, errc rc, const struct err *why);
+/* Is this failure damage, of which only the damaged part is left out? Then it is noted. */
+bool block_leaves_out(const struct block *b, struct left_out *l, errc rc, const struct err *why);
 
 struct block_deleted *block_deleted_ref(struct block *b);
 void block_deleted_unref(struct block_deleted *d);             /* NULL is fine */
@@ -74,6 +75,7 @@ struct block_iter_of {
     size_t n;
     int64_t mint, maxt;
     const intervals *deleted;
+    struct left_out *left;
 };
 struct sample_iter *block_iter_new(void);
 bool block_iter_is(const struct sample_iter *it);              /* one of ours; NULL is not */

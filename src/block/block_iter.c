@@ -116,11 +116,11 @@ static errc iter_step(struct block_iter *it, struct sample_batch *out, struct er
     return OK;
 }
 
-/* A step came to its end: true: its failure, if any, was one that is only told. */
+/* A step came to its end: true: its failure, if any, is that of a chunk that is left out. */
 static bool iter_told(struct block_iter *it)
 {
     if (it->failed == OK) return true;
-    bool skip = block_may_skip(it->of.block, it->failed, &it->why);
+    bool skip = block_leaves_out(it->of.block, it->of.left, it->failed, &it->why);
     if (skip) it->failed = iter_close_chunk(it, &it->why);
     if (it->failed != OK)
         it->failed = err_in(&it->why, it->failed, "block %.*s", STR_ARG(block_dir(it->of.block)));

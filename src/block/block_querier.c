@@ -15,6 +15,7 @@ struct block_querier {
     int64_t mint, maxt;
     struct arena arena; /* labels, series, their chunks */
     struct symbol_memo symbols;
+    struct left_out left;
 };
 
 struct block_series {
@@ -34,8 +35,8 @@ static errc series_iterate(struct series *base, struct sample_iter **it, struct 
         sample_iter_free(*it);
         *it = block_iter_new();
     }
-    block_iter_reset(
-        *it, &(struct block_iter_of){ s->q->block, s->chunks, s->n, s->mint, s->maxt, s->deleted });
+    block_iter_reset(*it, &(struct block_iter_of){ s->q->block, s->chunks, s->n, s->mint, s->maxt,
+                              s->deleted, &s->q->left });
     return OK;
 }
 static const struct series_ops block_series_ops = { .iterate = series_iterate };
@@ -107,7 +108,7 @@ static errc series_next(struct block_set *set, struct series **out, struct err *
     while (!*out && set->at < set->found.n) {
         struct err why = { 0 };
         errc rc = series_make(set, set->found.at[set->at++], out, &why);
-        if (rc != OK && !block_may_skip(set->q->block, rc, &why))
+        if (rc != OK && !block_leaves_out(set->q->block, &set->q->left, rc, &why))
             return err_set(e, rc, "block %.*s: %s", STR_ARG(block_dir(set->q->block)), why.msg);
     }
     return OK;
@@ -232,6 +233,25 @@ static bool value_add(void *ctx, str value, uint64_t offset)
     return true;
 }
 
+/* Has one of the series found this value? For where the value's own list is damaged. */
+static errc value_meets(struct value_walk *w, str value, const postings_list *found,
+    postings_list *out, struct err *e)
+{
+    SCOPED(index_series_fini) struct index_series s = { 0 };
+    for (size_t i = 0; i < found->n && !out->n; i++) {
+        errc rc = index_reader_series(w->q->block->index, found->at[i], true, &s, e);
+        if (rc == ERR_CORRUPT) continue;       /* told by who reads its samples */
+        TRY(rc);
+        for (size_t k = 0; k < s.labels.n; k++) {
+            str name, is;
+            TRY(symbol_memo_get(&w->q->symbols, s.labels.at[k].name, &name, e));
+            TRY(symbol_memo_get(&w->q->symbols, s.labels.at[k].value, &is, e));
+            if (str_eq(name, w->name) && str_eq(is, value)) vec_push(out, found->at[i]);
+        }
+    }
+    return OK;
+}
+
 /* Of the values that pass, those whose series match. */
 static errc values_meet(struct value_walk *w, const postings_list *found, struct err *e)
 {
@@ -241,6 +261,7 @@ static errc values_meet(struct value_walk *w, const postings_list *found, struct
     for (size_t i = 0; rc == OK && i < w->out->n && !w->truncated; i++) {
         list.n = 0;
         rc = index_reader_postings_at(w->q->block->index, w->offsets.at[i], &list, e);
+        if (rc == ERR_CORRUPT) rc = value_meets(w, w->out->at[i], found, &list, e);
         if (rc != OK || postings_disjoint(&list, found)) continue;
         if (w->limit && n == w->limit) w->truncated = true;
         else w->out->at[n++] = w->out->at[i];
@@ -280,7 +301,13 @@ static errc names_of(
     struct map seen = { 0 };
     errc rc = OK;
     for (size_t i = 0; rc == OK && i < found->n; i++) {
-        rc = index_reader_series(q->block->index, found->at[i], true, &s, e);
+        struct err why = { 0 };
+        rc = index_reader_series(q->block->index, found->at[i], true, &s, &why);
+        if (rc != OK) {
+            if (!block_leaves_out(q->block, &q->left, rc, &why)) err_set(e, rc, "%s", why.msg);
+            else rc = OK;
+            continue;
+        }
         for (size_t k = 0; rc == OK && k < s.labels.n; k++) {
             uint32_t ref = s.labels.at[k].name;
             str name;
@@ -314,9 +341,15 @@ static errc querier_label_names(struct querier *base, struct matchers ms, size_t
     return rc == OK ? OK : err_in(e, rc, "block %.*s", STR_ARG(block_dir(q->block)));
 }
 
+static void querier_warn(struct querier *base, str_list *out)
+{
+    left_out_list(&CONTAINER_OF(base, struct block_querier, base)->left, out);
+}
+
 static void querier_end(struct querier *base)
 {
     struct block_querier *q = CONTAINER_OF(base, struct block_querier, base);
+    left_out_fini(&q->left);
     symbol_memo_fini(&q->symbols);
     arena_fini(&q->arena);
     block_deleted_unref(q->deleted);
@@ -329,6 +362,7 @@ static const struct querier_ops block_querier_ops = {
     .label_values = querier_label_values,
     .label_names = querier_label_names,
     .free = querier_end,
+    .warnings = querier_warn,
 };
 
 errc block_querier(
@@ -342,6 +376,7 @@ errc block_querier(
     q->mint = mint;
     q->maxt = maxt;
     arena_init(&q->arena, &block_queriers_account, 0);
+    left_out_init(&q->left);
     q->symbols = (struct symbol_memo){ .block = q->block, .arena = &q->arena };
     *out = &q->base;
     return OK;

@@ -349,26 +349,54 @@ struct symbol_set *index_reader_symbols(struct index_reader *r)
 
 /* Series. */
 
-static errc series_at(
-    struct reader *r, uint64_t at, bool labels_only, struct index_series *out, struct err *e)
+static errc series_at(struct reader *r, uint64_t at, bool labels_only, struct index_series *out,
+    size_t *used, struct err *e)
 {
     uint64_t size = reader_size(r);
     if (at < INDEX_HEADER_BYTES || at >= size) return err_set(e, ERR_CORRUPT, "beyond the file");
     struct pin pin = { 0 };
     TRY(reader_pin(r, at, (size_t)MIN(size - at, (uint64_t)GUESS_SERIES_BYTES), &pin, e));
-    size_t n = index_series_bytes(pin.bytes), used;
+    size_t n = index_series_bytes(pin.bytes);
     if (n > pin.bytes.n && n <= size - at) {
         TRY(reader_unpin(&pin, e));
         TRY(reader_pin(r, at, n, &pin, e));
     }
-    return unpin_after(&pin, index_series_decode(out, pin.bytes, labels_only, &used, e), e);
+    return unpin_after(&pin, index_series_decode(out, pin.bytes, labels_only, used, e), e);
 }
 
 errc index_reader_series_by(struct index_reader *r, struct reader *by, uint32_t ref,
     bool labels_only, struct index_series *out, struct err *e)
 {
     uint64_t at = r->version == INDEX_V1 ? ref : (uint64_t)ref * INDEX_SERIES_ALIGN;
-    TRY_IN(e, series_at(by ? by : r->reader, at, labels_only, out, e), "index: at %" PRIu64, at);
+    size_t used;
+    TRY_IN(e, series_at(by ? by : r->reader, at, labels_only, out, &used, e),
+        "index: at %" PRIu64, at);
+    return OK;
+}
+
+/* The section of series ends where the next one begins. */
+static uint64_t series_end(const struct index_reader *r)
+{
+    const uint64_t next[] = { r->toc.label_indices, r->toc.label_table, r->toc.postings,
+        r->toc.postings_table };
+    uint64_t end = reader_size(r->reader) - INDEX_TOC_BYTES;
+    for (size_t i = 0; i < ARRAY_LEN(next); i++)
+        if (next[i] > r->toc.series && next[i] < end) end = next[i];
+    return end;
+}
+
+errc index_reader_series_walk(struct index_reader *r, postings_list *out, struct err *e)
+{
+    SCOPED(index_series_fini) struct index_series s = { 0 };
+    uint64_t step = r->version == INDEX_V1 ? 1 : INDEX_SERIES_ALIGN, end = series_end(r);
+    if (!r->toc.series) return OK;
+    for (uint64_t at = (r->toc.series + step - 1) / step * step; at < end;) {
+        size_t used = 0;
+        errc rc = series_at(r->reader, at, true, &s, &used, e);
+        if (rc != OK && rc != ERR_CORRUPT) return rc;
+        if (rc == OK) vec_push(out, (uint32_t)(at / step));
+        at += rc == OK ? (used + step - 1) / step * step : step;
+    }
     return OK;
 }
 

@@ -46,6 +46,10 @@ MUST_USE errc index_reader_series(struct index_reader *r, uint32_t ref, bool lab
 MUST_USE errc index_reader_series_by(struct index_reader *r, struct reader *by, uint32_t ref,
     bool labels_only, struct index_series *out, struct err *e);
 
+/* The refs of all series whose entries check, read one after the other: for where lists do not. */
+MUST_USE errc index_reader_series_walk(
+    struct index_reader *r, postings_list *out, struct err *e);
+
 /* Postings: appended to out, which is empty when there are none. ("", "") is all series. */
 MUST_USE errc index_reader_postings(
     struct index_reader *r, str name, str value, postings_list *out, struct err *e);

@@ -1,7 +1,10 @@
 /* select.c — which series of a block match: the lists that model/pick.h names, read, joined and
  * cut. */
+#include "base/log.h"
 #include "block/block_impl.h"
 #include "model/pick.h"
+
+enum { WARN_EVERY_MS = 1000 };
 
 struct scan { const struct pick *p; str prefix; VEC(uint64_t) offsets; };
 
@@ -57,11 +60,58 @@ static errc join(struct block *b, const picks *v, postings_list *out, struct err
     return rc;
 }
 
+/* All series, also those whose entries are damaged, if their list is not. */
+static errc every_series(struct block *b, postings_list *out, struct err *e)
+{
+    out->n = 0;
+    errc rc = index_reader_postings(b->index, STR_EMPTY, STR_EMPTY, out, e);
+    if (rc != ERR_CORRUPT) return rc;
+    out->n = 0;
+    return index_reader_series_walk(b->index, out, e);
+}
+
+/* Those that match, or that may, for nobody can tell any more. */
+static errc matching(struct block *b, struct matchers ms, postings_list *all, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    SCOPED(index_series_fini) struct index_series s = { 0 };
+    SCOPED(symbol_memo_fini) struct symbol_memo symbols = { .block = b, .arena = &a };
+    VEC(struct label) labels = { 0 };
+    size_t n = 0;
+    errc rc = OK;
+    for (size_t i = 0; rc == OK && i < all->n; i++) {
+        rc = index_reader_series(b->index, all->at[i], true, &s, e);
+        bool keep = rc == ERR_CORRUPT;
+        if (rc == OK) {
+            vec_reserve(&labels, s.labels.n);
+            rc = symbol_memo_labels(&symbols, &s, labels.at, e);
+            keep = rc == OK && matchers_match(ms, (struct labels){ labels.at, s.labels.n });
+        }
+        if (rc == ERR_CORRUPT) rc = OK;
+        if (keep) all->at[n++] = all->at[i];
+    }
+    all->n = n;
+    vec_fini(&labels);
+    return rc;
+}
+
+/* A damaged list says of no series that it does not match: their labels do. */
+static errc select_by_labels(
+    struct block *b, struct matchers ms, const struct err *why, postings_list *out, struct err *e)
+{
+    LOG_LIMITED(WARN, WARN_EVERY_MS, "a list of series is damaged, so their labels are read",
+        kv_str("block", b->dir), kv_err(why));
+    TRY(every_series(b, out, e));
+    return matching(b, ms, out, e);
+}
+
 errc block_select(struct block *b, struct matchers ms, postings_list *out, struct err *e)
 {
     picks v = { 0 };
+    struct err why = { 0 };
     out->n = 0;
-    errc rc = picks_of(&v, ms) ? join(b, &v, out, e) : OK;
+    errc rc = picks_of(&v, ms) ? join(b, &v, out, &why) : OK;
     vec_fini(&v);
-    return rc;
+    if (rc == ERR_CORRUPT) return select_by_labels(b, ms, &why, out, e);
+    return rc == OK ? OK : err_set(e, rc, "%s", why.msg);
 }

@@ -20,10 +20,12 @@ GAUGE(engine_queries, "prometheus_engine_queries",
 GAUGE(engine_concurrent_max, "prometheus_engine_queries_concurrent_max",
     "The max number of concurrent queries.")
 COUNTER(engine_samples, "prometheus_engine_query_samples_total",
-        "The total number of samples that the windows and steps of all queries looked at.")
+        "The total number of samples loaded by all queries (full window per step for "
+    "range-vector).")
 COUNTER(engine_samples_read, "prometheus_engine_query_samples_read_total",
-    "The total number of samples that queries read from storage.")
-SUMMARY_VEC(engine_duration, "prometheus_engine_query_duration_seconds", "Query timings.",
+    "The total number of samples read by all queries (only new points per step for "
+    "range-vector).")
+SUMMARY_VEC(engine_duration, "prometheus_engine_query_duration_seconds", "Query timings",
     slice_quantiles, "slice")
 static const double wait_bounds[] = { .000001, .00001, .0001, .001, .005, .01, .025, .05, .1, 1 };
 HISTOGRAM(query_waits, "epimetheus_query_wait_seconds",
@@ -351,11 +353,29 @@ static void running_result(struct running *r)
     if (r->series.n) memcpy(out->series, r->series.at, r->series.n * sizeof(*out->series));
 }
 
+/* What the storage left out goes before the rest: texts without a place in the query. */
+static void running_left_out(struct running *r)
+{
+    struct result *out = r->out;
+    str_list all = { 0 };
+    querier_warnings(r->q.querier, &all);
+    if (all.n) {
+        size_t n = 0;
+        str *texts = arena_array(r->q.arena, all.n + out->n_warnings, sizeof(*texts));
+        for (; n < all.n; n++) texts[n] = arena_str(r->q.arena, all.at[n]);
+        for (size_t i = 0; i < out->n_warnings; i++) texts[n++] = out->warnings[i];
+        out->warnings = texts;
+        out->n_warnings = n;
+    }
+    vec_fini(&all);
+}
+
 static void running_annotations(struct running *r)
 {
     struct result *out = r->out;
     annotations_list(&r->q.annotations, r->o->query, ANNOTATIONS_SHOWN, r->q.arena, &out->warnings,
         &out->n_warnings, &out->infos, &out->n_infos);
+    running_left_out(r);
 }
 
 static errc running_prepare(struct running *r, struct queryable *storage)

@@ -446,7 +446,7 @@ static void mem_querier_free(struct querier *base)
     mem_free(q);
 }
 static const struct querier_ops mem_querier_ops = { mem_select, mem_label_values, mem_label_names,
-    mem_querier_free };
+    mem_querier_free, NULL };
 
 /* Samples are copied: a vector that grows moves. */
 static errc mem_querier(

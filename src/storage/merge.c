@@ -189,8 +189,14 @@ static void merge_free(struct querier *base)
     mem_free(q);
 }
 
+static void querier_warn(struct querier *base, str_list *out)
+{
+    struct merge_querier *q = CONTAINER_OF(base, struct merge_querier, base);
+    for (size_t i = 0; i < q->n; i++) querier_warnings(q->all[i], out);
+}
+
 static const struct querier_ops merge_querier_ops = { querier_select, querier_label_values,
-    querier_label_names, merge_free };
+    querier_label_names, merge_free, querier_warn };
 
 struct querier *merge_querier(struct querier *const *all, size_t n)
 {

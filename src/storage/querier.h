@@ -55,6 +55,10 @@ struct querier_ops {
     errc (*label_names)(struct querier *q, struct matchers ms, size_t limit, str_list *out,
         bool *truncated, struct err *e);
     void (*free)(struct querier *q);
+    /* What of all that was asked for is damaged and was left out, in words, appended to out: they
+     * live as long as the querier. Called while nobody uses its sets and iterators. NULL: what is
+     * damaged is an error, or cannot be. */
+    void (*warnings)(struct querier *q, str_list *out);
 };
 
 struct queryable { const struct queryable_ops *ops; };
@@ -64,6 +68,10 @@ struct queryable_ops {
 };
 
 static inline void querier_free(struct querier *q) { if (q) q->ops->free(q); }
+static inline void querier_warnings(struct querier *q, str_list *out)
+{
+    if (q && q->ops->warnings) q->ops->warnings(q, out);
+}
 static inline void querier_freep(struct querier **q) { querier_free(*q); }
 static inline void series_set_free(struct series_set *s) { if (s) s->ops->free(s); }
 static inline void series_set_freep(struct series_set **s) { series_set_free(*s); }

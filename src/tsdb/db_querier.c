@@ -36,8 +36,13 @@ static void querier_end(struct querier *base)
     mem_free(q);
 }
 
+static void querier_warn(struct querier *base, str_list *out)
+{
+    querier_warnings(CONTAINER_OF(base, struct db_querier, base)->in, out);
+}
+
 static const struct querier_ops db_querier_ops = { querier_select, querier_label_values,
-    querier_label_names, querier_end };
+    querier_label_names, querier_end, querier_warn };
 
 typedef VEC(struct querier *) queriers;
 
