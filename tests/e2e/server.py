@@ -333,6 +333,29 @@ class QueryLog(ServerCase):
         line, = self.lines('q.log')
         self.assertEqual((line['error'], line['cost']['id']), ('query was canceled in expression evaluation', one['id']))
 
+    def test_queries_that_did_not_finish_are_told_at_the_next_start(self):
+        self.config('')
+        self.start()
+        heavy = 'sum_over_time((sin(vector(time())) * 2)[30d:100ms]) > 0'
+        asking = threading.Thread(target=lambda: self.dies(urllib.parse.urlencode({'query': heavy, 'start': 0, 'end': 1000, 'step': 1})))
+        asking.start()
+        self.wait('a query that runs', lambda: any(q['state'] == 'running' for q in self.get('/api/v1/status/active_queries')))
+        self.end(signal.SIGKILL)
+        asking.join(LIMIT_S)
+        self.start()
+        told, = [line for line in open(os.path.join(self.dir, 'log'), errors='replace') if "These queries didn't finish in prometheus' last run:" in line]
+        queries = json.loads(json.loads(re.search(r' queries=(".*")', told).group(1)))
+        self.assertEqual([q['query'] for q in queries], [heavy])
+        self.assertLess(abs(queries[0]['timestamp_sec'] - time.time()), 60)
+        with open(os.path.join(self.dir, 'data', 'queries.active'), 'rb') as f:
+            self.assertEqual(f.read().strip(b'\x00'), b'[')               # nothing runs now
+
+    def dies(self, args):
+        try:
+            self.ask('GET', '/api/v1/query_range?' + args)
+        except (OSError, http.client.HTTPException):
+            pass
+
     def test_a_folder_that_is_not_there(self):
         self.config('global: {query_log_file: none/q.log}\n')
         self.refuses("can't create json log file")
