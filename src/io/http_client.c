@@ -399,6 +399,9 @@ errc http_client_new(struct http_client **out, const struct http_client_opts *o,
     curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
     curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
+    /* A connection is one transfer's: an answer that calls itself HTTP/2 on a plain connection
+     * would have the library send the requests of all others to that host over one. */
+    curl_multi_setopt(c->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
     curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)MAX(o->connections_max, (size_t)16));
     c->shared.conns = http_conns_new();
     c->shared.pems = http_pems_new();

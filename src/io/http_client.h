@@ -74,6 +74,7 @@ struct http_response {
     int status;                        /* 0: no answer came */
     /* "Not Found"; as sent, or the standard words where none are sent (HTTP/2) */
     str reason;
+    bool bare_status;                  /* not even a blank stood behind the status */
     const struct http_field *headers;  /* of the last answer; names as sent */
     size_t n_headers;
     struct buf body;

@@ -215,8 +215,10 @@ static void answer_status(struct http_exchange *x, str line)
     str_cut(rest, ' ', &code, &reason);
     uint64_t status = 0;
     x->resp.status = str_u64(str_trim(code), &status) && status < 1000 ? (int)status : 0;
-    reason = str_trim(reason);
-    x->resp.reason = reason.n ? arena_str(&x->arena, reason) : http_status_words(x->resp.status);
+    /* in HTTP/1 the peer's words or none, in HTTP/2 there are no words on the wire */
+    x->resp.reason = str_has_prefix(proto, S("HTTP/1")) ? arena_str(&x->arena, str_trim(reason))
+                                                        : http_status_words(x->resp.status);
+    x->resp.bare_status = !reason.n;
 }
 
 static size_t on_header(char *p, size_t size, size_t n, void *ctx)

@@ -350,7 +350,8 @@ static void response_take(struct fetch_result *out, struct http_response *r,
     if (r->status != 200) {
         out->failed = true;
         err_set(
-            &out->e, ERR_IO, "server returned HTTP status %d %.*s", r->status, STR_ARG(r->reason));
+            &out->e, ERR_IO, "server returned HTTP status %d%s%.*s", r->status,
+            r->bare_status && !r->reason.n ? "" : " ", STR_ARG(r->reason));
         return;
     }
     out->content_type = http_header(r, S("Content-Type"));

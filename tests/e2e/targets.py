@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -95,7 +96,11 @@ class Bytes(socketserver.BaseRequestHandler):
         asked = b''
         while b'\r\n\r\n' not in asked:
             asked += self.request.recv(4096) or b'\r\n\r\n'
-        self.request.sendall(self.server.answers.get(asked.split(b' ')[1].decode(), b''))
+        answer = self.server.answers.get(asked.split(b' ')[1].decode(), b'')
+        if answer is None:                          # it hangs, until the other side has enough
+            self.request.recv(1)
+        else:
+            self.request.sendall(answer)
 
 
 class BytesServer(socketserver.ThreadingTCPServer):
@@ -428,6 +433,30 @@ class Reached(ServerCase):
                   port='^parse "http://127.0.0.1:http/metrics": invalid port ":http" after host$',
                   far='^Get "http://127.0.0.1:99999/metrics": dial tcp: address 99999: invalid port$',
                   space='^parse "http://a%20b:1/metrics": invalid URL escape "%20"$')
+
+    def test_a_target_that_hangs_beside_one_that_says_it_speaks_http_2(self):
+        """Requests to one host never share a connection on which an answer is due."""
+        server = self.serve(BytesServer(('127.0.0.1', 0), Bytes))
+        answer = b'HTTP/%s 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s'
+        server.answers = {'/two': answer % (b'2.0', len(PAGE), PAGE), '/hang': None}
+        names = ['plain%d' % i for i in range(8)]
+        server.answers.update({'/' + name: answer % (b'1.1', len(PAGE), PAGE) for name in names})
+        self.jobs(**{path[1:]: (self.at(server), 'metrics_path: ' + path) for path in server.answers})
+        self.start()
+        self.up('two', *names)
+        self.down(hang='context deadline exceeded$')
+        time.sleep(4)
+        for name in names:
+            with self.subTest(name):
+                self.assertEqual(self.get('/api/v1/query?query=min_over_time(up{job="%s"}[1m])' % name)['result'][0]['value'][1], '1')
+
+    def test_status_lines_without_words(self):
+        server = self.serve(BytesServer(('127.0.0.1', 0), Bytes))
+        server.answers = {'/' + name: b'HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n' % line
+                          for name, line in (('bare', b'500'), ('blank', b'503 '), ('own', b'503 Not Now'))}
+        self.jobs(**{path[1:]: (self.at(server), 'metrics_path: ' + path) for path in server.answers})
+        self.start()
+        self.down(bare='^server returned HTTP status 500$', blank='^server returned HTTP status 503 $', own='^server returned HTTP status 503 Not Now$')
 
 
 if __name__ == '__main__':
