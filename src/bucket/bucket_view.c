@@ -236,8 +236,12 @@ static void meta_take(struct look *l, const struct wanted *w)
         l->v->partial++;
         return;
     }
-    if (rc != OK) err_set(&e, rc, "%.*s", STR_ARG(w->why));
+    if (rc != OK) err_set(&e, rc, "meta.json: %.*s", STR_ARG(w->why));
     else rc = meta_parse(&m, f->id, json, a, &e);
+    if (rc != OK && f->marks[MARK_DELETION]) { /* it is going away */
+        l->v->marked++;
+        return;
+    }
     if (rc != OK) {
         trouble_add(l, f->id, name, err_str(&e));
         return;

@@ -4,10 +4,10 @@
  *             that was asked for, and answers queries over all of them: the same queryables as a
  *             folder of blocks has. A block is opened by its first query, in the background, and
  *             closed when nobody asked for it for a while.
- * Invariants  (1) What cannot be read is an error of the queries that would need it, or a warning
- *             of theirs; never a gap. (2) No call waits for a block longer than patience_ms: what
- *             hangs costs those who ask for that block, and nobody else. (3) gateway_open waits for
- *             nothing.
+ * Invariants  (1) What cannot be read is an error of the queries that would need it, never a gap,
+ *             unless gaps were asked for (partial). (2) No call waits for a block longer than
+ *             patience_ms: what hangs costs those who ask for that block, and nobody else. (3)
+ *             gateway_open waits for nothing.
  * Ownership   gateway_open allocates, gateway_close frees; it borrows bucket and fs. Queriers and
  *             sets end before it.
  * Threads     any; one thread looks at the bucket, a pool opens blocks, two read
@@ -36,6 +36,9 @@ struct gateway_opts {
     uint64_t chunk_cache_bytes;    /* 0: 250 MiB */
     uint64_t series_max;           /* of one selection; 0: any number */
     bool without_external_labels;  /* series as they are in the blocks */
+    /* Queries go on without blocks whose meta.json cannot be read; else those are refused that may
+     * lack something of them. */
+    bool partial;
 };
 
 MUST_USE errc gateway_open(struct gateway **out, const struct gateway_opts *o, struct err *e);

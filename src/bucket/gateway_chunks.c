@@ -157,7 +157,8 @@ errc gateway_chunks_select(struct chunk_queryable *q, struct matchers ms, int64_
     struct chunk_series_set *in = NULL;
     chunk_sets all = { 0 };
     TRY(gateway_view(g, &v, e));
-    errc rc = open_all(&x, v, &all, e);
+    errc rc = gateway_whole(g, v, mint, e);
+    if (rc == OK) rc = open_all(&x, v, &all, e);
     bucket_view_unref(v);
     if (rc == OK) rc = series_merge(&in, all.at, all.n, e);
     else

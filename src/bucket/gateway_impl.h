@@ -60,6 +60,11 @@ struct gateway {
 /* The view of now, with a reference; ERR_UNAVAILABLE: there is none yet. */
 MUST_USE errc gateway_view(struct gateway *g, struct bucket_view **out, struct err *e);
 
+/* Is every block known that may have samples from mint on? ERR_UNAVAILABLE: one cannot be read, and
+ * answers without it were not asked for. */
+MUST_USE errc gateway_whole(
+    const struct gateway *g, const struct bucket_view *v, int64_t mint, struct err *e);
+
 /* Begins to open a block if it is not open; waits for nothing. */
 void gateway_begin(struct gateway *g, const struct view_block *b);
 /* The block, open, with a reference; waits for its opening until `until_ns`. */

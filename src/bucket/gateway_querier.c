@@ -45,6 +45,22 @@ struct labels external_add(struct labels external, struct labels l, struct arena
     return (struct labels){ out, n };
 }
 
+/* ---- blocks that nobody knows the times of */
+
+errc gateway_whole(
+    const struct gateway *g, const struct bucket_view *v, int64_t mint, struct err *e)
+{
+    for (size_t i = 0; i < v->troubles.n && !g->o.partial; i++) {
+        const struct view_trouble *t = &v->troubles.at[i];
+        /* a block is made of samples that were there before it */
+        if (!t->is_block || ulid_time_ms(t->id) < mint) continue;
+        return err_set(e, ERR_UNAVAILABLE,
+            "block %.*s cannot be read, and the answer might lack what it has: %.*s",
+            STR_ARG(t->what), STR_ARG(t->why));
+    }
+    return OK;
+}
+
 /* ---- one block of a querier */
 
 struct gateway_querier;
@@ -415,6 +431,11 @@ errc gateway_querier(
     struct gateway *g = CONTAINER_OF(s, struct gateway, queryable);
     struct bucket_view *v = NULL;
     TRY(gateway_view(g, &v, e));
+    errc whole = gateway_whole(g, v, mint, e);
+    if (whole != OK) {
+        bucket_view_unref(v);
+        return whole;
+    }
     struct gateway_querier *q = NEW(struct gateway_querier);
     q->base.ops = &all_ops;
     q->g = g;

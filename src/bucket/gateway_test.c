@@ -367,6 +367,31 @@ TEST(what_is_missing_or_wrong_is_an_error_of_who_asks)
     }
 }
 
+TEST(a_block_that_nobody_can_read_is_no_silent_gap)
+{
+    struct rig *r = rig_new(true);
+    struct err e = { 0 };
+    struct ulid_text name = ulid_text(r->ids[1]);
+    int64_t made = ulid_time_ms(r->ids[1]);
+    str got;
+    EXPECT_OK(bucket_put_bytes(r->b, object_of(r, 1, "meta.json"), S("{\"version\":1"), NULL));
+    gateway_begin_(r);
+    EXPECT_EQ(ask(r, made, made + 10, &got, &e), ERR_UNAVAILABLE);
+    EXPECT(str_find(err_str(&e), str_z(name.z)) != SIZE_MAX);
+    EXPECT_OK_E(ask(r, made + 1, made + 10, &got, &e), &e); /* it was made before that */
+    /* put right: the next look finds it */
+    EXPECT_OK(bucket_remove(r->b, object_of(r, 1, "meta.json"), NULL));
+    EXPECT_EQ(blocks_now(r), BLOCKS - 1);
+    EXPECT_OK_E(ask(r, 0, 2999, &got, &e), &e);
+    rig_end(r);
+    r = rig_new(true);
+    EXPECT_OK(bucket_put_bytes(r->b, object_of(r, 1, "meta.json"), STR_EMPTY, NULL));
+    r->o.partial = true;
+    gateway_begin_(r);
+    expect_block(r, 0);
+    rig_end(r);
+}
+
 static int64_t ms_since(int64_t ns) { return (clock_mono_ns() - ns) / 1000000; }
 
 TEST(a_block_that_hangs_costs_who_asks_for_it)

@@ -31,7 +31,7 @@ struct store_flags {
     int64_t sync_ms, ignore_deletion_ms, idle_ms, patience_ms;
     int64_t index_cache, chunk_cache, series_max;
     int64_t max_connections, read_timeout_ms, max_concurrency, max_samples, lookback_ms, timeout_ms;
-    bool external_labels;
+    bool external_labels, partial;
 };
 
 #define AT(field) OPT_AT(struct store_flags, field)
@@ -70,6 +70,9 @@ static const struct opt table[] = {
         &opt_num, .def = "0" },
     { "store.external-labels", .help = "Series carry the external labels of their blocks.",
         AT(external_labels), &opt_bool, .def = "true" },
+    { "store.partial-response",
+        .help = "Queries go on without blocks whose meta.json cannot be read.", AT(partial),
+        &opt_bool, .def = "false" },
     { "store.io", .help = "How index-headers are read: auto, mmap, buffered or direct.",
         AT(backend), &opt_choice, .def = "buffered", .choices = backends },
     { "query.lookback-delta", .help = "The maximum lookback duration.", AT(lookback_ms),
@@ -280,7 +283,8 @@ static errc bucket_begin(struct store *s, struct err *e)
         .index_cache_bytes = (uint64_t)MAX(s->f.index_cache, 0),
         .chunk_cache_bytes = (uint64_t)MAX(s->f.chunk_cache, 0),
         .series_max = (uint64_t)MAX(s->f.series_max, 0),
-        .without_external_labels = !s->f.external_labels };
+        .without_external_labels = !s->f.external_labels,
+        .partial = s->f.partial };
     return gateway_open(&s->g, &o, e);
 }
 
