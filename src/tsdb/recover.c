@@ -371,8 +371,8 @@ static bool log_reaches(const struct recover_in *in, const struct memory_folder 
     return st.size_bytes >= f->offset;
 }
 
-/* Does the image stand for more of the log than the snapshot? A server that was killed has both: the
- * snapshot of when it was last stopped, and an image of minutes ago. */
+/* Does the image stand for more of the log than the snapshot? A server that was killed has both:
+ * the snapshot of when it was last stopped, and an image of minutes ago. */
 static bool image_is_newer(const struct recovery *r, const struct memory_folder *f)
 {
     if (!r->image) return false;
