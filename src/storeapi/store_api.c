@@ -397,20 +397,28 @@ static errc values_answer(void *ctx, struct grpc_call *c, str request, struct er
 
 /* Info and health: out of memory, whatever the storage does. */
 
+typedef VEC(struct store_info_part) info_parts;
+
+static void set_describe(
+    struct asking *k, info_parts *sets, struct labels labels, const struct store_part *p)
+{
+    size_t at = 0;
+    while (at < sets->n && !labels_eq(sets->at[at].labels, labels)) at++;
+    if (at == sets->n)
+        avec_push(&k->call->arena, sets, ((struct store_info_part){ labels, p->mint, p->maxt }));
+    sets->at[at].mint = MIN(sets->at[at].mint, p->mint);
+    sets->at[at].maxt = MAX(sets->at[at].maxt, p->maxt);
+}
+
 static errc parts_describe(struct asking *k, struct buf *b, struct err *e)
 {
-    VEC(struct store_info_part) sets = { 0 };
+    info_parts sets = { 0 };
     struct store_source *from = k->s->o.source;
     TRY(from->ops->list(from, &k->call->arena, &k->parts, &k->pin, e));
     for (size_t i = 0; i < k->parts.n; i++) {
         const struct store_part *p = &k->parts.at[i];
-        size_t at = 0;
-        while (at < sets.n && !labels_eq(sets.at[at].labels, p->external)) at++;
-        if (at == sets.n)
-            avec_push(&k->call->arena, &sets,
-                ((struct store_info_part){ p->external, p->mint, p->maxt }));
-        sets.at[at].mint = MIN(sets.at[at].mint, p->mint);
-        sets.at[at].maxt = MAX(sets.at[at].maxt, p->maxt);
+        if (!p->n_carried) set_describe(k, &sets, p->external, p);
+        for (size_t n = 0; n < p->n_carried; n++) set_describe(k, &sets, p->carried[n], p);
     }
     store_put_info(b, str_z(k->s->o.component), sets.at, sets.n);
     return OK;

@@ -28,9 +28,12 @@ static errc rig_list(
     if (r->not_ready) return err_set(e, ERR_UNAVAILABLE, "Not ready");
     for (size_t i = 0; i < r->n; i++)
         avec_push(a, out,
-            ((struct store_part){ test_labels(a, external[i]), 100 * (int64_t)i,
-                i ? 300 : INT64_MAX, r->n > 1 ? ids[i] : STR_EMPTY, &r->parts[i].labels,
-                &r->parts[i].chunks }));
+            ((struct store_part){ .external = test_labels(a, external[i]),
+                .mint = 100 * (int64_t)i,
+                .maxt = i ? 300 : INT64_MAX,
+                .block = r->n > 1 ? ids[i] : STR_EMPTY,
+                .queryable = &r->parts[i].labels,
+                .chunks = &r->parts[i].chunks }));
     r->pinned++;
     *pin = r;
     return OK;

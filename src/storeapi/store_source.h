@@ -2,7 +2,8 @@
  *
  * What        Data as parts: each has external labels of its own and is asked like any storage. A
  *             server is one part, a gateway has one for each block.
- * Invariants  (1) A part's series are without its external labels. (2) Parts that were handed out
+ * Invariants  (1) A part's series are without its external labels, but for those that it says they
+ *             carry. (2) Parts that were handed out
  *             can be asked until they are released, whatever goes meanwhile.
  * Ownership   the list and its strings lie in the caller's arena; what the parts point to is the
  *             source's, until release
@@ -19,6 +20,9 @@
 
 struct store_part {
     struct labels external;
+    /* its series have one or the other of these already: Info tells them, external is empty */
+    const struct labels *carried;
+    size_t n_carried;
     int64_t mint, maxt;                /* inclusive; a head's end is INT64_MAX */
     str block;                         /* its ULID: what hints name; empty: it is no block */
     struct queryable *queryable;       /* labels, and series without samples */

@@ -6,6 +6,8 @@
 #include "base/version.h"
 #include "bucket/gateway.h"
 #include "cmd/epimetheus/flags.h"
+#include "cmd/epimetheus/gateway_store.h"
+#include "cmd/epimetheus/grpc_front.h"
 #include "cmd/epimetheus/web_front.h"
 #include "config/objstore.h"
 #include "io/pool.h"
@@ -26,6 +28,7 @@ static const char *const backends[] = { "auto", "mmap", "buffered", "direct", NU
 
 struct store_flags {
     str objstore, objstore_file, data_dir, web_config, cors_origin;
+    str grpc_address, grpc_cert, grpc_key, grpc_client_ca;
     str_list listen, features;
     int log_level, log_format, backend;
     int64_t sync_ms, ignore_deletion_ms, idle_ms, patience_ms;
@@ -48,6 +51,15 @@ static const struct opt table[] = {
         &opt_str, .def = "" },
     { "web.cors.origin", .help = "Regex for CORS origin. It is fully anchored.", AT(cors_origin),
         &opt_str, .def = ".*" },
+    { "grpc-address", "ADDRESS", "Address to serve Thanos' StoreAPI on; empty: it is not served.",
+        AT(grpc_address), &opt_str, .def = "" },
+    { "grpc-server-tls-cert", "FILE", "TLS certificate of the gRPC server; empty: no TLS.",
+        AT(grpc_cert), &opt_str, .def = "" },
+    { "grpc-server-tls-key", "FILE", "TLS key of the gRPC server.", AT(grpc_key), &opt_str,
+        .def = "" },
+    { "grpc-server-tls-client-ca", "FILE",
+        "Authority that the certificates of gRPC clients are verified by.", AT(grpc_client_ca),
+        &opt_str, .def = "" },
     { "web.max-connections", .help = "Maximum number of simultaneous connections.",
         AT(max_connections), &opt_num, .def = "512" },
     { "web.read-timeout", .help = "Maximum duration before a request that is read times out.",
@@ -97,6 +109,8 @@ struct store {
     struct bucket *bucket;
     struct fs *fs;
     struct gateway *g;
+    struct gateway_store source;
+    struct grpc_front *grpc;
     struct engine *engine;
     struct pool *requests;
     struct web_front *front;
@@ -344,6 +358,13 @@ static errc store_begin(struct store *s, struct err *e)
         .version = VERSION_PROMETHEUS,
         .parse = parse };
     TRY(api_new(&s->api, &o, e));
+    gateway_store_init(&s->source, s->g);
+    struct grpc_front_opts go = { .address = s->f.grpc_address,
+        .cert = s->f.grpc_cert,
+        .key = s->f.grpc_key,
+        .client_ca = s->f.grpc_client_ca,
+        .api = { .source = &s->source.base, .component = "store" } };
+    TRY(grpc_front_open(&s->grpc, &go, e));
     size_t n = MIN(s->f.listen.n, (size_t)ADDRESSES_MAX);
     for (size_t i = 0; i < n; i++) TRY(http_one(s, s->f.listen.at[i], e));
     return OK;
@@ -357,6 +378,7 @@ static void store_end(struct store *s)
     for (size_t i = 0; i < s->n_http; i++) http_server_stop(s->http[i]);
     for (size_t i = 0; i < s->n_http; i++) http_server_free(s->http[i]);
     web_front_close(s->front);
+    grpc_front_close(s->grpc);
     api_free(s->api);
     pool_free(s->requests);
     engine_free(s->engine);
