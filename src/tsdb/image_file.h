@@ -51,8 +51,8 @@ MUST_USE errc image_file_open(
     struct image_file **out, struct fs *fs, enum io_backend backend, struct err *e);
 void image_file_close(struct image_file *f);   /* NULL is fine */
 struct image_place image_file_place(const struct image_file *f);
-/* Into a head that has the series and deletions of the log before; *unknown: series of the image that
- * it has not. pool may be NULL. */
+/* Into a head that has the series and deletions of the log before; *unknown: series of the image
+ * that it has not. pool may be NULL. */
 MUST_USE errc image_file_load(struct image_file *f, struct head_replay *to, struct pool *pool,
     uint64_t *unknown, struct err *e);
 
