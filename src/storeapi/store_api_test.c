@@ -110,8 +110,10 @@ static void tell_hints(struct buf *out, str any)
     for (struct pb_field f; pb_next(&c, &f);) {
         cursor blocks = cur_of(f.bytes);
         if (f.number != 2) continue;
-        for (struct pb_field g; pb_next(&blocks, &g);)
-            buf_fmt(out, "#%.*s", STR_ARG(str_from(g.bytes, 2)));
+        for (struct pb_field g; pb_next(&blocks, &g);) {
+            buf_str(out, S("#"));
+            buf_str(out, str_from(g.bytes, 2));
+        }
     }
 }
 
