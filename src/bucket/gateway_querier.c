@@ -352,7 +352,12 @@ static void part_free(struct querier *base)
     arena_fini(&p->arena);
     mem_free(p);
 }
-static const struct querier_ops part_ops = { part_select, part_values, part_names, part_free };
+static void part_warn(struct querier *base, str_list *out)
+{
+    querier_warnings(CONTAINER_OF(base, struct part, base)->in, out);
+}
+static const struct querier_ops part_ops = { part_select, part_values, part_names, part_free,
+    part_warn };
 
 /* ---- all of them */
 
@@ -413,7 +418,12 @@ static void all_free(struct querier *base)
     arena_fini(&q->arena);
     mem_free(q);
 }
-static const struct querier_ops all_ops = { all_select, all_values, all_names, all_free };
+/* What a block left out of its answers because it is damaged. */
+static void all_warn(struct querier *base, str_list *out)
+{
+    querier_warnings(querier_of(base)->merged, out);
+}
+static const struct querier_ops all_ops = { all_select, all_values, all_names, all_free, all_warn };
 
 static struct part *part_new(struct gateway_querier *q, const struct view_block *b)
 {
