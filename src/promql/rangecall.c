@@ -23,6 +23,8 @@ struct range_call {
     uint64_t held, most;
     /* samples that the nodes above counted while rows of a subquery came */
     uint64_t above;
+    struct late late[RANGE_PARAMS_MAX];        /* the parameters, which a subquery stands before */
+    size_t n_late;
     /* absent_over_time: steps at which some series has a sample */
     uint64_t *present_any;
     struct samples points;                 /* of the subquery's row at hand */
@@ -387,6 +389,9 @@ static errc range_from_subquery(struct range_call *c, struct expr *arg)
     samples_peak(ev, stats.peak);
     stats_merge_read(ev, &inner, ns_to_ms(arg->subquery.at.original_offset_ns),
         ns_to_ms(arg->subquery.range_ns));
+    uint64_t behind = ev->q->samples;
+    for (size_t i = 0; i < c->n_late; i++) TRY(late_count(ev, &c->late[i]));
+    before += ev->q->samples - behind;
     samples_peak(ev, ev->q->samples + c->most);
     TRY(samples_check(ev->q, ev->q->samples + c->most));
     ev->q->samples = before + c->held + c->above;
@@ -503,7 +508,10 @@ static errc range_params(struct range_call *c, struct expr *call, size_t range_a
     for (size_t i = 0; i < call->call.args.n; i++) {
         if (i == range_arg) continue;
         assert(n < RANGE_PARAMS_MAX);
-        TRY(eval_column(c->ev, call->call.args.at[i], &c->w.params[n++]));
+        struct expr *x = call->call.args.at[i];
+        TRY(c->from_subquery ? eval_column_late(c->ev, x, &c->w.params[n], &c->late[c->n_late++])
+                             : eval_column(c->ev, x, &c->w.params[n]));
+        n++;
     }
     return OK;
 }
