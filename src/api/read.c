@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/compress.h"
+#include "base/log.h"
 #include "base/metric.h"
 #include "remote/read_codec.h"
 
@@ -114,6 +115,16 @@ static errc take_series(
     return OK;
 }
 
+/* The protocol has no room for words: what was left out as damaged stands in the log. */
+static void log_left_out(struct querier *q)
+{
+    str_list words = { 0 };
+    querier_warnings(q, &words);
+    for (size_t i = 0; i < words.n; i++)
+        LOG(WARN, "a remote read goes without what is damaged", kv_str("warning", words.at[i]));
+    vec_fini(&words);
+}
+
 static errc query_samples(struct samples *x, const struct read_query *q, struct err *e)
 {
     SCOPED(querier_freep) struct querier *from = NULL;
@@ -130,9 +141,11 @@ static errc query_samples(struct samples *x, const struct read_query *q, struct 
     for (;;) {
         struct series *s = NULL;
         TRY(set->ops->next(set, &s, e));
-        if (!s) return OK;
+        if (!s) break;
         TRY(take_series(x, s, &it, e));
     }
+    log_left_out(from);
+    return OK;
 }
 
 static errc all_samples(

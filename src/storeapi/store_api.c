@@ -342,13 +342,27 @@ static errc values_of(struct asking *k, const struct wanted *w, struct querier *
     return OK;
 }
 
+/* What the querier left out as damaged is told with the answer. */
+static void left_out(struct asking *k, struct querier *q)
+{
+    struct arena *a = &k->call->arena;
+    str_list words = { 0 };
+    querier_warnings(q, &words);
+    for (size_t i = 0; i < words.n; i++)
+        avec_push(a, &k->warnings, arena_str(a, words.at[i]));
+    vec_fini(&words);
+}
+
 static errc words_of(struct asking *k, const struct wanted *w, str_list *out, struct err *e)
 {
     SCOPED(querier_freep) struct querier *q = NULL;
     struct queryable *from = w->part->queryable;
     TRY(grpc_over(k->call, e));
     TRY(from->ops->querier(from, k->r.mint, k->r.maxt, &q, e));
-    return k->kind == STORE_KIND_NAMES ? names_of(k, w, q, out, e) : values_of(k, w, q, out, e);
+    errc rc =
+        k->kind == STORE_KIND_NAMES ? names_of(k, w, q, out, e) : values_of(k, w, q, out, e);
+    left_out(k, q);
+    return rc;
 }
 
 static errc words_send(struct asking *k, str_list *all, struct err *e)

@@ -106,6 +106,15 @@ static errc dump_set(struct dump *d, struct series_set *set, size_t every, FILE 
     return rc;
 }
 
+void dump_warnings(struct querier *q)
+{
+    str_list words = { 0 };
+    querier_warnings(q, &words);
+    for (size_t i = 0; i < words.n; i++)
+        fprintf(stderr, "warning: %.*s\n", STR_ARG(words.at[i]));
+    vec_fini(&words);
+}
+
 errc dump_jsonl(struct queryable *q, size_t every, FILE *out, struct err *e)
 {
     SCOPED(querier_freep) struct querier *querier = NULL;
@@ -116,6 +125,7 @@ errc dump_jsonl(struct queryable *q, size_t every, FILE *out, struct err *e)
     TRY(querier->ops->select(querier, (struct matchers){ &all, 1 }, &hints, &set, e));
     struct dump d = { 0 };
     errc rc = dump_set(&d, set, every ? every : 1, out, e);
+    dump_warnings(querier);
     buf_fini(&d.line);
     buf_fini(&d.samples);
     return rc;

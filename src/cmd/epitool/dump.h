@@ -20,5 +20,7 @@
 
 /* every: write the samples of each every-th series only (0, every, 2 * every …); 1: of all. */
 MUST_USE errc dump_jsonl(struct queryable *q, size_t every, FILE *out, struct err *e);
+/* What q left out as damaged, a line each on standard error. When all was read. */
+void dump_warnings(struct querier *q);
 
 #endif

@@ -102,6 +102,7 @@ static errc dump_matching(struct queryable *q, const struct dump_args *a, enum d
     for (size_t i = 0; rc == OK && i < all->n; i++)
         rc = querier->ops->select(querier, all->at[i], &hints, &sets[i], e);
     if (rc == OK) rc = dump_text(sets, all->n, how, stdout, e);
+    dump_warnings(querier);
     for (size_t i = 0; i < all->n; i++) series_set_free(sets[i]);
     mem_free(sets);
     return rc;
