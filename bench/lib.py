@@ -27,6 +27,12 @@ def shared():
     return os.environ.get('EPI_SHARED', os.path.join(os.path.dirname(TOP), 'shared'))
 
 
+def goal(words, ok):
+    """One line for each figure that is asked for: what was measured and what is asked, and whether that is met."""
+    print('%-70s %s' % (words, 'met' if ok else 'not met'), flush=True)
+    return ok
+
+
 def tsload():
     """The load generator, built; its path."""
     source = os.path.join(shared(), 'tools/tsload')
