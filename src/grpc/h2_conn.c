@@ -6,17 +6,24 @@
 #include "base/mem.h"
 #include "base/metric.h"
 #include "grpc/call.h"
+#include "grpc/flood.h"
 
 #include <nghttp2/nghttp2.h>
 
 enum {
     STREAMS_MAX = 100,                 /* of a connection, at once */
     HEADERS_MAX_BYTES = 16 << 10,
+    HEADERS_END_BYTES = 4 * HEADERS_MAX_BYTES, /* the connection's end, not only the stream's */
+    OUTBOUND_MAX = 2000,               /* frames that wait, of a client that reads nothing */
     GREETING_S = 20,
+    REQUEST_S = 60,                    /* in which a request comes whole */
+    PING_S = 60,                       /* nothing came so long: is there anybody? */
     REQUESTS_MAX_BYTES = 256 << 20     /* of all connections */
 };
 
 static const double seconds[] = { 0.001, 0.01, 0.1, 0.3, 0.6, 1, 3, 6, 9, 20, 30, 60, 90, 120 };
+COUNTER(m_floods, "epimetheus_grpc_floods_total",
+    "Connections of the gRPC server that were ended because they sent too much of what is no call.")
 COUNTER_VEC(m_started, "grpc_server_started_total", "Total number of RPCs started on the server.",
     "grpc_method", "grpc_service", "grpc_type")
 COUNTER_VEC(m_handled, "grpc_server_handled_total",
@@ -47,6 +54,7 @@ struct h2_stream {
     bool headers_sent, trailers_sent, waiting; /* waiting: the library waits for bytes */
     bool counted;
     int64_t held;                              /* bytes of its request in the shared count */
+    size_t header_bytes;
 };
 
 struct h2_conn {
@@ -54,8 +62,10 @@ struct h2_conn {
     struct stream_conn *stream_conn;
     nghttp2_session *session;
     struct h2_stream *streams;
-    int64_t opened_ns;
-    bool greeted;
+    int64_t opened_ns, heard_ns;
+    struct flood flood;
+    bool greeted, pinged, calmed;
+    unsigned farewells;                        /* GOAWAYs that were sent to end it in peace */
 };
 
 /* Counting. */
@@ -298,6 +308,39 @@ static void route(struct h2_stream *s)
     count(&m_started, c, 1);
 }
 
+/* Floods. */
+
+static void calm(struct h2_conn *h, const char *why)
+{
+    if (h->calmed) return;
+    h->calmed = true;
+    metric_inc(&m_floods);
+    LOG_LIMITED(WARN, 10000, "a gRPC connection is ended: it sends too much", kv_z("what", why));
+    (void)nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+static void frame_count(struct h2_conn *h)
+{
+    if (!flood_frame(&h->flood, clock_mono_ns())) calm(h, "frames");
+}
+
+/* Of all frames but data, also those that the library ignores. */
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *ctx)
+{
+    (void)session;
+    if (hd->type != NGHTTP2_HEADERS && hd->type != NGHTTP2_DATA) frame_count(ctx);
+    return 0;
+}
+
+/* Room for one more header: else the stream, or the connection, ends. */
+static bool headers_fit(struct h2_stream *s, size_t name_n, size_t value_n)
+{
+    enum { FIELD_BYTES = 32 };                 /* RFC 9113, 6.5.2 */
+    s->header_bytes += name_n + value_n + FIELD_BYTES;
+    if (s->header_bytes > HEADERS_END_BYTES) calm(s->conn, "headers");
+    return s->header_bytes <= HEADERS_MAX_BYTES;
+}
+
 /* What the library tells. */
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *ctx)
@@ -315,7 +358,9 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     struct h2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
     str name = str_of(name_p, name_n), value = str_of(value_p, value_n);
     int64_t ns;
-    if (!s || s->begun) return 0;
+    if (!s) return 0;
+    if (!headers_fit(s, name_n, value_n)) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (s->begun) return 0;
     struct arena *a = &s->call->base.arena;
     if (str_eq(name, S(":method")) && str_eq(value, S("POST"))) s->asked |= ASKED_POST;
     else if (str_eq(name, S(":path"))) s->path = arena_str(a, str_slice(value, 0, 256));
@@ -350,20 +395,24 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *ctx)
 {
     struct h2_conn *h = ctx;
+    bool last = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     if (frame->hd.type == NGHTTP2_SETTINGS) h->greeted = true;
+    if (frame->hd.type == NGHTTP2_DATA && !frame->hd.length && !last) frame_count(h);
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
     struct h2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
     if (!s || s->begun) return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && !s->call->method) route(s);
-    if (!s->begun && frame->hd.flags & NGHTTP2_FLAG_END_STREAM) method_begin(s);
+    if (!s->begun && last) method_begin(s);
     if (s->begun) stream_serve(s);
     return 0;
 }
 
+/* Cut off by the client, or by an error that the client made. */
 static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *ctx)
 {
-    (void)code, (void)ctx;
+    struct h2_conn *h = ctx;
     struct h2_stream *s = nghttp2_session_get_stream_user_data(session, id);
+    if (code != NGHTTP2_NO_ERROR && !flood_end(&h->flood, clock_mono_ns())) calm(h, "early ends");
     if (s) stream_free(s);
     return 0;
 }
@@ -371,7 +420,9 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *c
 /* A request that we answered before it ended need not end any more. */
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *ctx)
 {
-    (void)ctx;
+    struct h2_conn *h = ctx;
+    if (frame->hd.type == NGHTTP2_HEADERS || (frame->hd.type == NGHTTP2_DATA && frame->hd.length))
+        flood_answered(&h->flood);
     bool last = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
                 frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     if (last && !nghttp2_session_get_stream_remote_close(session, frame->hd.stream_id))
@@ -388,6 +439,7 @@ static bool session_open(struct h2_conn *h)
     nghttp2_settings_entry settings[] = { { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, STREAMS_MAX },
         { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEADERS_MAX_BYTES } };
     if (nghttp2_session_callbacks_new(&cb) != 0) return false;
+    nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
@@ -411,9 +463,11 @@ static void h2_close(void *conn)
 static void *h2_open(void *ctx, struct stream_conn *c)
 {
     struct h2_conn *h = NEW(struct h2_conn);
+    int64_t now = clock_mono_ns();
     *h = (struct h2_conn){
-        .shared = ctx, .stream_conn = c, .opened_ns = clock_mono_ns()
+        .shared = ctx, .stream_conn = c, .opened_ns = now, .heard_ns = now
     };
+    flood_init(&h->flood, now);
     if (session_open(h)) return h;
     h2_close(h);
     return NULL;
@@ -422,7 +476,13 @@ static void *h2_open(void *ctx, struct stream_conn *c)
 static bool h2_take(void *conn, str bytes)
 {
     struct h2_conn *h = conn;
+    h->heard_ns = clock_mono_ns();
+    h->pinged = false;
     ssize_t n = nghttp2_session_mem_recv(h->session, bytes.p, bytes.n);
+    if (nghttp2_session_get_outbound_queue_size(h->session) > OUTBOUND_MAX) {
+        calm(h, "frames to be answered");
+        return false;
+    }
     return n == (ssize_t)bytes.n;
 }
 
@@ -457,10 +517,31 @@ static void stream_tick(struct h2_stream *s, int64_t now_ns)
     int64_t stall_ns = s->conn->shared->o.stall_ms * INT64_C(1000000);
     bool over = c->deadline_ns && now_ns >= c->deadline_ns && !now.done;
     bool stalled = now.waiting && now_ns - now.moved_ns > stall_ns;
+    bool late = !s->begun && now_ns - c->start_ns > REQUEST_S * INT64_C(1000000000);
     bool shut = stalled || (over && s->headers_sent && !s->waiting);
     if (over) stream_fail(s, ERR_TIMEOUT, "context deadline exceeded");
+    else if (late) stream_fail(s, ERR_TIMEOUT, "the request did not come whole");
     else if (stalled) call_cut(c, ERR_CANCELED, "the client takes nothing");
     if (shut) stream_reset(s);
+}
+
+/* First "begin no more", with room for what is on its way; at the next tick which were the last. */
+static void farewell(struct h2_conn *h)
+{
+    if (h->farewells == 0) (void)nghttp2_submit_shutdown_notice(h->session);
+    else if (h->farewells == 1)
+        (void)nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
+            nghttp2_session_get_last_proc_stream_id(h->session), NGHTTP2_NO_ERROR, NULL, 0);
+    if (h->farewells < 2) h->farewells++;
+}
+
+/* False: nobody answers. */
+static bool heard_lately(struct h2_conn *h, int64_t now_ns)
+{
+    int64_t silent_ns = now_ns - h->heard_ns;
+    bool ask = !h->pinged && silent_ns > PING_S * INT64_C(1000000000);
+    if (ask) h->pinged = nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, NULL) == 0;
+    return silent_ns <= PING_S * INT64_C(1000000000) + h->shared->o.stall_ms * INT64_C(1000000);
 }
 
 static bool h2_tick(void *conn, int64_t now_ns)
@@ -470,7 +551,9 @@ static bool h2_tick(void *conn, int64_t now_ns)
         next = s->next;
         stream_tick(s, now_ns);
     }
-    return h->greeted || now_ns - h->opened_ns < GREETING_S * INT64_C(1000000000);
+    if (atomic_load_explicit(&h->shared->draining, memory_order_relaxed)) farewell(h);
+    bool greeted = h->greeted || now_ns - h->opened_ns < GREETING_S * INT64_C(1000000000);
+    return greeted && heard_lately(h, now_ns);
 }
 
 const struct stream_ops h2_ops = { h2_open, h2_take, h2_give, h2_woken, h2_tick, h2_close };

@@ -1,5 +1,6 @@
 #include "grpc/server.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
@@ -13,7 +14,8 @@ enum {
     REQUEST_BYTES = 4 << 20,
     MESSAGE_BYTES = 64 << 20,
     STALL_MS = 300000,
-    HANDSHAKE_MS = 10000
+    HANDSHAKE_MS = 10000,
+    DRAIN_LOOK_MS = 20
 };
 
 struct grpc_server { struct h2_shared shared; struct stream_server *listener; };
@@ -68,6 +70,19 @@ errc grpc_server_new(struct grpc_server **out, const struct grpc_server_opts *o,
 }
 
 str grpc_server_address(const struct grpc_server *s) { return stream_server_address(s->listener); }
+
+void grpc_server_drain(struct grpc_server *s, int64_t grace_ms)
+{
+    if (!s) return;
+    int64_t until = clock_mono_ns() + grace_ms * INT64_C(1000000);
+    atomic_store_explicit(&s->shared.draining, true, memory_order_relaxed);
+    stream_server_deaf(s->listener);
+    while (stream_server_connections(s->listener) && clock_mono_ns() < until)
+        clock_sleep_ns(DRAIN_LOOK_MS * INT64_C(1000000));
+    unsigned left = stream_server_connections(s->listener);
+    if (left)
+        LOG(WARN, "gRPC calls are cut: they did not end in time", kv_u64("connections", left));
+}
 
 /* Connections first: with them calls end, so methods do. */
 void grpc_server_free(struct grpc_server *s)

@@ -5,7 +5,8 @@
  * Invariants  (1) A few threads move the bytes of all connections and wait for nobody. (2) For a
  *             call at most QUEUE_BYTES and one message lie in memory: its method waits for the
  *             client. (3) A call whose deadline is over, or whose client takes nothing for
- *             stall_ms, is answered in time, also when its method hangs.
+ *             stall_ms, is answered in time, also when its method hangs. (4) What a client can make
+ *             us hold or do without calling anything is bounded: h2_conn.h.
  * Ownership   grpc_server_new/grpc_server_free; borrows services and keys
  * Threads     methods run on two pools, one for those that stream, one for the others, or in place
  * Errors      ERR_IO, ERR_BAD_INPUT (address) from grpc_server_new
@@ -32,6 +33,9 @@ struct grpc_server;
 MUST_USE errc grpc_server_new(
     struct grpc_server **out, const struct grpc_server_opts *o, struct err *e);
 str grpc_server_address(const struct grpc_server *s);          /* as bound, with the real port */
+/* No more connections and no more calls; returns when those that run have ended, or after
+ * grace_ms. */
+void grpc_server_drain(struct grpc_server *s, int64_t grace_ms);
 /* Calls are ended, then the server; NULL is fine. */
 void grpc_server_free(struct grpc_server *s);
 

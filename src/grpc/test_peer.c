@@ -11,7 +11,7 @@
 struct test_peer {
     int fd;
     nghttp2_session *session;
-    bool slow;
+    bool slow, goaway;
     struct test_reply replies[TEST_REPLIES];
     str bodies[TEST_REPLIES];
     size_t n;
@@ -56,6 +56,15 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *c
     return 0;
 }
 
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *ctx)
+{
+    (void)session;
+    struct test_peer *p = ctx;
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code == NGHTTP2_NO_ERROR)
+        p->goaway = true;
+    return 0;
+}
+
 static ssize_t body_read(nghttp2_session *session, int32_t id, uint8_t *to, size_t cap,
     uint32_t *flags, nghttp2_data_source *source, void *ctx)
 {
@@ -89,6 +98,7 @@ struct test_peer *test_peer_new(str address, uint32_t window)
     nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_close);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
     nghttp2_session_client_new2(&p->session, cb, p, option);
     nghttp2_session_callbacks_del(cb);
     nghttp2_option_del(option);
@@ -165,6 +175,18 @@ bool test_peer_wait(struct test_peer *p, const struct test_reply *r, int ms)
         push(p);
     }
     return r->closed;
+}
+
+bool test_peer_farewell(struct test_peer *p)
+{
+    uint8_t room[1024];
+    int n = -1;
+    for (int64_t until = clock_mono_ns() + INT64_C(1000000000); clock_mono_ns() < until;) {
+        n = test_wire_recv(p->fd, room, sizeof(room), 100);
+        if (n == 0 || n == -2) break;
+        if (n > 0 && nghttp2_session_mem_recv(p->session, room, (size_t)n) < 0) return false;
+    }
+    return n == 0 && p->goaway;
 }
 
 void test_frame(struct buf *b, str message)

@@ -33,6 +33,8 @@ void test_peer_cancel(struct test_peer *p, const struct test_reply *r);
 void test_peer_take(struct test_peer *p, struct test_reply *r);
 /* Until r ended, or for a time. */
 bool test_peer_wait(struct test_peer *p, const struct test_reply *r, int ms);
+/* Did the server say that no more calls are welcome, and then hang up? Waits a second. */
+bool test_peer_farewell(struct test_peer *p);
 /* a message with its head */
 void test_frame(struct buf *b, str message);
 size_t test_messages(const struct test_reply *r);

@@ -63,6 +63,7 @@ struct stream_server {
     unsigned next;                             /* the first loop's: who takes the next one */
     _Atomic unsigned connections;              /* relaxed: a figure and a limit */
     _Atomic bool stop;
+    _Atomic bool deaf;
 };
 
 static void loop_wake(struct loop *l)
@@ -263,9 +264,20 @@ static void listening(struct loop *l, bool on)
     l->paused = !on;
 }
 
+/* By the loop that accepts. */
+static void listening_end(struct loop *l)
+{
+    struct stream_server *s = l->s;
+    if (s->listen_fd < 0 || l != s->loops[0]) return;
+    sock_close(s->listen_fd);                  /* leaves the epoll set, too */
+    s->listen_fd = -1;
+    l->paused = false;
+}
+
 static void accept_some(struct loop *l)
 {
     struct stream_server *s = l->s;
+    if (s->listen_fd < 0) return;
     for (int i = 0; i < EVENTS; i++) {
         int fd = accept4(s->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
@@ -337,6 +349,7 @@ static void loop_run(void *arg)
             else conn_event(ev[i].data.ptr, ev[i].events);
         }
         if (woken) woken_serve(l);
+        if (atomic_load(&l->s->deaf)) listening_end(l);
         ticks(l);
     }
     while (l->conns) conn_close(l->conns);
@@ -404,6 +417,12 @@ str stream_server_address(const struct stream_server *s) { return s->address; }
 unsigned stream_server_connections(const struct stream_server *s)
 {
     return atomic_load_explicit(&s->connections, memory_order_relaxed);
+}
+
+void stream_server_deaf(struct stream_server *s)
+{
+    atomic_store(&s->deaf, true);
+    loop_wake(s->loops[0]);
 }
 
 void stream_server_free(struct stream_server *s)

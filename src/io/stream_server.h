@@ -57,6 +57,8 @@ MUST_USE errc stream_server_new(
     struct stream_server **out, const struct stream_server_opts *o, struct err *e);
 str stream_server_address(const struct stream_server *s);
 unsigned stream_server_connections(const struct stream_server *s);
+/* No more connections are taken; those that are go on. */
+void stream_server_deaf(struct stream_server *s);
 void stream_server_free(struct stream_server *s);              /* closes all; NULL is fine */
 
 /* woken() is called soon, by the connection's thread. */

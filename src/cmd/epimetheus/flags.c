@@ -212,6 +212,8 @@ const struct opt flag_table[] = {
         "Authority that the certificates of gRPC clients are verified by; empty: none is asked "
         "for.",
         AT(grpc_client_ca), &opt_str, .def = "" },
+    { "grpc-grace-period", .help = "How long a stop waits for gRPC calls that run.",
+        AT(grpc_grace_ms), &opt_duration, .def = "2m" },
     { "storage.io",
         .help = "How storage is read: auto, mmap, buffered or direct, or one of them for each kind "
                 "of file: index=...,chunks=...,head=...,header=...",

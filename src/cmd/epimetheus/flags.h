@@ -29,6 +29,7 @@ struct flags {
     str config_file, web_config, external_url, route_prefix, cors_origin, page_title, storage_path,
         delay_compact_file, objstore, objstore_file;
     str grpc_address, grpc_cert, grpc_key, grpc_client_ca;     /* of the StoreAPI */
+    int64_t grpc_grace_ms;
     int64_t retention_ms, retention_bytes;     /* 0: not given */
     int exit_code;                             /* of an error of these flags */
     bool bare_words;                           /* its words stand alone */

@@ -85,6 +85,11 @@ void grpc_front_look(struct grpc_front *f)
     else LOG(ERROR, "the keys of the gRPC server stay as they are", kv_err(&e));
 }
 
+void grpc_front_drain(struct grpc_front *f, int64_t grace_ms)
+{
+    if (f) grpc_server_drain(f->server, grace_ms);
+}
+
 void grpc_front_close(struct grpc_front *f)
 {
     if (!f) return;

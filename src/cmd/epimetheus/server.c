@@ -674,6 +674,7 @@ void server_stop(struct server *s)
     if (!s) return;
     state_set(s, API_STOPPING);
     metric_set(&m_ready, 0);
+    grpc_front_drain(s->grpc, s->flags.grpc_grace_ms);
     /* first: its own page may be what is scraped */
     scrape_manager_stop(s->scrape);
     for (size_t i = 0; i < s->n_http; i++) http_server_stop(s->http[i]);

@@ -31,7 +31,7 @@ struct store_flags {
     str grpc_address, grpc_cert, grpc_key, grpc_client_ca;
     str_list listen, features;
     int log_level, log_format, backend;
-    int64_t sync_ms, ignore_deletion_ms, idle_ms, patience_ms;
+    int64_t grpc_grace_ms, sync_ms, ignore_deletion_ms, idle_ms, patience_ms;
     int64_t index_cache, chunk_cache, series_max;
     int64_t max_connections, read_timeout_ms, max_concurrency, max_samples, lookback_ms, timeout_ms;
     bool external_labels, partial;
@@ -60,6 +60,8 @@ static const struct opt table[] = {
     { "grpc-server-tls-client-ca", "FILE",
         "Authority that the certificates of gRPC clients are verified by.", AT(grpc_client_ca),
         &opt_str, .def = "" },
+    { "grpc-grace-period", .help = "How long a stop waits for gRPC calls that run.",
+        AT(grpc_grace_ms), &opt_duration, .def = "2m" },
     { "web.max-connections", .help = "Maximum number of simultaneous connections.",
         AT(max_connections), &opt_num, .def = "512" },
     { "web.read-timeout", .help = "Maximum duration before a request that is read times out.",
@@ -240,10 +242,12 @@ static void do_quit(void *ctx)
     kill(getpid(), SIGTERM);
 }
 
-/* A look at the bucket at once: what a reload is, here. */
+/* A look at the bucket at once, and at the keys: what a reload is, here. */
 static errc do_reload(void *ctx, struct err *e)
 {
-    return gateway_sync(((struct store *)ctx)->g, e);
+    struct store *s = ctx;
+    grpc_front_look(s->grpc);
+    return gateway_sync(s->g, e);
 }
 
 static struct api_sources sources_of(struct store *s)
@@ -373,6 +377,7 @@ static errc store_begin(struct store *s, struct err *e)
 static void store_end(struct store *s)
 {
     atomic_store_explicit(&s->stopping, true, memory_order_relaxed);
+    grpc_front_drain(s->grpc, s->f.grpc_grace_ms);
     /* what waits for the bucket waits no more, so that requests end */
     if (s->bucket) bucket_stop(s->bucket);
     for (size_t i = 0; i < s->n_http; i++) http_server_stop(s->http[i]);
@@ -439,7 +444,7 @@ static void serve(struct store *s, const sigset_t *set)
         struct err e = { 0 };
         if (sigwait(set, &sig) != 0) continue;
         if (sig != SIGHUP) return;
-        if (gateway_sync(s->g, &e) != OK) LOG(ERROR, "the bucket cannot be looked at", kv_err(&e));
+        if (do_reload(s, &e) != OK) LOG(ERROR, "the bucket cannot be looked at", kv_err(&e));
     }
 }
 
