@@ -3,8 +3,7 @@
 #include "block/block_impl.h"
 
 #include "base/budget.h"
-
-#include <stdlib.h>
+#include "base/strs.h"
 
 ACCOUNT_YIELDING(block_queriers_account, "block_queriers")
 
@@ -288,11 +287,6 @@ static errc querier_label_values(struct querier *base, str name, struct matchers
     return rc == OK ? OK : err_in(e, rc, "block %.*s", STR_ARG(block_dir(q->block)));
 }
 
-static int str_order(const void *a, const void *b)
-{
-    return str_cmp(*(const str *)a, *(const str *)b);
-}
-
 /* The names of the series found, each once: a name's symbol is known after its first series. */
 static errc names_of(
     struct block_querier *q, const postings_list *found, str_list *out, struct err *e)
@@ -318,7 +312,7 @@ static errc names_of(
         }
     }
     map_fini(&seen);
-    if (out->n) qsort(out->at, out->n, sizeof(*out->at), str_order);
+    strs_sort(out->at, out->n);
     return rc;
 }
 

@@ -1,12 +1,11 @@
 /* index_test.c — index files: written as Prometheus writes them, read back, and damaged. */
+#include "base/strs.h"
 #include "block/index_reader.h"
 #include "block/index_writer.h"
 
 #include "base/test.h"
 #include "base/test_vectors.h"
 #include "io/fs_sim.h"
-
-#include <stdlib.h>
 
 static void put_file(struct fs *fs, str path, str bytes)
 {
@@ -49,11 +48,6 @@ static errc open_and_read(struct fs *fs, str bytes, struct err *e)
     return rc;
 }
 
-static int text_cmp(const void *a, const void *b)
-{
-    return str_cmp(*(const str *)a, *(const str *)b);
-}
-
 static struct labels labels_of(struct arena *a, const json_t *pairs)
 {
     struct labels_builder lb;
@@ -84,10 +78,9 @@ static void write_vector(
             vec_push(&symbols, l.at[k].value);
         }
     }
-    qsort(symbols.at, symbols.n, sizeof(*symbols.at), text_cmp);
+    symbols.n = strs_sort_unique(symbols.at, symbols.n);
     for (size_t i = 0; i < symbols.n; i++)
-        if (i == 0 || !str_eq(symbols.at[i], symbols.at[i - 1]))
-            EXPECT_OK_E(index_writer_symbol(w, symbols.at[i], &e), &e);
+        EXPECT_OK_E(index_writer_symbol(w, symbols.at[i], &e), &e);
     for (size_t i = 0; i < json_array_size(series); i++) {
         const json_t *row = json_array_get(series, i), *chunks = json_object_get(row, "chunks");
         struct index_chunk c[64];

@@ -1,7 +1,8 @@
 #include "block/meta_codec.h"
 
+#include "base/strs.h"
+
 #include <jansson.h>
-#include <stdlib.h>
 
 /* Reading. A decoder carries the first failure; what follows it reads zeros. */
 
@@ -288,11 +289,6 @@ static void put_stats(struct writing *w, const struct block_meta *m)
     put_close(w, '}');
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return str_cmp(*(const str *)a, *(const str *)b);
-}
-
 static void put_hints(struct writing *w, const struct block_meta *m)
 {
     VEC(str) all = { 0 };
@@ -300,7 +296,7 @@ static void put_hints(struct writing *w, const struct block_meta *m)
         if (m->hints & hint_names[i].bit) vec_push(&all, hint_names[i].name);
     for (size_t i = 0; i < m->n_other_hints; i++) vec_push(&all, m->other_hints[i]);
     if (all.n) {
-        qsort(all.at, all.n, sizeof(*all.at), by_text);
+        strs_sort(all.at, all.n);
         put_key(w, "hints");
         put_open(w, '[');
         for (size_t i = 0; i < all.n; i++) {

@@ -7,6 +7,7 @@
  */
 #include "block/salvage.h"
 
+#include "base/strs.h"
 #include "block/block_writer.h"
 #include "block/index_scan.h"
 #include "block/meta.h"
@@ -124,11 +125,6 @@ static void find_series(struct salvage *v)
 
 struct symbols { struct symbol_set base; str_list all; size_t at; };
 
-static int text_cmp(const void *a, const void *b)
-{
-    return str_cmp(*(const str *)a, *(const str *)b);
-}
-
 static errc symbols_next(struct symbol_set *base, bool *more, str *out, struct err *e)
 {
     struct symbols *s = CONTAINER_OF(base, struct symbols, base);
@@ -150,17 +146,13 @@ static const struct symbol_set_ops symbols_ops = { symbols_next, symbols_free };
 static struct symbol_set *symbols_new(const struct salvage *v)
 {
     struct symbols *s = NEW(struct symbols);
-    size_t n = 0;
     s->base.ops = &symbols_ops;
     for (size_t i = 0; i < v->found.n; i++)
         for (size_t k = 0; k < v->found.at[i].labels.n; k++) {
             vec_push(&s->all, v->found.at[i].labels.at[k].name);
             vec_push(&s->all, v->found.at[i].labels.at[k].value);
         }
-    if (s->all.n) qsort(s->all.at, s->all.n, sizeof(*s->all.at), text_cmp);
-    for (size_t i = 0; i < s->all.n; i++)
-        if (!n || !str_eq(s->all.at[n - 1], s->all.at[i])) s->all.at[n++] = s->all.at[i];
-    s->all.n = n;
+    s->all.n = strs_sort_unique(s->all.at, s->all.n);
     return &s->base;
 }
 

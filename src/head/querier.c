@@ -6,6 +6,7 @@
  * collected, and is empty.
  */
 #include "base/budget.h"
+#include "base/strs.h"
 #include "chunk/chunk.h"
 #include "head/head_impl.h"
 #include "head/head_iter.h"
@@ -239,21 +240,6 @@ static errc querier_select(struct querier *base, struct matchers ms,
 
 /* Label names and values. */
 
-static int str_order(const void *a, const void *b)
-{
-    return str_cmp(*(const str *)a, *(const str *)b);
-}
-
-static void strings_finish(str_list *v, size_t limit, bool *truncated)
-{
-    if (v->n) qsort(v->at, v->n, sizeof(*v->at), str_order);
-    size_t n = 0;
-    for (size_t i = 0; i < v->n; i++)
-        if (!n || !str_eq(v->at[i], v->at[n - 1])) v->at[n++] = v->at[i];
-    *truncated = limit && n > limit;
-    v->n = *truncated ? limit : n;
-}
-
 static bool querier_outside(const struct head_querier *q)
 {
     const struct head *h = q->head;
@@ -300,7 +286,7 @@ static errc querier_label_values(struct querier *base, str name, struct matchers
     vec_fini(&found);
     vec_fini(&list);
     vec_fini(&joined);
-    if (rc == OK) strings_finish(out, limit, truncated);
+    if (rc == OK) *truncated = strs_finish(out, limit);
     return rc;
 }
 
@@ -323,7 +309,7 @@ static errc querier_label_names(struct querier *base, struct matchers ms, size_t
     vec_fini(&found);
     vec_fini(&list);
     vec_fini(&joined);
-    if (rc == OK) strings_finish(out, limit, truncated);
+    if (rc == OK) *truncated = strs_finish(out, limit);
     return rc;
 }
 

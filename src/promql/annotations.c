@@ -2,11 +2,11 @@
 
 #include "base/f64.h"
 #include "base/rfc3339.h"
+#include "base/strs.h"
 #include "base/utf8.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define WARNING "PromQL warning: "
 #define INFO "PromQL info: "
@@ -391,11 +391,6 @@ static void buf_annotation(struct buf *b, const struct annotation *x, str query)
     if (query.n) buf_place(b, x->pos, query);
 }
 
-static int anno_cmp(const void *a, const void *b)
-{
-    return str_cmp(*(const str *)a, *(const str *)b);
-}
-
 void annotations_list(const struct annotations *an, str query, size_t max, struct arena *out_arena,
     str **warnings, size_t *n_warnings, str **infos, size_t *n_infos)
 {
@@ -411,7 +406,7 @@ void annotations_list(const struct annotations *an, str query, size_t max, struc
         buf_fini(&b);
     }
     for (int k = 0; k < 2; k++) {
-        if (n[k]) qsort(list[k], n[k], sizeof(str), anno_cmp);
+        strs_sort(list[k], n[k]);
         if (!max || n[k] <= max) continue;
         list[k][max] =
             arena_fmt(out_arena, "%zu more %s annotations omitted", n[k] - max, omitted[k]);

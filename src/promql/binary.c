@@ -7,8 +7,9 @@
  * walk step by step would have met first is reported. */
 #include "promql/eval.h"
 
+#include "base/strs.h"
+
 #include <math.h>
-#include <stdlib.h>
 
 double binary_op(enum promql_op op, double a, double b)
 {
@@ -304,18 +305,13 @@ static struct labels joining_signature(const struct joining *j, struct labels l)
                     : labels_without(a, l, j->names, j->n_names);
 }
 
-static int name_order(const void *a, const void *b)
-{
-    return str_cmp(*(const str *)a, *(const str *)b);
-}
-
 static void joining_names(struct joining *j)
 {
     struct arena *a = j->ev->q->arena;
     str *at = arena_array(a, j->m->labels.n + 1, sizeof(*at));
     for (size_t i = 0; i < j->m->labels.n; i++) at[j->n_names++] = j->m->labels.at[i];
     if (!j->m->on) at[j->n_names++] = METRIC_NAME;
-    qsort(at, j->n_names, sizeof(*at), name_order);
+    strs_sort(at, j->n_names);
     j->names = at;
 }
 

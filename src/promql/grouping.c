@@ -1,11 +1,6 @@
 #include "promql/grouping.h"
 
-#include <stdlib.h>
-
-static int name_cmp(const void *a, const void *b)
-{
-    return str_cmp(*(const str *)a, *(const str *)b);
-}
+#include "base/strs.h"
 
 void grouping_init(
     struct grouping *g, struct query *q, bool without, struct strs names, const str *extra)
@@ -15,7 +10,7 @@ void grouping_init(
     for (size_t i = 0; i < names.n; i++) at[g->n_names++] = names.at[i];
     if (extra) at[g->n_names++] = *extra;
     if (without) at[g->n_names++] = METRIC_NAME;
-    qsort(at, g->n_names, sizeof(*at), name_cmp);
+    strs_sort(at, g->n_names);
     g->names = at;
     label_set_init(&g->set, q->arena);
 }

@@ -6,9 +6,9 @@
 #include "promql/print.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "base/f64.h"
+#include "base/strs.h"
 #include "base/utf8.h"
 #include "base/vec.h"
 #include "model/duration.h"
@@ -93,11 +93,6 @@ static void extended(struct buf *b, const struct expr *v)
     else if (v->vector.smoothed) buf_str(b, S(" smoothed"));
 }
 
-static int str_compare(const void *a, const void *b)
-{
-    return str_cmp(*(const str *)a, *(const str *)b);
-}
-
 /* name{…} without what is said of time. */
 static void selector(struct buf *b, const struct expr *e)
 {
@@ -116,7 +111,7 @@ static void selector(struct buf *b, const struct expr *e)
     }
     buf_str(b, e->vector.name);
     if (texts.n) {
-        qsort(texts.at, texts.n, sizeof(*texts.at), str_compare);
+        strs_sort(texts.at, texts.n);
         for (size_t i = 0; i < texts.n; i++) {
             buf_u8(b, i ? ',' : '{');
             buf_str(b, texts.at[i]);
