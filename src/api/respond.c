@@ -48,7 +48,7 @@ struct json api_begin(struct http_resp *w)
     return j;
 }
 
-static void write_notes(struct json *j, str key, const str *notes, size_t n)
+void api_notes(struct json *j, str key, const str *notes, size_t n)
 {
     if (!n) return;
     json_key(j, key);
@@ -60,8 +60,8 @@ static void write_notes(struct json *j, str key, const str *notes, size_t n)
 void api_end(struct json *j, struct http_resp *w, const str *warnings, size_t n_warnings,
     const str *infos, size_t n_infos)
 {
-    write_notes(j, S("warnings"), warnings, n_warnings);
-    write_notes(j, S("infos"), infos, n_infos);
+    api_notes(j, S("warnings"), warnings, n_warnings);
+    api_notes(j, S("infos"), infos, n_infos);
     json_obj_end(j);
     if (!buf_ok(&w->body)) api_error(w, API_INTERNAL, S("the answer is too large"));
 }

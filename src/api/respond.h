@@ -29,6 +29,8 @@ enum api_error {
 struct json api_begin(struct http_resp *w);
 void api_end(struct json *j, struct http_resp *w, const str *warnings, size_t n_warnings,
     const str *infos, size_t n_infos);
+/* "key":[…] among an object's members; nothing if there are no notes */
+void api_notes(struct json *j, str key, const str *notes, size_t n);
 
 void api_error(struct http_resp *w, enum api_error type, str words);
 void api_error_fmt(struct http_resp *w, enum api_error type, const char *fmt, ...)

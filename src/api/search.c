@@ -1,10 +1,12 @@
 /* search.c — the endpoints below /api/v1/search: names and values that fit what was typed, as lines
- * of JSON: batches of results, then how it ended. */
+ * of JSON: batches of results, the first of which tells what the storage left out, then how it
+ * ended. */
 #include "api/room.h"
 
 #include "api/fuzzy.h"
 #include "base/clock.h"
 #include "base/map.h"
+#include "base/strs.h"
 #include "base/utf8.h"
 
 #include <stdlib.h>
@@ -26,6 +28,7 @@ struct search {
     bool metrics;
     int64_t limit, batch;
     VEC(struct found) results;
+    str_list left_out;                         /* what the storage says of its damage */
 };
 
 static void search_fini(struct search *s)
@@ -33,6 +36,7 @@ static void search_fini(struct search *s)
     matchers_fini_all(s->sets, s->n_sets);
     vec_fini(&s->terms);
     vec_fini(&s->results);
+    vec_fini(&s->left_out);
     params_fini(&s->p);
 }
 
@@ -238,6 +242,7 @@ static void write_batch(struct http_resp *w, const struct search *s, const struc
     json_arr(&j);
     for (size_t i = from; i < to; i++) write_result(&j, s, m, &s->results.at[i]);
     json_arr_end(&j);
+    if (!from) api_notes(&j, S("warnings"), s->left_out.at, s->left_out.n);
     json_obj_end(&j);
     buf_u8(&w->body, '\n');
 }
@@ -269,8 +274,13 @@ static void search_run(
     struct err e = { 0 };
     errc rc = st->ops->querier(st, instant_ms(s->start), instant_ms(s->end), &q, &e);
     if (rc == OK) rc = find(s, q, &r->arena, &e);
-    if (rc != OK) api_error_of(w, rc, &e);
-    else answer(s, a, r, w);
+    if (rc != OK) {
+        api_error_of(w, rc, &e);
+        return;
+    }
+    querier_warnings(q, &s->left_out);
+    strs_sort(s->left_out.at, s->left_out.n);
+    answer(s, a, r, w);
 }
 
 /* False: the answer is written. */

@@ -37,6 +37,29 @@ TEST(search_lines)
     rig_stop(&r);
 }
 
+/* What is damaged is told once, in the first line, which is there even when nothing was found. */
+TEST(search_tells_what_was_left_out)
+{
+#define TOLD ",\"warnings\":[\"block A: index\",\"block B: \\u003cchunk\\u003e\"]}\n"
+    static const struct { const char *target, *body; } cases[] = {
+        { S1 "metric_names?start=0&end=9&batch_size=1",
+            "{\"results\":[{\"name\":\"down\"}]" TOLD
+            "{\"results\":[{\"name\":\"up\"}]}\n" END("false") },
+        { S1 "label_names?start=0&end=9&search[]=none", "{\"results\":[]" TOLD END("false") },
+        { S1 "label_values?start=0&end=9&label=a&limit=1",
+            "{\"results\":[{\"value\":\"b\"}]" TOLD END("true") },
+    };
+    struct rig r;
+    rig_start(&r, &(struct rig_opts){ .search = true });
+    rig_add(&r, "up{a=\"b\"}", 1000, 1);
+    rig_add(&r, "down{a=\"c\"}", 1000, 1);
+    memstore_tell(r.store, S("block B: <chunk>"));
+    memstore_tell(r.store, S("block A: index"));
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        EXPECT_STR(rig_get(&r, str_z(cases[i].target)).body, str_z(cases[i].body));
+    rig_stop(&r);
+}
+
 TEST(search_says_what_is_wrong)
 {
 #define BAD(name_, query, words) \

@@ -1,6 +1,7 @@
 #include "api/room.h"
 
 #include "base/mem.h"
+#include "base/strs.h"
 #include "base/utf8.h"
 #include "model/escape.h"
 
@@ -137,21 +138,6 @@ void api_series(void *ctx, struct http_req *r, struct http_resp *w)
     answer_end(&k, &j, cut, w);
 }
 
-static int str_order(const void *a, const void *b)
-{
-    return str_cmp(*(const str *)a, *(const str *)b);
-}
-
-static void strs_sort_unique(str_list *all)
-{
-    if (!all->n) return;
-    qsort(all->at, all->n, sizeof(*all->at), str_order);
-    size_t n = 1;
-    for (size_t i = 1; i < all->n; i++)
-        if (!str_eq(all->at[n - 1], all->at[i])) all->at[n++] = all->at[i];
-    all->n = n;
-}
-
 /* name empty: label names, else values of that label; over the union of the matcher sets. */
 static errc collect_words(struct ask *k, str name, str_list *out, struct err *e)
 {
@@ -167,7 +153,7 @@ static errc collect_words(struct ask *k, str name, str_list *out, struct err *e)
         vec_fini(&part);
         TRY(rc);
     }
-    strs_sort_unique(out);
+    out->n = strs_sort_unique(out->at, out->n);
     return OK;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/lock.h"
 #include "base/map.h"
+#include "base/strs.h"
 
 #include <stdlib.h>
 
@@ -25,6 +26,7 @@ struct memstore {
     struct map by_labels;
     VEC(struct mem_series *) series;       /* at[ref - 1] */
     VEC(struct exemplar) exemplars;        /* in the order of coming, committed or not */
+    str_list told;
 };
 
 struct mem_pending { struct mem_series *s; struct mem_sample sample; };
@@ -277,6 +279,8 @@ struct mem_querier {
     struct arena arena;
     struct mem_cut *cut;                   /* of series with samples in [mint, maxt], by ref */
     size_t n;
+    str *told;
+    size_t n_told;
 };
 
 struct mem_iter {
@@ -399,21 +403,6 @@ static errc mem_select(struct querier *base, struct matchers ms, const struct se
     return OK;
 }
 
-static int mem_str_cmp(const void *a, const void *b)
-{
-    return str_cmp(*(const str *)a, *(const str *)b);
-}
-
-static void mem_list_done(str_list *l, size_t limit, bool *truncated)
-{
-    if (l->n) qsort(l->at, l->n, sizeof(*l->at), mem_str_cmp);
-    size_t n = 0;
-    for (size_t i = 0; i < l->n; i++)
-        if (n == 0 || !str_eq(l->at[n - 1], l->at[i])) l->at[n++] = l->at[i];
-    *truncated = limit && n > limit;
-    l->n = *truncated ? limit : n;
-}
-
 static errc mem_label_values(struct querier *base, str name, struct matchers ms, size_t limit,
     str_list *out, bool *truncated, struct err *e UNUSED)
 {
@@ -422,7 +411,7 @@ static errc mem_label_values(struct querier *base, str name, struct matchers ms,
         str v = labels_get(q->cut[i].base.labels, name);
         if (v.n && matchers_match(ms, q->cut[i].base.labels)) vec_push(out, v);
     }
-    mem_list_done(out, limit, truncated);
+    *truncated = strs_finish(out, limit);
     return OK;
 }
 
@@ -435,7 +424,7 @@ static errc mem_label_names(struct querier *base, struct matchers ms, size_t lim
         if (!matchers_match(ms, l)) continue;
         for (size_t j = 0; j < l.n; j++) vec_push(out, l.at[j].name);
     }
-    mem_list_done(out, limit, truncated);
+    *truncated = strs_finish(out, limit);
     return OK;
 }
 
@@ -445,8 +434,14 @@ static void mem_querier_free(struct querier *base)
     arena_fini(&q->arena);
     mem_free(q);
 }
+static void mem_querier_warnings(struct querier *base, str_list *out)
+{
+    const struct mem_querier *q = CONTAINER_OF(base, struct mem_querier, base);
+    for (size_t i = 0; i < q->n_told; i++) vec_push(out, q->told[i]);
+}
+
 static const struct querier_ops mem_querier_ops = { mem_select, mem_label_values, mem_label_names,
-    mem_querier_free, NULL };
+    mem_querier_free, mem_querier_warnings };
 
 /* Samples are copied: a vector that grows moves. */
 static errc mem_querier(
@@ -472,6 +467,9 @@ static errc mem_querier(
         memcpy(samples, from, c->n * sizeof(*samples));
         c->samples = samples;
     }
+    q->told = arena_array(&q->arena, m->told.n, sizeof(*q->told));
+    for (; q->n_told < m->told.n; q->n_told++)
+        q->told[q->n_told] = arena_str(&q->arena, m->told.at[q->n_told]);
     mtx_unlock(&m->mu);
     *out = &q->base;
     return OK;
@@ -493,7 +491,7 @@ struct memstore *memstore_new(void)
 void memstore_clear(struct memstore *m)
 {
     for (size_t i = 0; i < m->series.n; i++) vec_fini(&m->series.at[i]->samples);
-    m->series.n = m->exemplars.n = 0;
+    m->series.n = m->exemplars.n = m->told.n = 0;
     map_clear(&m->by_labels);
     arena_reset(&m->arena, (struct arena_mark){ 0 });
 }
@@ -504,6 +502,7 @@ void memstore_free(struct memstore *m)
     memstore_clear(m);
     vec_fini(&m->series);
     vec_fini(&m->exemplars);
+    vec_fini(&m->told);
     map_fini(&m->by_labels);
     arena_fini(&m->arena);
     mtx_fini(&m->mu);
@@ -512,6 +511,13 @@ void memstore_free(struct memstore *m)
 
 struct appendable *memstore_appendable(struct memstore *m) { return &m->app; }
 struct queryable *memstore_queryable(struct memstore *m) { return &m->q; }
+
+void memstore_tell(struct memstore *m, str words)
+{
+    mtx_lock(&m->mu);
+    vec_push(&m->told, arena_str(&m->arena, words));
+    mtx_unlock(&m->mu);
+}
 
 errc memstore_add(struct memstore *m, struct labels labels, int64_t t, double v, struct err *e)
 {

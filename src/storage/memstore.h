@@ -23,6 +23,8 @@ struct memstore *memstore_new(void);
 void memstore_free(struct memstore *m);                        /* NULL is fine */
 struct appendable *memstore_appendable(struct memstore *m);
 struct queryable *memstore_queryable(struct memstore *m);
+/* Queriers made from now on say that this was left out as damaged; kept until memstore_clear. */
+void memstore_tell(struct memstore *m, str words);
 /* forgets everything; REQUIRES: no querier or appender is open */
 void memstore_clear(struct memstore *m);
 
