@@ -5,6 +5,7 @@
 
 #include "base/test.h"
 #include "base/test_vectors.h"
+#include "block/test_folder.h"
 #include "io/fs_sim.h"
 #include "io/test_tree.h"
 
@@ -20,20 +21,6 @@ static struct block *open_block(struct fs *fs, str dir)
     struct err e = { 0 };
     EXPECT_OK_E(block_open(&b, &o, dir, &e), &e);
     return b;
-}
-
-/* The first folder of the case that is a block. */
-static str block_of(struct fs *fs, struct arena *a)
-{
-    fs_entries all = { 0 };
-    ulid id;
-    str found = STR_EMPTY;
-    EXPECT_OK(fs_list(fs, STR_EMPTY, a, &all, NULL));
-    for (size_t i = 0; i < all.n && !found.n; i++)
-        if (ulid_parse(all.at[i].name, &id)) found = all.at[i].name;
-    vec_fini(&all);
-    EXPECT(found.n > 0);
-    return found;
 }
 
 static void expect_same_file(struct fs *fs, str dir_a, str dir_b, str name)
@@ -66,7 +53,7 @@ static struct fs *golden_fs(const char *name, struct arena *a, str *dir)
     char path[100];
     snprintf(path, sizeof(path), "blocks/%s", name);
     struct fs *fs = tree_golden(path, 1);
-    *dir = block_of(fs, a);
+    *dir = test_block_dir(fs, a);
     if (reads_by == IO_BUFFERED) return fs;
     struct fs *real = fs_real_new(str_z(test_tmpdir()));
     EXPECT_OK(fs_remove_tree(real, S("case"), NULL));
@@ -223,7 +210,7 @@ TEST(block_forgets_what_is_deleted)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct fs *fs = tree_golden("blocks/floats", 1);
-    str dir = block_of(fs, &a);
+    str dir = test_block_dir(fs, &a);
     struct block *b = open_block(fs, dir);
     struct matcher all = { .type = MATCH_EQ };
     const struct block_meta *m = block_meta(b);
@@ -250,7 +237,7 @@ static struct fs *fault_disk;
 static void write_under_faults(void)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
-    str dir = block_of(fault_disk, &a);
+    str dir = test_block_dir(fault_disk, &a);
     struct block *b = open_block(fault_disk, dir);
     struct block_meta meta = *block_meta(b);
     meta.id = ulid_of(9, 9, 9);
@@ -342,7 +329,7 @@ TEST(block_that_vanishes_under_a_query)
     SCOPED(arena_fini) struct arena a = { 0 };
     static const enum io_backend backends[] = { IO_MMAP, IO_BUFFERED, IO_DIRECT };
     struct fs *golden = tree_golden("blocks/floats", 1), *real = fs_real_new(str_z(test_tmpdir()));
-    str dir = block_of(golden, &a);
+    str dir = test_block_dir(golden, &a);
     for (size_t i = 0; i < 2 * ARRAY_LEN(backends); i++) {
         struct thief thief = { real, dir, i % 2 };
         struct block_opts o = { .fs = real, .backend = backends[i / 2] };

@@ -4,6 +4,7 @@
 #include "base/map.h"
 #include "base/test.h"
 #include "block/block.h"
+#include "block/test_folder.h"
 #include "io/fs_sim.h"
 #include "io/test_tree.h"
 
@@ -107,27 +108,6 @@ static bool is_part(const str_list *part, const str_list *of)
     return true;
 }
 
-static void put(struct fs *fs, str path, str bytes)
-{
-    struct file *f = NULL;
-    uint64_t done;
-    EXPECT_OK(fs_open(&f, fs, path, FS_WRITE | FS_CREATE | FS_TRUNC, NULL));
-    EXPECT_OK(file_pwrite(f, &bytes, 1, 0, &done, NULL));
-    file_close(f);
-}
-
-static str block_of(struct fs *fs, struct arena *a)
-{
-    fs_entries all = { 0 };
-    ulid id;
-    str found = STR_EMPTY;
-    EXPECT_OK(fs_list(fs, STR_EMPTY, a, &all, NULL));
-    for (size_t i = 0; i < all.n && !found.n; i++)
-        if (ulid_parse(all.at[i].name, &id)) found = all.at[i].name;
-    vec_fini(&all);
-    return found;
-}
-
 struct trial { struct fs *fs; str dir; struct matchers ms; struct answer whole; };
 
 /* What is missing after this change; *seen: the block opened. */
@@ -176,7 +156,7 @@ TEST(query_of_a_block_with_one_bit_changed)
         struct block_opts o = { .fs = t.fs, .backend = IO_BUFFERED };
         struct block *b = NULL;
         str bytes;
-        t.dir = block_of(t.fs, &a);
+        t.dir = test_block_dir(t.fs, &a);
         str path = path_join(&a, t.dir, str_z(c->file));
         EXPECT_OK(block_open(&b, &o, t.dir, NULL));
         ask(&t.whole, b, t.ms, &a);
@@ -189,7 +169,7 @@ TEST(query_of_a_block_with_one_bit_changed)
             bool seen;
             memcpy(copy, bytes.p, bytes.n);
             copy[at] ^= (uint8_t)(1u << prng_below(&r, 8));
-            put(t.fs, path, str_of(copy, bytes.n));
+            EXPECT_OK(fs_write_durable(t.fs, path, str_of(copy, bytes.n), NULL));
             size_t n = lost(&t, i % 2 ? IO_BUFFERED : IO_MMAP, &seen);
             if (n > c->lost_max) test_fail(__FILE__, __LINE__, "byte %zu: %zu lost", at, n);
             opened += seen;

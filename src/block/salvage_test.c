@@ -3,6 +3,7 @@
 
 #include "base/test.h"
 #include "block/block.h"
+#include "block/test_folder.h"
 #include "block/tombstones_codec.h"
 #include "block/verify.h"
 #include "io/fs_sim.h"
@@ -41,18 +42,6 @@ static bool has_chunk(const chunk_copies *all, const struct chunk_copy *c)
     return false;
 }
 
-static str block_of(struct fs *fs, struct arena *a)
-{
-    fs_entries all = { 0 };
-    ulid id;
-    str found = STR_EMPTY;
-    EXPECT_OK(fs_list(fs, STR_EMPTY, a, &all, NULL));
-    for (size_t i = 0; i < all.n && !found.n; i++)
-        if (ulid_parse(all.at[i].name, &id)) found = all.at[i].name;
-    vec_fini(&all);
-    return found;
-}
-
 /* Saves the block; gives how many chunks there are, all of which are of `before`. */
 static size_t saved(struct fs *fs, str dir, const chunk_copies *before)
 {
@@ -81,15 +70,6 @@ static size_t saved(struct fs *fs, str dir, const chunk_copies *before)
     return n;
 }
 
-static void put(struct fs *fs, str path, str bytes)
-{
-    struct file *f = NULL;
-    uint64_t done;
-    EXPECT_OK(fs_open(&f, fs, path, FS_WRITE | FS_CREATE | FS_TRUNC, NULL));
-    if (bytes.n) EXPECT_OK(file_pwrite(f, &bytes, 1, 0, &done, NULL));
-    file_close(f);
-}
-
 /* One bit anywhere costs one series' chunks, or one chunk. */
 TEST(salvage_of_a_block_with_one_bit_changed)
 {
@@ -101,7 +81,7 @@ TEST(salvage_of_a_block_with_one_bit_changed)
         struct fs *fs = tree_golden(c->name, 1);
         struct prng r = { test_seed() };
         chunk_copies before = { 0 };
-        str dir = block_of(fs, &a), path = path_join(&a, dir, str_z(c->file)), bytes;
+        str dir = test_block_dir(fs, &a), path = path_join(&a, dir, str_z(c->file)), bytes;
         chunks_of(&before, &a, fs, dir);
         EXPECT_EQ(saved(fs, dir, &before), before.n);
         EXPECT_OK(fs_read_all(fs, path, &a, FILE_MAX_BYTES, &bytes, NULL));
@@ -110,7 +90,7 @@ TEST(salvage_of_a_block_with_one_bit_changed)
             memcpy(copy, bytes.p, bytes.n);
             size_t at = prng_below(&r, bytes.n);
             copy[at] ^= (uint8_t)(1u << prng_below(&r, 8));
-            put(fs, path, str_of(copy, bytes.n));
+            EXPECT_OK(fs_write_durable(fs, path, str_of(copy, bytes.n), NULL));
             size_t n = saved(fs, dir, &before);
             if (n + c->lost_max < before.n)
                 test_fail(__FILE__, __LINE__, "byte %zu: %zu of %zu chunks", at, n, before.n);
@@ -127,12 +107,12 @@ TEST(salvage_of_a_block_that_is_cut)
         SCOPED(arena_fini) struct arena a = { 0 };
         struct fs *fs = tree_golden("dirs/bad_block_none", 1);
         chunk_copies before = { 0 };
-        str dir = block_of(fs, &a), path = path_join(&a, dir, str_z(c->name)), bytes;
+        str dir = test_block_dir(fs, &a), path = path_join(&a, dir, str_z(c->name)), bytes;
         chunks_of(&before, &a, fs, dir);
         EXPECT_OK(fs_read_all(fs, path, &a, FILE_MAX_BYTES, &bytes, NULL));
         size_t last = 0;
         for (size_t n = 0; n <= bytes.n; n += 1 + bytes.n / 40) {
-            put(fs, path, str_slice(bytes, 0, n));
+            EXPECT_OK(fs_write_durable(fs, path, str_slice(bytes, 0, n), NULL));
             size_t kept = saved(fs, dir, &before);
             EXPECT(kept >= last);
             last = kept;

@@ -71,6 +71,26 @@ static void wait_until_none_runs(void)
     EXPECT_EQ(running, 0);
 }
 
+/* A server, a client of it, and the message "go". */
+struct pair { struct grpc_server *s; struct test_peer *p; struct buf go; };
+static struct pair pair_new(int64_t stall_ms, uint32_t window)
+{
+    struct pair x = { .s = server_make(stall_ms) };
+    x.p = test_peer_new(grpc_server_address(x.s), window);
+    test_frame(&x.go, S("go"));
+    return x;
+}
+static void pair_end(struct pair *x)
+{
+    test_peer_free(x->p);
+    grpc_server_free(x->s);
+    buf_fini(&x->go);
+}
+static struct test_reply *pair_ask(struct pair *x, const char *path)
+{
+    return test_peer_ask(x->p, path, buf_view(&x->go), NULL, NULL, true);
+}
+
 TEST(grpc_server_answers)
 {
     static const struct {
@@ -140,78 +160,62 @@ TEST(grpc_server_refuses)
 /* A client that takes nothing costs no more than its queue; when it takes, all comes. */
 TEST(grpc_server_waits_for_the_client)
 {
-    SCOPED(buf_fini) struct buf body = { 0 };
-    struct grpc_server *s = server_make(0);
-    struct test_peer *p = test_peer_new(grpc_server_address(s), 100);
-    test_frame(&body, S("go"));
-    struct test_reply *r = test_peer_ask(p, "/test.T/Pieces", buf_view(&body), NULL, NULL, true);
-    EXPECT(!test_peer_wait(p, r, 300));
+    struct pair x = pair_new(0, 100);
+    struct test_reply *r = pair_ask(&x, "/test.T/Pieces");
+    EXPECT(!test_peer_wait(x.p, r, 300));
     EXPECT(running == 1 && sent <= (256 << 10) / PIECE_BYTES + 1);
-    test_peer_cancel(p, r);
+    test_peer_cancel(x.p, r);
     wait_until_none_runs();
-    test_peer_free(p);
-    p = test_peer_new(grpc_server_address(s), 0);
-    r = test_peer_ask(p, "/test.T/Pieces", buf_view(&body), NULL, NULL, true);
-    EXPECT(test_peer_wait(p, r, 20000));
+    test_peer_free(x.p);
+    x.p = test_peer_new(grpc_server_address(x.s), 0);
+    r = pair_ask(&x, "/test.T/Pieces");
+    EXPECT(test_peer_wait(x.p, r, 20000));
     EXPECT_EQ(r->status, GRPC_OK);
     EXPECT_EQ(test_messages(r), PIECES);
-    test_peer_free(p);
-    grpc_server_free(s);
+    pair_end(&x);
 }
 
 TEST(grpc_server_deadlines)
 {
-    SCOPED(buf_fini) struct buf body = { 0 };
-    struct grpc_server *s = server_make(0);
-    struct test_peer *p = test_peer_new(grpc_server_address(s), 0);
-    test_frame(&body, S("go"));
+    struct pair x = pair_new(0, 0);
     int64_t before = clock_mono_ns();
     const struct test_reply *r =
-        test_peer_ask(p, "/test.T/Hang", buf_view(&body), "grpc-timeout", "100m", true);
-    EXPECT(test_peer_wait(p, r, 5000));
+        test_peer_ask(x.p, "/test.T/Hang", buf_view(&x.go), "grpc-timeout", "100m", true);
+    EXPECT(test_peer_wait(x.p, r, 5000));
     EXPECT_EQ(r->status, GRPC_DEADLINE_EXCEEDED);
     EXPECT(clock_mono_ns() - before >= 100000000);
     EXPECT_EQ(running, 1);                                     /* answered, though it hangs */
-    r = test_peer_ask(p, "/test.T/Echo", buf_view(&body), NULL, NULL, true);
-    EXPECT(test_peer_wait(p, r, 5000) && r->status == GRPC_OK);
+    r = pair_ask(&x, "/test.T/Echo");
+    EXPECT(test_peer_wait(x.p, r, 5000) && r->status == GRPC_OK);
     wait_until_none_runs();
-    test_peer_free(p);
-    grpc_server_free(s);
+    pair_end(&x);
 }
 
 TEST(grpc_server_ends_who_stalls)
 {
-    SCOPED(buf_fini) struct buf body = { 0 };
-    struct grpc_server *s = server_make(200);
-    struct test_peer *p = test_peer_new(grpc_server_address(s), 100);
-    test_frame(&body, S("go"));
-    struct test_reply *r = test_peer_ask(p, "/test.T/Pieces", buf_view(&body), NULL, NULL, true);
-    EXPECT(test_peer_wait(p, r, 5000));
+    struct pair x = pair_new(200, 100);
+    const struct test_reply *r = pair_ask(&x, "/test.T/Pieces");
+    EXPECT(test_peer_wait(x.p, r, 5000));
     EXPECT(r->status == -1 && r->reset == 8 /* CANCEL */);
     wait_until_none_runs();
-    test_peer_free(p);
-    grpc_server_free(s);
+    pair_end(&x);
 }
 
 /* The end of the connection, or of the server, ends calls. */
 TEST(grpc_server_ends_calls)
 {
-    SCOPED(buf_fini) struct buf body = { 0 };
-    struct grpc_server *s = server_make(0);
-    struct test_peer *p = test_peer_new(grpc_server_address(s), 0);
-    test_frame(&body, S("go"));
-    for (int i = 0; i < 3; i++)
-        (void)test_peer_ask(p, "/test.T/Hang", buf_view(&body), NULL, NULL, true);
+    struct pair x = pair_new(0, 0);
+    for (int i = 0; i < 3; i++) (void)pair_ask(&x, "/test.T/Hang");
     for (int i = 0; i < 5000 && running < 3; i++) clock_sleep_ns(1000000);
     EXPECT_EQ(running, 3);
-    test_peer_free(p);
+    test_peer_free(x.p);
     wait_until_none_runs();
-    p = test_peer_new(grpc_server_address(s), 0);
-    (void)test_peer_ask(p, "/test.T/Hang", buf_view(&body), NULL, NULL, true);
+    x.p = test_peer_new(grpc_server_address(x.s), 0);
+    (void)pair_ask(&x, "/test.T/Hang");
     for (int i = 0; i < 5000 && running < 1; i++) clock_sleep_ns(1000000);
-    grpc_server_free(s);
+    grpc_server_free(STEAL(x.s));
     EXPECT_EQ(running, 0);
-    test_peer_free(p);
+    pair_end(&x);
 }
 
 TEST(grpc_server_many_at_once)

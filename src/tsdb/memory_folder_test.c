@@ -145,23 +145,26 @@ static struct fs *snapshot_then_image(void)
     return fs;
 }
 
+/* Opens it: all of snapshot_then_image is there, from the image or from the snapshot. */
+static struct db *open_whole(struct fs *fs, bool image, struct db_opened *what)
+{
+    struct db *db = open_seen(fs, what);
+    EXPECT_EQ(what->image, image);
+    EXPECT_EQ(what->unknown_refs, 0);
+    EXPECT_EQ(count(db, -1, 0, ROUNDS), 65 * SERIES);
+    return db;
+}
+
 /* Where there are both, the one that stands for more of the log is taken. */
 TEST(memory_folder_or_image)
 {
     struct db_opened what = { 0 };
     hush(true);
     struct fs *fs = snapshot_then_image();
-    struct db *db = open_seen(fs, &what);
-    EXPECT(what.image);
-    EXPECT_EQ(what.unknown_refs, 0);
-    EXPECT_EQ(count(db, -1, 0, ROUNDS), 65 * SERIES);
-    close_db(db); /* which writes a snapshot, the newer one now */
+    close_db(open_whole(fs, true, &what)); /* which writes a snapshot, the newer one now */
     EXPECT(fs_exists(fs, S("head.image")));
-    db = open_seen(fs, &what);
-    EXPECT(!what.image);
+    close_db(open_whole(fs, false, &what));
     EXPECT_EQ(what.records, 0);
-    EXPECT_EQ(count(db, -1, 0, ROUNDS), 65 * SERIES);
-    close_db(db);
     fs_free(fs);
     hush(false);
 }
@@ -178,11 +181,7 @@ TEST(memory_folder_has_what_the_log_lost)
     uint8_t *zeros = arena_alloc(&a, first.n);
     memset(zeros, 0, first.n);
     EXPECT_OK(fs_write_durable(fs, S("wal/00000000"), str_of(zeros, first.n), NULL));
-    struct db *db = open_seen(fs, &what);
-    EXPECT(!what.image);
-    EXPECT_EQ(what.unknown_refs, 0);
-    EXPECT_EQ(count(db, -1, 0, ROUNDS), 65 * SERIES);
-    close_db(db);
+    close_db(open_whole(fs, false, &what));
     fs_free(fs);
     hush(false);
 }

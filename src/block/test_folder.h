@@ -1,0 +1,18 @@
+/* test_folder.h — blocks in folders that were recorded: for this room's tests.
+ *
+ * What        Finds the block.
+ * Invariants  none
+ * Ownership   the caller's arena
+ * Threads     one test
+ * Errors      a failure fails the test
+ * Format      docs/format/block.md
+ */
+#ifndef EPI_BLOCK_TEST_FOLDER_H
+#define EPI_BLOCK_TEST_FOLDER_H
+
+#include "io/fs.h"
+
+/* the first folder at the root that is a block */
+str test_block_dir(struct fs *fs, struct arena *a);
+
+#endif
