@@ -13,8 +13,10 @@
 #include "config/schema.h"
 
 extern const struct section root_section, scrape_files_section;
+extern const struct section global_section, scrape_section, alerting_section, remote_write_section,
+    remote_read_section;
 extern const struct section basic_auth_section, authorization_section, oauth2_section, tls_section,
-    header_section;
+    header_section, sigv4_section;
 extern const struct section static_section, relabel_section;
 extern const struct field relabel_list;        /* a list of rules */
 
@@ -36,6 +38,12 @@ extern const struct field relabel_list;        /* a list of rules */
     { "no_proxy", F_STR, OMIT, NULL, NULL, NULL, NULL }, \
     { "proxy_from_environment", F_BOOL, OMIT, NULL, NULL, NULL, NULL }, \
     { "proxy_connect_header", F_STRS_MAP, OMIT | HIDDEN, NULL, NULL, "config.ProxyHeader", NULL }
+
+/* A field that is a list of relabel rules. */
+#define RELABEL_FIELD(name_)                                                                       \
+    {                                                                                              \
+        name_, F_SECTIONS, OMIT, NULL, &relabel_section, "[]*relabel.Config", NULL                 \
+    }
 
 /* Fields of service discovery, by name; SD_COUNT of them, static_configs and file_sd_configs
  * included. */
@@ -95,6 +103,15 @@ MUST_USE errc protocols_check(const struct value *list, struct err *e);
 /* the default list, with or without protobuf before the others */
 void protocols_put(struct load *l, struct value *list, bool protobuf);
 
+/* Of whoever has SD_FIELDS and relabel_configs: no list of discoveries holds a null, */
+MUST_USE errc sd_no_null(const struct value *v, struct err *e);
+/* targets that no rule will change are host and port, and no rule is null (else: words). */
+MUST_USE errc sd_rules_check(const struct value *v, const char *words, struct err *e);
+/* Headers that are ours to set; authorization: what is said of that one. */
+MUST_USE errc remote_headers_check(
+    const struct value *headers, const char *authorization, struct err *e);
+
+MUST_USE errc rules_no_null(const struct value *list, const char *words, struct err *e);
 /* relabel rules of a list of values; compiled. The scheme decides which label names are valid. */
 MUST_USE errc rules_check(const struct value *list, bool legacy_names, struct err *e);
 MUST_USE errc rules_of(struct load *l, const struct value *list, bool legacy_names,

@@ -384,3 +384,28 @@ errc http_client_check(struct load *l, struct value *v, struct err *e)
     TRY(proxy_check(v, e));
     return headers_check(value_field(v, "http_headers"), e);
 }
+
+/* Amazon's signature, of endpoints that may have it. */
+
+static errc sigv4_check(struct load *l, struct value *v, struct err *e)
+{
+    (void)l;
+    if ((value_str(v, "access_key").n == 0) == (value_str(v, "secret_key").n == 0)) return OK;
+    return err_set(e, ERR_BAD_INPUT,
+        "must provide a AWS SigV4 Access key and Secret Key if credentials are specified in the "
+        "SigV4 config");
+}
+
+static const struct field sigv4_fields[] = {
+    { .name = "region", .kind = F_STR, .flags = OMIT },
+    { .name = "access_key", .kind = F_STR, .flags = OMIT },
+    { .name = "secret_key", .kind = F_SECRET, .flags = OMIT, .go_type = "config.plain" },
+    { .name = "profile", .kind = F_STR, .flags = OMIT },
+    { .name = "role_arn", .kind = F_STR, .flags = OMIT },
+    { .name = "external_id", .kind = F_STR, .flags = OMIT },
+    { .name = "use_fips_sts_endpoint", .kind = F_BOOL, .flags = OMIT },
+    { .name = "service_name", .kind = F_STR, .flags = OMIT },
+};
+const struct section sigv4_section = {
+    .name = "sigv4.plain", FIELDS_OF(sigv4_fields), .check = sigv4_check
+};
