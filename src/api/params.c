@@ -267,6 +267,5 @@ errc parse_matchers(const struct params *p, const struct parse_opts *o, struct a
 
 void matchers_fini_all(struct matchers *ms, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < ms[i].n; k++) matcher_fini((struct matcher *)&ms[i].at[k]);
+    for (size_t i = 0; i < n; i++) matchers_fini(ms[i]);
 }

@@ -110,7 +110,7 @@ static errc take_series(
     }
     struct arena *scratch = &x->k->r->arena;
     struct arena_mark mark = arena_mark(scratch);
-    read_series_end(&x->series, read_labels_join(s->labels, x->k->external, scratch));
+    read_series_end(&x->series, labels_join(scratch, s->labels, x->k->external));
     arena_reset(scratch, mark);
     return OK;
 }
@@ -211,7 +211,7 @@ static errc frames_series(struct frames *f, struct err *e)
         return OK;
     }
     arena_reset(&f->arena, (struct arena_mark){ 0 });
-    f->labels = read_labels_join(f->series->labels, f->k->external, &f->arena);
+    f->labels = labels_join(&f->arena, f->series->labels, f->k->external);
     f->chunk = 0;
     return OK;
 }

@@ -2,7 +2,7 @@
  * and those that there is no room for. */
 #include "api/write.h"
 
-#include "base/f64.h"
+#include "base/pb_put.h"
 #include "base/test.h"
 #include "storage/memstore.h"
 
@@ -38,12 +38,6 @@ static const struct appendable_ops fake_ops = { .begin = fake_begin,
     .lookup = fake_lookup,
     .teach = fake_teach };
 
-static void put_field(struct buf *b, unsigned number, str bytes)
-{
-    buf_uvarint(b, number << 3 | 2);
-    buf_lenstr(b, bytes);
-}
-
 static void put_sample(struct buf *ts, int64_t t)
 {
     SCOPED(buf_fini) struct buf s = { 0 };
@@ -51,7 +45,7 @@ static void put_sample(struct buf *ts, int64_t t)
     buf_le64(&s, f64_bits(1.5));
     buf_u8(&s, 2 << 3);
     buf_uvarint(&s, (uint64_t)t);
-    put_field(ts, 2, buf_view(&s));
+    pb_put_bytes(ts, 2, buf_view(&s));
 }
 
 /* count 3, all of them zeros, at 5000 */
@@ -60,24 +54,24 @@ static void put_sample(struct buf *ts, int64_t t)
 static void put_v1(struct buf *b)
 {
     SCOPED(buf_fini) struct buf ts = { 0 };
-    put_field(&ts, 1, S("\x0a\x08__name__\x12\x01m"));
+    pb_put_bytes(&ts, 1, S("\x0a\x08__name__\x12\x01m"));
     put_sample(&ts, 1000);
     put_sample(&ts, 2000);
-    put_field(&ts, 4, HISTOGRAM);
-    put_field(b, 1, buf_view(&ts));
+    pb_put_bytes(&ts, 4, HISTOGRAM);
+    pb_put_bytes(b, 1, buf_view(&ts));
 }
 
 static void put_v2(struct buf *b)
 {
     SCOPED(buf_fini) struct buf ts = { 0 };
-    put_field(b, 4, S(""));
-    put_field(b, 4, S("__name__"));
-    put_field(b, 4, S("m"));
-    put_field(&ts, 1, S("\x01\x02"));
+    pb_put_bytes(b, 4, S(""));
+    pb_put_bytes(b, 4, S("__name__"));
+    pb_put_bytes(b, 4, S("m"));
+    pb_put_bytes(&ts, 1, S("\x01\x02"));
     put_sample(&ts, 1000);
     put_sample(&ts, 2000);
-    put_field(&ts, 3, HISTOGRAM);
-    put_field(b, 5, buf_view(&ts));
+    pb_put_bytes(&ts, 3, HISTOGRAM);
+    pb_put_bytes(b, 5, buf_view(&ts));
 }
 
 /* How many floats and histograms there are. */
@@ -179,11 +173,11 @@ TEST(write_series_without_room)
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         SCOPED(buf_fini) struct buf ts = { 0 };
         SCOPED(buf_fini) struct buf l = { 0 };
-        put_field(&l, 1, METRIC_NAME);
-        put_field(&l, 2, str_z(names[i]));
-        put_field(&ts, 1, buf_view(&l));
+        pb_put_bytes(&l, 1, METRIC_NAME);
+        pb_put_bytes(&l, 2, str_z(names[i]));
+        pb_put_bytes(&ts, 1, buf_view(&l));
         put_sample(&ts, 1000);
-        put_field(&b, 1, buf_view(&ts));
+        pb_put_bytes(&b, 1, buf_view(&ts));
     }
     EXPECT_EQ(write_v1_store(&f.base, buf_view(&b), &e), ERR_LIMIT);
     EXPECT_STR(err_str(&e), S("no room"));

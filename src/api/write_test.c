@@ -2,17 +2,10 @@
 
 #include "base/clock.h"
 #include "base/compress.h"
-#include "base/f64.h"
+#include "base/pb_put.h"
 #include "base/test.h"
 
 /* ---- messages */
-
-static void put_field(struct buf *b, unsigned number, str bytes)
-{
-    buf_uvarint(b, number << 3 | 2);
-    buf_uvarint(b, bytes.n);
-    buf_str(b, bytes);
-}
 
 /* series: "name value name value …", samples after it. */
 struct sample_in { int64_t t; double v; };
@@ -23,9 +16,9 @@ static void put_series(struct buf *b, const char *labels, const struct sample_in
         SCOPED(buf_fini) struct buf l = { 0 };
         str_cut(rest, ' ', &name, &rest);
         str_cut(rest, ' ', &value, &rest);
-        put_field(&l, 1, name);
-        put_field(&l, 2, str_eq(value, S("-")) ? STR_EMPTY : value);
-        put_field(&ts, 1, buf_view(&l));
+        pb_put_bytes(&l, 1, name);
+        pb_put_bytes(&l, 2, str_eq(value, S("-")) ? STR_EMPTY : value);
+        pb_put_bytes(&ts, 1, buf_view(&l));
     }
     for (size_t i = 0; i < n; i++) {
         SCOPED(buf_fini) struct buf s = { 0 };
@@ -33,9 +26,9 @@ static void put_series(struct buf *b, const char *labels, const struct sample_in
         buf_le64(&s, f64_bits(samples[i].v));
         buf_u8(&s, 2 << 3);
         buf_uvarint(&s, (uint64_t)samples[i].t);
-        put_field(&ts, 2, buf_view(&s));
+        pb_put_bytes(&ts, 2, buf_view(&s));
     }
-    put_field(b, 1, buf_view(&ts));
+    pb_put_bytes(b, 1, buf_view(&ts));
 }
 
 static struct test_answer post(struct rig *r, str type, str encoding, str body)

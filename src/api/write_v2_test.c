@@ -2,25 +2,13 @@
 
 #include "base/clock.h"
 #include "base/compress.h"
-#include "base/f64.h"
 #include "base/metric.h"
+#include "base/pb_put.h"
 #include "base/test.h"
 
 #define V2 "application/x-protobuf;proto=io.prometheus.write.v2.Request"
 
 /* ---- messages */
-
-static void put_field(struct buf *b, unsigned number, str bytes)
-{
-    buf_uvarint(b, number << 3 | 2);
-    buf_lenstr(b, bytes);
-}
-
-static void put_number(struct buf *b, unsigned number, uint64_t v)
-{
-    buf_uvarint(b, number << 3);
-    buf_uvarint(b, v);
-}
 
 /* A series in words, each kind with its own first letter:
  *     1 2 3            references
@@ -51,27 +39,27 @@ static void put_word(struct buf *ts, struct buf *refs, str word)
     case 's':
         buf_u8(&m, 1 << 3 | 1);
         buf_le64(&m, f64_bits((double)w.n[w.count - 1]));
-        put_number(&m, 2, w.n[0]);
-        if (w.count == 3) put_number(&m, 3, w.n[1]);
-        put_field(ts, 2, buf_view(&m));
+        pb_put_one(&m, 2, w.n[0]);
+        if (w.count == 3) pb_put_one(&m, 3, w.n[1]);
+        pb_put_bytes(ts, 2, buf_view(&m));
         break;
     case 'h':
-        put_number(&m, 1, w.n[1]);
-        put_number(&m, 6, w.n[1]);
-        put_number(&m, 15, w.n[0]);
-        put_field(ts, 3, buf_view(&m));
+        pb_put_one(&m, 1, w.n[1]);
+        pb_put_one(&m, 6, w.n[1]);
+        pb_put_one(&m, 15, w.n[0]);
+        pb_put_bytes(ts, 3, buf_view(&m));
         break;
     case 'x':
         for (size_t i = 1; i < w.count; i++) buf_uvarint(&packed, w.n[i]);
-        put_field(&m, 1, buf_view(&packed));
-        put_number(&m, 3, w.n[0]);
-        put_field(ts, 4, buf_view(&m));
+        pb_put_bytes(&m, 1, buf_view(&packed));
+        pb_put_one(&m, 3, w.n[0]);
+        pb_put_bytes(ts, 4, buf_view(&m));
         break;
     case 'm':
-        put_number(&m, 1, w.n[0]);
-        put_number(&m, 3, w.n[1]);
-        put_number(&m, 4, w.n[2]);
-        put_field(ts, 5, buf_view(&m));
+        pb_put_one(&m, 1, w.n[0]);
+        pb_put_one(&m, 3, w.n[1]);
+        pb_put_one(&m, 4, w.n[2]);
+        pb_put_bytes(ts, 5, buf_view(&m));
         break;
     default: buf_uvarint(refs, w.n[0]); break;
     }
@@ -83,7 +71,7 @@ static const char *const symbols[] = { "", "__name__", "m", "a", "1", "b", "seco
 /* Series lie between semicolons. */
 static void put_request(struct buf *b, const char *series)
 {
-    for (size_t i = 0; i < ARRAY_LEN(symbols); i++) put_field(b, 4, str_z(symbols[i]));
+    for (size_t i = 0; i < ARRAY_LEN(symbols); i++) pb_put_bytes(b, 4, str_z(symbols[i]));
     for (str rest = str_z(series), one; rest.n;) {
         SCOPED(buf_fini) struct buf ts = { 0 };
         SCOPED(buf_fini) struct buf refs = { 0 };
@@ -92,8 +80,8 @@ static void put_request(struct buf *b, const char *series)
             str_cut(one, ' ', &word, &one);
             if (word.n) put_word(&ts, &refs, word);
         }
-        if (refs.n) put_field(&ts, 1, buf_view(&refs));
-        put_field(b, 5, buf_view(&ts));
+        if (refs.n) pb_put_bytes(&ts, 1, buf_view(&refs));
+        pb_put_bytes(b, 5, buf_view(&ts));
     }
 }
 
@@ -240,21 +228,21 @@ TEST(write_v2_many)
     rig_start(&r, &(struct rig_opts){ .receiver = true });
     for (int round = 0; round < 3; round++) {
         buf_reset(&b);
-        put_field(&b, 4, S(""));
-        put_field(&b, 4, S("__name__"));
-        put_field(&b, 4, arena_fmt(&a, "%01000d", 7));
-        put_field(&b, 4, S("i"));
+        pb_put_bytes(&b, 4, S(""));
+        pb_put_bytes(&b, 4, S("__name__"));
+        pb_put_bytes(&b, 4, arena_fmt(&a, "%01000d", 7));
+        pb_put_bytes(&b, 4, S("i"));
         for (unsigned i = 0; i < SERIES; i++) {
             SCOPED(buf_fini) struct buf ts = { 0 };
             SCOPED(buf_fini) struct buf refs = { 0 };
-            put_field(&b, 4, arena_fmt(&a, "%u", i));
+            pb_put_bytes(&b, 4, arena_fmt(&a, "%u", i));
             put_word(&ts, &refs, S("1"));
             put_word(&ts, &refs, S("2"));
             put_word(&ts, &refs, S("3"));
             buf_uvarint(&refs, 4 + i);
             put_word(&ts, &refs, arena_fmt(&a, "s%u=1", round == 2 ? 500 : 1000 * (round + 1)));
-            put_field(&ts, 1, buf_view(&refs));
-            put_field(&b, 5, buf_view(&ts));
+            pb_put_bytes(&ts, 1, buf_view(&refs));
+            pb_put_bytes(&b, 5, buf_view(&ts));
         }
         struct test_answer w = post(&r, buf_view(&b));
         EXPECT_EQ(w.status, round == 2 ? 400 : 204);

@@ -64,7 +64,7 @@ static errc names_read(struct part_chunks *p, const struct asked *x, struct labe
     for (;;) {
         TRY(set->ops->next(set, &one, e));
         if (!one) break;
-        struct labels l = labels_copy(&p->arena, external_add(external, one->labels, &p->arena));
+        struct labels l = labels_copy(&p->arena, labels_join(&p->arena, external, one->labels));
         vec_push(&p->names, ((struct named){ l, (uint32_t)one->ref }));
         if (x->g->o.series_max && p->names.n > x->g->o.series_max)
             return err_set(e, ERR_LIMIT, "more than %" PRIu64 " series of a block are selected",
@@ -130,7 +130,7 @@ static errc open_all(
         const struct view_block *b = &v->blocks.at[i];
         struct labels external = x->g->o.without_external_labels ? (struct labels){ 0 } : b->labels;
         if (b->mint > x->maxt || b->maxt <= x->mint) continue;
-        if (!external_match(external, x->ms, &a, &left)) continue;
+        if (!matchers_left(&left, x->ms, external, &a)) continue;
         gateway_begin(x->g, b);
         vec_push(&picks, b);
     }
@@ -138,7 +138,7 @@ static errc open_all(
         struct chunk_series_set *one = NULL;
         struct labels external =
             x->g->o.without_external_labels ? (struct labels){ 0 } : picks.at[i]->labels;
-        bool match = external_match(external, x->ms, &a, &left);
+        bool match = matchers_left(&left, x->ms, external, &a);
         assert(match);
         (void)match;
         rc = part_open(x, picks.at[i], left, &one, e);

@@ -71,13 +71,6 @@ void gateway_begin(struct gateway *g, const struct view_block *b);
 MUST_USE errc gateway_take(struct gateway *g, const struct view_block *b, int64_t until_ns,
     struct opened **out, struct err *e);
 
-/* Which matchers are left to be asked of a block with these external labels; false: none of its
- * series match. The list lies in the arena. */
-bool external_match(
-    struct labels external, struct matchers ms, struct arena *a, struct matchers *left);
-/* l with the external labels in place of its own; the array lies in the arena. */
-struct labels external_add(struct labels external, struct labels l, struct arena *a);
-
 errc gateway_querier(
     struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e);
 errc gateway_chunks_select(struct chunk_queryable *q, struct matchers ms, int64_t mint,

@@ -9,41 +9,12 @@
 
 #include "base/budget.h"
 #include "base/clock.h"
+#include "base/strs.h"
 #include "storage/merge.h"
 
 #include <stdlib.h>
 
 ACCOUNT_YIELDING(gateway_account, "bucket_queriers")
-
-/* ---- external labels */
-
-bool external_match(
-    struct labels external, struct matchers ms, struct arena *a, struct matchers *left)
-{
-    struct matcher *list = arena_array(a, ms.n + 1, sizeof(*list));
-    size_t n = 0;
-    for (size_t i = 0; i < ms.n; i++) {
-        if (!labels_has(external, ms.at[i].name)) list[n++] = ms.at[i];
-        else if (!matcher_matches(&ms.at[i], labels_get(external, ms.at[i].name))) return false;
-    }
-    *left = (struct matchers){ list, n };
-    return true;
-}
-
-struct labels external_add(struct labels external, struct labels l, struct arena *a)
-{
-    struct label *out = arena_array(a, external.n + l.n + 1, sizeof(*out));
-    size_t i = 0, k = 0, n = 0;
-    while (i < external.n || k < l.n) {
-        int order = i == external.n ? 1
-                    : k == l.n      ? -1
-                                    : str_cmp(external.at[i].name, l.at[k].name);
-        out[n++] = order <= 0 ? external.at[i] : l.at[k];
-        i += order <= 0;
-        k += order >= 0;
-    }
-    return (struct labels){ out, n };
-}
 
 /* ---- blocks that nobody knows the times of */
 
@@ -158,7 +129,7 @@ static int by_labels(const void *a, const void *b)
 static struct series *series_named(struct part *p, struct series *in)
 {
     struct part_series *s = ANEW(&p->arena, struct part_series);
-    struct labels l = external_add(external_of(p), in->labels, &p->arena);
+    struct labels l = labels_join(&p->arena, external_of(p), in->labels);
     *s = (struct part_series){ { l, in->ref, &part_series_ops }, in };
     return &s->base;
 }
@@ -243,23 +214,15 @@ static errc ask_values(
     return OK;
 }
 
-static int str_order(const void *a, const void *b)
-{
-    return str_cmp(*(const str *)a, *(const str *)b);
-}
-
 static errc ask_names(
     struct part *p, const struct question *x, struct matchers left, struct err *e)
 {
     struct labels external = external_of(p);
-    size_t n = 0, limit = external.n ? 0 : x->limit;
+    size_t limit = external.n ? 0 : x->limit;
     TRY(p->in->ops->label_names(p->in, left, limit, &p->list, &p->truncated, e));
     if (!p->list.n || !external.n) return OK;
     for (size_t i = 0; i < external.n; i++) vec_push(&p->list, external.at[i].name);
-    qsort(p->list.at, p->list.n, sizeof(*p->list.at), str_order);
-    for (size_t i = 0; i < p->list.n; i++)
-        if (!n || !str_eq(p->list.at[n - 1], p->list.at[i])) p->list.at[n++] = p->list.at[i];
-    p->list.n = n;
+    p->list.n = strs_sort_unique(p->list.at, p->list.n);
     return OK;
 }
 
@@ -273,7 +236,7 @@ static void part_ask(void *ctx, size_t i)
     p->truncated = false;
     p->list.n = 0;
     p->rc = OK;
-    if (!external_match(external_of(p), x->ms, &p->arena, &left)) return;
+    if (!matchers_left(&left, x->ms, external_of(p), &p->arena)) return;
     errc rc = part_open(p, x->until_ns, &e);
     if (rc == OK && x->kind == ASK_SERIES) rc = ask_series(p, x, left, &e);
     if (rc == OK && x->kind == ASK_VALUES) rc = ask_values(p, x, left, &e);
@@ -290,7 +253,7 @@ static void question_ask(struct question *x)
     x->until_ns = clock_mono_ns() + q->g->o.patience_ms * INT64_C(1000000);
     for (size_t i = 0; i < q->n; i++) {
         struct matchers left;
-        if (!q->parts[i]->opened && external_match(external_of(q->parts[i]), x->ms, &a, &left))
+        if (!q->parts[i]->opened && matchers_left(&left, x->ms, external_of(q->parts[i]), &a))
             gateway_begin(q->g, q->parts[i]->b);
     }
     pool_each(q->g->selects, q->n, part_ask, x);

@@ -2,10 +2,10 @@
 
 #include "base/compress.h"
 #include "base/cursor.h"
+#include "base/pb_put.h"
 
 #include <stdlib.h>
 
-enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 enum { SECTION_HEAD_BYTES = 8 }; /* the first string or entry is behind it */
 
 void sparse_header_fini(struct sparse_header *s)
@@ -34,10 +34,10 @@ static bool field_next(cursor *c, struct field *f)
     if (!cur_left(c)) return false;
     uint64_t tag = cur_uvarint(c);
     *f = (struct field){ .number = (unsigned)(tag >> 3), .wire = (unsigned)(tag & 7) };
-    if (f->wire == WIRE_VARINT) f->v = cur_uvarint(c);
-    else if (f->wire == WIRE_BYTES) f->bytes = cur_lenstr(c);
-    else if (f->wire == WIRE_64) f->v = cur_le64(c);
-    else if (f->wire == WIRE_32) f->v = cur_le32(c);
+    if (f->wire == PB_VARINT) f->v = cur_uvarint(c);
+    else if (f->wire == PB_BYTES) f->bytes = cur_lenstr(c);
+    else if (f->wire == PB_FIXED64) f->v = cur_le64(c);
+    else if (f->wire == PB_FIXED32) f->v = cur_le32(c);
     else cur_fail(c);
     if (tag >> 3 == 0 || tag >> 32) cur_fail(c);
     return cur_ok(c);
@@ -59,9 +59,9 @@ static bool symbols_read(struct sparse_header *s, str message)
     struct field f;
     bool good = true;
     while (good && field_next(&c, &f)) {
-        if (field_is(&f, 2, WIRE_VARINT)) s->n_symbols = f.v;
-        if (field_is(&f, 1, WIRE_VARINT)) good = place_push(s, true, f.v);
-        if (!field_is(&f, 1, WIRE_BYTES)) continue;
+        if (field_is(&f, 2, PB_VARINT)) s->n_symbols = f.v;
+        if (field_is(&f, 1, PB_VARINT)) good = place_push(s, true, f.v);
+        if (!field_is(&f, 1, PB_BYTES)) continue;
         cursor packed = cur_of(f.bytes);
         while (good && cur_left(&packed))
             good = place_push(s, true, cur_uvarint(&packed)) && cur_ok(&packed);
@@ -76,11 +76,11 @@ static bool offsets_read(struct sparse_header *s, str message)
     struct field f;
     bool good = true;
     while (good && field_next(&c, &f)) {
-        if (!field_is(&f, 1, WIRE_BYTES)) continue;
+        if (!field_is(&f, 1, PB_BYTES)) continue;
         cursor one = cur_of(f.bytes);
         uint64_t place = 0;
         while (field_next(&one, &f))
-            if (field_is(&f, 2, WIRE_VARINT)) place = f.v;
+            if (field_is(&f, 2, PB_VARINT)) place = f.v;
         good = cur_ok(&one) && place_push(s, false, place);
     }
     return good && cur_ok(&c);
@@ -92,8 +92,8 @@ static bool name_read(struct sparse_header *s, str entry, struct arena *a)
     struct field f;
     str name = STR_EMPTY, offsets = STR_EMPTY;
     while (field_next(&c, &f)) {
-        if (field_is(&f, 1, WIRE_BYTES)) name = f.bytes;
-        if (field_is(&f, 2, WIRE_BYTES)) offsets = f.bytes;
+        if (field_is(&f, 1, PB_BYTES)) name = f.bytes;
+        if (field_is(&f, 2, PB_BYTES)) offsets = f.bytes;
     }
     struct sparse_name n = { .first = (uint32_t)s->places.n };
     if (!cur_ok(&c) || !offsets_read(s, offsets)) return false;
@@ -109,8 +109,8 @@ static bool table_read(struct sparse_header *s, str message, struct arena *a)
     struct field f;
     bool good = true;
     while (good && field_next(&c, &f)) {
-        if (field_is(&f, 1, WIRE_BYTES)) good = name_read(s, f.bytes, a);
-        if (field_is(&f, 2, WIRE_VARINT)) s->sampling = (int64_t)f.v;
+        if (field_is(&f, 1, PB_BYTES)) good = name_read(s, f.bytes, a);
+        if (field_is(&f, 2, PB_VARINT)) s->sampling = (int64_t)f.v;
     }
     return good && cur_ok(&c);
 }
@@ -150,8 +150,8 @@ static bool sparse_read(struct sparse_header *s, str message, struct arena *a)
     struct field f;
     bool good = true;
     while (good && field_next(&c, &f)) {
-        if (field_is(&f, 1, WIRE_BYTES)) good = symbols_read(s, f.bytes);
-        if (field_is(&f, 2, WIRE_BYTES)) good = table_read(s, f.bytes, a);
+        if (field_is(&f, 1, PB_BYTES)) good = symbols_read(s, f.bytes);
+        if (field_is(&f, 2, PB_BYTES)) good = table_read(s, f.bytes, a);
     }
     uint64_t want = (s->n_symbols + SPARSE_SYMBOL_STEP - 1) / SPARSE_SYMBOL_STEP;
     return good && cur_ok(&c) && s->n_symbols <= UINT32_MAX && s->symbols.n == want &&
@@ -170,21 +170,6 @@ errc sparse_header_decode(struct sparse_header *out, str file, struct arena *a, 
 
 /* ---- writing */
 
-static void put_tag(struct buf *b, unsigned number, unsigned wire)
-{
-    buf_uvarint(b, number << 3 | wire);
-}
-static void put_bytes(struct buf *b, unsigned number, str s)
-{
-    put_tag(b, number, WIRE_BYTES);
-    buf_lenstr(b, s);
-}
-static void put_int(struct buf *b, unsigned number, uint64_t v)
-{
-    put_tag(b, number, WIRE_VARINT);
-    buf_uvarint(b, v);
-}
-
 struct name_bufs {
     struct buf one, offsets, entry;
 };
@@ -201,14 +186,14 @@ static errc put_name(struct buf *table, const struct sparse_header *s, const str
         str value;
         TRY(value_of(ctx, place, &value, e));
         buf_reset(&b->one);
-        put_bytes(&b->one, 1, value);
-        put_int(&b->one, 2, place);
-        put_bytes(&b->offsets, 1, buf_view(&b->one));
+        pb_put_bytes(&b->one, 1, value);
+        pb_put_u64(&b->one, 2, place);
+        pb_put_bytes(&b->offsets, 1, buf_view(&b->one));
     }
-    put_int(&b->offsets, 2, end);
-    put_bytes(&b->entry, 1, n->name);
-    put_bytes(&b->entry, 2, buf_view(&b->offsets));
-    put_bytes(table, 1, buf_view(&b->entry));
+    pb_put_u64(&b->offsets, 2, end);
+    pb_put_bytes(&b->entry, 1, n->name);
+    pb_put_bytes(&b->entry, 2, buf_view(&b->offsets));
+    pb_put_bytes(table, 1, buf_view(&b->entry));
     return OK;
 }
 
@@ -221,13 +206,13 @@ errc sparse_header_encode(struct buf *out, const struct sparse_header *s, const 
     errc rc = OK;
     for (size_t i = 0; i < s->symbols.n; i++)
         buf_uvarint(&packed, s->symbols.at[i]);
-    put_bytes(&symbols, 1, buf_view(&packed));
-    put_int(&symbols, 2, s->n_symbols);
+    pb_put_bytes(&symbols, 1, buf_view(&packed));
+    pb_put_u64(&symbols, 2, s->n_symbols);
     for (size_t i = 0; rc == OK && i < s->names.n; i++)
         rc = put_name(&table, s, &s->names.at[i], ends[i], &b, value_of, ctx, e);
-    put_int(&table, 2, (uint64_t)s->sampling);
-    put_bytes(&all, 1, buf_view(&symbols));
-    put_bytes(&all, 2, buf_view(&table));
+    pb_put_u64(&table, 2, (uint64_t)s->sampling);
+    pb_put_bytes(&all, 1, buf_view(&symbols));
+    pb_put_bytes(&all, 2, buf_view(&table));
     buf_fini(&b.one);
     buf_fini(&b.offsets);
     buf_fini(&b.entry);

@@ -107,15 +107,6 @@ bool value_is_zero(const struct value *v)
     }
 }
 
-static str value_duration_text(struct arena *a, int64_t ms)
-{
-    struct buf b = { 0 };
-    buf_duration(&b, ms);
-    str s = arena_str(a, buf_view(&b));
-    buf_fini(&b);
-    return s;
-}
-
 static str value_size_text(struct arena *a, int64_t bytes)
 {
     struct buf b = { 0 };
@@ -145,7 +136,7 @@ static struct value *value_new(struct load *l, const struct field *f, bool defau
         (void)rc;
         v->set = false;
     } else if (f->kind == F_DURATION) {
-        v->s = value_duration_text(l->a, 0);
+        v->s = arena_duration(l->a, 0);
     }
     return v;
 }
@@ -177,7 +168,7 @@ static errc value_parse(struct load *l, struct value *v, str text, struct err *e
     switch (v->f->kind) {
     case F_DURATION:
         TRY(duration_parse(text, &v->i, e));
-        v->s = value_duration_text(l->a, v->i);
+        v->s = arena_duration(l->a, v->i);
         return OK;
     case F_SIZE:
         TRY(size_parse(text, &v->i, e));

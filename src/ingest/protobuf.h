@@ -14,18 +14,7 @@
 
 #include "base/cursor.h"
 #include "base/err.h"
-
-enum pb_wire {
-    PB_VARINT = 0,
-    PB_FIXED64 = 1,
-    PB_BYTES = 2,
-    PB_GROUP = 3,
-    PB_GROUP_END = 4,
-    PB_FIXED32 = 5,
-    /* in shapes alone: repeated numbers, one by one or packed */
-    PB_VARINTS = 8,
-    PB_FIXED64S = 9
-};
+#include "base/pb_put.h"
 
 /* The fields of prometheus.Histogram, which remote write (both versions) and remote read share. */
 enum pb_histogram_field {

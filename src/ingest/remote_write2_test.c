@@ -1,29 +1,17 @@
 #include "ingest/remote_write2.h"
 
-#include "base/f64.h"
 #include "base/mem.h"
+#include "base/pb_put.h"
 #include "base/test.h"
 #include "ingest/pb_histogram.h"
 
 /* ---- messages */
 
-static void put_field(struct buf *b, unsigned number, str bytes)
-{
-    buf_uvarint(b, number << 3 | 2);
-    buf_lenstr(b, bytes);
-}
-
-static void put_number(struct buf *b, unsigned number, uint64_t v)
-{
-    buf_uvarint(b, number << 3);
-    buf_uvarint(b, v);
-}
-
 static void put_refs(struct buf *b, unsigned number, const uint32_t *refs, size_t n)
 {
     SCOPED(buf_fini) struct buf packed = { 0 };
     for (size_t i = 0; i < n; i++) buf_uvarint(&packed, refs[i]);
-    put_field(b, number, buf_view(&packed));
+    pb_put_bytes(b, number, buf_view(&packed));
 }
 
 static void put_sample(struct buf *b, double v, int64_t t, int64_t st)
@@ -31,9 +19,9 @@ static void put_sample(struct buf *b, double v, int64_t t, int64_t st)
     SCOPED(buf_fini) struct buf s = { 0 };
     buf_u8(&s, 1 << 3 | 1);
     buf_le64(&s, f64_bits(v));
-    put_number(&s, 2, (uint64_t)t);
-    if (st) put_number(&s, 3, (uint64_t)st);
-    put_field(b, 2, buf_view(&s));
+    pb_put_one(&s, 2, (uint64_t)t);
+    if (st) pb_put_one(&s, 3, (uint64_t)st);
+    pb_put_bytes(b, 2, buf_view(&s));
 }
 
 static void put_exemplar(struct buf *b, const uint32_t *refs, size_t n, double v, int64_t t)
@@ -42,17 +30,17 @@ static void put_exemplar(struct buf *b, const uint32_t *refs, size_t n, double v
     put_refs(&x, 1, refs, n);
     buf_u8(&x, 2 << 3 | 1);
     buf_le64(&x, f64_bits(v));
-    put_number(&x, 3, (uint64_t)t);
-    put_field(b, 4, buf_view(&x));
+    pb_put_one(&x, 3, (uint64_t)t);
+    pb_put_bytes(b, 4, buf_view(&x));
 }
 
 static void put_metadata(struct buf *b, unsigned type, unsigned help, unsigned unit)
 {
     SCOPED(buf_fini) struct buf m = { 0 };
-    put_number(&m, 1, type);
-    put_number(&m, 3, help);
-    put_number(&m, 4, unit);
-    put_field(b, 5, buf_view(&m));
+    pb_put_one(&m, 1, type);
+    pb_put_one(&m, 3, help);
+    pb_put_one(&m, 4, unit);
+    pb_put_bytes(b, 5, buf_view(&m));
 }
 
 #define REFS(...) (const uint32_t[]){ __VA_ARGS__ }, ARRAY_LEN(((const uint32_t[]){ __VA_ARGS__ }))
@@ -61,7 +49,7 @@ static const char *const symbols[] = { "", "__name__", "m", "a", "1", "b", "seco
 
 static void put_symbols(struct buf *b)
 {
-    for (size_t i = 0; i < ARRAY_LEN(symbols); i++) put_field(b, 4, str_z(symbols[i]));
+    for (size_t i = 0; i < ARRAY_LEN(symbols); i++) pb_put_bytes(b, 4, str_z(symbols[i]));
 }
 
 /* One of each kind; the symbols come between the series. */
@@ -74,12 +62,12 @@ static void put_request(struct buf *b)
     put_exemplar(&one, REFS(8, 4), 0.5, 999);
     put_sample(&one, 2.5, 2000, 500);
     put_metadata(&one, 1, 7, 6);
-    put_field(b, 5, buf_view(&one));
+    pb_put_bytes(b, 5, buf_view(&one));
     put_symbols(b);
-    put_number(&two, 1, 1);                    /* not packed */
-    put_number(&two, 1, 2);
-    put_field(&two, 3, S("\x08\x03\x78\xe8\x07\x88\x01\x64"));  /* count 3, t 1000, st 100 */
-    put_field(b, 5, buf_view(&two));
+    pb_put_one(&two, 1, 1);                    /* not packed */
+    pb_put_one(&two, 1, 2);
+    pb_put_bytes(&two, 3, S("\x08\x03\x78\xe8\x07\x88\x01\x64"));  /* count 3, t 1000, st 100 */
+    pb_put_bytes(b, 5, buf_view(&two));
 }
 
 TEST(remote_write2_request)
@@ -179,7 +167,7 @@ TEST(remote_write2_references)
         put_symbols(&b);
         put_refs(&ts, 1, c->refs, c->n);
         put_metadata(&ts, c->type, 0, c->unit);
-        put_field(&b, 5, buf_view(&ts));
+        pb_put_bytes(&b, 5, buf_view(&ts));
         EXPECT_OK(write2_request_read(&r, buf_view(&b), &a, NULL));
         EXPECT(write2_request_next(&r, &s));
         EXPECT_EQ(write2_series_labels(&r, &s, c->typed, &l, &e), c->rc);
@@ -215,7 +203,7 @@ TEST(remote_write2_metadata_and_key_that_lead_nowhere)
         put_symbols(&b);
         put_refs(&ts, 1, REFS(1, 2, 3, 99));
         put_metadata(&ts, 1, c->help, c->unit);
-        put_field(&b, 5, buf_view(&ts));
+        pb_put_bytes(&b, 5, buf_view(&ts));
         EXPECT_OK(write2_request_read(&r, buf_view(&b), &a, NULL));
         EXPECT(write2_request_next(&r, &s));
         EXPECT_EQ(write2_series_metadata(&r, &s, &m, &e), c->words.n ? ERR_BAD_INPUT : OK);

@@ -1,21 +1,16 @@
 #include "base/mem.h"
+#include "base/pb_put.h"
 #include "base/test.h"
 #include "ingest/remote_write.h"
 
 #include <stdio.h>
 
-static void put_len(struct buf *b, unsigned field, str s)
-{
-    buf_uvarint(b, field << 3 | 2);
-    buf_lenstr(b, s);
-}
-
 static void put_label(struct buf *series, const char *name, const char *value)
 {
     struct buf l = { 0 };
-    put_len(&l, 1, str_z(name));
-    put_len(&l, 2, str_z(value));
-    put_len(series, 1, buf_view(&l));
+    pb_put_bytes(&l, 1, str_z(name));
+    pb_put_bytes(&l, 2, str_z(value));
+    pb_put_bytes(series, 1, buf_view(&l));
     buf_fini(&l);
 }
 
@@ -28,7 +23,7 @@ static void put_sample(struct buf *series, double v, int64_t t)
     buf_le64(&s, bits);
     buf_u8(&s, 2 << 3);
     buf_uvarint(&s, (uint64_t)t);
-    put_len(series, 2, buf_view(&s));
+    pb_put_bytes(series, 2, buf_view(&s));
     buf_fini(&s);
 }
 
@@ -105,7 +100,7 @@ TEST(remote_write_labels)
             put_label(&series, c->pairs[i], c->pairs[i + 1]);
         put_sample(&series, 1.5, 1704067200000);
         put_sample(&series, 2.5, -7);
-        put_len(&body, 1, buf_view(&series));
+        pb_put_bytes(&body, 1, buf_view(&series));
         struct one got;
         EXPECT_OK(read_one(buf_view(&body), &got));
         EXPECT_EQ(got.series, 1);
@@ -129,8 +124,8 @@ TEST(remote_write_prefixes_and_odd_fields)
     buf_u8(&series, 5);
     buf_u8(&series, 9 << 3 | 4);
     put_sample(&series, 2, 2);
-    put_len(&body, 3, S("\x08\x01"));
-    put_len(&body, 1, buf_view(&series));
+    pb_put_bytes(&body, 3, S("\x08\x01"));
+    pb_put_bytes(&body, 1, buf_view(&series));
     struct one got;
     EXPECT_OK(read_one(buf_view(&body), &got));
     EXPECT(!got.raw);

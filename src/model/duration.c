@@ -94,6 +94,13 @@ void buf_duration(struct buf *b, int64_t ms)
     }
 }
 
+str arena_duration(struct arena *a, int64_t ms)
+{
+    SCOPED(buf_fini) struct buf b = { 0 };
+    buf_duration(&b, ms);
+    return arena_str(a, buf_view(&b));
+}
+
 /* The fraction's digits without zeros at the end, with its point; none: nothing. */
 static void buf_fraction(struct buf *b, uint64_t frac, unsigned digits)
 {

@@ -11,6 +11,7 @@
 #ifndef EPI_MODEL_DURATION_H
 #define EPI_MODEL_DURATION_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -18,6 +19,7 @@ MUST_USE errc duration_parse(str s, int64_t *ms_out, struct err *e);
 /* a leading '-' allowed */
 MUST_USE errc duration_parse_signed(str s, int64_t *ms_out, struct err *e);
 void buf_duration(struct buf *b, int64_t ms);                  /* "1h30m", "0s" */
+str arena_duration(struct arena *a, int64_t ms);               /* the same, in the arena */
 /* Go's time.Duration: "1h30m0s", "1.5s", "20ms", "0s" */
 void buf_go_duration(struct buf *b, int64_t ns);
 

@@ -32,7 +32,9 @@ TEST(duration_round_trip)
         int64_t ms = (int64_t)(prng_below(&r, INT64_MAX / 1000000) >> prng_below(&r, 40)),
                 back = -1;
         if (i % 2) ms = -ms;
+        SCOPED(arena_fini) struct arena a = { 0 };
         buf_duration(&b, ms);
+        EXPECT_STR(arena_duration(&a, ms), buf_view(&b));
         EXPECT_OK(duration_parse_signed(buf_view(&b), &back, NULL));
         EXPECT_EQ(back, ms);
     }

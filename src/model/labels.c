@@ -151,6 +151,22 @@ struct labels labels_without_name(struct arena *a, struct labels l)
     return labels_has(l, METRIC_NAME) ? labels_without(a, l, &METRIC_NAME, 1) : l;
 }
 
+struct labels labels_join(struct arena *a, struct labels first, struct labels second)
+{
+    if (!second.n) return first;
+    struct label *at = arena_array(a, first.n + second.n, sizeof(*at));
+    size_t n = 0;
+    for (size_t i = 0, k = 0; i < first.n || k < second.n;) {
+        int order = i == first.n    ? 1
+                    : k == second.n ? -1
+                                    : str_cmp(first.at[i].name, second.at[k].name);
+        at[n++] = order <= 0 ? first.at[i] : second.at[k];
+        i += order <= 0;
+        k += order >= 0;
+    }
+    return (struct labels){ at, n };
+}
+
 /* --- builder --- */
 
 void labels_builder_init(struct labels_builder *lb, struct arena *a)

@@ -41,6 +41,9 @@ void buf_label_name(struct buf *b, str name);
 struct labels labels_without(struct arena *a, struct labels l, const str *names, size_t n);
 struct labels labels_only(struct arena *a, struct labels l, const str *names, size_t n);
 struct labels labels_without_name(struct arena *a, struct labels l);        /* drops __name__ */
+/* Both sets together; of a name that both have, the value of `first`. Borrows like these; with an
+ * empty `second` it is `first` itself. */
+struct labels labels_join(struct arena *a, struct labels first, struct labels second);
 
 /* Collects pairs in any order; a later value of a name replaces the earlier one; an empty value
  * removes it. */

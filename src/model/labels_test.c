@@ -136,6 +136,33 @@ TEST(labels_builder_order)
             str_z(want[i]));
 }
 
+TEST(labels_joined)
+{
+    static const struct { const char *name, *first, *second, *want; } cases[] = {
+        { "nothing", "", "", "" },
+        { "only the first", "a1b2", "", "a1b2" },
+        { "only the second", "", "a1b2", "a1b2" },
+        { "around", "b1d2", "axcyez", "axb1cyd2ez" },
+        { "the first wins", "a1c2", "bxcy", "a1bxc2" },
+        { "all the same", "a1b2", "axby", "a1b2" },
+    };
+    TEST_EACH(c, cases) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        SCOPED(buf_fini) struct buf text = { 0 };
+        struct label at[2][4];
+        struct labels side[2] = { { at[0], 0 }, { at[1], 0 } };
+        for (int k = 0; k < 2; k++)
+            for (str s = str_z(k ? c->second : c->first); s.n; s = str_from(s, 2))
+                at[k][side[k].n++] = (struct label){ str_slice(s, 0, 1), str_slice(s, 1, 2) };
+        struct labels all = labels_join(&a, side[0], side[1]);
+        for (size_t i = 0; i < all.n; i++) {
+            buf_str(&text, all.at[i].name);
+            buf_str(&text, all.at[i].value);
+        }
+        EXPECT_STR(buf_view(&text), str_z(c->want));
+    }
+}
+
 TEST(label_names)
 {
     static const struct { const char *name; str in; bool label, metric, utf8;

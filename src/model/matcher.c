@@ -22,6 +22,11 @@ void matcher_fini(struct matcher *m)
     m->re = NULL;
 }
 
+void matchers_fini(struct matchers ms)
+{
+    for (size_t i = 0; i < ms.n; i++) matcher_fini((struct matcher *)&ms.at[i]);
+}
+
 bool matcher_matches(const struct matcher *m, str value)
 {
     switch (m->type) {
@@ -38,6 +43,19 @@ bool matchers_match(struct matchers ms, struct labels l)
 {
     for (size_t i = 0; i < ms.n; i++)
         if (!matcher_matches(&ms.at[i], labels_get(l, ms.at[i].name))) return false;
+    return true;
+}
+
+bool matchers_left(
+    struct matchers *out, struct matchers ms, struct labels fixed, struct arena *a)
+{
+    struct matcher *at = arena_array(a, ms.n, sizeof(*at));
+    size_t n = 0;
+    for (size_t i = 0; i < ms.n; i++) {
+        if (!labels_has(fixed, ms.at[i].name)) at[n++] = ms.at[i];
+        else if (!matcher_matches(&ms.at[i], labels_get(fixed, ms.at[i].name))) return false;
+    }
+    *out = (struct matchers){ at, n };
     return true;
 }
 

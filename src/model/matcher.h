@@ -20,12 +20,17 @@ struct matchers { const struct matcher *at; size_t n; };
 MUST_USE errc matcher_init(
     struct matcher *m, struct arena *a, enum match_type type, str name, str value, struct err *e);
 void matcher_fini(struct matcher *m);
+void matchers_fini(struct matchers ms);                        /* not the list */
 bool matcher_matches(const struct matcher *m, str value);
 static inline bool matcher_matches_empty(const struct matcher *m)
 {
     return matcher_matches(m, STR_EMPTY);
 }
 bool matchers_match(struct matchers ms, struct labels l);
+/* Of series that all have `fixed` in place of their own labels of these names: what is left to be
+ * asked, in the arena. False: none of them match. */
+bool matchers_left(
+    struct matchers *out, struct matchers ms, struct labels fixed, struct arena *a);
 /* name="value", name quoted where it must be */
 void buf_matcher(struct buf *b, const struct matcher *m);
 

@@ -43,3 +43,21 @@ TEST(matcher_refuses)
     EXPECT_EQ(matcher_init(&m, &a, MATCH_RE, S("x"), S("("), &e), ERR_BAD_INPUT);
     EXPECT_STR(err_str(&e), S("error parsing regexp: missing closing ): `(`"));
 }
+
+TEST(matchers_left_to_ask)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    const struct label external[] = { { S("cluster"), S("eu") }, { S("r"), S("0") } };
+    struct labels fixed = { external, 2 };
+    struct matcher ms[] = { { MATCH_EQ, S("cluster"), S("eu"), NULL },
+        { MATCH_NE, S("job"), S("x"), NULL }, { MATCH_NE, S("r"), S("1"), NULL } };
+    struct matchers left = { 0 };
+    EXPECT(matchers_left(&left, (struct matchers){ ms, 3 }, fixed, &a));
+    EXPECT_EQ(left.n, 1);
+    EXPECT_STR(left.at[0].name, S("job"));
+    ms[2].value = S("0");
+    EXPECT(!matchers_left(&left, (struct matchers){ ms, 3 }, fixed, &a));
+    EXPECT(matchers_left(&left, (struct matchers){ ms, 1 }, fixed, &a) && left.n == 0);
+    EXPECT(matchers_left(&left, (struct matchers){ ms, 3 }, (struct labels){ 0 }, &a));
+    EXPECT_EQ(left.n, 3);
+}

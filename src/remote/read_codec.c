@@ -123,9 +123,7 @@ errc read_request_decode(struct read_request *out, str body, struct arena *a, st
 
 void read_request_fini(struct read_request *r)
 {
-    for (size_t i = 0; i < r->n; i++)
-        for (size_t k = 0; k < r->queries[i].matchers.n; k++)
-            matcher_fini((struct matcher *)&r->queries[i].matchers.at[k]);
+    for (size_t i = 0; i < r->n; i++) matchers_fini(r->queries[i].matchers);
     *r = (struct read_request){ 0 };
 }
 
@@ -139,69 +137,9 @@ void read_query_strip(struct read_query *q, struct labels external)
     }
 }
 
-struct labels read_labels_join(struct labels own, struct labels external, struct arena *a)
-{
-    if (!external.n) return own;
-    struct label *at = arena_array(a, own.n + external.n, sizeof(*at));
-    size_t n = 0;
-    for (size_t i = 0, k = 0; i < own.n || k < external.n;) {
-        int order = i == own.n        ? 1
-                    : k == external.n ? -1
-                                      : str_cmp(own.at[i].name, external.at[k].name);
-        at[n++] = order <= 0 ? own.at[i] : external.at[k];
-        i += order <= 0;
-        k += order >= 0;
-    }
-    return (struct labels){ at, n };
-}
+/* Writing. */
 
-/* Writing: fields of value 0 are left out, as the reference's encoder has it. */
-
-static void put_tag(struct buf *b, unsigned number, enum pb_wire wire)
-{
-    buf_uvarint(b, number << 3 | wire);
-}
-
-static void put_u64(struct buf *b, unsigned number, uint64_t v)
-{
-    if (!v) return;
-    put_tag(b, number, PB_VARINT);
-    buf_uvarint(b, v);
-}
-
-static void put_sint(struct buf *b, unsigned number, int64_t v)
-{
-    if (!v) return;
-    put_tag(b, number, PB_VARINT);
-    buf_varint(b, v);
-}
-
-static void put_f64(struct buf *b, unsigned number, double v)
-{
-    if (!f64_bits(v)) return;
-    put_tag(b, number, PB_FIXED64);
-    buf_le64(b, f64_bits(v));
-}
-
-static void put_bytes(struct buf *b, unsigned number, str s)
-{
-    put_tag(b, number, PB_BYTES);
-    buf_lenstr(b, s);
-}
-
-static void put_text(struct buf *b, unsigned number, str s)
-{
-    if (s.n) put_bytes(b, number, s);
-}
-
-static size_t uvarint_bytes(uint64_t v)
-{
-    size_t n = 1;
-    while (v >>= 7) n++;
-    return n;
-}
-
-static size_t text_bytes(str s) { return s.n ? 1 + uvarint_bytes(s.n) + s.n : 0; }
+static size_t text_bytes(str s) { return s.n ? 1 + pb_uvarint_bytes(s.n) + s.n : 0; }
 
 static size_t label_bytes(const struct label *l)
 {
@@ -211,10 +149,10 @@ static size_t label_bytes(const struct label *l)
 static void put_labels(struct buf *b, struct labels labels)
 {
     for (size_t i = 0; i < labels.n; i++) {
-        put_tag(b, 1, PB_BYTES);
+        pb_put_tag(b, 1, PB_BYTES);
         buf_uvarint(b, label_bytes(&labels.at[i]));
-        put_text(b, 1, labels.at[i].name);
-        put_text(b, 2, labels.at[i].value);
+        pb_put_text(b, 1, labels.at[i].name);
+        pb_put_text(b, 2, labels.at[i].value);
     }
 }
 
@@ -236,20 +174,20 @@ void read_series_fini(struct read_series *s)
 void read_series_float(struct read_series *s, int64_t t, double v)
 {
     struct buf *b = &s->samples;
-    size_t n = (f64_bits(v) ? 9 : 0) + (t ? 1 + uvarint_bytes((uint64_t)t) : 0);
-    put_tag(b, 2, PB_BYTES);
+    size_t n = (f64_bits(v) ? 9 : 0) + (t ? 1 + pb_uvarint_bytes((uint64_t)t) : 0);
+    pb_put_tag(b, 2, PB_BYTES);
     buf_uvarint(b, n);
-    put_f64(b, 1, v);
-    put_u64(b, 2, (uint64_t)t);
+    pb_put_f64(b, 1, v);
+    pb_put_u64(b, 2, (uint64_t)t);
 }
 
 static void put_spans(struct buf *b, unsigned number, const struct span *at, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         SCOPED(buf_fini) struct buf one = { 0 };
-        put_sint(&one, 1, at[i].offset);
-        put_u64(&one, 2, at[i].length);
-        put_bytes(b, number, buf_view(&one));
+        pb_put_sint(&one, 1, at[i].offset);
+        pb_put_u64(&one, 2, at[i].length);
+        pb_put_bytes(b, number, buf_view(&one));
     }
 }
 
@@ -257,26 +195,26 @@ static void put_deltas(struct buf *b, unsigned number, const struct int_histogra
 {
     SCOPED(buf_fini) struct buf packed = { 0 };
     for (size_t i = 0; i < side->n; i++) buf_varint(&packed, side->deltas[i]);
-    if (side->n) put_bytes(b, number, buf_view(&packed));
+    if (side->n) pb_put_bytes(b, number, buf_view(&packed));
 }
 
 static void put_f64s(struct buf *b, unsigned number, const double *at, size_t n)
 {
     SCOPED(buf_fini) struct buf packed = { 0 };
     for (size_t i = 0; i < n; i++) buf_le64(&packed, f64_bits(at[i]));
-    if (n) put_bytes(b, number, buf_view(&packed));
+    if (n) pb_put_bytes(b, number, buf_view(&packed));
 }
 
 /* Members of a oneof are written also when they are 0. */
 static void put_count(struct buf *b, unsigned number, uint64_t v)
 {
-    put_tag(b, number, PB_VARINT);
+    pb_put_tag(b, number, PB_VARINT);
     buf_uvarint(b, v);
 }
 
 static void put_count_f64(struct buf *b, unsigned number, double v)
 {
-    put_tag(b, number, PB_FIXED64);
+    pb_put_tag(b, number, PB_FIXED64);
     buf_le64(b, f64_bits(v));
 }
 
@@ -284,36 +222,36 @@ void read_series_whole(struct read_series *s, int64_t t, const struct int_histog
 {
     SCOPED(buf_fini) struct buf m = { 0 };
     put_count(&m, PBH_COUNT_INT, h->count);
-    put_f64(&m, PBH_SUM, h->sum);
-    put_sint(&m, PBH_SCHEMA, h->schema);
-    put_f64(&m, PBH_ZERO_THRESHOLD, h->zero_threshold);
+    pb_put_f64(&m, PBH_SUM, h->sum);
+    pb_put_sint(&m, PBH_SCHEMA, h->schema);
+    pb_put_f64(&m, PBH_ZERO_THRESHOLD, h->zero_threshold);
     put_count(&m, PBH_ZERO_INT, h->zero_count);
     put_spans(&m, PBH_NEG_SPANS, h->neg.spans, h->neg.n_spans);
     put_deltas(&m, PBH_NEG_DELTAS, &h->neg);
     put_spans(&m, PBH_POS_SPANS, h->pos.spans, h->pos.n_spans);
     put_deltas(&m, PBH_POS_DELTAS, &h->pos);
-    put_u64(&m, PBH_HINT, (uint64_t)h->hint);
-    put_u64(&m, PBH_TIMESTAMP, (uint64_t)t);
+    pb_put_u64(&m, PBH_HINT, (uint64_t)h->hint);
+    pb_put_u64(&m, PBH_TIMESTAMP, (uint64_t)t);
     put_f64s(&m, PBH_CUSTOM, h->custom, h->n_custom);
-    put_bytes(&s->histograms, 4, buf_view(&m));
+    pb_put_bytes(&s->histograms, 4, buf_view(&m));
 }
 
 void read_series_floats(struct read_series *s, int64_t t, const struct histogram *h)
 {
     SCOPED(buf_fini) struct buf m = { 0 };
     put_count_f64(&m, PBH_COUNT_FLOAT, h->count);
-    put_f64(&m, PBH_SUM, h->sum);
-    put_sint(&m, PBH_SCHEMA, h->schema);
-    put_f64(&m, PBH_ZERO_THRESHOLD, h->zero_threshold);
+    pb_put_f64(&m, PBH_SUM, h->sum);
+    pb_put_sint(&m, PBH_SCHEMA, h->schema);
+    pb_put_f64(&m, PBH_ZERO_THRESHOLD, h->zero_threshold);
     put_count_f64(&m, PBH_ZERO_FLOAT, h->zero_count);
     put_spans(&m, PBH_NEG_SPANS, h->neg.spans, h->neg.n_spans);
     put_f64s(&m, PBH_NEG_COUNTS, h->neg.at, h->neg.n);
     put_spans(&m, PBH_POS_SPANS, h->pos.spans, h->pos.n_spans);
     put_f64s(&m, PBH_POS_COUNTS, h->pos.at, h->pos.n);
-    put_u64(&m, PBH_HINT, (uint64_t)h->hint);
-    put_u64(&m, PBH_TIMESTAMP, (uint64_t)t);
+    pb_put_u64(&m, PBH_HINT, (uint64_t)h->hint);
+    pb_put_u64(&m, PBH_TIMESTAMP, (uint64_t)t);
     put_f64s(&m, PBH_CUSTOM, h->custom, h->n_custom);
-    put_bytes(&s->histograms, 4, buf_view(&m));
+    pb_put_bytes(&s->histograms, 4, buf_view(&m));
 }
 
 static size_t labels_bytes(struct labels labels)
@@ -321,25 +259,25 @@ static size_t labels_bytes(struct labels labels)
     size_t sum = 0;
     for (size_t i = 0; i < labels.n; i++) {
         size_t n = label_bytes(&labels.at[i]);
-        sum += 1 + uvarint_bytes(n) + n;
+        sum += 1 + pb_uvarint_bytes(n) + n;
     }
     return sum;
 }
 
 void read_series_end(struct read_series *s, struct labels labels)
 {
-    put_tag(s->out, 1, PB_BYTES);
+    pb_put_tag(s->out, 1, PB_BYTES);
     buf_uvarint(s->out, labels_bytes(labels) + s->samples.n + s->histograms.n);
     put_labels(s->out, labels);
     buf_str(s->out, buf_view(&s->samples));
     buf_str(s->out, buf_view(&s->histograms));
 }
 
-void read_result_end(struct buf *response, str result) { put_bytes(response, 1, result); }
+void read_result_end(struct buf *response, str result) { pb_put_bytes(response, 1, result); }
 
 /* Chunks. */
 
-static size_t time_bytes(int64_t t) { return t ? 1 + uvarint_bytes((uint64_t)t) : 0; }
+static size_t time_bytes(int64_t t) { return t ? 1 + pb_uvarint_bytes((uint64_t)t) : 0; }
 
 static size_t chunk_bytes(const struct chunk_view *c)
 {
@@ -348,12 +286,12 @@ static size_t chunk_bytes(const struct chunk_view *c)
 
 static void put_chunk(struct buf *b, const struct chunk_view *c)
 {
-    put_tag(b, 2, PB_BYTES);
+    pb_put_tag(b, 2, PB_BYTES);
     buf_uvarint(b, chunk_bytes(c));
-    put_u64(b, 1, (uint64_t)c->mint);
-    put_u64(b, 2, (uint64_t)c->maxt);
-    put_u64(b, 3, c->enc);
-    put_text(b, 4, c->data);
+    pb_put_u64(b, 1, (uint64_t)c->mint);
+    pb_put_u64(b, 2, (uint64_t)c->maxt);
+    pb_put_u64(b, 3, c->enc);
+    pb_put_text(b, 4, c->data);
 }
 
 static void put_frame(
@@ -363,13 +301,13 @@ static void put_frame(
     size_t series_bytes = labels_bytes(labels);
     for (size_t i = 0; i < n; i++) {
         size_t bytes = chunk_bytes(&chunks[i]);
-        series_bytes += 1 + uvarint_bytes(bytes) + bytes;
+        series_bytes += 1 + pb_uvarint_bytes(bytes) + bytes;
     }
-    put_tag(&message, 1, PB_BYTES);
+    pb_put_tag(&message, 1, PB_BYTES);
     buf_uvarint(&message, series_bytes);
     put_labels(&message, labels);
     for (size_t i = 0; i < n; i++) put_chunk(&message, &chunks[i]);
-    put_u64(&message, 2, query);
+    pb_put_u64(&message, 2, query);
     buf_uvarint(out, message.n);
     buf_be32(out, crc32c(0, message.p, message.n));
     buf_str(out, buf_view(&message));

@@ -44,9 +44,6 @@ void read_request_fini(struct read_request *r);
 /* Equality with an external label becomes its absence: storage has none of them. */
 void read_query_strip(struct read_query *q, struct labels external);
 
-/* Labels of the storage's series joined with the external ones; the series' own win. */
-struct labels read_labels_join(struct labels own, struct labels external, struct arena *a);
-
 /* A series of a ReadResponse: begin, samples in the order of time, end. Scratch is of one
  * answer. */
 struct read_series { struct buf *out; struct buf samples, histograms; };

@@ -79,16 +79,9 @@ TEST(read_request_says_what_is_wrong)
     }
 }
 
-TEST(read_labels_external)
+TEST(read_query_without_external)
 {
-    SCOPED(arena_fini) struct arena a = { 0 };
-    struct label own[] = { { S("a"), S("1") }, { S("c"), S("2") } },
-                 external[] = { { S("b"), S("x") }, { S("c"), S("y") } };
-    struct labels all = read_labels_join(
-        (struct labels){ own, 2 }, (struct labels){ external, 2 }, &a);
-    SCOPED(buf_fini) struct buf text = { 0 };
-    buf_labels(&text, all);
-    EXPECT_STR(buf_view(&text), S("{a=\"1\", b=\"x\", c=\"2\"}"));
+    struct label external[] = { { S("b"), S("x") }, { S("c"), S("y") } };
     struct matcher ms[] = { { MATCH_EQ, S("c"), S("y"), NULL }, { MATCH_EQ, S("b"), S("z"), NULL },
         { MATCH_NE, S("b"), S("x"), NULL } };
     struct read_query q = { .matchers = { ms, 3 } };

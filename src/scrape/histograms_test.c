@@ -1,6 +1,7 @@
 /* Pages with histograms in, the storage's content out: native ones of protobuf pages, converted
  * ones of text pages, and what limits and switches make of them. */
 #include "base/clock.h"
+#include "base/pb_put.h"
 #include "base/test.h"
 #include "scrape/apply.h"
 #include "scrape/test_store.h"
@@ -11,25 +12,9 @@ static const char pb_type[] = "application/vnd.google.protobuf; "
 
 /* What a test target says, in protobuf. */
 
-static void put_varint(struct buf *b, unsigned number, uint64_t v)
-{
-    buf_uvarint(b, number << 3);
-    buf_uvarint(b, v);
-}
-static void put_double(struct buf *b, unsigned number, double v)
-{
-    buf_uvarint(b, number << 3 | 1);
-    buf_le64(b, f64_bits(v));
-}
-static void put_bytes(struct buf *b, unsigned number, str s)
-{
-    buf_uvarint(b, number << 3 | 2);
-    buf_uvarint(b, s.n);
-    buf_str(b, s);
-}
 static void put_message(struct buf *b, unsigned number, struct buf *m)
 {
-    put_bytes(b, number, buf_view(m));
+    pb_put_bytes(b, number, buf_view(m));
     buf_fini(m);
     *m = (struct buf){ 0 };
 }
@@ -38,17 +23,17 @@ static uint64_t zigzag(int64_t v) { return (uint64_t)v << 1 ^ (uint64_t)(v >> 63
 static struct buf instant(int64_t seconds)
 {
     struct buf b = { 0 };
-    put_varint(&b, 1, (uint64_t)seconds);
+    pb_put_one(&b, 1, (uint64_t)seconds);
     return b;
 }
 
 static struct buf exemplar(const char *id, double v, int64_t seconds)
 {
     struct buf pair = { 0 }, x = { 0 }, at = instant(seconds);
-    put_bytes(&pair, 1, S("id"));
-    put_bytes(&pair, 2, str_z(id));
+    pb_put_bytes(&pair, 1, S("id"));
+    pb_put_bytes(&pair, 2, str_z(id));
     put_message(&x, 1, &pair);
-    put_double(&x, 2, v);
+    pb_put_f64(&x, 2, v);
     if (seconds) put_message(&x, 3, &at);
     buf_fini(&at);
     return x;
@@ -67,33 +52,33 @@ static void put_histogram(
     struct buf *page, const char *family, const struct native *at, size_t n, int64_t start)
 {
     struct buf f = { 0 };
-    put_bytes(&f, 1, str_z(family));
-    put_bytes(&f, 2, S("words"));
-    put_varint(&f, 3, 4);
+    pb_put_bytes(&f, 1, str_z(family));
+    pb_put_bytes(&f, 2, S("words"));
+    pb_put_one(&f, 3, 4);
     for (size_t i = 0; i < n; i++) {
         struct buf metric = { 0 }, h = { 0 }, pair = { 0 }, span = { 0 }, bucket = { 0 };
         int64_t total = 0, before = 0;
         for (size_t k = 0; k < at[i].n; k++) total += at[i].counts[k];
-        put_varint(&h, 1, (uint64_t)total);
-        put_double(&h, 2, 5);
-        put_varint(&h, 5, zigzag(1));
-        put_varint(&span, 1, zigzag(1));
-        put_varint(&span, 2, at[i].n);
+        pb_put_one(&h, 1, (uint64_t)total);
+        pb_put_f64(&h, 2, 5);
+        pb_put_one(&h, 5, zigzag(1));
+        pb_put_one(&span, 1, zigzag(1));
+        pb_put_one(&span, 2, at[i].n);
         put_message(&h, 12, &span);
         for (size_t k = 0; k < at[i].n; before = at[i].counts[k++])
-            put_varint(&h, 13, zigzag(at[i].counts[k] - before));
+            pb_put_one(&h, 13, zigzag(at[i].counts[k] - before));
         struct buf started = instant(start),
                    ex = exemplar(at[i].exemplar ? at[i].exemplar : "", 2, 9);
         if (start) put_message(&h, 15, &started);
         if (at[i].exemplar) put_message(&h, 16, &ex);
         buf_fini(&started);
         buf_fini(&ex);
-        put_varint(&bucket, 1, 1);
-        put_double(&bucket, 2, 1);
+        pb_put_one(&bucket, 1, 1);
+        pb_put_f64(&bucket, 2, 1);
         if (at[i].classic) put_message(&h, 3, &bucket);
         buf_fini(&bucket);
-        put_bytes(&pair, 1, S("s"));
-        put_bytes(&pair, 2, str_z(at[i].series));
+        pb_put_bytes(&pair, 1, S("s"));
+        pb_put_bytes(&pair, 2, str_z(at[i].series));
         put_message(&metric, 1, &pair);
         put_message(&metric, 7, &h);
         put_message(&f, 4, &metric);

@@ -5,15 +5,6 @@
 
 #include <stdlib.h>
 
-static str arena_duration(struct arena *a, int64_t ms)
-{
-    struct buf b = { 0 };
-    buf_duration(&b, ms);
-    str s = arena_str(a, buf_view(&b));
-    buf_fini(&b);
-    return s;
-}
-
 static void view_target(struct arena *a, struct scrape_view *out, str pool, struct target *t)
 {
     mtx_lock(&t->mu);

@@ -41,15 +41,6 @@ static const struct { str name; struct metadata meta;
 str report_name(enum report r) { return reports[r].name; }
 const struct metadata *report_metadata(enum report r) { return &reports[r].meta; }
 
-static str duration_str(struct arena *a, int64_t ms)
-{
-    struct buf b = { 0 };
-    buf_duration(&b, ms);
-    str s = arena_str(a, buf_view(&b));
-    buf_fini(&b);
-    return s;
-}
-
 static void set_default(struct labels_builder *lb, str name, str value)
 {
     if (!labels_builder_get(lb, name).n) labels_builder_set(lb, name, value);
@@ -65,8 +56,8 @@ static void set_discovered(struct labels_builder *lb, const struct scrape_config
         if (!str_eq(group.at[i].name, S("__address__")))
             set_default(lb, group.at[i].name, group.at[i].value);
     set_default(lb, S("job"), c->job_name);
-    set_default(lb, S("__scrape_interval__"), duration_str(a, c->interval_ms));
-    set_default(lb, S("__scrape_timeout__"), duration_str(a, c->timeout_ms));
+    set_default(lb, S("__scrape_interval__"), arena_duration(a, c->interval_ms));
+    set_default(lb, S("__scrape_timeout__"), arena_duration(a, c->timeout_ms));
     set_default(lb, S("__metrics_path__"), c->metrics_path);
     set_default(lb, S("__scheme__"), c->scheme);
     set_default(lb, S("__scrape_native_histograms__"), bool_str(c->scrape_native_histograms));

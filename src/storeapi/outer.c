@@ -1,6 +1,7 @@
 #include "storeapi/outer.h"
 
-#include <stdlib.h>
+#include "base/strs.h"
+
 #include <xxhash.h>
 
 static bool listed(str_list names, str name)
@@ -8,11 +9,6 @@ static bool listed(str_list names, str name)
     for (size_t i = 0; i < names.n; i++)
         if (str_eq(names.at[i], name)) return true;
     return false;
-}
-
-static int by_text(const void *a, const void *b)
-{
-    return str_cmp(*(const str *)a, *(const str *)b);
 }
 
 void outer_init(struct outer *o, struct labels external, str_list without, struct arena *a)
@@ -24,7 +20,7 @@ void outer_init(struct outer *o, struct labels external, str_list without, struc
         avec_push(a, &o->taken, external.at[i].name);
     }
     for (size_t i = 0; i < without.n; i++) avec_push(a, &o->taken, without.at[i]);
-    if (o->taken.n) qsort(o->taken.at, o->taken.n, sizeof(str), by_text);
+    strs_sort(o->taken.at, o->taken.n);
     o->external.at = at;
     if (o->external.n) o->last = at[o->external.n - 1].name;
 }
@@ -46,19 +42,6 @@ struct labels outer_labels(
     }
     while (k < o->external.n) at[n++] = o->external.at[k++];
     return (struct labels){ at, n };
-}
-
-bool outer_matchers(
-    struct matchers *out, struct matchers ms, struct labels external, struct arena *a)
-{
-    struct matcher *at = arena_array(a, ms.n, sizeof(*at));
-    size_t n = 0;
-    for (size_t i = 0; i < ms.n; i++) {
-        if (!labels_has(external, ms.at[i].name)) at[n++] = ms.at[i];
-        else if (!matcher_matches(&ms.at[i], labels_get(external, ms.at[i].name))) return false;
-    }
-    *out = (struct matchers){ at, n };
-    return true;
 }
 
 bool shard_wants(const struct store_shard *s, struct labels labels, struct buf *scratch)

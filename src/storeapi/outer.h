@@ -25,11 +25,6 @@ void outer_init(struct outer *o, struct labels external, str_list without, struc
 struct labels outer_labels(
     const struct outer *o, struct labels own, struct arena *a, bool *lost);
 
-/* False: the external labels do not match. *out: what is left for the part to match, maybe
- * nothing. */
-bool outer_matchers(
-    struct matchers *out, struct matchers ms, struct labels external, struct arena *a);
-
 bool shard_wants(const struct store_shard *s, struct labels labels, struct buf *scratch);
 
 #endif

@@ -39,21 +39,6 @@ TEST(outer_labels_are_joined)
     }
 }
 
-TEST(outer_matchers_are_cut)
-{
-    SCOPED(arena_fini) struct arena a = { 0 };
-    struct labels external = test_labels(&a, "cluster=eu,r=0");
-    struct matcher ms[] = { { MATCH_EQ, S("cluster"), S("eu"), NULL },
-        { MATCH_NE, S("job"), S("x"), NULL }, { MATCH_NE, S("r"), S("1"), NULL } };
-    struct matchers left = { 0 };
-    EXPECT(outer_matchers(&left, (struct matchers){ ms, 3 }, external, &a));
-    EXPECT_EQ(left.n, 1);
-    EXPECT_STR(left.at[0].name, S("job"));
-    ms[2].value = S("0");
-    EXPECT(!outer_matchers(&left, (struct matchers){ ms, 3 }, external, &a));
-    EXPECT(outer_matchers(&left, (struct matchers){ ms, 1 }, external, &a) && left.n == 0);
-}
-
 /* Each series belongs to exactly one shard, by what is listed or by the rest. */
 TEST(outer_shards)
 {

@@ -3,6 +3,7 @@
 #include "base/heap.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "base/strs.h"
 #include "ingest/protobuf.h"
 #include "storeapi/part_set.h"
 
@@ -64,7 +65,7 @@ static void part_choose(struct asking *k, const struct store_part *part)
     struct wanted w = { .part = part };
     struct arena *a = &k->call->arena;
     if (part->mint > k->r.maxt || part->maxt < k->r.mint || !block_wanted(&k->r, part)) return;
-    if (!outer_matchers(&w.matchers, k->r.matchers, part->external, a)) return;
+    if (!matchers_left(&w.matchers, k->r.matchers, part->external, a)) return;
     outer_init(&w.outer, part->external, k->r.without, a);
     avec_push(a, &k->wanted, w);
     if (part->block.n) avec_push(a, &k->blocks, part->block);
@@ -135,7 +136,7 @@ static errc message_send(struct streaming *g, struct err *e)
 static errc batch_send(struct streaming *g, struct err *e)
 {
     if (!g->batched) return OK;
-    store_put_text(&g->message, STORE_BATCH, buf_view(&g->batch));
+    pb_put_bytes(&g->message, STORE_BATCH, buf_view(&g->batch));
     buf_reset(&g->batch);
     g->batched = 0;
     return message_send(g, e);
@@ -144,7 +145,7 @@ static errc batch_send(struct streaming *g, struct err *e)
 static errc warnings_send(struct streaming *g, struct err *e)
 {
     for (; g->warned < g->k->warnings.n; g->warned++) {
-        store_put_text(&g->message, STORE_WARNING, g->k->warnings.at[g->warned]);
+        pb_put_bytes(&g->message, STORE_WARNING, g->k->warnings.at[g->warned]);
         TRY(message_send(g, e));
     }
     return OK;
@@ -284,23 +285,9 @@ static errc series_answer(void *ctx, struct grpc_call *c, str request, struct er
 
 /* Names and values. */
 
-static int by_text(const void *a, const void *b)
-{
-    return str_cmp(*(const str *)a, *(const str *)b);
-}
-
-static size_t sort_unique(str_list *all)
-{
-    size_t n = 0;
-    if (all->n) qsort(all->at, all->n, sizeof(str), by_text);
-    for (size_t i = 0; i < all->n; i++)
-        if (!n || !str_eq(all->at[n - 1], all->at[i])) all->at[n++] = all->at[i];
-    return n;
-}
-
 static bool listed(str_list names, str name)
 {
-    return names.n && bsearch(&name, names.at, names.n, sizeof(str), by_text);
+    return strs_has(names.at, names.n, name);
 }
 
 static void keep(struct asking *k, str_list *out, str_list part)
@@ -368,11 +355,11 @@ static errc words_of(struct asking *k, const struct wanted *w, str_list *out, st
 static errc words_send(struct asking *k, str_list *all, struct err *e)
 {
     SCOPED(buf_fini) struct buf b = { 0 };
-    size_t n = sort_unique(all);
+    size_t n = strs_sort_unique(all->at, all->n);
     if (k->r.limit > 0) n = MIN(n, (size_t)k->r.limit);
-    for (size_t i = 0; i < n; i++) store_put_text(&b, STORE_VALUES, all->at[i]);
+    for (size_t i = 0; i < n; i++) pb_put_bytes(&b, STORE_VALUES, all->at[i]);
     for (size_t i = 0; i < k->warnings.n; i++)
-        store_put_text(&b, STORE_WARNING, k->warnings.at[i]);
+        pb_put_bytes(&b, STORE_WARNING, k->warnings.at[i]);
     if (k->r.hints) store_put_hints(&b, k->kind, k->blocks.at, k->blocks.n);
     return grpc_send(k->call, buf_view(&b), e);
 }
@@ -460,7 +447,7 @@ static errc health_answer(void *ctx, struct grpc_call *c, str request, struct er
     if (!cur_ok(&in)) return err_set(e, ERR_BAD_INPUT, "no health request");
     errc rc = from->ops->list(from, &c->arena, &k.parts, &k.pin, NULL);
     asking_end(&k);
-    store_put_int(&b, 1, rc == OK ? SERVING : NOT_SERVING);
+    pb_put_i64(&b, 1, rc == OK ? SERVING : NOT_SERVING);
     return grpc_send(c, buf_view(&b), e);
 }
 

@@ -79,10 +79,10 @@ static errc ask(struct rig *r, const char *method, struct buf *request, struct e
 static void put_matcher(struct buf *b, unsigned field, int type, str name, str value)
 {
     SCOPED(buf_fini) struct buf m = { 0 };
-    store_put_int(&m, 1, type);
-    store_put_text(&m, 2, name);
-    store_put_text(&m, 3, value);
-    store_put_text(b, field, buf_view(&m));
+    pb_put_i64(&m, 1, type);
+    pb_put_bytes(&m, 2, name);
+    pb_put_bytes(&m, 3, value);
+    pb_put_bytes(b, field, buf_view(&m));
 }
 
 /* "{a=b}*1" a series with its chunks, "!words" a warning, "[n" a batch, "#id" blocks of hints. */
@@ -139,7 +139,7 @@ static str told(const struct rig *r, struct buf *out)
 static void request_of_all(struct buf *b)
 {
     buf_reset(b);
-    store_put_int(b, 2, 1000);
+    pb_put_i64(b, 2, 1000);
     put_matcher(b, 3, 2, S("__name__"), S(".+"));
 }
 
@@ -154,7 +154,7 @@ TEST(store_api_series)
     EXPECT_STR(told(&r, &text),
         S("{__name__=up,cluster=eu,job=a}*1{__name__=up,cluster=eu,job=b}*1"
           "{__name__=up,cluster=us,job=b}*1{__name__=x,cluster=eu}*1{__name__=y,cluster=us}*1"));
-    store_put_int(&q, 8, 1);
+    pb_put_i64(&q, 8, 1);
     EXPECT_OK_E(ask(&r, "Series", &q, &e), &e);
     EXPECT(str_has_prefix(told(&r, &text), S("{__name__=up,cluster=eu,job=a}*0{")));
     put_matcher(&q, 3, 0, S("cluster"), S("us"));
@@ -171,20 +171,20 @@ TEST(store_api_series_wishes)
     struct err e = { 0 };
     rig_init(&r, 2, NULL);
     request_of_all(&q);
-    store_put_text(&q, 14, S("cluster"));                      /* equal ones are one series */
-    store_put_int(&q, 15, 3);
+    pb_put_bytes(&q, 14, S("cluster"));                      /* equal ones are one series */
+    pb_put_i64(&q, 15, 3);
     EXPECT_OK_E(ask(&r, "Series", &q, &e), &e);
     EXPECT_STR(told(&r, &text),
         S("{__name__=up,job=a}*1{__name__=up,job=b}*1{__name__=up,job=b}*1{__name__=x}*1"));
-    store_put_int(&q, 16, 3);
+    pb_put_i64(&q, 16, 3);
     EXPECT_OK_E(ask(&r, "Series", &q, &e), &e);
     EXPECT_STR(told(&r, &text),
         S("[{__name__=up,job=a}*1{__name__=up,job=b}*1{__name__=up,job=b}*1][{__name__=x}*1]"));
     request_of_all(&q);
     put_matcher(&hints, 1, 0, S("__block_id"), S("01B"));
-    store_put_text(&any, 1, S("type.googleapis.com/hintspb.SeriesRequestHints"));
-    store_put_text(&any, 2, buf_view(&hints));
-    store_put_text(&q, 9, buf_view(&any));
+    pb_put_bytes(&any, 1, S("type.googleapis.com/hintspb.SeriesRequestHints"));
+    pb_put_bytes(&any, 2, buf_view(&hints));
+    pb_put_bytes(&q, 9, buf_view(&any));
     EXPECT_OK_E(ask(&r, "Series", &q, &e), &e);
     EXPECT_STR(told(&r, &text),
         S("{__name__=up,cluster=us,job=b}*1{__name__=y,cluster=us}*1#01B"));
@@ -201,7 +201,7 @@ TEST(store_api_failing_part)
     request_of_all(&q);
     EXPECT_OK_E(ask(&r, "Series", &q, &e), &e);
     EXPECT(str_has_prefix(told(&r, &text), S("!block 01B: this part fails{")));
-    store_put_int(&q, 7, 1);                                   /* ABORT */
+    pb_put_i64(&q, 7, 1);                                   /* ABORT */
     EXPECT_EQ(ask(&r, "Series", &q, &e), ERR_IO);
     EXPECT_STR(err_str(&e), S("block 01B: this part fails"));
     r.call.over = ERR_CANCELED;
@@ -252,10 +252,10 @@ TEST(store_api_names_and_values)
         struct err e = { 0 };
         unsigned values = c->label.n > 0;
         buf_reset(&q);
-        if (values) store_put_text(&q, 1, c->label);
-        store_put_int(&q, 4 + values, 1000);
+        if (values) pb_put_bytes(&q, 1, c->label);
+        pb_put_i64(&q, 4 + values, 1000);
         if (c->matcher.n) put_matcher(&q, 6 + values, 0, S("__name__"), c->matcher);
-        if (c->without.n) store_put_text(&q, 7 + values, c->without);
+        if (c->without.n) pb_put_bytes(&q, 7 + values, c->without);
         EXPECT_OK_E(ask(&r, c->method, &q, &e), &e);
         cursor in = cur_of(r.call.messages.at[0]);
         for (struct pb_field f; pb_next(&in, &f);)
@@ -287,7 +287,7 @@ TEST(store_api_info_and_health)
     EXPECT_EQ(ask(&r, "Info", &q, &e), ERR_UNAVAILABLE);
     EXPECT_OK_E(ask(&r, "Check", &q, &e), &e);
     EXPECT_STR(r.call.messages.at[0], S("\x08\x02"));
-    store_put_text(&q, 1, S("thanos.Rules"));
+    pb_put_bytes(&q, 1, S("thanos.Rules"));
     EXPECT_EQ(ask(&r, "Check", &q, &e), ERR_NOT_FOUND);
     rig_fini(&r);
 }

@@ -1,5 +1,6 @@
 #include "storeapi/store_codec.h"
 
+#include "base/strs.h"
 #include "chunk/chunk.h"
 #include "ingest/protobuf.h"
 
@@ -134,11 +135,6 @@ static errc field_read(struct reading *k, enum role role, const struct pb_field 
     return OK;
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return str_cmp(*(const str *)a, *(const str *)b);
-}
-
 static errc request_read(struct store_request *out, str body, const struct pb_shape *shape,
     const uint8_t roles[static ROLES_MAX], struct arena *a, struct err *e)
 {
@@ -149,7 +145,7 @@ static errc request_read(struct store_request *out, str body, const struct pb_sh
         if (f.number < ROLES_MAX) rc = field_read(&k, (enum role)roles[f.number], &f, e);
     k.r.matchers = (struct matchers){ k.matchers.at, k.matchers.n };
     k.r.blocks = (struct matchers){ k.blocks.at, k.blocks.n };
-    if (k.r.without.n) qsort(k.r.without.at, k.r.without.n, sizeof(str), by_text);
+    strs_sort(k.r.without.at, k.r.without.n);
     if (rc == OK) *out = k.r;
     else store_request_fini(&k.r);
     return rc;
@@ -198,11 +194,6 @@ errc store_values_request(struct store_request *out, str body, struct arena *a, 
     return request_read(out, body, &values_shape, roles, a, e);
 }
 
-static void matchers_fini(struct matchers ms)
-{
-    for (size_t i = 0; i < ms.n; i++) matcher_fini((struct matcher *)&ms.at[i]);
-}
-
 void store_request_fini(struct store_request *r)
 {
     matchers_fini(r->matchers);
@@ -212,58 +203,21 @@ void store_request_fini(struct store_request *r)
 
 /* Answers. */
 
-static void put_tag(struct buf *b, unsigned field, enum pb_wire wire)
-{
-    buf_uvarint(b, field << 3 | wire);
-}
-
-static void put_u64(struct buf *b, unsigned field, uint64_t v)
-{
-    if (!v) return;
-    put_tag(b, field, PB_VARINT);
-    buf_uvarint(b, v);
-}
-
-static void put_head(struct buf *b, unsigned field, size_t n)
-{
-    put_tag(b, field, PB_BYTES);
-    buf_uvarint(b, n);
-}
-
-void store_put_text(struct buf *b, unsigned field, str s)
-{
-    put_tag(b, field, PB_BYTES);
-    buf_lenstr(b, s);
-}
-
-void store_put_int(struct buf *b, unsigned field, int64_t v) { put_u64(b, field, (uint64_t)v); }
-
 /* Sizes: what a field costs, its tag of one byte included. */
-static size_t uvarint_bytes(uint64_t v)
-{
-    size_t n = 1;
-    while (v >>= 7) n++;
-    return n;
-}
-static size_t u64_field(uint64_t v) { return v ? 1 + uvarint_bytes(v) : 0; }
-static size_t bytes_field(size_t n) { return 1 + uvarint_bytes(n) + n; }
+static size_t u64_field(uint64_t v) { return v ? 1 + pb_uvarint_bytes(v) : 0; }
+static size_t bytes_field(size_t n) { return 1 + pb_uvarint_bytes(n) + n; }
 static size_t text_field(str s) { return s.n ? bytes_field(s.n) : 0; }
 static size_t label_bytes(const struct label *l)
 {
     return text_field(l->name) + text_field(l->value);
 }
 
-static void put_text_some(struct buf *b, unsigned field, str s)
-{
-    if (s.n) store_put_text(b, field, s);
-}
-
 void store_put_labels(struct buf *b, unsigned field, struct labels l)
 {
     for (size_t i = 0; i < l.n; i++) {
-        put_head(b, field, label_bytes(&l.at[i]));
-        put_text_some(b, 1, l.at[i].name);
-        put_text_some(b, 2, l.at[i].value);
+        pb_put_head(b, field, label_bytes(&l.at[i]));
+        pb_put_text(b, 1, l.at[i].name);
+        pb_put_text(b, 2, l.at[i].value);
     }
 }
 
@@ -298,13 +252,13 @@ size_t store_chunk_bytes(const struct chunk_view *c) { return chunk_bytes(c, has
 static void put_chunk(struct buf *b, unsigned field, const struct chunk_view *c)
 {
     uint64_t hash = hash_of(c);
-    put_head(b, field, chunk_bytes(c, hash));
-    store_put_int(b, 1, c->mint);
-    store_put_int(b, 2, c->maxt);
-    put_head(b, 3, raw_bytes(c, hash));
-    put_u64(b, 1, type_of(c->enc));
-    store_put_text(b, 2, c->data);
-    put_u64(b, 3, hash);
+    pb_put_head(b, field, chunk_bytes(c, hash));
+    pb_put_i64(b, 1, c->mint);
+    pb_put_i64(b, 2, c->maxt);
+    pb_put_head(b, 3, raw_bytes(c, hash));
+    pb_put_u64(b, 1, type_of(c->enc));
+    pb_put_bytes(b, 2, c->data);
+    pb_put_u64(b, 3, hash);
 }
 
 void store_put_series(struct buf *b, unsigned field, struct labels labels,
@@ -312,7 +266,7 @@ void store_put_series(struct buf *b, unsigned field, struct labels labels,
 {
     size_t bytes = labels_bytes(labels);
     for (size_t i = 0; i < n; i++) bytes += bytes_field(store_chunk_bytes(&chunks[i]));
-    put_head(b, field, bytes);
+    pb_put_head(b, field, bytes);
     store_put_labels(b, 1, labels);
     for (size_t i = 0; i < n; i++) put_chunk(b, 2, &chunks[i]);
 }
@@ -326,18 +280,18 @@ void store_put_hints(struct buf *b, enum store_kind kind, const str *blocks, siz
     };
     SCOPED(buf_fini) struct buf value = { 0 }, any = { 0 };
     for (size_t i = 0; i < n; i++) {
-        put_head(&value, 1, text_field(blocks[i]));
-        put_text_some(&value, 1, blocks[i]);
+        pb_put_head(&value, 1, text_field(blocks[i]));
+        pb_put_text(&value, 1, blocks[i]);
     }
-    store_put_text(&any, 1, urls[kind]);
-    put_text_some(&any, 2, buf_view(&value));
-    store_put_text(b, 3, buf_view(&any));
+    pb_put_bytes(&any, 1, urls[kind]);
+    pb_put_text(&any, 2, buf_view(&value));
+    pb_put_bytes(b, 3, buf_view(&any));
 }
 
 /* LabelSet as a field. */
 static void put_label_set(struct buf *b, unsigned field, struct labels l)
 {
-    put_head(b, field, labels_bytes(l));
+    pb_put_head(b, field, labels_bytes(l));
     store_put_labels(b, 1, l);
 }
 
@@ -350,17 +304,17 @@ void store_put_info(struct buf *b, str component, const struct store_info_part *
         mint = MIN(mint, parts[i].mint);
         maxt = MAX(maxt, parts[i].maxt);
     }
-    store_put_text(b, 2, component);
-    store_put_int(&store, 1, mint);
-    store_put_int(&store, 2, maxt);
-    store_put_int(&store, 3, true);            /* supports_sharding */
-    store_put_int(&store, 5, true);            /* supports_without_replica_labels */
+    pb_put_bytes(b, 2, component);
+    pb_put_i64(&store, 1, mint);
+    pb_put_i64(&store, 2, maxt);
+    pb_put_i64(&store, 3, true);            /* supports_sharding */
+    pb_put_i64(&store, 5, true);            /* supports_without_replica_labels */
     for (size_t i = 0; i < n; i++) {
         buf_reset(&one);
         put_label_set(&one, 1, parts[i].labels);
-        store_put_int(&one, 2, parts[i].mint);
-        store_put_int(&one, 3, parts[i].maxt);
-        store_put_text(&store, 6, buf_view(&one));
+        pb_put_i64(&one, 2, parts[i].mint);
+        pb_put_i64(&one, 3, parts[i].maxt);
+        pb_put_bytes(&store, 6, buf_view(&one));
     }
-    store_put_text(b, 3, buf_view(&store));
+    pb_put_bytes(b, 3, buf_view(&store));
 }

@@ -44,8 +44,6 @@ MUST_USE errc store_values_request(
 void store_request_fini(struct store_request *r);
 
 /* A message is put together from its fields. */
-void store_put_text(struct buf *b, unsigned field, str s);     /* also when empty */
-void store_put_int(struct buf *b, unsigned field, int64_t v);  /* nothing if 0 */
 void store_put_labels(struct buf *b, unsigned field, struct labels l);
 
 /* The fields of AggrChunk: raw, with the hash of its data. REQUIRES: an encoding of 1 to 3 */

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         bool lost;
         if (all[i](&r, str_of(data, n), &a, NULL) != OK) continue;
         outer_init(&o, labels, r.without, &a);
-        (void)outer_matchers(&left, r.matchers, labels, &a);
+        (void)matchers_left(&left, r.matchers, labels, &a);
         (void)shard_wants(&r.shard, outer_labels(&o, labels, &a, &lost), &scratch);
         store_request_fini(&r);
     }

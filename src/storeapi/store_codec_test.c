@@ -1,5 +1,6 @@
 #include "storeapi/store_codec.h"
 
+#include "base/pb_put.h"
 #include "base/test.h"
 #include "chunk/chunk.h"
 #include "storeapi/test_golden.h"
@@ -123,19 +124,19 @@ TEST(store_answers_golden)
         S("01ARZ3NDEKTSV4RRFFQ69G5FAW") };
     static const struct label eu[] = { { S("cluster"), S("eu") } },
                               us[] = { { S("cluster"), S("us") }, { S("replica"), S("0") } };
-    store_put_text(&b, STORE_WARNING, S("a warning"));
+    pb_put_bytes(&b, STORE_WARNING, S("a warning"));
     EXPECT_STR(buf_view(&b), GOLDEN(warning));
     buf_reset(&b);
     store_put_hints(&b, STORE_KIND_SERIES, blocks, 2);
     EXPECT_STR(buf_view(&b), GOLDEN(series_hints));
     buf_reset(&b);
-    store_put_text(&b, STORE_VALUES, S("a"));
-    store_put_text(&b, STORE_VALUES, S("b"));
-    store_put_text(&b, STORE_WARNING, S("w"));
+    pb_put_bytes(&b, STORE_VALUES, S("a"));
+    pb_put_bytes(&b, STORE_VALUES, S("b"));
+    pb_put_bytes(&b, STORE_WARNING, S("w"));
     store_put_hints(&b, STORE_KIND_NAMES, blocks, 1);
     EXPECT_STR(buf_view(&b), GOLDEN(names_response));
     buf_reset(&b);
-    store_put_text(&b, STORE_VALUES, S("x"));
+    pb_put_bytes(&b, STORE_VALUES, S("x"));
     store_put_hints(&b, STORE_KIND_VALUES, NULL, 0);
     EXPECT_STR(buf_view(&b), GOLDEN(values_response));
     buf_reset(&b);

@@ -2,9 +2,8 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/strs.h"
 #include "chunk/chunk.h"
-
-#include <stdlib.h>
 
 struct labels test_labels(struct arena *a, const char *text)
 {
@@ -103,11 +102,6 @@ static errc labels_select(struct querier *base, struct matchers ms, const struct
     return OK;
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return str_cmp(*(const str *)a, *(const str *)b);
-}
-
 /* Names, or the values of one. */
 static errc words(struct querier *base, str name, struct matchers ms, size_t limit, str_list *out,
     struct err *e)
@@ -121,11 +115,7 @@ static errc words(struct querier *base, str name, struct matchers ms, size_t lim
             if (!name.n) vec_push(out, l.name);
             else if (str_eq(l.name, name)) vec_push(out, l.value);
         }
-    size_t n = 0;
-    if (out->n) qsort(out->at, out->n, sizeof(str), by_text);
-    for (size_t i = 0; i < out->n; i++)
-        if (!n || !str_eq(out->at[n - 1], out->at[i])) out->at[n++] = out->at[i];
-    out->n = limit ? MIN(n, limit) : n;
+    strs_finish(out, limit);
     return OK;
 }
 static errc label_values(struct querier *q, str name, struct matchers ms, size_t limit,
