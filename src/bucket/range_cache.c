@@ -238,12 +238,14 @@ static void read_run(struct range_source *s, struct read *r)
     if (rc == OK) c->stats.read_bytes += r->n;
     read_told(s, r, bytes);
     r->done = true;
+    /* r is its waiter's from the unlocking on, if somebody waits for it */
     bool mine = !r->alone || r->left;
+    void *own = r->alone ? (void *)r->alone : bytes;
     cond_broadcast(&c->came);
     mtx_unlock(&c->mu);
-    if (!r->alone) mem_free(bytes);
-    else if (mine) mem_free(r->alone);
-    if (mine) read_free(r);
+    if (!mine) return;
+    mem_free(own);
+    read_free(r);
 }
 
 static struct read *read_next(struct range_source *s)
