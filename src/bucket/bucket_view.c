@@ -195,7 +195,8 @@ static void wanted_fetch_all(struct look *l)
         for (size_t i = 0; i < l->wanted.n; i++) wanted_fetch(l, i);
 }
 
-/* A cache that cannot be written costs a request at the next start. */
+/* A cache that cannot be written, or of which a crash leaves a part, costs a request at the next
+ * start. */
 static void cache_put(struct look *l, ulid id, str json)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
@@ -209,7 +210,7 @@ static void cache_put(struct look *l, ulid id, str json)
     errc rc = fs_mkdir(l->o->fs, S(META_CACHE_DIR), &e);
     str dir = arena_fmt(&a, META_CACHE_DIR "/%s", ulid_text(id).z);
     if (rc == OK) rc = fs_mkdir(l->o->fs, dir, &e);
-    if (rc == OK) rc = fs_write_durable(l->o->fs, path, json, &e);
+    if (rc == OK) rc = fs_write_cache(l->o->fs, path, json, &e);
     if (rc != OK) LOG_LIMITED(WARN, 60000, "meta.json cannot be kept here", kv_err(&e));
 }
 

@@ -309,6 +309,16 @@ static errc fs_write_new(struct fs *fs, str path, str content, struct err *e)
     return fault_dropped("fs.write_durable.sync") ? OK : file_sync(f, e);
 }
 
+errc fs_write_cache(struct fs *fs, str path, str content, struct err *e)
+{
+    struct file *f = NULL;
+    uint64_t done;
+    TRY(fs_open(&f, fs, path, FS_WRITE | FS_CREATE | FS_TRUNC, e));
+    errc rc = content.n ? file_pwrite(f, &content, 1, 0, &done, e) : OK;
+    file_close(f);
+    return rc;
+}
+
 errc fs_write_durable(struct fs *fs, str path, str content, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };

@@ -79,6 +79,8 @@ void fs_lock_release(struct fs_lock *l, bool remove);          /* NULL is fine *
 MUST_USE errc fs_read_all(
     struct fs *fs, str path, struct arena *a, size_t max_bytes, str *out, struct err *e);
 /* tmp, fsync, rename, fsync of the folder */
+/* In place and not synced: for what can be told from a part of it after a crash, and made anew. */
+MUST_USE errc fs_write_cache(struct fs *fs, str path, str content, struct err *e);
 MUST_USE errc fs_write_durable(struct fs *fs, str path, str content, struct err *e);
 MUST_USE errc fs_remove_tree(struct fs *fs, str path, struct err *e);      /* OK if absent */
 /* A second name, or where there can be none a copy with its bytes synced; the folder is not. */

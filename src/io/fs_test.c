@@ -65,3 +65,16 @@ TEST(fs_read_path_tells_a_folder)
         EXPECT_STR(err_str(&e), str_z(c->want));
     }
 }
+
+TEST(fs_write_cache_replaces)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    str got;
+    EXPECT_OK(fs_write_cache(fs, S("kept"), S("a longer text"), NULL));
+    EXPECT_OK(fs_write_cache(fs, S("kept"), S("short"), NULL));
+    EXPECT_OK(fs_read_all(fs, S("kept"), &a, 100, &got, NULL));
+    EXPECT_STR(got, S("short"));
+    EXPECT(fs_write_cache(fs, S("no/such/folder"), S("x"), NULL) != OK);
+    fs_free(fs);
+}
