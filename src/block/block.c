@@ -53,13 +53,14 @@ static errc tombstones_open(struct block *b, struct err *e)
 
 /* Opening and closing. */
 
-static errc parts_open(struct block *b, enum io_backend backend, struct err *e)
+static errc parts_open(struct block *b, enum io_backend backend, const struct index_samples *x,
+    struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct fs_stat st;
     TRY(meta_read(&b->meta, b->fs, b->dir, &b->arena, e));
-    TRY_IN(e, index_reader_open(&b->index, b->fs, path_join(&a, b->dir, S("index")), backend, e),
-        "index");
+    str index = path_join(&a, b->dir, S("index"));
+    TRY_IN(e, index_reader_open_sampled(&b->index, b->fs, index, backend, x, e), "index");
     TRY_IN(e,
         segments_open(
             &b->segments, b->fs, path_join(&a, b->dir, S("chunks")), backend, IO_PASSING, e),
@@ -94,7 +95,7 @@ errc block_open(struct block **out, const struct block_opts *o, str dir, struct 
     b->backend = o->backend;
     b->dir = arena_str(&b->arena, dir);
     mtx_init(&b->mu, LOCK_LEAF);
-    errc rc = parts_open(b, o->backend, e);
+    errc rc = parts_open(b, o->backend, o->samples, e);
     if (rc == OK) *out = b;
     else block_free(b);
     return rc == OK ? OK : err_in(e, rc, "block %.*s", STR_ARG(dir));

@@ -27,7 +27,12 @@
 struct block;
 /* salvage: chunks of an encoding that nobody knows are left out like damaged ones, instead of
  * failing the query: for tools that look at a broken folder. */
-struct block_opts { struct fs *fs; enum io_backend backend; bool salvage; };
+struct block_opts {
+    struct fs *fs;
+    enum io_backend backend;
+    bool salvage;
+    const struct index_samples *samples;       /* of its index; NULL: it is walked */
+};
 
 MUST_USE errc block_open(struct block **out, const struct block_opts *o, str dir, struct err *e);
 struct block *block_ref(struct block *b);

@@ -9,6 +9,7 @@
  */
 #include "block/index_reader.h"
 
+#include "base/intern.h"
 #include "model/labels.h"
 
 #include <stdlib.h>
@@ -24,21 +25,22 @@ enum {
 
 ACCOUNT(block_index_account, "block_index_samples")
 
-/* first: in groups, or in v1; n entries; end of the last, in the file */
+/* first and n: of groups, or in v1; end of the last entry, in the file */
 struct name_entry { str name; uint32_t first; uint32_t n; uint64_t end; };
 
 struct index_reader {
     struct reader *reader;
-    struct arena arena;                        /* names; v1: values */
+    struct arena arena;                        /* v1: values */
     uint8_t version;
     struct index_toc toc;
     uint64_t sym_begin, sym_end;               /* of the strings, in the file */
     uint32_t n_symbols;
-    VEC(uint32_t) symbols;                     /* place of every 8th, from sym_begin */
+    uint32_t symbol_step;
+    VEC(uint32_t) symbols;                     /* place of every symbol_step-th, from sym_begin */
     uint64_t table_begin;
-    /* place of every 32nd entry of each name, from table_begin */
+    /* place of the first entry of each group, from table_begin */
     VEC(uint32_t) groups;
-    VEC(struct name_entry) names;              /* ascending, without "" */
+    VEC(struct name_entry) names;              /* ascending, without ""; interned */
     VEC(struct index_entry) v1;                /* version 1: all entries, sorted */
     uint64_t all_offset;                       /* of the postings of all series */
     bool has_all;
@@ -96,7 +98,7 @@ static errc symbols_open(struct index_reader *r, struct err *e)
 static struct name_entry *name_begin(struct index_reader *r, str name, size_t first)
 {
     vec_push(&r->names,
-        ((struct name_entry){ .name = arena_str(&r->arena, name), .first = (uint32_t)first }));
+        ((struct name_entry){ .name = intern_ref(name), .first = (uint32_t)first }));
     return &vec_last(&r->names);
 }
 
@@ -106,6 +108,7 @@ static errc table_walk(struct index_reader *r, str body, struct err *e)
     uint32_t n = cur_be32(&c);
     const uint8_t *begin = c.p;
     struct name_entry *cur = NULL;
+    uint32_t in_name = 0;
     str last = STR_EMPTY;
     r->table_begin = r->toc.postings_table + SECTION_HEAD_BYTES + sizeof(uint32_t);
     for (uint32_t i = 0; i < n; i++) {
@@ -122,7 +125,9 @@ static errc table_walk(struct index_reader *r, str body, struct err *e)
         if (order > 0 || (order == 0 && str_cmp(last, x.value) >= 0))
             return err_set(e, ERR_CORRUPT, "entry %u is not in order", i);
         if (order < 0) cur = name_begin(r, x.name, r->groups.n);
-        if (cur->n++ % ENTRY_STEP == 0) vec_push(&r->groups, at);
+        in_name = order < 0 ? 0 : in_name + 1;
+        cur->n += in_name % ENTRY_STEP == 0;
+        if (in_name % ENTRY_STEP == 0) vec_push(&r->groups, at);
         cur->end = r->table_begin + (uint64_t)(c.p - begin);
         last = x.value;
     }
@@ -184,6 +189,115 @@ static errc head_and_toc(struct index_reader *r, struct err *e)
     return unpin_after(&pin, index_toc_decode(&r->toc, pin.bytes, size, e), e);
 }
 
+/* Opening with samples: both tables are pinned whole for their checksums, nothing is walked, and
+ * every sample is looked at. */
+
+static bool symbol_at(str body, uint32_t place, str *out)
+{
+    if (place < SECTION_HEAD_BYTES || place - SECTION_HEAD_BYTES >= body.n) return false;
+    cursor c = cur_of(str_from(body, place - SECTION_HEAD_BYTES));
+    *out = cur_lenstr(&c);
+    return cur_ok(&c);
+}
+
+static errc symbols_sampled(
+    struct index_reader *r, str body, const struct index_samples *s, struct err *e)
+{
+    cursor c = cur_of(body);
+    const uint32_t head = SECTION_HEAD_BYTES + sizeof(uint32_t);
+    str last = STR_EMPTY, one;
+    r->n_symbols = cur_be32(&c);
+    uint64_t step = MAX(s->symbol_step, 1u), n = (r->n_symbols + step - 1) / step;
+    bool good = cur_ok(&c) && s->symbol_step && r->n_symbols == s->n_symbols &&
+                n == s->n_symbol_places && (!n || s->symbols[0] == head);
+    for (size_t i = 0; good && i < n; i++) {
+        good = s->symbols[i] >= head && symbol_at(body, s->symbols[i], &one) &&
+               (!i || str_cmp(last, one) < 0);
+        if (good) vec_push(&r->symbols, s->symbols[i] - head);
+        last = one;
+    }
+    if (!good) return err_set(e, ERR_CORRUPT, "the samples are another index's");
+    r->symbol_step = s->symbol_step;
+    r->sym_begin = r->toc.symbols + head;
+    r->sym_end = r->toc.symbols + SECTION_HEAD_BYTES + body.n;
+    return OK;
+}
+
+static bool entry_is(str body, const struct index_sample *s, struct index_entry *out)
+{
+    if (s->place < SECTION_HEAD_BYTES || s->place - SECTION_HEAD_BYTES >= body.n) return false;
+    cursor c = cur_of(str_from(body, s->place - SECTION_HEAD_BYTES));
+    return index_entry_next(&c, out) && str_eq(out->name, s->name) && str_eq(out->value, s->value);
+}
+
+/* From a sample on to the end of its name there is no other name: none was left out. */
+static bool name_ends(str body, const struct index_sample *s, uint64_t end)
+{
+    cursor c = cur_of(str_slice(body, s->place - SECTION_HEAD_BYTES, (size_t)end));
+    struct index_entry x;
+    while (cur_left(&c))
+        if (!index_entry_next(&c, &x) || !str_eq(x.name, s->name)) return false;
+    return true;
+}
+
+static errc table_sampled(
+    struct index_reader *r, str body, const struct index_samples *s, struct err *e)
+{
+    const uint32_t head = SECTION_HEAD_BYTES + sizeof(uint32_t);
+    struct name_entry *cur = NULL;
+    struct index_entry x;
+    bool good = body.n >= sizeof(uint32_t) && (s->n_entries || body.n == sizeof(uint32_t)) &&
+                (!s->n_entries || s->entries[0].place == head);
+    r->table_begin = r->toc.postings_table + head;
+    for (size_t i = 0; good && i < s->n_entries; i++) {
+        const struct index_sample *one = &s->entries[i];
+        good = (!i || one->place > one[-1].place) && entry_is(body, one, &x);
+        bool last = good && (i + 1 == s->n_entries || !str_eq(one->name, one[1].name));
+        uint64_t end = i + 1 < s->n_entries ? (uint64_t)one[1].place - SECTION_HEAD_BYTES : body.n;
+        if (last) good = end <= body.n && name_ends(body, one, end);
+        if (!good) break;
+        if (!x.name.n) {
+            good = !i && !x.value.n;
+            r->all_offset = x.offset;
+            r->has_all = true;
+            continue;
+        }
+        int order = cur ? str_cmp(cur->name, x.name) : -1;
+        good = order <= 0;
+        if (order < 0 && cur) cur->end = r->table_begin + one->place - head;
+        if (order < 0) cur = name_begin(r, x.name, r->groups.n);
+        cur->n++;
+        vec_push(&r->groups, one->place - head);
+    }
+    if (cur) cur->end = r->table_begin + body.n - sizeof(uint32_t);
+    return good ? OK : err_set(e, ERR_CORRUPT, "the samples are another index's");
+}
+
+static errc part_sampled(struct index_reader *r, uint64_t at, const struct index_samples *s,
+    errc (*take)(
+        struct index_reader *r, str body, const struct index_samples *s, struct err *e),
+    struct err *e)
+{
+    struct pin pin = { 0 };
+    str body;
+    TRY(section_pin(r, at, &pin, e));
+    errc rc = index_section_body(pin.bytes, true, &body, e);
+    if (rc == OK) rc = take(r, body, s, e);
+    return unpin_after(&pin, rc, e);
+}
+
+static errc parts_sampled(struct index_reader *r, const struct index_samples *s, struct err *e)
+{
+    TRY(head_and_toc(r, e));
+    if (r->version == INDEX_V1 || !r->toc.postings_table)
+        return err_set(e, ERR_UNSUPPORTED, "an index without an ordered table");
+    TRY_IN(e, part_sampled(r, r->toc.symbols, s, symbols_sampled, e), "symbols at %" PRIu64,
+        r->toc.symbols);
+    TRY_IN(e, part_sampled(r, r->toc.postings_table, s, table_sampled, e),
+        "postings offset table at %" PRIu64, r->toc.postings_table);
+    return OK;
+}
+
 static errc parts_open(struct index_reader *r, struct err *e)
 {
     TRY(head_and_toc(r, e));
@@ -195,11 +309,18 @@ static errc parts_open(struct index_reader *r, struct err *e)
 errc index_reader_open(
     struct index_reader **out, struct fs *fs, str path, enum io_backend backend, struct err *e)
 {
+    return index_reader_open_sampled(out, fs, path, backend, NULL, e);
+}
+
+errc index_reader_open_sampled(struct index_reader **out, struct fs *fs, str path,
+    enum io_backend backend, const struct index_samples *s, struct err *e)
+{
     struct index_reader *r = NEW(struct index_reader);
+    r->symbol_step = SYMBOL_STEP;
     arena_init(&r->arena, &block_index_account, 0);
     errc rc = reader_open(
         &r->reader, fs, path, (struct read_as){ backend, IO_INDEX, IO_RANDOM }, e);
-    if (rc == OK) rc = parts_open(r, e);
+    if (rc == OK) rc = s ? parts_sampled(r, s, e) : parts_open(r, e);
     account_charge(
         &block_index_account, (int64_t)((r->symbols.cap + r->groups.cap) * sizeof(uint32_t) +
                                         r->v1.cap * sizeof(*r->v1.at)));
@@ -215,6 +336,7 @@ void index_reader_close(struct index_reader *r)
         &block_index_account, -(int64_t)((r->symbols.cap + r->groups.cap) * sizeof(uint32_t) +
                                          r->v1.cap * sizeof(*r->v1.at)));
     reader_close(r->reader);
+    for (size_t i = 0; i < r->names.n; i++) intern_unref(r->names.at[i].name);
     vec_fini(&r->symbols);
     vec_fini(&r->groups);
     vec_fini(&r->names);
@@ -229,7 +351,7 @@ const struct index_toc *index_reader_toc(const struct index_reader *r) { return 
 
 /* Symbols. */
 
-/* The bytes of the symbols g * 8 … g * 8 + 7. */
+/* The bytes of the symbols of a group. */
 static errc symbols_pin(struct index_reader *r, uint32_t g, struct pin *out, struct err *e)
 {
     uint64_t from = r->sym_begin + r->symbols.at[g],
@@ -262,9 +384,9 @@ errc index_reader_symbol(
     if (r->version == INDEX_V1) return symbol_v1(r, ref, a, out, e);
     if (ref >= r->n_symbols) return err_set(e, ERR_CORRUPT, "index: no symbol %u", ref);
     struct pin pin = { 0 };
-    TRY(symbols_pin(r, ref / SYMBOL_STEP, &pin, e));
+    TRY(symbols_pin(r, ref / r->symbol_step, &pin, e));
     cursor c = cur_of(pin.bytes);
-    for (uint32_t i = ref % SYMBOL_STEP; i > 0; i--) (void)cur_lenstr(&c);
+    for (uint32_t i = ref % r->symbol_step; i > 0; i--) (void)cur_lenstr(&c);
     str s = cur_lenstr(&c);
     errc rc = cur_ok(&c) ? OK : err_set(e, ERR_CORRUPT, "index: symbol %u: cut short", ref);
     if (rc == OK) s = arena_str(a, s);
@@ -289,7 +411,7 @@ static errc symbol_num_v1(struct index_reader *r, uint32_t ref, uint32_t *out, s
     TRY(symbols_pin(r, lo, &pin, e));
     cursor c = cur_of(pin.bytes);
     size_t into = (size_t)(at - r->symbols.at[lo]);
-    uint32_t i = lo * SYMBOL_STEP;
+    uint32_t i = lo * r->symbol_step;
     for (; cur_ok(&c) && pin.bytes.n - cur_left(&c) < into; i++) (void)cur_lenstr(&c);
     bool there = cur_ok(&c) && pin.bytes.n - cur_left(&c) == into;
     TRY(unpin_after(&pin, there ? OK : err_set(e, ERR_CORRUPT, "index: no symbol at %u", ref), e));
@@ -318,9 +440,9 @@ static errc symbols_next(struct symbol_set *base, bool *more, str *out, struct e
     struct index_symbols *s = CONTAINER_OF(base, struct index_symbols, base);
     *more = s->i < s->r->n_symbols;
     if (!*more) return OK;
-    if (s->i % SYMBOL_STEP == 0) {
+    if (s->i % s->r->symbol_step == 0) {
         TRY(reader_unpin(&s->pin, e));
-        TRY(symbols_pin(s->r, s->i / SYMBOL_STEP, &s->pin, e));
+        TRY(symbols_pin(s->r, s->i / s->r->symbol_step, &s->pin, e));
         s->c = cur_of(s->pin.bytes);
     }
     *out = cur_lenstr(&s->c);
@@ -458,17 +580,12 @@ bool index_reader_has_name(const struct index_reader *r, str name)
     return name_find(r, name) != NULL;
 }
 
-static uint32_t n_groups(const struct name_entry *n)
-{
-    return (n->n + ENTRY_STEP - 1) / ENTRY_STEP;
-}
-
-/* The entries g * 32 … of a name. */
+/* The entries of a group of a name. */
 static errc group_pin(
     struct index_reader *r, const struct name_entry *n, uint32_t g, struct pin *out, struct err *e)
 {
     uint64_t from = r->table_begin + r->groups.at[n->first + g];
-    uint64_t to = g + 1 < n_groups(n) ? r->table_begin + r->groups.at[n->first + g + 1] : n->end;
+    uint64_t to = g + 1 < n->n ? r->table_begin + r->groups.at[n->first + g + 1] : n->end;
     return reader_pin(r->reader, from, (size_t)(to - from), out, e);
 }
 
@@ -482,14 +599,15 @@ static errc group_cut(struct err *e, str name)
 static errc group_find(
     struct index_reader *r, const struct name_entry *n, str value, uint32_t *out, struct err *e)
 {
-    uint32_t lo = 0, hi = n_groups(n);
+    uint32_t lo = 0, hi = n->n;
     while (lo + 1 < hi) {
         uint32_t mid = lo + (hi - lo) / 2;
         struct pin pin = { 0 };
         struct index_entry x;
         TRY(group_pin(r, n, mid, &pin, e));
         cursor c = cur_of(pin.bytes);
-        bool good = index_entry_next(&c, &x), before = good && str_cmp(x.value, value) <= 0;
+        bool good = index_entry_next(&c, &x) && str_eq(x.name, n->name);
+        bool before = good && str_cmp(x.value, value) <= 0;
         TRY(unpin_after(&pin, good ? OK : group_cut(e, n->name), e));
         if (before) lo = mid;
         else hi = mid;
@@ -517,7 +635,7 @@ static errc values_of_group(struct index_reader *r, const struct name_entry *n, 
     struct index_entry x;
     errc rc = OK;
     while (rc == OK && *more && cur_left(&c)) {
-        if (!index_entry_next(&c, &x)) rc = group_cut(e, n->name);
+        if (!index_entry_next(&c, &x) || !str_eq(x.name, n->name)) rc = group_cut(e, n->name);
         else if (str_cmp(x.value, from) >= 0) *more = fn(ctx, x.value, x.offset);
     }
     return unpin_after(&pin, rc, e);
@@ -532,7 +650,7 @@ errc index_reader_values(
     uint32_t g = 0;
     bool more = true;
     if (from.n) TRY(group_find(r, n, from, &g, e));
-    for (; more && g < n_groups(n); g++) TRY(values_of_group(r, n, g, from, fn, ctx, &more, e));
+    for (; more && g < n->n; g++) TRY(values_of_group(r, n, g, from, fn, ctx, &more, e));
     return OK;
 }
 

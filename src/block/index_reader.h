@@ -2,11 +2,13 @@
  *
  * What        Looks up symbols, series, postings and the names and values of labels through an io
  *             reader. Of the tables it keeps samples in memory: the offset of every 8th symbol and
- *             of every 32nd entry of the postings offset table, no strings but the label names.
- *             (Version 1 has an unsorted table: its entries are sorted in memory.)
+ *             of every 32nd entry of the postings offset table, no strings but the label names, of
+ *             which the process has each once (base/intern.h). (Version 1 has an unsorted table:
+ *             its entries are sorted in memory.) Who has samples already opens it without a walk.
  * Invariants  opened means: header, TOC, and the checksums of symbol table and postings offset
- *             table are right, and both tables were read whole. Series and postings are checked
- *             each time they are read.
+ *             table are right, and both tables were read whole; of samples that were given, that
+ *             each points to what it says. Series and postings are checked each time they are
+ *             read.
  * Ownership   index_reader_open allocates, index_reader_close frees; it borrows the fs. Strings are
  *             copied into the caller's arena, or borrowed until the callback returns.
  * Threads     any, once open
@@ -24,6 +26,18 @@
 struct index_reader;
 MUST_USE errc index_reader_open(
     struct index_reader **out, struct fs *fs, str path, enum io_backend backend, struct err *e);
+/* Places in both tables, from the begin of a section (the first string or entry is at 8). */
+struct index_sample { str name, value; uint32_t place; };
+struct index_samples {
+    uint32_t n_symbols, symbol_step;
+    const uint32_t *symbols; /* place of every symbol_step-th */
+    size_t n_symbol_places;
+    const struct index_sample *entries; /* ascending; the first of each name among them */
+    size_t n_entries;
+};
+/* ERR_CORRUPT, too, of samples that are another index's. Version 2 only: else ERR_UNSUPPORTED. */
+MUST_USE errc index_reader_open_sampled(struct index_reader **out, struct fs *fs, str path,
+    enum io_backend backend, const struct index_samples *s, struct err *e);
 void index_reader_close(struct index_reader *r);               /* NULL is fine */
 uint8_t index_reader_version(const struct index_reader *r);
 uint64_t index_reader_size(const struct index_reader *r);

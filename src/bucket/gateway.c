@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "bucket/header_samples.h"
 #include "bucket/index_header.h"
 #include "bucket/remote_folder.h"
 #include "io/thread.h"
@@ -98,7 +99,7 @@ static errc header_build(struct gateway *g, const struct view_block *b, struct e
 }
 
 static errc open_once(struct gateway *g, const struct view_block *b, bool proved,
-    struct opened **out, struct err *e)
+    const struct index_samples *samples, struct opened **out, struct err *e)
 {
     struct opened *o = NEW(struct opened);
     struct remote_folder_opts ro = { .bucket = g->o.bucket,
@@ -110,7 +111,7 @@ static errc open_once(struct gateway *g, const struct view_block *b, bool proved
         .reads = g->reads,
         .patience_ms = g->o.patience_ms,
         .prove = !proved };
-    struct block_opts bo = { .backend = g->o.backend };
+    struct block_opts bo = { .backend = g->o.backend, .samples = samples };
     atomic_init(&o->refs, 1);
     errc rc = remote_folder_new(&o->folder, &ro, e);
     if (rc == OK) {
@@ -124,6 +125,28 @@ static errc open_once(struct gateway *g, const struct view_block *b, bool proved
     return rc;
 }
 
+/* With the samples of a sparse index-header, if there are any that are its own; else it is
+ * walked. */
+static errc open_sampled(struct gateway *g, const struct view_block *b, bool proved,
+    struct opened **out, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct index_samples x;
+    struct err why = { 0 };
+    str dir = arena_fmt(&a, "%s", ulid_text(b->id).z);
+    errc rc = header_samples_local(&x, g->o.fs, dir, &a, &why);
+    if (rc != OK) rc = header_samples_remote(&x, g->o.bucket, g->o.fs, dir, &a, &why);
+    if (rc == OK) rc = open_once(g, b, proved, &x, out, &why);
+    if (rc == OK) return OK;
+    if (rc == ERR_CORRUPT) {
+        LOG(WARN, "an index-header is walked: its samples cannot be used", kv_z("block",
+            ulid_text(b->id).z), kv_err(&why));
+        rc = fs_unlink(g->o.fs, path_join(&a, dir, S(SPARSE_HEADER_FILE)), NULL);
+        (void)rc; /* they are looked at each time */
+    }
+    return open_once(g, b, proved, NULL, out, e);
+}
+
 static errc open_block(struct gateway *g, const struct view_block *b, bool proved,
     struct opened **out, struct err *e)
 {
@@ -131,7 +154,7 @@ static errc open_block(struct gateway *g, const struct view_block *b, bool prove
     struct err why = { 0 };
     str header = arena_fmt(&a, "%s/index-header", ulid_text(b->id).z);
     if (fs_exists(g->o.fs, header)) {
-        errc rc = open_once(g, b, proved, out, &why);
+        errc rc = open_sampled(g, b, proved, out, &why);
         if (rc != ERR_CORRUPT && rc != ERR_UNSUPPORTED)
             return rc == OK ? OK : err_set(e, rc, "%s", why.msg);
         LOG(WARN, "an index-header is built anew", kv_z("block", ulid_text(b->id).z),
@@ -139,7 +162,7 @@ static errc open_block(struct gateway *g, const struct view_block *b, bool prove
         TRY(fs_unlink(g->o.fs, header, e));
     }
     TRY(header_build(g, b, e));
-    return open_once(g, b, true, out, e);
+    return open_sampled(g, b, true, out, e);
 }
 
 static void opened_told(struct opening *o, struct opened *what, errc rc, const struct err *e)

@@ -10,7 +10,7 @@
 #include "bucket/test_blocks.h"
 #include "bucket/test_slow.h"
 
-enum { CHUNKS = 3, BLOCKS = 3, PATIENCE_MS = 300, READY_MS = 10000 };
+enum { CHUNKS = 3, BLOCKS = 3, PATIENCE_MS = 500, READY_MS = 10000 };
 
 struct rig {
     struct arena a;

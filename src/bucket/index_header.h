@@ -26,7 +26,8 @@
 struct header_built {
     uint64_t index_bytes, read_bytes, header_bytes;
 };
-/* Writes dir/index-header, dir included. read_bytes: of the index, in the bucket. */
+/* Writes dir/index-header and dir/sparse-index-header, dir included. read_bytes: of the index, in
+ * the bucket. */
 MUST_USE errc index_header_build(
     struct bucket *b, ulid id, struct fs *fs, str dir, struct header_built *what, struct err *e);
 

@@ -8,6 +8,7 @@
  * it is opened, before it gets its name. */
 #include "base/mem.h"
 #include "block/index_codec.h"
+#include "bucket/header_samples.h"
 #include "bucket/index_header.h"
 #include "bucket/index_header_codec.h"
 
@@ -82,13 +83,30 @@ static errc build(struct bucket *b, str index, struct writing *w, uint64_t *size
     return file_sync(w->f, e);
 }
 
-/* Opened once before it counts: what came is checked to the last byte. */
+/* Opened once before it counts: what came is checked to the last byte. What was learned of it is
+ * kept, so that it is not walked again. */
 static errc proved(struct fs *fs, str dir, struct err *e)
 {
+    SCOPED(arena_fini) struct arena a = { 0 };
+    SCOPED(buf_fini) struct buf sparse = { 0 };
     struct index_header *h = NULL;
     TRY(index_header_open(&h, fs, dir, IO_BUFFERED, e));
+    errc rc = index_header_sparse(h, &sparse, e);
     index_header_close(h);
-    return OK;
+    if (rc != OK) return rc;
+    return fs_write_cache(
+        fs, path_join(&a, dir, S(SPARSE_HEADER_FILE)), buf_view(&sparse), e);
+}
+
+/* The samples first: without a header they are nothing. */
+static errc named(struct fs *fs, str tmp, str dir, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    static const str files[] = { S(SPARSE_HEADER_FILE), S("index-header") };
+    TRY(fs_mkdir(fs, dir, e));
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
+        TRY(fs_rename(fs, path_join(&a, tmp, files[i]), path_join(&a, dir, files[i]), e));
+    return fs_sync_dir(fs, dir, e);
 }
 
 errc index_header_build(
@@ -106,11 +124,7 @@ errc index_header_build(
     errc rc = build(b, index, &w, &size, e);
     file_close(w.f);
     if (rc == OK) rc = proved(fs, tmp, e);
-    if (rc == OK) rc = fs_mkdir(fs, dir, e);
-    if (rc == OK)
-        rc = fs_rename(
-            fs, path_join(&a, tmp, S("index-header")), path_join(&a, dir, S("index-header")), e);
-    if (rc == OK) rc = fs_sync_dir(fs, dir, e);
+    if (rc == OK) rc = named(fs, tmp, dir, e);
     errc left = fs_remove_tree(fs, tmp, NULL);
     (void)left; /* the next building removes it */
     if (rc != OK) return err_in(e, rc, "index-header of block %s", ulid_text(id).z);

@@ -13,6 +13,7 @@ void sparse_header_fini(struct sparse_header *s)
     vec_fini(&s->symbols);
     vec_fini(&s->names);
     vec_fini(&s->places);
+    vec_fini(&s->values);
 }
 
 /* ---- reading */
@@ -69,8 +70,8 @@ static bool symbols_read(struct sparse_header *s, str message)
     return good && cur_ok(&c);
 }
 
-/* PostingValueOffsets: its places; the values are where they point. */
-static bool offsets_read(struct sparse_header *s, str message)
+/* PostingValueOffsets: its values and their places. */
+static bool offsets_read(struct sparse_header *s, str message, struct arena *a)
 {
     cursor c = cur_of(message);
     struct field f;
@@ -79,9 +80,13 @@ static bool offsets_read(struct sparse_header *s, str message)
         if (!field_is(&f, 1, PB_BYTES)) continue;
         cursor one = cur_of(f.bytes);
         uint64_t place = 0;
-        while (field_next(&one, &f))
+        str value = STR_EMPTY;
+        while (field_next(&one, &f)) {
+            if (field_is(&f, 1, PB_BYTES)) value = f.bytes;
             if (field_is(&f, 2, PB_VARINT)) place = f.v;
+        }
         good = cur_ok(&one) && place_push(s, false, place);
+        if (good) vec_push(&s->values, arena_str(a, value));
     }
     return good && cur_ok(&c);
 }
@@ -96,7 +101,7 @@ static bool name_read(struct sparse_header *s, str entry, struct arena *a)
         if (field_is(&f, 2, PB_BYTES)) offsets = f.bytes;
     }
     struct sparse_name n = { .first = (uint32_t)s->places.n };
-    if (!cur_ok(&c) || !offsets_read(s, offsets)) return false;
+    if (!cur_ok(&c) || !offsets_read(s, offsets, a)) return false;
     n.n = (uint32_t)s->places.n - n.first;
     n.name = arena_str(a, name);
     if (n.n) vec_push(&s->names, n);
@@ -124,6 +129,7 @@ static int by_name(const void *x, const void *y)
 static bool names_tidy(struct sparse_header *s)
 {
     VEC(uint32_t) all = { 0 };
+    str_list values = { 0 };
     bool good = true;
     if (s->names.n) qsort(s->names.at, s->names.n, sizeof(*s->names.at), by_name);
     for (size_t i = 0; good && i < s->names.n; i++) {
@@ -134,10 +140,13 @@ static bool names_tidy(struct sparse_header *s)
             uint32_t place = s->places.at[n->first + k];
             good = !all.n || vec_last(&all) < place;
             vec_push(&all, place);
+            vec_push(&values, s->values.at[n->first + k]);
         }
         n->first = first;
     }
     vec_fini(&s->places);
+    vec_fini(&s->values);
+    s->values = values;
     s->places.at = all.at;
     s->places.n = all.n;
     s->places.cap = all.cap;

@@ -1,10 +1,10 @@
 /* sparse_header_codec.h — the samples of an index-header, as Mimir keeps them beside it.
  *
- * What        Places of every 32nd symbol, and of some entries of each name in the postings offset
- *             table: enough to open an index-header without walking it.
+ * What        Places of every 32nd symbol, and values and places of some entries of each name in
+ *             the postings offset table: enough to open an index-header without walking it.
  * Invariants  decoded: symbols' places ascend; names ascend, each with entries whose places ascend,
  *             over all names
- * Ownership   sparse_header_fini; names lie in the arena given
+ * Ownership   sparse_header_fini; names and values lie in the arena given
  * Threads     pure
  * Errors      ERR_CORRUPT, ERR_LIMIT
  * Format      sparse-index-header: gzip of a protobuf message Sparse; places are from the start of
@@ -28,6 +28,7 @@ struct sparse_header {
     uint64_t n_symbols;
     VEC(struct sparse_name) names; /* "" too, if it has an entry */
     VEC(uint32_t) places;
+    str_list values; /* at the places; decoded ones only */
     int64_t sampling;
 };
 void sparse_header_fini(struct sparse_header *s);
