@@ -191,6 +191,10 @@ static errc take_held(const struct image_load *l, struct loader *x, uint32_t slo
     struct open_state state;
     bool fresh;
     TRY(image_held_decode(&x->copy, &state, &x->times, &fresh, data, e));
+    if (is_there(l, s, x->copy.maxt)) {        /* a chunk file has it by now */
+        x->stale_run = x->stale_run || fresh;
+        return OK;
+    }
     bool alone = !s->n && !s->sealed && !is_there(l, s, x->copy.mint);
     bool has_run = run_for(l, x, fresh || x->stale_run);
     bool whole = alone && has_run && slot_takes_plain(&l->head->store, s);

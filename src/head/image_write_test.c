@@ -3,6 +3,7 @@
 
 #include "base/prng.h"
 #include "base/test.h"
+#include "chunk/chunk.h"
 #include "head/head.h"
 #include "head/image_codec.h"
 #include "head/image_load.h"
@@ -53,12 +54,19 @@ static void fill(struct head *h, int rounds, uint64_t seed)
     }
 }
 
-/* Series records of the log, then the image. */
-static errc restore(struct head *h, struct image_write *from, uint64_t *samples)
+/* Chunk files that have of each second series what it holds, then the series records of the log,
+ * then the image. */
+static errc restore(
+    struct head *h, struct image_write *from, bool each_second, uint64_t *samples)
 {
     struct head_replay *r = head_replay_begin(h);
     struct buf frames = { 0 };
     errc rc = OK;
+    for (unsigned i = 0; each_second && i < N; i += 2) {
+        struct head_replay_chunk c = { i + 1, T0, INT64_MAX - 1, (uint64_t)(i + 1) << 32, 5,
+            CHUNK_XOR, false };
+        head_replay_chunk(r, &c);
+    }
     for (unsigned i = 0; i < N; i++) {
         struct label room[2];
         char id[16];
@@ -81,12 +89,11 @@ static errc restore(struct head *h, struct image_write *from, uint64_t *samples)
 }
 
 struct all { struct querier *q; struct series_set *set; };
-static void all_begin(struct all *a, struct head *h)
+static void all_of(struct all *a, struct head *h, struct matcher which)
 {
-    struct matcher every = { .type = MATCH_EQ };
     struct queryable *from = head_queryable(h);
     EXPECT_OK(from->ops->querier(from, INT64_MIN, INT64_MAX, &a->q, NULL));
-    EXPECT_OK(a->q->ops->select(a->q, (struct matchers){ &every, 1 }, NULL, &a->set, NULL));
+    EXPECT_OK(a->q->ops->select(a->q, (struct matchers){ &which, 1 }, NULL, &a->set, NULL));
 }
 static void all_end(struct all *a)
 {
@@ -121,13 +128,13 @@ static uint64_t expect_same_series(struct series *x, struct series *y)
     return n;
 }
 
-static uint64_t expect_same(struct head *x, struct head *y)
+static uint64_t expect_same(struct head *x, struct head *y, struct matcher which)
 {
     struct all a, b;
     struct series *p = NULL, *q = NULL;
     uint64_t n = 0;
-    all_begin(&a, x);
-    all_begin(&b, y);
+    all_of(&a, x, which);
+    all_of(&b, y, which);
     do {
         EXPECT_OK(a.set->ops->next(a.set, &p, NULL));
         EXPECT_OK(b.set->ops->next(b.set, &q, NULL));
@@ -151,8 +158,8 @@ TEST(image_through_a_head)
         EXPECT_OK(head_open(&is, &o, NULL));
         fill(was, rounds[k], test_seed());
         struct image_write *w = image_write_new(was);
-        EXPECT_OK(restore(is, w, &samples));
-        EXPECT_EQ(expect_same(was, is), samples);
+        EXPECT_OK(restore(is, w, false, &samples));
+        EXPECT_EQ(expect_same(was, is, (struct matcher){ .type = MATCH_EQ }), samples);
         struct head_stats x, y;
         SCOPED(arena_fini) struct arena a = { 0 };
         head_stats(was, 1, &a, &x);
@@ -163,4 +170,42 @@ TEST(image_through_a_head)
         head_close(was);
         head_close(is);
     }
+}
+
+/* Two neighbours have the same times, and others than the two before them. */
+static void fill_in_pairs(struct head *h, int rounds)
+{
+    struct appendable *s = head_appendable(h);
+    struct prng r = { test_seed() };
+    for (int round = 0; round < rounds; round++) {
+        struct appender *a = NULL;
+        EXPECT_OK(s->ops->begin(s, &a, NULL));
+        for (unsigned i = 0; i < N; i++)
+            if (!round || (unsigned)round % 7 != i / 2 % 7)
+                append_one(a, i, T0 + round * 15000, &r);
+        EXPECT_OK(a->ops->commit(a, NULL));
+    }
+}
+
+/* What was written down after the image passes by, and takes no times from who comes after it. */
+TEST(image_and_chunk_files)
+{
+    struct head *was = NULL, *is = NULL;
+    uint64_t samples = 0, n = 0;
+    EXPECT_OK(head_open(&was, &(struct head_opts){ 0 }, NULL));
+    EXPECT_OK(head_open(&is, &(struct head_opts){ 0 }, NULL));
+    fill_in_pairs(was, 50);
+    struct image_write *w = image_write_new(was);
+    EXPECT_OK(restore(is, w, true, &samples));
+    for (unsigned i = 1; i < N; i += 2) {
+        struct label room[2];
+        char id[16];
+        struct label l = labels_of(i, room, id).at[1];
+        n += expect_same(was, is, (struct matcher){ MATCH_EQ, l.name, l.value });
+    }
+    EXPECT_EQ(n, samples);
+    EXPECT(n >= 50 * N / 4);
+    image_write_free(w);
+    head_close(was);
+    head_close(is);
 }
