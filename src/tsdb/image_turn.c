@@ -5,8 +5,9 @@
 #include "wal/wal.h"
 
 #define LOG_BYTES (64ull << 20)
-/* Of what samples cost on their way in, images add a tenth or so. */
-enum { LOG_FOLD = 4, REST_FOLD = 20, WARN_EVERY_MS = 600000 };
+/* Of what samples cost on their way in, images add less than a tenth; and what a start has to read
+ * takes no longer than making the series anew. */
+enum { LOG_FOLD = 2, REST_FOLD = 20, WARN_EVERY_MS = 600000 };
 #define AGAIN_NS (60 * 1000000000ll)
 
 void image_turn_init(struct image_turn *t, const struct image_file_of *of, uint64_t log_bytes,

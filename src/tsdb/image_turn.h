@@ -1,6 +1,6 @@
 /* image_turn.h — when is the next head image due?
  *
- * What        When 64 MiB were logged since the place of the last one, and four times as much as an
+ * What        When 64 MiB were logged since the place of the last one, and twice as much as an
  *             image has, or so many bytes as were asked for, and the last one is so long ago that
  *             writing them takes a twentieth of the time at most. A log that was truncated since
  *             makes the next one due at once.
