@@ -2,7 +2,7 @@
  * called for a request several times: first with the headers, then with slices of the upload, at
  * last with none; then we answer.
  *
- *   first call ──> conn_begin: match the route, make the conn
+ *   first call ──> conn_begin: match the route (http_router), make the conn
  *   upload     ──> conn_upload: append to the body, 413 past the limit
  *   last call  ──> in place: run the handler, queue the answer
  *              └─> else: suspend the connection, submit to the pool ──> handler ──> resume ──>
@@ -13,7 +13,7 @@
  */
 #include "api/http.h"
 
-#include "base/url.h"
+#include "api/http_router.h"
 #include "api/tls.h"
 #include "base/clock.h"
 #include "base/compress.h"
@@ -125,38 +125,7 @@ static enum http_method method_of(str m)
     return HTTP_OTHER;
 }
 
-static str next_segment(str *path)
-{
-    if (path->n && path->p[0] == '/') *path = str_from(*path, 1);
-    size_t end = str_index(*path, '/');
-    str seg = str_slice(*path, 0, end == SIZE_MAX ? path->n : end);
-    *path = str_from(*path, seg.n);
-    return seg;
-}
-
-/* Does the path fit the pattern? Parameters go to `out`: ":name" takes one segment, "*name" the
- * rest. */
-static bool pattern_match(str pattern, str path, http_pairs *out)
-{
-    out->n = 0;
-    while (pattern.n && path.n) {
-        str want = next_segment(&pattern);
-        if (want.n && want.p[0] == '*') {
-            vec_push(out, ((struct http_pair){ str_from(want, 1), path }));
-            return true;
-        }
-        str got = next_segment(&path);
-        if (want.n && want.p[0] == ':') {
-            if (!got.n) return false;
-            vec_push(out, ((struct http_pair){ str_from(want, 1), got }));
-        } else if (!str_eq(want, got)) {
-            return false;
-        }
-    }
-    return !pattern.n && !path.n;
-}
-
-static void answer_text(struct http_resp *w, unsigned status, str text)
+void http_text(struct http_resp *w, unsigned status, str text)
 {
     w->status = status;
     http_resp_header(w, S("Content-Type"), S("text/plain; charset=utf-8"));
@@ -192,178 +161,17 @@ void http_redirect(struct http_req *r, struct http_resp *w, unsigned status, str
         if (words[i].status == status) buf_fmt(&w->body, "\">%s</a>.\n\n", words[i].words);
 }
 
-/* The path without empty, "." and ".." segments, as Go's servers want it; a slash at its end
- * stays. */
-static str clean_path(str path, struct arena *a)
-{
-    uint8_t *p = arena_alloc(a, path.n + 2);
-    size_t n = 0;
-    for (str rest = path; rest.n;) {
-        str seg = next_segment(&rest);
-        if (!seg.n || str_eq(seg, S("."))) continue;
-        if (str_eq(seg, S(".."))) {
-            while (n && p[--n] != '/') {}
-            continue;
-        }
-        p[n++] = '/';
-        memcpy(p + n, seg.p, seg.n);
-        n += seg.n;
-    }
-    if (!n || path.p[path.n - 1] == '/') p[n++] = '/';
-    p[n] = 0;
-    return str_of(p, n);
-}
-
-static bool redirect_unclean(struct conn *c)
-{
-    str clean = clean_path(c->req.path, &c->req.arena);
-    if (str_eq(clean, c->req.path)) return false;
-    struct buf to = { 0 };
-    buf_url_escape(&to, clean, URL_PATH);
-    if (c->req.query.n) buf_fmt(&to, "?%.*s", STR_ARG(c->req.query));
-    http_redirect(&c->req, &c->early, 307, buf_view(&to));
-    buf_fini(&to);
-    return true;
-}
-
-/* Like pattern_match, but letters' cases do not count: *fixed is the path with those of the
- * pattern. */
-static bool pattern_match_nocase(str pattern, str path, struct arena *a, str *fixed)
-{
-    bool slash = path.n && path.p[path.n - 1] == '/';
-    str out = STR_EMPTY;
-    if (slash != (pattern.p[pattern.n - 1] == '/')) return false;
-    while (pattern.n && path.n) {
-        str want = next_segment(&pattern), got = next_segment(&path);
-        bool param = want.n && want.p[0] == ':';
-        if ((want.n && want.p[0] == '*') || (param ? !got.n : !str_eq_nocase(want, got)))
-            return false;
-        out = arena_fmt(a, "%.*s/%.*s", STR_ARG(out), STR_ARG(param ? got : want));
-    }
-    *fixed = out;
-    return !pattern.n && !path.n;
-}
-
-static void redirect_to(struct conn *c, str path)
-{
-    const struct http_server *s = c->server;
-    bool mounted = s->o.mount.n && str_has_prefix(path, s->o.mount);
-    str to = mounted ? str_from(path, s->o.mount.n)
-                     : arena_fmt(&c->req.arena, "%.*s%.*s", STR_ARG(s->o.prefix), STR_ARG(path));
-    struct buf escaped = { 0 };
-    buf_url_escape(&escaped, to, URL_PATH);
-    if (c->req.query.n) buf_fmt(&escaped, "?%.*s", STR_ARG(c->req.query));
-    http_redirect(&c->req, &c->early, c->req.method == HTTP_GET ? 301 : 307, buf_view(&escaped));
-    buf_fini(&escaped);
-}
-
-/* A path that only lacks or has one slash too many, or is written in other cases, is sent to the
- * right one. A mounted router does not know what stands before it and leaves it away, as
- * Prometheus' does; its own part of the path is taken as it is. */
-static bool redirect_near(struct conn *c, str path)
-{
-    const struct http_server *s = c->server;
-    if (path.n <= 1 && !s->o.prefix.n) return false;
-    str other = path.n > 1 && path.p[path.n - 1] == '/'
-                    ? str_slice(path, 0, path.n - 1)
-                    : arena_fmt(&c->req.arena, "%.*s/", STR_ARG(path));
-    const str tries[] = { other, path, other };
-    for (size_t k = 0; k < ARRAY_LEN(tries); k++)
-        for (size_t i = 0; i < s->o.n_routes; i++) {
-            const struct http_route *r = &s->o.routes[i];
-            str fixed = tries[k], pattern = str_z(r->pattern);
-            if (!(r->methods & c->req.method)) continue;
-            if (k && str_has_prefix(pattern, s->o.mount) && !str_has_prefix(path, s->o.mount))
-                continue;
-            if (k ? !pattern_match_nocase(pattern, tries[k], &c->req.arena, &fixed)
-                  : !pattern_match(pattern, tries[k], &c->req.path_params))
-                continue;
-            redirect_to(c, fixed);
-            return true;
-        }
-    return false;
-}
-
-/* The folder that a router is mounted on, without its slash, leads to it with the slash. */
-static bool redirect_mount(struct conn *c)
-{
-    const struct http_server *s = c->server;
-    if (!s->o.mount.n) return false;
-    str mount = arena_fmt(&c->req.arena, "%.*s%.*s", STR_ARG(s->o.prefix), STR_ARG(s->o.mount));
-    if (!str_eq(c->req.path, mount)) return false;
-    str to = arena_fmt(&c->req.arena, "%.*s/", STR_ARG(mount));
-    if (c->req.query.n)
-        to = arena_fmt(&c->req.arena, "%.*s?%.*s", STR_ARG(to), STR_ARG(c->req.query));
-    http_redirect(&c->req, &c->early, 307, to);
-    return true;
-}
-
-/* "GET, OPTIONS, POST": OPTIONS is answered wherever something else is. */
-static str allow_text(unsigned methods, struct arena *a)
-{
-    static const struct { unsigned m; str name;
-    } all[] = {
-        { HTTP_DELETE, S("DELETE") },
-        { HTTP_GET, S("GET") },
-        { HTTP_HEAD, S("HEAD") },
-        { HTTP_OPTIONS, S("OPTIONS") },
-        { HTTP_POST, S("POST") },
-        { HTTP_PUT, S("PUT") },
-    };
-    str text = STR_EMPTY;
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        if ((methods | HTTP_OPTIONS) & all[i].m)
-            text = text.n ? arena_fmt(a, "%.*s, %.*s", STR_ARG(text), STR_ARG(all[i].name))
-                          : all[i].name;
-    return text;
-}
-
-/* The path below the route prefix; false: it is not there. */
-static bool strip_prefix(const struct http_server *s, str path, str *out)
-{
-    *out = path;
-    if (!s->o.prefix.n) return true;
-    if (!str_has_prefix(path, s->o.prefix)) return false;
-    *out = str_from(path, s->o.prefix.n);
-    return !out->n || out->p[0] == '/';
-}
-
 static void conn_route(struct conn *c)
 {
-    const struct http_server *s = c->server;
-    str path;
-    if (c->malformed.status) {
-        c->early.status = c->malformed.status;
-        if (c->malformed.text.n)
-            http_resp_header(&c->early, S("Content-Type"), S("text/plain; charset=utf-8"));
-        http_resp_header(&c->early, S("Connection"), S("close"));
-        buf_str(&c->early.body, c->malformed.text);
+    if (!c->malformed.status) {
+        c->route = http_router_find(&c->server->o, &c->req, &c->early);
         return;
     }
-    if (c->req.method == HTTP_OPTIONS && str_eq(c->req.path, S("*"))) return; /* of the server */
-    if (redirect_unclean(c)) return;
-    if (s->o.prefix.n && str_eq(c->req.path, S("/")) && c->req.method == HTTP_GET) {
-        http_redirect(&c->req, &c->early, 302, s->o.prefix);
-        return;
-    }
-    if (redirect_mount(c)) return;
-    unsigned allowed = 0;
-    bool under = strip_prefix(s, c->req.path, &path);
-    for (size_t i = 0; under && path.n && i < s->o.n_routes; i++) {
-        const struct http_route *r = &s->o.routes[i];
-        if (!pattern_match(str_z(r->pattern), path, &c->req.path_params)) continue;
-        allowed |= r->methods;
-        if (!(r->methods & c->req.method)) continue;
-        c->route = r;
-        return;
-    }
-    if (under && redirect_near(c, path)) return;
-    if (!(allowed & ~(unsigned)HTTP_OPTIONS)) {
-        answer_text(&c->early, 404, S("404 page not found\n"));
-        return;
-    }
-    http_resp_header(&c->early, S("Allow"), allow_text(allowed, &c->req.arena));
-    if (c->req.method != HTTP_OPTIONS) answer_text(&c->early, 405, S("Method Not Allowed\n"));
+    c->early.status = c->malformed.status;
+    if (c->malformed.text.n)
+        http_resp_header(&c->early, S("Content-Type"), S("text/plain; charset=utf-8"));
+    http_resp_header(&c->early, S("Connection"), S("close"));
+    buf_str(&c->early.body, c->malformed.text);
 }
 
 static int hex_digit(uint8_t c)
@@ -717,7 +525,7 @@ static ssize_t on_part(void *cls, uint64_t pos, char *to, size_t max)
 static enum MHD_Result conn_dispatch(struct conn *c)
 {
     if (!buf_ok(&c->body)) {
-        answer_text(&c->resp, 413, S("http: request body too large\n"));
+        http_text(&c->resp, 413, S("http: request body too large\n"));
         return conn_answer(c);
     }
     enum http_guard guard = conn_guard(c, false);
@@ -730,7 +538,7 @@ static enum MHD_Result conn_dispatch(struct conn *c)
     }
     bool entered = server_entered(c->server);
     if (entered && conn_submit(c, conn_job)) return MHD_YES;
-    answer_text(&c->resp, 503, S("Service Unavailable"));
+    http_text(&c->resp, 503, S("Service Unavailable"));
     if (!entered) return conn_answer(c);
     conn_resume(c);
     return MHD_YES;

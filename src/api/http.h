@@ -79,6 +79,8 @@ struct http_resp {
 };
 /* replaces one of the same name */
 void http_resp_header(struct http_resp *w, str name, str value);
+/* plain text; of an error with nosniff, as Go's http.Error has it */
+void http_text(struct http_resp *w, unsigned status, str text);
 /* with the line of HTML that Go writes */
 void http_redirect(struct http_req *r, struct http_resp *w, unsigned status, str to);
 
