@@ -345,9 +345,37 @@ size_t f64_text_g(char out[F64_TEXT_MAX], double v)
     return exp < G_LEAST || exp >= G_END ? f64_write_e(out, &d) : f64_write_f(out, &d);
 }
 
+/* Answers are full of whole numbers and of decimals that are written out: their digits go straight
+ * to their places. 0: it is another number. */
+static size_t f64_write_common(char *out, double v)
+{
+    double mag = fabs(v);
+    char *p = out;
+    if (!(mag >= 1e-6 && mag < 0x1p53)) return 0;
+    *p = '-';
+    p += v < 0;
+    if (mag == (double)(uint64_t)mag) return (size_t)(p - out) + f64_digits_u64(p, (uint64_t)mag);
+    struct f64_decimal d = f64_decimal_of(mag);
+    if (mag < 1) {
+        int zeros = -d.exponent - (int)f64_digits_count(d.m);
+        memcpy(p, "0.000000", 8);
+        p += 2 + zeros;
+        p += f64_digits_u64(p, d.m);
+    } else {
+        int n = (int)f64_digits_u64(p + 1, d.m), whole = n + d.exponent;
+        for (int i = 0; i < whole; i++) p[i] = p[i + 1];
+        p[whole] = '.';
+        p += n + 1;
+    }
+    /* no whole number: a digit of the fraction is not zero */
+    while (p[-1] == '0') p--;
+    return (size_t)(p - out);
+}
+
 size_t f64_text_api(char out[F64_TEXT_MAX], double v)
 {
-    size_t n;
+    size_t n = f64_write_common(out, v);
+    if (n) return n;
     if (f64_special(out, v, &n)) return n;
     struct f64_digits d;
     f64_digits_of(&d, v);

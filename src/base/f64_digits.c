@@ -12,24 +12,27 @@
 #include "base/f64.h"
 #include "base/f64_pow10.h"
 
-static const char pairs[] =
-    "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546"
-    "4748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293"
-    "949596979899";
+#include <endian.h>
 
-static inline void digits_pair(char *out, uint32_t v) { memcpy(out, pairs + (size_t)2 * v, 2); }
-
-static inline void digits_eight(char *out, uint32_t v)
+/* The eight digits of v < 10^8 as the bytes of a number, the first digit lowest: two of four
+ * digits, then four of two, then eight of one; at each level all by the same few operations. */
+static inline uint64_t digits_eight(uint32_t v)
 {
-    uint32_t hi = v / 10000, lo = v % 10000;
-    digits_pair(out, hi / 100);
-    digits_pair(out + 2, hi % 100);
-    digits_pair(out + 4, lo / 100);
-    digits_pair(out + 6, lo % 100);
+    uint64_t fours = v / 10000 | (uint64_t)(v % 10000) << 32;
+    uint64_t hundreds = (fours * 10486 >> 20) & 0x0000007f0000007f;
+    uint64_t twos = hundreds | (fours - hundreds * 100) << 16;
+    uint64_t tens = (twos * 103 >> 10) & 0x000f000f000f000f;
+    return tens | (twos - tens * 10) << 8;
+}
+
+static inline void digits_write(char *out, uint64_t digits)
+{
+    digits = htole64(digits | 0x3030303030303030u);
+    memcpy(out, &digits, sizeof(digits));
 }
 
 /* 1233/4096 is a little more than log10(2). */
-static inline unsigned digits_count(uint64_t v)
+unsigned f64_digits_count(uint64_t v)
 {
     static const uint64_t powers[F64_DIGITS_ROOM] = { 0, 10, 100, 1000, 10000, 100000, 1000000,
         10000000, 100000000, 1000000000, 10000000000, 100000000000, 1000000000000, 10000000000000,
@@ -42,14 +45,13 @@ static inline unsigned digits_count(uint64_t v)
 unsigned f64_digits_u64(char digits[F64_DIGITS_ROOM], uint64_t v)
 {
     enum { EIGHT = 100000000 };
-    unsigned n = v ? digits_count(v) : 1;
-    char *p = digits + n;
-    for (; v >= EIGHT; v /= EIGHT) digits_eight(p -= 8, (uint32_t)(v % EIGHT));
-    uint32_t rest = (uint32_t)v;
-    for (; rest >= 100; rest /= 100) digits_pair(p -= 2, rest % 100);
-    if (rest >= 10) digits_pair(p -= 2, rest);
-    else *--p = (char)('0' + rest);
-    assert(p == digits);
+    unsigned n = v ? f64_digits_count(v) : 1, first = (n - 1) % 8 + 1;
+    uint64_t above = n > 8 ? v / EIGHT : v, top = n > 16 ? above / EIGHT : above;
+    assert(top < EIGHT);
+    /* those that come first are fewer than eight: what is written behind them is written over */
+    digits_write(digits, digits_eight((uint32_t)top) >> 8 * (8 - first));
+    if (n > 16) digits_write(digits + first, digits_eight((uint32_t)(above % EIGHT)));
+    if (n > 8) digits_write(digits + n - 8, digits_eight((uint32_t)(v % EIGHT)));
     return n;
 }
 
@@ -68,10 +70,8 @@ static inline uint64_t product_sticky(const struct f64_pow10 *g, uint64_t x)
     return (uint64_t)(high >> 64) | ((uint64_t)high > 1);
 }
 
-struct decimal { uint64_t m; int exponent; };
-
 /* v = c 2^q. closer: the neighbour below is half as far as the one above. */
-static struct decimal shortest(uint64_t c, int q, bool closer)
+static struct f64_decimal shortest(uint64_t c, int q, bool closer)
 {
     bool even = c % 2 == 0;
     int k = closer ? floor_log10_three_quarters(q) : floor_log10_pow2(q);
@@ -85,23 +85,27 @@ static struct decimal shortest(uint64_t c, int q, bool closer)
     uint64_t s = v / 4, tens = s / 10;
     if (s >= 10) {
         bool below = lower <= 40 * tens, above = 40 * tens + 40 <= upper;
-        if (below != above) return (struct decimal){ tens + above, k + 1 };
+        if (below != above) return (struct f64_decimal){ tens + above, k + 1 };
     }
     bool below = lower <= 4 * s, above = 4 * s + 4 <= upper;
-    if (below != above) return (struct decimal){ s + above, k };
+    if (below != above) return (struct f64_decimal){ s + above, k };
     uint64_t middle = 4 * s + 2;
-    return (struct decimal){ s + (v > middle || (v == middle && s % 2 == 1)), k };
+    return (struct f64_decimal){ s + (v > middle || (v == middle && s % 2 == 1)), k };
 }
 
-unsigned f64_digits_shortest(char digits[F64_DIGITS_ROOM], double v, int *point)
+struct f64_decimal f64_decimal_of(double v)
 {
     enum { FRACTION_BITS = 52, BIAS = 1075 };
     uint64_t bits = f64_bits(v), fraction = bits & (((uint64_t)1 << FRACTION_BITS) - 1);
     int exponent = (int)(bits >> FRACTION_BITS);
     assert(v > 0 && exponent < 0x7ff);
     uint64_t hidden = (uint64_t)(exponent > 0) << FRACTION_BITS;
-    struct decimal d =
-        shortest(hidden | fraction, MAX(exponent, 1) - BIAS, fraction == 0 && exponent > 1);
+    return shortest(hidden | fraction, MAX(exponent, 1) - BIAS, fraction == 0 && exponent > 1);
+}
+
+unsigned f64_digits_shortest(char digits[F64_DIGITS_ROOM], double v, int *point)
+{
+    struct f64_decimal d = f64_decimal_of(v);
     unsigned n = f64_digits_u64(digits, d.m);
     *point = d.exponent + (int)n;
     while (n > 8 && !memcmp(digits + n - 8, "00000000", 8)) n -= 8;

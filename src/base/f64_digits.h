@@ -15,8 +15,14 @@
 
 enum { F64_DIGITS_ROOM = 20 };             /* of the largest u64 */
 
-/* Writes them from digits[0] on, without zeros before them; returns how many. */
+unsigned f64_digits_count(uint64_t v);     /* REQUIRES: v > 0 */
+/* Writes them from digits[0] on, without zeros before them; returns how many. At least eight bytes
+ * are written. */
 unsigned f64_digits_u64(char digits[F64_DIGITS_ROOM], uint64_t v);
+
+/* v is nearest to m 10^exponent; m may end with zeros. REQUIRES: v finite and > 0 */
+struct f64_decimal { uint64_t m; int exponent; };
+struct f64_decimal f64_decimal_of(double v);
 
 /* v is 0.d1d2d3… x 10^*point. REQUIRES: v finite and > 0 */
 unsigned f64_digits_shortest(char digits[F64_DIGITS_ROOM], double v, int *point);
