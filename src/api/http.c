@@ -348,11 +348,20 @@ static enum compress_kind accepted_encoding(const struct conn *c)
     return COMPRESS_NONE;
 }
 
+/* A body that is packed is whole. */
+static void conn_drain(struct conn *c)
+{
+    struct http_stream *s = c->resp.stream;
+    while (s && s->ops->more(s, &c->resp.body)) continue;
+    stream_free(c);
+}
+
 static void conn_compress(struct conn *c)
 {
     if (!c->resp.compress) return;
     enum compress_kind kind = accepted_encoding(c);
     if (kind == COMPRESS_NONE || !c->resp.body.n) return;
+    conn_drain(c);
     struct buf packed;
     buf_init(&packed, &acc_http, 0);
     if (compress_pack(&packed, kind, buf_view(&c->resp.body), 1, NULL) != OK) {

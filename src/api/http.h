@@ -71,7 +71,8 @@ struct http_stream_ops {
 struct http_resp {
     unsigned status;                           /* 200 unless set */
     struct buf body;
-    struct http_stream *stream;                /* NULL: the body is all. Not of HEAD */
+    /* NULL: the body is all. Not of HEAD. It goes into the body where that is packed */
+    struct http_stream *stream;
     /* strings live in the request's arena or are literals */
     http_pairs headers;
     bool compress;                             /* may be packed as Accept-Encoding allows */

@@ -1,6 +1,7 @@
 #include "api/room.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/utf8.h"
 #include "promql/print.h"
 
@@ -116,10 +117,61 @@ static void answer_failure(struct http_resp *w, errc rc, const struct err *e)
     else api_error(w, API_EXECUTION, err_str(e));
 }
 
-static void answer_result(
-    struct ask *k, struct http_req *r, struct http_resp *w, struct result *res)
-{
+/* An answer longer than a part is written while it is sent: it never lies in memory whole. */
+struct answer {
+    struct http_stream base;
+    struct result res;
+    struct result_writer w;
     str notes[NOTES_MAX];
+    size_t n_notes;
+};
+
+/* False: that was the end. */
+static bool answer_part(struct answer *a, struct buf *out)
+{
+    enum { PART_BYTES = 512 << 10 };
+    if (promql_result_more(&a->w, out, PART_BYTES)) return true;
+    api_notes(&a->w.j, S("warnings"), a->notes, a->n_notes);
+    api_notes(&a->w.j, S("infos"), a->res.infos, a->res.n_infos);
+    json_obj_end(&a->w.j);
+    return false;
+}
+
+static bool answer_more(struct http_stream *base, struct buf *out)
+{
+    return answer_part(CONTAINER_OF(base, struct answer, base), out);
+}
+
+static void answer_free(struct http_stream *base)
+{
+    struct answer *a = CONTAINER_OF(base, struct answer, base);
+    promql_result_fini(&a->res);
+    mem_free(a);
+}
+
+static const struct http_stream_ops answer_ops = { answer_more, answer_free };
+
+/* Takes the result. */
+static void answer_write(struct answer *a, struct http_req *r, struct http_resp *w, bool stats)
+{
+    struct json j = api_begin(w);
+    promql_result_begin(&a->w, &j, &a->res, stats);
+    bool more = answer_part(a, &w->body);
+    while (more && r->method == HTTP_HEAD) more = answer_part(a, &w->body);
+    if (!buf_ok(&w->body)) api_error(w, API_INTERNAL, S("the answer is too large"));
+    else if (more) w->stream = &a->base;
+    if (!w->stream) answer_free(&a->base);
+}
+
+static void answer_result(
+    struct ask *k, struct http_req *r, struct http_resp *w, struct result *taken)
+{
+    struct answer *a = NEW(struct answer);
+    a->base.ops = &answer_ops;
+    a->res = *taken;
+    *taken = (struct result){ 0 };
+    struct result *res = &a->res;
+    str *notes = a->notes;
     size_t n = 0;
     while (n < res->n_warnings && n < NOTES_MAX - 2) {
         notes[n] = res->warnings[n];
@@ -140,9 +192,8 @@ static void answer_result(
             STR_ARG(buf_view(&q)));
         buf_fini(&q);
     }
-    struct json j = api_begin(w);
-    promql_result_json(&j, res, stats.n > 0);
-    api_end(&j, w, notes, n, res->infos, res->n_infos);
+    a->n_notes = n;
+    answer_write(a, r, w, stats.n > 0);
 }
 
 static void run(struct api *a, struct ask *k, struct http_req *r, struct http_resp *w)

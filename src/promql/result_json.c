@@ -152,34 +152,30 @@ static void put_series(struct json *j, const struct result_series *s, struct sli
     buf_u8(j->b, '}');
 }
 
-/* Room for all of them, where they are like the first, which took so many bytes: an answer that
- * grows by and by is copied, and takes new pages, several times. */
-static void put_room(struct buf *b, const struct result *r, size_t first_bytes)
-{
-    double points = (double)r->series[0].n / 32;
-    for (size_t i = 1; i < r->n_series; i++) points += (double)r->series[i].n;
-    double more = (double)first_bytes * points / (double)MAX(r->series[0].n, (size_t)1);
-    if (more < (double)(b->limit ? b->limit - b->n : SIZE_MAX / 8)) (void)buf_room(b, (size_t)more);
-}
-
-/* A large answer gives way, like the evaluation that made it. */
-static void put_all(struct json *j, const struct result *r)
+/* Rows from w->at on, until `enough` bytes were added. A large answer gives way, like the
+ * evaluation that made it. */
+static void put_rows(struct result_writer *w, size_t enough)
 {
     enum { TOGETHER = 64 };
+    const struct result *r = w->r;
+    struct buf *b = w->j.b;
     struct slice turn;
     slice_begin(&turn, r->turns);
-    turn.used_ns = r->used_ns;
-    size_t before = j->b->n;
-    buf_u8(j->b, '[');
-    for (size_t i = 0; i < r->n_series; i++) {
-        if (i) buf_u8(j->b, ',');
-        if (r->type == VALUE_MATRIX) put_series(j, &r->series[i], &turn);
-        else put_sample(j, &r->series[i]);
-        if (i % TOGETHER == 0) give_way(&turn);
-        if (i == 0 && r->n_series > 1) put_room(j->b, r, j->b->n - before);
+    turn.used_ns = w->used_ns;
+    for (size_t before = b->n; w->at < r->n_series && b->n - before < enough; w->at++) {
+        if (w->at) buf_u8(b, ',');
+        if (r->type == VALUE_MATRIX) put_series(&w->j, &r->series[w->at], &turn);
+        else put_sample(&w->j, &r->series[w->at]);
+        if (w->at % TOGETHER == 0) give_way(&turn);
+        if (!buf_ok(b)) w->at = r->n_series - 1;
     }
-    buf_u8(j->b, ']');
+    w->used_ns = turn.used_ns;
     slice_end(&turn);
+}
+
+static bool result_has_rows(const struct result *r)
+{
+    return r->type != VALUE_SCALAR && r->type != VALUE_STRING;
 }
 
 /* Scalars and strings go another way in the reference: their time is a plain number, their value
@@ -253,27 +249,54 @@ void promql_stats_json(struct json *j, const struct query_stats *s)
     json_obj_end(j);
 }
 
-void promql_result_json(struct json *j, const struct result *r, bool stats)
+static void put_end(struct result_writer *w)
 {
-    json_obj(j);
-    json_kstr(j, S("resultType"), value_type_name(r->type));
-    JSON_KEY(j, "result");
-    if (r->type == VALUE_SCALAR) {
-        put_scalar(j, &r->series[0].points[0]);
-    } else if (r->type == VALUE_STRING) {
-        put_string(j, r);
-    } else {
-        /* the writer's comma; the array follows by hand */
-        json_raw(j, STR_EMPTY);
-        put_all(j, r);
-    }
+    const struct result *r = w->r;
+    struct json *j = &w->j;
+    if (result_has_rows(r)) buf_u8(j->b, ']');
     if (r->explain) {
         JSON_KEY(j, "explain");
         explain_json(j, r->explain);
     }
-    if (stats) {
+    if (w->stats) {
         JSON_KEY(j, "stats");
         promql_stats_json(j, &r->stats);
     }
     json_obj_end(j);
+}
+
+void promql_result_begin(
+    struct result_writer *w, const struct json *to, const struct result *r, bool stats)
+{
+    *w = (struct result_writer){ .j = *to, .r = r, .stats = stats, .used_ns = r->used_ns };
+    struct json *j = &w->j;
+    json_obj(j);
+    json_kstr(j, S("resultType"), value_type_name(r->type));
+    JSON_KEY(j, "result");
+    if (result_has_rows(r)) {
+        /* the writer's comma; the array follows by hand */
+        json_raw(j, S("["));
+    } else if (r->type == VALUE_SCALAR) {
+        put_scalar(j, &r->series[0].points[0]);
+    } else {
+        put_string(j, r);
+    }
+}
+
+bool promql_result_more(struct result_writer *w, struct buf *out, size_t enough)
+{
+    w->j.b = out;
+    if (result_has_rows(w->r)) put_rows(w, enough);
+    if (result_has_rows(w->r) && w->at < w->r->n_series) return true;
+    put_end(w);
+    return false;
+}
+
+void promql_result_json(struct json *j, const struct result *r, bool stats)
+{
+    struct result_writer w;
+    promql_result_begin(&w, j, r, stats);
+    bool more = promql_result_more(&w, j->b, SIZE_MAX);
+    assert(!more);
+    *j = w.j;
 }
