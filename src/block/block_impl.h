@@ -64,6 +64,10 @@ MUST_USE errc symbol_memo_labels(
     struct symbol_memo *m, const struct index_series *s, struct label *out, struct err *e);
 void symbol_memo_fini(struct symbol_memo *m);
 
+/* Before the series found->at[at] is read, of those that are read in order: now and then the next
+ * ones are told, where the index is far away. */
+void block_series_want(struct block *b, const postings_list *found, size_t at);
+
 errc block_querier(
     struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e);
 

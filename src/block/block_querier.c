@@ -106,6 +106,7 @@ static errc series_next(struct block_set *set, struct series **out, struct err *
     *out = NULL;
     while (!*out && set->at < set->found.n) {
         struct err why = { 0 };
+        if (!set->limit) block_series_want(set->q->block, &set->found, set->at);
         errc rc = series_make(set, set->found.at[set->at++], out, &why);
         if (rc != OK && !block_leaves_out(set->q->block, &set->q->left, rc, &why))
             return err_set(e, rc, "block %.*s: %s", STR_ARG(block_dir(set->q->block)), why.msg);
@@ -296,6 +297,7 @@ static errc names_of(
     errc rc = OK;
     for (size_t i = 0; rc == OK && i < found->n; i++) {
         struct err why = { 0 };
+        block_series_want(q->block, found, i);
         rc = index_reader_series(q->block->index, found->at[i], true, &s, &why);
         if (rc != OK) {
             if (!block_leaves_out(q->block, &q->left, rc, &why)) err_set(e, rc, "%s", why.msg);

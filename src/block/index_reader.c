@@ -20,6 +20,8 @@ enum {
     GUESS_BYTES = 4096,
     GUESS_SERIES_BYTES = 1024,
     GUESS_SYMBOL_BYTES = 256,
+    WANT_LIST_BYTES_MAX = 1 << 20,
+    WANT_GAP_BYTES = 4096,
     SECTION_HEAD_BYTES = 4
 };
 
@@ -654,22 +656,63 @@ errc index_reader_values(
     return OK;
 }
 
-struct value_wanted { str value; uint64_t offset; bool found; };
+struct value_wanted { str value; struct index_list at; bool found; };
 
+/* The first one >= the wanted is it or none is; the one behind it tells where it ends. */
 static bool value_is(void *ctx, str value, uint64_t offset)
 {
     struct value_wanted *w = ctx;
-    w->found = str_eq(value, w->value);
-    w->offset = offset;
-    return false;                              /* the first one >= the wanted is it or none is */
+    if (w->found) w->at.end = offset;
+    else if (str_eq(value, w->value)) w->at.offset = offset;
+    else return false;
+    bool more = !w->found;
+    w->found = true;
+    return more;
+}
+
+errc index_reader_find(struct index_reader *r, str name, str value, struct index_list *out,
+    bool *found, struct err *e)
+{
+    struct value_wanted want = { .value = value };
+    if (!name.n) {
+        want.at.offset = r->all_offset;
+        want.found = r->has_all && !value.n;
+    } else {
+        TRY(index_reader_values(r, name, value, value_is, &want, e));
+    }
+    *out = want.at;
+    *found = want.found;
+    return OK;
 }
 
 errc index_reader_postings(
     struct index_reader *r, str name, str value, postings_list *out, struct err *e)
 {
-    if (!name.n)
-        return r->has_all && !value.n ? index_reader_postings_at(r, r->all_offset, out, e) : OK;
-    struct value_wanted want = { .value = value };
-    TRY(index_reader_values(r, name, value, value_is, &want, e));
-    return want.found ? index_reader_postings_at(r, want.offset, out, e) : OK;
+    struct index_list at;
+    bool found;
+    TRY(index_reader_find(r, name, value, &at, &found, e));
+    return found ? index_reader_postings_at(r, at.offset, out, e) : OK;
+}
+
+/* What is read soon. */
+
+bool index_reader_far(const struct index_reader *r) { return reader_far(r->reader); }
+
+void index_reader_want_list(struct index_reader *r, const struct index_list *l)
+{
+    uint64_t n = l->end > l->offset ? l->end - l->offset : GUESS_BYTES;
+    if (!reader_far(r->reader) || n > WANT_LIST_BYTES_MAX) return; /* long ones go alone */
+    reader_want(r->reader, l->offset, MAX(n, (uint64_t)GUESS_BYTES));
+}
+
+void index_reader_want_series(struct index_reader *r, const uint32_t *refs, size_t n)
+{
+    uint64_t step = r->version == INDEX_V1 ? 1 : INDEX_SERIES_ALIGN;
+    if (!reader_far(r->reader)) return;
+    for (size_t i = 0, k; i < n; i = k) {
+        uint64_t from = refs[i] * step, to = from + GUESS_SERIES_BYTES;
+        for (k = i + 1; k < n && refs[k] > refs[k - 1] && refs[k] * step <= to + WANT_GAP_BYTES; k++)
+            to = refs[k] * step + GUESS_SERIES_BYTES;
+        reader_want(r->reader, from, to - from);
+    }
 }

@@ -64,6 +64,17 @@ MUST_USE errc index_reader_series_by(struct index_reader *r, struct reader *by, 
 MUST_USE errc index_reader_series_walk(
     struct index_reader *r, postings_list *out, struct err *e);
 
+/* These series will be read soon, in this order: begun at once where the file is far away. */
+void index_reader_want_series(struct index_reader *r, const uint32_t *refs, size_t n);
+bool index_reader_far(const struct index_reader *r);
+
+/* Where a list is; end 0: it is not known. */
+struct index_list { uint64_t offset, end; };
+/* *found false: there is no such list. The list itself is not read. */
+MUST_USE errc index_reader_find(struct index_reader *r, str name, str value,
+    struct index_list *out, bool *found, struct err *e);
+void index_reader_want_list(struct index_reader *r, const struct index_list *l);
+
 /* Postings: appended to out, which is empty when there are none. ("", "") is all series. */
 MUST_USE errc index_reader_postings(
     struct index_reader *r, str name, str value, postings_list *out, struct err *e);

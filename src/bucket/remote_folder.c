@@ -260,6 +260,7 @@ static void rr_free(struct reader *r)
 static struct reader *file_reader(struct file *f)
 {
     static const struct reader_ops ops = { .backend = IO_BUFFERED,
+        .far = true,
         .pin = rr_pin,
         .unpin = rr_unpin,
         .want = rr_want,

@@ -197,6 +197,7 @@ void reader_want(struct reader *r, uint64_t off, uint64_t n)
     if (n && r->ops->want) r->ops->want(r, off, n);
 }
 bool reader_wants(const struct reader *r) { return r->ops->want != NULL; }
+bool reader_far(const struct reader *r) { return r->ops->far; }
 
 errc reader_check(const struct pin *p, struct err *e)
 {

@@ -18,6 +18,7 @@
 
 struct reader_ops {
     enum io_backend backend;
+    bool far; /* reader_far */
     /* sets bytes and frame */
     errc (*pin)(struct reader *r, uint64_t off, size_t n, struct pin *out, struct err *e);
     errc (*unpin)(struct reader *r, struct pin *p, struct err *e);
