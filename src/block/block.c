@@ -3,7 +3,7 @@
 #include "block/meta.h"
 #include "chunk/chunk.h"
 
-enum { TOMBSTONES_MAX_BYTES = 1 << 30, RUN_MAX_BYTES = 64 << 10 };
+enum { TOMBSTONES_MAX_BYTES = 1 << 30, RUN_MAX_BYTES = 64 << 10, TELL_SERIES = 64 };
 
 /* Tombstones. */
 
@@ -319,8 +319,38 @@ static errc set_number(struct block_chunk_set *s, struct err *e)
     return OK;
 }
 
+/* The chunks of one series that will be pinned, told by runs. */
+static void chunks_tell(const struct block_chunk_set *s, const struct index_series *x)
+{
+    const struct index_chunk *c = x->chunks.at;
+    for (size_t i = 0, k; i < x->chunks.n; i = k) {
+        k = i + 1;
+        if (!set_wants(s, &c[i])) continue;
+        while (k < x->chunks.n && set_wants(s, &c[k]) && c[k].ref > c[k - 1].ref &&
+               segment_of(c[k].ref) == segment_of(c[i].ref) &&
+               c[k].ref - c[i].ref <= RUN_MAX_BYTES)
+            k++;
+        segments_want(s->block->segments, c[i].ref, c[k - 1].ref);
+    }
+}
+
+/* Where each read is a way there and back: what the next series need, now and then. What cannot be
+ * read of them is told by their own step. */
+static void chunk_set_tell(struct block_chunk_set *s)
+{
+    struct index_reader *index = s->block->index;
+    if (s->own || !index_reader_far(index)) return;
+    block_series_want(s->block, &s->all, s->at);
+    if (s->at % TELL_SERIES) return;
+    SCOPED(index_series_fini) struct index_series x = { 0 };
+    size_t end = MIN(s->all.n, s->at + TELL_SERIES);
+    for (size_t i = s->at; i < end; i++)
+        if (index_reader_series(index, s->all.at[i], false, &x, NULL) == OK) chunks_tell(s, &x);
+}
+
 static errc chunk_set_step(struct block_chunk_set *s, struct err *e)
 {
+    chunk_set_tell(s);
     uint32_t ref = s->all.at[s->at++];
     TRY(index_reader_series_by(s->block->index, s->own_index, ref, false, &s->entry, e));
     TRY(s->nums ? set_number(s, e) : set_name(s, e));

@@ -711,8 +711,10 @@ void index_reader_want_series(struct index_reader *r, const uint32_t *refs, size
     if (!reader_far(r->reader)) return;
     for (size_t i = 0, k; i < n; i = k) {
         uint64_t from = refs[i] * step, to = from + GUESS_SERIES_BYTES;
-        for (k = i + 1; k < n && refs[k] > refs[k - 1] && refs[k] * step <= to + WANT_GAP_BYTES; k++)
+        for (k = i + 1; k < n && refs[k] > refs[k - 1]; k++) {
+            if (refs[k] * step > to + WANT_GAP_BYTES) break;
             to = refs[k] * step + GUESS_SERIES_BYTES;
+        }
         reader_want(r->reader, from, to - from);
     }
 }
