@@ -90,6 +90,15 @@ static errc global_check(struct load *l, struct value *v, struct err *e)
     return err_set(e, ERR_BAD_INPUT, "%s for global config", why.msg);
 }
 
+/* What a page may hold: of all jobs, and of one. */
+#define LIMIT_FIELDS \
+    { .name = "body_size_limit", .kind = F_SIZE, .flags = OMIT, .go_type = "units.Base2Bytes" }, \
+    { .name = "sample_limit", .kind = F_UINT, .flags = OMIT }, \
+    { .name = "target_limit", .kind = F_UINT, .flags = OMIT }, \
+    { .name = "label_limit", .kind = F_UINT, .flags = OMIT }, \
+    { .name = "label_name_length_limit", .kind = F_UINT, .flags = OMIT }, \
+    { .name = "label_value_length_limit", .kind = F_UINT, .flags = OMIT }
+
 static const struct field global_fields[] = {
     { .name = "scrape_interval", .kind = F_DURATION, .flags = OMIT, .def = "1m" },
     { .name = "scrape_timeout", .kind = F_DURATION, .flags = OMIT, .def = "10s" },
@@ -102,12 +111,7 @@ static const struct field global_fields[] = {
     { .name = "query_log_file", .kind = F_STR, .flags = OMIT | PATH },
     { .name = "scrape_failure_log_file", .kind = F_STR, .flags = OMIT | PATH },
     { .name = "external_labels", .kind = F_LABELS, .flags = OMIT },
-    { .name = "body_size_limit", .kind = F_SIZE, .flags = OMIT, .go_type = "units.Base2Bytes" },
-    { .name = "sample_limit", .kind = F_UINT, .flags = OMIT },
-    { .name = "target_limit", .kind = F_UINT, .flags = OMIT },
-    { .name = "label_limit", .kind = F_UINT, .flags = OMIT },
-    { .name = "label_name_length_limit", .kind = F_UINT, .flags = OMIT },
-    { .name = "label_value_length_limit", .kind = F_UINT, .flags = OMIT },
+    LIMIT_FIELDS,
     { .name = "keep_dropped_targets", .kind = F_UINT, .flags = OMIT },
     { .name = "metric_name_validation_scheme",
         .kind = F_WORD,
@@ -202,12 +206,7 @@ static const struct field scrape_fields[] = {
     { .name = "metrics_path", .kind = F_STR, .flags = OMIT, .def = "/metrics" },
     { .name = "scheme", .kind = F_STR, .flags = OMIT, .def = "http" },
     { .name = "enable_compression", .kind = F_BOOL, .def = "true" },
-    { .name = "body_size_limit", .kind = F_SIZE, .flags = OMIT, .go_type = "units.Base2Bytes" },
-    { .name = "sample_limit", .kind = F_UINT, .flags = OMIT },
-    { .name = "target_limit", .kind = F_UINT, .flags = OMIT },
-    { .name = "label_limit", .kind = F_UINT, .flags = OMIT },
-    { .name = "label_name_length_limit", .kind = F_UINT, .flags = OMIT },
-    { .name = "label_value_length_limit", .kind = F_UINT, .flags = OMIT },
+    LIMIT_FIELDS,
     { .name = "native_histogram_bucket_limit", .kind = F_UINT, .flags = OMIT },
     { .name = "native_histogram_min_bucket_factor", .kind = F_FLOAT, .flags = OMIT },
     { .name = "keep_dropped_targets", .kind = F_UINT, .flags = OMIT },
