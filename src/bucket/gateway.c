@@ -481,7 +481,8 @@ errc gateway_open(struct gateway **out, const struct gateway_opts *o, struct err
         "index", or_default(o->index_cache_bytes, CACHE_BYTES), INDEX_PAGE_BYTES);
     g->chunk_cache = range_cache_new(
         "chunks", or_default(o->chunk_cache_bytes, CACHE_BYTES), CHUNK_PAGE_BYTES);
-    g->opens = pool_new(&(struct pool_opts){ "store-open", OPEN_THREADS, QUEUE_MAX });
+    g->opens = pool_new(&(struct pool_opts){ "store-open",
+        (unsigned)or_default(o->opens, OPEN_THREADS), QUEUE_MAX });
     g->reads = pool_new(&(struct pool_opts){ "store-read", READ_THREADS, QUEUE_MAX });
     g->selects = pool_new(&(struct pool_opts){ "store-select", SELECT_THREADS, QUEUE_MAX });
     mtx_init(&g->mu, LOCK_DB);

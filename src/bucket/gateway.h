@@ -35,6 +35,7 @@ struct gateway_opts {
     uint64_t index_cache_bytes;    /* postings and series; 0: 250 MiB */
     uint64_t chunk_cache_bytes;    /* 0: 250 MiB */
     uint64_t series_max;           /* of one selection; 0: any number */
+    unsigned opens;                /* blocks opened at once; 0: 48 */
     bool without_external_labels;  /* series as they are in the blocks */
     /* Queries go on without blocks whose meta.json cannot be read; else those are refused that may
      * lack something of them. */

@@ -49,7 +49,13 @@ static int by_labels(const void *a, const void *b)
     return labels_cmp(x->labels, y->labels);
 }
 
-struct asked { struct gateway *g; struct matchers ms; int64_t mint, maxt, until_ns; };
+/* series: named so far, of all blocks */
+struct asked {
+    struct gateway *g;
+    struct matchers ms;
+    int64_t mint, maxt, until_ns;
+    uint64_t *series;
+};
 
 static errc names_read(struct part_chunks *p, const struct asked *x, struct labels external,
     struct matchers left, struct err *e)
@@ -66,9 +72,7 @@ static errc names_read(struct part_chunks *p, const struct asked *x, struct labe
         if (!one) break;
         struct labels l = labels_copy(&p->arena, labels_join(&p->arena, external, one->labels));
         vec_push(&p->names, ((struct named){ l, (uint32_t)one->ref }));
-        if (x->g->o.series_max && p->names.n > x->g->o.series_max)
-            return err_set(e, ERR_LIMIT, "more than %" PRIu64 " series of a block are selected",
-                x->g->o.series_max);
+        TRY(gateway_series_count(x->g, ++*x->series, e));
     }
     if (p->names.n > 1) qsort(p->names.at, p->names.n, sizeof(*p->names.at), by_labels);
     return OK;
@@ -100,13 +104,18 @@ static errc part_open(const struct asked *x, const struct view_block *b, struct 
 }
 
 /* A series of which everything was cut away is none. */
-struct all_chunks { struct chunk_series_set base; struct chunk_series_set *in; };
+struct all_chunks {
+    struct chunk_series_set base;
+    struct gateway *g;
+    struct chunk_series_set *in;
+    uint64_t given;
+};
 static errc all_next(struct chunk_series_set *base, const struct chunk_series **out, struct err *e)
 {
     struct all_chunks *s = CONTAINER_OF(base, struct all_chunks, base);
     do TRY(s->in->ops->next(s->in, out, e));
     while (*out && !(*out)->n);
-    return OK;
+    return *out ? gateway_series_count(s->g, ++s->given, e) : OK;
 }
 static void all_free(struct chunk_series_set *base)
 {
@@ -152,7 +161,9 @@ errc gateway_chunks_select(struct chunk_queryable *q, struct matchers ms, int64_
     int64_t maxt, struct chunk_series_set **out, struct err *e)
 {
     struct gateway *g = CONTAINER_OF(q, struct gateway, chunks);
-    struct asked x = { g, ms, mint, maxt, clock_mono_ns() + g->o.patience_ms * INT64_C(1000000) };
+    uint64_t series = 0;
+    int64_t until = clock_mono_ns() + g->o.patience_ms * INT64_C(1000000);
+    struct asked x = { g, ms, mint, maxt, until, &series };
     struct bucket_view *v = NULL;
     struct chunk_series_set *in = NULL;
     chunk_sets all = { 0 };
@@ -166,7 +177,7 @@ errc gateway_chunks_select(struct chunk_queryable *q, struct matchers ms, int64_
     vec_fini(&all);
     if (rc != OK) return rc;
     struct all_chunks *s = NEW(struct all_chunks);
-    *s = (struct all_chunks){ { &all_ops }, in };
+    *s = (struct all_chunks){ { &all_ops }, g, in, 0 };
     *out = &s->base;
     return OK;
 }

@@ -71,6 +71,9 @@ void gateway_begin(struct gateway *g, const struct view_block *b);
 MUST_USE errc gateway_take(struct gateway *g, const struct view_block *b, int64_t until_ns,
     struct opened **out, struct err *e);
 
+/* A request has come to its n-th series: ERR_LIMIT past series_max. */
+MUST_USE errc gateway_series_count(const struct gateway *g, uint64_t n, struct err *e);
+
 errc gateway_querier(
     struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e);
 errc gateway_chunks_select(struct chunk_queryable *q, struct matchers ms, int64_t mint,

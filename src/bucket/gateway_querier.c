@@ -88,14 +88,20 @@ struct part_set {
     size_t at;
 };
 
+/* The words are Thanos'. */
+errc gateway_series_count(const struct gateway *g, uint64_t n, struct err *e)
+{
+    uint64_t max = g->o.series_max;
+    if (!max || n <= max) return OK;
+    return err_set(e, ERR_LIMIT,
+        "exceeded series limit: limit %" PRIu64 " violated (got %" PRIu64 ")", max, n);
+}
+
 static errc part_count(struct part *p, struct err *e)
 {
-    uint64_t max = p->q->g->o.series_max,
-             n = 1 + atomic_fetch_add_explicit(&p->q->series, 1, memory_order_relaxed);
+    uint64_t n = 1 + atomic_fetch_add_explicit(&p->q->series, 1, memory_order_relaxed);
     if (arena_spent(&p->arena)) return budget_query_error(e);
-    if (!max || n <= max) return OK;
-    return err_set(
-        e, ERR_LIMIT, "the query selects more than %" PRIu64 " series of the bucket", max);
+    return gateway_series_count(p->q->g, n, e);
 }
 
 static errc part_set_next(struct series_set *base, struct series **out, struct err *e)

@@ -258,6 +258,29 @@ TEST(chunks_are_those_of_the_blocks)
     rig_end(r);
 }
 
+/* Of both ways to ask: what it may have, and one more. */
+TEST(series_are_limited)
+{
+    struct rig *r = rig_new(true);
+    struct err e = { 0 };
+    r->o.series_max = BLOCKS - 1;
+    r->o.opens = 2;
+    gateway_begin_(r);
+    str got;
+    EXPECT_OK_E(ask(r, 0, 5999, &got, &e), &e);
+    EXPECT_EQ(ask(r, 0, 1 << 20, &got, &e), ERR_LIMIT);
+    EXPECT(str_find(err_str(&e), S("exceeded series limit: limit 2 violated (got 3)")) != SIZE_MAX);
+    struct chunk_queryable *q = gateway_chunks(r->g);
+    struct chunk_series_set *set = NULL;
+    struct matcher m;
+    EXPECT_OK(matcher_init(&m, &r->a, MATCH_EQ, METRIC_NAME, S("m"), NULL));
+    EXPECT_OK_E(q->ops->select(q, (struct matchers){ &m, 1 }, 0, 5999, &set, &e), &e);
+    chunk_series_set_free(set);
+    EXPECT_EQ(q->ops->select(q, (struct matchers){ &m, 1 }, 0, 1 << 20, &set, &e), ERR_LIMIT);
+    matcher_fini(&m);
+    rig_end(r);
+}
+
 static str header_path(struct rig *r, unsigned k)
 {
     return arena_fmt(&r->a, "%s/index-header", ulid_text(r->ids[k]).z);

@@ -32,7 +32,7 @@ struct store_flags {
     str_list listen, features;
     int log_level, log_format, backend;
     int64_t grpc_grace_ms, sync_ms, ignore_deletion_ms, idle_ms, patience_ms;
-    int64_t index_cache, chunk_cache, series_max;
+    int64_t index_cache, chunk_cache, series_max, opens;
     int64_t max_connections, read_timeout_ms, max_concurrency, max_samples, lookback_ms, timeout_ms;
     bool external_labels, partial;
 };
@@ -76,12 +76,14 @@ static const struct opt table[] = {
         &opt_duration, .def = "1h" },
     { "store.patience", .help = "How long a query waits for one block, at most.", AT(patience_ms),
         &opt_duration, .def = "30s" },
-    { "store.index-cache-size", .help = "Memory for postings and series.", AT(index_cache),
+    { "index-cache-size", .help = "Memory for postings and series.", AT(index_cache),
         &opt_size, .def = "250MB" },
-    { "store.chunk-cache-size", .help = "Memory for chunks.", AT(chunk_cache), &opt_size,
+    { "chunk-pool-size", .help = "Memory for chunks.", AT(chunk_cache), &opt_size,
         .def = "250MB" },
-    { "store.limits.series", .help = "Series of one selection; 0: any number.", AT(series_max),
-        &opt_num, .def = "0" },
+    { "store.limits.request-series", .help = "Series of one selection; 0: any number.",
+        AT(series_max), &opt_num, .def = "0" },
+    { "block-sync-concurrency", .help = "Blocks that are opened at once.", AT(opens), &opt_num,
+        .def = "48" },
     { "store.external-labels", .help = "Series carry the external labels of their blocks.",
         AT(external_labels), &opt_bool, .def = "true" },
     { "store.partial-response",
@@ -301,6 +303,7 @@ static errc bucket_begin(struct store *s, struct err *e)
         .index_cache_bytes = (uint64_t)MAX(s->f.index_cache, 0),
         .chunk_cache_bytes = (uint64_t)MAX(s->f.chunk_cache, 0),
         .series_max = (uint64_t)MAX(s->f.series_max, 0),
+        .opens = (unsigned)s->f.opens,
         .without_external_labels = !s->f.external_labels,
         .partial = s->f.partial };
     return gateway_open(&s->g, &o, e);
@@ -406,6 +409,8 @@ static errc flags_check(const struct store_flags *f, struct err *e)
         return err_set(e, ERR_BAD_INPUT, "--query.max-samples, --web.max-connections, "
                                          "--query.lookback-delta and --query.timeout must be "
                                          "positive");
+    if (f->opens < 1 || f->opens > 1000)
+        return err_set(e, ERR_BAD_INPUT, "--block-sync-concurrency must be between 1 and 1000");
     if (f->patience_ms < 1 || f->sync_ms < 1)
         return err_set(
             e, ERR_BAD_INPUT, "--store.patience and --store.sync-interval must be positive");
