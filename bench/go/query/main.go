@@ -1,9 +1,8 @@
-// Command query makes the data of bench/query and answers its queries with the engine of the Prometheus module.
+// Command query makes the data of bench/query and answers its queries with the engine and the HTTP API of the Prometheus module.
 //
 //	query make DIR SERIES HOURS        blocks as compaction leaves them: all but the last 6 hours in one, then 2 hours each
 //	query lines SERIES HOURS           the same samples to stdout as lines of victoria-metrics' import API
-//	query serve DIR                    one query a line from stdin, START END STEP QUERY (ms; STEP 0: instant); answers each with a
-//	                                   line: how many series and points, or what failed
+//	query serve DIR                    its URL goes to stdout
 package main
 
 import (
@@ -12,15 +11,20 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net"
+	"net/http"
 	"os"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/route"
+	"github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
+	v1 "github.com/prometheus/prometheus/web/api/v1"
 )
 
 const hourMs = int64(3_600_000)
@@ -93,35 +97,25 @@ func lines(n int, hours int64) {
 	}
 }
 
-func answer(e *promql.Engine, db storage.Queryable, line string) (string, error) {
-	var start, end, step int64
-	f := strings.SplitN(line, " ", 4)
-	for i, p := range []*int64{&start, &end, &step} {
-		var err error
-		if *p, err = strconv.ParseInt(f[i], 10, 64); err != nil {
-			return "", err
-		}
-	}
-	ctx := context.Background()
-	q, err := e.NewInstantQuery(ctx, db, nil, f[3], time.UnixMilli(start))
-	if step > 0 {
-		q, err = e.NewRangeQuery(ctx, db, nil, f[3], time.UnixMilli(start), time.UnixMilli(end), time.Duration(step)*time.Millisecond)
-	}
+// api is the query API of the module over an engine, as its server makes both.
+func api(dir string, db *tsdb.DB) (http.Handler, error) {
+	log := slog.New(slog.DiscardHandler)
+	r := prometheus.NewRegistry()
+	active, err := promql.NewActiveQueryTracker(dir, 20, log)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	defer q.Close()
-	r := q.Exec(ctx)
-	if r.Err != nil {
-		return "", r.Err
-	}
-	switch v := r.Value.(type) {
-	case promql.Matrix:
-		return fmt.Sprintf("%d %d", len(v), v.TotalSamples()), nil
-	case promql.Vector:
-		return fmt.Sprintf("%d %d", len(v), len(v)), nil
-	}
-	return "1 1", nil
+	e := promql.NewEngine(promql.EngineOpts{
+		Logger: log, Reg: r, MaxSamples: 1 << 40, Timeout: time.Hour, LookbackDelta: 5 * time.Minute, ActiveQueryTracker: active,
+		EnableAtModifier: true, EnableNegativeOffset: true, NoStepSubqueryIntervalFn: func(int64) int64 { return 60_000 },
+	})
+	ready := func(f http.HandlerFunc) http.HandlerFunc { return f }
+	a := v1.NewAPI(e, db, nil, nil, db, nil, nil, nil, func() config.Config { return config.DefaultConfig }, nil, v1.GlobalURLOptions{}, ready,
+		nil, dir, false, false, 0, log, nil, 0, 0, 0, false, nil, nil, nil, nil, nil, r, r, nil, false, nil, false, false, false, false,
+		5*time.Minute, false, false, nil, nil, v1.OpenAPIOptions{}, nil)
+	routes := route.New()
+	a.Register(routes.WithPrefix("/api/v1"))
+	return routes, nil
 }
 
 func serve(dir string) error {
@@ -135,20 +129,16 @@ func serve(dir string) error {
 	defer db.Close()
 	db.DisableCompactions()
 	debug.SetGCPercent(75) // as the server sets it
-	e := promql.NewEngine(promql.EngineOpts{
-		MaxSamples: 1 << 40, Timeout: time.Hour, LookbackDelta: 5 * time.Minute, EnableAtModifier: true, EnableNegativeOffset: true,
-		NoStepSubqueryIntervalFn: func(int64) int64 { return 60_000 },
-	})
-	fmt.Println("ready")
-	in := bufio.NewScanner(os.Stdin)
-	for in.Scan() {
-		said, err := answer(e, db, in.Text())
-		if err != nil {
-			said = "failed: " + err.Error()
-		}
-		fmt.Println(said)
+	h, err := api(dir, db)
+	if err != nil {
+		return err
 	}
-	return in.Err()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println("http://" + l.Addr().String())
+	return http.Serve(l, h)
 }
 
 func main() {
