@@ -1,7 +1,13 @@
 #include "block/block_impl.h"
+
+#include "base/log.h"
+#include "base/metric.h"
 #include "block/float_cache.h"
 #include "block/meta.h"
 #include "chunk/chunk.h"
+
+COUNTER(m_left_out, "epimetheus_block_damage_met_total",
+    "Damaged index entries and chunks of blocks that queries met and left out.")
 
 enum { TOMBSTONES_MAX_BYTES = 1 << 30, RUN_MAX_BYTES = 64 << 10, TELL_SERIES = 64 };
 
@@ -104,7 +110,10 @@ errc block_open(struct block **out, const struct block_opts *o, str dir, struct 
 bool block_leaves_out(const struct block *b, struct left_out *l, errc rc, const struct err *why)
 {
     if (rc != ERR_CORRUPT && (!b->salvage || rc != ERR_UNSUPPORTED)) return false;
-    left_out_add(l, b->dir, why);
+    metric_inc(&m_left_out);
+    LOG_LIMITED(WARN, LEFT_OUT_WARN_EVERY_MS, "a damaged part of a block is left out",
+        kv_str("block", b->dir), kv_err(why));
+    left_out_add(l, S("block"), b->dir, why);
     return true;
 }
 

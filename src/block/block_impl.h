@@ -14,9 +14,9 @@
 #include "base/map.h"
 #include "block/block.h"
 #include "block/index_reader.h"
-#include "block/left_out.h"
 #include "block/segments.h"
 #include "block/tombstones_codec.h"
+#include "storage/left_out.h"
 
 /* The tombstones at one time: a deletion puts others in their place, who reads keeps those it
  * found. */

@@ -27,6 +27,7 @@ struct head_chunks {
     struct reclaim_reader reader;              /* what was found stays in its place */
     bool cut;                                  /* selected: what isolation hides is not seen */
     struct isolation_reader isolation;
+    struct left_out left;
     int64_t mint, maxt;
     uint64_t last_ref;                         /* of late chunks; 0: those in order are asked for */
     const uint32_t *only;                      /* these n_only series; while it is opened */
@@ -255,6 +256,7 @@ errc head_chunks_select(struct head_chunks **out, struct head *h, struct matcher
     c->mint = mint;
     c->maxt = maxt;
     c->cut = true;
+    left_out_init(&c->left);
     reclaim_enter(&h->reclaim, &c->reader);
     isolation_enter(&h->isolation, &c->isolation);
     errc rc = head_select(h, ms, &found, e);
@@ -274,6 +276,7 @@ void head_chunks_close(struct head_chunks *c)
     if (!c) return;
     account_charge(&head_chunks_account, -bytes_of(c));
     if (c->cut) isolation_leave(&c->head->isolation, &c->isolation);
+    if (c->cut) left_out_fini(&c->left);
     reclaim_leave(&c->head->reclaim, &c->reader);
     vec_fini(&c->texts);
     vec_fini(&c->name_rank);
@@ -362,11 +365,10 @@ static errc add_part(struct head_chunk_set *s, uint8_t enc, str chunk, struct er
     return OK;
 }
 
-static errc add_closed(struct head_chunk_set *s, const struct closed_chunk *c, struct err *e)
+static errc add_from_disk(struct head_chunk_set *s, const struct closed_chunk *c, struct err *e)
 {
     struct chunk_disk *disk = s->c->head->opts.disk;
     struct chunk_pin pin = { 0 };
-    if (is_hidden(s, c->mint, c->maxt)) return OK;
     if (!disk) return err_set(e, ERR_NOT_FOUND, "head: no chunk files");
     TRY(chunk_disk_pin(disk, c->disk_ref, 0, &pin, e));
     errc rc = OK;
@@ -378,6 +380,16 @@ static errc add_closed(struct head_chunk_set *s, const struct closed_chunk *c, s
     }
     errc un = chunk_disk_unpin(disk, &pin, e);
     return un != OK ? un : rc;
+}
+
+/* One that is damaged a reader does without. */
+static errc add_closed(struct head_chunk_set *s, const struct closed_chunk *c, struct err *e)
+{
+    struct err why = { 0 };
+    if (is_hidden(s, c->mint, c->maxt)) return OK;
+    errc rc = add_from_disk(s, c, &why);
+    if (rc == OK || head_leaves_out(s->c->cut ? &s->c->left : NULL, rc, &why)) return OK;
+    return err_set(e, rc, "%s", why.msg);
 }
 
 /* Prometheus cuts an open chunk to the range of the block, also where nothing is cut off: what is
@@ -406,7 +418,9 @@ static struct head_iter_of odd_of(const struct head_chunk_set *s, const struct p
 {
     struct head_chunks *c = s->c;
     sref ref = store_cold(&c->head->store, p->slot)->ref;
-    return (struct head_iter_of){ p->slot, s->generation, ref, c->mint, c->maxt, &c->isolation };
+    return (struct head_iter_of){
+        p->slot, s->generation, ref, c->mint, c->maxt, &c->isolation, &c->left
+    };
 }
 
 static errc last_seen(struct head_chunk_set *s, const struct place *p, struct err *e)

@@ -23,6 +23,7 @@
 #include "head/open_chunk.h"
 #include "head/series.h"
 #include "head/tombstones.h"
+#include "storage/left_out.h"
 
 struct exemplars;
 struct head_appender;
@@ -87,6 +88,10 @@ void head_drop_tombstones(struct head *h, int64_t mint);
 
 /* The series that match, as numbers; the caller is a reader of the reclaim. */
 MUST_USE errc head_select(struct head *h, struct matchers ms, runs *out, struct err *e);
+
+/* Damage of a chunk on the disk, which is to be left out: noted, counted, logged. False: it is
+ * another error, or is to be one (NULL). */
+bool head_leaves_out(struct left_out *l, errc rc, const struct err *why);
 
 /* Metrics: the head whose gauges are shown, and counters of several modules. */
 void head_show(struct head *h);

@@ -12,6 +12,7 @@ struct head_iter {
     struct sample_iter base;
     struct head *head;
     int64_t mint, maxt;                        /* mint grows with seek */
+    struct left_out *leaves;                   /* NULL: damage is an error */
     VEC(struct closed_chunk) closed;           /* n of the last ones is cut by what is hidden */
     VEC(struct chunk_copy *) copies;           /* room; the first n_copies are in use */
     size_t n_copies, next;                     /* next source: closed first, then copies */
@@ -97,6 +98,7 @@ void head_iter_reset(struct sample_iter *base, const struct head_iter_of *of)
     struct head_iter *it = CONTAINER_OF(base, struct head_iter, base);
     it->mint = of->mint;
     it->maxt = of->maxt;
+    it->leaves = of->left;
     it->closed.n = it->deleted.n = 0;
     it->n_copies = it->next = it->left = 0;
     it->state = ITER_NEXT;
@@ -187,6 +189,15 @@ static void iter_clip(struct head_iter *it, struct sample_batch *out)
         it->state = ITER_END;
 }
 
+/* A closed chunk is damaged: the next source comes after it. */
+static bool iter_leaves(struct head_iter *it, errc rc)
+{
+    if (!head_leaves_out(it->leaves, rc, &it->words)) return false;
+    it->state = ITER_NEXT;
+    it->words.n = 0;
+    return true;
+}
+
 static errc iter_fill(struct sample_iter *base, struct sample_batch *out, struct err *e)
 {
     struct head_iter *it = CONTAINER_OF(base, struct head_iter, base);
@@ -197,9 +208,9 @@ static errc iter_fill(struct sample_iter *base, struct sample_batch *out, struct
     while (!out->n && it->state != ITER_END) {
         errc rc = it->state == ITER_NEXT ? iter_next_source(it, &it->words)
                                          : iter_read(it, out, &it->words);
-        if (rc != OK) {
+        if (rc != OK) out->n = 0;
+        if (rc != OK && !iter_leaves(it, rc)) {
             it->failed = rc;
-            out->n = 0;
             return err_set(e, rc, "%.*s", STR_ARG(err_str(&it->words)));
         }
         if (out->n) iter_clip(it, out);
@@ -237,6 +248,8 @@ static errc iter_floats(
         if (it->state == ITER_BYTES && it->chunk.enc != CHUNK_XOR) return OK;
         if (it->state == ITER_NEXT) it->failed = iter_next_source(it, &it->words);
         else it->failed = iter_read_floats(it, t, v, cap, n, &it->words);
+        if (it->failed != OK) *n = 0;
+        if (iter_leaves(it, it->failed)) it->failed = OK;
         if (it->failed == OK && *n && floats_clip(t, v, n, it->mint, it->maxt, deleted))
             it->state = ITER_END;
     }

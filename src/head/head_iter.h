@@ -6,7 +6,7 @@
  * Ownership   head_iter_new allocates, its free() frees; head_iter_reset uses it again for another
  *             series
  * Threads     one at a time; takes the slot's lock in head_iter_reset only
- * Errors      ERR_IO, ERR_CORRUPT of a closed chunk
+ * Errors      ERR_IO; ERR_CORRUPT of a closed chunk, where that is not left out
  * Format      none
  */
 #ifndef EPI_HEAD_HEAD_ITER_H
@@ -20,6 +20,7 @@ struct head_iter_of {
     sref ref;
     int64_t mint, maxt;
     const struct isolation_reader *reader;
+    struct left_out *left;                     /* damaged chunks; NULL: they are errors */
 };
 
 struct sample_iter *head_iter_new(struct head *h);

@@ -78,7 +78,7 @@ void ooo_iter_reset(struct sample_iter *base, const struct head_iter_of *of)
     struct ooo_iter *it = CONTAINER_OF(base, struct ooo_iter, base);
     ooo_parts_take(&it->parts,
         &(struct ooo_parts_of){ .slot = of->slot, .generation = of->generation, .ref = of->ref,
-            .mint = of->mint, .maxt = of->maxt, .reader = of->reader });
+            .mint = of->mint, .maxt = of->maxt, .reader = of->reader, .left = of->left });
     it->next = 0;
     it->reading = false;
     it->from = of->mint;

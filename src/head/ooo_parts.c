@@ -69,7 +69,13 @@ static errc part_fill(struct sample_iter *base, struct sample_batch *out, struct
     out->kind = SAMPLE_FLOAT;
     out->st = NULL;
     out->n = 0;
-    while (it->failed == OK && !out->n && !it->ended) it->failed = part_step(it, out, &it->why);
+    while (it->failed == OK && !out->n && !it->ended) {
+        it->failed = part_step(it, out, &it->why);
+        if (it->failed == OK) continue;
+        out->n = 0;
+        it->ended = head_leaves_out(it->part->of->of.left, it->failed, &it->why);
+        if (it->ended) it->failed = OK;
+    }
     if (it->failed == OK) return OK;
     out->n = 0;
     return err_set(e, it->failed, "%.*s", STR_ARG(err_str(&it->why)));
@@ -124,7 +130,7 @@ static void in_order_reset(
     }
     head_iter_reset(*it,
         &(struct head_iter_of){ p->of.slot, p->of.generation, p->of.ref, MAX(mint, p->of.mint),
-            MIN(maxt, p->of.maxt), p->of.reader });
+            MIN(maxt, p->of.maxt), p->of.reader, p->of.left });
 }
 
 static errc part_iterate(struct series *base, struct sample_iter **it, struct err *e)

@@ -23,6 +23,7 @@ struct head_querier {
     struct isolation_reader isolation;
     int64_t mint, maxt;
     VEC(struct arena *) arenas;                /* of its sets, which may end before it */
+    struct left_out left;
 };
 
 struct head_series {
@@ -39,7 +40,7 @@ static errc series_iterate(struct series *base, struct sample_iter **it, struct 
 {
     struct head_series *s = CONTAINER_OF(base, struct head_series, base);
     struct head_iter_of of = { s->slot, s->generation, s->base.ref, s->mint, s->maxt,
-        &s->q->isolation };
+        &s->q->isolation, &s->q->left };
     (void)e;
     if (!(s->late ? ooo_iter_is(*it) : head_iter_is(*it))) {
         sample_iter_free(*it);
@@ -313,6 +314,11 @@ static errc querier_label_names(struct querier *base, struct matchers ms, size_t
     return rc;
 }
 
+static void querier_warn(struct querier *base, str_list *out)
+{
+    left_out_list(&CONTAINER_OF(base, struct head_querier, base)->left, out);
+}
+
 static void querier_end(struct querier *base)
 {
     struct head_querier *q = CONTAINER_OF(base, struct head_querier, base);
@@ -321,6 +327,7 @@ static void querier_end(struct querier *base)
         mem_free(q->arenas.at[i]);
     }
     vec_fini(&q->arenas);
+    left_out_fini(&q->left);
     isolation_leave(&q->head->isolation, &q->isolation);
     reclaim_leave(&q->head->reclaim, &q->reclaim);
     mem_free(q);
@@ -331,6 +338,7 @@ static const struct querier_ops head_querier_ops = {
     .label_values = querier_label_values,
     .label_names = querier_label_names,
     .free = querier_end,
+    .warnings = querier_warn,
 };
 
 errc head_querier(
@@ -342,6 +350,7 @@ errc head_querier(
     q->head = CONTAINER_OF(s, struct head, queryable);
     q->mint = mint;
     q->maxt = maxt;
+    left_out_init(&q->left);
     reclaim_enter(&q->head->reclaim, &q->reclaim);
     isolation_enter(&q->head->isolation, &q->isolation);
     *out = &q->base;

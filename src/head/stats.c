@@ -1,5 +1,6 @@
 /* stats.c — the head in figures: /api/v1/status/tsdb, and gauges that are read when they are asked
  * for. */
+#include "base/log.h"
 #include "head/chunk_disk.h"
 #include "head/head_impl.h"
 
@@ -25,6 +26,19 @@ COUNTER(truncations_failed, "prometheus_tsdb_head_truncations_failed_total",
     "Total number of head truncations that failed.")
 COUNTER(not_found, "prometheus_tsdb_head_series_not_found_total",
     "Total number of requests for series that were not found.")
+
+COUNTER(m_left_out, "epimetheus_head_damage_met_total",
+    "Damaged chunks of the head's files that were met while serving and left out.")
+
+bool head_leaves_out(struct left_out *l, errc rc, const struct err *why)
+{
+    if (!l || rc != ERR_CORRUPT) return false;
+    metric_inc(&m_left_out);
+    LOG_LIMITED(WARN, LEFT_OUT_WARN_EVERY_MS, "a damaged chunk of the head is left out",
+        kv_err(why));
+    left_out_add(l, S("head"), STR_EMPTY, why);
+    return true;
+}
 
 /* Gauges are read when they are asked for, from the head that was opened last: a process has
  * one. */

@@ -1,12 +1,4 @@
-#include "block/left_out.h"
-
-#include "base/log.h"
-#include "base/metric.h"
-
-enum { WARN_EVERY_MS = 1000 };
-
-COUNTER(m_left_out, "epimetheus_block_damage_met_total",
-    "Damaged index entries and chunks of blocks that queries met and left out.")
+#include "storage/left_out.h"
 
 void left_out_init(struct left_out *l)
 {
@@ -28,15 +20,12 @@ static bool is_there(const struct left_out *l, str text)
     return false;
 }
 
-void left_out_add(struct left_out *l, str dir, const struct err *why)
+void left_out_add(struct left_out *l, str of, str name, const struct err *why)
 {
-    metric_inc(&m_left_out);
-    LOG_LIMITED(WARN, WARN_EVERY_MS, "a damaged part of a block is left out", kv_str("block", dir),
-        kv_err(why));
     mtx_lock(&l->mu);
     struct arena_mark m = arena_mark(&l->a);
-    str text = arena_fmt(
-        &l->a, "damaged, and left out: block %.*s: %s", STR_ARG(dir), why->msg);
+    str text = arena_fmt(&l->a, "damaged, and left out: %.*s%s%.*s: %s", STR_ARG(of),
+        name.n ? " " : "", STR_ARG(name), why->msg);
     bool fresh = !is_there(l, text), fits = l->texts.n < LEFT_OUT_SHOWN;
     if (fresh && fits) vec_push(&l->texts, text);
     else arena_reset(&l->a, m);
@@ -47,5 +36,5 @@ void left_out_add(struct left_out *l, str dir, const struct err *why)
 void left_out_list(struct left_out *l, str_list *out)
 {
     for (size_t i = 0; i < l->texts.n; i++) vec_push(out, l->texts.at[i]);
-    if (l->more) vec_push(out, S("damaged, and left out: more than these parts of blocks"));
+    if (l->more) vec_push(out, S("damaged, and left out: more than these parts"));
 }
