@@ -12,6 +12,7 @@
 #include "head/chunk_disk.h"
 #include "head/head_impl.h"
 #include "head/head_iter.h"
+#include "head/mend.h"
 #include "head/ooo_compact.h"
 #include "head/ooo_iter.h"
 
@@ -28,6 +29,7 @@ struct head_chunks {
     bool cut;                                  /* selected: what isolation hides is not seen */
     struct isolation_reader isolation;
     struct left_out left;
+    struct head_mend *mend;                    /* NULL: damage is an error, unless cut */
     int64_t mint, maxt;
     uint64_t last_ref;                         /* of late chunks; 0: those in order are asked for */
     const uint32_t *only;                      /* these n_only series; while it is opened */
@@ -199,6 +201,16 @@ errc head_chunks_open_ooo(struct head_chunks **out, struct head *h, int64_t mint
     chunks_open(out, &(struct head_chunks){
                          .head = h, .mint = mint, .maxt = maxt, .last_ref = last_ref });
     return OK;
+}
+
+void head_chunks_mend(struct head_chunks *c, struct head_mend *m) { c->mend = m; }
+
+struct head_mend *head_chunks_mended_by(const struct head_chunks *c) { return c->mend; }
+
+errc head_chunks_check(const struct head_chunks *c, struct err *e)
+{
+    if (!c->mend || !head_mend_wanted(c->mend)) return OK;
+    return err_set(e, ERR_CORRUPT, "head: chunks on the disk are damaged");
 }
 
 bool head_chunks_next(const struct head_chunks *c, size_t *at, uint32_t *num, uint32_t *slot)
@@ -382,12 +394,31 @@ static errc add_from_disk(struct head_chunk_set *s, const struct closed_chunk *c
     return un != OK ? un : rc;
 }
 
-/* One that is damaged a reader does without. */
-static errc add_closed(struct head_chunk_set *s, const struct closed_chunk *c, struct err *e)
+static errc add_mended(
+    struct head_chunk_set *s, sref ref, const struct closed_chunk *c, struct err *e)
+{
+    struct head_lost lost = { ref, c->mint, c->maxt, c->disk_ref, c->n, c->enc, false };
+    const struct chunk_encoder *made = head_mend_get(s->c->mend, &lost);
+    for (size_t i = 0; made && i < made->chunks.n; i++) {
+        const struct encoded_chunk *x = &made->chunks.at[i];
+        str data = encoded_chunk_data(made, i);
+        bool whole = is_whole(s, x->mint, x->maxt);
+        if (is_hidden(s, x->mint, x->maxt)) continue;
+        if (whole) buf_str(&s->bytes, data);
+        if (whole) view_push(s, x->mint, x->maxt, x->enc, data.n);
+        else TRY(add_part(s, x->enc, data, e));
+    }
+    return OK;
+}
+
+/* One that is damaged a reader does without; for a block the log may have it. */
+static errc add_closed(
+    struct head_chunk_set *s, sref ref, const struct closed_chunk *c, struct err *e)
 {
     struct err why = { 0 };
     if (is_hidden(s, c->mint, c->maxt)) return OK;
     errc rc = add_from_disk(s, c, &why);
+    if (rc == ERR_CORRUPT && s->c->mend) return add_mended(s, ref, c, e);
     if (rc == OK || head_leaves_out(s->c->cut ? &s->c->left : NULL, rc, &why)) return OK;
     return err_set(e, rc, "%s", why.msg);
 }
@@ -468,12 +499,13 @@ static errc set_step(struct head_chunk_set *s, const struct place *p, struct err
     struct head *h = s->c->head;
     s->views.n = s->offsets.n = s->deleted.n = 0;
     buf_reset(&s->bytes);
-    head_tombstones_get(&h->tombstones, store_cold(&h->store, p->slot)->ref, &s->deleted);
+    sref ref = store_cold(&h->store, p->slot)->ref;
+    head_tombstones_get(&h->tombstones, ref, &s->deleted);
     copy_slot(s, p->slot);
     s->maxt = s->c->maxt;
     if (s->late) TRY(add_late(s, p, e));
     else if (s->hides) TRY(last_seen(s, p, e));
-    for (size_t i = 0; i < s->closed.n; i++) TRY(add_closed(s, &s->closed.at[i], e));
+    for (size_t i = 0; i < s->closed.n; i++) TRY(add_closed(s, ref, &s->closed.at[i], e));
     for (size_t i = 0; i < s->n_copies; i++)
         TRY(add_copy(s, s->copies.at[i], s->open && i + 1 == s->n_copies, e));
     for (size_t i = 0; i < s->views.n; i++) s->views.at[i].data.p = s->bytes.p + s->offsets.at[i];
@@ -509,7 +541,7 @@ static errc set_next(struct chunk_series_set *base, const struct chunk_series **
         *out = &s->series;
         return OK;
     }
-    return OK;
+    return head_chunks_check(s->c, e);
 }
 
 static void set_free(struct chunk_series_set *base)

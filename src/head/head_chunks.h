@@ -35,6 +35,13 @@ MUST_USE errc head_chunks_open_ooo(struct head_chunks **out, struct head *h, int
  * symbols. */
 MUST_USE errc head_chunks_select(struct head_chunks **out, struct head *h, struct matchers ms,
     int64_t mint, int64_t maxt, struct err *e);
+/* What is damaged on the disk is asked for there, before the first series: what it has not looked
+ * for ends the series with ERR_CORRUPT, when all of it was noted. Outlives the view. */
+struct head_mend;
+void head_chunks_mend(struct head_chunks *c, struct head_mend *m);
+struct head_mend *head_chunks_mended_by(const struct head_chunks *c);
+/* at the end of the series */
+MUST_USE errc head_chunks_check(const struct head_chunks *c, struct err *e);
 void head_chunks_close(struct head_chunks *c);                 /* NULL is fine */
 struct symbol_set *head_chunks_symbols(struct head_chunks *c);
 struct chunk_series_set *head_chunks_series(struct head_chunks *c);

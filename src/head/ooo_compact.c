@@ -153,6 +153,7 @@ static errc set_step(struct ooo_chunk_set *s, uint32_t slot, struct err *e)
         .ref = store_cold(&s->head->store, slot)->ref,
         .mint = s->mint,
         .maxt = s->maxt,
+        .mend = head_chunks_mended_by(s->c),
         .last_ref = s->last_ref };
     ooo_parts_take(&s->parts, &of);
     s->views.n = s->offsets.n = 0;
@@ -162,7 +163,9 @@ static errc set_step(struct ooo_chunk_set *s, uint32_t slot, struct err *e)
         end = ooo_parts_group(&s->parts, i);
         bool whole = end == i + 1 && p->mint >= s->mint && p->maxt <= s->maxt &&
                      !intervals_meet(&s->parts.deleted, p->mint, p->maxt);
-        TRY(whole ? chunk_copy_whole(s, p, e) : group_encode(s, i, end, e));
+        errc rc = whole ? chunk_copy_whole(s, p, e) : ERR_CORRUPT;
+        if (rc == ERR_CORRUPT && (!whole || s->parts.of.mend)) rc = group_encode(s, i, end, e);
+        TRY(rc);
     }
     for (size_t i = 0; i < s->views.n; i++) s->views.at[i].data.p = s->bytes.p + s->offsets.at[i];
     return OK;
@@ -186,7 +189,7 @@ static errc set_next(
         *out = &s->series;
         return OK;
     }
-    return OK;
+    return head_chunks_check(s->c, e);
 }
 
 static void set_free(struct chunk_series_set *base)

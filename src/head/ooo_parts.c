@@ -3,6 +3,7 @@
 #include "chunk/chunk_iter.h"
 #include "head/chunk_disk.h"
 #include "head/head_iter.h"
+#include "head/mend.h"
 #include "storage/clip.h"
 #include "storage/merge_iter.h"
 
@@ -19,6 +20,8 @@ struct part_iter {
     struct chunk_iter chunk;
     uint32_t at;                               /* in the array */
     bool loaded, ended;
+    const struct chunk_encoder *made;          /* chunks in place of a damaged one; or NULL */
+    size_t next_made;
     errc failed;
     struct err why;
 };
@@ -41,6 +44,27 @@ static errc part_load(struct part_iter *it, struct err *e)
     return chunk_iter_reset(&it->chunk, p->chunk.enc, buf_view(&it->bytes), e);
 }
 
+/* The next of the chunks in place of a damaged one; or it is the end. */
+static errc part_next_made(struct part_iter *it, struct err *e)
+{
+    it->ended = !it->made || it->next_made == it->made->chunks.n;
+    if (it->ended) return OK;
+    size_t i = it->next_made++;
+    return chunk_iter_reset(
+        &it->chunk, it->made->chunks.at[i].enc, encoded_chunk_data(it->made, i), e);
+}
+
+static errc part_load_or_mend(struct part_iter *it, struct err *e)
+{
+    const struct ooo_part *p = it->part;
+    const struct ooo_chunk *c = &p->chunk;
+    errc rc = part_load(it, e);
+    if (rc != ERR_CORRUPT || !p->of->of.mend || !c->disk_ref) return rc;
+    struct head_lost lost = { p->of->of.ref, c->mint, c->maxt, c->disk_ref, c->n, c->enc, true };
+    it->made = head_mend_get(p->of->of.mend, &lost);
+    return part_next_made(it, e);
+}
+
 static void part_read_open(struct part_iter *it, struct sample_batch *out)
 {
     const struct ooo_array *a = &it->part->of->open;
@@ -53,11 +77,11 @@ static void part_read_open(struct part_iter *it, struct sample_batch *out)
 static errc part_step(struct part_iter *it, struct sample_batch *out, struct err *e)
 {
     const struct ooo_part *p = it->part;
-    if (!it->loaded) TRY(part_load(it, e));
+    if (!it->loaded) TRY(part_load_or_mend(it, e));
     if (it->ended) return OK;
     if (!p->chunk.disk_ref && !p->bytes.n) part_read_open(it, out);
     else TRY(chunk_iter_fill(&it->chunk, out, e));
-    if (!out->n) it->ended = true;
+    if (!out->n) TRY(part_next_made(it, e));
     if (sample_batch_clip(out, it->chunk.st, it->mint, p->of->of.maxt, &p->of->deleted))
         it->ended = true;
     return OK;
@@ -116,6 +140,8 @@ static void part_iter_reset(struct sample_iter **it, const struct ooo_part *part
     p->mint = part->of->of.mint;
     p->at = 0;
     p->loaded = p->ended = false;
+    p->made = NULL;
+    p->next_made = 0;
     p->failed = OK;
     p->why.n = 0;
 }

@@ -23,6 +23,7 @@ struct ooo_parts_of {
     int64_t mint, maxt;
     const struct isolation_reader *reader;     /* of what is in order; NULL: late chunks only */
     struct left_out *left;                     /* as head_iter_of */
+    struct head_mend *mend;                    /* asked for late chunks that are damaged, or NULL */
     uint64_t last_ref;                         /* late chunks up to it, and no array; 0: all */
 };
 struct ooo_parts;

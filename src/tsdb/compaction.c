@@ -13,6 +13,7 @@
 #include "head/head.h"
 #include "head/ooo_compact.h"
 #include "tsdb/blocks.h"
+#include "tsdb/head_block.h"
 #include "tsdb/late_reached.h"
 #include "tsdb/uploads.h"
 #include "wal/checkpoint.h"
@@ -176,6 +177,15 @@ errc compaction_reload(struct compaction *c, struct err *e)
 
 /* The head. */
 
+static struct head_block_of of_head(const struct compaction *c, int64_t mint, int64_t maxt)
+{
+    return (struct head_block_of){ .fs = c->of.fs,
+        .backend = c->of.backend,
+        .head = c->of.head,
+        .mint = mint,
+        .maxt = maxt };
+}
+
 static errc head_block(
     struct compaction *c, int64_t mint, int64_t maxt, struct block_stats *stats, struct err *e)
 {
@@ -186,11 +196,9 @@ static errc head_block(
     struct block_writer_opts wo = {
         .fs = c->of.fs, .meta = &meta, .segment_bytes = c->of.block_segment_bytes
     };
-    struct head_chunks *hc = NULL;
+    struct head_block_of of = of_head(c, mint, maxt - 1);
     int64_t began = clock_mono_ns();
-    TRY(head_chunks_open(&hc, c->of.head, mint, maxt - 1, e));
-    errc rc = block_write(&wo, head_chunks_symbols(hc), head_chunks_series(hc), stats, e);
-    head_chunks_close(hc);
+    errc rc = head_block_write(&of, &wo, stats, e);
     if (rc == OK)
         LOG(INFO, "block written from the head", kv_z("block", ulid_text(id).z),
             kv_i64("mint", mint), kv_i64("maxt", maxt), kv_u64("series", stats->series),
@@ -386,15 +394,15 @@ static errc compact_head(struct compaction *c, bool *any, struct err *e)
 /* Late samples. */
 
 /* The block is of the aligned range, whatever it holds of it; as in Prometheus its parent is all
- * zeros. Closes hc. */
-static errc part_block(struct compaction *c, struct head_chunks *hc, int64_t mint, unsigned hint,
+ * zeros. */
+static errc part_block(struct compaction *c, const struct head_block_of *part, unsigned hint,
     const char *of, struct err *e)
 {
     ulid id = ulid_new();
     struct block_desc parent = { 0 };
     struct block_meta meta = { .id = id,
-        .mint = mint,
-        .maxt = mint + c->of.chunk_range_ms,
+        .mint = part->mint,
+        .maxt = part->mint + c->of.chunk_range_ms,
         .level = 1,
         .sources = &id,
         .n_sources = 1,
@@ -405,8 +413,7 @@ static errc part_block(struct compaction *c, struct head_chunks *hc, int64_t min
         .fs = c->of.fs, .meta = &meta, .segment_bytes = c->of.block_segment_bytes
     };
     struct block_stats stats = { 0 };
-    errc rc = block_write(&wo, head_chunks_symbols(hc), head_chunks_series(hc), &stats, e);
-    head_chunks_close(hc);
+    errc rc = head_block_write(part, &wo, &stats, e);
     if (rc != OK || !stats.samples) return rc;
     metric_inc(&m_compactions);
     LOG(INFO, "block written from a part of the head", kv_z("of", of),
@@ -417,10 +424,9 @@ static errc part_block(struct compaction *c, struct head_chunks *hc, int64_t min
 
 static errc ooo_block(struct compaction *c, int64_t mint, struct err *e)
 {
-    struct head_chunks *hc = NULL;
-    int64_t maxt = mint + c->of.chunk_range_ms - 1;
-    TRY(head_chunks_open_ooo(&hc, c->of.head, mint, maxt, c->ooo.last_ref, e));
-    return part_block(c, hc, mint, BLOCK_HINT_OOO, "late samples", e);
+    struct head_block_of part = of_head(c, mint, mint + c->of.chunk_range_ms - 1);
+    part.last_ref = c->ooo.last_ref;
+    return part_block(c, &part, BLOCK_HINT_OOO, "late samples", e);
 }
 
 /* The begin of the chunk range that t is in. */
@@ -478,10 +484,10 @@ bool compaction_ended_due(struct compaction *c)
 
 static errc ended_block(struct compaction *c, int64_t mint, struct err *e)
 {
-    struct head_chunks *hc = NULL;
-    int64_t maxt = mint + c->of.chunk_range_ms - 1;
-    TRY(head_chunks_open_some(&hc, c->of.head, c->ended.nums.at, c->ended.nums.n, mint, maxt, e));
-    return part_block(c, hc, mint, BLOCK_HINT_STALE, "ended series", e);
+    struct head_block_of part = of_head(c, mint, mint + c->of.chunk_range_ms - 1);
+    part.only = c->ended.nums.at;
+    part.n_only = c->ended.nums.n;
+    return part_block(c, &part, BLOCK_HINT_STALE, "ended series", e);
 }
 
 static errc ended_forget(struct compaction *c, size_t *gone, struct err *e)

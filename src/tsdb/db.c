@@ -571,6 +571,7 @@ errc db_clean_tombstones(struct db *db, struct err *e)
 errc db_snapshot(struct db *db, str name, bool with_head, struct err *e)
 {
     struct snapshot_of of = { .fs = db->o.fs,
+        .backend = db->o.backend,
         .blocks = db->blocks,
         .head = with_head ? db->head : NULL,
         .segment_bytes = db->o.block_segment_bytes };

@@ -4,8 +4,8 @@
 #include "base/log.h"
 #include "block/block_writer.h"
 #include "head/head.h"
-#include "head/head_chunks.h"
 #include "tsdb/blocks.h"
+#include "tsdb/head_block.h"
 
 #define PARENT S("snapshots")
 #define UNFINISHED S(".tmp-for-creation")
@@ -57,10 +57,10 @@ static errc write_head(const struct snapshot_of *of, str dir, struct err *e)
         .fs = of->fs, .parent = dir, .meta = &meta, .segment_bytes = of->segment_bytes
     };
     struct block_stats stats;
-    struct head_chunks *hc = NULL;
-    TRY(head_chunks_open(&hc, of->head, mint, maxt, e));
-    errc rc = block_write(&wo, head_chunks_symbols(hc), head_chunks_series(hc), &stats, e);
-    head_chunks_close(hc);
+    struct head_block_of what = {
+        .fs = of->fs, .backend = of->backend, .head = of->head, .mint = mint, .maxt = maxt
+    };
+    errc rc = head_block_write(&what, &wo, &stats, e);
     return rc == OK ? OK : err_in(e, rc, "snapshot head block");
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "io/reader.h"
 
 struct blocks;
 struct fs;
@@ -24,6 +25,7 @@ struct head;
 /* head NULL: the blocks alone. */
 struct snapshot_of {
     struct fs *fs;
+    enum io_backend backend;
     struct blocks *blocks;
     struct head *head;
     uint64_t segment_bytes;

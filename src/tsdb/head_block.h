@@ -1,0 +1,38 @@
+/* head_block.h — a block written from the head, past damage of its chunk files.
+ *
+ * What        Writes a range of the head, some of its series, or its late samples to a block. Where
+ *             closed chunks are damaged on the disk the log is read for them, and the block is
+ *             begun anew with what it has.
+ * Invariants  (1) A block gets its name when all damaged chunks were looked for. (2) What the log
+ *             does not have either is left out, counted, and logged as an error: one chunk stops
+ *             nothing.
+ * Ownership   borrows all
+ * Threads     one; beside appenders and queriers
+ * Errors      ERR_IO, ERR_NO_SPACE, ERR_CANCELED; ERR_CORRUPT: chunks get damaged again and again
+ * Format      none
+ */
+#ifndef EPI_TSDB_HEAD_BLOCK_H
+#define EPI_TSDB_HEAD_BLOCK_H
+
+#include "base/err.h"
+#include "io/reader.h"
+
+struct block_stats;
+struct block_writer_opts;
+struct head;
+
+/* only: of these n_only series, by number; NULL: of all. last_ref: of late chunks up to it; 0: of
+ * what is in order. maxt inclusive. */
+struct head_block_of {
+    struct fs *fs;
+    enum io_backend backend;
+    struct head *head;
+    int64_t mint, maxt;
+    const uint32_t *only;
+    size_t n_only;
+    uint64_t last_ref;
+};
+MUST_USE errc head_block_write(const struct head_block_of *of, const struct block_writer_opts *wo,
+    struct block_stats *stats, struct err *e);
+
+#endif
