@@ -35,7 +35,7 @@ enum regex_shim_error {
     REGEX_TOO_LARGE,
     REGEX_SHIM_ERRORS
 };
-enum { REGEX_SHIM_ARG = 256 };
+enum { REGEX_SHIM_ARG = 2048 };
 /* arg: the guilty part, cut */
 struct regex_shim_why { enum regex_shim_error code; char arg[REGEX_SHIM_ARG]; };
 

@@ -432,6 +432,8 @@ static errc counting_row(struct sink *base, struct row *r)
         const struct histogram *h = row_histogram(r, i);
         if (at == SIZE_MAX || h || h != last_h || f64_bits(r->v[i]) != f64_bits(last)) {
             TRY(eval_check(c->ev->q));
+            if (h && histogram_is_custom(h) && h->zero_count != 0)  /* 0 times NaN */
+                return eval_fail(c->ev->q, "histograms with custom buckets have no zero bucket");
             at = counting_group(c, r->labels, r->v[i], h);
         }
         last = r->v[i];

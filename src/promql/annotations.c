@@ -51,6 +51,21 @@ static struct annotation *anno_get(struct annotations *an, str text, enum anno_k
     return x;
 }
 
+/* Of what says the same of two places the later one in the order of evaluation is told: operands
+ * from left to right, then what is made of them. That is the place that ends further on, or, where
+ * both end, the one that begins before. Rows may come to a node before all of those below are
+ * done, so that the order in which notes are taken says nothing. */
+static bool pos_is_later(struct pos a, struct pos b)
+{
+    return a.end != b.end ? a.end > b.end : a.start < b.start;
+}
+
+static void anno_place(struct annotation *x, struct pos p)
+{
+    bool first = x->kind == ANNO_OVERLAP;
+    if (!x->count || pos_is_later(p, x->pos) != first) x->pos = p;
+}
+
 void annotations_take(struct annotations *an, struct annotations *from)
 {
     if (!from->all.n) return;
@@ -58,7 +73,7 @@ void annotations_take(struct annotations *an, struct annotations *from)
         const struct annotation *x = from->all.at[i];
         struct annotation *to = anno_get(an, x->text, x->kind);
         assert(x->kind != ANNO_MONOTONICITY);
-        if (x->kind == ANNO_PLAIN || !to->count) to->pos = x->pos;
+        anno_place(to, x->pos);
         to->count += x->count;
     }
     annotations_fini(from);
@@ -68,7 +83,7 @@ void annotations_take(struct annotations *an, struct annotations *from)
 void anno_add(struct annotations *an, str text, struct pos p)
 {
     struct annotation *x = anno_get(an, text, ANNO_PLAIN);
-    x->pos = p;
+    anno_place(x, p);
     x->count++;
 }
 
@@ -206,7 +221,7 @@ void anno_start_overlap(struct annotations *an, str metric, struct pos p)
         WARNING "sample has start time that overlaps with previous sample timestamp for metric ");
     buf_go_quote(&b, metric);
     struct annotation *x = anno_get(an, buf_view(&b), ANNO_OVERLAP);
-    if (!x->count) x->pos = p;
+    anno_place(x, p);
     x->count++;
     buf_fini(&b);
 }

@@ -1,7 +1,7 @@
 /* annotations.h — warnings and infos that come with a result.
  *
- * What        A set of texts, each with a place in the query; equal texts are one, the last place
- *             wins, some of them count.
+ * What        A set of texts, each with a place in the query; equal texts are one, at the place
+ *             that is evaluated last; some of them count.
  * Invariants  a text without its place is in the set once
  * Ownership   texts lie in the set's arena, which outlives it
  * Threads     one query, one thread

@@ -183,13 +183,15 @@ static void running_fini(struct running *r)
     vec_fini(&r->series);
 }
 
-/* The querier spans what all selectors read; then each selects. */
-struct time_span { int64_t mint, maxt; };
+/* The querier spans what all selectors read; then each selects. info looks for its info series as
+ * far back as an instant selector does, also where the range of its argument is shorter. */
+struct time_span { int64_t mint, maxt, info_ms; };
 
 static void span_visit(void *ctx, const struct selector_use *u)
 {
     struct time_span *s = ctx;
-    s->mint = MIN(s->mint, u->start_ms);
+    int64_t more = u->range_ms > 0 ? MAX((int64_t)0, s->info_ms - u->range_ms) : 0;
+    s->mint = MIN(s->mint, u->start_ms - more);
     s->maxt = MAX(s->maxt, u->end_ms);
 }
 
@@ -215,10 +217,9 @@ static errc running_select(struct running *r, struct queryable *storage)
     const struct query_opts *o = r->o;
     struct selector_scope scope = { o->start_ms, o->end_ms, o->step_ms, r->q.lookback_ms,
         r->q.default_step_ms };
-    struct time_span span = { INT64_MAX, INT64_MIN };
+    struct time_span span = { INT64_MAX, INT64_MIN, r->p.info ? r->q.lookback_ms : 0 };
     promql_each_selector(r->p.root, &scope, span_visit, &span);
-    if (span.maxt == INT64_MIN) span = (struct time_span){ 0, 0 };
-    if (r->p.info) span.mint -= r->q.lookback_ms;
+    if (span.maxt == INT64_MIN) span = (struct time_span){ 0, 0, 0 };
     TRY(storage->ops->querier(storage, span.mint, span.maxt, &r->q.querier, r->e));
     r->q.n_selections = r->p.n_selectors;
     r->q.selections = arena_zalloc(r->q.arena, r->q.n_selections * sizeof(*r->q.selections));

@@ -208,6 +208,12 @@ TEST(engine_histograms)
             "; PromQL warning: encountered a mix of histograms and floats for metric name "
             "\"mixed\" (1:6)",
             OK },
+        { "the same of two places",
+            "sum(sum by (x) ({__name__=~\"custom|one\"}) or {__name__=~\"custom|one\"})", 60, 60, 0,
+            "; PromQL warning: encountered a mix of histograms and floats for aggregation (1:5)",
+            OK },
+        { "a zero bucket out of nothing", "count_values(\"v\", custom * NaN)", 60, 60, 0,
+            "histograms with custom buckets have no zero bucket", ERR_UNSUPPORTED },
         { "kinds of buckets", "custom + on () h{a=\"x\"}", 60, 60, 0,
             "; PromQL warning: incompatible bucket layout encountered for binary operator + (1:1)",
             OK },

@@ -98,6 +98,15 @@ void row_drop_histograms(struct arena *a, struct row *r, size_t n)
     r->hist = NULL;
 }
 
+/* With what arithmetic left in the place of the zero bucket, which custom buckets do not have: 0
+ * times NaN. What looks at the whole histogram sees it. */
+static struct histogram *row_histogram_copy(struct arena *a, const struct histogram *h)
+{
+    struct histogram *c = histogram_copy(a, h);
+    c->zero_count = h->zero_count;
+    return c;
+}
+
 /* Steps often share a histogram: then they share its copy. */
 const struct histogram **row_copy_histograms(struct arena *a, const struct row *r, size_t n)
 {
@@ -106,7 +115,7 @@ const struct histogram **row_copy_histograms(struct arena *a, const struct row *
     BITS_EACH(i, r->present, n) {
         if (!r->hist[i]) continue;
         if (!to) to = arena_zalloc(a, n * sizeof(*to));
-        if (r->hist[i] != last) copy = histogram_copy(a, r->hist[i]);
+        if (r->hist[i] != last) copy = row_histogram_copy(a, r->hist[i]);
         last = r->hist[i];
         to[i] = copy;
     }
@@ -225,7 +234,7 @@ size_t row_merge(struct row *dst, const struct row *src, size_t n, struct arena 
         dst->v[i] = src->v[i];
         if (!src->hist || !src->hist[i]) continue;
         if (!dst->hist) dst->hist = arena_zalloc(a, n * sizeof(*dst->hist));
-        dst->hist[i] = histogram_copy(a, src->hist[i]);
+        dst->hist[i] = row_histogram_copy(a, src->hist[i]);
     }
     return clash;
 }

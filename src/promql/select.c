@@ -464,8 +464,19 @@ static const struct histogram *smoothed_histogram(struct query *q,
         &q->scratch, prev, x->t[i - 1], next, x->t[i], t, counter, &q->annotations, metric, pos);
 }
 
+/* What the window of a step holds: its floats, and its histograms, which count for several. */
+static uint64_t smoothing_held(
+    const struct samples *x, const struct smoothing *floats, const struct smoothing *hists)
+{
+    uint64_t held = floats->hi - floats->lo;
+    for (size_t i = hists->lo; i < hists->hi; i++) held += samples_of_histogram(x->hist.h[i]);
+    return held;
+}
+
+/* *widest: the most that a window held. The last one stays counted: Prometheus does not give it
+ * back. */
 static errc select_smoothed(struct eval *ev, struct reader *r, struct series *s, int64_t offset_ms,
-    struct pos pos, struct row *out)
+    struct pos pos, struct row *out, uint64_t *widest)
 {
     struct query *q = ev->q;
     size_t n = ev->g.n;
@@ -482,6 +493,8 @@ static errc select_smoothed(struct eval *ev, struct reader *r, struct series *s,
         const struct histogram *h = NULL;
         smoothing_move(&floats, x->t, x->n, t, lb);
         smoothing_move(&hists, x->hist.t, x->hist.n, t, lb);
+        uint64_t held = smoothing_held(x, &floats, &hists);
+        if (held > *widest) *widest = held;
         if (floats.lo < floats.hi && hists.lo < hists.hi) {
             anno_mixed_floats_histograms(&q->annotations, metric, pos);
             continue;
@@ -493,9 +506,8 @@ static errc select_smoothed(struct eval *ev, struct reader *r, struct series *s,
         if (!out->hist) out->hist = arena_zalloc(&q->scratch, n * sizeof(*out->hist));
         out->hist[k] = h;
     }
-    q->samples += floats.hi - floats.lo;   /* the last window: Prometheus does not give it back */
-    for (size_t i = hists.lo; i < hists.hi; i++) q->samples += samples_of_histogram(x->hist.h[i]);
-    return samples_check(q, q->samples);
+    q->samples += smoothing_held(x, &floats, &hists);
+    return samples_check(q, *widest);
 }
 
 struct instant_source { struct expr *x; struct eval *ev; struct sink *out; };
@@ -505,7 +517,8 @@ static errc instant_compute(void *ctx, struct lane *l, struct series *s, struct 
     struct expr *x = ((struct instant_source *)ctx)->x;
     int64_t offset = ns_to_ms(x->vector.at.offset_ns);
     l->q.samples = 0;
-    if (x->vector.smoothed) TRY(select_smoothed(&l->ev, &l->reader, s, offset, x->pos, &out->r));
+    if (x->vector.smoothed)
+        TRY(select_smoothed(&l->ev, &l->reader, s, offset, x->pos, &out->r, &out->widest));
     else TRY(select_instants(&l->ev, &l->reader, s, offset, NULL, INSTANT_VALUE, &out->r));
     out->any = bits_next(out->r.present, 0, l->ev.g.n) < l->ev.g.n;
     out->made = l->q.samples;
@@ -516,8 +529,10 @@ static errc instant_deliver(void *ctx, struct lane_row *row, struct series *s UN
 {
     struct instant_source *src = ctx;
     struct query *q = src->ev->q;
+    uint64_t most = q->samples + MAX(row->made, row->widest);
     q->samples += row->made;
-    TRY(samples_check(q, q->samples));
+    if (row->widest) samples_peak(src->ev, most);
+    TRY(samples_check(q, most));
     return row->any ? sink_row(src->out, &row->r) : OK;
 }
 

@@ -545,23 +545,24 @@ static errc factors_check(struct windows *w, double sf, double tf)
     return factor_check(w, "trend", "tf", tf);
 }
 
+/* The factors are looked at also where there are only histograms. */
 static errc window_double_exponential(struct windows *w)
 {
     size_t since = 0;
-    WINDOWS_EACH(w, k) {
+    for (size_t k = 0; k < w->steps; k++) {
         double sf = w->params[0][k], tf = w->params[1][k];
+        bool floats = w->lo[k] < w->hi[k];
+        if (floats || (w->hs && w->hlo[k] < w->hhi[k])) TRY(factors_check(w, sf, tf));
+        if (!floats) continue;
         TRY(window_look(w, k, &since));
-        TRY(factors_check(w, sf, tf));
         if (w->hi[k] - w->lo[k] >= 2) window_put(w, k, window_smoothed_value(w, k, sf, tf));
     }
     return OK;
 }
 
-/* The factors are looked at also where there are only histograms. */
 static errc window_h_double_exponential(struct windows *w, size_t k)
 {
     double sf = w->params[0][k], tf = w->params[1][k];
-    TRY(factors_check(w, sf, tf));
     if (w->lo[k] == w->hi[k]) return OK;
     anno_histogram_ignored_range(&w->ev->q->annotations, w->metric, w->pos);
     if (w->hi[k] - w->lo[k] >= 2) window_put(w, k, window_smoothed_value(w, k, sf, tf));

@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
+
+	"interop/engine"
 )
 
 // What the module v0.314.0 does otherwise than the server 3.14.0, whose behaviour is ours; exact says that the module was built from the
@@ -52,6 +54,38 @@ func (p *pair) blind(expr string) bool {
 	return found
 }
 
+func sameLabels(err error) bool {
+	return err != nil && err.Error() == "vector cannot contain metrics with the same labelset"
+}
+
+// twoAtOnce: label_replace and label_join put a float and a histogram of one time into one series where labels become equal, as long as no two floats
+// or two histograms meet; what reads the series then sees one of them and loses others behind it. Ours says that the label sets are the same.
+func (p *pair) twoAtOnce(q engine.Question) bool {
+	tree, err := p.p.ParseExpr(q.Query)
+	if err != nil {
+		return false
+	}
+	if q.StepMs == 0 {
+		q.StartMs, q.StepMs = q.EndMs, 1
+	}
+	found := false
+	parser.Inspect(tree, func(node parser.Node, _ []parser.Node) error {
+		call, ok := node.(*parser.Call)
+		if !ok || (call.Func.Name != "label_replace" && call.Func.Name != "label_join") {
+			return nil
+		}
+		part := q
+		part.Query = call.String()
+		for _, s := range matrix(p.askTheirs(part).value) {
+			found = found || slices.ContainsFunc(s.Histograms, func(h promql.HPoint) bool {
+				return slices.ContainsFunc(s.Floats, func(f promql.FPoint) bool { return f.T == h.T })
+			})
+		}
+		return nil
+	})
+	return found
+}
+
 // movingScalar: an argument that may change from step to step.
 func movingScalar(e parser.Expr) bool {
 	_, number := e.(*parser.NumberLiteral)
@@ -85,6 +119,12 @@ func normalNotes(expr string, notes []string) []string {
 		out[i] = longNumber.ReplaceAllString(out[i], "$1")
 	}
 	return out
+}
+
+// sameText compares errors of texts that do not parse: what ends at a NUL begins like the other.
+func sameText(theirs, ours string) bool {
+	head, _, cut := strings.Cut(theirs, "\x00")
+	return theirs == ours || (cut && strings.TrimSuffix(ours, "`") == head)
 }
 
 // normalError is an error's text with the two series of a many-to-many match in order: the module has them as chance has it.

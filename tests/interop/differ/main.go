@@ -135,9 +135,6 @@ func once(q engine.Question, a, b answer, t *tally) string {
 		return why
 	}
 	t.loose += min(r.loose, 1)
-	if strings.Contains(q.Query, "smoothed") { // what its last windows held is not given back, and counted otherwise
-		a.counts.Peak = b.counts.Peak
-	}
 	if why := counts(a.counts, b.counts); why != "" {
 		return why
 	}
@@ -163,7 +160,7 @@ func (p *pair) difference(q engine.Question, t *tally) (why string, skipped bool
 		}
 		said[why] = true
 	}
-	return why, len(said) > 1 || chaotic(q.Query)
+	return why, len(said) > 1 || chaotic(q.Query) || (sameLabels(b.err) && p.twoAtOnce(q))
 }
 
 // shrink asks for parts of the expression as long as they differ, too.
@@ -208,7 +205,7 @@ func (p *pair) parse(text string) string {
 	e, err := p.p.ParseExpr(text)
 	ours, failed := p.ours.Parse(text)
 	switch {
-	case err != nil && failed != nil && err.Error() == failed.Error():
+	case err != nil && failed != nil && sameText(err.Error(), failed.Error()):
 		return ""
 	case err != nil || failed != nil:
 		return fmt.Sprintf("error %v; ours %v", err, failed)
