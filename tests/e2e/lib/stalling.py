@@ -1,0 +1,331 @@
+"""stalling: servers whose storage waits, hangs or fails (tests/slow_fs), and what they answer meanwhile.
+
+    stalling.py probe PORT SECONDS              asks for health each 10 ms; what came as JSON
+    stalling.py clients PORT SECONDS N FAST SLOW...
+                                                N clients ask blocks by the time of their samples, one more a block that is well
+"""
+import gc
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+import urllib.parse
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+sys.path.insert(0, os.path.join(TOP, 'tools'))
+import servers
+import tally
+
+PROGRAM = 'slow_fs'
+BLOCKS, SERIES, STEP_S, HOURS_S = 18, 300, 300, 7200
+BASE_S = 1700006400
+PROBE_S, METRICS_EVERY, FAST_S = 0.01, 25, 0.05
+PROBE_LIMIT_S, ASK_LIMIT_S, BUILD_S, WAIT_S = 10, 3, 300, 60
+BACKENDS = ('mmap', 'buffered', 'direct')
+
+
+# ---- the file system
+
+def slow_fs(folder):
+    """The program, built in folder, or the one that EPI_SLOW_FS names."""
+    if os.environ.get('EPI_SLOW_FS'):
+        return os.environ['EPI_SLOW_FS']
+    with tally.alone('made'):
+        built = tally.run(['ninja', '--quiet', '-C', folder, PROGRAM], BUILD_S, cwd=TOP)
+    if built.code != 0:
+        raise unittest.SkipTest('%s cannot be built: %s' % (PROGRAM, (built.out + built.err).decode(errors='replace')[-500:]))
+    return os.path.join(folder, PROGRAM)
+
+
+class SlowFs:
+    """SOURCE, mounted at `folder`."""
+    def __init__(self, program, source, folder):
+        self.folder = folder
+        os.makedirs(folder, exist_ok=True)
+        self.proc = subprocess.Popen([program, source, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if self.proc.stdout.readline() != 'mounted\n':
+            self.proc.stdin.close()
+            raise unittest.SkipTest('a folder cannot be mounted here: %s' % self.proc.stderr.read().strip())
+
+    def tell(self, line):
+        self.proc.stdin.write(line + '\n')
+        self.proc.stdin.flush()
+        said = self.proc.stdout.readline().strip()
+        assert said and said != 'no such rule', (line, said)
+        return said
+
+    def held(self):
+        """Reads that are held up now, and that were met by rules so far."""
+        now, met = self.tell('state').split()
+        return int(now), int(met)
+
+    def close(self):
+        if self.proc.poll() is None:
+            self.proc.stdin.close()
+            try:
+                self.proc.wait(10)
+            except subprocess.TimeoutExpired:
+                self.proc.kill()
+                self.proc.wait()
+                subprocess.run(['umount', '-l', self.folder], check=False)
+        self.proc.stdout.close()
+        self.proc.stderr.close()
+
+
+# ---- the blocks
+
+def make_blocks(epitool, folder):
+    """BLOCKS blocks in folder; their names, oldest first."""
+    text = folder + '.om'
+    with open(text, 'w') as f:
+        f.write('# TYPE m gauge\n')
+        for s in range(SERIES):
+            for t in range(0, BLOCKS * HOURS_S, STEP_S):
+                f.write('m{s="%d",job="a job of some length %d"} %d %d\n' % (s, s % 50, s + t, BASE_S + t))
+        f.write('# EOF\n')
+    made = tally.run([epitool, 'tsdb', 'create-blocks-from', 'openmetrics', text, folder], BUILD_S)
+    assert made.code == 0, made.err
+    os.unlink(text)
+    starts = {}
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name, 'meta.json')) as f:
+            starts[json.load(f)['minTime']] = name
+    assert len(starts) == BLOCKS, starts
+    return [starts[t] for t in sorted(starts)]
+
+
+def time_of(i):
+    """When block i has samples."""
+    return BASE_S + i * HOURS_S + 3600
+
+
+class World:
+    """One server, or store, on blocks of which all but the last are slow when a rule says so."""
+    def __init__(self, epimetheus, epitool, program, prometheus=None):
+        self.epimetheus, self.epitool, self.prometheus = epimetheus, epitool, prometheus
+        self.tmp = tempfile.mkdtemp(prefix='epi-stall-')
+        self.source, self.fs = os.path.join(self.tmp, 'source'), None
+        os.makedirs(self.source)
+        self.ids = make_blocks(epitool, os.path.join(self.source, 'data'))
+        self.bucket = os.path.join(self.tmp, 'bucket')
+        os.mkdir(self.bucket)
+        self.objstore = json.dumps({'type': 'FILESYSTEM', 'config': {'directory': self.bucket}})
+        up = tally.run([epitool, 'bucket', 'upload', '--objstore.config=' + self.objstore, '--dir=' + os.path.join(self.source, 'data'),
+                        '--label=cluster=x'], BUILD_S)
+        assert up.code == 0, up.err
+        self.fs = SlowFs(program, self.source, os.path.join(self.tmp, 'mounted'))
+        self.server = None
+        self.config = os.path.join(self.tmp, 'plain.yml')
+        with open(self.config, 'w') as f:
+            f.write('{}')
+
+    def close(self):
+        self.end(True)
+        if self.fs:
+            self.fs.close()
+        shutil.rmtree(self.tmp, ignore_errors=True)
+
+    def begin(self, kind, backend, *args):
+        """Starts it with nothing slow: `server`, `store`, or the peer."""
+        self.port, self.log = servers.free_port(), tempfile.TemporaryFile()
+        self.kind = kind
+        local = ['--config.file=' + self.config, '--storage.tsdb.path=' + self.fs.folder + '/data', '--storage.tsdb.retention.time=100y',
+                 '--storage.tsdb.min-block-duration=2h', '--storage.tsdb.max-block-duration=2h', '--no-storage.tsdb.allow-overlapping-compaction']
+        words = {'server': [self.epimetheus, *local, '--storage.io=' + backend],
+                 'prometheus': [self.prometheus, *[w for w in local if 'overlapping' not in w]],
+                 'store': [self.epimetheus, 'store', '--objstore.config=' + self.objstore, '--data-dir=' + self.fs.folder + '/store',
+                           '--store.io=' + backend]}[kind]
+        self.server = subprocess.Popen([*words, '--web.listen-address=127.0.0.1:%d' % self.port, *args],
+                                       stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=self.tmp)
+        end = time.monotonic() + WAIT_S
+        while self.ask('/-/ready', 1)[0] != 200:
+            assert self.server.poll() is None and time.monotonic() < end, self.said()
+            time.sleep(0.02)
+
+    def end(self, kill=False):
+        """Ends it; its exit code, and how long it took."""
+        if not self.server:
+            return None, 0
+        since = time.monotonic()
+        if kill:
+            self.fs.tell('clear')
+            self.server.kill()
+        else:
+            self.server.terminate()
+        try:
+            code = self.server.wait(WAIT_S)
+        except subprocess.TimeoutExpired:
+            self.server.kill()
+            self.fs.tell('clear')
+            code = self.server.wait()
+        self.server = None
+        self.log.close()
+        return code, time.monotonic() - since
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read().decode(errors='replace')
+
+    def ask(self, path, limit_s=WAIT_S):
+        return ask(self.port, path, limit_s)
+
+    def query(self, i, limit_s=WAIT_S):
+        return self.ask(query_of(i), limit_s)
+
+    def warm(self):
+        for i in range(BLOCKS):
+            status, body = self.query(i)
+            assert status == 200 and good(body), (status, body)
+
+    def slow(self, rule):
+        """`delay 1000`, `hang` or `fail` for all blocks but the last (server: all of their files; store: their index-headers)."""
+        for name in self.ids[:-1]:
+            self.fs.tell('%s %s/%s' % (rule, name, 'index-header' if self.kind == 'store' else ''))
+
+    def forget(self):
+        for name in self.ids[:-1]:
+            self.fs.tell('forget ' + name)
+
+    def measure(self, clients, seconds):
+        """What probes and queries of the other block got meanwhile."""
+        me = [sys.executable, os.path.abspath(__file__)]
+        words = [str(self.port), str(seconds)]
+        asking = subprocess.Popen([*me, 'clients', *words, str(clients), str(BLOCKS - 1)], stdout=subprocess.PIPE, text=True)
+        probing = subprocess.Popen([*me, 'probe', *words], stdout=subprocess.PIPE, text=True)
+        out = json.loads(probing.communicate()[0])
+        out.update(json.loads(asking.communicate()[0]))
+        return out
+
+
+# ---- who asks
+
+def ask(port, path, limit_s):
+    """Status and body; 0 and why not."""
+    try:
+        c = http.client.HTTPConnection('127.0.0.1', port, timeout=limit_s)
+        c.request('GET', path)
+        r = c.getresponse()
+        body = r.read()
+        c.close()
+        return r.status, body
+    except OSError as e:
+        return 0, str(e).encode()
+    except http.client.HTTPException as e:
+        return 0, repr(e).encode()
+
+
+def query_of(i):
+    return '/api/v1/query?' + urllib.parse.urlencode({'query': 'count(m)', 'time': time_of(i)})
+
+
+def good(body):
+    return json.loads(body)['data']['result'][0]['value'][1] == str(SERIES)
+
+
+class Prober:
+    def __init__(self, port):
+        self.port, self.kept = port, None
+        self.ms, self.unanswered = {}, 0
+        self.begin, self.ready_at = time.monotonic(), []        # second, and ms or None
+
+    def once(self, path, keep, since):
+        """One probe; since: when it was due, so that one that waits delays those behind it and they tell of it."""
+        try:
+            s = self.kept if keep else None
+            if not s:
+                s = socket.create_connection(('127.0.0.1', self.port), timeout=PROBE_LIMIT_S)
+                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            s.sendall(b'GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n' % (path.encode(), b'' if keep else b'Connection: close\r\n'))
+            got = b''
+            while b'\r\n\r\n' not in got:
+                part = s.recv(65536)
+                if not part:
+                    raise OSError('closed')
+                got += part
+            head, body = got.split(b'\r\n\r\n', 1)
+            length = next((int(h.split(b':')[1]) for h in head.split(b'\r\n') if h.lower().startswith(b'content-length:')), None)
+            while len(body) < length if length is not None else not body.endswith(b'0\r\n\r\n'):
+                part = s.recv(1 << 20)
+                if not part:
+                    raise OSError('closed')
+                body += part
+            if not head.startswith(b'HTTP/1.1 200'):
+                raise OSError(head)
+            if keep:
+                self.kept = s
+            else:
+                s.close()
+        except OSError:
+            self.unanswered += 1
+            if keep:
+                self.kept = None
+            if path == '/-/ready':
+                self.ready_at.append((since - self.begin, None))
+            return
+        took = (time.monotonic() - since) * 1000
+        self.ms.setdefault(path + (' kept' if keep else ' fresh'), []).append(took)
+        if path == '/-/ready':
+            self.ready_at.append((round(since - self.begin, 3), round(took, 2)))
+
+    def run(self, seconds):
+        gc.disable()
+        begin, n = time.monotonic(), 0
+        self.begin = begin
+        while (due := begin + n * PROBE_S) < begin + seconds:
+            time.sleep(max(0, due - time.monotonic()))
+            late = 0 if n == 0 else max(0, time.monotonic() - due)
+            path = '/metrics' if n % METRICS_EVERY == 7 else ('/-/ready', '/-/healthy')[n % 4 == 3]
+            # what the probe before took beyond its turn counts; what this program was not run does not
+            since = due if late > PROBE_S else time.monotonic()
+            self.once(path, n % 2 == 0, since)
+            n += 1
+        return {'probes': n, 'unanswered': self.unanswered, 'ms': self.ms, 'ready_at': self.ready_at}
+
+
+class Asker:
+    """N clients on slow blocks, and one on the fast one."""
+    def __init__(self, port, seconds, n, fast):
+        self.port, self.end, self.fast = port, time.monotonic() + seconds, fast
+        self.n, self.mu = n, threading.Lock()
+        self.out = {'slow': {}, 'fast_ms': [], 'fast_failed': []}
+
+    def slow_one(self, k):
+        while time.monotonic() < self.end:
+            status, _ = ask(self.port, query_of(k % self.fast), min(ASK_LIMIT_S, max(0.1, self.end - time.monotonic())))
+            with self.mu:
+                self.out['slow'][str(status)] = self.out['slow'].get(str(status), 0) + 1
+            if status:
+                time.sleep(0.05)
+
+    def fast_one(self):
+        while time.monotonic() < self.end:
+            since = time.monotonic()
+            status, body = ask(self.port, query_of(self.fast), PROBE_LIMIT_S)
+            if status == 200 and good(body):
+                self.out['fast_ms'].append((time.monotonic() - since) * 1000)
+            else:
+                self.out['fast_failed'].append('%d %s' % (status, body[:200].decode(errors='replace')))
+            time.sleep(FAST_S)
+
+    def run(self):
+        all_of = [threading.Thread(target=self.slow_one, args=(k,)) for k in range(self.n)] + [threading.Thread(target=self.fast_one)]
+        for t in all_of:
+            t.start()
+        for t in all_of:
+            t.join()
+        return self.out
+
+
+if __name__ == '__main__':
+    port_, seconds_ = int(sys.argv[2]), float(sys.argv[3])
+    if sys.argv[1] == 'probe':
+        print(json.dumps(Prober(port_).run(seconds_)))
+    else:
+        print(json.dumps(Asker(port_, seconds_, int(sys.argv[4]), int(sys.argv[5])).run()))
