@@ -109,7 +109,7 @@ static long query_begin(void *ctx, str query, int64_t start_ms)
 {
     struct active_queries *q = ctx;
     mtx_lock(&q->mu);
-    /* the engine runs no more than there are slots */
+    /* the engine runs more than there are slots while some stand still: these are not noted */
     long slot = q->free.n ? vec_pop(&q->free) : -1;
     mtx_unlock(&q->mu);
     if (slot < 0) return slot;

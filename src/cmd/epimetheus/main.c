@@ -1,4 +1,5 @@
 /* main.c — epimetheus: the command line, the signals, and the way out. */
+#include "cmd/epimetheus/last_resort.h"
 #include "cmd/epimetheus/server.h"
 #include "cmd/epimetheus/store.h"
 
@@ -89,7 +90,9 @@ int main(int argc, char **argv)
     } else {
         code = 0;
         signals_serve(s, &f, &set);
+        struct last_resort *r = last_resort_begin();
         server_stop(s);
+        last_resort_end(r);
         LOG(INFO, "See you next time!");
     }
     log_stop();

@@ -8,6 +8,7 @@
 #include "cmd/epimetheus/flags.h"
 #include "cmd/epimetheus/gateway_store.h"
 #include "cmd/epimetheus/grpc_front.h"
+#include "cmd/epimetheus/last_resort.h"
 #include "cmd/epimetheus/web_front.h"
 #include "config/objstore.h"
 #include "io/pool.h"
@@ -476,7 +477,9 @@ int store_main(int argc, char **argv)
         code = store_begin(s, &e) == OK ? 0 : 1;
         if (code) LOG(ERROR, "the store did not start", kv_err(&e));
         else serve(s, &set);
+        struct last_resort *r = last_resort_begin();
         store_end(s);
+        last_resort_end(r);
         proc_stop();
         log_stop();
     }
