@@ -52,6 +52,7 @@ struct engine {
     struct mtx mu;                         /* LOCK_QUERY */
     struct cond freed;
     unsigned running;                      /* GUARDED_BY(mu) */
+    struct place *places;                  /* GUARDED_BY(mu): of those */
     struct slices slices;
     struct active_list active;
     struct pool *pool;                     /* of all queries; NULL: one core */
@@ -108,27 +109,67 @@ void engine_free(struct engine *en)
 
 /* Places */
 
+/* A query that runs; lies in its frame. */
+struct place {
+    struct runner runner;                  /* GUARDED_BY(engine.mu) */
+    const struct slice *turn;              /* GUARDED_BY(engine.mu); NULL: not yet, or no more */
+    struct place *next;
+};
+
+static void place_set_turn(struct engine *en, struct place *p, const struct slice *turn)
+{
+    mtx_lock(&en->mu);
+    p->turn = turn;
+    mtx_unlock(&en->mu);
+}
+
 static bool query_canceled(const struct active_query *a)
 {
     const struct query_opts *o = a->opts;
     return active_ended(a) || (o->cancel && atomic_load_explicit(o->cancel, memory_order_relaxed));
 }
 
+/* How many of those that run have stood still for a while, for something else than their turn. They
+ * wait for storage, which may never answer, and are no load: their places are lent to others. */
+static unsigned engine_standing_locked(struct engine *en) REQUIRES(en->mu)
+{
+    enum { STANDS_NS = 1000 * 1000 * 1000 };
+    unsigned n = 0;
+    mtx_assert_held(&en->mu);
+    for (struct place *p = en->places; p; p = p->next) {
+        bool turn = p->turn && atomic_load_explicit(&p->turn->waits, memory_order_relaxed);
+        if (turn) runner_look(&p->runner);
+        else n += runner_stands(&p->runner, STANDS_NS);
+    }
+    return n;
+}
+
+static bool engine_full_locked(struct engine *en) REQUIRES(en->mu)
+{
+    unsigned max = en->o.max_concurrency;
+    return max && en->running >= max && en->running - engine_standing_locked(en) >= max;
+}
+
 /* Waits for a place: no longer than the deadline, and not much longer than it takes to see that the
  * query was cancelled. */
-static errc engine_enter(
-    struct engine *en, struct active_query *a, int64_t deadline_ns, struct err *e)
+static errc engine_enter(struct engine *en, struct active_query *a, struct place *p,
+    int64_t deadline_ns, struct err *e)
 {
     enum { LOOK_NS = 50 * 1000 * 1000 };
     errc rc = OK;
     mtx_lock(&en->mu);
-    while (en->o.max_concurrency && en->running >= en->o.max_concurrency && rc == OK) {
+    while (rc == OK && engine_full_locked(en)) {
         int64_t now = clock_mono_ns(), until = now + LOOK_NS;
         if (query_canceled(a)) rc = ERR_CANCELED;
         else if (deadline_ns && now >= deadline_ns) rc = ERR_TIMEOUT;
         else cond_wait_until(&en->freed, &en->mu, deadline_ns ? MIN(until, deadline_ns) : until);
     }
-    if (rc == OK) en->running++;
+    if (rc == OK) {
+        en->running++;
+        runner_init(&p->runner);
+        p->next = en->places;
+        en->places = p;
+    }
     mtx_unlock(&en->mu);
     if (rc == ERR_CANCELED) return err_set(e, rc, "query was canceled in query queue");
     if (rc == ERR_TIMEOUT) return err_set(e, rc, "query timed out in query queue");
@@ -136,11 +177,14 @@ static errc engine_enter(
     return OK;
 }
 
-static void engine_leave(struct engine *en)
+static void engine_leave(struct engine *en, struct place *p)
 {
+    struct place **at = &en->places;
     mtx_lock(&en->mu);
     assert(en->running > 0);
     en->running--;
+    while (*at != p) at = &(*at)->next;
+    *at = p->next;
     cond_signal(&en->freed);
     mtx_unlock(&en->mu);
 }
@@ -493,8 +537,9 @@ errc engine_query(struct engine *en, struct queryable *storage, const struct que
     *out = (struct result){ 0 };
     metric_add(&engine_queries, 1);
     struct active_query active;
+    struct place place = { 0 };
     active_enter(&en->active, &active, o);
-    errc rc = engine_enter(en, &active, deadline_ns, e);
+    errc rc = engine_enter(en, &active, &place, deadline_ns, e);
     double queued = engine_observe("queue_time", began);
     if (rc == OK) {
         const struct query_sink *sink = &en->o.sink;
@@ -503,12 +548,14 @@ errc engine_query(struct engine *en, struct queryable *storage, const struct que
         struct running r;
         running_init(&r, en, o, out, deadline_ns, e);
         r.q.active = &active;
+        place_set_turn(en, &place, &r.q.slice);
         rc = running_run(&r, storage);
         running_stats(&r);
         out->stats.eval_total_s = (double)(clock_mono_ns() - entered) / 1e9;
+        place_set_turn(en, &place, NULL);
         running_fini(&r);
         if (sink->end) sink->end(sink->ctx, slot);
-        engine_leave(en);
+        engine_leave(en, &place);
     }
     out->stats.queue_s = queued;
     out->stats.exec_total_s = (double)(clock_mono_ns() - began) / 1e9;

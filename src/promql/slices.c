@@ -25,6 +25,7 @@ void slices_fini(struct slices *all)
 void slice_begin(struct slice *t, struct slices *all)
 {
     *t = (struct slice){ .all = all, .since_ns = clock_mono_ns(), .since_cpu_ns = clock_cpu_ns() };
+    runner_init(&t->runner);
     cond_init(&t->given);
 }
 
@@ -45,6 +46,16 @@ static void slices_leave_locked(struct slices *all, struct slice *t) REQUIRES(al
     *at = t->next;
 }
 
+static void slice_place_locked(struct slice *t) REQUIRES(t->all->mu)
+{
+    mtx_assert_held(&t->all->mu);
+    t->all->free--;
+    t->placed = true;
+    t->next = t->all->placed;
+    t->all->placed = t;
+    runner_look(&t->runner);
+}
+
 /* A place is free: the first that waits has it. */
 static void slices_give_locked(struct slices *all) REQUIRES(all->mu)
 {
@@ -53,17 +64,35 @@ static void slices_give_locked(struct slices *all) REQUIRES(all->mu)
     all->free++;
     if (!t) return;
     all->first = t->next;
-    all->free--;
-    t->placed = true;
+    slice_place_locked(t);
     cond_signal(&t->given);
+}
+
+static void slice_give_up_locked(struct slice *t) REQUIRES(t->all->mu)
+{
+    struct slice **at = &t->all->placed;
+    mtx_assert_held(&t->all->mu);
+    while (*at != t) at = &(*at)->next;
+    *at = t->next;
+    t->placed = false;
+    slices_give_locked(t->all);
+}
+
+/* Who waits takes the places of those that stand still. */
+static void slices_look_locked(struct slices *all) REQUIRES(all->mu)
+{
+    mtx_assert_held(&all->mu);
+    for (struct slice *t = all->placed, *next; t && all->first; t = next) {
+        next = t->next;
+        if (runner_stands(&t->runner, SLICE_STANDS_NS)) slice_give_up_locked(t);
+    }
 }
 
 void slice_end(struct slice *t)
 {
-    if (t->all && t->placed) {
+    if (t->all) {
         mtx_lock(&t->all->mu);
-        t->placed = false;
-        slices_give_locked(t->all);
+        if (t->placed) slice_give_up_locked(t);
         mtx_unlock(&t->all->mu);
     }
     if (t->behind) thread_step_back();
@@ -83,12 +112,15 @@ static void slice_wait_locked(struct slice *t, bool (*gone)(void *ctx), void *ct
 {
     enum { LOOK_NS = 20 * 1000 * 1000 };
     slices_wait_locked(t->all, t);
+    atomic_store_explicit(&t->waits, true, memory_order_relaxed);
     while (!t->placed) {
         cond_wait_until(&t->given, &t->all->mu, clock_mono_ns() + LOOK_NS);
+        if (!t->placed) slices_look_locked(t->all);
         if (t->placed || !gone(ctx)) continue;
         slices_leave_locked(t->all, t);
-        return;
+        break;
     }
+    atomic_store_explicit(&t->waits, false, memory_order_relaxed);
 }
 
 void slice_take(struct slice *t, bool (*gone)(void *ctx), void *ctx)
@@ -105,14 +137,8 @@ void slice_take(struct slice *t, bool (*gone)(void *ctx), void *ctx)
     metric_observe(&held, (double)used * 1e-9);
     if (!t->behind) t->behind = thread_step_behind();
     mtx_lock(&t->all->mu);
-    if (t->placed && t->all->first && t->all->first->used_ns < t->used_ns) {
-        t->placed = false;
-        slices_give_locked(t->all);
-    }
-    if (!t->placed && t->all->free) {
-        t->all->free--;
-        t->placed = true;
-    }
+    if (t->placed && t->all->first && t->all->first->used_ns < t->used_ns) slice_give_up_locked(t);
+    if (!t->placed && t->all->free) slice_place_locked(t);
     if (!t->placed) slice_wait_locked(t, gone, ctx);
     mtx_unlock(&t->all->mu);
     t->since_ns = clock_mono_ns();

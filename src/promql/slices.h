@@ -16,14 +16,19 @@
 #define EPI_PROMQL_SLICES_H
 
 #include "base/lock.h"
+#include "promql/runner.h"
 
-enum { SLICE_NS = 1000 * 1000 };
+#include <stdatomic.h>
+
+/* a place is lost by who stands still for so long */
+enum { SLICE_NS = 1000 * 1000, SLICE_STANDS_NS = 200 * 1000 * 1000 };
 
 struct slice;
 struct slices {
     struct mtx mu;                         /* LOCK_QUERY */
     unsigned free;                         /* GUARDED_BY(mu): places */
     struct slice *first;                    /* GUARDED_BY(mu): those that wait, least used first */
+    struct slice *placed;                   /* GUARDED_BY(mu): those that have a place */
 };
 void slices_init(struct slices *all, unsigned places);
 void slices_fini(struct slices *all);        /* REQUIRES: nobody waits, no place is taken */
@@ -33,9 +38,11 @@ struct slice {
     int64_t since_ns, used_ns;             /* begin of the slice; CPU time of the slices before */
     int64_t since_cpu_ns;                  /* of the thread, at the begin of the slice */
     int64_t waited_ns;
-    bool placed;                           /* GUARDED_BY(mu) where it waits */
+    bool placed;                           /* GUARDED_BY(mu) */
     bool behind;                           /* its thread stepped behind */
-    struct slice *next;
+    _Atomic bool waits;                    /* for a place; relaxed: a figure */
+    struct runner runner;                  /* GUARDED_BY(mu), of who has a place */
+    struct slice *next;                    /* in one of the lists */
     struct cond given;
 };
 void slice_begin(struct slice *t, struct slices *all);
