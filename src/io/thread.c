@@ -26,6 +26,12 @@ struct thread *thread_start(const char *name, void (*run)(void *ctx), void *ctx)
     memcpy(t->name, name, n);
     sigset_t all, before;
     sigfillset(&all);
+    /* what an instruction of the thread itself causes: blocked, it ends the process in spite of a
+     * handler (guard.c) */
+    sigdelset(&all, SIGBUS);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGILL);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int rc = pthread_create(&t->id, NULL, thread_main, t);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -12,8 +12,8 @@
  *
  * The answer is "ok", or what was asked. The end of standard input unmounts.
  *
- * Each read has a thread of its own, and as many may wait as like to: what stalls beside them, then,
- * stalls in the program that is tested.
+ * Each read has a thread of its own, and as many may wait as like to: what stalls beside them,
+ * then, stalls in the program that is tested.
  *
  *     slow_fs SOURCE MOUNTPOINT
  */
@@ -204,7 +204,10 @@ static int on_flock(const char *path, struct fuse_file_info *fi, int op)
     return rc_of(flock((int)fi->fh, op));
 }
 static int on_unlink(const char *path) { return rc_of(unlinkat(fs.top, rel(path), 0)); }
-static int on_mkdir(const char *path, mode_t mode) { return rc_of(mkdirat(fs.top, rel(path), mode)); }
+static int on_mkdir(const char *path, mode_t mode)
+{
+    return rc_of(mkdirat(fs.top, rel(path), mode));
+}
 static int on_rmdir(const char *path) { return rc_of(unlinkat(fs.top, rel(path), AT_REMOVEDIR)); }
 static int on_link(const char *from, const char *to)
 {

@@ -134,6 +134,8 @@ class World:
 
     def begin(self, kind, backend, *args):
         """Starts it with nothing slow: `server`, `store`, or the peer."""
+        self.end(kill=True)                                     # what a case that failed has left
+        self.fs.tell('clear')
         self.port, self.log = servers.free_port(), tempfile.TemporaryFile()
         self.kind = kind
         local = ['--config.file=' + self.config, '--storage.tsdb.path=' + self.fs.folder + '/data', '--storage.tsdb.retention.time=100y',
