@@ -46,13 +46,13 @@ static void slices_leave_locked(struct slices *all, struct slice *t) REQUIRES(al
     *at = t->next;
 }
 
-static void slice_place_locked(struct slice *t) REQUIRES(t->all->mu)
+static void slice_place_locked(struct slices *all, struct slice *t) REQUIRES(all->mu)
 {
-    mtx_assert_held(&t->all->mu);
-    t->all->free--;
+    mtx_assert_held(&all->mu);
+    all->free--;
     t->placed = true;
-    t->next = t->all->placed;
-    t->all->placed = t;
+    t->next = all->placed;
+    all->placed = t;
     runner_look(&t->runner);
 }
 
@@ -64,18 +64,18 @@ static void slices_give_locked(struct slices *all) REQUIRES(all->mu)
     all->free++;
     if (!t) return;
     all->first = t->next;
-    slice_place_locked(t);
+    slice_place_locked(all, t);
     cond_signal(&t->given);
 }
 
-static void slice_give_up_locked(struct slice *t) REQUIRES(t->all->mu)
+static void slice_give_up_locked(struct slices *all, struct slice *t) REQUIRES(all->mu)
 {
-    struct slice **at = &t->all->placed;
-    mtx_assert_held(&t->all->mu);
+    struct slice **at = &all->placed;
+    mtx_assert_held(&all->mu);
     while (*at != t) at = &(*at)->next;
     *at = t->next;
     t->placed = false;
-    slices_give_locked(t->all);
+    slices_give_locked(all);
 }
 
 /* Who waits takes the places of those that stand still. */
@@ -84,7 +84,7 @@ static void slices_look_locked(struct slices *all) REQUIRES(all->mu)
     mtx_assert_held(&all->mu);
     for (struct slice *t = all->placed, *next; t && all->first; t = next) {
         next = t->next;
-        if (runner_stands(&t->runner, SLICE_STANDS_NS)) slice_give_up_locked(t);
+        if (runner_stands(&t->runner, SLICE_STANDS_NS)) slice_give_up_locked(all, t);
     }
 }
 
@@ -92,7 +92,7 @@ void slice_end(struct slice *t)
 {
     if (t->all) {
         mtx_lock(&t->all->mu);
-        if (t->placed) slice_give_up_locked(t);
+        if (t->placed) slice_give_up_locked(t->all, t);
         mtx_unlock(&t->all->mu);
     }
     if (t->behind) thread_step_back();
@@ -137,8 +137,9 @@ void slice_take(struct slice *t, bool (*gone)(void *ctx), void *ctx)
     metric_observe(&held, (double)used * 1e-9);
     if (!t->behind) t->behind = thread_step_behind();
     mtx_lock(&t->all->mu);
-    if (t->placed && t->all->first && t->all->first->used_ns < t->used_ns) slice_give_up_locked(t);
-    if (!t->placed && t->all->free) slice_place_locked(t);
+    if (t->placed && t->all->first && t->all->first->used_ns < t->used_ns)
+        slice_give_up_locked(t->all, t);
+    if (!t->placed && t->all->free) slice_place_locked(t->all, t);
     if (!t->placed) slice_wait_locked(t, gone, ctx);
     mtx_unlock(&t->all->mu);
     t->since_ns = clock_mono_ns();
