@@ -48,6 +48,18 @@ def module():
     return go_built('interop', 'build')
 
 
+def differ():
+    return go_built('interop_differ', 'build', './differ')
+
+
+def promqltest():
+    return go_built('interop_promqltest', 'test', '-c', './engine')
+
+
+def store_client():
+    return go_built('store_client', 'build', folder='tests/interop/store')
+
+
 def engine():
     """Our engine as a shared library, for tests/interop/engine; its path."""
     folder = os.path.join(TOP, 'build/debug')
