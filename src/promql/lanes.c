@@ -90,6 +90,16 @@ static void lane_compute(void *ctx, size_t i)
             l->stats.read - read);
 }
 
+/* On any thread: the pool's hang in a read as the query's own does. */
+static void lane_help(void *ctx, size_t i)
+{
+    struct slice *turn = &((struct lanes *)ctx)->ev->q->slice;
+    struct slice_help help;
+    slice_help_begin(turn, &help);
+    lane_compute(ctx, i);
+    slice_help_end(turn, &help);
+}
+
 static errc lane_deliver(struct lanes *ls, struct lane *l)
 {
     struct query *q = ls->ev->q;
@@ -147,9 +157,9 @@ static errc lanes_round(struct lanes *ls)
     int64_t began = clock_mono_ns();
     errc rc = lanes_take(ls, lanes * ls->rows);
     lanes_share(ls, lanes);
-    if (rc == OK && helpers) pool_each(q->pool, lanes, lane_compute, ls);
+    if (rc == OK && helpers) pool_each(q->pool, lanes, lane_help, ls);
     else if (rc == OK) lane_compute(ls, 0);
-    if (helpers) slice_return(&q->slice, helpers);
+    if (helpers) slice_return(&q->slice);
     for (size_t i = 0; i < lanes && rc == OK; i++) rc = lane_deliver(ls, &ls->at[i]);
     int64_t took = clock_mono_ns() - began;
     if (took < ROUND_NS / 2 && ls->rows < ROWS_MAX) ls->rows *= 2;

@@ -46,45 +46,73 @@ static void slices_leave_locked(struct slices *all, struct slice *t) REQUIRES(al
     *at = t->next;
 }
 
-static void slice_place_locked(struct slices *all, struct slice *t) REQUIRES(all->mu)
+/* It is about to have its first place, or has given back its last. */
+static void slice_link_locked(struct slices *all, struct slice *t) REQUIRES(all->mu)
 {
     mtx_assert_held(&all->mu);
-    all->free--;
-    t->placed = true;
-    t->next = all->placed;
-    all->placed = t;
+    if (t->placed || t->borrowed) return;
+    t->next = all->holders;
+    all->holders = t;
     runner_look(&t->runner);
 }
 
-/* A place is free: the first that waits has it. */
-static void slices_give_locked(struct slices *all) REQUIRES(all->mu)
+static void slice_unlink_locked(struct slices *all, struct slice *t) REQUIRES(all->mu)
 {
-    struct slice *t = all->first;
+    struct slice **at = &all->holders;
     mtx_assert_held(&all->mu);
-    all->free++;
-    if (!t) return;
-    all->first = t->next;
-    slice_place_locked(all, t);
-    cond_signal(&t->given);
-}
-
-static void slice_give_up_locked(struct slices *all, struct slice *t) REQUIRES(all->mu)
-{
-    struct slice **at = &all->placed;
-    mtx_assert_held(&all->mu);
+    if (t->placed || t->borrowed) return;
     while (*at != t) at = &(*at)->next;
     *at = t->next;
+}
+
+static void slice_place_locked(struct slices *all, struct slice *t) REQUIRES(all->mu)
+{
+    mtx_assert_held(&all->mu);
+    slice_link_locked(all, t);
+    all->free--;
+    t->placed = true;
+}
+
+/* Places are free: the first that wait have them. */
+static void slices_give_locked(struct slices *all, unsigned n) REQUIRES(all->mu)
+{
+    mtx_assert_held(&all->mu);
+    all->free += n;
+    for (struct slice *t; all->free && (t = all->first);) {
+        all->first = t->next;
+        slice_place_locked(all, t);
+        cond_signal(&t->given);
+    }
+}
+
+/* REQUIRES: it has some */
+static void slice_give_up_locked(struct slices *all, struct slice *t) REQUIRES(all->mu)
+{
+    unsigned n = t->placed + t->borrowed;
+    mtx_assert_held(&all->mu);
     t->placed = false;
-    slices_give_locked(all);
+    t->borrowed = 0;
+    slice_unlink_locked(all, t);
+    slices_give_locked(all, n);
+}
+
+/* All are looked at, also behind one that runs: a look must not be long ago. */
+static bool slice_stands_locked(struct slices *all, struct slice *t) REQUIRES(all->mu)
+{
+    bool stands = runner_stands(&t->runner, SLICE_STANDS_NS);
+    mtx_assert_held(&all->mu);
+    for (struct slice_help *h = t->helps; h; h = h->next)
+        stands &= runner_stands(&h->runner, SLICE_STANDS_NS);
+    return stands;
 }
 
 /* Who waits takes the places of those that stand still. */
 static void slices_look_locked(struct slices *all) REQUIRES(all->mu)
 {
     mtx_assert_held(&all->mu);
-    for (struct slice *t = all->placed, *next; t && all->first; t = next) {
+    for (struct slice *t = all->holders, *next; t && all->first; t = next) {
         next = t->next;
-        if (runner_stands(&t->runner, SLICE_STANDS_NS)) slice_give_up_locked(all, t);
+        if (slice_stands_locked(all, t)) slice_give_up_locked(all, t);
     }
 }
 
@@ -92,7 +120,8 @@ void slice_end(struct slice *t)
 {
     if (t->all) {
         mtx_lock(&t->all->mu);
-        if (t->placed) slice_give_up_locked(t->all, t);
+        assert(!t->helps);
+        if (t->placed || t->borrowed) slice_give_up_locked(t->all, t);
         mtx_unlock(&t->all->mu);
     }
     if (t->behind) thread_step_back();
@@ -140,6 +169,7 @@ void slice_take(struct slice *t, bool (*gone)(void *ctx), void *ctx)
     if (t->placed && t->all->first && t->all->first->used_ns < t->used_ns)
         slice_give_up_locked(t->all, t);
     if (!t->placed && t->all->free) slice_place_locked(t->all, t);
+    if (!t->placed && t->borrowed) slice_give_up_locked(t->all, t);
     if (!t->placed) slice_wait_locked(t, gone, ctx);
     mtx_unlock(&t->all->mu);
     t->since_ns = clock_mono_ns();
@@ -151,15 +181,39 @@ unsigned slice_borrow(struct slice *t, unsigned want)
 {
     if (!t->all) return 0;
     mtx_lock(&t->all->mu);
+    assert(!t->borrowed);
     unsigned n = t->all->first ? 0 : MIN(want, t->all->free);
+    if (n) slice_link_locked(t->all, t);
     t->all->free -= n;
+    t->borrowed = n;
     mtx_unlock(&t->all->mu);
     return n;
 }
 
-void slice_return(struct slice *t, unsigned n)
+void slice_return(struct slice *t)
 {
     mtx_lock(&t->all->mu);
-    while (n-- > 0) slices_give_locked(t->all);
+    unsigned n = t->borrowed;
+    t->borrowed = 0;
+    if (n) slice_unlink_locked(t->all, t);
+    slices_give_locked(t->all, n);
+    mtx_unlock(&t->all->mu);
+}
+
+void slice_help_begin(struct slice *t, struct slice_help *h)
+{
+    runner_init(&h->runner);
+    mtx_lock(&t->all->mu);
+    h->next = t->helps;
+    t->helps = h;
+    mtx_unlock(&t->all->mu);
+}
+
+void slice_help_end(struct slice *t, struct slice_help *h)
+{
+    struct slice_help **at = &t->helps;
+    mtx_lock(&t->all->mu);
+    while (*at != h) at = &(*at)->next;
+    *at = h->next;
     mtx_unlock(&t->all->mu);
 }

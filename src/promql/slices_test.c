@@ -1,8 +1,10 @@
 #include "promql/slices.h"
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/test.h"
 #include "io/pool.h"
+#include "io/thread.h"
 
 #include <stdatomic.h>
 
@@ -78,4 +80,147 @@ TEST(slice_ends_where_the_query_is_gone)
     slice_end(&a);
     EXPECT_EQ(all.free, 1);
     slices_fini(&all);
+}
+
+/* Queries whose read hangs until the test lets it go. */
+struct disk { struct mtx mu; struct cond changed; unsigned waiting; bool well; };
+struct reading {
+    struct slices *all;
+    struct disk *disk;
+    bool helped, had, lost, back;
+    unsigned borrowed;
+};
+
+static void disk_init(struct disk *d)
+{
+    *d = (struct disk){ 0 };
+    mtx_init(&d->mu, LOCK_LEAF);
+    cond_init(&d->changed);
+}
+
+static void disk_fini(struct disk *d)
+{
+    cond_fini(&d->changed);
+    mtx_fini(&d->mu);
+}
+
+static void disk_read(struct disk *d)
+{
+    mtx_lock(&d->mu);
+    d->waiting++;
+    cond_broadcast(&d->changed);
+    while (!d->well) cond_wait(&d->changed, &d->mu);
+    mtx_unlock(&d->mu);
+}
+
+static void disk_await(struct disk *d, unsigned waiting)
+{
+    mtx_lock(&d->mu);
+    while (d->waiting < waiting) cond_wait(&d->changed, &d->mu);
+    mtx_unlock(&d->mu);
+}
+
+static void disk_mend(struct disk *d)
+{
+    mtx_lock(&d->mu);
+    d->well = true;
+    cond_broadcast(&d->changed);
+    mtx_unlock(&d->mu);
+}
+
+static bool slice_has(struct slice *t, bool places)
+{
+    mtx_lock(&t->all->mu);
+    bool has = places ? t->placed || t->borrowed : t->placed;
+    mtx_unlock(&t->all->mu);
+    return has;
+}
+
+struct helping { struct slice *of; struct disk *disk; };
+
+static void help_read(void *ctx)
+{
+    struct helping *w = ctx;
+    struct slice_help h;
+    slice_help_begin(w->of, &h);
+    disk_read(w->disk);
+    slice_help_end(w->of, &h);
+}
+
+/* Past its first slice it reads; by itself, or with a helper in a borrowed place. */
+static void read_query(void *ctx)
+{
+    struct reading *r = ctx;
+    struct slice t;
+    slice_begin(&t, r->all);
+    if (r->helped) {
+        struct helping w = { &t, r->disk };
+        r->borrowed = slice_borrow(&t, 1);
+        struct thread *helper = thread_start("helper", help_read, &w);
+        disk_read(r->disk);
+        thread_join(helper);
+    } else {
+        busy(SLICE_NS);
+        slice_take(&t, never_gone, NULL);
+        r->had = slice_has(&t, false);
+        disk_read(r->disk);
+    }
+    r->lost = !slice_has(&t, true);
+    if (r->helped) slice_return(&t);
+    busy(SLICE_NS);
+    slice_take(&t, never_gone, NULL);
+    r->back = slice_has(&t, false);
+    slice_end(&t);
+}
+
+/* All places are with queries that hang: one that computes has one of theirs. When they go on they
+ * ask for places anew. Had they kept them the query would wait until it is gone. */
+static bool waits_too_long(void *end) { return clock_real_mono_ns() > *(int64_t *)end; }
+
+static unsigned lend(struct reading *hung, bool helped)
+{
+    enum { LIMIT_S = 120 };
+    struct slices all;
+    struct disk d;
+    struct thread *threads[PLACES];
+    struct slice t;
+    unsigned lost = 0;
+    disk_init(&d);
+    slices_init(&all, PLACES);
+    for (int i = 0; i < PLACES; i++) {
+        hung[i] = (struct reading){ .all = &all, .disk = &d, .helped = helped };
+        threads[i] = thread_start("hung", read_query, &hung[i]);
+    }
+    disk_await(&d, helped ? 2 * PLACES : PLACES);
+    slice_begin(&t, &all);
+    busy(SLICE_NS);
+    int64_t end = clock_real_mono_ns() + (int64_t)LIMIT_S * 1000000000;
+    slice_take(&t, waits_too_long, &end);
+    EXPECT(slice_has(&t, false));
+    disk_mend(&d);
+    slice_end(&t);
+    for (int i = 0; i < PLACES; i++) {
+        thread_join(threads[i]);
+        lost += hung[i].lost;
+        EXPECT(hung[i].back);
+    }
+    EXPECT_EQ(all.free, PLACES);
+    EXPECT(!all.holders && !all.first);
+    slices_fini(&all);
+    disk_fini(&d);
+    return lost;
+}
+
+TEST(slice_of_who_stands_still_is_lent_and_had_again)
+{
+    struct reading hung[PLACES];
+    EXPECT(lend(hung, false) >= 1);
+    for (int i = 0; i < PLACES; i++) EXPECT(hung[i].had);
+}
+
+TEST(slice_borrowed_for_helpers_that_stand_still_is_lent)
+{
+    struct reading hung[PLACES];
+    EXPECT(lend(hung, true) >= 1);
+    for (int i = 0; i < PLACES; i++) EXPECT_EQ(hung[i].borrowed, 1);
 }
