@@ -1,5 +1,6 @@
 #include "base/test.h"
 
+#include <malloc.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -147,6 +148,7 @@ static bool is_asked(const struct test *t, const char *name)
 int main(int argc, char **argv)
 {
     unsigned passed = 0, failed = 0, skipped = 0;
+    mallopt(M_MMAP_THRESHOLD, 128 << 10);      /* else calloc writes zeroes over a head's directories, 10 MB */
     secrets_draw();
     setvbuf(stdout, NULL, _IOLBF, 0);
     cmocka_set_message_output(CM_OUTPUT_STDOUT);

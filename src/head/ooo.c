@@ -31,7 +31,7 @@ static void ooo_fini(struct ooo *o)
 void ooo_table_fini(struct ooo_table *t)
 {
     ooo_page *pages = atomic_load_explicit(&t->pages, memory_order_relaxed);
-    for (size_t p = 0; pages && p < OOO_PAGES; p++) {
+    for (size_t p = 0; p < t->n_pages; p++) {
         struct ooo **page = atomic_load_explicit(&pages[p], memory_order_relaxed);
         for (size_t i = 0; page && i < 1u << OOO_PAGE_BITS; i++)
             if (page[i]) ooo_fini(page[i]);
@@ -56,6 +56,7 @@ static struct ooo **ooo_place(struct ooo_table *t, uint32_t slot)
     if (!page) {
         page = mem_zalloc(PAGE_BYTES);
         account_charge(&ooo_account, PAGE_BYTES);
+        t->n_pages = MAX(t->n_pages, (size_t)p + 1);
         atomic_store_explicit(&pages[p], page, memory_order_release);
     }
     mtx_unlock(&t->mu);

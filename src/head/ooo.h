@@ -50,6 +50,7 @@ enum { OOO_PAGE_BITS = 14, OOO_PAGES = 1 << (32 - OOO_PAGE_BITS) };
 struct ooo_table {
     struct mtx mu;                             /* LOCK_LEAF: making pages */
     struct ooo **_Atomic *_Atomic pages;       /* slot -> entry; NULL until there is one */
+    size_t n_pages;                            /* GUARDED_BY(mu): of them may be made */
     struct reclaim *reclaim;                   /* const: histograms that queries may still read */
 };
 
