@@ -148,7 +148,7 @@ static bool is_asked(const struct test *t, const char *name)
 int main(int argc, char **argv)
 {
     unsigned passed = 0, failed = 0, skipped = 0;
-    mallopt(M_MMAP_THRESHOLD, 128 << 10);      /* else calloc writes zeroes over a head's directories, 10 MB */
+    mallopt(M_MMAP_THRESHOLD, 128 << 10); /* else calloc writes zeroes over 10 MB a head */
     secrets_draw();
     setvbuf(stdout, NULL, _IOLBF, 0);
     cmocka_set_message_output(CM_OUTPUT_STDOUT);
