@@ -126,11 +126,21 @@ static bool is_taken(struct wanted *w, int64_t t)
     return newer;
 }
 
+/* Is it of a chunk that was noted, as far as its time says? A late one begins an array where a
+ * marker ended one. */
+static bool is_wanted(struct wanted *w, bool late, int64_t t)
+{
+    bool wanted = false;
+    if (late && w->marked) w->late.n = 0;
+    if (late) w->marked = false;
+    for (size_t i = 0; i < w->lost.n && !wanted; i++)
+        wanted = w->lost.at[i]->of.late == late && is_within(w->lost.at[i], t);
+    return wanted;
+}
+
 static void take(struct wanted *w, bool late, const struct got *g)
 {
     if (late) {
-        if (w->marked) w->late.n = 0;
-        w->marked = false;
         vec_push(&w->late, *g);
         return;
     }
@@ -143,7 +153,7 @@ void head_mend_samples(struct head_mend *m, bool late, const struct ref_sample *
 {
     for (size_t i = 0; i < n; i++) {
         struct wanted *w = wanted_of(m, s[i].ref);
-        if (!w || (!late && !is_taken(w, s[i].t))) continue;
+        if (!w || (!late && !is_taken(w, s[i].t)) || !is_wanted(w, late, s[i].t)) continue;
         struct got g = { .t = s[i].t, .st = s[i].st, .kind = SAMPLE_FLOAT, .v = s[i].v };
         take(w, late, &g);
     }
@@ -155,7 +165,7 @@ void head_mend_histograms(struct head_mend *m, bool late, const struct ref_histo
         struct wanted *w = wanted_of(m, h[i].ref);
         struct got g = { .t = h[i].t, .st = h[i].st };
         if (!w || rec_histogram_check(&h[i].h, NULL) != OK) continue;
-        if (!late && !is_taken(w, g.t)) continue;
+        if ((!late && !is_taken(w, g.t)) || !is_wanted(w, late, g.t)) continue;
         struct arena *a = &m->arena;
         g.kind = h[i].h.is_float ? SAMPLE_FLOAT_HISTOGRAM : SAMPLE_HISTOGRAM;
         if (h[i].h.is_float) g.h = histogram_copy(a, rec_histogram_float(a, &h[i].h));
