@@ -168,6 +168,7 @@ class World:
             self.fs.tell('clear')
             code = self.server.wait()
         self.server = None
+        self.last_words = self.said()
         self.log.close()
         return code, time.monotonic() - since
 
