@@ -106,12 +106,14 @@ static bool slice_stands_locked(struct slices *all, struct slice *t) REQUIRES(al
     return stands;
 }
 
-/* Who waits takes the places of those that stand still. */
+/* Who waits takes the places of those that stand still; not of one that was given its place and has
+ * not woken yet: it is in no list any more from which it could be given another. */
 static void slices_look_locked(struct slices *all) REQUIRES(all->mu)
 {
     mtx_assert_held(&all->mu);
     for (struct slice *t = all->holders, *next; t && all->first; t = next) {
         next = t->next;
+        if (atomic_load_explicit(&t->waits, memory_order_relaxed)) continue;
         if (slice_stands_locked(all, t)) slice_give_up_locked(all, t);
     }
 }
@@ -149,6 +151,7 @@ static void slice_wait_locked(struct slice *t, bool (*gone)(void *ctx), void *ct
         slices_leave_locked(t->all, t);
         break;
     }
+    runner_look(&t->runner);
     atomic_store_explicit(&t->waits, false, memory_order_relaxed);
 }
 

@@ -48,7 +48,9 @@ struct slice {
     bool placed;                           /* GUARDED_BY(mu) */
     unsigned borrowed;                     /* GUARDED_BY(mu): places of its helpers */
     bool behind;                           /* its thread stepped behind */
-    _Atomic bool waits;                    /* for a place; relaxed: a figure */
+    /* for a place, or has not woken since it was given one; relaxed: written under mu, for others a
+     * figure */
+    _Atomic bool waits;
     struct runner runner;                  /* GUARDED_BY(mu), of who has places */
     struct slice_help *helps;              /* GUARDED_BY(mu): who computes for it now */
     struct slice *next;                    /* in one of the lists */
