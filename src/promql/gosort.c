@@ -89,7 +89,7 @@ static void sort_break_patterns(const struct sorting *s, size_t a, size_t b)
         random ^= random << 17;
         size_t other = (size_t)(random & (modulus - 1));
         if (other >= length) other -= length;
-        sort_swap(s, idx - 1 + i, a + other);
+        sort_swap(s, idx + i, a + other);
     }
 }
 
