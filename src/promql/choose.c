@@ -147,7 +147,8 @@ static errc choose_row(struct sink *base, struct row *r)
                     &c->ev->q->annotations, promql_op_text(c->op), c->x->pos);
                 continue;
             }
-            struct chosen x = { r->v[i], row };
+            /* a histogram counts as zero: its place in the column holds anything */
+            struct chosen x = { row_histogram(r, i) ? 0 : r->v[i], row };
             if (!choose_one(c, &c->heaps.at[group][i], i, x, ratio_at)) continue;
             taken = true;
             choose_raise_bar(c, group, i);
