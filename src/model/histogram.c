@@ -51,6 +51,8 @@ static bool cursor_here(const struct side_cursor *c)
 {
     return c->span < c->s->n_spans && c->at < c->s->n;
 }
+/* The first bucket of a span. */
+static bool cursor_at_span(const struct side_cursor *c) { return c->in_span == 0; }
 static void cursor_step(struct side_cursor *c)
 {
     c->at++;
@@ -70,16 +72,21 @@ static struct side_writer writer_of(struct arena *a, size_t most, bool with_c)
     return w;
 }
 
-static void writer_put(struct side_writer *w, int32_t index, double v, double c)
+static void writer_put_in(struct side_writer *w, bool fresh, int32_t index, double v, double c)
 {
     struct histogram_side *s = &w->out;
-    if (s->n_spans && index == w->next) s->spans[s->n_spans - 1].length++;
+    if (s->n_spans && !fresh) s->spans[s->n_spans - 1].length++;
     else
         s->spans[s->n_spans] = (struct span){ s->n_spans ? index - w->next : index, 1 },
         s->n_spans++;
     if (w->c) w->c[s->n] = c;
     s->at[s->n++] = v;
     w->next = index + 1;
+}
+
+static void writer_put(struct side_writer *w, int32_t index, double v, double c)
+{
+    writer_put_in(w, index != w->next, index, v, c);
 }
 
 /* A side and, where compensation is carried, its compensations. */
@@ -132,7 +139,9 @@ static bool spans_same(const struct histogram_side *a, const struct histogram_si
            (!a->n_spans || !memcmp(a->spans, b->spans, a->n_spans * sizeof(*a->spans)));
 }
 
-/* a += sign * b, without b's buckets that lie within the zero bucket of a. */
+/* a += sign * b, without b's buckets that lie within the zero bucket of a. Spans of a stay apart
+ * where b's buckets fill what was between them, and a bucket between two spans goes to the lower
+ * one if it can: how large a histogram is depends on its spans, and is counted. */
 static void side_add(struct arena *ar, struct side_pair *a, struct side_pair b, double sign,
     int32_t schema, double threshold)
 {
@@ -148,15 +157,20 @@ static void side_add(struct arena *ar, struct side_pair *a, struct side_pair b, 
     }
     struct side_writer w = writer_of(ar, a->s.n + b.s.n, a->c != NULL);
     struct side_cursor ka = cursor_of_side(&a->s);
+    bool joined = false;                   /* the bucket before began a's next span */
     while (cursor_here(&ka) || cursor_here(&kb)) {
         bool from_a = cursor_here(&ka) && (!cursor_here(&kb) || ka.index <= kb.index);
         bool from_b = cursor_here(&kb) && (!cursor_here(&ka) || kb.index <= ka.index);
         double v = from_b ? sign * b.s.at[kb.at] : 0, vc = from_b && b.c ? sign * b.c[kb.at] : 0;
         if (from_a) {
-            writer_put(&w, ka.index, a->s.at[ka.at], a->c ? a->c[ka.at] : 0);
+            bool fresh = cursor_at_span(&ka) && !joined;
+            writer_put_in(&w, fresh, ka.index, a->s.at[ka.at], a->c ? a->c[ka.at] : 0);
+            joined = false;
             if (from_b) bucket_add(&w.out.at[w.out.n - 1], w.c ? &w.c[w.out.n - 1] : NULL, v, vc);
             cursor_step(&ka);
         } else {
+            bool apart = !w.out.n || kb.index != w.next;
+            joined = apart && cursor_here(&ka) && kb.index + 1 == ka.index;
             writer_put(&w, kb.index, v, vc);
         }
         if (from_b) cursor_step(&kb);

@@ -121,6 +121,43 @@ TEST(histogram_sums)
     arena_fini(&room);
 }
 
+/* To buckets 0 and 3, each a span of its own, are added others: the spans are Prometheus', since a
+ * histogram's size, which queries are limited by, counts them. */
+TEST(histogram_sums_spans)
+{
+    static const struct {
+        const char *name;
+        struct span b[2];
+        struct span want[3];
+    } cases[] = {
+        { "the same", { { 0, 1 }, { 2, 1 } }, { { 0, 1 }, { 2, 1 } } },
+        { "before the first", { { -1, 1 } }, { { -1, 2 }, { 2, 1 } } },
+        { "far before the first", { { -3, 1 } }, { { -3, 1 }, { 2, 1 }, { 2, 1 } } },
+        { "behind a span", { { 1, 1 } }, { { 0, 2 }, { 1, 1 } } },
+        { "in front of a span", { { 2, 1 } }, { { 0, 1 }, { 1, 2 } } },
+        { "what was between", { { 1, 2 } }, { { 0, 3 }, { 0, 1 } } },
+        { "over both", { { -1, 6 } }, { { -1, 4 }, { 0, 2 } } },
+        { "far behind", { { 5, 1 } }, { { 0, 1 }, { 2, 1 }, { 1, 1 } } },
+    };
+    TEST_EACH(c, cases) {
+        double one[] = { 1, 1 }, more[] = { 1, 1, 1, 1, 1, 1 };
+        struct span mine[] = { { 0, 1 }, { 2, 1 } };
+        struct histogram a = { .pos = { mine, 2, one, 2 } }, b = { .pos = { .at = more } };
+        struct histogram_merge m;
+        b.pos.spans = arena_array(&room, 2, sizeof(struct span));
+        memcpy(b.pos.spans, c->b, sizeof(c->b));
+        for (; b.pos.n_spans < 2 && c->b[b.pos.n_spans].length; b.pos.n_spans++)
+            b.pos.n += c->b[b.pos.n_spans].length;
+        EXPECT_OK(histogram_add(&room, &a, &b, 1, &m));
+        for (size_t i = 0; i < a.pos.n_spans; i++) {
+            EXPECT_EQ(a.pos.spans[i].offset, c->want[i].offset);
+            EXPECT_EQ(a.pos.spans[i].length, c->want[i].length);
+        }
+        EXPECT_EQ(a.pos.n_spans, 1u + (c->want[1].length > 0) + (c->want[2].length > 0));
+    }
+    arena_fini(&room);
+}
+
 TEST(histogram_sums_of_bounds)
 {
     static const double other[] = { 2, 3, 5 };
