@@ -138,6 +138,55 @@ double quantile_mad(double *v, size_t n)
     return quantile_of(0.5, v, n);
 }
 
+/* Around its median an ascending row is two runs of deviations, both ascending away from it:
+ * rounding keeps the order of differences from one number. `below` values are less than the
+ * median. */
+struct deviations { const double *v; size_t n, below; double median; };
+
+static double deviation_below(const struct deviations *d, size_t i)
+{
+    return i < d->below ? fabs(d->v[d->below - 1 - i] - d->median) : INFINITY;
+}
+static double deviation_above(const struct deviations *d, size_t i)
+{
+    return d->below + i < d->n ? fabs(d->v[d->below + i] - d->median) : INFINITY;
+}
+
+/* How many of the k least deviations are below: the least number for which what comes next below is
+ * no less than the last one taken above. */
+static size_t deviations_split(const struct deviations *d, size_t k)
+{
+    size_t above = d->n - d->below, lo = k > above ? k - above : 0, hi = MIN(k, d->below);
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (deviation_below(d, mid) < deviation_above(d, k - mid - 1)) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo;
+}
+
+double quantile_mad_of_sorted(const double *v, size_t n, double *room)
+{
+    struct between b;
+    double result;
+    if (!quantile_between(&b, 0.5, n, &result)) return result;
+    if (isinf(v[0]) || isinf(v[n - 1])) {
+        memcpy(room, v, n * sizeof(*room));
+        return quantile_mad(room, n);
+    }
+    struct deviations d = { v, n, 0, quantile_of_sorted(0.5, v, n) };
+    for (size_t lo = 0, hi = n; lo < hi;) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (v[mid] < d.median) d.below = lo = mid + 1;
+        else hi = mid;
+    }
+    size_t i = deviations_split(&d, b.lower), k = b.lower - i;
+    double x = deviation_below(&d, i), y = deviation_above(&d, k), lower = MIN(x, y), upper = lower;
+    if (b.upper > b.lower)
+        upper = x <= y ? MIN(deviation_below(&d, i + 1), y) : MIN(x, deviation_above(&d, k + 1));
+    return lower * (1 - b.weight) + upper * b.weight;
+}
+
 /* Classic buckets */
 
 static bool bucket_less(void *ctx, size_t i, size_t j)

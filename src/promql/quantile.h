@@ -17,6 +17,9 @@
 double quantile_of(double q, double *values, size_t n);        /* reorders values; a NaN is least */
 double quantile_of_sorted(double q, const double *values, size_t n);
 double quantile_mad(double *values, size_t n);                 /* median absolute deviation */
+/* The same, of values in ascending order without a NaN; room for n is used only if some are
+ * infinite. */
+double quantile_mad_of_sorted(const double *values, size_t n, double *room);
 
 struct bucket { double upper, count; };
 /* what had to be made monotonic */

@@ -457,10 +457,17 @@ static errc window_quantile(struct windows *w)
 
 static errc window_mad(struct windows *w)
 {
+    struct ordered o;
+    bool ordered = ordered_init(&o, w);
     double *room = arena_array(&w->ev->q->scratch, w->n, sizeof(*room));
     size_t since = 0;
     WINDOWS_EACH(w, k) {
         TRY(window_look(w, k, &since));
+        if (ordered) {
+            ordered_move(&o, w->v, w->lo[k], w->hi[k]);
+            window_put(w, k, quantile_mad_of_sorted(o.v, o.n, room));
+            continue;
+        }
         window_put(w, k, quantile_mad(window_copy(w, k, room), w->hi[k] - w->lo[k]));
     }
     return OK;

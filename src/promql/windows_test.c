@@ -87,6 +87,7 @@ TEST(windows_slide_as_they_stand)
         { "quantile_over_time(0.9, x_total[40m])", EXACT },
         { "quantile_over_time(scalar(x_total) / 1000, x_total[20m])", EXACT },
         { "mad_over_time(x_total[5m])", EXACT },
+        { "mad_over_time(x_total[40m])", EXACT },
         { "stddev_over_time(x_total[4m])", EXACT },
         { "stddev_over_time(x_total[40m])", JOINED },
         { "stdvar_over_time(x_total[25m])", JOINED },
