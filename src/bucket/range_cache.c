@@ -280,7 +280,9 @@ static void reads_refuse(struct range_source *s)
         r->why = mem_str(S("too many reads wait for a bucket"));
         read_told(s, r, NULL);
         r->done = true;
-        if (!r->alone) read_free(r);
+        if (r->alone && !r->left) continue; /* its waiter's */
+        mem_free(r->alone);
+        read_free(r);
     }
     cond_broadcast(&c->came);
     mtx_unlock(&c->mu);

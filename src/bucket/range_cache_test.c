@@ -4,8 +4,16 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/test.h"
+#include "io/thread.h"
 
-enum { PAGE = 64, FILE_BYTES = 64 * 100 + 10, GAP = 128, PATIENCE_MS = 50 };
+enum {
+    PAGE = 64,
+    FILE_BYTES = 64 * 100 + 10,
+    GAP = 128,
+    PATIENCE_MS = 50,
+    MIB = 1 << 20,
+    LARGE_BYTES = 3 * MIB
+};
 
 struct file {
     struct mtx mu;
@@ -41,23 +49,25 @@ struct rig {
     struct range_source *s;
 };
 
-static void rig_init(struct rig *r, uint64_t budget)
+static void rig_sized(struct rig *r, uint64_t budget, uint64_t size, size_t queue)
 {
     *r = (struct rig){ 0 };
     mtx_init(&r->f.mu, LOCK_LEAF);
     cond_init(&r->f.changed);
-    r->pool = pool_new(&(struct pool_opts){ "test", 2, 100 });
+    r->pool = pool_new(&(struct pool_opts){ "test", 2, queue });
     r->c = range_cache_new("test", budget, PAGE);
     r->s = range_source_new(&(struct range_source_opts){ .cache = r->c,
         .pool = r->pool,
         .what = "a file",
-        .size_bytes = FILE_BYTES,
+        .size_bytes = size,
         .gap_bytes = GAP,
         .patience_ms = PATIENCE_MS,
         .fill = fill,
         .free = freed,
         .ctx = &r->f });
+    range_source_patient(r->s, true); /* who tests waiting sets it otherwise */
 }
+static void rig_init(struct rig *r, uint64_t budget) { rig_sized(r, budget, FILE_BYTES, 100); }
 
 static void rig_fini(struct rig *r)
 {
@@ -125,6 +135,7 @@ TEST(who_asks_waits_for_a_time)
     struct range_pin p;
     struct err e = { 0 };
     rig_init(&r, 1 << 20);
+    range_source_patient(r.s, false);
     set_hang(&r, true);
     int64_t since = clock_mono_ns();
     EXPECT_EQ(range_pin(r.s, 0, 1, &p, &e), ERR_TIMEOUT);
@@ -153,5 +164,163 @@ TEST(a_failure_is_told_and_forgotten)
     EXPECT_STR(err_str(&e), S("a file: it was to fail"));
     r.f.fail = OK;
     expect_bytes(&r, 100, 300);
+    rig_fini(&r);
+}
+
+/* ---- reads that are too large for the pages: each is its waiter's alone */
+
+static bool bytes_right(str bytes, uint64_t off)
+{
+    for (size_t i = 0; i < bytes.n; i++)
+        if (bytes.p[i] != byte_at(off + i)) return false;
+    return true;
+}
+
+static void large_right(struct rig *r, uint64_t off, size_t n)
+{
+    struct range_pin p;
+    struct err e = { 0 };
+    EXPECT_OK_E(range_pin(r->s, off, n, &p, &e), &e);
+    EXPECT_EQ(p.bytes.n, n);
+    EXPECT(bytes_right(p.bytes, off));
+    range_unpin(r->s, p.frame);
+}
+
+TEST(large_reads_go_past_the_pages)
+{
+    static const struct {
+        const char *name;
+        uint64_t off;
+        size_t n;
+        bool alone;
+    } rows[] = {
+        { "as much as pages take", 0, MIB, false },
+        { "one byte more", 0, MIB + 1, true },
+        { "within", 12345, MIB + 777, true },
+        { "to the end", LARGE_BYTES - MIB - 5, MIB + 5, true },
+        { "all", 0, LARGE_BYTES, true },
+    };
+    TEST_EACH(row, rows)
+    {
+        struct rig r;
+        rig_sized(&r, LARGE_BYTES, LARGE_BYTES, 100);
+        large_right(&r, row->off, row->n);
+        struct range_stats s = range_cache_stats(r.c);
+        EXPECT_EQ(s.reads, 1);
+        EXPECT_EQ(s.read_bytes, row->n);
+        EXPECT_EQ(s.bytes, row->alone ? 0 : row->n);
+        large_right(&r, row->off, row->n);
+        EXPECT_EQ(range_cache_stats(r.c).reads, row->alone ? 2 : 1);
+        rig_fini(&r);
+    }
+}
+
+struct reading { struct rig *r; uint64_t seed; bool right; };
+static void read_many(void *ctx)
+{
+    struct reading *x = ctx;
+    struct prng rng = { x->seed };
+    x->right = true;
+    for (int i = 0; i < 20; i++) {
+        struct range_pin p;
+        size_t n = MIB + 1 + (size_t)prng_below(&rng, 4096);
+        uint64_t off = prng_below(&rng, LARGE_BYTES - n);
+        if (i % 4 == 3) n = 1 + (size_t)prng_below(&rng, 4096); /* pages between them */
+        errc rc = range_pin(x->r->s, off, n, &p, NULL);
+        if (rc != OK) x->right = false;
+        if (rc != OK) continue;
+        /* the first and last bytes: the middle is for large_right */
+        x->right = x->right && p.bytes.n == n && bytes_right(str_slice(p.bytes, 0, 500), off) &&
+                   bytes_right(str_from(p.bytes, n - MIN(n, 500u)), off + n - MIN(n, 500u));
+        range_unpin(x->r->s, p.frame);
+    }
+}
+
+TEST(large_reads_of_many_at_once)
+{
+    enum { READERS = 4 };
+    struct rig r;
+    struct reading x[READERS];
+    struct thread *t[READERS];
+    rig_sized(&r, MIB, LARGE_BYTES, 100);
+    for (unsigned i = 0; i < READERS; i++) {
+        x[i] = (struct reading){ &r, test_seed() + i, false };
+        t[i] = thread_start("reader", read_many, &x[i]);
+    }
+    for (unsigned i = 0; i < READERS; i++) {
+        thread_join(t[i]);
+        EXPECT(x[i].right);
+    }
+    EXPECT(range_cache_stats(r.c).bytes <= MIB);
+    rig_fini(&r);
+}
+
+TEST(a_large_read_that_hangs_is_left_alone)
+{
+    struct rig r;
+    struct range_pin p;
+    struct err e = { 0 };
+    rig_sized(&r, MIB, LARGE_BYTES, 100);
+    range_source_patient(r.s, false);
+    set_hang(&r, true);
+    EXPECT_EQ(range_pin(r.s, 5, MIB + 1, &p, &e), ERR_TIMEOUT);
+    EXPECT_EQ(range_pin(r.s, 5, MIB + 1, &p, &e), ERR_UNAVAILABLE);
+    EXPECT_EQ(range_pin(r.s, 5, 1, &p, &e), ERR_UNAVAILABLE);
+    set_hang(&r, false);
+    /* the read that nobody waits for ends by itself, and its bytes go */
+    range_source_patient(r.s, true);
+    large_right(&r, 7, MIB + 1);
+    rig_fini(&r);
+}
+
+TEST(a_large_read_that_fails_is_told_and_forgotten)
+{
+    struct rig r;
+    struct range_pin p;
+    struct err e = { 0 };
+    rig_sized(&r, MIB, LARGE_BYTES, 100);
+    r.f.fail = ERR_IO;
+    EXPECT_EQ(range_pin(r.s, 0, 2 * MIB, &p, &e), ERR_IO);
+    EXPECT_STR(err_str(&e), S("a file: it was to fail"));
+    r.f.fail = OK;
+    large_right(&r, 0, 2 * MIB);
+    rig_fini(&r);
+}
+
+static void reads_await(struct rig *r, unsigned n)
+{
+    for (unsigned seen = 0; seen < n;) {
+        mtx_lock(&r->f.mu);
+        seen = r->f.reads;
+        mtx_unlock(&r->f.mu);
+        if (seen < n) clock_sleep_ns(1000000);
+    }
+}
+
+/* A read for each of the pool's two threads, one that waits: what comes then is refused. */
+TEST(where_too_many_reads_wait_more_are_refused)
+{
+    struct rig r;
+    struct range_pin p;
+    struct err e = { 0 };
+    rig_sized(&r, MIB, LARGE_BYTES, 1);
+    set_hang(&r, true);
+    struct range_source *other[3];
+    for (unsigned i = 0; i < 3; i++) {
+        other[i] = range_source_new(&(struct range_source_opts){ .cache = r.c,
+            .pool = r.pool,
+            .what = "another",
+            .size_bytes = FILE_BYTES,
+            .patience_ms = 1,
+            .fill = fill,
+            .ctx = &r.f });
+        EXPECT_EQ(range_pin(other[i], 0, 1, &p, &e), ERR_TIMEOUT);
+        reads_await(&r, MIN(i + 1, 2u));
+    }
+    EXPECT_EQ(range_pin(r.s, 0, 2 * MIB, &p, &e), ERR_LIMIT);
+    EXPECT_STR(err_str(&e), S("a file: too many reads wait for a bucket"));
+    EXPECT_EQ(range_pin(r.s, 0, 100, &p, &e), ERR_LIMIT);
+    set_hang(&r, false);
+    for (int i = 0; i < 3; i++) range_source_unref(other[i]);
     rig_fini(&r);
 }
