@@ -5,7 +5,9 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-enum { JSON_BYTES_MAX = 1 << 30 };
+/* A segment has 512 MiB: no block has thousands of them, and no bucket millions. */
+enum { JSON_BYTES_MAX = 1 << 30, SEGMENTS_MAX = 100000, SEGMENTS_ALL_MAX = 1 << 22 };
+#define SECONDS_MAX (INT64_MAX / 1000) /* as milliseconds they are still a time */
 
 struct reading {
     struct arena *a;
@@ -58,11 +60,11 @@ static struct bucket_index_block get_block(struct reading *r, json_t *o)
     int64_t segments = get_int(r, o, "segments_num", false),
             level = get_int(r, o, "compaction_level", false);
     const char *format = json_string_value(json_object_get(o, "segments_format"));
-    if (segments < 0 || segments > INT32_MAX) wrong(r, "segments_num");
+    if (segments < 0 || segments > SEGMENTS_MAX) wrong(r, "segments_num");
     else if (format && str_eq(str_z(format), S("1b6d"))) b.segments = (uint32_t)segments;
     if (level < 0 || level > INT32_MAX) wrong(r, "compaction_level");
     else b.level = (uint32_t)level;
-    if (b.mint > b.maxt) wrong(r, "max_time");
+    if (b.mint > b.maxt || b.maxt == INT64_MIN) wrong(r, "max_time");
     b.labels = get_labels(r, json_object_get(o, "labels"));
     return b;
 }
@@ -81,6 +83,7 @@ static void marks_read(struct reading *r, json_t *list, struct bucket_index_bloc
     {
         struct bucket_index_block key = { .id = get_id(r, one) };
         int64_t t = get_int(r, one, "deletion_time", true);
+        if (t > SECONDS_MAX) wrong(r, "deletion_time");
         struct bucket_index_block *b = n ? bsearch(&key, blocks, n, sizeof(*blocks), by_id) : NULL;
         if (b) b->marked_s = MAX(t, 1);
     }
@@ -99,10 +102,14 @@ static errc index_read(struct bucket_index *out, const json_t *root, struct read
     struct bucket_index_block *blocks = arena_array(r->a, n + 1, sizeof(*blocks));
     json_array_foreach(list, i, one) blocks[i] = get_block(r, one);
     if (n) qsort(blocks, n, sizeof(*blocks), by_id);
+    uint64_t segments = 0;
+    for (i = 0; i < n; i++) segments += blocks[i].segments;
+    if (segments > SEGMENTS_ALL_MAX) wrong(r, "segments_num");
     for (i = 1; i < n; i++)
         if (ulid_eq(blocks[i - 1].id, blocks[i].id)) wrong(r, "blocks");
     marks_read(r, marks, blocks, n);
     struct bucket_index x = { blocks, n, get_int(r, root, "updated_at", true) };
+    if (x.updated_s < 0 || x.updated_s > SECONDS_MAX) wrong(r, "updated_at");
     if (r->rc == OK) *out = x;
     return r->rc;
 }

@@ -50,6 +50,32 @@ TEST(bucket_indexes_that_are_refused)
             "{\"version\":1,\"blocks\":[{\"min_time\":1,\"max_time\":2}],\"updated_at\":1}" },
         { "times in reverse", "{\"version\":1,\"blocks\":[{\"block_id\":\"" ID_A
                               "\",\"min_time\":3,\"max_time\":2}],\"updated_at\":1}" },
+        { "times that are none", "{\"version\":1,\"blocks\":[{\"block_id\":\"" ID_A
+                                 "\",\"min_time\":-9223372036854775808,\"max_time\":"
+                                 "-9223372036854775808}],\"updated_at\":1}" },
+        { "a time as text", "{\"version\":1,\"blocks\":[{\"block_id\":\"" ID_A
+                            "\",\"min_time\":\"1\",\"max_time\":2}],\"updated_at\":1}" },
+        { "a time that is too large", "{\"version\":1,\"blocks\":[{\"block_id\":\"" ID_A
+                                      "\",\"min_time\":1,\"max_time\":9223372036854775808}],"
+                                      "\"updated_at\":1}" },
+        { "segments without end", "{\"version\":1,\"blocks\":[{\"block_id\":\"" ID_A
+                                  "\",\"min_time\":1,\"max_time\":2,\"segments_num\":2147483647,"
+                                  "\"segments_format\":\"1b6d\"}],\"updated_at\":1}" },
+        { "fewer segments than none", "{\"version\":1,\"blocks\":[{\"block_id\":\"" ID_A
+                                      "\",\"min_time\":1,\"max_time\":2,\"segments_num\":-1}],"
+                                      "\"updated_at\":1}" },
+        { "a block that is none", "{\"version\":1,\"blocks\":[7],\"updated_at\":1}" },
+        { "labels that are none", "{\"version\":1,\"blocks\":[{\"block_id\":\"" ID_A
+                                  "\",\"min_time\":1,\"max_time\":2,\"labels\":{\"a\":1}}],"
+                                  "\"updated_at\":1}" },
+        { "made at no time",
+            "{\"version\":1,\"blocks\":[],\"updated_at\":9223372036854775807}" },
+        { "made before all time", "{\"version\":1,\"blocks\":[],\"updated_at\":-1}" },
+        { "marked at no time",
+            "{\"version\":1,\"blocks\":[],\"block_deletion_marks\":[{\"block_id\":\"" ID_A
+            "\",\"deletion_time\":9223372036854775807}],\"updated_at\":1}" },
+        { "a mark of nothing", "{\"version\":1,\"blocks\":[],\"block_deletion_marks\":"
+                               "[{\"deletion_time\":7}],\"updated_at\":1}" },
         { "a block twice", "{\"version\":1,\"blocks\":[{\"block_id\":\"" ID_A
                            "\",\"min_time\":1,\"max_time\":2},{\"block_id\":\"" ID_A
                            "\",\"min_time\":1,\"max_time\":2}],\"updated_at\":1}" },

@@ -538,7 +538,7 @@ void gateway_info(struct gateway *g, struct arena *a, struct gateway_info *out)
     for (size_t i = 0; i < v->blocks.n; i++) {
         const struct view_block *b = &v->blocks.at[i];
         out->mint = MIN(out->mint, b->mint);
-        out->maxt = MAX(out->maxt, b->maxt - 1);
+        out->maxt = MAX(out->maxt, b->maxt > INT64_MIN ? b->maxt - 1 : b->maxt);
         bool plain = g->o.without_external_labels;
         if (!plain && !set_known(sets.at, sets.n, b->labels))
             avec_push(a, &sets, labels_copy(a, b->labels));
