@@ -4,6 +4,7 @@
 #include "base/map.h"
 #include "base/test.h"
 #include "block/block.h"
+#include "block/index_codec.h"
 #include "block/test_folder.h"
 #include "io/fs_sim.h"
 #include "io/test_tree.h"
@@ -180,5 +181,61 @@ TEST(query_of_a_block_with_one_bit_changed)
         fs_free(t.fs);
     }
     EXPECT(opened > 300 && with_loss > 100 && without > 50);
+    hush(false);
+}
+
+/* Where a disk has a bad place whole lists go, and series with them: nothing is missing in silence,
+ * neither behind a list that is read nor where labels are read for want of it. */
+TEST(query_of_a_block_with_a_bad_stretch_in_its_index)
+{
+    static const struct {
+        const char *name;
+        struct matcher m;
+    } cases[] = {
+        { "dirs/bad_block_none", { MATCH_NE, S("i"), S("3") } },
+        { "dirs/bad_block_none", { MATCH_EQ, S("__name__"), S("left") } },
+        { "blocks/mixed", { MATCH_EQ } },
+    };
+    enum { STRETCHES = 60, STRETCH_MAX = 4096 };
+    size_t with_loss = 0;
+    hush(true);
+    TEST_EACH(c, cases) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        struct prng r = { test_seed() };
+        struct trial t = { .fs = tree_golden(c->name, 1), .ms = { &c->m, 1 } };
+        struct block_opts o = { .fs = t.fs, .backend = IO_BUFFERED };
+        struct block *b = NULL;
+        struct index_toc toc;
+        str bytes;
+        t.dir = test_block_dir(t.fs, &a);
+        str path = path_join(&a, t.dir, S("index"));
+        EXPECT_OK(block_open(&b, &o, t.dir, NULL));
+        ask(&t.whole, b, t.ms, &a);
+        block_unref(b);
+        EXPECT_OK(fs_read_all(t.fs, path, &a, FILE_MAX_BYTES, &bytes, NULL));
+        EXPECT_OK(index_toc_decode(
+            &toc, str_from(bytes, bytes.n - INDEX_TOC_BYTES), bytes.n, NULL));
+        uint8_t *copy = arena_alloc(&a, bytes.n);
+        for (size_t i = 0; i < STRETCHES; i++) {
+            SCOPED(arena_fini) struct arena once = { 0 };
+            struct answer got = { 0 };
+            uint64_t from = toc.series + prng_below(&r, toc.postings_table - toc.series);
+            uint64_t n = 1 + prng_below(&r, STRETCH_MAX);
+            n = MIN(n, toc.postings_table - from);
+            memcpy(copy, bytes.p, bytes.n);
+            memset(copy + from, (int)prng_below(&r, 256), n);
+            EXPECT_OK(fs_write_durable(t.fs, path, str_of(copy, bytes.n), NULL));
+            if (block_open(&b, &o, t.dir, NULL) != OK) continue;
+            ask(&got, b, t.ms, &once);
+            block_unref(b);
+            bool less = missing(&t.whole, &got) || got.series < t.whole.series;
+            EXPECT(!less || got.warnings.n > 0);
+            with_loss += less;
+            answer_fini(&got);
+        }
+        answer_fini(&t.whole);
+        fs_free(t.fs);
+    }
+    EXPECT(with_loss > 20);
     hush(false);
 }

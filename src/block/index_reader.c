@@ -513,12 +513,14 @@ errc index_reader_series_walk(struct index_reader *r, postings_list *out, struct
 {
     SCOPED(index_series_fini) struct index_series s = { 0 };
     uint64_t step = r->version == INDEX_V1 ? 1 : INDEX_SERIES_ALIGN, end = series_end(r);
+    bool gap = false;
     if (!r->toc.series) return OK;
     for (uint64_t at = (r->toc.series + step - 1) / step * step; at < end;) {
         size_t used = 0;
         errc rc = series_at(r->reader, at, true, &s, &used, e);
         if (rc != OK && rc != ERR_CORRUPT) return rc;
-        if (rc == OK) vec_push(out, (uint32_t)(at / step));
+        if (rc == OK || !gap) vec_push(out, (uint32_t)(at / step));
+        gap = rc != OK;
         at += rc == OK ? (used + step - 1) / step * step : step;
     }
     return OK;

@@ -60,7 +60,8 @@ MUST_USE errc index_reader_series(struct index_reader *r, uint32_t ref, bool lab
 MUST_USE errc index_reader_series_by(struct index_reader *r, struct reader *by, uint32_t ref,
     bool labels_only, struct index_series *out, struct err *e);
 
-/* The refs of all series whose entries check, read one after the other: for where lists do not. */
+/* The refs of all series whose entries check, read one after the other, and the first place of each
+ * stretch where none does, so that who reads it meets the damage: for where lists do not check. */
 MUST_USE errc index_reader_series_walk(
     struct index_reader *r, postings_list *out, struct err *e);
 

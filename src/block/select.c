@@ -118,7 +118,8 @@ static errc matching(struct block *b, struct matchers ms, postings_list *all, st
         if (rc == OK) {
             vec_reserve(&labels, s.labels.n);
             rc = symbol_memo_labels(&symbols, &s, labels.at, e);
-            keep = rc == OK && matchers_match(ms, (struct labels){ labels.at, s.labels.n });
+            keep = rc == OK ? matchers_match(ms, (struct labels){ labels.at, s.labels.n })
+                            : rc == ERR_CORRUPT;
         }
         if (rc == ERR_CORRUPT) rc = OK;
         if (keep) all->at[n++] = all->at[i];
