@@ -178,8 +178,10 @@ static void wanted_fetch(void *ctx, size_t i)
                                       : block_mark_file((enum block_mark_kind)w->kind);
     str object = arena_fmt(&w->arena, "%s/%.*s", ulid_text(id).z, STR_ARG(file));
     bool meta = w->kind == WANTED_META;
-    if (meta && fs_read_all(l->o->fs, cache_path(&w->arena, id), &w->arena, META_MAX_BYTES,
-                    &w->bytes, NULL) == OK) {
+    /* of one that was not listed only the bucket says that it is there */
+    if (meta && l->found.at[w->found].meta &&
+        fs_read_all(l->o->fs, cache_path(&w->arena, id), &w->arena, META_MAX_BYTES, &w->bytes,
+            NULL) == OK) {
         struct remote_meta m;
         if (meta_parse(&m, id, w->bytes, &w->arena, NULL) == OK) return;
     }
@@ -225,6 +227,11 @@ static void found_sizes(struct look *l, const struct found *f, struct view_block
     b->no_downsample = f->marks[MARK_NO_DOWNSAMPLE] > 0;
 }
 
+static void left_out_told(str block)
+{
+    LOG(WARN, "a listing leaves out a block that is there", kv_str("block", block));
+}
+
 static void meta_take(struct look *l, const struct wanted *w)
 {
     const struct found *f = &l->found.at[w->found];
@@ -233,7 +240,7 @@ static void meta_take(struct look *l, const struct wanted *w)
     struct err e = { 0 };
     str name = str_z(ulid_text(f->id).z), json = arena_str(a, w->bytes);
     errc rc = w->rc;
-    if (rc == ERR_NOT_FOUND) { /* it went since the listing: being deleted */
+    if (rc == ERR_NOT_FOUND) { /* not whole yet, or being deleted */
         l->v->partial++;
         return;
     }
@@ -247,6 +254,7 @@ static void meta_take(struct look *l, const struct wanted *w)
         trouble_add(l, f->id, name, err_str(&e));
         return;
     }
+    if (!f->meta) left_out_told(name);
     cache_put(l, f->id, json);
     struct view_block b = { .id = f->id,
         .mint = m.meta.mint,
@@ -280,16 +288,14 @@ static void mark_take(struct look *l, const struct wanted *w)
     b->marked_s = MAX(read ? m.time_s : f->marks[MARK_DELETION] / 1000, 1);
 }
 
-/* Metas are taken over from the view before; what is missing is fetched. */
+/* Metas are taken over from the view before; what is missing is fetched. Where the list has
+ * objects of a block without its meta.json, the store is asked for that: lists may leave out. */
 static void blocks_read(struct look *l)
 {
     for (size_t i = 0; i < l->found.n; i++) {
         const struct found *f = &l->found.at[i];
         const struct view_block *b = before_of(l, f->id);
-        if (!f->meta) {
-            l->v->partial++;
-            continue;
-        }
+        if (!f->meta && b && (b->meta.n || b->marked_s)) continue; /* lost_look */
         if (b && b->meta.n) {
             vec_push(&l->v->blocks, block_copy(&l->v->arena, b));
             found_sizes(l, f, &vec_last(&l->v->blocks));
@@ -332,7 +338,7 @@ static void lost_look(struct look *l)
         SCOPED(arena_fini) struct arena a = { 0 };
         errc rc = bucket_exists(l->o->bucket, arena_fmt(&a, "%s/meta.json", name.z), &there, &e);
         if (rc == OK && !there) continue;
-        LOG(WARN, "a listing leaves out a block that is there", kv_z("block", name.z));
+        left_out_told(str_z(name.z));
         vec_push(&l->v->blocks, block_copy(&l->v->arena, b));
     }
 }
@@ -351,9 +357,9 @@ static bool index_read(struct look *l)
         bucket_get(l->o->bucket, S(BUCKET_INDEX_OBJECT), INDEX_BYTES_MAX, &a, &packed, &e);
     if (rc == ERR_NOT_FOUND) return false;
     if (rc == OK) rc = bucket_index_decode(&x, packed, &a, &e);
-    int64_t age = rc == OK ? clock_wall_ms() - x.updated_s * 1000 : 0;
-    if (rc == OK && age > age_max)
-        rc = err_set(&e, ERR_CORRUPT, "it is %" PRId64 " s old", age / 1000);
+    int64_t age_s = rc == OK ? clock_wall_ms() / 1000 - x.updated_s : 0;
+    if (rc == OK && (age_s > age_max / 1000 || -age_s > age_max / 1000))
+        rc = err_set(&e, ERR_CORRUPT, "it is %" PRId64 " s old", age_s);
     if (rc != OK) {
         LOG(WARN, "the bucket index cannot be used: all objects are listed", kv_err(&e));
         return false;
@@ -443,10 +449,10 @@ static void replaced_drop(struct look *l)
 static void marked_drop(struct look *l)
 {
     size_t kept = 0;
-    int64_t now = clock_wall_ms();
+    int64_t since_s = (clock_wall_ms() - l->o->ignore_deletion_ms) / 1000;
     for (size_t i = 0; i < l->v->blocks.n; i++) {
         struct view_block b = l->v->blocks.at[i];
-        bool old = b.marked_s && now - b.marked_s * 1000 >= l->o->ignore_deletion_ms;
+        bool old = b.marked_s && b.marked_s <= since_s;
         l->v->marked += old;
         l->v->downsampled += !old && b.resolution_ms > 0;
         if (!old && !b.resolution_ms) l->v->blocks.at[kept++] = b;

@@ -26,6 +26,7 @@ enum {
     TICK_MS = 1000,
     PATIENCE_MS = 60000,
     FAILED_AGAIN_MS = 2000,
+    DOUBT_AGAIN_MS = 60000,
     INDEX_PAGE_BYTES = 16 << 10,
     CHUNK_PAGE_BYTES = 32 << 10,
     CACHE_BYTES = 250 << 20
@@ -68,6 +69,15 @@ void opened_unref(struct opened *o)
     block_unref(o->block);
     fs_free(o->folder);
     mem_free(o);
+}
+
+void opened_doubt(struct opened *o)
+{
+    int64_t now = clock_mono_ns(),
+            last = atomic_load_explicit(&o->doubted_ns, memory_order_relaxed);
+    if (last && now - last < DOUBT_AGAIN_MS * MS_NS) return;
+    atomic_store_explicit(&o->doubted_ns, now, memory_order_relaxed);
+    remote_folder_forget(o->folder);
 }
 
 static void entry_unref(struct entry *n)

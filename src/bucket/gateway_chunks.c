@@ -23,8 +23,9 @@ struct part_chunks {
 static errc part_next(struct chunk_series_set *base, const struct chunk_series **out, struct err *e)
 {
     struct part_chunks *p = CONTAINER_OF(base, struct part_chunks, base);
-    TRY(p->in->ops->next(p->in, out, e));
-    if (!*out || !p->names.n) return OK;
+    errc rc = p->in->ops->next(p->in, out, e);
+    if (rc == ERR_CORRUPT) opened_doubt(p->opened);
+    if (rc != OK || !*out || !p->names.n) return rc;
     assert(p->at < p->names.n);
     p->series = **out;
     p->series.labels = p->names.at[p->at++].labels;

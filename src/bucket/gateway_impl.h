@@ -23,9 +23,13 @@ struct opened {
     _Atomic uint32_t refs;
     struct fs *folder;
     struct block *block;
+    _Atomic int64_t doubted_ns; /* opened_doubt; by any thread, nothing hangs on its order */
 };
 struct opened *opened_ref(struct opened *o);
 void opened_unref(struct opened *o); /* NULL is fine */
+/* Damage was met: if it was an answer's and not the block's it ends with this. The caches forget
+ * the block, but not more often than once in a while: what is damaged stays so. */
+void opened_doubt(struct opened *o);
 
 enum entry_state { ENTRY_CLOSED, ENTRY_OPENING, ENTRY_OPEN, ENTRY_FAILED };
 /* What the gateway has of a block that is, or was, in a view; counted. */

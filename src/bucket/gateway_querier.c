@@ -311,10 +311,20 @@ static errc part_names(struct querier *base, struct matchers ms, size_t limit, s
     return part_list(CONTAINER_OF(base, struct part, base), out, truncated, e);
 }
 
+/* Did it meet damage? */
+static void part_doubt(struct part *p)
+{
+    str_list words = { 0 };
+    querier_warnings(p->in, &words);
+    if (words.n || p->rc == ERR_CORRUPT) opened_doubt(p->opened);
+    vec_fini(&words);
+}
+
 static void part_free(struct querier *base)
 {
     struct part *p = CONTAINER_OF(base, struct part, base);
     series_set_free(p->set);
+    if (p->in) part_doubt(p);
     querier_free(p->in);
     opened_unref(p->opened);
     vec_fini(&p->list);

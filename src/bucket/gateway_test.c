@@ -7,6 +7,7 @@
 #include "base/test.h"
 #include "bucket/bucket_config.h"
 #include "bucket/remote_block.h"
+#include "bucket/test_ask.h"
 #include "bucket/test_blocks.h"
 #include "bucket/test_slow.h"
 
@@ -93,42 +94,11 @@ static void rig_end(struct rig *r)
     mem_free(r);
 }
 
-static errc samples_of(struct series *s, struct buf *out, struct err *e)
-{
-    SCOPED(sample_iter_freep) struct sample_iter *it = NULL;
-    TRY(s->ops->iterate(s, &it, e));
-    for (struct sample_batch b;;) {
-        TRY(sample_iter_fill(it, &b, e));
-        if (!b.n) return OK;
-        for (size_t i = 0; i < b.n; i++) buf_fmt(out, " %" PRId64 "=%g", b.t[i], b.v[i]);
-    }
-}
-
-static errc select_text(struct queryable *from, int64_t mint, int64_t maxt, struct matchers ms,
-    struct buf *out, struct err *e)
-{
-    SCOPED(querier_freep) struct querier *q = NULL;
-    SCOPED(series_set_freep) struct series_set *set = NULL;
-    struct select_hints h = { .start = mint, .end = maxt, .sorted = true };
-    struct series *one;
-    TRY(from->ops->querier(from, mint, maxt, &q, e));
-    TRY(q->ops->select(q, ms, &h, &set, e));
-    for (;;) {
-        TRY(set->ops->next(set, &one, e));
-        if (!one) return OK;
-        buf_labels(out, one->labels);
-        TRY(samples_of(one, out, e));
-        buf_u8(out, '\n');
-    }
-}
-
 static errc ask(struct rig *r, int64_t mint, int64_t maxt, str *out, struct err *e)
 {
-    SCOPED(buf_fini) struct buf b = { 0 };
-    struct matcher m;
-    TRY(matcher_init(&m, &r->a, MATCH_EQ, METRIC_NAME, S("m"), e));
-    TRY(select_text(gateway_queryable(r->g), mint, maxt, (struct matchers){ &m, 1 }, &b, e));
-    *out = arena_str(&r->a, buf_view(&b));
+    struct test_answer x;
+    TRY(test_ask(&x, gateway_queryable(r->g), mint, maxt, &r->a, e));
+    *out = x.text;
     return OK;
 }
 
@@ -369,28 +339,12 @@ TEST(blocks_come_and_go)
 /* Asks for block k: an error, or words that come with the answer; into out. */
 static void expect_told(struct rig *r, unsigned k, str *out)
 {
-    struct queryable *from = gateway_queryable(r->g);
-    struct querier *q = NULL;
-    struct series_set *set = NULL;
-    struct series *one = NULL;
+    struct test_answer x;
     struct err e = { 0 };
-    struct matcher m;
-    str_list words = { 0 };
-    SCOPED(buf_fini) struct buf got = { 0 };
-    int64_t mint = (int64_t)k * 3000, maxt = mint + 2999;
-    struct select_hints h = { .start = mint, .end = maxt, .sorted = true };
-    EXPECT_OK(matcher_init(&m, &r->a, MATCH_EQ, METRIC_NAME, S("m"), NULL));
-    EXPECT_OK_E(from->ops->querier(from, mint, maxt, &q, &e), &e);
-    errc rc = q->ops->select(q, (struct matchers){ &m, 1 }, &h, &set, &e);
-    while (rc == OK && (rc = set->ops->next(set, &one, &e)) == OK && one)
-        rc = samples_of(one, &got, &e);
-    series_set_free(set);
-    querier_warnings(q, &words);
-    EXPECT(rc != OK || words.n > 0);
-    *out = arena_str(&r->a, rc != OK ? err_str(&e) : words.at[0]);
-    vec_fini(&words);
-    querier_free(q);
-    matcher_fini(&m);
+    int64_t mint = (int64_t)k * 3000;
+    errc rc = test_ask(&x, gateway_queryable(r->g), mint, mint + 2999, &r->a, &e);
+    EXPECT(rc != OK || x.n_words > 0);
+    *out = rc != OK ? arena_str(&r->a, err_str(&e)) : x.words[0];
 }
 
 TEST(what_is_missing_or_wrong_is_told_to_who_asks)

@@ -605,8 +605,8 @@ void range_source_patient(struct range_source *s, bool patient)
     atomic_store_explicit(&s->patient, patient, memory_order_relaxed);
 }
 
-/* No read runs, nobody pins: all its pages lie in the ring. */
-static void pages_forget(struct range_source *s)
+/* At the end no read runs and nobody pins: then all its pages lie in the ring. */
+void range_source_forget(struct range_source *s)
 {
     struct range_cache *c = s->o.cache;
     mtx_lock(&c->mu);
@@ -620,7 +620,7 @@ static void pages_forget(struct range_source *s)
 void range_source_unref(struct range_source *s)
 {
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
-    pages_forget(s);
+    range_source_forget(s);
     if (s->o.free) s->o.free(s->o.ctx);
     vec_fini(&s->wanted);
     mem_free((void *)s->what.p);

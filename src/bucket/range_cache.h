@@ -49,6 +49,8 @@ struct range_source *range_source_new(const struct range_source_opts *o);
 struct range_source *range_source_ref(struct range_source *s);
 uint64_t range_source_size(const struct range_source *s);
 void range_source_unref(struct range_source *s); /* NULL is fine */
+/* What is here of it, and held by nobody, is read anew when it is asked for. */
+void range_source_forget(struct range_source *s);
 /* From here on who asks waits for as long as it takes, or no longer does. */
 void range_source_patient(struct range_source *s, bool patient);
 

@@ -72,6 +72,16 @@ static errc from_bucket(
     return OK;
 }
 
+/* An answer that is wrong, or an object that ends too soon, is no damage of the block: who goes on
+ * without what is damaged would ask for each part of it, and take what is left for the whole. */
+static errc piece_of(
+    struct core *c, str rel, uint64_t off, size_t n, uint8_t *to, struct err *e)
+{
+    struct err why = { 0 };
+    errc rc = from_bucket(c, rel, off, n, to, &why);
+    return rc == OK ? OK : err_set(e, rc == ERR_CORRUPT ? ERR_IO : rc, "%s", why.msg);
+}
+
 static errc from_header(struct core *c, uint64_t off, size_t n, uint8_t *to, struct err *e)
 {
     struct pin p = { 0 };
@@ -100,7 +110,7 @@ static errc index_part(
     }
     uint64_t end = off < t->symbols ? t->symbols : t->postings_table;
     *step = (size_t)MIN((uint64_t)n, end - off);
-    return from_bucket(c, S("index"), off, *step, to, e);
+    return piece_of(c, S("index"), off, *step, to, e);
 }
 
 static errc index_fill(void *ctx, uint64_t off, size_t n, uint8_t *to, struct err *e)
@@ -122,7 +132,7 @@ static errc segment_fill(void *ctx, uint64_t off, size_t n, uint8_t *to, struct 
     char rel[32];
     int len = snprintf(rel, sizeof(rel), "chunks/%06u", s->number);
     if (s->missing) return err_set(e, ERR_NOT_FOUND, "it is not in the bucket");
-    return from_bucket(s->c, str_of(rel, (size_t)len), off, n, to, e);
+    return piece_of(s->c, str_of(rel, (size_t)len), off, n, to, e);
 }
 static void segment_free(void *ctx)
 {
@@ -441,4 +451,11 @@ void remote_folder_patient(struct fs *fs, bool patient)
     struct remote_folder *f = folder_of(fs);
     range_source_patient(f->index, patient);
     for (size_t i = 0; i < f->segments.n; i++) range_source_patient(f->segments.at[i], patient);
+}
+
+void remote_folder_forget(struct fs *fs)
+{
+    struct remote_folder *f = folder_of(fs);
+    range_source_forget(f->index);
+    for (size_t i = 0; i < f->segments.n; i++) range_source_forget(f->segments.at[i]);
 }

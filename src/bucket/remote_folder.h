@@ -33,5 +33,7 @@ MUST_USE errc remote_folder_new(
     struct fs **out, const struct remote_folder_opts *o, struct err *e);
 /* Who reads waits as long as it takes: while a block is opened in the background. */
 void remote_folder_patient(struct fs *fs, bool patient);
+/* What came from the bucket and lies in the caches is not believed any more. */
+void remote_folder_forget(struct fs *fs);
 
 #endif

@@ -8,29 +8,34 @@
 #include "chunk/chunk_encoder.h"
 #include "chunk/chunk_iter.h"
 
+#include <stdio.h>
+
 enum { SAMPLES = 4, STEP_MS = 200, CHUNK_MS = 1000 };
 
-struct one_series {
+struct all_series {
     struct chunk_series_set base;
     struct chunk_series s;
     VEC(struct chunk_view) views;
     struct chunk_encoder *encs;
     size_t n;
-    bool given;
+    unsigned count, given; /* series */
+    char number[16];
+    struct label labels[3];
 };
 
 static errc series_next(struct chunk_series_set *b, const struct chunk_series **out, struct err *e)
 {
-    struct one_series *o = CONTAINER_OF(b, struct one_series, base);
+    struct all_series *o = CONTAINER_OF(b, struct all_series, base);
     (void)e;
-    *out = o->given ? NULL : &o->s;
-    o->given = true;
+    *out = o->given < o->count ? &o->s : NULL;
+    snprintf(o->number, sizeof(o->number), "%06u", o->given++);
+    o->labels[2].value = str_z(o->number);
     return OK;
 }
 
 static void series_free(struct chunk_series_set *b)
 {
-    struct one_series *o = CONTAINER_OF(b, struct one_series, base);
+    struct all_series *o = CONTAINER_OF(b, struct all_series, base);
     for (size_t i = 0; i < o->n; i++) chunk_encoder_fini(&o->encs[i]);
     mem_free(o->encs);
     vec_fini(&o->views);
@@ -56,11 +61,14 @@ static void chunk_make(struct chunk_encoder *c, const struct test_block *t, unsi
 static struct chunk_series_set *series_of(const struct test_block *t)
 {
     static const struct chunk_series_set_ops ops = { series_next, series_free };
-    static const struct label labels[] = { { S("__name__"), S("m") }, { S("job"), S("j") } };
-    struct one_series *o = NEW(struct one_series);
+    struct all_series *o = NEW(struct all_series);
     o->base.ops = &ops;
     o->encs = mem_zalloc(t->chunks * sizeof(*o->encs));
     o->n = t->chunks;
+    o->count = MAX(t->series, 1u);
+    o->labels[0] = (struct label){ S("__name__"), S("m") };
+    o->labels[1] = (struct label){ S("job"), S("j") };
+    o->labels[2] = (struct label){ S("n"), S("") };
     for (unsigned k = 0; k < t->chunks; k++) {
         struct chunk_encoder *c = &o->encs[k];
         chunk_make(c, t, k);
@@ -68,21 +76,27 @@ static struct chunk_series_set *series_of(const struct test_block *t)
         vec_push(
             &o->views, ((struct chunk_view){ x.mint, x.maxt, x.enc, encoded_chunk_data(c, 0), 0 }));
     }
-    o->s = (struct chunk_series){ .labels = { labels, 2 }, .chunks = o->views.at, .n = o->views.n };
+    o->s = (struct chunk_series){
+        .labels = { o->labels, t->series ? 3 : 2 }, .chunks = o->views.at, .n = o->views.n
+    };
     return &o->base;
 }
 
 struct symbols {
     struct symbol_set base;
-    size_t i;
+    unsigned i, series;
+    char number[16];
 };
+/* Numbers come before words. */
 static errc symbols_next(struct symbol_set *b, bool *more, str *out, struct err *e)
 {
-    static const str all[] = { S("__name__"), S("j"), S("job"), S("m") };
+    static const str words[] = { S("__name__"), S("j"), S("job"), S("m"), S("n") };
     struct symbols *s = CONTAINER_OF(b, struct symbols, base);
     (void)e;
-    *more = s->i < ARRAY_LEN(all);
-    if (*more) *out = all[s->i++];
+    unsigned i = s->i++, n = s->series ? 5 : 4;
+    *more = i < s->series + n;
+    snprintf(s->number, sizeof(s->number), "%06u", i);
+    if (*more) *out = i < s->series ? str_z(s->number) : words[i - s->series];
     return OK;
 }
 static void symbols_free(struct symbol_set *b) { mem_free(CONTAINER_OF(b, struct symbols, base)); }
@@ -102,8 +116,9 @@ ulid test_block_write(struct fs *fs, str parent, const struct test_block *t)
         .n_sources = 1 };
     struct block_writer_opts o = { .fs = fs, .parent = parent, .meta = &m };
     symbols->base.ops = &ops;
+    symbols->series = t->series;
     EXPECT_OK_E(block_write(&o, &symbols->base, series_of(t), &stats, &e), &e);
-    EXPECT_EQ(stats.samples, t->chunks * SAMPLES);
+    EXPECT_EQ(stats.samples, MAX(t->series, 1u) * t->chunks * SAMPLES);
     return id;
 }
 

@@ -1,6 +1,7 @@
 /* test_blocks.h — small blocks: for tests.
  *
- * What        A block of one series with a few chunks, in any encoding of floats.
+ * What        A block of one or many series with a few chunks, in any encoding of floats. Many have
+ *             a label n="000000" and so on, and the same samples.
  * Invariants  none
  * Ownership   none
  * Threads     the main thread
@@ -21,6 +22,7 @@ struct test_block {
     uint32_t level;
     bool xor2;
     unsigned chunks;
+    unsigned series; /* 0: one, without a number */
 };
 /* in `parent`; its samples lie in [mint, mint + 1000 * chunks) */
 ulid test_block_write(struct fs *fs, str parent, const struct test_block *t);

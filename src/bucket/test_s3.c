@@ -28,6 +28,7 @@ struct test_s3 {
     VEC(unsigned) uploads;
     unsigned versions, next_upload;
     size_t page;
+    str hidden; /* in the arena */
     struct test_s3_rule rules[RULES_MAX];
     unsigned seen[RULES_MAX];
     size_t n_rules;
@@ -134,6 +135,7 @@ static struct test_reply list_get(struct test_s3 *s, const char *query)
     if (s->all.n) qsort(s->all.at, s->all.n, sizeof(*s->all.at), object_cmp);
     for (size_t i = 0; i < s->all.n && !cut; i++) {
         str name = s->all.at[i].name, rest = str_from(name, prefix.n);
+        if (s->hidden.n && str_eq(name, s->hidden)) continue;
         if (!str_has_prefix(name, prefix) || (after.n && str_cmp(name, after) <= 0)) continue;
         if (after.n && after.p[after.n - 1] == '/' && str_has_prefix(name, after)) continue;
         size_t slash = delimiter.n ? str_index(rest, '/') : SIZE_MAX;
@@ -223,12 +225,14 @@ static struct test_reply answer(struct test_s3 *s, str name, const struct test_r
     return object_get(s, o, test_request_header(q, S("Range")));
 }
 
-static const struct test_s3_rule *rule_for(struct test_s3 *s, const struct test_request *q)
+static const struct test_s3_rule *rule_for(
+    struct test_s3 *s, str name, const struct test_request *q)
 {
     for (size_t i = 0; i < s->n_rules; i++) {
         const struct test_s3_rule *r = &s->rules[i];
         if (!str_eq(str_z(r->method), str_z(q->method))) continue;
         if (r->query && !strstr(q->query, r->query)) continue;
+        if (r->name && str_find(name, str_z(r->name)) == SIZE_MAX) continue;
         unsigned nth = s->seen[i]++;
         if (nth >= r->skip && nth - r->skip < r->times) return r;
     }
@@ -244,6 +248,12 @@ static struct test_reply spoilt(
     case TEST_S3_CUT: r.cut_at = MAX(r.body.n / 2, (size_t)1); break;
     case TEST_S3_SHORT: r.body.n /= 2; break;
     case TEST_S3_GARBLED: r.body = S("<html>busy</html>"); break;
+    case TEST_S3_FLIPPED: {
+        uint8_t *bad = (uint8_t *)arena_str(&s->arena, r.body).p;
+        for (size_t i = 0; i < r.body.n; i++) bad[i] ^= 0xff;
+        r.body.p = bad;
+        break;
+    }
     case TEST_S3_OTHER_RANGE: r.more_headers = "Content-Range: bytes 1-1/2\n"; break;
     case TEST_S3_LOST: r = status_of(503, "SlowDown", s); break;
     case TEST_S3_SLOW:
@@ -260,7 +270,7 @@ static struct test_reply handle(void *ctx, const struct test_request *q)
     buf_fmt(&s->log, "%s %.*s?%s\n", q->method, STR_ARG(name), q->query);
     buf_reset(&s->headers);
     buf_str(&s->headers, str_z(q->headers));
-    const struct test_s3_rule *rule = rule_for(s, q);
+    const struct test_s3_rule *rule = rule_for(s, name, q);
     struct test_reply r = rule ? spoilt(s, rule, name, q) : answer(s, name, q);
     bool slow = rule && rule->fault == TEST_S3_SLOW;
     mtx_unlock(&s->mu);
@@ -353,6 +363,13 @@ void test_s3_page(struct test_s3 *s, size_t entries)
 {
     mtx_lock(&s->mu);
     s->page = entries;
+    mtx_unlock(&s->mu);
+}
+
+void test_s3_hide(struct test_s3 *s, str name)
+{
+    mtx_lock(&s->mu);
+    s->hidden = arena_str(&s->arena, name);
     mtx_unlock(&s->mu);
 }
 

@@ -20,18 +20,20 @@ enum test_s3_fault {
     TEST_S3_CUT,     /* the body breaks off in the middle */
     TEST_S3_SHORT,   /* the body is half as long, and says so */
     TEST_S3_GARBLED, /* bytes that are none of the answer's format */
+    TEST_S3_FLIPPED, /* as long as it should be, all bits wrong */
     TEST_S3_SLOW,    /* it comes too late */
     TEST_S3_OTHER_RANGE,
     TEST_S3_LOST /* it is done, but the answer is a 503 */
 };
-/* What happens to the requests of a method whose query holds `query` (NULL: any): from the skip-th
- * on, so many times; UINT_MAX: always. */
+/* What happens to the requests of a method whose query holds `query`, and the object's name `name`
+ * (NULL: any): from the skip-th on, so many times; UINT_MAX: always. */
 struct test_s3_rule {
     const char *method, *query;
     enum test_s3_fault fault;
     unsigned status;
     const char *code;
     unsigned skip, times;
+    const char *name;
 };
 
 struct test_s3;
@@ -47,6 +49,8 @@ size_t test_s3_uploads(struct test_s3 *s); /* begun, not ended */
 /* takes the place of all rules; counts from 0 again */
 void test_s3_rules(struct test_s3 *s, const struct test_s3_rule *rules, size_t n);
 void test_s3_page(struct test_s3 *s, size_t entries);
+/* lists leave it out; empty: they are whole */
+void test_s3_hide(struct test_s3 *s, str name);
 /* "PUT name?query" of all that was asked, lines; in the arena */
 str test_s3_log(struct test_s3 *s, struct arena *a);
 /* the headers of the last request */
