@@ -126,6 +126,13 @@ static void all_free(struct chunk_series_set *base)
 }
 static const struct chunk_series_set_ops all_ops = { all_next, all_free };
 
+struct chunk_series_set *gateway_with_chunks(struct gateway *g, struct chunk_series_set *in)
+{
+    struct all_chunks *s = NEW(struct all_chunks);
+    *s = (struct all_chunks){ { &all_ops }, g, in, 0 };
+    return &s->base;
+}
+
 typedef VEC(struct chunk_series_set *) chunk_sets;
 typedef VEC(const struct view_block *) block_picks_of_view;
 
@@ -177,8 +184,6 @@ errc gateway_chunks_select(struct chunk_queryable *q, struct matchers ms, int64_
         for (size_t i = 0; i < all.n; i++) chunk_series_set_free(all.at[i]);
     vec_fini(&all);
     if (rc != OK) return rc;
-    struct all_chunks *s = NEW(struct all_chunks);
-    *s = (struct all_chunks){ { &all_ops }, g, in, 0 };
-    *out = &s->base;
+    *out = gateway_with_chunks(g, in);
     return OK;
 }

@@ -78,6 +78,9 @@ MUST_USE errc gateway_take(struct gateway *g, const struct view_block *b, int64_
 /* A request has come to its n-th series: ERR_LIMIT past series_max. */
 MUST_USE errc gateway_series_count(const struct gateway *g, uint64_t n, struct err *e);
 
+/* Leaves out series of which everything was cut away, and counts the others; takes over the set. */
+struct chunk_series_set *gateway_with_chunks(struct gateway *g, struct chunk_series_set *in);
+
 errc gateway_querier(
     struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e);
 errc gateway_chunks_select(struct chunk_queryable *q, struct matchers ms, int64_t mint,

@@ -10,6 +10,7 @@
 #include "base/budget.h"
 #include "base/clock.h"
 #include "base/strs.h"
+#include "io/work.h"
 #include "storage/merge.h"
 
 #include <stdlib.h>
@@ -165,6 +166,8 @@ struct question {
     str name;
     size_t limit;
     int64_t until_ns;
+    const struct io_work *own;         /* of the thread that asks */
+    _Atomic uint64_t bytes_of_others;  /* that other threads had from the bucket for it */
 };
 
 static errc part_open(struct part *p, int64_t until_ns, struct err *e)
@@ -232,9 +235,8 @@ static errc ask_names(
     return OK;
 }
 
-static void part_ask(void *ctx, size_t i)
+static void part_answer(const struct question *x, size_t i)
 {
-    const struct question *x = ctx;
     struct part *p = x->q->parts[i];
     struct matchers left;
     struct err e = { 0 };
@@ -251,6 +253,16 @@ static void part_ask(void *ctx, size_t i)
     if (rc != OK) p->why = arena_str(&p->arena, err_str(&e));
 }
 
+static void part_ask(void *ctx, size_t i)
+{
+    struct question *x = ctx;
+    uint64_t before = io_work.bucket_bytes;
+    part_answer(x, i);
+    if (x->own != &io_work)
+        atomic_fetch_add_explicit(
+            &x->bytes_of_others, io_work.bucket_bytes - before, memory_order_relaxed);
+}
+
 /* Blocks that are not open begin to be opened before anybody waits for one. */
 static void question_ask(struct question *x)
 {
@@ -262,7 +274,9 @@ static void question_ask(struct question *x)
         if (!q->parts[i]->opened && matchers_left(&left, x->ms, external_of(q->parts[i]), &a))
             gateway_begin(q->g, q->parts[i]->b);
     }
+    x->own = &io_work;
     pool_each(q->g->selects, q->n, part_ask, x);
+    io_work.bucket_bytes += atomic_load_explicit(&x->bytes_of_others, memory_order_relaxed);
 }
 
 /* ---- what the merge asks of a part: it was answered before */

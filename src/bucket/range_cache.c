@@ -12,6 +12,7 @@
 #include "base/lock.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "io/work.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ struct page {
     uint32_t refs;
     uint8_t *at;
     size_t n;
+    bool counted;              /* as bytes of who asked for it first */
     errc rc;
     str why;                   /* heap */
     struct page *prev, *next;  /* in the order of use; only of ready pages that nobody holds */
@@ -402,6 +404,13 @@ static errc page_await(struct range_source *s, struct page *p, int64_t until, st
     return err_set(e, p->rc, "%.*s: %.*s", STR_ARG(s->what), STR_ARG(p->why));
 }
 
+/* Threads of the pool fetch: what it was for is told to the thread that uses it first. */
+static void page_count(struct page *p)
+{
+    if (!p->counted) io_work.bucket_bytes += p->n;
+    p->counted = true;
+}
+
 /* Holds the pages [from, to] when they are there. */
 static errc pages_need(
     struct range_source *s, uint64_t from, uint64_t to, page_list *out, struct err *e)
@@ -429,6 +438,7 @@ static errc pages_need(
     mtx_lock(&c->mu);
     errc rc = stuck ? refused(s, e) : OK;
     for (size_t i = 0; rc == OK && i < out->n; i++) rc = page_await(s, out->at[i], until, e);
+    for (size_t i = 0; rc == OK && i < out->n; i++) page_count(out->at[i]);
     return rc;
 }
 
@@ -489,6 +499,7 @@ static errc pin_alone(
     mtx_unlock(&c->mu);
     if (left) return rc;
     rc = r->rc == OK ? OK : err_set(e, r->rc, "%.*s: %.*s", STR_ARG(s->what), STR_ARG(r->why));
+    if (rc == OK) io_work.bucket_bytes += n;
     if (rc == OK) alone_give(r->alone, out);
     else alone_free(r->alone);
     read_free(r);
@@ -522,6 +533,7 @@ errc range_pin(struct range_source *s, uint64_t off, size_t n, struct range_pin 
     if (p && p->state == PAGE_READY) {
         c->stats.hits++;
         page_hold(p);
+        page_count(p);
     } else {
         rc = pages_need(s, from, to, &v, e);
         p = rc == OK && from == to ? v.at[0] : NULL;

@@ -5,6 +5,7 @@
 #include "base/lock.h"
 #include "base/test.h"
 #include "io/thread.h"
+#include "io/work.h"
 
 enum {
     PAGE = 64,
@@ -126,6 +127,23 @@ TEST(what_was_announced_comes_along)
     expect_bytes(&r, 12 * PAGE, PAGE);
     expect_bytes(&r, 40 * PAGE, 2 * PAGE);
     EXPECT_EQ(r.f.reads, 2);
+    rig_fini(&r);
+}
+
+/* A page is fetched by some thread, once; its bytes are those of who used it first. */
+TEST(bytes_are_told_to_who_asked)
+{
+    struct rig r;
+    rig_init(&r, 1 << 20);
+    uint64_t before = io_work.bucket_bytes;
+    range_want(r.s, 12 * PAGE, PAGE);
+    expect_bytes(&r, 10 * PAGE, 5);
+    EXPECT_EQ(io_work.bucket_bytes - before, PAGE);
+    expect_bytes(&r, 10 * PAGE + 7, 5);
+    EXPECT_EQ(io_work.bucket_bytes - before, PAGE);
+    expect_bytes(&r, 12 * PAGE, 5);
+    expect_bytes(&r, 11 * PAGE, 2 * PAGE);
+    EXPECT_EQ(io_work.bucket_bytes - before, 3 * PAGE);
     rig_fini(&r);
 }
 

@@ -5,6 +5,7 @@
 #include "base/metric.h"
 #include "base/strs.h"
 #include "ingest/protobuf.h"
+#include "io/pool.h"
 #include "storeapi/part_set.h"
 
 #include <stdlib.h>
@@ -68,7 +69,7 @@ static void part_choose(struct asking *k, const struct store_part *part)
     if (!matchers_left(&w.matchers, k->r.matchers, part->external, a)) return;
     outer_init(&w.outer, part->external, k->r.without, a);
     avec_push(a, &k->wanted, w);
-    if (part->block.n) avec_push(a, &k->blocks, part->block);
+    if (part->block.n && !part->unknown) avec_push(a, &k->blocks, part->block);
 }
 
 static errc parts_choose(struct asking *k, struct err *e)
@@ -77,6 +78,8 @@ static errc parts_choose(struct asking *k, struct err *e)
     TRY(from->ops->list(from, &k->call->arena, &k->parts, &k->pin, e));
     for (size_t i = 0; k->r.mint <= k->r.maxt && i < k->parts.n; i++)
         part_choose(k, &k->parts.at[i]);
+    for (size_t i = 0; from->ops->begin && i < k->wanted.n; i++)
+        from->ops->begin(from, k->wanted.at[i].part);
     return OK;
 }
 
@@ -87,14 +90,22 @@ static void asking_end(struct asking *k)
     store_request_fini(&k->r);
 }
 
+/* Runs piece(ctx, i) for each part that is wanted. */
+static void each_wanted(struct asking *k, void (*piece)(void *ctx, size_t i), void *ctx)
+{
+    if (k->s->o.pool && k->wanted.n > 1) pool_each(k->s->o.pool, k->wanted.n, piece, ctx);
+    else
+        for (size_t i = 0; i < k->wanted.n; i++) piece(ctx, i);
+}
+
 /* OK: the answer goes on without this part. What is about the request, or the call itself, fails it
- * in any case; so does the only part there is. */
+ * in any case; so does what is no block: there is nothing beside it. */
 static errc part_failed(struct asking *k, const struct wanted *w, errc rc, struct err *e)
 {
-    bool own_fault = rc == ERR_BAD_INPUT || rc == ERR_CANCELED || rc == ERR_TIMEOUT ||
-                     rc == ERR_LIMIT;
-    if (w->part->block.n) rc = err_in(e, rc, "block %.*s", STR_ARG(w->part->block));
-    if (own_fault || k->r.abort || k->parts.n == 1) return rc;
+    bool own_fault = rc == ERR_BAD_INPUT || rc == ERR_LIMIT || grpc_over(k->call, NULL) != OK;
+    if (!w->part->block.n) return rc;
+    rc = err_in(e, rc, "block %.*s", STR_ARG(w->part->block));
+    if (own_fault || k->r.abort) return rc;
     metric_inc(&m_failed_parts);
     LOG_LIMITED(WARN, 1000, "a part of the storage is left out of an answer", kv_err(e));
     avec_push(&k->call->arena, &k->warnings, arena_str(&k->call->arena, err_str(e)));
@@ -104,7 +115,13 @@ static errc part_failed(struct asking *k, const struct wanted *w, errc rc, struc
 
 /* Series. */
 
-struct feed { struct chunk_series_set *set; const struct chunk_series *now; struct wanted *of; };
+struct feed {
+    struct chunk_series_set *set;
+    const struct chunk_series *now;
+    struct wanted *of;
+    errc rc;                                   /* of the last step */
+    struct err why;
+};
 
 struct streaming {
     struct asking *k;
@@ -151,9 +168,8 @@ static errc warnings_send(struct streaming *g, struct err *e)
     return OK;
 }
 
-static errc feed_next(struct streaming *g, struct feed *f, struct err *e)
+static errc feed_next(struct asking *k, struct feed *f, struct err *e)
 {
-    struct asking *k = g->k;
     struct part_select by = { .part = f->of->part,
         .outer = &f->of->outer,
         .matchers = f->of->matchers,
@@ -167,13 +183,26 @@ static errc feed_next(struct streaming *g, struct feed *f, struct err *e)
     return f->set->ops->next(f->set, &f->now, e);
 }
 
-/* Moves a feed to its next series; at its end, or when it failed, it leaves. */
-static errc feed_move(struct streaming *g, struct feed *f, struct err *e)
+static void feed_step(struct streaming *g, struct feed *f)
 {
-    errc rc = feed_next(g, f, e);
-    if (rc != OK) {
+    f->why = (struct err){ 0 };
+    f->rc = feed_next(g->k, f, &f->why);
+}
+
+/* The first step of each part may take long: it has to be found, maybe opened. */
+static void feed_begin(void *ctx, size_t i)
+{
+    struct streaming *g = ctx;
+    feed_step(g, &g->feeds.at[i]);
+}
+
+/* A feed that has a series is put in order; at its end, or when it failed, it leaves. */
+static errc feed_settle(struct streaming *g, struct feed *f, struct err *e)
+{
+    if (f->rc != OK) {
         f->now = NULL;
-        TRY(part_failed(g->k, f->of, rc, e));
+        *e = f->why;
+        TRY(part_failed(g->k, f->of, f->rc, e));
         TRY(warnings_send(g, e));
     }
     if (f->now) heap_push(&g->order, feed_less, f);
@@ -240,7 +269,8 @@ static errc series_stream(struct streaming *g, struct err *e)
     bool over = false;
     for (size_t i = 0; i < k->wanted.n; i++)
         vec_push(&g->feeds, ((struct feed){ .of = &k->wanted.at[i] }));
-    for (size_t i = 0; i < g->feeds.n; i++) TRY(feed_move(g, &g->feeds.at[i], e));
+    each_wanted(k, feed_begin, g);
+    for (size_t i = 0; i < g->feeds.n; i++) TRY(feed_settle(g, &g->feeds.at[i], e));
     while (g->order.n) {
         struct feed *f = heap_pop(&g->order, feed_less);
         if (shard_wants(&k->r.shard, f->now->labels, &g->scratch)) {
@@ -248,7 +278,8 @@ static errc series_stream(struct streaming *g, struct err *e)
             if (over) break;
             TRY(frames_send(g, f->now, e));
         }
-        TRY(feed_move(g, f, e));
+        feed_step(g, f);
+        TRY(feed_settle(g, f, e));
     }
     TRY(batch_send(g, e));
     if (!k->r.hints) return OK;
@@ -290,14 +321,17 @@ static bool listed(str_list names, str name)
     return strs_has(names.at, names.n, name);
 }
 
-static void keep(struct asking *k, str_list *out, str_list part)
+/* What one part says; in its own arena, since parts are asked beside each other. */
+struct said { struct arena a; str_list words, warnings; errc rc; struct err why; };
+struct saying { struct asking *k; VEC(struct said) of; };
+
+static void keep(struct said *s, str_list part)
 {
-    for (size_t i = 0; i < part.n; i++)
-        avec_push(&k->call->arena, out, arena_str(&k->call->arena, part.at[i]));
+    for (size_t i = 0; i < part.n; i++) avec_push(&s->a, &s->words, arena_str(&s->a, part.at[i]));
 }
 
-static errc names_of(struct asking *k, const struct wanted *w, struct querier *q, str_list *out,
-    struct err *e)
+static errc names_of(
+    struct asking *k, const struct wanted *w, struct querier *q, struct said *s, struct err *e)
 {
     str_list part = { 0 };
     struct labels external = w->part->external;
@@ -305,17 +339,17 @@ static errc names_of(struct asking *k, const struct wanted *w, struct querier *q
     TRY(q->ops->label_names(q, w->matchers, 0, &part, &cut, e));
     for (size_t i = 0; i < part.n; i++)
         if (!listed(k->r.without, part.at[i]))
-            avec_push(&k->call->arena, out, arena_str(&k->call->arena, part.at[i]));
+            avec_push(&s->a, &s->words, arena_str(&s->a, part.at[i]));
     for (size_t i = 0; part.n && i < external.n; i++)
         if (!listed(k->r.without, external.at[i].name))
-            avec_push(&k->call->arena, out, external.at[i].name);
+            avec_push(&s->a, &s->words, external.at[i].name);
     vec_fini(&part);
     return OK;
 }
 
 /* An external label has one value, if the part has a series that matches. */
-static errc values_of(struct asking *k, const struct wanted *w, struct querier *q, str_list *out,
-    struct err *e)
+static errc values_of(
+    struct asking *k, const struct wanted *w, struct querier *q, struct said *s, struct err *e)
 {
     str_list part = { 0 };
     str external = labels_get(w->part->external, k->r.label);
@@ -323,33 +357,56 @@ static errc values_of(struct asking *k, const struct wanted *w, struct querier *
     if (external.n && w->matchers.n)
         TRY(q->ops->label_names(q, w->matchers, 1, &part, &cut, e));
     else if (!external.n) TRY(q->ops->label_values(q, k->r.label, w->matchers, 0, &part, &cut, e));
-    if (!external.n) keep(k, out, part);
-    else if (part.n || !w->matchers.n) avec_push(&k->call->arena, out, external);
+    if (!external.n) keep(s, part);
+    else if (part.n || !w->matchers.n) avec_push(&s->a, &s->words, external);
     vec_fini(&part);
     return OK;
 }
 
 /* What the querier left out as damaged is told with the answer. */
-static void left_out(struct asking *k, struct querier *q)
+static void left_out(struct said *s, struct querier *q)
 {
-    struct arena *a = &k->call->arena;
     str_list words = { 0 };
     querier_warnings(q, &words);
     for (size_t i = 0; i < words.n; i++)
-        avec_push(a, &k->warnings, arena_str(a, words.at[i]));
+        avec_push(&s->a, &s->warnings, arena_str(&s->a, words.at[i]));
     vec_fini(&words);
 }
 
-static errc words_of(struct asking *k, const struct wanted *w, str_list *out, struct err *e)
+static errc words_of(struct asking *k, const struct wanted *w, struct said *s, struct err *e)
 {
     SCOPED(querier_freep) struct querier *q = NULL;
     struct queryable *from = w->part->queryable;
     TRY(grpc_over(k->call, e));
     TRY(from->ops->querier(from, k->r.mint, k->r.maxt, &q, e));
-    errc rc =
-        k->kind == STORE_KIND_NAMES ? names_of(k, w, q, out, e) : values_of(k, w, q, out, e);
-    left_out(k, q);
+    errc rc = k->kind == STORE_KIND_NAMES ? names_of(k, w, q, s, e) : values_of(k, w, q, s, e);
+    left_out(s, q);
     return rc;
+}
+
+static void words_begin(void *ctx, size_t i)
+{
+    struct saying *x = ctx;
+    struct said *s = &x->of.at[i];
+    s->rc = words_of(x->k, &x->k->wanted.at[i], s, &s->why);
+}
+
+static errc words_gather(const struct saying *x, str_list *all, struct err *e)
+{
+    struct asking *k = x->k;
+    for (size_t i = 0; i < x->of.n; i++) {
+        const struct said *s = &x->of.at[i];
+        for (size_t n = 0; n < s->warnings.n; n++)
+            avec_push(&k->call->arena, &k->warnings, s->warnings.at[n]);
+        if (s->rc == OK) {
+            for (size_t n = 0; n < s->words.n; n++)
+                avec_push(&k->call->arena, all, s->words.at[n]);
+            continue;
+        }
+        *e = s->why;
+        TRY(part_failed(k, &k->wanted.at[i], s->rc, e));
+    }
+    return OK;
 }
 
 static errc words_send(struct asking *k, str_list *all, struct err *e)
@@ -368,12 +425,15 @@ static errc words_answer(struct asking *k, struct err *e)
 {
     str_list all = { 0 };
     TRY(parts_choose(k, e));
-    bool none = k->kind == STORE_KIND_VALUES && listed(k->r.without, k->r.label);
-    for (size_t i = 0; !none && i < k->wanted.n; i++) {
-        errc rc = words_of(k, &k->wanted.at[i], &all, e);
-        if (rc != OK) TRY(part_failed(k, &k->wanted.at[i], rc, e));
-    }
-    return words_send(k, &all, e);
+    if (k->kind == STORE_KIND_VALUES && listed(k->r.without, k->r.label)) k->wanted.n = 0;
+    struct saying x = { .k = k };
+    for (size_t i = 0; i < k->wanted.n; i++) vec_push(&x.of, ((struct said){ 0 }));
+    each_wanted(k, words_begin, &x);
+    errc rc = words_gather(&x, &all, e);
+    if (rc == OK) rc = words_send(k, &all, e);
+    for (size_t i = 0; i < x.of.n; i++) arena_fini(&x.of.at[i].a);
+    vec_fini(&x.of);
+    return rc;
 }
 
 static errc names_answer(void *ctx, struct grpc_call *c, str request, struct err *e)
@@ -418,8 +478,7 @@ static errc parts_describe(struct asking *k, struct buf *b, struct err *e)
     TRY(from->ops->list(from, &k->call->arena, &k->parts, &k->pin, e));
     for (size_t i = 0; i < k->parts.n; i++) {
         const struct store_part *p = &k->parts.at[i];
-        if (!p->n_carried) set_describe(k, &sets, p->external, p);
-        for (size_t n = 0; n < p->n_carried; n++) set_describe(k, &sets, p->carried[n], p);
+        if (!p->unknown) set_describe(k, &sets, p->external, p);
     }
     store_put_info(b, str_z(k->s->o.component), sets.at, sets.n);
     return OK;

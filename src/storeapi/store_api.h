@@ -9,7 +9,7 @@
  *             frame; a series that has labels which the request takes away, or that external ones
  *             replace, changes the order: then series are gathered and sorted, within
  *             resort_bytes.
- * Ownership   store_api_new/store_api_free; borrows the source
+ * Ownership   store_api_new/store_api_free; borrows the source and the pool
  * Threads     any
  * Errors      as grpc/service.h: ERR_BAD_INPUT (the request), ERR_LIMIT (a limit below), the
  *             source's. With partial response WARN a part that fails is a warning.
@@ -21,8 +21,10 @@
 #include "grpc/service.h"
 #include "storeapi/store_source.h"
 
+struct pool;
 struct store_api_opts {
     struct store_source *source;
+    struct pool *pool;                 /* asks parts beside each other; NULL: one by one */
     const char *component;             /* "sidecar", "store": what Thanos takes it for */
     uint64_t max_series;               /* of one Series call; 0: any number */
     uint64_t max_chunk_bytes;          /* the same */

@@ -2,6 +2,7 @@
 
 #include "base/test.h"
 #include "ingest/protobuf.h"
+#include "io/pool.h"
 #include "storeapi/store_codec.h"
 #include "storeapi/test_store.h"
 
@@ -16,7 +17,7 @@ struct rig {
     struct store_api *api;
     size_t n;
     bool not_ready;
-    int pinned;
+    int pinned, begun;
 };
 
 static errc rig_list(
@@ -45,9 +46,16 @@ static void rig_release(struct store_source *base, void *pin)
     r->pinned--;
 }
 
+static void rig_begin(struct store_source *base, const struct store_part *p)
+{
+    struct rig *r = CONTAINER_OF(base, struct rig, source);
+    assert(p->queryable == &r->parts[0].labels || p->queryable == &r->parts[1].labels);
+    r->begun++;
+}
+
 static void rig_init(struct rig *r, size_t n, const struct store_api_opts *o)
 {
-    static const struct store_source_ops ops = { rig_list, rig_release };
+    static const struct store_source_ops ops = { rig_list, rig_release, rig_begin };
     struct store_api_opts opts = o ? *o : (struct store_api_opts){ 0 };
     *r = (struct rig){ .source.ops = &ops, .n = n };
     test_part_init(&r->parts[0], eu, ARRAY_LEN(eu));
@@ -213,6 +221,26 @@ TEST(store_api_failing_part)
     request_of_all(&q);
     EXPECT_EQ(ask(&r, "Series", &q, &e), ERR_IO);              /* nothing would be left */
     rig_fini(&r);
+}
+
+TEST(store_api_asks_parts_beside_each_other)
+{
+    SCOPED(buf_fini) struct buf q = { 0 }, want = { 0 }, got = { 0 };
+    struct pool *pool = pool_new(&(struct pool_opts){ "parts", 2, 16 });
+    struct rig r;
+    struct err e = { 0 };
+    request_of_all(&q);
+    for (int beside = 0; beside < 2; beside++) {
+        struct store_api_opts o = { .pool = beside ? pool : NULL };
+        rig_init(&r, 2, &o);
+        EXPECT_OK_E(ask(&r, "Series", &q, &e), &e);
+        EXPECT_EQ(r.begun, 2);
+        (void)told(&r, beside ? &got : &want);
+        rig_fini(&r);
+    }
+    EXPECT(want.n > 0);
+    EXPECT_STR(buf_view(&got), buf_view(&want));
+    pool_free(pool);
 }
 
 TEST(store_api_limits)

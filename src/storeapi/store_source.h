@@ -2,12 +2,12 @@
  *
  * What        Data as parts: each has external labels of its own and is asked like any storage. A
  *             server is one part, a gateway has one for each block.
- * Invariants  (1) A part's series are without its external labels, but for those that it says they
- *             carry. (2) Parts that were handed out
+ * Invariants  (1) A part's series are without its external labels. (2) Parts that were handed out
  *             can be asked until they are released, whatever goes meanwhile.
  * Ownership   the list and its strings lie in the caller's arena; what the parts point to is the
  *             source's, until release
- * Threads     any: list and release beside each other. A part's queryables: as their headers say.
+ * Threads     any: list and release beside each other. Parts of a list are asked beside each other,
+ *             one part by one thread at a time.
  * Errors      ERR_UNAVAILABLE: not ready yet
  * Format      none
  */
@@ -20,11 +20,9 @@
 
 struct store_part {
     struct labels external;
-    /* its series have one or the other of these already: Info tells them, external is empty */
-    const struct labels *carried;
-    size_t n_carried;
     int64_t mint, maxt;                /* inclusive; a head's end is INT64_MAX */
     str block;                         /* its ULID: what hints name; empty: it is no block */
+    bool unknown;                      /* nobody knows its labels: Info is silent of it */
     struct queryable *queryable;       /* labels, and series without samples */
     struct chunk_queryable *chunks;
 };
@@ -37,6 +35,9 @@ struct store_source_ops {
     errc (*list)(struct store_source *s, struct arena *a, store_parts *out, void **pin,
         struct err *e);
     void (*release)(struct store_source *s, void *pin);
+    /* This part will be asked: what must be opened may be begun. Waits for nothing; NULL: nothing
+     * is to be done. */
+    void (*begin)(struct store_source *s, const struct store_part *p);
 };
 
 #endif

@@ -1,9 +1,9 @@
 /* gateway_store.h — the blocks of a bucket as the StoreAPI sees them.
  *
- * What        One part: all blocks at once, whose series carry the external labels of their
- *             blocks.
+ * What        A part for each block, under its external labels; one whose meta.json cannot be read
+ *             is a part that fails.
  * Invariants  nothing is there before the bucket was seen: ERR_UNAVAILABLE
- * Ownership   in the owner's memory; borrows the gateway
+ * Ownership   in the owner's memory; borrows the gateway. A list holds its blocks until release.
  * Threads     any
  * Errors      as storeapi/store_source.h
  * Format      none

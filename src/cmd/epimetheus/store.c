@@ -21,6 +21,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum {
+    STORE_PARTS = 16,                  /* blocks that StoreAPI calls ask at once */
+    STORE_PARTS_QUEUE = 65536
+};
 enum { REQUEST_THREADS_SPARE = 64, REQUEST_QUEUE = 1024, ADDRESSES_MAX = 8 };
 
 static const char *const log_levels[] = { "debug", "info", "warn", "error", NULL };
@@ -116,6 +120,7 @@ struct store {
     struct gateway *g;
     struct gateway_store source;
     struct grpc_front *grpc;
+    struct pool *parts;
     struct engine *engine;
     struct pool *requests;
     struct web_front *front;
@@ -367,11 +372,15 @@ static errc store_begin(struct store *s, struct err *e)
         .parse = parse };
     TRY(api_new(&s->api, &o, e));
     gateway_store_init(&s->source, s->g);
+    s->parts = pool_new(&(struct pool_opts){ "store-parts", STORE_PARTS, STORE_PARTS_QUEUE });
     struct grpc_front_opts go = { .address = s->f.grpc_address,
         .cert = s->f.grpc_cert,
         .key = s->f.grpc_key,
         .client_ca = s->f.grpc_client_ca,
-        .api = { .source = &s->source.base, .component = "store" } };
+        .api = { .source = &s->source.base,
+            .pool = s->parts,
+            .max_series = (uint64_t)MAX(s->f.series_max, 0),
+            .component = "store" } };
     TRY(grpc_front_open(&s->grpc, &go, e));
     size_t n = MIN(s->f.listen.n, (size_t)ADDRESSES_MAX);
     for (size_t i = 0; i < n; i++) TRY(http_one(s, s->f.listen.at[i], e));
@@ -388,6 +397,7 @@ static void store_end(struct store *s)
     for (size_t i = 0; i < s->n_http; i++) http_server_free(s->http[i]);
     web_front_close(s->front);
     grpc_front_close(s->grpc);
+    pool_free(s->parts);
     api_free(s->api);
     pool_free(s->requests);
     engine_free(s->engine);

@@ -20,6 +20,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gogo/protobuf/types"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -77,6 +78,7 @@ type answer struct {
 	Values []string `json:"values"`
 	Frames int      `json:"frames"`
 	Hints  bool     `json:"hints"`
+	Blocks []string `json:"blocks"`
 	Info   *info    `json:"info"`
 	Health string   `json:"health"`
 }
@@ -198,7 +200,16 @@ func (a *answer) stream(ctx context.Context, conn *grpc.ClientConn, q question) 
 			break
 		}
 		a.Frames++
-		a.Hints = frame.GetHints() != nil
+		if hints := frame.GetHints(); hints != nil {
+			var told hintspb.SeriesResponseHints
+			if err = types.UnmarshalAny(hints, &told); err != nil {
+				break
+			}
+			a.Hints = true
+			for _, b := range told.QueriedBlocks {
+				a.Blocks = append(a.Blocks, b.Id)
+			}
+		}
 		if one := frame.GetSeries(); one != nil {
 			err = a.add(one)
 		}

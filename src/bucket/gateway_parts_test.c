@@ -1,0 +1,147 @@
+#include "bucket/gateway_parts.h"
+
+#include "base/clock.h"
+#include "base/test.h"
+#include "bucket/bucket_config.h"
+#include "bucket/remote_block.h"
+#include "bucket/test_blocks.h"
+#include "bucket/test_slow.h"
+
+enum { CHUNKS = 3, BLOCKS = 3, READY_MS = 10000 };
+
+/* Block k has [k * 3000, k * 3000 + 3000), and the external label replica="k". */
+struct rig {
+    struct arena a;
+    struct fs *blocks, *data;
+    struct bucket *b;
+    struct gateway *g;
+    ulid ids[BLOCKS];
+};
+
+static void block_add(struct rig *r, unsigned k)
+{
+    struct test_block t = { .number = k + 1, .mint = (int64_t)k * CHUNKS * 1000, .chunks = CHUNKS };
+    struct label l = { S("replica"), arena_fmt(&r->a, "%u", k) };
+    struct block_meta m;
+    str json;
+    r->ids[k] = test_block_write(r->blocks, STR_EMPTY, &t);
+    str dir = arena_fmt(&r->a, "%s", ulid_text(r->ids[k]).z);
+    str meta = path_join(&r->a, dir, S("meta.json"));
+    EXPECT_OK(fs_read_all(r->blocks, meta, &r->a, META_MAX_BYTES, &json, NULL));
+    EXPECT_OK(meta_decode(&m, json, &r->a, NULL));
+    struct remote_upload u = { .fs = r->blocks,
+        .dir = dir,
+        .meta = &m,
+        .labels = { &l, 1 },
+        .source = S("bucket.upload") };
+    EXPECT_OK(remote_block_upload(r->b, &u, NULL));
+}
+
+/* unreadable: the block whose meta.json is not to be had; -1: none */
+static struct rig *rig_new(int unreadable)
+{
+    struct rig *r = NEW(struct rig);
+    struct bucket_config c = { .kind = BUCKET_FILESYSTEM };
+    struct bucket *inner = NULL;
+    str dir = arena_fmt(&r->a, "%s/parts%d", test_tmpdir(), unreadable);
+    c.directory = arena_fmt(&r->a, "%.*s-store", STR_ARG(dir));
+    r->blocks = fs_real_new(arena_fmt(&r->a, "%.*s-blocks", STR_ARG(dir)));
+    r->data = fs_real_new(arena_fmt(&r->a, "%.*s-data", STR_ARG(dir)));
+    EXPECT_OK(fs_mkdir(r->blocks, STR_EMPTY, NULL));
+    EXPECT_OK(bucket_open(&inner, &c, NULL));
+    r->b = test_slow_new(inner);
+    for (unsigned k = 0; k < BLOCKS; k++) block_add(r, k);
+    if (unreadable >= 0)
+        test_slow_fail(r->b, arena_fmt(&r->a, "%s/meta.json", ulid_text(r->ids[unreadable]).z),
+            ERR_IO);
+    struct gateway_opts o = { .bucket = r->b, .fs = r->data, .backend = IO_BUFFERED,
+        .ignore_deletion_ms = 1000 };
+    EXPECT_OK(gateway_open(&r->g, &o, NULL));
+    int64_t until = clock_mono_ns() + READY_MS * INT64_C(1000000);
+    while (!gateway_ready(r->g) && clock_mono_ns() < until) clock_sleep_ns(1000000);
+    EXPECT(gateway_ready(r->g));
+    return r;
+}
+
+static void rig_end(struct rig *r)
+{
+    gateway_close(r->g);
+    bucket_close(r->b);
+    fs_free(r->blocks);
+    fs_free(r->data);
+    arena_fini(&r->a);
+    mem_free(r);
+}
+
+static errc select_all(struct gateway_part *p, struct chunk_series_set **out, struct err *e)
+{
+    static const struct matcher all = { MATCH_EQ, { (const uint8_t *)"none", 4 },
+        { (const uint8_t *)"", 0 }, NULL };
+    struct matchers ms = { &all, 1 };
+    return p->chunks.ops->select(&p->chunks, ms, INT64_MIN, INT64_MAX, out, e);
+}
+
+static void expect_one_series(struct gateway_part *p)
+{
+    struct chunk_series_set *set = NULL;
+    const struct chunk_series *one = NULL;
+    SCOPED(buf_fini) struct buf text = { 0 };
+    struct err e = { 0 };
+    EXPECT_OK_E(select_all(p, &set, &e), &e);
+    EXPECT_OK(set->ops->next(set, &one, &e));
+    EXPECT(one && one->n == CHUNKS);
+    buf_labels(&text, one->labels);
+    EXPECT_STR(buf_view(&text), S("{__name__=\"m\", job=\"j\"}"));
+    EXPECT_OK(set->ops->next(set, &one, &e));
+    EXPECT(!one);
+    chunk_series_set_free(set);
+}
+
+TEST(gateway_parts_are_blocks)
+{
+    struct rig *r = rig_new(-1);
+    struct gateway_parts parts;
+    EXPECT_OK(gateway_parts_list(r->g, &r->a, &parts, NULL));
+    EXPECT_EQ(parts.n, BLOCKS);
+    for (size_t i = 0; i < parts.n; i++) gateway_part_begin(&parts.at[i]);
+    for (size_t i = 0; i < parts.n; i++) {
+        struct gateway_part *p = &parts.at[i];
+        SCOPED(querier_freep) struct querier *q = NULL;
+        str_list names = { 0 };
+        bool cut;
+        EXPECT_STR(p->id, str_z(ulid_text(r->ids[i]).z));
+        EXPECT_EQ(p->mint, (int64_t)i * 3000);
+        EXPECT_EQ(p->maxt, (int64_t)i * 3000 + 2999);
+        EXPECT_STR(labels_get(p->external, S("replica")), arena_fmt(&r->a, "%zu", i));
+        expect_one_series(p);
+        EXPECT_OK(p->queryable.ops->querier(&p->queryable, p->mint, p->maxt, &q, NULL));
+        EXPECT_OK(q->ops->label_names(q, (struct matchers){ 0 }, 0, &names, &cut, NULL));
+        EXPECT_EQ(names.n, 2);
+        vec_fini(&names);
+    }
+    gateway_parts_end(&parts);
+    rig_end(r);
+}
+
+/* It is there, as a part that fails: whoever answers decides. */
+TEST(gateway_parts_that_nobody_can_read)
+{
+    struct rig *r = rig_new(1);
+    struct gateway_parts parts;
+    struct chunk_series_set *set = NULL;
+    struct err e = { 0 };
+    EXPECT_OK(gateway_parts_list(r->g, &r->a, &parts, NULL));
+    EXPECT_EQ(parts.n, BLOCKS);
+    for (size_t i = 0; i < parts.n; i++) {
+        struct gateway_part *p = &parts.at[i];
+        if (p->block) {
+            expect_one_series(p);
+            continue;
+        }
+        EXPECT_STR(p->id, str_z(ulid_text(r->ids[1]).z));
+        EXPECT_EQ(select_all(p, &set, &e), ERR_UNAVAILABLE);
+        EXPECT(str_has_prefix(err_str(&e), S("it cannot be read: ")));
+    }
+    gateway_parts_end(&parts);
+    rig_end(r);
+}
