@@ -11,7 +11,8 @@
 #include "bucket/test_blocks.h"
 #include "bucket/test_slow.h"
 
-enum { CHUNKS = 3, BLOCKS = 3, PATIENCE_MS = 500, READY_MS = 10000 };
+/* Short patience is for what hangs; all else waits for what it is about, however long. */
+enum { CHUNKS = 3, BLOCKS = 3, SHORT_MS = 500, PATIENCE_MS = 120000, READY_MS = 120000 };
 
 struct rig {
     struct arena a;
@@ -121,6 +122,21 @@ static void expect_block(struct rig *r, unsigned k)
     struct err e = { 0 };
     str got;
     EXPECT_OK_E(ask(r, k * 3000, k * 3000 + 2999, &got, &e), &e);
+    EXPECT_STR(got, block_text(r, k, true));
+}
+
+/* Once it can be had. */
+static void expect_block_in_time(struct rig *r, unsigned k)
+{
+    struct err e = { 0 };
+    str got = STR_EMPTY;
+    errc rc = ERR_UNAVAILABLE;
+    int64_t until = clock_mono_ns() + READY_MS * INT64_C(1000000);
+    while (rc == ERR_UNAVAILABLE && clock_mono_ns() < until) {
+        rc = ask(r, k * 3000, k * 3000 + 2999, &got, &e);
+        if (rc != OK) clock_sleep_ns(5000000);
+    }
+    EXPECT_OK_E(rc, &e);
     EXPECT_STR(got, block_text(r, k, true));
 }
 
@@ -408,34 +424,36 @@ TEST(a_damaged_chunk_is_told)
     rig_end(r);
 }
 
-static int64_t ms_since(int64_t ns) { return (clock_mono_ns() - ns) / 1000000; }
+/* How long who asks for the block that hangs waits for its error. */
+static int64_t hang_ms(struct rig *r)
+{
+    struct err e = { 0 };
+    str got;
+    int64_t since = clock_mono_ns();
+    EXPECT_EQ(ask(r, 3000, 5000, &got, &e), ERR_UNAVAILABLE);
+    return (clock_mono_ns() - since) / 1000000;
+}
 
 TEST(a_block_that_hangs_costs_who_asks_for_it)
 {
     struct rig *r = rig_new(true);
     struct err e = { 0 };
     str got;
+    r->o.patience_ms = SHORT_MS;
     gateway_begin_(r);
     test_slow_hang(r->b, arena_str(&r->a, object_of(r, 1, "index")));
-    int64_t since = clock_mono_ns();
-    EXPECT_EQ(ask(r, 3000, 5000, &got, &e), ERR_UNAVAILABLE);
-    EXPECT(ms_since(since) >= PATIENCE_MS - 1 && ms_since(since) < PATIENCE_MS * 10);
-    /* nobody waits for it a second time */
-    since = clock_mono_ns();
-    EXPECT_EQ(ask(r, 3000, 5000, &got, &e), ERR_UNAVAILABLE);
-    EXPECT(ms_since(since) < PATIENCE_MS / 2);
-    expect_block(r, 0);
+    EXPECT(hang_ms(r) >= SHORT_MS - 1);
+    /* nobody waits for it a second time: some attempt is quick, however busy the machine is */
+    int64_t least = INT64_MAX;
+    for (int i = 0; i < 40 && least >= SHORT_MS / 2; i++) least = MIN(least, hang_ms(r));
+    EXPECT(least < SHORT_MS / 2);
+    expect_block_in_time(r, 0);
     EXPECT(gateway_ready(r->g));
     test_slow_hang(r->b, STR_EMPTY);
-    errc rc = ERR_UNAVAILABLE;
-    for (int i = 0; i < 1000 && rc == ERR_UNAVAILABLE; i++) {
-        rc = ask(r, 3000, 5999, &got, &e);
-        if (rc != OK) clock_sleep_ns(5000000);
-    }
-    EXPECT_OK_E(rc, &e);
+    expect_block_in_time(r, 1);
     /* an open block whose chunks hang */
     test_slow_hang(r->b, arena_str(&r->a, object_of(r, 2, "chunks/")));
     EXPECT(ask(r, 6000, 8999, &got, &e) != OK);
-    expect_block(r, 1);
+    expect_block_in_time(r, 1);
     rig_end(r);
 }
