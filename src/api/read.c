@@ -116,13 +116,10 @@ static errc take_series(
 }
 
 /* The protocol has no room for words: what was left out as damaged stands in the log. */
-static void log_left_out(struct querier *q)
+static void log_left_out(const str_list *words)
 {
-    str_list words = { 0 };
-    querier_warnings(q, &words);
-    for (size_t i = 0; i < words.n; i++)
-        LOG(WARN, "a remote read goes without what is damaged", kv_str("warning", words.at[i]));
-    vec_fini(&words);
+    for (size_t i = 0; i < words->n; i++)
+        LOG(WARN, "a remote read goes without what is damaged", kv_str("warning", words->at[i]));
 }
 
 static errc query_samples(struct samples *x, const struct read_query *q, struct err *e)
@@ -131,6 +128,7 @@ static errc query_samples(struct samples *x, const struct read_query *q, struct 
     SCOPED(series_set_freep) struct series_set *set = NULL;
     SCOPED(sample_iter_freep) struct sample_iter *it = NULL;
     struct queryable *st = x->k->a->o.queryable;
+    str_list words = { 0 };
     struct select_hints h = {
         .start = q->start, .end = q->end, .step = q->step, .range = q->range, .func = q->func
     };
@@ -144,7 +142,9 @@ static errc query_samples(struct samples *x, const struct read_query *q, struct 
         if (!s) break;
         TRY(take_series(x, s, &it, e));
     }
-    log_left_out(from);
+    querier_warnings(from, &words);
+    log_left_out(&words);
+    vec_fini(&words);
     return OK;
 }
 
@@ -202,12 +202,21 @@ static errc frames_query(struct frames *f, struct read_query *q, struct err *e)
     return OK;
 }
 
+static void frames_query_end(struct frames *f)
+{
+    str_list words = { 0 };
+    chunk_series_set_warnings(f->set, &words);
+    log_left_out(&words);
+    vec_fini(&words);
+    chunk_series_set_free(STEAL(f->set));
+    f->query++;
+}
+
 static errc frames_series(struct frames *f, struct err *e)
 {
     TRY(f->set->ops->next(f->set, &f->series, e));
     if (!f->series) {
-        chunk_series_set_free(STEAL(f->set));
-        f->query++;
+        frames_query_end(f);
         return OK;
     }
     arena_reset(&f->arena, (struct arena_mark){ 0 });

@@ -229,7 +229,17 @@ struct block_chunk_set {
     int64_t mint, maxt;
     intervals outside;                         /* with what was deleted, if a chunk reaches out */
     struct chunk_series series;
+    bool selected;                             /* damage is left out; else it is an error */
+    struct left_out left;                      /* what that was */
+    struct err why;                            /* of the last failure, whatever becomes of it */
 };
+
+/* The last failure ends the step, unless it is damage that is left out. */
+static errc set_failed(struct block_chunk_set *s, errc rc, struct err *e)
+{
+    if (s->selected && block_leaves_out(s->block, &s->left, rc, &s->why)) return OK;
+    return err_set(e, rc, "%s", s->why.msg);
+}
 
 static errc set_unpin(struct block_chunk_set *s, struct err *e)
 {
@@ -260,20 +270,29 @@ static size_t run_end(const struct block_chunk_set *s, size_t i)
     return k;
 }
 
+static errc view_add(struct block_chunk_set *s, const struct segment_run *run,
+    const struct index_chunk *c, struct err *e)
+{
+    struct segment_record r;
+    errc rc = segment_run_chunk(run, c->ref, &r, &s->why);
+    if (rc == OK) rc = chunk_check(r.enc, r.data, &s->why);
+    if (rc != OK) return set_failed(s, rc, e);
+    vec_push(&s->views, ((struct chunk_view){ c->mint, c->maxt, r.enc, r.data, r.crc }));
+    return OK;
+}
+
+/* Where a run cannot be had because of damage its chunks are tried one by one. */
 static errc run_pin(struct block_chunk_set *s, size_t first, size_t end, struct err *e)
 {
     const struct index_chunk *c = s->entry.chunks.at;
+    struct segments *from = s->own ? s->own : s->block->segments;
     struct segment_run run;
-    TRY(segments_pin_run(
-        s->own ? s->own : s->block->segments, c[first].ref, c[end - 1].ref, &run, e));
+    errc rc = segments_pin_run(from, c[first].ref, c[end - 1].ref, &run, &s->why);
+    bool apart = rc == ERR_CORRUPT && s->selected && end - first > 1;
+    for (size_t i = first; apart && i < end; i++) TRY(run_pin(s, i, i + 1, e));
+    if (rc != OK) return apart ? OK : set_failed(s, rc, e);
     vec_push(&s->runs, run);
-    for (size_t i = first; i < end; i++) {
-        struct segment_record r;
-        TRY(segment_run_chunk(&run, c[i].ref, &r, e));
-        TRY(chunk_check(r.enc, r.data, e));
-        vec_push(&s->views,
-            ((struct chunk_view){ c[i].mint, c[i].maxt, r.enc, r.data, r.crc }));
-    }
+    for (size_t i = first; i < end; i++) TRY(view_add(s, &run, &c[i], e));
     return OK;
 }
 
@@ -357,18 +376,27 @@ static void chunk_set_tell(struct block_chunk_set *s)
         if (index_reader_series(index, s->all.at[i], false, &x, NULL) == OK) chunks_tell(s, &x);
 }
 
-static errc chunk_set_step(struct block_chunk_set *s, struct err *e)
+static errc set_entry(struct block_chunk_set *s, uint32_t ref, struct err *e)
+{
+    TRY(index_reader_series_by(s->block->index, s->own_index, ref, false, &s->entry, e));
+    return s->nums ? set_number(s, e) : set_name(s, e);
+}
+
+/* *out NULL: its entry is damaged, and left out. */
+static errc chunk_set_step(
+    struct block_chunk_set *s, const struct chunk_series **out, struct err *e)
 {
     chunk_set_tell(s);
     uint32_t ref = s->all.at[s->at++];
-    TRY(index_reader_series_by(s->block->index, s->own_index, ref, false, &s->entry, e));
-    TRY(s->nums ? set_number(s, e) : set_name(s, e));
+    errc rc = set_entry(s, ref, &s->why);
+    if (rc != OK) return set_failed(s, rc, e);
     TRY(set_pin(s, e));
     s->series = (struct chunk_series){
         .chunks = s->views.at, .n = s->views.n, .deleted = set_deleted(s, ref)
     };
     if (s->nums) s->series.nums = (struct label_nums){ s->entry.labels.at, s->entry.labels.n };
     else s->series.labels = (struct labels){ s->labels.at, s->labels.n };
+    *out = &s->series;
     return OK;
 }
 
@@ -379,10 +407,7 @@ static errc chunk_set_next(
     *out = NULL;
     /* a fault of what was handed out last is told now: it is not to be believed */
     errc rc = set_unpin(s, e);
-    if (rc == OK && s->at < s->all.n) {
-        rc = chunk_set_step(s, e);
-        if (rc == OK) *out = &s->series;
-    }
+    while (rc == OK && !*out && s->at < s->all.n) rc = chunk_set_step(s, out, e);
     return rc == OK ? OK : err_in(e, rc, "block %.*s", STR_ARG(block_dir(s->block)));
 }
 
@@ -399,13 +424,19 @@ static void chunk_set_free(struct chunk_series_set *base)
     vec_fini(&s->runs);
     vec_fini(&s->views);
     vec_fini(&s->outside);
+    left_out_fini(&s->left);
     block_deleted_unref(s->deleted);
     segments_close(s->own);
     reader_close(s->own_index);
     block_unref(s->block);
     mem_free(s);
 }
-static const struct chunk_series_set_ops block_chunk_set_ops = { chunk_set_next, chunk_set_free };
+static void chunk_set_warn(struct chunk_series_set *base, str_list *out)
+{
+    left_out_list(&CONTAINER_OF(base, struct block_chunk_set, base)->left, out);
+}
+static const struct chunk_series_set_ops block_chunk_set_ops = { chunk_set_next, chunk_set_free,
+    chunk_set_warn };
 
 static struct block_chunk_set *chunk_set_new(struct block *b, int64_t mint, int64_t maxt)
 {
@@ -416,6 +447,7 @@ static struct block_chunk_set *chunk_set_new(struct block *b, int64_t mint, int6
     s->symbols = (struct symbol_memo){ .block = b, .arena = &s->arena };
     s->mint = mint;
     s->maxt = maxt;
+    left_out_init(&s->left);
     return s;
 }
 
@@ -441,6 +473,7 @@ errc block_chunks_select(struct block *b, struct matchers ms, int64_t mint, int6
     struct chunk_series_set **out, struct err *e)
 {
     struct block_chunk_set *s = chunk_set_new(b, mint, maxt);
+    s->selected = true;
     errc rc = block_select(b, ms, &s->all, e);
     if (rc != OK) chunk_set_free(&s->base);
     else *out = &s->base;

@@ -68,7 +68,8 @@ MUST_USE errc block_chunks(struct block *b, const uint32_t *nums, size_t n_nums,
 struct symbol_set *block_symbols(struct block *b);
 
 /* Series that match, with the chunks that meet [mint, maxt]; what of them lies outside of it is
- * named as deleted. */
+ * named as deleted. Damaged entries and chunks are left out, and the set's warnings tell them: a
+ * series may be without chunks. */
 MUST_USE errc block_chunks_select(struct block *b, struct matchers ms, int64_t mint, int64_t maxt,
     struct chunk_series_set **out, struct err *e);
 

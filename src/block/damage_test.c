@@ -6,6 +6,7 @@
 #include "block/block.h"
 #include "block/index_codec.h"
 #include "block/test_folder.h"
+#include "chunk/chunk_iter.h"
 #include "io/fs_sim.h"
 #include "io/test_tree.h"
 
@@ -89,6 +90,43 @@ static void ask(struct answer *out, struct block *b, struct matchers ms, struct 
         qsort(out->samples.at, out->samples.n, sizeof(*out->samples.at), u64_order);
 }
 
+static errc chunk_samples(
+    hashes *out, struct chunk_iter *it, uint64_t labels, const struct chunk_view *c)
+{
+    struct sample_batch b;
+    TRY(chunk_iter_reset(it, c->enc, c->data, NULL));
+    do {
+        TRY(chunk_iter_fill(it, &b, NULL));
+        for (size_t i = 0; i < b.n; i++) vec_push(out, sample_hash(labels, &b, i));
+    } while (!it->ended);
+    return OK;
+}
+
+/* The same out of its chunks as they are. */
+static void ask_chunks(struct answer *out, struct block *b, struct matchers ms, struct arena *a)
+{
+    struct chunk_series_set *set = NULL;
+    struct chunk_iter it;
+    struct err e = { 0 };
+    chunk_iter_init(&it);
+    EXPECT_OK_E(block_chunks_select(b, ms, INT64_MIN, INT64_MAX, &set, &e), &e);
+    for (const struct chunk_series *s;;) {
+        EXPECT_OK_E(set->ops->next(set, &s, &e), &e);
+        if (!s) break;
+        uint64_t h = labels_hash_of(s->labels);
+        out->series++;
+        for (size_t i = 0; i < s->n; i++)
+            EXPECT_OK(chunk_samples(&out->samples, &it, h, &s->chunks[i]));
+    }
+    chunk_series_set_warnings(set, &out->warnings);
+    for (size_t i = 0; i < out->warnings.n; i++)
+        out->warnings.at[i] = arena_str(a, out->warnings.at[i]);
+    chunk_series_set_free(set);
+    chunk_iter_fini(&it);
+    if (out->samples.n)
+        qsort(out->samples.at, out->samples.n, sizeof(*out->samples.at), u64_order);
+}
+
 static size_t missing(const struct answer *whole, const struct answer *got)
 {
     size_t i = 0;
@@ -117,7 +155,7 @@ static size_t lost(struct trial *t, enum io_backend backend, bool *seen)
     SCOPED(arena_fini) struct arena a = { 0 };
     struct block_opts o = { .fs = t->fs, .backend = backend };
     struct block *b = NULL;
-    struct answer got = { 0 };
+    struct answer got = { 0 }, chunks = { 0 };
     *seen = block_open(&b, &o, t->dir, NULL) == OK;
     if (!*seen) return 0;
     ask(&got, b, t->ms, &a);
@@ -127,6 +165,11 @@ static size_t lost(struct trial *t, enum io_backend backend, bool *seen)
     EXPECT(is_part(&got.names, &t->whole.names) && is_part(&got.values, &t->whole.values));
     if (!less) EXPECT(got.names.n == t->whole.names.n && got.values.n == t->whole.values.n);
     EXPECT(got.series + 1 >= t->whole.series);
+    ask_chunks(&chunks, b, t->ms, &a);
+    EXPECT_EQ(missing(&t->whole, &chunks), n);
+    EXPECT(!n || chunks.warnings.n > 0);
+    EXPECT(chunks.series == got.series);
+    answer_fini(&chunks);
     answer_fini(&got);
     block_unref(b);
     return n;

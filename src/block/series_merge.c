@@ -72,7 +72,12 @@ static void set_free(struct chunk_series_set *base)
     mem_free(m->all);
     mem_free(m);
 }
-static const struct chunk_series_set_ops merged_set_ops = { set_next, set_free };
+static void set_warn(struct chunk_series_set *base, str_list *out)
+{
+    struct merged_set *m = CONTAINER_OF(base, struct merged_set, base);
+    for (size_t i = 0; i < m->n; i++) chunk_series_set_warnings(m->all[i].set, out);
+}
+static const struct chunk_series_set_ops merged_set_ops = { set_next, set_free, set_warn };
 
 errc series_merge(struct chunk_series_set **out, struct chunk_series_set *const *sets, size_t n,
     struct err *e)

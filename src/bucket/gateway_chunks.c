@@ -16,6 +16,7 @@ struct part_chunks {
     struct chunk_series_set *in;
     struct arena arena;
     VEC(struct named) names; /* in the order of `in`; none: its own names stand */
+    str_list nameless;       /* what was left out when they were read */
     size_t at;
     struct chunk_series series;
 };
@@ -39,10 +40,17 @@ static void part_free(struct chunk_series_set *base)
     chunk_series_set_free(p->in);
     opened_unref(p->opened);
     vec_fini(&p->names);
+    vec_fini(&p->nameless);
     arena_fini(&p->arena);
     mem_free(p);
 }
-static const struct chunk_series_set_ops part_ops = { part_next, part_free };
+static void part_warn(struct chunk_series_set *base, str_list *out)
+{
+    struct part_chunks *p = CONTAINER_OF(base, struct part_chunks, base);
+    for (size_t i = 0; i < p->nameless.n; i++) vec_push(out, p->nameless.at[i]);
+    chunk_series_set_warnings(p->in, out);
+}
+static const struct chunk_series_set_ops part_ops = { part_next, part_free, part_warn };
 
 static int by_labels(const void *a, const void *b)
 {
@@ -76,6 +84,9 @@ static errc names_read(struct part_chunks *p, const struct asked *x, struct labe
         TRY(gateway_series_count(x->g, ++*x->series, e));
     }
     if (p->names.n > 1) qsort(p->names.at, p->names.n, sizeof(*p->names.at), by_labels);
+    querier_warnings(q, &p->nameless);
+    for (size_t i = 0; i < p->nameless.n; i++)
+        p->nameless.at[i] = arena_str(&p->arena, p->nameless.at[i]);
     return OK;
 }
 
@@ -124,7 +135,11 @@ static void all_free(struct chunk_series_set *base)
     chunk_series_set_free(s->in);
     mem_free(s);
 }
-static const struct chunk_series_set_ops all_ops = { all_next, all_free };
+static void all_warn(struct chunk_series_set *base, str_list *out)
+{
+    chunk_series_set_warnings(CONTAINER_OF(base, struct all_chunks, base)->in, out);
+}
+static const struct chunk_series_set_ops all_ops = { all_next, all_free, all_warn };
 
 struct chunk_series_set *gateway_with_chunks(struct gateway *g, struct chunk_series_set *in)
 {

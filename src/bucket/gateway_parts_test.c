@@ -123,6 +123,31 @@ TEST(gateway_parts_are_blocks)
     rig_end(r);
 }
 
+TEST(gateway_parts_tell_damaged_chunks)
+{
+    struct rig *r = rig_new(-1);
+    struct gateway_parts parts;
+    struct chunk_series_set *set = NULL;
+    const struct chunk_series *one = NULL;
+    str_list words = { 0 };
+    str bytes, object = arena_fmt(&r->a, "%s/chunks/000001", ulid_text(r->ids[1]).z);
+    EXPECT_OK(bucket_get(r->b, object, 1 << 20, &r->a, &bytes, NULL));
+    ((uint8_t *)bytes.p)[12] ^= 1;
+    EXPECT_OK(bucket_put_bytes(r->b, object, bytes, NULL));
+    EXPECT_OK(gateway_parts_list(r->g, &r->a, &parts, NULL));
+    expect_one_series(&parts.at[0]);
+    EXPECT_OK(select_all(&parts.at[1], &set, NULL));
+    EXPECT_OK(set->ops->next(set, &one, NULL));
+    EXPECT(one && one->n == CHUNKS - 1);
+    chunk_series_set_warnings(set, &words);
+    EXPECT_EQ(words.n, 1);
+    EXPECT(words.n && str_find(words.at[0], S("damaged, and left out: block")) == 0);
+    vec_fini(&words);
+    chunk_series_set_free(set);
+    gateway_parts_end(&parts);
+    rig_end(r);
+}
+
 /* It is there, as a part that fails: whoever answers decides. */
 TEST(gateway_parts_that_nobody_can_read)
 {

@@ -63,6 +63,28 @@ static size_t ask(struct rig *r, bool floats, size_t *told)
     return found;
 }
 
+/* The same out of chunks as they are. */
+static size_t ask_chunks(struct rig *r, size_t *told)
+{
+    struct matcher m = { .type = MATCH_EQ, .name = METRIC_NAME, .value = S("a") };
+    struct head_chunks *c;
+    const struct chunk_series *s;
+    size_t found = 0;
+    str_list words = { 0 };
+    EXPECT_OK(head_chunks_select(
+        &c, r->head, (struct matchers){ &m, 1 }, INT64_MIN, INT64_MAX, NULL));
+    struct chunk_series_set *set = head_chunks_series(c);
+    EXPECT_OK(set->ops->next(set, &s, NULL));
+    for (size_t i = 0; s && i < s->n; i++)
+        found += chunk_count(s->chunks[i].enc, s->chunks[i].data);
+    chunk_series_set_warnings(set, &words);
+    *told = words.n;
+    vec_fini(&words);
+    chunk_series_set_free(set);
+    head_chunks_close(c);
+    return found;
+}
+
 static void write_all(struct rig *r)
 {
     size_t n;
@@ -89,6 +111,8 @@ TEST(damaged_head_chunks_are_left_out)
             for (size_t i = 0; i < c->n; i++) left -= flip(&r, c->damaged[i], false);
             EXPECT_EQ(ask(&r, floats, &told), left);
             EXPECT_EQ(told, c->n);
+            EXPECT_EQ(ask_chunks(&r, &told), left);
+            EXPECT_EQ(told, c->n);
             rig_close(&r);
         }
     }
@@ -107,6 +131,8 @@ TEST(damaged_late_chunks_are_left_out)
     EXPECT_EQ(flip(&r, 0, true), 10);          /* it overlaps the open array */
     size_t lost = flip(&r, 0, false);
     EXPECT_EQ(ask(&r, false, &told), 2 * CHUNK + 10 - lost);
+    EXPECT_EQ(told, 2);
+    EXPECT_EQ(ask_chunks(&r, &told), 2 * CHUNK + 10 - lost);
     EXPECT_EQ(told, 2);
     rig_close(&r);
 }

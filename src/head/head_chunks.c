@@ -565,7 +565,12 @@ static void set_free(struct chunk_series_set *base)
     arena_fini(&s->labels);
     mem_free(s);
 }
-static const struct chunk_series_set_ops head_chunk_set_ops = { set_next, set_free };
+static void set_warn(struct chunk_series_set *base, str_list *out)
+{
+    struct head_chunks *c = CONTAINER_OF(base, struct head_chunk_set, base)->c;
+    if (c->cut) left_out_list(&c->left, out);
+}
+static const struct chunk_series_set_ops head_chunk_set_ops = { set_next, set_free, set_warn };
 
 struct chunk_series_set *head_chunks_series(struct head_chunks *c)
 {

@@ -39,8 +39,15 @@ struct chunk_series_set_ops {
     /* *out NULL: the end */
     errc (*next)(struct chunk_series_set *s, const struct chunk_series **out, struct err *e);
     void (*free)(struct chunk_series_set *s);
+    /* What was met so far that is damaged, and was left out, in words, appended to out: they live
+     * as long as the set. NULL: what is damaged is an error, or cannot be. */
+    void (*warnings)(struct chunk_series_set *s, str_list *out);
 };
 static inline void chunk_series_set_free(struct chunk_series_set *s) { if (s) s->ops->free(s); }
+static inline void chunk_series_set_warnings(struct chunk_series_set *s, str_list *out)
+{
+    if (s && s->ops->warnings) s->ops->warnings(s, out);
+}
 static inline void chunk_series_set_freep(struct chunk_series_set **s)
 {
     chunk_series_set_free(*s);

@@ -34,7 +34,7 @@ struct part_set {
     struct chunk_iter iter;
 
     VEC(struct held *) held;                   /* the stack, or all in order from `given` on */
-    size_t given, held_bytes;
+    size_t given;
     struct held *out;                          /* handed out last */
 };
 
@@ -203,17 +203,18 @@ static errc next_of_stack(struct part_set *p, const struct chunk_series **out, s
 
 static errc gather(struct part_set *p, struct err *e)
 {
+    struct resort *r = p->by.resort;
     while (!p->ended) {
         TRY(fetch(p, e));
         if (!p->has_now) break;
         struct held *h = held_new(&p->now);
         vec_push(&p->held, h);
-        p->held_bytes += h->bytes;
         p->has_now = false;
-        if (p->held_bytes > p->by.resort_bytes)
+        size_t before = atomic_fetch_add_explicit(&r->bytes, h->bytes, memory_order_relaxed);
+        if (before + h->bytes > r->bytes_max)
             return err_set(e, ERR_LIMIT,
                 "series to be sorted without some of their labels are more than %zu bytes",
-                p->by.resort_bytes);
+                r->bytes_max);
     }
     if (p->held.n) qsort(p->held.at, p->held.n, sizeof(*p->held.at), held_cmp);
     return OK;
@@ -261,6 +262,13 @@ static void part_set_free(struct chunk_series_set *base)
     mem_free(p);
 }
 
+static void part_set_warn(struct chunk_series_set *base, str_list *out)
+{
+    struct part_set *p = CONTAINER_OF(base, struct part_set, base);
+    chunk_series_set_warnings(p->chunks, out);
+    querier_warnings(p->querier, out);
+}
+
 /* Opening. */
 
 /* Whether the part's series have labels of their own that go. */
@@ -303,7 +311,9 @@ static errc source_open(struct part_set *p, struct err *e)
 
 errc part_set_open(struct chunk_series_set **out, const struct part_select *by, struct err *e)
 {
-    static const struct chunk_series_set_ops ops = { part_set_next, part_set_free };
+    static const struct chunk_series_set_ops ops = {
+        part_set_next, part_set_free, part_set_warn
+    };
     struct part_set *p = NEW(struct part_set);
     p->base.ops = &ops;
     p->by = *by;

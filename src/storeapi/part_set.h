@@ -6,7 +6,7 @@
  *             other
  * Ownership   as chunk_series.h; borrows what part_select points to
  * Threads     one thread at a time
- * Errors      as chunk_querier.h; ERR_LIMIT: what must be sorted is more than resort_bytes;
+ * Errors      as chunk_querier.h; ERR_LIMIT: what must be sorted is more than resort allows;
  *             ERR_UNAVAILABLE: a label came up meanwhile that changes the order: ask again; what
  *             grpc_over says
  * Format      none
@@ -24,13 +24,16 @@
 #include "storeapi/outer.h"
 #include "storeapi/store_source.h"
 
+/* Series that are held to be sorted, of all parts of one call. */
+struct resort { size_t bytes_max; _Atomic size_t bytes; };
+
 struct part_select {
     const struct store_part *part;
     const struct outer *outer;
     struct matchers matchers;          /* of the part's own labels; none: all series */
     int64_t mint, maxt;
     bool skip_chunks;
-    size_t resort_bytes;
+    struct resort *resort;             /* borrowed */
     struct grpc_call *call;            /* whose end ends long work */
 };
 MUST_USE errc part_set_open(

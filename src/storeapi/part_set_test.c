@@ -25,11 +25,12 @@ static errc collect(struct buf *out, struct test_part *p, const struct ask *k, s
     struct test_call call;
     struct outer o;
     struct labels last = { 0 };
+    struct resort resort = { .bytes_max = k->resort_bytes };
     struct store_part part = { .queryable = &p->labels, .chunks = &p->chunks };
     test_call_init(&call);
     outer_init(&o, test_labels(&a, k->external), names(&a, k->without), &a);
     struct part_select by = { .part = &part, .outer = &o, .maxt = 10,
-        .skip_chunks = k->skip_chunks, .resort_bytes = k->resort_bytes, .call = &call.base };
+        .skip_chunks = k->skip_chunks, .resort = &resort, .call = &call.base };
     TRY(part_set_open(&set, &by, e));
     for (bool first = true;; first = false) {
         const struct chunk_series *s = NULL;

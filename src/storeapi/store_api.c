@@ -47,6 +47,7 @@ struct asking {
     store_parts parts;
     void *pin;
     VEC(struct wanted) wanted;
+    struct resort resort;
     str_list blocks, warnings;
 };
 
@@ -176,10 +177,13 @@ static errc feed_next(struct asking *k, struct feed *f, struct err *e)
         .mint = k->r.mint,
         .maxt = k->r.maxt,
         .skip_chunks = k->r.skip_chunks,
-        .resort_bytes = k->s->o.resort_bytes,
+        .resort = &k->resort,
         .call = k->call };
     f->now = NULL;
-    if (!f->set) TRY(part_set_open(&f->set, &by, e));
+    if (!f->set) {
+        TRY(grpc_over(k->call, e));
+        TRY(part_set_open(&f->set, &by, e));
+    }
     return f->set->ops->next(f->set, &f->now, e);
 }
 
@@ -196,18 +200,30 @@ static void feed_begin(void *ctx, size_t i)
     feed_step(g, &g->feeds.at[i]);
 }
 
+/* What it left out as damaged is told with the answer. */
+static void feed_end(struct streaming *g, struct feed *f)
+{
+    struct arena *a = &g->k->call->arena;
+    str_list words = { 0 };
+    chunk_series_set_warnings(f->set, &words);
+    for (size_t i = 0; i < words.n; i++)
+        avec_push(a, &g->k->warnings, arena_str(a, words.at[i]));
+    vec_fini(&words);
+    chunk_series_set_free(STEAL(f->set));
+}
+
 /* A feed that has a series is put in order; at its end, or when it failed, it leaves. */
 static errc feed_settle(struct streaming *g, struct feed *f, struct err *e)
 {
-    if (f->rc != OK) {
-        f->now = NULL;
-        *e = f->why;
-        TRY(part_failed(g->k, f->of, f->rc, e));
-        TRY(warnings_send(g, e));
+    if (f->rc == OK && f->now) {
+        heap_push(&g->order, feed_less, f);
+        return OK;
     }
-    if (f->now) heap_push(&g->order, feed_less, f);
-    else chunk_series_set_free(STEAL(f->set));
-    return OK;
+    f->now = NULL;
+    feed_end(g, f);
+    if (f->rc == OK) return OK;
+    *e = f->why;
+    return part_failed(g->k, f->of, f->rc, e);
 }
 
 static errc frame_send(struct streaming *g, const struct chunk_series *s, size_t from, size_t to,
@@ -271,6 +287,7 @@ static errc series_stream(struct streaming *g, struct err *e)
         vec_push(&g->feeds, ((struct feed){ .of = &k->wanted.at[i] }));
     each_wanted(k, feed_begin, g);
     for (size_t i = 0; i < g->feeds.n; i++) TRY(feed_settle(g, &g->feeds.at[i], e));
+    TRY(warnings_send(g, e));
     while (g->order.n) {
         struct feed *f = heap_pop(&g->order, feed_less);
         if (shard_wants(&k->r.shard, f->now->labels, &g->scratch)) {
@@ -280,8 +297,11 @@ static errc series_stream(struct streaming *g, struct err *e)
         }
         feed_step(g, f);
         TRY(feed_settle(g, f, e));
+        TRY(warnings_send(g, e));
     }
     TRY(batch_send(g, e));
+    for (size_t i = 0; i < g->feeds.n; i++) feed_end(g, &g->feeds.at[i]);
+    TRY(warnings_send(g, e));
     if (!k->r.hints) return OK;
     store_put_hints(&g->message, STORE_KIND_SERIES, k->blocks.at, k->blocks.n);
     return message_send(g, e);
@@ -303,6 +323,7 @@ static void streaming_fini(struct streaming *g)
 static errc series_answer(void *ctx, struct grpc_call *c, str request, struct err *e)
 {
     struct asking k = { .s = ctx, .call = c, .kind = STORE_KIND_SERIES };
+    k.resort.bytes_max = k.s->o.resort_bytes;
     TRY(store_series_request(&k.r, request, &c->arena, e));
     errc rc = parts_choose(&k, e);
     if (rc == OK) {

@@ -223,6 +223,52 @@ TEST(store_api_failing_part)
     rig_fini(&r);
 }
 
+/* Damage of a part whose end came, and of one that was not read to its end. */
+TEST(store_api_tells_what_is_left_out)
+{
+    SCOPED(buf_fini) struct buf q = { 0 }, text = { 0 };
+    struct rig r;
+    struct err e = { 0 };
+    rig_init(&r, 2, NULL);
+    r.parts[0].left_out = S("a damaged chunk");
+    r.parts[1].left_out = S("another");
+    request_of_all(&q);
+    EXPECT_OK_E(ask(&r, "Series", &q, &e), &e);
+    EXPECT_STR(told(&r, &text),
+        S("{__name__=up,cluster=eu,job=a}*1{__name__=up,cluster=eu,job=b}*1"
+          "{__name__=up,cluster=us,job=b}*1{__name__=x,cluster=eu}*1!a damaged chunk"
+          "{__name__=y,cluster=us}*1!another"));
+    pb_put_i64(&q, 15, 1);
+    EXPECT_OK_E(ask(&r, "Series", &q, &e), &e);
+    EXPECT_STR(told(&r, &text),
+        S("{__name__=up,cluster=eu,job=a}*1!a damaged chunk!another"));
+    rig_fini(&r);
+}
+
+/* Replicas that were written into series: each part has to sort, all of them within one limit. */
+static size_t least_room(size_t parts)
+{
+    SCOPED(buf_fini) struct buf q = { 0 };
+    struct err e = { 0 };
+    errc rc = ERR_LIMIT;
+    size_t bytes = 0;
+    request_of_all(&q);
+    pb_put_bytes(&q, 14, S("job"));
+    while (rc == ERR_LIMIT && bytes < 1 << 16) {
+        struct rig r;
+        rig_init(&r, parts, &(struct store_api_opts){ .resort_bytes = bytes += 16 });
+        rc = ask(&r, "Series", &q, &e);
+        rig_fini(&r);
+    }
+    EXPECT_OK_E(rc, &e);
+    return bytes;
+}
+
+TEST(store_api_sorts_within_one_limit)
+{
+    EXPECT(least_room(2) > least_room(1));
+}
+
 TEST(store_api_asks_parts_beside_each_other)
 {
     SCOPED(buf_fini) struct buf q = { 0 }, want = { 0 }, got = { 0 };

@@ -59,6 +59,11 @@ static void chunks_free(struct chunk_series_set *base)
 {
     mem_free(CONTAINER_OF(base, struct test_set, chunks));
 }
+static void chunks_warn(struct chunk_series_set *base, str_list *out)
+{
+    struct test_part *p = CONTAINER_OF(base, struct test_set, chunks)->p;
+    if (p->left_out.n) vec_push(out, p->left_out);
+}
 static errc labels_next(struct series_set *base, struct series **out, struct err *e)
 {
     struct test_set *s = CONTAINER_OF(base, struct test_set, labels);
@@ -73,7 +78,9 @@ static void labels_free(struct series_set *base)
 
 static struct test_set *set_new(struct test_part *p, struct matchers ms)
 {
-    static const struct chunk_series_set_ops chunks = { chunks_next, chunks_free };
+    static const struct chunk_series_set_ops chunks = {
+        chunks_next, chunks_free, chunks_warn
+    };
     static const struct series_set_ops labels = { .next = labels_next, .free = labels_free };
     struct test_set *s = NEW(struct test_set);
     *s = (struct test_set){ .chunks.ops = &chunks, .labels.ops = &labels, .p = p, .ms = ms };

@@ -4,7 +4,7 @@
  * Invariants  a series has one chunk a row of its table
  * Ownership   test_part_init/test_part_fini; test_call_init/test_call_fini
  * Threads     one
- * Errors      fail: every select of that part answers it
+ * Errors      fail: every select of that part answers it; left_out: its sets of chunks warn so
  * Format      none
  *
  * Linked into unit tests (test_support_src) only.
@@ -24,6 +24,7 @@ struct test_part {
     size_t n;
     struct chunk_view view;
     errc fail;
+    str left_out;
     struct arena a;
 };
 void test_part_init(struct test_part *p, const char *const *series, size_t n);

@@ -29,7 +29,11 @@ static void set_free(struct chunk_series_set *base)
     block_list_unref(s->list);
     mem_free(s);
 }
-static const struct chunk_series_set_ops db_chunk_set_ops = { set_next, set_free };
+static void set_warn(struct chunk_series_set *base, str_list *out)
+{
+    chunk_series_set_warnings(CONTAINER_OF(base, struct db_chunk_set, base)->in, out);
+}
+static const struct chunk_series_set_ops db_chunk_set_ops = { set_next, set_free, set_warn };
 
 typedef VEC(struct chunk_series_set *) chunk_sets;
 

@@ -256,6 +256,17 @@ static errc look_into(
     return OK;
 }
 
+/* Figures of a part of the chunks would be wrong. */
+static errc all_seen(struct chunk_series_set *set, struct err *e)
+{
+    str_list words = { 0 };
+    errc rc = OK;
+    chunk_series_set_warnings(set, &words);
+    if (words.n) rc = err_set(e, ERR_CORRUPT, "%.*s", STR_ARG(words.at[0]));
+    vec_fini(&words);
+    return rc;
+}
+
 static errc walk_chunks(struct analysis *k, struct chunk_figures *f, struct err *e)
 {
     SCOPED(chunk_series_set_freep) struct chunk_series_set *set = NULL;
@@ -269,7 +280,7 @@ static errc walk_chunks(struct analysis *k, struct chunk_figures *f, struct err 
         for (size_t i = 0; rc == OK && i < s->n; i++) rc = look_into(f, &it, &s->chunks[i], e);
     }
     chunk_iter_fini(&it);
-    return rc;
+    return rc == OK ? all_seen(set, e) : rc;
 }
 
 static errc put_chunks(struct analysis *k, struct err *e)
