@@ -105,11 +105,13 @@ static errc part_failed(struct asking *k, const struct wanted *w, errc rc, struc
 {
     bool own_fault = rc == ERR_BAD_INPUT || rc == ERR_LIMIT || grpc_over(k->call, NULL) != OK;
     if (!w->part->block.n) return rc;
-    rc = err_in(e, rc, "block %.*s", STR_ARG(w->part->block));
+    struct arena *a = &k->call->arena;
+    str name = arena_fmt(a, "block %.*s", STR_ARG(w->part->block));
+    if (!str_has_prefix(err_str(e), name)) rc = err_in(e, rc, "%.*s", STR_ARG(name));
     if (own_fault || k->r.abort) return rc;
     metric_inc(&m_failed_parts);
     LOG_LIMITED(WARN, 1000, "a part of the storage is left out of an answer", kv_err(e));
-    avec_push(&k->call->arena, &k->warnings, arena_str(&k->call->arena, err_str(e)));
+    avec_push(a, &k->warnings, arena_str(a, err_str(e)));
     *e = (struct err){ 0 };
     return OK;
 }
