@@ -1,7 +1,7 @@
 // Command store speaks to a StoreAPI with Thanos' own messages. It reads one JSON object a line from stdin, {"addr": …, "method": "info" | "series" |
 // "names" | "values" | "health", …}, asks, and answers with one a line: {"code": the gRPC code's name, "error": …, "series": [{"labels": [[name, value], …],
 // "samples": [[ms, value], …]}, …], "values": […], "info": …}. A histogram's value is {"count", "sum", "buckets"}, as the HTTP API has it.
-// {"first": n} takes n frames and lets go. `store golden` prints messages for src/storeapi/test_golden.h.
+// {"first": n} takes n frames and lets go; {"digest": true} gives of series their count, that of samples, and a sum over all of them, whatever the order. `store golden` prints messages for src/storeapi/test_golden.h.
 package main
 
 import (
@@ -12,12 +12,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"math"
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gogo/protobuf/types"
@@ -27,7 +27,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
 	"github.com/thanos-io/thanos/pkg/info/infopb"
@@ -54,6 +56,7 @@ type question struct {
 	Shard      int64       `json:"shard"`
 	TimeoutMs  int64       `json:"timeout_ms"`
 	First      int         `json:"first"`
+	Digest     bool        `json:"digest"`
 }
 
 type series struct {
@@ -81,6 +84,12 @@ type answer struct {
 	Blocks []string `json:"blocks"`
 	Info   *info    `json:"info"`
 	Health string   `json:"health"`
+
+	Digest  uint64 `json:"digest"`
+	Count   int    `json:"count"`
+	Samples int    `json:"samples"`
+
+	last uint64 // the series that is summed up
 }
 
 func dial(q question) (*grpc.ClientConn, error) {
@@ -101,7 +110,9 @@ func dial(q question) (*grpc.ClientConn, error) {
 		}
 		creds = credentials.NewTLS(c)
 	}
-	return grpc.NewClient(q.Addr, grpc.WithTransportCredentials(creds), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)))
+	// Thanos' labels lie in the frame: its memory must not be used again.
+	return grpc.NewClient(q.Addr, grpc.WithTransportCredentials(creds), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)),
+		experimental.WithBufferPool(mem.NopBufferPool{}))
 }
 
 func matchers(q question) []storepb.LabelMatcher {
@@ -158,7 +169,7 @@ func samples(c storepb.AggrChunk) ([][]any, error) {
 func pairs(labels []labelpb.ZLabel) [][2]string {
 	out := [][2]string{}
 	for _, l := range labels {
-		out = append(out, [2]string{strings.Clone(l.Name), strings.Clone(l.Value)}) // they lie in the frame, whose memory is used again
+		out = append(out, [2]string{l.Name, l.Value})
 	}
 	return out
 }
@@ -180,6 +191,37 @@ func (a *answer) add(s *storepb.Series) error {
 			return err
 		}
 		a.Series[n-1].Samples = append(a.Series[n-1].Samples, got...)
+	}
+	return nil
+}
+
+// What is summed up of a series: each of its samples, and the series itself.
+func (a *answer) sum(s *storepb.Series) error {
+	h := fnv.New64a()
+	for _, l := range s.Labels {
+		_, _ = io.WriteString(h, l.Name+"\xff"+l.Value+"\xff")
+	}
+	key := h.Sum64()
+	if key != a.last {
+		a.last = key
+		a.Count++
+		a.Digest += key
+	}
+	for _, c := range s.Chunks {
+		chunk, err := chunkenc.FromData(chunkenc.Encoding(c.Raw.Type+1), c.Raw.Data)
+		if err != nil {
+			return err
+		}
+		it := chunk.Iterator(nil)
+		for it.Next() == chunkenc.ValFloat {
+			t, v := it.At()
+			x := (key ^ uint64(t)*0x9e3779b97f4a7c15) * 0xff51afd7ed558ccd
+			a.Digest += (x ^ x>>29 ^ math.Float64bits(v)) * 0xc4ceb9fe1a85ec53
+			a.Samples++
+		}
+		if it.Err() != nil {
+			return it.Err()
+		}
 	}
 	return nil
 }
@@ -210,7 +252,9 @@ func (a *answer) stream(ctx context.Context, conn *grpc.ClientConn, q question) 
 				a.Blocks = append(a.Blocks, b.Id)
 			}
 		}
-		if one := frame.GetSeries(); one != nil {
+		if one := frame.GetSeries(); one != nil && q.Digest {
+			err = a.sum(one)
+		} else if one != nil {
 			err = a.add(one)
 		}
 		if a.Frames == q.First {
