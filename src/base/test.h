@@ -31,6 +31,20 @@ const char *test_tmpdir(void);
 /* runs it in a child: did an assert or abort end it? */
 bool test_aborts(void (*step)(void));
 
+/* Tests of one thread that go over hundreds of crash points take one of so many where each
+ * instruction costs more: all without a sanitizer, and few where it is threads that are watched.
+ * (Odd: every bit of a byte has its turn.) */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if __has_feature(thread_sanitizer)
+enum { TEST_STRIDE = 7 };
+#elif defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+enum { TEST_STRIDE = 3 };
+#else
+enum { TEST_STRIDE = 1 };
+#endif
+
 #define TEST(id)                                                                                   \
     static void test_##id(void);                                                                   \
     static struct test test_entry_##id = { #id, __FILE__, test_##id, NULL };                       \

@@ -188,7 +188,7 @@ TEST(open_chunk_switches_anywhere)
 {
     for (unsigned from = 0; from < SHAPE_RARE; from++) {
         for (unsigned to = 0; to < SHAPE_RARE; to++) {
-            for (unsigned at = 0; at < 125; at += 1 + at / 20) {
+            for (unsigned at = 0; at < 125; at += TEST_STRIDE + at / 20) {
                 struct prng r = { test_seed() + from * 1000 + to * 10 + at };
                 struct rig g;
                 struct want w = { 0 };

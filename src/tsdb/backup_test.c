@@ -178,7 +178,8 @@ TEST(power_cuts_in_a_backup)
 {
     bool ended = false;
     hush(true);
-    for (uint64_t seed = 0, at = 1; seed < 240; seed++, at = ended ? 1 : at + 1 + seed % 3) {
+    for (uint64_t seed = 0, at = 1; seed < 240 / TEST_STRIDE;
+         seed++, at = ended ? 1 : at + TEST_STRIDE + seed % 3) {
         struct backup_counts n;
         struct fs *fs = fs_sim_new(test_seed() + seed);
         struct db *db = open_db(fs, 0);

@@ -379,7 +379,7 @@ TEST(segments_of_a_checkpoint_are_not_read_twice)
 TEST(power_cuts_in_a_compaction)
 {
     log_capture(log_nothing, NULL);
-    for (uint64_t nth = 1, done = 0; !done; nth++) {
+    for (uint64_t nth = 1, done = 0; !done; nth += TEST_STRIDE) {
         struct fs *fs = fs_sim_new(test_seed() + nth);
         struct db_opts o = opts_of(fs);
         struct db_opened what = { 0 };

@@ -183,7 +183,7 @@ static void cut(struct fs *fs, uint64_t seed)
 TEST(power_cuts_after_deletion)
 {
     hush(true);
-    for (uint64_t at = 1, seed = 0; seed < 240; seed++) {
+    for (uint64_t at = 1, seed = 0; seed < 240 / TEST_STRIDE; seed++) {
         struct fs *fs = fs_sim_new(test_seed() + seed);
         struct db *db = open_db(fs, 0);
         fill(db, 0, ROUNDS);
@@ -193,7 +193,7 @@ TEST(power_cuts_after_deletion)
         bool gone = delete_of(db, 1, 5, ROUNDS - 5) == OK;
         bool clean = gone && db_clean_tombstones(db, NULL) == OK;
         bool kept = clean && db_snapshot(db, S("s"), true, NULL) == OK;
-        at = kept ? 1 : at + 1;
+        at = kept ? 1 : at + TEST_STRIDE;
         db_abandon(db);
         cut(fs, seed);
         db = open_db(fs, 0);

@@ -126,7 +126,8 @@ TEST(power_cuts_in_a_repair)
 {
     bool ended = false;
     hush(true);
-    for (uint64_t seed = 0, at = 1; seed < 150; seed++, at = ended ? 1 : at + 1) {
+    for (uint64_t seed = 0, at = 1; seed < 150 / TEST_STRIDE;
+         seed++, at = ended ? 1 : at + TEST_STRIDE) {
         char name[ULID_CHARS + 1];
         unsigned whole;
         struct repaired r;

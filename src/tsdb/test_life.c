@@ -7,18 +7,8 @@
 enum { BUCKETS_MAX = 12, SANITIZED_SEEDS = 1000000 };
 #define LIFE_T0 1700000000000ll
 
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-/* A sanitized build lives fewer lives, of other seeds; where threads are watched fewer still, for a
- * life has one thread. */
-#if __has_feature(thread_sanitizer)
-enum { SANITIZED = true, LIFE_SHARE = 25 };
-#elif defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-enum { SANITIZED = true, LIFE_SHARE = 5 };
-#else
-enum { SANITIZED = false, LIFE_SHARE = 1 };
-#endif
+/* A sanitized build lives fewer lives, of other seeds. */
+enum { SANITIZED = TEST_STRIDE > 1, LIFE_SHARE = 1 + TEST_STRIDE * TEST_STRIDE / 2 };
 
 uint64_t mix(uint64_t a, uint64_t b)
 {

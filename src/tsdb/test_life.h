@@ -71,8 +71,8 @@ static inline bool loss_is_power(enum fs_sim_loss loss)
 /* What lies below a folder of a life's disk, on a disk of its own. */
 struct fs *life_copy(struct life *l, str dir);
 
-/* Lives from test_seed() on, until there were that many crashes (under sanitizers a fifth of it, or
- * a 25th, of other seeds).
+/* Lives from test_seed() on, until there were that many crashes (under sanitizers a fifth of it,
+ * or a 25th, of other seeds).
  * live gives those of one life. Logs nothing. */
 void lives(uint64_t points, uint64_t (*live)(uint64_t seed, void *ctx), void *ctx);
 
