@@ -5,12 +5,14 @@
 
 #include <libdeflate.h>
 #include <snappy-c.h>
+#include <stdatomic.h>
 #include <zstd.h>
 
 enum {
     ZSTD_DEFAULT = 3,
     DEFLATE_DEFAULT = 6,
     DEFLATE_LEVELS = 13,
+    DEFLATE_SPARES = 2,
     GZIP_MIN = 18,
     ZSTD_WINDOW_LOG = 27
 };
@@ -18,12 +20,14 @@ enum {
 /* The libraries' states cost much to make: each thread keeps its own until it ends. */
 static _Thread_local ZSTD_CCtx *zstd_c;
 static _Thread_local ZSTD_DCtx *zstd_d;
-static _Thread_local struct libdeflate_compressor *deflate_c[DEFLATE_LEVELS];
 static _Thread_local struct libdeflate_decompressor *deflate_d;
+
+/* But for those of a megabyte: a pool of fifty threads that pack once each would keep fifty. A few
+ * lie here for whoever comes. */
+static _Atomic(struct libdeflate_compressor *) deflate_spare[DEFLATE_LEVELS][DEFLATE_SPARES];
 
 static void free_zstd_c(void *c) { ZSTD_freeCCtx(c); }
 static void free_zstd_d(void *d) { ZSTD_freeDCtx(d); }
-static void free_deflate_c(void *c) { libdeflate_free_compressor(c); }
 static void free_deflate_d(void *d) { libdeflate_free_decompressor(d); }
 
 static ZSTD_CCtx *zstd_packer(void)
@@ -42,12 +46,20 @@ static ZSTD_DCtx *zstd_unpacker(void)
     return zstd_d;
 }
 
-static struct libdeflate_compressor *deflate_packer(int level)
+static struct libdeflate_compressor *deflate_take(int level)
 {
+    struct libdeflate_compressor *c = NULL;
     assert(level >= 0 && level < DEFLATE_LEVELS);
-    if (!deflate_c[level])
-        tls_on_exit(free_deflate_c, deflate_c[level] = libdeflate_alloc_compressor(level));
-    return deflate_c[level];
+    for (size_t i = 0; !c && i < DEFLATE_SPARES; i++)
+        c = atomic_exchange_explicit(&deflate_spare[level][i], NULL, memory_order_acquire);
+    return c ? c : libdeflate_alloc_compressor(level);
+}
+
+static void deflate_give(struct libdeflate_compressor *c, int level)
+{
+    for (size_t i = 0; c && i < DEFLATE_SPARES; i++)
+        c = atomic_exchange_explicit(&deflate_spare[level][i], c, memory_order_acq_rel);
+    libdeflate_free_compressor(c);
 }
 
 static struct libdeflate_decompressor *deflate_unpacker(void)
@@ -63,17 +75,27 @@ static errc limit_error(struct err *e, size_t max)
 
 /* --- packing --- */
 
-static size_t pack_bound(enum compress_kind kind, size_t n, int level)
+static size_t pack_bound(enum compress_kind kind, size_t n)
 {
     switch (kind) {
     case COMPRESS_NONE: return n;
     case COMPRESS_SNAPPY: return snappy_max_compressed_length(n);
     case COMPRESS_ZSTD: return ZSTD_compressBound(n);
-    case COMPRESS_GZIP: return libdeflate_gzip_compress_bound(deflate_packer(level), n);
-    case COMPRESS_DEFLATE: return libdeflate_zlib_compress_bound(deflate_packer(level), n);
+    case COMPRESS_GZIP: return libdeflate_gzip_compress_bound(NULL, n);
+    case COMPRESS_DEFLATE: return libdeflate_zlib_compress_bound(NULL, n);
     }
     assert(!"a kind without a bound");
     return 0;
+}
+
+static size_t deflate_into(void *room, size_t cap, enum compress_kind kind, str in, int level)
+{
+    const char *p = in.n ? (const char *)in.p : "";
+    struct libdeflate_compressor *c = deflate_take(level);
+    size_t n = kind == COMPRESS_GZIP ? libdeflate_gzip_compress(c, p, in.n, room, cap)
+                                     : libdeflate_zlib_compress(c, p, in.n, room, cap);
+    deflate_give(c, level);
+    return n;
 }
 
 /* Gives the packed size; 0: the library failed, which a large enough room excludes. */
@@ -87,9 +109,8 @@ static size_t pack_into(void *room, size_t cap, enum compress_kind kind, str in,
     case COMPRESS_ZSTD:
         n = ZSTD_compressCCtx(zstd_packer(), room, cap, p, in.n, level);
         return ZSTD_isError(n) ? 0 : n;
-    case COMPRESS_GZIP: return libdeflate_gzip_compress(deflate_packer(level), p, in.n, room, cap);
-    case COMPRESS_DEFLATE:
-        return libdeflate_zlib_compress(deflate_packer(level), p, in.n, room, cap);
+    case COMPRESS_GZIP:
+    case COMPRESS_DEFLATE: return deflate_into(room, cap, kind, in, level);
     }
     return 0;
 }
@@ -97,7 +118,7 @@ static size_t pack_into(void *room, size_t cap, enum compress_kind kind, str in,
 errc compress_pack(struct buf *out, enum compress_kind kind, str in, int level, struct err *e)
 {
     if (level == 0) level = kind == COMPRESS_ZSTD ? ZSTD_DEFAULT : DEFLATE_DEFAULT;
-    size_t bound = pack_bound(kind, in.n, level);
+    size_t bound = pack_bound(kind, in.n);
     uint8_t *room = buf_room(out, MAX(bound, (size_t)1));
     if (!room)
         return err_set(

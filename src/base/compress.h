@@ -4,7 +4,7 @@
  *             the limit before memory is taken.
  * Invariants  unpack never appends more than max_bytes
  * Ownership   appends to the caller's buf
- * Threads     any; compressors with state live per thread, inside
+ * Threads     any; what compressors keep lives per thread, or is lent, inside
  * Errors      ERR_CORRUPT (not that format, or damaged), ERR_LIMIT (larger than max_bytes)
  * Format      as the libraries (snappy, zstd, libdeflate) have them
  */
