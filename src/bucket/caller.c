@@ -37,7 +37,7 @@ struct caller {
     str kind;
     struct metric *retries, *sent, *received;
     struct mtx mu;         /* LOCK_LEAF */
-    struct cond changed;   /* an answer came, or it is to stop */
+    struct cond changed;   /* it is to stop */
     bool stopped;          /* GUARDED_BY(mu) */
     VEC(uint64_t) running; /* GUARDED_BY(mu): to be cancelled by caller_stop */
     struct prng chance;    /* GUARDED_BY(mu) */
@@ -125,6 +125,7 @@ struct attempt {
     struct caller *c;
     struct arena *a;
     struct reply *r;
+    struct cond came;
     bool done; /* GUARDED_BY(c->mu) */
     errc rc;
     struct err err;
@@ -147,7 +148,7 @@ static void on_answer(void *ctx, struct http_response *h)
     t->err = h->err;
     mtx_lock(&c->mu);
     t->done = true;
-    cond_broadcast(&c->changed);
+    cond_broadcast(&t->came); /* under the lock: after it, t may be gone */
     mtx_unlock(&c->mu);
 }
 
@@ -166,7 +167,7 @@ static bool attempt_run(struct attempt *t, const struct http_request *q)
     mtx_unlock(&c->mu);
     if (stopped) http_cancel(c->client, id); /* it came between */
     mtx_lock(&c->mu);
-    while (!t->done) cond_wait(&c->changed, &c->mu);
+    while (!t->done) cond_wait(&t->came, &c->mu);
     for (size_t i = 0; i < c->running.n; i++)
         if (c->running.at[i] == id) c->running.at[i--] = vec_pop(&c->running);
     mtx_unlock(&c->mu);
@@ -197,7 +198,10 @@ static errc attempt_make(struct caller *c, const struct call *q, struct arena *a
         .timeout_ms =
             c->o.answer_timeout_ms + (int64_t)((q->body.n + q->body_max) >> 20) * MS_PER_MIB };
     struct attempt t = { .c = c, .a = a, .r = r };
-    if (!attempt_run(&t, &h)) return err_set(e, ERR_CANCELED, "it is being stopped");
+    cond_init(&t.came);
+    bool ran = attempt_run(&t, &h);
+    cond_fini(&t.came);
+    if (!ran) return err_set(e, ERR_CANCELED, "it is being stopped");
     count(c, q, r, a);
     if (t.rc == OK) return q->judge(q->judge_ctx, r, again, e);
     *again = t.rc == ERR_IO || t.rc == ERR_TIMEOUT;

@@ -56,7 +56,6 @@ struct read {
 
 struct range_cache {
     struct mtx mu; /* LOCK_LEAF */
-    struct cond came;
     uint64_t budget;       /* const after init, with page_bytes */
     size_t page_bytes;
     struct map pages;      /* GUARDED_BY(mu), all of these */
@@ -72,6 +71,7 @@ struct range_source {
     uint64_t id;
     str what;
     _Atomic bool patient;
+    struct cond came;          /* a read of it ended */
     struct read *first, *last; /* GUARDED_BY(cache mu), all of these */
     unsigned active;
     bool stuck;
@@ -84,7 +84,6 @@ struct range_cache *range_cache_new(const char *name, uint64_t budget_bytes, siz
     struct range_cache *c = NEW(struct range_cache);
     (void)name;
     mtx_init(&c->mu, LOCK_LEAF);
-    cond_init(&c->came);
     c->budget = budget_bytes;
     c->page_bytes = page_bytes;
     c->lru.prev = c->lru.next = &c->lru;
@@ -96,7 +95,6 @@ void range_cache_free(struct range_cache *c)
     if (!c) return;
     assert(!c->pages.n);
     map_fini(&c->pages);
-    cond_fini(&c->came);
     mtx_fini(&c->mu);
     mem_free(c);
 }
@@ -243,7 +241,7 @@ static void read_run(struct range_source *s, struct read *r)
     /* r is its waiter's from the unlocking on, if somebody waits for it */
     bool mine = !r->alone || r->left;
     void *own = r->alone ? (void *)r->alone : bytes;
-    cond_broadcast(&c->came);
+    cond_broadcast(&s->came);
     mtx_unlock(&c->mu);
     if (!mine) return;
     mem_free(own);
@@ -286,7 +284,7 @@ static void reads_refuse(struct range_source *s)
         mem_free(r->alone);
         read_free(r);
     }
-    cond_broadcast(&c->came);
+    cond_broadcast(&s->came);
     mtx_unlock(&c->mu);
 }
 
@@ -396,8 +394,8 @@ static errc page_await(struct range_source *s, struct page *p, int64_t until, st
 {
     struct range_cache *c = s->o.cache;
     while (p->state == PAGE_LOADING) {
-        if (is_patient(s)) cond_wait(&c->came, &c->mu);
-        else if (!cond_wait_until(&c->came, &c->mu, until) && p->state == PAGE_LOADING)
+        if (is_patient(s)) cond_wait(&s->came, &c->mu);
+        else if (!cond_wait_until(&s->came, &c->mu, until) && p->state == PAGE_LOADING)
             return late(s, e);
     }
     if (p->state == PAGE_READY) return OK;
@@ -490,8 +488,8 @@ static errc pin_alone(
     mtx_lock(&c->mu);
     errc rc = OK;
     while (!r->done && rc == OK) {
-        if (is_patient(s)) cond_wait(&c->came, &c->mu);
-        else if (!cond_wait_until(&c->came, &c->mu, until) && !r->done) rc = late(s, e);
+        if (is_patient(s)) cond_wait(&s->came, &c->mu);
+        else if (!cond_wait_until(&s->came, &c->mu, until) && !r->done) rc = late(s, e);
     }
     r->left = !r->done;
     bool left = r->left;
@@ -602,6 +600,7 @@ struct range_source *range_source_new(const struct range_source_opts *o)
     s->what = mem_str(str_z(o->what));
     s->o.what = NULL;
     atomic_init(&s->refs, 1);
+    cond_init(&s->came);
     return s;
 }
 
@@ -635,6 +634,7 @@ void range_source_unref(struct range_source *s)
     range_source_forget(s);
     if (s->o.free) s->o.free(s->o.ctx);
     vec_fini(&s->wanted);
+    cond_fini(&s->came);
     mem_free((void *)s->what.p);
     mem_free(s);
 }
