@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { LOOK_EVERY = 64, FORGET_EVERY = 256 };
+enum { LOOK_EVERY = 64, FORGET_EVERY = 16 };
 
 ACCOUNT(store_account, "store_api")
 

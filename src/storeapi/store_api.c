@@ -122,6 +122,8 @@ struct feed {
     struct chunk_series_set *set;
     const struct chunk_series *now;
     struct wanted *of;
+    struct buf key;                            /* of now: orders as its labels do */
+    bool odd;                                  /* but for this: then only they do */
     errc rc;                                   /* of the last step */
     struct err why;
 };
@@ -134,15 +136,35 @@ struct streaming {
     size_t batched;
     size_t warned;                             /* warnings that were sent */
     uint64_t series, chunk_bytes;
-    struct arena last_arena;                   /* of last */
-    struct labels last;                        /* whose frames came last */
+    struct buf last;                           /* the key of the series that came last */
+    struct buf frame;                          /* of that series, if it is open: not sent yet */
+    bool open;
+    int64_t frame_mint;                        /* of its last chunk */
 };
+
+/* Labels one behind the other, each text with a zero at its end: compared by one look at memory
+ * rather than by one for each text. A zero within a text would be taken for its end. */
+static void feed_key(struct feed *f)
+{
+    struct labels l = f->now->labels;
+    buf_reset(&f->key);
+    f->odd = false;
+    for (size_t i = 0; i < l.n; i++) {
+        const str texts[] = { l.at[i].name, l.at[i].value };
+        for (size_t k = 0; k < ARRAY_LEN(texts); k++) {
+            f->odd |= texts[k].n && memchr(texts[k].p, 0, texts[k].n);
+            buf_str(&f->key, texts[k]);
+            buf_u8(&f->key, 0);
+        }
+    }
+}
 
 /* Of equal series the part that was listed first comes first. */
 static bool feed_less(const void *a, const void *b)
 {
     const struct feed *x = a, *y = b;
-    int order = labels_cmp(x->now->labels, y->now->labels);
+    int order = x->odd || y->odd ? labels_cmp(x->now->labels, y->now->labels)
+                                 : str_cmp(buf_view(&x->key), buf_view(&y->key));
     return order ? order < 0 : x < y;
 }
 
@@ -160,15 +182,6 @@ static errc batch_send(struct streaming *g, struct err *e)
     buf_reset(&g->batch);
     g->batched = 0;
     return message_send(g, e);
-}
-
-static errc warnings_send(struct streaming *g, struct err *e)
-{
-    for (; g->warned < g->k->warnings.n; g->warned++) {
-        pb_put_bytes(&g->message, STORE_WARNING, g->k->warnings.at[g->warned]);
-        TRY(message_send(g, e));
-    }
-    return OK;
 }
 
 static errc feed_next(struct asking *k, struct feed *f, struct err *e)
@@ -193,6 +206,7 @@ static void feed_step(struct streaming *g, struct feed *f)
 {
     f->why = (struct err){ 0 };
     f->rc = feed_next(g->k, f, &f->why);
+    if (f->rc == OK && f->now) feed_key(f);
 }
 
 /* The first step of each part may take long: it has to be found, maybe opened. */
@@ -228,56 +242,82 @@ static errc feed_settle(struct streaming *g, struct feed *f, struct err *e)
     return part_failed(g->k, f->of, f->rc, e);
 }
 
-static errc frame_send(struct streaming *g, const struct chunk_series *s, size_t from, size_t to,
-    struct err *e)
+static errc frame_send(struct streaming *g, struct err *e)
 {
     bool batches = g->k->r.batch > 1;
     struct buf *b = batches ? &g->batch : &g->message;
-    store_put_series(b, STORE_SERIES, s->labels, s->chunks ? s->chunks + from : NULL, to - from);
-    metric_add(&m_chunks, (double)(to - from));
+    if (!g->open) return OK;
+    pb_put_bytes(b, STORE_SERIES, buf_view(&g->frame));
+    g->open = false;
     if (!batches) return message_send(g, e);
     g->batched++;
     bool full = (int64_t)g->batched >= g->k->r.batch || g->batch.n >= g->k->s->o.frame_bytes;
     return full ? batch_send(g, e) : OK;
 }
 
-static errc frames_send(struct streaming *g, const struct chunk_series *s, struct err *e)
+static errc warnings_send(struct streaming *g, struct err *e)
 {
-    size_t from = 0, bytes = 0;
-    uint64_t most = g->k->s->o.max_chunk_bytes;
-    if (!s->n) return frame_send(g, s, 0, 0, e);
-    for (size_t i = 0; i < s->n; i++) {
-        bytes += s->chunks[i].data.n;
-        g->chunk_bytes += s->chunks[i].data.n;
-        if (most && g->chunk_bytes > most)
-            return err_set(e, ERR_LIMIT,
-                "exceeded bytes limit: limit %" PRIu64 " violated (got %" PRIu64 ")", most,
-                g->chunk_bytes);
-        if (bytes < g->k->s->o.frame_bytes && i + 1 < s->n) continue;
-        TRY(frame_send(g, s, from, i + 1, e));
-        from = i + 1;
-        bytes = 0;
+    if (g->warned < g->k->warnings.n) TRY(frame_send(g, e));
+    for (; g->warned < g->k->warnings.n; g->warned++) {
+        pb_put_bytes(&g->message, STORE_WARNING, g->k->warnings.at[g->warned]);
+        TRY(message_send(g, e));
     }
     return OK;
 }
 
-/* A series that counts: not one more frame of the last one. */
-static errc series_count(struct streaming *g, struct labels l, bool *over, struct err *e)
+static void frame_begin(struct streaming *g, const struct chunk_series *s)
 {
-    const struct store_request *r = &g->k->r;
+    buf_reset(&g->frame);
+    store_put_labels(&g->frame, STORE_SERIES_LABELS, s->labels);
+    g->open = true;
+}
+
+/* A frame has the series' chunks of one part after the other as long as their times go on. */
+static errc chunk_put(
+    struct streaming *g, const struct chunk_series *s, const struct chunk_view *c, struct err *e)
+{
+    uint64_t most = g->k->s->o.max_chunk_bytes;
+    g->chunk_bytes += c->data.n;
+    if (most && g->chunk_bytes > most)
+        return err_set(e, ERR_LIMIT,
+            "exceeded bytes limit: limit %" PRIu64 " violated (got %" PRIu64 ")", most,
+            g->chunk_bytes);
+    bool goes_on = g->frame.n < g->k->s->o.frame_bytes && c->mint >= g->frame_mint;
+    if (!goes_on) TRY(frame_send(g, e));
+    if (!g->open) frame_begin(g, s);
+    store_put_chunk(&g->frame, STORE_SERIES_CHUNKS, c);
+    g->frame_mint = c->mint;
+    return OK;
+}
+
+/* A series that was not there before. */
+static errc series_begin(struct streaming *g, const struct feed *f, struct err *e)
+{
     uint64_t most = g->k->s->o.max_series;
-    if (g->feeds.n > 1) {
-        if (g->series && labels_eq(l, g->last)) return OK;
-        arena_reset(&g->last_arena, (struct arena_mark){ 0 });
-        g->last = labels_copy(&g->last_arena, l);
-    }
-    *over = r->limit > 0 && g->series >= (uint64_t)r->limit;
-    if (*over) return OK;
+    TRY(frame_send(g, e));
+    buf_reset(&g->last);
+    buf_str(&g->last, buf_view(&f->key));
     g->series++;
     if (most && g->series > most)
         return err_set(e, ERR_LIMIT,
             "exceeded series limit: limit %" PRIu64 " violated (got %" PRIu64 ")", most,
             g->series);
+    g->frame_mint = INT64_MIN;
+    frame_begin(g, f->now);
+    return OK;
+}
+
+/* *over: there are as many series as were asked for. */
+static errc series_put(struct streaming *g, const struct feed *f, bool *over, struct err *e)
+{
+    const struct store_request *r = &g->k->r;
+    const struct chunk_series *s = f->now;
+    bool same = g->series && str_eq(buf_view(&f->key), buf_view(&g->last));
+    *over = !same && r->limit > 0 && g->series >= (uint64_t)r->limit;
+    if (*over) return OK;
+    if (!same) TRY(series_begin(g, f, e));
+    for (size_t i = 0; i < s->n; i++) TRY(chunk_put(g, s, &s->chunks[i], e));
+    metric_add(&m_chunks, (double)s->n);
     return OK;
 }
 
@@ -293,14 +333,14 @@ static errc series_stream(struct streaming *g, struct err *e)
     while (g->order.n) {
         struct feed *f = heap_pop(&g->order, feed_less);
         if (shard_wants(&k->r.shard, f->now->labels, &g->scratch)) {
-            TRY(series_count(g, f->now->labels, &over, e));
+            TRY(series_put(g, f, &over, e));
             if (over) break;
-            TRY(frames_send(g, f->now, e));
         }
         feed_step(g, f);
         TRY(feed_settle(g, f, e));
         TRY(warnings_send(g, e));
     }
+    TRY(frame_send(g, e));
     TRY(batch_send(g, e));
     for (size_t i = 0; i < g->feeds.n; i++) feed_end(g, &g->feeds.at[i]);
     TRY(warnings_send(g, e));
@@ -313,13 +353,17 @@ static void streaming_fini(struct streaming *g)
 {
     metric_add(&m_series, (double)g->series);
     metric_add(&m_chunk_bytes, (double)g->chunk_bytes);
-    for (size_t i = 0; i < g->feeds.n; i++) chunk_series_set_free(g->feeds.at[i].set);
+    for (size_t i = 0; i < g->feeds.n; i++) {
+        chunk_series_set_free(g->feeds.at[i].set);
+        buf_fini(&g->feeds.at[i].key);
+    }
     vec_fini(&g->feeds);
     vec_fini(&g->order);
     buf_fini(&g->message);
     buf_fini(&g->batch);
     buf_fini(&g->scratch);
-    arena_fini(&g->last_arena);
+    buf_fini(&g->last);
+    buf_fini(&g->frame);
 }
 
 static errc series_answer(void *ctx, struct grpc_call *c, str request, struct err *e)

@@ -3,8 +3,8 @@
  * What        thanos.Store (Series, LabelNames, LabelValues), thanos.info.Info and
  *             grpc.health.v1.Health as one table of methods.
  * Invariants  (1) Series are in the order of all their labels, external ones included; frames of
- *             one label set follow each other. (2) Chunks are raw, of the encodings that Thanos
- *             knows (1 to 3): others are written anew. (3) External labels win over a series' own
+ *             one label set follow each other, and in each times go on. (2) Chunks are raw, of the
+ *             encodings that Thanos knows (1 to 3): others are written anew. (3) External labels win over a series' own
  *             ones of the same name. (4) What is held for a call is what its sources hold and one
  *             frame; a series that has labels which the request takes away, or that external ones
  *             replace, changes the order: then series are gathered and sorted, within

@@ -182,6 +182,9 @@ TEST(store_api_series_wishes)
     pb_put_bytes(&q, 14, S("cluster"));                      /* equal ones are one series */
     pb_put_i64(&q, 15, 3);
     EXPECT_OK_E(ask(&r, "Series", &q, &e), &e);
+    EXPECT_STR(told(&r, &text), S("{__name__=up,job=a}*1{__name__=up,job=b}*2{__name__=x}*1"));
+    r.parts[1].view.mint = 0;                                /* times go on within a frame */
+    EXPECT_OK_E(ask(&r, "Series", &q, &e), &e);
     EXPECT_STR(told(&r, &text),
         S("{__name__=up,job=a}*1{__name__=up,job=b}*1{__name__=up,job=b}*1{__name__=x}*1"));
     pb_put_i64(&q, 16, 3);

@@ -247,9 +247,7 @@ static size_t chunk_bytes(const struct chunk_view *c, uint64_t hash)
            bytes_field(raw_bytes(c, hash));
 }
 
-size_t store_chunk_bytes(const struct chunk_view *c) { return chunk_bytes(c, hash_of(c)); }
-
-static void put_chunk(struct buf *b, unsigned field, const struct chunk_view *c)
+void store_put_chunk(struct buf *b, unsigned field, const struct chunk_view *c)
 {
     uint64_t hash = hash_of(c);
     pb_put_head(b, field, chunk_bytes(c, hash));
@@ -259,16 +257,6 @@ static void put_chunk(struct buf *b, unsigned field, const struct chunk_view *c)
     pb_put_u64(b, 1, type_of(c->enc));
     pb_put_bytes(b, 2, c->data);
     pb_put_u64(b, 3, hash);
-}
-
-void store_put_series(struct buf *b, unsigned field, struct labels labels,
-    const struct chunk_view *chunks, size_t n)
-{
-    size_t bytes = labels_bytes(labels);
-    for (size_t i = 0; i < n; i++) bytes += bytes_field(store_chunk_bytes(&chunks[i]));
-    pb_put_head(b, field, bytes);
-    store_put_labels(b, 1, labels);
-    for (size_t i = 0; i < n; i++) put_chunk(b, 2, &chunks[i]);
 }
 
 void store_put_hints(struct buf *b, enum store_kind kind, const str *blocks, size_t n)

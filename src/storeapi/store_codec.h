@@ -46,18 +46,17 @@ void store_request_fini(struct store_request *r);
 /* A message is put together from its fields. */
 void store_put_labels(struct buf *b, unsigned field, struct labels l);
 
-/* The fields of AggrChunk: raw, with the hash of its data. REQUIRES: an encoding of 1 to 3 */
-size_t store_chunk_bytes(const struct chunk_view *c);
-/* thanos.Series as a field of something: of SeriesResponse or SeriesBatch */
-void store_put_series(struct buf *b, unsigned field, struct labels labels,
-    const struct chunk_view *chunks, size_t n);
+/* AggrChunk as a field: raw, with the hash of its data. REQUIRES: an encoding of 1 to 3 */
+void store_put_chunk(struct buf *b, unsigned field, const struct chunk_view *c);
 
 /* What the answers of the three methods are made of, beside series. */
 enum {
     STORE_SERIES = 1,
     STORE_WARNING = 2,                 /* of all three answers */
     STORE_BATCH = 4,
-    STORE_VALUES = 1                   /* names or values */
+    STORE_VALUES = 1,                  /* names or values */
+    STORE_SERIES_LABELS = 1,           /* of thanos.Series, which is a field of two answers */
+    STORE_SERIES_CHUNKS = 2
 };
 enum store_kind { STORE_KIND_SERIES, STORE_KIND_NAMES, STORE_KIND_VALUES };
 /* field 3: which blocks were asked */

@@ -109,11 +109,13 @@ TEST(store_requests_say_what_is_wrong)
 
 TEST(store_series_golden)
 {
-    SCOPED(buf_fini) struct buf b = { 0 };
+    SCOPED(buf_fini) struct buf b = { 0 }, series = { 0 };
     static const struct label labels[] = { { S("__name__"), S("up") }, { S("cluster"), S("eu") } };
     struct chunk_view chunks[] = { { -5, 1000, CHUNK_XOR, S("xor"), 0 },
         { 1001, 2000, CHUNK_FLOAT_HISTOGRAM, S("histogram"), 0 } };
-    store_put_series(&b, STORE_SERIES, (struct labels){ labels, 2 }, chunks, 2);
+    store_put_labels(&series, STORE_SERIES_LABELS, (struct labels){ labels, 2 });
+    for (size_t i = 0; i < 2; i++) store_put_chunk(&series, STORE_SERIES_CHUNKS, &chunks[i]);
+    pb_put_bytes(&b, STORE_SERIES, buf_view(&series));
     EXPECT_STR(buf_view(&b), GOLDEN(series_frame));
 }
 
