@@ -232,6 +232,15 @@ static void left_out_told(str block)
     LOG(WARN, "a listing leaves out a block that is there", kv_str("block", block));
 }
 
+/* What a compactor or a repair put there takes the place of what was asked before: it is whole. */
+static int64_t fresh_since(ulid id, const struct thanos_section *t)
+{
+    static const str whole[] = { S("compactor"), S("compactor.repair"), S("bucket.repair") };
+    for (size_t i = 0; i < ARRAY_LEN(whole); i++)
+        if (str_eq(t->source, whole[i])) return 0;
+    return t->upload_ms ? t->upload_ms : ulid_time_ms(id);
+}
+
 static void meta_take(struct look *l, const struct wanted *w)
 {
     const struct found *f = &l->found.at[w->found];
@@ -264,6 +273,7 @@ static void meta_take(struct look *l, const struct wanted *w)
         .labels = m.thanos.labels,
         .sources = m.meta.sources,
         .n_sources = m.meta.n_sources,
+        .fresh_ms = fresh_since(f->id, &m.thanos),
         .meta = json };
     found_sizes(l, f, &b);
     vec_push(&l->v->blocks, b);
@@ -373,6 +383,7 @@ static bool index_read(struct look *l)
                                     .level = b->level,
                                     .labels = labels_copy(&l->v->arena, b->labels),
                                     .marked_s = b->marked_s,
+                                    .fresh_ms = ulid_time_ms(b->id),
                                     .segment_bytes = sizes,
                                     .n_segments = b->segments }));
     }
@@ -446,6 +457,25 @@ static void replaced_drop(struct look *l)
     map_fini(&by_source);
 }
 
+/* Blocks that others are to ask, and those that may still be on their way. */
+static void excluded_drop(struct look *l)
+{
+    const struct view_opts *o = l->o;
+    int64_t now = clock_wall_ms();
+    bool any_time = !o->mint && !o->maxt;
+    size_t kept = 0;
+    for (size_t i = 0; i < l->v->blocks.n; i++) {
+        struct view_block b = l->v->blocks.at[i];
+        bool out = !any_time && (b.maxt < o->mint || b.mint > o->maxt);
+        if (!out && o->wanted) out = !o->wanted(o->wanted_ctx, b.id, b.labels);
+        bool fresh = !out && b.fresh_ms && now - b.fresh_ms < o->consistency_ms;
+        l->v->excluded += out;
+        l->v->fresh += fresh;
+        if (!out && !fresh) l->v->blocks.at[kept++] = b;
+    }
+    l->v->blocks.n = kept;
+}
+
 static void marked_drop(struct look *l)
 {
     size_t kept = 0;
@@ -488,6 +518,7 @@ errc bucket_view_look(struct bucket_view **out, const struct view_opts *o,
         if (rc == OK) blocks_read(&l);
         if (rc == OK) lost_look(&l);
     }
+    excluded_drop(&l);
     marked_drop(&l);
     replaced_drop(&l);
     if (l.v->blocks.n)

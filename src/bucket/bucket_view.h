@@ -30,6 +30,7 @@ struct view_block {
     const ulid *sources;  /* sorted; none: the block itself */
     size_t n_sources;
     int64_t marked_s; /* for deletion; 0: not */
+    int64_t fresh_ms; /* since when it may be half there; 0: it is another's work, and whole */
     bool no_compact, no_downsample;
     uint64_t index_bytes;          /* 0: not known */
     const uint64_t *segment_bytes; /* by number, from 1; 0: not known, UINT64_MAX: missing */
@@ -46,7 +47,8 @@ struct bucket_view {
     struct arena arena;
     VEC(struct view_block) blocks; /* by mint, then id; those to be asked only */
     VEC(struct view_trouble) troubles;
-    size_t partial, marked, replaced, downsampled; /* blocks that were left out, and why */
+    /* blocks that were left out, and why */
+    size_t partial, marked, replaced, downsampled, fresh, excluded;
     bool by_index;
 };
 
@@ -56,6 +58,11 @@ struct view_opts {
     struct fs *fs;     /* of the meta cache */
     struct pool *pool; /* helps to fetch; may be NULL */
     int64_t ignore_deletion_ms;
+    int64_t consistency_ms; /* a younger block is left out */
+    int64_t mint, maxt;     /* one outside is not asked for; both 0: all */
+    /* which of the others are; NULL: all */
+    bool (*wanted)(void *ctx, ulid id, struct labels external);
+    void *wanted_ctx;
     /* a bucket index that is older is not believed; 0: an hour */
     int64_t index_age_max_ms;
 };

@@ -20,6 +20,7 @@ enum {
     OPEN_THREADS = 48,
     READ_THREADS = 96,
     SELECT_THREADS = 16,
+    META_THREADS = 32,
     QUEUE_MAX = 65536,
     SYNC_INTERVAL_MS = 15 * 60 * 1000,
     RETRY_FIRST_MS = 5000,
@@ -323,6 +324,8 @@ errc gateway_take(struct gateway *g, const struct view_block *b, int64_t until_n
 
 /* ---- looking at the bucket */
 
+static uint64_t or_default(uint64_t v, uint64_t def) { return v ? v : def; }
+
 static bool is_in(const struct map *ids, ulid id)
 {
     return map_find(ids, id_hash(id), NULL, NULL) != NULL;
@@ -362,6 +365,18 @@ static void gone_drop(struct gateway *g, const struct bucket_view *v)
     map_fini(&ids);
 }
 
+static int64_t bound_ms(const struct gateway_bound *b, int64_t none)
+{
+    if (!b->set) return none;
+    return b->relative ? clock_wall_ms() + b->ms : b->ms;
+}
+
+void gateway_window(const struct gateway *g, int64_t *mint, int64_t *maxt)
+{
+    *mint = MAX(*mint, bound_ms(&g->o.mint, INT64_MIN));
+    *maxt = MIN(*maxt, bound_ms(&g->o.maxt, INT64_MAX));
+}
+
 static void look_told(const struct bucket_view *v)
 {
     metric_set_of(METRIC_WITH(&m_blocks, S("served")), (double)v->blocks.n);
@@ -369,6 +384,8 @@ static void look_told(const struct bucket_view *v)
     metric_set_of(METRIC_WITH(&m_blocks, S("marked")), (double)v->marked);
     metric_set_of(METRIC_WITH(&m_blocks, S("replaced")), (double)v->replaced);
     metric_set_of(METRIC_WITH(&m_blocks, S("downsampled")), (double)v->downsampled);
+    metric_set_of(METRIC_WITH(&m_blocks, S("excluded")), (double)v->excluded);
+    metric_set_of(METRIC_WITH(&m_blocks, S("fresh")), (double)v->fresh);
     metric_set_of(METRIC_WITH(&m_blocks, S("unreadable")), (double)v->troubles.n);
 }
 
@@ -376,12 +393,20 @@ static errc look(struct gateway *g, struct err *e)
 {
     struct view_opts vo = { .bucket = g->o.bucket,
         .fs = g->o.fs,
-        .pool = g->selects,
-        .ignore_deletion_ms = g->o.ignore_deletion_ms };
+        .ignore_deletion_ms = g->o.ignore_deletion_ms,
+        .consistency_ms = g->o.consistency_ms,
+        .mint = INT64_MIN,
+        .maxt = INT64_MAX,
+        .wanted = g->o.wanted,
+        .wanted_ctx = g->o.wanted_ctx };
     struct bucket_view *before = NULL, *now = NULL;
+    gateway_window(g, &vo.mint, &vo.maxt);
     if (gateway_view(g, &before, NULL) != OK) before = NULL;
     metric_add(&m_looks, 1);
+    vo.pool = pool_new(&(struct pool_opts){ "store-meta",
+        (unsigned)or_default(g->o.meta_fetches, META_THREADS), QUEUE_MAX });
     errc rc = bucket_view_look(&now, &vo, before, e);
+    pool_free(vo.pool);
     if (rc == OK) {
         mtx_lock(&g->mu);
         struct bucket_view *was = g->view;
@@ -474,8 +499,6 @@ static void run(void *ctx)
 
 /* ---- begin and end */
 
-static uint64_t or_default(uint64_t v, uint64_t def) { return v ? v : def; }
-
 errc gateway_open(struct gateway **out, const struct gateway_opts *o, struct err *e)
 {
     static const struct queryable_ops queryable_ops = { .querier = gateway_querier };
@@ -547,8 +570,10 @@ void gateway_info(struct gateway *g, struct arena *a, struct gateway_info *out)
     if (gateway_view(g, &v, NULL) != OK) return;
     for (size_t i = 0; i < v->blocks.n; i++) {
         const struct view_block *b = &v->blocks.at[i];
-        out->mint = MIN(out->mint, b->mint);
-        out->maxt = MAX(out->maxt, b->maxt > INT64_MIN ? b->maxt - 1 : b->maxt);
+        int64_t mint = b->mint, maxt = b->maxt > INT64_MIN ? b->maxt - 1 : b->maxt;
+        gateway_window(g, &mint, &maxt);
+        out->mint = MIN(out->mint, mint);
+        out->maxt = MAX(out->maxt, maxt);
         bool plain = g->o.without_external_labels;
         if (!plain && !set_known(sets.at, sets.n, b->labels))
             avec_push(a, &sets, labels_copy(a, b->labels));

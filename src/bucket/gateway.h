@@ -18,24 +18,33 @@
 #ifndef EPI_BUCKET_GATEWAY_H
 #define EPI_BUCKET_GATEWAY_H
 
+#include "base/ulid.h"
 #include "bucket/bucket.h"
 #include "io/reader.h"
 #include "storage/chunk_querier.h"
 #include "storage/querier.h"
 
 struct gateway;
+/* A time, or one that goes with the clock: so long after now. */
+struct gateway_bound { bool set, relative; int64_t ms; };
 struct gateway_opts {
     struct bucket *bucket;
     struct fs *fs;                 /* the data folder */
     enum io_backend backend;       /* of index-headers */
     int64_t sync_interval_ms;      /* 0: fifteen minutes */
     int64_t ignore_deletion_ms;    /* a block is left out so long after it was marked */
+    int64_t consistency_ms;        /* a block that is younger is left out; 0: none is */
+    struct gateway_bound mint, maxt;   /* what lies outside is not asked for */
+    /* which blocks are asked for at all; NULL: all. By the thread that looks at the bucket */
+    bool (*wanted)(void *ctx, ulid id, struct labels external);
+    void *wanted_ctx;
     int64_t idle_ms;               /* 0: never closed */
     int64_t patience_ms;           /* 0: a minute */
     uint64_t index_cache_bytes;    /* postings and series; 0: 250 MiB */
     uint64_t chunk_cache_bytes;    /* 0: 250 MiB */
     uint64_t series_max;           /* of one selection; 0: any number */
     unsigned opens;                /* blocks opened at once; 0: 48 */
+    unsigned meta_fetches;         /* meta.json fetched at once; 0: 32 */
     bool without_external_labels;  /* series as they are in the blocks */
     /* Queries go on without blocks whose meta.json cannot be read; else those are refused that may
      * lack something of them. */

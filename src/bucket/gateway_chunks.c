@@ -185,6 +185,7 @@ errc gateway_chunks_select(struct chunk_queryable *q, struct matchers ms, int64_
 {
     struct gateway *g = CONTAINER_OF(q, struct gateway, chunks);
     uint64_t series = 0;
+    gateway_window(g, &mint, &maxt);
     int64_t until = clock_mono_ns() + g->o.patience_ms * INT64_C(1000000);
     struct asked x = { g, ms, mint, maxt, until, &series };
     struct bucket_view *v = NULL;

@@ -69,6 +69,9 @@ MUST_USE errc gateway_view(struct gateway *g, struct bucket_view **out, struct e
 MUST_USE errc gateway_whole(
     const struct gateway *g, const struct bucket_view *v, int64_t mint, struct err *e);
 
+/* What may be asked for of it. */
+void gateway_window(const struct gateway *g, int64_t *mint, int64_t *maxt);
+
 /* Begins to open a block if it is not open; waits for nothing. */
 void gateway_begin(struct gateway *g, const struct view_block *b);
 /* The block, open, with a reference; waits for its opening until `until_ns`. */

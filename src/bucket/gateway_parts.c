@@ -17,6 +17,7 @@ static errc part_querier(
 {
     struct gateway_part *p = CONTAINER_OF(s, struct gateway_part, queryable);
     TRY(part_take(p, e));
+    gateway_window(p->g, &mint, &maxt);
     struct queryable *from = block_queryable(p->opened->block);
     return from->ops->querier(from, mint, maxt, out, e);
 }
@@ -27,6 +28,7 @@ static errc part_select(struct chunk_queryable *q, struct matchers ms, int64_t m
     struct gateway_part *p = CONTAINER_OF(q, struct gateway_part, chunks);
     struct chunk_series_set *in = NULL;
     TRY(part_take(p, e));
+    gateway_window(p->g, &mint, &maxt);
     TRY(block_chunks_select(p->opened->block, ms, mint, maxt, &in, e));
     *out = gateway_with_chunks(p->g, in);
     return OK;
@@ -63,7 +65,9 @@ errc gateway_parts_list(
     for (size_t i = 0; i < v->blocks.n; i++) {
         const struct view_block *b = &v->blocks.at[i];
         str id = arena_str(a, str_z(ulid_text(b->id).z));
-        struct gateway_part p = part_of(g, id, b->mint, b->maxt - 1);
+        int64_t mint = b->mint, maxt = b->maxt - 1;
+        gateway_window(g, &mint, &maxt);
+        struct gateway_part p = part_of(g, id, mint, maxt);
         p.block = b;
         if (!g->o.without_external_labels) p.external = b->labels;
         out->at[out->n++] = p;

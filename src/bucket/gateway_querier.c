@@ -434,6 +434,7 @@ errc gateway_querier(
     struct gateway *g = CONTAINER_OF(s, struct gateway, queryable);
     struct bucket_view *v = NULL;
     TRY(gateway_view(g, &v, e));
+    gateway_window(g, &mint, &maxt);
     errc whole = gateway_whole(g, v, mint, e);
     if (whole != OK) {
         bucket_view_unref(v);

@@ -457,3 +457,49 @@ TEST(a_block_that_hangs_costs_who_asks_for_it)
     expect_block_in_time(r, 1);
     rig_end(r);
 }
+
+/* What is left of three blocks. */
+static bool not_second(void *ctx, ulid id, struct labels external)
+{
+    const struct rig *r = ctx;
+    EXPECT(str_eq(labels_get(external, S("replica")), S("1")) == ulid_eq(id, r->ids[1]));
+    return !ulid_eq(id, r->ids[1]);
+}
+TEST(gateway_serves_what_is_asked_for)
+{
+    const int64_t far = INT64_C(1) << 41; /* ms: seventy years */
+    static const struct gateway_bound none = { 0 };
+    struct { const char *name; struct gateway_bound mint, maxt; int64_t fresh_ms; bool pick;
+        size_t blocks; int64_t from, to; unsigned samples; } cases[] = {
+        { "all", none, none, 0, false, 3, 0, 8999, 36 },
+        { "from", { true, false, 3200 }, none, 0, false, 2, 3200, 8999, 23 },
+        { "until", none, { true, false, 3200 }, 0, false, 2, 0, 3200, 14 },
+        { "a time from now", { true, true, -far }, { true, true, far }, 0, false, 3, 0, 8999, 36 },
+        { "long before", none, { true, true, -far * 2 }, 0, false, 0, INT64_MAX, INT64_MIN, 0 },
+        { "too young", none, none, far, false, 0, INT64_MAX, INT64_MIN, 0 },
+        { "old enough", none, none, 1, false, 3, 0, 8999, 36 },
+        { "picked", none, none, 0, true, 2, 0, 8999, 24 },
+    };
+    TEST_EACH(c, cases) {
+        struct rig *r = rig_new(true);
+        struct gateway_info info;
+        struct err e = { 0 };
+        str got;
+        unsigned samples = 0;
+        r->o.mint = c->mint;
+        r->o.maxt = c->maxt;
+        r->o.consistency_ms = c->fresh_ms;
+        r->o.wanted = c->pick ? not_second : NULL;
+        r->o.wanted_ctx = r;
+        clock_sleep_ns(2000000); /* the last block is some milliseconds old */
+        gateway_begin_(r);
+        gateway_info(r->g, &r->a, &info);
+        EXPECT_EQ(info.blocks, c->blocks);
+        EXPECT_EQ(info.mint, c->from);
+        EXPECT_EQ(info.maxt, c->to);
+        EXPECT_OK_E(ask(r, INT64_MIN, INT64_MAX, &got, &e), &e);
+        for (size_t i = 0; i < got.n; i++) samples += got.p[i] == '=' && got.p[i + 1] != '"';
+        EXPECT_EQ(samples, c->samples);
+        rig_end(r);
+    }
+}

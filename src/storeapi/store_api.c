@@ -1,6 +1,8 @@
 #include "storeapi/store_api.h"
 
+#include "base/clock.h"
 #include "base/heap.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/strs.h"
@@ -10,16 +12,24 @@
 
 #include <stdlib.h>
 
+#define LOOK_NS INT64_C(50000000)
 enum { FRAME_BYTES = 1 << 20, RESORT_BYTES = 256 << 20, SERVING = 1, NOT_SERVING = 2 };
 
 COUNTER(m_series, "epimetheus_store_api_series_total", "Series that the StoreAPI gave.")
 COUNTER(m_chunks, "epimetheus_store_api_chunks_total", "Chunks that the StoreAPI gave.")
 COUNTER(m_chunk_bytes, "epimetheus_store_api_chunk_bytes_total",
     "Bytes of the chunks that the StoreAPI gave.")
+COUNTER_VEC(m_limited, "epimetheus_store_api_limited_total",
+    "Series calls that failed because of a limit.", "limit")
 COUNTER(m_failed_parts, "epimetheus_store_api_failed_parts_total",
     "Parts that failed and were left out of an answer, with a warning.")
 
-struct store_api { struct store_api_opts o; };
+struct store_api {
+    struct store_api_opts o;
+    struct mtx mu;                             /* LOCK_LEAF */
+    struct cond left;                          /* a call of Series ended */
+    unsigned calls;                            /* GUARDED_BY(mu): of Series, that run */
+};
 
 struct store_api *store_api_new(const struct store_api_opts *o)
 {
@@ -27,10 +37,49 @@ struct store_api *store_api_new(const struct store_api_opts *o)
     s->o = *o;
     if (!s->o.frame_bytes) s->o.frame_bytes = FRAME_BYTES;
     if (!s->o.resort_bytes) s->o.resort_bytes = RESORT_BYTES;
+    mtx_init(&s->mu, LOCK_LEAF);
+    cond_init(&s->left);
     return s;
 }
 
-void store_api_free(struct store_api *s) { mem_free(s); }
+void store_api_free(struct store_api *s)
+{
+    if (!s) return;
+    cond_fini(&s->left);
+    mtx_fini(&s->mu);
+    mem_free(s);
+}
+
+/* Waits for its turn; a call whose time is over waits no longer. */
+static errc turn_take(struct store_api *s, struct grpc_call *c, struct err *e)
+{
+    for (;;) {
+        TRY(grpc_over(c, e));
+        mtx_lock(&s->mu);
+        bool mine = !s->o.max_calls || s->calls < s->o.max_calls;
+        if (mine) s->calls++;
+        else cond_wait_until(&s->left, &s->mu, clock_mono_ns() + LOOK_NS);
+        mtx_unlock(&s->mu);
+        if (mine) return OK;
+    }
+}
+
+static void turn_give(struct store_api *s)
+{
+    mtx_lock(&s->mu);
+    s->calls--;
+    cond_broadcast(&s->left);
+    mtx_unlock(&s->mu);
+}
+
+/* The words are Thanos'. */
+static errc limit_check(uint64_t n, uint64_t most, const char *what, struct err *e)
+{
+    if (!most || n <= most) return OK;
+    metric_add_to(METRIC_WITH(&m_limited, str_z(what)), 1);
+    return err_set(e, ERR_LIMIT,
+        "exceeded %s limit: limit %" PRIu64 " violated (got %" PRIu64 ")", what, most, n);
+}
 
 /* What all three methods have: a request, and the parts that it is about. */
 
@@ -40,7 +89,7 @@ struct wanted {
     struct outer outer;
 };
 struct asking {
-    const struct store_api *s;
+    struct store_api *s;
     struct grpc_call *call;
     enum store_kind kind;
     struct store_request r;
@@ -135,7 +184,7 @@ struct streaming {
     struct buf message, batch, scratch;
     size_t batched;
     size_t warned;                             /* warnings that were sent */
-    uint64_t series, chunk_bytes;
+    uint64_t series, touched, chunks, chunk_bytes;
     struct buf last;                           /* the key of the series that came last */
     struct buf frame;                          /* of that series, if it is open: not sent yet */
     bool open;
@@ -233,7 +282,7 @@ static errc feed_settle(struct streaming *g, struct feed *f, struct err *e)
 {
     if (f->rc == OK && f->now) {
         heap_push(&g->order, feed_less, f);
-        return OK;
+        return limit_check(++g->touched, g->k->s->o.max_touched, "series", e);
     }
     f->now = NULL;
     feed_end(g, f);
@@ -276,13 +325,11 @@ static void frame_begin(struct streaming *g, const struct chunk_series *s)
 static errc chunk_put(
     struct streaming *g, const struct chunk_series *s, const struct chunk_view *c, struct err *e)
 {
-    uint64_t most = g->k->s->o.max_chunk_bytes;
+    const struct store_api_opts *o = &g->k->s->o;
     g->chunk_bytes += c->data.n;
-    if (most && g->chunk_bytes > most)
-        return err_set(e, ERR_LIMIT,
-            "exceeded bytes limit: limit %" PRIu64 " violated (got %" PRIu64 ")", most,
-            g->chunk_bytes);
-    bool goes_on = g->frame.n < g->k->s->o.frame_bytes && c->mint >= g->frame_mint;
+    TRY(limit_check(++g->chunks, o->max_chunks, "chunks", e));
+    TRY(limit_check(g->chunk_bytes, o->max_chunk_bytes, "bytes", e));
+    bool goes_on = g->frame.n < o->frame_bytes && c->mint >= g->frame_mint;
     if (!goes_on) TRY(frame_send(g, e));
     if (!g->open) frame_begin(g, s);
     store_put_chunk(&g->frame, STORE_SERIES_CHUNKS, c);
@@ -293,15 +340,10 @@ static errc chunk_put(
 /* A series that was not there before. */
 static errc series_begin(struct streaming *g, const struct feed *f, struct err *e)
 {
-    uint64_t most = g->k->s->o.max_series;
     TRY(frame_send(g, e));
     buf_reset(&g->last);
     buf_str(&g->last, buf_view(&f->key));
-    g->series++;
-    if (most && g->series > most)
-        return err_set(e, ERR_LIMIT,
-            "exceeded series limit: limit %" PRIu64 " violated (got %" PRIu64 ")", most,
-            g->series);
+    TRY(limit_check(++g->series, g->k->s->o.max_series, "series", e));
     g->frame_mint = INT64_MIN;
     frame_begin(g, f->now);
     return OK;
@@ -317,7 +359,6 @@ static errc series_put(struct streaming *g, const struct feed *f, bool *over, st
     if (*over) return OK;
     if (!same) TRY(series_begin(g, f, e));
     for (size_t i = 0; i < s->n; i++) TRY(chunk_put(g, s, &s->chunks[i], e));
-    metric_add(&m_chunks, (double)s->n);
     return OK;
 }
 
@@ -352,6 +393,7 @@ static errc series_stream(struct streaming *g, struct err *e)
 static void streaming_fini(struct streaming *g)
 {
     metric_add(&m_series, (double)g->series);
+    metric_add(&m_chunks, (double)g->chunks);
     metric_add(&m_chunk_bytes, (double)g->chunk_bytes);
     for (size_t i = 0; i < g->feeds.n; i++) {
         chunk_series_set_free(g->feeds.at[i].set);
@@ -371,13 +413,16 @@ static errc series_answer(void *ctx, struct grpc_call *c, str request, struct er
     struct asking k = { .s = ctx, .call = c, .kind = STORE_KIND_SERIES };
     k.resort.bytes_max = k.s->o.resort_bytes;
     TRY(store_series_request(&k.r, request, &c->arena, e));
-    errc rc = parts_choose(&k, e);
+    errc rc = turn_take(k.s, c, e);
+    bool turn = rc == OK;
+    if (rc == OK) rc = parts_choose(&k, e);
     if (rc == OK) {
         struct streaming g = { .k = &k };
         rc = series_stream(&g, e);
         streaming_fini(&g);
     }
     asking_end(&k);
+    if (turn) turn_give(k.s);
     return rc;
 }
 

@@ -4,11 +4,11 @@
  *             grpc.health.v1.Health as one table of methods.
  * Invariants  (1) Series are in the order of all their labels, external ones included; frames of
  *             one label set follow each other, and in each times go on. (2) Chunks are raw, of the
- *             encodings that Thanos knows (1 to 3): others are written anew. (3) External labels win over a series' own
- *             ones of the same name. (4) What is held for a call is what its sources hold and one
- *             frame; a series that has labels which the request takes away, or that external ones
- *             replace, changes the order: then series are gathered and sorted, within
- *             resort_bytes.
+ *             encodings that Thanos knows (1 to 3): others are written anew. (3) External labels
+ *             win over a series' own ones of the same name. (4) What is held for a call is what its
+ *             sources hold and one frame; a series that has labels which the request takes away, or
+ *             that external ones replace, changes the order: then series are gathered and sorted,
+ *             within resort_bytes.
  * Ownership   store_api_new/store_api_free; borrows the source and the pool
  * Threads     any
  * Errors      as grpc/service.h: ERR_BAD_INPUT (the request), ERR_LIMIT (a limit below), the
@@ -26,8 +26,11 @@ struct store_api_opts {
     struct store_source *source;
     struct pool *pool;                 /* asks parts beside each other; NULL: one by one */
     const char *component;             /* "sidecar", "store": what Thanos takes it for */
-    uint64_t max_series;               /* of one Series call; 0: any number */
-    uint64_t max_chunk_bytes;          /* the same */
+    uint64_t max_series;               /* of one Series call; 0: any number, as in all of these */
+    uint64_t max_touched;              /* of it, where one that two parts have counts twice */
+    uint64_t max_chunks;
+    uint64_t max_chunk_bytes;
+    unsigned max_calls;                /* of Series at once; the others wait */
     size_t frame_bytes;                /* a series is cut into frames of about this; 0: 1 MiB */
     size_t resort_bytes;               /* 0: 256 MiB */
 };

@@ -1,5 +1,7 @@
 #include "storeapi/store_api.h"
 
+#include "base/clock.h"
+#include "base/lock.h"
 #include "base/test.h"
 #include "ingest/protobuf.h"
 #include "io/pool.h"
@@ -294,18 +296,82 @@ TEST(store_api_asks_parts_beside_each_other)
 
 TEST(store_api_limits)
 {
+    SCOPED(buf_fini) struct buf all = { 0 }, bare = { 0 };
+    static const struct { const char *name; struct store_api_opts o; bool bare; str error;
+    } cases[] = {
+        { "series", { .max_series = 4 }, false,
+            S("exceeded series limit: limit 4 violated (got 5)") },
+        { "as many as there are", { .max_series = 5, .max_touched = 5, .max_chunks = 5,
+            .max_chunk_bytes = 25, .max_calls = 1 }, false, S("") },
+        { "equal ones are one", { .max_series = 4 }, true, S("") },
+        { "but touched twice", { .max_touched = 4 }, true,
+            S("exceeded series limit: limit 4 violated (got 5)") },
+        { "chunks", { .max_chunks = 3 }, false,
+            S("exceeded chunks limit: limit 3 violated (got 4)") },
+        { "bytes", { .max_chunk_bytes = 24 }, false,
+            S("exceeded bytes limit: limit 24 violated (got 25)") },
+    };
+    request_of_all(&all);
+    request_of_all(&bare);
+    pb_put_bytes(&bare, 14, S("cluster"));
+    TEST_EACH(c, cases) {
+        struct rig r;
+        struct err e = { 0 };
+        rig_init(&r, 2, &c->o);
+        EXPECT_EQ(ask(&r, "Series", c->bare ? &bare : &all, &e), c->error.n ? ERR_LIMIT : OK);
+        if (c->error.n) EXPECT_STR(err_str(&e), c->error);
+        rig_fini(&r);
+    }
+}
+
+/* One call at a time: each of the others has its turn, or ends when its time is over. */
+struct crowd { struct rig r; struct mtx mu; size_t at_once, most; };
+static errc crowd_list(
+    struct store_source *base, struct arena *a, store_parts *out, void **pin, struct err *e)
+{
+    struct crowd *c = CONTAINER_OF(base, struct crowd, r.source);
+    (void)a, (void)out;
+    mtx_lock(&c->mu);
+    c->at_once++;
+    c->most = MAX(c->most, c->at_once);
+    mtx_unlock(&c->mu);
+    clock_sleep_ns(2000000);
+    mtx_lock(&c->mu);
+    c->at_once--;
+    mtx_unlock(&c->mu);
+    *pin = NULL;
+    (void)e;
+    return OK;
+}
+static void crowd_ask(void *ctx, size_t i)
+{
+    (void)i;
+    struct crowd *c = ctx;
     SCOPED(buf_fini) struct buf q = { 0 };
-    struct rig r;
-    struct err e = { 0 };
-    rig_init(&r, 2, &(struct store_api_opts){ .max_series = 4 });
+    struct grpc_service s = store_api_service(c->r.api);
+    struct test_call call;
+    test_call_init(&call);
     request_of_all(&q);
-    EXPECT_EQ(ask(&r, "Series", &q, &e), ERR_LIMIT);
-    EXPECT_STR(err_str(&e), S("exceeded series limit: limit 4 violated (got 5)"));
-    rig_fini(&r);
-    rig_init(&r, 2, &(struct store_api_opts){ .max_chunk_bytes = 24 });
-    EXPECT_EQ(ask(&r, "Series", &q, &e), ERR_LIMIT);
-    EXPECT_STR(err_str(&e), S("exceeded bytes limit: limit 24 violated (got 25)"));
-    rig_fini(&r);
+    EXPECT_OK(s.methods[0].handle(s.ctx, &call.base, buf_view(&q), NULL));
+    test_call_fini(&call);
+}
+
+TEST(store_api_turns)
+{
+    static const struct store_source_ops ops = { .list = crowd_list };
+    enum { CROWD = 6, AT_ONCE = 2 };
+    struct crowd c = { .most = 0 };
+    struct pool *all = pool_new(&(struct pool_opts){ "crowd", CROWD, CROWD });
+    rig_init(&c.r, 2, &(struct store_api_opts){ .max_calls = AT_ONCE });
+    c.r.source.ops = &ops;
+    mtx_init(&c.mu, LOCK_LEAF);
+    pool_each(all, CROWD, crowd_ask, &c);
+    pool_free(all);
+    EXPECT(c.most >= 1);
+    EXPECT(c.most <= AT_ONCE);
+    EXPECT_EQ(c.at_once, 0);
+    mtx_fini(&c.mu);
+    rig_fini(&c.r);
 }
 
 TEST(store_api_names_and_values)

@@ -3,6 +3,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/rfc3339.h"
 #include "base/version.h"
 #include "bucket/gateway.h"
 #include "cmd/epimetheus/flags.h"
@@ -10,10 +11,13 @@
 #include "cmd/epimetheus/grpc_front.h"
 #include "cmd/epimetheus/last_resort.h"
 #include "cmd/epimetheus/web_front.h"
+#include "config/config.h"
 #include "config/objstore.h"
+#include "ingest/relabel.h"
 #include "io/pool.h"
 #include "io/proc.h"
 #include "io/socket.h"
+#include "model/duration.h"
 #include "model/opt_kinds.h"
 
 #include <signal.h>
@@ -25,7 +29,11 @@ enum {
     STORE_PARTS = 16,                  /* blocks that StoreAPI calls ask at once */
     STORE_PARTS_QUEUE = 65536
 };
+enum { CHUNK_SAMPLES = 120, SELECTOR_BYTES = 1 << 20 };
 enum { REQUEST_THREADS_SPARE = 64, REQUEST_QUEUE = 1024, ADDRESSES_MAX = 8 };
+
+#define MIN_TIME "0000-01-01T00:00:00Z" /* all that there is */
+#define MAX_TIME "9999-12-31T23:59:59Z"
 
 static const char *const log_levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const log_formats[] = { "logfmt", "json", NULL };
@@ -37,7 +45,10 @@ struct store_flags {
     str_list listen, features;
     int log_level, log_format, backend;
     int64_t grpc_grace_ms, sync_ms, ignore_deletion_ms, idle_ms, patience_ms;
-    int64_t index_cache, chunk_cache, series_max, opens;
+    int64_t index_cache, chunk_cache, opens, meta_fetches;
+    int64_t series_max, samples_max, touched_max, grpc_samples_max, bytes_max, calls_max;
+    int64_t sync_block_ms, consistency_ms;
+    str mark_delay, min_time, max_time, selector, selector_file;
     int64_t max_connections, read_timeout_ms, max_concurrency, max_samples, lookback_ms, timeout_ms;
     bool external_labels, partial;
 };
@@ -73,9 +84,26 @@ static const struct opt table[] = {
         AT(read_timeout_ms), &opt_duration, .def = "5m" },
     { "store.sync-interval", .help = "How often the bucket is looked at.", AT(sync_ms),
         &opt_duration, .def = "15m" },
+    { "sync-block-duration", .help = "The same, by Thanos' name; 0: as store.sync-interval says.",
+        AT(sync_block_ms), &opt_duration, .def = "0s" },
     { "store.ignore-deletion-marks-delay",
         .help = "A block is left out so long after it was marked for deletion.",
         AT(ignore_deletion_ms), &opt_duration, .def = "1d" },
+    { "ignore-deletion-marks-delay", .help = "The same, as Thanos calls it.", AT(mark_delay),
+        &opt_str, .def = "" },
+    { "consistency-delay",
+        .help = "A block is left out until it is so old, unless a compactor or a repair made it.",
+        AT(consistency_ms), &opt_duration, .def = "0s" },
+    { "min-time",
+        .help = "What lies before is not served: a time (RFC 3339), or one relative to now (-6w).",
+        AT(min_time), &opt_str, .def = MIN_TIME },
+    { "max-time", .help = "What lies behind is not served.", AT(max_time), &opt_str,
+        .def = MAX_TIME },
+    { "selector.relabel-config", "YAML",
+        "Relabel rules over blocks' external labels and __block_id: those dropped are not served.",
+        AT(selector), &opt_str, .def = "" },
+    { "selector.relabel-config-file", "FILE", "The same in a file.", AT(selector_file), &opt_str,
+        .def = "" },
     { "store.idle-timeout",
         .help = "A block that nobody asked for so long is closed; 0: it stays open.", AT(idle_ms),
         &opt_duration, .def = "1h" },
@@ -87,6 +115,21 @@ static const struct opt table[] = {
         .def = "250MB" },
     { "store.limits.request-series", .help = "Series of one selection; 0: any number.",
         AT(series_max), &opt_num, .def = "0" },
+    { "store.limits.request-samples",
+        .help = "Samples of one Series call, a chunk counted as 120; 0: any number.",
+        AT(samples_max), &opt_num, .def = "0" },
+    { "store.grpc.series-sample-limit", .help = "The same, as Thanos called it before.",
+        AT(grpc_samples_max), &opt_num, .def = "0" },
+    { "store.grpc.touched-series-limit",
+        .help = "Series of one selection, one that several blocks have counted in each; 0: any "
+                "number.",
+        AT(touched_max), &opt_num, .def = "0" },
+    { "store.grpc.downloaded-bytes-limit", .help = "Bytes of chunks of one Series call; 0: any.",
+        AT(bytes_max), &opt_size, .def = "0B" },
+    { "store.grpc.series-max-concurrency", .help = "Series calls that run at once; others wait.",
+        AT(calls_max), &opt_num, .def = "20" },
+    { "block-meta-fetch-concurrency", .help = "meta.json that are fetched at once.",
+        AT(meta_fetches), &opt_num, .def = "32" },
     { "block-sync-concurrency", .help = "Blocks that are opened at once.", AT(opens), &opt_num,
         .def = "48" },
     { "store.external-labels", .help = "Series carry the external labels of their blocks.",
@@ -118,6 +161,8 @@ struct store {
     struct bucket *bucket;
     struct fs *fs;
     struct gateway *g;
+    struct gateway_bound mint, maxt;
+    struct relabel_rules selector;
     struct gateway_store source;
     struct grpc_front *grpc;
     struct pool *parts;
@@ -292,23 +337,104 @@ static bool submit_request(void *pool, void (*fn)(void *arg), void *arg)
 
 static const char *env_get(const char *name) { return getenv(name); }
 
+/* Samples are counted as Thanos does it: by chunks that are taken to be full. */
+static uint64_t chunks_most(const struct store_flags *f)
+{
+    int64_t a = f->samples_max / CHUNK_SAMPLES, b = f->grpc_samples_max / CHUNK_SAMPLES;
+    if (f->samples_max > 0 && f->grpc_samples_max > 0) return (uint64_t)MAX(MIN(a, b), 1);
+    return f->samples_max > 0 || f->grpc_samples_max > 0 ? (uint64_t)MAX(MAX(a, b), 1) : 0;
+}
+
+/* PromQL has one limit for both: series of one selection. */
+static uint64_t series_most(const struct store_flags *f)
+{
+    if (f->series_max > 0 && f->touched_max > 0)
+        return (uint64_t)MIN(f->series_max, f->touched_max);
+    return (uint64_t)MAX(MAX(f->series_max, f->touched_max), 0);
+}
+
+static errc bound_read(struct gateway_bound *out, str flag, str text, str all, struct err *e)
+{
+    struct err why = { 0 };
+    *out = (struct gateway_bound){ .set = !str_eq(text, all) };
+    if (!out->set || rfc3339_parse(text, &out->ms)) return OK;
+    out->relative = true;
+    if (duration_parse_signed(text, &out->ms, &why) == OK) return OK;
+    return err_set(e, ERR_BAD_INPUT, "--%.*s: '%.*s' is neither a time nor a duration: %s",
+        STR_ARG(flag), STR_ARG(text), why.msg);
+}
+
+static errc bounds_read(struct store *s, struct err *e)
+{
+    const struct store_flags *f = &s->f;
+    int64_t now = clock_wall_ms();
+    TRY(bound_read(&s->mint, S("min-time"), f->min_time, S(MIN_TIME), e));
+    TRY(bound_read(&s->maxt, S("max-time"), f->max_time, S(MAX_TIME), e));
+    if (!s->mint.set || !s->maxt.set ||
+        (s->mint.relative ? now : 0) + s->mint.ms <= (s->maxt.relative ? now : 0) + s->maxt.ms)
+        return OK;
+    return err_set(e, ERR_BAD_INPUT,
+        "invalid argument: --min-time '%.*s' can't be greater than --max-time '%.*s'",
+        STR_ARG(f->min_time), STR_ARG(f->max_time));
+}
+
+static errc selector_read(struct store *s, struct err *e)
+{
+    str text = s->f.selector;
+    if (text.n && s->f.selector_file.n)
+        return err_set(e, ERR_BAD_INPUT,
+            "--selector.relabel-config and --selector.relabel-config-file exclude each other");
+    if (s->f.selector_file.n) {
+        struct fs *fs = fs_real_new(STR_EMPTY);
+        errc rc = fs_read_all(fs, s->f.selector_file, &s->arena, SELECTOR_BYTES, &text, e);
+        fs_free(fs);
+        TRY(rc);
+    }
+    if (!text.n) return OK;
+    TRY_IN(e, config_relabel_rules(&s->arena, text, false, &s->selector, e),
+        "selector.relabel-config");
+    return OK;
+}
+
+/* As Thanos has it: rules over the external labels and the block's name; nothing is left of one
+ * that is not asked for. */
+static bool block_selected(void *ctx, ulid id, struct labels external)
+{
+    struct store *s = ctx;
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct labels_builder lb;
+    if (!s->selector.n) return true;
+    labels_builder_init(&lb, &a);
+    labels_builder_from(&lb, external);
+    labels_builder_set(&lb, S("__block_id"), arena_fmt(&a, "%s", ulid_text(id).z));
+    return relabel_apply(s->selector, &lb) && labels_builder_done(&lb).n > 0;
+}
+
 static errc bucket_begin(struct store *s, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct bucket_config c;
     TRY(objstore_load(&c, s->f.objstore, s->f.objstore_file, env_get, &a, e));
+    TRY(bounds_read(s, e));
+    TRY(selector_read(s, e));
     TRY(bucket_open(&s->bucket, &c, e));
     s->fs = fs_real_new(s->f.data_dir);
     struct gateway_opts o = { .bucket = s->bucket,
         .fs = s->fs,
         .backend = (enum io_backend)s->f.backend,
-        .sync_interval_ms = s->f.sync_ms,
+        .sync_interval_ms = s->f.sync_block_ms ? s->f.sync_block_ms : s->f.sync_ms,
         .ignore_deletion_ms = s->f.ignore_deletion_ms,
         .idle_ms = s->f.idle_ms,
         .patience_ms = s->f.patience_ms,
         .index_cache_bytes = (uint64_t)MAX(s->f.index_cache, 0),
         .chunk_cache_bytes = (uint64_t)MAX(s->f.chunk_cache, 0),
-        .series_max = (uint64_t)MAX(s->f.series_max, 0),
+        .consistency_ms = s->f.consistency_ms,
+        .mint = s->mint,
+        .maxt = s->maxt,
+        .wanted = block_selected,
+        .wanted_ctx = s,
+        .series_max = series_most(&s->f),
+        .meta_fetches = (unsigned)s->f.meta_fetches,
         .opens = (unsigned)s->f.opens,
         .without_external_labels = !s->f.external_labels,
         .partial = s->f.partial };
@@ -380,6 +506,10 @@ static errc store_begin(struct store *s, struct err *e)
         .api = { .source = &s->source.base,
             .pool = s->parts,
             .max_series = (uint64_t)MAX(s->f.series_max, 0),
+            .max_touched = (uint64_t)MAX(s->f.touched_max, 0),
+            .max_chunks = chunks_most(&s->f),
+            .max_chunk_bytes = (uint64_t)MAX(s->f.bytes_max, 0),
+            .max_calls = (unsigned)s->f.calls_max,
             .component = "store" } };
     TRY(grpc_front_open(&s->grpc, &go, e));
     size_t n = MIN(s->f.listen.n, (size_t)ADDRESSES_MAX);
@@ -404,11 +534,15 @@ static void store_end(struct store *s)
     gateway_close(s->g);
     bucket_close(s->bucket);
     fs_free(s->fs);
+    relabel_fini(s->selector);
     arena_fini(&s->arena);
 }
 
-static errc flags_check(const struct store_flags *f, struct err *e)
+static errc flags_check(struct store_flags *f, struct err *e)
 {
+    if (f->mark_delay.n)
+        TRY_IN(e, duration_parse(f->mark_delay, &f->ignore_deletion_ms, e),
+            "--ignore-deletion-marks-delay");
     if (!f->objstore.n && !f->objstore_file.n)
         return err_set(
             e, ERR_BAD_INPUT, "one of --objstore.config and --objstore.config-file is needed");
@@ -420,6 +554,12 @@ static errc flags_check(const struct store_flags *f, struct err *e)
         return err_set(e, ERR_BAD_INPUT, "--query.max-samples, --web.max-connections, "
                                          "--query.lookback-delta and --query.timeout must be "
                                          "positive");
+    if (f->meta_fetches < 1 || f->meta_fetches > 1000)
+        return err_set(
+            e, ERR_BAD_INPUT, "--block-meta-fetch-concurrency must be between 1 and 1000");
+    if (f->calls_max < 1 || f->calls_max > 10000)
+        return err_set(
+            e, ERR_BAD_INPUT, "--store.grpc.series-max-concurrency must be between 1 and 10000");
     if (f->opens < 1 || f->opens > 1000)
         return err_set(e, ERR_BAD_INPUT, "--block-sync-concurrency must be between 1 and 1000");
     if (f->patience_ms < 1 || f->sync_ms < 1)
