@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/prng.h"
-#include "chunk/xor.h"
+#include "chunk/xor_lanes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +45,7 @@ static struct pattern {
     double v[CHUNKS][SAMPLES];
     uint8_t room[CHUNKS][XOR_ROOM(SAMPLES)];
     size_t size[CHUNKS];
-    int64_t encode_ns[GROUPS], decode_ns[GROUPS];
+    int64_t encode_ns[GROUPS], decode_ns[GROUPS], lanes_ns[GROUPS];
 } all[PATTERNS];
 
 static void make(struct pattern *p, enum shape shape, int64_t jitter)
@@ -66,7 +66,26 @@ static void make(struct pattern *p, enum shape shape, int64_t jitter)
             if (shape == LARGE) v += (double)prng_below(&r, 1u << 30);
         }
     }
-    for (size_t g = 0; g < GROUPS; g++) p->encode_ns[g] = p->decode_ns[g] = INT64_MAX;
+    for (size_t g = 0; g < GROUPS; g++)
+        p->encode_ns[g] = p->decode_ns[g] = p->lanes_ns[g] = INT64_MAX;
+}
+
+/* A hundred chunks, as many side by side as there are lanes. */
+static void decode_lanes(struct pattern *p, size_t g)
+{
+    static int64_t t[XOR_LANES][SAMPLES];
+    static double v[XOR_LANES][SAMPLES];
+    for (size_t c = g * GROUP; c < (g + 1) * GROUP;) {
+        struct xor_lane lanes[XOR_LANES];
+        size_t n = MIN((size_t)XOR_LANES, (g + 1) * GROUP - c);
+        for (size_t i = 0; i < n; i++, c++) {
+            lanes[i] = (struct xor_lane){ .t = t[i], .v = v[i] };
+            xor_iter_init(&lanes[i].it, str_of(p->room[c], p->size[c]));
+        }
+        xor_lanes_decode(lanes, n);
+        for (size_t i = 0; i < n; i++)
+            if (lanes[i].it.bad || lanes[i].it.i != SAMPLES) abort();
+    }
 }
 
 static void measure(struct pattern *p)
@@ -84,6 +103,9 @@ static void measure(struct pattern *p)
                 n != SAMPLES)
                 abort();
         int64_t t2 = clock_cpu_ns();
+        decode_lanes(p, g);
+        int64_t t3 = clock_cpu_ns();
+        p->lanes_ns[g] = MIN(p->lanes_ns[g], t3 - t2);
         p->encode_ns[g] = MIN(p->encode_ns[g], t1 - t0);
         p->decode_ns[g] = MIN(p->decode_ns[g], t2 - t1);
     }
@@ -99,13 +121,13 @@ static double msamples(const int64_t *ns)
 static int report(void)
 {
     int missed = 0;
-    printf("%-34s %10s %10s %10s\n", "pattern", "bytes", "decode", "encode");
+    printf("%-34s %10s %10s %10s %10s\n", "pattern", "bytes", "decode", "in lanes", "encode");
     for (size_t i = 0; i < PATTERNS; i++) {
         size_t total = 0;
         for (size_t c = 0; c < CHUNKS; c++) total += all[i].size[c];
         double decode = msamples(all[i].decode_ns), encode = msamples(all[i].encode_ns);
-        printf("%-34s %10.2f %8.0f M %8.0f M", patterns[i].name, (double)total / CHUNKS / SAMPLES,
-            decode, encode);
+        printf("%-34s %10.2f %8.0f M %8.0f M %8.0f M", patterns[i].name,
+            (double)total / CHUNKS / SAMPLES, decode, msamples(all[i].lanes_ns), encode);
         if (patterns[i].goal_decode > 0)
             printf("   goal %.0f M, %.0f M", patterns[i].goal_decode, patterns[i].goal_encode);
         printf("\n");

@@ -28,6 +28,7 @@
 #include "chunk/xor.h"
 
 #include "chunk/bits.h"
+#include "chunk/xor_impl.h"
 
 #include "base/cursor.h"
 
@@ -36,44 +37,12 @@
 #endif
 
 enum {
-    /* bits that a load at any bit position has at least */
-    WINDOW_BITS = 57,
     CODE_MAX_BITS = 4 + 64 + 2 + 5 + 6 + 64,   /* of a sample behind the first two */
     /* more than a sample, and what the load of its last bits takes beyond them */
     XOR_TAIL_BYTES = 32
 };
 _Static_assert(
     8 * XOR_TAIL_BYTES >= CODE_MAX_BITS + 8 * 9, "the loop before the tail needs no check");
-
-static inline uint64_t load_be64(const uint8_t *p)
-{
-    uint64_t w;
-    memcpy(&w, p, 8);
-    return __builtin_bswap64(w);
-}
-
-/* The bits from position `bit` on, at the top of the word; the last 7 may be missing. */
-static inline uint64_t bits_at(const uint8_t *p, uint64_t bit)
-{
-    return load_be64(p + (bit >> 3)) << (bit & 7);
-}
-
-/* k bits from position `bit` on, 1 <= k <= 64. */
-static inline uint64_t xor_bits(const uint8_t *p, uint64_t bit, unsigned k)
-{
-    uint64_t w = bits_at(p, bit);
-    unsigned off = (unsigned)(bit & 7);
-    if (off) w |= (uint64_t)p[(bit >> 3) + 8] >> (8 - off);
-    return w >> (64 - k);
-}
-
-/* An n-bit class of the delta of delta: -(2^(n-1)-1) … 2^(n-1). Its bits are the low ones of x;
- * what is above them does not matter. */
-static inline uint64_t signed_class(uint64_t x, unsigned n)
-{
-    uint64_t bias = ((uint64_t)1 << (n - 1)) - 1;
-    return ((x + bias) & (((uint64_t)1 << n) - 1)) - bias;
-}
 
 /* ---- decoding ---- */
 
@@ -85,17 +54,6 @@ struct run {
     unsigned skip, trail;
     bool bad;
 };
-
-/* The rare codes of time: 110, 1110, 1111. w: the bits at *bit. */
-static inline uint64_t time_slow(const uint8_t *p, uint64_t *bit, uint64_t w)
-{
-    unsigned ones = (unsigned)__builtin_clzll(~w | 1);
-    if (ones == 2) { *bit += 20; return signed_class(w >> 44, 17); }
-    if (ones == 3) { *bit += 24; return signed_class(w >> 40, 20); }
-    uint64_t dod = xor_bits(p, *bit + 4, 64);
-    *bit += 68;
-    return dod;
-}
 
 /* A value: 0, 10 or 11. w: the bits at r->bit, `good` of them. False: a window wider than the word,
  * which no encoder writes. */
@@ -109,19 +67,19 @@ __attribute__((always_inline)) static inline bool value_next(
     if (LIKELY(w >> 62 == 2)) {
         if (LIKELY(2 + 64 - r->skip <= good)) w <<= 2;
         else
-            w = r->skip < 64 - WINDOW_BITS ? xor_bits(r->p, r->bit + 2, 64)
-                                           : bits_at(r->p, r->bit + 2);
+            w = r->skip < 64 - XOR_WINDOW_BITS ? xor_bits(r->p, r->bit + 2, 64)
+                                           : xor_word(r->p, r->bit + 2);
         r->v ^= w >> r->skip << r->trail;
         r->bit += 2 + 64 - r->skip;
         return true;
     }
-    if (good < 13) w = bits_at(r->p, r->bit);
+    if (good < 13) w = xor_word(r->p, r->bit);
     unsigned lead = (unsigned)(w >> 57) & 31, sig = (unsigned)(w >> 51) & 63;
     if (sig == 0) sig = 64;
     if (UNLIKELY(lead + sig > 64)) return false;
     r->skip = 64 - sig;
     r->trail = r->skip - lead;
-    w = sig > WINDOW_BITS ? xor_bits(r->p, r->bit + 13, 64) : bits_at(r->p, r->bit + 13);
+    w = sig > XOR_WINDOW_BITS ? xor_bits(r->p, r->bit + 13, 64) : xor_word(r->p, r->bit + 13);
     r->v ^= w >> r->skip << r->trail;
     r->bit += 13 + sig;
     return true;
@@ -133,12 +91,12 @@ __attribute__((always_inline)) static inline size_t row_max(unsigned good, unsig
 #define ROW8(skip)                                                                                 \
     ROW(skip), ROW(skip + 1), ROW(skip + 2), ROW(skip + 3), ROW(skip + 4), ROW(skip + 5),          \
         ROW(skip + 6), ROW(skip + 7)
-#define ROW(skip) WINDOW_BITS / (67 - (skip))
+#define ROW(skip) XOR_WINDOW_BITS / (67 - (skip))
     static const uint8_t rows[64] = { ROW8(0), ROW8(8), ROW8(16), ROW8(24), ROW8(32), ROW8(40),
         ROW8(48), ROW8(56) };
 #undef ROW8
 #undef ROW
-    return good == WINDOW_BITS ? rows[skip] : good / (67 - skip);
+    return good == XOR_WINDOW_BITS ? rows[skip] : good / (67 - skip);
 }
 
 /* Decodes up to n samples, all of them behind the first two of a chunk, while one begins before bit
@@ -151,14 +109,14 @@ __attribute__((always_inline)) static inline size_t xor_loop(
     struct run r = *io;
     size_t i = 0;
     while (i < n && r.bit < stop) {
-        uint64_t w = bits_at(r.p, r.bit);
-        unsigned good = WINDOW_BITS;
+        uint64_t w = xor_word(r.p, r.bit);
+        unsigned good = XOR_WINDOW_BITS;
         size_t row;
-        if (tail && stop - r.bit < WINDOW_BITS) good = (unsigned)(stop - r.bit);
+        if (tail && stop - r.bit < XOR_WINDOW_BITS) good = (unsigned)(stop - r.bit);
         if (w >> 62 == 2) {
-            r.delta += signed_class(w >> 48, 14);
+            r.delta += xor_class(w >> 48, 14);
             r.bit += 16;
-            if (UNLIKELY(!value_next(&r, w << 16, WINDOW_BITS - 16))) { r.bad = true; break; }
+            if (UNLIKELY(!value_next(&r, w << 16, XOR_WINDOW_BITS - 16))) { r.bad = true; break; }
         } else if (w >> 61 == 2 && (row = row_max(good, r.skip)) > 0) {
             unsigned step = 67 - r.skip;       /* equal steps, changes inside the window */
             size_t from = i, end = i + MIN(row, n - i);
@@ -182,10 +140,10 @@ __attribute__((always_inline)) static inline size_t xor_loop(
             continue;
         } else if (w >> 63 == 0) {
             r.bit += 1;
-            if (UNLIKELY(!value_next(&r, w << 1, WINDOW_BITS - 1))) { r.bad = true; break; }
+            if (UNLIKELY(!value_next(&r, w << 1, XOR_WINDOW_BITS - 1))) { r.bad = true; break; }
         } else {
-            r.delta += time_slow(r.p, &r.bit, w);
-            if (UNLIKELY(!value_next(&r, bits_at(r.p, r.bit), WINDOW_BITS))) {
+            r.delta += xor_time_slow(r.p, &r.bit, w);
+            if (UNLIKELY(!value_next(&r, xor_word(r.p, r.bit), XOR_WINDOW_BITS))) {
                 r.bad = true;
                 break;
             }
@@ -258,7 +216,7 @@ static bool iter_second(struct xor_iter *it)
     if (left == 12) memcpy(room, c.p, 12);
     else memcpy(room, c.p, left);
     struct run r = { .p = room, .v = it->v, .skip = it->skip, .trail = it->trail };
-    if (!value_next(&r, bits_at(room, 0), WINDOW_BITS)) return false;
+    if (!value_next(&r, xor_word(room, 0), XOR_WINDOW_BITS)) return false;
     it->v = r.v;
     it->bit += r.bit;
     it->skip = (uint8_t)r.skip;

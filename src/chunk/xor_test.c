@@ -5,6 +5,7 @@
 #include "base/test.h"
 #include "base/test_vectors.h"
 #include "chunk/chunk.h"
+#include "chunk/test_samples.h"
 
 enum { ROOM = 2048 };
 static int64_t in_t[ROOM], out_t[ROOM];
@@ -172,29 +173,7 @@ TEST(xor_vectors)
     vectors_close(&v);
 }
 
-/* Samples of every kind that the codes tell apart. */
-static size_t random_samples(struct prng *r)
-{
-    size_t n = prng_below(r, 300);
-    uint64_t t = prng_u64(r) >> prng_below(r, 64), step = prng_below(r, 100000);
-    double v = 0;
-    unsigned shape = (unsigned)prng_below(r, 8), jitter = (unsigned)prng_below(r, 6);
-    for (size_t i = 0; i < n; i++) {
-        static const uint64_t widths[] = { 1, 3, 16384, 131072, 1048576, 0 };
-        t += step + (widths[jitter] ? prng_below(r, widths[jitter]) : prng_u64(r));
-        if (shape == 0) v += 1;
-        if (shape == 1) v += (double)prng_below(r, 100);
-        if (shape == 2 && prng_below(r, 3) == 0) v += 1e9 * prng_unit(r);
-        if (shape == 3) v = f64_of_bits(prng_u64(r));
-        if (shape == 4) v = prng_below(r, 2) ? f64_of_bits(0x7ff0000000000002u) : -0.0;
-        if (shape == 5) v = (double)prng_below(r, 1000) / 1000;
-        if (shape == 6)
-            v = f64_of_bits(f64_bits(v) ^ (prng_u64(r) >> prng_below(r, 64)) << prng_below(r, 64));
-        in_t[i] = (int64_t)t;
-        in_v[i] = v;
-    }
-    return n;
-}
+static size_t random_samples(struct prng *r) { return test_samples(r, in_t, in_v); }
 
 TEST(xor_round_trip)
 {

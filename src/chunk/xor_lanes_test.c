@@ -1,0 +1,73 @@
+/* xor_lanes_test.c — chunks side by side are what they are one by one. */
+#include "chunk/xor_lanes.h"
+
+#include "base/mem.h"
+#include "base/test.h"
+#include "chunk/test_samples.h"
+
+enum { ROOM = 2048 };
+static int64_t t[XOR_LANES][ROOM], want_t[ROOM];
+static double v[XOR_LANES][ROOM], want_v[ROOM];
+
+/* An exact copy, so that a sanitizer sees reads past the end. */
+static str random_chunk(struct prng *r, bool damaged)
+{
+    static uint8_t bytes[XOR_ROOM(TEST_SAMPLES_MAX)];
+    size_t n = test_samples(r, want_t, want_v), len = xor_encode(bytes, want_t, want_v, n);
+    if (damaged && prng_below(r, 2)) len = 2 + prng_below(r, len - 1);
+    for (uint64_t flips = damaged ? prng_below(r, 4) : 0; flips > 0; flips--) {
+        uint64_t bit = prng_below(r, 8 * len);
+        if (bit >= 5 && bit < 16) continue;    /* as many samples as there is room for */
+        if (bit >= 16) bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    for (size_t k = 20; damaged && k < len && prng_below(r, 8) == 0; k++)
+        bytes[k] = prng_below(r, 3) ? bytes[k - 1] : (uint8_t)prng_u64(r);
+    return mem_str(str_of(bytes, len));
+}
+
+static void expect_as_alone(const struct xor_lane *lane, str chunk)
+{
+    struct xor_iter it;
+    size_t at = 0, got = 1;
+    xor_iter_init(&it, chunk);
+    while (got > 0 && xor_iter_fill(&it, want_t + at, want_v + at, ROOM - at, &got, NULL) == OK)
+        at += got;
+    EXPECT_EQ(lane->it.i, at);
+    EXPECT_EQ(lane->it.bad, it.bad);
+    EXPECT(!memcmp(lane->t, want_t, at * sizeof(*want_t)));
+    EXPECT(!memcmp(lane->v, want_v, at * sizeof(*want_v)));
+}
+
+static void expect_lanes(struct prng *r, size_t n, unsigned damaged_of)
+{
+    struct xor_lane lanes[XOR_LANES];
+    str chunks[XOR_LANES];
+    for (size_t i = 0; i < n; i++) {
+        chunks[i] = random_chunk(r, damaged_of && prng_below(r, damaged_of) == 0);
+        /* nothing is written behind what there is */
+        for (size_t k = 0; k < ROOM; k++) t[i][k] = -1;
+        lanes[i] = (struct xor_lane){ .t = t[i], .v = v[i] };
+        xor_iter_init(&lanes[i].it, chunks[i]);
+    }
+    xor_lanes_decode(lanes, n);
+    for (size_t i = 0; i < n; i++) {
+        expect_as_alone(&lanes[i], chunks[i]);
+        for (size_t k = xor_count(chunks[i]); k < ROOM; k++) EXPECT_EQ(t[i][k], -1);
+        mem_free((void *)chunks[i].p);
+    }
+}
+
+TEST(xor_lanes_good)
+{
+    struct prng r = { test_seed() };
+    for (int i = 0; i < 1500; i++) expect_lanes(&r, i % (XOR_LANES + 1), 0);
+    xor_lanes_use_plain(true);
+    for (int i = 0; i < 100; i++) expect_lanes(&r, i % (XOR_LANES + 1), 0);
+    xor_lanes_use_plain(false);
+}
+
+TEST(xor_lanes_damaged)
+{
+    struct prng r = { test_seed() };
+    for (int i = 0; i < 3000; i++) expect_lanes(&r, 1 + prng_below(&r, XOR_LANES), 1 + i % 8);
+}
