@@ -2,6 +2,7 @@
 #include "block/float_cache.h"
 #include "chunk/chunk.h"
 #include "chunk/chunk_iter.h"
+#include "chunk/xor_lanes.h"
 #include "io/work.h"
 #include "storage/clip.h"
 
@@ -15,6 +16,7 @@ struct block_iter {
     struct chunk_iter chunk;
     bool ended, keep;                          /* keep: the open one is wanted by the cache */
     unsigned unknown;                          /* so many chunks that follow are not in the cache */
+    unsigned alone;                            /* so many are decoded one by one */
     errc failed;
     struct err why;
 };
@@ -35,16 +37,20 @@ static void iter_free(struct sample_iter *base)
     mem_free(it);
 }
 
-/* The next chunk that may hold something to show; NULL: none. */
+/* May it hold something to show? */
+static bool iter_wants(const struct block_iter *it, const struct index_chunk *c)
+{
+    const struct block_iter_of *of = &it->of;
+    return c->mint <= of->maxt && c->maxt >= of->mint &&
+           !(of->deleted && intervals_cover(of->deleted, c->mint, c->maxt));
+}
+
+/* The next chunk that may; NULL: none. */
 static const struct index_chunk *iter_wanted(struct block_iter *it)
 {
     const struct block_iter_of *of = &it->of;
-    for (; it->next < of->n; it->next++) {
-        const struct index_chunk *c = &of->chunks[it->next];
-        if (c->mint > of->maxt) break;
-        if (c->maxt >= of->mint && !(of->deleted && intervals_cover(of->deleted, c->mint, c->maxt)))
-            return c;
-    }
+    for (; it->next < of->n && of->chunks[it->next].mint <= of->maxt; it->next++)
+        if (iter_wants(it, &of->chunks[it->next])) return &of->chunks[it->next];
     return NULL;
 }
 
@@ -62,36 +68,94 @@ static errc iter_open_chunk(struct block_iter *it, struct err *e)
         return OK;
     }
     it->next++;
+    if (it->alone) it->alone--;
     TRY(segments_pin(it->of.block->segments, c->ref, &it->pin, e));
     io_work.chunks++;
     return chunk_iter_reset(&it->chunk, it->pin.enc, it->pin.data, e);
 }
 
-/* A series' chunks come into the cache, and leave it, much at the same time: where one is not known
- * there, the next few are not asked for. */
-enum { UNKNOWN_TOGETHER = FLOAT_CACHE_STRIDE - 1 };
+/* Chunks that follow each other in a segment, as those of a series do: one pin, and their decoding
+ * goes side by side. It pays for some of them, into arrays with room for as many. */
+enum { ROW_MIN = 3, ROW_MIN_ROOM = 512, ROW_MAX_BYTES = 1 << 14 };
 
-/* Chunks that are there decoded, as many as there is room for. None: the next one is opened. */
+static size_t row_length(struct block_iter *it)
+{
+    const struct index_chunk *c = iter_wanted(it);
+    size_t n = 1, left = MIN(it->of.n - it->next, (size_t)XOR_LANES);
+    if (!c) return 0;
+    while (n < left && iter_wants(it, &c[n]) && c[n].ref > c[n - 1].ref &&
+           c[n].ref - c[0].ref < ROW_MAX_BYTES && segment_of(c[n].ref) == segment_of(c[0].ref))
+        n++;
+    return n;
+}
+
+/* Of the n chunks from c on, those before the first that is damaged, no XOR chunk, or has no room:
+ * how many. */
+static size_t row_open(struct xor_lane *lanes, const struct segment_run *run,
+    const struct index_chunk *c, size_t n, int64_t *t, double *v, size_t cap)
+{
+    for (size_t i = 0, used = 0; i < n; i++) {
+        struct segment_record r;
+        if (segment_run_chunk(run, c[i].ref, &r, NULL) != OK) return i;
+        if (r.enc != CHUNK_XOR || chunk_check(r.enc, r.data, NULL) != OK) return i;
+        lanes[i] = (struct xor_lane){ .t = t + used, .v = v + used };
+        xor_iter_init(&lanes[i].it, r.data);
+        if (lanes[i].it.n > cap - used) return i;
+        used += lanes[i].it.n;
+    }
+    return n;
+}
+
+/* False: the next chunks are to be decoded one by one, which also finds the words for what is wrong
+ * with them. */
+static bool iter_row(struct block_iter *it, int64_t *t, double *v, size_t cap, size_t *n)
+{
+    struct xor_lane lanes[XOR_LANES];
+    struct segment_run run;
+    if (it->alone || cap < ROW_MIN_ROOM) return false;
+    size_t length = row_length(it), opened, all = 0;
+    if (length < ROW_MIN) return false;
+    const struct index_chunk *c = &it->of.chunks[it->next];
+    it->alone = (unsigned)length;
+    if (segments_pin_run(it->of.block->segments, c[0].ref, c[length - 1].ref, &run, NULL) != OK)
+        return false;
+    opened = row_open(lanes, &run, c, length, t, v, cap);
+    xor_lanes_decode(lanes, opened);
+    bool good = opened > 0;
+    for (size_t i = 0; i < opened; i++) {
+        good = good && !lanes[i].it.bad;
+        all += lanes[i].it.n;
+    }
+    if (segments_unpin_run(&run, NULL) != OK || !good) return false;
+    it->alone = 0;
+    it->next += opened;
+    it->unknown -= MIN(it->unknown, (unsigned)opened);
+    io_work.chunks += opened;
+    *n = all;
+    return true;
+}
+
+/* Chunks that are there decoded, as many as there is room for. None: the next one is opened, or
+ * some are decoded. A series' chunks come into the cache, and leave it, much at the same time:
+ * where one is not known there, the next few are not asked for. */
 static errc iter_open_or_get(
     struct block_iter *it, int64_t *t, double *v, size_t cap, size_t *n, struct err *e)
 {
     *n = 0;
     it->keep = false;
-    if (it->unknown > 0) {
-        it->unknown--;
-        return iter_open_chunk(it, e);
-    }
-    for (const struct index_chunk *c; (c = iter_wanted(it)) != NULL; it->next++) {
+    for (const struct index_chunk *c; !it->unknown && (c = iter_wanted(it)) != NULL; it->next++) {
         enum float_found found;
         size_t got = float_cache_get(iter_key(it, c), t + *n, v + *n, cap - *n, &found);
         it->keep = found == FLOATS_WANTED;
-        if (found == FLOATS_UNKNOWN) it->unknown = UNKNOWN_TOGETHER;
+        if (found == FLOATS_UNKNOWN) it->unknown = FLOAT_CACHE_STRIDE;
         if (!got) break;
         io_work.chunks++;
         io_work.kept_bytes += got * (sizeof(*t) + sizeof(*v));
         *n += got;
     }
-    return *n ? OK : iter_open_chunk(it, e);
+    if (*n || (it->unknown && iter_row(it, t, v, cap, n))) return OK;
+    if (it->unknown) it->unknown--;
+    return iter_open_chunk(it, e);
 }
 
 /* The open chunk was decoded into n samples. */
@@ -205,7 +269,7 @@ void block_iter_reset(struct sample_iter *base, const struct block_iter_of *of)
     (void)rc;
     it->of = *of;
     it->next = 0;
-    it->unknown = 0;
+    it->unknown = it->alone = 0;
     it->ended = false;
     it->failed = OK;
     it->why.n = 0;
