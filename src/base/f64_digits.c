@@ -55,6 +55,14 @@ unsigned f64_digits_u64(char digits[F64_DIGITS_ROOM], uint64_t v)
     return n;
 }
 
+void f64_digits_four(char digits[4], uint32_t v)
+{
+    uint32_t twos = v / 100 | v % 100 << 16, tens = (twos * 103 >> 10) & 0x000f000f;
+    assert(v < 10000);
+    uint32_t all = htole32((tens | (twos - tens * 10) << 8) | 0x30303030);
+    memcpy(digits, &all, sizeof(all));
+}
+
 /* --- the decimal --- */
 
 /* floor(log10(2^e)), floor(log10(3/4 2^e)), floor(log2(10^e)), for all exponents that there are */

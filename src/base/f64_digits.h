@@ -15,10 +15,13 @@
 
 enum { F64_DIGITS_ROOM = 20 };             /* of the largest u64 */
 
-unsigned f64_digits_count(uint64_t v);     /* REQUIRES: v > 0 */
+unsigned f64_digits_count(uint64_t v);     /* 1 of 0 */
 /* Writes them from digits[0] on, without zeros before them; returns how many. At least eight bytes
  * are written. */
 unsigned f64_digits_u64(char digits[F64_DIGITS_ROOM], uint64_t v);
+
+/* Four digits, with zeros before them. REQUIRES: v < 10000 */
+void f64_digits_four(char digits[4], uint32_t v);
 
 /* v is nearest to m 10^exponent; m may end with zeros. REQUIRES: v finite and > 0 */
 struct f64_decimal { uint64_t m; int exponent; };

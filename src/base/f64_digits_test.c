@@ -88,3 +88,13 @@ TEST(f64_digits_u64)
         EXPECT_STR(str_of(got, n), str_z(want));
     }
 }
+
+TEST(f64_digits_four)
+{
+    char got[5] = { 0 }, want[8];
+    for (uint32_t v = 0; v < 10000; v++) {
+        f64_digits_four(got, v);
+        snprintf(want, sizeof(want), "%04u", (unsigned)v);
+        EXPECT(!memcmp(got, want, 5));
+    }
+}
