@@ -283,16 +283,29 @@ static struct labels result_labels(struct running *r, struct labels l, bool drop
     return labels_copy(r->q.arena, l);
 }
 
+/* Without a branch: each step is written, and written over where there is nothing. How many there
+ * are; `to` has room for one more. */
+static size_t points_of(
+    struct point *to, const struct grid *g, const struct row *row, const struct histogram **hist)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < g->n; i++) {
+        to[n] = (struct point){ grid_time(g, i), row->v[i], hist ? hist[i] : NULL };
+        n += !row->present || bits_get(row->present, i);
+    }
+    return n;
+}
+
 static errc result_row(struct sink *base, struct row *row)
 {
     struct running *r = CONTAINER_OF(base, struct result_sink, base)->r;
     size_t n = r->grid.n, made = row_count(row, n);
     struct result_series s = { .labels = result_labels(r, row->labels, row->drop_name),
         .drop_name = row->drop_name };
-    s.points = arena_array(r->q.arena, made, sizeof(*s.points));
+    s.points = arena_array(r->q.arena, made + 1, sizeof(*s.points));
     const struct histogram **hist = row_copy_histograms(r->q.arena, row, n);
-    BITS_EACH(i, row->present, n)
-    s.points[s.n++] = (struct point){ grid_time(&r->grid, i), row->v[i], hist ? hist[i] : NULL };
+    s.n = points_of(s.points, &r->grid, row, hist);
+    assert(s.n == made);
     if (s.n) vec_push(&r->series, s);
     return eval_check(&r->q);
 }

@@ -9,6 +9,7 @@
 
 #include "base/f64.h"
 #include "base/f64_digits.h"
+#include "base/f64_texts.h"
 
 /* A time in seconds, without a fraction or with three digits of one. */
 void promql_time_text(struct buf *b, int64_t ms)
@@ -29,28 +30,74 @@ static void put_value(struct buf *b, double v)
     buf_u8(b, '"');
 }
 
-/* Most answers are made of these: one look at the room for each. */
-static void put_float_point(struct buf *b, const struct point *p)
+/* The digits of a time before its last four: those of the points of a row are mostly the same.
+ * above 0: none are known. */
+struct seconds_above { uint64_t above; unsigned n; char digits[F64_DIGITS_ROOM]; };
+enum { SECONDS_LAST = 10000 };
+
+static char *seconds_text(char *to, uint64_t seconds, struct seconds_above *known)
 {
-    enum { TIME_MAX = 32 };
-    if (p->t < 0 || p->t % 1000) {
-        buf_u8(b, '[');
-        promql_time_text(b, p->t);
-        buf_u8(b, ',');
-        put_value(b, p->v);
-        buf_u8(b, ']');
-        return;
+    uint64_t above = seconds / SECONDS_LAST;
+    if (above == 0) return to + f64_digits_u64(to, seconds);
+    if (above != known->above) {
+        known->n = f64_digits_u64(known->digits, above);
+        known->above = above;
     }
-    char *room, *to;
-    room = to = (char *)buf_room(b, TIME_MAX + F64_TEXT_MAX);
+    memcpy(to, known->digits, sizeof(known->digits));
+    f64_digits_four(to + known->n, (uint32_t)(seconds % SECONDS_LAST));
+    return to + known->n + 4;
+}
+
+/* As promql_time_text(). */
+static char *time_text(char *to, int64_t ms, struct seconds_above *known)
+{
+    uint64_t u = ms < 0 ? 0 - (uint64_t)ms : (uint64_t)ms;
+    *to = '-';
+    to = seconds_text(to + (ms < 0), u / 1000, known);
+    if (LIKELY(u % 1000 == 0)) return to;
+    char digits[4];
+    f64_digits_four(digits, (uint32_t)(u % 1000));
+    digits[0] = '.';
+    memcpy(to, digits, sizeof(digits));
+    return to + sizeof(digits);
+}
+
+/* Most answers are made of these: the texts of eight at once, and one look at the room. n <= 8;
+ * comma: before the first as well. */
+static void put_float_points(
+    struct buf *b, const struct point *p, size_t n, bool comma, struct seconds_above *known)
+{
+    enum { TIME_MAX = 64 };
+    struct f64_texts texts;
+    struct seconds_texts seconds;
+    double v[F64_TEXTS];
+    int64_t t[F64_TEXTS];
+    for (size_t i = 0; i < F64_TEXTS; i++) {
+        const struct point *of = &p[MIN(i, n - 1)];
+        v[i] = of->v;
+        t[i] = of->t;
+    }
+    char *room = (char *)buf_room(b, F64_TEXTS * (TIME_MAX + F64_TEXTS_LONGEST)), *to = room;
     if (!room) return;
-    *to++ = '[';
-    to += f64_digits_u64(to, (uint64_t)p->t / 1000);
-    memcpy(to, ",\"", 2);
-    to += 2;
-    to += f64_text_api(to, p->v);
-    memcpy(to, "\"]", 2);
-    buf_commit(b, (size_t)(to + 2 - room));
+    f64_texts_api(&texts, v);
+    bool whole = f64_texts_seconds(&seconds, t);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(to, ",[", 2);
+        to += comma || i > 0 ? 2 : 1;
+        to[-1] = '[';
+        if (LIKELY(whole)) {
+            memcpy(to, seconds.at[i] + seconds.from, sizeof(seconds.at[i]));
+            to += seconds.n;
+        } else {
+            to = time_text(to, t[i], known);
+        }
+        memcpy(to, ",\"", 2);
+        memcpy(to + 2, texts.at[i], F64_TEXTS_LONGEST);
+        to += 2 + texts.n[i];
+        memcpy(to, "\"]", 2);
+        to += 2;
+    }
+    buf_commit(b, (size_t)(to - room));
 }
 
 void promql_labels_json(struct json *j, struct labels l)
@@ -117,29 +164,55 @@ static void put_metric(struct json *j, const struct result_series *s)
 static void put_sample(struct json *j, const struct result_series *s)
 {
     const struct point *p = &s->points[0];
+    struct seconds_above known = { 0 };
     put_metric(j, s);
     buf_str(j->b, p->h ? S(",\"histogram\":") : S(",\"value\":"));
     if (p->h) put_histogram_point(j->b, p);
-    else put_float_point(j->b, p);
+    else put_float_points(j->b, p, 1, false, &known);
     buf_u8(j->b, '}');
 }
 
 static bool never_gone(void *ctx UNUSED) { return false; }
 static void give_way(struct slice *turn) { slice_take(turn, never_gone, NULL); }
 
-static void put_points(struct buf *b, const struct result_series *s, str key, bool histograms,
-    struct slice *turn)
+/* How many floats from points[i] on go together. */
+static size_t floats_from(const struct result_series *s, size_t i)
 {
-    enum { TOGETHER = 256 };
+    size_t n = 0;
+    while (n < F64_TEXTS && i + n < s->n && !s->points[i + n].h) n++;
+    return n;
+}
+
+static void put_floats(struct buf *b, const struct result_series *s, struct slice *turn)
+{
+    enum { TOGETHER = 256, POINT_BYTES = 36 };
+    struct seconds_above known = { 0 };
+    bool any = false;
+    /* the buffer grows once for all of them, where its limit lets it */
+    if (!b->limit || s->n * POINT_BYTES < b->limit - b->n) (void)buf_room(b, s->n * POINT_BYTES);
+    for (size_t i = 0, since = TOGETHER, n; i < s->n; i += MAX(n, 1), since += n) {
+        if (since >= TOGETHER) {
+            give_way(turn);
+            since = 0;
+        }
+        n = floats_from(s, i);
+        if (n == 0) continue;
+        if (!any) buf_str(b, S(",\"values\":["));
+        put_float_points(b, s->points + i, n, any, &known);
+        any = true;
+    }
+    if (any) buf_u8(b, ']');
+}
+
+static void put_histograms(struct buf *b, const struct result_series *s, struct slice *turn)
+{
     bool any = false;
     for (size_t i = 0; i < s->n; i++) {
-        if (i % TOGETHER == 0) give_way(turn);
-        if ((s->points[i].h != NULL) != histograms) continue;
-        if (any) buf_u8(b, ',');
-        else buf_str(b, key);
+        if (!s->points[i].h) continue;
+        give_way(turn);
+        buf_str(b, any ? S(",") : S(",\"histograms\":["));
         any = true;
-        if (histograms) put_histogram_point(b, &s->points[i]);
-        else put_float_point(b, &s->points[i]);
+        put_histogram_point(b, &s->points[i]);
     }
     if (any) buf_u8(b, ']');
 }
@@ -147,8 +220,8 @@ static void put_points(struct buf *b, const struct result_series *s, str key, bo
 static void put_series(struct json *j, const struct result_series *s, struct slice *turn)
 {
     put_metric(j, s);
-    put_points(j->b, s, S(",\"values\":["), false, turn);
-    put_points(j->b, s, S(",\"histograms\":["), true, turn);
+    put_floats(j->b, s, turn);
+    put_histograms(j->b, s, turn);
     buf_u8(j->b, '}');
 }
 

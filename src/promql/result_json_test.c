@@ -1,5 +1,6 @@
 #include "promql/result_json.h"
 
+#include "base/f64.h"
 #include "base/test.h"
 
 enum { SERIES = 5, POINTS = 3 };
@@ -53,5 +54,41 @@ TEST(result_json_in_parts)
             EXPECT_STR(buf_view(&parts), buf_view(&whole));
             if (enough == 1 && c->series) EXPECT(n >= c->series);
         }
+    }
+}
+
+/* Point by point: what a row of floats is, however many of them are written together. */
+TEST(result_json_points)
+{
+    static const struct { const char *name; int64_t from, step; size_t n;
+    } cases[] = {
+        { "one", 1700000000000, 15000, 1 },
+        { "seven", 1700000000000, 15000, 7 },
+        { "eight", 1700000000000, 15000, 8 },
+        { "four digits turn over", 1699999999000, 1000, 1000 },
+        { "around zero, with fractions", -20250, 125, 400 },
+        { "small", 0, 7000, 3000 },
+        { "far", INT64_C(9223372036854700000), 100, 50 },
+    };
+    SCOPED(arena_fini) struct arena a = { 0 };
+    TEST_EACH(c, cases) {
+        SCOPED(buf_fini) struct buf got = { 0 }, want = { 0 };
+        struct json j = json_to(&got);
+        struct point *p = arena_array(&a, c->n, sizeof(*p));
+        struct result_series row = { { 0 }, p, c->n, false };
+        struct result r = { .type = VALUE_MATRIX, .n_series = 1, .series = &row };
+        buf_str(&want, S("{\"resultType\":\"matrix\",\"result\":[{\"metric\":{},\"values\":["));
+        for (size_t i = 0; i < c->n; i++) {
+            double v = i % 3 ? (double)i / 7 : i % 2 ? -(double)i : (double)i * 1e18;
+            p[i] = (struct point){ c->from + (int64_t)i * c->step, v, NULL };
+            buf_str(&want, i ? S(",[") : S("["));
+            promql_time_text(&want, p[i].t);
+            buf_str(&want, S(",\""));
+            buf_f64_api(&want, v);
+            buf_str(&want, S("\"]"));
+        }
+        buf_str(&want, S("]}]}"));
+        promql_result_json(&j, &r, false);
+        EXPECT_STR(buf_view(&got), buf_view(&want));
     }
 }
