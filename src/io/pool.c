@@ -19,9 +19,12 @@ COUNTER_VEC(m_refused, "epimetheus_pool_jobs_refused_total",
     "Jobs that found the queue of the pool full.", "pool")
 
 struct job { void (*run)(void *ctx); void *ctx; };
+
+/* A thread that waits, on its own stack. The last to wait is called first: its memory is warm. */
+struct idle { struct cond called; bool is_called; struct idle *next; };
 struct pool {
     struct mtx mu;                         /* LOCK_POOL */
-    struct cond work;
+    struct idle *idle;                     /* GUARDED_BY(mu) */
     struct job *ring;                      /* GUARDED_BY(mu) */
     size_t cap, head, n;                   /* GUARDED_BY(mu) */
     bool stop;                             /* GUARDED_BY(mu) */
@@ -67,10 +70,30 @@ static bool nice_comes_back(void)
 bool thread_step_behind(void) { return nice_comes_back() && nice_add(NICE_BEHIND); }
 void thread_step_back(void) { nice_add(-NICE_BEHIND); }
 
+static void pool_wait_locked(struct pool *p) REQUIRES(p->mu)
+{
+    struct idle me = { .next = p->idle };
+    mtx_assert_held(&p->mu);
+    cond_init(&me.called);
+    p->idle = &me;
+    while (!me.is_called) cond_wait(&me.called, &p->mu);
+    cond_fini(&me.called);
+}
+
+static void pool_call_locked(struct pool *p) REQUIRES(p->mu)
+{
+    struct idle *i = p->idle;
+    mtx_assert_held(&p->mu);
+    if (!i) return;
+    p->idle = i->next;
+    i->is_called = true;
+    cond_signal(&i->called);
+}
+
 static bool pool_take(struct pool *p, struct job *out)
 {
     mtx_lock(&p->mu);
-    while (!p->n && !p->stop) cond_wait(&p->work, &p->mu);
+    while (!p->n && !p->stop) pool_wait_locked(p);
     bool got = p->n > 0;
     if (got) {
         *out = p->ring[p->head];
@@ -99,7 +122,6 @@ struct pool *pool_new(const struct pool_opts *o)
     assert(o->threads > 0 && o->queue_max > 0);
     struct pool *p = NEW(struct pool);
     mtx_init(&p->mu, LOCK_POOL);
-    cond_init(&p->work);
     p->cap = o->queue_max;
     p->ring = mem_alloc_array(p->cap, sizeof(*p->ring));
     str name = str_z(o->name);
@@ -119,12 +141,11 @@ void pool_free(struct pool *p)
     if (!p) return;
     mtx_lock(&p->mu);
     p->stop = true;
-    cond_broadcast(&p->work);
+    while (p->idle) pool_call_locked(p);
     mtx_unlock(&p->mu);
     for (unsigned i = 0; i < p->n_threads; i++) thread_join(p->threads[i]);
     mem_free(p->threads);
     mem_free(p->ring);
-    cond_fini(&p->work);
     mtx_fini(&p->mu);
     mem_free(p);
 }
@@ -146,7 +167,7 @@ bool pool_submit(struct pool *p, void (*run)(void *ctx), void *ctx)
     if (ok) {
         p->ring[(p->head + p->n++) % p->cap] = (struct job){ run, ctx };
         metric_set_of(p->queue, (double)p->n);
-        cond_signal(&p->work);
+        pool_call_locked(p);
     }
     mtx_unlock(&p->mu);
     if (!ok) metric_add_to(p->refused, 1);
