@@ -293,6 +293,7 @@ TEST(engine_counts_samples)
         { "number", "1", 60, 60, 0, 0, 1 },
         { "in and out at each step", "abs(one)", 0, 120, 60, 3, 7 },
         { "handed on at once", "sum(abs(one))", 0, 120, 60, 3, 7 },
+        { "kept by info", "abs(info(one))", 0, 120, 60, 3, 10 },
     };
     struct memstore *m = store_of(data);
     struct engine *en = engine_new(&(struct engine_opts){ 0 });

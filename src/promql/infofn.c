@@ -68,33 +68,41 @@ static void info_ignore(struct info *f)
 /* Where the first selector of v looks in time: the info series are looked up there too. */
 struct info_time { const int64_t *at; int64_t offset_ms; bool found; };
 
-static void info_find_time(const struct expr *x, const struct expr *subquery, struct info_time *t)
+/* The subqueries around an expression, the innermost first. */
+struct around { const struct expr *subquery; const struct around *outer; };
+
+/* Offsets add up from the selector outward, until a time is given. */
+static struct info_time info_time_of(const struct expr *vs, const struct around *in)
+{
+    struct info_time t = { vs->vector.at.timestamp_ms,
+        ns_to_ms(vs->vector.at.original_offset_ns), true };
+    for (; in && !t.at; in = in->outer) {
+        t.offset_ms += ns_to_ms(in->subquery->subquery.at.original_offset_ns);
+        t.at = in->subquery->subquery.at.timestamp_ms;
+    }
+    return t;
+}
+
+static void info_find_time(const struct expr *x, const struct around *in, struct info_time *t)
 {
     if (t->found || !x) return;
     switch (x->kind) {
-    case EXPR_VECTOR:
-        *t = (struct info_time){ x->vector.at.timestamp_ms,
-            ns_to_ms(x->vector.at.original_offset_ns), true };
-        if (!t->at && subquery) {
-            t->offset_ms += ns_to_ms(subquery->subquery.at.original_offset_ns);
-            t->at = subquery->subquery.at.timestamp_ms;
-        }
-        return;
-    case EXPR_MATRIX: info_find_time(x->matrix.selector, subquery, t); return;
-    case EXPR_SUBQUERY: info_find_time(x->subquery.expr, x, t); return;
+    case EXPR_VECTOR: *t = info_time_of(x, in); return;
+    case EXPR_MATRIX: info_find_time(x->matrix.selector, in, t); return;
+    case EXPR_SUBQUERY: info_find_time(x->subquery.expr, &(struct around){ x, in }, t); return;
     case EXPR_AGGREGATE:
-        info_find_time(x->aggregate.expr, subquery, t);
-        info_find_time(x->aggregate.param, subquery, t);
+        info_find_time(x->aggregate.expr, in, t);
+        info_find_time(x->aggregate.param, in, t);
         return;
     case EXPR_BINARY:
-        info_find_time(x->binary.lhs, subquery, t);
-        info_find_time(x->binary.rhs, subquery, t);
+        info_find_time(x->binary.lhs, in, t);
+        info_find_time(x->binary.rhs, in, t);
         return;
     case EXPR_CALL:
-        for (size_t i = 0; i < x->call.args.n; i++) info_find_time(x->call.args.at[i], subquery, t);
+        for (size_t i = 0; i < x->call.args.n; i++) info_find_time(x->call.args.at[i], in, t);
         return;
-    case EXPR_PAREN: case EXPR_STEP_INVARIANT: info_find_time(x->paren.expr, subquery, t); return;
-    case EXPR_UNARY: info_find_time(x->unary.expr, subquery, t); return;
+    case EXPR_PAREN: case EXPR_STEP_INVARIANT: info_find_time(x->paren.expr, in, t); return;
+    case EXPR_UNARY: info_find_time(x->unary.expr, in, t); return;
     case EXPR_NUMBER: case EXPR_STRING: case EXPR_DURATION: return;
     }
 }
@@ -356,7 +364,6 @@ errc eval_info(struct eval *ev, struct expr *x, struct sink *out)
 {
     SCOPED(info_fini) struct info f;
     info_init(&f, ev);
-    uint64_t before = ev->q->samples;
     TRY(eval_expr(ev, x->call.args.at[0], &f.base.base));
     if (x->call.args.n > 1) {
         struct matchers ms = x->call.args.at[1]->vector.matchers;
@@ -374,7 +381,8 @@ errc eval_info(struct eval *ev, struct expr *x, struct sink *out)
     for (size_t step = 0; step < ev->g.n; step++) TRY(info_step(&f, step));
     for (size_t i = 0; i < f.out.all.n; i++) step_counts_add_made(&f.out_counts, &f.out.all.at[i]);
     const struct step_counts *in[] = { &f.base.counts, &f.info.counts };
-    TRY(samples_node_end(ev, before, in, 2, &f.out_counts));
+    /* what went in is counted on, as long as the query lasts: Prometheus never takes it back */
+    TRY(samples_node_end(ev, ev->q->samples, in, 2, &f.out_counts));
     for (size_t i = 0; i < f.out.all.n; i++) TRY(sink_row(out, &f.out.all.at[i]));
     return OK;
 }
