@@ -108,9 +108,10 @@ static bool read_range(struct ask *k, struct http_resp *w)
 }
 
 /* Words of a bad query stand behind the parameter's name; all else is an error of the execution. */
-static void answer_failure(struct http_resp *w, errc rc, const struct err *e)
+static void answer_failure(struct http_resp *w, errc rc, const struct err *e, str parse_words)
 {
-    if (rc == ERR_BAD_INPUT) api_invalid_param(w, "query", e);
+    if (parse_words.n) api_invalid_param_str(w, "query", parse_words);
+    else if (rc == ERR_BAD_INPUT) api_invalid_param(w, "query", e);
     else if (rc == ERR_UNAVAILABLE || rc == ERR_TIMEOUT || rc == ERR_CANCELED || rc == ERR_IO ||
              rc == ERR_CORRUPT)
         api_error_of(w, rc, e);
@@ -207,8 +208,10 @@ static void run(struct api *a, struct ask *k, struct http_req *r, struct http_re
     }
     struct result res = { 0 };
     struct err e = { 0 };
+    SCOPED(buf_fini) struct buf words = { 0 };
+    k->o.parse_words = &words;
     errc rc = engine_query(a->o.engine, a->o.queryable, &k->o, &res, &e);
-    if (rc != OK) answer_failure(w, rc, &e);
+    if (rc != OK) answer_failure(w, rc, &e, buf_view(&words));
     else answer_result(k, r, w, &res);
     promql_result_fini(&res);
 }
@@ -247,7 +250,8 @@ static struct expr *parse_param(struct api *a, struct http_req *r, struct http_r
     struct err why = { 0 };
     if (promql_parse(&e, param(&p, S("query")), &a->o.parse, &r->arena, &errors, &why) == OK)
         return e;
-    api_invalid_param(w, "query", &why);
+    str words = parse_error_text(&errors.at[0], param(&p, S("query")), &r->arena);
+    api_invalid_param_str(w, "query", words);
     return NULL;
 }
 

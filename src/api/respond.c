@@ -83,7 +83,7 @@ void api_error(struct http_resp *w, enum api_error type, str words)
 
 void api_error_fmt(struct http_resp *w, enum api_error type, const char *fmt, ...)
 {
-    char words[1024];
+    char words[2 * sizeof(((struct err *)0)->msg)];
     va_list ap;
     va_start(ap, fmt);
     int n = vsnprintf(words, sizeof(words), fmt, ap);
@@ -98,7 +98,15 @@ void api_error_of(struct http_resp *w, errc rc, const struct err *e)
 
 void api_invalid_param(struct http_resp *w, const char *name, const struct err *e)
 {
-    api_error_fmt(w, API_BAD_DATA, "invalid parameter \"%s\": %.*s", name, STR_ARG(err_str(e)));
+    api_invalid_param_str(w, name, err_str(e));
+}
+
+void api_invalid_param_str(struct http_resp *w, const char *name, str words)
+{
+    SCOPED(buf_fini) struct buf all = { 0 };
+    buf_fmt(&all, "invalid parameter \"%s\": ", name);
+    buf_str(&all, words);
+    api_error(w, API_BAD_DATA, buf_view(&all));
 }
 
 void api_text(struct http_resp *w, unsigned status, str text)

@@ -39,6 +39,8 @@ void api_error_fmt(struct http_resp *w, enum api_error type, const char *fmt, ..
 void api_error_of(struct http_resp *w, errc rc, const struct err *e);
 /* invalid parameter "name": words */
 void api_invalid_param(struct http_resp *w, const char *name, const struct err *e);
+/* The same with words of any length and any bytes. */
+void api_invalid_param_str(struct http_resp *w, const char *name, str words);
 void api_text(struct http_resp *w, unsigned status, str text);              /* plain text */
 /* the same as Go's http.Error makes it: nosniff */
 void api_http_error(struct http_resp *w, unsigned status, str text);

@@ -21,6 +21,24 @@ errc err_set(struct err *e, errc rc, const char *fmt, ...)
     return rc;
 }
 
+static void err_append(struct err *e, str words)
+{
+    size_t n = MIN(words.n, sizeof(e->msg) - 1 - e->n);
+    if (n) memcpy(e->msg + e->n, words.p, n);
+    e->n += (unsigned)n;
+    e->msg[e->n] = 0;
+}
+
+errc err_set_str(struct err *e, errc rc, str words)
+{
+    assert(rc != OK);
+    if (!e) return rc;
+    e->n = 0;
+    err_append(e, words);
+    e->code = rc;
+    return rc;
+}
+
 errc err_in(struct err *e, errc rc, const char *fmt, ...)
 {
     assert(rc != OK);
@@ -32,9 +50,8 @@ errc err_in(struct err *e, errc rc, const char *fmt, ...)
     va_start(ap, fmt);
     err_print(e, fmt, ap);
     va_end(ap);
-    size_t room = sizeof(e->msg) - 1 - e->n;
-    int n = snprintf(e->msg + e->n, room + 1, ": %.*s", (int)inner.n, inner.msg);
-    if (n > 0) e->n += (unsigned)MIN((size_t)n, room);
+    err_append(e, S(": "));
+    err_append(e, str_of(inner.msg, inner.n));
     e->code = rc;
     return rc;
 }

@@ -50,6 +50,9 @@ struct err { errc code; unsigned n; char msg[2040]; };
  * Words that do not fit are cut. */
 errc err_set(struct err *e, errc rc, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* The same with words that may hold any byte. */
+errc err_set_str(struct err *e, errc rc, str words);
+
 /* Puts "<fmt>: " before the words that are there: a message reads from outside inward. */
 errc err_in(struct err *e, errc rc, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

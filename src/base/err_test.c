@@ -29,6 +29,16 @@ TEST(err_without_words)
     for (int rc = 0; rc < ERRC_COUNT; rc++) EXPECT(errc_name((errc)rc)[0] != 0);
 }
 
+TEST(err_words_of_any_bytes)
+{
+    struct err e = { 0 };
+    EXPECT_EQ(err_set_str(&e, ERR_BAD_INPUT, S("a\0b")), ERR_BAD_INPUT);
+    EXPECT_STR(err_str(&e), S("a\0b"));
+    EXPECT_EQ(err_in(&e, ERR_BAD_INPUT, "in"), ERR_BAD_INPUT);
+    EXPECT_STR(err_str(&e), S("in: a\0b"));
+    EXPECT_EQ(err_set_str(NULL, ERR_IO, S("x")), ERR_IO);
+}
+
 TEST(err_words_are_cut_at_the_end)
 {
     struct err e = { 0 };

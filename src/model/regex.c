@@ -90,11 +90,14 @@ static errc regex_rewrite(struct buf *b, str s, bool *renamed, struct err *e)
 
 static errc regex_refuse(const struct regex_shim_why *why, str pattern, bool renamed, struct err *e)
 {
-    str arg = why->code == REGEX_BAD_UTF8 ? pattern : str_z(why->arg);
+    str arg = why->code == REGEX_BAD_UTF8 ? pattern : str_of(why->arg, why->n);
     if (why->code == REGEX_TRAILING_BACKSLASH) arg = STR_EMPTY;
     bool named = renamed && str_has_prefix(arg, S("(?P<"));
-    return err_set(e, ERR_BAD_INPUT, "error parsing regexp: %s: `%s%.*s`", regex_words[why->code],
-        named ? "(?<" : "", STR_ARG(str_from(arg, named ? 4 : 0)));
+    SCOPED(buf_fini) struct buf words = { 0 };
+    buf_fmt(&words, "error parsing regexp: %s: `%s", regex_words[why->code], named ? "(?<" : "");
+    buf_str(&words, str_from(arg, named ? 4 : 0));
+    buf_u8(&words, '`');
+    return err_set_str(e, ERR_BAD_INPUT, buf_view(&words));
 }
 
 /* --- making --- */

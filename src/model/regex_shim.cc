@@ -45,9 +45,8 @@ struct regex_shim *regex_shim_new(const char *pattern, size_t n, struct regex_sh
     regex_shim *r = new regex_shim(StringPiece(pattern, n), o);
     if (r->re.ok()) return r;
     why->code = error_of(r->re.error_code());
-    size_t len = std::min(r->re.error_arg().size(), sizeof(why->arg) - 1);
-    memcpy(why->arg, r->re.error_arg().data(), len);
-    why->arg[len] = 0;
+    why->n = std::min(r->re.error_arg().size(), sizeof(why->arg));
+    memcpy(why->arg, r->re.error_arg().data(), why->n);
     delete r;
     return nullptr;
 }

@@ -37,7 +37,7 @@ enum regex_shim_error {
 };
 enum { REGEX_SHIM_ARG = 2048 };
 /* arg: the guilty part, cut */
-struct regex_shim_why { enum regex_shim_error code; char arg[REGEX_SHIM_ARG]; };
+struct regex_shim_why { enum regex_shim_error code; size_t n; char arg[REGEX_SHIM_ARG]; };
 
 struct regex_shim;
 struct regex_shim *regex_shim_new(const char *pattern, size_t n, struct regex_shim_why *why);

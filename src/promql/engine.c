@@ -440,7 +440,10 @@ static errc running_prepare(struct running *r, struct queryable *storage)
 {
     const struct query_opts *o = r->o;
     struct parse_errors errors;
-    TRY(promql_parse(&r->tree, o->query, &r->en->o.parse, r->q.arena, &errors, r->e));
+    errc rc = promql_parse(&r->tree, o->query, &r->en->o.parse, r->q.arena, &errors, r->e);
+    if (rc != OK && o->parse_words)
+        buf_str(o->parse_words, parse_error_text(&errors.at[0], o->query, r->q.arena));
+    TRY(rc);
     enum value_type type = expr_type(r->tree);
     if (!o->instant && type != VALUE_VECTOR && type != VALUE_SCALAR)
         return err_set(r->e, ERR_BAD_INPUT,

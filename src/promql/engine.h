@@ -58,6 +58,9 @@ struct query_opts {
     bool stats, per_step_stats, explain;
     /* set by another thread: the query ends with ERR_CANCELED; may be NULL */
     _Atomic bool *cancel;
+    /* NULL, or where the words go of a query that does not parse: as a whole, where a struct err
+     * cuts them */
+    struct buf *parse_words;
 };
 
 /* A point; h NULL: a float. */

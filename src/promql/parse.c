@@ -23,6 +23,12 @@
 #include "base/utf8.h"
 #include "model/duration.h"
 
+void parser_error_str(struct parser *p, struct pos pos, str words)
+{
+    struct parse_error pe = { pos, arena_str(p->a, words) };
+    avec_push(p->a, &p->errors, pe);
+}
+
 void parser_error(struct parser *p, struct pos pos, const char *fmt, ...)
 {
     struct buf b = { 0 };
@@ -40,8 +46,7 @@ void parser_error(struct parser *p, struct pos pos, const char *fmt, ...)
         va_end(ap);
         if (room) buf_commit(&b, (size_t)n);
     }
-    struct parse_error pe = { pos, arena_str(p->a, buf_view(&b)) };
-    avec_push(p->a, &p->errors, pe);
+    parser_error_str(p, pos, buf_view(&b));
     buf_fini(&b);
 }
 
@@ -245,8 +250,7 @@ double parser_duration_s(struct parser *p, const struct item *it)
     int64_t ms = 0;
     struct err e = { 0 };
     if (duration_parse(it->val, &ms, &e) != OK) {
-        str words = err_str(&e);
-        parser_error(p, item_pos(it), "%.*s", STR_ARG(words));
+        parser_error_str(p, item_pos(it), err_str(&e));
         return 0;
     }
     return (double)(ms / 1000) + (double)(ms % 1000 * 1000000) / 1e9;
@@ -265,8 +269,8 @@ static enum token parser_lex(struct parser *p)
     while (p->item.typ == TOK_COMMENT);
     switch (p->item.typ) {
     case TOK_ERROR:
-        parser_error(
-            p, (struct pos){ p->lex.start, (uint32_t)p->lex.in.n }, "%.*s", STR_ARG(p->item.val));
+        parser_error_str(
+            p, (struct pos){ p->lex.start, (uint32_t)p->lex.in.n }, p->item.val);
         return TOK_END_OF_TOKENS;
     case TOK_EOF:
         p->injected_end = true;
@@ -380,8 +384,7 @@ static errc parser_end(struct parser *p, str text, struct parse_errors *errors, 
     if (errors) *errors = (struct parse_errors){ p->errors.at, p->errors.n };
     if (p->errors.n == 0) return OK;
     for (size_t i = 0; i < p->regexes.n; i++) regex_free(p->regexes.at[i]);
-    str words = parse_error_text(&p->errors.at[0], text, p->a);
-    return err_set(e, ERR_BAD_INPUT, "%.*s", STR_ARG(words));
+    return err_set_str(e, ERR_BAD_INPUT, parse_error_text(&p->errors.at[0], text, p->a));
 }
 
 errc promql_parse(struct expr **out, str query, const struct parse_opts *o, struct arena *a,
@@ -432,17 +435,26 @@ void promql_matchers_fini(struct matchers ms)
     for (size_t i = 0; i < ms.n; i++) regex_free(ms.at[i].re);
 }
 
-str parse_error_text(const struct parse_error *pe, str query, struct arena *a)
+static void buf_position(struct buf *b, uint32_t start, str query)
 {
-    if (query.n == 0)
-        return arena_fmt(a, "unknown position: parse error: %.*s", STR_ARG(pe->message));
-    if (pe->pos.start > query.n)
-        return arena_fmt(a, "invalid position: parse error: %.*s", STR_ARG(pe->message));
-    size_t line = 1, column = pe->pos.start + 1;
-    for (size_t i = 0; i < pe->pos.start; i++) {
+    if (query.n == 0 || start > query.n) {
+        buf_str(b, query.n == 0 ? S("unknown position") : S("invalid position"));
+        return;
+    }
+    size_t line = 1, column = start + 1;
+    for (size_t i = 0; i < start; i++) {
         if (query.p[i] != '\n') continue;
         line++;
-        column = pe->pos.start - i;
+        column = start - i;
     }
-    return arena_fmt(a, "%zu:%zu: parse error: %.*s", line, column, STR_ARG(pe->message));
+    buf_fmt(b, "%zu:%zu", line, column);
+}
+
+str parse_error_text(const struct parse_error *pe, str query, struct arena *a)
+{
+    SCOPED(buf_fini) struct buf b = { 0 };
+    buf_position(&b, pe->pos.start, query);
+    buf_str(&b, S(": parse error: "));
+    buf_str(&b, pe->message);
+    return arena_str(a, buf_view(&b));
 }

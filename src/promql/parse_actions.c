@@ -423,8 +423,7 @@ static const struct matcher *matcher_new(
     struct matcher *m = ANEW(p->a, struct matcher);
     struct err e = { 0 };
     if (matcher_init(m, p->a, type, name, value, &e) != OK) {
-        str words = err_str(&e);
-        parser_error(p, pos, "%.*s", STR_ARG(words));
+        parser_error_str(p, pos, err_str(&e));
         return NULL;
     }
     if (m->re) avec_push(p->a, &p->regexes, m->re);

@@ -67,6 +67,7 @@ struct parser {
 };
 
 void parser_error(struct parser *p, struct pos pos, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void parser_error_str(struct parser *p, struct pos pos, str words);    /* may hold any byte */
 void parser_unexpected(struct parser *p, str context, str expected);
 str parser_unquote(struct parser *p, str quoted);
 double parser_number(struct parser *p, str text);

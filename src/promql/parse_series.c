@@ -214,8 +214,7 @@ static void repeat_histogram(struct parser *p, struct sem *out, const struct his
         struct err e = { 0 };
         const struct histogram *prev = l->v.at[i - 1].h;
         if (series_histogram_add(&l->v.at[i].h, p->a, prev, inc, sign, &e) == OK) continue;
-        str words = err_str(&e);
-        parser_error(p, item_pos(&p->item), "%.*s", STR_ARG(words));
+        parser_error_str(p, item_pos(&p->item), err_str(&e));
         break;
     }
 }
