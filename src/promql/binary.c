@@ -296,6 +296,7 @@ struct joining {
     struct joiner out;
     struct failure fail;
     struct step_notes notes;
+    struct watch watch;
 };
 
 static struct labels joining_signature(const struct joining *j, struct labels l)
@@ -315,13 +316,13 @@ static void joining_names(struct joining *j)
     j->names = at;
 }
 
-static void side_finish(struct joining *j, struct side *s)
+static errc side_finish(struct joining *j, struct side *s)
 {
     struct arena *a = j->ev->q->arena, *scratch = &j->ev->q->scratch;
     s->sig = arena_array(a, s->in.rows.all.n, sizeof(*s->sig));
     s->any = arena_zalloc(a, bits_words(j->n) * sizeof(uint64_t));
     struct arena_mark m = arena_mark(scratch);
-    for (size_t i = 0; i < s->in.rows.all.n; i++) {
+    for (size_t i = 0; i < s->in.rows.all.n && !watch_ends(&j->watch); i++) {
         bool fresh;
         struct row *r = &s->in.rows.all.at[i];
         s->sig[i] = label_set_add(&j->sigs, joining_signature(j, r->labels), &fresh);
@@ -332,11 +333,14 @@ static void side_finish(struct joining *j, struct side *s)
         for (size_t w = 0; w < bits_words(j->n); w++) s->any[w] |= r->present[w];
         arena_reset(scratch, m);
     }
+    return j->watch.rc;
 }
 
 static void joining_init(struct joining *j, struct eval *ev, const struct expr *x)
 {
-    *j = (struct joining){ .ev = ev, .x = x, .m = x->binary.matching, .n = ev->g.n };
+    *j = (struct joining){
+        .ev = ev, .x = x, .m = x->binary.matching, .n = ev->g.n, .watch = { ev->q }
+    };
     rows_sink_init(&j->l.in, ev->q->arena, j->n);
     rows_sink_init(&j->r.in, ev->q->arena, j->n);
     label_set_init(&j->sigs, ev->q->arena);
@@ -363,7 +367,7 @@ static uint64_t *joining_bits(struct joining *j)
 static uint64_t **side_presence(struct joining *j, const struct side *s)
 {
     uint64_t **of = arena_zalloc(j->ev->q->arena, j->sigs.n * sizeof(*of));
-    for (size_t i = 0; i < s->in.rows.all.n; i++) {
+    for (size_t i = 0; i < s->in.rows.all.n && !watch_ends(&j->watch); i++) {
         uint64_t **b = &of[s->sig[i]];
         if (!*b) *b = joining_bits(j);
         for (size_t w = 0; w < bits_words(j->n); w++) (*b)[w] |= s->in.rows.all.at[i].present[w];
@@ -377,7 +381,7 @@ enum set_keep { KEEP_ALL, KEEP_IF, KEEP_UNLESS };
 
 static void set_rows(struct joining *j, struct side *s, uint64_t *const *other, enum set_keep keep)
 {
-    for (size_t i = 0; i < s->in.rows.all.n; i++) {
+    for (size_t i = 0; i < s->in.rows.all.n && !watch_ends(&j->watch); i++) {
         struct row *r = &s->in.rows.all.at[i];
         const uint64_t *o = other[s->sig[i]];
         if (keep != KEEP_ALL)
@@ -598,10 +602,10 @@ static void joining_many(struct joining *j, struct matching_state *s, struct row
         next[i] = first[s->one->sig[i]];
         first[s->one->sig[i]] = i;
     }
-    for (size_t i = 0; i < many->rows.all.n; i++) {
+    for (size_t i = 0; i < many->rows.all.n && !watch_ends(&j->watch); i++) {
         const struct row *l = &many->rows.all.at[i];
         size_t sig = s->many->sig[i];
-        for (size_t k = first[sig]; k != SIZE_MAX; k = next[k]) {
+        for (size_t k = first[sig]; k != SIZE_MAX && !watch_ends(&j->watch); k = next[k]) {
             const struct row *o = &s->one->in.rows.all.at[k];
             if (pair_present(j, s, present, l->present, o->present, false))
                 joining_pair(j, s, sig, l, o, present, PHASE_MATCH, i);
@@ -620,7 +624,7 @@ static void joining_fill_many(struct joining *j, struct matching_state *s)
     const double *fill = j->m->fill_lhs;
     if (!fill) return;
     uint64_t *present = joining_bits(j);
-    for (size_t i = 0; i < s->one->in.rows.all.n; i++) {
+    for (size_t i = 0; i < s->one->in.rows.all.n && !watch_ends(&j->watch); i++) {
         const struct row *o = &s->one->in.rows.all.at[i];
         size_t sig = s->one->sig[i];
         if (!pair_present(j, s, present, o->present, s->matched[sig], true)) continue;
@@ -636,14 +640,15 @@ static void joining_check_one_side(struct joining *j, struct matching_state *s)
 {
     uint64_t **seen = arena_zalloc(j->ev->q->arena, j->sigs.n * sizeof(*seen));
     uint64_t *both = joining_bits(j);
-    for (size_t i = 0; i < s->one->in.rows.all.n; i++) {
+    for (size_t i = 0; i < s->one->in.rows.all.n && !watch_ends(&j->watch); i++) {
         const struct row *r = &s->one->in.rows.all.at[i];
         uint64_t **at = &seen[s->one->sig[i]];
         if (!*at) {
             *at = joining_bits(j);
         } else if (pair_present(j, s, both, r->present, *at, false)) {
             size_t step = bits_next(both, 0, j->n), k = 0;
-            while (s->one->sig[k] != s->one->sig[i] || !row_has(&s->one->in.rows.all.at[k], step))
+            while (step < j->fail.step &&
+                   (s->one->sig[k] != s->one->sig[i] || !row_has(&s->one->in.rows.all.at[k], step)))
                 k++;
             joining_fail(j, step, PHASE_ONE_SIDE, i, &s->one->in.rows.all.at[k], r);
         }
@@ -661,10 +666,11 @@ static errc binary_match(struct joining *j)
     for (size_t w = 0; w < bits_words(j->n); w++)
         s.active[w] = fill ? j->l.any[w] | j->r.any[w] : j->l.any[w] & j->r.any[w];
     joining_check_one_side(j, &s);
-    joining_many(j, &s, &s.many->in);
-    joining_fill_many(j, &s);
+    if (j->fail.step > 0) joining_many(j, &s, &s.many->in);
+    if (j->fail.step > 0) joining_fill_many(j, &s);
     step_notes_tell(&j->notes, j->ev->q, j->x);
     map_fini(&s.by_result);
+    TRY(j->watch.rc);
     return j->fail.step < j->n ? joining_raise(j) : OK;
 }
 
@@ -676,10 +682,11 @@ static errc binary_vectors(struct eval *ev, struct expr *x, struct sink *out)
     TRY(eval_expr(ev, x->binary.lhs, &j.l.in.base));
     TRY(eval_expr(ev, x->binary.rhs, &j.r.in.base));
     TRY(eval_check(ev->q));
-    side_finish(&j, &j.l);
-    side_finish(&j, &j.r);
+    TRY(side_finish(&j, &j.l));
+    TRY(side_finish(&j, &j.r));
     if (promql_op_is_set(x->binary.op)) binary_set(&j);
     else TRY(binary_match(&j));
+    TRY(j.watch.rc);
     const struct step_counts *in[] = { &j.l.in.counts, &j.r.in.counts };
     return binary_push_joined(&j.out, before, in, 2, out);
 }

@@ -9,6 +9,7 @@
 #include "base/waits.h"
 #include "io/pool.h"
 #include "promql/eval.h"
+#include "promql/gosort.h"
 #include "promql/prepare.h"
 
 #include <stdlib.h>
@@ -354,9 +355,14 @@ static errc result_join(struct running *r)
     struct label_set set;
     label_set_init(&set, r->q.arena);
     size_t n = 0;
+    struct watch watch = { &r->q };
     errc rc = OK;
     for (size_t i = 0; i < r->series.n && rc == OK; i++) {
         bool fresh;
+        if (watch_ends(&watch)) {
+            rc = watch.rc;
+            break;
+        }
         size_t at = label_set_add(&set, r->series.at[i].labels, &fresh);
         if (fresh) r->series.at[n++] = r->series.at[i];
         else rc = series_merge(r, &r->series.at[at], &r->series.at[i]);
@@ -366,17 +372,40 @@ static errc result_join(struct running *r)
     return rc;
 }
 
-static int series_cmp(const void *a, const void *b)
+/* Of a float and a histogram that rows called the same have at the one time of an instant query the
+ * histogram, which comes last, is the answer. */
+static void result_at_instant(struct running *r)
 {
-    return labels_cmp(
-        ((const struct result_series *)a)->labels, ((const struct result_series *)b)->labels);
+    for (size_t i = 0; i < r->series.n; i++) {
+        struct result_series *s = &r->series.at[i];
+        s->points += s->n - 1;
+        s->n = 1;
+    }
 }
 
-static void running_sort(struct running *r)
+struct series_sort { struct result_series *at; struct watch watch; };
+
+static bool series_less(void *ctx, size_t i, size_t j)
 {
+    struct series_sort *s = ctx;
+    if (watch_ends(&s->watch)) return false;
+    return labels_cmp(s->at[i].labels, s->at[j].labels) < 0;
+}
+static void series_swap(void *ctx, size_t i, size_t j)
+{
+    struct result_series *at = ((struct series_sort *)ctx)->at, t = at[i];
+    at[i] = at[j];
+    at[j] = t;
+}
+
+static errc running_sort(struct running *r)
+{
+    static const struct gosort_ops ops = { series_less, series_swap };
+    struct series_sort s = { r->series.at, { &r->q } };
     int64_t from = clock_mono_ns();
-    if (r->series.n) qsort(r->series.at, r->series.n, sizeof(*r->series.at), series_cmp);
+    gosort(&ops, &s, r->series.n);
     r->out->stats.result_sort_s = engine_observe("result_sort", from);
+    return s.watch.rc;
 }
 
 static errc running_eval(struct running *r)
@@ -398,17 +427,19 @@ static errc running_eval(struct running *r)
     default: TRY(eval_expr(&ev, r->p.root, &s.base)); break;
     }
     if (q->delayed_names) TRY(result_join(r));
+    if (r->o->instant && r->out->type == VALUE_VECTOR) result_at_instant(r);
     return eval_check(q);
 }
 
-static void running_result(struct running *r)
+static errc running_result(struct running *r)
 {
     struct result *out = r->out;
     if (!r->o->instant && out->type != VALUE_STRING) out->type = VALUE_MATRIX;
-    if (out->type == VALUE_MATRIX) running_sort(r);
+    if (out->type == VALUE_MATRIX) TRY(running_sort(r));
     out->n_series = r->series.n;
     out->series = arena_array(r->q.arena, r->series.n, sizeof(*out->series));
     if (r->series.n) memcpy(out->series, r->series.at, r->series.n * sizeof(*out->series));
+    return OK;
 }
 
 /* What the storage left out goes before the rest: texts without a place in the query. */
@@ -474,7 +505,7 @@ static errc running_run(struct running *r, struct queryable *storage)
     metric_add(&engine_samples, (double)r->stats.total);
     metric_add(&engine_samples_read, (double)r->stats.read);
     TRY(rc);
-    running_result(r);
+    TRY(running_result(r));
     running_annotations(r);
     return OK;
 }

@@ -235,6 +235,9 @@ TEST(engine_names_dropped_at_the_end)
             0, "{b=\"k\", n=\"one\"} -3@60", OK },
         { "a float, a histogram, a float", "-{__name__=~\"g|h|z\",a=\"x\"}", 60, 60, 0,
             "vector cannot contain metrics with the same labelset", ERR_UNSUPPORTED },
+        { "a float and a histogram of one time",
+            "increase({__name__=~\"c_total|h\", a=\"x\"}[2m])", 60, 60, 0,
+            "{a=\"x\"} {count:8, sum:8, (0.5,1]:2, (1,2]:4, (2,4]:2}@60", OK },
     };
     run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ .delayed_name_removal = true });
 }
@@ -296,7 +299,7 @@ TEST(engine_counts_samples)
         { "kept by info", "abs(info(one))", 0, 120, 60, 3, 10 },
     };
     struct memstore *m = store_of(data);
-    struct engine *en = engine_new(&(struct engine_opts){ 0 });
+    struct engine *en = engine_new(&(struct engine_opts){ .parse = { true, true, true, true } });
     TEST_EACH(c, cases) {
         struct query_opts o = { .query = str_z(c->query),
             .start_ms = c->start_s * 1000,

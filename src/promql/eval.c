@@ -180,8 +180,15 @@ errc joiner_push(struct joiner *j, struct sink *out)
         assert(j->direct == out && j->rows.all.n == 0);
         j->ev->q->samples += j->above;
     }
-    for (size_t i = 0; i < j->rows.all.n; i++) TRY(sink_row(out, &j->rows.all.at[i]));
-    return OK;
+    return rows_push(j->ev, &j->rows, out);
+}
+
+errc rows_push(struct eval *ev, const struct rows *rs, struct sink *out)
+{
+    struct watch watch = { ev->q };
+    for (size_t i = 0; i < rs->all.n && !watch_ends(&watch); i++)
+        TRY(sink_row(out, &rs->all.at[i]));
+    return watch.rc;
 }
 
 errc rows_join_equal(struct eval *ev, struct rows *rs)
@@ -189,9 +196,14 @@ errc rows_join_equal(struct eval *ev, struct rows *rs)
     struct label_set set;
     label_set_init(&set, ev->q->arena);
     size_t n = 0;
+    struct watch watch = { ev->q };
     errc rc = OK;
     for (size_t i = 0; i < rs->all.n && rc == OK; i++) {
         bool fresh;
+        if (watch_ends(&watch)) {
+            rc = watch.rc;
+            break;
+        }
         size_t at = label_set_add(&set, rs->all.at[i].labels, &fresh);
         if (fresh) rs->all.at[n++] = rs->all.at[i];
         else if (row_merge(&rs->all.at[at], &rs->all.at[i], rs->n_steps, ev->q->arena) <
@@ -312,8 +324,7 @@ static errc eval_unary(struct eval *ev, struct expr *x, struct sink *out)
     struct negate_sink s = { { negate_row }, ev, &rows };
     TRY(eval_expr(ev, x->unary.expr, &s.base));
     if (!ev->q->delayed_names) TRY(rows_join_equal(ev, &rows));
-    for (size_t i = 0; i < rows.all.n; i++) TRY(sink_row(out, &rows.all.at[i]));
-    return OK;
+    return rows_push(ev, &rows, out);
 }
 
 static errc eval_node(struct eval *ev, struct expr *x, struct sink *out)

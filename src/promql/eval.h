@@ -59,6 +59,15 @@ MUST_USE errc eval_column(struct eval *ev, struct expr *x, const double **out);
 /* cancelled? timed out? */
 /* also gives way to lighter queries */
 MUST_USE errc eval_check(struct query *q);
+/* For what is done very often and cannot fail, as a sort's comparisons or the rows of a match: true
+ * once the query has to end, and rc says why. */
+enum { WATCH_EVERY = 256 };
+struct watch { struct query *q; unsigned asked; errc rc; };
+static inline bool watch_ends(struct watch *w)
+{
+    if (w->rc == OK && ++w->asked % WATCH_EVERY == 0) w->rc = eval_check(w->q);
+    return w->rc != OK;
+}
 /* ERR_UNSUPPORTED with these words */
 errc eval_fail(struct query *q, const char *fmt, ...) PRINTF_LIKE(2, 3);
 errc eval_fail_same_labels(struct query *q);
@@ -120,6 +129,7 @@ MUST_USE errc joiner_push(struct joiner *j, struct sink *out);
 /* Joins rows of equal labels whatever the number of steps (label_replace, unary minus, names
  * dropped at the end). */
 MUST_USE errc rows_join_equal(struct eval *ev, struct rows *rs);
+MUST_USE errc rows_push(struct eval *ev, const struct rows *rs, struct sink *out);
 
 /* Drops the metadata labels at once, or leaves that to the end of the query. */
 void row_drop_name(struct query *q, struct row *r);

@@ -383,6 +383,5 @@ errc eval_info(struct eval *ev, struct expr *x, struct sink *out)
     const struct step_counts *in[] = { &f.base.counts, &f.info.counts };
     /* what went in is counted on, as long as the query lasts: Prometheus never takes it back */
     TRY(samples_node_end(ev, ev->q->samples, in, 2, &f.out_counts));
-    for (size_t i = 0; i < f.out.all.n; i++) TRY(sink_row(out, &f.out.all.at[i]));
-    return OK;
+    return rows_push(ev, &f.out, out);
 }

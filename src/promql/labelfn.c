@@ -53,8 +53,7 @@ static errc relabelling_run(struct relabelling *c, struct expr *x, struct sink *
     rows_init(&c->rows, c->ev->q->arena, c->ev->g.n);
     TRY(eval_expr(c->ev, x->call.args.at[0], &c->base));
     TRY(rows_join_equal(c->ev, &c->rows));
-    for (size_t i = 0; i < c->rows.all.n; i++) TRY(sink_row(out, &c->rows.all.at[i]));
-    return OK;
+    return rows_push(c->ev, &c->rows, out);
 }
 
 static str string_arg(const struct expr *x, size_t i) { return x->call.args.at[i]->string; }

@@ -12,6 +12,7 @@ struct sorting_rows {
     struct step_counts in, made;
     bool by_value, descending;
     struct exprs labels;
+    struct watch watch;
 };
 
 static errc sort_row(struct sink *base, struct row *r)
@@ -71,8 +72,9 @@ static int row_cmp_by_labels(const struct sorting_rows *s, const struct row *a, 
 
 static bool sort_less(void *ctx, size_t i, size_t j)
 {
-    const struct sorting_rows *s = ctx;
+    struct sorting_rows *s = ctx;
     const struct row *a = &s->rows.all.at[i], *b = &s->rows.all.at[j];
+    if (watch_ends(&s->watch)) return false;
     if (!s->by_value) return row_cmp_by_labels(s, a, b) < 0;
     double x = b->v[0], y = a->v[0];       /* reversed: the order of a heap, read backwards */
     return isnan(x) || (s->descending ? x < y : x > y);
@@ -92,7 +94,8 @@ errc eval_sort(struct eval *ev, struct expr *x, struct sink *out)
 {
     static const struct gosort_ops ops = { sort_less, sort_swap };
     str name = str_z(x->call.func->name);
-    SCOPED(sorting_rows_fini) struct sorting_rows s = { .base = { sort_row }, .ev = ev };
+    SCOPED(sorting_rows_fini)
+    struct sorting_rows s = { .base = { sort_row }, .ev = ev, .watch = { ev->q } };
     rows_init(&s.rows, ev->q->arena, ev->g.n);
     step_counts_init(&s.in, ev->q->arena, ev->g.n);
     step_counts_init(&s.made, ev->q->arena, ev->g.n);
@@ -103,9 +106,9 @@ errc eval_sort(struct eval *ev, struct expr *x, struct sink *out)
     TRY(eval_expr(ev, x->call.args.at[0], &s.base));
     if (grid_is_instant(&ev->g)) gosort(&ops, &s, s.rows.all.n);
     else anno_sort_in_range(&ev->q->annotations, x->pos);
+    TRY(s.watch.rc);
     for (size_t i = 0; i < s.rows.all.n; i++) step_counts_add_made(&s.made, &s.rows.all.at[i]);
     const struct step_counts *in[] = { &s.in };
     TRY(samples_node_end(ev, before, in, 1, &s.made));
-    for (size_t i = 0; i < s.rows.all.n; i++) TRY(sink_row(out, &s.rows.all.at[i]));
-    return OK;
+    return rows_push(ev, &s.rows, out);
 }

@@ -121,12 +121,6 @@ func normalNotes(expr string, notes []string) []string {
 	return out
 }
 
-// sameText compares errors of texts that do not parse: what ends at a NUL begins like the other.
-func sameText(theirs, ours string) bool {
-	head, _, cut := strings.Cut(theirs, "\x00")
-	return theirs == ours || (cut && strings.TrimSuffix(ours, "`") == head)
-}
-
 // normalError is an error's text with the two series of a many-to-many match in order: the module has them as chance has it.
 func normalError(text string) string {
 	m := manyToMany.FindStringSubmatch(text)

@@ -205,7 +205,7 @@ func (p *pair) parse(text string) string {
 	e, err := p.p.ParseExpr(text)
 	ours, failed := p.ours.Parse(text)
 	switch {
-	case err != nil && failed != nil && sameText(err.Error(), failed.Error()):
+	case err != nil && failed != nil && err.Error() == failed.Error():
 		return ""
 	case err != nil || failed != nil:
 		return fmt.Sprintf("error %v; ours %v", err, failed)

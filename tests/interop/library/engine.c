@@ -159,13 +159,15 @@ static void put_result(struct json *j, const struct result *r)
     json_obj_end(j);
 }
 
-static void put_error(struct json *j, errc rc, const struct err *e)
+/* words: of a text that does not parse, as a whole; else those of e. */
+static void put_error(struct json *j, errc rc, const struct err *e, str words)
 {
     json_ki64(j, S("code"), rc);
-    json_kstr(j, S("error"), err_str(e));
+    json_kstr(j, S("error"), words.n ? words : err_str(e));
 }
 
-static errc ask_query(struct interop *i, const json_t *q, struct json *j, struct err *e)
+static errc ask_query(
+    struct interop *i, const json_t *q, struct json *j, struct buf *words, struct err *e)
 {
     struct result r = { 0 };
     struct query_opts o = { .query = text_of(q, "query"),
@@ -173,7 +175,8 @@ static errc ask_query(struct interop *i, const json_t *q, struct json *j, struct
         .end_ms = number_of(q, "end"),
         .step_ms = number_of(q, "step"),
         .stats = true,
-        .per_step_stats = true };
+        .per_step_stats = true,
+        .parse_words = words };
     o.instant = o.step_ms == 0;
     TRY(engine_query(i->en, db_queryable(i->db), &o, &r, e));
     put_result(j, &r);
@@ -182,13 +185,17 @@ static errc ask_query(struct interop *i, const json_t *q, struct json *j, struct
 }
 
 /* What is parsed, printed. */
-static errc ask_parse(struct interop *i, const json_t *q, struct json *j, struct err *e)
+static errc ask_parse(
+    struct interop *i, const json_t *q, struct json *j, struct buf *words, struct err *e)
 {
     struct arena a = { 0 };
     struct buf text = { 0 };
     struct expr *tree = NULL;
-    errc rc = promql_parse(&tree, text_of(q, "parse"), &i->parse, &a, NULL, e);
-    if (rc == OK) {
+    struct parse_errors errors;
+    str asked = text_of(q, "parse");
+    errc rc = promql_parse(&tree, asked, &i->parse, &a, &errors, e);
+    if (rc != OK) buf_str(words, parse_error_text(&errors.at[0], asked, &a));
+    else {
         promql_print(&text, tree);
         json_kstr(j, S("text"), buf_view(&text));
         promql_tree_fini(tree);
@@ -201,15 +208,17 @@ static errc ask_parse(struct interop *i, const json_t *q, struct json *j, struct
 char *interop_ask(struct interop *i, const char *question)
 {
     struct err e = { 0 };
-    struct buf b = { 0 };
+    struct buf b = { 0 }, words = { 0 };
     struct json j = json_to(&b);
     json_t *q = json_loads(question, JSON_ALLOW_NUL, NULL);
     json_obj(&j);
-    errc rc = json_object_get(q, "parse") ? ask_parse(i, q, &j, &e) : ask_query(i, q, &j, &e);
-    if (rc != OK) put_error(&j, rc, &e);
+    errc rc = json_object_get(q, "parse") ? ask_parse(i, q, &j, &words, &e)
+                                         : ask_query(i, q, &j, &words, &e);
+    if (rc != OK) put_error(&j, rc, &e, buf_view(&words));
     json_obj_end(&j);
     json_decref(q);
     char *text = mem_cstr(buf_view(&b));
     buf_fini(&b);
+    buf_fini(&words);
     return text;
 }
