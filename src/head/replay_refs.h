@@ -19,6 +19,7 @@
 #include "model/sample.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 struct replay_ref {
     _Atomic sref ref;                          /* 0: free; release, when the rest is there */
@@ -35,13 +36,14 @@ struct replay_ref {
 };
 _Static_assert(sizeof(struct replay_ref) == 32, "two to a cache line");
 
-/* cap: a power of two */
+/* cap: a power of two; an entry never lies in two cache lines */
 struct replay_table {
     struct replay_table *older;
     size_t cap;
     bool hashed;
-    struct replay_ref at[];
+    _Alignas(64) struct replay_ref at[];
 };
+_Static_assert(offsetof(struct replay_table, at) == 64, "an entry is one cache line's");
 struct replay_refs { struct replay_table *_Atomic now; size_t n; };
 
 void replay_refs_init(struct replay_refs *r);
