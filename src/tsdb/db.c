@@ -439,7 +439,7 @@ static bool is_settled(struct db *db)
 static void write_memory(struct db *db)
 {
     struct memory_folder_of of = {
-        .fs = db->o.fs, .head = db->head, .compress = db->o.wal_compress
+        .fs = db->o.fs, .head = db->head, .disk = db->disk, .compress = db->o.wal_compress
     };
     struct err e = { 0 };
     if (memory_folder_write(&of, &e) != OK) LOG(WARN, "no memory snapshot", kv_err(&e));

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "head/chunk_disk.h"
 #include "head/memory_snapshot.h"
 #include "head/snapshot_load.h"
 #include "io/fs.h"
@@ -47,6 +48,12 @@ static errc write_log(const struct memory_folder_of *of, str dir,
     return rc;
 }
 
+/* What closed chunks have is not in the snapshot, and the log before it is not read beside it. */
+static errc chunks_first(const struct memory_folder_of *of, struct err *e)
+{
+    return of->disk && !fault_dropped("memory.chunks_first") ? chunk_disk_sync(of->disk, e) : OK;
+}
+
 /* All but `keep`; of what is not finished only that, if unfinished. */
 static errc drop(struct fs *fs, str keep, bool unfinished, struct err *e)
 {
@@ -81,6 +88,7 @@ errc memory_folder_write(const struct memory_folder_of *of, struct err *e)
     if (fs_exists(of->fs, name)) return OK;    /* nothing was logged since */
     str tmp = arena_fmt(&a, "%.*s.tmp", STR_ARG(name));
     errc rc = write_log(of, tmp, &n, e);
+    if (rc == OK) rc = chunks_first(of, e);
     if (rc == OK) rc = fs_rename(of->fs, tmp, name, e);
     if (rc != OK) {
         errc left = fs_remove_tree(of->fs, tmp, NULL);         /* or the next opening does it */

@@ -4,14 +4,16 @@
  *             is that it stands for. Older ones are removed. Read by the next opening, which then
  *             needs the log from there on only.
  * Invariants  (1) A folder of that name is whole and durable. (2) What is in it is in the log and
- *             in the chunk files as well: who does not read it loses nothing. (3) It goes before
- *             the segment that it names is written anew: places in that are other ones then.
+ *             in the chunk files as well: who does not read it loses nothing. (3) The chunk files
+ *             are durable before it has its name: who reads it does not read the log that has their
+ *             samples, too. (4) It goes before the segment that it names is written anew: places in
+ *             that are other ones then.
  * Ownership   borrows all
  * Threads     one, the head is at rest
  * Errors      ERR_IO, ERR_NO_SPACE: nothing is left of one that was being written
  * Format      docs/format/snapshot.md
  *
- * Durability step for fault_dropped(): memory.fsync.
+ * Durability steps for fault_dropped(): memory.chunks_first, memory.fsync.
  */
 #ifndef EPI_TSDB_MEMORY_FOLDER_H
 #define EPI_TSDB_MEMORY_FOLDER_H
@@ -19,9 +21,15 @@
 #include "base/compress.h"
 #include "io/reader.h"
 
+struct chunk_disk;
 struct fs;
 struct head;
-struct memory_folder_of { struct fs *fs; struct head *head; enum compress_kind compress; };
+struct memory_folder_of {
+    struct fs *fs;
+    struct head *head;
+    struct chunk_disk *disk;                   /* may be NULL */
+    enum compress_kind compress;
+};
 
 MUST_USE errc memory_folder_write(const struct memory_folder_of *of, struct err *e);
 /* The newest one; *name, in the arena: empty, there is none. */

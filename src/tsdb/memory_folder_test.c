@@ -342,8 +342,9 @@ TEST(power_cuts_after_memory_snapshot)
 {
     unsigned whole = 0, none = 0;
     hush(true);
-    for (uint64_t seed = 0; seed < 120; seed++) {
-        uint64_t at = seed % 2 ? 0 : seed;
+    for (uint64_t seed = 0; seed < 160; seed++) {
+        /* while it closes, which is some twenty steps; or afterwards */
+        uint64_t at = seed % 2 ? 0 : seed / 2 % 24;
         SCOPED(arena_fini) struct arena a = { 0 };
         struct fs *fs = fs_sim_new(test_seed() + seed);
         struct db *db = open_with(fs);
@@ -352,7 +353,7 @@ TEST(power_cuts_after_memory_snapshot)
         EXPECT_OK(db_sync(db, NULL));
         if (at) fs_sim_power_off_after(fs, at);
         bool closed = db_close(db, NULL) == OK && !at;
-        fs_sim_crash(fs, SIM_LOSE_SOME);
+        fs_sim_crash(fs, seed % 4 ? SIM_LOSE_SOME : SIM_LOSE_ALL);
         db = seed % 3 ? open_with(fs) : open_db(fs, 0);
         EXPECT_EQ(count(db, -1, 0, ROUNDS), 50 * SERIES);
         unsigned n = folders(fs, &a, &name);
