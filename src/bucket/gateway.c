@@ -120,6 +120,8 @@ static errc open_once(struct gateway *g, const struct view_block *b, bool proved
         .index = g->index_cache,
         .chunks = g->chunk_cache,
         .reads = g->reads,
+        .far_index = g->o.far_index,
+        .far_chunks = g->o.far_chunks,
         .patience_ms = g->o.patience_ms,
         .prove = !proved };
     struct block_opts bo = { .backend = g->o.backend, .samples = samples };

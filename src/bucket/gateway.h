@@ -24,6 +24,7 @@
 #include "storage/chunk_querier.h"
 #include "storage/querier.h"
 
+struct far_cache;
 struct gateway;
 /* A time, or one that goes with the clock: so long after now. */
 struct gateway_bound { bool set, relative; int64_t ms; };
@@ -42,6 +43,8 @@ struct gateway_opts {
     int64_t patience_ms;           /* 0: a minute */
     uint64_t index_cache_bytes;    /* postings and series; 0: 250 MiB */
     uint64_t chunk_cache_bytes;    /* 0: 250 MiB */
+    /* caches of other processes, borrowed, asked before the bucket; may be NULL */
+    struct far_cache *far_index, *far_chunks;
     uint64_t series_max;           /* of one selection; 0: any number */
     unsigned opens;                /* blocks opened at once; 0: 48 */
     unsigned meta_fetches;         /* meta.json fetched at once; 0: 32 */

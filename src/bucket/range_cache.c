@@ -99,6 +99,8 @@ void range_cache_free(struct range_cache *c)
     mem_free(c);
 }
 
+size_t range_cache_page_bytes(const struct range_cache *c) { return c->page_bytes; }
+
 struct range_stats range_cache_stats(struct range_cache *c)
 {
     mtx_lock(&c->mu);

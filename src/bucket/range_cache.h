@@ -30,6 +30,7 @@ void range_cache_free(struct range_cache *c); /* NULL is fine */
 struct range_stats {
     uint64_t hits, misses, evicted, reads, read_bytes, bytes;
 };
+size_t range_cache_page_bytes(const struct range_cache *c);
 struct range_stats range_cache_stats(struct range_cache *c);
 
 struct range_source;

@@ -11,6 +11,7 @@
 #include "base/path.h"
 #include "block/index_codec.h"
 #include "bucket/index_header_codec.h"
+#include "io/far_cache.h"
 #include "io/fs_impl.h"
 #include "io/reader_impl.h"
 
@@ -33,6 +34,9 @@ struct core {
     struct index_toc toc;
     uint64_t header_bytes, index_bytes;
     struct buf head;                   /* of the index: INDEX_HEADER_BYTES */
+    struct far_cache *far_index, *far_chunks;
+    size_t index_page, chunk_page;     /* what lies there is cut at multiples of these */
+    _Atomic bool distrusts;            /* what lies there */
 };
 struct segment_core { struct core *c; uint32_t number; bool missing; };
 
@@ -74,12 +78,66 @@ static errc from_bucket(
 
 /* An answer that is wrong, or an object that ends too soon, is no damage of the block: who goes on
  * without what is damaged would ask for each part of it, and take what is left for the whole. */
-static errc piece_of(
+static errc piece_of_bucket(
     struct core *c, str rel, uint64_t off, size_t n, uint8_t *to, struct err *e)
 {
     struct err why = { 0 };
     errc rc = from_bucket(c, rel, off, n, to, &why);
     return rc == OK ? OK : err_set(e, rc == ERR_CORRUPT ? ERR_IO : rc, "%s", why.msg);
+}
+
+/* ---- caches of other processes */
+
+typedef VEC(struct far_item) far_items;
+
+/* A piece by pages: whatever is asked for together, a page has one name. */
+static void pages_of(struct core *c, str rel, uint64_t off, size_t n, uint8_t *to, size_t page,
+    struct arena *a, far_items *out)
+{
+    while (n) {
+        size_t step = MIN(n, (size_t)(page - off % page));
+        str key = arena_fmt(a, "epi:%.*s/%.*s:%" PRIu64 ":%zu", STR_ARG(c->id), STR_ARG(rel), off,
+            step);
+        vec_push(out, ((struct far_item){ .key = key, .to = to, .n = step }));
+        off += step;
+        to += step;
+        n -= step;
+    }
+}
+
+/* What is not there comes from the bucket, by one read from the first to the last of it. */
+static errc pages_rest(struct core *c, str rel, uint64_t off, const far_items *all,
+    struct far_cache *far, struct err *e)
+{
+    size_t first = 0, last = all->n;
+    while (first < last && all->at[first].got) first++;
+    while (last > first && all->at[last - 1].got) last--;
+    if (first == last) return OK;
+    const struct far_item *begin = &all->at[first], *end = &all->at[last - 1];
+    size_t n = (size_t)(end->to - begin->to) + end->n;
+    uint64_t skip = (uint64_t)(begin->to - all->at[0].to);
+    TRY(piece_of_bucket(c, rel, off + skip, n, begin->to, e));
+    for (size_t i = first; i < last; i++) {
+        const struct far_item *x = &all->at[i];
+        if (!x->got) far_cache_put(far, x->key, str_of(x->to, x->n));
+    }
+    return OK;
+}
+
+static errc piece_of(
+    struct core *c, str rel, uint64_t off, size_t n, uint8_t *to, struct err *e)
+{
+    bool index = str_eq(rel, S("index"));
+    struct far_cache *far = index ? c->far_index : c->far_chunks;
+    if (!far) return piece_of_bucket(c, rel, off, n, to, e);
+    SCOPED(arena_fini) struct arena a = { 0 };
+    far_items all = { 0 };
+    pages_of(c, rel, off, n, to, index ? c->index_page : c->chunk_page, &a, &all);
+    if (!atomic_load_explicit(&c->distrusts, memory_order_relaxed))
+        far_cache_get(far, all.at, all.n);
+    errc rc = pages_rest(c, rel, off, &all, far, e);
+    vec_fini(&all);
+    return rc;
 }
 
 static errc from_header(struct core *c, uint64_t off, size_t n, uint8_t *to, struct err *e)
@@ -436,6 +494,10 @@ errc remote_folder_new(struct fs **out, const struct remote_folder_opts *o, stru
     f->base.root = mem_str(bucket_name(o->bucket));
     f->c = c;
     c->bucket = o->bucket;
+    c->far_index = o->far_index;
+    c->far_chunks = o->far_chunks;
+    c->index_page = range_cache_page_bytes(o->index);
+    c->chunk_page = range_cache_page_bytes(o->chunks);
     c->id = arena_str(&c->arena, str_z(ulid_text(o->block->id).z));
     c->meta = meta_of(o->block, &c->arena);
     errc rc = header_open(c, o, e);
@@ -456,6 +518,7 @@ void remote_folder_patient(struct fs *fs, bool patient)
 void remote_folder_forget(struct fs *fs)
 {
     struct remote_folder *f = folder_of(fs);
+    atomic_store_explicit(&f->c->distrusts, true, memory_order_relaxed);
     range_source_forget(f->index);
     for (size_t i = 0; i < f->segments.n; i++) range_source_forget(f->segments.at[i]);
 }

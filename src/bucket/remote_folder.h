@@ -19,6 +19,7 @@
 #include "bucket/range_cache.h"
 #include "io/reader.h"
 
+struct far_cache;
 struct remote_folder_opts {
     struct bucket *bucket;
     const struct view_block *block; /* copied */
@@ -26,6 +27,7 @@ struct remote_folder_opts {
     enum io_backend backend;        /* that reads it */
     struct range_cache *index, *chunks;
     struct pool *reads; /* that wait for disk and bucket */
+    struct far_cache *far_index, *far_chunks; /* asked before the bucket; may be NULL */
     int64_t patience_ms;
     bool prove; /* that the header is of this block's index: by two small reads */
 };
@@ -33,7 +35,8 @@ MUST_USE errc remote_folder_new(
     struct fs **out, const struct remote_folder_opts *o, struct err *e);
 /* Who reads waits as long as it takes: while a block is opened in the background. */
 void remote_folder_patient(struct fs *fs, bool patient);
-/* What came from the bucket and lies in the caches is not believed any more. */
+/* What came from the bucket and lies in the caches is not believed any more; what lies in others'
+ * caches is not asked for from here on, only put anew. */
 void remote_folder_forget(struct fs *fs);
 
 #endif

@@ -248,26 +248,6 @@ static errc env_expand(
     return OK;
 }
 
-/* The map without its member `config`, which is handed out: what it is depends on the type. */
-static struct yaml_node root_without(
-    const struct yaml_node *n, struct yaml_node **config, struct arena *a)
-{
-    struct yaml_node out = *n;
-    *config = NULL;
-    if (n->kind != YAML_MAP) return out;
-    out.at = arena_array(a, n->n + 1, sizeof(*out.at));
-    out.n = 0;
-    for (size_t i = 0; i + 1 < n->n; i += 2) {
-        if (n->at[i]->kind == YAML_SCALAR && str_eq(n->at[i]->text, S("config")) && !*config) {
-            *config = n->at[i + 1];
-            continue;
-        }
-        out.at[out.n++] = n->at[i];
-        out.at[out.n++] = n->at[i + 1];
-    }
-    return out;
-}
-
 static errc kind_decode(struct bucket_config *out, str type, const struct yaml_node *config,
     struct arena *a, struct err *e)
 {
@@ -300,7 +280,7 @@ errc objstore_parse(struct bucket_config *out, str text, const char *(*env)(cons
     TRY_IN(e, yaml_parse(a, text, &tree, e), context);
     struct value *v = value_default(&l, &root);
     if (tree && !yaml_is_null(tree)) {
-        struct yaml_node rest = root_without(tree, &config, a);
+        struct yaml_node rest = yaml_without(tree, S("config"), &config, a);
         TRY_IN(e, section_decode(&l, &root, &rest, &v, e), context);
     }
     TRY_IN(e, load_words(&l, e), context);

@@ -374,3 +374,22 @@ bool yaml_is_null(const struct yaml_node *n)
     if (n->tag.n) return str_eq(n->tag, S("!!null"));
     return n->plain && yaml_resolve_text(n->text).tag == TAG_NULL;
 }
+
+struct yaml_node yaml_without(
+    const struct yaml_node *n, str member, struct yaml_node **out, struct arena *a)
+{
+    struct yaml_node rest = *n;
+    *out = NULL;
+    if (n->kind != YAML_MAP) return rest;
+    rest.at = arena_array(a, n->n + 1, sizeof(*rest.at));
+    rest.n = 0;
+    for (size_t i = 0; i + 1 < n->n; i += 2) {
+        if (n->at[i]->kind == YAML_SCALAR && str_eq(n->at[i]->text, member) && !*out) {
+            *out = n->at[i + 1];
+            continue;
+        }
+        rest.at[rest.n++] = n->at[i];
+        rest.at[rest.n++] = n->at[i + 1];
+    }
+    return rest;
+}

@@ -47,6 +47,10 @@ struct yaml_scalar { enum yaml_tag tag; bool b; bool neg; uint64_t u; double f; 
 struct yaml_scalar yaml_resolve(const struct yaml_node *n);
 struct yaml_scalar yaml_resolve_text(str text);                /* of a plain scalar */
 bool yaml_is_null(const struct yaml_node *n);
+/* The map without one of its members, which is handed out: what that is depends on the others.
+ * NULL: there is none. */
+struct yaml_node yaml_without(
+    const struct yaml_node *n, str member, struct yaml_node **out, struct arena *a);
 const char *yaml_tag_name(enum yaml_tag t);                    /* "!!str" */
 
 #endif

@@ -11,6 +11,7 @@
 #include "cmd/epimetheus/grpc_front.h"
 #include "cmd/epimetheus/last_resort.h"
 #include "cmd/epimetheus/web_front.h"
+#include "config/cache_config.h"
 #include "config/config.h"
 #include "config/objstore.h"
 #include "ingest/relabel.h"
@@ -48,6 +49,7 @@ struct store_flags {
     int64_t index_cache, chunk_cache, opens, meta_fetches;
     int64_t series_max, samples_max, touched_max, grpc_samples_max, bytes_max, calls_max;
     int64_t sync_block_ms, consistency_ms;
+    str index_cache_config, index_cache_file, chunk_cache_config, chunk_cache_file;
     str mark_delay, min_time, max_time, selector, selector_file;
     int64_t max_connections, read_timeout_ms, max_concurrency, max_samples, lookback_ms, timeout_ms;
     bool external_labels, partial;
@@ -111,6 +113,15 @@ static const struct opt table[] = {
         &opt_duration, .def = "30s" },
     { "index-cache-size", .help = "Memory for postings and series.", AT(index_cache),
         &opt_size, .def = "250MB" },
+    { "index-cache.config", "YAML",
+        "A cache for postings and series as Thanos has it: IN-MEMORY, MEMCACHED or REDIS.",
+        AT(index_cache_config), &opt_str, .def = "" },
+    { "index-cache.config-file", "FILE", "The same in a file.", AT(index_cache_file), &opt_str,
+        .def = "" },
+    { "store.caching-bucket.config", "YAML", "A cache for chunks as Thanos has it.",
+        AT(chunk_cache_config), &opt_str, .def = "" },
+    { "store.caching-bucket.config-file", "FILE", "The same in a file.", AT(chunk_cache_file),
+        &opt_str, .def = "" },
     { "chunk-pool-size", .help = "Memory for chunks.", AT(chunk_cache), &opt_size,
         .def = "250MB" },
     { "store.limits.request-series", .help = "Series of one selection; 0: any number.",
@@ -163,6 +174,7 @@ struct store {
     struct gateway *g;
     struct gateway_bound mint, maxt;
     struct relabel_rules selector;
+    struct far_cache *far_index, *far_chunks;
     struct gateway_store source;
     struct grpc_front *grpc;
     struct pool *parts;
@@ -203,7 +215,9 @@ struct flag_sink {
 static void take_flag(void *ctx, str name, str value)
 {
     struct flag_sink *k = ctx;
-    bool secret = str_eq(name, S("objstore.config")) && value.n;
+    bool secret = value.n && (str_eq(name, S("objstore.config")) ||
+                                 str_eq(name, S("index-cache.config")) ||
+                                 str_eq(name, S("store.caching-bucket.config")));
     struct api_flag f = { arena_str(k->a, name), secret ? S("<secret>") : arena_str(k->a, value) };
     avec_push(k->a, k->out, f);
 }
@@ -410,6 +424,26 @@ static bool block_selected(void *ctx, ulid id, struct labels external)
     return relabel_apply(s->selector, &lb) && labels_builder_done(&lb).n > 0;
 }
 
+/* A cache of another process stands behind the memory's, which keeps its size. */
+static errc cache_begin(struct store *s, const char *flag, str text, str file,
+    struct far_cache **far, int64_t *bytes, struct err *e)
+{
+    struct cache_config c;
+    TRY_IN(e, cache_config_load(&c, flag, text, file, &s->arena, e), "%s", flag);
+    if (c.kind == CACHE_FAR) TRY_IN(e, far_cache_new(far, &c.far, e), "%s", flag);
+    else if (c.max_bytes) *bytes = c.max_bytes;
+    return OK;
+}
+
+static errc caches_begin(struct store *s, struct err *e)
+{
+    struct store_flags *f = &s->f;
+    TRY(cache_begin(s, "index-cache.config", f->index_cache_config, f->index_cache_file,
+        &s->far_index, &f->index_cache, e));
+    return cache_begin(s, "store.caching-bucket.config", f->chunk_cache_config,
+        f->chunk_cache_file, &s->far_chunks, &f->chunk_cache, e);
+}
+
 static errc bucket_begin(struct store *s, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
@@ -417,6 +451,7 @@ static errc bucket_begin(struct store *s, struct err *e)
     TRY(objstore_load(&c, s->f.objstore, s->f.objstore_file, env_get, &a, e));
     TRY(bounds_read(s, e));
     TRY(selector_read(s, e));
+    TRY(caches_begin(s, e));
     TRY(bucket_open(&s->bucket, &c, e));
     s->fs = fs_real_new(s->f.data_dir);
     struct gateway_opts o = { .bucket = s->bucket,
@@ -433,6 +468,8 @@ static errc bucket_begin(struct store *s, struct err *e)
         .maxt = s->maxt,
         .wanted = block_selected,
         .wanted_ctx = s,
+        .far_index = s->far_index,
+        .far_chunks = s->far_chunks,
         .series_max = series_most(&s->f),
         .meta_fetches = (unsigned)s->f.meta_fetches,
         .opens = (unsigned)s->f.opens,
@@ -532,6 +569,8 @@ static void store_end(struct store *s)
     pool_free(s->requests);
     engine_free(s->engine);
     gateway_close(s->g);
+    far_cache_free(s->far_index);
+    far_cache_free(s->far_chunks);
     bucket_close(s->bucket);
     fs_free(s->fs);
     relabel_fini(s->selector);
