@@ -69,7 +69,7 @@ struct cache_shard {
 ACCOUNT(cache_account, "page_cache")
 static struct cache_shard shards[SHARDS];
 /* relaxed: a figure; each shard acts on it at its next miss */
-enum { CACHE_LIMIT = 256 << 20 };
+enum { CACHE_LIMIT = 40 << 20 };
 static _Atomic uint64_t cache_limit = CACHE_LIMIT;
 static _Atomic uint64_t cache_next_file = 1; /* relaxed: only its uniqueness matters */
 

@@ -53,7 +53,7 @@ void cache_unpin(struct cache_frame *fr);
 /* its frames go, pinned ones at their unpin; waits for reads that are under way */
 void cache_forget(struct cache_source *s);
 
-/* shrinks at once; the default is 256 MiB */
+/* shrinks at once; the default is 40 MiB */
 void cache_set_limit(uint64_t bytes);
 
 struct cache_stats {
