@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""cancelled   A query ends at once wherever it computes, when it is deleted and when its client goes away: what the server computes from then on."""
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+import unittest
+import urllib.error
+import urllib.parse
+import urllib.request
+from http.client import HTTPConnection
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [os.path.join(HERE, 'lib'), os.path.join(TOP, 'tools')]
+import servers
+import tally
+
+EPIMETHEUS = os.environ.get('EPIMETHEUS') or os.path.join(TOP, 'build', 'epimetheus')
+EPITOOL = os.path.join(TOP, 'build', 'epitool')
+SERIES, DATA_S, MAKE_S, ASK_S = 60000, 1600000000, 120, 120
+SPENT_S = 0.1                           # of CPU, which the load of a machine leaves alone
+QUICK_S = 0.03                          # what takes no longer cannot be ended
+# what is computed -> query, and how long its range is at a step of a second
+PHASES = {
+    'postings of a regex': ('count(m{pod=~".*(1|2).*(3|4).*x?"})', 0),
+    'decoding': ('count(m)', 250),
+    'grouping': ('count(sum by (pod, path) (m))', 40),
+    'the greatest': ('count(topk(20000, m))', 8),
+    'sorting labels': ('sort_by_label_desc(m, "path", "pod")', 0),
+    'matching': ('count(m * on (pod, path) group_left m)', 6),
+    'sets': ('count(m unless on (pod) (m > 1e9))', 15),
+    'labels': ('count(label_replace(m, "x", "$1-$2", "pod", "(.*)-([0-9]+)-.*"))', 15),
+    'buckets': ('count(histogram_quantile(0.9, label_replace(m, "le", "1$1", "path", ".*([0-9])")))', 0),
+    'a subquery': ('count(max_over_time((m * 2)[5m:5s]))', 2),
+    'smoothing': ('count(m smoothed)', 100),
+    'values as labels': ('count_values("v", m)', 4),
+    'long windows': ('sum_over_time((quantile_over_time(0.9, (sin(vector(time())))[1h:1s]))[1h:1s])', 0),
+}
+FOREVER = 'sum_over_time((quantile_over_time(0.9, (sin(vector(time())))[1h:1s]))[3d:1s])'
+
+
+class Cancelled(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.dir = tempfile.mkdtemp(prefix='epi-cancelled-')
+        text, data, config = (os.path.join(cls.dir, name) for name in ('text', 'data', 'empty.yml'))
+        with open(text, 'w') as f:
+            f.write('# TYPE m gauge\n')
+            f.writelines('m{job="j%d",pod="pod-%05d-x",path="/a/%d"} %d %d\n' % (i % 10, i, i % 777, i * 7919 % 100003, DATA_S) for i in range(SERIES))
+            f.write('# EOF\n')
+        with open(config, 'w') as f:
+            f.write('global: {}\n')
+        made = tally.run([EPITOOL, 'tsdb', 'create-blocks-from', '-q', 'openmetrics', text, data], MAKE_S)
+        assert made.code == 0, made.err
+        cls.server = servers.Server(EPIMETHEUS, data, config, [
+            '--web.enable-lifecycle', '--storage.tsdb.retention.time=100y', '--query.max-concurrency=2',
+            '--enable-feature=promql-experimental-functions,promql-extended-range-selectors'])
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.kill()
+        cls.server.log.close()
+        shutil.rmtree(cls.dir, True)
+
+    def computed(self):
+        """Seconds that all threads of the server have computed."""
+        tasks, total = '/proc/%d/task' % self.server.proc.pid, 0
+        for task in os.listdir(tasks):
+            with open('%s/%s/schedstat' % (tasks, task)) as f:
+                total += int(f.read().split()[0])
+        return total / 1e9
+
+    def begin(self, query, range_s):
+        """A connection on which the answer of the query will come."""
+        c = HTTPConnection('127.0.0.1', self.server.port, timeout=ASK_S)
+        args = {'query': query, 'timeout': '%ds' % ASK_S}
+        args.update({'start': DATA_S, 'end': DATA_S + range_s, 'step': 1} if range_s else {'time': DATA_S})
+        c.request('POST', '/api/v1/query_range' if range_s else '/api/v1/query', urllib.parse.urlencode(args), {'Content-Type': 'application/x-www-form-urlencoded'})
+        return c
+
+    def active(self, query):
+        return [q['id'] for q in json.loads(self.server.ask('/api/v1/status/active_queries'))['data'] if q['query'] == query]
+
+    def delete(self, id):
+        url = 'http://127.0.0.1:%d/api/v1/status/active_queries/%s' % (self.server.port, id)
+        try:
+            urllib.request.urlopen(urllib.request.Request(url, method='DELETE')).read()
+        except urllib.error.HTTPError as e:
+            self.assertEqual(e.code, 404)           # it was done before
+
+    def gone(self, query):
+        end = time.monotonic() + ASK_S
+        while self.active(query):
+            self.assertLess(time.monotonic(), end, query)
+            time.sleep(0.005)
+
+    def whole(self, query, range_s):
+        """Seconds of computing that the answer takes."""
+        before = self.computed()
+        c = self.begin(query, range_s)
+        answer = c.getresponse()
+        self.assertEqual(answer.status, 200, answer.read(500))
+        answer.read()
+        c.close()
+        return self.computed() - before
+
+    def ended(self, query, range_s, after_s, how):
+        """What is computed from the moment it is told to end; None if it was done by then."""
+        before = self.computed()
+        c = self.begin(query, range_s)
+        until = time.monotonic() + ASK_S
+        while self.computed() - before < after_s and time.monotonic() < until:
+            time.sleep(0.003)
+        ids = self.active(query)
+        if not ids:
+            c.close()
+            return None
+        before = self.computed()
+        if how == 'deleted':
+            self.delete(ids[0])
+            answer = c.getresponse()
+            said = json.loads(answer.read())
+            self.assertIn((answer.status, said.get('errorType')), ((499, 'canceled'), (200, None)), query)
+        c.close()
+        self.gone(query)
+        return self.computed() - before
+
+    def test_each_phase(self):
+        reached = 0
+        for name, (query, range_s) in PHASES.items():
+            with self.subTest(name):
+                whole_s = self.whole(query, range_s)
+                for part, how in ((0.5, 'deleted'), (0.8, 'its client is gone')):
+                    spent = self.ended(query, range_s, part * whole_s, how) if whole_s > QUICK_S else None
+                    reached += spent is not None
+                    self.assertLess(spent or 0, SPENT_S, '%s at %g of %.3f s' % (how, part, whole_s))
+        self.assertGreater(reached, len(PHASES))
+
+    def test_waiting_in_the_queue(self):
+        busy = [self.begin(FOREVER, 0) for _ in range(2)]
+        until = time.monotonic() + ASK_S
+        while len(self.active(FOREVER)) < len(busy) and time.monotonic() < until:
+            time.sleep(0.005)
+        for how in ('deleted', 'its client is gone'):
+            c = self.begin('m', 0)
+            while not self.active('m') and time.monotonic() < until:
+                time.sleep(0.005)
+            if how == 'deleted':
+                self.delete(self.active('m')[0])
+                answer = c.getresponse()
+                self.assertEqual((answer.status, json.loads(answer.read())['error']), (499, 'query was canceled in query queue'))
+            c.close()
+            self.gone('m')
+        for id in self.active(FOREVER):
+            self.delete(id)
+        for c in busy:
+            self.assertEqual(c.getresponse().status, 499)
+            c.close()
+
+
+if __name__ == '__main__':
+    tally.unittest_main()
