@@ -8,8 +8,14 @@
  *      miss -> LOADING -> READY in small --used again--> main --used--> main (next round)
  *                            '--not used--> ghost          '--not used--> gone
  *
- * A frame that leaves the table while it is pinned (forgotten, failed, or read again because the
- * file grew) is an orphan, freed by its last unpin.
+ * Each source has a slot for each of its extents: one word with the frame's address and how often
+ * it is pinned. So a hit takes no lock: it finds the slot by arithmetic and adds a pin to the very
+ * word that says which frame is there. A frame goes by taking the word of its address and no pin
+ * out of the slot; whoever comes then finds another word. Slots lie in arrays that double, made
+ * when they are first needed and never moved, so that a file may grow under its readers.
+ *
+ * A frame that leaves its slot while it is pinned (failed, or read again because the file grew) is
+ * an orphan: it takes its pins along, and is freed by its last unpin.
  *
  * A frame of a direct source is LOADING while its read is in the ring, whether anybody waits for it
  * or not. Frames that are wanted together and lie side by side, or one extent apart, come by one
@@ -37,19 +43,22 @@ enum frame_state { FRAME_LOADING, FRAME_READY, FRAME_ORPHAN };
 enum frame_queue { QUEUE_SMALL, QUEUE_MAIN, QUEUES };
 
 /* All fields: GUARDED_BY(shard.mu), but for data, n, sum and errnum, which are const once it is no
- * longer LOADING, and state, which is written under it (release). */
+ * longer LOADING, state, which is written under it (release), freq (relaxed: a hint), orphaned. */
 struct cache_frame {
-    uint64_t file_id, extent, hash;
-    uint32_t sum;
+    cache_slot *slot; /* const */
+    uint64_t hash;    /* const: of file and extent */
     uint8_t *data;
-    size_t n;
-    uint32_t extent_bytes, pins;
-    int errnum;
-    uint8_t freq, queue;
-    bool by_ring; /* const: who waits for it reaps */
-    _Atomic uint8_t state;
     struct cache_frame *newer, *older; /* in its queue, while READY */
+    uint32_t n, sum;
+    uint32_t extent_bytes; /* const */
+    int errnum;
+    /* pins that it took along, less those given back since it left its slot; acq_rel */
+    _Atomic int32_t orphaned;
+    _Atomic uint8_t state, freq;
+    uint8_t queue;
+    bool by_ring; /* const: who waits for it reaps */
 };
+_Static_assert(sizeof(struct cache_frame) == 64, "a hit looks at one cache line of it");
 
 struct ghost {
     uint32_t print, seq;
@@ -58,12 +67,11 @@ struct ghost {
 struct cache_shard {
     _Alignas(64) struct mtx mu; /* LOCK_IO_CACHE */
     struct cond loaded;         /* a frame is no longer LOADING */
-    struct map frames;          /* hash -> LOADING and READY frames */
     struct cache_frame *newest[QUEUES], *oldest[QUEUES];
     uint64_t size[QUEUES]; /* bytes of the frames in each queue */
     struct ghost ghosts[GHOSTS];
-    uint32_t evict_seq, main_n;
-    uint64_t hits, misses, evictions;
+    uint32_t evict_seq, main_n, small_n;
+    uint64_t evictions;
 };
 
 ACCOUNT(cache_account, "page_cache")
@@ -72,6 +80,9 @@ static struct cache_shard shards[SHARDS];
 enum { CACHE_LIMIT = 40 << 20 };
 static _Atomic uint64_t cache_limit = CACHE_LIMIT;
 static _Atomic uint64_t cache_next_file = 1; /* relaxed: only its uniqueness matters */
+/* relaxed: figures; of hits, what each thread has told */
+enum { HITS_TOLD = 64 };
+static _Atomic uint64_t cache_hits, cache_misses;
 
 __attribute__((constructor)) static void cache_init(void)
 {
@@ -92,15 +103,9 @@ static uint64_t cache_hash(uint64_t file_id, uint64_t extent)
     return hash_bytes(key, sizeof(key));
 }
 
-/* The map uses the low bits of the hash, so the shard is chosen by the high ones. */
+/* Ghosts use the low bits of the hash, so the shard is chosen by the high ones. */
 static struct cache_shard *shard_of(uint64_t hash) { return &shards[hash >> 60]; }
 _Static_assert(SHARDS == 16, "a shard is four bits of the hash");
-
-static bool frame_is(const void *val, const void *key)
-{
-    const struct cache_frame *a = val, *b = key;
-    return a->file_id == b->file_id && a->extent == b->extent;
-}
 
 static void queue_push_locked(struct cache_shard *s, struct cache_frame *fr, enum frame_queue q)
 {
@@ -112,6 +117,7 @@ static void queue_push_locked(struct cache_shard *s, struct cache_frame *fr, enu
     s->newest[q] = fr;
     s->size[q] += fr->extent_bytes;
     if (q == QUEUE_MAIN) s->main_n++;
+    else s->small_n++;
 }
 
 static void queue_remove_locked(struct cache_shard *s, struct cache_frame *fr)
@@ -123,6 +129,7 @@ static void queue_remove_locked(struct cache_shard *s, struct cache_frame *fr)
     else s->oldest[q] = fr->newer;
     s->size[q] -= fr->extent_bytes;
     if (q == QUEUE_MAIN) s->main_n--;
+    else s->small_n--;
 }
 
 static enum frame_state frame_state(const struct cache_frame *fr)
@@ -141,15 +148,117 @@ static void frame_free(struct cache_frame *fr)
     mem_free(fr);
 }
 
-/* Takes a READY frame out of the cache; freed now, or by its last unpin. */
+/* ---- slots: the address of a frame, a multiple of FRAME_ALIGN, and its pins above it ---- */
+
+enum { FRAME_ALIGN = 64, FRAME_BITS = 42 };
+#define PIN_ONE ((uint64_t)1 << FRAME_BITS)
+#define PINS_FULL ((uint64_t)-PIN_ONE)
+
+static uint64_t word_of(const struct cache_frame *fr, uint64_t pins)
+{
+    uint64_t at = (uintptr_t)fr / FRAME_ALIGN;
+    assert(at < PIN_ONE);
+    return at | pins * PIN_ONE;
+}
+static struct cache_frame *word_frame(uint64_t word)
+{
+    return (struct cache_frame *)(uintptr_t)((word & (PIN_ONE - 1)) * FRAME_ALIGN);
+}
+
+/* The array k has the slots of as many extents as all before it, and SLOTS_FIRST more. */
+static unsigned slots_place(uint64_t *extent)
+{
+    uint64_t x = *extent + SLOTS_FIRST;
+    unsigned k = 63u - (unsigned)__builtin_clzll(x) - SLOTS_FIRST_BITS;
+    *extent = x - ((uint64_t)SLOTS_FIRST << k);
+    return k;
+}
+
+/* NULL: nothing of its array was ever read. */
+static cache_slot *slot_find(const struct cache_source *src, uint64_t extent)
+{
+    unsigned k = slots_place(&extent);
+    if (UNLIKELY(k >= SLOT_ARRAYS)) return NULL;
+    cache_slot *at = atomic_load_explicit(&src->slots[k], memory_order_acquire);
+    return at ? at + extent : NULL;
+}
+
+/* NULL: so far into a file nothing is kept. */
+static cache_slot *slot_make(struct cache_source *src, uint64_t extent)
+{
+    cache_slot *slot = slot_find(src, extent), *none = NULL;
+    unsigned k = slots_place(&extent);
+    if (slot || k >= SLOT_ARRAYS) return slot;
+    cache_slot *fresh = mem_zalloc(((size_t)SLOTS_FIRST << k) * sizeof(*fresh));
+    if (!atomic_compare_exchange_strong_explicit(
+            &src->slots[k], &none, fresh, memory_order_acq_rel, memory_order_acquire)) {
+        mem_free((void *)fresh);
+        fresh = none;
+    }
+    return fresh + extent;
+}
+
+/* The frame of a slot, pinned; NULL: there is none. */
+static struct cache_frame *slot_pin(cache_slot *slot)
+{
+    uint64_t word = slot ? atomic_load_explicit(slot, memory_order_relaxed) : 0;
+    while (word) {
+        assert(word < PINS_FULL);
+        if (LIKELY(atomic_compare_exchange_weak_explicit(
+                slot, &word, word + PIN_ONE, memory_order_acquire, memory_order_relaxed)))
+            return word_frame(word);
+    }
+    return NULL;
+}
+
+static bool slot_fill(struct cache_frame *fr, uint64_t pins)
+{
+    uint64_t none = 0;
+    return atomic_compare_exchange_strong_explicit(
+        fr->slot, &none, word_of(fr, pins), memory_order_release, memory_order_relaxed);
+}
+
+/* The frame leaves its slot, unless it is pinned. */
+static bool slot_vacate(struct cache_frame *fr)
+{
+    uint64_t word = word_of(fr, 0);
+    return atomic_compare_exchange_strong_explicit(
+        fr->slot, &word, 0, memory_order_acquire, memory_order_relaxed);
+}
+
+/* The frame leaves its slot, with its pins; freed now, or by its last unpin. */
+static void frame_orphan(struct cache_frame *fr)
+{
+    frame_set_state(fr, FRAME_ORPHAN);
+    uint64_t word = atomic_exchange_explicit(fr->slot, 0, memory_order_acq_rel);
+    assert(word_frame(word) == fr);
+    int32_t pins = (int32_t)(word / PIN_ONE);
+    if (atomic_fetch_add_explicit(&fr->orphaned, pins, memory_order_acq_rel) + pins == 0)
+        frame_free(fr);
+}
+
+void cache_unpin(struct cache_frame *fr)
+{
+    cache_slot *slot = fr->slot;
+    uint64_t word = atomic_load_explicit(slot, memory_order_relaxed);
+    while (LIKELY(word_frame(word) == fr)) {
+        assert(word >= PIN_ONE);
+        if (LIKELY(atomic_compare_exchange_weak_explicit(
+                slot, &word, word - PIN_ONE, memory_order_release, memory_order_relaxed)))
+            return;
+    }
+    if (atomic_fetch_sub_explicit(&fr->orphaned, 1, memory_order_acq_rel) == 1) frame_free(fr);
+}
+
+/* Takes a READY frame out of the cache. */
 static void frame_drop_locked(struct cache_shard *s, struct cache_frame *fr)
 {
     mtx_assert_held(&s->mu);
     queue_remove_locked(s, fr);
-    map_remove(&s->frames, fr->hash, frame_is, fr);
-    frame_set_state(fr, FRAME_ORPHAN);
-    if (!fr->pins) frame_free(fr);
+    frame_orphan(fr);
 }
+
+/* ---- making room ---- */
 
 static void ghost_put_locked(struct cache_shard *s, uint64_t hash)
 {
@@ -171,16 +280,18 @@ static bool evict_step_locked(struct cache_shard *s, enum frame_queue q)
 {
     struct cache_frame *fr = s->oldest[q];
     if (!fr) return false;
-    if (fr->pins || fr->freq) {
-        queue_remove_locked(s, fr);
-        if (q == QUEUE_MAIN && fr->freq) fr->freq--;
-        if (q == QUEUE_SMALL) fr->freq = 0;
+    uint8_t freq = atomic_load_explicit(&fr->freq, memory_order_relaxed);
+    bool stays = freq || !slot_vacate(fr);
+    queue_remove_locked(s, fr);
+    if (stays) {
+        if (q == QUEUE_SMALL || !freq) freq = 1;
+        atomic_store_explicit(&fr->freq, freq - 1, memory_order_relaxed);
         queue_push_locked(s, fr, QUEUE_MAIN);
         return true;
     }
     if (q == QUEUE_SMALL) ghost_put_locked(s, fr->hash);
     s->evictions++;
-    frame_drop_locked(s, fr);
+    frame_free(fr);
     return true;
 }
 
@@ -189,7 +300,7 @@ static bool evict_step_locked(struct cache_shard *s, enum frame_queue q)
 static void evict_locked(struct cache_shard *s)
 {
     uint64_t share = atomic_load_explicit(&cache_limit, memory_order_relaxed) / SHARDS;
-    size_t steps = (s->frames.n + 1) * (FREQ_MAX + 2);
+    size_t steps = ((size_t)s->small_n + s->main_n + 1) * (FREQ_MAX + 2);
     while (s->size[QUEUE_SMALL] + s->size[QUEUE_MAIN] > share && steps-- > 0) {
         enum frame_queue q = s->size[QUEUE_SMALL] > share / SMALL_SHARE ? QUEUE_SMALL : QUEUE_MAIN;
         if (!evict_step_locked(s, q) &&
@@ -227,79 +338,80 @@ static struct io_count *count_of(const struct cache_source *src)
 
 /* ---- finding ---- */
 
-static void unpin_locked(struct cache_frame *fr, struct cache_frame **dead)
-{
-    assert(fr->pins > 0);
-    *dead = --fr->pins == 0 && frame_state(fr) == FRAME_ORPHAN ? fr : NULL;
-}
-
 static bool frame_loaded(void *ctx) { return frame_state(ctx) != FRAME_LOADING; }
 
-/* Until the frame is no longer LOADING; it may be gone then. */
-static void wait_loaded_locked(struct cache_shard *s, struct cache_frame *fr) REQUIRES(s->mu)
+/* Of a pinned frame. */
+static void wait_loaded(struct cache_frame *fr, struct io_count *count)
 {
-    struct cache_frame *dead;
-    fr->pins++;
+    if (frame_loaded(fr)) return;
+    int64_t since = clock_mono_ns();
     if (fr->by_ring) {
-        mtx_unlock(&s->mu);
         ring_await(frame_loaded, fr);
-        mtx_lock(&s->mu);
     } else {
-        while (frame_state(fr) == FRAME_LOADING) cond_wait(&s->loaded, &s->mu);
-    }
-    unpin_locked(fr, &dead);
-    if (dead) frame_free(dead);
-}
-
-static struct cache_frame *frame_new_locked(
-    struct cache_shard *s, const struct cache_frame *key, uint32_t pins)
-{
-    struct cache_frame *fresh = NEW(struct cache_frame);
-    *fresh = *key;
-    fresh->pins = pins;
-    map_put(&s->frames, fresh->hash, fresh);
-    return fresh;
-}
-
-/* The frame, pinned, READY; or NULL: *mine is a LOADING one in the table that the caller has to
- * fill. */
-static struct cache_frame *cache_find(struct cache_shard *s, const struct cache_frame *key,
-    size_t need, struct io_count *count, struct cache_frame **mine)
-{
-    int64_t since = 0;
-    mtx_lock(&s->mu);
-    struct cache_frame *fr;
-    while (
-        (fr = map_find(&s->frames, key->hash, frame_is, key)) && frame_state(fr) == FRAME_LOADING) {
-        if (!since) since = clock_mono_ns();
-        wait_loaded_locked(s, fr);
-    }
-    if (since) count->stalled_ns += (uint64_t)(clock_mono_ns() - since);
-    if (fr && fr->n >= need) {
-        fr->pins++;
-        if (fr->freq < FREQ_MAX) fr->freq++;
-        s->hits++;
-        count->hits++;
+        struct cache_shard *s = shard_of(fr->hash);
+        mtx_lock(&s->mu);
+        while (!frame_loaded(fr)) cond_wait(&s->loaded, &s->mu);
         mtx_unlock(&s->mu);
-        return fr;
     }
-    if (fr) frame_drop_locked(s, fr);
-    s->misses++;
-    count->misses++;
-    *mine = frame_new_locked(s, key, 1);
-    mtx_unlock(&s->mu);
+    count->stalled_ns += (uint64_t)(clock_mono_ns() - since);
+}
+
+/* LOADING, and in its slot; NULL: somebody was faster. */
+static struct cache_frame *frame_new(
+    const struct cache_source *src, uint64_t extent, cache_slot *slot, uint64_t pins)
+{
+    struct cache_frame *fr = mem_aligned(FRAME_ALIGN, sizeof(*fr));
+    *fr = (struct cache_frame){ .slot = slot,
+        .hash = cache_hash(src->id, extent),
+        .by_ring = src->direct,
+        .extent_bytes = src->extent_bytes };
+    if (slot_fill(fr, pins)) return fr;
+    mem_free(fr);
     return NULL;
+}
+
+/* A pinned frame that is shorter than what is asked for: the file has grown since. */
+static void frame_outgrown(struct cache_frame *fr)
+{
+    struct cache_shard *s = shard_of(fr->hash);
+    mtx_lock(&s->mu);
+    if (frame_state(fr) == FRAME_READY) frame_drop_locked(s, fr);
+    mtx_unlock(&s->mu);
+}
+
+static void count_hit(struct io_count *count)
+{
+    if (UNLIKELY(++count->hits % HITS_TOLD == 0))
+        atomic_fetch_add_explicit(&cache_hits, HITS_TOLD, memory_order_relaxed);
+}
+
+/* What this thread has not told. */
+static uint64_t hits_untold(void)
+{
+    return io_work.by[IO_BUFFERED].hits % HITS_TOLD + io_work.by[IO_DIRECT].hits % HITS_TOLD;
+}
+
+static bool frame_serves(const struct cache_frame *fr, size_t need)
+{
+    return frame_state(fr) == FRAME_READY && fr->n >= need;
+}
+
+static void frame_hit(struct cache_frame *fr, struct io_count *count)
+{
+    uint8_t freq = atomic_load_explicit(&fr->freq, memory_order_relaxed);
+    if (freq < FREQ_MAX) atomic_store_explicit(&fr->freq, freq + 1, memory_order_relaxed);
+    count_hit(count);
 }
 
 /* ---- loading ---- */
 
-/* data: the frame's from here on; NULL: it failed. */
+/* data: the frame's from here on; NULL: it failed. Who has not pinned it does not look at it any
+ * more. */
 static void cache_publish(struct cache_frame *fr, uint8_t *data, size_t n, int errnum)
 {
     struct cache_shard *s = shard_of(fr->hash);
-    struct cache_frame *dead = NULL;
     fr->data = data;
-    fr->n = n;
+    fr->n = (uint32_t)n;
     fr->errnum = errnum;
     if (data) {
         fr->sum = frame_sum(fr);
@@ -312,20 +424,18 @@ static void cache_publish(struct cache_frame *fr, uint8_t *data, size_t n, int e
         queue_push_locked(s, fr, again ? QUEUE_MAIN : QUEUE_SMALL);
         evict_locked(s);
     } else {
-        map_remove(&s->frames, fr->hash, frame_is, fr);
-        if (!fr->pins) dead = fr;
-        frame_set_state(fr, FRAME_ORPHAN);
+        frame_orphan(fr);
     }
     cond_broadcast(&s->loaded);
     mtx_unlock(&s->mu);
-    if (dead) frame_free(dead);
 }
 
-static errc load_by_read(struct cache_frame *fr, const struct cache_source *src, struct err *e)
+static errc load_by_read(
+    struct cache_frame *fr, const struct cache_source *src, uint64_t extent, struct err *e)
 {
-    uint8_t *data = mem_alloc(fr->extent_bytes);
+    uint8_t *data = mem_alloc(src->extent_bytes);
     size_t got = 0;
-    errc rc = file_pread(src->file, data, fr->extent_bytes, fr->extent * fr->extent_bytes, &got, e);
+    errc rc = file_pread(src->file, data, src->extent_bytes, extent * src->extent_bytes, &got, e);
     if (rc != OK) {
         mem_free(data);
         data = NULL;
@@ -358,13 +468,14 @@ static void load_done(struct ring_read *r, str bytes, int errnum)
     mem_free(l);
 }
 
-static struct load *load_new(struct cache_source *src, struct cache_frame *first)
+static struct load *load_new(
+    struct cache_source *src, struct cache_frame *first, uint64_t extent)
 {
     struct load *l = NEW(struct load);
     l->src = src;
     l->read = (struct ring_read){ .fd = file_fd(src->file),
         .n = src->extent_bytes,
-        .off = first->extent * src->extent_bytes,
+        .off = extent * src->extent_bytes,
         .device = src->device,
         .done = load_done };
     l->at[l->n++] = first;
@@ -373,10 +484,10 @@ static struct load *load_new(struct cache_source *src, struct cache_frame *first
 }
 
 /* The frame of an extent a little behind the load's last: true: it comes with it. */
-static bool load_join(struct load *l, struct cache_frame *fr)
+static bool load_join(struct load *l, struct cache_frame *fr, uint64_t extent)
 {
     enum { GAP = 1 };
-    uint64_t step = l->src->extent_bytes, place = fr->extent - l->read.off / step;
+    uint64_t step = l->src->extent_bytes, place = extent - l->read.off / step;
     if (place > l->n + GAP || place >= LOAD_FRAMES || (place + 1) * step > RING_READ_MAX)
         return false;
     l->at[place] = fr;
@@ -385,9 +496,10 @@ static bool load_join(struct load *l, struct cache_frame *fr)
     return true;
 }
 
-static errc load_by_ring(struct cache_frame *fr, struct cache_source *src, struct err *e)
+static errc load_by_ring(
+    struct cache_frame *fr, struct cache_source *src, uint64_t extent, struct err *e)
 {
-    struct ring_read *one = &load_new(src, fr)->read;
+    struct ring_read *one = &load_new(src, fr, extent)->read;
     int64_t t0 = stall_begin();
     ring_submit(&one, 1);
     ring_await(frame_loaded, fr);
@@ -395,50 +507,71 @@ static errc load_by_ring(struct cache_frame *fr, struct cache_source *src, struc
     return fr->data ? OK : fs_errno(e, fr->errnum, "read", src->file->fs, file_path(src->file));
 }
 
-static errc load(struct cache_frame *fr, struct cache_source *src, struct io_count *count,
-    size_t need, struct err *e)
+static errc load(struct cache_frame *fr, struct cache_source *src, uint64_t extent, size_t need,
+    struct err *e)
 {
+    struct io_count *count = count_of(src);
     int64_t since = clock_mono_ns();
-    errc rc = src->direct ? load_by_ring(fr, src, e) : load_by_read(fr, src, e);
+    count->misses++;
+    atomic_fetch_add_explicit(&cache_misses, 1, memory_order_relaxed);
+    errc rc = src->direct ? load_by_ring(fr, src, extent, e) : load_by_read(fr, src, extent, e);
     count->stalled_ns += (uint64_t)(clock_mono_ns() - since);
     if (rc == OK && fr->n < need)
         rc = err_set(e, ERR_IO, "%.*s: cut short at %" PRIu64, STR_ARG(file_path(src->file)),
-            fr->extent * fr->extent_bytes + fr->n);
+            extent * src->extent_bytes + fr->n);
     return rc;
 }
 
-static struct cache_frame key_of(const struct cache_source *src, uint64_t extent)
+/* fr: what is in the slot, pinned, if anything. *out is pinned, also where it fails. */
+static errc pin_slowly(struct cache_frame **out, struct cache_frame *fr, struct cache_source *src,
+    uint64_t extent, size_t need, struct err *e)
 {
-    return (struct cache_frame){ .file_id = src->id,
-        .extent = extent,
-        .extent_bytes = src->extent_bytes,
-        .hash = cache_hash(src->id, extent),
-        .by_ring = src->direct };
+    cache_slot *slot = slot_make(src, extent);
+    if (!slot)
+        return err_set(e, ERR_LIMIT, "%.*s: too long to be read here past %" PRIu64,
+            STR_ARG(file_path(src->file)), extent * src->extent_bytes);
+    for (;; fr = slot_pin(slot)) {
+        if (!fr) {
+            *out = frame_new(src, extent, slot, 1);
+            if (*out) return load(*out, src, extent, need, e);
+            continue;
+        }
+        wait_loaded(fr, count_of(src));
+        *out = fr;
+        if (frame_serves(fr, need)) {
+            frame_hit(fr, count_of(src));
+            return hit_check(fr, src->file, e);
+        }
+        frame_outgrown(fr);
+        cache_unpin(fr);
+        *out = NULL;
+    }
 }
 
 errc cache_pin(
     struct cache_frame **out, struct cache_source *src, uint64_t extent, size_t need, struct err *e)
 {
     assert(need > 0 && need <= src->extent_bytes);
-    struct cache_frame key = key_of(src, extent), *fresh = NULL;
-    struct io_count *count = count_of(src);
-    struct cache_frame *fr = cache_find(shard_of(key.hash), &key, need, count, &fresh);
-    errc rc = fr ? hit_check(fr, src->file, e) : load(fresh, src, count, need, e);
-    if (!fr) fr = fresh;
-    if (rc != OK) cache_unpin(fr);
-    else *out = fr;
+    struct cache_frame *fr = slot_pin(slot_find(src, extent)), *got = fr;
+    errc rc;
+    if (LIKELY(fr && frame_serves(fr, need))) {
+        frame_hit(fr, count_of(src));
+        rc = hit_check(fr, src->file, e);
+    } else {
+        got = NULL;
+        rc = pin_slowly(&got, fr, src, extent, need, e);
+    }
+    if (LIKELY(rc == OK)) *out = got;
+    else if (got) cache_unpin(got);
     return rc;
 }
 
 /* The fresh frame of an extent that is not there and not under way. */
-static struct cache_frame *want_one(const struct cache_source *src, uint64_t extent)
+static struct cache_frame *want_one(struct cache_source *src, uint64_t extent)
 {
-    struct cache_frame key = key_of(src, extent), *fresh = NULL;
-    struct cache_shard *s = shard_of(key.hash);
-    mtx_lock(&s->mu);
-    if (!map_find(&s->frames, key.hash, frame_is, &key)) fresh = frame_new_locked(s, &key, 0);
-    mtx_unlock(&s->mu);
-    return fresh;
+    cache_slot *slot = slot_make(src, extent);
+    if (!slot || atomic_load_explicit(slot, memory_order_relaxed)) return NULL;
+    return frame_new(src, extent, slot, 0);
 }
 
 void cache_want(struct cache_source *src, uint64_t from, uint64_t to)
@@ -449,12 +582,12 @@ void cache_want(struct cache_source *src, uint64_t from, uint64_t to)
     assert(src->direct);
     for (uint64_t x = from; x < to; x++) {
         struct cache_frame *fr = want_one(src, x);
-        if (!fr || (open && load_join(open, fr))) continue;
+        if (!fr || (open && load_join(open, fr, x))) continue;
         if (n == LOADS) {
             ring_submit(reads, n);
             n = 0;
         }
-        open = load_new(src, fr);
+        open = load_new(src, fr, x);
         reads[n++] = &open->read;
     }
     if (n) ring_submit(reads, n);
@@ -462,27 +595,14 @@ void cache_want(struct cache_source *src, uint64_t from, uint64_t to)
 
 str cache_bytes(const struct cache_frame *fr) { return str_of(fr->data, fr->n); }
 
-void cache_unpin(struct cache_frame *fr)
+/* Of a file that is closed: nobody pins its frames or is loading them, but they may be evicted
+ * until the lock is taken. */
+static void slot_forget(cache_slot *slot, uint64_t hash)
 {
-    struct cache_shard *s = shard_of(fr->hash);
-    struct cache_frame *dead;
+    struct cache_shard *s = shard_of(hash);
     mtx_lock(&s->mu);
-    unpin_locked(fr, &dead);
-    mtx_unlock(&s->mu);
-    if (dead) frame_free(dead);
-}
-
-/* The frames of a file that is closed: nobody is loading them. */
-static void shard_forget(struct cache_shard *s, uint64_t file_id)
-{
-    mtx_lock(&s->mu);
-    for (unsigned q = 0; q < QUEUES; q++) {
-        struct cache_frame *older;
-        for (struct cache_frame *fr = s->newest[q]; fr; fr = older) {
-            older = fr->older;
-            if (fr->file_id == file_id) frame_drop_locked(s, fr);
-        }
-    }
+    struct cache_frame *fr = word_frame(atomic_load_explicit(slot, memory_order_relaxed));
+    if (fr) frame_drop_locked(s, fr);
     mtx_unlock(&s->mu);
 }
 
@@ -495,7 +615,16 @@ static bool source_at_rest(void *ctx)
 void cache_forget(struct cache_source *src)
 {
     if (src->direct) ring_await(source_at_rest, src);
-    for (size_t i = 0; i < SHARDS; i++) shard_forget(&shards[i], src->id);
+    uint64_t extent = 0;
+    for (unsigned k = 0; k < SLOT_ARRAYS; k++) {
+        cache_slot *at = atomic_exchange_explicit(&src->slots[k], NULL, memory_order_acquire);
+        size_t n = (size_t)SLOTS_FIRST << k;
+        for (size_t i = 0; at && i < n; i++)
+            if (atomic_load_explicit(&at[i], memory_order_relaxed))
+                slot_forget(&at[i], cache_hash(src->id, extent + i));
+        mem_free((void *)at);
+        extent += n;
+    }
 }
 
 void cache_set_limit(uint64_t bytes)
@@ -511,12 +640,12 @@ void cache_set_limit(uint64_t bytes)
 struct cache_stats cache_stats(void)
 {
     struct cache_stats sum = { .limit_bytes =
-                                   atomic_load_explicit(&cache_limit, memory_order_relaxed) };
+                                   atomic_load_explicit(&cache_limit, memory_order_relaxed),
+        .hits = atomic_load_explicit(&cache_hits, memory_order_relaxed) + hits_untold(),
+        .misses = atomic_load_explicit(&cache_misses, memory_order_relaxed) };
     for (size_t i = 0; i < SHARDS; i++) {
         struct cache_shard *s = &shards[i];
         mtx_lock(&s->mu);
-        sum.hits += s->hits;
-        sum.misses += s->misses;
         sum.evictions += s->evictions;
         sum.size_bytes += s->size[QUEUE_SMALL] + s->size[QUEUE_MAIN];
         mtx_unlock(&s->mu);

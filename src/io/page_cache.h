@@ -2,8 +2,9 @@
  * a budget.
  *
  * What        A frame holds one extent (a power of two of bytes, at a multiple of it) of one file.
- *             Frames are found by (file, extent), read on a miss by the one who missed, waited for
- *             by the others, and dropped by S3-FIFO, which one long scan cannot flush. Frames of
+ *             Frames are found by (file, extent), without a lock, read on a miss by the one who
+ *             missed, waited for by the others, and dropped by S3-FIFO, which one long scan cannot
+ *             flush. Frames of
  *             direct sources may be asked for ahead: many reads are in flight then, and neighbours
  *             come by one read.
  * Invariants  (1) A pinned frame stays and does not change. (2) size <= limit, but for pinned
@@ -11,9 +12,10 @@
  *             cache_check; in builds with fault points on every hit, too: nobody writes to cached
  *             bytes.
  * Ownership   cache_pin lends a frame until cache_unpin. One cache a process.
- * Threads     any. Locks: LOCK_IO_CACHE, one a shard, never held over a read.
+ * Threads     any. Locks: LOCK_IO_CACHE, one a shard, never held over a read; a hit and an unpin
+ *             take none.
  * Errors      ERR_IO of the read (nothing is cached, the next pin tries again), ERR_CORRUPT
- *             (checksum)
+ *             (checksum), ERR_LIMIT (2^28 extents into a file)
  * Format      none
  */
 #ifndef EPI_IO_PAGE_CACHE_H
@@ -25,6 +27,11 @@
 
 struct cache_frame;
 
+/* What of an extent is there; page_cache.c says how. */
+typedef _Atomic uint64_t cache_slot;
+/* arrays that double: 2^28 extents in all */
+enum { SLOTS_FIRST_BITS = 6, SLOTS_FIRST = 1 << SLOTS_FIRST_BITS, SLOT_ARRAYS = 22 };
+
 /* A file as the cache knows it; lies in its reader. */
 struct cache_source {
     struct file *file;
@@ -33,6 +40,8 @@ struct cache_source {
     uint32_t extent_bytes;
     bool direct;              /* the file was opened with FS_DIRECT, ring_ready() is OK */
     _Atomic uint32_t loading; /* its reads in the ring; release by the last touch of each */
+    /* NULL: none was needed yet; release when one was made, acquire before a use */
+    cache_slot *_Atomic slots[SLOT_ARRAYS];
 };
 
 /* a number that no file had before */
