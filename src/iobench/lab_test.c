@@ -48,6 +48,7 @@ TEST(lab_measures_and_reports)
         EXPECT(str_find(buf_view(&page), str_z(charts[i])) != SIZE_MAX);
     }
     for (size_t i = 0; i < l.rows.n; i++) EXPECT(l.rows.at[i].value > 0);
+    EXPECT_EQ(str_find(buf_view(&table), S("was not cached")), SIZE_MAX);
     json_t *j = json_loadb((const char *)json.p, json.n, 0, NULL);
     EXPECT(j);
     EXPECT_EQ(json_array_size(json_object_get(j, "rows")), l.rows.n);

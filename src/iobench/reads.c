@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 enum {
     READ_BYTES = 4 << 10,
@@ -26,7 +27,8 @@ enum {
     BATCH = 32,
     CACHED_BYTES = 48 << 20,
     SAMPLES = 1 << 16,
-    READERS_MAX = 8
+    READERS_MAX = 8,
+    CACHED_FAULTS_MAX = 100
 };
 enum pattern { IN_SEQUENCE, RANDOM, RANDOM_32, SPARSE, PATTERNS };
 enum memory { CACHED, COLD, LIMITED, MEMORIES };
@@ -178,6 +180,13 @@ static void row_add(
             io_backend_word(ran), what);
 }
 
+/* Of the process: those that waited for the disk. */
+static uint64_t faults_now(void)
+{
+    struct rusage u;
+    return getrusage(RUSAGE_SELF, &u) == 0 ? (uint64_t)u.ru_majflt : 0;
+}
+
 static errc run_jobs(
     struct lab *l, const struct setting *s, struct reader *r, uint64_t evict_every, struct err *e)
 {
@@ -187,6 +196,7 @@ static errc run_jobs(
     uint64_t bytes =
         s->memory == CACHED ? MIN(l->file_bytes, (uint64_t)CACHED_BYTES) : l->file_bytes;
     int64_t until = clock_mono_ns() + l->slice_ns, cpu = lab_cpu_ns();
+    uint64_t faults = faults_now();
     for (unsigned i = 0; i < s->threads; i++) {
         jobs[i] = (struct job){ .reader = r,
             .pattern = s->pattern,
@@ -206,15 +216,21 @@ static errc run_jobs(
     }
     if (rc != OK) return err_set(e, rc, "%s: reading failed", LAB_FILE);
     row_add(l, s, jobs, lab_cpu_ns() - cpu, reader_backend(r));
+    if (s->memory == CACHED && faults_now() - faults > CACHED_FAULTS_MAX)
+        lab_note(l, "%s by %s was not cached: %" PRIu64 " faults waited for the disk",
+            lab_last(l)->what, io_backend_word(s->backend), faults_now() - faults);
     return OK;
 }
 
+/* Each page is looked at, which for a map is what brings it: the sum is used, or nobody would
+ * look. */
 static errc warm(struct reader *r, uint64_t bytes, struct err *e)
 {
+    static volatile uint64_t seen;
     for (uint64_t at = 0; at < bytes; at += RUN_BYTES) {
         struct pin p = { 0 };
         TRY(reader_pin(r, at, RUN_BYTES, &p, e));
-        (void)look(p.bytes);
+        seen += look(p.bytes);
         TRY(reader_unpin(&p, e));
     }
     return OK;
