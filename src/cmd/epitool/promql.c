@@ -39,19 +39,20 @@ static int show(const char *query, const struct edit *edit)
     struct arena a = { 0 };
     struct parse_errors errors;
     struct expr *tree = NULL;
-    struct err e = { 0 };
     struct buf text = { 0 };
-    errc rc = promql_parse(&tree, str_z(query), &everything, &a, &errors, &e);
+    errc rc = promql_parse(&tree, str_z(query), &everything, &a, &errors, NULL);
     if (rc == OK) {
         if (edit) tree_edit(tree, edit, &a);
         promql_pretty(&text, tree);
         printf("%.*s\n", STR_ARG(buf_view(&text)));
+    } else {
+        fprintf(stderr, "%.*s\n", STR_ARG(parse_error_text(&errors.at[0], str_z(query), &a)));
     }
     /* compiled expressions that were edited away are the process's to end */
     buf_fini(&text);
     if (!edit) promql_tree_fini(tree);
     arena_fini(&a);
-    return rc == OK ? EXIT_FINE : cmd_failed(rc, &e);
+    return rc == OK ? EXIT_FINE : EXIT_FAILED;
 }
 
 static bool match_type(str word, enum match_type *out)
@@ -71,14 +72,21 @@ static bool match_type(str word, enum match_type *out)
     return false;
 }
 
-/* -t TYPE, --type TYPE or --type=TYPE in front of the others */
-static int take_type(int argc, char **argv, enum match_type *out)
+/* Takes -t TYPE, --type TYPE and --type=TYPE out of the words, wherever they stand. */
+static bool take_type(int *argc, char **argv, enum match_type *out)
 {
-    str first = argc > 1 ? str_z(argv[1]) : STR_EMPTY;
-    if (str_has_prefix(first, S("--type=")))
-        return match_type(str_from(first, strlen("--type=")), out) ? 1 : -1;
-    if (!str_eq(first, S("-t")) && !str_eq(first, S("--type"))) return 0;
-    return argc > 2 && match_type(str_z(argv[2]), out) ? 2 : -1;
+    int n = 0;
+    for (int i = 0; i < *argc; i++) {
+        str word = str_z(argv[i]);
+        if (str_has_prefix(word, S("--type="))) word = str_from(word, strlen("--type="));
+        else if (!str_eq(word, S("-t")) && !str_eq(word, S("--type"))) {
+            argv[n++] = argv[i];
+            continue;
+        } else if (++i < *argc) word = str_z(argv[i]);
+        if (!match_type(word, out)) return false;
+    }
+    *argc = n;
+    return true;
 }
 
 static int label_matchers(int argc, char **argv)
@@ -89,12 +97,11 @@ static int label_matchers(int argc, char **argv)
         d = (struct edit){ .remove = true, .with.name = str_z(argv[3]) };
         return show(argv[2], &d);
     }
-    int taken = take_type(argc - 1, argv + 1, &d.with.type);
-    if (!str_eq(str_z(argv[1]), S("set")) || taken < 0 || argc - taken != 5)
+    if (!str_eq(str_z(argv[1]), S("set")) || !take_type(&argc, argv, &d.with.type) || argc != 5)
         return cmd_usage(&cmd_promql);
-    d.with.name = str_z(argv[3 + taken]);
-    d.with.value = str_z(argv[4 + taken]);
-    return show(argv[2 + taken], &d);
+    d.with.name = str_z(argv[3]);
+    d.with.value = str_z(argv[4]);
+    return show(argv[2], &d);
 }
 
 static int run(int argc, char **argv)
