@@ -226,7 +226,7 @@ static errc run_jobs(
  * look. */
 static errc warm(struct reader *r, uint64_t bytes, struct err *e)
 {
-    static volatile uint64_t seen;
+    static volatile uint64_t seen UNUSED;
     for (uint64_t at = 0; at < bytes; at += RUN_BYTES) {
         struct pin p = { 0 };
         TRY(reader_pin(r, at, RUN_BYTES, &p, e));
