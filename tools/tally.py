@@ -5,8 +5,10 @@ A runner's last line on stdout is "N passed, N failed, N skipped"; it exits 1 if
 import contextlib
 import fcntl
 import os
+import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import unittest
@@ -22,6 +24,15 @@ def alone(what):
     with open(os.path.join(build, '.%s.lock' % what), 'w') as f:
         fcntl.flock(f, fcntl.LOCK_EX)
         yield
+
+
+def free_port():
+    """A port of 127.0.0.1 that is free now, and not one of those that connections get: one of them would take it before the server does, or be
+    connected to itself where no server is yet."""
+    while True:
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(('127.0.0.1', random.randrange(10000, 20000)))
+            return s.getsockname()[1]
 
 
 class Counts:

@@ -125,9 +125,7 @@ class Server:
         self.tmp = tempfile.TemporaryDirectory(prefix='epi-live-')
         self.dir, self.folder, self.setup, self.proc = self.tmp.name, folder, setup, None
         self.ready = next((f.split('=', 1)[1] for f in setup.flags if f.startswith('--web.route-prefix=')), '').rstrip('/') + '/-/ready'
-        with socket.socket() as s:
-            s.bind(('127.0.0.1', 0))
-            self.port = s.getsockname()[1]
+        self.port = tally.free_port()
 
     def __enter__(self):
         files = os.path.join(self.folder, 'setup')

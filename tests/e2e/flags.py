@@ -94,9 +94,7 @@ class Served(ServerCase):
                          ['15d', '0B', '1d12h', '/'])
 
     def test_several_addresses(self):
-        with __import__('socket').socket() as s:
-            s.bind(('127.0.0.1', 0))
-            other = s.getsockname()[1]
+        other = tally.free_port()
         self.begin('--web.listen-address=127.0.0.1:%d' % other)
         first, self.port = self.port, other
         self.assertEqual(self.query('1', 1), [1, '1'])

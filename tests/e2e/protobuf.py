@@ -4,7 +4,6 @@ switches of a job make of them, and Debian's node_exporter, whose protobuf page 
 import http.server
 import os
 import shutil
-import socket
 import struct
 import subprocess
 import sys
@@ -179,7 +178,7 @@ class NodeExporter(ServerCase):
         peers = subprocess.run([os.path.join(TOP, 'tools', 'peers'), 'prometheus-node-exporter'], capture_output=True, text=True)
         if peers.returncode:
             self.skipTest('no node_exporter: ' + peers.stderr.strip()[-100:])
-        port = self.free_port()
+        port = tally.free_port()
         log = open(os.path.join(self.dir, 'node.log'), 'wb')
         self.addCleanup(log.close)
         proc = subprocess.Popen([peers.stdout.strip(), '--web.listen-address=127.0.0.1:%d' % port, '--collector.disable-defaults', '--collector.cpu',
@@ -201,11 +200,6 @@ class NodeExporter(ServerCase):
         self.assertEqual(proto ^ text, set())
         same = self.query('node_memory_MemTotal_bytes')
         self.assertEqual(len({r['value'][1] for r in same}), 1)
-
-    def free_port(self):
-        with socket.socket() as s:
-            s.bind(('127.0.0.1', 0))
-            return s.getsockname()[1]
 
 
 if __name__ == '__main__':

@@ -92,9 +92,7 @@ class ServerCase(unittest.TestCase):
         self.addCleanup(self.exporter.server_close)
         self.addCleanup(self.exporter.shutdown)
         self.target = '127.0.0.1:%d' % self.exporter.server_address[1]
-        with socket.socket() as s:
-            s.bind(('127.0.0.1', 0))
-            self.port = s.getsockname()[1]
+        self.port = tally.free_port()
         self.addCleanup(self.end)
 
     def config(self, text):
@@ -372,9 +370,7 @@ class Starting(ServerCase):
     def test_the_same_folder_twice(self):
         self.config('{}\n')
         self.start()
-        with socket.socket() as s:
-            s.bind(('127.0.0.1', 0))
-            port = s.getsockname()[1]
+        port = tally.free_port()
         r = subprocess.run([EPIMETHEUS, '--config.file=prometheus.yml', '--storage.tsdb.path=data', '--web.listen-address=127.0.0.1:%d' % port],
                            cwd=self.dir, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_S)
         self.assertNotEqual(r.returncode, 0)

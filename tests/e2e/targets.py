@@ -330,9 +330,7 @@ class Reached(ServerCase):
         proxy.behind, proxy.refuses, strict.refuses = secure.server_address, False, True
         through = 'proxy_url: http://user:pass@%s\n' % self.at(proxy)
         ca = 'scheme: https\ntls_config: {ca_file: %s}\n' % self.keys.path('ca.pem')
-        with socket.socket() as s:
-            s.bind(('127.0.0.1', 0))
-            nobody = '127.0.0.1:%d' % s.getsockname()[1]
+        nobody = '127.0.0.1:%d' % tally.free_port()
         os.environ['HTTP_PROXY'] = 'http://' + self.at(proxy)
         self.addCleanup(os.environ.pop, 'HTTP_PROXY')
         self.jobs(plain=('only.the.proxy.knows:80', through + 'metrics_path: /plain\n'),

@@ -1,7 +1,6 @@
 """servers: our server and Debian's prometheus, started on a data folder and asked over HTTP."""
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -69,15 +68,9 @@ def engine():
     return os.path.join(folder, 'libepi_interop.so')
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
-
-
 class Server:
     def __init__(self, program, folder, config, args=(), port=None):
-        self.port = port or free_port()
+        self.port = port or tally.free_port()
         self.log = tempfile.TemporaryFile()
         self.proc = subprocess.Popen(
             [program, '--config.file=' + config, '--storage.tsdb.path=' + folder, '--web.listen-address=127.0.0.1:%d' % self.port,

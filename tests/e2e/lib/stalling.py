@@ -136,7 +136,7 @@ class World:
         """Starts it with nothing slow: `server`, `store`, or the peer."""
         self.end(kill=True)                                     # what a case that failed has left
         self.fs.tell('clear')
-        self.port, self.log = servers.free_port(), tempfile.TemporaryFile()
+        self.port, self.log = tally.free_port(), tempfile.TemporaryFile()
         self.kind = kind
         local = ['--config.file=' + self.config, '--storage.tsdb.path=' + self.fs.folder + '/data', '--storage.tsdb.retention.time=100y',
                  '--storage.tsdb.min-block-duration=2h', '--storage.tsdb.max-block-duration=2h', '--no-storage.tsdb.allow-overlapping-compaction']
