@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/test.h"
 #include "bucket/bucket_config.h"
-#include "bucket/remote_block.h"
 #include "bucket/test_blocks.h"
 #include "bucket/test_slow.h"
 
@@ -22,19 +21,7 @@ static void block_add(struct rig *r, unsigned k)
 {
     struct test_block t = { .number = k + 1, .mint = (int64_t)k * CHUNKS * 1000, .chunks = CHUNKS };
     struct label l = { S("replica"), arena_fmt(&r->a, "%u", k) };
-    struct block_meta m;
-    str json;
-    r->ids[k] = test_block_write(r->blocks, STR_EMPTY, &t);
-    str dir = arena_fmt(&r->a, "%s", ulid_text(r->ids[k]).z);
-    str meta = path_join(&r->a, dir, S("meta.json"));
-    EXPECT_OK(fs_read_all(r->blocks, meta, &r->a, META_MAX_BYTES, &json, NULL));
-    EXPECT_OK(meta_decode(&m, json, &r->a, NULL));
-    struct remote_upload u = { .fs = r->blocks,
-        .dir = dir,
-        .meta = &m,
-        .labels = { &l, 1 },
-        .source = S("bucket.upload") };
-    EXPECT_OK(remote_block_upload(r->b, &u, NULL));
+    r->ids[k] = test_block_upload(r->b, r->blocks, &t, &l);
 }
 
 /* unreadable: the block whose meta.json is not to be had; -1: none */

@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "base/test.h"
 #include "bucket/bucket_config.h"
-#include "bucket/remote_block.h"
 #include "bucket/test_ask.h"
 #include "bucket/test_blocks.h"
 #include "bucket/test_s3.h"
@@ -50,20 +49,7 @@ static void block_add(struct rig *r, struct bucket *b, unsigned k)
         .chunks = CHUNKS,
         .series = k == 1 ? MANY : 0 };
     struct label l = { S("replica"), arena_fmt(&r->a, "%u", k) };
-    struct block_meta m;
-    struct err e = { 0 };
-    str json;
-    r->ids[k] = test_block_write(r->blocks, STR_EMPTY, &t);
-    str dir = arena_fmt(&r->a, "%s", ulid_text(r->ids[k]).z);
-    EXPECT_OK(fs_read_all(
-        r->blocks, path_join(&r->a, dir, S("meta.json")), &r->a, META_MAX_BYTES, &json, NULL));
-    EXPECT_OK(meta_decode(&m, json, &r->a, NULL));
-    struct remote_upload u = { .fs = r->blocks,
-        .dir = dir,
-        .meta = &m,
-        .labels = { &l, 1 },
-        .source = S("bucket.upload") };
-    EXPECT_OK_E(remote_block_upload(b, &u, &e), &e);
+    r->ids[k] = test_block_upload(b, r->blocks, &t, &l);
 }
 
 static struct bucket *bucket_of(struct rig *r)

@@ -33,21 +33,7 @@ static void block_add(struct rig *r, unsigned k, bool labelled)
 {
     struct test_block t = { .number = k + 1, .mint = (int64_t)k * CHUNKS * 1000, .chunks = CHUNKS };
     struct label l = { S("replica"), arena_fmt(&r->a, "%u", k) };
-    struct block_meta m;
-    struct err e = { 0 };
-    str json;
-    ulid id = test_block_write(r->blocks, STR_EMPTY, &t);
-    str dir = arena_fmt(&r->a, "%s", ulid_text(id).z);
-    EXPECT_OK(fs_read_all(
-        r->blocks, path_join(&r->a, dir, S("meta.json")), &r->a, META_MAX_BYTES, &json, NULL));
-    EXPECT_OK(meta_decode(&m, json, &r->a, NULL));
-    struct remote_upload u = { .fs = r->blocks,
-        .dir = dir,
-        .meta = &m,
-        .labels = { &l, labelled },
-        .source = S("bucket.upload") };
-    EXPECT_OK_E(remote_block_upload(r->b, &u, &e), &e);
-    r->ids[k] = id;
+    r->ids[k] = test_block_upload(r->b, r->blocks, &t, labelled ? &l : NULL);
 }
 
 static void gateway_begin_(struct rig *r)

@@ -4,6 +4,7 @@
 #include "base/test.h"
 #include "block/block.h"
 #include "block/block_writer.h"
+#include "bucket/remote_block.h"
 #include "chunk/chunk.h"
 #include "chunk/chunk_encoder.h"
 #include "chunk/chunk_iter.h"
@@ -149,4 +150,24 @@ str test_block_samples(struct fs *fs, str dir, struct arena *a)
     }
     chunk_iter_fini(&it);
     return arena_str(a, buf_view(&out));
+}
+
+ulid test_block_upload(
+    struct bucket *b, struct fs *fs, const struct test_block *t, const struct label *l)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct block_meta m;
+    struct err e = { 0 };
+    str json;
+    ulid id = test_block_write(fs, STR_EMPTY, t);
+    str dir = arena_fmt(&a, "%s", ulid_text(id).z);
+    EXPECT_OK(fs_read_all(fs, path_join(&a, dir, S("meta.json")), &a, META_MAX_BYTES, &json, NULL));
+    EXPECT_OK(meta_decode(&m, json, &a, NULL));
+    struct remote_upload u = { .fs = fs,
+        .dir = dir,
+        .meta = &m,
+        .labels = { l, l ? 1 : 0 },
+        .source = S("bucket.upload") };
+    EXPECT_OK_E(remote_block_upload(b, &u, &e), &e);
+    return id;
 }

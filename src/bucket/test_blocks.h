@@ -14,7 +14,9 @@
 #define EPI_BUCKET_TEST_BLOCKS_H
 
 #include "block/meta_codec.h"
+#include "bucket/bucket.h"
 #include "io/fs.h"
+#include "model/labels.h"
 
 struct test_block {
     uint64_t number;
@@ -26,6 +28,9 @@ struct test_block {
 };
 /* in `parent`; its samples lie in [mint, mint + 1000 * chunks) */
 ulid test_block_write(struct fs *fs, str parent, const struct test_block *t);
+/* Such a block, written to fs and uploaded with an external label; NULL: with none. */
+ulid test_block_upload(
+    struct bucket *b, struct fs *fs, const struct test_block *t, const struct label *l);
 /* "t=v" of all samples of a block's folder, blanks between; in the arena */
 str test_block_samples(struct fs *fs, str dir, struct arena *a);
 
