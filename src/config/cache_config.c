@@ -1,9 +1,6 @@
 #include "config/cache_config.h"
 
-#include "config/schema.h"
-#include "io/fs.h"
-
-enum { FILE_MAX_BYTES = 1 << 20 };
+#include "config/typed.h"
 
 /* ---- the tables */
 
@@ -88,9 +85,9 @@ static const struct section root = { .name = "storecache.IndexCacheConfig",
 
 /* ---- from values to settings */
 
-static errc memory_of(
-    struct cache_config *out, const struct value *v, struct arena *a, struct err *e)
+static errc memory_of(void *into, const struct value *v, struct arena *a, struct err *e)
 {
+    struct cache_config *out = into;
     (void)a, (void)e;
     out->kind = CACHE_IN_MEMORY;
     out->max_bytes = value_int(v, "max_size");
@@ -129,9 +126,9 @@ static errc address_of(str *out, str text, struct err *e)
     return OK;
 }
 
-static errc memcached_of(
-    struct cache_config *out, const struct value *v, struct arena *a, struct err *e)
+static errc memcached_of(void *into, const struct value *v, struct arena *a, struct err *e)
 {
+    struct cache_config *out = into;
     struct far_cache_opts *f = &out->far;
     const struct value *addresses = value_field(v, "addresses");
     int64_t idle;
@@ -151,9 +148,9 @@ static errc memcached_of(
     return OK;
 }
 
-static errc redis_of(
-    struct cache_config *out, const struct value *v, struct arena *a, struct err *e)
+static errc redis_of(void *into, const struct value *v, struct arena *a, struct err *e)
 {
+    struct cache_config *out = into;
     struct far_cache_opts *f = &out->far;
     str *at = arena_array(a, 1, sizeof(*at));
     if (!value_str(v, "addr").n) return err_set(e, ERR_BAD_INPUT, "no redis addr provided");
@@ -174,47 +171,18 @@ static errc redis_of(
     return OK;
 }
 
-static const struct {
-    str type;
-    const struct section *section;
-    errc (*fill)(struct cache_config *, const struct value *, struct arena *, struct err *);
-} kinds[] = {
+static const struct typed_kind kinds[] = {
     { S("IN-MEMORY"), &memory, memory_of },
     { S("MEMCACHED"), &memcached, memcached_of },
     { S("REDIS"), &redis, redis_of },
 };
-
-static errc kind_decode(struct cache_config *out, str type, const struct yaml_node *config,
-    struct arena *a, struct err *e)
-{
-    struct load l = { .a = a };
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        if (!str_eq_nocase(type, kinds[i].type)) continue;
-        struct value *v = value_default(&l, kinds[i].section);
-        if (config && !yaml_is_null(config))
-            TRY_IN(e, section_decode(&l, kinds[i].section, config, &v, e), "create %.*s cache",
-                STR_ARG(type));
-        TRY_IN(e, load_words(&l, e), "create %.*s cache", STR_ARG(type));
-        TRY_IN(e, kinds[i].fill(out, v, a, e), "create %.*s cache", STR_ARG(type));
-        return OK;
-    }
-    return err_set(e, ERR_BAD_INPUT, "cache with type %.*s is not supported", STR_ARG(type));
-}
+static const struct typed caches = { "cache", "cache", &root, kinds, ARRAY_LEN(kinds) };
 
 errc cache_config_parse(struct cache_config *out, str text, struct arena *a, struct err *e)
 {
-    static const char context[] = "parsing config YAML file";
-    struct load l = { .a = a };
-    struct yaml_node *tree = NULL, *config = NULL;
     struct cache_config c = { .kind = CACHE_FAR };
-    TRY_IN(e, yaml_parse(a, text, &tree, e), context);
-    struct value *v = value_default(&l, &root);
-    if (tree && !yaml_is_null(tree)) {
-        struct yaml_node rest = yaml_without(tree, S("config"), &config, a);
-        TRY_IN(e, section_decode(&l, &root, &rest, &v, e), context);
-    }
-    TRY_IN(e, load_words(&l, e), context);
-    TRY(kind_decode(&c, value_str(v, "type"), config, a, e));
+    const struct value *v;
+    TRY(typed_parse(&c, &caches, text, &v, a, e));
     c.far.ttl_s = MAX(value_int(v, "ttl"), value_int(v, "chunk_subrange_ttl")) / 1000;
     *out = c;
     return OK;
@@ -224,10 +192,6 @@ errc cache_config_load(struct cache_config *out, const char *flag, str text, str
     struct arena *a, struct err *e)
 {
     *out = (struct cache_config){ .kind = CACHE_IN_MEMORY };
-    if (text.n && path.n)
-        return err_set(e, ERR_BAD_INPUT, "both %s and %s-file flags set.", flag, flag);
-    if (path.n)
-        TRY_IN(e, fs_read_path(path, a, FILE_MAX_BYTES, &text, e),
-            "loading YAML file %.*s for %s-file", STR_ARG(path), flag);
+    TRY(typed_text(&text, flag, text, path, a, e));
     return text.n ? cache_config_parse(out, text, a, e) : OK;
 }

@@ -1,10 +1,7 @@
 #include "config/objstore.h"
 
 #include "base/json.h"
-#include "config/schema.h"
-#include "io/fs.h"
-
-enum { FILE_MAX_BYTES = 1 << 20 };
+#include "config/typed.h"
 
 /* ---- the tables */
 
@@ -140,9 +137,10 @@ static errc sse_of(struct s3_config *out, const struct value *v, struct arena *a
     return OK;
 }
 
-static errc s3_of_value(
-    struct bucket_config *out, const struct value *v, struct arena *a, struct err *e)
+static errc s3_of_value(void *into, const struct value *v, struct arena *a, struct err *e)
 {
+    struct bucket_config *out = into;
+    out->kind = BUCKET_S3;
     struct s3_config *c = &out->s3;
     const struct value *meta = value_field(v, "put_user_metadata");
     str lookup = value_str(v, "bucket_lookup_type"), list = value_str(v, "list_objects_version");
@@ -179,9 +177,10 @@ static errc s3_of_value(
     return sse_of(c, value_field(v, "sse_config"), a, e);
 }
 
-static errc gcs_of_value(
-    struct bucket_config *out, const struct value *v, struct arena *a, struct err *e)
+static errc gcs_of_value(void *into, const struct value *v, struct arena *a, struct err *e)
 {
+    struct bucket_config *out = into;
+    out->kind = BUCKET_GCS;
     (void)a;
     int64_t chunk = value_int(v, "chunk_size_bytes");
     out->gcs = (struct gcs_config){ .bucket = value_str(v, "bucket"),
@@ -195,25 +194,22 @@ static errc gcs_of_value(
     return OK;
 }
 
-static errc folder_of_value(
-    struct bucket_config *out, const struct value *v, struct arena *a, struct err *e)
+static errc folder_of_value(void *into, const struct value *v, struct arena *a, struct err *e)
 {
+    struct bucket_config *out = into;
+    out->kind = BUCKET_FILESYSTEM;
     (void)a;
     out->directory = value_str(v, "directory");
     if (out->directory.n) return OK;
     return err_set(e, ERR_BAD_INPUT, "missing directory for filesystem bucket");
 }
 
-static const struct {
-    str type;
-    enum bucket_kind kind;
-    const struct section *section;
-    errc (*fill)(struct bucket_config *, const struct value *, struct arena *, struct err *);
-} kinds[] = {
-    { S("FILESYSTEM"), BUCKET_FILESYSTEM, &folder, folder_of_value },
-    { S("S3"), BUCKET_S3, &s3, s3_of_value },
-    { S("GCS"), BUCKET_GCS, &gcs, gcs_of_value },
+static const struct typed_kind kinds[] = {
+    { S("FILESYSTEM"), &folder, folder_of_value },
+    { S("S3"), &s3, s3_of_value },
+    { S("GCS"), &gcs, gcs_of_value },
 };
+static const struct typed buckets = { "bucket", "client", &root, kinds, ARRAY_LEN(kinds) };
 
 /* ---- text */
 
@@ -248,44 +244,17 @@ static errc env_expand(
     return OK;
 }
 
-static errc kind_decode(struct bucket_config *out, str type, const struct yaml_node *config,
-    struct arena *a, struct err *e)
-{
-    struct load l = { .a = a };
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        if (!str_eq_nocase(type, kinds[i].type)) continue;
-        struct value *v = value_default(&l, kinds[i].section);
-        out->kind = kinds[i].kind;
-        if (config && !yaml_is_null(config))
-            TRY_IN(e, section_decode(&l, kinds[i].section, config, &v, e), "create %.*s client",
-                STR_ARG(type));
-        TRY_IN(e, load_words(&l, e), "create %.*s client", STR_ARG(type));
-        TRY_IN(e, kinds[i].fill(out, v, a, e), "create %.*s client", STR_ARG(type));
-        return OK;
-    }
-    return err_set(e, ERR_BAD_INPUT, "bucket with type %.*s is not supported", STR_ARG(type));
-}
-
 errc objstore_parse(struct bucket_config *out, str text, const char *(*env)(const char *name),
     struct arena *a, struct err *e)
 {
-    static const char context[] = "parsing config YAML file";
     SCOPED(buf_fini) struct buf expanded = { 0 };
-    struct load l = { .a = a };
-    struct yaml_node *tree = NULL, *config = NULL;
     struct bucket_config c = { .env = env };
+    const struct value *v;
     if (env) TRY(env_expand(&expanded, text, env, a, e));
     else buf_str(&expanded, text);
     text = arena_str(a, buf_view(&expanded));
-    TRY_IN(e, yaml_parse(a, text, &tree, e), context);
-    struct value *v = value_default(&l, &root);
-    if (tree && !yaml_is_null(tree)) {
-        struct yaml_node rest = yaml_without(tree, S("config"), &config, a);
-        TRY_IN(e, section_decode(&l, &root, &rest, &v, e), context);
-    }
-    TRY_IN(e, load_words(&l, e), context);
+    TRY(typed_parse(&c, &buckets, text, &v, a, e));
     c.prefix = value_str(v, "prefix");
-    TRY(kind_decode(&c, value_str(v, "type"), config, a, e));
     *out = c;
     return OK;
 }
@@ -293,13 +262,6 @@ errc objstore_parse(struct bucket_config *out, str text, const char *(*env)(cons
 errc objstore_load(struct bucket_config *out, str text, str path,
     const char *(*env)(const char *name), struct arena *a, struct err *e)
 {
-    if (text.n && path.n)
-        return err_set(
-            e, ERR_BAD_INPUT, "both objstore.config and objstore.config-file flags set.");
-    if (!path.n) return objstore_parse(out, text, env, a, e);
-    TRY_IN(e, fs_read_path(path, a, FILE_MAX_BYTES, &text, e),
-        "loading YAML file %.*s for "
-        "objstore.config-file",
-        STR_ARG(path));
+    TRY(typed_text(&text, "objstore.config", text, path, a, e));
     return objstore_parse(out, text, env, a, e);
 }
