@@ -4,6 +4,11 @@
  *     bench_reads DIR cold MIB
  *         Random reads of 4 KiB, 32 wanted at a time, each block of a file once, the kernel's cache
  *         emptied before. A line a round: "cold", backend, reads a second, microseconds of CPU.
+ *     bench_reads DIR populate MIB
+ *         A file mapped and mapped filled, in and not in the kernel's cache: its opening, then a
+ *         look at each page once, in no order. A line a round: "cold" or "cached", "mmap" or
+ *         "populate", milliseconds of the opening, milliseconds and CPU microseconds a page of the
+ *         looks.
  *     bench_reads DIR cached
  *         Of files that fit, in turns: pins (512 bytes anywhere, each cache line of them looked at)
  *         and chunks (one anywhere pinned, decoded, given back, as queries do). A line a round:
@@ -17,6 +22,7 @@
 #include "block/segments.h"
 #include "chunk/chunk.h"
 #include "chunk/xor.h"
+#include "io/choice.h"
 #include "io/fs_impl.h"
 #include "io/reader.h"
 #include "iobench/lab.h"
@@ -113,6 +119,34 @@ static int bench_cold(struct lab *l, const char *mib)
         cold(l, IO_MMAP);
         cold(l, IO_DIRECT);
     }
+    must(fs_unlink(l->fs, S(FILE_NAME), &e), &e);
+    return 0;
+}
+
+/* ---- filled when it is mapped ---- */
+
+static void populate_round(struct lab *l, bool evicted, bool filled)
+{
+    uint64_t pages = l->file_bytes / READ, step = pages / 2 - 1;
+    io_plan_set(&(struct io_plan){ .of[IO_CHUNKS] = IO_MMAP, .populate[IO_CHUNKS] = filled });
+    if (evicted) lab_evict(l, S(FILE_NAME));
+    int64_t began = clock_mono_ns();
+    struct reader *r = open_by(l->fs, IO_AUTO);
+    int64_t opened = clock_mono_ns(), cpu = lab_cpu_ns();
+    for (uint64_t i = 0; i < pages; i++) look(r, (i * step + i / 2) % pages * READ, PIN);
+    printf("%s\t%s\t%.1f\t%.1f\t%.2f\n", evicted ? "cold" : "cached", filled ? "populate" : "mmap",
+        (double)(opened - began) / 1e6, (double)(clock_mono_ns() - opened) / 1e6,
+        (double)(lab_cpu_ns() - cpu) / 1000 / (double)pages);
+    reader_close(r);
+}
+
+static int bench_populate(struct lab *l, const char *mib)
+{
+    struct err e = { 0 };
+    l->file_bytes = strtoull(mib, NULL, 10) << 20;
+    file_make(l);
+    for (size_t i = 0; i < 2 * COLD_PAIRS; i++)
+        for (int filled = 0; filled < 2; filled++) populate_round(l, i < COLD_PAIRS, filled);
     must(fs_unlink(l->fs, S(FILE_NAME), &e), &e);
     return 0;
 }
@@ -260,6 +294,7 @@ int main(int argc, char **argv)
     str what = str_z(argv[2]);
     int rc = 2;
     if (argc == 4 && str_eq(what, S("cold"))) rc = bench_cold(&l, argv[3]);
+    if (argc == 4 && str_eq(what, S("populate"))) rc = bench_populate(&l, argv[3]);
     if (argc == 3 && str_eq(what, S("cached"))) rc = bench_cached(&l);
     if (argc == 5 && str_eq(what, S("count"))) rc = bench_count(&l, argv[3], argv[4]);
     lab_fini(&l);

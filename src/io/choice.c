@@ -61,11 +61,12 @@ void io_plan_memory(uint64_t bytes)
     atomic_store_explicit(&plan_memory, bytes, memory_order_relaxed);
 }
 
-static errc plan_word(enum io_backend *out, str word, struct err *e)
+static errc plan_word(struct io_plan *out, size_t kind, str word, struct err *e)
 {
-    if (io_backend_parse(word, out)) return OK;
-    return err_set(
-        e, ERR_BAD_INPUT, "\"%.*s\" is none of auto, mmap, buffered, direct", STR_ARG(word));
+    out->populate[kind] = str_eq(word, S("mmap+populate"));
+    if (io_backend_parse(out->populate[kind] ? S("mmap") : word, &out->of[kind])) return OK;
+    return err_set(e, ERR_BAD_INPUT,
+        "\"%.*s\" is none of auto, mmap, mmap+populate, buffered, direct", STR_ARG(word));
 }
 
 static errc plan_pair(struct io_plan *out, str pair, struct err *e)
@@ -73,7 +74,7 @@ static errc plan_pair(struct io_plan *out, str pair, struct err *e)
     str kind, word;
     str_cut(pair, '=', &kind, &word);
     for (size_t k = 0; k < IO_KINDS; k++)
-        if (str_eq(kind, str_z(kind_words[k]))) return plan_word(&out->of[k], word, e);
+        if (str_eq(kind, str_z(kind_words[k]))) return plan_word(out, k, word, e);
     return err_set(e, ERR_BAD_INPUT,
         "\"%.*s\" is no kind of file: index, chunks, head, header, log", STR_ARG(kind));
 }
@@ -82,10 +83,8 @@ errc io_plan_parse(struct io_plan *out, str text, struct err *e)
 {
     struct io_plan p = { 0 };
     if (str_index(text, '=') == SIZE_MAX) {
-        enum io_backend all;
-        TRY(plan_word(&all, text, e));
         for (size_t k = 0; k < IO_KINDS; k++)
-            if (k != IO_LOG) p.of[k] = all;
+            if (k != IO_LOG) TRY(plan_word(&p, k, text, e));
         text = STR_EMPTY;
     }
     while (text.n) {
@@ -268,6 +267,22 @@ enum io_backend io_choose(struct file *f, uint64_t size, enum io_kind kind)
     io_choice_of(&c, &facts);
     tell(kind, c.backend, c.why);
     return c.backend;
+}
+
+bool io_populates(uint64_t size, enum io_kind kind)
+{
+    char open[WORDS_MAX], memory[WORDS_MAX], why[CHOICE_WHY_MAX];
+    if (!plan.populate[kind]) return false;
+    uint64_t most = atomic_load_explicit(&plan_memory, memory_order_relaxed) / 2,
+             bytes = bytes_open(kind) + size;
+    if (!most || bytes <= most) {
+        tell(kind, IO_MMAP, "asked for, filled at its opening");
+        return true;
+    }
+    snprintf(why, sizeof(why), "asked for, but not filled: %s open, and half the memory is %s",
+        bytes_words(open, bytes), bytes_words(memory, most));
+    tell(kind, IO_MMAP, why);
+    return false;
 }
 
 GAUGE_VEC(m_files, "epimetheus_io_open_files", "Files that storage reads from, by what reads them.",

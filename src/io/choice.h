@@ -8,7 +8,7 @@
  * Ownership   none; one plan a process
  * Threads     io_plan_set: before the first reader; the rest: any
  * Errors      ERR_BAD_INPUT of a plan's text
- * Format      "mmap", or "index=mmap,chunks=direct,head=auto,header=buffered"
+ * Format      "mmap", or "index=mmap+populate,chunks=direct,head=auto,header=buffered"
  */
 #ifndef EPI_IO_CHOICE_H
 #define EPI_IO_CHOICE_H
@@ -19,6 +19,9 @@ enum { CHOICE_WHY_MAX = 200 };
 
 struct io_plan {
     enum io_backend of[IO_KINDS];
+    /* "mmap+populate": a map for reads anywhere is filled when it is made, unless what is open of
+     * its kind is more than half the memory */
+    bool populate[IO_KINDS];
 };
 /* One word for all kinds but the log, which is read once and in sequence; or kind=word, ... */
 MUST_USE errc io_plan_parse(struct io_plan *out, str text, struct err *e);
@@ -44,6 +47,8 @@ void io_choice_of(struct io_choice *out, const struct io_facts *facts);
 
 /* For reader.c: the backend of a file that is to be opened, and the books of those that are. */
 enum io_backend io_choose(struct file *f, uint64_t size, enum io_kind kind);
+/* the plan wants a map of such a file, which is to be opened, filled */
+bool io_populates(uint64_t size, enum io_kind kind);
 void io_opened(enum io_kind kind, enum io_backend b, int64_t files, int64_t bytes);
 /* `asked` cannot be: b runs in its place */
 void io_fell_back(enum io_kind kind, enum io_backend asked, enum io_backend b, str why);

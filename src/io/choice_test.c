@@ -8,31 +8,40 @@ TEST(io_plan_texts)
         const char *name;
         str text;
         const char *words[IO_KINDS];
+        const char *filled; /* a letter a kind */
     } cases[] = {
         { "one word", S("direct"), { "direct", "direct", "direct", "direct", "auto" } },
         { "auto", S("auto"), { "auto", "auto", "auto", "auto", "auto" } },
         { "by kind", S("index=mmap,chunks=direct"), { "mmap", "direct", "auto", "auto", "auto" } },
         { "all", S("header=buffered,head=mmap,log=buffered,index=auto"),
             { "auto", "auto", "mmap", "buffered", "buffered" } },
-        { "the last one counts", S("index=mmap,index=direct"),
+        { "the last one counts", S("index=mmap+populate,index=direct"),
             { "direct", "auto", "auto", "auto", "auto" } },
+        { "filled", S("mmap+populate"), { "mmap", "mmap", "mmap", "mmap", "auto" }, "yyyyn" },
+        { "filled by kind", S("header=mmap+populate,index=mmap"),
+            { "mmap", "auto", "auto", "mmap", "auto" }, "nnnyn" },
     };
     TEST_EACH (c, cases) {
         struct io_plan p = { 0 };
         EXPECT_OK(io_plan_parse(&p, c->text, NULL));
-        for (size_t k = 0; k < IO_KINDS; k++)
+        for (size_t k = 0; k < IO_KINDS; k++) {
             EXPECT_STR(str_z(io_backend_word(p.of[k])), str_z(c->words[k]));
+            EXPECT_EQ(p.populate[k], c->filled && c->filled[k] == 'y');
+        }
     }
     static const struct {
         const char *name;
         str text, why;
     } bad[] = {
-        { "no word", S("maps"), S("\"maps\" is none of auto, mmap, buffered, direct") },
+        { "no word", S("maps"),
+            S("\"maps\" is none of auto, mmap, mmap+populate, buffered, direct") },
         { "no kind", S("wal=mmap"),
             S("\"wal\" is no kind of file: index, chunks, head, header, log") },
+        { "only maps are filled", S("chunks=buffered+populate"),
+            S("\"buffered+populate\" is none of auto, mmap, mmap+populate, buffered, direct") },
         { "no word of a kind", S("index=mmap,head="),
-            S("\"\" is none of auto, mmap, buffered, direct") },
-        { "nothing", S(""), S("\"\" is none of auto, mmap, buffered, direct") },
+            S("\"\" is none of auto, mmap, mmap+populate, buffered, direct") },
+        { "nothing", S(""), S("\"\" is none of auto, mmap, mmap+populate, buffered, direct") },
     };
     TEST_EACH (c, bad) {
         struct io_plan p = { 0 };

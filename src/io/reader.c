@@ -58,7 +58,11 @@ static struct reader *backend_open(
 {
     struct err why = { 0 };
     struct reader *r = NULL;
-    if (asked == IO_MMAP && (r = reader_mmap_new(*f, size, as.pattern)) != NULL) return r;
+    if (asked == IO_MMAP) {
+        bool populate = !as.backend && as.pattern == IO_RANDOM && io_populates(size, as.kind);
+        r = reader_mmap_new(*f, size, as.pattern, populate);
+        if (r) return r;
+    }
     if (asked == IO_DIRECT && direct_open(&r, fs, f, as.pattern, &why) == OK) return r;
     if (asked == IO_DIRECT) io_fell_back(as.kind, asked, IO_BUFFERED, err_str(&why));
     return reader_buffered_new(*f, as.pattern);

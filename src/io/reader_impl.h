@@ -42,8 +42,9 @@ struct reader {
 };
 
 /* NULL: the file cannot be mapped (no descriptor, no address space, no slot in the guard's
- * table). */
-struct reader *reader_mmap_new(struct file *f, uint64_t size, enum io_pattern pattern);
+ * table). populate: of a file that is read anywhere all pages are read and mapped now. */
+struct reader *reader_mmap_new(
+    struct file *f, uint64_t size, enum io_pattern pattern, bool populate);
 struct reader *reader_buffered_new(struct file *f, enum io_pattern pattern);
 /* f was opened with FS_DIRECT. Reads of it that fail for what they are, not for the disk, are found
  * at once: ERR_UNSUPPORTED. */

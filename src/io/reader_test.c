@@ -1,3 +1,4 @@
+#include "io/choice.h"
 #include "io/fs_sim.h"
 #include "io/page_cache.h"
 #include "io/proc.h"
@@ -88,6 +89,55 @@ static uint64_t mapped_bytes(void)
     proc_read(&now);
     EXPECT(now.rss_file_bytes > 0);
     return now.rss_file_bytes;
+}
+
+/* Of a file that was opened as the plan has it, and not looked at yet. */
+static bool is_filled(struct fs *fs, enum io_pattern pattern, uint64_t size)
+{
+    struct reader *r = NULL;
+    uint64_t before = mapped_bytes();
+    EXPECT_OK(reader_open(&r, fs, S("f"), as(IO_AUTO, pattern), NULL));
+    EXPECT_EQ(reader_backend(r), IO_MMAP);
+    uint64_t now = mapped_bytes();
+    reader_close(r);
+    return now > before + size / 2;
+}
+
+TEST(reader_mmap_fills_its_map_when_asked)
+{
+    enum { SIZE = 16 << 20 };
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    struct io_plan plan = { .of[IO_CHUNKS] = IO_MMAP, .populate[IO_CHUNKS] = true };
+    put(fs, S("f"), 0, SIZE);
+    io_plan_set(&plan);
+    EXPECT(is_filled(fs, IO_RANDOM, SIZE));
+    /* what is read once is not filled, and nothing that is too large for the memory there is */
+    EXPECT(!is_filled(fs, IO_PASSING, SIZE));
+    io_plan_memory(2 * SIZE - 1);
+    EXPECT(!is_filled(fs, IO_RANDOM, SIZE));
+    io_plan_memory(2 * SIZE);
+    EXPECT(is_filled(fs, IO_RANDOM, SIZE));
+    io_plan_memory(0);
+    io_plan_set(&(struct io_plan){ 0 });
+    EXPECT(!is_filled(fs, IO_RANDOM, SIZE));
+    fs_free(fs);
+}
+
+/* A page that is gone is no matter of filling. */
+TEST(reader_mmap_fills_what_is_there)
+{
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    struct io_plan plan = { .of[IO_CHUNKS] = IO_MMAP, .populate[IO_CHUNKS] = true };
+    struct reader *r = NULL;
+    put(fs, S("f"), 0, 0);
+    io_plan_set(&plan);
+    EXPECT_OK(reader_open(&r, fs, S("f"), as(IO_AUTO, IO_RANDOM), NULL));
+    put(fs, S("f"), 0, 3 << 20);
+    EXPECT_OK(reader_refresh(r, NULL));
+    expect_range(r, 5000, 2 << 20);
+    reader_close(r);
+    io_plan_set(&(struct io_plan){ 0 });
+    fs_free(fs);
 }
 
 /* All of a file that is looked at in passing is never in memory at once. */

@@ -215,8 +215,9 @@ const struct opt flag_table[] = {
     { "grpc-grace-period", .help = "How long a stop waits for gRPC calls that run.",
         AT(grpc_grace_ms), &opt_duration, .def = "2m" },
     { "storage.io",
-        .help = "How storage is read: auto, mmap, buffered or direct, or one of them for each kind "
-                "of file: index=...,chunks=...,head=...,header=...",
+        .help = "How storage is read: auto, mmap, mmap+populate (maps are filled when they are "
+                "made), buffered or direct, or one of them for each kind of file: "
+                "index=...,chunks=...,head=...,header=...",
         .arg = "STORAGE.IO", AT(storage_io), &io_plan_kind, .def = "auto" },
     { "storage.tsdb.head-chunks",
         .help = "Where the head's closed chunks are: mapped (chunks_head), or in memory.",
