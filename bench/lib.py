@@ -117,6 +117,15 @@ def get(url, timeout=30):
         return r.read()
 
 
+def copy_synced(made, folder):
+    """A copy of a folder, on the disk: else the server that starts on it waits until the copy is written."""
+    shutil.copytree(made, folder)
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with open(os.path.join(path, name), 'rb') as f:
+                os.fsync(f.fileno())
+
+
 class Process:
     """A program of ours or of others; ended with the `with` block."""
 

@@ -309,7 +309,8 @@ static errc open_parts(
         .workers = replay_workers(&db->o) };
     TRY_IN(e, open_log(db, &in, what, e), "wal");
     TRY_IN(e, open_late_log(db, &in, e), "wbl");
-    TRY(recover_head(&in, what, e));
+    struct image_file_written image = { 0 };
+    TRY(recover_head(&in, what, &image, e));
     db_chunks_init(&db->chunks, db->blocks, db->head);
     db_queryable_add_head(&db->queryable, db->head);
     compaction_begin(db);
@@ -319,7 +320,7 @@ static errc open_parts(
         .disk = db->disk,
         .rest = db->o.no_thread ? NULL : db_rest,
         .ctx = db };
-    image_turn_init(&db->image, &of, db->o.image_log_bytes, db->o.wal_segment_bytes);
+    image_turn_init(&db->image, &of, db->o.image_log_bytes, &image);
     return OK;
 }
 

@@ -151,6 +151,21 @@ errc image_file_write(
     return OK;
 }
 
+uint64_t image_file_behind(
+    struct fs *fs, const struct wal_stat *now, const struct image_place *at)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    uint64_t bytes = 0;
+    for (uint32_t n = at->segment; n < now->segment; n++) {
+        struct fs_stat st = { 0 };
+        errc rc = fs_stat(fs, wal_segment_path(&a, S("wal"), n), &st, NULL);
+        if (rc != OK && n == at->segment) return UINT64_MAX;
+        bytes += st.size_bytes;
+    }
+    bytes += now->offset;
+    return bytes - MIN(bytes, at->offset);
+}
+
 /* ---- reading ---- */
 
 struct place { uint64_t at; struct image_frame frame; };
@@ -171,6 +186,7 @@ void image_file_close(struct image_file *f)
 static void image_file_freep(struct image_file **f) { image_file_close(*f); }
 
 struct image_place image_file_place(const struct image_file *f) { return f->place; }
+uint64_t image_file_bytes(const struct image_file *f) { return reader_size(f->file); }
 
 /* So many bytes from `at` on, copied. */
 static errc read_at(struct image_file *f, uint64_t at, size_t n, uint8_t *to, struct err *e)
@@ -215,7 +231,7 @@ errc image_file_open(
     struct image_file **out, struct fs *fs, enum io_backend backend, struct err *e)
 {
     *out = NULL;
-    if (!fs_exists(fs, IMAGE)) return OK;
+    if (!image_file_exists(fs)) return OK;
     SCOPED(image_file_freep) struct image_file *f = NEW(struct image_file);
     uint8_t header[IMAGE_HEADER_BYTES];
     f->fs = fs;
@@ -287,9 +303,11 @@ errc image_file_load(struct image_file *f, struct head_replay *to, struct pool *
     return OK;
 }
 
+bool image_file_exists(struct fs *fs) { return fs_exists(fs, IMAGE); }
+
 errc image_file_remove(struct fs *fs, struct err *e)
 {
-    return fs_exists(fs, IMAGE) ? fs_unlink(fs, IMAGE, e) : OK;
+    return image_file_exists(fs) ? fs_unlink(fs, IMAGE, e) : OK;
 }
 
 errc image_file_tidy(struct fs *fs, struct err *e)

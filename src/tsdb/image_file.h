@@ -29,6 +29,7 @@ struct head;
 struct head_replay;
 struct pool;
 struct wal;
+struct wal_stat;
 
 /* rest, called before each frame with the CPU time since the last: who wants the image to be no
  * burden rests there; false: it is not wanted any more, ERR_CANCELED. May be NULL. */
@@ -45,17 +46,24 @@ struct image_file_written { struct image_place place; uint64_t bytes, series; in
 MUST_USE errc image_file_write(
     const struct image_file_of *of, struct image_file_written *out, struct err *e);
 
+/* Bytes of the log behind an image's place, which a start would have to read. UINT64_MAX: the place
+ * is in the log no more, the image is of no use. */
+uint64_t image_file_behind(
+    struct fs *fs, const struct wal_stat *now, const struct image_place *at);
+
 /* *out NULL: there is none. Looks at lengths and at the log, not at what the image holds. */
 struct image_file;
 MUST_USE errc image_file_open(
     struct image_file **out, struct fs *fs, enum io_backend backend, struct err *e);
 void image_file_close(struct image_file *f);   /* NULL is fine */
 struct image_place image_file_place(const struct image_file *f);
+uint64_t image_file_bytes(const struct image_file *f);
 /* Into a head that has the series and deletions of the log before; *unknown: series of the image
  * that it has not. pool may be NULL. */
 MUST_USE errc image_file_load(struct image_file *f, struct head_replay *to, struct pool *pool,
     uint64_t *unknown, struct err *e);
 
+bool image_file_exists(struct fs *fs);
 MUST_USE errc image_file_remove(struct fs *fs, struct err *e); /* OK if absent */
 MUST_USE errc image_file_tidy(struct fs *fs, struct err *e);   /* what was interrupted goes */
 

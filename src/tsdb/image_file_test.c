@@ -71,6 +71,69 @@ TEST(image_is_read)
     hush(false);
 }
 
+static void put_bytes(struct fs *fs, str path, str bytes)
+{
+    EXPECT_OK(fs_write_durable(fs, path, bytes, NULL));
+}
+
+/* What a start would read behind an image: an older one, one of the end of a segment, one whose
+ * segment is gone. */
+TEST(image_file_behind)
+{
+    enum { SEGMENT = 32768 };
+    static const struct {
+        const char *name;
+        struct image_place at;
+        uint64_t want;
+    } cases[] = {
+        { "the end of the log", { .segment = 4, .offset = 500 }, 0 },
+        { "the same segment", { .segment = 4, .offset = 100 }, 400 },
+        { "the end of the one before", { .segment = 3, .offset = SEGMENT }, 500 },
+        { "in the one before", { .segment = 3, .offset = 768 }, SEGMENT - 768 + 500 },
+        { "one in between is short", { .segment = 1, .offset = 768 }, 2 * SEGMENT - 768 + 2500 },
+        { "truncated since", { .segment = 0, .offset = 768 }, UINT64_MAX },
+    };
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct fs *fs = fs_sim_new(1);
+    const struct wal_stat now = { .segment = 4, .offset = 500 };
+    const size_t sizes[] = { 0, SEGMENT, 2000, SEGMENT, 500 };
+    uint8_t *bytes = arena_alloc(&a, SEGMENT);
+    memset(bytes, 0, SEGMENT);
+    EXPECT_OK(fs_mkdir(fs, S("wal"), NULL));
+    for (uint32_t i = 1; i < ARRAY_LEN(sizes); i++)
+        put_bytes(fs, wal_segment_path(&a, S("wal"), i), str_of(bytes, sizes[i]));
+    TEST_EACH(c, cases) EXPECT_EQ(image_file_behind(fs, &now, &c->at), c->want);
+    fs_free(fs);
+}
+
+/* A server that is started again and idle leaves the image that it read as it is: of an end of the
+ * log that is whole, in the segment before its own. */
+TEST(image_stays_while_nothing_is_logged)
+{
+    hush(true);
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct fs *fs = crashed(1);
+    struct db *db = open_with(fs);
+    EXPECT_OK(image_file_remove(fs, NULL));
+    db_tick(db);
+    EXPECT(image_file_exists(fs));
+    for (int again = 0; again < 3; again++) {
+        struct db_opened what = { 0 };
+        str whole;
+        db_abandon(db);
+        db = open_seen(fs, &what);
+        EXPECT(what.image);
+        EXPECT_OK(fs_read_all(fs, IMAGE, &a, 1 << 20, &whole, NULL));
+        EXPECT_OK(image_file_remove(fs, NULL));
+        for (int tick = 0; tick < 3; tick++) db_tick(db);
+        EXPECT(!image_file_exists(fs));
+        put_bytes(fs, IMAGE, whole);
+    }
+    db_abandon(db);
+    fs_free(fs);
+    hush(false);
+}
+
 /* An image is written at leisure, but whoever waits for the round waits for no clock: this one
  * stands. */
 TEST(image_does_not_rest_while_somebody_waits)
@@ -91,11 +154,6 @@ TEST(image_does_not_rest_while_somebody_waits)
     clock_fake_off();
     fs_free(fs);
     hush(false);
-}
-
-static void put_bytes(struct fs *fs, str path, str bytes)
-{
-    EXPECT_OK(fs_write_durable(fs, path, bytes, NULL));
 }
 
 /* Cut short at each place, and a bit of each byte another one: passed over, and nothing is lost. */

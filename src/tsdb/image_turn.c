@@ -7,34 +7,28 @@
 #define LOG_BYTES (64ull << 20)
 /* Of what samples cost on their way in, images add less than a tenth; and what a start has to read
  * takes no longer than making the series anew. */
-enum { LOG_FOLD = 2, REST_FOLD = 20, WARN_EVERY_MS = 600000 };
+enum { REST_FOLD = 20, WARN_EVERY_MS = 600000 };
 #define AGAIN_NS (60 * 1000000000ll)
 
 void image_turn_init(struct image_turn *t, const struct image_file_of *of, uint64_t log_bytes,
-    uint64_t segment_bytes)
+    const struct image_file_written *last)
 {
-    *t = (struct image_turn){ .of = *of,
-        .log_bytes = log_bytes,
-        .segment_bytes = segment_bytes ? segment_bytes : WAL_SEGMENT_BYTES };
+    *t = (struct image_turn){ .of = *of, .log_bytes = log_bytes, .last = *last };
 }
 
-/* What was logged since the last image; a bound from above, since segments may end early. */
-static uint64_t logged(const struct image_turn *t)
+/* What a start would have to read. */
+static uint64_t behind(const struct image_turn *t)
 {
     struct wal_stat now;
-    const struct image_place *last = &t->last.place;
     wal_stat(t->of.wal, &now);
-    if (!last->offset) return now.bytes;
-    uint64_t segments = now.segment - last->segment;
-    return segments ? segments * t->segment_bytes + now.offset : now.offset - last->offset;
+    return t->last.place.offset ? image_file_behind(t->of.fs, &now, &t->last.place) : now.bytes;
 }
 
 static bool is_due(const struct image_turn *t)
 {
     uint64_t image = t->last.bytes;
     if (t->log_bytes == UINT64_MAX) return false;
-    return logged(t) >=
-           (t->log_bytes ? MAX(t->log_bytes, image / 2) : MAX(LOG_BYTES, LOG_FOLD * image));
+    return behind(t) >= (t->log_bytes ? MAX(t->log_bytes, image / 2) : MAX(LOG_BYTES, image));
 }
 
 void image_turn_take(struct image_turn *t)

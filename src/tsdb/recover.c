@@ -504,7 +504,17 @@ static void recovered(struct recovery *r, const struct replay_log_counts *counts
     r->what->chunks = st.chunks;
 }
 
-errc recover_head(const struct recover_in *in, struct db_opened *what, struct err *e)
+/* Of the image that was read, unless a repair took it away. */
+static struct image_file_written image_left(const struct recovery *r)
+{
+    if (!r->image || !r->what->image || !image_file_exists(r->in->fs))
+        return (struct image_file_written){ 0 };
+    return (struct image_file_written){ .place = image_file_place(r->image),
+        .bytes = image_file_bytes(r->image) };
+}
+
+errc recover_head(const struct recover_in *in, struct db_opened *what,
+    struct image_file_written *image, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct recovery r = { .in = in, .what = what };
@@ -512,11 +522,12 @@ errc recover_head(const struct recover_in *in, struct db_opened *what, struct er
     errc rc = replay_all(&r, &a, e);
     if (r.log) replay_log_end(r.log, &counts);
     replay_log_free(r.log);
-    image_file_close(r.image);
     if (rc == OK) rc = replay_late(&r, r.replay, e);
     if (r.replay) recovered(&r, &counts);
     struct err why = { 0 };
     if (rc == OK && drop_orphans(in, what, &why) != OK)
         LOG(WARN, "what names lost series stays in the log", kv_err(&why));
+    *image = image_left(&r);
+    image_file_close(r.image);
     return rc;
 }

@@ -46,6 +46,9 @@ struct recover_in {
     bool has_late; uint32_t first_late, last_late;     /* the log of late samples, likewise */
     unsigned workers;
 };
-MUST_USE errc recover_head(const struct recover_in *in, struct db_opened *what, struct err *e);
+/* image: the head image that was read and stays; place.offset 0: there is none */
+struct image_file_written;
+MUST_USE errc recover_head(const struct recover_in *in, struct db_opened *what,
+    struct image_file_written *image, struct err *e);
 
 #endif
