@@ -39,7 +39,7 @@ san: asan  ## unit tests under address and undefined behaviour sanitizers (clang
 	@UNIT_SLOW=3 tools/unit $(BUILD)/asan $(T)
 
 tsan: deps-clang $(BUILD)/tsan/build.ninja  ## unit tests under the thread sanitizer (clang 14)
-	@$(NINJA) -C $(BUILD)/tsan
+	@$(NINJA) -C $(BUILD)/tsan unit_programs
 	@UNIT_SLOW=5 tools/unit $(BUILD)/tsan $(T)
 
 fuzz-smoke: asan  ## each fuzz target for a few seconds
@@ -94,7 +94,7 @@ debug: deps-build $(BUILD)/debug/build.ninja
 	@$(NINJA) -C $(BUILD)/debug
 
 asan: deps-clang $(BUILD)/asan/build.ninja
-	@$(NINJA) -C $(BUILD)/asan
+	@$(NINJA) -C $(BUILD)/asan unit_programs fuzz_programs
 
 $(BUILD)/release/build.ninja: | deps-build
 	@tools/setup $(BUILD)/release -Dbuildtype=release

@@ -237,7 +237,7 @@ static void ask_file(struct rig *r, const char *file)
     EXPECT(asked > 0);
 }
 
-TEST(api_answers_as_recorded)
+TEST_SHARED(api_answers_as_recorded)
 {
     struct rig r;
     rig_start(&r, &(struct rig_opts){ 0 });
@@ -246,7 +246,7 @@ TEST(api_answers_as_recorded)
     rig_stop(&r);
 }
 
-TEST(api_under_a_prefix_answers_as_recorded)
+TEST_SHARED(api_under_a_prefix_answers_as_recorded)
 {
     struct rig r;
     rig_start(&r, &(struct rig_opts){ .prefix = S("/prom"),

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-TEST(f64_parse_golden)
+TEST_SHARED(f64_parse_golden)
 {
     SCOPED(vectors_close) struct vectors v;
     vectors_open(&v, "conformance/misc/float_parse.jsonl");
@@ -70,7 +70,7 @@ TEST(f64_parse_forms)
         EXPECT_STR(str_of(text, f64_text_##form(text, x)), json_str_of(o, key)); \
     } while (0)
 
-TEST(f64_format_golden)
+TEST_SHARED(f64_format_golden)
 {
     SCOPED(vectors_close) struct vectors v;
     vectors_open(&v, "conformance/misc/float_format.jsonl");

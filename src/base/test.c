@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-static struct test *tests;
+static struct test *tests, *running;
 static const char *current_case;
 static bool was_skipped;
 static char tmp[256], shared[256];
@@ -54,16 +54,30 @@ uint64_t test_seed(void)
     return seed ? strtoull(seed, NULL, 10) : 1;
 }
 
-const char *test_shared(void)
+static bool shared_is_there(void)
 {
     const char *dir = getenv("EPI_SHARED");
     snprintf(shared, sizeof(shared), "%s", dir && *dir ? dir : "../shared");
     struct stat st;
-    if (stat(shared, &st) == 0) return shared;
+    return stat(shared, &st) == 0;
+}
+
+/* Before the test begins: one that left in the middle would leave all that it holds. */
+static void shared_or_skip(void)
+{
+    if (shared_is_there()) return;
     const char *ci = getenv("CI");
     if (ci && strcmp(ci, "true") == 0)
         test_fail(__FILE__, __LINE__, "CI=true and %s is absent", shared);
     test_skip("the shared vectors are absent (EPI_SHARED)");
+}
+
+const char *test_shared(void)
+{
+    if (!running->shared)
+        test_fail(running->file, 0, "%s reads shared vectors: TEST_SHARED(%s)", running->name,
+            running->name);
+    return shared;
 }
 
 bool test_aborts(void (*step)(void))
@@ -113,7 +127,9 @@ static void bus_keep(void) { bus_kept = sigaction(SIGBUS, NULL, &bus) == 0; }
 static void run_one(void **state)
 {
     struct test *t = *state;
+    running = t;
     current_case = NULL;
+    if (t->shared) shared_or_skip();
     prng_fake_set(secrets);
     bus_restore();
     t->run();

@@ -1,8 +1,9 @@
 /* test.h — a thin layer over cmocka: registration, case names, counts.
  *
  * What        TEST(name) { … } registers a test; EXPECT* ends it on failure, naming the case of
- *             TEST_EACH that ran. test_main prints a line a failure and ends with "N passed, N
- *             failed, N skipped".
+ *             TEST_EACH that ran. TEST_SHARED(name) is one that reads the shared vectors: where
+ *             they are absent it is skipped before it begins. test_main prints a line a failure
+ *             and ends with "N passed, N failed, N skipped".
  * Invariants  a test runs in any order and alone (argument: its name, or a part of several)
  * Ownership   none
  * Threads     EXPECT only on the main thread: other threads hand their findings over
@@ -17,14 +18,19 @@
 #include "base/err.h"
 #include "base/prng.h"
 
-struct test { const char *name, *file; void (*run)(void); struct test *next; };
+struct test {
+    const char *name, *file;
+    void (*run)(void);
+    bool shared;
+    struct test *next;
+};
 void test_register(struct test *t);
 NORETURN void test_fail(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 NORETURN void test_skip(const char *why);
 void test_case(const char *name);                              /* named in the next failure */
 /* SEED=… in the environment, else fixed per test; printed on failure */
 uint64_t test_seed(void);
-/* EPI_SHARED or ../shared; skips the test where it is absent, fails it if CI=true */
+/* EPI_SHARED or ../shared, for a TEST_SHARED alone */
 const char *test_shared(void);
 /* a fresh folder of this test, removed when it passes */
 const char *test_tmpdir(void);
@@ -45,9 +51,11 @@ enum { TEST_STRIDE = 3 };
 enum { TEST_STRIDE = 1 };
 #endif
 
-#define TEST(id)                                                                                   \
+#define TEST(id) TEST_OF_KIND(id, false)
+#define TEST_SHARED(id) TEST_OF_KIND(id, true)
+#define TEST_OF_KIND(id, is_shared)                                                                \
     static void test_##id(void);                                                                   \
-    static struct test test_entry_##id = { #id, __FILE__, test_##id, NULL };                       \
+    static struct test test_entry_##id = { #id, __FILE__, test_##id, is_shared, NULL };            \
     __attribute__((constructor)) static void test_add_##id(void)                                   \
     {                                                                                              \
         test_register(&test_entry_##id);                                                           \

@@ -96,7 +96,7 @@ static void rewrite(const char *name)
     fs_free(fs);
 }
 
-TEST(blocks_written_again_are_the_same_bytes)
+TEST_SHARED(blocks_written_again_are_the_same_bytes)
 {
     static const char *const cases[] = {
         "floats",
@@ -118,7 +118,6 @@ TEST(blocks_written_again_are_the_same_bytes)
         "xor2_nost",
         "tombstones",
     };
-    (void)test_shared();
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) rewrite(cases[i]);
     /* on a real disk not all of them: its syncs take their time */
     for (reads_by = IO_MMAP; reads_by < IO_BACKENDS; reads_by++)
@@ -200,13 +199,13 @@ static void expect_answers(void)
     fs_free(fs);
 }
 
-TEST(block_answers)
+TEST_SHARED(block_answers)
 {
     for (reads_by = IO_MMAP; reads_by < IO_BACKENDS; reads_by++) expect_answers();
     reads_by = IO_BUFFERED;
 }
 
-TEST(block_forgets_what_is_deleted)
+TEST_SHARED(block_forgets_what_is_deleted)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct fs *fs = tree_golden("blocks/floats", 1);
@@ -262,7 +261,7 @@ static void write_under_faults(void)
     block_unref(b);
 }
 
-TEST(block_write_fails_clean)
+TEST_SHARED(block_write_fails_clean)
 {
     fault_disk = tree_golden("blocks/floats", 1);
     write_under_faults();
@@ -324,7 +323,7 @@ static errc count_all(struct block *b, const struct thief *thief, size_t *sample
 }
 
 /* Files that are only unlinked are read to their end; where bytes are gone, the query says so. */
-TEST(block_that_vanishes_under_a_query)
+TEST_SHARED(block_that_vanishes_under_a_query)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     static const enum io_backend backends[] = { IO_MMAP, IO_BUFFERED, IO_DIRECT };

@@ -10,7 +10,7 @@
 #include "base/test.h"
 #include "base/test_vectors.h"
 
-TEST(tombstones_vectors)
+TEST_SHARED(tombstones_vectors)
 {
     struct vectors v;
     json_t *row;
@@ -113,7 +113,7 @@ TEST(tombstones_of_two_are_merged)
     buf_fini(&b);
 }
 
-TEST(segment_vectors)
+TEST_SHARED(segment_vectors)
 {
     struct vectors v;
     json_t *row;
@@ -167,7 +167,7 @@ TEST(segment_damage_is_seen)
     buf_fini(&b);
 }
 
-TEST(meta_vectors)
+TEST_SHARED(meta_vectors)
 {
     struct vectors v;
     json_t *row;

@@ -175,7 +175,7 @@ static size_t lost(struct trial *t, enum io_backend backend, bool *seen)
     return n;
 }
 
-TEST(query_of_a_block_with_one_bit_changed)
+TEST_SHARED(query_of_a_block_with_one_bit_changed)
 {
     static const struct {
         const char *name, *file;
@@ -229,7 +229,7 @@ TEST(query_of_a_block_with_one_bit_changed)
 
 /* Where a disk has a bad place whole lists go, and series with them: nothing is missing in silence,
  * neither behind a list that is read nor where labels are read for want of it. */
-TEST(query_of_a_block_with_a_bad_stretch_in_its_index)
+TEST_SHARED(query_of_a_block_with_a_bad_stretch_in_its_index)
 {
     static const struct {
         const char *name;

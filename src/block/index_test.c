@@ -99,7 +99,7 @@ static void write_vector(
     vec_fini(&symbols);
 }
 
-TEST(index_vectors)
+TEST_SHARED(index_vectors)
 {
     struct vectors v;
     json_t *row;
@@ -120,7 +120,7 @@ TEST(index_vectors)
     fs_free(fs);
 }
 
-TEST(index_damage_is_seen)
+TEST_SHARED(index_damage_is_seen)
 {
     struct vectors v;
     struct fs *fs = fs_sim_new(1);

@@ -71,7 +71,7 @@ static size_t saved(struct fs *fs, str dir, const chunk_copies *before)
 }
 
 /* One bit anywhere costs one series' chunks, or one chunk. */
-TEST(salvage_of_a_block_with_one_bit_changed)
+TEST_SHARED(salvage_of_a_block_with_one_bit_changed)
 {
     static const struct { const char *name, *file; size_t lost_max; } cases[] = {
         { "dirs/bad_block_none", "index", 4 }, { "dirs/bad_block_none", "chunks/000001", 1 },
@@ -100,7 +100,7 @@ TEST(salvage_of_a_block_with_one_bit_changed)
     }
 }
 
-TEST(salvage_of_a_block_that_is_cut)
+TEST_SHARED(salvage_of_a_block_that_is_cut)
 {
     static const struct { const char *name; } cases[] = { { "index" }, { "chunks/000001" } };
     TEST_EACH(c, cases) {

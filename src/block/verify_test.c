@@ -53,7 +53,7 @@ static str each_block(struct fs *fs, struct arena *a, void (*fn)(struct fs *fs, 
     return first;
 }
 
-TEST(verify_finds_nothing_in_whole_blocks)
+TEST_SHARED(verify_finds_nothing_in_whole_blocks)
 {
     static const struct { const char *name; } cases[] = { { "blocks/floats" },
         { "blocks/floats_gaps" }, { "blocks/negative_time" }, { "blocks/hist_int" },
@@ -70,7 +70,7 @@ TEST(verify_finds_nothing_in_whole_blocks)
     }
 }
 
-TEST(verify_names_the_part_that_is_damaged)
+TEST_SHARED(verify_names_the_part_that_is_damaged)
 {
     static const struct { const char *name; unsigned wrong; } cases[] = {
         { "dirs/bad_block_chunk_data", BLOCK_CHUNKS },
@@ -136,7 +136,7 @@ static void flip(struct fs *fs, str dir, const char *name, size_t n, unsigned pa
     EXPECT_EQ(wrong_of(fs, dir), 0);
 }
 
-TEST(verify_finds_any_bit_that_differs)
+TEST_SHARED(verify_finds_any_bit_that_differs)
 {
     static const struct { const char *name; } cases[] = { { "dirs/bad_block_none" },
         { "blocks/index_v1" }, { "blocks/mixed" } };

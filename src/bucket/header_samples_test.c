@@ -91,7 +91,7 @@ static errc open_with(struct rig *r, str sparse, struct index_reader **out)
     return index_reader_open_sampled(out, r->blocks, r->index, IO_BUFFERED, &s, NULL);
 }
 
-TEST(header_samples_same)
+TEST_SHARED(header_samples_same)
 {
     static const char *const blocks[] = { "blocks/floats", "blocks/utf8_labels",
         "blocks/many_series" };
@@ -116,7 +116,7 @@ TEST(header_samples_same)
 }
 
 /* Each byte of the message changed: refused, or opened as it is. Never an answer that differs. */
-TEST(header_samples_damaged)
+TEST_SHARED(header_samples_damaged)
 {
     SCOPED(buf_fini) struct buf plain = { 0 }, want = { 0 };
     struct rig r;
@@ -151,7 +151,7 @@ TEST(header_samples_damaged)
 }
 
 /* Those of another block. */
-TEST(header_samples_swapped)
+TEST_SHARED(header_samples_swapped)
 {
     struct rig r, other;
     struct index_reader *x = NULL;
@@ -164,7 +164,7 @@ TEST(header_samples_swapped)
 }
 
 /* The bucket's is taken, and kept beside the header. */
-TEST(header_samples_remote)
+TEST_SHARED(header_samples_remote)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct rig r;

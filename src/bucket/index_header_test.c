@@ -234,7 +234,7 @@ static void same_as_index(const char *name)
     arena_fini(&mine);
 }
 
-TEST(index_header_blocks)
+TEST_SHARED(index_header_blocks)
 {
     same_as_index("blocks/floats");
     same_as_index("blocks/utf8_labels");

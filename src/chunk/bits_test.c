@@ -12,7 +12,7 @@ static str written(const struct bits *b)
     return str_of(room, (size_t)((bits_count(b, room) + 7) / 8));
 }
 
-TEST(bits_varbit_vectors)
+TEST_SHARED(bits_varbit_vectors)
 {
     struct vectors v;
     vectors_open(&v, "golden/vectors/all/varbit.jsonl");

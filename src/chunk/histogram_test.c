@@ -187,19 +187,19 @@ static void expect_vectors(const char *path, uint8_t enc)
     vectors_close(&v);
 }
 
-TEST(histogram_vectors)
+TEST_SHARED(histogram_vectors)
 {
     expect_vectors("golden/vectors/all/chunk_hist.jsonl", CHUNK_HISTOGRAM);
 }
-TEST(histogram_float_vectors)
+TEST_SHARED(histogram_float_vectors)
 {
     expect_vectors("golden/vectors/all/chunk_floathist.jsonl", CHUNK_FLOAT_HISTOGRAM);
 }
-TEST(histogram_st_vectors)
+TEST_SHARED(histogram_st_vectors)
 {
     expect_vectors("golden/vectors/all/chunk_hist_st.jsonl", CHUNK_HISTOGRAM_ST);
 }
-TEST(histogram_float_st_vectors)
+TEST_SHARED(histogram_float_st_vectors)
 {
     expect_vectors("golden/vectors/all/chunk_floathist_st.jsonl", CHUNK_FLOAT_HISTOGRAM_ST);
 }

@@ -67,8 +67,8 @@ static void expect_vectors(const char *path)
     vectors_close(&v);
 }
 
-TEST(xor2_vectors) { expect_vectors("golden/vectors/all/chunk_xor2.jsonl"); }
-TEST(xor2_st_vectors) { expect_vectors("golden/vectors/all/chunk_xor2_st.jsonl"); }
+TEST_SHARED(xor2_vectors) { expect_vectors("golden/vectors/all/chunk_xor2.jsonl"); }
+TEST_SHARED(xor2_st_vectors) { expect_vectors("golden/vectors/all/chunk_xor2_st.jsonl"); }
 
 static size_t random_samples(struct prng *r)
 {

@@ -157,7 +157,7 @@ static str expect_round_trip(size_t n)
     return whole;
 }
 
-TEST(xor_vectors)
+TEST_SHARED(xor_vectors)
 {
     struct vectors v;
     vectors_open(&v, "golden/vectors/all/chunk_xor.jsonl");

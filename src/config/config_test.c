@@ -34,7 +34,7 @@ static void same_config(const json_t *o)
     arena_fini(&a);
 }
 
-TEST(config_vectors)
+TEST_SHARED(config_vectors)
 {
     struct vectors v;
     vectors_open(&v, "conformance/misc/config.jsonl");

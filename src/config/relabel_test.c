@@ -5,7 +5,7 @@
 
 static str text_of(const json_t *v) { return str_of(json_string_value(v), json_string_length(v)); }
 
-TEST(relabel_vectors)
+TEST_SHARED(relabel_vectors)
 {
     struct vectors v;
     vectors_open(&v, "conformance/misc/relabel.jsonl");
@@ -39,7 +39,7 @@ TEST(relabel_vectors)
     vectors_close(&v);
 }
 
-TEST(relabel_config_vectors)
+TEST_SHARED(relabel_config_vectors)
 {
     struct vectors v;
     vectors_open(&v, "conformance/misc/relabel_config.jsonl");

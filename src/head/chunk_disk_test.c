@@ -76,7 +76,7 @@ static void expect_pin(
     EXPECT_OK(chunk_disk_unpin(d, &p, NULL));
 }
 
-TEST(chunk_disk_vectors)
+TEST_SHARED(chunk_disk_vectors)
 {
     struct vectors v;
     struct chunk_desc chunks[CHUNKS_MAX], got;
@@ -149,7 +149,7 @@ TEST(chunk_record_prefixes_and_flips)
 
 /* ---- opening golden folders ---- */
 
-TEST(chunk_disk_golden)
+TEST_SHARED(chunk_disk_golden)
 {
     static const struct {
         const char *name;
@@ -216,7 +216,7 @@ static errc refuse_third(void *ctx, const struct chunk_found *c, struct err *e)
     return ++*(int *)ctx == 3 ? err_set(e, ERR_CORRUPT, "not wanted") : OK;
 }
 
-TEST(chunk_disk_refused_chunk_is_damage)
+TEST_SHARED(chunk_disk_refused_chunk_is_damage)
 {
     int seen = 0;
     struct fs *fs = tree_golden("wal/bad_chunks_head_none", 1);
@@ -239,7 +239,7 @@ static errc misplace_fourth(void *ctx, const struct chunk_found *c, struct err *
 }
 
 /* Of two that are not in order one is in the wrong place: none is kept. */
-TEST(chunk_disk_misplaced_chunk_discards_all)
+TEST_SHARED(chunk_disk_misplaced_chunk_discards_all)
 {
     int seen = 0;
     struct fs *fs = tree_golden("wal/bad_chunks_head_none", 1);
@@ -290,7 +290,7 @@ TEST(chunk_disk_folder_survives)
 
 /* What is set aside is there after a power cut, byte for byte, and so is the good front. The step
  * chunks_head.bad_fsync left out: it is not. */
-TEST(chunk_disk_set_aside_survives)
+TEST_SHARED(chunk_disk_set_aside_survives)
 {
     for (uint64_t seed = test_seed(); seed < test_seed() + 20; seed++) {
         struct arena a = { 0 };

@@ -70,12 +70,11 @@ TEST(snapshot_tombstones_round)
 }
 
 /* What Prometheus wrote, taken apart and put together again. */
-TEST(snapshot_of_prometheus_to_the_byte)
+TEST_SHARED(snapshot_of_prometheus_to_the_byte)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct wal_reader *r = NULL;
     struct err e = { 0 };
-    if (!test_shared()) return;
     struct fs *fs = fs_real_new(arena_fmt(&a, "%s/golden/dirs/snapshot/data", test_shared()));
     struct wal_reader_opts o = { .fs = fs,
         .dir = S("chunk_snapshot.000011.0000065536"),

@@ -236,12 +236,12 @@ static void same_pages(enum expo_format format, const char *path, size_t at_leas
     vectors_close(&v);
 }
 
-TEST(text_vectors) { same_pages(EXPO_TEXT, "conformance/exposition/text.jsonl", 500); }
-TEST(openmetrics_vectors)
+TEST_SHARED(text_vectors) { same_pages(EXPO_TEXT, "conformance/exposition/text.jsonl", 500); }
+TEST_SHARED(openmetrics_vectors)
 {
     same_pages(EXPO_OPENMETRICS, "conformance/exposition/openmetrics.jsonl", 500);
 }
-TEST(protobuf_vectors)
+TEST_SHARED(protobuf_vectors)
 {
     same_pages(EXPO_PROTOBUF, "conformance/exposition/protobuf.jsonl", 200);
 }
@@ -280,7 +280,7 @@ TEST(exposition_prefixes)
 
 /* Every prefix of a protobuf page is refused, but where a family ends; every byte may change to
  * anything. */
-TEST(protobuf_prefixes)
+TEST_SHARED(protobuf_prefixes)
 {
     struct vectors v;
     vectors_open(&v, "conformance/exposition/protobuf.jsonl");

@@ -8,7 +8,7 @@ static str text_of(const json_t *o, const char *key)
     return json_is_string(v) ? str_of(json_string_value(v), json_string_length(v)) : STR_EMPTY;
 }
 
-TEST(content_type_vectors)
+TEST_SHARED(content_type_vectors)
 {
     static const str names[] = { S("none"), S("prom"), S("openmetrics"), S("protobuf") };
     struct vectors v;

@@ -18,7 +18,7 @@ static const char *const charts[] = { "getpid, a system call", "page fault",
     "random 4 KiB, 32 in flight, cold, 1 thread",
     "sparse, 4 KiB in 64, less memory than data, 1 thread", "query, one series, cold" };
 
-TEST(lab_measures_and_reports)
+TEST_SHARED(lab_measures_and_reports)
 {
     struct progress p = { tell, NULL };
     struct fs *golden = tree_golden("blocks/floats", 1), *real = fs_real_new(str_z(test_tmpdir()));

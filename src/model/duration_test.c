@@ -2,7 +2,7 @@
 #include "base/test.h"
 #include "base/test_vectors.h"
 
-TEST(duration_golden)
+TEST_SHARED(duration_golden)
 {
     SCOPED(vectors_close) struct vectors v;
     vectors_open(&v, "conformance/misc/durations.jsonl");

@@ -24,7 +24,7 @@ static void buf_labels_json(struct buf *b, struct labels l)
     json_obj_end(&j);
 }
 
-TEST(labels_golden)
+TEST_SHARED(labels_golden)
 {
     SCOPED(vectors_close) struct vectors v;
     vectors_open(&v, "conformance/misc/labels.jsonl");

@@ -57,7 +57,7 @@ static void expect_set(const struct regex *re, const json_t *want)
     }
 }
 
-TEST(regex_golden)
+TEST_SHARED(regex_golden)
 {
     SCOPED(arena_fini) struct arena a;
     arena_init(&a, NULL, 0);

@@ -2,7 +2,7 @@
 #include "base/test.h"
 #include "base/test_vectors.h"
 
-TEST(timestamp_golden)
+TEST_SHARED(timestamp_golden)
 {
     SCOPED(vectors_close) struct vectors v;
     vectors_open(&v, "conformance/misc/timestamp_format.jsonl");

@@ -380,7 +380,7 @@ TEST(engine_counts_samples_of_each_step)
     memstore_free(m);
 }
 
-TEST(engine_scripts)
+TEST_SHARED(engine_scripts)
 {
     static const char *const files[] = {
         "aggregators",

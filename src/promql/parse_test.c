@@ -40,7 +40,7 @@ static void expect_json(const struct expr *e, json_t *want)
     buf_fini(&b);
 }
 
-TEST(valid_queries)
+TEST_SHARED(valid_queries)
 {
     struct vectors v;
     vectors_open(&v, "conformance/parser/valid.jsonl");
@@ -61,7 +61,7 @@ TEST(valid_queries)
     vectors_close(&v);
 }
 
-TEST(invalid_queries)
+TEST_SHARED(invalid_queries)
 {
     struct vectors v;
     vectors_open(&v, "conformance/parser/invalid.jsonl");
@@ -98,7 +98,7 @@ static void expect_value(const struct seq_value *got, str want)
     buf_fini(&b);
 }
 
-TEST(series_descriptions)
+TEST_SHARED(series_descriptions)
 {
     struct vectors v;
     vectors_open(&v, "conformance/parser/series_descriptions.jsonl");

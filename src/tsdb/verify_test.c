@@ -34,7 +34,7 @@ static void expect_clean(struct fs *fs)
     EXPECT_STR(str_z(first), STR_EMPTY);
 }
 
-TEST(folder_verify_of_whole_folders)
+TEST_SHARED(folder_verify_of_whole_folders)
 {
     static const struct { const char *name; } cases[] = { { "wal/all_types_none" },
         { "wal/all_types_snappy" }, { "wal/all_types_zstd" }, { "wal/st_v2" }, { "wal/clean" },
@@ -48,7 +48,7 @@ TEST(folder_verify_of_whole_folders)
     }
 }
 
-TEST(folder_verify_before_and_after_a_repair)
+TEST_SHARED(folder_verify_before_and_after_a_repair)
 {
     static const struct { const char *name, *says; } cases[] = {
         { "wal/bad_flip_seg1", "wal/00000001" },

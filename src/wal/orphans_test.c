@@ -138,7 +138,7 @@ static const struct row {
     { "wal/wbl_snappy", { { S("wbl"), 0, 99 } }, 1, true },
 };
 
-TEST(orphans_golden)
+TEST_SHARED(orphans_golden)
 {
     log_capture(log_nothing, NULL);
     TEST_EACH(row, rows) {

@@ -45,7 +45,7 @@ static size_t expect_frags(str file, size_t number, const json_t *frags, size_t 
     return at_frag;
 }
 
-TEST(page_vectors)
+TEST_SHARED(page_vectors)
 {
     struct vectors v;
     vectors_open(&v, "golden/vectors/all/wal_pages.jsonl");

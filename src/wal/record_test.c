@@ -174,7 +174,7 @@ static void expect_element(const struct batches *b, enum rec_type type, size_t i
 
 /* Each vector decodes to its data and is encoded to its bytes; each of its prefixes is refused or a
  * record itself. */
-TEST(record_vectors)
+TEST_SHARED(record_vectors)
 {
     struct vectors v;
     struct batches b = { 0 };
@@ -211,7 +211,7 @@ TEST(record_vectors)
     buf_fini(&out);
 }
 
-TEST(record_bit_flips)
+TEST_SHARED(record_bit_flips)
 {
     struct vectors v;
     struct prng r = { test_seed() };

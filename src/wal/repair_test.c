@@ -34,7 +34,7 @@ static const char *const names[] = { "bad_none", "bad_flip_seg1", "bad_flip_crc_
     "bad_missing_middle", "bad_missing_first", "bad_record_content", "bad_short_middle",
     "bad_torn_header", "bad_torn_middle", "bad_torn_record", "bad_zero_tail", "bad_empty_middle" };
 
-TEST(repair_golden)
+TEST_SHARED(repair_golden)
 {
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         struct arena a = { 0 };
@@ -59,7 +59,7 @@ TEST(repair_golden)
 }
 
 /* The power goes in any step: no good record is lost. */
-TEST(repair_crashes)
+TEST_SHARED(repair_crashes)
 {
     for (uint64_t nth = 1; nth < 25; nth++) {
         digests before = { 0 }, after = { 0 };
@@ -82,7 +82,7 @@ TEST(repair_crashes)
 
 /* The disk does not give the bytes: nothing is dropped, and the next time everything is there. A
  * short failure does not count at all. */
-TEST(repair_of_what_cannot_be_read)
+TEST_SHARED(repair_of_what_cannot_be_read)
 {
     for (uint64_t nth = 1; nth < 200; nth++) {
         digests before = { 0 }, after = { 0 };

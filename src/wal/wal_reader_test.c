@@ -137,9 +137,9 @@ static size_t golden(enum io_backend backend)
     return lines;
 }
 
-TEST(reader_golden_mmap) { EXPECT(golden(IO_MMAP) > 2000); }
-TEST(reader_golden_buffered) { EXPECT(golden(IO_BUFFERED) > 2000); }
-TEST(reader_golden_direct) { EXPECT(golden(IO_DIRECT) > 2000); }
+TEST_SHARED(reader_golden_mmap) { EXPECT(golden(IO_MMAP) > 2000); }
+TEST_SHARED(reader_golden_buffered) { EXPECT(golden(IO_BUFFERED) > 2000); }
+TEST_SHARED(reader_golden_direct) { EXPECT(golden(IO_DIRECT) > 2000); }
 
 typedef VEC(uint64_t) digests;
 static void read_all(digests *out, const char *name, enum wal_mode mode, size_t *corruptions)
@@ -162,7 +162,7 @@ static void read_all(digests *out, const char *name, enum wal_mode mode, size_t 
 
 /* What is salvaged: the strict records are its beginning (up to the first error), all of it is in
  * the undamaged twin, in order. lost: how many of the twin's records are missing. */
-TEST(reader_salvage)
+TEST_SHARED(reader_salvage)
 {
     static const struct { const char *name; size_t lost, corruptions;
     } all[] = {
@@ -203,7 +203,7 @@ TEST(reader_salvage)
 
 /* Handed out as stored and unpacked after, the records are those that the reader unpacks; where a
  * type is told beforehand it is the right one. */
-TEST(reader_stored)
+TEST_SHARED(reader_stored)
 {
     static const struct { const char *name;
     } all[] = {

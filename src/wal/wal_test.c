@@ -72,7 +72,7 @@ static void read_back(struct fs *fs, numbers *out, bool clean)
 }
 
 /* The files of each vector, after each record and after closing. */
-TEST(wal_page_vectors)
+TEST_SHARED(wal_page_vectors)
 {
     struct vectors v;
     vectors_open(&v, "golden/vectors/all/wal_pages.jsonl");
