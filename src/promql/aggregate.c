@@ -331,7 +331,7 @@ static void aggregating_fini(struct aggregating *g)
     vec_fini(&g->groups);
 }
 
-static errc agg_push(struct aggregating *g, uint64_t before, struct sink *out)
+static errc agg_push(struct aggregating *g, int64_t before, struct sink *out)
 {
     struct eval *ev = g->ev;
     size_t n = ev->g.n;
@@ -361,7 +361,7 @@ errc eval_aggregate(struct eval *ev, struct expr *x, struct sink *out)
     enum promql_op op = x->aggregate.op;
     if (op == OP_TOPK || op == OP_BOTTOMK || op == OP_LIMITK || op == OP_LIMIT_RATIO)
         return eval_choose(ev, x, out);
-    uint64_t before = ev->q->samples;
+    int64_t before = ev->q->samples;
     struct agg_param p;
     TRY(agg_param_eval(ev, x->aggregate.param, &p));
     SCOPED(aggregating_fini)
@@ -468,7 +468,7 @@ errc eval_count_values(struct eval *ev, struct expr *x, struct sink *out)
     rows_init(&c.rows, ev->q->arena, ev->g.n);
     step_counts_init(&c.in, ev->q->arena, ev->g.n);
     step_counts_init(&c.out, ev->q->arena, ev->g.n);
-    uint64_t before = ev->q->samples;
+    int64_t before = ev->q->samples;
     TRY(eval_expr(ev, x->aggregate.expr, &c.base));
     for (size_t i = 0; i < c.rows.all.n; i++) step_counts_add(&c.out, &c.rows.all.at[i]);
     const struct step_counts *in[] = { &c.in };

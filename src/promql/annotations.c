@@ -358,11 +358,11 @@ void anno_forced_monotonicity(
 
 static void buf_place(struct buf *b, struct pos p, str query)
 {
-    size_t line = 1, col = (size_t)p.start + 1;
-    for (size_t i = 0; i < p.start && i < query.n; i++) {
+    size_t start = p.unplaced ? 0 : p.start, line = 1, col = start + 1;
+    for (size_t i = 0; i < start && i < query.n; i++) {
         if (query.p[i] != '\n') continue;
         line++;
-        col = p.start - i;
+        col = start - i;
     }
     char text[64];
     int n = snprintf(text, sizeof(text), " (%zu:%zu)", line, col);

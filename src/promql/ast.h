@@ -95,7 +95,8 @@ static inline bool promql_op_is_aggregation(enum promql_op op)
 }
 
 struct expr;
-struct pos { uint32_t start, end; };
+/* unplaced: what is said of it stands at the begin of the query, whatever its place */
+struct pos { uint32_t start, end : 31, unplaced : 1; };
 struct exprs { struct expr **at; size_t n; };
 struct strs { const str *at; size_t n; };
 

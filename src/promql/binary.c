@@ -86,7 +86,7 @@ static errc binary_push_joined(struct joiner *j, uint64_t before,
 static errc binary_scalars(struct eval *ev, struct expr *x, struct sink *out)
 {
     const double *a, *b;
-    uint64_t before = ev->q->samples;
+    int64_t before = ev->q->samples;
     TRY(eval_column(ev, x->binary.lhs, &a));
     TRY(eval_column(ev, x->binary.rhs, &b));
     SCOPED(joiner_fini) struct joiner j;
@@ -263,7 +263,7 @@ static errc binary_with_scalar(struct eval *ev, struct expr *x, bool swap, struc
     joiner_init(&s.out, ev);
     step_counts_init(&s.in, ev->q->arena, ev->g.n);
     step_notes_init(&s.notes, ev->q->arena, ev->g.n);
-    uint64_t before = ev->q->samples;
+    int64_t before = ev->q->samples;
     struct late late = { 0 };
     errc rc = swap ? eval_column(ev, x->binary.lhs, &s.scalar)
                    : eval_column_late(ev, x->binary.rhs, &s.scalar, &late);
@@ -678,7 +678,7 @@ static errc binary_vectors(struct eval *ev, struct expr *x, struct sink *out)
 {
     SCOPED(joining_fini) struct joining j;
     joining_init(&j, ev, x);
-    uint64_t before = ev->q->samples;
+    int64_t before = ev->q->samples;
     TRY(eval_expr(ev, x->binary.lhs, &j.l.in.base));
     TRY(eval_expr(ev, x->binary.rhs, &j.r.in.base));
     TRY(eval_check(ev->q));

@@ -283,7 +283,7 @@ static void choosing_fini(struct choosing *c)
 
 errc eval_choose(struct eval *ev, struct expr *x, struct sink *out)
 {
-    uint64_t before = ev->q->samples;
+    int64_t before = ev->q->samples;
     struct agg_param p;
     TRY(agg_param_eval(ev, x->aggregate.param, &p));
     SCOPED(choosing_fini)

@@ -66,7 +66,9 @@ static const char data[] =
     "  h{a=\"y\"} {{schema:1 sum:1 count:2 buckets:[2]}}x5\n"
     "  custom {{schema:-53 sum:1 count:3 custom_values:[5 10] buckets:[1 2]}}x5\n"
     "  mixed 1 2 {{schema:0 sum:1 count:1 buckets:[1]}}\n"
-    "  z{a=\"x\"} 5x5\n";
+    "  z{a=\"x\"} 5x5\n"
+    "  bounds {{schema:-53 count:3 custom_values:[5 10] buckets:[1 2]}} _ "
+    "{{schema:-53 count:3 custom_values:[4 10] buckets:[1 2]}}\n";
 
 struct query_case {
     const char *name, *query;
@@ -227,6 +229,19 @@ TEST(engine_histograms)
     run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ 0 });
 }
 
+/* A function of a subquery tells its notes at the begin of the query, and is evaluated after it. */
+TEST(engine_notes_of_subqueries)
+{
+    static const struct query_case cases[] = {
+        { "equal notes", "0 * irate((bounds smoothed)[2m:1m])", 120, 120, 0,
+            "{} {count:0, sum:0}@120; PromQL info: mismatched custom buckets were reconciled during "
+            "addition (1:12); PromQL info: mismatched custom buckets were reconciled during "
+            "subtraction (1:1)",
+            OK },
+    };
+    run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ .parse = { true, true, true, true } });
+}
+
 TEST(engine_names_dropped_at_the_end)
 {
     static const struct query_case cases[] = {
@@ -297,6 +312,10 @@ TEST(engine_counts_samples)
         { "in and out at each step", "abs(one)", 0, 120, 60, 3, 7 },
         { "handed on at once", "sum(abs(one))", 0, 120, 60, 3, 7 },
         { "kept by info", "abs(info(one))", 0, 120, 60, 3, 10 },
+        { "windows of smoothed ones stay", "count_over_time((one smoothed)[2m:1m] @ 120)", 0, 300,
+            60, 12, 10 },
+        { "more is taken away than was counted",
+            "count_over_time((one smoothed)[5m:1m] @ 480) + 1", 0, 60, 60, 10, 8 },
     };
     struct memstore *m = store_of(data);
     struct engine *en = engine_new(&(struct engine_opts){ .parse = { true, true, true, true } });

@@ -60,9 +60,9 @@ errc eval_check(struct query *q)
     return err_set(q->e, ERR_LIMIT, "query needs more memory than a query may have");
 }
 
-errc samples_check(struct query *q, uint64_t samples)
+errc samples_check(struct query *q, int64_t samples)
 {
-    if (samples <= q->max_samples) return OK;
+    if (samples < 0 || (uint64_t)samples <= q->max_samples) return OK;
     return err_set(q->e, ERR_LIMIT,
         "query processing would load too many samples into memory in query execution");
 }
@@ -75,12 +75,12 @@ void stats_init(struct eval_stats *s, struct arena *a, size_t n_steps, bool per_
     s->read_at = arena_zalloc(a, n_steps * sizeof(*s->read_at));
 }
 
-errc samples_node_end(struct eval *ev, uint64_t before, const struct step_counts *const *in,
+errc samples_node_end(struct eval *ev, int64_t before, const struct step_counts *const *in,
     size_t n_in, const struct step_counts *out)
 {
-    uint64_t held = ev->q->samples, most = 0;
+    int64_t held = ev->q->samples, most = 0;
     for (size_t i = 0; i < ev->g.n; i++) {
-        uint64_t now = held;
+        int64_t now = held;
         for (size_t k = 0; k < n_in; k++) now += step_counts_at(in[k], i);
         now += step_counts_at(out, i);
         if (now > most) most = now;
@@ -167,7 +167,7 @@ errc joiner_put(struct joiner *j, struct row *r)
     }
     if (r->present && bits_next(r->present, 0, j->ev->g.n) == j->ev->g.n) return OK;
     step_counts_add_made(&j->counts, r);
-    uint64_t here = q->samples;
+    int64_t here = q->samples;
     TRY(sink_row(j->direct, r));
     j->above += q->samples - here;
     q->samples = here;
@@ -251,7 +251,7 @@ static errc eval_constant(struct eval *ev, double v, struct sink *out)
 {
     struct arena *a = &ev->q->scratch;
     struct arena_mark m = arena_mark(a);
-    uint64_t before = ev->q->samples;
+    int64_t before = ev->q->samples;
     struct row r = { .v = arena_array(a, ev->g.n, sizeof(double)) };
     for (size_t i = 0; i < ev->g.n; i++) r.v[i] = v;
     ev->q->samples = before + ev->g.n;
@@ -383,7 +383,8 @@ errc eval_column(struct eval *ev, struct expr *x, const double **out)
 
 errc eval_column_late(struct eval *ev, struct expr *x, const double **out, struct late *l)
 {
-    uint64_t before = ev->q->samples, peak = ev->stats->peak;
+    int64_t before = ev->q->samples;
+    uint64_t peak = ev->stats->peak;
     ev->stats->peak = before;
     errc rc = eval_column(ev, x, out);
     *l = (struct late){ ev->stats->peak - before, ev->q->samples - before };

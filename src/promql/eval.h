@@ -37,7 +37,8 @@ struct query {
     struct querier *querier;
     struct selection *selections;          /* by expr.vector.index */
     size_t n_selections;
-    uint64_t max_samples, samples;
+    uint64_t max_samples;
+    int64_t samples;                       /* below 0 where Prometheus' count is */
     int64_t lookback_ms, default_step_ms;
     bool delayed_names, start_timestamps, type_and_unit;
     int64_t deadline_ns;                   /* 0: none */
@@ -84,10 +85,10 @@ void stats_init(struct eval_stats *s, struct arena *a, size_t n_steps, bool per_
 
 /* Counting of samples. */
 /* too many? */
-MUST_USE errc samples_check(struct query *q, uint64_t samples);
-static inline void samples_peak(struct eval *ev, uint64_t samples)
+MUST_USE errc samples_check(struct query *q, int64_t samples);
+static inline void samples_peak(struct eval *ev, int64_t samples)
 {
-    if (samples > ev->stats->peak) ev->stats->peak = samples;
+    if (samples > (int64_t)ev->stats->peak) ev->stats->peak = (uint64_t)samples;
 }
 static inline void stats_total(struct eval *ev, size_t step, uint64_t n)
 {
@@ -101,7 +102,7 @@ static inline void stats_read(struct eval *ev, size_t step, uint64_t n)
 }
 /* A node that gathered `in` rows and made `out` rows at each step ends: q->samples becomes `before`
  * + what it made. in may be NULL. */
-MUST_USE errc samples_node_end(struct eval *ev, uint64_t before,
+MUST_USE errc samples_node_end(struct eval *ev, int64_t before,
     const struct step_counts *const *in, size_t n_in, const struct step_counts *out);
 
 /* Output of a node that works step by step: rows of equal labels become one row, a step that two of

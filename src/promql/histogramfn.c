@@ -306,7 +306,7 @@ static errc histograms_compute(struct histograms *h, const struct question *ask)
     return OK;
 }
 
-static errc histograms_end(struct histograms *h, uint64_t before, struct sink *out)
+static errc histograms_end(struct histograms *h, int64_t before, struct sink *out)
 {
     const struct step_counts *in[] = { &h->in };
     histograms_note_mended(h);
@@ -330,7 +330,7 @@ errc eval_histogram_quantile(struct eval *ev, struct expr *x, struct sink *out)
 {
     SCOPED(histograms_fini) struct histograms h;
     histograms_init(&h, ev, x->call.args.at[1]->pos);
-    uint64_t before = ev->q->samples;
+    int64_t before = ev->q->samples;
     const double *q;
     TRY(eval_column(ev, x->call.args.at[0], &q));
     h.in.dense++;
@@ -344,7 +344,7 @@ errc eval_histogram_fraction(struct eval *ev, struct expr *x, struct sink *out)
 {
     SCOPED(histograms_fini) struct histograms h;
     histograms_init(&h, ev, x->call.args.at[2]->pos);
-    uint64_t before = ev->q->samples;
+    int64_t before = ev->q->samples;
     struct fraction f;
     TRY(eval_column(ev, x->call.args.at[0], &f.lower));
     TRY(eval_column(ev, x->call.args.at[1], &f.upper));
@@ -358,7 +358,7 @@ errc eval_histogram_quantiles(struct eval *ev, struct expr *x, struct sink *out)
 {
     SCOPED(histograms_fini) struct histograms h;
     histograms_init(&h, ev, x->call.args.at[0]->pos);
-    uint64_t before = ev->q->samples;
+    int64_t before = ev->q->samples;
     TRY(eval_expr(ev, x->call.args.at[0], &h.base));
     struct question ask = { .label = &x->call.args.at[1]->string };
     ask.q = arena_array(ev->q->arena, x->call.args.n, sizeof(*ask.q));

@@ -44,7 +44,7 @@ static errc instant_params(struct instant_call *c, struct expr *call, size_t fro
 }
 
 /* Ends a node whose output is in the joiner. */
-static errc instant_end(struct instant_call *c, uint64_t before, struct sink *out)
+static errc instant_end(struct instant_call *c, int64_t before, struct sink *out)
 {
     const struct step_counts *in[] = { &c->in };
     TRY(joiner_check(&c->out));
@@ -140,7 +140,7 @@ static errc eval_map(struct eval *ev, struct expr *x, double (*fn)(double), stru
     instant_init(&c, ev);
     c.base.row = map_row;
     c.fn = fn;
-    uint64_t before = ev->q->samples;
+    int64_t before = ev->q->samples;
     TRY(joiner_direct(&c.out, x->call.args.at[0], out));
     TRY(eval_expr(ev, x->call.args.at[0], &c.base));
     return instant_end(&c, before, out);
@@ -193,7 +193,7 @@ static errc eval_with_params(
     SCOPED(instant_fini) struct instant_call c;
     instant_init(&c, ev);
     c.base.row = row;
-    uint64_t before = ev->q->samples;
+    int64_t before = ev->q->samples;
     errc rc = instant_params(&c, x, 1);
     if (rc != OK) return eval_fail_behind(ev, x->call.args.at[0], rc);
     if (!strcmp(x->call.func->name, "clamp_max")) {
@@ -217,7 +217,7 @@ static errc eval_round(struct eval *ev, struct expr *x, struct sink *out)
 /* One row without labels: scalar, vector, time, pi, the greater or less of two scalars, parts of
  * the step's time */
 
-static errc eval_one_row(struct instant_call *c, uint64_t before, double *v, struct sink *out)
+static errc eval_one_row(struct instant_call *c, int64_t before, double *v, struct sink *out)
 {
     struct row r = { .v = v };
     joiner_add(&c->out, &r);
@@ -228,7 +228,7 @@ static errc eval_of_scalars(struct eval *ev, struct expr *x, struct sink *out)
 {
     SCOPED(instant_fini) struct instant_call c;
     instant_init(&c, ev);
-    uint64_t before = ev->q->samples;
+    int64_t before = ev->q->samples;
     const char *name = x->call.func->name;
     TRY(instant_params(&c, x, 0));
     double (*part)(double) = time_function_find(name);
@@ -264,7 +264,7 @@ static errc eval_scalar(struct eval *ev, struct expr *x, struct sink *out)
 {
     SCOPED(instant_fini) struct instant_call c;
     instant_init(&c, ev);
-    uint64_t before = ev->q->samples;
+    int64_t before = ev->q->samples;
     struct scalar_sink s = { { scalar_row }, &c, arena_array(ev->q->arena, ev->g.n, sizeof(double)),
         arena_zalloc(ev->q->arena, ev->g.n) };
     for (size_t i = 0; i < ev->g.n; i++) s.v[i] = NAN;
@@ -288,7 +288,7 @@ static errc eval_absent(struct eval *ev, struct expr *x, struct sink *out)
     SCOPED(instant_fini) struct instant_call c;
     instant_init(&c, ev);
     size_t n = ev->g.n;
-    uint64_t before = ev->q->samples;
+    int64_t before = ev->q->samples;
     struct absent_sink s = { { absent_row }, &c,
         arena_zalloc(ev->q->arena, bits_words(n) * sizeof(uint64_t)) };
     TRY(eval_expr(ev, x->call.args.at[0], &s.base));
@@ -329,7 +329,7 @@ static errc eval_plain(
     SCOPED(instant_fini) struct instant_call c;
     instant_init(&c, ev);
     c.base.row = row;
-    uint64_t before = ev->q->samples;
+    int64_t before = ev->q->samples;
     TRY(eval_expr(ev, x->call.args.at[0], &c.base));
     return instant_end(&c, before, out);
 }
@@ -387,7 +387,7 @@ static errc eval_histogram_only(struct eval *ev, struct expr *x, struct sink *ou
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         if (!strcmp(table[i].name, x->call.func->name)) c.of_histogram = table[i].fn;
     assert(c.of_histogram);
-    uint64_t before = ev->q->samples;
+    int64_t before = ev->q->samples;
     TRY(eval_expr(ev, x->call.args.at[0], &c.base));
     return instant_end(&c, before, out);
 }

@@ -23,7 +23,10 @@ struct range_call {
     uint64_t held, most;
     /* samples that the nodes above counted while rows of a subquery came */
     uint64_t above;
-    struct late late[RANGE_PARAMS_MAX];        /* the parameters, which a subquery stands before */
+    /* what the subquery's rows count for. It is taken away in the end, whatever they were counted
+     * as: smoothed ones leave their windows counted. */
+    uint64_t inner_made;
+    struct late late[RANGE_PARAMS_MAX];      /* the parameters, which a subquery stands before */
     size_t n_late;
     /* absent_over_time: steps at which some series has a sample */
     uint64_t *present_any;
@@ -358,9 +361,10 @@ static const struct histogram *subquery_histogram(struct arena *a, const struct 
 static errc range_subquery_row(struct sink *base, struct row *r)
 {
     struct range_call *c = CONTAINER_OF(base, struct subquery_sink, base)->c;
-    uint64_t child = c->ev->q->samples;
+    int64_t child = c->ev->q->samples;
     struct arena_mark m = arena_mark(&c->ev->q->scratch);
     c->points.n = c->points.hist.n = 0;
+    c->inner_made += row_samples(r, c->inner->g.n);
     BITS_EACH(i, r->present, c->inner->g.n) {
         const struct histogram *h = row_histogram(r, i);
         if (h)
@@ -382,19 +386,16 @@ static errc range_from_subquery(struct range_call *c, struct expr *arg)
 {
     struct eval *ev = c->ev, inner;
     struct eval_stats stats;
-    uint64_t before = ev->q->samples;
     struct subquery_sink s = { { range_subquery_row }, c };
     c->inner = &inner;
     TRY(eval_subquery(ev, arg, &inner, &stats, &s.base));
     samples_peak(ev, stats.peak);
     stats_merge_read(ev, &inner, ns_to_ms(arg->subquery.at.original_offset_ns),
         ns_to_ms(arg->subquery.range_ns));
-    uint64_t behind = ev->q->samples;
     for (size_t i = 0; i < c->n_late; i++) TRY(late_count(ev, &c->late[i]));
-    before += ev->q->samples - behind;
     samples_peak(ev, ev->q->samples + c->most);
     TRY(samples_check(ev->q, ev->q->samples + c->most));
-    ev->q->samples = before + c->held + c->above;
+    ev->q->samples += c->held + c->above - c->inner_made;
     return OK;
 }
 
@@ -490,7 +491,7 @@ static errc range_window(struct range_call *c, struct expr *arg, struct expr *fi
                         : at->offset_ns;
         c->w.fixed = at->timestamp_ms;
         /* Prometheus puts a node without a place there */
-        if (arg == first_arg) c->w.pos = (struct pos){ 0, 0 };
+        if (arg == first_arg) c->w.pos.unplaced = true;
     }
     c->w.range_ms = ns_to_ms(range_ns);
     c->w.range_s = ns_to_seconds(range_ns);
@@ -541,7 +542,7 @@ errc eval_range_call(struct eval *ev, struct expr *call, size_t range_arg, struc
     TRY(range_window(&c, arg, call->call.args.at[0]));
     if (c.from_subquery) range_slices(&c, q->arena);
     TRY(range_params(&c, call, range_arg));
-    uint64_t before = q->samples;
+    int64_t before = q->samples;
     TRY(c.from_subquery ? range_from_subquery(&c, arg) : range_from_selector(&c, arg));
     if (!c.from_subquery) samples_peak(ev, before + c.most);
     return c.present_any ? range_absent(&c, arg) : OK;

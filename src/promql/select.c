@@ -529,7 +529,7 @@ static errc instant_deliver(void *ctx, struct lane_row *row, struct series *s UN
 {
     struct instant_source *src = ctx;
     struct query *q = src->ev->q;
-    uint64_t most = q->samples + MAX(row->made, row->widest);
+    int64_t most = q->samples + (int64_t)MAX(row->made, row->widest);
     q->samples += row->made;
     if (row->widest) samples_peak(src->ev, most);
     TRY(samples_check(q, most));
@@ -562,7 +562,8 @@ errc eval_timestamp_of_selector(
     joiner_init(&j, ev);
     struct step_counts seen;
     step_counts_init(&seen, q->arena, ev->g.n);
-    uint64_t before = q->samples, read = ev->stats->read;
+    int64_t before = q->samples;
+    uint64_t read = ev->stats->read;
     struct explain_lane begun = explain_read_begin(q);
     struct arena_mark m = arena_mark(&q->scratch);
     for (size_t i = 0; i < sel->n; i++) {

@@ -102,7 +102,7 @@ errc eval_sort(struct eval *ev, struct expr *x, struct sink *out)
     s.by_value = !str_has_prefix(name, S("sort_by_label"));
     s.descending = str_has_suffix(name, S("_desc"));
     s.labels = (struct exprs){ x->call.args.at + 1, x->call.args.n - 1 };
-    uint64_t before = ev->q->samples;
+    int64_t before = ev->q->samples;
     TRY(eval_expr(ev, x->call.args.at[0], &s.base));
     if (grid_is_instant(&ev->g)) gosort(&ops, &s, s.rows.all.n);
     else anno_sort_in_range(&ev->q->annotations, x->pos);

@@ -163,10 +163,19 @@ func (r *ruler) values(a, b parser.Value, ordered bool) string {
 	return ""
 }
 
+const peakOnly = "peak of samples "
+
 // counts compares what the engines say of the samples that they went through.
 func counts(a, b engine.Counts) string {
 	if a.Total == b.Total && a.Read == b.Read && a.Peak == b.Peak && slices.Equal(a.TotalAt, b.TotalAt) && slices.Equal(a.ReadAt, b.ReadAt) {
 		return ""
+	}
+	if peak := a.Peak; peak != b.Peak {
+		a.Peak = b.Peak
+		if counts(a, b) == "" {
+			return fmt.Sprintf("%s%d; ours %d", peakOnly, peak, b.Peak)
+		}
+		a.Peak = peak
 	}
 	return fmt.Sprintf("samples %+v\n  ours    %+v", a, b)
 }
