@@ -40,7 +40,7 @@ static bool read_lookback(struct ask *k, struct http_resp *w)
         api_error(w, API_BAD_DATA, err_str(&e));
         return false;
     }
-    k->o.lookback_ms = ns > 0 ? MAX(ns / MS_NS, 1) : 0;
+    k->o.lookback_ms = ns <= 0 ? 0 : ns < MS_NS ? -1 : ns / MS_NS;
     return true;
 }
 
@@ -103,7 +103,7 @@ static bool read_range(struct ask *k, struct http_resp *w)
     }
     k->o.start_ms = instant_query_ms(start);
     k->o.end_ms = instant_query_ms(end);
-    k->o.step_ms = MAX(step_ns / MS_NS, 1);
+    k->o.step_ms = step_ns / MS_NS;
     return true;
 }
 

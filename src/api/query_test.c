@@ -60,6 +60,8 @@ TEST(query_answers)
         { "a negative one is the engine's own", "GET",
             Q "?query=count(up)&time=1100&lookback_delta=-1", .status = 200,
             .body = DATA("vector", "[{\"metric\":{},\"value\":[1100,\"3\"]}]") },
+        { "less than a millisecond", "GET", Q "?query=up&time=1000&lookback_delta=0.0001",
+            .status = 200, .body = DATA("vector", "[]") },
         { "time enough", "GET", Q "?query=1&time=1&timeout=1m", .status = 200,
             .body = DATA("scalar", "[1,\"1\"]") },
         { "time without end", "GET", Q "?query=1&time=1&timeout=9223372036", .status = 200,
@@ -187,6 +189,12 @@ TEST(query_range_refusals)
             .type = "bad_data",
             .error = "invalid parameter \"step\": zero or negative query resolution step widths "
                      "are not accepted. Try a positive integer" },
+        { "step below a millisecond", "GET", R "?query=1&start=1&end=1.001&step=0.0009",
+            .status = 422, .type = "execution",
+            .error = "the step of a range query must be at least a millisecond" },
+        { "step below a millisecond of what is no query", "GET",
+            R "?query=1%2B&start=1&end=1.001&step=0.0009", .status = 400, .type = "bad_data",
+            .error = "invalid parameter \"query\": 1:3: parse error: unexpected end of input" },
         { "too many steps", "GET", R "?query=1&start=0&end=11001&step=1", .status = 400,
             .type = "bad_data",
             .error = "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing "

@@ -480,6 +480,9 @@ static errc running_prepare(struct running *r, struct queryable *storage)
         return err_set(r->e, ERR_BAD_INPUT,
             "invalid expression type \"%.*s\" for range query, must be Scalar or instant Vector",
             STR_ARG(value_type_documented(type)));
+    if (!o->instant && o->step_ms < 1)
+        return err_set(r->e, ERR_UNSUPPORTED,
+            "the step of a range query must be at least a millisecond");
     int64_t step = o->instant ? 0 : o->step_ms;
     TRY(promql_prepare(&r->p, r->tree, o->start_ms, o->end_ms, step, r->q.arena, r->e));
     if (o->explain) r->q.explain = explain_new(r->q.arena, o->query, r->p.root);
@@ -493,8 +496,9 @@ static errc running_run(struct running *r, struct queryable *storage)
 {
     const struct query_opts *o = r->o;
     bool per_step = o->per_step_stats && r->en->o.per_step_stats;
-    r->grid = o->instant ? grid_of(o->start_ms, o->start_ms, 1)
-                         : grid_of(o->start_ms, o->end_ms, o->step_ms);
+    r->grid = o->instant || o->step_ms < 1
+                  ? grid_of(o->start_ms, o->start_ms, 1)
+                  : grid_of(o->start_ms, o->end_ms, o->step_ms);
     TRY(running_prepare(r, storage));
     stats_init(&r->stats, r->q.arena, r->grid.n, per_step);
     int64_t from = clock_mono_ns();
@@ -534,7 +538,7 @@ static void running_init(struct running *r, struct engine *en, const struct quer
     r->q.arena = &out->arena;
     annotations_init(&r->q.annotations, &out->arena);
     r->q.max_samples = en->o.max_samples;
-    r->q.lookback_ms = o->lookback_ms > 0 ? o->lookback_ms : en->o.lookback_ms;
+    r->q.lookback_ms = o->lookback_ms ? MAX(o->lookback_ms, 0) : en->o.lookback_ms;
     r->q.default_step_ms = atomic_load_explicit(&en->default_step_ms, memory_order_relaxed);
     r->q.delayed_names = en->o.delayed_name_removal;
     r->q.start_timestamps = en->o.use_start_timestamps;

@@ -52,9 +52,11 @@ struct query_origin { str client, method, path; };
 struct query_opts {
     str query;
     struct query_origin origin;
-    int64_t start_ms, end_ms, step_ms;     /* instant: start == end, step 0 */
+    /* instant: start == end, step 0; else a step below 1 is ERR_UNSUPPORTED */
+    int64_t start_ms, end_ms, step_ms;
     bool instant;
-    int64_t lookback_ms, timeout_ms;       /* 0: the engine's */
+    /* 0: the engine's; lookback below 0: less than a millisecond, but some */
+    int64_t lookback_ms, timeout_ms;
     bool stats, per_step_stats, explain;
     /* set by another thread: the query ends with ERR_CANCELED; may be NULL */
     _Atomic bool *cancel;

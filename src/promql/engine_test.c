@@ -234,12 +234,13 @@ TEST(engine_notes_of_subqueries)
 {
     static const struct query_case cases[] = {
         { "equal notes", "0 * irate((bounds smoothed)[2m:1m])", 120, 120, 0,
-            "{} {count:0, sum:0}@120; PromQL info: mismatched custom buckets were reconciled during "
-            "addition (1:12); PromQL info: mismatched custom buckets were reconciled during "
-            "subtraction (1:1)",
+            "{} {count:0, sum:0}@120; "
+            "PromQL info: mismatched custom buckets were reconciled during addition (1:12); "
+            "PromQL info: mismatched custom buckets were reconciled during subtraction (1:1)",
             OK },
     };
-    run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ .parse = { true, true, true, true } });
+    static const struct engine_opts all = { .parse = { true, true, true, true } };
+    run_cases(cases, ARRAY_LEN(cases), &all);
 }
 
 TEST(engine_names_dropped_at_the_end)

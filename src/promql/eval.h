@@ -39,7 +39,8 @@ struct query {
     size_t n_selections;
     uint64_t max_samples;
     int64_t samples;                       /* below 0 where Prometheus' count is */
-    int64_t lookback_ms, default_step_ms;
+    int64_t lookback_ms;                   /* 0: less than a millisecond */
+    int64_t default_step_ms;
     bool delayed_names, start_timestamps, type_and_unit;
     int64_t deadline_ns;                   /* 0: none */
     _Atomic bool *cancel;                  /* may be NULL */

@@ -74,7 +74,7 @@ double parser_number(struct parser *p, str text);
 double parser_duration_s(struct parser *p, const struct item *it);
 static inline struct pos item_pos(const struct item *it)
 {
-    return (struct pos){ it->pos, item_end(it) };
+    return (struct pos){ .start = it->pos, .end = item_end(it) };
 }
 struct expr *parser_node(struct parser *p, enum expr_kind kind, struct pos pos,
     const struct expr *below, const struct expr *beside);

@@ -355,12 +355,12 @@ static errc info_fail_histogram(struct query *q, struct labels l)
 
 /* The steps of a series of floats. */
 static size_t instants_of_floats(struct eval *ev, const struct samples *x, int64_t ref0,
-    int64_t interval, double *out, uint64_t *present)
+    int64_t interval, int64_t lookback, double *out, uint64_t *present)
 {
     size_t n = ev->g.n;
     uint32_t *ends = arena_array(&ev->q->scratch, n, sizeof(*ends));
     column_ends(ends, n, x->t, x->n, ref0, interval);
-    struct column_instant c = { x->t, x->v, ref0, interval, ev->q->lookback_ms };
+    struct column_instant c = { x->t, x->v, ref0, interval, lookback };
     size_t found = column_instants(out, present, &c, ends, n);
     struct eval_stats *s = ev->stats;
     s->total += found;
@@ -376,7 +376,10 @@ errc select_instants(struct eval *ev, struct reader *r, struct series *s, int64_
     struct query *q = ev->q;
     size_t n = ev->g.n;
     int64_t ref0 = at ? *at : ev->g.start - offset_ms, interval = at ? 0 : ev->g.interval;
-    struct window_plan p = { ref0 - q->lookback_ms, ref0, interval, at ? 1 : n };
+    int64_t lookback = q->lookback_ms;
+    /* of none at all a value is seen at its very time, but for the functions of times */
+    if (lookback == 0 && (what == INSTANT_VALUE || what == INSTANT_TIME_MS)) lookback = 1;
+    struct window_plan p = { ref0 - lookback, ref0, interval, at ? 1 : n };
     TRY(reader_load(r, s, &p, STALE_KEEP));
     *out = (struct row){ .labels = s->labels, .v = arena_array(&q->scratch, n, sizeof(double)) };
     out->present = arena_zalloc(&q->scratch, bits_words(n) * sizeof(uint64_t));
@@ -384,11 +387,13 @@ errc select_instants(struct eval *ev, struct reader *r, struct series *s, int64_
     size_t hi = 0, found = 0;
     uint64_t samples = 0;
     bool floats = !x->h && what == INSTANT_VALUE;
-    if (floats) samples = found = instants_of_floats(ev, x, ref0, interval, out->v, out->present);
+    if (floats)
+        samples = found =
+            instants_of_floats(ev, x, ref0, interval, lookback, out->v, out->present);
     for (size_t k = 0; k < n && x->n && !floats; k++) {
         int64_t ref = ref0 + (int64_t)k * interval;
         while (hi < x->n && x->t[hi] <= ref) hi++;
-        if (hi == 0 || x->t[hi - 1] <= ref - q->lookback_ms || sample_is_stale(x->v[hi - 1]))
+        if (hi == 0 || x->t[hi - 1] <= ref - lookback || sample_is_stale(x->v[hi - 1]))
             continue;
         out->v[k] = instant_value(x, hi - 1, what);
         bits_set(out->present, k);
