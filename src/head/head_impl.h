@@ -64,6 +64,9 @@ struct head {
     _Atomic uint32_t n_active;
 
     struct head_tombstones tombstones;
+    /* number of the newest deletion; written under the ooo_baton, or by the replay */
+    _Atomic uint32_t deletions;
+    uint32_t told_deletion;                    /* under the ooo_baton: by the log of late samples */
 
     struct exemplars *exemplars;               /* const */
     struct meta_table metadata;

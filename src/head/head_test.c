@@ -542,7 +542,7 @@ static struct replay_reset log_series(struct small_log *l, sref ref, str name)
 static void log_tombstone(struct small_log *l, sref ref, int64_t mint, int64_t maxt)
 {
     struct replay_reset reset;
-    head_replay_tombstone(l->r, ref, mint, maxt, &reset);
+    head_replay_tombstone(l->r, ref, mint, maxt, 1, &reset);
     log_samples(l, NULL, 0, &reset);
 }
 

@@ -111,11 +111,14 @@ static errc write_series(struct writing *w, bool index, struct err *e)
     return OK;
 }
 
-static void tombstones_gather(void *ctx, sref ref, const intervals *deleted)
+static void tombstones_gather(void *ctx, sref ref, const head_deletions *deleted)
 {
     snapshot_tombstones *all = ctx;
-    for (size_t i = 0; i < deleted->n; i++)
-        vec_push(all, ((struct snapshot_tombstone){ ref, deleted->at[i] }));
+    intervals times = { 0 };
+    head_deletions_since(deleted, 0, &times);
+    for (size_t i = 0; i < times.n; i++)
+        vec_push(all, ((struct snapshot_tombstone){ ref, times.at[i] }));
+    vec_fini(&times);
 }
 
 static int tombstone_cmp(const void *a, const void *b)

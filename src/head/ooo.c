@@ -107,6 +107,7 @@ void ooo_drop(struct ooo_table *t, struct slot *s, uint32_t slot)
 void ooo_read_open(const struct ooo *o, struct ooo_array *out)
 {
     out->n = o->n;
+    out->after = o->after;
     if (o->n) memcpy(out->at, o->open, o->n * sizeof(*o->open));
 }
 
@@ -123,6 +124,7 @@ void ooo_set_open(struct ooo *o, const struct ooo_array *a)
     }
     if (a->n) memcpy(o->open, a->at, a->n * sizeof(*o->open));
     o->n = (uint8_t)a->n;
+    o->after = a->after;
 }
 
 void ooo_add_closed(struct ooo *o, const struct ooo_chunk *c)
@@ -162,15 +164,35 @@ bool ooo_overlaps(const struct ooo *o, int64_t mint, int64_t maxt)
     return false;
 }
 
-bool ooo_shows(const struct ooo *o, int64_t mint, int64_t maxt, const intervals *deleted)
+bool ooo_shows(
+    const struct ooo *o, int64_t mint, int64_t maxt, const head_deletions *deleted)
 {
     if (o->n && ooo_open_mint(o) <= maxt && ooo_open_maxt(o) >= mint) return true;
     for (size_t i = 0; i < o->closed.n; i++) {
         const struct ooo_chunk *c = &o->closed.at[i];
-        if (c->mint <= maxt && c->maxt >= mint && !intervals_cover(deleted, c->mint, c->maxt))
+        if (c->mint <= maxt && c->maxt >= mint &&
+            !head_deletions_cover(deleted, c->after, c->mint, c->maxt))
             return true;
     }
     return false;
+}
+
+/* Is a deletion from the array's `after` to `now` to tell it from a sample of that time? */
+static bool tells(const struct ooo_array *a, const struct head_deletion *x, uint32_t now, int64_t t)
+{
+    return x->number > a->after && x->number <= now && x->mint <= t && t <= x->maxt;
+}
+
+bool ooo_is_behind(struct ooo_array *a, int64_t t, const head_deletions *deleted, uint32_t now)
+{
+    bool behind = false, hides = false;
+    if (!a->n) a->after = now;
+    for (size_t i = 0; i < deleted->n && !behind; i++) behind = tells(a, &deleted->at[i], now, t);
+    for (size_t i = 0; i < deleted->n && behind && !hides; i++)
+        for (uint32_t k = 0; k < a->n && !hides; k++)
+            hides = tells(a, &deleted->at[i], now, a->at[k].t);
+    if (behind && !hides) a->after = now;
+    return hides;
 }
 
 bool ooo_insert(struct ooo_array *a, int64_t t, const struct ooo_value *x)

@@ -9,7 +9,8 @@
  * Invariants  (1) A slot has an entry if and only if it bears SLOT_OOO; a series without late
  *             samples costs nothing here. (2) Times of an array ascend strictly: a time that is
  *             there already is refused, whatever its value. (3) Closed chunks stand in the order of
- *             writing; they overlap each other and what is in order.
+ *             writing; they overlap each other and what is in order. (4) Deletions with numbers up
+ *             to `after` came before the samples of a chunk or array, and hide none of them.
  * Ownership   ooo_table_init/ooo_table_fini; an entry is the table's; account "out_of_order"
  * Threads     ooo_of … ooo_drop: the slot is locked. Arrays: values. The open array and new closed
  *             chunks are written by who holds the head's baton for late samples only.
@@ -24,7 +25,7 @@
 #include "head/chunk_disk.h"
 #include "head/reclaim.h"
 #include "head/store.h"
-#include "model/interval.h"
+#include "head/tombstones.h"
 
 /* Samples of an open array: the next one makes a chunk of them. */
 enum { OOO_CAP = 32 };
@@ -36,13 +37,20 @@ struct ooo_value {
     union { double v; const struct int_histogram *ih; const struct histogram *h; };
 };
 struct ooo_sample { int64_t t; struct ooo_value x; };
-struct ooo_array { uint32_t n; struct ooo_sample at[OOO_CAP]; };
+struct ooo_array { uint32_t n, after; struct ooo_sample at[OOO_CAP]; };
 
-struct ooo_chunk { int64_t mint, maxt; uint64_t disk_ref; uint32_t n; uint8_t enc; };
+struct ooo_chunk {
+    int64_t mint, maxt;
+    uint64_t disk_ref;
+    uint16_t n;
+    uint8_t enc;
+    uint32_t after;
+};
 struct ooo {
     VEC(struct ooo_chunk) closed;
     struct ooo_sample *open;                   /* ascending */
     uint8_t n, cap;
+    uint32_t after;                            /* of the open array */
     size_t charged;                            /* bytes on the account */
 };
 
@@ -77,7 +85,13 @@ void ooo_span(const struct ooo *o, int64_t *mint, int64_t *maxt);
 /* Has it something in [mint, maxt]? */
 bool ooo_overlaps(const struct ooo *o, int64_t mint, int64_t maxt);
 /* … that is not deleted as a whole? */
-bool ooo_shows(const struct ooo *o, int64_t mint, int64_t maxt, const intervals *deleted);
+bool ooo_shows(
+    const struct ooo *o, int64_t mint, int64_t maxt, const head_deletions *deleted);
+
+/* A sample of that time comes after deletion `now`. True: it can be told from what the array has
+ * only in an array of its own, for something of its time was deleted since that was begun. */
+MUST_USE bool ooo_is_behind(
+    struct ooo_array *a, int64_t t, const head_deletions *deleted, uint32_t now);
 
 /* False: a sample of that time is there. REQUIRES: a->n < OOO_CAP */
 MUST_USE bool ooo_insert(struct ooo_array *a, int64_t t, const struct ooo_value *x);
@@ -92,9 +106,9 @@ void ooo_array_retire(struct ooo_table *t, const struct ooo_array *a);
 /* The chunks of an array, into the encoder: of floats one. REQUIRES: a->n > 0 */
 void ooo_encode(const struct store *st, const struct ooo_array *a, struct chunk_encoder *w);
 /* How many samples the chunk has, for its reference. */
-static inline uint32_t ooo_chunk_samples(const struct chunk_encoder *w, size_t i)
+static inline uint16_t ooo_chunk_samples(const struct chunk_encoder *w, size_t i)
 {
-    return (uint32_t)chunk_count(w->chunks.at[i].enc, encoded_chunk_data(w, i));
+    return (uint16_t)chunk_count(w->chunks.at[i].enc, encoded_chunk_data(w, i));
 }
 bool ooo_is_plain(const struct store *st, const struct ooo_array *a);  /* floats, as XOR */
 

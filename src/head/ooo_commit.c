@@ -3,7 +3,9 @@
  *     stage    a copy of the series' array takes the samples; one that is full is put aside, and an
  *              empty one goes on
  *     write    arrays that were put aside become chunks in the chunk files, which gives references
- *     log      in the order of the samples: [marker of a cut][samples up to the next cut] …
+ *     log      in the order of the samples: [marker of a cut][samples up to the next cut] …; before
+ *              it all the number of the newest deletion, if the log does not have it already, and
+ *              once more where something of the series was deleted: damage takes the lesser part
  *     publish  under the lock of each series: the references, the array
  *
  * As Prometheus does it each cut begins a record of its own, so that replay meets the marker where
@@ -15,6 +17,7 @@
 #include "base/fault.h"
 #include "base/map.h"
 #include "head/batch_log.h"
+#include "head/deletions.h"
 #include "wal/rec_histogram.h"
 #include "wal/wal.h"
 
@@ -27,6 +30,7 @@ struct stage {
     bool begun;                                /* it had an array, or got one */
     uint64_t last_ref;                         /* of its newest chunk; 0: none */
     struct ooo_array array;
+    head_deletions deleted;                    /* of the series */
 };
 
 /* A full array, on its way to a chunk. */
@@ -45,24 +49,29 @@ struct late_batch {
     struct buf bytes;                          /* of the chunks */
     VEC(struct chunk_desc) descs;
     VEC(chunk_ref) refs;
-    VEC(uint32_t) counts;                      /* samples of the chunks */
+    VEC(uint16_t) counts;                      /* samples of the chunks */
     size_t chunks;
     struct ooo_taken taken;
     int64_t mint, maxt;
+    uint32_t deletions;                        /* the newest one */
+    bool some_deleted;                         /* of a series that it touches */
 };
 
 static uint64_t slot_hash(uint32_t slot) { return hash_bytes(&slot, sizeof(slot)); }
 
+/* REQUIRES: the baton, until late_fini */
 static void late_init(struct late_batch *b, struct head *h)
 {
     *b = (struct late_batch){ .head = h, .mint = INT64_MAX, .maxt = INT64_MIN };
     arena_init(&b->arena, &commit_account, 0);
     buf_init(&b->bytes, &commit_account, 0);
+    b->deletions = atomic_load_explicit(&h->deletions, memory_order_relaxed);
 }
 
 static void late_fini(struct late_batch *b)
 {
     map_fini(&b->by_slot);
+    for (size_t i = 0; i < b->stages.n; i++) vec_fini(&b->stages.at[i]->deleted);
     vec_fini(&b->stages);
     vec_fini(&b->cuts);
     vec_fini(&b->events);
@@ -93,6 +102,8 @@ static struct stage *late_stage(struct late_batch *b, uint32_t slot, uint32_t ge
     slot_unlock(s);
     if (!lives) return NULL;
     st->ref = store_cold(&b->head->store, slot)->ref;
+    head_tombstones_list(&b->head->tombstones, st->ref, &st->deleted);
+    b->some_deleted = b->some_deleted || st->deleted.n;
     map_put(&b->by_slot, hash, st);
     vec_push(&b->stages, st);
     return st;
@@ -104,6 +115,7 @@ static size_t late_cut(struct late_batch *b, struct stage *st)
     *c = (struct cut){ .of = st, .array = st->array };
     vec_push(&b->cuts, c);
     st->array.n = 0;
+    st->array.after = b->deletions;
     return b->cuts.n;
 }
 
@@ -111,7 +123,8 @@ static void late_put(struct late_batch *b, const struct ooo_put *p)
 {
     struct stage *st = late_stage(b, p->slot, p->generation);
     if (!st) return;
-    bool full = st->array.n == OOO_CAP;
+    bool behind = ooo_is_behind(&st->array, p->t, &st->deleted, b->deletions);
+    bool full = behind || st->array.n == OOO_CAP;
     if (full || !st->begun) {
         size_t cut = full ? late_cut(b, st) : 0;
         vec_push(&b->events, ((struct event){ .of = st, .cut = cut }));
@@ -225,6 +238,11 @@ static errc late_log(struct late_batch *b, struct err *e)
     struct wal *wbl = atomic_load_explicit(&b->head->wbl, memory_order_acquire);
     if (!wbl || !b->events.n) return OK;
     struct wal_batch *to = wal_batch_new(wbl);
+    bool tell = b->deletions && (b->some_deleted || b->deletions != b->head->told_deletion);
+    if (tell && !fault_dropped("ooo.deletion_number")) {
+        deletion_encode(wal_batch_room(to), b->deletions);
+        wal_batch_seal(to);
+    }
     struct gathered g = { .with_st = b->head->opts.keeps.start_times };
     for (size_t i = 0; i < b->events.n; i++) {
         const struct event *x = &b->events.at[i];
@@ -236,7 +254,9 @@ static errc late_log(struct late_batch *b, struct err *e)
     vec_fini(&g.markers);
     vec_fini(&g.samples);
     for (int k = 0; k < 2; k++) vec_fini(&g.histograms[k]);
-    return wal_commit(wbl, to, e);
+    TRY(wal_commit(wbl, to, e));
+    b->head->told_deletion = b->deletions;
+    return OK;
 }
 
 static void publish_cut(const struct late_batch *b, const struct cut *c)
@@ -246,7 +266,8 @@ static void publish_cut(const struct late_batch *b, const struct cut *c)
     slot_lock(s);
     for (size_t i = c->first; i < c->first + c->n; i++) {
         const struct chunk_desc *d = &b->descs.at[i];
-        struct ooo_chunk chunk = { d->mint, d->maxt, b->refs.at[i], b->counts.at[i], d->enc };
+        struct ooo_chunk chunk = { d->mint, d->maxt, b->refs.at[i], b->counts.at[i], d->enc,
+            c->array.after };
         if (series_generation(s) == c->of->generation)
             ooo_add_closed(ooo_make(&h->ooo, s, c->of->slot), &chunk);
     }
@@ -295,14 +316,18 @@ errc ooo_commit(
     struct head *h, const struct ooo_put *puts, size_t n, struct ooo_taken *taken, struct err *e)
 {
     struct late_batch b;
-    late_init(&b, h);
+    *taken = (struct ooo_taken){ 0 };
     baton_take(&h->ooo_baton);
-    for (size_t i = 0; i < n; i++) late_put(&b, &puts[i]);
-    errc rc = late_run(&b, e);
-    if (rc != OK) late_forget(&b);
+    errc rc = head_deletions_number(h, e);
+    if (rc == OK) {
+        late_init(&b, h);
+        for (size_t i = 0; i < n; i++) late_put(&b, &puts[i]);
+        rc = late_run(&b, e);
+        if (rc != OK) late_forget(&b);
+        *taken = b.taken;
+        late_fini(&b);
+    }
     baton_give(&h->ooo_baton);
-    *taken = b.taken;
-    late_fini(&b);
     return rc;
 }
 
@@ -327,16 +352,16 @@ errc ooo_seal_all(struct head *h, struct err *e)
     snum last = atomic_load_explicit(&h->series.last_num, memory_order_acquire);
     for (snum n = 1; rc == OK && n <= last;) {
         struct late_batch b;
-        late_init(&b, h);
         baton_take(&h->ooo_baton);
+        late_init(&b, h);
         for (; n <= last && b.cuts.n < SEAL_SERIES; n++) {
             uint32_t slot = series_slot_of(&h->series, n);
             if (slot && slot_flags(store_slot(&h->store, slot)) & SLOT_OOO) seal_one(&b, slot);
         }
         rc = late_write(&b, e);
         if (rc == OK) late_publish(&b);
-        baton_give(&h->ooo_baton);
         late_fini(&b);
+        baton_give(&h->ooo_baton);
     }
     reclaim_leave(&h->reclaim, &me);
     return rc;

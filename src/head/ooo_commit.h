@@ -5,14 +5,15 @@
  *             chunks in the chunk files; all is logged; only then is it shown.
  * Invariants  (1) A failure leaves nothing of the batch in memory. (2) In the log the marker of a
  *             chunk stands before every sample that came after the chunk was cut, and behind every
- *             one that it holds: replaying one after the other gives the arrays back.
+ *             one that it holds: replaying one after the other gives the arrays back. (3) The
+ *             samples of an array came all after the same deletions, as far as these concern them.
  * Ownership   none
  * Threads     any; batches take turns (head.ooo_baton), which last over the writing of chunks
  *             and of the log. No lock may be held.
  * Errors      ERR_IO, ERR_NO_SPACE
  * Format      docs/format/wal.md (the out-of-order log), docs/format/chunks_head.md
  *
- * Durability steps for fault_dropped(): ooo.marker_ref.
+ * Durability steps for fault_dropped(): ooo.marker_ref, ooo.deletion_number.
  */
 #ifndef EPI_HEAD_OOO_COMMIT_H
 #define EPI_HEAD_OOO_COMMIT_H

@@ -38,6 +38,7 @@ errc head_ooo_begin(struct head *h, struct ooo_span *out, struct err *e)
     if (wbl) {
         baton_take(&h->ooo_baton);             /* what is logged is in its array */
         errc rc = wal_rotate(wbl, &s.last_segment, e);
+        h->told_deletion = 0;
         baton_give(&h->ooo_baton);
         if (rc != OK) return rc;
         s.logged = true;
@@ -162,7 +163,7 @@ static errc set_step(struct ooo_chunk_set *s, uint32_t slot, struct err *e)
         const struct ooo_part *p = &s->parts.all.at[i];
         end = ooo_parts_group(&s->parts, i);
         bool whole = end == i + 1 && p->mint >= s->mint && p->maxt <= s->maxt &&
-                     !intervals_meet(&s->parts.deleted, p->mint, p->maxt);
+                     !intervals_meet(ooo_part_hidden(p), p->mint, p->maxt);
         errc rc = whole ? chunk_copy_whole(s, p, e) : ERR_CORRUPT;
         if (rc == ERR_CORRUPT && (!whole || s->parts.of.mend)) rc = group_encode(s, i, end, e);
         TRY(rc);

@@ -82,7 +82,7 @@ static errc part_step(struct part_iter *it, struct sample_batch *out, struct err
     if (!p->chunk.disk_ref && !p->bytes.n) part_read_open(it, out);
     else TRY(chunk_iter_fill(&it->chunk, out, e));
     if (!out->n) TRY(part_next_made(it, e));
-    if (sample_batch_clip(out, it->chunk.st, it->mint, p->of->of.maxt, &p->of->deleted))
+    if (sample_batch_clip(out, it->chunk.st, it->mint, p->of->of.maxt, ooo_part_hidden(p)))
         it->ended = true;
     return OK;
 }
@@ -177,6 +177,8 @@ void ooo_parts_fini(struct ooo_parts *p)
     vec_fini(&p->all);
     vec_fini(&p->sources);
     vec_fini(&p->deleted);
+    for (size_t i = 0; i < p->hidden.n; i++) vec_fini(&p->hidden.at[i].by);
+    vec_fini(&p->hidden);
     chunk_encoder_fini(&p->encoder);
 }
 
@@ -223,7 +225,9 @@ static void take_late(struct ooo_parts *p, const struct ooo *o)
 static void take_open(struct ooo_parts *p)
 {
     const struct store *st = &p->head->store;
-    struct ooo_part all = { .mint = p->open.at[0].t, .maxt = p->open.at[p->open.n - 1].t };
+    struct ooo_part all = { .mint = p->open.at[0].t,
+        .maxt = p->open.at[p->open.n - 1].t,
+        .chunk.after = p->open.after };
     if (ooo_is_plain(st, &p->open)) {
         part_push(p, all);
         return;
@@ -234,6 +238,7 @@ static void take_open(struct ooo_parts *p)
         part_push(p, (struct ooo_part){ .mint = c->mint,
                          .maxt = c->maxt,
                          .chunk.enc = c->enc,
+                         .chunk.after = p->open.after,
                          .bytes = encoded_chunk_data(&p->encoder, i) });
     }
 }
@@ -248,12 +253,25 @@ static int part_cmp(const void *a, const void *b)
     return (rx > ry) - (rx < ry);
 }
 
+/* The set that hides something of a part. */
+static size_t hidden_of(struct ooo_parts *p, uint32_t after)
+{
+    for (size_t i = 0; i < p->n_hidden; i++)
+        if (p->hidden.at[i].after == after) return i;
+    if (p->n_hidden == p->hidden.n) vec_push(&p->hidden, ((struct ooo_hidden){ 0 }));
+    struct ooo_hidden *x = &p->hidden.at[p->n_hidden];
+    x->after = after;
+    x->by.n = 0;
+    head_deletions_since(&p->deleted, after, &x->by);
+    return p->n_hidden++;
+}
+
 void ooo_parts_take(struct ooo_parts *p, const struct ooo_parts_of *of)
 {
     struct head *h = p->head;
     struct slot *s = store_slot(&h->store, of->slot);
     p->of = *of;
-    p->all.n = p->sources.n = p->deleted.n = 0;
+    p->all.n = p->sources.n = p->deleted.n = p->n_hidden = 0;
     p->open.n = 0;
     slot_lock(s);
     if (series_generation(s) == of->generation) {
@@ -263,7 +281,9 @@ void ooo_parts_take(struct ooo_parts *p, const struct ooo_parts_of *of)
     }
     slot_unlock(s);
     if (p->open.n) take_open(p);
-    head_tombstones_get(&h->tombstones, of->ref, &p->deleted);
+    head_tombstones_list(&h->tombstones, of->ref, &p->deleted);
+    for (size_t i = 0; i < p->all.n; i++)
+        p->all.at[i].hidden = hidden_of(p, p->all.at[i].chunk.after);
     if (p->all.n) qsort(p->all.at, p->all.n, sizeof(*p->all.at), part_cmp);
     for (size_t i = 0; i < p->all.n; i++) vec_push(&p->sources, &p->all.at[i].base);
 }

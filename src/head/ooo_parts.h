@@ -34,7 +34,10 @@ struct ooo_part {
     bool in_order;
     struct ooo_chunk chunk;                    /* disk_ref 0: of the open array */
     str bytes;                                 /* of a chunk of the open array, in the encoder */
+    size_t hidden;                             /* of a late one: which of the sets hides it */
 };
+/* Hides what came after that deletion, or those before it. */
+struct ooo_hidden { uint32_t after; intervals by; };
 struct ooo_parts {
     struct head *head;
     struct ooo_parts_of of;
@@ -42,8 +45,15 @@ struct ooo_parts {
     VEC(struct series *) sources;              /* the same, as series */
     struct ooo_array open;
     struct chunk_encoder encoder;              /* of the array, where it has histograms */
-    intervals deleted;
+    head_deletions deleted;
+    VEC(struct ooo_hidden) hidden;             /* the first n_hidden are in use */
+    size_t n_hidden;
 };
+static inline const intervals *ooo_part_hidden(const struct ooo_part *p)
+{
+    return &p->of->hidden.at[p->hidden].by;
+}
+
 
 void ooo_parts_init(struct ooo_parts *p, struct head *h);
 void ooo_parts_fini(struct ooo_parts *p);

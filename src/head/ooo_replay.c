@@ -59,16 +59,18 @@ void ooo_found_attach(struct ooo_found *f, struct head *h, uint32_t slot, sref r
 /* ---- the log --------------------------------------------------------------------------------- */
 
 /* Has the series this very chunk already? A replay before this one may have made it. */
-static bool cut_is_known(struct head *h, const struct ooo *o, const struct chunk_desc *desc)
+static bool cut_is_known(
+    struct head *h, struct ooo *o, const struct chunk_desc *desc, uint32_t after)
 {
     bool known = false;
     for (size_t i = 0; i < o->closed.n && !known; i++) {
-        const struct ooo_chunk *c = &o->closed.at[i];
+        struct ooo_chunk *c = &o->closed.at[i];
         struct chunk_pin pin = { 0 };
         if (c->mint != desc->mint || c->maxt != desc->maxt || c->enc != desc->enc) continue;
         if (chunk_disk_pin(h->opts.disk, c->disk_ref, desc->data.n, &pin, NULL) != OK) continue;
         known = str_eq(pin.data, desc->data);
         known = chunk_disk_unpin(h->opts.disk, &pin, NULL) == OK && known;
+        if (known) c->after = after;
     }
     return known;
 }
@@ -87,14 +89,14 @@ static errc cut_write_one(struct head *h, uint32_t slot, const struct chunk_enco
         .ooo = true,
         .data = encoded_chunk_data(w, i) };
     chunk_ref ref = 0;
-    if (cut_is_known(h, o, &desc)) return OK;
+    if (cut_is_known(h, o, &desc, o->after)) return OK;
     baton_take(&h->writing);
     errc rc = chunk_disk_write(h->opts.disk, &desc, 1, &ref, e);
     baton_give(&h->writing);
     if (rc != OK) return rc;
     slot_lock(s);
-    ooo_add_closed(
-        o, &(struct ooo_chunk){ c->mint, c->maxt, ref, ooo_chunk_samples(w, i), c->enc });
+    ooo_add_closed(o,
+        &(struct ooo_chunk){ c->mint, c->maxt, ref, ooo_chunk_samples(w, i), c->enc, o->after });
     slot_unlock(s);
     return OK;
 }
@@ -110,8 +112,19 @@ static errc cut_write(struct head *h, uint32_t slot, const struct ooo_array *a, 
     return rc;
 }
 
-errc ooo_replay_put(
-    struct head *h, uint32_t slot, int64_t t, const struct ooo_value *x, struct err *e)
+/* ooo_is_behind of the series */
+static bool put_is_behind(
+    struct head *h, uint32_t slot, struct ooo_array *a, int64_t t, uint32_t now)
+{
+    head_deletions deleted = { 0 };
+    head_tombstones_list(&h->tombstones, store_cold(&h->store, slot)->ref, &deleted);
+    bool behind = ooo_is_behind(a, t, &deleted, now);
+    vec_fini(&deleted);
+    return behind;
+}
+
+errc ooo_replay_put(struct head *h, uint32_t slot, int64_t t, const struct ooo_value *x,
+    uint32_t now, struct err *e)
 {
     struct slot *s = store_slot(&h->store, slot);
     struct ooo_array a = { .n = 0 }, cut = { .n = 0 };
@@ -119,10 +132,11 @@ errc ooo_replay_put(
     const struct ooo *o = ooo_of(&h->ooo, s, slot);
     if (o) ooo_read_open(o, &a);
     slot_unlock(s);
-    if (a.n == OOO_CAP) {
+    if (put_is_behind(h, slot, &a, t, now) || a.n == OOO_CAP) {
         TRY(cut_write(h, slot, &a, e));
         cut = a;
         a.n = 0;
+        a.after = now;
     }
     bool begins = !a.n;
     struct ooo_value own = ooo_value_copy(x);
@@ -142,6 +156,18 @@ errc ooo_replay_put(
     return OK;
 }
 
+/* The chunk with that reference, and those before it that the same array became, hold what the
+ * array holds. */
+static void settle(struct ooo *o, size_t newest)
+{
+    for (size_t i = newest + 1, left = o->n; i-- > 0 && left;) {
+        struct ooo_chunk *c = &o->closed.at[i];
+        if (c->n > left || c->mint < ooo_open_mint(o) || c->maxt > ooo_open_maxt(o)) return;
+        c->after = o->after;
+        left -= c->n;
+    }
+}
+
 void ooo_replay_cut(struct head *h, uint32_t slot, uint64_t disk_ref)
 {
     static const struct ooo_array none = { 0 };
@@ -150,8 +176,10 @@ void ooo_replay_cut(struct head *h, uint32_t slot, uint64_t disk_ref)
     slot_lock(s);
     struct ooo *o = ooo_of(&h->ooo, s, slot);
     bool held = o && (!disk_ref || fault_dropped("ooo.marker_chunk"));
-    for (size_t i = 0; o && !held && i < o->closed.n; i++)
+    for (size_t i = 0; o && !held && i < o->closed.n; i++) {
         held = o->closed.at[i].disk_ref == disk_ref;
+        if (held) settle(o, i);
+    }
     if (held) ooo_read_open(o, &was);
     if (held) ooo_set_open(o, &none);
     if (held && !o->closed.n) ooo_drop(&h->ooo, s, slot);

@@ -8,7 +8,7 @@ static void replay_puts(struct rig *r, int64_t from, int n)
 {
     for (int i = 0; i < n; i++) {
         struct ooo_value x = ooo_float(i);
-        EXPECT_OK(ooo_replay_put(r->head, slot_of(r), from + i * 1000, &x, NULL));
+        EXPECT_OK(ooo_replay_put(r->head, slot_of(r), from + i * 1000, &x, 0, NULL));
     }
 }
 

@@ -61,8 +61,8 @@ static bool fully_deleted(const intervals *v, int64_t mint, int64_t maxt)
 }
 
 /* Has the series of `out` a chunk that may hold something of its span? Sets generation and late. */
-static bool slot_overlaps(
-    const struct head *h, struct head_series *out, const intervals *deleted)
+static bool slot_overlaps(const struct head *h, struct head_series *out,
+    const head_deletions *by_number, const intervals *deleted)
 {
     const struct store *st = &h->store;
     struct slot *s = store_slot(st, out->slot);
@@ -72,7 +72,7 @@ static bool slot_overlaps(
     out->generation = series_generation(s);
     const struct ooo *o = ooo_of(&h->ooo, s, out->slot);
     out->late = o && ooo_overlaps(o, mint, maxt);
-    if (out->late) yes = ooo_shows(o, mint, maxt, deleted);
+    if (out->late) yes = ooo_shows(o, mint, maxt, by_number);
     int64_t last = slot_last_t(s);             /* its beginning lies elsewhere in memory */
     if (s->n && !yes) yes = last >= mint && (last <= maxt || open_mint(st, s) <= maxt);
     for (uint32_t i = s->sealed; i && !yes;) {
@@ -137,6 +137,7 @@ static struct head_series *set_next(struct head_series_set *set)
 {
     struct head_querier *q = set->q;
     struct head *h = q->head;
+    head_deletions by_number = { 0 };
     intervals deleted = { 0 };
     struct head_series *out = NULL;
     while (!out && set->run < set->found.n) {
@@ -150,16 +151,18 @@ static struct head_series *set_next(struct head_series_set *set)
         uint32_t slot = series_slot_of(&h->series, n);
         if (!slot) continue;
         sref ref = store_cold(&h->store, slot)->ref;
-        deleted.n = 0;
-        head_tombstones_get(&h->tombstones, ref, &deleted);
+        by_number.n = deleted.n = 0;
+        head_tombstones_list(&h->tombstones, ref, &by_number);
+        head_deletions_since(&by_number, 0, &deleted);
         struct head_series found = { .q = q, .slot = slot, .mint = set->mint, .maxt = set->maxt };
-        if (!slot_overlaps(h, &found, &deleted)) continue;
+        if (!slot_overlaps(h, &found, &by_number, &deleted)) continue;
         struct labels labels;
         if (!set_labels(set, n, slot, &labels)) continue;
         out = ANEW(set->arena, struct head_series);
         *out = found;
         out->base = (struct series){ labels, ref, &head_series_ops };
     }
+    vec_fini(&by_number);
     vec_fini(&deleted);
     return out;
 }

@@ -98,6 +98,7 @@ struct head_replay {
     /* GUARDED_BY(mu): refs that were unknown when they were named */
     struct map strange;
     sref last_strange;                         /* of the late log */
+    uint32_t late_after;                       /* the same: a deletion */
     sref strange_max;                          /* GUARDED_BY(mu) */
     struct head_replay_stats stats;            /* unknown, dropped_old: GUARDED_BY(mu) */
     struct replay_decoder *idle_decoders;      /* GUARDED_BY(mu) */
@@ -234,10 +235,13 @@ static void slot_uncover(struct head_replay *r, uint32_t slot)
 static void slot_rename(struct head_replay *r, uint32_t slot, sref ref)
 {
     struct cold *cold = store_cold(&r->head->store, slot);
-    intervals deleted = { 0 };
-    head_tombstones_get(&r->head->tombstones, cold->ref, &deleted);
-    for (size_t i = 0; i < deleted.n; i++)
-        head_tombstones_add(&r->head->tombstones, ref, deleted.at[i]);
+    head_deletions deleted = { 0 };
+    head_tombstones_list(&r->head->tombstones, cold->ref, &deleted);
+    for (size_t i = 0; i < deleted.n; i++) {
+        const struct head_deletion *x = &deleted.at[i];
+        head_tombstones_add(&r->head->tombstones, ref, (struct interval){ x->mint, x->maxt },
+            x->number);
+    }
     vec_fini(&deleted);
     vec_push(&r->head->other_refs, cold->ref);
     cold->ref = ref;
@@ -351,11 +355,20 @@ errc head_replay_series(struct head_replay *r, replay_mark mark, sref ref, struc
     return OK;
 }
 
-void head_replay_tombstone(
-    struct head_replay *r, sref ref, int64_t mint, int64_t maxt, struct replay_reset *out)
+/* Later deletions have higher numbers than any that was read. */
+static void saw_deletion(struct head_replay *r, uint32_t number)
+{
+    uint32_t newest = atomic_load_explicit(&r->head->deletions, memory_order_relaxed);
+    if (number > newest && number < DELETION_UNKNOWN)
+        atomic_store_explicit(&r->head->deletions, number, memory_order_relaxed);
+}
+
+void head_replay_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_t maxt,
+    uint32_t number, struct replay_reset *out)
 {
     *out = (struct replay_reset){ 0 };
     series_reserve_ref(&r->head->series, ref);
+    saw_deletion(r, number);
     bool old = maxt < head_min_valid_time(r->head);            /* may be of late samples */
     uint32_t slot = router_slot(r, ref);
     if (old && (!slot || tombstone_is_end(mint, maxt))) return;
@@ -372,7 +385,7 @@ void head_replay_tombstone(
         out->slot = slot;
     } else {
         head_tombstones_add(&r->head->tombstones, store_cold(&r->head->store, slot)->ref,
-            (struct interval){ mint, maxt });
+            (struct interval){ mint, maxt }, number);
     }
 }
 
@@ -763,6 +776,12 @@ void head_replay_applied(struct head_replay *r)
 
 /* ---- the late log ---- */
 
+void head_replay_late_after(struct head_replay *r, uint32_t number)
+{
+    r->late_after = MAX(r->late_after, number);
+    saw_deletion(r, number);
+}
+
 static uint32_t late_slot(struct head_replay *r, sref ref, uint64_t *unknown)
 {
     uint32_t slot = router_slot(r, ref);
@@ -780,7 +799,7 @@ errc head_replay_late(
     for (size_t i = 0; i < n; i++) {
         uint32_t slot = late_slot(r, s[i].ref, &r->stats.late_unknown);
         struct ooo_value x = { .st = r->head->opts.keeps.start_times ? s[i].st : 0, .v = s[i].v };
-        if (slot) TRY(ooo_replay_put(r->head, slot, s[i].t, &x, e));
+        if (slot) TRY(ooo_replay_put(r->head, slot, s[i].t, &x, r->late_after, e));
         r->stats.late_samples += slot != 0;
     }
     return OK;
@@ -794,7 +813,7 @@ errc head_replay_late_histogram(
     if (!slot) return OK;
     if (!r->head->opts.keeps.start_times) x.st = 0;
     r->stats.late_samples++;
-    return ooo_replay_put(r->head, slot, s->t, &x, e);
+    return ooo_replay_put(r->head, slot, s->t, &x, r->late_after, e);
 }
 
 /* An array that became several chunks has a marker for each, and the last one counts: chunks are

@@ -75,8 +75,10 @@ struct head_replay *head_replay_begin(struct head *h);
 void head_replay_chunk(struct head_replay *r, const struct head_replay_chunk *c);
 
 /* The log of late samples, when all of the log is applied: in its order, one thread. A marker
- * counts where its chunk is there. Errors: of writing chunks. */
+ * counts where its chunk is there. What comes after head_replay_late_after came after that deletion
+ * and those before it. Errors: of writing chunks. */
 struct ref_marker;
+void head_replay_late_after(struct head_replay *r, uint32_t number);
 MUST_USE errc head_replay_late(
     struct head_replay *r, const struct ref_sample *s, size_t n, struct err *e);
 struct ooo_sample;                                             /* head/ooo.h */
@@ -114,8 +116,9 @@ bool head_replay_moves_series(struct head_replay *r, sref ref, struct labels lab
 bool head_replay_moves_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_t maxt);
 MUST_USE errc head_replay_series(struct head_replay *r, replay_mark mark, sref ref,
     struct labels labels, struct replay_reset *out, struct err *e);
-void head_replay_tombstone(
-    struct head_replay *r, sref ref, int64_t mint, int64_t maxt, struct replay_reset *out);
+/* number: of the deletion; DELETION_UNKNOWN */
+void head_replay_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_t maxt,
+    uint32_t number, struct replay_reset *out);
 
 /* A decoder, for some records in the order of the log. */
 struct replay_decoder *head_replay_decoder(struct head_replay *r);

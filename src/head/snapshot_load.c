@@ -101,7 +101,8 @@ static errc load_tombstones(struct snapshot_load *l, str rec, struct err *e)
     l->n.whole = true;
     for (size_t i = 0; i < l->tombstones.n; i++) {
         const struct snapshot_tombstone *t = &l->tombstones.at[i];
-        head_tombstones_add(&head_replay_head(l->to)->tombstones, t->ref, t->deleted);
+        head_tombstones_add(
+            &head_replay_head(l->to)->tombstones, t->ref, t->deleted, DELETION_UNKNOWN);
     }
     return OK;
 }

@@ -4,7 +4,7 @@
 
 ACCOUNT(tombstones_account, "head_tombstones")
 
-struct entry { sref ref; intervals deleted; };
+struct entry { sref ref; head_deletions deleted; };
 
 void head_tombstones_init(struct head_tombstones *t)
 {
@@ -44,12 +44,75 @@ static struct head_tombstone_shard *shard_of(struct head_tombstones *t, sref ref
 }
 _Static_assert(HEAD_TOMBSTONE_SHARDS == 1 << (64 - 58), "the highest bits choose");
 
+/* ---- the deletions of a series ---- */
+
+static bool touches(int64_t maxt, int64_t mint) { return maxt == INT64_MAX || mint <= maxt + 1; }
+
+static void deletion_push(head_deletions *to, struct head_deletion x)
+{
+    struct head_deletion *last = to->n ? &vec_last(to) : NULL;
+    if (x.mint > x.maxt) return;
+    if (last && last->number == x.number && touches(last->maxt, x.mint)) last->maxt = x.maxt;
+    else vec_push(to, x);
+}
+
+static void deletions_add(head_deletions *v, struct head_deletion add)
+{
+    head_deletions all = { 0 };
+    size_t i = 0;
+    vec_reserve(&all, v->n + 2);
+    for (; i < v->n && v->at[i].mint < add.mint; i++) {
+        struct head_deletion x = v->at[i];
+        x.maxt = MIN(x.maxt, add.mint - 1);
+        deletion_push(&all, x);
+    }
+    /* what goes on behind the new one: the last that began before its end */
+    struct head_deletion rest = { .mint = 1 };
+    for (size_t k = i ? i - 1 : 0; k < v->n && v->at[k].mint <= add.maxt; k++)
+        if (v->at[k].maxt > add.maxt) rest = v->at[k];
+    while (i < v->n && v->at[i].mint <= add.maxt) i++;
+    deletion_push(&all, add);
+    if (rest.mint <= rest.maxt) {
+        rest.mint = add.maxt + 1;
+        deletion_push(&all, rest);
+    }
+    for (; i < v->n; i++) deletion_push(&all, v->at[i]);
+    vec_fini(v);
+    *v = all;
+}
+
+void head_deletions_since(const head_deletions *d, uint32_t after, intervals *out)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        const struct head_deletion *x = &d->at[i];
+        struct interval *last = out->n ? &vec_last(out) : NULL;
+        if (x->number <= after) continue;
+        if (last && touches(last->maxt, x->mint)) last->maxt = x->maxt;
+        else vec_push(out, ((struct interval){ x->mint, x->maxt }));
+    }
+}
+
+bool head_deletions_cover(const head_deletions *d, uint32_t after, int64_t mint, int64_t maxt)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        const struct head_deletion *x = &d->at[i];
+        if (x->number <= after || x->maxt < mint) continue;
+        if (x->mint > mint) return false;
+        if (x->maxt >= maxt) return true;
+        mint = x->maxt + 1;
+    }
+    return false;
+}
+
+/* ---- by series ---- */
+
 static bool is_of(const void *val, const void *key)
 {
     return ((const struct entry *)val)->ref == *(const sref *)key;
 }
 
-void head_tombstones_add(struct head_tombstones *t, sref ref, struct interval deleted)
+void head_tombstones_add(
+    struct head_tombstones *t, sref ref, struct interval deleted, uint32_t number)
 {
     struct head_tombstone_shard *s = shard_of(t, ref);
     if (deleted.mint > deleted.maxt) return;
@@ -62,12 +125,24 @@ void head_tombstones_add(struct head_tombstones *t, sref ref, struct interval de
         map_put(&s->by_ref, hash_of(ref), x);
         atomic_fetch_add_explicit(&t->n, 1, memory_order_relaxed);
     }
-    intervals_add(&x->deleted, deleted);
+    deletions_add(&x->deleted, (struct head_deletion){ deleted.mint, deleted.maxt, number });
     account_charge(&tombstones_account, entry_bytes(x) - before);
     rwlock_unlock(&s->mu);
+    if (number == DELETION_UNKNOWN)
+        atomic_store_explicit(&t->unknown, true, memory_order_relaxed);
 }
 
 void head_tombstones_get(struct head_tombstones *t, sref ref, intervals *out)
+{
+    struct head_tombstone_shard *s = shard_of(t, ref);
+    if (!atomic_load_explicit(&t->n, memory_order_relaxed)) return;
+    rwlock_rdlock(&s->mu);
+    const struct entry *x = map_find(&s->by_ref, hash_of(ref), is_of, &ref);
+    if (x) head_deletions_since(&x->deleted, 0, out);
+    rwlock_unlock(&s->mu);
+}
+
+void head_tombstones_list(struct head_tombstones *t, sref ref, head_deletions *out)
 {
     struct head_tombstone_shard *s = shard_of(t, ref);
     if (!atomic_load_explicit(&t->n, memory_order_relaxed)) return;
@@ -77,7 +152,21 @@ void head_tombstones_get(struct head_tombstones *t, sref ref, intervals *out)
     rwlock_unlock(&s->mu);
 }
 
-/* Intervals ascend by their ends, too. */
+void head_tombstones_number(struct head_tombstones *t, uint32_t number)
+{
+    for (unsigned i = 0; i < HEAD_TOMBSTONE_SHARDS; i++) {
+        struct head_tombstone_shard *s = &t->shard[i];
+        struct entry *x;
+        rwlock_wrlock(&s->mu);
+        for (size_t k = 0; (x = map_next(&s->by_ref, &k)) != NULL;)
+            for (size_t j = 0; j < x->deleted.n; j++)
+                if (x->deleted.at[j].number == DELETION_UNKNOWN) x->deleted.at[j].number = number;
+        rwlock_unlock(&s->mu);
+    }
+    atomic_store_explicit(&t->unknown, false, memory_order_relaxed);
+}
+
+/* They ascend by their ends, too. */
 static void entry_trim(struct entry *x, int64_t mint)
 {
     size_t old = 0;
@@ -112,7 +201,7 @@ void head_tombstones_drop(struct head_tombstones *t, int64_t mint)
 }
 
 void head_tombstones_each(struct head_tombstones *t,
-    void (*fn)(void *ctx, sref ref, const intervals *deleted), void *ctx)
+    void (*fn)(void *ctx, sref ref, const head_deletions *deleted), void *ctx)
 {
     for (unsigned i = 0; i < HEAD_TOMBSTONE_SHARDS; i++) {
         struct head_tombstone_shard *s = &t->shard[i];

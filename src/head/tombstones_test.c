@@ -20,7 +20,7 @@ static void expect_same(struct head_tombstones *t, intervals *want)
     EXPECT_EQ(atomic_load(&t->n), n);
 }
 
-static void count(void *ctx, sref ref, const intervals *deleted)
+static void count(void *ctx, sref ref, const head_deletions *deleted)
 {
     uint64_t *sum = ctx;
     EXPECT(deleted->n > 0);
@@ -40,7 +40,7 @@ TEST(head_tombstones_are_those_of_each_series)
         sref ref = prng_below(&r, REFS);
         int64_t mint = low + (int64_t)prng_below(&r, 1000);
         struct interval add = { mint, mint + (int64_t)prng_below(&r, 50) - 5 };
-        head_tombstones_add(&t, ref, add);
+        head_tombstones_add(&t, ref, add, 1);
         intervals_add(&want[ref], add);
         if (op % 1000 != 999) continue;
         expect_same(&t, want);
@@ -62,5 +62,39 @@ TEST(head_tombstones_are_those_of_each_series)
         vec_fini(&want[ref]);
     }
     EXPECT(sum[0] == n && sum[1] == refs);
+    head_tombstones_fini(&t);
+}
+
+/* Against a table of the last deletion of each time. */
+TEST(the_last_deletion_of_a_time_counts)
+{
+    enum { TIMES = 60, ROUNDS = 3000 };
+    struct prng r = { test_seed() };
+    struct head_tombstones t;
+    uint32_t want[TIMES] = { 0 };
+    head_tombstones_init(&t);
+    for (int round = 0; round < ROUNDS; round++) {
+        int64_t mint = (int64_t)prng_below(&r, TIMES), maxt = mint + (int64_t)prng_below(&r, 9);
+        uint32_t number = 1 + (uint32_t)prng_below(&r, 4), after = (uint32_t)prng_below(&r, 5);
+        if (number == 4) number = DELETION_UNKNOWN;
+        maxt = MIN(maxt, TIMES - 1);
+        head_tombstones_add(&t, 7, (struct interval){ mint, maxt }, number);
+        for (int64_t i = mint; i <= maxt; i++) want[i] = number;
+        if (round % 50 == 49) {
+            head_tombstones_number(&t, 4);
+            for (int i = 0; i < TIMES; i++) want[i] = want[i] == DELETION_UNKNOWN ? 4 : want[i];
+        }
+        head_deletions all = { 0 };
+        intervals since = { 0 };
+        head_tombstones_list(&t, 7, &all);
+        head_deletions_since(&all, after, &since);
+        for (int64_t i = 0; i < TIMES; i++) {
+            EXPECT_EQ(intervals_have(&since, i), want[i] > after);
+            if (i < mint) continue;
+            EXPECT_EQ(head_deletions_cover(&all, after, mint, i), intervals_cover(&since, mint, i));
+        }
+        vec_fini(&all);
+        vec_fini(&since);
+    }
     head_tombstones_fini(&t);
 }

@@ -7,6 +7,7 @@
 #include "base/metric.h"
 #include "base/prng.h"
 #include "head/chunk_disk.h"
+#include "head/deletions.h"
 #include "head/head.h"
 #include "io/numbered.h"
 #include "io/pool.h"
@@ -311,6 +312,9 @@ static errc open_parts(
     TRY_IN(e, open_late_log(db, &in, e), "wbl");
     struct image_file_written image = { 0 };
     TRY(recover_head(&in, what, &image, e));
+    struct err why = { 0 };                    /* a full disk: the next late samples try again */
+    if (db->o.ooo_window_ms > 0 && head_deletions_settle(db->head, &why) != OK)
+        LOG(WARN, "deletions have no number yet", kv_err(&why));
     db_chunks_init(&db->chunks, db->blocks, db->head);
     db_queryable_add_head(&db->queryable, db->head);
     compaction_begin(db);
@@ -437,13 +441,10 @@ static bool is_settled(struct db *db)
 }
 
 /* It saves the next start some time: without it that reads the log. */
-static void write_memory(struct db *db)
+static void write_memory(const struct memory_folder_of *of)
 {
-    struct memory_folder_of of = {
-        .fs = db->o.fs, .head = db->head, .disk = db->disk, .compress = db->o.wal_compress
-    };
     struct err e = { 0 };
-    if (memory_folder_write(&of, &e) != OK) LOG(WARN, "no memory snapshot", kv_err(&e));
+    if (memory_folder_write(of, &e) != OK) LOG(WARN, "no memory snapshot", kv_err(&e));
 }
 
 errc db_close(struct db *db, struct err *e)
@@ -453,12 +454,17 @@ errc db_close(struct db *db, struct err *e)
     /* a snapshot of the head has open chunks only */
     db->o.chunks_in_memory = db->o.chunks_in_memory && !db->o.memory_snapshot;
     errc sealed = write_sealed(db, e);
+    struct memory_folder_of memory = {
+        .fs = db->o.fs, .head = db->head, .disk = db->disk, .compress = db->o.wal_compress
+    };
+    if (db->o.memory_snapshot && sealed == OK)
+        sealed = head_deletions_log_again(db->head, &memory.before, &memory.segment, e);
     errc synced = wal_close_synced(STEAL(db->wal), sealed == OK ? e : NULL);
     struct wal *wbl = atomic_exchange_explicit(&db->wbl, NULL, memory_order_acq_rel);
     bool told = sealed != OK || synced != OK;
     errc late = wbl ? wal_close_synced(wbl, told ? NULL : e) : OK;
     if (synced == OK) synced = late;
-    if (db->o.memory_snapshot && sealed == OK && synced == OK) write_memory(db);
+    if (db->o.memory_snapshot && sealed == OK && synced == OK) write_memory(&memory);
     db_free(db, sealed == OK && synced == OK && is_settled(db));
     return sealed != OK ? sealed : synced;
 }

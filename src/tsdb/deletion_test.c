@@ -133,6 +133,55 @@ TEST(what_comes_after_a_deletion_is_there)
     hush(false);
 }
 
+/* What the first fill had late, and what comes late behind the deletion, to the very times and
+ * between, is told apart: at once, by a restart, by a memory snapshot, in blocks, by a power cut,
+ * by another deletion. */
+static unsigned behind_want(struct db *db, int round)
+{
+    unsigned gone = GONE, back = 0;
+    put_late(db, 70, 80);                      /* where late ones were deleted */
+    back += 10;
+    put_late(db, 20, 30);                      /* where none were */
+    back += 10;
+    if (round % 2) {
+        EXPECT_OK(delete_of(db, 1, 75, 85));   /* in order gone already, five late ones go */
+        back -= 5;
+        put_late(db, 76, 77);
+        back++;
+    }
+    return ROUNDS + LATE - gone + back;
+}
+
+static void behind_live(struct fs *fs, struct db *db, unsigned want, int how)
+{
+    struct db_opts o = { .fs = fs, .memory_snapshot = how == 1 };
+    for (int i = 0; i < 4; i++) {
+        EXPECT_EQ(count(db, 1, 0, ROUNDS), want);
+        EXPECT_EQ(count(db, 2, 0, ROUNDS), ROUNDS);
+        if (i == how) EXPECT_OK(db_compact(db, NULL));
+        if (how == 2) EXPECT_OK(db_sync(db, NULL));
+        if (how == 2) db_abandon(db);
+        else close_db(db);
+        if (how == 2) fs_sim_crash(fs, SIM_LOSE_ALL);
+        db = open_small(&o, NULL);
+    }
+    EXPECT_EQ(count(db, 1, 0, ROUNDS), want);
+    close_db(db);
+}
+
+TEST(late_samples_behind_a_deletion_are_there)
+{
+    hush(true);
+    for (int round = 0; round < 8; round++) {
+        struct fs *fs = fs_sim_new(test_seed() + (unsigned)round);
+        struct db *db = late_and_deleted(fs);
+        unsigned want = behind_want(db, round);
+        behind_live(fs, db, want, round / 2);
+        fs_free(fs);
+    }
+    hush(false);
+}
+
 /* Nor when the power goes while they move. */
 TEST(power_cuts_of_deleted_late_samples)
 {

@@ -18,14 +18,18 @@ static errc sync_root(struct fs *fs, struct err *e)
     return fault_dropped("memory.fsync") ? OK : fs_sync_dir(fs, S(""), e);
 }
 
-/* The end of the log: its last segment and how long that is. */
-static errc log_end(struct fs *fs, struct arena *a, str *name, struct err *e)
+/* The name says how far of the log it stands for: its last segment and how long that is, or where
+ * a segment begins. */
+static errc folder_name(
+    const struct memory_folder_of *of, struct arena *a, str *name, struct err *e)
 {
+    struct fs *fs = of->fs;
     SCOPED(wal_dir_fini) struct wal_dir d = { 0 };
     struct fs_stat st = { 0 };
     TRY(wal_dir_list(&d, fs, S("wal"), e));
     uint32_t last = d.segments.n ? vec_last(&d.segments) : 0;
-    if (d.segments.n) TRY(fs_stat(fs, arena_fmt(a, "wal/%08" PRIu32, last), &st, e));
+    if (of->before) last = of->segment;
+    else if (d.segments.n) TRY(fs_stat(fs, arena_fmt(a, "wal/%08" PRIu32, last), &st, e));
     *name = arena_fmt(a, "chunk_snapshot.%06" PRIu32 ".%010" PRIu64, last, st.size_bytes);
     return OK;
 }
@@ -84,7 +88,7 @@ errc memory_folder_write(const struct memory_folder_of *of, struct err *e)
     struct memory_snapshot_counts n = { 0 };
     int64_t began = clock_mono_ns();
     str name;
-    TRY(log_end(of->fs, &a, &name, e));
+    TRY(folder_name(of, &a, &name, e));
     if (fs_exists(of->fs, name)) return OK;    /* nothing was logged since */
     str tmp = arena_fmt(&a, "%.*s.tmp", STR_ARG(name));
     errc rc = write_log(of, tmp, &n, e);

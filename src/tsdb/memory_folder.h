@@ -29,6 +29,8 @@ struct memory_folder_of {
     struct head *head;
     struct chunk_disk *disk;                   /* may be NULL */
     enum compress_kind compress;
+    /* the log is to be read beside it from that segment on; false: nothing of it */
+    bool before; uint32_t segment;
 };
 
 MUST_USE errc memory_folder_write(const struct memory_folder_of *of, struct err *e);

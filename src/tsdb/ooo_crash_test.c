@@ -9,7 +9,7 @@
  *   LOGGED   commit answered OK: a kill loses nothing of it, a power cut may   -> SYNCED by db_sync
  *   SYNCED   it is there after every crash
  *   MAYBE    commit failed, or it was LOGGED when the power went, or somebody asked for its
- *            deletion: there, or not
+ *            deletion: there, or not. Put again behind its deletion it is there.
  *   GONE     its deletion was synced, and nobody put it again: it is not there.
  *
  * Whatever is seen was asked for, with its value, once, in the order of times. In a life with
@@ -213,6 +213,18 @@ static errc append_some(struct late *l, struct put **taken, size_t *n, struct er
     return a->ops->commit(a, e);
 }
 
+/* Has the series a newer one for certain? Then the sample is a late one, and no deletion before it
+ * hides it. One that may be the newest may also be the one that is there and deleted, once more. */
+static bool is_late(const struct late *l, const struct put *p)
+{
+    bool late = false;
+    for (size_t i = 0; i < l->puts.n && !late; i++) {
+        const struct put *x = l->puts.at[i];
+        late = x->series == p->series && x->t > p->t && x->state >= LOGGED;
+    }
+    return late;
+}
+
 static void do_append(struct late *l)
 {
     struct err e = { 0 };
@@ -225,7 +237,7 @@ static void do_append(struct late *l)
     errc rc = append_some(l, taken, &n, &e);
     EXPECT(rc == OK || may_refuse(&l->life));
     for (size_t i = 0; i < n; i++) {
-        if (rc != OK || is_deleted(l, taken[i])) {
+        if (rc != OK || (is_deleted(l, taken[i]) && !is_late(l, taken[i]))) {
             if (taken[i]->state == GONE) taken[i]->state = MAYBE;
             continue;
         }
@@ -259,7 +271,7 @@ static void do_compact(struct late *l)
 }
 
 /* Of what it covers nothing is promised, until it is synced: then that is gone. Late samples that
- * come to where it was: they may be seen, or not. */
+ * come to where it was are there as any. */
 static void do_delete(struct late *l)
 {
     SCOPED(arena_fini) struct arena a = { 0 };

@@ -196,6 +196,7 @@ static errc replay_late_histograms(
 static errc replay_late_record(
     struct head_replay *to, struct late_room *room, str rec, struct err *why, struct err *e)
 {
+    uint32_t deletion;
     switch (record_type(rec)) {
     case REC_SAMPLES:
     case REC_SAMPLES_V2:
@@ -213,8 +214,10 @@ static errc replay_late_record(
     case REC_FLOAT_HISTOGRAMS_V2:
         TRY(histograms_decode(&room->histograms, rec, why));
         return replay_late_histograms(to, &room->histograms, e);
-    default: return OK;                        /* unknown types are skipped */
+    default: break;                            /* unknown types are skipped */
     }
+    if (deletion_decode(rec, &deletion)) head_replay_late_after(to, deletion);
+    return OK;
 }
 
 static errc replay_late_read(

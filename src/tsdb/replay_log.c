@@ -19,6 +19,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "head/replay.h"
+#include "head/tombstones.h"
 #include "io/pool.h"
 #include "wal/record.h"
 #include "wal/wal_reader.h"
@@ -76,6 +77,8 @@ struct replay_log {
     enum rec_type type;
     struct ref_seriess series;
     ref_tombstones tombstones;
+    uint32_t deletion;                         /* number of the tombstones at hand */
+    uint32_t next_deletion;                    /* of those of the next record */
     size_t at;
     struct mtx mu;                             /* LOCK_LEAF */
     struct scratch *idle;                      /* GUARDED_BY(mu): the one used last first */
@@ -181,7 +184,7 @@ static bool route_tombstones(struct replay_log *l, struct piece *to, bool quiet)
         const struct ref_tombstone *t = &l->tombstones.at[l->at];
         if (!quiet && head_replay_moves_tombstone(l->o.replay, t->ref, t->mint, t->maxt))
             return false;
-        head_replay_tombstone(l->o.replay, t->ref, t->mint, t->maxt, &reset);
+        head_replay_tombstone(l->o.replay, t->ref, t->mint, t->maxt, l->deletion, &reset);
         put_reset(to, &reset);
     }
     return true;
@@ -237,7 +240,9 @@ static errc look(struct replay_log *l, struct err *why)
     uint8_t type = 0;
     l->bytes = STR_EMPTY;
     bool known = wal_rec_peek(l->rec.flags, l->rec.stored, &type);
-    if (known && type != REC_SERIES && type != REC_TOMBSTONES) {
+    l->deletion = l->next_deletion;
+    l->next_deletion = DELETION_UNKNOWN;
+    if (known && type != REC_SERIES && type != REC_TOMBSTONES && type != REC_DELETION) {
         l->type = is_sample(type) ? REC_SAMPLES : REC_NONE;
         return OK;
     }
@@ -246,6 +251,7 @@ static errc look(struct replay_log *l, struct err *why)
     l->at = 0;
     if (l->type == REC_SERIES) return series_decode(&l->series, l->bytes, why);
     if (l->type == REC_TOMBSTONES) return tombstones_decode(&l->tombstones, l->bytes, why);
+    (void)deletion_decode(l->bytes, &l->next_deletion);
     l->type = is_sample((uint8_t)l->type) ? REC_SAMPLES : REC_NONE;
     return OK;
 }
@@ -484,6 +490,7 @@ errc replay_log_span(
         .offset = s->offset };
     TRY(wal_reader_open(&l->reader, &o, e));
     l->pending = l->ended = false;
+    l->next_deletion = DELETION_UNKNOWN;
     l->before_image = s->before_image;
     errc rc = rounds_run(l, e);
     damage_note(l, s->dir, bad);

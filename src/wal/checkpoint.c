@@ -18,6 +18,7 @@ struct checkpoint {
     struct ref_exemplars exemplars;
     struct ref_histograms histograms;
     ref_metadatas metadatas;
+    uint32_t deletion;                         /* number of the next tombstones; 0: none was told */
     struct map newest;                         /* ref -> place in metadata_at + 1 */
     struct arena arena;                        /* of kept metadata */
     VEC(struct ref_metadata) metadata;
@@ -89,6 +90,10 @@ static errc pass_tombstones(struct checkpoint *c, const struct wal_rec *rec, str
 {
     TRY(tombstones_decode(&c->tombstones, rec->bytes, e));
     size_t had = FILTER(&c->tombstones, x, kept(c, x->ref) && x->maxt >= c->o->deletions_mint);
+    if (c->deletion && c->tombstones.n) {
+        deletion_encode(wal_batch_room(c->batch), c->deletion);
+        wal_batch_seal(c->batch);
+    }
     struct buf *b = room(c, rec, had, c->tombstones.n);
     if (!b) return OK;
     tombstones_encode(b, c->tombstones.at, c->tombstones.n);
@@ -180,6 +185,7 @@ static errc read_records(struct checkpoint *c, struct wal_reader *r, struct err 
         if (!got) return OK;
         c->counts.records++;
         errc rc = pass(c, &rec, &why);
+        if (!deletion_decode(rec.bytes, &c->deletion)) c->deletion = 0;
         if (rc == ERR_CORRUPT) rc = wal_reader_reject(r, &why, e);
         TRY(rc);
         if (wal_batch_bytes(c->batch) >= FLUSH_BYTES) TRY(flush(c, e));

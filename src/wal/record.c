@@ -311,6 +311,22 @@ void tombstones_encode(struct buf *b, const struct ref_tombstone *at, size_t n)
     }
 }
 
+void deletion_encode(struct buf *b, uint32_t number)
+{
+    buf_u8(b, REC_DELETION);
+    buf_uvarint(b, number);
+}
+
+bool deletion_decode(str rec, uint32_t *number)
+{
+    cursor c = cur_of(rec);
+    if (cur_u8(&c) != REC_DELETION) return false;
+    uint64_t n = cur_uvarint(&c);
+    if (!cur_done(&c) || n == 0 || n >= UINT32_MAX) return false;
+    *number = (uint32_t)n;
+    return true;
+}
+
 errc exemplars_decode(struct ref_exemplars *out, str rec, struct err *e)
 {
     cursor c = cur_of(rec);

@@ -100,6 +100,13 @@ typedef VEC(struct ref_tombstone) ref_tombstones;
 MUST_USE errc tombstones_decode(ref_tombstones *out, str rec, struct err *e);
 void tombstones_encode(struct buf *b, const struct ref_tombstone *at, size_t n);
 
+/* The number of a deletion (0xe1, of ours alone). In wal/: the one that the tombstones right
+ * behind it are; in wbl/: the newest when the samples behind it were put. */
+enum { REC_DELETION = 0xe1 };
+void deletion_encode(struct buf *b, uint32_t number);
+/* false: it is another record, or makes no sense */
+bool deletion_decode(str rec, uint32_t *number);
+
 /* Exemplars (4). */
 struct ref_exemplar { sref ref; int64_t t; double v; struct labels labels; };
 struct ref_exemplars { VEC(struct ref_exemplar) all; VEC(struct label) pairs; };
