@@ -139,6 +139,10 @@ errc file_reserve(struct file *f, uint64_t off, uint64_t n, struct err *e)
 errc file_size(struct file *f, uint64_t *out, struct err *e) { return f->ops->size(f, out, e); }
 str file_path(const struct file *f) { return f->path; }
 int file_fd(const struct file *f) { return f->ops->fd ? f->ops->fd(f) : -1; }
+void file_pool(struct file *f, bool in_order)
+{
+    if (f->ops->pool) f->ops->pool(f, in_order);
+}
 
 void file_close(struct file *f)
 {

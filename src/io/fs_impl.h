@@ -49,6 +49,8 @@ struct file_ops {
     errc (*size)(struct file *f, uint64_t *out, struct err *e);
     /* NULL: there is no descriptor to map */
     int (*fd)(const struct file *f);
+    /* NULL: there is no descriptor to close */
+    void (*pool)(struct file *f, bool in_order);
     void (*close)(struct file *f);
     /* A reader of its own, for bytes that are no file of the kernel's; NULL: the backends of io. */
     struct reader *(*reader)(struct file *f);
@@ -67,7 +69,10 @@ struct fs_lock {
     struct fs *fs;
 };
 
-int file_fd(const struct file *f); /* -1: no descriptor */
+int file_fd(const struct file *f); /* -1: no descriptor, or none that stays */
+/* Its descriptor may be closed while nobody reads (descriptors.h). REQUIRES: it is read only, and
+ * by nobody yet. in_order: how it will be read. */
+void file_pool(struct file *f, bool in_order);
 
 /* The failure of a call in words, "open data/wal/00000000: no such file or directory", and its
  * code. */

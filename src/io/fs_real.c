@@ -3,6 +3,7 @@
  * stays the one that was opened. Reads leave access times alone where the kernel allows it
  * (O_NOATIME): looking at a folder does not write to it.
  */
+#include "io/descriptors.h"
 #include "io/fs_impl.h"
 
 #include <dirent.h>
@@ -27,7 +28,8 @@ struct fs_real {
 };
 struct file_real {
     struct file base;
-    int fd;
+    int fd;                    /* -1: it is borrowed for each read */
+    struct descriptor *pooled; /* NULL: fd is open until the end; const after real_pool */
 };
 struct fs_real_lock {
     struct fs_lock base;
@@ -36,10 +38,11 @@ struct fs_real_lock {
 };
 
 static struct fs_real *real_of(struct fs *fs) { return CONTAINER_OF(fs, struct fs_real, base); }
-static int real_fd(const struct file *f)
+static struct file_real *real_file(const struct file *f)
 {
-    return CONTAINER_OF((struct file *)(uintptr_t)f, struct file_real, base)->fd;
+    return CONTAINER_OF((struct file *)(uintptr_t)f, struct file_real, base);
 }
+static int real_fd(const struct file *f) { return real_file(f)->fd; }
 
 /* The path as a C string in the caller's room; the root itself is ".". */
 static const char *real_cpath(char room[FS_PATH_MAX], str path)
@@ -80,9 +83,27 @@ static errc real_file_errno(struct err *e, const char *op, const struct file *f)
     return fs_errno(e, errno, op, f->fs, f->path);
 }
 
-static errc real_pread(struct file *f, void *to, size_t n, uint64_t off, size_t *got, struct err *e)
+/* Until real_give_back. The file was there: that it is gone is no ERR_NOT_FOUND. */
+static errc real_borrow(int *out, const struct file *f, struct err *e)
 {
-    int fd = real_fd(f);
+    const struct file_real *r = real_file(f);
+    *out = r->pooled ? descriptor_borrow(r->pooled) : r->fd;
+    if (*out >= 0) return OK;
+    if (*out == -ESTALE || *out == -ENOENT)
+        return err_set(e, ERR_IO, "open %.*s again: it was removed or replaced", STR_ARG(f->path));
+    (void)fs_errno(e, -*out, "open again", f->fs, f->path);
+    if (e) e->code = ERR_IO;
+    return ERR_IO;
+}
+
+static void real_give_back(const struct file *f)
+{
+    if (real_file(f)->pooled) descriptor_release(real_file(f)->pooled);
+}
+
+static errc real_pread_by(
+    struct file *f, int fd, void *to, size_t n, uint64_t off, size_t *got, struct err *e)
+{
     size_t at = 0;
     while (at < n) {
         ssize_t r = pread(fd, (uint8_t *)to + at, MIN(n - at, (size_t)RW_MAX), (off_t)(off + at));
@@ -93,6 +114,15 @@ static errc real_pread(struct file *f, void *to, size_t n, uint64_t off, size_t 
     }
     *got = at;
     return OK;
+}
+
+static errc real_pread(struct file *f, void *to, size_t n, uint64_t off, size_t *got, struct err *e)
+{
+    int fd;
+    TRY(real_borrow(&fd, f, e));
+    errc rc = real_pread_by(f, fd, to, n, off, got, e);
+    real_give_back(f);
+    return rc;
 }
 
 /* Fills iov with what is left of the slices, *first being the slice and *skip its bytes that are
@@ -160,15 +190,29 @@ static errc real_reserve(struct file *f, uint64_t off, uint64_t n, struct err *e
 static errc real_size(struct file *f, uint64_t *out, struct err *e)
 {
     struct stat st;
-    if (fstat(real_fd(f), &st) < 0) return real_file_errno(e, "stat", f);
-    *out = (uint64_t)st.st_size;
-    return OK;
+    int fd;
+    TRY(real_borrow(&fd, f, e));
+    errc rc = fstat(fd, &st) < 0 ? real_file_errno(e, "stat", f) : OK;
+    real_give_back(f);
+    if (rc == OK) *out = (uint64_t)st.st_size;
+    return rc;
 }
 
 static void real_close(struct file *f)
 {
-    close(real_fd(f));
-    mem_free(CONTAINER_OF(f, struct file_real, base));
+    struct file_real *r = real_file(f);
+    if (r->fd >= 0) close(r->fd);
+    descriptor_free(r->pooled);
+    mem_free(r);
+}
+
+static void real_pool(struct file *f, bool in_order)
+{
+    struct file_real *r = real_file(f);
+    char room[FS_PATH_MAX];
+    int root = atomic_load_explicit(&real_of(f->fs)->root_fd, memory_order_acquire);
+    r->pooled = descriptor_new(root, real_cpath(room, f->path), r->fd, in_order);
+    if (r->pooled) r->fd = -1;
 }
 
 static const struct file_ops real_file_ops = {
@@ -179,6 +223,7 @@ static const struct file_ops real_file_ops = {
     .reserve = real_reserve,
     .size = real_size,
     .fd = real_fd,
+    .pool = real_pool,
     .close = real_close,
 };
 
@@ -196,6 +241,8 @@ static errc real_no_direct(struct err *e, str path)
     return err_set(e, ERR_UNSUPPORTED, "%.*s: the file system has no direct I/O", STR_ARG(path));
 }
 
+static bool is_short_of_descriptors(int errnum) { return errnum == EMFILE || errnum == ENFILE; }
+
 static errc real_open(struct file **out, struct fs *base, str path, unsigned flags, struct err *e)
 {
     int root;
@@ -207,7 +254,7 @@ static errc real_open(struct file **out, struct fs *base, str path, unsigned fla
         fd = (flags & FS_WRITE)
                  ? openat(root, p, real_open_flags(flags), FILE_MODE)
                  : real_openat_quiet(root, p, O_RDONLY | ((flags & FS_DIRECT) ? O_DIRECT : 0));
-    while (fd < 0 && errno == EINTR);
+    while (fd < 0 && (errno == EINTR || (is_short_of_descriptors(errno) && descriptors_relieve())));
     if (fd < 0 && (flags & FS_DIRECT) && errno == EINVAL) return real_no_direct(e, path);
     if (fd < 0) return fs_errno(e, errno, "open", base, path);
     struct stat st;
@@ -256,18 +303,25 @@ static errc real_rename(struct fs *base, str from, str to, struct err *e)
     int root;
     char a[FS_PATH_MAX], b[FS_PATH_MAX];
     TRY(real_root(real_of(base), &root, e));
-    if (renameat(root, real_cpath(a, from), root, real_cpath(b, to)) < 0)
-        return fs_errno(e, errno, "rename", base, from);
-    return OK;
+    struct name_change moved, replaced;
+    descriptors_name_begin(&moved, root, real_cpath(a, from));
+    descriptors_name_begin(&replaced, root, real_cpath(b, to));
+    int bad = renameat(root, a, root, b) < 0 ? errno : 0;
+    descriptors_name_end(&replaced);
+    descriptors_name_end(&moved);
+    return bad ? fs_errno(e, bad, "rename", base, from) : OK;
 }
 
 static errc real_unlink(struct fs *base, str path, struct err *e)
 {
     int root;
     char room[FS_PATH_MAX];
+    struct name_change gone;
     TRY(real_root(real_of(base), &root, e));
-    return unlinkat(root, real_cpath(room, path), 0) < 0 ? fs_errno(e, errno, "remove", base, path)
-                                                         : OK;
+    descriptors_name_begin(&gone, root, real_cpath(room, path));
+    int bad = unlinkat(root, room, 0) < 0 ? errno : 0;
+    descriptors_name_end(&gone);
+    return bad ? fs_errno(e, bad, "remove", base, path) : OK;
 }
 
 /* The root with its parents, as mkdir -p. */

@@ -16,7 +16,6 @@
 
 #include "base/clock.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 
 enum {
@@ -223,9 +222,7 @@ static struct reader_buffered *rb_new(
 struct reader *reader_buffered_new(struct file *f, enum io_pattern pattern)
 {
     bool random = pattern != IO_SEQUENTIAL;
-    /* advice: its failure costs nothing */
-    if (file_fd(f) >= 0)
-        posix_fadvise(file_fd(f), 0, 0, random ? POSIX_FADV_RANDOM : POSIX_FADV_SEQUENTIAL);
+    file_pool(f, !random);
     return &rb_new(f, &rb_ops, random ? EXTENT_RANDOM : EXTENT_SEQUENTIAL)->base;
 }
 

@@ -219,6 +219,10 @@ const struct opt flag_table[] = {
                 "made), buffered or direct, or one of them for each kind of file: "
                 "index=...,chunks=...,head=...,header=...",
         .arg = "STORAGE.IO", AT(storage_io), &io_plan_kind, .def = "auto" },
+    { "storage.io.descriptors",
+        .help = "Descriptors of buffered reads that stay open; those used least go first and come "
+                "back by name. 0: half of what the process may have.",
+        AT(descriptors), &opt_num, .def = "0" },
     { "storage.tsdb.head-chunks",
         .help = "Where the head's closed chunks are: mapped (chunks_head), or in memory.",
         AT(head_chunks), &opt_choice, .def = "mapped", .choices = head_chunks },

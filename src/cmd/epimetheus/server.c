@@ -8,6 +8,7 @@
 #include "base/version.h"
 #include "head/head.h"
 #include "io/choice.h"
+#include "io/descriptors.h"
 #include "io/memory_limit.h"
 #include "io/pool.h"
 #include "io/proc.h"
@@ -500,6 +501,8 @@ static errc io_plan_start(const struct server *s, struct err *e)
     io_plan_memory(memory_limit(root));
     fs_free(root);
     io_plan_set(&plan);
+    descriptors_allow();
+    descriptors_set_limit((uint64_t)MAX(s->flags.descriptors, 0));
     return OK;
 }
 

@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "config/objstore.h"
 #include "ingest/relabel.h"
+#include "io/descriptors.h"
 #include "io/pool.h"
 #include "io/proc.h"
 #include "io/socket.h"
@@ -46,7 +47,7 @@ struct store_flags {
     str_list listen, features;
     int log_level, log_format, backend;
     int64_t grpc_grace_ms, sync_ms, ignore_deletion_ms, idle_ms, patience_ms;
-    int64_t index_cache, chunk_cache, opens, meta_fetches;
+    int64_t index_cache, chunk_cache, opens, meta_fetches, descriptors;
     int64_t series_max, samples_max, touched_max, grpc_samples_max, bytes_max, calls_max;
     int64_t sync_block_ms, consistency_ms;
     str index_cache_config, index_cache_file, chunk_cache_config, chunk_cache_file;
@@ -150,6 +151,10 @@ static const struct opt table[] = {
         &opt_bool, .def = "false" },
     { "store.io", .help = "How index-headers are read: auto, mmap, buffered or direct.",
         AT(backend), &opt_choice, .def = "buffered", .choices = backends },
+    { "store.io.descriptors",
+        .help = "Descriptors of buffered reads that stay open; those used least go first and come "
+                "back by name. 0: half of what the process may have.",
+        AT(descriptors), &opt_num, .def = "0" },
     { "query.lookback-delta", .help = "The maximum lookback duration.", AT(lookback_ms),
         &opt_duration, .def = "5m" },
     { "query.timeout", .help = "Maximum time a query may take.", AT(timeout_ms), &opt_duration,
@@ -453,6 +458,8 @@ static errc bucket_begin(struct store *s, struct err *e)
     TRY(selector_read(s, e));
     TRY(caches_begin(s, e));
     TRY(bucket_open(&s->bucket, &c, e));
+    descriptors_allow();
+    descriptors_set_limit((uint64_t)MAX(s->f.descriptors, 0));
     s->fs = fs_real_new(s->f.data_dir);
     struct gateway_opts o = { .bucket = s->bucket,
         .fs = s->fs,
