@@ -170,31 +170,28 @@ errc block_mark(struct block *b, bool deletable, bool failed, struct err *e)
 
 void symbol_memo_fini(struct symbol_memo *m) { map_fini(&m->found); }
 
-static errc symbol_memo_find(struct symbol_memo *m, uint32_t ref, str *out, struct err *e)
+static errc symbol_memo_find(
+    struct symbol_memo *m, uint32_t ref, const struct symbol_group **out, struct err *e)
 {
-    str *kept = map_find(&m->found, ref, NULL, NULL);
-    if (!kept) {
-        str s;
-        TRY(index_reader_symbol(m->block->index, ref, m->arena, &s, e));
-        kept = ANEW(m->arena, str);
-        *kept = s;
-        map_put(&m->found, ref, kept);
+    uint32_t k = index_reader_symbol_group_of(m->block->index, ref);
+    struct symbol_group *g = map_find(&m->found, k, NULL, NULL);
+    if (!g) {
+        struct symbol_group fresh;
+        TRY(index_reader_symbol_group(m->block->index, ref, m->arena, &fresh, e));
+        g = ANEW(m->arena, struct symbol_group);
+        *g = fresh;
+        map_put(&m->found, k, g);
     }
-    *out = *kept;
+    *out = g;
     return OK;
 }
 
 errc symbol_memo_get(struct symbol_memo *m, uint32_t ref, str *out, struct err *e)
 {
-    struct symbol_near *n = m->near ? &m->near[ref % SYMBOLS_NEAR] : NULL;
-    if (n && n->text.p && n->ref == ref) {
-        *out = n->text;
-        return OK;
-    }
-    TRY(symbol_memo_find(m, ref, out, e));
-    if (n) *n = (struct symbol_near){ ref, *out };
-    if (++m->asked == SYMBOLS_NEAR)
-        m->near = arena_zalloc(m->arena, SYMBOLS_NEAR * sizeof(*m->near));
+    enum { NEAR_STEP = 8 };                    /* a group lies in a few of the places */
+    const struct symbol_group **near = &m->near[ref / NEAR_STEP % SYMBOL_GROUPS_NEAR];
+    if (!*near || ref - (*near)->first >= (*near)->n) TRY(symbol_memo_find(m, ref, near, e));
+    *out = (*near)->at[ref - (*near)->first];
     return OK;
 }
 
@@ -217,6 +214,9 @@ struct block_chunk_set {
     postings_list all;
     size_t at;
     struct index_series entry;
+    struct index_window window;
+    struct index_series *told;                 /* a ring of TELL_SERIES, or NULL; of the next */
+    bool told_good[TELL_SERIES];
     struct arena arena;                        /* symbols */
     struct symbol_memo symbols;
     VEC(struct label) labels;
@@ -370,15 +370,32 @@ static void chunk_set_tell(struct block_chunk_set *s)
     if (s->own || !index_reader_far(index)) return;
     block_series_want(s->block, &s->all, s->at);
     if (s->at % TELL_SERIES) return;
-    SCOPED(index_series_fini) struct index_series x = { 0 };
     size_t end = MIN(s->all.n, s->at + TELL_SERIES);
-    for (size_t i = s->at; i < end; i++)
-        if (index_reader_series(index, s->all.at[i], false, &x, NULL) == OK) chunks_tell(s, &x);
+    if (!s->told) s->told = arena_zalloc(&s->arena, TELL_SERIES * sizeof(*s->told));
+    for (size_t i = s->at; i < end; i++) {
+        struct index_series *x = &s->told[i % TELL_SERIES];
+        bool good = index_reader_series_on(index, &s->window, s->all.at[i], false, x, NULL) == OK;
+        if (good) chunks_tell(s, x);
+        s->told_good[i % TELL_SERIES] = good;
+    }
 }
 
-static errc set_entry(struct block_chunk_set *s, uint32_t ref, struct err *e)
+/* What was read of it ahead is taken. */
+static errc set_read(struct block_chunk_set *s, size_t i, struct err *e)
 {
-    TRY(index_reader_series_by(s->block->index, s->own_index, ref, false, &s->entry, e));
+    size_t k = i % TELL_SERIES;
+    if (!s->told || !s->told_good[k])
+        return index_reader_series_by(
+            s->block->index, s->own_index, s->all.at[i], false, &s->entry, e);
+    struct index_series x = s->entry;
+    s->entry = s->told[k];
+    s->told[k] = x;
+    return OK;
+}
+
+static errc set_entry(struct block_chunk_set *s, size_t i, struct err *e)
+{
+    TRY(set_read(s, i, e));
     return s->nums ? set_number(s, e) : set_name(s, e);
 }
 
@@ -387,8 +404,8 @@ static errc chunk_set_step(
     struct block_chunk_set *s, const struct chunk_series **out, struct err *e)
 {
     chunk_set_tell(s);
-    uint32_t ref = s->all.at[s->at++];
-    errc rc = set_entry(s, ref, &s->why);
+    uint32_t ref = s->all.at[s->at];
+    errc rc = set_entry(s, s->at++, &s->why);
     if (rc != OK) return set_failed(s, rc, e);
     TRY(set_pin(s, e));
     s->series = (struct chunk_series){
@@ -417,8 +434,10 @@ static void chunk_set_free(struct chunk_series_set *base)
     errc rc = set_unpin(s, NULL);
     (void)rc;
     symbol_memo_fini(&s->symbols);
-    arena_fini(&s->arena);
+    index_window_end(&s->window);
     index_series_fini(&s->entry);
+    for (size_t i = 0; s->told && i < TELL_SERIES; i++) index_series_fini(&s->told[i]);
+    arena_fini(&s->arena);
     vec_fini(&s->all);
     vec_fini(&s->labels);
     vec_fini(&s->runs);

@@ -49,15 +49,13 @@ struct block_deleted *block_deleted_new(void);                 /* one reference,
 /* gives what was, with its reference */
 struct block_deleted *block_deleted_swap(struct block *b, struct block_deleted *now);
 
-/* Symbols that one reader looked up, by ref: in its arena, each once. */
-enum { SYMBOLS_NEAR = 512 };
-struct symbol_near { uint32_t ref; str text; };                /* text.p NULL: none */
+/* Symbols that one reader looked up, by groups: in its arena, each group once. */
+enum { SYMBOL_GROUPS_NEAR = 32 };
 struct symbol_memo {
     struct block *block;
     struct arena *arena;
-    struct map found;
-    size_t asked;
-    struct symbol_near *near;                  /* met last, by ref; NULL until there are many */
+    struct map found;                          /* by index_reader_symbol_group_of */
+    const struct symbol_group *near[SYMBOL_GROUPS_NEAR];       /* met last */
 };
 MUST_USE errc symbol_memo_get(struct symbol_memo *m, uint32_t ref, str *out, struct err *e);
 MUST_USE errc symbol_memo_labels(

@@ -59,6 +59,7 @@ struct block_set {
     size_t at, limit, given;
     int64_t mint, maxt;
     struct index_series entry;
+    struct index_window window;
     struct ahead_series *ahead; /* a ring of AHEAD_MAX; NULL: none is made ahead */
     size_t ahead_at, ahead_n, ahead_far;
     uint64_t ahead_bytes; /* that are wanted for the ring */
@@ -80,7 +81,7 @@ static size_t chunks_wanted(struct block_set *set, const intervals *deleted)
 static errc series_make(struct block_set *set, uint32_t ref, struct series **out, struct err *e)
 {
     struct block_querier *q = set->q;
-    TRY(index_reader_series(q->block->index, ref, false, &set->entry, e));
+    TRY(index_reader_series_on(q->block->index, &set->window, ref, false, &set->entry, e));
     const intervals *deleted = tombstones_of(&q->deleted->all, ref);
     size_t n = chunks_wanted(set, deleted);
     if (!n) return OK;
@@ -173,6 +174,7 @@ static errc set_next(struct series_set *base, struct series **out, struct err *e
 static void set_free(struct series_set *base)
 {
     struct block_set *set = CONTAINER_OF(base, struct block_set, base);
+    index_window_end(&set->window);
     index_series_fini(&set->entry);
     vec_fini(&set->found);
     mem_free(set);
@@ -293,12 +295,13 @@ static errc names_of(
     struct block_querier *q, const postings_list *found, str_list *out, struct err *e)
 {
     SCOPED(index_series_fini) struct index_series s = { 0 };
+    struct index_window window = { 0 };
     struct map seen = { 0 };
     errc rc = OK;
     for (size_t i = 0; rc == OK && i < found->n; i++) {
         struct err why = { 0 };
         block_series_want(q->block, found, i);
-        rc = index_reader_series(q->block->index, found->at[i], true, &s, &why);
+        rc = index_reader_series_on(q->block->index, &window, found->at[i], true, &s, &why);
         if (rc != OK) {
             if (!block_leaves_out(q->block, &q->left, rc, &why)) err_set(e, rc, "%s", why.msg);
             else rc = OK;
@@ -313,6 +316,7 @@ static errc names_of(
             if (rc == OK) vec_push(out, name);
         }
     }
+    index_window_end(&window);
     map_fini(&seen);
     strs_sort(out->at, out->n);
     return rc;

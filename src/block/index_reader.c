@@ -19,6 +19,7 @@ enum {
     ENTRY_STEP = 32,
     GUESS_BYTES = 4096,
     GUESS_SERIES_BYTES = 1024,
+    WINDOW_BYTES = 16 << 10,
     GUESS_SYMBOL_BYTES = 256,
     WANT_LIST_BYTES_MAX = 1 << 20,
     WANT_GAP_BYTES = 4096,
@@ -397,6 +398,42 @@ errc index_reader_symbol(
     return OK;
 }
 
+/* In version 1 a group is one symbol: refs are places. */
+uint32_t index_reader_symbol_group_of(const struct index_reader *r, uint32_t ref)
+{
+    return r->version == INDEX_V1 ? ref : ref / r->symbol_step;
+}
+
+static errc group_decode(str bytes, struct arena *a, struct symbol_group *g, struct err *e)
+{
+    str *at = arena_array(a, g->n, sizeof(*at));
+    cursor c = cur_of(arena_str(a, bytes));
+    for (uint32_t i = 0; i < g->n; i++) at[i] = cur_lenstr(&c);
+    g->at = at;
+    if (cur_ok(&c)) return OK;
+    return err_set(e, ERR_CORRUPT, "index: symbols from %u: cut short", g->first);
+}
+
+errc index_reader_symbol_group(struct index_reader *r, uint32_t ref, struct arena *a,
+    struct symbol_group *out, struct err *e)
+{
+    uint32_t k = index_reader_symbol_group_of(r, ref);
+    if (r->version == INDEX_V1) {
+        str *one = ANEW(a, str);
+        TRY(symbol_v1(r, ref, a, one, e));
+        *out = (struct symbol_group){ ref, 1, one };
+        return OK;
+    }
+    if (ref >= r->n_symbols) return err_set(e, ERR_CORRUPT, "index: no symbol %u", ref);
+    struct symbol_group g = { .first = k * r->symbol_step };
+    g.n = MIN(r->symbol_step, r->n_symbols - g.first);
+    struct pin pin = { 0 };
+    TRY(symbols_pin(r, k, &pin, e));
+    TRY(unpin_after(&pin, group_decode(pin.bytes, a, &g, e), e));
+    *out = g;
+    return OK;
+}
+
 /* Version 1 names a symbol by its place in the file. */
 static errc symbol_num_v1(struct index_reader *r, uint32_t ref, uint32_t *out, struct err *e)
 {
@@ -495,6 +532,61 @@ errc index_reader_series_by(struct index_reader *r, struct reader *by, uint32_t 
     size_t used;
     TRY_IN(e, series_at(by ? by : r->reader, at, labels_only, out, &used, e),
         "index: at %" PRIu64, at);
+    return OK;
+}
+
+void index_window_end(struct index_window *w)
+{
+    errc rc = reader_unpin(&w->pin, NULL);     /* far: there are no faults of a mapping */
+    (void)rc;
+    *w = (struct index_window){ 0 };
+}
+
+/* Up to the end of the page, which is what the caches behind such a reader hold; n: at least. */
+static errc window_move(
+    struct reader *r, struct index_window *w, uint64_t at, size_t n, struct err *e)
+{
+    uint64_t left = reader_size(r) - at, rest = WINDOW_BYTES - at % WINDOW_BYTES;
+    index_window_end(w);
+    TRY(reader_pin(r, at, (size_t)MIN(left, MAX(rest, (uint64_t)n)), &w->pin, e));
+    w->from = at;
+    return OK;
+}
+
+static str window_at(const struct index_window *w, uint64_t at)
+{
+    bool inside = at >= w->from && at - w->from < w->pin.bytes.n;
+    return inside ? str_from(w->pin.bytes, (size_t)(at - w->from)) : STR_EMPTY;
+}
+
+static errc window_read(struct reader *r, struct index_window *w, uint64_t at, bool labels_only,
+    struct index_series *out, struct err *e)
+{
+    size_t used, n;
+    if (at < INDEX_HEADER_BYTES || at >= reader_size(r))
+        return err_set(e, ERR_CORRUPT, "beyond the file");
+    str bytes = window_at(w, at);
+    n = index_series_bytes(bytes);
+    if (!n || n > bytes.n) {
+        TRY(window_move(r, w, at, GUESS_SERIES_BYTES, e));
+        bytes = w->pin.bytes;
+        n = index_series_bytes(bytes);
+    }
+    if (n > bytes.n && n <= reader_size(r) - at) {
+        TRY(window_move(r, w, at, n, e));
+        bytes = w->pin.bytes;
+    }
+    errc rc = index_series_decode(out, bytes, labels_only, &used, e);
+    if (rc != OK) index_window_end(w);         /* a cache forgets only what nobody holds */
+    return rc;
+}
+
+errc index_reader_series_on(struct index_reader *r, struct index_window *w, uint32_t ref,
+    bool labels_only, struct index_series *out, struct err *e)
+{
+    if (!reader_far(r->reader)) return index_reader_series(r, ref, labels_only, out, e);
+    uint64_t at = r->version == INDEX_V1 ? ref : (uint64_t)ref * INDEX_SERIES_ALIGN;
+    TRY_IN(e, window_read(r->reader, w, at, labels_only, out, e), "index: at %" PRIu64, at);
     return OK;
 }
 

@@ -46,6 +46,12 @@ const struct index_toc *index_reader_toc(const struct index_reader *r);
 /* Symbols. */
 MUST_USE errc index_reader_symbol(
     struct index_reader *r, uint32_t ref, struct arena *a, str *out, struct err *e);
+/* The symbols from one sample to the next, in the arena: what one read brings is decoded once. */
+struct symbol_group { uint32_t first, n; const str *at; };     /* refs [first, first + n) */
+/* Which group a ref is in: the same number for all of a group, another for each other. */
+uint32_t index_reader_symbol_group_of(const struct index_reader *r, uint32_t ref);
+MUST_USE errc index_reader_symbol_group(struct index_reader *r, uint32_t ref, struct arena *a,
+    struct symbol_group *out, struct err *e);
 /* Which one of all symbols a ref means, from 0. */
 MUST_USE errc index_reader_symbol_num(
     struct index_reader *r, uint32_t ref, uint32_t *out, struct err *e);
@@ -59,6 +65,14 @@ MUST_USE errc index_reader_series(struct index_reader *r, uint32_t ref, bool lab
  * in memory; NULL: the index' own. */
 MUST_USE errc index_reader_series_by(struct index_reader *r, struct reader *by, uint32_t ref,
     bool labels_only, struct index_series *out, struct err *e);
+
+/* The same for series that follow each other, where the file is far away: what was pinned for one
+ * is held for the next. Elsewhere nothing is held. The zero window is empty; index_window_end
+ * leaves it so, and comes before the reader's end. */
+struct index_window { struct pin pin; uint64_t from; };
+MUST_USE errc index_reader_series_on(struct index_reader *r, struct index_window *w, uint32_t ref,
+    bool labels_only, struct index_series *out, struct err *e);
+void index_window_end(struct index_window *w);
 
 /* The refs of all series whose entries check, read one after the other, and the first place of each
  * stretch where none does, so that who reads it meets the damage: for where lists do not check. */

@@ -1,9 +1,9 @@
 #include "storeapi/store_api.h"
 
 #include "base/clock.h"
-#include "base/heap.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/losers.h"
 #include "base/metric.h"
 #include "base/strs.h"
 #include "ingest/protobuf.h"
@@ -180,7 +180,7 @@ struct feed {
 struct streaming {
     struct asking *k;
     VEC(struct feed) feeds;
-    heap order;                                /* of feeds that have a series */
+    struct losers order;                       /* of feeds */
     struct buf message, batch, scratch;
     size_t batched;
     size_t warned;                             /* warnings that were sent */
@@ -191,30 +191,58 @@ struct streaming {
     int64_t frame_mint;                        /* of its last chunk */
 };
 
+static size_t zero_bytes(uint64_t x)
+{
+    const uint64_t low = UINT64_C(0x7f7f7f7f7f7f7f7f), ones = UINT64_C(0x0101010101010101);
+    uint64_t zeros = ~(((x & low) + low) | x | low); /* the highest bit of each such byte */
+    return (size_t)(((zeros >> 7) * ones) >> 56);
+}
+
+static size_t zeros_count(str s)
+{
+    size_t n = 0;
+    for (uint64_t x; s.n >= sizeof(x); s = str_from(s, sizeof(x))) {
+        memcpy(&x, s.p, sizeof(x));
+        n += zero_bytes(x);
+    }
+    for (size_t i = 0; i < s.n; i++) n += !s.p[i];
+    return n;
+}
+
+/* The text, and a zero. */
+static uint8_t *text_put(uint8_t *at, str s)
+{
+    if (s.n) memcpy(at, s.p, s.n);
+    at[s.n] = 0;
+    return at + s.n + 1;
+}
+
 /* Labels one behind the other, each text with a zero at its end: compared by one look at memory
  * rather than by one for each text. A zero within a text would be taken for its end. */
 static void feed_key(struct feed *f)
 {
     struct labels l = f->now->labels;
+    size_t n = 2 * l.n;
+    for (size_t i = 0; i < l.n; i++) n += l.at[i].name.n + l.at[i].value.n;
     buf_reset(&f->key);
-    f->odd = false;
+    uint8_t *at = buf_room(&f->key, n);
     for (size_t i = 0; i < l.n; i++) {
-        const str texts[] = { l.at[i].name, l.at[i].value };
-        for (size_t k = 0; k < ARRAY_LEN(texts); k++) {
-            f->odd |= texts[k].n && memchr(texts[k].p, 0, texts[k].n);
-            buf_str(&f->key, texts[k]);
-            buf_u8(&f->key, 0);
-        }
+        at = text_put(at, l.at[i].name);
+        at = text_put(at, l.at[i].value);
     }
+    buf_commit(&f->key, n);
+    f->odd = zeros_count(buf_view(&f->key)) != 2 * l.n;
 }
 
-/* Of equal series the part that was listed first comes first. */
-static bool feed_less(const void *a, const void *b)
+/* Of equal series the part that was listed first comes first; one without a series is last. */
+static bool feed_less(const void *ctx, uint32_t a, uint32_t b)
 {
-    const struct feed *x = a, *y = b;
+    const struct streaming *g = ctx;
+    const struct feed *x = &g->feeds.at[a], *y = &g->feeds.at[b];
+    if (!x->now || !y->now) return x->now != NULL;
     int order = x->odd || y->odd ? labels_cmp(x->now->labels, y->now->labels)
                                  : str_cmp(buf_view(&x->key), buf_view(&y->key));
-    return order ? order < 0 : x < y;
+    return order ? order < 0 : a < b;
 }
 
 static errc message_send(struct streaming *g, struct err *e)
@@ -277,13 +305,11 @@ static void feed_end(struct streaming *g, struct feed *f)
     chunk_series_set_free(STEAL(f->set));
 }
 
-/* A feed that has a series is put in order; at its end, or when it failed, it leaves. */
+/* A feed at its end, or that failed, leaves. */
 static errc feed_settle(struct streaming *g, struct feed *f, struct err *e)
 {
-    if (f->rc == OK && f->now) {
-        heap_push(&g->order, feed_less, f);
+    if (f->rc == OK && f->now)
         return limit_check(++g->touched, g->k->s->o.max_touched, "series", e);
-    }
     f->now = NULL;
     feed_end(g, f);
     if (f->rc == OK) return OK;
@@ -362,25 +388,35 @@ static errc series_put(struct streaming *g, const struct feed *f, bool *over, st
     return OK;
 }
 
+/* From all feeds, in order, as many as were asked for. */
+static errc feeds_merge(struct streaming *g, struct err *e)
+{
+    bool over = false;
+    if (!g->feeds.n) return OK;
+    losers_init(&g->order, (uint32_t)g->feeds.n, feed_less, g);
+    for (;;) {
+        struct feed *f = &g->feeds.at[losers_least(&g->order)];
+        if (!f->now) return OK;
+        if (shard_wants(&g->k->r.shard, f->now->labels, &g->scratch)) {
+            TRY(series_put(g, f, &over, e));
+            if (over) return OK;
+        }
+        feed_step(g, f);
+        TRY(feed_settle(g, f, e));
+        TRY(warnings_send(g, e));
+        losers_changed(&g->order);
+    }
+}
+
 static errc series_stream(struct streaming *g, struct err *e)
 {
     struct asking *k = g->k;
-    bool over = false;
     for (size_t i = 0; i < k->wanted.n; i++)
         vec_push(&g->feeds, ((struct feed){ .of = &k->wanted.at[i] }));
     each_wanted(k, feed_begin, g);
     for (size_t i = 0; i < g->feeds.n; i++) TRY(feed_settle(g, &g->feeds.at[i], e));
     TRY(warnings_send(g, e));
-    while (g->order.n) {
-        struct feed *f = heap_pop(&g->order, feed_less);
-        if (shard_wants(&k->r.shard, f->now->labels, &g->scratch)) {
-            TRY(series_put(g, f, &over, e));
-            if (over) break;
-        }
-        feed_step(g, f);
-        TRY(feed_settle(g, f, e));
-        TRY(warnings_send(g, e));
-    }
+    TRY(feeds_merge(g, e));
     TRY(frame_send(g, e));
     TRY(batch_send(g, e));
     for (size_t i = 0; i < g->feeds.n; i++) feed_end(g, &g->feeds.at[i]);
@@ -400,7 +436,7 @@ static void streaming_fini(struct streaming *g)
         buf_fini(&g->feeds.at[i].key);
     }
     vec_fini(&g->feeds);
-    vec_fini(&g->order);
+    losers_fini(&g->order);
     buf_fini(&g->message);
     buf_fini(&g->batch);
     buf_fini(&g->scratch);
