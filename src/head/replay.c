@@ -99,6 +99,9 @@ struct head_replay {
     struct map strange;
     sref last_strange;                         /* of the late log */
     uint32_t late_after;                       /* the same: a deletion */
+    /* by slot: the newest time before the damage, and of late samples in the chunk files */
+    VEC(int64_t) undamaged;
+    bool damaged;
     sref strange_max;                          /* GUARDED_BY(mu) */
     struct head_replay_stats stats;            /* unknown, dropped_old: GUARDED_BY(mu) */
     struct replay_decoder *idle_decoders;      /* GUARDED_BY(mu) */
@@ -363,6 +366,31 @@ static void saw_deletion(struct head_replay *r, uint32_t number)
         atomic_store_explicit(&r->head->deletions, number, memory_order_relaxed);
 }
 
+void head_replay_damage(struct head_replay *r)
+{
+    const struct store *st = &r->head->store;
+    uint32_t slots = atomic_load_explicit(&r->slots, memory_order_relaxed);
+    if (r->damaged) return;
+    r->damaged = true;
+    for (uint32_t i = 0; i < slots; i++) {
+        struct slot *s = store_slot(st, i);
+        int64_t newest = i ? slot_last_t(s) : INT64_MIN;       /* nobody appends */
+        const struct ooo *late = i ? ooo_of(&r->head->ooo, s, i) : NULL;
+        for (size_t k = 0; late && k < late->closed.n; k++)
+            newest = MAX(newest, late->closed.at[k].maxt);
+        vec_push(&r->undamaged, newest);
+    }
+}
+
+struct interval head_replay_behind_damage(struct head_replay *r, sref ref, struct interval x)
+{
+    uint32_t slot = r->damaged ? router_slot(r, ref) : 0;
+    bool there = slot && slot < r->undamaged.n && !tombstone_is_end(x.mint, x.maxt);
+    if (!there || r->undamaged.at[slot] < x.mint) return x;
+    if (r->undamaged.at[slot] >= x.maxt) return (struct interval){ 1, 0 };
+    return (struct interval){ r->undamaged.at[slot] + 1, x.maxt };
+}
+
 void head_replay_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_t maxt,
     uint32_t number, struct replay_reset *out)
 {
@@ -385,7 +413,7 @@ void head_replay_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_
         out->slot = slot;
     } else {
         head_tombstones_add(&r->head->tombstones, store_cold(&r->head->store, slot)->ref,
-            (struct interval){ mint, maxt }, number);
+            head_replay_behind_damage(r, ref, (struct interval){ mint, maxt }), number);
     }
 }
 
@@ -849,6 +877,7 @@ static void replay_free(struct head_replay *r)
     vec_fini(&r->chunks);
     ooo_found_fini(&r->late);
     vec_fini(&r->deleted);
+    vec_fini(&r->undamaged);
     map_fini(&r->strange);
     mtx_fini(&r->mu);
     mem_free(r);

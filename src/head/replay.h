@@ -116,6 +116,13 @@ bool head_replay_moves_series(struct head_replay *r, sref ref, struct labels lab
 bool head_replay_moves_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_t maxt);
 MUST_USE errc head_replay_series(struct head_replay *r, replay_mark mark, sref ref,
     struct labels labels, struct replay_reset *out, struct err *e);
+/* The log is damaged here, all before it is applied: deletions behind this place hide what lies
+ * behind it, for somebody who reads no further shows the rest. Only the first place counts. */
+void head_replay_damage(struct head_replay *r);
+/* What is left to hide of a deletion behind the damage; maybe nothing: mint > maxt. */
+struct interval;
+struct interval head_replay_behind_damage(struct head_replay *r, sref ref, struct interval x);
+
 /* number: of the deletion; DELETION_UNKNOWN */
 void head_replay_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_t maxt,
     uint32_t number, struct replay_reset *out);

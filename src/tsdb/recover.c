@@ -6,6 +6,7 @@
 #include "head/head.h"
 #include "head/ooo.h"
 #include "head/replay.h"
+#include "tsdb/cut_deletions.h"
 #include "tsdb/image_file.h"
 #include "tsdb/late_reached.h"
 #include "tsdb/memory_folder.h"
@@ -66,7 +67,8 @@ struct recovery {
     struct memory_folder snapshot;
     bool passed_over;
     struct image_file *image;                  /* NULL: there is none of use */
-    struct err image_why;                      /* it turned out to be broken */
+    struct err image_why;                      /* it turned out to be broken, or in the way */
+    struct arena names;
     struct db_opened before;                   /* *what, as it was when the log was begun */
     struct db_opened *what;
 };
@@ -92,45 +94,48 @@ static errc repair_dir(const struct recover_in *in, str dir, uint32_t first, uin
 
 /* A segment that is written anew has its records at other places than a snapshot says, or an
  * image. */
-static errc forget_snapshots(struct recovery *r, const segment_list *bad, struct err *e)
+static errc forget_snapshots(struct recovery *r, const segment_list *anew, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct memory_folder f = { 0 };
-    if (!bad->n) return OK;
+    if (!anew->n) return OK;
     TRY(image_file_remove(r->in->fs, e));
     TRY(memory_folder_newest(&f, r->in->fs, &a, e));
-    for (size_t i = 0; f.name.n && i < bad->n; i++)
-        if (bad->at[i] == f.segment) return memory_folder_remove(r->in->fs, e);
+    for (size_t i = 0; f.name.n && i < anew->n; i++)
+        if (anew->at[i] == f.segment) return memory_folder_remove(r->in->fs, e);
     return OK;
 }
 
-static errc replay_and_repair(struct recovery *r, const struct replay_span *s, struct err *e)
+/* What was found in a span is mended when all is read: deletions behind damage are written as they
+ * count, before it cannot be seen any more that they lie behind it. */
+static errc mend_span(
+    struct recovery *r, const struct replay_span *s, const struct replay_found *f, struct err *e)
 {
-    segment_list bad = { 0 };
-    errc rc = replay_log_span(r->log, s, &bad, e);
-    if (rc == OK && str_eq(s->dir, S("wal"))) rc = forget_snapshots(r, &bad, e);
-    if (rc == OK) rc = repair_dir(r->in, s->dir, s->first, s->last, &bad, e);
-    vec_fini(&bad);
-    return rc;
+    if (str_eq(s->dir, S("wal"))) {
+        TRY(forget_snapshots(r, &f->bad, e));
+        TRY(forget_snapshots(r, &f->cut, e));
+    }
+    struct cut_deletions cut = { .fs = r->in->fs, .dir = s->dir, .backend = r->in->backend,
+        .replay = r->replay, .from = f->from, .in = &f->cut };
+    TRY_IN(e, cut_deletions_write(&cut, e), "repair of %.*s", STR_ARG(s->dir));
+    return repair_dir(r->in, s->dir, s->first, s->last, &f->bad, e);
 }
 
-static errc replay_checkpoint(struct recovery *r, uint32_t number, struct err *e)
+static errc replay_checkpoint(struct recovery *r, uint32_t number, struct replay_span *s,
+    struct replay_found *out, struct err *e)
 {
-    struct arena a;
-    arena_init(&a, NULL, 0);
-    str dir = arena_fmt(&a, "wal/checkpoint.%08u", number);
     struct wal_dir inside = { 0 };
     uint32_t moved = 0;
-    errc rc = wal_dir_settle(r->in->fs, dir, &moved, e);
+    s->dir = arena_fmt(&r->names, "wal/checkpoint.%08u", number);
+    s->before_image = true;
+    errc rc = wal_dir_settle(r->in->fs, s->dir, &moved, e);
     r->what->corruptions += moved;
-    if (rc == OK) rc = wal_dir_list(&inside, r->in->fs, dir, e);
-    if (rc == OK && inside.segments.n)
-        rc = replay_and_repair(r,
-            &(struct replay_span){
-                .dir = dir, .last = vec_last(&inside.segments), .before_image = true },
-            e);
+    if (rc == OK) rc = wal_dir_list(&inside, r->in->fs, s->dir, e);
+    if (rc == OK && inside.segments.n) {
+        s->last = vec_last(&inside.segments);
+        rc = replay_log_span(r->log, s, out, e);
+    }
     wal_dir_fini(&inside);
-    arena_fini(&a);
     return rc;
 }
 
@@ -138,14 +143,14 @@ static errc replay_checkpoint(struct recovery *r, uint32_t number, struct err *e
 enum { LOST_FIRST_MAX = 1000 };
 
 /* Where the log is to be read from; the checkpoint is replayed, unless a snapshot is newer. */
-static errc replay_begin(
-    struct recovery *r, const struct wal_dir *dir, struct replay_span *log, struct err *e)
+static errc replay_begin(struct recovery *r, const struct wal_dir *dir, struct replay_span *log,
+    struct replay_span *checkpoint, struct replay_found *found, struct err *e)
 {
     const struct memory_folder *shot = r->snapshot.name.n ? &r->snapshot : NULL;
     if (dir->has_checkpoint) {
         log->first = dir->checkpoint + 1;
         if (!shot || dir->checkpoint >= shot->segment)
-            TRY(replay_checkpoint(r, dir->checkpoint, e));
+            TRY(replay_checkpoint(r, dir->checkpoint, checkpoint, found, e));
     } else if (dir->segments.n && dir->segments.at[0] > LOST_FIRST_MAX) {
         log->first = dir->segments.at[0];      /* nobody asks for so many numbers */
     }
@@ -159,14 +164,21 @@ static errc replay_begin(
 static errc replay_log(struct recovery *r, struct err *e)
 {
     SCOPED(wal_dir_fini) struct wal_dir dir = { 0 };
+    SCOPED(replay_found_fini) struct replay_found in_log = { 0 };
+    SCOPED(replay_found_fini) struct replay_found in_checkpoint = { 0 };
     struct replay_span log = { .dir = S("wal"), .last = r->in->last_segment };
+    struct replay_span checkpoint = { 0 };
     TRY(wal_dir_list(&dir, r->in->fs, log.dir, e));
-    TRY(replay_begin(r, &dir, &log, e));
-    if (!r->in->has_segments || log.last < log.first) return OK;
-    db_replay_range(log.first, log.last);
-    r->what->segments = log.last - log.first + 1;
-    TRY(replay_and_repair(r, &log, e));
-    return replay_log_take_image(r->log, e);
+    TRY(replay_begin(r, &dir, &log, &checkpoint, &in_checkpoint, e));
+    bool some = r->in->has_segments && log.last >= log.first;
+    if (some) {
+        db_replay_range(log.first, log.last);
+        r->what->segments = log.last - log.first + 1;
+        TRY(replay_log_span(r->log, &log, &in_log, e));
+        TRY(mend_span(r, &log, &in_log, e));
+    }
+    if (checkpoint.dir.n) TRY(mend_span(r, &checkpoint, &in_checkpoint, e));
+    return some ? replay_log_take_image(r->log, e) : OK;
 }
 
 /* Decodes one record of the log of late samples. */
@@ -466,7 +478,10 @@ static errc replay_with(struct recovery *r, struct err *e)
         o.image_off = at.offset;
     }
     r->log = replay_log_new(&o);
-    return replay_log(r, e);
+    struct err why = { 0 };
+    errc rc = replay_log(r, &why);
+    if (rc != OK && replay_log_image_in_way(r->log)) r->image_why = why;
+    return rc == OK ? OK : err_set(e, rc, "%s", why.msg);
 }
 
 static errc replay_without_image(struct recovery *r, struct arena *a, struct err *e)
@@ -532,5 +547,6 @@ errc recover_head(const struct recover_in *in, struct db_opened *what,
         LOG(WARN, "what names lost series stays in the log", kv_err(&why));
     *image = image_left(&r);
     image_file_close(r.image);
+    arena_fini(&r.names);
     return rc;
 }

@@ -11,6 +11,9 @@
  * round ends before it (`then_quiet`), and the next one is read when all of this one is decoded.
  * Such records are few: the end of a series, and refs given twice.
  *
+ * The first record behind damage waits in the same way: which samples come before it is noted then,
+ * for deletions behind it hide none of those.
+ *
  * Where a head image stands for the samples up to its place, those before it are not even copied;
  * the round ends at the place, and the image is taken when all before it is applied.
  */
@@ -80,6 +83,10 @@ struct replay_log {
     uint32_t deletion;                         /* number of the tombstones at hand */
     uint32_t next_deletion;                    /* of those of the next record */
     size_t at;
+    /* damage was met: before the record at hand; is noted; within what the image stands for */
+    enum { UNDAMAGED, DAMAGED, NOTED, UNKNOWN } damage;
+    bool damaged_before, image_in_way;         /* in a span before this one; see above */
+    struct replay_found *found;                /* of the span at hand */
     struct mtx mu;                             /* LOCK_LEAF */
     struct scratch *idle;                      /* GUARDED_BY(mu): the one used last first */
 };
@@ -162,6 +169,26 @@ static void put_reset(struct piece *p, const struct replay_reset *x)
     if (x->slot) vec_push(&p->items, ((struct item){ .reset = *x }));
 }
 
+static void note_segment(segment_list *to, uint32_t seg)
+{
+    if (!to->n || vec_last(to) != seg) vec_push(to, seg);
+}
+
+void replay_found_fini(struct replay_found *f)
+{
+    vec_fini(&f->bad);
+    vec_fini(&f->cut);
+}
+
+bool replay_log_image_in_way(const struct replay_log *l) { return l->image_in_way; }
+
+static bool is_before_image(const struct replay_log *l)
+{
+    if (!l->image_due) return false;
+    bool there = l->rec.seg == l->o.image_seg && l->rec.end <= l->o.image_off;
+    return l->before_image || l->rec.seg < l->o.image_seg || there;
+}
+
 /* These three: false, a record has to wait until all before it is decoded. */
 static bool route_series(struct replay_log *l, struct piece *to, bool quiet)
 {
@@ -184,17 +211,14 @@ static bool route_tombstones(struct replay_log *l, struct piece *to, bool quiet)
         const struct ref_tombstone *t = &l->tombstones.at[l->at];
         if (!quiet && head_replay_moves_tombstone(l->o.replay, t->ref, t->mint, t->maxt))
             return false;
+        struct interval all = { t->mint, t->maxt };
+        struct interval left = head_replay_behind_damage(l->o.replay, t->ref, all);
+        bool less = left.mint != all.mint || left.maxt != all.maxt;
+        if (less) note_segment(&l->found->cut, l->rec.seg);
         head_replay_tombstone(l->o.replay, t->ref, t->mint, t->maxt, l->deletion, &reset);
         put_reset(to, &reset);
     }
     return true;
-}
-
-static bool is_before_image(const struct replay_log *l)
-{
-    if (!l->image_due) return false;
-    bool there = l->rec.seg == l->o.image_seg && l->rec.end <= l->o.image_off;
-    return l->before_image || l->rec.seg < l->o.image_seg || there;
 }
 
 /* What an image stands for. */
@@ -213,10 +237,28 @@ static bool is_sample(uint8_t type)
     }
 }
 
+static void apply_run(void *ctx, size_t part)
+{
+    head_replay_apply(((struct replay_log *)ctx)->o.replay, part);
+}
+
+static void apply_waiting(struct replay_log *l)
+{
+    if (!head_replay_waiting_bytes(l->o.replay)) return;
+    pool_each(l->pool, head_replay_parts(l->o.replay), apply_run, l);
+    head_replay_applied(l->o.replay);
+}
+
 static bool route(struct replay_log *l, struct round *r, struct piece *to, bool quiet)
 {
     quiet = quiet && !r->samples;
     if (l->image_due && !is_before_image(l)) return false;     /* rounds_run takes it first */
+    if (l->damage == DAMAGED) {
+        if (!quiet) return false;
+        apply_waiting(l);
+        head_replay_damage(l->o.replay);
+        l->damage = NOTED;
+    }
     if (l->type == REC_SAMPLES && l->image_due) return true;
     if (l->type == REC_SERIES) return route_series(l, to, quiet);
     if (l->type == REC_TOMBSTONES) return route_tombstones(l, to, quiet);
@@ -256,6 +298,21 @@ static errc look(struct replay_log *l, struct err *why)
     return OK;
 }
 
+/* The record at hand is the first behind damage? What is missing as a whole is none: there nobody
+ * else reads anything. */
+static void see_damage(struct replay_log *l)
+{
+    size_t n;
+    const struct wal_corruption *c = wal_reader_corruptions(l->reader, &n);
+    bool here = l->damaged_before;
+    if (l->damage != UNDAMAGED) return;
+    for (size_t i = 0; i < n && !here; i++) {
+        here = !c[i].gap;
+        l->found->from = (struct replay_place){ c[i].seg, c[i].off };
+    }
+    if (here) l->damage = is_before_image(l) ? UNKNOWN : DAMAGED;
+}
+
 /* Reads the next round. quiet: nothing read before is still to be decoded. */
 static errc round_read(struct replay_log *l, struct round *r, bool quiet, struct err *e)
 {
@@ -269,12 +326,16 @@ static errc round_read(struct replay_log *l, struct round *r, bool quiet, struct
             if (!got) break;
             l->counts.records++;
             l->mark++;
+            see_damage(l);
             errc rc = look(l, &why);
             if (rc == ERR_CORRUPT || rc == ERR_LIMIT) {
                 TRY(wal_reader_reject(l->reader, &why, e));
                 continue;
             }
             if (rc != OK) return err_set(e, rc, "%s", why.msg);
+            l->image_in_way = l->damage == UNKNOWN && l->type == REC_TOMBSTONES;
+            if (l->image_in_way)
+                return err_set(e, ERR_CORRUPT, "a deletion behind damage before the image");
             l->pending = true;
         }
         r->seg = l->rec.seg;
@@ -378,18 +439,6 @@ static void step_run(void *ctx, size_t i)
     else s->rc = round_read(s->l, s->next, false, &s->e);
 }
 
-static void apply_run(void *ctx, size_t part)
-{
-    head_replay_apply(((struct replay_log *)ctx)->o.replay, part);
-}
-
-static void apply_waiting(struct replay_log *l)
-{
-    if (!head_replay_waiting_bytes(l->o.replay)) return;
-    pool_each(l->pool, head_replay_parts(l->o.replay), apply_run, l);
-    head_replay_applied(l->o.replay);
-}
-
 static errc round_collect(struct replay_log *l, struct round *r, struct err *e)
 {
     for (size_t i = 0; i < r->n; i++) {
@@ -463,6 +512,7 @@ static int corruption_cmp(const void *a, const void *b)
 /* Those of decoding come late: in the order of the log. */
 static void damage_note(struct replay_log *l, str dir, segment_list *bad)
 {
+    bool gaps = true;
     size_t n;
     const struct wal_corruption *found = wal_reader_corruptions(l->reader, &n);
     struct wal_corruption *sorted = mem_alloc_array(n, sizeof(*sorted));
@@ -472,14 +522,16 @@ static void damage_note(struct replay_log *l, str dir, segment_list *bad)
         const struct wal_corruption *c = &sorted[i];
         LOG(WARN, "damage in the log", kv_str("dir", dir), kv_u64("segment", c->seg),
             kv_u64("offset", c->off), kv_z("err", c->why));
-        if (!bad->n || vec_last(bad) != c->seg) vec_push(bad, c->seg);
+        note_segment(bad, c->seg);
+        gaps = gaps && c->gap;
     }
+    l->damaged_before = l->damaged_before || !gaps;
     l->counts.corruptions += n;
     mem_free(sorted);
 }
 
 errc replay_log_span(
-    struct replay_log *l, const struct replay_span *s, segment_list *bad, struct err *e)
+    struct replay_log *l, const struct replay_span *s, struct replay_found *out, struct err *e)
 {
     struct wal_reader_opts o = { .fs = l->o.fs,
         .dir = s->dir,
@@ -492,8 +544,9 @@ errc replay_log_span(
     l->pending = l->ended = false;
     l->next_deletion = DELETION_UNKNOWN;
     l->before_image = s->before_image;
+    l->found = out;
     errc rc = rounds_run(l, e);
-    damage_note(l, s->dir, bad);
+    damage_note(l, s->dir, &out->bad);
     wal_reader_close(STEAL(l->reader));
     return rc;
 }

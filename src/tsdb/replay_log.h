@@ -13,7 +13,7 @@
  *             head's replay
  * Threads     one; its own workers run within the calls
  * Errors      ERR_IO, ERR_NO_SPACE of reading, and those of the image; damage is no error but
- *             noted: its segments are added to `bad`
+ *             noted: its segments are told. ERR_CORRUPT: see replay_log_image_in_way
  * Format      none
  */
 #ifndef EPI_TSDB_REPLAY_LOG_H
@@ -48,8 +48,16 @@ void replay_log_free(struct replay_log *l);    /* NULL is fine */
 /* A folder's segments first … last, of the first what begins at the offset. before_image: all of it
  * lies there. */
 struct replay_span { str dir; uint32_t first, last; uint64_t offset; bool before_image; };
+/* bad: segments with damage, or missing. cut: segments with deletions that hide less, because they
+ * lie behind damage (head_replay_damage), from `from` on. */
+struct replay_place { uint32_t seg; uint64_t off; };
+struct replay_found { segment_list bad, cut; struct replay_place from; };
+void replay_found_fini(struct replay_found *f);
 MUST_USE errc replay_log_span(
-    struct replay_log *l, const struct replay_span *s, segment_list *bad, struct err *e);
+    struct replay_log *l, const struct replay_span *s, struct replay_found *out, struct err *e);
+/* A span failed: there is damage in what the image stands for, and a deletion behind it. What lay
+ * before the damage cannot be told; without the image it can. */
+bool replay_log_image_in_way(const struct replay_log *l);
 /* after the last span: an image at the very end of the log is taken here */
 MUST_USE errc replay_log_take_image(struct replay_log *l, struct err *e);
 /* applies what waits */

@@ -191,7 +191,7 @@ static void replay(struct fs *fs, const struct model *m, unsigned workers, size_
 {
     struct head *h = NULL;
     struct err e = { 0 };
-    segment_list bad = { 0 };
+    struct replay_found found = { 0 };
     EXPECT_OK(head_open(&h, &(struct head_opts){ .samples_per_chunk = 8 }, NULL));
     struct head_replay *r = head_replay_begin(h);
     struct replay_log_opts o = { .fs = fs,
@@ -204,19 +204,19 @@ static void replay(struct fs *fs, const struct model *m, unsigned workers, size_
     struct replay_log_counts counts;
     struct head_replay_stats st;
     struct replay_span span = { .dir = S("wal"), .last = SEGMENTS - 1 };
-    EXPECT_OK_E(replay_log_span(l, &span, &bad, &e), &e);
+    EXPECT_OK_E(replay_log_span(l, &span, &found, &e), &e);
     replay_log_end(l, &counts);
     replay_log_free(l);
     head_replay_finish(r, &st);
     EXPECT_EQ(counts.records, m->records);
     EXPECT_EQ(counts.corruptions, m->bad);
-    EXPECT(bad.n <= SEGMENTS && (bad.n > 0) == (m->bad > 0));
-    for (size_t i = 1; i < bad.n; i++) EXPECT(bad.at[i - 1] < bad.at[i]);
+    EXPECT(found.bad.n <= SEGMENTS && (found.bad.n > 0) == (m->bad > 0));
+    for (size_t i = 1; i < found.bad.n; i++) EXPECT(found.bad.at[i - 1] < found.bad.at[i]);
     EXPECT_EQ(
         st.unknown[REPLAY_SAMPLES] + st.unknown[REPLAY_EXEMPLARS] + st.unknown[REPLAY_TOMBSTONES],
         m->unknown);
     for (unsigned s = 0; s < LABELS; s++) expect_series(h, m, s);
-    vec_fini(&bad);
+    replay_found_fini(&found);
     head_close(h);
 }
 

@@ -158,7 +158,10 @@ static errc segment_open(struct wal_reader *r, struct err *e)
     SCOPED(arena_finip) struct arena a = { 0 };
     uint32_t seg = r->segs.at[r->cur];
     struct err why = { 0 };
-    if (seg != r->expect) TRY(damage(r, r->expect, 0, S("segments are not sequential"), e));
+    if (seg != r->expect) {
+        TRY(damage(r, r->expect, 0, S("segments are not sequential"), e));
+        vec_last(&r->bad).gap = true;
+    }
     r->expect = seg + 1;
     errc rc = reader_open(&r->file, r->fs, wal_segment_path(&a, r->dir, seg),
         (struct read_as){ r->backend, IO_LOG, IO_SEQUENTIAL }, &why);

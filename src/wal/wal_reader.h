@@ -47,8 +47,9 @@ MUST_USE errc wal_dir_tidy(struct fs *fs, str dir, struct err *e);
  * too. */
 MUST_USE errc wal_dir_settle(struct fs *fs, str dir, uint32_t *moved, struct err *e);
 
-/* off: the reader's position. tail: nothing good came after it in its segment */
-struct wal_corruption { uint32_t seg; uint64_t off; bool tail; char why[160]; };
+/* off: the reader's position. tail: nothing good came after it in its segment. gap: the segment is
+ * missing */
+struct wal_corruption { uint32_t seg; uint64_t off; bool tail, gap; char why[160]; };
 
 struct wal_rec {
     str bytes;                                 /* unpacked */

@@ -1,0 +1,131 @@
+/* Deletions behind damage of the log hide what lies behind it, at every start. */
+#include "tsdb/cut_deletions.h"
+
+#include "base/test.h"
+#include "tsdb/test_small.h"
+#include "wal/wal_reader.h"
+
+enum { BEFORE = 100, BEHIND = 120, ALL = 150 };
+
+struct place { str path; uint64_t size; };
+
+/* The end of the log. */
+static struct place log_end(struct fs *fs, struct arena *a)
+{
+    SCOPED(wal_dir_fini) struct wal_dir d = { 0 };
+    struct fs_stat st = { 0 };
+    EXPECT_OK(wal_dir_list(&d, fs, S("wal"), NULL));
+    str path = wal_segment_path(a, S("wal"), vec_last(&d.segments));
+    EXPECT_OK(fs_stat(fs, path, &st, NULL));
+    return (struct place){ path, st.size_bytes };
+}
+
+static void flip(struct fs *fs, const struct place *at)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    str was;
+    EXPECT_OK(fs_read_all(fs, at->path, &a, 1 << 20, &was, NULL));
+    ((uint8_t *)(uintptr_t)was.p)[at->size + 20] ^= 4;
+    EXPECT_OK(fs_write_durable(fs, at->path, was, NULL));
+}
+
+struct kind {
+    const char *name;
+    bool image, image_behind, late, memory;
+};
+
+static struct db *open_kind(struct fs *fs, const struct kind *k)
+{
+    struct db_opts o = { .fs = fs, .fsync_interval_ms = 0, .memory_snapshot = k->memory,
+        .image_log_bytes = k->image || k->image_behind ? 2000 : 0,
+        .ooo_window_ms = k->late ? (int64_t)ROUNDS * STEP_MS : 0 };
+    return open_small(&o, NULL);
+}
+
+/* Of series 1 [50, 120] is deleted, of which what came before round 100 lies before the damage, and
+ * [130, 139] of what came behind it. */
+static struct fs *make(const struct kind *k)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct fs *fs = fs_sim_new(test_seed());
+    struct db *db = open_kind(fs, k);
+    fill(db, 0, BEFORE);
+    if (k->image) db_tick(db);                 /* makes one */
+    EXPECT_EQ(fs_exists(fs, S("head.image")), k->image);
+    if (k->memory) {
+        close_db(db);
+        db = open_kind(fs, k);
+    }
+    struct place damage = log_end(fs, &a);
+    fill(db, BEFORE, BEFORE + 1);
+    fill(db, BEFORE + 1, ALL);
+    if (k->image_behind) {                     /* in a segment of its own */
+        close_db(db);
+        db = open_kind(fs, k);
+        fill(db, ALL, ALL + 20);
+        db_tick(db);
+    }
+    EXPECT_EQ(fs_exists(fs, S("head.image")), k->image || k->image_behind);
+    EXPECT_OK(delete_of(db, 1, 50, BEHIND));
+    EXPECT_OK(delete_of(db, 1, 130, 139));
+    EXPECT_OK(delete_of(db, 2, 0, 20));
+    db_abandon(db);
+    fs_sim_crash(fs, SIM_KILLED);
+    flip(fs, &damage);
+    return fs;
+}
+
+static void expect_cut(struct fs *fs, const struct kind *k)
+{
+    struct db *db = open_kind(fs, k);
+    EXPECT_EQ(count(db, 1, 0, BEFORE - 1), BEFORE);            /* as who stops at the damage */
+    EXPECT_EQ(count(db, 2, 0, BEFORE - 1), BEFORE);
+    unsigned behind = count(db, 1, BEFORE, ALL - 1);
+    if (k->image_behind) EXPECT(behind >= ALL - BEHIND - 1 - 10); /* chunk files, too */
+    else EXPECT_EQ(behind, ALL - BEHIND - 1 - 10);
+    EXPECT(count(db, 2, BEFORE, ALL - 1) >= ALL - BEFORE - 1);
+    db_abandon(db);
+    fs_sim_crash(fs, SIM_KILLED);
+}
+
+static const struct kind kinds[] = {
+    { .name = "the log alone" },
+    { .name = "behind an image", .image = true },
+    { .name = "before an image", .image_behind = true },
+    { .name = "with a window for late samples", .late = true },
+    { .name = "behind a memory snapshot", .memory = true },
+};
+
+TEST(deletions_behind_damage_are_cut)
+{
+    hush(true);
+    TEST_EACH(k, kinds) {
+        struct fs *fs = make(k);
+        for (int i = 0; i < 3; i++) expect_cut(fs, k);
+        fs_free(fs);
+    }
+    hush(false);
+}
+
+TEST(power_cuts_while_deletions_are_cut)
+{
+    hush(true);
+    TEST_EACH(k, kinds) {
+        bool done = false;
+        for (uint64_t at = 1; !done; at += 1 + at / 20) {
+            struct fs *fs = make(k);
+            struct db *db = NULL;
+            struct db_opts o = { .fs = fs, .backend = IO_BUFFERED, .no_thread = true,
+                .wal_segment_bytes = 32768, .samples_per_chunk = 20, .memory_snapshot = k->memory };
+            fs_sim_power_off_after(fs, at);
+            done = db_open(&db, &o, NULL, NULL) == OK;
+            if (done) db_abandon(db);
+            fs_sim_crash(fs, at % 2 ? SIM_LOSE_SOME : SIM_LOSE_ALL);
+            fs_sim_power_off_after(fs, 0);
+            expect_cut(fs, k);
+            expect_cut(fs, k);
+            fs_free(fs);
+        }
+    }
+    hush(false);
+}
