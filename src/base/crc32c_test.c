@@ -26,3 +26,27 @@ TEST(crc32c_goes_on)
     for (size_t cut = 0; cut <= sizeof(bytes); cut++)
         EXPECT_EQ(crc32c(crc32c(0, bytes, cut), bytes + cut, sizeof(bytes) - cut), whole);
 }
+
+static void each_once(struct prng *r, bool plain)
+{
+    enum { TEXTS = 9, LONGEST = 900 };
+    static uint8_t room[TEXTS][LONGEST];
+    str texts[TEXTS];
+    uint32_t got[TEXTS];
+    size_t most = prng_below(r, 3) ? LONGEST : 20, n = prng_below(r, TEXTS + 1);
+    for (size_t i = 0; i < n; i++) {
+        texts[i] = str_of(room[i], prng_below(r, most + 1));
+        for (size_t k = 0; k < texts[i].n; k++) room[i][k] = (uint8_t)prng_u64(r);
+    }
+    crc32c_use_plain(plain);
+    crc32c_each(got, texts, n);
+    crc32c_use_plain(!plain);
+    for (size_t i = 0; i < n; i++) EXPECT_EQ(got[i], crc32c_str(texts[i]));
+    crc32c_use_plain(false);
+}
+
+TEST(crc32c_of_each)
+{
+    struct prng r = { test_seed() };
+    for (int i = 0; i < 400; i++) each_once(&r, i % 4 == 0);
+}

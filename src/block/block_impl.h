@@ -82,5 +82,8 @@ struct block_iter_of {
 struct sample_iter *block_iter_new(void);
 bool block_iter_is(const struct sample_iter *it);              /* one of ours; NULL is not */
 void block_iter_reset(struct sample_iter *it, const struct block_iter_of *of);
+/* After a reset: these as well, of another block. The first histogram of each block has no hint
+ * then. REQUIRES: all of them lie before, or behind, those of each block before. */
+void block_iter_add(struct sample_iter *it, const struct block_iter_of *of);
 
 #endif

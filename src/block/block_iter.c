@@ -8,10 +8,16 @@
 
 ACCOUNT(block_iter_account, "block_iterators")
 
+/* The chunk to be opened: of a part. */
+struct place { size_t part, next; };
+
 struct block_iter {
     struct sample_iter base;
-    struct block_iter_of of;                   /* mint grows with seek */
-    size_t next;                               /* chunk to be opened */
+    VEC(struct block_iter_of) parts;           /* one after the other in time */
+    struct place at;
+    int64_t mint;                              /* grows with seek */
+    size_t shown;                              /* the part of the last sample; SIZE_MAX: none */
+    union sample_copy copy;                    /* of a histogram without its hint */
     struct segment_pin pin;                    /* of the open one; its reader NULL: none */
     struct chunk_iter chunk;
     bool ended, keep;                          /* keep: the open one is wanted by the cache */
@@ -34,104 +40,163 @@ static void iter_free(struct sample_iter *base)
     (void)rc;
     account_charge(&block_iter_account, -(int64_t)sizeof(*it));
     chunk_iter_fini(&it->chunk);
+    vec_fini(&it->parts);
     mem_free(it);
 }
 
-/* May it hold something to show? */
-static bool iter_wants(const struct block_iter *it, const struct index_chunk *c)
+static const struct block_iter_of *iter_part(const struct block_iter *it)
 {
-    const struct block_iter_of *of = &it->of;
-    return c->mint <= of->maxt && c->maxt >= of->mint &&
+    return &it->parts.at[MIN(it->at.part, it->parts.n - 1)];
+}
+
+/* May it hold something to show? */
+static bool iter_wants(
+    const struct block_iter *it, const struct block_iter_of *of, const struct index_chunk *c)
+{
+    return c->mint <= of->maxt && c->maxt >= MAX(of->mint, it->mint) &&
            !(of->deleted && intervals_cover(of->deleted, c->mint, c->maxt));
 }
 
-/* The next chunk that may; NULL: none. */
-static const struct index_chunk *iter_wanted(struct block_iter *it)
+/* Moves to the next chunk that may; NULL: none. */
+static const struct index_chunk *iter_wanted(const struct block_iter *it, struct place *p)
 {
-    const struct block_iter_of *of = &it->of;
-    for (; it->next < of->n && of->chunks[it->next].mint <= of->maxt; it->next++)
-        if (iter_wants(it, &of->chunks[it->next])) return &of->chunks[it->next];
+    for (; p->part < it->parts.n; *p = (struct place){ p->part + 1, 0 }) {
+        const struct block_iter_of *of = &it->parts.at[p->part];
+        for (; p->next < of->n && of->chunks[p->next].mint <= of->maxt; p->next++)
+            if (iter_wants(it, of, &of->chunks[p->next])) return &of->chunks[p->next];
+    }
     return NULL;
 }
 
-static struct float_key iter_key(const struct block_iter *it, const struct index_chunk *c)
+/* May samples of the part at hand and of this one be cut together? */
+static bool iter_joins(const struct block_iter *it, size_t part)
 {
-    return (struct float_key){ it->of.block->id, c->ref };
+    return part == it->at.part || (!iter_part(it)->deleted && !it->parts.at[part].deleted);
+}
+
+static struct float_key iter_key(const struct block_iter_of *of, const struct index_chunk *c)
+{
+    return (struct float_key){ of->block->id, c->ref };
 }
 
 /* Opens it; none: the iterator has ended. */
 static errc iter_open_chunk(struct block_iter *it, struct err *e)
 {
-    const struct index_chunk *c = iter_wanted(it);
+    const struct index_chunk *c = iter_wanted(it, &it->at);
     if (!c) {
         it->ended = true;
         return OK;
     }
-    it->next++;
+    it->at.next++;
     if (it->alone) it->alone--;
-    TRY(segments_pin(it->of.block->segments, c->ref, &it->pin, e));
+    TRY(segments_pin(iter_part(it)->block->segments, c->ref, &it->pin, e));
     io_work.chunks++;
     return chunk_iter_reset(&it->chunk, it->pin.enc, it->pin.data, e);
 }
 
-/* Chunks that follow each other in a segment, as those of a series do: one pin, and their decoding
- * goes side by side. It pays for some of them, into arrays with room for as many. */
+/* Chunks whose decoding goes side by side, of all parts; those that follow each other in a segment,
+ * as those of a series do, have one pin. It pays for some of them, into arrays with room for as
+ * many. */
 enum { ROW_MIN = 3, ROW_MIN_ROOM = 512, ROW_MAX_BYTES = 1 << 14 };
+struct chunk_row {
+    struct xor_lane lanes[XOR_LANES];
+    struct segment_record records[XOR_LANES];
+    struct segment_run runs[XOR_LANES];
+    size_t n, n_runs, used;                    /* used: samples of them */
+    struct place end;
+};
 
-static size_t row_length(struct block_iter *it)
+static bool row_pays(const struct block_iter *it)
 {
-    const struct index_chunk *c = iter_wanted(it);
-    size_t n = 1, left = MIN(it->of.n - it->next, (size_t)XOR_LANES);
-    if (!c) return 0;
-    while (n < left && iter_wants(it, &c[n]) && c[n].ref > c[n - 1].ref &&
+    struct place p = it->at;
+    size_t n = 0;
+    while (n < ROW_MIN && iter_wanted(it, &p)) {
+        p.next++;
+        n++;
+    }
+    return n == ROW_MIN;
+}
+
+/* How many from the wanted one on have one pin. */
+static size_t run_length(const struct block_iter *it, const struct chunk_row *r)
+{
+    const struct block_iter_of *of = &it->parts.at[r->end.part];
+    const struct index_chunk *c = &of->chunks[r->end.next];
+    size_t n = 1, left = MIN(of->n - r->end.next, XOR_LANES - r->n);
+    while (n < left && iter_wants(it, of, &c[n]) && c[n].ref > c[n - 1].ref &&
            c[n].ref - c[0].ref < ROW_MAX_BYTES && segment_of(c[n].ref) == segment_of(c[0].ref))
         n++;
     return n;
 }
 
-/* Of the n chunks from c on, those before the first that is damaged, no XOR chunk, or has no room:
- * how many. */
-static size_t row_open(struct xor_lane *lanes, const struct segment_run *run,
+/* Of n chunks, those before the first that is cut short, no XOR chunk, or has no room. False: there
+ * was one. */
+static bool run_open(struct chunk_row *r, const struct segment_run *run,
     const struct index_chunk *c, size_t n, int64_t *t, double *v, size_t cap)
 {
-    for (size_t i = 0, used = 0; i < n; i++) {
-        struct segment_record r;
-        if (segment_run_chunk(run, c[i].ref, &r, NULL) != OK) return i;
-        if (r.enc != CHUNK_XOR || chunk_check(r.enc, r.data, NULL) != OK) return i;
-        lanes[i] = (struct xor_lane){ .t = t + used, .v = v + used };
-        xor_iter_init(&lanes[i].it, r.data);
-        if (lanes[i].it.n > cap - used) return i;
-        used += lanes[i].it.n;
+    for (size_t i = 0; i < n; i++) {
+        struct segment_record *record = &r->records[r->n];
+        struct xor_lane *l = &r->lanes[r->n];
+        if (segment_run_split(run, c[i].ref, record, NULL) != OK) return false;
+        if (record->enc != CHUNK_XOR || chunk_check(record->enc, record->data, NULL) != OK)
+            return false;
+        l->t = t + r->used;
+        l->v = v + r->used;
+        xor_iter_init(&l->it, record->data);
+        if (l->it.n > cap - r->used) return false;
+        r->used += l->it.n;
+        r->n++;
+        r->end.next++;
     }
-    return n;
+    return true;
+}
+
+/* What lies behind a run is read next, be it the series' or the next one's: its way from memory
+ * begins while these chunks are decoded. Where the bytes are no map's nothing lies there, which
+ * does no harm. */
+static void run_next_soon(const struct segment_run *run)
+{
+    enum { SOON_BYTES = 8 << 10, LINE_BYTES = 64 };
+    uintptr_t end = (uintptr_t)run->pin.bytes.p + run->pin.bytes.n;
+    for (size_t i = 0; i < SOON_BYTES; i += LINE_BYTES) __builtin_prefetch((const void *)(end + i));
+}
+
+/* The next run of chunks joins the row. False: it was the last. */
+static bool row_add(
+    const struct block_iter *it, struct chunk_row *r, int64_t *t, double *v, size_t cap)
+{
+    const struct index_chunk *c = iter_wanted(it, &r->end);
+    if (!c || !iter_joins(it, r->end.part)) return false;
+    size_t n = run_length(it, r);
+    struct segment_run *run = &r->runs[r->n_runs];
+    struct segments *from = it->parts.at[r->end.part].block->segments;
+    if (segments_pin_run(from, c[0].ref, c[n - 1].ref, run, NULL) != OK) return false;
+    r->n_runs++;
+    run_next_soon(run);
+    return run_open(r, run, c, n, t, v, cap) && r->n < XOR_LANES;
 }
 
 /* False: the next chunks are to be decoded one by one, which also finds the words for what is wrong
  * with them. */
 static bool iter_row(struct block_iter *it, int64_t *t, double *v, size_t cap, size_t *n)
 {
-    struct xor_lane lanes[XOR_LANES];
-    struct segment_run run;
-    if (it->alone || cap < ROW_MIN_ROOM) return false;
-    size_t length = row_length(it), opened, all = 0;
-    if (length < ROW_MIN) return false;
-    const struct index_chunk *c = &it->of.chunks[it->next];
-    it->alone = (unsigned)length;
-    if (segments_pin_run(it->of.block->segments, c[0].ref, c[length - 1].ref, &run, NULL) != OK)
-        return false;
-    opened = row_open(lanes, &run, c, length, t, v, cap);
-    xor_lanes_decode(lanes, opened);
-    bool good = opened > 0;
-    for (size_t i = 0; i < opened; i++) {
-        good = good && !lanes[i].it.bad;
-        all += lanes[i].it.n;
-    }
-    if (segments_unpin_run(&run, NULL) != OK || !good) return false;
-    it->alone = 0;
-    it->next += opened;
-    it->unknown -= MIN(it->unknown, (unsigned)opened);
-    io_work.chunks += opened;
-    *n = all;
+    struct chunk_row r;
+    if (it->alone || cap < ROW_MIN_ROOM || !row_pays(it)) return false;
+    (void)iter_wanted(it, &it->at);
+    r.n = r.n_runs = r.used = 0;
+    r.end = it->at;
+    while (row_add(it, &r, t, v, cap)) continue;
+    bool good = r.n > 0 && segment_records_check(r.records, r.n);
+    if (good) xor_lanes_decode(r.lanes, r.n);
+    for (size_t i = 0; i < r.n; i++) good = good && !r.lanes[i].it.bad;
+    for (size_t i = 0; i < r.n_runs; i++)
+        if (segments_unpin_run(&r.runs[i], NULL) != OK) good = false;
+    it->alone = good ? 0 : (unsigned)MAX(r.n, (size_t)ROW_MIN);
+    if (!good) return false;
+    it->at = r.end;
+    it->unknown -= MIN(it->unknown, (unsigned)r.n);
+    io_work.chunks += r.n;
+    *n = r.used;
     return true;
 }
 
@@ -143,12 +208,17 @@ static errc iter_open_or_get(
 {
     *n = 0;
     it->keep = false;
-    for (const struct index_chunk *c; !it->unknown && (c = iter_wanted(it)) != NULL; it->next++) {
+    struct place p = it->at;
+    for (const struct index_chunk *c; !it->unknown && (c = iter_wanted(it, &p)) != NULL;) {
         enum float_found found;
-        size_t got = float_cache_get(iter_key(it, c), t + *n, v + *n, cap - *n, &found);
+        if (*n && !iter_joins(it, p.part)) break;
+        struct float_key key = iter_key(&it->parts.at[p.part], c);
+        size_t got = float_cache_get(key, t + *n, v + *n, cap - *n, &found);
         it->keep = found == FLOATS_WANTED;
         if (found == FLOATS_UNKNOWN) it->unknown = FLOAT_CACHE_STRIDE;
         if (!got) break;
+        p.next++;
+        it->at = p;
         io_work.chunks++;
         io_work.kept_bytes += got * (sizeof(*t) + sizeof(*v));
         *n += got;
@@ -163,7 +233,16 @@ static void iter_keep(struct block_iter *it, const int64_t *t, const double *v, 
 {
     if (!it->keep || it->chunk.enc != CHUNK_XOR || n != it->chunk.xor.n) return;
     it->keep = false;
-    float_cache_put(iter_key(it, &it->of.chunks[it->next - 1]), t, v, n);
+    const struct block_iter_of *of = iter_part(it);
+    float_cache_put(iter_key(of, &of->chunks[it->at.next - 1]), t, v, n);
+}
+
+/* The newest sample is one of the part at hand. True: the one before was not, or there is none. */
+static bool iter_changes(struct block_iter *it)
+{
+    bool changes = it->parts.n > 1 && it->shown != it->at.part;
+    it->shown = it->at.part;
+    return changes;
 }
 
 static errc iter_step(struct block_iter *it, struct sample_batch *out, struct err *e)
@@ -176,7 +255,10 @@ static errc iter_step(struct block_iter *it, struct sample_batch *out, struct er
         iter_keep(it, out->t, out->v, out->n);
     }
     int64_t *st = out->st ? it->chunk.st : NULL;
-    if (sample_batch_clip(out, st, it->of.mint, it->of.maxt, it->of.deleted)) it->ended = true;
+    const struct block_iter_of *of = iter_part(it);
+    int64_t mint = MAX(of->mint, it->mint);
+    if (sample_batch_clip(out, st, mint, of->maxt, of->deleted)) it->ended = true;
+    if (out->n && iter_changes(it)) sample_batch_forget_hint(out, 0, &it->copy);
     return OK;
 }
 
@@ -184,10 +266,11 @@ static errc iter_step(struct block_iter *it, struct sample_batch *out, struct er
 static bool iter_told(struct block_iter *it)
 {
     if (it->failed == OK) return true;
-    bool skip = block_leaves_out(it->of.block, it->of.left, it->failed, &it->why);
+    const struct block_iter_of *of = iter_part(it);
+    bool skip = block_leaves_out(of->block, of->left, it->failed, &it->why);
     if (skip) it->failed = iter_close_chunk(it, &it->why);
     if (it->failed != OK)
-        it->failed = err_in(&it->why, it->failed, "block %.*s", STR_ARG(block_dir(it->of.block)));
+        it->failed = err_in(&it->why, it->failed, "block %.*s", STR_ARG(block_dir(of->block)));
     return !skip;
 }
 
@@ -218,7 +301,9 @@ static errc iter_step_floats(
         if (it->chunk.ended || !*n) TRY(iter_close_chunk(it, e));
         iter_keep(it, t, v, *n);
     }
-    if (floats_clip(t, v, n, it->of.mint, it->of.maxt, it->of.deleted)) it->ended = true;
+    const struct block_iter_of *of = iter_part(it);
+    if (floats_clip(t, v, n, MAX(of->mint, it->mint), of->maxt, of->deleted)) it->ended = true;
+    if (*n) (void)iter_changes(it);
     return OK;
 }
 
@@ -242,7 +327,7 @@ static errc iter_seek(struct sample_iter *base, int64_t t, struct err *e)
     struct block_iter *it = CONTAINER_OF(base, struct block_iter, base);
     (void)e;
     /* chunks before it are skipped, the rest is clipped */
-    if (t > it->of.mint) it->of.mint = t;
+    if (t > it->mint) it->mint = t;
     return OK;
 }
 
@@ -267,10 +352,24 @@ void block_iter_reset(struct sample_iter *base, const struct block_iter_of *of)
     struct block_iter *it = CONTAINER_OF(base, struct block_iter, base);
     errc rc = iter_close_chunk(it, NULL);
     (void)rc;
-    it->of = *of;
-    it->next = 0;
+    it->parts.n = 0;
+    vec_push(&it->parts, *of);
+    it->at = (struct place){ 0 };
+    it->mint = INT64_MIN;
+    it->shown = SIZE_MAX;
     it->unknown = it->alone = 0;
     it->ended = false;
     it->failed = OK;
     it->why.n = 0;
+}
+
+void block_iter_add(struct sample_iter *base, const struct block_iter_of *of)
+{
+    struct block_iter *it = CONTAINER_OF(base, struct block_iter, base);
+    size_t i = it->parts.n;
+    assert(it->shown == SIZE_MAX && of->n > 0);
+    while (i > 0 && it->parts.at[i - 1].chunks[0].mint > of->chunks[0].mint) i--;
+    vec_push(&it->parts, *of);
+    memmove(&it->parts.at[i + 1], &it->parts.at[i], (it->parts.n - 1 - i) * sizeof(*of));
+    it->parts.at[i] = *of;
 }

@@ -22,23 +22,57 @@ struct block_series {
     struct block_querier *q;
     const struct index_chunk *chunks;
     size_t n;
+    int64_t first, last;                       /* that they may hold */
     int64_t mint, maxt;
     const intervals *deleted;
 };
 
+static struct block_series *series_of(struct series *s)
+{
+    return CONTAINER_OF(s, struct block_series, base);
+}
+
+static struct block_iter_of series_samples(const struct block_series *s)
+{
+    return (struct block_iter_of){ s->q->block, s->chunks, s->n, s->mint, s->maxt, s->deleted,
+        &s->q->left };
+}
+
 static errc series_iterate(struct series *base, struct sample_iter **it, struct err *e)
 {
-    struct block_series *s = CONTAINER_OF(base, struct block_series, base);
+    struct block_iter_of of = series_samples(series_of(base));
     (void)e;
     if (!block_iter_is(*it)) {
         sample_iter_free(*it);
         *it = block_iter_new();
     }
-    block_iter_reset(*it, &(struct block_iter_of){ s->q->block, s->chunks, s->n, s->mint, s->maxt,
-                              s->deleted, &s->q->left });
+    block_iter_reset(*it, &of);
     return OK;
 }
-static const struct series_ops block_series_ops = { .iterate = series_iterate };
+
+static bool series_apart(const struct block_series *x, const struct block_series *y)
+{
+    return x->last < y->first || y->last < x->first;
+}
+
+static bool series_chain(struct series *const *all, size_t n, struct sample_iter **it)
+{
+    for (size_t i = 1; i < n; i++) {
+        if (all[i]->ops != all[0]->ops) return false;
+        for (size_t k = 0; k < i; k++)
+            if (!series_apart(series_of(all[k]), series_of(all[i]))) return false;
+    }
+    errc rc = series_iterate(all[0], it, NULL);
+    assert(rc == OK);
+    for (size_t i = 1; i < n; i++) {
+        struct block_iter_of of = series_samples(series_of(all[i]));
+        block_iter_add(*it, &of);
+    }
+    return rc == OK;
+}
+
+static const struct series_ops block_series_ops = { .iterate = series_iterate,
+    .chain = series_chain };
 
 /* Series sets. */
 
@@ -97,6 +131,12 @@ static errc series_make(struct block_set *set, uint32_t ref, struct series **out
         .mint = set->mint,
         .maxt = set->maxt,
         .deleted = deleted };
+    s->first = chunks[0].mint;
+    s->last = chunks[0].maxt;
+    for (size_t i = 1; i < n; i++) {
+        s->first = MIN(s->first, chunks[i].mint);
+        s->last = MAX(s->last, chunks[i].maxt);
+    }
     *out = &s->base;
     return OK;
 }

@@ -56,7 +56,7 @@ errc segment_record_bytes(str bytes, uint64_t *out, struct err *e)
     return rc;
 }
 
-errc segment_record_decode(struct segment_record *out, str bytes, struct err *e)
+errc segment_record_split(struct segment_record *out, str bytes, struct err *e)
 {
     cursor c = cur_of(bytes);
     errc rc;
@@ -65,7 +65,28 @@ errc segment_record_decode(struct segment_record *out, str bytes, struct err *e)
     str body = cur_bytes(&c, n + 1);
     uint32_t crc = cur_be32(&c);
     if (!cur_ok(&c)) return err_set(e, ERR_CORRUPT, "a chunk of %" PRIu64 " bytes is cut short", n);
-    if (crc != crc32c_str(body)) return err_set(e, ERR_CORRUPT, "a chunk has the wrong checksum");
     *out = (struct segment_record){ body.p[0], crc, str_from(body, 1), bytes.n - cur_left(&c) };
     return OK;
+}
+
+/* What the CRC is of: the encoding stands before the data. */
+static str body_of(const struct segment_record *r) { return str_of(r->data.p - 1, r->data.n + 1); }
+
+errc segment_record_decode(struct segment_record *out, str bytes, struct err *e)
+{
+    TRY(segment_record_split(out, bytes, e));
+    if (out->crc == crc32c_str(body_of(out))) return OK;
+    return err_set(e, ERR_CORRUPT, "a chunk has the wrong checksum");
+}
+
+bool segment_records_check(const struct segment_record *r, size_t n)
+{
+    str bodies[SEGMENT_RECORDS_MAX];
+    uint32_t crcs[SEGMENT_RECORDS_MAX];
+    bool good = true;
+    assert(n <= SEGMENT_RECORDS_MAX);
+    for (size_t i = 0; i < n; i++) bodies[i] = body_of(&r[i]);
+    crc32c_each(crcs, bodies, n);
+    for (size_t i = 0; i < n; i++) good = good && crcs[i] == r[i].crc;
+    return good;
 }

@@ -143,11 +143,24 @@ errc segments_pin_run(
     return OK;
 }
 
+static str run_from(const struct segment_run *r, uint64_t ref)
+{
+    assert(ref >= r->first && ref - r->first < r->pin.bytes.n);
+    return str_from(r->pin.bytes, (size_t)(ref - r->first));
+}
+
 errc segment_run_chunk(
     const struct segment_run *r, uint64_t ref, struct segment_record *out, struct err *e)
 {
-    assert(ref >= r->first && ref - r->first < r->pin.bytes.n);
-    TRY_IN(e, segment_record_decode(out, str_from(r->pin.bytes, (size_t)(ref - r->first)), e),
+    TRY_IN(e, segment_record_decode(out, run_from(r, ref), e),
+        "chunks: segment %u: at %u", segment_of(ref) + 1, segment_offset(ref));
+    return OK;
+}
+
+errc segment_run_split(
+    const struct segment_run *r, uint64_t ref, struct segment_record *out, struct err *e)
+{
+    TRY_IN(e, segment_record_split(out, run_from(r, ref), e),
         "chunks: segment %u: at %u", segment_of(ref) + 1, segment_offset(ref));
     return OK;
 }

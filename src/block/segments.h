@@ -49,6 +49,9 @@ MUST_USE errc segments_pin_run(
     struct segments *s, uint64_t first, uint64_t last, struct segment_run *out, struct err *e);
 MUST_USE errc segment_run_chunk(
     const struct segment_run *r, uint64_t ref, struct segment_record *out, struct err *e);
+/* The same, but its CRC is not checked: segment_records_check(). */
+MUST_USE errc segment_run_split(
+    const struct segment_run *r, uint64_t ref, struct segment_record *out, struct err *e);
 MUST_USE errc segments_unpin_run(struct segment_run *r, struct err *e);
 
 #endif

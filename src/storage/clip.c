@@ -50,3 +50,20 @@ bool floats_clip(
     *n = kept;
     return beyond;
 }
+
+void sample_batch_forget_hint(struct sample_batch *b, size_t i, union sample_copy *room)
+{
+    if (b->kind == SAMPLE_FLOAT) return;
+    bool whole = b->kind == SAMPLE_HISTOGRAM;
+    enum reset_hint hint = whole ? b->ih[i]->hint : b->h[i]->hint;
+    if (hint == RESET_GAUGE || hint == RESET_UNKNOWN) return;
+    if (whole) {
+        room->ih = *b->ih[i];
+        room->ih.hint = RESET_UNKNOWN;
+        b->ih[i] = &room->ih;
+    } else {
+        room->h = *b->h[i];
+        room->h.hint = RESET_UNKNOWN;
+        b->h[i] = &room->h;
+    }
+}

@@ -12,6 +12,8 @@ struct merge_series { struct series base; struct series *const *sources; size_t 
 static errc series_iterate(struct series *base, struct sample_iter **it, struct err *e)
 {
     struct merge_series *s = CONTAINER_OF(base, struct merge_series, base);
+    const struct series_ops *ops = s->sources[0]->ops;
+    if (ops->chain && ops->chain(s->sources, s->n, it)) return OK;
     return merge_iter_open(it, s->sources, s->n, e);
 }
 static const struct series_ops merge_series_ops = { .iterate = series_iterate };

@@ -9,9 +9,7 @@
 #include "storage/merge_iter.h"
 
 #include "base/heap.h"
-
-/* A sample whose hint is not its source's. */
-union merge_copy { struct int_histogram ih; struct histogram h; };
+#include "storage/clip.h"
 
 /* Floats that a source gave beyond its turn: they go into its hand, a batch at a time. */
 struct merge_spare { int64_t *t; double *v; size_t at, n, cap; };
@@ -35,7 +33,7 @@ struct merge_iter {
     bool shown;
     int64_t last_t;                            /* of what was shown */
     int64_t st[SAMPLE_BATCH];
-    union merge_copy *copies;                  /* SAMPLE_BATCH, for the first histogram on */
+    union sample_copy *copies;                 /* SAMPLE_BATCH, for the first histogram on */
     errc failed;
     struct err why;
 };
@@ -118,25 +116,6 @@ static size_t run_length(const struct merge_iter *m)
     return k;
 }
 
-/* What a source says of resets holds against its own sample before: not for the first one that is
- * shown after a sample of another source. */
-static void forget_hint(struct merge_iter *m, struct sample_batch *out, size_t i)
-{
-    bool whole = out->kind == SAMPLE_HISTOGRAM;
-    enum reset_hint hint = whole ? out->ih[i]->hint : out->h[i]->hint;
-    if (hint == RESET_GAUGE || hint == RESET_UNKNOWN) return;
-    if (!m->copies) m->copies = mem_alloc_array(SAMPLE_BATCH, sizeof(*m->copies));
-    if (whole) {
-        m->copies[i].ih = *out->ih[i];
-        m->copies[i].ih.hint = RESET_UNKNOWN;
-        out->ih[i] = &m->copies[i].ih;
-    } else {
-        m->copies[i].h = *out->h[i];
-        m->copies[i].h.hint = RESET_UNKNOWN;
-        out->h[i] = &m->copies[i].h;
-    }
-}
-
 static void copy_run(
     struct merge_iter *m, struct merge_source *s, size_t n, struct sample_batch *out)
 {
@@ -146,7 +125,10 @@ static void copy_run(
     else if (s->batch.kind == SAMPLE_HISTOGRAM)
         memcpy(out->ih + out->n, s->batch.ih + s->at, n * sizeof(*out->ih));
     else memcpy(out->h + out->n, s->batch.h + s->at, n * sizeof(*out->h));
-    if (m->changed && s->batch.kind != SAMPLE_FLOAT) forget_hint(m, out, out->n);
+    if (m->changed && s->batch.kind != SAMPLE_FLOAT) {
+        if (!m->copies) m->copies = mem_alloc_array(SAMPLE_BATCH, sizeof(*m->copies));
+        sample_batch_forget_hint(out, out->n, &m->copies[out->n]);
+    }
     if (s->batch.st && !out->st) memset(m->st, 0, sizeof(m->st));
     if (s->batch.st) out->st = m->st;
     for (size_t i = 0; out->st && i < n; i++)

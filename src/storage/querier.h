@@ -32,6 +32,9 @@ struct series_ops {
     /* Opens or, given the iterator of an earlier series of this set, re-uses it. The iterator clips
      * to the querier's interval. */
     errc (*iterate)(struct series *s, struct sample_iter **it, struct err *e);
+    /* The same of n series, if they can be read as one because none has a sample between those of
+     * another: as merge_iter.h has it. False: call the others' iterate(). NULL: always so. */
+    bool (*chain)(struct series *const *all, size_t n, struct sample_iter **it);
 };
 
 struct series_set { const struct series_set_ops *ops; };

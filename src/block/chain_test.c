@@ -1,0 +1,185 @@
+/* chain_test.c — the series of several blocks, read as one and merged: the same samples. */
+#include "block/block.h"
+#include "block/block_writer.h"
+
+#include "base/test.h"
+#include "chunk/chunk.h"
+#include "chunk/chunk_encoder.h"
+#include "chunk/test_histograms.h"
+#include "io/fs_sim.h"
+#include "storage/merge_iter.h"
+
+enum { BLOCKS = 4, BATCHES_MAX = 20 };
+static const int64_t BLOCK_MS = 3600000;
+static const struct label only = { S("l"), S("v") };
+
+/* Floats or histograms, some of them right at the block's ends. */
+static void batch_make(struct sample_batch *b, struct prng *r, struct arena *a, int64_t *t,
+    int64_t end, double *v)
+{
+    struct test_histograms h = test_histograms_of(r, false);
+    b->kind = prng_below(r, 6) ? SAMPLE_FLOAT : SAMPLE_HISTOGRAM;
+    b->st = NULL;
+    for (b->n = 0; b->n < SAMPLE_BATCH && *t < end; b->n++) {
+        b->t[b->n] = *t;
+        *t += 1 + (int64_t)prng_below(r, 2) * (int64_t)prng_below(r, 9000);
+        if (b->kind == SAMPLE_FLOAT) b->v[b->n] = *v += (double)prng_below(r, 100);
+        else {
+            struct hist_words w = test_histograms_next(&h, a);
+            b->ih[b->n] = test_histogram_int(a, &w);
+        }
+    }
+}
+
+static struct block *block_make(struct fs *fs, struct prng *r, uint64_t number, int64_t from)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    SCOPED(chunk_encoder_fini) struct chunk_encoder w = { 0 };
+    struct chunk_view views[1024];
+    struct block_meta meta = { .id = ulid_of(number, 7, 7), .mint = from, .maxt = from + BLOCK_MS };
+    int64_t t = from + (int64_t)prng_below(r, 3) * 1000;
+    double v = 0;
+    chunk_encoder_begin(&w, &(struct chunk_rules){ CHUNKS_JOINED, CHUNK_XOR, false, CHUNK_NONE });
+    for (int i = 0; i < BATCHES_MAX && t < from + BLOCK_MS; i++) {
+        struct sample_batch b;
+        batch_make(&b, r, &a, &t, from + BLOCK_MS, &v);
+        chunk_encoder_put(&w, &b);
+    }
+    chunk_encoder_end(&w);
+    EXPECT(w.chunks.n <= ARRAY_LEN(views));
+    for (size_t i = 0; i < w.chunks.n; i++) {
+        struct encoded_chunk *c = &w.chunks.at[i];
+        views[i] = (struct chunk_view){ c->mint, c->maxt, c->enc, encoded_chunk_data(&w, i) };
+    }
+    struct chunk_series s = { { &only, 1 }, views, w.chunks.n, NULL };
+    struct block_writer *writer;
+    struct block_stats stats;
+    struct block *b = NULL;
+    struct err e = { 0 };
+    struct block_writer_opts o = { .fs = fs, .meta = &meta };
+    EXPECT_OK_E(block_writer_begin(&writer, &o, &e), &e);
+    EXPECT_OK_E(block_writer_symbol(writer, STR_EMPTY, &e), &e);
+    EXPECT_OK_E(block_writer_symbol(writer, only.name, &e), &e);
+    EXPECT_OK_E(block_writer_symbol(writer, only.value, &e), &e);
+    EXPECT_OK_E(block_writer_series(writer, &s, &e), &e);
+    EXPECT_OK_E(block_writer_finish(writer, &stats, &e), &e);
+    struct block_opts open = { .fs = fs, .backend = IO_BUFFERED };
+    EXPECT_OK_E(block_open(&b, &open, arena_fmt(&a, "%s", ulid_text(meta.id).z), &e), &e);
+    return b;
+}
+
+static enum reset_hint hint_of(const struct sample_batch *b, size_t i)
+{
+    return b->kind == SAMPLE_FLOAT ? RESET_UNKNOWN : b->ih[i]->hint;
+}
+
+/* The next batch, by whichever way gives one. */
+static void batch_next(struct sample_iter *it, bool direct, struct sample_batch *b)
+{
+    static int64_t t[8 * SAMPLE_BATCH];
+    static double v[8 * SAMPLE_BATCH];
+    static size_t at, n;
+    struct err e = { 0 };
+    if (direct && at == n) {
+        at = n = 0;
+        EXPECT_OK_E(sample_iter_floats(it, t, v, ARRAY_LEN(t), &n, &e), &e);
+    }
+    b->st = NULL;
+    if (!direct || at == n) {
+        EXPECT_OK_E(sample_iter_fill(it, b, &e), &e);
+        return;
+    }
+    b->kind = SAMPLE_FLOAT;
+    b->n = MIN(n - at, (size_t)SAMPLE_BATCH);
+    memcpy(b->t, t + at, b->n * sizeof(*t));
+    memcpy(b->v, v + at, b->n * sizeof(*v));
+    at += b->n;
+}
+
+static void same_samples(struct sample_iter *chain, struct sample_iter *merged, bool direct)
+{
+    struct sample_batch x = { .n = 0 }, y = { .n = 0 };
+    size_t i = 0, k = 0;
+    for (;;) {
+        if (i == x.n) {
+            batch_next(chain, direct, &x);
+            i = 0;
+        }
+        if (k == y.n) {
+            EXPECT_OK(sample_iter_fill(merged, &y, NULL));
+            k = 0;
+        }
+        EXPECT_EQ(!x.n, !y.n);
+        if (!x.n) return;
+        EXPECT_EQ(x.t[i], y.t[k]);
+        EXPECT_EQ(x.kind, y.kind);
+        EXPECT_EQ(hint_of(&x, i), hint_of(&y, k));
+        if (x.kind == SAMPLE_FLOAT) EXPECT(x.v[i] == y.v[k]);
+        else EXPECT_EQ(x.ih[i]->count, y.ih[k]->count);
+        i++;
+        k++;
+    }
+}
+
+static void block_cut(struct block *b, int64_t mint, int64_t maxt)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct matcher m = { 0 };
+    uint64_t n;
+    EXPECT_OK(matcher_init(&m, &a, MATCH_EQ, only.name, only.value, NULL));
+    EXPECT_OK(block_delete(b, (struct matchers){ &m, 1 }, mint, maxt, &n, NULL));
+    matcher_fini(&m);
+}
+
+/* One set of blocks. Disjoint ones are read as one, others are not. */
+static void chain_once(struct prng *r)
+{
+    struct fs *fs = fs_sim_new(prng_u64(r));
+    struct block *blocks[BLOCKS];
+    struct querier *queriers[BLOCKS];
+    struct series_set *sets[BLOCKS];
+    struct series *series[BLOCKS];
+    struct sample_iter *chain = NULL, *merged = NULL;
+    size_t n = 2 + prng_below(r, BLOCKS - 1), shift = prng_below(r, n);
+    bool overlap = prng_below(r, 6) == 0;
+    int64_t mint = (int64_t)prng_below(r, 2 * (uint64_t)BLOCK_MS);
+    int64_t maxt = mint + (int64_t)prng_below(r, BLOCKS * (uint64_t)BLOCK_MS) + 20000;
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t place = (i + shift) % n;
+        blocks[i] = block_make(fs, r, i + 1, overlap ? 0 : (int64_t)place * BLOCK_MS);
+        int64_t from = (int64_t)place * BLOCK_MS;
+        if (prng_below(r, 4) == 0) block_cut(blocks[i], from + 100000, from + 900000);
+        struct queryable *q = block_queryable(blocks[i]);
+        EXPECT_OK(q->ops->querier(q, mint, maxt, &queriers[i], NULL));
+        EXPECT_OK(queriers[i]->ops->select(
+            queriers[i], (struct matchers){ 0 }, NULL, &sets[i], NULL));
+        EXPECT_OK(sets[i]->ops->next(sets[i], &series[found], NULL));
+        if (series[found]) found++;
+    }
+    if (found > 1) {
+        bool one = series[0]->ops->chain(series, found, &chain);
+        EXPECT_EQ(one, !overlap);
+        EXPECT_OK(merge_iter_open(&merged, series, found, NULL));
+        if (one && prng_below(r, 2)) {
+            int64_t t = mint + (int64_t)prng_below(r, (uint64_t)BLOCK_MS);
+            EXPECT_OK(sample_iter_seek(chain, t, NULL));
+            EXPECT_OK(sample_iter_seek(merged, t, NULL));
+        }
+        if (one) same_samples(chain, merged, prng_below(r, 2));
+    }
+    sample_iter_free(chain);
+    sample_iter_free(merged);
+    for (size_t i = 0; i < n; i++) {
+        series_set_free(sets[i]);
+        querier_free(queriers[i]);
+        block_unref(blocks[i]);
+    }
+    fs_free(fs);
+}
+
+TEST(blocks_are_read_as_one)
+{
+    struct prng r = { test_seed() };
+    for (int i = 0; i < 60; i++) chain_once(&r);
+}
