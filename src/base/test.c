@@ -154,11 +154,19 @@ static void secrets_draw(void)
 }
 
 /* A whole name means that test, a part all that have it. */
-static bool is_asked(const struct test *t, const char *name)
+static bool is_meant(const struct test *t, const char *name)
 {
     for (const struct test *one = tests; one; one = one->next)
         if (strcmp(one->name, name) == 0) return strcmp(t->name, name) == 0;
     return strstr(t->name, name) != NULL;
+}
+
+/* No name asks for all. */
+static bool is_asked(const struct test *t, int n, char **names)
+{
+    bool any = n == 0;
+    for (int i = 0; i < n && !any; i++) any = is_meant(t, names[i]);
+    return any;
 }
 
 int main(int argc, char **argv)
@@ -170,7 +178,7 @@ int main(int argc, char **argv)
     cmocka_set_message_output(CM_OUTPUT_STDOUT);
     if (!getenv("TEST_VERBOSE") && !freopen("/dev/null", "w", stdout)) return 2;
     for (struct test *t = tests; t; t = t->next) {
-        if (argc > 1 && !is_asked(t, argv[1])) continue;
+        if (!is_asked(t, argc - 1, argv + 1)) continue;
         was_skipped = false;
         int bad = run_quiet(t);
         if (bad) fprintf(stderr, "FAILED %s (%s)\n", t->name, t->file);

@@ -4,7 +4,7 @@
  *             TEST_EACH that ran. TEST_SHARED(name) is one that reads the shared vectors: where
  *             they are absent it is skipped before it begins. test_main prints a line a failure
  *             and ends with "N passed, N failed, N skipped".
- * Invariants  a test runs in any order and alone (argument: its name, or a part of several)
+ * Invariants  a test runs in any order and alone (arguments: names, or parts of several)
  * Ownership   none
  * Threads     EXPECT only on the main thread: other threads hand their findings over
  * Errors      exit code 1 if a test failed

@@ -8,6 +8,9 @@
 #include "block/test_folder.h"
 #include "io/fs_sim.h"
 #include "io/test_tree.h"
+#include "io/work.h"
+
+#include <stdlib.h>
 
 enum { FILE_MAX_BYTES = 1 << 28 };
 
@@ -320,6 +323,28 @@ static errc count_all(struct block *b, const struct thief *thief, size_t *sample
     }
     sample_iter_free(it);
     return rc;
+}
+
+/* Tests run again by other backends (tools/unit): they do so. */
+TEST_SHARED(blocks_are_read_by_the_backend_of_the_run)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct fs *golden = tree_golden("blocks/floats", 1);
+    str dir = test_block_dir(golden, &a);
+    struct block_opts o = { .fs = golden, .backend = IO_BUFFERED };
+    struct block *b = NULL;
+    size_t n = 0;
+    enum io_backend runs = IO_BUFFERED;
+    const char *word = getenv("EPI_TEST_IO");
+    if (word) EXPECT(io_backend_parse(str_z(word), &runs));
+    struct io_work was = io_work;
+    EXPECT_OK(block_open(&b, &o, dir, NULL));
+    EXPECT_OK(count_all(b, NULL, &n));
+    EXPECT(n > 0);
+    EXPECT(io_work.by[runs].pins > was.by[runs].pins);
+    EXPECT_EQ(io_work.by[runs].pins - was.by[runs].pins, io_work.pins - was.pins);
+    block_unref(b);
+    fs_free(golden);
 }
 
 /* Files that are only unlinked are read to their end; where bytes are gone, the query says so. */

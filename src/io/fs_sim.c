@@ -9,16 +9,23 @@
  *
  * At a crash each waiting operation is kept or dropped. What was dropped poisons its names: later
  * operations on them are dropped too, for the journal of a name is read in order.
+ *
+ * Where tests run with a backend that needs a descriptor (io_forced), the cached bytes of a file
+ * that asks for one have a mirror in a file of the kernel's memory, which follows each change. A
+ * crash leaves the mirror to those who mapped it.
  */
 #include "io/fs_sim.h"
 
 #include "io/fs_impl.h"
+#include "io/reader_impl.h"
 
 #include "base/clock.h"
 #include "base/lock.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum { SIM_DEFAULT_TOTAL = 1 << 30 };
 
@@ -29,7 +36,8 @@ typedef VEC(struct sim_name) sim_names;                        /* sorted by name
 
 struct sim_inode {
     uint32_t refs;                     /* names (now and durable), waiting operations, open files */
-    bool is_dir, locked;
+    bool is_dir, locked, mirrored;
+    int mirror;                        /* if mirrored */
     int64_t mtime_ms;
     uint64_t reserved_end, charged;    /* charged: what of fs.used is this file's */
     uint64_t crash_seen;               /* the last crash that went through this inode */
@@ -82,6 +90,35 @@ static void inode_charge(struct fs_sim *fs, struct sim_inode *i, uint64_t bytes)
 
 static void names_fini(struct fs_sim *fs, sim_names *all);
 
+/* ---- what a map sees ---- */
+
+static void mirror_put(const struct sim_inode *i, uint64_t off, uint64_t n)
+{
+    if (!i->mirrored) return;
+    bool ok = ftruncate(i->mirror, (off_t)i->data.now.n) == 0;
+    while (ok && n) {
+        ssize_t w = pwrite(i->mirror, i->data.now.p + off, n, (off_t)off);
+        ok = w > 0;
+        if (ok) off += (uint64_t)w, n -= (uint64_t)w;
+    }
+    assert(ok);
+}
+
+static void mirror_drop(struct sim_inode *i)
+{
+    if (i->mirrored) close(i->mirror);
+    i->mirrored = false;
+}
+
+static int mirror_make(struct sim_inode *i)
+{
+    if (i->mirrored) return i->mirror;
+    i->mirror = memfd_create("simulated", MFD_CLOEXEC);
+    i->mirrored = i->mirror >= 0;
+    mirror_put(i, 0, i->data.now.n);
+    return i->mirror;
+}
+
 static struct sim_inode *inode_ref(struct sim_inode *i)
 {
     if (i) i->refs++;
@@ -92,6 +129,7 @@ static void inode_unref(struct fs_sim *fs, struct sim_inode *i)
 {
     if (!i || --i->refs > 0) return;
     inode_charge(fs, i, 0);
+    mirror_drop(i);
     names_fini(fs, &i->now);
     names_fini(fs, &i->durable);
     sim_data_fini(&i->data);
@@ -362,6 +400,7 @@ static void sim_write_some(struct fs_sim *fs, struct sim_inode *i, const str *sl
         sim_data_write(&i->data, off + *done, s);
         *done += s.n;
     }
+    mirror_put(i, off, *done);
     i->mtime_ms = clock_wall_ms();
     inode_charge(fs, i, MAX(i->data.now.n, i->reserved_end));
 }
@@ -419,6 +458,7 @@ static errc sim_truncate(struct file *base, uint64_t size, struct err *e)
     if (rc == OK) rc = sim_has_room(fs, f->inode, size, e, base);
     if (rc == OK) {
         sim_data_truncate(&f->inode->data, size);
+        mirror_put(f->inode, 0, 0);
         f->inode->reserved_end = 0;
         f->inode->mtime_ms = clock_wall_ms();
         inode_charge(fs, f->inode, size);
@@ -460,6 +500,17 @@ static void sim_close(struct file *base)
     mem_free(f);
 }
 
+static int sim_fd(const struct file *base)
+{
+    const struct file_sim *f = fsim_of((struct file *)(uintptr_t)base);
+    struct fs_sim *fs = sim_of(base->fs);
+    if (io_forced() != IO_MMAP && io_forced() != IO_DIRECT) return -1;
+    mtx_lock(&fs->mu);
+    int fd = f->gen == fs->gen && !fs->off ? mirror_make(f->inode) : -1;
+    mtx_unlock(&fs->mu);
+    return fd;
+}
+
 static const struct file_ops sim_file_ops = {
     .pread = sim_pread,
     .pwrite = sim_pwrite,
@@ -467,6 +518,7 @@ static const struct file_ops sim_file_ops = {
     .truncate = sim_truncate,
     .reserve = sim_reserve,
     .size = sim_size,
+    .fd = sim_fd,
     .close = sim_close,
 };
 
@@ -487,6 +539,7 @@ static errc sim_open_locked(
         inode_unref(fs, i);
     } else if ((flags & FS_TRUNC) && i->data.now.n) {
         sim_data_truncate(&i->data, 0);
+        mirror_put(i, 0, 0);
         i->reserved_end = 0;
         inode_charge(fs, i, 0);
     }
@@ -497,6 +550,9 @@ static errc sim_open_locked(
 static errc sim_open(struct file **out, struct fs *base, str path, unsigned flags, struct err *e)
 {
     struct fs_sim *fs = sim_of(base);
+    if ((flags & FS_DIRECT) && io_forced() != IO_DIRECT)
+        return err_set(e, ERR_UNSUPPORTED, "%.*s: no direct I/O on the simulated file system",
+            STR_ARG(path));
     struct sim_inode *i = NULL;
     /* only these change the disk */
     enum stall_op op = (flags & (FS_CREATE | FS_TRUNC)) ? STALL_OPEN : STALL_STAT;
@@ -710,6 +766,7 @@ static void sim_free(struct fs *base)
 
 static const struct fs_ops sim_ops = {
     .kind = "simulated",
+    .has_direct = true,
     .open = sim_open,
     .sync_dir = sim_sync_dir,
     .rename = sim_rename,
@@ -778,6 +835,7 @@ static void sim_restart(struct fs_sim *fs, struct sim_inode *i, enum fs_sim_loss
     i->locked = false;
     sim_data_lose(&i->data, &fs->rng, loss);
     sim_data_reload(&i->data);
+    mirror_drop(i);
     i->reserved_end = 0;
     inode_charge(fs, i, i->data.now.n);
     names_copy(fs, &i->now, &i->durable);

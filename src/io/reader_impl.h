@@ -41,6 +41,14 @@ struct reader {
     _Atomic uint32_t refs;
 };
 
+/* In builds with fault points EPI_TEST_IO=mmap|direct takes the place of buffered, which is what
+ * tests ask for that do not care: so they run again with each. IO_AUTO: nothing does. */
+#ifdef EPI_FAULTS
+enum io_backend io_forced(void);
+#else
+static inline enum io_backend io_forced(void) { return IO_AUTO; }
+#endif
+
 /* NULL: the file cannot be mapped (no descriptor, no address space, no slot in the guard's
  * table). populate: of a file that is read anywhere all pages are read and mapped now. */
 struct reader *reader_mmap_new(
