@@ -294,7 +294,7 @@ static errc eval_step_invariant(struct eval *ev, struct expr *x, struct sink *ou
     for (size_t i = 0; i < ev->g.n; i++) stats_total(ev, i, stats.total);
     stats_read(ev, 0, stats.read);
     samples_peak(ev, ev->q->samples);
-    return OK;
+    return samples_check(ev->q, ev->q->samples);
 }
 
 struct negate_sink { struct sink base; struct eval *ev; struct rows *rows; };
@@ -427,12 +427,15 @@ struct grid subquery_grid(const struct eval *ev, const struct expr *x)
     return grid_of(start, end, interval);
 }
 
+enum { STEPS_FREE = 100000 };
+
 errc eval_subquery(struct eval *ev, struct expr *x, struct eval *child,
     struct eval_stats *child_stats, struct sink *out)
 {
     *child = (struct eval){ ev->q, subquery_grid(ev, x), child_stats };
-    /* before memory is taken for its steps: a row of them all would be too long */
-    TRY(samples_check(ev->q, child->g.n));
+    /* before memory is taken for its steps: a row of them all would be too long. Of a few steps it
+     * may not be one of them all. */
+    if (child->g.n > STEPS_FREE) TRY(samples_check(ev->q, (int64_t)child->g.n));
     stats_init(child_stats, ev->q->arena, child->g.n, true);
     if (child->g.start != ev->g.start) promql_set_offsets(x->subquery.expr, child->g.start);
     return eval_expr(child, x->subquery.expr, out);

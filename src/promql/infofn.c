@@ -158,6 +158,7 @@ static errc info_read_series(struct info *f, struct matchers ms, const struct in
         TRY(eval_check(q));
         TRY(select_instants(
             ev, &r, sel.at[i], t->offset_ms, t->at ? &at : NULL, INSTANT_TIME_MS, &row));
+        TRY(samples_check(q, q->samples));
         if (bits_next(row.present, 0, ev->g.n) < ev->g.n) TRY(sink_row(&f->info.base, &row));
         arena_reset(&q->scratch, m);
     }

@@ -412,7 +412,7 @@ errc select_instants(struct eval *ev, struct reader *r, struct series *s, int64_
     }
     q->samples += samples;
     if (found == n) out->present = NULL;
-    return samples_check(q, q->samples);
+    return OK;
 }
 
 static double interpolate(const struct samples *s, size_t i, int64_t t)
@@ -527,7 +527,7 @@ static errc instant_compute(void *ctx, struct lane *l, struct series *s, struct 
     else TRY(select_instants(&l->ev, &l->reader, s, offset, NULL, INSTANT_VALUE, &out->r));
     out->any = bits_next(out->r.present, 0, l->ev.g.n) < l->ev.g.n;
     out->made = l->q.samples;
-    return OK;
+    return samples_check(&l->q, l->q.samples);
 }
 
 static errc instant_deliver(void *ctx, struct lane_row *row, struct series *s UNUSED)

@@ -55,7 +55,8 @@ MUST_USE errc selection_next(struct query *q, struct selection *s, struct series
 MUST_USE errc series_set_expand(struct query *q, struct series_set *set, struct selection *out);
 
 /* The newest sample of (ref - lookback, ref] at each step, ref = step time - offset, or `at` at all
- * steps. what: its value, time or start. */
+ * steps. what: its value, time or start. Counts what it finds into q->samples, for the caller to
+ * check. */
 enum instant_what { INSTANT_VALUE, INSTANT_TIME_MS, INSTANT_TIME, INSTANT_START };
 MUST_USE errc select_instants(struct eval *ev, struct reader *r, struct series *s,
     int64_t offset_ms, const int64_t *at,

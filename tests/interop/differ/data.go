@@ -249,6 +249,17 @@ func (d *data) classic(ls labels.Labels, out []*stream) []*stream {
 	return out
 }
 
+// typed are labels of metadata, some of them.
+func typed(d *data) (out []string) {
+	if d.chance(0.8) {
+		out = append(out, "__type__", pick(d.rng, "counter", "gauge", "histogram"))
+	}
+	if d.chance(0.5) {
+		out = append(out, "__unit__", pick(d.rng, "seconds", "bytes"))
+	}
+	return out
+}
+
 func (d *data) streams() (out []*stream) {
 	jobs, instances := 1+d.rng.Intn(3), 1+d.rng.Intn(4)
 	for j := range jobs {
@@ -270,6 +281,10 @@ func (d *data) streams() (out []*stream) {
 			put(ls("h"), native(d.histograms(false, false)))
 			put(ls("n"), native(d.histograms(true, false)))
 			put(ls("m"), d.either(d.counter(true, 0.02), d.histograms(d.chance(0.3), false)))
+			put(ls("a.b/c", "x.y", pick(d.rng, "1", "é")), d.floats(d.counter(d.chance(0.5), 0.1)))
+			put(ls("k", typed(d)...), d.either(d.counter(false, 0.05), d.histograms(d.chance(0.5), false)))
+			put(ls("k", typed(d)...), d.floats(d.counter(false, 0.05)))
+			put(ls("build_info", "rev", fmt.Sprint("r", d.rng.Intn(2)), "version", "b"), d.floats(func(int) float64 { return 1 }))
 			put(ls("target_info", "version", fmt.Sprint(d.rng.Intn(3)), "data", pick(d.rng, "x", "y")), d.floats(func(int) float64 { return 1 }))
 			if d.chance(0.5) {
 				put(ls("hg"), native(d.histograms(d.chance(0.3), true)))
@@ -279,6 +294,8 @@ func (d *data) streams() (out []*stream) {
 			}
 			if j == 0 {
 				out = d.classic(ls("b"), out)
+				put(ls("b"), native(d.histograms(d.chance(0.3), false)))
+				put(ls("b_count"), d.floats(d.counter(true, 0.02)))
 			}
 		}
 	}

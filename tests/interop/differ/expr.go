@@ -29,11 +29,14 @@ func newWriter(rng *rand.Rand, startMs int64) *writer {
 
 func (w *writer) chance(p float64) bool { return w.rng.Float64() < p }
 
-var names = []string{"c_total", "c_total", "g", "g2", "h", "n", "m", "hg", "b_bucket", "target_info", "none"}
+var names = []string{
+	"c_total", "c_total", "g", "g2", "h", "n", "m", "hg", "b_bucket", "target_info", "build_info", "k", "b", "b_count", `"a.b/c"`, "none",
+}
 
 func (w *writer) matcher() string {
 	return pick(w.rng, `job="j0"`, `job!="j0"`, `job=~"j.*"`, `instance=~"i[01]"`, `instance!~"i1|i2"`, `mode=""`, `mode!=""`, `path=~"/.+"`,
-		`instance="i0"`, `le!="x"`, `le="0.5"`, `job=~"j0|j1"`, `version=~".*"`)
+		`instance="i0"`, `le!="x"`, `le="0.5"`, `job=~"j0|j1"`, `version=~".*"`, `__type__="counter"`, `__type__!="gauge"`, `__unit__=~".+"`, `"x.y"!="1"`,
+		`job=""`, `instance=~"i0|"`, `job!~""`, `job=~"(?i)J0"`, `__name__!="g"`)
 }
 
 func (w *writer) selector() string {
@@ -46,6 +49,9 @@ func (w *writer) selector() string {
 		return "{" + strings.Join(ms, ",") + "}"
 	}
 	name := pick(w.rng, names...)
+	if name[0] == '"' {
+		return "{" + strings.Join(append([]string{name}, ms...), ", ") + "}"
+	}
 	if len(ms) == 0 {
 		return name
 	}
@@ -54,7 +60,8 @@ func (w *writer) selector() string {
 
 func (w *writer) duration() string {
 	if w.chance(0.06) {
-		return pick(w.rng, "step()", "(step()*2)", "max_of(step(),1m)", "min_of(range(),5m)", "(30s+30s)", "(2*1m-10s)", "90")
+		return pick(w.rng, "step()", "(step()*2)", "max_of(step(),1m)", "min_of(range(),5m)", "(30s+30s)", "(2*1m-10s)", "90", "(1m)", "-(-2m)", "5m/2", "2^6",
+			"100%70", "max_of(min_of(1m,2m),step()+10)", "(range()+1m)", "0.001", "1.5", "(5m-5m)", "-1m", "+3m", "5m*-1", "1h/(step()+1)")
 	}
 	return pick(w.rng, "1m", "2m", "5m", "30s", "10m", "45s", "1m30s", "15s", "1ms", "20m")
 }
@@ -67,18 +74,26 @@ func (w *writer) when() string {
 func (w *writer) modifiers() string {
 	out := ""
 	if w.chance(0.12) {
-		out += " offset " + pick(w.rng, "", "", "-") + pick(w.rng, "1m", "30s", "7m", "15s", "step()")
+		out += " offset " + pick(w.rng, "", "", "-") + pick(w.rng, "1m", "30s", "7m", "15s", "step()", "(1m+30s)", "(step()/2)", "min_of(1m,step())", "0s", "90.5", "1ms")
 	}
 	if w.chance(0.1) {
-		out += " @ " + pick(w.rng, "start()", "end()", w.when(), w.when())
+		at := " @ " + pick(w.rng, "start()", "end()", w.when(), w.when(), "-1", "0")
+		if w.chance(0.3) {
+			return at + out
+		}
+		out += at
 	}
 	return out
 }
 
 func (w *writer) matrix(depth int, extended bool) string {
 	if depth > 0 && w.chance(0.25) {
-		step := pick(w.rng, "", "30s", "1m", "15s", "7s", "step()")
-		return fmt.Sprintf("%s[%s:%s]%s", w.operand(w.vector(depth-1)), pick(w.rng, "5m", "2m", "10m", "1m", "range()"), step, w.modifiers())
+		step := pick(w.rng, "", "30s", "1m", "15s", "7s", "step()", "max_of(step(),5s)", "(7s+8s)", "20", "0.5")
+		of := w.operand(w.vector(depth - 1))
+		if w.chance(0.25) {
+			of = w.selector() + w.modifiers()
+		}
+		return fmt.Sprintf("%s[%s:%s]%s", of, pick(w.rng, "5m", "2m", "10m", "1m", "range()", "(1m+step())", "45"), step, w.modifiers())
 	}
 	how := ""
 	if extended && w.chance(0.3) {
@@ -112,13 +127,13 @@ func (w *writer) scalar(depth int) string {
 func (w *writer) labelNames() string {
 	var out []string
 	for w.chance(0.6) && len(out) < 3 {
-		out = append(out, pick(w.rng, "job", "instance", "mode", "path", "le", "version", "nope", "__name__"))
+		out = append(out, pick(w.rng, "job", "instance", "mode", "path", "le", "version", "nope", "__name__", "__type__", "__unit__", `"x.y"`, "data", "sum", "by", "on"))
 	}
 	return "(" + strings.Join(out, ",") + ")"
 }
 
 func (w *writer) text() string {
-	return `"` + pick(w.rng, "job", "instance", "mode", "le", "x", "", "$1", "$1-$2", "(.*)", "j(.)", "i(\\\\d)(.*)", "__name__", "${1}x", "new", "a b", "version") + `"`
+	return `"` + pick(w.rng, "job", "instance", "mode", "le", "x", "", "$1", "$1-$2", "(.*)", "j(.)", "i(\\\\d)(.*)", "__name__", "${1}x", "new", "a b", "version", "__type__", "__unit__", "x.y", "h", "1", "${1}-$x", "$0") + `"`
 }
 
 func (w *writer) argument(depth int, t parser.ValueType, extended bool) string {
@@ -163,11 +178,13 @@ func (w *writer) callOf(depth int, f *parser.Function) string {
 	switch f.Name {
 	case "info":
 		if len(args) > 1 {
-			args[1] = pick(w.rng, `{version=~".*"}`, `{data="x"}`, `{__name__=~".*_info"}`, `{__name__="target_info",version!="1"}`)
+			args[1] = pick(w.rng, `{version=~".*"}`, `{data="x"}`, `{__name__=~".*_info"}`, `{__name__="target_info",version!="1"}`, `{__name__="build_info"}`, `{}`,
+				`{__name__!="target_info",rev=~".+"}`, `{version=""}`, `{rev=~"r.|"}`, `{__name__=~"build_info|target_info",data!="y"}`, `{job="j0"}`, `{instance=~".*"}`)
 		}
 	case "histogram_quantile":
 		if w.chance(0.4) {
-			args[1] = pick(w.rng, "b_bucket", "rate(b_bucket[5m])", "sum by (le,job) (rate(b_bucket[2m]))", "h", "rate(h[5m])", "n", `{__name__=~"b_bucket|h"}`)
+			args[1] = pick(w.rng, "b_bucket", "rate(b_bucket[5m])", "sum by (le,job) (rate(b_bucket[2m]))", "h", "rate(h[5m])", "n", `{__name__=~"b_bucket|h"}`,
+				`{__name__=~"b|b_bucket"}`, "rate(b[3m])", `sum by (le, __name__) ({__name__=~"b_bucket|b"})`, "sum without (le) (b)", "rate(k[5m])")
 		}
 	case "histogram_fraction":
 		if w.chance(0.4) {
@@ -198,6 +215,9 @@ func (w *writer) aggregation(depth int) string {
 	if w.chance(0.7) {
 		how = pick(w.rng, " by ", " without ") + w.labelNames() + " "
 	}
+	if how != "" && w.chance(0.3) {
+		return op + "(" + arg + w.vector(depth-1) + ")" + how
+	}
 	return op + how + "(" + arg + w.vector(depth-1) + ")"
 }
 
@@ -210,8 +230,9 @@ func (w *writer) matching(op string) string {
 			out += pick(w.rng, " group_left", " group_right") + pick(w.rng, "", w.labelNames())
 		}
 	}
-	if !set && w.chance(0.1) {
-		out += pick(w.rng, " fill(0)", " fill_left(1)", " fill_right(-2)", " fill_left(1) fill_right(NaN)")
+	if !set && w.chance(0.15) {
+		out += pick(w.rng, " fill(0)", " fill_left(1)", " fill_right(-2)", " fill_left(1) fill_right(NaN)", " fill_right(3) fill_left(-1)", " fill(Inf)", " fill(-0.5)", " fill(1m)",
+			" fill_left(0)", " fill_right(1e3)")
 	}
 	return out
 }
@@ -254,7 +275,32 @@ func (w *writer) vector(depth int) string {
 	case 7, 8:
 		return w.binary(depth)
 	}
-	return pick(w.rng, "-", "+", "") + w.operand(w.vector(depth-1))
+	if w.chance(0.2) {
+		return pick(w.rng, "-", "+") + w.call(depth, parser.ValueTypeVector)
+	}
+	return pick(w.rng, "-", "+", "", "-+") + w.operand(w.vector(depth-1))
+}
+
+// spaced is an expression with other space between its words, which moves the places that notes tell.
+func (w *writer) spaced(text string) string {
+	var out strings.Builder
+	quote := byte(0)
+	for i := range len(text) {
+		c := text[i]
+		switch {
+		case quote != 0:
+			if c == quote && text[i-1] != '\\' {
+				quote = 0
+			}
+		case c == '"':
+			quote = c
+		case c == ' ' && w.chance(0.2):
+			out.WriteString(pick(w.rng, "\n", "\t", "  ", " # c\n", "\r\n"))
+			continue
+		}
+		out.WriteByte(c)
+	}
+	return out.String()
 }
 
 // expr is one of any type.
@@ -267,6 +313,9 @@ func (w *writer) expr() string {
 		return w.text()
 	case 2:
 		return w.matrix(depth, false)
+	}
+	if w.chance(0.1) {
+		return w.spaced(w.vector(depth))
 	}
 	return w.vector(depth)
 }

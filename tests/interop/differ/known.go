@@ -54,11 +54,15 @@ func (p *pair) blind(expr string) bool {
 	return found
 }
 
+func tooMany(err error) bool {
+	return strings.HasPrefix(err.Error(), "query processing would load too many samples")
+}
+
 func sameLabels(err error) bool {
 	return err != nil && err.Error() == "vector cannot contain metrics with the same labelset"
 }
 
-// twoAtOnce: label_replace and label_join put a float and a histogram of one time into one series where labels become equal, as long as no two floats
+// twoAtOnce: label_replace, label_join and a minus that drops names put a float and a histogram of one time into one series where labels become equal, as long as no two floats
 // or two histograms meet; what reads the series then sees one of them and loses others behind it. Ours says that the label sets are the same.
 func (p *pair) twoAtOnce(q engine.Question) bool {
 	tree, err := p.p.ParseExpr(q.Query)
@@ -70,12 +74,17 @@ func (p *pair) twoAtOnce(q engine.Question) bool {
 	}
 	found := false
 	parser.Inspect(tree, func(node parser.Node, _ []parser.Node) error {
-		call, ok := node.(*parser.Call)
-		if !ok || (call.Func.Name != "label_replace" && call.Func.Name != "label_join") {
+		switch n := node.(type) {
+		case *parser.Call:
+			if n.Func.Name != "label_replace" && n.Func.Name != "label_join" {
+				return nil
+			}
+		case *parser.UnaryExpr:
+		default:
 			return nil
 		}
 		part := q
-		part.Query = call.String()
+		part.Query = node.String()
 		for _, s := range matrix(p.askTheirs(part).value) {
 			found = found || slices.ContainsFunc(s.Histograms, func(h promql.HPoint) bool {
 				return slices.ContainsFunc(s.Floats, func(f promql.FPoint) bool { return f.T == h.T })
@@ -101,6 +110,11 @@ var (
 
 // chaotic says that a last digit, in which Go's functions and the C library's may differ, can change the values as a whole.
 func chaotic(expr string) bool { return inexact.MatchString(expr) && jumps.MatchString(expr) }
+
+// laterRule: offsets by expressions and @ start() are refused before a range by the server only.
+func laterRule(ours error) bool {
+	return !exact && ours != nil && strings.HasSuffix(ours.Error(), " modifiers allowed before range")
+}
 
 // otherTree: a duration in brackets keeps them in the server's tree.
 func otherTree(text string) bool { return !exact && wrapped.MatchString(text) }

@@ -17,10 +17,11 @@ import (
 
 // Question is a query; StepMs 0: instant, at EndMs.
 type Question struct {
-	Query   string `json:"query"`
-	StartMs int64  `json:"start"`
-	EndMs   int64  `json:"end"`
-	StepMs  int64  `json:"step"`
+	Query      string `json:"query"`
+	StartMs    int64  `json:"start"`
+	EndMs      int64  `json:"end"`
+	StepMs     int64  `json:"step"`
+	LookbackMs int64  `json:"lookback"` // 0: 5 minutes; below 0: less than a millisecond
 }
 
 // Answer is what our engine made of a question: a value, or Err.

@@ -69,7 +69,7 @@ func prepare(q storage.Queryable, qs string, start, end time.Time, step time.Dur
 		return nil, errStorage
 	}
 	stmt := &parser.EvalStmt{Start: start, End: end, Interval: step}
-	return &query{s, Question{qs, start.UnixMilli(), end.UnixMilli(), step.Milliseconds()}, stmt}, nil
+	return &query{s, Question{Query: qs, StartMs: start.UnixMilli(), EndMs: end.UnixMilli(), StepMs: step.Milliseconds()}, stmt}, nil
 }
 
 func (Engine) NewInstantQuery(_ context.Context, q storage.Queryable, _ promql.QueryOpts, qs string, ts time.Time) (promql.Query, error) {

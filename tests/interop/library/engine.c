@@ -174,6 +174,7 @@ static errc ask_query(
         .start_ms = number_of(q, "start"),
         .end_ms = number_of(q, "end"),
         .step_ms = number_of(q, "step"),
+        .lookback_ms = number_of(q, "lookback"),
         .stats = true,
         .per_step_stats = true,
         .parse_words = words };

@@ -6,8 +6,8 @@
  *             interop_free
  * Threads     one at a time for each folder
  * Errors      interop_open: NULL and words; a question's are in its answer
- * Format      question {"query":…, "start":ms, "end":ms, "step":ms}, step 0: instant; or
- *             {"parse":…}.
+ * Format      question {"query":…, "start":ms, "end":ms, "step":ms, "lookback":ms},
+ *             step 0: instant, lookback 0: 5 minutes; or {"parse":…}.
  *             answer {"kind":…, "series":[{"labels":[[name, value],…], "points":[[ms, bits or
  *             histogram],…]},…], "text":…, "at":ms, "warnings":[…], "infos":[…], "samples":n,
  *             "read":n}, {"text":…} of parse, or {"code":…, "error":…}
