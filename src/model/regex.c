@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "model/regex_globs.h"
+#include "model/regex_height.h"
 #include "model/regex_shim.h"
 
 /* below SET_HASHED: compared one by one */
@@ -43,31 +44,6 @@ static const char *const regex_words[REGEX_SHIM_ERRORS] = {
 
 /* --- Go's syntax for the library --- */
 
-/* Length of the class that starts here: its end is the first ] that is not the first rune, escaped,
- * or of [:name:]. */
-static size_t class_size(str s)
-{
-    size_t i = 1;
-    if (i < s.n && s.p[i] == '^') i++;
-    for (bool first = true; i < s.n && (first || s.p[i] != ']'); first = false) {
-        size_t named =
-            str_has_prefix(str_from(s, i), S("[:")) ? str_find(str_from(s, i), S(":]")) : SIZE_MAX;
-        i += named != SIZE_MAX ? named + 2 : s.p[i] == '\\' ? 2 : 1;
-    }
-    return MIN(i + 1, s.n);
-}
-
-/* Length of what starts here and holds nothing to rewrite. */
-static size_t token_size(str s)
-{
-    if (str_has_prefix(s, S("\\Q"))) {
-        size_t end = str_find(s, S("\\E"));
-        return end == SIZE_MAX ? s.n : end + 2;
-    }
-    if (s.p[0] == '\\') return MIN((size_t)2, s.n);
-    return s.p[0] == '[' ? class_size(s) : 1;
-}
-
 /* (?<name> becomes (?P<name>; \C, which the library has and Go has not, is refused. */
 static errc regex_rewrite(struct buf *b, str s, bool *renamed, struct err *e)
 {
@@ -81,7 +57,7 @@ static errc regex_rewrite(struct buf *b, str s, bool *renamed, struct err *e)
             *renamed = true;
             continue;
         }
-        size_t n = token_size(s);
+        size_t n = regex_token_size(s);
         buf_bytes(b, s.p, n);
         s = str_from(s, n);
     }
@@ -96,6 +72,22 @@ static errc regex_refuse(const struct regex_shim_why *why, str pattern, bool ren
     SCOPED(buf_fini) struct buf words = { 0 };
     buf_fmt(&words, "error parsing regexp: %s: `%s", regex_words[why->code], named ? "(?<" : "");
     buf_str(&words, str_from(arg, named ? 4 : 0));
+    buf_u8(&words, '`');
+    return err_set_str(e, ERR_BAD_INPUT, buf_view(&words));
+}
+
+/* Go tells the whole pattern, with its anchors if only these make it too high. */
+static errc regex_check_height(str pattern, struct err *e)
+{
+    if (pattern.n < REGEX_HEIGHT_MAX) return OK;
+    struct regex_height h = regex_height(pattern);
+    if (h.anchored <= REGEX_HEIGHT_MAX) return OK;
+    bool anchors = h.itself <= REGEX_HEIGHT_MAX;
+    SCOPED(buf_fini) struct buf words = { 0 };
+    buf_str(&words, S("error parsing regexp: expression nests too deeply: `"));
+    if (anchors) buf_str(&words, S("^(?s:"));
+    buf_str(&words, pattern);
+    if (anchors) buf_str(&words, S(")$"));
     buf_u8(&words, '`');
     return err_set_str(e, ERR_BAD_INPUT, buf_view(&words));
 }
@@ -125,6 +117,7 @@ errc regex_new(struct regex **out, str pattern, struct err *e)
     SCOPED(regex_freep) struct regex *r = NEW(struct regex);
     r->re = regex_shim_new((const char *)text.p, text.n, &why);
     if (!r->re) return regex_refuse(&why, pattern, renamed, e);
+    TRY(regex_check_height(pattern, e));
     arena_init(&r->a, NULL, GLOBS_BYTES);
     r->pattern = arena_str(&r->a, pattern);
     r->globs = globs_of(&r->a, r->pattern);

@@ -90,6 +90,29 @@ TEST_SHARED(regex_golden)
     EXPECT(v.n > 0);
 }
 
+/* A thousand nodes are no more than Go allows, anchors included. */
+TEST(regex_refuses_what_is_too_high)
+{
+    static const struct { const char *name; size_t groups; bool fine;
+    } cases[] = { { "groups", 998, true }, { "anchors on top", 999, false },
+        { "too many", 1000, false } };
+    TEST_EACH(c, cases) {
+        SCOPED(buf_fini) struct buf b = { 0 };
+        for (size_t i = 0; i < c->groups; i++) buf_u8(&b, '(');
+        buf_u8(&b, 'a');
+        for (size_t i = 0; i < c->groups; i++) buf_u8(&b, ')');
+        struct regex *re = NULL;
+        struct err e = { 0 };
+        EXPECT_EQ(regex_new(&re, buf_view(&b), &e), c->fine ? OK : ERR_BAD_INPUT);
+        if (!c->fine)
+            EXPECT(str_has_prefix(err_str(&e),
+                c->groups < 1000
+                    ? S("error parsing regexp: expression nests too deeply: `^(?s:(((")
+                    : S("error parsing regexp: expression nests too deeply: `(((")));
+        regex_free(re);
+    }
+}
+
 TEST(regex_refuses_in_the_words_of_go)
 {
     static const struct { const char *name; str in; const char *words;
