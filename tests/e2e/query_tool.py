@@ -236,6 +236,7 @@ class Scripts(unittest.TestCase):
         self.assertEqual((code, lines[0], lines[-1]), (1, 'x:4: passed', '1 passed, 1 failed'))
         self.assertEqual(self.run_script('--line=4'), (0, ['1 passed, 0 failed']))
         self.assertEqual(self.run_script('--line=7')[1][-1], '0 passed, 1 failed')
+        self.assertEqual(self.run_script('--line=5'), (1, ['0 passed, 0 failed']))
         for bad in ('--line=x', '--line=0', '--loud'):
             self.assertEqual(self.run_script(bad)[0], 2)
 

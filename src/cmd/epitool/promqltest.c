@@ -52,36 +52,44 @@ static errc run_file(struct reporter *r, struct engine *en, struct err *e)
     return rc;
 }
 
+/* Options, wherever they stand; false: one that there is not. */
+static bool read_options(struct reporter *r, int argc, char **argv)
+{
+    uint64_t line;
+    for (int i = 1; i < argc; i++) {
+        str w = str_z(argv[i]);
+        if (str_eq(w, S("--json"))) r->json = true;
+        else if (str_eq(w, S("--verbose"))) r->verbose = true;
+        else if (str_has_prefix(w, S("--line=")) && str_u64(str_from(w, 7), &line) && line)
+            r->line = (size_t)line;
+        else if (str_has_prefix(w, S("--"))) return false;
+    }
+    return true;
+}
+
 static int run(int argc, char **argv)
 {
     struct reporter r = { 0 };
+    if (!read_options(&r, argc, argv)) return cmd_usage(&cmd_promqltest);
     struct engine_opts o = script_engine_opts();
     struct engine *en = engine_new(&o);
     size_t files = 0;
     for (int i = 1; i < argc; i++) {
-        str w = str_z(argv[i]);
-        uint64_t line;
-        if (str_eq(w, S("--json"))) {
-            r.json = true;
-        } else if (str_eq(w, S("--verbose"))) {
-            r.verbose = true;
-        } else if (str_has_prefix(w, S("--line=")) && str_u64(str_from(w, 7), &line) && line) {
-            r.line = (size_t)line;
-        } else if (str_has_prefix(w, S("--"))) {
-            files = 0;
-            break;
-        } else {
-            struct err e = { 0 };
-            r.path = argv[i];
-            files++;
-            if (run_file(&r, en, &e) == OK) continue;
-            r.failed++;
-            fprintf(stderr, "%s: %s\n", r.path, e.msg);
-        }
+        if (str_has_prefix(str_z(argv[i]), S("--"))) continue;
+        struct err e = { 0 };
+        r.path = argv[i];
+        files++;
+        if (run_file(&r, en, &e) == OK) continue;
+        r.failed++;
+        fprintf(stderr, "%s: %s\n", r.path, e.msg);
     }
     engine_free(en);
     if (files == 0) return cmd_usage(&cmd_promqltest);
     printf("%zu passed, %zu failed\n", r.passed, r.failed);
+    if (r.line && r.passed + r.failed == 0) {
+        fprintf(stderr, "no evaluation begins at line %zu\n", r.line);
+        return EXIT_FAILED;
+    }
     return r.failed ? EXIT_FAILED : EXIT_FINE;
 }
 
