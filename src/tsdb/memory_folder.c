@@ -18,6 +18,11 @@ static errc sync_root(struct fs *fs, struct err *e)
     return fault_dropped("memory.fsync") ? OK : fs_sync_dir(fs, S(""), e);
 }
 
+static str name_of(struct arena *a, uint32_t segment, uint64_t offset)
+{
+    return arena_fmt(a, "chunk_snapshot.%06" PRIu32 ".%010" PRIu64, segment, offset);
+}
+
 /* The name says how far of the log it stands for: its last segment and how long that is, or where
  * a segment begins. */
 static errc folder_name(
@@ -30,7 +35,7 @@ static errc folder_name(
     uint32_t last = d.segments.n ? vec_last(&d.segments) : 0;
     if (of->before) last = of->segment;
     else if (d.segments.n) TRY(fs_stat(fs, arena_fmt(a, "wal/%08" PRIu32, last), &st, e));
-    *name = arena_fmt(a, "chunk_snapshot.%06" PRIu32 ".%010" PRIu64, last, st.size_bytes);
+    *name = name_of(a, last, st.size_bytes);
     return OK;
 }
 
@@ -133,6 +138,21 @@ errc memory_folder_newest(
     vec_fini(&all);
     if (rc == OK) *out = best;
     return rc;
+}
+
+errc memory_folder_step_back(
+    struct fs *fs, const uint32_t *segments, size_t n, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct memory_folder f = { 0 };
+    bool named = false;
+    TRY(memory_folder_newest(&f, fs, &a, e));
+    for (size_t i = 0; i < n && !named; i++) named = f.name.n && segments[i] == f.segment;
+    if (!named || !f.offset) return OK;
+    str back = name_of(&a, f.segment, 0);
+    TRY(drop(fs, f.name, false, e));           /* older ones; also of that name */
+    TRY(fs_rename(fs, f.name, back, e));
+    return sync_root(fs, e);
 }
 
 static errc read_records(

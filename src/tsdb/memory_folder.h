@@ -6,8 +6,9 @@
  * Invariants  (1) A folder of that name is whole and durable. (2) What is in it is in the log and
  *             in the chunk files as well: who does not read it loses nothing. (3) The chunk files
  *             are durable before it has its name: who reads it does not read the log that has their
- *             samples, too. (4) It goes before the segment that it names is written anew: places in
- *             that are other ones then.
+ *             samples, too. (4) Before the segment that it names is written anew its name says that
+ *             it stands for the log before that segment: places in that are other ones then. What
+ *             is read of it twice is passed over the second time.
  * Ownership   borrows all
  * Threads     one, the head is at rest
  * Errors      ERR_IO, ERR_NO_SPACE: nothing is left of one that was being written
@@ -43,6 +44,9 @@ MUST_USE errc memory_folder_newest(
 struct head_replay;
 MUST_USE errc memory_folder_read(const struct memory_folder *f, struct fs *fs,
     enum io_backend backend, struct head_replay *to, struct err *e);
+/* One is named for the beginning of its segment, if it has one of these. */
+MUST_USE errc memory_folder_step_back(
+    struct fs *fs, const uint32_t *segments, size_t n, struct err *e);
 /* all of them */
 MUST_USE errc memory_folder_remove(struct fs *fs, struct err *e);
 

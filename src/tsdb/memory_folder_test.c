@@ -1,6 +1,7 @@
 /* memory_folder_test.c — a head written down at the end, through power cuts. */
 #include "base/test.h"
 #include "head/snapshot_codec.h"
+#include "tsdb/memory_folder.h"
 #include "tsdb/test_small.h"
 #include "wal/wal_reader.h"
 
@@ -253,6 +254,38 @@ TEST(memory_folder_cut_short)
     struct fs *fs = ended(&a, &name);
     EXPECT_OK(fs_unlink(fs, path_join(&a, name, S("00000000")), NULL));
     all_without(fs, &a);
+    hush(false);
+}
+
+/* The segment that it names is gone, or damaged: later starts read no less than the first one. */
+TEST(memory_folder_whose_segment_is_lost)
+{
+    hush(true);
+    for (int flipped = 0; flipped < 2; flipped++) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        struct fs *fs = fs_sim_new(1);
+        struct memory_folder f = { 0 };
+        str name;
+        struct db *db = open_with(fs);
+        fill(db, 0, 50);
+        close_db(db);
+        EXPECT_OK(memory_folder_newest(&f, fs, &a, NULL));
+        db = open_with(fs);
+        fill(db, 50, 60);
+        db_abandon(db);
+        fs_sim_crash(fs, SIM_KILLED);
+        str segment = wal_segment_path(&a, S("wal"), f.segment);
+        if (flipped) flip(fs, segment, 30);    /* before its place: nobody reads it */
+        else EXPECT_OK(fs_unlink(fs, segment, NULL));
+        for (int i = 0; i < 3; i++) {
+            db = open_with(fs);
+            EXPECT_EQ(count(db, -1, 0, ROUNDS), 60 * SERIES);
+            db_abandon(db);
+            fs_sim_crash(fs, SIM_KILLED);
+            EXPECT_EQ(folders(fs, &a, &name), 1);
+        }
+        fs_free(fs);
+    }
     hush(false);
 }
 

@@ -94,16 +94,11 @@ static errc repair_dir(const struct recover_in *in, str dir, uint32_t first, uin
 
 /* A segment that is written anew has its records at other places than a snapshot says, or an
  * image. */
-static errc forget_snapshots(struct recovery *r, const segment_list *anew, struct err *e)
+static errc forget_places(struct recovery *r, const segment_list *anew, struct err *e)
 {
-    SCOPED(arena_fini) struct arena a = { 0 };
-    struct memory_folder f = { 0 };
     if (!anew->n) return OK;
     TRY(image_file_remove(r->in->fs, e));
-    TRY(memory_folder_newest(&f, r->in->fs, &a, e));
-    for (size_t i = 0; f.name.n && i < anew->n; i++)
-        if (anew->at[i] == f.segment) return memory_folder_remove(r->in->fs, e);
-    return OK;
+    return memory_folder_step_back(r->in->fs, anew->at, anew->n, e);
 }
 
 /* What was found in a span is mended when all is read: deletions behind damage are written as they
@@ -112,8 +107,8 @@ static errc mend_span(
     struct recovery *r, const struct replay_span *s, const struct replay_found *f, struct err *e)
 {
     if (str_eq(s->dir, S("wal"))) {
-        TRY(forget_snapshots(r, &f->bad, e));
-        TRY(forget_snapshots(r, &f->cut, e));
+        TRY(forget_places(r, &f->bad, e));
+        TRY(forget_places(r, &f->cut, e));
     }
     struct cut_deletions cut = { .fs = r->in->fs, .dir = s->dir, .backend = r->in->backend,
         .replay = r->replay, .from = f->from, .in = &f->cut };
