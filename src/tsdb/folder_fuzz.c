@@ -1,10 +1,11 @@
 /* folder_fuzz.c — what a killed server left, and then something happened to it: the log, a
- * checkpoint, the log of late samples, a memory snapshot, chunk files, each as a whole.
+ * checkpoint, the log of late samples, a memory snapshot, chunk files, each as a whole. It has
+ * deletions, and late samples behind these: an early one is in blocks, a later one in the logs.
  *
- * Damage: bits, cuts, pages of zeros and missing files. The folder opens, shows nothing that was
- * not written, and is mended: later openings show the same, and the third finds nothing. Forgery:
- * records of any bytes in good frames, behind the others. The folder opens, and shows the same each
- * time. */
+ * Nothing happened: it shows what is left, and that only. Damage: bits, cuts, pages of zeros and
+ * missing files. The folder opens, shows nothing that was not written, and is mended: later
+ * openings show the same, and the third finds nothing. Forgery: records of any bytes in good
+ * frames, behind the others. The folder opens, and shows the same each time. */
 #include "base/cursor.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -19,6 +20,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 enum { SERIES = 4, ROUNDS = 150, STEP_MS = 300000, OPS_MAX = 6, ZEROS = 512 };
 #define T0 1700006400000ll
 #define LATE_MS 90000ll
+#define BEHIND_MS 30000ll                      /* late, behind a deletion */
+
+/* Of series 0, a while after round `to`; then behind it one sample at a time of its own, and one at
+ * the time of a late one that was deleted. */
+static const struct deletion { int at, from, to, behind, again; } deletions[] = {
+    { 100, 90, 97, 95, 96 },
+    { ROUNDS - 4, ROUNDS - 15, ROUNDS - 8, ROUNDS - 9, ROUNDS - 12 },
+};
 
 static void log_nothing(void *ctx, enum log_level level, str line)
 {
@@ -64,6 +73,16 @@ static void put(struct db *db, int round, int64_t late, double sign)
     assert(rc == OK);
 }
 
+static void delete_and_put(struct db *db, const struct deletion *d)
+{
+    struct matcher m = { .type = MATCH_EQ, .name = S("id"), .value = S("0") };
+    errc rc = db_delete(db, (struct matchers){ &m, 1 }, T0 + d->from * STEP_MS,
+        T0 + d->to * STEP_MS, NULL);
+    assert(rc == OK);
+    put(db, d->behind, BEHIND_MS, 3);
+    put(db, d->again, LATE_MS, 5);
+}
+
 struct content {
     str path, bytes;
 };
@@ -104,6 +123,8 @@ static void make_base(void)
     for (int r = 0; rc == OK && r < ROUNDS; r++) {
         put(db, r, 0, 1);
         if (r % 7 == 5) put(db, r, LATE_MS, -1);
+        for (size_t i = 0; i < ARRAY_LEN(deletions); i++)
+            if (r == deletions[i].at) delete_and_put(db, &deletions[i]);
         if (r % 24 == 20) rc = db_compact(db, NULL);
         if (r % 10 == 0) db_tick(db);
         if (r != ROUNDS - 12) continue;
@@ -188,19 +209,36 @@ static void forge(struct fs *fs, cursor *c)
 
 /* ---- what is there --------------------------------------------------------------------------- */
 
-static void expect_written(str id, int64_t t, double v)
+static const struct deletion *deletion_of(int64_t t)
 {
-    uint64_t i;
-    int64_t late = (t - T0) % STEP_MS ? LATE_MS : 0, round = (t + late - T0) / STEP_MS;
-    bool known = str_u64(id, &i) && i < SERIES && round >= 0 && round < ROUNDS;
-    assert(known && (t + late - T0) % STEP_MS == 0);
-    assert(!late || round % 7 == 5);
-    double want = (double)(round * 100 + (int64_t)i);
-    assert(v == (late ? -want : want));
+    for (size_t i = 0; i < ARRAY_LEN(deletions); i++) {
+        const struct deletion *d = &deletions[i];
+        if (T0 + d->from * STEP_MS <= t && t <= T0 + d->to * STEP_MS) return d;
+    }
+    return NULL;
 }
 
-static void show(struct db *db, bool expect, struct buf *out)
+/* … and, if nothing happened to the folder, not deleted. */
+static void expect_written(str id, int64_t t, double v, bool damaged)
 {
+    uint64_t i;
+    int64_t rest = (t - T0) % STEP_MS, late = rest ? STEP_MS - rest : 0;
+    int64_t round = (t + late - T0) / STEP_MS;
+    const struct deletion *d = deletion_of(t);
+    bool known = str_u64(id, &i) && i < SERIES && round >= 0 && round < ROUNDS;
+    assert(known && (late == 0 || late == LATE_MS || late == BEHIND_MS));
+    double base_v = (double)(round * 100 + (int64_t)i);
+    bool again = d && i == 0 && late == LATE_MS && round == d->again && v == 5 * base_v;
+    bool behind = d && late == BEHIND_MS && round == d->behind && v == 3 * base_v;
+    bool first = late == LATE_MS && round % 7 == 5 && v == -base_v;
+    assert(again || behind || first || (!late && v == base_v));
+    assert(damaged || i > 0 || !d || again || behind);
+}
+
+/* How many samples there are. */
+static size_t show(struct db *db, bool expect, bool damaged, struct buf *out)
+{
+    size_t n = 0;
     struct querier *q = NULL;
     struct series_set *set = NULL;
     struct sample_iter *it = NULL;
@@ -215,12 +253,12 @@ static void show(struct db *db, bool expect, struct buf *out)
         rc = s->ops->iterate(s, &it, NULL);
         for (struct sample_batch b = { .n = 1 }; rc == OK && b.n;) {
             rc = sample_iter_fill(it, &b, NULL);
-            for (size_t i = 0; rc == OK && i < b.n; i++) {
+            for (size_t i = 0; rc == OK && i < b.n; i++, n++) {
                 buf_fmt(out, " %" PRId64, b.t[i]);
                 if (b.kind == SAMPLE_FLOAT) buf_fmt(out, "=%a", b.v[i]);
                 if (!expect) continue;
                 assert(b.kind == SAMPLE_FLOAT);
-                expect_written(labels_get(s->labels, S("id")), b.t[i], b.v[i]);
+                expect_written(labels_get(s->labels, S("id")), b.t[i], b.v[i], damaged);
             }
         }
     }
@@ -228,6 +266,18 @@ static void show(struct db *db, bool expect, struct buf *out)
     sample_iter_free(it);
     series_set_free(set);
     querier_free(q);
+    return n;
+}
+
+/* All that was put and not deleted. */
+static size_t written(void)
+{
+    size_t n = SERIES * (ROUNDS + ARRAY_LEN(deletions));
+    for (int r = 0; r < ROUNDS; r++) n += r % 7 == 5 ? SERIES : 0;
+    for (size_t i = 0; i < ARRAY_LEN(deletions); i++)
+        for (int r = deletions[i].from; r <= deletions[i].to; r++)
+            n -= 1 + (r % 7 == 5 && r > deletions[i].from && r != deletions[i].again);
+    return n;
 }
 
 static struct fs *fresh_folder(void)
@@ -256,14 +306,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         log_capture(log_nothing, NULL);
         make_base();
     }
-    bool forged = cur_u8(&c) % 2;
+    bool forged = cur_u8(&c) % 2, damaged = forged || cur_left(&c) >= 4;
     struct fs *fs = fresh_folder();
     if (forged) forge(fs, &c);
     else damage(fs, &c);
     for (unsigned i = 0; i < 3; i++) {
         struct db *db = open_folder(fs, &what);
         buf_reset(&again);
-        show(db, !forged, i ? &again : &first);
+        size_t shown = show(db, !forged, damaged, i ? &again : &first);
+        assert(damaged || shown == written());
         assert(!i || str_eq(buf_view(&first), buf_view(&again)));
         db_abandon(db);
         fs_sim_crash(fs, SIM_KILLED);
