@@ -137,22 +137,31 @@ errc bucket_put_file(struct bucket *b, str name, struct fs *fs, str path,
 
 /* ---- reading */
 
+/* Up to p->n bytes: *got, and whether the object ends with them. */
+static errc piece_read(struct bucket *b, str full, const struct bucket_piece *p,
+    struct bucket_version *v, size_t *got, bool *ends, struct err *e)
+{
+    *got = 0;
+    TRY(b->ops->piece(b, full, p, v, got, e));
+    if (*got > p->n)
+        return err_set(e, ERR_CORRUPT, "%zu bytes came where %zu were asked for", *got, p->n);
+    *ends = *got < p->n || (v->known && p->off + *got >= v->size_bytes);
+    return OK;
+}
+
 static errc stream_pieces(struct bucket *b, str full, uint64_t off, uint64_t max, bucket_sink sink,
     void *ctx, struct err *e)
 {
     SCOPED(buf_fini) struct buf piece = { 0 };
     struct bucket_version v = { 0 };
-    while (max) {
-        size_t want = (size_t)MIN(max, (uint64_t)b->piece_bytes);
+    for (bool ends = false; max && !ends;) {
+        struct bucket_piece p = { off, (size_t)MIN(max, (uint64_t)b->piece_bytes), { 0 }, &piece };
+        size_t got;
         buf_reset(&piece);
-        TRY(b->ops->piece(b, full, off, want, &v, &piece, e));
-        if (piece.n > want)
-            return err_set(
-                e, ERR_CORRUPT, "%zu bytes came where %zu were asked for", piece.n, want);
-        if (piece.n) TRY(sink(ctx, buf_view(&piece), e));
-        off += piece.n;
-        max -= piece.n;
-        if (piece.n < want || (v.known && off >= v.size_bytes)) break;
+        TRY(piece_read(b, full, &p, &v, &got, &ends, e));
+        if (got) TRY(sink(ctx, buf_view(&piece), e));
+        off += got;
+        max -= got;
     }
     return OK;
 }
@@ -186,17 +195,31 @@ errc bucket_get(
     return OK;
 }
 
-errc bucket_get_range(
-    struct bucket *b, str name, uint64_t off, size_t n, struct buf *out, struct err *e)
+static errc read_pieces(struct bucket *b, str full, uint64_t off, struct spans to,
+    struct arena *a, struct err *e)
 {
-    size_t before = out->n;
-    errc rc = bucket_stream(b, name, off, n, append, out, e);
-    if (rc == OK && out->n - before != n)
-        rc = err_set(e, ERR_CORRUPT, "%.*s: get: %zu bytes of %zu at %" PRIu64 ": the object ends",
-            STR_ARG(name), out->n - before, n, off);
-    if (rc != OK) out->n = before;
-    else io_work.bucket_bytes += n;
-    return rc;
+    struct byte_span *part = arena_array(a, to.n, sizeof(*part));
+    struct bucket_version v = { 0 };
+    size_t all = spans_bytes(to), done = 0;
+    for (bool ends = false; done < all && !ends;) {
+        size_t n = MIN(all - done, b->piece_bytes), got;
+        struct bucket_piece p = { off + done, n, spans_slice(to, done, n, part), NULL };
+        TRY(piece_read(b, full, &p, &v, &got, &ends, e));
+        done += got;
+    }
+    if (done == all) return OK;
+    return err_set(e, ERR_CORRUPT, "%zu bytes of %zu at %" PRIu64 ": the object ends", done, all,
+        off);
+}
+
+errc bucket_read(struct bucket *b, str name, uint64_t off, struct spans to, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    str full;
+    TRY(whole_name(b, name, &a, &full, e));
+    TRY_IN(e, read_pieces(b, full, off, to, &a, e), "%.*s: get", STR_ARG(name));
+    io_work.bucket_bytes += spans_bytes(to);
+    return OK;
 }
 
 errc bucket_attributes(struct bucket *b, str name, struct bucket_attributes *out, struct err *e)

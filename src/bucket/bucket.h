@@ -20,6 +20,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/spans.h"
 #include "base/vec.h"
 
 struct bucket;
@@ -50,9 +51,10 @@ MUST_USE errc bucket_put_file(struct bucket *b, str name, struct fs *fs, str pat
 /* The whole object. ERR_LIMIT: it is longer than max_bytes. */
 MUST_USE errc bucket_get(
     struct bucket *b, str name, size_t max_bytes, struct arena *a, str *out, struct err *e);
-/* n bytes at off, appended to out; fewer are ERR_CORRUPT. */
-MUST_USE errc bucket_get_range(
-    struct bucket *b, str name, uint64_t off, size_t n, struct buf *out, struct err *e);
+/* As many bytes at off as fit into `to`, which has something of them after a failure as well; fewer
+ * are ERR_CORRUPT. */
+MUST_USE errc bucket_read(
+    struct bucket *b, str name, uint64_t off, struct spans to, struct err *e);
 /* From off to the end, or max_bytes of it, piece by piece as they come; an error of the sink ends
  * it. A piece is borrowed for the call. */
 typedef errc (*bucket_sink)(void *ctx, str piece, struct err *e);

@@ -20,11 +20,20 @@ struct bucket_version {
     char tag[128];
 };
 
+/* What is read of an object, and where to: into `into`, which has room for n bytes; where that is
+ * empty appended to out. */
+struct bucket_piece {
+    uint64_t off;
+    size_t n;
+    struct spans into;
+    struct buf *out;
+};
+
 struct bucket_ops {
     errc (*put)(struct bucket *b, str name, const struct bucket_body *body, struct err *e);
-    /* Up to n bytes at off, appended; fewer only at the end of the object, none behind it. */
-    errc (*piece)(struct bucket *b, str name, uint64_t off, size_t n, struct bucket_version *v,
-        struct buf *out, struct err *e);
+    /* *got: up to n bytes at off; fewer only at the end of the object, none behind it. */
+    errc (*piece)(struct bucket *b, str name, const struct bucket_piece *p,
+        struct bucket_version *v, size_t *got, struct err *e);
     errc (*attributes)(struct bucket *b, str name, struct bucket_attributes *out, struct err *e);
     /* One page behind `after` (empty: the first), appended; *next empty: it was the last. Names and
      * next lie in the arena. */

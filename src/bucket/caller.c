@@ -143,6 +143,7 @@ static void on_answer(void *ctx, struct http_response *h)
     t->r->headers = fields;
     t->r->n_headers = h->n_headers;
     t->r->body = h->body;
+    t->r->got = h->taken + h->body.n;
     h->body = (struct buf){ 0 };
     t->rc = h->rc;
     t->err = h->err;
@@ -179,7 +180,7 @@ static void count(struct caller *c, const struct call *q, const struct reply *r,
     str status = arena_fmt(a, "%d", r->status);
     metric_add_to(METRIC_WITH(&m_requests, c->kind, q->method, status), 1);
     metric_add_to(c->sent, (double)q->body.n);
-    metric_add_to(c->received, (double)r->body.n);
+    metric_add_to(c->received, (double)r->got);
 }
 
 static errc attempt_make(struct caller *c, const struct call *q, struct arena *a, struct reply *r,
@@ -195,6 +196,8 @@ static errc attempt_make(struct caller *c, const struct call *q, struct arena *a
         .tls = c->o.tls,
         .proxy_from_environment = true,
         .max_body_bytes = q->body_max,
+        .expect_bytes = spans_bytes(q->into),
+        .into = q->into,
         .timeout_ms =
             c->o.answer_timeout_ms + (int64_t)((q->body.n + q->body_max) >> 20) * MS_PER_MIB };
     struct attempt t = { .c = c, .a = a, .r = r };

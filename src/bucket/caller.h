@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/spans.h"
 #include "bucket/bucket_config.h"
 
 enum { CALL_FIELDS_MAX = 24 };
@@ -28,6 +29,7 @@ struct reply;
 struct call {
     str method, url, body;
     size_t body_max; /* of the answer */
+    struct spans into; /* where the body of a 200 or 206 goes; empty: into the reply's */
     /* Puts headers; called for each attempt (a signature holds for minutes only). What it makes
      * lies in the arena. */
     errc (*sign)(
@@ -41,6 +43,7 @@ struct call {
 struct reply {
     int status;
     struct buf body;
+    size_t got; /* bytes of the body, wherever they are */
     const struct http_field *headers; /* in the arena of the call */
     size_t n_headers;
 };

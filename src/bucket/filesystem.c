@@ -65,8 +65,28 @@ static errc regular(struct fs *fs, str name, struct fs_stat *st, struct err *e)
     return st->is_dir ? err_set(e, ERR_NOT_FOUND, "it is a folder") : OK;
 }
 
-static errc folder_piece(struct bucket *b, str name, uint64_t off, size_t n,
-    struct bucket_version *v, struct buf *out, struct err *e)
+static errc file_piece(
+    struct file *f, const struct bucket_piece *p, size_t n, size_t *got, struct err *e)
+{
+    if (!p->into.n) {
+        void *to = buf_room(p->out, n);
+        if (!to) return err_set(e, ERR_LIMIT, "%zu bytes are too many", n);
+        TRY(file_pread(f, to, n, p->off, got, e));
+        buf_commit(p->out, *got);
+        return OK;
+    }
+    for (size_t i = 0; i < p->into.n && *got < n; i++) {
+        const struct byte_span *s = &p->into.at[i];
+        size_t want = MIN(s->n, n - *got), one = want;
+        if (s->p) TRY(file_pread(f, s->p, want, p->off + *got, &one, e));
+        *got += one;
+        if (one < want) break;
+    }
+    return OK;
+}
+
+static errc folder_piece(struct bucket *b, str name, const struct bucket_piece *p,
+    struct bucket_version *v, size_t *got, struct err *e)
 {
     struct fs *fs = folder_of(b)->fs;
     struct file *f = NULL;
@@ -76,14 +96,9 @@ static errc folder_piece(struct bucket *b, str name, uint64_t off, size_t n,
         return err_set(e, ERR_IO, "the object was replaced while it was read");
     v->known = true;
     v->size_bytes = st.size_bytes;
-    if (off >= st.size_bytes) return OK;
-    n = (size_t)MIN(st.size_bytes - off, (uint64_t)n);
+    if (p->off >= st.size_bytes) return OK;
     TRY(fs_open(&f, fs, name, FS_READ, e));
-    size_t got = 0;
-    void *to = buf_room(out, n);
-    errc rc = to ? file_pread(f, to, n, off, &got, e)
-                 : err_set(e, ERR_LIMIT, "%zu bytes are too many", n);
-    if (rc == OK) buf_commit(out, got);
+    errc rc = file_piece(f, p, (size_t)MIN(st.size_bytes - p->off, (uint64_t)p->n), got, e);
     file_close(f);
     return rc;
 }

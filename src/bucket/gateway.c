@@ -103,7 +103,8 @@ struct opening { struct entry *n; struct bucket_view *view; const struct view_bl
 static errc header_build(struct gateway *g, const struct view_block *b, struct err *e)
 {
     struct header_built what = { 0 };
-    TRY(index_header_build(g->o.bucket, b->id, g->o.fs, str_z(ulid_text(b->id).z), &what, e));
+    TRY(index_header_build(g->o.bucket, b->id, b->index_bytes, g->o.fs,
+        str_z(ulid_text(b->id).z), &what, e));
     metric_add(&m_built, 1);
     metric_add(&m_built_bytes, (double)what.read_bytes);
     return OK;

@@ -34,6 +34,7 @@ struct gcs_ask {
     struct gcs *g;
     str method, url, body;
     size_t body_max;
+    struct spans into; /* see struct call */
     const struct call_fields *fields; /* NULL: none */
     /* an answer with a status of 2xx, 308 or 416; NULL: all are fine */
     errc (*ok)(void *ctx, struct reply *r, bool *again, struct err *e);
@@ -72,23 +73,28 @@ static errc judge(void *ctx, struct reply *r, bool *again, struct err *e)
     return q->ok ? q->ok(q->ctx, r, again, e) : OK;
 }
 
-static errc ask(struct gcs_ask *q, struct arena *a, struct err *e, struct buf *body)
+/* r->body: buf_fini() in any case. */
+static errc ask(struct gcs_ask *q, struct arena *a, struct reply *r, struct err *e)
 {
     struct call c = { .method = q->method,
         .url = q->url,
         .body = q->body,
         .body_max = MAX(q->body_max, (size_t)ERROR_BYTES_MAX),
+        .into = q->into,
         .sign = sign,
         .sign_ctx = q,
         .judge = judge,
         .judge_ctx = q };
-    struct reply r = { 0 };
     if (q->fields) c.fields = *q->fields;
-    errc rc = caller_ask(q->g->caller, &c, a, &r, e);
-    if (rc == OK && body) buf_str(body, buf_view(&r.body));
+    return caller_ask(q->g->caller, &c, a, r, e);
+}
+
+/* What its judge took of the answer is all that is wanted. */
+static errc ask_only(struct gcs_ask *q, struct arena *a, struct err *e)
+{
+    struct reply r = { 0 };
+    errc rc = ask(q, a, &r, e);
     buf_fini(&r.body);
-    if (rc == OK && body && !buf_ok(body))
-        return err_set(e, ERR_LIMIT, "more than %zu bytes", body->limit);
     return rc;
 }
 
@@ -112,22 +118,26 @@ static errc piece_judge(void *ctx, struct reply *r, bool *again, struct err *e)
     return range_judge(ctx, r, tag.n ? tag : reply_header(r, S("ETag")), again, e);
 }
 
-static errc gcs_piece(struct bucket *b, str name, uint64_t off, size_t n, struct bucket_version *v,
-    struct buf *out, struct err *e)
+static errc gcs_piece(struct bucket *b, str name, const struct bucket_piece *x,
+    struct bucket_version *v, size_t *got, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
-    struct range_ask p = { off, n, v };
+    struct range_ask p = { x->off, x->n, v };
     struct call_fields f = { 0 };
-    f.at[f.n++] = (struct http_field){ S("Range"),
-        arena_fmt(&a, "bytes=%" PRIu64 "-%" PRIu64, off, off + n - 1) };
+    f.at[f.n++] = (struct http_field){ S("Range"), range_field(&p, &a) };
     struct gcs_ask q = { .g = gcs_of(b),
         .method = S("GET"),
         .url = object_url(gcs_of(b), name, "?alt=media", &a),
-        .body_max = n,
+        .body_max = x->n,
+        .into = x->into,
         .fields = &f,
         .ok = piece_judge,
         .ctx = &p };
-    return ask(&q, &a, e, out);
+    struct reply r = { 0 };
+    errc rc = ask(&q, &a, &r, e);
+    if (rc == OK) rc = range_take(x, &r, got, e);
+    buf_fini(&r.body);
+    return rc;
 }
 
 static errc attributes_judge(void *ctx, struct reply *r, bool *again, struct err *e)
@@ -144,7 +154,7 @@ static errc gcs_attributes(struct bucket *b, str name, struct bucket_attributes 
         .url = object_url(gcs_of(b), name, "?fields=size%2Cupdated", &a),
         .ok = attributes_judge,
         .ctx = out };
-    return ask(&q, &a, e, NULL);
+    return ask_only(&q, &a, e);
 }
 
 struct page {
@@ -179,7 +189,7 @@ static errc gcs_page(struct bucket *b, str prefix, bool recursive, str after, st
         .body_max = PAGE_BYTES_MAX,
         .ok = page_judge,
         .ctx = &p };
-    errc rc = ask(&q, &mine, e, NULL);
+    errc rc = ask_only(&q, &mine, e);
     if (rc == ERR_NOT_FOUND) return ERR_BAD_INPUT; /* the bucket itself */
     if (rc == OK) *next = p.next;
     return rc;
@@ -191,7 +201,7 @@ static errc gcs_remove(struct bucket *b, str name, struct err *e)
     struct gcs_ask q = {
         .g = gcs_of(b), .method = S("DELETE"), .url = object_url(gcs_of(b), name, "", &a)
     };
-    return ask(&q, &a, e, NULL);
+    return ask_only(&q, &a, e);
 }
 
 /* ---- writing */
@@ -229,7 +239,7 @@ static errc put_whole(struct gcs *g, str name, const struct bucket_body *body, s
         .fields = &f,
         .ok = stored_judge,
         .ctx = &size };
-    return ask(&q, &a, e, NULL);
+    return ask_only(&q, &a, e);
 }
 
 struct resumable {
@@ -279,7 +289,7 @@ static errc chunk_put(struct resumable *u, const struct bucket_body *body, uint6
         .fields = &f,
         .ok = chunk_judge,
         .ctx = u };
-    return ask(&q, &a, e, NULL);
+    return ask_only(&q, &a, e);
 }
 
 static errc put_chunks(struct gcs *g, str name, const struct bucket_body *body, struct err *e)
@@ -292,7 +302,7 @@ static errc put_chunks(struct gcs *g, str name, const struct bucket_body *body, 
         .url = upload_url(g, name, "resumable", &mine),
         .ok = begin_judge,
         .ctx = &u };
-    TRY(ask(&q, &mine, e, NULL));
+    TRY(ask_only(&q, &mine, e));
     for (uint64_t off = 0; off < u.size; off += g->chunk_bytes)
         TRY(chunk_put(&u, body, off, &part, e));
     return OK;

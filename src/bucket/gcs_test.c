@@ -276,6 +276,17 @@ static void rig_end(struct rig *r)
     mem_free(r);
 }
 
+/* n bytes at off, behind what is in out: in two places, the second of one byte. */
+static errc part_read(
+    struct bucket *b, str name, uint64_t off, size_t n, struct buf *out, struct err *e)
+{
+    uint8_t *at = buf_room(out, n);
+    struct byte_span to[] = { { at, n - 1 }, { at + n - 1, 1 } };
+    TRY(bucket_read(b, name, off, (struct spans){ to, ARRAY_LEN(to) }, e));
+    buf_commit(out, n);
+    return OK;
+}
+
 static void expect_list(struct rig *r, str dir, bool recursive, const char *want)
 {
     bucket_entries all = { 0 };
@@ -307,9 +318,9 @@ TEST(gcs_contract)
     EXPECT_STR(got, S("0123456789"));
     EXPECT_OK_E(bucket_get(r->b, S("a/b/c"), GET_MAX, &r->a, &got, &e), &e);
     EXPECT_EQ(got.n, 0);
-    EXPECT_OK(bucket_get_range(r->b, S("a/x"), 3, 4, &part, NULL));
+    EXPECT_OK(part_read(r->b, S("a/x"), 3, 4, &part, NULL));
     EXPECT_STR(buf_view(&part), S("3456"));
-    EXPECT_EQ(bucket_get_range(r->b, S("a/x"), 8, 4, &part, NULL), ERR_CORRUPT);
+    EXPECT_EQ(part_read(r->b, S("a/x"), 8, 4, &part, NULL), ERR_CORRUPT);
     EXPECT_OK_E(bucket_attributes(r->b, S("a/x"), &at, &e), &e);
     EXPECT_EQ(at.size_bytes, 10);
     EXPECT_EQ(at.modified_ms, INT64_C(1767323045678));

@@ -26,10 +26,10 @@
 struct header_built {
     uint64_t index_bytes, read_bytes, header_bytes;
 };
-/* Writes dir/index-header and dir/sparse-index-header, dir included. read_bytes: of the index, in
- * the bucket. */
-MUST_USE errc index_header_build(
-    struct bucket *b, ulid id, struct fs *fs, str dir, struct header_built *what, struct err *e);
+/* Writes dir/index-header and dir/sparse-index-header, dir included. index_bytes: as far as is
+ * known, which saves asking; 0: it is not. read_bytes: of the index, in the bucket. */
+MUST_USE errc index_header_build(struct bucket *b, ulid id, uint64_t index_bytes, struct fs *fs,
+    str dir, struct header_built *what, struct err *e);
 
 struct index_header;
 MUST_USE errc index_header_open(

@@ -1,86 +1,136 @@
 /* index_header_build.c — an index-header out of an index that is far away.
  *
- *   the last 52 bytes of the index: its TOC
- *   [TOC.symbols, TOC.series)            -> symbols
- *   [TOC.postings table, end of file)    -> table, and the TOC again
+ *   the end of the index, with its TOC and often the whole table
+ *   [0, TOC.series)                      -> the version; symbols
+ *   [TOC.postings table, the end)        -> table; what of it came not yet
+ *   the end                              -> table, and the TOC
  *
- * Both ranges go straight into the file, piece by piece. Whether they are right is looked at when
- * it is opened, before it gets its name. */
+ * A read costs a way there and back, so there are two of them, or three. Ranges go straight into
+ * the file, piece by piece. Whether they are right is looked at when it is opened, before it gets
+ * its name. */
 #include "base/mem.h"
 #include "block/index_codec.h"
 #include "bucket/header_samples.h"
 #include "bucket/index_header.h"
 #include "bucket/index_header_codec.h"
 
+enum { TAIL_MIN_BYTES = 4 << 10, TAIL_MAX_BYTES = 64 << 10, TAIL_SHARE = 4 };
+
+/* From `from` on bytes go into the file, those before only to the version. */
 struct writing {
     struct file *f;
     uint64_t at, read;
+    uint64_t from, place;   /* place: of the next piece, in the index */
+    uint8_t head[INDEX_HEADER_BYTES];
 };
 
-static errc put(void *ctx, str piece, struct err *e)
+static errc put(struct writing *w, str bytes, struct err *e)
+{
+    uint64_t done;
+    TRY(file_pwrite(w->f, &bytes, 1, w->at, &done, e));
+    w->at += bytes.n;
+    return OK;
+}
+
+static errc put_piece(void *ctx, str piece, struct err *e)
 {
     struct writing *w = ctx;
-    uint64_t done;
-    TRY(file_pwrite(w->f, &piece, 1, w->at, &done, e));
-    w->at += piece.n;
-    return OK;
+    for (size_t i = 0; i < piece.n && w->place + i < sizeof(w->head); i++)
+        w->head[w->place + i] = piece.p[i];
+    uint64_t skip = w->from > w->place ? MIN(w->from - w->place, (uint64_t)piece.n) : 0;
+    w->place += piece.n;
+    w->read += piece.n;
+    return skip < piece.n ? put(w, str_from(piece, (size_t)skip), e) : OK;
 }
 
-static errc range_put(
-    struct bucket *b, str index, uint64_t from, uint64_t to, struct writing *w, struct err *e)
-{
-    uint64_t before = w->at;
-    TRY(bucket_stream(b, index, from, to - from, put, w, e));
-    w->read += w->at - before;
-    if (w->at - before == to - from) return OK;
-    return err_set(
-        e, ERR_CORRUPT, "%" PRIu64 " bytes of %" PRIu64 " came", w->at - before, to - from);
-}
-
-static errc toc_read(struct bucket *b, str index, struct index_toc *toc, uint64_t *size,
+/* [begin, to) is read; what lies from `from` on is put. */
+static errc range_put(struct bucket *b, str index, uint64_t begin, uint64_t from, uint64_t to,
     struct writing *w, struct err *e)
 {
-    SCOPED(buf_fini) struct buf tail = { 0 };
-    struct bucket_attributes at;
-    TRY(bucket_attributes(b, index, &at, e));
-    if (at.size_bytes < INDEX_HEADER_BYTES + INDEX_TOC_BYTES)
-        return err_set(e, ERR_CORRUPT, "%" PRIu64 " bytes are no index", at.size_bytes);
-    TRY(bucket_get_range(b, index, at.size_bytes - INDEX_TOC_BYTES, INDEX_TOC_BYTES, &tail, e));
-    w->read += tail.n;
-    TRY(index_toc_decode(toc, buf_view(&tail), at.size_bytes, e));
-    if (!toc->symbols || !toc->postings_table || toc->series < toc->symbols)
+    w->place = begin;
+    w->from = from;
+    if (begin == to) return OK;
+    TRY(bucket_stream(b, index, begin, to - begin, put_piece, w, e));
+    if (w->place == to) return OK;
+    return err_set(
+        e, ERR_CORRUPT, "%" PRIu64 " bytes of %" PRIu64 " came", w->place - begin, to - begin);
+}
+
+struct tail { struct buf bytes; uint64_t size, begin; struct index_toc toc; };
+
+/* The last bytes of an index of this size, and its TOC. */
+static errc tail_read(struct bucket *b, str index, uint64_t size, struct tail *t,
+    struct writing *w, struct err *e)
+{
+    if (size < INDEX_HEADER_BYTES + INDEX_TOC_BYTES)
+        return err_set(e, ERR_CORRUPT, "%" PRIu64 " bytes are no index", size);
+    uint64_t share = MIN(size / TAIL_SHARE, (uint64_t)TAIL_MAX_BYTES);
+    size_t n = (size_t)MIN(size, MAX(share, (uint64_t)TAIL_MIN_BYTES));
+    buf_reset(&t->bytes);
+    struct byte_span to = { buf_room(&t->bytes, n), n };
+    t->size = size;
+    t->begin = size - n;
+    TRY(bucket_read(b, index, t->begin, (struct spans){ &to, 1 }, e));
+    buf_commit(&t->bytes, n);
+    w->read += n;
+    str toc = str_from(buf_view(&t->bytes), n - INDEX_TOC_BYTES);
+    TRY(index_toc_decode(&t->toc, toc, size, e));
+    if (!t->toc.symbols || !t->toc.postings_table || t->toc.series < t->toc.symbols)
         return err_set(e, ERR_CORRUPT, "TOC: no symbols, or no postings");
-    *size = at.size_bytes;
     return OK;
 }
 
-static errc index_version(
-    struct bucket *b, str index, struct writing *w, uint8_t *version, struct err *e)
+/* size: as meta.json has it, 0: it is not known. What is not so there is asked for. */
+static errc tail_find(struct bucket *b, str index, uint64_t size, struct tail *t,
+    struct writing *w, struct err *e)
+{
+    struct bucket_attributes at;
+    errc rc = size ? tail_read(b, index, size, t, w, NULL) : ERR_CORRUPT;
+    if (rc == OK) return OK;
+    TRY(bucket_attributes(b, index, &at, e));
+    return tail_read(b, index, at.size_bytes, t, w, e);
+}
+
+static errc symbols_put(
+    struct bucket *b, str index, const struct tail *t, struct writing *w, struct err *e)
 {
     SCOPED(buf_fini) struct buf head = { 0 };
-    TRY(bucket_get_range(b, index, 0, INDEX_HEADER_BYTES, &head, e));
-    w->read += head.n;
-    TRY(index_header_check(buf_view(&head), version, e));
-    return *version == INDEX_V2 ? OK : err_set(e, ERR_UNSUPPORTED, "index version %u", *version);
+    uint8_t version;
+    index_header_head_encode(&head, INDEX_V2, t->toc.postings_table);
+    TRY(put(w, buf_view(&head), e));
+    TRY(range_put(b, index, 0, t->toc.symbols, t->toc.series, w, e));
+    TRY(index_header_check(str_of(w->head, sizeof(w->head)), &version, e));
+    return version == INDEX_V2 ? OK : err_set(e, ERR_UNSUPPORTED, "index version %u", version);
+}
+
+static errc table_put(
+    struct bucket *b, str index, const struct tail *t, struct writing *w, struct err *e)
+{
+    uint64_t table = t->toc.postings_table, begin = MAX(table, t->begin);
+    if (table < begin) TRY(range_put(b, index, table, table, begin, w, e));
+    return put(w, str_from(buf_view(&t->bytes), (size_t)(begin - t->begin)), e);
+}
+
+static errc parts_put(
+    struct bucket *b, str index, const struct tail *t, struct writing *w, struct err *e)
+{
+    SCOPED(buf_fini) struct buf own = { 0 };
+    TRY(symbols_put(b, index, t, w, e));
+    uint64_t table = w->at;
+    TRY(table_put(b, index, t, w, e));
+    index_header_toc_encode(&own, INDEX_HEADER_HEAD_BYTES, table);
+    TRY(put(w, buf_view(&own), e));
+    return file_sync(w->f, e);
 }
 
 static errc build(struct bucket *b, str index, struct writing *w, uint64_t *size, struct err *e)
 {
-    SCOPED(buf_fini) struct buf own = { 0 };
-    struct index_toc toc;
-    uint8_t version;
-    TRY(toc_read(b, index, &toc, size, w, e));
-    TRY(index_version(b, index, w, &version, e));
-    index_header_head_encode(&own, version, toc.postings_table);
-    TRY(put(w, buf_view(&own), e));
-    uint64_t symbols = w->at;
-    TRY(range_put(b, index, toc.symbols, toc.series, w, e));
-    uint64_t table = w->at;
-    TRY(range_put(b, index, toc.postings_table, *size, w, e));
-    buf_reset(&own);
-    index_header_toc_encode(&own, symbols, table);
-    TRY(put(w, buf_view(&own), e));
-    return file_sync(w->f, e);
+    struct tail t = { 0 };
+    errc rc = tail_find(b, index, *size, &t, w, e);
+    if (rc == OK) rc = parts_put(b, index, &t, w, e);
+    *size = t.size;
+    buf_fini(&t.bytes);
+    return rc;
 }
 
 /* Opened once before it counts: what came is checked to the last byte. What was learned of it is
@@ -109,12 +159,12 @@ static errc named(struct fs *fs, str tmp, str dir, struct err *e)
     return fs_sync_dir(fs, dir, e);
 }
 
-errc index_header_build(
-    struct bucket *b, ulid id, struct fs *fs, str dir, struct header_built *what, struct err *e)
+errc index_header_build(struct bucket *b, ulid id, uint64_t index_bytes, struct fs *fs, str dir,
+    struct header_built *what, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct writing w = { 0 };
-    uint64_t size = 0;
+    uint64_t size = index_bytes;
     str index = arena_fmt(&a, "%s/index", ulid_text(id).z);
     str tmp = arena_fmt(&a, "%.*s.tmp", STR_ARG(dir));
     TRY(fs_remove_tree(fs, tmp, e));

@@ -28,7 +28,7 @@ struct page {
     uint64_t index;
     enum page_state state; /* all down to next: GUARDED_BY(cache mu) */
     uint32_t refs;
-    uint8_t *at;
+    uint8_t *at, *fresh;       /* fresh: of the read that is under way */
     size_t n;
     bool counted;              /* as bytes of who asked for it first */
     errc rc;
@@ -36,6 +36,7 @@ struct page {
     struct page *prev, *next;  /* in the order of use; only of ready pages that nobody holds */
 };
 typedef VEC(struct page *) page_list;
+typedef VEC(struct byte_span) span_list;
 
 /* Bytes of one pin alone. */
 struct alone {
@@ -201,8 +202,24 @@ static void read_free(struct read *r)
     mem_free(r);
 }
 
-/* It ended, well or not: *bytes are of `off`, or NULL. */
-static void read_told(struct range_source *s, struct read *r, const uint8_t *bytes)
+/* Where its bytes go: memory for its pages, or its own. Without the lock: of a page that loads
+ * nobody else touches these. */
+static void read_places(const struct range_source *s, const struct read *r, span_list *out)
+{
+    uint64_t at = r->off;
+    if (r->alone) vec_push(out, ((struct byte_span){ r->alone->at, r->n }));
+    for (size_t i = 0; i < r->pages.n; i++) {
+        struct page *p = r->pages.at[i];
+        uint64_t begin = p->index * s->o.cache->page_bytes;
+        if (begin > at) vec_push(out, ((struct byte_span){ NULL, (size_t)(begin - at) }));
+        p->fresh = mem_alloc(p->n);
+        vec_push(out, ((struct byte_span){ p->fresh, p->n }));
+        at = begin + p->n;
+    }
+}
+
+/* It ended, well or not. */
+static void read_told(struct range_source *s, struct read *r)
 {
     struct range_cache *c = s->o.cache;
     for (size_t i = 0; i < r->pages.n; i++) {
@@ -210,14 +227,14 @@ static void read_told(struct range_source *s, struct read *r, const uint8_t *byt
         c->loading -= p->n;
         p->rc = r->rc;
         if (r->rc == OK) {
-            p->at = mem_alloc(p->n);
-            memcpy(p->at, bytes + (p->index * c->page_bytes - r->off), p->n);
+            p->at = STEAL(p->fresh);
             account_charge(&range_account, (int64_t)p->n);
             c->stats.bytes += p->n;
             p->state = PAGE_READY;
         } else {
             struct page_key k = { s, p->index };
             map_remove(&c->pages, key_hash(k), key_eq, &k);
+            mem_free(STEAL(p->fresh));
             p->why = mem_str(r->why);
             p->state = PAGE_FAILED;
         }
@@ -231,22 +248,23 @@ static void read_run(struct range_source *s, struct read *r)
 {
     struct range_cache *c = s->o.cache;
     struct err e = { 0 };
-    uint8_t *bytes = r->alone ? r->alone->at : mem_alloc(r->n);
-    errc rc = s->o.fill(s->o.ctx, r->off, r->n, bytes, &e);
+    span_list to = { 0 };
+    read_places(s, r, &to);
+    errc rc = s->o.fill(s->o.ctx, r->off, (struct spans){ to.at, to.n }, &e);
+    vec_fini(&to);
     mtx_lock(&c->mu);
     r->rc = rc;
     if (rc != OK) r->why = mem_str(err_str(&e));
     c->stats.reads++;
     if (rc == OK) c->stats.read_bytes += r->n;
-    read_told(s, r, bytes);
+    read_told(s, r);
     r->done = true;
     /* r is its waiter's from the unlocking on, if somebody waits for it */
     bool mine = !r->alone || r->left;
-    void *own = r->alone ? (void *)r->alone : bytes;
     cond_broadcast(&s->came);
     mtx_unlock(&c->mu);
     if (!mine) return;
-    mem_free(own);
+    mem_free(r->alone);
     read_free(r);
 }
 
@@ -280,7 +298,7 @@ static void reads_refuse(struct range_source *s)
         s->first = r->next;
         r->rc = ERR_LIMIT;
         r->why = mem_str(S("too many reads wait for a bucket"));
-        read_told(s, r, NULL);
+        read_told(s, r);
         r->done = true;
         if (r->alone && !r->left) continue; /* its waiter's */
         mem_free(r->alone);
@@ -362,6 +380,22 @@ static void wanted_take(struct range_source *s, page_list *fresh)
     s->wanted_pages = 0;
 }
 
+/* What lies beside them and is not there, to the ends of their stretches. */
+static void along_take(struct range_source *s, page_list *fresh)
+{
+    struct range_cache *c = s->o.cache;
+    uint64_t page = c->page_bytes, step = s->o.along.bytes / page;
+    uint64_t from = (s->o.along.from + page - 1) / page, to = s->o.along.to / page;
+    size_t n = step > 1 ? fresh->n : 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t at = fresh->at[i]->index, first = at / step * step;
+        if (at < from || at >= to) continue;
+        for (uint64_t k = MAX(first, from); k < MIN(first + step, to); k++)
+            if (c->loading < c->budget / 2 && !page_find(c, (struct page_key){ s, k }))
+                vec_push(fresh, page_new(s, k));
+    }
+}
+
 /* Starts to read the fresh pages; gives the lock back. */
 static void fresh_read(struct range_source *s, page_list *fresh)
 {
@@ -434,6 +468,7 @@ static errc pages_need(
         vec_push(out, p);
     }
     if (fresh.n) wanted_take(s, &fresh);
+    along_take(s, &fresh);
     fresh_read(s, &fresh);
     mtx_lock(&c->mu);
     errc rc = stuck ? refused(s, e) : OK;
@@ -588,6 +623,7 @@ void range_want(struct range_source *s, uint64_t off, uint64_t n)
     }
     page_list fresh = { 0 };
     wanted_take(s, &fresh);
+    along_take(s, &fresh);
     fresh_read(s, &fresh);
 }
 

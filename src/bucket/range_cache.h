@@ -20,6 +20,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/spans.h"
 #include "io/pool.h"
 
 enum { SOURCE_READS = 4 };
@@ -40,9 +41,12 @@ struct range_source_opts {
     const char *what; /* for words; copied */
     uint64_t size_bytes;
     uint64_t gap_bytes; /* read along rather than asked for apart */
+    /* a page in [from, to) that is missing is read with those beside it there, in stretches of so
+     * many bytes; 0: alone */
+    struct { uint64_t bytes, from, to; } along;
     int64_t patience_ms;
-    /* exactly n bytes, or an error; by a thread of the pool */
-    errc (*fill)(void *ctx, uint64_t off, size_t n, uint8_t *to, struct err *e);
+    /* exactly as many bytes as `to` has room for, or an error; by a thread of the pool */
+    errc (*fill)(void *ctx, uint64_t off, struct spans to, struct err *e);
     void (*free)(void *ctx);
     void *ctx;
 };

@@ -28,8 +28,9 @@ struct file {
 
 static uint8_t byte_at(uint64_t off) { return (uint8_t)(off * 7 + off / 256); }
 
-static errc fill(void *ctx, uint64_t off, size_t n, uint8_t *to, struct err *e)
+static errc fill(void *ctx, uint64_t off, struct spans to, struct err *e)
 {
+    size_t n = spans_bytes(to);
     struct file *f = ctx;
     mtx_lock(&f->mu);
     f->reads++;
@@ -38,7 +39,10 @@ static errc fill(void *ctx, uint64_t off, size_t n, uint8_t *to, struct err *e)
     while (f->hang) cond_wait(&f->changed, &f->mu);
     errc rc = f->fail;
     mtx_unlock(&f->mu);
-    for (size_t i = 0; i < n; i++) to[i] = byte_at(off + i);
+    for (size_t i = 0; i < n; i++) {
+        uint8_t one = byte_at(off + i);
+        spans_put(to, i, str_of(&one, 1));
+    }
     return rc == OK ? OK : err_set(e, rc, "it was to fail");
 }
 static void freed(void *ctx) { ((struct file *)ctx)->freed = true; }

@@ -23,6 +23,11 @@ struct range_ask {
 /* A status of 2xx, or 416: then the body is emptied. tag: names the version. */
 MUST_USE errc range_judge(
     const struct range_ask *p, struct reply *r, str tag, bool *again, struct err *e);
+/* "bytes=0-9" */
+str range_field(const struct range_ask *p, struct arena *a);
+/* *got bytes of an answer that was let through; ERR_LIMIT: they do not fit into x->out. */
+MUST_USE errc range_take(
+    const struct bucket_piece *x, const struct reply *r, size_t *got, struct err *e);
 /* "the answer cannot be right: why" */
 errc answer_bad(bool *again, struct err *e, const char *why);
 

@@ -19,6 +19,7 @@
 
 enum {
     GAP_BYTES = 512 << 10,
+    ALONG_BYTES = 64 << 10, /* of an index: fewer cost as much to ask for */
     PROOF_BYTES = INDEX_TOC_BYTES + INDEX_CRC_BYTES,
     SEGMENTS_MAX = 100000
 };
@@ -64,25 +65,19 @@ static struct core *core_ref(struct core *c)
 
 /* ---- bytes */
 
-static errc from_bucket(
-    struct core *c, str rel, uint64_t off, size_t n, uint8_t *to, struct err *e)
+static errc from_bucket(struct core *c, str rel, uint64_t off, struct spans to, struct err *e)
 {
-    SCOPED(buf_fini) struct buf b = { 0 };
     SCOPED(arena_fini) struct arena a = { 0 };
-    str name = arena_fmt(&a, "%.*s/%.*s", STR_ARG(c->id), STR_ARG(rel));
-    TRY(bucket_get_range(c->bucket, name, off, n, &b, e));
-    if (b.n != n) return err_set(e, ERR_CORRUPT, "%zu bytes of %zu came", b.n, n);
-    memcpy(to, b.p, n);
-    return OK;
+    return bucket_read(
+        c->bucket, arena_fmt(&a, "%.*s/%.*s", STR_ARG(c->id), STR_ARG(rel)), off, to, e);
 }
 
 /* An answer that is wrong, or an object that ends too soon, is no damage of the block: who goes on
  * without what is damaged would ask for each part of it, and take what is left for the whole. */
-static errc piece_of_bucket(
-    struct core *c, str rel, uint64_t off, size_t n, uint8_t *to, struct err *e)
+static errc piece_of_bucket(struct core *c, str rel, uint64_t off, struct spans to, struct err *e)
 {
     struct err why = { 0 };
-    errc rc = from_bucket(c, rel, off, n, to, &why);
+    errc rc = from_bucket(c, rel, off, to, &why);
     return rc == OK ? OK : err_set(e, rc == ERR_CORRUPT ? ERR_IO : rc, "%s", why.msg);
 }
 
@@ -116,7 +111,8 @@ static errc pages_rest(struct core *c, str rel, uint64_t off, const far_items *a
     const struct far_item *begin = &all->at[first], *end = &all->at[last - 1];
     size_t n = (size_t)(end->to - begin->to) + end->n;
     uint64_t skip = (uint64_t)(begin->to - all->at[0].to);
-    TRY(piece_of_bucket(c, rel, off + skip, n, begin->to, e));
+    struct byte_span to = { begin->to, n };
+    TRY(piece_of_bucket(c, rel, off + skip, (struct spans){ &to, 1 }, e));
     for (size_t i = first; i < last; i++) {
         const struct far_item *x = &all->at[i];
         if (!x->got) far_cache_put(far, x->key, str_of(x->to, x->n));
@@ -124,73 +120,92 @@ static errc pages_rest(struct core *c, str rel, uint64_t off, const far_items *a
     return OK;
 }
 
-static errc piece_of(
-    struct core *c, str rel, uint64_t off, size_t n, uint8_t *to, struct err *e)
+/* With a cache of other processes, which has whole pages. */
+static errc piece_through(struct core *c, str rel, uint64_t off, struct spans to,
+    struct far_cache *far, size_t page, struct err *e)
 {
-    bool index = str_eq(rel, S("index"));
-    struct far_cache *far = index ? c->far_index : c->far_chunks;
-    if (!far) return piece_of_bucket(c, rel, off, n, to, e);
     SCOPED(arena_fini) struct arena a = { 0 };
     far_items all = { 0 };
-    pages_of(c, rel, off, n, to, index ? c->index_page : c->chunk_page, &a, &all);
+    size_t n = spans_bytes(to);
+    uint8_t *bytes = mem_alloc(n);
+    pages_of(c, rel, off, n, bytes, page, &a, &all);
     if (!atomic_load_explicit(&c->distrusts, memory_order_relaxed))
         far_cache_get(far, all.at, all.n);
     errc rc = pages_rest(c, rel, off, &all, far, e);
+    if (rc == OK) spans_put(to, 0, str_of(bytes, n));
+    mem_free(bytes);
     vec_fini(&all);
     return rc;
 }
 
-static errc from_header(struct core *c, uint64_t off, size_t n, uint8_t *to, struct err *e)
+static errc piece_of(struct core *c, str rel, uint64_t off, struct spans to, struct err *e)
+{
+    bool index = str_eq(rel, S("index"));
+    struct far_cache *far = index ? c->far_index : c->far_chunks;
+    if (!far) return piece_of_bucket(c, rel, off, to, e);
+    return piece_through(c, rel, off, to, far, index ? c->index_page : c->chunk_page, e);
+}
+
+static errc from_header(struct core *c, uint64_t off, struct spans to, struct err *e)
 {
     struct pin p = { 0 };
-    TRY_IN(e, reader_pin(c->header, off, n, &p, e), "index-header");
-    memcpy(to, p.bytes.p, n);
+    TRY_IN(e, reader_pin(c->header, off, spans_bytes(to), &p, e), "index-header");
+    spans_put(to, 0, p.bytes);
     return reader_unpin(&p, e);
 }
 
-/* Up to n bytes from one place: *step of them. */
-static errc index_part(
-    struct core *c, uint64_t off, size_t n, uint8_t *to, size_t *step, struct err *e)
+static errc header_bytes(struct core *c, uint64_t off, size_t n, uint8_t *to, struct err *e)
+{
+    struct byte_span s = { to, n };
+    return from_header(c, off, (struct spans){ &s, 1 }, e);
+}
+
+/* Where the place ends that off lies in. */
+static uint64_t index_part_end(const struct core *c, uint64_t off)
+{
+    const uint64_t ends[] = { INDEX_HEADER_BYTES, c->toc.symbols, c->toc.series,
+        c->toc.postings_table };
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+        if (off < ends[i]) return ends[i];
+    return c->index_bytes;
+}
+
+/* All from one place. */
+static errc index_part(struct core *c, uint64_t off, struct spans to, struct err *e)
 {
     const struct index_toc *t = &c->toc;
     if (off < INDEX_HEADER_BYTES) {
-        *step = MIN(n, (size_t)(INDEX_HEADER_BYTES - off));
-        memcpy(to, c->head.p + off, *step);
+        spans_put(to, 0, str_from(buf_view(&c->head), (size_t)off));
         return OK;
     }
-    if (off >= t->symbols && off < t->series) {
-        *step = (size_t)MIN((uint64_t)n, t->series - off);
-        return from_header(c, c->l.symbols + (off - t->symbols), *step, to, e);
-    }
-    if (off >= t->postings_table) {
-        *step = n;
-        return from_header(c, c->l.table + (off - t->postings_table), n, to, e);
-    }
-    uint64_t end = off < t->symbols ? t->symbols : t->postings_table;
-    *step = (size_t)MIN((uint64_t)n, end - off);
-    return piece_of(c, S("index"), off, *step, to, e);
+    if (off >= t->symbols && off < t->series)
+        return from_header(c, c->l.symbols + (off - t->symbols), to, e);
+    if (off >= t->postings_table)
+        return from_header(c, c->l.table + (off - t->postings_table), to, e);
+    return piece_of(c, S("index"), off, to, e);
 }
 
-static errc index_fill(void *ctx, uint64_t off, size_t n, uint8_t *to, struct err *e)
+static errc index_fill(void *ctx, uint64_t off, struct spans to, struct err *e)
 {
-    while (n) {
-        size_t step = 0;
-        TRY(index_part(ctx, off, n, to, &step, e));
-        off += step;
-        to += step;
-        n -= step;
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct byte_span *part = arena_array(&a, to.n, sizeof(*part));
+    size_t all = spans_bytes(to);
+    for (size_t done = 0, n; done < all; done += n) {
+        uint64_t at = off + done, left = index_part_end(ctx, at) - at;
+        n = (size_t)MIN((uint64_t)(all - done), left);
+        TRY(index_part(ctx, at, spans_slice(to, done, n, part), e));
     }
     return OK;
 }
 static void index_free(void *ctx) { core_unref(ctx); }
 
-static errc segment_fill(void *ctx, uint64_t off, size_t n, uint8_t *to, struct err *e)
+static errc segment_fill(void *ctx, uint64_t off, struct spans to, struct err *e)
 {
     const struct segment_core *s = ctx;
     char rel[32];
     int len = snprintf(rel, sizeof(rel), "chunks/%06u", s->number);
     if (s->missing) return err_set(e, ERR_NOT_FOUND, "it is not in the bucket");
-    return piece_of(s->c, str_of(rel, (size_t)len), off, n, to, e);
+    return piece_of(s->c, str_of(rel, (size_t)len), off, to, e);
 }
 static void segment_free(void *ctx)
 {
@@ -206,12 +221,12 @@ static errc layout_read(struct core *c, struct err *e)
     uint8_t head[INDEX_HEADER_HEAD_BYTES], tail[INDEX_HEADER_TOC_BYTES], toc[INDEX_TOC_BYTES];
     if (c->header_bytes < sizeof(head) + sizeof(tail) + sizeof(toc))
         return err_set(e, ERR_CORRUPT, "%" PRIu64 " bytes are no index-header", c->header_bytes);
-    TRY(from_header(c, 0, sizeof(head), head, e));
-    TRY(from_header(c, c->header_bytes - sizeof(tail), sizeof(tail), tail, e));
+    TRY(header_bytes(c, 0, sizeof(head), head, e));
+    TRY(header_bytes(c, c->header_bytes - sizeof(tail), sizeof(tail), tail, e));
     TRY(index_header_layout_decode(&c->l, str_of(head, sizeof(head)), str_of(tail, sizeof(tail)),
         c->header_bytes, e));
     uint64_t end = c->header_bytes - sizeof(tail);
-    TRY(from_header(c, end - sizeof(toc), sizeof(toc), toc, e));
+    TRY(header_bytes(c, end - sizeof(toc), sizeof(toc), toc, e));
     cursor at = cur_of(str_of(toc + 5 * sizeof(uint64_t), sizeof(uint64_t)));
     uint64_t table = cur_be64(&at), behind = end - c->l.table;
     if (table > UINT64_MAX / 2) return err_set(e, ERR_CORRUPT, "the index's TOC");
@@ -228,8 +243,9 @@ static errc same_bytes(struct core *c, uint64_t at, uint64_t here, size_t n, str
 {
     uint8_t far[PROOF_BYTES], near[PROOF_BYTES];
     assert(n <= PROOF_BYTES);
-    TRY(from_bucket(c, S("index"), at, n, far, e));
-    TRY(from_header(c, here, n, near, e));
+    struct byte_span to = { far, n };
+    TRY(from_bucket(c, S("index"), at, (struct spans){ &to, 1 }, e));
+    TRY(header_bytes(c, here, n, near, e));
     if (memcmp(far, near, n) == 0) return OK;
     return err_set(e, ERR_CORRUPT, "the index-header is of another index");
 }
@@ -435,6 +451,7 @@ static struct range_source *source_new(struct core *c, const struct remote_folde
         .what = (const char *)what.p,
         .size_bytes = size,
         .gap_bytes = GAP_BYTES,
+        .along = { ALONG_BYTES, c->toc.series, c->toc.postings_table },
         .patience_ms = o->patience_ms,
         .fill = index_fill,
         .free = index_free,

@@ -93,6 +93,7 @@ errc s3_ask(struct s3_ask *q, struct arena *a, struct reply *r, struct err *e)
             q->query.n ? "?" : "", STR_ARG(q->query)),
         .body = q->body,
         .body_max = MAX(q->body_max, (size_t)ERROR_BYTES_MAX),
+        .into = q->into,
         .sign = sign,
         .sign_ctx = q,
         .judge = judge,
@@ -108,25 +109,25 @@ static errc piece_judge(void *ctx, struct reply *r, bool *again, struct err *e)
     return range_judge(ctx, r, reply_header(r, S("ETag")), again, e);
 }
 
-static errc s3_piece(struct bucket *b, str name, uint64_t off, size_t n, struct bucket_version *v,
-    struct buf *out, struct err *e)
+static errc s3_piece(struct bucket *b, str name, const struct bucket_piece *x,
+    struct bucket_version *v, size_t *got, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
-    struct range_ask p = { off, n, v };
+    struct range_ask p = { x->off, x->n, v };
     struct call_fields f = s3_of(b)->on_all;
-    call_field(&f, S("Range"), arena_fmt(&a, "bytes=%" PRIu64 "-%" PRIu64, off, off + n - 1));
+    call_field(&f, S("Range"), range_field(&p, &a));
     struct s3_ask q = { .s = s3_of(b),
         .method = S("GET"),
         .name = name,
-        .body_max = n,
+        .body_max = x->n,
+        .into = x->into,
         .fields = &f,
         .ok = piece_judge,
         .ctx = &p };
     struct reply r = { 0 };
     errc rc = s3_ask(&q, &a, &r, e);
-    if (rc == OK) buf_str(out, buf_view(&r.body));
+    if (rc == OK) rc = range_take(x, &r, got, e);
     buf_fini(&r.body);
-    if (rc == OK && !buf_ok(out)) rc = err_set(e, ERR_LIMIT, "more than %zu bytes", out->limit);
     return rc;
 }
 

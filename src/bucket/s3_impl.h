@@ -33,6 +33,7 @@ struct s3_ask {
     struct s3 *s;
     str method, name, query, body;
     size_t body_max;
+    struct spans into; /* see struct call */
     const struct call_fields *fields; /* NULL: none */
     errc (*ok)(void *ctx, struct reply *r, bool *again, struct err *e);
     void *ctx;

@@ -30,15 +30,15 @@ static errc slow_put(struct bucket *b, str name, const struct bucket_body *body,
 {
     return slow_of(b)->in->ops->put(slow_of(b)->in, name, body, e);
 }
-static errc slow_piece(struct bucket *b, str name, uint64_t off, size_t n,
-    struct bucket_version *v, struct buf *out, struct err *e)
+static errc slow_piece(struct bucket *b, str name, const struct bucket_piece *p,
+    struct bucket_version *v, size_t *got, struct err *e)
 {
     struct slow *s = slow_of(b);
     TRY(pass(s, name, e));
     mtx_lock(&s->mu);
-    if (named(name, s->count)) s->bytes += n;
+    if (named(name, s->count)) s->bytes += p->n;
     mtx_unlock(&s->mu);
-    return s->in->ops->piece(s->in, name, off, n, v, out, e);
+    return s->in->ops->piece(s->in, name, p, v, got, e);
 }
 static errc slow_attributes(
     struct bucket *b, str name, struct bucket_attributes *out, struct err *e)

@@ -22,6 +22,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/spans.h"
 #include "io/http_parts.h"
 #include "io/http_tls.h"
 
@@ -57,6 +58,9 @@ struct http_request {
     int64_t timeout_ms;                /* of everything, from http_send on; 0: none */
     size_t max_body_bytes;             /* 0: no limit */
     size_t expect_bytes;               /* about how long the body will be; 0: nobody knows */
+    /* Where a body of status 200 or 206 goes as it comes; what is behind these places is left out,
+     * but counted. Borrowed until `done`. Empty: into response.body. */
+    struct spans into;
     /* zero bytes behind the response's body.n, for parsers that read in strides */
     size_t body_padding;
     struct account *account;           /* of the response's body; may be NULL */
@@ -78,7 +82,8 @@ struct http_response {
     const struct http_field *headers;  /* of the last answer; names as sent */
     size_t n_headers;
     struct buf body;
-    /* bytes of the body that on_part was done with: they lay in front of `body` */
+    /* bytes of the body that went to request.into, or that on_part was done with: they lay in front
+     * of `body` */
     size_t taken;
     errc rc;                           /* OK: the whole body is there */
     struct err err;                    /* the words, when rc is not OK */

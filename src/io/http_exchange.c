@@ -274,7 +274,7 @@ static size_t part_show(void *ctx, const uint8_t *p, size_t n)
 static void parts_end(struct http_exchange *x)
 {
     struct buf *rest = &x->parts.rest;
-    x->resp.taken = x->parts.taken;
+    if (x->req.on_part) x->resp.taken = x->parts.taken;
     if (rest->n) {
         body_room(x, rest->n);
         buf_str(&x->resp.body, buf_view(rest));
@@ -289,9 +289,14 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
     size_t bytes = size * n, max = x->req.max_body_bytes, used = 0;
     /* what a redirect says is not kept */
     if (http_exchange_moved(x).n) return bytes;
-    if (max && bytes > max - b->n - x->parts.rest.n - x->parts.taken) {
+    if (max && bytes > max - b->n - x->parts.rest.n - MAX(x->parts.taken, x->resp.taken)) {
         x->too_large = true;
         return 0;
+    }
+    if (x->req.into.n && (x->resp.status == 200 || x->resp.status == 206)) {
+        spans_put(x->req.into, x->resp.taken, str_of(p, bytes));
+        x->resp.taken += bytes;
+        return bytes;
     }
     if (x->req.on_part && x->resp.status == 200 && !x->parts.over) {
         used = http_parts_follow(&x->parts, (const uint8_t *)p, bytes);
@@ -377,7 +382,7 @@ static void exchange_setup(struct http_exchange *x)
     if (x->resolve) curl_easy_setopt(h, CURLOPT_RESOLVE, x->resolve);
     easy_str(x, CURLOPT_UNIX_SOCKET_PATH, r->unix_socket);
     exchange_method(x);
-    exchange_tls(x);
+    if (str_eq_nocase(x->target.scheme, S("https"))) exchange_tls(x);
 }
 
 void http_exchange_init(
