@@ -190,7 +190,7 @@ static void one_block(size_t series)
     uint64_t index = size_of(p.blocks, id, "index"),
              block = index + size_of(p.blocks, id, "chunks/000001");
     must(fs_mkdir(p.data, STR_EMPTY, &e), &e);
-    must(index_header_build(p.bucket, id, 0, p.data, str_z(ulid_text(id).z), &built, &e), &e);
+    must(index_header_build(p.bucket, id, 0, p.data, str_z(ulid_text(id).z), &built, NULL, &e), &e);
     printf("%zu series: index %.1f MiB, block %.1f MiB, index-header %.1f MiB\n", series,
         (double)index / 1048576, (double)block / 1048576, (double)built.header_bytes / 1048576);
     uint64_t needed = built.header_bytes - 34; /* all but the header's own head and TOC */

@@ -9,7 +9,7 @@
 COUNTER(m_left_out, "epimetheus_block_damage_met_total",
     "Damaged index entries and chunks of blocks that queries met and left out.")
 
-enum { TOMBSTONES_MAX_BYTES = 1 << 30, RUN_MAX_BYTES = 64 << 10, TELL_SERIES = 64 };
+enum { TOMBSTONES_MAX_BYTES = 1 << 30, RUN_MAX_BYTES = 64 << 10, TELL_SERIES = 128 };
 
 /* Tombstones. */
 

@@ -12,7 +12,8 @@ struct block_querier {
     struct block *block;
     struct block_deleted *deleted;
     int64_t mint, maxt;
-    struct arena arena; /* labels, series, their chunks */
+    struct arena arena;   /* series, their labels and chunks */
+    struct arena strings; /* that series and lists of names and values point to */
     struct symbol_memo symbols;
     struct left_out left;
 };
@@ -206,7 +207,7 @@ static errc set_next(struct series_set *base, struct series **out, struct err *e
     *out = NULL;
     if (set->limit && set->given == set->limit) return OK;
     TRY(set->ahead ? series_next_ahead(set, out, e) : series_next(set, out, e));
-    if (arena_spent(&set->q->arena)) return budget_query_error(e);
+    if (arena_spent(&set->q->arena) || arena_spent(&set->q->strings)) return budget_query_error(e);
     if (*out) set->given++;
     return OK;
 }
@@ -221,6 +222,15 @@ static void set_free(struct series_set *base)
 }
 static const struct series_set_ops block_set_ops = { .next = set_next, .free = set_free };
 
+/* Of series that are asked for their labels alone; such a set is made one at a time. */
+static void set_forget(struct series_set *base)
+{
+    arena_reset(&CONTAINER_OF(base, struct block_set, base)->q->arena, (struct arena_mark){ 0 });
+}
+static const struct series_set_ops block_labels_ops = {
+    .next = set_next, .free = set_free, .forget = set_forget
+};
+
 static errc querier_select(struct querier *base, struct matchers ms, const struct select_hints *h,
     struct series_set **out, struct err *e)
 {
@@ -234,6 +244,7 @@ static errc querier_select(struct querier *base, struct matchers ms, const struc
     }
     if (h) set->limit = h->limit;
     bool labels_only = h && str_eq(h->func, S("series"));
+    if (labels_only) set->base.ops = &block_labels_ops;
     if (!labels_only && segments_wants(q->block->segments))
         set->ahead = arena_zalloc(&q->arena, AHEAD_MAX * sizeof(*set->ahead));
     errc rc = block_select(q->block, ms, &set->found, e);
@@ -270,7 +281,7 @@ static bool value_add(void *ctx, str value, uint64_t offset)
         w->truncated = true;
         return false;
     }
-    vec_push(w->out, arena_str(&w->q->arena, value));
+    vec_push(w->out, arena_str(&w->q->strings, value));
     if (w->ms.n) vec_push(&w->offsets, offset);
     return true;
 }
@@ -392,6 +403,7 @@ static void querier_end(struct querier *base)
     left_out_fini(&q->left);
     symbol_memo_fini(&q->symbols);
     arena_fini(&q->arena);
+    arena_fini(&q->strings);
     block_deleted_unref(q->deleted);
     block_unref(q->block);
     mem_free(q);
@@ -416,8 +428,9 @@ errc block_querier(
     q->mint = mint;
     q->maxt = maxt;
     arena_init(&q->arena, &block_queriers_account, 0);
+    arena_init(&q->strings, &block_queriers_account, 0);
     left_out_init(&q->left);
-    q->symbols = (struct symbol_memo){ .block = q->block, .arena = &q->arena };
+    q->symbols = (struct symbol_memo){ .block = q->block, .arena = &q->strings };
     *out = &q->base;
     return OK;
 }

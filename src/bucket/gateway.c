@@ -29,7 +29,7 @@ enum {
     FAILED_AGAIN_MS = 2000,
     DOUBT_AGAIN_MS = 60000,
     INDEX_PAGE_BYTES = 16 << 10,
-    CHUNK_PAGE_BYTES = 32 << 10,
+    CHUNK_PAGE_BYTES = 16 << 10,
     CACHE_BYTES = 250 << 20
 };
 #define MS_NS INT64_C(1000000)
@@ -100,18 +100,21 @@ static bool entry_eq(const void *val, const void *key)
 
 struct opening { struct entry *n; struct bucket_view *view; const struct view_block *b; };
 
-static errc header_build(struct gateway *g, const struct view_block *b, struct err *e)
+static errc header_build(
+    struct gateway *g, const struct view_block *b, struct index_seen *seen, struct err *e)
 {
     struct header_built what = { 0 };
     TRY(index_header_build(g->o.bucket, b->id, b->index_bytes, g->o.fs,
-        str_z(ulid_text(b->id).z), &what, e));
+        str_z(ulid_text(b->id).z), &what, seen, e));
     metric_add(&m_built, 1);
     metric_add(&m_built_bytes, (double)what.read_bytes);
     return OK;
 }
 
+/* seen: of the index, while its header was built just now; else empty */
 static errc open_once(struct gateway *g, const struct view_block *b, bool proved,
-    const struct index_samples *samples, struct opened **out, struct err *e)
+    const struct index_seen *seen, const struct index_samples *samples, struct opened **out,
+    struct err *e)
 {
     struct opened *o = NEW(struct opened);
     struct remote_folder_opts ro = { .bucket = g->o.bucket,
@@ -129,6 +132,7 @@ static errc open_once(struct gateway *g, const struct view_block *b, bool proved
     atomic_init(&o->refs, 1);
     errc rc = remote_folder_new(&o->folder, &ro, e);
     if (rc == OK) {
+        remote_folder_seen(o->folder, seen);
         remote_folder_patient(o->folder, true);
         bo.fs = o->folder;
         rc = block_open(&o->block, &bo, str_z(ulid_text(b->id).z), e);
@@ -142,7 +146,7 @@ static errc open_once(struct gateway *g, const struct view_block *b, bool proved
 /* With the samples of a sparse index-header, if there are any that are its own; else it is
  * walked. */
 static errc open_sampled(struct gateway *g, const struct view_block *b, bool proved,
-    struct opened **out, struct err *e)
+    const struct index_seen *seen, struct opened **out, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct index_samples x;
@@ -150,7 +154,7 @@ static errc open_sampled(struct gateway *g, const struct view_block *b, bool pro
     str dir = arena_fmt(&a, "%s", ulid_text(b->id).z);
     errc rc = header_samples_local(&x, g->o.fs, dir, &a, &why);
     if (rc != OK) rc = header_samples_remote(&x, g->o.bucket, g->o.fs, dir, &a, &why);
-    if (rc == OK) rc = open_once(g, b, proved, &x, out, &why);
+    if (rc == OK) rc = open_once(g, b, proved, seen, &x, out, &why);
     if (rc == OK) return OK;
     if (rc == ERR_CORRUPT) {
         LOG(WARN, "an index-header is walked: its samples cannot be used", kv_z("block",
@@ -158,25 +162,26 @@ static errc open_sampled(struct gateway *g, const struct view_block *b, bool pro
         rc = fs_unlink(g->o.fs, path_join(&a, dir, S(SPARSE_HEADER_FILE)), NULL);
         (void)rc; /* they are looked at each time */
     }
-    return open_once(g, b, proved, NULL, out, e);
+    return open_once(g, b, proved, seen, NULL, out, e);
 }
 
 static errc open_block(struct gateway *g, const struct view_block *b, bool proved,
     struct opened **out, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
+    SCOPED(index_seen_fini) struct index_seen seen = { 0 };
     struct err why = { 0 };
     str header = arena_fmt(&a, "%s/index-header", ulid_text(b->id).z);
     if (fs_exists(g->o.fs, header)) {
-        errc rc = open_sampled(g, b, proved, out, &why);
+        errc rc = open_sampled(g, b, proved, &seen, out, &why);
         if (rc != ERR_CORRUPT && rc != ERR_UNSUPPORTED)
             return rc == OK ? OK : err_set(e, rc, "%s", why.msg);
         LOG(WARN, "an index-header is built anew", kv_z("block", ulid_text(b->id).z),
             kv_err(&why));
         TRY(fs_unlink(g->o.fs, header, e));
     }
-    TRY(header_build(g, b, e));
-    return open_sampled(g, b, true, out, e);
+    TRY(header_build(g, b, &seen, e));
+    return open_sampled(g, b, true, &seen, out, e);
 }
 
 static void opened_told(struct opening *o, struct opened *what, errc rc, const struct err *e)

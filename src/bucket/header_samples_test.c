@@ -37,7 +37,7 @@ static void rig_begin(struct rig *r, const char *name)
     r->index = arena_fmt(&r->a, "%s/index", ulid_text(r->id).z);
     EXPECT_OK(fs_read_all(r->blocks, r->index, &r->a, 1 << 26, &bytes, NULL));
     EXPECT_OK(bucket_put_bytes(r->b, r->index, bytes, NULL));
-    EXPECT_OK_E(index_header_build(r->b, r->id, 0, r->data, S("h"), &what, &e), &e);
+    EXPECT_OK_E(index_header_build(r->b, r->id, 0, r->data, S("h"), &what, NULL, &e), &e);
     EXPECT_OK(fs_read_all(
         r->data, S("h/" SPARSE_HEADER_FILE), &r->a, 1 << 26, &r->sparse, NULL));
 }

@@ -1,9 +1,9 @@
 /* index_header.h — what a gateway keeps of a block's index: symbols, and where postings are.
  *
  * What        Built from the index in the bucket by ranged reads of its end, its symbols and its
- *             postings offset table, never of the rest; read through io readers, with samples in
- *             memory: the place of every 32nd symbol, and of every 32nd entry of each name, no
- *             strings but names.
+ *             postings offset table, and of the rest only what lies within 100 KiB of them; read
+ *             through io readers, with samples in memory: the place of every 32nd symbol, and of
+ *             every 32nd entry of each name, no strings but names.
  * Invariants  (1) A file under its name is whole and synced. (2) opened means: both tables were
  *             read whole, their checksums and their order are right. (3) Same index, same bytes as
  *             Thanos makes.
@@ -26,10 +26,16 @@
 struct header_built {
     uint64_t index_bytes, read_bytes, header_bytes;
 };
+/* Bytes of an index that a building read along: [at, at + bytes.n) of each. */
+struct index_seen { struct { uint64_t at; struct buf bytes; } begin, end; };
+void index_seen_fini(struct index_seen *s);
+enum { INDEX_SEEN_ALIGN = 16 << 10 };          /* both begin and end at multiples, or at its end */
+
 /* Writes dir/index-header and dir/sparse-index-header, dir included. index_bytes: as far as is
- * known, which saves asking; 0: it is not. read_bytes: of the index, in the bucket. */
+ * known, which saves asking; 0: it is not. read_bytes: of the index, in the bucket. seen: zero; may
+ * be NULL. */
 MUST_USE errc index_header_build(struct bucket *b, ulid id, uint64_t index_bytes, struct fs *fs,
-    str dir, struct header_built *what, struct err *e);
+    str dir, struct header_built *what, struct index_seen *seen, struct err *e);
 
 struct index_header;
 MUST_USE errc index_header_open(

@@ -1,13 +1,14 @@
 /* index_header_build.c — an index-header out of an index that is far away.
  *
  *   the end of the index, with its TOC and often the whole table
- *   [0, TOC.series)                      -> the version; symbols
+ *   [0, TOC.series), and a bit           -> the version; symbols
  *   [TOC.postings table, the end)        -> table; what of it came not yet
  *   the end                              -> table, and the TOC
  *
  * A read costs a way there and back, so there are two of them, or three. Ranges go straight into
- * the file, piece by piece. Whether they are right is looked at when it is opened, before it gets
- * its name. */
+ * the file, piece by piece. What they bring along that is no part of the header is where queries
+ * begin to read: it is handed on. Whether all is right is looked at when the header is opened,
+ * before it gets its name. */
 #include "base/mem.h"
 #include "block/index_codec.h"
 #include "bucket/header_samples.h"
@@ -16,13 +17,21 @@
 
 enum { TAIL_MIN_BYTES = 4 << 10, TAIL_MAX_BYTES = 64 << 10, TAIL_SHARE = 4 };
 
-/* From `from` on bytes go into the file, those before only to the version. */
+/* Of what is read, bytes [from, to) go into the file, the first ones to the version. */
 struct writing {
     struct file *f;
     uint64_t at, read;
-    uint64_t from, place;   /* place: of the next piece, in the index */
+    uint64_t from, to, place; /* place: of the next piece, in the index */
+    uint64_t kept;            /* from here on what is read is kept in seen.begin as well */
     uint8_t head[INDEX_HEADER_BYTES];
+    struct index_seen seen;
 };
+
+void index_seen_fini(struct index_seen *s)
+{
+    buf_fini(&s->begin.bytes);
+    buf_fini(&s->end.bytes);
+}
 
 static errc put(struct writing *w, str bytes, struct err *e)
 {
@@ -32,31 +41,40 @@ static errc put(struct writing *w, str bytes, struct err *e)
     return OK;
 }
 
+/* What of a piece at `place` lies in [from, to). */
+static str part_of(str piece, uint64_t place, uint64_t from, uint64_t to)
+{
+    uint64_t end = place + piece.n;
+    from = MIN(MAX(from, place), end);
+    to = MAX(MIN(to, end), from);
+    return str_slice(piece, (size_t)(from - place), (size_t)(to - place));
+}
+
 static errc put_piece(void *ctx, str piece, struct err *e)
 {
     struct writing *w = ctx;
     for (size_t i = 0; i < piece.n && w->place + i < sizeof(w->head); i++)
         w->head[w->place + i] = piece.p[i];
-    uint64_t skip = w->from > w->place ? MIN(w->from - w->place, (uint64_t)piece.n) : 0;
+    str mine = part_of(piece, w->place, w->from, w->to);
+    buf_str(&w->seen.begin.bytes, part_of(piece, w->place, w->kept, UINT64_MAX));
     w->place += piece.n;
     w->read += piece.n;
-    return skip < piece.n ? put(w, str_from(piece, (size_t)skip), e) : OK;
+    return mine.n ? put(w, mine, e) : OK;
 }
 
-/* [begin, to) is read; what lies from `from` on is put. */
-static errc range_put(struct bucket *b, str index, uint64_t begin, uint64_t from, uint64_t to,
-    struct writing *w, struct err *e)
+/* [begin, end) is read. */
+static errc index_put(struct bucket *b, str index, uint64_t begin, uint64_t end, struct writing *w,
+    struct err *e)
 {
     w->place = begin;
-    w->from = from;
-    if (begin == to) return OK;
-    TRY(bucket_stream(b, index, begin, to - begin, put_piece, w, e));
-    if (w->place == to) return OK;
+    if (begin == end) return OK;
+    TRY(bucket_stream(b, index, begin, end - begin, put_piece, w, e));
+    if (w->place == end) return OK;
     return err_set(
-        e, ERR_CORRUPT, "%" PRIu64 " bytes of %" PRIu64 " came", w->place - begin, to - begin);
+        e, ERR_CORRUPT, "%" PRIu64 " bytes of %" PRIu64 " came", w->place - begin, end - begin);
 }
 
-struct tail { struct buf bytes; uint64_t size, begin; struct index_toc toc; };
+struct tail { str bytes; uint64_t size, begin; struct index_toc toc; };
 
 /* The last bytes of an index of this size, and its TOC. */
 static errc tail_read(struct bucket *b, str index, uint64_t size, struct tail *t,
@@ -65,16 +83,18 @@ static errc tail_read(struct bucket *b, str index, uint64_t size, struct tail *t
     if (size < INDEX_HEADER_BYTES + INDEX_TOC_BYTES)
         return err_set(e, ERR_CORRUPT, "%" PRIu64 " bytes are no index", size);
     uint64_t share = MIN(size / TAIL_SHARE, (uint64_t)TAIL_MAX_BYTES);
-    size_t n = (size_t)MIN(size, MAX(share, (uint64_t)TAIL_MIN_BYTES));
-    buf_reset(&t->bytes);
-    struct byte_span to = { buf_room(&t->bytes, n), n };
+    uint64_t begin = size - MIN(size, MAX(share, (uint64_t)TAIL_MIN_BYTES));
+    struct buf *all = &w->seen.end.bytes;
     t->size = size;
-    t->begin = size - n;
+    t->begin = w->seen.end.at = begin - begin % INDEX_SEEN_ALIGN;
+    size_t n = (size_t)(size - t->begin);
+    buf_reset(all);
+    struct byte_span to = { buf_room(all, n), n };
     TRY(bucket_read(b, index, t->begin, (struct spans){ &to, 1 }, e));
-    buf_commit(&t->bytes, n);
+    buf_commit(all, n);
     w->read += n;
-    str toc = str_from(buf_view(&t->bytes), n - INDEX_TOC_BYTES);
-    TRY(index_toc_decode(&t->toc, toc, size, e));
+    t->bytes = buf_view(all);
+    TRY(index_toc_decode(&t->toc, str_from(t->bytes, n - INDEX_TOC_BYTES), size, e));
     if (!t->toc.symbols || !t->toc.postings_table || t->toc.series < t->toc.symbols)
         return err_set(e, ERR_CORRUPT, "TOC: no symbols, or no postings");
     return OK;
@@ -96,9 +116,14 @@ static errc symbols_put(
 {
     SCOPED(buf_fini) struct buf head = { 0 };
     uint8_t version;
+    uint64_t end = t->toc.series, over = end % INDEX_SEEN_ALIGN;
     index_header_head_encode(&head, INDEX_V2, t->toc.postings_table);
     TRY(put(w, buf_view(&head), e));
-    TRY(range_put(b, index, 0, t->toc.symbols, t->toc.series, w, e));
+    w->from = t->toc.symbols;
+    w->to = end;
+    w->kept = w->seen.begin.at = end - over;
+    if (over) end = MIN(end + INDEX_SEEN_ALIGN - over, t->size);
+    TRY(index_put(b, index, 0, end, w, e));
     TRY(index_header_check(str_of(w->head, sizeof(w->head)), &version, e));
     return version == INDEX_V2 ? OK : err_set(e, ERR_UNSUPPORTED, "index version %u", version);
 }
@@ -107,8 +132,11 @@ static errc table_put(
     struct bucket *b, str index, const struct tail *t, struct writing *w, struct err *e)
 {
     uint64_t table = t->toc.postings_table, begin = MAX(table, t->begin);
-    if (table < begin) TRY(range_put(b, index, table, table, begin, w, e));
-    return put(w, str_from(buf_view(&t->bytes), (size_t)(begin - t->begin)), e);
+    w->from = table;
+    w->to = begin;
+    w->kept = UINT64_MAX;
+    if (table < begin) TRY(index_put(b, index, table, begin, w, e));
+    return put(w, str_from(t->bytes, (size_t)(begin - t->begin)), e);
 }
 
 static errc parts_put(
@@ -129,7 +157,6 @@ static errc build(struct bucket *b, str index, struct writing *w, uint64_t *size
     errc rc = tail_find(b, index, *size, &t, w, e);
     if (rc == OK) rc = parts_put(b, index, &t, w, e);
     *size = t.size;
-    buf_fini(&t.bytes);
     return rc;
 }
 
@@ -160,7 +187,7 @@ static errc named(struct fs *fs, str tmp, str dir, struct err *e)
 }
 
 errc index_header_build(struct bucket *b, ulid id, uint64_t index_bytes, struct fs *fs, str dir,
-    struct header_built *what, struct err *e)
+    struct header_built *what, struct index_seen *seen, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct writing w = { 0 };
@@ -177,6 +204,8 @@ errc index_header_build(struct bucket *b, ulid id, uint64_t index_bytes, struct 
     if (rc == OK) rc = named(fs, tmp, dir, e);
     errc left = fs_remove_tree(fs, tmp, NULL);
     (void)left; /* the next building removes it */
+    if (rc == OK && seen) *seen = w.seen;
+    else index_seen_fini(&w.seen);
     if (rc != OK) return err_in(e, rc, "index-header of block %s", ulid_text(id).z);
     *what = (struct header_built){ size, w.read, w.at };
     return OK;

@@ -69,7 +69,7 @@ TEST(index_header_example)
     rig_begin(&r, arena_fmt(&mine, "%s/store", test_tmpdir()));
     str object = arena_fmt(&r.a, "%s/index", ulid_text(id).z);
     EXPECT_OK(bucket_put_bytes(r.b, object, example_index(&r.a), NULL));
-    EXPECT_OK_E(index_header_build(r.b, id, 0, r.fs, S("h"), &what, &e), &e);
+    EXPECT_OK_E(index_header_build(r.b, id, 0, r.fs, S("h"), &what, NULL, &e), &e);
     EXPECT_OK(fs_read_all(r.fs, S("h/index-header"), &r.a, BYTES_MAX, &got, NULL));
     EXPECT_STR(got, str_of(example, sizeof(example)));
     EXPECT(!fs_exists(r.fs, S("h.tmp")));
@@ -178,6 +178,32 @@ static void same_as_sparse(struct index_header *h, struct fs *fs, const str_list
                    IO_BUFFERED, NULL) == ERR_CORRUPT);
 }
 
+/* The same header whatever was said of the index's size; what is seen along is the index. */
+static void same_whatever_size(struct rig *r, ulid id, str bytes)
+{
+    const str files[] = { S("index-header"), S("sparse-index-header") };
+    const uint64_t sizes[] = { 0, bytes.n, bytes.n - 1, bytes.n + 1, 1, UINT64_MAX };
+    str first[ARRAY_LEN(files)] = { 0 };
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        struct header_built what;
+        struct index_seen seen = { 0 };
+        struct err e = { 0 };
+        EXPECT_OK_E(index_header_build(r->b, id, sizes[i], r->fs, S("g"), &what, &seen, &e), &e);
+        EXPECT_EQ(what.index_bytes, bytes.n);
+        EXPECT_STR(buf_view(&seen.begin.bytes),
+            str_slice(bytes, seen.begin.at, seen.begin.at + seen.begin.bytes.n));
+        EXPECT_STR(buf_view(&seen.end.bytes), str_from(bytes, seen.end.at));
+        EXPECT(seen.begin.at % INDEX_SEEN_ALIGN == 0 && seen.end.at % INDEX_SEEN_ALIGN == 0);
+        index_seen_fini(&seen);
+        for (size_t k = 0; k < ARRAY_LEN(files); k++) {
+            str path = arena_fmt(&r->a, "g/%.*s", STR_ARG(files[k])), now;
+            EXPECT_OK(fs_read_all(r->fs, path, &r->a, BYTES_MAX, &now, NULL));
+            if (i) EXPECT_STR(now, first[k]);
+            else first[k] = now;
+        }
+    }
+}
+
 /* All names, values, lists and symbols of recorded blocks, against the reader of whole indexes. */
 static void same_as_index(const char *name)
 {
@@ -197,23 +223,11 @@ static void same_as_index(const char *name)
     EXPECT_OK(fs_read_all(golden, object, &r.a, BYTES_MAX, &bytes, NULL));
     EXPECT_OK(bucket_put_bytes(r.b, object, bytes, NULL));
     struct header_built what;
-    EXPECT_OK_E(index_header_build(r.b, id, 0, r.fs, S("g"), &what, &e), &e);
+    EXPECT_OK_E(index_header_build(r.b, id, 0, r.fs, S("g"), &what, NULL, &e), &e);
     EXPECT(what.index_bytes == bytes.n);
-    EXPECT(what.read_bytes <= what.header_bytes + 64 + MAX(bytes.n / 4, (size_t)4096));
-    struct str_pair { str file, first; } built[] = { { S("index-header"), STR_EMPTY },
-        { S("sparse-index-header"), STR_EMPTY } };
-    /* the same whatever was said of its size */
-    const uint64_t sizes[] = { 0, bytes.n, bytes.n - 1, bytes.n + 1, 1, UINT64_MAX };
-    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
-        EXPECT_OK_E(index_header_build(r.b, id, sizes[i], r.fs, S("g"), &what, &e), &e);
-        EXPECT_EQ(what.index_bytes, bytes.n);
-        for (size_t k = 0; k < ARRAY_LEN(built); k++) {
-            str path = arena_fmt(&r.a, "g/%.*s", STR_ARG(built[k].file)), now;
-            EXPECT_OK(fs_read_all(r.fs, path, &r.a, BYTES_MAX, &now, NULL));
-            if (i) EXPECT_STR(now, built[k].first);
-            else built[k].first = now;
-        }
-    }
+    EXPECT(what.read_bytes <=
+           what.header_bytes + 64 + MAX(bytes.n / 4, (size_t)4096) + 2 * INDEX_SEEN_ALIGN);
+    same_whatever_size(&r, id, bytes);
     struct index_header *h = NULL;
     struct index_reader *x = NULL;
     EXPECT_OK_E(index_header_open(&h, r.fs, S("g"), IO_AUTO, &e), &e);
@@ -266,14 +280,14 @@ TEST(index_header_refused)
     ulid id = ulid_of(2, 2, 2);
     rig_begin(&r, arena_fmt(&mine, "%s/refused", test_tmpdir()));
     str object = arena_fmt(&r.a, "%s/index", ulid_text(id).z), index = example_index(&r.a);
-    EXPECT_EQ(index_header_build(r.b, id, 0, r.fs, S("r"), &what, &e), ERR_NOT_FOUND);
+    EXPECT_EQ(index_header_build(r.b, id, 0, r.fs, S("r"), &what, NULL, &e), ERR_NOT_FOUND);
     for (size_t n = 0; n < index.n; n += 7) {
         EXPECT_OK(bucket_put_bytes(r.b, object, str_slice(index, 0, n), NULL));
-        EXPECT_EQ(index_header_build(r.b, id, 0, r.fs, S("r"), &what, &e), ERR_CORRUPT);
+        EXPECT_EQ(index_header_build(r.b, id, 0, r.fs, S("r"), &what, NULL, &e), ERR_CORRUPT);
     }
     ((uint8_t *)(uintptr_t)index.p)[0x10] ^= 1; /* a symbol */
     EXPECT_OK(bucket_put_bytes(r.b, object, index, NULL));
-    EXPECT_EQ(index_header_build(r.b, id, 0, r.fs, S("r"), &what, &e), ERR_CORRUPT);
+    EXPECT_EQ(index_header_build(r.b, id, 0, r.fs, S("r"), &what, NULL, &e), ERR_CORRUPT);
     EXPECT(!fs_exists(r.fs, S("r")) && !fs_exists(r.fs, S("r.tmp")));
     arena_fini(&mine);
     rig_end(&r);

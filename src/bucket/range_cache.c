@@ -218,6 +218,14 @@ static void read_places(const struct range_source *s, const struct read *r, span
     }
 }
 
+static void page_fill(struct range_cache *c, struct page *p, uint8_t *bytes)
+{
+    p->at = bytes;
+    p->state = PAGE_READY;
+    c->stats.bytes += p->n;
+    account_charge(&range_account, (int64_t)p->n);
+}
+
 /* It ended, well or not. */
 static void read_told(struct range_source *s, struct read *r)
 {
@@ -227,10 +235,7 @@ static void read_told(struct range_source *s, struct read *r)
         c->loading -= p->n;
         p->rc = r->rc;
         if (r->rc == OK) {
-            p->at = STEAL(p->fresh);
-            account_charge(&range_account, (int64_t)p->n);
-            c->stats.bytes += p->n;
-            p->state = PAGE_READY;
+            page_fill(c, p, STEAL(p->fresh));
         } else {
             struct page_key k = { s, p->index };
             map_remove(&c->pages, key_hash(k), key_eq, &k);
@@ -625,6 +630,24 @@ void range_want(struct range_source *s, uint64_t off, uint64_t n)
     wanted_take(s, &fresh);
     along_take(s, &fresh);
     fresh_read(s, &fresh);
+}
+
+void range_put(struct range_source *s, uint64_t off, str bytes)
+{
+    struct range_cache *c = s->o.cache;
+    uint64_t page = c->page_bytes, end = MIN(off + bytes.n, s->o.size_bytes);
+    mtx_lock(&c->mu);
+    for (uint64_t k = (off + page - 1) / page; k * page < end; k++) {
+        bool whole = (k + 1) * page <= end || end == s->o.size_bytes;
+        if (!whole || page_find(c, (struct page_key){ s, k })) continue;
+        struct page *p = page_new(s, k);
+        c->loading -= p->n;
+        page_fill(c, p, mem_alloc(p->n));
+        memcpy(p->at, bytes.p + (k * page - off), p->n);
+        lru_put(c, p);
+    }
+    evict(c);
+    mtx_unlock(&c->mu);
 }
 
 /* ---- sources */

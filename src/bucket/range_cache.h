@@ -67,6 +67,8 @@ struct range_pin {
 MUST_USE errc range_pin(
     struct range_source *s, uint64_t off, size_t n, struct range_pin *out, struct err *e);
 void range_unpin(struct range_source *s, void *frame);
+/* Bytes at off that came otherwise: pages of which they have all are there from here on. */
+void range_put(struct range_source *s, uint64_t off, str bytes);
 /* These bytes will be pinned soon; may reach past the end. */
 void range_want(struct range_source *s, uint64_t off, uint64_t n);
 

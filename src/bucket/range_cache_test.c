@@ -117,6 +117,59 @@ TEST(any_range_is_read)
     rig_fini(&r);
 }
 
+/* Pages in [from, to) come by stretches, those outside alone. */
+TEST(what_lies_beside_comes_along)
+{
+    struct rig r;
+    rig_init(&r, 1 << 20);
+    struct range_source *s = range_source_new(&(struct range_source_opts){ .cache = r.c,
+        .pool = r.pool,
+        .what = "the same file",
+        .size_bytes = FILE_BYTES,
+        .gap_bytes = GAP,
+        .along = { 8 * PAGE, 10 * PAGE + 1, 30 * PAGE + 1 },
+        .fill = fill,
+        .ctx = &r.f });
+    range_source_patient(s, true);
+    struct range_source *other = r.s;
+    r.s = s;
+    expect_bytes(&r, 12 * PAGE + 7, 3);
+    EXPECT(r.f.last_off == 11 * PAGE && r.f.last_n == 5 * PAGE);
+    expect_bytes(&r, 11 * PAGE, 5 * PAGE);
+    EXPECT_EQ(r.f.reads, 1);
+    expect_bytes(&r, 10 * PAGE, 1);
+    EXPECT(r.f.last_off == 10 * PAGE && r.f.last_n == PAGE);
+    expect_bytes(&r, 29 * PAGE, 1);
+    EXPECT(r.f.last_off == 24 * PAGE && r.f.last_n == 6 * PAGE);
+    expect_bytes(&r, 30 * PAGE, 1);
+    EXPECT(r.f.last_off == 30 * PAGE && r.f.last_n == PAGE);
+    r.s = other;
+    range_source_unref(s);
+    rig_fini(&r);
+}
+
+/* Only pages that came whole, within the budget. */
+TEST(what_came_otherwise_is_not_read)
+{
+    struct rig r;
+    uint8_t bytes[FILE_BYTES];
+    for (size_t i = 0; i < sizeof(bytes); i++) bytes[i] = byte_at(i);
+    rig_init(&r, 20 * PAGE);
+    range_put(r.s, 2 * PAGE + 1, str_of(bytes + 2 * PAGE + 1, 3 * PAGE));
+    range_put(r.s, FILE_BYTES - PAGE, str_of(bytes + FILE_BYTES - PAGE, PAGE));
+    expect_bytes(&r, 3 * PAGE, 2 * PAGE);
+    expect_bytes(&r, FILE_BYTES - 10, 10);
+    EXPECT_EQ(r.f.reads, 0);
+    expect_bytes(&r, 2 * PAGE, 1);
+    expect_bytes(&r, 5 * PAGE, 1);
+    EXPECT_EQ(r.f.reads, 2);
+    range_put(r.s, 0, str_of(bytes, sizeof(bytes)));
+    EXPECT(range_cache_stats(r.c).bytes <= 20 * PAGE);
+    range_put(r.s, 0, STR_EMPTY);
+    range_put(r.s, FILE_BYTES, STR_EMPTY);
+    rig_fini(&r);
+}
+
 TEST(what_was_announced_comes_along)
 {
     struct rig r;

@@ -10,6 +10,7 @@
 
 #include "base/path.h"
 #include "block/index_codec.h"
+#include "bucket/index_header.h"
 #include "bucket/index_header_codec.h"
 #include "io/far_cache.h"
 #include "io/fs_impl.h"
@@ -19,7 +20,7 @@
 
 enum {
     GAP_BYTES = 512 << 10,
-    ALONG_BYTES = 64 << 10, /* of an index: fewer cost as much to ask for */
+    ALONG_BYTES = 128 << 10, /* of an index: fewer cost as much to ask for */
     PROOF_BYTES = INDEX_TOC_BYTES + INDEX_CRC_BYTES,
     SEGMENTS_MAX = 100000
 };
@@ -523,6 +524,13 @@ errc remote_folder_new(struct fs **out, const struct remote_folder_opts *o, stru
     if (rc == OK) *out = &f->base;
     else fs_free(&f->base);
     return rc;
+}
+
+void remote_folder_seen(struct fs *fs, const struct index_seen *seen)
+{
+    struct remote_folder *f = folder_of(fs);
+    range_put(f->index, seen->begin.at, buf_view(&seen->begin.bytes));
+    range_put(f->index, seen->end.at, buf_view(&seen->end.bytes));
 }
 
 void remote_folder_patient(struct fs *fs, bool patient)

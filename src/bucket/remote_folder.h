@@ -33,6 +33,9 @@ struct remote_folder_opts {
 };
 MUST_USE errc remote_folder_new(
     struct fs **out, const struct remote_folder_opts *o, struct err *e);
+struct index_seen;
+/* Bytes of its index that came while the header was built. */
+void remote_folder_seen(struct fs *fs, const struct index_seen *seen);
 /* Who reads waits as long as it takes: while a block is opened in the background. */
 void remote_folder_patient(struct fs *fs, bool patient);
 /* What came from the bucket and lies in the caches is not believed any more; what lies in others'

@@ -167,18 +167,24 @@ static errc part_failed(struct asking *k, const struct wanted *w, errc rc, struc
 
 /* Series. */
 
+/* The parts are asked in turns, which has the caches of the processor miss at each: so series
+ * without chunks are read some at a time, of which only the keys are kept. */
+enum { FEED_AHEAD = 16 };
 struct feed {
     struct chunk_series_set *set;
-    const struct chunk_series *now;
     struct wanted *of;
-    struct buf key;                            /* of now: orders as its labels do */
-    bool odd;                                  /* but for this: then only they do */
-    errc rc;                                   /* of the last step */
+    const struct chunk_series *now;            /* that was read last */
+    struct buf keys;                           /* of those that were read and not yet given */
+    size_t ends[FEED_AHEAD], n, at;
+    bool odd;                                  /* the last one's key does not order as labels do */
+    errc rc;                                   /* of the last read */
     struct err why;
 };
 
+typedef VEC(struct label) label_list;
 struct streaming {
     struct asking *k;
+    label_list labels;                         /* of the series that is given */
     VEC(struct feed) feeds;
     struct losers order;                       /* of feeds */
     struct buf message, batch, scratch;
@@ -218,20 +224,46 @@ static uint8_t *text_put(uint8_t *at, str s)
 }
 
 /* Labels one behind the other, each text with a zero at its end: compared by one look at memory
- * rather than by one for each text. A zero within a text would be taken for its end. */
-static void feed_key(struct feed *f)
+ * rather than by one for each text. A zero within a text would be taken for its end: then true. */
+static bool key_put(struct buf *b, struct labels l)
 {
-    struct labels l = f->now->labels;
-    size_t n = 2 * l.n;
+    size_t n = 2 * l.n, from = b->n;
     for (size_t i = 0; i < l.n; i++) n += l.at[i].name.n + l.at[i].value.n;
-    buf_reset(&f->key);
-    uint8_t *at = buf_room(&f->key, n);
+    uint8_t *at = buf_room(b, n);
     for (size_t i = 0; i < l.n; i++) {
         at = text_put(at, l.at[i].name);
         at = text_put(at, l.at[i].value);
     }
-    buf_commit(&f->key, n);
-    f->odd = zeros_count(buf_view(&f->key)) != 2 * l.n;
+    buf_commit(b, n);
+    return zeros_count(str_from(buf_view(b), from)) != 2 * l.n;
+}
+
+/* The next text of a key. */
+static str key_text(str *key)
+{
+    size_t n = str_index(*key, 0);
+    str text = str_slice(*key, 0, n);
+    *key = str_from(*key, n + 1);
+    return text;
+}
+
+static bool feed_has(const struct feed *f) { return f->at < f->n; }
+static bool feed_odd(const struct feed *f) { return f->odd && f->at + 1 == f->n; }
+static str feed_key(const struct feed *f)
+{
+    return str_slice(buf_view(&f->keys), f->at ? f->ends[f->at - 1] : 0, f->ends[f->at]);
+}
+
+/* Of the series that is given: as it was read, or out of its key, in the array of `labels`. */
+static struct labels feed_labels(const struct feed *f, label_list *labels)
+{
+    if (f->now && f->at + 1 == f->n) return f->now->labels;
+    labels->n = 0;
+    for (str key = feed_key(f); key.n;) {
+        str name = key_text(&key), value = key_text(&key);
+        vec_push(labels, ((struct label){ name, value }));
+    }
+    return (struct labels){ labels->at, labels->n };
 }
 
 /* Of equal series the part that was listed first comes first; one without a series is last. */
@@ -239,9 +271,16 @@ static bool feed_less(const void *ctx, uint32_t a, uint32_t b)
 {
     const struct streaming *g = ctx;
     const struct feed *x = &g->feeds.at[a], *y = &g->feeds.at[b];
-    if (!x->now || !y->now) return x->now != NULL;
-    int order = x->odd || y->odd ? labels_cmp(x->now->labels, y->now->labels)
-                                 : str_cmp(buf_view(&x->key), buf_view(&y->key));
+    if (!feed_has(x) || !feed_has(y)) return feed_has(x);
+    int order;
+    if (feed_odd(x) || feed_odd(y)) {
+        label_list one = { 0 }, other = { 0 };
+        order = labels_cmp(feed_labels(x, &one), feed_labels(y, &other));
+        vec_fini(&one);
+        vec_fini(&other);
+    } else {
+        order = str_cmp(feed_key(x), feed_key(y));
+    }
     return order ? order < 0 : a < b;
 }
 
@@ -279,11 +318,28 @@ static errc feed_next(struct asking *k, struct feed *f, struct err *e)
     return f->set->ops->next(f->set, &f->now, e);
 }
 
+/* The next ones, at least one unless it ends; an odd one is the last of them. */
+static void feed_read(struct streaming *g, struct feed *f)
+{
+    const struct store_request *r = &g->k->r;
+    size_t most = r->skip_chunks ? FEED_AHEAD : 1;
+    if (r->limit > 0) most = MIN(most, (size_t)r->limit);
+    buf_reset(&f->keys);
+    f->n = f->at = 0;
+    f->odd = false;
+    while (f->n < most && !f->odd) {
+        f->rc = feed_next(g->k, f, &f->why);
+        if (f->rc != OK || !f->now) return;
+        f->odd = key_put(&f->keys, f->now->labels);
+        f->ends[f->n++] = f->keys.n;
+    }
+}
+
+/* What the last read ended with counts when all that it gave is given. */
 static void feed_step(struct streaming *g, struct feed *f)
 {
-    f->why = (struct err){ 0 };
-    f->rc = feed_next(g->k, f, &f->why);
-    if (f->rc == OK && f->now) feed_key(f);
+    if (feed_has(f)) f->at++;
+    if (!feed_has(f) && f->rc == OK && (f->now || !f->set)) feed_read(g, f);
 }
 
 /* The first step of each part may take long: it has to be found, maybe opened. */
@@ -308,8 +364,7 @@ static void feed_end(struct streaming *g, struct feed *f)
 /* A feed at its end, or that failed, leaves. */
 static errc feed_settle(struct streaming *g, struct feed *f, struct err *e)
 {
-    if (f->rc == OK && f->now)
-        return limit_check(++g->touched, g->k->s->o.max_touched, "series", e);
+    if (feed_has(f)) return limit_check(++g->touched, g->k->s->o.max_touched, "series", e);
     f->now = NULL;
     feed_end(g, f);
     if (f->rc == OK) return OK;
@@ -340,10 +395,10 @@ static errc warnings_send(struct streaming *g, struct err *e)
     return OK;
 }
 
-static void frame_begin(struct streaming *g, const struct chunk_series *s)
+static void frame_begin(struct streaming *g, struct labels labels)
 {
     buf_reset(&g->frame);
-    store_put_labels(&g->frame, STORE_SERIES_LABELS, s->labels);
+    store_put_labels(&g->frame, STORE_SERIES_LABELS, labels);
     g->open = true;
 }
 
@@ -357,7 +412,7 @@ static errc chunk_put(
     TRY(limit_check(g->chunk_bytes, o->max_chunk_bytes, "bytes", e));
     bool goes_on = g->frame.n < o->frame_bytes && c->mint >= g->frame_mint;
     if (!goes_on) TRY(frame_send(g, e));
-    if (!g->open) frame_begin(g, s);
+    if (!g->open) frame_begin(g, s->labels);
     store_put_chunk(&g->frame, STORE_SERIES_CHUNKS, c);
     g->frame_mint = c->mint;
     return OK;
@@ -368,10 +423,10 @@ static errc series_begin(struct streaming *g, const struct feed *f, struct err *
 {
     TRY(frame_send(g, e));
     buf_reset(&g->last);
-    buf_str(&g->last, buf_view(&f->key));
+    buf_str(&g->last, feed_key(f));
     TRY(limit_check(++g->series, g->k->s->o.max_series, "series", e));
     g->frame_mint = INT64_MIN;
-    frame_begin(g, f->now);
+    frame_begin(g, feed_labels(f, &g->labels));
     return OK;
 }
 
@@ -379,13 +434,19 @@ static errc series_begin(struct streaming *g, const struct feed *f, struct err *
 static errc series_put(struct streaming *g, const struct feed *f, bool *over, struct err *e)
 {
     const struct store_request *r = &g->k->r;
-    const struct chunk_series *s = f->now;
-    bool same = g->series && str_eq(buf_view(&f->key), buf_view(&g->last));
+    bool same = g->series && str_eq(feed_key(f), buf_view(&g->last));
     *over = !same && r->limit > 0 && g->series >= (uint64_t)r->limit;
     if (*over) return OK;
     if (!same) TRY(series_begin(g, f, e));
-    for (size_t i = 0; i < s->n; i++) TRY(chunk_put(g, s, &s->chunks[i], e));
+    const struct chunk_series *s = r->skip_chunks ? NULL : f->now;
+    for (size_t i = 0; s && i < s->n; i++) TRY(chunk_put(g, s, &s->chunks[i], e));
     return OK;
+}
+
+static bool feed_wanted(struct streaming *g, const struct feed *f)
+{
+    const struct store_shard *s = &g->k->r.shard;
+    return s->total < 1 || shard_wants(s, feed_labels(f, &g->labels), &g->scratch);
 }
 
 /* From all feeds, in order, as many as were asked for. */
@@ -396,8 +457,8 @@ static errc feeds_merge(struct streaming *g, struct err *e)
     losers_init(&g->order, (uint32_t)g->feeds.n, feed_less, g);
     for (;;) {
         struct feed *f = &g->feeds.at[losers_least(&g->order)];
-        if (!f->now) return OK;
-        if (shard_wants(&g->k->r.shard, f->now->labels, &g->scratch)) {
+        if (!feed_has(f)) return OK;
+        if (feed_wanted(g, f)) {
             TRY(series_put(g, f, &over, e));
             if (over) return OK;
         }
@@ -433,9 +494,10 @@ static void streaming_fini(struct streaming *g)
     metric_add(&m_chunk_bytes, (double)g->chunk_bytes);
     for (size_t i = 0; i < g->feeds.n; i++) {
         chunk_series_set_free(g->feeds.at[i].set);
-        buf_fini(&g->feeds.at[i].key);
+        buf_fini(&g->feeds.at[i].keys);
     }
     vec_fini(&g->feeds);
+    vec_fini(&g->labels);
     losers_fini(&g->order);
     buf_fini(&g->message);
     buf_fini(&g->batch);
