@@ -62,6 +62,11 @@ char *mem_cstr(str s)
 int mallctl(const char *name, void *old, size_t *old_n, void *new_value, size_t new_n)
     __attribute__((weak));
 
+void mem_thread_idle(void)
+{
+    if (mallctl) mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
+}
+
 void mem_give_back_old(void)
 {
     if (mallctl) mallctl("arena.4096.decay", NULL, NULL, NULL, 0);

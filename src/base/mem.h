@@ -30,6 +30,9 @@ void mem_give_back(void);
 /* Those that nobody has used for a while. The allocator's own thread may sleep on a few MiB. */
 void mem_give_back_old(void);
 
+/* This thread will do nothing for a while: what its allocator keeps for it goes back. */
+void mem_thread_idle(void);
+
 #define NEW(type) ((type *)mem_zalloc(sizeof(type)))
 
 #endif

@@ -1,5 +1,6 @@
 #include "io/pool.h"
 
+#include "base/clock.h"
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/metric.h"
@@ -17,6 +18,8 @@ GAUGE_VEC(
 GAUGE_VEC(m_busy, "epimetheus_pool_threads_busy", "Threads of the pool that run a job.", "pool")
 COUNTER_VEC(m_refused, "epimetheus_pool_jobs_refused_total",
     "Jobs that found the queue of the pool full.", "pool")
+
+#define IDLE_NS INT64_C(200000000)
 
 struct job { void (*run)(void *ctx); void *ctx; };
 
@@ -70,13 +73,27 @@ static bool nice_comes_back(void)
 bool thread_step_behind(void) { return nice_comes_back() && nice_add(NICE_BEHIND); }
 void thread_step_back(void) { nice_add(-NICE_BEHIND); }
 
+/* Who has nothing to do for a while keeps no memory that was freed: with hundreds of threads it is
+ * much. */
 static void pool_wait_locked(struct pool *p) REQUIRES(p->mu)
 {
     struct idle me = { .next = p->idle };
+    int64_t until = clock_mono_ns() + IDLE_NS;
+    bool lean = false;
     mtx_assert_held(&p->mu);
     cond_init(&me.called);
     p->idle = &me;
-    while (!me.is_called) cond_wait(&me.called, &p->mu);
+    while (!me.is_called) {
+        if (lean) {
+            cond_wait(&me.called, &p->mu);
+            continue;
+        }
+        lean = !cond_wait_until(&me.called, &p->mu, until);
+        if (!lean || me.is_called) continue;
+        mtx_unlock(&p->mu);
+        mem_thread_idle();
+        mtx_lock(&p->mu);
+    }
     cond_fini(&me.called);
 }
 
