@@ -1,7 +1,8 @@
 // Command store speaks to a StoreAPI with Thanos' own messages. It reads one JSON object a line from stdin, {"addr": …, "method": "info" | "series" |
 // "names" | "values" | "health", …}, asks, and answers with one a line: {"code": the gRPC code's name, "error": …, "series": [{"labels": [[name, value], …],
 // "samples": [[ms, value], …]}, …], "values": […], "info": …}. A histogram's value is {"count", "sum", "buckets"}, as the HTTP API has it.
-// {"first": n} takes n frames and lets go; {"digest": true} gives of series their count, that of samples, and a sum over all of them, whatever the order. `store golden` prints messages for src/storeapi/test_golden.h.
+// {"idle_ms": n} asks over a connection with keepalive, says so on stderr, and waits so long for the connection to break: "state" says whether it did; if not it
+// asks again. {"first": n} takes n frames and lets go; {"digest": true} gives of series their count, that of samples, and a sum over all of them, whatever the order. `store golden` prints messages for src/storeapi/test_golden.h.
 package main
 
 import (
@@ -25,10 +26,12 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
@@ -57,6 +60,7 @@ type question struct {
 	TimeoutMs  int64       `json:"timeout_ms"`
 	First      int         `json:"first"`
 	Digest     bool        `json:"digest"`
+	IdleMs     int64       `json:"idle_ms"`
 }
 
 type series struct {
@@ -84,6 +88,7 @@ type answer struct {
 	Blocks []string `json:"blocks"`
 	Info   *info    `json:"info"`
 	Health string   `json:"health"`
+	State  string   `json:"state"`
 
 	Digest  uint64 `json:"digest"`
 	Count   int    `json:"count"`
@@ -111,8 +116,26 @@ func dial(q question) (*grpc.ClientConn, error) {
 		creds = credentials.NewTLS(c)
 	}
 	// Thanos' labels lie in the frame: its memory must not be used again.
-	return grpc.NewClient(q.Addr, grpc.WithTransportCredentials(creds), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)),
-		experimental.WithBufferPool(mem.NopBufferPool{}))
+	options := []grpc.DialOption{grpc.WithTransportCredentials(creds), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)),
+		experimental.WithBufferPool(mem.NopBufferPool{})}
+	if q.IdleMs > 0 { // a client pings each ten seconds at most
+		options = append(options, grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: time.Second, PermitWithoutStream: true}))
+	}
+	return grpc.NewClient(q.Addr, options...)
+}
+
+// idle waits for the connection to break.
+func (a *answer) idle(ctx context.Context, conn *grpc.ClientConn, q question) error {
+	waiting, cancel := context.WithTimeout(ctx, time.Duration(q.IdleMs)*time.Millisecond)
+	defer cancel()
+	fmt.Fprintln(os.Stderr, "idle")
+	conn.WaitForStateChange(waiting, connectivity.Ready)
+	state := conn.GetState()
+	a.State = state.String()
+	if state != connectivity.Ready {
+		return nil
+	}
+	return a.ask(ctx, conn, q)
 }
 
 func matchers(q question) []storepb.LabelMatcher {
@@ -313,6 +336,9 @@ func answered(q question) (a answer) {
 	if err == nil {
 		defer conn.Close()
 		err = a.ask(ctx, conn, q)
+	}
+	if err == nil && q.IdleMs > 0 {
+		err = a.idle(ctx, conn, q)
 	}
 	a.Code = status.Code(err).String()
 	if err != nil {
