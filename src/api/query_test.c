@@ -189,6 +189,11 @@ TEST(query_range_refusals)
             .type = "bad_data",
             .error = "invalid parameter \"step\": zero or negative query resolution step widths "
                      "are not accepted. Try a positive integer" },
+        { "lookback below a millisecond", "GET",
+            R "?query=n_total&start=1000&end=1030&step=15&lookback_delta=0.0001", .status = 200,
+            .body = DATA("matrix",
+                "[{\"metric\":{\"__name__\":\"n_total\"},"
+                "\"values\":[[1015,\"15\"],[1030,\"30\"]]}]") },
         { "step below a millisecond", "GET", R "?query=1&start=1&end=1.001&step=0.0009",
             .status = 422, .type = "execution",
             .error = "the step of a range query must be at least a millisecond" },

@@ -269,8 +269,16 @@ TEST(engine_limits_samples)
         { "a wide window", "sum_over_time(c_total{a=\"y\"}[10m])", 300, 300, 0,
             "query processing would load too many samples into memory in query execution",
             ERR_LIMIT },
+        { "what does not change, at all steps", "rad(one @ 0)", 0, 300, 60,
+            "query processing would load too many samples into memory in query execution",
+            ERR_LIMIT },
+        { "many steps of nothing", "count_over_time(nothing[10m:5s])", 300, 300, 0, "", OK },
+        { "one at a time", "start_timestamp(one)", 0, 300, 60, "", OK },
     };
-    run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ .max_samples = 5 });
+    static const struct engine_opts few = {
+        .parse = { true, true, true, true }, .max_samples = 5
+    };
+    run_cases(cases, ARRAY_LEN(cases), &few);
 }
 
 TEST(engine_limits_memory)
