@@ -173,7 +173,7 @@ static void expect_answers(void)
     bool truncated = false;
     EXPECT_OK(q->ops->label_names(q, (struct matchers){ 0 }, 0, &names, &truncated, NULL));
     EXPECT(names.n > 1 && !truncated);
-    for (size_t i = 0; i < names.n; i++) {
+    for (size_t i = 0; i < names.n; i += TEST_STRIDE) {
         EXPECT_OK(q->ops->label_values(
             q, names.at[i], (struct matchers){ 0 }, 0, &values, &truncated, NULL));
         EXPECT(values.n > 0);

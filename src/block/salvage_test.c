@@ -9,7 +9,7 @@
 #include "io/fs_sim.h"
 #include "io/test_tree.h"
 
-enum { FILE_MAX_BYTES = 1 << 28, FLIPS = 60 };
+enum { FILE_MAX_BYTES = 1 << 28, FLIPS = 60 / TEST_STRIDE };
 
 struct chunk_copy { struct labels labels; int64_t mint, maxt; str data; };
 typedef VEC(struct chunk_copy) chunk_copies;

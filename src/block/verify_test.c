@@ -6,7 +6,7 @@
 #include "io/fs_sim.h"
 #include "io/test_tree.h"
 
-enum { FILE_MAX_BYTES = 1 << 28, FLIPS = 300 };
+enum { FILE_MAX_BYTES = 1 << 28, FLIPS = 300 / TEST_STRIDE };
 
 static void expect_clean(struct fs *fs, str dir)
 {
