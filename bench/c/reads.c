@@ -24,6 +24,7 @@
 #include "chunk/xor.h"
 #include "io/choice.h"
 #include "io/fs_impl.h"
+#include "io/page_cache.h"
 #include "io/reader.h"
 #include "iobench/lab.h"
 
@@ -40,6 +41,7 @@ enum {
     PAIRS = 9,
     COLD_PAIRS = 5,
     HOT = 32 << 20,
+    CACHE = 256 << 20,
     HOT_PINS = 400000,
     CHUNKS = 100000,
     SAMPLES = 120,
@@ -212,6 +214,7 @@ static NOINLINE void chunks_read(struct cached *c, size_t n)
 static void cached_make(struct cached *c, struct lab *l, size_t chunks)
 {
     *c = (struct cached){ .l = l, .n_chunks = chunks };
+    cache_set_limit(CACHE); /* hits are asked about: all readers have room at once */
     c->refs = mem_alloc(chunks * sizeof(*c->refs));
     l->file_bytes = HOT;
     file_make(l);

@@ -1,5 +1,6 @@
 #include "iobench/lab.h"
 
+#include "base/clock.h"
 #include "base/prng.h"
 #include "io/memory_limit.h"
 #include "io/pool.h"
@@ -59,9 +60,17 @@ void lab_note(struct lab *l, const char *fmt, ...)
 
 void lab_step(struct lab *l, const char *what)
 {
+    enum { SHORTEST_NS = 10000000 };
     progress_tell(l->o->progress, str_z(what), l->steps_done, l->steps);
+    if (l->until_ns) {
+        int64_t left = l->until_ns - clock_mono_ns(),
+                share = left / (2 * (int64_t)MAX(l->steps - l->steps_done, (size_t)1));
+        l->slice_ns = MIN(l->slice_ns, MAX(share, (int64_t)SHORTEST_NS));
+    }
     l->steps_done++;
 }
+
+bool lab_is_late(const struct lab *l) { return l->until_ns && clock_mono_ns() > l->until_ns; }
 
 const struct lab_row *lab_find(const struct lab *l, const char *what, const char *how)
 {
@@ -153,10 +162,12 @@ errc lab_run(struct lab *l, const struct lab_opts *o, struct err *e)
         QUICK_BYTES = 192 << 20,
         FULL_BYTES = 1 << 30,
         QUICK_NS = 250000000,
-        FULL_NS = 1000000000
+        FULL_NS = 1000000000,
+        QUICK_S = 45
     };
     *l = (struct lab){ .o = o, .fs = fs_real_new(o->dir) };
     l->slice_ns = o->slice_ns ? o->slice_ns : o->quick ? QUICK_NS : FULL_NS;
+    if (o->quick) l->until_ns = clock_mono_ns() + QUICK_S * INT64_C(1000000000);
     l->file_bytes = o->file_bytes ? o->file_bytes : o->quick ? QUICK_BYTES : FULL_BYTES;
     l->file_bytes -= l->file_bytes % (1 << 20);
     l->memory_limit = MAX(o->memory_limit ? o->memory_limit : l->file_bytes / 4, LAB_MEMORY_MIN);

@@ -51,7 +51,8 @@ struct lab {
     VEC(struct lab_note) notes;
     uint64_t file_bytes, memory_limit, memory_bytes, blocks_bytes;
     unsigned cores, threads; /* threads: the most that a measurement has */
-    int64_t slice_ns;        /* how long one figure is measured */
+    int64_t slice_ns;        /* how long one figure is measured; lab_step shortens it */
+    int64_t until_ns;        /* by clock_mono_ns: it should be over; 0: it takes what it takes */
     bool remote;             /* a network or FUSE file system */
     char kernel[64], file_system[32], limited_by[32];
     size_t steps, steps_done;
@@ -67,7 +68,10 @@ void lab_add(struct lab *l, enum lab_part part, const char *what, const char *ho
     double value);
 struct lab_row *lab_last(struct lab *l); /* just added */
 void lab_note(struct lab *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Where time runs out, the figures that are left get shares of half of what there is: the other
+ * half is for opening and emptying caches. */
 void lab_step(struct lab *l, const char *what);
+bool lab_is_late(const struct lab *l);   /* what takes long and may be left out is to be */
 /* NULL: there is none */
 const struct lab_row *lab_find(const struct lab *l, const char *what, const char *how);
 

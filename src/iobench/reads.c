@@ -245,6 +245,8 @@ static errc measure(struct lab *l, const struct setting *s, struct err *e)
     lab_step(l, pattern_words[s->pattern]);
     lab_evict(l, S(LAB_FILE));
     if (limited) cache_set_limit(l->memory_limit / 4);
+    /* whatever the server's limit: what is called cached here is in our cache, whole */
+    if (s->memory == CACHED) cache_set_limit(MAX(ours, 2 * (uint64_t)CACHED_BYTES));
     bool grouped = limited && limit_begin(&limit, l->memory_limit);
     if (grouped) snprintf(l->limited_by, sizeof(l->limited_by), "%s", limit.version);
     else if (limited) snprintf(l->limited_by, sizeof(l->limited_by), "emptying the cache");
@@ -255,7 +257,7 @@ static errc measure(struct lab *l, const struct setting *s, struct err *e)
     if (rc == OK) rc = run_jobs(l, s, r, limited && !grouped ? l->memory_limit : 0, e);
     reader_close(r);
     limit_end(&limit);
-    if (limited) cache_set_limit(ours);
+    cache_set_limit(ours);
     return rc;
 }
 

@@ -184,7 +184,8 @@ static const char page_head[] =
     "font:15px/1.5 system-ui,sans-serif}main{max-width:1160px;margin:0 auto;padding:28px 20px "
     "60px}\n"
     "h1{font-size:26px;margin:0 0 4px}h2{font-size:19px;margin:36px 0 12px}"
-    "h3{font-size:14px;font-weight:600;margin:0 0 8px}p{margin:6px 0}.dim{color:var(--dim)}\n"
+    "h3{font-size:14px;font-weight:600;margin:0 0 8px}p{margin:6px 0}.dim{color:var(--dim)}"
+    ".small{font-size:12px}\n"
     ".grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(340px,1fr));gap:14px}\n"
     ".card{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:14px "
     "16px}\n"
@@ -234,7 +235,7 @@ static void html_chart(struct buf *b, const struct lab_row *rows, size_t n)
     }
     buf_str(b, S("</svg>\n"));
     if (rows[0].cpu_us > 0) {
-        buf_str(b, S("<p class=dim>CPU: "));
+        buf_str(b, S("<p class=\"dim small\">CPU: "));
         for (size_t i = 0; i < n; i++) {
             buf_fmt(b, "%s%s ", i ? ", " : "", rows[i].how);
             put_figure(b, rows[i].cpu_us);
