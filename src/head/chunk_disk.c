@@ -20,6 +20,7 @@
 #include "chunk/chunk.h"
 #include "head/chunk_disk_files.h"
 #include "io/numbered.h"
+#include "io/pool.h"
 
 enum { WINDOW_BYTES = 1 << 20, PIN_GUESS_BYTES = 1200, WARN_EVERY_MS = 10000 };
 
@@ -137,10 +138,17 @@ static errc scan_zeros(struct scan *s, uint64_t off, struct err *e)
     return OK;
 }
 
-/* Hands out the chunks of file n; *good is the end of the good front. ERR_CORRUPT: damage behind
- * it. */
-static errc scan_records(struct scan *s, uint32_t n, uint64_t *good, chunk_found_fn found,
-    void *ctx, struct chunk_disk_opened *what, struct err *e)
+/* What a file holds up to its end, or up to its damage: rc, why. */
+struct file_scan {
+    struct chunk_disk *d;
+    uint32_t n;
+    uint64_t good;                             /* the end of the good front */
+    VEC(struct chunk_found) all;
+    errc rc; struct err why;
+};
+
+/* ERR_CORRUPT: damage behind the good front. */
+static errc scan_records(struct file_scan *f, struct scan *s, struct err *e)
 {
     str bytes;
     struct chunk_desc c;
@@ -148,7 +156,7 @@ static errc scan_records(struct scan *s, uint32_t n, uint64_t *good, chunk_found
     if (s->size < CHUNK_FILE_HEADER_BYTES) return chunk_file_header_check(STR_EMPTY, e);
     TRY(scan_at(s, 0, CHUNK_FILE_HEADER_BYTES, &bytes, e));
     TRY(chunk_file_header_check(bytes, e));
-    for (uint64_t off = *good = CHUNK_FILE_HEADER_BYTES, need = CHUNK_RECORD_MIN_BYTES;
+    for (uint64_t off = f->good = CHUNK_FILE_HEADER_BYTES, need = CHUNK_RECORD_MIN_BYTES;
          off < s->size;) {
         TRY(scan_at(s, off, need, &bytes, e));
         switch (chunk_record_next(bytes, 0, &c, &next, e)) {
@@ -160,31 +168,46 @@ static errc scan_records(struct scan *s, uint32_t n, uint64_t *good, chunk_found
             continue;
         case CHUNK_STEP_RECORD: break;
         }
-        struct chunk_found f = { (chunk_ref)n << 32 | off, c.series, c.mint, c.maxt,
+        struct chunk_found x = { (chunk_ref)f->n << 32 | off, c.series, c.mint, c.maxt,
             (uint32_t)c.data.n, (uint16_t)chunk_count(c.enc, c.data), c.enc, c.ooo };
-        if (chunk_enc_known(c.enc)) {
-            TRY(found(ctx, &f, e));
-            what->chunks++;
-        }
+        if (chunk_enc_known(c.enc)) vec_push(&f->all, x);
         need = CHUNK_RECORD_MIN_BYTES;
-        *good = off += next;
+        f->good = off += next;
     }
     return OK;
 }
 
-static errc scan_file(struct chunk_disk *d, uint32_t n, uint64_t *good, chunk_found_fn found,
-    void *ctx, struct chunk_disk_opened *what, struct err *e)
+static errc scan_file(struct file_scan *f, struct err *e)
 {
     SCOPED(arena_finip) struct arena a = { 0 };
     struct scan s = { 0 };
-    *good = 0;
-    TRY(reader_open(&s.r, d->fs, chunk_file_path(&a, d->dir, n),
-        (struct read_as){ d->backend, IO_HEAD, IO_SEQUENTIAL }, e));
+    TRY(reader_open(&s.r, f->d->fs, chunk_file_path(&a, f->d->dir, f->n),
+        (struct read_as){ f->d->backend, IO_HEAD, IO_SEQUENTIAL }, e));
     s.size = reader_size(s.r);
-    errc rc = scan_records(&s, n, good, found, ctx, what, e);
+    errc rc = scan_records(f, &s, e);
     errc unpinned = reader_unpin(&s.window, rc == OK ? e : NULL);
     reader_close(s.r);
     return rc == OK ? unpinned : rc;
+}
+
+static void scan_piece(void *ctx, size_t i)
+{
+    struct file_scan *f = (struct file_scan *)ctx + i;
+    f->rc = scan_file(f, &f->why);
+}
+
+/* In the order of the file; one that is refused is where the good front ends. */
+static errc hand_out(struct file_scan *f, chunk_found_fn found, void *ctx,
+    struct chunk_disk_opened *what, struct err *e)
+{
+    for (size_t i = 0; i < f->all.n; i++) {
+        errc rc = found(ctx, &f->all.at[i], e);
+        if (rc != OK) f->good = chunk_ref_offset(f->all.at[i].ref);
+        if (rc != OK) return rc;
+        what->chunks++;
+    }
+    if (e) *e = f->why;
+    return f->rc;
 }
 
 /* From numbers.at[i] on nothing can be used but the first `good` bytes of that file. */
@@ -237,32 +260,79 @@ static void forget_files(
 
 static void numbers_finip(chunk_file_numbers *n) { vec_fini(n); }
 
+/* As many files as there are threads are looked at beside each other; what they hold is handed out
+ * in their order. */
+enum { SCANS_MAX = 8 };
+struct scans { struct file_scan at[SCANS_MAX]; size_t from, n; struct pool *pool; };
+
+static void scans_drop(struct scans *x)
+{
+    for (size_t i = 0; i < x->n; i++) vec_fini(&x->at[i].all);
+    x->n = 0;
+}
+
+static struct file_scan *scan_of(
+    struct scans *x, struct chunk_disk *d, const chunk_file_numbers *numbers, size_t i)
+{
+    if (x->n && i < x->from + x->n) {
+        vec_fini(&x->at[i - 1 - x->from].all);
+        return &x->at[i - x->from];
+    }
+    scans_drop(x);
+    size_t threads = x->pool ? pool_threads(x->pool) + 1u : 1;
+    x->from = i;
+    x->n = MIN(numbers->n - i, MIN(threads, (size_t)SCANS_MAX));
+    for (size_t k = 0; k < x->n; k++)
+        x->at[k] = (struct file_scan){ .d = d, .n = numbers->at[i + k] };
+    pool_each(x->pool, x->n, scan_piece, x->at);
+    return x->at;
+}
+
+static errc disk_scan_files(struct chunk_disk *d, const struct chunk_disk_opts *o,
+    const chunk_file_numbers *numbers, struct scans *scans, chunk_found_fn found, void *ctx,
+    struct chunk_disk_opened *what, struct err *e)
+{
+    for (size_t i = 0; i < numbers->n; i++) {
+        struct err why = { 0 };
+        uint64_t good = 0;
+        errc rc = OK;
+        if (i > 0 && numbers->at[i] != numbers->at[i - 1] + 1) {
+            rc = err_set(&why, ERR_CORRUPT, "a file is missing before this one");
+        } else {
+            struct file_scan *f = scan_of(scans, d, numbers, i);
+            rc = hand_out(f, found, ctx, what, &why);
+            good = f->good;
+        }
+        what->out_of_order = rc == ERR_OUT_OF_ORDER;
+        if (what->out_of_order) forget_files(d, what, &i, &good);
+        if (rc == ERR_CORRUPT || rc == ERR_IO || what->out_of_order) {
+            TRY_IN(e, told_set_aside_from(d, o, numbers, i, good, &why, what, e), "chunks_head");
+            break;
+        }
+        if (rc != OK) return err_set(e, rc, "%s", why.msg);
+        vec_push(&d->files, file_new(numbers->at[i], good));
+    }
+    return OK;
+}
+
 static errc disk_scan(struct chunk_disk *d, const struct chunk_disk_opts *o, chunk_found_fn found,
     void *ctx, struct chunk_disk_opened *what, struct err *e)
 {
     SCOPED(numbers_finip) chunk_file_numbers numbers = { 0 };
+    struct scans scans = { 0 };
     uint32_t moved = 0;
     TRY(numbered_settle(d->fs, d->dir, CHUNK_FILE_DIGITS, &moved, e));
     what->set_aside += moved;
     TRY(chunk_files_list(&numbers, d->fs, d->dir, e));
     TRY(chunk_files_drop_unborn(&numbers, d->fs, d->dir, e));
     uint32_t highest = numbers.n ? vec_last(&numbers) : 0;
-    for (size_t i = 0; i < numbers.n; i++) {
-        struct err why = { 0 };
-        uint64_t good = 0;
-        errc rc = OK;
-        if (i > 0 && numbers.at[i] != numbers.at[i - 1] + 1)
-            rc = err_set(&why, ERR_CORRUPT, "a file is missing before this one");
-        else rc = scan_file(d, numbers.at[i], &good, found, ctx, what, &why);
-        what->out_of_order = rc == ERR_OUT_OF_ORDER;
-        if (what->out_of_order) forget_files(d, what, &i, &good);
-        if (rc == ERR_CORRUPT || rc == ERR_IO || what->out_of_order) {
-            TRY_IN(e, told_set_aside_from(d, o, &numbers, i, good, &why, what, e), "chunks_head");
-            break;
-        }
-        if (rc != OK) return err_set(e, rc, "%s", why.msg);
-        vec_push(&d->files, file_new(numbers.at[i], good));
-    }
+    if (o->workers > 1 && numbers.n > 1)
+        scans.pool = pool_new(&(struct pool_opts){
+            .name = "chunks", .threads = o->workers - 1, .queue_max = o->workers });
+    errc rc = disk_scan_files(d, o, &numbers, &scans, found, ctx, what, e);
+    pool_free(scans.pool);
+    scans_drop(&scans);
+    if (rc != OK) return rc;
     d->last = d->files.n ? vec_last(&d->files)->n : highest;
     what->files = d->files.n;
     what->last_file = d->last;

@@ -60,6 +60,8 @@ struct chunk_disk_opts {
     str dir;                                   /* "chunks_head"; made if it is missing */
     enum io_backend backend;
     uint64_t file_bytes;                       /* 0: CHUNK_DISK_FILE_BYTES */
+    /* so many files are looked at beside each other at opening; 0 and 1: only the caller works */
+    unsigned workers;
     /* Damage was found, and the files are as they were: what counts on them goes first, for good,
      * as the next opening finds them mended and cannot know. May be NULL; an error ends the
      * opening. */

@@ -60,6 +60,7 @@ static struct chunk_disk *disk_open(
     struct chunk_disk_opts o = {
         .fs = fs, .dir = S("chunks_head"), .backend = backend, .file_bytes = file_bytes
     };
+    o.workers = 3;
     n_found = 0;
     EXPECT_OK_E(chunk_disk_open(&d, &o, keep, NULL, what, &e), &e);
     return d;
@@ -222,7 +223,9 @@ TEST_SHARED(chunk_disk_refused_chunk_is_damage)
     struct fs *fs = tree_golden("wal/bad_chunks_head_none", 1);
     struct chunk_disk *d = NULL;
     struct chunk_disk_opened what;
-    struct chunk_disk_opts o = { .fs = fs, .dir = S("chunks_head"), .backend = IO_MMAP };
+    struct chunk_disk_opts o = {
+        .fs = fs, .dir = S("chunks_head"), .backend = IO_MMAP, .workers = 2
+    };
     EXPECT_OK(chunk_disk_open(&d, &o, refuse_third, &seen, &what, NULL));
     EXPECT_EQ(what.corruptions, 1);
     EXPECT_EQ(what.chunks, 2);
@@ -245,7 +248,9 @@ TEST_SHARED(chunk_disk_misplaced_chunk_discards_all)
     struct fs *fs = tree_golden("wal/bad_chunks_head_none", 1);
     struct chunk_disk *d = NULL;
     struct chunk_disk_opened what;
-    struct chunk_disk_opts o = { .fs = fs, .dir = S("chunks_head"), .backend = IO_MMAP };
+    struct chunk_disk_opts o = {
+        .fs = fs, .dir = S("chunks_head"), .backend = IO_MMAP, .workers = 2
+    };
     EXPECT_OK(chunk_disk_open(&d, &o, misplace_fourth, &seen, &what, NULL));
     EXPECT(what.out_of_order);
     EXPECT_EQ(what.corruptions, 1);

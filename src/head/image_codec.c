@@ -2,7 +2,7 @@
 
 #include "base/crc32c.h"
 
-enum { IMAGE_VERSION = 1, MAGIC_BYTES = 8 };
+enum { IMAGE_VERSION = 2, MAGIC_BYTES = 8 };
 #define IMAGE_MAGIC S("EPIIMAGE")
 
 void image_header_encode(struct buf *b, const struct image_place *p)
@@ -120,6 +120,7 @@ void image_series_encode(struct buf *b, const struct image_series *s, sref *prev
     buf_uvarint(b, s->chunks.n);
     for (size_t i = 0; i < s->chunks.n; i++) {
         buf_u8(b, s->chunks.at[i].enc);
+        if (s->chunks.at[i].enc != IMAGE_AS_HELD) buf_varint(b, s->chunks.at[i].maxt);
         buf_lenstr(b, s->chunks.at[i].data);
     }
 }
@@ -233,6 +234,7 @@ errc image_frame_next(
     }
     for (uint64_t n = cur_uvarint(c); n && cur_ok(c); n--) {
         struct image_chunk chunk = { .enc = cur_u8(c) };
+        if (chunk.enc != IMAGE_AS_HELD) chunk.maxt = cur_varint(c);
         chunk.data = cur_lenstr(c);
         vec_push(&out->chunks, chunk);
     }

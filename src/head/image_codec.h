@@ -42,7 +42,7 @@ MUST_USE errc image_kind_decode(str frame, uint64_t frames, bool *is_end, struct
 
 /* enc IMAGE_AS_HELD: an open chunk of plain floats as the head holds it */
 enum { IMAGE_AS_HELD = 0 };
-struct image_chunk { uint8_t enc; str data; };
+struct image_chunk { uint8_t enc; int64_t maxt; str data; };   /* maxt: 0 of one as held */
 /* Its times are mostly those of the one before in the frame: the longest such list is kept by who
  * writes and by who reads; both begin a frame with the zero value. */
 struct image_times { unsigned n; int64_t t[RUN_MAX]; };

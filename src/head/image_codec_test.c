@@ -1,8 +1,25 @@
 /* image_codec_test.c — the bytes of a head image. */
 #include "head/image_codec.h"
 
+#include "base/crc32c.h"
 #include "base/prng.h"
 #include "base/test.h"
+
+/* A header of the version before, all else in order: it is passed over. */
+static void expect_no_other_version(const struct buf *b)
+{
+    enum { VERSION_AT = 8, CRC_BYTES = 4 };
+    uint8_t old[IMAGE_HEADER_BYTES];
+    struct image_place got;
+    memcpy(old, b->p, sizeof(old));
+    old[VERSION_AT]--;
+    uint32_t crc = crc32c(0, old, sizeof(old) - CRC_BYTES);
+    for (unsigned i = 0; i < CRC_BYTES; i++)
+        old[sizeof(old) - 1 - i] = (uint8_t)(crc >> 8 * i);
+    struct err e = { 0 };
+    EXPECT_EQ(image_header_decode(&got, str_of(old, sizeof(old)), &e), ERR_CORRUPT);
+    EXPECT(strstr(e.msg, "unknown version 1") != NULL);
+}
 
 TEST(image_header_codec)
 {
@@ -15,6 +32,7 @@ TEST(image_header_codec)
     EXPECT(got.log_crc == at.log_crc && got.last_ref == at.last_ref);
     for (size_t n = 0; n < b.n; n++)
         EXPECT_EQ(image_header_decode(&got, str_of(b.p, n), NULL), ERR_CORRUPT);
+    expect_no_other_version(&b);
     for (size_t bit = 0; bit < 8 * b.n; bit++) {
         b.p[bit / 8] ^= (uint8_t)(1u << bit % 8);
         EXPECT_EQ(image_header_decode(&got, buf_view(&b), NULL), ERR_CORRUPT);
@@ -30,9 +48,12 @@ static void series_random(struct image_series *s, struct prng *r, const uint8_t 
     s->closed.n = s->chunks.n = 0;
     s->ref = some(r);
     for (uint64_t n = prng_below(r, 5); n; n--) vec_push(&s->closed, (int64_t)some(r));
-    for (uint64_t n = prng_below(r, 3); n; n--)
-        vec_push(&s->chunks, ((struct image_chunk){ (uint8_t)prng_below(r, 9),
-                                 str_of(from, (size_t)prng_below(r, max)) }));
+    for (uint64_t n = prng_below(r, 3); n; n--) {
+        struct image_chunk c = { .enc = (uint8_t)prng_below(r, 9) };
+        if (c.enc != IMAGE_AS_HELD) c.maxt = (int64_t)some(r);
+        c.data = str_of(from, (size_t)prng_below(r, max));
+        vec_push(&s->chunks, c);
+    }
 }
 
 static bool series_eq(const struct image_series *a, const struct image_series *b)
@@ -41,6 +62,7 @@ static bool series_eq(const struct image_series *a, const struct image_series *b
     for (size_t i = 0; same && i < a->closed.n; i++) same = a->closed.at[i] == b->closed.at[i];
     for (size_t i = 0; same && i < a->chunks.n; i++)
         same = a->chunks.at[i].enc == b->chunks.at[i].enc &&
+               a->chunks.at[i].maxt == b->chunks.at[i].maxt &&
                str_eq(a->chunks.at[i].data, b->chunks.at[i].data);
     return same;
 }

@@ -217,6 +217,7 @@ static errc take_chunk(const struct image_load *l, struct loader *x, uint32_t sl
 {
     struct sample_batch b;
     if (c->enc == IMAGE_AS_HELD) return take_held(l, x, slot, s, c->data, e);
+    if (is_there(l, s, c->maxt)) return OK;    /* a chunk file has it by now, or a block */
     TRY(chunk_iter_reset(&x->iter, c->enc, c->data, e));
     for (;;) {
         TRY(chunk_iter_fill(&x->iter, &b, e));

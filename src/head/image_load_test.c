@@ -23,7 +23,7 @@ static void frame_of(struct buf *b, sref ref, int64_t closed, unsigned n)
     if (closed) vec_push(&s.closed, closed);
     if (n) {
         size_t bytes = xor_encode(room, t, v, n);
-        vec_push(&s.chunks, ((struct image_chunk){ CHUNK_XOR, str_of(room, bytes) }));
+        vec_push(&s.chunks, ((struct image_chunk){ CHUNK_XOR, t[n - 1], str_of(room, bytes) }));
     }
     image_series_begin(b);
     image_series_encode(b, &s, &prev);

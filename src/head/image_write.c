@@ -48,7 +48,8 @@ uint64_t image_write_series(const struct image_write *w) { return w->series; }
 
 static void put_copy(struct image_write *w, bool as_held)
 {
-    struct image_chunk chunk = { .enc = as_held ? IMAGE_AS_HELD : chunk_copy_enc(&w->copy) };
+    struct image_chunk chunk = { IMAGE_AS_HELD, 0, STR_EMPTY };
+    if (!as_held) chunk = (struct image_chunk){ chunk_copy_enc(&w->copy), w->copy.maxt, STR_EMPTY };
     if (as_held) image_held_encode(&w->bytes, &w->copy, &w->state, &w->times);
     else (void)chunk_copy_encode(&w->copy, &w->bytes);
     vec_push(&w->now.chunks, chunk);

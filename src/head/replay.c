@@ -118,6 +118,13 @@ struct head_replay *head_replay_begin(struct head *h)
     return r;
 }
 
+void head_replay_reserve(struct head_replay *r, size_t chunks, size_t series)
+{
+    replay_refs_reserve(&r->refs, series);
+    vec_reserve(&r->lists, series);
+    vec_reserve(&r->chunks, chunks);
+}
+
 void head_replay_chunk(struct head_replay *r, const struct head_replay_chunk *c)
 {
     /* also when the log knows it no more: nobody else may find the chunk */
@@ -132,7 +139,7 @@ void head_replay_chunk(struct head_replay *r, const struct head_replay_chunk *c)
     struct replay_ref *x = replay_ref_add(&r->refs, c->ref);
     if (!x->chunks) {
         vec_push(&r->lists, ((struct chunk_list){ 0 }));
-        x->chunks = (uint32_t)r->lists.n & 0x7fffffff;
+        x->chunks = (uint32_t)r->lists.n & REPLAY_REF_CHUNKS;
     }
     struct chunk_list *l = &r->lists.at[x->chunks - 1];
     if (l->last && c->mint <= r->chunks.at[l->last - 1].c.maxt) return;

@@ -72,6 +72,8 @@ struct head_replay *head_replay_begin(struct head *h);
 /* A chunk of the chunk files, in the order of the files; before the first record. encoding: as
  * stored, without the OOO bit. One that does not follow the chunk before it of its ref is left out
  * (the opening of the files refuses it before). */
+/* before it: room for so many, of so many series */
+void head_replay_reserve(struct head_replay *r, size_t chunks, size_t series);
 void head_replay_chunk(struct head_replay *r, const struct head_replay_chunk *c);
 
 /* The log of late samples, when all of the log is applied: in its order, one thread. A marker

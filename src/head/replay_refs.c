@@ -56,6 +56,16 @@ static void table_free(struct replay_table *t)
 
 void replay_refs_trim(struct replay_refs *r) { table_free(STEAL(replay_refs_now(r)->older)); }
 
+void replay_refs_reserve(struct replay_refs *r, size_t n)
+{
+    struct replay_table *t = replay_refs_now(r);
+    size_t cap = t->cap;
+    while (n >= cap / 4 * 3) cap *= 2;
+    if (cap == t->cap) return;
+    atomic_store_explicit(&r->now, table_rebuilt(t, cap, t->hashed), memory_order_release);
+    replay_refs_trim(r);
+}
+
 void replay_refs_fini(struct replay_refs *r)
 {
     table_free(replay_refs_now(r));

@@ -21,6 +21,8 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+/* of replay_ref.chunks */
+#define REPLAY_REF_CHUNKS 0x3fffffffu
 struct replay_ref {
     _Atomic sref ref;                          /* 0: free; release, when the rest is there */
     /* what is not after it need not be applied; a bound, it may be too low */
@@ -48,6 +50,8 @@ struct replay_refs { struct replay_table *_Atomic now; size_t n; };
 
 void replay_refs_init(struct replay_refs *r);
 void replay_refs_fini(struct replay_refs *r);
+/* room for so many; REQUIRES: no reader */
+void replay_refs_reserve(struct replay_refs *r, size_t n);
 void replay_refs_trim(struct replay_refs *r);  /* REQUIRES: no reader */
 static inline struct replay_table *replay_refs_now(const struct replay_refs *r)
 {

@@ -59,3 +59,21 @@ TEST(replay_refs_in_any_order)
         EXPECT_EQ(replay_ref_slot(replay_ref_find(replay_refs_now(&r), ref)), ref);
     replay_refs_fini(&r);
 }
+
+/* Room that was made ahead: the table does not move any more, and keeps what it has. */
+TEST(replay_refs_reserve)
+{
+    enum { N = 60000 };
+    struct replay_refs r;
+    replay_refs_init(&r);
+    replay_ref_give(replay_ref_add(&r, 5), 1, 5, 0);
+    replay_refs_reserve(&r, N);
+    struct replay_table *t = replay_refs_now(&r);
+    EXPECT_EQ(replay_ref_slot(replay_ref_find(t, 5)), 5);
+    for (sref ref = 1; ref <= N; ref++) replay_ref_give(replay_ref_add(&r, ref), 1, 1, 0);
+    EXPECT(replay_refs_now(&r) == t && t->cap <= 4 * (size_t)N);
+    replay_refs_reserve(&r, 1);
+    EXPECT(replay_refs_now(&r) == t);
+    EXPECT_EQ(r.n, N);
+    replay_refs_fini(&r);
+}

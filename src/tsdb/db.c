@@ -294,12 +294,14 @@ static errc open_parts(
         .dir = S("chunks_head"),
         .backend = db->o.backend,
         .file_bytes = db->o.chunk_file_bytes,
+        .workers = replay_workers(&db->o),
         .damaged = forget_memory,
         .damaged_ctx = db };
     struct chunk_disk_opened found = { 0 };
     TRY_IN(
         e, chunk_disk_open(&db->disk, &co, recover_chunk_found, chunks, &found, e), "chunks_head");
     what->corruptions += found.corruptions;
+    recover_chunks_found(chunks);
     if (found.out_of_order) recover_chunks_fini(chunks);
     struct recover_in in = { .fs = fs,
         .backend = db->o.backend,

@@ -1,7 +1,6 @@
 #include "tsdb/recover.h"
 
 #include "base/log.h"
-#include "base/map.h"
 #include "base/metric.h"
 #include "head/head.h"
 #include "head/ooo.h"
@@ -28,20 +27,20 @@ COUNTER(m_snapshot_errors, "prometheus_tsdb_snapshot_replay_error_total",
     "Total number snapshot replays that failed.")
 
 /* The chunks of one series follow each other in time; by_series maps its ref to a place in
- * last_maxt (index + 1). */
-static uint64_t hash_ref(sref ref) { return hash_bytes(&ref, sizeof(ref)); }
-
+ * last_maxt (index + 1). No series has ref 0. */
 errc recover_chunk_found(void *ctx, const struct chunk_found *c, struct err *e)
 {
     struct recover_chunks *all = ctx;
-    if (!c->ooo) {
-        uint64_t hash = hash_ref(c->series);
-        uintptr_t place = (uintptr_t)map_find(&all->by_series, hash, NULL, NULL);
-        if (!place) {
+    if (!all->ordered) replay_refs_init(&all->by_series);
+    all->ordered = true;
+    if (!c->ooo && c->series) {
+        struct replay_ref *x = replay_ref_add(&all->by_series, c->series);
+        replay_refs_trim(&all->by_series);
+        if (!x->chunks) {
             vec_push(&all->last_maxt, c->maxt);
-            map_put(&all->by_series, hash, (void *)(uintptr_t)all->last_maxt.n);
+            x->chunks = (uint32_t)all->last_maxt.n & REPLAY_REF_CHUNKS;
         } else {
-            int64_t *last = &all->last_maxt.at[place - 1];
+            int64_t *last = &all->last_maxt.at[x->chunks - 1];
             if (c->mint <= *last)
                 return err_set(e, ERR_OUT_OF_ORDER,
                     "out of sequence head chunk for series ref %" PRIu64, c->series);
@@ -52,11 +51,19 @@ errc recover_chunk_found(void *ctx, const struct chunk_found *c, struct err *e)
     return OK;
 }
 
+void recover_chunks_found(struct recover_chunks *c)
+{
+    if (c->ordered) replay_refs_fini(&c->by_series);
+    c->ordered = false;
+    if (c->last_maxt.n) c->n_series = c->last_maxt.n;
+    vec_fini(&c->last_maxt);
+}
+
 void recover_chunks_fini(struct recover_chunks *c)
 {
+    recover_chunks_found(c);
     vec_fini(&c->all);
-    vec_fini(&c->last_maxt);
-    map_fini(&c->by_series);
+    c->n_series = 0;
 }
 
 /* snapshot: that was read; its name is empty: none was. passed_over: the image is newer. */
@@ -360,6 +367,7 @@ static errc replay_new(struct recovery *r, struct err *e)
     struct head *head = NULL;
     TRY(r->in->new_head(r->in->ctx, &head, e));
     r->replay = head_replay_begin(head);
+    head_replay_reserve(r->replay, r->in->chunks->all.n, r->in->chunks->n_series);
     uint64_t in_blocks = late_reached(r->in->fs, r->in->chunks);
     for (size_t i = 0; i < r->in->chunks->all.n; i++) {
         const struct chunk_found *c = &r->in->chunks->all.at[i];

@@ -15,7 +15,7 @@
 #define EPI_TSDB_RECOVER_H
 
 #include "head/chunk_disk.h"
-#include "base/map.h"
+#include "head/replay_refs.h"
 #include "tsdb/db.h"
 
 /* Where the replay stands: told by recover.c, read through db_replay_progress. */
@@ -27,9 +27,12 @@ void db_replay_at(uint32_t segment);
 struct recover_chunks {
     VEC(struct chunk_found) all;
     VEC(int64_t) last_maxt;
-    struct map by_series;
+    struct replay_refs by_series;
+    bool ordered;                              /* by_series is there */
+    size_t n_series;                           /* that have chunks; of recover_chunks_found */
 };
 errc recover_chunk_found(void *ctx, const struct chunk_found *c, struct err *e);
+void recover_chunks_found(struct recover_chunks *c);   /* all: their order is no more looked at */
 void recover_chunks_fini(struct recover_chunks *c);
 
 /* last_segment: the newest that may be read (the writer has begun a later one); has_segments false:
