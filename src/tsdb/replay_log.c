@@ -1,11 +1,13 @@
 /* replay_log.c — see replay_log.h
  *
- *     read (one)          framing and CRCs; series and tombstone records are unpacked and handed to
- *     the router, the rest is copied decode (any)        a piece: unpacked, decoded, resolved,
- *     sorted by part apply (any)         a part: its samples of all runs that wait
+ *     read (one thread)   framing and CRCs; series and tombstone records decoded (log_ahead)
+ *     route (one)         those are handed to the router, the rest is copied
+ *     decode (any)        a piece: unpacked, decoded, resolved, sorted by part
+ *     apply (any)         a part: its samples of all runs that wait
  *
  *     round n      | decode  piece  piece  piece …         | collect | apply, when enough waits
- *     round n + 1  | read                                  |
+ *     round n + 1  | route                                 |
+ *     behind it    | read …
  *
  * A record that moves a ref from one series to another must not overtake the samples before it: the
  * round ends before it (`then_quiet`), and the next one is read when all of this one is decoded.
@@ -24,8 +26,7 @@
 #include "head/replay.h"
 #include "head/tombstones.h"
 #include "io/pool.h"
-#include "wal/record.h"
-#include "wal/wal_reader.h"
+#include "tsdb/log_ahead.h"
 
 #include <stdlib.h>
 
@@ -69,20 +70,14 @@ struct replay_log {
     size_t round_pieces;
     struct replay_log_counts counts;
     replay_mark mark;
+    struct log_ahead *ahead;
     /* The record at hand: a series or tombstone record may have to wait in the middle of it. */
-    struct wal_reader *reader;
-    struct buf unpacked;
-    struct wal_rec rec;
-    str bytes;
-    bool pending, ended;
-    bool before_image;                         /* the span at hand, all of it */
-    bool image_due;                            /* there is one, and it was not taken */
-    enum rec_type type;
-    struct ref_seriess series;
-    ref_tombstones tombstones;
-    uint32_t deletion;                         /* number of the tombstones at hand */
-    uint32_t next_deletion;                    /* of those of the next record */
+    struct ahead_rec rec;
     size_t at;
+    bool pending, ended;
+    struct log_place image;                    /* of the span at hand */
+    bool image_due;                            /* there is one, and it was not taken */
+    VEC(struct reject) rejects;                /* of decoders */
     /* damage was met: before the record at hand; is noted; within what the image stands for */
     enum { UNDAMAGED, DAMAGED, NOTED, UNKNOWN } damage;
     bool damaged_before, image_in_way;         /* in a span before this one; see above */
@@ -133,9 +128,7 @@ void replay_log_free(struct replay_log *l)
         next = s->next;
         scratch_free(s);
     }
-    buf_fini(&l->unpacked);
-    ref_seriess_fini(&l->series);
-    vec_fini(&l->tombstones);
+    vec_fini(&l->rejects);
     mtx_fini(&l->mu);
     mem_free(l);
 }
@@ -184,18 +177,16 @@ bool replay_log_image_in_way(const struct replay_log *l) { return l->image_in_wa
 
 static bool is_before_image(const struct replay_log *l)
 {
-    if (!l->image_due) return false;
-    bool there = l->rec.seg == l->o.image_seg && l->rec.end <= l->o.image_off;
-    return l->before_image || l->rec.seg < l->o.image_seg || there;
+    return l->image_due && log_is_before(&l->image, l->rec.seg, l->rec.end);
 }
 
 /* These three: false, a record has to wait until all before it is decoded. */
 static bool route_series(struct replay_log *l, struct piece *to, bool quiet)
 {
-    for (; l->at < l->series.all.n; l->at++) {
+    for (; l->at < l->rec.series->all.n; l->at++) {
         struct err why = { 0 };
         struct replay_reset reset;
-        const struct ref_series *s = &l->series.all.at[l->at];
+        const struct ref_series *s = &l->rec.series->all.at[l->at];
         if (!quiet && head_replay_moves_series(l->o.replay, s->ref, s->labels)) return false;
         if (head_replay_series(l->o.replay, l->mark, s->ref, s->labels, &reset, &why) != OK)
             LOG_LIMITED(WARN, 10000, "series record left out", kv_u64("ref", s->ref), kv_err(&why));
@@ -206,35 +197,19 @@ static bool route_series(struct replay_log *l, struct piece *to, bool quiet)
 
 static bool route_tombstones(struct replay_log *l, struct piece *to, bool quiet)
 {
-    for (; l->at < l->tombstones.n; l->at++) {
+    for (; l->at < l->rec.tombstones->n; l->at++) {
         struct replay_reset reset;
-        const struct ref_tombstone *t = &l->tombstones.at[l->at];
+        const struct ref_tombstone *t = &l->rec.tombstones->at[l->at];
         if (!quiet && head_replay_moves_tombstone(l->o.replay, t->ref, t->mint, t->maxt))
             return false;
         struct interval all = { t->mint, t->maxt };
         struct interval left = head_replay_behind_damage(l->o.replay, t->ref, all);
         bool less = left.mint != all.mint || left.maxt != all.maxt;
         if (less) note_segment(&l->found->cut, l->rec.seg);
-        head_replay_tombstone(l->o.replay, t->ref, t->mint, t->maxt, l->deletion, &reset);
+        head_replay_tombstone(l->o.replay, t->ref, t->mint, t->maxt, l->rec.deletion, &reset);
         put_reset(to, &reset);
     }
     return true;
-}
-
-/* What an image stands for. */
-static bool is_sample(uint8_t type)
-{
-    switch ((enum rec_type)type) {
-    case REC_SAMPLES:
-    case REC_SAMPLES_V2:
-    case REC_HISTOGRAMS:
-    case REC_FLOAT_HISTOGRAMS:
-    case REC_CUSTOM_HISTOGRAMS:
-    case REC_CUSTOM_FLOAT_HISTOGRAMS:
-    case REC_HISTOGRAMS_V2:
-    case REC_FLOAT_HISTOGRAMS_V2: return true;
-    default: return false;
-    }
 }
 
 static void apply_run(void *ctx, size_t part)
@@ -259,81 +234,50 @@ static bool route(struct replay_log *l, struct round *r, struct piece *to, bool 
         head_replay_damage(l->o.replay);
         l->damage = NOTED;
     }
-    if (l->type == REC_SAMPLES && l->image_due) return true;
-    if (l->type == REC_SERIES) return route_series(l, to, quiet);
-    if (l->type == REC_TOMBSTONES) return route_tombstones(l, to, quiet);
-    bool as_it_is = l->bytes.n == 0;
-    str s = as_it_is ? l->rec.stored : l->bytes;
+    if (l->rec.type == REC_SERIES) return route_series(l, to, quiet);
+    if (l->rec.type == REC_TOMBSTONES) return route_tombstones(l, to, quiet);
     vec_push(&to->items, ((struct item){ .at = to->bytes.n,
-                             .n = (uint32_t)s.n,
-                             .flags = as_it_is ? l->rec.flags : 0,
+                             .n = (uint32_t)l->rec.stored.n,
+                             .flags = l->rec.flags,
                              .seg = l->rec.seg,
                              .end = l->rec.end,
                              .mark = l->mark }));
-    buf_str(&to->bytes, s);
+    buf_str(&to->bytes, l->rec.stored);
     r->samples++;
     return true;
-}
-
-/* Looks at the record that was read: what the router takes is unpacked and decoded here, and what
- * does not tell its type before it is unpacked. */
-static errc look(struct replay_log *l, struct err *why)
-{
-    uint8_t type = 0;
-    l->bytes = STR_EMPTY;
-    bool known = wal_rec_peek(l->rec.flags, l->rec.stored, &type);
-    l->deletion = l->next_deletion;
-    l->next_deletion = DELETION_UNKNOWN;
-    if (known && type != REC_SERIES && type != REC_TOMBSTONES && type != REC_DELETION) {
-        l->type = is_sample(type) ? REC_SAMPLES : REC_NONE;
-        return OK;
-    }
-    TRY(wal_rec_unpack(&l->unpacked, l->rec.flags, l->rec.stored, &l->bytes, why));
-    l->type = record_type(l->bytes);
-    l->at = 0;
-    if (l->type == REC_SERIES) return series_decode(&l->series, l->bytes, why);
-    if (l->type == REC_TOMBSTONES) return tombstones_decode(&l->tombstones, l->bytes, why);
-    (void)deletion_decode(l->bytes, &l->next_deletion);
-    l->type = is_sample((uint8_t)l->type) ? REC_SAMPLES : REC_NONE;
-    return OK;
 }
 
 /* The record at hand is the first behind damage? What is missing as a whole is none: there nobody
  * else reads anything. */
 static void see_damage(struct replay_log *l)
 {
-    size_t n;
-    const struct wal_corruption *c = wal_reader_corruptions(l->reader, &n);
-    bool here = l->damaged_before;
+    bool here = l->damaged_before, before = is_before_image(l);
     if (l->damage != UNDAMAGED) return;
-    for (size_t i = 0; i < n && !here; i++) {
-        here = !c[i].gap;
-        l->found->from = (struct replay_place){ c[i].seg, c[i].off };
+    if (!here && l->rec.damage) {
+        here = true;
+        before = l->rec.damage->passed_over;
+        l->found->from = (struct replay_place){ l->rec.damage->seg, l->rec.damage->off };
+    } else if (!here && l->rejects.n) {
+        here = true;
+        l->found->from = (struct replay_place){ l->rejects.at[0].seg, l->rejects.at[0].end };
     }
-    if (here) l->damage = is_before_image(l) ? UNKNOWN : DAMAGED;
+    if (here) l->damage = before ? UNKNOWN : DAMAGED;
 }
 
-/* Reads the next round. quiet: nothing read before is still to be decoded. */
+/* Routes the next round. quiet: nothing before is still to be decoded. */
 static errc round_read(struct replay_log *l, struct round *r, bool quiet, struct err *e)
 {
     round_reset(r);
     for (struct piece *p; !l->ended && (p = round_piece(l, r)) != NULL;) {
         if (!l->pending) {
             bool got = false;
-            struct err why = { 0 };
-            TRY(wal_reader_next_stored(l->reader, &l->rec, &got, e));
+            TRY(log_ahead_next(l->ahead, &l->rec, &got, e));
             l->ended = !got;
             if (!got) break;
-            l->counts.records++;
             l->mark++;
+            l->at = 0;
             see_damage(l);
-            errc rc = look(l, &why);
-            if (rc == ERR_CORRUPT || rc == ERR_LIMIT) {
-                TRY(wal_reader_reject(l->reader, &why, e));
-                continue;
-            }
-            if (rc != OK) return err_set(e, rc, "%s", why.msg);
-            l->image_in_way = l->damage == UNKNOWN && l->type == REC_TOMBSTONES;
+            l->image_in_way = l->damage == UNKNOWN && l->rec.type == REC_TOMBSTONES;
             if (l->image_in_way)
                 return err_set(e, ERR_CORRUPT, "a deletion behind damage before the image");
             l->pending = true;
@@ -439,18 +383,15 @@ static void step_run(void *ctx, size_t i)
     else s->rc = round_read(s->l, s->next, false, &s->e);
 }
 
-static errc round_collect(struct replay_log *l, struct round *r, struct err *e)
+static void round_collect(struct replay_log *l, struct round *r)
 {
     for (size_t i = 0; i < r->n; i++) {
         struct piece *p = &r->pieces[i];
         head_replay_collect(l->o.replay, STEAL(p->runs));
-        for (size_t k = 0; k < p->rejects.n; k++)
-            TRY(wal_reader_reject_at(
-                l->reader, p->rejects.at[k].seg, p->rejects.at[k].end, &p->rejects.at[k].why, e));
+        for (size_t k = 0; k < p->rejects.n; k++) vec_push(&l->rejects, p->rejects.at[k]);
     }
     if (r->n && l->o.progress) l->o.progress(r->seg);
     if (head_replay_waiting_bytes(l->o.replay) >= l->o.waiting_bytes) apply_waiting(l);
-    return OK;
 }
 
 errc replay_log_take_image(struct replay_log *l, struct err *e)
@@ -489,7 +430,7 @@ static errc rounds_run(struct replay_log *l, struct err *e)
         };
         round_reset(next);
         pool_each(l->pool, now->n + s.reads, step_run, &s);
-        TRY(round_collect(l, now, e));
+        round_collect(l, now);
         if (s.rc != OK) {
             if (e) *e = s.e;
             return s.rc;
@@ -510,11 +451,12 @@ static int corruption_cmp(const void *a, const void *b)
 }
 
 /* Those of decoding come late: in the order of the log. */
-static void damage_note(struct replay_log *l, str dir, segment_list *bad)
+static void damage_note(
+    struct replay_log *l, const struct wal_reader *reader, str dir, segment_list *bad)
 {
     bool gaps = true;
     size_t n;
-    const struct wal_corruption *found = wal_reader_corruptions(l->reader, &n);
+    const struct wal_corruption *found = wal_reader_corruptions(reader, &n);
     struct wal_corruption *sorted = mem_alloc_array(n, sizeof(*sorted));
     if (n) memcpy(sorted, found, n * sizeof(*sorted));
     qsort(sorted, n, sizeof(*sorted), corruption_cmp);
@@ -540,14 +482,20 @@ errc replay_log_span(
         .first = s->first,
         .last = s->last,
         .offset = s->offset };
-    TRY(wal_reader_open(&l->reader, &o, e));
+    struct wal_reader *reader = NULL;
+    TRY(wal_reader_open(&reader, &o, e));
     l->pending = l->ended = false;
-    l->next_deletion = DELETION_UNKNOWN;
-    l->before_image = s->before_image;
     l->found = out;
+    l->image = (struct log_place){ l->o.image_seg, l->o.image_off, s->before_image };
+    l->ahead = log_ahead_new(reader, l->image_due ? &l->image : NULL, l->o.workers > 1);
     errc rc = rounds_run(l, e);
-    damage_note(l, s->dir, &out->bad);
-    wal_reader_close(STEAL(l->reader));
+    l->counts.records += log_ahead_end(STEAL(l->ahead));
+    for (size_t i = 0; rc == OK && i < l->rejects.n; i++)
+        rc = wal_reader_reject_at(
+            reader, l->rejects.at[i].seg, l->rejects.at[i].end, &l->rejects.at[i].why, e);
+    l->rejects.n = 0;
+    damage_note(l, reader, s->dir, &out->bad);
+    wal_reader_close(reader);
     return rc;
 }
 
