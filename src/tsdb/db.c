@@ -98,14 +98,20 @@ struct db {
     unsigned settling;                 /* GUARDED_BY(mu): callers who wait for rounds to end */
 };
 
-static errc open_log(struct db *db, struct recover_in *in, struct db_opened *what, struct err *e)
+/* Before anybody looks for a segment by its number. */
+static errc settle_logs(struct db *db, struct db_opened *what, struct err *e)
 {
-    struct wal_dir dir = { 0 };
     uint32_t moved[2] = { 0 };
     TRY(wal_dir_tidy(db->o.fs, S("wal"), e));
     TRY(wal_dir_settle(db->o.fs, S("wal"), &moved[0], e));
     TRY(wal_dir_settle(db->o.fs, S("wbl"), &moved[1], e));
     what->corruptions += moved[0] + moved[1];
+    return OK;
+}
+
+static errc open_log(struct db *db, struct recover_in *in, struct err *e)
+{
+    struct wal_dir dir = { 0 };
     TRY(wal_dir_list(&dir, db->o.fs, S("wal"), e));
     in->has_segments = dir.segments.n > 0;
     in->last_segment = dir.segments.n ? vec_last(&dir.segments) : 0;
@@ -289,6 +295,7 @@ static errc open_parts(
     what->blocks = seen.blocks;
     what->blocks_set_aside = seen.set_aside;
     what->blocks_skipped = seen.skipped;
+    TRY_IN(e, settle_logs(db, what, e), "wal");
     TRY_IN(e, tell_early(db, e), "wbl");
     struct chunk_disk_opts co = { .fs = fs,
         .dir = S("chunks_head"),
@@ -310,7 +317,7 @@ static errc open_parts(
         .chunks = chunks,
         .memory_snapshot = db->o.memory_snapshot,
         .workers = replay_workers(&db->o) };
-    TRY_IN(e, open_log(db, &in, what, e), "wal");
+    TRY_IN(e, open_log(db, &in, e), "wal");
     TRY_IN(e, open_late_log(db, &in, e), "wbl");
     struct image_file_written image = { 0 };
     TRY(recover_head(&in, what, &image, e));

@@ -2,6 +2,7 @@
 #include "base/test.h"
 #include "block/meta_codec.h"
 #include "tsdb/test_small.h"
+#include "wal/wal_reader.h"
 
 static struct block_stats metas(struct db *db)
 {
@@ -204,6 +205,24 @@ TEST(power_cuts_of_deleted_late_samples)
         fs_free(fs);
     }
     hush(false);
+}
+
+/* A segment of late samples under a name that is not quite its own: it is read all the same. */
+TEST(late_samples_in_a_misnamed_segment)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    SCOPED(wal_dir_fini) struct wal_dir d = { 0 };
+    struct fs *fs = fs_sim_new(test_seed());
+    hush(true);
+    struct db *db = late_and_deleted(fs);
+    db_abandon(db);
+    fs_sim_crash(fs, SIM_KILLED);
+    EXPECT_OK(wal_dir_list(&d, fs, S("wbl"), NULL));
+    EXPECT_EQ(d.segments.n, 1);
+    EXPECT_OK(fs_rename(fs, wal_segment_path(&a, S("wbl"), d.segments.at[0]), S("wbl/7"), NULL));
+    db = open_db(fs, 0);
+    EXPECT_EQ(count(db, 1, 0, ROUNDS), ROUNDS + LATE - GONE);
+    end(fs, db);
 }
 
 TEST(deletion_of_all_leaves_no_block)

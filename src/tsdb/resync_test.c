@@ -44,6 +44,15 @@ TEST(resync_makes_durable)
     arena_fini(&a);
 }
 
+TEST(resync_passes_over_folders_with_a_files_name)
+{
+    struct fs *fs = fs_sim_new(test_seed());
+    EXPECT_OK(fs_mkdir(fs, S(BLOCK), NULL));
+    EXPECT_OK(fs_mkdir(fs, S(BLOCK "/meta.json"), NULL));
+    EXPECT_OK(resync_folder(fs, NULL));
+    fs_free(fs);
+}
+
 TEST(resync_of_an_empty_folder)
 {
     struct fs *fs = fs_sim_new(test_seed());
