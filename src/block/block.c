@@ -4,7 +4,7 @@
 #include "base/metric.h"
 #include "block/float_cache.h"
 #include "block/meta.h"
-#include "chunk/chunk.h"
+#include "chunk/chunk_iter.h"
 
 COUNTER(m_left_out, "epimetheus_block_damage_met_total",
     "Damaged index entries and chunks of blocks that queries met and left out.")
@@ -232,6 +232,7 @@ struct block_chunk_set {
     bool selected;                             /* damage is left out; else it is an error */
     struct left_out left;                      /* what that was */
     struct err why;                            /* of the last failure, whatever becomes of it */
+    struct chunk_iter iter;                    /* of first times */
 };
 
 /* The last failure ends the step, unless it is damage that is left out. */
@@ -275,7 +276,10 @@ static errc view_add(struct block_chunk_set *s, const struct segment_run *run,
 {
     struct segment_record r;
     errc rc = segment_run_chunk(run, c->ref, &r, &s->why);
-    if (rc == OK) rc = chunk_check(r.enc, r.data, &s->why);
+    int64_t t = 0;
+    bool any = false;
+    if (rc == OK) rc = chunk_iter_begin(&s->iter, r.enc, r.data, &t, &any, &s->why);
+    if (rc == OK && any && (t < c->mint || t > c->maxt)) rc = index_chunk_other(c, &s->why);
     if (rc != OK) return set_failed(s, rc, e);
     vec_push(&s->views, ((struct chunk_view){ c->mint, c->maxt, r.enc, r.data, r.crc }));
     return OK;
@@ -435,6 +439,7 @@ static void chunk_set_free(struct chunk_series_set *base)
     (void)rc;
     symbol_memo_fini(&s->symbols);
     index_window_end(&s->window);
+    chunk_iter_fini(&s->iter);
     index_series_fini(&s->entry);
     for (size_t i = 0; s->told && i < TELL_SERIES; i++) index_series_fini(&s->told[i]);
     arena_fini(&s->arena);
@@ -467,6 +472,7 @@ static struct block_chunk_set *chunk_set_new(struct block *b, int64_t mint, int6
     s->mint = mint;
     s->maxt = maxt;
     left_out_init(&s->left);
+    chunk_iter_init(&s->iter);
     return s;
 }
 

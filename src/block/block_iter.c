@@ -102,9 +102,24 @@ struct chunk_row {
     struct xor_lane lanes[XOR_LANES];
     struct segment_record records[XOR_LANES];
     struct segment_run runs[XOR_LANES];
+    const struct index_chunk *chunks[XOR_LANES];
     size_t n, n_runs, used;                    /* used: samples of them */
     struct place end;
 };
+
+/* A chunk whose samples are not of the times that the index says is another one's: files of two
+ * blocks in each other's place have whole chunks where the index looks for them. */
+static bool times_agree(const struct index_chunk *c, const int64_t *t, size_t n)
+{
+    return !n || (t[0] >= c->mint && t[n - 1] <= c->maxt);
+}
+
+static errc iter_check_times(
+    const struct block_iter *it, const int64_t *t, size_t n, struct err *e)
+{
+    const struct index_chunk *c = &iter_part(it)->chunks[it->at.next - 1];
+    return times_agree(c, t, n) ? OK : index_chunk_other(c, e);
+}
 
 static bool row_pays(const struct block_iter *it)
 {
@@ -140,6 +155,7 @@ static bool run_open(struct chunk_row *r, const struct segment_run *run,
         if (segment_run_split(run, c[i].ref, record, NULL) != OK) return false;
         if (record->enc != CHUNK_XOR || chunk_check(record->enc, record->data, NULL) != OK)
             return false;
+        r->chunks[r->n] = &c[i];
         l->t = t + r->used;
         l->v = v + r->used;
         xor_iter_init(&l->it, record->data);
@@ -188,7 +204,9 @@ static bool iter_row(struct block_iter *it, int64_t *t, double *v, size_t cap, s
     while (row_add(it, &r, t, v, cap)) continue;
     bool good = r.n > 0 && segment_records_check(r.records, r.n);
     if (good) xor_lanes_decode(r.lanes, r.n);
-    for (size_t i = 0; i < r.n; i++) good = good && !r.lanes[i].it.bad;
+    for (size_t i = 0; i < r.n; i++)
+        good = good && !r.lanes[i].it.bad &&
+               times_agree(r.chunks[i], r.lanes[i].t, r.lanes[i].it.n);
     for (size_t i = 0; i < r.n_runs; i++)
         if (segments_unpin_run(&r.runs[i], NULL) != OK) good = false;
     it->alone = good ? 0 : (unsigned)MAX(r.n, (size_t)ROW_MIN);
@@ -251,6 +269,7 @@ static errc iter_step(struct block_iter *it, struct sample_batch *out, struct er
         TRY(iter_open_or_get(it, out->t, out->v, SAMPLE_BATCH, &out->n, e));
     if (it->pin.pin.reader) {
         TRY(chunk_iter_fill(&it->chunk, out, e));
+        TRY(iter_check_times(it, out->t, out->n, e));
         if (it->chunk.ended || !out->n) TRY(iter_close_chunk(it, e));
         iter_keep(it, out->t, out->v, out->n);
     }
@@ -297,6 +316,7 @@ static errc iter_step_floats(
         if (it->chunk.enc != CHUNK_XOR) return OK;
         struct xor_iter *xor = &it->chunk.xor;
         TRY(xor_iter_fill(xor, t, v, cap, n, e));
+        TRY(iter_check_times(it, t, *n, e));
         it->chunk.ended = xor->i == xor->n;
         if (it->chunk.ended || !*n) TRY(iter_close_chunk(it, e));
         iter_keep(it, t, v, *n);

@@ -30,6 +30,13 @@ errc index_header_check(str file_head, uint8_t *version, struct err *e)
     return OK;
 }
 
+errc index_chunk_other(const struct index_chunk *c, struct err *e)
+{
+    return err_set(e, ERR_CORRUPT,
+        "chunk %" PRIx64 ": its samples are not of %" PRId64 " to %" PRId64, c->ref, c->mint,
+        c->maxt);
+}
+
 /* TOC. */
 
 void index_toc_encode(struct buf *b, const struct index_toc *t)

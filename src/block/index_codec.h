@@ -47,6 +47,8 @@ MUST_USE errc index_section_body(str bytes, bool check, str *body, struct err *e
 
 /* Series. Labels are pairs of symbol refs; chunks ascend. */
 struct index_chunk { int64_t mint, maxt; uint64_t ref; };      /* maxt inclusive */
+/* ERR_CORRUPT: where the index has this chunk lies one with samples of other times. */
+MUST_USE errc index_chunk_other(const struct index_chunk *c, struct err *e);
 struct index_series { label_num_list labels; VEC(struct index_chunk) chunks; };
 void index_series_fini(struct index_series *s);
 void index_series_encode(

@@ -1,5 +1,6 @@
 #include "chunk/chunk_iter.h"
 
+#include "base/cursor.h"
 #include "chunk/chunk.h"
 
 void chunk_iter_init(struct chunk_iter *it)
@@ -19,6 +20,24 @@ errc chunk_iter_reset(struct chunk_iter *it, uint8_t enc, str chunk, struct err 
     if (enc == CHUNK_XOR) xor_iter_init(&it->xor, chunk);
     else if (enc == CHUNK_XOR2) xor2_iter_init(&it->xor2, chunk);
     else hist_iter_reset(&it->hist, enc, chunk);
+    return OK;
+}
+
+errc chunk_iter_begin(
+    struct chunk_iter *it, uint8_t enc, str chunk, int64_t *t, bool *any, struct err *e)
+{
+    TRY(chunk_check(enc, chunk, e));
+    *any = chunk_count(enc, chunk) > 0;
+    if (!*any) return OK;
+    if (enc == CHUNK_XOR || enc == CHUNK_XOR2) {
+        cursor c = cur_of(str_from(chunk, enc == CHUNK_XOR ? XOR_HEADER_BYTES : XOR2_HEADER_BYTES));
+        *t = cur_varint(&c);
+        return c.bad ? err_set(e, ERR_CORRUPT, "chunk: no first time") : OK;
+    }
+    TRY(chunk_iter_reset(it, enc, chunk, e));
+    arena_reset(&it->hist.arena, (struct arena_mark){ 0 });
+    TRY(hist_state_take(&it->hist.s, &it->hist.in, &it->hist.arena, e));
+    *t = it->hist.s.t;
     return OK;
 }
 

@@ -24,6 +24,10 @@ struct chunk_iter {
 void chunk_iter_init(struct chunk_iter *it);
 void chunk_iter_fini(struct chunk_iter *it);
 MUST_USE errc chunk_iter_reset(struct chunk_iter *it, uint8_t enc, str chunk, struct err *e);
+/* The time of the first sample, and no more is decoded; *any false: there is none. The iterator is
+ * to be reset after it. */
+MUST_USE errc chunk_iter_begin(
+    struct chunk_iter *it, uint8_t enc, str chunk, int64_t *t, bool *any, struct err *e);
 /* out->n 0: the end. ended is set with the last batch already. */
 MUST_USE errc chunk_iter_fill(struct chunk_iter *it, struct sample_batch *out, struct err *e);
 

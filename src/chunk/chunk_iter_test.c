@@ -11,6 +11,16 @@ static int64_t t[N], st[N];
 static double v[N];
 static uint8_t bytes[XOR2_ROOM(N)];
 
+/* What begins with a sample of this time says so beforehand; first NULL: none decodes. */
+static void expect_begins(struct chunk_iter *it, uint8_t enc, str chunk, const int64_t *first)
+{
+    int64_t at = 0;
+    bool any = false;
+    errc rc = chunk_iter_begin(it, enc, chunk, &at, &any, NULL);
+    EXPECT(!first || (rc == OK && any && at == *first));
+    EXPECT(rc == OK || rc == ERR_CORRUPT);
+}
+
 /* The samples of t and v that come out are counted; ended says whether that was known in time. */
 static errc read_floats(uint8_t enc, str chunk, size_t *n)
 {
@@ -30,6 +40,7 @@ static errc read_floats(uint8_t enc, str chunk, size_t *n)
         }
     }
     EXPECT(rc != OK || it.ended);
+    expect_begins(&it, enc, chunk, *n ? t : NULL);
     chunk_iter_fini(&it);
     return rc;
 }
@@ -61,13 +72,16 @@ static size_t read_histograms(uint8_t enc, str chunk)
     struct chunk_iter it;
     struct sample_batch b;
     size_t n = 0;
+    int64_t first = 0;
     chunk_iter_init(&it);
     errc rc = chunk_iter_reset(&it, enc, chunk, NULL);
     while (rc == OK && (rc = chunk_iter_fill(&it, &b, NULL)) == OK && b.n) {
         bool is_float = chunk_enc_is_float_histogram(enc);
         EXPECT_EQ(b.kind, is_float ? SAMPLE_FLOAT_HISTOGRAM : SAMPLE_HISTOGRAM);
+        if (!n) first = b.t[0];
         n += b.n;
     }
+    expect_begins(&it, enc, chunk, n ? &first : NULL);
     EXPECT(rc == OK || rc == ERR_CORRUPT);
     EXPECT(rc != OK || n == chunk_count(enc, chunk));
     chunk_iter_fini(&it);

@@ -35,12 +35,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     struct chunk_iter it;
     struct sample_batch b;
     struct writing w = { 0 };
+    int64_t first = 0;
+    size_t taken = 0;
+    bool any = false;
     chunk_iter_init(&it);
+    errc begun = chunk_iter_begin(&it, enc, str_of(p + 1, n - 1), &first, &any, NULL);
     hist_app_init(&w.app, enc, NULL);
     errc rc = chunk_iter_reset(&it, enc, str_of(p + 1, n - 1), NULL);
     while (rc == OK) {
         rc = chunk_iter_fill(&it, &b, NULL);
         if (rc != OK || !b.n) break;
+        assert(begun == OK && any && (taken++ || first == b.t[0]));
         for (size_t i = 0; i < b.n; i++) append(&w, &b, i, b.st ? b.st[i] : 0);
     }
     assert(rc == OK || rc == ERR_CORRUPT);
