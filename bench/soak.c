@@ -514,11 +514,11 @@ static struct db *serve_open(struct fs *fs)
         .ooo_window_ms = 2 * HOUR_MS,
         .image_log_bytes = (uint64_t)MAX(args.image_kib, 0) << 10 };
     if (db_open(&db, &o, &what, &e) != OK) die("open", &e);
-    if (what.corruptions || what.unknown_refs || what.blocks_set_aside) {
+    if (what.corruptions > what.torn || what.unknown_refs || what.blocks_set_aside) {
         struct err why = { 0 };
         (void)err_set(&why, ERR_CORRUPT,
-            "%" PRIu64 " damaged, %" PRIu64 " unknown, %" PRIu64 " blocks aside", what.corruptions,
-            what.unknown_refs, what.blocks_set_aside);
+            "%" PRIu64 " damaged, %" PRIu64 " unknown, %" PRIu64 " blocks aside",
+            what.corruptions - what.torn, what.unknown_refs, what.blocks_set_aside);
         die("found at start", &why);
     }
     return db;

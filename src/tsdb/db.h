@@ -74,6 +74,7 @@ struct db_opts {
 struct db_opened {
     bool unclean;                      /* the lock file was there */
     uint64_t series, samples, chunks, records, corruptions, unknown_refs;
+    uint64_t torn;                     /* of the corruptions: writes that a kill cut short */
     uint32_t segments;
     uint64_t blocks, blocks_set_aside, blocks_skipped;
     bool image;                        /* the log was read from a head image on */

@@ -259,6 +259,7 @@ static void late_damage(struct recovery *r, const struct wal_reader *from, segme
         if (!bad->n || vec_last(bad) != c[i].seg) vec_push(bad, c[i].seg);
     }
     r->what->corruptions += n;
+    r->what->torn += wal_reader_torn(from);
     wal_metrics_corruptions(wal_metrics_of(WAL_MAIN), n);      /* as Prometheus counts */
     wal_metrics_corruptions(wal_metrics_of(WAL_OUT_OF_ORDER), n);
 }
@@ -520,6 +521,7 @@ static void recovered(struct recovery *r, const struct replay_log_counts *counts
     wal_metrics_corruptions(wal_metrics_of(WAL_MAIN), counts->corruptions);
     r->what->records = counts->records;
     r->what->corruptions += counts->corruptions;
+    r->what->torn += counts->torn;
     r->what->series = st.series;
     r->what->samples = st.samples;
     r->what->chunks = st.chunks;

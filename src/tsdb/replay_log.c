@@ -469,6 +469,7 @@ static void damage_note(
     }
     l->damaged_before = l->damaged_before || !gaps;
     l->counts.corruptions += n;
+    l->counts.torn += wal_reader_torn(reader);
     mem_free(sorted);
 }
 

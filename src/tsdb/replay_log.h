@@ -40,7 +40,8 @@ struct replay_log_opts {
     void *image_ctx;
     uint32_t image_seg; uint64_t image_off;
 };
-struct replay_log_counts { uint64_t records, corruptions; };
+/* torn: of the corruptions; see wal_reader_torn() */
+struct replay_log_counts { uint64_t records, corruptions, torn; };
 
 struct replay_log *replay_log_new(const struct replay_log_opts *o);
 void replay_log_free(struct replay_log *l);    /* NULL is fine */

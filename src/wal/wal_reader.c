@@ -344,13 +344,25 @@ errc wal_reader_next_stored(struct wal_reader *r, struct wal_rec *out, bool *got
 
 errc wal_reader_reject(struct wal_reader *r, const struct err *why, struct err *e)
 {
-    return damage(r, r->last_seg, r->last_end, err_str(why), e);
+    return wal_reader_reject_at(r, r->last_seg, r->last_end, why, e);
 }
 
 errc wal_reader_reject_at(
     struct wal_reader *r, uint32_t seg, uint64_t end, const struct err *why, struct err *e)
 {
-    return damage(r, seg, end, err_str(why), e);
+    size_t n = r->bad.n;
+    TRY(damage(r, seg, end, err_str(why), e));
+    if (r->bad.n > n) vec_last(&r->bad).content = true;
+    return OK;
+}
+
+bool wal_reader_torn(const struct wal_reader *r)
+{
+    for (size_t i = r->bad.n; i-- > 0;) {
+        const struct wal_corruption *c = &r->bad.at[i];
+        if (c->seg == vec_last(&r->segs) && c->tail && !c->gap && !c->content) return true;
+    }
+    return false;
 }
 
 bool wal_reader_unread(const struct wal_reader *r) { return r->unread; }

@@ -49,7 +49,7 @@ MUST_USE errc wal_dir_settle(struct fs *fs, str dir, uint32_t *moved, struct err
 
 /* off: the reader's position. tail: nothing good came after it in its segment. gap: the segment is
  * missing */
-struct wal_corruption { uint32_t seg; uint64_t off; bool tail, gap; char why[160]; };
+struct wal_corruption { uint32_t seg; uint64_t off; bool tail, gap, content; char why[160]; };
 
 struct wal_rec {
     str bytes;                                 /* unpacked */
@@ -98,6 +98,9 @@ MUST_USE errc wal_reader_reject_at(
     struct wal_reader *r, uint32_t seg, uint64_t end, const struct err *why, struct err *e);
 
 const struct wal_corruption *wal_reader_corruptions(const struct wal_reader *r, size_t *n);
+/* The last damage is the end of the log: a record of which a part was written when the process was
+ * killed, and which nobody was told of. */
+bool wal_reader_torn(const struct wal_reader *r);
 /* Some of the damage is that the disk did not give the bytes: another time it may. */
 bool wal_reader_unread(const struct wal_reader *r);
 /* for progress */

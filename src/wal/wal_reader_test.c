@@ -142,7 +142,8 @@ TEST_SHARED(reader_golden_buffered) { EXPECT(golden(IO_BUFFERED) > 2000); }
 TEST_SHARED(reader_golden_direct) { EXPECT(golden(IO_DIRECT) > 2000); }
 
 typedef VEC(uint64_t) digests;
-static void read_all(digests *out, const char *name, enum wal_mode mode, size_t *corruptions)
+static void read_all(
+    digests *out, const char *name, enum wal_mode mode, size_t *corruptions, bool *torn)
 {
     char path[256];
     snprintf(path, sizeof(path), "%s/golden/wal/%s/data", test_shared(), name);
@@ -156,6 +157,7 @@ static void read_all(digests *out, const char *name, enum wal_mode mode, size_t 
         else EXPECT_OK(wal_reader_reject(r, &e, NULL));
     }
     wal_reader_corruptions(r, corruptions);
+    *torn = wal_reader_torn(r);
     wal_reader_close(r);
     fs_free(fs);
 }
@@ -164,31 +166,33 @@ static void read_all(digests *out, const char *name, enum wal_mode mode, size_t 
  * the undamaged twin, in order. lost: how many of the twin's records are missing. */
 TEST_SHARED(reader_salvage)
 {
-    static const struct { const char *name; size_t lost, corruptions;
+    static const struct { const char *name; size_t lost, corruptions; bool torn;
     } all[] = {
-        { "bad_none", 0, 0 },
-        { "bad_flip_crc_last", 1, 1 },
-        { "bad_flip_data_last", 1, 1 },
-        { "bad_flip_seg1", 1, 1 },
-        { "bad_flip_type_last", 1, 1 },
-        { "bad_type_middle", 1, 1 },
-        { "bad_torn_record", 1, 1 },
-        { "bad_record_content", 1, 1 },
-        { "bad_garbage_tail", 0, 1 },
-        { "bad_zero_extended", 0, 0 },
-        { "bad_foreign_files", 0, 0 },
-        { "bad_flip_len_last", SIZE_MAX, 1 },
-        { "bad_missing_middle", SIZE_MAX, 1 },
-        { "bad_torn_middle", SIZE_MAX, 1 },
-        { "bad_empty_middle", SIZE_MAX, 0 },
-        { "bad_zero_tail", SIZE_MAX, 1 },
-        { "bad_torn_header", SIZE_MAX, 1 },
+        { "bad_none", 0, 0, false },
+        { "bad_flip_crc_last", 1, 1, false },
+        { "bad_flip_data_last", 1, 1, false },
+        { "bad_flip_seg1", 1, 1, false },
+        { "bad_flip_type_last", 1, 1, false },
+        { "bad_type_middle", 1, 1, false },
+        { "bad_torn_record", 1, 1, true },
+        { "bad_record_content", 1, 1, false },
+        { "bad_garbage_tail", 0, 1, true },
+        { "bad_zero_extended", 0, 0, false },
+        { "bad_foreign_files", 0, 0, false },
+        { "bad_flip_len_last", SIZE_MAX, 1, true },
+        { "bad_missing_middle", SIZE_MAX, 1, false },
+        { "bad_torn_middle", SIZE_MAX, 1, false },
+        { "bad_empty_middle", SIZE_MAX, 0, false },
+        { "bad_zero_tail", SIZE_MAX, 1, true },
+        { "bad_torn_header", SIZE_MAX, 1, true },
     };
     digests twin = { 0 }, got = { 0 };
     size_t corruptions;
-    read_all(&twin, "bad_none", WAL_SALVAGE, &corruptions);
+    bool torn;
+    read_all(&twin, "bad_none", WAL_SALVAGE, &corruptions, &torn);
     TEST_EACH(c, all) {
-        read_all(&got, c->name, WAL_SALVAGE, &corruptions);
+        read_all(&got, c->name, WAL_SALVAGE, &corruptions, &torn);
+        EXPECT_EQ(torn, c->torn);
         EXPECT_EQ(corruptions, c->corruptions);
         if (c->lost != SIZE_MAX) EXPECT_EQ(got.n + c->lost, twin.n);
         size_t at = 0;
