@@ -1,7 +1,8 @@
 /* meta.h — reading and writing the file meta.json of a block's folder.
  *
  * What        meta_read, and meta_write which replaces the file durably.
- * Invariants  the file is seen whole or not at all
+ * Invariants  the file is seen whole or not at all; a folder whose name is a ULID says the id,
+ *             whatever the text has
  * Ownership   as meta_codec.h
  * Threads     any; one writer a folder
  * Errors      ERR_NOT_FOUND (no file), ERR_CORRUPT, ERR_IO, ERR_NO_SPACE

@@ -1,10 +1,14 @@
 #include "block/meta_codec.h"
 
 #include "base/strs.h"
+#include "base/utf8.h"
 
 #include <jansson.h>
+#include <strings.h>
 
-/* Reading. A decoder carries the first failure; what follows it reads zeros. */
+/* Reading. What Go's reader takes is taken, for Prometheus serves that block: names of members in
+ * any case, any bytes in texts, ULIDs with wrong characters. A decoder carries the first failure;
+ * what follows it reads zeros. */
 
 struct reading { struct arena *a; struct err *e; errc rc; };
 
@@ -13,9 +17,19 @@ static void bad(struct reading *r, const char *name, const char *what)
     if (r->rc == OK) r->rc = err_set(r->e, ERR_CORRUPT, "meta.json: %s: %s", name, what);
 }
 
+static const json_t *member(const json_t *o, const char *name)
+{
+    const char *key;
+    json_t *v = json_object_get(o, name);
+    if (v) return v;
+    json_object_foreach((json_t *)o, key, v)
+        if (strcasecmp(key, name) == 0) return v;
+    return NULL;
+}
+
 static int64_t read_int(struct reading *r, const json_t *o, const char *name)
 {
-    const json_t *v = json_object_get(o, name);
+    const json_t *v = member(o, name);
     if (!v || json_is_null(v)) return 0;
     if (!json_is_integer(v)) bad(r, name, "not an integer");
     return json_integer_value(v);
@@ -30,40 +44,31 @@ static uint64_t read_count(struct reading *r, const json_t *o, const char *name)
 
 static bool read_bool(struct reading *r, const json_t *o, const char *name)
 {
-    const json_t *v = json_object_get(o, name);
+    const json_t *v = member(o, name);
     if (v && !json_is_boolean(v) && !json_is_null(v)) bad(r, name, "not a boolean");
     return json_is_true(v);
 }
 
+/* One that is missing or has a wrong character is the zero one: the samples do not depend on it. */
 static ulid read_ulid(struct reading *r, const json_t *v, const char *name)
 {
     ulid id = { { 0 } };
+    if (!v || json_is_null(v)) return id;
     if (!json_is_string(v)) bad(r, name, "not a string");
-    else if (!ulid_parse(str_of(json_string_value(v), json_string_length(v)), &id))
-        bad(r, name, "not a ULID");
-    return id;
-}
-
-/* A block that this one comes from. One whose name has a wrong character is none: the samples do
- * not depend on it. */
-static ulid read_relative(struct reading *r, const json_t *v, const char *name)
-{
-    ulid id = { { 0 } };
-    if (!json_is_string(v) || json_string_length(v) != ULID_CHARS) bad(r, name, "not a ULID");
-    else if (!ulid_parse(str_of(json_string_value(v), ULID_CHARS), &id)) id = (ulid){ { 0 } };
-    return id;
+    else if (ulid_parse(str_of(json_string_value(v), json_string_length(v)), &id)) return id;
+    return (ulid){ { 0 } };
 }
 
 static const json_t *read_list(struct reading *r, const json_t *o, const char *name)
 {
-    const json_t *v = json_object_get(o, name);
+    const json_t *v = member(o, name);
     if (v && !json_is_array(v) && !json_is_null(v)) bad(r, name, "not a list");
     return json_is_array(v) ? v : NULL;
 }
 
 static const json_t *read_object(struct reading *r, const json_t *o, const char *name)
 {
-    const json_t *v = json_object_get(o, name);
+    const json_t *v = member(o, name);
     if (v && !json_is_object(v) && !json_is_null(v)) bad(r, name, "not an object");
     return json_is_object(v) ? v : NULL;
 }
@@ -88,7 +93,7 @@ static str read_more(struct reading *r, const json_t *o, const char *const *know
     json_t *v;
     json_object_foreach((json_t *)o, name, v) {
         size_t i = 0;
-        while (i < n && strcmp(known[i], name) != 0) i++;
+        while (i < n && strcasecmp(known[i], name) != 0) i++;
         if (i < n) continue;
         json_t *key = json_string(name);
         if (b.n) buf_u8(&b, ',');
@@ -149,7 +154,7 @@ static void read_parents(struct reading *r, const json_t *list, struct block_met
     struct block_desc *at = arena_array(r->a, json_array_size(list), sizeof(*at));
     m->parents = at;
     json_array_foreach((json_t *)list, i, v) {
-        struct block_desc d = { read_relative(r, json_object_get(v, "ulid"), "parents"),
+        struct block_desc d = { read_ulid(r, member(v, "ulid"), "parents"),
             read_int(r, v, "minTime"), read_int(r, v, "maxTime") };
         if (!ulid_is_zero(d.id)) at[m->n_parents++] = d;
     }
@@ -160,14 +165,13 @@ static void read_compaction(struct reading *r, const json_t *o, struct block_met
     static const char *const known[] = { "level", "sources", "deletable", "parents", "failed",
         "hints" };
     int64_t level = read_int(r, o, "level");
-    if (level < 0 || level > UINT32_MAX) bad(r, "level", "out of range");
-    m->level = (uint32_t)level;
+    m->level = level < 0 ? 0 : level > UINT32_MAX ? UINT32_MAX : (uint32_t)level;
     m->deletable = read_bool(r, o, "deletable");
     m->failed = read_bool(r, o, "failed");
     const json_t *sources = read_list(r, o, "sources");
     ulid *at = arena_array(r->a, json_array_size(sources), sizeof(*at));
     for (size_t i = 0; i < json_array_size(sources); i++) {
-        at[m->n_sources] = read_relative(r, json_array_get(sources, i), "sources");
+        at[m->n_sources] = read_ulid(r, json_array_get(sources, i), "sources");
         m->n_sources += !ulid_is_zero(at[m->n_sources]);
     }
     m->sources = at;
@@ -183,7 +187,7 @@ static void read_meta(struct reading *r, const json_t *root, struct block_meta *
     int64_t version = read_int(r, root, "version");
     if (version != 1 && version != 2) bad(r, "version", "unknown");
     m->version2 = version == 2;
-    m->id = read_ulid(r, json_object_get(root, "ulid"), "ulid");
+    m->id = read_ulid(r, member(root, "ulid"), "ulid");
     m->mint = read_int(r, root, "minTime");
     m->maxt = read_int(r, root, "maxTime");
     const json_t *stats = read_object(r, root, "stats"),
@@ -193,10 +197,21 @@ static void read_meta(struct reading *r, const json_t *root, struct block_meta *
     m->more = read_more(r, root, known, ARRAY_LEN(known));
 }
 
+/* A byte that is no UTF-8 becomes U+FFFD. */
+static json_t *load(str json, json_error_t *why)
+{
+    SCOPED(buf_fini) struct buf b = { 0 };
+    bool valid = utf8_valid(json);
+    for (size_t at = 0, n; !valid && at < json.n; at += n)
+        buf_rune(&b, utf8_rune(str_from(json, at), &n));
+    if (!valid) json = buf_view(&b);
+    return json_loadb((const char *)json.p, json.n, JSON_ALLOW_NUL, why);
+}
+
 errc meta_decode(struct block_meta *out, str json, struct arena *a, struct err *e)
 {
     json_error_t why;
-    json_t *root = json_loadb((const char *)json.p, json.n, 0, &why);
+    json_t *root = load(json, &why);
     if (!root) return err_set(e, ERR_CORRUPT, "meta.json: %s at %d", why.text, why.position);
     struct reading r = { .a = a, .e = e };
     struct block_meta m = { 0 };

@@ -5,8 +5,8 @@
  * Invariants  decode(encode(m)) is m; without unknown members the bytes are Prometheus'
  * Ownership   lists, hints and unknown members lie in the arena
  * Threads     pure functions
- * Errors      ERR_CORRUPT: no JSON, a member of the wrong type, no ULID, a version other than 1 (2
- *             of blocks of 2.1.0 is taken as 1)
+ * Errors      ERR_CORRUPT: no JSON, a member of the wrong type, a version other than 1 (2 of blocks
+ *             of 2.1.0 is taken as 1). Whatever Go's reader takes is taken
  * Format      docs/format/block.md; JSON indented by tabs
  */
 #ifndef EPI_BLOCK_META_CODEC_H
@@ -26,7 +26,7 @@ struct block_stats {
 enum block_hints { BLOCK_HINT_OOO = 1, BLOCK_HINT_SELECTED = 2, BLOCK_HINT_STALE = 4 };
 
 struct block_meta {
-    ulid id;
+    ulid id;                                   /* zero: missing, or with wrong characters */
     int64_t mint, maxt;                        /* ms; maxt is exclusive */
     struct block_stats stats;
     uint32_t level;
@@ -43,6 +43,7 @@ struct block_meta {
     str more, more_stats, more_compaction;
     /* as read: the index's version byte is not to be trusted */
     bool version2;
+    bool misnamed;                             /* by meta_read(): the text has another id */
 };
 
 enum { META_MAX_BYTES = 64 << 20 };

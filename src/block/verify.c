@@ -261,10 +261,7 @@ static void check_meta_stats(struct verify *v, const struct block_stats *m)
 
 static void check_meta_words(struct verify *v, const struct block_meta *m, bool counted)
 {
-    ulid id;
-    str name = path_base(v->dir);
-    if (ulid_parse(name, &id) && !ulid_eq(id, m->id))
-        findings_add(v->f, v->meta, "names another block: %s", ulid_text(m->id).z);
+    if (m->misnamed) findings_add(v->f, v->meta, "names another block");
     if (m->version2) findings_add(v->f, v->meta, "its version is 2");
     if (m->mint > m->maxt)
         findings_add(v->f, v->meta, "minTime %" PRId64 " is behind maxTime %" PRId64, m->mint,

@@ -141,11 +141,8 @@ static void open_one(struct look *k, ulid id, str dir)
     };
     f.rc = blocks_mend_version(k->b->o.fs, dir, &f.why);
     if (f.rc == OK) f.rc = block_open(&fresh, &o, dir, &f.why);
-    if (f.rc == OK && !ulid_eq(block_meta(fresh)->id, id)) {
-        f.rc = err_set(
-            &f.why, ERR_BAD_INPUT, "block %.*s: meta.json names another block", STR_ARG(dir));
-        block_unref(STEAL(fresh));
-    }
+    if (f.rc == OK && block_meta(fresh)->misnamed)
+        LOG(WARN, "meta.json names another block: the folder's name counts", kv_str("block", dir));
     if (f.rc == OK) vec_push(&k->good, fresh);
     else vec_push(&k->bad, f);
 }

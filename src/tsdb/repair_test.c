@@ -10,13 +10,10 @@
 
 enum { FILE_MAX_BYTES = 1 << 24, SERIES_AT = 40 };
 
-/* A folder with one block, in which a byte of one series' entry and one of another's chunk differ;
- * name: of the block. */
-static struct fs *damaged(uint64_t seed, char name[ULID_CHARS + 1], unsigned *whole)
+/* A folder with one block; name: of it. */
+static struct fs *with_block(uint64_t seed, char name[ULID_CHARS + 1], unsigned *whole)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
-    static const struct { const char *file; uint64_t at; } spots[] = {
-        { "index", 0 }, { "chunks/000001", SERIES_AT } };
     fs_entries all = { 0 };
     ulid id;
     struct fs *fs = fs_sim_new(seed);
@@ -30,15 +27,28 @@ static struct fs *damaged(uint64_t seed, char name[ULID_CHARS + 1], unsigned *wh
         if (ulid_parse(all.at[i].name, &id)) memcpy(name, all.at[i].name.p, ULID_CHARS);
     name[ULID_CHARS] = 0;
     vec_fini(&all);
-    for (size_t i = 0; i < ARRAY_LEN(spots); i++) {
-        str path = path_join(&a, str_z(name), str_z(spots[i].file)), bytes;
-        EXPECT_OK(fs_read_all(fs, path, &a, FILE_MAX_BYTES, &bytes, NULL));
-        uint8_t *copy = arena_alloc(&a, bytes.n);
-        memcpy(copy, bytes.p, bytes.n);
-        size_t at = spots[i].at ? (size_t)spots[i].at : bytes.n - 1;   /* the TOC's checksum */
-        copy[at] ^= 0x40;
-        EXPECT_OK(fs_write_durable(fs, path, str_of(copy, bytes.n), NULL));
-    }
+    return fs;
+}
+
+/* at: SIZE_MAX: the last byte */
+static void flip(struct fs *fs, str path, size_t at, uint8_t bits)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    str bytes;
+    EXPECT_OK(fs_read_all(fs, path, &a, FILE_MAX_BYTES, &bytes, NULL));
+    uint8_t *copy = arena_alloc(&a, bytes.n);
+    memcpy(copy, bytes.p, bytes.n);
+    copy[at == SIZE_MAX ? bytes.n - 1 : at] ^= bits;
+    EXPECT_OK(fs_write_durable(fs, path, str_of(copy, bytes.n), NULL));
+}
+
+/* With a block in which a byte of the TOC's checksum and one of a chunk differ. */
+static struct fs *damaged(uint64_t seed, char name[ULID_CHARS + 1], unsigned *whole)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct fs *fs = with_block(seed, name, whole);
+    flip(fs, path_join(&a, str_z(name), S("index")), SIZE_MAX, 0x40);
+    flip(fs, path_join(&a, str_z(name), S("chunks/000001")), SERIES_AT, 0x40);
     return fs;
 }
 
@@ -119,6 +129,45 @@ TEST(repair_saves_what_a_start_has_set_aside)
     EXPECT(count(db, -1, 0, ROUNDS) >= whole - 20);
     close_db(db);
     fs_free(fs);
+    hush(false);
+}
+
+/* A bit of meta.json that says nothing of the samples: the block is served, as by Prometheus, and
+ * a repair puts it right. */
+TEST(a_block_with_another_name_in_its_meta_json)
+{
+    static const struct { const char *name; size_t behind; uint8_t bits; bool mended;
+    } rows[] = {
+        { "another ULID", 2, 1, true },
+        { "not a ULID", 2, 0x80, true },
+        { "another member", 0, 1, true },
+        { "a member in upper case", 0, 0x20, false },
+    };
+    hush(true);
+    TEST_EACH(row, rows)
+    {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        char name[ULID_CHARS + 1];
+        unsigned whole;
+        struct repaired r;
+        str text;
+        struct fs *fs = with_block(test_seed(), name, &whole);
+        str path = path_join(&a, str_z(name), S("meta.json"));
+        EXPECT_OK(fs_read_all(fs, path, &a, FILE_MAX_BYTES, &text, NULL));
+        size_t at = str_find(text, row->behind ? str_z(name) : S("ulid\""));
+        flip(fs, path, at + row->behind, row->bits);
+        for (int round = 0; round < 2; round++) {
+            struct db *db = open_db(fs, 0);
+            EXPECT_EQ(count(db, -1, 0, ROUNDS), whole);
+            close_db(db);
+        }
+        EXPECT(blocks_in(fs, STR_EMPTY) == 1 && !blocks_in(fs, S(".bad")));
+        EXPECT_OK(repair(fs, &r));
+        EXPECT_EQ(r.blocks_mended, row->mended);
+        repaired_fini(&r);
+        expect_clean(fs);
+        fs_free(fs);
+    }
     hush(false);
 }
 
