@@ -266,7 +266,7 @@ bool salvage_origin(const struct block_meta *m, ulid *out)
 void salvage_meta(struct block_meta *m, const struct block_meta *known,
     const struct block_verified *counted, ulid id, struct arena *a)
 {
-    *m = known ? *known : (struct block_meta){ .level = 1 };
+    *m = known ? *known : (struct block_meta){ .level = 1, .hints = BLOCK_HINT_OOO };
     m->id = id;
     m->version2 = false;
     m->stats = counted->stats;
