@@ -208,6 +208,29 @@ static errc repair_damaged(struct repair *r, str dir, ulid id, struct err *e)
     return salvage(r, dir, id, e);
 }
 
+/* A folder with the name of a file. */
+static errc move_folders(struct repair *r, str dir, bool numbers, struct err *e)
+{
+    static const str files[] = { S("index"), S("meta.json"), S("tombstones") };
+    fs_entries all = { 0 };
+    uint32_t n;
+    bool moved = false;
+    errc rc = fs_exists(r->fs, dir) ? fs_list(r->fs, dir, &r->arena, &all, e) : OK;
+    for (size_t i = 0; rc == OK && i < all.n; i++) {
+        const struct fs_entry *x = &all.at[i];
+        bool is_file = numbers && numbered_parse(x->name, &n);
+        for (size_t k = 0; !numbers && k < ARRAY_LEN(files); k++)
+            is_file = is_file || str_eq(x->name, files[k]);
+        if (!x->is_dir || !is_file) continue;
+        rc = numbered_set_aside(r->fs, dir, x->name, "a folder with the name of a file", e);
+        if (rc == OK)
+            findings_add(&r->out->done, path_join(&r->arena, dir, x->name), "a folder went aside");
+        moved = true;
+    }
+    vec_fini(&all);
+    return rc == OK && moved ? numbered_sync(r->fs, dir, e) : rc;
+}
+
 static errc repair_block(struct repair *r, str dir, ulid id, struct err *e)
 {
     enum { IN_PLACE = BLOCK_META | BLOCK_NO_META | BLOCK_NO_TOMBSTONES | BLOCK_TOMBSTONES };
@@ -249,6 +272,17 @@ static errc repair_memory(struct repair *r, str dir, struct err *e)
     return fault_dropped("mend.aside_fsync") ? OK : fs_sync_dir(r->fs, S(""), e);
 }
 
+static errc repair_entry(struct repair *r, const struct fs_entry *x, struct err *e)
+{
+    ulid id;
+    if (is_memory(x)) return repair_memory(r, x->name, e);
+    bool block = is_block(x, &id);
+    if (!block && !is_aside(x, &id)) return OK;
+    TRY(move_folders(r, x->name, false, e));
+    TRY(move_folders(r, path_join(&r->arena, x->name, S("chunks")), true, e));
+    return block ? repair_block(r, x->name, id, e) : repair_damaged(r, x->name, id, e);
+}
+
 static errc repair_each(struct repair *r, struct err *e)
 {
     ulid id;
@@ -257,10 +291,7 @@ static errc repair_each(struct repair *r, struct err *e)
     for (size_t i = 0; i < r->entries.n; i++) {
         const struct fs_entry *x = &r->entries.at[i];
         progress_tell(r->o->progress, x->name, i, r->entries.n);
-        errc rc = is_block(x, &id)   ? repair_block(r, x->name, id, e)
-                  : is_aside(x, &id) ? repair_damaged(r, x->name, id, e)
-                  : is_memory(x)     ? repair_memory(r, x->name, e)
-                                     : OK;
+        errc rc = repair_entry(r, x, e);
         if (rc != OK) return err_in(e, rc, "%.*s", STR_ARG(x->name));
     }
     progress_tell(r->o->progress, S("blocks"), r->entries.n, r->entries.n);

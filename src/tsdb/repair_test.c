@@ -200,6 +200,39 @@ TEST(a_block_without_meta_json_says_nothing_of_the_head)
     hush(false);
 }
 
+TEST(repair_of_a_folder_with_the_name_of_a_file)
+{
+    static const struct { const char *name; bool mended, aside;
+    } rows[] = {
+        { "meta.json", true, false },
+        { "tombstones", true, false },
+        { "index", false, true },
+        { "chunks/000001", false, true },
+    };
+    hush(true);
+    TEST_EACH(row, rows)
+    {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        char name[ULID_CHARS + 1];
+        unsigned whole;
+        struct repaired r;
+        struct fs *fs = with_block(test_seed(), name, &whole);
+        str path = path_join(&a, str_z(name), str_z(row->name));
+        EXPECT_OK(fs_unlink(fs, path, NULL));
+        EXPECT_OK(fs_mkdir(fs, path, NULL));
+        EXPECT_OK(repair(fs, &r));
+        EXPECT_EQ(r.blocks_mended, row->mended);
+        EXPECT_EQ(r.blocks_aside, row->aside);
+        repaired_fini(&r);
+        expect_clean(fs);
+        struct db *db = open_db(fs, 0);
+        if (row->mended) EXPECT_EQ(count(db, -1, 0, ROUNDS), whole);
+        close_db(db);
+        fs_free(fs);
+    }
+    hush(false);
+}
+
 TEST(power_cuts_in_a_repair)
 {
     bool ended = false;
