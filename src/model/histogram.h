@@ -121,6 +121,11 @@ void histogram_text(struct buf *b, const struct histogram *h);
 /* that of a histogram of integers; exact below 2^53 */
 void histogram_text_whole(struct buf *b, const struct histogram *h);
 MUST_USE errc histogram_validate(const struct histogram *h, struct err *e);
+/* No bucket's index is beyond HISTOGRAM_INDEX_MAX on either side of 0: what two such histograms lie
+ * apart, which chunks tell, is a number of 32 bits. (At the finest schema a double's index is at
+ * most 2^18 + 1.) */
+enum { HISTOGRAM_INDEX_MAX = 1 << 30 };
+bool histogram_spans_near(const struct span *spans, size_t n);
 /* schema, spans and bounds; no count is looked at */
 MUST_USE errc histogram_validate_layout(const struct histogram *h, struct err *e);
 

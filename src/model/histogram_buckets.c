@@ -300,6 +300,18 @@ void histogram_trim(struct arena *a, struct histogram *h, double at, bool upper)
 
 /* Validation */
 
+bool histogram_spans_near(const struct span *spans, size_t n)
+{
+    int64_t reach = 0;
+    for (size_t i = 0; i < n; i++) {
+        reach += spans[i].offset;
+        if (reach < -HISTOGRAM_INDEX_MAX || reach > HISTOGRAM_INDEX_MAX) return false;
+        reach += spans[i].length;
+        if (reach > HISTOGRAM_INDEX_MAX) return false;
+    }
+    return true;
+}
+
 static errc spans_check(const struct histogram_side *s, bool first_too, struct err *e)
 {
     uint64_t buckets = 0;
@@ -310,6 +322,8 @@ static errc spans_check(const struct histogram_side *s, bool first_too, struct e
                 i + 1, s->spans[i].offset);
         buckets += s->spans[i].length;
     }
+    if (buckets == s->n && !histogram_spans_near(s->spans, s->n_spans))
+        return err_set(e, ERR_BAD_INPUT, "histogram has a bucket beyond all numbers");
     if (buckets == s->n) return OK;
     return err_set(e, ERR_BAD_INPUT,
         "spans need %" PRIu64 " buckets, have %zu buckets: histogram spans specify different "

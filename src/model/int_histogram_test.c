@@ -82,6 +82,26 @@ TEST(int_histogram_is_validated)
     }
 }
 
+TEST(int_histogram_of_buckets_too_far_out_is_refused)
+{
+    static const struct { const char *name; struct span spans[2]; errc want; } cases[] = {
+        { "the last above", { { HISTOGRAM_INDEX_MAX - 1, 1 }, { 0, 0 } }, OK },
+        { "beyond it", { { HISTOGRAM_INDEX_MAX, 1 }, { 0, 0 } }, ERR_BAD_INPUT },
+        { "beyond it by two spans", { { 0x40000000 - 5, 0 }, { 5, 1 } }, ERR_BAD_INPUT },
+        { "round and round", { { INT32_MAX, 0 }, { INT32_MAX, 1 } }, ERR_BAD_INPUT },
+        { "the last below", { { -HISTOGRAM_INDEX_MAX, 1 }, { 0, 0 } }, OK },
+        { "beyond that", { { -HISTOGRAM_INDEX_MAX - 1, 1 }, { 9, 0 } }, ERR_BAD_INPUT },
+    };
+    int64_t seven = 7;
+    TEST_EACH(c, cases) {
+        struct int_histogram_side side = { (struct span *)c->spans, 2, &seven, 1 };
+        struct int_histogram above = { .count = 7, .pos = side };
+        struct int_histogram below = { .count = 7, .neg = side };
+        EXPECT_EQ(int_histogram_validate(&above, NULL), c->want);
+        EXPECT_EQ(int_histogram_validate(&below, NULL), c->want);
+    }
+}
+
 /* Each case as spans and differences, before and after. */
 TEST(int_histogram_drops_empty_buckets)
 {

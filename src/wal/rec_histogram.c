@@ -62,6 +62,9 @@ errc rec_histogram_check(const struct rec_histogram *r, struct err *e)
     if (!spans_cover(r->pos_spans, r->n_pos_spans, r->n_pos) ||
         !spans_cover(r->neg_spans, r->n_neg_spans, r->n_neg))
         return err_set(e, ERR_BAD_INPUT, "a histogram whose spans are not those of its buckets");
+    if (!histogram_spans_near(r->pos_spans, r->n_pos_spans) ||
+        !histogram_spans_near(r->neg_spans, r->n_neg_spans))
+        return err_set(e, ERR_BAD_INPUT, "a histogram with a bucket beyond all numbers");
     return OK;
 }
 

@@ -58,3 +58,13 @@ TEST(rec_histogram_checked)
     }
     arena_fini(&a);
 }
+
+/* What no chunk can hold a log may still have. */
+TEST(rec_histogram_too_far_out)
+{
+    static struct span far[] = { { INT32_MAX, 1 }, { INT32_MAX, 2 } };
+    struct rec_histogram above = { .pos_spans = far, .pos = deltas, .n_pos_spans = 2, .n_pos = 3 };
+    struct rec_histogram below = { .neg_spans = far, .neg = deltas, .n_neg_spans = 2, .n_neg = 3 };
+    EXPECT_EQ(rec_histogram_check(&above, NULL), ERR_BAD_INPUT);
+    EXPECT_EQ(rec_histogram_check(&below, NULL), ERR_BAD_INPUT);
+}
