@@ -129,3 +129,44 @@ TEST(power_cuts_while_deletions_are_cut)
     }
     hush(false);
 }
+
+/* Nobody else reads a log whose checkpoint is damaged: a deletion behind it stays as it is. */
+TEST(deletions_behind_a_damaged_checkpoint_stay)
+{
+    enum { END = 3 * ROUNDS, PART = 100 };
+    SCOPED(wal_dir_fini) struct wal_dir d = { 0 };
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct fs *fs;
+    struct db *db;
+    begin(&fs, &db);
+    for (int from = ROUNDS; from < END; from += PART) {        /* a segment each */
+        fill(db, from, from + PART);
+        close_db(db);
+        db = open_db(fs, 0);
+    }
+    EXPECT_OK(db_compact(db, NULL));
+    EXPECT_OK(delete_of(db, 1, END - 40, END - 10));
+    unsigned left = count(db, 1, 0, END - 1);
+    EXPECT_EQ(left, END - 31);
+    db_abandon(db);
+    fs_sim_crash(fs, SIM_KILLED);
+    EXPECT_OK(wal_dir_list(&d, fs, S("wal"), NULL));
+    EXPECT(d.has_checkpoint);
+    str dir = arena_fmt(&a, "wal/checkpoint.%08" PRIu32, d.checkpoint);
+    struct place padding = { wal_segment_path(&a, dir, 0), 0 };
+    struct fs_stat st = { 0 };
+    EXPECT_OK(fs_stat(fs, padding.path, &st, NULL));
+    padding.size = st.size_bytes - 30;         /* every record is read */
+    flip(fs, &padding);
+    for (int starts = 0; starts < 2; starts++) {
+        struct db_opened what = { 0 };
+        db = open_small(&(struct db_opts){ .fs = fs }, &what);
+        EXPECT_EQ(what.corruptions > 0, starts == 0);
+        EXPECT_EQ(count(db, 1, END - 40, END - 10), 0);
+        EXPECT_EQ(count(db, 1, 0, END - 1), left);
+        db_abandon(db);
+        fs_sim_crash(fs, SIM_KILLED);
+    }
+    hush(false);
+    fs_free(fs);
+}

@@ -129,7 +129,7 @@ static errc replay_checkpoint(struct recovery *r, uint32_t number, struct replay
     struct wal_dir inside = { 0 };
     uint32_t moved = 0;
     s->dir = arena_fmt(&r->names, "wal/checkpoint.%08u", number);
-    s->before_image = true;
+    s->before_image = s->checkpoint = true;
     errc rc = wal_dir_settle(r->in->fs, s->dir, &moved, e);
     r->what->corruptions += moved;
     if (rc == OK) rc = wal_dir_list(&inside, r->in->fs, s->dir, e);

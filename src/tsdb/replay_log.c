@@ -81,6 +81,7 @@ struct replay_log {
     /* damage was met: before the record at hand; is noted; within what the image stands for */
     enum { UNDAMAGED, DAMAGED, NOTED, UNKNOWN } damage;
     bool damaged_before, image_in_way;         /* in a span before this one; see above */
+    bool checkpoint;                           /* the span at hand */
     struct replay_found *found;                /* of the span at hand */
     struct mtx mu;                             /* LOCK_LEAF */
     struct scratch *idle;                      /* GUARDED_BY(mu): the one used last first */
@@ -247,12 +248,12 @@ static bool route(struct replay_log *l, struct round *r, struct piece *to, bool 
     return true;
 }
 
-/* The record at hand is the first behind damage? What is missing as a whole is none: there nobody
- * else reads anything. */
+/* The record at hand is the first behind damage? What is missing as a whole is none, nor is damage
+ * of a checkpoint: there nobody else reads anything. */
 static void see_damage(struct replay_log *l)
 {
     bool here = l->damaged_before, before = is_before_image(l);
-    if (l->damage != UNDAMAGED) return;
+    if (l->damage != UNDAMAGED || l->checkpoint) return;
     if (!here && l->rec.damage) {
         here = true;
         before = l->rec.damage->passed_over;
@@ -467,7 +468,7 @@ static void damage_note(
         note_segment(bad, c->seg);
         gaps = gaps && c->gap;
     }
-    l->damaged_before = l->damaged_before || !gaps;
+    l->damaged_before = l->damaged_before || (!gaps && !l->checkpoint);
     l->counts.corruptions += n;
     l->counts.torn += wal_reader_torn(reader);
     mem_free(sorted);
@@ -486,6 +487,7 @@ errc replay_log_span(
     struct wal_reader *reader = NULL;
     TRY(wal_reader_open(&reader, &o, e));
     l->pending = l->ended = false;
+    l->checkpoint = s->checkpoint;
     l->found = out;
     l->image = (struct log_place){ l->o.image_seg, l->o.image_off, s->before_image };
     l->ahead = log_ahead_new(reader, l->image_due ? &l->image : NULL, l->o.workers > 1);

@@ -48,7 +48,10 @@ void replay_log_free(struct replay_log *l);    /* NULL is fine */
 
 /* A folder's segments first … last, of the first what begins at the offset. before_image: all of it
  * lies there. */
-struct replay_span { str dir; uint32_t first, last; uint64_t offset; bool before_image; };
+/* checkpoint: damage of it cuts no deletion, as nobody else reads a log behind it */
+struct replay_span {
+    str dir; uint32_t first, last; uint64_t offset; bool before_image, checkpoint;
+};
 /* bad: segments with damage, or missing. cut: segments with deletions that hide less, because they
  * lie behind damage (head_replay_damage), from `from` on. */
 struct replay_place { uint32_t seg; uint64_t off; };
