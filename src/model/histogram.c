@@ -92,9 +92,10 @@ static void writer_put(struct side_writer *w, int32_t index, double v, double c)
 /* A side and, where compensation is carried, its compensations. */
 struct side_pair { struct histogram_side s; double *c; };
 
+/* As far as a chunk may have them apart: then all are one of two. */
 static int32_t index_at(int32_t index, int32_t from, int32_t to)
 {
-    return ((index - 1) >> (from - to)) + 1;
+    return (int32_t)((((int64_t)index - 1) >> MIN(from - to, 31)) + 1);
 }
 
 /* Buckets of a finer schema that fall into one of a coarser are summed. */

@@ -236,6 +236,22 @@ TEST(histogram_compacts_and_reduces)
     arena_fini(&room);
 }
 
+/* A chunk may say any schema: what is finer than the counts of bits in a number falls together. */
+TEST(histogram_of_a_schema_beyond_all_is_reduced)
+{
+    static const int32_t schemas[] = { 39, 40, 41, 52, 127 };
+    static const struct shape far = { 0, 0, 0, 0, -3, 6, { 1, 2, 4, 8, 16, 32 }, 0, 0, { 0 } };
+    for (size_t i = 0; i < ARRAY_LEN(schemas); i++) {
+        struct histogram *h = histogram_of(&far);
+        h->schema = schemas[i];
+        const struct histogram *r = histogram_copy_to_schema(&room, h, HISTOGRAM_SCHEMA_MAX);
+        EXPECT_EQ(r->pos.n, 2);
+        EXPECT_EQ(r->pos.spans[0].offset, 0);
+        EXPECT(r->pos.at[0] == 15 && r->pos.at[1] == 48);      /* numbers to 0, and those behind */
+    }
+    arena_fini(&room);
+}
+
 TEST(histogram_validates)
 {
     static const struct { const char *name; struct shape s; const char *want;
