@@ -1,6 +1,6 @@
 /* chain_test.c — the series of several blocks, read as one and merged: the same samples. */
 #include "block/block.h"
-#include "block/block_writer.h"
+#include "block/test_folder.h"
 
 #include "base/test.h"
 #include "chunk/chunk.h"
@@ -35,7 +35,6 @@ static struct block *block_make(struct fs *fs, struct prng *r, uint64_t number, 
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     SCOPED(chunk_encoder_fini) struct chunk_encoder w = { 0 };
-    struct chunk_view views[1024];
     struct block_meta meta = { .id = ulid_of(number, 7, 7), .mint = from, .maxt = from + BLOCK_MS };
     int64_t t = from + (int64_t)prng_below(r, 3) * 1000;
     double v = 0;
@@ -46,25 +45,11 @@ static struct block *block_make(struct fs *fs, struct prng *r, uint64_t number, 
         chunk_encoder_put(&w, &b);
     }
     chunk_encoder_end(&w);
-    EXPECT(w.chunks.n <= ARRAY_LEN(views));
-    for (size_t i = 0; i < w.chunks.n; i++) {
-        struct encoded_chunk *c = &w.chunks.at[i];
-        views[i] = (struct chunk_view){ c->mint, c->maxt, c->enc, encoded_chunk_data(&w, i) };
-    }
-    struct chunk_series s = { { &only, 1 }, views, w.chunks.n, NULL };
-    struct block_writer *writer;
-    struct block_stats stats;
+    str dir = test_block_of_one(fs, &meta, &w, &a);
     struct block *b = NULL;
     struct err e = { 0 };
-    struct block_writer_opts o = { .fs = fs, .meta = &meta };
-    EXPECT_OK_E(block_writer_begin(&writer, &o, &e), &e);
-    EXPECT_OK_E(block_writer_symbol(writer, STR_EMPTY, &e), &e);
-    EXPECT_OK_E(block_writer_symbol(writer, only.name, &e), &e);
-    EXPECT_OK_E(block_writer_symbol(writer, only.value, &e), &e);
-    EXPECT_OK_E(block_writer_series(writer, &s, &e), &e);
-    EXPECT_OK_E(block_writer_finish(writer, &stats, &e), &e);
     struct block_opts open = { .fs = fs, .backend = IO_BUFFERED };
-    EXPECT_OK_E(block_open(&b, &open, arena_fmt(&a, "%s", ulid_text(meta.id).z), &e), &e);
+    EXPECT_OK_E(block_open(&b, &open, dir, &e), &e);
     return b;
 }
 

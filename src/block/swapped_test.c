@@ -1,7 +1,7 @@
 /* swapped_test.c — chunk files of two blocks in each other's place: each chunk is whole, and lies
  * where the index looks for one. What it holds is nothing that was ever written there. */
 #include "block/block.h"
-#include "block/block_writer.h"
+#include "block/test_folder.h"
 
 #include "base/log.h"
 #include "base/test.h"
@@ -12,7 +12,6 @@
 
 enum { SAMPLES = 1200, FILE_MAX_BYTES = 1 << 24 };
 static const int64_t BLOCK_MS = 3600000, STEP_MS = 3000;
-static const struct label only = { S("l"), S("v") };
 
 static void log_nothing(void *ctx UNUSED, enum log_level level UNUSED, str line UNUSED) {}
 
@@ -40,27 +39,11 @@ static void encode(struct chunk_encoder *w, bool floats, uint8_t enc, int64_t fr
 static str block_make(struct fs *fs, bool floats, uint8_t enc, uint64_t number, struct arena *a)
 {
     SCOPED(chunk_encoder_fini) struct chunk_encoder w = { 0 };
-    struct chunk_view views[64];
     int64_t from = (int64_t)number * BLOCK_MS;
     struct block_meta meta = { .id = ulid_of(number, 7, 7), .mint = from, .maxt = from + BLOCK_MS };
     encode(&w, floats, enc, from, a);
-    EXPECT(w.chunks.n > 3 && w.chunks.n <= ARRAY_LEN(views));
-    for (size_t i = 0; i < w.chunks.n; i++) {
-        struct encoded_chunk *c = &w.chunks.at[i];
-        views[i] = (struct chunk_view){ c->mint, c->maxt, c->enc, encoded_chunk_data(&w, i) };
-    }
-    struct chunk_series s = { { &only, 1 }, views, w.chunks.n, NULL };
-    struct block_writer *writer;
-    struct block_stats stats;
-    struct err e = { 0 };
-    struct block_writer_opts o = { .fs = fs, .meta = &meta };
-    EXPECT_OK_E(block_writer_begin(&writer, &o, &e), &e);
-    EXPECT_OK_E(block_writer_symbol(writer, STR_EMPTY, &e), &e);
-    EXPECT_OK_E(block_writer_symbol(writer, only.name, &e), &e);
-    EXPECT_OK_E(block_writer_symbol(writer, only.value, &e), &e);
-    EXPECT_OK_E(block_writer_series(writer, &s, &e), &e);
-    EXPECT_OK_E(block_writer_finish(writer, &stats, &e), &e);
-    return arena_fmt(a, "%s", ulid_text(meta.id).z);
+    EXPECT(w.chunks.n > 3);
+    return test_block_of_one(fs, &meta, &w, a);
 }
 
 static void swap_files(struct fs *fs, str x, str y, struct arena *a)
