@@ -2,14 +2,16 @@
 """The command line: what is wrong is said in the words of Prometheus, with exit code 2 (3: flags of the other mode); what is set and not
 served is warned of; where the server listens and under which paths."""
 import os
+import struct
 import subprocess
 import sys
+import time
 import unittest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:0] = [os.path.join(TOP, 'tools'), os.path.dirname(os.path.abspath(__file__))]
 import tally
-from server import EPIMETHEUS, LIMIT_S, ServerCase
+from server import EPIMETHEUS, LIMIT_S, ServerCase, field, snappy, varint
 
 PARSING = 'Error parsing command line arguments: '
 MESSAGE = 'prometheus.WriteRequest'
@@ -33,6 +35,8 @@ class Refusals(ServerCase):
                 ('--storage.tsdb.retention.time=1', 2, PARSING + 'not a valid duration string: "1"'),
                 ('--storage.tsdb.retention.size=1', 2, PARSING + 'units: unknown unit  in 1'),
                 ('--storage.tsdb.wal-segment-size=1MB', 2, PARSING + "flag 'storage.tsdb.wal-segment-size' must be set between 10MB and 256MB"),
+                ('--storage.tsdb.max-block-chunk-segment-size=1023KB', 2,
+                 PARSING + "flag 'storage.tsdb.max-block-chunk-segment-size' must be set over 1MB"),
                 ('--web.remote-write-receiver.accepted-protobuf-messages=x', 2, PARSING + UNKNOWN_MESSAGE % 'x'),
                 ('--web.remote-write-receiver.accepted-protobuf-messages=%s --web.remote-write-receiver.accepted-protobuf-messages=%s' % (MESSAGE, MESSAGE), 2,
                  PARSING + 'duplicated %s flag value, got [%s] already' % (MESSAGE, MESSAGE)),
@@ -92,6 +96,48 @@ class Served(ServerCase):
         flags = self.get('/api/v1/status/flags')
         self.assertEqual([flags[f] for f in ('storage.tsdb.retention.time', 'storage.tsdb.retention.size', 'storage.tsdb.max-block-duration', 'web.route-prefix')],
                          ['15d', '0B', '1d12h', '/'])
+
+    def test_samples_per_chunk_of_any_size(self):
+        for asked, used in (('240', '128'), ('1', '4'), ('120', ''), ('0', ''), ('-1', '')):
+            with self.subTest(asked=asked):
+                self.begin('--storage.tsdb.samples-per-chunk=' + asked)
+                self.assertEqual('asked=%s used=%s' % (asked, used) in self.said(), bool(used))
+                self.end()
+
+    def test_chunk_encodings_that_the_features_do_not_allow(self):
+        for flag, floats in (('--enable-feature=exemplar-storage', 'xor2'), ('--enable-feature=st-storage,xor2-encoding', 'xor')):
+            with self.subTest(floats=floats):
+                self.begin(flag)
+                self.config('storage: {tsdb: {chunk_encoding: {floats: %s}}}\n' % floats)
+                status, _, body = self.ask('POST', '/-/reload')
+                self.assertEqual(status, 500)
+                self.assertIn("'storage.tsdb.chunk_encoding.floats: %s'" % floats, body.decode())
+                self.end()
+                self.refuses("'storage.tsdb.chunk_encoding.floats: %s'" % floats)
+
+    def exemplars(self, size):
+        """How many of three are there with a configuration of that size."""
+        now = int(time.time() * 1000)
+        label = field(1, b'__name__') + field(2, b'm')
+        value = b'\x09' + struct.pack('<d', 1)
+        series = field(1, label) + field(2, value + b'\x10' + varint(now))
+        for i in range(3):
+            series += field(3, field(1, field(1, b'x') + field(2, b'%d' % (size * 10 + i))) + b'\x11' + value[1:] + b'\x18' + varint(now + i))
+        self.assertEqual(self.write(None, body=snappy(field(1, series)))[0], 204)
+        found = self.get('/api/v1/query_exemplars?query=m&start=%d&end=%d' % (now // 1000 - 60, now // 1000 + 60))
+        return sum(len(s['exemplars']) for s in found)
+
+    def test_exemplars_need_their_feature_and_come_with_a_reload(self):
+        for flags, kept in (([], [0, 0, 0]), (['--enable-feature=exemplar-storage'], [0, 2, 0])):
+            with self.subTest(flags=flags):
+                self.config('storage: {exemplars: {max_exemplars: 0}}\n')
+                self.flags = flags
+                self.start()
+                for size, n in zip((0, 2, 0), kept):
+                    self.config('storage: {exemplars: {max_exemplars: %d}}\n' % size)
+                    self.assertEqual(self.ask('POST', '/-/reload')[0], 200)
+                    self.assertEqual(self.exemplars(size), n)
+                self.end()
 
     def test_several_addresses(self):
         other = tally.free_port()

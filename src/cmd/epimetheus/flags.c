@@ -473,9 +473,6 @@ static errc flags_check(struct flags *f, const struct opts_run *run, struct err 
     if (f->lookback_ms < 1 || f->query_timeout_ms < 1)
         return err_set(
             e, ERR_BAD_INPUT, "--query.lookback-delta and --query.timeout must be positive");
-    if (f->samples_per_chunk < 4 || f->samples_per_chunk > 128)
-        return err_set(
-            e, ERR_BAD_INPUT, "--storage.tsdb.samples-per-chunk must be between 4 and 128");
     if (!(f->gomemlimit_ratio > 0 && f->gomemlimit_ratio <= 1))
         return flags_end(
             f, 2, e, "--auto-gomemlimit.ratio must be greater than 0 and less than or equal to 1.");
@@ -485,6 +482,9 @@ static errc flags_check(struct flags *f, const struct opts_run *run, struct err 
     if (seg && (seg < (10 << 20) || seg > (256 << 20)))
         return err_set(e, ERR_BAD_INPUT,
             "flag 'storage.tsdb.wal-segment-size' must be set between 10MB and 256MB");
+    if (f->block_segment_bytes && f->block_segment_bytes < 1 << 20)
+        return err_set(e, ERR_BAD_INPUT,
+            "flag 'storage.tsdb.max-block-chunk-segment-size' must be set over 1MB");
     TRY(url_check(f, e));
     return cors_check(f, e);
 }

@@ -146,20 +146,46 @@ static bool floats_are_xor2(const struct server *s, const struct config *c)
     return c->floats == FLOATS_AS_STARTED ? s->on.xor2 : c->floats == FLOATS_XOR2;
 }
 
+/* What of a configuration the features of this start do not allow. */
+static errc config_allowed(const struct server *s, const struct config *c, struct err *e)
+{
+    if (c->floats == FLOATS_XOR2 && !s->on.xor2)
+        return err_set(e, ERR_BAD_INPUT,
+            "'storage.tsdb.chunk_encoding.floats: xor2' requires the xor2-encoding feature flag to "
+            "be enabled at startup");
+    if (c->floats == FLOATS_XOR && s->on.st_storage)
+        return err_set(e, ERR_BAD_INPUT,
+            "'storage.tsdb.chunk_encoding.floats: xor' is incompatible with st-storage; XOR chunks "
+            "do not store start timestamps");
+    return OK;
+}
+
+static struct retention retention_of(const struct config *c)
+{
+    return (struct retention){ .ms = c->retention_ms,
+        .bytes = (uint64_t)c->retention_bytes,
+        .percent = c->retention_percent };
+}
+
+/* Without the feature there are none, whatever the configuration says. */
+static size_t exemplars_of(const struct server *s, const struct config *c)
+{
+    return s->on.exemplar_storage ? (size_t)MAX(c->max_exemplars, 0) : 0;
+}
+
 /* What the storage takes of a configuration that was checked. */
 static void config_store(struct server *s, const struct config *c)
 {
     metric_set(&m_limit_time, (double)c->retention_ms / 1000);
     metric_set(&m_limit_bytes, (double)c->retention_bytes);
     metric_set(&m_limit_percent, c->retention_percent);
-    db_set_retention(s->db, (struct retention){ .ms = c->retention_ms,
-                                .bytes = (uint64_t)c->retention_bytes,
-                                .percent = c->retention_percent });
+    if (c->retention_percent > 0 && c->retention_bytes)
+        LOG(WARN, "storage.tsdb.retention.size is ignored, because "
+                  "storage.tsdb.retention.percentage is specified");
+    db_set_retention(s->db, retention_of(c));
     db_set_stale_threshold(s->db, c->stale_threshold);
-    head_set_max_exemplars(db_head(s->db), (size_t)MAX(c->max_exemplars, 0));
-    if (floats_are_xor2(s, c) || !s->on.st_storage)
-        head_set_float_xor2(db_head(s->db), floats_are_xor2(s, c));
-    else LOG(ERROR, "storage.tsdb.chunk_encoding.floats: XOR has no start timestamps");
+    head_set_max_exemplars(db_head(s->db), exemplars_of(s, c));
+    head_set_float_xor2(db_head(s->db), floats_are_xor2(s, c));
     struct err e = { 0 };
     if (db_set_ooo_window(s->db, c->out_of_order_window_ms, &e) != OK)
         LOG(ERROR, "storage.tsdb.out_of_order_time_window cannot be had", kv_err(&e));
@@ -187,6 +213,7 @@ errc server_reload(struct server *s, struct err *e)
     struct config *c = NULL;
     errc rc = s->db ? config_prepare(s, &c, e)
                     : err_set(e, ERR_UNAVAILABLE, "the storage did not open");
+    if (rc == OK && (rc = config_allowed(s, c, e)) != OK) config_free(c);
     if (rc == OK) {
         config_store(s, c);
         config_apply(s, c);
@@ -492,6 +519,18 @@ static unsigned delay_percent(const struct flags *f)
     return DEFAULT_PERCENT;
 }
 
+/* An open chunk has room for twice as many; 0: as many as usual. */
+static uint32_t samples_per_chunk(const struct flags *f)
+{
+    enum { LEAST = 4, MOST = 128 };
+    int64_t asked = f->samples_per_chunk, used = MIN(MAX(asked, (int64_t)LEAST), (int64_t)MOST);
+    if (asked <= 0) return 0;
+    if (used != asked)
+        LOG(WARN, "--storage.tsdb.samples-per-chunk is not what a chunk of the head can have",
+            kv_i64("asked", asked), kv_i64("used", used));
+    return (uint32_t)used;
+}
+
 /* The kernel's cache has what the limits of the process leave, whatever its budget is. */
 static errc io_plan_start(const struct server *s, struct err *e)
 {
@@ -509,6 +548,7 @@ static errc io_plan_start(const struct server *s, struct err *e)
 static errc storage_start(struct server *s, const struct config *c, struct err *e)
 {
     static const enum compress_kind kinds[] = { COMPRESS_SNAPPY, COMPRESS_ZSTD };
+    TRY(config_allowed(s, c, e));
     if (s->on.st_storage && !floats_are_xor2(s, c))
         return err_set(e, ERR_BAD_INPUT,
             "float chunk encoding \"xor\" is incompatible with start-timestamp storage; XOR chunks "
@@ -519,7 +559,8 @@ static errc storage_start(struct server *s, const struct config *c, struct err *
         .early_ctx = s,
         .early_patience_ms = AWAIT_MS,
         .fs = s->data_fs,
-        .keeps = { .max_exemplars = (size_t)MAX(c->max_exemplars, 0),
+        .retention = retention_of(c),
+        .keeps = { .max_exemplars = exemplars_of(s, c),
             .metadata = s->on.metadata_records,
             .start_times = s->on.st_storage,
             .zero_at_start = s->on.zero_at_start,
@@ -538,7 +579,7 @@ static errc storage_start(struct server *s, const struct config *c, struct err *
         .compaction_delay_percent = s->on.delayed_compaction ? delay_percent(&s->flags) : 0,
         .uploads_path = s->flags.delay_compact_file.n ? s->flags.delay_compact_file
                                                       : shipping_state(s->shipping),
-        .samples_per_chunk = (uint32_t)s->flags.samples_per_chunk,
+        .samples_per_chunk = samples_per_chunk(&s->flags),
         .chunks_in_memory = s->flags.head_chunks != 0,
         .no_lock = s->flags.no_lockfile,
     };
@@ -623,7 +664,7 @@ static errc server_open(struct server *s, int *exit_code, struct err *e)
         .queryable = db_queryable(s->db),
         .appendable = db_appendable(s->db),
         .chunks = db_chunk_queryable(s->db),
-        .exemplars = c->max_exemplars ? head_exemplars(db_head(s->db)) : NULL,
+        .exemplars = s->on.exemplar_storage ? head_exemplars(db_head(s->db)) : NULL,
     };
     api_attach(s->api, &st);
     config_store(s, c);
