@@ -20,20 +20,26 @@ COUNTER_VEC(m_refused, "epimetheus_pool_jobs_refused_total",
     "Jobs that found the queue of the pool full.", "pool")
 
 #define IDLE_NS INT64_C(200000000)
+#define MS_NS INT64_C(1000000)
+enum { LEAVE_MS = 60000 };
 
 struct job { void (*run)(void *ctx); void *ctx; };
 
 /* A thread that waits, on its own stack. The last to wait is called first: its memory is warm. */
 struct idle { struct cond called; bool is_called; struct idle *next; };
+struct worker { struct pool *p; struct thread *thread; bool ended; };
 struct pool {
     struct mtx mu;                         /* LOCK_POOL */
     struct idle *idle;                     /* GUARDED_BY(mu) */
     struct job *ring;                      /* GUARDED_BY(mu) */
     size_t cap, head, n;                   /* GUARDED_BY(mu) */
     bool stop;                             /* GUARDED_BY(mu) */
-    struct thread **threads;
-    unsigned n_threads;
+    struct worker *workers;                /* GUARDED_BY(mu): n_threads of them */
+    unsigned n_now;                        /* GUARDED_BY(mu): that run */
+    unsigned n_threads;                    /* const after init, with all below */
     bool behind;
+    int64_t leave_ns;
+    char name[16];
     struct metric *queue, *busy, *refused;
 };
 
@@ -73,50 +79,60 @@ static bool nice_comes_back(void)
 bool thread_step_behind(void) { return nice_comes_back() && nice_add(NICE_BEHIND); }
 void thread_step_back(void) { nice_add(-NICE_BEHIND); }
 
-/* Who has nothing to do for a while keeps no memory that was freed: with hundreds of threads it is
- * much. */
-static void pool_wait_locked(struct pool *p) REQUIRES(p->mu)
+/* --- threads --- */
+
+static void idle_leave_locked(struct pool *p, struct idle *me) REQUIRES(p->mu)
+{
+    struct idle **at = &p->idle;
+    mtx_assert_held(&p->mu);
+    while (*at != me) at = &(*at)->next;
+    *at = me->next;
+}
+
+/* Who has nothing to do for a while keeps no memory that was freed, and then not even its stack:
+ * with hundreds of threads it is much. False: it is to end. */
+static bool pool_wait_locked(struct pool *p) REQUIRES(p->mu)
 {
     struct idle me = { .next = p->idle };
-    int64_t until = clock_mono_ns() + IDLE_NS;
-    bool lean = false;
+    int64_t now = clock_mono_ns();
+    bool lean = false, stays = true;
     mtx_assert_held(&p->mu);
     cond_init(&me.called);
     p->idle = &me;
-    while (!me.is_called) {
+    while (!me.is_called && stays) {
+        int64_t until = now + IDLE_NS + (lean ? p->leave_ns : 0);
+        if (cond_wait_until(&me.called, &p->mu, until)) continue;
+        if (me.is_called) break;
         if (lean) {
-            cond_wait(&me.called, &p->mu);
+            stays = p->n_now == 1;
+            now = clock_mono_ns();
+            if (!stays) idle_leave_locked(p, &me);
             continue;
         }
-        lean = !cond_wait_until(&me.called, &p->mu, until);
-        if (!lean || me.is_called) continue;
+        lean = true;
         mtx_unlock(&p->mu);
         mem_thread_idle();
         mtx_lock(&p->mu);
     }
     cond_fini(&me.called);
+    return stays;
 }
 
-static void pool_call_locked(struct pool *p) REQUIRES(p->mu)
+static bool pool_take(struct worker *w, struct job *out)
 {
-    struct idle *i = p->idle;
-    mtx_assert_held(&p->mu);
-    if (!i) return;
-    p->idle = i->next;
-    i->is_called = true;
-    cond_signal(&i->called);
-}
-
-static bool pool_take(struct pool *p, struct job *out)
-{
+    struct pool *p = w->p;
+    bool stays = true;
     mtx_lock(&p->mu);
-    while (!p->n && !p->stop) pool_wait_locked(p);
-    bool got = p->n > 0;
+    while (!p->n && !p->stop && stays) stays = pool_wait_locked(p);
+    bool got = stays && p->n > 0;
     if (got) {
         *out = p->ring[p->head];
         p->head = (p->head + 1) % p->cap;
         p->n--;
         metric_set_of(p->queue, (double)p->n);
+    } else {
+        w->ended = true;
+        p->n_now--;
     }
     mtx_unlock(&p->mu);
     return got;
@@ -124,14 +140,41 @@ static bool pool_take(struct pool *p, struct job *out)
 
 static void pool_run(void *arg)
 {
-    struct pool *p = arg;
+    struct worker *w = arg;
+    struct pool *p = w->p;
     struct job j;
     if (p->behind) nice_add(NICE_BEHIND);
-    while (pool_take(p, &j)) {
+    while (pool_take(w, &j)) {
         metric_add_to(p->busy, 1);
         j.run(j.ctx);
         metric_add_to(p->busy, -1);
     }
+}
+
+/* One more, if there may be one more and the system gives it: else those who are there do it. */
+static void pool_grow_locked(struct pool *p) REQUIRES(p->mu)
+{
+    struct worker *w = p->workers;
+    mtx_assert_held(&p->mu);
+    if (p->n_now == p->n_threads) return;
+    while (w->thread && !w->ended) w++;
+    thread_join(w->thread);                    /* it left: it is about to end */
+    *w = (struct worker){ .p = p };
+    w->thread = thread_try(p->name, pool_run, w);
+    p->n_now += w->thread != NULL;
+}
+
+static void pool_call_locked(struct pool *p) REQUIRES(p->mu)
+{
+    struct idle *i = p->idle;
+    mtx_assert_held(&p->mu);
+    if (!i) {
+        pool_grow_locked(p);
+        return;
+    }
+    p->idle = i->next;
+    i->is_called = true;
+    cond_signal(&i->called);
 }
 
 struct pool *pool_new(const struct pool_opts *o)
@@ -142,14 +185,21 @@ struct pool *pool_new(const struct pool_opts *o)
     p->cap = o->queue_max;
     p->ring = mem_alloc_array(p->cap, sizeof(*p->ring));
     str name = str_z(o->name);
+    memcpy(p->name, o->name, MIN(name.n, sizeof(p->name) - 1));
     p->queue = METRIC_WITH(&m_queue, name);
     p->busy = METRIC_WITH(&m_busy, name);
     p->refused = METRIC_WITH(&m_refused, name);
     metric_set_of(METRIC_WITH(&m_limit, name), (double)p->cap);
     p->n_threads = o->threads;
     p->behind = o->behind;
-    p->threads = mem_alloc_array(o->threads, sizeof(*p->threads));
-    for (unsigned i = 0; i < o->threads; i++) p->threads[i] = thread_start(o->name, pool_run, p);
+    p->leave_ns = (o->leave_ms ? o->leave_ms : LEAVE_MS) * MS_NS;
+    p->workers = mem_alloc_array(o->threads, sizeof(*p->workers));
+    memset(p->workers, 0, o->threads * sizeof(*p->workers));
+    mtx_lock(&p->mu);
+    p->n_now = 1;
+    p->workers[0].p = p;
+    p->workers[0].thread = thread_start(p->name, pool_run, &p->workers[0]);
+    mtx_unlock(&p->mu);
     return p;
 }
 
@@ -160,14 +210,22 @@ void pool_free(struct pool *p)
     p->stop = true;
     while (p->idle) pool_call_locked(p);
     mtx_unlock(&p->mu);
-    for (unsigned i = 0; i < p->n_threads; i++) thread_join(p->threads[i]);
-    mem_free(p->threads);
+    for (unsigned i = 0; i < p->n_threads; i++) thread_join(p->workers[i].thread);
+    mem_free(p->workers);
     mem_free(p->ring);
     mtx_fini(&p->mu);
     mem_free(p);
 }
 
 unsigned pool_threads(const struct pool *p) { return p->n_threads; }
+
+unsigned pool_threads_now(struct pool *p)
+{
+    mtx_lock(&p->mu);
+    unsigned n = p->n_now;
+    mtx_unlock(&p->mu);
+    return n;
+}
 
 unsigned pool_cores(void)
 {

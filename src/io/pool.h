@@ -1,7 +1,8 @@
 /* pool.h — a few threads and a bounded queue of jobs.
  *
  * What        pool_submit hands a job to the next free thread; pool_each cuts work into pieces and
- *             helps doing them.
+ *             helps doing them. A thread is started when a job finds none free; one that has had
+ *             nothing to do for a while ends, but for the first.
  * Invariants  jobs begin in the order of their submission; the queue never grows beyond its bound
  * Ownership   pool_new/pool_free; a job's argument is its submitter's business
  * Threads     any
@@ -16,11 +17,17 @@
 #include <stddef.h>
 
 struct pool;
-/* name: also the label of its metrics; behind: its threads have stepped behind */
-struct pool_opts { const char *name; unsigned threads; size_t queue_max; bool behind; };
+struct pool_opts {
+    const char *name;      /* also the label of its metrics */
+    unsigned threads;      /* at most */
+    size_t queue_max;
+    bool behind;           /* its threads have stepped behind */
+    int64_t leave_ms;      /* a thread that has nothing to do so long ends; 0: a minute */
+};
 struct pool *pool_new(const struct pool_opts *o);
 void pool_free(struct pool *p);                /* runs what is queued, then ends; NULL is fine */
-unsigned pool_threads(const struct pool *p);
+unsigned pool_threads(const struct pool *p);   /* at most: opts.threads */
+unsigned pool_threads_now(struct pool *p);     /* that were started and have not ended */
 /* that this process may run on; at least 1 */
 unsigned pool_cores(void);
 MUST_USE bool pool_submit(struct pool *p, void (*run)(void *ctx), void *ctx);

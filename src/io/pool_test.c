@@ -15,32 +15,92 @@ TEST(pool_runs_all)
     EXPECT_EQ(atomic_load(&n), 1000);
 }
 
-struct gate { struct mtx mu; struct cond c; bool open; };
+struct gate { struct mtx mu; struct cond c; unsigned came; bool open; };
+static void gate_init(struct gate *g)
+{
+    mtx_init(&g->mu, LOCK_LEAF);
+    cond_init(&g->c);
+}
+static void gate_fini(struct gate *g)
+{
+    cond_fini(&g->c);
+    mtx_fini(&g->mu);
+}
 static void wait_gate(void *ctx)
 {
     struct gate *g = ctx;
     mtx_lock(&g->mu);
+    g->came++;
+    cond_broadcast(&g->c);
     while (!g->open) cond_wait(&g->c, &g->mu);
     mtx_unlock(&g->mu);
+}
+static void gate_await(struct gate *g, unsigned n)
+{
+    mtx_lock(&g->mu);
+    while (g->came < n) cond_wait(&g->c, &g->mu);
+    mtx_unlock(&g->mu);
+}
+static void gate_open(struct gate *g)
+{
+    mtx_lock(&g->mu);
+    g->open = true;
+    cond_broadcast(&g->c);
+    mtx_unlock(&g->mu);
+}
+
+/* Jobs that come one after the other need one thread; those that wait need one each, up to the
+ * bound. */
+TEST(pool_starts_threads_when_they_are_needed)
+{
+    struct gate g = { .open = false };
+    gate_init(&g);
+    struct pool *p = pool_new(&(struct pool_opts){ "test", 3, 10 });
+    EXPECT_EQ(pool_threads(p), 3);
+    EXPECT_EQ(pool_threads_now(p), 1);
+    for (unsigned i = 0; i < 3; i++) EXPECT(pool_submit(p, wait_gate, &g));
+    gate_await(&g, 3);
+    for (unsigned i = 0; i < 3; i++) EXPECT(pool_submit(p, wait_gate, &g));
+    EXPECT_EQ(pool_threads_now(p), 3);
+    gate_open(&g);
+    pool_free(p);
+    EXPECT_EQ(g.came, 6);
+    gate_fini(&g);
+}
+
+TEST(pool_threads_end_and_come_again)
+{
+    struct pool *p = pool_new(&(struct pool_opts){ "test", 3, 10, .leave_ms = 1 });
+    for (unsigned round = 1; round <= 2; round++) {
+        struct gate g = { .open = false };
+        gate_init(&g);
+        for (unsigned i = 0; i < 3; i++) EXPECT(pool_submit(p, wait_gate, &g));
+        gate_await(&g, 3);
+        EXPECT_EQ(pool_threads_now(p), 3);
+        gate_open(&g);
+        int64_t until = clock_mono_ns() + INT64_C(20000000000);
+        while (pool_threads_now(p) > 1 && clock_mono_ns() < until) clock_sleep_ns(10000000);
+        EXPECT_EQ(pool_threads_now(p), 1);
+        gate_fini(&g);
+    }
+    _Atomic unsigned n = 0;
+    EXPECT(pool_submit(p, add_one, (void *)&n));
+    pool_free(p);
+    EXPECT_EQ(atomic_load(&n), 1);
 }
 
 TEST(pool_full_refuses)
 {
     struct gate g = { .open = false };
-    mtx_init(&g.mu, LOCK_LEAF);
-    cond_init(&g.c);
+    gate_init(&g);
     struct pool *p = pool_new(&(struct pool_opts){ "test", 1, 2 });
     unsigned taken = 0;
     while (taken < 10 && pool_submit(p, wait_gate, &g)) taken++;
     /* two in the queue, one maybe at work */
     EXPECT(taken >= 2 && taken <= 3);
-    mtx_lock(&g.mu);
-    g.open = true;
-    cond_broadcast(&g.c);
-    mtx_unlock(&g.mu);
+    gate_open(&g);
     pool_free(p);
-    cond_fini(&g.c);
-    mtx_fini(&g.mu);
+    gate_fini(&g);
 }
 
 static void mark(void *ctx, size_t i) { atomic_fetch_add((_Atomic unsigned char *)ctx + i, 1); }

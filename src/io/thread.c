@@ -17,7 +17,7 @@ static void *thread_main(void *p)
     return NULL;
 }
 
-struct thread *thread_start(const char *name, void (*run)(void *ctx), void *ctx)
+struct thread *thread_try(const char *name, void (*run)(void *ctx), void *ctx)
 {
     struct thread *t = NEW(struct thread);
     t->run = run;
@@ -35,7 +35,15 @@ struct thread *thread_start(const char *name, void (*run)(void *ctx), void *ctx)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int rc = pthread_create(&t->id, NULL, thread_main, t);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc != 0) abort();                      /* out of memory or of threads: as mem_alloc */
+    if (rc == 0) return t;
+    mem_free(t);
+    return NULL;
+}
+
+struct thread *thread_start(const char *name, void (*run)(void *ctx), void *ctx)
+{
+    struct thread *t = thread_try(name, run, ctx);
+    if (!t) abort();                           /* out of memory or of threads: as mem_alloc */
     return t;
 }
 

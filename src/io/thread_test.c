@@ -36,6 +36,16 @@ TEST(thread_runs_by_its_name)
     thread_join(NULL);
 }
 
+/* Where the process may have no more (or is none that is limited) the caller lives. */
+TEST(thread_try_starts_one_too)
+{
+    struct run r = { 0 };
+    struct thread *t = thread_try("x", note_run, &r);
+    EXPECT(t);
+    thread_join(t);
+    EXPECT_EQ(r.calls, 1);
+}
+
 TEST(thread_start_leaves_the_callers_signals)
 {
     sigset_t before, after;
