@@ -19,6 +19,9 @@ void strs_sort(str *at, size_t n);
 MUST_USE size_t strs_sort_unique(str *at, size_t n);
 /* sorted, each once, the first `limit` (0: all); says whether the limit cut */
 bool strs_finish(str_list *l, size_t limit);
+/* Two lists that are sorted, each text once, as one of that kind: into `out`, which has room for
+ * both; how many there are. */
+MUST_USE size_t strs_join(str *out, const str *a, size_t a_n, const str *b, size_t b_n);
 bool strs_has(const str *at, size_t n, str s);                 /* REQUIRES: sorted */
 
 #endif

@@ -44,3 +44,31 @@ TEST(strs_finds)
     EXPECT(!strs_has(list, 3, S("")) && !strs_has(list, 3, S("b")) && !strs_has(list, 3, S("d")));
     EXPECT(!strs_has(NULL, 0, S("a")));
 }
+
+TEST(strs_joined)
+{
+    static const struct {
+        const char *name, *a[4];
+        size_t a_n;
+        const char *b[4];
+        size_t b_n;
+        const char *want;
+    } cases[] = {
+        { "none", { NULL }, 0, { NULL }, 0, "" },
+        { "one", { "a" }, 1, { NULL }, 0, "a" },
+        { "the other", { NULL }, 0, { "a", "b" }, 2, "a,b" },
+        { "the same", { "a", "c" }, 2, { "a", "c" }, 2, "a,c" },
+        { "mixed", { "a", "c", "d" }, 3, { "b", "c", "e", "f" }, 4, "a,b,c,d,e,f" },
+        { "apart", { "x", "y" }, 2, { "", "a" }, 2, ",a,x,y" },
+    };
+    SCOPED(buf_fini) struct buf text = { 0 };
+    TEST_EACH(c, cases) {
+        str a[4], b[4], out[8];
+        for (size_t i = 0; i < c->a_n; i++) a[i] = str_z(c->a[i]);
+        for (size_t i = 0; i < c->b_n; i++) b[i] = str_z(c->b[i]);
+        text_of(&text, out, strs_join(out, a, c->a_n, b, c->b_n));
+        EXPECT_STR(buf_view(&text), str_z(c->want));
+        text_of(&text, out, strs_join(out, b, c->b_n, a, c->a_n));
+        EXPECT_STR(buf_view(&text), str_z(c->want));
+    }
+}

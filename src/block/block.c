@@ -186,21 +186,27 @@ static errc symbol_memo_find(
     return OK;
 }
 
-errc symbol_memo_get(struct symbol_memo *m, uint32_t ref, str *out, struct err *e)
+static inline errc memo_get(struct symbol_memo *m, uint32_t ref, str *out, struct err *e)
 {
     enum { NEAR_STEP = 8 };                    /* a group lies in a few of the places */
     const struct symbol_group **near = &m->near[ref / NEAR_STEP % SYMBOL_GROUPS_NEAR];
-    if (!*near || ref - (*near)->first >= (*near)->n) TRY(symbol_memo_find(m, ref, near, e));
+    if (UNLIKELY(!*near || ref - (*near)->first >= (*near)->n))
+        TRY(symbol_memo_find(m, ref, near, e));
     *out = (*near)->at[ref - (*near)->first];
     return OK;
+}
+
+errc symbol_memo_get(struct symbol_memo *m, uint32_t ref, str *out, struct err *e)
+{
+    return memo_get(m, ref, out, e);
 }
 
 errc symbol_memo_labels(
     struct symbol_memo *m, const struct index_series *s, struct label *out, struct err *e)
 {
     for (size_t i = 0; i < s->labels.n; i++) {
-        TRY(symbol_memo_get(m, s->labels.at[i].name, &out[i].name, e));
-        TRY(symbol_memo_get(m, s->labels.at[i].value, &out[i].value, e));
+        TRY(memo_get(m, s->labels.at[i].name, &out[i].name, e));
+        TRY(memo_get(m, s->labels.at[i].value, &out[i].value, e));
     }
     return OK;
 }

@@ -50,7 +50,7 @@ struct block_deleted *block_deleted_new(void);                 /* one reference,
 struct block_deleted *block_deleted_swap(struct block *b, struct block_deleted *now);
 
 /* Symbols that one reader looked up, by groups: in its arena, each group once. */
-enum { SYMBOL_GROUPS_NEAR = 32 };
+enum { SYMBOL_GROUPS_NEAR = 128 };
 struct symbol_memo {
     struct block *block;
     struct arena *arena;

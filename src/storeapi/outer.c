@@ -25,23 +25,60 @@ void outer_init(struct outer *o, struct labels external, str_list without, struc
     if (o->external.n) o->last = at[o->external.n - 1].name;
 }
 
+void outer_memo_fini(struct outer_memo *m)
+{
+    buf_fini(&m->names);
+    vec_fini(&m->lengths);
+    vec_fini(&m->places);
+    vec_fini(&m->labels);
+}
+
+static bool names_known(const struct outer_memo *m, struct labels own)
+{
+    const uint8_t *at = m->names.p;
+    if (!m->known || m->lengths.n != own.n) return false;
+    for (size_t i = 0; i < own.n; i++) {
+        str name = own.at[i].name;
+        if (name.n != m->lengths.at[i] || (name.n && memcmp(at, name.p, name.n) != 0)) return false;
+        at += name.n;
+    }
+    return true;
+}
+
+static void names_learn(struct outer_memo *m, const struct outer *o, struct labels own)
+{
+    size_t k = 0, taken = 0;
+    buf_reset(&m->names);
+    m->lengths.n = m->places.n = 0;
+    m->known = true;
+    m->lost = false;
+    for (size_t i = 0; i < own.n; i++) {
+        str name = own.at[i].name;
+        buf_str(&m->names, name);
+        vec_push(&m->lengths, name.n);
+        for (; k < o->external.n && str_cmp(o->external.at[k].name, name) < 0; k++)
+            vec_push(&m->places, own.n + k);
+        while (taken < o->taken.n && str_cmp(o->taken.at[taken], name) < 0) taken++;
+        if (taken < o->taken.n && str_eq(o->taken.at[taken], name)) m->lost = true;
+        else vec_push(&m->places, i);
+    }
+    for (; k < o->external.n; k++) vec_push(&m->places, own.n + k);
+}
+
 struct labels outer_labels(
-    const struct outer *o, struct labels own, struct arena *a, bool *lost)
+    struct outer_memo *m, const struct outer *o, struct labels own, bool *lost)
 {
     *lost = false;
     if (!o->taken.n) return own;
-    struct label *at = arena_array(a, own.n + o->external.n, sizeof(*at));
-    size_t n = 0, k = 0, taken = 0;
-    for (size_t i = 0; i < own.n; i++) {
-        str name = own.at[i].name;
-        while (k < o->external.n && str_cmp(o->external.at[k].name, name) < 0)
-            at[n++] = o->external.at[k++];
-        while (taken < o->taken.n && str_cmp(o->taken.at[taken], name) < 0) taken++;
-        if (taken < o->taken.n && str_eq(o->taken.at[taken], name)) *lost = true;
-        else at[n++] = own.at[i];
+    if (!names_known(m, own)) names_learn(m, o, own);
+    *lost = m->lost;
+    vec_reserve(&m->labels, m->places.n);
+    m->labels.n = m->places.n;
+    for (size_t i = 0; i < m->places.n; i++) {
+        size_t k = m->places.at[i];
+        m->labels.at[i] = k < own.n ? own.at[k] : o->external.at[k - own.n];
     }
-    while (k < o->external.n) at[n++] = o->external.at[k++];
-    return (struct labels){ at, n };
+    return (struct labels){ m->labels.at, m->labels.n };
 }
 
 bool shard_wants(const struct store_shard *s, struct labels labels, struct buf *scratch)

@@ -30,12 +30,38 @@ TEST(outer_labels_are_joined)
     TEST_EACH(c, cases) {
         SCOPED(arena_fini) struct arena a = { 0 };
         SCOPED(buf_fini) struct buf text = { 0 };
+        SCOPED(outer_memo_fini) struct outer_memo m = { 0 };
         struct outer o;
         bool lost;
         outer_init(&o, test_labels(&a, c->external), names(&a, c->without), &a);
-        test_labels_text(&text, outer_labels(&o, test_labels(&a, c->own), &a, &lost));
-        EXPECT_STR(buf_view(&text), str_z(c->want));
-        EXPECT_EQ(lost, c->lost);
+        for (int again = 0; again < 2; again++) {
+            buf_reset(&text);
+            test_labels_text(&text, outer_labels(&m, &o, test_labels(&a, c->own), &lost));
+            EXPECT_STR(buf_view(&text), str_z(c->want));
+            EXPECT_EQ(lost, c->lost);
+        }
+    }
+}
+
+/* What is kept of one series is not taken for the next, whatever differs between the two. */
+TEST(outer_labels_one_after_the_other)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    static const char *const own[] = { "a=1,d=2", "a=2,d=3", "a=1", "ad=1", "a=1,e=2", "a=1,da=2",
+        "c=1", "", "a=1,c=3,d=2", "a=1,d=2", "ad=1,e=2", "a=1,de=2" };
+    struct outer o;
+    outer_init(&o, test_labels(&a, "b=x,c=y"), (str_list){ 0 }, &a);
+    SCOPED(outer_memo_fini) struct outer_memo kept = { 0 };
+    for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+        for (size_t k = 0; k < ARRAY_LEN(own); k++) {
+            SCOPED(outer_memo_fini) struct outer_memo fresh = { 0 };
+            struct labels l = test_labels(&a, own[k]);
+            bool lost, lost_too, ignored;
+            (void)outer_labels(&kept, &o, test_labels(&a, own[i]), &ignored);
+            struct labels x = outer_labels(&kept, &o, l, &lost);
+            EXPECT(labels_eq(x, outer_labels(&fresh, &o, l, &lost_too)));
+            EXPECT_EQ(lost, lost_too);
+        }
     }
 }
 

@@ -24,8 +24,8 @@ struct part_set {
     uint64_t fetched;
     bool ended;
 
-    struct arena a;                            /* of the series that was fetched last */
-    struct chunk_series now;
+    struct outer_memo outside;                 /* has the labels of `now` */
+    struct chunk_series now;                   /* that was fetched last */
     str own_last;                              /* its greatest own name */
     bool has_now;                              /* it was not handed out yet */
     VEC(struct chunk_view) views;
@@ -155,14 +155,13 @@ static errc fetch(struct part_set *p, struct err *e)
 {
     bool more = false, lost = false;
     anew_drop(p);
-    arena_reset(&p->a, (struct arena_mark){ 0 });
     if (++p->fetched % LOOK_EVERY == 0) TRY(grpc_over(p->by.call, e));
     TRY(source_next(p, &more, e));
     p->ended = !more;
     if (!more) return OK;
     TRY(chunks_make_plain(p, e));
     p->own_last = p->now.labels.n ? p->now.labels.at[p->now.labels.n - 1].name : STR_EMPTY;
-    p->now.labels = outer_labels(p->by.outer, p->now.labels, &p->a, &lost);
+    p->now.labels = outer_labels(&p->outside, p->by.outer, p->now.labels, &lost);
     if (lost && p->order != ORDER_SORTED)
         return err_set(e, ERR_UNAVAILABLE, "labels of series changed meanwhile");
     p->has_now = true;
@@ -258,7 +257,7 @@ static void part_set_free(struct chunk_series_set *base)
     chunk_series_set_free(p->chunks);
     series_set_free(p->labels);
     querier_free(p->querier);
-    arena_fini(&p->a);
+    outer_memo_fini(&p->outside);
     mem_free(p);
 }
 
@@ -317,7 +316,6 @@ errc part_set_open(struct chunk_series_set **out, const struct part_select *by, 
     struct part_set *p = NEW(struct part_set);
     p->base.ops = &ops;
     p->by = *by;
-    arena_init(&p->a, &store_account, 0);
     chunk_iter_init(&p->iter);
     errc rc = order_choose(p, e);
     if (rc == OK) rc = source_open(p, e);

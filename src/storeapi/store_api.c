@@ -167,15 +167,20 @@ static errc part_failed(struct asking *k, const struct wanted *w, errc rc, struc
 
 /* Series. */
 
-/* The parts are asked in turns, which has the caches of the processor miss at each: so series
- * without chunks are read some at a time, of which only the keys are kept. */
-enum { FEED_AHEAD = 16 };
+/* The parts are asked in turns, which has the caches of the processor miss at each: so series are
+ * read some at a time, of which the keys are kept, and the chunks as they will be sent. */
+enum { FEED_AHEAD = 16, FEED_AHEAD_BYTES = 32 << 10 };
+struct feed_series { size_t key_end, chunks_end; };
+struct feed_chunk { int64_t mint; size_t data_bytes, end; };
 struct feed {
     struct chunk_series_set *set;
     struct wanted *of;
     const struct chunk_series *now;            /* that was read last */
-    struct buf keys;                           /* of those that were read and not yet given */
-    size_t ends[FEED_AHEAD], n, at;
+    struct buf keys, fields;                   /* of those that were read and not yet given */
+    VEC(struct feed_chunk) chunks;             /* their fields */
+    struct feed_series ends[FEED_AHEAD];
+    size_t n, at;
+    str key;                                   /* of the one at `at` */
     bool odd;                                  /* the last one's key does not order as labels do */
     errc rc;                                   /* of the last read */
     struct err why;
@@ -197,28 +202,39 @@ struct streaming {
     int64_t frame_mint;                        /* of its last chunk */
 };
 
-static size_t zero_bytes(uint64_t x)
-{
-    const uint64_t low = UINT64_C(0x7f7f7f7f7f7f7f7f), ones = UINT64_C(0x0101010101010101);
-    uint64_t zeros = ~(((x & low) + low) | x | low); /* the highest bit of each such byte */
-    return (size_t)(((zeros >> 7) * ones) >> 56);
-}
-
+/* How many bytes are zero. */
 static size_t zeros_count(str s)
 {
+    typedef uint8_t lanes __attribute__((vector_size(16)));
+    enum { ROUNDS = UINT8_MAX };               /* until a lane may be full */
     size_t n = 0;
-    for (uint64_t x; s.n >= sizeof(x); s = str_from(s, sizeof(x))) {
-        memcpy(&x, s.p, sizeof(x));
-        n += zero_bytes(x);
+    while (s.n >= sizeof(lanes)) {
+        lanes sums = { 0 }, x;
+        for (size_t i = 0; i < ROUNDS && s.n >= sizeof(x); i++, s = str_from(s, sizeof(x))) {
+            memcpy(&x, s.p, sizeof(x));
+            sums -= (lanes)(x == 0);
+        }
+        for (size_t i = 0; i < sizeof(sums); i++) n += sums[i];
     }
     for (size_t i = 0; i < s.n; i++) n += !s.p[i];
     return n;
 }
 
-/* The text, and a zero. */
+/* The text, and a zero. Most are short: for them a call would take longer than the copy. */
 static uint8_t *text_put(uint8_t *at, str s)
 {
-    if (s.n) memcpy(at, s.p, s.n);
+    enum { HALF = 8, QUARTER = 4, SHORT = 2 * HALF };
+    if (s.n > SHORT) {
+        memcpy(at, s.p, s.n);
+    } else if (s.n >= HALF) {
+        memcpy(at, s.p, HALF);
+        memcpy(at + s.n - HALF, s.p + s.n - HALF, HALF);
+    } else if (s.n >= QUARTER) {
+        memcpy(at, s.p, QUARTER);
+        memcpy(at + s.n - QUARTER, s.p + s.n - QUARTER, QUARTER);
+    } else {
+        for (size_t i = 0; i < s.n; i++) at[i] = s.p[i];
+    }
     at[s.n] = 0;
     return at + s.n + 1;
 }
@@ -249,17 +265,12 @@ static str key_text(str *key)
 
 static bool feed_has(const struct feed *f) { return f->at < f->n; }
 static bool feed_odd(const struct feed *f) { return f->odd && f->at + 1 == f->n; }
-static str feed_key(const struct feed *f)
-{
-    return str_slice(buf_view(&f->keys), f->at ? f->ends[f->at - 1] : 0, f->ends[f->at]);
-}
-
 /* Of the series that is given: as it was read, or out of its key, in the array of `labels`. */
 static struct labels feed_labels(const struct feed *f, label_list *labels)
 {
     if (f->now && f->at + 1 == f->n) return f->now->labels;
     labels->n = 0;
-    for (str key = feed_key(f); key.n;) {
+    for (str key = f->key; key.n;) {
         str name = key_text(&key), value = key_text(&key);
         vec_push(labels, ((struct label){ name, value }));
     }
@@ -279,7 +290,7 @@ static bool feed_less(const void *ctx, uint32_t a, uint32_t b)
         vec_fini(&one);
         vec_fini(&other);
     } else {
-        order = str_cmp(feed_key(x), feed_key(y));
+        order = str_cmp(x->key, y->key);
     }
     return order ? order < 0 : a < b;
 }
@@ -318,20 +329,32 @@ static errc feed_next(struct asking *k, struct feed *f, struct err *e)
     return f->set->ops->next(f->set, &f->now, e);
 }
 
+/* The series that was read last. */
+static void feed_keep(struct feed *f)
+{
+    const struct chunk_series *s = f->now;
+    f->odd = key_put(&f->keys, s->labels);
+    for (size_t i = 0; i < s->n; i++) {
+        const struct chunk_view *c = &s->chunks[i];
+        store_put_chunk(&f->fields, STORE_SERIES_CHUNKS, c);
+        vec_push(&f->chunks, ((struct feed_chunk){ c->mint, c->data.n, f->fields.n }));
+    }
+    f->ends[f->n++] = (struct feed_series){ f->keys.n, f->chunks.n };
+}
+
 /* The next ones, at least one unless it ends; an odd one is the last of them. */
 static void feed_read(struct streaming *g, struct feed *f)
 {
     const struct store_request *r = &g->k->r;
-    size_t most = r->skip_chunks ? FEED_AHEAD : 1;
-    if (r->limit > 0) most = MIN(most, (size_t)r->limit);
+    size_t most = r->limit > 0 ? MIN((size_t)FEED_AHEAD, (size_t)r->limit) : FEED_AHEAD;
     buf_reset(&f->keys);
-    f->n = f->at = 0;
+    buf_reset(&f->fields);
+    f->chunks.n = f->n = f->at = 0;
     f->odd = false;
-    while (f->n < most && !f->odd) {
+    while (f->n < most && !f->odd && f->fields.n < FEED_AHEAD_BYTES) {
         f->rc = feed_next(g->k, f, &f->why);
         if (f->rc != OK || !f->now) return;
-        f->odd = key_put(&f->keys, f->now->labels);
-        f->ends[f->n++] = f->keys.n;
+        feed_keep(f);
     }
 }
 
@@ -340,6 +363,9 @@ static void feed_step(struct streaming *g, struct feed *f)
 {
     if (feed_has(f)) f->at++;
     if (!feed_has(f) && f->rc == OK && (f->now || !f->set)) feed_read(g, f);
+    if (!feed_has(f)) return;
+    size_t from = f->at ? f->ends[f->at - 1].key_end : 0;
+    f->key = str_slice(buf_view(&f->keys), from, f->ends[f->at].key_end);
 }
 
 /* The first step of each part may take long: it has to be found, maybe opened. */
@@ -403,17 +429,17 @@ static void frame_begin(struct streaming *g, struct labels labels)
 }
 
 /* A frame has the series' chunks of one part after the other as long as their times go on. */
-static errc chunk_put(
-    struct streaming *g, const struct chunk_series *s, const struct chunk_view *c, struct err *e)
+static errc chunk_put(struct streaming *g, const struct feed *f, size_t i, struct err *e)
 {
     const struct store_api_opts *o = &g->k->s->o;
-    g->chunk_bytes += c->data.n;
+    const struct feed_chunk *c = &f->chunks.at[i];
+    g->chunk_bytes += c->data_bytes;
     TRY(limit_check(++g->chunks, o->max_chunks, "chunks", e));
     TRY(limit_check(g->chunk_bytes, o->max_chunk_bytes, "bytes", e));
     bool goes_on = g->frame.n < o->frame_bytes && c->mint >= g->frame_mint;
     if (!goes_on) TRY(frame_send(g, e));
-    if (!g->open) frame_begin(g, s->labels);
-    store_put_chunk(&g->frame, STORE_SERIES_CHUNKS, c);
+    if (!g->open) frame_begin(g, feed_labels(f, &g->labels));
+    buf_str(&g->frame, str_slice(buf_view(&f->fields), i ? c[-1].end : 0, c->end));
     g->frame_mint = c->mint;
     return OK;
 }
@@ -423,7 +449,7 @@ static errc series_begin(struct streaming *g, const struct feed *f, struct err *
 {
     TRY(frame_send(g, e));
     buf_reset(&g->last);
-    buf_str(&g->last, feed_key(f));
+    buf_str(&g->last, f->key);
     TRY(limit_check(++g->series, g->k->s->o.max_series, "series", e));
     g->frame_mint = INT64_MIN;
     frame_begin(g, feed_labels(f, &g->labels));
@@ -434,12 +460,12 @@ static errc series_begin(struct streaming *g, const struct feed *f, struct err *
 static errc series_put(struct streaming *g, const struct feed *f, bool *over, struct err *e)
 {
     const struct store_request *r = &g->k->r;
-    bool same = g->series && str_eq(feed_key(f), buf_view(&g->last));
+    bool same = g->series && str_eq(f->key, buf_view(&g->last));
     *over = !same && r->limit > 0 && g->series >= (uint64_t)r->limit;
     if (*over) return OK;
     if (!same) TRY(series_begin(g, f, e));
-    const struct chunk_series *s = r->skip_chunks ? NULL : f->now;
-    for (size_t i = 0; s && i < s->n; i++) TRY(chunk_put(g, s, &s->chunks[i], e));
+    size_t first = f->at ? f->ends[f->at - 1].chunks_end : 0;
+    for (size_t i = first; i < f->ends[f->at].chunks_end; i++) TRY(chunk_put(g, f, i, e));
     return OK;
 }
 
@@ -495,6 +521,8 @@ static void streaming_fini(struct streaming *g)
     for (size_t i = 0; i < g->feeds.n; i++) {
         chunk_series_set_free(g->feeds.at[i].set);
         buf_fini(&g->feeds.at[i].keys);
+        buf_fini(&g->feeds.at[i].fields);
+        vec_fini(&g->feeds.at[i].chunks);
     }
     vec_fini(&g->feeds);
     vec_fini(&g->labels);
@@ -601,16 +629,45 @@ static void words_begin(void *ctx, size_t i)
     s->rc = words_of(x->k, &x->k->wanted.at[i], s, &s->why);
 }
 
-static errc words_gather(const struct saying *x, str_list *all, struct err *e)
+/* Lists of words that are joined two by two as parts come, as one counts in twos: most blocks say
+ * the same, so that the lists that are left are short. */
+struct joining { str_list at[64]; };
+
+static void words_join(struct joining *j, str_list *some, struct arena *a)
+{
+    some->n = strs_sort_unique(some->at, some->n);
+    str_list now = *some;
+    size_t k = 0;
+    for (; j->at[k].at; k++) {
+        str_list *with = &j->at[k];
+        str *both = arena_array(a, now.n + with->n, sizeof(str));
+        now.n = strs_join(both, now.at, now.n, with->at, with->n);
+        now.at = both;
+        *with = (str_list){ 0 };
+    }
+    if (now.n) j->at[k] = now;
+}
+
+static str_list words_joined(struct joining *j, struct arena *a)
+{
+    str_list all = { 0 };
+    for (size_t k = 0; k < ARRAY_LEN(j->at); k++) {
+        str *both = arena_array(a, all.n + j->at[k].n, sizeof(str));
+        all.n = strs_join(both, all.at, all.n, j->at[k].at, j->at[k].n);
+        all.at = both;
+    }
+    return all;
+}
+
+static errc words_gather(const struct saying *x, struct joining *all, struct err *e)
 {
     struct asking *k = x->k;
+    struct arena *a = &k->call->arena;
     for (size_t i = 0; i < x->of.n; i++) {
-        const struct said *s = &x->of.at[i];
-        for (size_t n = 0; n < s->warnings.n; n++)
-            avec_push(&k->call->arena, &k->warnings, s->warnings.at[n]);
+        struct said *s = &x->of.at[i];
+        for (size_t n = 0; n < s->warnings.n; n++) avec_push(a, &k->warnings, s->warnings.at[n]);
         if (s->rc == OK) {
-            for (size_t n = 0; n < s->words.n; n++)
-                avec_push(&k->call->arena, all, s->words.at[n]);
+            words_join(all, &s->words, a);
             continue;
         }
         *e = s->why;
@@ -619,12 +676,12 @@ static errc words_gather(const struct saying *x, str_list *all, struct err *e)
     return OK;
 }
 
-static errc words_send(struct asking *k, str_list *all, struct err *e)
+static errc words_send(struct asking *k, str_list all, struct err *e)
 {
     SCOPED(buf_fini) struct buf b = { 0 };
-    size_t n = strs_sort_unique(all->at, all->n);
+    size_t n = all.n;
     if (k->r.limit > 0) n = MIN(n, (size_t)k->r.limit);
-    for (size_t i = 0; i < n; i++) pb_put_bytes(&b, STORE_VALUES, all->at[i]);
+    for (size_t i = 0; i < n; i++) pb_put_bytes(&b, STORE_VALUES, all.at[i]);
     for (size_t i = 0; i < k->warnings.n; i++)
         pb_put_bytes(&b, STORE_WARNING, k->warnings.at[i]);
     if (k->r.hints) store_put_hints(&b, k->kind, k->blocks.at, k->blocks.n);
@@ -633,14 +690,14 @@ static errc words_send(struct asking *k, str_list *all, struct err *e)
 
 static errc words_answer(struct asking *k, struct err *e)
 {
-    str_list all = { 0 };
+    struct joining all = { 0 };
     TRY(parts_choose(k, e));
     if (k->kind == STORE_KIND_VALUES && listed(k->r.without, k->r.label)) k->wanted.n = 0;
     struct saying x = { .k = k };
     for (size_t i = 0; i < k->wanted.n; i++) vec_push(&x.of, ((struct said){ 0 }));
     each_wanted(k, words_begin, &x);
     errc rc = words_gather(&x, &all, e);
-    if (rc == OK) rc = words_send(k, &all, e);
+    if (rc == OK) rc = words_send(k, words_joined(&all, &k->call->arena), e);
     for (size_t i = 0; i < x.of.n; i++) arena_fini(&x.of.at[i].a);
     vec_fini(&x.of);
     return rc;

@@ -247,16 +247,41 @@ static size_t chunk_bytes(const struct chunk_view *c, uint64_t hash)
            bytes_field(raw_bytes(c, hash));
 }
 
+static uint8_t *put_u64(uint8_t *at, unsigned number, uint64_t v)
+{
+    if (!v) return at;
+    *at++ = (uint8_t)(number << 3 | PB_VARINT);
+    for (; v >= 0x80; v >>= 7) *at++ = (uint8_t)(v | 0x80);
+    *at++ = (uint8_t)v;
+    return at;
+}
+
+/* A field of n bytes, which come behind it; also if there are none. */
+static uint8_t *put_head(uint8_t *at, unsigned number, size_t n)
+{
+    uint64_t v = n;
+    *at++ = (uint8_t)(number << 3 | PB_BYTES);
+    for (; v >= 0x80; v >>= 7) *at++ = (uint8_t)(v | 0x80);
+    *at++ = (uint8_t)v;
+    return at;
+}
+
+/* As millions are put, at one go. */
 void store_put_chunk(struct buf *b, unsigned field, const struct chunk_view *c)
 {
+    enum { FIELDS = 7 };
     uint64_t hash = hash_of(c);
-    pb_put_head(b, field, chunk_bytes(c, hash));
-    pb_put_i64(b, 1, c->mint);
-    pb_put_i64(b, 2, c->maxt);
-    pb_put_head(b, 3, raw_bytes(c, hash));
-    pb_put_u64(b, 1, type_of(c->enc));
-    pb_put_bytes(b, 2, c->data);
-    pb_put_u64(b, 3, hash);
+    uint8_t *begin = buf_room(b, FIELDS * (1 + UVARINT_MAX_BYTES) + c->data.n), *at = begin;
+    if (!at) return;
+    at = put_head(at, field, chunk_bytes(c, hash));
+    at = put_u64(at, 1, (uint64_t)c->mint);
+    at = put_u64(at, 2, (uint64_t)c->maxt);
+    at = put_head(at, 3, raw_bytes(c, hash));
+    at = put_u64(at, 1, type_of(c->enc));
+    at = put_head(at, 2, c->data.n);
+    if (c->data.n) memcpy(at, c->data.p, c->data.n);
+    at = put_u64(at + c->data.n, 3, hash);
+    buf_commit(b, (size_t)(at - begin));
 }
 
 void store_put_hints(struct buf *b, enum store_kind kind, const str *blocks, size_t n)

@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         SCOPED(arena_fini) struct arena a = { 0 };
         SCOPED(buf_fini) struct buf scratch = { 0 };
+        SCOPED(outer_memo_fini) struct outer_memo m = { 0 };
         struct store_request r = { 0 };
         struct matchers left;
         struct outer o;
@@ -20,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         if (all[i](&r, str_of(data, n), &a, NULL) != OK) continue;
         outer_init(&o, labels, r.without, &a);
         (void)matchers_left(&left, r.matchers, labels, &a);
-        (void)shard_wants(&r.shard, outer_labels(&o, labels, &a, &lost), &scratch);
+        (void)shard_wants(&r.shard, outer_labels(&m, &o, labels, &lost), &scratch);
         store_request_fini(&r);
     }
     return 0;
