@@ -15,6 +15,7 @@
 #include "tsdb/blocks.h"
 #include "tsdb/head_block.h"
 #include "tsdb/late_reached.h"
+#include "tsdb/resting.h"
 #include "tsdb/uploads.h"
 #include "wal/checkpoint.h"
 #include "wal/wal_metrics.h"
@@ -73,6 +74,7 @@ struct compaction {
     bool to_forget;                            /* and the head has it, too */
     struct ooo_span ooo;                       /* late samples: the same */
     bool ooo_due, ooo_written;
+    struct resting resting;                    /* blocks that could not be compacted */
     bool delayed;                              /* the head is due since delay_ns, and waits */
     int64_t delay_ns;
     int64_t head_ns;   /* when the head became a block last; 0: not yet */
@@ -95,6 +97,7 @@ void compaction_free(struct compaction *c)
     if (!c) return;
     vec_fini(&c->until);
     vec_fini(&c->live);
+    resting_fini(&c->resting);
     head_ended_free(&c->ended);
     mtx_fini(&c->mu);
     mem_free(c);
@@ -548,6 +551,25 @@ static bool is_ahead(const struct block_meta *m, int64_t reached)
     return m->hints & BLOCK_HINT_OOO && reached != INT64_MIN && m->maxt > reached;
 }
 
+static uint64_t free_bytes(const struct compaction *c)
+{
+    uint64_t total, left;
+    return fs_space(c->of.fs, &total, &left, NULL) == OK ? left : 0;
+}
+
+/* Those that failed lately are passed over like those that never will be compacted. */
+static void mark_resting(struct compaction *c, struct block_meta *metas, size_t n)
+{
+    ulid *there = mem_alloc_array(n, sizeof(*there));
+    for (size_t i = 0; i < n; i++) there[i] = metas[i].id;
+    resting_keep(&c->resting, there, n);
+    uint64_t left = c->resting.at.n ? free_bytes(c) : 0;
+    int64_t now = clock_mono_ns();
+    for (size_t i = 0; c->resting.at.n && i < n; i++)
+        metas[i].failed |= resting_is(&c->resting, there[i], left, now);
+    mem_free(there);
+}
+
 static void plan(struct compaction *c, const struct block_list *l, block_picks *out)
 {
     struct plan_opts o = { .overlapping = !c->of.no_overlapping };
@@ -567,6 +589,7 @@ static void plan(struct compaction *c, const struct block_list *l, block_picks *
         metas[n] = &now[n];
         place[n++] = i;
     }
+    mark_resting(c, now, n);
     plan_blocks(out, &o, metas, n);
     for (size_t i = 0; i < out->n; i++) out->at[i] = place[out->at[i]];
     mem_free(place);
@@ -578,6 +601,21 @@ static void plan(struct compaction *c, const struct block_list *l, block_picks *
 static bool is_theirs(errc rc)
 {
     return rc == ERR_CORRUPT || rc == ERR_UNSUPPORTED || rc == ERR_BAD_INPUT || rc == ERR_LIMIT;
+}
+
+/* What they could not be compacted for may pass. */
+static void let_rest(struct compaction *c, struct block *const *in, size_t n, errc why)
+{
+    ulid *ids = mem_alloc_array(n, sizeof(*ids));
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < n; i++) {
+        ids[i] = block_meta(in[i])->id;
+        bytes += block_bytes(in[i]);
+    }
+    int64_t ns = resting_put(&c->resting, ids, n, bytes, why, free_bytes(c), clock_mono_ns());
+    LOG(WARN, "these blocks are left as they are for a while", kv_u64("blocks", n),
+        kv_z("first", ulid_text(ids[0]).z), kv_i64("again_in_ms", ns / 1000000));
+    mem_free(ids);
 }
 
 static errc compact_picks(
@@ -601,6 +639,7 @@ static errc compact_picks(
             kv_err(&why));
     if (rc != OK && rc != ERR_CANCELED) metric_inc(&m_compactions_failed);
     if (rc == OK) metric_inc(&m_compactions);
+    if (rc != OK && rc != ERR_CANCELED && !theirs) let_rest(c, in, picks->n, rc);
     if (theirs) rc = OK;
     for (size_t i = 0; rc == OK && (theirs || empty) && i < picks->n; i++)
         rc = block_mark(in[i], empty, theirs, &why);

@@ -7,8 +7,9 @@
  *             compacted as block/plan says. Series that ended leave earlier, where they are many.
  * Invariants  (1) What leaves the head is in a durable block that queriers see. (2) Queriers that
  *             were opened before that have ended. (3) The log loses a segment only when a durable
- *             checkpoint has what is needed of it. (4) A compaction that failed for what the blocks
- *             hold is not tried again; one that failed for the disk is, after a pause that doubles.
+ *             checkpoint has what is needed of it. (4) A compaction of blocks that failed for
+ *             what they hold is not tried again; one that failed for the disk is, when its blocks
+ *             have rested (resting.h), and other blocks do not wait for that.
  * Ownership   compaction_new allocates, compaction_free frees; borrows the parts of the database
  * Threads     one thread: the database's own
  * Errors      ERR_IO, ERR_NO_SPACE, ERR_CORRUPT, ERR_CANCELED

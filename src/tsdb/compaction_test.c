@@ -518,6 +518,62 @@ TEST(a_head_that_is_due_waits_as_told)
     log_capture(NULL, NULL);
 }
 
+/* Blocks of two hours, that nothing was merged of yet. */
+static void small_blocks(struct db_opts *o)
+{
+    struct db_opened what = { 0 };
+    o->max_block_ms = 2ll * 3600 * 1000;
+    struct db *db = open_db(o, &what);
+    fill(db, 0, 20 * HOUR);
+    EXPECT_OK(db_compact(db, NULL));
+    EXPECT_OK(db_close(db, NULL));
+    o->max_block_ms = 0;
+}
+
+static void count_rests(void *ctx, enum log_level level, str line)
+{
+    (void)level;
+    *(unsigned *)ctx += str_find(line, S("left as they are for a while")) != SIZE_MAX;
+}
+
+/* A disk that is full, or that fails: it is not tried in a loop, and goes on by itself. */
+TEST(failed_compactions_rest)
+{
+    static const struct { const char *name; errc rc; int64_t wait_ms; } cases[] = {
+        { "full", ERR_NO_SPACE, 0 }, { "failing", ERR_IO, 4ll * 3600 * 1000 } };
+    unsigned rests;
+    log_capture(count_rests, &rests);
+    TEST_EACH(c, cases) {
+        struct fs *fs = fs_sim_new(test_seed());
+        struct db_opts o = opts_of(fs);
+        struct db_opened what = { 0 };
+        small_blocks(&o);
+        clock_fake_set(T0);
+        size_t before = count_blocks(fs, true);
+        struct db *db = open_db(&o, &what);
+        uint64_t total, left;
+        EXPECT_OK(fs_space(fs, &total, &left, NULL));
+        if (c->rc == ERR_NO_SPACE) fs_sim_capacity(fs, total - left + 100);
+        else fs_sim_fail_rate(fs, SIM_OP(STALL_READ), 1000000, ERR_IO);
+        rests = 0;
+        for (int second = 0; second < 1200; second++) {
+            (void)!db_compact(db, NULL);
+            clock_fake_advance(1000);
+        }
+        EXPECT_EQ(count_blocks(fs, true), before);
+        EXPECT(rests > 2 && rests <= 5 * before);
+        fs_sim_capacity(fs, 0);
+        fs_sim_fail_rate(fs, 0, 0, OK);
+        clock_fake_advance(c->wait_ms);
+        EXPECT_OK(db_compact(db, NULL));
+        EXPECT(count_blocks(fs, true) < before);
+        EXPECT_OK(db_close(db, NULL));
+        clock_fake_off();
+        fs_free(fs);
+    }
+    log_capture(NULL, NULL);
+}
+
 /* Blocks of two hours would be merged three by three: those behind the first that the shipper has
  * not seen stay. */
 TEST(blocks_wait_for_their_upload)
