@@ -77,14 +77,15 @@ static errc damaged_open(struct segments *s, uint64_t number, struct fs *fs, str
     struct segments one = { 0 };
     struct err why = { 0 };
     errc rc = file_open(&one, fs, path, backend, IO_SEQUENTIAL, &why);
-    if (rc == ERR_CORRUPT) findings_add_at(f, path, 0, "%s", why.msg);
+    bool damaged = rc == ERR_CORRUPT || rc == ERR_NOT_FOUND;   /* a link to nothing */
+    if (damaged) findings_add_at(f, path, 0, "%s", why.msg);
     else if (rc != OK) rc = err_set(e, rc, "%s", why.msg);
     while (s->files.n < number) vec_push(&s->files, NULL);
     s->bytes += one.bytes;
     if (one.files.n && !s->files.at[number - 1]) s->files.at[number - 1] = one.files.at[0];
     else if (one.files.n) reader_close(one.files.at[0]);
     vec_fini(&one.files);
-    return rc == ERR_CORRUPT ? OK : rc;
+    return damaged ? OK : rc;
 }
 
 errc segments_open_damaged(struct segments **out, struct fs *fs, str dir, enum io_backend backend,
@@ -97,9 +98,11 @@ errc segments_open_damaged(struct segments **out, struct fs *fs, str dir, enum i
     errc rc = fs_list(fs, dir, &a, &all, e);
     for (size_t i = 0; rc == OK && i < all.n; i++) {
         uint64_t number;
-        if (all.at[i].is_dir || !str_u64(all.at[i].name, &number)) continue;
-        if (number && number <= NUMBER_MAX)
-            rc = damaged_open(s, number, fs, path_join(&a, dir, all.at[i].name), backend, f, e);
+        str path = path_join(&a, dir, all.at[i].name);
+        if (!str_u64(all.at[i].name, &number)) continue;
+        if (all.at[i].is_dir) findings_add(f, path, "a folder with the name of a file");
+        else if (number && number <= NUMBER_MAX)
+            rc = damaged_open(s, number, fs, path, backend, f, e);
     }
     for (size_t i = 0; rc == OK && i < s->files.n; i++)
         if (!s->files.at[i])

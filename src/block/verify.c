@@ -79,8 +79,20 @@ static void check_series(struct verify *v)
     v->out->stats.chunks = k->chunks.n;
 }
 
+/* A folder is no file, whatever its name. */
+static bool is_folder(struct verify *v, str path)
+{
+    if (!fs_is_dir(v->o->fs, path)) return false;
+    findings_add(v->f, path, "a folder with the name of a file");
+    return true;
+}
+
 static errc check_index(struct verify *v, struct err *e)
 {
+    if (is_folder(v, v->index)) {
+        v->out->wrong |= BLOCK_INDEX;
+        return OK;
+    }
     uint64_t before = findings_count(v->f);
     errc rc = index_scan_open(&v->scan, v->o->fs, v->index, v->o->backend, v->f, v->index, e);
     if (rc == ERR_NOT_FOUND) {
@@ -221,8 +233,9 @@ static errc check_tombstones(struct verify *v, struct err *e)
     struct err why = { 0 };
     struct tombstones t = { 0 };
     str file, path = path_join(&v->arena, v->dir, S("tombstones"));
-    if (!fs_exists(v->o->fs, path)) {
-        findings_add(v->f, path, "there is none");
+    bool folder = is_folder(v, path);
+    if (folder || !fs_exists(v->o->fs, path)) {
+        if (!folder) findings_add(v->f, path, "there is none");
         v->out->wrong |= BLOCK_NO_TOMBSTONES;
         return OK;
     }
@@ -278,6 +291,10 @@ static errc check_meta(struct verify *v, struct err *e)
 {
     struct err why = { 0 };
     struct block_meta m;
+    if (is_folder(v, v->meta)) {
+        v->out->wrong |= BLOCK_NO_META;
+        return OK;
+    }
     uint64_t before = findings_count(v->f);
     bool counted = !(v->out->wrong & ~(unsigned)BLOCK_NO_TOMBSTONES);
     errc rc = meta_read(&m, v->o->fs, v->dir, &v->arena, &why);

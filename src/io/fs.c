@@ -261,6 +261,12 @@ bool fs_exists(struct fs *fs, str path)
     return fs_stat(fs, path, &st, NULL) == OK;
 }
 
+bool fs_is_dir(struct fs *fs, str path)
+{
+    struct fs_stat st;
+    return fs_stat(fs, path, &st, NULL) == OK && st.is_dir;
+}
+
 str path_join(struct arena *a, str dir, str name)
 {
     if (!dir.n) return arena_str(a, name);

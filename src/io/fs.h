@@ -88,6 +88,7 @@ MUST_USE errc fs_link_or_copy(struct fs *fs, str from, str to, struct err *e);
 /* the bytes are synced, the folder is not; what `to` was is overwritten */
 MUST_USE errc fs_copy(struct fs *fs, str from, str to, struct err *e);
 bool fs_exists(struct fs *fs, str path);
+bool fs_is_dir(struct fs *fs, str path);
 str path_join(struct arena *a, str dir, str name);
 
 struct fs *fs_real_new(str root);                              /* the root need not exist */

@@ -33,7 +33,7 @@ static bool reads_as_number(str name)
 
 errc numbered_aside_name(str *out, struct arena *a, struct fs *fs, str dir, str name, struct err *e)
 {
-    str flat = arena_fmt(a, "%.*s.%.*s.bad", STR_ARG(dir), STR_ARG(name)), free_name = flat;
+    str flat = arena_fmt(a, "%.*s.bad", STR_ARG(path_join(a, dir, name))), free_name = flat;
     for (size_t i = 0; i < flat.n; i++)
         if (flat.p[i] == '/') ((uint8_t *)(uintptr_t)flat.p)[i] = '.';
     for (int i = 1; fs_exists(fs, free_name); i++) {
@@ -95,6 +95,8 @@ static errc settle_one(
     *moved = true;
     if (x->is_dir)
         return numbered_set_aside(fs, dir, x->name, "a folder with the name of a file", e);
+    if (!fs_exists(fs, path_join(&a, dir, x->name)))
+        return numbered_set_aside(fs, dir, x->name, "a link to nothing", e);
     if (!numbered_parse(x->name, &n))
         return numbered_set_aside(fs, dir, x->name, "a number that no file has", e);
     str right = arena_fmt(&a, "%0*" PRIu32, width, n), to = path_join(&a, dir, right);
@@ -107,6 +109,16 @@ static errc settle_one(
     LOG(WARN, "a number is written as it should be", kv_str("dir", dir), kv_str("was", x->name),
         kv_str("is", right));
     return fs_rename(fs, path_join(&a, dir, x->name), to, e);
+}
+
+errc numbered_want_folder(struct fs *fs, str dir, str name, uint32_t *moved, struct err *e)
+{
+    SCOPED(arena_finip) struct arena a = { 0 };
+    str path = path_join(&a, dir, name);
+    if (!fs_exists(fs, path) || fs_is_dir(fs, path)) return OK;
+    TRY(numbered_set_aside(fs, dir, name, "a file with the name of a folder", e));
+    ++*moved;
+    return numbered_sync(fs, dir, e);
 }
 
 /* Folders first, so that a file may take the name that a folder had; then the files, of which the

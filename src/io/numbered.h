@@ -3,9 +3,9 @@
  * What        Finds the names that stand for a number, brings those that are not written as they
  *             should be in order, and gives names to what is set aside.
  * Invariants  (1) After numbered_settle every name in the folder that Prometheus takes for a number
- *             is a file with the name that the number has. (2) Nothing is overwritten or removed:
- *             what cannot stay is renamed to DIR.NAME.bad in the data folder (a slash in DIR
- *             becomes a dot), .bad.1 and so on if that is taken.
+ *             is a file with the name that the number has, and can be opened. (2)
+ *             Nothing is overwritten or removed: what cannot stay is renamed to DIR.NAME.bad in the
+ *             data folder (a slash in DIR becomes a dot), .bad.1 and so on if that is taken.
  * Ownership   none
  * Threads     one at a time per folder
  * Errors      ERR_IO, ERR_EXISTS (1000 things of that name are set aside)
@@ -28,7 +28,11 @@ bool numbered_parse(str name, uint32_t *out);
  * folder is in order. width: of the names. */
 MUST_USE errc numbered_settle(struct fs *fs, str dir, int width, uint32_t *moved, struct err *e);
 
-/* A free name in the data folder for DIR/NAME. */
+/* What is there with the name of a folder and is none is set aside. */
+MUST_USE errc numbered_want_folder(
+    struct fs *fs, str dir, str name, uint32_t *moved, struct err *e);
+
+/* A free name in the data folder for DIR/NAME (DIR may be empty). */
 MUST_USE errc numbered_aside_name(
     str *out, struct arena *a, struct fs *fs, str dir, str name, struct err *e);
 

@@ -88,10 +88,35 @@ TEST(numbered_aside_name)
     EXPECT_OK(
         numbered_aside_name(&name, &a, fs, S("wal/checkpoint.00000004"), S("00000000"), NULL));
     EXPECT_STR(name, S("wal.checkpoint.00000004.00000000.bad"));
+    EXPECT_OK(numbered_aside_name(&name, &a, fs, STR_EMPTY, S("wal"), NULL));
+    EXPECT_STR(name, S("wal.bad"));
     put(fs, "wal.00000001.bad", false);
     put(fs, "wal.00000001.bad.1", true);
     EXPECT_OK(numbered_aside_name(&name, &a, fs, S("wal"), S("00000001"), NULL));
     EXPECT_STR(name, S("wal.00000001.bad.2"));
+    fs_free(fs);
+}
+
+TEST(numbered_want_folder)
+{
+    struct fs *fs = fs_sim_new(test_seed());
+    SCOPED(arena_fini) struct arena a = { 0 };
+    uint32_t moved = 0;
+    log_capture(log_nothing, NULL);
+    EXPECT_OK(numbered_want_folder(fs, STR_EMPTY, S("wal"), &moved, NULL));
+    put(fs, "d", true);
+    EXPECT_OK(numbered_want_folder(fs, STR_EMPTY, S("d"), &moved, NULL));
+    EXPECT_EQ(moved, 0);
+    put(fs, "wal", false);
+    put(fs, "d/sub", false);
+    EXPECT_OK(numbered_want_folder(fs, STR_EMPTY, S("wal"), &moved, NULL));
+    EXPECT_OK(numbered_want_folder(fs, S("d"), S("sub"), &moved, NULL));
+    EXPECT_EQ(moved, 2);
+    fs_sim_crash(fs, SIM_LOSE_ALL);                            /* the renames are durable */
+    EXPECT(fs_exists(fs, S("d")) && !fs_exists(fs, S("wal")) && !fs_exists(fs, S("d/sub")));
+    EXPECT_STR(content(fs, "wal.bad", &a), S("wal"));
+    EXPECT_STR(content(fs, "d.sub.bad", &a), S("d/sub"));
+    log_capture(NULL, NULL);
     fs_free(fs);
 }
 

@@ -35,7 +35,8 @@ static void copy_tree(struct fs *to, str to_dir, struct fs *from, str dir)
     vec_fini(&all);
 }
 
-/* The target as a disk of its own, on which nothing is to be found wrong. */
+/* The target as a disk of its own, on which nothing is to be found wrong; the power may have gone
+ * before anything of a database was in it. */
 static struct fs *target_of(struct fs *fs)
 {
     struct fs *out = fs_sim_new(1);
@@ -44,7 +45,8 @@ static struct fs *target_of(struct fs *fs)
     struct verify_opts o = { .fs = out, .backend = IO_BUFFERED };
     copy_tree(out, STR_EMPTY, fs, TARGET);
     verified_init(&v);
-    EXPECT_OK(folder_verify(&v, &o, NULL));
+    errc rc = folder_verify(&v, &o, NULL);
+    EXPECT(rc == OK || rc == ERR_NOT_FOUND);
     if (v.findings.all.n) findings_text(&text, &v.findings.all.at[0]);
     EXPECT_STR(buf_view(&text), STR_EMPTY);
     verified_fini(&v);

@@ -98,6 +98,16 @@ struct db {
     unsigned settling;                 /* GUARDED_BY(mu): callers who wait for rounds to end */
 };
 
+static errc settle_folders(struct fs *fs, struct db_opened *what, struct err *e)
+{
+    static const str names[] = { S("wal"), S("wbl"), S("chunks_head") };
+    uint32_t moved = 0;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        TRY(numbered_want_folder(fs, STR_EMPTY, names[i], &moved, e));
+    what->corruptions += moved;
+    return OK;
+}
+
 /* Before anybody looks for a segment by its number. */
 static errc settle_logs(struct db *db, struct db_opened *what, struct err *e)
 {
@@ -283,6 +293,7 @@ static errc open_parts(
     struct fs *fs = db->o.fs;
     TRY(fs_mkdir(fs, S(""), e));
     if (!db->o.no_lock) TRY(fs_lock_take(&db->lock, fs, S("lock"), &what->unclean, e));
+    TRY(settle_folders(fs, what, e));
     if (what->unclean || db->o.no_lock)
         TRY_IN(e, resync_folder(fs, e), "after an unclean stop");
     TRY(numbered_tidy_copies(fs, e));

@@ -208,6 +208,14 @@ static errc repair_damaged(struct repair *r, str dir, ulid id, struct err *e)
     return salvage(r, dir, id, e);
 }
 
+static errc move_file(struct repair *r, str dir, str name, struct err *e)
+{
+    uint32_t moved = 0;
+    TRY(numbered_want_folder(r->fs, dir, name, &moved, e));
+    if (moved) findings_add(&r->out->done, path_join(&r->arena, dir, name), "a file went aside");
+    return OK;
+}
+
 /* A folder with the name of a file. */
 static errc move_folders(struct repair *r, str dir, bool numbers, struct err *e)
 {
@@ -280,6 +288,7 @@ static errc repair_entry(struct repair *r, const struct fs_entry *x, struct err 
     bool block = is_block(x, &id);
     if (!block && !is_aside(x, &id)) return OK;
     TRY(move_folders(r, x->name, false, e));
+    TRY(move_file(r, x->name, S("chunks"), e));
     TRY(move_folders(r, path_join(&r->arena, x->name, S("chunks")), true, e));
     return block ? repair_block(r, x->name, id, e) : repair_damaged(r, x->name, id, e);
 }
@@ -320,6 +329,7 @@ errc folder_repair(struct repaired *out, const struct repair_opts *o, struct err
     struct fs_lock *lock = NULL;
     struct db *db = NULL;
     bool existed = false;
+    TRY(folder_check(o->fs, true, e));
     TRY(fs_lock_take(&lock, o->fs, S("lock"), &existed, e));
     errc rc = repair_blocks(out, o, e);
     if (rc == OK) rc = db_open(&db, &db_o, &out->head, e);

@@ -13,7 +13,8 @@
  *             there is only set aside: they have all of it.
  * Ownership   repaired_init … repaired_fini
  * Threads     one thread; takes the folder's lock
- * Errors      ERR_LOCKED (a server has it), ERR_IO, ERR_NO_SPACE
+ * Errors      ERR_LOCKED (a server has it), ERR_NOT_FOUND (it is neither a data folder nor empty),
+ *             ERR_IO, ERR_NO_SPACE
  * Format      docs/format/block.md
  *
  * Durability step for fault_dropped(): mend.aside_fsync; and those of the writers.

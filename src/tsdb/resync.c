@@ -42,9 +42,8 @@ static errc sync_block(struct fs *fs, str dir, struct err *e)
     SCOPED(arena_fini) struct arena a = { 0 };
     for (size_t i = 0; i < ARRAY_LEN(changing); i++) {
         str path = path_join(&a, dir, changing[i]);
-        struct fs_stat st = { 0 };
-        bool there = fs_stat(fs, path, &st, NULL) == OK && !st.is_dir; /* the opening judges it */
-        if (there) TRY(sync_one(fs, path, e));
+        /* the opening judges what is no file */
+        if (fs_exists(fs, path) && !fs_is_dir(fs, path)) TRY(sync_one(fs, path, e));
     }
     return fs_sync_dir(fs, dir, e);
 }

@@ -135,6 +135,18 @@ struct db *open_snapshot(struct fs *fs, str name, struct fs **copy)
 
 void hush(bool on) { log_capture(on ? log_nothing : NULL, NULL); }
 
+void block_name(struct fs *fs, char name[ULID_CHARS + 1])
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    fs_entries all = { 0 };
+    ulid id;
+    EXPECT_OK(fs_list(fs, STR_EMPTY, &a, &all, NULL));
+    for (size_t i = 0; i < all.n; i++)
+        if (ulid_parse(all.at[i].name, &id)) memcpy(name, all.at[i].name.p, ULID_CHARS);
+    name[ULID_CHARS] = 0;
+    vec_fini(&all);
+}
+
 void begin(struct fs **fs, struct db **db)
 {
     hush(true);

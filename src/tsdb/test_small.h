@@ -10,6 +10,7 @@
 #ifndef EPI_TSDB_TEST_SMALL_H
 #define EPI_TSDB_TEST_SMALL_H
 
+#include "base/ulid.h"
 #include "io/fs_sim.h"
 #include "tsdb/db.h"
 
@@ -31,6 +32,8 @@ struct db *open_snapshot(struct fs *fs, str name, struct fs **copy);
 /* of all blocks; series: the sum of levels */
 struct block_stats;
 void metas_of(struct db *db, struct block_stats *sum);
+/* the name of the folder's newest block */
+void block_name(struct fs *fs, char name[ULID_CHARS + 1]);
 /* five hours, of which the older are a block; logs nothing until end */
 void begin(struct fs **fs, struct db **db);
 void end(struct fs *fs, struct db *db);

@@ -37,22 +37,23 @@ static bool is_live(struct fs *fs)
 
 /* Blocks. */
 
-static errc verify_block(struct verified *out, const struct verify_opts *o, str dir, struct err *e)
+static void verify_block(struct verified *out, const struct verify_opts *o, str dir)
 {
     struct block_verified v;
     struct findings found;
+    struct err why = { 0 };
     struct block_verify_opts bo = { .fs = o->fs, .backend = o->backend };
     findings_init(&found, 0);
-    errc rc = block_verify(&v, &bo, dir, &found, e);
+    errc rc = block_verify(&v, &bo, dir, &found, &why);
     bool gone = out->live && !fs_exists(o->fs, dir);           /* compacted away meanwhile */
     if (!gone) findings_join(&out->findings, &found);
+    if (!gone && rc != OK) verify_unread(out, dir, &why);
     findings_fini(&found);
     out->blocks += !gone;
     out->series += v.stats.series;
     out->chunks += v.stats.chunks;
     out->samples += v.stats.samples;
     out->bytes += v.bytes;
-    return gone ? OK : rc;
 }
 
 /* The head's chunk files. */
@@ -128,7 +129,6 @@ static errc read_chunk_file(struct chunk_walk *w, struct err *e)
     struct pin pin = { 0 };
     errc rc = reader_open(&r, w->o->fs, w->path,
         (struct read_as){ w->o->backend, IO_HEAD, IO_SEQUENTIAL }, e);
-    if (rc == ERR_NOT_FOUND && w->out->live) return OK;        /* truncated away meanwhile */
     TRY(rc);
     size_t n = (size_t)reader_size(r);
     rc = n ? reader_pin(r, 0, n, &pin, e) : OK;
@@ -146,9 +146,9 @@ static errc verify_chunk_files(struct verified *out, const struct verify_opts *o
     SCOPED(arena_fini) struct arena a = { 0 };
     struct chunk_walk w = { .out = out, .o = o };
     chunk_file_numbers all = { 0 };
-    if (!fs_exists(o->fs, CHUNKS_HEAD)) return OK;
     chunk_iter_init(&w.iter);
-    errc rc = chunk_files_list(&all, o->fs, CHUNKS_HEAD, e);
+    errc rc = verify_names(out, o, CHUNKS_HEAD, CHUNK_FILE_DIGITS, e);
+    if (rc == OK) rc = chunk_files_list(&all, o->fs, CHUNKS_HEAD, e);
     for (size_t i = 0; rc == OK && i < all.n; i++) {
         progress_tell(o->progress, CHUNKS_HEAD, i, all.n);
         w.path = chunk_file_path(&a, CHUNKS_HEAD, all.at[i]);
@@ -156,7 +156,10 @@ static errc verify_chunk_files(struct verified *out, const struct verify_opts *o
         w.newest = i + 1 == all.n;
         for (uint32_t gap = i ? all.at[i - 1] + 1 : all.at[i]; gap < all.at[i]; gap++)
             findings_add(&out->findings, chunk_file_path(&a, CHUNKS_HEAD, gap), "there is none");
-        rc = read_chunk_file(&w, e);
+        struct err why = { 0 };
+        errc read = read_chunk_file(&w, &why);
+        bool gone = out->live && !fs_exists(o->fs, w.path);    /* truncated away meanwhile */
+        if (read != OK && !gone) verify_unread(out, w.path, &why);
     }
     progress_tell(o->progress, CHUNKS_HEAD, all.n, all.n);
     vec_fini(&all);
@@ -167,20 +170,50 @@ static errc verify_chunk_files(struct verified *out, const struct verify_opts *o
 
 /* The folder. */
 
-static errc verify_entry(
-    struct verified *out, const struct verify_opts *o, const struct fs_entry *x, struct err *e)
+static bool is_memory(str name)
+{
+    return str_has_prefix(name, S("chunk_snapshot.")) && !str_has_suffix(name, S(".tmp")) &&
+           !str_has_suffix(name, S(".bad"));
+}
+
+static void verify_entry(
+    struct verified *out, const struct verify_opts *o, const struct fs_entry *x)
 {
     ulid id;
+    struct err why = { 0 };
     str name = x->name, stem, rest;
-    if (!x->is_dir) return OK;
-    if (ulid_parse(name, &id)) return verify_block(out, o, name, e);
-    if (str_has_prefix(name, S("chunk_snapshot.")) && !str_has_suffix(name, S(".tmp")) &&
-        !str_has_suffix(name, S(".bad")))
-        return verify_memory_snapshot(out, o, name, e);
     str_cut(name, '.', &stem, &rest);
-    if (ulid_parse(stem, &id) && str_has_prefix(rest, S("bad")))
+    bool block = ulid_parse(name, &id), memory = is_memory(name);
+    bool aside = !block && ulid_parse(stem, &id) && str_has_prefix(rest, S("bad"));
+    if (block && x->is_dir) verify_block(out, o, name);
+    else if (memory && x->is_dir && verify_memory_snapshot(out, o, name, &why) != OK)
+        verify_unread(out, name, &why);
+    else if ((block || memory) && !x->is_dir)
+        findings_add(&out->notes, name, "a file with the name of a folder; nobody reads it");
+    else if (aside && x->is_dir)
         findings_add(&out->notes, name, "a block that was set aside; repair saves what it can");
-    return OK;
+}
+
+errc folder_check(struct fs *fs, bool or_empty, struct err *e)
+{
+    static const str parts[] = { S("wal"), S("wbl"), S("chunks_head") };
+    SCOPED(arena_fini) struct arena a = { 0 };
+    fs_entries all = { 0 };
+    ulid id;
+    bool is = false;
+    TRY(fs_list(fs, S(""), &a, &all, e));
+    for (size_t i = 0; i < all.n; i++) {
+        str name = all.at[i].name, stem, rest;
+        str_cut(name, '.', &stem, &rest);
+        is = is || ulid_parse(stem, &id) || is_memory(name);
+        for (size_t k = 0; k < ARRAY_LEN(parts); k++) is = is || str_eq(name, parts[k]);
+    }
+    is = is || (or_empty && !all.n);
+    vec_fini(&all);
+    if (is) return OK;
+    return err_set(e, ERR_NOT_FOUND,
+        "%.*s is no data folder: there is neither a block nor wal, wbl or chunks_head in it",
+        STR_ARG(fs_root(fs)));
 }
 
 errc folder_verify(struct verified *out, const struct verify_opts *o, struct err *e)
@@ -188,12 +221,16 @@ errc folder_verify(struct verified *out, const struct verify_opts *o, struct err
     SCOPED(arena_fini) struct arena a = { 0 };
     fs_entries all = { 0 };
     out->live = is_live(o->fs);
-    errc rc = fs_list(o->fs, S(""), &a, &all, e);
-    for (size_t i = 0; rc == OK && i < all.n; i++) {
+    TRY(folder_check(o->fs, false, e));
+    TRY(fs_list(o->fs, S(""), &a, &all, e));
+    for (size_t i = 0; i < all.n; i++) {
         progress_tell(o->progress, all.at[i].name, i, all.n);
-        rc = verify_entry(out, o, &all.at[i], e);
+        verify_entry(out, o, &all.at[i]);
     }
     vec_fini(&all);
-    if (rc == OK) rc = verify_logs(out, o, e);
-    return rc == OK ? verify_chunk_files(out, o, e) : rc;
+    verify_logs(out, o);
+    struct err why = { 0 };
+    if (verify_is_folder(out, o, CHUNKS_HEAD) && verify_chunk_files(out, o, &why) != OK)
+        verify_unread(out, CHUNKS_HEAD, &why);
+    return OK;
 }

@@ -7,7 +7,8 @@
  *             written whole, and what goes away meanwhile, is no finding.
  * Ownership   verified_init … verified_fini
  * Threads     one thread
- * Errors      ERR_IO, ERR_NOT_FOUND (no folder). Damage is no error.
+ * Errors      ERR_IO, ERR_NOT_FOUND (no folder, or none of a database). Damage is no error, nor is
+ *             a file that cannot be read.
  * Format      docs/format/
  */
 #ifndef EPI_TSDB_VERIFY_H
@@ -27,6 +28,8 @@ struct verified {
 };
 void verified_init(struct verified *v);
 void verified_fini(struct verified *v);
+/* ERR_NOT_FOUND: nothing in it is of a database. or_empty: nothing at all is fine. */
+MUST_USE errc folder_check(struct fs *fs, bool or_empty, struct err *e);
 MUST_USE errc folder_verify(struct verified *out, const struct verify_opts *o, struct err *e);
 
 #endif

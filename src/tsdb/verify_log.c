@@ -160,18 +160,32 @@ static errc walk_segments(struct log_walk *w, str dir, const uint32_t *at, size_
     return OK;
 }
 
-/* Names that stand for a number and are not written as it should be. */
-static errc check_names(struct log_walk *w, str dir, struct err *e)
+void verify_unread(struct verified *out, str path, const struct err *why)
 {
+    findings_add(&out->findings, path, "cannot be read: %s", why->msg);
+}
+
+bool verify_is_folder(struct verified *out, const struct verify_opts *o, str dir)
+{
+    bool there = fs_exists(o->fs, dir), is = there && fs_is_dir(o->fs, dir);
+    if (there && !is) findings_add(&out->findings, dir, "a file with the name of a folder");
+    return is;
+}
+
+errc verify_names(
+    struct verified *out, const struct verify_opts *o, str dir, int width, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
     fs_entries all = { 0 };
-    errc rc = fs_list(w->o->fs, dir, &w->arena, &all, e);
+    errc rc = fs_list(o->fs, dir, &a, &all, e);
     for (size_t i = 0; rc == OK && i < all.n; i++) {
         uint32_t number;
-        str name = all.at[i].name;
+        str name = all.at[i].name, path = path_join(&a, dir, name);
         if (!numbered_parse(name, &number)) continue;
-        str path = path_join(&w->arena, dir, name);
-        if (all.at[i].is_dir || !str_eq(path, wal_segment_path(&w->arena, dir, number)))
-            findings_add(&w->out->findings, path, "not a segment, but named like one");
+        if (all.at[i].is_dir)
+            findings_add(&out->findings, path, "a folder with the name of a file");
+        else if (!str_eq(name, arena_fmt(&a, "%0*" PRIu32, width, number)))
+            findings_add(&out->findings, path, "a number that is not written as in a file's name");
     }
     vec_fini(&all);
     return rc;
@@ -181,7 +195,7 @@ static errc walk_log(struct log_walk *w, str dir, struct err *e)
 {
     SCOPED(wal_dir_fini) struct wal_dir d = { 0 };
     TRY(wal_dir_list(&d, w->o->fs, dir, e));
-    TRY(check_names(w, dir, e));
+    TRY(verify_names(w->out, w->o, dir, WAL_SEGMENT_DIGITS, e));
     return walk_segments(w, dir, d.segments.at, d.segments.n, e);
 }
 
@@ -189,13 +203,14 @@ static errc walk_log(struct log_walk *w, str dir, struct err *e)
 static errc walk_wal(struct log_walk *w, str dir, struct err *e)
 {
     SCOPED(wal_dir_fini) struct wal_dir d = { 0 };
-    if (!fs_exists(w->o->fs, dir)) return OK;
     TRY(wal_dir_list(&d, w->o->fs, dir, e));
     uint32_t begin = d.has_checkpoint ? d.checkpoint + 1 : 0;
     if (d.has_checkpoint) {
         str path = arena_fmt(&w->arena, "%.*s/checkpoint.%08" PRIu32, STR_ARG(dir), d.checkpoint);
-        errc rc = walk_log(w, path, e);
-        if (rc != OK && !(w->out->live && !fs_exists(w->o->fs, path))) return rc;
+        struct err why = { 0 };
+        errc rc = walk_log(w, path, &why);
+        bool gone = w->out->live && !fs_exists(w->o->fs, path);
+        if (rc != OK && !gone) verify_unread(w->out, path, &why);
     }
     bool gap = d.segments.n && d.segments.at[0] > begin && !w->out->live;
     if (gap)
@@ -203,16 +218,18 @@ static errc walk_wal(struct log_walk *w, str dir, struct err *e)
     return walk_log(w, dir, e);
 }
 
-errc verify_logs(struct verified *out, const struct verify_opts *o, struct err *e)
+void verify_logs(struct verified *out, const struct verify_opts *o)
 {
     struct log_walk w = { .out = out, .o = o, .check = check_log_record };
-    errc rc = walk_wal(&w, S("wal"), e);
-    if (rc == OK && fs_exists(o->fs, S("wbl"))) rc = walk_log(&w, S("wbl"), e);
+    struct err why[2] = { 0 };
+    if (verify_is_folder(out, o, S("wal")) && walk_wal(&w, S("wal"), &why[0]) != OK)
+        verify_unread(out, S("wal"), &why[0]);
+    if (verify_is_folder(out, o, S("wbl")) && walk_log(&w, S("wbl"), &why[1]) != OK)
+        verify_unread(out, S("wbl"), &why[1]);
     if (w.unknown)
         findings_add(&out->notes, S("wal"),
             "%" PRIu64 " records' items are of series that no record before them names", w.unknown);
     walk_fini(&w);
-    return rc;
 }
 
 errc verify_memory_snapshot(

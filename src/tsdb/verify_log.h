@@ -6,7 +6,7 @@
  * Invariants  as verify.h
  * Ownership   borrows
  * Threads     one thread
- * Errors      ERR_IO
+ * Errors      ERR_IO; of verify_logs none: what cannot be read is a finding
  * Format      docs/format/wal.md, docs/format/snapshot.md
  */
 #ifndef EPI_TSDB_VERIFY_LOG_H
@@ -14,9 +14,19 @@
 
 #include "tsdb/verify.h"
 
-MUST_USE errc verify_logs(struct verified *out, const struct verify_opts *o, struct err *e);
+void verify_logs(struct verified *out, const struct verify_opts *o);
 /* chunk_snapshot.N.M */
 MUST_USE errc verify_memory_snapshot(
     struct verified *out, const struct verify_opts *o, str dir, struct err *e);
+
+/* What the parts of folder_verify share. */
+
+/* What cannot be read is a finding as damage is: the rest is looked at all the same. */
+void verify_unread(struct verified *out, str path, const struct err *why);
+/* It is there and a folder; a file of that name is a finding. */
+bool verify_is_folder(struct verified *out, const struct verify_opts *o, str dir);
+/* Names in a folder of numbered files that are not those of a file. */
+MUST_USE errc verify_names(
+    struct verified *out, const struct verify_opts *o, str dir, int width, struct err *e);
 
 #endif

@@ -100,3 +100,74 @@ TEST(folder_verify_of_what_this_database_leaves)
     fs_free(fs);
     hush(false);
 }
+
+/* A folder where a file should be, or the other way: named, and the rest is looked at. */
+TEST(folder_verify_of_what_is_no_file)
+{
+    static const struct { const char *name; bool log; } rows[] = { { "index", false },
+        { "meta.json", false }, { "tombstones", false }, { "chunks/000001", false },
+        { "chunks", false }, { "wal/00000000", true }, { "chunks_head/000001", true },
+        { "wal", true }, { "chunks_head", true } };
+    TEST_EACH(row, rows) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        char first[WORDS_MAX], block[ULID_CHARS + 1];
+        struct fs *fs;
+        struct db *db;
+        struct repaired r;
+        begin(&fs, &db);
+        close_db(db);
+        block_name(fs, block);
+        str path = row->log ? str_z(row->name) : path_join(&a, str_z(block), str_z(row->name));
+        bool folder = fs_is_dir(fs, path);
+        EXPECT(fs_exists(fs, path));
+        EXPECT_OK(fs_remove_tree(fs, path, NULL));
+        if (folder) EXPECT_OK(fs_write_durable(fs, path, S("x"), NULL));
+        else EXPECT_OK(fs_mkdir(fs, path, NULL));
+        EXPECT(findings_of(fs, first) > 0);
+        EXPECT_STR(str_slice(str_z(first), 0, path.n), path);
+        struct repair_opts o = { .fs = fs, .backend = IO_BUFFERED };
+        repaired_init(&r);
+        EXPECT_OK(folder_repair(&r, &o, NULL));
+        repaired_fini(&r);
+        expect_clean(fs);
+        fs_free(fs);
+        hush(false);
+    }
+}
+
+/* A disk that does not give something is no reason to look at nothing more. */
+TEST(folder_verify_of_what_cannot_be_read)
+{
+    struct fs *fs;
+    struct db *db;
+    char first[WORDS_MAX];
+    begin(&fs, &db);
+    close_db(db);
+    fs_sim_fail_rate(fs, SIM_OP(STALL_READ), 1000000, ERR_IO);
+    EXPECT(findings_of(fs, first) > 0);        /* how many: as much as is not read by a map */
+    fs_sim_fail_rate(fs, 0, 0, OK);
+    expect_clean(fs);
+    fs_free(fs);
+    hush(false);
+}
+
+TEST(folder_verify_of_another_folder)
+{
+    struct fs *fs = fs_sim_new(test_seed());
+    struct err e = { 0 };
+    struct verified v;
+    struct repaired r;
+    struct verify_opts vo = { .fs = fs, .backend = IO_BUFFERED };
+    struct repair_opts ro = { .fs = fs, .backend = IO_BUFFERED };
+    EXPECT_OK(fs_write_durable(fs, S("index"), S("x"), NULL));
+    EXPECT_OK(fs_mkdir(fs, S("chunks"), NULL));
+    verified_init(&v);
+    EXPECT_EQ(folder_verify(&v, &vo, &e), ERR_NOT_FOUND);
+    EXPECT(str_find(err_str(&e), S("no data folder")) != SIZE_MAX);
+    verified_fini(&v);
+    repaired_init(&r);
+    EXPECT_EQ(folder_repair(&r, &ro, NULL), ERR_NOT_FOUND);
+    EXPECT(!fs_exists(fs, S("wal")) && !fs_exists(fs, S("lock")));     /* nothing is begun there */
+    repaired_fini(&r);
+    fs_free(fs);
+}

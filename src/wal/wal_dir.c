@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-enum { SEGMENT_DIGITS = 8, CHECKPOINT_PREFIX = 11, GAP_MAX = 1000 };
+enum { CHECKPOINT_PREFIX = 11, GAP_MAX = 1000 };
 
 static bool checkpoint_number(const struct fs_entry *x, uint32_t *out)
 {
@@ -28,7 +28,7 @@ static int by_number(const void *a, const void *b)
 
 str wal_segment_path(struct arena *a, str dir, uint32_t seg)
 {
-    return arena_fmt(a, "%.*s/%08" PRIu32, STR_ARG(dir), seg);
+    return arena_fmt(a, "%.*s/%0*" PRIu32, STR_ARG(dir), WAL_SEGMENT_DIGITS, seg);
 }
 
 static void entries_fini(fs_entries *x) { vec_fini(x); }
@@ -95,7 +95,8 @@ static errc settle_checkpoints(struct fs *fs, str dir, uint32_t *moved, struct e
         uint32_t n = 0;
         if (!str_has_prefix(name, S("checkpoint."))) continue;
         bool numbered = checkpoint_number(&all.at[i], &n);
-        str right = numbered ? arena_fmt(&a, "checkpoint.%0*" PRIu32, SEGMENT_DIGITS, n) : name;
+        str right =
+            numbered ? arena_fmt(&a, "checkpoint.%0*" PRIu32, WAL_SEGMENT_DIGITS, n) : name;
         if (all.at[i].is_dir && str_eq(name, right)) continue;
         ++*moved;
         if (numbered && !fs_exists(fs, path_join(&a, dir, right)))
@@ -135,7 +136,8 @@ errc wal_dir_settle(struct fs *fs, str dir, uint32_t *moved, struct err *e)
 {
     *moved = 0;
     if (!fs_exists(fs, dir)) return OK;
-    TRY_IN(e, numbered_settle(fs, dir, SEGMENT_DIGITS, moved, e), "names in %.*s", STR_ARG(dir));
+    TRY_IN(e, numbered_settle(fs, dir, WAL_SEGMENT_DIGITS, moved, e), "names in %.*s",
+        STR_ARG(dir));
     uint32_t before = *moved;
     TRY_IN(e, settle_checkpoints(fs, dir, moved, e), "names in %.*s", STR_ARG(dir));
     TRY_IN(e, close_chasms(fs, dir, moved, e), "names in %.*s", STR_ARG(dir));

@@ -25,7 +25,7 @@
 #include "io/reader.h"
 
 enum wal_mode { WAL_STRICT, WAL_SALVAGE };
-enum { WAL_RECORD_MAX_BYTES = 1 << 30 };
+enum { WAL_RECORD_MAX_BYTES = 1 << 30, WAL_SEGMENT_DIGITS = 8 };
 
 /* What a folder holds. */
 struct wal_dir {

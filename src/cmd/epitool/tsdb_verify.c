@@ -165,7 +165,8 @@ int tsdb_repair_run(int argc, char **argv)
             argc, argv, &run, &code)) {
         SCOPED(buf_fini) struct buf text = { 0 };
         errc rc = repair(&a, &r, &e);
-        (a.format == FORMAT_JSON ? repaired_json : repaired_text)(&text, &r);
+        bool begun = rc == OK || findings_count(&r.found) || findings_count(&r.done);
+        if (begun) (a.format == FORMAT_JSON ? repaired_json : repaired_text)(&text, &r);
         cmd_print(stdout, buf_view(&text));
         if (rc != OK) code = cmd_failed(rc, &e);
     }
