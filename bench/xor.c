@@ -70,16 +70,17 @@ static void make(struct pattern *p, enum shape shape, int64_t jitter)
         p->encode_ns[g] = p->decode_ns[g] = p->lanes_ns[g] = INT64_MAX;
 }
 
-/* A hundred chunks, as many side by side as there are lanes. */
+/* A hundred chunks, as many side by side as there are lanes. All have others behind them. */
 static void decode_lanes(struct pattern *p, size_t g)
 {
-    static int64_t t[XOR_LANES][SAMPLES];
-    static double v[XOR_LANES][SAMPLES];
+    static int64_t t[XOR_LANES_CHUNKS][SAMPLES];
+    static double v[XOR_LANES_CHUNKS][SAMPLES];
     for (size_t c = g * GROUP; c < (g + 1) * GROUP;) {
-        struct xor_lane lanes[XOR_LANES];
-        size_t n = MIN((size_t)XOR_LANES, (g + 1) * GROUP - c);
+        struct xor_lane lanes[XOR_LANES_CHUNKS];
+        size_t n = MIN((size_t)XOR_LANES_CHUNKS, (g + 1) * GROUP - c);
         for (size_t i = 0; i < n; i++, c++) {
-            lanes[i] = (struct xor_lane){ .t = t[i], .v = v[i] };
+            size_t behind = XOR_ROOM(SAMPLES) - p->size[c];
+            lanes[i] = (struct xor_lane){ .behind = behind, .t = t[i], .v = v[i] };
             xor_iter_init(&lanes[i].it, str_of(p->room[c], p->size[c]));
         }
         xor_lanes_decode(lanes, n);

@@ -99,10 +99,10 @@ static errc iter_open_chunk(struct block_iter *it, struct err *e)
  * many. */
 enum { ROW_MIN = 3, ROW_MIN_ROOM = 512, ROW_MAX_BYTES = 1 << 14 };
 struct chunk_row {
-    struct xor_lane lanes[XOR_LANES];
-    struct segment_record records[XOR_LANES];
-    struct segment_run runs[XOR_LANES];
-    const struct index_chunk *chunks[XOR_LANES];
+    struct xor_lane lanes[XOR_LANES_CHUNKS];
+    struct segment_record records[XOR_LANES_CHUNKS];
+    struct segment_run runs[XOR_LANES_CHUNKS];
+    const struct index_chunk *chunks[XOR_LANES_CHUNKS];
     size_t n, n_runs, used;                    /* used: samples of them */
     struct place end;
 };
@@ -137,7 +137,7 @@ static size_t run_length(const struct block_iter *it, const struct chunk_row *r)
 {
     const struct block_iter_of *of = &it->parts.at[r->end.part];
     const struct index_chunk *c = &of->chunks[r->end.next];
-    size_t n = 1, left = MIN(of->n - r->end.next, XOR_LANES - r->n);
+    size_t n = 1, left = MIN(of->n - r->end.next, XOR_LANES_CHUNKS - r->n);
     while (n < left && iter_wants(it, of, &c[n]) && c[n].ref > c[n - 1].ref &&
            c[n].ref - c[0].ref < ROW_MAX_BYTES && segment_of(c[n].ref) == segment_of(c[0].ref))
         n++;
@@ -156,6 +156,8 @@ static bool run_open(struct chunk_row *r, const struct segment_run *run,
         if (record->enc != CHUNK_XOR || chunk_check(record->enc, record->data, NULL) != OK)
             return false;
         r->chunks[r->n] = &c[i];
+        str bytes = run->pin.bytes;
+        l->behind = (size_t)(bytes.p + bytes.n - (record->data.p + record->data.n));
         l->t = t + r->used;
         l->v = v + r->used;
         xor_iter_init(&l->it, record->data);
@@ -189,7 +191,7 @@ static bool row_add(
     if (segments_pin_run(from, c[0].ref, c[n - 1].ref, run, NULL) != OK) return false;
     r->n_runs++;
     run_next_soon(run);
-    return run_open(r, run, c, n, t, v, cap) && r->n < XOR_LANES;
+    return run_open(r, run, c, n, t, v, cap) && r->n < XOR_LANES_CHUNKS;
 }
 
 /* False: the next chunks are to be decoded one by one, which also finds the words for what is wrong

@@ -21,10 +21,11 @@ static inline size_t test_samples(struct prng *r, int64_t *out_t, double *out_v)
     size_t n = prng_below(r, TEST_SAMPLES_MAX);
     uint64_t t = prng_u64(r) >> prng_below(r, 64), step = prng_below(r, 100000);
     double v = 0;
-    unsigned shape = (unsigned)prng_below(r, 8), jitter = (unsigned)prng_below(r, 6);
+    unsigned shape = (unsigned)prng_below(r, 8), jitter = (unsigned)prng_below(r, 7);
     for (size_t i = 0; i < n; i++) {
         static const uint64_t widths[] = { 1, 3, 16384, 131072, 1048576, 0 };
-        t += step + (widths[jitter] ? prng_below(r, widths[jitter]) : prng_u64(r));
+        if (jitter == 6) t += step + (prng_below(r, 24) == 0); /* equal steps, mostly */
+        else t += step + (widths[jitter] ? prng_below(r, widths[jitter]) : prng_u64(r));
         if (shape == 0) v += 1;
         if (shape == 1) v += (double)prng_below(r, 100);
         if (shape == 2 && prng_below(r, 3) == 0) v += 1e9 * prng_unit(r);

@@ -7,7 +7,7 @@ enum { ROOM = 4096 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
-/* Eight of them side by side. */
+/* Sixteen of them side by side. */
 static void lanes_as_alone(str chunk, const int64_t *t, const double *v, size_t n)
 {
     static int64_t lt[XOR_LANES][ROOM];

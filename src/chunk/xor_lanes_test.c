@@ -6,11 +6,11 @@
 #include "chunk/test_samples.h"
 
 enum { ROOM = 2048 };
-static int64_t t[XOR_LANES][ROOM], want_t[ROOM];
-static double v[XOR_LANES][ROOM], want_v[ROOM];
+static int64_t t[XOR_LANES_CHUNKS][ROOM], want_t[ROOM];
+static double v[XOR_LANES_CHUNKS][ROOM], want_v[ROOM];
 
-/* An exact copy, so that a sanitizer sees reads past the end. */
-static str random_chunk(struct prng *r, bool damaged)
+/* An exact copy with as much behind it, so that a sanitizer sees reads past the end. */
+static str random_chunk(struct prng *r, bool damaged, size_t behind)
 {
     static uint8_t bytes[XOR_ROOM(TEST_SAMPLES_MAX)];
     size_t n = test_samples(r, want_t, want_v), len = xor_encode(bytes, want_t, want_v, n);
@@ -22,7 +22,11 @@ static str random_chunk(struct prng *r, bool damaged)
     }
     for (size_t k = 20; damaged && k < len && prng_below(r, 8) == 0; k++)
         bytes[k] = prng_below(r, 3) ? bytes[k - 1] : (uint8_t)prng_u64(r);
-    return mem_str(str_of(bytes, len));
+    uint8_t *copy = mem_alloc(len + behind);
+    memcpy(copy, bytes, len);
+    for (size_t k = 0; k < behind; k++)
+        copy[len + k] = (uint8_t)prng_u64(r);
+    return str_of(copy, len);
 }
 
 static void expect_as_alone(const struct xor_lane *lane, str chunk)
@@ -40,13 +44,15 @@ static void expect_as_alone(const struct xor_lane *lane, str chunk)
 
 static void expect_lanes(struct prng *r, size_t n, unsigned damaged_of)
 {
-    struct xor_lane lanes[XOR_LANES];
-    str chunks[XOR_LANES];
+    static const size_t behinds[] = { 0, 10, XOR_LANES_BEHIND_BYTES };
+    struct xor_lane lanes[XOR_LANES_CHUNKS];
+    str chunks[XOR_LANES_CHUNKS];
     for (size_t i = 0; i < n; i++) {
-        chunks[i] = random_chunk(r, damaged_of && prng_below(r, damaged_of) == 0);
+        size_t behind = behinds[prng_below(r, ARRAY_LEN(behinds))];
+        chunks[i] = random_chunk(r, damaged_of && prng_below(r, damaged_of) == 0, behind);
         /* nothing is written behind what there is */
         for (size_t k = 0; k < ROOM; k++) t[i][k] = -1;
-        lanes[i] = (struct xor_lane){ .t = t[i], .v = v[i] };
+        lanes[i] = (struct xor_lane){ .behind = behind, .t = t[i], .v = v[i] };
         xor_iter_init(&lanes[i].it, chunks[i]);
     }
     xor_lanes_decode(lanes, n);
@@ -57,22 +63,36 @@ static void expect_lanes(struct prng *r, size_t n, unsigned damaged_of)
     }
 }
 
-/* As the machine does it best, and as one without wide registers does it. */
-static void expect_both_ways(void (*check)(struct prng *r, int i))
+/* As the machine does it best, as older ones do it, and as one without wide registers. */
+static void expect_all_ways(void (*check)(struct prng *r, int i))
 {
     struct prng r = { test_seed() };
-    for (int i = 0; i < 3000; i++) check(&r, i);
-    xor_lanes_use_plain(true);
-    for (int i = 0; i < 300; i++) check(&r, i);
-    xor_lanes_use_plain(false);
+    for (int i = 0; i < 2000; i++)
+        check(&r, i);
+    xor_lanes_use(XOR_LANES_WIDE);
+    for (int i = 0; i < 1000; i++)
+        check(&r, i);
+    xor_lanes_use(XOR_LANES_PLAIN);
+    for (int i = 0; i < 200; i++)
+        check(&r, i);
+    xor_lanes_use(XOR_LANES_BEST);
 }
 
-static void expect_good(struct prng *r, int i) { expect_lanes(r, (size_t)i % (XOR_LANES + 1), 0); }
+static void expect_good(struct prng *r, int i)
+{
+    expect_lanes(r, (size_t)i % (XOR_LANES_CHUNKS + 1), 0);
+}
 
 static void expect_damaged(struct prng *r, int i)
 {
-    expect_lanes(r, 1 + prng_below(r, XOR_LANES), 1 + (unsigned)i % 8);
+    expect_lanes(r, 1 + prng_below(r, XOR_LANES_CHUNKS), 1 + (unsigned)i % 8);
 }
 
-TEST(xor_lanes_good) { expect_both_ways(expect_good); }
-TEST(xor_lanes_damaged) { expect_both_ways(expect_damaged); }
+TEST(xor_lanes_good)
+{
+    expect_all_ways(expect_good);
+}
+TEST(xor_lanes_damaged)
+{
+    expect_all_ways(expect_damaged);
+}
