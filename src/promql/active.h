@@ -28,6 +28,7 @@ struct active_query {
     _Atomic uint64_t samples;          /* that were read */
     _Atomic uint64_t series, series_done;                      /* selected so far; computed */
     _Atomic uint64_t bytes;            /* of blocks and chunk files */
+    _Atomic uint64_t far_bytes;        /* that came from a bucket */
     _Atomic uint64_t memory, memory_peak;
     _Atomic bool ended;                /* from outside */
     struct active_query *next;

@@ -8,6 +8,7 @@
 #include "base/metric.h"
 #include "base/waits.h"
 #include "io/pool.h"
+#include "io/work.h"
 #include "promql/eval.h"
 #include "promql/gosort.h"
 #include "promql/prepare.h"
@@ -538,6 +539,8 @@ static void running_init(struct running *r, struct engine *en, const struct quer
     r->q.arena = &out->arena;
     annotations_init(&r->q.annotations, &out->arena);
     r->q.max_samples = en->o.max_samples;
+    r->q.max_far_bytes = en->o.max_far_bytes;
+    r->q.far_seen = io_work.bucket_bytes;
     r->q.lookback_ms = o->lookback_ms ? MAX(o->lookback_ms, 0) : en->o.lookback_ms;
     r->q.default_step_ms = atomic_load_explicit(&en->default_step_ms, memory_order_relaxed);
     r->q.delayed_names = en->o.delayed_name_removal;

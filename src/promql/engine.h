@@ -34,6 +34,8 @@ struct engine_opts {
     uint64_t max_samples;
     /* of memory a query; 0: what max_samples samples may take, and room for labels */
     size_t max_bytes;
+    /* from a bucket, a query: looked at between its series; 0: any number */
+    uint64_t max_far_bytes;
     unsigned max_concurrency;
     bool delayed_name_removal, use_start_timestamps, per_step_stats, type_and_unit_labels;
     struct query_sink sink;

@@ -7,6 +7,7 @@
 
 #include "base/budget.h"
 #include "base/clock.h"
+#include "io/work.h"
 #include "promql/prepare.h"
 
 #include <math.h>
@@ -46,6 +47,23 @@ static void query_note(struct query *q)
     atomic_store_explicit(&q->active->waited_ns, q->slice.waited_ns, memory_order_relaxed);
 }
 
+void far_note(struct query *q)
+{
+    active_add(&q->active->far_bytes, io_work.bucket_bytes - q->far_seen);
+    q->far_seen = io_work.bucket_bytes;
+}
+
+static errc far_check(struct query *q)
+{
+    far_note(q);
+    uint64_t n = atomic_load_explicit(&q->active->far_bytes, memory_order_relaxed);
+    if (!q->max_far_bytes || n <= q->max_far_bytes) return OK;
+    return err_set(q->e, ERR_LIMIT,
+        "query processing would load too many bytes from the bucket: limit %" PRIu64
+        " violated (got %" PRIu64 ")",
+        q->max_far_bytes, n);
+}
+
 errc eval_check(struct query *q)
 {
     if (q->turn) slice_take(q->turn, query_gone, q);
@@ -54,6 +72,7 @@ errc eval_check(struct query *q)
         return err_set(q->e, ERR_CANCELED, "query was canceled in expression evaluation");
     if (query_timed_out(q))
         return err_set(q->e, ERR_TIMEOUT, "query timed out in expression evaluation");
+    TRY(far_check(q));
     if (!arena_spent(q->arena) && !arena_spent(&q->scratch)) return OK;
     if (q->arena->used <= q->arena->limit && q->scratch.used <= q->scratch.limit)
         return budget_query_error(q->e);

@@ -37,7 +37,8 @@ struct query {
     struct querier *querier;
     struct selection *selections;          /* by expr.vector.index */
     size_t n_selections;
-    uint64_t max_samples;
+    uint64_t max_samples, max_far_bytes;
+    uint64_t far_seen;                     /* io_work.bucket_bytes of this thread when noted */
     int64_t samples;                       /* below 0 where Prometheus' count is */
     int64_t lookback_ms;                   /* 0: less than a millisecond */
     int64_t default_step_ms;
@@ -61,6 +62,8 @@ MUST_USE errc eval_column(struct eval *ev, struct expr *x, const double **out);
 /* cancelled? timed out? */
 /* also gives way to lighter queries */
 MUST_USE errc eval_check(struct query *q);
+/* What this thread read from a bucket since far_seen is the query's. */
+void far_note(struct query *q);
 /* For what is done very often and cannot fail, as a sort's comparisons or the rows of a match: true
  * once the query has to end, and rc says why. */
 enum { WATCH_EVERY = 256 };

@@ -84,7 +84,9 @@ static void lane_compute(void *ctx, size_t i)
     struct explain *explain = ls->ev->q->explain;
     struct explain_lane begun = explain ? explain_lane_begin() : (struct explain_lane){ 0 };
     uint64_t read = l->stats.read;
+    l->q.far_seen = io_work.bucket_bytes;
     l->rc = lane_series(ls, l);
+    far_note(&l->q);
     if (explain)
         explain_lane_end(explain, (size_t)(ls->sel - l->q.selections), &begun, l->done,
             l->stats.read - read);
@@ -157,8 +159,10 @@ static errc lanes_round(struct lanes *ls)
     int64_t began = clock_mono_ns();
     errc rc = lanes_take(ls, lanes * ls->rows);
     lanes_share(ls, lanes);
+    far_note(q);
     if (rc == OK && helpers) pool_each(q->pool, lanes, lane_help, ls);
     else if (rc == OK) lane_compute(ls, 0);
+    q->far_seen = io_work.bucket_bytes;        /* of lanes in this thread: they noted it */
     if (helpers) slice_return(&q->slice);
     for (size_t i = 0; i < lanes && rc == OK; i++) rc = lane_deliver(ls, &ls->at[i]);
     int64_t took = clock_mono_ns() - began;

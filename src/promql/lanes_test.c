@@ -1,6 +1,7 @@
 #include "promql/lanes.h"
 
 #include "base/test.h"
+#include "io/work.h"
 #include "storage/memstore.h"
 
 #include <stdio.h>
@@ -106,4 +107,121 @@ TEST(lanes_end_with_the_first_error)
     EXPECT_EQ(engine_query(en, memstore_queryable(m), &q, &r, NULL), ERR_CANCELED);
     memstore_free(m);
     engine_free(en);
+}
+
+/* A store far away: a selection brings SELECT_BYTES of it, the samples of a series SERIES_BYTES. */
+enum { SELECT_BYTES = 100, SERIES_BYTES = 10 };
+struct far_store { struct queryable base; struct queryable *in; };
+struct far_querier { struct querier base; struct querier *in; struct arena arena; };
+struct far_set { struct series_set base; struct series_set *in; struct far_querier *q; };
+struct far_series { struct series base; struct series *in; };
+
+static errc far_iterate(struct series *base, struct sample_iter **it, struct err *e)
+{
+    struct series *in = CONTAINER_OF(base, struct far_series, base)->in;
+    io_work.bucket_bytes += SERIES_BYTES;
+    return in->ops->iterate(in, it, e);
+}
+
+static errc far_next(struct series_set *base, struct series **out, struct err *e)
+{
+    static const struct series_ops ops = { .iterate = far_iterate };
+    struct far_set *s = CONTAINER_OF(base, struct far_set, base);
+    struct series *in = NULL;
+    *out = NULL;
+    TRY(s->in->ops->next(s->in, &in, e));
+    if (!in) return OK;
+    struct far_series *one = ANEW(&s->q->arena, struct far_series);
+    *one = (struct far_series){ { in->labels, in->ref, &ops }, in };
+    *out = &one->base;
+    return OK;
+}
+
+static void far_set_free(struct series_set *base)
+{
+    struct far_set *s = CONTAINER_OF(base, struct far_set, base);
+    series_set_free(s->in);
+    mem_free(s);
+}
+
+static void far_forget(struct series_set *base)
+{
+    struct far_set *s = CONTAINER_OF(base, struct far_set, base);
+    if (s->in->ops->forget) s->in->ops->forget(s->in);
+}
+
+static errc far_values(struct querier *base, str name, struct matchers ms, size_t limit,
+    str_list *out, bool *cut, struct err *e)
+{
+    struct querier *in = CONTAINER_OF(base, struct far_querier, base)->in;
+    return in->ops->label_values(in, name, ms, limit, out, cut, e);
+}
+
+static errc far_select(struct querier *base, struct matchers ms, const struct select_hints *h,
+    struct series_set **out, struct err *e)
+{
+    static const struct series_set_ops ops = {
+        .next = far_next, .free = far_set_free, .forget = far_forget
+    };
+    struct far_querier *q = CONTAINER_OF(base, struct far_querier, base);
+    struct far_set *s = NEW(struct far_set);
+    *s = (struct far_set){ { &ops }, NULL, q };
+    io_work.bucket_bytes += SELECT_BYTES;
+    EXPECT_OK(q->in->ops->select(q->in, ms, h, &s->in, e));
+    *out = &s->base;
+    return OK;
+}
+
+static void far_free(struct querier *base)
+{
+    struct far_querier *q = CONTAINER_OF(base, struct far_querier, base);
+    querier_free(q->in);
+    arena_fini(&q->arena);
+    mem_free(q);
+}
+
+static errc far_open(
+    struct queryable *base, int64_t mint, int64_t maxt, struct querier **out, struct err *e)
+{
+    static const struct querier_ops ops = {
+        .select = far_select, .label_values = far_values, .free = far_free
+    };
+    struct queryable *in = CONTAINER_OF(base, struct far_store, base)->in;
+    struct far_querier *q = NEW(struct far_querier);
+    q->base.ops = &ops;
+    EXPECT_OK(in->ops->querier(in, mint, maxt, &q->in, e));
+    *out = &q->base;
+    return OK;
+}
+
+/* Whichever threads read them, a query's bytes are counted once each, and other queries' never. */
+TEST(lanes_count_what_a_query_reads_far_away)
+{
+    static const struct { const char *name, *query; uint64_t bytes; } cases[] = {
+        { "one selector", "sum(rate(x_total[2m]))", SELECT_BYTES + SERIES * SERIES_BYTES },
+        { "two selectors", "count(x_total) + count(x_total)",
+            2 * (SELECT_BYTES + SERIES * SERIES_BYTES) },
+        { "rows", "x_total > 5", SELECT_BYTES + SERIES * SERIES_BYTES },
+        { "nothing", "no_such_metric", SELECT_BYTES },
+    };
+    static const struct queryable_ops ops = { .querier = far_open };
+    struct memstore *m = store_make();
+    struct far_store far = { { &ops }, memstore_queryable(m) };
+    TEST_EACH(c, cases) {
+        struct query_opts q = query_of(c->query);
+        for (int run = 0; run < RUNS; run++) {
+            uint64_t limit = c->bytes - (run % 2 ? 1 : 0);
+            struct engine *en = engine_new(&(struct engine_opts){ .max_far_bytes = limit });
+            struct result r;
+            struct err e = { 0 };
+            errc rc = engine_query(en, &far.base, &q, &r, &e);
+            EXPECT_EQ(rc, run % 2 ? ERR_LIMIT : OK);
+            if (rc == OK) promql_result_fini(&r);
+            else
+                EXPECT(str_has_prefix(err_str(&e),
+                    S("query processing would load too many bytes from the bucket: limit ")));
+            engine_free(en);
+        }
+    }
+    memstore_free(m);
 }

@@ -15,7 +15,9 @@
 #include "config/config.h"
 #include "config/objstore.h"
 #include "ingest/relabel.h"
+#include "io/choice.h"
 #include "io/descriptors.h"
+#include "io/memory_limit.h"
 #include "io/pool.h"
 #include "io/proc.h"
 #include "io/socket.h"
@@ -39,7 +41,8 @@ enum { REQUEST_THREADS_SPARE = 64, REQUEST_QUEUE = 1024, ADDRESSES_MAX = 8 };
 
 static const char *const log_levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const log_formats[] = { "logfmt", "json", NULL };
-static const char *const backends[] = { "auto", "mmap", "buffered", "direct", NULL };
+static const char *const backends[] = { "auto", "mmap", "mmap+populate", "buffered", "direct",
+    NULL };
 
 struct store_flags {
     str objstore, objstore_file, data_dir, web_config, cors_origin;
@@ -49,7 +52,7 @@ struct store_flags {
     int64_t grpc_grace_ms, sync_ms, ignore_deletion_ms, idle_ms, patience_ms;
     int64_t index_cache, chunk_cache, opens, meta_fetches, descriptors;
     int64_t series_max, samples_max, touched_max, grpc_samples_max, bytes_max, calls_max;
-    int64_t sync_block_ms, consistency_ms;
+    int64_t sync_block_ms, consistency_ms, far_bytes_max;
     str index_cache_config, index_cache_file, chunk_cache_config, chunk_cache_file;
     str mark_delay, min_time, max_time, selector, selector_file;
     int64_t max_connections, read_timeout_ms, max_concurrency, max_samples, lookback_ms, timeout_ms;
@@ -149,7 +152,9 @@ static const struct opt table[] = {
     { "store.partial-response",
         .help = "Queries go on without blocks whose meta.json cannot be read.", AT(partial),
         &opt_bool, .def = "false" },
-    { "store.io", .help = "How index-headers are read: auto, mmap, buffered or direct.",
+    { "store.io",
+        .help = "How index-headers are read: auto, mmap, mmap+populate (maps are filled when they "
+                "are made), buffered or direct.",
         AT(backend), &opt_choice, .def = "buffered", .choices = backends },
     { "store.io.descriptors",
         .help = "Descriptors of buffered reads that stay open; those used least go first and come "
@@ -163,6 +168,10 @@ static const struct opt table[] = {
         &opt_num, .def = "20" },
     { "query.max-samples", .help = "Maximum number of samples of one query.", AT(max_samples),
         &opt_num, .def = "50000000" },
+    { "query.max-bucket-bytes",
+        .help = "Bytes that one query may read from the bucket, what the caches have not counted; "
+                "0: any number.",
+        AT(far_bytes_max), &opt_size, .def = "0B" },
     { "enable-feature", .help = "Features of PromQL, as for the server.", AT(features), &opt_words,
         .def = "" },
     { "log.level", .help = "Only log messages with this severity or above.", AT(log_level),
@@ -449,6 +458,21 @@ static errc caches_begin(struct store *s, struct err *e)
         f->chunk_cache_file, &s->far_chunks, &f->chunk_cache, e);
 }
 
+/* Of the files that the store reads only index-headers lie here. */
+static errc io_begin(const struct store *s, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct io_plan plan;
+    TRY(io_plan_parse(&plan, arena_fmt(&a, "header=%s", backends[s->f.backend]), e));
+    struct fs *root = fs_real_new(S("/"));
+    io_plan_memory(memory_limit(root));
+    fs_free(root);
+    io_plan_set(&plan);
+    descriptors_allow();
+    descriptors_set_limit((uint64_t)MAX(s->f.descriptors, 0));
+    return OK;
+}
+
 static errc bucket_begin(struct store *s, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
@@ -458,12 +482,11 @@ static errc bucket_begin(struct store *s, struct err *e)
     TRY(selector_read(s, e));
     TRY(caches_begin(s, e));
     TRY(bucket_open(&s->bucket, &c, e));
-    descriptors_allow();
-    descriptors_set_limit((uint64_t)MAX(s->f.descriptors, 0));
+    TRY(io_begin(s, e));
     s->fs = fs_real_new(s->f.data_dir);
     struct gateway_opts o = { .bucket = s->bucket,
         .fs = s->fs,
-        .backend = (enum io_backend)s->f.backend,
+        .backend = IO_AUTO, /* as the plan has it */
         .sync_interval_ms = s->f.sync_block_ms ? s->f.sync_block_ms : s->f.sync_ms,
         .ignore_deletion_ms = s->f.ignore_deletion_ms,
         .idle_ms = s->f.idle_ms,
@@ -498,6 +521,7 @@ static void engine_begin(struct store *s, struct parse_opts *parse)
         .timeout_ms = s->f.timeout_ms,
         .default_step_ms = 60000,
         .max_samples = (uint64_t)s->f.max_samples,
+        .max_far_bytes = (uint64_t)MAX(s->f.far_bytes_max, 0),
         .max_concurrency = (unsigned)s->f.max_concurrency,
         .delayed_name_removal = on.delayed_name_removal,
         .per_step_stats = on.per_step_stats,
