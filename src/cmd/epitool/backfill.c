@@ -49,6 +49,23 @@ static errc find_times(const struct backfill_opts *o, int64_t *mint, int64_t *ma
     return rc == OK ? OK : err_in(e, rc, "getting min and max timestamp");
 }
 
+/* The begin of the span that a time lies in. */
+static int64_t span_of(int64_t t, int64_t range)
+{
+    int64_t at = t / range * range;
+    return at > t ? at - range : at;           /* division rounds toward zero */
+}
+
+/* A span, and the one behind it, have times: no block could be told its end otherwise. */
+static errc check_times(int64_t mint, int64_t maxt, int64_t range, struct err *e)
+{
+    int64_t far = mint < INT64_MIN + 2 * range ? mint : maxt;
+    if (far >= INT64_MIN + 2 * range && far <= INT64_MAX - range) return OK;
+    return err_set(e, ERR_BAD_INPUT,
+        "getting min and max timestamp: timestamp %" PRId64 " ms is beyond what a block can hold",
+        far);
+}
+
 /* One span of time. */
 
 struct backfill_span {
@@ -158,16 +175,18 @@ static errc make_span(struct backfill_span *s, struct err *e)
 
 errc backfill(const struct backfill_opts *o, struct err *e)
 {
-    int64_t mint, maxt, range = block_range(o->max_block_ms), next = INT64_MAX;
+    int64_t mint, maxt, range = block_range(o->max_block_ms);
     TRY(find_times(o, &mint, &maxt, e));
-    int64_t first = range * (mint / range);
-    for (int64_t from = first; from <= maxt; from += range) {
+    TRY(check_times(mint, maxt, range, e));
+    uint64_t first = (uint64_t)span_of(mint, range), all = (uint64_t)maxt - first;
+    for (int64_t next = mint; next <= maxt;) {
+        int64_t from = span_of(next, range);
         struct backfill_span s = { .o = o, .from = from, .to = from + range, .next = INT64_MAX };
-        progress_tell(o->progress, S("blocks"), (uint64_t)((from - first) / range),
-            (uint64_t)((maxt - first) / range + 1));
-        if (next != INT64_MAX && next >= s.to) continue;
+        progress_tell(o->progress, S("blocks"), ((uint64_t)from - first) / (uint64_t)range,
+            all / (uint64_t)range + 1);
         errc rc = make_span(&s, e);
         if (rc != OK) return err_in(e, rc, "block creation");
+        if (s.next == INT64_MAX) break;
         next = s.next;
     }
     return OK;

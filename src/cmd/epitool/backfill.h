@@ -3,10 +3,12 @@
  * What        For each span of time that has samples, a head of its own takes them and is written
  *             as a block.
  * Invariants  (1) Index and chunks of a block are those that Prometheus makes of the same page. (2)
- *             A block has its name when it is whole and durable.
+ *             A block has its name when it is whole and durable. (3) Every sample is in one, those
+ *             of before 1970, too (promtool leaves the first span of them out).
  * Ownership   borrows
  * Threads     one
- * Errors      ERR_BAD_INPUT: the page, a series without a time, a sample that its head refuses;
+ * Errors      ERR_BAD_INPUT: the page, a series without a time, one that no block can hold, a
+ *             sample that its head refuses;
  *             ERR_IO, ERR_NO_SPACE
  * Format      OpenMetrics 1.0; docs/format/block.md
  */
