@@ -27,6 +27,8 @@ enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 int cmd_usage(const struct cmd *c);                            /* says how to call it; EXIT_USAGE */
 int cmd_failed(errc rc, const struct err *e);                  /* says why; EXIT_FAILED */
 MUST_USE errc cmd_write(FILE *out, str s, struct err *e);
+/* "warning: …", a line each on standard error */
+void cmd_warnings(const str_list *words);
 void cmd_print(FILE *out, str s);                              /* words nobody waits for */
 
 /* Reads the line of `epitool GROUP COMMAND` by its table, argv[0] being the command. False: *code

@@ -3,6 +3,7 @@
 #include "base/digest.h"
 #include "base/f64.h"
 #include "chunk/histogram_state.h"
+#include "cmd/epitool/cmd.h"
 #include "cmd/epitool/jsonl.h"
 
 struct dump {
@@ -110,8 +111,7 @@ void dump_warnings(struct querier *q)
 {
     str_list words = { 0 };
     querier_warnings(q, &words);
-    for (size_t i = 0; i < words.n; i++)
-        fprintf(stderr, "warning: %.*s\n", STR_ARG(words.at[i]));
+    cmd_warnings(&words);
     vec_fini(&words);
 }
 

@@ -54,6 +54,12 @@ void cmd_print(FILE *out, str s)
     (void)rc;
 }
 
+void cmd_warnings(const str_list *words)
+{
+    for (size_t i = 0; i < words->n; i++)
+        fprintf(stderr, "warning: %.*s\n", STR_ARG(words->at[i]));
+}
+
 errc cmd_read_file(const char *path, struct arena *a, str *out, struct err *e)
 {
     enum { FILE_BYTES_MAX = 1 << 30 };

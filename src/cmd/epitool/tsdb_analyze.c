@@ -8,6 +8,7 @@
 #include "cmd/epitool/tsdb_commands.h"
 #include "model/duration.h"
 #include "promql/parse.h"
+#include "storage/left_out.h"
 
 #include <stdlib.h>
 
@@ -35,6 +36,8 @@ struct analysis {
     struct arena arena;
     struct buf text;
     postings_list refs;
+    struct left_out left;                      /* series and chunks that are damaged */
+    str_list warnings;                         /* in the arena, each once */
     struct map by_pair, by_name;               /* of symbols */
     tallies pairs, names;
     uint64_t entries;
@@ -81,8 +84,11 @@ static errc gather(struct analysis *k, struct err *e)
     SCOPED(index_series_fini) struct index_series s = { 0 };
     const struct block_meta *m = block_meta(k->block);
     for (size_t i = 0; i < k->refs.n; i++) {
-        TRY(index_reader_series(block_index(k->block), k->refs.at[i], false, &s, e));
-        if (!s.chunks.n) continue;
+        struct err why = { 0 };
+        errc rc = index_reader_series(block_index(k->block), k->refs.at[i], false, &s, &why);
+        if (rc == ERR_CORRUPT) left_out_add(&k->left, S("block"), block_dir(k->block), &why);
+        else if (rc != OK) return err_set(e, rc, "%s", why.msg);
+        if (rc != OK || !s.chunks.n) continue;
         uint64_t covered = (uint64_t)vec_last(&s.chunks).maxt - (uint64_t)s.chunks.at[0].mint;
         uint64_t uncovered = (uint64_t)m->maxt - (uint64_t)m->mint - covered;
         for (size_t l = 0; l < s.labels.n; l++)
@@ -243,28 +249,35 @@ static errc look_into(
     struct chunk_figures *f, struct chunk_iter *it, const struct chunk_view *c, struct err *e)
 {
     int64_t samples = (int64_t)chunk_count(c->enc, c->data), bytes = (int64_t)c->data.n, buckets;
-    f->chunks++;
     if (chunk_enc_is_float(c->enc)) {
         vec_push(&f->float_samples, samples);
         vec_push(&f->float_bytes, bytes);
         return OK;
     }
+    TRY(count_buckets(it, c->enc, c->data, &buckets, e));
     vec_push(&f->hist_samples, samples);
     vec_push(&f->hist_bytes, bytes);
-    TRY(count_buckets(it, c->enc, c->data, &buckets, e));
     vec_push(&f->hist_buckets, buckets);
     return OK;
 }
 
-/* Figures of a part of the chunks would be wrong. */
-static errc all_seen(struct chunk_series_set *set, struct err *e)
+/* A series that is damaged is met by who looks at labels, and by who looks at chunks. */
+static void warn_once(struct analysis *k, const str_list *words)
+{
+    for (size_t i = 0; i < words->n; i++) {
+        bool known = false;
+        for (size_t j = 0; j < k->warnings.n; j++)
+            known = known || str_eq(k->warnings.at[j], words->at[i]);
+        if (!known) vec_push(&k->warnings, arena_str(&k->arena, words->at[i]));
+    }
+}
+
+static void warn_of_chunks(struct analysis *k, struct chunk_series_set *set)
 {
     str_list words = { 0 };
-    errc rc = OK;
     chunk_series_set_warnings(set, &words);
-    if (words.n) rc = err_set(e, ERR_CORRUPT, "%.*s", STR_ARG(words.at[0]));
+    warn_once(k, &words);
     vec_fini(&words);
-    return rc;
 }
 
 static errc walk_chunks(struct analysis *k, struct chunk_figures *f, struct err *e)
@@ -277,10 +290,15 @@ static errc walk_chunks(struct analysis *k, struct chunk_figures *f, struct err 
     for (const struct chunk_series *s = NULL; rc == OK;) {
         rc = set->ops->next(set, &s, e);
         if (rc != OK || !s) break;
-        for (size_t i = 0; rc == OK && i < s->n; i++) rc = look_into(f, &it, &s->chunks[i], e);
+        for (size_t i = 0; i < s->n; i++) {
+            struct err why = { 0 };
+            if (look_into(f, &it, &s->chunks[i], &why) == OK) f->chunks++;
+            else left_out_add(&k->left, S("block"), block_dir(k->block), &why);
+        }
     }
     chunk_iter_fini(&it);
-    return rc == OK ? all_seen(set, e) : rc;
+    warn_of_chunks(k, set);
+    return rc;
 }
 
 static errc put_chunks(struct analysis *k, struct err *e)
@@ -332,6 +350,11 @@ static errc analyze_block(struct analysis *k, struct err *e)
         if (k->args->extended) rc = put_chunks(k, e);
     }
     if (some) promql_matchers_fini(k->ms);
+    str_list words = { 0 };
+    left_out_list(&k->left, &words);
+    warn_once(k, &words);
+    cmd_warnings(&k->warnings);
+    vec_fini(&words);
     return rc == OK ? cmd_write(stdout, buf_view(&k->text), e) : rc;
 }
 
@@ -341,6 +364,7 @@ static errc analyze(const struct analyze_args *a, struct err *e)
     struct fs *fs = NULL;
     str name = a->block;
     TRY(tsdb_folder(&fs, a->dir, e));
+    left_out_init(&k.left);
     struct block_opts o = { .fs = fs, .backend = IO_AUTO };
     errc rc = name.n ? OK : newest_block(fs, &k.arena, &name, e);
     if (rc == OK) rc = block_open(&k.block, &o, name, e);
@@ -352,6 +376,8 @@ static errc analyze(const struct analyze_args *a, struct err *e)
     vec_fini(&k.names);
     vec_fini(&k.refs);
     buf_fini(&k.text);
+    left_out_fini(&k.left);
+    vec_fini(&k.warnings);
     arena_fini(&k.arena);
     fs_free(fs);
     return rc;

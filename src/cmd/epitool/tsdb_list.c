@@ -24,22 +24,27 @@ static int by_time(const void *a, const void *b)
     return ulid_cmp(x->id, y->id);
 }
 
+/* What is damaged is left out: *e says the first of it, when all are looked at. */
 static errc open_all(block_row_list *all, struct fs *fs, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
+    errc first = OK;
     struct block_opts o = { .fs = fs, .backend = IO_AUTO };
     fs_entries entries = { 0 };
     errc rc = fs_list(fs, S(""), &a, &entries, e);
     for (size_t i = 0; rc == OK && i < entries.n; i++) {
         struct block *b = NULL;
+        struct err why = { 0 };
         ulid id;
         if (!entries.at[i].is_dir || !ulid_parse(entries.at[i].name, &id)) continue;
-        rc = block_open(&b, &o, entries.at[i].name, e);
-        if (rc == OK) vec_push(all, b);
+        errc opened = block_open(&b, &o, entries.at[i].name, &why);
+        if (opened == OK) vec_push(all, b);
+        else if (first == OK) first = err_set(e, opened, "%s", why.msg);
+        else cmd_warnings(&(str_list){ .at = &(str){ (const uint8_t *)why.msg, why.n }, .n = 1 });
     }
     vec_fini(&entries);
     if (all->n) qsort(all->at, all->n, sizeof(*all->at), by_time);
-    return rc;
+    return rc == OK ? first : rc;
 }
 
 static errc list(const struct list_args *a, struct err *e)
@@ -53,7 +58,8 @@ static errc list(const struct list_args *a, struct err *e)
     for (size_t i = 0; i < all.n; i++)
         vec_push(&rows, ((struct block_row){ *block_meta(all.at[i]), block_bytes(all.at[i]) }));
     block_table(&text, rows.at, rows.n, true, a->human);
-    if (rc == OK) rc = cmd_write(stdout, buf_view(&text), e);
+    errc put = cmd_write(stdout, buf_view(&text), rc == OK ? e : NULL);
+    rc = rc == OK ? put : rc;
     for (size_t i = 0; i < all.n; i++) block_unref(all.at[i]);
     vec_fini(&all);
     vec_fini(&rows);
