@@ -5,10 +5,12 @@
 
 typedef VEC(struct matchers) matchers_list;
 
-static void gather(const struct expr *e, struct arena *a, matchers_list *out)
+struct gathering { struct arena *a; matchers_list sets; };
+
+static void gather(void *ctx, struct expr *e)
 {
-    if (e->kind == EXPR_VECTOR) avec_push(a, out, e->vector.matchers);
-    for (size_t i = 0; expr_child(e, i); i++) gather(expr_child(e, i), a, out);
+    struct gathering *g = ctx;
+    if (e->kind == EXPR_VECTOR) avec_push(g->a, &g->sets, e->vector.matchers);
 }
 
 static void write_series(struct json *j, const struct exemplar_series *s)
@@ -35,19 +37,19 @@ static void write_series(struct json *j, const struct exemplar_series *s)
     json_obj_end(j);
 }
 
-static void answer(const struct api *a, const struct expr *x, int64_t start, int64_t end,
+static void answer(const struct api *a, struct expr *x, int64_t start, int64_t end,
     struct http_req *r, struct http_resp *w)
 {
-    matchers_list sets = { 0 };
+    struct gathering g = { .a = &r->arena };
     struct exemplar_result found = { 0 };
     struct err e = { 0 };
-    gather(x, &r->arena, &sets);
-    if (!sets.n) {
+    expr_each(x, gather, &g);
+    if (!g.sets.n) {
         w->status = 204;
         return;
     }
     struct exemplar_queryable *q = a->o.exemplars;
-    errc rc = q ? q->ops->select(q, start, end, sets.at, sets.n, &r->arena, &found, &e) : OK;
+    errc rc = q ? q->ops->select(q, start, end, g.sets.at, g.sets.n, &r->arena, &found, &e) : OK;
     if (rc != OK) {
         api_error_of(w, rc, &e);
         return;

@@ -263,10 +263,14 @@ void api_format_query(void *ctx, struct http_req *r, struct http_resp *w)
     if (!e) return;
     SCOPED(buf_fini) struct buf text = { 0 };
     promql_pretty(&text, e);
+    promql_tree_fini(e);
+    if (!buf_ok(&text)) {
+        api_error(w, API_EXECUTION, S("the query is too long when it is formatted"));
+        return;
+    }
     struct json j = api_begin(w);
     json_str(&j, buf_view(&text));
     api_end(&j, w, NULL, 0, NULL, 0);
-    promql_tree_fini(e);
 }
 
 void api_parse_query(void *ctx, struct http_req *r, struct http_resp *w)

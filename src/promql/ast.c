@@ -1,6 +1,7 @@
 /* ast.c — what can be said of a node by itself. */
 #include "promql/ast.h"
 
+#include "base/vec.h"
 #include "promql/functions.h"
 
 str value_type_name(enum value_type t)
@@ -74,18 +75,19 @@ str promql_op_text(enum promql_op op)
 
 enum value_type expr_type(const struct expr *e)
 {
+    for (;;) {
+        if (e->kind == EXPR_PAREN || e->kind == EXPR_STEP_INVARIANT) e = e->paren.expr;
+        else if (e->kind == EXPR_UNARY) e = e->unary.expr;
+        else break;
+    }
     switch (e->kind) {
     case EXPR_STRING: return VALUE_STRING;
     case EXPR_VECTOR: case EXPR_AGGREGATE: return VALUE_VECTOR;
     case EXPR_MATRIX: case EXPR_SUBQUERY: return VALUE_MATRIX;
-    case EXPR_CALL: return e->call.func->returns;
-    case EXPR_PAREN: case EXPR_STEP_INVARIANT: return expr_type(e->paren.expr);
-    case EXPR_UNARY: return expr_type(e->unary.expr);
-    case EXPR_BINARY:
-        return expr_type(e->binary.lhs) == VALUE_SCALAR && expr_type(e->binary.rhs) == VALUE_SCALAR
-                   ? VALUE_SCALAR
-                   : VALUE_VECTOR;
+    case EXPR_CALL: return e->call.func ? e->call.func->returns : VALUE_NONE;
+    case EXPR_BINARY: return e->binary.scalar ? VALUE_SCALAR : VALUE_VECTOR;
     case EXPR_NUMBER: case EXPR_DURATION: break;
+    case EXPR_PAREN: case EXPR_STEP_INVARIANT: case EXPR_UNARY: break;
     }
     return VALUE_SCALAR;
 }
@@ -103,4 +105,22 @@ struct expr *expr_child(const struct expr *e, size_t i)
     case EXPR_NUMBER: case EXPR_STRING: case EXPR_VECTOR: case EXPR_DURATION: break;
     }
     return NULL;
+}
+
+void expr_each(struct expr *e, void (*visit)(void *ctx, struct expr *x), void *ctx)
+{
+    VEC(struct expr *) left = { 0 };
+    vec_push(&left, e);
+    while (left.n) {
+        struct expr *x = vec_pop(&left);
+        size_t from = left.n;
+        visit(ctx, x);
+        for (size_t i = 0; expr_child(x, i); i++) vec_push(&left, expr_child(x, i));
+        for (size_t to = left.n; from + 1 < to; from++) {
+            struct expr *first = left.at[from];
+            left.at[from] = left.at[--to];
+            left.at[to] = first;
+        }
+    }
+    vec_fini(&left);
 }

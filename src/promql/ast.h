@@ -123,14 +123,15 @@ struct at_offset {
 /* promql/functions.h: name, argument types, variadic, return type, experimental */
 struct function;
 
-/* deeper ones are refused: who walks a tree may recurse */
-enum { EXPR_DEPTH_MAX = 2000 };
+/* deeper ones are refused; who recurses over a tree does so by promql/deep.h */
+enum { EXPR_DEPTH_MAX = 25000 };
 
 struct expr {
     enum expr_kind kind;
     struct pos pos;
     uint32_t depth;                        /* 1: a leaf */
     uint32_t node;                         /* explain.h's number of it */
+    uint32_t width;                        /* in one line; filled by promql_pretty */
     union {
         /* duration: written as one, printed as one */
         struct { double val; bool duration; } number;
@@ -162,6 +163,7 @@ struct expr {
             struct expr *lhs, *rhs;
             const struct vector_matching *matching;
             bool return_bool;
+            bool scalar;                   /* both sides are */
         } binary;
         struct { const struct function *func; struct exprs args; } call;
         struct { struct expr *expr; } paren;                     /* also EXPR_STEP_INVARIANT */
@@ -171,10 +173,14 @@ struct expr {
     };
 };
 
+/* VALUE_NONE: a call of no function, which the parser complains of */
 enum value_type expr_type(const struct expr *e);
 
 /* The i-th expression below e, from 0, in Prometheus' order of walking (an aggregation's expression
  * before its parameter); NULL: no more. Duration expressions are not among them. */
 struct expr *expr_child(const struct expr *e, size_t i);
+/* Visits e and all below it in that order, however deep. visit() may change what lies below its
+ * node: that is what is visited next. */
+void expr_each(struct expr *e, void (*visit)(void *ctx, struct expr *x), void *ctx);
 
 #endif

@@ -1,13 +1,16 @@
 /* ast_json.c — the tree as /api/v1/parse_query shows it; keys in the order in which Go's encoder
  * sorts them. */
 #include "base/f64.h"
+#include "promql/deep.h"
 #include "promql/functions.h"
 #include "promql/print.h"
+
+static void put_expr(struct json *j, const struct expr *e);
 
 static void key_json(struct json *j, str key, const struct expr *e)
 {
     json_key(j, key);
-    if (e) promql_json(j, e);
+    if (e) put_expr(j, e);
     else json_nil(j);
 }
 
@@ -39,7 +42,7 @@ static void duration(struct json *j, str key, const struct expr *e)
         number_text(j, e->number.val);
         json_obj_end(j);
     } else {
-        promql_json(j, e);
+        put_expr(j, e);
     }
 }
 
@@ -153,7 +156,7 @@ static void call(struct json *j, const struct expr *e)
     const struct function *f = e->call.func;
     JSON_KEY(j, "args");
     json_arr(j);
-    for (size_t i = 0; i < e->call.args.n; i++) promql_json(j, e->call.args.at[i]);
+    for (size_t i = 0; i < e->call.args.n; i++) put_expr(j, e->call.args.at[i]);
     json_arr_end(j);
     JSON_KEY(j, "func");
     json_obj(j);
@@ -188,10 +191,10 @@ static void binary(struct json *j, const struct expr *e)
     json_kstr(j, S("type"), S("binaryExpr"));
 }
 
-void promql_json(struct json *j, const struct expr *e)
+static void put_expr(struct json *j, const struct expr *e)
 {
     if (e->kind == EXPR_STEP_INVARIANT) {
-        promql_json(j, e->paren.expr);
+        put_expr(j, e->paren.expr);
         return;
     }
     json_obj(j);
@@ -223,4 +226,18 @@ void promql_json(struct json *j, const struct expr *e)
     case EXPR_STEP_INVARIANT: break;
     }
     json_obj_end(j);
+}
+
+struct putting { struct json *j; const struct expr *e; };
+
+static void put_run(void *ctx)
+{
+    struct putting *p = ctx;
+    put_expr(p->j, p->e);
+}
+
+void promql_json(struct json *j, const struct expr *e)
+{
+    struct putting p = { j, e };
+    if (deep_run(e, put_run, &p, NULL) != OK) j->b->bad = true;
 }

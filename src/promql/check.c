@@ -207,4 +207,4 @@ static enum value_type check(struct parser *p, struct expr *e)
     return expr_type(e);
 }
 
-void parse_check(struct parser *p, struct expr *e) { if (e) check(p, e); }
+void parse_check(struct parser *p, struct expr *e) { check(p, e); }

@@ -9,6 +9,7 @@
 #include "base/waits.h"
 #include "io/pool.h"
 #include "io/work.h"
+#include "promql/deep.h"
 #include "promql/eval.h"
 #include "promql/gosort.h"
 #include "promql/prepare.h"
@@ -468,14 +469,19 @@ static void running_annotations(struct running *r)
     running_left_out(r);
 }
 
-static errc running_prepare(struct running *r, struct queryable *storage)
+static errc running_parse(struct running *r)
 {
     const struct query_opts *o = r->o;
     struct parse_errors errors;
     errc rc = promql_parse(&r->tree, o->query, &r->en->o.parse, r->q.arena, &errors, r->e);
     if (rc != OK && o->parse_words)
         buf_str(o->parse_words, parse_error_text(&errors.at[0], o->query, r->q.arena));
-    TRY(rc);
+    return rc;
+}
+
+static errc running_prepare(struct running *r, struct queryable *storage)
+{
+    const struct query_opts *o = r->o;
     enum value_type type = expr_type(r->tree);
     if (!o->instant && type != VALUE_VECTOR && type != VALUE_SCALAR)
         return err_set(r->e, ERR_BAD_INPUT,
@@ -493,7 +499,7 @@ static errc running_prepare(struct running *r, struct queryable *storage)
     return OK;
 }
 
-static errc running_run(struct running *r, struct queryable *storage)
+static errc running_go(struct running *r, struct queryable *storage)
 {
     const struct query_opts *o = r->o;
     bool per_step = o->per_step_stats && r->en->o.per_step_stats;
@@ -513,6 +519,22 @@ static errc running_run(struct running *r, struct queryable *storage)
     TRY(running_result(r));
     running_annotations(r);
     return OK;
+}
+
+struct going { struct running *r; struct queryable *storage; errc rc; };
+
+static void running_deep(void *ctx)
+{
+    struct going *g = ctx;
+    g->rc = running_go(g->r, g->storage);
+}
+
+static errc running_run(struct running *r, struct queryable *storage)
+{
+    struct going g = { r, storage, OK };
+    TRY(running_parse(r));
+    TRY(deep_run(r->tree, running_deep, &g, r->e));
+    return g.rc;
 }
 
 static void running_stats(struct running *r)

@@ -228,11 +228,9 @@ static void put_read(struct json *j, const struct explain_node *n)
     json_obj_end(j);
 }
 
-/* The node behind its last descendant. */
-static size_t put_node(struct json *j, const struct explain *e, size_t at)
+/* Its figures; the list of its children is left open. */
+static void put_node(struct json *j, const struct explain *e, const struct explain_node *n)
 {
-    const struct explain_node *n = &e->at[at];
-    size_t next = at + 1;
     json_obj(j);
     json_kstr(j, S("node"), node_text(e, n->x));
     json_kstr(j, S("type"), str_z(kind_word(n->x)));
@@ -244,10 +242,25 @@ static size_t put_node(struct json *j, const struct explain *e, size_t at)
     if (n->x->kind == EXPR_VECTOR) put_read(j, n);
     JSON_KEY(j, "children");
     json_arr(j);
-    while (next < e->n && e->at[next].parent == at) next = put_node(j, e, next);
-    json_arr_end(j);
-    json_obj_end(j);
-    return next;
 }
 
-void explain_json(struct json *j, const struct explain *e) { (void)put_node(j, e, 0); }
+static void end_node(struct json *j)
+{
+    json_arr_end(j);
+    json_obj_end(j);
+}
+
+/* A node stands before its children: those that are open end where the next one's parent does not
+ * lie below them. */
+void explain_json(struct json *j, const struct explain *e)
+{
+    size_t last = 0;
+    put_node(j, e, &e->at[0]);
+    for (size_t i = 1; i < e->n; i++) {
+        for (; last != e->at[i].parent; last = e->at[last].parent) end_node(j);
+        put_node(j, e, &e->at[i]);
+        last = i;
+    }
+    for (; last; last = e->at[last].parent) end_node(j);
+    end_node(j);
+}

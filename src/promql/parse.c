@@ -22,6 +22,7 @@
 #include "base/f64.h"
 #include "base/utf8.h"
 #include "model/duration.h"
+#include "promql/deep.h"
 
 void parser_error_str(struct parser *p, struct pos pos, str words)
 {
@@ -387,12 +388,22 @@ static errc parser_end(struct parser *p, str text, struct parse_errors *errors, 
     return err_set_str(e, ERR_BAD_INPUT, parse_error_text(&p->errors.at[0], text, p->a));
 }
 
+static void parser_check(void *ctx)
+{
+    struct parser *p = ctx;
+    parse_check(p, p->result);
+}
+
 errc promql_parse(struct expr **out, str query, const struct parse_opts *o, struct arena *a,
     struct parse_errors *errors, struct err *e)
 {
     struct parser p;
     parser_run(&p, query, TOK_BEGIN_EXPRESSION, o, a);
-    if (p.errors.n == 0) parse_check(&p, p.result);
+    if (p.errors.n == 0 && p.result) {
+        struct err why = { 0 };
+        if (deep_run(p.result, parser_check, &p, &why) != OK)
+            parser_error_str(&p, p.result->pos, err_str(&why));
+    }
     TRY(parser_end(&p, query, errors, e));
     *out = p.result;
     return OK;
@@ -418,16 +429,16 @@ errc promql_parse_series(struct series_description *out, str line, struct arena 
     return OK;
 }
 
-/* An expression that holds others, deepest last: the tree may be as deep as EXPR_DEPTH_MAX. */
+static void node_fini(void *ctx UNUSED, struct expr *e)
+{
+    if (e->kind != EXPR_VECTOR) return;
+    for (size_t i = 0; i < e->vector.matchers.n; i++) regex_free(e->vector.matchers.at[i].re);
+    e->vector.matchers.n = 0;
+}
+
 void promql_tree_fini(struct expr *e)
 {
-    if (!e) return;
-    if (e->kind == EXPR_VECTOR) {
-        for (size_t i = 0; i < e->vector.matchers.n; i++) regex_free(e->vector.matchers.at[i].re);
-        e->vector.matchers.n = 0;
-    }
-    struct expr *below;
-    for (size_t i = 0; (below = expr_child(e, i)) != NULL; i++) promql_tree_fini(below);
+    if (e) expr_each(e, node_fini, NULL);
 }
 
 void promql_matchers_fini(struct matchers ms)

@@ -150,6 +150,7 @@ static struct expr *binary(struct parser *p, const struct sem *v)
     e->binary.rhs = r;
     e->binary.matching = &mod->m;
     e->binary.return_bool = mod->return_bool;
+    e->binary.scalar = expr_type(l) == VALUE_SCALAR && expr_type(r) == VALUE_SCALAR;
     if (!p->opts->binop_fill_modifiers && (mod->m.fill_lhs || mod->m.fill_rhs))
         parser_error(p, e->pos, "binop fill modifiers are experimental and not enabled");
     return e;

@@ -40,7 +40,7 @@ static void parse_again(str text, str want, const struct parse_opts *o)
     arena_fini(&a);
 }
 
-static void print_again(const struct expr *tree, const struct parse_opts *o)
+static void print_again(struct expr *tree, const struct parse_opts *o)
 {
     struct buf line = { 0 }, other = { 0 };
     promql_print(&line, tree);

@@ -18,13 +18,15 @@ static struct parse_opts opts_of(const json_t *q)
     return o;
 }
 
-static void expect_printed(
-    void (*print)(struct buf *, const struct expr *), const struct expr *e, str want)
+static void expect_printed(struct expr *e, str line_wanted, str pretty_wanted)
 {
-    struct buf b = { 0 };
-    print(&b, e);
-    EXPECT_STR(buf_view(&b), want);
-    buf_fini(&b);
+    struct buf line = { 0 }, pretty = { 0 };
+    promql_print(&line, e);
+    EXPECT_STR(buf_view(&line), line_wanted);
+    promql_pretty(&pretty, e);
+    EXPECT_STR(buf_view(&pretty), pretty_wanted);
+    buf_fini(&line);
+    buf_fini(&pretty);
 }
 
 static void expect_json(const struct expr *e, json_t *want)
@@ -51,8 +53,7 @@ TEST_SHARED(valid_queries)
         str query = json_str_of(q, "query");
         test_case((const char *)query.p);
         EXPECT_OK_E(promql_parse(&tree, query, &o, &v.a, NULL, &e), &e);
-        expect_printed(promql_print, tree, json_str_of(q, "string"));
-        expect_printed(promql_pretty, tree, json_str_of(q, "pretty"));
+        expect_printed(tree, json_str_of(q, "string"), json_str_of(q, "pretty"));
         EXPECT_STR(value_type_name(expr_type(tree)), json_str_of(q, "type"));
         expect_json(tree, json_object_get(q, "ast"));
         promql_tree_fini(tree);
@@ -166,9 +167,8 @@ TEST(deep_queries)
         /* a subquery of a subquery has no type, but is read */
         EXPECT_EQ(shallow, subquery ? ERR_BAD_INPUT : OK);
         promql_tree_fini(tree);
-        EXPECT_EQ(promql_parse(&tree, nested(&a, c->open, c->middle, c->close, 10000), &all_opts,
-                      &a, NULL, &e),
-            ERR_BAD_INPUT);
+        str deeper = nested(&a, c->open, c->middle, c->close, EXPR_DEPTH_MAX);
+        EXPECT_EQ(promql_parse(&tree, deeper, &all_opts, &a, NULL, &e), ERR_BAD_INPUT);
         EXPECT(str_find(err_str(&e), S("nested more than")) != SIZE_MAX);
         arena_fini(&a);
     }

@@ -12,6 +12,7 @@
 #include "base/utf8.h"
 #include "base/vec.h"
 #include "model/duration.h"
+#include "promql/deep.h"
 #include "promql/functions.h"
 #include "promql/print_int.h"
 
@@ -83,7 +84,7 @@ static void offset(struct buf *b, const struct at_offset *t)
 {
     if (!t->offset_expr && t->original_offset_ns == 0) return;
     buf_str(b, S(" offset "));
-    if (t->offset_expr) promql_print(b, t->offset_expr);
+    if (t->offset_expr) print_expr(b, t->offset_expr);
     else duration_ns(b, t->original_offset_ns);
 }
 
@@ -124,7 +125,7 @@ static void selector(struct buf *b, const struct expr *e)
 
 static void range(struct buf *b, const struct expr *expr, int64_t ns)
 {
-    if (expr) promql_print(b, expr);
+    if (expr) print_expr(b, expr);
     else duration_ns(b, ns);
 }
 
@@ -134,7 +135,7 @@ void print_subquery_suffix(struct buf *b, const struct expr *e)
     range(b, e->subquery.range_expr, e->subquery.range_ns);
     buf_u8(b, ':');
     if (e->subquery.step_ns != 0) duration_ns(b, e->subquery.step_ns);
-    else if (e->subquery.step_expr) promql_print(b, e->subquery.step_expr);
+    else if (e->subquery.step_expr) print_expr(b, e->subquery.step_expr);
     buf_u8(b, ']');
     at(b, &e->subquery.at);
     offset(b, &e->subquery.at);
@@ -163,17 +164,17 @@ static void duration(struct buf *b, const struct expr *e)
     } else if (op == OP_MIN_OF || op == OP_MAX_OF) {
         buf_str(b, promql_op_text(op));
         buf_u8(b, '(');
-        promql_print(b, l);
+        print_expr(b, l);
         buf_str(b, S(", "));
-        promql_print(b, r);
+        print_expr(b, r);
         buf_u8(b, ')');
     } else if (!l) {
         if (op == OP_SUB) buf_u8(b, '-');
-        promql_print(b, r);
+        print_expr(b, r);
     } else {
-        promql_print(b, l);
+        print_expr(b, l);
         buf_fmt(b, " %.*s ", STR_ARG(promql_op_text(op)));
-        promql_print(b, r);
+        print_expr(b, r);
     }
     if (e->duration.wrapped) buf_u8(b, ')');
 }
@@ -193,11 +194,11 @@ static void arguments(struct buf *b, struct exprs args)
 {
     for (size_t i = 0; i < args.n; i++) {
         if (i) buf_str(b, S(", "));
-        promql_print(b, args.at[i]);
+        print_expr(b, args.at[i]);
     }
 }
 
-void promql_print(struct buf *b, const struct expr *e)
+void print_expr(struct buf *b, const struct expr *e)
 {
     switch (e->kind) {
     case EXPR_NUMBER: number(b, e); break;
@@ -210,25 +211,25 @@ void promql_print(struct buf *b, const struct expr *e)
         break;
     case EXPR_MATRIX: matrix(b, e); break;
     case EXPR_SUBQUERY:
-        promql_print(b, e->subquery.expr);
+        print_expr(b, e->subquery.expr);
         print_subquery_suffix(b, e);
         break;
     case EXPR_AGGREGATE:
         print_aggregate_op(b, e);
         buf_u8(b, '(');
         if (e->aggregate.param) {
-            promql_print(b, e->aggregate.param);
+            print_expr(b, e->aggregate.param);
             buf_str(b, S(", "));
         }
-        promql_print(b, e->aggregate.expr);
+        print_expr(b, e->aggregate.expr);
         buf_u8(b, ')');
         break;
     case EXPR_BINARY:
-        promql_print(b, e->binary.lhs);
+        print_expr(b, e->binary.lhs);
         buf_u8(b, ' ');
         print_binary_op(b, e);
         buf_u8(b, ' ');
-        promql_print(b, e->binary.rhs);
+        print_expr(b, e->binary.rhs);
         break;
     case EXPR_CALL:
         buf_fmt(b, "%s(", e->call.func->name);
@@ -237,14 +238,28 @@ void promql_print(struct buf *b, const struct expr *e)
         break;
     case EXPR_PAREN:
         buf_u8(b, '(');
-        promql_print(b, e->paren.expr);
+        print_expr(b, e->paren.expr);
         buf_u8(b, ')');
         break;
     case EXPR_UNARY:
         buf_str(b, promql_op_text(e->unary.op));
-        promql_print(b, e->unary.expr);
+        print_expr(b, e->unary.expr);
         break;
     case EXPR_DURATION: duration(b, e); break;
-    case EXPR_STEP_INVARIANT: promql_print(b, e->paren.expr); break;
+    case EXPR_STEP_INVARIANT: print_expr(b, e->paren.expr); break;
     }
+}
+
+struct printing { struct buf *b; const struct expr *e; };
+
+static void print_run(void *ctx)
+{
+    struct printing *p = ctx;
+    print_expr(p->b, p->e);
+}
+
+void promql_print(struct buf *b, const struct expr *e)
+{
+    struct printing p = { b, e };
+    if (deep_run(e, print_run, &p, NULL) != OK) b->bad = true;
 }

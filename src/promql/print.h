@@ -5,7 +5,7 @@
  * Invariants  parse(print(t)) is t but for positions
  * Ownership   appends to the caller's buf
  * Threads     pure
- * Errors      the buf's flag
+ * Errors      the buf's flag: it is full, or there is no room for the stack of a deep tree
  * Format      promql/parser/printer.go and prettier.go of Prometheus 3.14
  */
 #ifndef EPI_PROMQL_PRINT_H
@@ -15,7 +15,8 @@
 #include "promql/ast.h"
 
 void promql_print(struct buf *b, const struct expr *e);
-void promql_pretty(struct buf *b, const struct expr *e);
+/* fills e's widths; a buf without a limit gets one */
+void promql_pretty(struct buf *b, struct expr *e);
 void promql_json(struct json *j, const struct expr *e);
 
 #endif

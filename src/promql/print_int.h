@@ -1,6 +1,6 @@
 /* print_int.h — parts of the one-line form that the pretty form shares.
  *
- * What        Operators with their modifiers, and the brackets of a subquery.
+ * What        The form itself, operators with their modifiers, and the brackets of a subquery.
  * Invariants  none
  * Ownership   append to the caller's buf
  * Threads     pure
@@ -13,6 +13,8 @@
 #include "base/buf.h"
 #include "promql/ast.h"
 
+/* REQUIRES: stack for all its levels */
+void print_expr(struct buf *b, const struct expr *e);
 void print_aggregate_op(struct buf *b, const struct expr *e);
 void print_binary_op(struct buf *b, const struct expr *e);
 void print_subquery_suffix(struct buf *b, const struct expr *e);

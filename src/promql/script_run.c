@@ -5,6 +5,7 @@
  * engine to its promises about steps and about @. */
 #include "promql/script_run.h"
 
+#include "promql/deep.h"
 #include "promql/functions.h"
 
 #include "promql/print.h"
@@ -247,6 +248,14 @@ static bool put_at(struct expr *e, const int64_t *t)
     return ok;
 }
 
+struct putting_at { struct expr *e; const int64_t *t; bool ok; };
+
+static void put_at_run(void *ctx)
+{
+    struct putting_at *p = ctx;
+    p->ok = put_at(p->e, p->t);
+}
+
 static errc run_at_variants(struct run *r, const struct script_eval *ev, struct err *e)
 {
     int64_t t = ev->end_ms, times[] = { -10 * t, 0, t / 5, t, 10 * t },
@@ -257,7 +266,9 @@ static errc run_at_variants(struct run *r, const struct script_eval *ev, struct 
     struct expr *tree = NULL;
     struct buf text = { 0 };
     errc rc = promql_parse(&tree, ev->expr, &script_parse_opts, &a, NULL, e);
-    if (rc == OK && put_at(tree, &t)) {
+    struct putting_at p = { tree, &t, false };
+    if (rc == OK) rc = deep_run(tree, put_at_run, &p, e);
+    if (rc == OK && p.ok) {
         promql_print(&text, tree);
         for (size_t i = 0; rc == OK && i < n; i++)
             rc = run_instant(r, ev, buf_view(&text), at[i], e);

@@ -20,7 +20,7 @@ import servers
 import tally
 
 EPIMETHEUS = os.environ.get('EPIMETHEUS') or os.path.join(TOP, 'build', 'epimetheus')
-YEAR_S, NESTED, LEVELS, MIB = 365 * 86400, 10000, 1900, 1 << 20
+YEAR_S, NESTED, BEYOND, MIB = 365 * 86400, 10000, 60000, 1 << 20
 ROOM = 96 << 20                         # what an allocator may keep for the next query
 END_S = 2.0                             # of DELETE under load on a machine that has more to do than this; alone it is milliseconds
 # a quarter of a million windows of an hour, each sorted anew: no machine is done with four of them before they are told to stop
@@ -42,10 +42,13 @@ class Death(unittest.TestCase):
         cls.server.log.close()
         shutil.rmtree(cls.dir, True)
 
+    def ask(self, path, **args):
+        return self.server.ask('/api/v1/' + path, urllib.parse.urlencode(args).encode())
+
     def post(self, path, **args):
         """(status, answer) of a form."""
         try:
-            return 200, json.loads(self.server.ask('/api/v1/' + path, urllib.parse.urlencode(args).encode()))
+            return 200, json.loads(self.ask(path, **args))
         except urllib.error.HTTPError as e:
             return e.code, json.loads(e.read())
 
@@ -72,18 +75,29 @@ class Death(unittest.TestCase):
         self.assertLess(self.anonymous() - before, ROOM)
 
     def test_nested(self):
-        for n in (NESTED, LEVELS):
-            deep = n > LEVELS
-            for query in ('(' * n + '1' + ')' * n, 'scalar(' + 'abs(' * n + 'vector(-1)' + ')' * n + ')', '1' + '*1' * n):
-                if deep:
-                    self.fails(400, 'bad_data', 'expression is nested more than', 'query', query=query)
-                else:
-                    status, said = self.post('query', query=query)
-                    self.assertEqual((status, said['data']['result'][1]), (200, '1'))
+        before = self.anonymous()
+        for n in (NESTED, BEYOND):
+            for query in ('(' * n + '1' + ')' * n, 'scalar(' + 'abs(' * n + 'vector(-1)' + ')' * n + ')', '1' + '*1' * n, '-' * n + 'scalar(vector(1))',
+                          'scalar(' + 'vector(1)*(' * (n // 2) + 'vector(1)' + ')' * (n // 2) + ')',
+                          'scalar(' + 'last_over_time(' * (n // 2) + 'vector(1)' + '[1m:1m] @ 60)' * (n // 2) + ')'):
+                if n > NESTED:
+                    for path in ('query', 'format_query', 'parse_query'):
+                        self.fails(400, 'bad_data', 'expression is nested more than', path, query=query)
+                    continue
+                status, said = self.post('query', query=query)
+                self.assertEqual((status, said['data']['result'][1]), (200, '1'))
+                # deeper than Python reads
+                said = self.ask('query_range', query=query, start=0, end=120, step=60, explain='true')
+                self.assertIn(b'"values":[[0,"1"],[60,"1"],[120,"1"]]', said)
+                self.assertTrue(said.endswith(b'}]}]}}}'), said[-100:])
+                self.assertTrue(self.ask('parse_query', query=query).startswith(b'{"status":"success"'))
+                if query[0] == '(':                       # others are not indented as much
+                    self.fails(422, 'execution', 'too long when it is formatted', 'format_query', query=query)
         self.fails(400, 'bad_data', 'parse error', 'query', query='(' * NESTED)
         self.fails(400, 'bad_data', 'parse error', 'query', query=')' * NESTED)
         status, said = self.post('query', query='-' * NESTED + '1')
         self.assertEqual((status, said['data']['result'][1]), (200, '1'))
+        self.assertLess(self.anonymous() - before, ROOM)
 
     def test_long(self):
         before = self.anonymous()

@@ -20,13 +20,13 @@ static struct parse_opts opts_of(const json_t *q)
     return o;
 }
 
-static void put_printed(
-    struct json *j, str key, void (*print)(struct buf *, const struct expr *), const struct expr *e)
+static void put_printed(struct json *j, struct expr *e)
 {
-    struct buf b = { 0 };
-    print(&b, e);
-    json_kstr(j, key, buf_view(&b));
-    buf_fini(&b);
+    SCOPED(buf_fini) struct buf line = { 0 }, pretty = { 0 };
+    promql_print(&line, e);
+    json_kstr(j, S("string"), buf_view(&line));
+    promql_pretty(&pretty, e);
+    json_kstr(j, S("pretty"), buf_view(&pretty));
 }
 
 static void put_errors(struct json *j, const struct parse_errors *errors)
@@ -56,8 +56,7 @@ static errc ask_query(const json_t *q, struct arena *a, struct json *got, struct
         put_errors(got, &errors);
         return OK;
     }
-    put_printed(got, S("string"), promql_print, tree);
-    put_printed(got, S("pretty"), promql_pretty, tree);
+    put_printed(got, tree);
     json_kstr(got, S("type"), value_type_name(expr_type(tree)));
     JSON_KEY(got, "ast");
     promql_json(got, tree);

@@ -6,12 +6,14 @@
 #include "promql/print.h"
 
 /* What is done to each selector: a matcher set, or taken away. */
-struct edit { bool remove; struct matcher with; };
+struct edit { bool remove; struct matcher with; struct arena *a; };
 
-static void selector_edit(struct expr *x, const struct edit *d, struct arena *a)
+static void selector_edit(void *ctx, struct expr *x)
 {
+    struct edit *d = ctx;
+    if (x->kind != EXPR_VECTOR) return;
     struct matchers *ms = &x->vector.matchers;
-    struct matcher *at = arena_array(a, ms->n + 1, sizeof(*at));
+    struct matcher *at = arena_array(d->a, ms->n + 1, sizeof(*at));
     size_t n = 0;
     bool found = false;
     for (size_t i = 0; i < ms->n; i++) {
@@ -24,17 +26,10 @@ static void selector_edit(struct expr *x, const struct edit *d, struct arena *a)
     *ms = (struct matchers){ at, n };
 }
 
-static void tree_edit(struct expr *x, const struct edit *d, struct arena *a)
-{
-    struct expr *child;
-    if (x->kind == EXPR_VECTOR) selector_edit(x, d, a);
-    for (size_t i = 0; (child = expr_child(x, i)) != NULL; i++) tree_edit(child, d, a);
-}
-
 static const struct parse_opts everything = { true, true, true, true };
 
 /* edit NULL: as it is */
-static int show(const char *query, const struct edit *edit)
+static int show(const char *query, struct edit *edit)
 {
     struct arena a = { 0 };
     struct parse_errors errors;
@@ -42,9 +37,14 @@ static int show(const char *query, const struct edit *edit)
     struct buf text = { 0 };
     errc rc = promql_parse(&tree, str_z(query), &everything, &a, &errors, NULL);
     if (rc == OK) {
-        if (edit) tree_edit(tree, edit, &a);
+        if (edit) {
+            edit->a = &a;
+            expr_each(tree, selector_edit, edit);
+        }
         promql_pretty(&text, tree);
-        printf("%.*s\n", STR_ARG(buf_view(&text)));
+        if (buf_ok(&text)) printf("%.*s\n", STR_ARG(buf_view(&text)));
+        else fprintf(stderr, "the query is too long when it is formatted\n");
+        rc = buf_ok(&text) ? OK : ERR_LIMIT;
     } else {
         fprintf(stderr, "%.*s\n", STR_ARG(parse_error_text(&errors.at[0], str_z(query), &a)));
     }
