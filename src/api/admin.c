@@ -95,26 +95,35 @@ bool api_bool_of(str text, bool *out)
     return false;
 }
 
+/* False: what is wrong with it was answered. */
+static bool bool_param(struct params *p, const char *name, bool *out, struct http_resp *w)
+{
+    SCOPED(buf_fini) struct buf q = { 0 };
+    struct err e = { 0 };
+    str text = param(p, str_z(name));
+    if (!text.n || api_bool_of(text, out)) return true;
+    buf_go_quote(&q, text);
+    err_set(&e, ERR_BAD_INPUT,
+        "unable to parse boolean: strconv.ParseBool: parsing %.*s: invalid syntax",
+        STR_ARG(buf_view(&q)));
+    api_invalid_param(w, name, &e);
+    return false;
+}
+
+/* with_out_of_order is ours: a snapshot of Prometheus has none of the head's late samples. */
 void api_snapshot(void *ctx, struct http_req *r, struct http_resp *w)
 {
     struct api *a = ctx;
     if (!admin_may(a, w)) return;
     SCOPED(params_fini) struct params p;
     struct err e = { 0 };
-    bool skip_head = false;
+    bool skip_head = false, late = false;
     params_read(&p, r);
-    str text = param(&p, S("skip_head"));
-    if (text.n && !api_bool_of(text, &skip_head)) {
-        SCOPED(buf_fini) struct buf q = { 0 };
-        buf_go_quote(&q, text);
-        err_set(&e, ERR_BAD_INPUT,
-            "unable to parse boolean: strconv.ParseBool: parsing %.*s: invalid syntax",
-            STR_ARG(buf_view(&q)));
-        api_invalid_param(w, "skip_head", &e);
-        return;
-    }
+    if (!bool_param(&p, "skip_head", &skip_head, w)) return;
+    if (!bool_param(&p, "with_out_of_order", &late, w)) return;
     str name = snapshot_name(&r->arena);
-    errc rc = a->o.sources->tsdb_snapshot(a->o.sources->ctx, name, !skip_head, &e);
+    errc rc = a->o.sources->tsdb_snapshot(
+        a->o.sources->ctx, name, !skip_head, late && !skip_head, &e);
     if (rc != OK) {
         api_error_fmt(w, API_INTERNAL, "create snapshot: %.*s", STR_ARG(err_str(&e)));
         return;

@@ -72,8 +72,12 @@ TEST(admin_cleans_and_snapshots)
     EXPECT(str_find(got.body, S("{\"status\":\"success\",\"data\":{\"name\":\"20")) == 0);
     rig_post(&r, S(ADMIN "/snapshot"), S("skip_head=T"));
     rig_post(&r, S(ADMIN "/snapshot?skip_head=0"), S(""));
+    rig_post(&r, S(ADMIN "/snapshot?with_out_of_order=1"), S(""));
+    rig_post(&r, S(ADMIN "/snapshot?with_out_of_order=1&skip_head=1"), S(""));
     expect_asked(&r, "snapshot of 33 characters with head; snapshot of 33 characters; "
-                     "snapshot of 33 characters with head; ");
+                     "snapshot of 33 characters with head; "
+                     "snapshot of 33 characters with head and late samples; "
+                     "snapshot of 33 characters; ");
     rig_stop(&r);
 }
 

@@ -81,7 +81,8 @@ struct api_sources {
     errc (*tsdb_delete)(
         void *ctx, struct matchers ms, int64_t mint, int64_t maxt, struct err *e);
     errc (*tsdb_clean)(void *ctx, struct err *e);
-    errc (*tsdb_snapshot)(void *ctx, str name, bool with_head, struct err *e);
+    /* with_late: and of the head its late samples, too */
+    errc (*tsdb_snapshot)(void *ctx, str name, bool with_head, bool with_late, struct err *e);
     void (*notifications)(void *ctx, struct arena *a, api_notifications *out);
     void (*wal_replay)(void *ctx, int64_t *min, int64_t *max, int64_t *current);
     /* before own metrics are shown: memory only; NULL: nothing to do */

@@ -117,9 +117,10 @@ static errc fake_clean(void *ctx, struct err *e)
     note_tsdb(ctx, "clean; ");
     return tsdb_result(ctx, e);
 }
-static errc fake_snapshot(void *ctx, str name, bool with_head, struct err *e)
+static errc fake_snapshot(void *ctx, str name, bool with_head, bool with_late, struct err *e)
 {
-    note_tsdb(ctx, "snapshot of %zu characters%s; ", name.n, with_head ? " with head" : "");
+    note_tsdb(ctx, "snapshot of %zu characters%s%s; ", name.n, with_head ? " with head" : "",
+        with_late ? " and late samples" : "");
     return tsdb_result(ctx, e);
 }
 static void fake_blocks(void *ctx, struct arena *a, str_list *out)

@@ -101,11 +101,11 @@ TEST(backup_of_a_snapshot_has_one_head)
         .data = S("snapshots") };
     begin(&fs, &db);
     o.fs = fs;
-    EXPECT_OK(db_snapshot(db, S("a"), true, NULL));
+    EXPECT_OK(db_snapshot(db, S("a"), true, false, NULL));
     EXPECT_OK(backup_write(&n, &o, NULL));
     EXPECT_EQ(count_target(fs), SERIES * ROUNDS);
     fill(db, ROUNDS, ROUNDS + 50);
-    EXPECT_OK(db_snapshot(db, S("b"), true, NULL));
+    EXPECT_OK(db_snapshot(db, S("b"), true, false, NULL));
     o.from = S("snapshots/b");
     EXPECT_OK(backup_write(&n, &o, NULL));
     EXPECT_EQ(n.blocks_gone, 1);

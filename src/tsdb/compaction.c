@@ -396,56 +396,21 @@ static errc compact_head(struct compaction *c, bool *any, struct err *e)
 
 /* Late samples. */
 
-/* The block is of the aligned range, whatever it holds of it; as in Prometheus its parent is all
- * zeros. */
-static errc part_block(struct compaction *c, const struct head_block_of *part, unsigned hint,
-    const char *of, struct err *e)
+static struct head_part part_of(const struct compaction *c, unsigned hint, const char *of)
 {
-    ulid id = ulid_new();
-    struct block_desc parent = { 0 };
-    struct block_meta meta = { .id = id,
-        .mint = part->mint,
-        .maxt = part->mint + c->of.chunk_range_ms,
-        .level = 1,
-        .sources = &id,
-        .n_sources = 1,
-        .parents = &parent,
-        .n_parents = 1,
-        .hints = hint };
-    struct block_writer_opts wo = {
-        .fs = c->of.fs, .meta = &meta, .segment_bytes = c->of.block_segment_bytes
-    };
-    struct block_stats stats = { 0 };
-    errc rc = head_block_write(part, &wo, &stats, e);
-    if (rc != OK || !stats.samples) return rc;
-    metric_inc(&m_compactions);
-    LOG(INFO, "block written from a part of the head", kv_z("of", of),
-        kv_z("block", ulid_text(id).z), kv_i64("mint", meta.mint), kv_i64("maxt", meta.maxt),
-        kv_u64("series", stats.series), kv_u64("samples", stats.samples));
-    return OK;
-}
-
-static errc ooo_block(struct compaction *c, int64_t mint, struct err *e)
-{
-    struct head_block_of part = of_head(c, mint, mint + c->of.chunk_range_ms - 1);
-    part.last_ref = c->ooo.last_ref;
-    return part_block(c, &part, BLOCK_HINT_OOO, "late samples", e);
-}
-
-/* The begin of the chunk range that t is in. */
-static int64_t range_of(const struct compaction *c, int64_t t)
-{
-    int64_t range = c->of.chunk_range_ms;
-    return t - t % range - (t % range < 0 ? range : 0);
+    return (struct head_part){ .range_ms = c->of.chunk_range_ms,
+        .segment_bytes = c->of.block_segment_bytes, .hint = hint, .of = of };
 }
 
 static errc ooo_write(struct compaction *c, struct err *e)
 {
+    struct head_part part = part_of(c, BLOCK_HINT_OOO, "late samples");
+    struct head_block_of all = of_head(c, 0, 0);
+    uint64_t blocks = 0;
     TRY(head_ooo_begin(c->of.head, &c->ooo, e));
-    if (c->ooo.mint > c->ooo.maxt) return OK;
-    for (int64_t t = range_of(c, c->ooo.mint); t <= c->ooo.maxt; t += c->of.chunk_range_ms)
-        TRY(ooo_block(c, t, e));
-    return OK;
+    errc rc = head_late_write(&all, &c->ooo, &part, &blocks, e);
+    metric_add(&m_compactions, (double)blocks);
+    return rc;
 }
 
 static errc ooo_forget(struct compaction *c, struct err *e)
@@ -490,7 +455,11 @@ static errc ended_block(struct compaction *c, int64_t mint, struct err *e)
     struct head_block_of part = of_head(c, mint, mint + c->of.chunk_range_ms - 1);
     part.only = c->ended.nums.at;
     part.n_only = c->ended.nums.n;
-    return part_block(c, &part, BLOCK_HINT_STALE, "ended series", e);
+    struct head_part p = part_of(c, BLOCK_HINT_STALE, "ended series");
+    uint64_t blocks = 0;
+    errc rc = head_part_write(&part, &p, &blocks, e);
+    metric_add(&m_compactions, (double)blocks);
+    return rc;
 }
 
 static errc ended_forget(struct compaction *c, size_t *gone, struct err *e)
@@ -510,7 +479,7 @@ static errc ended_forget(struct compaction *c, size_t *gone, struct err *e)
 static errc ended_run(struct compaction *c, size_t *gone, struct err *e)
 {
     if (!c->ended.nums.n) {
-        c->ended_t = range_of(c, head_min_time(c->of.head));
+        c->ended_t = head_range_begin(head_min_time(c->of.head), c->of.chunk_range_ms);
         c->ended_maxt = head_max_time(c->of.head);
         head_ended_find(c->of.head, &c->ended);
     }

@@ -628,7 +628,7 @@ static void do_snapshot(struct batches *l)
     if (l->n_snapshots >= SNAPSHOTS_MAX) return;
     str name = arena_fmt(&a, "s%u", l->n_snapshots++), dir = path_join(&a, S("snapshots"), name);
     struct err e = { 0 };
-    errc rc = db_snapshot(l->life.db, name, true, &e);
+    errc rc = db_snapshot(l->life.db, name, true, false, &e);
     TELL(&l->life, "snapshot: %s", rc == OK ? "OK" : e.msg);
     EXPECT(rc == OK || may_refuse(&l->life));
     if (rc != OK || may_refuse(&l->life)) return;

@@ -595,12 +595,13 @@ errc db_clean_tombstones(struct db *db, struct err *e)
     return rc;
 }
 
-errc db_snapshot(struct db *db, str name, bool with_head, struct err *e)
+errc db_snapshot(struct db *db, str name, bool with_head, bool with_late, struct err *e)
 {
     struct snapshot_of of = { .fs = db->o.fs,
         .backend = db->o.backend,
         .blocks = db->blocks,
         .head = with_head ? db->head : NULL,
+        .late_range_ms = with_late ? db->o.chunk_range_ms : 0,
         .segment_bytes = db->o.block_segment_bytes };
     turn_take(&db->turn);
     errc rc = snapshot_write(&of, name, e);

@@ -116,8 +116,10 @@ MUST_USE errc db_delete(
     struct db *db, struct matchers ms, int64_t mint, int64_t maxt, struct err *e);
 /* Writes the blocks anew of which something was deleted. */
 MUST_USE errc db_clean_tombstones(struct db *db, struct err *e);
-/* Everything as it is now, in snapshots/<name>. */
-MUST_USE errc db_snapshot(struct db *db, str name, bool with_head, struct err *e);
+/* Everything as it is now, in snapshots/<name>; late samples of the head only where asked for, as
+ * Prometheus leaves them out. */
+MUST_USE errc db_snapshot(
+    struct db *db, str name, bool with_head, bool with_late, struct err *e);
 
 /* What the blocks say of themselves, in the order of their times; valid within the call. */
 struct block_meta;

@@ -260,7 +260,7 @@ TEST(power_cuts_after_deletion)
         fs_sim_power_off_after(fs, at);
         bool gone = delete_of(db, 1, 5, ROUNDS - 5) == OK;
         bool clean = gone && db_clean_tombstones(db, NULL) == OK;
-        bool kept = clean && db_snapshot(db, S("s"), true, NULL) == OK;
+        bool kept = clean && db_snapshot(db, S("s"), true, false, NULL) == OK;
         at = kept ? 1 : at + TEST_STRIDE;
         db_abandon(db);
         cut(fs, seed);

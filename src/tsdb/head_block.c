@@ -5,6 +5,7 @@
 #include "block/block_writer.h"
 #include "head/head_chunks.h"
 #include "head/mend.h"
+#include "head/ooo_compact.h"
 #include "wal/wal_reader.h"
 
 enum { TRIES = 4 };
@@ -138,4 +139,52 @@ errc head_block_write(const struct head_block_of *of, const struct block_writer_
     if (rc == OK) report(m);
     head_mend_free(m);
     return rc;
+}
+
+int64_t head_range_begin(int64_t t, int64_t range_ms)
+{
+    return t - t % range_ms - (t % range_ms < 0 ? range_ms : 0);
+}
+
+/* The block is of the aligned range, whatever it holds of it; as in Prometheus its parent is all
+ * zeros. */
+errc head_part_write(const struct head_block_of *part, const struct head_part *p,
+    uint64_t *blocks, struct err *e)
+{
+    ulid id = ulid_new();
+    struct block_desc parent = { 0 };
+    struct block_meta meta = { .id = id,
+        .mint = part->mint,
+        .maxt = part->mint + p->range_ms,
+        .level = 1,
+        .sources = &id,
+        .n_sources = 1,
+        .parents = &parent,
+        .n_parents = 1,
+        .hints = p->hint };
+    struct block_writer_opts wo = {
+        .fs = part->fs, .parent = p->parent, .meta = &meta, .segment_bytes = p->segment_bytes
+    };
+    struct block_stats stats = { 0 };
+    errc rc = head_block_write(part, &wo, &stats, e);
+    if (rc != OK || !stats.samples) return rc;
+    ++*blocks;
+    LOG(INFO, "block written from a part of the head", kv_z("of", p->of),
+        kv_z("block", ulid_text(id).z), kv_i64("mint", meta.mint), kv_i64("maxt", meta.maxt),
+        kv_u64("series", stats.series), kv_u64("samples", stats.samples));
+    return OK;
+}
+
+errc head_late_write(const struct head_block_of *all, const struct ooo_span *span,
+    const struct head_part *p, uint64_t *blocks, struct err *e)
+{
+    struct head_block_of part = *all;
+    part.last_ref = span->last_ref;
+    if (span->mint > span->maxt) return OK;
+    for (int64_t t = head_range_begin(span->mint, p->range_ms); t <= span->maxt; t += p->range_ms) {
+        part.mint = t;
+        part.maxt = t + p->range_ms - 1;
+        TRY(head_part_write(&part, p, blocks, e));
+    }
+    return OK;
 }

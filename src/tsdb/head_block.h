@@ -15,6 +15,7 @@
 #define EPI_TSDB_HEAD_BLOCK_H
 
 #include "base/err.h"
+#include "base/str.h"
 #include "io/reader.h"
 
 struct block_stats;
@@ -34,5 +35,23 @@ struct head_block_of {
 };
 MUST_USE errc head_block_write(const struct head_block_of *of, const struct block_writer_opts *wo,
     struct block_stats *stats, struct err *e);
+
+/* An aligned range of the head as a block in `parent` (empty: the data folder). of: for the log. */
+struct head_part {
+    str parent;
+    int64_t range_ms;
+    uint64_t segment_bytes;
+    unsigned hint;
+    const char *of;
+};
+/* The begin of the range that t is in. */
+int64_t head_range_begin(int64_t t, int64_t range_ms);
+/* *blocks grows by one if there was anything. part->maxt is the range's. */
+MUST_USE errc head_part_write(const struct head_block_of *part, const struct head_part *p,
+    uint64_t *blocks, struct err *e);
+/* Each range that has late samples. all: what they are of; its times are not looked at. */
+struct ooo_span;
+MUST_USE errc head_late_write(const struct head_block_of *all, const struct ooo_span *span,
+    const struct head_part *p, uint64_t *blocks, struct err *e);
 
 #endif

@@ -146,7 +146,7 @@ static void live(enum what what, bool snapshot, struct life *out)
     fill(db);
     if (what != NOTHING) EXPECT(damage(fs) > 10);
     if (what == CHUNKS_AND_LOG) damage_log(fs);
-    if (snapshot) EXPECT_OK_E(db_snapshot(db, S("shot"), true, &e), &e);
+    if (snapshot) EXPECT_OK_E(db_snapshot(db, S("shot"), true, false, &e), &e);
     EXPECT_OK_E(db_compact(db, &e), &e);
     for (int i = 0; i < ONCE_MORE; i++) put(db, "a", T0 + (ROUNDS + i) * (int64_t)STEP_MS, i);
     EXPECT_OK_E(db_compact(db, &e), &e);       /* and it goes on */

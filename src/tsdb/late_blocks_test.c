@@ -6,18 +6,6 @@
 
 enum { WINDOW = 360, END = 408 };                              /* minutes; three ranges of 2 h */
 
-static void late_sample(struct db *db, int64_t minute)
-{
-    struct appendable *s = db_appendable(db);
-    struct appender *a = NULL;
-    struct label l[] = { { METRIC_NAME, S("m") }, { S("id"), S("1") } };
-    series_handle h = 0;
-    EXPECT_OK(s->ops->begin(s, &a, NULL));
-    EXPECT_OK(a->ops->series(a, (struct labels){ l, 2 }, &h, NULL));
-    EXPECT_OK(a->ops->append(a, h, T0 + minute * STEP_MS + 1000, 0.5, 0, NULL));
-    EXPECT_OK(a->ops->commit(a, NULL));
-}
-
 static void see_longest(void *ctx, const struct block_meta *m)
 {
     int64_t *longest = ctx;

@@ -311,6 +311,29 @@ static void do_clean_up(struct late *l)
     EXPECT(rc == OK || may_refuse(&l->life));
 }
 
+/* Its folder, opened, has all of it. */
+static void do_snapshot(struct late *l)
+{
+    struct err e = { 0 };
+    str name = S("all"), dir = S("snapshots/all");
+    bool old = fs_exists(l->life.fs, dir) && fs_remove_tree(l->life.fs, dir, NULL) != OK;
+    errc rc = old ? ERR_IO : db_snapshot(l->life.db, name, true, true, &e);
+    TELL(&l->life, "snapshot: %s", rc == OK ? "OK" : e.msg);
+    EXPECT(rc == OK || may_refuse(&l->life));
+    if (rc != OK || may_refuse(&l->life)) return;
+    struct fs *copy = life_copy(&l->life, dir);
+    struct db_opts o = {
+        .fs = copy, .backend = IO_BUFFERED, .no_thread = true, .keeps = l->life.o.keeps
+    };
+    struct db *seen = NULL, *lives_on = l->life.db;
+    EXPECT_OK_E(db_open(&seen, &o, NULL, &e), &e);
+    l->life.db = seen;
+    check_all(l, false, false);
+    l->life.db = lives_on;
+    db_abandon(seen);
+    fs_free(copy);
+}
+
 static void step(struct late *l, bool faults)
 {
     uint64_t dice = below(&l->life, 100);
@@ -320,6 +343,7 @@ static void step(struct late *l, bool faults)
     else if (dice < 92) db_tick(l->life.db);
     else if (dice < 93) do_delete(l);
     else if (dice < 94) do_clean_up(l);
+    else if (dice < 95) do_snapshot(l);
     else if (dice < 97 && !may_refuse(&l->life)) check_all(l, false, false);
     else if (faults && !l->life.failing) life_fault(&l->life);
     else if (l->life.failing) life_faults_end(&l->life);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "block/block_writer.h"
 #include "head/head.h"
+#include "head/ooo_compact.h"
 #include "tsdb/blocks.h"
 #include "tsdb/head_block.h"
 
@@ -64,12 +65,27 @@ static errc write_head(const struct snapshot_of *of, str dir, struct err *e)
     return rc == OK ? OK : err_in(e, rc, "snapshot head block");
 }
 
+/* Arrays become chunks early by it, and nothing else: what a compaction does later is the same. */
+static errc write_late(const struct snapshot_of *of, str dir, struct err *e)
+{
+    struct ooo_span span;
+    uint64_t blocks = 0;
+    if (!of->late_range_ms || !head_has_ooo(of->head)) return OK;
+    struct head_part part = { .parent = dir, .range_ms = of->late_range_ms,
+        .segment_bytes = of->segment_bytes, .hint = BLOCK_HINT_OOO, .of = "late samples" };
+    struct head_block_of what = { .fs = of->fs, .backend = of->backend, .head = of->head };
+    errc rc = head_ooo_begin(of->head, &span, e);
+    if (rc == OK) rc = head_late_write(&what, &span, &part, &blocks, e);
+    return rc == OK ? OK : err_in(e, rc, "snapshot of late samples");
+}
+
 static errc write_all(const struct snapshot_of *of, struct arena *a, str dir, struct err *e)
 {
     TRY(fs_remove_tree(of->fs, dir, e));
     TRY(fs_mkdir(of->fs, dir, e));
     TRY(write_blocks(of, a, dir, e));
     if (of->head) TRY(write_head(of, dir, e));
+    if (of->head) TRY(write_late(of, dir, e));
     return sync_dir(of->fs, dir, e);
 }
 

@@ -1,6 +1,7 @@
 /* snapshot.h — the data folder as it is now, in a folder of its own.
  *
- * What        snapshots/NAME: a second name for each file of each block, and the head as a block.
+ * What        snapshots/NAME: a second name for each file of each block, and the head as a block,
+ *             its late samples as blocks of their own.
  * Invariants  (1) A folder of that name is whole and durable; what was interrupted has another name
  *             and goes at the next start. (2) Chunks and index of the head's block are those that
  *             Prometheus writes for the same samples. (3) Later deletions do not reach into it.
@@ -22,12 +23,14 @@ struct blocks;
 struct fs;
 struct head;
 
-/* head NULL: the blocks alone. */
+/* head NULL: the blocks alone. late_range_ms: the late samples of the head become blocks of ranges
+ * of that length; 0: they are left out. */
 struct snapshot_of {
     struct fs *fs;
     enum io_backend backend;
     struct blocks *blocks;
     struct head *head;
+    int64_t late_range_ms;
     uint64_t segment_bytes;
 };
 

@@ -57,6 +57,18 @@ void fill(struct db *db, int from, int to)
     }
 }
 
+void late_sample(struct db *db, int64_t round)
+{
+    struct appendable *s = db_appendable(db);
+    struct appender *a = NULL;
+    struct label l[] = { { METRIC_NAME, S("m") }, { S("id"), S("1") } };
+    series_handle h = 0;
+    EXPECT_OK(s->ops->begin(s, &a, NULL));
+    EXPECT_OK(a->ops->series(a, (struct labels){ l, 2 }, &h, NULL));
+    EXPECT_OK(a->ops->append(a, h, T0 + round * STEP_MS + 1000, 0.5, 0, NULL));
+    EXPECT_OK(a->ops->commit(a, NULL));
+}
+
 unsigned count_in(struct queryable *all, struct matcher m, int64_t mint, int64_t maxt)
 {
     SCOPED(querier_freep) struct querier *q = NULL;

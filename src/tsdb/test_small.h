@@ -22,6 +22,8 @@ struct db *open_small(const struct db_opts *o, struct db_opened *what);
 struct db *open_db(struct fs *fs, int64_t fsync_interval_ms);
 void close_db(struct db *db);
 void fill(struct db *db, int from, int to);
+/* of series 1, a second behind that round */
+void late_sample(struct db *db, int64_t round);
 /* samples of series id, or of all (-1), in [from, to] rounds */
 unsigned count(struct db *db, int id, int from, int to);
 /* of the series that m accepts */

@@ -93,7 +93,7 @@ TEST(folder_verify_of_what_this_database_leaves)
     begin(&fs, &db);
     expect_clean(fs);                          /* as a kill leaves it */
     EXPECT_OK(delete_of(db, 1, 0, 9));
-    EXPECT_OK(db_snapshot(db, S("one"), true, NULL));
+    EXPECT_OK(db_snapshot(db, S("one"), true, false, NULL));
     expect_clean(fs);
     close_db(db);
     expect_clean(fs);

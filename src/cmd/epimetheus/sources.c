@@ -249,9 +249,9 @@ static errc do_clean(void *ctx, struct err *e)
     return db_clean_tombstones(((struct server *)ctx)->db, e);
 }
 
-static errc do_snapshot(void *ctx, str name, bool with_head, struct err *e)
+static errc do_snapshot(void *ctx, str name, bool with_head, bool with_late, struct err *e)
 {
-    return db_snapshot(((struct server *)ctx)->db, name, with_head, e);
+    return db_snapshot(((struct server *)ctx)->db, name, with_head, with_late, e);
 }
 
 static void show_notifications(void *ctx, struct arena *a, api_notifications *out)

@@ -297,9 +297,9 @@ static errc no_delete(void *ctx, struct matchers ms, int64_t mint, int64_t maxt,
     return no_change(e);
 }
 static errc no_clean(void *ctx, struct err *e) { return (void)ctx, no_change(e); }
-static errc no_snapshot(void *ctx, str name, bool with_head, struct err *e)
+static errc no_snapshot(void *ctx, str name, bool with_head, bool with_late, struct err *e)
 {
-    (void)ctx, (void)name, (void)with_head;
+    (void)ctx, (void)name, (void)with_head, (void)with_late;
     return no_change(e);
 }
 

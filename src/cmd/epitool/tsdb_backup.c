@@ -39,7 +39,8 @@ static errc snapshot(
     struct server_api *api = NULL;
     json_t *data = NULL;
     TRY(server_api_open(&api, a->url, NULL, 0, e));
-    errc rc = server_api_ask(api, S("/api/v1/admin/tsdb/snapshot"), true, STR_EMPTY, &data, e);
+    errc rc = server_api_ask(api, S("/api/v1/admin/tsdb/snapshot"), true,
+        S("with_out_of_order=true"), &data, e);
     const char *name = rc == OK ? json_string_value(json_object_get(data, "name")) : NULL;
     if (rc == OK && !name) rc = err_set(e, ERR_BAD_INPUT, "the server names no snapshot");
     if (rc == OK) *out = arena_fmt(mem, "%.*s/snapshots/%s", STR_ARG(dir), name);
