@@ -9,6 +9,7 @@
 
 #include "base/account.h"
 #include "base/clock.h"
+#include "base/frames.h"
 #include "base/lock.h"
 #include "base/map.h"
 #include "base/vec.h"
@@ -29,6 +30,7 @@ struct page {
     enum page_state state; /* all down to next: GUARDED_BY(cache mu) */
     uint32_t refs;
     uint8_t *at, *fresh;       /* fresh: of the read that is under way */
+    struct frame_slab *slab;   /* of either; NULL: of the heap, as it is shorter than a page */
     size_t n;
     bool counted;              /* as bytes of who asked for it first */
     errc rc;
@@ -60,6 +62,7 @@ struct range_cache {
     uint64_t budget;       /* const after init, with page_bytes */
     size_t page_bytes;
     struct map pages;      /* GUARDED_BY(mu), all of these */
+    struct frames frames;
     struct page lru;       /* a ring: next was used last */
     uint64_t loading;      /* bytes */
     struct range_stats stats;
@@ -87,6 +90,7 @@ struct range_cache *range_cache_new(const char *name, uint64_t budget_bytes, siz
     mtx_init(&c->mu, LOCK_LEAF);
     c->budget = budget_bytes;
     c->page_bytes = page_bytes;
+    frames_init(&c->frames, page_bytes);
     c->lru.prev = c->lru.next = &c->lru;
     return c;
 }
@@ -96,6 +100,7 @@ void range_cache_free(struct range_cache *c)
     if (!c) return;
     assert(!c->pages.n);
     map_fini(&c->pages);
+    frames_fini(&c->frames);
     mtx_fini(&c->mu);
     mem_free(c);
 }
@@ -152,6 +157,17 @@ static void page_hold(struct page *p)
     p->refs++;
 }
 
+static uint8_t *page_room(struct range_cache *c, struct page *p)
+{
+    return p->n == c->page_bytes ? frames_take(&c->frames, &p->slab) : mem_alloc(p->n);
+}
+
+static void page_room_give(struct range_cache *c, struct page *p, uint8_t *at)
+{
+    if (p->slab && at) frames_give(&c->frames, STEAL(p->slab), at);
+    else mem_free(at);
+}
+
 static void page_drop(struct range_cache *c, struct page *p)
 {
     struct page_key k = { p->s, p->index };
@@ -159,7 +175,7 @@ static void page_drop(struct range_cache *c, struct page *p)
     lru_take(p);
     if (p->at) c->stats.bytes -= p->n;
     account_charge(&range_account, -(int64_t)(p->at ? p->n + sizeof(*p) : sizeof(*p)));
-    mem_free(p->at);
+    page_room_give(c, p, p->at);
     mem_free((void *)p->why.p);
     mem_free(p);
 }
@@ -202,20 +218,22 @@ static void read_free(struct read *r)
     mem_free(r);
 }
 
-/* Where its bytes go: memory for its pages, or its own. Without the lock: of a page that loads
- * nobody else touches these. */
+/* Where its bytes go: memory for its pages, or its own. Of a page that loads nobody else touches
+ * these. */
 static void read_places(const struct range_source *s, const struct read *r, span_list *out)
 {
     uint64_t at = r->off;
+    mtx_lock(&s->o.cache->mu);
     if (r->alone) vec_push(out, ((struct byte_span){ r->alone->at, r->n }));
     for (size_t i = 0; i < r->pages.n; i++) {
         struct page *p = r->pages.at[i];
         uint64_t begin = p->index * s->o.cache->page_bytes;
         if (begin > at) vec_push(out, ((struct byte_span){ NULL, (size_t)(begin - at) }));
-        p->fresh = mem_alloc(p->n);
+        p->fresh = page_room(s->o.cache, p);
         vec_push(out, ((struct byte_span){ p->fresh, p->n }));
         at = begin + p->n;
     }
+    mtx_unlock(&s->o.cache->mu);
 }
 
 static void page_fill(struct range_cache *c, struct page *p, uint8_t *bytes)
@@ -239,7 +257,7 @@ static void read_told(struct range_source *s, struct read *r)
         } else {
             struct page_key k = { s, p->index };
             map_remove(&c->pages, key_hash(k), key_eq, &k);
-            mem_free(STEAL(p->fresh));
+            page_room_give(c, p, STEAL(p->fresh));
             p->why = mem_str(r->why);
             p->state = PAGE_FAILED;
         }
@@ -642,7 +660,7 @@ void range_put(struct range_source *s, uint64_t off, str bytes)
         if (!whole || page_find(c, (struct page_key){ s, k })) continue;
         struct page *p = page_new(s, k);
         c->loading -= p->n;
-        page_fill(c, p, mem_alloc(p->n));
+        page_fill(c, p, page_room(c, p));
         memcpy(p->at, bytes.p + (k * page - off), p->n);
         lru_put(c, p);
     }

@@ -169,7 +169,7 @@ static errc part_failed(struct asking *k, const struct wanted *w, errc rc, struc
 
 /* The parts are asked in turns, which has the caches of the processor miss at each: so series are
  * read some at a time, of which the keys are kept, and the chunks as they will be sent. */
-enum { FEED_AHEAD = 16, FEED_AHEAD_BYTES = 32 << 10 };
+enum { FEED_AHEAD = 16, FEED_AHEAD_BYTES = 8 << 10 };
 struct feed_series { size_t key_end, chunks_end; };
 struct feed_chunk { int64_t mint; size_t data_bytes, end; };
 struct feed {
