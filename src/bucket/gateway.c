@@ -17,7 +17,7 @@
 #include <stdlib.h>
 
 enum {
-    OPEN_THREADS = 48,
+    OPEN_THREADS = 20,
     READ_THREADS = 96,
     SELECT_THREADS = 16,
     META_THREADS = 32,

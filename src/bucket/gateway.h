@@ -46,7 +46,7 @@ struct gateway_opts {
     /* caches of other processes, borrowed, asked before the bucket; may be NULL */
     struct far_cache *far_index, *far_chunks;
     uint64_t series_max;           /* of one selection; 0: any number */
-    unsigned opens;                /* blocks opened at once; 0: 48 */
+    unsigned opens;                /* blocks opened at once; 0: 20 */
     unsigned meta_fetches;         /* meta.json fetched at once; 0: 32 */
     bool without_external_labels;  /* series as they are in the blocks */
     /* Queries go on without blocks whose meta.json cannot be read; else those are refused that may

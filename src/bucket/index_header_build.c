@@ -175,7 +175,8 @@ static errc proved(struct fs *fs, str dir, struct err *e)
         fs, path_join(&a, dir, S(SPARSE_HEADER_FILE)), buf_view(&sparse), e);
 }
 
-/* The samples first: without a header they are nothing. */
+/* The samples first: without a header they are nothing. What the header holds was synced; its name
+ * need not survive: what is not there is built. */
 static errc named(struct fs *fs, str tmp, str dir, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
@@ -183,7 +184,7 @@ static errc named(struct fs *fs, str tmp, str dir, struct err *e)
     TRY(fs_mkdir(fs, dir, e));
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
         TRY(fs_rename(fs, path_join(&a, tmp, files[i]), path_join(&a, dir, files[i]), e));
-    return fs_sync_dir(fs, dir, e);
+    return OK;
 }
 
 errc index_header_build(struct bucket *b, ulid id, uint64_t index_bytes, struct fs *fs, str dir,

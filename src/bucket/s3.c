@@ -30,10 +30,14 @@ static errc sign(
     if (!s->keys.access_key.n) return OK;
     mtx_lock(&s->mu);
     str region = s->region; /* never freed before the bucket */
+    struct sigv4_derived d = s->derived;
     mtx_unlock(&s->mu);
     struct sigv4_request r = { q->method, s->host, q->path, q->query, q->hash, region,
         clock_wall_ms(), true };
-    sigv4_sign(f, &r, &s->keys, a);
+    sigv4_sign(f, &r, &s->keys, &d, a);
+    mtx_lock(&s->mu);
+    s->derived = d;
+    mtx_unlock(&s->mu);
     return OK;
 }
 

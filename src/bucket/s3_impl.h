@@ -1,7 +1,7 @@
 /* s3_impl.h — what the files of S3 share.
  *
  * What        A bucket of S3, and how it is asked: addressing, signing, and what its answers mean.
- * Invariants  all but `region` is const after it was made
+ * Invariants  all but what mu guards is const after it was made
  * Ownership   struct s3 owns all
  * Threads     any
  * Errors      as bucket.h
@@ -14,6 +14,7 @@
 #include "bucket/bucket_impl.h"
 #include "bucket/caller.h"
 #include "bucket/s3_keys.h"
+#include "bucket/sigv4.h"
 
 struct s3 {
     struct bucket base;
@@ -26,6 +27,7 @@ struct s3 {
     struct call_fields on_put, on_all; /* on_all: of a key that the caller keeps (SSE-C) */
     struct mtx mu;                     /* LOCK_LEAF */
     str region;                        /* GUARDED_BY(mu): changes when the store says so */
+    struct sigv4_derived derived;      /* GUARDED_BY(mu): of the request that was signed last */
 };
 
 /* One request. ok: looks at an answer with a status of 2xx, and at 416 of a range; may be NULL. */

@@ -128,8 +128,27 @@ static void derived_key(uint8_t key[32], str secret, str day, const struct sigv4
     digest_hmac_sha256(key, str_of(key, 32), S("aws4_request"));
 }
 
+static bool derived_is(const struct sigv4_derived *d, str day, const struct sigv4_request *q)
+{
+    return d->known && d->of_s3 == q->of_s3 && str_eq(str_of(d->day, SIGV4_DAY_BYTES), day) &&
+           str_eq(str_of(d->region, d->region_bytes), q->region);
+}
+
+static void derive(
+    struct sigv4_derived *d, str secret, str day, const struct sigv4_request *q)
+{
+    if (derived_is(d, day, q)) return;
+    *d = (struct sigv4_derived){ .of_s3 = q->of_s3 };
+    derived_key(d->key, secret, day, q);
+    d->known = day.n == SIGV4_DAY_BYTES && q->region.n <= SIGV4_REGION_MAX;
+    if (!d->known) return;
+    memcpy(d->day, day.p, day.n);
+    if (q->region.n) memcpy(d->region, q->region.p, q->region.n);
+    d->region_bytes = q->region.n;
+}
+
 void sigv4_sign(struct call_fields *f, const struct sigv4_request *q, const struct sigv4_keys *k,
-    struct arena *a)
+    struct sigv4_derived *d, struct arena *a)
 {
     struct civil t = civil_of(q->time_ms / 1000);
     str day = arena_fmt(a, "%04d%02u%02u", t.year, t.month, t.day);
@@ -142,9 +161,9 @@ void sigv4_sign(struct call_fields *f, const struct sigv4_request *q, const stru
         q->of_s3 ? "s3" : "service");
     str text = arena_fmt(
         a, "AWS4-HMAC-SHA256\n%.*s\n%.*s\n%.*s", STR_ARG(time), STR_ARG(scope), STR_ARG(c.hash));
-    uint8_t key[32], sign[32];
-    derived_key(key, k->secret_key, day, q);
-    digest_hmac_sha256(sign, str_of(key, 32), text);
+    uint8_t sign[32];
+    derive(d, k->secret_key, day, q);
+    digest_hmac_sha256(sign, str_of(d->key, 32), text);
     field_add(f, S("Authorization"),
         arena_fmt(a, "AWS4-HMAC-SHA256 Credential=%.*s/%.*s, SignedHeaders=%.*s, Signature=%.*s",
             STR_ARG(k->access_key), STR_ARG(scope), STR_ARG(c.names),

@@ -28,9 +28,19 @@ struct sigv4_request {
     int64_t time_ms;
     bool of_s3; /* the hash of the body goes as a header, too */
 };
-/* Appends Authorization and X-Amz-*; signs these, Host and what f holds. */
+/* The key of a day, a region and a service, which takes four hashes to derive: kept from request to
+ * request of one secret key. {0}: none yet. */
+enum { SIGV4_DAY_BYTES = 8, SIGV4_REGION_MAX = 64 };
+struct sigv4_derived {
+    uint8_t key[32];
+    char day[SIGV4_DAY_BYTES], region[SIGV4_REGION_MAX];
+    size_t region_bytes;
+    bool known, of_s3;
+};
+/* Appends Authorization and X-Amz-*; signs these, Host and what f holds. *d is of an earlier
+ * request, or becomes this one's. */
 void sigv4_sign(struct call_fields *f, const struct sigv4_request *q, const struct sigv4_keys *k,
-    struct arena *a);
+    struct sigv4_derived *d, struct arena *a);
 /* As AWS escapes: all but letters, digits and -._~, and the slash if it is to stay. */
 void sigv4_escape(struct buf *b, str s, bool slash_stays);
 

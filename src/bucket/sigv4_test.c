@@ -1,5 +1,6 @@
 #include "bucket/sigv4.h"
 
+#include "base/prng.h"
 #include "base/test.h"
 
 static const struct sigv4_keys example = { S("AKIDEXAMPLE"),
@@ -53,7 +54,8 @@ TEST(sigv4_published)
         SCOPED(arena_fini) struct arena a = { 0 };
         struct call_fields f = { 0 };
         if (c->field.name.n) f.at[f.n++] = c->field;
-        sigv4_sign(&f, &c->q, c->q.of_s3 ? &s3_example : &example, &a);
+        struct sigv4_derived d = { 0 };
+        sigv4_sign(&f, &c->q, c->q.of_s3 ? &s3_example : &example, &d, &a);
         str got = f.at[f.n - 1].value;
         EXPECT_STR(f.at[f.n - 1].name, S("Authorization"));
         if (c->signature) EXPECT_STR(str_from(got, got.n - 64), str_z(c->signature));
@@ -69,7 +71,8 @@ TEST(sigv4_whole_header)
     k.session_token = S("TOKEN");
     struct sigv4_request q = { S("PUT"), S("h:1"), S("/b/x"), STR_EMPTY, S("UNSIGNED-PAYLOAD"),
         S("eu-west-1"), MAY_24_2013_MS, true };
-    sigv4_sign(&f, &q, &k, &a);
+    struct sigv4_derived d = { 0 };
+    sigv4_sign(&f, &q, &k, &d, &a);
     EXPECT_EQ(f.n, 4);
     EXPECT_STR(f.at[0].value, S("UNSIGNED-PAYLOAD"));
     EXPECT_STR(f.at[1].value, S("20130524T000000Z"));
@@ -89,4 +92,30 @@ TEST(sigv4_escapes)
     buf_reset(&b);
     sigv4_escape(&b, S("a/b"), false);
     EXPECT_STR(buf_view(&b), S("a%2Fb"));
+}
+
+static str signature(const struct sigv4_request *q, struct sigv4_derived *d, struct arena *a)
+{
+    struct call_fields f = { 0 };
+    sigv4_sign(&f, q, &s3_example, d, a);
+    return f.at[f.n - 1].value;
+}
+
+/* A key that was kept is that of the day, the region and the service, and of no other. */
+TEST(sigv4_keeps_a_derived_key)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    const str regions[] = { S("us-east-1"), S("us-east-2"), S("eu"), S(""),
+        S("a-region-whose-name-is-longer-than-any-name-that-a-region-has-had-so-far") };
+    const int64_t times[] = { INT64_C(1369353600000), INT64_C(1369353601000),
+        INT64_C(1369440000000), 0 };
+    struct sigv4_derived kept = { 0 };
+    struct prng r = { test_seed() };
+    for (unsigned i = 0; i < 300; i++) {
+        struct sigv4_derived fresh = { 0 };
+        struct sigv4_request q = { S("GET"), S("b.s3.amazonaws.com"), S("/x"), S(""), S("hash"),
+            regions[prng_below(&r, ARRAY_LEN(regions))], times[prng_below(&r, ARRAY_LEN(times))],
+            prng_below(&r, 2) == 0 };
+        EXPECT_STR(signature(&q, &kept, &a), signature(&q, &fresh, &a));
+    }
 }

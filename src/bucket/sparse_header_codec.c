@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-enum { SECTION_HEAD_BYTES = 8 }; /* the first string or entry is behind it */
+enum { SECTION_HEAD_BYTES = 8, /* the first string or entry is behind it */
+    LEVEL = 1 /* of gzip: written once a block, and small */ };
 
 void sparse_header_fini(struct sparse_header *s)
 {
@@ -225,5 +226,5 @@ errc sparse_header_encode(struct buf *out, const struct sparse_header *s, const 
     buf_fini(&b.one);
     buf_fini(&b.offsets);
     buf_fini(&b.entry);
-    return rc == OK ? compress_pack(out, COMPRESS_GZIP, buf_view(&all), 0, e) : rc;
+    return rc == OK ? compress_pack(out, COMPRESS_GZIP, buf_view(&all), LEVEL, e) : rc;
 }

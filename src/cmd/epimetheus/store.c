@@ -146,7 +146,7 @@ static const struct opt table[] = {
     { "block-meta-fetch-concurrency", .help = "meta.json that are fetched at once.",
         AT(meta_fetches), &opt_num, .def = "32" },
     { "block-sync-concurrency", .help = "Blocks that are opened at once.", AT(opens), &opt_num,
-        .def = "48" },
+        .def = "20" },
     { "store.external-labels", .help = "Series carry the external labels of their blocks.",
         AT(external_labels), &opt_bool, .def = "true" },
     { "store.partial-response",
