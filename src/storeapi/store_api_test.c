@@ -412,6 +412,76 @@ TEST(store_api_names_and_values)
     rig_fini(&r);
 }
 
+/* Of each series its cluster, or the words, and the blocks of hints; how many hints there are. */
+static size_t told_by_blocks(const struct rig *r, bool series, struct buf *out, struct buf *blocks)
+{
+    size_t n = 0;
+    for (size_t k = 0; k < r->call.messages.n; k++) {
+        cursor in = cur_of(r->call.messages.at[k]);
+        for (struct pb_field f; pb_next(&in, &f);) {
+            n += f.number == 3;
+            if (f.number == 3) tell_hints(blocks, f.bytes);
+            if (f.number == 3) continue;
+            str word = f.bytes;
+            if (series) word = str_find(f.bytes, S("eu")) != SIZE_MAX ? S("eu") : S("us");
+            buf_fmt(out, "%s%.*s", out->n ? " " : "", STR_ARG(word));
+        }
+    }
+    return n;
+}
+
+static void put_block_hints(
+    struct buf *q, unsigned field, const char *method, uint64_t type, str label, str value)
+{
+    SCOPED(buf_fini) struct buf hints = { 0 }, any = { 0 }, url = { 0 };
+    buf_fmt(&url, "type.googleapis.com/hintspb.%sRequestHints", method);
+    put_matcher(&hints, 1, type, label, value);
+    pb_put_bytes(&any, 1, buf_view(&url));
+    pb_put_bytes(&any, 2, buf_view(&hints));
+    pb_put_bytes(q, field, buf_view(&any));
+}
+
+/* Blocks by their ids or external labels; the answer says which were asked, also if it is none. */
+TEST(store_api_hints_choose_blocks)
+{
+    static const struct { const char *name; uint64_t type; str label, value; const char *blocks,
+        *said[3];
+    } cases[] = {
+        { "one by its id", 0, S("__block_id"), S("01B"), "#01B",
+            { "us us", "__name__ cluster job", "us" } },
+        { "all but one", 1, S("__block_id"), S("01B"), "#01A",
+            { "eu eu eu", "__name__ cluster job", "eu" } },
+        { "by an expression", 2, S("__block_id"), S("01.*"), "#01A#01B",
+            { "eu eu us eu us", "__name__ cluster job", "eu us" } },
+        { "none by an expression", 3, S("__block_id"), S("0.*"), "", { "", "", "" } },
+        { "by an external label", 0, S("cluster"), S("eu"), "#01A",
+            { "eu eu eu", "__name__ cluster job", "eu" } },
+        { "by one that no block has", 0, S("zone"), S("x"), "", { "", "", "" } },
+        { "by one that is empty", 0, S("zone"), S(""), "#01A#01B",
+            { "eu eu us eu us", "__name__ cluster job", "eu us" } },
+    };
+    static const struct { const char *method; unsigned hints, end; } methods[] = {
+        { "Series", 9, 2 }, { "LabelNames", 5, 4 }, { "LabelValues", 6, 5 } };
+    struct rig r;
+    rig_init(&r, 2, NULL);
+    TEST_EACH(c, cases) {
+        for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+            SCOPED(buf_fini) struct buf q = { 0 }, text = { 0 }, blocks = { 0 };
+            const char *method = methods[i].method;
+            struct err e = { 0 };
+            if (i == 0) request_of_all(&q);
+            else pb_put_i64(&q, methods[i].end, 1000);
+            if (i == 2) pb_put_bytes(&q, 1, S("cluster"));
+            put_block_hints(&q, methods[i].hints, method, c->type, c->label, c->value);
+            EXPECT_OK_E(ask(&r, method, &q, &e), &e);
+            EXPECT_EQ(told_by_blocks(&r, i == 0, &text, &blocks), 1);
+            EXPECT_STR(buf_view(&text), str_z(c->said[i]));
+            EXPECT_STR(buf_view(&blocks), str_z(c->blocks));
+        }
+    }
+    rig_fini(&r);
+}
+
 TEST(store_api_info_and_health)
 {
     SCOPED(buf_fini) struct buf q = { 0 }, want = { 0 };

@@ -81,7 +81,8 @@ static errc matcher_read(matcher_list *out, str message, struct arena *a, struct
     return OK;
 }
 
-/* The three hints begin alike. What is not of our type is somebody else's. */
+/* The three hints begin alike. What is not of our type is somebody else's. Of several the last
+ * counts, as of any field that is there once. */
 static errc hints_read(struct reading *k, str any, struct err *e)
 {
     str url = STR_EMPTY, value = STR_EMPTY;
@@ -93,6 +94,8 @@ static errc hints_read(struct reading *k, str any, struct err *e)
     if (!str_has_suffix(url, S("RequestHints"))) return OK;
     TRY_IN(e, pb_check(value, &hints_shape, e), "unmarshal series request hints");
     k->r.hints = true;
+    matchers_fini((struct matchers){ k->blocks.at, k->blocks.n });
+    k->blocks.n = 0;
     c = cur_of(value);
     for (struct pb_field f; pb_next(&c, &f);)
         if (f.number == 1) TRY(matcher_read(&k->blocks, f.bytes, k->a, e));

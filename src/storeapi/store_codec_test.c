@@ -107,6 +107,62 @@ TEST(store_requests_say_what_is_wrong)
     }
 }
 
+/* One matcher of hints. */
+static void put_hints(struct buf *q, unsigned field, str url, uint64_t type, str name, str value)
+{
+    SCOPED(buf_fini) struct buf m = { 0 }, hints = { 0 }, any = { 0 };
+    pb_put_u64(&m, 1, type);
+    pb_put_bytes(&m, 2, name);
+    pb_put_bytes(&m, 3, value);
+    pb_put_bytes(&hints, 1, buf_view(&m));
+    pb_put_bytes(&any, 1, url);
+    pb_put_bytes(&any, 2, buf_view(&hints));
+    pb_put_bytes(q, field, buf_view(&any));
+}
+
+TEST(store_requests_hints)
+{
+    static const str own[] = { S("type.googleapis.com/hintspb.SeriesRequestHints"),
+        S("type.googleapis.com/hintspb.LabelNamesRequestHints"),
+        S("type.googleapis.com/hintspb.LabelValuesRequestHints") };
+    static const struct { decoder decode; unsigned field; } methods[] = {
+        { store_series_request, 9 }, { store_names_request, 5 }, { store_values_request, 6 } };
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        SCOPED(buf_fini) struct buf q = { 0 };
+        struct store_request r = { 0 };
+        struct err e = { 0 };
+        unsigned field = methods[i].field;
+        put_hints(&q, field, S("type.googleapis.com/other.Hints"), 2, S("__block_id"), S("("));
+        EXPECT_OK_E(methods[i].decode(&r, buf_view(&q), &a, &e), &e);
+        EXPECT(!r.hints && !r.blocks.n);                       /* somebody else's: not looked at */
+        put_hints(&q, field, own[i], 2, S("__block_id"), S("01A|01B"));
+        EXPECT_OK_E(methods[i].decode(&r, buf_view(&q), &a, &e), &e);
+        EXPECT(r.hints && r.blocks.n == 1 && !r.matchers.n);
+        expect_matcher(&r.blocks.at[0], MATCH_RE, S("__block_id"), S("01A|01B"));
+        store_request_fini(&r);
+        put_hints(&q, field, own[i], 0, S("zone"), S("x"));    /* the last one counts */
+        EXPECT_OK_E(methods[i].decode(&r, buf_view(&q), &a, &e), &e);
+        EXPECT_EQ(r.blocks.n, 1);
+        expect_matcher(&r.blocks.at[0], MATCH_EQ, S("zone"), S("x"));
+        store_request_fini(&r);
+        put_hints(&q, field, own[i], 3, S("__block_id"), S("("));
+        EXPECT_EQ(methods[i].decode(&r, buf_view(&q), &a, &e), ERR_BAD_INPUT);
+        EXPECT_STR(err_str(&e), S("error parsing regexp: missing closing ): `(`"));
+        buf_reset(&q);
+        put_hints(&q, field, own[i], 9, S("__block_id"), S("x"));
+        EXPECT_EQ(methods[i].decode(&r, buf_view(&q), &a, &e), ERR_BAD_INPUT);
+        EXPECT_STR(err_str(&e), S("unsupported type of label matcher"));
+        SCOPED(buf_fini) struct buf any = { 0 };
+        pb_put_bytes(&any, 1, own[i]);
+        pb_put_bytes(&any, 2, S("\x0a\x7f"));
+        buf_reset(&q);
+        pb_put_bytes(&q, field, buf_view(&any));
+        EXPECT_EQ(methods[i].decode(&r, buf_view(&q), &a, &e), ERR_BAD_INPUT);
+        EXPECT_STR(err_str(&e), S("unmarshal series request hints: unexpected EOF"));
+    }
+}
+
 TEST(store_series_golden)
 {
     SCOPED(buf_fini) struct buf b = { 0 }, series = { 0 };

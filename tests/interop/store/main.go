@@ -21,6 +21,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/gogo/protobuf/proto"
 	"github.com/gogo/protobuf/types"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/value"
@@ -55,6 +56,7 @@ type question struct {
 	Limit      int64       `json:"limit"`
 	SkipChunks bool        `json:"skip_chunks"`
 	Hints      bool        `json:"hints"`
+	OfBlocks   [][3]string `json:"of_blocks"`
 	Shards     int64       `json:"shards"`
 	Shard      int64       `json:"shard"`
 	TimeoutMs  int64       `json:"timeout_ms"`
@@ -138,10 +140,12 @@ func (a *answer) idle(ctx context.Context, conn *grpc.ClientConn, q question) er
 	return a.ask(ctx, conn, q)
 }
 
-func matchers(q question) []storepb.LabelMatcher {
+func matchers(q question) []storepb.LabelMatcher { return matchersOf(q.Matchers) }
+
+func matchersOf(all [][3]string) []storepb.LabelMatcher {
 	kinds := map[string]storepb.LabelMatcher_Type{"=": storepb.LabelMatcher_EQ, "!=": storepb.LabelMatcher_NEQ, "=~": storepb.LabelMatcher_RE, "!~": storepb.LabelMatcher_NRE}
 	var out []storepb.LabelMatcher
-	for _, m := range q.Matchers {
+	for _, m := range all {
 		out = append(out, storepb.LabelMatcher{Type: kinds[m[1]], Name: m[0], Value: m[2]})
 	}
 	return out
@@ -249,11 +253,26 @@ func (a *answer) sum(s *storepb.Series) error {
 	return nil
 }
 
+// Which blocks were asked, if it says so.
+func (a *answer) blocks(hints *types.Any, told proto.Message, of func() []hintspb.Block) error {
+	if hints == nil {
+		return nil
+	}
+	if err := types.UnmarshalAny(hints, told); err != nil {
+		return err
+	}
+	a.Hints = true
+	for _, b := range of() {
+		a.Blocks = append(a.Blocks, b.Id)
+	}
+	return nil
+}
+
 func (a *answer) stream(ctx context.Context, conn *grpc.ClientConn, q question) error {
 	r := &storepb.SeriesRequest{MinTime: q.Mint, MaxTime: q.Maxt, Matchers: matchers(q), WithoutReplicaLabels: q.Without, Limit: q.Limit, SkipChunks: q.SkipChunks,
 		PartialResponseStrategy: storepb.PartialResponseStrategy_ABORT}
 	if q.Hints {
-		r.Hints = anyOf(&hintspb.SeriesRequestHints{EnableQueryStats: true})
+		r.Hints = anyOf(&hintspb.SeriesRequestHints{EnableQueryStats: true, BlockMatchers: matchersOf(q.OfBlocks)})
 	}
 	if q.Shards > 0 {
 		r.ShardInfo = &storepb.ShardInfo{ShardIndex: q.Shard, TotalShards: q.Shards}
@@ -265,15 +284,9 @@ func (a *answer) stream(ctx context.Context, conn *grpc.ClientConn, q question) 
 			break
 		}
 		a.Frames++
-		if hints := frame.GetHints(); hints != nil {
-			var told hintspb.SeriesResponseHints
-			if err = types.UnmarshalAny(hints, &told); err != nil {
-				break
-			}
-			a.Hints = true
-			for _, b := range told.QueriedBlocks {
-				a.Blocks = append(a.Blocks, b.Id)
-			}
+		var told hintspb.SeriesResponseHints
+		if err = a.blocks(frame.GetHints(), &told, func() []hintspb.Block { return told.QueriedBlocks }); err != nil {
+			break
 		}
 		if one := frame.GetSeries(); one != nil && q.Digest {
 			err = a.sum(one)
@@ -296,17 +309,29 @@ func (a *answer) ask(ctx context.Context, conn *grpc.ClientConn, q question) err
 	case "series":
 		return a.stream(ctx, conn, q)
 	case "names":
-		r, err := store.LabelNames(ctx, &storepb.LabelNamesRequest{Start: q.Mint, End: q.Maxt, Matchers: matchers(q), WithoutReplicaLabels: q.Without, Limit: q.Limit})
-		if err == nil {
-			a.Values = r.Names
+		asked := &storepb.LabelNamesRequest{Start: q.Mint, End: q.Maxt, Matchers: matchers(q), WithoutReplicaLabels: q.Without, Limit: q.Limit}
+		if q.Hints {
+			asked.Hints = anyOf(&hintspb.LabelNamesRequestHints{BlockMatchers: matchersOf(q.OfBlocks)})
 		}
-		return err
+		r, err := store.LabelNames(ctx, asked)
+		if err != nil {
+			return err
+		}
+		a.Values = r.Names
+		var told hintspb.LabelNamesResponseHints
+		return a.blocks(r.Hints, &told, func() []hintspb.Block { return told.QueriedBlocks })
 	case "values":
-		r, err := store.LabelValues(ctx, &storepb.LabelValuesRequest{Label: q.Label, Start: q.Mint, End: q.Maxt, Matchers: matchers(q), Limit: q.Limit})
-		if err == nil {
-			a.Values = r.Values
+		asked := &storepb.LabelValuesRequest{Label: q.Label, Start: q.Mint, End: q.Maxt, Matchers: matchers(q), Limit: q.Limit}
+		if q.Hints {
+			asked.Hints = anyOf(&hintspb.LabelValuesRequestHints{BlockMatchers: matchersOf(q.OfBlocks)})
 		}
-		return err
+		r, err := store.LabelValues(ctx, asked)
+		if err != nil {
+			return err
+		}
+		a.Values = r.Values
+		var told hintspb.LabelValuesResponseHints
+		return a.blocks(r.Hints, &told, func() []hintspb.Block { return told.QueriedBlocks })
 	case "health":
 		r, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{})
 		if err == nil {
