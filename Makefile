@@ -58,7 +58,7 @@ golden: all  ## data folders that Prometheus wrote: GOLDEN=DIR
 	@tests/golden/run $(GOLDEN)
 
 conformance: all  ## vectors recorded from Prometheus: CONFORMANCE=DIR
-	@tests/conformance/run $(CONFORMANCE)
+	@tests/conformance/run $(CONFORMANCE) --io mmap,buffered,direct
 
 test: deps-build  ## everything; the last line is "N passed, N failed, N skipped"
 	@MAKE="$(MAKE)" tools/suite

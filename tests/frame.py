@@ -55,13 +55,16 @@ class Skips:
 
 
 class Runner:
-    def __init__(self, name, doc, default):
+    def __init__(self, name, doc, default, more=()):
+        """more: options of the runner's own, as (name, keywords of add_argument)."""
         ap = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
         ap.add_argument('dir', nargs='?', default=None)
         ap.add_argument('--only', default='*', help='only files (case folders) that match this glob')
         ap.add_argument('--all', action='store_true', help='name every failing case')
         ap.add_argument('--skips', default=os.path.join(HERE, 'skips.txt'), help='the list of what may be skipped')
-        args = ap.parse_args()
+        for option, words in more:
+            ap.add_argument(option, **words)
+        self.args = args = ap.parse_args()
         shared = os.environ.get('EPI_SHARED') or os.path.join(os.path.dirname(TOP), 'shared')
         self.name, self.dir, self.only, self.all = name, os.path.abspath(args.dir or os.path.join(shared, default)), args.only, args.all
         self.skips, self.total, self.rows, self.why_skipped = Skips(name, args.skips), tally.Counts(), [], {}
@@ -74,11 +77,11 @@ class Runner:
         ci = os.environ.get('CI') == 'true'
         tally.finish(tally.Counts(0, 1 if ci else 0, 0 if ci else 1))
 
-    def file(self, rel, handler):
-        """Runs one file or case folder; handler None: nobody knows it."""
+    def file(self, rel, handler, how=''):
+        """Runs one file or case folder; handler None: nobody knows it. how: in which of several ways, for the table."""
         if not fnmatch.fnmatchcase(rel, self.only):
             return
-        counts, path = tally.Counts(), os.path.join(self.dir, rel)
+        counts, path, shown = tally.Counts(), os.path.join(self.dir, rel), rel + (' (%s)' % how if how else '')
         failed = []
         try:
             if handler is None:
@@ -106,11 +109,11 @@ class Runner:
             failed.append(('', '%s: %s' % (type(e).__name__, e)))
         counts.failed = len(failed)
         for id, why in failed if self.all else failed[:SHOWN_FAILURES]:
-            print('FAILED %s%s: %s' % (rel, '#' + id if id else '', ' '.join(str(why).split())[:600]))
+            print('FAILED %s%s: %s' % (shown, '#' + id if id else '', ' '.join(str(why).split())[:600]))
         if len(failed) > SHOWN_FAILURES and not self.all:
-            print('FAILED %s: and %d more (--all)' % (rel, len(failed) - SHOWN_FAILURES))
+            print('FAILED %s: and %d more (--all)' % (shown, len(failed) - SHOWN_FAILURES))
         sys.stdout.flush()
-        self.rows.append((rel, counts))
+        self.rows.append((shown, counts))
         self.total.add(counts)
 
     def end(self):

@@ -28,6 +28,7 @@ import promql
 from frame import Case, tally
 
 EXPORTER_PORT = 21151
+backend = None                      # what the servers read their storage by; None: what they choose
 READY_LIMIT_S = 20
 PORT_LIMIT_S = 300                  # another run on this machine holds the port that the answers name
 REQUEST_LIMIT_S = 15
@@ -147,7 +148,8 @@ class Server:
         threading.Thread(target=self.exporter.serve_forever, daemon=True).start()
         self.log = open(os.path.join(self.dir, 'log'), 'wb')
         self.proc = subprocess.Popen([frame.EPIMETHEUS, '--config.file=prometheus.yml', '--storage.tsdb.path=data',
-                                      '--web.listen-address=127.0.0.1:%d' % self.port] + self.setup.flags, cwd=self.dir, stdin=subprocess.DEVNULL,
+                                      '--web.listen-address=127.0.0.1:%d' % self.port] + self.setup.flags +
+                                     (['--storage.io=' + backend] if backend else []), cwd=self.dir, stdin=subprocess.DEVNULL,
                                      stdout=self.log, stderr=self.log, start_new_session=True)
         end = time.monotonic() + READY_LIMIT_S
         while True:
