@@ -1,6 +1,6 @@
 /* crc32c.h — CRC-32C (Castagnoli), as every part of the TSDB stores it.
  *
- * What        of one text, and of several side by side; by the processor's instructions for it.
+ * What        by the processor's instructions for it, where it has them.
  * Invariants  crc32c(0, "123456789", 9) == 0xe3069283; crc32c(crc32c(0, a), b) == crc32c(0, ab)
  * Ownership   none
  * Threads     pure
@@ -16,8 +16,6 @@
 uint32_t crc32c(uint32_t crc, const void *p, size_t n);
 static inline uint32_t crc32c_str(str s) { return crc32c(0, s.p, s.n); }
 
-/* Of each of n texts: the same, sooner where they are short and about as long as each other. */
-void crc32c_each(uint32_t *out, const str *texts, size_t n);
 void crc32c_use_plain(bool plain);         /* tests: isa-l alone; nobody else computes */
 
 #endif

@@ -32,28 +32,21 @@ TEST(crc32c_goes_on)
         EXPECT_EQ(crc32c(crc32c(0, bytes, cut), bytes + cut, sizeof(bytes) - cut), whole);
 }
 
-static void each_once(struct prng *r, bool plain)
+/* By all ways the same, whatever came before and wherever it lies. */
+TEST(crc32c_by_either_way)
 {
-    enum { TEXTS = 9, LONGEST = 900 };
-    static uint8_t room[TEXTS][LONGEST];
-    str texts[TEXTS];
-    uint32_t got[TEXTS];
-    size_t most = prng_below(r, 3) ? LONGEST : 20, n = prng_below(r, TEXTS + 1);
-    for (size_t i = 0; i < n; i++) {
-        texts[i] = str_of(room[i], prng_below(r, most + 1));
-        for (size_t k = 0; k < texts[i].n; k++) room[i][k] = (uint8_t)prng_u64(r);
-    }
-    crc32c_use_plain(plain);
-    crc32c_each(got, texts, n);
-    crc32c_use_plain(!plain);
-    for (size_t i = 0; i < n; i++) EXPECT_EQ(got[i], crc32c_str(texts[i]));
-    crc32c_use_plain(false);
-}
-
-TEST(crc32c_of_each)
-{
+    enum { LONGEST = 900, PLACES = 9 };
+    static uint8_t room[LONGEST + PLACES];
     struct prng r = { test_seed() };
-    for (int i = 0; i < 400; i++) each_once(&r, i % 4 == 0);
+    for (size_t i = 0; i < sizeof(room); i++) room[i] = (uint8_t)prng_u64(&r);
+    for (size_t n = 0; n <= LONGEST; n++) {
+        uint32_t before = n % 3 ? (uint32_t)prng_u64(&r) : 0;
+        const uint8_t *at = room + n % PLACES;
+        uint32_t got = crc32c(before, at, n);
+        crc32c_use_plain(true);
+        EXPECT_EQ(got, crc32c(before, at, n));
+        crc32c_use_plain(false);
+    }
 }
 
 #if defined(__x86_64__)

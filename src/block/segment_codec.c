@@ -81,12 +81,7 @@ errc segment_record_decode(struct segment_record *out, str bytes, struct err *e)
 
 bool segment_records_check(const struct segment_record *r, size_t n)
 {
-    str bodies[SEGMENT_RECORDS_MAX];
-    uint32_t crcs[SEGMENT_RECORDS_MAX];
     bool good = true;
-    assert(n <= SEGMENT_RECORDS_MAX);
-    for (size_t i = 0; i < n; i++) bodies[i] = body_of(&r[i]);
-    crc32c_each(crcs, bodies, n);
-    for (size_t i = 0; i < n; i++) good = good && crcs[i] == r[i].crc;
+    for (size_t i = 0; i < n; i++) good &= r[i].crc == crc32c_str(body_of(&r[i]));
     return good;
 }

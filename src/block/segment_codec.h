@@ -36,9 +36,8 @@ MUST_USE errc segment_record_bytes(str bytes, uint64_t *out, struct err *e);
 struct segment_record { uint8_t enc; uint32_t crc; str data; size_t used; };
 /* CRC checked */
 MUST_USE errc segment_record_decode(struct segment_record *out, str bytes, struct err *e);
-/* CRC not checked: segment_records_check() does it for some of them at once. */
+/* CRC not checked: segment_records_check() does it. */
 MUST_USE errc segment_record_split(struct segment_record *out, str bytes, struct err *e);
-enum { SEGMENT_RECORDS_MAX = 64 };
-bool segment_records_check(const struct segment_record *r, size_t n);  /* n <= that; all right? */
+bool segment_records_check(const struct segment_record *r, size_t n);  /* all right? */
 
 #endif
