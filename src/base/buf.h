@@ -70,14 +70,29 @@ static inline void buf_le32(struct buf *b, uint32_t v) { buf_bytes(b, &v, 4); }
 static inline void buf_le64(struct buf *b, uint64_t v) { buf_bytes(b, &v, 8); }
 
 enum { UVARINT_MAX_BYTES = 10 };
+/* Behind what was put. REQUIRES: room for UVARINT_MAX_BYTES, of which it may write more than it
+ * counts. */
+static inline uint8_t *uvarint_put(uint8_t *at, uint64_t v)
+{
+    if (v < 1 << 7) {
+        *at = (uint8_t)v;
+        return at + 1;
+    }
+    if (v < 1 << 21) {
+        bool three = v >= 1 << 14;
+        uint32_t x = 0x80 | (v & 0x7f) | (v << 1 & 0x7f00) | (uint32_t)three << 15 |
+                     (v << 2 & 0x7f0000);
+        memcpy(at, &x, sizeof(x));
+        return at + 2 + three;
+    }
+    for (; v >= 0x80; v >>= 7) *at++ = (uint8_t)(v | 0x80);
+    *at++ = (uint8_t)v;
+    return at;
+}
 static inline void buf_uvarint(struct buf *b, uint64_t v)
 {
     uint8_t *at = buf_room(b, UVARINT_MAX_BYTES);
-    if (!at) return;
-    size_t n = 0;
-    for (; v >= 0x80; v >>= 7) at[n++] = (uint8_t)(v | 0x80);
-    at[n++] = (uint8_t)v;
-    b->n += n;
+    if (at) b->n += (size_t)(uvarint_put(at, v) - at);
 }
 static inline void buf_varint(struct buf *b, int64_t v)
 {

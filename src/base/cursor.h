@@ -62,8 +62,17 @@ static inline uint64_t cur_be64(cursor *c)
 static inline uint32_t cur_le32(cursor *c) { return __builtin_bswap32(cur_be32(c)); }
 static inline uint64_t cur_le64(cursor *c) { return __builtin_bswap64(cur_be64(c)); }
 
-/* Go's rules: at most 10 bytes, the 10th at most 1 */
-uint64_t cur_uvarint_slow(cursor *c);
+/* Go's rules: at most 10 bytes, the 10th at most 1. behind NULL: there is none. By value, so that
+ * who reads many keeps the cursor in registers. */
+struct uvarint { uint64_t v; const uint8_t *behind; };
+struct uvarint uvarint_long(const uint8_t *p, const uint8_t *end);
+static inline uint64_t cur_uvarint_long(cursor *c)
+{
+    struct uvarint x = uvarint_long(c->p, c->end);
+    if (LIKELY(x.behind)) c->p = x.behind;
+    else cur_fail(c);
+    return x.v;
+}
 static inline uint64_t cur_uvarint(cursor *c)
 {
     const uint8_t *p = c->p;
@@ -72,7 +81,27 @@ static inline uint64_t cur_uvarint(cursor *c)
         c->p += 2;
         return (p[0] & 0x7fu) | (uint64_t)p[1] << 7;
     }
-    return cur_uvarint_slow(c);
+    return cur_uvarint_long(c);
+}
+/* The same, soonest where 2 or 3 bytes are as frequent as one and 4 bytes stand there. */
+static inline uint64_t cur_uvarint_of_4(cursor *c)
+{
+    uint32_t x;
+    if (UNLIKELY(cur_left(c) < sizeof(x))) return cur_uvarint_long(c);
+    memcpy(&x, c->p, sizeof(x));
+    if (!(x & 0x80)) {
+        c->p += 1;
+        return x & 0x7f;
+    }
+    if (!(x & 0x8000)) {
+        c->p += 2;
+        return (x & 0x7f) | (x & 0x7f00) >> 1;
+    }
+    if (!(x & 0x800000)) {
+        c->p += 3;
+        return (x & 0x7f) | (x & 0x7f00) >> 1 | (x & 0x7f0000) >> 2;
+    }
+    return cur_uvarint_long(c);
 }
 static inline int64_t cur_varint(cursor *c)                    /* zigzag */
 {

@@ -84,25 +84,17 @@ void index_series_fini(struct index_series *s)
     vec_fini(&s->chunks);
 }
 
-static size_t put_uvarint(uint8_t *at, uint64_t v)
-{
-    size_t n = 0;
-    for (; v >= 0x80; v >>= 7) at[n++] = (uint8_t)(v | 0x80);
-    at[n++] = (uint8_t)v;
-    return n;
-}
-
 static uint64_t zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63); }
 
 static uint8_t *chunks_encode(uint8_t *p, const struct index_chunk *chunks, size_t n)
 {
-    p += put_uvarint(p, n);
+    p = uvarint_put(p, n);
     for (size_t i = 0; i < n; i++) {
         const struct index_chunk *c = &chunks[i];
         uint64_t after = i ? (uint64_t)c->mint - (uint64_t)c[-1].maxt : zigzag(c->mint);
-        p += put_uvarint(p, after);
-        p += put_uvarint(p, (uint64_t)c->maxt - (uint64_t)c->mint);
-        p += put_uvarint(p, i ? zigzag((int64_t)(c->ref - c[-1].ref)) : c->ref);
+        p = uvarint_put(p, after);
+        p = uvarint_put(p, (uint64_t)c->maxt - (uint64_t)c->mint);
+        p = uvarint_put(p, i ? zigzag((int64_t)(c->ref - c[-1].ref)) : c->ref);
     }
     return p;
 }
@@ -114,12 +106,13 @@ void index_series_encode(
     size_t room = UVARINT_MAX_BYTES * (3 + 2 * labels.n + 3 * n_chunks);
     uint8_t *at = buf_room(b, room), *body = at + 1, *p = body, len[UVARINT_MAX_BYTES];
     if (!at) return;
-    p += put_uvarint(p, labels.n);
+    p = uvarint_put(p, labels.n);
     for (size_t i = 0; i < labels.n; i++) {
-        p += put_uvarint(p, labels.at[i].name);
-        p += put_uvarint(p, labels.at[i].value);
+        p = uvarint_put(p, labels.at[i].name);
+        p = uvarint_put(p, labels.at[i].value);
     }
-    size_t n = (size_t)(chunks_encode(p, chunks, n_chunks) - body), n_len = put_uvarint(len, n);
+    size_t n = (size_t)(chunks_encode(p, chunks, n_chunks) - body),
+           n_len = (size_t)(uvarint_put(len, n) - len);
     uint32_t crc = crc32c(0, body, n);
     if (n_len > 1) memmove(at + n_len, body, n);
     memcpy(at, len, n_len);
@@ -136,41 +129,56 @@ size_t index_series_bytes(str bytes)
     return head.n - cur_left(&c) + (size_t)n + INDEX_CRC_BYTES;
 }
 
-static void labels_decode(struct index_series *out, cursor *c)
+static void labels_decode(struct index_series *out, cursor *in)
 {
-    uint64_t n = cur_uvarint(c);
+    cursor c = *in;
+    uint64_t n = cur_uvarint_of_4(&c);
     /* bounds the count before any memory is taken */
-    if (n > cur_left(c) / LABEL_MIN_BYTES) cur_fail(c);
+    if (n > cur_left(&c) / LABEL_MIN_BYTES) cur_fail(&c);
     out->labels.n = 0;
-    if (!cur_ok(c)) return;
-    vec_reserve(&out->labels, n);
-    for (uint64_t i = 0; i < n && cur_ok(c); i++) {
-        uint64_t name = cur_uvarint(c), value = cur_uvarint(c);
-        if (name > UINT32_MAX || value > UINT32_MAX) cur_fail(c);
-        out->labels.at[i] = (struct label_num){ (uint32_t)name, (uint32_t)value };
+    if (cur_ok(&c)) {
+        vec_reserve(&out->labels, n);
+        struct label_num *at = out->labels.at, *end = at + n;
+        uint64_t most = 0;
+        for (; at < end; at++) {
+            uint64_t name = cur_uvarint_of_4(&c), value = cur_uvarint_of_4(&c);
+            most |= name | value;
+            *at = (struct label_num){ (uint32_t)name, (uint32_t)value };
+        }
+        if (most > UINT32_MAX) cur_fail(&c);
+        if (cur_ok(&c)) out->labels.n = n;
     }
-    if (cur_ok(c)) out->labels.n = n;
+    *in = c;
 }
 
-static void chunks_decode(struct index_series *out, cursor *c)
+static uint64_t zigzag_of(uint64_t u) { return (u >> 1) ^ (0 - (u & 1)); }
+
+static void chunks_decode(struct index_series *out, cursor *in)
 {
-    uint64_t n = cur_uvarint(c);
-    if (n > cur_left(c) / CHUNK_MIN_BYTES) cur_fail(c);
+    cursor c = *in;
+    uint64_t n = cur_uvarint_of_4(&c);
+    if (n > cur_left(&c) / CHUNK_MIN_BYTES) cur_fail(&c);
     out->chunks.n = 0;
-    if (!cur_ok(c)) return;
-    vec_reserve(&out->chunks, n);
-    struct index_chunk last = { 0 };
-    for (uint64_t i = 0; i < n && cur_ok(c); i++) {
-        uint64_t mint = i == 0 ? (uint64_t)cur_varint(c) : (uint64_t)last.maxt + cur_uvarint(c);
-        uint64_t maxt = mint + cur_uvarint(c);
-        uint64_t ref = i == 0 ? cur_uvarint(c) : last.ref + (uint64_t)cur_varint(c);
-        last = (struct index_chunk){ (int64_t)mint, (int64_t)maxt, ref };
-        if (last.maxt < last.mint) cur_fail(c);
-        out->chunks.at[i] = last;
+    if (cur_ok(&c)) {
+        vec_reserve(&out->chunks, n);
+        struct index_chunk *at = out->chunks.at, *end = at + n;
+        uint64_t maxt = 0, ref = 0;
+        for (; at < end; at++) {
+            bool first = at == out->chunks.at;
+            uint64_t after = cur_uvarint_of_4(&c), lasts = cur_uvarint_of_4(&c),
+                     to = cur_uvarint_of_4(&c), mint = maxt + (first ? zigzag_of(after) : after);
+            maxt = mint + lasts;
+            ref = first ? to : ref + zigzag_of(to);
+            if ((int64_t)maxt < (int64_t)mint) cur_fail(&c);
+            *at = (struct index_chunk){ (int64_t)mint, (int64_t)maxt, ref };
+        }
+        if (cur_ok(&c)) out->chunks.n = n;
     }
-    if (cur_ok(c)) out->chunks.n = n;
+    *in = c;
 }
 
+/* The cursor reaches as far as there are bytes, so that few of its reads stand near its end: that
+ * the body is what was read is asked afterwards. */
 errc index_series_decode(
     struct index_series *out, str bytes, bool labels_only, size_t *used, struct err *e)
 {
@@ -179,10 +187,11 @@ errc index_series_decode(
     uint32_t crc = cur_be32(&c);
     if (!cur_ok(&c)) return err_set(e, ERR_CORRUPT, "series: cut short");
     if (crc != crc32c_str(body)) return err_set(e, ERR_CORRUPT, "series: wrong checksum");
-    cursor in = cur_of(body);
+    const uint8_t *end = body.p + body.n;
+    cursor in = { body.p, c.end, false };
     labels_decode(out, &in);
     if (!labels_only) chunks_decode(out, &in);
-    if (labels_only ? !cur_ok(&in) : !cur_done(&in))
+    if (!cur_ok(&in) || (labels_only ? in.p > end : in.p != end))
         return err_set(e, ERR_CORRUPT, "series: does not decode");
     *used = bytes.n - cur_left(&c);
     return OK;
