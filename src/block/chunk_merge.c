@@ -1,8 +1,8 @@
 /* chunk_merge.c — in three steps.
  *
  * Each source is trimmed first: a chunk of which something is deleted is written anew, by itself.
- * Sources that follow each other are then copied one after the other, which is what nearly always
- * happens. Otherwise the chunks of all come out of a heap by time; those that overlap are decoded,
+ * Sources that follow each other in time, in whatever order they come, are then copied one after the
+ * other, which is what nearly always happens. Otherwise the chunks of all come out of a heap by time; those that overlap are decoded,
  * merged by the iterator that merges for queries, and encoded again; what comes of them goes back
  * into the heap, all but its first chunk. The heap and the order of the overlapping chunks are
  * Prometheus', because they decide which of two samples of the same time is kept.
@@ -16,6 +16,7 @@ void chunk_merge_fini(struct chunk_merge *m)
 {
     vec_fini(&m->out);
     vec_fini(&m->feeds);
+    vec_fini(&m->in_time);
     vec_fini(&m->waiting);
     vec_fini(&m->overlap);
     chunk_encoder_fini(&m->encoder);
@@ -205,18 +206,36 @@ static errc merge_by_time(struct chunk_merge *m, struct err *e)
     return OK;
 }
 
-/* Does each chunk begin after all before it, as the sources stand? Then they are the result. */
+/* The sources by their first times: the heap of the series has no order for equal ones. */
+static void order_by_time(struct chunk_merge *m)
+{
+    m->in_time.n = 0;
+    vec_reserve(&m->in_time, m->feeds.n);
+    for (size_t i = 0; i < m->feeds.n; i++) {
+        const struct merge_feed *f = &m->feeds.at[i];
+        size_t k = m->in_time.n++;
+        for (; k && m->in_time.at[k - 1]->at->mint > f->at->mint; k--)
+            m->in_time.at[k] = m->in_time.at[k - 1];
+        m->in_time.at[k] = f;
+    }
+}
+
+/* Does each chunk begin after all before it, source after source? Then they are the result. */
 static bool follow(struct chunk_merge *m)
 {
-    for (size_t i = 0; i < m->feeds.n; i++) {
-        for (const struct chunk_view *c = m->feeds.at[i].at; c < m->feeds.at[i].end; c++) {
-            if (m->feeds.n > 1 && m->out.n && c->mint <= vec_last(&m->out).maxt) {
-                m->out.n = 0;
-                return false;
-            }
-            vec_push(&m->out, *c);
+    size_t n = 0;
+    for (size_t i = 0; i < m->feeds.n; i++) n += (size_t)(m->feeds.at[i].end - m->feeds.at[i].at);
+    vec_reserve(&m->out, n);
+    order_by_time(m);
+    struct chunk_view *to = m->out.at;
+    for (size_t i = 0; i < m->in_time.n; i++) {
+        const struct merge_feed *f = m->in_time.at[i];
+        for (const struct chunk_view *c = f->at; c < f->end; c++) {
+            if (m->feeds.n > 1 && to > m->out.at && c->mint <= to[-1].maxt) return false;
+            *to++ = *c;
         }
     }
+    m->out.n = n;
     return true;
 }
 

@@ -28,6 +28,7 @@ struct merge_feed { const struct chunk_view *at, *end; };
 struct chunk_merge {
     chunk_views out;
     VEC(struct merge_feed) feeds;
+    VEC(const struct merge_feed *) in_time;    /* of them, by their first times */
     heap waiting;                              /* feeds that have a chunk, by its times */
     chunk_views overlap;                       /* chunks that are to be decoded together */
     struct chunk_encoder encoder;
