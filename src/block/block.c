@@ -287,7 +287,8 @@ static errc view_add(struct block_chunk_set *s, const struct segment_run *run,
     if (rc == OK) rc = chunk_iter_begin(&s->iter, r.enc, r.data, &t, &any, &s->why);
     if (rc == OK && any && (t < c->mint || t > c->maxt)) rc = index_chunk_other(c, &s->why);
     if (rc != OK) return set_failed(s, rc, e);
-    vec_push(&s->views, ((struct chunk_view){ c->mint, c->maxt, r.enc, r.data, r.crc }));
+    uint8_t head = segment_record_head(&r);
+    vec_push(&s->views, ((struct chunk_view){ c->mint, c->maxt, r.enc, r.data, head }));
     return OK;
 }
 

@@ -1,11 +1,12 @@
 /* chunk_merge.c — in three steps.
  *
  * Each source is trimmed first: a chunk of which something is deleted is written anew, by itself.
- * Sources that follow each other in time, in whatever order they come, are then copied one after the
- * other, which is what nearly always happens. Otherwise the chunks of all come out of a heap by time; those that overlap are decoded,
- * merged by the iterator that merges for queries, and encoded again; what comes of them goes back
- * into the heap, all but its first chunk. The heap and the order of the overlapping chunks are
- * Prometheus', because they decide which of two samples of the same time is kept.
+ * Sources that follow each other in time, in whatever order they come, are then copied one after
+ * the other, which is what nearly always happens. Otherwise the chunks of all come out of a heap by
+ * time; those that overlap are decoded, merged by the iterator that merges for queries, and encoded
+ * again; what comes of them goes back into the heap, all but its first chunk. The heap and the
+ * order of the overlapping chunks are Prometheus', because they decide which of two samples of the
+ * same time is kept.
  */
 #include "block/chunk_merge.h"
 

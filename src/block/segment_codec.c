@@ -26,47 +26,49 @@ errc segment_header_check(str file_head, struct err *e)
     return OK;
 }
 
-void segment_record_encode(struct buf *b, uint8_t enc, str data, uint32_t crc)
+void segment_record_encode(struct buf *b, uint8_t enc, str data)
 {
     buf_uvarint(b, data.n);
     size_t from = b->n;
     buf_u8(b, enc);
     buf_str(b, data);
-    if (buf_ok(b)) buf_be32(b, crc ? crc : crc32c_str(str_from(buf_view(b), from)));
+    if (buf_ok(b)) buf_be32(b, crc32c_str(str_from(buf_view(b), from)));
 }
 
-static uint64_t length_of(cursor *c, struct err *e, errc *rc)
+static errc length_of(cursor *c, uint64_t *n, struct err *e)
 {
-    str seen = str_of(c->p, MIN(cur_left(c), (size_t)SEGMENT_LENGTH_MAX_BYTES));
-    cursor probe = cur_of(seen);
-    uint64_t n = cur_uvarint(&probe);
-    *rc = cur_ok(&probe) && n <= UINT32_MAX
-              ? OK
-              : err_set(e, ERR_CORRUPT, "a chunk's length is cut short or too great");
-    if (*rc == OK) (void)cur_bytes(c, seen.n - cur_left(&probe));
-    return *rc == OK ? n : 0;
+    const uint8_t *from = c->p;
+    *n = cur_uvarint(c);
+    bool good = cur_ok(c) && c->p - from <= SEGMENT_LENGTH_MAX_BYTES && *n <= UINT32_MAX;
+    return good ? OK : err_set(e, ERR_CORRUPT, "a chunk's length is cut short or too great");
 }
 
 errc segment_record_bytes(str bytes, uint64_t *out, struct err *e)
 {
     cursor c = cur_of(bytes);
-    errc rc;
-    uint64_t n = length_of(&c, e, &rc);
-    if (rc == OK) *out = (bytes.n - cur_left(&c)) + n + SEGMENT_RECORD_EXTRA_BYTES;
-    return rc;
+    uint64_t n;
+    TRY(length_of(&c, &n, e));
+    *out = (bytes.n - cur_left(&c)) + n + SEGMENT_RECORD_EXTRA_BYTES;
+    return OK;
 }
 
 errc segment_record_split(struct segment_record *out, str bytes, struct err *e)
 {
     cursor c = cur_of(bytes);
-    errc rc;
-    uint64_t n = length_of(&c, e, &rc);
-    if (rc != OK) return rc;
+    uint64_t n;
+    TRY(length_of(&c, &n, e));
     str body = cur_bytes(&c, n + 1);
     uint32_t crc = cur_be32(&c);
     if (!cur_ok(&c)) return err_set(e, ERR_CORRUPT, "a chunk of %" PRIu64 " bytes is cut short", n);
     *out = (struct segment_record){ body.p[0], crc, str_from(body, 1), bytes.n - cur_left(&c) };
     return OK;
+}
+
+uint8_t segment_record_head(const struct segment_record *r)
+{
+    size_t head = r->used - r->data.n - CRC_BYTES, least = 2;
+    for (size_t n = r->data.n; n >= 0x80; n >>= 7) least++;
+    return head == least ? (uint8_t)head : 0;
 }
 
 /* What the CRC is of: the encoding stands before the data. */

@@ -28,14 +28,15 @@ static inline uint32_t segment_offset(uint64_t ref) { return (uint32_t)ref; }
 void segment_header_encode(struct buf *b);
 MUST_USE errc segment_header_check(str file_head, struct err *e);
 
-/* crc: of encoding and data, or 0: it is computed */
-void segment_record_encode(struct buf *b, uint8_t enc, str data, uint32_t crc);
+void segment_record_encode(struct buf *b, uint8_t enc, str data);
 /* The length of the record that begins with these bytes (at most SEGMENT_LENGTH_MAX_BYTES are
  * looked at). */
 MUST_USE errc segment_record_bytes(str bytes, uint64_t *out, struct err *e);
 struct segment_record { uint8_t enc; uint32_t crc; str data; size_t used; };
 /* CRC checked */
 MUST_USE errc segment_record_decode(struct segment_record *out, str bytes, struct err *e);
+/* The bytes in front of its data; 0: segment_record_encode() would write it otherwise. */
+uint8_t segment_record_head(const struct segment_record *r);
 /* CRC not checked: segment_records_check() does it. */
 MUST_USE errc segment_record_split(struct segment_record *out, str bytes, struct err *e);
 bool segment_records_check(const struct segment_record *r, size_t n);  /* all right? */

@@ -63,13 +63,33 @@ static uint64_t room_of(const struct chunk_view *c)
     return SEGMENT_LENGTH_MAX_BYTES + SEGMENT_RECORD_EXTRA_BYTES + c->data.n;
 }
 
-static errc add_one(
-    struct segment_writer *w, const struct chunk_view *c, uint64_t *ref, struct err *e)
+/* What lies in a segment already is copied as it is, records that lie one behind the other at one
+ * go: that is the run. */
+static str record_of(const struct chunk_view *c)
 {
-    if (out_at(&w->out) > UINT32_MAX) return err_set(e, ERR_LIMIT, "a chunk segment beyond 4 GiB");
-    *ref = segment_ref(w->n_segments - 1, (uint32_t)out_at(&w->out));
-    segment_record_encode(out_buf(&w->out), c->enc, c->data, c->crc);
+    return c->head ? str_of(c->data.p - c->head, c->head + c->data.n + CHUNK_TAIL_BYTES)
+                   : STR_EMPTY;
+}
+
+static errc run_end(struct segment_writer *w, str *run, struct err *e)
+{
+    buf_str(out_buf(&w->out), *run);
+    *run = STR_EMPTY;
     return out_step(&w->out, e);
+}
+
+static errc add_one(struct segment_writer *w, const struct chunk_view *c, str *run, uint64_t *ref,
+    struct err *e)
+{
+    str record = record_of(c);
+    bool behind = record.n && run->n && record.p == run->p + run->n;
+    if (!behind) TRY(run_end(w, run, e));
+    uint64_t at = out_at(&w->out) + run->n;
+    if (at > UINT32_MAX) return err_set(e, ERR_LIMIT, "a chunk segment beyond 4 GiB");
+    *ref = segment_ref(w->n_segments - 1, (uint32_t)at);
+    if (!record.n) segment_record_encode(out_buf(&w->out), c->enc, c->data);
+    else *run = str_of(behind ? run->p : record.p, run->n + record.n);
+    return OK;
 }
 
 /* A segment ends before the chunk that might not fit it; the lengths of the call's chunks are
@@ -77,19 +97,21 @@ static errc add_one(
 errc segment_writer_add(struct segment_writer *w, const struct chunk_view *chunks, size_t n,
     uint64_t *refs, struct err *e)
 {
+    str run = STR_EMPTY;
     if (n && !w->out.file) TRY(segment_begin(w, e));
     uint64_t before = n ? out_at(&w->out) : 0, bytes = 0;
     for (size_t i = 0; i < n; i++) {
         bytes += room_of(&chunks[i]);
         bool first = before == SEGMENT_HEADER_BYTES && i == 0;
         if (!first && before + bytes > w->segment_bytes) {
+            TRY(run_end(w, &run, e));
             TRY(segment_begin(w, e));
             before = SEGMENT_HEADER_BYTES;
             bytes = room_of(&chunks[i]);
         }
-        TRY(add_one(w, &chunks[i], &refs[i], e));
+        TRY(add_one(w, &chunks[i], &run, &refs[i], e));
     }
-    return OK;
+    return n ? run_end(w, &run, e) : OK;
 }
 
 errc segment_writer_finish(struct segment_writer *w, struct err *e)

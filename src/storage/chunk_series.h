@@ -20,9 +20,11 @@
 #include "model/label_num.h"
 #include "model/labels.h"
 
-/* crc: the CRC32C of encoding byte and data, if they come from where it was checked; 0: it is to be
- * computed. */
-struct chunk_view { int64_t mint, maxt; uint8_t enc; str data; uint32_t crc; };
+/* head: 0, or the data lie in a record of a segment, whose CRC was checked and whose length takes
+ * no more bytes than it has to: so many bytes of it stand in front of the data (length and
+ * encoding), and CHUNK_TAIL_BYTES, the CRC, behind. */
+enum { CHUNK_TAIL_BYTES = 4 };
+struct chunk_view { int64_t mint, maxt; uint8_t enc; str data; uint8_t head; };
 
 /* deleted: samples in these intervals are to be left out; NULL: none. nums, if there are any, stand
  * for the labels: by the symbols that came with the set, or that it was given numbers of. */
