@@ -67,15 +67,17 @@ static errc write_symbols(struct block_writer *w, struct block *const *blocks, s
 /* Series. */
 
 static errc series_write(const struct compact_opts *o, struct block_writer *w,
-    struct chunk_series_set *series, struct err *e)
+    struct chunk_series_set *series, uint64_t total, struct err *e)
 {
-    for (;;) {
+    for (uint64_t chunks = 0;;) {
         const struct chunk_series *s;
         if (o->stop && atomic_load_explicit(o->stop, memory_order_relaxed))
             return err_set(e, ERR_CANCELED, "compaction was stopped");
         TRY(series->ops->next(series, &s, e));
         if (!s) return OK;
         TRY(block_writer_series(w, s, e));
+        chunks += s->n;
+        progress_tell(o->progress, S("chunks"), MIN(chunks, total), total);
     }
 }
 
@@ -83,12 +85,14 @@ static errc write_series(const struct compact_opts *o, struct block_writer *w,
     struct block *const *blocks, size_t n, const num_list *nums, struct err *e)
 {
     struct chunk_series_set **sets = mem_zalloc(n * sizeof(*sets)), *all = NULL;
+    uint64_t total = 0;
     errc rc = OK;
+    for (size_t i = 0; i < n; i++) total += block_meta(blocks[i])->stats.chunks;
     for (size_t i = 0; rc == OK && i < n; i++)
         rc = block_chunks(blocks[i], nums[i].at, nums[i].n, &sets[i], e);
     if (rc == OK) {
         rc = series_merge(&all, sets, n, e);
-        if (rc == OK) rc = series_write(o, w, all, e);
+        if (rc == OK) rc = series_write(o, w, all, total, e);
         chunk_series_set_free(all);
     } else {
         for (size_t i = 0; i < n; i++) chunk_series_set_free(sets[i]);

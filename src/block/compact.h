@@ -14,6 +14,7 @@
 #ifndef EPI_BLOCK_COMPACT_H
 #define EPI_BLOCK_COMPACT_H
 
+#include "base/progress.h"
 #include "block/block.h"
 
 /* stop: asked between series; may be NULL */
@@ -21,6 +22,7 @@ struct compact_opts {
     struct fs *fs;
     uint64_t segment_bytes;
     const _Atomic bool *stop;
+    const struct progress *progress;           /* in chunks; may be NULL */
     /* one block, written without what was deleted: of level 1 again, and its own source */
     bool anew;
 };

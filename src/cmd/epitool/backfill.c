@@ -6,7 +6,13 @@
 #include "head/head_chunks.h"
 #include "ingest/exposition.h"
 
-enum { SAMPLES_A_COMMIT = 5000, RANGES = 10, RANGE_FACTOR = 3 };
+enum {
+    SAMPLES_A_COMMIT = 5000,
+    LINES_A_TELL = 1000,
+    SPANS_MANY = 1 << 20,
+    RANGES = 10,
+    RANGE_FACTOR = 3
+};
 #define TWO_HOURS_MS (2ll * 3600 * 1000)
 
 /* 2 h, 6 h, 18 h …: the longest that is allowed */
@@ -72,6 +78,7 @@ struct backfill_span {
     const struct backfill_opts *o;
     int64_t from, to;                          /* exclusive */
     int64_t next;                              /* the first time behind it that has a sample */
+    uint64_t read, total;                      /* for the progress: bytes, or spans if many */
     struct head *head;
     struct appender *app;
     size_t pending;
@@ -117,11 +124,14 @@ static errc fill_span(struct backfill_span *s, struct err *e)
     static const struct expo_opts eo = { 0 };
     struct expo x;
     enum expo_entry kind = EXPO_COMMENT;
+    uint64_t lines = 0;
     errc rc = OK;
     expo_init(&x, EXPO_OPENMETRICS, s->o->page, s->o->n, &eo);
     while (rc == OK && kind != EXPO_END) {
         rc = expo_next(&x, &kind, e);
         if (rc != OK) rc = err_in(e, rc, "parse");
+        if (lines++ % LINES_A_TELL == 0)
+            progress_tell(s->o->progress, S("blocks"), MIN(s->read + x.i, s->total), s->total);
         if (rc != OK || kind != EXPO_SERIES) continue;
         if (!x.has_ts) rc = no_time(&x, e);
         else if (x.ts >= s->to) s->next = MIN(s->next, x.ts);
@@ -181,9 +191,13 @@ errc backfill(const struct backfill_opts *o, struct err *e)
     uint64_t first = (uint64_t)span_of(mint, range), all = (uint64_t)maxt - first;
     for (int64_t next = mint; next <= maxt;) {
         int64_t from = span_of(next, range);
-        struct backfill_span s = { .o = o, .from = from, .to = from + range, .next = INT64_MAX };
-        progress_tell(o->progress, S("blocks"), ((uint64_t)from - first) / (uint64_t)range,
-            all / (uint64_t)range + 1);
+        uint64_t n = all / (uint64_t)range + 1, unit = n > SPANS_MANY ? 1 : o->n;
+        struct backfill_span s = { .o = o,
+            .from = from,
+            .to = from + range,
+            .next = INT64_MAX,
+            .read = ((uint64_t)from - first) / (uint64_t)range * unit,
+            .total = n * unit };
         errc rc = make_span(&s, e);
         if (rc != OK) return err_in(e, rc, "block creation");
         if (s.next == INT64_MAX) break;

@@ -1,6 +1,7 @@
 /* compact.c — `epitool tsdb compact`: blocks of a folder become one. */
 #include "block/compact.h"
 #include "cmd/epitool/cmd.h"
+#include "cmd/epitool/progress_bar.h"
 #include "cmd/epitool/tsdb_commands.h"
 
 #include <stdio.h>
@@ -31,12 +32,15 @@ static errc open_all(block_row *all, struct fs *fs, const str *names, size_t n, 
 static errc compact(struct fs *fs, const str *names, size_t n, ulid *made, struct err *e)
 {
     block_row all = { 0 };
-    struct compact_opts o = { .fs = fs };
+    struct progress_bar bar;
+    struct compact_opts o = { .fs = fs, .progress = &bar.base };
     struct fs_lock *lock = NULL;
     bool existed = false;
     TRY(fs_lock_take(&lock, fs, S("lock"), &existed, e));
+    progress_bar_begin(&bar);
     errc rc = open_all(&all, fs, names, n, e);
     if (rc == OK) rc = compact_blocks(&o, all.at, all.n, made, e);
+    progress_bar_end(&bar);
     for (size_t i = 0; i < all.n; i++) block_unref(all.at[i]);
     vec_fini(&all);
     fs_lock_release(lock, !existed);           /* one that was there tells of an unclean end */

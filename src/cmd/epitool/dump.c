@@ -12,7 +12,15 @@ struct dump {
     size_t n;
     int64_t mint, maxt;
     bool with_samples;
+    struct dump_progress *progress;
 };
+
+void dump_progress_add(struct dump_progress *p, size_t samples)
+{
+    p->done += samples;
+    p->total = MAX(p->total, p->done);
+    progress_tell(p->to, S("samples"), p->done, p->total);
+}
 
 static void put_value(struct dump *d, int64_t t, double v, int64_t st)
 {
@@ -60,6 +68,7 @@ static errc read_samples(struct dump *d, struct series *s, struct sample_iter **
         TRY(sample_iter_fill(*it, &batch, e));
         if (!batch.n) return OK;
         for (size_t i = 0; i < batch.n; i++) put_sample(d, &batch, i);
+        dump_progress_add(d->progress, batch.n);
     }
 }
 
@@ -115,7 +124,8 @@ void dump_warnings(struct querier *q)
     vec_fini(&words);
 }
 
-errc dump_jsonl(struct queryable *q, size_t every, FILE *out, struct err *e)
+errc dump_jsonl(struct queryable *q, size_t every, FILE *out, struct dump_progress *p,
+    struct err *e)
 {
     SCOPED(querier_freep) struct querier *querier = NULL;
     TRY(q->ops->querier(q, INT64_MIN, INT64_MAX, &querier, e));
@@ -123,7 +133,7 @@ errc dump_jsonl(struct queryable *q, size_t every, FILE *out, struct err *e)
     struct select_hints hints = { .start = INT64_MIN, .end = INT64_MAX, .sorted = true };
     SCOPED(series_set_freep) struct series_set *set = NULL;
     TRY(querier->ops->select(querier, (struct matchers){ &all, 1 }, &hints, &set, e));
-    struct dump d = { 0 };
+    struct dump d = { .progress = p };
     errc rc = dump_set(&d, set, every ? every : 1, out, e);
     dump_warnings(querier);
     buf_fini(&d.line);

@@ -14,12 +14,17 @@
 #ifndef EPI_CMD_EPITOOL_DUMP_H
 #define EPI_CMD_EPITOOL_DUMP_H
 
+#include "base/progress.h"
 #include "storage/querier.h"
 
 #include <stdio.h>
 
+/* total: about how many samples there are, for the progress (NULL: nobody looks). */
+struct dump_progress { const struct progress *to; uint64_t done, total; };
+void dump_progress_add(struct dump_progress *p, size_t samples);
 /* every: write the samples of each every-th series only (0, every, 2 * every …); 1: of all. */
-MUST_USE errc dump_jsonl(struct queryable *q, size_t every, FILE *out, struct err *e);
+MUST_USE errc dump_jsonl(struct queryable *q, size_t every, FILE *out, struct dump_progress *p,
+    struct err *e);
 /* What q left out as damaged, a line each on standard error. When all was read. */
 void dump_warnings(struct querier *q);
 

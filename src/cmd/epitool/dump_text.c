@@ -10,6 +10,7 @@ struct text_dump {
     struct buf line, labels;
     struct arena arena;                        /* of a histogram */
     struct sample_iter *it;
+    struct dump_progress *progress;
 };
 
 static void put_sample(struct text_dump *d, const struct sample_batch *b, size_t i)
@@ -62,6 +63,7 @@ static errc dump_samples(struct text_dump *d, struct series *s, struct err *e)
         TRY(sample_iter_fill(d->it, &batch, e));
         if (!batch.n || (d->how == DUMP_OPENMETRICS && batch.kind != SAMPLE_FLOAT)) return OK;
         for (size_t i = 0; i < batch.n; i++) put_sample(d, &batch, i);
+        dump_progress_add(d->progress, batch.n);
         TRY(cmd_write(d->out, buf_view(&d->line), e));
         buf_reset(&d->line);
     }
@@ -93,9 +95,9 @@ static errc next_of(struct series_set *const *sets, struct series **heads, size_
 }
 
 errc dump_text(struct series_set *const *sets, size_t n, enum dump_text how, FILE *out,
-    struct err *e)
+    struct dump_progress *p, struct err *e)
 {
-    struct text_dump d = { .how = how, .out = out };
+    struct text_dump d = { .how = how, .out = out, .progress = p };
     struct series **heads = mem_zalloc(n * sizeof(struct series *)), *s = NULL;
     errc rc = OK;
     for (bool begun = false; rc == OK; begun = true) {

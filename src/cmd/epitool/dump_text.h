@@ -11,13 +11,11 @@
 #ifndef EPI_CMD_EPITOOL_DUMP_TEXT_H
 #define EPI_CMD_EPITOOL_DUMP_TEXT_H
 
-#include "storage/querier.h"
-
-#include <stdio.h>
+#include "cmd/epitool/dump.h"
 
 enum dump_text { DUMP_PROM, DUMP_SERIES_JSON, DUMP_OPENMETRICS };
 /* One set, or several whose series are sorted and may be the same. */
 MUST_USE errc dump_text(struct series_set *const *sets, size_t n, enum dump_text how, FILE *out,
-    struct err *e);
+    struct dump_progress *p, struct err *e);
 
 #endif

@@ -3,8 +3,10 @@
 #include "cmd/epitool/cmd.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/buf.h"
+#include "base/log.h"
 #include "io/fs.h"
 
 static const struct cmd *const commands[] = {
@@ -117,6 +119,7 @@ static int help(FILE *out)
 
 int main(int argc, char **argv)
 {
+    if (isatty(STDERR_FILENO)) log_set(LOG_WARN, LOG_LOGFMT);  /* it has bars */
     if (argc < 2) return help(stderr);
     str word = str_z(argv[1]);
     if (asks_for_help(word)) return help(stdout);

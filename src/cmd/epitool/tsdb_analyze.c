@@ -5,6 +5,7 @@
 #include "chunk/chunk.h"
 #include "chunk/chunk_iter.h"
 #include "cmd/epitool/cmd.h"
+#include "cmd/epitool/progress_bar.h"
 #include "cmd/epitool/tsdb_commands.h"
 #include "model/duration.h"
 #include "promql/parse.h"
@@ -287,15 +288,21 @@ static errc walk_chunks(struct analysis *k, struct chunk_figures *f, struct err 
     errc rc = OK;
     TRY(block_chunks_select(k->block, k->ms, INT64_MIN, INT64_MAX, &set, e));
     chunk_iter_init(&it);
+    uint64_t total = block_meta(k->block)->stats.chunks, done = 0;
+    struct progress_bar bar;
+    progress_bar_begin(&bar);
     for (const struct chunk_series *s = NULL; rc == OK;) {
         rc = set->ops->next(set, &s, e);
         if (rc != OK || !s) break;
+        progress_tell(&bar.base, S("chunks"), MIN(done, total), total);
+        done += s->n;
         for (size_t i = 0; i < s->n; i++) {
             struct err why = { 0 };
             if (look_into(f, &it, &s->chunks[i], &why) == OK) f->chunks++;
             else left_out_add(&k->left, S("block"), block_dir(k->block), &why);
         }
     }
+    progress_bar_end(&bar);
     chunk_iter_fini(&it);
     warn_of_chunks(k, set);
     return rc;

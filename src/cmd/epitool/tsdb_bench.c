@@ -4,6 +4,7 @@
 #include "base/f64.h"
 #include "base/path.h"
 #include "cmd/epitool/cmd.h"
+#include "cmd/epitool/progress_bar.h"
 #include "cmd/epitool/tsdb_commands.h"
 #include "io/pool.h"
 #include "model/duration.h"
@@ -130,11 +131,15 @@ static void ingest(struct bench *k)
 {
     struct pool_opts po = { .name = "bench", .threads = pool_cores(), .queue_max = 64 };
     struct pool *pool = pool_new(&po);
+    struct progress_bar bar;
+    progress_bar_begin(&bar);
     size_t batches = (k->series.n + SERIES_A_BATCH - 1) / SERIES_A_BATCH;
     for (int64_t i = 0; i < k->args->scrapes; i += SCRAPES_A_ROUND) {
         k->base_ms = STEP_MS * i;
+        progress_tell(&bar.base, S("scrapes"), (uint64_t)i, (uint64_t)k->args->scrapes);
         pool_each(pool, batches, run_batch, k);
     }
+    progress_bar_end(&bar);
     pool_free(pool);
     printf("ingestion completed\n");
 }

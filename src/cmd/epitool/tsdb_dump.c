@@ -1,13 +1,16 @@
 /* tsdb_dump.c — `epitool tsdb dump` and `dump-openmetrics`: the samples of a data folder, which
  * stays as it is. */
+#include "block/meta_codec.h"
 #include "cmd/epitool/cmd.h"
 #include "cmd/epitool/dump.h"
 #include "cmd/epitool/dump_text.h"
+#include "cmd/epitool/progress_bar.h"
 #include "cmd/epitool/tsdb_commands.h"
 #include "promql/parse.h"
 #include "tsdb/db.h"
 
 #include <jansson.h>
+#include <unistd.h>
 
 enum { FORMAT_PROM, FORMAT_SERIES_JSON, FORMAT_JSONL };
 static const char *const formats[] = { "prom", "seriesjson", "jsonl", NULL };
@@ -92,7 +95,7 @@ static errc sets_parse(
 }
 
 static errc dump_matching(struct queryable *q, const struct dump_args *a, enum dump_text how,
-    const matcher_sets *all, struct err *e)
+    const matcher_sets *all, struct dump_progress *p, struct err *e)
 {
     SCOPED(querier_freep) struct querier *querier = NULL;
     TRY(q->ops->querier(q, a->mint, a->maxt, &querier, e));
@@ -101,22 +104,38 @@ static errc dump_matching(struct queryable *q, const struct dump_args *a, enum d
     errc rc = OK;
     for (size_t i = 0; rc == OK && i < all->n; i++)
         rc = querier->ops->select(querier, all->at[i], &hints, &sets[i], e);
-    if (rc == OK) rc = dump_text(sets, all->n, how, stdout, e);
+    if (rc == OK) rc = dump_text(sets, all->n, how, stdout, p, e);
     dump_warnings(querier);
     for (size_t i = 0; i < all->n; i++) series_set_free(sets[i]);
     mem_free(sets);
     return rc;
 }
 
-static errc dump_opened(
-    struct db *db, const struct dump_args *a, enum dump_text how, struct err *e)
+static errc dump_opened(struct db *db, const struct dump_args *a, enum dump_text how,
+    struct dump_progress *p, struct err *e)
 {
     SCOPED(arena_fini) struct arena mem = { 0 };
     matcher_sets all = { 0 };
     errc rc = sets_parse(&all, a, &mem, e);
-    if (rc == OK) rc = dump_matching(db_queryable(db), a, how, &all, e);
+    if (rc == OK) rc = dump_matching(db_queryable(db), a, how, &all, p, e);
     sets_fini(&all);
     return rc;
+}
+
+static void count_block(void *ctx, const struct block_meta *m)
+{
+    *(uint64_t *)ctx += m->stats.samples;
+}
+
+static errc dump_all(struct db *db, const struct dump_args *a, bool openmetrics,
+    struct dump_progress *p, struct err *e)
+{
+    if (!openmetrics && a->format == FORMAT_JSONL)
+        return dump_jsonl(db_queryable(db), a->every, stdout, p, e);
+    enum dump_text how = openmetrics                  ? DUMP_OPENMETRICS
+                         : a->format == FORMAT_PROM ? DUMP_PROM
+                                                    : DUMP_SERIES_JSON;
+    return dump_opened(db, a, how, p, e);
 }
 
 /* The real opening, repairs included, over a layer that keeps every change in memory. */
@@ -136,11 +155,12 @@ static errc dump(const struct dump_args *a, bool openmetrics, struct err *e)
         .no_thread = true,
         .salvage = true };
     errc rc = db_open(&db, &o, NULL, e);
-    if (rc == OK && openmetrics) rc = dump_opened(db, a, DUMP_OPENMETRICS, e);
-    else if (rc == OK && a->format == FORMAT_JSONL)
-        rc = dump_jsonl(db_queryable(db), a->every, stdout, e);
-    else if (rc == OK)
-        rc = dump_opened(db, a, a->format == FORMAT_PROM ? DUMP_PROM : DUMP_SERIES_JSON, e);
+    struct progress_bar bar;
+    struct dump_progress p = { isatty(STDOUT_FILENO) ? NULL : &bar.base, 0, 0 };
+    progress_bar_begin(&bar);
+    if (rc == OK) db_block_metas(db, count_block, &p.total);
+    if (rc == OK) rc = dump_all(db, a, openmetrics, &p, e);
+    progress_bar_end(&bar);
     db_abandon(db);
     fs_free(over);
     fs_free(real);

@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Long work of `epitool tsdb`: on a terminal a bar shows how far it is and is gone at the end; elsewhere there is none."""
+import os
+import pty
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, 'tools'))
+import tally
+
+EPITOOL = os.path.join(TOP, 'build', 'epitool')
+RUN_S = 120
+SERIES, SAMPLES, START_S, STEP_S = 100, 6000, 1600005600, 2
+BAR = re.compile(rb'\[=*>? *\] +(\d+) % \(\d+/\d+\)')
+
+
+def on_terminal(*words):
+    """What a run writes to a stderr that is a terminal."""
+    ours, theirs = pty.openpty()
+    proc = subprocess.Popen([EPITOOL, 'tsdb', *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    said = b''
+    try:
+        while part := os.read(ours, 65536):
+            said += part
+    except OSError:                            # its other end is closed
+        pass
+    os.close(ours)
+    return proc.wait(RUN_S), said
+
+
+class Progress(unittest.TestCase):
+    def setUp(self):
+        tmp = tempfile.TemporaryDirectory(prefix='epi-progress-')
+        self.addCleanup(tmp.cleanup)
+        self.dir = tmp.name
+        self.page = os.path.join(self.dir, 'page.om')
+        with open(self.page, 'w') as f:
+            f.write('# TYPE m gauge\n')
+            for s in range(SERIES):
+                f.writelines('m{s="%d"} %d.%d %d\n' % (s, i * 7919 % 1000, i % 977, START_S + i * STEP_S) for i in range(SAMPLES))
+            f.write('# EOF\n')
+
+    def silent(self, *words):
+        ran = tally.run([EPITOOL, 'tsdb', *words], RUN_S)
+        self.assertEqual(ran.code, 0, ran.err)
+        self.assertNotIn(b'%', ran.err)
+        return ran.out.decode()
+
+    def barred(self, *words):
+        code, said = on_terminal(*words)
+        self.assertEqual(code, 0, said)
+        shown = [int(percent) for percent in BAR.findall(said)]
+        self.assertTrue(shown, said)
+        self.assertEqual(shown, sorted(shown))
+        self.assertTrue(said.endswith(b'\r\x1b[K'), said[-100:])
+        self.assertNotIn(b'level=', said)
+
+    def test_bars(self):
+        folder, second = os.path.join(self.dir, 'a'), os.path.join(self.dir, 'b')
+        self.barred('create-blocks-from', 'openmetrics', self.page, folder)
+        self.silent('create-blocks-from', 'openmetrics', self.page, second)
+        self.assertEqual(self.silent('dump', folder).count('\n'), SERIES * SAMPLES)
+        self.assertEqual(self.silent('dump-openmetrics', folder).count('\n'), SERIES * SAMPLES + 1)
+        self.silent('analyze', '--extended', folder)
+        self.silent('verify', folder)
+        blocks = [line.split()[0] for line in self.silent('list', folder).splitlines()[1:]]
+        self.assertEqual(len(blocks), 2)
+        self.assertEqual(len(self.silent('compact', folder, *blocks).split()), 1)
+
+
+if __name__ == '__main__':
+    tally.unittest_main()
