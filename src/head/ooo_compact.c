@@ -87,7 +87,10 @@ errc head_ooo_end(struct head *h, const struct ooo_span *s, struct err *e)
         head_collect(h, head_min_time(h));
         head_drop_tombstones(h, head_min_time(h));
     }
-    return wbl && s->logged ? wal_truncate(wbl, s->last_segment, e) : OK;
+    if (!wbl || !s->logged) return OK;
+    TRY(wal_truncate(wbl, s->last_segment, e));
+    /* a checkpoint forgets what was deleted of these samples: they must not come back after it */
+    return fault_dropped("ooo.gone_fsync") ? OK : wal_sync(wbl, e);
 }
 
 /* ---- series of a block ----------------------------------------------------------------------- */

@@ -4,14 +4,15 @@
  *             the chunks up to the newest of these are written into blocks, one for each range of
  *             time that has any (see head_chunks_open_ooo). End: they leave the head.
  * Invariants  (1) Every late sample that is in the log before the new segment is in a chunk up to
- *             last_ref. (2) What comes in between stays.
+ *             last_ref. (2) What comes in between stays. (3) When the end returned OK what left
+ *             the head left the log for good.
  * Ownership   values
  * Threads     one thread, beside appenders and queriers; for the end no querier may be open that
  *             does not see the blocks
  * Errors      ERR_IO, ERR_NO_SPACE; a begin that failed has lost nothing
  * Format      none
  *
- * Durability steps for fault_dropped(): ooo.blocks_first.
+ * Durability steps for fault_dropped(): ooo.blocks_first, ooo.gone_fsync.
  */
 #ifndef EPI_HEAD_OOO_COMPACT_H
 #define EPI_HEAD_OOO_COMPACT_H

@@ -536,3 +536,44 @@ TEST(ooo_crash_torture_chunks_of_an_array)
     }
     log_capture(NULL, NULL);
 }
+
+/* Compactions move late samples, of which some were deleted, into blocks. The next ones, whose
+ * checkpoint forgets the deletion, end in their cut-th step. True: they came to their end. */
+static bool forget_deletion(uint64_t cut)
+{
+    enum { SEGMENTS = 5 };                     /* so that each run writes a checkpoint */
+    struct late l;
+    cuts_begin(&l, cut);
+    cuts_fill(&l);
+    struct matcher m = { .type = MATCH_EQ, .name = S("id"), .value = S("1") };
+    int64_t maxt = l.life.now - CUTS_RANGE_MS, mint = maxt - CUTS_RANGE_MS / 8; /* in an array */
+    EXPECT_OK(db_delete(l.life.db, (struct matchers){ &m, 1 }, mint, maxt, NULL));
+    for (size_t i = 0; i < l.puts.n; i++) {
+        struct put *p = l.puts.at[i];
+        if (p->series == 1 && p->t >= mint && p->t <= maxt) p->state = GONE;
+    }
+    for (int i = 0; i < SEGMENTS; i++) {
+        EXPECT_OK(db_close(STEAL(l.life.db), NULL));
+        open_db(&l, false);
+    }
+    EXPECT_OK(db_compact(l.life.db, NULL));
+    EXPECT(fs_exists(l.life.fs, S("wal/checkpoint.00000002")));
+    l.life.now += 2 * CUTS_RANGE_MS;
+    for (unsigned series = 0; series < 2; series++) {          /* both live on */
+        cuts_put(&l, series, l.life.now);
+        put_of(&l, series, l.life.now)->state = MAYBE;         /* a sync would hide it */
+    }
+    fs_sim_power_off_after(l.life.fs, cut);
+    errc rc = db_compact(l.life.db, NULL);
+    EXPECT(rc == OK || is_off(&l.life));
+    cuts_end(&l, SIM_LOSE_SOME);
+    return rc == OK;
+}
+
+TEST(ooo_crash_torture_of_a_forgotten_deletion)
+{
+    log_capture(log_nothing, NULL);
+    bool ended = false;
+    for (uint64_t cut = 1; !ended; cut++) ended = forget_deletion(cut);
+    log_capture(NULL, NULL);
+}
