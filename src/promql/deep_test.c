@@ -87,7 +87,7 @@ static double sum_at(const struct result *r, int64_t t)
     double sum = 0;
     for (size_t i = 0; i < r->n_series; i++)
         for (size_t k = 0; k < r->series[i].n; k++)
-            if (r->series[i].points[k].t == t) sum += r->series[i].points[k].v;
+            if (r->series[i].t[k] == t) sum += r->series[i].v[k];
     return sum;
 }
 

@@ -216,6 +216,7 @@ struct running {
     struct err *e;
     VEC(struct result_series) series;
     struct grid grid;
+    const int64_t *times; /* of the grid; NULL: not yet needed */
 };
 
 static void running_fini(struct running *r)
@@ -286,45 +287,95 @@ static struct labels result_labels(struct running *r, struct labels l, bool drop
     return labels_copy(r->q.arena, l);
 }
 
-/* Without a branch: each step is written, and written over where there is nothing. How many there
- * are; `to` has room for one more. */
-static size_t points_of(
-    struct point *to, const struct grid *g, const struct row *row, const struct histogram **hist)
+static const int64_t *running_times(struct running *r)
 {
-    size_t n = 0;
+    if (r->times) return r->times;
+    int64_t *t = arena_array(r->q.arena, r->grid.n, sizeof(*t));
+    for (size_t i = 0; i < r->grid.n; i++)
+        t[i] = grid_time(&r->grid, i);
+    return r->times = t;
+}
+
+/* A row of n values, which are not all steps'. Without a branch: each step is written, and written
+ * over where there is nothing. */
+static void series_of_some(
+    struct running *r, struct result_series *s, const struct row *row, size_t n)
+{
+    const struct grid *g = &r->grid;
+    struct arena *a = r->q.arena;
+    const struct histogram **hist = row_copy_histograms(a, row, g->n);
+    int64_t *t = arena_array(a, n + 1, sizeof(*t));
+    double *v = arena_array(a, n + 1, sizeof(*v));
+    const struct histogram **h = hist ? arena_array(a, n + 1, sizeof(*h)) : NULL;
+    size_t made = 0;
     for (size_t i = 0; i < g->n; i++) {
-        to[n] = (struct point){ grid_time(g, i), row->v[i], hist ? hist[i] : NULL };
-        n += !row->present || bits_get(row->present, i);
+        t[made] = grid_time(g, i);
+        v[made] = row->v[i];
+        if (h) h[made] = hist[i];
+        made += bits_get(row->present, i);
     }
-    return n;
+    assert(made == n);
+    s->t = t;
+    s->v = v;
+    s->h = h;
+}
+
+static void series_of_all(struct running *r, struct result_series *s, const struct row *row)
+{
+    double *v = arena_array(r->q.arena, r->grid.n, sizeof(*v));
+    memcpy(v, row->v, r->grid.n * sizeof(*v));
+    s->t = running_times(r);
+    s->v = v;
+    s->h = row_copy_histograms(r->q.arena, row, r->grid.n);
 }
 
 static errc result_row(struct sink *base, struct row *row)
 {
     struct running *r = CONTAINER_OF(base, struct result_sink, base)->r;
-    size_t n = r->grid.n, made = row_count(row, n);
-    struct result_series s = { .labels = result_labels(r, row->labels, row->drop_name),
-        .drop_name = row->drop_name };
-    s.points = arena_array(r->q.arena, made + 1, sizeof(*s.points));
-    const struct histogram **hist = row_copy_histograms(r->q.arena, row, n);
-    s.n = points_of(s.points, &r->grid, row, hist);
-    assert(s.n == made);
-    if (s.n) vec_push(&r->series, s);
+    size_t n = row_count(row, r->grid.n);
+    if (n == 0) return eval_check(&r->q);
+    struct result_series s = {
+        .labels = result_labels(r, row->labels, row->drop_name), .n = n, .drop_name = row->drop_name
+    };
+    if (n == r->grid.n) series_of_all(r, &s, row);
+    else series_of_some(r, &s, row, n);
+    vec_push(&r->series, s);
     return eval_check(&r->q);
+}
+
+/* Of n points; their histograms are the series' from now on. */
+static void series_of_points(
+    struct running *r, struct result_series *s, const struct point *at, size_t n)
+{
+    struct arena *a = r->q.arena;
+    int64_t *t = arena_array(a, n, sizeof(*t));
+    double *v = arena_array(a, n, sizeof(*v));
+    const struct histogram **h = NULL;
+    for (size_t i = 0; i < n; i++) {
+        t[i] = at[i].t;
+        v[i] = at[i].v;
+        if (at[i].h && !h) h = arena_zalloc(a, n * sizeof(*h));
+        if (h) h[i] = at[i].h;
+    }
+    s->t = t;
+    s->v = v;
+    s->h = h;
+    s->n = n;
 }
 
 static errc result_points(
     struct point_sink *base, struct labels l, bool drop_name, const struct point *at, size_t n)
 {
     struct running *r = CONTAINER_OF(base, struct result_sink, points)->r;
-    struct result_series s = {
-        .labels = result_labels(r, l, drop_name), .drop_name = drop_name, .n = n
-    };
-    s.points = arena_array(r->q.arena, n, sizeof(*s.points));
+    struct result_series s = { .labels = result_labels(r, l, drop_name), .drop_name = drop_name };
+    struct arena_mark m = arena_mark(&r->q.scratch);
+    struct point *own = arena_array(&r->q.scratch, n, sizeof(*own));
     for (size_t i = 0; i < n; i++) {
-        s.points[i] = at[i];
-        if (at[i].h) s.points[i].h = histogram_copy(r->q.arena, at[i].h);
+        own[i] = at[i];
+        if (at[i].h) own[i].h = histogram_copy(r->q.arena, at[i].h);
     }
+    series_of_points(r, &s, own, n);
+    arena_reset(&r->q.scratch, m);
     vec_push(&r->series, s);
     return OK;
 }
@@ -339,14 +390,18 @@ static int point_cmp(const void *a, const void *b)
 static errc series_merge(
     struct running *r, struct result_series *dst, const struct result_series *src)
 {
-    struct point *at = arena_array(r->q.arena, dst->n + src->n, sizeof(*at));
-    memcpy(at, dst->points, dst->n * sizeof(*at));
-    memcpy(at + dst->n, src->points, src->n * sizeof(*at));
-    dst->points = at;
-    dst->n += src->n;
-    qsort(at, dst->n, sizeof(*at), point_cmp);
-    for (size_t i = 1; i < dst->n; i++)
+    struct arena_mark m = arena_mark(&r->q.scratch);
+    size_t n = dst->n + src->n;
+    struct point *at = arena_array(&r->q.scratch, n, sizeof(*at));
+    for (size_t i = 0; i < dst->n; i++)
+        at[i] = result_point(dst, i);
+    for (size_t i = 0; i < src->n; i++)
+        at[dst->n + i] = result_point(src, i);
+    qsort(at, n, sizeof(*at), point_cmp);
+    for (size_t i = 1; i < n; i++)
         if (at[i].t == at[i - 1].t && !at[i].h == !at[i - 1].h) return eval_fail_same_labels(&r->q);
+    series_of_points(r, dst, at, n);
+    arena_reset(&r->q.scratch, m);
     return OK;
 }
 
@@ -380,7 +435,9 @@ static void result_at_instant(struct running *r)
 {
     for (size_t i = 0; i < r->series.n; i++) {
         struct result_series *s = &r->series.at[i];
-        s->points += s->n - 1;
+        s->t += s->n - 1;
+        s->v += s->n - 1;
+        if (s->h) s->h += s->n - 1;
         s->n = 1;
     }
 }

@@ -69,7 +69,19 @@ struct query_opts {
 
 /* A point; h NULL: a float. */
 struct point { int64_t t; double v; const struct histogram *h; };
-struct result_series { struct labels labels; struct point *points; size_t n; bool drop_name; };
+/* n points in columns. h NULL: floats alone. Series with a value at each step share their times. */
+struct result_series {
+    struct labels labels;
+    const int64_t *t;
+    const double *v;
+    const struct histogram *const *h;
+    size_t n;
+    bool drop_name;
+};
+static inline struct point result_point(const struct result_series *s, size_t i)
+{
+    return (struct point){ s->t[i], s->v[i], s->h ? s->h[i] : NULL };
+}
 struct query_stats {
     double eval_total_s, result_sort_s, prepare_s, inner_eval_s, queue_s, exec_total_s;
     uint64_t total_samples, peak_samples, samples_read;

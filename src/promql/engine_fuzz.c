@@ -184,10 +184,10 @@ static void check_result(const struct query_opts *o, const struct result *r)
         const struct result_series *s = &r->series[i];
         assert(s->n > 0 || r->type == VALUE_MATRIX);
         for (size_t k = 0; k < s->n; k++) {
-            int64_t t = s->points[k].t;
+            int64_t t = s->t[k];
             if (!o->instant)
                 assert(t >= o->start_ms && t <= o->end_ms && (t - o->start_ms) % o->step_ms == 0);
-            if (k) assert(t >= s->points[k - 1].t);
+            if (k) assert(t >= s->t[k - 1]);
         }
     }
     struct buf b = { 0 };

@@ -38,9 +38,10 @@ static str result_text(
         buf_labels(&b, r.series[i].labels);
         for (size_t k = 0; k < r.series[i].n; k++) {
             buf_u8(&b, ' ');
-            if (r.series[i].points[k].h) histogram_text(&b, r.series[i].points[k].h);
-            else buf_f64_api(&b, r.series[i].points[k].v);
-            str at = arena_fmt(a, "@%" PRId64, r.series[i].points[k].t / 1000);
+            struct point p = result_point(&r.series[i], k);
+            if (p.h) histogram_text(&b, p.h);
+            else buf_f64_api(&b, p.v);
+            str at = arena_fmt(a, "@%" PRId64, p.t / 1000);
             buf_str(&b, at);
         }
     }

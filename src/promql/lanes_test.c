@@ -45,8 +45,7 @@ static void expect_same(const struct result *a, const struct result *b)
         EXPECT(labels_eq(x->labels, y->labels));
         EXPECT_EQ(x->n, y->n);
         for (size_t k = 0; k < x->n; k++)
-            EXPECT(x->points[k].t == y->points[k].t &&
-                   f64_bits(x->points[k].v) == f64_bits(y->points[k].v));
+            EXPECT(x->t[k] == y->t[k] && f64_bits(x->v[k]) == f64_bits(y->v[k]));
     }
 }
 

@@ -64,8 +64,8 @@ static char *time_text(char *to, int64_t ms, struct seconds_above *known)
 
 /* Most answers are made of these: the texts of eight at once, and one look at the room. n <= 8;
  * comma: before the first as well. */
-static void put_float_points(
-    struct buf *b, const struct point *p, size_t n, bool comma, struct seconds_above *known)
+static void put_float_points(struct buf *b, const int64_t *at, const double *of, size_t n,
+    bool comma, struct seconds_above *known)
 {
     enum { TIME_MAX = 64 };
     struct f64_texts texts;
@@ -73,9 +73,8 @@ static void put_float_points(
     double v[F64_TEXTS];
     int64_t t[F64_TEXTS];
     for (size_t i = 0; i < F64_TEXTS; i++) {
-        const struct point *of = &p[MIN(i, n - 1)];
-        v[i] = of->v;
-        t[i] = of->t;
+        v[i] = of[MIN(i, n - 1)];
+        t[i] = at[MIN(i, n - 1)];
     }
     char *room = (char *)buf_room(b, F64_TEXTS * (TIME_MAX + F64_TEXTS_LONGEST)), *to = room;
     if (!room) return;
@@ -143,12 +142,12 @@ static void put_histogram(struct buf *b, const struct histogram *h)
     buf_str(b, any ? S("]}") : S("}"));
 }
 
-static void put_histogram_point(struct buf *b, const struct point *p)
+static void put_histogram_point(struct buf *b, int64_t t, const struct histogram *h)
 {
     buf_u8(b, '[');
-    promql_time_text(b, p->t);
+    promql_time_text(b, t);
     buf_u8(b, ',');
-    put_histogram(b, p->h);
+    put_histogram(b, h);
     buf_u8(b, ']');
 }
 
@@ -163,23 +162,25 @@ static void put_metric(struct json *j, const struct result_series *s)
 
 static void put_sample(struct json *j, const struct result_series *s)
 {
-    const struct point *p = &s->points[0];
+    const struct histogram *h = s->h ? s->h[0] : NULL;
     struct seconds_above known = { 0 };
     put_metric(j, s);
-    buf_str(j->b, p->h ? S(",\"histogram\":") : S(",\"value\":"));
-    if (p->h) put_histogram_point(j->b, p);
-    else put_float_points(j->b, p, 1, false, &known);
+    buf_str(j->b, h ? S(",\"histogram\":") : S(",\"value\":"));
+    if (h) put_histogram_point(j->b, s->t[0], h);
+    else put_float_points(j->b, s->t, s->v, 1, false, &known);
     buf_u8(j->b, '}');
 }
 
 static bool never_gone(void *ctx UNUSED) { return false; }
 static void give_way(struct slice *turn) { slice_take(turn, never_gone, NULL); }
 
-/* How many floats from points[i] on go together. */
+/* How many floats from point i on go together. */
 static size_t floats_from(const struct result_series *s, size_t i)
 {
-    size_t n = 0;
-    while (n < F64_TEXTS && i + n < s->n && !s->points[i + n].h) n++;
+    size_t n = 0, most = MIN(s->n - i, (size_t)F64_TEXTS);
+    if (!s->h) return most;
+    while (n < most && !s->h[i + n])
+        n++;
     return n;
 }
 
@@ -198,7 +199,7 @@ static void put_floats(struct buf *b, const struct result_series *s, struct slic
         n = floats_from(s, i);
         if (n == 0) continue;
         if (!any) buf_str(b, S(",\"values\":["));
-        put_float_points(b, s->points + i, n, any, &known);
+        put_float_points(b, s->t + i, s->v + i, n, any, &known);
         any = true;
     }
     if (any) buf_u8(b, ']');
@@ -207,12 +208,12 @@ static void put_floats(struct buf *b, const struct result_series *s, struct slic
 static void put_histograms(struct buf *b, const struct result_series *s, struct slice *turn)
 {
     bool any = false;
-    for (size_t i = 0; i < s->n; i++) {
-        if (!s->points[i].h) continue;
+    for (size_t i = 0; s->h && i < s->n; i++) {
+        if (!s->h[i]) continue;
         give_way(turn);
         buf_str(b, any ? S(",") : S(",\"histograms\":["));
         any = true;
-        put_histogram_point(b, &s->points[i]);
+        put_histogram_point(b, s->t[i], s->h[i]);
     }
     if (any) buf_u8(b, ']');
 }
@@ -253,12 +254,12 @@ static bool result_has_rows(const struct result *r)
 
 /* Scalars and strings go another way in the reference: their time is a plain number, their value
  * never has an exponent. */
-static void put_scalar(struct json *j, const struct point *p)
+static void put_scalar(struct json *j, const struct result_series *s)
 {
     char text[F64_TEXT_MAX];
     json_arr(j);
-    json_f64(j, (double)p->t / 1000);
-    json_str(j, str_of(text, f64_text_f(text, p->v)));
+    json_f64(j, (double)s->t[0] / 1000);
+    json_str(j, str_of(text, f64_text_f(text, s->v[0])));
     json_arr_end(j);
 }
 
@@ -350,7 +351,7 @@ void promql_result_begin(
         /* the writer's comma; the array follows by hand */
         json_raw(j, S("["));
     } else if (r->type == VALUE_SCALAR) {
-        put_scalar(j, &r->series[0].points[0]);
+        put_scalar(j, &r->series[0]);
     } else {
         put_string(j, r);
     }

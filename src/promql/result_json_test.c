@@ -17,10 +17,13 @@ static struct result result_of(struct arena *a, enum value_type type, size_t n)
     struct result r = { .type = type, .n_series = n };
     r.series = arena_array(a, MAX(n, (size_t)1), sizeof(*r.series));
     for (size_t i = 0; i < MAX(n, (size_t)1); i++) {
-        struct point *p = arena_array(a, POINTS, sizeof(*p));
-        for (size_t k = 0; k < POINTS; k++)
-            p[k] = (struct point){ 1000 + 500 * (int64_t)k, 0.25 * (double)(i + k), NULL };
-        r.series[i] = (struct result_series){ labels_one(a, i), p, POINTS, false };
+        int64_t *t = arena_array(a, POINTS, sizeof(*t));
+        double *v = arena_array(a, POINTS, sizeof(*v));
+        for (size_t k = 0; k < POINTS; k++) {
+            t[k] = 1000 + 500 * (int64_t)k;
+            v[k] = 0.25 * (double)(i + k);
+        }
+        r.series[i] = (struct result_series){ labels_one(a, i), t, v, NULL, POINTS, false };
     }
     return r;
 }
@@ -74,17 +77,18 @@ TEST(result_json_points)
     TEST_EACH(c, cases) {
         SCOPED(buf_fini) struct buf got = { 0 }, want = { 0 };
         struct json j = json_to(&got);
-        struct point *p = arena_array(&a, c->n, sizeof(*p));
-        struct result_series row = { { 0 }, p, c->n, false };
+        int64_t *t = arena_array(&a, c->n, sizeof(*t));
+        double *v = arena_array(&a, c->n, sizeof(*v));
+        struct result_series row = { { 0 }, t, v, NULL, c->n, false };
         struct result r = { .type = VALUE_MATRIX, .n_series = 1, .series = &row };
         buf_str(&want, S("{\"resultType\":\"matrix\",\"result\":[{\"metric\":{},\"values\":["));
         for (size_t i = 0; i < c->n; i++) {
-            double v = i % 3 ? (double)i / 7 : i % 2 ? -(double)i : (double)i * 1e18;
-            p[i] = (struct point){ c->from + (int64_t)i * c->step, v, NULL };
+            v[i] = i % 3 ? (double)i / 7 : i % 2 ? -(double)i : (double)i * 1e18;
+            t[i] = c->from + (int64_t)i * c->step;
             buf_str(&want, i ? S(",[") : S("["));
-            promql_time_text(&want, p[i].t);
+            promql_time_text(&want, t[i]);
             buf_str(&want, S(",\""));
-            buf_f64_api(&want, v);
+            buf_f64_api(&want, v[i]);
             buf_str(&want, S("\"]"));
         }
         buf_str(&want, S("]}]}"));

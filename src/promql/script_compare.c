@@ -120,13 +120,13 @@ static errc compare_points(const struct script_eval *ev, const struct script_exp
         if (v->kind == SEQ_OMITTED) continue;
         if (at == s->n)
             return err_set(e, ERR_BAD_INPUT, "too few points for %.*s: %zu", STR_ARG(name), s->n);
-        const struct point *p = &s->points[at++];
-        if (p->t != time)
+        struct point p = result_point(s, at++);
+        if (p.t != time)
             return err_set(e, ERR_BAD_INPUT,
                 "expected float value at index %zu for %.*s to have timestamp %" PRId64
                 ", but it had timestamp %" PRId64,
-                at - 1, STR_ARG(name), time, p->t);
-        TRY_IN(e, compare_value(v, p, name, e), "index %zu (t=%" PRId64 ")", at - 1, p->t);
+                at - 1, STR_ARG(name), time, p.t);
+        TRY_IN(e, compare_value(v, &p, name, e), "index %zu (t=%" PRId64 ")", at - 1, p.t);
     }
     if (at < s->n)
         return err_set(
@@ -167,13 +167,14 @@ static errc compare_vector(const struct script_eval *ev, const struct result *r,
         const struct script_expected *x = expected_of(ev, s->labels);
         if (!x)
             return err_set(e, ERR_BAD_INPUT, "unexpected metric %.*s in result, has value %.17g",
-                STR_ARG(name), s->points[0].v);
+                STR_ARG(name), s->v[0]);
         if (ev->ordered && x->pos != i + 1)
             return err_set(e, ERR_BAD_INPUT, "expected metric %.*s at position %zu but was at %zu",
                 STR_ARG(name), x->pos, i + 1);
         if (x->d.n == 0)
             return err_set(e, ERR_BAD_INPUT, "no value is expected for %.*s", STR_ARG(name));
-        TRY(compare_value(&x->d.values[0], &s->points[0], name, e));
+        struct point p = result_point(s, 0);
+        TRY(compare_value(&x->d.values[0], &p, name, e));
     }
     return all_found(ev, r, e);
 }
@@ -188,7 +189,7 @@ errc script_compare(const struct script_eval *ev, const struct result *r, struct
         return err_set(e, ERR_BAD_INPUT, "expected string \"%.*s\" but got \"%.*s\"",
             STR_ARG(ev->text), STR_ARG(r->text));
     case VALUE_SCALAR: {
-        double got = r->series[0].points[0].v;
+        double got = r->series[0].v[0];
         if (!ev->scalar)
             return err_set(
                 e, ERR_BAD_INPUT, "expected vector or matrix result, but got scalar %.17g", got);

@@ -155,8 +155,10 @@ static void slice_at(struct result *m, int64_t t, enum value_type type)
     for (size_t i = 0; i < m->n_series; i++) {
         struct result_series s = m->series[i];
         for (size_t j = 0; j < s.n; j++) {
-            if (s.points[j].t != t) continue;
-            s.points += j;
+            if (s.t[j] != t) continue;
+            s.t += j;
+            s.v += j;
+            if (s.h) s.h += j;
             s.n = 1;
             m->series[n++] = s;
             break;

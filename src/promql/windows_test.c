@@ -53,13 +53,13 @@ static void check_steps(struct engine *en, struct memstore *m, const char *query
     EXPECT_OK(engine_query(en, memstore_queryable(m), &o, &all, NULL));
     EXPECT_EQ(all.n_series, 1);
     for (size_t i = 0; i < all.series[0].n; i += 7) {
-        struct point p = all.series[0].points[i];
+        struct point p = result_point(&all.series[0], i);
         struct query_opts at = {
             .query = o.query, .start_ms = p.t, .end_ms = p.t, .instant = true
         };
         EXPECT_OK(engine_query(en, memstore_queryable(m), &at, &one, NULL));
         EXPECT_EQ(one.n_series, 1);
-        double v = one.series[0].points[0].v;
+        double v = one.series[0].v[0];
         EXPECT(exact ? f64_bits(v) == f64_bits(p.v) || (isnan(v) && isnan(p.v)) : close_to(v, p.v));
         promql_result_fini(&one);
     }

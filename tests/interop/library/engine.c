@@ -111,9 +111,9 @@ static void put_series(struct buf *b, const struct result_series *s)
     jsonl_labels(b, s->labels);
     buf_str(b, S(",\"points\":["));
     for (size_t k = 0; k < s->n; k++) {
-        buf_fmt(b, "%s[%" PRId64 ",", k ? "," : "", s->points[k].t);
-        if (s->points[k].h) put_histogram(b, s->points[k].h);
-        else jsonl_bits(b, s->points[k].v);
+        buf_fmt(b, "%s[%" PRId64 ",", k ? "," : "", s->t[k]);
+        if (s->h && s->h[k]) put_histogram(b, s->h[k]);
+        else jsonl_bits(b, s->v[k]);
         buf_u8(b, ']');
     }
     buf_str(b, S("]}"));
