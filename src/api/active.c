@@ -20,7 +20,9 @@ static void put_query(struct json *j, const struct query_activity *q)
     json_kstr(j, S("client"), q->origin.client);
     json_kstr(j, S("method"), q->origin.method);
     json_kstr(j, S("path"), q->origin.path);
-    json_kstr(j, S("state"), q->running ? S("running") : S("waiting"));
+    json_kstr(j, S("state"), q->sending   ? S("sending")
+                              : q->running ? S("running")
+                                           : S("waiting"));
     json_kstr(j, S("start"), buf_view(&start));
     put_seconds(j, S("ageSeconds"), q->age_ns);
     put_seconds(j, S("waitSeconds"), q->waited_ns);

@@ -82,7 +82,8 @@ struct conn {
     size_t at;
     uint64_t sent;
     bool streams, last;
-    bool cut;                              /* the pool is full: the connection is closed */
+    bool cut;                              /* no part will come: the connection is closed */
+    int wire;                              /* GUARDED_BY(server.mu): of a stream; or -1 */
 };
 
 void http_resp_header(struct http_resp *w, str name, str value)
@@ -107,7 +108,23 @@ static str conn_client(struct http_req *r)
     str ip;
     return sock_peer_ip(&ip, conn_fd(c), &r->arena, NULL) == OK ? ip : STR_EMPTY;
 }
-static const struct http_req_ops conn_ops = { conn_header, conn_client };
+
+/* The thread that moves bytes sees it as a client that hung up. */
+static void conn_cut(struct http_req *r)
+{
+    struct conn *c = CONTAINER_OF(r, struct conn, req);
+    mtx_lock(&c->server->mu);
+    if (c->wire >= 0) sock_end(c->wire);
+    mtx_unlock(&c->server->mu);
+}
+static const struct http_req_ops conn_ops = { conn_header, conn_client, conn_cut };
+
+static void conn_set_wire(struct conn *c, int fd)
+{
+    mtx_lock(&c->server->mu);
+    c->wire = fd;
+    mtx_unlock(&c->server->mu);
+}
 
 static enum http_method method_of(str m)
 {
@@ -226,6 +243,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
     c->server = cls;
     c->start_ns = clock_mono_ns();
     c->req.ops = &conn_ops;
+    c->wire = -1;
     arena_init(&c->req.arena, &acc_http, 0);
     buf_init(&c->resp.body, &acc_http, 0);
     c->resp.status = c->early.status = 200;
@@ -352,8 +370,13 @@ static enum compress_kind accepted_encoding(const struct conn *c)
 static void conn_drain(struct conn *c)
 {
     struct http_stream *s = c->resp.stream;
-    while (s && s->ops->more(s, &c->resp.body)) continue;
+    while (s && !atomic_load_explicit(&c->req.gone, memory_order_relaxed) &&
+           s->ops->more(s, &c->resp.body))
+        continue;
     stream_free(c);
+    if (buf_ok(&c->resp.body)) return;
+    buf_reset(&c->resp.body);
+    http_text(&c->resp, 499, S("the answer was ended"));
 }
 
 static void conn_compress(struct conn *c)
@@ -393,6 +416,7 @@ static struct MHD_Response *response_of(struct conn *c)
 {
     c->streams = c->resp.stream != NULL;
     assert(!c->streams || c->req.method != HTTP_HEAD);
+    if (c->streams) conn_set_wire(c, conn_fd(c));
     if (c->streams)
         return MHD_create_response_from_callback(
             MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES, on_part, c, NULL);
@@ -504,6 +528,7 @@ static void conn_part_job(void *arg)
     struct conn *c = arg;
     c->last = !c->resp.stream->ops->more(c->resp.stream, &c->resp.body);
     if (c->last) stream_free(c);
+    if (!buf_ok(&c->resp.body)) c->cut = true;
     hangup_unwatch(c->server->hangup, conn_fd(c));
     conn_resume(c);
 }
@@ -521,7 +546,7 @@ static ssize_t on_part(void *cls, uint64_t pos, char *to, size_t max)
         c->sent += n;
         return (ssize_t)n;
     }
-    if (c->last) return MHD_CONTENT_READER_END_OF_STREAM;
+    if (c->last && !c->cut) return MHD_CONTENT_READER_END_OF_STREAM;
     if (c->cut || !server_entered(c->server)) return MHD_CONTENT_READER_END_WITH_ERROR;
     buf_reset(&c->resp.body);
     c->at = 0;
@@ -604,6 +629,7 @@ static void on_completed(
     *con_cls = NULL;
     if (!c) return;
     struct http_server *s = c->server;
+    conn_set_wire(c, -1);
     if (c->streams) conn_count(c);
     if (c->resp.stream && server_entered(s)) {
         if (s->o.submit(s->o.pool, conn_abandon_job, c)) return;

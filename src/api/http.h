@@ -48,6 +48,7 @@ struct http_req {
 struct http_req_ops {
     str (*header)(const struct http_req *r, const char *name);
     str (*client)(struct http_req *r);
+    void (*cut)(struct http_req *r);
 };
 static inline str http_header(const struct http_req *r, const char *name)
 {
@@ -60,8 +61,16 @@ static inline str http_client_ip(struct http_req *r)
     return r->ops->client ? r->ops->client(r) : STR_EMPTY;
 }
 
+/* The rest of an answer that is being sent is not wanted any more: its connection is closed. Any
+ * thread, at any time while the request lives; nothing of what is not sent in parts. */
+static inline void http_cut(struct http_req *r)
+{
+    if (r->ops->cut) r->ops->cut(r);
+}
+
 /* What comes behind the body of a response. more: appends the next part to `out`; false: it was the
- * last. Called on the pool, when all that was there before is with the kernel. */
+ * last, or, where `out` is bad, there will be none: the connection is closed. Called on the pool,
+ * when all that was there before is with the kernel. */
 struct http_stream { const struct http_stream_ops *ops; };
 struct http_stream_ops {
     bool (*more)(struct http_stream *s, struct buf *out);

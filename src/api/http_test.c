@@ -65,7 +65,7 @@ static void moved(void *ctx, struct http_req *r, struct http_resp *w)
 }
 
 /* "/stream/PARTS/BYTES": so many parts, the number of each in its bytes; every third is empty. */
-static struct { _Atomic unsigned made, freed; } streams;
+static struct { _Atomic unsigned made, freed; _Atomic(struct http_req *) of; } streams;
 struct counted { struct http_stream base; uint64_t at, parts, bytes; };
 
 static bool counted_more(struct http_stream *base, struct buf *out)
@@ -93,6 +93,7 @@ static void stream(void *ctx, struct http_req *r, struct http_resp *w)
     EXPECT(str_u64(r->path_params.at[1].value, &k->bytes));
     buf_str(&w->body, S("first;"));
     w->stream = &k->base;
+    atomic_store(&streams.of, r);
 }
 
 static const struct http_route routes[] = {
@@ -375,15 +376,17 @@ TEST(http_streams_wait_for_their_reader)
 
 TEST(http_streams_end_with_their_reader_or_the_server)
 {
-    static const struct { const char *name; bool stop; } cases[] = {
-        { "the client leaves", false },
-        { "the server stops", true },
+    static const struct { const char *name; bool stop, cut; } cases[] = {
+        { "the client leaves", false, false },
+        { "the server stops", true, false },
+        { "somebody cuts it", false, true },
     };
     TEST_EACH(c, cases) {
         struct rig r;
         rig_start(&r, &opts);
         struct test_reader *k = read_slowly(&r);
-        if (c->stop) http_server_stop(r.server);
+        if (c->cut) http_cut(atomic_load(&streams.of));
+        else if (c->stop) http_server_stop(r.server);
         else test_reader_free(STEAL(k));
         wait_until(&streams.freed, 1);
         EXPECT(atomic_load(&streams.made) < 24);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "promql/active.h"
 #include "promql/print.h"
 
 enum { POINTS_MAX = 11000, NOTES_MAX = 64 };
@@ -118,19 +119,27 @@ static void answer_failure(struct http_resp *w, errc rc, const struct err *e, st
     else api_error(w, API_EXECUTION, err_str(e));
 }
 
-/* An answer longer than a part is written while it is sent: it never lies in memory whole. */
+/* An answer longer than a part is written while it is sent: it never lies in memory whole. It is
+ * listed as what its query was until then. */
 struct answer {
     struct http_stream base;
+    struct engine *engine;
+    struct active_query active;
+    struct query_opts o;
     struct result res;
     struct result_writer w;
     str notes[NOTES_MAX];
     size_t n_notes;
 };
 
-/* False: that was the end. */
+/* False: that was the end; where out is bad, because somebody asked for it. */
 static bool answer_part(struct answer *a, struct buf *out)
 {
     enum { PART_BYTES = 512 << 10 };
+    if (active_ended(&a->active)) {
+        out->bad = true;
+        return false;
+    }
     if (promql_result_more(&a->w, out, PART_BYTES)) return true;
     api_notes(&a->w.j, S("warnings"), a->notes, a->n_notes);
     api_notes(&a->w.j, S("infos"), a->res.infos, a->res.n_infos);
@@ -146,31 +155,30 @@ static bool answer_more(struct http_stream *base, struct buf *out)
 static void answer_free(struct http_stream *base)
 {
     struct answer *a = CONTAINER_OF(base, struct answer, base);
+    engine_active_leave(a->engine, &a->active);
     promql_result_fini(&a->res);
     mem_free(a);
 }
 
 static const struct http_stream_ops answer_ops = { answer_more, answer_free };
 
-/* Takes the result. */
+static void answer_cut(void *r) { http_cut(r); }
+
 static void answer_write(struct answer *a, struct http_req *r, struct http_resp *w, bool stats)
 {
     struct json j = api_begin(w);
     promql_result_begin(&a->w, &j, &a->res, stats);
     bool more = answer_part(a, &w->body);
     while (more && r->method == HTTP_HEAD) more = answer_part(a, &w->body);
-    if (!buf_ok(&w->body)) api_error(w, API_INTERNAL, S("the answer is too large"));
+    if (active_ended(&a->active)) api_error(w, API_CANCELED, S("query was canceled"));
+    else if (!buf_ok(&w->body)) api_error(w, API_INTERNAL, S("the answer is too large"));
     else if (more) w->stream = &a->base;
-    if (!w->stream) answer_free(&a->base);
+    atomic_store_explicit(&a->active.sending, w->stream != NULL, memory_order_relaxed);
 }
 
 static void answer_result(
-    struct ask *k, struct http_req *r, struct http_resp *w, struct result *taken)
+    struct answer *a, struct ask *k, struct http_req *r, struct http_resp *w)
 {
-    struct answer *a = NEW(struct answer);
-    a->base.ops = &answer_ops;
-    a->res = *taken;
-    *taken = (struct result){ 0 };
     struct result *res = &a->res;
     str *notes = a->notes;
     size_t n = 0;
@@ -197,6 +205,17 @@ static void answer_result(
     answer_write(a, r, w, stats.n > 0);
 }
 
+static struct answer *answer_new(struct engine *en, const struct ask *k, struct http_req *r)
+{
+    struct answer *a = NEW(struct answer);
+    a->base.ops = &answer_ops;
+    a->engine = en;
+    a->o = k->o;
+    a->o.active = &a->active;
+    engine_active_enter(en, &a->active, &a->o, answer_cut, r);
+    return a;
+}
+
 static void run(struct api *a, struct ask *k, struct http_req *r, struct http_resp *w)
 {
     k->o.query = param(&k->p, S("query"));
@@ -206,14 +225,14 @@ static void run(struct api *a, struct ask *k, struct http_req *r, struct http_re
         api_error(w, API_TIMEOUT, S("query timed out in query execution"));
         return;
     }
-    struct result res = { 0 };
     struct err e = { 0 };
     SCOPED(buf_fini) struct buf words = { 0 };
     k->o.parse_words = &words;
-    errc rc = engine_query(a->o.engine, a->o.queryable, &k->o, &res, &e);
+    struct answer *answer = answer_new(a->o.engine, k, r);
+    errc rc = engine_query(a->o.engine, a->o.queryable, &answer->o, &answer->res, &e);
     if (rc != OK) answer_failure(w, rc, &e, buf_view(&words));
-    else answer_result(k, r, w, &res);
-    promql_result_fini(&res);
+    else answer_result(answer, k, r, w);
+    if (!w->stream) answer_free(&answer->base);
 }
 
 void api_query(void *ctx, struct http_req *r, struct http_resp *w)

@@ -6,6 +6,7 @@
 #include "base/compress.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "promql/active.h"
 #include "remote/read_codec.h"
 
 enum { DECODED_MAX_BYTES = 32 << 20, GATE_LOOK_MS = 50 };
@@ -19,12 +20,31 @@ static void answer_line(struct http_req *r, struct http_resp *w, unsigned status
     api_http_error(w, status, arena_fmt(&r->arena, "%.*s\n", STR_ARG(words)));
 }
 
-/* At most so many at once; who hangs up while it waits is let go. */
-static bool gate_enter(struct api *a, struct http_req *r)
+/* A request, listed among the queries: at first without its queries, which are read behind the
+ * gate. */
+struct reading {
+    struct api *a;
+    struct http_req *r;
+    struct active_query active;
+    struct query_opts opts;                    /* of active */
+    struct buf body;                           /* unpacked; the request's strings lie here */
+    struct read_request req;
+    struct labels external;
+};
+
+/* Nobody waits for it: its client is gone, or it was ended. */
+static bool reading_ended(const struct reading *k)
 {
+    return active_ended(&k->active) || atomic_load_explicit(&k->r->gone, memory_order_relaxed);
+}
+
+/* At most so many at once; who hangs up while it waits is let go. */
+static bool gate_enter(struct reading *k)
+{
+    struct api *a = k->a;
     bool in = false;
     mtx_lock(&a->read_mu);
-    while (!in && !atomic_load_explicit(&r->gone, memory_order_relaxed)) {
+    while (!in && !reading_ended(k)) {
         in = !a->o.read_concurrent || a->reading < a->o.read_concurrent;
         if (in) a->reading++;
         else
@@ -43,20 +63,41 @@ static void gate_leave(struct api *a)
     mtx_unlock(&a->read_mu);
 }
 
-/* A request that is through the gate. */
-struct reading {
-    struct api *a;
-    struct http_req *r;
-    struct buf body;                           /* unpacked; the request's strings lie here */
-    struct read_request req;
-    struct labels external;
-};
+static void reading_cut(void *r) { http_cut(r); }
+
+static struct reading *reading_new(struct api *a, struct http_req *r)
+{
+    struct reading *k = NEW(struct reading);
+    k->a = a;
+    k->r = r;
+    k->opts.origin = (struct query_origin){ http_client_ip(r), r->method_name, r->path };
+    engine_active_enter(a->o.engine, &k->active, &k->opts, reading_cut, r);
+    metric_add(&m_queries, 1);
+    return k;
+}
+
+/* What it asks for: the selectors, one behind the other. */
+static void reading_name(struct reading *k)
+{
+    SCOPED(buf_fini) struct buf b = { 0 };
+    for (size_t i = 0; i < k->req.n; i++) {
+        struct matchers ms = k->req.queries[i].matchers;
+        buf_str(&b, i ? S(", {") : S("{"));
+        for (size_t m = 0; m < ms.n; m++) {
+            if (m) buf_u8(&b, ',');
+            buf_matcher(&b, &ms.at[m]);
+        }
+        buf_u8(&b, '}');
+    }
+    engine_active_query(k->a->o.engine, &k->opts, arena_str(&k->r->arena, buf_view(&b)));
+}
 
 static void reading_free(struct reading *k)
 {
+    engine_active_leave(k->a->o.engine, &k->active);
     read_request_fini(&k->req);
     buf_fini(&k->body);
-    gate_leave(k->a);
+    if (atomic_load_explicit(&k->active.entered_ns, memory_order_relaxed)) gate_leave(k->a);
     metric_add(&m_queries, -1);
     mem_free(k);
 }
@@ -79,7 +120,7 @@ static void answer_failed(struct http_req *r, struct http_resp *w, errc rc, cons
 /* Samples: the answer is one packed message, so it is made whole. */
 
 struct samples {
-    const struct reading *k;
+    struct reading *k;
     struct read_series series;
     struct buf result;
     uint64_t n;                                /* of this query */
@@ -88,6 +129,8 @@ struct samples {
 static errc take_batch(struct samples *x, const struct sample_batch *b, struct err *e)
 {
     uint64_t most = x->k->a->o.read_samples;
+    if (reading_ended(x->k)) return err_set(e, ERR_CANCELED, "context canceled");
+    active_add(&x->k->active.samples, b->n);
     x->n += b->n;
     if (most && x->n > most)
         return err_set(e, ERR_LIMIT, "exceeded sample limit (%" PRIu64 ")", most);
@@ -103,6 +146,7 @@ static errc take_series(
     struct samples *x, struct series *s, struct sample_iter **it, struct err *e)
 {
     TRY(s->ops->iterate(s, it, e));
+    active_add(&x->k->active.series, 1);
     read_series_begin(&x->series, &x->result);
     for (struct sample_batch b = { .n = 1 }; b.n;) {
         TRY(sample_iter_fill(*it, &b, e));
@@ -111,6 +155,8 @@ static errc take_series(
     struct arena *scratch = &x->k->r->arena;
     struct arena_mark mark = arena_mark(scratch);
     read_series_end(&x->series, labels_join(scratch, s->labels, x->k->external));
+    active_add(&x->k->active.series_done, 1);
+    active_memory(&x->k->active, x->result.n);
     arena_reset(scratch, mark);
     return OK;
 }
@@ -219,6 +265,8 @@ static errc frames_series(struct frames *f, struct err *e)
         frames_query_end(f);
         return OK;
     }
+    active_add(&f->k->active.series, 1);
+    active_add(&f->k->active.series_done, 1);
     arena_reset(&f->arena, (struct arena_mark){ 0 });
     f->labels = labels_join(&f->arena, f->series->labels, f->k->external);
     f->chunk = 0;
@@ -238,11 +286,10 @@ static errc frames_one(struct frames *f, struct buf *out, struct err *e)
 
 static errc frames_make(struct frames *f, struct buf *out, bool *more, struct err *e)
 {
-    const struct reading *k = f->k;
+    struct reading *k = f->k;
     size_t enough = MAX(k->a->o.read_frame_bytes, 1);
     while (f->query < k->req.n && out->n < enough) {
-        if (atomic_load_explicit(&k->r->gone, memory_order_relaxed))
-            return err_set(e, ERR_CANCELED, "context canceled");
+        if (reading_ended(k)) return err_set(e, ERR_CANCELED, "context canceled");
         if (f->series) TRY(frames_one(f, out, e));
         else if (f->set) TRY(frames_series(f, e));
         else TRY(frames_query(f, &k->req.queries[f->query], e));
@@ -288,17 +335,21 @@ static void answer_chunks(struct reading *k, struct http_resp *w)
         http_resp_header(w, S("Content-Type"),
             S("application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse"));
     }
-    if (rc == OK && more) w->stream = &f->base;
-    else frames_free(&f->base);
+    if (rc != OK || !more) {
+        frames_free(&f->base);
+        return;
+    }
+    atomic_store_explicit(&k->active.sending, true, memory_order_relaxed);
+    w->stream = &f->base;
 }
 
-/* Takes the gate. */
-static void read_request(struct api *a, struct http_req *r, struct http_resp *w)
+/* Takes k. */
+static void read_request(struct reading *taken, struct http_resp *w)
 {
-    SCOPED(reading_freep) struct reading *k = NEW(struct reading);
+    SCOPED(reading_freep) struct reading *k = taken;
+    struct http_req *r = k->r;
+    struct api *a = k->a;
     struct err e = { 0 };
-    k->a = a;
-    k->r = r;
     if (compress_unpack(&k->body, COMPRESS_SNAPPY, r->body, DECODED_MAX_BYTES, NULL) != OK) {
         answer_line(r, w, 400, S("snappy: corrupt input"));
         return;
@@ -311,6 +362,7 @@ static void read_request(struct api *a, struct http_req *r, struct http_resp *w)
         answer_line(r, w, 400, k->req.bad_kind);
         return;
     }
+    reading_name(k);
     a->o.sources->external_labels(a->o.sources->ctx, &r->arena, &k->external);
     if (k->req.kind == READ_CHUNKS) answer_chunks(STEAL(k), w);
     else answer_samples(k, w);
@@ -320,11 +372,12 @@ void api_read(void *ctx, struct http_req *r, struct http_resp *w)
 {
     struct api *a = ctx;
     if (!api_is_ready(a, w)) return;
-    metric_add(&m_queries, 1);
-    if (gate_enter(a, r)) {
-        read_request(a, r, w);
+    struct reading *k = reading_new(a, r);
+    if (gate_enter(k)) {
+        atomic_store_explicit(&k->active.entered_ns, clock_mono_ns(), memory_order_relaxed);
+        read_request(k, w);
         return;
     }
     answer_line(r, w, 500, S("context canceled"));
-    metric_add(&m_queries, -1);
+    reading_free(k);
 }

@@ -104,6 +104,8 @@ errc sock_peer_ip(str *out, int fd, struct arena *a, struct err *e)
     return OK;
 }
 
+void sock_end(int fd) { (void)shutdown(fd, SHUT_RDWR); }
+
 void sock_close(int fd)
 {
     if (fd >= 0) close(fd);

@@ -26,6 +26,7 @@ MUST_USE errc sock_local_addr(str *out, int fd, struct arena *a, struct err *e);
 /* "127.0.0.1": of who connected */
 MUST_USE errc sock_peer_ip(str *out, int fd, struct arena *a, struct err *e);
 void sock_close(int fd);
+void sock_end(int fd);                     /* both ways, as if the other end had gone */
 
 struct hangup;
 struct hangup *hangup_new(void);

@@ -14,11 +14,14 @@ void active_fini(struct active_list *l)
     mtx_fini(&l->mu);
 }
 
-void active_enter(struct active_list *l, struct active_query *a, const struct query_opts *o)
+void active_enter(struct active_list *l, struct active_query *a, const struct query_opts *o,
+    void (*cut)(void *ctx), void *cut_ctx)
 {
     *a = (struct active_query){ .opts = o,
         .start_ms = clock_wall_ms(),
-        .began_ns = clock_mono_ns() };
+        .began_ns = clock_mono_ns(),
+        .cut = cut,
+        .cut_ctx = cut_ctx };
     mtx_lock(&l->mu);
     a->id = ++l->last_id;
     a->next = l->first;
@@ -61,6 +64,7 @@ struct query_activity active_activity(const struct active_query *q)
         .age_ns = MAX(now_ns - q->began_ns, 0),
         .waited_ns = queued + atomic_load_explicit(&q->waited_ns, memory_order_relaxed),
         .running = entered != 0,
+        .sending = atomic_load_explicit(&q->sending, memory_order_relaxed),
         .samples = figure(&q->samples),
         .series = figure(&q->series),
         .series_done = figure(&q->series_done),
@@ -93,7 +97,9 @@ bool active_end(struct active_list *l, uint64_t id)
     mtx_lock(&l->mu);
     for (struct active_query *q = l->first; q && !found; q = q->next) {
         found = q->id == id;
-        if (found) atomic_store_explicit(&q->ended, true, memory_order_relaxed);
+        if (!found) continue;
+        atomic_store_explicit(&q->ended, true, memory_order_relaxed);
+        if (q->cut) q->cut(q->cut_ctx);
     }
     mtx_unlock(&l->mu);
     return found;

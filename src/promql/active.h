@@ -1,7 +1,8 @@
 /* active.h — the queries that run and wait: what they are at, and their end from outside.
  *
  * What        A list that each query enters when it comes and leaves when it ends. While it is
- *             evaluated it notes now and then how far it is; who asks gets copies.
+ *             evaluated it notes now and then how far it is; who asks gets copies. Remote reads
+ *             are listed, too, and answers until they are sent.
  * Invariants  (1) Ids are never used twice. (2) A query whose end was asked for ends at its next
  *             check, wherever it is: in the queue, waiting for its turn, in any of its threads.
  * Ownership   an entry lies in its query and leaves before it ends; texts are borrowed for that
@@ -31,6 +32,11 @@ struct active_query {
     _Atomic uint64_t far_bytes;        /* that came from a bucket */
     _Atomic uint64_t memory, memory_peak;
     _Atomic bool ended;                /* from outside */
+    _Atomic bool sending;              /* it has its answer, and the client reads it */
+    /* NULL, or ends a wait that no check of `ended` follows: for the client to read on. Called when
+     * its end was asked for, under the list's lock; const while it is listed. */
+    void (*cut)(void *ctx);
+    void *cut_ctx;
     struct active_query *next;
 };
 struct active_list {
@@ -41,7 +47,9 @@ struct active_list {
 void active_init(struct active_list *l);
 void active_fini(struct active_list *l);                       /* REQUIRES: it is empty */
 
-void active_enter(struct active_list *l, struct active_query *a, const struct query_opts *o);
+/* cut: see the entry; may be NULL */
+void active_enter(struct active_list *l, struct active_query *a, const struct query_opts *o,
+    void (*cut)(void *ctx), void *cut_ctx);
 void active_leave(struct active_list *l, struct active_query *a);
 static inline bool active_ended(const struct active_query *a)
 {

@@ -4,8 +4,11 @@
 #include "base/test.h"
 #include "io/pool.h"
 
+static void count_cut(void *ctx) { ++*(unsigned *)ctx; }
+
 TEST(active_list_of_queries)
 {
+    unsigned cuts = 0;
     struct active_list l;
     struct arena a;
     struct active_query one, two;
@@ -14,8 +17,8 @@ TEST(active_list_of_queries)
     const struct query_opts second = { .query = S("sum(up)") };
     active_init(&l);
     arena_init(&a, NULL, 0);
-    active_enter(&l, &one, &first);
-    active_enter(&l, &two, &second);
+    active_enter(&l, &one, &first, count_cut, &cuts);
+    active_enter(&l, &two, &second, NULL, NULL);
     atomic_store(&two.entered_ns, two.began_ns + 5);
     atomic_store(&two.waited_ns, 7);
     active_add(&two.samples, 40);
@@ -39,6 +42,7 @@ TEST(active_list_of_queries)
 
     EXPECT(active_end(&l, at[0].id));
     EXPECT(active_ended(&one) && !active_ended(&two));
+    EXPECT_EQ(cuts, 1);
     active_leave(&l, &one);
     EXPECT(!active_end(&l, at[0].id));
     active_leave(&l, &two);
@@ -77,7 +81,7 @@ static void comes_and_goes(void *ctx)
     const struct query_opts o = { .query = S("x") };
     for (int i = 0; i < TIMES; i++) {
         struct active_query q;
-        active_enter(l, &q, &o);
+        active_enter(l, &q, &o, NULL, NULL);
         active_add(&q.samples, 1);
         while (i % 8 == 0 && !active_ended(&q)) clock_sleep_ns(1000);
         active_leave(l, &q);

@@ -649,6 +649,24 @@ void engine_active(struct engine *en, struct arena *a, struct query_activity **o
     active_copy(&en->active, a, out, n);
 }
 
+void engine_active_enter(struct engine *en, struct active_query *a, const struct query_opts *o,
+    void (*cut)(void *ctx), void *cut_ctx)
+{
+    active_enter(&en->active, a, o, cut, cut_ctx);
+}
+
+void engine_active_leave(struct engine *en, struct active_query *a)
+{
+    active_leave(&en->active, a);
+}
+
+void engine_active_query(struct engine *en, struct query_opts *o, str query)
+{
+    mtx_lock(&en->active.mu);
+    o->query = query;
+    mtx_unlock(&en->active.mu);
+}
+
 bool engine_end(struct engine *en, uint64_t id)
 {
     if (!active_end(&en->active, id)) return false;
@@ -669,10 +687,10 @@ errc engine_query(struct engine *en, struct queryable *storage, const struct que
     int64_t deadline_ns = timeout > 0 ? began + timeout * 1000000 : 0;
     *out = (struct result){ 0 };
     metric_add(&engine_queries, 1);
-    struct active_query active;
+    struct active_query own = { 0 }, *active = o->active ? o->active : &own;
     struct place place = { 0 };
-    active_enter(&en->active, &active, o);
-    errc rc = engine_enter(en, &active, &place, deadline_ns, e);
+    if (!o->active) active_enter(&en->active, active, o, NULL, NULL);
+    errc rc = engine_enter(en, active, &place, deadline_ns, e);
     double queued = engine_observe("queue_time", began);
     if (rc == OK) {
         const struct query_sink *sink = &en->o.sink;
@@ -680,7 +698,7 @@ errc engine_query(struct engine *en, struct queryable *storage, const struct que
         int64_t entered = clock_mono_ns();
         struct running r;
         running_init(&r, en, o, out, deadline_ns, e);
-        r.q.active = &active;
+        r.q.active = active;
         place_set_turn(en, &place, &r.q.slice);
         rc = running_run(&r, storage);
         running_stats(&r);
@@ -695,8 +713,8 @@ errc engine_query(struct engine *en, struct queryable *storage, const struct que
     metric_add(&engine_queries, -1);
     metric_observe(&query_waits, (double)(waits_ns() - waited) * 1e-9);
     if (en->o.watcher.done && rc != ERR_BAD_INPUT)
-        engine_report(en, &active, out, rc, e);
-    active_leave(&en->active, &active);
+        engine_report(en, active, out, rc, e);
+    if (!o->active) active_leave(&en->active, active);
     if (rc != OK) promql_result_fini(out);
     return rc;
 }

@@ -41,6 +41,7 @@ struct engine_opts {
     struct query_sink sink;
     struct query_watcher watcher;
 };
+struct active_query;
 struct engine;
 struct explain;
 struct slices;
@@ -62,6 +63,9 @@ struct query_opts {
     bool stats, per_step_stats, explain;
     /* set by another thread: the query ends with ERR_CANCELED; may be NULL */
     _Atomic bool *cancel;
+    /* NULL, or of the caller, who let it enter and lets it leave: it is listed for longer than it
+     * is evaluated */
+    struct active_query *active;
     /* NULL, or where the words go of a query that does not parse: as a whole, where a struct err
      * cuts them */
     struct buf *parse_words;
@@ -106,11 +110,17 @@ struct query_activity {
     struct query_origin origin;
     int64_t start_ms, age_ns;
     int64_t waited_ns;                     /* in the queue, and for its turns */
-    bool running;                          /* or it waits in the queue */
+    bool running, sending;                 /* or it waits in the queue */
     uint64_t samples, series, series_done, bytes, memory, memory_peak;
 };
 /* Those that run and wait, the oldest first. */
 void engine_active(struct engine *en, struct arena *a, struct query_activity **out, size_t *n);
+/* What is listed beside the engine's own: see active.h. */
+void engine_active_enter(struct engine *en, struct active_query *a, const struct query_opts *o,
+    void (*cut)(void *ctx), void *cut_ctx);
+void engine_active_leave(struct engine *en, struct active_query *a);
+/* the query of one that is listed is another */
+void engine_active_query(struct engine *en, struct query_opts *o, str query);
 /* Ends one: it answers with ERR_CANCELED. False: there is none of that id any more. */
 bool engine_end(struct engine *en, uint64_t id);
 

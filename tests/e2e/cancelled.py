@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import socket
 import shutil
 import sys
 import tempfile
@@ -17,6 +18,7 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [os.path.join(HERE, 'lib'), os.path.join(TOP, 'tools')]
+import kinds
 import servers
 import tally
 
@@ -24,6 +26,8 @@ EPIMETHEUS = os.environ.get('EPIMETHEUS') or os.path.join(TOP, 'build', 'epimeth
 EPITOOL = os.path.join(TOP, 'build', 'epitool')
 SERIES, DATA_S, MAKE_S, ASK_S = 60000, 1600000000, 120, 120
 SPENT_S = 0.1                           # of CPU, which the load of a machine leaves alone
+LEFT_S = 2.0                            # from the end asked for to the list without it: 0.1 s, and what a loaded machine adds
+READS, READ_GATE = 200, 2
 QUICK_S = 0.03                          # what takes no longer cannot be ended
 # what is computed -> query, and how long its range is at a step of a second
 PHASES = {
@@ -58,7 +62,7 @@ class Cancelled(unittest.TestCase):
         made = tally.run([EPITOOL, 'tsdb', 'create-blocks-from', '-q', 'openmetrics', text, data], MAKE_S)
         assert made.code == 0, made.err
         cls.server = servers.Server(EPIMETHEUS, data, config, [
-            '--web.enable-lifecycle', '--storage.tsdb.retention.time=100y', '--query.max-concurrency=2',
+            '--web.enable-lifecycle', '--storage.remote.read-concurrent-limit=%d' % READ_GATE, '--storage.tsdb.retention.time=100y', '--query.max-concurrency=2',
             '--enable-feature=promql-experimental-functions,promql-extended-range-selectors'])
 
     @classmethod
@@ -162,6 +166,74 @@ class Cancelled(unittest.TestCase):
         for c in busy:
             self.assertEqual(c.getresponse().status, 499)
             c.close()
+
+    def read_request(self, kind):
+        """A remote read of all series, over and over: samples, or (1) chunks."""
+        matcher = kinds.field(2, b'__name__') + kinds.field(3, b'm')
+        query = b'\x08' + kinds.varint((DATA_S - 600) * 1000) + b'\x10' + kinds.varint((DATA_S + 600) * 1000) + kinds.field(3, matcher)
+        return kinds.snappy(kinds.field(1, query) * READS + (b'\x10\x01' if kind else b''))
+
+    def raw(self, head, body=b''):
+        """A connection that holds little of what comes, on which a request was sent."""
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.settimeout(ASK_S)
+        s.connect(('127.0.0.1', self.server.port))
+        s.sendall(('%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%sContent-Length: %d\r\n\r\n' % (head, 'Content-Encoding: snappy\r\n' if body else '', len(body))).encode() + body)
+        return s
+
+    def listed(self, path, state):
+        until = time.monotonic() + ASK_S
+        while time.monotonic() < until:
+            for q in json.loads(self.server.ask('/api/v1/status/active_queries'))['data']:
+                if q['path'] == path and q['state'] == state:
+                    return q
+            time.sleep(0.003)
+        self.fail('no %s is %s' % (path, state))
+
+    def left(self, id, since):
+        """It is no more in the list, within the time that was asked for and that of a loaded machine."""
+        while any(q['id'] == id for q in json.loads(self.server.ask('/api/v1/status/active_queries'))['data']):
+            self.assertLess(time.monotonic() - since, LEFT_S)
+            time.sleep(0.003)
+
+    def test_reads_and_slow_readers(self):
+        read = '/api/v1/read'
+        cases = {
+            'samples are read': ('POST ' + read, self.read_request(0), read, 'running'),
+            'chunks are sent': ('POST ' + read, self.read_request(1), read, 'sending'),
+            'a result is sent': ('GET /api/v1/query_range?query=m&start=%d&end=%d&step=1' % (DATA_S, DATA_S + 40), b'', '/api/v1/query_range', 'sending'),
+        }
+        for name, (head, body, path, state) in cases.items():
+            for how in ('deleted', 'its client is gone'):
+                with self.subTest(name, how=how):
+                    s = self.raw(head, body)
+                    q = self.listed(path, state)
+                    before, began = self.computed(), time.monotonic()
+                    if how == 'deleted':
+                        self.delete(q['id'])
+                        self.left(q['id'], began)
+                        while s.recv(1 << 20):      # what was on its way, then the end
+                            pass
+                    s.close()
+                    self.left(q['id'], began)
+                    self.assertLess(self.computed() - before, SPENT_S)
+
+    def test_reads_that_wait(self):
+        busy = [self.raw('POST /api/v1/read', self.read_request(1)) for _ in range(READ_GATE)]
+        until = time.monotonic() + ASK_S
+        while time.monotonic() < until and sum(q['state'] == 'sending' for q in json.loads(self.server.ask('/api/v1/status/active_queries'))['data']) < READ_GATE:
+            time.sleep(0.003)
+        for how in ('deleted', 'its client is gone'):
+            s = self.raw('POST /api/v1/read', self.read_request(0))
+            q, began = self.listed('/api/v1/read', 'waiting'), time.monotonic()
+            if how == 'deleted':
+                self.delete(q['id'])
+                self.assertIn(b' 500 ', s.recv(100))
+            s.close()
+            self.left(q['id'], began)
+        for s in busy:
+            s.close()
 
 
 if __name__ == '__main__':
