@@ -230,6 +230,9 @@ struct block_chunk_set {
     size_t n_nums;
     struct segments *own;                      /* to be read on; NULL: those of the block */
     struct reader *own_index;                  /* the same */
+    struct index_window own_window;            /* on own_index */
+    struct segment_run wide;                   /* of own: chunks of this series, and of the next */
+    size_t fetched;                            /* of it, into the processor's cache */
     VEC(struct segment_run) runs;
     VEC(struct chunk_view) views;
     int64_t mint, maxt;
@@ -256,6 +259,13 @@ static errc set_unpin(struct block_chunk_set *s, struct err *e)
         if (one != OK) rc = one;
     }
     return rc;
+}
+
+/* The last that can tell of a fault. */
+static errc windows_end(struct block_chunk_set *s, struct err *e)
+{
+    errc rc = index_window_end(&s->own_window, e), un = segments_unpin_run(&s->wide, e);
+    return rc != OK ? rc : un;
 }
 
 static bool set_wants(const struct block_chunk_set *s, const struct index_chunk *c)
@@ -292,18 +302,49 @@ static errc view_add(struct block_chunk_set *s, const struct segment_run *run,
     return OK;
 }
 
+/* The processor's own guesses end at each page. */
+static void fetch_ahead(struct block_chunk_set *s, uint64_t last)
+{
+    enum { AHEAD_BYTES = 4 << 10, LINE_BYTES = 64 };
+    str all = s->wide.pin.bytes;
+    size_t at = (size_t)(last - s->wide.first), end = MIN(all.n, at + AHEAD_BYTES);
+    for (at = MAX(at, s->fetched); at < end; at += LINE_BYTES) __builtin_prefetch(all.p + at);
+    s->fetched = at;
+}
+
+/* Those of this step are given back by the next, the wide one when another takes its place. */
+static errc run_open(struct block_chunk_set *s, uint64_t first, uint64_t last,
+    const struct segment_run **out, struct err *e)
+{
+    struct segment_run run;
+    *out = &s->wide;
+    if (s->own && segment_run_holds(&s->wide, first, last)) {
+        fetch_ahead(s, last);
+        return OK;
+    }
+    if (s->own) TRY(segments_pin_wide(s->own, first, last, &run, e));
+    else TRY(segments_pin_run(s->block->segments, first, last, &run, e));
+    struct segment_run now = run;
+    if (s->own) {
+        run = s->wide;
+        s->wide = now;
+        s->fetched = 0;
+    }
+    if (run.pin.reader) vec_push(&s->runs, run);
+    if (!s->own) *out = &vec_last(&s->runs);
+    return OK;
+}
+
 /* Where a run cannot be had because of damage its chunks are tried one by one. */
 static errc run_pin(struct block_chunk_set *s, size_t first, size_t end, struct err *e)
 {
     const struct index_chunk *c = s->entry.chunks.at;
-    struct segments *from = s->own ? s->own : s->block->segments;
-    struct segment_run run;
-    errc rc = segments_pin_run(from, c[first].ref, c[end - 1].ref, &run, &s->why);
+    const struct segment_run *run;
+    errc rc = run_open(s, c[first].ref, c[end - 1].ref, &run, &s->why);
     bool apart = rc == ERR_CORRUPT && s->selected && end - first > 1;
     for (size_t i = first; apart && i < end; i++) TRY(run_pin(s, i, i + 1, e));
     if (rc != OK) return apart ? OK : set_failed(s, rc, e);
-    vec_push(&s->runs, run);
-    for (size_t i = first; i < end; i++) TRY(view_add(s, &run, &c[i], e));
+    for (size_t i = first; i < end; i++) TRY(view_add(s, run, &c[i], e));
     return OK;
 }
 
@@ -396,8 +437,8 @@ static errc set_read(struct block_chunk_set *s, size_t i, struct err *e)
 {
     size_t k = i % TELL_SERIES;
     if (!s->told || !s->told_good[k])
-        return index_reader_series_by(
-            s->block->index, s->own_index, s->all.at[i], false, &s->entry, e);
+        return index_reader_series_by(s->block->index, s->own_index, &s->own_window, s->all.at[i],
+            false, &s->entry, e);
     struct index_series x = s->entry;
     s->entry = s->told[k];
     s->told[k] = x;
@@ -436,16 +477,17 @@ static errc chunk_set_next(
     /* a fault of what was handed out last is told now: it is not to be believed */
     errc rc = set_unpin(s, e);
     while (rc == OK && !*out && s->at < s->all.n) rc = chunk_set_step(s, out, e);
+    if (rc == OK && !*out) rc = windows_end(s, e);
     return rc == OK ? OK : err_in(e, rc, "block %.*s", STR_ARG(block_dir(s->block)));
 }
 
 static void chunk_set_free(struct chunk_series_set *base)
 {
     struct block_chunk_set *s = CONTAINER_OF(base, struct block_chunk_set, base);
-    errc rc = set_unpin(s, NULL);
-    (void)rc;
+    errc rc = set_unpin(s, NULL), un = windows_end(s, NULL),
+         far = index_window_end(&s->window, NULL);
+    (void)rc, (void)un, (void)far;
     symbol_memo_fini(&s->symbols);
-    index_window_end(&s->window);
     chunk_iter_fini(&s->iter);
     index_series_fini(&s->entry);
     for (size_t i = 0; s->told && i < TELL_SERIES; i++) index_series_fini(&s->told[i]);

@@ -525,21 +525,25 @@ static errc series_at(struct reader *r, uint64_t at, bool labels_only, struct in
     return unpin_after(&pin, index_series_decode(out, pin.bytes, labels_only, used, e), e);
 }
 
-errc index_reader_series_by(struct index_reader *r, struct reader *by, uint32_t ref,
-    bool labels_only, struct index_series *out, struct err *e)
+static uint64_t place_of(const struct index_reader *r, uint32_t ref)
 {
-    uint64_t at = r->version == INDEX_V1 ? ref : (uint64_t)ref * INDEX_SERIES_ALIGN;
+    return r->version == INDEX_V1 ? ref : (uint64_t)ref * INDEX_SERIES_ALIGN;
+}
+
+errc index_reader_series(
+    struct index_reader *r, uint32_t ref, bool labels_only, struct index_series *out, struct err *e)
+{
+    uint64_t at = place_of(r, ref);
     size_t used;
-    TRY_IN(e, series_at(by ? by : r->reader, at, labels_only, out, &used, e),
-        "index: at %" PRIu64, at);
+    TRY_IN(e, series_at(r->reader, at, labels_only, out, &used, e), "index: at %" PRIu64, at);
     return OK;
 }
 
-void index_window_end(struct index_window *w)
+errc index_window_end(struct index_window *w, struct err *e)
 {
-    errc rc = reader_unpin(&w->pin, NULL);     /* far: there are no faults of a mapping */
-    (void)rc;
+    errc rc = reader_unpin(&w->pin, e);
     *w = (struct index_window){ 0 };
+    return rc;
 }
 
 /* Up to the end of the page, which is what the caches behind such a reader hold; n: at least. */
@@ -547,7 +551,7 @@ static errc window_move(
     struct reader *r, struct index_window *w, uint64_t at, size_t n, struct err *e)
 {
     uint64_t left = reader_size(r) - at, rest = WINDOW_BYTES - at % WINDOW_BYTES;
-    index_window_end(w);
+    TRY(index_window_end(w, e));
     TRY(reader_pin(r, at, (size_t)MIN(left, MAX(rest, (uint64_t)n)), &w->pin, e));
     w->from = at;
     return OK;
@@ -577,17 +581,25 @@ static errc window_read(struct reader *r, struct index_window *w, uint64_t at, b
         bytes = w->pin.bytes;
     }
     errc rc = index_series_decode(out, bytes, labels_only, &used, e);
-    if (rc != OK) index_window_end(w);         /* a cache forgets only what nobody holds */
-    return rc;
+    if (rc == OK) return OK;
+    errc un = index_window_end(w, e);          /* a cache forgets only what nobody holds */
+    return un != OK ? un : rc;
+}
+
+errc index_reader_series_by(struct index_reader *r, struct reader *by, struct index_window *w,
+    uint32_t ref, bool labels_only, struct index_series *out, struct err *e)
+{
+    if (!by) return index_reader_series(r, ref, labels_only, out, e);
+    uint64_t at = place_of(r, ref);
+    TRY_IN(e, window_read(by, w, at, labels_only, out, e), "index: at %" PRIu64, at);
+    return OK;
 }
 
 errc index_reader_series_on(struct index_reader *r, struct index_window *w, uint32_t ref,
     bool labels_only, struct index_series *out, struct err *e)
 {
-    if (!reader_far(r->reader)) return index_reader_series(r, ref, labels_only, out, e);
-    uint64_t at = r->version == INDEX_V1 ? ref : (uint64_t)ref * INDEX_SERIES_ALIGN;
-    TRY_IN(e, window_read(r->reader, w, at, labels_only, out, e), "index: at %" PRIu64, at);
-    return OK;
+    struct reader *by = reader_far(r->reader) ? r->reader : NULL;
+    return index_reader_series_by(r, by, w, ref, labels_only, out, e);
 }
 
 /* The section of series ends where the next one begins. */
@@ -616,12 +628,6 @@ errc index_reader_series_walk(struct index_reader *r, postings_list *out, struct
         at += rc == OK ? (used + step - 1) / step * step : step;
     }
     return OK;
-}
-
-errc index_reader_series(
-    struct index_reader *r, uint32_t ref, bool labels_only, struct index_series *out, struct err *e)
-{
-    return index_reader_series_by(r, NULL, ref, labels_only, out, e);
 }
 
 /* Postings. */

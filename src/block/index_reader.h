@@ -61,18 +61,21 @@ struct symbol_set *index_reader_symbols(struct index_reader *r);
 /* Series by their refs, as postings have them. */
 MUST_USE errc index_reader_series(struct index_reader *r, uint32_t ref, bool labels_only,
     struct index_series *out, struct err *e);
-/* The same through a reader of the caller's of the same file, which may read on and leave nothing
- * in memory; NULL: the index' own. */
-MUST_USE errc index_reader_series_by(struct index_reader *r, struct reader *by, uint32_t ref,
-    bool labels_only, struct index_series *out, struct err *e);
-
-/* The same for series that follow each other, where the file is far away: what was pinned for one
- * is held for the next. Elsewhere nothing is held. The zero window is empty; index_window_end
- * leaves it so, and comes before the reader's end. */
+/* What was pinned for one series is held for the next that follow it. The zero window is empty;
+ * index_window_end leaves it so, and comes before the reader's end. ERR_IO: what was decoded
+ * through it since it was empty is to be thrown away. */
 struct index_window { struct pin pin; uint64_t from; };
+MUST_USE errc index_window_end(struct index_window *w, struct err *e);
+/* Through a reader of the caller's of the same file, which may read on and leave nothing in memory,
+ * and a window on it; a failure of what was held before may be told here. by NULL: as
+ * index_reader_series, and nothing is held. */
+MUST_USE errc index_reader_series_by(struct index_reader *r, struct reader *by,
+    struct index_window *w, uint32_t ref, bool labels_only, struct index_series *out,
+    struct err *e);
+/* Through a window on the index' own reader where the file is far away; elsewhere nothing is
+ * held. */
 MUST_USE errc index_reader_series_on(struct index_reader *r, struct index_window *w, uint32_t ref,
     bool labels_only, struct index_series *out, struct err *e);
-void index_window_end(struct index_window *w);
 
 /* The refs of all series whose entries check, read one after the other, and the first place of each
  * stretch where none does, so that who reads it meets the damage: for where lists do not check. */

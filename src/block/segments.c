@@ -113,15 +113,17 @@ errc segments_open_damaged(struct segments **out, struct fs *fs, str dir, enum i
     return rc;
 }
 
-/* The bytes from a record up to the end of a later one, or the same. */
-static errc records_pin(
-    struct reader *r, uint64_t first, uint64_t last, struct pin *out, struct err *e)
+/* The bytes from a record up to the end of a later one, or the same; at least so many behind the
+ * first, if there are. */
+static errc records_pin(struct reader *r, uint64_t first, uint64_t last, uint64_t wide,
+    struct pin *out, struct err *e)
 {
     uint64_t size = reader_size(r), n = 0;
     if (first < SEGMENT_HEADER_BYTES || last < first || last >= size)
         return err_set(e, ERR_CORRUPT, "beyond the file");
     size_t before = (size_t)(last - first);
-    TRY(reader_pin(r, first, before + (size_t)MIN(size - last, (uint64_t)GUESS_BYTES), out, e));
+    uint64_t guess = MAX(before + (uint64_t)GUESS_BYTES, wide);
+    TRY(reader_pin(r, first, (size_t)MIN(size - first, guess), out, e));
     errc rc = segment_record_bytes(str_from(out->bytes, before), &n, e);
     if (rc == OK && n > out->bytes.n - before && n <= size - last) {
         TRY(reader_unpin(out, e));
@@ -132,18 +134,39 @@ static errc records_pin(
     return un != OK ? un : rc;
 }
 
-errc segments_pin_run(
-    struct segments *s, uint64_t first, uint64_t last, struct segment_run *out, struct err *e)
+static errc run_pin(struct segments *s, uint64_t first, uint64_t last, uint64_t wide,
+    struct segment_run *out, struct err *e)
 {
     uint32_t i = segment_of(first), at = segment_offset(first);
     struct pin pin = { 0 };
     assert(segment_of(last) == i);
     if (i >= s->files.n || !s->files.at[i])
         return err_set(e, ERR_CORRUPT, "chunks: there is no segment %u", i + 1);
-    TRY_IN(e, records_pin(s->files.at[i], at, segment_offset(last), &pin, e),
+    TRY_IN(e, records_pin(s->files.at[i], at, segment_offset(last), wide, &pin, e),
         "chunks: segment %u: at %u", i + 1, at);
     *out = (struct segment_run){ first, pin };
     return OK;
+}
+
+errc segments_pin_run(
+    struct segments *s, uint64_t first, uint64_t last, struct segment_run *out, struct err *e)
+{
+    return run_pin(s, first, last, 0, out, e);
+}
+
+errc segments_pin_wide(
+    struct segments *s, uint64_t first, uint64_t last, struct segment_run *out, struct err *e)
+{
+    return run_pin(s, first, last, SEGMENT_WIDE_BYTES - first % SEGMENT_WIDE_BYTES, out, e);
+}
+
+bool segment_run_holds(const struct segment_run *r, uint64_t first, uint64_t last)
+{
+    uint64_t n;
+    if (first < r->first || last < r->first || last - r->first >= r->pin.bytes.n) return false;
+    size_t at = (size_t)(last - r->first);
+    return segment_record_bytes(str_from(r->pin.bytes, at), &n, NULL) == OK &&
+           n <= r->pin.bytes.n - at;
 }
 
 static str run_from(const struct segment_run *r, uint64_t ref)

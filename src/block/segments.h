@@ -47,6 +47,13 @@ bool segments_wants(const struct segments *s);                 /* it means somet
 struct segment_run { uint64_t first; struct pin pin; };
 MUST_USE errc segments_pin_run(
     struct segments *s, uint64_t first, uint64_t last, struct segment_run *out, struct err *e);
+/* The same, with what lies behind, for who reads on: up to SEGMENT_WIDE_BYTES, and never across a
+ * multiple of them unless the chunks asked for lie there. */
+enum { SEGMENT_WIDE_BYTES = 128 << 10 };
+MUST_USE errc segments_pin_wide(
+    struct segments *s, uint64_t first, uint64_t last, struct segment_run *out, struct err *e);
+/* Are all of these in it, whole? */
+bool segment_run_holds(const struct segment_run *r, uint64_t first, uint64_t last);
 MUST_USE errc segment_run_chunk(
     const struct segment_run *r, uint64_t ref, struct segment_record *out, struct err *e);
 /* The same, but its CRC is not checked: segment_records_check(). */
