@@ -1,6 +1,7 @@
 #include "io/pool.h"
 
 #include "base/clock.h"
+#include "base/cpu_time.h"
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/metric.h"
@@ -22,21 +23,32 @@ COUNTER_VEC(m_refused, "epimetheus_pool_jobs_refused_total",
 #define IDLE_NS INT64_C(200000000)
 #define MS_NS INT64_C(1000000)
 enum { LEAVE_MS = 60000 };
+/* who has not run for so long stands still; how often that is looked at while jobs wait */
+#define STANDS_NS INT64_C(500000000)
+#define LOOK_NS INT64_C(200000000)
 
 struct job { void (*run)(void *ctx); void *ctx; };
 
 /* A thread that waits, on its own stack. The last to wait is called first: its memory is warm. */
 struct idle { struct cond called; bool is_called; struct idle *next; };
-struct worker { struct pool *p; struct thread *thread; bool ended; };
+struct worker {
+    struct pool *p;
+    struct thread *thread;
+    bool ended, clocked;
+    int cpu;                               /* clocked: its clock, and at the last look */
+    int64_t used_ns, since_ns;             /* what it had used, and since when */
+};
 struct pool {
     struct mtx mu;                         /* LOCK_POOL */
     struct idle *idle;                     /* GUARDED_BY(mu) */
     struct job *ring;                      /* GUARDED_BY(mu) */
     size_t cap, head, n;                   /* GUARDED_BY(mu) */
     bool stop;                             /* GUARDED_BY(mu) */
-    struct worker *workers;                /* GUARDED_BY(mu): n_threads of them */
+    struct worker *workers;                /* GUARDED_BY(mu): n_most of them */
     unsigned n_now;                        /* GUARDED_BY(mu): that run */
-    unsigned n_threads;                    /* const after init, with all below */
+    struct cond crowded;                   /* a job found no thread; or stop */
+    unsigned n_threads, n_most;            /* const after init, with all below */
+    struct thread *watch;                  /* NULL: n_most is n_threads */
     bool behind;
     int64_t leave_ns;
     char name[16];
@@ -143,6 +155,10 @@ static void pool_run(void *arg)
     struct worker *w = arg;
     struct pool *p = w->p;
     struct job j;
+    mtx_lock(&p->mu);
+    w->cpu = cpu_time_id();
+    w->clocked = true;
+    mtx_unlock(&p->mu);
     if (p->behind) nice_add(NICE_BEHIND);
     while (pool_take(w, &j)) {
         metric_add_to(p->busy, 1);
@@ -151,12 +167,11 @@ static void pool_run(void *arg)
     }
 }
 
-/* One more, if there may be one more and the system gives it: else those who are there do it. */
+/* One more, if the system gives it: else those who are there do it. */
 static void pool_grow_locked(struct pool *p) REQUIRES(p->mu)
 {
     struct worker *w = p->workers;
     mtx_assert_held(&p->mu);
-    if (p->n_now == p->n_threads) return;
     while (w->thread && !w->ended) w++;
     thread_join(w->thread);                    /* it left: it is about to end */
     *w = (struct worker){ .p = p };
@@ -168,13 +183,47 @@ static void pool_call_locked(struct pool *p) REQUIRES(p->mu)
 {
     struct idle *i = p->idle;
     mtx_assert_held(&p->mu);
-    if (!i) {
-        pool_grow_locked(p);
-        return;
-    }
+    if (!i && p->n_now < p->n_threads) pool_grow_locked(p);
+    else if (!i && p->watch) cond_signal(&p->crowded);
+    if (!i) return;
     p->idle = i->next;
     i->is_called = true;
     cond_signal(&i->called);
+}
+
+static unsigned pool_standing_locked(struct pool *p) REQUIRES(p->mu)
+{
+    int64_t now = clock_real_mono_ns();
+    unsigned n = 0;
+    mtx_assert_held(&p->mu);
+    for (struct worker *w = p->workers; w < p->workers + p->n_most; w++) {
+        if (!w->thread || w->ended || !w->clocked) continue;
+        int64_t used = cpu_time_of(w->cpu);
+        if (used != w->used_ns) w->since_ns = now;
+        w->used_ns = used;
+        n += now - w->since_ns >= STANDS_NS;
+    }
+    return n;
+}
+
+/* Waits until jobs wait and nobody is free; then it looks whether the threads run at all. */
+static void pool_watch(void *arg)
+{
+    struct pool *p = arg;
+    mtx_lock(&p->mu);
+    while (!p->stop) {
+        if (!p->n || p->idle) {
+            cond_wait(&p->crowded, &p->mu);
+            continue;
+        }
+        unsigned standing = pool_standing_locked(p), started = 0;
+        while (started < p->n && p->n_now < p->n_most && p->n_now < p->n_threads + standing) {
+            pool_grow_locked(p);
+            started++;
+        }
+        cond_wait_until(&p->crowded, &p->mu, clock_mono_ns() + LOOK_NS);
+    }
+    mtx_unlock(&p->mu);
 }
 
 struct pool *pool_new(const struct pool_opts *o)
@@ -193,12 +242,15 @@ struct pool *pool_new(const struct pool_opts *o)
     p->n_threads = o->threads;
     p->behind = o->behind;
     p->leave_ns = (o->leave_ms ? o->leave_ms : LEAVE_MS) * MS_NS;
-    p->workers = mem_alloc_array(o->threads, sizeof(*p->workers));
-    memset(p->workers, 0, o->threads * sizeof(*p->workers));
+    p->n_most = MAX(o->threads, o->threads_most);
+    p->workers = mem_alloc_array(p->n_most, sizeof(*p->workers));
+    memset(p->workers, 0, p->n_most * sizeof(*p->workers));
+    cond_init(&p->crowded);
     mtx_lock(&p->mu);
     p->n_now = 1;
     p->workers[0].p = p;
     p->workers[0].thread = thread_start(p->name, pool_run, &p->workers[0]);
+    if (p->n_most > p->n_threads) p->watch = thread_start("pool-watch", pool_watch, p);
     mtx_unlock(&p->mu);
     return p;
 }
@@ -209,8 +261,11 @@ void pool_free(struct pool *p)
     mtx_lock(&p->mu);
     p->stop = true;
     while (p->idle) pool_call_locked(p);
+    cond_broadcast(&p->crowded);
     mtx_unlock(&p->mu);
-    for (unsigned i = 0; i < p->n_threads; i++) thread_join(p->workers[i].thread);
+    thread_join(p->watch);
+    for (unsigned i = 0; i < p->n_most; i++) thread_join(p->workers[i].thread);
+    cond_fini(&p->crowded);
     mem_free(p->workers);
     mem_free(p->ring);
     mtx_fini(&p->mu);

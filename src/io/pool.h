@@ -3,7 +3,8 @@
  * What        pool_submit hands a job to the next free thread; pool_each cuts work into pieces and
  *             helps doing them. A thread is started when a job finds none free; one that has had
  *             nothing to do for a while ends, but for the first.
- * Invariants  jobs begin in the order of their submission; the queue never grows beyond its bound
+ * Invariants  jobs begin in the order of their submission; the queue never grows beyond its bound;
+ *             with threads_most jobs begin also while all of `threads` hang
  * Ownership   pool_new/pool_free; a job's argument is its submitter's business
  * Threads     any
  * Errors      pool_submit: false when the queue is full or the pool ends
@@ -23,6 +24,9 @@ struct pool_opts {
     size_t queue_max;
     bool behind;           /* its threads have stepped behind */
     int64_t leave_ms;      /* a thread that has nothing to do so long ends; 0: a minute */
+    /* Threads that stand still, waiting for a disk or a lock that may never come, do not count
+     * among `threads`: while jobs wait, others take their places, up to so many in all. 0: none */
+    unsigned threads_most;
 };
 struct pool *pool_new(const struct pool_opts *o);
 void pool_free(struct pool *p);                /* runs what is queued, then ends; NULL is fine */

@@ -68,6 +68,29 @@ TEST(pool_starts_threads_when_they_are_needed)
     gate_fini(&g);
 }
 
+/* All of its threads hang: what comes then is done by others, but for what is beyond the most. */
+TEST(pool_does_more_while_its_threads_hang)
+{
+    struct gate g = { .open = false };
+    gate_init(&g);
+    struct pool *p = pool_new(&(struct pool_opts){ "test", 2, 100, .threads_most = 6 });
+    for (unsigned i = 0; i < 5; i++) EXPECT(pool_submit(p, wait_gate, &g));
+    gate_await(&g, 5);
+    _Atomic unsigned n = 0;
+    EXPECT(pool_submit(p, add_one, (void *)&n));
+    int64_t until = clock_mono_ns() + INT64_C(20000000000);
+    while (!atomic_load(&n) && clock_mono_ns() < until) clock_sleep_ns(10000000);
+    EXPECT_EQ(atomic_load(&n), 1);
+    for (unsigned i = 0; i < 3; i++) EXPECT(pool_submit(p, wait_gate, &g));
+    gate_await(&g, 6);
+    clock_sleep_ns(INT64_C(1500000000));
+    EXPECT_EQ(pool_threads_now(p), 6);
+    gate_open(&g);
+    pool_free(p);
+    EXPECT_EQ(g.came, 8);
+    gate_fini(&g);
+}
+
 TEST(pool_threads_end_and_come_again)
 {
     struct pool *p = pool_new(&(struct pool_opts){ "test", 3, 10, .leave_ms = 1 });

@@ -22,6 +22,7 @@
 
 enum {
     REQUEST_THREADS_SPARE = 8,
+    REQUEST_THREADS_HANG = 1024, /* in place of those that hang in reads */
     REQUEST_QUEUE = 1024,
     SCRAPE_QUEUE = 65536,
     SCRAPE_THREADS_MIN = 2,
@@ -602,8 +603,9 @@ static errc storage_start(struct server *s, const struct config *c, struct err *
 
 static void pools_start(struct server *s)
 {
+    unsigned threads = (unsigned)s->flags.max_concurrency + REQUEST_THREADS_SPARE;
     s->requests = pool_new(&(struct pool_opts){
-        "requests", (unsigned)s->flags.max_concurrency + REQUEST_THREADS_SPARE, REQUEST_QUEUE });
+        "requests", threads, REQUEST_QUEUE, .threads_most = threads + REQUEST_THREADS_HANG });
     s->scrapes = pool_new(&(struct pool_opts){
         "scrapes", MAX(pool_cores(), (unsigned)SCRAPE_THREADS_MIN), SCRAPE_QUEUE });
 }

@@ -34,7 +34,13 @@ enum {
     STORE_PARTS_QUEUE = 65536
 };
 enum { CHUNK_SAMPLES = 120, SELECTOR_BYTES = 1 << 20 };
-enum { REQUEST_THREADS_SPARE = 64, REQUEST_QUEUE = 1024, ADDRESSES_MAX = 8 };
+/* SPARE: for requests that are no queries; HANG: in place of those that hang in reads */
+enum {
+    REQUEST_THREADS_SPARE = 64,
+    REQUEST_THREADS_HANG = 1024,
+    REQUEST_QUEUE = 1024,
+    ADDRESSES_MAX = 8
+};
 
 #define MIN_TIME "0000-01-01T00:00:00Z" /* all that there is */
 #define MAX_TIME "9999-12-31T23:59:59Z"
@@ -692,8 +698,9 @@ int store_main(int argc, char **argv)
         log_start();
         proc_start();
         s->start_ns = clock_wall_ns();
-        s->requests = pool_new(&(struct pool_opts){ "requests",
-            (unsigned)s->f.max_concurrency + REQUEST_THREADS_SPARE, REQUEST_QUEUE });
+        unsigned threads = (unsigned)s->f.max_concurrency + REQUEST_THREADS_SPARE;
+        s->requests = pool_new(&(struct pool_opts){ "requests", threads, REQUEST_QUEUE,
+            .threads_most = threads + REQUEST_THREADS_HANG });
         code = store_begin(s, &e) == OK ? 0 : 1;
         if (code) LOG(ERROR, "the store did not start", kv_err(&e));
         else serve(s, &set);

@@ -1,13 +1,16 @@
 """stalling: servers whose storage waits, hangs or fails (tests/slow_fs), and what they answer meanwhile.
 
     stalling.py probe PORT SECONDS              asks for health each 10 ms; what came as JSON
-    stalling.py clients PORT SECONDS N FAST SLOW...
-                                                N clients ask blocks by the time of their samples, one more a block that is well
+    stalling.py clients PORT SECONDS N FAST WHAT
+                                                N clients ask blocks by the time of their samples, one more a block that is well;
+                                                WHAT: slow, or busy: they ask for what takes a core a while, of all blocks
+    stalling.py floor SECONDS                   says its port, and answers health there at once: what a probe takes on this machine just then
 """
 import gc
 import http.client
 import json
 import os
+import selectors
 import shutil
 import socket
 import subprocess
@@ -196,14 +199,21 @@ class World:
         for name in self.ids[:-1]:
             self.fs.tell('forget ' + name)
 
-    def measure(self, clients, seconds):
-        """What probes and queries of the other block got meanwhile."""
+    def measure(self, clients, seconds, what='slow', floor=False):
+        """What probes and queries of the other block got meanwhile; floor: and probes of a server that does nothing else."""
         me = [sys.executable, os.path.abspath(__file__)]
-        words = [str(self.port), str(seconds)]
-        asking = subprocess.Popen([*me, 'clients', *words, str(clients), str(BLOCKS - 1)], stdout=subprocess.PIPE, text=True)
+        words, others = [str(self.port), str(seconds)], []
+        if floor:
+            others.append(subprocess.Popen([*me, 'floor', str(seconds + 2)], stdout=subprocess.PIPE, text=True))
+            port = others[0].stdout.readline().strip()
+            others.append(subprocess.Popen([*me, 'probe', port, str(seconds)], stdout=subprocess.PIPE, text=True))
+        asking = subprocess.Popen([*me, 'clients', *words, str(clients), str(BLOCKS - 1), what], stdout=subprocess.PIPE, text=True)
         probing = subprocess.Popen([*me, 'probe', *words], stdout=subprocess.PIPE, text=True)
         out = json.loads(probing.communicate()[0])
         out.update(json.loads(asking.communicate()[0]))
+        if floor:
+            out['floor_ms'] = [x for all_of in json.loads(others[1].communicate()[0])['ms'].values() for x in all_of]
+            others[0].communicate()
         return out
 
 
@@ -226,6 +236,11 @@ def ask(port, path, limit_s):
 
 def query_of(i):
     return '/api/v1/query?' + urllib.parse.urlencode({'query': 'count(m)', 'time': time_of(i)})
+
+
+def busy_query():
+    """Of all blocks, at many steps."""
+    return '/api/v1/query_range?' + urllib.parse.urlencode({'query': 'max(avg_over_time(m[1h]))', 'start': time_of(0), 'end': time_of(BLOCKS - 1), 'step': 30})
 
 
 def good(body):
@@ -293,18 +308,19 @@ class Prober:
 
 
 class Asker:
-    """N clients on slow blocks, and one on the fast one."""
-    def __init__(self, port, seconds, n, fast):
-        self.port, self.end, self.fast = port, time.monotonic() + seconds, fast
+    """N clients on slow blocks, or busy, and one on the fast one."""
+    def __init__(self, port, seconds, n, fast, what='slow'):
+        self.port, self.end, self.fast, self.busy = port, time.monotonic() + seconds, fast, what == 'busy'
         self.n, self.mu = n, threading.Lock()
         self.out = {'slow': {}, 'fast_ms': [], 'fast_failed': []}
 
     def slow_one(self, k):
         while time.monotonic() < self.end:
-            status, _ = ask(self.port, query_of(k % self.fast), min(ASK_LIMIT_S, max(0.1, self.end - time.monotonic())))
+            path = busy_query() if self.busy else query_of(k % self.fast)
+            status, _ = ask(self.port, path, min(ASK_LIMIT_S, max(0.1, self.end - time.monotonic())))
             with self.mu:
                 self.out['slow'][str(status)] = self.out['slow'].get(str(status), 0) + 1
-            if status:
+            if status and not self.busy:
                 time.sleep(0.05)
 
     def fast_one(self):
@@ -326,9 +342,32 @@ class Asker:
         return self.out
 
 
+def answer_at_once(seconds):
+    """Health of nothing: each request is answered as soon as it is read."""
+    with socket.create_server(('127.0.0.1', 0)) as door, selectors.DefaultSelector() as all_of:
+        door.setblocking(False)
+        all_of.register(door, selectors.EVENT_READ)
+        print(door.getsockname()[1], flush=True)
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            for key, _ in all_of.select(left):
+                if key.fileobj is door:
+                    all_of.register(door.accept()[0], selectors.EVENT_READ)
+                    continue
+                asked = key.fileobj.recv(65536)
+                if asked:
+                    key.fileobj.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+                else:
+                    all_of.unregister(key.fileobj)
+                    key.fileobj.close()
+
+
 if __name__ == '__main__':
+    if sys.argv[1] == 'floor':
+        answer_at_once(float(sys.argv[2]))
+        sys.exit()
     port_, seconds_ = int(sys.argv[2]), float(sys.argv[3])
     if sys.argv[1] == 'probe':
         print(json.dumps(Prober(port_).run(seconds_)))
     else:
-        print(json.dumps(Asker(port_, seconds_, int(sys.argv[4]), int(sys.argv[5])).run()))
+        print(json.dumps(Asker(port_, seconds_, int(sys.argv[4]), int(sys.argv[5]), sys.argv[6]).run()))
