@@ -97,7 +97,7 @@ static errc iter_open_chunk(struct block_iter *it, struct err *e)
 /* Chunks whose decoding goes side by side, of all parts; those that follow each other in a segment,
  * as those of a series do, have one pin. It pays for some of them, into arrays with room for as
  * many. */
-enum { ROW_MIN = 3, ROW_MIN_ROOM = 512, ROW_MAX_BYTES = 1 << 14 };
+enum { ROW_MIN = 3, ROW_MIN_ROOM = 512, ROW_MANY_ROOM = 2048, ROW_MAX_BYTES = 1 << 14 };
 struct chunk_row {
     struct xor_lane lanes[XOR_LANES_CHUNKS];
     struct segment_record records[XOR_LANES_CHUNKS];
@@ -121,15 +121,15 @@ static errc iter_check_times(
     return times_agree(c, t, n) ? OK : index_chunk_other(c, e);
 }
 
-static bool row_pays(const struct block_iter *it)
+static bool iter_has(const struct block_iter *it, size_t many)
 {
     struct place p = it->at;
     size_t n = 0;
-    while (n < ROW_MIN && iter_wanted(it, &p)) {
+    while (n < many && iter_wanted(it, &p)) {
         p.next++;
         n++;
     }
-    return n == ROW_MIN;
+    return n == many;
 }
 
 /* How many from the wanted one on have one pin. */
@@ -199,7 +199,7 @@ static bool row_add(
 static bool iter_row(struct block_iter *it, int64_t *t, double *v, size_t cap, size_t *n)
 {
     struct chunk_row r;
-    if (it->alone || cap < ROW_MIN_ROOM || !row_pays(it)) return false;
+    if (it->alone || cap < ROW_MIN_ROOM || !iter_has(it, ROW_MIN)) return false;
     (void)iter_wanted(it, &it->at);
     r.n = r.n_runs = r.used = 0;
     r.end = it->at;
@@ -222,13 +222,16 @@ static bool iter_row(struct block_iter *it, int64_t *t, double *v, size_t cap, s
 
 /* Chunks that are there decoded, as many as there is room for. None: the next one is opened, or
  * some are decoded. A series' chunks come into the cache, and leave it, much at the same time:
- * where one is not known there, the next few are not asked for. */
+ * where one is not known there, the next few are not asked for. Nor are many, where they are
+ * decoded as fast as they would be copied. */
 static errc iter_open_or_get(
     struct block_iter *it, int64_t *t, double *v, size_t cap, size_t *n, struct err *e)
 {
     *n = 0;
     it->keep = false;
     struct place p = it->at;
+    bool many = cap >= ROW_MANY_ROOM && !it->alone && xor_lanes_quick() && iter_has(it, XOR_LANES);
+    if (many && iter_row(it, t, v, cap, n)) return OK;
     for (const struct index_chunk *c; !it->unknown && (c = iter_wanted(it, &p)) != NULL;) {
         enum float_found found;
         if (*n && !iter_joins(it, p.part)) break;

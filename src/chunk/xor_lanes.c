@@ -48,6 +48,8 @@ void xor_lanes_decode(struct xor_lane *lanes, size_t n)
     lanes_best(lanes, n);
 }
 
+bool xor_lanes_quick(void) { return lanes_best != lanes_plain; }
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 

@@ -33,6 +33,9 @@ struct xor_lane {
 /* Each of the n <= XOR_LANES_CHUNKS to its end. */
 void xor_lanes_decode(struct xor_lane *lanes, size_t n);
 
+/* Sixteen take no longer than to copy what was decoded before would. */
+bool xor_lanes_quick(void);
+
 /* tests; nobody else decodes. PLAIN: one after the other. WIDE: without what only newer processors
  * have. */
 enum xor_lanes_way { XOR_LANES_BEST, XOR_LANES_WIDE, XOR_LANES_PLAIN };

@@ -140,26 +140,6 @@ void column_count_at(
     for (size_t k = 0; fresh_at && k < steps; k++) fresh_at[k] += fresh_of(lo, hi, k);
 }
 
-size_t column_instants(double *out, uint64_t *present, const struct column_instant *c,
-    const uint32_t *ends, size_t steps)
-{
-    size_t found = 0;
-    for (size_t from = 0; from < steps; from += 64) {
-        uint64_t word = 0;
-        for (size_t k = from; k < steps && k < from + 64; k++) {
-            if (ends[k] == 0) continue;
-            size_t i = ends[k] - 1;
-            int64_t since = c->ref0 + (int64_t)k * c->interval - c->lookback;
-            uint64_t there = c->t[i] > since && !sample_is_stale(c->v[i]);
-            out[k] = c->v[i];
-            word |= there << (k - from);
-        }
-        present[from / 64] = word;
-        found += (size_t)__builtin_popcountll(word);
-    }
-    return found;
-}
-
 /* Falls are few: sixteen pairs are looked at in one go. */
 INLINE size_t falls_loop(uint32_t *out, const double *v, size_t n)
 {
@@ -277,6 +257,48 @@ INLINE lanes divide(lanes x, double by, double inverse, bool fused)
     return q;
 }
 
+/* --- instants --- */
+
+INLINE size_t instant_one(
+    double *out, uint64_t *present, const struct column_instant *c, const uint32_t *ends, size_t k)
+{
+    if (ends[k] == 0) return 0;
+    size_t i = ends[k] - 1;
+    int64_t since = c->ref0 + (int64_t)k * c->interval - c->lookback;
+    uint64_t there = c->t[i] > since && !sample_is_stale(c->v[i]);
+    out[k] = c->v[i];
+    present[k / 64] |= there << (k % 64);
+    return there;
+}
+
+/* From the first multiple of four steps that all have a sample before them. */
+INLINE size_t instants_loop(double *out, uint64_t *present, const struct column_instant *c,
+    const uint32_t *ends, size_t steps)
+{
+    const int64_t stale = (int64_t)f64_bits(stale_nan()), i = c->interval;
+    const masks stales = { stale, stale, stale, stale };
+    size_t found = 0, k = 0;
+    for (; k < steps && (ends[k] == 0 || k % LANES); k++)
+        found += instant_one(out, present, c, ends, k);
+    for (; k + LANES <= steps; k += LANES) {
+        int64_t s = c->ref0 + (int64_t)k * i - c->lookback;
+        masks since = { s, s + i, s + 2 * i, s + 3 * i };
+        lanes v = gather(c->v, ends + k, 1);
+        masks there = (gather_times(c->t, ends + k, 1) > since) & ((masks)v != stales);
+        uint64_t bits = 0xf;
+        store(out + k, v);
+        if (any(~there))
+            bits = (uint64_t)((there[0] & 1) | (there[1] & 2) | (there[2] & 4) | (there[3] & 8));
+        present[k / 64] |= bits << (k % 64);
+        found += (size_t)__builtin_popcountll(bits);
+    }
+    for (; k < steps; k++)
+        found += instant_one(out, present, c, ends, k);
+    return found;
+}
+
+/* --- windows over their samples --- */
+
 /* How four windows lie over their samples: all of window_stretch but the counter's zero. Windows of
  * a regular series lie like those before them, so it is worth to be kept. */
 struct stretch {
@@ -363,52 +385,57 @@ INLINE void rates_loop(
 
 /* --- which build --- */
 
-#define BUILDS(suffix, fused, attribute)                                                       \
-    attribute static struct column_counts count_##suffix(                                      \
-        const uint32_t *lo, const uint32_t *hi, size_t steps)                                  \
-    {                                                                                          \
-        return count_loop(lo, hi, steps);                                                      \
-    }                                                                                          \
-    attribute static size_t narrow_##suffix(                                                   \
-        const uint32_t *lo, const uint32_t *hi, size_t from, size_t steps)                     \
-    {                                                                                          \
-        return narrow_loop(lo, hi, from, steps);                                               \
-    }                                                                                          \
-    attribute static bool has_bits_##suffix(const double *v, size_t n, uint64_t bits)          \
-    {                                                                                          \
-        return has_bits_loop(v, n, bits);                                                      \
-    }                                                                                          \
-    attribute static size_t falls_##suffix(uint32_t *out, const double *v, size_t n)           \
-    {                                                                                          \
-        return falls_loop(out, v, n);                                                          \
-    }                                                                                          \
-    attribute static void kahan_add_##suffix(double *s, double *c, const double *x, size_t n)  \
-    {                                                                                          \
-        kahan_add_loop(s, c, x, n);                                                            \
-    }                                                                                          \
-    attribute static bool sums_finite_##suffix(const double *s, const double *x, size_t n)     \
-    {                                                                                          \
-        return sums_finite_loop(s, x, n);                                                      \
-    }                                                                                          \
-    attribute static void add_##suffix(double *s, double x, size_t n) { add_loop(s, x, n); }   \
-    attribute static void extreme_##suffix(double *m, const double *x, size_t n, bool max)     \
-    {                                                                                          \
-        if (max) extreme_loop(m, x, n, true);                                                  \
-        else extreme_loop(m, x, n, false);                                                     \
-    }                                                                                          \
-    attribute static uint64_t beyond_##suffix(                                                 \
-        const double *x, const double *bar, size_t n, bool max)                                \
-    {                                                                                          \
-        return max ? beyond_loop(x, bar, n, true) : beyond_loop(x, bar, n, false);             \
-    }                                                                                          \
-    attribute static void rates_##suffix(                                                      \
-        double *out, const struct column_rate *r, size_t from, size_t n)                       \
-    {                                                                                          \
-        rates_loop(out, r, from, n, fused);                                                    \
-    }                                                                                          \
-    static const struct build build_##suffix = { count_##suffix, narrow_##suffix,              \
-        has_bits_##suffix, falls_##suffix, kahan_add_##suffix, sums_finite_##suffix,           \
-        add_##suffix, extreme_##suffix, beyond_##suffix, rates_##suffix };
+#define BUILDS(suffix, fused, attribute)                                                           \
+    attribute static struct column_counts count_##suffix(                                          \
+        const uint32_t *lo, const uint32_t *hi, size_t steps)                                      \
+    {                                                                                              \
+        return count_loop(lo, hi, steps);                                                          \
+    }                                                                                              \
+    attribute static size_t narrow_##suffix(                                                       \
+        const uint32_t *lo, const uint32_t *hi, size_t from, size_t steps)                         \
+    {                                                                                              \
+        return narrow_loop(lo, hi, from, steps);                                                   \
+    }                                                                                              \
+    attribute static bool has_bits_##suffix(const double *v, size_t n, uint64_t bits)              \
+    {                                                                                              \
+        return has_bits_loop(v, n, bits);                                                          \
+    }                                                                                              \
+    attribute static size_t falls_##suffix(uint32_t *out, const double *v, size_t n)               \
+    {                                                                                              \
+        return falls_loop(out, v, n);                                                              \
+    }                                                                                              \
+    attribute static void kahan_add_##suffix(double *s, double *c, const double *x, size_t n)      \
+    {                                                                                              \
+        kahan_add_loop(s, c, x, n);                                                                \
+    }                                                                                              \
+    attribute static bool sums_finite_##suffix(const double *s, const double *x, size_t n)         \
+    {                                                                                              \
+        return sums_finite_loop(s, x, n);                                                          \
+    }                                                                                              \
+    attribute static void add_##suffix(double *s, double x, size_t n) { add_loop(s, x, n); }       \
+    attribute static void extreme_##suffix(double *m, const double *x, size_t n, bool max)         \
+    {                                                                                              \
+        if (max) extreme_loop(m, x, n, true);                                                      \
+        else extreme_loop(m, x, n, false);                                                         \
+    }                                                                                              \
+    attribute static uint64_t beyond_##suffix(                                                     \
+        const double *x, const double *bar, size_t n, bool max)                                    \
+    {                                                                                              \
+        return max ? beyond_loop(x, bar, n, true) : beyond_loop(x, bar, n, false);                 \
+    }                                                                                              \
+    attribute static size_t instants_##suffix(double *out, uint64_t *present,                      \
+        const struct column_instant *c, const uint32_t *ends, size_t steps)                        \
+    {                                                                                              \
+        return instants_loop(out, present, c, ends, steps);                                        \
+    }                                                                                              \
+    attribute static void rates_##suffix(                                                          \
+        double *out, const struct column_rate *r, size_t from, size_t n)                           \
+    {                                                                                              \
+        rates_loop(out, r, from, n, fused);                                                        \
+    }                                                                                              \
+    static const struct build build_##suffix = { count_##suffix, narrow_##suffix,                  \
+        has_bits_##suffix, falls_##suffix, kahan_add_##suffix, sums_finite_##suffix, add_##suffix, \
+        extreme_##suffix, beyond_##suffix, instants_##suffix, rates_##suffix };
 
 struct build {
     struct column_counts (*count)(const uint32_t *lo, const uint32_t *hi, size_t steps);
@@ -420,6 +447,8 @@ struct build {
     void (*add)(double *s, double x, size_t n);
     void (*extreme)(double *m, const double *x, size_t n, bool max);
     uint64_t (*beyond)(const double *x, const double *bar, size_t n, bool max);
+    size_t (*instants)(double *out, uint64_t *present, const struct column_instant *c,
+        const uint32_t *ends, size_t steps);
     void (*rates)(double *out, const struct column_rate *r, size_t from, size_t n);
 };
 BUILDS(plain, false, )
@@ -471,6 +500,12 @@ uint64_t column_beyond(const double *x, const double *bar, size_t n, bool max)
 {
     assert(n <= 64);
     return build->beyond(x, bar, n, max);
+}
+size_t column_instants(double *out, uint64_t *present, const struct column_instant *c,
+    const uint32_t *ends, size_t steps)
+{
+    memset(present, 0, (steps + 63) / 64 * sizeof(*present));
+    return build->instants(out, present, c, ends, steps);
 }
 void column_rates(double *out, const struct column_rate *r, size_t from, size_t n)
 {

@@ -20,7 +20,7 @@ void column_ends(uint32_t *out, size_t steps, const int64_t *t, size_t n, int64_
     int64_t interval);
 
 /* The newest sample at or before ref0 + k * interval, if it is younger than lookback and no stale
- * marker: its value, and bit k of present, which was clear. ends: of column_ends. How many. */
+ * marker: its value, and bit k of present; the others are clear. ends: of column_ends. How many. */
 struct column_instant { const int64_t *t; const double *v; int64_t ref0, interval, lookback; };
 size_t column_instants(double *out, uint64_t *present, const struct column_instant *c,
     const uint32_t *ends, size_t steps);

@@ -50,6 +50,12 @@ void step_counts_add(struct step_counts *c, const struct row *r)
         uint64_t word = r->present[w];
         if (!word) continue;
         size_t from = w * 64, steps = MIN((size_t)64, c->n - from);
+        if (word == bits_full(w, c->n)) {
+            c->kept += steps;
+            for (size_t k = 0; k < steps; k++)
+                c->at[from + k]++;
+            continue;
+        }
         c->kept += (size_t)__builtin_popcountll(word);
         /* without branches, which compilers make wide */
         for (size_t k = 0; k < steps; k++) c->at[from + k] += (uint32_t)(word >> k & 1);

@@ -259,7 +259,7 @@ static bool reader_only_floats(const struct reader *r, const struct loading *l)
 static errc reader_take_direct(
     struct reader *r, const struct loading *l, enum stale stale, int64_t *newest)
 {
-    enum { FLOATS_AT_ONCE = 8 * SAMPLE_BATCH };
+    enum { FLOATS_AT_ONCE = 2048 };
     size_t n;
     *newest = INT64_MIN;
     samples_reserve(&r->s, FLOATS_AT_ONCE);
