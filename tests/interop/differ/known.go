@@ -19,6 +19,7 @@ var (
 	wrapped    = regexp.MustCompile(`(?i)(\[|:|offset\s*[-+]?)[\s-+]*\(`)
 	longNumber = regexp.MustCompile(`(\.\d{12})\d+`)
 	placed     = regexp.MustCompile(` \(\d+:\d+\)$`)
+	anyOrder   = regexp.MustCompile(`\b(topk|bottomk|limitk|limit_ratio)\b`)
 	manyToMany = regexp.MustCompile(`(?s)^(found duplicate series for the match group .* on the (?:left|right) hand-side of the operation: \[)(\{.*\}), (\{.*\})(\].*)$`)
 )
 
@@ -138,11 +139,15 @@ func normalNotes(expr string, notes []string) []string {
 	return out
 }
 
-// normalError is an error's text with the two series of a many-to-many match in order: the module has them as chance has it.
-func normalError(text string) string {
+// normalError is an error's text with the two series of a many-to-many match in order: the module has them as chance has it. Of a range of steps
+// it has the rows of topk and its like as chance has them, so that of more than two series the two are any.
+func normalError(q engine.Question, text string) string {
 	m := manyToMany.FindStringSubmatch(text)
 	if m == nil || exact {
 		return text
+	}
+	if q.StepMs != 0 && anyOrder.MatchString(q.Query) {
+		return m[1] + m[4]
 	}
 	two := []string{m[2], m[3]}
 	slices.Sort(two)

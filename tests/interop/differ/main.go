@@ -139,7 +139,7 @@ func once(q engine.Question, a, b answer, t *tally) string {
 		if a.err != nil && b.err != nil && (tooMany(a.err) || tooMany(b.err)) {
 			return ""
 		}
-		if a.err == nil || b.err == nil || normalError(a.err.Error()) != normalError(b.err.Error()) {
+		if a.err == nil || b.err == nil || normalError(q, a.err.Error()) != normalError(q, b.err.Error()) {
 			return fmt.Sprintf("error %v; ours %v", a.err, b.err)
 		}
 		return ""
