@@ -44,6 +44,7 @@ enum frame_queue { QUEUE_SMALL, QUEUE_MAIN, QUEUES };
 
 /* All fields: GUARDED_BY(shard.mu), but for data, n, sum and errnum, which are const once it is no
  * longer LOADING, state, which is written under it (release), freq (relaxed: a hint), orphaned. */
+enum { FRAME_BY_RING = 1, FRAME_AHEAD = 2 };
 struct cache_frame {
     cache_slot *slot; /* const */
     uint64_t hash;    /* const: of file and extent */
@@ -56,7 +57,7 @@ struct cache_frame {
     _Atomic int32_t orphaned;
     _Atomic uint8_t state, freq;
     uint8_t queue;
-    bool by_ring; /* const: who waits for it reaps */
+    _Atomic uint8_t how; /* FRAME_BY_RING: who waits for it reaps; FRAME_AHEAD: not pinned yet */
 };
 _Static_assert(sizeof(struct cache_frame) == 64, "a hit looks at one cache line of it");
 
@@ -345,7 +346,7 @@ static void wait_loaded(struct cache_frame *fr, struct io_count *count)
 {
     if (frame_loaded(fr)) return;
     int64_t since = clock_mono_ns();
-    if (fr->by_ring) {
+    if (atomic_load_explicit(&fr->how, memory_order_relaxed) & FRAME_BY_RING) {
         ring_await(frame_loaded, fr);
     } else {
         struct cache_shard *s = shard_of(fr->hash);
@@ -363,7 +364,7 @@ static struct cache_frame *frame_new(
     struct cache_frame *fr = mem_aligned(FRAME_ALIGN, sizeof(*fr));
     *fr = (struct cache_frame){ .slot = slot,
         .hash = cache_hash(src->id, extent),
-        .by_ring = src->direct,
+        .how = (uint8_t)((src->direct ? FRAME_BY_RING : 0) | (pins ? 0 : FRAME_AHEAD)),
         .extent_bytes = src->extent_bytes };
     if (slot_fill(fr, pins)) return fr;
     mem_free(fr);
@@ -396,9 +397,17 @@ static bool frame_serves(const struct cache_frame *fr, size_t need)
     return frame_state(fr) == FRAME_READY && fr->n >= need;
 }
 
+/* What was read ahead came from the disk for who pins it first. */
+static void frame_first_hit(struct cache_frame *fr)
+{
+    uint8_t how = atomic_fetch_and_explicit(&fr->how, (uint8_t)~FRAME_AHEAD, memory_order_relaxed);
+    io_work.ahead += (how & FRAME_AHEAD) != 0;
+}
+
 static void frame_hit(struct cache_frame *fr, struct io_count *count)
 {
     uint8_t freq = atomic_load_explicit(&fr->freq, memory_order_relaxed);
+    if (UNLIKELY(freq == 0)) frame_first_hit(fr);
     if (freq < FREQ_MAX) atomic_store_explicit(&fr->freq, freq + 1, memory_order_relaxed);
     count_hit(count);
 }

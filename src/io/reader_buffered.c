@@ -161,6 +161,17 @@ static errc rb_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, st
     return OK;
 }
 
+/* A pin's bytes come from the disk also where they were read ahead: reader_pin counts those that
+ * waited. */
+static errc rd_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struct err *e)
+{
+    const struct io_count *count = &io_work.by[IO_DIRECT];
+    uint64_t misses = count->misses, ahead = io_work.ahead;
+    TRY(rb_pin(r, off, n, out, e));
+    if (io_work.ahead != ahead && count->misses == misses) io_work.missed_bytes += n;
+    return OK;
+}
+
 /* A private buffer was copied from frames whose sums are taken; its own bytes belong to one pin. */
 static errc rb_check(struct reader *r, const struct pin *p, struct err *e)
 {
@@ -199,7 +210,7 @@ static const struct reader_ops rb_ops = {
 };
 static const struct reader_ops rd_ops = {
     .backend = IO_DIRECT,
-    .pin = rb_pin,
+    .pin = rd_pin,
     .unpin = rb_unpin,
     .want = rb_want,
     .check = rb_check,

@@ -319,7 +319,12 @@ TEST(reader_direct_has_many_reads_in_flight)
         struct ring_stats before = ring_stats();
         for (uint64_t at = 0; at < SIZE; at += STEP) reader_want(r, at + 100, 3 * EXTENT);
         struct io_count was = io_work.by[IO_DIRECT];
+        uint64_t missed = io_work.missed_bytes;
         for (uint64_t at = 0; at < SIZE; at += STEP) expect_range(r, at + 100, 2 * EXTENT);
+        /* they came from the disk, if ahead; for who pins them again they do not */
+        EXPECT_EQ(io_work.missed_bytes - missed, SIZE / STEP * 2 * EXTENT);
+        for (uint64_t at = 0; at < SIZE; at += STEP) expect_range(r, at + 100, 2 * EXTENT);
+        EXPECT_EQ(io_work.missed_bytes - missed, SIZE / STEP * 2 * EXTENT);
         struct ring_stats after = ring_stats();
         /* four extents came by one read, and every pin found its bytes */
         EXPECT_EQ(after.reads - before.reads, SIZE / STEP);

@@ -23,7 +23,8 @@ struct io_count {
 
 struct io_work {
     uint64_t pins, bytes;  /* of reader_pin: how often, and how much was asked for */
-    uint64_t missed_bytes; /* of those that had to wait */
+    uint64_t missed_bytes; /* of those that had to wait, or that were read ahead for them */
+    uint64_t ahead;        /* extents that were read ahead, and pinned for the first time */
     struct io_count by[4];             /* enum io_backend; the first, auto's, stays 0 */
     /* somebody wants to know what mapped pages cost: each pin looks whether they are there, and
      * waits for them by itself */
