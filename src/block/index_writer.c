@@ -1,12 +1,13 @@
-/* index_writer.c — postings without keeping them.
+/* index_writer.c — postings within a bound of memory.
  *
  * The file has the symbols first, then the series, and at the end a list of series for every pair
- * of name and value. Lists for ten million series do not fit in memory; so only their number by
- * name is counted while series pass, and afterwards the series section is read again:
- * each walk gathers (value, ref) of as many names as the memory allows, sorts them, and writes the
- * lists. Symbols are in order, so their numbers sort as their texts do. Every list is a multiple of
- * 4 bytes long: only the first one needs padding, and the offsets in the table at the end follow
- * from the lengths.
+ * of name and value. While series pass, (value, ref) of each label is kept by its name. Lists for
+ * ten million series do not fit in memory: where it would be too much, what was kept is dropped,
+ * only their number by name is counted, and the series section is read again afterwards: each walk
+ * gathers the pairs of as many names as the memory allows. The pairs of a name are sorted, and its
+ * lists written. Symbols are in order, so their numbers sort as their texts do. Every list is a
+ * multiple of 4 bytes long: only the first one needs padding, and the offsets in the table at the
+ * end follow from the lengths.
  */
 #include "block/index_writer.h"
 
@@ -20,6 +21,8 @@
 enum {
     POSTINGS_BYTES = 32 << 20,
     BYTES_PER_POSTING = 16,
+    PAGE_PAIRS_MIN = 16,
+    PAGE_PAIRS_MAX = 1024,
     WALK_BYTES = 1 << 20,
     RADIX_BITS = 11,
     SYMBOLS_MIN = 1024
@@ -27,10 +30,11 @@ enum {
 
 ACCOUNT(index_writer_account, "block_index_writer")
 
-struct name_count { uint32_t name; uint64_t n; };
+/* A pair: value << 32 | ref. Those of a name lie in pages, so that none moves as they grow. */
+struct pairs_page { struct pairs_page *before; size_t n, cap; uint64_t at[]; };
+struct name_pairs { uint32_t name; uint64_t n; struct pairs_page *last; };
 struct list_len { uint32_t value, n; };
-/* value << 32 | ref */
-struct gathered { uint32_t name; size_t first_list; VEC(uint64_t) pairs; };
+struct gathered { uint32_t name; VEC(uint64_t) pairs; };
 
 struct index_writer {
     struct out out;
@@ -43,7 +47,10 @@ struct index_writer {
     bool in_series;
     uint64_t n_series, series_end, last_chunk_ref;
     label_num_list last, cur;                  /* labels of the series before, and of this one */
-    VEC(struct name_count) names;              /* by name */
+    VEC(struct name_pairs) names;              /* by name */
+    bool kept;                                 /* all pairs are there, and the refs of all series */
+    size_t kept_bytes;
+    VEC(uint32_t) refs;
     VEC(struct list_len) lists;                /* of all names, in the file's order */
     VEC(size_t) lists_of;                      /* where those of names.at[i] end in `lists` */
 };
@@ -52,6 +59,7 @@ errc index_writer_open(struct index_writer **out, const struct index_writer_opts
 {
     struct index_writer *w = NEW(struct index_writer);
     w->postings_bytes_max = o->postings_bytes_max ? o->postings_bytes_max : POSTINGS_BYTES;
+    w->kept = true;
     buf_init(&w->symbols, &index_writer_account, UINT32_MAX);
     errc rc = out_open(&w->out, o->fs, o->path, e);
     if (rc != OK) {
@@ -63,6 +71,26 @@ errc index_writer_open(struct index_writer **out, const struct index_writer_opts
     return OK;
 }
 
+static void keep_bytes(struct index_writer *w, size_t n)
+{
+    w->kept_bytes += n;
+    account_charge(&index_writer_account, (int64_t)n);
+}
+
+static void pages_free(struct name_pairs *p)
+{
+    for (struct pairs_page *was; (was = p->last) != NULL; mem_free(was)) p->last = was->before;
+}
+
+static void pairs_drop(struct index_writer *w)
+{
+    account_charge(&index_writer_account, -(int64_t)w->kept_bytes);
+    w->kept_bytes = 0;
+    w->kept = false;
+    for (size_t i = 0; i < w->names.n; i++) pages_free(&w->names.at[i]);
+    vec_fini(&w->refs);
+}
+
 void index_writer_close(struct index_writer *w)
 {
     if (!w) return;
@@ -72,6 +100,7 @@ void index_writer_close(struct index_writer *w)
     mem_free(w->table);
     vec_fini(&w->last);
     vec_fini(&w->cur);
+    pairs_drop(w);
     vec_fini(&w->names);
     vec_fini(&w->lists);
     vec_fini(&w->lists_of);
@@ -191,30 +220,55 @@ static errc chunks_check(
     return OK;
 }
 
-static size_t name_place(struct index_writer *w, uint32_t name)
+/* The name's, anew if there is none; guess: its place, most likely. */
+static struct name_pairs *name_of(struct index_writer *w, uint32_t name, size_t guess)
 {
     size_t lo = 0, hi = w->names.n;
+    if (guess < hi && w->names.at[guess].name == name) return &w->names.at[guess];
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
         if (w->names.at[mid].name < name) lo = mid + 1;
         else hi = mid;
     }
-    return lo;
+    if (lo == w->names.n || w->names.at[lo].name != name) {
+        vec_push(&w->names, (struct name_pairs){ 0 });
+        memmove(&w->names.at[lo + 1], &w->names.at[lo],
+            (w->names.n - 1 - lo) * sizeof(*w->names.at));
+        w->names.at[lo] = (struct name_pairs){ .name = name };
+    }
+    return &w->names.at[lo];
 }
 
-static void count_postings(struct index_writer *w)
+static void pair_put(struct index_writer *w, struct name_pairs *p, uint64_t pair)
 {
-    for (size_t i = 0; i < w->cur.n; i++) {
-        uint32_t name = w->cur.at[i].name;
-        size_t at = name_place(w, name);
-        if (at == w->names.n || w->names.at[at].name != name) {
-            vec_push(&w->names, (struct name_count){ 0 });
-            memmove(&w->names.at[at + 1], &w->names.at[at],
-                (w->names.n - 1 - at) * sizeof(*w->names.at));
-            w->names.at[at] = (struct name_count){ .name = name };
-        }
-        w->names.at[at].n++;
+    struct pairs_page *last = p->last;
+    if (!last || last->n == last->cap) {
+        size_t cap = last ? MIN(2 * last->cap, (size_t)PAGE_PAIRS_MAX) : PAGE_PAIRS_MIN,
+               bytes = sizeof(*last) + cap * sizeof(*last->at);
+        p->last = mem_alloc(bytes);
+        *p->last = (struct pairs_page){ last, 0, cap };
+        last = p->last;
+        keep_bytes(w, bytes);
     }
+    last->at[last->n++] = pair;
+}
+
+static void count_postings(struct index_writer *w, uint32_t ref)
+{
+    size_t place = 0, most = 0;
+    for (size_t i = 0; i < w->cur.n; i++) {
+        struct label_num l = w->cur.at[i];
+        struct name_pairs *p = name_of(w, l.name, place);
+        place = (size_t)(p - w->names.at) + 1;
+        p->n++;
+        most = MAX(most, (size_t)p->n);
+        if (w->kept) pair_put(w, p, (uint64_t)l.value << 32 | ref);
+    }
+    w->n_series++;
+    if (!w->kept) return;
+    vec_push(&w->refs, ref);
+    keep_bytes(w, sizeof(ref));
+    if (w->kept_bytes + most * BYTES_PER_POSTING > w->postings_bytes_max) pairs_drop(w);
 }
 
 /* The series of w->cur. */
@@ -224,12 +278,11 @@ static errc series_put(
     if (!comes_after_last(w)) return err_set(e, ERR_BAD_INPUT, "index: series are not in order");
     TRY(chunks_check(w, chunks, n, e));
     out_pad(&w->out, INDEX_SERIES_ALIGN);
-    if (out_at(&w->out) / INDEX_SERIES_ALIGN > UINT32_MAX)
-        return err_set(e, ERR_LIMIT, "index: more than 64 GiB of series");
+    uint64_t ref = out_at(&w->out) / INDEX_SERIES_ALIGN;
+    if (ref > UINT32_MAX) return err_set(e, ERR_LIMIT, "index: more than 64 GiB of series");
     index_series_encode(
         out_buf(&w->out), (struct label_nums){ w->cur.at, w->cur.n }, chunks, n);
-    count_postings(w);
-    w->n_series++;
+    count_postings(w, (uint32_t)ref);
     __typeof__(w->last) was = w->last;
     w->last = w->cur;
     w->cur = was;
@@ -317,6 +370,10 @@ static errc all_add(void *ctx, uint32_t ref, const struct index_series *s, struc
 static errc all_write(struct index_writer *w, struct err *e)
 {
     uint32_t n = (uint32_t)w->n_series, n_be = __builtin_bswap32(n);
+    if (w->kept) {
+        index_postings_encode(out_buf(&w->out), w->refs.at, n);
+        return out_step(&w->out, e);
+    }
     struct all_list l = { w, crc32c(0, &n_be, sizeof(n_be)) };
     buf_be32(out_buf(&w->out), 4 + 4 * n);
     buf_be32(out_buf(&w->out), n);
@@ -358,21 +415,48 @@ static void sort_by_value(uint64_t *v, uint64_t *room, size_t n)
     if (from != v) memcpy(v, from, n * sizeof(*v));
 }
 
-static errc name_write(struct index_writer *w, struct gathered *g, uint64_t *room, struct err *e)
+/* Uses up pairs and room. */
+static errc name_write(
+    struct index_writer *w, uint64_t *pairs, size_t n, uint64_t *room, struct err *e)
 {
-    size_t n = g->pairs.n;
     uint32_t *refs = (uint32_t *)room;         /* free again after the sort */
-    if (n) sort_by_value(g->pairs.at, room, n);
+    if (n) sort_by_value(pairs, room, n);
     for (size_t i = 0, end; i < n; i = end) {
-        uint32_t value = (uint32_t)(g->pairs.at[i] >> 32);
-        for (end = i; end < n && g->pairs.at[end] >> 32 == value; end++)
-            refs[end - i] = (uint32_t)g->pairs.at[end];
+        uint32_t value = (uint32_t)(pairs[i] >> 32);
+        for (end = i; end < n && pairs[end] >> 32 == value; end++)
+            refs[end - i] = (uint32_t)pairs[end];
         index_postings_encode(out_buf(&w->out), refs, end - i);
         vec_push(&w->lists, ((struct list_len){ value, (uint32_t)(end - i) }));
         TRY(out_step(&w->out, e));
     }
     vec_push(&w->lists_of, w->lists.n);
     return OK;
+}
+
+/* The lists of all names, of what was kept. */
+static errc kept_write(struct index_writer *w, struct err *e)
+{
+    size_t most = 0;
+    errc rc = OK;
+    for (size_t i = 0; i < w->names.n; i++) most = MAX(most, (size_t)w->names.at[i].n);
+    account_charge(&index_writer_account, (int64_t)(most * BYTES_PER_POSTING));
+    uint64_t *pairs = mem_alloc_array(most, sizeof(*pairs)),
+             *room = mem_alloc_array(most, sizeof(*room));
+    for (size_t i = 0; rc == OK && i < w->names.n; i++) {
+        struct name_pairs *p = &w->names.at[i];
+        uint64_t *at = pairs + p->n;
+        for (const struct pairs_page *page = p->last; page; page = page->before) {
+            at -= page->n;
+            memcpy(at, page->at, page->n * sizeof(*at));
+        }
+        assert(at == pairs);
+        pages_free(p);
+        rc = name_write(w, pairs, (size_t)p->n, room, e);
+    }
+    account_charge(&index_writer_account, -(int64_t)(most * BYTES_PER_POSTING));
+    mem_free(pairs);
+    mem_free(room);
+    return rc;
 }
 
 /* The lists of the names first … last - 1. */
@@ -391,7 +475,7 @@ static errc names_write(struct index_writer *w, size_t first, size_t last, struc
     uint64_t *room = mem_alloc_array(most, sizeof(*room));
     errc rc = walk(w, true, gather, &g, e);
     for (size_t i = 0; i < g.n; i++) {
-        if (rc == OK) rc = name_write(w, &g.names[i], room, e);
+        if (rc == OK) rc = name_write(w, g.names[i].pairs.at, g.names[i].pairs.n, room, e);
         vec_fini(&g.names[i].pairs);
     }
     account_charge(&index_writer_account, -(int64_t)((total + most) * sizeof(uint64_t)));
@@ -405,6 +489,7 @@ static errc lists_write(struct index_writer *w, struct err *e)
     out_pad(&w->out, INDEX_POSTINGS_ALIGN);
     TRY(out_flush(&w->out, e));
     TRY(all_write(w, e));
+    if (w->kept) return kept_write(w, e);
     for (size_t i = 0, end; i < w->names.n; i = end) {
         size_t bytes = 0;
         for (end = i; end < w->names.n; end++) {

@@ -1,7 +1,8 @@
 /* index_writer.h — an index file, version 2, written from first byte to last.
  *
- * What        Symbols, then series, then finish: postings are made by reading the series again, as
- *             many label names at a time as fit the memory allowed.
+ * What        Symbols, then series, then finish: postings are kept while series pass, or if the
+ *             memory allowed does not hold them made by reading the series again, as many label
+ *             names at a time as it does.
  * Invariants  (1) The bytes are those that Prometheus writes for the same calls. (2) Symbols
  *             ascend; series ascend by labels, their chunk refs over the whole file. (3) Memory is
  *             the symbols, and postings_bytes_max or what one label name needs, if that is more (16
