@@ -48,7 +48,32 @@ static void settle(struct explain *e, const struct query *q)
     e->waited_since = q->slice.waited_ns;
 }
 
-void explain_end(struct explain *e, const struct query *q) { settle(e, q); }
+static uint64_t figure(const _Atomic uint64_t *f)
+{
+    return atomic_load_explicit(f, memory_order_relaxed);
+}
+
+/* A range is no row: it has what its selector read, or what the expression below it made. */
+static void settle_ranges(struct explain *e)
+{
+    for (size_t i = e->n; i-- > 0;) {
+        struct explain_node *n = &e->at[i], *below = n + 1;
+        if (n->series) continue;
+        if (n->x->kind == EXPR_VECTOR) {
+            n->series = figure(&n->read_series);
+            n->samples = figure(&n->read_samples);
+        } else if (n->x->kind == EXPR_MATRIX || n->x->kind == EXPR_SUBQUERY) {
+            n->series = below->series;
+            n->samples = below->samples;
+        }
+    }
+}
+
+void explain_end(struct explain *e, const struct query *q)
+{
+    settle(e, q);
+    settle_ranges(e);
+}
 
 size_t explain_enter(struct explain *e, const struct query *q, const struct expr *x)
 {
@@ -164,11 +189,6 @@ static const char *kind_word(const struct expr *x)
     case EXPR_DURATION: return "duration";
     }
     return "";
-}
-
-static uint64_t figure(const _Atomic uint64_t *f)
-{
-    return atomic_load_explicit(f, memory_order_relaxed);
 }
 
 static int64_t stalled_ns(const struct explain_node *n)

@@ -22,7 +22,8 @@ struct query;
 struct explain_node {
     struct expr *x;
     size_t parent;                         /* the root's is itself */
-    uint64_t series, samples;              /* that it made: rows, and values in them */
+    /* that it made: rows, and values in them; of a range those that it hands on */
+    uint64_t series, samples;
     int64_t cpu_ns, wait_ns;               /* of the query's own thread; waits for its turns */
     _Atomic int64_t helpers_ns;            /* CPU time of its helpers */
     /* of selectors: what was read */
