@@ -19,7 +19,8 @@ enum {
     ENTRY_STEP = 32,
     GUESS_BYTES = 4096,
     GUESS_SERIES_BYTES = 1024,
-    WINDOW_BYTES = 16 << 10,
+    FAR_PAGE_BYTES = 16 << 10,
+    WINDOW_BYTES = 64 << 10,
     GUESS_SYMBOL_BYTES = 256,
     WANT_LIST_BYTES_MAX = 1 << 20,
     WANT_GAP_BYTES = 4096,
@@ -546,11 +547,13 @@ errc index_window_end(struct index_window *w, struct err *e)
     return rc;
 }
 
-/* Up to the end of the page, which is what the caches behind such a reader hold; n: at least. */
+/* Where the reader has pages of its own, or the caches behind it, up to the end of one; n: at
+ * least. */
 static errc window_move(
     struct reader *r, struct index_window *w, uint64_t at, size_t n, struct err *e)
 {
-    uint64_t left = reader_size(r) - at, rest = WINDOW_BYTES - at % WINDOW_BYTES;
+    uint64_t left = reader_size(r) - at, page = reader_far(r) ? FAR_PAGE_BYTES : WINDOW_BYTES,
+             rest = reader_wants(r) ? page - at % page : page;
     TRY(index_window_end(w, e));
     TRY(reader_pin(r, at, (size_t)MIN(left, MAX(rest, (uint64_t)n)), &w->pin, e));
     w->from = at;

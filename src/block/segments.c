@@ -157,7 +157,9 @@ errc segments_pin_run(
 errc segments_pin_wide(
     struct segments *s, uint64_t first, uint64_t last, struct segment_run *out, struct err *e)
 {
-    return run_pin(s, first, last, SEGMENT_WIDE_BYTES - first % SEGMENT_WIDE_BYTES, out, e);
+    uint64_t wide = SEGMENT_WIDE_BYTES;
+    if (segments_wants(s)) wide -= first % SEGMENT_WIDE_BYTES;
+    return run_pin(s, first, last, wide, out, e);
 }
 
 bool segment_run_holds(const struct segment_run *r, uint64_t first, uint64_t last)

@@ -47,9 +47,9 @@ bool segments_wants(const struct segments *s);                 /* it means somet
 struct segment_run { uint64_t first; struct pin pin; };
 MUST_USE errc segments_pin_run(
     struct segments *s, uint64_t first, uint64_t last, struct segment_run *out, struct err *e);
-/* The same, with what lies behind, for who reads on: up to SEGMENT_WIDE_BYTES, and never across a
- * multiple of them unless the chunks asked for lie there. */
-enum { SEGMENT_WIDE_BYTES = 128 << 10 };
+/* The same, with what lies behind, for who reads on: SEGMENT_WIDE_BYTES, or as many as the reader
+ * has in one piece. */
+enum { SEGMENT_WIDE_BYTES = 64 << 10 };
 MUST_USE errc segments_pin_wide(
     struct segments *s, uint64_t first, uint64_t last, struct segment_run *out, struct err *e);
 /* Are all of these in it, whole? */

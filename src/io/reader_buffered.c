@@ -1,7 +1,8 @@
 /* The buffered and the direct backend: extents of the page cache, filled by pread or past the
  * kernel's cache by the ring. A pin within one extent points into its frame. A pin over several is
  * copied into a buffer of its own; a buffered one above BYPASS_BYTES is read straight into such a
- * buffer: it would push out more than it is likely to bring back. These private buffers are bounded
+ * buffer: it would push out more than it is likely to bring back; of a file that is read in
+ * sequence, one of PASS_BYTES already, because nobody comes back. These private buffers are bounded
  * in sum.
  *
  * For a buffered file the kernel reads ahead, as the pattern lets it. For a direct one nobody does
@@ -24,6 +25,7 @@ enum {
     EXTENT_SEQUENTIAL = 128 << 10,
     EXTENT_DIRECT_SEQUENTIAL = RING_READ_MAX,
     BYPASS_BYTES = 1 << 20,
+    PASS_BYTES = 64 << 10,
     AHEAD_BYTES = 1 << 20
 };
 static const uint64_t private_max = (uint64_t)1 << 30;
@@ -34,6 +36,7 @@ struct reader_buffered {
     struct reader base;
     struct cache_source source;
     bool ahead;                /* read ahead; const after init */
+    size_t around_bytes;       /* such pins are read around the cache; const after init */
     _Atomic uint64_t ahead_to; /* the extent up to which was read ahead; relaxed */
 };
 struct private_buf {
@@ -121,8 +124,7 @@ static errc rb_pin_private(struct reader *r, uint64_t off, size_t n, struct pin 
 {
     struct private_buf *b;
     TRY(private_new(&b, r, n, e));
-    bool around = n > BYPASS_BYTES && !rb_of(r)->source.direct;
-    errc rc = around ? rb_read_around(r, off, b, e) : rb_copy(r, off, b, e);
+    errc rc = n >= rb_of(r)->around_bytes ? rb_read_around(r, off, b, e) : rb_copy(r, off, b, e);
     if (rc != OK) {
         private_free(b);
         return rc;
@@ -153,7 +155,8 @@ static errc rb_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, st
     uint64_t extent = off / rb->source.extent_bytes;
     size_t skip = (size_t)(off % rb->source.extent_bytes);
     if (rb->ahead) rb_read_ahead(r, extent);
-    if (n > rb->source.extent_bytes - skip) return rb_pin_private(r, off, n, out, e);
+    if (n > rb->source.extent_bytes - skip || n >= rb->around_bytes)
+        return rb_pin_private(r, off, n, out, e);
     struct cache_frame *fr;
     TRY(cache_pin(&fr, &rb->source, extent, skip + n, e));
     out->bytes = str_slice(cache_bytes(fr), skip, skip + n);
@@ -219,7 +222,7 @@ static const struct reader_ops rd_ops = {
 };
 
 static struct reader_buffered *rb_new(
-    struct file *f, const struct reader_ops *ops, uint32_t extent_bytes)
+    struct file *f, const struct reader_ops *ops, uint32_t extent_bytes, size_t around_bytes)
 {
     struct reader_buffered *rb = NEW(struct reader_buffered);
     rb->base.ops = ops;
@@ -227,6 +230,7 @@ static struct reader_buffered *rb_new(
         .id = cache_file_id(),
         .extent_bytes = extent_bytes,
         .direct = ops->backend == IO_DIRECT };
+    rb->around_bytes = around_bytes;
     return rb;
 }
 
@@ -234,7 +238,8 @@ struct reader *reader_buffered_new(struct file *f, enum io_pattern pattern)
 {
     bool random = pattern != IO_SEQUENTIAL;
     file_pool(f, !random);
-    return &rb_new(f, &rb_ops, random ? EXTENT_RANDOM : EXTENT_SEQUENTIAL)->base;
+    uint32_t extent = random ? EXTENT_RANDOM : EXTENT_SEQUENTIAL;
+    return &rb_new(f, &rb_ops, extent, random ? BYPASS_BYTES : PASS_BYTES)->base;
 }
 
 /* Some file systems take the flag and refuse the reads. */
@@ -252,10 +257,10 @@ errc reader_direct_new(struct reader **out, struct file *f, enum io_pattern patt
     struct stat st;
     TRY(ring_ready(e));
     TRY(direct_probe(f, e));
-    struct reader_buffered *rb =
-        rb_new(f, &rd_ops, pattern == IO_SEQUENTIAL ? EXTENT_DIRECT_SEQUENTIAL
-                                                     : EXTENT_DIRECT_RANDOM);
-    rb->ahead = pattern == IO_SEQUENTIAL;
+    bool ahead = pattern == IO_SEQUENTIAL;
+    uint32_t extent = ahead ? EXTENT_DIRECT_SEQUENTIAL : EXTENT_DIRECT_RANDOM;
+    struct reader_buffered *rb = rb_new(f, &rd_ops, extent, SIZE_MAX);
+    rb->ahead = ahead;
     if (fstat(file_fd(f), &st) == 0) rb->source.device = st.st_dev;
     *out = &rb->base;
     return OK;
