@@ -14,6 +14,7 @@
 
 #define LOOK_NS INT64_C(50000000)
 enum { FRAME_BYTES = 1 << 20, RESORT_BYTES = 256 << 20, SERVING = 1, NOT_SERVING = 2 };
+enum { FRAME_ROOM = 1 + UVARINT_MAX_BYTES };      /* a tag, and a length */
 
 COUNTER(m_series, "epimetheus_store_api_series_total", "Series that the StoreAPI gave.")
 COUNTER(m_chunks, "epimetheus_store_api_chunks_total", "Chunks that the StoreAPI gave.")
@@ -197,7 +198,8 @@ struct streaming {
     size_t warned;                             /* warnings that were sent */
     uint64_t series, touched, chunks, chunk_bytes;
     struct buf last;                           /* the key of the series that came last */
-    struct buf frame;                          /* of that series, if it is open: not sent yet */
+    /* of that series, if it is open: not sent yet; behind FRAME_ROOM bytes for what goes first */
+    struct buf frame;
     bool open;
     int64_t frame_mint;                        /* of its last chunk */
 };
@@ -293,6 +295,24 @@ static bool feed_less(const void *ctx, uint32_t a, uint32_t b)
         order = str_cmp(x->key, y->key);
     }
     return order ? order < 0 : a < b;
+}
+
+static str frame_fields(const struct streaming *g)
+{
+    return str_from(buf_view(&g->frame), FRAME_ROOM);
+}
+
+/* The frame as the one field of a message, in its place: it may be large. */
+static str frame_message(struct streaming *g)
+{
+    uint64_t n = frame_fields(g).n;
+    uint8_t head[FRAME_ROOM], *at = head;
+    *at++ = STORE_SERIES << 3 | PB_BYTES;
+    for (; n >= 0x80; n >>= 7) *at++ = (uint8_t)(n | 0x80);
+    *at++ = (uint8_t)n;
+    size_t from = FRAME_ROOM - (size_t)(at - head);
+    memcpy(g->frame.p + from, head, FRAME_ROOM - from);
+    return str_from(buf_view(&g->frame), from);
 }
 
 static errc message_send(struct streaming *g, struct err *e)
@@ -400,12 +420,10 @@ static errc feed_settle(struct streaming *g, struct feed *f, struct err *e)
 
 static errc frame_send(struct streaming *g, struct err *e)
 {
-    bool batches = g->k->r.batch > 1;
-    struct buf *b = batches ? &g->batch : &g->message;
     if (!g->open) return OK;
-    pb_put_bytes(b, STORE_SERIES, buf_view(&g->frame));
     g->open = false;
-    if (!batches) return message_send(g, e);
+    if (g->k->r.batch <= 1) return grpc_send(g->k->call, frame_message(g), e);
+    pb_put_bytes(&g->batch, STORE_SERIES, frame_fields(g));
     g->batched++;
     bool full = (int64_t)g->batched >= g->k->r.batch || g->batch.n >= g->k->s->o.frame_bytes;
     return full ? batch_send(g, e) : OK;
@@ -424,6 +442,8 @@ static errc warnings_send(struct streaming *g, struct err *e)
 static void frame_begin(struct streaming *g, struct labels labels)
 {
     buf_reset(&g->frame);
+    (void)buf_room(&g->frame, FRAME_ROOM);
+    buf_commit(&g->frame, FRAME_ROOM);
     store_put_labels(&g->frame, STORE_SERIES_LABELS, labels);
     g->open = true;
 }
