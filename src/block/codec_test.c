@@ -219,6 +219,22 @@ TEST(meta_keeps_what_it_does_not_know)
     arena_fini(&a);
 }
 
+/* A block of late samples names a parent that never was, and goes on doing so. */
+TEST(meta_of_a_parent_of_zeros)
+{
+    static const str zeros = S("\"00000000000000000000000000\"");
+    SCOPED(buf_fini) struct buf text = { 0 }, again = { 0 };
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct block_desc none = { 0 };
+    struct block_meta m = { .maxt = 8, .level = 1, .parents = &none, .n_parents = 1 };
+    meta_encode(&text, &m);
+    EXPECT(str_find(buf_view(&text), zeros) != SIZE_MAX);
+    EXPECT_OK(meta_decode(&m, buf_view(&text), &a, NULL));
+    EXPECT_EQ(m.n_parents, 1);
+    meta_encode(&again, &m);
+    EXPECT_STR(buf_view(&again), buf_view(&text));
+}
+
 /* What the samples do not depend on is no reason to leave a block out. */
 TEST(meta_of_a_relative_that_has_no_name)
 {

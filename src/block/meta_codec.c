@@ -49,14 +49,15 @@ static bool read_bool(struct reading *r, const json_t *o, const char *name)
     return json_is_true(v);
 }
 
-/* One that is missing or has a wrong character is the zero one: the samples do not depend on it. */
-static ulid read_ulid(struct reading *r, const json_t *v, const char *name)
+/* One that is missing or has a wrong character is the zero one: the samples do not depend on it.
+ * False: it is one of those. */
+static bool read_ulid(struct reading *r, const json_t *v, const char *name, ulid *id)
 {
-    ulid id = { { 0 } };
-    if (!v || json_is_null(v)) return id;
-    if (!json_is_string(v)) bad(r, name, "not a string");
-    else if (ulid_parse(str_of(json_string_value(v), json_string_length(v)), &id)) return id;
-    return (ulid){ { 0 } };
+    if (json_is_string(v) &&
+        ulid_parse(str_of(json_string_value(v), json_string_length(v)), id)) return true;
+    *id = (ulid){ { 0 } };
+    if (v && !json_is_null(v) && !json_is_string(v)) bad(r, name, "not a string");
+    return false;
 }
 
 static const json_t *read_list(struct reading *r, const json_t *o, const char *name)
@@ -154,9 +155,10 @@ static void read_parents(struct reading *r, const json_t *list, struct block_met
     struct block_desc *at = arena_array(r->a, json_array_size(list), sizeof(*at));
     m->parents = at;
     json_array_foreach((json_t *)list, i, v) {
-        struct block_desc d = { read_ulid(r, member(v, "ulid"), "parents"),
-            read_int(r, v, "minTime"), read_int(r, v, "maxTime") };
-        if (!ulid_is_zero(d.id)) at[m->n_parents++] = d;
+        struct block_desc *d = &at[m->n_parents];
+        m->n_parents += read_ulid(r, member(v, "ulid"), "parents", &d->id);
+        d->mint = read_int(r, v, "minTime");
+        d->maxt = read_int(r, v, "maxTime");
     }
 }
 
@@ -170,10 +172,8 @@ static void read_compaction(struct reading *r, const json_t *o, struct block_met
     m->failed = read_bool(r, o, "failed");
     const json_t *sources = read_list(r, o, "sources");
     ulid *at = arena_array(r->a, json_array_size(sources), sizeof(*at));
-    for (size_t i = 0; i < json_array_size(sources); i++) {
-        at[m->n_sources] = read_ulid(r, json_array_get(sources, i), "sources");
-        m->n_sources += !ulid_is_zero(at[m->n_sources]);
-    }
+    for (size_t i = 0; i < json_array_size(sources); i++)
+        m->n_sources += read_ulid(r, json_array_get(sources, i), "sources", &at[m->n_sources]);
     m->sources = at;
     read_parents(r, read_list(r, o, "parents"), m);
     read_hints(r, read_list(r, o, "hints"), m);
@@ -187,7 +187,7 @@ static void read_meta(struct reading *r, const json_t *root, struct block_meta *
     int64_t version = read_int(r, root, "version");
     if (version != 1 && version != 2) bad(r, "version", "unknown");
     m->version2 = version == 2;
-    m->id = read_ulid(r, member(root, "ulid"), "ulid");
+    (void)read_ulid(r, member(root, "ulid"), "ulid", &m->id);
     m->mint = read_int(r, root, "minTime");
     m->maxt = read_int(r, root, "maxTime");
     const json_t *stats = read_object(r, root, "stats"),

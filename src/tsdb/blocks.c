@@ -162,7 +162,8 @@ static errc look_begin(
     for (size_t i = 0; i < k->good.n; i++) {
         const struct block_meta *m = block_meta(k->good.at[i]);
         if (block_meta_now(k->good.at[i]).deletable) vec_push(&k->doomed, m->id);
-        for (size_t p = 0; p < m->n_parents; p++) vec_push(&k->doomed, m->parents[p].id);
+        for (size_t p = 0; p < m->n_parents; p++)
+            if (!ulid_is_zero(m->parents[p].id)) vec_push(&k->doomed, m->parents[p].id);
     }
     return OK;
 }

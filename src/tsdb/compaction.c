@@ -352,7 +352,6 @@ static errc head_range(struct compaction *c, int64_t *maxt, struct err *e)
     struct block_stats stats = { 0 };
     int64_t mint = head_min_time(c->of.head);
     *maxt = cut_align(mint, c->of.chunk_range_ms);
-    metric_inc(&m_triggered);
     c->head_ns = clock_mono_ns();
     TRY_IN(e, head_block(c, mint, *maxt, &stats, e), "compacting the head");
     if (stats.samples) metric_inc(&m_compactions);
@@ -633,6 +632,7 @@ static errc compact_due(struct compaction *c, bool *done, struct err *e)
 errc compaction_run(struct compaction *c, struct err *e)
 {
     bool any = false, done = true;
+    metric_inc(&m_triggered);
     TRY(compact_head(c, &any, e));
     TRY(compact_ooo(c, e));
     for (int i = 0; done && i < PLANS_MAX && !stopped(c) && !compaction_head_due(c); i++)
