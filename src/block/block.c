@@ -228,6 +228,8 @@ struct block_chunk_set {
     VEC(struct label) labels;
     const uint32_t *nums;                      /* of symbols; NULL: labels are given as texts */
     size_t n_nums;
+    struct index_series next;                  /* with nums: the entry that comes next */
+    bool has_next;
     struct segments *own;                      /* to be read on; NULL: those of the block */
     struct reader *own_index;                  /* the same */
     struct index_window own_window;            /* on own_index */
@@ -432,10 +434,30 @@ static void chunk_set_tell(struct block_chunk_set *s)
     }
 }
 
+/* The numbers of the symbols lie far apart, and seldom in the processor's cache: those of the next
+ * entry come there while this one is looked at. A failure is told by its own step. */
+static void set_look_ahead(struct block_chunk_set *s)
+{
+    s->has_next = s->at < s->all.n &&
+                  index_reader_series_by(s->block->index, s->own_index, &s->own_window,
+                      s->all.at[s->at], false, &s->next, NULL) == OK;
+    if (!s->has_next) return;
+    for (size_t i = 0; i < s->next.labels.n; i++)
+        if (s->next.labels.at[i].value < s->n_nums)
+            __builtin_prefetch(&s->nums[s->next.labels.at[i].value]);
+}
+
 /* What was read of it ahead is taken. */
 static errc set_read(struct block_chunk_set *s, size_t i, struct err *e)
 {
     size_t k = i % TELL_SERIES;
+    if (s->has_next) {
+        struct index_series x = s->entry;
+        s->entry = s->next;
+        s->next = x;
+        s->has_next = false;
+        return OK;
+    }
     if (!s->told || !s->told_good[k])
         return index_reader_series_by(s->block->index, s->own_index, &s->own_window, s->all.at[i],
             false, &s->entry, e);
@@ -448,7 +470,9 @@ static errc set_read(struct block_chunk_set *s, size_t i, struct err *e)
 static errc set_entry(struct block_chunk_set *s, size_t i, struct err *e)
 {
     TRY(set_read(s, i, e));
-    return s->nums ? set_number(s, e) : set_name(s, e);
+    TRY(s->nums ? set_number(s, e) : set_name(s, e));
+    if (s->nums) set_look_ahead(s);
+    return OK;
 }
 
 /* *out NULL: its entry is damaged, and left out. */
@@ -490,6 +514,7 @@ static void chunk_set_free(struct chunk_series_set *base)
     symbol_memo_fini(&s->symbols);
     chunk_iter_fini(&s->iter);
     index_series_fini(&s->entry);
+    index_series_fini(&s->next);
     for (size_t i = 0; s->told && i < TELL_SERIES; i++) index_series_fini(&s->told[i]);
     arena_fini(&s->arena);
     vec_fini(&s->all);
