@@ -224,6 +224,43 @@ static bool iter_second(struct xor_iter *it)
     return r.bit <= 8 * left;
 }
 
+/* NULL: of ten bytes, or none. */
+static inline const uint8_t *uvarint_quick(const uint8_t *p, uint64_t *out)
+{
+    uint64_t x = *p & 0x7f;
+    for (unsigned k = 7; *p++ & 0x80; k += 7) {
+        if (k == 63) return NULL;
+        x |= (uint64_t)(*p & 0x7f) << k;
+    }
+    *out = x;
+    return p;
+}
+
+/* Both, of a chunk in which no load can pass the end. False: nothing has changed. */
+static bool iter_both(struct xor_iter *it, int64_t *t, double *v)
+{
+    enum { VARINT = 9, BOTH_BYTES = XOR_HEADER_BYTES + VARINT + 8 + VARINT + 24 };
+    const uint8_t *p = it->chunk.p + XOR_HEADER_BYTES;
+    uint64_t first, delta;
+    if (it->chunk.n < BOTH_BYTES || !(p = uvarint_quick(p, &first))) return false;
+    struct run r = { .v = xor_load(p), .skip = it->skip, .trail = it->trail };
+    uint64_t v0 = r.v;
+    if (!(p = uvarint_quick(p + 8, &delta))) return false;
+    r.p = p;
+    if (!value_next(&r, xor_word(p, 0), XOR_WINDOW_BITS)) return false;
+    t[0] = bits_unzigzag(first);
+    v[0] = f64_of_bits(v0);
+    t[1] = it->t = (int64_t)((uint64_t)t[0] + delta);
+    v[1] = f64_of_bits(r.v);
+    it->delta = delta;
+    it->v = r.v;
+    it->bit = 8 * (uint64_t)(p - it->chunk.p) + r.bit;
+    it->skip = (uint8_t)r.skip;
+    it->trail = (uint8_t)r.trail;
+    it->i = 2;
+    return true;
+}
+
 /* Samples from the third on. */
 static size_t iter_rest(struct xor_iter *it, int64_t *t, double *v, size_t n)
 {
@@ -242,6 +279,7 @@ static size_t iter_rest(struct xor_iter *it, int64_t *t, double *v, size_t n)
 errc xor_iter_fill(struct xor_iter *it, int64_t *t, double *v, size_t cap, size_t *n, struct err *e)
 {
     size_t got = 0;
+    if (it->i == 0 && it->n >= 2 && cap >= 2 && !it->bad && iter_both(it, t, v)) got = 2;
     while (it->i < 2 && it->i < it->n && got < cap && !it->bad) {
         it->bad = !(it->i == 0 ? iter_first(it) : iter_second(it));
         if (it->bad) break;

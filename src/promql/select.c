@@ -98,10 +98,12 @@ void reader_fini(struct reader *r)
     mem_free(r->h_room);
 }
 
+/* At first for a day of samples every 15 s: memory that is never written to is none. */
 static void samples_reserve(struct samples *s, size_t more)
 {
+    enum { FIRST = 8192 };
     if (s->n + more <= s->cap) return;
-    s->cap = (s->n + more) * 2;
+    s->cap = MAX((s->n + more) * 2, (size_t)FIRST);
     s->t = mem_realloc(s->t, s->cap * sizeof(*s->t));
     s->v = mem_realloc(s->v, s->cap * sizeof(*s->v));
 }

@@ -24,8 +24,9 @@ void slices_fini(struct slices *all)
 
 void slice_begin(struct slice *t, struct slices *all)
 {
-    *t = (struct slice){ .all = all, .since_ns = clock_mono_ns(), .since_cpu_ns = clock_cpu_ns() };
+    *t = (struct slice){ .all = all, .since_ns = clock_mono_ns() };
     runner_init(&t->runner);
+    t->since_cpu_ns = t->runner.used_ns;
     cond_init(&t->given);
 }
 
