@@ -213,11 +213,6 @@ bool head_replay_moves_series(struct head_replay *r, sref ref, struct labels lab
     return slot && !slot_has_labels(r, slot, labels);
 }
 
-static bool tombstone_is_end(int64_t mint, int64_t maxt)
-{
-    return mint == INT64_MIN && maxt == INT64_MAX;
-}
-
 bool head_replay_moves_tombstone(struct head_replay *r, sref ref, int64_t mint, int64_t maxt)
 {
     return tombstone_is_end(mint, maxt) && router_slot(r, ref);

@@ -112,6 +112,12 @@ uint32_t head_replay_slot(struct head_replay *r, sref ref);
 /* A head image gave so many samples (head/image_load). */
 void head_replay_loaded(struct head_replay *r, uint64_t samples);
 
+/* Of all times: the series ended, it is no deletion. */
+static inline bool tombstone_is_end(int64_t mint, int64_t maxt)
+{
+    return mint == INT64_MIN && maxt == INT64_MAX;
+}
+
 /* The router. A ref of any record is reserved, as is that of any chunk. What moves a ref from one
  * series to another waits until all records before it are decoded. */
 bool head_replay_moves_series(struct head_replay *r, sref ref, struct labels labels);

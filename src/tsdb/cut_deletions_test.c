@@ -3,6 +3,8 @@
 
 #include "base/test.h"
 #include "tsdb/test_small.h"
+#include "wal/record.h"
+#include "wal/repair.h"
 #include "wal/wal_reader.h"
 
 enum { BEFORE = 100, BEHIND = 120, ALL = 150 };
@@ -20,6 +22,30 @@ static struct place log_end(struct fs *fs, struct arena *a)
     return (struct place){ path, st.size_bytes };
 }
 
+/* The first samples behind the place no longer decode, and their checksum is right. */
+struct garbling { const struct place *at; bool done; };
+
+static errc garble_one(
+    void *ctx, const struct wal_rec *rec, str *stored, bool *keep, struct err *e)
+{
+    struct garbling *g = ctx;
+    (void)keep, (void)e;
+    if (g->done || rec->begin < g->at->size || record_type(rec->bytes) != REC_SAMPLES) return OK;
+    g->done = true;
+    *stored = str_slice(rec->stored, 0, rec->stored.n - 1);
+    return OK;
+}
+
+static void garble(struct fs *fs, const struct place *at)
+{
+    struct garbling g = { at, false };
+    uint64_t segment = 0;
+    EXPECT(str_u64(str_from(at->path, at->path.n - WAL_SEGMENT_DIGITS), &segment));
+    EXPECT_OK(wal_rewrite_segment(
+        fs, S("wal"), IO_BUFFERED, (uint32_t)segment, garble_one, &g, NULL));
+    EXPECT(g.done);
+}
+
 static void flip(struct fs *fs, const struct place *at)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
@@ -32,6 +58,7 @@ static void flip(struct fs *fs, const struct place *at)
 struct kind {
     const char *name;
     bool image, image_behind, late, memory;
+    bool decoded;                              /* only a decoder finds the damage */
 };
 
 static struct db *open_kind(struct fs *fs, const struct kind *k)
@@ -71,7 +98,8 @@ static struct fs *make(const struct kind *k)
     EXPECT_OK(delete_of(db, 2, 0, 20));
     db_abandon(db);
     fs_sim_crash(fs, SIM_KILLED);
-    flip(fs, &damage);
+    if (k->decoded) garble(fs, &damage);
+    else flip(fs, &damage);
     return fs;
 }
 
@@ -94,6 +122,9 @@ static const struct kind kinds[] = {
     { .name = "before an image", .image_behind = true },
     { .name = "with a window for late samples", .late = true },
     { .name = "behind a memory snapshot", .memory = true },
+    { .name = "a record that does not decode", .decoded = true },
+    { .name = "the same behind an image", .decoded = true, .image = true },
+    { .name = "the same behind a memory snapshot", .decoded = true, .memory = true },
 };
 
 TEST(deletions_behind_damage_are_cut)
@@ -169,4 +200,41 @@ TEST(deletions_behind_a_damaged_checkpoint_stay)
     }
     hush(false);
     fs_free(fs);
+}
+
+/* A folder in the place of a segment: who stops there shows what a deletion behind it hides. A
+ * segment that is missing is no such place, as nobody else begins at all then. */
+TEST(deletions_behind_a_folder_are_cut)
+{
+    enum { PART = 50 };
+    for (int folder = 0; folder < 2; folder++) {
+        struct fs *fs = fs_sim_new(test_seed());
+        hush(true);
+        struct db *db = open_db(fs, 0);
+        for (int from = 0; from < ROUNDS; from += PART) {      /* a segment each */
+            fill(db, from, from + PART);
+            db_abandon(db);
+            fs_sim_crash(fs, SIM_KILLED);
+            EXPECT_OK(fs_remove_tree(fs, S("chunks_head"), NULL));
+            db = open_db(fs, 0);
+        }
+        EXPECT_OK(delete_of(db, 1, 0, 3 * PART - 1));
+        db_abandon(db);
+        fs_sim_crash(fs, SIM_KILLED);
+        EXPECT_OK(fs_remove_tree(fs, S("chunks_head"), NULL));
+        EXPECT_OK(fs_unlink(fs, S("wal/00000001"), NULL));
+        if (folder) EXPECT_OK(fs_mkdir(fs, S("wal/00000001"), NULL));
+        for (int starts = 0; starts < 3; starts++) {
+            db = open_db(fs, 0);
+            EXPECT_EQ(count(db, 1, 0, PART - 1), folder ? PART : 0);
+            EXPECT_EQ(count(db, 1, PART, 3 * PART - 1), 0);
+            EXPECT_EQ(count(db, 1, 3 * PART, ROUNDS), ROUNDS - 3 * PART);
+            EXPECT_EQ(count(db, 2, 0, ROUNDS), ROUNDS - PART);
+            db_abandon(db);
+            fs_sim_crash(fs, SIM_KILLED);
+            EXPECT_OK(fs_remove_tree(fs, S("chunks_head"), NULL));
+        }
+        hush(false);
+        fs_free(fs);
+    }
 }

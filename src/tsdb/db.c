@@ -108,11 +108,14 @@ static errc settle_folders(struct fs *fs, struct db_opened *what, struct err *e)
     return OK;
 }
 
-/* Before anybody looks for a segment by its number. */
-static errc settle_logs(struct db *db, struct db_opened *what, struct err *e)
+/* Before anybody looks for a segment by its number. A folder in the place of one is damage to those
+ * behind it, where a segment that is missing is none. */
+static errc settle_logs(struct db *db, struct replay_place *stumble, bool *stumbles,
+    struct db_opened *what, struct err *e)
 {
     uint32_t moved[2] = { 0 };
     TRY(wal_dir_tidy(db->o.fs, S("wal"), e));
+    TRY(wal_dir_stumbles(db->o.fs, S("wal"), &stumble->seg, stumbles, e));
     TRY(wal_dir_settle(db->o.fs, S("wal"), &moved[0], e));
     TRY(wal_dir_settle(db->o.fs, S("wbl"), &moved[1], e));
     what->corruptions += moved[0] + moved[1];
@@ -306,7 +309,9 @@ static errc open_parts(
     what->blocks = seen.blocks;
     what->blocks_set_aside = seen.set_aside;
     what->blocks_skipped = seen.skipped;
-    TRY_IN(e, settle_logs(db, what, e), "wal");
+    struct replay_place stumble = { 0 };
+    bool stumbles = false;
+    TRY_IN(e, settle_logs(db, &stumble, &stumbles, what, e), "wal");
     TRY_IN(e, tell_early(db, e), "wbl");
     struct chunk_disk_opts co = { .fs = fs,
         .dir = S("chunks_head"),
@@ -326,6 +331,7 @@ static errc open_parts(
         .new_head = db_new_head,
         .ctx = db,
         .chunks = chunks,
+        .damage = stumbles ? &stumble : NULL,
         .memory_snapshot = db->o.memory_snapshot,
         .workers = replay_workers(&db->o) };
     TRY_IN(e, open_log(db, &in, e), "wal");

@@ -44,8 +44,8 @@ struct batch {
 
 struct log_ahead {
     struct wal_reader *reader;                 /* the thread's */
-    struct log_place samples_from;
-    bool skips;
+    struct log_place samples_from, known;      /* known: to be damaged */
+    bool skips, knows;
     uint64_t stored_max;
     struct buf unpacked;                       /* the thread's */
     uint64_t records;                          /* the thread's */
@@ -166,6 +166,11 @@ static void see_damage(struct log_ahead *l, const struct wal_rec *rec)
 {
     size_t n;
     const struct wal_corruption *c = wal_reader_corruptions(l->reader, &n);
+    if (l->knows && !l->damaged && !log_is_before(&l->known, rec->seg, rec->end)) {
+        l->damaged = true;
+        l->met = (struct ahead_damage){ l->known.seg, l->known.off,
+            is_passed_over(l, rec->seg, rec->end) };
+    }
     for (; l->n_seen < n && !l->damaged; l->n_seen++) {
         if (c[l->n_seen].gap) continue;
         l->damaged = true;
@@ -309,8 +314,8 @@ static struct batch *batch_next(struct log_ahead *l)
 
 /* ---- the whole ---- */
 
-struct log_ahead *log_ahead_new(
-    struct wal_reader *r, const struct log_place *samples_from, bool with_thread)
+struct log_ahead *log_ahead_new(struct wal_reader *r, const struct log_place *samples_from,
+    const struct log_place *damage, bool with_thread)
 {
     struct log_ahead *l = NEW(struct log_ahead);
     l->reader = r;
@@ -318,6 +323,8 @@ struct log_ahead *log_ahead_new(
     l->skips = samples_from != NULL;
     l->stored_max = l->skips ? SKIPPING_MAX_BYTES : STORED_MAX_BYTES;
     if (samples_from) l->samples_from = *samples_from;
+    l->knows = damage != NULL;
+    if (damage) l->known = *damage;
     mtx_init(&l->mu, LOCK_LEAF);
     cond_init(&l->changed);
     if (with_thread) l->thread = thread_start("replay read", ahead_run, l);

@@ -73,6 +73,9 @@ struct recovery {
     struct replay_log *log;
     struct memory_folder snapshot;
     bool passed_over;
+    const struct replay_place *damage;         /* that is known before the log is read */
+    struct replay_place late;                  /* found by decoders: then that is the damage */
+    bool again;                                /* with it known; each time it lies further before */
     struct image_file *image;                  /* NULL: there is none of use */
     struct err image_why;                      /* it turned out to be broken, or in the way */
     struct arena names;
@@ -473,7 +476,8 @@ static errc replay_with(struct recovery *r, struct err *e)
         .backend = r->in->backend,
         .replay = r->replay,
         .workers = r->in->workers,
-        .progress = db_replay_at };
+        .progress = db_replay_at,
+        .damage = r->damage };
     if (r->image) {
         struct image_place at = image_file_place(r->image);
         o.image = take_image;
@@ -485,19 +489,27 @@ static errc replay_with(struct recovery *r, struct err *e)
     struct err why = { 0 };
     errc rc = replay_log(r, &why);
     if (rc != OK && replay_log_image_in_way(r->log)) r->image_why = why;
+    r->again = rc != OK && replay_log_decoded_late(r->log, &r->late);
+    if (r->again) r->damage = &r->late;
     return rc == OK ? OK : err_set(e, rc, "%s", why.msg);
 }
 
-static errc replay_without_image(struct recovery *r, struct arena *a, struct err *e)
+/* From the beginning, without an image that is in the way. */
+static errc replay_anew(struct recovery *r, struct arena *a, struct err *e)
 {
-    LOG(WARN, "head image passed over", kv_err(&r->image_why));
     replay_log_free(STEAL(r->log));
-    image_file_close(STEAL(r->image));
     head_replay_drop(STEAL(r->replay));
     *r->what = r->before;
-    TRY(image_file_remove(r->in->fs, e));
+    if (r->image_why.n) {
+        LOG(WARN, "head image passed over", kv_err(&r->image_why));
+        image_file_close(STEAL(r->image));
+        r->image_why = (struct err){ 0 };
+        TRY(image_file_remove(r->in->fs, e));
+    }
+    bool snapshot = r->passed_over || r->snapshot.name.n;
+    r->snapshot = (struct memory_folder){ 0 };
     TRY(replay_new(r, e));
-    if (r->passed_over) TRY(read_snapshot(r, a, e));
+    if (snapshot) TRY(read_snapshot(r, a, e));
     return replay_with(r, e);
 }
 
@@ -509,7 +521,8 @@ static errc replay_all(struct recovery *r, struct arena *a, struct err *e)
     if (r->snapshot.name.n) image_file_close(STEAL(r->image));
     r->before = *r->what;
     errc rc = replay_with(r, e);
-    return rc != OK && r->image_why.n ? replay_without_image(r, a, e) : rc;
+    while (rc != OK && (r->image_why.n || r->again)) rc = replay_anew(r, a, e);
+    return rc;
 }
 
 static void recovered(struct recovery *r, const struct replay_log_counts *counts)
@@ -540,7 +553,7 @@ errc recover_head(const struct recover_in *in, struct db_opened *what,
     struct image_file_written *image, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
-    struct recovery r = { .in = in, .what = what };
+    struct recovery r = { .in = in, .what = what, .damage = in->damage };
     struct replay_log_counts counts = { 0 };
     errc rc = replay_all(&r, &a, e);
     if (r.log) replay_log_end(r.log, &counts);

@@ -17,6 +17,7 @@
 #include "head/chunk_disk.h"
 #include "head/replay_refs.h"
 #include "tsdb/db.h"
+#include "tsdb/replay_log.h"
 
 /* Where the replay stands: told by recover.c, read through db_replay_progress. */
 void db_replay_range(uint32_t first, uint32_t last);
@@ -46,6 +47,7 @@ struct recover_in {
     const struct recover_chunks *chunks;
     bool memory_snapshot;                              /* may be read; the chunk files are whole */
     bool has_segments; uint32_t last_segment;
+    const struct replay_place *damage;                 /* of the log that is known; NULL: none */
     bool has_late; uint32_t first_late, last_late;     /* the log of late samples, likewise */
     unsigned workers;
 };

@@ -14,7 +14,9 @@
  * Such records are few: the end of a series, and refs given twice.
  *
  * The first record behind damage waits in the same way: which samples come before it is noted then,
- * for deletions behind it hide none of those.
+ * for deletions behind it hide none of those. What only a decoder refuses is known too late for
+ * that: if there is a deletion behind it, all is read once more by who knows of the damage. Nobody
+ * decodes, and so refuses, samples for which an image stands.
  *
  * Where a head image stands for the samples up to its place, those before it are not even copied;
  * the round ends at the place, and the image is taken when all before it is applied.
@@ -82,6 +84,9 @@ struct replay_log {
     enum { UNDAMAGED, DAMAGED, NOTED, UNKNOWN } damage;
     bool damaged_before, image_in_way;         /* in a span before this one; see above */
     bool checkpoint;                           /* the span at hand */
+    struct replay_place last_deletion;         /* of the span; zeros: there is none */
+    struct replay_place late;                  /* damage before it that was not known */
+    bool decoded_late;
     struct replay_found *found;                /* of the span at hand */
     struct mtx mu;                             /* LOCK_LEAF */
     struct scratch *idle;                      /* GUARDED_BY(mu): the one used last first */
@@ -176,6 +181,17 @@ void replay_found_fini(struct replay_found *f)
 
 bool replay_log_image_in_way(const struct replay_log *l) { return l->image_in_way; }
 
+bool replay_log_decoded_late(const struct replay_log *l, struct replay_place *damage)
+{
+    if (l->decoded_late) *damage = l->late;
+    return l->decoded_late;
+}
+
+static bool place_is_before(struct replay_place x, struct replay_place y)
+{
+    return x.seg < y.seg || (x.seg == y.seg && x.off < y.off);
+}
+
 static bool is_before_image(const struct replay_log *l)
 {
     return l->image_due && log_is_before(&l->image, l->rec.seg, l->rec.end);
@@ -204,6 +220,8 @@ static bool route_tombstones(struct replay_log *l, struct piece *to, bool quiet)
         if (!quiet && head_replay_moves_tombstone(l->o.replay, t->ref, t->mint, t->maxt))
             return false;
         struct interval all = { t->mint, t->maxt };
+        if (!tombstone_is_end(t->mint, t->maxt))
+            l->last_deletion = (struct replay_place){ l->rec.seg, l->rec.end };
         struct interval left = head_replay_behind_damage(l->o.replay, t->ref, all);
         bool less = left.mint != all.mint || left.maxt != all.maxt;
         if (less) note_segment(&l->found->cut, l->rec.seg);
@@ -258,9 +276,6 @@ static void see_damage(struct replay_log *l)
         here = true;
         before = l->rec.damage->passed_over;
         l->found->from = (struct replay_place){ l->rec.damage->seg, l->rec.damage->off };
-    } else if (!here && l->rejects.n) {
-        here = true;
-        l->found->from = (struct replay_place){ l->rejects.at[0].seg, l->rejects.at[0].end };
     }
     if (here) l->damage = before ? UNKNOWN : DAMAGED;
 }
@@ -444,6 +459,22 @@ static errc rounds_run(struct replay_log *l, struct err *e)
     return OK;
 }
 
+/* Is a deletion behind something that a decoder refused, and did not know of it? */
+static errc check_rejects(struct replay_log *l, struct err *e)
+{
+    if (l->checkpoint || l->damaged_before || !l->rejects.n) return OK;
+    struct replay_place first = { UINT32_MAX, UINT64_MAX };
+    for (size_t i = 0; i < l->rejects.n; i++) {
+        struct replay_place at = { l->rejects.at[i].seg, l->rejects.at[i].end };
+        if (place_is_before(at, first)) first = at;
+    }
+    bool known = l->damage != UNDAMAGED && !place_is_before(first, l->found->from);
+    if (known || !place_is_before(first, l->last_deletion)) return OK;
+    l->decoded_late = true;
+    l->late = first;
+    return err_set(e, ERR_CORRUPT, "a deletion behind a record that does not decode");
+}
+
 static int corruption_cmp(const void *a, const void *b)
 {
     const struct wal_corruption *x = a, *y = b;
@@ -488,10 +519,16 @@ errc replay_log_span(
     TRY(wal_reader_open(&reader, &o, e));
     l->pending = l->ended = false;
     l->checkpoint = s->checkpoint;
+    l->last_deletion = (struct replay_place){ 0 };
     l->found = out;
     l->image = (struct log_place){ l->o.image_seg, l->o.image_off, s->before_image };
-    l->ahead = log_ahead_new(reader, l->image_due ? &l->image : NULL, l->o.workers > 1);
+    bool knows = l->o.damage && !s->checkpoint;
+    struct log_place known = { 0 };
+    if (knows) known = (struct log_place){ l->o.damage->seg, l->o.damage->off, false };
+    l->ahead = log_ahead_new(
+        reader, l->image_due ? &l->image : NULL, knows ? &known : NULL, l->o.workers > 1);
     errc rc = rounds_run(l, e);
+    if (rc == OK) rc = check_rejects(l, e);
     l->counts.records += log_ahead_end(STEAL(l->ahead));
     for (size_t i = 0; rc == OK && i < l->rejects.n; i++)
         rc = wal_reader_reject_at(

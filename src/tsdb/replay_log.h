@@ -13,7 +13,8 @@
  *             head's replay
  * Threads     one; its own workers run within the calls
  * Errors      ERR_IO, ERR_NO_SPACE of reading, and those of the image; damage is no error but
- *             noted: its segments are told. ERR_CORRUPT: see replay_log_image_in_way
+ *             noted: its segments are told. ERR_CORRUPT: see replay_log_image_in_way,
+ *             replay_log_decoded_late
  * Format      none
  */
 #ifndef EPI_TSDB_REPLAY_LOG_H
@@ -27,6 +28,7 @@ struct pool;
 struct replay_log;
 typedef VEC(uint32_t) segment_list;
 
+struct replay_place { uint32_t seg; uint64_t off; };
 struct replay_log_opts {
     struct fs *fs; enum io_backend backend;
     struct head_replay *replay;
@@ -39,6 +41,9 @@ struct replay_log_opts {
     errc (*image)(void *ctx, struct pool *pool, struct err *e);
     void *image_ctx;
     uint32_t image_seg; uint64_t image_off;
+    /* a place of the log, not of its checkpoint, that is damaged, whatever is found there; NULL:
+     * none is known */
+    const struct replay_place *damage;
 };
 /* torn: of the corruptions; see wal_reader_torn() */
 struct replay_log_counts { uint64_t records, corruptions, torn; };
@@ -54,7 +59,6 @@ struct replay_span {
 };
 /* bad: segments with damage, or missing. cut: segments with deletions that hide less, because they
  * lie behind damage (head_replay_damage), from `from` on. */
-struct replay_place { uint32_t seg; uint64_t off; };
 struct replay_found { segment_list bad, cut; struct replay_place from; };
 void replay_found_fini(struct replay_found *f);
 MUST_USE errc replay_log_span(
@@ -62,6 +66,9 @@ MUST_USE errc replay_log_span(
 /* A span failed: there is damage in what the image stands for, and a deletion behind it. What lay
  * before the damage cannot be told; without the image it can. */
 bool replay_log_image_in_way(const struct replay_log *l);
+/* A span failed: a record that only its decoder could refuse lies before a deletion. Read once
+ * more, with that damage known, the deletion hides what it should. */
+bool replay_log_decoded_late(const struct replay_log *l, struct replay_place *damage);
 /* after the last span: an image at the very end of the log is taken here */
 MUST_USE errc replay_log_take_image(struct replay_log *l, struct err *e);
 /* applies what waits */

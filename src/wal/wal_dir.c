@@ -132,6 +132,24 @@ static errc close_chasms(struct fs *fs, str dir, uint32_t *moved, struct err *e)
     return OK;
 }
 
+errc wal_dir_stumbles(struct fs *fs, str dir, uint32_t *segment, bool *any, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    SCOPED(entries_fini) fs_entries all = { 0 };
+    SCOPED(wal_dir_fini) struct wal_dir d = { 0 };
+    *any = false;
+    TRY(wal_dir_list(&d, fs, dir, e));
+    TRY(dir_entries(&all, &a, fs, dir, e));
+    for (size_t i = 0; i < all.n; i++) {
+        uint32_t n;
+        bool folder = all.at[i].is_dir && numbered_parse(all.at[i].name, &n);
+        if (!folder || (d.has_checkpoint && n <= d.checkpoint) || (*any && n > *segment)) continue;
+        *segment = n;
+        *any = true;
+    }
+    return OK;
+}
+
 errc wal_dir_settle(struct fs *fs, str dir, uint32_t *moved, struct err *e)
 {
     *moved = 0;

@@ -42,6 +42,11 @@ str wal_segment_path(struct arena *a, str dir, uint32_t seg);   /* dir/00000012 
  * an interrupted repair's file (*.repair). For an opening that may write. */
 MUST_USE errc wal_dir_tidy(struct fs *fs, str dir, struct err *e);
 
+/* The first number behind the checkpoint that a folder has in place of a segment: whoever reads
+ * files only stops there. False: none. For an opening, before wal_dir_settle. */
+MUST_USE errc wal_dir_stumbles(
+    struct fs *fs, str dir, uint32_t *segment, bool *any, struct err *e);
+
 /* Names over which Prometheus stumbles become right ones or are set aside (io/numbered.h); *moved:
  * how many. For an opening that may write, after wal_dir_tidy; the folder of a checkpoint is one,
  * too. */
