@@ -7,6 +7,8 @@
  */
 #include "head/head_impl.h"
 
+#include "base/strs.h"
+
 #include <stdlib.h>
 
 enum { ASK_COST = 16 };
@@ -64,13 +66,6 @@ static void select_list(struct head *h, const struct matcher *m, bool inverse, r
     runs_sort(out);
 }
 
-static bool name_is_set(struct matchers ms, str name)
-{
-    for (size_t i = 0; i < ms.n; i++)
-        if (str_eq(ms.at[i].name, name) && !matcher_matches_empty(&ms.at[i])) return true;
-    return false;
-}
-
 /* How a matcher takes part. */
 struct part {
     const struct matcher *m;
@@ -80,9 +75,9 @@ struct part {
 };
 
 /* False: the matcher changes nothing. *none: it accepts nothing. */
-static bool part_of(struct matchers ms, const struct matcher *m, struct part *p, bool *none)
+static bool part_of(const str_list *named, const struct matcher *m, struct part *p, bool *none)
 {
-    bool empty = matcher_matches_empty(m), set = name_is_set(ms, m->name);
+    bool empty = matcher_matches_empty(m), set = strs_has(named->at, named->n, m->name);
     *p = (struct part){ .m = m };
     if (is_re(m) && str_eq(regex_pattern(m->re), S(".*"))) {
         *none = m->type == MATCH_NRE;
@@ -157,8 +152,11 @@ errc head_select(struct head *h, struct matchers ms, runs *out, struct err *e)
     struct part *parts = mem_alloc_array(ms.n + 1, sizeof(*parts));
     size_t n = 0;
     bool none = false;
+    str_list named = { 0 };
+    matchers_named(&named, ms);
     for (size_t i = 0; i < ms.n && !none; i++)
-        if (part_of(ms, &ms.at[i], &parts[n], &none)) n++;
+        if (part_of(&named, &ms.at[i], &parts[n], &none)) n++;
+    vec_fini(&named);
     for (size_t i = 0; n > 1 && i < n; i++) parts[i].count = part_count(h, &parts[i]);
     if (n) qsort(parts, n, sizeof(*parts), part_cmp);
     if (!none) {

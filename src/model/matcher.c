@@ -1,4 +1,5 @@
 #include "model/matcher.h"
+#include "base/strs.h"
 #include "base/utf8.h"
 
 static const str match_ops[] = {
@@ -44,6 +45,13 @@ bool matchers_match(struct matchers ms, struct labels l)
     for (size_t i = 0; i < ms.n; i++)
         if (!matcher_matches(&ms.at[i], labels_get(l, ms.at[i].name))) return false;
     return true;
+}
+
+void matchers_named(str_list *out, struct matchers ms)
+{
+    for (size_t i = 0; i < ms.n; i++)
+        if (!matcher_matches_empty(&ms.at[i])) vec_push(out, ms.at[i].name);
+    strs_sort(out->at, out->n);
 }
 
 bool matchers_left(

@@ -27,6 +27,9 @@ static inline bool matcher_matches_empty(const struct matcher *m)
     return matcher_matches(m, STR_EMPTY);
 }
 bool matchers_match(struct matchers ms, struct labels l);
+/* The names that one of them refuses to be empty, sorted, appended: only series that have all of
+ * these can match. */
+void matchers_named(str_list *out, struct matchers ms);
 /* Of series that all have `fixed` in place of their own labels of these names: what is left to be
  * asked, in the arena. False: none of them match. */
 bool matchers_left(

@@ -1,5 +1,7 @@
 #include "model/pick.h"
 
+#include "base/strs.h"
+
 #include <stdlib.h>
 
 static bool is_re(const struct matcher *m) { return m->type == MATCH_RE || m->type == MATCH_NRE; }
@@ -8,19 +10,10 @@ static bool is_negative(const struct matcher *m)
     return m->type == MATCH_NE || m->type == MATCH_NRE;
 }
 
-/* One of the matchers on the name refuses the empty string: only series with the label can
- * match. */
-static bool name_is_set(struct matchers ms, str name)
-{
-    for (size_t i = 0; i < ms.n; i++)
-        if (str_eq(ms.at[i].name, name) && !matcher_matches_empty(&ms.at[i])) return true;
-    return false;
-}
-
 /* False: the matcher changes nothing. *none: it accepts nothing. */
-static bool pick_of(struct matchers ms, const struct matcher *m, struct pick *p, bool *none)
+static bool pick_of(const str_list *named, const struct matcher *m, struct pick *p, bool *none)
 {
-    bool empty = matcher_matches_empty(m), set = name_is_set(ms, m->name);
+    bool empty = matcher_matches_empty(m), set = strs_has(named->at, named->n, m->name);
     str pattern = is_re(m) ? regex_pattern(m->re) : STR_EMPTY;
     *p = (struct pick){ .m = m };
     if (!m->name.n && !is_re(m) && !m->value.n) {
@@ -62,12 +55,15 @@ static int pick_cmp(const void *a, const void *b)
 bool picks_of(picks *out, struct matchers ms)
 {
     bool none = false;
+    str_list named = { 0 };
     out->n = 0;
-    for (size_t i = 0; i < ms.n; i++) {
+    matchers_named(&named, ms);
+    for (size_t i = 0; i < ms.n && !none; i++) {
         struct pick p;
-        if (pick_of(ms, &ms.at[i], &p, &none)) vec_push(out, p);
-        if (none) return false;
+        if (pick_of(&named, &ms.at[i], &p, &none)) vec_push(out, p);
     }
+    vec_fini(&named);
+    if (none) return false;
     if (out->n) qsort(out->at, out->n, sizeof(*out->at), pick_cmp);
     return true;
 }

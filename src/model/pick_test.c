@@ -1,5 +1,6 @@
 #include "model/pick.h"
 
+#include "base/clock.h"
 #include "base/test.h"
 
 /* Eight series over two labels, of which some are absent, against what matchers_match says of
@@ -95,4 +96,24 @@ TEST(picks_are_what_the_matchers_accept)
     check(&all, 1);
     for (size_t i = 0; i < ARRAY_LEN(m); i++) matcher_fini(&m[i]);
     arena_fini(&a);
+}
+
+/* A selector of a megabyte: each of them is asked once, not once for each other. */
+TEST(picks_of_many_matchers)
+{
+    enum { MANY = 100000, SECONDS = 5 };
+    struct matcher *m = mem_alloc_array(MANY, sizeof(*m));
+    struct arena a = { 0 };
+    picks v = { 0 };
+    int64_t began = clock_cpu_ns();
+    for (size_t i = 0; i < MANY; i++)
+        m[i] = (struct matcher){ MATCH_NE, arena_fmt(&a, "l%zu", i), S("x"), NULL };
+    m[MANY / 2].type = MATCH_EQ;
+    EXPECT(picks_of(&v, (struct matchers){ m, MANY }));
+    EXPECT_EQ(v.n, MANY);
+    EXPECT(!v.at[0].subtract && v.at[1].subtract);
+    EXPECT(clock_cpu_ns() - began < SECONDS * INT64_C(1000000000));
+    vec_fini(&v);
+    arena_fini(&a);
+    mem_free(m);
 }

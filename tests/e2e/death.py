@@ -103,6 +103,8 @@ class Death(unittest.TestCase):
         before = self.anonymous()
         status, said = self.post('query', query='count(up{a=~"%s"}) or vector(7)' % '|'.join('x%d' % i for i in range(MIB // 8)))
         self.assertEqual((status, said['data']['result'][0]['value'][1]), (200, '7'))
+        status, said = self.post('query', query='up{%s} or vector(8)' % ','.join('l%d!="x"' % i for i in range(MIB // 12)), timeout='4s')
+        self.assertEqual((status, said['data']['result'][0]['value'][1] if status == 200 else said), (200, '8'))
         self.fails(400, 'bad_data', 'parse error', 'query', query='1' + '+1' * (MIB // 2))
         self.fails(400, 'bad_data', 'parse error', 'query', query='x' * MIB + '!')
         self.assertLess(self.anonymous() - before, ROOM)
