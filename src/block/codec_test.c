@@ -219,6 +219,39 @@ TEST(meta_keeps_what_it_does_not_know)
     arena_fini(&a);
 }
 
+/* Go passes over numbers of members that it does not know, whatever they are. */
+TEST(meta_of_numbers_that_nothing_holds)
+{
+    static const struct { const char *name; str number; } cases[] = {
+        { "an integer", S("123456789012345678901234567890") },
+        { "a negative one", S("-9223372036854775809") },
+        { "a real", S("1e999") },
+        { "one that is held", S("9223372036854775807") },
+    };
+    SCOPED(arena_fini) struct arena a = { 0 };
+    TEST_EACH(c, cases) {
+        SCOPED(buf_fini) struct buf text = { 0 }, again = { 0 };
+        struct block_meta m;
+        buf_fmt(&text, "{\"version\":1,\"maxTime\":8"
+                        ",\"x\":[\"a\\\"1e999\",\"\\u0001b\",{\"y\":%.*s},1]}",
+            STR_ARG(c->number));
+        EXPECT_OK(meta_decode(&m, buf_view(&text), &a, NULL));
+        EXPECT_EQ(m.maxt, 8);
+        meta_encode(&again, &m);
+        EXPECT(str_find(buf_view(&again), c->number) != SIZE_MAX);
+        EXPECT(str_find(buf_view(&again), S("u0001\\\"")) == SIZE_MAX);
+        EXPECT(str_find(buf_view(&again), S("\"\\u0001b\"")) != SIZE_MAX);
+        EXPECT_OK(meta_decode(&m, buf_view(&again), &a, NULL));
+        buf_reset(&text);
+        buf_fmt(&text, "{\"version\":1,\"x\":1e,\"y\":%.*s}", STR_ARG(c->number));
+        EXPECT_EQ(meta_decode(&m, buf_view(&text), &a, NULL), ERR_CORRUPT);
+        if (c->number.n < 19) continue;
+        buf_reset(&text);
+        buf_fmt(&text, "{\"version\":1,\"maxTime\":%.*s0}", STR_ARG(c->number));
+        EXPECT_EQ(meta_decode(&m, buf_view(&text), &a, NULL), ERR_CORRUPT);
+    }
+}
+
 /* A block of late samples names a parent that never was, and goes on doing so. */
 TEST(meta_of_a_parent_of_zeros)
 {
