@@ -219,7 +219,7 @@ static errc move_file(struct repair *r, str dir, str name, struct err *e)
 /* A folder with the name of a file. */
 static errc move_folders(struct repair *r, str dir, bool numbers, struct err *e)
 {
-    static const str files[] = { S("index"), S("meta.json"), S("tombstones") };
+    static const str files[] = { S("index"), S("meta.json") };
     fs_entries all = { 0 };
     uint32_t n;
     bool moved = false;
@@ -287,6 +287,11 @@ static errc repair_entry(struct repair *r, const struct fs_entry *x, struct err 
     if (is_memory(x)) return repair_memory(r, x->name, e);
     bool block = is_block(x, &id);
     if (!block && !is_aside(x, &id)) return OK;
+    str deleted = path_join(&r->arena, x->name, S("tombstones"));
+    if (fs_is_dir(r->fs, deleted)) {
+        findings_add(&r->out->found, deleted, "a folder with the name of a file");
+        return set_aside(r, x->name, id, "a folder lies where its tombstones were", e);
+    }
     TRY(move_folders(r, x->name, false, e));
     TRY(move_file(r, x->name, S("chunks"), e));
     TRY(move_folders(r, path_join(&r->arena, x->name, S("chunks")), true, e));

@@ -199,7 +199,7 @@ TEST(repair_of_a_folder_with_the_name_of_a_file)
     static const struct { const char *name; bool mended, aside;
     } rows[] = {
         { "meta.json", true, false },
-        { "tombstones", true, false },
+        { "tombstones", false, true },
         { "index", false, true },
         { "chunks/000001", false, true },
         { "chunks", false, true },
