@@ -366,15 +366,16 @@ static enum compress_kind accepted_encoding(const struct conn *c)
     return COMPRESS_NONE;
 }
 
-/* A body that is packed is whole. */
+/* A body that is packed is whole, or none. */
 static void conn_drain(struct conn *c)
 {
     struct http_stream *s = c->resp.stream;
-    while (s && !atomic_load_explicit(&c->req.gone, memory_order_relaxed) &&
-           s->ops->more(s, &c->resp.body))
-        continue;
+    bool gone = false;
+    if (!s) return;
+    while (!gone && s->ops->more(s, &c->resp.body))
+        gone = atomic_load_explicit(&c->req.gone, memory_order_relaxed);
     stream_free(c);
-    if (buf_ok(&c->resp.body)) return;
+    if (!gone && buf_ok(&c->resp.body)) return;
     buf_reset(&c->resp.body);
     http_text(&c->resp, 499, S("the answer was ended"));
 }
