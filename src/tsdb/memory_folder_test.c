@@ -2,6 +2,7 @@
 #include "base/test.h"
 #include "head/snapshot_codec.h"
 #include "tsdb/memory_folder.h"
+#include "tsdb/repair.h"
 #include "tsdb/test_small.h"
 #include "wal/wal_reader.h"
 
@@ -357,6 +358,121 @@ TEST(killed_in_a_repair_of_chunks)
     }
     EXPECT(cut > 3);
     test_case(NULL);
+    hush(false);
+}
+
+/* Pages are padded. */
+static str shorter(str segment, uint64_t than)
+{
+    return segment.n < than ? segment : str_of(segment.p, (size_t)than - 1);
+}
+
+/* Samples and a deletion that only the snapshot has: its segment is cut, or the next one is in its
+ * place. */
+TEST(memory_folder_whose_segment_is_shorter)
+{
+    static const struct {
+        const char *name;
+        int more;                              /* rounds in a segment after it */
+        bool over;                             /* which has its place, too */
+        unsigned want;
+    } cases[] = {
+        { "the last one is cut", 0, false, 50 * SERIES - 10 },
+        { "there is one after it", 10, false, 60 * SERIES - 10 },
+        { "the begin of the one after it is in its place", 1, true, 51 * SERIES - 10 },
+    };
+    hush(true);
+    TEST_EACH(c, cases) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        struct memory_folder f = { 0 };
+        struct db_opened what = { 0 };
+        struct fs *fs = fs_sim_new(1);
+        str with = STR_EMPTY;
+        struct db *db = open_with(fs);
+        fill(db, 0, 50);
+        EXPECT_OK(delete_of(db, 1, 10, 19));
+        close_db(db);
+        EXPECT_OK(memory_folder_newest(&f, fs, &a, NULL));
+        EXPECT(f.offset > 0);
+        if (c->more) {
+            db = open_with(fs);
+            fill(db, 50, 50 + c->more);
+            EXPECT_OK(db_sync(db, NULL));
+            db_abandon(db);
+        }
+        str after = wal_segment_path(&a, S("wal"), f.segment + 1);
+        if (c->over) EXPECT_OK(fs_read_all(fs, after, &a, 1 << 20, &with, NULL));
+        EXPECT_OK(fs_write_durable(fs, wal_segment_path(&a, S("wal"), f.segment),
+            shorter(with, f.offset), NULL));
+        for (int i = 0; i < 3; i++) {
+            db = open_seen(fs, &what);
+            EXPECT_EQ(count(db, -1, 0, ROUNDS), c->want);
+            EXPECT_EQ(count(db, 1, 10, 19), 0);
+            EXPECT_EQ(what.unknown_refs, 0);
+            db_abandon(db);
+            EXPECT_OK(memory_folder_newest(&f, fs, &a, NULL));
+            EXPECT(f.name.n && !f.offset);     /* it is read on from its segment's beginning */
+        }
+        fs_free(fs);
+    }
+    hush(false);
+}
+
+/* The segment behind the snapshot comes before its own: a repair, too, keeps what only the snapshot
+ * has then. */
+TEST(memory_folder_in_a_repair)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    static const int until[] = { 5, 45, 200 }; /* rounds, by segments; the last one: a crash */
+    struct repaired done;
+    struct memory_folder f = { 0 };
+    struct fs *fs = fs_sim_new(1);
+    hush(true);
+    for (unsigned i = 0, from = 0; i < ARRAY_LEN(until); from = (unsigned)until[i++]) {
+        struct db *db = open_with(fs);
+        fill(db, (int)from, until[i]);
+        if (i < 2) close_db(db);
+        else db_abandon(db);
+    }
+    EXPECT_OK(memory_folder_newest(&f, fs, &a, NULL));
+    str own = wal_segment_path(&a, S("wal"), f.segment);
+    str next = wal_segment_path(&a, S("wal"), f.segment + 1);
+    str first, second;
+    EXPECT_OK(fs_read_all(fs, own, &a, 1 << 20, &first, NULL));
+    EXPECT_OK(fs_read_all(fs, next, &a, 1 << 20, &second, NULL));
+    EXPECT_OK(fs_write_durable(fs, own, shorter(second, f.offset), NULL));
+    EXPECT_OK(fs_write_durable(fs, next, first, NULL));
+    repaired_init(&done);
+    EXPECT_OK(folder_repair(&done, &(struct repair_opts){ .fs = fs }, NULL));
+    repaired_fini(&done);
+    struct db *db = open_with(fs);
+    EXPECT_EQ(count(db, -1, 0, ROUNDS), 200 * SERIES);
+    close_db(db);
+    fs_free(fs);
+    hush(false);
+}
+
+/* All of the log is gone: what the next start logs, under the same numbers, is read, too. */
+TEST(memory_folder_without_its_log)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct memory_folder f = { 0 };
+    hush(true);
+    struct fs *fs = fs_sim_new(1);
+    struct db *db = open_with(fs);
+    fill(db, 0, 5);
+    close_db(db);
+    EXPECT_OK(memory_folder_newest(&f, fs, &a, NULL));
+    EXPECT_EQ(f.segment, 0);
+    EXPECT_OK(fs_unlink(fs, S("wal/00000000"), NULL));
+    for (int round = 5; round < 20; round++) {
+        db = open_with(fs);
+        EXPECT_EQ(count(db, -1, 0, ROUNDS), (unsigned)round * SERIES);
+        fill(db, round, round + 1);
+        EXPECT_OK(db_sync(db, NULL));
+        db_abandon(db);
+    }
+    fs_free(fs);
     hush(false);
 }
 

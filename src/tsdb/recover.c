@@ -382,15 +382,31 @@ static errc replay_new(struct recovery *r, struct err *e)
     return OK;
 }
 
-/* Does the log reach to where the snapshot was taken? */
+/* The log is far behind the snapshot: not even the segment that is begun now is the one it names.
+ * As Prometheus has it. */
+static bool log_is_behind(const struct recover_in *in, const struct memory_folder *f)
+{
+    return f->segment > (in->has_segments ? (uint64_t)in->last_segment + 1 : 0);
+}
+
+/* Does the segment that the snapshot names reach to its place? */
 static bool log_reaches(const struct recover_in *in, const struct memory_folder *f)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct fs_stat st = { 0 };
-    if (!in->has_segments || in->last_segment < f->segment) return false;
-    if (fs_stat(in->fs, wal_segment_path(&a, S("wal"), f->segment), &st, NULL) != OK)
-        return in->last_segment > f->segment;
-    return st.size_bytes >= f->offset;
+    str path = wal_segment_path(&a, S("wal"), f->segment);
+    return fs_stat(in->fs, path, &st, NULL) == OK && st.size_bytes >= f->offset;
+}
+
+/* The segment was lost, or is another one now: it is read from its beginning, and so are those of
+ * later starts, which may be longer. */
+static errc snapshot_step_back(
+    struct recovery *r, struct memory_folder *f, struct arena *a, struct err *e)
+{
+    LOG(WARN, "log ends before the place of the memory snapshot", kv_str("folder", f->name));
+    if (!r->passed_over) TRY(image_file_remove(r->in->fs, e));
+    TRY(memory_folder_step_back(r->in->fs, &f->segment, 1, e));
+    return memory_folder_newest(f, r->in->fs, a, e);
 }
 
 /* Does the image stand for more of the log than the snapshot? A server that was killed has both:
@@ -411,11 +427,12 @@ static errc read_snapshot(struct recovery *r, struct arena *a, struct err *e)
     struct err why = { 0 };
     TRY(memory_folder_newest(&f, r->in->fs, a, e));
     if (!f.name.n) return OK;
-    if (!log_reaches(r->in, &f)) {
+    if (log_is_behind(r->in, &f)) {
         LOG(WARN, "Last WAL file is behind snapshot, removing snapshots");
         return memory_folder_remove(r->in->fs, e);
     }
     r->passed_over = image_is_newer(r, &f);
+    if (f.offset && !log_reaches(r->in, &f)) TRY(snapshot_step_back(r, &f, a, e));
     if (r->passed_over) return OK;
     if (memory_folder_read(&f, r->in->fs, r->in->backend, r->replay, &why) == OK) {
         r->snapshot = f;

@@ -20,6 +20,7 @@
 #include "block/verify.h"
 #include "io/numbered.h"
 #include "tsdb/blocks.h"
+#include "tsdb/memory_folder.h"
 #include "tsdb/verify_log.h"
 
 #define SALVAGED S("salvaged")
@@ -324,6 +325,17 @@ errc repair_blocks(struct repaired *out, const struct repair_opts *o, struct err
     return rc;
 }
 
+/* A memory snapshot that is left may have what a damaged log lost. Were the head opened without it,
+ * the chunks that are written at its end would be in the way of that. */
+static errc has_memory(struct fs *fs, bool *has, struct err *e)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct memory_folder f = { 0 };
+    TRY(memory_folder_newest(&f, fs, &a, e));
+    *has = f.name.n > 0;
+    return OK;
+}
+
 errc folder_repair(struct repaired *out, const struct repair_opts *o, struct err *e)
 {
     struct db_opts db_o = { .fs = o->fs,
@@ -337,6 +349,7 @@ errc folder_repair(struct repaired *out, const struct repair_opts *o, struct err
     TRY(folder_check(o->fs, true, e));
     TRY(fs_lock_take(&lock, o->fs, S("lock"), &existed, e));
     errc rc = repair_blocks(out, o, e);
+    if (rc == OK) rc = has_memory(o->fs, &db_o.memory_snapshot, e);
     if (rc == OK) rc = db_open(&db, &db_o, &out->head, e);
     if (rc == OK) rc = db_close(db, e);
     out->head.unclean = existed;
