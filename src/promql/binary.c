@@ -11,6 +11,15 @@
 
 #include <math.h>
 
+/* As Go's math.Atan2 has it: the angle of a quotient that underflows is that of zero, so the least
+ * numbers below zero, by large ones, are at +Pi and not at -Pi. */
+static double go_atan2(double y, double x)
+{
+    if (y == 0 || x >= 0 || isnan(y) || isnan(x) || isinf(y) || isinf(x)) return atan2(y, x);
+    double q = atan(y / x);
+    return q <= 0 ? q + M_PI : q - M_PI;
+}
+
 double binary_op(enum promql_op op, double a, double b)
 {
     switch (op) {
@@ -20,7 +29,7 @@ double binary_op(enum promql_op op, double a, double b)
     case OP_DIV: return a / b;
     case OP_MOD: return fmod(a, b);
     case OP_POW: return pow(a, b);
-    case OP_ATAN2: return atan2(a, b);
+    case OP_ATAN2: return go_atan2(a, b);
     case OP_EQL: return a == b;
     case OP_NEQ: return a != b;
     case OP_LSS: return a < b;
