@@ -149,12 +149,6 @@ TEST(engine_queries)
         { "log10 of a tenth", "log10(vector(0.1))", 0, 0, 0, "{} -0.9999999999999999@0", OK },
         { "log10", "log10(vector(1000)) + log10(vector(2))", 0, 0, 0, "{} 3.3010299956639813@0",
             OK },
-        { "absent, told by one equality", "absent(nope{a=~\"x\",a=\"x\",b!=\"y\",c=\"z\"})", 0, 0,
-            0, "{a=\"x\", c=\"z\"} 1@0", OK },
-        { "absent, and what takes away comes last", "absent(nope{a!=\"y\",a=\"x\",c=\"z\"})", 0, 0,
-            0, "{c=\"z\"} 1@0", OK },
-        { "absent, told twice", "absent_over_time(nope{a=\"x\",a=\"x\",c=\"z\"}[1m])", 0, 0, 0,
-            "{c=\"z\"} 1@0", OK },
         { "two on the one side", "one * on () c_total", 60, 60, 0,
             "found duplicate series for the match group {} on the right hand-side of the "
             "operation: [{__name__=\"c_total\", a=\"x\"}, {__name__=\"c_total\", "
@@ -231,6 +225,34 @@ TEST(engine_histograms)
 }
 
 /* A function of a subquery tells its notes at the begin of the query, and is evaluated after it. */
+TEST(engine_absent)
+{
+    static const struct query_case cases[] = {
+        { "absent, told by one equality", "absent(nope{a=~\"x\",a=\"x\",b!=\"y\",c=\"z\"})", 0, 0,
+            0, "{a=\"x\", c=\"z\"} 1@0", OK },
+        { "absent, and what takes away comes last", "absent(nope{a!=\"y\",a=\"x\",c=\"z\"})", 0, 0,
+            0, "{c=\"z\"} 1@0", OK },
+        { "absent, told twice", "absent_over_time(nope{a=\"x\",a=\"x\",c=\"z\"}[1m])", 0, 0, 0,
+            "{c=\"z\"} 1@0", OK },
+        { "absent, told empty", "absent(nope{a=\"\",b=\"x\",c=\"\",c=\"z\"})", 0, 0, 0,
+            "{b=\"x\"} 1@0", OK },
+    };
+    run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ 0 });
+}
+
+TEST(engine_angles)
+{
+    static const struct query_case cases[] = {
+        { "a quotient that underflows", "vector(-4.9e-324) atan2 -1e300", 0, 0, 0,
+            "{} 3.141592653589793@0", OK },
+        { "below the axis", "vector(-1) atan2 -1", 0, 0, 0, "{} -2.356194490192345@0", OK },
+        { "above the axis", "vector(1) atan2 -1", 0, 0, 0, "{} 2.356194490192345@0", OK },
+        { "on the axis", "vector(-0.0) atan2 -1", 0, 0, 0, "{} -3.141592653589793@0", OK },
+        { "infinite", "vector(Inf) atan2 -Inf", 0, 0, 0, "{} 2.356194490192345@0", OK },
+    };
+    run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ 0 });
+}
+
 TEST(engine_notes_of_subqueries)
 {
     static const struct query_case cases[] = {

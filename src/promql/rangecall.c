@@ -4,6 +4,10 @@
 #include "promql/lanes.h"
 #include "promql/windows.h"
 
+#include "base/strs.h"
+
+#include <stdlib.h>
+
 struct range_call {
     struct eval *ev;
     const struct range_function *f;
@@ -399,18 +403,36 @@ static errc range_from_subquery(struct range_call *c, struct expr *arg)
     return OK;
 }
 
-static bool must_be_set(struct matchers ms, str name)
+/* A matcher as absent() goes through them. */
+struct asked {
+    const struct matcher *m;
+    bool subtracts; /* takes series away from what others select */
+};
+
+static int asked_cmp(const void *a, const void *b)
 {
-    for (size_t i = 0; i < ms.n; i++)
-        if (str_eq(ms.at[i].name, name) && !matcher_matches_empty(&ms.at[i])) return true;
-    return false;
+    const struct asked *x = a, *y = b;
+    int names = str_cmp(x->m->name, y->m->name);
+    if (names) return names;
+    if (x->subtracts != y->subtracts) return x->subtracts - y->subtracts;
+    return (x->m > y->m) - (x->m < y->m);
 }
 
-/* Does it take series away from what others select? */
-static bool subtracts(struct matchers ms, const struct matcher *m)
+static struct asked *asked_of(struct arena *scratch, struct matchers ms)
 {
-    bool negative = m->type == MATCH_NE || m->type == MATCH_NRE;
-    return !must_be_set(ms, m->name) || (negative && matcher_matches_empty(m));
+    struct asked *at = arena_array(scratch, ms.n, sizeof(*at));
+    str_list named = { 0 };
+    matchers_named(&named, ms);
+    for (size_t i = 0; i < ms.n; i++) {
+        const struct matcher *m = &ms.at[i];
+        bool negative = m->type == MATCH_NE || m->type == MATCH_NRE;
+        at[i].m = m;
+        at[i].subtracts = !strs_has(named.at, named.n, m->name) ||
+                          (negative && matcher_matches_empty(m));
+    }
+    vec_fini(&named);
+    if (ms.n) qsort(at, ms.n, sizeof(*at), asked_cmp);
+    return at;
 }
 
 /* absent_over_time: one row of ones where nothing was. Labels are those that the selector asks for
@@ -419,23 +441,20 @@ static bool subtracts(struct matchers ms, const struct matcher *m)
 struct labels labels_of_absent(struct arena *a, struct expr *x)
 {
     x = x->kind == EXPR_MATRIX ? x->matrix.selector : x;
-    struct labels_builder lb;
-    labels_builder_init(&lb, a);
-    if (x->kind != EXPR_VECTOR) return labels_builder_done(&lb);
-    struct matchers ms = x->vector.matchers;
-    VEC(str) had = { 0 };
-    for (int pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i < ms.n; i++) {
-            const struct matcher *m = &ms.at[i];
-            if (str_eq(m->name, METRIC_NAME) || subtracts(ms, m) != (pass == 1)) continue;
-            bool first = m->type == MATCH_EQ;
-            for (size_t k = 0; k < had.n && first; k++) first = !str_eq(had.at[k], m->name);
-            if (first) vec_push(&had, m->name);
-            if (first) labels_builder_set(&lb, m->name, m->value);
-            else labels_builder_del(&lb, m->name);
-        }
-    vec_fini(&had);
-    return labels_builder_done(&lb);
+    struct matchers ms = x->kind == EXPR_VECTOR ? x->vector.matchers : (struct matchers){ 0 };
+    struct label *out = arena_array(a, ms.n, sizeof(*out));
+    struct asked *at = asked_of(a, ms);
+    size_t n = 0;
+    for (size_t i = 0, equal = 0; i < ms.n; i++) {
+        const struct matcher *m = at[i].m;
+        bool last = i + 1 == ms.n || !str_eq(m->name, at[i + 1].m->name);
+        equal += m->type == MATCH_EQ;
+        if (!last) continue;
+        if (m->type == MATCH_EQ && equal == 1 && m->value.n && !str_eq(m->name, METRIC_NAME))
+            out[n++] = (struct label){ m->name, m->value };
+        equal = 0;
+    }
+    return (struct labels){ out, n };
 }
 
 static errc range_absent(struct range_call *c, struct expr *arg)
