@@ -389,13 +389,15 @@ static bool log_is_behind(const struct recover_in *in, const struct memory_folde
     return f->segment > (in->has_segments ? (uint64_t)in->last_segment + 1 : 0);
 }
 
-/* Does the segment that the snapshot names reach to its place? */
+/* Does the segment that the snapshot names reach to its place? One that a checkpoint stands for is
+ * gone, and no other will have its number. */
 static bool log_reaches(const struct recover_in *in, const struct memory_folder *f)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct fs_stat st = { 0 };
     str path = wal_segment_path(&a, S("wal"), f->segment);
-    return fs_stat(in->fs, path, &st, NULL) == OK && st.size_bytes >= f->offset;
+    if (fs_stat(in->fs, path, &st, NULL) == OK) return st.size_bytes >= f->offset;
+    return in->has_segments && in->last_segment > f->segment;
 }
 
 /* The segment was lost, or is another one now: it is read from its beginning, and so are those of
