@@ -8,7 +8,7 @@
 #include "promql/parse.h"
 #include "promql/print.h"
 #include "promql/script_run.h"
-#include "storage/memstore.h"
+#include "promql/test_script_store.h"
 
 static const struct parse_opts all_opts = { true, true, true, true };
 
@@ -68,18 +68,6 @@ static str text_of(struct arena *a, const struct kind *k, size_t times)
     for (size_t i = 0; i < times; i++) buf_str(&b, str_z(k->close));
     if (duration) buf_str(&b, S("])"));
     return arena_str(a, buf_view(&b));
-}
-
-static struct memstore *store_of(const char *script)
-{
-    struct memstore *m = memstore_new();
-    struct script s = { 0 };
-    struct err e = { 0 };
-    EXPECT_OK_E(script_parse(&s, str_z(script), &e), &e);
-    for (size_t i = 0; i < s.n; i++)
-        EXPECT_OK_E(script_load_into(&s.at[i].load, memstore_appendable(m), &e), &e);
-    script_fini(&s);
-    return m;
 }
 
 static double sum_at(const struct result *r, int64_t t)

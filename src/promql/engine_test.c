@@ -7,21 +7,7 @@
 #include "base/test_vectors.h"
 #include "promql/result_json.h"
 #include "promql/script_run.h"
-#include "storage/memstore.h"
-
-static struct memstore *store_of(const char *script)
-{
-    struct memstore *m = memstore_new();
-    struct script s = { 0 };
-    struct err e = { 0 };
-    EXPECT_OK_E(script_parse(&s, str_z(script), &e), &e);
-    for (size_t i = 0; i < s.n; i++)
-        EXPECT_OK_E(
-            script_load_into(&s.at[i].load, memstore_appendable(m), &e),
-            &e);
-    script_fini(&s);
-    return m;
-}
+#include "promql/test_script_store.h"
 
 /* "{a="x"} 1@0 2@60 {…} …; warning text": rows, points with seconds, then what else came; or the
  * error's words. */

@@ -390,7 +390,7 @@ static bool log_is_behind(const struct recover_in *in, const struct memory_folde
 }
 
 /* Does the segment that the snapshot names reach to its place? One that a checkpoint stands for is
- * gone, and no other will have its number. */
+ * gone, and no other will have its number; one that was lost is an empty file by now. */
 static bool log_reaches(const struct recover_in *in, const struct memory_folder *f)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
@@ -421,8 +421,8 @@ static bool image_is_newer(const struct recovery *r, const struct memory_folder 
     return at.offset > f->offset;
 }
 
-/* The newest snapshot, if it can be had. A broken one costs time, nothing else: all of it is in the
- * log, too. */
+/* The newest snapshot, if it can be had. A broken one costs time, nothing else: all of it is in a
+ * log that is whole, too. */
 static errc read_snapshot(struct recovery *r, struct arena *a, struct err *e)
 {
     struct memory_folder f = { 0 };
