@@ -62,6 +62,38 @@ TEST_SHARED(valid_queries)
     vectors_close(&v);
 }
 
+/* Seconds as a float lack a little of what was written; the text has all of it, so the next one
+ * does. (Prometheus prints 1001ms as 1s, and loses one of long ones each time.) */
+TEST(durations_keep_their_milliseconds)
+{
+    static const struct {
+        const char *query, *printed;
+    } cases[] = {
+        { "1001ms", "1s1ms" },
+        { "-1001ms", "-1s1ms" },
+        { "x offset 1001ms", "x offset 1s1ms" },
+        { "44050120m5100ms", "30590d8h40m5s100ms" },
+        { "x[44050120m5100ms]", "x[30590d8h40m5s100ms]" },
+        { "x offset -44050120m5100ms", "x offset -30590d8h40m5s100ms" },
+        { "x[30590d8h40m5s99ms:30590d8h40m5s1ms]", "x[30590d8h40m5s99ms:30590d8h40m5s1ms]" },
+        { "x[106580d1ms] offset 36135d999ms", "x[106580d1ms] offset 36135d999ms" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct arena a = { 0 };
+        struct expr *tree = NULL;
+        struct err e = { 0 };
+        str want = str_z(cases[i].printed);
+        test_case(cases[i].query);
+        EXPECT_OK_E(promql_parse(&tree, str_z(cases[i].query), &all_opts, &a, NULL, &e), &e);
+        expect_printed(tree, want, want);
+        promql_tree_fini(tree);
+        EXPECT_OK_E(promql_parse(&tree, want, &all_opts, &a, NULL, &e), &e);
+        expect_printed(tree, want, want);
+        promql_tree_fini(tree);
+        arena_fini(&a);
+    }
+}
+
 TEST_SHARED(invalid_queries)
 {
     struct vectors v;

@@ -67,10 +67,13 @@ void print_binary_op(struct buf *b, const struct expr *e)
     if (m->fill_rhs) fill(b, "fill_right", *m->fill_rhs);
 }
 
+/* The whole milliseconds of ns, which were seconds as a float: what the float lacks of a whole
+ * one (two roundings, 2^-52 of it) is given back, so that the text parses to the same again. */
 static void duration_ns(struct buf *b, int64_t ns)
 {
+    uint64_t n = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
     if (ns < 0) buf_u8(b, '-');
-    buf_duration(b, ns == INT64_MIN ? INT64_MAX / 1000000 : (ns < 0 ? -ns : ns) / 1000000);
+    buf_duration(b, (int64_t)((n + (n >> 51)) / 1000000));
 }
 
 static void at(struct buf *b, const struct at_offset *t)
@@ -185,9 +188,8 @@ static void number(struct buf *b, const struct expr *e)
         buf_f64_f(b, e->number.val);
         return;
     }
-    double ns = fabs(e->number.val) * 1e9;
-    if (e->number.val < 0) buf_u8(b, '-');
-    buf_duration(b, ns >= 0x1p63 ? INT64_MAX / 1000000 : (int64_t)ns / 1000000);
+    double ns = round(e->number.val * 1e9);
+    duration_ns(b, ns >= 0x1p63 ? INT64_MAX : ns <= -0x1p63 ? INT64_MIN : (int64_t)ns);
 }
 
 static void arguments(struct buf *b, struct exprs args)
