@@ -580,7 +580,7 @@ struct counts {
     uint64_t n, out_of_order, out_of_bounds, too_old;
 };
 struct applied {
-    uint64_t id, low; /* of the batch; the watermark below it */
+    struct isolation_batch batch;
     struct counts floats, histograms;
     int64_t mint, maxt;
 };
@@ -600,7 +600,7 @@ static errc apply_check(const struct head_appender *a, const struct slot *s,
 static inline void apply_note(
     struct head_appender *a, struct slot *s, int64_t t, struct counts *n, struct applied *sum)
 {
-    isolation_note(&a->head->store, s, sum->id, sum->low);
+    isolation_note(&a->head->store, s, &sum->batch);
     if (UNLIKELY(slot_flags(s) & SLOT_DYING)) slot_flag(s, 0, SLOT_DYING);
     n->n++;
     sum->mint = MIN(sum->mint, t);
@@ -759,8 +759,7 @@ static void appender_apply(struct head_appender *a)
     struct applied sum = { .mint = INT64_MAX, .maxt = INT64_MIN };
     struct batch_end from = { 0 }, last = batch_now(&a->more, a->pending.n);
     apply_others(a);
-    sum.id = isolation_begin(&h->isolation);
-    sum.low = isolation_low(&h->isolation);
+    isolation_begin(&h->isolation, &sum.batch);
     for (size_t i = 0; i < a->more.ends.n; i++) {
         apply_part(a, &from, &a->more.ends.at[i], &sum);
         from = a->more.ends.at[i];
@@ -768,7 +767,7 @@ static void appender_apply(struct head_appender *a)
     apply_part(a, &from, &last, &sum);
     if (sum.mint <= sum.maxt) head_saw_time(h, sum.mint, sum.maxt);
     head_count_opened(h, &a->ctx);
-    isolation_end(&h->isolation, sum.id);
+    isolation_end(&h->isolation, sum.batch.id);
     count_applied(&sum.floats, float_of);
     count_applied(&sum.histograms, histogram_of);
 }

@@ -41,11 +41,6 @@ static int64_t slot_trim(struct store *st, struct slot *s, int64_t mint, struct 
     return slot_mint(st, s);
 }
 
-static void slot_seen(struct head *h, struct slot *s, uint64_t low)
-{
-    if (s->append_id && isolation_id_before(s->append_id, low)) isolation_forget(&h->store, s);
-}
-
 static void head_trim(struct head *h, int64_t mint, struct trimmed *t)
 {
     uint64_t low = isolation_low(&h->isolation);
@@ -53,7 +48,7 @@ static void head_trim(struct head *h, int64_t mint, struct trimmed *t)
         struct slot *s = store_slot(&h->store, w.slot);
         slot_lock(s);
         int64_t from = slot_trim(&h->store, s, mint, t);
-        slot_seen(h, s, low);
+        isolation_forget_seen(&h->store, s, low);
         if (from == INT64_MAX && !(slot_flags(s) & SLOT_OOO)) {
             slot_flag(s, SLOT_DYING, 0);
             runs_push(&t->empty, w.n, w.n + 1);
@@ -173,7 +168,7 @@ errc head_ended_remove(struct head *h, const head_ended *x, size_t *gone, struct
         if (!s) continue;
         if (slot_flags(s) & SLOT_DYING) {
             (void)slot_trim(&h->store, s, INT64_MAX, &t);
-            slot_seen(h, s, low);
+            isolation_forget_seen(&h->store, s, low);
             runs_push(&t.empty, x->nums.at[i], x->nums.at[i] + 1);
         }
         slot_unlock(s);

@@ -27,15 +27,32 @@ static void isolation_set_low_locked(struct isolation *i)
     atomic_store_explicit(&i->low, low, memory_order_release);
 }
 
-uint64_t isolation_begin(struct isolation *i)
+/* What the reader sees, joined to the ones before it where it is the same or there is no room. */
+static void batch_add_sight(struct isolation_batch *b, const struct isolation_reader *r)
+{
+    struct isolation_sight *last = b->n ? &b->sights[b->n - 1] : NULL;
+    bool same = last && last->low == r->low && last->max_id == r->max_id;
+    if (!same && b->n < ISOLATION_SIGHTS) {
+        b->sights[b->n++] = (struct isolation_sight){ r->low, r->max_id };
+        return;
+    }
+    last->low = MIN(last->low, r->low);
+    last->max_id = MAX(last->max_id, r->max_id);
+}
+
+void isolation_begin(struct isolation *i, struct isolation_batch *b)
 {
     mtx_lock(&i->mu);
     while (i->n_open == ISOLATION_OPEN_MAX) cond_wait(&i->room, &i->mu);
-    uint64_t id = ++i->last_id;
-    i->open[i->n_open++] = id;
+    b->id = ++i->last_id;
+    i->open[i->n_open++] = b->id;
     isolation_set_low_locked(i);
+    b->low = isolation_low(i);
+    b->done = i->open[0];
+    b->n = 0;
+    for (const struct isolation_reader *r = i->readers.next; r != &i->readers; r = r->next)
+        batch_add_sight(b, r);
     mtx_unlock(&i->mu);
-    return id;
 }
 
 void isolation_end(struct isolation *i, uint64_t id)
@@ -99,38 +116,92 @@ static void drop_chain(struct store *s, uint32_t i)
     mtx_unlock(&s->mu);
 }
 
-/* The chain is newest first; from the first batch that everybody sees on, nobody asks. */
+/* The chain is newest first. Behind the last batch that somebody may not see nobody asks; one with
+ * a smaller id may stand before it, of a commit that took longer. */
 static void drop_seen(struct store *s, struct slot *slot, uint64_t low)
 {
-    uint32_t *link = &slot->older_ids;
-    while (*link && !isolation_id_before(batch_at(s, *link)->id, low))
-        link = &batch_at(s, *link)->next;
-    if (!*link) return;
-    drop_chain(s, *link);
-    *link = 0;
+    uint32_t *end = &slot->older_ids;
+    for (uint32_t *link = end; *link;) {
+        struct batch_id *at = batch_at(s, *link);
+        link = &at->next;
+        if (!isolation_id_before(at->id, low)) end = link;
+    }
+    if (!*end) return;
+    drop_chain(s, *end);
+    *end = 0;
 }
 
-void isolation_note_among(struct store *s, struct slot *slot, uint64_t id, uint64_t low)
+/* Does everybody who looks see both or neither? Who comes sees what has ended, so both have. */
+static bool seen_alike(const struct isolation_batch *b, uint32_t one, uint32_t other)
+{
+    if (!isolation_id_before(one, b->done) || !isolation_id_before(other, b->done)) return false;
+    for (unsigned k = 0; k < b->n; k++) {
+        uint64_t low = b->sights[k].low, end = b->sights[k].max_id + 1;
+        bool both = isolation_id_before(one, low) && isolation_id_before(other, low);
+        bool neither = !isolation_id_before(one, end) && !isolation_id_before(other, end);
+        if (!both && !neither) return false;
+    }
+    return true;
+}
+
+/* n samples of batch id, behind those of `older`. */
+static bool join(struct batch_id *older, uint32_t id, uint32_t n, const struct isolation_batch *b)
+{
+    if (n > UINT32_MAX - older->n || !seen_alike(b, older->id, id)) return false;
+    if (isolation_id_before(older->id, id)) older->id = id;
+    older->n += n;
+    return true;
+}
+
+/* Readers that left keep batches apart that nobody tells apart any more. */
+static void chain_shorten(struct store *s, struct slot *slot, const struct isolation_batch *b)
+{
+    uint32_t depth = 0;
+    drop_seen(s, slot, b->low);
+    for (uint32_t *link = &slot->older_ids; *link;) {
+        struct batch_id *at = batch_at(s, *link);
+        uint32_t gone = *link;
+        if (at->next && join(batch_at(s, at->next), at->id, at->n, b)) {
+            *link = at->next;
+            at->next = 0;
+            drop_chain(s, gone);
+            continue;
+        }
+        link = &at->next;
+        depth++;
+    }
+    for (uint32_t i = slot->older_ids; i; i = batch_at(s, i)->next)
+        batch_at(s, i)->depth = depth--;
+}
+
+/* The newest batch of the slot joins those behind it. */
+static void chain_push(struct store *s, struct slot *slot, const struct isolation_batch *b)
+{
+    enum { SLACK = 4 };
+    struct batch_id *older = slot->older_ids ? batch_at(s, slot->older_ids) : NULL;
+    uint32_t depth = older ? older->depth + 1 : 1;
+    if (older && join(older, slot->append_id, slot->batch_n, b)) return;
+    mtx_lock(&s->mu);
+    uint32_t i = slab_take(&s->ids);
+    *batch_at(s, i) =
+        (struct batch_id){ slot->older_ids, slot->append_id, slot->batch_n, depth };
+    mtx_unlock(&s->mu);
+    slot->older_ids = i;
+    if (depth > 2 * b->n + SLACK) chain_shorten(s, slot, b);
+}
+
+void isolation_note_among(struct store *s, struct slot *slot, const struct isolation_batch *b)
 {
     /* 0 is "seen by all": an id off by one once in 2^32 */
-    uint32_t low_id = (uint32_t)id ? (uint32_t)id : 1;
+    uint32_t low_id = (uint32_t)b->id ? (uint32_t)b->id : 1;
     if (slot->append_id == low_id && slot->batch_n < UINT16_MAX) {
         slot->batch_n++;
         return;
     }
     bool seen = !slot->append_id ||
-                (slot->append_id != low_id && isolation_id_before(slot->append_id, low));
-    if (UNLIKELY(!seen)) {
-        mtx_lock(&s->mu);
-        uint32_t i = slab_take(&s->ids);
-        *batch_at(s, i) = (struct batch_id){ slot->older_ids, slot->append_id, slot->batch_n, 0 };
-        mtx_unlock(&s->mu);
-        slot->older_ids = i;
-        drop_seen(s, slot, low);
-    } else if (UNLIKELY(slot->older_ids)) {
-        drop_chain(s, slot->older_ids);
-        slot->older_ids = 0;
-    }
+                (slot->append_id != low_id && isolation_id_before(slot->append_id, b->low));
+    if (seen && slot->older_ids) drop_seen(s, slot, b->low);
+    if (!seen || slot->older_ids) chain_push(s, slot, b);
     slot->append_id = low_id;
     slot->batch_n = 1;
 }
@@ -141,6 +212,12 @@ void isolation_forget(struct store *s, struct slot *slot)
     slot->older_ids = 0;
     slot->append_id = 0;
     slot->batch_n = 0;
+}
+
+void isolation_forget_seen(struct store *s, struct slot *slot, uint64_t low)
+{
+    drop_seen(s, slot, low);
+    if (!slot->older_ids && isolation_id_before(slot->append_id, low)) isolation_forget(s, slot);
 }
 
 static bool id_seen(const struct isolation_reader *r, uint32_t id)

@@ -3,7 +3,8 @@
  * What        A commit takes an id before it applies its samples and gives it back after; a query
  *             remembers the newest id and those that were open when it began. A slot knows the id
  *             and the number of samples of its newest batch; older batches that somebody may not
- *             see yet hang behind it.
+ *             see yet hang behind it. Of those, neighbours that everybody sees or nobody does are
+ *             one: the chain is as long as there are queries, not as batches came beside them.
  * Invariants  (1) Ids ascend from 1. (2) Only the newest samples of a series can be hidden: an
  *             earlier one behind a hidden one is hidden, too. (3) What is below the low watermark
  *             is seen by every query that is open or comes.
@@ -19,6 +20,17 @@
 
 /* commits that apply at the same moment: as many as there are writing threads */
 enum { ISOLATION_OPEN_MAX = 1024 };
+
+/* A commit, and who looked when it began. */
+enum { ISOLATION_SIGHTS = 32 };
+struct isolation_batch {
+    uint64_t id;
+    uint64_t low;                              /* the low watermark */
+    uint64_t done;                             /* below it all commits have ended */
+    /* the readers: each sees all below low and nothing behind max_id; what many see is widened */
+    unsigned n;
+    struct isolation_sight { uint64_t low, max_id; } sights[ISOLATION_SIGHTS];
+};
 
 struct isolation_reader {
     struct isolation_reader *prev, *next;
@@ -39,7 +51,7 @@ struct isolation {
 
 void isolation_init(struct isolation *i);
 void isolation_fini(struct isolation *i);
-uint64_t isolation_begin(struct isolation *i);                 /* a commit's id */
+void isolation_begin(struct isolation *i, struct isolation_batch *b);
 /* its samples are seen from here on */
 void isolation_end(struct isolation *i, uint64_t id);
 void isolation_enter(struct isolation *i, struct isolation_reader *r);
@@ -50,26 +62,29 @@ static inline uint64_t isolation_low(const struct isolation *i)
     return atomic_load_explicit(&i->low, memory_order_acquire);
 }
 
-/* A sample of batch id was appended to the slot. */
+/* A sample of the batch was appended to the slot. */
 /* its second, or the one before may be hidden */
-void isolation_note_among(struct store *s, struct slot *slot, uint64_t id, uint64_t low);
+void isolation_note_among(struct store *s, struct slot *slot, const struct isolation_batch *b);
 static inline bool isolation_id_before(uint32_t a, uint64_t b)
 {
     return (int32_t)(a - (uint32_t)b) < 0;
 }
-static inline void isolation_note(struct store *s, struct slot *slot, uint64_t id, uint64_t low)
+static inline void isolation_note(
+    struct store *s, struct slot *slot, const struct isolation_batch *b)
 {
-    bool seen = !slot->append_id ||
-                (slot->append_id != (uint32_t)id && isolation_id_before(slot->append_id, low));
-    if (UNLIKELY(!seen || slot->older_ids || !(uint32_t)id)) {
-        isolation_note_among(s, slot, id, low);
+    uint32_t id = (uint32_t)b->id, last = slot->append_id;
+    bool seen = !last || (last != id && isolation_id_before(last, b->low));
+    if (UNLIKELY(!seen || slot->older_ids || !id)) {
+        isolation_note_among(s, slot, b);
         return;
     }
-    slot->append_id = (uint32_t)id;
+    slot->append_id = id;
     slot->batch_n = 1;
 }
 /* everything is seen: the slot begins anew */
 void isolation_forget(struct store *s, struct slot *slot);
+/* likewise, if it is below the low watermark */
+void isolation_forget_seen(struct store *s, struct slot *slot, uint64_t low);
 /* How many of the newest samples r must not see. */
 uint64_t isolation_hidden(
     const struct store *s, const struct slot *slot, const struct isolation_reader *r);
