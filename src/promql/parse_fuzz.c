@@ -69,6 +69,21 @@ static void parse_as_query(str text, const struct parse_opts *o)
     arena_fini(&a);
 }
 
+/* Has text an `x` before four digits and more? Items repeat as often as they say: minutes of
+ * histograms that are added, gigabytes of items. */
+static bool repeats_often(str text)
+{
+    size_t digits = 0;
+    bool times = false;
+    for (size_t i = 0; i < text.n; i++) {
+        bool digit = text.p[i] >= '0' && text.p[i] <= '9';
+        if (!digit) times = text.p[i] == 'x';
+        digits = digit ? digits + 1 : 0;
+        if (times && digits > 3) return true;
+    }
+    return false;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     struct arena a = { 0 };
@@ -77,7 +92,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     str text = str_of(p, n);
     parse_as_query(text, &all);
     parse_as_query(text, &none);
-    if (n < 4096 && promql_parse_series(&d, text, &a, &e) == OK) assert(d.n == 0 || d.values);
+    if (n < 4096 && !repeats_often(text) && promql_parse_series(&d, text, &a, &e) == OK)
+        assert(d.n == 0 || d.values);
     arena_fini(&a);
     return 0;
 }
