@@ -150,6 +150,11 @@ void head_set_ooo_window(struct head *h, int64_t window_ms)
     atomic_store_explicit(&h->ooo_window_ms, MAX(window_ms, 0), memory_order_relaxed);
     exemplars_set_late(h->exemplars, window_ms);
 }
+bool head_reaches(const struct head *h, int64_t mint, int64_t maxt)
+{
+    bool late = maxt >= head_min_ooo_time(h) && mint <= head_max_ooo_time(h);
+    return late || maxt >= head_min_time(h);
+}
 bool head_has_ooo(const struct head *h)
 {
     bool logged = atomic_load_explicit(&h->wbl, memory_order_acquire) != NULL;

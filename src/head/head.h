@@ -74,6 +74,8 @@ void head_set_ooo_log(struct head *h, struct wal *wbl);        /* once; outlives
 /* Of late samples; none: min > max. */
 int64_t head_min_ooo_time(const struct head *h);
 int64_t head_max_ooo_time(const struct head *h);
+/* May it have a sample of [mint, maxt], late ones too? Nothing is said of its newest. */
+bool head_reaches(const struct head *h, int64_t mint, int64_t maxt);
 bool head_has_ooo(const struct head *h);                       /* a log for them, or late samples */
 
 /* How many chunks are sealed and wait to be written. What they hold was logged before; so once the

@@ -416,6 +416,10 @@ TEST(label_names_and_values)
     EXPECT_OK(q->ops->label_names(q, (struct matchers){ &m, 1 }, 0, &v, &cut, NULL));
     EXPECT_EQ(v.n, 2);
     vec_fini(&v);
+    EXPECT(!q->nothing);
+    querier_free(q);
+    q = querier_of(h, 0, 999);
+    EXPECT(q->nothing);
     querier_free(q);
     struct arena ar;
     struct head_stats st;

@@ -353,6 +353,7 @@ errc head_querier(
     q->head = CONTAINER_OF(s, struct head, queryable);
     q->mint = mint;
     q->maxt = maxt;
+    q->base.nothing = !head_reaches(q->head, mint, maxt);
     left_out_init(&q->left);
     reclaim_enter(&q->head->reclaim, &q->reclaim);
     isolation_enter(&q->head->isolation, &q->isolation);

@@ -8,16 +8,17 @@
 #include "promql/result_json.h"
 #include "promql/script_run.h"
 #include "promql/test_script_store.h"
+#include "storage/merge.h"
 
 /* "{a="x"} 1@0 2@60 {…} …; warning text": rows, points with seconds, then what else came; or the
  * error's words. */
-static str result_text(
-    struct engine *en, struct memstore *m, const struct query_opts *o, struct arena *a, errc *rc)
+static str text_from(struct engine *en, struct queryable *storage, const struct query_opts *o,
+    struct arena *a, errc *rc)
 {
     struct result r;
     struct err e = { 0 };
     struct buf b = { 0 };
-    *rc = engine_query(en, memstore_queryable(m), o, &r, &e);
+    *rc = engine_query(en, storage, o, &r, &e);
     if (*rc != OK) return arena_str(a, err_str(&e));
     for (size_t i = 0; i < r.n_series; i++) {
         if (b.n) buf_u8(&b, ' ');
@@ -39,6 +40,12 @@ static str result_text(
     buf_fini(&b);
     promql_result_fini(&r);
     return text;
+}
+
+static str result_text(
+    struct engine *en, struct memstore *m, const struct query_opts *o, struct arena *a, errc *rc)
+{
+    return text_from(en, memstore_queryable(m), o, a, rc);
 }
 
 static const char data[] =
@@ -226,6 +233,35 @@ TEST(engine_absent)
     run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ 0 });
 }
 
+static errc nothing_open(
+    struct queryable *from, int64_t mint, int64_t maxt, struct querier **out, struct err *e)
+{
+    (void)from, (void)mint, (void)maxt, (void)e;
+    *out = merge_querier(NULL, 0);
+    return OK;
+}
+
+TEST(engine_absent_where_nothing_is)
+{
+    static const struct { const char *name, *query, *want; } cases[] = {
+        { "told last", "absent(nope{a!=\"y\",a=\"x\",c=\"z\"})", "{a=\"x\", c=\"z\"} 1@0" },
+        { "told first", "absent(nope{a=\"x\",a!~\"y\",c=\"z\"})", "{c=\"z\"} 1@0" },
+        { "over time", "absent_over_time(nope{a!~\"y\",a=\"x\"}[1m])", "{a=\"x\"} 1@0" },
+        { "no selector", "absent(vector(1) < 1)", "{} 1@0" },
+    };
+    static const struct queryable_ops ops = { .querier = nothing_open };
+    struct queryable nothing = { &ops };
+    struct engine *en = engine_new(&(struct engine_opts){ 0 });
+    TEST_EACH(c, cases) {
+        struct arena a = { 0 };
+        errc rc;
+        struct query_opts o = { .query = str_z(c->query), .instant = true };
+        EXPECT_STR(text_from(en, &nothing, &o, &a, &rc), str_z(c->want));
+        arena_fini(&a);
+    }
+    engine_free(en);
+}
+
 TEST(engine_angles)
 {
     static const struct query_case cases[] = {
@@ -288,6 +324,12 @@ TEST(engine_limits_samples)
         .parse = { true, true, true, true }, .max_samples = 5
     };
     run_cases(cases, ARRAY_LEN(cases), &few);
+
+    /* the repetitions of c_total's result come when h's windows, with no result, are gone */
+    static const struct query_case repeated = { "what does not change, behind all its windows",
+        "max_over_time({__name__=~\"c_total|h\", a=\"x\"}[2m] @ 120)", 0, 300, 60,
+        "{a=\"x\"} 120@0 120@60 120@120 120@180 120@240 120@300", OK };
+    run_cases(&repeated, 1, &(struct engine_opts){ .max_samples = 27 });
 }
 
 TEST(engine_limits_memory)

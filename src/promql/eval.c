@@ -281,15 +281,25 @@ static errc eval_constant(struct eval *ev, double v, struct sink *out)
     return rc;
 }
 
-/* Repeats rows of a single step over all steps. */
-struct repeat_sink { struct sink base; struct sink *out; size_t n; struct query *q; };
+/* Repeats rows of a single step over all steps. above: the samples of the repetitions, and what
+ * the sink behind has made of them. They count when the single step is done: what it held by then
+ * and the repetitions are never there together. */
+struct repeat_sink {
+    struct sink base;
+    struct sink *out;
+    size_t n;
+    struct query *q;
+    int64_t before, above;
+};
 
 static errc repeat_row(struct sink *base, struct row *r)
 {
     struct repeat_sink *s = CONTAINER_OF(base, struct repeat_sink, base);
     if (!row_has(r, 0)) return OK;
-    s->q->samples += (s->n - 1) * row_samples(r, 1);
-    TRY(samples_check(s->q, s->q->samples));
+    s->above += (int64_t)((s->n - 1) * row_samples(r, 1));
+    TRY(samples_check(s->q, s->before + s->above));
+    int64_t here = s->q->samples;
+    s->q->samples += s->above;
     struct arena_mark m = arena_mark(&s->q->scratch);
     struct row wide = { .labels = r->labels, .drop_name = r->drop_name };
     wide.v = arena_array(&s->q->scratch, s->n, sizeof(double));
@@ -299,6 +309,8 @@ static errc repeat_row(struct sink *base, struct row *r)
         for (size_t i = 0; i < s->n; i++) wide.hist[i] = r->hist[0];
     }
     errc rc = sink_row(s->out, &wide);
+    s->above = s->q->samples - here;
+    s->q->samples = here;
     arena_reset(&s->q->scratch, m);
     return rc;
 }
@@ -307,8 +319,9 @@ static errc eval_step_invariant(struct eval *ev, struct expr *x, struct sink *ou
 {
     struct eval_stats stats = { 0 };
     struct eval once = { ev->q, grid_of(ev->g.start, ev->g.start, ev->g.interval), &stats };
-    struct repeat_sink s = { { repeat_row }, out, ev->g.n, ev->q };
+    struct repeat_sink s = { { repeat_row }, out, ev->g.n, ev->q, ev->q->samples, 0 };
     TRY(eval_expr(&once, x->paren.expr, &s.base));
+    ev->q->samples += s.above;
     samples_peak(ev, stats.peak);
     for (size_t i = 0; i < ev->g.n; i++) stats_total(ev, i, stats.total);
     stats_read(ev, 0, stats.read);

@@ -182,7 +182,7 @@ double binary_op(enum promql_op op, double a, double b);
 double go_min(double a, double b);
 double go_max(double a, double b);
 /* of absent() and absent_over_time() over x */
-struct labels labels_of_absent(struct arena *a, struct expr *x);
+struct labels labels_of_absent(struct query *q, struct expr *x);
 struct expr *expr_unparen(struct expr *x);
 static inline int64_t ns_to_ms(int64_t ns) { return ns / 1000000; }
 double ns_to_seconds(int64_t ns);                              /* as Go's Duration.Seconds */

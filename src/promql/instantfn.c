@@ -292,7 +292,7 @@ static errc eval_absent(struct eval *ev, struct expr *x, struct sink *out)
     struct absent_sink s = { { absent_row }, &c,
         arena_zalloc(ev->q->arena, bits_words(n) * sizeof(uint64_t)) };
     TRY(eval_expr(ev, x->call.args.at[0], &s.base));
-    struct row r = { .labels = labels_of_absent(ev->q->arena, x->call.args.at[0]),
+    struct row r = { .labels = labels_of_absent(ev->q, x->call.args.at[0]),
         .present = s.any };
     r.v = arena_array(ev->q->arena, n, sizeof(double));
     for (size_t i = 0; i < n; i++) r.v[i] = 1;

@@ -418,7 +418,7 @@ static int asked_cmp(const void *a, const void *b)
     return (x->m > y->m) - (x->m < y->m);
 }
 
-static struct asked *asked_of(struct arena *scratch, struct matchers ms)
+static struct asked *asked_of(struct arena *scratch, struct matchers ms, bool as_written)
 {
     struct asked *at = arena_array(scratch, ms.n, sizeof(*at));
     str_list named = { 0 };
@@ -427,8 +427,8 @@ static struct asked *asked_of(struct arena *scratch, struct matchers ms)
         const struct matcher *m = &ms.at[i];
         bool negative = m->type == MATCH_NE || m->type == MATCH_NRE;
         at[i].m = m;
-        at[i].subtracts = !strs_has(named.at, named.n, m->name) ||
-                          (negative && matcher_matches_empty(m));
+        at[i].subtracts = !as_written && (!strs_has(named.at, named.n, m->name) ||
+                                             (negative && matcher_matches_empty(m)));
     }
     vec_fini(&named);
     if (ms.n) qsort(at, ms.n, sizeof(*at), asked_cmp);
@@ -437,13 +437,15 @@ static struct asked *asked_of(struct arena *scratch, struct matchers ms)
 
 /* absent_over_time: one row of ones where nothing was. Labels are those that the selector asks for
  * by equality, and nothing else asks for after that: a reader of storage puts matchers that
- * subtract behind all others, so {a!="x",a="x"} asks for no label. */
-struct labels labels_of_absent(struct arena *a, struct expr *x)
+ * subtract behind all others, so {a!="x",a="x"} asks for no label; where there is nothing to read
+ * they stay as they are written. */
+struct labels labels_of_absent(struct query *q, struct expr *x)
 {
+    struct arena *a = q->arena;
     x = x->kind == EXPR_MATRIX ? x->matrix.selector : x;
     struct matchers ms = x->kind == EXPR_VECTOR ? x->vector.matchers : (struct matchers){ 0 };
     struct label *out = arena_array(a, ms.n, sizeof(*out));
-    struct asked *at = asked_of(a, ms);
+    struct asked *at = asked_of(a, ms, q->querier->nothing);
     size_t n = 0;
     for (size_t i = 0, equal = 0; i < ms.n; i++) {
         const struct matcher *m = at[i].m;
@@ -463,7 +465,7 @@ static errc range_absent(struct range_call *c, struct expr *arg)
     size_t n = ev->g.n, absent = n - bits_count(c->present_any, n);
     if (!absent) return OK;
     struct row r = {
-        .labels = labels_of_absent(ev->q->arena, arg), .present = c->present_any, .drop_name = true
+        .labels = labels_of_absent(ev->q, arg), .present = c->present_any, .drop_name = true
     };
     r.v = arena_array(ev->q->arena, n, sizeof(double));
     for (size_t w = 0; w < bits_words(n); w++) r.present[w] = ~r.present[w];

@@ -205,6 +205,7 @@ struct querier *merge_querier(struct querier *const *all, size_t n)
     if (n == 1) return all[0];
     struct merge_querier *q = NEW(struct merge_querier);
     q->base.ops = &merge_querier_ops;
+    q->base.nothing = n == 0;
     q->all = arena_array(&q->arena, n, sizeof(*q->all));
     q->n = n;
     for (size_t i = 0; i < n; i++) q->all[i] = all[i];

@@ -16,7 +16,7 @@
 
 #include "storage/querier.h"
 
-/* n may be 0: a querier that finds nothing. */
+/* n may be 0: a querier that finds nothing, and says so. */
 struct querier *merge_querier(struct querier *const *all, size_t n);
 
 #endif

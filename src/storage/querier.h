@@ -47,7 +47,8 @@ struct series_set_ops {
     void (*forget)(struct series_set *s);
 };
 
-struct querier { const struct querier_ops *ops; };
+/* nothing: no part of what is asked reaches into [mint, maxt], so that no matcher is looked at. */
+struct querier { const struct querier_ops *ops; bool nothing; };
 struct querier_ops {
     errc (*select)(struct querier *q, struct matchers ms, const struct select_hints *h,
         struct series_set **out, struct err *e);

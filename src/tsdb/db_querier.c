@@ -59,8 +59,7 @@ static errc open_all(struct db_queryable *db, const struct block_list *list, int
     int64_t maxt, queriers *all, struct err *e)
 {
     struct head *h = atomic_load_explicit(&db->head, memory_order_acquire);
-    bool late = h && mint <= head_max_ooo_time(h) && maxt >= head_min_ooo_time(h);
-    if (h && (late || maxt >= head_min_time(h)))
+    if (h && head_reaches(h, mint, maxt))
         TRY(add(all, head_queryable(h), mint, maxt, e));
     for (size_t i = 0; i < list->n; i++) {
         const struct block_meta *m = block_meta(list->at[i]);
@@ -113,6 +112,7 @@ static errc db_querier(
         *q = (struct db_querier){
             .base.ops = &db_querier_ops, .in = merge_querier(all.at, all.n), .list = list
         };
+        q->base.nothing = q->in->nothing;
         *out = &q->base;
     } else {
         for (size_t i = 0; i < all.n; i++) querier_free(all.at[i]);
