@@ -25,18 +25,40 @@ void slices_fini(struct slices *all)
 void slice_begin(struct slice *t, struct slices *all)
 {
     *t = (struct slice){ .all = all, .since_ns = clock_mono_ns() };
+    t->begun_ns = t->since_ns;
     runner_init(&t->runner);
     t->since_cpu_ns = t->runner.used_ns;
     cond_init(&t->given);
 }
 
-static void slices_wait_locked(struct slices *all, struct slice *t) REQUIRES(all->mu)
+/* Up to 8 ms, 128 ms, 2 s, ... of CPU time, less an eighth of what it waited. */
+static unsigned slice_class(const struct slice *t)
 {
-    struct slice **at = &all->first;
+    enum { LIGHTEST_NS = 8 * 1000 * 1000, TIMES = 16, OF_WAITED = 8 };
+    unsigned class = 0;
+    for (int64_t ns = t->used_ns - t->waited_ns / OF_WAITED; ns > LIGHTEST_NS; ns /= TIMES) class++;
+    return class;
+}
+
+bool slice_goes_before(const struct slice *a, const struct slice *b)
+{
+    unsigned class_a = slice_class(a), class_b = slice_class(b);
+    return class_a != class_b ? class_a < class_b : a->begun_ns < b->begun_ns;
+}
+
+/* Who waits and goes before all others that wait; NULL: nobody waits. Their times are brought up
+ * to now. */
+static struct slice *slices_next_locked(struct slices *all) REQUIRES(all->mu)
+{
+    struct slice *best = all->first;
+    int64_t now = clock_mono_ns();
     mtx_assert_held(&all->mu);
-    while (*at && (*at)->used_ns <= t->used_ns) at = &(*at)->next;
-    t->next = *at;
-    *at = t;
+    for (struct slice *t = all->first; t; t = t->next) {
+        t->waited_ns += now - t->since_ns;
+        t->since_ns = now;
+        if (slice_goes_before(t, best)) best = t;
+    }
+    return best;
 }
 
 static void slices_leave_locked(struct slices *all, struct slice *t) REQUIRES(all->mu)
@@ -79,8 +101,8 @@ static void slices_give_locked(struct slices *all, unsigned n) REQUIRES(all->mu)
 {
     mtx_assert_held(&all->mu);
     all->free += n;
-    for (struct slice *t; all->free && (t = all->first);) {
-        all->first = t->next;
+    for (struct slice *t; all->free && (t = slices_next_locked(all));) {
+        slices_leave_locked(all, t);
         slice_place_locked(all, t);
         cond_signal(&t->given);
     }
@@ -138,12 +160,13 @@ void slices_wake(struct slices *all)
     mtx_unlock(&all->mu);
 }
 
-/* Waits for a place, in the order of what was used. */
+/* Waits for a place until it is its turn. */
 static void slice_wait_locked(struct slice *t, bool (*gone)(void *ctx), void *ctx)
     REQUIRES(t->all->mu)
 {
     enum { LOOK_NS = 20 * 1000 * 1000 };
-    slices_wait_locked(t->all, t);
+    t->next = t->all->first;
+    t->all->first = t;
     atomic_store_explicit(&t->waits, true, memory_order_relaxed);
     while (!t->placed) {
         cond_wait_until(&t->given, &t->all->mu, clock_mono_ns() + LOOK_NS);
@@ -170,15 +193,19 @@ void slice_take(struct slice *t, bool (*gone)(void *ctx), void *ctx)
     metric_observe(&held, (double)used * 1e-9);
     if (!t->behind) t->behind = thread_step_behind();
     mtx_lock(&t->all->mu);
-    if (t->placed && t->all->first && t->all->first->used_ns < t->used_ns)
-        slice_give_up_locked(t->all, t);
+    t->since_ns = now;
+    if (t->placed) {
+        const struct slice *next = slices_next_locked(t->all);
+        if (next && slice_goes_before(next, t)) slice_give_up_locked(t->all, t);
+    }
     if (!t->placed && t->all->free) slice_place_locked(t->all, t);
     if (!t->placed && t->borrowed) slice_give_up_locked(t->all, t);
     if (!t->placed) slice_wait_locked(t, gone, ctx);
     mtx_unlock(&t->all->mu);
-    t->since_ns = clock_mono_ns();
+    now = clock_mono_ns();
+    t->waited_ns += now - t->since_ns;
+    t->since_ns = now;
     t->since_cpu_ns = clock_cpu_ns();
-    t->waited_ns += t->since_ns - now;
 }
 
 unsigned slice_borrow(struct slice *t, unsigned want)

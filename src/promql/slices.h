@@ -2,15 +2,17 @@
  *
  * What        A query runs at once, and freely for its first slice of CPU time. Past that it needs
  *             one of as many places as there are cores, for a slice at a time; then whoever waits
- *             and has used less has its turn. It also steps behind the other threads of the
+ *             and goes before it has its turn. Before it goes who is lighter by a class, a class
+ *             being sixteen times the CPU time of the one before; of one class, who came first, for
+ *             queries of a kind that took turns would all end late. Waiting makes lighter, so that
+ *             none starves. A query also steps behind the other threads of the
  *             process from then on, ingestion's among them. Places that are free it may borrow for
  *             helpers.
  *             A query whose threads all stand still waits for a disk that may never answer: who
  *             waits for a place has what it holds, and it asks anew when it goes on.
  * Invariants  (1) At most `places` queries past their first slice compute at a time, but for one
- *             that stood still and goes on, until it asks. (2) A waiting query is never passed by
- *             one that had used more when it came. (3) A query that waits holds no lock and no
- *             place.
+ *             that stood still and goes on, until it asks. (2) No place is given to one while one
+ *             that goes before it waits. (3) A query that waits holds no lock and no place.
  * Ownership   a turn lies in its query; it ends before its turns
  * Threads     turns: any. A turn: its query's. A help: its thread's
  * Errors      ERR_CANCELED is the caller's: slice_take comes back when `gone` says so
@@ -31,7 +33,7 @@ struct slice;
 struct slices {
     struct mtx mu;                         /* LOCK_QUERY */
     unsigned free;                         /* GUARDED_BY(mu): places */
-    struct slice *first;                    /* GUARDED_BY(mu): those that wait, least used first */
+    struct slice *first;                    /* GUARDED_BY(mu): those that wait */
     struct slice *holders;                  /* GUARDED_BY(mu): those that have places */
 };
 void slices_init(struct slices *all, unsigned places);
@@ -42,9 +44,10 @@ struct slice_help { struct runner runner; struct slice_help *next; };
 
 struct slice {
     struct slices *all;                     /* NULL: alone, never waits */
+    int64_t begun_ns;
     int64_t since_ns, used_ns;             /* begin of the slice; CPU time of the slices before */
     int64_t since_cpu_ns;                  /* of the thread, at the begin of the slice */
-    int64_t waited_ns;
+    int64_t waited_ns;                     /* for places, up to the begin of the slice */
     bool placed;                           /* GUARDED_BY(mu) */
     unsigned borrowed;                     /* GUARDED_BY(mu): places of its helpers */
     bool behind;                           /* its thread stepped behind */
@@ -57,6 +60,8 @@ struct slice {
     struct cond given;
 };
 void slice_begin(struct slice *t, struct slices *all);
+/* By what both used and waited for so far. */
+bool slice_goes_before(const struct slice *a, const struct slice *b);
 void slice_end(struct slice *t);
 
 /* All that wait ask whether they are gone. */

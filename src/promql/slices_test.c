@@ -4,7 +4,9 @@
 #include "base/lock.h"
 #include "base/test.h"
 #include "io/pool.h"
+#include "io/thread.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 
 enum { QUERIES = 6, PLACES = 2, SLICES = 20 };
@@ -78,6 +80,90 @@ TEST(slice_ends_where_the_query_is_gone)
     slice_end(&b);
     slice_end(&a);
     EXPECT_EQ(all.free, 1);
+    slices_fini(&all);
+}
+
+TEST(order_of_queries)
+{
+    enum { MS = 1000 * 1000 };
+    static const struct {
+        const char *name;
+        struct slice a, b;                     /* a goes before b */
+    } cases[] = {
+        { "lighter", { .used_ns = 5 * MS, .begun_ns = 9 }, { .used_ns = 9 * MS, .begun_ns = 1 } },
+        { "much lighter", { .used_ns = 20 * MS, .begun_ns = 9 },
+            { .used_ns = 200 * (int64_t)MS, .begun_ns = 1 } },
+        { "both heavy", { .used_ns = 3000 * (int64_t)MS, .begun_ns = 9 },
+            { .used_ns = 33000 * (int64_t)MS, .begun_ns = 1 } },
+        { "came first, both light", { .used_ns = 7 * MS, .begun_ns = 1 },
+            { .used_ns = 2 * MS, .begun_ns = 9 } },
+        { "came first, of one class", { .used_ns = 100 * MS, .begun_ns = 1 },
+            { .used_ns = 10 * MS, .begun_ns = 9 } },
+        { "waited long", { .used_ns = 1000 * (int64_t)MS, .waited_ns = 8000 * (int64_t)MS,
+            .begun_ns = 1 }, { .used_ns = 2 * MS, .begun_ns = 9 } },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        test_case(cases[i].name);
+        EXPECT(slice_goes_before(&cases[i].a, &cases[i].b));
+        EXPECT(!slice_goes_before(&cases[i].b, &cases[i].a));
+    }
+}
+
+struct waiter {
+    struct slice t;
+    struct slices *all;
+    int64_t used_ns, begun_ns;
+    _Atomic int *turn;
+    int had;
+};
+
+static void wait_for_turn(void *ctx)
+{
+    struct waiter *w = ctx;
+    slice_begin(&w->t, w->all);
+    w->t.used_ns = w->used_ns;
+    w->t.begun_ns = w->begun_ns;
+    busy(SLICE_NS);
+    slice_take(&w->t, never_gone, NULL);
+    w->had = atomic_fetch_add(w->turn, 1);
+    slice_end(&w->t);
+}
+
+static unsigned waiting(struct slices *all)
+{
+    unsigned n = 0;
+    mtx_lock(&all->mu);
+    for (const struct slice *t = all->first; t; t = t->next) n++;
+    mtx_unlock(&all->mu);
+    return n;
+}
+
+/* One place, held by a query: the others have it in their order, not in that of their asking. */
+TEST(turns_are_had_in_order)
+{
+    static const int64_t used_ns[] = { 30000000000, 1500000000, 1000000, 2000000000, 2000000 };
+    static const int turn_of[] = { 4, 2, 0, 3, 1 };
+    enum { N = ARRAY_LEN(used_ns) };
+    struct slices all;
+    struct slice holder;
+    struct waiter w[N];
+    struct thread *threads[N];
+    _Atomic int turn = 0;
+    slices_init(&all, 1);
+    slice_begin(&holder, &all);
+    busy(SLICE_NS);
+    slice_take(&holder, never_gone, NULL);
+    atomic_store(&holder.waits, true);         /* it is not taken from who stands still */
+    for (int i = N; i-- > 0;) {
+        w[i] = (struct waiter){
+            .all = &all, .used_ns = used_ns[i], .begun_ns = i + 1, .turn = &turn
+        };
+        threads[i] = thread_start("waiter", wait_for_turn, &w[i]);
+        while (waiting(&all) < (unsigned)(N - i)) sched_yield();
+    }
+    slice_end(&holder);
+    for (int i = 0; i < N; i++) thread_join(threads[i]);
+    for (int i = 0; i < N; i++) EXPECT_EQ(w[i].had, turn_of[i]);
     slices_fini(&all);
 }
 
