@@ -144,19 +144,22 @@ static bool seen_alike(const struct isolation_batch *b, uint32_t one, uint32_t o
     return true;
 }
 
+static uint32_t newer_id(uint32_t a, uint32_t b) { return isolation_id_before(a, b) ? b : a; }
+
 /* n samples of batch id, behind those of `older`. */
-static bool join(struct batch_id *older, uint32_t id, uint32_t n, const struct isolation_batch *b)
+static bool join(struct batch_id *older, uint32_t id, unsigned n, const struct isolation_batch *b)
 {
-    if (n > UINT32_MAX - older->n || !seen_alike(b, older->id, id)) return false;
-    if (isolation_id_before(older->id, id)) older->id = id;
-    older->n += n;
+    if (n + older->n > UINT16_MAX || !seen_alike(b, older->id, id)) return false;
+    older->id = newer_id(older->id, id);
+    older->newest = newer_id(older->newest, id);
+    older->n += (uint16_t)n;
     return true;
 }
 
 /* Readers that left keep batches apart that nobody tells apart any more. */
 static void chain_shorten(struct store *s, struct slot *slot, const struct isolation_batch *b)
 {
-    uint32_t depth = 0;
+    uint16_t depth = 0;
     drop_seen(s, slot, b->low);
     for (uint32_t *link = &slot->older_ids; *link;) {
         struct batch_id *at = batch_at(s, *link);
@@ -179,12 +182,15 @@ static void chain_push(struct store *s, struct slot *slot, const struct isolatio
 {
     enum { SLACK = 4 };
     struct batch_id *older = slot->older_ids ? batch_at(s, slot->older_ids) : NULL;
-    uint32_t depth = older ? older->depth + 1 : 1;
+    uint32_t id = slot->append_id;
+    unsigned depth = older ? older->depth + 1 : 1;
     if (older && join(older, slot->append_id, slot->batch_n, b)) return;
     mtx_lock(&s->mu);
     uint32_t i = slab_take(&s->ids);
-    *batch_at(s, i) =
-        (struct batch_id){ slot->older_ids, slot->append_id, slot->batch_n, depth };
+    *batch_at(s, i) = (struct batch_id){
+        .next = slot->older_ids, .id = id, .newest = older ? newer_id(older->newest, id) : id,
+        .n = slot->batch_n, .depth = (uint16_t)depth
+    };
     mtx_unlock(&s->mu);
     slot->older_ids = i;
     if (depth > 2 * b->n + SLACK) chain_shorten(s, slot, b);
@@ -234,9 +240,12 @@ uint64_t isolation_hidden(
 {
     uint64_t n = slot->batch_n, hidden = 0;
     if (!id_seen(r, slot->append_id)) hidden = n;
-    for (uint32_t i = slot->older_ids; i; i = batch_at(s, i)->next) {
-        n += batch_at(s, i)->n;
-        if (!id_seen(r, batch_at(s, i)->id)) hidden = n;
+    for (uint32_t i = slot->older_ids; i;) {
+        const struct batch_id *at = batch_at(s, i);
+        if (isolation_id_before(at->newest, r->low)) break;
+        n += at->n;
+        if (!id_seen(r, at->id)) hidden = n;
+        i = at->next;
     }
     return hidden;
 }

@@ -118,8 +118,9 @@ _Static_assert(sizeof(struct closed_ref) == 16, "four to a cache line");
 /* taken apart */
 struct closed_chunk { int64_t mint, maxt; uint64_t disk_ref; uint32_t n; uint8_t enc; };
 
-/* depth: how many there are from it to the end of the chain, at most */
-struct batch_id { uint32_t next, id, n, depth; };
+/* newest: no id of it or behind it is greater. depth: how many there are from it to the end of the
+ * chain, at most */
+struct batch_id { uint32_t next, id, newest; uint16_t n, depth; };
 
 /* vectors of 1, 2, 4 … 256; longer ones lie on the heap */
 enum { CLOSED_CLASSES = 9 };
