@@ -6,7 +6,6 @@
 #include "io/pool.h"
 #include "io/thread.h"
 
-#include <sched.h>
 #include <stdatomic.h>
 
 enum { QUERIES = 6, PLACES = 2, SLICES = 20 };
@@ -159,7 +158,7 @@ TEST(turns_are_had_in_order)
             .all = &all, .used_ns = used_ns[i], .begun_ns = i + 1, .turn = &turn
         };
         threads[i] = thread_start("waiter", wait_for_turn, &w[i]);
-        while (waiting(&all) < (unsigned)(N - i)) sched_yield();
+        while (waiting(&all) < (unsigned)(N - i)) busy(SLICE_NS);
     }
     slice_end(&holder);
     for (int i = 0; i < N; i++) thread_join(threads[i]);
