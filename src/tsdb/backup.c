@@ -7,6 +7,7 @@
 #include "block/meta.h"
 #include "head/chunk_disk.h"
 #include "head/chunk_disk_files.h"
+#include "tsdb/replaced.h"
 #include "wal/wal_reader.h"
 
 #define BUILD S("backup.tmp")
@@ -14,13 +15,14 @@ enum { TRIES_MAX = 20 };
 
 /* The parts of a head, as folders; and the files of the root that belong to them. */
 static const str parts[] = { S("wal"), S("wbl"), S("chunks_head") };
-static const str notes[] = { S("blocks.reached"), S("late.reached") };
+static const str notes[] = { S("blocks.reached"), S("late.reached"), REPLACED_FILE };
 
 struct backup {
     const struct backup_opts *o;
     struct fs *fs;
     struct backup_counts *n;
     struct arena arena;
+    replaced_list replaced;                    /* as the source says before its blocks are taken */
 };
 
 static str below(struct backup *b, str dir, str name) { return path_join(&b->arena, dir, name); }
@@ -317,32 +319,26 @@ static errc swap_head(struct backup *b, struct err *e)
     return sync_swap(b, e);
 }
 
-/* Blocks of the target that a block of the source was made of, or that an earlier snapshot made of
- * the head. */
+/* Blocks of the target that another one there was made of, or that the source has replaced, or that
+ * an earlier snapshot made of the head. What the source made after its blocks were taken is not
+ * there, so what that was made of stays. */
 
 #define HEADS S("backup.heads")
 
 typedef VEC(struct block_meta) meta_list;
 
-static errc source_metas(struct backup *b, meta_list *out, struct err *e)
+static errc target_metas(struct backup *b, meta_list *out, struct err *e)
 {
     fs_entries all = { 0 };
-    errc rc = fs_list(b->fs, b->o->from, &b->arena, &all, e);
+    errc rc = fs_list(b->fs, b->o->to, &b->arena, &all, e);
     for (size_t i = 0; rc == OK && i < all.n; i++) {
         struct block_meta m;
-        if (!is_block(b, &all.at[i], b->o->from)) continue;
-        if (meta_read(&m, b->fs, in_source(b, all.at[i].name), &b->arena, NULL) == OK)
+        if (!is_block(b, &all.at[i], b->o->to)) continue;
+        if (meta_read(&m, b->fs, in_target(b, all.at[i].name), &b->arena, NULL) == OK)
             vec_push(out, m);
     }
     vec_fini(&all);
     return rc;
-}
-
-static bool has_ulid(const ulid *at, size_t n, ulid id)
-{
-    for (size_t i = 0; i < n; i++)
-        if (ulid_eq(at[i], id)) return true;
-    return false;
 }
 
 /* Is y made of x, and perhaps of others? */
@@ -350,18 +346,15 @@ static bool made_of(const struct block_meta *y, const struct block_meta *x)
 {
     for (size_t i = 0; i < y->n_parents; i++)
         if (ulid_eq(y->parents[i].id, x->id)) return true;
-    for (size_t i = 0; i < x->n_sources; i++)
-        if (!has_ulid(y->sources, y->n_sources, x->sources[i])) return false;
-    return x->n_sources > 0 && y->level > x->level;
+    return replaced_by(y, x);
 }
 
-static bool superseded(const meta_list *source, const struct block_meta *x)
+static bool superseded(struct backup *b, const meta_list *target, const struct block_meta *x)
 {
     bool made = false;
-    for (size_t i = 0; i < source->n; i++) {
-        if (ulid_eq(source->at[i].id, x->id)) return false;
-        made |= made_of(&source->at[i], x);
-    }
+    for (size_t i = 0; i < target->n; i++) made |= made_of(&target->at[i], x);
+    for (size_t i = 0; i < b->replaced.n; i++)
+        made |= ulid_eq(b->replaced.at[i].id, x->id) || replaced_by(&b->replaced.at[i], x);
     return made;
 }
 
@@ -388,20 +381,14 @@ static errc drop_block(struct backup *b, str name, struct err *e)
 
 static errc drop_blocks(struct backup *b, struct err *e)
 {
-    fs_entries all = { 0 };
-    meta_list source = { 0 };
-    errc rc = source_metas(b, &source, e);
-    if (rc == OK) rc = fs_list(b->fs, b->o->to, &b->arena, &all, e);
-    for (size_t i = 0; rc == OK && i < all.n; i++) {
-        struct block_meta m;
-        str name = all.at[i].name;
-        if (!is_block(b, &all.at[i], b->o->to)) continue;
-        if (meta_read(&m, b->fs, in_target(b, name), &b->arena, NULL) != OK) continue;
-        bool old_head = was_head(b, name) && !fs_exists(b->fs, in_source(b, name));
-        if (old_head || superseded(&source, &m)) rc = drop_block(b, name, e);
+    meta_list target = { 0 };
+    errc rc = target_metas(b, &target, e);
+    for (size_t i = 0; rc == OK && i < target.n; i++) {
+        str name = arena_fmt(&b->arena, "%s", ulid_text(target.at[i].id).z);
+        if (fs_exists(b->fs, in_source(b, name))) continue;
+        if (was_head(b, name) || superseded(b, &target, &target.at[i])) rc = drop_block(b, name, e);
     }
-    vec_fini(&source);
-    vec_fini(&all);
+    vec_fini(&target);
     return rc;
 }
 
@@ -447,7 +434,9 @@ static errc tidy(struct backup *b, struct err *e)
 
 static errc write_all(struct backup *b, struct err *e)
 {
+    str data = b->o->data.n ? b->o->data : b->o->from;
     TRY(tidy(b, e));
+    TRY(replaced_read(&b->replaced, b->fs, below(b, data, REPLACED_FILE), &b->arena, e));
     TRY_IN(e, take_head(b, e), "head");
     TRY_IN(e, take_blocks(b, e), "blocks");
     TRY(swap_head(b, e));
@@ -486,6 +475,7 @@ errc backup_write(struct backup_counts *out, const struct backup_opts *o, struct
     errc rc = fs_lock_take(&lock, o->fs, in_target(&b, S("lock")), &existed, e);
     if (rc == OK) rc = write_all(&b, e);
     fs_lock_release(lock, rc == OK || !existed);
+    vec_fini(&b.replaced);
     arena_fini(&b.arena);
     return rc;
 }

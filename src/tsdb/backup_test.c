@@ -92,6 +92,46 @@ TEST(backup_of_a_folder_in_use)
     }
 }
 
+/* What was deleted stays away, though the block that lost it was merged with others, or nothing was
+ * left of it, since the backup before. What another folder's block was lost for stays. */
+TEST(backup_forgets_what_was_deleted_two_blocks_ago)
+{
+    static const struct { const char *name; bool all, merge, lost; } cases[] = {
+        { "merged", false, true, false }, { "nothing left", true, false, false },
+        { "merged into nothing", true, true, false }, { "lost", false, false, true } };
+    TEST_EACH(c, cases) {
+        struct fs *fs;
+        struct db *db;
+        struct backup_counts n;
+        char name[ULID_CHARS + 1];
+        begin(&fs, &db);
+        block_name(fs, name);
+        EXPECT_OK(backup(fs, false, &n));
+        if (!c->lost)
+            for (unsigned id = 0; id < SERIES; id++)
+                if (id == 1 || c->all) EXPECT_OK(delete_of(db, id, 0, 9 + 1000 * c->all));
+        if (!c->lost) EXPECT_OK(db_clean_tombstones(db, NULL));
+        if (c->merge) {
+            fill(db, ROUNDS, 8 * ROUNDS);
+            EXPECT_OK(db_compact(db, NULL));
+            EXPECT_OK(db_clean_tombstones(db, NULL));
+        }
+        unsigned whole = count(db, -1, 0, 8 * ROUNDS);
+        close_db(db);
+        if (c->lost) EXPECT_OK(fs_remove_tree(fs, str_z(name), NULL));
+        EXPECT_OK(backup(fs, false, &n));
+        EXPECT_EQ(n.blocks_gone, !c->lost);
+        struct fs *out = target_of(fs);
+        EXPECT_EQ(fs_exists(out, str_z(name)), c->lost);
+        db = open_db(out, 0);
+        EXPECT_EQ(count(db, -1, 0, 8 * ROUNDS), whole);
+        close_db(db);
+        fs_free(out);
+        fs_free(fs);
+        hush(false);
+    }
+}
+
 TEST(backup_of_a_snapshot_has_one_head)
 {
     struct fs *fs;

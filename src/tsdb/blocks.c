@@ -7,6 +7,7 @@
 #include "base/metric.h"
 #include "block/index_codec.h"
 #include "block/meta.h"
+#include "tsdb/replaced.h"
 
 #include <stdlib.h>
 
@@ -84,6 +85,7 @@ struct look {
     VEC(struct block *) good;
     VEC(struct failed) bad;
     VEC(ulid) doomed;
+    size_t n_given;                            /* of these, by who asked: nothing replaces them */
 };
 
 static void look_fini(struct look *k)
@@ -159,6 +161,7 @@ static errc look_begin(
             open_one(k, id, k->entries.at[i].name);
     }
     for (size_t i = 0; i < n; i++) vec_push(&k->doomed, doomed[i]);
+    k->n_given = n;
     for (size_t i = 0; i < k->good.n; i++) {
         const struct block_meta *m = block_meta(k->good.at[i]);
         if (block_meta_now(k->good.at[i]).deletable) vec_push(&k->doomed, m->id);
@@ -296,6 +299,24 @@ static errc reached_note(const struct look *k, const struct block_list *l, struc
 
 int64_t blocks_reached(const struct blocks *b) { return b->reached; }
 
+/* What was replaced, where none of those that stay tells of it by its sources. l: these. */
+static errc replaced_settle(const struct look *k, const struct block_list *l, struct err *e)
+{
+    VEC(const struct block_meta *) all = { 0 };
+    for (size_t i = k->n_given; i < k->doomed.n; i++) {
+        bool told = false;
+        const struct block_meta *x = NULL;
+        for (size_t j = 0; j < k->good.n; j++)
+            if (ulid_eq(block_meta(k->good.at[j])->id, k->doomed.at[i]))
+                x = block_meta(k->good.at[j]);
+        for (size_t j = 0; x && j < l->n; j++) told |= replaced_by(block_meta(l->at[j]), x);
+        if (x && !told) vec_push(&all, x);
+    }
+    errc rc = replaced_note(k->b->o.fs, all.at, all.n, e);
+    vec_fini(&all);
+    return rc;
+}
+
 static void list_replace(struct blocks *b, struct block_list *l)
 {
     mtx_lock(&b->mu);
@@ -323,6 +344,7 @@ static errc list_settle(struct look *k, struct blocks_found *found, struct err *
     struct blocks *b = k->b;
     struct block_list *l = look_list(k);
     errc rc = reached_note(k, l, e);
+    if (rc == OK) rc = replaced_settle(k, l, e);
     if (rc != OK) {
         block_list_unref(l);
         return rc;

@@ -7,7 +7,8 @@
  *             parent by an open one is deleted, for its samples are in that one. (3) A list is
  *             sorted by minTime. (4) A list that is referenced keeps its blocks open. (5) Before
  *             the newest block goes for good, how far blocks reached is written down: the log may
- *             still have what was deleted of it.
+ *             still have what was deleted of it. (6) So is which block was replaced, where no other
+ *             tells (tsdb/replaced).
  * Ownership   blocks_open allocates, blocks_close frees; lists are counted
  * Threads     blocks_reload: one at a time (LOCK_DB is held for a moment only); blocks_now, lists:
  *             any
