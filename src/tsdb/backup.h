@@ -8,8 +8,8 @@
  *             and holds what was in the source when the call began, and of what came meanwhile
  *             whole records. (3) Later changes of the source do not reach into it. (4) A block goes
  *             from the target when another one there was made of it, or the source says that it was
- *             replaced; one that the source has lost otherwise stays. (5) An interrupted run leaves a target that opens and holds the
- *             blocks that it had; the next run ends it.
+ *             replaced; one that the source has lost otherwise stays. (5) An interrupted run leaves
+ *             a target that opens and holds the blocks that it had; the next run ends it.
  * Ownership   borrows
  * Threads     one at a time into a target, which it locks; a server may have the source
  * Errors      ERR_LOCKED (a server has the target), ERR_NO_SPACE, ERR_IO; ERR_BAD_INPUT: the

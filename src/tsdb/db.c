@@ -332,6 +332,7 @@ static errc open_parts(
         .ctx = db,
         .chunks = chunks,
         .damage = stumbles ? &stumble : NULL,
+        .check_all = db->o.check_all,
         .memory_snapshot = db->o.memory_snapshot,
         .workers = replay_workers(&db->o) };
     TRY_IN(e, open_log(db, &in, e), "wal");

@@ -66,6 +66,9 @@ struct db_opts {
     int64_t early_patience_ms;
     /* no_thread: the owner calls db_tick (tests on a simulated disk) */
     bool no_lock, no_thread;
+    /* each record of the log is decoded, also where a head image stands for it: damage that only a
+     * decoder finds is found */
+    bool check_all;
     /* damaged parts of blocks are left out of answers instead of failing them (tools) */
     bool salvage;
 };

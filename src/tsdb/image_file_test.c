@@ -2,9 +2,13 @@
 #include "tsdb/image_file.h"
 
 #include "base/clock.h"
+#include "base/crc32c.h"
 #include "base/test.h"
 #include "head/head.h"
+#include "tsdb/repair.h"
 #include "tsdb/test_small.h"
+#include "tsdb/verify.h"
+#include "wal/record.h"
 #include "wal/wal.h"
 #include "wal/wal_reader.h"
 
@@ -66,6 +70,69 @@ TEST(image_is_read)
     struct db *db = open_seen(fs, &what);
     EXPECT(!what.image);
     expect_all(db);
+    close_db(db);
+    fs_free(fs);
+    hush(false);
+}
+
+/* The content of the log's first record of samples, under a checksum that fits. */
+static void spoil_samples(struct fs *fs)
+{
+    enum { HEADER = 7, TAIL = 9 };
+    SCOPED(arena_fini) struct arena a = { 0 };
+    str path = wal_segment_path(&a, S("wal"), 0), bytes;
+    EXPECT_OK(fs_read_all(fs, path, &a, 1 << 24, &bytes, NULL));
+    uint8_t *b = arena_alloc(&a, bytes.n);
+    memcpy(b, bytes.p, bytes.n);
+    for (size_t at = 0, n; at + HEADER < bytes.n; at += HEADER + n) {
+        n = (size_t)b[at + 1] << 8 | b[at + 2];
+        EXPECT(n && at + HEADER + n <= bytes.n);
+        if (b[at + HEADER] != REC_SAMPLES || n < 2 * TAIL) continue;
+        memset(b + at + HEADER + n - TAIL, 0xff, TAIL);
+        uint32_t crc = crc32c(0, b + at + HEADER, n);
+        for (int k = 0; k < 4; k++) b[at + 3 + k] = (uint8_t)(crc >> (24 - 8 * k));
+        EXPECT_OK(fs_write_durable(fs, path, str_of(b, bytes.n), NULL));
+        return;
+    }
+    EXPECT(false);
+}
+
+/* A start does not decode what an image stands for; a repair does, and what it leaves is clean. */
+TEST(image_stands_for_what_only_a_repair_reads)
+{
+    struct repaired r;
+    struct verified v;
+    struct db_opened what = { 0 };
+    hush(true);
+    struct fs *fs = fs_sim_new(1);
+    struct db *db = open_with(fs);
+    fill(db, 0, 20);
+    close_db(db);
+    db = open_with(fs);                        /* the place of the image is in the next segment */
+    fill(db, 20, 40);
+    db_tick(db);
+    fill(db, 40, 50);
+    EXPECT_OK(db_sync(db, NULL));
+    db_abandon(db);
+    spoil_samples(fs);
+    db = open_seen(fs, &what);
+    EXPECT_EQ(what.corruptions, 0);
+    EXPECT(what.image);
+    EXPECT_EQ(count(db, -1, 0, ROUNDS), 50 * SERIES);
+    db_abandon(db);
+    struct repair_opts ro = { .fs = fs, .backend = IO_BUFFERED };
+    repaired_init(&r);
+    EXPECT_OK(folder_repair(&r, &ro, NULL));
+    EXPECT_EQ(r.head.corruptions, 1);
+    repaired_fini(&r);
+    struct verify_opts vo = { .fs = fs, .backend = IO_BUFFERED };
+    verified_init(&v);
+    EXPECT_OK(folder_verify(&v, &vo, NULL));
+    EXPECT_EQ(findings_count(&v.findings), 0);
+    verified_fini(&v);
+    db = open_seen(fs, &what);
+    unsigned n = count(db, -1, 0, ROUNDS);
+    EXPECT(n >= 49 * SERIES && n <= 50 * SERIES);
     close_db(db);
     fs_free(fs);
     hush(false);

@@ -45,7 +45,7 @@ struct batch {
 struct log_ahead {
     struct wal_reader *reader;                 /* the thread's */
     struct log_place samples_from, known;      /* known: to be damaged */
-    bool skips, knows;
+    bool skips, checks, knows;
     uint64_t stored_max;
     struct buf unpacked;                       /* the thread's */
     uint64_t records;                          /* the thread's */
@@ -179,6 +179,13 @@ static void see_damage(struct log_ahead *l, const struct wal_rec *rec)
     }
 }
 
+static errc check_passed_over(struct log_ahead *l, const struct wal_rec *rec, struct err *why)
+{
+    str bytes;
+    TRY(wal_rec_unpack(&l->unpacked, rec->flags, rec->stored, &bytes, why));
+    return record_check(bytes, why);
+}
+
 /* One that does not tell its type before it is unpacked is unpacked here. */
 static errc keep(struct log_ahead *l, struct batch *b, const struct wal_rec *rec, struct err *why)
 {
@@ -193,7 +200,8 @@ static errc keep(struct log_ahead *l, struct batch *b, const struct wal_rec *rec
         flags = 0;
     }
     enum rec_type kind = kind_of(type);
-    if (kind == REC_SAMPLES && is_passed_over(l, rec->seg, rec->end)) return OK;
+    if (kind == REC_SAMPLES && is_passed_over(l, rec->seg, rec->end))
+        return l->checks ? check_passed_over(l, rec, why) : OK;
     vec_push(&b->all, ((struct kept){ b->bytes.n, bytes.n, flags, kind, rec->seg, rec->end,
                           deletion, l->damaged, NULL }));
     buf_str(&b->bytes, bytes);
@@ -315,12 +323,13 @@ static struct batch *batch_next(struct log_ahead *l)
 /* ---- the whole ---- */
 
 struct log_ahead *log_ahead_new(struct wal_reader *r, const struct log_place *samples_from,
-    const struct log_place *damage, bool with_thread)
+    bool checks, const struct log_place *damage, bool with_thread)
 {
     struct log_ahead *l = NEW(struct log_ahead);
     l->reader = r;
     l->next_deletion = DELETION_UNKNOWN;
     l->skips = samples_from != NULL;
+    l->checks = checks;
     l->stored_max = l->skips ? SKIPPING_MAX_BYTES : STORED_MAX_BYTES;
     if (samples_from) l->samples_from = *samples_from;
     l->knows = damage != NULL;

@@ -42,11 +42,12 @@ struct ahead_rec {
     const struct ahead_damage *damage;         /* the first before it; NULL: none */
 };
 
-/* samples_from: samples before it are passed over; NULL: none are. damage: a place that is damaged,
- * whatever the reader finds there; NULL: none is known. Both copied. */
+/* samples_from: samples before it are passed over; NULL: none are. checks: those are decoded all
+ * the same, to find damage that only a decoder can. damage: a place that is damaged, whatever the
+ * reader finds there; NULL: none is known. Both copied. */
 struct log_ahead;
 struct log_ahead *log_ahead_new(struct wal_reader *r, const struct log_place *samples_from,
-    const struct log_place *damage, bool with_thread);
+    bool checks, const struct log_place *damage, bool with_thread);
 /* *got false: the end. What it gives lives until the next call. */
 MUST_USE errc log_ahead_next(
     struct log_ahead *l, struct ahead_rec *out, bool *got, struct err *e);

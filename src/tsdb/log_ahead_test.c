@@ -108,7 +108,7 @@ static void told(struct buf *to, struct fs *fs, const struct log_place *from, bo
     size_t bad;
     buf_reset(to);
     EXPECT_OK(wal_reader_open(&r, &o, NULL));
-    struct log_ahead *l = log_ahead_new(r, from, NULL, with_thread);
+    struct log_ahead *l = log_ahead_new(r, from, false, NULL, with_thread);
     while (got && stop_after--) {
         EXPECT_OK(log_ahead_next(l, &x, &got, NULL));
         if (got) tell(to, &x);
@@ -152,7 +152,7 @@ TEST(log_ahead_passes_over_samples)
     size_t before = 0, samples = 0;
     bool got = true;
     EXPECT_OK(wal_reader_open(&reader, &o, NULL));
-    struct log_ahead *l = log_ahead_new(reader, &place, NULL, true);
+    struct log_ahead *l = log_ahead_new(reader, &place, false, NULL, true);
     while (got) {
         struct ahead_rec x = { 0 };
         EXPECT_OK(log_ahead_next(l, &x, &got, NULL));
@@ -182,7 +182,7 @@ TEST(log_ahead_tells_errors)
         bool got = true;
         errc rc = OK;
         EXPECT_OK(wal_reader_open(&reader, &o, NULL));
-        struct log_ahead *l = log_ahead_new(reader, NULL, NULL, with_thread);
+        struct log_ahead *l = log_ahead_new(reader, NULL, false, NULL, with_thread);
         while (rc == OK && got) {
             struct ahead_rec x;
             rc = log_ahead_next(l, &x, &got, &e);
@@ -210,7 +210,7 @@ TEST(log_ahead_tells_deletions_and_damage)
         uint32_t number = DELETION_UNKNOWN;
         bool got = true;
         EXPECT_OK(wal_reader_open(&reader, &o, NULL));
-        struct log_ahead *l = log_ahead_new(reader, NULL, NULL, with_thread);
+        struct log_ahead *l = log_ahead_new(reader, NULL, false, NULL, with_thread);
         while (got) {
             EXPECT_OK(log_ahead_next(l, &x, &got, NULL));
             if (!got) break;

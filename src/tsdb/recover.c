@@ -496,6 +496,7 @@ static errc replay_with(struct recovery *r, struct err *e)
         .replay = r->replay,
         .workers = r->in->workers,
         .progress = db_replay_at,
+        .check_all = r->in->check_all,
         .damage = r->damage };
     if (r->image) {
         struct image_place at = image_file_place(r->image);

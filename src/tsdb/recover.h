@@ -48,6 +48,7 @@ struct recover_in {
     bool memory_snapshot;                              /* may be read; the chunk files are whole */
     bool has_segments; uint32_t last_segment;
     const struct replay_place *damage;                 /* of the log that is known; NULL: none */
+    bool check_all;                                    /* each record is decoded, needed or not */
     bool has_late; uint32_t first_late, last_late;     /* the log of late samples, likewise */
     unsigned workers;
 };

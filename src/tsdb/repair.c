@@ -342,11 +342,12 @@ errc folder_repair(struct repaired *out, const struct repair_opts *o, struct err
         .backend = o->backend,
         .wal_compress = COMPRESS_SNAPPY,
         .no_lock = true,
-        .no_thread = true };
+        .no_thread = true,
+        .check_all = true };
     struct fs_lock *lock = NULL;
     struct db *db = NULL;
     bool existed = false;
-    TRY(folder_check(o->fs, true, e));
+    TRY(folder_check(o->fs, e));
     TRY(fs_lock_take(&lock, o->fs, S("lock"), &existed, e));
     errc rc = repair_blocks(out, o, e);
     if (rc == OK) rc = has_memory(o->fs, &db_o.memory_snapshot, e);

@@ -7,7 +7,9 @@
 static void note(struct fs *fs, struct block_meta *m, unsigned level, const ulid *sources, size_t n)
 {
     const struct block_meta *one = m;
-    *m = (struct block_meta){ .id = ulid_new(), .level = level, .sources = sources, .n_sources = n };
+    *m = (struct block_meta){
+        .id = ulid_new(), .level = level, .sources = sources, .n_sources = n
+    };
     EXPECT_OK(replaced_note(fs, &one, 1, NULL));
 }
 

@@ -525,8 +525,8 @@ errc replay_log_span(
     bool knows = l->o.damage && !s->checkpoint;
     struct log_place known = { 0 };
     if (knows) known = (struct log_place){ l->o.damage->seg, l->o.damage->off, false };
-    l->ahead = log_ahead_new(
-        reader, l->image_due ? &l->image : NULL, knows ? &known : NULL, l->o.workers > 1);
+    l->ahead = log_ahead_new(reader, l->image_due ? &l->image : NULL, l->o.check_all,
+        knows ? &known : NULL, l->o.workers > 1);
     errc rc = rounds_run(l, e);
     if (rc == OK) rc = check_rejects(l, e);
     l->counts.records += log_ahead_end(STEAL(l->ahead));

@@ -41,6 +41,7 @@ struct replay_log_opts {
     errc (*image)(void *ctx, struct pool *pool, struct err *e);
     void *image_ctx;
     uint32_t image_seg; uint64_t image_off;
+    bool check_all;                            /* samples that are passed over are decoded, too */
     /* a place of the log, not of its checkpoint, that is damaged, whatever is found there; NULL:
      * none is known */
     const struct replay_place *damage;

@@ -194,7 +194,7 @@ static void verify_entry(
         findings_add(&out->notes, name, "a block that was set aside; repair saves what it can");
 }
 
-errc folder_check(struct fs *fs, bool or_empty, struct err *e)
+errc folder_check(struct fs *fs, struct err *e)
 {
     static const str parts[] = { S("wal"), S("wbl"), S("chunks_head") };
     SCOPED(arena_fini) struct arena a = { 0 };
@@ -208,7 +208,7 @@ errc folder_check(struct fs *fs, bool or_empty, struct err *e)
         is = is || ulid_parse(stem, &id) || is_memory(name);
         for (size_t k = 0; k < ARRAY_LEN(parts); k++) is = is || str_eq(name, parts[k]);
     }
-    is = is || (or_empty && !all.n);
+    is = is || !all.n;
     vec_fini(&all);
     if (is) return OK;
     return err_set(e, ERR_NOT_FOUND,
@@ -221,8 +221,9 @@ errc folder_verify(struct verified *out, const struct verify_opts *o, struct err
     SCOPED(arena_fini) struct arena a = { 0 };
     fs_entries all = { 0 };
     out->live = is_live(o->fs);
-    TRY(folder_check(o->fs, false, e));
+    TRY(folder_check(o->fs, e));
     TRY(fs_list(o->fs, S(""), &a, &all, e));
+    if (!all.n) findings_add(&out->notes, S("."), "an empty folder");
     for (size_t i = 0; i < all.n; i++) {
         progress_tell(o->progress, all.at[i].name, i, all.n);
         verify_entry(out, o, &all.at[i]);

@@ -28,8 +28,9 @@ struct verified {
 };
 void verified_init(struct verified *v);
 void verified_fini(struct verified *v);
-/* ERR_NOT_FOUND: nothing in it is of a database. or_empty: nothing at all is fine. */
-MUST_USE errc folder_check(struct fs *fs, bool or_empty, struct err *e);
+/* ERR_NOT_FOUND: nothing in it is of a database. Nothing at all is fine: so begins a database, and
+ * so is the snapshot of one without blocks. */
+MUST_USE errc folder_check(struct fs *fs, struct err *e);
 MUST_USE errc folder_verify(struct verified *out, const struct verify_opts *o, struct err *e);
 
 #endif

@@ -7,6 +7,9 @@
 #include "io/test_tree.h"
 #include "tsdb/repair.h"
 #include "tsdb/test_small.h"
+#include "wal/page.h"
+#include "wal/record.h"
+#include "wal/wal_reader.h"
 
 enum { WORDS_MAX = 512 };
 
@@ -99,6 +102,63 @@ TEST(folder_verify_of_what_this_database_leaves)
     expect_clean(fs);
     fs_free(fs);
     hush(false);
+}
+
+/* The next segment of a log, with one record that is nothing but its type and three bytes. */
+static void put_bad_record(struct fs *fs, str dir, enum rec_type type)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    SCOPED(buf_fini) struct buf file = { 0 };
+    SCOPED(wal_dir_fini) struct wal_dir d = { 0 };
+    const uint8_t rec[] = { type, 0xff, 0xff, 0xff };
+    uint64_t off = 0;
+    if (!fs_exists(fs, dir)) EXPECT_OK(fs_mkdir(fs, dir, NULL));
+    EXPECT_OK(wal_dir_list(&d, fs, dir, NULL));
+    uint32_t seg = d.segments.n ? vec_last(&d.segments) + 1 : 0;
+    page_put(&file, &off, 0, str_of(rec, sizeof(rec)), NULL);
+    page_pad(&file, &off);
+    EXPECT_OK(fs_write_durable(fs, wal_segment_path(&a, dir, seg), buf_view(&file), NULL));
+}
+
+/* What nobody reads in a log is no damage of it, and no repair finds any. */
+TEST(folder_verify_of_records_by_type)
+{
+    static const struct { const char *name; enum rec_type type; uint64_t findings; } rows[] = {
+        { "wal", REC_MMAP_MARKERS, 0 }, { "wal", REC_EXEMPLARS, 1 }, { "wal", REC_METADATA, 1 },
+        { "wal", REC_SERIES, 1 }, { "wal", REC_TOMBSTONES, 1 }, { "wal", REC_HISTOGRAMS, 1 },
+        { "wbl", REC_MMAP_MARKERS, 1 }, { "wbl", REC_EXEMPLARS, 0 }, { "wbl", REC_METADATA, 0 },
+        { "wbl", REC_SERIES, 0 }, { "wbl", REC_TOMBSTONES, 0 }, { "wbl", REC_HISTOGRAMS, 1 } };
+    TEST_EACH(row, rows) {
+        char first[WORDS_MAX];
+        struct fs *fs;
+        struct db *db;
+        struct repaired r;
+        begin(&fs, &db);
+        close_db(db);
+        put_bad_record(fs, str_z(row->name), row->type);
+        EXPECT_EQ(findings_of(fs, first), row->findings);
+        struct repair_opts o = { .fs = fs, .backend = IO_BUFFERED };
+        repaired_init(&r);
+        EXPECT_OK(folder_repair(&r, &o, NULL));
+        EXPECT_EQ(r.head.corruptions, row->findings);
+        repaired_fini(&r);
+        expect_clean(fs);
+        fs_free(fs);
+        hush(false);
+    }
+}
+
+TEST(folder_verify_of_an_empty_folder)
+{
+    struct fs *fs = fs_sim_new(test_seed());
+    struct verified v;
+    struct verify_opts o = { .fs = fs, .backend = IO_BUFFERED };
+    verified_init(&v);
+    EXPECT_OK(folder_verify(&v, &o, NULL));
+    EXPECT_EQ(findings_count(&v.findings), 0);
+    EXPECT_EQ(findings_count(&v.notes), 1);
+    verified_fini(&v);
+    fs_free(fs);
 }
 
 /* A folder where a file should be, or the other way: named, and the rest is looked at. */

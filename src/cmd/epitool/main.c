@@ -3,7 +3,6 @@
 #include "cmd/epitool/cmd.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/log.h"
@@ -111,15 +110,34 @@ int cmd_group_run(const struct cmd_group *g, int argc, char **argv)
 
 static int help(FILE *out)
 {
-    fprintf(out, "usage: epitool COMMAND ...\n\n");
+    fprintf(out, "usage: epitool [--log.level=LEVEL] COMMAND ...\n\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->help);
     return out == stderr ? EXIT_USAGE : EXIT_FINE;
 }
 
+/* Warnings and what is worse, unless the first word asks for another level. */
+static bool set_level(const char *first)
+{
+    static const str levels[] = { [LOG_DEBUG] = S("debug"), [LOG_INFO] = S("info"),
+        [LOG_WARN] = S("warn"), [LOG_ERROR] = S("error") };
+    static const str before = S("--log.level=");
+    log_set(LOG_WARN, LOG_LOGFMT);
+    if (!first || !str_has_prefix(str_z(first), before)) return false;
+    str word = str_from(str_z(first), before.n);
+    for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
+        if (!str_eq(word, levels[i])) continue;
+        log_set((enum log_level)i, LOG_LOGFMT);
+        return true;
+    }
+    return false;
+}
+
 int main(int argc, char **argv)
 {
-    if (isatty(STDERR_FILENO)) log_set(LOG_WARN, LOG_LOGFMT);  /* it has bars */
+    bool level = set_level(argc > 1 ? argv[1] : NULL);
+    argc -= level;
+    argv += level;
     if (argc < 2) return help(stderr);
     str word = str_z(argv[1]);
     if (asks_for_help(word)) return help(stdout);
