@@ -83,6 +83,11 @@ class Query(unittest.TestCase):
         ('nothing', result('vector', []), 'instant {} m'),
         ('a scalar', result('scalar', [1435781451.781, '2.5']), 'instant {} 2.5'),
         ('a matrix', result('matrix', [{'metric': METRIC, 'values': [[1, '1'], [2.5, '0.1']]}]), 'range --start=1 --end=3 --step=1s {} m'),
+        ('matrices, the one of fewer labels first', result('matrix', [
+            {'metric': m, 'values': [[1, '1']]} for m in (
+                {'a': '1', 'b': '2'}, {'b': '9'}, {'a': '1', 'c': '0'}, {'a': '9'}, {'a': '1', 'b': '10'}, {}, {'__name__': 'z'}, {'a': '1', 'b': '2', 'c': ''})]),
+         'range --start=1 --end=3 --step=1s {} m'),
+        ('a step of zero is none', result('matrix', []), 'range --start=1 --end=100001 --step=0s {} m'),
         ('series', {'status': 'success', 'data': [METRIC, {'__name__': 'n'}]}, 'series --match=m --match={{a="b"}} --start=1 --end=2 {}'),
         ('labels', {'status': 'success', 'data': ['a', 'b c']}, 'labels --match=m --start=1 --end=2 {} job'),
         ('warnings', {'status': 'success', 'warnings': ['one', 'two'], 'data': ['a']}, 'labels {} job'),
@@ -111,6 +116,9 @@ class Query(unittest.TestCase):
         for name, answer, text, raw in (
                 ('histograms', result('vector', [{'metric': {'__name__': 'm'}, 'histogram': [1435781451.781, HISTOGRAM]}]),
                  'm => %s @[1435781451.781]\n' % histogram, '[{"metric":{"__name__":"m"},"histogram":[1435781451.781,%s]}]\n' % bare),
+                ('a histogram of nothing', result('vector', [{'metric': {'__name__': 'm'}, 'histogram': [1, {'count': '0', 'sum': '0'}]}]),
+                 'm => Count: 0.000000, Sum: 0.000000, Buckets: [] @[1]\n',
+                 '[{"metric":{"__name__":"m"},"histogram":[1,{"count":"0","sum":"0","buckets":null}]}]\n'),
                 ('both kinds', result('matrix', [{'metric': {}, 'values': [[1, '1']], 'histograms': [[2, HISTOGRAM]]}]),
                  '{} =>\n1 @[1]\n%s @[2]\n' % histogram, '[{"metric":{},"values":[[1,"1"]],"histograms":[[2,%s]]}]\n' % bare),
                 ('a string', result('string', [1435781451.781, 'foo\nbar']), 'foo\nbar\n', '[1435781451.781,"foo\\nbar"]\n')):
@@ -125,6 +133,7 @@ class Query(unittest.TestCase):
     def test_failures_as_promtool(self):
         bad = {'status': 'error', 'errorType': 'bad_data', 'error': 'invalid parameter "query": 1:5: parse error'}
         for status, answer, words in ((400, bad, 'instant {} sum('), (422, {**bad, 'errorType': 'execution', 'error': 'x'}, 'range {} m'),
+                                      (404, b'404 page not found\n', 'instant {} m'), (503, b'', 'instant {} m'),
                                       (200, bad, 'range --start=3 --end=2 {} m'), (200, bad, 'range --start=x {} m')):
             with self.subTest(words):
                 Answers.answer, Answers.status = answer, status

@@ -171,12 +171,12 @@ static struct plot_opts plot_room(void)
         .colour = tty && !getenv("NO_COLOR") };
 }
 
-/* 250 points, and no less than a second apart, where no step is given */
+/* 250 points, and no less than a second apart, where no step is given, or 0 */
 static errc step_of(struct ask *k, struct instant start, struct instant end, str *out)
 {
-    int64_t ns = instant_sub(end, start) / 1000000000 / 250 * 1000000000;
-    ns = MAX(ns, 1000000000);
+    int64_t ns = 0;
     if (k->step.n) TRY(parse_api_duration(k->step, &ns, &k->e));
+    if (!ns) ns = MAX(instant_sub(end, start) / 1000000000 / 250, 1) * 1000000000;
     *out = arena_fmt(&k->arena, "%.9f", (double)ns / 1e9);
     return OK;
 }

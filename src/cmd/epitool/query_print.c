@@ -142,6 +142,43 @@ static void put_stream(struct buf *b, const json_t *s)
     }
 }
 
+/* Fewer labels come first; then the label, by name, that differs decides: who lacks it is first. */
+static int metric_cmp(const json_t *a, const json_t *b)
+{
+    size_t n = json_object_size(a), m = json_object_size(b);
+    if (n != m) return n < m ? -1 : 1;
+    const char **left = sorted_keys(a), **right = sorted_keys(b);
+    int order = 0;
+    for (size_t i = 0; i < n && !order; i++) {
+        order = strcmp(right[i], left[i]);
+        if (!order)
+            order = str_cmp(
+                text_of(json_object_get(a, left[i])), text_of(json_object_get(b, right[i])));
+    }
+    mem_free(left);
+    mem_free(right);
+    return order;
+}
+
+static int stream_cmp(const void *a, const void *b)
+{
+    return metric_cmp(json_object_get(*(json_t *const *)a, "metric"),
+        json_object_get(*(json_t *const *)b, "metric"));
+}
+
+static void put_matrix(struct buf *b, const json_t *result)
+{
+    size_t i, n = json_array_size(result);
+    json_t *s, **streams = mem_alloc_array(n + 1, sizeof(*streams));
+    json_array_foreach (result, i, s) streams[i] = s;
+    qsort(streams, n, sizeof(json_t *), stream_cmp);
+    for (i = 0; i < n; i++) {
+        if (i) buf_u8(b, '\n');
+        put_stream(b, streams[i]);
+    }
+    mem_free(streams);
+}
+
 static void put_plain_value(struct buf *b, str type, const json_t *result)
 {
     if (str_eq(type, S("scalar"))) {
@@ -149,13 +186,14 @@ static void put_plain_value(struct buf *b, str type, const json_t *result)
         put_pair(b, result);
     } else if (str_eq(type, S("string"))) {
         buf_str(b, text_of(json_array_get(result, 1)));
+    } else if (str_eq(type, S("matrix"))) {
+        put_matrix(b, result);
     } else {
         size_t i;
         json_t *s;
         json_array_foreach (result, i, s) {
             if (i) buf_u8(b, '\n');
-            if (str_eq(type, S("vector"))) put_sample(b, s);
-            else put_stream(b, s);
+            put_sample(b, s);
         }
     }
 }
@@ -172,7 +210,8 @@ static void json_labels(struct json *j, const json_t *labels)
     mem_free(keys);
 }
 
-/* Texts that are numbers become the model's form of them; the rest stays, in its order. */
+/* Texts that are numbers become the model's form of them; the rest stays, in its order. The only
+ * objects are histograms: one without buckets has null. */
 static void json_numbers(struct json *j, const json_t *v)
 {
     size_t i;
@@ -186,6 +225,7 @@ static void json_numbers(struct json *j, const json_t *v)
             json_key(j, str_z(json_object_iter_key(it)));
             json_numbers(j, json_object_iter_value(it));
         }
+        if (!json_object_get(v, "buckets")) json_key(j, S("buckets")), json_nil(j);
         json_obj_end(j);
         break;
     case JSON_ARRAY:

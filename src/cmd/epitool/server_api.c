@@ -102,9 +102,13 @@ static errc answer_read(struct server_api *s, json_t **data, struct err *e)
         json_decref(all);
         int kind = s->status / 100;
         const char *whose = kind == 4 ? "client_error: client" : "server_error: server";
-        return kind == 2 ? err_set(e, ERR_UNAVAILABLE, "bad_response: the answer is no JSON: %s",
-                               why.text)
-                         : err_set(e, ERR_UNAVAILABLE, "%s error: %d", whose, s->status);
+        if (kind == 2)
+            return err_set(
+                e, ERR_UNAVAILABLE, "bad_response: the answer is no JSON: %s", why.text);
+        str said = str_trim(buf_view(&s->body));
+        if (!said.n) return err_set(e, ERR_UNAVAILABLE, "%s error: %d", whose, s->status);
+        return err_set(e, ERR_UNAVAILABLE, "%s error: %d (detail: %.*s)", whose, s->status,
+            STR_ARG(said));
     }
     size_t i;
     json_t *word;
