@@ -54,8 +54,8 @@ fuzz-diff: debug  ## random queries, the Prometheus module's engine beside ours,
 e2e: all debug  ## whole processes, and that the crash tests miss each step of durability: tests/e2e
 	@tests/e2e/run $(T)
 
-golden: all  ## data folders that Prometheus wrote: GOLDEN=DIR
-	@tests/golden/run $(GOLDEN)
+golden: all  ## data folders that Prometheus wrote, by each backend: GOLDEN=DIR
+	@tests/golden/run $(GOLDEN) --io mmap,buffered,direct
 
 conformance: all  ## vectors recorded from Prometheus: CONFORMANCE=DIR
 	@tests/conformance/run $(CONFORMANCE) --io mmap,buffered,direct

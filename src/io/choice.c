@@ -1,6 +1,6 @@
 /* The rules of auto, first match first:
  *
- *      nothing to map (simulated, overlay)             buffered
+ *      nothing to map (simulated)                      buffered
  *      across a network or FUSE                        buffered   a fault there cannot be given up
  *      index-headers                                   buffered   hundreds are loaded while others
  *                                                                 wait; faults hold its map's lock

@@ -94,6 +94,13 @@ errc fs_open(struct file **out, struct fs *fs, str path, unsigned flags, struct 
     return OK;
 }
 
+errc fs_open_below(struct file **out, struct fs *fs, str path, struct err *e)
+{
+    *out = NULL;
+    TRY(fs_path_check(path, false, e));
+    return fs->ops->open_below ? fs->ops->open_below(out, fs, path, e) : OK;
+}
+
 errc file_pread(struct file *f, void *to, size_t n, uint64_t off, size_t *got, struct err *e)
 {
     int64_t t0 = stall_begin();

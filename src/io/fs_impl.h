@@ -24,6 +24,8 @@ struct fs_ops {
     const char *kind;
     bool has_direct; /* open knows FS_DIRECT */
     errc (*open)(struct file **out, struct fs *fs, str path, unsigned flags, struct err *e);
+    /* NULL: never. As fs_open_below. */
+    errc (*open_below)(struct file **out, struct fs *fs, str path, struct err *e);
     errc (*sync_dir)(struct fs *fs, str dir, struct err *e);
     errc (*rename)(struct fs *fs, str from, str to, struct err *e);
     errc (*link)(struct fs *fs, str from, str to, struct err *e);
@@ -68,6 +70,11 @@ struct file {
 struct fs_lock {
     struct fs *fs;
 };
+
+/* A file to read that has these bytes as long as they are not changed here, opened where they lie:
+ * of an overlay the file below. What is written here later does not show in it. *out NULL: there is
+ * none, or it was changed. */
+MUST_USE errc fs_open_below(struct file **out, struct fs *fs, str path, struct err *e);
 
 int file_fd(const struct file *f); /* -1: no descriptor, or none that stays */
 /* Its descriptor may be closed while nobody reads (descriptors.h). REQUIRES: it is read only, and

@@ -9,7 +9,8 @@
  * first change fixes its size.
  *
  * One lock guards everything and is held over reads below: an overlay serves commands that look
- * into a folder, one at a time.
+ * into a folder, one at a time. A reader (reader.h) of a file that was not changed reads the file
+ * below by itself, and what is written here later does not show in it.
  */
 #include "io/fs_impl.h"
 
@@ -360,6 +361,18 @@ static errc ov_open(struct file **out, struct fs *base, str path, unsigned flags
     return OK;
 }
 
+static errc ov_open_below(struct file **out, struct fs *base, str path, struct err *e)
+{
+    struct fs_overlay *fs = ov_of(base);
+    struct ov_node *dir, *n;
+    mtx_lock(&fs->mu);
+    errc rc = node_find(fs, path, &dir, &n, e);
+    if (rc == OK && n && !n->is_dir && !n->changed)
+        rc = fs_open(out, fs->below, n->below, FS_READ, e);
+    mtx_unlock(&fs->mu);
+    return rc;
+}
+
 static errc ov_dir(struct fs_overlay *fs, str path, struct ov_node **out, struct err *e)
 {
     TRY(node_walk(fs, path, out, e));
@@ -564,6 +577,7 @@ static void ov_free(struct fs *base)
 static const struct fs_ops ov_ops = {
     .kind = "overlay",
     .open = ov_open,
+    .open_below = ov_open_below,
     .sync_dir = ov_sync_dir,
     .rename = ov_rename,
     .link = ov_link,

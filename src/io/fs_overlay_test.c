@@ -1,5 +1,6 @@
 #include "io/fs_check.h"
 #include "io/fs_sim.h"
+#include "io/reader.h"
 
 #include "base/test.h"
 
@@ -106,5 +107,49 @@ TEST(fs_overlay_works_where_there_is_no_folder)
     EXPECT_EQ(st.size_bytes, 5001);
     EXPECT_EQ(fs_stat(below, STR_EMPTY, &st, NULL), ERR_NOT_FOUND);
     fs_free(fs);
+    fs_free(below);
+}
+
+static void expect_read(struct fs *fs, str path, enum io_backend by, enum io_backend runs, str want)
+{
+    struct reader *r = NULL;
+    struct pin p = { 0 };
+    EXPECT_OK(reader_open(&r, fs, path, (struct read_as){ by, IO_CHUNKS, IO_RANDOM }, NULL));
+    EXPECT_EQ(reader_backend(r), runs);
+    EXPECT_EQ(reader_size(r), want.n);
+    EXPECT_OK(reader_pin(r, 0, want.n, &p, NULL));
+    EXPECT_STR(p.bytes, want);
+    EXPECT_OK(reader_unpin(&p, NULL));
+    reader_close(r);
+}
+
+/* A file that nobody changed is read below, by the backend that was asked for. */
+TEST(fs_overlay_is_read_by_all_backends)
+{
+    struct fs *below = fs_real_new(str_z(test_tmpdir())), *fs;
+    struct file *f = NULL;
+    EXPECT_OK(fs_write_durable(below, S("f"), S("content"), NULL));
+    bool direct = fs_open(&f, below, S("f"), FS_READ | FS_DIRECT, NULL) == OK;
+    file_close(f);
+    for (enum io_backend by = IO_MMAP; by < IO_BACKENDS; by++) {
+        if (by == IO_DIRECT && !direct) continue;
+        fs = fs_overlay_new(below);
+        struct reader *before = NULL;
+        expect_read(fs, S("f"), by, by, S("content"));
+        EXPECT_OK(fs_rename(fs, S("f"), S("g"), NULL));
+        expect_read(fs, S("g"), by, by, S("content"));
+        EXPECT_OK(
+            reader_open(&before, fs, S("g"), (struct read_as){ by, IO_CHUNKS, IO_RANDOM }, NULL));
+        put(fs, S("g"), 7, S("!"));
+        EXPECT_EQ(reader_size(before), 7);
+        reader_close(before);
+        expect_read(fs, S("g"), by, IO_BUFFERED, S("content!"));
+        put(fs, S("f"), 0, S("another"));
+        expect_read(fs, S("f"), by, IO_BUFFERED, S("another"));
+        EXPECT_EQ(reader_open(&before, fs, S("h"),
+                      (struct read_as){ by, IO_CHUNKS, IO_RANDOM }, NULL), ERR_NOT_FOUND);
+        fs_free(fs);
+    }
+    expect_content(below, S("f"), S("content"));
     fs_free(below);
 }

@@ -54,10 +54,10 @@ enum io_backend io_forced(void)
 
 /* A descriptor of its own, which takes the place of *f. */
 static errc direct_open(
-    struct reader **out, struct fs *fs, struct file **f, enum io_pattern pattern, struct err *e)
+    struct reader **out, struct file **f, enum io_pattern pattern, struct err *e)
 {
     struct file *direct = NULL;
-    TRY(fs_open(&direct, fs, file_path(*f), FS_READ | FS_DIRECT, e));
+    TRY(fs_open(&direct, (*f)->fs, file_path(*f), FS_READ | FS_DIRECT, e));
     errc rc = reader_direct_new(out, direct, pattern, e);
     if (rc == OK) {
         struct file *plain = *f;
@@ -70,7 +70,7 @@ static errc direct_open(
 
 /* What was asked for, or what can be. */
 static struct reader *backend_open(
-    struct fs *fs, struct file **f, uint64_t size, struct read_as as, enum io_backend asked)
+    struct file **f, uint64_t size, struct read_as as, enum io_backend asked)
 {
     struct err why = { 0 };
     struct reader *r = NULL;
@@ -79,7 +79,7 @@ static struct reader *backend_open(
         r = reader_mmap_new(*f, size, as.pattern, populate);
         if (r) return r;
     }
-    if (asked == IO_DIRECT && direct_open(&r, fs, f, as.pattern, &why) == OK) return r;
+    if (asked == IO_DIRECT && direct_open(&r, f, as.pattern, &why) == OK) return r;
     if (asked == IO_DIRECT) io_fell_back(as.kind, asked, IO_BUFFERED, err_str(&why));
     return reader_buffered_new(*f, as.pattern);
 }
@@ -88,7 +88,8 @@ errc reader_open(struct reader **out, struct fs *fs, str path, struct read_as as
 {
     struct file *f = NULL;
     uint64_t size;
-    TRY(fs_open(&f, fs, path, FS_READ, e));
+    TRY(fs_open_below(&f, fs, path, e));
+    if (!f) TRY(fs_open(&f, fs, path, FS_READ, e));
     errc rc = file_size(f, &size, e);
     if (rc != OK) {
         file_close(f);
@@ -98,7 +99,7 @@ errc reader_open(struct reader **out, struct fs *fs, str path, struct read_as as
     if (!r) {
         enum io_backend asked = as.backend ? as.backend : io_choose(f, size, as.kind);
         if (asked == IO_BUFFERED && io_forced()) asked = io_forced();
-        r = backend_open(fs, &f, size, as, asked);
+        r = backend_open(&f, size, as, asked);
     }
     r->file = f;
     r->kind = as.kind;

@@ -14,6 +14,8 @@ import frame
 from frame import Case, tally
 
 TIMEOUT_S = frame.limit(120)
+KINDS_OF_FILE = ('index', 'chunks', 'head', 'header', 'log')
+backends = []           # each dumps every folder; none: what epitool chooses
 ULID = re.compile(r'^[0-9A-HJKMNP-TV-Z]{26}$')
 TWINS = [('bad_chunks_head_', 'bad_chunks_head_none'), ('bad_block_', 'bad_block_none'), ('bad_wbl_', 'bad_wbl_none'),
          ('bad_snapshot', 'clean_full'), ('bad_checkpoint_', None), ('bad_', 'bad_none')]
@@ -138,7 +140,12 @@ def folder_cases(path):
         json.load(f)
     data = os.path.join(path, 'data')
     kind = 'blocks' if os.path.isdir(data) and any(ULID.match(n) for n in os.listdir(data)) else ''
-    return [Case('dump', case, kind)] + [Case(log, case) for log in logs_of(path)]
+    return [Case(id, case, kind) for id in dumps()] + [Case(log, case) for log in logs_of(path)]
+
+
+def dumps():
+    """{id of a case: the backend, None: what epitool chooses}"""
+    return {'dump.' + b: b for b in backends} or {'dump': None}
 
 
 def logs_of(path):
@@ -165,8 +172,9 @@ def log_run(path, log):
     return None if len(want) == len(got) else '%d lines, expected %d' % (len(got), len(want))
 
 
-def dump(path):
+def dump(path, backend):
     """The series that epitool reads from a copy of the case's folder."""
+    how = ['--storage.io=' + ','.join('%s=%s' % (kind, backend) for kind in KINDS_OF_FILE)] if backend else []
     with tempfile.TemporaryDirectory(prefix='epi-golden-') as tmp:
         data = os.path.join(tmp, 'data')
         if os.path.isdir(os.path.join(path, 'data')):
@@ -174,7 +182,7 @@ def dump(path):
         else:
             os.mkdir(data)
         before = state(data)
-        ran = tally.run([frame.EPITOOL, 'tsdb', 'dump', '--format=jsonl', '--case', os.path.join(path, 'case.json'), data], TIMEOUT_S)
+        ran = tally.run([frame.EPITOOL, 'tsdb', 'dump', '--format=jsonl', '--case', os.path.join(path, 'case.json'), *how, data], TIMEOUT_S)
         if ran.code != 0:
             raise ValueError('epitool: %s: %s' % (ran.why, ran.err.decode(errors='replace')[-300:]))
         if state(data) != before:
@@ -185,21 +193,22 @@ def dump(path):
 def folder_run(path, cases):
     wanted = {c.id for c in cases}
     out = {log: log_run(path, log) for log in logs_of(path) if log in wanted}
-    return {**out, **dump_run(path)} if 'dump' in wanted else out
+    return {**out, **{id: dump_run(path, backend) for id, backend in dumps().items() if id in wanted}}
 
 
-def dump_run(path):
+def dump_run(path, backend):
+    """None, or what is wrong."""
     try:
         want = series_of(lines_of(path, 'samples'))
         twin_dir = twin_of(path)
         twin = series_of(lines_of(twin_dir, 'samples')) if twin_dir else None
-        got = dump(path)
+        got = dump(path, backend)
         if want and not got:
-            return {'dump': 'empty output'}
+            return 'empty output'
         damaged = os.path.basename(path).startswith('bad_')
-        return {'dump': compare_damaged(want, got, twin) if damaged else compare_exact(want, got)}
+        return compare_damaged(want, got, twin) if damaged else compare_exact(want, got)
     except (OSError, ValueError, KeyError, TypeError) as e:
-        return {'dump': str(e)}
+        return str(e)
 
 
 def vector_cases(path):

@@ -6,6 +6,7 @@
 #include "cmd/epitool/dump_text.h"
 #include "cmd/epitool/progress_bar.h"
 #include "cmd/epitool/tsdb_commands.h"
+#include "io/choice.h"
 #include "promql/parse.h"
 #include "tsdb/db.h"
 
@@ -18,6 +19,7 @@ static const char *const formats[] = { "prom", "seriesjson", "jsonl", NULL };
 /* every: see dump.h; window, keeps: how a recorded case wants its folder opened. */
 struct dump_args {
     str dir, sandbox;
+    str storage_io;
     str case_path;
     int64_t mint, maxt;
     str_list match;
@@ -37,6 +39,8 @@ struct dump_args {
         OPT_AT(struct dump_args, mint), &opt_int, .def = "-9223372036854775808" }, \
     { "max-time", "MS", "The last time, in milliseconds since the epoch.", \
         OPT_AT(struct dump_args, maxt), &opt_int, .def = "9223372036854775807" }, \
+    { "storage.io", "HOW", "How the folder is read; see the server's flag of that name.", \
+        OPT_AT(struct dump_args, storage_io), &opt_str, .def = "auto" }, \
     { "match", "SELECTOR", "Which series; may be given more than once.", \
         OPT_AT(struct dump_args, match), &opt_strs, .def = "{__name__=~'(?s:.*)'}" }
 
@@ -143,6 +147,9 @@ static errc dump(const struct dump_args *a, bool openmetrics, struct err *e)
 {
     struct fs *real = NULL;
     struct db *db = NULL;
+    struct io_plan plan;
+    TRY_IN(e, io_plan_parse(&plan, a->storage_io, e), "--storage.io");
+    io_plan_set(&plan);
     TRY(tsdb_folder(&real, a->dir, e));
     struct fs *over = fs_overlay_new(real);
     struct db_opts o = { .fs = over,
