@@ -5,6 +5,8 @@
 #include "promql/functions.h"
 #include "promql/print.h"
 
+#include <math.h>
+
 static void put_expr(struct json *j, const struct expr *e);
 
 static void key_json(struct json *j, str key, const struct expr *e)
@@ -17,7 +19,6 @@ static void key_json(struct json *j, str key, const struct expr *e)
 static void number_text(struct json *j, double v)
 {
     char text[F64_TEXT_MAX];
-    JSON_KEY(j, "val");
     json_str(j, str_of(text, f64_text_f(text, v)));
 }
 
@@ -39,6 +40,7 @@ static void duration(struct json *j, str key, const struct expr *e)
         json_obj(j);
         json_kbool(j, S("duration"), e->number.duration);
         json_kstr(j, S("type"), S("numberLiteral"));
+        JSON_KEY(j, "val");
         number_text(j, e->number.val);
         json_obj_end(j);
     } else {
@@ -55,11 +57,13 @@ static void duration_expr(struct json *j, const struct expr *e)
     json_kbool(j, S("wrapped"), e->duration.wrapped);
 }
 
+/* What JSON has no number for is a text, as other numbers of the tree are. (Prometheus fails.) */
 static void fill_value(struct json *j, str key, const double *v)
 {
     json_key(j, key);
-    if (v) json_f64(j, *v);
-    else json_nil(j);
+    if (!v) json_nil(j);
+    else if (isfinite(*v)) json_f64(j, *v);
+    else number_text(j, *v);
 }
 
 static void matching(struct json *j, const struct vector_matching *m)
@@ -201,6 +205,7 @@ static void put_expr(struct json *j, const struct expr *e)
     switch (e->kind) {
     case EXPR_NUMBER:
         json_kstr(j, S("type"), S("numberLiteral"));
+        JSON_KEY(j, "val");
         number_text(j, e->number.val);
         break;
     case EXPR_STRING:

@@ -94,6 +94,32 @@ TEST(durations_keep_their_milliseconds)
     }
 }
 
+TEST(fills_that_json_has_no_number_for)
+{
+    static const struct { const char *name, *query, *lhs, *rhs; } cases[] = {
+        { "NaN", "x + fill(NaN) y", "NaN", "NaN" },
+        { "infinities", "x + fill_left(Inf) fill_right(-Inf) y", "+Inf", "-Inf" },
+    };
+    TEST_EACH(c, cases) {
+        struct arena a = { 0 };
+        struct expr *tree = NULL;
+        struct buf b = { 0 };
+        struct json j = json_to(&b);
+        json_error_t je;
+        EXPECT_OK(promql_parse(&tree, str_z(c->query), &all_opts, &a, NULL, NULL));
+        promql_json(&j, tree);
+        json_t *got = json_loadb((const char *)b.p, b.n, 0, &je);
+        EXPECT(got);
+        const json_t *fills = json_object_get(json_object_get(got, "matching"), "fillValues");
+        EXPECT_STR(json_str_of(fills, "lhs"), str_z(c->lhs));
+        EXPECT_STR(json_str_of(fills, "rhs"), str_z(c->rhs));
+        json_decref(got);
+        buf_fini(&b);
+        promql_tree_fini(tree);
+        arena_fini(&a);
+    }
+}
+
 TEST_SHARED(invalid_queries)
 {
     struct vectors v;
