@@ -1,18 +1,23 @@
-/* The server rides on libmicrohttpd: one internal epoll thread moves bytes. Its access handler is
- * called for a request several times: first with the headers, then with slices of the upload, at
- * last with none; then we answer.
+/* The server rides on libmicrohttpd: one thread at a time moves bytes (http_drivers.h). The
+ * library's access handler is called for a request several times: first with the headers, then with
+ * slices of the upload, at last with none; then we answer.
  *
  *   first call ──> conn_begin: match the route (http_router), make the conn
  *   upload     ──> conn_upload: append to the body, 413 past the limit
  *   last call  ──> in place: run the handler, queue the answer
+ *              ├─> alone: suspend the connection; its thread leaves the loop ──> handler ──> resume
  *              └─> else: suspend the connection, submit to the pool ──> handler ──> resume ──>
  *              called again: queue the answer
+ *
+ * A request is alone when no other is being worked on. Where others were lately, all go to the
+ * pool: the loop is not left while there is much to move.
  *
  * An answer that is made while it is sent goes the same way for each of its parts: when the library
  * asks for bytes and none are left, the connection is suspended and the next part made on the pool.
  */
 #include "api/http.h"
 
+#include "api/http_drivers.h"
 #include "api/http_router.h"
 #include "api/tls.h"
 #include "base/clock.h"
@@ -44,18 +49,29 @@ COUNTER_VEC(m_closed, "net_conntrack_listener_conn_closed_total",
     "listener_name")
 
 enum { LAST_ANSWERS_MS = 1000, STREAM_BLOCK_BYTES = 64 << 10 };
+/* after so much silence the loop's thread keeps no memory that was freed; between two looks whether
+ * the server ends; after the library failed; requests after one that was not alone */
+enum { IDLE_MS = 200, LEAN_MS = 3600000, ENDS_MS = 10, FAILED_MS = 10, CROWD = 16 };
 
 struct http_server {
     struct http_opts o;
     struct MHD_Daemon *daemon;
+    int events;                            /* readable: the loop has something to do */
+    struct wake *wake;                     /* and so it has who waits for them */
     struct hangup *hangup;
+    struct drivers drivers;
+    /* of who runs the loop */
+    struct conn *own;                      /* the request for which it will leave the loop */
+    _Atomic unsigned at_work;              /* any thread: requests that are not done in place */
+    unsigned crowd;                        /* so many requests more go to the pool */
+    bool resumed, lean;                    /* it need not wait; nothing came for long */
     struct arena arena;                    /* address, prefix; const after new */
     str address;
     struct mtx mu;                         /* LOCK_LEAF */
     struct cond idle;
-    unsigned running;                      /* GUARDED_BY(mu): handlers on the pool */
+    unsigned running;                      /* GUARDED_BY(mu): handlers that are not in place */
     unsigned requests;                     /* GUARDED_BY(mu): begun and not yet answered whole */
-    bool stopping;                         /* GUARDED_BY(mu) */
+    _Atomic bool stopping;                 /* written under mu */
 };
 
 /* status 0: none; the text is static */
@@ -485,11 +501,13 @@ static enum http_guard conn_guard(struct conn *c, bool may_wait)
 }
 
 /* Of a job, its last: the connection is another thread's from here on. */
-static void conn_resume(struct conn *c)
+static void conn_resume(struct conn *c, bool wake)
 {
     struct http_server *s = c->server;
     c->state = CONN_DONE;
+    atomic_fetch_sub(&s->at_work, 1);          /* what the client asks next may be alone */
     MHD_resume_connection(c->mhd);
+    if (wake) wake_up(s->wake);
     server_left(s);
 }
 
@@ -499,7 +517,7 @@ static void conn_job(void *arg)
     c->refused = c->guard_waits && conn_guard(c, true) != HTTP_PASS;
     conn_handle(c);
     hangup_unwatch(c->server->hangup, conn_fd(c));
-    conn_resume(c);
+    conn_resume(c, true);
 }
 
 static bool server_entered(struct http_server *s)
@@ -511,14 +529,19 @@ static bool server_entered(struct http_server *s)
     return ok;
 }
 
+static void conn_suspend(struct conn *c)
+{
+    c->state = CONN_RUNNING;
+    atomic_fetch_add(&c->server->at_work, 1);
+    MHD_suspend_connection(c->mhd);
+}
+
 /* Runs job(c) on the pool while the connection waits. False: it does not, and the connection goes
- * on. REQUIRES: server_entered */
+ * on. REQUIRES: server_entered, conn_suspend */
 static bool conn_submit(struct conn *c, void (*job)(void *c))
 {
     struct http_server *s = c->server;
-    c->state = CONN_RUNNING;
     hangup_watch(s->hangup, conn_fd(c), &c->req.gone);
-    MHD_suspend_connection(c->mhd);
     if (s->o.submit(s->o.pool, job, c)) return true;
     hangup_unwatch(s->hangup, conn_fd(c));
     return false;
@@ -531,7 +554,7 @@ static void conn_part_job(void *arg)
     if (c->last) stream_free(c);
     if (!buf_ok(&c->resp.body)) c->cut = true;
     hangup_unwatch(c->server->hangup, conn_fd(c));
-    conn_resume(c);
+    conn_resume(c, true);
 }
 
 /* The library wants bytes of a stream. */
@@ -551,10 +574,32 @@ static ssize_t on_part(void *cls, uint64_t pos, char *to, size_t max)
     if (c->cut || !server_entered(c->server)) return MHD_CONTENT_READER_END_WITH_ERROR;
     buf_reset(&c->resp.body);
     c->at = 0;
+    conn_suspend(c);
     if (conn_submit(c, conn_part_job)) return 0;
     c->cut = true;
-    conn_resume(c);
+    conn_resume(c, true);
     return 0;
+}
+
+static void conn_refuse(struct conn *c)
+{
+    http_text(&c->resp, 503, S("Service Unavailable"));
+}
+
+static void conn_hand_over(struct conn *c)
+{
+    if (conn_submit(c, conn_job)) return;
+    conn_refuse(c);
+    conn_resume(c, true);
+}
+
+/* Whether the thread that read it goes on with it, outside of the loop. */
+static bool conn_stays(const struct conn *c)
+{
+    struct http_server *s = c->server;
+    if (atomic_load_explicit(&s->at_work, memory_order_relaxed) > 1) s->crowd = CROWD;
+    else if (s->crowd) s->crowd--;
+    return !s->crowd && !c->guard_waits && drivers_may_leave(&s->drivers);
 }
 
 static enum MHD_Result conn_dispatch(struct conn *c)
@@ -571,11 +616,13 @@ static enum MHD_Result conn_dispatch(struct conn *c)
         conn_handle(c);
         return conn_answer(c);
     }
-    bool entered = server_entered(c->server);
-    if (entered && conn_submit(c, conn_job)) return MHD_YES;
-    http_text(&c->resp, 503, S("Service Unavailable"));
-    if (!entered) return conn_answer(c);
-    conn_resume(c);
+    if (!server_entered(c->server)) {
+        conn_refuse(c);
+        return conn_answer(c);
+    }
+    conn_suspend(c);
+    if (conn_stays(c)) c->server->own = c;
+    else conn_hand_over(c);
     return MHD_YES;
 }
 
@@ -662,6 +709,65 @@ static void metrics_begin(const struct http_opts *o)
         metric_add_to(METRIC_WITH(&m_requests, S("200"), str_z(o->routes[i].pattern)), 0);
 }
 
+/* --- the loop --- */
+
+/* How long it may wait for events. */
+static int server_patience_ms(const struct http_server *s)
+{
+    bool stopping = atomic_load_explicit(&s->stopping, memory_order_relaxed);
+    MHD_UNSIGNED_LONG_LONG due_ms;
+    int ms = stopping ? ENDS_MS : s->lean ? LEAN_MS : IDLE_MS;
+    if (s->resumed) return 0;
+    return MHD_get_timeout(s->daemon, &due_ms) == MHD_YES ? (int)MIN(due_ms, (unsigned)ms) : ms;
+}
+
+static void *server_turn(void *ctx)
+{
+    struct http_server *s = ctx;
+    int ms = server_patience_ms(s);
+    bool came = ms == 0 || wake_wait(s->wake, s->events, ms);
+    if (!came && !s->lean) mem_thread_idle();
+    s->lean = !came;
+    s->own = NULL;
+    s->resumed = false;
+    if (MHD_run(s->daemon) != MHD_YES) clock_sleep_ns(FAILED_MS * INT64_C(1000000));
+    if (!s->own || !s->crowd) return s->own;
+    conn_hand_over(s->own);                    /* it was the first of several */
+    return NULL;
+}
+
+static bool server_waited_for(void *ctx)
+{
+    return sock_readable(((const struct http_server *)ctx)->events);
+}
+
+static void server_work(void *ctx, void *job)
+{
+    (void)ctx;
+    conn_handle(job);
+}
+
+/* A client that hangs up is of interest from here on. */
+static void server_job_lasts(void *ctx, void *job)
+{
+    const struct http_server *s = ctx;
+    struct conn *c = job;
+    hangup_watch(s->hangup, conn_fd(c), &c->req.gone);
+}
+
+static void server_job_done(void *ctx, void *job, bool lasted)
+{
+    struct http_server *s = ctx;
+    struct conn *c = job;
+    if (lasted) hangup_unwatch(s->hangup, conn_fd(c));
+    else s->resumed = true;
+    conn_resume(c, lasted);
+}
+
+static const struct driver_ops driver_ops = {
+    server_turn, server_waited_for, server_work, server_job_lasts, server_job_done
+};
+
 static struct MHD_Daemon *daemon_start(struct http_server *s, int fd)
 {
     const struct http_opts *o = &s->o;
@@ -669,8 +775,7 @@ static struct MHD_Daemon *daemon_start(struct http_server *s, int fd)
         { MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_retrieve_function() }, { MHD_OPTION_END, 0, NULL }
     };
     const struct MHD_OptionItem plain[] = { { MHD_OPTION_END, 0, NULL } };
-    unsigned flags =
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (o->tls ? MHD_USE_TLS : 0);
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (o->tls ? MHD_USE_TLS : 0);
     return MHD_start_daemon(flags, 0, NULL, NULL, on_access, s, MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_CONNECTION_LIMIT,
@@ -690,10 +795,13 @@ errc http_server_new(struct http_server **out, const struct http_opts *o, struct
     mtx_init(&s->mu, LOCK_LEAF);
     cond_init(&s->idle);
     s->hangup = hangup_new();
+    s->wake = wake_new();
     metrics_begin(o);
     errc rc = sock_local_addr(&s->address, fd, &s->arena, e);
     if (rc == OK) s->daemon = daemon_start(s, fd);
     if (s->daemon) {
+        s->events = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+        drivers_start(&s->drivers, "http", &driver_ops, s);
         *out = s;
         return OK;
     }
@@ -709,14 +817,18 @@ str http_server_address(const struct http_server *s) { return s->address; }
 void http_server_stop(struct http_server *s)
 {
     if (!s || !s->daemon) return;
-    int fd = MHD_quiesce_daemon(s->daemon);
     mtx_lock(&s->mu);
     s->stopping = true;
+    mtx_unlock(&s->mu);
+    int fd = MHD_quiesce_daemon(s->daemon);
+    wake_up(s->wake);
+    mtx_lock(&s->mu);
     while (s->running) cond_wait(&s->idle, &s->mu);
     int64_t end = clock_mono_ns() + LAST_ANSWERS_MS * INT64_C(1000000);
     /* answers that are on their way */
     while (s->requests && cond_wait_until(&s->idle, &s->mu, end)) {}
     mtx_unlock(&s->mu);
+    drivers_stop(&s->drivers);
     MHD_stop_daemon(s->daemon);
     s->daemon = NULL;
     if (fd != MHD_INVALID_SOCKET) sock_close(fd);
@@ -727,6 +839,7 @@ void http_server_free(struct http_server *s)
     if (!s) return;
     http_server_stop(s);
     hangup_free(s->hangup);
+    wake_free(s->wake);
     cond_fini(&s->idle);
     mtx_fini(&s->mu);
     arena_fini(&s->arena);

@@ -2,9 +2,10 @@
  *
  * What        Routes with parameters, request and response values, uploads into one bounded buffer,
  *             response compression, CORS-free.
- *             Requests that may wait run on the owner's pool while their connection is suspended;
- *             health answers are made in place, on the thread that moves bytes, which touches no
- *             file.
+ *             Requests that may wait run while their connection is suspended: one that is alone on
+ *             the thread that read it, which leaves moving bytes to another if it lasts
+ *             (http_drivers.h), all others on the owner's pool. Health answers are made in place,
+ *             while bytes are moved, and touch no file.
  * Invariants  (1) A handler is called once a request, with the whole body. (2) What a handler put
  *             into its response is sent whole, or the connection is closed. (3) `gone` is raised
  *             when the client hangs up while its handler runs. (4) Of an answer that is made while
@@ -12,7 +13,7 @@
  * Ownership   http_server_new/http_server_free; request and response belong to the server and end
  *             after the handler returned and the answer was sent. A response's stream is the
  *             server's to free, on the pool where that can be.
- * Threads     handlers run beside each other; one per request
+ * Threads     two of its own; handlers run beside each other; one per request
  * Errors      ERR_IO, ERR_BAD_INPUT (address) from http_server_new
  * Format      HTTP/1.1
  */

@@ -299,22 +299,23 @@ TEST(http_answers_in_place_while_the_pool_is_stuck_and_refuses_the_rest)
 {
     struct rig r;
     struct rig_opts o = opts;
-    struct asker k[2];
-    struct thread *threads[2];
+    enum { ASKERS = 3 };           /* one runs where it was read, one on the pool, one is queued */
+    struct asker k[ASKERS];
+    struct thread *threads[ASKERS];
     o.pool_threads = 1;
     o.queue_max = 1;
     gate_reset();
     rig_start(&r, &o);
-    for (size_t i = 0; i < 2; i++) {                           /* one runs, one is queued */
+    for (unsigned i = 0; i < ASKERS; i++) {
         k[i] = (struct asker){ .r = &r, .target = rig_url(&r, S("/waits")), .times = 1 };
         threads[i] = thread_start("ask", asker_run, &k[i]);
-        wait_until(&gate.inside, 1);
+        wait_until(&gate.inside, MIN(i + 1, 2u));
         clock_sleep_ns(50000000);
     }
     EXPECT_EQ(rig_get(&r, S("/place")).status, 200);
     EXPECT_EQ(rig_get(&r, S("/pool")).status, 503);
     atomic_store(&gate.open, true);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < ASKERS; i++) {
         thread_join(threads[i]);
         EXPECT_EQ(atomic_load(&k[i].status), 200);
         arena_fini(&k[i].a);

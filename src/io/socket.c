@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <stdio.h>
@@ -190,4 +191,45 @@ void hangup_unwatch(struct hangup *h, int fd)
     mtx_lock(&h->mu);
     map_remove(&h->flags, hash_fd(fd), NULL, NULL);
     mtx_unlock(&h->mu);
+}
+
+struct wake { int fd; _Atomic bool called; };
+
+struct wake *wake_new(void)
+{
+    struct wake *w = NEW(struct wake);
+    w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (w->fd < 0) abort();                    /* out of descriptors: as mem_alloc */
+    return w;
+}
+
+void wake_free(struct wake *w)
+{
+    if (!w) return;
+    close(w->fd);
+    mem_free(w);
+}
+
+void wake_up(struct wake *w)
+{
+    uint64_t one = 1;
+    if (atomic_exchange(&w->called, true)) return;
+    if (write(w->fd, &one, sizeof(one)) < 0) abort();
+}
+
+bool wake_wait(struct wake *w, int fd, int ms)
+{
+    struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = w->fd, .events = POLLIN } };
+    uint64_t n;
+    if (poll(p, ARRAY_LEN(p), ms) == 0) return false;
+    if (!p[1].revents) return true;
+    if (read(w->fd, &n, sizeof(n)) < 0 && errno != EAGAIN) abort();
+    atomic_exchange(&w->called, false);
+    return true;
+}
+
+bool sock_readable(int fd)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    return poll(&p, 1, 0) > 0;
 }

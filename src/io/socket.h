@@ -1,11 +1,12 @@
-/* socket.h — listening sockets, and who hung up.
+/* socket.h — listening sockets, who hung up, and waits that others end.
  *
  * What        Opens a listening TCP socket from "host:port" text, tells its address; and a watcher
  *             that raises a flag when the other side of a connection goes away while its request
- *             waits for an answer.
- * Invariants  after hangup_unwatch() returned, the flag is not touched any more
- * Ownership   the caller owns descriptors; hangup_new/hangup_free
- * Threads     any; the watcher has one thread
+ *             waits for an answer. A wake ends the wait of a thread for a descriptor.
+ * Invariants  after hangup_unwatch() returned, the flag is not touched any more; a wake_up ends the
+ *             wait that is or the next, and what its thread did before is seen behind it
+ * Ownership   the caller owns descriptors; hangup_new/hangup_free, wake_new/wake_free
+ * Threads     any; the watcher has one thread; of a wake one waits at a time
  * Errors      ERR_BAD_INPUT (not an address), ERR_IO with the kernel's words ("listen tcp
  *             127.0.0.1:9090: bind: address already in use")
  * Format      none
@@ -33,5 +34,14 @@ struct hangup *hangup_new(void);
 void hangup_free(struct hangup *h);                            /* NULL is fine */
 void hangup_watch(struct hangup *h, int fd, _Atomic bool *flag);
 void hangup_unwatch(struct hangup *h, int fd);
+
+struct wake;
+struct wake *wake_new(void);
+void wake_free(struct wake *w);                /* NULL is fine */
+void wake_up(struct wake *w);
+/* Until fd is readable, or somebody calls wake_up, or so long; -1: no matter how long. False: the
+ * time came first. */
+bool wake_wait(struct wake *w, int fd, int ms);
+bool sock_readable(int fd);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/test.h"
+#include "io/thread.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -76,4 +77,37 @@ TEST(hangup_silent_after_unwatch)
     hangup_free(h);
     EXPECT(!atomic_load(&gone));
     close(pair[0]);
+}
+
+struct waker { struct wake *w; int fd; };
+
+static void wakes(void *ctx)
+{
+    struct waker *k = ctx;
+    clock_sleep_ns(20 * 1000000);
+    if (k->fd < 0) wake_up(k->w);
+    else EXPECT_EQ(write(k->fd, "x", 1), 1);
+}
+
+TEST(wake_ends_a_wait)
+{
+    int pair[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    struct wake *w = wake_new();
+    EXPECT(!wake_wait(w, pair[0], 0));
+    wake_up(w);
+    wake_up(w);
+    EXPECT(wake_wait(w, pair[0], -1));         /* one that came before it */
+    EXPECT(!wake_wait(w, pair[0], 1));         /* both are one */
+    struct waker by[] = { { w, -1 }, { w, pair[1] } };
+    for (size_t i = 0; i < ARRAY_LEN(by); i++) {
+        EXPECT(!sock_readable(pair[0]));
+        struct thread *t = thread_start("wakes", wakes, &by[i]);
+        EXPECT(wake_wait(w, pair[0], -1));
+        thread_join(t);
+    }
+    EXPECT(sock_readable(pair[0]));
+    wake_free(w);
+    close(pair[0]);
+    close(pair[1]);
 }
