@@ -11,6 +11,7 @@
 #include "base/metric.h"
 #include "bucket/header_samples.h"
 #include "bucket/index_header.h"
+#include "bucket/page_file.h"
 #include "bucket/remote_folder.h"
 #include "io/thread.h"
 
@@ -30,6 +31,7 @@ enum {
     DOUBT_AGAIN_MS = 60000,
     INDEX_PAGE_BYTES = 16 << 10,
     CHUNK_PAGE_BYTES = 16 << 10,
+    CACHE_BEFORE_DISK_BYTES = 4 << 20,
     CACHE_BYTES = 250 << 20
 };
 #define MS_NS INT64_C(1000000)
@@ -53,6 +55,10 @@ GAUGE_VEC(m_cache_reads, "epimetheus_store_bucket_reads",
 GAUGE_VEC(m_cache_read_bytes, "epimetheus_store_bucket_read_bytes",
     "Bytes that were read for the caches of the bucket so far.", "cache")
 GAUGE_VEC(m_cache_hits, "epimetheus_store_cache_hits", "Pages that were there so far.", "cache")
+GAUGE_VEC(m_disk_bytes, "epimetheus_store_cache_disk_bytes",
+    "Bytes of pages in the files behind the caches of the bucket.", "cache")
+GAUGE_VEC(m_disk_hits, "epimetheus_store_cache_disk_hits",
+    "Pages that were read from these files so far; they are among the hits.", "cache")
 GAUGE_VEC(m_cache_misses, "epimetheus_store_cache_misses",
     "Pages that were not there so far.", "cache")
 
@@ -477,6 +483,8 @@ static void cache_told(struct range_cache *c, str name)
     metric_set_of(METRIC_WITH(&m_cache_read_bytes, name), (double)s.read_bytes);
     metric_set_of(METRIC_WITH(&m_cache_hits, name), (double)s.hits);
     metric_set_of(METRIC_WITH(&m_cache_misses, name), (double)s.misses);
+    metric_set_of(METRIC_WITH(&m_disk_bytes, name), (double)s.disk_bytes);
+    metric_set_of(METRIC_WITH(&m_disk_hits, name), (double)s.disk_hits);
 }
 
 static void run(void *ctx)
@@ -507,6 +515,20 @@ static void run(void *ctx)
 
 /* ---- begin and end */
 
+/* What a disk refuses is done without. */
+static struct range_cache *cache_new(const struct gateway_opts *o, const char *name,
+    uint64_t bytes, size_t page_bytes, uint64_t disk_bytes)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    str path = arena_fmt(&a, "page-cache.%s", name);
+    struct page_file *behind = NULL;
+    struct err e = { 0 };
+    if (disk_bytes && page_file_open(&behind, o->fs, path, page_bytes, disk_bytes, &e) != OK)
+        LOG(WARN, "a cache is in memory alone", kv_z("cache", name), kv_err(&e));
+    uint64_t budget = or_default(bytes, behind ? CACHE_BEFORE_DISK_BYTES : CACHE_BYTES);
+    return range_cache_new(budget, page_bytes, behind);
+}
+
 errc gateway_open(struct gateway **out, const struct gateway_opts *o, struct err *e)
 {
     static const struct queryable_ops queryable_ops = { .querier = gateway_querier };
@@ -518,10 +540,10 @@ errc gateway_open(struct gateway **out, const struct gateway_opts *o, struct err
     g->o.patience_ms = (int64_t)or_default((uint64_t)o->patience_ms, PATIENCE_MS);
     g->queryable.ops = &queryable_ops;
     g->chunks.ops = &chunk_ops;
-    g->index_cache = range_cache_new(
-        "index", or_default(o->index_cache_bytes, CACHE_BYTES), INDEX_PAGE_BYTES);
-    g->chunk_cache = range_cache_new(
-        "chunks", or_default(o->chunk_cache_bytes, CACHE_BYTES), CHUNK_PAGE_BYTES);
+    g->index_cache =
+        cache_new(o, "index", o->index_cache_bytes, INDEX_PAGE_BYTES, o->index_disk_bytes);
+    g->chunk_cache =
+        cache_new(o, "chunks", o->chunk_cache_bytes, CHUNK_PAGE_BYTES, o->chunk_disk_bytes);
     g->opens = pool_new(&(struct pool_opts){ "store-open",
         (unsigned)or_default(o->opens, OPEN_THREADS), QUEUE_MAX });
     g->reads = pool_new(&(struct pool_opts){ "store-read", READ_THREADS, QUEUE_MAX });

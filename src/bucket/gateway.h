@@ -13,7 +13,8 @@
  * Threads     any; one thread looks at the bucket, a pool opens blocks, two read
  * Errors      ERR_UNAVAILABLE: the bucket was not seen yet, or a block is being opened for too
  *             long; ERR_TIMEOUT; ERR_LIMIT; else those of the bucket
- * Format      fs: <ULID>/index-header, meta-syncer/<ULID>/meta.json, as Thanos' store has them
+ * Format      fs: <ULID>/index-header, meta-syncer/<ULID>/meta.json, as Thanos' store has them;
+ *             page-cache.index, page-cache.chunks (page_file.h)
  */
 #ifndef EPI_BUCKET_GATEWAY_H
 #define EPI_BUCKET_GATEWAY_H
@@ -41,8 +42,10 @@ struct gateway_opts {
     void *wanted_ctx;
     int64_t idle_ms;               /* 0: never closed */
     int64_t patience_ms;           /* 0: a minute */
-    uint64_t index_cache_bytes;    /* postings and series; 0: 250 MiB */
-    uint64_t chunk_cache_bytes;    /* 0: 250 MiB */
+    /* Memory for postings and series, and for chunks; 0: 4 MiB with a file behind, else 250 MiB */
+    uint64_t index_cache_bytes, chunk_cache_bytes;
+    /* of files of fs behind both; 0: none */
+    uint64_t index_disk_bytes, chunk_disk_bytes;
     /* caches of other processes, borrowed, asked before the bucket; may be NULL */
     struct far_cache *far_index, *far_chunks;
     uint64_t series_max;           /* of one selection; 0: any number */

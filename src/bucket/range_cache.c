@@ -4,15 +4,18 @@
  * fetched once whoever asks meanwhile. Pages that are to be fetched are joined to reads where they
  * lie near each other; a read waits in its source's queue until one of the source's SOURCE_READS
  * turns is free. Who waits for a page holds it, and lets it go when his time is over: the read ends
- * by itself, some time. */
+ * by itself, some time. What came is written to the file behind by the thread that read it, once
+ * those who wait for it have been told; who needs a page that lies there reads it himself. */
 #include "bucket/range_cache.h"
 
 #include "base/account.h"
 #include "base/clock.h"
+#include "base/crc32c.h"
 #include "base/frames.h"
 #include "base/lock.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "bucket/page_file.h"
 #include "io/work.h"
 
 #include <stdatomic.h>
@@ -23,19 +26,27 @@ enum { READ_BYTES_MAX = 4 << 20, ALONE_BYTES = 1 << 20, WANTED_MAX = 1024 };
 
 ACCOUNT(range_account, "bucket_caches")
 
-enum page_state { PAGE_LOADING, PAGE_READY, PAGE_FAILED };
+/* Rings: one of a ring's head alone is empty. */
+struct link { struct link *prev, *next; };
+
+enum page_state { PAGE_LOADING, PAGE_READY, PAGE_FAILED, PAGE_ON_DISK };
 struct page {
     struct range_source *s;
     uint64_t index;
-    enum page_state state; /* all down to next: GUARDED_BY(cache mu) */
+    enum page_state state; /* all of these: GUARDED_BY(cache mu) */
     uint32_t refs;
+    uint32_t slot, crc;        /* of the file behind; 0: it has none */
     uint8_t *at, *fresh;       /* fresh: of the read that is under way */
     struct frame_slab *slab;   /* of either; NULL: of the heap, as it is shorter than a page */
     size_t n;
+    bool whole;                /* what the file behind had; of who reads it there */
     bool counted;              /* as bytes of who asked for it first */
+    bool gone;                 /* from the table: nobody finds it any more */
     errc rc;
     str why;                   /* heap */
-    struct page *prev, *next;  /* in the order of use; only of ready pages that nobody holds */
+    struct link used;          /* in the order of use; only of ready pages that nobody holds */
+    struct link kept;          /* pages with a slot that nobody reads, in the order of reading */
+    struct link mates;         /* of the source */
 };
 typedef VEC(struct page *) page_list;
 typedef VEC(struct byte_span) span_list;
@@ -59,12 +70,13 @@ struct read {
 
 struct range_cache {
     struct mtx mu; /* LOCK_LEAF */
-    uint64_t budget;       /* const after init, with page_bytes */
+    uint64_t budget;       /* const after init, with page_bytes and file */
     size_t page_bytes;
+    struct page_file *file; /* NULL: none */
     struct map pages;      /* GUARDED_BY(mu), all of these */
     struct frames frames;
-    struct page lru;       /* a ring: next was used last */
-    uint64_t loading;      /* bytes */
+    struct link used, kept; /* rings: next was used last */
+    uint64_t loading;       /* bytes */
     struct range_stats stats;
 };
 
@@ -77,21 +89,43 @@ struct range_source {
     _Atomic bool patient;
     struct cond came;          /* a read of it ended */
     struct read *first, *last; /* GUARDED_BY(cache mu), all of these */
+    struct link pages;
     unsigned active;
     bool stuck;
     VEC(struct wanted) wanted;
     uint64_t wanted_pages;
 };
 
-struct range_cache *range_cache_new(const char *name, uint64_t budget_bytes, size_t page_bytes)
+/* ---- rings */
+
+static void ring_init(struct link *r) { r->prev = r->next = r; }
+static bool ring_empty(const struct link *r) { return r->next == r; }
+static void ring_put(struct link *r, struct link *l)
+{
+    *l = (struct link){ r, r->next };
+    l->next->prev = l;
+    r->next = l;
+}
+/* One that is in no ring is left as it is. */
+static void ring_take(struct link *l)
+{
+    if (!l->next) return;
+    l->prev->next = l->next;
+    l->next->prev = l->prev;
+    *l = (struct link){ 0 };
+}
+
+struct range_cache *range_cache_new(
+    uint64_t budget_bytes, size_t page_bytes, struct page_file *behind)
 {
     struct range_cache *c = NEW(struct range_cache);
-    (void)name;
     mtx_init(&c->mu, LOCK_LEAF);
     c->budget = budget_bytes;
     c->page_bytes = page_bytes;
+    c->file = behind;
     frames_init(&c->frames, page_bytes);
-    c->lru.prev = c->lru.next = &c->lru;
+    ring_init(&c->used);
+    ring_init(&c->kept);
     return c;
 }
 
@@ -99,6 +133,7 @@ void range_cache_free(struct range_cache *c)
 {
     if (!c) return;
     assert(!c->pages.n);
+    page_file_close(c->file);
     map_fini(&c->pages);
     frames_fini(&c->frames);
     mtx_fini(&c->mu);
@@ -135,25 +170,9 @@ static struct page *page_find(struct range_cache *c, struct page_key k)
     return map_find(&c->pages, key_hash(k), key_eq, &k);
 }
 
-static void lru_take(struct page *p)
-{
-    if (!p->next) return;
-    p->prev->next = p->next;
-    p->next->prev = p->prev;
-    p->prev = p->next = NULL;
-}
-
-static void lru_put(struct range_cache *c, struct page *p)
-{
-    p->next = c->lru.next;
-    p->prev = &c->lru;
-    p->next->prev = p;
-    c->lru.next = p;
-}
-
 static void page_hold(struct page *p)
 {
-    lru_take(p);
+    ring_take(&p->used);
     p->refs++;
 }
 
@@ -168,14 +187,41 @@ static void page_room_give(struct range_cache *c, struct page *p, uint8_t *at)
     else mem_free(at);
 }
 
-static void page_drop(struct range_cache *c, struct page *p)
+/* Who asks for it from here on has another. */
+static void page_unmap(struct range_cache *c, struct page *p)
 {
     struct page_key k = { p->s, p->index };
-    if (p->state != PAGE_FAILED) map_remove(&c->pages, key_hash(k), key_eq, &k);
-    lru_take(p);
-    if (p->at) c->stats.bytes -= p->n;
-    account_charge(&range_account, -(int64_t)(p->at ? p->n + sizeof(*p) : sizeof(*p)));
-    page_room_give(c, p, p->at);
+    if (p->gone) return;
+    p->gone = true;
+    map_remove(&c->pages, key_hash(k), key_eq, &k);
+}
+
+static void slot_give(struct range_cache *c, struct page *p)
+{
+    if (!p->slot) return;
+    ring_take(&p->kept);
+    c->stats.disk_bytes -= p->n;
+    page_file_give(c->file, p->slot);
+    p->slot = 0;
+}
+
+/* Its bytes are no longer in memory. */
+static void page_empty(struct range_cache *c, struct page *p)
+{
+    if (!p->at) return;
+    c->stats.bytes -= p->n;
+    account_charge(&range_account, -(int64_t)p->n);
+    page_room_give(c, p, STEAL(p->at));
+}
+
+static void page_drop(struct range_cache *c, struct page *p)
+{
+    page_unmap(c, p);
+    ring_take(&p->used);
+    ring_take(&p->mates);
+    slot_give(c, p);
+    page_empty(c, p);
+    account_charge(&range_account, -(int64_t)sizeof(*p));
     mem_free((void *)p->why.p);
     mem_free(p);
 }
@@ -184,15 +230,22 @@ static void page_let_go(struct range_cache *c, struct page *p)
 {
     assert(p->refs > 0);
     if (--p->refs) return;
-    if (p->state == PAGE_READY) lru_put(c, p);
+    if (p->state == PAGE_READY && !p->gone) ring_put(&c->used, &p->used);
     else page_drop(c, p);
 }
 
 static void evict(struct range_cache *c)
 {
-    while (c->stats.bytes > c->budget && c->lru.prev != &c->lru) {
-        page_drop(c, c->lru.prev);
+    while (c->stats.bytes > c->budget && !ring_empty(&c->used)) {
+        struct page *p = CONTAINER_OF(c->used.prev, struct page, used);
         c->stats.evicted++;
+        if (p->slot) {
+            ring_take(&p->used);
+            page_empty(c, p);
+            p->state = PAGE_ON_DISK;
+        } else {
+            page_drop(c, p);
+        }
     }
 }
 
@@ -204,6 +257,7 @@ static struct page *page_new(struct range_source *s, uint64_t index)
     *p = (struct page){ .s = s, .index = index };
     p->n = (size_t)MIN((uint64_t)c->page_bytes, s->o.size_bytes - off);
     account_charge(&range_account, sizeof(*p));
+    ring_put(&s->pages, &p->mates);
     map_put(&c->pages, key_hash((struct page_key){ s, index }), p);
     c->loading += p->n;
     return p;
@@ -255,8 +309,7 @@ static void read_told(struct range_source *s, struct read *r)
         if (r->rc == OK) {
             page_fill(c, p, STEAL(p->fresh));
         } else {
-            struct page_key k = { s, p->index };
-            map_remove(&c->pages, key_hash(k), key_eq, &k);
+            page_unmap(c, p);
             page_room_give(c, p, STEAL(p->fresh));
             p->why = mem_str(r->why);
             p->state = PAGE_FAILED;
@@ -267,11 +320,118 @@ static void read_told(struct range_source *s, struct read *r)
     evict(c);
 }
 
+/* ---- the file behind */
+
+/* A page that is to be written, held. */
+struct spill { struct page *p; uint32_t slot; };
+typedef VEC(struct spill) spill_list;
+
+/* With the lock; 0: none is to be had. The page that was read longest ago makes room. */
+static uint32_t slot_for(struct range_cache *c)
+{
+    uint32_t slot = page_file_take(c->file);
+    if (slot || ring_empty(&c->kept)) return slot;
+    struct page *last = CONTAINER_OF(c->kept.prev, struct page, kept);
+    slot_give(c, last);
+    if (last->state == PAGE_ON_DISK) page_drop(c, last);
+    return page_file_take(c->file);
+}
+
+/* With the lock. */
+static void spill_add(struct range_cache *c, struct page *p, spill_list *out)
+{
+    uint32_t slot = c->file && !page_file_rests(c->file) ? slot_for(c) : 0;
+    if (!slot) return;
+    p->refs++;
+    vec_push(out, ((struct spill){ p, slot }));
+}
+
+/* How many of them, from the first on, went to the disk: those in slots in a row by one write. */
+static size_t spill_write(struct range_cache *c, const struct spill *v, size_t n)
+{
+    enum { AT_ONCE = 64 };
+    str bytes[AT_ONCE];
+    size_t k = 0;
+    for (; k < MIN(n, (size_t)AT_ONCE) && v[k].slot == v[0].slot + k; k++) {
+        struct page *p = v[k].p;
+        if (k && v[k - 1].p->n != c->page_bytes) break;
+        bytes[k] = str_of(p->at, p->n);
+        p->crc = crc32c(0, p->at, p->n);
+    }
+    return page_file_put(c->file, v[0].slot, bytes, k) ? k : 0;
+}
+
+/* Without the lock; lets them go. */
+static void spill_all(struct range_cache *c, spill_list *v)
+{
+    size_t done = 0, n = 1;
+    while (done < v->n && n) {
+        n = spill_write(c, v->at + done, v->n - done);
+        done += n;
+    }
+    if (!v->n) return;
+    mtx_lock(&c->mu);
+    for (size_t i = 0; i < v->n; i++) {
+        struct page *p = v->at[i].p;
+        if (i >= done || p->gone) {
+            page_file_give(c->file, v->at[i].slot);
+        } else {
+            p->slot = v->at[i].slot;
+            c->stats.disk_bytes += p->n;
+            ring_put(&c->kept, &p->kept);
+        }
+        page_let_go(c, p);
+    }
+    evict(c);
+    mtx_unlock(&c->mu);
+    vec_fini(v);
+}
+
+/* Pages that lie there, held and in the state of loading since the lock was held last. Those that
+ * did not come back whole are fresh ones: they are to be read. Takes the lock. */
+static void kept_read(struct range_source *s, const page_list *v, page_list *fresh)
+{
+    struct range_cache *c = s->o.cache;
+    mtx_lock(&c->mu);
+    for (size_t i = 0; i < v->n; i++) v->at[i]->fresh = page_room(c, v->at[i]);
+    mtx_unlock(&c->mu);
+    for (size_t i = 0; i < v->n; i++) {
+        struct page *p = v->at[i];
+        p->whole = page_file_get(c->file, p->slot, p->fresh, p->n) &&
+                   crc32c(0, p->fresh, p->n) == p->crc;
+    }
+    mtx_lock(&c->mu);
+    for (size_t i = 0; i < v->n; i++) {
+        struct page *p = v->at[i];
+        if (p->whole) {
+            c->loading -= p->n;
+            page_fill(c, p, STEAL(p->fresh));
+            ring_put(&c->kept, &p->kept);
+        } else {
+            slot_give(c, p);
+            page_room_give(c, p, STEAL(p->fresh));
+            vec_push(fresh, p);
+        }
+    }
+    cond_broadcast(&s->came);
+}
+
+/* With the lock. */
+static void kept_take(struct range_cache *c, struct page *p, page_list *out)
+{
+    ring_take(&p->kept);
+    p->state = PAGE_LOADING;
+    c->loading += p->n;
+    c->stats.disk_hits++;
+    vec_push(out, p);
+}
+
 static void read_run(struct range_source *s, struct read *r)
 {
     struct range_cache *c = s->o.cache;
     struct err e = { 0 };
     span_list to = { 0 };
+    spill_list spill = { 0 };
     read_places(s, r, &to);
     errc rc = s->o.fill(s->o.ctx, r->off, (struct spans){ to.at, to.n }, &e);
     vec_fini(&to);
@@ -280,12 +440,14 @@ static void read_run(struct range_source *s, struct read *r)
     if (rc != OK) r->why = mem_str(err_str(&e));
     c->stats.reads++;
     if (rc == OK) c->stats.read_bytes += r->n;
+    for (size_t i = 0; rc == OK && i < r->pages.n; i++) spill_add(c, r->pages.at[i], &spill);
     read_told(s, r);
     r->done = true;
     /* r is its waiter's from the unlocking on, if somebody waits for it */
     bool mine = !r->alone || r->left;
     cond_broadcast(&s->came);
     mtx_unlock(&c->mu);
+    spill_all(c, &spill);
     if (!mine) return;
     mem_free(r->alone);
     read_free(r);
@@ -473,7 +635,7 @@ static errc pages_need(
     struct range_source *s, uint64_t from, uint64_t to, page_list *out, struct err *e)
 {
     struct range_cache *c = s->o.cache;
-    page_list fresh = { 0 };
+    page_list fresh = { 0 }, kept = { 0 };
     int64_t until = clock_mono_ns() + s->o.patience_ms * MS_NS;
     bool stuck = false;
     for (uint64_t k = from; k <= to && !stuck; k++) {
@@ -482,6 +644,7 @@ static errc pages_need(
         if (stuck) break;
         if (p) {
             c->stats.hits++;
+            if (p->state == PAGE_ON_DISK) kept_take(c, p, &kept);
         } else {
             c->stats.misses++;
             p = page_new(s, k);
@@ -493,6 +656,11 @@ static errc pages_need(
     if (fresh.n) wanted_take(s, &fresh);
     along_take(s, &fresh);
     fresh_read(s, &fresh);
+    if (kept.n) {
+        kept_read(s, &kept, &fresh);
+        fresh_read(s, &fresh);
+        vec_fini(&kept);
+    }
     mtx_lock(&c->mu);
     errc rc = stuck ? refused(s, e) : OK;
     for (size_t i = 0; rc == OK && i < out->n; i++) rc = page_await(s, out->at[i], until, e);
@@ -654,6 +822,7 @@ void range_put(struct range_source *s, uint64_t off, str bytes)
 {
     struct range_cache *c = s->o.cache;
     uint64_t page = c->page_bytes, end = MIN(off + bytes.n, s->o.size_bytes);
+    spill_list spill = { 0 };
     mtx_lock(&c->mu);
     for (uint64_t k = (off + page - 1) / page; k * page < end; k++) {
         bool whole = (k + 1) * page <= end || end == s->o.size_bytes;
@@ -662,10 +831,13 @@ void range_put(struct range_source *s, uint64_t off, str bytes)
         c->loading -= p->n;
         page_fill(c, p, page_room(c, p));
         memcpy(p->at, bytes.p + (k * page - off), p->n);
-        lru_put(c, p);
+        page_hold(p);
+        spill_add(c, p, &spill);
+        page_let_go(c, p);
     }
     evict(c);
     mtx_unlock(&c->mu);
+    spill_all(c, &spill);
 }
 
 /* ---- sources */
@@ -680,6 +852,7 @@ struct range_source *range_source_new(const struct range_source_opts *o)
     s->o.what = NULL;
     atomic_init(&s->refs, 1);
     cond_init(&s->came);
+    ring_init(&s->pages);
     return s;
 }
 
@@ -695,14 +868,16 @@ void range_source_patient(struct range_source *s, bool patient)
     atomic_store_explicit(&s->patient, patient, memory_order_relaxed);
 }
 
-/* At the end no read runs and nobody pins: then all its pages lie in the ring. */
+/* At the end no read runs and nobody pins: then they all go. */
 void range_source_forget(struct range_source *s)
 {
     struct range_cache *c = s->o.cache;
     mtx_lock(&c->mu);
-    for (struct page *p = c->lru.next, *next; p != &c->lru; p = next) {
-        next = p->next;
-        if (p->s == s) page_drop(c, p);
+    for (struct link *l = s->pages.next, *next; l != &s->pages; l = next) {
+        struct page *p = CONTAINER_OF(l, struct page, mates);
+        next = l->next;
+        page_unmap(c, p);
+        if (!p->refs) page_drop(c, p);
     }
     mtx_unlock(&c->mu);
 }

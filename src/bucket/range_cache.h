@@ -3,7 +3,8 @@
  * What        Pages of files whose bytes somebody else brings (struct range_source). What is
  *             missing is fetched by the threads of a pool: ranges that lie near each other in one
  *             read, and those that were announced (range_want) along with the next that is needed.
- *             Who asks waits for a time, not longer.
+ *             Who asks waits for a time, not longer. A file of this machine can stand behind
+ *             memory (page_file.h): then what came is written there, and read back from there.
  * Invariants  (1) A page is whole and as it was fetched, or it is not there. (2) Of one source at
  *             most SOURCE_READS reads run at once, so that one which hangs leaves threads to the
  *             others; while nothing comes, who asks for more of it is refused at once. (3) Pages
@@ -26,10 +27,14 @@
 enum { SOURCE_READS = 4 };
 
 struct range_cache;
-struct range_cache *range_cache_new(const char *name, uint64_t budget_bytes, size_t page_bytes);
+/* budget_bytes: of memory; behind: taken over, with pages as large; may be NULL */
+struct page_file;
+struct range_cache *range_cache_new(
+    uint64_t budget_bytes, size_t page_bytes, struct page_file *behind);
 void range_cache_free(struct range_cache *c); /* NULL is fine */
 struct range_stats {
     uint64_t hits, misses, evicted, reads, read_bytes, bytes;
+    uint64_t disk_hits, disk_bytes; /* of the file behind; disk_hits are among hits */
 };
 size_t range_cache_page_bytes(const struct range_cache *c);
 struct range_stats range_cache_stats(struct range_cache *c);
@@ -54,7 +59,7 @@ struct range_source *range_source_new(const struct range_source_opts *o);
 struct range_source *range_source_ref(struct range_source *s);
 uint64_t range_source_size(const struct range_source *s);
 void range_source_unref(struct range_source *s); /* NULL is fine */
-/* What is here of it, and held by nobody, is read anew when it is asked for. */
+/* What is here of it is read anew when it is asked for. */
 void range_source_forget(struct range_source *s);
 /* From here on who asks waits for as long as it takes, or no longer does. */
 void range_source_patient(struct range_source *s, bool patient);

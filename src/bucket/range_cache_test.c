@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/test.h"
+#include "bucket/page_file.h"
+#include "io/fs_sim.h"
 #include "io/thread.h"
 #include "io/work.h"
 
@@ -49,18 +51,20 @@ static void freed(void *ctx) { ((struct file *)ctx)->freed = true; }
 
 struct rig {
     struct file f;
+    struct fs *disk;   /* of what is behind; NULL: nothing is */
     struct pool *pool;
     struct range_cache *c;
     struct range_source *s;
 };
 
-static void rig_sized(struct rig *r, uint64_t budget, uint64_t size, size_t queue)
+static void rig_over(
+    struct rig *r, struct page_file *behind, uint64_t budget, uint64_t size, size_t queue)
 {
     *r = (struct rig){ 0 };
     mtx_init(&r->f.mu, LOCK_LEAF);
     cond_init(&r->f.changed);
     r->pool = pool_new(&(struct pool_opts){ "test", 2, queue });
-    r->c = range_cache_new("test", budget, PAGE);
+    r->c = range_cache_new(budget, PAGE, behind);
     r->s = range_source_new(&(struct range_source_opts){ .cache = r->c,
         .pool = r->pool,
         .what = "a file",
@@ -72,7 +76,21 @@ static void rig_sized(struct rig *r, uint64_t budget, uint64_t size, size_t queu
         .ctx = &r->f });
     range_source_patient(r->s, true); /* who tests waiting sets it otherwise */
 }
+static void rig_sized(struct rig *r, uint64_t budget, uint64_t size, size_t queue)
+{
+    rig_over(r, NULL, budget, size, queue);
+}
 static void rig_init(struct rig *r, uint64_t budget) { rig_sized(r, budget, FILE_BYTES, 100); }
+
+static void rig_behind(struct rig *r, uint64_t budget, uint64_t disk_bytes)
+{
+    struct page_file *behind = NULL;
+    struct err e = { 0 };
+    struct fs *disk = fs_sim_new(test_seed());
+    EXPECT_OK_E(page_file_open(&behind, disk, S("pages"), PAGE, disk_bytes, &e), &e);
+    rig_over(r, behind, budget, FILE_BYTES, 100);
+    r->disk = disk;
+}
 
 static void rig_fini(struct rig *r)
 {
@@ -80,6 +98,8 @@ static void rig_fini(struct rig *r)
     pool_free(r->pool);
     EXPECT(r->f.freed);
     range_cache_free(r->c);
+    EXPECT(!r->disk || !fs_exists(r->disk, S("pages")));
+    fs_free(r->disk);
     cond_fini(&r->f.changed);
     mtx_fini(&r->f.mu);
 }
@@ -397,5 +417,118 @@ TEST(where_too_many_reads_wait_more_are_refused)
     EXPECT_EQ(range_pin(r.s, 0, 100, &p, &e), ERR_LIMIT);
     set_hang(&r, false);
     for (int i = 0; i < 3; i++) range_source_unref(other[i]);
+    rig_fini(&r);
+}
+
+/* ---- a file behind */
+
+static void ranges_expect(struct rig *r, int times)
+{
+    struct prng rng = { test_seed() };
+    for (int i = 0; i < times; i++) {
+        uint64_t off = prng_below(&rng, FILE_BYTES);
+        expect_bytes(r, off, 1 + (size_t)prng_below(&rng, MIN(FILE_BYTES - off, 600u)));
+    }
+}
+
+/* Memory for four pages, a disk for all: each byte comes once. */
+TEST(what_memory_has_no_room_for_comes_from_the_file_behind)
+{
+    struct rig r;
+    rig_behind(&r, 4 * PAGE, MIB);
+    ranges_expect(&r, 1000);
+    expect_bytes(&r, 0, FILE_BYTES);
+    struct range_stats s = range_cache_stats(r.c);
+    EXPECT(s.read_bytes <= FILE_BYTES + GAP * s.reads);
+    EXPECT(s.disk_hits > 100);
+    unsigned reads = r.f.reads;
+    ranges_expect(&r, 1000);
+    EXPECT_EQ(r.f.reads, reads);
+    rig_fini(&r);
+}
+
+/* Memory for four pages, a disk for twenty: pages make room there, too. */
+TEST(pages_make_room_in_the_file_behind)
+{
+    struct rig r;
+    rig_behind(&r, 4 * PAGE, 20 * PAGE + PAGE / 2);
+    ranges_expect(&r, 3000);
+    struct range_stats s = range_cache_stats(r.c);
+    EXPECT(s.disk_bytes <= 20 * PAGE);
+    EXPECT(s.disk_hits > 0);
+    uint64_t n;
+    struct file *f;
+    struct err e = { 0 };
+    EXPECT_OK_E(fs_open(&f, r.disk, S("pages"), FS_READ, &e), &e);
+    EXPECT_OK_E(file_size(f, &n, &e), &e);
+    EXPECT(n <= 20 * PAGE);
+    file_close(f);
+    rig_fini(&r);
+}
+
+TEST(pages_that_were_put_are_behind_too)
+{
+    struct rig r;
+    uint8_t all[FILE_BYTES];
+    for (size_t i = 0; i < sizeof(all); i++) all[i] = byte_at(i);
+    rig_behind(&r, 4 * PAGE, MIB);
+    range_put(r.s, 0, str_of(all, sizeof(all)));
+    ranges_expect(&r, 100);
+    EXPECT_EQ(r.f.reads, 0);
+    rig_fini(&r);
+}
+
+/* What comes back from there is not what was written: it is read anew. */
+TEST(damage_of_the_file_behind_is_not_believed)
+{
+    struct rig r;
+    struct file *f;
+    uint64_t done;
+    struct err e = { 0 };
+    static const uint8_t wrong[FILE_BYTES];
+    str bytes = str_of(wrong, sizeof(wrong));
+    rig_behind(&r, 4 * PAGE, MIB);
+    expect_bytes(&r, 0, FILE_BYTES);
+    unsigned reads = r.f.reads;
+    while (range_cache_stats(r.c).disk_bytes < FILE_BYTES) clock_sleep_ns(1000000);
+    EXPECT_OK_E(fs_open(&f, r.disk, S("pages"), FS_READ | FS_WRITE, &e), &e);
+    EXPECT_OK_E(file_pwrite(f, &bytes, 1, 0, &done, &e), &e);
+    ranges_expect(&r, 1000);
+    expect_bytes(&r, 0, FILE_BYTES);
+    EXPECT(r.f.reads > reads);
+    while (range_cache_stats(r.c).disk_bytes < FILE_BYTES) clock_sleep_ns(1000000);
+    EXPECT_OK_E(file_truncate(f, 0, &e), &e);
+    ranges_expect(&r, 1000);
+    file_close(f);
+    rig_fini(&r);
+}
+
+/* A disk that fails now and then, and one that fills up. */
+TEST(a_disk_that_fails_costs_reads_alone)
+{
+    struct rig r;
+    rig_behind(&r, 4 * PAGE, MIB);
+    fs_sim_fail_rate(r.disk, SIM_OP(STALL_READ), 300000, ERR_IO);
+    ranges_expect(&r, 500);
+    fs_sim_capacity(r.disk, fs_sim_used(r.disk) + 1);
+    ranges_expect(&r, 500);
+    fs_sim_fail_rate(r.disk, SIM_OPS_ALL, 0, OK);
+    rig_fini(&r);
+}
+
+TEST(what_is_forgotten_is_read_anew_with_a_file_behind)
+{
+    struct rig r;
+    struct range_pin p;
+    struct err e = { 0 };
+    rig_behind(&r, 4 * PAGE, MIB);
+    expect_bytes(&r, 0, 10 * PAGE);
+    EXPECT_OK_E(range_pin(r.s, 0, 5, &p, &e), &e); /* this page is held meanwhile */
+    unsigned reads = r.f.reads;
+    range_source_forget(r.s);
+    expect_bytes(&r, 0, 10 * PAGE);
+    EXPECT_EQ(r.f.reads, reads + 1);
+    EXPECT_EQ(r.f.last_n, 10 * PAGE);
+    range_unpin(r.s, p.frame);
     rig_fini(&r);
 }

@@ -56,7 +56,7 @@ struct store_flags {
     str_list listen, features;
     int log_level, log_format, backend;
     int64_t grpc_grace_ms, sync_ms, ignore_deletion_ms, idle_ms, patience_ms;
-    int64_t index_cache, chunk_cache, opens, meta_fetches, descriptors;
+    int64_t index_cache, chunk_cache, index_disk, chunk_disk, opens, meta_fetches, descriptors;
     int64_t series_max, samples_max, touched_max, grpc_samples_max, bytes_max, calls_max;
     int64_t sync_block_ms, consistency_ms, far_bytes_max;
     str index_cache_config, index_cache_file, chunk_cache_config, chunk_cache_file;
@@ -121,8 +121,12 @@ static const struct opt table[] = {
         &opt_duration, .def = "1h" },
     { "store.patience", .help = "How long a query waits for one block, at most.", AT(patience_ms),
         &opt_duration, .def = "30s" },
-    { "index-cache-size", .help = "Memory for postings and series.", AT(index_cache),
-        &opt_size, .def = "250MB" },
+    { "index-cache-size",
+        .help = "Memory for postings and series; 0: 4MB if there is room on the disk, else 250MB.",
+        AT(index_cache), &opt_size, .def = "0B" },
+    { "store.index-cache-disk-size",
+        .help = "Room for them in a file of data-dir, at most a quarter of what is free; 0: none.",
+        AT(index_disk), &opt_size, .def = "1GB" },
     { "index-cache.config", "YAML",
         "A cache for postings and series as Thanos has it: IN-MEMORY, MEMCACHED or REDIS.",
         AT(index_cache_config), &opt_str, .def = "" },
@@ -132,8 +136,11 @@ static const struct opt table[] = {
         AT(chunk_cache_config), &opt_str, .def = "" },
     { "store.caching-bucket.config-file", "FILE", "The same in a file.", AT(chunk_cache_file),
         &opt_str, .def = "" },
-    { "chunk-pool-size", .help = "Memory for chunks.", AT(chunk_cache), &opt_size,
-        .def = "250MB" },
+    { "chunk-pool-size", .help = "Memory for chunks; 0: as for index-cache-size.",
+        AT(chunk_cache), &opt_size, .def = "0B" },
+    { "store.chunk-cache-disk-size",
+        .help = "Room for them in a file of data-dir, at most a quarter of what is free; 0: none.",
+        AT(chunk_disk), &opt_size, .def = "1GB" },
     { "store.limits.request-series", .help = "Series of one selection; 0: any number.",
         AT(series_max), &opt_num, .def = "0" },
     { "store.limits.request-samples",
@@ -499,6 +506,8 @@ static errc bucket_begin(struct store *s, struct err *e)
         .patience_ms = s->f.patience_ms,
         .index_cache_bytes = (uint64_t)MAX(s->f.index_cache, 0),
         .chunk_cache_bytes = (uint64_t)MAX(s->f.chunk_cache, 0),
+        .index_disk_bytes = (uint64_t)MAX(s->f.index_disk, 0),
+        .chunk_disk_bytes = (uint64_t)MAX(s->f.chunk_disk, 0),
         .consistency_ms = s->f.consistency_ms,
         .mint = s->mint,
         .maxt = s->maxt,
