@@ -81,8 +81,9 @@ static errc take_result(struct run *r, errc rc)
     case OK: return OK;
     case ERR_OUT_OF_ORDER: r->out_of_order++; return OK;
     case ERR_DUPLICATE: r->duplicates++; return OK;
-    case ERR_OUT_OF_BOUNDS:
-    case ERR_TOO_OLD: r->out_of_bounds++; return OK;
+    case ERR_OUT_OF_BOUNDS: r->out_of_bounds++; return OK;
+    /* behind the window for late samples: as in the reference the page is not taken */
+    case ERR_TOO_OLD: return err_set(r->e, rc, "%.*s", STR_ARG(sample_refusal(rc)));
     case ERR_UNAVAILABLE: return OK;           /* see series_of */
     default: return rc;
     }
@@ -299,7 +300,12 @@ static errc batch_flush(struct run *r)
         if (LIKELY(rc == OK)) continue;
         if (rc == ERR_NOT_FOUND) rc = append_again(r, i);
         if (rc != OK) line_cache_miss(r->t->cache, r->line[i]);
-        TRY(take_result(r, rc));
+        errc ends = take_result(r, rc);
+        if (ends != OK) {                      /* it is the last one looked at, and not added */
+            r->scraped -= n - i - 1;
+            r->added -= n - i;
+            return ends;
+        }
         r->results[i] = (uint8_t)rc;
     }
     if (LIKELY(!r->waiting.n)) return OK;

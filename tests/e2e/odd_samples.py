@@ -102,6 +102,22 @@ class OddSamples(ServerCase):
                 self.assertEqual(self.query('ok')[0]['value'][1], '1')
         self.assertEqual([s['value'][1] for s in self.query('m')], ['1'])
 
+    def test_scraped_too_old(self):
+        now = int(time.time() * 1000)
+        self.exporter.pages['/metrics'] = 'ok 1\nm 1 %d\nrest 1\n' % now
+        self.scraping('{job_name: a, static_configs: [{targets: ["%s"]}]}' % self.target)
+        with open(os.path.join(self.dir, 'prometheus.yml'), 'a') as f:
+            f.write('storage: {tsdb: {out_of_order_time_window: 5m}}\n')
+        self.start()
+        self.wait('the first', lambda: self.query('m'))
+        self.exporter.pages['/metrics'] = 'ok 1\nm 1 %d\nrest 1\n' % (now - 6 * MINUTE_MS)
+        self.wait('the page is not taken', lambda: self.query('up')[0]['value'][1] == '0')
+        self.assertEqual(self.query('scrape_samples_scraped')[0]['value'][1], '2')
+        self.assertEqual(self.query('scrape_samples_post_metric_relabeling')[0]['value'][1], '1')
+        self.assertEqual(self.get('/api/v1/targets')['activeTargets'][0]['lastError'], 'too old sample')
+        self.exporter.pages['/metrics'] = 'ok 1\nm 1 %d\nrest 1\n' % (now - 1000)
+        self.wait('a late one is', lambda: self.query('up')[0]['value'][1] == '1')
+
 
 if __name__ == '__main__':
     tally.unittest_main()
