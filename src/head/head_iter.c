@@ -2,6 +2,7 @@
 
 #include "chunk/chunk.h"
 #include "chunk/chunk_iter.h"
+#include "head/ahead.h"
 #include "head/chunk_disk.h"
 #include "io/work.h"
 #include "storage/clip.h"
@@ -20,8 +21,10 @@ struct head_iter {
     struct buf bytes;                          /* of the closed chunk being read */
     struct chunk_iter chunk;                   /* of that, or of a copy that is held as bytes */
     size_t left;                               /* samples of the source that may still be shown */
-    size_t at;                                 /* in values, for a copy */
-    double values[RUN_MAX];
+    const int64_t *t;                          /* ITER_VALUES: what is left of the source */
+    const double *v;
+    double values[RUN_MAX];                    /* of a copy */
+    struct ahead ahead;
     enum { ITER_NEXT, ITER_BYTES, ITER_VALUES, ITER_END } state;
     errc failed;
     struct err words;
@@ -51,6 +54,7 @@ static void iter_free(struct sample_iter *base)
     vec_fini(&it->closed);
     vec_fini(&it->deleted);
     buf_fini(&it->bytes);
+    ahead_fini(&it->ahead);
     mem_free(it);
 }
 
@@ -108,11 +112,38 @@ void head_iter_reset(struct sample_iter *base, const struct head_iter_of *of)
     head_tombstones_get(&it->head->tombstones, of->ref, &it->deleted);
 }
 
+static void series_ahead(struct head_iter *it, const struct head_iter_of *of)
+{
+    struct store *st = &it->head->store;
+    struct slot *s = store_slot(st, of->slot);
+    slot_lock(s);
+    for (unsigned i = 0; series_generation(s) == of->generation && i < s->n_closed; i++) {
+        struct closed_chunk c = store_get_closed(st, s, i);
+        if (c.mint <= of->maxt && c.maxt >= of->mint) ahead_want(&it->ahead, &c);
+    }
+    slot_unlock(s);
+}
+
+void head_iter_ahead(struct sample_iter *base, const struct head_iter_of *of, size_t n)
+{
+    struct head_iter *it = CONTAINER_OF(base, struct head_iter, base);
+    ahead_clear(&it->ahead);
+    for (size_t i = 0; i < n; i++) series_ahead(it, &of[i]);
+    ahead_read(&it->ahead, it->head->opts.disk);
+}
+
 /* Brings the bytes of a closed chunk into the iterator's own memory, so that an I/O error is known
  * before anything is shown. */
 static errc iter_open_closed(struct head_iter *it, const struct closed_chunk *c, struct err *e)
 {
     struct chunk_pin pin = { 0 };
+    size_t ahead = ahead_get(&it->ahead, c->disk_ref, &it->t, &it->v);
+    if (ahead) {
+        io_work.chunks++;
+        it->left = MIN(c->n, ahead);
+        it->state = ITER_VALUES;
+        return OK;
+    }
     if (!it->head->opts.disk) return err_set(e, ERR_NOT_FOUND, "head: no chunk files");
     TRY(chunk_disk_pin(it->head->opts.disk, c->disk_ref, 0, &pin, e));
     io_work.chunks++;
@@ -137,7 +168,8 @@ static errc iter_open_copy(struct head_iter *it, const struct chunk_copy *c, str
     }
     it->state = ITER_VALUES;
     chunk_copy_values(c, c->n, it->values);
-    it->at = 0;
+    it->t = c->t;
+    it->v = it->values;
     return OK;
 }
 
@@ -162,19 +194,24 @@ static errc iter_next_source(struct head_iter *it, struct err *e)
     return OK;
 }
 
+static void iter_take_values(struct head_iter *it, int64_t *t, double *v, size_t cap, size_t *n)
+{
+    *n = MIN(it->left, cap);
+    memcpy(t, it->t, *n * sizeof(*t));
+    memcpy(v, it->v, *n * sizeof(*v));
+    it->t += *n;
+    it->v += *n;
+}
+
 static errc iter_read(struct head_iter *it, struct sample_batch *out, struct err *e)
 {
     if (it->state == ITER_BYTES) {
         TRY(chunk_iter_fill(&it->chunk, out, e));
         out->n = MIN(it->left, out->n);
     } else {
-        const struct chunk_copy *c = it->copies.at[it->next - 1 - it->closed.n];
         out->kind = SAMPLE_FLOAT;          /* a batch of the chunk before may have been left out */
         out->st = NULL;
-        out->n = MIN(it->left, (size_t)SAMPLE_BATCH);
-        memcpy(out->t, c->t + it->at, out->n * sizeof(*out->t));
-        memcpy(out->v, it->values + it->at, out->n * sizeof(*out->v));
-        it->at += out->n;
+        iter_take_values(it, out->t, out->v, SAMPLE_BATCH, &out->n);
     }
     it->left -= out->n;
     if (!out->n || !it->left) it->state = ITER_NEXT;
@@ -227,11 +264,7 @@ static errc iter_read_floats(
         it->chunk.ended = xor->i == xor->n;
         *n = MIN(it->left, *n);
     } else {
-        const struct chunk_copy *c = it->copies.at[it->next - 1 - it->closed.n];
-        *n = MIN(it->left, cap);
-        memcpy(t, c->t + it->at, *n * sizeof(*t));
-        memcpy(v, it->values + it->at, *n * sizeof(*v));
-        it->at += *n;
+        iter_take_values(it, t, v, cap, n);
     }
     it->left -= *n;
     if (!*n || !it->left) it->state = ITER_NEXT;
@@ -279,6 +312,7 @@ struct sample_iter *head_iter_new(struct head *h)
     it->state = ITER_END;
     buf_init(&it->bytes, &iter_account, 0);
     chunk_iter_init(&it->chunk);
+    ahead_init(&it->ahead);
     account_charge(&iter_account, sizeof(*it));
     return &it->base;
 }

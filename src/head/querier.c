@@ -36,22 +36,49 @@ struct head_series {
 
 /* Series. */
 
+static struct head_iter_of series_of(const struct head_series *s)
+{
+    return (struct head_iter_of){ s->slot, s->generation, s->base.ref, s->mint, s->maxt,
+        &s->q->isolation, &s->q->left };
+}
+
+static void series_iter_be(const struct head_series *s, struct sample_iter **it)
+{
+    if (s->late ? ooo_iter_is(*it) : head_iter_is(*it)) return;
+    sample_iter_free(*it);
+    *it = s->late ? ooo_iter_new(s->q->head) : head_iter_new(s->q->head);
+}
+
 static errc series_iterate(struct series *base, struct sample_iter **it, struct err *e)
 {
     struct head_series *s = CONTAINER_OF(base, struct head_series, base);
-    struct head_iter_of of = { s->slot, s->generation, s->base.ref, s->mint, s->maxt,
-        &s->q->isolation, &s->q->left };
+    struct head_iter_of of = series_of(s);
     (void)e;
-    if (!(s->late ? ooo_iter_is(*it) : head_iter_is(*it))) {
-        sample_iter_free(*it);
-        *it = s->late ? ooo_iter_new(s->q->head) : head_iter_new(s->q->head);
-    }
+    series_iter_be(s, it);
     if (s->late) ooo_iter_reset(*it, &of);
     else head_iter_reset(*it, &of);
     return OK;
 }
 
-static const struct series_ops head_series_ops = { .iterate = series_iterate };
+static void series_ahead(
+    struct series *const *all, size_t n, int64_t mint, int64_t maxt, struct sample_iter **it)
+{
+    struct head_iter_of of[SERIES_AHEAD];
+    size_t many = 0;
+    for (size_t i = 0; i < n && many < SERIES_AHEAD; i++) {
+        const struct head_series *s = CONTAINER_OF(all[i], struct head_series, base);
+        if (all[i]->ops->ahead != series_ahead || s->late) continue;
+        of[many] = series_of(s);
+        of[many].mint = MAX(mint, s->mint);
+        of[many].maxt = MIN(maxt, s->maxt);
+        if (!many++) series_iter_be(s, it);
+    }
+    if (many) head_iter_ahead(*it, of, many);
+}
+
+static const struct series_ops head_series_ops = {
+    .iterate = series_iterate, .ahead = series_ahead
+};
 
 static bool fully_deleted(const intervals *v, int64_t mint, int64_t maxt)
 {

@@ -65,6 +65,9 @@ static errc lane_series(struct lanes *ls, struct lane *l)
     for (l->done = 0; l->done < l->n; l->done++) {
         struct lane_row *row = &l->rows[l->done];
         uint64_t read = l->stats.read, bytes = io_work.bytes;
+        if (l->done % SERIES_AHEAD == 0)
+            reader_ahead(&l->reader, ls->series + l->from + l->done,
+                MIN((size_t)SERIES_AHEAD, l->n - l->done), &ls->job->plan);
         *row = (struct lane_row){ .any = false };
         TRY(eval_check(&l->q));
         errc rc = ls->job->compute(ls->job->ctx, l, ls->series[l->from + l->done], row);

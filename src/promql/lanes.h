@@ -36,6 +36,7 @@ struct lane {
 struct lanes_job {
     void *ctx;
     bool strip;                            /* readers leave out the buckets of histograms */
+    struct window_plan plan;               /* by which compute() loads; n 0: not to be told */
     void (*begin)(void *ctx, struct lane *l);          /* once a lane; may be NULL */
     void (*end)(void *ctx, struct lane *l);            /* may be NULL */
     errc (*compute)(void *ctx, struct lane *l, struct series *s, struct lane_row *out);

@@ -341,7 +341,7 @@ static errc range_from_selector(struct range_call *c, struct expr *arg)
     struct range_source src = {
         c, { c->lo0, c->hi0, ev->g.interval, c->w.fixed ? 1 : ev->g.n }
     };
-    struct lanes_job job = { &src, vs->vector.skip_histogram_buckets, range_lane_begin,
+    struct lanes_job job = { &src, vs->vector.skip_histogram_buckets, src.plan, range_lane_begin,
         range_lane_end, range_lane_compute, range_lane_deliver };
     TRY(lanes_run(ev, sel, &job));
     ev->q->samples += c->held;

@@ -300,6 +300,14 @@ static void reader_take(
     }
 }
 
+void reader_ahead(
+    struct reader *r, struct series *const *all, size_t n, const struct window_plan *p)
+{
+    bool gaps = p->interval > p->hi - p->lo;
+    if (!n || !p->n || gaps || !all[0]->ops->ahead) return;
+    all[0]->ops->ahead(all, n, p->lo + !r->strip, window_hi(p, p->n - 1), &r->it);
+}
+
 errc reader_load(struct reader *r, struct series *s, const struct window_plan *p, enum stale stale)
 {
     struct err *e = r->q->e;
@@ -548,7 +556,9 @@ errc eval_vector_selector(struct eval *ev, struct expr *x, struct sink *out)
     struct selection *sel;
     TRY(selection_open(ev->q, x->vector.index, out->forgets, &sel));
     struct instant_source src = { x, ev, out };
+    int64_t ref0 = ev->g.start - ns_to_ms(x->vector.at.offset_ns), lookback = ev->q->lookback_ms;
     struct lanes_job job = { .ctx = &src, .strip = x->vector.skip_histogram_buckets,
+        .plan = { ref0 - lookback, ref0, ev->g.interval, x->vector.smoothed ? 0 : ev->g.n },
         .compute = instant_compute, .deliver = instant_deliver };
     TRY(lanes_run(ev, sel, &job));
     samples_peak(ev, ev->q->samples);

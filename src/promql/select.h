@@ -43,6 +43,9 @@ void reader_init(struct reader *r, struct query *q);
 void reader_fini(struct reader *r);
 MUST_USE errc reader_load(
     struct reader *r, struct series *s, const struct window_plan *p, enum stale stale);
+/* The reader will load these series next, by this plan. */
+void reader_ahead(
+    struct reader *r, struct series *const *all, size_t n, const struct window_plan *p);
 void samples_push(struct samples *s, int64_t t, double v);
 void histogram_samples_push(struct histogram_samples *s, int64_t t, const struct histogram *h);
 void samples_fini(struct samples *s);

@@ -28,6 +28,7 @@ struct select_hints {
 
 /* A series of a set: labels live as long as the querier. */
 struct series { struct labels labels; sref ref; const struct series_ops *ops; };
+enum { SERIES_AHEAD = 16 };
 struct series_ops {
     /* Opens or, given the iterator of an earlier series of this set, re-uses it. The iterator clips
      * to the querier's interval. */
@@ -35,6 +36,11 @@ struct series_ops {
     /* The same of n series, if they can be read as one because none has a sample between those of
      * another: as merge_iter.h has it. False: call the others' iterate(). NULL: always so. */
     bool (*chain)(struct series *const *all, size_t n, struct sample_iter **it);
+    /* These n <= SERIES_AHEAD will be iterated next with *it, and all samples of [mint, maxt] read:
+     * what can be read and decoded side by side is. They may be of other kinds, too. Says nothing
+     * of failures: iterate() and the iterator do. NULL: nothing is gained by it. */
+    void (*ahead)(struct series *const *all, size_t n, int64_t mint, int64_t maxt,
+        struct sample_iter **it);
 };
 
 struct series_set { const struct series_set_ops *ops; };
