@@ -1,10 +1,10 @@
 #include "io/pool.h"
 
 #include "base/clock.h"
-#include "base/cpu_time.h"
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "io/runner.h"
 #include "io/thread.h"
 
 #include <errno.h>
@@ -23,9 +23,9 @@ COUNTER_VEC(m_refused, "epimetheus_pool_jobs_refused_total",
 #define IDLE_NS INT64_C(200000000)
 #define MS_NS INT64_C(1000000)
 enum { LEAVE_MS = 60000 };
-/* who has not run for so long stands still; how often that is looked at while jobs wait */
-#define STANDS_NS INT64_C(500000000)
-#define LOOK_NS INT64_C(200000000)
+/* who has hardly run for so long stands still; how often that is looked at while jobs wait */
+#define STANDS_NS INT64_C(250000000)
+#define LOOK_NS INT64_C(50000000)
 
 struct job { void (*run)(void *ctx); void *ctx; };
 
@@ -34,9 +34,8 @@ struct idle { struct cond called; bool is_called; struct idle *next; };
 struct worker {
     struct pool *p;
     struct thread *thread;
-    bool ended, clocked;
-    int cpu;                               /* clocked: its clock, and at the last look */
-    int64_t used_ns, since_ns;             /* what it had used, and since when */
+    bool ended, clocked;                   /* clocked: runner was begun */
+    struct runner runner;
 };
 struct pool {
     struct mtx mu;                         /* LOCK_POOL */
@@ -141,6 +140,7 @@ static bool pool_take(struct worker *w, struct job *out)
         *out = p->ring[p->head];
         p->head = (p->head + 1) % p->cap;
         p->n--;
+        if (p->watch) runner_look(&w->runner);
         metric_set_of(p->queue, (double)p->n);
     } else {
         w->ended = true;
@@ -156,7 +156,7 @@ static void pool_run(void *arg)
     struct pool *p = w->p;
     struct job j;
     mtx_lock(&p->mu);
-    w->cpu = cpu_time_id();
+    runner_init(&w->runner);
     w->clocked = true;
     mtx_unlock(&p->mu);
     if (p->behind) nice_add(NICE_BEHIND);
@@ -193,15 +193,11 @@ static void pool_call_locked(struct pool *p) REQUIRES(p->mu)
 
 static unsigned pool_standing_locked(struct pool *p) REQUIRES(p->mu)
 {
-    int64_t now = clock_real_mono_ns();
     unsigned n = 0;
     mtx_assert_held(&p->mu);
     for (struct worker *w = p->workers; w < p->workers + p->n_most; w++) {
         if (!w->thread || w->ended || !w->clocked) continue;
-        int64_t used = cpu_time_of(w->cpu);
-        if (used != w->used_ns) w->since_ns = now;
-        w->used_ns = used;
-        n += now - w->since_ns >= STANDS_NS;
+        n += runner_stands(&w->runner, STANDS_NS);
     }
     return n;
 }

@@ -56,6 +56,7 @@ struct engine {
     struct cond freed;
     unsigned running;                      /* GUARDED_BY(mu) */
     struct place *places;                  /* GUARDED_BY(mu): of those */
+    unsigned standing;                     /* GUARDED_BY(mu): of those, at the last look */
     struct slices slices;
     struct active_list active;
     struct pool *pool;                     /* of all queries; NULL: one core */
@@ -133,17 +134,20 @@ static bool query_canceled(const struct active_query *a)
 }
 
 /* How many of those that run have stood still for a while, for something else than their turn. They
- * wait for storage, which may never answer, and are no load: their places are lent to others. */
+ * wait for storage, which may never answer, and are no load: their places are lent to others. Where
+ * as many as may run stand still, storage hangs, and of others it is told sooner. */
 static unsigned engine_standing_locked(struct engine *en) REQUIRES(en->mu)
 {
-    enum { STANDS_NS = 1000 * 1000 * 1000 };
+    enum { STANDS_NS = 250 * 1000 * 1000, HANGS_NS = STANDS_NS / 10 };
+    int64_t for_ns = en->standing >= en->o.max_concurrency ? HANGS_NS : STANDS_NS;
     unsigned n = 0;
     mtx_assert_held(&en->mu);
     for (struct place *p = en->places; p; p = p->next) {
         bool turn = p->turn && atomic_load_explicit(&p->turn->waits, memory_order_relaxed);
         if (turn) runner_look(&p->runner);
-        else n += runner_stands(&p->runner, STANDS_NS);
+        else n += runner_stands(&p->runner, for_ns);
     }
+    en->standing = n;
     return n;
 }
 
@@ -158,7 +162,7 @@ static bool engine_full_locked(struct engine *en) REQUIRES(en->mu)
 static errc engine_enter(struct engine *en, struct active_query *a, struct place *p,
     int64_t deadline_ns, struct err *e)
 {
-    enum { LOOK_NS = 50 * 1000 * 1000 };
+    enum { LOOK_NS = 20 * 1000 * 1000 };
     errc rc = OK;
     mtx_lock(&en->mu);
     while (rc == OK && engine_full_locked(en)) {

@@ -119,7 +119,7 @@ static void slice_give_up_locked(struct slices *all, struct slice *t) REQUIRES(a
     slices_give_locked(all, n);
 }
 
-/* All are looked at, also behind one that runs: a look must not be long ago. */
+/* All are looked at, also behind one that runs: each by what it did since its last look. */
 static bool slice_stands_locked(struct slices *all, struct slice *t) REQUIRES(all->mu)
 {
     bool stands = runner_stands(&t->runner, SLICE_STANDS_NS);

@@ -22,7 +22,7 @@
 #define EPI_PROMQL_SLICES_H
 
 #include "base/lock.h"
-#include "promql/runner.h"
+#include "io/runner.h"
 
 #include <stdatomic.h>
 
