@@ -62,6 +62,22 @@ char *mem_cstr(str s)
 int mallctl(const char *name, void *old, size_t *old_n, void *new_value, size_t new_n)
     __attribute__((weak));
 
+static bool is_small; /* const once there are threads */
+
+void mem_be_small(void)
+{
+    ssize_t decay_ms = 50;
+    is_small = true;
+    if (mallctl) mallctl("arena.0.dirty_decay_ms", NULL, NULL, &decay_ms, sizeof(decay_ms));
+    mem_thread_begin();
+}
+
+void mem_thread_begin(void)
+{
+    unsigned first = 0;
+    if (mallctl && is_small) mallctl("thread.arena", NULL, NULL, &first, sizeof(first));
+}
+
 void mem_thread_idle(void)
 {
     if (mallctl) mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);

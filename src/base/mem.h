@@ -30,6 +30,11 @@ void mem_give_back(void);
 /* Those that nobody has used for a while. The allocator's own thread may sleep on a few MiB. */
 void mem_give_back_old(void);
 
+/* Of a process that had rather be small than quick; before its threads start. They all take memory
+ * from one place, as what is free in one is of no use to another, and pages go back soon. */
+void mem_be_small(void);
+/* Each thread, before it does anything. */
+void mem_thread_begin(void);
 /* This thread will do nothing for a while: what its allocator keeps for it goes back. */
 void mem_thread_idle(void);
 

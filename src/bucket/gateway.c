@@ -210,6 +210,20 @@ static void opened_told(struct opening *o, struct opened *what, errc rc, const s
     opened_unref(late);
 }
 
+/* What building index-headers took goes back once no more are built: the questions that waited for
+ * them take memory of their own. */
+static void opening_ended(struct gateway *g)
+{
+    enum { MANY = 16 };
+    mtx_lock(&g->mu);
+    bool last = --g->opening == 0;
+    bool many = last && g->opened_since >= MANY;
+    if (last) g->opened_since = 0;
+    else g->opened_since++;
+    mtx_unlock(&g->mu);
+    if (many) mem_give_back();
+}
+
 static void open_run(void *ctx)
 {
     struct opening *o = ctx;
@@ -228,6 +242,7 @@ static void open_run(void *ctx)
         LOG_LIMITED(WARN, 1000, "a block of the bucket cannot be opened",
             kv_z("block", ulid_text(o->b->id).z), kv_err(&e));
     opened_told(o, what, rc, &e);
+    opening_ended(o->n->g);
     entry_unref(o->n);
     bucket_view_unref(o->view);
     mem_free(o);
@@ -278,6 +293,7 @@ static struct opening *opening_new(struct gateway *g, struct entry *n, const str
     atomic_fetch_add_explicit(&n->refs, 1, memory_order_relaxed);
     n->state = ENTRY_OPENING;
     n->since_ns = now;
+    g->opening++;
     return o;
 }
 
@@ -287,6 +303,7 @@ static void opening_submit(struct gateway *g, struct opening *o)
     if (!o || pool_submit(g->opens, open_run, o)) return;
     err_set(&e, ERR_LIMIT, "too many blocks are being opened");
     opened_told(o, NULL, ERR_LIMIT, &e);
+    opening_ended(g);
     entry_unref(o->n);
     bucket_view_unref(o->view);
     mem_free(o);

@@ -59,6 +59,8 @@ struct gateway {
     struct bucket_view *view; /* GUARDED_BY(mu); NULL until the first look */
     struct map entries;       /* GUARDED_BY(mu) */
     bool stop, looking;       /* GUARDED_BY(mu) */
+    size_t opening;           /* GUARDED_BY(mu): blocks that are being opened */
+    size_t opened_since;      /* GUARDED_BY(mu): so many others were meanwhile */
 };
 
 /* The view of now, with a reference; ERR_UNAVAILABLE: there is none yet. */

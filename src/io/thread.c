@@ -12,6 +12,7 @@ struct thread { pthread_t id; void (*run)(void *ctx); void *ctx; char name[16]; 
 static void *thread_main(void *p)
 {
     struct thread *t = p;
+    mem_thread_begin();
     pthread_setname_np(pthread_self(), t->name);
     t->run(t->ctx);
     return NULL;

@@ -691,6 +691,7 @@ static void serve(struct store *s, const sigset_t *set)
 
 int store_main(int argc, char **argv)
 {
+    mem_be_small();
     struct store *s = NEW(struct store);
     struct opts_run run = { 0 };
     struct err e = { 0 };
