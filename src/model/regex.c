@@ -44,34 +44,116 @@ static const char *const regex_words[REGEX_SHIM_ERRORS] = {
 
 /* --- Go's syntax for the library --- */
 
-/* (?<name> becomes (?P<name>; \C, which the library has and Go has not, is refused. */
-static errc regex_rewrite(struct buf *b, str s, bool *renamed, struct err *e)
+/* Bytes of a number of a repetition, which has no zeros in front; 0: there is none. */
+static size_t regex_count_size(str s)
 {
-    while (s.n > 0) {
-        if (str_has_prefix(s, S("\\C")))
-            return err_set(
-                e, ERR_BAD_INPUT, "error parsing regexp: %s: `\\C`", regex_words[REGEX_BAD_ESCAPE]);
-        if (str_has_prefix(s, S("(?<"))) {
-            buf_str(b, S("(?P<"));
-            s = str_from(s, 3);
-            *renamed = true;
-            continue;
-        }
-        size_t n = regex_token_size(s);
-        buf_bytes(b, s.p, n);
-        s = str_from(s, n);
-    }
-    return OK;
+    size_t n = 0;
+    while (n < s.n && s.p[n] >= '0' && s.p[n] <= '9') n++;
+    return n > 1 && s.p[0] == '0' ? 0 : n;
 }
 
-static errc regex_refuse(const struct regex_shim_why *why, str pattern, bool renamed, struct err *e)
+/* Bytes of a repetition by a number so long that the library takes it for a text; 0: it is none. */
+static size_t regex_endless_size(str s)
 {
-    str arg = why->code == REGEX_BAD_UTF8 ? pattern : str_of(why->arg, why->n);
-    if (why->code == REGEX_TRAILING_BACKSLASH) arg = STR_EMPTY;
-    bool named = renamed && str_has_prefix(arg, S("(?P<"));
+    enum { LONG = 10 };
+    if (!str_has_prefix(s, S("{"))) return 0;
+    size_t least = regex_count_size(str_from(s, 1)), most = 0, at = 1 + least;
+    if (at < s.n && s.p[at] == ',') {
+        most = regex_count_size(str_from(s, at + 1));
+        at += 1 + most;
+    }
+    return least && MAX(least, most) >= LONG && at < s.n && s.p[at] == '}' ? at + 1 : 0;
+}
+
+/* The next token of pattern s as the library has to see it: (?<name> becomes (?P<name>; \C, which
+ * the library has and Go has not, becomes an escape that neither has; a number of repetitions that
+ * is beyond all bounds becomes one that is too large. *n: its bytes in s. */
+static str regex_token(str s, size_t *n)
+{
+    static const str odd[][2] = { { S("(?<"), S("(?P<") }, { S("\\C"), S("\\y") } };
+    for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+        if (!str_has_prefix(s, odd[i][0])) continue;
+        *n = odd[i][0].n;
+        return odd[i][1];
+    }
+    *n = regex_endless_size(s);
+    if (*n) return S("{90210}");
+    *n = regex_token_size(s);
+    bool braced = str_has_prefix(s, S("\\p{")) || str_has_prefix(s, S("\\P{"));
+    braced |= str_has_prefix(s, S("\\x{"));
+    if (braced) *n += MIN(str_find(str_from(s, *n), S("}")), s.n - *n);
+    return str_of(s.p, *n);
+}
+
+static void regex_rewrite(struct buf *b, str s)
+{
+    for (size_t n; s.n > 0; s = str_from(s, n)) {
+        str token = regex_token(s, &n);
+        buf_str(b, token);
+    }
+}
+
+/* Where in the pattern is what the rewritten text has at `at`? */
+static size_t regex_place(str pattern, size_t at)
+{
+    size_t done = 0, i = 0, n = 0;
+    while (i < pattern.n) {
+        str token = regex_token(str_from(pattern, i), &n);
+        if (done + token.n > at) return i + MIN(at - done, n);
+        done += token.n;
+        i += n;
+    }
+    return i;
+}
+
+/* What was written of that which the library refuses. */
+static str regex_guilty(str pattern, str text, str arg)
+{
+    size_t at = str_find(pattern, arg) == SIZE_MAX ? str_find(text, arg) : SIZE_MAX;
+    if (at == SIZE_MAX) return arg;
+    size_t from = regex_place(pattern, at);
+    return str_of(pattern.p + from, regex_place(pattern, at + arg.n) - from);
+}
+
+/* Of a repetition Go looks at the counts first, before it sees that it follows another, or a `?`
+ * behind it. */
+static bool regex_bad_counts(str *arg)
+{
+    enum { MOST = 1000 };
+    size_t open = arg->n;
+    while (open > 0 && arg->p[open - 1] != '{') open--;
+    if (open == 0) return false;
+    uint64_t least = 0, most = 0;
+    str counts = str_from(*arg, open);
+    size_t end = str_find(counts, S("}")), comma = str_find(counts, S(","));
+    if (end == SIZE_MAX) return false;
+    bool one = comma == SIZE_MAX, open_ended = !one && comma + 1 == end;
+    bool known = str_u64(str_of(counts.p, one ? end : comma), &least);
+    if (one || open_ended) most = least;
+    else known &= str_u64(str_of(counts.p + comma + 1, end - comma - 1), &most);
+    bool bad = !known || least > MOST || most > MOST || least > most;
+    if (bad) *arg = str_of(counts.p - 1, end + 2);
+    return bad;
+}
+
+static errc regex_refuse(
+    const struct regex_shim_why *why, str pattern, str text, struct err *e)
+{
+    enum regex_shim_error code = why->code;
+    str arg = str_of(why->arg, why->n);
+    if (code == REGEX_REPEAT_OP || code == REGEX_REPEAT_SIZE)
+        code = regex_bad_counts(&arg) ? REGEX_REPEAT_SIZE : code;
+    if (code == REGEX_BAD_UTF8 && utf8_valid(pattern)) {
+        size_t at = pattern.n;             /* an escape that the end cuts */
+        while (at > 0 && pattern.p[at - 1] != '\\') at--;
+        code = REGEX_BAD_ESCAPE;
+        arg = str_from(pattern, at - (at > 0));
+    }
+    arg = code == REGEX_BAD_UTF8 ? pattern : regex_guilty(pattern, text, arg);
+    if (code == REGEX_TRAILING_BACKSLASH) arg = STR_EMPTY;
     SCOPED(buf_fini) struct buf words = { 0 };
-    buf_fmt(&words, "error parsing regexp: %s: `%s", regex_words[why->code], named ? "(?<" : "");
-    buf_str(&words, str_from(arg, named ? 4 : 0));
+    buf_fmt(&words, "error parsing regexp: %s: `", regex_words[code]);
+    buf_str(&words, arg);
     buf_u8(&words, '`');
     return err_set_str(e, ERR_BAD_INPUT, buf_view(&words));
 }
@@ -111,12 +193,11 @@ static void regex_freep(struct regex **r) { regex_free(*r); }
 errc regex_new(struct regex **out, str pattern, struct err *e)
 {
     SCOPED(buf_fini) struct buf text = { 0 };
-    bool renamed = false;
     struct regex_shim_why why;
-    TRY(regex_rewrite(&text, pattern, &renamed, e));
+    regex_rewrite(&text, pattern);
     SCOPED(regex_freep) struct regex *r = NEW(struct regex);
     r->re = regex_shim_new((const char *)text.p, text.n, &why);
-    if (!r->re) return regex_refuse(&why, pattern, renamed, e);
+    if (!r->re) return regex_refuse(&why, pattern, buf_view(&text), e);
     TRY(regex_check_height(pattern, e));
     arena_init(&r->a, NULL, GLOBS_BYTES);
     r->pattern = arena_str(&r->a, pattern);
