@@ -28,32 +28,55 @@ static const struct opt iobench_opts[] = {
         &opt_str },
 };
 
-static errc write_file(str path, const struct buf *b, struct err *e)
+/* A file that the user named: opened before anything is measured, and written in place, be it a
+ * device. */
+struct target { struct fs *fs; struct file *f; str name; bool is_new; };
+
+static errc target_open(struct target *t, str path, struct err *e)
 {
-    str name;
-    struct fs *fs = fs_real_of(path, &name);
-    errc rc = fs_write_durable(fs, name, buf_view(b), e);
-    fs_free(fs);
-    return rc;
+    if (!path.n) return OK;
+    t->fs = fs_real_of(path, &t->name);
+    t->is_new = !fs_exists(t->fs, t->name);
+    return fs_open(&t->f, t->fs, t->name, FS_WRITE | FS_CREATE, e);
 }
 
-static errc show(const struct iobench_args *a, const struct lab *l, struct err *e)
+static errc target_write(struct target *t, const struct buf *b, struct err *e)
+{
+    str text = buf_view(b);
+    uint64_t done, was;
+    TRY(file_size(t->f, &was, e));
+    TRY(file_pwrite(t->f, &text, 1, 0, &done, e));
+    t->is_new = false;
+    return was > text.n ? file_truncate(t->f, text.n, e) : OK;
+}
+
+/* One that was made and has nothing to say goes. */
+static void target_close(struct target *t)
+{
+    errc rc = t->f && t->is_new ? fs_unlink(t->fs, t->name, NULL) : OK;
+    (void)rc; /* it is empty */
+    file_close(t->f);
+    fs_free(t->fs);
+}
+
+static errc show(struct target *json, struct target *page, const struct lab *l, struct err *e)
 {
     SCOPED(buf_fini) struct buf table = { 0 };
-    SCOPED(buf_fini) struct buf json = { 0 };
-    SCOPED(buf_fini) struct buf page = { 0 };
+    SCOPED(buf_fini) struct buf figures = { 0 };
+    SCOPED(buf_fini) struct buf html = { 0 };
     report_table(&table, l);
     TRY(cmd_write(stdout, buf_view(&table), e));
-    if (a->json.n) {
-        report_json(&json, l);
-        TRY(write_file(a->json, &json, e));
+    if (json->f) {
+        report_json(&figures, l);
+        TRY(target_write(json, &figures, e));
     }
-    if (!a->report.n) return OK;
-    report_html(&page, l);
-    return write_file(a->report, &page, e);
+    if (!page->f) return OK;
+    report_html(&html, l);
+    return target_write(page, &html, e);
 }
 
-static errc iobench(const struct iobench_args *a, struct err *e)
+static errc measure(
+    const struct iobench_args *a, struct target *json, struct target *page, struct err *e)
 {
     struct progress_bar bar;
     struct lab l;
@@ -65,8 +88,19 @@ static errc iobench(const struct iobench_args *a, struct err *e)
         .progress = &bar.base };
     errc rc = lab_run(&l, &o, e);
     progress_bar_end(&bar);
-    if (rc == OK) rc = show(a, &l, e);
+    if (rc == OK) rc = show(json, page, &l, e);
     lab_fini(&l);
+    return rc;
+}
+
+static errc iobench(const struct iobench_args *a, struct err *e)
+{
+    struct target json = { 0 }, page = { 0 };
+    errc rc = target_open(&json, a->json, e);
+    if (rc == OK) rc = target_open(&page, a->report, e);
+    if (rc == OK) rc = measure(a, &json, &page, e);
+    target_close(&json);
+    target_close(&page);
     return rc;
 }
 
