@@ -1,5 +1,5 @@
-/* Who stands by looks each DRIVERS_LOOK_NS as long as the loop is being left, so that to leave it
- * and to come back cost no system call; it sleeps when nothing was left between two looks. */
+/* Who stands by looks each DRIVERS_LOOK_NS as long as the loop is left now and then, so that to
+ * leave it and to come back cost no system call; it sleeps when it was not for IDLE_LOOKS. */
 #include "api/http_drivers.h"
 
 #include "base/clock.h"
@@ -7,6 +7,7 @@
 #include "io/thread.h"
 
 static const int64_t IDLE_NS = 200000000;
+enum { IDLE_LOOKS = 16 };
 
 /* Waits to be called; who does so for long keeps no memory that was freed. */
 static void sleep_locked(struct drivers *d) REQUIRES(d->mu)
@@ -55,10 +56,12 @@ static void take_locked(struct drivers *d) REQUIRES(d->mu)
 static bool stand_by(struct drivers *d)
 {
     uint64_t seen = 0;
+    unsigned idle = IDLE_LOOKS;
     mtx_lock(&d->mu);
     atomic_store_explicit(&d->stands_by, d->driven, memory_order_relaxed);
     while (!atomic_load(&d->stop) && !stands_still_locked(d, seen)) {
-        if (d->driven && d->left == seen) {
+        idle = d->left == seen ? idle + 1 : 0;
+        if (idle > IDLE_LOOKS) {
             sleep_locked(d);
             continue;
         }

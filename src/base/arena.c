@@ -4,9 +4,10 @@
 #include "base/mem.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 
-enum { ARENA_ALIGN = 16, ARENA_FIRST = 4096 - 32, ARENA_LARGEST = 1 << 20 };
+enum { ARENA_ALIGN = _Alignof(max_align_t), ARENA_FIRST = 4096 - 32, ARENA_LARGEST = 1 << 20 };
 
 struct arena_block {
     struct arena_block *older;
@@ -40,7 +41,7 @@ static void arena_grow(struct arena *a, size_t n)
     size_t next = a->block ? MIN(a->block->cap * 2, (size_t)ARENA_LARGEST) : (size_t)ARENA_FIRST;
     size_t cap = MAX(next, n);
     size_t bytes = sizeof(struct arena_block) + cap;
-    struct arena_block *b = mem_aligned(ARENA_ALIGN, bytes);
+    struct arena_block *b = mem_alloc(bytes);
     *b = (struct arena_block){ .older = a->block, .cap = cap };
     a->block = b;
     a->used += bytes;
