@@ -175,13 +175,14 @@ static errc proved(struct fs *fs, str dir, struct err *e)
         fs, path_join(&a, dir, S(SPARSE_HEADER_FILE)), buf_view(&sparse), e);
 }
 
-/* The samples first: without a header they are nothing. What the header holds was synced; its name
- * need not survive: what is not there is built. */
+/* As one, unless something is there: then the samples first, since without a header they are
+ * nothing. What the header holds was synced; its name need not survive: what is not there is
+ * built. */
 static errc named(struct fs *fs, str tmp, str dir, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     static const str files[] = { S(SPARSE_HEADER_FILE), S("index-header") };
-    TRY(fs_mkdir(fs, dir, e));
+    if (!fs_exists(fs, dir)) return fs_rename(fs, tmp, dir, e);
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
         TRY(fs_rename(fs, path_join(&a, tmp, files[i]), path_join(&a, dir, files[i]), e));
     return OK;
