@@ -178,6 +178,7 @@ static errc open_block(struct gateway *g, const struct view_block *b, bool prove
     SCOPED(index_seen_fini) struct index_seen seen = { 0 };
     struct err why = { 0 };
     str header = arena_fmt(&a, "%s/index-header", ulid_text(b->id).z);
+    if (fs_is_dir(g->o.fs, header)) TRY(fs_remove_tree(g->o.fs, header, e)); /* no file at all */
     if (fs_exists(g->o.fs, header)) {
         errc rc = open_sampled(g, b, proved, &seen, out, &why);
         if (rc != ERR_CORRUPT && rc != ERR_UNSUPPORTED)

@@ -264,7 +264,7 @@ TEST(index_headers_that_are_wrong_are_built_anew)
         const char *name;
         int what;
     } rows[] = { { "cut short", 0 }, { "empty", 1 }, { "of another block", 2 },
-        { "a bit is wrong", 3 } };
+        { "a bit is wrong", 3 }, { "a folder", 4 } };
     TEST_EACH(row, rows)
     {
         struct rig *r = rig_new(true);
@@ -281,7 +281,10 @@ TEST(index_headers_that_are_wrong_are_built_anew)
         /* of a table that begins elsewhere, with sums that are right */
         if (row->what == 2) bad[good.n - 20 - 52 - 1] ^= 1;
         if (row->what == 3) bad[20] ^= 4;
-        EXPECT_OK(fs_write_durable(r->data, header_path(r, 0), wrong, NULL));
+        if (row->what == 4) {
+            EXPECT_OK(fs_unlink(r->data, header_path(r, 0), NULL));
+            EXPECT_OK(fs_mkdir(r->data, header_path(r, 0), NULL));
+        } else EXPECT_OK(fs_write_durable(r->data, header_path(r, 0), wrong, NULL));
         struct bucket_config c = { .kind = BUCKET_FILESYSTEM, .directory = fs_root(r->store) };
         struct bucket *inner;
         EXPECT_OK(bucket_open(&inner, &c, NULL));
