@@ -267,9 +267,20 @@ static bool is_block(struct backup *b, const struct fs_entry *x, str dir)
            fs_exists(b->fs, below(b, below(b, dir, x->name), S("meta.json")));
 }
 
+static errc take_block(struct backup *b, str name, struct err *e)
+{
+    if (!fs_exists(b->fs, below(b, in_source(b, name), S("meta.json")))) return OK;
+    b->n->blocks++;
+    if (fs_exists(b->fs, in_target(b, name))) return refresh_block(b, name, e);
+    return take_new_block(b, name, e);
+}
+
+/* *vanished: one that was there when the folder was listed is gone, compacted away or written anew:
+ * its child may have come since. */
 static errc take_blocks_once(struct backup *b, bool *vanished, struct err *e)
 {
     fs_entries all = { 0 };
+    ulid id;
     *vanished = false;
     b->n->blocks = 0;
     errc rc = fs_list(b->fs, b->o->from, &b->arena, &all, e);
@@ -277,14 +288,11 @@ static errc take_blocks_once(struct backup *b, bool *vanished, struct err *e)
         str name = all.at[i].name;
         struct err why = { 0 };
         progress_tell(b->o->progress, name, i, all.n);
-        if (!is_block(b, &all.at[i], b->o->from)) continue;
-        rc = fs_exists(b->fs, in_target(b, name)) ? refresh_block(b, name, &why)
-                                                  : take_new_block(b, name, &why);
-        b->n->blocks++;
-        if (rc == ERR_NOT_FOUND && !fs_exists(b->fs, in_source(b, name))) {
-            *vanished = true;                  /* compacted away: its child is there */
-            rc = OK;
-        }
+        if (!all.at[i].is_dir || !ulid_parse(name, &id)) continue;
+        rc = take_block(b, name, &why);
+        bool gone = !fs_exists(b->fs, in_source(b, name));
+        *vanished |= gone;
+        if (rc == ERR_NOT_FOUND && gone) rc = OK;
         if (rc != OK) rc = err_set(e, rc, "%s", why.msg);
     }
     vec_fini(&all);

@@ -132,6 +132,43 @@ TEST(backup_forgets_what_was_deleted_two_blocks_ago)
     }
 }
 
+/* Writes the blocks anew when the backup comes to the first of them. */
+struct meddler { struct db *db; unsigned told; };
+
+static void meddle(void *ctx, str what, uint64_t done UNUSED, uint64_t total UNUSED)
+{
+    struct meddler *m = ctx;
+    ulid id;
+    if (ulid_parse(what, &id) && !m->told++) EXPECT_OK(db_clean_tombstones(m->db, NULL));
+}
+
+/* One that is gone when its turn comes had a child that was not there at the listing. */
+TEST(backup_while_blocks_are_replaced)
+{
+    for (int known = 0; known < 2; known++) {
+        struct fs *fs;
+        struct db *db;
+        struct backup_counts n;
+        begin(&fs, &db);
+        fill(db, ROUNDS, 4 * ROUNDS);
+        EXPECT_OK(db_compact(db, NULL));
+        if (known) EXPECT_OK(backup(fs, false, &n));
+        EXPECT_OK(delete_of(db, 1, 0, 3 * ROUNDS));
+        unsigned whole = count(db, -1, 0, 4 * ROUNDS);
+        struct meddler m = { .db = db };
+        const struct progress p = { meddle, &m };
+        struct backup_opts o = { .fs = fs, .from = S(""), .to = TARGET, .progress = &p };
+        EXPECT_OK(backup_write(&n, &o, NULL));
+        EXPECT(m.told > 2);
+        struct fs *out = target_of(fs);
+        struct db *restored = open_db(out, 0);
+        EXPECT_EQ(count(restored, -1, 0, 4 * ROUNDS), whole);
+        close_db(restored);
+        fs_free(out);
+        end(fs, db);
+    }
+}
+
 TEST(backup_of_a_snapshot_has_one_head)
 {
     struct fs *fs;
