@@ -31,7 +31,8 @@ enum {
     DOUBT_AGAIN_MS = 60000,
     INDEX_PAGE_BYTES = 16 << 10,
     CHUNK_PAGE_BYTES = 16 << 10,
-    CACHE_BEFORE_DISK_BYTES = 4 << 20,
+    INDEX_BEFORE_DISK_BYTES = 2 << 20, /* memory with a file behind */
+    CHUNKS_BEFORE_DISK_BYTES = 4 << 20,
     CACHE_BYTES = 250 << 20
 };
 #define MS_NS INT64_C(1000000)
@@ -535,7 +536,7 @@ static void run(void *ctx)
 
 /* What a disk refuses is done without. */
 static struct range_cache *cache_new(const struct gateway_opts *o, const char *name,
-    uint64_t bytes, size_t page_bytes, uint64_t disk_bytes)
+    uint64_t bytes, size_t page_bytes, uint64_t disk_bytes, uint64_t before_disk)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     str path = arena_fmt(&a, "page-cache.%s", name);
@@ -543,7 +544,7 @@ static struct range_cache *cache_new(const struct gateway_opts *o, const char *n
     struct err e = { 0 };
     if (disk_bytes && page_file_open(&behind, o->fs, path, page_bytes, disk_bytes, &e) != OK)
         LOG(WARN, "a cache is in memory alone", kv_z("cache", name), kv_err(&e));
-    uint64_t budget = or_default(bytes, behind ? CACHE_BEFORE_DISK_BYTES : CACHE_BYTES);
+    uint64_t budget = or_default(bytes, behind ? before_disk : CACHE_BYTES);
     return range_cache_new(budget, page_bytes, behind);
 }
 
@@ -558,10 +559,10 @@ errc gateway_open(struct gateway **out, const struct gateway_opts *o, struct err
     g->o.patience_ms = (int64_t)or_default((uint64_t)o->patience_ms, PATIENCE_MS);
     g->queryable.ops = &queryable_ops;
     g->chunks.ops = &chunk_ops;
-    g->index_cache =
-        cache_new(o, "index", o->index_cache_bytes, INDEX_PAGE_BYTES, o->index_disk_bytes);
-    g->chunk_cache =
-        cache_new(o, "chunks", o->chunk_cache_bytes, CHUNK_PAGE_BYTES, o->chunk_disk_bytes);
+    g->index_cache = cache_new(o, "index", o->index_cache_bytes, INDEX_PAGE_BYTES,
+        o->index_disk_bytes, INDEX_BEFORE_DISK_BYTES);
+    g->chunk_cache = cache_new(o, "chunks", o->chunk_cache_bytes, CHUNK_PAGE_BYTES,
+        o->chunk_disk_bytes, CHUNKS_BEFORE_DISK_BYTES);
     g->opens = pool_new(&(struct pool_opts){ "store-open",
         (unsigned)or_default(o->opens, OPEN_THREADS), QUEUE_MAX });
     g->reads = pool_new(&(struct pool_opts){ "store-read", READ_THREADS, QUEUE_MAX });

@@ -42,7 +42,8 @@ struct gateway_opts {
     void *wanted_ctx;
     int64_t idle_ms;               /* 0: never closed */
     int64_t patience_ms;           /* 0: a minute */
-    /* Memory for postings and series, and for chunks; 0: 4 MiB with a file behind, else 250 MiB */
+    /* Memory for postings and series, and for chunks; 0: 2 and 4 MiB with a file behind, else 250
+     * MiB each */
     uint64_t index_cache_bytes, chunk_cache_bytes;
     /* of files of fs behind both; 0: none */
     uint64_t index_disk_bytes, chunk_disk_bytes;
