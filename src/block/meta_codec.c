@@ -1,11 +1,9 @@
 #include "block/meta_codec.h"
 
-#include "base/f64.h"
+#include "base/json_far.h"
 #include "base/strs.h"
 #include "base/utf8.h"
 
-#include <jansson.h>
-#include <math.h>
 #include <strings.h>
 
 /* Reading. What Go's reader takes is taken, for Prometheus serves that block: names of members in
@@ -77,73 +75,6 @@ static const json_t *read_object(struct reading *r, const json_t *o, const char 
     return json_is_object(v) ? v : NULL;
 }
 
-static int put_piece(const char *p, size_t n, void *b)
-{
-    buf_bytes(b, p, n);
-    return 0;
-}
-
-static size_t digits_len(str s)
-{
-    size_t n = 0;
-    while (n < s.n && s.p[n] >= '0' && s.p[n] <= '9') n++;
-    return n;
-}
-
-/* As JSON has it; 0: s does not begin with a number. */
-static size_t number_len(str s, bool *real)
-{
-    size_t n = str_has_prefix(s, S("-")), digits = digits_len(str_from(s, n));
-    *real = false;
-    if (!digits) return 0;
-    n += s.p[n] == '0' ? 1 : digits;
-    digits = n < s.n && s.p[n] == '.' ? digits_len(str_from(s, n + 1)) : 0;
-    *real |= digits > 0;
-    n += digits ? digits + 1 : 0;
-    if (n == s.n || (s.p[n] | 0x20) != 'e') return n;
-    size_t sign = n + 1 < s.n && (s.p[n + 1] == '+' || s.p[n + 1] == '-');
-    digits = digits_len(str_from(s, MIN(n + 1 + sign, s.n)));
-    *real |= digits > 0;
-    return digits ? n + 1 + sign + digits : n;
-}
-
-/* Numbers that the library cannot hold are texts that begin so while it has them. */
-#define FAR S("\"\\u0001")
-
-/* The length of what stands next in a text of JSON, as far as texts go. */
-static size_t piece_len(str json, bool *in_text)
-{
-    if (*in_text && json.p[0] == '\\' && json.n > 1) return 2;
-    *in_text ^= json.p[0] == '"';
-    return 1;
-}
-
-static void put_unmarked(struct buf *b, str json)
-{
-    bool in_text = false, real;
-    for (size_t n; json.n; json = str_from(json, n)) {
-        str number = !in_text && str_has_prefix(json, FAR) ? str_from(json, FAR.n) : STR_EMPTY;
-        size_t digits = number_len(number, &real);
-        str rest = str_from(number, digits);
-        if (digits && str_has_prefix(rest, S("\"")) && !str_has_prefix(rest, S("\":"))) {
-            buf_str(b, str_slice(number, 0, digits));
-            n = FAR.n + digits + 1;
-            continue;
-        }
-        n = piece_len(json, &in_text);
-        buf_str(b, str_slice(json, 0, n));
-    }
-}
-
-static void put_json(struct buf *b, const json_t *v, bool far)
-{
-    SCOPED(buf_fini) struct buf text = { 0 };
-    int failed = json_dump_callback(v, put_piece, &text, JSON_ENCODE_ANY);
-    assert(!failed);                           /* it was read by the same library */
-    if (far) put_unmarked(b, buf_view(&text));
-    else buf_str(b, buf_view(&text));
-}
-
 /* Members that are none of `known`, as they are to be written again. */
 static str read_more(struct reading *r, const json_t *o, const char *const *known, size_t n)
 {
@@ -156,9 +87,9 @@ static str read_more(struct reading *r, const json_t *o, const char *const *know
         if (i < n) continue;
         json_t *key = json_string(name);
         if (b.n) buf_u8(&b, ',');
-        put_json(&b, key, false);
+        json_far_put(&b, key, false);
         buf_str(&b, S(": "));
-        put_json(&b, v, r->far);
+        json_far_put(&b, v, r->far);
         json_decref(key);
     }
     return b.n ? arena_str(r->a, buf_view(&b)) : STR_EMPTY;
@@ -255,38 +186,6 @@ static void read_meta(struct reading *r, const json_t *root, struct block_meta *
     m->more = read_more(r, root, known, ARRAY_LEN(known));
 }
 
-static bool is_far(str number, bool real)
-{
-    int64_t i;
-    double d;
-    return real ? !f64_parse(number, &d) || !isfinite(d) : !str_i64(number, &i);
-}
-
-static void mark_far_numbers(struct buf *out, str json)
-{
-    bool in_text = false;
-    for (size_t n; json.n; json = str_from(json, n)) {
-        bool real = false;
-        size_t number = in_text ? 0 : number_len(json, &real);
-        bool far = number && is_far(str_slice(json, 0, number), real);
-        n = number ? number : piece_len(json, &in_text);
-        if (far) buf_str(out, FAR);
-        buf_str(out, str_slice(json, 0, n));
-        if (far) buf_u8(out, '"');
-    }
-}
-
-/* Members that nobody knows may have numbers of any size; *far: some do. */
-static json_t *load_any(str json, bool *far, json_error_t *why)
-{
-    SCOPED(buf_fini) struct buf b = { 0 };
-    json_t *root = json_loadb((const char *)json.p, json.n, JSON_ALLOW_NUL, why);
-    if (root || json_error_code(why) != json_error_numeric_overflow) return root;
-    mark_far_numbers(&b, json);
-    *far = true;
-    return json_loadb((const char *)b.p, b.n, JSON_ALLOW_NUL, why);
-}
-
 /* A byte that is no UTF-8 becomes U+FFFD. */
 static json_t *load(str json, bool *far, json_error_t *why)
 {
@@ -295,7 +194,7 @@ static json_t *load(str json, bool *far, json_error_t *why)
     for (size_t at = 0, n; !valid && at < json.n; at += n)
         buf_rune(&b, utf8_rune(str_from(json, at), &n));
     if (!valid) json = buf_view(&b);
-    return load_any(json, far, why);
+    return json_far_load(json, far, why);
 }
 
 errc meta_decode(struct block_meta *out, str json, struct arena *a, struct err *e)
@@ -407,7 +306,7 @@ static void put_hints(struct writing *w, const struct block_meta *m)
         for (size_t i = 0; i < all.n; i++) {
             json_t *text = json_stringn((const char *)all.at[i].p, all.at[i].n);
             put_item(w);
-            put_json(w->b, text, false);
+            json_far_put(w->b, text, false);
             json_decref(text);
         }
         put_close(w, ']');

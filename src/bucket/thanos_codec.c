@@ -1,9 +1,8 @@
 #include "bucket/thanos_codec.h"
 
 #include "base/json.h"
+#include "base/json_far.h"
 #include "base/rfc3339.h"
-
-#include <jansson.h>
 
 /* ---- reading */
 
@@ -34,10 +33,11 @@ static int64_t get_int(struct reading *r, const json_t *o, const char *name)
     return json_integer_value(v);
 }
 
-static errc json_open(json_t **out, str text, struct err *e)
+/* *far: of members that nobody knows some have numbers that are marked (json_far.h). */
+static errc json_open(json_t **out, str text, bool *far, struct err *e)
 {
     json_error_t why;
-    json_t *o = json_loadb((const char *)text.p, text.n, JSON_ALLOW_NUL, &why);
+    json_t *o = json_far_load(text, far, &why);
     if (json_is_object(o)) return *out = o, OK;
     json_decref(o);
     return err_set(e, ERR_CORRUPT, "%s", o ? "it is no object" : why.text);
@@ -106,7 +106,7 @@ errc thanos_section_decode(
 {
     json_t *root = NULL;
     struct reading r = { a, e, OK };
-    TRY(json_open(&root, meta_json, e));
+    TRY(json_open(&root, meta_json, &(bool){ false }, e));
     errc rc = section_read(out, root, &r);
     json_decref(root);
     return rc;
@@ -160,20 +160,15 @@ static void put_section(struct buf *b, const struct thanos_section *s)
     json_obj_end(&j);
 }
 
-static int put_piece(const char *p, size_t n, void *b)
-{
-    buf_bytes(b, p, n);
-    return 0;
-}
-
 /* The others, joined by commas as meta_codec has them. */
 static void put_others(struct buf *b, str more)
 {
     SCOPED(buf_fini) struct buf whole = { 0 };
     const char *name;
     json_t *root = NULL, *v;
+    bool far = false;
     buf_fmt(&whole, "{%.*s}", STR_ARG(more));
-    if (json_open(&root, buf_view(&whole), NULL) != OK) return;
+    if (json_open(&root, buf_view(&whole), &far, NULL) != OK) return;
     json_object_foreach(root, name, v)
     {
         if (str_eq(str_z(name), S("thanos"))) continue;
@@ -181,8 +176,7 @@ static void put_others(struct buf *b, str more)
         if (b->n) buf_u8(b, ',');
         json_str(&j, str_z(name));
         buf_str(b, S(": "));
-        int failed = json_dump_callback(v, put_piece, b, JSON_ENCODE_ANY);
-        assert(!failed); /* it was read by the same library */
+        json_far_put(b, v, far);
     }
     json_decref(root);
 }
@@ -232,7 +226,7 @@ errc block_mark_decode(
 {
     json_t *o = NULL;
     struct reading r = { a, e, OK };
-    TRY(json_open(&o, json, e));
+    TRY(json_open(&o, json, &(bool){ false }, e));
     struct block_mark m = { .kind = kind };
     str id = get_str(&r, o, "id");
     m.time_s = get_int(&r, o, marks[kind].time);
@@ -261,7 +255,7 @@ errc uploaded_decode(ulid_list *out, str json, struct err *e)
     json_t *o = NULL, *one;
     struct reading r = { &a, e, OK };
     size_t i, before = out->n;
-    TRY(json_open(&o, json, e));
+    TRY(json_open(&o, json, &(bool){ false }, e));
     json_t *list = json_object_get(o, "uploaded");
     errc rc = version_check(&r, o, false);
     if (rc == OK && list && !json_is_array(list) && !json_is_null(list))

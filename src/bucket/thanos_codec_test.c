@@ -32,6 +32,21 @@ TEST(thanos_sections)
         EXPECT_EQ(thanos_section_decode(&got, str_slice(json, 0, n), &a, NULL), ERR_CORRUPT);
 }
 
+/* Members that nobody knows are kept, whatever their numbers are. */
+TEST(thanos_numbers_beyond_all_bounds)
+{
+    static const str more = S("\"x\": {\"n\": 1180591620717411303424},\"z\": 1e999");
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct err e = { 0 };
+    struct thanos_section s = { .there = true, .labels = { pairs, 2 }, .source = S("sidecar") },
+                          got;
+    str written = thanos_section_more(&s, more, &a);
+    EXPECT(str_has_prefix(written, S("\"x\": {\"n\": 1180591620717411303424},\"z\": 1e999,")));
+    str json = arena_fmt(&a, "{%.*s}", STR_ARG(written));
+    EXPECT_OK_E(thanos_section_decode(&got, json, &a, &e), &e);
+    EXPECT(got.there && labels_eq(got.labels, s.labels));
+}
+
 TEST(thanos_section_refused)
 {
     static const struct {
