@@ -61,6 +61,7 @@ errc replaced_note(
     if (!n) return OK;
     TRY(read_text(&before, fs, REPLACED_FILE, &a, e));
     buf_str(&text, newest(before));
+    if (text.n && text.p[text.n - 1] != '\n') buf_u8(&text, '\n');
     for (size_t i = 0; i < n; i++) put_line(&text, all[i]);
     return fs_write_durable(fs, REPLACED_FILE, buf_view(&text), e);
 }

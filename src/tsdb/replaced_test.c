@@ -60,6 +60,22 @@ TEST(replaced_lines_without_sense_are_left_out)
     fs_free(fs);
 }
 
+TEST(replaced_notes_begin_a_line)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct fs *fs = fs_sim_new(test_seed());
+    struct block_meta m;
+    replaced_list all = { 0 };
+    EXPECT_OK(
+        fs_write_durable(fs, REPLACED_FILE, S("01M842GFD6TK773BG0P362PMJE 1"), NULL));
+    note(fs, &m, 2, NULL, 0);
+    EXPECT_OK(replaced_read(&all, fs, REPLACED_FILE, &a, NULL));
+    EXPECT_EQ(all.n, 2);
+    EXPECT(ulid_eq(all.at[1].id, m.id));
+    vec_fini(&all);
+    fs_free(fs);
+}
+
 /* The oldest go when the file is large. */
 TEST(replaced_keeps_the_newest)
 {

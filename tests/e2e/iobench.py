@@ -11,8 +11,9 @@ import time
 import unittest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(TOP, 'tools'))
+sys.path[:0] = [os.path.join(TOP, 'tools'), os.path.join(TOP, 'tests/e2e/lib')]
 import tally
+import terminal
 
 EPITOOL = os.path.join(TOP, 'build', 'epitool')
 RUN_S, AT_ONCE_S = 300, 20
@@ -50,13 +51,7 @@ class Iobench(unittest.TestCase):
             proc = subprocess.Popen([EPITOOL, 'iobench', '--quick', '--file-size=64MB', '--dir=' + self.dir, '--json=' + self.path('figures.json'),
                                      '--report=' + self.path('page.html')], stdin=subprocess.DEVNULL, stdout=table, stderr=theirs)
             os.close(theirs)
-            said = b''
-            try:
-                while part := os.read(ours, 65536):
-                    said += part
-            except OSError:                            # its other end is closed
-                pass
-            os.close(ours)
+            said = terminal.read_all(ours)
             self.assertEqual(proc.wait(RUN_S), 0, said)
             table.seek(0)
             text = table.read().decode()

@@ -13,8 +13,9 @@ import time
 import unittest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(TOP, 'tools'))
+sys.path[:0] = [os.path.join(TOP, 'tools'), os.path.join(TOP, 'tests/e2e/lib')]
 import tally
+import terminal
 
 EPITOOL = os.path.join(TOP, 'build', 'epitool')
 RUN_S, LATE_S = 120, 1
@@ -34,13 +35,7 @@ def on_terminal(*words):
             pass
     reader = threading.Thread(target=read_late)
     reader.start()
-    said = b''
-    try:
-        while part := os.read(ours, 65536):
-            said += part
-    except OSError:                            # its other end is closed
-        pass
-    os.close(ours)
+    said = terminal.read_all(ours)
     reader.join()
     proc.stdout.close()
     return proc.wait(RUN_S), said
