@@ -67,13 +67,34 @@ void print_binary_op(struct buf *b, const struct expr *e)
     if (m->fill_rhs) fill(b, "fill_right", *m->fill_rhs);
 }
 
-/* The whole milliseconds of ns, which were seconds as a float: what the float lacks of a whole
- * one (two roundings, 2^-52 of it) is given back, so that the text parses to the same again. */
+/* Milliseconds are seconds as a float in between, which may be less by two roundings (2^-52 of
+ * them). */
+static int64_t whole_ms(double ns)
+{
+    uint64_t n = ns >= 0x1p63 ? INT64_MAX : (uint64_t)round(ns);
+    return (int64_t)((n + (n >> 51)) / 1000000);
+}
+
+/* Prometheus cuts a range, step or offset to whole nanoseconds by rounding, a number by not doing
+ * so, and both to milliseconds then: 1001 ms is 1s as a number. Some would lose a millisecond each
+ * time that they are printed and parsed; those stand here as they were written. */
+static void duration_of_ns(struct buf *b, double ns, double (*to_ns)(double))
+{
+    double most = (double)(INT64_MAX - 1023);
+    int64_t ms = (int64_t)fmin(to_ns(ns), most) / 1000000;
+    double parsed = (double)(ms / 1000) + (double)(ms % 1000 * 1000000) / 1e9;
+    bool stays = (int64_t)to_ns(parsed * 1e9) / 1000000 == ms;
+    buf_duration(b, stays ? ms : whole_ms(ns));
+}
+
+/* Of a range, step or offset. Less than a millisecond would be 0s, which is no range, and no offset
+ * at all: those are seconds; none is what was less than a nanosecond. */
 static void duration_ns(struct buf *b, int64_t ns)
 {
-    uint64_t n = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
+    double n = fabs((double)ns);
     if (ns < 0) buf_u8(b, '-');
-    buf_duration(b, (int64_t)((n + (n >> 51)) / 1000000));
+    if (n < 1e6) buf_f64_f(b, fmax(n, 0.1) / 1e9);
+    else duration_of_ns(b, n, round);
 }
 
 static void at(struct buf *b, const struct at_offset *t)
@@ -188,8 +209,8 @@ static void number(struct buf *b, const struct expr *e)
         buf_f64_f(b, e->number.val);
         return;
     }
-    double ns = round(e->number.val * 1e9);
-    duration_ns(b, ns >= 0x1p63 ? INT64_MAX : ns <= -0x1p63 ? INT64_MIN : (int64_t)ns);
+    if (e->number.val < 0) buf_u8(b, '-');
+    duration_of_ns(b, fabs(e->number.val) * 1e9, trunc);
 }
 
 static void arguments(struct buf *b, struct exprs args)
