@@ -12,7 +12,9 @@
 
 #include <stdlib.h>
 
-enum { NAME_BYTES_MAX = 1024, PIECE_BYTES = 8 << 20, PAGES_MAX = 1000000 };
+enum { NAME_BYTES_MAX = 1024, PIECE_BYTES = 8 << 20 };
+/* of a list: names, and pages in a row that bring none */
+enum { ENTRIES_MAX = 10 << 20, IDLE_PAGES_MAX = 1000 };
 
 errc bucket_open(struct bucket **out, const struct bucket_config *c, struct err *e)
 {
@@ -277,14 +279,21 @@ static errc list_pages(struct bucket *b, str prefix, bool recursive, struct aren
     bucket_entries *all, struct err *e)
 {
     str after = STR_EMPTY;
-    for (size_t i = 0; i < PAGES_MAX; i++) {
+    size_t page = 0, idle = 0;
+    while (all->n <= ENTRIES_MAX) {
         str next = STR_EMPTY;
+        size_t before = page;
+        page = all->n;
         TRY(b->ops->page(b, prefix, recursive, after, a, all, &next, e));
         if (!next.n) return OK;
-        if (str_eq(next, after)) break;
+        bool same = page > before && all->n > page &&
+                    str_eq(all->at[page].name, all->at[before].name);
+        idle = all->n > page && !same ? 0 : idle + 1;
+        if (str_eq(next, after) || idle > IDLE_PAGES_MAX)
+            return err_set(e, ERR_CORRUPT, "the list has no end");
         after = next;
     }
-    return err_set(e, ERR_CORRUPT, "the list has no end");
+    return err_set(e, ERR_LIMIT, "it has more than %d names", ENTRIES_MAX);
 }
 
 errc bucket_list(

@@ -224,6 +224,29 @@ TEST(bucket_lists_of_many_pages)
     rig_end(&r);
 }
 
+/* A bucket is as large as it is; a list that goes round in circles ends. */
+TEST(bucket_lists_without_end)
+{
+    enum { PAGES = 101 };
+    static const struct test_s3_rule rules[] = {
+        { "GET", NULL, TEST_S3_PAGES, PAGES, NULL, 0, UINT_MAX },
+        { "GET", NULL, TEST_S3_EMPTY_PAGES, 0, NULL, 0, UINT_MAX },
+        { "GET", NULL, TEST_S3_SAME_PAGES, 0, NULL, 0, UINT_MAX },
+    };
+    struct rig r = rig_new(BUCKET_S3, STR_EMPTY);
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+        bucket_entries all = { 0 };
+        struct err e = { 0 };
+        test_s3_rules(r.s3, &rules[i], 1);
+        errc rc = bucket_list(r.b, STR_EMPTY, true, &r.a, &all, &e);
+        EXPECT_EQ(rc, i == 0 ? OK : ERR_CORRUPT);
+        if (rc == OK) EXPECT_EQ(all.n, (size_t)PAGES * 1000);
+        else EXPECT_STR(err_str(&e), S("list of '': the list has no end"));
+        vec_fini(&all);
+    }
+    rig_end(&r);
+}
+
 enum act { ACT_GET, ACT_RANGE, ACT_LIST, ACT_PUT, ACT_PARTS, ACT_HEAD };
 static errc act(struct rig *r, enum act what, struct err *e)
 {

@@ -198,6 +198,7 @@ static errc attempt_make(struct caller *c, const struct call *q, struct arena *a
         .max_body_bytes = q->body_max,
         .expect_bytes = spans_bytes(q->into),
         .into = q->into,
+        .stall_ms = c->o.answer_timeout_ms,
         .timeout_ms =
             c->o.answer_timeout_ms + (int64_t)((q->body.n + q->body_max) >> 20) * MS_PER_MIB };
     struct attempt t = { .c = c, .a = a, .r = r };

@@ -36,6 +36,7 @@ static bool root_is(struct xml *x, str name)
 struct listing {
     bucket_entries *out;
     struct arena *a;
+    size_t first; /* of out, that is of this page */
     bool url, v1, cut_known;
     struct s3_page page;
     str next_marker;
@@ -57,7 +58,7 @@ static bool entry_decode(struct listing *l, struct xml *x, bool is_dir)
             if (!rfc3339_parse(text, &one.modified_ms)) return false;
         }
     }
-    if (!one.name.n || !sized || l->out->n >= ENTRIES_MAX) return false;
+    if (!one.name.n || !sized || l->out->n - l->first >= ENTRIES_MAX) return false;
     vec_push(l->out, one);
     return true;
 }
@@ -78,11 +79,11 @@ static bool listing_field(struct listing *l, struct xml *x, str name)
 }
 
 /* The marker of version 1 is given only where there is a delimiter: else it is the last name. */
-static void next_of_v1(struct listing *l, size_t first)
+static void next_of_v1(struct listing *l)
 {
     l->page.next = l->next_marker;
     if (l->url) l->page.next = unescaped(l->page.next, l->a);
-    for (size_t i = first; !l->next_marker.n && i < l->out->n; i++)
+    for (size_t i = l->first; !l->next_marker.n && i < l->out->n; i++)
         if (str_cmp(l->out->at[i].name, l->page.next) > 0) l->page.next = l->out->at[i].name;
 }
 
@@ -90,8 +91,7 @@ errc s3_page_decode(
     struct s3_page *out, bucket_entries *entries, str xml, bool v1, struct arena *a, struct err *e)
 {
     struct xml x = xml_of(xml);
-    struct listing l = { .out = entries, .a = a, .v1 = v1 };
-    size_t first = entries->n;
+    struct listing l = { .out = entries, .a = a, .first = entries->n, .v1 = v1 };
     bool good = root_is(&x, S("ListBucketResult"));
     while (good) {
         str s;
@@ -101,11 +101,11 @@ errc s3_page_decode(
     }
     str rest;
     good = good && xml_next(&x, &rest) == XML_DONE && l.cut_known;
-    for (size_t i = first; good && l.url && i < entries->n; i++)
+    for (size_t i = l.first; good && l.url && i < entries->n; i++)
         entries->at[i].name = unescaped(entries->at[i].name, a);
-    if (good && v1 && l.page.cut) next_of_v1(&l, first);
+    if (good && v1 && l.page.cut) next_of_v1(&l);
     if (good && (!l.page.cut || l.page.next.n)) return *out = l.page, OK;
-    entries->n = first;
+    entries->n = l.first;
     return err_set(e, ERR_CORRUPT, "the list cannot be read");
 }
 

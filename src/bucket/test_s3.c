@@ -231,6 +231,23 @@ static struct test_reply answer(struct test_s3 *s, str name, const struct test_r
     return object_get(s, o, test_request_header(q, S("Range")));
 }
 
+/* A page of a list that nobody could put. */
+static struct test_reply made_page(struct test_s3 *s, const struct test_s3_rule *rule)
+{
+    enum { NAMES = 1000 };
+    SCOPED(buf_fini) struct buf b = { 0 };
+    unsigned nth = s->seen[rule - s->rules];
+    bool more = rule->fault != TEST_S3_PAGES || nth < rule->status;
+    for (unsigned i = 0; i < NAMES && rule->fault != TEST_S3_EMPTY_PAGES; i++)
+        buf_fmt(&b, "<Contents><Key>%09u</Key><Size>1</Size></Contents>",
+            i + (rule->fault == TEST_S3_PAGES ? nth * NAMES : 0));
+    return (struct test_reply){ .status = 200,
+        .body = arena_fmt(&s->arena,
+            "<ListBucketResult><IsTruncated>%s</IsTruncated><NextContinuationToken>%u"
+            "</NextContinuationToken>%.*s</ListBucketResult>",
+            more ? "true" : "false", nth, STR_ARG(buf_view(&b))) };
+}
+
 static const struct test_s3_rule *rule_for(
     struct test_s3 *s, str name, const struct test_request *q)
 {
@@ -249,6 +266,7 @@ static struct test_reply spoilt(
     struct test_s3 *s, const struct test_s3_rule *rule, str name, const struct test_request *q)
 {
     if (rule->fault == TEST_S3_STATUS) return status_of(rule->status, rule->code, s);
+    if (rule->fault >= TEST_S3_PAGES) return made_page(s, rule);
     struct test_reply r = answer(s, name, q);
     switch (rule->fault) {
     case TEST_S3_CUT: r.cut_at = MAX(r.body.n / 2, (size_t)1); break;
@@ -263,7 +281,10 @@ static struct test_reply spoilt(
     case TEST_S3_OTHER_RANGE: r.more_headers = "Content-Range: bytes 1-1/2\n"; break;
     case TEST_S3_LOST: r = status_of(503, "SlowDown", s); break;
     case TEST_S3_SLOW:
-    case TEST_S3_STATUS: break;
+    case TEST_S3_STATUS:
+    case TEST_S3_PAGES:
+    case TEST_S3_EMPTY_PAGES:
+    case TEST_S3_SAME_PAGES: break;
     }
     return r;
 }

@@ -23,7 +23,12 @@ enum test_s3_fault {
     TEST_S3_FLIPPED, /* as long as it should be, all bits wrong */
     TEST_S3_SLOW,    /* it comes too late */
     TEST_S3_OTHER_RANGE,
-    TEST_S3_LOST /* it is done, but the answer is a 503 */
+    TEST_S3_LOST, /* it is done, but the answer is a 503 */
+    /* lists: pages of a thousand names that come after each other, `status` of them; pages without
+     * a name for ever; the same page for ever, behind ever other marks */
+    TEST_S3_PAGES,
+    TEST_S3_EMPTY_PAGES,
+    TEST_S3_SAME_PAGES
 };
 /* What happens to the requests of a method whose query holds `query`, and the object's name `name`
  * (NULL: any): from the skip-th on, so many times; UINT_MAX: always. */

@@ -56,6 +56,9 @@ struct http_request {
     str unix_socket;
     bool follow_redirects, http2;
     int64_t timeout_ms;                /* of everything, from http_send on; 0: none */
+    /* of connecting, and of any while in which no byte moves either way (in whole seconds, up); it
+     * does not end what timeout_ms would not; 0: none */
+    int64_t stall_ms;
     size_t max_body_bytes;             /* 0: no limit */
     size_t expect_bytes;               /* about how long the body will be; 0: nobody knows */
     /* Where a body of status 200 or 206 goes as it comes; what is behind these places is left out,

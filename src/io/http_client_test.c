@@ -277,7 +277,7 @@ TEST(http_client_failures_read_as_in_go)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct rig rig = rig_start();
-    struct { const char *name; str url, want; int64_t timeout_ms; errc rc;
+    struct { const char *name; str url, want; int64_t timeout_ms; errc rc; int64_t stall_ms;
     } cases[] = {
         { "refused", S("http://127.0.0.1:1/metrics"),
             S("Get \"http://127.0.0.1:1/metrics\": dial tcp 127.0.0.1:1: connect: connection "
@@ -286,12 +286,17 @@ TEST(http_client_failures_read_as_in_go)
         { "time out", url_of(&a, &rig, "/slow"),
             arena_fmt(&a, "Get \"http://127.0.0.1:%u/slow\": context deadline exceeded", rig.port),
             50, ERR_TIMEOUT },
+        { "no byte for so long", url_of(&a, &rig, "/slow"),
+            arena_fmt(&a, "Get \"http://127.0.0.1:%u/slow\": context deadline exceeded", rig.port),
+            600000, ERR_TIMEOUT, 100 },
         { "scheme", S("ftp://127.0.0.1/x"),
             S("Get \"ftp://127.0.0.1/x\": unsupported protocol scheme \"ftp\""), 5000,
             ERR_BAD_INPUT },
     };
     TEST_EACH(c, cases) {
-        struct http_request r = { .url = c->url, .timeout_ms = c->timeout_ms };
+        struct http_request r = {
+            .url = c->url, .timeout_ms = c->timeout_ms, .stall_ms = c->stall_ms
+        };
         struct got g = fetch(rig.client, &r);
         EXPECT_STR(err_str(&g.err), c->want);
         EXPECT_EQ(g.rc, c->rc);

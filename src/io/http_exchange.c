@@ -370,7 +370,12 @@ static void exchange_setup(struct http_exchange *x)
     if (r->timeout_ms > 0) {
         int64_t left = r->timeout_ms - (clock_mono_ns() - x->start_ns) / 1000000;
         curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)MAX(left, 1));
-        curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)MAX(left, 1));
+        int64_t connect = r->stall_ms > 0 ? MIN(left, r->stall_ms) : left;
+        curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)MAX(connect, 1));
+    }
+    if (r->stall_ms > 0) {
+        curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, (long)((r->stall_ms + 999) / 1000));
     }
     if (r->basic && !x->strayed) {
         curl_easy_setopt(h, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
