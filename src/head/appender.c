@@ -5,6 +5,8 @@
  *              encoded for the log and compressed as they come, for what that needs is in the cache
  *     commit   encode and log: one batch, in the caller's thread; a failure ends here and
  *              nothing was changed
+ *              wait for those that lie before it in the log and may have samples of the same
+ *              series: what was taken and what was refused is then what a replay takes and refuses
  *              take an append id
  *              apply in the order of appending: lock the slot, check again, append, note the id,
  *              unlock
@@ -90,6 +92,10 @@ struct head_appender {
     ooo_puts late;     /* those of pending that are late, at the commit */
     struct batch more;      /* what is no plain float */
     struct float_log early; /* of pending; to NULL: none are encoded */
+    /* In the log: greater than that of what lies before it; 0: not there yet. The slots that it
+     * may change are const from then on. */
+    _Atomic uint64_t place;
+    uint32_t first_slot, last_slot;
     size_t charged;    /* bytes of pending on the account */
     const struct waits *waits; /* of the thread that began */
     int64_t waited_ns;         /* what it had waited by then */
@@ -561,19 +567,59 @@ static errc appender_metadata(
 
 /* Committing. */
 
+static inline void appender_reach(struct head_appender *a, uint32_t slot)
+{
+    a->first_slot = MIN(a->first_slot, slot);
+    a->last_slot = MAX(a->last_slot, slot);
+}
+
+static void appender_set_reach(struct head_appender *a)
+{
+    a->first_slot = UINT32_MAX;
+    a->last_slot = 0;
+    for (size_t i = 0; i < a->pending.n; i++) appender_reach(a, a->pending.at[i].slot);
+    for (int k = 0; k < BATCH_KINDS; k++)
+        for (size_t i = 0; i < a->more.histograms[k].n; i++)
+            appender_reach(a, a->more.histograms[k].at[i].slot);
+}
+
+/* Is one not yet applied that lies before it in the log? appenders_mu held. */
+static bool appender_is_behind(const struct head_appender *a)
+{
+    uint64_t mine = atomic_load_explicit(&a->place, memory_order_relaxed);
+    for (const struct head_appender *b = a->next; b != a; b = b->next) {
+        uint64_t place = atomic_load_explicit(&b->place, memory_order_acquire);
+        if (place && place < mine && b->first_slot <= a->last_slot &&
+            a->first_slot <= b->last_slot)
+            return true;
+    }
+    return false;
+}
+
+/* Whoever it waits for has been written, and waits only for places before its own. */
+static void appender_wait_turn(struct head_appender *a)
+{
+    struct head *h = a->head;
+    if (atomic_load_explicit(&h->n_active, memory_order_relaxed) == 1) return;
+    mtx_lock(&h->appenders_mu);
+    while (appender_is_behind(a)) cond_wait(&h->appenders_gone, &h->appenders_mu);
+    mtx_unlock(&h->appenders_mu);
+}
+
 static errc appender_log(struct head_appender *a, struct err *e)
 {
     struct head *h = a->head;
     if (!h->opts.wal) return OK;
+    appender_set_reach(a);
     if (appender_is_simple(a)) {
         appender_encode(a);
         a->early.n = 0;
-        return wal_commit(h->opts.wal, STEAL(a->early.to), e);
+        return wal_commit_placed(h->opts.wal, STEAL(a->early.to), &a->place, e);
     }
     appender_drop_early(a);
     struct wal_batch *b = wal_batch_new(h->opts.wal);
     batch_log(&h->store, &a->more, a->pending.at, a->pending.n, h->opts.keeps.start_times, b);
-    return wal_commit(h->opts.wal, b, e);
+    return wal_commit_placed(h->opts.wal, b, &a->place, e);
 }
 
 struct counts {
@@ -793,6 +839,7 @@ static errc appender_commit(struct appender *base, struct err *e)
     if (a->pending.n || !batch_is_empty(&a->more)) {
         rc = appender_log(a, e);
         if (rc == OK) {
+            appender_wait_turn(a);
             appender_apply(a);
             rc = appender_commit_late(a, e);
         }
@@ -854,6 +901,7 @@ errc head_begin(struct appendable *s, struct appender **out, struct err *e)
     a->waits = waits_of_thread();
     a->waited_ns = waited;
     a->timed = false;
+    atomic_store_explicit(&a->place, 0, memory_order_relaxed);
     a->window_ms = atomic_load_explicit(&h->ooo_window_ms, memory_order_relaxed);
     appender_set_time(a);
     mtx_lock(&h->appenders_mu);

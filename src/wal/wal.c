@@ -248,7 +248,7 @@ static void lead_leave_locked(struct wal *w) REQUIRES(w->mu)
 
 /* ---- the door ---- */
 
-static errc commit(struct wal *w, struct wal_batch *b, struct err *e)
+static errc commit(struct wal *w, struct wal_batch *b, _Atomic uint64_t *place, struct err *e)
 {
     struct wal_waiter me = { .e = e };
     wal_batch_seal(b);
@@ -256,6 +256,7 @@ static errc commit(struct wal *w, struct wal_batch *b, struct err *e)
     b->waiter = &me;
     mtx_lock(&w->mu);
     wal_batches_push(&w->queue, b);
+    if (place) atomic_store_explicit(place, ++w->last_place, memory_order_release);
     while (!me.done) {
         if (w->leading) {
             cond_wait(&w->changed, &w->mu);
@@ -269,13 +270,19 @@ static errc commit(struct wal *w, struct wal_batch *b, struct err *e)
     return me.rc;
 }
 
-errc wal_commit(struct wal *w, struct wal_batch *b, struct err *e)
+errc wal_commit_placed(
+    struct wal *w, struct wal_batch *b, _Atomic uint64_t *place, struct err *e)
 {
     mtx_lock(&w->mu);
     bool nothing = b->room.n == 0 && b->pieces.n == 0 && w->series_ends.n == 0 && w->ended.n == 0;
     if (nothing) wal_batch_give_locked(w, b);
     mtx_unlock(&w->mu);
-    return nothing ? OK : commit(w, b, e);
+    return nothing ? OK : commit(w, b, place, e);
+}
+
+errc wal_commit(struct wal *w, struct wal_batch *b, struct err *e)
+{
+    return wal_commit_placed(w, b, NULL, e);
 }
 
 errc wal_log(struct wal *w, const str *recs, size_t n, struct err *e)

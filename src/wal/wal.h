@@ -81,6 +81,10 @@ void wal_batch_add_stored(struct wal_batch *b, uint8_t flags, str stored);
 size_t wal_batch_bytes(const struct wal_batch *b);             /* stored bytes so far */
 /* takes b, also on failure; an empty batch is OK */
 MUST_USE errc wal_commit(struct wal *w, struct wal_batch *b, struct err *e);
+/* Likewise; *place, set before anything is written, is greater than that of any batch that lies
+ * before it in the log. An empty batch leaves it as it is. */
+MUST_USE errc wal_commit_placed(
+    struct wal *w, struct wal_batch *b, _Atomic uint64_t *place, struct err *e);
 void wal_batch_drop(struct wal *w, struct wal_batch *b);       /* NULL is fine */
 /* a batch of finished records */
 MUST_USE errc wal_log(struct wal *w, const str *recs, size_t n, struct err *e);

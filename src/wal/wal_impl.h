@@ -60,6 +60,7 @@ struct wal {
     struct wal_batch_list held;
     size_t held_bytes;                         /* GUARDED_BY(mu) */
     uint64_t next_seq, synced_seq;             /* GUARDED_BY(mu) */
+    uint64_t last_place;                       /* GUARDED_BY(mu): given to who asked for it */
     int64_t unsynced_since_ns;                 /* GUARDED_BY(mu): 0: all is synced */
     struct wal_batch_list spare;                   /* GUARDED_BY(mu) */
     size_t n_spare;

@@ -411,20 +411,22 @@ TEST(wal_crashes)
     }
 }
 
-struct writer { struct wal *w; uint64_t from; errc rc; };
+struct writer { struct wal *w; uint64_t from; errc rc; _Atomic uint64_t place[200]; };
 static void write_some(void *ctx)
 {
     struct writer *x = ctx;
     struct arena a = { 0 };
     for (uint64_t i = 0; i < 200 && x->rc == OK; i++) {
         str rec = numbered(&a, x->from + i, (size_t)(i * 31 % 700));
-        x->rc = wal_log(x->w, &rec, 1, NULL);
+        struct wal_batch *b = wal_batch_new(x->w);
+        wal_batch_add(b, rec);
+        x->rc = wal_commit_placed(x->w, b, &x->place[i], NULL);
     }
     arena_fini(&a);
 }
 
-/* Many threads commit at once, with the syncing thread beside them: every record once, those of a
- * thread in its order. */
+/* Many threads commit at once, with the syncing thread beside them: every record once, in the order
+ * of the places that were told. */
 TEST(wal_threads)
 {
     enum { THREADS = 6 };
@@ -438,7 +440,7 @@ TEST(wal_threads)
         struct wal *w = log_open(
             fs, (struct wal_opts){ .compress = COMPRESS_SNAPPY, .fsync_interval_ms = interval });
         for (uint64_t i = 0; i < THREADS; i++) {
-            x[i] = (struct writer){ w, i << 16, OK };
+            x[i] = (struct writer){ .w = w, .from = i << 16 };
             t[i] = thread_start("writer", write_some, &x[i]);
         }
         EXPECT_OK(wal_rotate(w, &last, NULL));
@@ -450,7 +452,13 @@ TEST(wal_threads)
         fs_sim_crash(fs, SIM_LOSE_ALL);
         read_back(fs, &got, true);
         EXPECT_EQ(got.n, THREADS * 200);
-        for (size_t i = 0; i < got.n; i++) EXPECT_EQ(got.at[i] & 0xffff, next[got.at[i] >> 16]++);
+        uint64_t place = 0;
+        for (size_t i = 0; i < got.n; i++) {
+            struct writer *of = &x[got.at[i] >> 16];
+            EXPECT_EQ(got.at[i] & 0xffff, next[got.at[i] >> 16]++);
+            EXPECT(of->place[got.at[i] & 0xffff] > place);
+            place = of->place[got.at[i] & 0xffff];
+        }
         vec_fini(&got);
         fs_free(fs);
     }
