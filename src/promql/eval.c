@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "io/work.h"
 #include "promql/prepare.h"
+#include "promql/select.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -459,7 +460,44 @@ struct grid subquery_grid(const struct eval *ev, const struct expr *x)
     return grid_of(start, end, interval);
 }
 
-enum { STEPS_FREE = 100000 };
+/* No series for any selector of x, and nothing else in it that makes rows: x has none at any step.
+ * Asked of few, so what else could be known to have none is not. */
+static errc selects_nothing(struct query *q, const struct expr *x, bool *nothing)
+{
+    struct selection *sel;
+    *nothing = false;
+    switch (x->kind) {
+    case EXPR_VECTOR:
+        TRY(selection_expand(q, x->vector.index, &sel));
+        *nothing = sel->n == 0;
+        return OK;
+    case EXPR_CALL:
+        if (x->call.args.n != 1 || strstr(x->call.func->name, "absent")) return OK;
+        break;
+    case EXPR_AGGREGATE:
+        if (x->aggregate.param) return OK;
+        break;
+    case EXPR_BINARY:
+        if (!x->binary.matching || x->binary.matching->fill_lhs || x->binary.matching->fill_rhs)
+            return OK;
+        break;
+    case EXPR_NUMBER:
+    case EXPR_STRING:
+    case EXPR_DURATION: return OK;
+    case EXPR_MATRIX:
+    case EXPR_SUBQUERY:
+    case EXPR_PAREN:
+    case EXPR_UNARY:
+    case EXPR_STEP_INVARIANT: break;
+    }
+    struct expr *below = expr_child(x, 0);
+    *nothing = true;
+    for (size_t i = 0; *nothing && below; below = expr_child(x, ++i))
+        TRY(selects_nothing(q, below, nothing));
+    return OK;
+}
+
+enum { STEPS_FREE = 1000000 };
 
 errc eval_subquery(struct eval *ev, struct expr *x, struct eval *child,
     struct eval_stats *child_stats, struct sink *out)
@@ -467,7 +505,12 @@ errc eval_subquery(struct eval *ev, struct expr *x, struct eval *child,
     *child = (struct eval){ ev->q, subquery_grid(ev, x), child_stats };
     /* before memory is taken for its steps: a row of them all would be too long. Of a few steps it
      * may not be one of them all. */
-    if (child->g.n > STEPS_FREE) TRY(samples_check(ev->q, (int64_t)child->g.n));
+    if (child->g.n > STEPS_FREE && child->g.n > ev->q->max_samples) {
+        bool nothing;
+        TRY(selects_nothing(ev->q, x->subquery.expr, &nothing));
+        if (!nothing) return samples_check(ev->q, (int64_t)child->g.n);
+        child->g.n = 0;
+    }
     stats_init(child_stats, ev->q->arena, child->g.n, true);
     if (child->g.start != ev->g.start) promql_set_offsets(x->subquery.expr, child->g.start);
     return eval_expr(child, x->subquery.expr, out);
