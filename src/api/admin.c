@@ -29,13 +29,14 @@ static void delete_all(const struct api *a, const struct params *p, struct http_
     for (size_t i = 0; i < p->form.n; i++) {
         struct matchers ms = { 0 };
         if (!str_eq(p->form.at[i].name, S("match[]"))) continue;
-        errc rc = promql_parse_selector(&ms, p->form.at[i].value, &a->o.parse, &r->arena, &e);
+        str why;
+        errc rc = promql_parse_selector(&ms, p->form.at[i].value, &a->o.parse, &r->arena, &why);
         bool parsed = rc == OK;
         if (parsed) rc = a->o.sources->tsdb_delete(a->o.sources->ctx, ms, mint, maxt, &e);
         matchers_fini_all(&ms, 1);
         if (rc == OK) continue;
         if (parsed) api_error(w, API_INTERNAL, err_str(&e));
-        else api_invalid_param(w, "match[]", &e);
+        else api_invalid_param_str(w, "match[]", why);
         return;
     }
     w->status = 204;

@@ -239,22 +239,22 @@ static bool all_match_empty(struct matchers ms)
 }
 
 static errc parse_matcher_set(
-    struct matchers *out, str text, const struct parse_opts *o, struct arena *a, struct err *e)
+    struct matchers *out, str text, const struct parse_opts *o, struct arena *a, str *why)
 {
-    TRY(promql_parse_selector(out, text, o, a, e));
-    if (all_match_empty(*out))
-        return err_set(e, ERR_BAD_INPUT, "match[] must contain at least one non-empty matcher");
-    return OK;
+    TRY(promql_parse_selector(out, text, o, a, why));
+    if (!all_match_empty(*out)) return OK;
+    *why = S("match[] must contain at least one non-empty matcher");
+    return ERR_BAD_INPUT;
 }
 
 errc parse_matchers(const struct params *p, const struct parse_opts *o, struct arena *a,
-    struct matchers **out, size_t *n, struct err *e)
+    struct matchers **out, size_t *n, str *why)
 {
     VEC(struct matchers) sets = { 0 };
     for (size_t i = 0; i < p->form.n; i++) {
         if (!str_eq(p->form.at[i].name, S("match[]"))) continue;
         struct matchers ms = { 0 };
-        errc rc = parse_matcher_set(&ms, p->form.at[i].value, o, a, e);
+        errc rc = parse_matcher_set(&ms, p->form.at[i].value, o, a, why);
         avec_push(a, &sets, ms);
         if (rc == OK) continue;
         matchers_fini_all(sets.at, sets.n);

@@ -40,9 +40,10 @@ MUST_USE errc param_instant(
 MUST_USE errc parse_api_duration(str s, int64_t *ns_out, struct err *e);
 MUST_USE errc parse_limit(str s, uint64_t *out, struct err *e);   /* empty: 0 = none */
 
-/* All match[] parameters; *n may be 0. Free each with matchers_fini_all. */
+/* All match[] parameters; *n may be 0. Free each with matchers_fini_all. why: in the arena, as a
+ * whole. */
 MUST_USE errc parse_matchers(const struct params *p, const struct parse_opts *o, struct arena *a,
-    struct matchers **out, size_t *n, struct err *e);
+    struct matchers **out, size_t *n, str *why);
 void matchers_fini_all(struct matchers *ms, size_t n);
 
 #endif

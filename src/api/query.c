@@ -109,14 +109,14 @@ static bool read_range(struct ask *k, struct http_resp *w)
 }
 
 /* Words of a bad query stand behind the parameter's name; all else is an error of the execution. */
-static void answer_failure(struct http_resp *w, errc rc, const struct err *e, str parse_words)
+static void answer_failure(
+    struct http_resp *w, errc rc, const struct err *e, const struct query_opts *o)
 {
-    if (parse_words.n) api_invalid_param_str(w, "query", parse_words);
-    else if (rc == ERR_BAD_INPUT) api_invalid_param(w, "query", e);
+    if (rc == ERR_BAD_INPUT) api_invalid_param_str(w, "query", query_failure(o, e));
     else if (rc == ERR_UNAVAILABLE || rc == ERR_TIMEOUT || rc == ERR_CANCELED || rc == ERR_IO ||
              rc == ERR_CORRUPT)
         api_error_of(w, rc, e);
-    else api_error(w, API_EXECUTION, err_str(e));
+    else api_error(w, API_EXECUTION, query_failure(o, e));
 }
 
 /* An answer longer than a part is written while it is sent: it never lies in memory whole. It is
@@ -227,10 +227,10 @@ static void run(struct api *a, struct ask *k, struct http_req *r, struct http_re
     }
     struct err e = { 0 };
     SCOPED(buf_fini) struct buf words = { 0 };
-    k->o.parse_words = &words;
+    k->o.words = &words;
     struct answer *answer = answer_new(a->o.engine, k, r);
     errc rc = engine_query(a->o.engine, a->o.queryable, &answer->o, &answer->res, &e);
-    if (rc != OK) answer_failure(w, rc, &e, buf_view(&words));
+    if (rc != OK) answer_failure(w, rc, &e, &answer->o);
     else answer_result(answer, k, r, w);
     if (!w->stream) answer_free(&answer->base);
 }

@@ -311,3 +311,56 @@ TEST(query_texts)
     RIG_CHECK(&r, cases);
     rig_stop(&r);
 }
+
+/* text with 3,000 digits in the place of each @ */
+static const char *lengthened(struct arena *a, const char *text)
+{
+    SCOPED(buf_fini) struct buf b = { 0 };
+    for (; *text; text++)
+        for (size_t n = *text == '@' ? 3000 : 1; n; n--) buf_u8(&b, *text == '@' ? '7' : *text);
+    buf_u8(&b, 0);
+    return (const char *)arena_str(a, buf_view(&b)).p;
+}
+
+TEST(query_words_are_whole)
+{
+    static const struct rig_case cases[] = {
+        { "regular expression", .target = "/api/v1/format_query", .form = "query=up{a=~\"(@\"}",
+            .status = 400, .type = "bad_data",
+            .error = "invalid parameter \"query\": 1:4: parse error: error parsing regexp: missing "
+                     "closing ): `(@`" },
+        { "of a selector", .target = "/api/v1/series", .form = "match[]=up{a=~\"@(\"}",
+            .status = 400, .type = "bad_data",
+            .error = "invalid parameter \"match[]\": 1:4: parse error: error parsing regexp: "
+                     "missing closing ): `@(`" },
+        { "duration", .target = Q, .form = "query=up[@s]", .status = 400, .type = "bad_data",
+            .error = "invalid parameter \"query\": 1:4: parse error: not a valid duration string: "
+                     "\"@s\"" },
+        { "of a function", .target = Q,
+            .form = "query=label_replace(up, \"a\", \"\", \"b\", \"(@\")", .status = 422,
+            .type = "execution",
+            .error = "invalid regular expression in label_replace(): (@" },
+        { "behind what comes first", .target = Q,
+            .form = "time=1000&query=clamp_max(up %2B on() label_replace(up, \"c\", \"@\", \"\", "
+                    "\"\"), scalar(label_replace(up, \"a\", \"\", \"b\", \"(@\")))",
+            .status = 422, .type = "execution",
+            .error = "found duplicate series for the match group {} on the right hand-side of the "
+                     "operation: [{__name__=\"up\", c=\"@\", job=\"a\"}, {__name__=\"up\", "
+                     "c=\"@\", job=\"b\"}];many-to-many matching not allowed: matching labels "
+                     "must be unique on one side" },
+        { "behind what is fine", .target = Q,
+            .form = "time=1000&query=clamp_max(up, scalar(label_replace(up, \"a\", \"\", \"b\", "
+                    "\"(@\")))",
+            .status = 422, .type = "execution",
+            .error = "invalid regular expression in label_replace(): (@" },
+    };
+    struct rig r;
+    load(&r);
+    TEST_EACH(c, cases) {
+        struct rig_case longer = *c;
+        longer.form = lengthened(&r.arena, c->form);
+        longer.error = lengthened(&r.arena, c->error);
+        rig_check(&r, &longer, 1);
+    }
+    rig_stop(&r);
+}

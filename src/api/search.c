@@ -127,7 +127,9 @@ static errc read_all(struct search *s, const struct api *a, struct http_req *r,
     const char *endpoint, struct err *e)
 {
     TRY(read_times(s, e));
-    TRY(parse_matchers(&s->p, &a->o.parse, &r->arena, &s->sets, &s->n_sets, e));
+    str why;
+    errc rc = parse_matchers(&s->p, &a->o.parse, &r->arena, &s->sets, &s->n_sets, &why);
+    if (rc != OK) return err_set_str(e, rc, why);
     for (size_t i = 0; i < s->p.form.n; i++)
         if (str_eq(s->p.form.at[i].name, S("search[]"))) vec_push(&s->terms, s->p.form.at[i].value);
     if (s->terms.n > TERMS_MAX)

@@ -37,10 +37,11 @@ static bool ask_read(
         api_invalid_param(w, bad, &e);
         return false;
     }
-    errc rc = parse_matchers(&k->p, &a->o.parse, &r->arena, &k->sets, &k->n_sets, &e);
+    str why;
+    errc rc = parse_matchers(&k->p, &a->o.parse, &r->arena, &k->sets, &k->n_sets, &why);
     if (rc != OK) {
-        if (series_param) api_invalid_param(w, "match[]", &e);
-        else api_error(w, API_BAD_DATA, err_str(&e));
+        if (series_param) api_invalid_param_str(w, "match[]", why);
+        else api_error(w, API_BAD_DATA, why);
         return false;
     }
     rc = a->o.queryable->ops->querier(

@@ -125,11 +125,11 @@ void api_targets_metadata(void *ctx, struct http_req *r, struct http_resp *w)
     int64_t limit;
     if (!read_limit(&p, S("limit"), w, &limit)) return;
     struct matchers match = { 0 };
-    struct err e = { 0 };
+    str why;
     str match_target = param(&p, S("match_target")), metric = param(&p, S("metric"));
     if (match_target.n &&
-        promql_parse_selector(&match, match_target, &a->o.parse, &r->arena, &e) != OK) {
-        api_invalid_param(w, "match_target", &e);
+        promql_parse_selector(&match, match_target, &a->o.parse, &r->arena, &why) != OK) {
+        api_invalid_param_str(w, "match_target", why);
         return;
     }
     api_metadata_list all = { 0 };

@@ -36,10 +36,15 @@ void buf_fmt(struct buf *b, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
+    buf_vfmt(b, fmt, ap);
+    va_end(ap);
+}
+
+void buf_vfmt(struct buf *b, const char *fmt, va_list ap)
+{
     va_list again;
     va_copy(again, ap);
     int n = vsnprintf(NULL, 0, fmt, ap);
-    va_end(ap);
     size_t len = n < 0 ? 0 : (size_t)n;
     uint8_t *at = buf_room(b, len + 1);
     if (at) {

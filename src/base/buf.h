@@ -13,6 +13,8 @@
 #ifndef EPI_BASE_BUF_H
 #define EPI_BASE_BUF_H
 
+#include <stdarg.h>
+
 #include "base/account.h"
 #include "base/str.h"
 
@@ -102,6 +104,7 @@ static inline void buf_varint(struct buf *b, int64_t v)
 static inline void buf_lenstr(struct buf *b, str s) { buf_uvarint(b, s.n); buf_str(b, s); }
 
 void buf_fmt(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_vfmt(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 void buf_u64_text(struct buf *b, uint64_t v);                  /* decimal */
 void buf_i64_text(struct buf *b, int64_t v);
 

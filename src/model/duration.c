@@ -17,20 +17,26 @@ static const struct { str name; uint64_t ms; bool whole; } units[UNITS] = {
 
 static bool duration_digit(uint8_t c) { return c >= '0' && c <= '9'; }
 
-static errc duration_invalid(str s, struct err *e)
+static errc duration_invalid(str s, struct buf *words)
 {
-    SCOPED(buf_fini) struct buf q = { 0 };
-    buf_go_quote(&q, s);
-    return err_set(e, ERR_BAD_INPUT, "not a valid duration string: %.*s", STR_ARG(buf_view(&q)));
+    buf_str(words, S("not a valid duration string: "));
+    buf_go_quote(words, s);
+    return ERR_BAD_INPUT;
 }
 
-static errc duration_unknown_unit(str unit, str s, struct err *e)
+static errc duration_unknown_unit(str unit, str s, struct buf *words)
 {
-    SCOPED(buf_fini) struct buf u = { 0 }, q = { 0 };
-    buf_go_quote(&u, unit);
-    buf_go_quote(&q, s);
-    return err_set(e, ERR_BAD_INPUT, "unknown unit %.*s in duration %.*s", STR_ARG(buf_view(&u)),
-        STR_ARG(buf_view(&q)));
+    buf_str(words, S("unknown unit "));
+    buf_go_quote(words, unit);
+    buf_str(words, S(" in duration "));
+    buf_go_quote(words, s);
+    return ERR_BAD_INPUT;
+}
+
+static errc duration_refuse(str why, struct buf *words)
+{
+    buf_str(words, why);
+    return ERR_BAD_INPUT;
 }
 
 static size_t duration_run(str s, bool digits)
@@ -40,33 +46,40 @@ static size_t duration_run(str s, bool digits)
     return n;
 }
 
-errc duration_parse(str s, int64_t *ms_out, struct err *e)
+errc duration_parse_words(str s, int64_t *ms_out, struct buf *words)
 {
-    if (s.n == 0) return err_set(e, ERR_BAD_INPUT, "empty duration string");
+    if (s.n == 0) return duration_refuse(S("empty duration string"), words);
     uint64_t sum = 0;
     size_t next = 0;                       /* the first unit that may come */
     str rest = str_eq(s, S("0")) ? STR_EMPTY : s;
     while (rest.n > 0) {
         size_t digits = duration_run(rest, true);
         uint64_t v;
-        if (!str_u64(str_slice(rest, 0, digits), &v)) return duration_invalid(s, e);
+        if (!str_u64(str_slice(rest, 0, digits), &v)) return duration_invalid(s, words);
         rest = str_from(rest, digits);
         str unit = str_slice(rest, 0, duration_run(rest, false));
         rest = str_from(rest, unit.n);
-        if (unit.n == 0) return duration_invalid(s, e);
+        if (unit.n == 0) return duration_invalid(s, words);
         size_t u = 0;
         while (u < UNITS && !str_eq(unit, units[u].name)) u++;
-        if (u == UNITS) return duration_unknown_unit(unit, s, e);
-        if (u < next) return duration_invalid(s, e);
+        if (u == UNITS) return duration_unknown_unit(unit, s, words);
+        if (u < next) return duration_invalid(s, words);
         next = u + 1;
         if (v > (uint64_t)DURATION_MAX_MS / units[u].ms)
-            return err_set(e, ERR_BAD_INPUT, "duration out of range");
+            return duration_refuse(S("duration out of range"), words);
         sum += v * units[u].ms;
         if (sum > (uint64_t)DURATION_MAX_MS)
-            return err_set(e, ERR_BAD_INPUT, "duration out of range");
+            return duration_refuse(S("duration out of range"), words);
     }
     *ms_out = (int64_t)sum;
     return OK;
+}
+
+errc duration_parse(str s, int64_t *ms_out, struct err *e)
+{
+    SCOPED(buf_fini) struct buf words = { 0 };
+    errc rc = duration_parse_words(s, ms_out, &words);
+    return rc == OK ? OK : err_set_str(e, rc, buf_view(&words));
 }
 
 errc duration_parse_signed(str s, int64_t *ms_out, struct err *e)

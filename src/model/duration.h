@@ -16,6 +16,8 @@
 #include "base/err.h"
 
 MUST_USE errc duration_parse(str s, int64_t *ms_out, struct err *e);
+/* The same, its words as a whole: they hold s, which an err may have to cut. */
+MUST_USE errc duration_parse_words(str s, int64_t *ms_out, struct buf *words);
 /* a leading '-' allowed */
 MUST_USE errc duration_parse_signed(str s, int64_t *ms_out, struct err *e);
 void buf_duration(struct buf *b, int64_t ms);                  /* "1h30m", "0s" */

@@ -6,15 +6,23 @@ static const str match_ops[] = {
     [MATCH_EQ] = S("="), [MATCH_NE] = S("!="), [MATCH_RE] = S("=~"), [MATCH_NRE] = S("!~")
 };
 
-errc matcher_init(
-    struct matcher *m, struct arena *a, enum match_type type, str name, str value, struct err *e)
+errc matcher_init_words(struct matcher *m, struct arena *a, enum match_type type, str name,
+    str value, struct buf *words)
 {
     struct regex *re = NULL;
-    if (type == MATCH_RE || type == MATCH_NRE) TRY(regex_new(&re, value, e));
+    if (type == MATCH_RE || type == MATCH_NRE) TRY(regex_new_words(&re, value, words));
     *m = (struct matcher){
         .type = type, .name = arena_str(a, name), .value = arena_str(a, value), .re = re
     };
     return OK;
+}
+
+errc matcher_init(
+    struct matcher *m, struct arena *a, enum match_type type, str name, str value, struct err *e)
+{
+    SCOPED(buf_fini) struct buf words = { 0 };
+    errc rc = matcher_init_words(m, a, type, name, value, &words);
+    return rc == OK ? OK : err_set_str(e, rc, buf_view(&words));
 }
 
 void matcher_fini(struct matcher *m)

@@ -4,7 +4,7 @@
  * Invariants  a regex matcher holds its compiled regex
  * Ownership   matcher_init copies name and value into the arena; the regex is freed by matcher_fini
  * Threads     const after init: any
- * Errors      ERR_BAD_INPUT (the regex's words)
+ * Errors      ERR_BAD_INPUT (the regex's words; matcher_init_words tells them as a whole)
  * Format      none
  */
 #ifndef EPI_MODEL_MATCHER_H
@@ -19,6 +19,8 @@ struct matchers { const struct matcher *at; size_t n; };
 
 MUST_USE errc matcher_init(
     struct matcher *m, struct arena *a, enum match_type type, str name, str value, struct err *e);
+MUST_USE errc matcher_init_words(struct matcher *m, struct arena *a, enum match_type type,
+    str name, str value, struct buf *words);
 void matcher_fini(struct matcher *m);
 void matchers_fini(struct matchers ms);                        /* not the list */
 bool matcher_matches(const struct matcher *m, str value);

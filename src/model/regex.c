@@ -137,7 +137,7 @@ static bool regex_bad_counts(str *arg)
 }
 
 static errc regex_refuse(
-    const struct regex_shim_why *why, str pattern, str text, struct err *e)
+    const struct regex_shim_why *why, str pattern, str text, struct buf *words)
 {
     enum regex_shim_error code = why->code;
     str arg = str_of(why->arg, why->n);
@@ -151,27 +151,25 @@ static errc regex_refuse(
     }
     arg = code == REGEX_BAD_UTF8 ? pattern : regex_guilty(pattern, text, arg);
     if (code == REGEX_TRAILING_BACKSLASH) arg = STR_EMPTY;
-    SCOPED(buf_fini) struct buf words = { 0 };
-    buf_fmt(&words, "error parsing regexp: %s: `", regex_words[code]);
-    buf_str(&words, arg);
-    buf_u8(&words, '`');
-    return err_set_str(e, ERR_BAD_INPUT, buf_view(&words));
+    buf_fmt(words, "error parsing regexp: %s: `", regex_words[code]);
+    buf_str(words, arg);
+    buf_u8(words, '`');
+    return ERR_BAD_INPUT;
 }
 
 /* Go tells the whole pattern, with its anchors if only these make it too high. */
-static errc regex_check_height(str pattern, struct err *e)
+static errc regex_check_height(str pattern, struct buf *words)
 {
     if (pattern.n < REGEX_HEIGHT_MAX) return OK;
     struct regex_height h = regex_height(pattern);
     if (h.anchored <= REGEX_HEIGHT_MAX) return OK;
     bool anchors = h.itself <= REGEX_HEIGHT_MAX;
-    SCOPED(buf_fini) struct buf words = { 0 };
-    buf_str(&words, S("error parsing regexp: expression nests too deeply: `"));
-    if (anchors) buf_str(&words, S("^(?s:"));
-    buf_str(&words, pattern);
-    if (anchors) buf_str(&words, S(")$"));
-    buf_u8(&words, '`');
-    return err_set_str(e, ERR_BAD_INPUT, buf_view(&words));
+    buf_str(words, S("error parsing regexp: expression nests too deeply: `"));
+    if (anchors) buf_str(words, S("^(?s:"));
+    buf_str(words, pattern);
+    if (anchors) buf_str(words, S(")$"));
+    buf_u8(words, '`');
+    return ERR_BAD_INPUT;
 }
 
 /* --- making --- */
@@ -190,15 +188,19 @@ static void regex_make_set(struct regex *r)
 
 static void regex_freep(struct regex **r) { regex_free(*r); }
 
-errc regex_new(struct regex **out, str pattern, struct err *e)
+errc regex_new_words(struct regex **out, str pattern, struct buf *words)
 {
     SCOPED(buf_fini) struct buf text = { 0 };
     struct regex_shim_why why;
     regex_rewrite(&text, pattern);
     SCOPED(regex_freep) struct regex *r = NEW(struct regex);
     r->re = regex_shim_new((const char *)text.p, text.n, &why);
-    if (!r->re) return regex_refuse(&why, pattern, buf_view(&text), e);
-    TRY(regex_check_height(pattern, e));
+    if (!r->re) {
+        errc rc = regex_refuse(&why, pattern, buf_view(&text), words);
+        regex_shim_free(why.refused);
+        return rc;
+    }
+    TRY(regex_check_height(pattern, words));
     arena_init(&r->a, NULL, GLOBS_BYTES);
     r->pattern = arena_str(&r->a, pattern);
     r->globs = globs_of(&r->a, r->pattern);
@@ -207,6 +209,13 @@ errc regex_new(struct regex **out, str pattern, struct err *e)
     regex_make_set(r);
     *out = STEAL(r);
     return OK;
+}
+
+errc regex_new(struct regex **out, str pattern, struct err *e)
+{
+    SCOPED(buf_fini) struct buf words = { 0 };
+    errc rc = regex_new_words(out, pattern, &words);
+    return rc == OK ? OK : err_set_str(e, rc, buf_view(&words));
 }
 
 void regex_free(struct regex *r)

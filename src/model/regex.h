@@ -19,6 +19,8 @@
 
 struct regex;
 MUST_USE errc regex_new(struct regex **out, str pattern, struct err *e);
+/* The same, its words as a whole: they hold the pattern, which an err may have to cut. */
+MUST_USE errc regex_new_words(struct regex **out, str pattern, struct buf *words);
 void regex_free(struct regex *r);                              /* NULL is fine */
 bool regex_match(const struct regex *r, str s);
 str regex_pattern(const struct regex *r);

@@ -1,7 +1,5 @@
 #include "model/regex_shim.h"
 
-#include <algorithm>
-#include <cstring>
 #include <re2/re2.h>
 #include <string>
 #include <vector>
@@ -45,9 +43,9 @@ struct regex_shim *regex_shim_new(const char *pattern, size_t n, struct regex_sh
     regex_shim *r = new regex_shim(StringPiece(pattern, n), o);
     if (r->re.ok()) return r;
     why->code = error_of(r->re.error_code());
-    why->n = std::min(r->re.error_arg().size(), sizeof(why->arg));
-    memcpy(why->arg, r->re.error_arg().data(), why->n);
-    delete r;
+    why->arg = r->re.error_arg().data();
+    why->n = r->re.error_arg().size();
+    why->refused = r;
     return nullptr;
 }
 

@@ -35,11 +35,16 @@ enum regex_shim_error {
     REGEX_TOO_LARGE,
     REGEX_SHIM_ERRORS
 };
-enum { REGEX_SHIM_ARG = 2048 };
-/* arg: the guilty part, cut */
-struct regex_shim_why { enum regex_shim_error code; size_t n; char arg[REGEX_SHIM_ARG]; };
-
 struct regex_shim;
+/* arg: the guilty part, n bytes of `refused` */
+struct regex_shim_why {
+    enum regex_shim_error code;
+    const char *arg;
+    size_t n;
+    struct regex_shim *refused;
+};
+
+/* NULL: why->refused has to be freed */
 struct regex_shim *regex_shim_new(const char *pattern, size_t n, struct regex_shim_why *why);
 void regex_shim_free(struct regex_shim *re);
 /* anchored at both ends */

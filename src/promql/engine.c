@@ -535,8 +535,8 @@ static errc running_parse(struct running *r)
     const struct query_opts *o = r->o;
     struct parse_errors errors;
     errc rc = promql_parse(&r->tree, o->query, &r->en->o.parse, r->q.arena, &errors, r->e);
-    if (rc != OK && o->parse_words)
-        buf_str(o->parse_words, parse_error_text(&errors.at[0], o->query, r->q.arena));
+    if (rc != OK && o->words)
+        buf_str(o->words, parse_error_text(&errors.at[0], o->query, r->q.arena));
     return rc;
 }
 
@@ -635,6 +635,12 @@ static void running_init(struct running *r, struct engine *en, const struct quer
     r->q.turn = &r->q.slice;
     r->q.pool = en->pool;
     r->q.e = e;
+    r->q.words = o->words;
+}
+
+str query_failure(const struct query_opts *o, const struct err *e)
+{
+    return o->words && o->words->n ? buf_view(o->words) : err_str(e);
 }
 
 static void engine_report(struct engine *en, const struct active_query *active,

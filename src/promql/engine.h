@@ -66,9 +66,9 @@ struct query_opts {
     /* NULL, or of the caller, who let it enter and lets it leave: it is listed for longer than it
      * is evaluated */
     struct active_query *active;
-    /* NULL, or where the words go of a query that does not parse: as a whole, where a struct err
-     * cuts them */
-    struct buf *parse_words;
+    /* NULL, or where words go as a whole that a struct err may have to cut: of a query that does
+     * not parse, or that fails with something of its data in them */
+    struct buf *words;
 };
 
 /* A point; h NULL: a float. */
@@ -94,6 +94,8 @@ struct query_stats {
     size_t n_steps;
     int64_t first_step_ms, step_ms;
 };
+/* What a query of these options failed with. */
+str query_failure(const struct query_opts *o, const struct err *e);
 struct query_activity;
 /* borrowed for the call; e is set when rc is not OK */
 struct query_report {

@@ -17,12 +17,14 @@
 
 errc eval_fail(struct query *q, const char *fmt, ...)
 {
-    char words[sizeof(q->e->msg)];
+    SCOPED(buf_fini) struct buf words = { 0 };
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(words, sizeof(words), fmt, ap);
+    buf_vfmt(&words, fmt, ap);
     va_end(ap);
-    return err_set(q->e, ERR_UNSUPPORTED, "%s", words);
+    if (q->words) buf_reset(q->words);
+    if (q->words && words.n >= sizeof(q->e->msg)) buf_str(q->words, buf_view(&words));
+    return err_set_str(q->e, ERR_UNSUPPORTED, buf_view(&words));
 }
 
 errc eval_fail_same_labels(struct query *q)
@@ -439,12 +441,20 @@ static errc discard_row(struct sink *base UNUSED, struct row *r UNUSED) { return
 errc eval_fail_behind(struct eval *ev, struct expr *vector, errc rc)
 {
     if (rc != ERR_UNSUPPORTED) return rc;
-    struct err words = *ev->q->e;
+    struct query *q = ev->q;
+    struct err words = *q->e;
+    SCOPED(buf_fini) struct buf whole = { 0 };
+    struct buf *kept = q->words;
+    q->words = kept ? &whole : NULL;
     struct sink nowhere = { discard_row };
     errc first = eval_expr(ev, vector, &nowhere);
-    if (first != OK) return first;
-    *ev->q->e = words;
-    return rc;
+    q->words = kept;
+    if (first == OK) *q->e = words;
+    else if (kept) {
+        buf_reset(kept);
+        buf_str(kept, buf_view(&whole));
+    }
+    return first == OK ? rc : first;
 }
 
 /* Subqueries */

@@ -52,6 +52,7 @@ struct query {
     struct slice *turn;
     struct pool *pool;                     /* helpers; NULL: none */
     struct err *e;
+    struct buf *words;                     /* what does not fit e; NULL: in a lane, or not wanted */
 };
 
 struct eval { struct query *q; struct grid g; struct eval_stats *stats; };

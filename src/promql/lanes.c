@@ -35,6 +35,7 @@ static void lane_begin(struct lanes *ls, struct lane *l)
     l->q.slice = (struct slice){ 0 };
     l->q.turn = NULL;
     l->q.e = &l->why;
+    l->q.words = NULL;
     l->ev = (struct eval){ &l->q, ls->ev->g, &l->stats };
     stats_init(&l->stats, &l->notes, l->ev.g.n, ls->ev->stats->total_at != NULL);
     reader_init(&l->reader, &l->q);

@@ -35,18 +35,8 @@ void parser_error(struct parser *p, struct pos pos, const char *fmt, ...)
     struct buf b = { 0 };
     va_list ap;
     va_start(ap, fmt);
-    char small[256];
-    int n = vsnprintf(small, sizeof(small), fmt, ap);
+    buf_vfmt(&b, fmt, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof(small)) {
-        buf_bytes(&b, small, (size_t)n);
-    } else if (n > 0) {
-        uint8_t *room = buf_room(&b, (size_t)n + 1);
-        va_start(ap, fmt);
-        if (room) vsnprintf((char *)room, (size_t)n + 1, fmt, ap);
-        va_end(ap);
-        if (room) buf_commit(&b, (size_t)n);
-    }
     parser_error_str(p, pos, buf_view(&b));
     buf_fini(&b);
 }
@@ -249,9 +239,9 @@ double parser_number(struct parser *p, str text)
 double parser_duration_s(struct parser *p, const struct item *it)
 {
     int64_t ms = 0;
-    struct err e = { 0 };
-    if (duration_parse(it->val, &ms, &e) != OK) {
-        parser_error_str(p, item_pos(it), err_str(&e));
+    SCOPED(buf_fini) struct buf words = { 0 };
+    if (duration_parse_words(it->val, &ms, &words) != OK) {
+        parser_error_str(p, item_pos(it), buf_view(&words));
         return 0;
     }
     return (double)(ms / 1000) + (double)(ms % 1000 * 1000000) / 1e9;
@@ -380,12 +370,12 @@ static void parser_run(
 }
 
 /* What the caller gets; a failed parse keeps no regex. */
-static errc parser_end(struct parser *p, str text, struct parse_errors *errors, struct err *e)
+static errc parser_end(struct parser *p, str text, str *why)
 {
-    if (errors) *errors = (struct parse_errors){ p->errors.at, p->errors.n };
     if (p->errors.n == 0) return OK;
     for (size_t i = 0; i < p->regexes.n; i++) regex_free(p->regexes.at[i]);
-    return err_set_str(e, ERR_BAD_INPUT, parse_error_text(&p->errors.at[0], text, p->a));
+    *why = parse_error_text(&p->errors.at[0], text, p->a);
+    return ERR_BAD_INPUT;
 }
 
 static void parser_check(void *ctx)
@@ -404,17 +394,21 @@ errc promql_parse(struct expr **out, str query, const struct parse_opts *o, stru
         if (deep_run(p.result, parser_check, &p, &why) != OK)
             parser_error_str(&p, p.result->pos, err_str(&why));
     }
-    TRY(parser_end(&p, query, errors, e));
+    if (errors) *errors = (struct parse_errors){ p.errors.at, p.errors.n };
+    str words;
+    errc rc = parser_end(&p, query, &words);
+    if (rc != OK) return err_set_str(e, rc, words);
     *out = p.result;
     return OK;
 }
 
 errc promql_parse_selector(
-    struct matchers *out, str query, const struct parse_opts *o, struct arena *a, struct err *e)
+    struct matchers *out, str query, const struct parse_opts *o, struct arena *a, str *why)
 {
     struct parser p;
+    str words;
     parser_run(&p, query, TOK_BEGIN_SELECTOR, o, a);
-    TRY(parser_end(&p, query, NULL, e));
+    TRY(parser_end(&p, query, why ? why : &words));
     *out = p.result ? p.result->vector.matchers : (struct matchers){ 0 };
     return OK;
 }
@@ -423,8 +417,10 @@ errc promql_parse_series(struct series_description *out, str line, struct arena 
 {
     static const struct parse_opts all = { true, true, true, true };
     struct parser p;
+    str words;
     parser_run(&p, line, TOK_BEGIN_SERIES, &all, a);
-    TRY(parser_end(&p, line, NULL, e));
+    errc rc = parser_end(&p, line, &words);
+    if (rc != OK) return err_set_str(e, rc, words);
     *out = p.series;
     return OK;
 }

@@ -22,9 +22,9 @@ struct parse_errors { struct parse_error *at; size_t n; };
 
 MUST_USE errc promql_parse(struct expr **out, str query, const struct parse_opts *o,
     struct arena *a, struct parse_errors *errors, struct err *e);
-/* match[] of the API */
+/* match[] of the API. why: the words, which may be longer than an err, in the arena; may be NULL */
 MUST_USE errc promql_parse_selector(
-    struct matchers *out, str query, const struct parse_opts *o, struct arena *a, struct err *e);
+    struct matchers *out, str query, const struct parse_opts *o, struct arena *a, str *why);
 void promql_tree_fini(struct expr *e);                         /* NULL is fine */
 /* the same for promql_parse_selector's */
 void promql_matchers_fini(struct matchers ms);

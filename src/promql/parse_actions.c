@@ -422,9 +422,9 @@ static const struct matcher *matcher_new(
     struct parser *p, enum match_type type, str name, str value, struct pos pos)
 {
     struct matcher *m = ANEW(p->a, struct matcher);
-    struct err e = { 0 };
-    if (matcher_init(m, p->a, type, name, value, &e) != OK) {
-        parser_error_str(p, pos, err_str(&e));
+    SCOPED(buf_fini) struct buf words = { 0 };
+    if (matcher_init_words(m, p->a, type, name, value, &words) != OK) {
+        parser_error_str(p, pos, buf_view(&words));
         return NULL;
     }
     if (m->re) avec_push(p->a, &p->regexes, m->re);

@@ -65,7 +65,7 @@ static void parse_as_query(str text, const struct parse_opts *o)
     else assert(errors.n > 0);
     for (size_t i = 0; i < errors.n; i++) parse_error_text(&errors.at[i], text, &a);
     promql_tree_fini(tree);
-    if (promql_parse_selector(&ms, text, o, &a, &e) == OK) promql_matchers_fini(ms);
+    if (promql_parse_selector(&ms, text, o, &a, NULL) == OK) promql_matchers_fini(ms);
     arena_fini(&a);
 }
 

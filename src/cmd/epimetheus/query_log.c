@@ -70,7 +70,7 @@ static void put_line(struct buf *b, const struct query_report *r)
     put_time(&j, S("start"), o->start_ms);
     json_ki64(&j, S("step"), o->instant ? 0 : o->step_ms / 1000);
     json_obj_end(&j);
-    if (r->rc != OK) json_kstr(&j, S("error"), err_str(r->e));
+    if (r->rc != OK) json_kstr(&j, S("error"), query_failure(o, r->e));
     JSON_KEY(&j, "stats");
     promql_stats_json(&j, r->stats);
     json_kstr(&j, S("spanID"), S("0000000000000000"));

@@ -348,8 +348,10 @@ static errc analyze_block(struct analysis *k, struct err *e)
     struct matcher all = { .type = MATCH_EQ };                 /* "" = "": every series */
     bool some = k->args->match.n;
     k->ms = (struct matchers){ &all, 1 };
-    if (some) TRY(promql_parse_selector(&k->ms, k->args->match, &po, &k->arena, e));
-    errc rc = block_select(k->block, k->ms, &k->refs, e);
+    str why;
+    errc rc = some ? promql_parse_selector(&k->ms, k->args->match, &po, &k->arena, &why) : OK;
+    if (rc != OK) return err_set_str(e, rc, why);
+    rc = block_select(k->block, k->ms, &k->refs, e);
     if (rc == OK) rc = gather(k, e);
     if (rc == OK) {
         put_head(k);

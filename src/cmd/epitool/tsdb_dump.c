@@ -92,7 +92,9 @@ static errc sets_parse(
     static const struct parse_opts po = { 0 };
     for (size_t i = 0; i < a->match.n; i++) {
         struct matchers ms;
-        TRY(promql_parse_selector(&ms, a->match.at[i], &po, mem, e));
+        str why;
+        errc rc = promql_parse_selector(&ms, a->match.at[i], &po, mem, &why);
+        if (rc != OK) return err_set_str(e, rc, why);
         vec_push(all, ms);
     }
     return OK;
