@@ -8,7 +8,6 @@
 #include "promql/slices.h"
 
 #include "base/f64.h"
-#include "base/f64_digits.h"
 #include "base/f64_texts.h"
 
 /* A time in seconds, without a fraction or with three digits of one. */
@@ -30,73 +29,18 @@ static void put_value(struct buf *b, double v)
     buf_u8(b, '"');
 }
 
-/* The digits of a time before its last four: those of the points of a row are mostly the same.
- * above 0: none are known. */
-struct seconds_above { uint64_t above; unsigned n; char digits[F64_DIGITS_ROOM]; };
-enum { SECONDS_LAST = 10000 };
-
-static char *seconds_text(char *to, uint64_t seconds, struct seconds_above *known)
+/* Most answers are made of these: the texts of some at once, and one look at the room. Each has a
+ * comma before it; that of the first is written over by what stood there before. */
+static void put_float_points(
+    struct buf *b, const int64_t *t, const double *v, size_t n, bool comma)
 {
-    uint64_t above = seconds / SECONDS_LAST;
-    if (above == 0) return to + f64_digits_u64(to, seconds);
-    if (above != known->above) {
-        known->n = f64_digits_u64(known->digits, above);
-        known->above = above;
-    }
-    memcpy(to, known->digits, sizeof(known->digits));
-    f64_digits_four(to + known->n, (uint32_t)(seconds % SECONDS_LAST));
-    return to + known->n + 4;
-}
-
-/* As promql_time_text(). */
-static char *time_text(char *to, int64_t ms, struct seconds_above *known)
-{
-    uint64_t u = ms < 0 ? 0 - (uint64_t)ms : (uint64_t)ms;
-    *to = '-';
-    to = seconds_text(to + (ms < 0), u / 1000, known);
-    if (LIKELY(u % 1000 == 0)) return to;
-    char digits[4];
-    f64_digits_four(digits, (uint32_t)(u % 1000));
-    digits[0] = '.';
-    memcpy(to, digits, sizeof(digits));
-    return to + sizeof(digits);
-}
-
-/* Most answers are made of these: the texts of eight at once, and one look at the room. n <= 8;
- * comma: before the first as well. */
-static void put_float_points(struct buf *b, const int64_t *at, const double *of, size_t n,
-    bool comma, struct seconds_above *known)
-{
-    enum { TIME_MAX = 64 };
-    struct f64_texts texts;
-    struct seconds_texts seconds;
-    double v[F64_TEXTS];
-    int64_t t[F64_TEXTS];
-    for (size_t i = 0; i < F64_TEXTS; i++) {
-        v[i] = of[MIN(i, n - 1)];
-        t[i] = at[MIN(i, n - 1)];
-    }
-    char *room = (char *)buf_room(b, F64_TEXTS * (TIME_MAX + F64_TEXTS_LONGEST)), *to = room;
+    char *room = (char *)buf_room(b, n * F64_TEXTS_ROOM);
     if (!room) return;
-    f64_texts_api(&texts, v);
-    bool whole = f64_texts_seconds(&seconds, t);
-    for (size_t i = 0; i < n; i++) {
-        memcpy(to, ",[", 2);
-        to += comma || i > 0 ? 2 : 1;
-        to[-1] = '[';
-        if (LIKELY(whole)) {
-            memcpy(to, seconds.at[i] + seconds.from, sizeof(seconds.at[i]));
-            to += seconds.n;
-        } else {
-            to = time_text(to, t[i], known);
-        }
-        memcpy(to, ",\"", 2);
-        memcpy(to + 2, texts.at[i], F64_TEXTS_LONGEST);
-        to += 2 + texts.n[i];
-        memcpy(to, "\"]", 2);
-        to += 2;
-    }
-    buf_commit(b, (size_t)(to - room));
+    assert(b->n > 0);
+    char *to = comma ? room : room - 1, before = *(room - 1);
+    char *end = f64_texts_pairs(to, t, v, n);
+    room[-1] = before;
+    buf_commit(b, (size_t)(end - room));
 }
 
 void promql_labels_json(struct json *j, struct labels l)
@@ -163,11 +107,10 @@ static void put_metric(struct json *j, const struct result_series *s)
 static void put_sample(struct json *j, const struct result_series *s)
 {
     const struct histogram *h = s->h ? s->h[0] : NULL;
-    struct seconds_above known = { 0 };
     put_metric(j, s);
     buf_str(j->b, h ? S(",\"histogram\":") : S(",\"value\":"));
     if (h) put_histogram_point(j->b, s->t[0], h);
-    else put_float_points(j->b, s->t, s->v, 1, false, &known);
+    else put_float_points(j->b, s->t, s->v, 1, false);
     buf_u8(j->b, '}');
 }
 
@@ -175,9 +118,10 @@ static bool never_gone(void *ctx UNUSED) { return false; }
 static void give_way(struct slice *turn) { slice_take(turn, never_gone, NULL); }
 
 /* How many floats from point i on go together. */
+enum { POINTS_TOGETHER = 64 };
 static size_t floats_from(const struct result_series *s, size_t i)
 {
-    size_t n = 0, most = MIN(s->n - i, (size_t)F64_TEXTS);
+    size_t n = 0, most = MIN(s->n - i, (size_t)POINTS_TOGETHER);
     if (!s->h) return most;
     while (n < most && !s->h[i + n])
         n++;
@@ -187,7 +131,6 @@ static size_t floats_from(const struct result_series *s, size_t i)
 static void put_floats(struct buf *b, const struct result_series *s, struct slice *turn)
 {
     enum { TOGETHER = 256, POINT_BYTES = 36 };
-    struct seconds_above known = { 0 };
     bool any = false;
     /* the buffer grows once for all of them, where its limit lets it */
     if (!b->limit || s->n * POINT_BYTES < b->limit - b->n) (void)buf_room(b, s->n * POINT_BYTES);
@@ -199,7 +142,7 @@ static void put_floats(struct buf *b, const struct result_series *s, struct slic
         n = floats_from(s, i);
         if (n == 0) continue;
         if (!any) buf_str(b, S(",\"values\":["));
-        put_float_points(b, s->t + i, s->v + i, n, any, &known);
+        put_float_points(b, s->t + i, s->v + i, n, any);
         any = true;
     }
     if (any) buf_u8(b, ']');
