@@ -38,6 +38,7 @@ static errc file_open(struct segments *s, struct fs *fs, str path, enum io_backe
     s->bytes += reader_size(r);
     if (reader_size(r) < SEGMENT_HEADER_BYTES)
         return err_set(e, ERR_CORRUPT, "%" PRIu64 " bytes are no chunk segment", reader_size(r));
+    if (reader_far(r)) return OK;
     TRY(reader_pin(r, 0, SEGMENT_HEADER_BYTES, &pin, e));
     errc rc = segment_header_check(pin.bytes, e), un = reader_unpin(&pin, e);
     return un != OK ? un : rc;

@@ -2,8 +2,8 @@
  *
  * What        Opens all files of chunks/ whose names are numbers, in their order; pins a chunk's
  *             bytes.
- * Invariants  opened means: every file has the right header. Each chunk's CRC is checked when it is
- *             pinned.
+ * Invariants  opened means: every file has the right header; of those far away (reader_far) it is
+ *             not read. Each chunk's CRC is checked when it is pinned.
  * Ownership   segments_open allocates, segments_close frees (REQUIRES: no pins). A pin borrows
  *             until its unpin.
  * Threads     any, once open

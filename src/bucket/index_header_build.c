@@ -5,9 +5,10 @@
  *   [TOC.postings table, the end)        -> table; what of it came not yet
  *   the end                              -> table, and the TOC
  *
- * A read costs a way there and back, so there are two of them, or three. Ranges go straight into
- * the file, piece by piece. What they bring along that is no part of the header is where queries
- * begin to read: it is handed on. Whether all is right is looked at when the header is opened,
+ * A read costs a way there and back, so there are two of them, or three. An index so small that the
+ * first query would have the rest of it read along comes by one. Ranges go straight into the file,
+ * piece by piece. What they bring along that is no part of the header is where queries begin to
+ * read: it is handed on. Whether all is right is looked at when the header is opened,
  * before it gets its name. */
 #include "base/mem.h"
 #include "block/index_codec.h"
@@ -15,7 +16,12 @@
 #include "bucket/index_header.h"
 #include "bucket/index_header_codec.h"
 
-enum { TAIL_MIN_BYTES = 4 << 10, TAIL_MAX_BYTES = 64 << 10, TAIL_SHARE = 4 };
+enum {
+    AT_ONCE_BYTES = 192 << 10,
+    TAIL_MIN_BYTES = 4 << 10,
+    TAIL_MAX_BYTES = 64 << 10,
+    TAIL_SHARE = 4
+};
 
 /* Of what is read, bytes [from, to) go into the file, the first ones to the version. */
 struct writing {
@@ -50,31 +56,37 @@ static str part_of(str piece, uint64_t place, uint64_t from, uint64_t to)
     return str_slice(piece, (size_t)(from - place), (size_t)(to - place));
 }
 
-static errc put_piece(void *ctx, str piece, struct err *e)
+static errc put_piece(struct writing *w, str piece, struct err *e)
 {
-    struct writing *w = ctx;
     for (size_t i = 0; i < piece.n && w->place + i < sizeof(w->head); i++)
         w->head[w->place + i] = piece.p[i];
     str mine = part_of(piece, w->place, w->from, w->to);
-    buf_str(&w->seen.begin.bytes, part_of(piece, w->place, w->kept, UINT64_MAX));
     w->place += piece.n;
-    w->read += piece.n;
     return mine.n ? put(w, mine, e) : OK;
 }
 
-/* [begin, end) is read. */
-static errc index_put(struct bucket *b, str index, uint64_t begin, uint64_t end, struct writing *w,
-    struct err *e)
+static errc put_read(void *ctx, str piece, struct err *e)
 {
-    w->place = begin;
-    if (begin == end) return OK;
-    TRY(bucket_stream(b, index, begin, end - begin, put_piece, w, e));
-    if (w->place == end) return OK;
-    return err_set(
-        e, ERR_CORRUPT, "%" PRIu64 " bytes of %" PRIu64 " came", w->place - begin, end - begin);
+    struct writing *w = ctx;
+    buf_str(&w->seen.begin.bytes, part_of(piece, w->place, w->kept, UINT64_MAX));
+    w->read += piece.n;
+    return put_piece(w, piece, e);
 }
 
 struct tail { str bytes; uint64_t size, begin; struct index_toc toc; };
+
+/* [begin, end) is read, but for what came with the tail. */
+static errc index_put(struct bucket *b, str index, uint64_t begin, uint64_t end,
+    const struct tail *t, struct writing *w, struct err *e)
+{
+    uint64_t here = MIN(MAX(begin, t->begin), end);
+    w->place = begin;
+    if (begin < here) TRY(bucket_stream(b, index, begin, here - begin, put_read, w, e));
+    if (w->place != here)
+        return err_set(e, ERR_CORRUPT, "%" PRIu64 " bytes of %" PRIu64 " came", w->place - begin,
+            here - begin);
+    return here < end ? put_piece(w, part_of(t->bytes, t->begin, here, end), e) : OK;
+}
 
 /* The last bytes of an index of this size, and its TOC. */
 static errc tail_read(struct bucket *b, str index, uint64_t size, struct tail *t,
@@ -84,6 +96,7 @@ static errc tail_read(struct bucket *b, str index, uint64_t size, struct tail *t
         return err_set(e, ERR_CORRUPT, "%" PRIu64 " bytes are no index", size);
     uint64_t share = MIN(size / TAIL_SHARE, (uint64_t)TAIL_MAX_BYTES);
     uint64_t begin = size - MIN(size, MAX(share, (uint64_t)TAIL_MIN_BYTES));
+    if (size <= AT_ONCE_BYTES) begin = 0;
     struct buf *all = &w->seen.end.bytes;
     t->size = size;
     t->begin = w->seen.end.at = begin - begin % INDEX_SEEN_ALIGN;
@@ -123,7 +136,7 @@ static errc symbols_put(
     w->to = end;
     w->kept = w->seen.begin.at = end - over;
     if (over) end = MIN(end + INDEX_SEEN_ALIGN - over, t->size);
-    TRY(index_put(b, index, 0, end, w, e));
+    TRY(index_put(b, index, 0, end, t, w, e));
     TRY(index_header_check(str_of(w->head, sizeof(w->head)), &version, e));
     return version == INDEX_V2 ? OK : err_set(e, ERR_UNSUPPORTED, "index version %u", version);
 }
@@ -131,12 +144,10 @@ static errc symbols_put(
 static errc table_put(
     struct bucket *b, str index, const struct tail *t, struct writing *w, struct err *e)
 {
-    uint64_t table = t->toc.postings_table, begin = MAX(table, t->begin);
-    w->from = table;
-    w->to = begin;
+    w->from = t->toc.postings_table;
+    w->to = t->size;
     w->kept = UINT64_MAX;
-    if (table < begin) TRY(index_put(b, index, table, begin, w, e));
-    return put(w, str_from(t->bytes, (size_t)(begin - t->begin)), e);
+    return index_put(b, index, w->from, w->to, t, w, e);
 }
 
 static errc parts_put(
