@@ -813,7 +813,7 @@ static void appender_apply(struct head_appender *a)
     apply_part(a, &from, &last, &sum);
     if (sum.mint <= sum.maxt) head_saw_time(h, sum.mint, sum.maxt);
     head_count_opened(h, &a->ctx);
-    isolation_end(&h->isolation, sum.batch.id);
+    isolation_show(&h->isolation, sum.batch.id, h->opts.changes, sum.mint, sum.maxt);
     count_applied(&sum.floats, float_of);
     count_applied(&sum.histograms, histogram_of);
 }

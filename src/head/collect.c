@@ -7,6 +7,7 @@
  */
 #include "base/clock.h"
 #include "head/head_impl.h"
+#include "storage/changes.h"
 #include "wal/record.h"
 #include "wal/wal.h"
 
@@ -109,6 +110,7 @@ errc head_truncate(struct head *h, int64_t mint, struct err *e)
     head_wait_appenders(h);                    /* whose bounds are older */
     head_collect(h, mint);
     head_drop_tombstones(h, mint);
+    if (h->opts.changes) changes_note_all(h->opts.changes);
     metric_observe(&gc_duration, (double)(clock_mono_ns() - began) * 1e-9);
     return OK;
 }
@@ -174,6 +176,7 @@ errc head_ended_remove(struct head *h, const head_ended *x, size_t *gone, struct
         slot_unlock(s);
     }
     *gone = trimmed_end(h, &t, h->opts.wal);
+    if (h->opts.changes) changes_note_all(h->opts.changes);
     return h->opts.wal ? wal_flush_series(h->opts.wal, e) : OK;
 }
 

@@ -23,6 +23,7 @@
 #include "storage/appender.h"
 #include "storage/querier.h"
 
+struct changes;
 struct chunk_disk;
 struct wal;
 struct head;
@@ -41,6 +42,7 @@ struct head_opts {
     void (*many_sealed)(void *ctx);
     void *many_sealed_ctx;
     int64_t exemplar_late_ms;          /* how late an exemplar may come */
+    struct changes *changes;           /* NULL: nobody asks what changed */
     struct head_keeps keeps;
 };
 

@@ -55,7 +55,9 @@ void isolation_begin(struct isolation *i, struct isolation_batch *b)
     mtx_unlock(&i->mu);
 }
 
-void isolation_end(struct isolation *i, uint64_t id)
+/* Who enters from here on sees it, and who asks what changed is told: both, or neither. */
+void isolation_show(
+    struct isolation *i, uint64_t id, struct changes *changes, int64_t mint, int64_t maxt)
 {
     mtx_lock(&i->mu);
     unsigned k = 0;
@@ -63,9 +65,12 @@ void isolation_end(struct isolation *i, uint64_t id)
     assert(k < i->n_open);
     for (i->n_open--; k < i->n_open; k++) i->open[k] = i->open[k + 1];
     isolation_set_low_locked(i);
+    if (changes) changes_note(changes, mint, maxt);
     cond_signal(&i->room);
     mtx_unlock(&i->mu);
 }
+
+void isolation_end(struct isolation *i, uint64_t id) { isolation_show(i, id, NULL, 0, 0); }
 
 uint64_t isolation_high(struct isolation *i)
 {

@@ -17,6 +17,7 @@
 #define EPI_HEAD_ISOLATION_H
 
 #include "head/store.h"
+#include "storage/changes.h"
 
 /* commits that apply at the same moment: as many as there are writing threads */
 enum { ISOLATION_OPEN_MAX = 1024 };
@@ -54,6 +55,9 @@ void isolation_fini(struct isolation *i);
 void isolation_begin(struct isolation *i, struct isolation_batch *b);
 /* its samples are seen from here on */
 void isolation_end(struct isolation *i, uint64_t id);
+/* The same; they are of [mint, maxt], which is noted. changes may be NULL. */
+void isolation_show(
+    struct isolation *i, uint64_t id, struct changes *changes, int64_t mint, int64_t maxt);
 void isolation_enter(struct isolation *i, struct isolation_reader *r);
 void isolation_leave(struct isolation *i, struct isolation_reader *r);
 uint64_t isolation_high(struct isolation *i);                  /* the newest id given out */

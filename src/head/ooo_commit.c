@@ -18,6 +18,7 @@
 #include "base/map.h"
 #include "head/batch_log.h"
 #include "head/deletions.h"
+#include "storage/changes.h"
 #include "wal/rec_histogram.h"
 #include "wal/wal.h"
 
@@ -279,6 +280,7 @@ static void publish_cut(const struct late_batch *b, const struct cut *c)
 static void late_publish(struct late_batch *b)
 {
     struct head *h = b->head;
+    if (h->opts.changes) changes_begin(h->opts.changes);
     if (b->mint <= b->maxt) head_saw_ooo_time(h, b->mint, b->maxt);
     for (size_t i = 0; i < b->cuts.n; i++) publish_cut(b, b->cuts.at[i]);
     for (size_t i = 0; i < b->stages.n; i++) {
@@ -291,6 +293,7 @@ static void late_publish(struct late_batch *b)
         }
         slot_unlock(s);
     }
+    if (h->opts.changes) changes_end(h->opts.changes, b->mint, b->maxt);
     for (size_t i = 0; i < b->cuts.n; i++) ooo_array_retire(&h->ooo, &b->cuts.at[i]->array);
     atomic_fetch_add_explicit(&h->n_chunks, b->chunks, memory_order_relaxed);
     metric_add(&head_chunks_created, (double)b->chunks);

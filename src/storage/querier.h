@@ -72,9 +72,14 @@ struct querier_ops {
 };
 
 struct queryable { const struct queryable_ops *ops; };
+struct changes;
 struct queryable_ops {
     errc (*querier)(
         struct queryable *s, int64_t mint, int64_t maxt, struct querier **out, struct err *e);
+    /* Who knows what changed of the data; NULL, or without it: nothing made of them may be kept.
+     * *by_labels: a querier of [mint, maxt] gives series in the order of their labels, else in that
+     * of their refs, as long as nothing is noted of all times. */
+    struct changes *(*changes)(struct queryable *s, int64_t mint, int64_t maxt, bool *by_labels);
 };
 
 static inline void querier_free(struct querier *q) { if (q) q->ops->free(q); }

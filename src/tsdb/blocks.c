@@ -7,6 +7,7 @@
 #include "base/metric.h"
 #include "block/index_codec.h"
 #include "block/meta.h"
+#include "storage/changes.h"
 #include "tsdb/replaced.h"
 
 #include <stdlib.h>
@@ -322,6 +323,7 @@ static void list_replace(struct blocks *b, struct block_list *l)
     mtx_lock(&b->mu);
     struct block_list *was = b->now;
     b->now = l;
+    if (b->o.changes) changes_note_all(b->o.changes);
     mtx_unlock(&b->mu);
     if (was) vec_push(&b->old, was);
 }

@@ -26,8 +26,15 @@ struct block_list *block_list_ref(struct block_list *l);
 void block_list_unref(struct block_list *l);                   /* NULL is fine */
 
 struct blocks;
+struct changes;
 /* salvage: see block.h */
-struct blocks_opts { struct fs *fs; enum io_backend backend; bool salvage; };
+/* changes: told when the list is replaced; may be NULL */
+struct blocks_opts {
+    struct fs *fs;
+    enum io_backend backend;
+    bool salvage;
+    struct changes *changes;
+};
 struct blocks_found { size_t blocks, set_aside, skipped; };
 
 MUST_USE errc blocks_open(

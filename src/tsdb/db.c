@@ -12,6 +12,7 @@
 #include "io/numbered.h"
 #include "io/pool.h"
 #include "io/thread.h"
+#include "storage/changes.h"
 #include "tsdb/blocks.h"
 #include "tsdb/compaction.h"
 #include "tsdb/db_chunks.h"
@@ -77,6 +78,7 @@ struct db {
     struct chunk_disk *disk;
     struct head *head;
     struct blocks *blocks;
+    struct changes changes;            /* of what is in blocks and head */
     struct db_queryable queryable;     /* over blocks and head */
     struct db_chunks chunks;
     struct compaction *compaction;
@@ -246,6 +248,7 @@ static errc db_new_head(void *ctx, struct head **out, struct err *e)
         .many_sealed = db_many_sealed,
         .many_sealed_ctx = db,
         .exemplar_late_ms = db->o.ooo_window_ms,
+        .changes = &db->changes,
         .keeps = db->o.keeps };
     head_close(STEAL(db->head));
     TRY(head_open(&db->head, &o, e));
@@ -264,7 +267,8 @@ static errc tell_early(struct db *db, struct err *e)
     uint64_t bytes = 0;
     TRY(wal_dir_list(&late, db->o.fs, S("wbl"), e));
     TRY(late_log_bytes(db, &late, &bytes, e));
-    db_queryable_init(&db->queryable, db->blocks, db->o.early_patience_ms, bytes > 0);
+    db_queryable_init(&db->queryable, db->blocks, &db->changes,
+        db->o.early_patience_ms, bytes > 0);
     if (db->o.early) db->o.early(db->o.early_ctx, &db->queryable.base);
     return OK;
 }
@@ -300,7 +304,8 @@ static errc open_parts(
     if (what->unclean || db->o.no_lock)
         TRY_IN(e, resync_folder(fs, e), "after an unclean stop");
     TRY(numbered_tidy_copies(fs, e));
-    struct blocks_opts bo = { .fs = fs, .backend = db->o.backend, .salvage = db->o.salvage };
+    struct blocks_opts bo = { .fs = fs, .backend = db->o.backend, .salvage = db->o.salvage,
+        .changes = &db->changes };
     struct blocks_found seen = { 0 };
     TRY_IN(e, snapshot_tidy(fs, e), "snapshots");
     TRY_IN(e, memory_folder_tidy(fs, e), "memory snapshots");
@@ -384,6 +389,7 @@ errc db_open(struct db **out, const struct db_opts *o, struct db_opened *what, s
     mtx_init(&db->mu, LOCK_DB);
     cond_init(&db->wake);
     cond_init(&db->settled);
+    changes_init(&db->changes);
     struct db_opened found = { 0 };
     struct recover_chunks chunks = { 0 };
     int64_t start = clock_mono_ns();
@@ -442,6 +448,7 @@ static void db_free(struct db *db, bool remove_lock)
     chunk_disk_close(db->disk);
     blocks_close(db->blocks);
     db_queryable_fini(&db->queryable);
+    changes_fini(&db->changes);
     fs_lock_release(db->lock, remove_lock);
     cond_fini(&db->wake);
     cond_fini(&db->settled);
@@ -589,7 +596,9 @@ void db_set_stale_threshold(struct db *db, double part)
 errc db_delete(struct db *db, struct matchers ms, int64_t mint, int64_t maxt, struct err *e)
 {
     turn_take(&db->turn);
+    changes_begin(&db->changes);
     errc rc = noted(db, deletion_mark(db->blocks, db->head, ms, mint, maxt, e));
+    changes_end(&db->changes, mint, maxt);
     turn_give(&db->turn);
     return rc;
 }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "head/head.h"
+#include "storage/changes.h"
 #include "storage/merge.h"
 #include "tsdb/blocks.h"
 
@@ -54,6 +55,12 @@ static errc add(queriers *all, struct queryable *from, int64_t mint, int64_t max
     return OK;
 }
 
+static bool block_reaches(struct block *b, int64_t mint, int64_t maxt)
+{
+    const struct block_meta *m = block_meta(b);
+    return m->mint <= maxt && m->maxt > mint;
+}
+
 /* The blocks and the head that may have something of [mint, maxt]. */
 static errc open_all(struct db_queryable *db, const struct block_list *list, int64_t mint,
     int64_t maxt, queriers *all, struct err *e)
@@ -61,11 +68,9 @@ static errc open_all(struct db_queryable *db, const struct block_list *list, int
     struct head *h = atomic_load_explicit(&db->head, memory_order_acquire);
     if (h && head_reaches(h, mint, maxt))
         TRY(add(all, head_queryable(h), mint, maxt, e));
-    for (size_t i = 0; i < list->n; i++) {
-        const struct block_meta *m = block_meta(list->at[i]);
-        if (m->mint <= maxt && m->maxt > mint)
+    for (size_t i = 0; i < list->n; i++)
+        if (block_reaches(list->at[i], mint, maxt))
             TRY(add(all, block_queryable(list->at[i]), mint, maxt, e));
-    }
     return OK;
 }
 
@@ -122,13 +127,31 @@ static errc db_querier(
     return rc;
 }
 
-static const struct queryable_ops db_queryable_ops = { .querier = db_querier };
+/* While the head is rebuilt nobody is told what comes. The head alone gives series in the order of
+ * refs; the list that this is told of stands until everything is noted. */
+static struct changes *db_changes(
+    struct queryable *s, int64_t mint, int64_t maxt, bool *by_labels)
+{
+    struct db_queryable *db = CONTAINER_OF(s, struct db_queryable, base);
+    if (!atomic_load_explicit(&db->head, memory_order_acquire)) return NULL;
+    struct block_list *list = blocks_now(db->blocks);
+    *by_labels = false;
+    for (size_t i = 0; i < list->n; i++)
+        *by_labels |= block_reaches(list->at[i], mint, maxt);
+    block_list_unref(list);
+    return db->changes;
+}
 
-void db_queryable_init(
-    struct db_queryable *q, struct blocks *blocks, int64_t patience_ms, bool always)
+static const struct queryable_ops db_queryable_ops = {
+    .querier = db_querier, .changes = db_changes
+};
+
+void db_queryable_init(struct db_queryable *q, struct blocks *blocks, struct changes *changes,
+    int64_t patience_ms, bool always)
 {
     q->base.ops = &db_queryable_ops;
     q->blocks = blocks;
+    q->changes = changes;
     q->patience_ms = patience_ms;
     q->wait_always = always;
     atomic_init(&q->head, NULL);
@@ -145,6 +168,7 @@ void db_queryable_fini(struct db_queryable *q)
 
 void db_queryable_add_head(struct db_queryable *q, struct head *head)
 {
+    changes_note_all(q->changes);
     mtx_lock(&q->mu);
     atomic_store_explicit(&q->head, head, memory_order_release);
     cond_broadcast(&q->come);
