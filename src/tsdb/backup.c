@@ -5,6 +5,9 @@
 #include "base/ulid.h"
 #include "base/vec.h"
 #include "block/meta.h"
+#include "block/salvage.h"
+#include "block/tombstones_codec.h"
+#include "block/verify.h"
 #include "head/chunk_disk.h"
 #include "head/chunk_disk_files.h"
 #include "tsdb/replaced.h"
@@ -243,19 +246,37 @@ static errc take_new_block(struct backup *b, str name, struct err *e)
     return sync_swap(b, e);
 }
 
-/* What changes of a block: its deletions, and marks in its meta.json. */
+static bool is_tombstones(str file, str block UNUSED, struct arena *a UNUSED)
+{
+    struct tombstones t = { 0 };
+    errc rc = block_tombstones_decode(&t, file, NULL);
+    tombstones_fini(&t);
+    return rc == OK;
+}
+
+static bool is_meta(str file, str block, struct arena *a)
+{
+    struct block_meta m;
+    return meta_decode(&m, file, a, NULL) == OK && str_eq(str_z(ulid_text(m.id).z), block);
+}
+
+/* What changes of a block: its deletions, and marks in its meta.json. Damage is not taken. */
 static errc refresh_block(struct backup *b, str name, struct err *e)
 {
     enum { FILE_MAX_BYTES = 1 << 30 };
-    static const str files[] = { S("tombstones"), S("meta.json") };
+    static const struct {
+        str name;
+        bool (*sound)(str file, str block, struct arena *a);
+    } files[] = { { S("tombstones"), is_tombstones }, { S("meta.json"), is_meta } };
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         SCOPED(arena_fini) struct arena a = { 0 };
-        str from = path_join(&a, in_source(b, name), files[i]), is, was;
-        str to = path_join(&a, in_target(b, name), files[i]);
+        str from = path_join(&a, in_source(b, name), files[i].name), is, was;
+        str to = path_join(&a, in_target(b, name), files[i].name);
         if (!fs_exists(b->fs, from)) continue;
         TRY(fs_read_all(b->fs, from, &a, FILE_MAX_BYTES, &is, e));
-        bool same = fs_read_all(b->fs, to, &a, FILE_MAX_BYTES, &was, NULL) == OK && str_eq(is, was);
-        if (!same) TRY(fs_write_durable(b->fs, to, is, e));
+        bool had = fs_read_all(b->fs, to, &a, FILE_MAX_BYTES, &was, NULL) == OK;
+        if (had && (str_eq(is, was) || !files[i].sound(is, name, &a))) continue;
+        TRY(fs_write_durable(b->fs, to, is, e));
     }
     return OK;
 }
@@ -387,6 +408,69 @@ static errc drop_block(struct backup *b, str name, struct err *e)
     return fs_remove_tree(b->fs, gone, e);
 }
 
+/* Blocks of which the source has only what a repair could save, and that are whole here. They are
+ * noted, for what tells of the repair may be removed there. */
+
+#define KEPT S("backup.kept")
+
+static str read_kept(struct backup *b)
+{
+    enum { KEPT_MAX_BYTES = 1 << 20 };
+    str text;
+    errc rc = fs_read_all(b->fs, in_target(b, KEPT), &b->arena, KEPT_MAX_BYTES, &text, NULL);
+    return rc == OK ? text : STR_EMPTY;
+}
+
+/* A block of the target was made of it by a repair. */
+static bool has_salvaged(const meta_list *target, ulid id)
+{
+    ulid origin;
+    for (size_t i = 0; i < target->n; i++)
+        if (salvage_origin(&target->at[i], &origin) && ulid_eq(origin, id)) return true;
+    return false;
+}
+
+static bool was_repaired(struct backup *b, const meta_list *target, str name, ulid id)
+{
+    str data = b->o->data.n ? b->o->data : b->o->from;
+    str left = arena_fmt(&b->arena, "%.*s.salvaged", STR_ARG(name));
+    return has_salvaged(target, id) || fs_exists(b->fs, below(b, data, left));
+}
+
+static errc is_whole(struct backup *b, str name, bool *whole, struct err *e)
+{
+    struct block_verify_opts vo = { .fs = b->fs, .backend = IO_BUFFERED };
+    struct block_verified v;
+    struct findings f;
+    findings_init(&f, 1);
+    errc rc = block_verify(&v, &vo, in_target(b, name), &f, e);
+    findings_fini(&f);
+    *whole = rc == OK && !v.wrong;
+    return rc;
+}
+
+static errc note_kept(struct backup *b, str kept, str name, struct err *e)
+{
+    str text = arena_fmt(&b->arena, "%.*s%.*s\n", STR_ARG(kept), STR_ARG(name));
+    return fs_write_durable(b->fs, in_target(b, KEPT), text, e);
+}
+
+/* One that the source does not have. */
+static errc drop_if_replaced(
+    struct backup *b, const meta_list *target, const struct block_meta *x, struct err *e)
+{
+    str name = arena_fmt(&b->arena, "%s", ulid_text(x->id).z), kept = read_kept(b);
+    bool whole = str_find(kept, name) != SIZE_MAX;
+    if (was_head(b, name)) return drop_block(b, name, e);
+    if (!whole && was_repaired(b, target, name, x->id)) {
+        TRY(is_whole(b, name, &whole, e));
+        if (whole) TRY(note_kept(b, kept, name, e));
+    }
+    b->n->blocks_kept += whole;
+    bool replaced = superseded(b, target, x) || has_salvaged(target, x->id);
+    return replaced && !whole ? drop_block(b, name, e) : OK;
+}
+
 static errc drop_blocks(struct backup *b, struct err *e)
 {
     meta_list target = { 0 };
@@ -394,7 +478,7 @@ static errc drop_blocks(struct backup *b, struct err *e)
     for (size_t i = 0; rc == OK && i < target.n; i++) {
         str name = arena_fmt(&b->arena, "%s", ulid_text(target.at[i].id).z);
         if (fs_exists(b->fs, in_source(b, name))) continue;
-        if (was_head(b, name) || superseded(b, &target, &target.at[i])) rc = drop_block(b, name, e);
+        rc = drop_if_replaced(b, &target, &target.at[i], e);
     }
     vec_fini(&target);
     return rc;

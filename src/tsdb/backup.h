@@ -8,8 +8,9 @@
  *             and holds what was in the source when the call began, and of what came meanwhile
  *             whole records. (3) Later changes of the source do not reach into it. (4) A block goes
  *             from the target when another one there was made of it, or the source says that it was
- *             replaced; one that the source has lost otherwise stays. (5) An interrupted run leaves
- *             a target that opens and holds the blocks that it had; the next run ends it.
+ *             replaced; one that the source has lost otherwise stays, and one that is whole here
+ *             and that the source had to repair: backup.kept names it. (5) An interrupted run
+ *             leaves a target that opens and holds the blocks that it had; the next run ends it.
  * Ownership   borrows
  * Threads     one at a time into a target, which it locks; a server may have the source
  * Errors      ERR_LOCKED (a server has the target), ERR_NO_SPACE, ERR_IO; ERR_BAD_INPUT: the
@@ -38,6 +39,7 @@ struct backup_opts {
 };
 struct backup_counts {
     uint64_t blocks, blocks_new, blocks_gone;
+    uint64_t blocks_kept;                      /* whole here, repaired in the source */
     uint64_t files_linked, files_copied, bytes_copied;
 };
 MUST_USE errc backup_write(

@@ -4,6 +4,7 @@
 
 #include "base/test.h"
 #include "io/fs_sim.h"
+#include "tsdb/repair.h"
 #include "tsdb/test_small.h"
 #include "tsdb/verify.h"
 
@@ -129,6 +130,93 @@ TEST(backup_forgets_what_was_deleted_two_blocks_ago)
         fs_free(out);
         fs_free(fs);
         hush(false);
+    }
+}
+
+static void flip(struct fs *fs, str path, size_t at)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    str bytes;
+    EXPECT_OK(fs_read_all(fs, path, &a, FILE_MAX_BYTES, &bytes, NULL));
+    uint8_t *copy = arena_alloc(&a, bytes.n);
+    memcpy(copy, bytes.p, bytes.n);
+    copy[at] ^= 0x40;
+    EXPECT_OK(fs_write_durable(fs, path, str_of(copy, bytes.n), NULL));
+}
+
+static void repair_source(struct fs *fs)
+{
+    struct repaired r;
+    repaired_init(&r);
+    EXPECT_OK(repair_blocks(&r, &(struct repair_opts){ .fs = fs, .backend = IO_BUFFERED }, NULL));
+    EXPECT_EQ(r.blocks_salvaged, 1);
+    repaired_fini(&r);
+}
+
+/* So that the block of the first hours is made into another one. */
+static void fill_and_merge(struct fs *fs)
+{
+    struct db *db = open_db(fs, 0);
+    EXPECT(count(db, -1, 0, ROUNDS) < SERIES * ROUNDS);
+    fill(db, ROUNDS, 2 * ROUNDS);
+    EXPECT_OK(db_compact(db, NULL));
+    close_db(db);
+}
+
+/* What the source lost to damage the target keeps, unless it has the same damage. */
+TEST(backup_keeps_what_a_repair_could_not_save)
+{
+    static const struct { const char *name; bool both; } cases[] = {
+        { "damage in the source", false }, { "in both", true } };
+    TEST_EACH(c, cases) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        struct fs *fs;
+        struct db *db;
+        struct backup_counts n;
+        char name[ULID_CHARS + 1];
+        begin(&fs, &db);
+        close_db(db);
+        block_name(fs, name);
+        EXPECT_OK(backup(fs, true, &n));
+        str chunks = path_join(&a, str_z(name), S("chunks/000001"));
+        flip(fs, chunks, 40);
+        if (c->both) flip(fs, path_join(&a, TARGET, chunks), 40);
+        repair_source(fs);
+        for (unsigned again = 0; again < 3; again++) {
+            EXPECT_OK(backup(fs, true, &n));
+            EXPECT_EQ(n.blocks_kept, !c->both);
+            EXPECT_EQ(n.blocks_gone, again == 2 ? 1 : c->both && !again);
+            EXPECT_EQ(count_target(fs) == SERIES * ROUNDS * (1 + again / 2), !c->both);
+            if (again == 1) fill_and_merge(fs);
+            if (again) continue;               /* nothing there tells of the repair any more */
+            str left = arena_fmt(&a, "%s.salvaged", name);
+            EXPECT_OK(fs_remove_tree(fs, left, NULL));
+        }
+        fs_free(fs);
+        hush(false);
+    }
+}
+
+TEST(backup_takes_no_damage_to_what_it_renews)
+{
+    static const struct { const char *name; } cases[] = { { "tombstones" }, { "meta.json" } };
+    TEST_EACH(c, cases) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        struct fs *fs;
+        struct db *db;
+        struct backup_counts n;
+        char name[ULID_CHARS + 1];
+        begin(&fs, &db);
+        EXPECT_OK(delete_of(db, 1, 0, 9));
+        block_name(fs, name);
+        EXPECT_OK(backup(fs, true, &n));
+        EXPECT_OK(delete_of(db, 2, 0, 9));
+        EXPECT_OK(backup(fs, true, &n));
+        EXPECT_EQ(count_target(fs), SERIES * ROUNDS - 20);
+        flip(fs, path_join(&a, str_z(name), str_z(c->name)), 4);
+        EXPECT_OK(backup(fs, true, &n));
+        EXPECT_EQ(count_target(fs), SERIES * ROUNDS - 20);
+        end(fs, db);
     }
 }
 

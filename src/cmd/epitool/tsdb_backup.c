@@ -89,6 +89,9 @@ int tsdb_backup_run(int argc, char **argv)
                    " bytes)\n",
                 n.blocks, n.blocks_new, n.blocks_gone, n.files_linked, n.files_copied,
                 n.bytes_copied);
+        if (rc == OK && n.blocks_kept)
+            printf("kept: %" PRIu64 " whole here, of which the folder has only what a repair could "
+                   "save (backup.kept names them)\n", n.blocks_kept);
     }
     opts_fini(&run);
     return code;
