@@ -357,6 +357,8 @@ static errc open_parts(
         .rest = db->o.no_thread ? NULL : db_rest,
         .ctx = db };
     image_turn_init(&db->image, &of, db->o.image_log_bytes, &image);
+    bool renew = what->image && !image.place.offset && !db->o.chunks_in_memory;
+    if (renew) image_turn_renew(&db->image);
     return OK;
 }
 

@@ -31,11 +31,10 @@ static bool is_due(const struct image_turn *t)
     return behind(t) >= (t->log_bytes ? MAX(t->log_bytes, image / 2) : MAX(LOG_BYTES, image));
 }
 
-void image_turn_take(struct image_turn *t)
+static void take(struct image_turn *t)
 {
     struct err e = { 0 };
     struct image_file_written done;
-    if (!is_due(t) || clock_mono_ns() < t->not_before_ns) return;
     errc rc = image_file_write(&t->of, &done, &e);
     if (rc == ERR_CANCELED) return;
     if (rc == OK) {
@@ -45,4 +44,18 @@ void image_turn_take(struct image_turn *t)
     }
     t->not_before_ns = clock_mono_ns() + AGAIN_NS;
     LOG_LIMITED(WARN, WARN_EVERY_MS, "no head image", kv_err(&e));
+}
+
+void image_turn_take(struct image_turn *t)
+{
+    if (is_due(t) && clock_mono_ns() >= t->not_before_ns) take(t);
+}
+
+void image_turn_renew(struct image_turn *t)
+{
+    bool (*rest)(void *ctx, int64_t worked_ns) = t->of.rest;
+    if (t->log_bytes == UINT64_MAX) return;
+    t->of.rest = NULL;
+    take(t);
+    t->of.rest = rest;
 }

@@ -26,5 +26,8 @@ struct image_turn {
 void image_turn_init(struct image_turn *t, const struct image_file_of *of, uint64_t log_bytes,
     const struct image_file_written *last);
 void image_turn_take(struct image_turn *t);
+/* At once, without rest: the last one is of a log that was written anew, and may have what damage
+ * took of it. Before the background begins. */
+void image_turn_renew(struct image_turn *t);
 
 #endif

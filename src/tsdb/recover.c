@@ -77,6 +77,7 @@ struct recovery {
     struct replay_place late;                  /* found by decoders: then that is the damage */
     bool again;                                /* with it known; each time it lies further before */
     struct image_file *image;                  /* NULL: there is none of use */
+    bool rewrites;                             /* segments of the log */
     struct err image_why;                      /* it turned out to be broken, or in the way */
     struct arena names;
     struct db_opened before;                   /* *what, as it was when the log was begun */
@@ -102,12 +103,21 @@ static errc repair_dir(const struct recover_in *in, str dir, uint32_t first, uin
     return OK;
 }
 
+/* Places in the log may move. An image that is read in this start stays until there is another one:
+ * it may have what damage takes of the log, and tells by a checksum whether its place still is what
+ * it was. */
+static errc forget_image(struct recovery *r, struct err *e)
+{
+    r->rewrites = true;
+    return r->image ? OK : image_file_remove(r->in->fs, e);
+}
+
 /* A segment that is written anew has its records at other places than a snapshot says, or an
  * image. */
 static errc forget_places(struct recovery *r, const segment_list *anew, struct err *e)
 {
     if (!anew->n) return OK;
-    TRY(image_file_remove(r->in->fs, e));
+    TRY(forget_image(r, e));
     return memory_folder_step_back(r->in->fs, anew->at, anew->n, e);
 }
 
@@ -327,8 +337,10 @@ static void count_unknown(const struct head_replay_stats *st, struct db_opened *
 /* Where damage took series records (a zeroed page is no damage to a reader), what names their refs
  * goes, too: Prometheus would warn of it at each start. But beside a memory snapshot, read or not:
  * that has series whose records the log may have lost, and counts on places in the log. */
-static errc drop_orphans(const struct recover_in *in, const struct db_opened *what, struct err *e)
+static errc drop_orphans(struct recovery *r, struct err *e)
 {
+    const struct recover_in *in = r->in;
+    const struct db_opened *what = r->what;
     struct wal_dir log = { 0 }, inside = { 0 };
     struct wal_orphans gone = { 0 };
     struct memory_folder shot = { 0 };
@@ -353,7 +365,7 @@ static errc drop_orphans(const struct recover_in *in, const struct db_opened *wh
         parts[n++] = (struct wal_part){ S("wal"), log.has_checkpoint ? log.checkpoint + 1 : 0,
             in->last_segment };
     if (in->has_late) parts[n++] = (struct wal_part){ S("wbl"), in->first_late, in->last_late };
-    if (rc == OK) rc = image_file_remove(in->fs, e);           /* places may move */
+    if (rc == OK) rc = forget_image(r, e);
     if (rc == OK) rc = wal_orphans_drop(in->fs, in->backend, parts, n, &gone, e);
     if (rc == OK && gone.items)
         LOG(WARN, "log repaired: what named lost series is set aside", kv_u64("items", gone.items),
@@ -560,10 +572,10 @@ static void recovered(struct recovery *r, const struct replay_log_counts *counts
     r->what->chunks = st.chunks;
 }
 
-/* Of the image that was read, unless a repair took it away. */
+/* Of the image that was read, unless it is of a log that a repair has written anew since. */
 static struct image_file_written image_left(const struct recovery *r)
 {
-    if (!r->image || !r->what->image || !image_file_exists(r->in->fs))
+    if (!r->image || !r->what->image || r->rewrites)
         return (struct image_file_written){ 0 };
     return (struct image_file_written){ .place = image_file_place(r->image),
         .bytes = image_file_bytes(r->image) };
@@ -581,7 +593,7 @@ errc recover_head(const struct recover_in *in, struct db_opened *what,
     if (rc == OK) rc = replay_late(&r, r.replay, e);
     if (r.replay) recovered(&r, &counts);
     struct err why = { 0 };
-    if (rc == OK && drop_orphans(in, what, &why) != OK)
+    if (rc == OK && drop_orphans(&r, &why) != OK)
         LOG(WARN, "what names lost series stays in the log", kv_err(&why));
     *image = image_left(&r);
     image_file_close(r.image);
