@@ -10,7 +10,8 @@
 
 #include <stdio.h>
 
-enum { RECORDS = 3000, SEGMENTS = 3, GIANT_SERIES = 30000 };
+/* the first SOUND of the log decode */
+enum { RECORDS = 3000, SEGMENTS = 3, SOUND = 20, GIANT_SERIES = 30000 };
 
 /* ---- the log ---- */
 
@@ -25,7 +26,7 @@ static void put_series(struct buf *rec, struct prng *r, unsigned n)
     }
 }
 
-static void put_record(struct buf *rec, struct prng *r)
+static void put_record(struct buf *rec, struct prng *r, unsigned nth)
 {
     struct ref_sample s[50];
     struct ref_tombstone t = { prng_below(r, 100), 1, 2 };
@@ -40,7 +41,7 @@ static void put_record(struct buf *rec, struct prng *r)
         break;
     case 3:
         put_series(rec, r, 2);
-        rec->n -= prng_below(r, 10) == 0;      /* does not decode */
+        rec->n -= prng_below(r, 10) == 0 && nth >= SOUND;      /* does not decode */
         break;
     default:
         for (uint64_t i = 0; i < n; i++)
@@ -60,7 +61,7 @@ static struct fs *make_log(struct prng *r)
         uint64_t off = 0;
         buf_reset(&file);
         for (unsigned i = 0; i < RECORDS / SEGMENTS; i++) {
-            put_record(&rec, r);
+            put_record(&rec, r, seg * (RECORDS / SEGMENTS) + i);
             enum compress_kind kind = rec.n ? kinds[prng_below(r, 3)] : COMPRESS_NONE;
             buf_reset(&packed);
             EXPECT_OK(compress_pack(&packed, kind, buf_view(&rec), 0, NULL));
@@ -129,7 +130,7 @@ TEST(log_ahead_gives_the_same_with_a_thread)
         const struct log_place places[] = { { 0 }, { .seg = 1, .off = 5000 }, { .all = true } };
         for (size_t k = 0; k <= ARRAY_LEN(places); k++) {
             const struct log_place *from = k ? &places[k - 1] : NULL;
-            size_t stop = i % 2 ? SIZE_MAX : prng_below(&r, RECORDS);
+            size_t stop = i % 2 ? SIZE_MAX : 1 + prng_below(&r, RECORDS);
             told(&alone, fs, from, false, stop);
             told(&beside, fs, from, true, stop);
             EXPECT(alone.n > 0 && str_eq(buf_view(&alone), buf_view(&beside)));
