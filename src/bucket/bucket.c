@@ -260,7 +260,8 @@ static int entry_cmp(const void *x, const void *y)
     return str_cmp(((const struct bucket_entry *)x)->name, ((const struct bucket_entry *)y)->name);
 }
 
-/* Sorted, without what lies outside of dir, is dir itself, or came twice. */
+/* Sorted, without what lies outside of dir, is dir itself, came twice, or has a name that nobody
+ * can ask for (and that would lead elsewhere among files). */
 static void entries_tidy(struct bucket *b, str prefix, bucket_entries *all)
 {
     size_t n = 0;
@@ -269,6 +270,7 @@ static void entries_tidy(struct bucket *b, str prefix, bucket_entries *all)
         struct bucket_entry one = all->at[i];
         if (!str_has_prefix(one.name, prefix) || one.name.n == prefix.n) continue;
         one.name = str_from(one.name, b->prefix.n);
+        if (!name_fine(one.name, one.is_dir)) continue;
         if (n && str_eq(all->at[n - 1].name, one.name)) continue;
         all->at[n++] = one;
     }

@@ -78,8 +78,8 @@ struct bucket_entry {
 };
 typedef VEC(struct bucket_entry) bucket_entries;
 /* Names that begin with dir, which is empty or ends in a slash: all of them, or only those without
- * another slash and what the others have in common up to it. In the order of their bytes; free with
- * vec_fini. */
+ * another slash and what the others have in common up to it. In the order of their bytes, without
+ * those that cannot be names (4); free with vec_fini. */
 MUST_USE errc bucket_list(
     struct bucket *b, str dir, bool recursive, struct arena *a, bucket_entries *out, struct err *e);
 /* OK: it is not there, also if it never was. */

@@ -210,6 +210,9 @@ TEST(bucket_lists_of_many_pages)
 {
     struct rig r = rig_new(BUCKET_S3, S("p"));
     test_s3_put(r.s3, S("outside"), S("x"));
+    static const char *const no_names[] = { "p/d01/../../up", "p/../up", "p//x", "p/d02/",
+        "p/d03/./x", "p/d04/.." };
+    for (size_t i = 0; i < ARRAY_LEN(no_names); i++) test_s3_put(r.s3, str_z(no_names[i]), S("x"));
     for (unsigned i = 0; i < 25; i++)
         test_s3_put(r.s3, arena_fmt(&r.a, "p/d%02u/x", i % 10), S("x"));
     for (int v1 = 0; v1 < 2; v1++) {
@@ -280,72 +283,80 @@ static errc act(struct rig *r, enum act what, struct err *e)
     return rc;
 }
 
+static const struct {
+    const char *name;
+    enum act act;
+    struct test_s3_rule rule;
+    errc want;
+    const char *words;
+} faults[] = {
+    { "500 once", ACT_GET, { "GET", NULL, TEST_S3_STATUS, 500, "InternalError", 0, 1 }, OK,
+        "" },
+    { "503 twice", ACT_LIST, { "GET", NULL, TEST_S3_STATUS, 503, "SlowDown", 0, 2 }, OK, "" },
+    { "429 without words", ACT_HEAD, { "HEAD", NULL, TEST_S3_STATUS, 429, NULL, 0, 1 }, OK,
+        "" },
+    { "500 for good", ACT_GET,
+        { "GET", NULL, TEST_S3_STATUS, 500, "InternalError", 0, UINT_MAX }, ERR_IO,
+        "x: get: status 500, InternalError: as told (asked 3 times)" },
+    { "403", ACT_GET, { "GET", NULL, TEST_S3_STATUS, 403, "AccessDenied", 0, UINT_MAX },
+        ERR_BAD_INPUT, "x: get: status 403, AccessDenied: as told" },
+    { "no bucket", ACT_LIST, { "GET", NULL, TEST_S3_STATUS, 404, "NoSuchBucket", 0, UINT_MAX },
+        ERR_BAD_INPUT, "list of '': status 404, NoSuchBucket: as told" },
+    { "gone", ACT_HEAD, { "HEAD", NULL, TEST_S3_STATUS, 404, NULL, 0, UINT_MAX }, ERR_NOT_FOUND,
+        "x: attributes: status 404" },
+    { "cut once", ACT_GET, { "GET", NULL, TEST_S3_CUT, 0, NULL, 0, 1 }, OK, "" },
+    { "cut for good", ACT_GET, { "GET", NULL, TEST_S3_CUT, 0, NULL, 0, UINT_MAX }, ERR_IO,
+        NULL },
+    { "short once", ACT_RANGE, { "GET", NULL, TEST_S3_SHORT, 0, NULL, 0, 1 }, OK, "" },
+    { "short for good", ACT_RANGE, { "GET", NULL, TEST_S3_SHORT, 0, NULL, 0, UINT_MAX },
+        ERR_CORRUPT,
+        "x: get: the answer cannot be right: it has the wrong length (asked 3 times)" },
+    { "too long for good", ACT_RANGE, { "GET", NULL, TEST_S3_LONG, 0, NULL, 0, UINT_MAX },
+        ERR_CORRUPT, "x: get: the answer cannot be right: it is too long (asked 3 times)" },
+    { "another range", ACT_RANGE, { "GET", NULL, TEST_S3_OTHER_RANGE, 0, NULL, 0, UINT_MAX },
+        ERR_CORRUPT, NULL },
+    { "half a list", ACT_LIST, { "GET", NULL, TEST_S3_SHORT, 0, NULL, 0, UINT_MAX },
+        ERR_CORRUPT, "list of '': the list cannot be read (asked 3 times)" },
+    { "half a list once", ACT_LIST, { "GET", NULL, TEST_S3_SHORT, 0, NULL, 0, 1 }, OK, "" },
+    { "garbled list", ACT_LIST, { "GET", NULL, TEST_S3_GARBLED, 0, NULL, 0, 2 }, OK, "" },
+    { "slow once", ACT_GET, { "GET", NULL, TEST_S3_SLOW, 0, NULL, 0, 1 }, OK, "" },
+    { "slow for good", ACT_HEAD, { "HEAD", NULL, TEST_S3_SLOW, 0, NULL, 0, UINT_MAX },
+        ERR_TIMEOUT, NULL },
+    { "put refused once", ACT_PUT, { "PUT", NULL, TEST_S3_STATUS, 503, "SlowDown", 0, 1 }, OK,
+        "" },
+    { "put: the answer is lost", ACT_PUT, { "PUT", NULL, TEST_S3_LOST, 0, NULL, 0, 1 }, OK,
+        "" },
+    { "put: a proxy's page", ACT_PUT, { "PUT", NULL, TEST_S3_STATUS, 200, NULL, 0, 1 },
+        ERR_CORRUPT, "x: put: status 200, but it is not there" },
+    { "words for a terminal", ACT_GET,
+        { "GET", NULL, TEST_S3_STATUS, 403, "No\033[2J\nNo", 0, UINT_MAX }, ERR_BAD_INPUT,
+        "x: get: status 403, No [2J No: as told" },
+    { "second part refused", ACT_PARTS,
+        { "PUT", "partNumber=2", TEST_S3_STATUS, 500, NULL, 0, 2 }, OK, "" },
+    { "second part denied", ACT_PARTS,
+        { "PUT", "partNumber=2", TEST_S3_STATUS, 403, "AccessDenied", 0, UINT_MAX },
+        ERR_BAD_INPUT, "big: put: status 403, AccessDenied: as told" },
+    { "begin garbled", ACT_PARTS, { "POST", "uploads", TEST_S3_STATUS, 500, NULL, 0, 2 }, OK,
+        "" },
+    { "end fails with 200", ACT_PARTS,
+        { "POST", "uploadId", TEST_S3_STATUS, 200, "InternalError", 0, 2 }, OK, "" },
+    { "end denied with 200", ACT_PARTS,
+        { "POST", "uploadId", TEST_S3_STATUS, 200, "InvalidPart", 0, UINT_MAX }, ERR_IO,
+        "big: put: status 200, InvalidPart: as told" },
+    { "end: the answer is lost", ACT_PARTS, { "POST", "uploadId", TEST_S3_LOST, 0, NULL, 0, 1 },
+        OK, "" },
+};
+
 /* What may pass is asked again; what does not pass is an error with its reason, never a part. */
 TEST(bucket_faults)
 {
-    static const struct {
-        const char *name;
-        enum act act;
-        struct test_s3_rule rule;
-        errc want;
-        const char *words;
-    } cases[] = {
-        { "500 once", ACT_GET, { "GET", NULL, TEST_S3_STATUS, 500, "InternalError", 0, 1 }, OK,
-            "" },
-        { "503 twice", ACT_LIST, { "GET", NULL, TEST_S3_STATUS, 503, "SlowDown", 0, 2 }, OK, "" },
-        { "429 without words", ACT_HEAD, { "HEAD", NULL, TEST_S3_STATUS, 429, NULL, 0, 1 }, OK,
-            "" },
-        { "500 for good", ACT_GET,
-            { "GET", NULL, TEST_S3_STATUS, 500, "InternalError", 0, UINT_MAX }, ERR_IO,
-            "x: get: status 500, InternalError: as told (asked 3 times)" },
-        { "403", ACT_GET, { "GET", NULL, TEST_S3_STATUS, 403, "AccessDenied", 0, UINT_MAX },
-            ERR_BAD_INPUT, "x: get: status 403, AccessDenied: as told" },
-        { "no bucket", ACT_LIST, { "GET", NULL, TEST_S3_STATUS, 404, "NoSuchBucket", 0, UINT_MAX },
-            ERR_BAD_INPUT, "list of '': status 404, NoSuchBucket: as told" },
-        { "gone", ACT_HEAD, { "HEAD", NULL, TEST_S3_STATUS, 404, NULL, 0, UINT_MAX }, ERR_NOT_FOUND,
-            "x: attributes: status 404" },
-        { "cut once", ACT_GET, { "GET", NULL, TEST_S3_CUT, 0, NULL, 0, 1 }, OK, "" },
-        { "cut for good", ACT_GET, { "GET", NULL, TEST_S3_CUT, 0, NULL, 0, UINT_MAX }, ERR_IO,
-            NULL },
-        { "short once", ACT_RANGE, { "GET", NULL, TEST_S3_SHORT, 0, NULL, 0, 1 }, OK, "" },
-        { "short for good", ACT_RANGE, { "GET", NULL, TEST_S3_SHORT, 0, NULL, 0, UINT_MAX },
-            ERR_CORRUPT,
-            "x: get: the answer cannot be right: it has the wrong length (asked 3 times)" },
-        { "another range", ACT_RANGE, { "GET", NULL, TEST_S3_OTHER_RANGE, 0, NULL, 0, UINT_MAX },
-            ERR_CORRUPT, NULL },
-        { "half a list", ACT_LIST, { "GET", NULL, TEST_S3_SHORT, 0, NULL, 0, UINT_MAX },
-            ERR_CORRUPT, "list of '': the list cannot be read (asked 3 times)" },
-        { "half a list once", ACT_LIST, { "GET", NULL, TEST_S3_SHORT, 0, NULL, 0, 1 }, OK, "" },
-        { "garbled list", ACT_LIST, { "GET", NULL, TEST_S3_GARBLED, 0, NULL, 0, 2 }, OK, "" },
-        { "slow once", ACT_GET, { "GET", NULL, TEST_S3_SLOW, 0, NULL, 0, 1 }, OK, "" },
-        { "slow for good", ACT_HEAD, { "HEAD", NULL, TEST_S3_SLOW, 0, NULL, 0, UINT_MAX },
-            ERR_TIMEOUT, NULL },
-        { "put refused once", ACT_PUT, { "PUT", NULL, TEST_S3_STATUS, 503, "SlowDown", 0, 1 }, OK,
-            "" },
-        { "put: the answer is lost", ACT_PUT, { "PUT", NULL, TEST_S3_LOST, 0, NULL, 0, 1 }, OK,
-            "" },
-        { "second part refused", ACT_PARTS,
-            { "PUT", "partNumber=2", TEST_S3_STATUS, 500, NULL, 0, 2 }, OK, "" },
-        { "second part denied", ACT_PARTS,
-            { "PUT", "partNumber=2", TEST_S3_STATUS, 403, "AccessDenied", 0, UINT_MAX },
-            ERR_BAD_INPUT, "big: put: status 403, AccessDenied: as told" },
-        { "begin garbled", ACT_PARTS, { "POST", "uploads", TEST_S3_STATUS, 500, NULL, 0, 2 }, OK,
-            "" },
-        { "end fails with 200", ACT_PARTS,
-            { "POST", "uploadId", TEST_S3_STATUS, 200, "InternalError", 0, 2 }, OK, "" },
-        { "end denied with 200", ACT_PARTS,
-            { "POST", "uploadId", TEST_S3_STATUS, 200, "InvalidPart", 0, UINT_MAX }, ERR_IO,
-            "big: put: status 200, InvalidPart: as told" },
-        { "end: the answer is lost", ACT_PARTS, { "POST", "uploadId", TEST_S3_LOST, 0, NULL, 0, 1 },
-            OK, "" },
-    };
     struct rig r = rig_new(BUCKET_S3, STR_EMPTY);
     r.c.s3.part_bytes = 1000;
     rig_again(&r);
-    TEST_EACH (c, cases) {
+    TEST_EACH (c, faults) {
         struct err e = { 0 };
         test_s3_rules(r.s3, NULL, 0);
-        test_s3_put(r.s3, S("x"), S("0123456789"));
+        test_s3_put(r.s3, S("x"), c->act == ACT_PUT ? S("old") : S("0123456789"));
         test_s3_put(r.s3, S("y"), S("y"));
         test_s3_put(r.s3, S("big"), S("z"));
         test_s3_rules(r.s3, &c->rule, 1);

@@ -98,6 +98,14 @@ str reply_header(const struct reply *r, str name)
     return STR_EMPTY;
 }
 
+str reply_words(str told, struct arena *a)
+{
+    uint8_t *p = arena_alloc(a, told.n + 1);
+    for (size_t i = 0; i < told.n; i++)
+        p[i] = told.p[i] < ' ' || told.p[i] == 0x7f ? ' ' : told.p[i];
+    return str_of(p, told.n);
+}
+
 /* "Fri, 02 Jan 2026 15:04:05 GMT" */
 bool reply_modified(const struct reply *r, int64_t *ms)
 {
@@ -207,8 +215,11 @@ static errc attempt_make(struct caller *c, const struct call *q, struct arena *a
     cond_fini(&t.came);
     if (!ran) return err_set(e, ERR_CANCELED, "it is being stopped");
     count(c, q, r, a);
-    if (t.rc == OK) return q->judge(q->judge_ctx, r, again, e);
-    *again = t.rc == ERR_IO || t.rc == ERR_TIMEOUT;
+    bool long_words = t.rc == ERR_LIMIT && r->status >= 300;
+    if (t.rc == OK || long_words) return q->judge(q->judge_ctx, r, again, e);
+    *again = t.rc == ERR_IO || t.rc == ERR_TIMEOUT || t.rc == ERR_LIMIT;
+    if (t.rc == ERR_LIMIT)
+        return err_set(e, ERR_CORRUPT, "the answer cannot be right: it is too long");
     return err_set(e, t.rc, "%s", t.err.msg);
 }
 

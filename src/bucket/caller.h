@@ -57,6 +57,8 @@ void caller_stop(struct caller *c);
 MUST_USE errc caller_ask(
     struct caller *c, const struct call *q, struct arena *a, struct reply *r, struct err *e);
 str reply_header(const struct reply *r, str name);
+/* What a store says, as it can be shown: on one line, without what drives a terminal. */
+str reply_words(str told, struct arena *a);
 /* Last-Modified; false: there is none that can be read. */
 bool reply_modified(const struct reply *r, int64_t *ms);
 /* Statuses that may pass. */

@@ -55,7 +55,7 @@ static errc sign(
 static errc refused(struct gcs *g, const struct reply *r, bool *again, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
-    str words = gcs_error_words(buf_view(&r->body), &a);
+    str words = reply_words(gcs_error_words(buf_view(&r->body), &a), &a);
     if (r->status == 401) gcs_auth_forget(g->auth);
     *again = reply_may_pass(r->status) || r->status == 401;
     errc rc = r->status == 404                       ? ERR_NOT_FOUND

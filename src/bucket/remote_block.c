@@ -137,12 +137,15 @@ static errc into_file(void *ctx, str piece, struct err *e)
     return OK;
 }
 
-static errc object_fetch(
-    struct bucket *b, str object, struct fs *fs, str path, struct told *t, struct err *e)
+static errc object_fetch(struct bucket *b, const struct bucket_entry *one, struct fs *fs, str path,
+    struct told *t, struct err *e)
 {
     struct into in = { .told = t };
     TRY(fs_open(&in.f, fs, path, FS_WRITE | FS_CREATE | FS_TRUNC, e));
-    errc rc = bucket_stream(b, object, 0, UINT64_MAX, into_file, &in, e);
+    errc rc = bucket_stream(b, one->name, 0, UINT64_MAX, into_file, &in, e);
+    if (rc == OK && in.at != one->size_bytes)
+        rc = err_set(e, ERR_CORRUPT, "%.*s: get: %" PRIu64 " bytes, and the list says %" PRIu64,
+            STR_ARG(one->name), in.at, one->size_bytes);
     if (rc == OK) rc = file_sync(in.f, e);
     file_close(in.f);
     t->before += in.at;
@@ -163,8 +166,8 @@ static bool is_mark(str rel)
     return false;
 }
 
-static errc objects_fetch(struct bucket *b, ulid id, const bucket_entries *all, struct fs *fs,
-    str dir, const struct progress *p, struct arena *a, struct err *e)
+static errc objects_fetch(struct bucket *b, const bucket_entries *all, struct fs *fs, str dir,
+    const struct progress *p, struct arena *a, struct err *e)
 {
     struct told t = { .p = p };
     for (size_t i = 0; i < all->n; i++) t.total += all->at[i].size_bytes;
@@ -173,7 +176,7 @@ static errc objects_fetch(struct bucket *b, ulid id, const bucket_entries *all, 
         if (is_mark(rel)) continue;
         t.what = rel;
         TRY(parents_of(fs, dir, rel, a, e));
-        TRY(object_fetch(b, object_of(a, id, rel), fs, path_join(a, dir, rel), &t, e));
+        TRY(object_fetch(b, &all->at[i], fs, path_join(a, dir, rel), &t, e));
     }
     /* the file of deletions is never in a bucket: there are none */
     SCOPED(buf_fini) struct buf none = { 0 };
@@ -203,7 +206,7 @@ errc remote_block_download(
     TRY(bucket_list(b, arena_fmt(&a, "%s/", ulid_text(id).z), true, &a, &all, e));
     errc rc = fs_remove_tree(fs, tmp, e);
     if (rc == OK) rc = fs_mkdir(fs, tmp, e);
-    if (rc == OK) rc = objects_fetch(b, id, &all, fs, tmp, p, &a, e);
+    if (rc == OK) rc = objects_fetch(b, &all, fs, tmp, p, &a, e);
     vec_fini(&all);
     if (rc == OK) rc = fs_rename(fs, tmp, dir, e);
     if (rc == OK) return fs_sync_dir(fs, parent, e);

@@ -67,8 +67,8 @@ errc s3_refused(struct s3 *s, const struct reply *r, bool *again, struct err *e)
     else if (r->status == 404) rc = ERR_NOT_FOUND;
     else if (r->status == 401 || r->status == 403) rc = ERR_BAD_INPUT;
     if (told)
-        return err_set(
-            e, rc, "status %d, %.*s: %.*s", r->status, STR_ARG(why.code), STR_ARG(why.message));
+        return err_set(e, rc, "status %d, %.*s: %.*s", r->status,
+            STR_ARG(reply_words(why.code, &a)), STR_ARG(reply_words(why.message, &a)));
     return err_set(e, rc, "status %d", r->status);
 }
 

@@ -34,6 +34,14 @@ static struct call_fields object_fields(const struct s3 *s)
     return f;
 }
 
+/* It is in the store, as long as it was sent. */
+static bool is_there(struct s3 *s, str name, uint64_t size)
+{
+    struct bucket_attributes at;
+    return s->base.ops->attributes(&s->base, name, &at, NULL) == OK && at.size_bytes == size;
+}
+
+/* What says 200 without an ETag may be anything but the store: a proxy's page. */
 static errc put_whole(struct s3 *s, str name, const struct bucket_body *body, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
@@ -46,6 +54,8 @@ static errc put_whole(struct s3 *s, str name, const struct bucket_body *body, st
     };
     struct reply r = { 0 };
     errc rc = s3_ask(&q, &a, &r, e);
+    if (rc == OK && !reply_header(&r, S("ETag")).n && !is_there(s, name, body->size_bytes))
+        rc = err_set(e, ERR_CORRUPT, "status %d, but it is not there", r.status);
     buf_fini(&r.body);
     return rc;
 }
@@ -132,15 +142,6 @@ static errc end_judge(void *ctx, struct reply *r, bool *again, struct err *e)
     return OK;
 }
 
-/* The end was asked for twice, the first answer was lost: the upload is gone, and the object is
- * there. */
-static bool ended_before(struct upload *u, uint64_t size)
-{
-    struct bucket_attributes at;
-    return u->s->base.ops->attributes(&u->s->base, u->name, &at, NULL) == OK &&
-           at.size_bytes == size;
-}
-
 static errc upload_end(struct upload *u, uint64_t size, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
@@ -163,7 +164,8 @@ static errc upload_end(struct upload *u, uint64_t size, struct err *e)
     struct reply r = { 0 };
     errc rc = s3_ask(&q, &a, &r, &why);
     buf_fini(&r.body);
-    if (rc == ERR_NOT_FOUND && ended_before(u, size)) return OK;
+    /* the end was asked for twice, the first answer was lost: the upload is gone */
+    if (rc == ERR_NOT_FOUND && is_there(u->s, u->name, size)) return OK;
     return rc == OK ? OK : err_set(e, rc, "%s", why.msg);
 }
 

@@ -10,6 +10,8 @@
 #include "bucket/test_blocks.h"
 #include "bucket/test_s3.h"
 
+#include <limits.h>
+
 enum { BYTES_MAX = 1 << 24 };
 
 static const struct label own[] = { { S("cluster"), S("eu") }, { S("replica"), S("a") } };
@@ -250,6 +252,42 @@ TEST(shipper_refused)
     expect_state(r, NULL, 0);
     expect_sync(r, 1);
     expect_there(r, id);
+    rig_end(r);
+}
+
+/* What the store says in place of an object is no block, and no name of it leads elsewhere. */
+TEST(shipper_download_of_what_is_not_it)
+{
+    static const struct {
+        const char *name;
+        struct test_s3_rule rule;
+    } cases[] = {
+        { "an empty index", { "GET", NULL, TEST_S3_STATUS, 200, NULL, 0, UINT_MAX, "/index" } },
+        { "behind its end", { "GET", NULL, TEST_S3_STATUS, 416, NULL, 0, UINT_MAX, "/index" } },
+        { "half a chunk file", { "GET", NULL, TEST_S3_CUT, 0, NULL, 0, UINT_MAX, "/chunks/" } },
+    };
+    struct rig *r = rig_new();
+    ulid id = add(r, 1, 0, 1);
+    struct fs *back = fs_real_new(arena_fmt(&r->a, "%s/fetched", test_tmpdir()));
+    struct fs *all = fs_real_new(str_z(test_tmpdir()));
+    struct err e = { 0 };
+    fs_entries left = { 0 };
+    expect_sync(r, 1);
+    test_s3_put(r->s3, arena_fmt(&r->a, "%s/../../outside", ulid_text(id).z), S("x"));
+    test_s3_put(r->s3, arena_fmt(&r->a, "%s/chunks/", ulid_text(id).z), S(""));
+    EXPECT_OK(fs_mkdir(back, STR_EMPTY, NULL));
+    TEST_EACH (c, cases) {
+        test_s3_rules(r->s3, &c->rule, 1);
+        EXPECT(remote_block_download(r->b, id, back, STR_EMPTY, NULL, &e) != OK);
+        EXPECT_OK(fs_list(back, STR_EMPTY, &r->a, &left, NULL));
+        EXPECT_EQ(left.n, 0);
+        vec_fini(&left);
+    }
+    test_s3_rules(r->s3, NULL, 0);
+    EXPECT_OK_E(remote_block_download(r->b, id, back, STR_EMPTY, NULL, &e), &e);
+    EXPECT(!fs_exists(all, S("outside")));
+    fs_free(all);
+    fs_free(back);
     rig_end(r);
 }
 

@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { SLOW_MS = 400, TIMEOUT_MS = 150, RULES_MAX = 8 };
+enum { LONG_BYTES = 128 << 10, SLOW_MS = 400, TIMEOUT_MS = 150, RULES_MAX = 8 };
 
 struct object {
     str name, bytes;
@@ -276,6 +276,12 @@ static struct test_reply spoilt(
         uint8_t *bad = (uint8_t *)arena_str(&s->arena, r.body).p;
         for (size_t i = 0; i < r.body.n; i++) bad[i] ^= 0xff;
         r.body.p = bad;
+        break;
+    }
+    case TEST_S3_LONG: {
+        SCOPED(buf_fini) struct buf all = { 0 };
+        while (r.body.n && all.n < LONG_BYTES) buf_str(&all, r.body);
+        r.body = arena_str(&s->arena, buf_view(&all));
         break;
     }
     case TEST_S3_OTHER_RANGE: r.more_headers = "Content-Range: bytes 1-1/2\n"; break;

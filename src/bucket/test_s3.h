@@ -21,6 +21,7 @@ enum test_s3_fault {
     TEST_S3_SHORT,   /* the body is half as long, and says so */
     TEST_S3_GARBLED, /* bytes that are none of the answer's format */
     TEST_S3_FLIPPED, /* as long as it should be, all bits wrong */
+    TEST_S3_LONG,    /* again and again, and says so */
     TEST_S3_SLOW,    /* it comes too late */
     TEST_S3_OTHER_RANGE,
     TEST_S3_LOST, /* it is done, but the answer is a 503 */

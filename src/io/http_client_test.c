@@ -316,6 +316,13 @@ TEST(http_failure_words_of_tls)
         { "hung up", HTTP_FAIL_TLS,
             S("gnutls_handshake() failed: The TLS connection was non-properly terminated."),
             S("Get \"https://h/\": EOF") },
+        { "a header without end", HTTP_FAIL_OTHER, S("Out of memory"),
+            S("Get \"https://h/\": net/http: server response headers exceeded 102400 bytes; "
+              "aborted") },
+        { "headers without end", HTTP_FAIL_RECEIVE,
+            S("Too large response headers: 307209 > 307200"),
+            S("Get \"https://h/\": net/http: server response headers exceeded 307200 bytes; "
+              "aborted") },
         { "unknown issuer", HTTP_FAIL_TLS_VERIFY,
             S("server certificate verification failed. CAfile: x CRLfile: none"),
             S("Get \"https://h/\": tls: failed to verify certificate: x509: certificate signed by "

@@ -118,10 +118,20 @@ static bool words_malformed(struct err *e, const struct http_failure *f)
     return false;
 }
 
+/* The library's bounds: of a line (it calls that out of memory), of all. */
+static bool words_too_long(struct err *e, const struct http_failure *f)
+{
+    bool line = words_has(f->detail, "Out of memory");
+    if (!line && !words_has(f->detail, "Too large response headers")) return false;
+    err_set(e, ERR_IO, "net/http: server response headers exceeded %s bytes; aborted",
+        line ? "102400" : "307200");
+    return true;
+}
+
 static void words_receive(struct err *e, const struct http_failure *f)
 {
     char room[128];
-    if (words_malformed(e, f)) return;
+    if (words_malformed(e, f) || words_too_long(e, f)) return;
     if (f->os_errno)
         err_set(e, ERR_IO, "read tcp %.*s->%.*s: read: %s", STR_ARG(f->local), STR_ARG(f->remote),
             words_errno(room, f->os_errno));
@@ -144,7 +154,7 @@ static void words_scheme(struct err *e, const struct http_failure *f)
 
 static void words_other(struct err *e, const struct http_failure *f)
 {
-    if (words_malformed(e, f)) return;
+    if (words_malformed(e, f) || words_too_long(e, f)) return;
     /* it was closed before one could look */
     if (words_has(f->detail, "getpeername()"))
         err_set(e, ERR_IO, "read tcp %.*s->%.*s: read: connection reset by peer",

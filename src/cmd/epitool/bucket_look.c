@@ -46,6 +46,41 @@ static void put_json(struct buf *b, const struct remote_meta *m, struct arena *a
     buf_u8(b, '\n');
 }
 
+/* Block by block, into out. What is wrong with one block is told on standard error, and fails the
+ * command when the others were told; a store that does not answer ends it. */
+typedef errc (*block_tell)(
+    struct bucket *b, ulid id, int output, struct arena *a, struct buf *out, struct err *e);
+static errc blocks_tell(const struct bucket_where *w, const char *head, block_tell tell, int output,
+    struct err *e)
+{
+    SCOPED(bucket_closep) struct bucket *b = NULL;
+    SCOPED(buf_fini) struct buf out = { 0 };
+    ulid_list ids = { 0 };
+    size_t bad = 0;
+    struct progress_bar bar;
+    TRY(bucket_where_open(&b, w, e));
+    progress_bar_begin(&bar);
+    errc rc = remote_blocks(b, &ids, e);
+    if (rc == OK) buf_str(&out, str_z(head));
+    for (size_t i = 0; rc == OK && i < ids.n; i++) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        size_t before = out.n;
+        progress_tell(&bar.base, S("blocks"), i, ids.n);
+        rc = tell(b, ids.at[i], output, &a, &out, e);
+        if (rc == OK) continue;
+        out.n = before;
+        if (rc == ERR_IO || rc == ERR_TIMEOUT || rc == ERR_CANCELED) break;
+        cmd_print(stderr, arena_fmt(&a, "epitool: %.*s\n", STR_ARG(err_str(e))));
+        bad++;
+        rc = OK;
+    }
+    progress_bar_end(&bar);
+    vec_fini(&ids);
+    errc wrote = cmd_write(stdout, buf_view(&out), rc == OK ? e : NULL);
+    if (rc != OK || wrote != OK) return rc != OK ? rc : wrote;
+    return bad ? err_set(e, ERR_CORRUPT, "%zu blocks cannot be read", bad) : OK;
+}
+
 /* A block without meta.json is being brought or taken away: it is named, nothing is said of it. */
 static errc ls_one(
     struct bucket *b, ulid id, int output, struct arena *a, struct buf *out, struct err *e)
@@ -66,25 +101,6 @@ static errc ls_one(
     return OK;
 }
 
-static errc ls(const struct ls_args *a, struct err *e)
-{
-    SCOPED(bucket_closep) struct bucket *b = NULL;
-    SCOPED(buf_fini) struct buf out = { 0 };
-    ulid_list ids = { 0 };
-    struct progress_bar bar;
-    TRY(bucket_where_open(&b, &a->where, e));
-    progress_bar_begin(&bar);
-    errc rc = remote_blocks(b, &ids, e);
-    for (size_t i = 0; rc == OK && i < ids.n; i++) {
-        SCOPED(arena_fini) struct arena mem = { 0 };
-        progress_tell(&bar.base, S("blocks"), i, ids.n);
-        rc = ls_one(b, ids.at[i], a->output, &mem, &out, e);
-    }
-    progress_bar_end(&bar);
-    vec_fini(&ids);
-    return rc == OK ? cmd_write(stdout, buf_view(&out), e) : rc;
-}
-
 int bucket_ls_run(int argc, char **argv)
 {
     struct ls_args a = { 0 };
@@ -93,7 +109,7 @@ int bucket_ls_run(int argc, char **argv)
     int code;
     if (cmd_line(&a, ls_opts, ARRAY_LEN(ls_opts), "bucket", "List the blocks of a bucket.", argc,
             argv, &run, &code)) {
-        errc rc = ls(&a, &e);
+        errc rc = blocks_tell(&a.where, "", ls_one, a.output, &e);
         if (rc != OK) code = cmd_failed(rc, &e);
     }
     opts_fini(&run);
@@ -118,9 +134,11 @@ static errc marks_put(struct bucket *b, ulid id, struct arena *a, struct buf *ou
     return OK;
 }
 
-static errc inspect_one(struct bucket *b, ulid id, struct arena *a, struct buf *out, struct err *e)
+static errc inspect_one(
+    struct bucket *b, ulid id, int output, struct arena *a, struct buf *out, struct err *e)
 {
     struct remote_meta m;
+    (void)output;
     buf_fmt(out, "%s\t", ulid_text(id).z);
     errc rc = remote_block_meta(b, id, a, &m, e);
     if (rc == ERR_NOT_FOUND) {
@@ -142,26 +160,9 @@ static errc inspect_one(struct bucket *b, ulid id, struct arena *a, struct buf *
     return OK;
 }
 
-static errc inspect(const struct bucket_where *w, struct err *e)
-{
-    SCOPED(bucket_closep) struct bucket *b = NULL;
-    SCOPED(buf_fini) struct buf out = { 0 };
-    ulid_list ids = { 0 };
-    struct progress_bar bar;
-    TRY(bucket_where_open(&b, w, e));
-    buf_str(&out, S("ULID\tFROM\tUNTIL\tRANGE\t#SERIES\t#SAMPLES\t#CHUNKS\tCOMP-LEVEL\tRESOLUTION\t"
-                    "LABELS\tSRC\tMARKS\n"));
-    progress_bar_begin(&bar);
-    errc rc = remote_blocks(b, &ids, e);
-    for (size_t i = 0; rc == OK && i < ids.n; i++) {
-        SCOPED(arena_fini) struct arena a = { 0 };
-        progress_tell(&bar.base, S("blocks"), i, ids.n);
-        rc = inspect_one(b, ids.at[i], &a, &out, e);
-    }
-    progress_bar_end(&bar);
-    vec_fini(&ids);
-    return rc == OK ? cmd_write(stdout, buf_view(&out), e) : rc;
-}
+static const char inspect_head[] =
+    "ULID\tFROM\tUNTIL\tRANGE\t#SERIES\t#SAMPLES\t#CHUNKS\tCOMP-LEVEL\tRESOLUTION\tLABELS\tSRC\t"
+    "MARKS\n";
 
 int bucket_inspect_run(int argc, char **argv)
 {
@@ -171,7 +172,7 @@ int bucket_inspect_run(int argc, char **argv)
     int code;
     if (cmd_line(&w, inspect_opts, ARRAY_LEN(inspect_opts), "bucket",
             "Print what meta.json says of each block, columns by tabs.", argc, argv, &run, &code)) {
-        errc rc = inspect(&w, &e);
+        errc rc = blocks_tell(&w, inspect_head, inspect_one, 0, &e);
         if (rc != OK) code = cmd_failed(rc, &e);
     }
     opts_fini(&run);
