@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/pieces.h"
 #include "io/thread.h"
 
 static const int64_t IDLE_NS = 200000000;
@@ -114,6 +115,7 @@ static void drive(struct drivers *d)
 static void driver_run(void *arg)
 {
     struct drivers *d = arg;
+    pieces_keep(true);
     while (stand_by(d)) drive(d);
 }
 

@@ -1,7 +1,7 @@
 #include "base/arena.h"
 
 #include "base/budget.h"
-#include "base/mem.h"
+#include "base/pieces.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,7 +28,7 @@ static void arena_drop_block(struct arena *a)
     a->block = b->older;
     a->used -= bytes;
     account_charge(a->acc, -(int64_t)bytes);
-    mem_free(b);
+    pieces_give(b, bytes);
 }
 
 void arena_fini(struct arena *a)
@@ -41,8 +41,8 @@ static void arena_grow(struct arena *a, size_t n)
     size_t next = a->block ? MIN(a->block->cap * 2, (size_t)ARENA_LARGEST) : (size_t)ARENA_FIRST;
     size_t cap = MAX(next, n);
     size_t bytes = sizeof(struct arena_block) + cap;
-    struct arena_block *b = mem_alloc(bytes);
-    *b = (struct arena_block){ .older = a->block, .cap = cap };
+    struct arena_block *b = pieces_take(&bytes);
+    *b = (struct arena_block){ .older = a->block, .cap = bytes - sizeof(*b) };
     a->block = b;
     a->used += bytes;
     account_charge(a->acc, (int64_t)bytes);

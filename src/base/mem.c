@@ -1,5 +1,7 @@
 #include "base/mem.h"
 
+#include "base/pieces.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -80,6 +82,7 @@ void mem_thread_begin(void)
 
 void mem_thread_idle(void)
 {
+    pieces_drop();
     if (mallctl) mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
 }
 

@@ -12,7 +12,7 @@ errc postings_from_be(postings_list *out, str refs_be, struct err *e)
         memcpy(&at[i], refs_be.p + 4 * i, 4);
         at[i] = __builtin_bswap32(at[i]);
     }
-    bool wrong = false;
+    uint32_t wrong = 0;                        /* of as many bits as the refs: several at once */
     for (size_t i = 1; i < n; i++) wrong |= at[i] <= at[i - 1];
     if (wrong) return err_set(e, ERR_CORRUPT, "postings: refs do not ascend");
     out->n += n;

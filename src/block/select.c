@@ -59,7 +59,7 @@ static errc list_of(struct block *b, const struct pick *p, struct pick_lists *li
     if (!lists->found) TRY(lists_find(b, p, lists, e));
     for (size_t i = 0; i < lists->at.n; i++)
         TRY(index_reader_postings_at(b->index, lists->at.at[i].offset, out, e));
-    postings_sort(out);
+    if (lists->at.n > 1) postings_sort(out);
     return OK;
 }
 

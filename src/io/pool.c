@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/mem.h"
+#include "base/pieces.h"
 #include "base/metric.h"
 #include "io/runner.h"
 #include "io/thread.h"
@@ -159,6 +160,7 @@ static void pool_run(void *arg)
     runner_init(&w->runner);
     w->clocked = true;
     mtx_unlock(&p->mu);
+    pieces_keep(true);
     if (p->behind) nice_add(NICE_BEHIND);
     while (pool_take(w, &j)) {
         metric_add_to(p->busy, 1);

@@ -2,6 +2,7 @@
 #include "io/thread.h"
 
 #include "base/mem.h"
+#include "base/pieces.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -15,6 +16,7 @@ static void *thread_main(void *p)
     mem_thread_begin();
     pthread_setname_np(pthread_self(), t->name);
     t->run(t->ctx);
+    pieces_drop();
     return NULL;
 }
 

@@ -300,7 +300,7 @@ static const int64_t *running_times(struct running *r)
     return r->times = t;
 }
 
-/* A row of n values, which are not all steps'. Without a branch: each step is written, and written
+/* A row of n values, which lie here and there. Without a branch: each step is written, and written
  * over where there is nothing. */
 static void series_of_some(
     struct running *r, struct result_series *s, const struct row *row, size_t n)
@@ -324,13 +324,16 @@ static void series_of_some(
     s->h = h;
 }
 
-static void series_of_all(struct running *r, struct result_series *s, const struct row *row)
+/* One of the n steps from `first` on, all of which have a value: most series begin and end once. */
+static void series_of_run(
+    struct running *r, struct result_series *s, const struct row *row, size_t first, size_t n)
 {
-    double *v = arena_array(r->q.arena, r->grid.n, sizeof(*v));
-    memcpy(v, row->v, r->grid.n * sizeof(*v));
-    s->t = running_times(r);
+    double *v = arena_array(r->q.arena, n, sizeof(*v));
+    memcpy(v, row->v + first, n * sizeof(*v));
+    s->t = running_times(r) + first;
     s->v = v;
     s->h = row_copy_histograms(r->q.arena, row, r->grid.n);
+    if (s->h) s->h += first;
 }
 
 static errc result_row(struct sink *base, struct row *row)
@@ -341,7 +344,9 @@ static errc result_row(struct sink *base, struct row *row)
     struct result_series s = {
         .labels = result_labels(r, row->labels, row->drop_name), .n = n, .drop_name = row->drop_name
     };
-    if (n == r->grid.n) series_of_all(r, &s, row);
+    size_t first = bits_next(row->present, 0, r->grid.n);
+    if (bits_next(row->present, first + n, r->grid.n) == r->grid.n)
+        series_of_run(r, &s, row, first, n);
     else series_of_some(r, &s, row, n);
     vec_push(&r->series, s);
     return eval_check(&r->q);
