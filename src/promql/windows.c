@@ -8,6 +8,7 @@
 #include "base/kahan.h"
 #include "promql/columns.h"
 #include "promql/quantile.h"
+#include "promql/walks.h"
 
 #include <math.h>
 
@@ -475,64 +476,87 @@ static errc window_mad(struct windows *w)
 
 /* Lines through the samples */
 
-struct line { double slope, intercept; };
+/* Windows of at least two samples, some at a time. k: whose they are. */
+struct walked { struct walks walks; size_t k[WALKS]; };
 
-static struct line window_regression(const struct windows *w, size_t k, int64_t t0)
+/* False: there is room for more. */
+static bool walked_add(struct walked *g, const struct windows *w, size_t k)
 {
-    struct kahan x1 = { 0, 0 }, y1 = { 0, 0 }, xy = { 0, 0 }, x2 = { 0, 0 };
-    double first = w->v[w->lo[k]], n = 0;
-    bool constant = true;
-    for (size_t i = w->lo[k]; i < w->hi[k]; i++) {
-        double x = (double)(w->t[i] - t0) / 1e3, y = w->v[i];
-        if (n > 0 && y != first) constant = false;
-        n++;
-        kahan_add(&x1, x);
-        kahan_add(&y1, y);
-        kahan_add(&xy, x * y);
-        kahan_add(&x2, x * x);
-    }
-    if (constant) return isinf(first) ? (struct line){ NAN, NAN } : (struct line){ 0, first };
-    double sx = x1.s + x1.c, sy = y1.s + y1.c, sxy = xy.s + xy.c, sx2 = x2.s + x2.c;
-    double covariance = sxy - sx * sy / n, variance = sx2 - sx * sx / n;
-    double slope = covariance / variance;
-    return (struct line){ slope, sy / n - slope * sx / n };
+    size_t i = g->walks.n++;
+    g->k[i] = k;
+    g->walks.lo[i] = w->lo[k];
+    g->walks.hi[i] = w->hi[k];
+    return g->walks.n == WALKS;
 }
 
-static errc window_deriv(struct windows *w)
+/* deriv takes the time of a window's first sample for zero, predict_linear that of the step. */
+static int64_t line_zero(const struct windows *w, size_t k, bool predict)
 {
+    return predict ? grid_time(&w->ev->g, k) : w->t[w->lo[k]];
+}
+
+static void window_put_line(struct windows *w, size_t k, struct line l, bool predict)
+{
+    window_put(w, k, predict ? l.slope * w->params[0][k] + l.intercept : l.slope);
+}
+
+static void windows_walk_lines(struct windows *w, struct walked *g, bool predict)
+{
+    int64_t t0[WALKS];
+    struct line lines[WALKS];
+    for (size_t i = 0; i < g->walks.n; i++) t0[i] = line_zero(w, g->k[i], predict);
+    walk_lines(lines, &g->walks, t0);
+    for (size_t i = 0; i < g->walks.n; i++) window_put_line(w, g->k[i], lines[i], predict);
+    g->walks.n = 0;
+}
+
+/* False: the sums cannot slide. */
+static bool lines_slide_init(struct line_slide *s, const struct windows *w, bool predict)
+{
+    uint64_t far = 0;
+    bool whole = true;
+    WINDOWS_EACH(w, k) {
+        int64_t zero = line_zero(w, k, predict), first = w->t[w->lo[k]], last = w->t[w->hi[k] - 1];
+        uint64_t before = zero < last ? (uint64_t)last - (uint64_t)zero : 0,
+                 after = zero > first ? (uint64_t)zero - (uint64_t)first : 0;
+        far = MAX(far, MAX(before, after));
+        whole &= ((uint64_t)zero - (uint64_t)w->t[0]) % 1000 == 0;
+    }
+    return whole && line_slide_init(s, w->t, w->v, w->n, w->widest, far);
+}
+
+static errc window_lines(struct windows *w, bool predict)
+{
+    struct walked g = { { .t = w->t, .v = w->v } };
+    struct line_slide slide;
+    bool slides = lines_slide_init(&slide, w, predict);
     size_t since = 0;
     WINDOWS_EACH(w, k) {
-        TRY(window_look(w, k, &since));
         if (w->hi[k] - w->lo[k] < 2) continue;
-        window_put(w, k, window_regression(w, k, w->t[w->lo[k]]).slope);
+        if (slides) {
+            struct line l = line_slide_to(&slide, w->lo[k], w->hi[k], line_zero(w, k, predict));
+            window_put_line(w, k, l, predict);
+            continue;
+        }
+        TRY(window_look(w, k, &since));
+        if (walked_add(&g, w, k)) windows_walk_lines(w, &g, predict);
     }
+    windows_walk_lines(w, &g, predict);
     return OK;
 }
+static errc window_deriv(struct windows *w) { return window_lines(w, false); }
+static errc window_predict(struct windows *w) { return window_lines(w, true); }
 
-static errc window_predict(struct windows *w)
+static void windows_walk_smoothed(struct windows *w, struct walked *g)
 {
-    size_t since = 0;
-    WINDOWS_EACH(w, k) {
-        TRY(window_look(w, k, &since));
-        if (w->hi[k] - w->lo[k] < 2) continue;
-        struct line l = window_regression(w, k, grid_time(&w->ev->g, k));
-        window_put(w, k, l.slope * w->params[0][k] + l.intercept);
+    double sf[WALKS], tf[WALKS], values[WALKS];
+    for (size_t i = 0; i < g->walks.n; i++) {
+        sf[i] = w->params[0][g->k[i]];
+        tf[i] = w->params[1][g->k[i]];
     }
-    return OK;
-}
-
-static double window_smoothed_value(const struct windows *w, size_t k, double sf, double tf)
-{
-    const double *v = w->v + w->lo[k];
-    double s0 = 0, s1 = v[0], b = v[1] - v[0];
-    for (size_t i = 1; i < w->hi[k] - w->lo[k]; i++) {
-        double x = sf * v[i];
-        if (i > 1) b = tf * (s1 - s0) + (1 - tf) * b;
-        double y = (1 - sf) * (s1 + b);
-        s0 = s1;
-        s1 = x + y;
-    }
-    return s1;
+    walk_smoothed(values, &g->walks, sf, tf);
+    for (size_t i = 0; i < g->walks.n; i++) window_put(w, g->k[i], values[i]);
+    g->walks.n = 0;
 }
 
 static errc factor_check(struct windows *w, const char *kind, const char *name, double v)
@@ -555,24 +579,28 @@ static errc factors_check(struct windows *w, double sf, double tf)
 /* The factors are looked at also where there are only histograms. */
 static errc window_double_exponential(struct windows *w)
 {
+    struct walked g = { { .t = w->t, .v = w->v } };
     size_t since = 0;
     for (size_t k = 0; k < w->steps; k++) {
         double sf = w->params[0][k], tf = w->params[1][k];
         bool floats = w->lo[k] < w->hi[k];
         if (floats || (w->hs && w->hlo[k] < w->hhi[k])) TRY(factors_check(w, sf, tf));
-        if (!floats) continue;
+        if (w->lo[k] + 2 > w->hi[k]) continue;
         TRY(window_look(w, k, &since));
-        if (w->hi[k] - w->lo[k] >= 2) window_put(w, k, window_smoothed_value(w, k, sf, tf));
+        if (walked_add(&g, w, k)) windows_walk_smoothed(w, &g);
     }
+    windows_walk_smoothed(w, &g);
     return OK;
 }
 
 static errc window_h_double_exponential(struct windows *w, size_t k)
 {
-    double sf = w->params[0][k], tf = w->params[1][k];
+    struct walked g = { { .t = w->t, .v = w->v } };
     if (w->lo[k] == w->hi[k]) return OK;
     anno_histogram_ignored_range(&w->ev->q->annotations, w->metric, w->pos);
-    if (w->hi[k] - w->lo[k] >= 2) window_put(w, k, window_smoothed_value(w, k, sf, tf));
+    if (w->hi[k] - w->lo[k] < 2) return OK;
+    (void)walked_add(&g, w, k);
+    windows_walk_smoothed(w, &g);
     return OK;
 }
 

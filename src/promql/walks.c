@@ -1,0 +1,340 @@
+/* walks.c — lanes are windows.
+ *
+ * As in columns.c: each lane does what the plain loop does, in its order. Windows differ in length
+ * by a few samples; what a lane has more than the shortest it goes through alone. An infinite sum
+ * loses its compensation in the plain loop; whether one was is seen by the last one, which then is
+ * no number, and such windows are walked once more, plainly. */
+#include "promql/walks.h"
+
+#include "base/kahan.h"
+
+#include <math.h>
+#include <string.h>
+
+/* No vector is ever passed to a function that is really called. */
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+#define INLINE __attribute__((always_inline)) static inline
+typedef double lanes __attribute__((vector_size(64)));
+typedef int64_t masks __attribute__((vector_size(64)));
+_Static_assert(sizeof(lanes) == WALKS * sizeof(double), "a lane for each window");
+
+/* --- one window --- */
+
+struct line_sums { struct kahan x, y, xy, x2; };
+
+static inline void line_add(struct line_sums *s, double x, double y)
+{
+    kahan_add(&s->x, x);
+    kahan_add(&s->y, y);
+    kahan_add(&s->xy, x * y);
+    kahan_add(&s->x2, x * x);
+}
+
+static struct line line_of(double n, double x, double y, double xy, double x2)
+{
+    double covariance = xy - x * y / n, variance = x2 - x * x / n;
+    double slope = covariance / variance;
+    return (struct line){ slope, y / n - slope * x / n };
+}
+
+static struct line line_flat(double y)
+{
+    return isinf(y) ? (struct line){ NAN, NAN } : (struct line){ 0, y };
+}
+
+static struct line line_end(const struct line_sums *s, bool flat, double first, double n)
+{
+    if (flat) return line_flat(first);
+    return line_of(n, s->x.s + s->x.c, s->y.s + s->y.c, s->xy.s + s->xy.c, s->x2.s + s->x2.c);
+}
+
+/* From sample `from` on, of which s has what is before. */
+static struct line line_walk(
+    struct line_sums *s, bool flat, const struct walks *w, size_t i, size_t from, int64_t t0)
+{
+    double first = w->v[w->lo[i]];
+    for (size_t at = from; at < w->hi[i]; at++) {
+        if (at > w->lo[i] && w->v[at] != first) flat = false;
+        line_add(s, (double)(w->t[at] - t0) / 1e3, w->v[at]);
+    }
+    return line_end(s, flat, first, w->hi[i] - w->lo[i]);
+}
+
+struct smoothing { double s0, s1, b; };
+
+static inline void smoothing_add(struct smoothing *s, double v, double sf, double tf, bool trend)
+{
+    double x = sf * v;
+    if (trend) s->b = tf * (s->s1 - s->s0) + (1 - tf) * s->b;
+    double y = (1 - sf) * (s->s1 + s->b);
+    s->s0 = s->s1;
+    s->s1 = x + y;
+}
+
+static struct smoothing smoothing_begin(const double *v, double sf, double tf)
+{
+    struct smoothing s = { 0, v[0], v[1] - v[0] };
+    smoothing_add(&s, v[1], sf, tf, false);
+    return s;
+}
+
+/* --- eight --- */
+
+INLINE lanes gather(const double *v, const uint32_t *at, size_t i)
+{
+    v += i;
+    return (lanes){ v[at[0]], v[at[1]], v[at[2]], v[at[3]],
+        v[at[4]], v[at[5]], v[at[6]], v[at[7]] };
+}
+
+INLINE masks gather_times(const int64_t *t, const uint32_t *at, size_t i)
+{
+    t += i;
+    return (masks){ t[at[0]], t[at[1]], t[at[2]], t[at[3]],
+        t[at[4]], t[at[5]], t[at[6]], t[at[7]] };
+}
+
+/* Windows that begin one sample after each other, as they do where a step is as long as a scrape:
+ * their i-th samples lie side by side. */
+static bool walks_adjacent(const struct walks *w)
+{
+    bool yes = true;
+    for (size_t i = 1; i < WALKS; i++) yes &= w->lo[i] == w->lo[0] + i;
+    return yes;
+}
+
+static size_t walks_shortest(const struct walks *w)
+{
+    size_t n = SIZE_MAX;
+    for (size_t i = 0; i < WALKS; i++) n = MIN(n, (size_t)(w->hi[i] - w->lo[i]));
+    return n;
+}
+
+INLINE lanes all(double x) { return (lanes){ x, x, x, x, x, x, x, x }; }
+
+INLINE lanes pick(masks m, lanes yes, lanes no)
+{
+    return (lanes)((m & (masks)yes) | (~m & (masks)no));
+}
+
+/* Integers below 2^51: the sum with 1.5 * 2^52 has them in its last bits. */
+INLINE lanes of_integers(masks x)
+{
+    return (lanes)(x + (int64_t)0x4338000000000000) - all(0x1.8p52);
+}
+
+struct lane_sum { lanes s, c; };
+
+INLINE void lanes_add(struct lane_sum *k, lanes x)
+{
+    lanes t = k->s + x;
+    masks larger = (masks)((lanes)((masks)k->s & INT64_MAX) >= (lanes)((masks)x & INT64_MAX));
+    k->c += (pick(larger, k->s, x) - t) + pick(larger, x, k->s);
+    k->s = t;
+}
+
+struct lane_sums { struct lane_sum x, y, xy, x2; };
+
+INLINE struct kahan lane_of(const struct lane_sum *k, size_t i)
+{
+    return (struct kahan){ k->s[i], k->c[i] };
+}
+
+INLINE void lines_loop(struct line *out, const struct walks *w, const int64_t *t0, bool adjacent)
+{
+    struct lane_sums s = { 0 };
+    masks base, other = { 0 };
+    memcpy(&base, t0, sizeof(base));
+    size_t n = walks_shortest(w);
+    lanes first = gather(w->v, w->lo, 0);
+    for (size_t i = 0; i < n; i++) {
+        masks t;
+        lanes y;
+        if (adjacent) {
+            memcpy(&t, w->t + w->lo[0] + i, sizeof(t));
+            memcpy(&y, w->v + w->lo[0] + i, sizeof(y));
+        } else {
+            t = gather_times(w->t, w->lo, i);
+            y = gather(w->v, w->lo, i);
+        }
+        lanes x = of_integers(t - base) / all(1e3);
+        other |= (masks)(y != first);
+        lanes_add(&s.x, x);
+        lanes_add(&s.y, y);
+        lanes_add(&s.xy, x * y);
+        lanes_add(&s.x2, x * x);
+    }
+    for (size_t i = 0; i < WALKS; i++) {
+        struct line_sums one = { lane_of(&s.x, i), lane_of(&s.y, i), lane_of(&s.xy, i),
+            lane_of(&s.x2, i) };
+        bool finite = isfinite(one.y.s) && isfinite(one.xy.s);
+        size_t from = finite ? w->lo[i] + n : w->lo[i];
+        if (!finite) one = (struct line_sums){ 0 };
+        out[i] = line_walk(&one, !finite || !other[i], w, i, from, t0[i]);
+    }
+}
+
+INLINE void smoothed_loop(
+    double *out, const struct walks *w, const double *sf_at, const double *tf_at)
+{
+    lanes sf, tf, s0, s1, b;
+    memcpy(&sf, sf_at, sizeof(sf));
+    memcpy(&tf, tf_at, sizeof(tf));
+    lanes sf_rest = all(1) - sf, tf_rest = all(1) - tf;
+    for (size_t i = 0; i < WALKS; i++) {
+        struct smoothing begun = smoothing_begin(w->v + w->lo[i], sf[i], tf[i]);
+        s0[i] = begun.s0;
+        s1[i] = begun.s1;
+        b[i] = begun.b;
+    }
+    size_t n = walks_shortest(w);
+    for (size_t i = 2; i < n; i++) {
+        lanes x = sf * gather(w->v, w->lo, i);
+        b = tf * (s1 - s0) + tf_rest * b;
+        s0 = s1;
+        s1 = x + sf_rest * (s1 + b);
+    }
+    for (size_t i = 0; i < WALKS; i++) {
+        struct smoothing s = { s0[i], s1[i], b[i] };
+        for (size_t at = w->lo[i] + n; at < w->hi[i]; at++)
+            smoothing_add(&s, w->v[at], sf[i], tf[i], true);
+        out[i] = s.s1;
+    }
+}
+
+#define BUILDS(suffix, attribute)                                                                  \
+    attribute static void lines_##suffix(                                                          \
+        struct line *out, const struct walks *w, const int64_t *t0)                                \
+    {                                                                                              \
+        if (walks_adjacent(w)) lines_loop(out, w, t0, true);                                       \
+        else lines_loop(out, w, t0, false);                                                        \
+    }                                                                                              \
+    attribute static void smoothed_##suffix(                                                       \
+        double *out, const struct walks *w, const double *sf, const double *tf)                    \
+    {                                                                                              \
+        smoothed_loop(out, w, sf, tf);                                                             \
+    }                                                                                              \
+    static const struct build build_##suffix = { lines_##suffix, smoothed_##suffix };
+
+struct build {
+    void (*lines)(struct line *out, const struct walks *w, const int64_t *t0);
+    void (*smoothed)(double *out, const struct walks *w, const double *sf, const double *tf);
+};
+BUILDS(plain, )
+#if defined(__x86_64__)
+BUILDS(avx2, __attribute__((target("avx2"))))
+BUILDS(avx512, __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))))
+#endif
+static const struct build *build = &build_plain;
+
+bool walks_use(enum walks_build which)
+{
+    switch (which) {
+    case WALKS_PLAIN: build = &build_plain; return true;
+#if defined(__x86_64__)
+    case WALKS_AVX2:
+        if (!__builtin_cpu_supports("avx2")) return false;
+        build = &build_avx2;
+        return true;
+    case WALKS_AVX512:
+        if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+            !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
+            return false;
+        build = &build_avx512;
+        return true;
+#else
+    case WALKS_AVX2: case WALKS_AVX512: return false;
+#endif
+    }
+    return false;
+}
+
+void walks_use_best(void)
+{
+    if (!walks_use(WALKS_AVX512) && !walks_use(WALKS_AVX2)) (void)walks_use(WALKS_PLAIN);
+}
+
+__attribute__((constructor)) static void walks_choose(void) { walks_use_best(); }
+
+/* Times so far from t0 that lanes do not hold them. */
+static bool walks_far(const struct walks *w, const int64_t *t0)
+{
+    const uint64_t most = UINT64_C(1) << 50;
+    bool far = false;
+    for (size_t i = 0; i < w->n; i++) {
+        far |= (uint64_t)w->t[w->lo[i]] - (uint64_t)t0[i] + most > 2 * most;
+        far |= (uint64_t)w->t[w->hi[i] - 1] - (uint64_t)t0[i] + most > 2 * most;
+    }
+    return far;
+}
+
+void walk_lines(struct line *out, const struct walks *w, const int64_t *t0)
+{
+    if (w->n == WALKS && !walks_far(w, t0)) {
+        build->lines(out, w, t0);
+        return;
+    }
+    for (size_t i = 0; i < w->n; i++) {
+        struct line_sums s = { 0 };
+        out[i] = line_walk(&s, true, w, i, w->lo[i], t0[i]);
+    }
+}
+
+void walk_smoothed(double *out, const struct walks *w, const double *sf, const double *tf)
+{
+    if (w->n == WALKS) {
+        build->smoothed(out, w, sf, tf);
+        return;
+    }
+    for (size_t i = 0; i < w->n; i++) {
+        struct smoothing s = smoothing_begin(w->v + w->lo[i], sf[i], tf[i]);
+        for (size_t at = w->lo[i] + 2; at < w->hi[i]; at++)
+            smoothing_add(&s, w->v[at], sf[i], tf[i], true);
+        out[i] = s.s1;
+    }
+}
+
+/* --- sums that slide --- */
+
+/* Whole numbers are summed without rounding in a pair of doubles as long as each term is one below
+ * 2^53 and the pair's second, the sum of what the first rounded away, stays below it, too; the
+ * plain loop's sums are then the exact ones, rounded once, and so are these. */
+bool line_slide_init(struct line_slide *s, const int64_t *t, const double *v, size_t n,
+    uint64_t widest, uint64_t far_ms)
+{
+    enum { WIDEST = 1 << 26 };
+    const uint64_t seconds_most = UINT64_C(1) << 26, whole_most = UINT64_C(1) << 53;
+    *s = (struct line_slide){ .t = t, .v = v };
+    uint64_t far_s = far_ms / 1000, most = whole_most / MAX(far_s, 1);
+    if (n == 0 || widest > WIDEST || far_s > seconds_most) return false;
+    if ((uint64_t)t[n - 1] - (uint64_t)t[0] > (UINT64_C(1000) << 32)) return false;
+    bool whole = true;
+    for (size_t i = 0; i < n && whole; i++)
+        whole = v[i] == trunc(v[i]) && fabs(v[i]) <= (double)most && (t[i] - t[0]) % 1000 == 0;
+    return whole;
+}
+
+/* Adds sample i `sign` times. */
+static inline void line_slide_add(struct line_slide *s, size_t i, int sign)
+{
+    __int128 x = (s->t[i] - s->t[0]) / 1000, y = (int64_t)s->v[i];
+    s->x += sign * x;
+    s->y += sign * y;
+    s->xy += sign * x * y;
+    s->x2 += sign * x * x;
+}
+
+struct line line_slide_to(struct line_slide *s, size_t lo, size_t hi, int64_t t0)
+{
+    assert(lo >= s->lo && hi >= s->hi && lo < hi);
+    for (; s->hi < hi; s->hi++) {
+        line_slide_add(s, s->hi, 1);
+        if (s->hi > 0 && s->v[s->hi] != s->v[s->hi - 1]) s->changed = s->hi;
+    }
+    for (; s->lo < lo; s->lo++) line_slide_add(s, s->lo, -1);
+    if (s->changed <= lo) return line_flat(s->v[lo]);
+    __int128 n = (__int128)(hi - lo), a = (t0 - s->t[0]) / 1000;
+    return line_of((double)n, (double)(s->x - n * a), (double)s->y, (double)(s->xy - a * s->y),
+        (double)(s->x2 - 2 * a * s->x + n * a * a));
+}

@@ -1,0 +1,56 @@
+/* walks.h — windows that have to be walked from their first sample to their last, side by side.
+ *
+ * What        Lines through the samples of windows (least squares), and double exponential
+ *             smoothing. Neither can slide, for the first takes its times from the window and
+ *             rounds each product, and the second's values follow from each other; so eight
+ *             windows are walked at once. Lines of whole numbers at whole seconds do slide.
+ * Invariants  (1) Each window's result has the bits of the plain loop, which is Prometheus': lanes
+ *             are windows, never samples of one sum. (2) Which build runs changes nothing but the
+ *             time. (3) What slides is integers, whose sums are exact, and such that the plain
+ *             loop's are, too, up to the last rounding.
+ * Ownership   works on the caller's arrays; nothing is kept
+ * Threads     pure functions
+ * Errors      none
+ * Format      none
+ */
+#ifndef EPI_PROMQL_WALKS_H
+#define EPI_PROMQL_WALKS_H
+
+#include "base/defs.h"
+
+/* Windows [lo, hi) of samples, at least two in each. */
+enum { WALKS = 8 };
+struct walks {
+    const int64_t *t;
+    const double *v;
+    size_t n;                              /* windows, at most WALKS */
+    uint32_t lo[WALKS], hi[WALKS];
+};
+
+struct line { double slope, intercept; };
+/* Through each window's samples; times are told from t0[i] on. */
+void walk_lines(struct line *out, const struct walks *w, const int64_t *t0);
+
+/* The last smoothed value of each window, with its factors. */
+void walk_smoothed(double *out, const struct walks *w, const double *sf, const double *tf);
+
+/* Lines through windows that only move forward, at the cost of what enters and leaves them. */
+struct line_slide {
+    const int64_t *t;
+    const double *v;
+    size_t lo, hi, changed;                /* changed: the last sample that is not the one before */
+    __int128 x, y, xy, x2;                 /* sums of [lo, hi), of seconds since t[0] */
+};
+/* False: values or times are not whole, or so large that the plain loop would round in between. n
+ * samples; windows are of at most `widest`, and their samples at most far_ms from their t0, which
+ * is whole seconds from t[0] for all of them. */
+bool line_slide_init(struct line_slide *s, const int64_t *t, const double *v, size_t n,
+    uint64_t widest, uint64_t far_ms);
+struct line line_slide_to(struct line_slide *s, size_t lo, size_t hi, int64_t t0);
+
+/* For tests. REQUIRES: nobody computes. False: not on this machine, and nothing changes. */
+enum walks_build { WALKS_PLAIN, WALKS_AVX2, WALKS_AVX512 };
+bool walks_use(enum walks_build which);
+void walks_use_best(void);                     /* as from the start */
+
+#endif
