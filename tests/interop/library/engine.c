@@ -177,7 +177,7 @@ static errc ask_query(
         .lookback_ms = number_of(q, "lookback"),
         .stats = true,
         .per_step_stats = true,
-        .parse_words = words };
+        .words = words };
     o.instant = o.step_ms == 0;
     TRY(engine_query(i->en, db_queryable(i->db), &o, &r, e));
     put_result(j, &r);
