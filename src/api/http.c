@@ -117,12 +117,12 @@ static str conn_header(const struct http_req *r, const char *name)
     const struct conn *c = CONTAINER_OF(r, const struct conn, req);
     return str_z(MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, name));
 }
-static int conn_fd(const struct conn *c);
 static str conn_client(struct http_req *r)
 {
     const struct conn *c = CONTAINER_OF(r, const struct conn, req);
-    str ip;
-    return sock_peer_ip(&ip, conn_fd(c), &r->arena, NULL) == OK ? ip : STR_EMPTY;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return info ? sock_ip(info->client_addr, &r->arena) : STR_EMPTY;
 }
 
 /* The thread that moves bytes sees it as a client that hung up. */
@@ -134,6 +134,13 @@ static void conn_cut(struct http_req *r)
     mtx_unlock(&c->server->mu);
 }
 static const struct http_req_ops conn_ops = { conn_header, conn_client, conn_cut };
+
+static int conn_fd(const struct conn *c)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info ? info->connect_fd : -1;
+}
 
 static void conn_set_wire(struct conn *c, int fd)
 {
@@ -477,13 +484,6 @@ static void conn_handle(struct conn *c)
     if (c->server->o.before) c->server->o.before(c->server->o.ctx, &c->req, &c->resp);
     c->route->handle(c->server->o.ctx, &c->req, &c->resp);
     conn_compress(c);
-}
-
-static int conn_fd(const struct conn *c)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-    return info ? info->connect_fd : -1;
 }
 
 static void server_left(struct http_server *s)

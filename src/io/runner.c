@@ -12,10 +12,15 @@
 /* hardly: less than one part in so many */
 enum { RAN_PART = 16 };
 
+/* The number of a thread's clock is made of the thread's (clock_getcpuclockid(3)): to ask for that
+ * is a system call more for each query. */
+static int tid_of_clock(int cpu) { return ~cpu >> 3; }
+
 void runner_init(struct runner *r)
 {
-    *r = (struct runner){ .cpu = cpu_time_id(),
-        .tid = (int)gettid(),
+    int cpu = cpu_time_id();
+    *r = (struct runner){ .cpu = cpu,
+        .tid = tid_of_clock(cpu),
         .used_ns = clock_cpu_ns(),
         .since_ns = clock_real_mono_ns() };
 }

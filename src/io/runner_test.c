@@ -6,6 +6,8 @@
 #include "base/lock.h"
 #include "base/test.h"
 
+#include <unistd.h>
+
 enum { FOR_NS = 20 * 1000 * 1000 };
 
 /* A thread that computes or sleeps as it is told. */
@@ -23,6 +25,7 @@ static void live(void *ctx)
     struct subject *s = ctx;
     mtx_lock(&s->mu);
     runner_init(&s->runner);
+    EXPECT_EQ(s->runner.tid, gettid());
     s->is_there = true;
     cond_broadcast(&s->changed);
     while (s->does != END) {

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -93,16 +94,14 @@ errc sock_local_addr(str *out, int fd, struct arena *a, struct err *e)
     return OK;
 }
 
-errc sock_peer_ip(str *out, int fd, struct arena *a, struct err *e)
+str sock_ip(const struct sockaddr *of, struct arena *a)
 {
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof(ss);
     char host[256];
-    if (getpeername(fd, (struct sockaddr *)&ss, &len) != 0 ||
-        getnameinfo((struct sockaddr *)&ss, len, host, sizeof(host), NULL, 0, NI_NUMERICHOST) != 0)
-        return err_set(e, ERR_IO, "getpeername: %s", strerror(errno));
-    *out = arena_str(a, str_z(host));
-    return OK;
+    socklen_t len =
+        of->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    if (of->sa_family != AF_INET6 && of->sa_family != AF_INET) return STR_EMPTY;
+    if (getnameinfo(of, len, host, sizeof(host), NULL, 0, NI_NUMERICHOST) != 0) return STR_EMPTY;
+    return arena_str(a, str_z(host));
 }
 
 void sock_end(int fd) { (void)shutdown(fd, SHUT_RDWR); }

@@ -24,8 +24,9 @@
 MUST_USE errc sock_listen(int *fd, str addr, struct err *e);
 /* "127.0.0.1:41237" */
 MUST_USE errc sock_local_addr(str *out, int fd, struct arena *a, struct err *e);
-/* "127.0.0.1": of who connected */
-MUST_USE errc sock_peer_ip(str *out, int fd, struct arena *a, struct err *e);
+/* "127.0.0.1"; empty: no address of the internet */
+struct sockaddr;
+str sock_ip(const struct sockaddr *of, struct arena *a);
 void sock_close(int fd);
 void sock_end(int fd);                     /* both ways, as if the other end had gone */
 

@@ -8,6 +8,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+TEST(sock_ips)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct sockaddr_in four = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a000207) };
+    struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+    struct sockaddr_storage other = { .ss_family = AF_UNIX };
+    EXPECT_STR(sock_ip((struct sockaddr *)&four, &a), S("10.0.2.7"));
+    EXPECT_STR(sock_ip((struct sockaddr *)&six, &a), S("::1"));
+    EXPECT_EQ(sock_ip((struct sockaddr *)&other, &a).n, 0);
+}
+
+
 TEST(sock_listen_addresses)
 {
     static const struct { const char *name; str addr; errc want; } cases[] = {

@@ -380,16 +380,23 @@ static size_t instants_of_floats(struct eval *ev, const struct samples *x, int64
     return found;
 }
 
+static struct window_plan instants_plan(
+    const struct eval *ev, int64_t offset_ms, const int64_t *at, enum instant_what what)
+{
+    int64_t ref0 = at ? *at : ev->g.start - offset_ms, lookback = ev->q->lookback_ms;
+    /* of none at all a value is seen at its very time, but for the functions of times */
+    if (lookback == 0 && (what == INSTANT_VALUE || what == INSTANT_TIME_MS)) lookback = 1;
+    return (struct window_plan){ ref0 - lookback, ref0, at ? 0 : ev->g.interval,
+        at ? 1 : ev->g.n };
+}
+
 errc select_instants(struct eval *ev, struct reader *r, struct series *s, int64_t offset_ms,
     const int64_t *at, enum instant_what what, struct row *out)
 {
     struct query *q = ev->q;
     size_t n = ev->g.n;
-    int64_t ref0 = at ? *at : ev->g.start - offset_ms, interval = at ? 0 : ev->g.interval;
-    int64_t lookback = q->lookback_ms;
-    /* of none at all a value is seen at its very time, but for the functions of times */
-    if (lookback == 0 && (what == INSTANT_VALUE || what == INSTANT_TIME_MS)) lookback = 1;
-    struct window_plan p = { ref0 - lookback, ref0, interval, at ? 1 : n };
+    struct window_plan p = instants_plan(ev, offset_ms, at, what);
+    int64_t ref0 = p.hi, interval = p.interval, lookback = p.hi - p.lo;
     TRY(reader_load(r, s, &p, STALE_KEEP));
     *out = (struct row){ .labels = s->labels, .v = arena_array(&q->scratch, n, sizeof(double)) };
     out->present = arena_zalloc(&q->scratch, bits_words(n) * sizeof(uint64_t));
@@ -556,10 +563,10 @@ errc eval_vector_selector(struct eval *ev, struct expr *x, struct sink *out)
     struct selection *sel;
     TRY(selection_open(ev->q, x->vector.index, out->forgets, &sel));
     struct instant_source src = { x, ev, out };
-    int64_t ref0 = ev->g.start - ns_to_ms(x->vector.at.offset_ns), lookback = ev->q->lookback_ms;
     struct lanes_job job = { .ctx = &src, .strip = x->vector.skip_histogram_buckets,
-        .plan = { ref0 - lookback, ref0, ev->g.interval, x->vector.smoothed ? 0 : ev->g.n },
         .compute = instant_compute, .deliver = instant_deliver };
+    if (!x->vector.smoothed)
+        job.plan = instants_plan(ev, ns_to_ms(x->vector.at.offset_ns), NULL, INSTANT_VALUE);
     TRY(lanes_run(ev, sel, &job));
     samples_peak(ev, ev->q->samples);
     return OK;
