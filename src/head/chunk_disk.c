@@ -22,7 +22,12 @@
 #include "io/numbered.h"
 #include "io/pool.h"
 
-enum { WINDOW_BYTES = 1 << 20, PIN_GUESS_BYTES = 1200, WARN_EVERY_MS = 10000 };
+enum {
+    WINDOW_BYTES = 1 << 20,
+    WRITE_BYTES = 128 << 10,                   /* written at once, and a chunk more */
+    PIN_GUESS_BYTES = 1200,
+    WARN_EVERY_MS = 10000
+};
 
 COUNTER(corruptions, "prometheus_tsdb_mmap_chunk_corruptions_total",
     "Total number of memory-mapped chunk corruptions.")
@@ -530,7 +535,7 @@ static errc write_bytes(struct chunk_disk *d, struct err *e)
     return OK;
 }
 
-/* Writes the first chunks that fit the current file; *n how many. */
+/* Writes the first chunks that fit the current file and the buffer; *n how many. */
 static errc write_some(struct chunk_disk *d, const struct chunk_desc *chunks, size_t *n,
     chunk_ref *refs, struct err *e)
 {
@@ -544,6 +549,7 @@ static errc write_some(struct chunk_disk *d, const struct chunk_desc *chunks, si
     for (; i < *n; i++) {
         size_t len = chunk_record_bytes(chunks[i].data.n);
         if (at + len > d->file_bytes && at > CHUNK_FILE_HEADER_BYTES) break;
+        if (d->bytes.n > WRITE_BYTES) break;
         refs[i] = (chunk_ref)d->last << 32 | at;
         chunk_record_encode(&d->bytes, &chunks[i]);
         at += len;
