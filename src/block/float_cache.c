@@ -21,6 +21,7 @@ struct entry {
     struct float_key key;
     struct entry *next, *prev;             /* the ring */
     bool used;
+    bool idle;                             /* since it was looked at for its age */
     struct narrow w;
     uint8_t columns[];
 };
@@ -36,6 +37,7 @@ struct shard {
 };
 static struct shard shards[SHARDS];
 static _Atomic uint64_t last_block;        /* relaxed: a number */
+static _Atomic int64_t age_ns;             /* relaxed: when ages are looked at next */
 
 /* Under the lock: nobody else writes. */
 static void count(_Atomic uint64_t *c, uint64_t n)
@@ -129,6 +131,7 @@ size_t float_cache_get(
         narrow_get(&x->w, x->columns, t, v);
         n = x->w.n;
         x->used = true;
+        x->idle = false;
     } else if (!x) {
         *found = s->limit && shard_trace_locked(s, hash) ? FLOATS_WANTED : FLOATS_UNKNOWN;
     }
@@ -164,17 +167,39 @@ void float_cache_put(struct float_key k, const int64_t *t, const double *v, size
     if (!fits) mem_free(x);
 }
 
-void float_cache_forget(uint64_t block)
+/* Entries that `goes` says go. */
+static void drop_if(bool (*goes)(struct entry *x, uint64_t block), uint64_t block)
 {
     for (size_t i = 0; i < SHARDS; i++) {
         struct shard *s = &shards[i];
         mtx_lock(&s->mu);
         for (size_t left = s->map.n; left > 0; left--) {
-            if (s->hand->key.block == block) entry_drop_locked(s, s->hand);
+            if (goes(s->hand, block)) entry_drop_locked(s, s->hand);
             else s->hand = s->hand->next;
         }
         mtx_unlock(&s->mu);
     }
+}
+
+static bool entry_of(struct entry *x, uint64_t block) { return x->key.block == block; }
+
+void float_cache_forget(uint64_t block) { drop_if(entry_of, block); }
+
+static bool entry_idle(struct entry *x, uint64_t block)
+{
+    (void)block;
+    bool idle = x->idle;
+    x->idle = true;
+    return idle;
+}
+
+void float_cache_age(int64_t now_ns)
+{
+    int64_t due = atomic_load_explicit(&age_ns, memory_order_relaxed);
+    bool mine = now_ns >= due && atomic_compare_exchange_strong_explicit(&age_ns, &due,
+                                     now_ns + FLOAT_CACHE_IDLE_NS, memory_order_relaxed,
+                                     memory_order_relaxed);
+    if (mine) drop_if(entry_idle, 0);
 }
 
 void float_cache_set_limit(uint64_t bytes)

@@ -33,6 +33,11 @@ void float_cache_forget(uint64_t block);   /* its chunks go */
 
 void float_cache_set_limit(uint64_t bytes);    /* shrinks at once; the default is 24 MiB */
 
+/* What nobody used for FLOAT_CACHE_IDLE_NS goes, within as long again. To be called every minute or
+ * so. */
+void float_cache_age(int64_t now_ns);
+#define FLOAT_CACHE_IDLE_NS 600000000000ll
+
 struct float_cache_stats { uint64_t hits, misses, evictions, size_bytes; };
 struct float_cache_stats float_cache_stats(void);
 

@@ -55,6 +55,29 @@ TEST(float_cache_keeps_what_comes_again)
     EXPECT_EQ(float_cache_stats().size_bytes, 0);
 }
 
+TEST(float_cache_lets_go_of_what_rests)
+{
+    enum float_found found;
+    uint64_t block = float_cache_block_id();
+    struct float_key used = { block, 1 }, idle = { block, 2 }, later = { block, 3 };
+    int64_t now_ns = 1ll << 61;            /* later than all tests before */
+    put(used);
+    put(idle);
+    float_cache_age(now_ns);
+    EXPECT(look(used, &found));
+    put(later);
+    float_cache_age(now_ns + FLOAT_CACHE_IDLE_NS - 1); /* not yet */
+    EXPECT_EQ(float_cache_get(idle, t, v, 1, &found), 0);
+    EXPECT_EQ(found, FLOATS_THERE);
+    float_cache_age(now_ns + FLOAT_CACHE_IDLE_NS);
+    EXPECT(!look(idle, &found));
+    EXPECT(look(used, &found));
+    EXPECT(look(later, &found));
+    float_cache_age(now_ns + 2 * FLOAT_CACHE_IDLE_NS);
+    float_cache_age(now_ns + 3 * FLOAT_CACHE_IDLE_NS);
+    EXPECT_EQ(float_cache_stats().size_bytes, 0);
+}
+
 TEST(float_cache_limit)
 {
     enum { LIMIT = 256 << 10, CHUNKS = 2000 };

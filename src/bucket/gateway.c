@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "block/float_cache.h"
 #include "bucket/header_samples.h"
 #include "bucket/index_header.h"
 #include "bucket/page_file.h"
@@ -523,6 +524,7 @@ static void run(void *ctx)
             next_ns = clock_mono_ns() + (first ? RETRY_FIRST_MS : g->o.sync_interval_ms) * MS_NS;
         }
         idle_close(g);
+        float_cache_age(clock_mono_ns());
         cache_told(g->index_cache, S("index"));
         cache_told(g->chunk_cache, S("chunks"));
         mtx_lock(&g->mu);

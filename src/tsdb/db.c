@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/prng.h"
+#include "block/float_cache.h"
 #include "head/chunk_disk.h"
 #include "head/deletions.h"
 #include "head/head.h"
@@ -544,6 +545,7 @@ static void reload(struct db *db)
     if (noted(db, compaction_reload(db->compaction, &e)) != OK)
         LOG_LIMITED(ERROR, 60000, "the folder's blocks could not be looked at", kv_err(&e));
     db->reload_ns = clock_mono_ns() + db->o.reload_interval_ms * MS_NS;
+    float_cache_age(clock_mono_ns());
 }
 
 void db_tick(struct db *db)
@@ -560,6 +562,7 @@ void db_tick(struct db *db)
         if (due && compaction_ended_due(db->compaction)) compact_ended(db);
         if (work) db->cut_short = !compact(db);
         turn_give_background(&db->turn, !db->cut_short);
+        head_give_back(db->head);
     }
     if (!db->o.chunks_in_memory) image_turn_take(&db->image);
     epoch_collect();
