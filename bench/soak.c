@@ -108,13 +108,16 @@ struct late {
     unsigned slot;
     int64_t step;
 };
-typedef VEC(struct late) late_list;
+struct late_list {
+    struct late *at; /* args.series */
+    size_t n;
+};
 
 struct feeder {
     struct db *db;
     series_handle *handles; /* of each slot's series, 0: not known to this process */
     int64_t *gens;
-    late_list due[LATE_MAX_STEPS + 1]; /* by step, as a ring */
+    struct late_list due[LATE_MAX_STEPS + 1]; /* by step, as a ring */
 };
 
 static struct labels labels_of(struct label *l, char (*text)[32], unsigned slot, int64_t gen)
@@ -165,7 +168,7 @@ static void feeder_page(struct feeder *f, unsigned target, int64_t step)
     struct appendable *to = db_appendable(f->db);
     struct appender *a = NULL;
     struct err e = { 0 };
-    late_list *due = &f->due[step % (LATE_MAX_STEPS + 1)];
+    struct late_list *due = &f->due[step % (LATE_MAX_STEPS + 1)];
     if (to->ops->begin(to, &a, &e) != OK) die("begin", &e);
     for (unsigned slot = target; slot < args.series; slot += TARGETS) {
         int64_t gen = gen_at(slot, step);
@@ -179,13 +182,25 @@ static void feeder_page(struct feeder *f, unsigned target, int64_t step)
     if (a->ops->commit(a, &e) != OK) die("commit", &e);
 }
 
+/* Shared memory is not the server's own, which is what is measured. */
+static void feeder_lists(struct feeder *f)
+{
+    size_t bytes = (size_t)args.series * sizeof(struct late);
+    uint8_t *at = mmap(NULL, bytes * ARRAY_LEN(f->due), PROT_READ | PROT_WRITE,
+        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) exit(2);
+    for (size_t i = 0; i < ARRAY_LEN(f->due); i++) f->due[i].at = (struct late *)(at + i * bytes);
+}
+
 /* Notes what of a step comes later, from `now` on. */
 static void feeder_late(struct feeder *f, int64_t step, int64_t now)
 {
     for (unsigned slot = 0; slot < args.series; slot++) {
         int64_t by = late_by(slot, step);
         if (!by || step + by < now) continue;
-        vec_push(&f->due[(step + by) % (LATE_MAX_STEPS + 1)], ((struct late){ slot, step }));
+        struct late_list *due = &f->due[(step + by) % (LATE_MAX_STEPS + 1)];
+        if (due->n == (size_t)args.series) die("too many late samples", &(struct err){ 0 });
+        due->at[due->n++] = (struct late){ slot, step };
     }
 }
 
@@ -535,6 +550,7 @@ static void serve(void)
     struct feeder f = { .db = db,
         .handles = mem_zalloc((size_t)args.series * sizeof(series_handle)),
         .gens = mem_zalloc((size_t)args.series * sizeof(int64_t)) };
+    feeder_lists(&f);
     struct asker a = { .db = db, .step = step };
     struct thread *asking = thread_start("asker", asker_run, &a);
     for (int64_t s = MAX(step - LATE_MAX_STEPS, 0); s < step; s++) feeder_late(&f, s, step);

@@ -2,8 +2,12 @@
 
 #include "base/pieces.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static NORETURN void mem_exhausted(size_t n)
 {
@@ -58,6 +62,29 @@ char *mem_cstr(str s)
     if (s.n) memcpy(p, s.p, s.n);
     p[s.n] = 0;
     return p;
+}
+
+size_t mem_page_bytes(void)
+{
+    static _Atomic size_t known;           /* relaxed: a number */
+    size_t n = atomic_load_explicit(&known, memory_order_relaxed);
+    if (!n) {
+        n = (size_t)sysconf(_SC_PAGESIZE);
+        atomic_store_explicit(&known, n, memory_order_relaxed);
+    }
+    return n;
+}
+
+void mem_blank(void *p, size_t n)
+{
+    uintptr_t page = mem_page_bytes(), begin = (uintptr_t)p, end = begin + n;
+    uintptr_t from = (begin + page - 1) / page * page, to = end / page * page;
+    if (from >= to || madvise((void *)from, to - from, MADV_DONTNEED) != 0) {
+        memset(p, 0, n);
+        return;
+    }
+    memset(p, 0, from - begin);
+    memset((void *)to, 0, end - to);
 }
 
 /* jemalloc's documented call and the number that means all arenas; absent without it. */

@@ -25,6 +25,10 @@ void mem_freep(void *pp);                                      /* for SCOPED: fr
 str mem_str(str s);
 char *mem_cstr(str s);                                         /* a heap copy as a C string */
 
+/* The bytes are zero afterwards; whole pages of them are not resident until they are touched. */
+void mem_blank(void *p, size_t n);
+size_t mem_page_bytes(void);                                   /* the system's */
+
 /* Pages that nobody uses go back to the system, where the allocator can be asked for that. */
 void mem_give_back(void);
 /* Those that nobody has used for a while. The allocator's own thread may sleep on a few MiB. */

@@ -1,8 +1,8 @@
 /* The directory of pages is reserved once for the most pages there can be, so that it never moves
- * and slab_at needs no lock; untouched parts of it are address space only. Freed objects of a page
- * are linked through their first four bytes. Bitmaps of the pages that have room, one a colour, are
- * searched from their low ends: objects of a slab that shrinks stay together, and its high pages
- * run empty. A page takes its colour with its first object and loses it with its last; page 0,
+ * and slab_at needs no lock; untouched parts of it are address space only. Bitmaps of the pages
+ * that have room, one a colour, and of the freed objects of a page are searched from their low
+ * ends: objects of a slab that shrinks stay together, its high pages run empty, and so do the ends
+ * of its pages. A page takes its colour with its first object and loses it with its last; page 0,
  * which holds the index that is never used, has colour 0. */
 #include "base/slab.h"
 #include "base/mem.h"
@@ -10,6 +10,11 @@
 #include <string.h>
 
 _Static_assert(SLAB_PAGE_BYTES / 8 <= UINT16_MAX, "the objects of a page are counted in 16 bits");
+
+static size_t map_bytes(const struct slab *s)
+{
+    return (s->per_page + 63) / 64 * sizeof(uint64_t);
+}
 
 void slab_init(struct slab *s, struct account *acc, size_t object_bytes)
 {
@@ -31,9 +36,12 @@ void slab_init_shrinking(struct slab *s, struct account *acc, size_t object_byte
 
 void slab_fini(struct slab *s)
 {
-    for (uint32_t i = 0; i < s->n_pages; i++)
+    for (uint32_t i = 0; i < s->n_pages; i++) {
         mem_free(atomic_load_explicit(&s->pages[i], memory_order_relaxed));
+        mem_free(s->info[i].freed);
+    }
     account_charge(s->acc, -(int64_t)s->n_held * SLAB_PAGE_BYTES);
+    account_charge(s->acc, -(int64_t)(s->n_maps * map_bytes(s)));
     mem_free((void *)s->pages);
     mem_free(s->info);
     mem_free(s->blank.bits);
@@ -83,6 +91,11 @@ static void slab_drop_page(struct slab *s, uint32_t page)
     mem_free(at);
     account_charge(s->acc, -(int64_t)SLAB_PAGE_BYTES);
     s->n_held--;
+    if (s->info[page].freed) {
+        mem_free(s->info[page].freed);
+        account_charge(s->acc, -(int64_t)map_bytes(s));
+        s->n_maps--;
+    }
     s->info[page] = (struct slab_page){ 0 };
 }
 
@@ -120,20 +133,25 @@ static uint32_t slab_colour_page(struct slab *s, unsigned colour)
     return page;
 }
 
+/* The lowest that was freed; there is one. */
+static uint32_t page_take_freed(struct slab *s, struct slab_page *p, uint32_t page)
+{
+    while (!p->freed[p->first]) p->first++;
+    uint64_t *word = &p->freed[p->first];
+    uint32_t index = page * s->per_page + p->first * 64 + (unsigned)__builtin_ctzll(*word);
+    *word &= *word - 1;
+    memset(slab_at(s, index), 0, s->size);
+    return index;
+}
+
 uint32_t slab_take_in(struct slab *s, unsigned colour)
 {
     assert(colour < SLAB_COLOURS);
-    uint32_t page, index;
+    uint32_t page;
     if (!set_lowest(&s->roomy[colour], &page)) page = slab_colour_page(s, colour);
     struct slab_page *p = &s->info[page];
-    if (p->head) {
-        index = p->head;
-        void *object = slab_at(s, index);
-        memcpy(&p->head, object, sizeof(p->head));
-        memset(object, 0, s->size);
-    } else {
-        index = page * s->per_page + p->fresh++;
-    }
+    uint32_t index = p->live < p->fresh ? page_take_freed(s, p, page)
+                                        : page * s->per_page + p->fresh++;
     if (++p->live == s->per_page) set_remove(&s->roomy[colour], page);
     s->n_live++;
     return index;
@@ -157,15 +175,67 @@ static void slab_emptied(struct slab *s, uint32_t page)
 
 void slab_give(struct slab *s, uint32_t index)
 {
-    uint32_t page = slab_page_of(s, index);
+    uint32_t page = slab_page_of(s, index), i = index - page * s->per_page;
     struct slab_page *p = &s->info[page];
     assert(index > 0 && page < s->n_pages && p->live > 0 && s->n_live > 0);
-    memcpy(slab_at(s, index), &p->head, sizeof(p->head));
-    p->head = index;
+    if (!p->freed) {
+        p->freed = mem_zalloc(map_bytes(s));
+        account_charge(s->acc, (int64_t)map_bytes(s));
+        s->n_maps++;
+    }
+    assert(i < p->fresh && !(p->freed[i / 64] >> (i % 64) & 1));
+    p->freed[i / 64] |= (uint64_t)1 << (i % 64);
+    p->first = MIN(p->first, (uint16_t)(i / 64));
+    p->untrimmed = true;
     p->live--;
     s->n_live--;
     set_add(&s->roomy[p->colour], page);
     if (!p->live) slab_emptied(s, page);
+}
+
+static bool page_freed(const struct slab_page *p, uint32_t i)
+{
+    return p->freed[i / 64] >> (i % 64) & 1;
+}
+
+/* Objects that were freed at the end of those ever handed out count as never handed out again. */
+static void page_trim_end(struct slab *s, struct slab_page *p, uint8_t *at)
+{
+    size_t os_page = mem_page_bytes(), end = (size_t)p->fresh * s->size;
+    while (p->fresh && page_freed(p, p->fresh - 1u)) {
+        p->fresh--;
+        p->freed[p->fresh / 64] &= ~((uint64_t)1 << (p->fresh % 64));
+    }
+    size_t from = (size_t)p->fresh * s->size, beyond = (size_t)((uintptr_t)(at + end) % os_page);
+    if (beyond) end = MIN(end + os_page - beyond, (size_t)SLAB_PAGE_BYTES);
+    if (from < end) mem_blank(at + from, end - from);
+}
+
+static void page_trim(struct slab *s, struct slab_page *p, uint8_t *at)
+{
+    page_trim_end(s, p, at);
+    for (uint32_t i = 0; i < p->fresh; i++) {
+        if (i % 64 == 0 && !p->freed[i / 64]) {
+            i += 63;
+            continue;
+        }
+        uint32_t begin = i;
+        while (i < p->fresh && page_freed(p, i)) i++;
+        size_t n = (size_t)(i - begin) * s->size;
+        if (n >= mem_page_bytes()) mem_blank(at + (size_t)begin * s->size, n);
+    }
+}
+
+bool slab_trim(struct slab *s, uint32_t *page, uint32_t most)
+{
+    assert(s->shrinks);
+    for (; most && *page < s->n_pages; most--, ++*page) {
+        struct slab_page *p = &s->info[*page];
+        uint8_t *at = atomic_load_explicit(&s->pages[*page], memory_order_relaxed);
+        if (at && p->untrimmed) page_trim(s, p, at);
+        p->untrimmed = false;
+    }
+    return *page < s->n_pages;
 }
 
 void slab_reach(struct slab *s, uint32_t index)

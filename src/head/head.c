@@ -201,3 +201,5 @@ void head_saw_ooo_time(struct head *h, int64_t mint, int64_t maxt)
     time_lower(&h->min_ooo_time, mint);
     time_raise(&h->max_ooo_time, maxt);
 }
+
+void head_give_back(struct head *h) { store_trim(&h->store); }

@@ -85,6 +85,9 @@ bool head_has_ooo(const struct head *h);                       /* a log for them
  * log. */
 size_t head_sealed_count(struct head *h);
 
+/* Memory in which nothing lies goes back to the system; every minute or so. */
+void head_give_back(struct head *h);
+
 /* Recodes up to max_chunks sealed chunks and writes them to the chunk files; *written says how
  * many, 0: none are left.
  * Called by the tsdb's loop each second or so. On failure the chunks stay in memory. */

@@ -14,7 +14,8 @@ ACCOUNT(ids_account, "isolation")
 enum {
     CLOSED_WIDE_FILE = 0,
     CLOSED_COUNT_BITS = 12,
-    CLOSED_COUNT_MAX = (1 << CLOSED_COUNT_BITS) - 1
+    CLOSED_COUNT_MAX = (1 << CLOSED_COUNT_BITS) - 1,
+    TRIM_PAGES = 4                             /* under one lock */
 };
 
 void store_init(struct store *s, int64_t chunk_range_ms, uint32_t samples_per_chunk)
@@ -65,6 +66,30 @@ void store_fini(struct store *s)
     slab_fini(&s->closed_heap);
     for (unsigned c = 0; c < CLOSED_CLASSES; c++) slab_fini(&s->closed[c]);
     mtx_fini(&s->mu);
+}
+
+/* In steps: who appends waits for one. */
+static void slab_trim_all(struct store *s, struct slab *slab)
+{
+    uint32_t page = 0;
+    bool more = true;
+    while (more) {
+        mtx_lock(&s->mu);
+        more = slab_trim(slab, &page, TRIM_PAGES);
+        mtx_unlock(&s->mu);
+    }
+}
+
+void store_trim(struct store *s)
+{
+    slab_trim_all(s, &s->cells);
+    slab_trim_all(s, &s->runs);
+    slab_trim_all(s, &s->sealed);
+    slab_trim_all(s, &s->wide);
+    slab_trim_all(s, &s->ids);
+    slab_trim_all(s, &s->bytes);
+    slab_trim_all(s, &s->closed_heap);
+    for (unsigned c = 0; c < CLOSED_CLASSES; c++) slab_trim_all(s, &s->closed[c]);
 }
 
 uint32_t store_take_cell(struct store *s, struct cell_stock *stock, unsigned nth)

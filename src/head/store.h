@@ -147,6 +147,8 @@ struct store {
 
 void store_init(struct store *s, int64_t chunk_range_ms, uint32_t samples_per_chunk);
 void store_fini(struct store *s);
+/* Memory in which nothing lies goes back to the system. */
+void store_trim(struct store *s);
 
 /* Powers of two a page: an index is a shift and a mask away. */
 static inline void *store_at(const struct slab *s, uint32_t i, unsigned size_log2)
