@@ -631,17 +631,18 @@ static void page_count(struct page *p)
 }
 
 /* Holds the pages [from, to] when they are there. */
-static errc pages_need(
-    struct range_source *s, uint64_t from, uint64_t to, page_list *out, struct err *e)
+static errc pages_need(struct range_source *s, uint64_t from, uint64_t to, page_list *out,
+    int64_t *waited_ns, struct err *e)
 {
     struct range_cache *c = s->o.cache;
     page_list fresh = { 0 }, kept = { 0 };
-    int64_t until = clock_mono_ns() + s->o.patience_ms * MS_NS;
-    bool stuck = false;
+    int64_t since = clock_mono_ns(), until = since + s->o.patience_ms * MS_NS;
+    bool stuck = false, waited = false;
     for (uint64_t k = from; k <= to && !stuck; k++) {
         struct page *p = page_find(c, (struct page_key){ s, k });
         stuck = (!p || p->state == PAGE_LOADING) && s->stuck && !is_patient(s);
         if (stuck) break;
+        waited = waited || !p || p->state != PAGE_READY;
         if (p) {
             c->stats.hits++;
             if (p->state == PAGE_ON_DISK) kept_take(c, p, &kept);
@@ -665,6 +666,7 @@ static errc pages_need(
     errc rc = stuck ? refused(s, e) : OK;
     for (size_t i = 0; rc == OK && i < out->n; i++) rc = page_await(s, out->at[i], until, e);
     for (size_t i = 0; rc == OK && i < out->n; i++) page_count(out->at[i]);
+    *waited_ns = waited ? clock_mono_ns() - since + 1 : 0;
     return rc;
 }
 
@@ -701,7 +703,7 @@ static errc pin_alone(
     struct range_cache *c = s->o.cache;
     struct read *r = NEW(struct read);
     *r = (struct read){ .off = off, .n = n, .alone = alone_new(n) };
-    int64_t until = clock_mono_ns() + s->o.patience_ms * MS_NS;
+    int64_t since = clock_mono_ns(), until = since + s->o.patience_ms * MS_NS;
     mtx_lock(&c->mu);
     if (s->stuck && !is_patient(s)) {
         mtx_unlock(&c->mu);
@@ -728,6 +730,7 @@ static errc pin_alone(
     if (rc == OK) io_work.bucket_bytes += n;
     if (rc == OK) alone_give(r->alone, out);
     else alone_free(r->alone);
+    if (rc == OK) out->waited_ns = clock_mono_ns() - since + 1;
     read_free(r);
     return rc;
 }
@@ -750,6 +753,7 @@ errc range_pin(struct range_source *s, uint64_t off, size_t n, struct range_pin 
 {
     struct range_cache *c = s->o.cache;
     page_list v = { 0 };
+    int64_t waited_ns = 0;
     assert(n > 0 && off + n <= s->o.size_bytes);
     if (n > ALONE_BYTES) return pin_alone(s, off, n, out, e);
     uint64_t from = off / c->page_bytes, to = (off + n - 1) / c->page_bytes;
@@ -761,7 +765,7 @@ errc range_pin(struct range_source *s, uint64_t off, size_t n, struct range_pin 
         page_hold(p);
         page_count(p);
     } else {
-        rc = pages_need(s, from, to, &v, e);
+        rc = pages_need(s, from, to, &v, &waited_ns, e);
         p = rc == OK && from == to ? v.at[0] : NULL;
         if (rc != OK) pages_let_go(c, &v);
     }
@@ -776,6 +780,7 @@ errc range_pin(struct range_source *s, uint64_t off, size_t n, struct range_pin 
         mtx_unlock(&c->mu);
         alone_give(a, out);
     }
+    if (rc == OK) out->waited_ns = waited_ns;
     vec_fini(&v);
     return rc;
 }

@@ -68,6 +68,7 @@ void range_source_patient(struct range_source *s, bool patient);
 struct range_pin {
     str bytes;
     void *frame;
+    int64_t waited_ns; /* for a disk or the bucket; 0: it was in memory */
 };
 MUST_USE errc range_pin(
     struct range_source *s, uint64_t off, size_t n, struct range_pin *out, struct err *e);

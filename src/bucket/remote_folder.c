@@ -15,6 +15,7 @@
 #include "io/far_cache.h"
 #include "io/fs_impl.h"
 #include "io/reader_impl.h"
+#include "io/work.h"
 
 #include <stdio.h>
 
@@ -315,7 +316,11 @@ struct remote_reader { struct reader base; struct range_source *s; };
 static errc rr_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struct err *e)
 {
     struct range_pin p;
+    struct io_count *count = &io_work.by[IO_WORK_BUCKET];
     TRY(range_pin(CONTAINER_OF(r, struct remote_reader, base)->s, off, n, &p, e));
+    if (p.waited_ns) count->misses++;
+    else count->hits++;
+    count->stalled_ns += (uint64_t)p.waited_ns;
     out->bytes = p.bytes;
     out->frame = p.frame;
     return OK;

@@ -334,7 +334,11 @@ static void run(void *ctx)
 
 errc shipper_open(struct shipper **out, const struct shipper_opts *o, struct err *e)
 {
+    struct err why = { 0 };
     TRY_IN(e, shipper_state_begin(o->fs, e), "%s", SHIPPER_STATE);
+    /* of one that was killed behind a meta.json: nobody would come to it again */
+    if (fs_remove_tree(o->fs, STAGE, &why) != OK)
+        LOG(ERROR, "failed to clean upload directory", kv_str("dir", STAGE), kv_err(&why));
     struct shipper *s = NEW(struct shipper);
     s->o = *o;
     if (!s->o.interval_ms) s->o.interval_ms = INTERVAL_MS;

@@ -310,6 +310,8 @@ static void killed(void *ctx)
     for (size_t i = 0; i < 2; i++) expect_there(r, ids[i]);
     EXPECT_EQ(test_s3_objects(r->s3), 6);
     expect_state(r, ids, 2);
+    for (size_t i = 0; i < 2; i++)
+        EXPECT(!fs_exists(r->fs, arena_fmt(&r->a, "thanos/upload/%s", ulid_text(ids[i]).z)));
     ++*runs;
     rig_end(r);
 }

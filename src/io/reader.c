@@ -138,10 +138,13 @@ static void reader_unref(struct reader *r)
 /* ---- what is read, counted ---- */
 
 _Thread_local struct io_work io_work;
-_Static_assert(ARRAY_LEN(io_work.by) == (size_t)IO_BACKENDS, "one a backend");
-_Static_assert((int)IO_WORK_BACKENDS == (int)IO_BACKENDS, "for who does not see them");
+_Static_assert(ARRAY_LEN(io_work.by) == (size_t)IO_WORK_BACKENDS, "one a backend, and the bucket");
+_Static_assert((int)IO_WORK_BUCKET == (int)IO_BACKENDS, "for who does not see them");
 
-const char *io_work_backend(unsigned i) { return io_backend_word((enum io_backend)i); }
+const char *io_work_backend(unsigned i)
+{
+    return i == IO_WORK_BUCKET ? "bucket" : io_backend_word((enum io_backend)i);
+}
 
 uint64_t io_major_faults(void)
 {
@@ -157,14 +160,14 @@ COUNTER_VEC(m_misses, "epimetheus_io_misses_total",
 COUNTER_VEC(m_stalled, "epimetheus_io_stalled_seconds_total", "Time that these waited.", "backend")
 
 /* What a thread has counted goes to the metrics now and then: a pin pays no shared write. */
-static void work_flush(enum io_backend b, bool missed)
+static void work_flush(unsigned b, bool missed)
 {
     enum { EVERY = 16 };
-    static _Thread_local struct io_count told[IO_BACKENDS];
+    static _Thread_local struct io_count told[IO_WORK_BACKENDS];
     const struct io_count *now = &io_work.by[b];
     struct io_count *was = &told[b];
     if (LIKELY(!missed && now->pins - was->pins < EVERY)) return;
-    str word = str_z(io_backend_word(b));
+    str word = str_z(io_work_backend(b));
     metric_add_to(METRIC_WITH(&m_pins, word), (double)(now->pins - was->pins));
     metric_add_to(METRIC_WITH(&m_bytes, word), (double)(now->bytes - was->bytes));
     metric_add_to(METRIC_WITH(&m_misses, word), (double)(now->misses - was->misses));
@@ -180,7 +183,8 @@ errc reader_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struc
             "%.*s: %zu bytes at %" PRIu64 " reach past the end at %" PRIu64,
             STR_ARG(file_path(r->file)), n, off, size);
     struct pin p = { .bytes = S(""), .reader = r };
-    struct io_count *count = &io_work.by[r->ops->backend];
+    unsigned by = r->ops->far ? IO_WORK_BUCKET : (unsigned)r->ops->backend;
+    struct io_count *count = &io_work.by[by];
     uint64_t misses = count->misses;
     if (n) TRY(r->ops->pin(r, off, n, &p, e));
     assert(p.bytes.n == n);
@@ -189,10 +193,10 @@ errc reader_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struc
     count->pins++;
     count->bytes += n;
     if (count->misses != misses) {
-        io_work.missed_bytes += n;
+        if (!r->ops->far) io_work.missed_bytes += n;
         count->missed_bytes += n;
     }
-    work_flush(r->ops->backend, count->misses != misses);
+    work_flush(by, count->misses != misses);
     /* the caller's own reference keeps r alive until here */
     atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
     *out = p;

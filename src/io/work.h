@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* By backend. A hit found its bytes in memory, a miss had to wait for them (mmap: told only while
- * `watched`). */
+/* By backend, and of what lies in a bucket. A hit found its bytes in memory, a miss had to wait for
+ * them (mmap: told only while `watched`). */
 struct io_count {
     uint64_t pins, bytes, hits, misses, stalled_ns;
     uint64_t missed_bytes;             /* of pins that missed */
@@ -23,9 +23,10 @@ struct io_count {
 
 struct io_work {
     uint64_t pins, bytes;  /* of reader_pin: how often, and how much was asked for */
-    uint64_t missed_bytes; /* of those that had to wait, or that were read ahead for them */
+    /* of those of files that had to wait, or that were read ahead for them */
+    uint64_t missed_bytes;
     uint64_t ahead;        /* extents that were read ahead, and pinned for the first time */
-    struct io_count by[4];             /* enum io_backend; the first, auto's, stays 0 */
+    struct io_count by[5];             /* enum io_backend (auto's stays 0), IO_WORK_BUCKET */
     /* somebody wants to know what mapped pages cost: each pin looks whether they are there, and
      * waits for them by itself */
     bool watched;
@@ -36,7 +37,7 @@ struct io_work {
 };
 extern _Thread_local struct io_work io_work;
 
-enum { IO_WORK_BACKENDS = 4 };
+enum { IO_WORK_BUCKET = 4, IO_WORK_BACKENDS };
 const char *io_work_backend(unsigned i);       /* of by[i] */
 /* page faults of this thread that waited for a disk; a system call */
 uint64_t io_major_faults(void);

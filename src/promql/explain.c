@@ -135,8 +135,11 @@ void explain_lane_end(struct explain *e, size_t index, const struct explain_lane
     add(&n->read_chunks, io_work.chunks - l->work.chunks);
     const struct io_work *w = &l->work;
     uint64_t missed = io_work.missed_bytes - w->missed_bytes;
+    uint64_t far_missed =
+        io_work.by[IO_WORK_BUCKET].missed_bytes - w->by[IO_WORK_BUCKET].missed_bytes;
     add(&n->read_head, io_work.head_bytes - w->head_bytes);
-    add(&n->read_cache, io_work.bytes - w->bytes - missed + io_work.kept_bytes - w->kept_bytes);
+    add(&n->read_cache, io_work.bytes - w->bytes - missed - far_missed + io_work.kept_bytes -
+                            w->kept_bytes);
     add(&n->read_disk, missed);
     add(&n->read_bucket, io_work.bucket_bytes - w->bucket_bytes);
     add(&n->major_faults, io_major_faults() - l->major_faults);
