@@ -233,7 +233,8 @@ struct block_chunk_set {
     struct segments *own;                      /* to be read on; NULL: those of the block */
     struct reader *own_index;                  /* the same */
     struct index_window own_window;            /* on own_index */
-    struct segment_run wide;                   /* of own: chunks of this series, and of the next */
+    bool far;                                  /* its segments are */
+    struct segment_run wide;                   /* chunks of this series, and of the next */
     size_t fetched;                            /* of it, into the processor's cache */
     VEC(struct segment_run) runs;
     VEC(struct chunk_view) views;
@@ -319,21 +320,23 @@ static errc run_open(struct block_chunk_set *s, uint64_t first, uint64_t last,
     const struct segment_run **out, struct err *e)
 {
     struct segment_run run;
+    struct segments *from = s->own ? s->own : s->block->segments;
+    bool wide = s->own || s->far;
     *out = &s->wide;
-    if (s->own && segment_run_holds(&s->wide, first, last)) {
-        fetch_ahead(s, last);
+    if (wide && segment_run_holds(&s->wide, first, last)) {
+        if (s->own) fetch_ahead(s, last);
         return OK;
     }
-    if (s->own) TRY(segments_pin_wide(s->own, first, last, &run, e));
-    else TRY(segments_pin_run(s->block->segments, first, last, &run, e));
+    if (wide) TRY(segments_pin_wide(from, first, last, &run, e));
+    else TRY(segments_pin_run(from, first, last, &run, e));
     struct segment_run now = run;
-    if (s->own) {
+    if (wide) {
         run = s->wide;
         s->wide = now;
         s->fetched = 0;
     }
     if (run.pin.reader) vec_push(&s->runs, run);
-    if (!s->own) *out = &vec_last(&s->runs);
+    if (!wide) *out = &vec_last(&s->runs);
     return OK;
 }
 
@@ -543,6 +546,7 @@ static struct block_chunk_set *chunk_set_new(struct block *b, int64_t mint, int6
     s->block = block_ref(b);
     s->deleted = block_deleted_ref(b);
     s->symbols = (struct symbol_memo){ .block = b, .arena = &s->arena };
+    s->far = segments_far(b->segments);
     s->mint = mint;
     s->maxt = maxt;
     left_out_init(&s->left);

@@ -19,7 +19,6 @@ enum {
     ENTRY_STEP = 32,
     GUESS_BYTES = 4096,
     GUESS_SERIES_BYTES = 1024,
-    FAR_PAGE_BYTES = 16 << 10,
     WINDOW_BYTES = 64 << 10,
     GUESS_SYMBOL_BYTES = 256,
     WANT_LIST_BYTES_MAX = 1 << 20,
@@ -552,7 +551,7 @@ errc index_window_end(struct index_window *w, struct err *e)
 static errc window_move(
     struct reader *r, struct index_window *w, uint64_t at, size_t n, struct err *e)
 {
-    uint64_t left = reader_size(r) - at, page = reader_far(r) ? FAR_PAGE_BYTES : WINDOW_BYTES,
+    uint64_t left = reader_size(r) - at, page = reader_far(r) ? READER_FAR_BYTES : WINDOW_BYTES,
              rest = reader_wants(r) ? page - at % page : page;
     TRY(index_window_end(w, e));
     TRY(reader_pin(r, at, (size_t)MIN(left, MAX(rest, (uint64_t)n)), &w->pin, e));

@@ -114,6 +114,18 @@ errc segments_open_damaged(struct segments **out, struct fs *fs, str dir, enum i
     return rc;
 }
 
+/* So many bytes from the first on have the last, `before` bytes behind it, as far as can be told;
+ * what is far away is had in one piece, if it can be. */
+static uint64_t records_guess(
+    const struct reader *r, uint64_t first, uint64_t before, uint64_t wide)
+{
+    uint64_t guess = MAX(before + GUESS_BYTES, wide),
+             piece = READER_FAR_BYTES - first % READER_FAR_BYTES;
+    if (!reader_far(r)) return guess;
+    bool in_one = piece >= before + SEGMENT_LENGTH_MAX_BYTES;
+    return in_one ? MIN(guess, piece) : before + GUESS_BYTES;
+}
+
 /* The bytes from a record up to the end of a later one, or the same; at least so many behind the
  * first, if there are. */
 static errc records_pin(struct reader *r, uint64_t first, uint64_t last, uint64_t wide,
@@ -123,7 +135,7 @@ static errc records_pin(struct reader *r, uint64_t first, uint64_t last, uint64_
     if (first < SEGMENT_HEADER_BYTES || last < first || last >= size)
         return err_set(e, ERR_CORRUPT, "beyond the file");
     size_t before = (size_t)(last - first);
-    uint64_t guess = MAX(before + (uint64_t)GUESS_BYTES, wide);
+    uint64_t guess = records_guess(r, first, before, wide);
     TRY(reader_pin(r, first, (size_t)MIN(size - first, guess), out, e));
     errc rc = segment_record_bytes(str_from(out->bytes, before), &n, e);
     if (rc == OK && n > out->bytes.n - before && n <= size - last) {
@@ -206,6 +218,11 @@ void segments_want(struct segments *s, uint64_t first, uint64_t last)
     uint32_t i = segment_of(first);
     if (i >= s->files.n || !s->files.at[i] || segment_of(last) != i || last < first) return;
     reader_want(s->files.at[i], segment_offset(first), last - first + GUESS_BYTES);
+}
+
+bool segments_far(const struct segments *s)
+{
+    return s->files.n && s->files.at[0] && reader_far(s->files.at[0]);
 }
 
 bool segments_wants(const struct segments *s)

@@ -50,6 +50,7 @@ MUST_USE errc segments_pin_run(
 /* The same, with what lies behind, for who reads on: SEGMENT_WIDE_BYTES, or as many as the reader
  * has in one piece. */
 enum { SEGMENT_WIDE_BYTES = 64 << 10 };
+bool segments_far(const struct segments *s);                   /* reader_far */
 MUST_USE errc segments_pin_wide(
     struct segments *s, uint64_t first, uint64_t last, struct segment_run *out, struct err *e);
 /* Are all of these in it, whole? */

@@ -27,11 +27,10 @@ enum {
     SYNC_INTERVAL_MS = 15 * 60 * 1000,
     RETRY_FIRST_MS = 5000,
     TICK_MS = 1000,
+    WAITS_MS = 100, /* all blocks that a question needs are being opened anyway */
     PATIENCE_MS = 60000,
     FAILED_AGAIN_MS = 2000,
     DOUBT_AGAIN_MS = 60000,
-    INDEX_PAGE_BYTES = 16 << 10,
-    CHUNK_PAGE_BYTES = 16 << 10,
     INDEX_BEFORE_DISK_BYTES = 2 << 20, /* memory with a file behind */
     CHUNKS_BEFORE_DISK_BYTES = 4 << 20,
     CACHE_BYTES = 250 << 20
@@ -323,12 +322,19 @@ void gateway_begin(struct gateway *g, const struct view_block *b)
 /* With the lock. */
 static errc entry_await(struct gateway *g, struct entry *n, int64_t until_ns, struct err *e)
 {
-    int64_t patience = g->o.patience_ms * MS_NS;
-    while (n->state == ENTRY_OPENING && !g->stop) {
-        int64_t for_ns = clock_mono_ns() - n->since_ns;
-        bool hangs = for_ns >= patience;
-        if (!hangs && cond_wait_until(&g->changed, &g->mu, MIN(until_ns, n->since_ns + patience)))
+    int64_t patience = g->o.patience_ms * MS_NS, now = clock_mono_ns(),
+            tell_ns = now + WAITS_MS * MS_NS;
+    for (; n->state == ENTRY_OPENING && !g->stop; now = clock_mono_ns()) {
+        int64_t until = MIN(until_ns, n->since_ns + patience);
+        bool hangs = now - n->since_ns >= patience;
+        if (!hangs && cond_wait_until(&g->changed, &g->mu, MIN(until, tell_ns))) continue;
+        if (!hangs && tell_ns < until) {
+            tell_ns = INT64_MAX;
+            mtx_unlock(&g->mu);
+            pool_waits();
+            mtx_lock(&g->mu);
             continue;
+        }
         if (n->state != ENTRY_OPENING) break;
         return err_set(e, ERR_UNAVAILABLE, "block %s: it is being opened since %" PRId64 " ms",
             ulid_text(n->id).z, (clock_mono_ns() - n->since_ns) / MS_NS);
@@ -561,9 +567,9 @@ errc gateway_open(struct gateway **out, const struct gateway_opts *o, struct err
     g->o.patience_ms = (int64_t)or_default((uint64_t)o->patience_ms, PATIENCE_MS);
     g->queryable.ops = &queryable_ops;
     g->chunks.ops = &chunk_ops;
-    g->index_cache = cache_new(o, "index", o->index_cache_bytes, INDEX_PAGE_BYTES,
+    g->index_cache = cache_new(o, "index", o->index_cache_bytes, READER_FAR_BYTES,
         o->index_disk_bytes, INDEX_BEFORE_DISK_BYTES);
-    g->chunk_cache = cache_new(o, "chunks", o->chunk_cache_bytes, CHUNK_PAGE_BYTES,
+    g->chunk_cache = cache_new(o, "chunks", o->chunk_cache_bytes, READER_FAR_BYTES,
         o->chunk_disk_bytes, CHUNKS_BEFORE_DISK_BYTES);
     g->opens = pool_new(&(struct pool_opts){ "store-open",
         (unsigned)or_default(o->opens, OPEN_THREADS), QUEUE_MAX });

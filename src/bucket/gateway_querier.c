@@ -275,7 +275,7 @@ static void question_ask(struct question *x)
             gateway_begin(q->g, q->parts[i]->b);
     }
     x->own = &io_work;
-    pool_each(q->g->selects, q->n, part_ask, x);
+    pool_each_far(q->g->selects, q->n, part_ask, x);
     io_work.bucket_bytes += atomic_load_explicit(&x->bytes_of_others, memory_order_relaxed);
 }
 

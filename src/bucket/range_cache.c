@@ -21,7 +21,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { READ_BYTES_MAX = 4 << 20, ALONE_BYTES = 1 << 20, WANTED_MAX = 1024 };
+enum {
+    READ_BYTES_MAX = 4 << 20,
+    ALONE_BYTES = 1 << 20,
+    ALONG_BYTES_ALWAYS = 256 << 10,
+    WANTED_MAX = 1024
+};
 #define MS_NS INT64_C(1000000)
 
 ACCOUNT(range_account, "bucket_caches")
@@ -155,8 +160,9 @@ struct range_stats range_cache_stats(struct range_cache *c)
 struct page_key { const struct range_source *s; uint64_t index; };
 static uint64_t key_hash(struct page_key k)
 {
-    uint64_t v[2] = { k.s->id, k.index };
-    return hash_bytes(v, sizeof(v));
+    const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15); /* 2^64 by the golden ratio */
+    uint64_t h = (k.s->id * odd + k.index) * odd;
+    return h ^ h >> 32;
 }
 static bool key_eq(const void *val, const void *key)
 {
@@ -553,14 +559,22 @@ static int by_index(const void *a, const void *b)
     return ((*x)->index > (*y)->index) - ((*x)->index < (*y)->index);
 }
 
-/* What was announced and is not there, if there is room for it. */
-static void wanted_take(struct range_source *s, page_list *fresh)
+/* A page that is not there is read along if there is room for it; few of those that are read anyway
+ * always do: a read of their own would cost more. */
+static void along_add(struct range_source *s, uint64_t index, page_list *fresh)
 {
     struct range_cache *c = s->o.cache;
+    bool few = fresh->n && fresh->n * c->page_bytes < ALONG_BYTES_ALWAYS;
+    if ((few || c->loading < c->budget / 2) && !page_find(c, (struct page_key){ s, index }))
+        vec_push(fresh, page_new(s, index));
+}
+
+/* What was announced and is not there. */
+static void wanted_take(struct range_source *s, page_list *fresh)
+{
     for (size_t i = 0; i < s->wanted.n; i++)
         for (uint64_t k = s->wanted.at[i].from; k < s->wanted.at[i].to; k++)
-            if (c->loading < c->budget / 2 && !page_find(c, (struct page_key){ s, k }))
-                vec_push(fresh, page_new(s, k));
+            along_add(s, k, fresh);
     s->wanted.n = 0;
     s->wanted_pages = 0;
 }
@@ -568,16 +582,13 @@ static void wanted_take(struct range_source *s, page_list *fresh)
 /* What lies beside them and is not there, to the ends of their stretches. */
 static void along_take(struct range_source *s, page_list *fresh)
 {
-    struct range_cache *c = s->o.cache;
-    uint64_t page = c->page_bytes, step = s->o.along.bytes / page;
+    uint64_t page = s->o.cache->page_bytes, step = s->o.along.bytes / page;
     uint64_t from = (s->o.along.from + page - 1) / page, to = s->o.along.to / page;
     size_t n = step > 1 ? fresh->n : 0;
     for (size_t i = 0; i < n; i++) {
         uint64_t at = fresh->at[i]->index, first = at / step * step;
         if (at < from || at >= to) continue;
-        for (uint64_t k = MAX(first, from); k < MIN(first + step, to); k++)
-            if (c->loading < c->budget / 2 && !page_find(c, (struct page_key){ s, k }))
-                vec_push(fresh, page_new(s, k));
+        for (uint64_t k = MAX(first, from); k < MIN(first + step, to); k++) along_add(s, k, fresh);
     }
 }
 
@@ -610,15 +621,38 @@ static errc refused(const struct range_source *s, struct err *e)
     return err_set(e, ERR_UNAVAILABLE, "%.*s: an earlier read hangs", STR_ARG(s->what));
 }
 
-/* With the lock; one page that is held. */
-static errc page_await(struct range_source *s, struct page *p, int64_t until, struct err *e)
+/* Until when; from tell_ns on the pool knows of it. */
+struct waiting { int64_t until, tell_ns; };
+
+static struct waiting waiting_since(const struct range_source *s, int64_t now)
 {
-    struct range_cache *c = s->o.cache;
-    while (p->state == PAGE_LOADING) {
-        if (is_patient(s)) cond_wait(&s->came, &c->mu);
-        else if (!cond_wait_until(&s->came, &c->mu, until) && p->state == PAGE_LOADING)
-            return late(s, e);
+    return (struct waiting){ now + s->o.patience_ms * MS_NS, now + POOL_WAITS_NS };
+}
+
+/* With the lock; false: nothing came in all the time. */
+static bool came_wait(struct range_source *s, struct waiting *w)
+{
+    struct mtx *mu = &s->o.cache->mu;
+    int64_t until = is_patient(s) ? INT64_MAX : w->until;
+    if (w->tell_ns < until) {
+        if (cond_wait_until(&s->came, mu, w->tell_ns)) return true;
+        w->tell_ns = INT64_MAX;
+        mtx_unlock(mu);
+        pool_waits();
+        mtx_lock(mu);
+        return true;
     }
+    if (until < INT64_MAX) return cond_wait_until(&s->came, mu, until);
+    cond_wait(&s->came, mu);
+    return true;
+}
+
+/* With the lock; one page that is held. */
+static errc page_await(
+    struct range_source *s, struct page *p, struct waiting *w, struct err *e)
+{
+    while (p->state == PAGE_LOADING)
+        if (!came_wait(s, w) && p->state == PAGE_LOADING) return late(s, e);
     if (p->state == PAGE_READY) return OK;
     return err_set(e, p->rc, "%.*s: %.*s", STR_ARG(s->what), STR_ARG(p->why));
 }
@@ -636,7 +670,8 @@ static errc pages_need(struct range_source *s, uint64_t from, uint64_t to, page_
 {
     struct range_cache *c = s->o.cache;
     page_list fresh = { 0 }, kept = { 0 };
-    int64_t since = clock_mono_ns(), until = since + s->o.patience_ms * MS_NS;
+    int64_t since = clock_mono_ns();
+    struct waiting w = waiting_since(s, since);
     bool stuck = false, waited = false;
     for (uint64_t k = from; k <= to && !stuck; k++) {
         struct page *p = page_find(c, (struct page_key){ s, k });
@@ -664,7 +699,7 @@ static errc pages_need(struct range_source *s, uint64_t from, uint64_t to, page_
     }
     mtx_lock(&c->mu);
     errc rc = stuck ? refused(s, e) : OK;
-    for (size_t i = 0; rc == OK && i < out->n; i++) rc = page_await(s, out->at[i], until, e);
+    for (size_t i = 0; rc == OK && i < out->n; i++) rc = page_await(s, out->at[i], &w, e);
     for (size_t i = 0; rc == OK && i < out->n; i++) page_count(out->at[i]);
     *waited_ns = waited ? clock_mono_ns() - since + 1 : 0;
     return rc;
@@ -703,7 +738,8 @@ static errc pin_alone(
     struct range_cache *c = s->o.cache;
     struct read *r = NEW(struct read);
     *r = (struct read){ .off = off, .n = n, .alone = alone_new(n) };
-    int64_t since = clock_mono_ns(), until = since + s->o.patience_ms * MS_NS;
+    int64_t since = clock_mono_ns();
+    struct waiting w = waiting_since(s, since);
     mtx_lock(&c->mu);
     if (s->stuck && !is_patient(s)) {
         mtx_unlock(&c->mu);
@@ -717,10 +753,8 @@ static errc pin_alone(
     readers_call(s, come);
     mtx_lock(&c->mu);
     errc rc = OK;
-    while (!r->done && rc == OK) {
-        if (is_patient(s)) cond_wait(&s->came, &c->mu);
-        else if (!cond_wait_until(&s->came, &c->mu, until) && !r->done) rc = late(s, e);
-    }
+    while (!r->done && rc == OK)
+        if (!came_wait(s, &w) && !r->done) rc = late(s, e);
     r->left = !r->done;
     bool left = r->left;
     if (left) account_charge(&range_account, -(int64_t)n);

@@ -208,6 +208,36 @@ TEST(what_was_announced_comes_along)
 }
 
 /* A page is fetched by some thread, once; its bytes are those of who used it first. */
+/* Though less is to be loaded at once than they are. */
+TEST(few_that_were_announced_come_along_in_any_case)
+{
+    struct rig r;
+    rig_init(&r, 2 * PAGE);
+    range_want(r.s, 0, 10 * PAGE);
+    expect_bytes(&r, 10 * PAGE, 5);
+    EXPECT(r.f.reads == 1 && r.f.last_off == 0 && r.f.last_n == 11 * PAGE);
+    rig_fini(&r);
+}
+
+static void piece_of_hanging(void *ctx, size_t i)
+{
+    struct rig *r = ctx;
+    if (i == 3) set_hang(r, false);
+    expect_bytes(r, i * 10 * PAGE, 5);
+}
+
+/* Three wait, with two threads for them on a small machine: the fourth, which ends it, runs. */
+TEST(who_waits_has_another_piece_run)
+{
+    struct rig r;
+    struct pool *p = pool_new(&(struct pool_opts){ "pieces", 4, 10 });
+    rig_init(&r, MIB);
+    set_hang(&r, true);
+    pool_each_far(p, 4, piece_of_hanging, &r);
+    pool_free(p);
+    rig_fini(&r);
+}
+
 TEST(bytes_are_told_to_who_asked)
 {
     struct rig r;

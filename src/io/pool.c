@@ -47,7 +47,7 @@ struct pool {
     struct worker *workers;                /* GUARDED_BY(mu): n_most of them */
     unsigned n_now;                        /* GUARDED_BY(mu): that run */
     struct cond crowded;                   /* a job found no thread; or stop */
-    unsigned n_threads, n_most;            /* const after init, with all below */
+    unsigned n_threads, n_most, cores;     /* const after init, with all below */
     struct thread *watch;                  /* NULL: n_most is n_threads */
     bool behind;
     int64_t leave_ns;
@@ -238,6 +238,7 @@ struct pool *pool_new(const struct pool_opts *o)
     p->refused = METRIC_WITH(&m_refused, name);
     metric_set_of(METRIC_WITH(&m_limit, name), (double)p->cap);
     p->n_threads = o->threads;
+    p->cores = pool_cores();
     p->behind = o->behind;
     p->leave_ns = (o->leave_ms ? o->leave_ms : LEAVE_MS) * MS_NS;
     p->n_most = MAX(o->threads, o->threads_most);
@@ -305,14 +306,16 @@ bool pool_submit(struct pool *p, void (*run)(void *ctx), void *ctx)
 /* Shared by the caller and its helpers; freed by the last to leave, since a helper may begin when
  * all is done already. */
 struct each {
+    struct pool *p;
     size_t n;
     void (*piece)(void *ctx, size_t i);
     void *ctx;
     _Atomic size_t next, done;
-    _Atomic unsigned refs;
+    _Atomic unsigned refs, helpers;
     struct mtx mu;                         /* LOCK_LEAF */
     struct cond ended;
 };
+static _Thread_local struct each *each_here; /* whose piece this thread runs */
 
 static void each_unref(struct each *e)
 {
@@ -324,9 +327,12 @@ static void each_unref(struct each *e)
 
 static void each_work(struct each *e)
 {
+    struct each *outer = each_here;
     for (;;) {
+        each_here = outer;
         size_t i = atomic_fetch_add(&e->next, 1);
         if (i >= e->n) return;
+        each_here = e;
         e->piece(e->ctx, i);
         if (atomic_fetch_add(&e->done, 1) + 1 < e->n) continue;
         mtx_lock(&e->mu);
@@ -342,24 +348,46 @@ static void each_help(void *arg)
     each_unref(e);
 }
 
-void pool_each(struct pool *p, size_t n, void (*piece)(void *ctx, size_t i), void *ctx)
+/* False: there are as many as there may be, or the queue is full. */
+static bool each_call(struct each *e)
+{
+    if (!e->p || atomic_fetch_add(&e->helpers, 1) >= MIN((size_t)e->p->n_threads, e->n - 1))
+        return false;
+    atomic_fetch_add(&e->refs, 1);
+    if (pool_submit(e->p, each_help, e)) return true;
+    each_unref(e);
+    return false;
+}
+
+void pool_waits(void)
+{
+    struct each *e = each_here;
+    if (e && atomic_load(&e->next) < e->n) (void)each_call(e);
+}
+
+static void each_run(struct pool *p, size_t n, unsigned helpers,
+    void (*piece)(void *ctx, size_t i), void *ctx)
 {
     if (!n) return;
     struct each *e = NEW(struct each);
-    *e = (struct each){ .n = n, .piece = piece, .ctx = ctx };
+    *e = (struct each){ .p = p, .n = n, .piece = piece, .ctx = ctx };
     mtx_init(&e->mu, LOCK_LEAF);
     cond_init(&e->ended);
-    size_t helpers = p ? MIN((size_t)p->n_threads, n - 1) : 0;
     atomic_store(&e->refs, 1);
-    for (size_t i = 0; i < helpers; i++) {
-        atomic_fetch_add(&e->refs, 1);
-        if (pool_submit(p, each_help, e)) continue;
-        each_unref(e);
-        break;
-    }
+    while (helpers && each_call(e)) helpers--;
     each_work(e);
     mtx_lock(&e->mu);
     while (atomic_load(&e->done) < n) cond_wait(&e->ended, &e->mu);
     mtx_unlock(&e->mu);
     each_unref(e);
+}
+
+void pool_each(struct pool *p, size_t n, void (*piece)(void *ctx, size_t i), void *ctx)
+{
+    each_run(p, n, p ? p->n_threads : 0, piece, ctx);
+}
+
+void pool_each_far(struct pool *p, size_t n, void (*piece)(void *ctx, size_t i), void *ctx)
+{
+    each_run(p, n, p ? MAX(p->cores, 2u) - 1 : 0, piece, ctx);
 }

@@ -40,6 +40,14 @@ MUST_USE bool pool_submit(struct pool *p, void (*run)(void *ctx), void *ctx);
  * and returns when all are done. Never waits for a queue: what no other thread takes the caller
  * does itself, so a full pool only makes it slower. */
 void pool_each(struct pool *p, size_t n, void (*piece)(void *ctx, size_t i), void *ctx);
+/* The same for pieces of which some wait for what is far away: it begins with as many threads as
+ * there are cores, and each that waits has one more come. More of them would only be in each
+ * other's way where nothing is waited for. */
+void pool_each_far(struct pool *p, size_t n, void (*piece)(void *ctx, size_t i), void *ctx);
+/* What this thread does has waited for POOL_WAITS_NS and waits on. If it is a piece of
+ * pool_each_far() another thread comes. REQUIRES: no lock is held. */
+void pool_waits(void);
+#define POOL_WAITS_NS INT64_C(10000000)
 
 /* A thread with much to do steps behind those of this process that have little: where cores are
  * short it gets a third of what each of them gets. False: this system would not let it step back

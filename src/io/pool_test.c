@@ -157,3 +157,71 @@ TEST(pool_each_does_every_piece_once)
     pool_each(p, 0, mark, (void *)seen);
     pool_free(p);
 }
+
+struct crowd { struct mtx mu; struct cond changed; unsigned now, most, whole; };
+static void crowd_init(struct crowd *c, unsigned whole)
+{
+    *c = (struct crowd){ .whole = whole };
+    mtx_init(&c->mu, LOCK_LEAF);
+    cond_init(&c->changed);
+}
+static void crowd_fini(struct crowd *c)
+{
+    cond_fini(&c->changed);
+    mtx_fini(&c->mu);
+}
+
+/* With a moment in which others could begin. */
+static void crowd_pass(void *ctx, size_t i)
+{
+    struct crowd *c = ctx;
+    (void)i;
+    mtx_lock(&c->mu);
+    c->now++;
+    c->most = MAX(c->most, c->now);
+    cond_wait_until(&c->changed, &c->mu, clock_mono_ns() + 2000000);
+    c->now--;
+    mtx_unlock(&c->mu);
+}
+
+TEST(pool_each_far_begins_with_few_threads)
+{
+    struct crowd c;
+    crowd_init(&c, 0);
+    struct pool *p = pool_new(&(struct pool_opts){ "test", 60, 100 });
+    pool_each_far(p, 100, crowd_pass, &c);
+    EXPECT(c.most >= 1 && c.most <= MAX(pool_cores(), 2u));
+    pool_free(p);
+    crowd_fini(&c);
+}
+
+/* None ends before all are there. */
+static void crowd_gather(void *ctx, size_t i)
+{
+    struct crowd *c = ctx;
+    (void)i;
+    pool_waits();
+    mtx_lock(&c->mu);
+    c->now++;
+    cond_broadcast(&c->changed);
+    while (c->now < c->whole) cond_wait(&c->changed, &c->mu);
+    mtx_unlock(&c->mu);
+}
+
+TEST(pool_each_far_has_others_come_for_those_that_wait)
+{
+    struct crowd c;
+    struct pool *p = pool_new(&(struct pool_opts){ "test", 7, 100 });
+    for (unsigned n = 1; n <= 8; n++) {
+        crowd_init(&c, n);
+        pool_each_far(p, n, crowd_gather, &c);
+        EXPECT_EQ(c.now, n);
+        crowd_fini(&c);
+    }
+    pool_waits(); /* of no piece: nobody comes */
+    crowd_init(&c, 1);
+    pool_each_far(NULL, 3, crowd_gather, &c);
+    EXPECT_EQ(c.now, 3);
+    crowd_fini(&c);
+    pool_free(p);
+}

@@ -54,8 +54,10 @@ MUST_USE errc reader_unpin(struct pin *p, struct err *e); /* the zero pin is fin
  * to the others it means nothing. Ranges may reach past the end. */
 void reader_want(struct reader *r, uint64_t off, uint64_t n);
 bool reader_wants(const struct reader *r); /* reader_want does something */
-/* Each read costs a way there and back: what will be needed is to be told early, as a whole. */
+/* Each read costs a way there and back: what will be needed is to be told early, as a whole. What
+ * lies between two multiples of READER_FAR_BYTES comes and is pinned in one piece. */
 bool reader_far(const struct reader *r);
+enum { READER_FAR_BYTES = 16 << 10 };
 /* Before bytes that were derived from it are written: it is what came from the disk. ERR_CORRUPT,
  * ERR_IO (as unpin). Of a map only that it has not faulted. */
 MUST_USE errc reader_check(const struct pin *p, struct err *e);

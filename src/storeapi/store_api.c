@@ -144,7 +144,7 @@ static void asking_end(struct asking *k)
 /* Runs piece(ctx, i) for each part that is wanted. */
 static void each_wanted(struct asking *k, void (*piece)(void *ctx, size_t i), void *ctx)
 {
-    if (k->s->o.pool && k->wanted.n > 1) pool_each(k->s->o.pool, k->wanted.n, piece, ctx);
+    if (k->s->o.pool && k->wanted.n > 1) pool_each_far(k->s->o.pool, k->wanted.n, piece, ctx);
     else
         for (size_t i = 0; i < k->wanted.n; i++) piece(ctx, i);
 }
