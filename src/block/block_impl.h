@@ -78,6 +78,7 @@ struct block_iter_of {
     int64_t mint, maxt;
     const intervals *deleted;
     struct left_out *left;
+    bool few;                                  /* the series is one of a few that are read */
 };
 struct sample_iter *block_iter_new(void);
 bool block_iter_is(const struct sample_iter *it);              /* one of ours; NULL is not */

@@ -222,15 +222,16 @@ static bool iter_row(struct block_iter *it, int64_t *t, double *v, size_t cap, s
 
 /* Chunks that are there decoded, as many as there is room for. None: the next one is opened, or
  * some are decoded. A series' chunks come into the cache, and leave it, much at the same time:
- * where one is not known there, the next few are not asked for. Nor are many, where they are
- * decoded as fast as they would be copied. */
+ * where one is not known there, the next few are not asked for. Nor are many of many series, where
+ * they are decoded as fast as they would be copied. */
 static errc iter_open_or_get(
     struct block_iter *it, int64_t *t, double *v, size_t cap, size_t *n, struct err *e)
 {
     *n = 0;
     it->keep = false;
     struct place p = it->at;
-    bool many = cap >= ROW_MANY_ROOM && !it->alone && xor_lanes_quick() && iter_has(it, XOR_LANES);
+    bool many = !iter_part(it)->few && cap >= ROW_MANY_ROOM && !it->alone && xor_lanes_quick() &&
+                iter_has(it, XOR_LANES);
     if (many && iter_row(it, t, v, cap, n)) return OK;
     for (const struct index_chunk *c; !it->unknown && (c = iter_wanted(it, &p)) != NULL;) {
         enum float_found found;

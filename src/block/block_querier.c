@@ -26,6 +26,7 @@ struct block_series {
     int64_t first, last;                       /* that they may hold */
     int64_t mint, maxt;
     const intervals *deleted;
+    bool few;
 };
 
 static struct block_series *series_of(struct series *s)
@@ -36,7 +37,7 @@ static struct block_series *series_of(struct series *s)
 static struct block_iter_of series_samples(const struct block_series *s)
 {
     return (struct block_iter_of){ s->q->block, s->chunks, s->n, s->mint, s->maxt, s->deleted,
-        &s->q->left };
+        &s->q->left, s->few };
 }
 
 static errc series_iterate(struct series *base, struct sample_iter **it, struct err *e)
@@ -101,6 +102,10 @@ struct block_set {
     struct err ahead_why; /* of the failed one, which is the ring's last */
 };
 
+/* Of so few series the chunks are looked for among those that are decoded already, however fast
+ * they would be decoded; of more the cache could not keep all, and the look is dear. */
+enum { SERIES_FEW = 16 };
+
 /* The chunks that may show something; how many. */
 static size_t chunks_wanted(struct block_set *set, const intervals *deleted)
 {
@@ -131,7 +136,8 @@ static errc series_make(struct block_set *set, uint32_t ref, struct series **out
         .n = n,
         .mint = set->mint,
         .maxt = set->maxt,
-        .deleted = deleted };
+        .deleted = deleted,
+        .few = set->found.n <= SERIES_FEW };
     s->first = chunks[0].mint;
     s->last = chunks[0].maxt;
     for (size_t i = 1; i < n; i++) {
