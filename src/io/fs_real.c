@@ -243,18 +243,39 @@ static errc real_no_direct(struct err *e, str path)
 
 static bool is_short_of_descriptors(int errnum) { return errnum == EMFILE || errnum == ENFILE; }
 
+/* A pipe that nobody has at its other end would be waited for without end. */
+static bool is_pipe(int root, const char *path)
+{
+    struct stat st;
+    return fstatat(root, path, &st, 0) == 0 && S_ISFIFO(st.st_mode);
+}
+
+static void wait_for_bytes(int fd)
+{
+    int now = fcntl(fd, F_GETFL);
+    if (now >= 0) (void)fcntl(fd, F_SETFL, now & ~O_NONBLOCK);
+}
+
+static int open_fd(int root, const char *path, unsigned flags)
+{
+    int how = is_pipe(root, path) ? O_NONBLOCK : 0, fd;
+    do
+        fd = (flags & FS_WRITE)
+                 ? openat(root, path, real_open_flags(flags) | how, FILE_MODE)
+                 : real_openat_quiet(
+                       root, path, O_RDONLY | how | ((flags & FS_DIRECT) ? O_DIRECT : 0));
+    while (fd < 0 && (errno == EINTR || (is_short_of_descriptors(errno) && descriptors_relieve())));
+    if (fd >= 0 && how) wait_for_bytes(fd);
+    return fd;
+}
+
 static errc real_open(struct file **out, struct fs *base, str path, unsigned flags, struct err *e)
 {
     int root;
     char room[FS_PATH_MAX];
     TRY(real_root(real_of(base), &root, e));
     const char *p = real_cpath(room, path);
-    int fd;
-    do
-        fd = (flags & FS_WRITE)
-                 ? openat(root, p, real_open_flags(flags), FILE_MODE)
-                 : real_openat_quiet(root, p, O_RDONLY | ((flags & FS_DIRECT) ? O_DIRECT : 0));
-    while (fd < 0 && (errno == EINTR || (is_short_of_descriptors(errno) && descriptors_relieve())));
+    int fd = open_fd(root, p, flags);
     if (fd < 0 && (flags & FS_DIRECT) && errno == EINVAL) return real_no_direct(e, path);
     if (fd < 0) return fs_errno(e, errno, "open", base, path);
     struct stat st;

@@ -2,6 +2,9 @@
 
 #include "base/test.h"
 
+#include <stdio.h>
+#include <sys/stat.h>
+
 TEST(fs_real_check)
 {
     struct fs *fs = fs_real_new(str_z(test_tmpdir()));
@@ -64,6 +67,22 @@ TEST(fs_read_path_tells_a_folder)
         EXPECT_EQ(fs_read_path(str_z(c->name), &a, 10, &got, &e), c->rc);
         EXPECT_STR(err_str(&e), str_z(c->want));
     }
+}
+
+/* One that nobody writes to is empty, and no writer waits for one that nobody reads. */
+TEST(fs_real_waits_for_no_pipe)
+{
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    SCOPED(arena_fini) struct arena a = { 0 };
+    char path[512];
+    str bytes;
+    struct file *f = NULL;
+    snprintf(path, sizeof(path), "%s/pipe", test_tmpdir());
+    EXPECT_EQ(mkfifo(path, 0600), 0);
+    EXPECT_OK(fs_read_all(fs, S("pipe"), &a, 1 << 20, &bytes, NULL));
+    EXPECT_EQ(bytes.n, 0);
+    EXPECT(fs_open(&f, fs, S("pipe"), FS_WRITE, NULL) != OK);
+    fs_free(fs);
 }
 
 TEST(fs_write_cache_replaces)
