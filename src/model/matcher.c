@@ -10,7 +10,7 @@ errc matcher_init_words(struct matcher *m, struct arena *a, enum match_type type
     str value, struct buf *words)
 {
     struct regex *re = NULL;
-    if (type == MATCH_RE || type == MATCH_NRE) TRY(regex_new_words(&re, value, words));
+    if (type == MATCH_RE || type == MATCH_NRE) TRY(regex_new_matching(&re, value, words));
     *m = (struct matcher){
         .type = type, .name = arena_str(a, name), .value = arena_str(a, value), .re = re
     };

@@ -188,7 +188,7 @@ static void regex_make_set(struct regex *r)
 
 static void regex_freep(struct regex **r) { regex_free(*r); }
 
-errc regex_new_words(struct regex **out, str pattern, struct buf *words)
+static errc regex_make(struct regex **out, str pattern, struct buf *words)
 {
     SCOPED(buf_fini) struct buf text = { 0 };
     struct regex_shim_why why;
@@ -211,10 +211,38 @@ errc regex_new_words(struct regex **out, str pattern, struct buf *words)
     return OK;
 }
 
+/* Where it is valid UTF-8 such a pattern has the same set when it is parsed. */
+static struct regex *regex_of_literals(str pattern)
+{
+    struct regex *r = NEW(struct regex);
+    VEC(str) set = { 0 };
+    r->pattern = arena_str(&r->a, pattern);
+    str rest = r->pattern, literal;
+    for (bool more = true; more;) {
+        more = str_cut(rest, '|', &literal, &rest);
+        avec_push(&r->a, &set, literal);
+    }
+    r->set = set.at;
+    r->n_set = set.n;
+    for (size_t i = 0; r->n_set >= SET_HASHED && i < r->n_set; i++)
+        map_put(&r->by_value, hash_str(r->set[i]), &r->set[i]);
+    return r;
+}
+
+errc regex_new_matching(struct regex **out, str pattern, struct buf *words)
+{
+    bool literals = !utf8_valid(pattern);
+    for (size_t i = 0; literals && i < pattern.n; i++)
+        literals = !strchr("\\.+*?()[]{}^$", pattern.p[i]) || !pattern.p[i];
+    if (!literals) return regex_make(out, pattern, words);
+    *out = regex_of_literals(pattern);
+    return OK;
+}
+
 errc regex_new(struct regex **out, str pattern, struct err *e)
 {
     SCOPED(buf_fini) struct buf words = { 0 };
-    errc rc = regex_new_words(out, pattern, &words);
+    errc rc = regex_make(out, pattern, &words);
     return rc == OK ? OK : err_set_str(e, rc, buf_view(&words));
 }
 
@@ -320,6 +348,7 @@ static str unrepaired(str text, str repaired, str group)
 
 bool regex_expand(const struct regex *r, str s, str tmpl, struct buf *out)
 {
+    assert(r->re);
     SCOPED(buf_fini) struct buf repaired = { 0 };
     bool valid = utf8_valid(s);
     if (!valid) buf_repaired(&repaired, s);

@@ -19,8 +19,9 @@
 
 struct regex;
 MUST_USE errc regex_new(struct regex **out, str pattern, struct err *e);
-/* The same, its words as a whole: they hold the pattern, which an err may have to cut. */
-MUST_USE errc regex_new_words(struct regex **out, str pattern, struct buf *words);
+/* As a label matcher has it: literals, and alternations of them, are never parsed, and may be of any
+ * bytes. Its words are whole: they hold the pattern, which an err may have to cut. */
+MUST_USE errc regex_new_matching(struct regex **out, str pattern, struct buf *words);
 void regex_free(struct regex *r);                              /* NULL is fine */
 bool regex_match(const struct regex *r, str s);
 str regex_pattern(const struct regex *r);
@@ -32,7 +33,7 @@ const str *regex_set_matches(const struct regex *r, size_t *n);
 str regex_prefix(const struct regex *r);
 
 /* Go's Regexp.Expand of the template over the match of s; false if s does not match. Appends to
- * out. */
+ * out. REQUIRES: of regex_new. */
 MUST_USE bool regex_expand(const struct regex *r, str s, str tmpl, struct buf *out);
 
 #endif

@@ -221,3 +221,30 @@ TEST(regex_large_sets)
     EXPECT_STR(regex_prefix(re), S("value-"));
     regex_free(re);
 }
+
+/* A matcher of literals alone takes any bytes; what would have to be parsed does not. */
+TEST(regex_matching_literals_of_any_bytes)
+{
+    static const struct { const char *name, *pattern, *yes, *no; } cases[] = {
+        { "one", "\xff", "\xff", "\xef\xbf\xbd" },
+        { "among", "a|\xff|b", "\xff", "" },
+        { "beside", "a|\xff|b", "b", "a|\xff|b" },
+        { "empty", "\xff|", "", "\xff|" },
+        { "many", "1|2|3|4|5|6|7|8|9|\xc3", "\xc3", "\xff" },
+        { "group", "(\xff)", NULL, NULL },
+        { "dot", "\xff.", NULL, NULL },
+    };
+    TEST_EACH(c, cases) {
+        SCOPED(buf_fini) struct buf words = { 0 };
+        struct regex *re = NULL;
+        struct err e = { 0 };
+        EXPECT_EQ(regex_new(&re, str_z(c->pattern), &e), ERR_BAD_INPUT);
+        errc rc = regex_new_matching(&re, str_z(c->pattern), &words);
+        EXPECT_EQ(rc, c->yes ? OK : ERR_BAD_INPUT);
+        if (!c->yes) continue;
+        EXPECT(regex_match(re, str_z(c->yes)));
+        EXPECT(!regex_match(re, str_z(c->no)));
+        EXPECT_STR(regex_pattern(re), str_z(c->pattern));
+        regex_free(re);
+    }
+}
