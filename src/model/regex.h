@@ -19,8 +19,8 @@
 
 struct regex;
 MUST_USE errc regex_new(struct regex **out, str pattern, struct err *e);
-/* As a label matcher has it: literals, and alternations of them, are never parsed, and may be of any
- * bytes. Its words are whole: they hold the pattern, which an err may have to cut. */
+/* As a label matcher has it: literals, and alternations of them, are never parsed, and may be of
+ * any bytes. Its words are whole: they hold the pattern, which an err may have to cut. */
 MUST_USE errc regex_new_matching(struct regex **out, str pattern, struct buf *words);
 void regex_free(struct regex *r);                              /* NULL is fine */
 bool regex_match(const struct regex *r, str s);
