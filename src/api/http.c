@@ -743,8 +743,10 @@ static bool server_waited_for(void *ctx)
 
 static void server_work(void *ctx, void *job)
 {
-    (void)ctx;
+    const struct http_server *s = ctx;
+    s->o.stand_in(s->o.pool, true);
     conn_handle(job);
+    s->o.stand_in(s->o.pool, false);
 }
 
 /* A client that hangs up is of interest from here on. */

@@ -125,6 +125,8 @@ struct http_opts {
     str mount;
     /* Runs fn(arg) on another thread; false: the queue is full, the client gets 503. */
     bool (*submit)(void *pool, void (*fn)(void *arg), void *arg);
+    /* A thread of the server begins a request in place of the pool, or ended it. */
+    void (*stand_in)(void *pool, bool begins);
     void *pool;
     /* e.g. CORS; may be NULL */
     void (*before)(void *ctx, struct http_req *r, struct http_resp *w);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/compress.h"
+#include "base/metric.h"
 #include "base/test.h"
 #include "io/pool.h"
 #include "io/thread.h"
@@ -295,6 +296,18 @@ TEST(http_tells_a_handler_that_its_client_is_gone)
     rig_stop(&r);
 }
 
+static void busy_add(void *ctx, const struct metric_point *p)
+{
+    double *sum = ctx;
+    if (strcmp(p->family->name, "epimetheus_pool_threads_busy") == 0) *sum += p->value;
+}
+static double threads_busy(void)
+{
+    double sum = 0;
+    metric_each(busy_add, &sum);
+    return sum;
+}
+
 TEST(http_answers_in_place_while_the_pool_is_stuck_and_refuses_the_rest)
 {
     struct rig r;
@@ -314,6 +327,7 @@ TEST(http_answers_in_place_while_the_pool_is_stuck_and_refuses_the_rest)
     }
     EXPECT_EQ(rig_get(&r, S("/place")).status, 200);
     EXPECT_EQ(rig_get(&r, S("/pool")).status, 503);
+    EXPECT_EQ(threads_busy(), 2.0);
     atomic_store(&gate.open, true);
     for (size_t i = 0; i < ASKERS; i++) {
         thread_join(threads[i]);
@@ -321,6 +335,7 @@ TEST(http_answers_in_place_while_the_pool_is_stuck_and_refuses_the_rest)
         arena_fini(&k[i].a);
     }
     rig_stop(&r);
+    EXPECT_EQ(threads_busy(), 0.0);
 }
 
 TEST(http_streams_come_in_parts)

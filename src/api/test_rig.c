@@ -169,6 +169,7 @@ static bool submit(void *pool, void (*fn)(void *arg), void *arg)
 {
     return pool_submit(pool, fn, arg);
 }
+static void stand_in(void *pool, bool begins) { pool_stand_in(pool, begins); }
 
 static void sources_of_fakes(struct rig *r)
 {
@@ -246,6 +247,7 @@ void rig_start(struct rig *r, const struct rig_opts *o)
         .prefix = o->prefix,
         .mount = api_mount(),
         .submit = submit,
+        .stand_in = stand_in,
         .pool = r->pool,
         .before = o->routes ? NULL : api_before,
     };

@@ -303,6 +303,8 @@ bool pool_submit(struct pool *p, void (*run)(void *ctx), void *ctx)
     return ok;
 }
 
+void pool_stand_in(struct pool *p, bool begins) { metric_add_to(p->busy, begins ? 1 : -1); }
+
 /* Shared by the caller and its helpers; freed by the last to leave, since a helper may begin when
  * all is done already. */
 struct each {

@@ -36,6 +36,10 @@ unsigned pool_threads_now(struct pool *p);     /* that were started and have not
 unsigned pool_cores(void);
 MUST_USE bool pool_submit(struct pool *p, void (*run)(void *ctx), void *ctx);
 
+/* The caller does, from begins to its end, what would be a job of the pool: the metric of busy
+ * threads counts it. */
+void pool_stand_in(struct pool *p, bool begins);
+
 /* Runs piece(ctx, i) for i in [0, n), spread over free threads of the pool and the caller's own,
  * and returns when all are done. Never waits for a queue: what no other thread takes the caller
  * does itself, so a full pool only makes it slower. */

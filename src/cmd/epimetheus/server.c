@@ -284,6 +284,7 @@ static bool submit_request(void *pool, void (*fn)(void *arg), void *arg)
 {
     return pool_submit(pool, fn, arg);
 }
+static void stand_in(void *pool, bool begins) { pool_stand_in(pool, begins); }
 
 /* "/prefix" of a URL or path: one slash in front, none behind; empty for the root. */
 static str clean_prefix(str p, struct arena *a)
@@ -379,6 +380,7 @@ static errc http_one(struct server *s, int fd, struct err *e)
         .prefix = s->route_prefix,
         .mount = api_mount(),
         .submit = submit_request,
+        .stand_in = stand_in,
         .pool = s->requests,
         .before = api_before,
     };

@@ -376,6 +376,7 @@ static bool submit_request(void *pool, void (*fn)(void *arg), void *arg)
 {
     return pool_submit(pool, fn, arg);
 }
+static void stand_in(void *pool, bool begins) { pool_stand_in(pool, begins); }
 
 static const char *env_get(const char *name) { return getenv(name); }
 
@@ -557,6 +558,7 @@ static errc http_one(struct store *s, str address, struct err *e)
         .ctx = s->api,
         .mount = api_mount(),
         .submit = submit_request,
+        .stand_in = stand_in,
         .pool = s->requests,
         .before = api_before };
     web_front_put(s->front, &o);
