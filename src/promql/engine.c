@@ -13,6 +13,8 @@
 #include "promql/eval.h"
 #include "promql/gosort.h"
 #include "promql/prepare.h"
+#include "promql/result_cache.h"
+#include "storage/changes.h"
 
 #include <stdlib.h>
 
@@ -59,6 +61,7 @@ struct engine {
     unsigned standing;                     /* GUARDED_BY(mu): of those, at the last look */
     struct slices slices;
     struct active_list active;
+    struct result_cache *kept;             /* NULL: nothing is kept */
     struct pool *pool;                     /* of all queries; NULL: one core */
 };
 
@@ -89,6 +92,7 @@ struct engine *engine_new(const struct engine_opts *o)
     cond_init(&en->freed);
     slices_init(&en->slices, pool_cores());
     active_init(&en->active);
+    if (o->result_cache_bytes) en->kept = result_cache_new(o->result_cache_bytes);
     if (pool_cores() > 1)
         en->pool = pool_new(&(struct pool_opts){
             .name = "query",
@@ -104,6 +108,7 @@ void engine_free(struct engine *en)
     if (!en) return;
     assert(en->running == 0);
     pool_free(en->pool);
+    result_cache_free(en->kept);
     slices_fini(&en->slices);
     active_fini(&en->active);
     cond_fini(&en->freed);
@@ -207,11 +212,57 @@ static double engine_observe(const char *slice, int64_t from_ns)
     return s;
 }
 
+/* Answers that are kept */
+
+/* What of a query is kept already, and what its answer is kept with. */
+struct keeping {
+    struct result_ask ask;
+    struct kept *k;                        /* NULL: all steps are evaluated */
+    size_t have;                           /* of the first steps, out of k */
+    struct result_origin from;
+};
+
+/* Are there answers to look for? */
+static bool keeping_init(struct keeping *kp, const struct engine *en, struct queryable *storage,
+    const struct query_opts *o)
+{
+    if (!en->kept || !storage->ops->changes || o->instant || o->explain || o->stats) return false;
+    if (o->step_ms < 1 || o->end_ms < o->start_ms) return false;
+    *kp = (struct keeping){ .ask = { .query = o->query,
+                                .start_ms = o->start_ms,
+                                .end_ms = o->end_ms,
+                                .step_ms = o->step_ms,
+                                .lookback_ms = o->lookback_ms,
+                                .default_step_ms = atomic_load_explicit(
+                                    &en->default_step_ms, memory_order_relaxed),
+                                .steps = grid_of(o->start_ms, o->end_ms, o->step_ms).n } };
+    return true;
+}
+
+/* The first steps that need not be evaluated. One step alone is evaluated as at an instant if the
+ * query ends there, so there are two; a few are not worth it. */
+static void keeping_find(struct keeping *kp, struct engine *en, struct queryable *storage)
+{
+    enum { WORTH = 8 };
+    bool by_labels;
+    struct changes *c = storage->ops->changes(storage, 0, 0, &by_labels);
+    kept_unref(STEAL(kp->k));
+    if (c) kp->from.since = changes_last(c);
+    kp->k = result_cache_find(en->kept, &kp->ask, storage, &kp->have);
+    if (!kp->k || kp->have == kp->ask.steps) return;
+    int64_t next = kp->ask.start_ms + (int64_t)kp->have * kp->ask.step_ms;
+    if (next == kp->ask.end_ms) kp->have--;
+    if (kp->have >= 1 && kp->have >= kp->ask.steps / WORTH) return;
+    kp->have = 0;
+    kept_unref(STEAL(kp->k));
+}
+
 /* One query at work */
 
 struct running {
     struct engine *en;
     const struct query_opts *o;
+    struct keeping *keeping;               /* NULL: nothing is kept of it */
     struct query q;
     struct expr *tree;
     struct prepared p;
@@ -264,15 +315,41 @@ static void select_visit(void *ctx, const struct selector_use *u)
     if (q->explain) explain_back(q->explain, q, above);
 }
 
+/* What the answer is kept with, before anything is read. What is read at the steps that are
+ * evaluated, if they do not hang together, else what is read at all. */
+static void running_note_origin(
+    struct running *r, struct queryable *storage, const struct time_span *span)
+{
+    struct result_origin *from = &r->keeping->from;
+    struct selector_scope scope = { 0, 0, r->o->step_ms, r->q.lookback_ms, r->q.default_step_ms };
+    struct changes *c = storage->ops->changes(storage, span->mint, span->maxt, &from->by_labels);
+    if (!c) {
+        if (!r->keeping->k) r->keeping = NULL;
+        return;
+    }
+    from->data = c->id;
+    if (!r->keeping->k) from->since = changes_last(c);
+    from->reach = from->apart ? promql_steps_reach(r->p.root, scope)
+                              : (struct steps_reach){ .mint = span->mint, .maxt = span->maxt };
+}
+
+/* The querier is that of the whole query also where some of its steps are there already: the order
+ * of series follows from it. What was kept has to be true for what it sees. ERR_NOT_FOUND: it is
+ * not. */
 static errc running_select(struct running *r, struct queryable *storage)
 {
     const struct query_opts *o = r->o;
     struct selector_scope scope = { o->start_ms, o->end_ms, o->step_ms, r->q.lookback_ms,
         r->q.default_step_ms };
     struct time_span span = { INT64_MAX, INT64_MIN, r->p.info ? r->q.lookback_ms : 0 };
+    if (r->keeping) scope.start_ms = r->keeping->ask.start_ms;
     promql_each_selector(r->p.root, &scope, span_visit, &span);
+    scope.start_ms = o->start_ms;
     if (span.maxt == INT64_MIN) span = (struct time_span){ 0, 0, 0 };
+    if (r->keeping) running_note_origin(r, storage, &span);
     TRY(storage->ops->querier(storage, span.mint, span.maxt, &r->q.querier, r->e));
+    struct keeping *kp = r->keeping;
+    if (kp && kp->k && !kept_holds(kp->k, &kp->ask, kp->have, storage)) return ERR_NOT_FOUND;
     r->q.n_selections = r->p.n_selectors;
     r->q.selections = arena_zalloc(r->q.arena, r->q.n_selections * sizeof(*r->q.selections));
     struct selecting s = { r, OK };
@@ -565,9 +642,46 @@ static errc running_prepare(struct running *r, struct queryable *storage)
     return OK;
 }
 
+/* Is what was computed for the steps behind those that are kept what it is with them? */
+static errc running_is_apart(struct running *r, bool *apart)
+{
+    struct keeping *kp = r->keeping;
+    *apart = kp->from.apart && !r->q.entangled;
+    kp->from.peak = r->stats.peak + (kp->k ? kept_peak(kp->k) : 0);
+    if (*apart) {
+        TRY(storage_has_metadata(&r->q, apart));
+        *apart = !*apart;
+    }
+    if (kp->k && (r->out->n_warnings || r->out->n_infos || kp->from.peak > r->q.max_samples))
+        *apart = false;
+    return OK;
+}
+
+/* ERR_NOT_FOUND: what was kept is of no use. */
+static errc running_keep(struct running *r)
+{
+    struct keeping *kp = r->keeping;
+    struct steps_reach *reach = &kp->from.reach;
+    bool apart;
+    TRY(running_is_apart(r, &apart));
+    if (kp->k && !apart) return ERR_NOT_FOUND;
+    if (kp->k) kept_put_before(kp->k, &kp->ask, kp->have, r->out);
+    if (kp->from.apart && !apart) {
+        int64_t mint, maxt;
+        if (!steps_reach_span(reach, r->o->start_ms, r->o->end_ms, &mint, &maxt)) mint = maxt = 0;
+        *reach = (struct steps_reach){ .mint = mint, .maxt = maxt };
+        kp->from.apart = false;
+    }
+    result_cache_put(r->en->kept, &kp->ask, r->out, &kp->from);
+    return eval_check(&r->q);
+}
+
 static errc running_go(struct running *r, struct queryable *storage)
 {
     const struct query_opts *o = r->o;
+    if (r->keeping)
+        r->keeping->from.apart =
+            r->keeping->ask.steps > 1 && !r->q.delayed_names && promql_steps_apart(r->tree);
     bool per_step = o->per_step_stats && r->en->o.per_step_stats;
     r->grid = o->instant || o->step_ms < 1
                   ? grid_of(o->start_ms, o->start_ms, 1)
@@ -584,7 +698,7 @@ static errc running_go(struct running *r, struct queryable *storage)
     TRY(rc);
     TRY(running_result(r));
     running_annotations(r);
-    return OK;
+    return r->keeping ? running_keep(r) : OK;
 }
 
 struct going { struct running *r; struct queryable *storage; errc rc; };
@@ -692,6 +806,77 @@ bool engine_end(struct engine *en, uint64_t id)
     return true;
 }
 
+/* An evaluation of all steps, or of those behind the ones that are kept. */
+struct evaluation {
+    struct engine *en;
+    struct queryable *storage;
+    const struct query_opts *o;
+    struct active_query *active;
+    struct place *place;
+    int64_t deadline_ns;
+    struct keeping *keeping;               /* NULL: nothing is kept of it */
+};
+
+static errc evaluate_steps(
+    const struct evaluation *x, const struct query_opts *o, struct result *out, struct err *e)
+{
+    struct running r;
+    running_init(&r, x->en, o, out, x->deadline_ns, e);
+    r.q.active = x->active;
+    r.keeping = x->keeping;
+    place_set_turn(x->en, x->place, &r.q.slice);
+    errc rc = running_run(&r, x->storage);
+    running_stats(&r);
+    place_set_turn(x->en, x->place, NULL);
+    running_fini(&r);
+    return rc;
+}
+
+/* What fails behind kept steps is asked for as a whole: it may fail otherwise. */
+static errc evaluate(const struct evaluation *x, struct result *out, struct err *e)
+{
+    struct keeping *kp = x->keeping;
+    if (kp && kp->k) {
+        struct query_opts rest = *x->o;
+        rest.start_ms += (int64_t)kp->have * rest.step_ms;
+        errc rc = evaluate_steps(x, &rest, out, e);
+        kept_unref(STEAL(kp->k));
+        kp->have = 0;
+        if (rc == OK || rc == ERR_CANCELED || rc == ERR_TIMEOUT) return rc;
+        promql_result_fini(out);
+        *e = (struct err){ 0 };
+    }
+    return evaluate_steps(x, x->o, out, e);
+}
+
+/* The whole answer is there. */
+static bool evaluate_not(const struct evaluation *x, struct result *out)
+{
+    struct keeping *kp = x->keeping;
+    if (!kp) return false;
+    keeping_find(kp, x->en, x->storage);
+    if (!kp->k || kp->have < kp->ask.steps) return false;
+    arena_init(&out->arena, &query_account, x->en->o.max_bytes);
+    out->turns = &x->en->slices;
+    kept_give(kp->k, &kp->ask, kp->have, out);
+    kept_unref(STEAL(kp->k));
+    result_cache_note(&kp->ask, kp->have);
+    return true;
+}
+
+static errc engine_evaluate(const struct evaluation *x, struct result *out, struct err *e)
+{
+    const struct query_sink *sink = &x->en->o.sink;
+    if (evaluate_not(x, out)) return OK;
+    if (x->keeping) result_cache_note(&x->keeping->ask, x->keeping->have);
+    long slot = sink->begin ? sink->begin(sink->ctx, x->o->query, clock_wall_ms()) : 0;
+    int64_t entered = clock_mono_ns();
+    errc rc = evaluate(x, out, e);
+    out->stats.eval_total_s = (double)(clock_mono_ns() - entered) / 1e9;
+    if (sink->end) sink->end(sink->ctx, slot);
+    return rc;
+}
+
 errc engine_query(struct engine *en, struct queryable *storage, const struct query_opts *o,
     struct result *out, struct err *e)
 {
@@ -704,25 +889,19 @@ errc engine_query(struct engine *en, struct queryable *storage, const struct que
     metric_add(&engine_queries, 1);
     struct active_query own = { 0 }, *active = o->active ? o->active : &own;
     struct place place = { 0 };
+    struct keeping keeping;
+    bool keeps = keeping_init(&keeping, en, storage, o);
+    struct evaluation x = { en, storage, o, active, &place, deadline_ns, keeps ? &keeping : NULL };
     if (!o->active) active_enter(&en->active, active, o, NULL, NULL);
-    errc rc = engine_enter(en, active, &place, deadline_ns, e);
+    errc rc = OK;
+    bool there = evaluate_not(&x, out);
+    if (!there) rc = engine_enter(en, active, &place, deadline_ns, e);
     double queued = engine_observe("queue_time", began);
-    if (rc == OK) {
-        const struct query_sink *sink = &en->o.sink;
-        long slot = sink->begin ? sink->begin(sink->ctx, o->query, clock_wall_ms()) : 0;
-        int64_t entered = clock_mono_ns();
-        struct running r;
-        running_init(&r, en, o, out, deadline_ns, e);
-        r.q.active = active;
-        place_set_turn(en, &place, &r.q.slice);
-        rc = running_run(&r, storage);
-        running_stats(&r);
-        out->stats.eval_total_s = (double)(clock_mono_ns() - entered) / 1e9;
-        place_set_turn(en, &place, NULL);
-        running_fini(&r);
-        if (sink->end) sink->end(sink->ctx, slot);
+    if (!there && rc == OK) {
+        rc = engine_evaluate(&x, out, e);
         engine_leave(en, &place);
     }
+    if (keeps) kept_unref(keeping.k);
     out->stats.queue_s = queued;
     out->stats.exec_total_s = (double)(clock_mono_ns() - began) / 1e9;
     metric_add(&engine_queries, -1);
@@ -736,6 +915,7 @@ errc engine_query(struct engine *en, struct queryable *storage, const struct que
 
 void promql_result_fini(struct result *r)
 {
+    kept_unref(r->kept);
     arena_fini(&r->arena);
     *r = (struct result){ 0 };
 }

@@ -37,6 +37,7 @@ struct engine_opts {
     /* from a bucket, a query: looked at between its series; 0: any number */
     uint64_t max_far_bytes;
     unsigned max_concurrency;
+    uint64_t result_cache_bytes;           /* of answers that are kept; 0: none are */
     bool delayed_name_removal, use_start_timestamps, per_step_stats, type_and_unit_labels;
     struct query_sink sink;
     struct query_watcher watcher;
@@ -44,6 +45,7 @@ struct engine_opts {
 struct active_query;
 struct engine;
 struct explain;
+struct kept;
 struct slices;
 struct engine *engine_new(const struct engine_opts *o);
 void engine_free(struct engine *en);
@@ -137,7 +139,8 @@ struct result {
     /* who writes it down gives way as who computed it did: whose turns, and CPU time used so far */
     struct slices *turns;
     int64_t used_ns;
-    struct arena arena;                    /* owns all of it */
+    struct kept *kept;                     /* has some of it; NULL: nothing */
+    struct arena arena;                    /* owns the rest */
 };
 MUST_USE errc engine_query(struct engine *en, struct queryable *q, const struct query_opts *o,
     struct result *out, struct err *e);

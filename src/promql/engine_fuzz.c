@@ -2,7 +2,9 @@
  *
  * The first bytes say when and how; the rest is the expression itself, or, if the first byte is
  * odd, what decides how one is made. Whatever is asked: a result or an error, nothing left behind.
- * A result lies on its grid, in the order of time, and is told as JSON. */
+ * A result lies on its grid, in the order of time, and is told as JSON. A range is also asked of
+ * engines that keep answers, after another range: what they put together is the same, bit by
+ * bit. */
 #include "base/cursor.h"
 #include "promql/explain.h"
 #include "promql/functions.h"
@@ -54,18 +56,21 @@ static struct memstore *store(void)
     return made;
 }
 
-/* Two engines: each switch on in one of them. */
-static struct engine *engine_of(unsigned which)
+/* Three engines: each switch on in one of them. And three that keep answers. */
+enum { ENGINES = 3 };
+static struct engine *engine_of(unsigned which, bool keeps)
 {
-    static struct engine *made[2];
-    which %= 2;
-    if (made[which]) return made[which];
+    static struct engine *made[2 * ENGINES];
+    which %= ENGINES;
+    struct engine **at = &made[2 * which + keeps];
+    if (*at) return *at;
     struct engine_opts o = script_engine_opts();
     o.delayed_name_removal = o.type_and_unit_labels = which == 0;
     o.use_start_timestamps = o.per_step_stats = which == 1;
+    o.result_cache_bytes = keeps ? 1 << 20 : 0;
     o.timeout_ms = QUERY_MS;
     o.max_samples = 50000;
-    return made[which] = engine_new(&o);
+    return *at = engine_new(&o);
 }
 
 /* --- expressions out of bytes --- */
@@ -196,14 +201,59 @@ static void check_result(const struct query_opts *o, const struct result *r)
     buf_fini(&b);
 }
 
-static void ask(unsigned which, const struct query_opts *o)
+static errc ask(
+    unsigned which, bool keeps, const struct query_opts *o, struct result *r, struct err *e)
 {
-    struct result r = { 0 };
-    struct err e = { 0 };
-    errc rc = engine_query(engine_of(which), memstore_queryable(store()), o, &r, &e);
-    if (rc == OK) check_result(o, &r);
-    else assert(e.code != OK && e.n > 0);
-    promql_result_fini(&r);
+    *e = (struct err){ 0 };
+    errc rc = engine_query(engine_of(which, keeps), memstore_queryable(store()), o, r, e);
+    if (rc == OK) check_result(o, r);
+    else assert(e->code != OK && e->n > 0);
+    return rc;
+}
+
+static void same_notes(const str *a, size_t n, const str *b, size_t m)
+{
+    assert(n == m);
+    for (size_t i = 0; i < n; i++) assert(str_eq(a[i], b[i]));
+}
+
+static void same_result(const struct result *a, const struct result *b)
+{
+    assert(a->type == b->type && a->n_series == b->n_series);
+    for (size_t i = 0; i < a->n_series; i++) {
+        const struct result_series *x = &a->series[i], *y = &b->series[i];
+        assert(labels_eq(x->labels, y->labels) && x->n == y->n && !x->h == !y->h);
+        for (size_t k = 0; k < x->n; k++) {
+            assert(x->t[k] == y->t[k] && (x->h && x->h[k] ? true : !y->h || !y->h[k]));
+            if (!x->h || !x->h[k]) assert(f64_bits(x->v[k]) == f64_bits(y->v[k]));
+        }
+    }
+    same_notes(a->warnings, a->n_warnings, b->warnings, b->n_warnings);
+    same_notes(a->infos, a->n_infos, b->infos, b->n_infos);
+}
+
+/* The first steps of a range are asked, then all of it, and once more. Who ran out of time or
+ * samples in one way need not in the other. */
+static void ask_kept(unsigned which, const struct query_opts *o, unsigned first)
+{
+    struct query_opts part = *o, all = *o;
+    struct result want, got;
+    struct err why, e;
+    all.stats = all.per_step_stats = all.explain = false;
+    errc rc = ask(which, false, &all, &want, &why);
+    part = all;
+    part.end_ms -= (int64_t)first * o->step_ms;
+    part.start_ms -= (int64_t)(first % 3) * o->step_ms;
+    if (part.end_ms >= part.start_ms && ask(which, true, &part, &got, &e) == OK)
+        promql_result_fini(&got);
+    for (int i = 0; i < 2; i++) {
+        errc now = ask(which, true, &all, &got, &e);
+        bool limits = rc == ERR_LIMIT || rc == ERR_TIMEOUT || now == ERR_TIMEOUT;
+        if (!limits) assert(rc == now && (rc == OK || str_eq(err_str(&why), err_str(&e))));
+        if (rc == OK && now == OK) same_result(&want, &got);
+        if (now == OK) promql_result_fini(&got);
+    }
+    if (rc == OK) promql_result_fini(&want);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
@@ -227,6 +277,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         o.step_ms = steps[(flags >> 3) % ARRAY_LEN(steps)];
         o.end_ms += (int64_t)(count % STEPS_MAX) * o.step_ms;
     }
-    ask(how >> 1, &o);
+    struct result r = { 0 };
+    struct err e;
+    if (ask(how >> 1, false, &o, &r, &e) == OK) promql_result_fini(&r);
+    if (!o.instant) ask_kept(how >> 1, &o, count / STEPS_MAX + 1);
     return 0;
 }

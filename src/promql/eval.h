@@ -43,6 +43,8 @@ struct query {
     int64_t lookback_ms;                   /* 0: less than a millisecond */
     int64_t default_step_ms;
     bool delayed_names, start_timestamps, type_and_unit;
+    /* something was met by which steps may hang together (steps.h) */
+    bool entangled;
     int64_t deadline_ns;                   /* 0: none */
     _Atomic bool *cancel;                  /* may be NULL */
     struct explain *explain;               /* NULL: nobody asked for it */
@@ -143,6 +145,8 @@ void row_drop_name(struct query *q, struct row *r);
 /* The kinds of nodes. */
 /* Do the rows of x stay apart without their metadata labels? May expand x's selector. */
 MUST_USE errc eval_rows_differ(struct eval *ev, struct expr *x, bool *differ);
+/* Has any series of the storage __type__ or __unit__? */
+MUST_USE errc storage_has_metadata(struct query *q, bool *yes);
 /* a function of a range vector that does */
 bool range_function_drops_name(const char *name);
 MUST_USE errc selection_differs(struct query *q, size_t index, bool *differ);

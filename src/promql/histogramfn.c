@@ -73,6 +73,15 @@ static str name_to_tell(const struct histograms *h, struct labels l)
     return h->ev->q->delayed_names ? labels_get(l, METRIC_NAME) : STR_EMPTY;
 }
 
+/* Buckets of one bound are added up in the order of their rows. Of many nobody looks. */
+static bool classic_has(const struct classic *c, double upper)
+{
+    enum { MANY = 128 };
+    bool has = c->buckets.n >= MANY;
+    for (size_t i = 0; i < c->buckets.n && !has; i++) has = c->buckets.at[i].upper == upper;
+    return has;
+}
+
 static void histograms_add_bucket(struct histograms *h, struct row *r, double upper)
 {
     struct query *q = h->ev->q;
@@ -85,6 +94,7 @@ static void histograms_add_bucket(struct histograms *h, struct row *r, double up
         if (key.n) memcpy(pairs, key.at, key.n * sizeof(*pairs));
         vec_push(&h->all, ((struct classic){ .labels = { pairs, key.n } }));
     }
+    q->entangled |= classic_has(&h->all.at[at], upper);
     vec_push(&h->all.at[at].buckets, ((struct bucket_row){ upper, h->rows.all.n }));
     arena_reset(&q->scratch, m);
 }

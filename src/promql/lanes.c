@@ -53,6 +53,7 @@ static void lane_end(struct lanes *ls, struct lane *l)
         to->total_at[i] += l->stats.total_at[i];
         to->read_at[i] += l->stats.read_at[i];
     }
+    ls->ev->q->entangled |= l->q.entangled;
     if (ls->job->end) ls->job->end(ls->job->ctx, l);
     reader_fini(&l->reader);
     annotations_fini(&l->q.annotations);

@@ -298,7 +298,7 @@ static bool series_has_more_metadata(const struct series *s)
 }
 
 /* The same of all that the storage has. */
-static errc storage_has_metadata(struct query *q, bool *yes)
+errc storage_has_metadata(struct query *q, bool *yes)
 {
     static const str names[] = { S("__type__"), S("__unit__") };
     str_list values = { 0 };

@@ -212,6 +212,8 @@ static void reader_take_histogram(
 {
     bool wanted = loading_wants(l, b->t[i]) && b->t[i] > l->p->lo;
     const struct histogram *h = NULL;
+    /* what its hint says depends on where reading began */
+    r->q->entangled = true;
     if (r->strip) {
         bool between = l->gaps && l->k > 0 && l->k < l->p->n && b->t[i] < window_lo(l->p, l->k);
         if (between) r->last = NULL;

@@ -48,6 +48,23 @@ static bool pieces_init(struct pieces *p, const struct windows *w, double limit)
     return most * (double)w->n <= limit && most * (double)w->n <= 0x1p60 * least;
 }
 
+/* Whether windows are joined, and where pieces begin, is decided by all steps that are evaluated
+ * together; and what is joined may be rounded otherwise. The sums of whole numbers are not. */
+static void pieces_entangle(const struct windows *w, bool sums)
+{
+    struct query *q = w->ev->q;
+    double most = 0;
+    bool whole = sums;
+    if (q->entangled) return;
+    if (!w->fixed && w->range_ms / w->ev->g.interval < PIECES_FROM - 1) return;
+    for (size_t i = 0; i < w->n && whole; i++) {
+        double size = fabs(w->v[i]);
+        whole = size < 0x1p53 && size == floor(size);
+        if (size > most) most = size;
+    }
+    q->entangled = !whole || most * (double)w->n >= 0x1p53;
+}
+
 /* How a window lies in the pieces: whole ones in [from, to), before them the rest of one if `head`,
  * after them the beginning of one if `tail`. Neither, and none whole: it lies inside of one. */
 struct cover { bool head, tail; size_t from, to; };
@@ -106,6 +123,7 @@ static errc window_sum(struct windows *w)
 {
     struct sum_pieces p;
     bool pieces = sum_pieces_init(&p, w);
+    pieces_entangle(w, true);
     WINDOWS_EACH(w, k) {
         struct kahan sum = { 0, 0 };
         if (pieces) sum = sum_pieces_of(&p, w, w->lo[k], w->hi[k]);
@@ -120,6 +138,7 @@ static errc window_avg(struct windows *w)
 {
     struct sum_pieces p;
     bool pieces = sum_pieces_init(&p, w);
+    pieces_entangle(w, true);
     WINDOWS_EACH(w, k) {
         struct kahan_mean m;
         if (pieces) {
@@ -205,6 +224,7 @@ static errc window_variance(struct windows *w, bool root)
 {
     struct spread_pieces p;
     bool pieces = spread_pieces_init(&p, w);
+    pieces_entangle(w, false);
     WINDOWS_EACH(w, k) {
         struct spread s = pieces ? spread_pieces_of(&p, w, w->lo[k], w->hi[k])
                                  : spread_of(w, w->lo[k], w->hi[k]);

@@ -3,6 +3,7 @@
 #include "base/lock.h"
 #include "base/map.h"
 #include "base/strs.h"
+#include "storage/changes.h"
 
 #include <stdlib.h>
 
@@ -21,7 +22,8 @@ struct mem_series {
 struct memstore {
     struct appendable app;
     struct queryable q;
-    struct mtx mu;
+    struct mtx mu;                         /* LOCK_HEAD_COMMIT */
+    struct changes changes;
     struct arena arena;                    /* labels, series and histograms */
     struct map by_labels;
     VEC(struct mem_series *) series;       /* at[ref - 1] */
@@ -225,9 +227,14 @@ static void mem_appender_free(struct mem_appender *a)
 static errc mem_appender_commit(struct appender *base, struct err *e UNUSED)
 {
     struct mem_appender *a = CONTAINER_OF(base, struct mem_appender, base);
+    int64_t mint = INT64_MAX, maxt = INT64_MIN;
     mtx_lock(&a->m->mu);
-    for (size_t i = 0; i < a->pending.n; i++)
+    for (size_t i = 0; i < a->pending.n; i++) {
         mem_keep(a->m, a->pending.at[i].s, a->pending.at[i].sample);
+        mint = MIN(mint, a->pending.at[i].sample.t);
+        maxt = MAX(maxt, a->pending.at[i].sample.t);
+    }
+    changes_note(&a->m->changes, mint, maxt);
     mtx_unlock(&a->m->mu);
     mem_appender_free(a);
     return OK;
@@ -474,7 +481,15 @@ static errc mem_querier(
     *out = &q->base;
     return OK;
 }
-static const struct queryable_ops mem_queryable_ops = { mem_querier };
+
+static struct changes *mem_changes(
+    struct queryable *base, int64_t mint UNUSED, int64_t maxt UNUSED, bool *by_labels)
+{
+    *by_labels = false;
+    return &CONTAINER_OF(base, struct memstore, q)->changes;
+}
+
+static const struct queryable_ops mem_queryable_ops = { mem_querier, mem_changes };
 
 /* The store */
 
@@ -483,7 +498,8 @@ struct memstore *memstore_new(void)
     struct memstore *m = NEW(struct memstore);
     m->app.ops = &mem_appendable_ops;
     m->q.ops = &mem_queryable_ops;
-    mtx_init(&m->mu, LOCK_LEAF);
+    mtx_init(&m->mu, LOCK_HEAD_COMMIT);
+    changes_init(&m->changes);
     arena_init(&m->arena, NULL, 0);
     return m;
 }
@@ -494,6 +510,7 @@ void memstore_clear(struct memstore *m)
     m->series.n = m->exemplars.n = m->told.n = 0;
     map_clear(&m->by_labels);
     arena_reset(&m->arena, (struct arena_mark){ 0 });
+    changes_note_all(&m->changes);
 }
 
 void memstore_free(struct memstore *m)
@@ -505,6 +522,7 @@ void memstore_free(struct memstore *m)
     vec_fini(&m->told);
     map_fini(&m->by_labels);
     arena_fini(&m->arena);
+    changes_fini(&m->changes);
     mtx_fini(&m->mu);
     mem_free(m);
 }
@@ -516,6 +534,7 @@ void memstore_tell(struct memstore *m, str words)
 {
     mtx_lock(&m->mu);
     vec_push(&m->told, arena_str(&m->arena, words));
+    changes_note_all(&m->changes);
     mtx_unlock(&m->mu);
 }
 

@@ -62,7 +62,8 @@ class Cancelled(unittest.TestCase):
         made = tally.run([EPITOOL, 'tsdb', 'create-blocks-from', '-q', 'openmetrics', text, data], MAKE_S)
         assert made.code == 0, made.err
         cls.server = servers.Server(EPIMETHEUS, data, config, [
-            '--web.enable-lifecycle', '--storage.remote.read-concurrent-limit=%d' % READ_GATE, '--storage.tsdb.retention.time=100y', '--query.max-concurrency=2',
+            '--web.enable-lifecycle', '--query.result-cache-size=0B',
+            '--storage.remote.read-concurrent-limit=%d' % READ_GATE, '--storage.tsdb.retention.time=100y', '--query.max-concurrency=2',
             '--enable-feature=promql-experimental-functions,promql-extended-range-selectors'])
 
     @classmethod

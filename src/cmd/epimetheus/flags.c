@@ -297,6 +297,10 @@ const struct opt flag_table[] = {
         AT(max_concurrency), &opt_num, .def = "20" },
     { "query.max-samples", .help = "Maximum number of samples a single query can load into memory.",
         AT(max_samples), &opt_num, .def = "50000000" },
+    { "query.result-cache-size",
+        .help = "How much of the answers of range queries is kept, for as long as the data that "
+                "they were made of has not changed. 0 keeps nothing.",
+        AT(result_cache_bytes), &opt_size, .def = "16MB" },
     { "enable-feature", .arg = "...", .help = "Comma separated feature names to enable.",
         AT(features), &opt_words },
     { "agent", .help = "Run in 'Agent mode'; not served yet.", AT(agent), &opt_bool },

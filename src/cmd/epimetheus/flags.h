@@ -46,8 +46,8 @@ struct flags {
     int64_t read_samples, read_concurrent, read_frame_bytes;   /* of remote read */
     int64_t auto_reload_ms, read_timeout_ms, lookback_ms, query_timeout_ms, min_block_ms,
         max_block_ms, block_reload_ms, fsync_interval_ms, tolerance_ms, discovery_reload_ms;
-    int64_t max_connections, max_concurrency, max_samples, wal_segment_bytes, block_segment_bytes,
-        samples_per_chunk, compaction_delay_percent;
+    int64_t max_connections, max_concurrency, max_samples, result_cache_bytes, wal_segment_bytes,
+        block_segment_bytes, samples_per_chunk, compaction_delay_percent;
     struct flags_unserved un;
 };
 

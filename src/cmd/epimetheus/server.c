@@ -441,6 +441,7 @@ static errc engine_start(struct server *s, struct err *e)
         .timeout_ms = s->flags.query_timeout_ms,
         .default_step_ms = 60000,
         .max_samples = (uint64_t)s->flags.max_samples,
+        .result_cache_bytes = (uint64_t)MAX(s->flags.result_cache_bytes, 0),
         .max_concurrency = (unsigned)s->flags.max_concurrency,
         .delayed_name_removal = on.delayed_name_removal,
         .use_start_timestamps = on.use_start_timestamps,
