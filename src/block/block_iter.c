@@ -21,6 +21,7 @@ struct block_iter {
     struct segment_pin pin;                    /* of the open one; its reader NULL: none */
     struct chunk_iter chunk;
     bool ended, keep;                          /* keep: the open one is wanted by the cache */
+    bool warm;                                 /* and so are those that follow */
     unsigned unknown;                          /* so many chunks that follow are not in the cache */
     unsigned alone;                            /* so many are decoded one by one */
     errc failed;
@@ -223,7 +224,7 @@ static bool iter_row(struct block_iter *it, int64_t *t, double *v, size_t cap, s
 /* Chunks that are there decoded, as many as there is room for. None: the next one is opened, or
  * some are decoded. A series' chunks come into the cache, and leave it, much at the same time:
  * where one is not known there, the next few are not asked for. Nor are many of many series, where
- * they are decoded as fast as they would be copied. */
+ * they are decoded as fast as they would be copied. Of a few all follow one that comes again. */
 static errc iter_open_or_get(
     struct block_iter *it, int64_t *t, double *v, size_t cap, size_t *n, struct err *e)
 {
@@ -238,8 +239,9 @@ static errc iter_open_or_get(
         if (*n && !iter_joins(it, p.part)) break;
         struct float_key key = iter_key(&it->parts.at[p.part], c);
         size_t got = float_cache_get(key, t + *n, v + *n, cap - *n, &found);
-        it->keep = found == FLOATS_WANTED;
-        if (found == FLOATS_UNKNOWN) it->unknown = FLOAT_CACHE_STRIDE;
+        if (found == FLOATS_WANTED) it->warm = iter_part(it)->few;
+        it->keep = found == FLOATS_WANTED || (found == FLOATS_UNKNOWN && it->warm);
+        if (found == FLOATS_UNKNOWN && !it->warm) it->unknown = FLOAT_CACHE_STRIDE;
         if (!got) break;
         p.next++;
         it->at = p;
@@ -384,7 +386,7 @@ void block_iter_reset(struct sample_iter *base, const struct block_iter_of *of)
     it->mint = INT64_MIN;
     it->shown = SIZE_MAX;
     it->unknown = it->alone = 0;
-    it->ended = false;
+    it->ended = it->warm = false;
     it->failed = OK;
     it->why.n = 0;
 }
