@@ -68,8 +68,7 @@ static void guard_on_sigbus(int sig, siginfo_t *info, void *ctx)
     struct guard *g = info->si_code > 0 ? guard_of(addr) : NULL;
     void *page = (void *)(addr & ~(guard_page - 1));
     if (g &&
-        mmap(page, guard_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-            0) == page)
+        mmap(page, guard_page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == page)
         atomic_store_explicit(&g->faulted, true, memory_order_release);
     else guard_pass_on(sig, info, ctx);
     errno = saved;

@@ -1,8 +1,8 @@
 /* guard.h — a fault in a mapped file is an error of its reader, not the end of the process.
  *
  * What        Regions of mapped memory are entered in a table. When a page of one cannot be read
- *             or written (SIGBUS: the disk failed, the file was cut short), the handler maps a page
- *             of zeros over it, marks the region as faulted and lets the thread go on.
+ *             (SIGBUS: the disk failed, the file was cut short), the handler maps a page of zeros
+ *             over it, marks the region as faulted and lets the read go on.
  * Invariants  (1) The mark is never taken back while the region is guarded. (2) A SIGBUS outside
  *             all regions does what it did before.
  *             (3) The handler takes no lock and calls nothing but mmap.

@@ -3,7 +3,6 @@
 #include "base/json.h"
 #include "base/lock.h"
 #include "base/log.h"
-#include "io/board.h"
 
 enum { SLOT_BYTES = 1000 };
 #define FILE_NAME S("queries.active")
@@ -11,7 +10,6 @@ enum { SLOT_BYTES = 1000 };
 struct active_queries {
     struct fs *fs;
     struct file *file;
-    struct board *board;
     struct mtx mu;                     /* LOCK_LEAF */
     VEC(long) free;                    /* GUARDED_BY(mu): slots that nobody has */
     unsigned max;
@@ -47,10 +45,7 @@ static errc file_fill(struct active_queries *q, struct err *e)
     uint64_t done;
     errc rc = file_pwrite(q->file, &all, 1, 0, &done, e);
     mem_free(zeros);
-    TRY(rc);
-    TRY(file_sync(q->file, e));
-    q->board = board_open(q->file, bytes);
-    return OK;
+    return rc == OK ? file_sync(q->file, e) : rc;
 }
 
 errc active_queries_open(
@@ -74,7 +69,6 @@ errc active_queries_open(
 void active_queries_close(struct active_queries *q)
 {
     if (!q) return;
-    board_close(q->board);
     file_close(q->file);
     vec_fini(&q->free);
     mtx_fini(&q->mu);
@@ -104,9 +98,10 @@ static void slot_write(struct active_queries *q, long slot, str entry)
     uint8_t bytes[SLOT_BYTES] = { 0 };
     if (entry.n) memcpy(bytes, entry.p, MIN(entry.n, sizeof(bytes) - 1));
     if (entry.n) bytes[SLOT_BYTES - 1] = ',';
+    str all = str_of(bytes, sizeof(bytes));
+    uint64_t done;
     struct err e = { 0 };
-    size_t at = 1 + (size_t)slot * SLOT_BYTES;
-    if (board_write(q->board, at, str_of(bytes, sizeof(bytes)), &e) != OK)
+    if (file_pwrite(q->file, &all, 1, 1 + (uint64_t)slot * SLOT_BYTES, &done, &e) != OK)
         LOG_LIMITED(WARN, 60000, "the active query log cannot be written", kv_err(&e));
 }
 
