@@ -61,6 +61,9 @@ typedef errc (*bucket_sink)(void *ctx, str piece, struct err *e);
 MUST_USE errc bucket_stream(struct bucket *b, str name, uint64_t off, uint64_t max_bytes,
     bucket_sink sink, void *ctx, struct err *e);
 
+/* That a store refuses is bad input of who configured it, but no fault of a query that needs it. */
+static inline errc bucket_refusal_of_query(errc rc) { return rc == ERR_BAD_INPUT ? ERR_IO : rc; }
+
 struct bucket_attributes {
     uint64_t size_bytes;
     int64_t modified_ms;

@@ -200,7 +200,7 @@ static void opened_told(struct opening *o, struct opened *what, errc rc, const s
     mtx_lock(&g->mu);
     mem_free((void *)n->why.p);
     n->why = rc == OK ? STR_EMPTY : mem_str(err_str(e));
-    n->rc = rc;
+    n->rc = bucket_refusal_of_query(rc);
     n->since_ns = n->used_ns = clock_mono_ns();
     n->state = rc == OK ? ENTRY_OPEN : ENTRY_FAILED;
     if (rc == OK) n->proved = true;

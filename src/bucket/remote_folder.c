@@ -80,7 +80,8 @@ static errc piece_of_bucket(struct core *c, str rel, uint64_t off, struct spans 
 {
     struct err why = { 0 };
     errc rc = from_bucket(c, rel, off, to, &why);
-    return rc == OK ? OK : err_set(e, rc == ERR_CORRUPT ? ERR_IO : rc, "%s", why.msg);
+    if (rc == ERR_CORRUPT) rc = ERR_IO;
+    return rc == OK ? OK : err_set(e, bucket_refusal_of_query(rc), "%s", why.msg);
 }
 
 /* ---- caches of other processes */
