@@ -45,7 +45,7 @@ PHASES = {
     'values as labels': ('count_values("v", m)', 4),
     'long windows': ('sum_over_time((quantile_over_time(0.9, (sin(vector(time())))[1h:1s]))[1h:1s])', 0),
 }
-FOREVER = 'sum_over_time((predict_linear(sin(vector(time()))[7d:1s], 60))[3d:1s])'
+FOREVER = 'sum_over_time((predict_linear(sin(vector(time()))[2d:1s], 60))[3d:1s])'
 
 
 class Cancelled(unittest.TestCase):

@@ -23,8 +23,8 @@ EPIMETHEUS = os.environ.get('EPIMETHEUS') or os.path.join(TOP, 'build', 'epimeth
 YEAR_S, NESTED, BEYOND, MIB = 365 * 86400, 10000, 60000, 1 << 20
 ROOM = 96 << 20                         # what an allocator may keep for the next query
 END_S = 2.0                             # of DELETE under load on a machine that has more to do than this; alone it is milliseconds
-# a quarter of a million windows of a week, each walked anew: minutes, and none of the four may end before it is told to
-HEAVY = 'sum_over_time((predict_linear(sin(vector(time()))[7d:1s], 60))[3d:1s])'
+# a quarter of a million windows of two days, each walked anew: a minute at least, and none of the four may end before it is told to
+HEAVY = 'sum_over_time((predict_linear(sin(vector(time()))[2d:1s], 60))[3d:1s])'
 
 
 class Death(unittest.TestCase):
