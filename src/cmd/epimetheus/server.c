@@ -174,12 +174,17 @@ static size_t exemplars_of(const struct server *s, const struct config *c)
     return s->on.exemplar_storage ? (size_t)MAX(c->max_exemplars, 0) : 0;
 }
 
-/* What the storage takes of a configuration that was checked. */
-static void config_store(struct server *s, const struct config *c)
+static void limits_show(const struct config *c)
 {
     metric_set(&m_limit_time, (double)c->retention_ms / 1000);
     metric_set(&m_limit_bytes, (double)c->retention_bytes);
     metric_set(&m_limit_percent, c->retention_percent);
+}
+
+/* What the storage takes of a configuration that was checked. */
+static void config_store(struct server *s, const struct config *c)
+{
+    limits_show(c);
     if (c->retention_percent > 0 && c->retention_bytes)
         LOG(WARN, "storage.tsdb.retention.size is ignored, because "
                   "storage.tsdb.retention.percentage is specified");
@@ -660,6 +665,7 @@ static errc server_open(struct server *s, int *exit_code, struct err *e)
         STR_ARG(s->flags.config_file));
     *exit_code = 1;
     const struct config *c = s->first;         /* in use until the next one is */
+    limits_show(c);
     TRY(shipping_open(&s->shipping, s, c->scrape.external_labels.n > 0, e));
     TRY(storage_start(s, c, e));
     if (!s->engine) TRY(engine_start(s, e));
