@@ -3,12 +3,13 @@
 #include "promql/result_cache.h"
 
 #include "base/prng.h"
+#include "io/thread.h"
 #include "promql/test_script_store.h"
 #include "storage/changes.h"
 
 #include <stdio.h>
 
-enum { MINUTE_MS = 60000, SERIES = 24, BEGUN = 90, ROUNDS = 60 };
+enum { MINUTE_MS = 60000, SERIES = 24, BEGUN = 90, ROUNDS = 24 };
 
 struct world {
     struct prng r;
@@ -274,4 +275,49 @@ TEST(kept_answers_go_when_there_is_no_room)
     promql_result_fini(&want);
     promql_result_fini(&held);
     world_end(&w);
+}
+
+/* Beside a writer, who says how far it is when it was told so: every answer has as much. */
+enum { ASKERS = 3, TOLD = 300 };
+static struct {
+    struct world w;
+    _Atomic int told, wrong, kept;
+    _Atomic bool over;
+} beside;
+
+static void asker(void *arg UNUSED)
+{
+    struct query_opts o = { .query = S("count_over_time(n[1h])"),
+        .start_ms = 30 * MINUTE_MS,
+        .end_ms = 60 * MINUTE_MS,
+        .step_ms = 10 * MINUTE_MS };
+    while (!atomic_load(&beside.over)) {
+        struct result r;
+        struct err e;
+        int least = atomic_load(&beside.told);
+        EXPECT_OK(ask(&beside.w, true, &o, &r, &e));
+        int last = r.n_series ? (int)r.series[0].v[r.series[0].n - 1] : 0;
+        if (last < least) atomic_fetch_add(&beside.wrong, 1);
+        if (r.kept) atomic_fetch_add(&beside.kept, 1);
+        promql_result_fini(&r);
+    }
+}
+
+TEST(kept_answers_have_what_was_told)
+{
+    struct thread *askers[ASKERS];
+    struct label n[] = { label("__name__", "n") };
+    struct query_opts plain = { .query = S("1"), .end_ms = MINUTE_MS, .step_ms = MINUTE_MS };
+    world_begin(&beside.w, &(struct engine_opts){ .result_cache_bytes = 1 << 20 });
+    for (int i = 0; i < ASKERS; i++) askers[i] = thread_start("asker", asker, NULL);
+    for (int i = 0; i < TOLD; i++) {
+        add(&beside.w, n, ARRAY_LEN(n), (int64_t)(i + 1) * 60 * MINUTE_MS / TOLD, 1);
+        atomic_store(&beside.told, i + 1);
+        int kept = atomic_load(&beside.kept);
+        while (i % 30 == 0 && atomic_load(&beside.kept) == kept) (void)is_kept(&beside.w, &plain);
+    }
+    atomic_store(&beside.over, true);
+    for (int i = 0; i < ASKERS; i++) thread_join(askers[i]);
+    EXPECT_EQ(atomic_load(&beside.wrong), 0);
+    world_end(&beside.w);
 }
