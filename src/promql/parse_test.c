@@ -77,6 +77,7 @@ TEST(durations_of_milliseconds)
         { "x[0.0005:0.0004] offset -0.0003", "x[0.0005:0.0004] offset -0.0003" },
         { "x[1.0005] offset 0.000000001", "x[1s] offset 0.000000001" },
         { "x[1e-10]", "x[0.0000000001]" },
+        { "x[5m:999999999.9995]", "x[5m:11574d1h46m39s998ms]" },
         { "x[1e-12]", "x[0.0000000001]" },
         { "x offset 1001ms", "x offset 1s1ms" },
         { "x offset -1001ms", "x offset -1s1ms" },

@@ -75,16 +75,33 @@ static int64_t whole_ms(double ns)
     return (int64_t)((n + (n >> 51)) / 1000000);
 }
 
+/* The nanoseconds of the text of ms, once it is parsed. */
+static double ns_parsed(int64_t ms)
+{
+    return ((double)(ms / 1000) + (double)(ms % 1000 * 1000000) / 1e9) * 1e9;
+}
+
+static int64_t cut_ms(double ns, double (*to_ns)(double))
+{
+    return (int64_t)fmin(to_ns(ns), (double)(INT64_MAX - 1023)) / 1000000;
+}
+
 /* Prometheus cuts a range, step or offset to whole nanoseconds by rounding, a number by not doing
  * so, and both to milliseconds then: 1001 ms is 1s as a number. Some would lose a millisecond each
- * time that they are printed and parsed; those stand here as they were written. */
+ * time that they are printed and parsed; those stand here as they were written, if that is printed
+ * again as itself, or else with all lost that they would lose. */
 static void duration_of_ns(struct buf *b, double ns, double (*to_ns)(double))
 {
-    double most = (double)(INT64_MAX - 1023);
-    int64_t ms = (int64_t)fmin(to_ns(ns), most) / 1000000;
-    double parsed = (double)(ms / 1000) + (double)(ms % 1000 * 1000000) / 1e9;
-    bool stays = (int64_t)to_ns(parsed * 1e9) / 1000000 == ms;
-    buf_duration(b, stays ? ms : whole_ms(ns));
+    int64_t cut = cut_ms(ns, to_ns), whole = whole_ms(ns);
+    if (cut_ms(ns_parsed(cut), to_ns) != cut) {
+        int64_t again = cut_ms(ns_parsed(whole), to_ns);
+        bool stays = again == whole || (cut_ms(ns_parsed(again), to_ns) != again &&
+                                           whole_ms(ns_parsed(whole)) == whole);
+        for (int64_t less = cut; !stays && (less = cut_ms(ns_parsed(cut), to_ns)) != cut;)
+            cut = less;
+        if (stays) cut = whole;
+    }
+    buf_duration(b, cut);
 }
 
 /* Of a range, step or offset. Less than a millisecond would be 0s, which is no range, and no offset
