@@ -540,7 +540,7 @@ static bool lines_slide_init(struct line_slide *s, const struct windows *w, bool
         uint64_t before = zero < last ? (uint64_t)last - (uint64_t)zero : 0,
                  after = zero > first ? (uint64_t)zero - (uint64_t)first : 0;
         far = MAX(far, MAX(before, after));
-        whole &= ((uint64_t)zero - (uint64_t)w->t[0]) % 1000 == 0;
+        whole &= zero >= w->t[0] && ((uint64_t)zero - (uint64_t)w->t[0]) % 1000 == 0;
     }
     return whole && line_slide_init(s, w->t, w->v, w->n, w->widest, far);
 }

@@ -117,3 +117,35 @@ TEST(windows_slide_as_they_stand)
     }
     engine_free(en);
 }
+
+static void check_line(struct engine *en, struct memstore *m, const char *query, int64_t t)
+{
+    struct query_opts o = {
+        .query = str_z(query), .start_ms = t, .end_ms = t, .instant = true
+    };
+    struct result r;
+    test_case(query);
+    EXPECT_OK(engine_query(en, memstore_queryable(m), &o, &r, NULL));
+    EXPECT_EQ(r.n_series, 1);
+    EXPECT(fabs(r.series[0].v[0] - (double)t / 1000) < 1e-9);
+    promql_result_fini(&r);
+}
+
+/* A line is asked for at times around its samples, which are whole seconds apart; most of those
+ * times are not. */
+TEST(windows_of_lines_asked_from_afar)
+{
+    static const char *const queries[] = { "predict_linear(x_total[10s] @ 20, 0)",
+        "predict_linear(x_total[10s] offset -20s, 0)", "predict_linear(x_total[10s] @ 1, 0)" };
+    static const int64_t times_ms[] = { 384, 383, 616, 1000, 9384, 30000, 30384, 30616 };
+    struct memstore *m = memstore_new();
+    struct engine *en = engine_new(&(struct engine_opts){ 0 });
+    struct label l = { METRIC_NAME, S("x_total") };
+    for (int64_t i = -20; i <= 60; i++)
+        EXPECT_OK(memstore_add(m, (struct labels){ &l, 1 }, i * 1000, (double)i, NULL));
+    for (size_t q = 0; q < ARRAY_LEN(queries); q++)
+        for (size_t i = 0; i < ARRAY_LEN(times_ms); i++)
+            check_line(en, m, queries[q], times_ms[i]);
+    engine_free(en);
+    memstore_free(m);
+}
