@@ -318,12 +318,20 @@ static errc replaced_settle(const struct look *k, const struct block_list *l, st
     return rc;
 }
 
+/* Is it the same blocks? Those that are known are taken over as they are. */
+static bool list_is(const struct block_list *l, const struct block_list *was)
+{
+    bool same = was && was->n == l->n;
+    for (size_t i = 0; same && i < l->n; i++) same = was->at[i] == l->at[i];
+    return same;
+}
+
 static void list_replace(struct blocks *b, struct block_list *l)
 {
     mtx_lock(&b->mu);
     struct block_list *was = b->now;
     b->now = l;
-    if (b->o.changes) changes_note_all(b->o.changes);
+    if (b->o.changes && !list_is(l, was)) changes_note_all(b->o.changes);
     mtx_unlock(&b->mu);
     if (was) vec_push(&b->old, was);
 }

@@ -28,7 +28,7 @@ void block_list_unref(struct block_list *l);                   /* NULL is fine *
 struct blocks;
 struct changes;
 /* salvage: see block.h */
-/* changes: told when the list is replaced; may be NULL */
+/* changes: told when other blocks are in the list; may be NULL */
 struct blocks_opts {
     struct fs *fs;
     enum io_backend backend;

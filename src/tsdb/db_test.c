@@ -8,8 +8,10 @@
 #include "head/head.h"
 #include "io/fs_sim.h"
 #include "io/thread.h"
+#include "storage/changes.h"
+#include "storage/querier.h"
 
-enum { SERIES = 50, ROUNDS = 300 };
+enum { SERIES = 50, ROUNDS = 300, HOUR_MS = 3600000 };
 
 static struct db_opts opts_of(struct fs *fs)
 {
@@ -351,5 +353,35 @@ TEST(damage_is_mended_once)
     buf_fini(&mended);
     buf_fini(&again);
     log_capture(NULL, NULL);
+    fs_free(fs);
+}
+
+/* What was made of samples stays true while the folder is looked at again and again. */
+TEST(the_same_blocks_are_no_change)
+{
+    enum { HOURS4 = 4 * 240 };
+    struct fs *fs = fs_sim_new(test_seed());
+    struct db_opts o = opts_of(fs);
+    struct db_opened what = { 0 };
+    o.reload_interval_ms = 1;
+    struct db *db = open_with(&o, &what);
+    for (int round = 0; round < HOURS4; round++) put_round(db, round);
+    EXPECT_OK(db_compact(db, NULL));
+    struct queryable *q = db_queryable(db);
+    bool by_labels;
+    struct changes *c = q->ops->changes(q, 1700000000000, 1700000000000 + HOUR_MS, &by_labels);
+    uint64_t before = changes_last(c);
+    for (int i = 0; i < 3; i++) {
+        clock_sleep_ns(2 * 1000000);
+        db_tick(db);
+    }
+    EXPECT_EQ(changes_last(c), before);
+    struct matcher m = { .type = MATCH_EQ, .name = S("id"), .value = S("7") };
+    EXPECT_OK(db_delete(db, (struct matchers){ &m, 1 }, 0, 1700000000000 + HOUR_MS, NULL));
+    uint64_t deleted = changes_last(c);
+    EXPECT(deleted > before);
+    EXPECT_OK(db_clean_tombstones(db, NULL));
+    EXPECT(changes_last(c) > deleted);
+    EXPECT_OK(db_close(db, NULL));
     fs_free(fs);
 }
