@@ -413,12 +413,12 @@ static errc drop_block(struct backup *b, str name, struct err *e)
 
 #define KEPT S("backup.kept")
 
-static str read_kept(struct backup *b)
+static errc read_kept(struct backup *b, str *text, struct err *e)
 {
     enum { KEPT_MAX_BYTES = 1 << 20 };
-    str text;
-    errc rc = fs_read_all(b->fs, in_target(b, KEPT), &b->arena, KEPT_MAX_BYTES, &text, NULL);
-    return rc == OK ? text : STR_EMPTY;
+    *text = STR_EMPTY;
+    if (!fs_exists(b->fs, in_target(b, KEPT))) return OK;
+    return fs_read_all(b->fs, in_target(b, KEPT), &b->arena, KEPT_MAX_BYTES, text, e);
 }
 
 /* A block of the target was made of it by a repair. */
@@ -459,9 +459,10 @@ static errc note_kept(struct backup *b, str kept, str name, struct err *e)
 static errc drop_if_replaced(
     struct backup *b, const meta_list *target, const struct block_meta *x, struct err *e)
 {
-    str name = arena_fmt(&b->arena, "%s", ulid_text(x->id).z), kept = read_kept(b);
-    bool whole = str_find(kept, name) != SIZE_MAX;
+    str name = arena_fmt(&b->arena, "%s", ulid_text(x->id).z), kept;
     if (was_head(b, name)) return drop_block(b, name, e);
+    TRY_IN(e, read_kept(b, &kept, e), "backup.kept");
+    bool whole = str_find(kept, name) != SIZE_MAX;
     if (!whole && was_repaired(b, target, name, x->id)) {
         TRY(is_whole(b, name, &whole, e));
         if (whole) TRY(note_kept(b, kept, name, e));
