@@ -357,6 +357,7 @@ static bool each_call(struct each *e)
         return false;
     atomic_fetch_add(&e->refs, 1);
     if (pool_submit(e->p, each_help, e)) return true;
+    atomic_fetch_sub(&e->helpers, 1);
     each_unref(e);
     return false;
 }

@@ -228,6 +228,8 @@ static bool keeping_init(struct keeping *kp, const struct engine *en, struct que
 {
     if (!en->kept || !storage->ops->changes || o->instant || o->explain || o->stats) return false;
     if (o->step_ms < 1 || o->end_ms < o->start_ms) return false;
+    /* at its first step a selector without lookback sees less than at others */
+    if (o->lookback_ms < 0) return false;
     *kp = (struct keeping){ .ask = { .query = o->query,
                                 .start_ms = o->start_ms,
                                 .end_ms = o->end_ms,
@@ -649,8 +651,10 @@ static errc running_is_apart(struct running *r, bool *apart)
     *apart = kp->from.apart && !r->q.entangled;
     kp->from.peak = r->stats.peak + (kp->k ? kept_peak(kp->k) : 0);
     if (*apart) {
-        TRY(storage_has_metadata(&r->q, apart));
-        *apart = !*apart;
+        bool has;                          /* also where that cannot be known */
+        errc rc = storage_has_metadata(&r->q, &has);
+        if (rc == ERR_CANCELED || rc == ERR_TIMEOUT) return rc;
+        *apart = !has;
     }
     if (kp->k && (r->out->n_warnings || r->out->n_infos || kp->from.peak > r->q.max_samples))
         *apart = false;
@@ -824,6 +828,8 @@ static errc evaluate_steps(
     running_init(&r, x->en, o, out, x->deadline_ns, e);
     r.q.active = x->active;
     r.keeping = x->keeping;
+    /* a reload may have come between */
+    if (x->keeping) r.q.default_step_ms = x->keeping->ask.default_step_ms;
     place_set_turn(x->en, x->place, &r.q.slice);
     errc rc = running_run(&r, x->storage);
     running_stats(&r);
@@ -845,6 +851,7 @@ static errc evaluate(const struct evaluation *x, struct result *out, struct err 
         if (rc == OK || rc == ERR_CANCELED || rc == ERR_TIMEOUT) return rc;
         promql_result_fini(out);
         *e = (struct err){ 0 };
+        if (x->o->words) buf_reset(x->o->words);
     }
     return evaluate_steps(x, x->o, out, e);
 }

@@ -37,9 +37,8 @@ static const int64_t TIME_MAX = INT64_C(1) << 52;
 
 struct kept {
     _Atomic uint32_t refs;
-    struct result_cache *of;
-    struct kept *prev, *next;              /* the ring, the last used first; GUARDED_BY(of->mu) */
-    struct kept *same;                     /* of the same query; GUARDED_BY(of->mu) */
+    struct kept *prev, *next;              /* the ring, the last used first; by the cache's mu */
+    struct kept *same;                     /* of the same query; likewise */
     uint64_t hash;
     size_t bytes;
     struct result_ask ask;
@@ -320,7 +319,7 @@ static size_t kept_true(
     const struct steps_reach *r = &k->from.reach;
     int64_t mint = 0, maxt = 0, last = ask->start_ms + (int64_t)(n - 1) * ask->step_ms;
     bool by_labels;
-    bool reads = steps_reach_span(r, ask->start_ms, ask_last(ask), &mint, &maxt);
+    bool reads = steps_reach_span(r, ask->start_ms, ask->end_ms, &mint, &maxt);
     struct changes *c = storage->ops->changes(storage, mint, maxt, &by_labels);
     if (!c || c->id != k->from.data) return 0;
     if (!reads) return n;
@@ -437,7 +436,6 @@ void result_cache_put(struct result_cache *c, const struct result_ask *ask, cons
     size_t n = kept_size(ask, r);
     if (n > c->limit / PART_OF_LIMIT) return;
     struct kept *k = kept_new(ask, r, from, n);
-    k->of = c;
     k->hash = ask_hash(ask);
     mtx_lock(&c->mu);
     cache_add_locked(c, k);
