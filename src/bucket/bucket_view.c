@@ -162,7 +162,7 @@ static str cache_path(struct arena *a, ulid id)
 static errc meta_parse(
     struct remote_meta *m, ulid id, str json, struct arena *a, struct err *e)
 {
-    TRY_IN(e, meta_decode(&m->meta, json, a, e), "meta.json");
+    TRY(meta_decode(&m->meta, json, a, e));
     TRY_IN(e, thanos_section_decode(&m->thanos, json, a, e), "meta.json: thanos");
     if (ulid_eq(m->meta.id, id)) return OK;
     return err_set(e, ERR_CORRUPT, "meta.json: it is of block %s", ulid_text(m->meta.id).z);
@@ -253,7 +253,7 @@ static void meta_take(struct look *l, const struct wanted *w)
         l->v->partial++;
         return;
     }
-    if (rc != OK) err_set(&e, rc, "meta.json: %.*s", STR_ARG(w->why));
+    if (rc != OK) err_set(&e, rc, "%.*s", STR_ARG(w->why));
     else rc = meta_parse(&m, f->id, json, a, &e);
     if (rc != OK && f->marks[MARK_DELETION]) { /* it is going away */
         l->v->marked++;

@@ -49,7 +49,12 @@ MUST_USE errc remote_block_mark(
 
 /* Which blocks there are, by their folders; sorted. Free with vec_fini. */
 MUST_USE errc remote_blocks(struct bucket *b, ulid_list *out, struct err *e);
-/* Whether its objects are those that meta.json names, with their sizes. Bytes are not read. */
+/* Whether its objects are those that meta.json names, with their sizes. Of bytes meta.json's alone
+ * are read; that they cannot be is a finding, too. Errors: it cannot be listed, ERR_CANCELED. */
 MUST_USE errc remote_block_check(struct bucket *b, ulid id, struct findings *f, struct err *e);
+/* All its objects into dir; those that cannot be read are findings. Errors: it cannot be listed,
+ * those of fs, ERR_CANCELED. */
+MUST_USE errc remote_block_objects(struct bucket *b, ulid id, struct fs *fs, str dir,
+    const struct progress *p, struct findings *f, struct err *e);
 
 #endif

@@ -46,6 +46,16 @@ static void put_json(struct buf *b, const struct remote_meta *m, struct arena *a
     buf_u8(b, '\n');
 }
 
+/* A store that has no answer for one object may have one for others. */
+static bool answers(struct bucket *b, ulid id)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    bucket_entries all = { 0 };
+    errc rc = bucket_list(b, arena_fmt(&a, "%s/", ulid_text(id).z), false, &a, &all, NULL);
+    vec_fini(&all);
+    return rc == OK;
+}
+
 /* Block by block, into out. What is wrong with one block is told on standard error, and fails the
  * command when the others were told; a store that does not answer ends it. */
 typedef errc (*block_tell)(
@@ -69,7 +79,7 @@ static errc blocks_tell(const struct bucket_where *w, const char *head, block_te
         rc = tell(b, ids.at[i], output, &a, &out, e);
         if (rc == OK) continue;
         out.n = before;
-        if (rc == ERR_IO || rc == ERR_TIMEOUT || rc == ERR_CANCELED) break;
+        if (rc == ERR_CANCELED || !answers(b, ids.at[i])) break;
         cmd_print(stderr, arena_fmt(&a, "epitool: %.*s\n", STR_ARG(err_str(e))));
         bad++;
         rc = OK;
@@ -203,11 +213,12 @@ static errc verify_deep(struct bucket *b, ulid id, struct fs *fs, struct finding
     SCOPED(arena_fini) struct arena a = { 0 };
     struct block_verify_opts o = { .fs = fs, .backend = IO_AUTO };
     struct block_verified v;
+    uint64_t before = findings_count(f);
     str parent = arena_fmt(&a, "epitool-bucket-verify-%d", (int)getpid());
     str dir = arena_fmt(&a, "%.*s/%s", STR_ARG(parent), ulid_text(id).z);
     errc rc = fs_mkdir(fs, parent, e);
-    if (rc == OK) rc = remote_block_download(b, id, fs, parent, p, e);
-    if (rc == OK) rc = block_verify(&v, &o, dir, f, e);
+    if (rc == OK) rc = remote_block_objects(b, id, fs, dir, p, f, e);
+    if (rc == OK && findings_count(f) == before) rc = block_verify(&v, &o, dir, f, e);
     errc left = fs_remove_tree(fs, parent, rc == OK ? e : NULL);
     return rc == OK ? left : rc;
 }
@@ -242,14 +253,15 @@ static errc verify(const struct verify_args *a, bool *whole, struct err *e)
     size_t blocks = 0;
     findings_init(&f, 0);
     TRY(bucket_where_open(&b, &a->where, e));
-    TRY(verify_all(a, b, &f, &blocks, e));
+    errc rc = verify_all(a, b, &f, &blocks, e);
     for (size_t i = 0; i < f.all.n; i++) {
         findings_text(&out, &f.all.at[i]);
         buf_u8(&out, '\n');
     }
-    buf_fmt(&out, "%zu blocks: %" PRIu64 " findings\n", blocks, findings_count(&f));
+    if (rc == OK) buf_fmt(&out, "%zu blocks: %" PRIu64 " findings\n", blocks, findings_count(&f));
     *whole = findings_count(&f) == 0;
-    return cmd_write(stdout, buf_view(&out), e);
+    errc wrote = cmd_write(stdout, buf_view(&out), rc == OK ? e : NULL);
+    return rc != OK ? rc : wrote;
 }
 
 int bucket_verify_run(int argc, char **argv)
