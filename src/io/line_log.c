@@ -1,26 +1,51 @@
 #include "io/line_log.h"
 
-#include "base/lock.h"
+#include "base/baton.h"
 #include "base/mem.h"
-#include "io/fs.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FILE_MODE = 0666, PIPE_WAIT_MS = 1000 };
 
 struct line_log {
     _Atomic unsigned refs;
-    struct fs *fs;
-    struct file *file;
-    struct mtx mu;                     /* LOCK_LEAF */
-    uint64_t end;                      /* GUARDED_BY(mu): where the next line goes */
+    char *path;
+    int fd;
+    struct baton writing;
+    bool torn;                         /* of who has the baton: a line is there in part */
 };
 
+/* As Go writes them: no capital at the start. */
+static errc line_log_errno(struct err *e, int errnum, const char *op, const char *path)
+{
+    char room[128];
+    const char *words = strerror_r(errnum, room, sizeof(room));
+    errc rc = errnum == ENOSPC || errnum == EDQUOT ? ERR_NO_SPACE : ERR_IO;
+    return err_set(e, rc, "%s %s: %c%s", op, path, tolower(words[0]), words + 1);
+}
+
+/* Each write goes to where the file ends then, so that who cuts it, or writes to it, too, loses
+ * nothing. A pipe without a reader is not waited for. */
 errc line_log_open(struct line_log **out, str path, struct err *e)
 {
     struct line_log *l = NEW(struct line_log);
+    struct stat st;
     atomic_init(&l->refs, 1);
-    str name;
-    l->fs = fs_real_of(path, &name);
-    mtx_init(&l->mu, LOCK_LEAF);
-    errc rc = fs_open(&l->file, l->fs, name, FS_READ | FS_WRITE | FS_CREATE, e);
-    if (rc == OK) rc = file_size(l->file, &l->end, e);
+    baton_init(&l->writing, LOCK_LEAF);
+    l->path = mem_alloc(path.n + 1);
+    memcpy(l->path, path.p, path.n);
+    l->path[path.n] = 0;
+    do
+        l->fd = open(
+            l->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, FILE_MODE);
+    while (l->fd < 0 && errno == EINTR);
+    errc rc = l->fd < 0 || fstat(l->fd, &st) < 0 ? line_log_errno(e, errno, "open", l->path) : OK;
     if (rc != OK) line_log_unref(STEAL(l));
     *out = l;
     return rc;
@@ -35,17 +60,38 @@ struct line_log *line_log_ref(struct line_log *l)
 void line_log_unref(struct line_log *l)
 {
     if (!l || atomic_fetch_sub(&l->refs, 1) != 1) return;
-    file_close(l->file);
-    fs_free(l->fs);
-    mtx_fini(&l->mu);
+    if (l->fd >= 0) close(l->fd);
+    baton_fini(&l->writing);
+    mem_free(l->path);
     mem_free(l);
+}
+
+/* A pipe that is full is waited for, but not long: queries wait for this. */
+static bool line_log_may_again(const struct line_log *l)
+{
+    struct pollfd p = { .fd = l->fd, .events = POLLOUT };
+    return errno == EINTR || (errno == EAGAIN && poll(&p, 1, PIPE_WAIT_MS) > 0);
+}
+
+static errc line_log_put(struct line_log *l, str s, struct err *e)
+{
+    while (s.n) {
+        ssize_t n = write(l->fd, s.p, s.n);
+        if (n < 0 && line_log_may_again(l)) continue;
+        if (n <= 0) return line_log_errno(e, n < 0 ? errno : EIO, "write", l->path);
+        l->torn = true;
+        s = str_from(s, (size_t)n);
+    }
+    l->torn = false;
+    return OK;
 }
 
 errc line_log_write(struct line_log *l, str lines, struct err *e)
 {
-    mtx_lock(&l->mu);
-    uint64_t at = l->end, done;
-    l->end += lines.n;
-    mtx_unlock(&l->mu);
-    return file_pwrite(l->file, &lines, 1, at, &done, e);
+    baton_take(&l->writing);
+    /* what a full disk left of a line does not take the next one with it */
+    errc rc = l->torn ? line_log_put(l, S("\n"), e) : OK;
+    if (rc == OK) rc = line_log_put(l, lines, e);
+    baton_give(&l->writing);
+    return rc;
 }

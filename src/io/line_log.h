@@ -1,10 +1,13 @@
 /* line_log.h — a file that lines are put at the end of.
  *
  * What        What Prometheus keeps beside its own log: failed scrapes, queries.
- * Invariants  a line is written whole, behind all that were there; lines of two threads don't mix
+ * Invariants  a line is written whole, at the end of the file as it is then (others may have cut it
+ *             or written to it); lines of two threads don't mix; what a full disk left of a line
+ *             ends before the next one
  * Ownership   line_log_open, then refs: the last unref closes it; the path is copied
- * Threads     any (LOCK_LEAF is not held over the write; lines take their places before it)
- * Errors      those of io/fs
+ * Threads     any; one writes at a time, and who waits for it waits for a disk, or for at most a
+ *             second for a pipe
+ * Errors      ERR_NO_SPACE, ERR_IO
  * Format      lines that end in \n
  */
 #ifndef EPI_IO_LINE_LOG_H

@@ -5,6 +5,12 @@
 #include "io/fs.h"
 #include "io/thread.h"
 
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 enum { WRITERS = 4, LINES = 200 };
 
 static void writer_run(void *ctx)
@@ -48,6 +54,75 @@ TEST(line_log_puts_lines_at_the_end)
     arena_fini(&a);
 }
 
+/* As logrotate's copytruncate does; an offset of our own would leave a hole. */
+TEST(line_log_goes_on_where_the_file_was_cut)
+{
+    struct arena a;
+    arena_init(&a, NULL, 0);
+    str path = arena_fmt(&a, "%s/lines.log", test_tmpdir());
+    struct line_log *l, *other;
+    EXPECT_OK(line_log_open(&l, path, NULL));
+    EXPECT_OK(line_log_open(&other, path, NULL));
+    EXPECT_OK(line_log_write(l, S("first\n"), NULL));
+    EXPECT_EQ(truncate(arena_cstr(&a, path), 0), 0);
+    EXPECT_OK(line_log_write(l, S("second\n"), NULL));
+    EXPECT_OK(line_log_write(other, S("third\n"), NULL));
+    EXPECT_OK(line_log_write(l, S("fourth\n"), NULL));
+    EXPECT_STR(content(&a), S("second\nthird\nfourth\n"));
+    line_log_unref(l);
+    line_log_unref(other);
+    arena_fini(&a);
+}
+
+/* A limit of the file's size stands for a full disk: the write is cut, the next one fails. */
+TEST(line_log_ends_what_a_full_disk_left)
+{
+    struct arena a;
+    arena_init(&a, NULL, 0);
+    str path = arena_fmt(&a, "%s/lines.log", test_tmpdir());
+    struct line_log *l;
+    struct rlimit was, now;
+    struct err e = { 0 };
+    EXPECT_OK(line_log_open(&l, path, NULL));
+    EXPECT_EQ(getrlimit(RLIMIT_FSIZE, &was), 0);
+    now = (struct rlimit){ 9, was.rlim_max };
+    signal(SIGXFSZ, SIG_IGN);
+    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &now), 0);
+    EXPECT_OK(line_log_write(l, S("first\n"), NULL));
+    EXPECT(line_log_write(l, S("second\n"), &e) != OK);
+    EXPECT(line_log_write(l, S("third\n"), &e) != OK);
+    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &was), 0);
+    EXPECT_OK(line_log_write(l, S("fourth\n"), NULL));
+    EXPECT_OK(line_log_write(l, S("fifth\n"), NULL));
+    EXPECT_STR(content(&a), S("first\nsec\nfourth\nfifth\n"));
+    line_log_unref(l);
+    arena_fini(&a);
+}
+
+TEST(line_log_to_a_pipe_and_a_full_device)
+{
+    struct arena a;
+    arena_init(&a, NULL, 0);
+    str path = arena_fmt(&a, "%s/pipe", test_tmpdir());
+    struct line_log *l = NULL;
+    struct err e = { 0 };
+    EXPECT_EQ(mkfifo(arena_cstr(&a, path), 0600), 0);
+    EXPECT(line_log_open(&l, path, &e) != OK);
+    int reader = open(arena_cstr(&a, path), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    EXPECT(reader >= 0);
+    EXPECT_OK(line_log_open(&l, path, NULL));
+    EXPECT_OK(line_log_write(l, S("a line\n"), NULL));
+    char got[16];
+    EXPECT_EQ(read(reader, got, sizeof(got)), 7);
+    close(reader);
+    line_log_unref(l);
+    EXPECT_OK(line_log_open(&l, S("/dev/full"), NULL));
+    EXPECT_EQ(line_log_write(l, S("a line\n"), &e), ERR_NO_SPACE);
+    EXPECT_STR(err_str(&e), S("write /dev/full: no space left on device"));
+    line_log_unref(l);
+    arena_fini(&a);
+}
+
 TEST(line_log_without_a_folder)
 {
     struct arena a;
@@ -56,6 +131,6 @@ TEST(line_log_without_a_folder)
     struct err e = { 0 };
     EXPECT(line_log_open(&l, arena_fmt(&a, "%s/none/x.log", test_tmpdir()), &e) != OK);
     EXPECT(l == NULL);
-    EXPECT(str_find(err_str(&e), S("no such file or directory")) != SIZE_MAX);
+    EXPECT(str_find(err_str(&e), S("/none/x.log: no such file or directory")) != SIZE_MAX);
     arena_fini(&a);
 }

@@ -136,6 +136,34 @@ static bool regex_bad_counts(str *arg)
     return bad;
 }
 
+/* The first bytes that are no UTF-8, and what follows them of what Go looks at: of a quotation the
+ * rest of it, else that of the pattern. */
+static str regex_bad_utf8(str pattern)
+{
+    size_t at = 0, width, end = pattern.n;
+    while (utf8_rune(str_from(pattern, at), &width) != RUNE_ERROR || width != 1) at += width;
+    for (size_t i = 0, n; i <= at; i += n) {
+        str rest = str_from(pattern, i);
+        n = regex_token_size(rest);
+        bool quoted = str_has_prefix(rest, S("\\Q"));
+        if (i + n > at && quoted && str_find(rest, S("\\E")) != SIZE_MAX) end = i + n - 2;
+    }
+    return str_of(pattern.p + at, end - at);
+}
+
+static bool is_class_escape(str s) { return s.n >= 2 && s.p[0] == '\\' && (s.p[1] | 0x20) == 'p'; }
+
+/* The library takes a byte that is no UTF-8 behind \p, or none, for a class that it does not
+ * know. */
+static void regex_cut_class(enum regex_shim_error *code, str *arg, str pattern)
+{
+    if (*code == REGEX_BAD_ESCAPE && arg->n == 2 && is_class_escape(*arg)) *code = REGEX_BAD_RANGE;
+    if (*code != REGEX_BAD_RANGE || arg->n != 2 || !is_class_escape(*arg)) return;
+    size_t at = str_find(pattern, *arg), width;
+    str behind = at == SIZE_MAX ? STR_EMPTY : str_from(pattern, at + 2);
+    if (behind.n && utf8_rune(behind, &width) == RUNE_ERROR && width == 1) *code = REGEX_BAD_UTF8;
+}
+
 static errc regex_refuse(
     const struct regex_shim_why *why, str pattern, str text, struct buf *words)
 {
@@ -149,7 +177,8 @@ static errc regex_refuse(
         code = REGEX_BAD_ESCAPE;
         arg = str_from(pattern, at - (at > 0));
     }
-    arg = code == REGEX_BAD_UTF8 ? pattern : regex_guilty(pattern, text, arg);
+    regex_cut_class(&code, &arg, pattern);
+    arg = code == REGEX_BAD_UTF8 ? regex_bad_utf8(pattern) : regex_guilty(pattern, text, arg);
     if (code == REGEX_TRAILING_BACKSLASH) arg = STR_EMPTY;
     buf_fmt(words, "error parsing regexp: %s: `", regex_words[code]);
     buf_str(words, arg);

@@ -59,7 +59,10 @@ static void put_line(struct buf *b, const struct query_report *r)
     const struct query_opts *o = r->opts;
     struct json j = json_to(b);
     json_obj(&j);
-    put_time(&j, S("time"), clock_wall_ms());
+    struct buf now = { 0 };
+    buf_rfc3339_ns(&now, clock_wall_ns());
+    json_kstr(&j, S("time"), buf_view(&now));
+    buf_fini(&now);
     json_kstr(&j, S("level"), S("INFO"));
     json_kstr(&j, S("source"), S("cmd/epimetheus/query_log.c"));
     json_kstr(&j, S("msg"), S("promql query logged"));
