@@ -16,7 +16,7 @@ CLANG := CC=clang-14 CXX=clang++-14
 CHECKED := -Dbuildtype=debug -Ddebug_locks=true -Dfaults=true -Djemalloc=false
 NINJA := ninja --quiet -j$(JOBS)
 
-.PHONY: all run check unit tidy san tsan fuzz-smoke fuzz-diff e2e golden conformance test bench fuzz format coverage clean help \
+.PHONY: all run check unit tidy san tsan fuzz-smoke fuzz-diff fuzz-kept e2e golden conformance test bench fuzz format coverage clean help \
     deps-build deps-clang debug asan
 .DEFAULT_GOAL := all
 
@@ -50,6 +50,9 @@ fuzz: asan  ## each fuzz target for FUZZ_S=60 seconds (T=NAME: only that one)
 
 fuzz-diff: debug  ## random queries, the Prometheus module's engine beside ours, for FUZZ_S=60 seconds
 	@tests/e2e/promql_differ $(FUZZ_S)
+
+fuzz-kept: debug  ## the same over data that change between questions, with answers that are kept, for FUZZ_S=60 seconds
+	@tests/e2e/promql_differ $(FUZZ_S) life
 
 e2e: all debug  ## whole processes, and that the crash tests miss each step of durability: tests/e2e
 	@tests/e2e/run $(T)

@@ -29,20 +29,24 @@ type data struct {
 	xor2    bool
 	baseMs  int64
 	rangeMs int64 // of a block
+	lateMs  int64 // how much late a sample may be
 	wild    bool  // NaN, infinities and numbers far apart are frequent
+	all     []*stream
 }
 
-func newData(rng *rand.Rand) (*data, error) {
+// newData makes one of samples up to untilMs from its start.
+func newData(rng *rand.Rand, lateMs, untilMs int64) (*data, error) {
 	dir, err := os.MkdirTemp("", "differ")
 	if err != nil {
 		return nil, err
 	}
-	d := &data{rng: rng, dir: dir, xor2: rng.Intn(2) == 0, wild: rng.Intn(3) == 0}
+	d := &data{rng: rng, dir: dir, lateMs: lateMs, xor2: rng.Intn(2) == 0, wild: rng.Intn(3) == 0}
 	d.baseMs = pick(rng, 0, 1_600_000_000_000, 1_600_000_000_000+rng.Int63n(100_000_000))
 	d.rangeMs = pick(rng, 10*minuteMs, 24*60*minuteMs) // short ones become blocks
 	o := tsdb.DefaultOptions()
 	o.RetentionDuration = 0
 	o.StripeSize = 512
+	o.OutOfOrderTimeWindow = lateMs
 	o.WALSegmentSize, o.MaxBlockChunkSegmentSize = 1<<20, 1<<20
 	o.MinBlockDuration, o.MaxBlockDuration = d.rangeMs, d.rangeMs
 	if d.xor2 {
@@ -52,7 +56,7 @@ func newData(rng *rand.Rand) (*data, error) {
 	if d.db, err = tsdb.Open(dir, slog.New(slog.DiscardHandler), nil, o, nil); err != nil {
 		return nil, err
 	}
-	if err = d.fill(); err != nil {
+	if err = d.fill(untilMs); err != nil {
 		return nil, err
 	}
 	return d, d.db.Compact(context.Background())
@@ -72,6 +76,9 @@ type stream struct {
 	step   int64
 	jitter int64
 	gaps   float64
+	whole  bool
+	i      int   // how many there were
+	t      int64 // of the next one, from the start of the data
 }
 
 func (d *data) chance(p float64) bool { return d.rng.Float64() < p }
@@ -261,6 +268,7 @@ func typed(d *data) (out []string) {
 }
 
 func (d *data) streams() (out []*stream) {
+	seen := map[uint64]bool{}
 	jobs, instances := 1+d.rng.Intn(3), 1+d.rng.Intn(4)
 	for j := range jobs {
 		for i := range instances {
@@ -270,7 +278,8 @@ func (d *data) streams() (out []*stream) {
 				return b.Labels()
 			}
 			put := func(l labels.Labels, next func(int) (float64, *histogram.FloatHistogram)) {
-				if d.chance(0.9) {
+				if d.chance(0.9) && !seen[l.Hash()] {
+					seen[l.Hash()] = true
 					out = append(out, &stream{labels: l, next: next})
 				}
 			}
@@ -303,7 +312,7 @@ func (d *data) streams() (out []*stream) {
 }
 
 // put writes one sample; a histogram of whole numbers goes in as one of integers or of floats.
-func (d *data) put(app storage.AppenderV2, s *stream, t int64, i int, whole bool) error {
+func (d *data) put(app storage.AppenderV2, s *stream, t int64) error {
 	st := int64(0)
 	if d.xor2 && s.st != 0 {
 		st = s.st
@@ -315,13 +324,13 @@ func (d *data) put(app storage.AppenderV2, s *stream, t int64, i int, whole bool
 		}
 		return nil
 	}
-	v, fh := s.next(i)
+	v, fh := s.next(s.i)
 	if fh == nil {
 		_, err := app.Append(0, s.labels, st, t, v, nil, nil, storage.AppendV2Options{})
 		return err
 	}
 	fh.CounterResetHint = s.hint
-	if h := integers(fh); whole && h != nil {
+	if h := integers(fh); s.whole && h != nil {
 		_, err := app.Append(0, s.labels, st, t, 0, h, nil, storage.AppendV2Options{})
 		return err
 	}
@@ -350,24 +359,37 @@ func integers(f *histogram.FloatHistogram) *histogram.Histogram {
 	return h
 }
 
-func (d *data) fill() error {
-	all := d.streams()
-	d.rng.Shuffle(len(all), func(i, k int) { all[i], all[k] = all[k], all[i] })
+func (d *data) begin(s *stream) {
+	s.step = pick(d.rng, int64(15_000), 15_000, 30_000, 60_000, 7_000)
+	s.jitter = pick(d.rng, int64(1), 1, 500, 3000)
+	s.gaps = pick(d.rng, 0, 0, 0.02, 0.3)
+	s.whole = d.chance(0.5)
+	s.t = d.rng.Int63n(s.step) * pick(d.rng, int64(0), 1)
+}
+
+// grow appends the samples of a series up to untilMs.
+func (d *data) grow(app storage.AppenderV2, s *stream, untilMs int64) error {
+	for ; s.t < untilMs; s.i, s.t = s.i+1, s.t+s.step {
+		at := d.baseMs + s.t + d.rng.Int63n(s.jitter)
+		if d.chance(0.02) || s.st == 0 {
+			s.st = at - d.rng.Int63n(20_000)
+		}
+		if err := d.put(app, s, at); err != nil {
+			return fmt.Errorf("%s: %w", s.labels, err)
+		}
+	}
+	return nil
+}
+
+func (d *data) fill(untilMs int64) error {
+	d.all = d.streams()
+	d.rng.Shuffle(len(d.all), func(i, k int) { d.all[i], d.all[k] = d.all[k], d.all[i] })
 	app := d.db.AppenderV2(context.Background()) // one for all: it does not mind how far behind each series begins
-	for _, s := range all {
-		s.step = pick(d.rng, int64(15_000), 15_000, 30_000, 60_000, 7_000)
-		s.jitter = pick(d.rng, int64(1), 1, 500, 3000)
-		s.gaps = pick(d.rng, 0, 0, 0.02, 0.3)
-		whole := d.chance(0.5)
-		for i, t := 0, d.rng.Int63n(s.step)*pick(d.rng, int64(0), 1); t < spanMs; i, t = i+1, t+s.step {
-			at := d.baseMs + t + d.rng.Int63n(s.jitter)
-			if d.chance(0.02) || s.st == 0 {
-				s.st = at - d.rng.Int63n(20_000)
-			}
-			if err := d.put(app, s, at, i, whole); err != nil {
-				_ = app.Rollback()
-				return fmt.Errorf("%s: %w", s.labels, err)
-			}
+	for _, s := range d.all {
+		d.begin(s)
+		if err := d.grow(app, s, untilMs); err != nil {
+			_ = app.Rollback()
+			return err
 		}
 	}
 	return app.Commit()

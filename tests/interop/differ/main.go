@@ -1,6 +1,6 @@
 // Command differ asks the Prometheus module's engine and ours the same random questions about the same random data, and says where they differ.
 //
-//	differ [-seconds N] [-seed N] [-sets N] [-all]
+//	differ [-seconds N] [-seed N] [-sets N] [-life]
 //
 // Each data set has a seed of its own, which is printed with what differs and brings it back (-seed N -sets 1). The last line is
 // "N passed, N failed, N skipped". EPI_ENGINE is the shared library of our engine.
@@ -38,10 +38,11 @@ type pair struct {
 	theirs *promql.Engine
 	d      *data
 	ours   *engine.Folder
+	copied string // the folder that ours has opened
 	p      parser.Parser
 }
 
-type tally struct{ passed, failed, skipped, loose int }
+type tally struct{ passed, failed, skipped, loose, kept int }
 
 // answer is what one engine said.
 type answer struct {
@@ -51,25 +52,20 @@ type answer struct {
 	err    error
 }
 
-func newPair(rng *rand.Rand) (*pair, error) {
-	d, err := newData(rng)
-	if err != nil {
-		return nil, err
-	}
-	delayed, starts, typed := rng.Intn(2) == 0, rng.Intn(2) == 0, rng.Intn(4) == 0
-	p := &pair{d: d, p: parser.NewParser(options)}
-	most := maxSamples
+// newPair opens both on d; o: where ours finds the folder, and what it keeps.
+func newPair(rng *rand.Rand, d *data, o engine.Options) (p *pair, err error) {
+	o.DelayedNameRemoval, o.StartTimestamps, o.TypeAndUnit = rng.Intn(2) == 0, rng.Intn(2) == 0, rng.Intn(4) == 0
+	o.RangeMs, o.XOR2, o.TimeoutMs, o.MaxSamples = d.rangeMs, d.xor2, 20_000, maxSamples
 	if rng.Intn(8) == 0 {
-		most = 10 + rng.Intn(pick(rng, 100, 1000, 10_000))
+		o.MaxSamples = 10 + rng.Intn(pick(rng, 100, 1000, 10_000))
 	}
+	p = &pair{d: d, p: parser.NewParser(options), copied: o.Dir}
 	p.theirs = promql.NewEngine(promql.EngineOpts{
-		MaxSamples: most, Timeout: 20 * time.Second, LookbackDelta: 5 * time.Minute, EnableAtModifier: true, EnableNegativeOffset: true,
-		NoStepSubqueryIntervalFn: func(int64) int64 { return minuteMs }, EnableDelayedNameRemoval: delayed, UseStartTimestamps: starts,
-		EnableTypeAndUnitLabels: typed, EnablePerStepStats: true, Parser: p.p,
+		MaxSamples: o.MaxSamples, Timeout: time.Duration(o.TimeoutMs) * time.Millisecond, LookbackDelta: 5 * time.Minute, EnableAtModifier: true,
+		EnableNegativeOffset: true, NoStepSubqueryIntervalFn: func(int64) int64 { return minuteMs }, EnableDelayedNameRemoval: o.DelayedNameRemoval,
+		UseStartTimestamps: o.StartTimestamps, EnableTypeAndUnitLabels: o.TypeAndUnit, EnablePerStepStats: true, Parser: p.p,
 	})
-	p.ours, err = engine.Open(engine.Options{
-		Dir: d.dir, RangeMs: d.rangeMs, MaxSamples: most, TimeoutMs: 20_000, DelayedNameRemoval: delayed, StartTimestamps: starts, TypeAndUnit: typed, XOR2: d.xor2,
-	})
+	p.ours, err = engine.Open(o)
 	return p, err
 }
 
@@ -248,7 +244,11 @@ func (t *tally) note(seed int64, q string, why string) {
 
 func set(seed int64, t *tally) error {
 	rng := rand.New(rand.NewSource(seed))
-	p, err := newPair(rng)
+	d, err := newData(rng, 0, spanMs)
+	if err != nil {
+		return fmt.Errorf("seed %d: %w", seed, err)
+	}
+	p, err := newPair(rng, d, engine.Options{Dir: d.dir})
 	if err != nil {
 		return fmt.Errorf("seed %d: %w", seed, err)
 	}
@@ -313,6 +313,7 @@ func main() {
 	seconds := flag.Int("seconds", 15, "how long")
 	seed := flag.Int64("seed", 1, "of the first data set")
 	sets := flag.Int("sets", 1<<30, "at most as many data sets")
+	lives := flag.Bool("life", false, "data that change between questions, and answers that are kept")
 	flag.BoolVar(&trace, "trace", false, "say each query before it is asked")
 	flag.BoolVar(&exact, "exact", false, "the module was built from the sources of the server: hide no known difference")
 	flag.BoolVar(&keep, "keep", false, "leave the folders, as a crash leaves them")
@@ -326,12 +327,23 @@ func main() {
 	end := time.Now().Add(time.Duration(*seconds) * time.Second)
 	n := 0
 	for ; n < *sets && time.Now().Before(end); n++ {
-		if err := set(*seed+int64(n), &t); err != nil {
+		one := set
+		if *lives {
+			one = lifeOf
+		}
+		if err := one(*seed+int64(n), &t); err != nil {
 			fmt.Println(err)
 			t.failed++
 		}
 	}
 	fmt.Printf("%d data sets, seeds %d to %d; %d answers equal within the tolerance, not by their bits\n", n, *seed, *seed+int64(n)-1, t.loose)
+	if *lives {
+		fmt.Printf("%d answers were kept, or some of them\n", t.kept)
+		if t.kept*20 < t.passed {
+			fmt.Println("too few to say anything")
+			t.failed++
+		}
+	}
 	fmt.Printf("%d passed, %d failed, %d skipped\n", t.passed, t.failed, t.skipped)
 	if t.failed > 0 {
 		os.Exit(1)

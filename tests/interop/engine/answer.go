@@ -22,6 +22,7 @@ type Question struct {
 	EndMs      int64  `json:"end"`
 	StepMs     int64  `json:"step"`
 	LookbackMs int64  `json:"lookback"` // 0: 5 minutes; below 0: less than a millisecond
+	Kept       bool   `json:"kept"`     // it may be answered by what is kept; then nothing is counted
 }
 
 // Answer is what our engine made of a question: a value, or Err.
@@ -29,6 +30,7 @@ type Answer struct {
 	Value           parser.Value
 	Warnings, Infos []string
 	Counts          Counts
+	Kept            bool // some of it was kept
 	Err             error
 }
 
@@ -128,6 +130,7 @@ type answerJSON struct {
 	Warnings []string     `json:"warnings"`
 	Infos    []string     `json:"infos"`
 	Counts   Counts       `json:"counts"`
+	Kept     bool         `json:"kept"`
 	Error    *string      `json:"error"`
 }
 
@@ -188,7 +191,7 @@ func (f *Folder) Query(q Question) Answer {
 		return Answer{Err: errors.New(*said.Error)}
 	}
 	v, err := said.value()
-	return Answer{Value: v, Warnings: said.Warnings, Infos: said.Infos, Counts: said.Counts, Err: err}
+	return Answer{Value: v, Warnings: said.Warnings, Infos: said.Infos, Counts: said.Counts, Kept: said.Kept, Err: err}
 }
 
 // Parse prints what it reads of an expression.

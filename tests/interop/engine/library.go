@@ -56,6 +56,8 @@ type Options struct {
 	StartTimestamps    bool   `json:"start_timestamps"`
 	TypeAndUnit        bool   `json:"type_and_unit"`
 	XOR2               bool   `json:"xor2"`
+	LateMs             int64  `json:"late_ms"`    // how much late a sample may be
+	KeptBytes          int64  `json:"kept_bytes"` // of answers
 }
 
 // Folder is a data folder that our code has opened.

@@ -11,6 +11,7 @@
 #include "promql/print.h"
 #include "promql/script.h"
 #include "tsdb/db.h"
+#include "write.h"
 
 struct interop {
     struct fs *real, *over;
@@ -45,6 +46,7 @@ static errc open_folder(struct interop *i, const json_t *q, struct err *e)
         .backend = IO_AUTO,
         .wal_compress = COMPRESS_SNAPPY,
         .chunk_range_ms = number_of(q, "range_ms"),
+        .ooo_window_ms = number_of(q, "late_ms"),
         .keeps = { .start_times = true, .histogram_st = true, .float_xor2 = true },
         .replay_workers = 1,
         .no_lock = true,
@@ -62,6 +64,7 @@ static struct engine *engine_of(const json_t *q, const struct parse_opts *parse)
         .default_step_ms = STEP_MS,
         .max_samples = (uint64_t)number_of(q, "max_samples"),
         .max_concurrency = CONCURRENCY,
+        .result_cache_bytes = (uint64_t)number_of(q, "kept_bytes"),
         .delayed_name_removal = flag_of(q, "delayed_name_removal"),
         .use_start_timestamps = flag_of(q, "start_timestamps"),
         .type_and_unit_labels = flag_of(q, "type_and_unit"),
@@ -147,6 +150,7 @@ static void put_result(struct json *j, const struct result *r)
     buf_u8(j->b, ']');
     json_kstr(j, S("text"), r->text);
     json_ki64(j, S("at"), r->text_t);
+    json_kbool(j, S("kept"), r->kept != NULL);
     put_texts(j, S("warnings"), r->warnings, r->n_warnings);
     put_texts(j, S("infos"), r->infos, r->n_infos);
     json_key(j, S("counts"));
@@ -175,8 +179,8 @@ static errc ask_query(
         .end_ms = number_of(q, "end"),
         .step_ms = number_of(q, "step"),
         .lookback_ms = number_of(q, "lookback"),
-        .stats = true,
-        .per_step_stats = true,
+        .stats = !flag_of(q, "kept"),
+        .per_step_stats = !flag_of(q, "kept"),
         .words = words };
     o.instant = o.step_ms == 0;
     TRY(engine_query(i->en, db_queryable(i->db), &o, &r, e));
@@ -213,8 +217,9 @@ char *interop_ask(struct interop *i, const char *question)
     struct json j = json_to(&b);
     json_t *q = json_loads(question, JSON_ALLOW_NUL, NULL);
     json_obj(&j);
-    errc rc = json_object_get(q, "parse") ? ask_parse(i, q, &j, &words, &e)
-                                         : ask_query(i, q, &j, &words, &e);
+    errc rc = write_asked(q)                  ? write_do(i->db, q, &i->parse, &e)
+              : json_object_get(q, "parse") ? ask_parse(i, q, &j, &words, &e)
+                                            : ask_query(i, q, &j, &words, &e);
     if (rc != OK) put_error(&j, rc, &e, buf_view(&words));
     json_obj_end(&j);
     json_decref(q);
