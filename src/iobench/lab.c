@@ -126,7 +126,8 @@ static void look_around(struct lab *l)
     l->memory_bytes = memory_limit(root);
     fs_free(root);
     l->cores = pool_cores();
-    l->threads = MIN(MAX(l->cores, 2u), 8u);
+    /* who waits for a disk leaves the core to others */
+    l->threads = MIN(MAX(2 * l->cores, 4u), (unsigned)LAB_THREADS_MAX);
 }
 
 /* A file that no file system can make shorter than it is. */
@@ -151,6 +152,7 @@ static errc file_make(struct lab *l, struct err *e)
 static errc run_parts(struct lab *l, struct err *e)
 {
     TRY(lab_costs(l, e));
+    TRY(lab_evictions(l, e));
     TRY(lab_maps(l, e));
     TRY(lab_reads(l, e));
     return lab_queries(l, e);
@@ -165,7 +167,7 @@ errc lab_run(struct lab *l, const struct lab_opts *o, struct err *e)
         FULL_NS = 1000000000,
         QUICK_S = 45
     };
-    *l = (struct lab){ .o = o, .fs = fs_real_new(o->dir) };
+    *l = (struct lab){ .o = o, .fs = fs_real_new(o->dir), .quick = o->quick };
     l->slice_ns = o->slice_ns ? o->slice_ns : o->quick ? QUICK_NS : FULL_NS;
     if (o->quick) l->until_ns = clock_mono_ns() + QUICK_S * INT64_C(1000000000);
     l->file_bytes = o->file_bytes ? o->file_bytes : o->quick ? QUICK_BYTES : FULL_BYTES;
@@ -174,8 +176,8 @@ errc lab_run(struct lab *l, const struct lab_opts *o, struct err *e)
     if (l->file_bytes < 16 << 20)
         return err_set(e, ERR_BAD_INPUT, "less than 16 MiB says nothing about reads");
     look_around(l);
-    l->steps =
-        1 + lab_costs_steps(l) + lab_maps_steps(l) + lab_reads_steps(l) + lab_queries_steps(l);
+    l->steps = 1 + lab_costs_steps(l) + lab_evictions_steps(l) + lab_maps_steps(l) +
+               lab_reads_steps(l) + lab_queries_steps(l);
     lab_step(l, "a file to read");
     errc rc = file_make(l, e);
     if (rc == OK) rc = run_parts(l, e);

@@ -19,7 +19,7 @@
 #include "io/reader.h"
 
 enum lab_part { LAB_COSTS, LAB_MAPS, LAB_READS, LAB_QUERIES, LAB_PARTS };
-enum { LAB_WHAT_MAX = 72, LAB_HOW_MAX = 32, LAB_NOTE_MAX = 240 };
+enum { LAB_WHAT_MAX = 72, LAB_HOW_MAX = 32, LAB_NOTE_MAX = 240, LAB_THREADS_MAX = 16 };
 
 struct lab_row {
     enum lab_part part;
@@ -39,6 +39,7 @@ struct lab_note {
 struct lab_opts {
     str dir;
     bool quick;
+    bool fill_memory;      /* the machine's, to see kswapd at work */
     uint64_t file_bytes;   /* of the file that is made; 0: by quick and the limit */
     uint64_t memory_limit; /* 0: a quarter of the file; LAB_MEMORY_MIN at the least */
     int64_t slice_ns;      /* of one figure; 0: by quick */
@@ -50,14 +51,17 @@ struct lab {
     VEC(struct lab_row) rows;
     VEC(struct lab_note) notes;
     uint64_t file_bytes, memory_limit, memory_bytes, blocks_bytes;
+    uint64_t left_group; /* pages, while there was less memory than data */
     unsigned cores, threads; /* threads: the most that a measurement has */
     int64_t slice_ns;        /* how long one figure is measured; lab_step shortens it */
     int64_t until_ns;        /* by clock_mono_ns: it should be over; 0: it takes what it takes */
+    bool quick;              /* as the opts have it */
     bool remote;             /* a network or FUSE file system */
     char kernel[64], file_system[32], limited_by[32];
     size_t steps, steps_done;
 };
 #define LAB_FILE "epitool-iobench.tmp"
+#define LAB_HOLE "epitool-iobench-hole.tmp"
 
 MUST_USE errc lab_run(struct lab *l, const struct lab_opts *o, struct err *e);
 void lab_fini(struct lab *l);
@@ -77,6 +81,8 @@ const struct lab_row *lab_find(const struct lab *l, const char *what, const char
 
 size_t lab_costs_steps(const struct lab *l);
 MUST_USE errc lab_costs(struct lab *l, struct err *e);
+size_t lab_evictions_steps(const struct lab *l);
+MUST_USE errc lab_evictions(struct lab *l, struct err *e);
 size_t lab_maps_steps(const struct lab *l);
 MUST_USE errc lab_maps(struct lab *l, struct err *e);
 size_t lab_reads_steps(const struct lab *l);

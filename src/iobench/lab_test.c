@@ -5,6 +5,8 @@
 #include "base/test_vectors.h"
 #include "io/test_tree.h"
 
+#include <stdio.h>
+
 static size_t told;
 static void tell(void *ctx, str what, uint64_t done, uint64_t total)
 {
@@ -14,6 +16,7 @@ static void tell(void *ctx, str what, uint64_t done, uint64_t total)
 }
 
 static const char *const charts[] = { "getpid, a system call", "page fault",
+    "4 KiB of a cached file, the call alone",
     "map 64 MiB and touch all of it, a 4 KiB page", "random 4 KiB, cached, 1 thread",
     "random 4 KiB, 32 in flight, cold, 1 thread",
     "sparse, 4 KiB in 64, less memory than data, 1 thread", "query, one series, cold" };
@@ -24,7 +27,6 @@ TEST_SHARED(lab_measures_and_reports)
     struct fs *golden = tree_golden("blocks/floats", 1), *real = fs_real_new(str_z(test_tmpdir()));
     tree_copy(real, golden, STR_EMPTY);
     struct lab_opts o = { .dir = str_z(test_tmpdir()),
-        .quick = true,
         .file_bytes = 16 << 20,
         .memory_limit = (uint64_t)512 << 20,   /* sanitizers keep what was freed */
         .slice_ns = 2000000,
@@ -35,11 +37,11 @@ TEST_SHARED(lab_measures_and_reports)
     EXPECT_EQ(l.steps_done, l.steps);
     EXPECT_EQ(told, l.steps);
     EXPECT(l.blocks_bytes > 0);
-    EXPECT(!fs_exists(real, S(LAB_FILE)));
+    EXPECT(!fs_exists(real, S(LAB_FILE)) && !fs_exists(real, S(LAB_HOLE)));
     SCOPED(buf_fini) struct buf table = { 0 };
     SCOPED(buf_fini) struct buf json = { 0 };
     SCOPED(buf_fini) struct buf page = { 0 };
-    report_table(&table, &l);
+    report_table(&table, &l, 0);
     report_json(&json, &l);
     report_html(&page, &l);
     for (size_t i = 0; i < ARRAY_LEN(charts); i++) {
@@ -48,6 +50,9 @@ TEST_SHARED(lab_measures_and_reports)
         EXPECT(str_find(buf_view(&page), str_z(charts[i])) != SIZE_MAX);
     }
     for (size_t i = 0; i < l.rows.n; i++) EXPECT(l.rows.at[i].value > 0);
+    char most[LAB_WHAT_MAX];
+    snprintf(most, sizeof(most), "sparse, 4 KiB in 64, cold, %u threads", l.threads);
+    EXPECT(l.threads > 1 && lab_find(&l, most, "direct"));
     EXPECT_EQ(str_find(buf_view(&table), S("was not cached")), SIZE_MAX);
     json_t *j = json_loadb((const char *)json.p, json.n, 0, NULL);
     EXPECT(j);

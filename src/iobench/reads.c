@@ -27,7 +27,6 @@ enum {
     BATCH = 32,
     CACHED_BYTES = 48 << 20,
     SAMPLES = 1 << 16,
-    READERS_MAX = 8,
     CACHED_FAULTS_MAX = 100
 };
 enum pattern { IN_SEQUENCE, RANDOM, RANDOM_32, SPARSE, PATTERNS };
@@ -42,6 +41,7 @@ struct job {
     enum pattern pattern;
     uint64_t from, bytes; /* the part of the file that is read */
     uint64_t start;       /* threads begin at different places */
+    uint64_t share;       /* of the places: 1 / share; those of a cold file are read once */
     bool again;           /* begin anew at the end */
     int64_t until_ns;
     uint64_t evict_every; /* 0: never */
@@ -77,7 +77,7 @@ static void scatter(const struct job *j, uint64_t *places, uint64_t blocks)
     uint64_t step = blocks * 5 / 13 | 1;
     while (gcd(blocks, step) != 1) step++;
     for (uint64_t i = 0; i < blocks; i++)
-        places[i] = j->from + (i * step + j->start) % blocks * BLOCK;
+        places[i] = j->from + (i + j->start) * step % blocks * BLOCK;
 }
 
 static uint64_t job_places(const struct job *j)
@@ -106,25 +106,26 @@ static void job_read(struct job *j, uint64_t off, size_t n)
 /* One step of the pattern; 32 in flight: that many. How many places it took. */
 static uint64_t job_step(struct job *j, const uint64_t *places, uint64_t i, uint64_t n)
 {
+    uint64_t all = job_places(j), k = (i + j->start) % all;
     switch (j->pattern) {
-    case IN_SEQUENCE: job_read(j, j->from + (i + j->start) % n * RUN_BYTES, RUN_BYTES); return 1;
-    case SPARSE: job_read(j, j->from + (i + j->start) % n * SPARSE_STRIDE, READ_BYTES); return 1;
+    case IN_SEQUENCE: job_read(j, j->from + k * RUN_BYTES, RUN_BYTES); return 1;
+    case SPARSE: job_read(j, j->from + k * SPARSE_STRIDE, READ_BYTES); return 1;
     case RANDOM: job_read(j, places[i], READ_BYTES); return 1;
     default: break;
     }
     uint64_t end = MIN(i + BATCH, n);
-    for (uint64_t k = i; k < end; k++) reader_want(j->reader, places[k], READ_BYTES);
-    for (uint64_t k = i; k < end && j->rc == OK; k++) job_read(j, places[k], READ_BYTES);
+    for (k = i; k < end; k++) reader_want(j->reader, places[k], READ_BYTES);
+    for (k = i; k < end && j->rc == OK; k++) job_read(j, places[k], READ_BYTES);
     return end - i;
 }
 
 static void job_run(void *ctx)
 {
     struct job *j = ctx;
-    uint64_t n = job_places(j), evicted_at = 0;
-    SCOPED(mem_freep) uint64_t *places = mem_alloc_array((size_t)n, sizeof(*places));
+    uint64_t all = job_places(j), n = MAX(all / j->share, (uint64_t)1), evicted_at = 0;
+    SCOPED(mem_freep) uint64_t *places = mem_alloc_array((size_t)all, sizeof(*places));
     bool random = j->pattern == RANDOM || j->pattern == RANDOM_32;
-    if (random) scatter(j, places, n);
+    if (random) scatter(j, places, all);
     int64_t began = clock_mono_ns(), now = began;
     for (uint64_t i = 0; j->rc == OK;) { /* at least one round */
         for (int k = 0; k < 16 && i < n && j->rc == OK; k++) i += job_step(j, places, i, n);
@@ -190,8 +191,8 @@ static uint64_t faults_now(void)
 static errc run_jobs(
     struct lab *l, const struct setting *s, struct reader *r, uint64_t evict_every, struct err *e)
 {
-    struct job jobs[READERS_MAX];
-    struct thread *threads[READERS_MAX];
+    struct job jobs[LAB_THREADS_MAX];
+    struct thread *threads[LAB_THREADS_MAX];
     SCOPED(mem_freep) double *samples = mem_alloc_array(SAMPLES, sizeof(*samples));
     uint64_t bytes =
         s->memory == CACHED ? MIN(l->file_bytes, (uint64_t)CACHED_BYTES) : l->file_bytes;
@@ -202,6 +203,7 @@ static errc run_jobs(
             .pattern = s->pattern,
             .bytes = bytes,
             .lab = l,
+            .share = s->memory == COLD ? s->threads : 1,
             .again = s->memory != COLD,
             .until_ns = until,
             .evict_every = evict_every };
@@ -256,17 +258,19 @@ static errc measure(struct lab *l, const struct setting *s, struct err *e)
         rc = warm(r, MIN(l->file_bytes, (uint64_t)CACHED_BYTES), e);
     if (rc == OK) rc = run_jobs(l, s, r, limited && !grouped ? l->memory_limit : 0, e);
     reader_close(r);
+    if (grouped) l->left_group += limit_left(&limit);
     limit_end(&limit);
     cache_set_limit(ours);
     return rc;
 }
 
-/* Not all that could be: 32 in flight means nothing when nothing flies. */
-static bool is_measured(const struct setting *s, unsigned most)
+/* Not all that could be: 32 in flight means nothing when nothing flies; threads are doubled, in
+ * haste they are one or as many as may be. */
+static bool is_measured(const struct setting *s, const struct lab *l)
 {
     if (s->pattern == RANDOM_32 && s->memory == CACHED) return false;
-    if (s->pattern == SPARSE && s->threads > 1) return false;
-    return s->threads == 1 || s->threads == most;
+    if (s->threads == 1 || s->threads == l->threads) return true;
+    return !l->quick && (s->threads & (s->threads - 1)) == 0;
 }
 
 static errc each_setting(struct lab *l, bool count_only, size_t *n, struct err *e)
@@ -277,7 +281,7 @@ static errc each_setting(struct lab *l, bool count_only, size_t *n, struct err *
             for (unsigned t = 1; t <= l->threads; t++)
                 for (size_t b = 0; b < ARRAY_LEN(backends); b++) {
                     struct setting s = { (enum pattern)p, (enum memory)m, backends[b], t };
-                    if (!is_measured(&s, l->threads)) continue;
+                    if (!is_measured(&s, l)) continue;
                     ++*n;
                     if (!count_only) TRY(measure(l, &s, e));
                 }
@@ -286,47 +290,10 @@ static errc each_setting(struct lab *l, bool count_only, size_t *n, struct err *
 
 size_t lab_reads_steps(const struct lab *l)
 {
-    struct lab twin = { .threads = l->threads };
+    struct lab twin = { .threads = l->threads, .quick = l->quick };
     size_t n;
     errc rc = each_setting(&twin, true, &n, NULL);
     return rc == OK ? n : 0;
-}
-
-/* What the kernel's memory management did meanwhile. */
-struct reclaim {
-    uint64_t by_kswapd, directly, refaults;
-};
-static struct reclaim reclaim_now(void)
-{
-    SCOPED(arena_fini) struct arena a = { 0 };
-    struct reclaim r = { 0 };
-    const struct {
-        str name;
-        uint64_t *to;
-    } figures[] = {
-        { S("pgsteal_kswapd"), &r.by_kswapd },
-        { S("pgsteal_direct"), &r.directly },
-        { S("workingset_refault_file"), &r.refaults },
-    };
-    struct fs *root = fs_real_new(S("/"));
-    struct file *f = NULL;
-    enum { BYTES = 64 << 10 };
-    uint8_t *text = arena_alloc(&a, BYTES);
-    size_t got = 0;
-    if (fs_open(&f, root, S("proc/vmstat"), FS_READ, NULL) == OK &&
-        file_pread(f, text, BYTES, 0, &got, NULL) == OK) {
-        str rest = { text, got }, line, name, value;
-        while (rest.n) {
-            str_cut(rest, '\n', &line, &rest);
-            str_cut(line, ' ', &name, &value);
-            uint64_t v;
-            for (size_t i = 0; i < ARRAY_LEN(figures); i++)
-                if (str_eq(name, figures[i].name) && str_u64(value, &v)) *figures[i].to = v;
-        }
-    }
-    file_close(f);
-    fs_free(root);
-    return r;
 }
 
 errc lab_reads(struct lab *l, struct err *e)
@@ -335,9 +302,14 @@ errc lab_reads(struct lab *l, struct err *e)
     struct reclaim was = reclaim_now();
     TRY(each_setting(l, false, &n, e));
     struct reclaim now = reclaim_now();
+    if (l->left_group)
+        lab_note(l,
+            "with less memory than data %" PRIu64 " pages left the control group, put out by the "
+            "threads that read: a group has no kswapd",
+            l->left_group);
     lab_note(l,
-        "while files were read the kernel took back %" PRIu64 " pages by kswapd and %" PRIu64
-        " in the reading threads themselves; %" PRIu64 " of those it had dropped were wanted again",
+        "while files were read kswapd took back %" PRIu64 " pages of the machine, threads by "
+        "themselves %" PRIu64 "; %" PRIu64 " of those that were dropped were wanted again",
         now.by_kswapd - was.by_kswapd, now.directly - was.directly, now.refaults - was.refaults);
     return OK;
 }

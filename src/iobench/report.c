@@ -3,6 +3,9 @@
 #include "base/json.h"
 #include "io/choice.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
 static const char *const part_words[LAB_PARTS] = { "costs", "maps", "reads", "queries" };
 static const char *const part_titles[LAB_PARTS] = { "What single steps cost", "Kinds of memory",
     "Reads by backend", "Queries over the folder's blocks" };
@@ -33,7 +36,40 @@ static size_t chart_end(const struct lab *l, size_t i)
 
 /* ---- for a terminal ---- */
 
-static void table_row(struct buf *b, const struct lab_row *r)
+enum { NARROW = 110 }; /* what a whole row takes */
+
+/* Text in lines of less than so many columns, 0: in one; from the second on they are indented. */
+static void put_wrapped(struct buf *b, size_t columns, size_t indent, str text)
+{
+    size_t at = 0;
+    for (bool first = true; text.n; first = false) {
+        str word;
+        str_cut(text, ' ', &word, &text);
+        if (!first && columns && at + 1 + word.n >= columns) {
+            buf_fmt(b, "\n%*s", (int)indent, "");
+            at = indent;
+        } else if (!first) {
+            buf_u8(b, ' ');
+            at++;
+        }
+        buf_str(b, word);
+        at += word.n;
+    }
+    buf_u8(b, '\n');
+}
+
+__attribute__((format(printf, 4, 5))) static void put_line(
+    struct buf *b, size_t columns, size_t indent, const char *fmt, ...)
+{
+    char room[2 * LAB_NOTE_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(room, sizeof(room), fmt, ap);
+    va_end(ap);
+    put_wrapped(b, columns, indent, str_z(room));
+}
+
+static void row_wide(struct buf *b, const struct lab_row *r)
 {
     size_t from = b->n;
     buf_fmt(b, "  %-32s", r->how);
@@ -49,30 +85,69 @@ static void table_row(struct buf *b, const struct lab_row *r)
     buf_str(b, S("\n"));
 }
 
-void report_table(struct buf *b, const struct lab *l)
+/* A line for each of its figures, at most 40 columns. */
+static void row_narrow(struct buf *b, const struct lab_row *r)
 {
-    struct lab_advice advice[LAB_ADVICE_MAX];
-    size_t n = lab_advise(l, advice);
-    buf_fmt(b, "%s, %u cores, %.0f MiB of memory, %s; %.0f MiB read, %.0f MiB of blocks\n",
-        l->kernel, l->cores, mib(l->memory_bytes), l->file_system, mib(l->file_bytes),
-        mib(l->blocks_bytes));
+    enum { HOW = 18 };
+    if (strlen(r->how) > HOW) buf_fmt(b, "  %s\n  %-*s", r->how, HOW, "");
+    else buf_fmt(b, "  %-*s", HOW, r->how);
+    put_figure(b, r->value);
+    buf_fmt(b, " %s\n", r->unit);
+    if (r->cpu_us > 0)
+        buf_fmt(b, "    CPU %.2f us%s\n", r->cpu_us, r->part == LAB_READS ? " a read" : "");
+    if (r->p99_us > 0) buf_fmt(b, "    p50 %.1f us, p99 %.1f us\n", r->p50_us, r->p99_us);
+}
+
+static void table_rows(struct buf *b, const struct lab *l, size_t columns)
+{
+    bool narrow = columns && columns < NARROW;
     for (size_t i = 0, end; i < l->rows.n; i = end) {
         if (!i || l->rows.at[i].part != l->rows.at[i - 1].part)
             buf_fmt(b, "\n== %s ==\n", part_titles[l->rows.at[i].part]);
         end = chart_end(l, i);
-        buf_fmt(b, "%s\n", l->rows.at[i].what);
-        for (size_t k = i; k < end; k++) table_row(b, &l->rows.at[k]);
+        put_line(b, columns, 1, "%s", l->rows.at[i].what);
+        for (size_t k = i; k < end; k++)
+            (narrow ? row_narrow : row_wide)(b, &l->rows.at[k]);
+    }
+}
+
+/* A line of flags breaks at its commas. */
+static void table_flag(struct buf *b, const struct lab_advice *advice, size_t n, size_t columns)
+{
+    SCOPED(buf_fini) struct buf flag = { 0 };
+    const str before = S("recommended: --storage.io=");
+    report_flag(&flag, advice, n);
+    buf_str(b, before);
+    bool breaks = columns && before.n + flag.n >= columns;
+    for (size_t i = 0; i < flag.n; i++) {
+        if (breaks && (i == 0 || flag.p[i - 1] == ',')) buf_str(b, S("\\\n  "));
+        buf_u8(b, flag.p[i]);
     }
     buf_str(b, S("\n"));
-    for (size_t i = 0; i < l->notes.n; i++) buf_fmt(b, "note: %s\n", l->notes.at[i].text);
-    buf_fmt(b, "\ndirect against mmap, random, 32 in flight, cold: %.2f times the reads\n",
-        lab_direct_ratio(l));
-    buf_fmt(b, "buffered against mmap, random, cached: %.2f times the CPU\n", lab_cached_ratio(l));
-    buf_str(b, S("\nrecommended: --storage.io="));
-    report_flag(b, advice, n);
+}
+
+void report_table(struct buf *b, const struct lab *l, size_t columns)
+{
+    struct lab_advice advice[LAB_ADVICE_MAX];
+    size_t n = lab_advise(l, advice);
+    put_line(b, columns, 2,
+        "%s, %u cores, %.0f MiB of memory, %s; %.0f MiB read, %.0f MiB of blocks; less memory than "
+        "data: %.0f MiB by %s",
+        l->kernel, l->cores, mib(l->memory_bytes), l->file_system, mib(l->file_bytes),
+        mib(l->blocks_bytes), mib(l->memory_limit), l->limited_by);
+    table_rows(b, l, columns);
     buf_str(b, S("\n"));
+    for (size_t i = 0; i < l->notes.n; i++)
+        put_line(b, columns, 2, "note: %s", l->notes.at[i].text);
+    buf_str(b, S("\n"));
+    put_line(b, columns, 2, "direct against mmap, random, 32 in flight, cold: %.2f times the reads",
+        lab_direct_ratio(l));
+    put_line(b, columns, 2, "buffered against mmap, random, cached: %.2f times the CPU",
+        lab_cached_ratio(l));
+    buf_str(b, S("\n"));
+    table_flag(b, advice, n, columns);
     for (size_t i = 0; i < n; i++)
-        buf_fmt(b, "  %-7s %-9s %s\n", io_kind_word(advice[i].kind),
+        put_line(b, columns, 4, "  %-7s %-9s %s", io_kind_word(advice[i].kind),
             io_backend_word(advice[i].backend), advice[i].why);
 }
 
@@ -190,7 +265,7 @@ static const char page_head[] =
     ".card{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:14px "
     "16px}\n"
     ".advice{background:var(--mark);border-radius:8px;padding:16px 18px;margin-top:18px}"
-    ".advice code{font-size:15px;overflow-wrap:anywhere}\n"
+    ".advice code{font-size:15px}.advice code span{white-space:nowrap}\n"
     ".key{display:flex;gap:18px;flex-wrap:wrap;margin:6px 0}.key i{display:inline-block;width:12px;"
     "height:12px;border-radius:3px;margin-right:6px;vertical-align:-1px}\n"
     "svg{display:block;width:100%;height:auto}svg text{font:12px "
@@ -217,7 +292,7 @@ static void html_chart(struct buf *b, const struct lab_row *rows, size_t n)
     for (size_t i = 0; i < n; i++) most = MAX(most, rows[i].value);
     bool names_long = false;
     for (size_t i = 0; i < n; i++) names_long |= strlen(rows[i].how) > 18;
-    int name = names_long ? 205 : NAME, bar = names_long ? 90 : BAR;
+    int name = names_long ? 230 : NAME, bar = names_long ? 80 : BAR;
     buf_str(b, S("<div class=card><h3>"));
     put_escaped(b, rows[0].what);
     buf_fmt(b, "</h3>\n<svg viewBox=\"0 0 %d %zu\" role=img>", WIDTH, n * ROW);
@@ -260,26 +335,49 @@ static void html_charts(struct buf *b, const struct lab *l)
     }
 }
 
-static void html_advice(struct buf *b, const struct lab *l)
+/* It breaks at its commas alone: an editor's or a reader's copy is the flag. */
+static void html_flag(struct buf *b, const struct lab_advice *advice, size_t n)
+{
+    SCOPED(buf_fini) struct buf flag = { 0 };
+    report_flag(&flag, advice, n);
+    buf_str(b, S("<code><span>--storage.io="));
+    for (size_t i = 0; i < flag.n; i++) {
+        buf_u8(b, flag.p[i]);
+        if (flag.p[i] == ',') buf_str(b, S("</span><wbr><span>"));
+    }
+    buf_str(b, S("</span></code>"));
+}
+
+static void html_result(struct buf *b, const struct lab *l)
 {
     struct lab_advice advice[LAB_ADVICE_MAX];
     size_t n = lab_advise(l, advice);
-    buf_str(b, S("<div class=advice><h3>Recommended here</h3><code>--storage.io="));
-    report_flag(b, advice, n);
-    buf_str(b, S("</code><ul>"));
-    for (size_t i = 0; i < n; i++) {
-        buf_fmt(b, "<li><b>%s: %s</b>. ", io_kind_word(advice[i].kind),
-            io_backend_word(advice[i].backend));
-        put_escaped(b, advice[i].why);
-        buf_str(b, S("</li>"));
-    }
-    buf_str(b, S("</ul></div>\n<div class=grid style=\"margin-top:14px\">"));
+    buf_str(b, S("<div class=advice>"));
+    html_flag(b, advice, n);
+    buf_str(b, S("<p class=\"dim small\">Recommended here; the reasons stand at the end.</p></div>"
+                 "\n<div class=grid style=\"margin-top:14px\">"));
     buf_fmt(b,
         "<div class=card><div class=big>%.2f x</div>the reads of mmap by direct: random, 32 in "
         "flight, cold</div>"
         "<div class=card><div class=big>%.2f x</div>the CPU of mmap by buffered: random, "
         "cached</div></div>\n",
         lab_direct_ratio(l), lab_cached_ratio(l));
+}
+
+static void html_advice(struct buf *b, const struct lab *l)
+{
+    struct lab_advice advice[LAB_ADVICE_MAX];
+    size_t n = lab_advise(l, advice);
+    buf_str(b, S("<h2>Recommendation</h2>\n<div class=advice>"));
+    html_flag(b, advice, n);
+    buf_str(b, S("<ul>"));
+    for (size_t i = 0; i < n; i++) {
+        buf_fmt(b, "<li><b>%s: %s</b>. ", io_kind_word(advice[i].kind),
+            io_backend_word(advice[i].backend));
+        put_escaped(b, advice[i].why);
+        buf_str(b, S("</li>"));
+    }
+    buf_str(b, S("</ul></div>\n"));
 }
 
 static void html_table(struct buf *b, const struct lab *l)
@@ -318,7 +416,7 @@ void report_html(struct buf *b, const struct lab *l)
     buf_str(b, S("<div class=key><span><i style=\"background:var(--mmap)\"></i>mmap</span>"
                  "<span><i style=\"background:var(--buffered)\"></i>buffered</span>"
                  "<span><i style=\"background:var(--direct)\"></i>direct</span></div>\n"));
-    html_advice(b, l);
+    html_result(b, l);
     html_charts(b, l);
     html_table(b, l);
     buf_str(b, S("<h2>Notes</h2><ul>"));
@@ -328,6 +426,8 @@ void report_html(struct buf *b, const struct lab *l)
         buf_str(b, S("</li>"));
     }
     buf_str(
-        b, S("</ul>\n<p class=dim>Made by epitool iobench. Bars of reads/s and MiB/s: longer is "
-             "better; of ns, us and ms: shorter is.</p>\n</main>\n"));
+        b, S("<li>Made by epitool iobench. Bars of reads/s and MiB/s: longer is better; of ns, us "
+             "and ms: shorter is.</li></ul>\n"));
+    html_advice(b, l);
+    buf_str(b, S("</main>\n"));
 }

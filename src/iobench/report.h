@@ -16,7 +16,8 @@
 #include "base/buf.h"
 #include "iobench/lab.h"
 
-void report_table(struct buf *b, const struct lab *l);
+/* columns: of the terminal; 0: lines are as long as they are */
+void report_table(struct buf *b, const struct lab *l, size_t columns);
 void report_json(struct buf *b, const struct lab *l);
 void report_html(struct buf *b, const struct lab *l);
 

@@ -48,3 +48,23 @@ TEST(lab_recommends_by_figures)
         lab_fini(&l);
     }
 }
+
+/* Every line of it fits the terminal. */
+TEST(report_fits_a_narrow_terminal)
+{
+    enum { COLUMNS = 40 };
+    SCOPED(buf_fini) struct buf table = { 0 };
+    struct lab l = { .kernel = "Linux 6.1", .cores = 2, .file_system = "ext4", .limited_by = "it" };
+    add_read(&l, "random 4 KiB, 32 in flight, less memory than data, 16 threads", "mmap", 12345678,
+        1234.5);
+    lab_last(&l)->p50_us = 1234.5;
+    lab_last(&l)->p99_us = 123456.7;
+    lab_add(&l, LAB_MAPS, "map it", "MAP_PRIVATE file, copy on write", "ns", 123456);
+    lab_note(&l, "%s", "words that are more than one line of so few columns can hold");
+    report_table(&table, &l, COLUMNS);
+    for (str rest = buf_view(&table), line; rest.n;) {
+        str_cut(rest, '\n', &line, &rest);
+        EXPECT(line.n < COLUMNS);
+    }
+    lab_fini(&l);
+}

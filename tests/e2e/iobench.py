@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 """`epitool iobench` as its user sees it: figures, page and bar; what cannot be measured or written is said before anything is measured."""
+import fcntl
 import json
 import os
 import pty
 import re
+import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import unittest
 
@@ -17,6 +21,9 @@ import terminal
 
 EPITOOL = os.path.join(TOP, 'build', 'epitool')
 RUN_S, AT_ONCE_S = 300, 20
+QUICK = ['--quick', '--slice=20ms']
+NARROW = 40
+GROUPS, GROUP_BYTES = '/sys/fs/cgroup/memory', 256 << 20
 BAR = re.compile(rb'\[=*>? *\] +(\d+) % \(\d+/\d+\)')
 OUTSIDE = re.compile(r'(?:src|href|url)\s*[=(]|https?://(?!www\.w3\.org/2000/svg)|@import')
 KINDS, BACKENDS = {'index', 'chunks', 'head', 'header'}, {'mmap', 'buffered', 'direct'}
@@ -48,7 +55,7 @@ class Iobench(unittest.TestCase):
             f.write('what was there before, and longer' * 5000)
         ours, theirs = pty.openpty()
         with open(self.path('table'), 'w+b') as table:
-            proc = subprocess.Popen([EPITOOL, 'iobench', '--quick', '--file-size=64MB', '--dir=' + self.dir, '--json=' + self.path('figures.json'),
+            proc = subprocess.Popen([EPITOOL, 'iobench', *QUICK, '--file-size=64MB', '--dir=' + self.dir, '--json=' + self.path('figures.json'),
                                      '--report=' + self.path('page.html')], stdin=subprocess.DEVNULL, stdout=table, stderr=theirs)
             os.close(theirs)
             said = terminal.read_all(ours)
@@ -69,13 +76,114 @@ class Iobench(unittest.TestCase):
         with open(self.path('page.html')) as f:
             page = f.read()
         self.assertIsNone(OUTSIDE.search(page))
-        self.assertTrue(page.rstrip().endswith('</main>'), page[-200:])
+        self.assertTrue(page.rstrip().endswith('</ul></div>\n</main>'), page[-200:])
+        self.assertLess(page.index('<h2>All figures'), page.index('<h2>Recommendation'))    # which it ends with, and the reasons
+        self.assertEqual(page[page.index('<h2>Recommendation'):].count('<li>'), len(KINDS))
         plan = re.search(r'--storage\.io=(\S+)', text).group(1)
-        self.assertIn('--storage.io=' + plan, page)
+        self.assertEqual(re.sub('<[^>]*>', '', page).count('--storage.io=' + plan), 2)
         pairs = dict(pair.split('=') for pair in plan.split(','))
         self.assertEqual(set(pairs), KINDS)
         self.assertLessEqual(set(pairs.values()), BACKENDS)
         self.assertIn('%.2f times the reads' % found['directToMmap'], text)
+
+    def begun(self, *words, **how):
+        """One that is at work: its file is there."""
+        proc = subprocess.Popen([EPITOOL, 'iobench', '--dir=' + self.dir, '--json=' + self.path('new.json'), '--report=' + self.path('old.html'), *words],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how)
+        end = time.monotonic() + AT_ONCE_S
+        while not os.listdir(self.dir):
+            self.assertIsNone(proc.poll())
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.01)
+        return proc
+
+    def groups(self):
+        return [g for top, folders, _ in os.walk(GROUPS) for g in folders if g.startswith('epitool-iobench-')]
+
+    def nothing_is_left(self):
+        self.assertEqual(os.listdir(self.dir), [])
+        self.assertEqual(os.listdir(self.out), ['old.html'])
+        with open(self.path('old.html')) as f:
+            self.assertEqual(f.read(), 'what was there before')
+
+    def test_ended_from_outside(self):
+        """Its files, its control group and reports that it has not written go, whatever ends it."""
+        before = self.groups()
+        with open(self.path('old.html'), 'w') as f:
+            f.write('what was there before')
+        for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(signal=sig):
+                proc = self.begun('--quick')
+                time.sleep(1)
+                proc.send_signal(sig)
+                _, err = proc.communicate(timeout=RUN_S)
+                self.assertEqual((proc.returncode, err), (-sig, b''))
+                self.nothing_is_left()
+        proc = self.begun('--quick')                            # as the kernel does where memory is short
+        with open('/proc/%d/task/%d/children' % (proc.pid, proc.pid)) as f:
+            child, = f.read().split()
+        os.kill(int(child), signal.SIGKILL)
+        _, err = proc.communicate(timeout=RUN_S)
+        self.assertEqual((proc.returncode, err), (1, b'epitool: the measurement was ended by signal 9: is there too little memory?\n'))
+        self.nothing_is_left()
+        self.assertEqual(self.groups(), before)
+
+    def test_narrow_terminal(self):
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack('HHHH', 24, NARROW, 0, 0))
+        proc = subprocess.Popen([EPITOOL, 'iobench', *QUICK, '--file-size=32MB', '--dir=' + self.dir], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        said = terminal.read_all(ours)
+        self.assertEqual(proc.wait(RUN_S), 0, said)
+        lines = [part for line in said.replace(b'\r\n', b'\n').split(b'\n') for part in line.split(b'\r\x1b[K')]
+        self.assertGreater(len(BAR.findall(said)), 5)
+        self.assertEqual([line for line in lines if len(line) >= NARROW], [])
+        words = b' '.join(b' '.join(lines).split())
+        self.assertIn(b'random, 32 in flight, cold:', words)
+        self.assertIn(b'header buffered index-headers of buckets are loaded by hundreds', words)
+
+    def test_queries_over_blocks(self):
+        text = self.path('blocks.om')
+        with open(text, 'w') as f:
+            f.write('# TYPE m gauge\n')
+            for s in range(50):
+                f.writelines('m{s="%d"} %d %d\n' % (s, s + t, 1700006400 + t) for t in range(0, 7200, 60))
+            f.write('# EOF\n')
+        made = tally.run([EPITOOL, 'tsdb', 'create-blocks-from', 'openmetrics', text, self.dir], RUN_S)
+        self.assertEqual(made.code, 0, made.err)
+        before = os.listdir(self.dir)
+        ran = tally.run([EPITOOL, 'iobench', *QUICK, '--file-size=32MB', '--dir=' + self.dir, '--json=' + self.path('f.json')], RUN_S)
+        self.assertEqual((ran.code, ran.err), (0, b''))
+        self.assertEqual(os.listdir(self.dir), before)
+        with open(self.path('f.json')) as f:
+            rows = [r for r in json.load(f)['rows'] if r['part'] == 'queries']
+        asked = {(r['what'], r['how']) for r in rows}
+        self.assertEqual(asked, {('query, %s, %s' % (q, how), b) for q in ('one series', 'sum of rates of a metric', 'count of all series')
+                                 for how in ('cold', 'cached') for b in BACKENDS})
+
+    @unittest.skipUnless(os.geteuid() == 0 and os.path.isdir(GROUPS), 'needs memory control groups of version 1')
+    def test_within_a_control_group(self):
+        """Its limit is the memory there is, and the measurements with less still are."""
+        with open('/proc/self/cgroup') as f:
+            own = next(line.strip().split(':')[2] for line in f if 'memory' in line.split(':')[1].split(','))
+        group = os.path.join(GROUPS, own.strip('/'), 'epi-test-%d' % os.getpid())
+        try:
+            os.mkdir(group)
+        except OSError as e:
+            self.skipTest('no control group can be made: %s' % e)
+        self.addCleanup(os.rmdir, group)
+        with open(group + '/memory.limit_in_bytes', 'w') as f:
+            f.write(str(GROUP_BYTES))
+        ran = tally.run(['sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', group, EPITOOL, 'iobench', *QUICK, '--file-size=320MB', '--memory-limit=64MB',
+                         '--dir=' + self.dir, '--json=' + self.path('f.json')], RUN_S)
+        self.assertEqual((ran.code, ran.err), (0, b''))
+        with open(self.path('f.json')) as f:
+            found = json.load(f)
+        machine = found['machine']
+        self.assertEqual((machine['memoryBytes'], machine['memoryLimitBytes'], machine['limitedBy']), (GROUP_BYTES, 64 << 20, 'cgroup v1'))
+        hows = {r['how'] for r in found['rows'] if '(eviction)' in r['what']}
+        self.assertEqual(hows, {'%s, memory is %s' % (way, state) for way in ('pread', 'mmap') for state in ('free', 'full')})
+        self.assertTrue(any('left the control group' in note for note in found['notes']), found['notes'])
 
     def test_what_cannot_be_is_said_at_once(self):
         self.refused(b'no such file', '--dir=' + self.path('none'))
@@ -87,7 +195,7 @@ class Iobench(unittest.TestCase):
         """What is named is written in place, be it a device: nothing is renamed onto it."""
         link = self.path('link')
         os.symlink(os.devnull, link)
-        ran = tally.run([EPITOOL, 'iobench', '--quick', '--file-size=32MB', '--dir=' + self.dir, '--json=' + link], RUN_S)
+        ran = tally.run([EPITOOL, 'iobench', *QUICK, '--file-size=32MB', '--dir=' + self.dir, '--json=' + link], RUN_S)
         self.assertEqual((ran.code, ran.err), (0, b''))
         self.assertTrue(os.path.islink(link))
         self.refused(b'no such file', '--dir=' + self.path('none'), '--json=' + link)

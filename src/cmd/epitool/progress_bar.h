@@ -17,7 +17,9 @@ struct progress_bar { struct progress base; bool on, drawn; int64_t next_ns, beg
 void progress_bar_begin(struct progress_bar *b);
 void progress_bar_end(struct progress_bar *b);                 /* the line is empty again */
 
-/* "wal  [=====>    ]  50 % (5/10)", without the way back to the line's begin */
-void progress_bar_draw(struct buf *out, str what, uint64_t done, uint64_t total);
+/* "wal  [=====>    ]  50 % (5/10)", without the way back to the line's begin; shorter than so many
+ * columns, if they are 40 or more */
+void progress_bar_draw(struct buf *out, size_t columns, str what, uint64_t done, uint64_t total);
+size_t terminal_columns(int fd);       /* 80 where nobody says */
 
 #endif
