@@ -1,10 +1,10 @@
 #include "config/web_config.h"
 
-#include "base/f64.h"
 #include "base/map.h"
 #include "config/schema.h"
 #include "config/sections.h"
 #include "io/fs.h"
+#include "model/duration.h"
 
 enum { FILE_MAX_BYTES = 16 << 20, BCRYPT_MIN_BYTES = 59, COST_MIN = 4, COST_MAX = 31 };
 
@@ -52,45 +52,11 @@ static errc curve_word(struct load *l, str *s, struct err *e)
     return one_of(names, ARRAY_LEN(names), *s, "unknown curve", e);
 }
 
-/* Go's time.ParseDuration: 1m30s, 1.5h, 300ms; false: none of these. */
-static bool go_duration(str s, int64_t *ns)
-{
-    static const struct { str name; double ns;
-    } units[] = {
-        { S("ns"), 1 },
-        { S("us"), 1e3 },
-        { S("µs"), 1e3 },
-        { S("ms"), 1e6 },
-        { S("s"), 1e9 },
-        { S("m"), 60e9 },
-        { S("h"), 3600e9 },
-    };
-    double sum = 0;
-    if (str_eq(s, S("0"))) return *ns = 0, true;
-    for (bool any = false; s.n || !any; any = true) {
-        size_t n = 0, u = 0;
-        double v;
-        while (n < s.n && ((s.p[n] >= '0' && s.p[n] <= '9') || s.p[n] == '.')) n++;
-        if (!n || !f64_parse(str_slice(s, 0, n), &v)) return false;
-        s = str_from(s, n);
-        while (u < s.n && s.p[u] != '.' && (s.p[u] < '0' || s.p[u] > '9')) u++;
-        str unit = str_slice(s, 0, u);
-        bool known = false;
-        for (size_t i = 0; i < ARRAY_LEN(units); i++)
-            if (str_eq(units[i].name, unit)) sum += v * units[i].ns, known = true;
-        if (!known) return false;
-        s = str_from(s, u);
-    }
-    if (sum > 9e18) return false;
-    *ns = (int64_t)sum;
-    return true;
-}
-
 static errc interval_word(struct load *l, str *s, struct err *e)
 {
     (void)l;
     int64_t ns;
-    if (str_i64(*s, &ns) || go_duration(*s, &ns)) return OK;
+    if (str_i64(*s, &ns) || go_duration_parse(*s, &ns)) return OK;
     return err_set(e, ERR_BAD_INPUT,
         "yaml: unmarshal errors:\n  cannot unmarshal !!str `%.*s` into time.Duration", STR_ARG(*s));
 }
@@ -292,8 +258,9 @@ static errc options_of(
     out->n_users = users->n;
     for (size_t i = 0; i < users->n; i++) TRY(bcrypt_check(out->users[i].value, e));
     out->rate_burst = value_int(rate, "burst");
-    if (interval.n && !str_i64(interval, &out->rate_interval_ns))
-        (void)go_duration(interval, &out->rate_interval_ns);
+    if (interval.n && !str_i64(interval, &out->rate_interval_ns) &&
+        !go_duration_parse(interval, &out->rate_interval_ns))
+        return err_set(e, ERR_BAD_INPUT, "interval %.*s", STR_ARG(interval));
     return tls_of(out, value_field(root, "tls_server_config"), path, a, e);
 }
 

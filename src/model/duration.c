@@ -1,4 +1,6 @@
 #include "model/duration.h"
+
+#include "base/f64.h"
 #include "base/utf8.h"
 
 enum { UNITS = 7 };
@@ -145,4 +147,39 @@ void buf_go_duration(struct buf *b, int64_t ns)
     buf_u64_text(b, s % 60);
     buf_fraction(b, left % 1000000000, 9);
     buf_u8(b, 's');
+}
+
+bool go_duration_parse(str s, int64_t *ns_out)
+{
+    static const struct { str name; double ns;
+    } go_units[] = {
+        { S("ns"), 1 },
+        { S("us"), 1e3 },
+        { S("µs"), 1e3 },
+        { S("ms"), 1e6 },
+        { S("s"), 1e9 },
+        { S("m"), 60e9 },
+        { S("h"), 3600e9 },
+    };
+    double sum = 0;
+    bool minus = str_has_prefix(s, S("-"));
+    if (minus || str_has_prefix(s, S("+"))) s = str_from(s, 1);
+    if (str_eq(s, S("0"))) return *ns_out = 0, true;
+    for (bool any = false; s.n || !any; any = true) {
+        size_t n = 0, u = 0;
+        double v;
+        while (n < s.n && ((s.p[n] >= '0' && s.p[n] <= '9') || s.p[n] == '.')) n++;
+        if (!n || !f64_parse(str_slice(s, 0, n), &v)) return false;
+        s = str_from(s, n);
+        while (u < s.n && s.p[u] != '.' && (s.p[u] < '0' || s.p[u] > '9')) u++;
+        str unit = str_slice(s, 0, u);
+        bool known = false;
+        for (size_t i = 0; i < ARRAY_LEN(go_units); i++)
+            if (str_eq(go_units[i].name, unit)) sum += v * go_units[i].ns, known = true;
+        if (!known) return false;
+        s = str_from(s, u);
+    }
+    if (sum > 9e18) return false;
+    *ns_out = minus ? -(int64_t)sum : (int64_t)sum;
+    return true;
 }

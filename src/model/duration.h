@@ -24,5 +24,7 @@ void buf_duration(struct buf *b, int64_t ms);                  /* "1h30m", "0s" 
 str arena_duration(struct arena *a, int64_t ms);               /* the same, in the arena */
 /* Go's time.Duration: "1h30m0s", "1.5s", "20ms", "0s" */
 void buf_go_duration(struct buf *b, int64_t ns);
+/* "-1m30s", "1.5h", "300ms", "0"; false: none of these */
+MUST_USE bool go_duration_parse(str s, int64_t *ns_out);
 
 #endif

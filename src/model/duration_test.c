@@ -61,3 +61,29 @@ TEST(go_duration)
         EXPECT_STR(buf_view(&b), c->want);
     }
 }
+
+TEST(go_duration_of_text)
+{
+    static const struct { const char *name; str in; bool good; int64_t ns;
+    } cases[] = {
+        { "none", S("0"), true, 0 },
+        { "below none", S("-0"), true, 0 },
+        { "seconds", S("1.5s"), true, 1500000000 },
+        { "below zero", S("-1m.5s"), true, -60500000000 },
+        { "more of the same", S("1s1s+"), false, 0 },
+        { "the same twice", S("1s1s"), true, 2000000000 },
+        { "micro", S("3µs"), true, 3000 },
+        { "hours", S("+1.5h"), true, 5400000000000 },
+        { "no unit", S("1"), false, 0 },
+        { "days", S("1d"), false, 0 },
+        { "nothing", S(""), false, 0 },
+        { "a sign", S("-"), false, 0 },
+        { "a unit", S("s"), false, 0 },
+        { "too much", S("9999999h"), false, 0 },
+    };
+    TEST_EACH(c, cases) {
+        int64_t ns = 0;
+        EXPECT_EQ(go_duration_parse(c->in, &ns), c->good);
+        EXPECT_EQ(ns, c->ns);
+    }
+}

@@ -41,7 +41,15 @@ static bool query_timed_out(const struct query *q)
 {
     return q->deadline_ns && clock_mono_ns() >= q->deadline_ns;
 }
-static bool query_gone(void *ctx) { return query_canceled(ctx) || query_timed_out(ctx); }
+
+/* Asked while it waits for its turn: who looks at it sees that it does. */
+static bool query_gone(void *ctx)
+{
+    const struct query *q = ctx;
+    int64_t waited = q->turn->waited_ns + clock_mono_ns() - q->turn->since_ns;
+    atomic_store_explicit(&q->active->waited_ns, waited, memory_order_relaxed);
+    return query_canceled(q) || query_timed_out(q);
+}
 
 /* By the query's own thread. */
 static void query_note(struct query *q)

@@ -17,6 +17,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [os.path.join(HERE, 'lib'), os.path.join(TOP, 'tools')]
 import servers
 import tally
+import terminal
 
 EPITOOL = os.path.join(TOP, 'build/epitool')
 LIMIT_S = 60
@@ -60,8 +61,8 @@ def answers():
             t.join()
 
 
-def said(program, words):
-    r = subprocess.run([program, *words], capture_output=True, text=True, timeout=LIMIT_S, env={**os.environ, 'COLUMNS': '60'})
+def said(program, words, env=None):
+    r = subprocess.run([program, *words], capture_output=True, text=True, timeout=LIMIT_S, env={**os.environ, 'COLUMNS': '60', 'LC_ALL': 'C.UTF-8', **(env or {})})
     return r.returncode, r.stdout, r.stderr
 
 
@@ -127,6 +128,45 @@ class Query(unittest.TestCase):
                 self.assertEqual(said(EPITOOL, ['query', 'instant', self.url, 'x']), (0, text, ''))
                 self.assertEqual(said(EPITOOL, ['query', '-o', 'json', 'instant', self.url, 'x']), (0, raw, ''))
 
+    def test_words_as_promtool_takes_them(self):
+        Answers.answer = result('scalar', [1, '1'])
+        for words, key, want in (('query -ojson instant --time=5 {} m', 'query', 'm'), ('query instant --time=5 {} -- -m', 'query', '-m'),
+                                 ('query instant --time=-5.25 {} m', 'time', -5.25), ('query instant --time=-0.5 {} m', 'time', -0.5),
+                                 ('query range --start=-7 --end=-5.5 --step=1.5s {} m', 'step', 1.5), ('query range --start=1 --end=2 --step=1m0.5s {} m', 'step', 60.5),
+                                 ('query range --start=-7.25 --end=2 --step=-1s {} m', 'step', -1)):
+            with self.subTest(words):
+                line, asked = words.format(self.url).split(' '), []
+                for program in (self.promtool, EPITOOL):
+                    Answers.asked = []
+                    ran = said(program, line)
+                    self.assertEqual(ran[0], 0, ran)
+                    asked.append(Answers.asked[0][1][key])
+                self.assertEqual(self.plain(key, asked[1][0]), want)
+                self.assertEqual(self.plain(key, asked[0][0]), want)
+        self.assertEqual(said(EPITOOL, ['query', 'instant', '--header', 'X-A: b', self.url, '1'])[0], 0)
+        Answers.answer = result('matrix', [])
+        self.assertEqual(said(EPITOOL, ['query', 'analyze', '--server', self.url, '--type=histogram', '--match=m', '--duration=1.5h'])[0], 0)
+        self.assertEqual(Answers.asked[-1][1]['query'], ['m[1h30m]'])
+
+    def test_texts_with_zeros(self):
+        Answers.answer = result('vector', [{'metric': {'a': 'x\0y'}, 'value': [5, '1']}])
+        for form in ('promql', 'json'):
+            line = ['query', '-o', form, 'instant', self.url, 'm']
+            self.assertEqual(said(EPITOOL, line), said(self.promtool, line))
+        Answers.answer = {'status': 'success', 'data': ['x\0y', 'z']}
+        line = ['query', 'labels', self.url, 'a']
+        self.assertEqual(said(EPITOOL, line), said(self.promtool, line))
+
+    def test_what_cannot_be_asked_or_written(self):
+        for url in ('', 'http://', 'http:///'):
+            line = ['query', 'instant', '--time=5', url, '1']
+            self.assertEqual(said(EPITOOL, line), (1, '', 'query error: Post "http:///api/v1/query": http: no Host in request URL\n'))
+        self.assertEqual(said(EPITOOL, ['query', 'instant', 'ftp://x', '1']), said(self.promtool, ['query', 'instant', 'ftp://x', '1']))
+        Answers.answer = result('scalar', [1, '1'])
+        with open('/dev/full', 'w') as full:
+            ran = subprocess.run([EPITOOL, 'query', 'instant', self.url, 'm'], stdout=full, stderr=subprocess.PIPE, timeout=LIMIT_S)
+        self.assertEqual((ran.returncode, ran.stderr), (1, b'epitool: the answer cannot be written\n'))
+
     def plain(self, key, value):
         return value if key in ('query', 'match[]') else float(value)
 
@@ -187,6 +227,41 @@ class Query(unittest.TestCase):
             self.assertEqual(said(EPITOOL, ['query', words, '--explain', self.url, 'x'])[1].splitlines(), want)
             self.assertEqual(Answers.asked[0][1]['explain'], ['true'])
 
+    def test_plan_in_a_terminal(self):
+        node = {'node': '1', 'type': 'number', 'cpuSeconds': 0, 'waitSeconds': 0, 'series': 1, 'samples': 4, 'children': []}
+        tree = node
+        for i in range(200):
+            tree = {**node, 'node': 'é' * i, 'children': [tree, node]}
+        Answers.answer = result('vector', [])
+        Answers.answer['data']['explain'] = tree
+        for columns in (20, 40, 79, 200):
+            for locale, bar in (('C.UTF-8', '├─ '), ('C', '|- ')):
+                with self.subTest(columns, locale=locale):
+                    out = terminal.run([EPITOOL, 'query', 'instant', '--explain', self.url, 'x'], columns, {**os.environ, 'LC_ALL': locale})
+                    lines = out.splitlines()
+                    self.assertEqual(len(lines), 401)
+                    self.assertLessEqual(max(map(len, lines)), columns)
+                    self.assertIn(bar, lines[1])
+                    self.assertEqual(locale == 'C', '├' not in out and '…' not in out)
+
+    def test_plot_of_odd_data(self):
+        numbers = lambda *values: {'metric': {'__name__': 'm'}, 'values': [[t, v] for t, v in values]}
+        for name, series in (('one point', [numbers((1, '5'))]), ('not a number', [numbers((1, 'NaN'), (2, '+Inf'), (3, '1'))]),
+                             ('far away', [numbers((1e12, '1e308'), (2e12, '-1e308'))]), ('many', [numbers((1, '1'), (2, str(i))) for i in range(3000)]),
+                             ('histograms', [{'metric': {}, 'histograms': [[1, HISTOGRAM]]}])):
+            Answers.answer = result('matrix', series)
+            for columns, locale in (('16', 'C'), ('30', 'C.UTF-8'), ('100', 'C')):
+                with self.subTest(name, columns=columns):
+                    code, out, err = said(EPITOOL, ['query', 'range', '--plot', '--start=0', '--end=9', self.url, 'm'], {'COLUMNS': columns, 'LC_ALL': locale})
+                    self.assertEqual((code, err), (0, ''))
+                    if name == 'histograms':
+                        self.assertEqual(out, 'no numbers to draw\n')
+                        continue
+                    self.assertEqual(locale == 'C', out.isascii())
+                    lines = out.splitlines()
+                    self.assertLessEqual(max(len(line) for line in lines[:21]), int(columns))
+                    self.assertTrue(any(set(line[11:]) - {' '} for line in lines[:20]))
+
     def test_plot(self):
         rising = {'metric': {'__name__': 'up'}, 'values': [[t, str(t)] for t in range(0, 100)]}
         gap = {'metric': {'__name__': 'gap'}, 'values': [[t, '50'] for t in range(0, 100) if not 30 < t < 70] + [[99, 'NaN']]}
@@ -218,6 +293,9 @@ class PromQL(unittest.TestCase):
                 (['label-matchers', 'set', 'foo + sum(bar{a="b"})', 'a', 'x'], 'foo{a="x"} + sum(bar{a="x"})\n'),
                 (['label-matchers', 'set', '-t', '=~', 'rate(foo{c!="d"}[5m])', 'a', 'x.*'], 'rate(foo{a=~"x.*",c!="d"}[5m])\n'),
                 (['label-matchers', 'set', 'foo', 'a', 'x.*', '-t', '!~'], 'foo{a!~"x.*"}\n'),
+                (['label-matchers', 'set', '-t=~', 'foo', 'a', 'b('], 'foo{a=~"b("}\n'),
+                (['label-matchers', 'set', '--', '-foo', 'a', 'b'], '-foo{a="b"}\n'),
+                (['format', '--', '-foo'], '-foo\n'),
                 (['label-matchers', 'set', '--type=!=', 'foo{a="b"} offset 5m', 'a', 'c'], 'foo{a!="c"} offset 5m\n'),
                 (['label-matchers', 'delete', 'foo{a="b",c=~"d"} > bar{a!="x"}', 'a'], 'foo{c=~"d"} > bar\n')):
             with self.subTest(words):

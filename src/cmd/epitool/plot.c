@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { SCALE_WIDTH = 11, DOTS_X = 2, DOTS_Y = 4, COLOURS = 6, SERIES_SHOWN = 20, WIDTH_MIN = 24 };
+enum { SCALE_WIDTH = 11, DOTS_X = 2, DOTS_Y = 4, COLOURS = 6, SERIES_SHOWN = 20, WIDTH_MIN = 16 };
 
 /* One character of the picture: its eight dots, and whose they are (the last to draw there). */
 struct cell { uint8_t dots, series; };
@@ -131,18 +131,49 @@ static void put_cell(struct buf *b, const struct plot_opts *o, const struct cell
         buf_u8(b, ' ');
         return;
     }
+    enum { UPPER = 0x1b };
     put_colour(b, o, c->series);
-    buf_u8(b, 0xe2);                   /* U+2800 and the dots, in UTF-8 */
-    buf_u8(b, (uint8_t)(0xa0 | (c->dots >> 6)));
-    buf_u8(b, (uint8_t)(0x80 | (c->dots & 0x3f)));
+    if (o->ascii) {
+        bool above = (c->dots & UPPER) != 0, below = (c->dots & ~UPPER) != 0;
+        buf_u8(b, above && below ? ':' : above ? '\'' : '.');
+    } else {
+        buf_u8(b, 0xe2);               /* U+2800 and the dots, in UTF-8 */
+        buf_u8(b, (uint8_t)(0xa0 | (c->dots >> 6)));
+        buf_u8(b, (uint8_t)(0x80 | (c->dots & 0x3f)));
+    }
     put_plain(b, o);
 }
 
 static void put_scale(struct buf *b, double v)
 {
     char text[32];
-    snprintf(text, sizeof(text), "%.4g", v);
+    for (int digits = 4, n = SCALE_WIDTH; n >= SCALE_WIDTH; digits--)
+        n = snprintf(text, sizeof(text), "%.*g", digits, v);
     buf_fmt(b, "%*s", SCALE_WIDTH - 1, text);
+}
+
+/* what is too far for a date is a number */
+static void put_instant(struct buf *b, double t)
+{
+    if (fabs(t) < 9e9) buf_rfc3339_ns(b, llround(t * 1e3) * 1000000);
+    else buf_f64_g(b, t);
+}
+
+/* One line for both ends where there is room for it. */
+static void put_times(struct buf *b, const struct picture *p)
+{
+    struct buf from = { 0 }, to = { 0 };
+    put_instant(&from, p->t.least);
+    put_instant(&to, p->t.most);
+    int room = (int)p->columns, gap = room - (int)from.n - (int)to.n;
+    if (gap > 0)
+        buf_fmt(b, "%*s%.*s%*s%.*s\n", SCALE_WIDTH, "", STR_ARG(buf_view(&from)), gap, "",
+            STR_ARG(buf_view(&to)));
+    else
+        buf_fmt(b, "%.*s\n%*.*s\n", STR_ARG(buf_view(&from)), SCALE_WIDTH + room,
+            STR_ARG(buf_view(&to)));
+    buf_fini(&from);
+    buf_fini(&to);
 }
 
 static void picture_put(struct buf *b, const struct picture *p)
@@ -152,21 +183,14 @@ static void picture_put(struct buf *b, const struct picture *p)
         double share = p->rows > 1 ? (double)y / (double)(p->rows - 1) : 0;
         if (marked) put_scale(b, p->v.most * (1 - share) + p->v.least * share);
         else buf_fmt(b, "%*s", SCALE_WIDTH - 1, "");
-        buf_str(b, marked ? S("\u2524") : S("\u2502"));
+        buf_str(b, p->o->ascii ? marked ? S("+") : S("|") : marked ? S("\u2524") : S("\u2502"));
         for (size_t x = 0; x < p->columns; x++) put_cell(b, p->o, &p->at[y * p->columns + x]);
         buf_u8(b, '\n');
     }
-    buf_fmt(b, "%*s\u2514", SCALE_WIDTH - 1, "");
-    for (size_t x = 0; x < p->columns; x++) buf_str(b, S("\u2500"));
+    buf_fmt(b, "%*s%s", SCALE_WIDTH - 1, "", p->o->ascii ? "+" : "\u2514");
+    for (size_t x = 0; x < p->columns; x++) buf_str(b, p->o->ascii ? S("-") : S("\u2500"));
     buf_u8(b, '\n');
-    struct buf from = { 0 }, to = { 0 };
-    buf_rfc3339_ns(&from, llround(p->t.least) * 1000000000);
-    buf_rfc3339_ns(&to, llround(p->t.most) * 1000000000);
-    int gap = (int)p->columns - (int)from.n - (int)to.n;
-    buf_fmt(b, "%*s%.*s%*s%.*s\n", SCALE_WIDTH, "", STR_ARG(buf_view(&from)), MAX(gap, 1), "",
-        STR_ARG(buf_view(&to)));
-    buf_fini(&from);
-    buf_fini(&to);
+    put_times(b, p);
 }
 
 static void put_legend(struct buf *b, const json_t *matrix, const struct plot_opts *o)
@@ -179,7 +203,7 @@ static void put_legend(struct buf *b, const json_t *matrix, const struct plot_op
         const json_t *last = json_array_get(values, json_array_size(values) - 1);
         buf_fmt(b, "%*s", SCALE_WIDTH, "");
         put_colour(b, o, i);
-        buf_str(b, S("\u2501\u2501"));
+        buf_str(b, o->ascii ? S("--") : S("\u2501\u2501"));
         put_plain(b, o);
         buf_u8(b, ' ');
         put_metric(b, json_object_get(series, "metric"));

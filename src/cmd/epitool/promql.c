@@ -72,13 +72,24 @@ static bool match_type(str word, enum match_type *out)
     return false;
 }
 
-/* Takes -t TYPE, --type TYPE and --type=TYPE out of the words, wherever they stand. */
+/* Takes -t TYPE, -tTYPE, --type TYPE and --type=TYPE out of the words, wherever they stand before a
+ * `--`, which goes, too. */
 static bool take_type(int *argc, char **argv, enum match_type *out)
 {
     int n = 0;
+    bool flags = true;
     for (int i = 0; i < *argc; i++) {
         str word = str_z(argv[i]);
+        if (flags && str_eq(word, S("--"))) {
+            flags = false;
+            continue;
+        }
+        if (!flags) {
+            argv[n++] = argv[i];
+            continue;
+        }
         if (str_has_prefix(word, S("--type="))) word = str_from(word, strlen("--type="));
+        else if (str_has_prefix(word, S("-t")) && word.n > 2) word = str_from(word, 2);
         else if (!str_eq(word, S("-t")) && !str_eq(word, S("--type"))) {
             argv[n++] = argv[i];
             continue;
@@ -93,21 +104,21 @@ static int label_matchers(int argc, char **argv)
 {
     if (argc < 2) return cmd_usage(&cmd_promql);
     struct edit d = { 0 };
-    if (str_eq(str_z(argv[1]), S("delete")) && argc == 4) {
-        d = (struct edit){ .remove = true, .with.name = str_z(argv[3]) };
-        return show(argv[2], &d);
-    }
-    if (!str_eq(str_z(argv[1]), S("set")) || !take_type(&argc, argv, &d.with.type) || argc != 5)
+    bool remove = str_eq(str_z(argv[1]), S("delete"));
+    if ((!remove && !str_eq(str_z(argv[1]), S("set"))) ||
+        !take_type(&argc, argv, &d.with.type) || argc != (remove ? 4 : 5))
         return cmd_usage(&cmd_promql);
+    d.remove = remove;
     d.with.name = str_z(argv[3]);
-    d.with.value = str_z(argv[4]);
+    d.with.value = remove ? STR_EMPTY : str_z(argv[4]);
     return show(argv[2], &d);
 }
 
 static int run(int argc, char **argv)
 {
     str what = argc > 1 ? str_z(argv[1]) : STR_EMPTY;
-    if (str_eq(what, S("format")) && argc == 3) return show(argv[2], NULL);
+    int at = argc > 2 && str_eq(str_z(argv[2]), S("--")) ? 3 : 2;
+    if (str_eq(what, S("format")) && argc == at + 1) return show(argv[at], NULL);
     if (str_eq(what, S("label-matchers"))) return label_matchers(argc - 1, argv + 1);
     return cmd_usage(&cmd_promql);
 }

@@ -32,11 +32,13 @@ struct ask {
     struct err e;
 };
 
+/* NAME=VALUE or NAME:VALUE */
 static bool take_header(struct ask *k, str value)
 {
-    str name, text;
-    if (k->n_headers == WORDS_MAX || !str_cut(value, '=', &name, &text)) return false;
-    k->headers[k->n_headers++] = (struct server_header){ name, text };
+    size_t at = MIN(str_index(value, '='), str_index(value, ':'));
+    if (k->n_headers == WORDS_MAX || at == SIZE_MAX) return false;
+    k->headers[k->n_headers++] =
+        (struct server_header){ str_slice(value, 0, at), str_trim(str_from(value, at + 1)) };
     return true;
 }
 
@@ -47,7 +49,8 @@ static bool take_match(struct ask *k, str value)
     return true;
 }
 
-/* A flag with its value, `--name=value` or `--name value`: how many words it took; 0: wrong. */
+/* A flag with its value, `--name=value`, `--name value` or `-ovalue`: how many words it took; 0:
+ * wrong. */
 static int take_flag(struct ask *k, int argc, char **argv)
 {
     const struct { str name; str *to; bool (*take)(struct ask *k, str value);
@@ -74,6 +77,11 @@ static int take_flag(struct ask *k, int argc, char **argv)
         return 1;
     }
     bool joined = str_has_prefix(word, S("--")) && str_cut(word, '=', &name, &value);
+    if (!joined && str_has_prefix(word, S("-o")) && word.n > 2) {
+        name = S("-o");
+        value = str_from(word, 2);
+        joined = true;
+    }
     if (!joined) {
         name = word;
         value = argc > 1 ? str_z(argv[1]) : STR_EMPTY;
@@ -88,10 +96,15 @@ static int take_flag(struct ask *k, int argc, char **argv)
     return 0;
 }
 
+/* Behind `--` there are no flags. */
 static bool take_words(struct ask *k, int argc, char **argv)
 {
+    bool flags = true;
     for (int i = 1; i < argc;) {
-        if (argv[i][0] == '-' && argv[i][1]) {
+        if (flags && str_eq(str_z(argv[i]), S("--"))) {
+            flags = false;
+            i++;
+        } else if (flags && argv[i][0] == '-' && argv[i][1]) {
             int taken = take_flag(k, argc - i, argv + i);
             if (!taken) return false;
             i += taken;
@@ -106,7 +119,10 @@ static bool take_words(struct ask *k, int argc, char **argv)
 static void put_instant(struct ask *k, str name, struct instant t)
 {
     SCOPED(buf_fini) struct buf b = { 0 };
-    buf_fmt(&b, "%" PRId64 ".%09" PRId64, t.s, t.ns);
+    bool minus = t.s < 0;                  /* of -1.5 there are -2 seconds and half of one */
+    if (minus && t.ns) t = (struct instant){ t.s + 1, 1000000000 - t.ns };
+    buf_fmt(&b, "%s%" PRIu64 ".%09" PRId64, minus ? "-" : "",
+        minus ? 0 - (uint64_t)t.s : (uint64_t)t.s, t.ns);
     form_put(&k->form, name, buf_view(&b));
 }
 
@@ -127,17 +143,42 @@ static struct instant now(void)
 
 static void print(struct buf *b)
 {
-    printf("%.*s", STR_ARG(buf_view(b)));
+    cmd_print(stdout, buf_view(b));
     buf_fini(b);
 }
 
 static bool as_json(const struct ask *k) { return str_eq(k->format, S("json")); }
 
+/* 0: it is none, or does not tell */
+static unsigned terminal_width(void)
+{
+    struct winsize w = { 0 };
+    bool tty = isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0;
+    return tty ? w.ws_col : 0;
+}
+
+/* Somebody asked for a locale that is not of UTF-8. Where nobody asked for any, it most likely
+ * is. */
+static bool terminal_is_ascii(void)
+{
+    static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const char *value = getenv(names[i]);
+        if (!value || !*value) continue;
+        str locale = str_z(value), charset, rest;
+        if (!str_cut(locale, '.', &rest, &charset))
+            return str_eq(locale, S("C")) || str_eq(locale, S("POSIX"));
+        str_cut(charset, '@', &charset, &rest);
+        return !str_eq_nocase(charset, S("utf-8")) && !str_eq_nocase(charset, S("utf8"));
+    }
+    return false;
+}
+
 /* The plan instead of the result, where it was asked for. */
 static void put_answer(const struct ask *k, struct buf *b, const json_t *data)
 {
-    if (k->explain) put_plan(b, json_object_get(data, "explain"));
-    else put_value(b, data, as_json(k));
+    if (!k->explain) put_value(b, data, as_json(k));
+    else put_plan(b, json_object_get(data, "explain"), terminal_width(), terminal_is_ascii());
 }
 
 /* ---- the questions ---- */
@@ -161,21 +202,27 @@ static errc ask_instant(struct ask *k)
 /* as wide as the terminal, if it is one */
 static struct plot_opts plot_room(void)
 {
-    struct winsize w = { 0 };
-    bool tty = isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0;
     const char *columns = getenv("COLUMNS");
-    unsigned width = tty && w.ws_col ? w.ws_col : 0;
+    unsigned width = terminal_width();
     if (!width && columns) width = (unsigned)strtoul(columns, NULL, 10);
     return (struct plot_opts){ .width = width ? MIN(width, 1000u) : PLOT_COLUMNS,
         .height = PLOT_ROWS,
-        .colour = tty && !getenv("NO_COLOR") };
+        .colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
+        .ascii = terminal_is_ascii() };
+}
+
+/* As the API takes it, or as promtool does: 1.5s. */
+static errc duration_of(str text, int64_t *ns, struct err *e)
+{
+    if (parse_api_duration(text, ns, e) == OK || go_duration_parse(text, ns)) return OK;
+    return ERR_BAD_INPUT;
 }
 
 /* 250 points, and no less than a second apart, where no step is given, or 0 */
 static errc step_of(struct ask *k, struct instant start, struct instant end, str *out)
 {
     int64_t ns = 0;
-    if (k->step.n) TRY(parse_api_duration(k->step, &ns, &k->e));
+    if (k->step.n) TRY(duration_of(k->step, &ns, &k->e));
     if (!ns) ns = MAX(instant_sub(end, start) / 1000000000 / 250, 1) * 1000000000;
     *out = arena_fmt(&k->arena, "%.9f", (double)ns / 1e9);
     return OK;
@@ -254,7 +301,12 @@ static errc ask_analyze(struct ask *k)
     if (!str_eq(k->type, S("histogram")))
         return err_set(&k->e, ERR_BAD_INPUT, "analyze type is %.*s, must be 'histogram'",
             STR_ARG(k->type));
-    TRY(instant_of(k, k->time, now(), "evaluation", &t));
+    int64_t ns = INT64_C(3600) * 1000000000;
+    if (k->time.n)
+        TRY_IN(&k->e, parse_instant(k->time, &t, &k->e), "error parsing time '%.*s'",
+            STR_ARG(k->time));
+    else t = now();
+    if (k->duration.n) TRY(duration_of(k->duration, &ns, &k->e));
     struct buf b = { 0 };
     analysis_head(&b);
     errc rc = OK;
@@ -263,7 +315,7 @@ static errc ask_analyze(struct ask *k)
         buf_reset(&k->form);
         form_put(&k->form, S("query"),
             arena_fmt(&k->arena, "%.*s[%.*s]", STR_ARG(k->match[i]),
-                STR_ARG(k->duration.n ? k->duration : S("1h"))));
+                STR_ARG(arena_duration(&k->arena, ns / 1000000))));
         put_instant(k, S("time"), t);
         rc = server_api_ask(k->api, S("/api/v1/query"), true, buf_view(&k->form), &data, &k->e);
         if (rc == OK) rc = analysis_add(&all, &b, json_object_get(data, "result"), &k->e);
@@ -294,12 +346,14 @@ static int answer(struct ask *k, const struct question *q)
     str server = q->n_words ? str_z(k->words[0]) : k->server;
     errc rc = server_api_open(&k->api, server, k->headers, k->n_headers, &k->e);
     if (rc == OK) rc = q->ask(k);
+    bool written = fflush(stdout) == 0 && !ferror(stdout);
     server_api_close(k->api);
     buf_fini(&k->form);
     arena_fini(&k->arena);
-    if (rc == OK) return EXIT_FINE;
-    fprintf(stderr, "%s%.*s\n", rc == ERR_BAD_INPUT ? "" : "query error: ",
-        STR_ARG(err_str(&k->e)));
+    if (!written) fprintf(stderr, "epitool: the answer cannot be written\n");
+    if (rc == OK) return written ? EXIT_FINE : EXIT_FAILED;
+    bool plain = rc == ERR_BAD_INPUT || q->ask == ask_analyze;
+    fprintf(stderr, "%s%.*s\n", plain ? "" : "query error: ", STR_ARG(err_str(&k->e)));
     return EXIT_FAILED;
 }
 

@@ -325,7 +325,7 @@ void put_words(struct buf *b, const json_t *list, bool json)
     if (json) json_arr(&j);
     json_array_foreach (list, i, s) {
         if (json) json_str(&j, text_of(s));
-        else buf_fmt(b, "%s\n", json_string_value(s));
+        else buf_str(b, text_of(s)), buf_u8(b, '\n');
     }
     if (!json) return;
     json_arr_end(&j);
@@ -367,32 +367,73 @@ static void put_cost(struct buf *b, const json_t *node, double all)
     put_count(b, "bucket bytes", json_object_get(bytes, "bucket"));
 }
 
-/* own: the lines in front of this node; below: those in front of its children */
-static void put_plan_node(struct buf *b, const json_t *node, str own, str below, double all)
+struct plan { struct buf *b; double all; size_t width; bool ascii; };
+
+/* The first bytes of n characters. */
+static str text_cut(str s, size_t n)
 {
-    enum { TEXT_MAX = 60 };
+    for (size_t i = 0; i < s.n; i++)
+        if ((s.p[i] & 0xc0) != 0x80 && n-- == 0) return str_slice(s, 0, i);
+    return s;
+}
+
+static void put_text_cut(const struct plan *p, struct buf *b, str s, size_t width)
+{
+    str dots = p->ascii ? S("...") : S("…");
+    size_t wide = utf8_count(dots);
+    if (!width || utf8_count(s) <= width) {
+        buf_str(b, s);
+        return;
+    }
+    buf_str(b, text_cut(s, width > wide ? width - wide : 0));
+    buf_str(b, dots);
+}
+
+/* The lines in front of a node may take half of the width: those of the nodes above go first. */
+static void put_lines(const struct plan *p, struct buf *b, str lines)
+{
+    str dots = p->ascii ? S("...") : S("…");
+    size_t room = p->width / 2, n = utf8_count(lines), wide = utf8_count(dots);
+    if (p->width && n > room) {
+        buf_str(b, dots);
+        lines = str_from(lines, text_cut(lines, n - (room > wide ? room - wide : 0)).n);
+    }
+    buf_str(b, lines);
+}
+
+/* own: the lines in front of this node; below: those in front of its children */
+static void put_plan_node(const struct plan *p, const json_t *node, str own, str below)
+{
+    enum { TEXT_MAX = 60, TEXT_MIN = 12, COST_WIDTH = 24 };
     const json_t *children = json_object_get(node, "children");
-    str text = text_of(json_object_get(node, "node"));
     size_t i, n = json_array_size(children);
     json_t *child;
-    bool cut = text.n > TEXT_MAX;
-    if (cut) text.n = TEXT_MAX;
-    while (cut && text.n && (text.p[text.n] & 0xc0) == 0x80) text.n--;
-    buf_fmt(b, "%.*s%.*s%s", STR_ARG(own), STR_ARG(text), cut ? "…" : "");
-    put_cost(b, node, all);
-    buf_u8(b, '\n');
+    struct buf line = { 0 };
+    put_lines(p, &line, own);
+    size_t used = utf8_count(buf_view(&line)) + COST_WIDTH, text = TEXT_MAX + 1;
+    if (p->width)
+        text = MIN(text, MAX(p->width > used ? p->width - used : 0, (size_t)TEXT_MIN));
+    put_text_cut(p, &line, text_of(json_object_get(node, "node")), text);
+    put_cost(&line, node, p->all);
+    put_text_cut(p, p->b, buf_view(&line), p->width);
+    buf_u8(p->b, '\n');
+    buf_fini(&line);
     json_array_foreach (children, i, child) {
         struct buf first = { 0 }, rest = { 0 };
-        buf_fmt(&first, "%.*s%s", STR_ARG(below), i + 1 < n ? "├─ " : "└─ ");
-        buf_fmt(&rest, "%.*s%s", STR_ARG(below), i + 1 < n ? "│  " : "   ");
-        put_plan_node(b, child, buf_view(&first), buf_view(&rest), all);
+        bool last = i + 1 == n;
+        buf_str(&first, below);
+        buf_str(&first, p->ascii ? (last ? S("`- ") : S("|- ")) : last ? S("└─ ") : S("├─ "));
+        buf_str(&rest, below);
+        buf_str(&rest, last ? S("   ") : p->ascii ? S("|  ") : S("│  "));
+        put_plan_node(p, child, buf_view(&first), buf_view(&rest));
         buf_fini(&first);
         buf_fini(&rest);
     }
 }
 
-void put_plan(struct buf *b, const json_t *explain)
+void put_plan(struct buf *b, const json_t *explain, size_t width, bool ascii)
 {
+    struct plan p = { b, seconds_below(explain), width, ascii };
     if (!explain) buf_str(b, S("the server tells no plan\n"));
-    else put_plan_node(b, explain, S(""), S(""), seconds_below(explain));
+    else put_plan_node(&p, explain, STR_EMPTY, STR_EMPTY);
 }

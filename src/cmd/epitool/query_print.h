@@ -16,8 +16,9 @@
 
 /* {"resultType":…,"result":…} */
 void put_value(struct buf *b, const json_t *data, bool json);
-/* explain: a tree of nodes, a line each, with what it cost */
-void put_plan(struct buf *b, const json_t *explain);
+/* explain: a tree of nodes, a line each, with what it cost. width: of a line, in characters; 0: as
+ * long as it is. ascii: lines and dots of it alone. */
+void put_plan(struct buf *b, const json_t *explain, size_t width, bool ascii);
 /* a list of label sets */
 void put_series(struct buf *b, const json_t *list, bool json);
 /* a list of texts */

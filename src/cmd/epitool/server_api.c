@@ -11,6 +11,7 @@ enum { TIMEOUT_MS = 2 * 60 * 1000, ANSWER_MAX = 1 << 30 };
 struct server_api {
     struct arena arena;
     str url;                           /* without a slash at its end */
+    bool has_host;
     struct http_field *headers;
     size_t n_headers;
     struct http_client *client;
@@ -30,10 +31,12 @@ errc server_api_open(struct server_api **out, str url, const struct server_heade
     arena_init(&s->arena, NULL, 0);
     mtx_init(&s->mu, LOCK_LEAF);
     cond_init(&s->came);
-    while (str_has_suffix(url, S("/"))) url.n--;
     s->url = str_find(url, S("://")) == SIZE_MAX
                  ? arena_fmt(&s->arena, "http://%.*s", STR_ARG(url))
                  : arena_str(&s->arena, url);
+    size_t host = str_find(s->url, S("://")) + strlen("://");
+    while (s->url.n > host && str_has_suffix(s->url, S("/"))) s->url.n--;
+    s->has_host = s->url.n > host && s->url.p[host] != '/';
     s->headers = arena_array(&s->arena, n_headers + 1, sizeof(*s->headers));
     for (size_t i = 0; i < n_headers; i++)
         s->headers[i] = (struct http_field){ headers[i].name, headers[i].value };
@@ -93,10 +96,10 @@ static errc answer_read(struct server_api *s, json_t **data, struct err *e)
 {
     if (s->rc != OK) {
         *e = s->e;
-        return s->rc;
+        return s->rc == ERR_BAD_INPUT ? ERR_UNAVAILABLE : s->rc;
     }
     json_error_t why;
-    json_t *all = json_loadb((const char *)s->body.p, s->body.n, 0, &why);
+    json_t *all = json_loadb((const char *)s->body.p, s->body.n, JSON_ALLOW_NUL, &why);
     const char *status = json_string_value(json_object_get(all, "status"));
     if (!status) {
         json_decref(all);
@@ -144,6 +147,9 @@ errc server_api_ask(
         .timeout_ms = TIMEOUT_MS,
         .max_body_bytes = ANSWER_MAX,
     };
+    if (!s->has_host)
+        return err_set(e, ERR_UNAVAILABLE, "%s \"%.*s\": http: no Host in request URL",
+            posted ? "Post" : "Get", STR_ARG(r.url));
     s->done = false;
     http_send(s->client, &r, answered, s);
     mtx_lock(&s->mu);
