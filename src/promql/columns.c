@@ -12,9 +12,6 @@
 
 #include <math.h>
 
-#if defined(__x86_64__)
-#endif
-
 /* No vector is ever passed to a function that is really called. */
 #pragma GCC diagnostic ignored "-Wpsabi"
 
@@ -218,6 +215,32 @@ INLINE void extreme_loop(double *m, const double *x, size_t n, bool max)
         if ((max ? m[i] < x[i] : m[i] > x[i]) || isnan(m[i])) m[i] = x[i];
 }
 
+INLINE lanes further(lanes a, lanes b, bool max) { return pick(max ? a > b : a < b, a, b); }
+INLINE double further_one(double a, double b, bool max)
+{
+    return (max ? a > b : a < b) ? a : b;
+}
+
+/* In any order, since equal values are the same; the last four may have been seen before. */
+INLINE double window_extreme(const double *v, size_t n, bool max)
+{
+    if (n < LANES) {
+        double x = v[0];
+        for (size_t i = 1; i < n; i++) x = further_one(v[i], x, max);
+        return x;
+    }
+    lanes x = load(v + n - LANES);
+    for (size_t i = 0; i + LANES < n; i += LANES) x = further(load(v + i), x, max);
+    return further_one(further_one(x[0], x[1], max), further_one(x[2], x[3], max), max);
+}
+
+INLINE void window_extremes_loop(double *out, const double *v, const uint32_t *lo,
+    const uint32_t *hi, size_t steps, bool max)
+{
+    for (size_t k = 0; k < steps; k++)
+        if (lo[k] < hi[k]) out[k] = window_extreme(v + lo[k], hi[k] - lo[k], max);
+}
+
 INLINE uint64_t beyond_loop(const double *x, const double *bar, size_t n, bool max)
 {
     uint64_t bits = 0;
@@ -418,6 +441,12 @@ INLINE void rates_loop(
         if (max) extreme_loop(m, x, n, true);                                                      \
         else extreme_loop(m, x, n, false);                                                         \
     }                                                                                              \
+    attribute static void window_extremes_##suffix(double *out, const double *v,                   \
+        const uint32_t *lo, const uint32_t *hi, size_t steps, bool max)                            \
+    {                                                                                              \
+        if (max) window_extremes_loop(out, v, lo, hi, steps, true);                                \
+        else window_extremes_loop(out, v, lo, hi, steps, false);                                   \
+    }                                                                                              \
     attribute static uint64_t beyond_##suffix(                                                     \
         const double *x, const double *bar, size_t n, bool max)                                    \
     {                                                                                              \
@@ -435,7 +464,8 @@ INLINE void rates_loop(
     }                                                                                              \
     static const struct build build_##suffix = { count_##suffix, narrow_##suffix,                  \
         has_bits_##suffix, falls_##suffix, kahan_add_##suffix, sums_finite_##suffix, add_##suffix, \
-        extreme_##suffix, beyond_##suffix, instants_##suffix, rates_##suffix };
+        extreme_##suffix, window_extremes_##suffix, beyond_##suffix, instants_##suffix,            \
+        rates_##suffix };
 
 struct build {
     struct column_counts (*count)(const uint32_t *lo, const uint32_t *hi, size_t steps);
@@ -446,6 +476,8 @@ struct build {
     bool (*sums_finite)(const double *s, const double *x, size_t n);
     void (*add)(double *s, double x, size_t n);
     void (*extreme)(double *m, const double *x, size_t n, bool max);
+    void (*window_extremes)(double *out, const double *v, const uint32_t *lo, const uint32_t *hi,
+        size_t steps, bool max);
     uint64_t (*beyond)(const double *x, const double *bar, size_t n, bool max);
     size_t (*instants)(double *out, uint64_t *present, const struct column_instant *c,
         const uint32_t *ends, size_t steps);
@@ -496,6 +528,11 @@ bool column_kahan_add_finite(double *s, double *c, const double *x, size_t n)
 void column_add(double *s, double x, size_t n) { build->add(s, x, n); }
 void column_max(double *m, const double *x, size_t n) { build->extreme(m, x, n, true); }
 void column_min(double *m, const double *x, size_t n) { build->extreme(m, x, n, false); }
+void column_window_extremes(double *out, const double *v, const uint32_t *lo, const uint32_t *hi,
+    size_t steps, bool max)
+{
+    build->window_extremes(out, v, lo, hi, steps, max);
+}
 uint64_t column_beyond(const double *x, const double *bar, size_t n, bool max)
 {
     assert(n <= 64);

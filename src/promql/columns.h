@@ -49,6 +49,11 @@ void column_add(double *s, double x, size_t n);
 void column_max(double *m, const double *x, size_t n);
 void column_min(double *m, const double *x, size_t n);
 
+/* out[k]: the largest of v[lo[k], hi[k]) (max; else: the least); of none it is not written.
+ * REQUIRES: no NaN, no zero with a sign. */
+void column_window_extremes(double *out, const double *v, const uint32_t *lo, const uint32_t *hi,
+    size_t steps, bool max);
+
 /* Bit k, of n <= 64: x[k] is not at or below bar[k] (max; else: at or above). A NaN is beyond, and
  * all is beyond a NaN. */
 uint64_t column_beyond(const double *x, const double *bar, size_t n, bool max);

@@ -194,6 +194,30 @@ static void check_extremes(struct prng *p)
 }
 TEST(column_extremes) { each_build(check_extremes); }
 
+static void check_window_extremes(struct prng *p)
+{
+    double v[N], max[N], min[N];
+    uint32_t lo[N], hi[N];
+    size_t steps = prng_below(p, N);
+    for (size_t i = 0; i < N; i++) v[i] = (double)prng_below(p, 50) - 25;
+    for (size_t k = 0; k < steps; k++) {
+        lo[k] = (uint32_t)prng_below(p, N);
+        hi[k] = lo[k] + (uint32_t)prng_below(p, MIN(N - lo[k], 40) + 1);
+        max[k] = min[k] = 1000;
+    }
+    column_window_extremes(max, v, lo, hi, steps, true);
+    column_window_extremes(min, v, lo, hi, steps, false);
+    for (size_t k = 0; k < steps; k++) {
+        double want_max = lo[k] < hi[k] ? v[lo[k]] : 1000, want_min = want_max;
+        for (size_t i = lo[k]; i < hi[k]; i++) {
+            if (v[i] > want_max) want_max = v[i];
+            if (v[i] < want_min) want_min = v[i];
+        }
+        EXPECT(same(max[k], want_max) && same(min[k], want_min));
+    }
+}
+TEST(column_window_extremes) { each_build(check_window_extremes); }
+
 /* The steps of the growth's way to a rate, one after the other. */
 static double rate_plainly(const struct column_rate *r, size_t k)
 {

@@ -6,8 +6,6 @@
  * no number, and such windows are walked once more, plainly. */
 #include "promql/walks.h"
 
-#include "base/kahan.h"
-
 #include <math.h>
 #include <string.h>
 
@@ -76,6 +74,18 @@ static struct smoothing smoothing_begin(const double *v, double sf, double tf)
 {
     struct smoothing s = { 0, v[0], v[1] - v[0] };
     smoothing_add(&s, v[1], sf, tf, false);
+    return s;
+}
+
+static struct kahan sum_walk(struct kahan k, const double *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) kahan_add(&k, v[i]);
+    return k;
+}
+
+static struct spread spread_walk(struct spread s, const double *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) spread_add(&s, v[i]);
     return s;
 }
 
@@ -203,6 +213,48 @@ INLINE void smoothed_loop(
     }
 }
 
+/* The i-th sample of each window. */
+INLINE lanes values_at(const struct walks *w, size_t i, bool adjacent)
+{
+    lanes v;
+    if (!adjacent) return gather(w->v, w->lo, i);
+    memcpy(&v, w->v + w->lo[0] + i, sizeof(v));
+    return v;
+}
+
+INLINE void sums_loop(struct kahan *out, const struct walks *w, bool adjacent)
+{
+    struct lane_sum k = { 0 };
+    size_t n = walks_shortest(w);
+    for (size_t i = 0; i < n; i++) lanes_add(&k, values_at(w, i, adjacent));
+    for (size_t i = 0; i < WALKS; i++) {
+        const double *v = w->v + w->lo[i];
+        struct kahan one = lane_of(&k, i);
+        size_t size = w->hi[i] - w->lo[i];
+        out[i] = isfinite(one.s) ? sum_walk(one, v + n, size - n)
+                                 : sum_walk((struct kahan){ 0, 0 }, v, size);
+    }
+}
+
+INLINE void spreads_loop(struct spread *out, const struct walks *w, bool adjacent)
+{
+    struct lane_sum mean = { 0 }, aux = { 0 };
+    size_t n = walks_shortest(w);
+    for (size_t i = 0; i < n; i++) {
+        lanes x = values_at(w, i, adjacent), delta = x - (mean.s + mean.c);
+        lanes_add(&mean, delta / all((double)(i + 1)));
+        lanes_add(&aux, delta * (x - (mean.s + mean.c)));
+    }
+    for (size_t i = 0; i < WALKS; i++) {
+        const double *v = w->v + w->lo[i];
+        struct spread one = { lane_of(&mean, i), lane_of(&aux, i), (double)n };
+        size_t size = w->hi[i] - w->lo[i];
+        out[i] = isfinite(one.mean.s) && isfinite(one.aux.s)
+                     ? spread_walk(one, v + n, size - n)
+                     : spread_walk((struct spread){ 0 }, v, size);
+    }
+}
+
 #define BUILDS(suffix, attribute)                                                                  \
     attribute static void lines_##suffix(                                                          \
         struct line *out, const struct walks *w, const int64_t *t0)                                \
@@ -215,11 +267,24 @@ INLINE void smoothed_loop(
     {                                                                                              \
         smoothed_loop(out, w, sf, tf);                                                             \
     }                                                                                              \
-    static const struct build build_##suffix = { lines_##suffix, smoothed_##suffix };
+    attribute static void sums_##suffix(struct kahan *out, const struct walks *w)                  \
+    {                                                                                              \
+        if (walks_adjacent(w)) sums_loop(out, w, true);                                            \
+        else sums_loop(out, w, false);                                                             \
+    }                                                                                              \
+    attribute static void spreads_##suffix(struct spread *out, const struct walks *w)              \
+    {                                                                                              \
+        if (walks_adjacent(w)) spreads_loop(out, w, true);                                         \
+        else spreads_loop(out, w, false);                                                          \
+    }                                                                                              \
+    static const struct build build_##suffix = { lines_##suffix, smoothed_##suffix, sums_##suffix, \
+        spreads_##suffix };
 
 struct build {
     void (*lines)(struct line *out, const struct walks *w, const int64_t *t0);
     void (*smoothed)(double *out, const struct walks *w, const double *sf, const double *tf);
+    void (*sums)(struct kahan *out, const struct walks *w);
+    void (*spreads)(struct spread *out, const struct walks *w);
 };
 BUILDS(plain, )
 #if defined(__x86_64__)
@@ -293,6 +358,26 @@ void walk_smoothed(double *out, const struct walks *w, const double *sf, const d
             smoothing_add(&s, w->v[at], sf[i], tf[i], true);
         out[i] = s.s1;
     }
+}
+
+void walk_sums(struct kahan *out, const struct walks *w)
+{
+    if (w->n == WALKS) {
+        build->sums(out, w);
+        return;
+    }
+    for (size_t i = 0; i < w->n; i++)
+        out[i] = sum_walk((struct kahan){ 0, 0 }, w->v + w->lo[i], w->hi[i] - w->lo[i]);
+}
+
+void walk_spreads(struct spread *out, const struct walks *w)
+{
+    if (w->n == WALKS) {
+        build->spreads(out, w);
+        return;
+    }
+    for (size_t i = 0; i < w->n; i++)
+        out[i] = spread_walk((struct spread){ 0 }, w->v + w->lo[i], w->hi[i] - w->lo[i]);
 }
 
 /* --- sums that slide --- */

@@ -1,9 +1,10 @@
 /* walks.h — windows that have to be walked from their first sample to their last, side by side.
  *
- * What        Lines through the samples of windows (least squares), and double exponential
- *             smoothing. Neither can slide, for the first takes its times from the window and
- *             rounds each product, and the second's values follow from each other; so eight
- *             windows are walked at once. Lines of whole numbers at whole seconds do slide.
+ * What        Lines through the samples of windows (least squares), double exponential smoothing,
+ *             sums and spreads. None can slide, for a line takes its times from the window and
+ *             rounds each product, smoothed values follow from each other, and to take a value out
+ *             of a sum would round; so eight windows are walked at once. Lines of whole numbers at
+ *             whole seconds do slide.
  * Invariants  (1) Each window's result has the bits of the plain loop, which is Prometheus': lanes
  *             are windows, never samples of one sum. (2) Which build runs changes nothing but the
  *             time. (3) What slides is integers, whose sums are exact, and such that the plain
@@ -17,8 +18,9 @@
 #define EPI_PROMQL_WALKS_H
 
 #include "base/defs.h"
+#include "base/kahan.h"
 
-/* Windows [lo, hi) of samples, at least two in each. */
+/* Windows [lo, hi) of samples, at least two in each; sums and spreads: at least one. */
 enum { WALKS = 8 };
 struct walks {
     const int64_t *t;
@@ -33,6 +35,20 @@ void walk_lines(struct line *out, const struct walks *w, const int64_t *t0);
 
 /* The last smoothed value of each window, with its factors. */
 void walk_smoothed(double *out, const struct walks *w, const double *sf, const double *tf);
+
+/* The sum of each window, by kahan_add from nothing. */
+void walk_sums(struct kahan *out, const struct walks *w);
+
+/* Count, mean, and the sum of squared distances from it: Welford's update with compensation. */
+struct spread { struct kahan mean, aux; double n; };
+static inline void spread_add(struct spread *s, double x)
+{
+    s->n++;
+    double delta = x - (s->mean.s + s->mean.c);
+    kahan_add(&s->mean, delta / s->n);
+    kahan_add(&s->aux, delta * (x - (s->mean.s + s->mean.c)));
+}
+void walk_spreads(struct spread *out, const struct walks *w);
 
 /* Lines through windows that only move forward, at the cost of what enters and leaves them. */
 struct line_slide {

@@ -1,7 +1,6 @@
 #include "promql/walks.h"
 
 #include "base/f64.h"
-#include "base/kahan.h"
 #include "base/prng.h"
 #include "base/test.h"
 
@@ -103,12 +102,41 @@ static void check_walks(struct prng *p)
     }
 }
 
+/* Windows of one sample, too. */
+static void check_sums(struct prng *p)
+{
+    struct data d;
+    struct walks w;
+    struct kahan sums[WALKS];
+    struct spread spreads[WALKS];
+    data_make(&d, p);
+    walks_make(&w, &d, p);
+    if (prng_below(p, 4) == 0) w.hi[0] = w.lo[0] + 1;
+    walk_sums(sums, &w);
+    walk_spreads(spreads, &w);
+    for (size_t i = 0; i < w.n; i++) {
+        struct kahan sum = { 0, 0 };
+        struct spread spread = { 0 };
+        for (size_t at = w.lo[i]; at < w.hi[i]; at++) {
+            kahan_add(&sum, d.v[at]);
+            spread_add(&spread, d.v[at]);
+        }
+        EXPECT(same(sums[i].s, sum.s) && same(sums[i].c, sum.c));
+        EXPECT(same(spreads[i].mean.s, spread.mean.s) && same(spreads[i].mean.c, spread.mean.c));
+        EXPECT(same(spreads[i].aux.s, spread.aux.s) && same(spreads[i].aux.c, spread.aux.c));
+        EXPECT(spreads[i].n == spread.n);
+    }
+}
+
 TEST(walks_are_the_plain_loops)
 {
     for (int build = WALKS_PLAIN; build <= WALKS_AVX512; build++) {
         struct prng p = { test_seed() };
         if (!walks_use((enum walks_build)build)) continue;
-        for (int i = 0; i < ROUNDS; i++) check_walks(&p);
+        for (int i = 0; i < ROUNDS; i++) {
+            check_walks(&p);
+            check_sums(&p);
+        }
     }
     walks_use_best();
 }

@@ -1,11 +1,10 @@
 /* Functions of the values in a window. Compensated sums cannot slide: taking a value out again
- * would round. A window is summed afresh where windows hardly overlap; else it is joined from what
- * the ends of aligned pieces make up, (sum, compensation) pairs: a step costs the same whatever the
- * length of its window. */
+ * would round. A window is summed afresh where windows hardly overlap, eight of them side by side;
+ * else it is joined from what the ends of aligned pieces make up, (sum, compensation) pairs: a step
+ * costs the same whatever the length of its window. */
 #include "promql/windows.h"
 
 #include "base/f64.h"
-#include "base/kahan.h"
 #include "promql/columns.h"
 #include "promql/quantile.h"
 #include "promql/walks.h"
@@ -13,6 +12,30 @@
 #include <math.h>
 
 #define WINDOWS_EACH(w, k) for (size_t k = 0; k < (w)->steps; k++) if ((w)->lo[k] < (w)->hi[k])
+
+/* Kernels that go through each window whole may take long over one series. Called at each window,
+ * with the samples since the last look: is the query still wanted? */
+static errc window_look(struct windows *w, size_t k, size_t *since)
+{
+    enum { LOOK_SAMPLES = 1 << 16 };
+    *since += w->hi[k] - w->lo[k];
+    if (LIKELY(*since < LOOK_SAMPLES)) return OK;
+    *since = 0;
+    return eval_check(w->ev->q);
+}
+
+/* Windows that are walked whole, some at a time. k: whose they are. */
+struct walked { struct walks walks; size_t k[WALKS]; };
+
+/* False: there is room for more. */
+static bool walked_add(struct walked *g, const struct windows *w, size_t k)
+{
+    size_t i = g->walks.n++;
+    g->k[i] = k;
+    g->walks.lo[i] = w->lo[k];
+    g->walks.hi[i] = w->hi[k];
+    return g->walks.n == WALKS;
+}
 
 /* Joined windows: pays where windows look at each sample more often than PIECES_FROM times. */
 
@@ -119,53 +142,55 @@ static struct kahan sum_pieces_of(
     return k;
 }
 
-static errc window_sum(struct windows *w)
+static void window_put_sum(struct windows *w, size_t k, struct kahan sum)
 {
-    struct sum_pieces p;
-    bool pieces = sum_pieces_init(&p, w);
-    pieces_entangle(w, true);
-    WINDOWS_EACH(w, k) {
-        struct kahan sum = { 0, 0 };
-        if (pieces) sum = sum_pieces_of(&p, w, w->lo[k], w->hi[k]);
-        else
-            for (size_t i = w->lo[k]; i < w->hi[k]; i++) kahan_add(&sum, w->v[i]);
-        window_put(w, k, isinf(sum.s) ? sum.s : sum.s + sum.c);
-    }
-    return OK;
+    window_put(w, k, isinf(sum.s) ? sum.s : sum.s + sum.c);
 }
 
-static errc window_avg(struct windows *w)
+/* A sum that is not finite may have been taken otherwise by a mean. */
+static void window_put_avg(struct windows *w, size_t k, struct kahan sum)
 {
+    struct kahan_mean m = { sum, (double)(w->hi[k] - w->lo[k]), 0 };
+    if (!isfinite(sum.s)) {
+        kahan_mean_start(&m, w->v[w->lo[k]]);
+        for (size_t i = w->lo[k] + 1; i < w->hi[k]; i++) kahan_mean_add(&m, w->v[i]);
+    }
+    window_put(w, k, kahan_mean_result(&m));
+}
+
+typedef void (*sum_put)(struct windows *w, size_t k, struct kahan sum);
+
+static inline void windows_walk_sums(struct windows *w, struct walked *g, sum_put put)
+{
+    struct kahan sums[WALKS];
+    walk_sums(sums, &g->walks);
+    for (size_t i = 0; i < g->walks.n; i++) put(w, g->k[i], sums[i]);
+    g->walks.n = 0;
+}
+
+static inline errc window_sums(struct windows *w, sum_put put)
+{
+    struct walked g = { { .v = w->v } };
     struct sum_pieces p;
     bool pieces = sum_pieces_init(&p, w);
+    size_t since = 0;
     pieces_entangle(w, true);
     WINDOWS_EACH(w, k) {
-        struct kahan_mean m;
         if (pieces) {
-            m = (struct kahan_mean){ sum_pieces_of(&p, w, w->lo[k], w->hi[k]),
-                (double)(w->hi[k] - w->lo[k]), 0 };
-        } else {
-            kahan_mean_start(&m, w->v[w->lo[k]]);
-            for (size_t i = w->lo[k] + 1; i < w->hi[k]; i++) kahan_mean_add(&m, w->v[i]);
+            put(w, k, sum_pieces_of(&p, w, w->lo[k], w->hi[k]));
+            continue;
         }
-        window_put(w, k, kahan_mean_result(&m));
+        TRY(window_look(w, k, &since));
+        if (walked_add(&g, w, k)) windows_walk_sums(w, &g, put);
     }
+    windows_walk_sums(w, &g, put);
     return OK;
 }
+static errc window_sum(struct windows *w) { return window_sums(w, window_put_sum); }
+static errc window_avg(struct windows *w) { return window_sums(w, window_put_avg); }
 
-/* Spreads: count, mean, and the sum of squared distances from it. Two are joined by the distance of
- * their means (Chan, Golub, LeVeque, "Updating formulae", 1979), which is exact enough because
- * means are pairs. */
-
-struct spread { struct kahan mean, aux; double n; };
-
-static inline void spread_add(struct spread *s, double x)
-{
-    s->n++;
-    double delta = x - (s->mean.s + s->mean.c);
-    kahan_add(&s->mean, delta / s->n);
-    kahan_add(&s->aux, delta * (x - (s->mean.s + s->mean.c)));
-}
+/* Spreads: two are joined by the distance of their means (Chan, Golub, LeVeque, "Updating
+ * formulae", 1979), which is exact enough because means are pairs. */
 
 static inline void spread_join(struct spread *s, const struct spread *x)
 {
@@ -220,17 +245,37 @@ static struct spread spread_pieces_of(
     return s;
 }
 
+static inline void window_put_spread(struct windows *w, size_t k, const struct spread *s, bool root)
+{
+    double variance = (s->aux.s + s->aux.c) / s->n;
+    window_put(w, k, root ? sqrt(variance) : variance);
+}
+
+static void windows_walk_spreads(struct windows *w, struct walked *g, bool root)
+{
+    struct spread spreads[WALKS];
+    walk_spreads(spreads, &g->walks);
+    for (size_t i = 0; i < g->walks.n; i++) window_put_spread(w, g->k[i], &spreads[i], root);
+    g->walks.n = 0;
+}
+
 static errc window_variance(struct windows *w, bool root)
 {
+    struct walked g = { { .v = w->v } };
     struct spread_pieces p;
     bool pieces = spread_pieces_init(&p, w);
+    size_t since = 0;
     pieces_entangle(w, false);
     WINDOWS_EACH(w, k) {
-        struct spread s = pieces ? spread_pieces_of(&p, w, w->lo[k], w->hi[k])
-                                 : spread_of(w, w->lo[k], w->hi[k]);
-        double variance = (s.aux.s + s.aux.c) / s.n;
-        window_put(w, k, root ? sqrt(variance) : variance);
+        if (pieces) {
+            struct spread s = spread_pieces_of(&p, w, w->lo[k], w->hi[k]);
+            window_put_spread(w, k, &s, root);
+            continue;
+        }
+        TRY(window_look(w, k, &since));
+        if (walked_add(&g, w, k)) windows_walk_spreads(w, &g, root);
     }
+    windows_walk_spreads(w, &g, root);
     return OK;
 }
 static errc window_stdvar(struct windows *w) { return window_variance(w, false); }
@@ -308,13 +353,18 @@ static inline double further(bool max, double a, double b)
     return a < b ? a : b;
 }
 
-/* False: it does not pay, or there are NaN, or zeros with a sign. */
-static bool extreme_pieces_init(struct extreme_pieces *x, const struct windows *w, bool max)
+/* No NaN, and no zeros with a sign. */
+static bool extremes_are_plain(const struct windows *w)
 {
     bool nan = false;
-    if (!pieces_pay(&x->p, w) || column_has_bits(w->v, w->n, f64_bits(-0.0))) return false;
     for (size_t i = 0; i < w->n; i++) nan |= w->v[i] != w->v[i];
-    if (nan) return false;
+    return !nan && !column_has_bits(w->v, w->n, f64_bits(-0.0));
+}
+
+/* False: it does not pay. */
+static bool extreme_pieces_init(struct extreme_pieces *x, const struct windows *w, bool max)
+{
+    if (!pieces_pay(&x->p, w)) return false;
     struct arena *a = &w->ev->q->scratch;
     x->before = arena_array(a, w->n, sizeof(*x->before));
     x->after = arena_array(a, w->n, sizeof(*x->after));
@@ -346,8 +396,13 @@ static double extreme_pieces_of(
 static inline errc window_extreme_value(struct windows *w, bool max)
 {
     struct extreme_pieces x;
-    if (!extreme_pieces_init(&x, w, max)) return window_extreme(w, (struct extreme){ .max = max });
-    WINDOWS_EACH(w, k) window_put(w, k, extreme_pieces_of(&x, w, max, w->lo[k], w->hi[k]));
+    if (!extremes_are_plain(w)) return window_extreme(w, (struct extreme){ .max = max });
+    if (extreme_pieces_init(&x, w, max)) {
+        WINDOWS_EACH(w, k) window_put(w, k, extreme_pieces_of(&x, w, max, w->lo[k], w->hi[k]));
+        return OK;
+    }
+    column_window_extremes(w->out, w->v, w->lo, w->hi, w->steps, max);
+    WINDOWS_EACH(w, k) bits_set(w->present, k);
     return OK;
 }
 static errc window_max(struct windows *w) { return window_extreme_value(w, true); }
@@ -359,17 +414,6 @@ static errc window_ts_max(struct windows *w)
 static errc window_ts_min(struct windows *w)
 {
     return window_extreme(w, (struct extreme){ false, true, true });
-}
-
-/* Kernels that go through each window whole may take long over one series. Called at each window,
- * with the samples since the last look: is the query still wanted? */
-static errc window_look(struct windows *w, size_t k, size_t *since)
-{
-    enum { LOOK_SAMPLES = 1 << 16 };
-    *since += w->hi[k] - w->lo[k];
-    if (LIKELY(*since < LOOK_SAMPLES)) return OK;
-    *since = 0;
-    return eval_check(w->ev->q);
 }
 
 /* Order statistics */
@@ -495,19 +539,6 @@ static errc window_mad(struct windows *w)
 }
 
 /* Lines through the samples */
-
-/* Windows of at least two samples, some at a time. k: whose they are. */
-struct walked { struct walks walks; size_t k[WALKS]; };
-
-/* False: there is room for more. */
-static bool walked_add(struct walked *g, const struct windows *w, size_t k)
-{
-    size_t i = g->walks.n++;
-    g->k[i] = k;
-    g->walks.lo[i] = w->lo[k];
-    g->walks.hi[i] = w->hi[k];
-    return g->walks.n == WALKS;
-}
 
 /* deriv takes the time of a window's first sample for zero, predict_linear that of the step. */
 static int64_t line_zero(const struct windows *w, size_t k, bool predict)
