@@ -691,10 +691,25 @@ CACHE_METRIC(
 CACHE_METRIC(
     m_limit, METRIC_GAUGE, "limit_bytes", "Bytes that the page cache may hold.", FIGURE_LIMIT)
 
-/* A quarter of the budget at most; what is too much goes first from here. */
+static _Atomic uint64_t cache_most; /* relaxed: a figure; 0: not set */
+static uint64_t most_now(void)
+{
+    uint64_t most = atomic_load_explicit(&cache_most, memory_order_relaxed),
+             budget = budget_limit();
+    if (most) return most;
+    return budget ? MIN((uint64_t)CACHE_LIMIT, budget / 4) : CACHE_LIMIT;
+}
+
+void cache_set_most(uint64_t bytes)
+{
+    atomic_store_explicit(&cache_most, bytes, memory_order_relaxed);
+    cache_set_limit(most_now());
+}
+
+/* What is too much goes first from here. */
 static void cache_yield(uint64_t too_much)
 {
-    uint64_t most = MIN((uint64_t)CACHE_LIMIT, budget_limit() / 4), size = cache_stats().size_bytes;
+    uint64_t most = most_now(), size = cache_stats().size_bytes;
     cache_set_limit(!too_much ? most : size > too_much ? MIN(most, size - too_much) : 0);
 }
 BUDGET_CACHE(page_cache, cache_yield)

@@ -64,6 +64,9 @@ void cache_forget(struct cache_source *s);
 
 /* shrinks at once; the default is 40 MiB */
 void cache_set_limit(uint64_t bytes);
+/* What the limit is while nobody needs the memory more: 0: 40 MiB, or a quarter of the budget if
+ * that is less. */
+void cache_set_most(uint64_t bytes);
 
 struct cache_stats {
     uint64_t hits, misses, evictions, size_bytes, limit_bytes;

@@ -271,6 +271,14 @@ TEST(page_cache_stays_within_its_limit_and_survives_a_scan)
     fs_free(fs);
 }
 
+TEST(page_cache_is_as_large_as_it_is_set)
+{
+    cache_set_most(3 << 20);
+    EXPECT_EQ(cache_stats().limit_bytes, 3 << 20);
+    cache_set_most(0);
+    EXPECT_EQ(cache_stats().limit_bytes, 40 << 20);
+}
+
 TEST(page_cache_tells_when_its_bytes_were_changed)
 {
 #ifdef EPI_FAULTS

@@ -223,6 +223,10 @@ const struct opt flag_table[] = {
         .help = "Descriptors of buffered reads that stay open; those used least go first and come "
                 "back by name. 0: half of what the process may have.",
         AT(descriptors), &opt_num, .def = "0" },
+    { "storage.io.cache",
+        .help = "Memory for what buffered and direct reads brought in. 0: 40MB, or a quarter of "
+                "the memory budget if that is less.",
+        AT(io_cache), &opt_size, .def = "0B" },
     { "storage.tsdb.head-chunks",
         .help = "Where the head's closed chunks are: mapped (chunks_head), or in memory.",
         AT(head_chunks), &opt_choice, .def = "mapped", .choices = head_chunks },

@@ -36,6 +36,7 @@ struct flags {
     int log_level, log_format, wal_compression_type, head_chunks;
     str storage_io;                    /* an io_plan's text */
     int64_t descriptors;               /* of buffered reads; 0: half of what there may be */
+    int64_t io_cache;                  /* bytes; 0: by default */
     str_list listen, features, proto_messages;
     bool config_given, config_strict, agent, lifecycle, admin, remote_write_receiver, otlp_receiver,
         wal_compression, no_lockfile, overlapping_compaction;

@@ -9,6 +9,7 @@
 #include "head/head.h"
 #include "io/choice.h"
 #include "io/descriptors.h"
+#include "io/page_cache.h"
 #include "io/memory_limit.h"
 #include "io/pool.h"
 #include "io/proc.h"
@@ -551,6 +552,7 @@ static errc io_plan_start(const struct server *s, struct err *e)
     io_plan_set(&plan);
     descriptors_allow();
     descriptors_set_limit((uint64_t)MAX(s->flags.descriptors, 0));
+    cache_set_most((uint64_t)MAX(s->flags.io_cache, 0));
     return OK;
 }
 

@@ -17,6 +17,7 @@
 #include "ingest/relabel.h"
 #include "io/choice.h"
 #include "io/descriptors.h"
+#include "io/page_cache.h"
 #include "io/memory_limit.h"
 #include "io/pool.h"
 #include "io/proc.h"
@@ -57,6 +58,7 @@ struct store_flags {
     int log_level, log_format, backend;
     int64_t grpc_grace_ms, sync_ms, ignore_deletion_ms, idle_ms, patience_ms;
     int64_t index_cache, chunk_cache, index_disk, chunk_disk, opens, meta_fetches, descriptors;
+    int64_t io_cache;
     int64_t series_max, samples_max, touched_max, grpc_samples_max, bytes_max, calls_max;
     int64_t sync_block_ms, consistency_ms, far_bytes_max;
     str index_cache_config, index_cache_file, chunk_cache_config, chunk_cache_file;
@@ -174,6 +176,9 @@ static const struct opt table[] = {
         .help = "Descriptors of buffered reads that stay open; those used least go first and come "
                 "back by name. 0: half of what the process may have.",
         AT(descriptors), &opt_num, .def = "0" },
+    { "store.io.cache",
+        .help = "Memory for what buffered and direct reads of index-headers brought in. 0: 40MB.",
+        AT(io_cache), &opt_size, .def = "0B" },
     { "query.lookback-delta", .help = "The maximum lookback duration.", AT(lookback_ms),
         &opt_duration, .def = "5m" },
     { "query.timeout", .help = "Maximum time a query may take.", AT(timeout_ms), &opt_duration,
@@ -485,6 +490,7 @@ static errc io_begin(const struct store *s, struct err *e)
     io_plan_set(&plan);
     descriptors_allow();
     descriptors_set_limit((uint64_t)MAX(s->f.descriptors, 0));
+    cache_set_most((uint64_t)MAX(s->f.io_cache, 0));
     return OK;
 }
 

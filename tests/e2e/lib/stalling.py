@@ -3,13 +3,15 @@
     stalling.py probe PORT SECONDS              asks for health each 10 ms; what came as JSON
     stalling.py clients PORT SECONDS N FAST WHAT
                                                 N clients ask blocks by the time of their samples, one more a block that is well;
-                                                WHAT: slow, or busy: they ask for what takes a core a while, of all blocks
+                                                WHAT: slow; varied: for one series, another each time, so that what was asked before
+                                                helps nobody; or busy: they ask for what takes a core a while, of all blocks
     stalling.py floor SECONDS                   says its port, and answers health there at once: what a probe takes on this machine just then
 """
 import gc
 import http.client
 import json
 import os
+import random
 import selectors
 import shutil
 import socket
@@ -27,7 +29,8 @@ import servers
 import tally
 
 PROGRAM = 'slow_fs'
-BLOCKS, SERIES, STEP_S, HOURS_S = 18, 300, 300, 7200
+BLOCKS, SERIES, STEP_S, HOURS_S = 18, 2000, 900, 7200
+PADDING = 'a value so long that an index-header has many pages'
 BASE_S = 1700006400
 PROBE_S, METRICS_EVERY, FAST_S = 0.01, 25, 0.05
 PROBE_LIMIT_S, ASK_LIMIT_S, BUILD_S, WAIT_S = 10, 3, 300, 60
@@ -91,7 +94,7 @@ def make_blocks(epitool, folder):
         f.write('# TYPE m gauge\n')
         for s in range(SERIES):
             for t in range(0, BLOCKS * HOURS_S, STEP_S):
-                f.write('m{s="%d",job="a job of some length %d"} %d %d\n' % (s, s % 50, s + t, BASE_S + t))
+                f.write('m{s="%s",job="a job of some length %d"} %d %d\n' % (name_of(s), s % 50, s + t, BASE_S + t))
         f.write('# EOF\n')
     made = tally.run([epitool, 'tsdb', 'create-blocks-from', 'openmetrics', text, folder], BUILD_S)
     assert made.code == 0, made.err
@@ -102,6 +105,10 @@ def make_blocks(epitool, folder):
             starts[json.load(f)['minTime']] = name
     assert len(starts) == BLOCKS, starts
     return [starts[t] for t in sorted(starts)]
+
+
+def name_of(s):
+    return '%04d %s' % (s, PADDING)
 
 
 def time_of(i):
@@ -135,7 +142,10 @@ class World:
             self.fs.close()
         shutil.rmtree(self.tmp, ignore_errors=True)
 
-    def begin(self, kind, backend, *args):
+    # A store that keeps hardly anything of what it read, as one whose blocks are more than its memory: its index-headers are read again and again.
+    bare = ['--index-cache-size=64KB', '--store.index-cache-disk-size=0', '--store.io.cache=64KB']
+
+    def begin(self, kind, backend, *args, bare=False):
         """Starts it with nothing slow: `server`, `store`, or the peer."""
         self.end(kill=True)                                     # what a case that failed has left
         self.fs.tell('clear')
@@ -146,7 +156,7 @@ class World:
         words = {'server': [self.epimetheus, *local, '--storage.io=' + backend],
                  'prometheus': [self.prometheus, *[w for w in local if 'overlapping' not in w]],
                  'store': [self.epimetheus, 'store', '--objstore.config=' + self.objstore, '--data-dir=' + self.fs.folder + '/store',
-                           '--store.io=' + backend]}[kind]
+                           '--store.io=' + backend, *(self.bare if bare else [])]}[kind]
         self.server = subprocess.Popen([*words, '--web.listen-address=127.0.0.1:%d' % self.port, *args],
                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=self.tmp)
         end = time.monotonic() + WAIT_S
@@ -234,8 +244,9 @@ def ask(port, path, limit_s):
         return 0, repr(e).encode()
 
 
-def query_of(i):
-    return '/api/v1/query?' + urllib.parse.urlencode({'query': 'count(m)', 'time': time_of(i)})
+def query_of(i, series=None):
+    what = 'count(m)' if series is None else 'count(m{s="%s"})' % name_of(series)
+    return '/api/v1/query?' + urllib.parse.urlencode({'query': what, 'time': time_of(i)})
 
 
 def busy_query():
@@ -310,13 +321,15 @@ class Prober:
 class Asker:
     """N clients on slow blocks, or busy, and one on the fast one."""
     def __init__(self, port, seconds, n, fast, what='slow'):
-        self.port, self.end, self.fast, self.busy = port, time.monotonic() + seconds, fast, what == 'busy'
+        self.port, self.end, self.fast, self.what = port, time.monotonic() + seconds, fast, what
+        self.busy = what == 'busy'
         self.n, self.mu = n, threading.Lock()
         self.out = {'slow': {}, 'fast_ms': [], 'fast_failed': []}
 
     def slow_one(self, k):
         while time.monotonic() < self.end:
-            path = busy_query() if self.busy else query_of(k % self.fast)
+            series = random.randrange(SERIES) if self.what == 'varied' else None
+            path = busy_query() if self.busy else query_of(k % self.fast, series)
             status, _ = ask(self.port, path, min(ASK_LIMIT_S, max(0.1, self.end - time.monotonic())))
             with self.mu:
                 self.out['slow'][str(status)] = self.out['slow'].get(str(status), 0) + 1
