@@ -59,6 +59,38 @@ static struct line line_walk(
     return line_end(s, flat, first, w->hi[i] - w->lo[i]);
 }
 
+/* What the first n samples' times add up to. */
+struct time_sums { struct kahan x, x2; };
+struct line_times {
+    int64_t first;
+    uint64_t n;
+    const double *x;
+    const struct time_sums *sums;          /* n + 1 of them */
+};
+
+const struct line_times *line_times_make(struct arena *a, const int64_t *t, size_t n,
+    uint64_t widest, int64_t first)
+{
+    const uint64_t most = UINT64_C(1) << 50;
+    if (n < 2 || (uint64_t)first + most > 2 * most) return NULL;
+    int64_t apart = t[1] - t[0], other = 0;
+    if ((uint64_t)t[n - 1] - (uint64_t)t[0] > most) return NULL;
+    for (size_t i = 1; i < n; i++) other |= (t[i] - t[i - 1]) ^ apart;
+    if (other) return NULL;
+    struct line_times *l = ANEW(a, struct line_times);
+    double *x = arena_array(a, widest, sizeof(*x));
+    struct time_sums *sums = arena_array(a, widest + 1, sizeof(*sums));
+    sums[0] = (struct time_sums){ 0 };
+    for (size_t i = 0; i < widest; i++) {
+        x[i] = (double)(first + (int64_t)i * apart) / 1e3;
+        sums[i + 1] = sums[i];
+        kahan_add(&sums[i + 1].x, x[i]);
+        kahan_add(&sums[i + 1].x2, x[i] * x[i]);
+    }
+    *l = (struct line_times){ first, widest, x, sums };
+    return l;
+}
+
 struct smoothing { double s0, s1, b; };
 
 static inline void smoothing_add(struct smoothing *s, double v, double sf, double tf, bool trend)
@@ -136,11 +168,12 @@ INLINE lanes of_integers(masks x)
 
 struct lane_sum { lanes s, c; };
 
+/* The error of an addition in six more (Knuth): exact, as is that of kahan_add, which asks for the
+ * larger one. Close to the largest number it may overflow, and stays no number then. */
 INLINE void lanes_add(struct lane_sum *k, lanes x)
 {
-    lanes t = k->s + x;
-    masks larger = (masks)((lanes)((masks)k->s & INT64_MAX) >= (lanes)((masks)x & INT64_MAX));
-    k->c += (pick(larger, k->s, x) - t) + pick(larger, x, k->s);
+    lanes t = k->s + x, of_x = t - k->s, of_s = t - of_x;
+    k->c += (k->s - of_s) + (x - of_x);
     k->s = t;
 }
 
@@ -151,7 +184,68 @@ INLINE struct kahan lane_of(const struct lane_sum *k, size_t i)
     return (struct kahan){ k->s[i], k->c[i] };
 }
 
-INLINE void lines_loop(struct line *out, const struct walks *w, const int64_t *t0, bool adjacent)
+/* The i-th sample of each window. */
+INLINE lanes values_at(const struct walks *w, size_t i, bool adjacent)
+{
+    lanes v;
+    if (!adjacent) return gather(w->v, w->lo, i);
+    memcpy(&v, w->v + w->lo[0] + i, sizeof(v));
+    return v;
+}
+
+INLINE masks times_at(const struct walks *w, size_t i, bool adjacent)
+{
+    masks t;
+    if (!adjacent) return gather_times(w->t, w->lo, i);
+    memcpy(&t, w->t + w->lo[0] + i, sizeof(t));
+    return t;
+}
+
+/* x / 1000, to the bit (Markstein; columns.c). REQUIRES: an integer below 2^51. */
+INLINE lanes seconds(masks ms, bool fused)
+{
+    lanes x = of_integers(ms);
+    if (!fused) return x / all(1e3);
+    lanes q = x * all(1 / 1e3), left;
+    for (int i = 0; i < WALKS; i++) left[i] = __builtin_fma(-q[i], 1e3, x[i]);
+    for (int i = 0; i < WALKS; i++) q[i] = __builtin_fma(left[i], 1 / 1e3, q[i]);
+    return q;
+}
+
+INLINE bool kahan_finite(struct kahan k) { return isfinite(k.s) && isfinite(k.c); }
+
+/* What the lanes found of n samples, and what a window has more. */
+INLINE void lines_end(struct line *out, const struct walks *w, const int64_t *t0,
+    const struct lane_sums *s, masks other, size_t n)
+{
+    for (size_t i = 0; i < WALKS; i++) {
+        struct line_sums one = { lane_of(&s->x, i), lane_of(&s->y, i), lane_of(&s->xy, i),
+            lane_of(&s->x2, i) };
+        bool finite = kahan_finite(one.y) && kahan_finite(one.xy);
+        size_t from = finite ? w->lo[i] + n : w->lo[i];
+        if (!finite) one = (struct line_sums){ 0 };
+        out[i] = line_walk(&one, !finite || !other[i], w, i, from, t0[i]);
+    }
+}
+
+/* All windows as long as the lanes went, none flat, and all sums finite: line_of each. */
+INLINE bool lines_end_together(
+    struct line *out, const struct walks *w, const struct lane_sums *s, masks other, size_t n)
+{
+    lanes none = (s->y.s - s->y.s) + (s->y.c - s->y.c) + (s->xy.s - s->xy.s) + (s->xy.c - s->xy.c);
+    masks ok = other & (masks)(none == all(0));
+    bool yes = true;
+    for (size_t i = 0; i < WALKS; i++) yes &= (w->hi[i] - w->lo[i] == n) & (ok[i] != 0);
+    if (!yes) return false;
+    lanes x = s->x.s + s->x.c, y = s->y.s + s->y.c, xy = s->xy.s + s->xy.c, x2 = s->x2.s + s->x2.c;
+    lanes count = all((double)n), slope = (xy - x * y / count) / (x2 - x * x / count);
+    lanes intercept = y / count - slope * x / count;
+    for (size_t i = 0; i < WALKS; i++) out[i] = (struct line){ slope[i], intercept[i] };
+    return true;
+}
+
+INLINE void lines_loop(
+    struct line *out, const struct walks *w, const int64_t *t0, bool adjacent, bool fused)
 {
     struct lane_sums s = { 0 };
     masks base, other = { 0 };
@@ -159,30 +253,34 @@ INLINE void lines_loop(struct line *out, const struct walks *w, const int64_t *t
     size_t n = walks_shortest(w);
     lanes first = gather(w->v, w->lo, 0);
     for (size_t i = 0; i < n; i++) {
-        masks t;
-        lanes y;
-        if (adjacent) {
-            memcpy(&t, w->t + w->lo[0] + i, sizeof(t));
-            memcpy(&y, w->v + w->lo[0] + i, sizeof(y));
-        } else {
-            t = gather_times(w->t, w->lo, i);
-            y = gather(w->v, w->lo, i);
-        }
-        lanes x = of_integers(t - base) / all(1e3);
+        lanes x = seconds(times_at(w, i, adjacent) - base, fused), y = values_at(w, i, adjacent);
         other |= (masks)(y != first);
         lanes_add(&s.x, x);
         lanes_add(&s.y, y);
         lanes_add(&s.xy, x * y);
         lanes_add(&s.x2, x * x);
     }
-    for (size_t i = 0; i < WALKS; i++) {
-        struct line_sums one = { lane_of(&s.x, i), lane_of(&s.y, i), lane_of(&s.xy, i),
-            lane_of(&s.x2, i) };
-        bool finite = isfinite(one.y.s) && isfinite(one.xy.s);
-        size_t from = finite ? w->lo[i] + n : w->lo[i];
-        if (!finite) one = (struct line_sums){ 0 };
-        out[i] = line_walk(&one, !finite || !other[i], w, i, from, t0[i]);
+    if (!lines_end_together(out, w, &s, other, n)) lines_end(out, w, t0, &s, other, n);
+}
+
+/* The same where the times are known. */
+INLINE void lines_timed_loop(struct line *out, const struct walks *w, const int64_t *t0,
+    const struct line_times *times, bool adjacent)
+{
+    struct lane_sums s = { 0 };
+    masks other = { 0 };
+    size_t n = walks_shortest(w);
+    lanes first = gather(w->v, w->lo, 0);
+    for (size_t i = 0; i < n; i++) {
+        lanes y = values_at(w, i, adjacent);
+        other |= (masks)(y != first);
+        lanes_add(&s.y, y);
+        lanes_add(&s.xy, all(times->x[i]) * y);
     }
+    const struct time_sums *t = &times->sums[n];
+    s.x = (struct lane_sum){ all(t->x.s), all(t->x.c) };
+    s.x2 = (struct lane_sum){ all(t->x2.s), all(t->x2.c) };
+    if (!lines_end_together(out, w, &s, other, n)) lines_end(out, w, t0, &s, other, n);
 }
 
 INLINE void smoothed_loop(
@@ -213,15 +311,6 @@ INLINE void smoothed_loop(
     }
 }
 
-/* The i-th sample of each window. */
-INLINE lanes values_at(const struct walks *w, size_t i, bool adjacent)
-{
-    lanes v;
-    if (!adjacent) return gather(w->v, w->lo, i);
-    memcpy(&v, w->v + w->lo[0] + i, sizeof(v));
-    return v;
-}
-
 INLINE void sums_loop(struct kahan *out, const struct walks *w, bool adjacent)
 {
     struct lane_sum k = { 0 };
@@ -231,7 +320,7 @@ INLINE void sums_loop(struct kahan *out, const struct walks *w, bool adjacent)
         const double *v = w->v + w->lo[i];
         struct kahan one = lane_of(&k, i);
         size_t size = w->hi[i] - w->lo[i];
-        out[i] = isfinite(one.s) ? sum_walk(one, v + n, size - n)
+        out[i] = kahan_finite(one) ? sum_walk(one, v + n, size - n)
                                  : sum_walk((struct kahan){ 0, 0 }, v, size);
     }
 }
@@ -249,18 +338,24 @@ INLINE void spreads_loop(struct spread *out, const struct walks *w, bool adjacen
         const double *v = w->v + w->lo[i];
         struct spread one = { lane_of(&mean, i), lane_of(&aux, i), (double)n };
         size_t size = w->hi[i] - w->lo[i];
-        out[i] = isfinite(one.mean.s) && isfinite(one.aux.s)
+        out[i] = kahan_finite(one.mean) && kahan_finite(one.aux)
                      ? spread_walk(one, v + n, size - n)
                      : spread_walk((struct spread){ 0 }, v, size);
     }
 }
 
-#define BUILDS(suffix, attribute)                                                                  \
+#define BUILDS(suffix, fused, attribute)                                                           \
     attribute static void lines_##suffix(                                                          \
         struct line *out, const struct walks *w, const int64_t *t0)                                \
     {                                                                                              \
-        if (walks_adjacent(w)) lines_loop(out, w, t0, true);                                       \
-        else lines_loop(out, w, t0, false);                                                        \
+        if (walks_adjacent(w)) lines_loop(out, w, t0, true, fused);                                \
+        else lines_loop(out, w, t0, false, fused);                                                 \
+    }                                                                                              \
+    attribute static void lines_timed_##suffix(struct line *out, const struct walks *w,            \
+        const int64_t *t0, const struct line_times *times)                                         \
+    {                                                                                              \
+        if (walks_adjacent(w)) lines_timed_loop(out, w, t0, times, true);                          \
+        else lines_timed_loop(out, w, t0, times, false);                                           \
     }                                                                                              \
     attribute static void smoothed_##suffix(                                                       \
         double *out, const struct walks *w, const double *sf, const double *tf)                    \
@@ -277,19 +372,21 @@ INLINE void spreads_loop(struct spread *out, const struct walks *w, bool adjacen
         if (walks_adjacent(w)) spreads_loop(out, w, true);                                         \
         else spreads_loop(out, w, false);                                                          \
     }                                                                                              \
-    static const struct build build_##suffix = { lines_##suffix, smoothed_##suffix, sums_##suffix, \
-        spreads_##suffix };
+    static const struct build build_##suffix = { lines_##suffix, lines_timed_##suffix,             \
+        smoothed_##suffix, sums_##suffix, spreads_##suffix };
 
 struct build {
     void (*lines)(struct line *out, const struct walks *w, const int64_t *t0);
+    void (*lines_timed)(struct line *out, const struct walks *w, const int64_t *t0,
+        const struct line_times *times);
     void (*smoothed)(double *out, const struct walks *w, const double *sf, const double *tf);
     void (*sums)(struct kahan *out, const struct walks *w);
     void (*spreads)(struct spread *out, const struct walks *w);
 };
-BUILDS(plain, )
+BUILDS(plain, false, )
 #if defined(__x86_64__)
-BUILDS(avx2, __attribute__((target("avx2"))))
-BUILDS(avx512, __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))))
+BUILDS(avx2, true, __attribute__((target("avx2,fma"))))
+BUILDS(avx512, true, __attribute__((target("fma,avx512f,avx512bw,avx512dq,avx512vl"))))
 #endif
 static const struct build *build = &build_plain;
 
@@ -299,11 +396,12 @@ bool walks_use(enum walks_build which)
     case WALKS_PLAIN: build = &build_plain; return true;
 #if defined(__x86_64__)
     case WALKS_AVX2:
-        if (!__builtin_cpu_supports("avx2")) return false;
+        if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return false;
         build = &build_avx2;
         return true;
     case WALKS_AVX512:
-        if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        if (!__builtin_cpu_supports("fma") || !__builtin_cpu_supports("avx512f") ||
+            !__builtin_cpu_supports("avx512bw") ||
             !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
             return false;
         build = &build_avx512;
@@ -334,8 +432,23 @@ static bool walks_far(const struct walks *w, const int64_t *t0)
     return far;
 }
 
-void walk_lines(struct line *out, const struct walks *w, const int64_t *t0)
+/* Do the windows lie over their times as is known? */
+static bool walks_are_timed(
+    const struct walks *w, const int64_t *t0, const struct line_times *times)
 {
+    bool yes = times != NULL;
+    for (size_t i = 0; yes && i < w->n; i++)
+        yes = w->t[w->lo[i]] - t0[i] == times->first && w->hi[i] - w->lo[i] <= times->n;
+    return yes;
+}
+
+void walk_lines(struct line *out, const struct walks *w, const int64_t *t0,
+    const struct line_times *times)
+{
+    if (w->n == WALKS && walks_are_timed(w, t0, times)) {
+        build->lines_timed(out, w, t0, times);
+        return;
+    }
     if (w->n == WALKS && !walks_far(w, t0)) {
         build->lines(out, w, t0);
         return;

@@ -17,7 +17,7 @@
 #ifndef EPI_PROMQL_WALKS_H
 #define EPI_PROMQL_WALKS_H
 
-#include "base/defs.h"
+#include "base/arena.h"
 #include "base/kahan.h"
 
 /* Windows [lo, hi) of samples, at least two in each; sums and spreads: at least one. */
@@ -30,8 +30,16 @@ struct walks {
 };
 
 struct line { double slope, intercept; };
-/* Through each window's samples; times are told from t0[i] on. */
-void walk_lines(struct line *out, const struct walks *w, const int64_t *t0);
+/* Through each window's samples; times are told from t0[i] on. times: NULL, or what is known of
+ * windows whose first sample lies as far from t0 as this says. */
+struct line_times;
+void walk_lines(struct line *out, const struct walks *w, const int64_t *t0,
+    const struct line_times *times);
+
+/* Where samples follow each other at one distance the times of all windows that begin as far from
+ * their t0 are the same, and so are the sums of them: made once. NULL: they do not, or n < 2. */
+const struct line_times *line_times_make(struct arena *a, const int64_t *t, size_t n,
+    uint64_t widest, int64_t first);       /* first: t[lo] - t0 */
 
 /* The last smoothed value of each window, with its factors. */
 void walk_smoothed(double *out, const struct walks *w, const double *sf, const double *tf);

@@ -18,9 +18,11 @@ static double any_value(struct prng *p)
 
 static void data_make(struct data *d, struct prng *p)
 {
-    bool flat = prng_below(p, 10) == 0;
+    bool flat = prng_below(p, 10) == 0, regular = prng_below(p, 2) == 0;
+    int64_t apart = 1 + (int64_t)prng_below(p, 30000);
     int64_t at = (int64_t)prng_below(p, 1 << 20);
-    for (size_t i = 0; i < N; i++, at += 1 + (int64_t)prng_below(p, 30000)) {
+    for (size_t i = 0; i < N; i++, at += apart) {
+        if (!regular) apart = 1 + (int64_t)prng_below(p, 30000);
         d->t[i] = at;
         d->v[i] = flat && i > 0 && prng_below(p, 200) ? d->v[i - 1] : any_value(p);
     }
@@ -85,15 +87,22 @@ static void check_walks(struct prng *p)
     struct line lines[WALKS];
     int64_t t0[WALKS];
     double sf[WALKS], tf[WALKS], smoothed[WALKS];
+    bool far = prng_below(p, 2);
     data_make(&d, p);
     walks_make(&w, &d, p);
     for (size_t i = 0; i < w.n; i++) {
-        t0[i] = d.t[w.lo[i]] + (int64_t)prng_below(p, 2) * 1000000;
+        t0[i] = d.t[w.lo[i]] + (far ? (int64_t)prng_below(p, 2) * 1000000 : 0);
         if (prng_below(p, 200) == 0) t0[i] = -(INT64_C(1) << 52);
         sf[i] = prng_unit(p);
         tf[i] = prng_unit(p);
     }
-    walk_lines(lines, &w, t0);
+    size_t widest = 0;
+    for (size_t i = 0; i < w.n; i++) widest = MAX(widest, (size_t)(w.hi[i] - w.lo[i]));
+    struct arena a = { 0 };
+    const struct line_times *times = prng_below(p, 2)
+        ? line_times_make(&a, d.t, N, widest - prng_below(p, 2), d.t[w.lo[0]] - t0[0]) : NULL;
+    walk_lines(lines, &w, t0, times);
+    arena_fini(&a);
     walk_smoothed(smoothed, &w, sf, tf);
     for (size_t i = 0; i < w.n; i++) {
         struct line want = line_plain(&w, i, t0[i]);

@@ -436,7 +436,7 @@ struct ordered {
  * equal and yet differ (zeros of two signs), or have no order. */
 static bool ordered_init(struct ordered *o, struct windows *w)
 {
-    enum { SHARED_FROM = 8, MOVED_MOST = 16 };
+    enum { SHARED_FROM = 3, MOVED_MOST = 16 };
     *o = (struct ordered){ 0 };
     if (w->n == 0 || w->work < SHARED_FROM * (uint64_t)w->n) return false;
     if (w->widest > MOVED_MOST * (w->work / w->n)) return false;
@@ -551,12 +551,13 @@ static void window_put_line(struct windows *w, size_t k, struct line l, bool pre
     window_put(w, k, predict ? l.slope * w->params[0][k] + l.intercept : l.slope);
 }
 
-static void windows_walk_lines(struct windows *w, struct walked *g, bool predict)
+static void windows_walk_lines(
+    struct windows *w, struct walked *g, const struct line_times *times, bool predict)
 {
     int64_t t0[WALKS];
     struct line lines[WALKS];
     for (size_t i = 0; i < g->walks.n; i++) t0[i] = line_zero(w, g->k[i], predict);
-    walk_lines(lines, &g->walks, t0);
+    walk_lines(lines, &g->walks, t0, times);
     for (size_t i = 0; i < g->walks.n; i++) window_put_line(w, g->k[i], lines[i], predict);
     g->walks.n = 0;
 }
@@ -576,11 +577,22 @@ static bool lines_slide_init(struct line_slide *s, const struct windows *w, bool
     return whole && line_slide_init(s, w->t, w->v, w->n, w->widest, far);
 }
 
+/* As the last window lies, which is whole where any is; worth it for more than a few. */
+static const struct line_times *lines_times(struct windows *w, bool predict)
+{
+    size_t k = w->steps;
+    while (k > 0 && w->lo[k - 1] == w->hi[k - 1]) k--;
+    if (k < 2 * WALKS) return NULL;
+    int64_t first = w->t[w->lo[k - 1]] - line_zero(w, k - 1, predict);
+    return line_times_make(&w->ev->q->scratch, w->t, w->n, w->widest, first);
+}
+
 static errc window_lines(struct windows *w, bool predict)
 {
     struct walked g = { { .t = w->t, .v = w->v } };
     struct line_slide slide;
     bool slides = lines_slide_init(&slide, w, predict);
+    const struct line_times *times = slides ? NULL : lines_times(w, predict);
     size_t since = 0;
     WINDOWS_EACH(w, k) {
         if (w->hi[k] - w->lo[k] < 2) continue;
@@ -590,9 +602,9 @@ static errc window_lines(struct windows *w, bool predict)
             continue;
         }
         TRY(window_look(w, k, &since));
-        if (walked_add(&g, w, k)) windows_walk_lines(w, &g, predict);
+        if (walked_add(&g, w, k)) windows_walk_lines(w, &g, times, predict);
     }
-    windows_walk_lines(w, &g, predict);
+    windows_walk_lines(w, &g, times, predict);
     return OK;
 }
 static errc window_deriv(struct windows *w) { return window_lines(w, false); }
