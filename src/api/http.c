@@ -5,6 +5,7 @@
  *   first call ──> conn_begin: match the route (http_router), make the conn
  *   upload     ──> conn_upload: append to the body, 413 past the limit
  *   last call  ──> in place: run the handler, queue the answer
+ *              ├─> while uploads press: suspend the connection; its turn comes in server_release
  *              ├─> alone: suspend the connection; its thread leaves the loop ──> handler ──> resume
  *              └─> else: suspend the connection, submit to the pool ──> handler ──> resume ──>
  *              called again: queue the answer
@@ -18,6 +19,7 @@
 #include "api/http.h"
 
 #include "api/http_drivers.h"
+#include "api/http_pace.h"
 #include "api/http_router.h"
 #include "api/tls.h"
 #include "base/clock.h"
@@ -26,6 +28,7 @@
 #include "base/mem.h"
 #include "base/metric.h"
 #include "base/utf8.h"
+#include "io/pool.h"
 #include "io/socket.h"
 
 #include <microhttpd.h>
@@ -48,6 +51,9 @@ COUNTER_VEC(m_closed, "net_conntrack_listener_conn_closed_total",
     "Total number of connections closed that were made to the listener of a given name.",
     "listener_name")
 
+COUNTER(m_paced, "epimetheus_http_requests_paced_total",
+    "Requests that waited for their turn because samples were taken as fast as they came.")
+
 enum { LAST_ANSWERS_MS = 1000, STREAM_BLOCK_BYTES = 64 << 10 };
 /* after so much silence the loop's thread keeps no memory that was freed; between two looks whether
  * the server ends; after the library failed; requests after one that was not alone */
@@ -64,6 +70,9 @@ struct http_server {
     struct conn *own;                      /* the request for which it will leave the loop */
     _Atomic unsigned at_work;              /* any thread: requests that are not done in place */
     unsigned crowd;                        /* so many requests more go to the pool */
+    struct pace pace;
+    struct conn *waiting, **waiting_end;   /* for their turn, in the order in which they came */
+    int64_t turn_ns;                       /* of the first of them */
     bool resumed, lean;                    /* it need not wait; nothing came for long */
     struct arena arena;                    /* address, prefix; const after new */
     str address;
@@ -93,7 +102,9 @@ struct conn {
     struct refusal malformed;              /* what else makes it no request */
     /* written by the handler's thread before the resume, read after it */
     enum conn_state state;
-    int64_t start_ns;
+    int64_t start_ns, came_ns;             /* its first byte, its last */
+    bool uploads;                          /* the pace counts it */
+    struct conn *next_waiting;
     /* of a stream: sent of this part and of those before; it was the last part */
     size_t at;
     uint64_t sent;
@@ -602,6 +613,38 @@ static bool conn_stays(const struct conn *c)
     return !s->crowd && !c->guard_waits && drivers_may_leave(&s->drivers);
 }
 
+/* Whether it waits for its turn. */
+static bool conn_waits(struct conn *c)
+{
+    struct http_server *s = c->server;
+    if (!(c->route && c->route->flags & HTTP_GIVES_WAY)) return false;
+    c->came_ns = clock_mono_ns();
+    if (!s->waiting && pace_take(&s->pace, c->came_ns, c->came_ns, &s->turn_ns)) return false;
+    *s->waiting_end = c;
+    s->waiting_end = &c->next_waiting;
+    metric_inc(&m_paced);
+    return true;
+}
+
+/* Those whose turn it is begin. */
+static void server_release(struct http_server *s)
+{
+    bool stopping = atomic_load_explicit(&s->stopping, memory_order_relaxed);
+    for (struct conn *c; (c = s->waiting);) {
+        if (!pace_take(&s->pace, c->came_ns, clock_mono_ns(), &s->turn_ns) && !stopping) return;
+        s->waiting = STEAL(c->next_waiting);
+        if (!s->waiting) s->waiting_end = &s->waiting;
+        conn_hand_over(c);
+    }
+}
+
+static void conn_upload_begins(struct conn *c)
+{
+    if (!(c->route && c->route->flags & HTTP_UPLOADS)) return;
+    c->uploads = true;
+    pace_upload_begins(&c->server->pace, clock_mono_ns());
+}
+
 static enum MHD_Result conn_dispatch(struct conn *c)
 {
     if (!buf_ok(&c->body)) {
@@ -620,7 +663,9 @@ static enum MHD_Result conn_dispatch(struct conn *c)
         conn_refuse(c);
         return conn_answer(c);
     }
+    conn_upload_begins(c);
     conn_suspend(c);
+    if (conn_waits(c)) return MHD_YES;
     if (conn_stays(c)) c->server->own = c;
     else conn_hand_over(c);
     return MHD_YES;
@@ -677,6 +722,7 @@ static void on_completed(
     *con_cls = NULL;
     if (!c) return;
     struct http_server *s = c->server;
+    if (c->uploads) pace_upload_ends(&s->pace, clock_mono_ns());
     conn_set_wire(c, -1);
     if (c->streams) conn_count(c);
     if (c->resp.stream && server_entered(s)) {
@@ -711,6 +757,12 @@ static void metrics_begin(const struct http_opts *o)
 
 /* --- the loop --- */
 
+static int server_next_turn_ms(const struct http_server *s)
+{
+    int64_t ns = s->turn_ns - clock_mono_ns();
+    return ns > 0 ? (int)(ns / 1000000) + 1 : 0;
+}
+
 /* How long it may wait for events. */
 static int server_patience_ms(const struct http_server *s)
 {
@@ -718,6 +770,7 @@ static int server_patience_ms(const struct http_server *s)
     MHD_UNSIGNED_LONG_LONG due_ms;
     int ms = stopping ? ENDS_MS : s->lean ? LEAN_MS : IDLE_MS;
     if (s->resumed) return 0;
+    if (s->waiting) ms = MIN(ms, server_next_turn_ms(s));
     return MHD_get_timeout(s->daemon, &due_ms) == MHD_YES ? (int)MIN(due_ms, (unsigned)ms) : ms;
 }
 
@@ -725,12 +778,13 @@ static void *server_turn(void *ctx)
 {
     struct http_server *s = ctx;
     int ms = server_patience_ms(s);
-    bool came = ms == 0 || wake_wait(s->wake, s->events, ms);
-    if (!came && !s->lean) mem_thread_idle();
-    s->lean = !came;
+    bool idle = ms > 0 && !wake_wait(s->wake, s->events, ms) && !s->waiting;
+    if (idle && !s->lean) mem_thread_idle();
+    s->lean = idle;
     s->own = NULL;
     s->resumed = false;
     if (MHD_run(s->daemon) != MHD_YES) clock_sleep_ns(FAILED_MS * INT64_C(1000000));
+    server_release(s);
     if (!s->own || !s->crowd) return s->own;
     conn_hand_over(s->own);                    /* it was the first of several */
     return NULL;
@@ -796,6 +850,8 @@ errc http_server_new(struct http_server **out, const struct http_opts *o, struct
     s->o.prefix = arena_str(&s->arena, o->prefix);
     mtx_init(&s->mu, LOCK_LEAF);
     cond_init(&s->idle);
+    s->waiting_end = &s->waiting;
+    pace_init(&s->pace, o->cores ? o->cores : pool_cores(), clock_mono_ns());
     s->hangup = hangup_new();
     s->wake = wake_new();
     metrics_begin(o);

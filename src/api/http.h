@@ -95,8 +95,9 @@ void http_text(struct http_resp *w, unsigned status, str text);
 /* with the line of HTML that Go writes */
 void http_redirect(struct http_req *r, struct http_resp *w, unsigned status, str to);
 
-/* never waits, touches no file: runs on the moving thread */
-enum http_route_flags { HTTP_IN_PLACE = 1 };
+/* IN_PLACE: never waits, touches no file: runs on the moving thread. UPLOADS: takes samples;
+ * GIVES_WAY: waits for its turn where those want the cores (http_pace.h) */
+enum http_route_flags { HTTP_IN_PLACE = 1, HTTP_UPLOADS = 2, HTTP_GIVES_WAY = 4 };
 struct http_route {
     unsigned methods;
     /* "/api/v1/label/:name/values"; a last segment that starts with a star takes the rest; it is
@@ -117,6 +118,7 @@ struct http_opts {
     /* >= 0: already listening, address is then not used; taken over */
     int listen_fd;
     unsigned max_connections, read_timeout_s;
+    unsigned cores;                            /* to be shared; 0: the machine's */
     const struct http_route *routes; size_t n_routes;
     void *ctx;                                 /* of every handler */
     /* route prefix without a slash at its end; may be empty */

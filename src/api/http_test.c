@@ -105,6 +105,8 @@ static const struct http_route routes[] = {
     { HTTP_POST, "/size", size_of_body, 0, 100000 },
     { HTTP_GET, "/packed", packed, 0, 0 },
     { HTTP_GET, "/waits", waits, 0, 0 },
+    { HTTP_GET, "/upload", waits, HTTP_UPLOADS, 0 },
+    { HTTP_GET, "/gives_way", echo, HTTP_GIVES_WAY, 0 },
     { HTTP_GET, "/moved", moved, HTTP_IN_PLACE, 0 },
     { HTTP_GET, "/folder/", echo, HTTP_IN_PLACE, 0 },
     { HTTP_GET, "/stream/:parts/:bytes", stream, 0, 0 },
@@ -296,16 +298,65 @@ TEST(http_tells_a_handler_that_its_client_is_gone)
     rig_stop(&r);
 }
 
-static void busy_add(void *ctx, const struct metric_point *p)
+struct sum { const char *of; double sum; };
+static void sum_add(void *ctx, const struct metric_point *p)
 {
-    double *sum = ctx;
-    if (strcmp(p->family->name, "epimetheus_pool_threads_busy") == 0) *sum += p->value;
+    struct sum *s = ctx;
+    if (strcmp(p->family->name, s->of) == 0) s->sum += p->value;
 }
-static double threads_busy(void)
+static double metric_sum(const char *of)
 {
-    double sum = 0;
-    metric_each(busy_add, &sum);
-    return sum;
+    struct sum s = { .of = of };
+    metric_each(sum_add, &s);
+    return s.sum;
+}
+
+/* Clients that ask without a pause beside an upload that is at work; the server is stopped while
+ * some of them wait for their turn. */
+TEST(http_requests_give_way_to_uploads_and_are_all_answered)
+{
+    enum { ASKERS = 16, TIMES = 25, ROUNDS = 100 };
+    struct rig r;
+    struct rig_opts o = opts;
+    struct asker k[ASKERS], upload;
+    struct thread *threads[ASKERS], *uploading;
+    o.cores = 1;
+    o.pool_threads = 4;
+    gate_reset();
+    rig_start(&r, &o);
+    upload = (struct asker){ .r = &r, .target = rig_url(&r, S("/upload")), .times = 1 };
+    uploading = thread_start("upload", asker_run, &upload);
+    wait_until(&gate.inside, 1);
+    double before = metric_sum("epimetheus_http_requests_paced_total"), paced = 0;
+    for (size_t round = 0; round < ROUNDS && !paced; round++) {
+        unsigned right = 0;
+        for (size_t i = 0; i < ASKERS; i++) {
+            k[i] = (struct asker){ &r, rig_url(&r, S("/gives_way")), TIMES };
+            threads[i] = thread_start("ask", asker_run, &k[i]);
+        }
+        for (size_t i = 0; i < ASKERS; i++) {
+            thread_join(threads[i]);
+            right += atomic_load(&k[i].right);
+            arena_fini(&k[i].a);
+        }
+        EXPECT_EQ(right, ASKERS * TIMES);
+        paced = metric_sum("epimetheus_http_requests_paced_total") - before;
+    }
+    EXPECT(paced > 0);
+    for (size_t i = 0; i < ASKERS; i++) {
+        k[i] = (struct asker){ &r, rig_url(&r, S("/gives_way")), TIMES };
+        threads[i] = thread_start("ask", asker_run, &k[i]);
+    }
+    atomic_store(&gate.open, true);
+    http_server_stop(r.server);
+    for (size_t i = 0; i < ASKERS; i++) {
+        thread_join(threads[i]);
+        arena_fini(&k[i].a);
+    }
+    thread_join(uploading);
+    EXPECT_EQ(atomic_load(&upload.status), 200);
+    arena_fini(&upload.a);
+    rig_stop(&r);
 }
 
 TEST(http_answers_in_place_while_the_pool_is_stuck_and_refuses_the_rest)
@@ -327,7 +378,7 @@ TEST(http_answers_in_place_while_the_pool_is_stuck_and_refuses_the_rest)
     }
     EXPECT_EQ(rig_get(&r, S("/place")).status, 200);
     EXPECT_EQ(rig_get(&r, S("/pool")).status, 503);
-    EXPECT_EQ(threads_busy(), 2.0);
+    EXPECT_EQ(metric_sum("epimetheus_pool_threads_busy"), 2.0);
     atomic_store(&gate.open, true);
     for (size_t i = 0; i < ASKERS; i++) {
         thread_join(threads[i]);
@@ -335,7 +386,7 @@ TEST(http_answers_in_place_while_the_pool_is_stuck_and_refuses_the_rest)
         arena_fini(&k[i].a);
     }
     rig_stop(&r);
-    EXPECT_EQ(threads_busy(), 0.0);
+    EXPECT_EQ(metric_sum("epimetheus_pool_threads_busy"), 0.0);
 }
 
 TEST(http_streams_come_in_parts)

@@ -243,6 +243,7 @@ void rig_start(struct rig *r, const struct rig_opts *o)
     struct http_opts ho = {
         .address = S("127.0.0.1:0"),
         .listen_fd = -1,
+        .cores = o->cores,
         .ctx = o->routes ? o->routes_ctx : r->api,
         .prefix = o->prefix,
         .mount = api_mount(),

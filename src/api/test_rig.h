@@ -48,6 +48,7 @@ struct rig_opts {
     uint64_t read_samples;
     str cors_origin, prefix, external_path;
     unsigned pool_threads; size_t queue_max;       /* 0: 2 and 64 */
+    unsigned cores;                                /* 0: the machine's */
     const struct http_route *routes; size_t n_routes;          /* instead of the API's */
     void *routes_ctx;
 };
