@@ -4,6 +4,7 @@
 #include "base/metric.h"
 #include "block/float_cache.h"
 #include "block/meta.h"
+#include "chunk/aggr.h"
 #include "chunk/chunk_iter.h"
 
 COUNTER(m_left_out, "epimetheus_block_damage_met_total",
@@ -98,6 +99,7 @@ errc block_open(struct block **out, const struct block_opts *o, str dir, struct 
     b->fs = o->fs;
     b->id = float_cache_block_id();
     b->salvage = o->salvage;
+    b->aggregates = o->aggregates;
     b->backend = o->backend;
     b->dir = arena_str(&b->arena, dir);
     mtx_init(&b->mu, LOCK_LEAF);
@@ -290,6 +292,14 @@ static size_t run_end(const struct block_chunk_set *s, size_t i)
     return k;
 }
 
+static errc view_begin(struct block_chunk_set *s, const struct segment_record *r, int64_t *t,
+    bool *any, struct err *e)
+{
+    if (s->block->aggregates && r->enc == CHUNK_AGGR)
+        return aggr_begin(&s->iter, r->data, t, any, e);
+    return chunk_iter_begin(&s->iter, r->enc, r->data, t, any, e);
+}
+
 static errc view_add(struct block_chunk_set *s, const struct segment_run *run,
     const struct index_chunk *c, struct err *e)
 {
@@ -297,7 +307,7 @@ static errc view_add(struct block_chunk_set *s, const struct segment_run *run,
     errc rc = segment_run_chunk(run, c->ref, &r, &s->why);
     int64_t t = 0;
     bool any = false;
-    if (rc == OK) rc = chunk_iter_begin(&s->iter, r.enc, r.data, &t, &any, &s->why);
+    if (rc == OK) rc = view_begin(s, &r, &t, &any, &s->why);
     if (rc == OK && any && (t < c->mint || t > c->maxt)) rc = index_chunk_other(c, &s->why);
     if (rc != OK) return set_failed(s, rc, e);
     uint8_t head = segment_record_head(&r);

@@ -31,6 +31,7 @@ struct block_opts {
     struct fs *fs;
     enum io_backend backend;
     bool salvage;
+    bool aggregates;                           /* downsampled: its sets of chunks hold CHUNK_AGGR */
     const struct index_samples *samples;       /* of its index; NULL: it is walked */
 };
 

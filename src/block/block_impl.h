@@ -28,6 +28,7 @@ struct block {
     struct fs *fs;                             /* const after init, all down to bytes */
     uint64_t id;                               /* of float_cache.h */
     bool salvage;
+    bool aggregates;                           /* as block_opts has it */
     enum io_backend backend;
     struct arena arena;
     struct block_meta meta;

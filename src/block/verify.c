@@ -6,6 +6,7 @@
 #include "block/meta.h"
 #include "block/segment_codec.h"
 #include "block/verify_lists.h"
+#include "chunk/aggr.h"
 #include "chunk/chunk.h"
 #include "chunk/measure.h"
 
@@ -133,7 +134,8 @@ static errc check_chunk(
     struct verify *v, const struct segment_pin *p, const struct index_chunk *c, struct err *e)
 {
     struct chunk_measure m;
-    TRY(chunk_measure(&m, &v->iter, p->enc, p->data, e));
+    if (v->o->aggregates && p->enc == CHUNK_AGGR) TRY(aggr_measure(&m, &v->iter, p->data, e));
+    else TRY(chunk_measure(&m, &v->iter, p->enc, p->data, e));
     if (m.n == 0) return err_set(e, ERR_CORRUPT, "a chunk without samples");
     if (m.mint != c->mint || m.maxt != c->maxt)
         return err_set(e, ERR_CORRUPT,

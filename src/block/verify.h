@@ -34,7 +34,8 @@ struct block_verified {
     uint64_t bytes;                            /* looked at */
 };
 
-struct block_verify_opts { struct fs *fs; enum io_backend backend; };
+/* aggregates: it may be a downsampled block, whose chunks hold aggregates (chunk/aggr.h) */
+struct block_verify_opts { struct fs *fs; enum io_backend backend; bool aggregates; };
 MUST_USE errc block_verify(struct block_verified *out, const struct block_verify_opts *o, str dir,
     struct findings *f, struct err *e);
 

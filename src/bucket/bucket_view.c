@@ -5,7 +5,7 @@
  *        meta.json from the view before, the cache, the bucket
  *        marks from the view before, the bucket
  *   blocks of the view before that are not found: is their meta.json really gone?
- *   then: marked long ago, replaced by a compaction, of a lower resolution: left out */
+ *   then: marked long ago, replaced by a compaction: left out */
 #include "bucket/bucket_view.h"
 
 #include "base/clock.h"
@@ -18,6 +18,7 @@
 
 enum { INDEX_BYTES_MAX = 256 << 20, MARK_BYTES_MAX = 1 << 20, SEGMENTS_MAX = 100000 };
 static const int64_t INDEX_AGE_MAX_MS = 3600 * 1000;
+static const int64_t resolutions_ms[] = { 0, 300000, 3600000 };  /* that Thanos' compactor makes */
 
 struct bucket_view *bucket_view_ref(struct bucket_view *v)
 {
@@ -164,6 +165,11 @@ static errc meta_parse(
 {
     TRY(meta_decode(&m->meta, json, a, e));
     TRY_IN(e, thanos_section_decode(&m->thanos, json, a, e), "meta.json: thanos");
+    int64_t every = m->thanos.resolution_ms;
+    bool known = false;
+    for (size_t i = 0; i < ARRAY_LEN(resolutions_ms); i++) known |= every == resolutions_ms[i];
+    if (!known)
+        return err_set(e, ERR_UNSUPPORTED, "unsupported downsampling resolution %" PRId64, every);
     if (ulid_eq(m->meta.id, id)) return OK;
     return err_set(e, ERR_CORRUPT, "meta.json: it is of block %s", ulid_text(m->meta.id).z);
 }
@@ -484,8 +490,7 @@ static void marked_drop(struct look *l)
         struct view_block b = l->v->blocks.at[i];
         bool old = b.marked_s && b.marked_s <= since_s;
         l->v->marked += old;
-        l->v->downsampled += !old && b.resolution_ms > 0;
-        if (!old && !b.resolution_ms) l->v->blocks.at[kept++] = b;
+        if (!old) l->v->blocks.at[kept++] = b;
     }
     l->v->blocks.n = kept;
 }
@@ -494,6 +499,38 @@ static int by_time(const void *a, const void *b)
 {
     const struct view_block *x = a, *y = b;
     return x->mint != y->mint ? (x->mint < y->mint ? -1 : 1) : ulid_cmp(x->id, y->id);
+}
+
+/* Blocks come by time. What raw blocks of its labels leave of it: from the first time that none of
+ * them has to the last. */
+static void bare_find(const struct bucket_view *v, struct view_block *b)
+{
+    int64_t reached = b->mint, bare_mint = INT64_MAX;
+    b->bare_maxt = b->mint;
+    for (size_t i = 0; i < v->blocks.n && v->blocks.at[i].mint < b->maxt; i++) {
+        const struct view_block *raw = &v->blocks.at[i];
+        if (raw->resolution_ms || raw->maxt <= reached || !labels_eq(raw->labels, b->labels))
+            continue;
+        if (raw->mint > reached) {
+            bare_mint = MIN(bare_mint, reached);
+            b->bare_maxt = raw->mint;
+        }
+        reached = raw->maxt;
+    }
+    if (reached < b->maxt) {
+        bare_mint = MIN(bare_mint, reached);
+        b->bare_maxt = b->maxt;
+    }
+    b->bare_mint = bare_mint;
+}
+
+static void downsampled_look(struct bucket_view *v)
+{
+    for (size_t i = 0; i < v->blocks.n; i++) {
+        if (!v->blocks.at[i].resolution_ms) continue;
+        v->downsampled++;
+        bare_find(v, &v->blocks.at[i]);
+    }
 }
 
 static void look_fini(struct look *l)
@@ -523,6 +560,7 @@ errc bucket_view_look(struct bucket_view **out, const struct view_opts *o,
     replaced_drop(&l);
     if (l.v->blocks.n)
         qsort(l.v->blocks.at, l.v->blocks.n, sizeof(*l.v->blocks.at), by_time);
+    downsampled_look(l.v);
     look_fini(&l);
     if (rc == OK) *out = l.v;
     else bucket_view_unref(l.v);

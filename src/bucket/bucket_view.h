@@ -24,7 +24,10 @@
 struct view_block {
     ulid id;
     int64_t mint, maxt; /* ms; maxt is exclusive */
-    int64_t resolution_ms;
+    int64_t resolution_ms; /* of a downsampled block: its chunks hold aggregates; 0: samples */
+    /* of a downsampled block: within [mint, maxt) no block of the same labels has the samples as
+     * they were; mint >= maxt: all of them are there */
+    int64_t bare_mint, bare_maxt;
     uint32_t level;
     struct labels labels; /* external ones, sorted */
     const ulid *sources;  /* sorted; none: the block itself */
@@ -47,8 +50,9 @@ struct bucket_view {
     struct arena arena;
     VEC(struct view_block) blocks; /* by mint, then id; those to be asked only */
     VEC(struct view_trouble) troubles;
+    size_t downsampled; /* of blocks */
     /* blocks that were left out, and why */
-    size_t partial, marked, replaced, downsampled, fresh, excluded;
+    size_t partial, marked, replaced, fresh, excluded;
     bool by_index;
 };
 

@@ -135,7 +135,9 @@ static errc open_once(struct gateway *g, const struct view_block *b, bool proved
         .far_chunks = g->o.far_chunks,
         .patience_ms = g->o.patience_ms,
         .prove = !proved };
-    struct block_opts bo = { .backend = g->o.backend, .samples = samples };
+    struct block_opts bo = { .backend = g->o.backend,
+        .samples = samples,
+        .aggregates = b->resolution_ms > 0 };
     atomic_init(&o->refs, 1);
     errc rc = remote_folder_new(&o->folder, &ro, e);
     if (rc == OK) {
@@ -419,7 +421,7 @@ void gateway_window(const struct gateway *g, int64_t *mint, int64_t *maxt)
 
 static void look_told(const struct bucket_view *v)
 {
-    metric_set_of(METRIC_WITH(&m_blocks, S("served")), (double)v->blocks.n);
+    metric_set_of(METRIC_WITH(&m_blocks, S("served")), (double)(v->blocks.n - v->downsampled));
     metric_set_of(METRIC_WITH(&m_blocks, S("partial")), (double)v->partial);
     metric_set_of(METRIC_WITH(&m_blocks, S("marked")), (double)v->marked);
     metric_set_of(METRIC_WITH(&m_blocks, S("replaced")), (double)v->replaced);

@@ -161,7 +161,7 @@ static errc open_all(
     for (size_t i = 0; i < v->blocks.n; i++) {
         const struct view_block *b = &v->blocks.at[i];
         struct labels external = x->g->o.without_external_labels ? (struct labels){ 0 } : b->labels;
-        if (b->mint > x->maxt || b->maxt <= x->mint) continue;
+        if (b->mint > x->maxt || b->maxt <= x->mint || b->resolution_ms) continue;
         if (!matchers_left(&left, x->ms, external, &a)) continue;
         gateway_begin(x->g, b);
         vec_push(&picks, b);

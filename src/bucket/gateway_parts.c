@@ -69,6 +69,7 @@ errc gateway_parts_list(
         gateway_window(g, &mint, &maxt);
         struct gateway_part p = part_of(g, id, mint, maxt);
         p.block = b;
+        p.resolution_ms = b->resolution_ms;
         if (!g->o.without_external_labels) p.external = b->labels;
         out->at[out->n++] = p;
     }

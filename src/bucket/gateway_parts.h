@@ -27,6 +27,7 @@ struct gateway_part {
     str id, why;
     struct labels external;
     int64_t mint, maxt;                /* inclusive */
+    int64_t resolution_ms;             /* > 0: its chunks hold aggregates (chunk/aggr.h) */
 };
 struct gateway_parts { struct bucket_view *view; struct gateway_part *at; size_t n; };
 

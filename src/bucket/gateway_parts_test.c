@@ -5,6 +5,7 @@
 #include "bucket/bucket_config.h"
 #include "bucket/test_blocks.h"
 #include "bucket/test_slow.h"
+#include "chunk/aggr.h"
 
 enum { CHUNKS = 3, BLOCKS = 3, READY_MS = 10000 };
 
@@ -155,5 +156,55 @@ TEST(gateway_parts_that_nobody_can_read)
         EXPECT(str_has_prefix(err_str(&e), S("it cannot be read: ")));
     }
     gateway_parts_end(&parts);
+    rig_end(r);
+}
+
+static size_t warnings_of(struct rig *r, int64_t mint, int64_t maxt, str name, str value)
+{
+    struct matcher m = { MATCH_EQ, name, value, NULL };
+    struct queryable *from = gateway_queryable(r->g);
+    struct querier *q = NULL;
+    str_list names = { 0 }, words = { 0 };
+    bool cut;
+    EXPECT_OK(from->ops->querier(from, mint, maxt, &q, NULL));
+    EXPECT_OK(q->ops->label_names(q, (struct matchers){ &m, 1 }, 0, &names, &cut, NULL));
+    querier_warnings(q, &words);
+    if (words.n) EXPECT(str_has_prefix(words.at[0], S("1 downsampled blocks have what no other")));
+    size_t n = words.n;
+    vec_fini(&names);
+    vec_fini(&words);
+    querier_free(q);
+    return n;
+}
+
+/* Block 3 is downsampled and has [3000, 9000) of replica 1: of that block 1 has the first half. */
+TEST(gateway_parts_downsampled)
+{
+    struct rig *r = rig_new(-1);
+    struct gateway_parts parts;
+    struct chunk_series_set *set = NULL;
+    const struct chunk_series *one = NULL;
+    struct test_block t = { .number = 9, .mint = 3000, .chunks = 6, .aggregates = true };
+    struct label l = { S("replica"), S("1") };
+    ulid id = test_block_upload(r->b, r->blocks, &t, &l);
+    EXPECT_OK(gateway_sync(r->g, NULL));
+    EXPECT_OK(gateway_parts_list(r->g, &r->a, &parts, NULL));
+    EXPECT_EQ(parts.n, BLOCKS + 1);
+    for (size_t i = 0; i < parts.n; i++) {
+        struct gateway_part *p = &parts.at[i];
+        bool coarse = str_eq(p->id, str_z(ulid_text(id).z));
+        EXPECT_EQ(p->resolution_ms, coarse ? 300000 : 0);
+        if (!coarse) continue;
+        EXPECT(p->block->bare_mint == 6000 && p->block->bare_maxt == 9000);
+        EXPECT_OK(select_all(p, &set, NULL));
+        EXPECT_OK(set->ops->next(set, &one, NULL));
+        EXPECT(one && one->n == 6 && one->chunks[0].enc == CHUNK_AGGR);
+        chunk_series_set_free(set);
+    }
+    gateway_parts_end(&parts);
+    EXPECT_EQ(warnings_of(r, 0, 8999, S("replica"), S("1")), 1);
+    EXPECT_EQ(warnings_of(r, 0, 5999, S("replica"), S("1")), 0);
+    EXPECT_EQ(warnings_of(r, 9000, 99999, S("replica"), S("1")), 0);
+    EXPECT_EQ(warnings_of(r, 0, 8999, S("replica"), S("2")), 0);
     rig_end(r);
 }

@@ -60,6 +60,8 @@ struct gateway_querier {
     struct querier *merged;
     struct arena arena;
     int64_t mint, maxt;
+    size_t bare;             /* downsampled blocks that the answers lack something of */
+    str first_bare;          /* one of them */
     _Atomic uint64_t series; /* of this selection */
 };
 
@@ -263,12 +265,30 @@ static void part_ask(void *ctx, size_t i)
             &x->bytes_of_others, io_work.bucket_bytes - before, memory_order_relaxed);
 }
 
+/* Samples that are there downsampled only: PromQL asks for samples as they were. */
+static void bare_note(struct gateway_querier *q, struct matchers ms)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct matchers left;
+    size_t n = 0;
+    for (size_t i = 0; q->view->downsampled && i < q->view->blocks.n; i++) {
+        const struct view_block *b = &q->view->blocks.at[i];
+        if (!b->resolution_ms || b->bare_mint >= b->bare_maxt) continue;
+        if (b->bare_mint > q->maxt || b->bare_maxt <= q->mint) continue;
+        bool plain = q->g->o.without_external_labels;
+        if (!matchers_left(&left, ms, plain ? (struct labels){ 0 } : b->labels, &a)) continue;
+        if (!n++ && !q->bare) q->first_bare = arena_str(&q->arena, str_z(ulid_text(b->id).z));
+    }
+    q->bare = MAX(q->bare, n);
+}
+
 /* Blocks that are not open begin to be opened before anybody waits for one. */
 static void question_ask(struct question *x)
 {
     struct gateway_querier *q = x->q;
     SCOPED(arena_fini) struct arena a = { 0 };
     x->until_ns = clock_mono_ns() + q->g->o.patience_ms * INT64_C(1000000);
+    bare_note(q, x->ms);
     for (size_t i = 0; i < q->n; i++) {
         struct matchers left;
         if (!q->parts[i]->opened && matchers_left(&left, x->ms, external_of(q->parts[i]), &a))
@@ -411,10 +431,16 @@ static void all_free(struct querier *base)
     arena_fini(&q->arena);
     mem_free(q);
 }
-/* What a block left out of its answers because it is damaged. */
+/* What a block left out of its answers because it is damaged, or has downsampled. */
 static void all_warn(struct querier *base, str_list *out)
 {
-    querier_warnings(querier_of(base)->merged, out);
+    struct gateway_querier *q = querier_of(base);
+    querier_warnings(q->merged, out);
+    if (!q->bare) return;
+    str words = arena_fmt(&q->arena,
+        "%zu downsampled blocks have what no other block has any more, and are left out: %.*s%s",
+        q->bare, STR_ARG(q->first_bare), q->bare > 1 ? ", ..." : "");
+    vec_push(out, words);
 }
 static const struct querier_ops all_ops = { all_select, all_values, all_names, all_free, all_warn };
 
@@ -450,7 +476,7 @@ errc gateway_querier(
     struct querier **all = arena_array(&q->arena, v->blocks.n + 1, sizeof(struct querier *));
     for (size_t i = 0; i < v->blocks.n; i++) {
         const struct view_block *b = &v->blocks.at[i];
-        if (b->mint > maxt || b->maxt <= mint) continue;
+        if (b->mint > maxt || b->maxt <= mint || b->resolution_ms) continue;
         q->parts[q->n] = part_new(q, b);
         all[q->n] = &q->parts[q->n]->base;
         q->n++;

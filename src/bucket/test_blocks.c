@@ -6,6 +6,7 @@
 #include "block/block_writer.h"
 #include "bucket/remote_block.h"
 #include "chunk/chunk.h"
+#include "chunk/aggr.h"
 #include "chunk/chunk_encoder.h"
 #include "chunk/chunk_iter.h"
 
@@ -18,6 +19,7 @@ struct all_series {
     struct chunk_series s;
     VEC(struct chunk_view) views;
     struct chunk_encoder *encs;
+    struct buf *aggregates; /* made of them */
     size_t n;
     unsigned count, given; /* series */
     char number[16];
@@ -38,7 +40,9 @@ static void series_free(struct chunk_series_set *b)
 {
     struct all_series *o = CONTAINER_OF(b, struct all_series, base);
     for (size_t i = 0; i < o->n; i++) chunk_encoder_fini(&o->encs[i]);
+    for (size_t i = 0; i < o->n; i++) buf_fini(&o->aggregates[i]);
     mem_free(o->encs);
+    mem_free(o->aggregates);
     vec_fini(&o->views);
     mem_free(o);
 }
@@ -59,12 +63,26 @@ static void chunk_make(struct chunk_encoder *c, const struct test_block *t, unsi
     chunk_encoder_end(c);
 }
 
+static str chunk_data(struct all_series *o, const struct test_block *t, unsigned k)
+{
+    str data = encoded_chunk_data(&o->encs[k], 0);
+    struct buf *b = &o->aggregates[k];
+    if (!t->aggregates) return data;
+    for (int i = 0; i < AGGR_KINDS; i++) {
+        buf_uvarint(b, data.n);
+        buf_u8(b, CHUNK_XOR);
+        buf_str(b, data);
+    }
+    return buf_view(b);
+}
+
 static struct chunk_series_set *series_of(const struct test_block *t)
 {
     static const struct chunk_series_set_ops ops = { series_next, series_free };
     struct all_series *o = NEW(struct all_series);
     o->base.ops = &ops;
     o->encs = mem_zalloc(t->chunks * sizeof(*o->encs));
+    o->aggregates = mem_zalloc(t->chunks * sizeof(*o->aggregates));
     o->n = t->chunks;
     o->count = MAX(t->series, 1u);
     o->labels[0] = (struct label){ S("__name__"), S("m") };
@@ -74,8 +92,8 @@ static struct chunk_series_set *series_of(const struct test_block *t)
         struct chunk_encoder *c = &o->encs[k];
         chunk_make(c, t, k);
         struct encoded_chunk x = c->chunks.at[0];
-        vec_push(
-            &o->views, ((struct chunk_view){ x.mint, x.maxt, x.enc, encoded_chunk_data(c, 0), 0 }));
+        uint8_t enc = t->aggregates ? CHUNK_AGGR : x.enc;
+        vec_push(&o->views, ((struct chunk_view){ x.mint, x.maxt, enc, chunk_data(o, t, k), 0 }));
     }
     o->s = (struct chunk_series){
         .labels = { o->labels, t->series ? 3 : 2 }, .chunks = o->views.at, .n = o->views.n
@@ -119,7 +137,7 @@ ulid test_block_write(struct fs *fs, str parent, const struct test_block *t)
     symbols->base.ops = &ops;
     symbols->series = t->series;
     EXPECT_OK_E(block_write(&o, &symbols->base, series_of(t), &stats, &e), &e);
-    EXPECT_EQ(stats.samples, MAX(t->series, 1u) * t->chunks * SAMPLES);
+    if (!t->aggregates) EXPECT_EQ(stats.samples, MAX(t->series, 1u) * t->chunks * SAMPLES);
     return id;
 }
 
@@ -163,6 +181,8 @@ ulid test_block_upload(
     str dir = arena_fmt(&a, "%s", ulid_text(id).z);
     EXPECT_OK(fs_read_all(fs, path_join(&a, dir, S("meta.json")), &a, META_MAX_BYTES, &json, NULL));
     EXPECT_OK(meta_decode(&m, json, &a, NULL));
+    struct thanos_section coarse = { .resolution_ms = 300000 };
+    if (t->aggregates) m.more = thanos_section_more(&coarse, m.more, &a);
     struct remote_upload u = { .fs = fs,
         .dir = dir,
         .meta = &m,

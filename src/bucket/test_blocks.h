@@ -23,6 +23,7 @@ struct test_block {
     int64_t mint;
     uint32_t level;
     bool xor2;
+    bool aggregates; /* downsampled: a chunk has each aggregate of its samples (chunk/aggr.h) */
     unsigned chunks;
     unsigned series; /* 0: one, without a number */
 };

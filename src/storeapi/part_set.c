@@ -1,6 +1,7 @@
 #include "storeapi/part_set.h"
 
 #include "base/mem.h"
+#include "chunk/aggr.h"
 #include "chunk/plain.h"
 
 #include <stdlib.h>
@@ -100,6 +101,18 @@ static void anew_drop(struct part_set *p)
     p->anew.n = 0;
 }
 
+/* A chunk of aggregates goes as it is, if it has those that are wanted. */
+static errc aggregates_check(const struct part_set *p, const struct chunk_view *c, struct err *e)
+{
+    struct aggr_one of[AGGR_KINDS];
+    TRY(aggr_split(of, c->data, e));
+    for (unsigned k = 0; k < AGGR_KINDS; k++)
+        if ((p->by.aggregates & 1u << k) && of[k].enc == CHUNK_NONE)
+            return err_set(
+                e, ERR_UNSUPPORTED, "aggregate %s does not exist", aggr_name((enum aggr)k));
+    return OK;
+}
+
 static errc chunk_anew(struct part_set *p, const struct chunk_view *c, struct err *e)
 {
     if (!chunk_enc_known(c->enc))
@@ -116,16 +129,22 @@ static errc chunk_anew(struct part_set *p, const struct chunk_view *c, struct er
     return OK;
 }
 
-/* The views are the source's own as long as all are plain. */
+static bool stays(uint8_t enc) { return chunk_enc_plain(enc) || enc == CHUNK_AGGR; }
+
+/* The views are the source's own as long as none is written anew. */
 static errc chunks_make_plain(struct part_set *p, struct err *e)
 {
-    size_t plain = 0;
-    while (plain < p->now.n && chunk_enc_plain(p->now.chunks[plain].enc)) plain++;
-    if (plain == p->now.n) return OK;
+    size_t good = 0;
+    for (; good < p->now.n && stays(p->now.chunks[good].enc); good++)
+        if (p->now.chunks[good].enc == CHUNK_AGGR)
+            TRY(aggregates_check(p, &p->now.chunks[good], e));
+    if (good == p->now.n) return OK;
     p->views.n = 0;
     for (size_t i = 0; i < p->now.n; i++) {
-        if (chunk_enc_plain(p->now.chunks[i].enc)) vec_push(&p->views, p->now.chunks[i]);
-        else TRY(chunk_anew(p, &p->now.chunks[i], e));
+        const struct chunk_view *c = &p->now.chunks[i];
+        if (i >= good && c->enc == CHUNK_AGGR) TRY(aggregates_check(p, c, e));
+        if (stays(c->enc)) vec_push(&p->views, *c);
+        else TRY(chunk_anew(p, c, e));
     }
     p->now.chunks = p->views.at;
     p->now.n = p->views.n;

@@ -1,14 +1,14 @@
 /* part_set.h — the series of one part, as they are called outside and in that order.
  *
- * What        A set of series with their chunks in plain encodings, or without chunks, under their
- *             outer labels.
+ * What        A set of series with their chunks in plain encodings or as aggregates, or without
+ *             chunks, under their outer labels.
  * Invariants  labels ascend; equal ones, of series that lost what told them apart, follow each
  *             other
  * Ownership   as chunk_series.h; borrows what part_select points to
  * Threads     one thread at a time
- * Errors      as chunk_querier.h; ERR_LIMIT: what must be sorted is more than resort allows;
- *             ERR_UNAVAILABLE: a label came up meanwhile that changes the order: ask again; what
- *             grpc_over says
+ * Errors      as chunk_querier.h; ERR_UNSUPPORTED: an aggregate is not there; ERR_LIMIT: what must
+ *             be sorted is more than resort allows; ERR_UNAVAILABLE: a label came up meanwhile that
+ *             changes the order: ask again; what grpc_over says
  * Format      none
  *
  * The order inside is that of the series' own labels. With external labels put in it is the same,
@@ -33,6 +33,7 @@ struct part_select {
     struct matchers matchers;          /* of the part's own labels; none: all series */
     int64_t mint, maxt;
     bool skip_chunks;
+    unsigned aggregates;               /* as in store_request; of what is downsampled */
     struct resort *resort;             /* borrowed */
     struct grpc_call *call;            /* whose end ends long work */
 };

@@ -1,6 +1,7 @@
 #include "storeapi/part_set.h"
 
 #include "base/test.h"
+#include "chunk/aggr.h"
 #include "storeapi/test_store.h"
 
 #include <stdlib.h>
@@ -144,4 +145,43 @@ TEST(part_set_limits)
     p.fail = ERR_IO;
     EXPECT_EQ(collect(&text, &p, &(struct ask){ "", "", false, 100 }, &e), ERR_IO);
     test_part_fini(&p);
+}
+
+/* A chunk of aggregates goes as it is, if it has those that are wanted. */
+TEST(part_set_aggregates)
+{
+    static const char *const one[] = { "a=1" };
+    static const struct { const char *name; str data; unsigned wanted; errc rc; str error; }
+        cases[] = {
+            { "count and sum", { (const uint8_t *)"\2\1\0\0\2\1\0\0\0\0\0", 11 },
+                1u << AGGR_COUNT | 1u << AGGR_SUM, OK, S("") },
+            { "none is wanted", { (const uint8_t *)"\0\0\0\0\0", 5 }, 0, OK, S("") },
+            { "no min", { (const uint8_t *)"\2\1\0\0\2\1\0\0\0\0\0", 11 }, 1u << AGGR_MIN,
+                ERR_UNSUPPORTED, S("aggregate min does not exist") },
+            { "damaged", { (const uint8_t *)"\2\1\0\0\2\1", 6 }, 0, ERR_CORRUPT,
+                S("chunk of aggregates: it has another length") },
+        };
+    TEST_EACH(c, cases) {
+        SCOPED(chunk_series_set_freep) struct chunk_series_set *set = NULL;
+        SCOPED(arena_fini) struct arena a = { 0 };
+        struct test_part p;
+        struct outer o;
+        struct resort resort = { .bytes_max = 1 };
+        struct test_call call;
+        struct err e = { 0 };
+        const struct chunk_series *s = NULL;
+        test_part_init(&p, one, ARRAY_LEN(one));
+        p.view = (struct chunk_view){ 1, 2, CHUNK_AGGR, c->data, 0 };
+        test_call_init(&call);
+        outer_init(&o, (struct labels){ 0 }, (str_list){ 0 }, &a);
+        struct store_part part = { .queryable = &p.labels, .chunks = &p.chunks };
+        struct part_select by = { .part = &part, .outer = &o, .maxt = 10, .resort = &resort,
+            .call = &call.base, .aggregates = c->wanted };
+        EXPECT_OK_E(part_set_open(&set, &by, &e), &e);
+        EXPECT_EQ(set->ops->next(set, &s, &e), c->rc);
+        if (c->rc != OK) EXPECT_STR(err_str(&e), c->error);
+        if (c->rc == OK) EXPECT(s && s->n == 1 && str_eq(s->chunks[0].data, c->data));
+        test_call_fini(&call);
+        test_part_fini(&p);
+    }
 }

@@ -9,6 +9,7 @@
 #include "ingest/protobuf.h"
 #include "io/pool.h"
 #include "storeapi/part_set.h"
+#include "storeapi/resolution.h"
 
 #include <stdlib.h>
 
@@ -126,9 +127,13 @@ static void part_choose(struct asking *k, const struct store_part *part)
 static errc parts_choose(struct asking *k, struct err *e)
 {
     struct store_source *from = k->s->o.source;
-    TRY(from->ops->list(from, &k->call->arena, &k->parts, &k->pin, e));
+    struct arena *a = &k->call->arena;
+    TRY(from->ops->list(from, a, &k->parts, &k->pin, e));
+    bool *wanted = arena_array(a, k->parts.n + 1, sizeof(*wanted));
+    struct interval asked = { k->r.mint, k->r.maxt };
+    parts_by_resolution(&k->parts, asked, k->r.window_ms, wanted);
     for (size_t i = 0; k->r.mint <= k->r.maxt && i < k->parts.n; i++)
-        part_choose(k, &k->parts.at[i]);
+        if (k->kind != STORE_KIND_SERIES || wanted[i]) part_choose(k, &k->parts.at[i]);
     for (size_t i = 0; from->ops->begin && i < k->wanted.n; i++)
         from->ops->begin(from, k->wanted.at[i].part);
     return OK;
@@ -339,6 +344,7 @@ static errc feed_next(struct asking *k, struct feed *f, struct err *e)
         .mint = k->r.mint,
         .maxt = k->r.maxt,
         .skip_chunks = k->r.skip_chunks,
+        .aggregates = k->r.aggregates,
         .resort = &k->resort,
         .call = k->call };
     f->now = NULL;
@@ -350,13 +356,13 @@ static errc feed_next(struct asking *k, struct feed *f, struct err *e)
 }
 
 /* The series that was read last. */
-static void feed_keep(struct feed *f)
+static void feed_keep(struct feed *f, unsigned aggregates)
 {
     const struct chunk_series *s = f->now;
     f->odd = key_put(&f->keys, s->labels);
     for (size_t i = 0; i < s->n; i++) {
         const struct chunk_view *c = &s->chunks[i];
-        store_put_chunk(&f->fields, STORE_SERIES_CHUNKS, c);
+        store_put_chunk(&f->fields, STORE_SERIES_CHUNKS, c, aggregates);
         vec_push(&f->chunks, ((struct feed_chunk){ c->mint, c->data.n, f->fields.n }));
     }
     f->ends[f->n++] = (struct feed_series){ f->keys.n, f->chunks.n };
@@ -374,7 +380,7 @@ static void feed_read(struct streaming *g, struct feed *f)
     while (f->n < most && !f->odd && f->fields.n < FEED_AHEAD_BYTES) {
         f->rc = feed_next(g->k, f, &f->why);
         if (f->rc != OK || !f->now) return;
-        feed_keep(f);
+        feed_keep(f, r->aggregates);
     }
 }
 

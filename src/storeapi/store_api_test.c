@@ -19,6 +19,7 @@ struct rig {
     struct store_api *api;
     size_t n;
     bool not_ready;
+    int64_t resolution_ms;             /* of the first part */
     int pinned, begun;
 };
 
@@ -34,6 +35,7 @@ static errc rig_list(
             ((struct store_part){ .external = test_labels(a, external[i]),
                 .mint = 100 * (int64_t)i,
                 .maxt = i ? 300 : INT64_MAX,
+                .resolution_ms = i ? 0 : r->resolution_ms,
                 .block = r->n > 1 ? ids[i] : STR_EMPTY,
                 .queryable = &r->parts[i].labels,
                 .chunks = &r->parts[i].chunks }));
@@ -172,6 +174,30 @@ TEST(store_api_series)
     EXPECT_STR(
         told(&r, &text), S("{__name__=up,cluster=us,job=b}*0{__name__=y,cluster=us}*0"));
     rig_fini(&r);
+}
+
+/* What is downsampled is asked for series by who can do with it, for names and values by all. */
+TEST(store_api_resolution)
+{
+    static const struct { int64_t window_ms; size_t series; } cases[] = { { 0, ARRAY_LEN(us) },
+        { 299999, ARRAY_LEN(us) }, { 300000, ARRAY_LEN(us) + ARRAY_LEN(eu) } };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        SCOPED(buf_fini) struct buf q = { 0 };
+        struct rig r;
+        struct err e = { 0 };
+        rig_init(&r, 2, NULL);
+        r.resolution_ms = 300000;
+        request_of_all(&q);
+        pb_put_i64(&q, 4, cases[i].window_ms);
+        EXPECT_OK_E(ask(&r, "Series", &q, &e), &e);
+        EXPECT_EQ(r.call.messages.n, cases[i].series);
+        buf_reset(&q);
+        pb_put_text(&q, 1, S("cluster"));
+        pb_put_i64(&q, 5, 1000);
+        EXPECT_OK_E(ask(&r, "LabelValues", &q, &e), &e);
+        EXPECT_STR(r.call.messages.at[0], S("\n\2eu\n\2us"));
+        rig_fini(&r);
+    }
 }
 
 TEST(store_api_series_wishes)

@@ -1,6 +1,7 @@
 #include "storeapi/store_codec.h"
 
 #include "base/strs.h"
+#include "chunk/aggr.h"
 #include "chunk/chunk.h"
 #include "ingest/protobuf.h"
 
@@ -51,6 +52,8 @@ enum role {
     ROLE_WITHOUT,
     ROLE_LIMIT,
     ROLE_BATCH,
+    ROLE_WINDOW,
+    ROLE_AGGREGATES,
     ROLE_LABEL
 };
 enum { ROLES_MAX = 17, PARTIAL_ABORT = 1 };
@@ -117,6 +120,22 @@ static void shard_read(struct reading *k, str message)
     }
 }
 
+/* thanos.Aggr: RAW is 0, then in the order of enum aggr. */
+static void aggregate_read(struct store_request *r, uint64_t number)
+{
+    if (number >= 1 && number <= AGGR_KINDS) r->aggregates |= 1u << (number - 1);
+}
+
+/* One number, or many, packed. */
+static void aggregates_read(struct store_request *r, const struct pb_field *f)
+{
+    if (f->wire != PB_BYTES) {
+        aggregate_read(r, f->u);
+        return;
+    }
+    for (cursor c = cur_of(f->bytes); cur_left(&c);) aggregate_read(r, pb_varint(&c));
+}
+
 static errc field_read(struct reading *k, enum role role, const struct pb_field *f, struct err *e)
 {
     struct store_request *r = &k->r;
@@ -132,6 +151,8 @@ static errc field_read(struct reading *k, enum role role, const struct pb_field 
     case ROLE_WITHOUT: avec_push(k->a, &r->without, f->bytes); break;
     case ROLE_LIMIT: r->limit = (int64_t)f->u; break;
     case ROLE_BATCH: r->batch = (int64_t)f->u; break;
+    case ROLE_WINDOW: r->window_ms = (int64_t)f->u; break;
+    case ROLE_AGGREGATES: aggregates_read(r, f); break;
     case ROLE_LABEL: r->label = f->bytes; break;
     case ROLE_NONE: break;
     }
@@ -159,6 +180,8 @@ errc store_series_request(struct store_request *out, str body, struct arena *a, 
     static const uint8_t roles[ROLES_MAX] = { [1] = ROLE_MINT,
         [2] = ROLE_MAXT,
         [3] = ROLE_MATCHER,
+        [4] = ROLE_WINDOW,
+        [5] = ROLE_AGGREGATES,
         [6] = ROLE_NO_PARTIAL,
         [7] = ROLE_STRATEGY,
         [8] = ROLE_SKIP,
@@ -269,8 +292,32 @@ static uint8_t *put_head(uint8_t *at, unsigned number, size_t n)
     return at;
 }
 
+enum { AGGR_FIELD_FIRST = 4 };          /* of AggrChunk, in the order of enum aggr */
+
+static void put_aggregates(
+    struct buf *b, unsigned field, const struct chunk_view *c, unsigned aggregates)
+{
+    SCOPED(buf_fini) struct buf all = { 0 };
+    struct aggr_one of[AGGR_KINDS];
+    errc rc = aggr_split(of, c->data, NULL);
+    assert(rc == OK);
+    (void)rc;
+    pb_put_i64(&all, 1, c->mint);
+    pb_put_i64(&all, 2, c->maxt);
+    for (unsigned k = 0; k < AGGR_KINDS; k++) {
+        struct chunk_view one = { .enc = of[k].enc, .data = of[k].data };
+        if (!(aggregates & 1u << k) || one.enc == CHUNK_NONE) continue;
+        uint64_t hash = hash_of(&one);
+        pb_put_head(&all, AGGR_FIELD_FIRST + k, raw_bytes(&one, hash));
+        pb_put_u64(&all, 1, type_of(one.enc));
+        pb_put_bytes(&all, 2, one.data);
+        pb_put_u64(&all, 3, hash);
+    }
+    pb_put_bytes(b, field, buf_view(&all));
+}
+
 /* As millions are put, at one go. */
-void store_put_chunk(struct buf *b, unsigned field, const struct chunk_view *c)
+static void put_raw(struct buf *b, unsigned field, const struct chunk_view *c)
 {
     enum { FIELDS = 7 };
     uint64_t hash = hash_of(c);
@@ -285,6 +332,13 @@ void store_put_chunk(struct buf *b, unsigned field, const struct chunk_view *c)
     if (c->data.n) memcpy(at, c->data.p, c->data.n);
     at = put_u64(at + c->data.n, 3, hash);
     buf_commit(b, (size_t)(at - begin));
+}
+
+void store_put_chunk(
+    struct buf *b, unsigned field, const struct chunk_view *c, unsigned aggregates)
+{
+    if (c->enc == CHUNK_AGGR) put_aggregates(b, field, c, aggregates);
+    else put_raw(b, field, c);
 }
 
 void store_put_hints(struct buf *b, enum store_kind kind, const str *blocks, size_t n)

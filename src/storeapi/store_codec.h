@@ -30,6 +30,8 @@ struct store_request {
     bool hints;                        /* some were given, so some are answered */
     struct matchers blocks;            /* of the hints: on external labels and __block_id */
     /* of Series */
+    int64_t window_ms;                 /* the coarsest resolution that will do */
+    unsigned aggregates;               /* bit k: enum aggr k is wanted of what is downsampled */
     bool skip_chunks;
     int64_t batch;
     struct store_shard shard;
@@ -46,8 +48,10 @@ void store_request_fini(struct store_request *r);
 /* A message is put together from its fields. */
 void store_put_labels(struct buf *b, unsigned field, struct labels l);
 
-/* AggrChunk as a field: raw, with the hash of its data. REQUIRES: an encoding of 1 to 3 */
-void store_put_chunk(struct buf *b, unsigned field, const struct chunk_view *c);
+/* AggrChunk as a field: raw, or those of the aggregates that are there; with hashes of the data.
+ * REQUIRES: an encoding of 1 to 3, or CHUNK_AGGR with what aggr_split takes */
+void store_put_chunk(
+    struct buf *b, unsigned field, const struct chunk_view *c, unsigned aggregates);
 
 /* What the answers of the three methods are made of, beside series. */
 enum {

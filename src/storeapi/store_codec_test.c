@@ -2,6 +2,7 @@
 
 #include "base/pb_put.h"
 #include "base/test.h"
+#include "chunk/aggr.h"
 #include "chunk/chunk.h"
 #include "storeapi/test_golden.h"
 
@@ -35,9 +36,13 @@ TEST(store_series_request_golden)
     EXPECT_STR(r.without.at[0], S("a"));
     EXPECT_STR(r.without.at[1], S("replica"));
     EXPECT(r.limit == 77 && r.batch == 0);
+    EXPECT(r.window_ms == 300000 && r.aggregates == 1u << AGGR_COUNTER);
     store_request_fini(&r);
     EXPECT_OK(store_series_request(&r, str_of("\x80\x01\x40", 3), &a, &e));
     EXPECT_EQ(r.batch, 64);
+    store_request_fini(&r);
+    EXPECT_OK(store_series_request(&r, str_of("\x28\x01\x2a\x03\x03\x06\x00\x28\x02", 9), &a, &e));
+    EXPECT_EQ(r.aggregates, 1u << AGGR_COUNT | 1u << AGGR_SUM | 1u << AGGR_MIN);
 }
 
 TEST(store_label_requests_golden)
@@ -170,9 +175,21 @@ TEST(store_series_golden)
     struct chunk_view chunks[] = { { -5, 1000, CHUNK_XOR, S("xor"), 0 },
         { 1001, 2000, CHUNK_FLOAT_HISTOGRAM, S("histogram"), 0 } };
     store_put_labels(&series, STORE_SERIES_LABELS, (struct labels){ labels, 2 });
-    for (size_t i = 0; i < 2; i++) store_put_chunk(&series, STORE_SERIES_CHUNKS, &chunks[i]);
+    for (size_t i = 0; i < 2; i++) store_put_chunk(&series, STORE_SERIES_CHUNKS, &chunks[i], 0);
     pb_put_bytes(&b, STORE_SERIES, buf_view(&series));
     EXPECT_STR(buf_view(&b), GOLDEN(series_frame));
+}
+
+/* Of all that there are, those that are wanted. */
+TEST(store_aggregates_golden)
+{
+    SCOPED(buf_fini) struct buf b = { 0 };
+    static const uint8_t all[] = { 2, CHUNK_XOR, 0, 0, 3, CHUNK_FLOAT_HISTOGRAM, 0, 0, 0, 0, 0, 2,
+        CHUNK_XOR, 0, 0 };
+    struct chunk_view c = { 1000, 2000, CHUNK_AGGR, str_of(all, sizeof(all)), 0 };
+    unsigned wanted = 1u << AGGR_SUM | 1u << AGGR_MIN | 1u << AGGR_COUNTER;
+    store_put_chunk(&b, STORE_SERIES_CHUNKS, &c, wanted);
+    EXPECT_STR(buf_view(&b), GOLDEN(aggregates));
 }
 
 TEST(store_answers_golden)

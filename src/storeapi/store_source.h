@@ -21,6 +21,7 @@
 struct store_part {
     struct labels external;
     int64_t mint, maxt;                /* inclusive; a head's end is INT64_MAX */
+    int64_t resolution_ms;             /* > 0: its chunks hold aggregates (chunk/aggr.h) */
     str block;                         /* its ULID: what hints name; empty: it is no block */
     bool unknown;                      /* nobody knows its labels: Info is silent of it */
     struct queryable *queryable;       /* labels, and series without samples */
@@ -30,8 +31,8 @@ typedef VEC(struct store_part) store_parts;
 
 struct store_source { const struct store_source_ops *ops; };
 struct store_source_ops {
-    /* Memory only: touches no file, waits for nobody. *pin is given back to release; pushed by
-     * avec_push. */
+    /* Memory only: touches no file, waits for nobody. By mint, but for unknown ones. *pin is given
+     * back to release; pushed by avec_push. */
     errc (*list)(struct store_source *s, struct arena *a, store_parts *out, void **pin,
         struct err *e);
     void (*release)(struct store_source *s, void *pin);

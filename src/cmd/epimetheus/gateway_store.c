@@ -20,6 +20,7 @@ static errc list(
             ((struct store_part){ .external = p->external,
                 .mint = p->mint,
                 .maxt = p->maxt,
+                .resolution_ms = p->resolution_ms,
                 .block = p->id,
                 .unknown = !p->block,
                 .queryable = &p->queryable,

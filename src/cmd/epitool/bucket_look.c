@@ -211,7 +211,7 @@ static errc verify_deep(struct bucket *b, ulid id, struct fs *fs, struct finding
     const struct progress *p, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
-    struct block_verify_opts o = { .fs = fs, .backend = IO_AUTO };
+    struct block_verify_opts o = { .fs = fs, .backend = IO_AUTO, .aggregates = true };
     struct block_verified v;
     uint64_t before = findings_count(f);
     str parent = arena_fmt(&a, "epitool-bucket-verify-%d", (int)getpid());

@@ -39,6 +39,14 @@ func chunk(mint, maxt int64, t storepb.Chunk_Encoding, data string) storepb.Aggr
 	return storepb.AggrChunk{MinTime: mint, MaxTime: maxt, Raw: raw}
 }
 
+// aggregated is a downsampled chunk with two of its aggregates.
+func aggregated() storepb.AggrChunk {
+	of := func(t storepb.Chunk_Encoding, data string) *storepb.Chunk {
+		return &storepb.Chunk{Type: t, Data: []byte(data), Hash: xxhash.Sum64String(data)}
+	}
+	return storepb.AggrChunk{MinTime: 1000, MaxTime: 2000, Sum: of(storepb.Chunk_FLOAT_HISTOGRAM, "\x00\x00\x00"), Counter: of(storepb.Chunk_XOR, "\x00\x00")}
+}
+
 func vectors() []vector {
 	all := []storepb.LabelMatcher{
 		matcher(storepb.LabelMatcher_EQ, "a", "b"), matcher(storepb.LabelMatcher_NEQ, "c", ""),
@@ -68,6 +76,7 @@ func vectors() []vector {
 			Hints: anyOf(&hintspb.LabelValuesRequestHints{}), Matchers: all[2:], WithoutReplicaLabels: []string{"r"}, Limit: 6,
 		}},
 		{"series_frame", storepb.NewSeriesResponse(&series)},
+		{"aggregates", &storepb.Series{Chunks: []storepb.AggrChunk{aggregated()}}},
 		{"warning", storepb.NewWarnSeriesResponse(fmt.Errorf("a warning"))},
 		{"series_hints", storepb.NewHintsSeriesResponse(anyOf(&hintspb.SeriesResponseHints{QueriedBlocks: blocks}))},
 		{"names_response", &storepb.LabelNamesResponse{Names: []string{"a", "b"}, Warnings: []string{"w"}, Hints: anyOf(&hintspb.LabelNamesResponseHints{QueriedBlocks: blocks[:1]})}},
