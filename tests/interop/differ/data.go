@@ -19,6 +19,8 @@ import (
 const (
 	minuteMs = int64(60_000)
 	spanMs   = 40 * minuteMs // of the samples
+
+	leastStepMs = int64(7_000) // between two samples of a series
 )
 
 // data is a random data set in a folder of the module's storage.
@@ -360,7 +362,7 @@ func integers(f *histogram.FloatHistogram) *histogram.Histogram {
 }
 
 func (d *data) begin(s *stream) {
-	s.step = pick(d.rng, int64(15_000), 15_000, 30_000, 60_000, 7_000)
+	s.step = pick(d.rng, int64(15_000), 15_000, 30_000, 60_000, leastStepMs)
 	s.jitter = pick(d.rng, int64(1), 1, 500, 3000)
 	s.gaps = pick(d.rng, 0, 0, 0.02, 0.3)
 	s.whole = d.chance(0.5)

@@ -68,21 +68,21 @@ func (l *life) recorder() *engine.Recorder {
 	return &engine.Recorder{AppenderV2: l.d.db.AppenderV2(context.Background())}
 }
 
+// goOn lets time pass. A batch has one sample of a series at most: of several of different kinds the module loses some.
 func (l *life) goOn() error {
 	d := l.d
-	l.nowMs += pick(d.rng, int64(1_000), 15_000, 60_000, 60_000, 4*minuteMs)
-	parts := 1 + d.rng.Intn(2) // of the series, each a batch
-	for part := range parts {
+	to := l.nowMs + pick(d.rng, int64(1_000), 15_000, 60_000, 60_000, 4*minuteMs)
+	for _, s := range d.all {
+		if d.chance(0.02) { // silent for a time
+			for from := d.rng.Int63n(10 * minuteMs); s.t < l.nowMs+from; {
+				s.t += s.step
+			}
+		}
+	}
+	for l.nowMs < to {
+		l.nowMs = min(to, l.nowMs+leastStepMs)
 		r := l.recorder()
-		for i, s := range d.all {
-			if i%parts != part {
-				continue
-			}
-			if d.chance(0.02) { // silent for a time
-				for s.t < l.nowMs+d.rng.Int63n(10*minuteMs) {
-					s.t += s.step
-				}
-			}
+		for _, s := range d.all {
 			if err := d.grow(r, s, l.nowMs); err != nil {
 				return errors.Join(err, r.Rollback())
 			}
