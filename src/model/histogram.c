@@ -578,6 +578,34 @@ errc histogram_sum_add(struct arena *a, struct histogram_sum *s, const struct hi
     return OK;
 }
 
+static void side_join(struct arena *a, const struct histogram *h, struct histogram_side *s,
+    double **c, const struct histogram_side *x, double *xc)
+{
+    struct side_pair sum = { *s, *c };
+    side_add(a, &sum, (struct side_pair){ *x, xc }, 1, h->schema, h->zero_threshold);
+    *s = sum.s;
+    *c = sum.c;
+}
+
+void histogram_sum_join(struct arena *a, struct histogram_sum *s, const struct histogram_sum *x)
+{
+    struct histogram *h = &s->h, *c = &s->c;
+    assert(h->schema == x->h.schema && h->zero_threshold == x->h.zero_threshold);
+    (void)hint_adjust(h, &x->h);
+    sum_start_c(a, s);
+    number_add(&h->zero_count, &c->zero_count, x->h.zero_count);
+    number_add(&h->count, &c->count, x->h.count);
+    number_add(&h->sum, &c->sum, x->h.sum);
+    if (x->with_c) {
+        c->zero_count += x->c.zero_count;
+        c->count += x->c.count;
+        c->sum += x->c.sum;
+    }
+    side_join(a, h, &h->pos, &c->pos.at, &x->h.pos, x->with_c ? x->c.pos.at : NULL);
+    side_join(a, h, &h->neg, &c->neg.at, &x->h.neg, x->with_c ? x->c.neg.at : NULL);
+    sum_share_layout(s);
+}
+
 errc histogram_sum_end(struct arena *a, struct histogram_sum *s, struct histogram_merge *m)
 {
     *m = (struct histogram_merge){ 0 };

@@ -81,6 +81,9 @@ MUST_USE errc histogram_add(struct arena *a, struct histogram *h, const struct h
 struct histogram_sum { struct histogram h, c; bool with_c; };
 MUST_USE errc histogram_sum_add(struct arena *a, struct histogram_sum *s,
     const struct histogram *other, struct histogram_merge *m);
+/* s += x, as if what x was made of were added. REQUIRES: the same kind of buckets, resolution, zero
+ * threshold and bounds */
+void histogram_sum_join(struct arena *a, struct histogram_sum *s, const struct histogram_sum *x);
 /* adds c to h */
 MUST_USE errc histogram_sum_end(
     struct arena *a, struct histogram_sum *s, struct histogram_merge *m);

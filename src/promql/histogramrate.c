@@ -2,7 +2,9 @@
  * first, plus what stood before each reset.
  *
  * Layouts, resolutions and hints decide much of the outcome, so samples are combined one after the
- * other as Prometheus does it, with the same notes about what does not fit. */
+ * other as Prometheus does it, with the same notes about what does not fit. What each sample and
+ * the one before it have to say is found out once for a series (pair_notes): a step looks at the
+ * ends of its window and at the resets within. */
 #include "promql/windows.h"
 
 #include "base/f64.h"
@@ -61,6 +63,53 @@ static bool start_is_reset(const struct hspan *v, size_t i)
                            v->s->st[v->from + i], time_at(v, i));
 }
 
+/* gauges, customs, resets, overlaps: how many there are before a sample; of the last two it is the
+ * pairs that end there. schema_from: the first of those up to it that have its resolution. */
+struct pair_note { uint32_t gauges, customs, resets, overlaps, schema_from; };
+/* n + 1 samples; those that end a reset */
+struct pair_notes { struct pair_note *at; uint32_t *resets; };
+
+/* Of an extended range start timestamps are not looked at. */
+static bool pair_ends_reset(const struct windows *w, const struct hspan *all, size_t i)
+{
+    if (!w->anchored && !w->smoothed && start_is_reset(all, i)) return true;
+    return histogram_is_reset(at(all, i), at(all, i - 1));
+}
+
+static const struct pair_notes *pair_notes_of(struct windows *w)
+{
+    if (w->pair_notes) return w->pair_notes;
+    struct arena *a = &w->ev->q->scratch;
+    struct hspan all = { w->hs, 0, w->hs->n };
+    struct pair_notes *p = ANEW(a, struct pair_notes);
+    const int64_t *st = w->hs->st;
+    p->at = arena_zalloc(a, (all.n + 1) * sizeof(*p->at));
+    p->resets = arena_array(a, all.n, sizeof(*p->resets));
+    for (size_t i = 0; i < all.n; i++) {
+        const struct histogram *h = at(&all, i);
+        struct pair_note *x = &p->at[i], *then = x + 1;
+        if (!i || h->schema != at(&all, i - 1)->schema) x->schema_from = (uint32_t)i;
+        *then = *x;
+        then->gauges += h->hint == RESET_GAUGE;
+        then->customs += histogram_is_custom(h);
+        if (!i) continue;
+        if (pair_ends_reset(w, &all, i)) p->resets[then->resets++] = (uint32_t)i;
+        then->overlaps += st && start_time_overlaps(st[i - 1], time_at(&all, i - 1), st[i]);
+    }
+    return w->pair_notes = p;
+}
+
+/* Do some of [from, to) have buckets of the other kind? */
+static bool kinds_differ(const struct pair_notes *p, size_t from, size_t to, bool custom)
+{
+    return p->at[to].customs - p->at[from].customs != (custom ? to - from : 0);
+}
+
+static bool has_gauge(const struct pair_notes *p, size_t from, size_t to)
+{
+    return p->at[to].gauges != p->at[from].gauges;
+}
+
 /* What is to be said of a growth, unless it comes to nothing: then only why. */
 /* reconciled: by adding, by subtracting */
 struct growth_notes { bool not_counter, reconciled[2], overlap; };
@@ -76,29 +125,30 @@ static bool growth_combine(struct windows *w, struct histogram *h, const struct 
 
 /* The kinds of the samples in between, and the lowest resolution of counters. False: they do not go
  * together. */
-static bool growth_check(
-    const struct hspan *v, bool counter, bool custom, int32_t *schema, struct growth_notes *notes)
+static bool growth_check(struct windows *w, const struct hspan *v, bool counter, bool custom,
+    int32_t *schema, struct growth_notes *notes)
 {
-    for (size_t i = 1; counter && i + 1 < v->n; i++) {
-        const struct histogram *h = at(v, i);
-        notes->not_counter |= h->hint == RESET_GAUGE;
-        *schema = MIN(*schema, h->schema);
-        if (histogram_is_custom(h) != custom) return false;
-    }
+    if (!counter || v->n < 3) return true;
+    const struct pair_notes *p = pair_notes_of(w);
+    size_t from = v->from + 1, to = v->from + v->n - 1;
+    if (kinds_differ(p, from, to, custom)) return false;
+    notes->not_counter |= has_gauge(p, from, to);
+    for (size_t i = to; i > from; i = p->at[i - 1].schema_from)
+        *schema = MIN(*schema, w->hs->h[i - 1]->schema);
     return true;
 }
 
 static bool growth_add_resets(struct windows *w, const struct hspan *v,
     const struct histogram *prev, struct histogram *h, struct growth_notes *notes)
 {
-    for (size_t i = 1; i < v->n; i++) {
-        const int64_t *st = v->s->st ? v->s->st + v->from : NULL;
-        notes->overlap |= st && start_time_overlaps(st[i - 1], time_at(v, i - 1), st[i]);
-        if ((start_is_reset(v, i) || histogram_is_reset(at(v, i), prev)) &&
-            !growth_combine(w, h, prev, 1, notes))
-            return false;
-        prev = at(v, i);
-    }
+    if ((start_is_reset(v, 1) || histogram_is_reset(at(v, 1), prev)) &&
+        !growth_combine(w, h, prev, 1, notes))
+        return false;
+    const struct pair_notes *p = pair_notes_of(w);
+    size_t from = v->from + 1, to = v->from + v->n;
+    notes->overlap |= p->at[to].overlaps != p->at[from].overlaps;
+    for (size_t i = p->at[from + 1].resets; i < p->at[to].resets; i++)
+        if (!growth_combine(w, h, w->hs->h[p->resets[i] - 1], 1, notes)) return false;
     return true;
 }
 
@@ -109,7 +159,7 @@ static struct histogram *growth_from(struct windows *w, const struct hspan *v,
 {
     const struct histogram *last = at(v, v->n - 1);
     int32_t schema = MIN(last->schema, prev->schema);
-    if (!growth_check(v, counter, histogram_is_custom(prev), &schema, notes)) return NULL;
+    if (!growth_check(w, v, counter, histogram_is_custom(prev), &schema, notes)) return NULL;
     struct histogram *h = histogram_copy_to_schema(scratch_of(w), last, schema);
     if (!growth_combine(w, h, prev, -1, notes)) return NULL;
     return counter && !growth_add_resets(w, v, prev, h, notes) ? NULL : h;
@@ -179,7 +229,14 @@ struct borders { size_t first, last; int64_t start, end; struct histogram *left,
 static bool borders_check(
     struct windows *w, const struct hspan *v, const struct borders *b, bool counter)
 {
+    const struct pair_notes *p = pair_notes_of(w);
+    size_t from = v->from + b->first, to = v->from + b->last + 1;
     bool custom = histogram_is_custom(at(v, b->first));
+    if (!kinds_differ(p, from, to, custom)) {
+        if (counter && has_gauge(p, from, to))
+            anno_native_not_counter(notes_of(w), w->metric, w->pos);
+        return true;
+    }
     for (size_t i = b->first; i <= b->last; i++) {
         if (histogram_is_custom(at(v, i)) != custom) {
             anno_mixed_schemas(notes_of(w), w->metric, w->pos);
@@ -242,9 +299,13 @@ static bool borders_correct(
         i++;
     }
     if (i > b->last) return true;
-    for (; i < b->last; i++) {
+    if (i < b->last) {
         if (histogram_is_reset(at(v, i), prev) && !correction_add(w, sum, prev)) return false;
-        prev = at(v, i);
+        const struct pair_notes *p = pair_notes_of(w);
+        size_t from = v->from + i + 1, to = v->from + b->last;
+        for (size_t r = p->at[from].resets; r < p->at[to].resets; r++)
+            if (!correction_add(w, sum, w->hs->h[p->resets[r] - 1])) return false;
+        prev = at(v, b->last - 1);
     }
     return !histogram_is_reset(b->right, prev) || correction_add(w, sum, prev);
 }
@@ -376,15 +437,27 @@ static bool is_change(const struct mixed *a, const struct mixed *b)
     return a->v != b->v && !(a->v != a->v && b->v != b->v);
 }
 
-static errc count_pairs(
-    struct windows *w, size_t k, bool (*is)(const struct mixed *a, const struct mixed *b))
+typedef bool (*mixed_pair)(const struct mixed *a, const struct mixed *b);
+
+/* How many pairs are so that end at or before each sample, of both kinds in the order of time. */
+static const uint32_t *pairs_before(struct windows *w, mixed_pair is)
+{
+    if (w->pairs_before) return w->pairs_before;
+    struct mixed_walk all = { w, 0, w->n, 0, w->hs->n };
+    struct mixed prev, now;
+    uint32_t *n = arena_array(&w->ev->q->scratch, all.n + all.m, sizeof(*n));
+    (void)mixed_next(&all, &prev);
+    n[0] = 0;
+    for (size_t i = 1; mixed_next(&all, &now); i++, prev = now) n[i] = n[i - 1] + is(&prev, &now);
+    return w->pairs_before = n;
+}
+
+static errc count_pairs(struct windows *w, size_t k, mixed_pair is)
 {
     struct mixed_walk walk;
-    struct mixed prev, now;
-    if (!mixed_anchor(w, k, &walk) || !mixed_next(&walk, &prev)) return OK;
-    double n = 0;
-    for (; mixed_next(&walk, &now); prev = now) n += is(&prev, &now);
-    window_put(w, k, n);
+    if (!mixed_anchor(w, k, &walk)) return OK;
+    const uint32_t *n = pairs_before(w, is);
+    window_put(w, k, n[walk.n + walk.m - 1] - n[walk.i + walk.j]);
     return OK;
 }
 errc window_h_resets(struct windows *w, size_t k) { return count_pairs(w, k, is_reset); }

@@ -44,25 +44,41 @@ static void put_sum(struct windows *w, size_t k, const struct histogram_sum *s)
     window_put_histogram(w, k, h);
 }
 
+/* False: it is to be made one by one. */
+static bool sum_slides(
+    struct windows *w, size_t k, struct summing *seen, struct histogram_sum *sum)
+{
+    if (!w->slide || !histogram_slide_sum(w->slide, k, scratch_of(w), sum)) return false;
+    seen->reset = histogram_slide_has(w->slide, k, RESET_YES);
+    seen->no_reset = histogram_slide_has(w->slide, k, RESET_NO);
+    return true;
+}
+
+static errc sum_one_by_one(
+    struct windows *w, size_t k, struct summing *seen, struct histogram_sum *s)
+{
+    struct histogram_merge m;
+    *s = sum_from(w, w->hs->h[w->hlo[k]]);
+    for (size_t i = w->hlo[k]; i < w->hhi[k]; i++) {
+        summing_see(seen, w->hs->h[i]);
+        if (i == w->hlo[k]) continue;
+        TRY(histogram_sum_add(scratch_of(w), s, w->hs->h[i], &m));
+        seen->reconciled |= m.bounds_reconciled;
+    }
+    return OK;
+}
+
 errc window_h_sum(struct windows *w, size_t k)
 {
     if (mixed(w, k)) return OK;
     struct summing seen = { 0 };
-    struct histogram_sum s = sum_from(w, w->hs->h[w->hlo[k]]);
+    struct histogram_sum s;
     struct histogram_merge m;
-    errc rc = OK;
-    for (size_t i = w->hlo[k]; i < w->hhi[k]; i++) {
-        summing_see(&seen, w->hs->h[i]);
-        if (i == w->hlo[k]) continue;
-        rc = histogram_sum_add(scratch_of(w), &s, w->hs->h[i], &m);
-        if (rc != OK) break;
-        seen.reconciled |= m.bounds_reconciled;
-    }
+    errc rc = sum_slides(w, k, &seen, &s) ? OK : sum_one_by_one(w, k, &seen, &s);
     if (rc == OK) rc = histogram_sum_end(scratch_of(w), &s, &m);
     if (sum_tell(w, &seen, rc) == OK) put_sum(w, k, &s);
     return OK;
 }
-
 static const double cannot_overflow = 1e307;
 
 errc histogram_mean_add(struct arena *a, struct histogram_mean *m, const struct histogram *h,
@@ -101,18 +117,25 @@ errc histogram_mean_end(struct arena *a, struct histogram_mean *m)
     return histogram_sum_end(a, &m->s, &merge);
 }
 
+static errc mean_one_by_one(
+    struct windows *w, size_t k, struct summing *seen, struct histogram_mean *mean)
+{
+    struct histogram_merge m = { 0 };
+    *mean = (struct histogram_mean){ .s = sum_from(w, w->hs->h[w->hlo[k]]), .n = 1 };
+    for (size_t i = w->hlo[k]; i < w->hhi[k]; i++) {
+        summing_see(seen, w->hs->h[i]);
+        if (i > w->hlo[k]) TRY(histogram_mean_add(scratch_of(w), mean, w->hs->h[i], &m));
+        seen->reconciled |= m.bounds_reconciled;
+    }
+    return OK;
+}
+
 errc window_h_avg(struct windows *w, size_t k)
 {
     if (mixed(w, k)) return OK;
     struct summing seen = { 0 };
-    struct histogram_mean mean = { .s = sum_from(w, w->hs->h[w->hlo[k]]), .n = 1 };
-    struct histogram_merge m = { 0 };
-    errc rc = OK;
-    for (size_t i = w->hlo[k]; i < w->hhi[k] && rc == OK; i++) {
-        summing_see(&seen, w->hs->h[i]);
-        if (i > w->hlo[k]) rc = histogram_mean_add(scratch_of(w), &mean, w->hs->h[i], &m);
-        seen.reconciled |= m.bounds_reconciled;
-    }
+    struct histogram_mean mean = { .n = w->hhi[k] - w->hlo[k] };
+    errc rc = sum_slides(w, k, &seen, &mean.s) ? OK : mean_one_by_one(w, k, &seen, &mean);
     if (rc == OK) rc = histogram_mean_end(scratch_of(w), &mean);
     if (sum_tell(w, &seen, rc) == OK) put_sum(w, k, &mean.s);
     return OK;

@@ -36,6 +36,7 @@ struct range_call {
     uint64_t *present_any;
     struct samples points;                 /* of the subquery's row at hand */
     struct arena room;
+    struct histogram_slide slide;
     const struct eval *inner;
 };
 
@@ -143,16 +144,25 @@ static bool range_cut_histograms(
     return true;
 }
 
+static void range_slide(struct range_call *c, struct windows *w)
+{
+    if (!c->f->sums_histograms) return;
+    if (histogram_slide_begin(&c->slide, w->hs, w->hlo, w->hhi, w->steps)) w->slide = &c->slide;
+    c->ev->q->entangled |= window_may_join(w);
+}
+
 /* The steps that see histograms, after the floats of the others were computed. */
 static errc range_histograms(struct range_call *c, struct windows *w)
 {
     w->lo = c->lo;
     w->room = &c->room;
+    range_slide(c, w);
     for (size_t k = 0; k < w->steps; k++) {
         if (c->hlo[k] == c->hhi[k]) continue;
         if (c->f->histograms) TRY(c->f->histograms(w, k));
         else if (c->lo[k] < c->hi[k])
             anno_histogram_ignored_range(&c->ev->q->annotations, w->metric, w->pos);
+        if (w->slide && histogram_slide_spent(w->slide)) c->ev->q->scratch.spent = true;
         TRY(eval_check(c->ev->q));
         arena_reset(&c->room, (struct arena_mark){ 0 });
     }
@@ -257,12 +267,15 @@ static void range_lane_begin(void *ctx, struct lane *l)
     *own = *src->c;
     own->ev = own->w.ev = &l->ev;
     own->room = (struct arena){ .acc = l->q.scratch.acc, .limit = l->q.scratch.limit };
+    histogram_slide_init(&own->slide, l->q.scratch.acc, l->q.scratch.limit);
     range_slices(own, &l->notes);
     l->own = own;
 }
 static void range_lane_end(void *ctx UNUSED, struct lane *l)
 {
-    arena_fini(&((struct range_call *)l->own)->room);
+    struct range_call *own = l->own;
+    arena_fini(&own->room);
+    histogram_slide_fini(&own->slide);
 }
 
 static errc range_lane_compute(
@@ -543,6 +556,7 @@ static void range_call_fini(struct range_call *c)
     label_set_fini(&c->seen);
     samples_fini(&c->points);
     arena_fini(&c->room);
+    histogram_slide_fini(&c->slide);
 }
 
 errc eval_range_call(struct eval *ev, struct expr *call, size_t range_arg, struct sink *out)
@@ -562,6 +576,7 @@ errc eval_range_call(struct eval *ev, struct expr *call, size_t range_arg, struc
     c.w.steps = ev->g.n;
     TRY(range_window(&c, arg, call->call.args.at[0]));
     if (c.from_subquery) range_slices(&c, q->arena);
+    histogram_slide_init(&c.slide, q->scratch.acc, q->scratch.limit);
     TRY(range_params(&c, call, range_arg));
     int64_t before = q->samples;
     TRY(c.from_subquery ? range_from_subquery(&c, arg) : range_from_selector(&c, arg));

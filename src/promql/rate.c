@@ -136,7 +136,8 @@ static double extended_between(const struct windows *w, size_t i, int64_t at, bo
 
 /* anchored and smoothed ranges: values at the borders are taken from the sample before, or
  * interpolated, instead of extrapolated. */
-static bool rate_extended(const struct windows *w, size_t k, enum rate_kind kind, double *out)
+static bool rate_extended(
+    struct windows *w, struct counter *c, size_t k, enum rate_kind kind, double *out)
 {
     size_t lo = w->lo[k], n = w->hi[k] - lo, last = n - 1;
     const int64_t *t = w->t + lo;
@@ -157,9 +158,12 @@ static bool rate_extended(const struct windows *w, size_t k, enum rate_kind kind
         if (t[first] <= start) from++;
         if (t[last] >= end) to--;
         double correction = 0, prev = left;
-        for (size_t i = from; i < to; i++) {
-            if (w->v[lo + i] < prev) correction += prev;
-            prev = w->v[lo + i];
+        if (from < to) {
+            if (w->v[lo + from] < prev) correction += prev;
+            index_list_from(&c->resets, &c->reset_at, (uint32_t)(lo + from));
+            for (size_t i = c->reset_at; i < c->resets.n && c->resets.at[i] < lo + to; i++)
+                correction += w->v[c->resets.at[i] - 1];
+            prev = w->v[lo + to - 1];
         }
         if (right < prev) correction += prev;
         growth += correction;
@@ -179,7 +183,7 @@ static void rate_one(struct windows *w, struct counter *c, size_t k, enum rate_k
 {
     double v;
     if (w->lo[k] == w->hi[k]) return;
-    if (w->anchored || w->smoothed ? rate_extended(w, k, kind, &v)
+    if (w->anchored || w->smoothed ? rate_extended(w, c, k, kind, &v)
                                    : rate_extrapolate(w, k, counter_growth(w, c, k), kind, &v))
         window_put(w, k, v);
 }
@@ -225,10 +229,9 @@ static errc window_rate_of(struct windows *w, enum rate_kind kind)
     const int64_t far = (int64_t)1 << 50;
     struct counter c = { 0 };
     bool extended = w->anchored || w->smoothed;
-    if (kind != RATE_DELTA && !extended) {
-        c.resets = w->st ? index_list_of(w, pair_is_reset) : falls_of(w);
-        if (w->st) c.overlaps = index_list_of(w, pair_overlaps);
-    }
+    bool starts = w->st && !extended;
+    if (kind != RATE_DELTA) c.resets = starts ? index_list_of(w, pair_is_reset) : falls_of(w);
+    if (kind != RATE_DELTA && starts) c.overlaps = index_list_of(w, pair_overlaps);
     if (!extended && !w->st && !w->fixed && w->range_ms < far) {
         rate_steps(w, &c, kind);
         return OK;

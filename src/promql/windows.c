@@ -71,6 +71,11 @@ static bool pieces_init(struct pieces *p, const struct windows *w, double limit)
     return most * (double)w->n <= limit && most * (double)w->n <= 0x1p60 * least;
 }
 
+bool window_may_join(const struct windows *w)
+{
+    return w->fixed || w->range_ms / w->ev->g.interval >= PIECES_FROM - 1;
+}
+
 /* Whether windows are joined, and where pieces begin, is decided by all steps that are evaluated
  * together; and what is joined may be rounded otherwise. The sums of whole numbers are not. */
 static void pieces_entangle(const struct windows *w, bool sums)
@@ -78,8 +83,7 @@ static void pieces_entangle(const struct windows *w, bool sums)
     struct query *q = w->ev->q;
     double most = 0;
     bool whole = sums;
-    if (q->entangled) return;
-    if (!w->fixed && w->range_ms / w->ev->g.interval < PIECES_FROM - 1) return;
+    if (q->entangled || !window_may_join(w)) return;
     for (size_t i = 0; i < w->n && whole; i++) {
         double size = fabs(w->v[i]);
         whole = size < 0x1p53 && size == floor(size);
@@ -671,7 +675,7 @@ const struct range_function *range_function_find(const char *name)
 {
     static const struct range_function table[] = {
         { "absent_over_time", window_one, false, false, window_h_one },
-        { "avg_over_time", window_avg, false, false, window_h_avg },
+        { "avg_over_time", window_avg, false, false, window_h_avg, true },
         { "changes", window_changes, false, false, window_h_changes },
         { "count_over_time", window_count, false, false, window_h_count },
         { "delta", window_delta, false, false, window_h_delta },
@@ -693,7 +697,7 @@ const struct range_function *range_function_find(const char *name)
         { "resets", window_resets, false, true, window_h_resets },
         { "stddev_over_time", window_stddev, false, false, NULL },
         { "stdvar_over_time", window_stdvar, false, false, NULL },
-        { "sum_over_time", window_sum, false, false, window_h_sum },
+        { "sum_over_time", window_sum, false, false, window_h_sum, true },
         { "ts_of_first_over_time", window_ts_first, false, false, window_h_ts_first },
         { "ts_of_last_over_time", window_ts_last, false, false, window_h_ts_last },
         { "ts_of_max_over_time", window_ts_max, false, false, NULL },

@@ -15,9 +15,11 @@
 #define EPI_PROMQL_WINDOWS_H
 
 #include "promql/eval.h"
+#include "promql/histogramslide.h"
 #include "promql/select.h"
 
 enum { RANGE_PARAMS_MAX = 2 };
+struct pair_notes;
 struct windows {
     struct eval *ev;
     const int64_t *t, *st;                 /* st NULL: not known or not wanted */
@@ -39,6 +41,10 @@ struct windows {
     const uint32_t *hlo, *hhi;
     const struct histogram **hout;
     struct arena *room;                    /* what a step needs for the moment */
+    struct histogram_slide *slide;         /* NULL: each window of histograms is summed afresh */
+    /* of all samples, made when a step first asks; NULL: none did */
+    const struct pair_notes *pair_notes;
+    const uint32_t *pairs_before;
 };
 static inline void window_put(struct windows *w, size_t k, double v)
 {
@@ -55,6 +61,10 @@ static inline int64_t window_end_ms(const struct windows *w, size_t k)
     return grid_time(&w->ev->g, k) - w->offset_ms;
 }
 
+/* Can windows overlap so much that sums are joined, be it with more steps? Then sums that are
+ * rounded depend on which steps are evaluated together. */
+bool window_may_join(const struct windows *w);
+
 typedef errc (*range_kernel)(struct windows *w);
 /* A step that sees at least one histogram. NULL: the function looks at floats only, and says so
  * where there are both. */
@@ -64,6 +74,7 @@ struct range_function {
     range_kernel kernel;
     bool keeps_name, wants_start;
     range_step histograms;
+    bool sums_histograms;
 };
 const struct range_function *range_function_find(const char *name);         /* NULL: none */
 
