@@ -58,6 +58,7 @@ func newData(rng *rand.Rand, lateMs, untilMs int64) (*data, error) {
 	if d.db, err = tsdb.Open(dir, slog.New(slog.DiscardHandler), nil, o, nil); err != nil {
 		return nil, err
 	}
+	d.db.DisableCompactions() // but for those that are asked for
 	if err = d.fill(untilMs); err != nil {
 		return nil, err
 	}

@@ -99,6 +99,9 @@ func (w *writer) matrix(depth int, extended bool) string {
 	if extended && w.chance(0.3) {
 		how = pick(w.rng, " anchored", " smoothed")
 	}
+	if w.chance(0.1) { // windows that overlap much, of histograms
+		return fmt.Sprintf("%s[%s]%s%s", pick(w.rng, "h", "n", "hg", "m", "b", "k", `{__name__=~"h|n"}`), pick(w.rng, "10m", "20m", "35m"), how, w.modifiers())
+	}
 	return fmt.Sprintf("%s[%s]%s%s", w.selector(), w.duration(), how, w.modifiers())
 }
 

@@ -162,7 +162,7 @@ func (p *pair) difference(q engine.Question, t *tally) (why string, skipped bool
 	for i := 0; i < tries || (i < triesOfPeak && strings.HasPrefix(why, peakOnly)); i++ {
 		a := p.askTheirs(q)
 		var late promql.ErrQueryTimeout
-		if errors.As(a.err, &late) {
+		if errors.As(a.err, &late) || (a.err != nil && strings.HasPrefix(a.err.Error(), "unexpected error: runtime error")) {
 			return "", true
 		}
 		if why = once(q, a, b, t); why == "" {
