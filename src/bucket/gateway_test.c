@@ -10,6 +10,7 @@
 #include "bucket/test_ask.h"
 #include "bucket/test_blocks.h"
 #include "bucket/test_slow.h"
+#include "io/fs_sim.h"
 
 /* Short patience is for what hangs; all else waits for what it is about, however long. */
 enum { CHUNKS = 3, BLOCKS = 3, SHORT_MS = 500, PATIENCE_MS = 120000, READY_MS = 120000 };
@@ -264,7 +265,7 @@ TEST(index_headers_that_are_wrong_are_built_anew)
         const char *name;
         int what;
     } rows[] = { { "cut short", 0 }, { "empty", 1 }, { "of another block", 2 },
-        { "a bit is wrong", 3 }, { "a folder", 4 } };
+        { "a bit is wrong", 3 }, { "a folder", 4 }, { "the end of postings is wrong", 5 } };
     TEST_EACH(row, rows)
     {
         struct rig *r = rig_new(true);
@@ -281,6 +282,7 @@ TEST(index_headers_that_are_wrong_are_built_anew)
         /* of a table that begins elsewhere, with sums that are right */
         if (row->what == 2) bad[good.n - 20 - 52 - 1] ^= 1;
         if (row->what == 3) bad[20] ^= 4;
+        if (row->what == 5) bad[8] ^= 4;
         if (row->what == 4) {
             EXPECT_OK(fs_unlink(r->data, header_path(r, 0), NULL));
             EXPECT_OK(fs_mkdir(r->data, header_path(r, 0), NULL));
@@ -295,6 +297,33 @@ TEST(index_headers_that_are_wrong_are_built_anew)
         EXPECT_STR(now, good);
         rig_end(r);
     }
+}
+
+/* Nothing of them is synced. What a power cut leaves is anything of it, sectors of zeros included:
+ * the next start answers as the first. */
+TEST(index_headers_that_a_power_cut_took_are_built_anew)
+{
+    enum { CUTS = 12 };
+    struct rig *r = rig_new(true);
+    struct fs *real = r->data;
+    for (unsigned i = 0; i < CUTS; i++) {
+        r->data = r->o.fs = fs_sim_new(test_seed() + i);
+        for (unsigned k = 0; k < 2; k++) {
+            struct bucket_config c = { .kind = BUCKET_FILESYSTEM, .directory = fs_root(r->store) };
+            struct bucket *inner;
+            bucket_close(r->b);
+            EXPECT_OK(bucket_open(&inner, &c, NULL));
+            r->o.bucket = r->b = test_slow_new(inner);
+            gateway_begin_(r);
+            for (unsigned n = 0; n < BLOCKS; n++) expect_block(r, n);
+            EXPECT(fs_exists(r->data, header_path(r, 0)));
+            gateway_close(STEAL(r->g));
+            fs_sim_crash(r->data, i % 2 ? SIM_LOSE_ALL : SIM_LOSE_SOME);
+        }
+        fs_free(r->data);
+    }
+    r->data = real;
+    rig_end(r);
 }
 
 static str object_of(struct rig *r, unsigned k, const char *rel)

@@ -4,7 +4,8 @@
  *             postings offset table, and of the rest only what lies within 100 KiB of them; read
  *             through io readers, with samples in memory: the place of every 32nd symbol, and of
  *             every 32nd entry of each name, no strings but names.
- * Invariants  (1) A file under its name is whole and synced. (2) opened means: both tables were
+ * Invariants  (1) A file has its name when it is whole; it is not synced, and what a power cut took
+ *             of it opening tells: each byte is checked. (2) opened means: both tables were
  *             read whole, their checksums and their order are right. (3) Same index, same bytes as
  *             Thanos makes.
  * Ownership   index_header_open allocates, index_header_close frees; it borrows the fs. Strings are

@@ -20,12 +20,14 @@ enum {
     AT_ONCE_BYTES = 192 << 10,
     TAIL_MIN_BYTES = 4 << 10,
     TAIL_MAX_BYTES = 64 << 10,
-    TAIL_SHARE = 4
+    TAIL_SHARE = 4,
+    WRITE_BYTES = 64 << 10
 };
 
 /* Of what is read, bytes [from, to) go into the file, the first ones to the version. */
 struct writing {
     struct file *f;
+    struct buf waiting;       /* the last of what is written, not in the file yet */
     uint64_t at, read;
     uint64_t from, to, place; /* place: of the next piece, in the index */
     uint64_t kept;            /* from here on what is read is kept in seen.begin as well */
@@ -39,10 +41,19 @@ void index_seen_fini(struct index_seen *s)
     buf_fini(&s->end.bytes);
 }
 
+static errc put_waiting(struct writing *w, str more, struct err *e)
+{
+    const str both[] = { buf_view(&w->waiting), more };
+    uint64_t done;
+    TRY(file_pwrite(w->f, both, ARRAY_LEN(both), w->at - w->waiting.n, &done, e));
+    buf_reset(&w->waiting);
+    return OK;
+}
+
 static errc put(struct writing *w, str bytes, struct err *e)
 {
-    uint64_t done;
-    TRY(file_pwrite(w->f, &bytes, 1, w->at, &done, e));
+    if (w->waiting.n + bytes.n < WRITE_BYTES) buf_str(&w->waiting, bytes);
+    else TRY(put_waiting(w, bytes, e));
     w->at += bytes.n;
     return OK;
 }
@@ -159,7 +170,7 @@ static errc parts_put(
     TRY(table_put(b, index, t, w, e));
     index_header_toc_encode(&own, INDEX_HEADER_HEAD_BYTES, table);
     TRY(put(w, buf_view(&own), e));
-    return file_sync(w->f, e);
+    return put_waiting(w, STR_EMPTY, e);
 }
 
 static errc build(struct bucket *b, str index, struct writing *w, uint64_t *size, struct err *e)
@@ -187,8 +198,8 @@ static errc proved(struct fs *fs, str dir, struct err *e)
 }
 
 /* As one, unless something is there: then the samples first, since without a header they are
- * nothing. What the header holds was synced; its name need not survive: what is not there is
- * built. */
+ * nothing. Nothing is synced: what a power cut left of it is found wrong when it is opened, and
+ * built anew. */
 static errc named(struct fs *fs, str tmp, str dir, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
@@ -212,6 +223,7 @@ errc index_header_build(struct bucket *b, ulid id, uint64_t index_bytes, struct 
     TRY(fs_open(
         &w.f, fs, path_join(&a, tmp, S("index-header")), FS_WRITE | FS_CREATE | FS_TRUNC, e));
     errc rc = build(b, index, &w, &size, e);
+    buf_fini(&w.waiting);
     file_close(w.f);
     if (rc == OK) rc = proved(fs, tmp, e);
     if (rc == OK) rc = named(fs, tmp, dir, e);

@@ -151,10 +151,8 @@ static errc piece_of(struct core *c, str rel, uint64_t off, struct spans to, str
 
 static errc from_header(struct core *c, uint64_t off, struct spans to, struct err *e)
 {
-    struct pin p = { 0 };
-    TRY_IN(e, reader_pin(c->header, off, spans_bytes(to), &p, e), "index-header");
-    spans_put(to, 0, p.bytes);
-    return reader_unpin(&p, e);
+    TRY_IN(e, reader_copy(c->header, off, to, e), "index-header");
+    return OK;
 }
 
 static errc header_bytes(struct core *c, uint64_t off, size_t n, uint8_t *to, struct err *e)
@@ -238,6 +236,7 @@ static errc layout_read(struct core *c, struct err *e)
     if (!c->toc.symbols || c->toc.series < c->toc.symbols || c->toc.series > table ||
         c->toc.series - c->toc.symbols != c->l.table - c->l.symbols)
         return err_set(e, ERR_CORRUPT, "the index's TOC is of another index");
+    if (c->l.postings_end != table) return err_set(e, ERR_CORRUPT, "the end of postings");
     index_header_encode(&c->head);
     return OK;
 }

@@ -175,19 +175,25 @@ static void work_flush(unsigned b, bool missed)
     *was = *now;
 }
 
-errc reader_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struct err *e)
+static errc range_check(const struct reader *r, uint64_t off, size_t n, struct err *e)
 {
     uint64_t size = reader_size(r);
-    if (off > size || n > size - off)
-        return err_set(e, ERR_CORRUPT,
-            "%.*s: %zu bytes at %" PRIu64 " reach past the end at %" PRIu64,
-            STR_ARG(file_path(r->file)), n, off, size);
-    struct pin p = { .bytes = S(""), .reader = r };
-    unsigned by = r->ops->far ? IO_WORK_BUCKET : (unsigned)r->ops->backend;
+    if (off <= size && n <= size - off) return OK;
+    return err_set(e, ERR_CORRUPT,
+        "%.*s: %zu bytes at %" PRIu64 " reach past the end at %" PRIu64,
+        STR_ARG(file_path(r->file)), n, off, size);
+}
+
+static unsigned count_of(const struct reader *r)
+{
+    return r->ops->far ? IO_WORK_BUCKET : (unsigned)r->ops->backend;
+}
+
+/* n bytes were read; misses: before it. */
+static void work_count(const struct reader *r, size_t n, uint64_t misses)
+{
+    unsigned by = count_of(r);
     struct io_count *count = &io_work.by[by];
-    uint64_t misses = count->misses;
-    if (n) TRY(r->ops->pin(r, off, n, &p, e));
-    assert(p.bytes.n == n);
     io_work.pins++;
     io_work.bytes += n;
     count->pins++;
@@ -197,9 +203,40 @@ errc reader_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struc
         count->missed_bytes += n;
     }
     work_flush(by, count->misses != misses);
+}
+
+errc reader_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struct err *e)
+{
+    struct pin p = { .bytes = S(""), .reader = r };
+    uint64_t misses = io_work.by[count_of(r)].misses;
+    TRY(range_check(r, off, n, e));
+    if (n) TRY(r->ops->pin(r, off, n, &p, e));
+    assert(p.bytes.n == n);
+    work_count(r, n, misses);
     /* the caller's own reference keeps r alive until here */
     atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
     *out = p;
+    return OK;
+}
+
+static errc copy_pinned(struct reader *r, uint64_t off, struct spans to, struct err *e)
+{
+    struct pin p = { 0 };
+    TRY(reader_pin(r, off, spans_bytes(to), &p, e));
+    spans_put(to, 0, p.bytes);
+    return reader_unpin(&p, e);
+}
+
+errc reader_copy(struct reader *r, uint64_t off, struct spans to, struct err *e)
+{
+    uint64_t misses = io_work.by[count_of(r)].misses;
+    if (!r->ops->copy) return copy_pinned(r, off, to, e);
+    TRY(range_check(r, off, spans_bytes(to), e));
+    for (size_t i = 0; i < to.n; off += to.at[i++].n) {
+        const struct byte_span *s = &to.at[i];
+        if (s->p && s->n) TRY(r->ops->copy(r, off, s->p, s->n, e));
+    }
+    work_count(r, spans_bytes(to), misses);
     return OK;
 }
 

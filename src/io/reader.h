@@ -20,6 +20,7 @@
 #ifndef EPI_IO_READER_H
 #define EPI_IO_READER_H
 
+#include "base/spans.h"
 #include "io/fs.h"
 
 enum io_backend { IO_AUTO, IO_MMAP, IO_BUFFERED, IO_DIRECT, IO_BACKENDS };
@@ -50,6 +51,8 @@ uint64_t reader_size(const struct reader *r);
 MUST_USE errc reader_refresh(struct reader *r, struct err *e);
 MUST_USE errc reader_pin(struct reader *r, uint64_t off, size_t n, struct pin *out, struct err *e);
 MUST_USE errc reader_unpin(struct pin *p, struct err *e); /* the zero pin is fine */
+/* Into `to`, for who keeps them himself: a buffered reader has nothing of them afterwards. */
+MUST_USE errc reader_copy(struct reader *r, uint64_t off, struct spans to, struct err *e);
 /* These bytes will be pinned soon. A backend that reads by itself begins now, everything at once;
  * to the others it means nothing. Ranges may reach past the end. */
 void reader_want(struct reader *r, uint64_t off, uint64_t n);

@@ -76,14 +76,14 @@ static void private_free(struct private_buf *b)
     mem_free(b);
 }
 
-static errc rb_read_around(struct reader *r, uint64_t off, struct private_buf *b, struct err *e)
+static errc rb_read_around(struct reader *r, uint64_t off, uint8_t *to, size_t n, struct err *e)
 {
     size_t got = 0;
     int64_t since = clock_mono_ns();
-    TRY(file_pread(r->file, b->at, b->n, off, &got, e));
+    TRY(file_pread(r->file, to, n, off, &got, e));
     io_work.by[IO_BUFFERED].misses++;
     io_work.by[IO_BUFFERED].stalled_ns += (uint64_t)(clock_mono_ns() - since);
-    if (got == b->n) return OK;
+    if (got == n) return OK;
     return err_set(
         e, ERR_IO, "%.*s: cut short at %" PRIu64, STR_ARG(file_path(r->file)), off + got);
 }
@@ -124,7 +124,8 @@ static errc rb_pin_private(struct reader *r, uint64_t off, size_t n, struct pin 
 {
     struct private_buf *b;
     TRY(private_new(&b, r, n, e));
-    errc rc = n >= rb_of(r)->around_bytes ? rb_read_around(r, off, b, e) : rb_copy(r, off, b, e);
+    errc rc = n >= rb_of(r)->around_bytes ? rb_read_around(r, off, b->at, n, e)
+                                          : rb_copy(r, off, b, e);
     if (rc != OK) {
         private_free(b);
         return rc;
@@ -206,6 +207,7 @@ static void rb_free(struct reader *r)
 static const struct reader_ops rb_ops = {
     .backend = IO_BUFFERED,
     .pin = rb_pin,
+    .copy = rb_read_around,
     .unpin = rb_unpin,
     .check = rb_check,
     .resize = rb_resize,

@@ -22,6 +22,8 @@ struct reader_ops {
     /* sets bytes and frame */
     errc (*pin)(struct reader *r, uint64_t off, size_t n, struct pin *out, struct err *e);
     errc (*unpin)(struct reader *r, struct pin *p, struct err *e);
+    /* n > 0 bytes past all that is kept; NULL: by pins */
+    errc (*copy)(struct reader *r, uint64_t off, uint8_t *to, size_t n, struct err *e);
     /* these bytes are wanted soon; NULL: the kernel reads ahead as it sees fit */
     void (*want)(struct reader *r, uint64_t off, uint64_t n);
     /* the pinned bytes are what came from the disk; NULL: nobody can tell */

@@ -83,6 +83,37 @@ TEST(reader_gives_every_range)
     fs_free(fs);
 }
 
+TEST(reader_copies_into_several_places)
+{
+    enum { SIZE = 200000, GAP = 300 };
+    struct fs *fs = fs_real_new(str_z(test_tmpdir()));
+    struct prng rng = { test_seed() };
+    uint8_t *room = mem_alloc(SIZE);
+    put(fs, S("f"), 0, SIZE);
+    for (size_t b = 0; b < ARRAY_LEN(backends); b++) {
+        struct reader *r = NULL;
+        struct err e = { 0 };
+        EXPECT_OK(reader_open(&r, fs, S("f"), as(backends[b], IO_RANDOM), NULL));
+        for (int i = 0; i < 100; i++) {
+            size_t n = 1 + (size_t)prng_below(&rng, (SIZE - GAP) / 2),
+                   off = (size_t)prng_below(&rng, SIZE - GAP - 2 * n + 1);
+            const struct byte_span to[] = { { room, n }, { NULL, GAP }, { room + n, n } };
+            EXPECT_OK_E(reader_copy(r, off, (struct spans){ to, ARRAY_LEN(to) }, &e), &e);
+            for (size_t k = 0; k < 2 * n; k++)
+                if (room[k] != byte_at(off + k + (k < n ? 0 : GAP)))
+                    test_fail(__FILE__, __LINE__, "byte %zu of %zu at %zu differs", k, n, off);
+        }
+        const struct byte_span past = { room, 5 };
+        EXPECT_EQ(reader_copy(r, SIZE - 4, (struct spans){ &past, 1 }, &e), ERR_CORRUPT);
+        EXPECT_STR(err_str(&e), S("f: 5 bytes at 199996 reach past the end at 200000"));
+        /* of a buffered file nothing is kept */
+        if (reader_backend(r) == IO_BUFFERED) EXPECT_EQ(cache_stats().size_bytes, 0);
+        reader_close(r);
+    }
+    mem_free(room);
+    fs_free(fs);
+}
+
 static uint64_t mapped_bytes(void)
 {
     struct proc_sample now;
@@ -233,6 +264,9 @@ TEST(readers_see_a_file_cut_short)
         EXPECT_EQ(reader_pin(r, 50000, 10, &p, NULL), ERR_IO);
         EXPECT_EQ(reader_pin(r, 50000, 100000, &p, NULL), ERR_IO);
         EXPECT_EQ(reader_pin(r, 50000, 2000000, &p, NULL), ERR_IO);
+        uint8_t room[10];
+        const struct byte_span to = { room, sizeof(room) };
+        EXPECT_EQ(reader_copy(r, 50000, (struct spans){ &to, 1 }, NULL), ERR_IO);
         expect_range(r, 0, 1000);
         reader_close(r);
     }
