@@ -300,11 +300,23 @@ static errc view_begin(struct block_chunk_set *s, const struct segment_record *r
     return chunk_iter_begin(&s->iter, r->enc, r->data, t, any, e);
 }
 
+/* Of a file far away what does not check in a run is looked for alone, and read anew. */
+static errc record_find(struct block_chunk_set *s, const struct segment_run *run,
+    const struct index_chunk *c, struct segment_record *out)
+{
+    struct segment_pin one;
+    errc rc = run ? segment_run_chunk(run, c->ref, out, &s->why) : ERR_CORRUPT;
+    if (rc != ERR_CORRUPT || !s->far) return rc;
+    TRY(segments_pin(s->block->segments, c->ref, &one, &s->why));
+    vec_push(&s->runs, ((struct segment_run){ c->ref, one.pin }));
+    return segment_run_chunk(&vec_last(&s->runs), c->ref, out, &s->why);
+}
+
 static errc view_add(struct block_chunk_set *s, const struct segment_run *run,
     const struct index_chunk *c, struct err *e)
 {
     struct segment_record r;
-    errc rc = segment_run_chunk(run, c->ref, &r, &s->why);
+    errc rc = record_find(s, run, c, &r);
     int64_t t = 0;
     bool any = false;
     if (rc == OK) rc = view_begin(s, &r, &t, &any, &s->why);
@@ -356,6 +368,10 @@ static errc run_pin(struct block_chunk_set *s, size_t first, size_t end, struct 
     const struct index_chunk *c = s->entry.chunks.at;
     const struct segment_run *run;
     errc rc = run_open(s, c[first].ref, c[end - 1].ref, &run, &s->why);
+    if (rc == ERR_CORRUPT && s->far) {
+        for (size_t i = first; i < end; i++) TRY(view_add(s, NULL, &c[i], e));
+        return OK;
+    }
     bool apart = rc == ERR_CORRUPT && s->selected && end - first > 1;
     for (size_t i = first; apart && i < end; i++) TRY(run_pin(s, i, i + 1, e));
     if (rc != OK) return apart ? OK : set_failed(s, rc, e);

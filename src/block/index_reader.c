@@ -21,6 +21,7 @@ enum {
     GUESS_SERIES_BYTES = 1024,
     WINDOW_BYTES = 64 << 10,
     GUESS_SYMBOL_BYTES = 256,
+    AGAIN_MAX = 2,
     WANT_LIST_BYTES_MAX = 1 << 20,
     WANT_GAP_BYTES = 4096,
     SECTION_HEAD_BYTES = 4
@@ -53,6 +54,14 @@ static errc unpin_after(struct pin *p, errc rc, struct err *e)
 {
     errc un = reader_unpin(p, e);              /* a fault explains whatever was read wrong */
     return un != OK ? un : rc;
+}
+
+/* Bytes at `at` do not check: they are worth another look, the tries-th. First the part that tells
+ * how long they are, then all. */
+static bool again(struct reader *r, unsigned tries, uint64_t at, uint64_t guess, uint64_t n)
+{
+    if (tries >= AGAIN_MAX) return false;
+    return reader_again(r, at, guess) || (n > guess && reader_again(r, at, n));
 }
 
 /* Opening. */
@@ -510,19 +519,30 @@ struct symbol_set *index_reader_symbols(struct index_reader *r)
 
 /* Series. */
 
+static errc series_look(struct reader *r, uint64_t at, bool labels_only, struct index_series *out,
+    size_t *used, size_t *n, struct err *e)
+{
+    uint64_t size = reader_size(r);
+    struct pin pin = { 0 };
+    TRY(reader_pin(r, at, (size_t)MIN(size - at, (uint64_t)GUESS_SERIES_BYTES), &pin, e));
+    *n = index_series_bytes(pin.bytes);
+    if (*n > pin.bytes.n && *n <= size - at) {
+        TRY(reader_unpin(&pin, e));
+        TRY(reader_pin(r, at, *n, &pin, e));
+    }
+    return unpin_after(&pin, index_series_decode(out, pin.bytes, labels_only, used, e), e);
+}
+
 static errc series_at(struct reader *r, uint64_t at, bool labels_only, struct index_series *out,
     size_t *used, struct err *e)
 {
-    uint64_t size = reader_size(r);
-    if (at < INDEX_HEADER_BYTES || at >= size) return err_set(e, ERR_CORRUPT, "beyond the file");
-    struct pin pin = { 0 };
-    TRY(reader_pin(r, at, (size_t)MIN(size - at, (uint64_t)GUESS_SERIES_BYTES), &pin, e));
-    size_t n = index_series_bytes(pin.bytes);
-    if (n > pin.bytes.n && n <= size - at) {
-        TRY(reader_unpin(&pin, e));
-        TRY(reader_pin(r, at, n, &pin, e));
+    if (at < INDEX_HEADER_BYTES || at >= reader_size(r))
+        return err_set(e, ERR_CORRUPT, "beyond the file");
+    for (unsigned tries = 0;; tries++) {
+        size_t n = 0;
+        errc rc = series_look(r, at, labels_only, out, used, &n, e);
+        if (rc != ERR_CORRUPT || !again(r, tries, at, GUESS_SERIES_BYTES, n)) return rc;
     }
-    return unpin_after(&pin, index_series_decode(out, pin.bytes, labels_only, used, e), e);
 }
 
 static uint64_t place_of(const struct index_reader *r, uint32_t ref)
@@ -565,27 +585,37 @@ static str window_at(const struct index_window *w, uint64_t at)
     return inside ? str_from(w->pin.bytes, (size_t)(at - w->from)) : STR_EMPTY;
 }
 
+static errc window_look(struct reader *r, struct index_window *w, uint64_t at, bool labels_only,
+    struct index_series *out, size_t *n, struct err *e)
+{
+    size_t used;
+    str bytes = window_at(w, at);
+    *n = index_series_bytes(bytes);
+    if (!*n || *n > bytes.n) {
+        TRY(window_move(r, w, at, GUESS_SERIES_BYTES, e));
+        bytes = w->pin.bytes;
+        *n = index_series_bytes(bytes);
+    }
+    if (*n > bytes.n && *n <= reader_size(r) - at) {
+        TRY(window_move(r, w, at, *n, e));
+        bytes = w->pin.bytes;
+    }
+    return index_series_decode(out, bytes, labels_only, &used, e);
+}
+
 static errc window_read(struct reader *r, struct index_window *w, uint64_t at, bool labels_only,
     struct index_series *out, struct err *e)
 {
-    size_t used, n;
     if (at < INDEX_HEADER_BYTES || at >= reader_size(r))
         return err_set(e, ERR_CORRUPT, "beyond the file");
-    str bytes = window_at(w, at);
-    n = index_series_bytes(bytes);
-    if (!n || n > bytes.n) {
-        TRY(window_move(r, w, at, GUESS_SERIES_BYTES, e));
-        bytes = w->pin.bytes;
-        n = index_series_bytes(bytes);
+    for (unsigned tries = 0;; tries++) {
+        size_t n = 0;
+        errc rc = window_look(r, w, at, labels_only, out, &n, e);
+        if (rc == OK) return OK;
+        errc un = index_window_end(w, e);      /* a cache forgets only what nobody holds */
+        if (un != OK) return un;
+        if (rc != ERR_CORRUPT || !again(r, tries, at, GUESS_SERIES_BYTES, n)) return rc;
     }
-    if (n > bytes.n && n <= reader_size(r) - at) {
-        TRY(window_move(r, w, at, n, e));
-        bytes = w->pin.bytes;
-    }
-    errc rc = index_series_decode(out, bytes, labels_only, &used, e);
-    if (rc == OK) return OK;
-    errc un = index_window_end(w, e);          /* a cache forgets only what nobody holds */
-    return un != OK ? un : rc;
 }
 
 errc index_reader_series_by(struct index_reader *r, struct reader *by, struct index_window *w,
@@ -634,24 +664,36 @@ errc index_reader_series_walk(struct index_reader *r, postings_list *out, struct
 
 /* Postings. */
 
-static errc postings_at(struct index_reader *r, uint64_t at, postings_list *out, struct err *e)
+static errc postings_look(
+    struct index_reader *r, uint64_t at, postings_list *out, uint64_t *n, struct err *e)
 {
     uint64_t size = reader_size(r->reader);
-    if (at < INDEX_HEADER_BYTES || at > size - INDEX_TOC_BYTES)
-        return err_set(e, ERR_CORRUPT, "beyond the file");
     struct pin pin = { 0 };
     TRY(reader_pin(r->reader, at, (size_t)MIN(size - at, (uint64_t)GUESS_BYTES), &pin, e));
     cursor c = cur_of(pin.bytes);
-    uint64_t n = (uint64_t)cur_be32(&c) + SECTION_HEAD_BYTES + INDEX_CRC_BYTES;
-    if (n > pin.bytes.n && n <= size - at) {
+    *n = (uint64_t)cur_be32(&c) + SECTION_HEAD_BYTES + INDEX_CRC_BYTES;
+    if (*n > pin.bytes.n && *n <= size - at) {
         TRY(reader_unpin(&pin, e));
-        TRY(reader_pin(r->reader, at, (size_t)n, &pin, e));
+        TRY(reader_pin(r->reader, at, (size_t)*n, &pin, e));
     }
     str body, refs;
     errc rc = index_section_body(pin.bytes, true, &body, e);
     if (rc == OK) rc = index_postings_decode(body, &refs, e);
     if (rc == OK) rc = postings_from_be(out, refs, e);
     return unpin_after(&pin, rc, e);
+}
+
+static errc postings_at(struct index_reader *r, uint64_t at, postings_list *out, struct err *e)
+{
+    size_t before = out->n;
+    if (at < INDEX_HEADER_BYTES || at > reader_size(r->reader) - INDEX_TOC_BYTES)
+        return err_set(e, ERR_CORRUPT, "beyond the file");
+    for (unsigned tries = 0;; tries++) {
+        uint64_t n = 0;
+        errc rc = postings_look(r, at, out, &n, e);
+        if (rc != ERR_CORRUPT || !again(r->reader, tries, at, GUESS_BYTES, n)) return rc;
+        out->n = before;
+    }
 }
 
 errc index_reader_postings_at(

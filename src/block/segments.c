@@ -230,7 +230,7 @@ bool segments_wants(const struct segments *s)
     return s->files.n && s->files.at[0] && reader_wants(s->files.at[0]);
 }
 
-errc segments_pin(struct segments *s, uint64_t ref, struct segment_pin *out, struct err *e)
+static errc chunk_pin(struct segments *s, uint64_t ref, struct segment_pin *out, struct err *e)
 {
     struct segment_run run;
     struct segment_record record;
@@ -242,6 +242,23 @@ errc segments_pin(struct segments *s, uint64_t ref, struct segment_pin *out, str
     }
     *out = (struct segment_pin){ record.enc, record.data, run.pin };
     return OK;
+}
+
+/* It tells its length itself: at first no more is known. */
+static bool chunk_again(struct segments *s, uint64_t ref, unsigned tries)
+{
+    uint32_t i = segment_of(ref);
+    uint64_t n = tries ? SEGMENT_WIDE_BYTES : GUESS_BYTES;
+    return i < s->files.n && s->files.at[i] && reader_again(s->files.at[i], segment_offset(ref), n);
+}
+
+errc segments_pin(struct segments *s, uint64_t ref, struct segment_pin *out, struct err *e)
+{
+    enum { AGAIN_MAX = 2 };
+    for (unsigned tries = 0;; tries++) {
+        errc rc = chunk_pin(s, ref, out, e);
+        if (rc != ERR_CORRUPT || tries == AGAIN_MAX || !chunk_again(s, ref, tries)) return rc;
+    }
 }
 
 errc segments_unpin(struct segment_pin *p, struct err *e)

@@ -32,6 +32,7 @@ uint64_t segments_bytes(const struct segments *s);             /* of all files *
 uint64_t segments_size(const struct segments *s, uint32_t segment);
 
 struct segment_pin { uint8_t enc; str data; struct pin pin; };
+/* What does not check is read anew first, where that may help (reader_again). */
 MUST_USE errc segments_pin(
     struct segments *s, uint64_t ref, struct segment_pin *out, struct err *e);
 /* ERR_IO: throw away what was decoded; the zero pin is fine */

@@ -111,8 +111,12 @@ static errc header_build(
     struct gateway *g, const struct view_block *b, struct index_seen *seen, struct err *e)
 {
     struct header_built what = { 0 };
-    TRY(index_header_build(g->o.bucket, b->id, b->index_bytes, g->o.fs,
-        str_z(ulid_text(b->id).z), &what, seen, e));
+    struct err why = { 0 };
+    errc rc = ERR_CORRUPT;
+    for (int i = 0; i < 2 && rc == ERR_CORRUPT; i++) /* it may have been an answer that was wrong */
+        rc = index_header_build(g->o.bucket, b->id, b->index_bytes, g->o.fs,
+            str_z(ulid_text(b->id).z), &what, seen, &why);
+    if (rc != OK) return err_set(e, rc, "%s", why.msg);
     metric_add(&m_built, 1);
     metric_add(&m_built_bytes, (double)what.read_bytes);
     return OK;

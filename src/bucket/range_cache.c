@@ -47,6 +47,7 @@ struct page {
     bool whole;                /* what the file behind had; of who reads it there */
     bool counted;              /* as bytes of who asked for it first */
     bool gone;                 /* from the table: nobody finds it any more */
+    int64_t anew_ns;           /* range_again; 0: it was never wrong */
     errc rc;
     str why;                   /* heap */
     struct link used;          /* in the order of use; only of ready pages that nobody holds */
@@ -68,6 +69,7 @@ struct read {
     size_t n;
     page_list pages; /* by index, each held; none: `alone` is what is read into */
     struct alone *alone;
+    bool anew; /* const */
     bool done, left; /* GUARDED_BY(cache mu), of `alone`: it came; nobody waits any more */
     errc rc;
     str why;
@@ -97,6 +99,7 @@ struct range_source {
     struct link pages;
     unsigned active;
     bool stuck;
+    int64_t anew_ns;           /* the same of bytes that were read alone */
     VEC(struct wanted) wanted;
     uint64_t wanted_pages;
 };
@@ -439,7 +442,7 @@ static void read_run(struct range_source *s, struct read *r)
     span_list to = { 0 };
     spill_list spill = { 0 };
     read_places(s, r, &to);
-    errc rc = s->o.fill(s->o.ctx, r->off, (struct spans){ to.at, to.n }, &e);
+    errc rc = s->o.fill(s->o.ctx, r->off, (struct spans){ to.at, to.n }, r->anew, &e);
     vec_fini(&to);
     mtx_lock(&c->mu);
     r->rc = rc;
@@ -544,6 +547,7 @@ static struct read *reads_of(struct range_source *s, page_list *fresh)
                              at + p->n - r->off > READ_BYTES_MAX))
                 break;
             r->n = (size_t)(at + p->n - r->off);
+            r->anew = r->anew || p->anew_ns;
             p->refs++;
             vec_push(&r->pages, p);
         }
@@ -748,6 +752,7 @@ static errc pin_alone(
         return refused(s, e);
     }
     c->stats.misses++;
+    r->anew = s->anew_ns && since - s->anew_ns < RANGE_AGAIN_MS * MS_NS;
     unsigned come = reads_queue(s, r);
     mtx_unlock(&c->mu);
     readers_call(s, come);
@@ -919,6 +924,46 @@ void range_source_forget(struct range_source *s)
         if (!p->refs) page_drop(c, p);
     }
     mtx_unlock(&c->mu);
+}
+
+/* With the lock. Is it to be read anew, or is it being so? *fresh: it is no longer here. */
+static bool page_again(struct range_cache *c, struct page *p, int64_t now, bool *fresh)
+{
+    bool loads = p->state == PAGE_LOADING,
+         just = p->anew_ns && now - p->anew_ns < RANGE_AGAIN_MS * MS_NS;
+    *fresh = !loads && !just;
+    if (!*fresh) return loads;
+    page_unmap(c, p);
+    if (!p->refs) page_drop(c, p);
+    return true;
+}
+
+bool range_again(struct range_source *s, uint64_t off, uint64_t n)
+{
+    struct range_cache *c = s->o.cache;
+    page_list pages = { 0 };
+    int64_t now = clock_mono_ns();
+    assert(n > 0 && off + n <= s->o.size_bytes);
+    uint64_t first = off / c->page_bytes, last = (off + n - 1) / c->page_bytes;
+    bool any = false;
+    mtx_lock(&c->mu);
+    if (n > ALONE_BYTES) {
+        any = !s->anew_ns || now - s->anew_ns >= RANGE_AGAIN_MS * MS_NS;
+        if (any) s->anew_ns = now;
+        last = first;
+    }
+    for (uint64_t k = first; k <= last; k++) {
+        struct page *p = page_find(c, (struct page_key){ s, k });
+        bool fresh = true;
+        if (p && page_again(c, p, now, &fresh)) any = true;
+        if (!fresh) continue;
+        any = true;
+        p = page_new(s, k);
+        p->anew_ns = now;
+        vec_push(&pages, p);
+    }
+    fresh_read(s, &pages);
+    return any;
 }
 
 void range_source_unref(struct range_source *s)

@@ -50,8 +50,9 @@ struct range_source_opts {
      * many bytes; 0: alone */
     struct { uint64_t bytes, from, to; } along;
     int64_t patience_ms;
-    /* exactly as many bytes as `to` has room for, or an error; by a thread of the pool */
-    errc (*fill)(void *ctx, uint64_t off, struct spans to, struct err *e);
+    /* exactly as many bytes as `to` has room for, or an error; by a thread of the pool. anew: what
+     * came before was wrong */
+    errc (*fill)(void *ctx, uint64_t off, struct spans to, bool anew, struct err *e);
     void (*free)(void *ctx);
     void *ctx;
 };
@@ -61,6 +62,10 @@ uint64_t range_source_size(const struct range_source *s);
 void range_source_unref(struct range_source *s); /* NULL is fine */
 /* What is here of it is read anew when it is asked for. */
 void range_source_forget(struct range_source *s);
+/* What came of these bytes is wrong: they are read anew from here on. False: they were so less than
+ * RANGE_AGAIN_MS ago. */
+enum { RANGE_AGAIN_MS = 10000 };
+bool range_again(struct range_source *s, uint64_t off, uint64_t n);
 /* From here on who asks waits for as long as it takes, or no longer does. */
 void range_source_patient(struct range_source *s, bool patient);
 

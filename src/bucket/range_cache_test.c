@@ -22,6 +22,7 @@ struct file {
     struct mtx mu;
     struct cond changed;
     bool hang, freed;
+    bool wrong; /* until it is asked anew */
     errc fail;
     unsigned reads;
     uint64_t last_off;
@@ -30,7 +31,7 @@ struct file {
 
 static uint8_t byte_at(uint64_t off) { return (uint8_t)(off * 7 + off / 256); }
 
-static errc fill(void *ctx, uint64_t off, struct spans to, struct err *e)
+static errc fill(void *ctx, uint64_t off, struct spans to, bool anew, struct err *e)
 {
     size_t n = spans_bytes(to);
     struct file *f = ctx;
@@ -40,9 +41,11 @@ static errc fill(void *ctx, uint64_t off, struct spans to, struct err *e)
     f->last_n = n;
     while (f->hang) cond_wait(&f->changed, &f->mu);
     errc rc = f->fail;
+    f->wrong = f->wrong && !anew;
+    uint8_t flip = f->wrong ? 0xff : 0;
     mtx_unlock(&f->mu);
     for (size_t i = 0; i < n; i++) {
-        uint8_t one = byte_at(off + i);
+        uint8_t one = byte_at(off + i) ^ flip;
         spans_put(to, i, str_of(&one, 1));
     }
     return rc == OK ? OK : err_set(e, rc, "it was to fail");
@@ -561,4 +564,55 @@ TEST(what_is_forgotten_is_read_anew_with_a_file_behind)
     EXPECT_EQ(r.f.last_n, 10 * PAGE);
     range_unpin(r.s, p.frame);
     rig_fini(&r);
+}
+
+static uint8_t first_of(struct rig *r, uint64_t off, size_t n)
+{
+    struct range_pin p;
+    struct err e = { 0 };
+    EXPECT_OK_E(range_pin(r->s, off, n, &p, &e), &e);
+    uint8_t one = p.bytes.p[0];
+    range_unpin(r->s, p.frame);
+    return one;
+}
+
+/* In memory, in the file behind, and read past both; held by somebody or not. */
+TEST(what_came_wrong_is_read_anew_once)
+{
+    static const struct {
+        const char *name;
+        uint64_t budget, disk, off, n;
+        bool held;
+    } rows[] = {
+        { "in memory", MIB, 0, 3 * PAGE + 5, 2 * PAGE, false },
+        { "held", MIB, 0, 3 * PAGE + 5, 2 * PAGE, true },
+        { "on the disk", 1, MIB, 3 * PAGE + 5, 2 * PAGE, false },
+        { "gone meanwhile", 1, 0, 3 * PAGE + 5, 2 * PAGE, false },
+        { "alone", MIB, 0, 7, 2 * MIB, false },
+    };
+    TEST_EACH(row, rows)
+    {
+        struct rig r;
+        struct range_pin held = { 0 };
+        struct err e = { 0 };
+        if (row->disk) rig_behind(&r, row->budget, row->disk);
+        else rig_sized(&r, row->budget, row->n > PAGE * 100 ? LARGE_BYTES : FILE_BYTES, 100);
+        uint8_t right = byte_at(row->off), wrong = right ^ 0xff;
+        r.f.wrong = true;
+        EXPECT_EQ(first_of(&r, row->off, row->n), wrong);
+        EXPECT_EQ(first_of(&r, row->off, row->n), wrong); /* nobody told */
+        if (row->held) EXPECT_OK_E(range_pin(r.s, row->off, 1, &held, &e), &e);
+        EXPECT(range_again(r.s, row->off, row->n));
+        expect_bytes(&r, row->off, row->n);
+        EXPECT(!r.f.wrong);
+        if (row->held) {
+            EXPECT_EQ(held.bytes.p[0], wrong); /* as long as it is pinned */
+            range_unpin(r.s, held.frame);
+        }
+        /* wrong again: what was read anew just now is not read anew for ever */
+        bool kept = row->budget > 1 || row->disk;
+        EXPECT_EQ(range_again(r.s, row->off, row->n), !kept);
+        expect_bytes(&r, row->off, row->n);
+        rig_fini(&r);
+    }
 }

@@ -125,14 +125,14 @@ static errc pages_rest(struct core *c, str rel, uint64_t off, const far_items *a
 
 /* With a cache of other processes, which has whole pages. */
 static errc piece_through(struct core *c, str rel, uint64_t off, struct spans to,
-    struct far_cache *far, size_t page, struct err *e)
+    struct far_cache *far, size_t page, bool anew, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     far_items all = { 0 };
     size_t n = spans_bytes(to);
     uint8_t *bytes = mem_alloc(n);
     pages_of(c, rel, off, n, bytes, page, &a, &all);
-    if (!atomic_load_explicit(&c->distrusts, memory_order_relaxed))
+    if (!anew && !atomic_load_explicit(&c->distrusts, memory_order_relaxed))
         far_cache_get(far, all.at, all.n);
     errc rc = pages_rest(c, rel, off, &all, far, e);
     if (rc == OK) spans_put(to, 0, str_of(bytes, n));
@@ -141,12 +141,14 @@ static errc piece_through(struct core *c, str rel, uint64_t off, struct spans to
     return rc;
 }
 
-static errc piece_of(struct core *c, str rel, uint64_t off, struct spans to, struct err *e)
+/* anew: what others keep of it is not asked for, only put. */
+static errc piece_of(
+    struct core *c, str rel, uint64_t off, struct spans to, bool anew, struct err *e)
 {
     bool index = str_eq(rel, S("index"));
     struct far_cache *far = index ? c->far_index : c->far_chunks;
     if (!far) return piece_of_bucket(c, rel, off, to, e);
-    return piece_through(c, rel, off, to, far, index ? c->index_page : c->chunk_page, e);
+    return piece_through(c, rel, off, to, far, index ? c->index_page : c->chunk_page, anew, e);
 }
 
 static errc from_header(struct core *c, uint64_t off, struct spans to, struct err *e)
@@ -172,7 +174,7 @@ static uint64_t index_part_end(const struct core *c, uint64_t off)
 }
 
 /* All from one place. */
-static errc index_part(struct core *c, uint64_t off, struct spans to, struct err *e)
+static errc index_part(struct core *c, uint64_t off, struct spans to, bool anew, struct err *e)
 {
     const struct index_toc *t = &c->toc;
     if (off < INDEX_HEADER_BYTES) {
@@ -183,10 +185,10 @@ static errc index_part(struct core *c, uint64_t off, struct spans to, struct err
         return from_header(c, c->l.symbols + (off - t->symbols), to, e);
     if (off >= t->postings_table)
         return from_header(c, c->l.table + (off - t->postings_table), to, e);
-    return piece_of(c, S("index"), off, to, e);
+    return piece_of(c, S("index"), off, to, anew, e);
 }
 
-static errc index_fill(void *ctx, uint64_t off, struct spans to, struct err *e)
+static errc index_fill(void *ctx, uint64_t off, struct spans to, bool anew, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     struct byte_span *part = arena_array(&a, to.n, sizeof(*part));
@@ -194,19 +196,19 @@ static errc index_fill(void *ctx, uint64_t off, struct spans to, struct err *e)
     for (size_t done = 0, n; done < all; done += n) {
         uint64_t at = off + done, left = index_part_end(ctx, at) - at;
         n = (size_t)MIN((uint64_t)(all - done), left);
-        TRY(index_part(ctx, at, spans_slice(to, done, n, part), e));
+        TRY(index_part(ctx, at, spans_slice(to, done, n, part), anew, e));
     }
     return OK;
 }
 static void index_free(void *ctx) { core_unref(ctx); }
 
-static errc segment_fill(void *ctx, uint64_t off, struct spans to, struct err *e)
+static errc segment_fill(void *ctx, uint64_t off, struct spans to, bool anew, struct err *e)
 {
     const struct segment_core *s = ctx;
     char rel[32];
     int len = snprintf(rel, sizeof(rel), "chunks/%06u", s->number);
     if (s->missing) return err_set(e, ERR_NOT_FOUND, "it is not in the bucket");
-    return piece_of(s->c, str_of(rel, (size_t)len), off, to, e);
+    return piece_of(s->c, str_of(rel, (size_t)len), off, to, anew, e);
 }
 static void segment_free(void *ctx)
 {
@@ -335,6 +337,10 @@ static void rr_want(struct reader *r, uint64_t off, uint64_t n)
 {
     range_want(CONTAINER_OF(r, struct remote_reader, base)->s, off, n);
 }
+static bool rr_again(struct reader *r, uint64_t off, uint64_t n)
+{
+    return range_again(CONTAINER_OF(r, struct remote_reader, base)->s, off, n);
+}
 static errc rr_resize(struct reader *r, uint64_t size, struct err *e)
 {
     (void)r, (void)size, (void)e;
@@ -354,6 +360,7 @@ static struct reader *file_reader(struct file *f)
         .pin = rr_pin,
         .unpin = rr_unpin,
         .want = rr_want,
+        .again = rr_again,
         .resize = rr_resize,
         .free = rr_free };
     if (!file_of(f)->s) return NULL;

@@ -259,6 +259,12 @@ void reader_want(struct reader *r, uint64_t off, uint64_t n)
 {
     if (n && r->ops->want) r->ops->want(r, off, n);
 }
+bool reader_again(struct reader *r, uint64_t off, uint64_t n)
+{
+    uint64_t size = reader_size(r);
+    if (!r->ops->again || off >= size || !n) return false;
+    return r->ops->again(r, off, MIN(n, size - off));
+}
 bool reader_wants(const struct reader *r) { return r->ops->want != NULL; }
 bool reader_far(const struct reader *r) { return r->ops->far; }
 

@@ -53,6 +53,9 @@ MUST_USE errc reader_pin(struct reader *r, uint64_t off, size_t n, struct pin *o
 MUST_USE errc reader_unpin(struct pin *p, struct err *e); /* the zero pin is fine */
 /* Into `to`, for who keeps them himself: a buffered reader has nothing of them afterwards. */
 MUST_USE errc reader_copy(struct reader *r, uint64_t off, struct spans to, struct err *e);
+/* What came of them is wrong. True: whatever keeps them has forgotten it, and they come anew, past
+ * all caches, with the next pin. False: they did a short time ago, or it changes nothing. */
+bool reader_again(struct reader *r, uint64_t off, uint64_t n);
 /* These bytes will be pinned soon. A backend that reads by itself begins now, everything at once;
  * to the others it means nothing. Ranges may reach past the end. */
 void reader_want(struct reader *r, uint64_t off, uint64_t n);

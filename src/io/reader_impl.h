@@ -24,6 +24,8 @@ struct reader_ops {
     errc (*unpin)(struct reader *r, struct pin *p, struct err *e);
     /* n > 0 bytes past all that is kept; NULL: by pins */
     errc (*copy)(struct reader *r, uint64_t off, uint8_t *to, size_t n, struct err *e);
+    /* reader_again, within the size; NULL: it changes nothing */
+    bool (*again)(struct reader *r, uint64_t off, uint64_t n);
     /* these bytes are wanted soon; NULL: the kernel reads ahead as it sees fit */
     void (*want)(struct reader *r, uint64_t off, uint64_t n);
     /* the pinned bytes are what came from the disk; NULL: nobody can tell */
