@@ -42,7 +42,17 @@ double binary_op(enum promql_op op, double a, double b)
 
 static bool op_drops_name(enum promql_op op) { return op >= OP_ADD && op <= OP_ATAN2; }
 
-static void columns_op(enum promql_op op, double *out, const double *a, const double *b, size_t n)
+/* What ends the query is seen at its next check: out is then of no use. */
+static void columns_op_slow(
+    struct query *q, enum promql_op op, double *out, const double *a, const double *b, size_t n)
+{
+    struct steps_part p = { q, n };
+    while (steps_part_next(&p))
+        for (size_t i = p.from; i < p.to; i++) out[i] = binary_op(op, a[i], b[i]);
+}
+
+static void columns_op(
+    struct query *q, enum promql_op op, double *out, const double *a, const double *b, size_t n)
 {
     switch (op) {
     case OP_ADD: for (size_t i = 0; i < n; i++) out[i] = a[i] + b[i]; break;
@@ -55,23 +65,24 @@ static void columns_op(enum promql_op op, double *out, const double *a, const do
     case OP_LTE: for (size_t i = 0; i < n; i++) out[i] = a[i] <= b[i]; break;
     case OP_GTR: for (size_t i = 0; i < n; i++) out[i] = a[i] > b[i]; break;
     case OP_GTE: for (size_t i = 0; i < n; i++) out[i] = a[i] >= b[i]; break;
-    default: for (size_t i = 0; i < n; i++) out[i] = binary_op(op, a[i], b[i]); break;
+    default: columns_op_slow(q, op, out, a, b, n); break;
     }
 }
 
 /* The result of one pair of columns. A comparison without bool filters: present loses the steps
  * where it is false, and the value is `keep`. a or b may be the same as out. present: the steps
  * where both are, and what is left of them. */
-static void pair_apply(enum promql_op op, bool return_bool, double *out, uint64_t *present,
-    const double *a, const double *b, const double *keep, size_t n, struct arena *scratch)
+static void pair_apply(struct query *q, enum promql_op op, bool return_bool, double *out,
+    uint64_t *present, const double *a, const double *b, const double *keep, size_t n)
 {
+    struct arena *scratch = &q->scratch;
     if (!promql_op_is_comparison(op) || return_bool) {
-        columns_op(op, out, a, b, n);
+        columns_op(q, op, out, a, b, n);
         return;
     }
     struct arena_mark m = arena_mark(scratch);
     double *truth = arena_array(scratch, n, sizeof(*truth));
-    columns_op(op, truth, a, b, n);
+    columns_op(q, op, truth, a, b, n);
     for (size_t w = 0; w < bits_words(n); w++) {
         uint64_t yes = 0;
         for (size_t k = w * 64; present[w] && k < MIN(w * 64 + 64, n); k++)
@@ -101,7 +112,7 @@ static errc binary_scalars(struct eval *ev, struct expr *x, struct sink *out)
     SCOPED(joiner_fini) struct joiner j;
     joiner_init(&j, ev);
     struct row r = { .v = arena_array(ev->q->arena, ev->g.n, sizeof(double)) };
-    columns_op(x->binary.op, r.v, a, b, ev->g.n);
+    columns_op(ev->q, x->binary.op, r.v, a, b, ev->g.n);
     joiner_add(&j, &r);
     const struct step_counts *in[] = { &j.counts, &j.counts };
     return binary_push_joined(&j, before, in, 2, out);
@@ -254,8 +265,8 @@ static errc scalar_side_row(struct sink *base, struct row *r)
     if (!op_is_trim(op)) {
         bool filter = promql_op_is_comparison(op) && !return_bool;
         if (filter) row_own_present(&q->scratch, &out, n);
-        pair_apply(op, return_bool, out.v, out.present, swap ? s->scalar : r->v,
-            swap ? r->v : s->scalar, r->v, n, &q->scratch);
+        pair_apply(q, op, return_bool, out.v, out.present, swap ? s->scalar : r->v,
+            swap ? r->v : s->scalar, r->v, n);
     }
     if (op_drops_name(op) || return_bool) row_drop_name(q, &out);
     errc rc = joiner_put(&s->out, &out);
@@ -540,7 +551,7 @@ static void joining_floats(
     bool return_bool = j->x->binary.return_bool;
     if (op_is_trim(op)) return;
     if (!p->ha && !p->hb) {
-        pair_apply(op, return_bool, out->v, out->present, p->a, p->b, p->a, j->n, scratch);
+        pair_apply(j->ev->q, op, return_bool, out->v, out->present, p->a, p->b, p->a, j->n);
         return;
     }
     double *v = arena_array(scratch, j->n, sizeof(*v));
@@ -550,7 +561,7 @@ static void joining_floats(
         if ((p->ha && p->ha[i]) || (p->hb && p->hb[i])) bits_clear(floats, i);
     uint64_t *kept = arena_array(scratch, bits_words(j->n), sizeof(*kept));
     memcpy(kept, floats, bits_words(j->n) * sizeof(*kept));
-    pair_apply(op, return_bool, v, kept, p->a, p->b, p->a, j->n, scratch);
+    pair_apply(j->ev->q, op, return_bool, v, kept, p->a, p->b, p->a, j->n);
     BITS_EACH(i, floats, j->n) out->v[i] = v[i];
     for (size_t w = 0; w < bits_words(j->n); w++) out->present[w] &= ~(floats[w] & ~kept[w]);
 }

@@ -76,6 +76,20 @@ static inline bool watch_ends(struct watch *w)
     if (w->rc == OK && ++w->asked % WATCH_EVERY == 0) w->rc = eval_check(w->q);
     return w->rc != OK;
 }
+/* A row may have millions of steps: they are walked in parts, and between two of them it is asked
+ * whether the query has to end. False: that was the last one, or rc says why.
+ *     struct steps_part p = { q, n };
+ *     while (steps_part_next(&p)) for (size_t i = p.from; i < p.to; i++) …
+ */
+enum { STEPS_PART = 1 << 14 };
+struct steps_part { struct query *q; size_t n, from, to; errc rc; };
+static inline bool steps_part_next(struct steps_part *p)
+{
+    if (p->to && p->to < p->n) p->rc = eval_check(p->q);
+    p->from = p->to;
+    p->to = MIN(p->n, p->to + STEPS_PART);
+    return p->rc == OK && p->from < p->n;
+}
 /* ERR_UNSUPPORTED with these words */
 errc eval_fail(struct query *q, const char *fmt, ...) PRINTF_LIKE(2, 3);
 errc eval_fail_same_labels(struct query *q);

@@ -63,9 +63,11 @@ static errc map_row(struct sink *base, struct row *r)
     step_counts_add(&c->in, r);
     row_drop_histograms(&q->scratch, r, n);
     row_drop_name(q, r);
-    if (r->present) BITS_EACH(i, r->present, n) r->v[i] = c->fn(r->v[i]);
-    else for (size_t i = 0; i < n; i++) r->v[i] = c->fn(r->v[i]);
-    errc rc = joiner_put(&c->out, r);
+    struct steps_part p = { q, n };
+    while (steps_part_next(&p))
+        for (size_t i = p.from; i < p.to; i++)
+            if (!r->present || bits_get(r->present, i)) r->v[i] = c->fn(r->v[i]);
+    errc rc = p.rc == OK ? joiner_put(&c->out, r) : p.rc;
     arena_reset(&q->scratch, m);
     return rc;
 }
@@ -158,14 +160,15 @@ static errc clamp_row(struct sink *base, struct row *r)
     step_counts_add(&c->in, r);
     row_drop_histograms(&q->scratch, r, n);
     row_drop_name(q, r);
-    for (size_t i = 0; i < n; i++) {
+    struct steps_part p = { q, n };
+    while (steps_part_next(&p)) for (size_t i = p.from; i < p.to; i++) {
         double lo = min ? min[i] : -INFINITY, hi = max ? max[i] : INFINITY;
         r->v[i] = go_max(lo, go_min(hi, r->v[i]));
         if (!(hi < lo)) continue;
         row_own_present(&q->scratch, r, n);
         bits_clear(r->present, i);
     }
-    errc rc = joiner_put(&c->out, r);
+    errc rc = p.rc == OK ? joiner_put(&c->out, r) : p.rc;
     arena_reset(&q->scratch, m);
     return rc;
 }
@@ -178,11 +181,12 @@ static errc round_row(struct sink *base, struct row *r)
     step_counts_add(&c->in, r);
     row_drop_histograms(&q->scratch, r, c->ev->g.n);
     row_drop_name(q, r);
-    for (size_t i = 0; i < c->ev->g.n; i++) {
+    struct steps_part p = { q, c->ev->g.n };
+    while (steps_part_next(&p)) for (size_t i = p.from; i < p.to; i++) {
         double inverse = 1.0 / (c->params[0] ? c->params[0][i] : 1);
         r->v[i] = floor(r->v[i] * inverse + 0.5) / inverse;
     }
-    errc rc = joiner_put(&c->out, r);
+    errc rc = p.rc == OK ? joiner_put(&c->out, r) : p.rc;
     arena_reset(&q->scratch, m);
     return rc;
 }
@@ -233,7 +237,8 @@ static errc eval_of_scalars(struct eval *ev, struct expr *x, struct sink *out)
     TRY(instant_params(&c, x, 0));
     double (*part)(double) = time_function_find(name);
     double *v = arena_array(ev->q->arena, ev->g.n, sizeof(*v));
-    for (size_t i = 0; i < ev->g.n; i++) {
+    struct steps_part p = { ev->q, ev->g.n };
+    while (steps_part_next(&p)) for (size_t i = p.from; i < p.to; i++) {
         int64_t t = grid_time(&ev->g, i);
         if (part) v[i] = part((double)(t / 1000));
         else if (!strcmp(name, "time")) v[i] = (double)t / 1000;
@@ -242,6 +247,7 @@ static errc eval_of_scalars(struct eval *ev, struct expr *x, struct sink *out)
         else if (!strcmp(name, "max_of")) v[i] = go_max(c.params[0][i], c.params[1][i]);
         else v[i] = go_min(c.params[0][i], c.params[1][i]);
     }
+    TRY(p.rc);
     return eval_one_row(&c, before, v, out);
 }
 

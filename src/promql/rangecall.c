@@ -382,7 +382,9 @@ static errc range_subquery_row(struct sink *base, struct row *r)
     struct arena_mark m = arena_mark(&c->ev->q->scratch);
     c->points.n = c->points.hist.n = 0;
     c->inner_made += row_samples(r, c->inner->g.n);
-    BITS_EACH(i, r->present, c->inner->g.n) {
+    struct steps_part p = { c->ev->q, c->inner->g.n };
+    while (steps_part_next(&p)) for (size_t i = p.from; i < p.to; i++) {
+        if (r->present && !bits_get(r->present, i)) continue;
         const struct histogram *h = row_histogram(r, i);
         if (h)
             histogram_samples_push(&c->points.hist, grid_time(&c->inner->g, i),
@@ -390,7 +392,7 @@ static errc range_subquery_row(struct sink *base, struct row *r)
         else samples_push(&c->points, grid_time(&c->inner->g, i), r->v[i]);
     }
     struct lane_row out = { .any = false };
-    errc rc = eval_check(c->ev->q);
+    errc rc = p.rc == OK ? eval_check(c->ev->q) : p.rc;
     if (rc == OK) rc = range_compute(c, r->labels, r->drop_name, &c->points, &out);
     if (rc == OK) rc = range_deliver(c, &out, r->labels);
     arena_reset(&c->ev->q->scratch, m);

@@ -6,6 +6,7 @@
 
 #include "base/f64.h"
 #include "promql/columns.h"
+#include "promql/ordered.h"
 #include "promql/quantile.h"
 #include "promql/walks.h"
 
@@ -428,17 +429,9 @@ static double *window_copy(struct windows *w, size_t k, double *room)
     return room;
 }
 
-/* The values of a window in order, kept from step to step: what leaves makes room for what enters,
- * and only the values between the two move. */
-struct ordered {
-    double *v;
-    size_t n;
-    size_t lo, hi;                         /* of the samples whose values these are */
-};
-
 /* False: it does not pay, since windows share little or much moves for each sample; or values are
  * equal and yet differ (zeros of two signs), or have no order. */
-static bool ordered_init(struct ordered *o, struct windows *w)
+static bool window_orders(struct ordered *o, struct windows *w)
 {
     enum { SHARED_FROM = 3, MOVED_MOST = 16 };
     *o = (struct ordered){ 0 };
@@ -446,54 +439,15 @@ static bool ordered_init(struct ordered *o, struct windows *w)
     if (w->widest > MOVED_MOST * (w->work / w->n)) return false;
     bool plain = !column_has_bits(w->v, w->n, f64_bits(-0.0));
     for (size_t i = 0; i < w->n; i++) plain &= w->v[i] == w->v[i];
-    if (plain) o->v = arena_array(&w->ev->q->scratch, w->widest + 1, sizeof(*o->v));
+    if (plain) ordered_init(o, &w->ev->q->scratch, w->widest);
     return plain;
 }
 
-/* The first that is not less than x; n: all are. Without a branch that could be guessed wrong. */
-static size_t ordered_find(const struct ordered *o, double x)
-{
-    const double *at = o->v;
-    for (size_t n = o->n; n > 0;) {
-        size_t half = (n + 1) / 2;
-        at += at[half - 1] < x ? half : 0;
-        n -= half;
-    }
-    return (size_t)(at - o->v);
-}
+static errc window_look_up(void *ctx) { return eval_check(((struct windows *)ctx)->ev->q); }
 
-static void ordered_replace(struct ordered *o, double old, double new)
+static errc window_order(struct windows *w, struct ordered *o, size_t k)
 {
-    size_t from = ordered_find(o, old), to = ordered_find(o, new);
-    assert(o->v[from] == old);
-    if (to > from) {
-        to--;
-        memmove(o->v + from, o->v + from + 1, (to - from) * sizeof(*o->v));
-    } else {
-        memmove(o->v + to + 1, o->v + to, (from - to) * sizeof(*o->v));
-    }
-    o->v[to] = new;
-}
-
-/* Windows only move forward. */
-static void ordered_move(struct ordered *o, const double *v, size_t lo, size_t hi)
-{
-    assert(lo >= o->lo && hi >= o->hi);
-    if (lo >= o->hi) {
-        o->n = 0;
-        o->lo = o->hi = lo;
-    }
-    while (o->lo < lo && o->hi < hi) ordered_replace(o, v[o->lo++], v[o->hi++]);
-    for (; o->lo < lo; o->lo++) {
-        size_t at = ordered_find(o, v[o->lo]);
-        memmove(o->v + at, o->v + at + 1, (--o->n - at) * sizeof(*o->v));
-    }
-    for (; o->hi < hi; o->hi++) {
-        size_t at = ordered_find(o, v[o->hi]);
-        memmove(o->v + at + 1, o->v + at, (o->n++ - at) * sizeof(*o->v));
-        o->v[at] = v[o->hi];
-    }
-    assert(o->n == hi - lo);
+    return ordered_move(o, w->v, w->lo[k], w->hi[k], window_look_up, w);
 }
 
 static errc window_quantile_ordered(struct windows *w, struct ordered *o)
@@ -503,7 +457,7 @@ static errc window_quantile_ordered(struct windows *w, struct ordered *o)
         double q = w->params[0][k];
         TRY(window_look(w, k, &since));
         if (isnan(q) || q < 0 || q > 1) anno_invalid_quantile(&w->ev->q->annotations, q, w->pos);
-        ordered_move(o, w->v, w->lo[k], w->hi[k]);
+        TRY(window_order(w, o, k));
         window_put(w, k, quantile_of_sorted(q, o->v, o->n));
     }
     return OK;
@@ -512,7 +466,7 @@ static errc window_quantile_ordered(struct windows *w, struct ordered *o)
 static errc window_quantile(struct windows *w)
 {
     struct ordered o;
-    if (ordered_init(&o, w)) return window_quantile_ordered(w, &o);
+    if (window_orders(&o, w)) return window_quantile_ordered(w, &o);
     double *room = arena_array(&w->ev->q->scratch, w->n, sizeof(*room));
     size_t since = 0;
     WINDOWS_EACH(w, k) {
@@ -527,13 +481,13 @@ static errc window_quantile(struct windows *w)
 static errc window_mad(struct windows *w)
 {
     struct ordered o;
-    bool ordered = ordered_init(&o, w);
+    bool ordered = window_orders(&o, w);
     double *room = arena_array(&w->ev->q->scratch, w->n, sizeof(*room));
     size_t since = 0;
     WINDOWS_EACH(w, k) {
         TRY(window_look(w, k, &since));
         if (ordered) {
-            ordered_move(&o, w->v, w->lo[k], w->hi[k]);
+            TRY(window_order(w, &o, k));
             window_put(w, k, quantile_mad_of_sorted(o.v, o.n, room));
             continue;
         }

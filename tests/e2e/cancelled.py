@@ -43,6 +43,8 @@ PHASES = {
     'a subquery': ('count(max_over_time((m * 2)[5m:5s]))', 2),
     'smoothing': ('count(m smoothed)', 100),
     'values as labels': ('count_values("v", m)', 4),
+    'a long row': ('sum_over_time((sinh(vector(time()) % 7 ^ 0.3))[20d:1s])', 0),
+    'quantiles of days': ('count_over_time((quantile_over_time(0.5, (sin(vector(time())))[5d:1s]))[5m:15s])', 0),
     'long windows': ('sum_over_time((quantile_over_time(0.9, (sin(vector(time())))[1h:1s]))[1h:1s])', 0),
 }
 FOREVER = 'sum_over_time((predict_linear(sin(vector(time()))[2d:1s], 60))[3d:1s])'
