@@ -260,8 +260,11 @@ static errc set_unpin(struct block_chunk_set *s, struct err *e)
 {
     errc rc = OK;
     while (s->runs.n) {
-        errc one = segments_unpin_run(&s->runs.at[--s->runs.n], e);
-        if (one != OK) rc = one;
+        struct segment_run *run = &s->runs.at[--s->runs.n];
+        /* who compacts has written by now what he made of it, but not finished the block */
+        errc good = s->selected ? OK : reader_check(&run->pin, e), un = segments_unpin_run(run, e);
+        if (good != OK) rc = good;
+        if (un != OK) rc = un;
     }
     return rc;
 }

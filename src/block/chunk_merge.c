@@ -10,6 +10,7 @@
  */
 #include "block/chunk_merge.h"
 
+#include "block/segment_codec.h"
 #include "chunk/chunk.h"
 #include "storage/clip.h"
 
@@ -39,6 +40,15 @@ static struct merge_feed take_encoded(struct chunk_merge *m)
     return (struct merge_feed){ at, at + w->chunks.n };
 }
 
+/* What was decoded lies in memory that others may write to by mistake: before something new is
+ * written of it, it is what its checksum said when it was read. What is copied takes its checksum
+ * along. */
+static errc still_whole(const struct chunk_view *c, struct err *e)
+{
+    if (!c->head || segment_data_check(c->data)) return OK;
+    return err_set(e, ERR_CORRUPT, "a chunk was changed in memory while it was read");
+}
+
 /* ---- deletion ---- */
 
 static bool touched(const intervals *deleted, const struct chunk_view *c)
@@ -59,6 +69,7 @@ static errc trim(struct chunk_merge *m, const struct chunk_view *c, const interv
         chunk_encoder_put(&m->encoder, &b);
     } while (!m->iter.ended);
     chunk_encoder_end(&m->encoder);
+    TRY(still_whole(c, e));
     struct merge_feed f = take_encoded(m);
     for (; f.at < f.end; f.at++) avec_push(&m->arena, out, *f.at);
     return OK;
@@ -144,6 +155,7 @@ static errc rewrite(struct chunk_merge *m, struct merge_feed *out, struct err *e
         chunk_encoder_put(&m->encoder, &b);
     } while (b.n);
     chunk_encoder_end(&m->encoder);
+    for (size_t i = 0; i < n; i++) TRY(still_whole(&m->overlap.at[i], e));
     *out = take_encoded(m);
     return OK;
 }

@@ -1,5 +1,6 @@
 /* chunk_merge_test.c — chunks of several sources: copied, joined, trimmed. */
 #include "block/chunk_merge.h"
+#include "block/segment_codec.h"
 
 #include "base/test.h"
 #include "chunk/chunk.h"
@@ -230,4 +231,44 @@ TEST(chunk_merge_damaged)
     x.data.n = 5;
     EXPECT_EQ(chunk_merge(&m, both, 2, NULL), ERR_CORRUPT);
     chunk_merge_fini(&m);
+}
+
+/* A chunk as it lies in a segment. */
+static struct chunk_view as_record(struct arena *a, struct chunk_view c)
+{
+    SCOPED(buf_fini) struct buf b = { 0 };
+    struct segment_record r;
+    segment_record_encode(&b, c.enc, c.data);
+    str bytes = arena_str(a, buf_view(&b));
+    EXPECT_OK(segment_record_decode(&r, bytes, NULL));
+    c.data = r.data;
+    c.head = segment_record_head(&r);
+    EXPECT(c.head > 0);
+    return c;
+}
+
+TEST(chunk_merge_writes_nothing_of_bytes_that_changed)
+{
+    static const struct {
+        const char *name;
+        bool deleted, joined;
+    } cases[] = { { "trimmed", true, false }, { "joined", false, true } };
+    TEST_EACH (c, cases) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        struct chunk_merge m = { 0 };
+        intervals gone = { 0 };
+        struct err e = { 0 };
+        struct chunk_view x[] = { as_record(&a, floats(&a, 0, 10, 50, 1)) };
+        struct chunk_view y[] = { as_record(&a, floats(&a, c->joined ? 5 : 1000, 10, 50, 2)) };
+        struct chunk_series first = { .chunks = x, .n = 1 }, second = { .chunks = y, .n = 1 };
+        const struct chunk_series *both[] = { &first, &second };
+        intervals_add(&gone, (struct interval){ 0, 100 });
+        if (c->deleted) first.deleted = &gone;
+        EXPECT_OK(chunk_merge(&m, both, 2, NULL));
+        ((uint8_t *)(uintptr_t)x[0].data.p)[x[0].data.n] ^= 1; /* of its checksum: it decodes */
+        EXPECT_EQ(chunk_merge(&m, both, 2, &e), ERR_CORRUPT);
+        EXPECT_STR(err_str(&e), S("a chunk was changed in memory while it was read"));
+        chunk_merge_fini(&m);
+        vec_fini(&gone);
+    }
 }

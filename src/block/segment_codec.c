@@ -81,6 +81,12 @@ errc segment_record_decode(struct segment_record *out, str bytes, struct err *e)
     return err_set(e, ERR_CORRUPT, "a chunk has the wrong checksum");
 }
 
+bool segment_data_check(str data)
+{
+    cursor c = cur_of(str_of(data.p + data.n, CRC_BYTES));
+    return cur_be32(&c) == crc32c(0, data.p - 1, data.n + 1);
+}
+
 bool segment_records_check(const struct segment_record *r, size_t n)
 {
     bool good = true;

@@ -40,5 +40,8 @@ uint8_t segment_record_head(const struct segment_record *r);
 /* CRC not checked: segment_records_check() does it. */
 MUST_USE errc segment_record_split(struct segment_record *out, str bytes, struct err *e);
 bool segment_records_check(const struct segment_record *r, size_t n);  /* all right? */
+/* The data of a record where it lies, its encoding before it and its CRC behind: are they as they
+ * were written? */
+bool segment_data_check(str data);
 
 #endif
