@@ -146,6 +146,8 @@ const char *io_work_backend(unsigned i)
     return i == IO_WORK_BUCKET ? "bucket" : io_backend_word((enum io_backend)i);
 }
 
+bool io_work_maps(unsigned i) { return i == IO_MMAP; }
+
 uint64_t io_major_faults(void)
 {
     struct rusage u;
@@ -154,10 +156,22 @@ uint64_t io_major_faults(void)
 
 COUNTER_VEC(m_pins, "epimetheus_io_pins_total", "Ranges of files that were asked for.", "backend")
 COUNTER_VEC(m_bytes, "epimetheus_io_pinned_bytes_total", "Bytes of these ranges.", "backend")
+COUNTER_VEC(m_hits, "epimetheus_io_hits_total",
+    "Reads that found their bytes in memory (mmap: as far as it was watched).", "backend")
 COUNTER_VEC(m_misses, "epimetheus_io_misses_total",
     "Reads that had to wait for the disk or the kernel (mmap: as far as it was watched).",
     "backend")
 COUNTER_VEC(m_stalled, "epimetheus_io_stalled_seconds_total", "Time that these waited.", "backend")
+
+static double faults_of_all(void *ctx)
+{
+    struct rusage u;
+    (void)ctx;
+    return getrusage(RUSAGE_SELF, &u) == 0 ? (double)u.ru_majflt : 0;
+}
+METRIC_DEFINE(m_faults, METRIC_COUNTER, "epimetheus_io_major_faults_total",
+    "Page faults of the process that waited for a disk: what mapped files cost.",
+    .read = faults_of_all)
 
 /* What a thread has counted goes to the metrics now and then: a pin pays no shared write. */
 static void work_flush(unsigned b, bool missed)
@@ -170,6 +184,7 @@ static void work_flush(unsigned b, bool missed)
     str word = str_z(io_work_backend(b));
     metric_add_to(METRIC_WITH(&m_pins, word), (double)(now->pins - was->pins));
     metric_add_to(METRIC_WITH(&m_bytes, word), (double)(now->bytes - was->bytes));
+    metric_add_to(METRIC_WITH(&m_hits, word), (double)(now->hits - was->hits));
     metric_add_to(METRIC_WITH(&m_misses, word), (double)(now->misses - was->misses));
     metric_add_to(METRIC_WITH(&m_stalled, word), (double)(now->stalled_ns - was->stalled_ns) / 1e9);
     *was = *now;

@@ -129,19 +129,25 @@ static void rm_watch(const struct map_part *m, uint64_t off, size_t n)
     struct io_count *count = &io_work.by[IO_MMAP];
     unsigned char there[PAGES];
     bool missed = false;
+    uint64_t faults = 0;
     for (uint64_t at = off - off % PAGE, end = off + n; at < end; at += PAGES * PAGE) {
         size_t pages = (size_t)((MIN(end - at, (uint64_t)PAGES * PAGE) + PAGE - 1) / PAGE);
         if (mincore(m->at + at, pages * PAGE, there) < 0) return;
         for (size_t i = 0; i < pages; i++) {
             if (there[i] & 1) continue;
+            if (!missed) faults = io_major_faults();
             int64_t since = clock_mono_ns();
             (void)*(volatile const uint8_t *)(m->at + at + i * PAGE);
             count->stalled_ns += (uint64_t)(clock_mono_ns() - since);
             missed = true;
         }
     }
-    if (missed) count->misses++;
-    else count->hits++;
+    if (!missed) {
+        count->hits++;
+        return;
+    }
+    count->misses++;
+    count->faults += io_major_faults() - faults;
 }
 
 /* The areas of a range were looked at. When they are many, all pages leave: those that are pinned

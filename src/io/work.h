@@ -14,11 +14,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* By backend, and of what lies in a bucket. A hit found its bytes in memory, a miss had to wait for
- * them (mmap: told only while `watched`). */
+/* By backend, and of what lies in a bucket. A hit found its bytes in memory, or on
+ * their way (direct: its wait is in stalled_ns), a miss had to ask for them and wait (mmap: told
+ * only while `watched`). */
 struct io_count {
     uint64_t pins, bytes, hits, misses, stalled_ns;
     uint64_t missed_bytes;             /* of pins that missed */
+    uint64_t faults;                   /* page faults that waited for a disk, while watched */
 };
 
 struct io_work {
@@ -39,6 +41,7 @@ extern _Thread_local struct io_work io_work;
 
 enum { IO_WORK_BUCKET = 4, IO_WORK_BACKENDS };
 const char *io_work_backend(unsigned i);       /* of by[i] */
+bool io_work_maps(unsigned i);                 /* by[i] is of mapped files */
 /* page faults of this thread that waited for a disk; a system call */
 uint64_t io_major_faults(void);
 

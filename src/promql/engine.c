@@ -819,6 +819,7 @@ struct evaluation {
     struct place *place;
     int64_t deadline_ns;
     struct keeping *keeping;               /* NULL: nothing is kept of it */
+    struct read_sums *reads;
 };
 
 static errc evaluate_steps(
@@ -827,6 +828,7 @@ static errc evaluate_steps(
     struct running r;
     running_init(&r, x->en, o, out, x->deadline_ns, e);
     r.q.active = x->active;
+    r.q.reads = x->reads;
     r.keeping = x->keeping;
     /* a reload may have come between */
     if (x->keeping) r.q.default_step_ms = x->keeping->ask.default_step_ms;
@@ -878,7 +880,10 @@ static errc engine_evaluate(const struct evaluation *x, struct result *out, stru
     if (x->keeping) result_cache_note(&x->keeping->ask, x->keeping->have);
     long slot = sink->begin ? sink->begin(sink->ctx, x->o->query, clock_wall_ms()) : 0;
     int64_t entered = clock_mono_ns();
+    struct reads_since since = reads_begin(x->reads->watched);
     errc rc = evaluate(x, out, e);
+    reads_end(x->reads, &since);
+    out->stats.io = reads_told(x->reads);
     out->stats.eval_total_s = (double)(clock_mono_ns() - entered) / 1e9;
     if (sink->end) sink->end(sink->ctx, slot);
     return rc;
@@ -898,7 +903,11 @@ errc engine_query(struct engine *en, struct queryable *storage, const struct que
     struct place place = { 0 };
     struct keeping keeping;
     bool keeps = keeping_init(&keeping, en, storage, o);
-    struct evaluation x = { en, storage, o, active, &place, deadline_ns, keeps ? &keeping : NULL };
+    struct read_sums reads;
+    reads_init(&reads, o->per_step_stats || o->explain);
+    struct evaluation x = {
+        en, storage, o, active, &place, deadline_ns, keeps ? &keeping : NULL, &reads
+    };
     if (!o->active) active_enter(&en->active, active, o, NULL, NULL);
     errc rc = OK;
     bool there = evaluate_not(&x, out);

@@ -13,6 +13,7 @@
 #define EPI_PROMQL_ENGINE_H
 
 #include "promql/parse.h"
+#include "promql/reads.h"
 #include "storage/querier.h"
 
 /* Where running queries are written down (queries.active); filled by cmd. All may be NULL. */
@@ -95,6 +96,7 @@ struct query_stats {
     const uint64_t *per_step, *read_per_step;
     size_t n_steps;
     int64_t first_step_ms, step_ms;
+    struct read_counts io;                 /* watched with per_step_stats or explain */
 };
 /* What a query of these options failed with. */
 str query_failure(const struct query_opts *o, const struct err *e);

@@ -49,6 +49,7 @@ struct query {
     _Atomic bool *cancel;                  /* may be NULL */
     struct explain *explain;               /* NULL: nobody asked for it */
     struct active_query *active;           /* figures of it; shared with its lanes */
+    struct read_sums *reads;               /* the same */
     struct slice slice;
     /* what gives way in its checks: its own slice; of a lane the query's, or NULL beside helpers */
     struct slice *turn;

@@ -113,9 +113,7 @@ struct explain_sink explain_sink_of(
 
 struct explain_lane explain_lane_begin(void)
 {
-    struct explain_lane l = { clock_cpu_ns(), io_work, io_major_faults() };
-    io_work.watched = true;
-    return l;
+    return (struct explain_lane){ clock_cpu_ns(), reads_begin(true) };
 }
 
 static void add(_Atomic uint64_t *to, uint64_t n)
@@ -132,8 +130,8 @@ void explain_lane_end(struct explain *e, size_t index, const struct explain_lane
     struct explain_node *n = &e->at[e->selectors[index]];
     add(&n->read_series, series);
     add(&n->read_samples, samples);
-    add(&n->read_chunks, io_work.chunks - l->work.chunks);
-    const struct io_work *w = &l->work;
+    add(&n->read_chunks, io_work.chunks - l->reads.work.chunks);
+    const struct io_work *w = &l->reads.work;
     uint64_t missed = io_work.missed_bytes - w->missed_bytes;
     uint64_t far_missed =
         io_work.by[IO_WORK_BUCKET].missed_bytes - w->by[IO_WORK_BUCKET].missed_bytes;
@@ -142,16 +140,7 @@ void explain_lane_end(struct explain *e, size_t index, const struct explain_lane
                             w->kept_bytes);
     add(&n->read_disk, missed);
     add(&n->read_bucket, io_work.bucket_bytes - w->bucket_bytes);
-    add(&n->major_faults, io_major_faults() - l->major_faults);
-    for (unsigned i = 0; i < IO_WORK_BACKENDS; i++) {
-        const struct io_count *now = &io_work.by[i], *was = &l->work.by[i];
-        add(&n->io[i].pins, now->pins - was->pins);
-        add(&n->io[i].bytes, now->bytes - was->bytes);
-        add(&n->io[i].hits, now->hits - was->hits);
-        add(&n->io[i].misses, now->misses - was->misses);
-        add(&n->io[i].stalled_ns, now->stalled_ns - was->stalled_ns);
-    }
-    io_work.watched = l->work.watched;
+    reads_end(&n->io, &l->reads);
 }
 
 struct explain_lane explain_read_begin(const struct query *q)
@@ -197,7 +186,7 @@ static const char *kind_word(const struct expr *x)
 static int64_t stalled_ns(const struct explain_node *n)
 {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < IO_WORK_BACKENDS; i++) sum += figure(&n->io[i].stalled_ns);
+    for (unsigned i = 0; i < IO_WORK_BACKENDS; i++) sum += figure(&n->io.by[i].stalled_ns);
     return (int64_t)sum;
 }
 
@@ -210,27 +199,6 @@ static str node_text(const struct explain *e, const struct expr *x)
                                     (text.p[text.n] & 0xc0) == 0x80))
         text.n = text.n > TEXT_MAX ? TEXT_MAX : text.n - 1;
     return text;
-}
-
-/* By what files were read, those backends that were asked. */
-static void put_io(struct json *j, const struct explain_node *n)
-{
-    JSON_KEY(j, "io");
-    json_obj(j);
-    json_ku64(j, S("majorFaults"), figure(&n->major_faults));
-    for (unsigned i = 0; i < IO_WORK_BACKENDS; i++) {
-        const struct explain_io *io = &n->io[i];
-        if (!figure(&io->pins)) continue;
-        json_key(j, str_z(io_work_backend(i)));
-        json_obj(j);
-        json_ku64(j, S("reads"), figure(&io->pins));
-        json_ku64(j, S("bytes"), figure(&io->bytes));
-        json_ku64(j, S("hits"), figure(&io->hits));
-        json_ku64(j, S("misses"), figure(&io->misses));
-        put_seconds(j, S("stalledSeconds"), (int64_t)figure(&io->stalled_ns));
-        json_obj_end(j);
-    }
-    json_obj_end(j);
 }
 
 static void put_read(struct json *j, const struct explain_node *n)
@@ -247,7 +215,10 @@ static void put_read(struct json *j, const struct explain_node *n)
     json_ku64(j, S("disk"), figure(&n->read_disk));
     json_ku64(j, S("bucket"), figure(&n->read_bucket));
     json_obj_end(j);
-    put_io(j, n);
+    JSON_KEY(j, "io");
+    struct read_counts io = reads_told(&n->io);
+    io.watched = true;
+    reads_json(j, &io);
     json_obj_end(j);
 }
 

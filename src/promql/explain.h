@@ -13,7 +13,7 @@
 #ifndef EPI_PROMQL_EXPLAIN_H
 #define EPI_PROMQL_EXPLAIN_H
 
-#include "io/work.h"
+#include "promql/reads.h"
 #include "promql/rows.h"
 
 #include <stdatomic.h>
@@ -31,11 +31,7 @@ struct explain_node {
     /* bytes: of chunks in memory; of files, and of decoded chunks, found in memory; of files that
      * had to be waited for; of objects far away */
     _Atomic uint64_t read_head, read_cache, read_disk, read_bucket;
-    /* the same by how files were read; of struct io_count, and the faults */
-    struct explain_io {
-        _Atomic uint64_t pins, bytes, hits, misses, stalled_ns;
-    } io[IO_WORK_BACKENDS];
-    _Atomic uint64_t major_faults;
+    struct read_sums io;                   /* the same by how files were read */
 };
 struct explain {
     str query;
@@ -58,7 +54,7 @@ struct explain_sink explain_sink_of(
     struct query *q, struct sink *out, size_t above, size_t n_steps);
 
 /* A thread works on series of selector `index` from begin to end. */
-struct explain_lane { int64_t cpu_ns; struct io_work work; uint64_t major_faults; };
+struct explain_lane { int64_t cpu_ns; struct reads_since reads; };
 struct explain_lane explain_lane_begin(void);
 void explain_lane_end(struct explain *e, size_t index, const struct explain_lane *l,
     uint64_t series, uint64_t samples);

@@ -100,11 +100,17 @@ static void lane_compute(void *ctx, size_t i)
 /* On any thread: the pool's hang in a read as the query's own does. */
 static void lane_help(void *ctx, size_t i)
 {
-    struct slice *turn = &((struct lanes *)ctx)->ev->q->slice;
+    struct query *q = ((struct lanes *)ctx)->ev->q;
     struct slice_help help;
-    slice_help_begin(turn, &help);
-    lane_compute(ctx, i);
-    slice_help_end(turn, &help);
+    slice_help_begin(&q->slice, &help);
+    if (reads_are_own(q->reads)) {         /* counted along with all that it does */
+        lane_compute(ctx, i);
+    } else {
+        struct reads_since since = reads_begin(q->reads->watched);
+        lane_compute(ctx, i);
+        reads_end(q->reads, &since);
+    }
+    slice_help_end(&q->slice, &help);
 }
 
 static errc lane_deliver(struct lanes *ls, struct lane *l)

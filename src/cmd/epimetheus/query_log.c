@@ -96,6 +96,8 @@ static void put_line(struct buf *b, const struct query_report *r)
     json_ku64(&j, S("samples"), q->samples);
     json_ku64(&j, S("bytesRead"), q->bytes);
     json_ku64(&j, S("peakMemoryBytes"), q->memory_peak);
+    JSON_KEY(&j, "io");
+    reads_json(&j, &r->stats->io);
     json_obj_end(&j);
     json_obj_end(&j);
     buf_u8(b, '\n');
