@@ -16,8 +16,11 @@
 
 /* The columns of one group; which of them an operator uses, its functions say. */
 struct group {
+    bool any, has_columns;                 /* has a row joined; all that the operator needs */
     uint64_t *seen;
-    double *v, *c, *n, *mean;              /* value or sum, compensation, count, running mean */
+    /* value or sum, compensation, count, running mean; a group of one row has only the value, where
+     * that is all it needs */
+    double *v, *c, *n, *mean;
     uint8_t *incremental;                  /* avg: the sum would have overflowed */
     bool any_incremental;
     bool drop_name;
@@ -34,6 +37,7 @@ struct agg_op {
     /* the same for n steps from `from` on, each of them with a value, and not the group's first */
     void (*many)(struct group *g, const double *x, size_t from, size_t n);
     void (*finish)(struct group *g, size_t n);                     /* v[i] becomes the result */
+    bool starts_with_value;                /* the first value is all that there is to know of it */
 };
 struct aggregating {
     struct sink base;
@@ -42,6 +46,7 @@ struct aggregating {
     const struct agg_op *op;
     struct grouping by;
     VEC(struct group) groups;
+    struct arena work;                     /* the columns that the result does not need */
 };
 
 static double *column(struct arena *a, size_t n) { return arena_zalloc(a, n * sizeof(double)); }
@@ -67,9 +72,23 @@ static void agg_word(const struct agg_op *op, struct group *g, const double *v, 
     }
 }
 
+/* Is the row all that there is to know of its group so far? */
+static bool agg_starts(const struct agg_op *op, const struct group *g, const struct row *r)
+{
+    return !g->any && op->starts_with_value && !r->hist;
+}
+
 /* A row joins its group. Words of the bitmaps that are full go the short way together. */
 static void agg_add(const struct agg_op *op, struct group *g, const struct row *r, size_t n)
 {
+    bool starts = agg_starts(op, g, r);
+    g->any = true;
+    if (starts) {
+        memcpy(g->v, r->v, n * sizeof(*g->v));
+        if (r->present) memcpy(g->seen, r->present, bits_words(n) * sizeof(*g->seen));
+        else bits_fill(g->seen, n);
+        return;
+    }
     for (size_t w = 0, words = bits_words(n); w < words;) {
         size_t from = w;
         while (w < words && g->seen[w] == bits_full(w, n) && row_word(r, w, n) == bits_full(w, n))
@@ -98,7 +117,7 @@ static void sum_many(struct group *g, const double *x, size_t from, size_t n)
 }
 static void sum_finish(struct group *g, size_t n)
 {
-    for (size_t i = 0; i < n; i++) g->v[i] += g->c[i];
+    for (size_t i = 0; i < n; i++) g->v[i] += g->c ? g->c[i] : 0;   /* no zero has a sign */
 }
 
 /* avg */
@@ -206,19 +225,24 @@ static void stddev_finish(struct group *g, size_t n)
 static const struct agg_op *agg_op_of(enum promql_op op)
 {
     static const struct agg_op table[] = {
-        { OP_SUM, sum_columns, sum_one, sum_many, sum_finish },
-        { OP_AVG, avg_columns, avg_one, avg_many, avg_finish },
-        { OP_COUNT, NULL, count_one, count_many, NULL },
-        { OP_GROUP, NULL, group_one, group_many, NULL },
-        { OP_MIN, NULL, min_one, min_many, NULL },
-        { OP_MAX, NULL, max_one, max_many, NULL },
-        { OP_STDVAR, variance_columns, variance_one, variance_many, stdvar_finish },
-        { OP_STDDEV, variance_columns, variance_one, variance_many, stddev_finish },
-        { OP_QUANTILE, NULL, NULL, NULL, NULL },
+        { OP_SUM, sum_columns, sum_one, sum_many, sum_finish, true },
+        { OP_AVG, avg_columns, avg_one, avg_many, avg_finish, false },
+        { OP_COUNT, NULL, count_one, count_many, NULL, false },
+        { OP_GROUP, NULL, group_one, group_many, NULL, false },
+        { OP_MIN, NULL, min_one, min_many, NULL, true },
+        { OP_MAX, NULL, max_one, max_many, NULL, true },
+        { OP_STDVAR, variance_columns, variance_one, variance_many, stdvar_finish, false },
+        { OP_STDDEV, variance_columns, variance_one, variance_many, stddev_finish, false },
+        { OP_QUANTILE, NULL, NULL, NULL, NULL, false },
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         if (table[i].op == op) return &table[i];
     return NULL;
+}
+
+bool aggregate_rows_stay(const struct expr *x)
+{
+    return x->kind == EXPR_AGGREGATE && agg_op_of(x->aggregate.op);
 }
 
 static bool agg_takes_histograms(enum promql_op op)
@@ -254,9 +278,17 @@ static struct group *agg_group(struct aggregating *g, struct labels l)
     struct arena *a = g->ev->q->arena;
     struct group new = { .seen = arena_zalloc(a, bits_words(n) * sizeof(uint64_t)),
         .v = column(a, n) };
-    if (g->op->columns) g->op->columns(a, &new, n);
     vec_push(&g->groups, new);
     return &g->groups.at[at];
+}
+
+/* What the row that joins needs. */
+static void agg_columns(struct aggregating *g, struct group *group, const struct row *r)
+{
+    if (!g->op->columns || group->has_columns || agg_starts(g->op, group, r)) return;
+    group->has_columns = true;
+    g->op->columns(&g->work, group, g->ev->g.n);
+    g->ev->q->scratch.spent |= arena_spent(&g->work);
 }
 
 static errc agg_row(struct sink *base, struct row *in)
@@ -272,6 +304,7 @@ static errc agg_row(struct sink *base, struct row *in)
     if (sums) group_histograms_add(g->ev, g->x, &group->histograms, group->seen, in);
     group->drop_name |= r->drop_name;
     if (g->op->one) {
+        agg_columns(g, group, r);
         agg_add(g->op, group, r, n);
     } else {
         struct rows keep;
@@ -329,6 +362,7 @@ static void aggregating_fini(struct aggregating *g)
     grouping_fini(&g->by);
     for (size_t i = 0; i < g->groups.n; i++) vec_fini(&g->groups.at[i].members);
     vec_fini(&g->groups);
+    arena_fini(&g->work);
 }
 
 static errc agg_push(struct aggregating *g, int64_t before, struct sink *out)
@@ -345,6 +379,7 @@ static errc agg_push(struct aggregating *g, int64_t before, struct sink *out)
     TRY(samples_check(ev->q, ev->q->samples));
     ev->q->samples = before + made;
     samples_peak(ev, ev->q->samples);
+    arena_fini(&g->work);
     for (size_t i = 0; i < g->groups.n; i++) {
         struct group *group = &g->groups.at[i];
         size_t seen = bits_count(group->seen, n);
@@ -366,7 +401,8 @@ errc eval_aggregate(struct eval *ev, struct expr *x, struct sink *out)
     TRY(agg_param_eval(ev, x->aggregate.param, &p));
     SCOPED(aggregating_fini)
     struct aggregating g = {
-        .base = { agg_row, op != OP_QUANTILE }, .ev = ev, .x = x, .op = agg_op_of(op)
+        .base = { agg_row, op != OP_QUANTILE }, .ev = ev, .x = x, .op = agg_op_of(op),
+        .work = { .acc = ev->q->scratch.acc, .limit = ev->q->scratch.limit }
     };
     assert(g.op);
     grouping_init(&g.by, ev->q, x->aggregate.without, x->aggregate.grouping, NULL);

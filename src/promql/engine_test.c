@@ -111,6 +111,7 @@ TEST(engine_queries)
         { "a counter that fell", "increase(c_total{a=\"x\"}[2m])", 180, 180, 0, "{a=\"x\"} 0@180",
             OK },
         { "resets", "resets(c_total{a=\"x\"}[10m])", 300, 300, 0, "{a=\"x\"} 1@300", OK },
+        { "sum of a zero with a sign", "sum(vector(-0.0))", 0, 0, 0, "{} 0@0", OK },
         { "sum by", "sum by (a) (g)", 60, 60, 0, "{a=\"x\"} 2@60 {a=\"y\"} 1@60", OK },
         { "sum of steps that differ", "sum(g{a=~\"x|y\"}) - 0", 180, 240, 60, "{} 7@180 12@240",
             OK },

@@ -2,6 +2,7 @@
  * `le` alone are the buckets of one classic histogram; a native histogram is a sample by itself.
  * The rows are kept; at each step those that have a value there are looked at. Where a classic and
  * a native histogram of the same labels meet, neither counts. */
+#include "promql/aggregate.h"
 #include "promql/eval.h"
 #include "promql/quantile.h"
 
@@ -30,6 +31,7 @@ struct histograms {
     struct eval *ev;
     struct pos pos;                        /* of the vector argument */
     struct rows rows;
+    bool stay;                             /* the rows that come need no copies */
     struct label_set set;
     VEC(struct classic) all;
     VEC(struct native) natives;
@@ -43,12 +45,13 @@ struct histograms {
 
 static errc histograms_row(struct sink *base, struct row *r);
 
-static void histograms_init(struct histograms *h, struct eval *ev, struct pos pos)
+static void histograms_init(struct histograms *h, struct eval *ev, const struct expr *vector)
 {
     struct arena *a = ev->q->arena;
     *h = (struct histograms){ .base = { histograms_row },
         .ev = ev,
-        .pos = pos,
+        .pos = vector->pos,
+        .stay = aggregate_rows_stay(vector),
         .notes_before = ev->q->annotations.additions };
     rows_init(&h->rows, a, ev->g.n);
     label_set_init(&h->set, a);
@@ -117,7 +120,8 @@ static errc histograms_row(struct sink *base, struct row *r)
     if (!bucket && !natives) return OK;
     if (bucket) histograms_add_bucket(h, r, upper);
     if (natives) vec_push(&h->natives, ((struct native){ h->rows.all.n, SIZE_MAX }));
-    rows_copy(&h->rows, r);
+    if (h->stay) rows_keep(&h->rows, r);
+    else rows_copy(&h->rows, r);
     return OK;
 }
 
@@ -339,7 +343,7 @@ static void quantile_check(struct eval *ev, const double *q, struct pos pos)
 errc eval_histogram_quantile(struct eval *ev, struct expr *x, struct sink *out)
 {
     SCOPED(histograms_fini) struct histograms h;
-    histograms_init(&h, ev, x->call.args.at[1]->pos);
+    histograms_init(&h, ev, x->call.args.at[1]);
     int64_t before = ev->q->samples;
     const double *q;
     TRY(eval_column(ev, x->call.args.at[0], &q));
@@ -353,7 +357,7 @@ errc eval_histogram_quantile(struct eval *ev, struct expr *x, struct sink *out)
 errc eval_histogram_fraction(struct eval *ev, struct expr *x, struct sink *out)
 {
     SCOPED(histograms_fini) struct histograms h;
-    histograms_init(&h, ev, x->call.args.at[2]->pos);
+    histograms_init(&h, ev, x->call.args.at[2]);
     int64_t before = ev->q->samples;
     struct fraction f;
     TRY(eval_column(ev, x->call.args.at[0], &f.lower));
@@ -367,7 +371,7 @@ errc eval_histogram_fraction(struct eval *ev, struct expr *x, struct sink *out)
 errc eval_histogram_quantiles(struct eval *ev, struct expr *x, struct sink *out)
 {
     SCOPED(histograms_fini) struct histograms h;
-    histograms_init(&h, ev, x->call.args.at[0]->pos);
+    histograms_init(&h, ev, x->call.args.at[0]);
     int64_t before = ev->q->samples;
     TRY(eval_expr(ev, x->call.args.at[0], &h.base));
     struct question ask = { .label = &x->call.args.at[1]->string };

@@ -212,6 +212,13 @@ struct row *rows_copy(struct rows *rs, const struct row *r)
     return &rs->all.at[rs->all.n - 1];
 }
 
+void rows_keep(struct rows *rs, const struct row *r)
+{
+    struct row c = *r;
+    c.labels = labels_keep(rs->a, r->labels);
+    vec_push(&rs->all, c);
+}
+
 static errc rows_sink_row(struct sink *base, struct row *r)
 {
     struct rows_sink *s = CONTAINER_OF(base, struct rows_sink, base);

@@ -138,6 +138,8 @@ void rows_fini(struct rows *rs);
 struct row *rows_add_labels(struct rows *rs, struct labels l, bool drop_name);
 /* an empty row: nothing present */
 struct row *rows_add(struct rows *rs, struct labels l, bool drop_name);
+/* Of a row whose values stay as long as the arena, and are not changed. */
+void rows_keep(struct rows *rs, const struct row *r);
 struct row *rows_copy(struct rows *rs, const struct row *r);
 
 struct rows_sink { struct sink base; struct rows rows; struct step_counts counts; };
