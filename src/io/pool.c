@@ -24,9 +24,11 @@ COUNTER_VEC(m_refused, "epimetheus_pool_jobs_refused_total",
 #define IDLE_NS INT64_C(200000000)
 #define MS_NS INT64_C(1000000)
 enum { LEAVE_MS = 60000 };
-/* who has hardly run for so long stands still; how often that is looked at while jobs wait */
-#define STANDS_NS INT64_C(250000000)
-#define LOOK_NS INT64_C(50000000)
+/* who has hardly run for so long stands still; the same where as many as there may be do; how often
+ * that is looked at while jobs wait */
+#define STANDS_NS INT64_C(100000000)
+#define HANGS_NS INT64_C(25000000)
+#define LOOK_NS INT64_C(25000000)
 
 struct job { void (*run)(void *ctx); void *ctx; };
 
@@ -46,6 +48,7 @@ struct pool {
     bool stop;                             /* GUARDED_BY(mu) */
     struct worker *workers;                /* GUARDED_BY(mu): n_most of them */
     unsigned n_now;                        /* GUARDED_BY(mu): that run */
+    unsigned standing;                     /* GUARDED_BY(mu): of those, at the last look */
     struct cond crowded;                   /* a job found no thread; or stop */
     unsigned n_threads, n_most, cores;     /* const after init, with all below */
     struct thread *watch;                  /* NULL: n_most is n_threads */
@@ -195,12 +198,14 @@ static void pool_call_locked(struct pool *p) REQUIRES(p->mu)
 
 static unsigned pool_standing_locked(struct pool *p) REQUIRES(p->mu)
 {
+    int64_t for_ns = p->standing >= p->n_threads ? HANGS_NS : STANDS_NS;
     unsigned n = 0;
     mtx_assert_held(&p->mu);
     for (struct worker *w = p->workers; w < p->workers + p->n_most; w++) {
         if (!w->thread || w->ended || !w->clocked) continue;
-        n += runner_stands(&w->runner, STANDS_NS);
+        n += runner_stands(&w->runner, for_ns);
     }
+    p->standing = n;
     return n;
 }
 

@@ -59,6 +59,7 @@ struct engine {
     unsigned running;                      /* GUARDED_BY(mu) */
     struct place *places;                  /* GUARDED_BY(mu): of those */
     unsigned standing;                     /* GUARDED_BY(mu): of those, at the last look */
+    int64_t looked_ns;                     /* GUARDED_BY(mu) */
     struct slices slices;
     struct active_list active;
     struct result_cache *kept;             /* NULL: nothing is kept */
@@ -140,26 +141,34 @@ static bool query_canceled(const struct active_query *a)
 
 /* How many of those that run have stood still for a while, for something else than their turn. They
  * wait for storage, which may never answer, and are no load: their places are lent to others. Where
- * as many as may run stand still, storage hangs, and of others it is told sooner. */
-static unsigned engine_standing_locked(struct engine *en) REQUIRES(en->mu)
+ * as many as may run stand still, storage hangs, and of others it is told sooner. One look is for
+ * all who wait for a place. */
+static void engine_look_locked(struct engine *en) REQUIRES(en->mu)
 {
-    enum { STANDS_NS = 250 * 1000 * 1000, HANGS_NS = STANDS_NS / 10 };
-    int64_t for_ns = en->standing >= en->o.max_concurrency ? HANGS_NS : STANDS_NS;
+    enum { MS_NS = 1000000, STANDS_NS = 100 * MS_NS, HANGS_NS = 25 * MS_NS, LOOKED_NS = 5 * MS_NS };
+    int64_t for_ns = en->standing >= en->o.max_concurrency ? HANGS_NS : STANDS_NS,
+            now = clock_mono_ns();
     unsigned n = 0;
     mtx_assert_held(&en->mu);
+    if (now - en->looked_ns < LOOKED_NS) return;
+    en->looked_ns = now;
     for (struct place *p = en->places; p; p = p->next) {
         bool turn = p->turn && atomic_load_explicit(&p->turn->waits, memory_order_relaxed);
         if (turn) runner_look(&p->runner);
         else n += runner_stands(&p->runner, for_ns);
     }
     en->standing = n;
-    return n;
 }
 
+/* While storage hangs those that come are as likely to hang: as many more are let in as stand
+ * still, so that who would be answered does not wait for them a few at a time. */
 static bool engine_full_locked(struct engine *en) REQUIRES(en->mu)
 {
     unsigned max = en->o.max_concurrency;
-    return max && en->running >= max && en->running - engine_standing_locked(en) >= max;
+    if (!max || en->running < max) return false;
+    engine_look_locked(en);
+    unsigned standing = MIN(en->standing, en->running);
+    return en->running - standing >= MAX(max, standing);
 }
 
 /* Waits for a place: no longer than the deadline, and not much longer than it takes to see that the

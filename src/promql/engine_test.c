@@ -2,9 +2,12 @@
 
 #include "promql/explain.h"
 
+#include "base/clock.h"
 #include "base/f64.h"
+#include "base/lock.h"
 #include "base/test.h"
 #include "base/test_vectors.h"
+#include "io/thread.h"
 #include "promql/result_json.h"
 #include "promql/script_run.h"
 #include "promql/test_script_store.h"
@@ -572,5 +575,71 @@ TEST(engine_explains)
         promql_result_fini(&r);
     }
     engine_free(en);
+    memstore_free(m);
+}
+
+/* Storage that never answers until it is let go. */
+struct hung_store {
+    struct queryable base;
+    struct mtx mu;
+    struct cond changed;
+    unsigned met;
+    bool let_go;
+    struct engine *en;
+};
+static errc hung_querier(
+    struct queryable *base, int64_t mint, int64_t maxt, struct querier **out, struct err *e)
+{
+    struct hung_store *s = CONTAINER_OF(base, struct hung_store, base);
+    (void)mint, (void)maxt, (void)out;
+    mtx_lock(&s->mu);
+    s->met++;
+    cond_broadcast(&s->changed);
+    while (!s->let_go) cond_wait(&s->changed, &s->mu);
+    mtx_unlock(&s->mu);
+    return err_set(e, ERR_IO, "it was to fail");
+}
+static const struct queryable_ops hung_ops = { .querier = hung_querier };
+
+static const struct query_opts instant_one = { .query = S("vector(1) + g"), .instant = true };
+static void hung_query(void *ctx)
+{
+    struct hung_store *s = ctx;
+    struct result r;
+    struct err e = { 0 };
+    EXPECT_EQ(engine_query(s->en, &s->base, &instant_one, &r, &e), ERR_IO);
+}
+
+/* One may run, and a crowd stands in front that waits for storage that hangs. Let in one by one,
+ * each looked at for a while, they would take longer than this. */
+TEST(a_crowd_that_hangs_is_passed_soon)
+{
+    enum { CROWD = 300, LIMIT_MS = 6000 };
+    struct memstore *m = store_of("load 1m\n  g 1 2 3\n");
+    struct hung_store s = { .base = { &hung_ops } };
+    struct thread *crowd[CROWD];
+    struct result r;
+    struct err e = { 0 };
+    mtx_init(&s.mu, LOCK_LEAF);
+    cond_init(&s.changed);
+    s.en = engine_new(&(struct engine_opts){ .max_concurrency = 1 });
+    for (int i = 0; i < CROWD; i++) crowd[i] = thread_start("crowd", hung_query, &s);
+    int64_t since = clock_real_mono_ns();
+    mtx_lock(&s.mu);
+    while (s.met < CROWD) cond_wait(&s.changed, &s.mu);
+    mtx_unlock(&s.mu);
+    EXPECT_OK_E(engine_query(s.en, memstore_queryable(m), &instant_one, &r, &e), &e);
+    int64_t took_ms = (clock_real_mono_ns() - since) / 1000000;
+    if (took_ms >= LIMIT_MS)
+        test_fail(__FILE__, __LINE__, "it waited for %" PRId64 " ms", took_ms);
+    promql_result_fini(&r);
+    mtx_lock(&s.mu);
+    s.let_go = true;
+    cond_broadcast(&s.changed);
+    mtx_unlock(&s.mu);
+    for (int i = 0; i < CROWD; i++) thread_join(crowd[i]);
+    engine_free(s.en);
+    cond_fini(&s.changed);
+    mtx_fini(&s.mu);
     memstore_free(m);
 }
