@@ -155,11 +155,6 @@ static size_t walks_shortest(const struct walks *w)
 
 INLINE lanes all(double x) { return (lanes){ x, x, x, x, x, x, x, x }; }
 
-INLINE lanes pick(masks m, lanes yes, lanes no)
-{
-    return (lanes)((m & (masks)yes) | (~m & (masks)no));
-}
-
 /* Integers below 2^51: the sum with 1.5 * 2^52 has them in its last bits. */
 INLINE lanes of_integers(masks x)
 {
