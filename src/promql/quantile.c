@@ -112,12 +112,17 @@ static bool quantile_between(struct between *b, double q, size_t n, double *resu
     return true;
 }
 
-double quantile_of_sorted(double q, const double *v, size_t n)
+double quantile_of_column(double q, const double *v, size_t n, size_t apart)
 {
     struct between b;
     double result;
     if (!quantile_between(&b, q, n, &result)) return result;
-    return v[b.lower] * (1 - b.weight) + v[b.upper] * b.weight;
+    return v[b.lower * apart] * (1 - b.weight) + v[b.upper * apart] * b.weight;
+}
+
+double quantile_of_sorted(double q, const double *v, size_t n)
+{
+    return quantile_of_column(q, v, n, 1);
 }
 
 double quantile_of(double q, double *v, size_t n)

@@ -16,6 +16,8 @@
 
 double quantile_of(double q, double *values, size_t n);        /* reorders values; a NaN is least */
 double quantile_of_sorted(double q, const double *values, size_t n);
+/* of values[0], values[apart], values[2 * apart] and so on */
+double quantile_of_column(double q, const double *values, size_t n, size_t apart);
 double quantile_mad(double *values, size_t n);                 /* median absolute deviation */
 /* The same, of values in ascending order without a NaN; room for n is used only if some are
  * infinite. */

@@ -339,6 +339,51 @@ INLINE void spreads_loop(struct spread *out, const struct walks *w, bool adjacen
     }
 }
 
+INLINE lanes pick(masks m, lanes yes, lanes no)
+{
+    return (lanes)((m & (masks)yes) | (~m & (masks)no));
+}
+
+/* The least and the greatest of each lane change places where they lie wrong. */
+INLINE void lanes_exchange(lanes *a, lanes *b)
+{
+    masks less = (masks)(*a < *b);
+    lanes x = pick(less, *a, *b);
+    *b = pick(less, *b, *a);
+    *a = x;
+}
+
+/* Merge exchange (Batcher; Knuth, "Sorting and searching", 5.2.2, algorithm M): what is compared
+ * does not depend on the values. */
+INLINE void lanes_sort(lanes *v, size_t n)
+{
+    size_t top = 1;
+    while (top * 2 < n) top *= 2;
+    for (size_t p = n > 1 ? top : 0; p > 0; p /= 2) {
+        size_t r = 0, d = p;
+        for (size_t q = top;; q /= 2) {
+            for (size_t i = 0; i + d < n; i++)
+                if ((i & p) == r) lanes_exchange(&v[i], &v[i + d]);
+            if (q == p) break;
+            d = q - p;
+            r = p;
+        }
+    }
+}
+
+INLINE void sorted_loop(double *out, const struct walks *w)
+{
+    lanes v[WALK_SORT_MOST];
+    size_t n = walks_shortest(w), longest = n;
+    for (size_t i = 0; i < WALKS; i++) longest = MAX(longest, (size_t)(w->hi[i] - w->lo[i]));
+    for (size_t i = 0; i < n; i++) v[i] = gather(w->v, w->lo, i);
+    for (size_t i = n; i < longest; i++)
+        for (size_t k = 0; k < WALKS; k++)
+            v[i][k] = w->lo[k] + i < w->hi[k] ? w->v[w->lo[k] + i] : INFINITY;
+    lanes_sort(v, longest);
+    memcpy(out, v, longest * sizeof(*v));
+}
+
 #define BUILDS(suffix, fused, attribute)                                                           \
     attribute static void lines_##suffix(                                                          \
         struct line *out, const struct walks *w, const int64_t *t0)                                \
@@ -367,8 +412,12 @@ INLINE void spreads_loop(struct spread *out, const struct walks *w, bool adjacen
         if (walks_adjacent(w)) spreads_loop(out, w, true);                                         \
         else spreads_loop(out, w, false);                                                          \
     }                                                                                              \
+    attribute static void sorted_##suffix(double *out, const struct walks *w)                      \
+    {                                                                                              \
+        sorted_loop(out, w);                                                                       \
+    }                                                                                              \
     static const struct build build_##suffix = { lines_##suffix, lines_timed_##suffix,             \
-        smoothed_##suffix, sums_##suffix, spreads_##suffix };
+        smoothed_##suffix, sums_##suffix, spreads_##suffix, sorted_##suffix };
 
 struct build {
     void (*lines)(struct line *out, const struct walks *w, const int64_t *t0);
@@ -377,6 +426,7 @@ struct build {
     void (*smoothed)(double *out, const struct walks *w, const double *sf, const double *tf);
     void (*sums)(struct kahan *out, const struct walks *w);
     void (*spreads)(struct spread *out, const struct walks *w);
+    void (*sorted)(double *out, const struct walks *w);
 };
 BUILDS(plain, false, )
 #if defined(__x86_64__)
@@ -486,6 +536,12 @@ void walk_spreads(struct spread *out, const struct walks *w)
     }
     for (size_t i = 0; i < w->n; i++)
         out[i] = spread_walk((struct spread){ 0 }, w->v + w->lo[i], w->hi[i] - w->lo[i]);
+}
+
+void walk_sorted(double *out, const struct walks *w)
+{
+    assert(w->n == WALKS);
+    build->sorted(out, w);
 }
 
 /* --- sums that slide --- */

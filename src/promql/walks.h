@@ -4,7 +4,7 @@
  *             sums and spreads. None can slide, for a line takes its times from the window and
  *             rounds each product, smoothed values follow from each other, and to take a value out
  *             of a sum would round; so eight windows are walked at once. Lines of whole numbers at
- *             whole seconds do slide.
+ *             whole seconds do slide. Short windows are sorted side by side, too.
  * Invariants  (1) Each window's result has the bits of the plain loop, which is Prometheus': lanes
  *             are windows, never samples of one sum. (2) Which build runs changes nothing but the
  *             time. (3) What slides is integers, whose sums are exact, and such that the plain
@@ -57,6 +57,12 @@ static inline void spread_add(struct spread *s, double x)
     kahan_add(&s->aux, delta * (x - (s->mean.s + s->mean.c)));
 }
 void walk_spreads(struct spread *out, const struct walks *w);
+
+/* The values in order: out[i * WALKS + w] is the i-th of window w, and infinite behind its end; as
+ * many as the longest window has. REQUIRES: WALKS windows of at most WALK_SORT_MOST samples, no
+ * NaN, no zero with a sign. */
+enum { WALK_SORT_MOST = 64 };
+void walk_sorted(double *out, const struct walks *w);
 
 /* Lines through windows that only move forward, at the cost of what enters and leaves them. */
 struct line_slide {

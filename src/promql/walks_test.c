@@ -4,6 +4,8 @@
 #include "base/prng.h"
 #include "base/test.h"
 
+#include <stdlib.h>
+
 enum { N = 300, ROUNDS = 400 };
 
 struct data { int64_t t[N]; double v[N]; };
@@ -137,6 +139,32 @@ static void check_sums(struct prng *p)
     }
 }
 
+static int cmp_double(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void check_sorted(struct prng *p)
+{
+    double v[N], out[WALKS * WALK_SORT_MOST], want[WALK_SORT_MOST];
+    struct walks w = { .v = v, .n = WALKS };
+    size_t most = 1 + prng_below(p, WALK_SORT_MOST);
+    for (size_t i = 0; i < N; i++)
+        v[i] = prng_below(p, 50) ? (double)prng_below(p, 100) - 50 : INFINITY;
+    for (size_t i = 0; i < WALKS; i++) {
+        w.lo[i] = (uint32_t)prng_below(p, N - WALK_SORT_MOST);
+        w.hi[i] = w.lo[i] + 1 + (uint32_t)prng_below(p, most);
+    }
+    walk_sorted(out, &w);
+    for (size_t i = 0; i < WALKS; i++) {
+        size_t n = w.hi[i] - w.lo[i];
+        memcpy(want, v + w.lo[i], n * sizeof(*want));
+        qsort(want, n, sizeof(*want), cmp_double);
+        for (size_t k = 0; k < n; k++) EXPECT(same(out[k * WALKS + i], want[k]));
+    }
+}
+
 TEST(walks_are_the_plain_loops)
 {
     for (int build = WALKS_PLAIN; build <= WALKS_AVX512; build++) {
@@ -145,6 +173,7 @@ TEST(walks_are_the_plain_loops)
         for (int i = 0; i < ROUNDS; i++) {
             check_walks(&p);
             check_sums(&p);
+            check_sorted(&p);
         }
     }
     walks_use_best();

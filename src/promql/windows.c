@@ -359,7 +359,7 @@ static inline double further(bool max, double a, double b)
 }
 
 /* No NaN, and no zeros with a sign. */
-static bool extremes_are_plain(const struct windows *w)
+static bool values_are_plain(const struct windows *w)
 {
     bool nan = false;
     for (size_t i = 0; i < w->n; i++) nan |= w->v[i] != w->v[i];
@@ -401,7 +401,7 @@ static double extreme_pieces_of(
 static inline errc window_extreme_value(struct windows *w, bool max)
 {
     struct extreme_pieces x;
-    if (!extremes_are_plain(w)) return window_extreme(w, (struct extreme){ .max = max });
+    if (!values_are_plain(w)) return window_extreme(w, (struct extreme){ .max = max });
     if (extreme_pieces_init(&x, w, max)) {
         WINDOWS_EACH(w, k) window_put(w, k, extreme_pieces_of(&x, w, max, w->lo[k], w->hi[k]));
         return OK;
@@ -437,10 +437,9 @@ static bool window_orders(struct ordered *o, struct windows *w)
     *o = (struct ordered){ 0 };
     if (w->n == 0 || w->work < SHARED_FROM * (uint64_t)w->n) return false;
     if (w->widest > MOVED_MOST * (w->work / w->n)) return false;
-    bool plain = !column_has_bits(w->v, w->n, f64_bits(-0.0));
-    for (size_t i = 0; i < w->n; i++) plain &= w->v[i] == w->v[i];
-    if (plain) ordered_init(o, &w->ev->q->scratch, w->widest);
-    return plain;
+    if (!values_are_plain(w)) return false;
+    ordered_init(o, &w->ev->q->scratch, w->widest);
+    return true;
 }
 
 static errc window_look_up(void *ctx) { return eval_check(((struct windows *)ctx)->ev->q); }
@@ -450,29 +449,62 @@ static errc window_order(struct windows *w, struct ordered *o, size_t k)
     return ordered_move(o, w->v, w->lo[k], w->hi[k], window_look_up, w);
 }
 
+static double window_quantile_asked(struct windows *w, size_t k)
+{
+    double q = w->params[0][k];
+    if (isnan(q) || q < 0 || q > 1) anno_invalid_quantile(&w->ev->q->annotations, q, w->pos);
+    return q;
+}
+
 static errc window_quantile_ordered(struct windows *w, struct ordered *o)
 {
     size_t since = 0;
     WINDOWS_EACH(w, k) {
-        double q = w->params[0][k];
         TRY(window_look(w, k, &since));
-        if (isnan(q) || q < 0 || q > 1) anno_invalid_quantile(&w->ev->q->annotations, q, w->pos);
+        double q = window_quantile_asked(w, k);
         TRY(window_order(w, o, k));
         window_put(w, k, quantile_of_sorted(q, o->v, o->n));
     }
     return OK;
 }
 
+static void windows_walk_quantiles(struct windows *w, struct walked *g, double *room)
+{
+    bool lanes = g->walks.n == WALKS;
+    if (lanes) walk_sorted(room, &g->walks);
+    for (size_t i = 0; i < g->walks.n; i++) {
+        size_t k = g->k[i], n = w->hi[k] - w->lo[k];
+        double q = window_quantile_asked(w, k);
+        window_put(w, k, lanes ? quantile_of_column(q, room + i, n, WALKS)
+                               : quantile_of(q, window_copy(w, k, room), n));
+    }
+    g->walks.n = 0;
+}
+
+/* Short windows, each sorted by itself. */
+static errc window_quantile_short(struct windows *w)
+{
+    struct walked g = { { .v = w->v } };
+    double *room = arena_array(&w->ev->q->scratch, WALKS * WALK_SORT_MOST, sizeof(*room));
+    size_t since = 0;
+    WINDOWS_EACH(w, k) {
+        TRY(window_look(w, k, &since));
+        if (walked_add(&g, w, k)) windows_walk_quantiles(w, &g, room);
+    }
+    windows_walk_quantiles(w, &g, room);
+    return OK;
+}
+
 static errc window_quantile(struct windows *w)
 {
     struct ordered o;
+    if (w->widest <= WALK_SORT_MOST && values_are_plain(w)) return window_quantile_short(w);
     if (window_orders(&o, w)) return window_quantile_ordered(w, &o);
     double *room = arena_array(&w->ev->q->scratch, w->n, sizeof(*room));
     size_t since = 0;
     WINDOWS_EACH(w, k) {
-        double q = w->params[0][k];
         TRY(window_look(w, k, &since));
-        if (isnan(q) || q < 0 || q > 1) anno_invalid_quantile(&w->ev->q->annotations, q, w->pos);
+        double q = window_quantile_asked(w, k);
         window_put(w, k, quantile_of(q, window_copy(w, k, room), w->hi[k] - w->lo[k]));
     }
     return OK;
