@@ -497,3 +497,23 @@ TEST(bucket_stops)
         rig_end(&r);
     }
 }
+
+/* What stays wrong, as a file that is not there, is not asked for again and again. */
+TEST(bucket_s3_tls_that_cannot_be)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    SCOPED(bucket_closep) struct bucket *b = NULL;
+    struct test_s3 *s = test_s3_new();
+    struct bucket_config config = test_s3_config(s, &a);
+    bucket_entries all = { 0 };
+    struct err e = { 0 };
+    config.s3.insecure = false;
+    config.http.tls.ca_file = S("/no-such.pem");
+    EXPECT_OK(bucket_open(&b, &config, NULL));
+    EXPECT_EQ(bucket_list(b, STR_EMPTY, true, &a, &all, &e), ERR_IO);
+    EXPECT_STR(str_from(err_str(&e), str_find(err_str(&e), S("unable"))),
+        S("unable to read CA cert: unable to read file /no-such.pem: open /no-such.pem: no such "
+          "file or directory"));
+    vec_fini(&all);
+    test_s3_free(s);
+}

@@ -134,7 +134,8 @@ struct attempt {
     struct arena *a;
     struct reply *r;
     struct cond came;
-    bool done; /* GUARDED_BY(c->mu) */
+    bool done;  /* GUARDED_BY(c->mu) */
+    bool lasts; /* as http_response has it */
     errc rc;
     struct err err;
 };
@@ -155,6 +156,7 @@ static void on_answer(void *ctx, struct http_response *h)
     h->body = (struct buf){ 0 };
     t->rc = h->rc;
     t->err = h->err;
+    t->lasts = h->lasts;
     mtx_lock(&c->mu);
     t->done = true;
     cond_broadcast(&t->came); /* under the lock: after it, t may be gone */
@@ -217,7 +219,7 @@ static errc attempt_make(struct caller *c, const struct call *q, struct arena *a
     count(c, q, r, a);
     bool long_words = t.rc == ERR_LIMIT && r->status >= 300;
     if (t.rc == OK || long_words) return q->judge(q->judge_ctx, r, again, e);
-    *again = t.rc == ERR_IO || t.rc == ERR_TIMEOUT || t.rc == ERR_LIMIT;
+    *again = !t.lasts && (t.rc == ERR_IO || t.rc == ERR_TIMEOUT || t.rc == ERR_LIMIT);
     if (t.rc == ERR_LIMIT)
         return err_set(e, ERR_CORRUPT, "the answer cannot be right: it is too long");
     return err_set(e, t.rc, "%s", t.err.msg);

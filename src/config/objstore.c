@@ -88,7 +88,7 @@ static const struct section root = { .name = "client.BucketConfig", FIELDS_OF(ro
 
 /* ---- from values to settings */
 
-static void http_of(struct bucket_http_config *out, const struct value *v)
+static errc http_of(struct bucket_http_config *out, const struct value *v, struct err *e)
 {
     const struct value *h = value_field(v, "http_config"), *t = value_field(h, "tls_config");
     int64_t idle = value_int(h, "max_idle_conns"), retries = value_int(v, "max_retries");
@@ -100,6 +100,14 @@ static void http_of(struct bucket_http_config *out, const struct value *v)
     out->answer_timeout_ms = value_int(h, "response_header_timeout");
     out->connections_max = idle > 0 ? (size_t)idle : 0;
     out->attempts_max = retries > 0 ? (unsigned)MIN(retries, (int64_t)1000) : 0;
+    str cert = out->tls.cert_file, key = out->tls.key_file;
+    if (cert.n && !key.n)
+        return err_set(e, ERR_BAD_INPUT,
+            "client cert file \"%.*s\" specified without client key file", STR_ARG(cert));
+    if (key.n && !cert.n)
+        return err_set(e, ERR_BAD_INPUT,
+            "client key file \"%.*s\" specified without client cert file", STR_ARG(key));
+    return OK;
 }
 
 /* {"a":"b"}, names sorted: what is signed by KMS. */
@@ -173,7 +181,7 @@ static errc s3_of_value(void *into, const struct value *v, struct arena *a, stru
             "Initialize s3 client list objects version: Unsupported version \"%.*s\" was "
             "provided. Supported values are v1, v2",
             STR_ARG(list));
-    http_of(&out->http, v);
+    TRY(http_of(&out->http, v, e));
     return sse_of(c, value_field(v, "sse_config"), a, e);
 }
 
@@ -190,8 +198,7 @@ static errc gcs_of_value(void *into, const struct value *v, struct arena *a, str
         return err_set(
             e, ERR_BAD_INPUT, "missing Google Cloud Storage bucket name for stored blocks");
     if (value_bool(v, "use_grpc")) return err_set(e, ERR_UNSUPPORTED, "use_grpc is not served");
-    http_of(&out->http, v);
-    return OK;
+    return http_of(&out->http, v, e);
 }
 
 static errc folder_of_value(void *into, const struct value *v, struct arena *a, struct err *e)

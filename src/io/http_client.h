@@ -90,6 +90,7 @@ struct http_response {
     size_t taken;
     errc rc;                           /* OK: the whole body is there */
     struct err err;                    /* the words, when rc is not OK */
+    bool lasts;                        /* asking again would bring the same: a certificate */
     str remote;                        /* "127.0.0.1:9100"; empty: none was reached */
     int64_t took_ns;
     bool reused;                       /* no new connection was made */

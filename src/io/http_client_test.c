@@ -308,22 +308,23 @@ TEST(http_client_failures_read_as_in_go)
 
 TEST(http_failure_words_of_tls)
 {
-    static const struct { const char *name; enum http_fail kind; str detail, want;
+    static const struct { const char *name; enum http_fail kind; bool lasts;
+        str detail, want;
     } cases[] = {
-        { "plain server", HTTP_FAIL_TLS,
+        { "plain server", HTTP_FAIL_TLS, true,
             S("gnutls_handshake() failed: An unexpected TLS packet was received."),
             S("Get \"https://h/\": http: server gave HTTP response to HTTPS client") },
-        { "hung up", HTTP_FAIL_TLS,
+        { "hung up", HTTP_FAIL_TLS, false,
             S("gnutls_handshake() failed: The TLS connection was non-properly terminated."),
             S("Get \"https://h/\": EOF") },
-        { "a header without end", HTTP_FAIL_OTHER, S("Out of memory"),
+        { "a header without end", HTTP_FAIL_OTHER, false, S("Out of memory"),
             S("Get \"https://h/\": net/http: server response headers exceeded 102400 bytes; "
               "aborted") },
-        { "headers without end", HTTP_FAIL_RECEIVE,
+        { "headers without end", HTTP_FAIL_RECEIVE, false,
             S("Too large response headers: 307209 > 307200"),
             S("Get \"https://h/\": net/http: server response headers exceeded 307200 bytes; "
               "aborted") },
-        { "unknown issuer", HTTP_FAIL_TLS_VERIFY,
+        { "unknown issuer", HTTP_FAIL_TLS_VERIFY, true,
             S("server certificate verification failed. CAfile: x CRLfile: none"),
             S("Get \"https://h/\": tls: failed to verify certificate: x509: certificate signed by "
               "unknown authority") },
@@ -333,6 +334,7 @@ TEST(http_failure_words_of_tls)
         struct http_failure f = { .kind = c->kind, .url = S("https://h/"), .detail = c->detail };
         EXPECT_EQ(http_failure_words(&f, &e), ERR_IO);
         EXPECT_STR(err_str(&e), c->want);
+        EXPECT_EQ(http_failure_lasts(&f), c->lasts);
     }
 }
 

@@ -529,6 +529,7 @@ static void exchange_told(struct http_exchange *x, int code)
     f.detail = str_z(x->detail[0] ? x->detail : curl_easy_strerror((CURLcode)code));
     if (code == CURLE_TOO_MANY_REDIRECTS) f.answered = false;
     x->resp.rc = http_failure_words(&f, &x->resp.err);
+    x->resp.lasts = http_failure_lasts(&f);
 }
 
 static void exchange_remote(struct http_exchange *x)

@@ -196,6 +196,19 @@ static void words_inner(struct err *e, const struct http_failure *f)
     }
 }
 
+bool http_failure_lasts(const struct http_failure *f)
+{
+    switch (f->kind) {
+    case HTTP_FAIL_TLS_VERIFY:
+    case HTTP_FAIL_CA_FILE:
+    case HTTP_FAIL_CERT: return !f->canceled && !f->too_large;
+    case HTTP_FAIL_TLS:
+        return words_has(f->detail, "unexpected TLS packet") ||
+               words_has(f->detail, "error reading X.509");
+    default: return false;
+    }
+}
+
 errc http_failure_words(const struct http_failure *f, struct err *e)
 {
     struct err inner = { 0 };

@@ -48,6 +48,9 @@ struct http_failure {
     str unix_socket;                           /* what was dialled instead; empty: the remote */
 };
 errc http_failure_words(const struct http_failure *f, struct err *e);
+/* What is wrong is a certificate, a file of one, or that it speaks no TLS: asking again brings the
+ * same. */
+bool http_failure_lasts(const struct http_failure *f);
 str http_status_words(int status);     /* "Not Found"; empty if there are none */
 
 #endif
