@@ -25,10 +25,16 @@ func newStorage(t testing.TB) storage.Storage {
 	})
 	return &Storage{Storage: s, Options: Options{
 		Dir: s.Dir(), RangeMs: dayMs, MaxSamples: promqltest.DefaultMaxSamplesPerQuery, TimeoutMs: 100_000, DelayedNameRemoval: true, StartTimestamps: true, XOR2: true,
+		KeptBytes: 1 << 20,
 	}}
 }
 
 // TestBuiltin runs the module's scripts against our engine, on folders that the module writes.
 func TestBuiltin(t *testing.T) {
 	promqltest.RunBuiltinTestsWithStorage(t, Engine{}, newStorage)
+}
+
+// TestBuiltinKept runs them with answers that are kept.
+func TestBuiltinKept(t *testing.T) {
+	promqltest.RunBuiltinTestsWithStorage(t, Engine{Kept: true}, newStorage)
 }

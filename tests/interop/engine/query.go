@@ -52,10 +52,12 @@ func (s *Storage) open() (_ *Folder, err error) {
 	return s.folder, err
 }
 
-// Engine is our engine under the module's interface; its queries go to a Storage.
-type Engine struct{}
+// Engine is our engine under the module's interface; its queries go to a Storage. Kept: half of the steps of a range query are asked for before,
+// so that it may be answered by what is kept of them.
+type Engine struct{ Kept bool }
 
 type query struct {
+	kept bool
 	s    *Storage
 	q    Question
 	stmt *parser.EvalStmt
@@ -63,22 +65,22 @@ type query struct {
 
 var errStorage = errors.New("not a storage that our engine can open")
 
-func prepare(q storage.Queryable, qs string, start, end time.Time, step time.Duration) (promql.Query, error) {
+func (e Engine) prepare(q storage.Queryable, qs string, start, end time.Time, step time.Duration) (promql.Query, error) {
 	s, ok := q.(*Storage)
 	if !ok {
 		return nil, errStorage
 	}
 	stmt := &parser.EvalStmt{Start: start, End: end, Interval: step}
-	return &query{s, Question{Query: qs, StartMs: start.UnixMilli(), EndMs: end.UnixMilli(), StepMs: step.Milliseconds()}, stmt}, nil
+	return &query{e.Kept, s, Question{Query: qs, StartMs: start.UnixMilli(), EndMs: end.UnixMilli(), StepMs: step.Milliseconds()}, stmt}, nil
 }
 
-func (Engine) NewInstantQuery(_ context.Context, q storage.Queryable, _ promql.QueryOpts, qs string, ts time.Time) (promql.Query, error) {
-	return prepare(q, qs, ts, ts, 0)
+func (e Engine) NewInstantQuery(_ context.Context, q storage.Queryable, _ promql.QueryOpts, qs string, ts time.Time) (promql.Query, error) {
+	return e.prepare(q, qs, ts, ts, 0)
 }
 
-func (Engine) NewRangeQuery(
+func (e Engine) NewRangeQuery(
 	_ context.Context, q storage.Queryable, _ promql.QueryOpts, qs string, start, end time.Time, step time.Duration) (promql.Query, error) {
-	return prepare(q, qs, start, end, step)
+	return e.prepare(q, qs, start, end, step)
 }
 
 func (q *query) Exec(context.Context) *promql.Result {
@@ -86,7 +88,14 @@ func (q *query) Exec(context.Context) *promql.Result {
 	if err != nil {
 		return &promql.Result{Err: err}
 	}
-	a := f.Query(q.q)
+	asked := q.q
+	if q.kept && asked.StepMs > 0 {
+		asked.Kept = true
+		half := asked
+		half.EndMs = half.StartMs + (half.EndMs-half.StartMs)/2
+		_ = f.Query(half)
+	}
+	a := f.Query(asked)
 	if a.Err != nil {
 		return &promql.Result{Err: a.Err}
 	}
