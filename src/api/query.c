@@ -216,13 +216,37 @@ static struct answer *answer_new(struct engine *en, const struct ask *k, struct 
     return a;
 }
 
+/* Parses the parameter query; NULL: the error is written. */
+static struct expr *parse_param(struct api *a, struct http_req *r, struct http_resp *w)
+{
+    SCOPED(params_fini) struct params p;
+    params_read(&p, r);
+    struct expr *e = NULL;
+    struct parse_errors errors = { 0 };
+    struct err why = { 0 };
+    if (promql_parse(&e, param(&p, S("query")), &a->o.parse, &r->arena, &errors, &why) == OK)
+        return e;
+    str words = parse_error_text(&errors.at[0], param(&p, S("query")), &r->arena);
+    api_invalid_param_str(w, "query", words);
+    return NULL;
+}
+
+/* A query that is none is told so, however little time it has. */
+static void answer_expired(struct api *a, struct http_req *r, struct http_resp *w)
+{
+    struct expr *e = parse_param(a, r, w);
+    if (!e) return;
+    promql_tree_fini(e);
+    api_error(w, API_TIMEOUT, S("query timed out in query execution"));
+}
+
 static void run(struct api *a, struct ask *k, struct http_req *r, struct http_resp *w)
 {
     k->o.query = param(&k->p, S("query"));
     k->o.cancel = &r->gone;
     k->o.origin = (struct query_origin){ http_client_ip(r), r->method_name, r->path };
     if (k->expired) {
-        api_error(w, API_TIMEOUT, S("query timed out in query execution"));
+        answer_expired(a, r, w);
         return;
     }
     struct err e = { 0 };
@@ -257,21 +281,6 @@ void api_query_range(void *ctx, struct http_req *r, struct http_resp *w)
     if (read_limit(&k, w) && read_range(&k, w) && read_timeout(&k, w) && read_lookback(&k, w))
         run(a, &k, r, w);
     params_fini(&k.p);
-}
-
-/* Parses the parameter query; NULL: the error is written. */
-static struct expr *parse_param(struct api *a, struct http_req *r, struct http_resp *w)
-{
-    SCOPED(params_fini) struct params p;
-    params_read(&p, r);
-    struct expr *e = NULL;
-    struct parse_errors errors = { 0 };
-    struct err why = { 0 };
-    if (promql_parse(&e, param(&p, S("query")), &a->o.parse, &r->arena, &errors, &why) == OK)
-        return e;
-    str words = parse_error_text(&errors.at[0], param(&p, S("query")), &r->arena);
-    api_invalid_param_str(w, "query", words);
-    return NULL;
 }
 
 void api_format_query(void *ctx, struct http_req *r, struct http_resp *w)

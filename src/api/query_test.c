@@ -123,6 +123,9 @@ TEST(query_refusals)
         { "lookback", "GET", Q "?query=1&lookback_delta=x", .status = 400, .type = "bad_data",
             .error =
                 "error parsing lookback delta duration: cannot parse \"x\" to a valid duration" },
+        { "too late, and no query", "GET", Q "?query=up%28&timeout=-1", .status = 400,
+            .type = "bad_data",
+            .error = "invalid parameter \"query\": 1:4: parse error: unclosed left parenthesis" },
         { "too late before it begins", "GET", Q "?query=up&timeout=0", .status = 503,
             .type = "timeout", .error = "query timed out in query execution" },
         { "nearly", "GET", Q "?query=up&timeout=1e-9", .status = 503, .type = "timeout",

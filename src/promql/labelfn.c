@@ -11,38 +11,42 @@ struct relabelling {
     struct rows rows;
 };
 
-static void relabel(struct relabelling *c, struct row *r, str value)
+/* A value of more is one of a query that doubles it again and again. */
+enum { VALUE_BYTES_MAX = (1 << 24) - 1 };
+
+static errc relabel(struct relabelling *c, struct row *r, const struct buf *b)
 {
     struct labels_builder lb;
+    if (!buf_ok(b))
+        return eval_fail(c->ev->q, "the value of label \"%.*s\" would be longer than %d bytes",
+            STR_ARG(c->dst), VALUE_BYTES_MAX);
     labels_builder_init(&lb, c->ev->q->arena);
     labels_builder_from(&lb, r->labels);
-    labels_builder_set(&lb, c->dst, arena_str(c->ev->q->arena, value));
+    labels_builder_set(&lb, c->dst, arena_str(c->ev->q->arena, buf_view(b)));
     r->labels = labels_builder_done(&lb);
     if (str_eq(c->dst, METRIC_NAME)) r->drop_name = false;
+    return OK;
 }
 
 static errc replace_row(struct sink *base, struct row *r)
 {
     struct relabelling *c = CONTAINER_OF(base, struct relabelling, base);
-    struct buf b = { 0 };
-    if (regex_expand(c->re, labels_get(r->labels, c->src), c->text, &b))
-        relabel(c, r, buf_view(&b));
+    SCOPED(buf_fini) struct buf b = { .limit = VALUE_BYTES_MAX };
+    if (regex_expand(c->re, labels_get(r->labels, c->src), c->text, &b)) TRY(relabel(c, r, &b));
     rows_copy(&c->rows, r);
-    buf_fini(&b);
     return OK;
 }
 
 static errc join_row(struct sink *base, struct row *r)
 {
     struct relabelling *c = CONTAINER_OF(base, struct relabelling, base);
-    struct buf b = { 0 };
+    SCOPED(buf_fini) struct buf b = { .limit = VALUE_BYTES_MAX };
     for (size_t i = 0; i < c->sources.n; i++) {
         if (i) buf_str(&b, c->text);
         buf_str(&b, labels_get(r->labels, c->sources.at[i]->string));
     }
-    relabel(c, r, buf_view(&b));
+    TRY(relabel(c, r, &b));
     rows_copy(&c->rows, r);
-    buf_fini(&b);
     return OK;
 }
 

@@ -74,6 +74,13 @@ class Death(unittest.TestCase):
             self.fails(422, 'execution', words, 'query', query=query)
         self.assertLess(self.anonymous() - before, ROOM)
 
+    def test_labels_that_grow(self):
+        before = self.anonymous()
+        for step, end in (('label_replace(', ', "a", "$1$1", "a", "(.*)")'), ('label_join(', ', "a", "", "a", "a")')):
+            query = step * 40 + 'label_replace(vector(1), "a", "xx", "", "")' + end * 40
+            self.fails(422, 'execution', 'the value of label "a" would be longer than 16777215 bytes', 'query', query=query)
+        self.assertLess(self.anonymous() - before, ROOM)
+
     def test_nested(self):
         before = self.anonymous()
         for n in (NESTED, BEYOND):
