@@ -74,6 +74,36 @@ static void iter_hide(struct head_iter *it, uint64_t hidden)
     }
 }
 
+/* A chunk that is not to be read, for it lies beyond what is read: that it is there counts where
+ * the newest samples are hidden. */
+static void copy_nothing(struct chunk_copy *to, unsigned n)
+{
+    to->n = n;
+    to->mint = INT64_MAX;
+    to->maxt = INT64_MIN;
+    to->coding = CODING_CONST;
+}
+
+static void iter_take_sealed(
+    struct head_iter *it, const struct head_iter_of *of, const struct sealed *q)
+{
+    const struct store *st = &it->head->store;
+    copies_room(it, it->n_copies + 1);
+    struct chunk_copy *to = it->copies.at[it->n_copies++];
+    if (q->maxt < of->mint || sealed_mint(st, q) > of->maxt) copy_nothing(to, q->n);
+    else sealed_copy(st, q, to);
+}
+
+static void iter_take_open(
+    struct head_iter *it, const struct head_iter_of *of, const struct slot *s)
+{
+    const struct store *st = &it->head->store;
+    copies_room(it, it->n_copies + 1);
+    struct chunk_copy *to = it->copies.at[it->n_copies++];
+    if (slot_last_t(s) < of->mint || open_mint(st, s) > of->maxt) copy_nothing(to, s->n);
+    else open_copy(st, s, to);
+}
+
 static void iter_take(struct head_iter *it, const struct head_iter_of *of)
 {
     struct store *st = &it->head->store;
@@ -84,14 +114,10 @@ static void iter_take(struct head_iter *it, const struct head_iter_of *of)
             vec_push(&it->closed, store_get_closed(st, s, i));
         for (uint32_t i = s->sealed; i;) {
             const struct sealed *q = slab_at(&st->sealed, i);
-            copies_room(it, it->n_copies + 1);
-            sealed_copy(st, q, it->copies.at[it->n_copies++]);
+            iter_take_sealed(it, of, q);
             i = q->next;
         }
-        if (s->n) {
-            copies_room(it, it->n_copies + 1);
-            open_copy(st, s, it->copies.at[it->n_copies++]);
-        }
+        if (s->n) iter_take_open(it, of, s);
         iter_hide(it, isolation_hidden(st, s, of->reader));
     }
     slot_unlock(s);

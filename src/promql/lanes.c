@@ -1,8 +1,9 @@
 /* lanes.c — rounds.
  *
- * A round takes as many series as are computed in about a millisecond: one a lane at first, then
- * more as long as rounds are short. Each lane has a stretch of them. Helpers come from the engine's
- * pool as far as places are free (slices.h): beside other heavy queries a query is alone.
+ * A round takes as many series as are computed in about a millisecond of CPU time: one a lane at
+ * first, then more as long as rounds are short. Each lane has a stretch of them. Helpers come from
+ * the engine's pool as far as places are free (slices.h): beside other heavy queries a query is
+ * alone.
  */
 #include "promql/lanes.h"
 
@@ -10,7 +11,9 @@
 #include "io/pool.h"
 #include "io/work.h"
 
-enum { ROWS_MAX = 32, LANES_A_THREAD = 2, SERIES_MIN = 16, ROUND_NS = 1000 * 1000 };
+enum { ROWS_MAX = 128, LANES_A_THREAD = 2, SERIES_MIN = 16, ROUND_NS = 1000 * 1000 };
+/* Between two checks of a lane: steps and samples in windows, some ten microseconds. */
+enum { CHECK_EVERY = 4096 };
 
 struct lanes {
     struct eval *ev;
@@ -64,14 +67,19 @@ static void lane_end(struct lanes *ls, struct lane *l)
 static errc lane_series(struct lanes *ls, struct lane *l)
 {
     struct active_query *active = l->q.active;
+    uint64_t checked = 0;                      /* work at the last check; the first is due */
     for (l->done = 0; l->done < l->n; l->done++) {
         struct lane_row *row = &l->rows[l->done];
         uint64_t read = l->stats.read, bytes = io_work.bytes;
+        uint64_t work = l->stats.total + (l->done + 1) * l->ev.g.n + CHECK_EVERY;
         if (l->done % SERIES_AHEAD == 0)
             reader_ahead(&l->reader, ls->series + l->from + l->done,
                 MIN((size_t)SERIES_AHEAD, l->n - l->done), &ls->job->plan);
         *row = (struct lane_row){ .any = false };
-        TRY(eval_check(&l->q));
+        if (work - checked >= CHECK_EVERY) {
+            TRY(eval_check(&l->q));
+            checked = work;
+        }
         errc rc = ls->job->compute(ls->job->ctx, l, ls->series[l->from + l->done], row);
         active_add(&active->samples, l->stats.read - read);
         active_add(&active->bytes, io_work.bytes - bytes);
@@ -139,6 +147,8 @@ static errc lanes_take(struct lanes *ls, size_t most)
     ls->sel->set->ops->forget(ls->sel->set);
     ls->series = ls->room;
     for (ls->n_series = 0; ls->n_series < most; ls->n_series++) {
+        if (ls->n_series % SERIES_AHEAD == 0) rc = eval_check(q);
+        if (rc != OK) break;
         rc = selection_next(q, ls->sel, &ls->room[ls->n_series]);
         if (rc != OK || !ls->room[ls->n_series]) break;
     }
@@ -167,7 +177,7 @@ static errc lanes_round(struct lanes *ls)
     unsigned helpers = ls->n > 1 ? slice_borrow(&q->slice, pool_threads(q->pool)) : 0;
     size_t lanes = helpers ? ls->n : 1;
     ls->at[0].q.turn = helpers ? NULL : q->turn;
-    int64_t began = clock_mono_ns();
+    int64_t began = clock_cpu_ns();
     errc rc = lanes_take(ls, lanes * ls->rows);
     lanes_share(ls, lanes);
     far_note(q);
@@ -176,7 +186,7 @@ static errc lanes_round(struct lanes *ls)
     q->far_seen = io_work.bucket_bytes;        /* of lanes in this thread: they noted it */
     if (helpers) slice_return(&q->slice);
     for (size_t i = 0; i < lanes && rc == OK; i++) rc = lane_deliver(ls, &ls->at[i]);
-    int64_t took = clock_mono_ns() - began;
+    int64_t took = clock_cpu_ns() - began;
     if (took < ROUND_NS / 2 && ls->rows < ROWS_MAX) ls->rows *= 2;
     if (took > ROUND_NS && ls->rows > 1) ls->rows /= 2;
     return rc;

@@ -58,7 +58,6 @@ errc selection_open(struct query *q, size_t index, bool once, struct selection *
 errc selection_next(struct query *q, struct selection *s, struct series **out)
 {
     *out = NULL;
-    TRY(eval_check(q));
     return selection_failed(q, s->set->ops->next(s->set, out, q->e));
 }
 
