@@ -31,10 +31,12 @@ void slice_begin(struct slice *t, struct slices *all)
     cond_init(&t->given);
 }
 
-/* Up to 8 ms, 128 ms, 2 s, ... of CPU time, less an eighth of what it waited. */
+/* Up to 64 ms, 1 s, 16 s, ... of CPU time, less an eighth of what it waited. The panels of a
+ * dashboard are of one class: their clients ask for the next when they have one, so what the light
+ * ones gain the heavier lose as often. */
 static unsigned slice_class(const struct slice *t)
 {
-    enum { LIGHTEST_NS = 8 * 1000 * 1000, TIMES = 16, OF_WAITED = 8 };
+    enum { LIGHTEST_NS = 64 * 1000 * 1000, TIMES = 16, OF_WAITED = 8 };
     unsigned class = 0;
     for (int64_t ns = t->used_ns - t->waited_ns / OF_WAITED; ns > LIGHTEST_NS; ns /= TIMES) class++;
     return class;

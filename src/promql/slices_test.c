@@ -89,15 +89,15 @@ TEST(order_of_queries)
         const char *name;
         struct slice a, b;                     /* a goes before b */
     } cases[] = {
-        { "lighter", { .used_ns = 5 * MS, .begun_ns = 9 }, { .used_ns = 9 * MS, .begun_ns = 1 } },
+        { "lighter", { .used_ns = 60 * MS, .begun_ns = 9 }, { .used_ns = 70 * MS, .begun_ns = 1 } },
         { "much lighter", { .used_ns = 20 * MS, .begun_ns = 9 },
             { .used_ns = 200 * (int64_t)MS, .begun_ns = 1 } },
         { "both heavy", { .used_ns = 3000 * (int64_t)MS, .begun_ns = 9 },
             { .used_ns = 33000 * (int64_t)MS, .begun_ns = 1 } },
-        { "came first, both light", { .used_ns = 7 * MS, .begun_ns = 1 },
+        { "came first, both light", { .used_ns = 60 * MS, .begun_ns = 1 },
             { .used_ns = 2 * MS, .begun_ns = 9 } },
-        { "came first, of one class", { .used_ns = 100 * MS, .begun_ns = 1 },
-            { .used_ns = 10 * MS, .begun_ns = 9 } },
+        { "came first, of one class", { .used_ns = 900 * MS, .begun_ns = 1 },
+            { .used_ns = 70 * MS, .begun_ns = 9 } },
         { "waited long", { .used_ns = 1000 * (int64_t)MS, .waited_ns = 8000 * (int64_t)MS,
             .begun_ns = 1 }, { .used_ns = 2 * MS, .begun_ns = 9 } },
     };
