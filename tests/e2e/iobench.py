@@ -55,7 +55,7 @@ class Iobench(unittest.TestCase):
             f.write('what was there before, and longer' * 5000)
         ours, theirs = pty.openpty()
         with open(self.path('table'), 'w+b') as table:
-            proc = subprocess.Popen([EPITOOL, 'iobench', *QUICK, '--file-size=64MB', '--dir=' + self.dir, '--json=' + self.path('figures.json'),
+            proc = subprocess.Popen([EPITOOL, 'iobench', *QUICK, '--file-size=32MB', '--dir=' + self.dir, '--json=' + self.path('figures.json'),
                                      '--report=' + self.path('page.html')], stdin=subprocess.DEVNULL, stdout=table, stderr=theirs)
             os.close(theirs)
             said = terminal.read_all(ours)
@@ -174,13 +174,13 @@ class Iobench(unittest.TestCase):
         self.addCleanup(os.rmdir, group)
         with open(group + '/memory.limit_in_bytes', 'w') as f:
             f.write(str(GROUP_BYTES))
-        ran = tally.run(['sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', group, EPITOOL, 'iobench', *QUICK, '--file-size=320MB', '--memory-limit=64MB',
+        ran = tally.run(['sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', group, EPITOOL, 'iobench', *QUICK, '--file-size=96MB', '--memory-limit=32MB',
                          '--dir=' + self.dir, '--json=' + self.path('f.json')], RUN_S)
         self.assertEqual((ran.code, ran.err), (0, b''))
         with open(self.path('f.json')) as f:
             found = json.load(f)
         machine = found['machine']
-        self.assertEqual((machine['memoryBytes'], machine['memoryLimitBytes'], machine['limitedBy']), (GROUP_BYTES, 64 << 20, 'cgroup v1'))
+        self.assertEqual((machine['memoryBytes'], machine['memoryLimitBytes'], machine['limitedBy']), (GROUP_BYTES, 32 << 20, 'cgroup v1'))
         hows = {r['how'] for r in found['rows'] if '(eviction)' in r['what']}
         self.assertEqual(hows, {'%s, memory is %s' % (way, state) for way in ('pread', 'mmap') for state in ('free', 'full')})
         self.assertTrue(any('left the control group' in note for note in found['notes']), found['notes'])
