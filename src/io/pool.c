@@ -60,7 +60,7 @@ struct pool {
 
 /* --- whose turn comes first --- */
 
-enum { NICE_BEHIND = 5 };                      /* a third of the weight of 0 */
+enum { NICE_BEHIND = 7 };                      /* a fifth of the weight of 0 */
 
 /* Of this thread alone; false: not allowed. */
 static bool nice_add(int by)

@@ -54,7 +54,7 @@ void pool_waits(void);
 #define POOL_WAITS_NS INT64_C(10000000)
 
 /* A thread with much to do steps behind those of this process that have little: where cores are
- * short it gets a third of what each of them gets. False: this system would not let it step back
+ * short it gets a fifth of what each of them gets. False: this system would not let it step back
  * again, so it stays where it is. */
 MUST_USE bool thread_step_behind(void);
 void thread_step_back(void);                   /* REQUIRES: it stepped behind */
