@@ -350,7 +350,7 @@ static void lost_look(struct look *l)
         struct err e = { 0 };
         bool there = true;
         struct ulid_text name = ulid_text(b->id);
-        if (b->marked_s || !b->meta.n || found_has(l, b->id)) continue;
+        if (!b->meta.n || found_has(l, b->id)) continue;
         SCOPED(arena_fini) struct arena a = { 0 };
         errc rc = bucket_exists(l->o->bucket, arena_fmt(&a, "%s/meta.json", name.z), &there, &e);
         if (rc == OK && !there) continue;

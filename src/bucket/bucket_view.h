@@ -4,7 +4,7 @@
  *             listing of all objects; meta.json of each block, kept on disk and taken over from the
  *             look before; marks. What is not whole (an upload under way, a block being deleted) is
  *             left out.
- * Invariants  (1) A block that was there before and is not marked stays until its meta.json is
+ * Invariants  (1) A block that was there before and is served stays until its meta.json is
  *             known to be gone, whatever a listing leaves out. (2) What might be a block and cannot
  *             be read is in `troubles`. (3) A view never changes.
  * Ownership   counted; everything lies in the view

@@ -500,3 +500,22 @@ TEST(a_list_that_leaves_objects_out_is_no_silent_gap)
         rig_free(r);
     }
 }
+
+/* Nor is it of a block that is marked for deletion, while it is served. */
+TEST(a_list_that_leaves_a_marked_block_out_is_no_silent_gap)
+{
+    struct rig *r = rig_new();
+    struct ulid_text id = ulid_text(r->ids[1]);
+    test_s3_put(r->s3, arena_fmt(&r->a, "%s/deletion-mark.json", id.z),
+        arena_fmt(&r->a, "{\"id\":\"%s\",\"version\":1,\"deletion_time\":%" PRId64 "}", id.z,
+            clock_wall_ms() / 1000 + 1000));
+    gateway_start(r);
+    ready_await(r);
+    expect_whole(r, 0, BLOCKS);
+    test_s3_hide(r->s3, arena_fmt(&r->a, "%s/meta.json", id.z));
+    EXPECT_OK(gateway_sync(r->g, NULL));
+    expect_whole(r, 0, BLOCKS);
+    test_s3_hide(r->s3, STR_EMPTY);
+    gateway_end(r);
+    rig_free(r);
+}
