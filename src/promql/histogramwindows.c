@@ -179,7 +179,7 @@ errc window_h_ts_first(struct windows *w, size_t k)
 
 errc window_h_ts_last(struct windows *w, size_t k)
 {
-    int64_t t = w->hs->t[w->hhi[k] - 1];
+    int64_t t = MAX(w->hs->t[w->hhi[k] - 1], 0);
     if (w->lo[k] < w->hi[k]) t = MAX(t, w->t[w->hi[k] - 1]);
     window_put(w, k, (double)t / 1000);
     return OK;

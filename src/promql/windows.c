@@ -315,7 +315,8 @@ static errc window_ts_first(struct windows *w)
 }
 static errc window_ts_last(struct windows *w)
 {
-    WINDOWS_EACH(w, k) window_put(w, k, (double)w->t[w->hi[k] - 1] / 1000);
+    /* the reference says 0 of a window that ends before time 0 */
+    WINDOWS_EACH(w, k) window_put(w, k, (double)MAX(w->t[w->hi[k] - 1], 0) / 1000);
     return OK;
 }
 

@@ -149,3 +149,16 @@ TEST(windows_of_lines_asked_from_afar)
     engine_free(en);
     memstore_free(m);
 }
+
+/* As the reference has it: the last of floats is found beside that of histograms, which is 0 where
+ * there is none. */
+TEST(windows_that_end_before_time_0)
+{
+    struct memstore *m = memstore_new();
+    struct engine *en = engine_new(&(struct engine_opts){ .parse = { true, true, true, true } });
+    check_line(en, m, "ts_of_last_over_time(vector(1)[1m:5s] @ -1)", 0);
+    check_line(en, m, "ts_of_first_over_time(vector(1)[1m:5s] @ -1)", -60000);
+    check_line(en, m, "ts_of_last_over_time(vector(1)[1m:5s] @ 12)", 10000);
+    engine_free(en);
+    memstore_free(m);
+}
