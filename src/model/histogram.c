@@ -140,6 +140,29 @@ static bool spans_same(const struct histogram_side *a, const struct histogram_si
            (!a->n_spans || !memcmp(a->spans, b->spans, a->n_spans * sizeof(*a->spans)));
 }
 
+/* Has a each bucket that k goes on to, and no span without any? Then adding changes values only. */
+static bool side_covers(const struct histogram_side *a, struct side_cursor k)
+{
+    for (size_t i = 0; i < a->n_spans; i++)
+        if (a->spans[i].length == 0) return false;
+    for (struct side_cursor ka = cursor_of_side(a); cursor_here(&k); cursor_step(&k)) {
+        while (cursor_here(&ka) && ka.index < k.index) cursor_step(&ka);
+        if (!cursor_here(&ka) || ka.index != k.index) return false;
+    }
+    return true;
+}
+
+/* REQUIRES: side_covers(). */
+static void side_add_covered(
+    struct side_pair *a, const struct side_pair *b, struct side_cursor k, double sign)
+{
+    for (struct side_cursor ka = cursor_of_side(&a->s); cursor_here(&k); cursor_step(&k)) {
+        while (ka.index < k.index) cursor_step(&ka);
+        bucket_add(&a->s.at[ka.at], a->c ? &a->c[ka.at] : NULL, sign * b->s.at[k.at],
+            b->c ? sign * b->c[k.at] : 0);
+    }
+}
+
 /* a += sign * b, without b's buckets that lie within the zero bucket of a. Spans of a stay apart
  * where b's buckets fill what was between them, and a bucket between two spans goes to the lower
  * one if it can: how large a histogram is depends on its spans, and is counted. */
@@ -154,6 +177,10 @@ static void side_add(struct arena *ar, struct side_pair *a, struct side_pair b, 
         for (size_t i = 0; i < a->s.n; i++)
             bucket_add(
                 &a->s.at[i], a->c ? &a->c[i] : NULL, sign * b.s.at[i], b.c ? sign * b.c[i] : 0);
+        return;
+    }
+    if (side_covers(&a->s, kb)) {
+        side_add_covered(a, &b, kb, sign);
         return;
     }
     struct side_writer w = writer_of(ar, a->s.n + b.s.n, a->c != NULL);
