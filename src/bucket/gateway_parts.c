@@ -70,6 +70,7 @@ errc gateway_parts_list(
         struct gateway_part p = part_of(g, id, mint, maxt);
         p.block = b;
         p.resolution_ms = b->resolution_ms;
+        p.stream = b->labels;
         if (!g->o.without_external_labels) p.external = b->labels;
         out->at[out->n++] = p;
     }

@@ -25,7 +25,8 @@ struct gateway_part {
     const struct view_block *block;    /* NULL: it cannot be read */
     struct opened *opened;             /* once it was asked */
     str id, why;
-    struct labels external;
+    struct labels external;            /* empty if series are without them */
+    struct labels stream;              /* those of the block in any case */
     int64_t mint, maxt;                /* inclusive */
     int64_t resolution_ms;             /* > 0: its chunks hold aggregates (chunk/aggr.h) */
 };

@@ -26,12 +26,12 @@ static void block_add(struct rig *r, unsigned k)
 }
 
 /* unreadable: the block whose meta.json is not to be had; -1: none */
-static struct rig *rig_new(int unreadable)
+static struct rig *rig_new_opts(int unreadable, bool without_external)
 {
     struct rig *r = NEW(struct rig);
     struct bucket_config c = { .kind = BUCKET_FILESYSTEM };
     struct bucket *inner = NULL;
-    str dir = arena_fmt(&r->a, "%s/parts%d", test_tmpdir(), unreadable);
+    str dir = arena_fmt(&r->a, "%s/parts%d-%d", test_tmpdir(), unreadable, without_external);
     c.directory = arena_fmt(&r->a, "%.*s-store", STR_ARG(dir));
     r->blocks = fs_real_new(arena_fmt(&r->a, "%.*s-blocks", STR_ARG(dir)));
     r->data = fs_real_new(arena_fmt(&r->a, "%.*s-data", STR_ARG(dir)));
@@ -43,13 +43,14 @@ static struct rig *rig_new(int unreadable)
         test_slow_fail(r->b, arena_fmt(&r->a, "%s/meta.json", ulid_text(r->ids[unreadable]).z),
             ERR_IO);
     struct gateway_opts o = { .bucket = r->b, .fs = r->data, .backend = IO_BUFFERED,
-        .ignore_deletion_ms = 1000 };
+        .ignore_deletion_ms = 1000, .without_external_labels = without_external };
     EXPECT_OK(gateway_open(&r->g, &o, NULL));
     int64_t until = clock_mono_ns() + READY_MS * INT64_C(1000000);
     while (!gateway_ready(r->g) && clock_mono_ns() < until) clock_sleep_ns(1000000);
     EXPECT(gateway_ready(r->g));
     return r;
 }
+static struct rig *rig_new(int unreadable) { return rig_new_opts(unreadable, false); }
 
 static void rig_end(struct rig *r)
 {
@@ -106,6 +107,21 @@ TEST(gateway_parts_are_blocks)
         EXPECT_OK(q->ops->label_names(q, (struct matchers){ 0 }, 0, &names, &cut, NULL));
         EXPECT_EQ(names.n, 2);
         vec_fini(&names);
+    }
+    gateway_parts_end(&parts);
+    rig_end(r);
+}
+
+TEST(gateway_parts_tell_their_streams)
+{
+    struct rig *r = rig_new_opts(-1, true);
+    struct gateway_parts parts;
+    EXPECT_OK(gateway_parts_list(r->g, &r->a, &parts, NULL));
+    EXPECT_EQ(parts.n, BLOCKS);
+    for (size_t i = 0; i < parts.n; i++) {
+        EXPECT_EQ(parts.at[i].external.n, 0);
+        EXPECT_STR(
+            labels_get(parts.at[i].stream, S("replica")), arena_fmt(&r->a, "%zu", i));
     }
     gateway_parts_end(&parts);
     rig_end(r);

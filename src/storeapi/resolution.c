@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* Parts of the same labels, in their order. */
+/* Parts of the same stream, in their order. */
 struct group {
     const struct store_part **at;
     size_t n;
@@ -40,10 +40,10 @@ static void cover(const struct group *g, struct interval asked, int64_t window_m
     if (every > 0 && !whole) cover(g, (struct interval){ from, asked.maxt }, every - 1);
 }
 
-static int by_labels(const void *a, const void *b)
+static int by_stream(const void *a, const void *b)
 {
     const struct store_part *const *x = a, *const *y = b;
-    int order = labels_cmp((*x)->external, (*y)->external);
+    int order = labels_cmp((*x)->stream, (*y)->stream);
     return order ? order : (*x > *y) - (*x < *y);
 }
 
@@ -52,13 +52,13 @@ void parts_by_resolution(
 {
     bool any = false;
     for (size_t i = 0; i < parts->n; i++) any |= parts->at[i].resolution_ms > 0;
-    for (size_t i = 0; i < parts->n; i++) wanted[i] = !any;
+    for (size_t i = 0; i < parts->n; i++) wanted[i] = !any || parts->at[i].unknown;
     if (!any) return;
     const struct store_part **all = mem_alloc_array(parts->n, sizeof(*all));
     for (size_t i = 0; i < parts->n; i++) all[i] = &parts->at[i];
-    qsort(all, parts->n, sizeof(*all), by_labels);
+    qsort(all, parts->n, sizeof(*all), by_stream);
     for (size_t i = 0, n; i < parts->n; i += n) {
-        for (n = 1; i + n < parts->n && labels_eq(all[i]->external, all[i + n]->external);) n++;
+        for (n = 1; i + n < parts->n && labels_eq(all[i]->stream, all[i + n]->stream);) n++;
         cover(&(struct group){ all + i, n, parts->at, wanted }, asked, MAX(window_ms, 0));
     }
     mem_free(all);

@@ -1,8 +1,9 @@
 /* resolution.h — which parts of a storage answer where some are downsampled.
  *
- * What        Of parts of the same external labels: the coarsest that will do, and where these have
+ * What        Of parts of the same stream: the coarsest that will do, and where these have
  *             gaps finer ones.
- * Invariants  a time that any part fine enough has is asked of one of them
+ * Invariants  a time that any part fine enough of a stream has is asked of one of them; parts that
+ *             are unknown are asked always
  * Ownership   borrows
  * Threads     pure
  * Errors      none

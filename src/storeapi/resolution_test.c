@@ -5,7 +5,7 @@
 
 enum { RAW = 0, MINUTES = 300000, HOUR = 3600000, PARTS_MAX = 8 };
 
-struct row { const char *labels; int64_t mint, maxt, resolution_ms; };
+struct row { const char *stream; int64_t mint, maxt, resolution_ms; bool unknown; };
 
 static void expect_wanted(const struct row *rows, size_t n, struct interval asked,
     int64_t window_ms, const char *want)
@@ -15,8 +15,9 @@ static void expect_wanted(const struct row *rows, size_t n, struct interval aske
     bool wanted[PARTS_MAX];
     char got[PARTS_MAX + 1] = "";
     for (size_t i = 0; i < n; i++)
-        at[i] = (struct store_part){ .external = test_labels(&a, rows[i].labels),
-            .mint = rows[i].mint, .maxt = rows[i].maxt, .resolution_ms = rows[i].resolution_ms };
+        at[i] = (struct store_part){ .stream = test_labels(&a, rows[i].stream),
+            .mint = rows[i].mint, .maxt = rows[i].maxt, .resolution_ms = rows[i].resolution_ms,
+            .unknown = rows[i].unknown };
     store_parts parts = { .at = at, .n = n };
     parts_by_resolution(&parts, asked, window_ms, wanted);
     for (size_t i = 0; i < n; i++) got[i] = wanted[i] ? 'x' : '-';
@@ -57,4 +58,15 @@ TEST(resolution_overlaps_and_gaps)
     expect_wanted(rows, 6, (struct interval){ INT64_MIN, INT64_MAX }, MINUTES, "xxxx-x");
     static const struct row plain[] = { { "", 0, 9, RAW }, { "a=1", 0, 9, RAW } };
     expect_wanted(plain, 2, (struct interval){ 0, 9 }, HOUR, "xx");
+}
+
+/* Of two replicas whose series show no external labels one was downsampled; and of a block nobody
+ * knows anything. */
+TEST(resolution_covers_no_other_stream)
+{
+    static const struct row rows[] = { { "replica=A", 0, 99, MINUTES }, { "replica=A", 0, 99, RAW },
+        { "replica=B", 0, 99, RAW }, { "", INT64_MIN, 99, RAW, .unknown = true },
+        { "", 0, 99, MINUTES } };
+    expect_wanted(rows, 5, (struct interval){ 0, 99 }, MINUTES, "x-xxx");
+    expect_wanted(rows, 5, (struct interval){ 0, 99 }, 0, "-xxx-");
 }

@@ -33,6 +33,7 @@ static errc rig_list(
     for (size_t i = 0; i < r->n; i++)
         avec_push(a, out,
             ((struct store_part){ .external = test_labels(a, external[i]),
+                .stream = test_labels(a, external[i]),
                 .mint = 100 * (int64_t)i,
                 .maxt = i ? 300 : INT64_MAX,
                 .resolution_ms = i ? 0 : r->resolution_ms,

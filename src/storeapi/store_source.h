@@ -20,6 +20,7 @@
 
 struct store_part {
     struct labels external;
+    struct labels stream;              /* external labels of who made it, shown or not */
     int64_t mint, maxt;                /* inclusive; a head's end is INT64_MAX */
     int64_t resolution_ms;             /* > 0: its chunks hold aggregates (chunk/aggr.h) */
     str block;                         /* its ULID: what hints name; empty: it is no block */

@@ -18,6 +18,7 @@ static errc list(
         struct gateway_part *p = &parts->at[i];
         avec_push(a, out,
             ((struct store_part){ .external = p->external,
+                .stream = p->stream,
                 .mint = p->mint,
                 .maxt = p->maxt,
                 .resolution_ms = p->resolution_ms,
