@@ -86,6 +86,9 @@ struct http_server {
 /* status 0: none; the text is static */
 struct refusal { unsigned status; str text; };
 
+/* A connection, for all of its requests. */
+struct line { int64_t answered_ns; };      /* the last of them; or since it is there */
+
 enum conn_state { CONN_UPLOAD, CONN_RUNNING, CONN_DONE };
 struct conn {
     struct http_req req;
@@ -613,12 +616,18 @@ static bool conn_stays(const struct conn *c)
     return !s->crowd && !c->guard_waits && drivers_may_leave(&s->drivers);
 }
 
+static struct line *line_of(struct MHD_Connection *mhd)
+{
+    return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
 /* Whether it waits for its turn. */
 static bool conn_waits(struct conn *c)
 {
     struct http_server *s = c->server;
     if (!(c->route && c->route->flags & HTTP_GIVES_WAY)) return false;
     c->came_ns = clock_mono_ns();
+    if (pace_rested(&s->pace, line_of(c->mhd)->answered_ns, c->came_ns)) return false;
     if (!s->waiting && pace_take(&s->pace, c->came_ns, c->came_ns, &s->turn_ns)) return false;
     *s->waiting_end = c;
     s->waiting_end = &c->next_waiting;
@@ -716,8 +725,8 @@ static void on_completed(
     void *cls, struct MHD_Connection *mhd, void **con_cls, enum MHD_RequestTerminationCode code)
 {
     (void)cls;
-    (void)mhd;
     (void)code;
+    line_of(mhd)->answered_ns = clock_mono_ns();
     struct conn *c = *con_cls;
     *con_cls = NULL;
     if (!c) return;
@@ -736,7 +745,13 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
     enum MHD_ConnectionNotificationCode code)
 {
     const struct http_server *s = cls;
-    (void)socket_context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        struct line *l = NEW(struct line);
+        l->answered_ns = clock_mono_ns();
+        *socket_context = l;
+    } else {
+        mem_free(*socket_context);
+    }
     if (s->o.tls && code == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);

@@ -38,6 +38,13 @@ void pace_upload_ends(struct pace *p, int64_t now_ns)
     p->uploads--;
 }
 
+bool pace_rested(struct pace *p, int64_t answered_ns, int64_t now_ns)
+{
+    int64_t due_ns;
+    return now_ns - answered_ns >= PACE_RESTED_NS &&
+        pace_take(p, now_ns - PACE_WAIT_NS, now_ns, &due_ns);
+}
+
 bool pace_take(struct pace *p, int64_t came_ns, int64_t now_ns, int64_t *due_ns)
 {
     pace_note(p, now_ns);

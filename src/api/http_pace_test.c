@@ -79,3 +79,25 @@ TEST(pace_holds_between_two_uploads_and_not_after_them)
     now += PACE_PRESSED_NS;
     for (unsigned i = 0; i < 1000; i++) EXPECT(pace_take(&p, now, now, &due));
 }
+
+/* Beside clients that ask without a pause one that had pauses waits for nothing, and is counted. */
+TEST(pace_lets_a_connection_that_rested_begin_out_of_turn)
+{
+    static const struct { const char *name; int64_t rests_ns; bool begins; } cases[] = {
+        { "no rest", 0, false },
+        { "less", PACE_RESTED_NS - 1, false },
+        { "as long", PACE_RESTED_NS, true },
+        { "since long", 100 * SECOND, true },
+    };
+    TEST_EACH(c, cases) {
+        struct pace p;
+        int64_t due, now = 200 * SECOND, before;
+        pace_init(&p, 1, now);
+        pace_upload_begins(&p, now);
+        while (pace_take(&p, now, now, &due)) {}
+        before = due;
+        EXPECT(pace_rested(&p, now - c->rests_ns, now) == c->begins);
+        EXPECT(!pace_take(&p, now, now, &due));
+        EXPECT(due >= before);
+    }
+}

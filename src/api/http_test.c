@@ -343,14 +343,21 @@ TEST(http_requests_give_way_to_uploads_and_are_all_answered)
         paced = metric_sum("epimetheus_http_requests_paced_total") - before;
     }
     EXPECT(paced > 0);
+    before = metric_sum("epimetheus_http_requests_paced_total");
     for (size_t i = 0; i < ASKERS; i++) {
         k[i] = (struct asker){ &r, rig_url(&r, S("/gives_way")), TIMES };
         threads[i] = thread_start("ask", asker_run, &k[i]);
     }
+    for (int i = 0; i < 10000 && metric_sum("epimetheus_http_requests_paced_total") == before; i++)
+        clock_sleep_ns(1000000);
+    EXPECT(metric_sum("epimetheus_http_requests_paced_total") > before);
     atomic_store(&gate.open, true);
     http_server_stop(r.server);
     for (size_t i = 0; i < ASKERS; i++) {
         thread_join(threads[i]);
+        unsigned status = atomic_load(&k[i].status);
+        EXPECT(status == 200 || status == 503 || status == 0);     /* 0: the server is gone */
+        EXPECT(status != 200 || atomic_load(&k[i].right) == TIMES);
         arena_fini(&k[i].a);
     }
     thread_join(uploading);
