@@ -69,6 +69,8 @@ struct look {
     struct map known; /* by hash of the id: of before */
     VEC(struct found) found;
     VEC(struct wanted) wanted;
+    int64_t now_ms; /* once all names are read */
+    VEC(struct view_block) raw; /* of all that are there, by labels and mint */
 };
 
 static uint64_t id_hash(ulid id) { return hash_bytes(id.b, ULID_BYTES); }
@@ -467,14 +469,13 @@ static void replaced_drop(struct look *l)
 static void excluded_drop(struct look *l)
 {
     const struct view_opts *o = l->o;
-    int64_t now = clock_wall_ms();
     bool any_time = !o->mint && !o->maxt;
     size_t kept = 0;
     for (size_t i = 0; i < l->v->blocks.n; i++) {
         struct view_block b = l->v->blocks.at[i];
         bool out = !any_time && (b.maxt < o->mint || b.mint > o->maxt);
         if (!out && o->wanted) out = !o->wanted(o->wanted_ctx, b.id, b.labels);
-        bool fresh = !out && b.fresh_ms && now - b.fresh_ms < o->consistency_ms;
+        bool fresh = !out && b.fresh_ms && l->now_ms - b.fresh_ms < o->consistency_ms;
         l->v->excluded += out;
         l->v->fresh += fresh;
         if (!out && !fresh) l->v->blocks.at[kept++] = b;
@@ -482,13 +483,17 @@ static void excluded_drop(struct look *l)
     l->v->blocks.n = kept;
 }
 
+static bool goes(const struct look *l, const struct view_block *b)
+{
+    return b->marked_s && b->marked_s <= (l->now_ms - l->o->ignore_deletion_ms) / 1000;
+}
+
 static void marked_drop(struct look *l)
 {
     size_t kept = 0;
-    int64_t since_s = (clock_wall_ms() - l->o->ignore_deletion_ms) / 1000;
     for (size_t i = 0; i < l->v->blocks.n; i++) {
         struct view_block b = l->v->blocks.at[i];
-        bool old = b.marked_s && b.marked_s <= since_s;
+        bool old = goes(l, &b);
         l->v->marked += old;
         if (!old) l->v->blocks.at[kept++] = b;
     }
@@ -501,16 +506,45 @@ static int by_time(const void *a, const void *b)
     return x->mint != y->mint ? (x->mint < y->mint ? -1 : 1) : ulid_cmp(x->id, y->id);
 }
 
-/* Blocks come by time. What raw blocks of its labels leave of it: from the first time that none of
- * them has to the last. */
-static void bare_find(const struct bucket_view *v, struct view_block *b)
+static int by_labels_and_time(const void *a, const void *b)
+{
+    const struct view_block *x = a, *y = b;
+    int order = labels_cmp(x->labels, y->labels);
+    return order ? order : by_time(x, y);
+}
+
+/* Of all blocks that are there, whoever serves them: who has a part of a bucket does not take the
+ * parts of others for gone. */
+static void raw_note(struct look *l)
+{
+    for (size_t i = 0; i < l->v->blocks.n; i++)
+        if (!l->v->blocks.at[i].resolution_ms && !goes(l, &l->v->blocks.at[i]))
+            vec_push(&l->raw, l->v->blocks.at[i]);
+    if (l->raw.n) qsort(l->raw.at, l->raw.n, sizeof(*l->raw.at), by_labels_and_time);
+}
+
+/* The first raw block of these labels. */
+static size_t raw_first(const struct look *l, struct labels labels)
+{
+    size_t lo = 0, hi = l->raw.n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (labels_cmp(l->raw.at[mid].labels, labels) < 0) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo;
+}
+
+/* What raw blocks of its labels leave of it: from the first time that none of them has to the
+ * last. */
+static void bare_find(const struct look *l, struct view_block *b)
 {
     int64_t reached = b->mint, bare_mint = INT64_MAX;
     b->bare_maxt = b->mint;
-    for (size_t i = 0; i < v->blocks.n && v->blocks.at[i].mint < b->maxt; i++) {
-        const struct view_block *raw = &v->blocks.at[i];
-        if (raw->resolution_ms || raw->maxt <= reached || !labels_eq(raw->labels, b->labels))
-            continue;
+    for (size_t i = raw_first(l, b->labels); i < l->raw.n && l->raw.at[i].mint < b->maxt; i++) {
+        const struct view_block *raw = &l->raw.at[i];
+        if (!labels_eq(raw->labels, b->labels)) break;
+        if (raw->maxt <= reached) continue;
         if (raw->mint > reached) {
             bare_mint = MIN(bare_mint, reached);
             b->bare_maxt = raw->mint;
@@ -524,12 +558,12 @@ static void bare_find(const struct bucket_view *v, struct view_block *b)
     b->bare_mint = bare_mint;
 }
 
-static void downsampled_look(struct bucket_view *v)
+static void downsampled_look(struct look *l)
 {
-    for (size_t i = 0; i < v->blocks.n; i++) {
-        if (!v->blocks.at[i].resolution_ms) continue;
-        v->downsampled++;
-        bare_find(v, &v->blocks.at[i]);
+    for (size_t i = 0; i < l->v->blocks.n; i++) {
+        if (!l->v->blocks.at[i].resolution_ms) continue;
+        l->v->downsampled++;
+        bare_find(l, &l->v->blocks.at[i]);
     }
 }
 
@@ -540,6 +574,7 @@ static void look_fini(struct look *l)
     for (size_t i = 0; i < l->wanted.n; i++) arena_fini(&l->wanted.at[i].arena);
     vec_fini(&l->found);
     vec_fini(&l->wanted);
+    vec_fini(&l->raw);
 }
 
 errc bucket_view_look(struct bucket_view **out, const struct view_opts *o,
@@ -555,12 +590,14 @@ errc bucket_view_look(struct bucket_view **out, const struct view_opts *o,
         if (rc == OK) blocks_read(&l);
         if (rc == OK) lost_look(&l);
     }
+    l.now_ms = clock_wall_ms();
+    raw_note(&l);
     excluded_drop(&l);
     marked_drop(&l);
     replaced_drop(&l);
     if (l.v->blocks.n)
         qsort(l.v->blocks.at, l.v->blocks.n, sizeof(*l.v->blocks.at), by_time);
-    downsampled_look(l.v);
+    downsampled_look(&l);
     look_fini(&l);
     if (rc == OK) *out = l.v;
     else bucket_view_unref(l.v);

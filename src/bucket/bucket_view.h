@@ -26,7 +26,7 @@ struct view_block {
     int64_t mint, maxt; /* ms; maxt is exclusive */
     int64_t resolution_ms; /* of a downsampled block: its chunks hold aggregates; 0: samples */
     /* of a downsampled block: within [mint, maxt) no block of the same labels has the samples as
-     * they were; mint >= maxt: all of them are there */
+     * they were, be it among those to be asked or not; mint >= maxt: all of them are there */
     int64_t bare_mint, bare_maxt;
     uint32_t level;
     struct labels labels; /* external ones, sorted */

@@ -26,12 +26,23 @@ static void block_add(struct rig *r, unsigned k)
 }
 
 /* unreadable: the block whose meta.json is not to be had; -1: none */
-static struct rig *rig_new_opts(int unreadable, bool without_external)
+struct rig_opts { int unreadable; bool without_external, shard; };
+
+/* What another store serves: block 1. */
+static bool not_second(void *ctx, ulid id, struct labels external)
+{
+    const struct rig *r = ctx;
+    (void)external;
+    return !ulid_eq(id, r->ids[1]);
+}
+
+static struct rig *rig_new_opts(const struct rig_opts *w)
 {
     struct rig *r = NEW(struct rig);
     struct bucket_config c = { .kind = BUCKET_FILESYSTEM };
     struct bucket *inner = NULL;
-    str dir = arena_fmt(&r->a, "%s/parts%d-%d", test_tmpdir(), unreadable, without_external);
+    str dir = arena_fmt(&r->a, "%s/parts%d-%d%d", test_tmpdir(), w->unreadable,
+        w->without_external, w->shard);
     c.directory = arena_fmt(&r->a, "%.*s-store", STR_ARG(dir));
     r->blocks = fs_real_new(arena_fmt(&r->a, "%.*s-blocks", STR_ARG(dir)));
     r->data = fs_real_new(arena_fmt(&r->a, "%.*s-data", STR_ARG(dir)));
@@ -39,18 +50,22 @@ static struct rig *rig_new_opts(int unreadable, bool without_external)
     EXPECT_OK(bucket_open(&inner, &c, NULL));
     r->b = test_slow_new(inner);
     for (unsigned k = 0; k < BLOCKS; k++) block_add(r, k);
-    if (unreadable >= 0)
-        test_slow_fail(r->b, arena_fmt(&r->a, "%s/meta.json", ulid_text(r->ids[unreadable]).z),
-            ERR_IO);
+    if (w->unreadable >= 0)
+        test_slow_fail(r->b,
+            arena_fmt(&r->a, "%s/meta.json", ulid_text(r->ids[w->unreadable]).z), ERR_IO);
     struct gateway_opts o = { .bucket = r->b, .fs = r->data, .backend = IO_BUFFERED,
-        .ignore_deletion_ms = 1000, .without_external_labels = without_external };
+        .ignore_deletion_ms = 1000, .without_external_labels = w->without_external,
+        .wanted = w->shard ? not_second : NULL, .wanted_ctx = r };
     EXPECT_OK(gateway_open(&r->g, &o, NULL));
     int64_t until = clock_mono_ns() + READY_MS * INT64_C(1000000);
     while (!gateway_ready(r->g) && clock_mono_ns() < until) clock_sleep_ns(1000000);
     EXPECT(gateway_ready(r->g));
     return r;
 }
-static struct rig *rig_new(int unreadable) { return rig_new_opts(unreadable, false); }
+static struct rig *rig_new(int unreadable)
+{
+    return rig_new_opts(&(struct rig_opts){ .unreadable = unreadable });
+}
 
 static void rig_end(struct rig *r)
 {
@@ -114,7 +129,7 @@ TEST(gateway_parts_are_blocks)
 
 TEST(gateway_parts_tell_their_streams)
 {
-    struct rig *r = rig_new_opts(-1, true);
+    struct rig *r = rig_new_opts(&(struct rig_opts){ .unreadable = -1, .without_external = true });
     struct gateway_parts parts;
     EXPECT_OK(gateway_parts_list(r->g, &r->a, &parts, NULL));
     EXPECT_EQ(parts.n, BLOCKS);
@@ -222,5 +237,21 @@ TEST(gateway_parts_downsampled)
     EXPECT_EQ(warnings_of(r, 0, 5999, S("replica"), S("1")), 0);
     EXPECT_EQ(warnings_of(r, 9000, 99999, S("replica"), S("1")), 0);
     EXPECT_EQ(warnings_of(r, 0, 8999, S("replica"), S("2")), 0);
+    rig_end(r);
+}
+
+/* The raw block under the first half of the downsampled one is another store's: it is not gone. */
+TEST(gateway_parts_downsampled_of_a_shard)
+{
+    struct rig *r = rig_new_opts(&(struct rig_opts){ .unreadable = -1, .shard = true });
+    struct test_block t = { .number = 9, .mint = 3000, .chunks = 6, .aggregates = true };
+    struct label l = { S("replica"), S("1") };
+    struct gateway_info info;
+    test_block_upload(r->b, r->blocks, &t, &l);
+    EXPECT_OK(gateway_sync(r->g, NULL));
+    gateway_info(r->g, &r->a, &info);
+    EXPECT_EQ(info.blocks, BLOCKS);
+    EXPECT_EQ(warnings_of(r, 0, 5999, S("replica"), S("1")), 0);
+    EXPECT_EQ(warnings_of(r, 0, 8999, S("replica"), S("1")), 1);
     rig_end(r);
 }
