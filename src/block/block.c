@@ -256,15 +256,19 @@ static errc set_failed(struct block_chunk_set *s, errc rc, struct err *e)
     return err_set(e, rc, "%s", s->why.msg);
 }
 
+/* Who compacts has written by now what he made of it, but not finished the block. */
+static errc run_unpin(struct block_chunk_set *s, struct segment_run *run, struct err *e)
+{
+    errc rc = s->selected ? OK : reader_check(&run->pin, e), un = segments_unpin_run(run, e);
+    return un != OK ? un : rc;
+}
+
 static errc set_unpin(struct block_chunk_set *s, struct err *e)
 {
     errc rc = OK;
     while (s->runs.n) {
-        struct segment_run *run = &s->runs.at[--s->runs.n];
-        /* who compacts has written by now what he made of it, but not finished the block */
-        errc good = s->selected ? OK : reader_check(&run->pin, e), un = segments_unpin_run(run, e);
-        if (good != OK) rc = good;
-        if (un != OK) rc = un;
+        errc one = run_unpin(s, &s->runs.at[--s->runs.n], e);
+        if (one != OK) rc = one;
     }
     return rc;
 }
@@ -272,7 +276,7 @@ static errc set_unpin(struct block_chunk_set *s, struct err *e)
 /* The last that can tell of a fault. */
 static errc windows_end(struct block_chunk_set *s, struct err *e)
 {
-    errc rc = index_window_end(&s->own_window, e), un = segments_unpin_run(&s->wide, e);
+    errc rc = index_window_end(&s->own_window, e), un = run_unpin(s, &s->wide, e);
     return rc != OK ? rc : un;
 }
 

@@ -71,10 +71,24 @@ static str record_of(const struct chunk_view *c)
                    : STR_EMPTY;
 }
 
+/* They lay in memory that others may write to by mistake since their checksums were looked at: it
+ * is the copy that has to be whole. */
+static errc copy_check(str copy, struct err *e)
+{
+    struct segment_record r;
+    for (; copy.n; copy = str_from(copy, r.used))
+        if (segment_record_decode(&r, copy, NULL) != OK)
+            return err_set(e, ERR_CORRUPT, "a chunk was changed in memory before it was copied");
+    return OK;
+}
+
 static errc run_end(struct segment_writer *w, str *run, struct err *e)
 {
-    buf_str(out_buf(&w->out), *run);
+    struct buf *to = out_buf(&w->out);
+    size_t from = to->n;
+    buf_str(to, *run);
     *run = STR_EMPTY;
+    TRY(copy_check(str_from(buf_view(to), from), e));
     return out_step(&w->out, e);
 }
 

@@ -3,10 +3,11 @@
  * What        Appends the chunks of one series at a time to chunks/000001, 000002, …
  * Invariants  (1) A file is at most segment_bytes long unless one chunk alone is longer. (2) Where
  *             Prometheus begins a segment this does.
- *             (3) Refs ascend.
+ *             (3) Refs ascend. (4) What is copied from another segment is whole as it is written:
+ *             its checksum is looked at once more.
  * Ownership   segment_writer_open allocates, segment_writer_close frees
  * Threads     one thread
- * Errors      ERR_IO, ERR_NO_SPACE
+ * Errors      ERR_IO, ERR_NO_SPACE, ERR_CORRUPT (4); after one it is only closed
  * Format      segment_codec.h
  *
  * Durability steps for fault_dropped(): block.segment_fsync, block.segment_dir_fsync.

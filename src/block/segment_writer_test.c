@@ -1,5 +1,5 @@
 /* segment_writer_test.c — chunks that lie in records of other segments come out as those that do
- * not. */
+ * not, and those that changed meanwhile not at all. */
 #include "block/segment_writer.h"
 
 #include "base/crc32c.h"
@@ -102,4 +102,37 @@ TEST(segment_writer_copies_records)
         fs_free(fs);
     }
     EXPECT(copied && encoded);
+}
+
+/* A flip of any byte of the records, also of those that say how long they are. */
+TEST(segment_writer_copies_nothing_that_changed)
+{
+    enum { RECORDS = 3, BYTES = 200 };
+    struct buf source = { 0 };
+    struct chunk_view all[RECORDS];
+    uint64_t refs[RECORDS];
+    uint8_t data[BYTES] = { 7 };
+    struct segment_record x;
+    struct fs *fs = fs_sim_new(1);
+    struct segment_writer *w;
+    for (size_t i = 0; i < RECORDS; i++) record_put(&source, str_of(data, BYTES), false);
+    size_t each = source.n / RECORDS;
+    for (size_t i = 0; i < RECORDS; i++) {
+        EXPECT_OK(segment_record_decode(&x, str_from(buf_view(&source), i * each), NULL));
+        all[i] = (struct chunk_view){ 0, 0, x.enc, x.data, segment_record_head(&x) };
+    }
+    for (size_t at = 0; at <= source.n; at++) {
+        struct err e = { 0 };
+        bool changed = at < source.n;
+        if (changed) source.p[at] ^= 1;
+        EXPECT_OK(segment_writer_open(&w, fs, S("d"), 0, NULL));
+        EXPECT_EQ(segment_writer_add(w, all, RECORDS, refs, &e), changed ? ERR_CORRUPT : OK);
+        if (changed)
+            EXPECT_STR(err_str(&e), S("a chunk was changed in memory before it was copied"));
+        segment_writer_close(w);
+        EXPECT_OK(fs_remove_tree(fs, S("d"), NULL));
+        if (changed) source.p[at] ^= 1;
+    }
+    buf_fini(&source);
+    fs_free(fs);
 }
