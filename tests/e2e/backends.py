@@ -25,7 +25,8 @@ QUERY = {'query': 'sum(max_over_time(m[1h]))', 'time': BEGIN_S + 3600}
 class Backends(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        tmp = tempfile.TemporaryDirectory(prefix='epi-backends-')
+        os.makedirs(os.path.join(TOP, 'build'), exist_ok=True)
+        tmp = tempfile.TemporaryDirectory(prefix='epi-backends-', dir=os.path.join(TOP, 'build'))      # where temporary files go may be memory
         cls.addClassCleanup(tmp.cleanup)
         cls.tmp, cls.data = tmp.name, os.path.join(tmp.name, 'source/data')
         os.makedirs(os.path.dirname(cls.data))
@@ -94,6 +95,9 @@ class Backends(unittest.TestCase):
             self.assertGreaterEqual(io['majorFaults'], one.get('majorFaults', 0))
 
     def forget(self):
+        kind = tally.run(['stat', '--file-system', '--format=%T', self.data], RUN_S).out.decode().strip()
+        if kind in ('tmpfs', 'ramfs'):
+            self.skipTest('%s: what lies in memory is not read from a disk' % kind)
         for folder, _, files in os.walk(self.data):
             for name in files:
                 with open(os.path.join(folder, name), 'rb') as f:
