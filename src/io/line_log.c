@@ -1,6 +1,7 @@
 #include "io/line_log.h"
 
 #include "base/baton.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <ctype.h>
@@ -11,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILE_MODE = 0666, PIPE_WAIT_MS = 1000 };
+enum { FILE_MODE = 0666, PIPE_WAIT_MS = 1000, MS_NS = 1000000 };
 
 struct line_log {
     _Atomic unsigned refs;
@@ -19,6 +20,7 @@ struct line_log {
     int fd;
     struct baton writing;
     bool torn;                         /* of who has the baton: a line is there in part */
+    bool stuck;                        /* likewise: the last one found no room for a second */
 };
 
 /* As Go writes them: no capital at the start. */
@@ -66,18 +68,24 @@ void line_log_unref(struct line_log *l)
     mem_free(l);
 }
 
-/* A pipe that is full is waited for, but not long: queries wait for this. */
-static bool line_log_may_again(const struct line_log *l)
+/* A pipe that is full is waited for, but not long: queries wait for this. Once it was waited for in
+ * vain, nobody does until it has taken a line. */
+static bool line_log_may_again(const struct line_log *l, int64_t until_ns)
 {
     struct pollfd p = { .fd = l->fd, .events = POLLOUT };
-    return errno == EINTR || (errno == EAGAIN && poll(&p, 1, PIPE_WAIT_MS) > 0);
+    if (errno != EAGAIN) return errno == EINTR;
+    int64_t left_ms = (until_ns - clock_real_mono_ns()) / MS_NS;
+    int n = l->stuck || left_ms <= 0 ? 0 : poll(&p, 1, (int)left_ms);
+    if (n == 0) errno = EAGAIN;
+    return n > 0 || (n < 0 && errno == EINTR);
 }
 
-static errc line_log_put(struct line_log *l, str s, struct err *e)
+static errc line_log_put(struct line_log *l, str s, int64_t until_ns, struct err *e)
 {
     while (s.n) {
         ssize_t n = write(l->fd, s.p, s.n);
-        if (n < 0 && line_log_may_again(l)) continue;
+        if (n < 0 && line_log_may_again(l, until_ns)) continue;
+        if (n < 0) l->stuck = errno == EAGAIN;
         if (n <= 0) return line_log_errno(e, n < 0 ? errno : EIO, "write", l->path);
         l->torn = true;
         s = str_from(s, (size_t)n);
@@ -88,10 +96,12 @@ static errc line_log_put(struct line_log *l, str s, struct err *e)
 
 errc line_log_write(struct line_log *l, str lines, struct err *e)
 {
+    int64_t until_ns = clock_real_mono_ns() + (int64_t)PIPE_WAIT_MS * MS_NS;
     baton_take(&l->writing);
     /* what a full disk left of a line does not take the next one with it */
-    errc rc = l->torn ? line_log_put(l, S("\n"), e) : OK;
-    if (rc == OK) rc = line_log_put(l, lines, e);
+    errc rc = l->torn ? line_log_put(l, S("\n"), until_ns, e) : OK;
+    if (rc == OK) rc = line_log_put(l, lines, until_ns, e);
+    if (rc == OK) l->stuck = false;
     baton_give(&l->writing);
     return rc;
 }

@@ -1,6 +1,7 @@
 #include "io/line_log.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/test.h"
 #include "io/fs.h"
 #include "io/thread.h"
@@ -120,6 +121,105 @@ TEST(line_log_to_a_pipe_and_a_full_device)
     EXPECT_EQ(line_log_write(l, S("a line\n"), &e), ERR_NO_SPACE);
     EXPECT_STR(err_str(&e), S("write /dev/full: no space left on device"));
     line_log_unref(l);
+    arena_fini(&a);
+}
+
+/* A pipe that is full. */
+struct full_pipe {
+    struct line_log *l;
+    int reader;
+    _Atomic bool done;
+    _Atomic unsigned lost;
+};
+
+static void full_pipe_init(struct full_pipe *p, struct arena *a)
+{
+    static const uint8_t zeros[4096];
+    str path = arena_fmt(a, "%s/pipe", test_tmpdir());
+    EXPECT_EQ(mkfifo(arena_cstr(a, path), 0600), 0);
+    p->reader = open(arena_cstr(a, path), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    EXPECT(p->reader >= 0);
+    int fd = open(arena_cstr(a, path), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    while (write(fd, zeros, sizeof(zeros)) > 0) continue;
+    close(fd);
+    EXPECT_OK(line_log_open(&p->l, path, NULL));
+}
+
+static void full_pipe_fini(struct full_pipe *p)
+{
+    line_log_unref(p->l);
+    close(p->reader);
+}
+
+static void full_pipe_drain(const struct full_pipe *p)
+{
+    char got[4096];
+    while (read(p->reader, got, sizeof(got)) > 0) continue;
+}
+
+static void loses_lines(void *ctx)
+{
+    struct full_pipe *p = ctx;
+    struct err e = { 0 };
+    for (int i = 0; i < 2; i++) p->lost += line_log_write(p->l, S("a line\n"), &e) != OK;
+}
+
+/* All of them together wait for the second of one; and once there is room again, lines go on. */
+TEST(line_log_to_a_pipe_that_nobody_reads)
+{
+    enum { CROWD = 8, LIMIT_MS = 5000 };
+    struct arena a;
+    struct full_pipe p = { 0 };
+    struct thread *t[CROWD];
+    char got[16];
+    arena_init(&a, NULL, 0);
+    full_pipe_init(&p, &a);
+    int64_t since = clock_real_mono_ns();
+    for (int i = 0; i < CROWD; i++) t[i] = thread_start("writer", loses_lines, &p);
+    for (int i = 0; i < CROWD; i++) thread_join(t[i]);
+    EXPECT((clock_real_mono_ns() - since) / 1000000 < LIMIT_MS);
+    EXPECT_EQ(p.lost, 2 * CROWD);
+    full_pipe_drain(&p);
+    EXPECT_OK(line_log_write(p.l, S("a line\n"), NULL));
+    EXPECT_EQ(read(p.reader, got, sizeof(got)), 7);
+    full_pipe_fini(&p);
+    arena_fini(&a);
+}
+
+static void reads_slowly(void *ctx)
+{
+    struct full_pipe *p = ctx;
+    char got[4096];
+    while (!p->done) {
+        (void)!read(p->reader, got, sizeof(got));
+        clock_sleep_ns(INT64_C(50) * 1000000);
+    }
+}
+
+/* What a reader takes now and then does not begin the second anew; and the line of which a part is
+ * there ends before the next one. */
+TEST(line_log_to_a_pipe_that_is_read_slowly)
+{
+    enum { LONG = 1 << 20, LIMIT_MS = 5000 };
+    struct arena a;
+    struct full_pipe p = { 0 };
+    struct err e = { 0 };
+    char got[16];
+    arena_init(&a, NULL, 0);
+    full_pipe_init(&p, &a);
+    uint8_t *line = arena_alloc(&a, LONG);
+    memset(line, 'x', LONG);
+    struct thread *t = thread_start("reader", reads_slowly, &p);
+    int64_t since = clock_real_mono_ns();
+    EXPECT(line_log_write(p.l, str_of(line, LONG), &e) != OK);
+    EXPECT((clock_real_mono_ns() - since) / 1000000 < LIMIT_MS);
+    p.done = true;
+    thread_join(t);
+    full_pipe_drain(&p);
+    EXPECT_OK(line_log_write(p.l, S("a line\n"), NULL));
+    EXPECT_EQ(read(p.reader, got, sizeof(got)), 8);
+    EXPECT(!memcmp(got, "\na line\n", 8));
+    full_pipe_fini(&p);
     arena_fini(&a);
 }
 
