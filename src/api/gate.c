@@ -93,7 +93,7 @@ void gate_free(struct gate *g)
 
 static bool rate_allows_locked(struct gate *g)
 {
-    if (!g->rate_interval_ns) return true;
+    if (g->rate_interval_ns <= 0) return true;
     int64_t now = clock_mono_ns();
     g->tokens = MIN((double)g->rate_burst,
         g->tokens + (double)(now - g->filled_ns) / (double)g->rate_interval_ns);

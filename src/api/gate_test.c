@@ -104,7 +104,8 @@ TEST(gate_rate)
 {
     static const struct web_options slow = { .rate_interval_ns = INT64_C(3600) * 1000000000,
         .rate_burst = 2 },
-                                    none = { .rate_interval_ns = 1 };
+                                    none = { .rate_interval_ns = 1 },
+                                    backwards = { .rate_interval_ns = INT64_C(-5) * 1000000000 };
     struct gate *g = gate_new(&slow);
     bool waited;
     for (int i = 0; i < 4; i++) {
@@ -116,5 +117,9 @@ TEST(gate_rate)
     g = gate_new(&none);                       /* a burst of 0 lets nobody in */
     SCOPED(resp_fini) struct http_resp w = { 0 };
     EXPECT_EQ(ask(g, S(""), &w, &waited), HTTP_ANSWERED);
+    gate_free(g);
+    g = gate_new(&backwards);                  /* as Go's: no limit */
+    SCOPED(resp_fini) struct http_resp passed = { 0 };
+    EXPECT_EQ(ask(g, S(""), &passed, &waited), HTTP_PASS);
     gate_free(g);
 }
