@@ -256,11 +256,12 @@ static errc set_failed(struct block_chunk_set *s, errc rc, struct err *e)
     return err_set(e, rc, "%s", s->why.msg);
 }
 
-/* Who compacts has written by now what he made of it, but not finished the block. */
+/* Who compacts has written by now what he made of it, but not finished the block. What changed in
+ * memory is no damage of the block: it may be whole when it is read anew. */
 static errc run_unpin(struct block_chunk_set *s, struct segment_run *run, struct err *e)
 {
     errc rc = s->selected ? OK : reader_check(&run->pin, e), un = segments_unpin_run(run, e);
-    return un != OK ? un : rc;
+    return un != OK ? un : rc == ERR_CORRUPT ? ERR_IO : rc;
 }
 
 static errc set_unpin(struct block_chunk_set *s, struct err *e)

@@ -46,7 +46,7 @@ static struct merge_feed take_encoded(struct chunk_merge *m)
 static errc still_whole(const struct chunk_view *c, struct err *e)
 {
     if (!c->head || segment_data_check(c->data)) return OK;
-    return err_set(e, ERR_CORRUPT, "a chunk was changed in memory while it was read");
+    return err_set(e, ERR_IO, "a chunk was changed in memory while it was read");
 }
 
 /* ---- deletion ---- */

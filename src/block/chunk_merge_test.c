@@ -266,7 +266,7 @@ TEST(chunk_merge_writes_nothing_of_bytes_that_changed)
         if (c->deleted) first.deleted = &gone;
         EXPECT_OK(chunk_merge(&m, both, 2, NULL));
         ((uint8_t *)(uintptr_t)x[0].data.p)[x[0].data.n] ^= 1; /* of its checksum: it decodes */
-        EXPECT_EQ(chunk_merge(&m, both, 2, &e), ERR_CORRUPT);
+        EXPECT_EQ(chunk_merge(&m, both, 2, &e), ERR_IO);
         EXPECT_STR(err_str(&e), S("a chunk was changed in memory while it was read"));
         chunk_merge_fini(&m);
         vec_fini(&gone);

@@ -78,7 +78,7 @@ static errc copy_check(str copy, struct err *e)
     struct segment_record r;
     for (; copy.n; copy = str_from(copy, r.used))
         if (segment_record_decode(&r, copy, NULL) != OK)
-            return err_set(e, ERR_CORRUPT, "a chunk was changed in memory before it was copied");
+            return err_set(e, ERR_IO, "a chunk was changed in memory before it was copied");
     return OK;
 }
 

@@ -7,7 +7,7 @@
  *             its checksum is looked at once more.
  * Ownership   segment_writer_open allocates, segment_writer_close frees
  * Threads     one thread
- * Errors      ERR_IO, ERR_NO_SPACE, ERR_CORRUPT (4); after one it is only closed
+ * Errors      ERR_IO (also of (4): read anew it may be whole), ERR_NO_SPACE; then it is only closed
  * Format      segment_codec.h
  *
  * Durability steps for fault_dropped(): block.segment_fsync, block.segment_dir_fsync.
