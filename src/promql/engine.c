@@ -60,6 +60,8 @@ struct engine {
     struct place *places;                  /* GUARDED_BY(mu): of those */
     unsigned standing;                     /* GUARDED_BY(mu): of those, at the last look */
     int64_t looked_ns;                     /* GUARDED_BY(mu) */
+    unsigned waiting;                      /* GUARDED_BY(mu): for a place */
+    unsigned lent;                         /* GUARDED_BY(mu): places on top of those */
     struct slices slices;
     struct active_list active;
     struct result_cache *kept;             /* NULL: nothing is kept */
@@ -123,6 +125,7 @@ void engine_free(struct engine *en)
 struct place {
     struct runner runner;                  /* GUARDED_BY(engine.mu) */
     const struct slice *turn;              /* GUARDED_BY(engine.mu); NULL: not yet, or no more */
+    int64_t since_ns;
     struct place *next;
 };
 
@@ -139,36 +142,48 @@ static bool query_canceled(const struct active_query *a)
     return active_ended(a) || (o->cancel && atomic_load_explicit(o->cancel, memory_order_relaxed));
 }
 
+/* While storage hangs those that come are as likely to hang. Each that is seen to, while others
+ * wait, lends a place more, so that who would be answered does not wait for them a few at a time.
+ * Nothing is lent where as many as may run are at work. */
+static void engine_lend_locked(struct engine *en, unsigned standing, unsigned working)
+    REQUIRES(en->mu)
+{
+    enum { LENT_TIMES = 4, LENT_LEAST = 16 };
+    unsigned max = en->o.max_concurrency, most = MAX(LENT_TIMES * max, (unsigned)LENT_LEAST);
+    if (!en->waiting || working >= max) en->lent = 0;
+    else if (standing > en->standing) en->lent = MIN(en->lent + standing - en->standing, most);
+}
+
 /* How many of those that run have stood still for a while, for something else than their turn. They
  * wait for storage, which may never answer, and are no load: their places are lent to others. Where
- * as many as may run stand still, storage hangs, and of others it is told sooner. One look is for
- * all who wait for a place. */
+ * as many as may run stand still, storage hangs, and of others it is told sooner. Of who came just
+ * now it is not told yet; the rest is at work. One look is for all who wait for a place. */
 static void engine_look_locked(struct engine *en) REQUIRES(en->mu)
 {
     enum { MS_NS = 1000000, STANDS_NS = 100 * MS_NS, HANGS_NS = 25 * MS_NS, LOOKED_NS = 5 * MS_NS };
     int64_t for_ns = en->standing >= en->o.max_concurrency ? HANGS_NS : STANDS_NS,
-            now = clock_mono_ns();
-    unsigned n = 0;
+            now = clock_real_mono_ns();
+    unsigned standing = 0, working = 0;
     mtx_assert_held(&en->mu);
     if (now - en->looked_ns < LOOKED_NS) return;
     en->looked_ns = now;
     for (struct place *p = en->places; p; p = p->next) {
         bool turn = p->turn && atomic_load_explicit(&p->turn->waits, memory_order_relaxed);
         if (turn) runner_look(&p->runner);
-        else n += runner_stands(&p->runner, for_ns);
+        if (!turn && runner_stands(&p->runner, for_ns)) standing++;
+        else working += now - p->since_ns >= STANDS_NS;
     }
-    en->standing = n;
+    engine_lend_locked(en, standing, working);
+    en->standing = standing;
 }
 
-/* While storage hangs those that come are as likely to hang: as many more are let in as stand
- * still, so that who would be answered does not wait for them a few at a time. */
 static bool engine_full_locked(struct engine *en) REQUIRES(en->mu)
 {
     unsigned max = en->o.max_concurrency;
     if (!max || en->running < max) return false;
     engine_look_locked(en);
     unsigned standing = MIN(en->standing, en->running);
-    return en->running - standing >= MAX(max, standing);
+    return en->running - standing >= max + en->lent;
 }
 
 /* Waits for a place: no longer than the deadline, and not much longer than it takes to see that the
@@ -179,14 +194,18 @@ static errc engine_enter(struct engine *en, struct active_query *a, struct place
     enum { LOOK_NS = 20 * 1000 * 1000 };
     errc rc = OK;
     mtx_lock(&en->mu);
+    bool waits = engine_full_locked(en);
+    en->waiting += waits;
     while (rc == OK && engine_full_locked(en)) {
         int64_t now = clock_mono_ns(), until = now + LOOK_NS;
         if (query_canceled(a)) rc = ERR_CANCELED;
         else if (deadline_ns && now >= deadline_ns) rc = ERR_TIMEOUT;
         else cond_wait_until(&en->freed, &en->mu, deadline_ns ? MIN(until, deadline_ns) : until);
     }
+    en->waiting -= waits;
     if (rc == OK) {
         en->running++;
+        p->since_ns = clock_real_mono_ns();
         runner_init(&p->runner);
         p->next = en->places;
         en->places = p;
