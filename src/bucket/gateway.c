@@ -2,7 +2,8 @@
  *
  * One thread looks at the bucket (bucket_view.h) and closes what is idle. A block is opened by a
  * job of the pool `opens`: its index-header is built if there is none, or none that is good, and
- * read whole once; so as many blocks are opened at once as the pool has threads, and one whose disk
+ * read whole once; its bytes are synced by a later job of the same pool, behind the openings that
+ * wait; so as many blocks are opened at once as the pool has threads, and one whose disk
  * hangs keeps one of them. Queries wait for the state of a block to change, for a time. */
 #include "bucket/gateway_impl.h"
 
@@ -105,7 +106,13 @@ static bool entry_eq(const void *val, const void *key)
 
 /* ---- opening one block; in a thread of `opens` */
 
-struct opening { struct entry *n; struct bucket_view *view; const struct view_block *b; };
+struct opening {
+    struct entry *n;
+    struct bucket_view *view;
+    const struct view_block *b;
+    bool built;         /* the header, just now */
+    struct opened *was; /* what this takes the place of; may be NULL */
+};
 
 static errc header_build(
     struct gateway *g, const struct view_block *b, struct index_seen *seen, struct err *e)
@@ -166,19 +173,23 @@ static errc open_sampled(struct gateway *g, const struct view_block *b, bool pro
     struct err why = { 0 };
     str dir = arena_fmt(&a, "%s", ulid_text(b->id).z);
     errc rc = header_samples_local(&x, g->o.fs, dir, &a, &why);
-    if (rc != OK) rc = header_samples_remote(&x, g->o.bucket, g->o.fs, dir, &a, &why);
+    bool damaged = rc == ERR_CORRUPT;
+    if (rc != OK)
+        rc = header_samples_remote(&x, g->o.bucket, g->o.fs, dir, &a, damaged ? NULL : &why);
+    bool fetched = damaged && rc == OK; /* in its place */
     if (rc == OK) rc = open_once(g, b, proved, seen, &x, out, &why);
     if (rc == OK) return OK;
-    if (rc == ERR_CORRUPT) {
+    if (rc == ERR_CORRUPT || (damaged && !fetched)) {
         LOG(WARN, "an index-header is walked: its samples cannot be used", kv_z("block",
             ulid_text(b->id).z), kv_err(&why));
-        rc = fs_unlink(g->o.fs, path_join(&a, dir, S(SPARSE_HEADER_FILE)), NULL);
+        rc = index_header_sample(g->o.fs, dir, NULL);
+        if (rc != OK) rc = fs_unlink(g->o.fs, path_join(&a, dir, S(SPARSE_HEADER_FILE)), NULL);
         (void)rc; /* they are looked at each time */
     }
     return open_once(g, b, proved, seen, NULL, out, e);
 }
 
-static errc open_block(struct gateway *g, const struct view_block *b, bool proved,
+static errc open_block(struct gateway *g, const struct view_block *b, bool proved, bool *built,
     struct opened **out, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
@@ -195,6 +206,7 @@ static errc open_block(struct gateway *g, const struct view_block *b, bool prove
         TRY(fs_unlink(g->o.fs, header, e));
     }
     TRY(header_build(g, b, &seen, e));
+    *built = true;
     return open_sampled(g, b, true, &seen, out, e);
 }
 
@@ -232,6 +244,49 @@ static void opening_ended(struct gateway *g)
     if (many) mem_give_back();
 }
 
+static void opening_free(struct opening *o)
+{
+    opened_unref(o->was);
+    entry_unref(o->n);
+    bucket_view_unref(o->view);
+    mem_free(o);
+}
+
+/* Who waited may have the block; who comes later has its header built anew. */
+static void header_give_up(struct opening *o, str header)
+{
+    mtx_lock(&o->n->g->mu);
+    o->n->suspect = true;
+    mtx_unlock(&o->n->g->mu);
+    errc rc = fs_unlink(o->n->g->o.fs, header, NULL);
+    (void)rc; /* it is looked at whole before it is used again */
+}
+
+/* A header is looked at whole when it is opened, and later look-ups check no sums: what was right
+ * in the kernel's memory then must be right on the disk, too, when it comes back from there.
+ * Whoever waited for the block has it by now. */
+static void header_sync_run(void *ctx)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    struct opening *o = ctx;
+    struct gateway *g = o->n->g;
+    struct err e = { 0 };
+    struct file *f = NULL;
+    str header = arena_fmt(&a, "%s/index-header", ulid_text(o->n->id).z);
+    mtx_lock(&g->mu);
+    bool stop = g->stop || o->n->gone;
+    mtx_unlock(&g->mu);
+    errc rc = stop ? OK : fs_open(&f, g->o.fs, header, FS_READ, &e);
+    if (f) rc = file_sync(f, &e);
+    file_close(f);
+    if (rc != OK && rc != ERR_NOT_FOUND) {
+        LOG_LIMITED(WARN, 1000, "an index-header cannot be written to the disk: it is built anew",
+            kv_z("block", ulid_text(o->n->id).z), kv_err(&e));
+        header_give_up(o, header);
+    }
+    opening_free(o);
+}
+
 static void open_run(void *ctx)
 {
     struct opening *o = ctx;
@@ -241,7 +296,7 @@ static void open_run(void *ctx)
     mtx_lock(&o->n->g->mu);
     bool proved = o->n->proved;
     mtx_unlock(&o->n->g->mu);
-    errc rc = open_block(o->n->g, o->b, proved, &what, &e);
+    errc rc = open_block(o->n->g, o->b, proved, &o->built, &what, &e);
     metric_add(rc == OK ? &m_opened : &m_open_failures, 1);
     if (rc == OK)
         LOG(DEBUG, "a block of the bucket was opened", kv_z("block", ulid_text(o->b->id).z),
@@ -251,9 +306,8 @@ static void open_run(void *ctx)
             kv_z("block", ulid_text(o->b->id).z), kv_err(&e));
     opened_told(o, what, rc, &e);
     opening_ended(o->n->g);
-    entry_unref(o->n);
-    bucket_view_unref(o->view);
-    mem_free(o);
+    if (rc != OK || (proved && !o->built)) opening_free(o);
+    else if (!pool_submit(o->n->g->opens, header_sync_run, o)) header_sync_run(o);
 }
 
 /* ---- who asks */
@@ -280,7 +334,7 @@ static struct entry *entry_of(struct gateway *g, ulid id)
 
 static bool wants_opening(const struct entry *n, int64_t now)
 {
-    return n->state == ENTRY_CLOSED ||
+    return n->state == ENTRY_CLOSED || (n->state == ENTRY_OPEN && n->suspect) ||
            (n->state == ENTRY_FAILED && now - n->since_ns > FAILED_AGAIN_MS * MS_NS);
 }
 
@@ -297,8 +351,10 @@ static struct opening *opening_new(struct gateway *g, struct entry *n, const str
     uint64_t *sizes = arena_array(&one->arena, b->n_segments + 1, sizeof(*sizes));
     if (b->n_segments) memcpy(sizes, b->segment_bytes, b->n_segments * sizeof(*sizes));
     one->blocks.at[0].segment_bytes = sizes;
-    *o = (struct opening){ n, one, &one->blocks.at[0] };
+    *o = (struct opening){ n, one, &one->blocks.at[0], false, STEAL(n->opened) };
     atomic_fetch_add_explicit(&n->refs, 1, memory_order_relaxed);
+    n->proved = n->proved && !n->suspect;
+    n->suspect = false;
     n->state = ENTRY_OPENING;
     n->since_ns = now;
     g->opening++;
@@ -312,9 +368,7 @@ static void opening_submit(struct gateway *g, struct opening *o)
     err_set(&e, ERR_LIMIT, "too many blocks are being opened");
     opened_told(o, NULL, ERR_LIMIT, &e);
     opening_ended(g);
-    entry_unref(o->n);
-    bucket_view_unref(o->view);
-    mem_free(o);
+    opening_free(o);
 }
 
 void gateway_begin(struct gateway *g, const struct view_block *b)

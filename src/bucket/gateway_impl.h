@@ -44,6 +44,7 @@ struct entry {
     errc rc;                 /* of ENTRY_FAILED */
     str why;                 /* heap */
     bool proved, gone;
+    bool suspect;            /* the disk may not keep its header: it is opened anew */
 };
 
 struct gateway {

@@ -299,8 +299,15 @@ TEST(index_headers_that_are_wrong_are_built_anew)
     }
 }
 
-/* Nothing of them is synced. What a power cut leaves is anything of it, sectors of zeros included:
- * the next start answers as the first. */
+static void ask_in_the_dark(struct rig *r, unsigned k)
+{
+    str got;
+    errc rc = ask(r, k * 3000, k * 3000 + 2999, &got, NULL);
+    if (rc == OK) EXPECT_STR(got, block_text(r, k, true));
+}
+
+/* They are synced late, their names never. What a power cut leaves is anything of it, sectors of
+ * zeros included: the next start answers as the first. */
 TEST(index_headers_that_a_power_cut_took_are_built_anew)
 {
     enum { CUTS = 12 };
@@ -315,14 +322,63 @@ TEST(index_headers_that_a_power_cut_took_are_built_anew)
             EXPECT_OK(bucket_open(&inner, &c, NULL));
             r->o.bucket = r->b = test_slow_new(inner);
             gateway_begin_(r);
-            for (unsigned n = 0; n < BLOCKS; n++) expect_block(r, n);
-            EXPECT(fs_exists(r->data, header_path(r, 0)));
+            if (k == 0 && i >= CUTS / 2) fs_sim_power_off_after(r->data, 1 + (i - CUTS / 2) * 3);
+            for (unsigned n = 0; n < BLOCKS; n++) {
+                if (k || i < CUTS / 2) expect_block(r, n);
+                else ask_in_the_dark(r, n);
+            }
+            EXPECT(i >= CUTS / 2 || fs_exists(r->data, header_path(r, 0)));
             gateway_close(STEAL(r->g));
             fs_sim_crash(r->data, i % 2 ? SIM_LOSE_ALL : SIM_LOSE_SOME);
         }
         fs_free(r->data);
     }
     r->data = real;
+    rig_end(r);
+}
+
+/* What waits for it has its answer; who comes later gets it out of a new one. */
+TEST(an_index_header_that_the_disk_refuses_is_not_kept)
+{
+    struct rig *r = rig_new(true);
+    struct fs *real = r->data;
+    r->data = r->o.fs = fs_sim_new(test_seed());
+    gateway_begin_(r);
+    fs_sim_fail_rate(r->data, SIM_OP(STALL_SYNC), 1000000, ERR_IO);
+    expect_block(r, 0);
+    int64_t until = clock_mono_ns() + READY_MS * INT64_C(1000000);
+    while (fs_exists(r->data, header_path(r, 0)) && clock_mono_ns() < until)
+        clock_sleep_ns(1000000);
+    EXPECT(!fs_exists(r->data, header_path(r, 0)));
+    fs_sim_fail_rate(r->data, SIM_OP(STALL_SYNC), 0, OK);
+    expect_block(r, 0);
+    EXPECT(fs_exists(r->data, header_path(r, 0)));
+    gateway_close(STEAL(r->g));
+    fs_free(r->data);
+    r->data = real;
+    rig_end(r);
+}
+
+/* There is none in the bucket, either: it is walked and asked for once, not at each opening. */
+TEST(a_damaged_sparse_header_is_made_anew)
+{
+    struct rig *r = rig_new(true);
+    struct bucket_config c = { .kind = BUCKET_FILESYSTEM, .directory = fs_root(r->store) };
+    struct bucket *inner;
+    str good, now = STR_EMPTY;
+    str sparse = arena_fmt(&r->a, "%s/sparse-index-header", ulid_text(r->ids[0]).z);
+    gateway_begin_(r);
+    expect_block(r, 0);
+    gateway_close(STEAL(r->g));
+    bucket_close(r->b);
+    EXPECT_OK(fs_read_all(r->data, sparse, &r->a, 1 << 20, &good, NULL));
+    EXPECT_OK(fs_write_durable(r->data, sparse, S("none"), NULL));
+    EXPECT_OK(bucket_open(&inner, &c, NULL));
+    r->o.bucket = r->b = test_slow_new(inner);
+    gateway_begin_(r);
+    expect_block(r, 0);
+    EXPECT_OK(fs_read_all(r->data, sparse, &r->a, 1 << 20, &now, NULL));
+    EXPECT_STR(now, good);
     rig_end(r);
 }
 

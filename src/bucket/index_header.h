@@ -4,10 +4,10 @@
  *             postings offset table, and of the rest only what lies within 100 KiB of them; read
  *             through io readers, with samples in memory: the place of every 32nd symbol, and of
  *             every 32nd entry of each name, no strings but names.
- * Invariants  (1) A file has its name when it is whole; it is not synced, and what a power cut took
- *             of it opening tells: each byte is checked. (2) opened means: both tables were
- *             read whole, their checksums and their order are right. (3) Same index, same bytes as
- *             Thanos makes.
+ * Invariants  (1) A file has its name when it is whole; its building syncs nothing, and what a
+ *             power cut took of it opening tells: each byte is checked. (2) opened means: both
+ *             tables were read whole, their checksums and their order are right. (3) Same index,
+ *             same bytes as Thanos makes.
  * Ownership   index_header_open allocates, index_header_close frees; it borrows the fs. Strings are
  *             copied into the caller's arena, or borrowed until the callback returns; names live
  *             as long as the header.
@@ -37,6 +37,10 @@ enum { INDEX_SEEN_ALIGN = 16 << 10 };          /* both begin and end at multiple
  * be NULL. */
 MUST_USE errc index_header_build(struct bucket *b, ulid id, uint64_t index_bytes, struct fs *fs,
     str dir, struct header_built *what, struct index_seen *seen, struct err *e);
+
+/* Checks dir/index-header to the last byte, and keeps what was learned of it as
+ * dir/sparse-index-header, so that it is not walked again. */
+MUST_USE errc index_header_sample(struct fs *fs, str dir, struct err *e);
 
 struct index_header;
 MUST_USE errc index_header_open(

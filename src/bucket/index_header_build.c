@@ -182,9 +182,7 @@ static errc build(struct bucket *b, str index, struct writing *w, uint64_t *size
     return rc;
 }
 
-/* Opened once before it counts: what came is checked to the last byte. What was learned of it is
- * kept, so that it is not walked again. */
-static errc proved(struct fs *fs, str dir, struct err *e)
+errc index_header_sample(struct fs *fs, str dir, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
     SCOPED(buf_fini) struct buf sparse = { 0 };
@@ -198,8 +196,8 @@ static errc proved(struct fs *fs, str dir, struct err *e)
 }
 
 /* As one, unless something is there: then the samples first, since without a header they are
- * nothing. Nothing is synced: what a power cut left of it is found wrong when it is opened, and
- * built anew. */
+ * nothing. Nothing is synced here: what a power cut left of it is found wrong when it is opened,
+ * and built anew. */
 static errc named(struct fs *fs, str tmp, str dir, struct err *e)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
@@ -225,7 +223,7 @@ errc index_header_build(struct bucket *b, ulid id, uint64_t index_bytes, struct 
     errc rc = build(b, index, &w, &size, e);
     buf_fini(&w.waiting);
     file_close(w.f);
-    if (rc == OK) rc = proved(fs, tmp, e);
+    if (rc == OK) rc = index_header_sample(fs, tmp, e);
     if (rc == OK) rc = named(fs, tmp, dir, e);
     errc left = fs_remove_tree(fs, tmp, NULL);
     (void)left; /* the next building removes it */
