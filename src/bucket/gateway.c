@@ -252,14 +252,18 @@ static void opening_free(struct opening *o)
     mem_free(o);
 }
 
-/* Who waited may have the block; who comes later has its header built anew. */
+/* Who waited may have the block; who comes later has its header built anew. The file goes first:
+ * an opening that found it would take it for right out of the kernel's memory, and the disk tells
+ * of an error once. */
 static void header_give_up(struct opening *o, str header)
 {
+    struct err e = { 0 };
+    if (fs_unlink(o->n->g->o.fs, header, &e) != OK)
+        LOG_LIMITED(ERROR, 1000, "an index-header that the disk refused cannot be removed",
+            kv_z("block", ulid_text(o->n->id).z), kv_err(&e));
     mtx_lock(&o->n->g->mu);
     o->n->suspect = true;
     mtx_unlock(&o->n->g->mu);
-    errc rc = fs_unlink(o->n->g->o.fs, header, NULL);
-    (void)rc; /* it is looked at whole before it is used again */
 }
 
 /* A header is looked at whole when it is opened, and later look-ups check no sums: what was right
