@@ -12,7 +12,9 @@
 #include "io/work.h"
 
 enum { ROWS_MAX = 128, LANES_A_THREAD = 2, SERIES_MIN = 16, ROUND_NS = 1000 * 1000 };
-/* Between two checks of a lane: steps and samples in windows, some ten microseconds. */
+/* Between two checks of a lane: steps and samples in windows, some ten microseconds. What may wait
+ * for a disk or a bucket counts by itself: a check comes behind each series that did, and before
+ * series are announced. */
 enum { CHECK_EVERY = 4096 };
 
 struct lanes {
@@ -67,19 +69,22 @@ static void lane_end(struct lanes *ls, struct lane *l)
 static errc lane_series(struct lanes *ls, struct lane *l)
 {
     struct active_query *active = l->q.active;
-    uint64_t checked = 0;                      /* work at the last check; the first is due */
+    uint64_t checked = 0, waited = 0;          /* at the last check; the first is due */
     for (l->done = 0; l->done < l->n; l->done++) {
         struct lane_row *row = &l->rows[l->done];
         uint64_t read = l->stats.read, bytes = io_work.bytes;
         uint64_t work = l->stats.total + (l->done + 1) * l->ev.g.n + CHECK_EVERY;
-        if (l->done % SERIES_AHEAD == 0)
+        uint64_t waits = io_work.missed_bytes + io_work.bucket_bytes;
+        bool ahead = l->done % SERIES_AHEAD == 0;
+        if (ahead || waits != waited || work - checked >= CHECK_EVERY) {
+            TRY(eval_check(&l->q));
+            checked = work;
+            waited = waits;
+        }
+        if (ahead)
             reader_ahead(&l->reader, ls->series + l->from + l->done,
                 MIN((size_t)SERIES_AHEAD, l->n - l->done), &ls->job->plan);
         *row = (struct lane_row){ .any = false };
-        if (work - checked >= CHECK_EVERY) {
-            TRY(eval_check(&l->q));
-            checked = work;
-        }
         errc rc = ls->job->compute(ls->job->ctx, l, ls->series[l->from + l->done], row);
         active_add(&active->samples, l->stats.read - read);
         active_add(&active->bytes, io_work.bytes - bytes);

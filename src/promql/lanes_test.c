@@ -114,11 +114,13 @@ struct far_store { struct queryable base; struct queryable *in; };
 struct far_querier { struct querier base; struct querier *in; struct arena arena; };
 struct far_set { struct series_set base; struct series_set *in; struct far_querier *q; };
 struct far_series { struct series base; struct series *in; };
+static _Atomic unsigned far_iterated;
 
 static errc far_iterate(struct series *base, struct sample_iter **it, struct err *e)
 {
     struct series *in = CONTAINER_OF(base, struct far_series, base)->in;
     io_work.bucket_bytes += SERIES_BYTES;
+    atomic_fetch_add(&far_iterated, 1);
     return in->ops->iterate(in, it, e);
 }
 
@@ -222,5 +224,25 @@ TEST(lanes_count_what_a_query_reads_far_away)
             engine_free(en);
         }
     }
+    memstore_free(m);
+}
+
+/* However little there is to compute for each series: who waits for them looks whether it may. */
+TEST(lanes_end_soon_where_series_come_from_far_away)
+{
+    enum { WITHIN = 150 };
+    static const struct queryable_ops ops = { .querier = far_open };
+    struct memstore *m = store_make();
+    struct far_store far = { { &ops }, memstore_queryable(m) };
+    uint64_t limit = SELECT_BYTES + WITHIN * SERIES_BYTES;
+    struct engine *en = engine_new(&(struct engine_opts){ .max_far_bytes = limit });
+    struct query_opts q = { .query = S("sum(x_total)"), .start_ms = 60000, .end_ms = 60000,
+        .instant = true };
+    struct result r;
+    atomic_store(&far_iterated, 0);
+    EXPECT_EQ(engine_query(en, &far.base, &q, &r, NULL), ERR_LIMIT);
+    EXPECT(atomic_load(&far_iterated) > WITHIN);
+    EXPECT(atomic_load(&far_iterated) <= WITHIN + 2);
+    engine_free(en);
     memstore_free(m);
 }
