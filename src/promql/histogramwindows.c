@@ -179,8 +179,8 @@ errc window_h_ts_first(struct windows *w, size_t k)
 
 errc window_h_ts_last(struct windows *w, size_t k)
 {
-    int64_t t = MAX(w->hs->t[w->hhi[k] - 1], 0);
-    if (w->lo[k] < w->hi[k]) t = MAX(t, w->t[w->hi[k] - 1]);
+    /* of floats that are not there it is 0, as in the reference */
+    int64_t t = MAX(w->hs->t[w->hhi[k] - 1], w->lo[k] < w->hi[k] ? w->t[w->hi[k] - 1] : 0);
     window_put(w, k, (double)t / 1000);
     return OK;
 }
