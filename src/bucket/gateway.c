@@ -2,9 +2,9 @@
  *
  * One thread looks at the bucket (bucket_view.h) and closes what is idle. A block is opened by a
  * job of the pool `opens`: its index-header is built if there is none, or none that is good, and
- * read whole once; its bytes are synced by a later job of the same pool, behind the openings that
- * wait; so as many blocks are opened at once as the pool has threads, and one whose disk
- * hangs keeps one of them. Queries wait for the state of a block to change, for a time. */
+ * read whole once; so as many blocks are opened at once as the pool has threads. Its bytes are
+ * synced by a job of a pool of its own, `syncs`: a disk that takes no writes keeps nobody from
+ * opening blocks. Queries wait for the state of a block to change, for a time. */
 #include "bucket/gateway_impl.h"
 
 #include "base/clock.h"
@@ -21,6 +21,7 @@
 
 enum {
     OPEN_THREADS = 20,
+    SYNC_THREADS = 2,
     READ_THREADS = 96,
     SELECT_THREADS = 16,
     META_THREADS = 32,
@@ -268,7 +269,7 @@ static void header_give_up(struct opening *o, str header)
 
 /* A header is looked at whole when it is opened, and later look-ups check no sums: what was right
  * in the kernel's memory then must be right on the disk, too, when it comes back from there.
- * Whoever waited for the block has it by now. */
+ * Whoever waited for the block has it by now. In a thread of `syncs`. */
 static void header_sync_run(void *ctx)
 {
     SCOPED(arena_fini) struct arena a = { 0 };
@@ -288,6 +289,17 @@ static void header_sync_run(void *ctx)
             kv_z("block", ulid_text(o->n->id).z), kv_err(&e));
         header_give_up(o, header);
     }
+    opening_free(o);
+}
+
+/* As many as there may be wait already: the next opening of this block tries again. */
+static void header_sync_submit(struct opening *o)
+{
+    struct gateway *g = o->n->g;
+    if (pool_submit(g->syncs, header_sync_run, o)) return;
+    mtx_lock(&g->mu);
+    o->n->proved = false;
+    mtx_unlock(&g->mu);
     opening_free(o);
 }
 
@@ -311,7 +323,7 @@ static void open_run(void *ctx)
     opened_told(o, what, rc, &e);
     opening_ended(o->n->g);
     if (rc != OK || (proved && !o->built)) opening_free(o);
-    else if (!pool_submit(o->n->g->opens, header_sync_run, o)) header_sync_run(o);
+    else header_sync_submit(o);
 }
 
 /* ---- who asks */
@@ -336,10 +348,11 @@ static struct entry *entry_of(struct gateway *g, ulid id)
     return n;
 }
 
+/* A disk that refuses every header has each of them built once in a while, not by each question. */
 static bool wants_opening(const struct entry *n, int64_t now)
 {
-    return n->state == ENTRY_CLOSED || (n->state == ENTRY_OPEN && n->suspect) ||
-           (n->state == ENTRY_FAILED && now - n->since_ns > FAILED_AGAIN_MS * MS_NS);
+    bool wrong = n->state == ENTRY_FAILED || (n->state == ENTRY_OPEN && n->suspect);
+    return n->state == ENTRY_CLOSED || (wrong && now - n->since_ns > FAILED_AGAIN_MS * MS_NS);
 }
 
 /* With the lock; what is to be handed to the pool, or NULL. */
@@ -637,6 +650,7 @@ errc gateway_open(struct gateway **out, const struct gateway_opts *o, struct err
         o->chunk_disk_bytes, CHUNKS_BEFORE_DISK_BYTES);
     g->opens = pool_new(&(struct pool_opts){ "store-open",
         (unsigned)or_default(o->opens, OPEN_THREADS), QUEUE_MAX });
+    g->syncs = pool_new(&(struct pool_opts){ "store-fsync", SYNC_THREADS, QUEUE_MAX });
     g->reads = pool_new(&(struct pool_opts){ "store-read", READ_THREADS, QUEUE_MAX });
     g->selects = pool_new(&(struct pool_opts){ "store-select", SELECT_THREADS, QUEUE_MAX });
     mtx_init(&g->mu, LOCK_DB);
@@ -655,7 +669,8 @@ void gateway_close(struct gateway *g)
     mtx_unlock(&g->mu);
     bucket_stop(g->o.bucket);
     thread_join(g->thread);
-    pool_free(g->opens);
+    pool_free(g->opens); /* which submit to */
+    pool_free(g->syncs);
     pool_free(g->selects);
     struct entry *n;
     for (size_t i = 0; (n = map_next(&g->entries, &i)) != NULL;) entry_unref(n);

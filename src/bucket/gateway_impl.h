@@ -44,7 +44,7 @@ struct entry {
     errc rc;                 /* of ENTRY_FAILED */
     str why;                 /* heap */
     bool proved, gone;
-    bool suspect;            /* the disk may not keep its header: it is opened anew */
+    bool suspect;            /* the disk may not keep its header: it is opened anew, in time */
 };
 
 struct gateway {
@@ -52,7 +52,7 @@ struct gateway {
     struct queryable queryable;
     struct chunk_queryable chunks;
     struct range_cache *index_cache, *chunk_cache;
-    struct pool *opens, *reads, *selects;
+    struct pool *opens, *syncs, *reads, *selects;
     struct thread *thread;
     _Atomic bool ready;
     struct mtx mu;            /* LOCK_DB: what is open */
