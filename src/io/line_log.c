@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILE_MODE = 0666, PIPE_WAIT_MS = 1000, MS_NS = 1000000 };
+enum { FILE_MODE = 0666, PIPE_WAIT_MS = 1000, PIPE_REST_MS = 5000, MS_NS = 1000000 };
 
 struct line_log {
     _Atomic unsigned refs;
@@ -20,7 +20,7 @@ struct line_log {
     int fd;
     struct baton writing;
     bool torn;                         /* of who has the baton: a line is there in part */
-    bool stuck;                        /* likewise: the last one found no room for a second */
+    int64_t rests_until_ns;            /* likewise: who finds no room till then does not wait */
 };
 
 /* As Go writes them: no capital at the start. */
@@ -69,13 +69,17 @@ void line_log_unref(struct line_log *l)
 }
 
 /* A pipe that is full is waited for, but not long: queries wait for this. Once it was waited for in
- * vain, nobody does until it has taken a line. */
-static bool line_log_may_again(const struct line_log *l, int64_t until_ns)
+ * vain, nobody does for a while, unless it takes a line before: a reader that came back is found
+ * also where each line is longer than the pipe has room. */
+static bool line_log_may_again(struct line_log *l, int64_t until_ns)
 {
     struct pollfd p = { .fd = l->fd, .events = POLLOUT };
     if (errno != EAGAIN) return errno == EINTR;
-    int64_t left_ms = (until_ns - clock_real_mono_ns()) / MS_NS;
-    int n = l->stuck || left_ms <= 0 ? 0 : poll(&p, 1, (int)left_ms);
+    int64_t now_ns = clock_real_mono_ns(), left_ms = (until_ns - now_ns) / MS_NS;
+    bool rests = now_ns < l->rests_until_ns;
+    int n = rests || left_ms <= 0 ? 0 : poll(&p, 1, (int)left_ms);
+    if (n == 0 && !rests)
+        l->rests_until_ns = clock_real_mono_ns() + (int64_t)PIPE_REST_MS * MS_NS;
     if (n == 0) errno = EAGAIN;
     return n > 0 || (n < 0 && errno == EINTR);
 }
@@ -85,7 +89,6 @@ static errc line_log_put(struct line_log *l, str s, int64_t until_ns, struct err
     while (s.n) {
         ssize_t n = write(l->fd, s.p, s.n);
         if (n < 0 && line_log_may_again(l, until_ns)) continue;
-        if (n < 0) l->stuck = errno == EAGAIN;
         if (n <= 0) return line_log_errno(e, n < 0 ? errno : EIO, "write", l->path);
         l->torn = true;
         s = str_from(s, (size_t)n);
@@ -101,7 +104,7 @@ errc line_log_write(struct line_log *l, str lines, struct err *e)
     /* what a full disk left of a line does not take the next one with it */
     errc rc = l->torn ? line_log_put(l, S("\n"), until_ns, e) : OK;
     if (rc == OK) rc = line_log_put(l, lines, until_ns, e);
-    if (rc == OK) l->stuck = false;
+    if (rc == OK) l->rests_until_ns = 0;
     baton_give(&l->writing);
     return rc;
 }

@@ -7,7 +7,7 @@
  * Ownership   line_log_open, then refs: the last unref closes it; the path is copied
  * Threads     any; one writes at a time, and who waits for it waits for a disk, or for a pipe: at
  *             most a second, those before it included. After one that waited so long in vain none
- *             waits, until the pipe has taken a line
+ *             waits until the pipe has taken a line, or five seconds have gone by
  * Errors      ERR_NO_SPACE, ERR_IO: the line is lost, who asked tells of it
  * Format      lines that end in \n
  */

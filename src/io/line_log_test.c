@@ -196,6 +196,15 @@ static void reads_slowly(void *ctx)
     }
 }
 
+static void reads_all(void *ctx)
+{
+    struct full_pipe *p = ctx;
+    while (!p->done) {
+        full_pipe_drain(p);
+        clock_sleep_ns(INT64_C(20) * 1000000);
+    }
+}
+
 /* What a reader takes now and then does not begin the second anew; and the line of which a part is
  * there ends before the next one. */
 TEST(line_log_to_a_pipe_that_is_read_slowly)
@@ -219,6 +228,37 @@ TEST(line_log_to_a_pipe_that_is_read_slowly)
     EXPECT_OK(line_log_write(p.l, S("a line\n"), NULL));
     EXPECT_EQ(read(p.reader, got, sizeof(got)), 8);
     EXPECT(!memcmp(got, "\na line\n", 8));
+    full_pipe_fini(&p);
+    arena_fini(&a);
+}
+
+/* Nobody waits for a pipe that rests; but a line longer than the pipe, which only goes through by
+ * waiting, does once its reader was back for a while. */
+TEST(line_log_to_a_pipe_whose_reader_comes_back)
+{
+    enum { LONG = 128 << 10, LIMIT_S = 30, QUICK_MS = 900 };
+    struct arena a;
+    struct full_pipe p = { 0 };
+    struct err e = { 0 };
+    arena_init(&a, NULL, 0);
+    full_pipe_init(&p, &a);
+    uint8_t *line = arena_alloc(&a, LONG);
+    memset(line, 'x', LONG);
+    line[LONG - 1] = '\n';
+    EXPECT(line_log_write(p.l, S("a line\n"), &e) != OK);
+    struct thread *t = thread_start("reader", reads_all, &p);
+    int64_t since = clock_real_mono_ns(), longest = 0;
+    errc rc = ERR_IO;
+    while (rc != OK && clock_real_mono_ns() - since < INT64_C(1000000000) * LIMIT_S) {
+        int64_t began = clock_real_mono_ns();
+        rc = line_log_write(p.l, str_of(line, LONG), &e);
+        if (rc != OK) longest = MAX(longest, clock_real_mono_ns() - began);
+        clock_sleep_ns(INT64_C(20) * 1000000);
+    }
+    EXPECT_OK(rc);
+    EXPECT(longest < INT64_C(1000000) * QUICK_MS);
+    p.done = true;
+    thread_join(t);
     full_pipe_fini(&p);
     arena_fini(&a);
 }
