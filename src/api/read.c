@@ -6,6 +6,7 @@
 #include "base/compress.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "base/snappy.h"
 #include "promql/active.h"
 #include "remote/read_codec.h"
 
@@ -179,7 +180,8 @@ static errc query_samples(struct samples *x, const struct read_query *q, struct 
         .start = q->start, .end = q->end, .step = q->step, .range = q->range, .func = q->func
     };
     x->n = 0;
-    if (!q->matchers.n) return OK;
+    /* a hint of "series" asks for no samples, and there is no other word for a series */
+    if (!q->matchers.n || (q->has_hints && str_eq(q->func, S("series")))) return OK;
     TRY(st->ops->querier(st, q->mint, q->maxt, &from, e));
     TRY(from->ops->select(from, q->matchers, q->has_hints ? &h : NULL, &set, e));
     for (;;) {
@@ -343,6 +345,21 @@ static void answer_chunks(struct reading *k, struct http_resp *w)
     w->stream = &f->base;
 }
 
+/* False: the answer says what is wrong. */
+static bool reading_unpack(struct reading *k, struct http_resp *w)
+{
+    struct http_req *r = k->r;
+    uint32_t n = 0;
+    if (snappy_length(r->body, &n) && n > DECODED_MAX_BYTES)
+        answer_line(r, w, 400,
+            arena_fmt(&r->arena, "snappy: decoded length %" PRIu32 " exceeds limit %d", n,
+                DECODED_MAX_BYTES));
+    else if (compress_unpack(&k->body, COMPRESS_SNAPPY, r->body, DECODED_MAX_BYTES, NULL) != OK)
+        answer_line(r, w, 400, S("snappy: corrupt input"));
+    else return true;
+    return false;
+}
+
 /* Takes k. */
 static void read_request(struct reading *taken, struct http_resp *w)
 {
@@ -350,10 +367,7 @@ static void read_request(struct reading *taken, struct http_resp *w)
     struct http_req *r = k->r;
     struct api *a = k->a;
     struct err e = { 0 };
-    if (compress_unpack(&k->body, COMPRESS_SNAPPY, r->body, DECODED_MAX_BYTES, NULL) != OK) {
-        answer_line(r, w, 400, S("snappy: corrupt input"));
-        return;
-    }
+    if (!reading_unpack(k, w)) return;
     if (read_request_decode(&k->req, buf_view(&k->body), &r->arena, &e) != OK) {
         answer_line(r, w, 400, err_str(&e));
         return;

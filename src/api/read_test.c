@@ -6,8 +6,8 @@
 
 #define READ S("/api/v1/read")
 
-/* {a="b"} from mint to maxt; chunks: those are wanted. */
-static void put_request(struct buf *b, uint64_t mint, uint64_t maxt, bool chunks)
+/* {a="b"} from mint to maxt, and hints; chunks: those are wanted. */
+static void put_hinted(struct buf *b, uint64_t mint, uint64_t maxt, str hints, bool chunks)
 {
     SCOPED(buf_fini) struct buf q = { 0 };
     buf_u8(&q, 0x08);
@@ -15,9 +15,15 @@ static void put_request(struct buf *b, uint64_t mint, uint64_t maxt, bool chunks
     buf_u8(&q, 0x10);
     buf_uvarint(&q, maxt);
     buf_lenstr((buf_u8(&q, 0x1a), &q), S("\x12\x01" "a" "\x1a\x01" "b"));
+    if (hints.n) buf_lenstr((buf_u8(&q, 0x22), &q), hints);
     buf_u8(b, 0x0a);
     buf_lenstr(b, buf_view(&q));
     if (chunks) buf_bytes(b, "\x10\x01", 2);
+}
+
+static void put_request(struct buf *b, uint64_t mint, uint64_t maxt, bool chunks)
+{
+    put_hinted(b, mint, maxt, STR_EMPTY, chunks);
 }
 
 static struct test_answer ask_packed(struct rig *r, str message)
@@ -59,6 +65,13 @@ TEST(read_samples)
     EXPECT_STR(got.body, S("exceeded sample limit (2)\n"));
     got = ask_samples(&r, 1, 2999);
     EXPECT_EQ(got.status, 200);
+    SCOPED(buf_fini) struct buf hinted = { 0 };
+    put_hinted(&hinted, 1, 9999, S("\x12\x06series"), false);
+    got = ask_packed(&r, buf_view(&hinted));
+    EXPECT_EQ(got.status, 200);
+    buf_reset(&message);
+    EXPECT_OK(compress_unpack(&message, COMPRESS_SNAPPY, got.body, 4096, NULL));
+    EXPECT_STR(buf_view(&message), S("\x0a\x00"));
     rig_stop(&r);
 }
 
@@ -67,6 +80,12 @@ TEST(read_says_what_is_wrong)
     struct rig r;
     rig_start(&r, &(struct rig_opts){ 0 });
     struct test_answer got = rig_ask(&r, S("POST"), READ, NULL, 0, S("not snappy"));
+    EXPECT_EQ(got.status, 400);
+    EXPECT_STR(got.body, S("snappy: corrupt input\n"));
+    got = rig_ask(&r, S("POST"), READ, NULL, 0, S("\x81\x80\x80\x10\x00" "a"));
+    EXPECT_EQ(got.status, 400);
+    EXPECT_STR(got.body, S("snappy: decoded length 33554433 exceeds limit 33554432\n"));
+    got = rig_ask(&r, S("POST"), READ, NULL, 0, S("\x80\x80\x80\x80\x20\x00" "a"));
     EXPECT_EQ(got.status, 400);
     EXPECT_STR(got.body, S("snappy: corrupt input\n"));
     got = ask_packed(&r, S("\x7f"));
