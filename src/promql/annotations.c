@@ -380,7 +380,7 @@ static void buf_seconds(struct buf *b, int64_t ms)
 
 static void buf_monotonicity(struct buf *b, const struct annotation *x)
 {
-    char text[64];
+    char text[128];                        /* a count of 20 digits fits */
     buf_z(b, ", from buckets ");
     buf_f64_g(b, x->mono.min_bucket);
     buf_z(b, " to ");
@@ -388,6 +388,7 @@ static void buf_monotonicity(struct buf *b, const struct annotation *x)
     int n =
         snprintf(text, sizeof(text), ", with a max diff of %.2g, over %" PRId64 " samples from ",
             x->mono.max_diff, (int64_t)x->mono.count);
+    assert(n > 0 && (size_t)n < sizeof(text));
     buf_bytes(b, text, (size_t)n);
     buf_seconds(b, x->mono.min_t);
     buf_z(b, " to ");
