@@ -4,7 +4,10 @@
  * A group is a few columns over the steps. Each input row is added to its group's columns when it
  * comes and is forgotten, so what is held is groups x steps, however many series there are; and
  * every step adds up the series one after the other, as Prometheus does, so that the bits are the
- * same. */
+ * same.
+ *
+ * Where who takes the result wants to know which rows come, and it is known which rows go in, a
+ * group goes on when its last row has joined: in the order of the groups' first rows, as ever. */
 #include "promql/aggregate.h"
 
 #include "promql/grouping.h"
@@ -24,6 +27,7 @@ struct group {
     uint8_t *incremental;                  /* avg: the sum would have overflowed */
     bool any_incremental;
     bool drop_name;
+    size_t expected;                       /* rows that may still join, where that is known */
     VEC(struct row) members;               /* quantile: the input itself */
     struct group_histograms histograms;    /* sum, avg */
     const struct histogram **hist;         /* the result's */
@@ -32,7 +36,7 @@ struct group {
 struct aggregating;
 struct agg_op {
     enum promql_op op;
-    void (*columns)(struct arena *a, struct group *g, size_t n);   /* beyond seen and v */
+    void (*columns)(struct column_pool *p, struct group *g);       /* beyond seen and v */
     void (*one)(struct group *g, size_t i, double x, bool first);  /* a value of step i */
     /* the same for n steps from `from` on, each of them with a value, and not the group's first */
     void (*many)(struct group *g, const double *x, size_t from, size_t n);
@@ -45,11 +49,16 @@ struct aggregating {
     const struct expr *x;
     const struct agg_op *op;
     struct grouping by;
+    struct sink *out;
+    const struct agg_param *param;
     VEC(struct group) groups;
-    struct arena work;                     /* the columns that the result does not need */
+    VEC(size_t) order;                     /* groups that a row joined, as they began */
+    size_t pushed;                         /* of order */
+    uint64_t made;                         /* samples in groups that are finished */
+    bool told;                             /* which rows may come */
+    struct column_pool work, own, *pool;   /* columns; those of the results */
+    struct arena work_room, own_room;
 };
-
-static double *column(struct arena *a, size_t n) { return arena_zalloc(a, n * sizeof(double)); }
 
 /* Steps of a word that both the group and the row have, and that follow each other, go together as
  * far as that pays. */
@@ -102,7 +111,7 @@ static void agg_add(const struct agg_op *op, struct group *g, const struct row *
 }
 
 /* sum */
-static void sum_columns(struct arena *a, struct group *g, size_t n) { g->c = column(a, n); }
+static void sum_columns(struct column_pool *p, struct group *g) { g->c = column_pool_take(p); }
 static void sum_one(struct group *g, size_t i, double x, bool first)
 {
     struct kahan k = { g->v[i], g->c[i] };
@@ -121,11 +130,11 @@ static void sum_finish(struct group *g, size_t n)
 }
 
 /* avg */
-static void avg_columns(struct arena *a, struct group *g, size_t n)
+static void avg_columns(struct column_pool *p, struct group *g)
 {
-    g->c = column(a, n);
-    g->n = column(a, n);
-    g->incremental = arena_zalloc(a, n);
+    g->c = column_pool_take(p);
+    g->n = column_pool_take(p);
+    g->incremental = arena_zalloc(p->a, p->n);
 }
 static void avg_one(struct group *g, size_t i, double x, bool first)
 {
@@ -191,10 +200,10 @@ static void min_many(struct group *g, const double *x, size_t from, size_t n)
 }
 
 /* stdvar, stddev: Welford's update without compensation */
-static void variance_columns(struct arena *a, struct group *g, size_t n)
+static void variance_columns(struct column_pool *p, struct group *g)
 {
-    g->n = column(a, n);
-    g->mean = column(a, n);
+    g->n = column_pool_take(p);
+    g->mean = column_pool_take(p);
 }
 static void variance_one(struct group *g, size_t i, double x, bool first)
 {
@@ -240,11 +249,6 @@ static const struct agg_op *agg_op_of(enum promql_op op)
     return NULL;
 }
 
-bool aggregate_rows_stay(const struct expr *x)
-{
-    return x->kind == EXPR_AGGREGATE && agg_op_of(x->aggregate.op);
-}
-
 static bool agg_takes_histograms(enum promql_op op)
 {
     return op == OP_SUM || op == OP_AVG || op == OP_COUNT || op == OP_GROUP;
@@ -273,13 +277,15 @@ static struct row *agg_floats_only(struct aggregating *g, struct row *r, struct 
 static struct group *agg_group(struct aggregating *g, struct labels l)
 {
     bool fresh;
-    size_t at = grouping_of(&g->by, l, &fresh), n = g->ev->g.n;
-    if (!fresh) return &g->groups.at[at];
-    struct arena *a = g->ev->q->arena;
-    struct group new = { .seen = arena_zalloc(a, bits_words(n) * sizeof(uint64_t)),
-        .v = column(a, n) };
-    vec_push(&g->groups, new);
-    return &g->groups.at[at];
+    size_t at = grouping_of(&g->by, l, &fresh);
+    if (fresh) vec_push(&g->groups, (struct group){ 0 });
+    struct group *group = &g->groups.at[at];
+    if (group->v) return group;
+    vec_push(&g->order, at);
+    group->v = column_pool_take(g->pool);
+    group->seen = column_pool_bits(g->pool, group->v);
+    g->ev->q->scratch.spent |= arena_spent(g->pool->a);
+    return group;
 }
 
 /* What the row that joins needs. */
@@ -287,9 +293,11 @@ static void agg_columns(struct aggregating *g, struct group *group, const struct
 {
     if (!g->op->columns || group->has_columns || agg_starts(g->op, group, r)) return;
     group->has_columns = true;
-    g->op->columns(&g->work, group, g->ev->g.n);
-    g->ev->q->scratch.spent |= arena_spent(&g->work);
+    g->op->columns(&g->work, group);
+    g->ev->q->scratch.spent |= arena_spent(&g->work_room);
 }
+
+static errc agg_push_ready(struct aggregating *g);
 
 static errc agg_row(struct sink *base, struct row *in)
 {
@@ -315,7 +323,9 @@ static errc agg_row(struct sink *base, struct row *in)
     }
     if (sums) BITS_EACH(i, in->present, n) bits_set(group->seen, i);
     arena_reset(&g->ev->q->scratch, m);
-    return OK;
+    assert(!g->told || group->expected > 0);
+    if (!g->told || --group->expected) return OK;
+    return agg_push_ready(g);
 }
 
 /* quantile: the members' values of each step */
@@ -362,32 +372,99 @@ static void aggregating_fini(struct aggregating *g)
     grouping_fini(&g->by);
     for (size_t i = 0; i < g->groups.n; i++) vec_fini(&g->groups.at[i].members);
     vec_fini(&g->groups);
-    arena_fini(&g->work);
+    vec_fini(&g->order);
+    column_pool_fini(&g->work);
+    column_pool_fini(&g->own);
+    arena_fini(&g->work_room);
+    arena_fini(&g->own_room);
 }
 
-static errc agg_push(struct aggregating *g, int64_t before, struct sink *out)
+static void agg_expect(struct sink *base, struct labels l)
+{
+    struct aggregating *g = CONTAINER_OF(base, struct aggregating, base);
+    bool fresh;
+    size_t at = grouping_of(&g->by, l, &fresh);
+    g->told = true;
+    if (fresh) {
+        vec_push(&g->groups, (struct group){ 0 });
+        g->out->expect(g->out, g->by.labels.at[at]);
+    }
+    g->groups.at[at].expected++;
+}
+
+static errc agg_none(struct sink *base, struct labels l)
+{
+    struct aggregating *g = CONTAINER_OF(base, struct aggregating, base);
+    bool fresh;
+    size_t at = grouping_of(&g->by, l, &fresh);
+    struct group *group = &g->groups.at[at];
+    assert(!fresh && group->expected > 0);
+    if (--group->expected) return OK;
+    return group->v ? agg_push_ready(g) : g->out->none(g->out, g->by.labels.at[at]);
+}
+
+/* A column that it is done with is there for the next. */
+static void agg_give_back(struct aggregating *g, double **column)
+{
+    if (*column) column_pool_give(&g->work, STEAL(*column));
+}
+
+static void agg_finish(struct aggregating *g, struct group *group)
 {
     struct eval *ev = g->ev;
     size_t n = ev->g.n;
-    uint64_t made = 0;
-    for (size_t i = 0; i < g->groups.n; i++) {
-        struct group *group = &g->groups.at[i];
-        if (group->histograms.at)
-            group->hist = group_histograms_end(ev, g->x, &group->histograms, group->seen);
-        made += row_samples(&(struct row){ .present = group->seen, .hist = group->hist }, n);
+    struct arena_mark m = arena_mark(&ev->q->scratch);
+    if (g->op->op == OP_QUANTILE) agg_quantile(g, group, g->param->v);
+    if (g->op->finish) g->op->finish(group, n);
+    arena_reset(&ev->q->scratch, m);
+    agg_give_back(g, &group->c);
+    agg_give_back(g, &group->n);
+    agg_give_back(g, &group->mean);
+    if (group->histograms.at)
+        group->hist = group_histograms_end(ev, g->x, &group->histograms, group->seen);
+    g->made += row_samples(&(struct row){ .present = group->seen, .hist = group->hist }, n);
+}
+
+static errc agg_push_group(struct aggregating *g, size_t at)
+{
+    struct group *group = &g->groups.at[at];
+    struct labels l = g->by.labels.at[at];
+    size_t n = g->ev->g.n, seen = bits_count(group->seen, n);
+    if (!seen) return g->told ? g->out->none(g->out, l) : OK;
+    struct row r = { .labels = l,
+        .v = group->v,
+        .present = seen == n ? NULL : group->seen,
+        .hist = group->hist,
+        .drop_name = group->drop_name,
+        .pooled = g->pool != &g->own };
+    return sink_row(g->out, &r);
+}
+
+/* The groups that nothing can join any more. Sums of histograms wait until the end. */
+static errc agg_push_ready(struct aggregating *g)
+{
+    for (; g->pushed < g->order.n; g->pushed++) {
+        size_t at = g->order.at[g->pushed];
+        struct group *group = &g->groups.at[at];
+        if (group->expected || group->histograms.at) return OK;
+        agg_finish(g, group);
+        TRY(agg_push_group(g, at));
+    }
+    return OK;
+}
+
+static errc agg_push(struct aggregating *g, int64_t before)
+{
+    struct eval *ev = g->ev;
+    for (size_t i = g->pushed; i < g->order.n; i++) {
+        TRY(eval_check(ev->q));
+        agg_finish(g, &g->groups.at[g->order.at[i]]);
     }
     TRY(samples_check(ev->q, ev->q->samples));
-    ev->q->samples = before + made;
+    ev->q->samples = before + g->made;
     samples_peak(ev, ev->q->samples);
-    arena_fini(&g->work);
-    for (size_t i = 0; i < g->groups.n; i++) {
-        struct group *group = &g->groups.at[i];
-        size_t seen = bits_count(group->seen, n);
-        if (!seen) continue;
-        struct row r = { g->by.labels.at[i], group->v, seen == n ? NULL : group->seen, group->hist,
-            group->drop_name };
-        TRY(sink_row(out, &r));
-    }
+    arena_fini(&g->work_room);
+    for (size_t i = g->pushed; i < g->order.n; i++) TRY(agg_push_group(g, g->order.at[i]));
     return OK;
 }
 
@@ -400,22 +477,26 @@ errc eval_aggregate(struct eval *ev, struct expr *x, struct sink *out)
     struct agg_param p;
     TRY(agg_param_eval(ev, x->aggregate.param, &p));
     SCOPED(aggregating_fini)
-    struct aggregating g = {
-        .base = { agg_row, op != OP_QUANTILE }, .ev = ev, .x = x, .op = agg_op_of(op),
-        .work = { .acc = ev->q->scratch.acc, .limit = ev->q->scratch.limit }
-    };
+    struct aggregating g = { .base = { .row = agg_row, .forgets = op != OP_QUANTILE },
+        .ev = ev,
+        .x = x,
+        .op = agg_op_of(op),
+        .out = out,
+        .param = &p };
     assert(g.op);
+    if (out->expect && g.op->one) {
+        g.base.expect = agg_expect;
+        g.base.none = agg_none;
+    }
+    arena_init(&g.work_room, ev->q->scratch.acc, ev->q->scratch.limit);
+    arena_init(&g.own_room, ev->q->scratch.acc, ev->q->scratch.limit);
+    column_pool_init(&g.work, &g.work_room, ev->g.n);
+    column_pool_init(&g.own, &g.own_room, ev->g.n);
+    g.pool = out->pool ? out->pool : &g.own;
     grouping_init(&g.by, ev->q, x->aggregate.without, x->aggregate.grouping, NULL);
     TRY(eval_expr(ev, x->aggregate.expr, &g.base));
     if (op == OP_QUANTILE) agg_warn_quantile(&g, &p);
-    struct arena_mark m = arena_mark(&ev->q->scratch);
-    for (size_t i = 0; i < g.groups.n; i++) {
-        TRY(eval_check(ev->q));
-        if (op == OP_QUANTILE) agg_quantile(&g, &g.groups.at[i], p.v);
-        if (g.op->finish) g.op->finish(&g.groups.at[i], ev->g.n);
-    }
-    arena_reset(&ev->q->scratch, m);
-    return agg_push(&g, before, out);
+    return agg_push(&g, before);
 }
 
 /* count_values: the text of the value becomes a label */

@@ -1,7 +1,7 @@
 /* aggregate.h — what the two kinds of aggregations share.
  *
  * What        The parameter of topk, quantile and the like: a column, its extremes and whether a
- *             NaN is in it; and what others may know of an aggregation's rows.
+ *             NaN is in it.
  * Invariants  min and max of a parameter that is a plain number are that number
  * Ownership   the column lies in the query's arena
  * Threads     one query, one thread
@@ -27,9 +27,6 @@ void group_histograms_add(struct eval *ev, const struct expr *x, struct group_hi
  * histogram. */
 const struct histogram **group_histograms_end(
     struct eval *ev, const struct expr *x, struct group_histograms *g, uint64_t *seen);
-
-/* Do the values of the rows that x pushes stay as they are until the query's arena ends? */
-bool aggregate_rows_stay(const struct expr *x);
 
 /* topk, bottomk, limitk, limit_ratio: rows of the input, chosen at each step. */
 MUST_USE errc eval_choose(struct eval *ev, struct expr *x, struct sink *out);

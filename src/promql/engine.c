@@ -389,7 +389,10 @@ static errc running_select(struct running *r, struct queryable *storage)
 
 /* Rows to points */
 
-struct result_sink { struct sink base; struct point_sink points; struct running *r; };
+struct result_sink {
+    struct sink base; struct point_sink points; struct running *r;
+    struct column_pool columns;            /* of the result's arena */
+};
 
 /* The labels of a result outlive the querier that lent them. */
 static struct labels result_labels(struct running *r, struct labels l, bool drop_name)
@@ -435,26 +438,34 @@ static void series_of_some(
 static void series_of_run(
     struct running *r, struct result_series *s, const struct row *row, size_t first, size_t n)
 {
-    double *v = arena_array(r->q.arena, n, sizeof(*v));
-    memcpy(v, row->v + first, n * sizeof(*v));
     s->t = running_times(r) + first;
-    s->v = v;
+    s->v = row->v + first;
+    if (!row->pooled) {
+        double *v = arena_array(r->q.arena, n, sizeof(*v));
+        memcpy(v, row->v + first, n * sizeof(*v));
+        s->v = v;
+    }
     s->h = row_copy_histograms(r->q.arena, row, r->grid.n);
     if (s->h) s->h += first;
 }
 
 static errc result_row(struct sink *base, struct row *row)
 {
-    struct running *r = CONTAINER_OF(base, struct result_sink, base)->r;
+    struct result_sink *sink = CONTAINER_OF(base, struct result_sink, base);
+    struct running *r = sink->r;
     size_t n = row_count(row, r->grid.n);
+    bool pooled = row->pooled;
+    /* a column for a few steps is better used for another row */
+    row->pooled &= n > r->grid.n / 2;
     if (n == 0) return eval_check(&r->q);
     struct result_series s = {
         .labels = result_labels(r, row->labels, row->drop_name), .n = n, .drop_name = row->drop_name
     };
     size_t first = bits_next(row->present, 0, r->grid.n);
-    if (bits_next(row->present, first + n, r->grid.n) == r->grid.n)
-        series_of_run(r, &s, row, first, n);
+    bool run = bits_next(row->present, first + n, r->grid.n) == r->grid.n;
+    if (run) series_of_run(r, &s, row, first, n);
     else series_of_some(r, &s, row, n);
+    if (pooled && !(run && row->pooled)) column_pool_give(&sink->columns, row->v);
     vec_push(&r->series, s);
     return eval_check(&r->q);
 }
@@ -583,12 +594,17 @@ static errc running_sort(struct running *r)
     return s.watch.rc;
 }
 
+static void result_sink_fini(struct result_sink *s) { column_pool_fini(&s->columns); }
+
 static errc running_eval(struct running *r)
 {
     struct query *q = &r->q;
     struct expr *root = expr_unparen(r->p.root);
     struct eval ev = { q, r->grid, &r->stats };
-    struct result_sink s = { { result_row }, { result_points }, r };
+    SCOPED(result_sink_fini) struct result_sink s = {
+        { .row = result_row, .pool = &s.columns }, { result_points }, r, { 0 }
+    };
+    column_pool_init(&s.columns, q->arena, r->grid.n);
     r->out->type = expr_type(r->p.root);
     promql_set_offsets(r->p.root, r->o->start_ms);
     switch (r->out->type) {

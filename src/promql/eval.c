@@ -155,7 +155,8 @@ void joiner_fini(struct joiner *j)
     label_set_fini(&j->set);
 }
 
-void joiner_add(struct joiner *j, const struct row *r)
+static void joiner_take(
+    struct joiner *j, const struct row *r, void (*keep)(struct rows *rs, const struct row *r))
 {
     size_t n = j->ev->g.n;
     if (r->present && bits_next(r->present, 0, n) == n) return;
@@ -164,16 +165,21 @@ void joiner_add(struct joiner *j, const struct row *r)
     size_t at = label_set_add(&j->set, r->labels, &fresh);
     if (grid_is_instant(&j->ev->g)) {
         if (!fresh && !j->ev->q->delayed_names) j->clash = 0;
-        rows_copy(&j->rows, r);
+        keep(&j->rows, r);
         return;
     }
     if (fresh) {
-        rows_copy(&j->rows, r);
+        keep(&j->rows, r);
         return;
     }
     size_t clash = row_merge(&j->rows.all.at[at], r, n, j->ev->q->arena);
     if (clash < j->clash) j->clash = clash;
 }
+
+static void rows_add_copy(struct rows *rs, const struct row *r) { rows_copy(rs, r); }
+
+void joiner_add(struct joiner *j, const struct row *r) { joiner_take(j, r, rows_add_copy); }
+void joiner_add_staying(struct joiner *j, const struct row *r) { joiner_take(j, r, rows_keep); }
 
 errc joiner_check(const struct joiner *j)
 {

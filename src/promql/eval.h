@@ -147,6 +147,8 @@ void joiner_fini(struct joiner *j);
 MUST_USE errc joiner_direct(struct joiner *j, struct expr *input, struct sink *out);
 MUST_USE errc joiner_put(struct joiner *j, struct row *r);     /* adds, or hands on */
 void joiner_add(struct joiner *j, const struct row *r);
+/* The same of columns in the query's arena, which nobody else writes to. */
+void joiner_add_staying(struct joiner *j, const struct row *r);
 MUST_USE errc joiner_check(const struct joiner *j);            /* after the last row */
 MUST_USE errc joiner_push(struct joiner *j, struct sink *out);
 /* Joins rows of equal labels whatever the number of steps (label_replace, unary minus, names

@@ -1,7 +1,11 @@
 /* histogram_quantile, histogram_quantiles, histogram_fraction. Of floats, the rows that differ in
  * `le` alone are the buckets of one classic histogram; a native histogram is a sample by itself.
  * The rows are kept; at each step those that have a value there are looked at. Where a classic and
- * a native histogram of the same labels meet, neither counts. */
+ * a native histogram of the same labels meet, neither counts.
+ *
+ * Where it is known which rows may come, a classic histogram is computed when its last bucket came,
+ * and the buckets' columns are used again: what is held is a result for each histogram, and the
+ * buckets of those that are under way. */
 #include "promql/aggregate.h"
 #include "promql/eval.h"
 #include "promql/quantile.h"
@@ -11,12 +15,18 @@
 static const str bucket_label = { (const uint8_t *)"le", 2 };
 
 struct bucket_row { double upper; size_t row; };
-struct classic { struct labels labels; VEC(struct bucket_row) buckets; };    /* without le */
+struct outcome { struct labels labels; double *v; uint64_t *present; };
+struct classic {
+    struct labels labels;                  /* without le */
+    VEC(struct bucket_row) buckets;
+    size_t expected;                       /* rows of these labels that may still come, if told */
+    bool native;                           /* one came that is no classic bucket throughout */
+    struct outcome *made;                  /* NULL: not computed yet */
+};
 /* classic: of the same labels; SIZE_MAX: none */
 struct native { size_t row, classic; };
 /* at: how many at each step */
 struct mended { str metric; struct monotonicity all; uint32_t *at; };
-struct outcome { struct labels labels; double *v; uint64_t *present; };
 
 struct fraction { const double *lower, *upper; };
 /* What is asked: quantiles, each with its column, or a fraction. */
@@ -31,28 +41,34 @@ struct histograms {
     struct eval *ev;
     struct pos pos;                        /* of the vector argument */
     struct rows rows;
-    bool stay;                             /* the rows that come need no copies */
+    struct column_pool columns;            /* of the rows */
+    struct arena room;                     /* in which they lie */
+    const struct question *ask;            /* NULL: not known before the rows */
+    bool told;                             /* which rows may come */
     struct label_set set;
-    VEC(struct classic) all;
+    VEC(struct classic) all;               /* or nothing came of it but what was expected */
+    VEC(size_t) order;                     /* of all, those with buckets, as they began */
     VEC(struct native) natives;
     struct step_counts in;
     struct joiner out;
-    struct bucket *room;
     VEC(struct mended) mended;             /* by metric */
     /* additions to the annotations before the arguments were evaluated */
     uint64_t notes_before;
 };
 
 static errc histograms_row(struct sink *base, struct row *r);
+static errc histograms_none(struct sink *base, struct labels l);
+static void histograms_expect(struct sink *base, struct labels l);
 
 static void histograms_init(struct histograms *h, struct eval *ev, const struct expr *vector)
 {
     struct arena *a = ev->q->arena;
-    *h = (struct histograms){ .base = { histograms_row },
+    *h = (struct histograms){ .base = { .row = histograms_row, .pool = &h->columns },
         .ev = ev,
         .pos = vector->pos,
-        .stay = aggregate_rows_stay(vector),
         .notes_before = ev->q->annotations.additions };
+    arena_init(&h->room, ev->q->scratch.acc, ev->q->scratch.limit);
+    column_pool_init(&h->columns, &h->room, ev->g.n);
     rows_init(&h->rows, a, ev->g.n);
     label_set_init(&h->set, a);
     step_counts_init(&h->in, a, ev->g.n);
@@ -65,7 +81,10 @@ static void histograms_fini(struct histograms *h)
     label_set_fini(&h->set);
     for (size_t i = 0; i < h->all.n; i++) vec_fini(&h->all.at[i].buckets);
     vec_fini(&h->all);
+    vec_fini(&h->order);
     vec_fini(&h->natives);
+    column_pool_fini(&h->columns);
+    arena_fini(&h->room);
     vec_fini(&h->mended);
     joiner_fini(&h->out);
 }
@@ -85,21 +104,62 @@ static bool classic_has(const struct classic *c, double upper)
     return has;
 }
 
-static void histograms_add_bucket(struct histograms *h, struct row *r, double upper)
+static size_t classic_of(struct histograms *h, struct labels l)
 {
     struct query *q = h->ev->q;
     struct arena_mark m = arena_mark(&q->scratch);
     bool fresh;
-    struct labels key = labels_without(&q->scratch, r->labels, &bucket_label, 1);
+    struct labels key = labels_without(&q->scratch, l, &bucket_label, 1);
     size_t at = label_set_add(&h->set, key, &fresh);
     if (fresh) {
         struct label *pairs = arena_array(q->arena, key.n, sizeof(*pairs));
         if (key.n) memcpy(pairs, key.at, key.n * sizeof(*pairs));
         vec_push(&h->all, ((struct classic){ .labels = { pairs, key.n } }));
     }
-    q->entangled |= classic_has(&h->all.at[at], upper);
-    vec_push(&h->all.at[at].buckets, ((struct bucket_row){ upper, h->rows.all.n }));
     arena_reset(&q->scratch, m);
+    return at;
+}
+
+static void histograms_expect(struct sink *base, struct labels l)
+{
+    struct histograms *h = CONTAINER_OF(base, struct histograms, base);
+    size_t at = classic_of(h, l);
+    h->told = true;
+    h->all.at[at].expected++;
+}
+
+static errc classic_came(struct histograms *h, size_t at);
+
+static errc histograms_none(struct sink *base, struct labels l)
+{
+    struct histograms *h = CONTAINER_OF(base, struct histograms, base);
+    return classic_came(h, classic_of(h, l));
+}
+
+static void histograms_add_bucket(struct histograms *h, size_t at, double upper)
+{
+    struct classic *c = &h->all.at[at];
+    h->ev->q->entangled |= classic_has(c, upper);
+    if (!c->buckets.n) vec_push(&h->order, at);
+    vec_push(&c->buckets, ((struct bucket_row){ upper, h->rows.all.n }));
+}
+
+/* Keeps a row, in a column of the pool. */
+static void histograms_keep(struct histograms *h, const struct row *r)
+{
+    size_t n = h->ev->g.n;
+    struct row c = *r;
+    if (!r->pooled) {
+        c.v = column_pool_take(&h->columns);
+        memcpy(c.v, r->v, n * sizeof(*c.v));
+        if (r->present) {
+            c.present = column_pool_bits(&h->columns, c.v);
+            memcpy(c.present, r->present, bits_words(n) * sizeof(*c.present));
+        }
+        c.hist = row_copy_histograms(h->ev->q->arena, r, n);
+        h->ev->q->scratch.spent |= arena_spent(&h->room);
+    }
+    rows_keep(&h->rows, &c);
 }
 
 static errc histograms_row(struct sink *base, struct row *r)
@@ -117,31 +177,74 @@ static errc histograms_row(struct sink *base, struct row *r)
     bool bucket = floats && f64_parse(le, &upper);
     if (floats && !bucket)
         anno_bad_bucket_label(&h->ev->q->annotations, name_to_tell(h, r->labels), le, h->pos);
-    if (!bucket && !natives) return OK;
-    if (bucket) histograms_add_bucket(h, r, upper);
+    size_t at = bucket || h->told ? classic_of(h, r->labels) : SIZE_MAX;
+    if (bucket) histograms_add_bucket(h, at, upper);
     if (natives) vec_push(&h->natives, ((struct native){ h->rows.all.n, SIZE_MAX }));
-    if (h->stay) rows_keep(&h->rows, r);
-    else rows_copy(&h->rows, r);
-    return OK;
+    if (natives && at != SIZE_MAX) h->all.at[at].native = true;
+    if (bucket || natives) histograms_keep(h, r);
+    else if (r->pooled) column_pool_give(&h->columns, r->v);
+    return h->told ? classic_came(h, at) : OK;
 }
 
 /* Which classic histogram has the labels of a native one. */
 static void histograms_pair(struct histograms *h)
 {
-    for (size_t i = 0; i < h->natives.n; i++)
-        for (size_t k = 0; k < h->all.n; k++)
-            if (labels_eq(h->all.at[k].labels, h->rows.all.at[h->natives.at[i].row].labels))
-                h->natives.at[i].classic = k;
+    for (size_t i = 0; i < h->natives.n; i++) {
+        bool fresh;
+        size_t at = label_set_add(&h->set, h->rows.all.at[h->natives.at[i].row].labels, &fresh);
+        if (at < h->all.n && h->all.at[at].buckets.n) h->natives.at[i].classic = at;
+    }
 }
 
-/* The buckets of one histogram at a step, in h->room. */
-static size_t histograms_at(struct histograms *h, const struct classic *c, size_t step)
+/* Ascending, where no two are equal: so none needs to be sorted at any step. */
+static void classic_sort(struct classic *c)
+{
+    size_t n = c->buckets.n;
+    struct bucket_row *b = c->buckets.at;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < i; k++)
+            if (!(b[k].upper < b[i].upper || b[k].upper > b[i].upper)) return;
+    for (size_t i = 1; i < n; i++) {
+        struct bucket_row x = b[i];
+        size_t k = i;
+        for (; k && b[k - 1].upper > x.upper; k--) b[k] = b[k - 1];
+        b[k] = x;
+    }
+}
+
+static const struct row *bucket_row(const struct histograms *h, const struct classic *c, size_t i)
+{
+    return &h->rows.all.at[c->buckets.at[i].row];
+}
+
+/* Has each bucket a float at each step? */
+static bool classic_dense(const struct histograms *h, const struct classic *c)
+{
+    bool dense = true;
+    for (size_t i = 0; i < c->buckets.n && dense; i++)
+        dense = !bucket_row(h, c, i)->present && !bucket_row(h, c, i)->hist;
+    return dense;
+}
+
+static bool classic_has_any(const struct histograms *h, const struct classic *c, size_t step)
+{
+    bool any = false;
+    for (size_t i = 0; i < c->buckets.n && !any; i++) {
+        const struct row *r = bucket_row(h, c, i);
+        any = row_has(r, step) && !row_histogram(r, step);
+    }
+    return any;
+}
+
+/* The buckets of one histogram at a step. */
+static size_t classic_at(const struct histograms *h, const struct classic *c, size_t step,
+    bool dense, struct bucket *out)
 {
     size_t n = 0;
     for (size_t i = 0; i < c->buckets.n; i++) {
-        const struct row *r = &h->rows.all.at[c->buckets.at[i].row];
-        if (!row_has(r, step) || (r->hist && r->hist[step])) continue;
-        h->room[n++] = (struct bucket){ c->buckets.at[i].upper, r->v[step] };
+        const struct row *r = bucket_row(h, c, i);
+        if (!dense && (!row_has(r, step) || row_histogram(r, step))) continue;
+        out[n++] = (struct bucket){ c->buckets.at[i].upper, r->v[step] };
     }
     return n;
 }
@@ -179,12 +282,13 @@ static void histograms_note_mended(struct histograms *h)
     }
 }
 
-static double classic_value(struct histograms *h, const struct classic *c, size_t step, size_t n,
-    const struct question *ask, size_t k)
+static double classic_value(struct histograms *h, const struct classic *c, size_t step,
+    struct bucket *b, size_t n, size_t k)
 {
-    if (ask->f) return bucket_fraction(ask->f->lower[step], ask->f->upper[step], h->room, n);
+    const struct question *ask = h->ask;
+    if (ask->f) return bucket_fraction(ask->f->lower[step], ask->f->upper[step], b, n);
     struct bucket_fix fix;
-    double v = bucket_quantile(ask->q[k][step], h->room, n, &fix);
+    double v = bucket_quantile(ask->q[k][step], b, n, &fix);
     if (fix.forced) {
         int64_t t = grid_time(&h->ev->g, step);
         struct mended *x = histograms_mended(h, name_to_tell(h, c->labels));
@@ -195,9 +299,10 @@ static double classic_value(struct histograms *h, const struct classic *c, size_
     return v;
 }
 
-static double native_value(struct histograms *h, const struct histogram *x, str metric, size_t step,
-    const struct question *ask, size_t k)
+static double native_value(
+    struct histograms *h, const struct histogram *x, str metric, size_t step, size_t k)
 {
+    const struct question *ask = h->ask;
     struct annotations *an = &h->ev->q->annotations;
     enum histogram_note note = HISTOGRAM_FINE;
     double v = ask->f ? histogram_fraction(ask->f->lower[step], ask->f->upper[step], x, &note)
@@ -226,40 +331,70 @@ static void outcome_put(struct outcome *o, size_t step, double v)
     bits_set(o->present, step);
 }
 
+/* The steps at which a native histogram stands in its place; NULL: none does. In scratch memory. */
+static uint64_t *classic_taken(struct histograms *h, size_t i)
+{
+    uint64_t *taken = NULL;
+    size_t n = h->ev->g.n;
+    for (size_t k = 0; k < h->natives.n; k++) {
+        if (h->natives.at[k].classic != i) continue;
+        if (!taken) taken = arena_zalloc(&h->ev->q->scratch, bits_words(n) * sizeof(*taken));
+        const struct row *r = &h->rows.all.at[h->natives.at[k].row];
+        BITS_EACH(step, r->present, n) if (row_histogram(r, step)) bits_set(taken, step);
+    }
+    return taken;
+}
+
 /* The buckets' order and sums are left as one quantile made them for the next one, as in the
  * reference. */
-static struct outcome *classic_outcomes(struct histograms *h, size_t i, const struct question *ask)
+static struct outcome *classic_outcomes(struct histograms *h, size_t i)
 {
-    const struct classic *c = &h->all.at[i];
-    struct outcome *o = outcomes_of(h, c->labels, ask->n);
-    for (size_t step = 0; step < h->ev->g.n; step++) {
-        size_t n = histograms_at(h, c, step);
-        bool taken = false;
-        for (size_t k = 0; k < h->natives.n; k++)
-            if (h->natives.at[k].classic == i) {
-                const struct row *r = &h->rows.all.at[h->natives.at[k].row];
-                taken |= row_has(r, step) && row_histogram(r, step);
-            }
-        for (size_t k = 0; n && !taken && k < ask->n; k++)
-            outcome_put(&o[k], step, classic_value(h, c, step, n, ask, k));
+    struct classic *c = &h->all.at[i];
+    size_t steps = h->ev->g.n, asked = h->ask->n;
+    struct outcome *o = outcomes_of(h, c->labels, asked);
+    struct arena *a = &h->ev->q->scratch;
+    struct arena_mark m = arena_mark(a);
+    uint64_t *taken = classic_taken(h, i);
+    struct bucket *b = arena_array(a, c->buckets.n, sizeof(*b));
+    bool dense = classic_dense(h, c);
+    classic_sort(c);
+    for (size_t step = 0; step < steps; step++) {
+        size_t n = classic_at(h, c, step, dense, b);
+        if (!n || (taken && bits_get(taken, step))) continue;
+        for (size_t k = 0; k < asked; k++)
+            outcome_put(&o[k], step, classic_value(h, c, step, b, n, k));
     }
+    arena_reset(a, m);
     return o;
 }
 
-static struct outcome *native_outcomes(
-    struct histograms *h, const struct native *x, const struct question *ask)
+/* A row of these labels came, or does not. After the last one the columns are free, unless what is
+ * no classic bucket has a say. */
+static errc classic_came(struct histograms *h, size_t at)
 {
+    struct classic *c = &h->all.at[at];
+    assert(c->expected > 0);
+    if (--c->expected || c->native || !c->buckets.n) return OK;
+    c->made = classic_outcomes(h, at);
+    for (size_t i = 0; i < c->buckets.n; i++)
+        column_pool_give(&h->columns, bucket_row(h, c, i)->v);
+    return eval_check(h->ev->q);
+}
+
+static struct outcome *native_outcomes(struct histograms *h, const struct native *x)
+{
+    size_t asked = h->ask->n;
     const struct row *r = &h->rows.all.at[x->row];
-    struct outcome *o = outcomes_of(h, r->labels, ask->n);
+    struct outcome *o = outcomes_of(h, r->labels, asked);
     str metric = name_to_tell(h, r->labels);
     BITS_EACH(step, r->present, h->ev->g.n) {
         if (!row_histogram(r, step)) continue;
-        if (x->classic != SIZE_MAX && histograms_at(h, &h->all.at[x->classic], step)) {
+        if (x->classic != SIZE_MAX && classic_has_any(h, &h->all.at[x->classic], step)) {
             anno_mixed_classic_native(&h->ev->q->annotations, metric, h->pos);
             continue;
         }
-        for (size_t k = 0; k < ask->n; k++)
-            outcome_put(&o[k], step, native_value(h, r->hist[step], metric, step, ask, k));
+        for (size_t k = 0; k < asked; k++)
+            outcome_put(&o[k], step, native_value(h, r->hist[step], metric, step, k));
     }
     return o;
 }
@@ -290,33 +425,34 @@ static void outcome_push_by_value(struct histograms *h, struct row *r, const dou
     }
 }
 
-static errc outcome_push(
-    struct histograms *h, const struct outcome *o, const struct question *ask, size_t k)
+static errc outcome_push(struct histograms *h, const struct outcome *o, size_t k)
 {
+    const struct question *ask = h->ask;
     struct query *q = h->ev->q;
     struct arena_mark m = arena_mark(&q->scratch);
     struct row r = { .labels = o->labels, .v = o->v, .present = o->present };
     row_drop_name(q, &r);
     if (ask->label) outcome_push_by_value(h, &r, ask->q[k], *ask->label);
-    else joiner_add(&h->out, &r);
+    else joiner_add_staying(&h->out, &r);
     arena_reset(&q->scratch, m);
     return eval_check(q);
 }
 
-static errc histograms_compute(struct histograms *h, const struct question *ask)
+static errc histograms_compute(struct histograms *h)
 {
     struct query *q = h->ev->q;
-    size_t n = h->natives.n + h->all.n;
+    size_t natives = h->natives.n, n = natives + h->order.n;
     struct outcome **made = arena_array(q->arena, n, sizeof(*made));
-    h->room = arena_array(q->arena, h->rows.all.n, sizeof(*h->room));
     histograms_pair(h);
     for (size_t i = 0; i < n; i++) {
         TRY(eval_check(q));
-        made[i] = i < h->natives.n ? native_outcomes(h, &h->natives.at[i], ask)
-                                   : classic_outcomes(h, i - h->natives.n, ask);
+        size_t at = i < natives ? 0 : h->order.at[i - natives];
+        if (i < natives) made[i] = native_outcomes(h, &h->natives.at[i]);
+        else made[i] = h->all.at[at].made ? h->all.at[at].made : classic_outcomes(h, at);
     }
-    for (size_t k = 0; k < ask->n; k++)
-        for (size_t i = 0; i < n; i++) TRY(outcome_push(h, &made[i][k], ask, k));
+    arena_fini(&h->room);
+    for (size_t k = 0; k < h->ask->n; k++)
+        for (size_t i = 0; i < n; i++) TRY(outcome_push(h, &made[i][k], k));
     return OK;
 }
 
@@ -327,6 +463,14 @@ static errc histograms_end(struct histograms *h, int64_t before, struct sink *ou
     TRY(joiner_check(&h->out));
     TRY(samples_node_end(h->ev, before, in, 1, &h->out.counts));
     return joiner_push(&h->out, out);
+}
+
+/* What is asked is known before the rows come. It outlives them. */
+static void histograms_ask(struct histograms *h, const struct question *ask)
+{
+    h->ask = ask;
+    h->base.expect = histograms_expect;
+    h->base.none = histograms_none;
 }
 
 static void quantile_check(struct eval *ev, const double *q, struct pos pos)
@@ -347,10 +491,12 @@ errc eval_histogram_quantile(struct eval *ev, struct expr *x, struct sink *out)
     int64_t before = ev->q->samples;
     const double *q;
     TRY(eval_column(ev, x->call.args.at[0], &q));
+    struct question ask = { .q = &q, .n = 1 };
+    histograms_ask(&h, &ask);
     h.in.dense++;
     TRY(eval_expr(ev, x->call.args.at[1], &h.base));
     quantile_check(ev, q, x->call.args.at[0]->pos);
-    TRY(histograms_compute(&h, &(struct question){ .q = &q, .n = 1 }));
+    TRY(histograms_compute(&h));
     return histograms_end(&h, before, out);
 }
 
@@ -362,9 +508,11 @@ errc eval_histogram_fraction(struct eval *ev, struct expr *x, struct sink *out)
     struct fraction f;
     TRY(eval_column(ev, x->call.args.at[0], &f.lower));
     TRY(eval_column(ev, x->call.args.at[1], &f.upper));
+    struct question ask = { .f = &f, .n = 1 };
+    histograms_ask(&h, &ask);
     h.in.dense += 2;
     TRY(eval_expr(ev, x->call.args.at[2], &h.base));
-    TRY(histograms_compute(&h, &(struct question){ .f = &f, .n = 1 }));
+    TRY(histograms_compute(&h));
     return histograms_end(&h, before, out);
 }
 
@@ -381,6 +529,7 @@ errc eval_histogram_quantiles(struct eval *ev, struct expr *x, struct sink *out)
         h.in.dense++;
         quantile_check(ev, ask.q[ask.n++], x->call.args.at[i]->pos);
     }
-    TRY(histograms_compute(&h, &ask));
+    h.ask = &ask;
+    TRY(histograms_compute(&h));
     return histograms_end(&h, before, out);
 }

@@ -207,12 +207,21 @@ static void bucket_swap(void *ctx, size_t i, size_t j)
     b[j] = t;
 }
 
+static bool buckets_ascend(const struct bucket *b, size_t n)
+{
+    size_t i = 1;
+    while (i < n && b[i - 1].upper < b[i].upper) i++;
+    return i == n;
+}
+
 /* Sorted by bound, equal bounds added up. The new count of buckets; 0: the highest is not +Inf. */
 static size_t buckets_normalize(struct bucket *b, size_t n)
 {
     static const struct gosort_ops ops = { bucket_less, bucket_swap };
-    gosort(&ops, b, n);
+    bool ascend = buckets_ascend(b, n);
+    if (!ascend) gosort(&ops, b, n);
     if (!(isinf(b[n - 1].upper) && b[n - 1].upper > 0)) return 0;
+    if (ascend) return n;
     size_t last = 0;
     for (size_t i = 1; i < n; i++) {
         if (b[i].upper == b[last].upper) b[last].count += b[i].count;

@@ -23,6 +23,7 @@ struct range_call {
     bool from_subquery, counters;
     struct label_set seen;                 /* output labels: two rows must not share them */
     bool unique;                           /* they cannot */
+    bool expected;                         /* out was told which of them may come */
     /* samples: of rows made so far, and the most that was held at a time */
     uint64_t held, most;
     /* samples that the nodes above counted while rows of a subquery came */
@@ -229,15 +230,32 @@ static errc range_compute(struct range_call *c, struct labels labels, bool drop_
     return OK;
 }
 
+/* The labels with which a series goes on, by none() or as expected. */
+static struct labels range_labels(struct range_call *c, struct labels labels)
+{
+    struct row r = { .labels = labels };
+    if (!c->f->keeps_name) row_drop_name(c->ev->q, &r);
+    return r.labels;
+}
+
+static errc range_none(struct range_call *c, struct labels labels)
+{
+    if (!c->expected) return OK;
+    struct arena_mark m = arena_mark(&c->ev->q->scratch);
+    errc rc = c->out->none(c->out, range_labels(c, labels));
+    arena_reset(&c->ev->q->scratch, m);
+    return rc;
+}
+
 static errc range_deliver(struct range_call *c, struct lane_row *row, struct labels labels)
 {
     struct row *r = &row->r;
     size_t steps = c->ev->g.n;
-    if (!row->any) return OK;
+    if (!row->any) return range_none(c, labels);
     TRY(range_hold(c, row));
     if (row->floats && c->counters) range_note_counter(c, labels);
     if (!c->present_any && row->floats == steps) r->present = NULL;
-    return row->made ? range_push(c, r) : OK;
+    return row->made ? range_push(c, r) : range_none(c, labels);
 }
 
 /* From a selector */
@@ -345,12 +363,25 @@ static errc range_select(struct range_call *c, const struct expr *vs, struct sel
     return OK;
 }
 
+/* Each series makes a row of its own, or none. */
+static void range_expect(struct range_call *c, const struct selection *sel)
+{
+    struct arena *a = &c->ev->q->scratch;
+    c->expected = c->out->expect && sel->expanded && c->unique && !c->present_any;
+    for (size_t i = 0; c->expected && i < sel->n; i++) {
+        struct arena_mark m = arena_mark(a);
+        c->out->expect(c->out, range_labels(c, sel->at[i]->labels));
+        arena_reset(a, m);
+    }
+}
+
 static errc range_from_selector(struct range_call *c, struct expr *arg)
 {
     struct eval *ev = c->ev;
     const struct expr *vs = arg->matrix.selector;
     struct selection *sel;
     TRY(range_select(c, vs, &sel));
+    range_expect(c, sel);
     struct range_source src = {
         c, { c->lo0, c->hi0, ev->g.interval, c->w.fixed ? 1 : ev->g.n }
     };

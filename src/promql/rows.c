@@ -62,6 +62,24 @@ void step_counts_add(struct step_counts *c, const struct row *r)
     }
 }
 
+void column_pool_init(struct column_pool *p, struct arena *a, size_t n_steps)
+{
+    *p = (struct column_pool){ .a = a, .n = n_steps };
+}
+
+void column_pool_fini(struct column_pool *p) { vec_fini(&p->idle); }
+
+double *column_pool_take(struct column_pool *p)
+{
+    size_t bytes = p->n * sizeof(double) + bits_words(p->n) * sizeof(uint64_t);
+    if (!p->idle.n) return arena_zalloc(p->a, bytes);
+    double *v = vec_pop(&p->idle);
+    memset(v, 0, bytes);
+    return v;
+}
+
+void column_pool_give(struct column_pool *p, double *v) { vec_push(&p->idle, v); }
+
 enum { SAMPLE_BYTES = 16 };
 
 uint64_t samples_of_histogram(const struct histogram *h)

@@ -5,8 +5,10 @@
  * Invariants  (1) v has grid->n entries. (2) present NULL: every step has a value; else bit i says
  *             so, and v[i] of an absent step is never looked at. (3) hist NULL: floats only; else
  *             hist[i] non-NULL makes step i a histogram. (4) bits past n are 0.
+ *             (5) Of the labels that a sink was told to expect each comes once, as a row() or a
+ *             none(), and no others do.
  * Ownership   A row pushed into a sink is borrowed for the call; the sink may write into its
- *             columns. What it keeps, it copies.
+ *             columns. What it keeps, it copies, but for the columns of its own pool.
  * Threads     one query, one thread
  * Errors      the sink's
  * Format      none
@@ -70,6 +72,8 @@ struct row {
     const struct histogram **hist;
     /* the name goes at the end of the query (delayed name removal) */
     bool drop_name;
+    /* v, and present where it is not NULL, are a column of the sink's pool, which has it back */
+    bool pooled;
 };
 static inline bool row_has(const struct row *r, size_t i)
 {
@@ -96,8 +100,28 @@ void row_drop_histograms(struct arena *a, struct row *r, size_t n);
 const struct histogram **row_copy_histograms(struct arena *a, const struct row *r, size_t n);
 size_t row_count(const struct row *r, size_t n);               /* steps that have a value */
 
-/* forgets: what it keeps of a row's labels are strings at most, never the array or the series. */
-struct sink { errc (*row)(struct sink *s, struct row *r); bool forgets; };
+/* Columns of n steps in an arena, each with a bitmap behind it. One that is given back is taken
+ * again, so that as much memory is used as are held at a time. */
+struct column_pool { struct arena *a; VEC(double *) idle; size_t n; };
+void column_pool_init(struct column_pool *p, struct arena *a, size_t n_steps);
+void column_pool_fini(struct column_pool *p);                  /* the arena remains */
+double *column_pool_take(struct column_pool *p);               /* all zero */
+void column_pool_give(struct column_pool *p, double *v);
+static inline uint64_t *column_pool_bits(const struct column_pool *p, double *v)
+{
+    return (uint64_t *)(void *)(v + p->n);
+}
+
+/* A sink that has something to do as soon as all rows of some kind were there wants to know which
+ * rows may come: a node that can tell does so before the first of them. */
+struct sink {
+    errc (*row)(struct sink *s, struct row *r);
+    /* what it keeps of a row's labels are strings at most, never the array or the series */
+    bool forgets;
+    void (*expect)(struct sink *s, struct labels l);           /* NULL: it is not to be told */
+    errc (*none)(struct sink *s, struct labels l);             /* an expected row does not come */
+    struct column_pool *pool;              /* in which rows may lie that are pushed; may be NULL */
+};
 static inline errc sink_row(struct sink *s, struct row *r) { return s->row(s, r); }
 
 /* How many samples the rows have at each step, as max-samples counts them: a histogram is several.
