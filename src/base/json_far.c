@@ -34,8 +34,35 @@ static size_t number_len(str s, bool *real)
     return digits ? n + 1 + sign + digits : n;
 }
 
-/* Numbers that the library cannot hold are texts that begin so while it has them. */
-#define FAR S("\"\\u0001")
+/* Numbers that the library cannot hold are texts while it has them. They begin with this, more
+ * often in a row than it stands anywhere in the JSON. */
+#define MARK S("\\u0001")
+
+static size_t marks_len(str s)
+{
+    size_t n = 0;
+    while (str_has_prefix(str_from(s, n * MARK.n), MARK)) n++;
+    return n;
+}
+
+static size_t longest_marks(str json)
+{
+    size_t longest = 0;
+    for (size_t at = 0, n; at < json.n; at += MAX(n * MARK.n, 1)) {
+        n = marks_len(str_from(json, at));
+        longest = MAX(longest, n);
+    }
+    return longest;
+}
+
+/* The number at the beginning of s, which is behind a quote; empty: it is none. */
+static str marked_number(str s, size_t far)
+{
+    bool real;
+    if (marks_len(s) != far) return STR_EMPTY;
+    str number = str_from(s, far * MARK.n);
+    return str_slice(number, 0, number_len(number, &real));
+}
 
 /* The length of what stands next in a text of JSON, as far as texts go. */
 static size_t piece_len(str json, bool *in_text)
@@ -45,29 +72,26 @@ static size_t piece_len(str json, bool *in_text)
     return 1;
 }
 
-static void put_unmarked(struct buf *b, str json)
+static void put_unmarked(struct buf *b, str json, size_t far)
 {
-    bool in_text = false, real;
+    bool in_text = false;
     for (size_t n; json.n; json = str_from(json, n)) {
-        str number = !in_text && str_has_prefix(json, FAR) ? str_from(json, FAR.n) : STR_EMPTY;
-        size_t digits = number_len(number, &real);
-        str rest = str_from(number, digits);
-        if (digits && str_has_prefix(rest, S("\"")) && !str_has_prefix(rest, S("\":"))) {
-            buf_str(b, str_slice(number, 0, digits));
-            n = FAR.n + digits + 1;
-            continue;
-        }
+        bool begins = !in_text && json.p[0] == '"';
+        str number = begins ? marked_number(str_from(json, 1), far) : STR_EMPTY;
         n = piece_len(json, &in_text);
-        buf_str(b, str_slice(json, 0, n));
+        buf_str(b, number.n ? number : str_slice(json, 0, n));
+        if (!number.n) continue;
+        n = far * MARK.n + number.n + 2;
+        in_text = false;
     }
 }
 
-void json_far_put(struct buf *b, const json_t *v, bool far)
+void json_far_put(struct buf *b, const json_t *v, size_t far)
 {
     SCOPED(buf_fini) struct buf text = { 0 };
     int failed = json_dump_callback(v, put_piece, &text, JSON_ENCODE_ANY);
     assert(!failed);                           /* it was read by the same library */
-    if (far) put_unmarked(b, buf_view(&text));
+    if (far) put_unmarked(b, buf_view(&text), far);
     else buf_str(b, buf_view(&text));
 }
 
@@ -78,7 +102,7 @@ static bool is_far(str number, bool real)
     return real ? !f64_parse(number, &d) || !isfinite(d) : !str_i64(number, &i);
 }
 
-static void mark_far_numbers(struct buf *out, str json)
+static void mark_far_numbers(struct buf *out, str json, size_t marks)
 {
     bool in_text = false;
     for (size_t n; json.n; json = str_from(json, n)) {
@@ -86,18 +110,19 @@ static void mark_far_numbers(struct buf *out, str json)
         size_t number = in_text ? 0 : number_len(json, &real);
         bool far = number && is_far(str_slice(json, 0, number), real);
         n = number ? number : piece_len(json, &in_text);
-        if (far) buf_str(out, FAR);
+        if (far) buf_u8(out, '"');
+        for (size_t i = 0; far && i < marks; i++) buf_str(out, MARK);
         buf_str(out, str_slice(json, 0, n));
         if (far) buf_u8(out, '"');
     }
 }
 
-json_t *json_far_load(str json, bool *far, json_error_t *why)
+json_t *json_far_load(str json, size_t *far, json_error_t *why)
 {
     SCOPED(buf_fini) struct buf b = { 0 };
     json_t *root = json_loadb((const char *)json.p, json.n, JSON_ALLOW_NUL, why);
     if (root || json_error_code(why) != json_error_numeric_overflow) return root;
-    mark_far_numbers(&b, json);
-    *far = true;
+    *far = longest_marks(json) + 1;
+    mark_far_numbers(&b, json, *far);
     return json_loadb((const char *)b.p, b.n, JSON_ALLOW_NUL, why);
 }

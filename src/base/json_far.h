@@ -16,9 +16,9 @@
 
 #include <jansson.h>
 
-/* NULL: *why. *far: there are marked numbers; else it is left alone. */
-json_t *json_far_load(str json, bool *far, json_error_t *why);
-/* v on one line; far: marked numbers as they stood. */
-void json_far_put(struct buf *b, const json_t *v, bool far);
+/* NULL: *why. *far: the length of the mark that numbers have; left alone where none has one. */
+json_t *json_far_load(str json, size_t *far, json_error_t *why);
+/* v on one line; far: of json_far_load: marked numbers as they stood; 0: there are none. */
+void json_far_put(struct buf *b, const json_t *v, size_t far);
 
 #endif

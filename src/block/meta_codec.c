@@ -10,8 +10,8 @@
  * any case, any bytes in texts, ULIDs with wrong characters. A decoder carries the first failure;
  * what follows it reads zeros. */
 
-/* far: there are numbers that were marked */
-struct reading { struct arena *a; struct err *e; errc rc; bool far; };
+/* far: of json_far_load */
+struct reading { struct arena *a; struct err *e; errc rc; size_t far; };
 
 static void bad(struct reading *r, const char *name, const char *what)
 {
@@ -87,7 +87,7 @@ static str read_more(struct reading *r, const json_t *o, const char *const *know
         if (i < n) continue;
         json_t *key = json_string(name);
         if (b.n) buf_u8(&b, ',');
-        json_far_put(&b, key, false);
+        json_far_put(&b, key, 0);
         buf_str(&b, S(": "));
         json_far_put(&b, v, r->far);
         json_decref(key);
@@ -187,7 +187,7 @@ static void read_meta(struct reading *r, const json_t *root, struct block_meta *
 }
 
 /* A byte that is no UTF-8 becomes U+FFFD. */
-static json_t *load(str json, bool *far, json_error_t *why)
+static json_t *load(str json, size_t *far, json_error_t *why)
 {
     SCOPED(buf_fini) struct buf b = { 0 };
     bool valid = utf8_valid(json);
@@ -306,7 +306,7 @@ static void put_hints(struct writing *w, const struct block_meta *m)
         for (size_t i = 0; i < all.n; i++) {
             json_t *text = json_stringn((const char *)all.at[i].p, all.at[i].n);
             put_item(w);
-            json_far_put(w->b, text, false);
+            json_far_put(w->b, text, 0);
             json_decref(text);
         }
         put_close(w, ']');

@@ -33,8 +33,8 @@ static int64_t get_int(struct reading *r, const json_t *o, const char *name)
     return json_integer_value(v);
 }
 
-/* *far: of members that nobody knows some have numbers that are marked (json_far.h). */
-static errc json_open(json_t **out, str text, bool *far, struct err *e)
+/* *far: the mark of numbers in members that nobody knows (json_far.h). */
+static errc json_open(json_t **out, str text, size_t *far, struct err *e)
 {
     json_error_t why;
     json_t *o = json_far_load(text, far, &why);
@@ -106,7 +106,7 @@ errc thanos_section_decode(
 {
     json_t *root = NULL;
     struct reading r = { a, e, OK };
-    TRY(json_open(&root, meta_json, &(bool){ false }, e));
+    TRY(json_open(&root, meta_json, &(size_t){ 0 }, e));
     errc rc = section_read(out, root, &r);
     json_decref(root);
     return rc;
@@ -166,7 +166,7 @@ static void put_others(struct buf *b, str more)
     SCOPED(buf_fini) struct buf whole = { 0 };
     const char *name;
     json_t *root = NULL, *v;
-    bool far = false;
+    size_t far = 0;
     buf_fmt(&whole, "{%.*s}", STR_ARG(more));
     if (json_open(&root, buf_view(&whole), &far, NULL) != OK) return;
     json_object_foreach(root, name, v)
@@ -226,7 +226,7 @@ errc block_mark_decode(
 {
     json_t *o = NULL;
     struct reading r = { a, e, OK };
-    TRY(json_open(&o, json, &(bool){ false }, e));
+    TRY(json_open(&o, json, &(size_t){ 0 }, e));
     struct block_mark m = { .kind = kind };
     str id = get_str(&r, o, "id");
     m.time_s = get_int(&r, o, marks[kind].time);
@@ -255,7 +255,7 @@ errc uploaded_decode(ulid_list *out, str json, struct err *e)
     json_t *o = NULL, *one;
     struct reading r = { &a, e, OK };
     size_t i, before = out->n;
-    TRY(json_open(&o, json, &(bool){ false }, e));
+    TRY(json_open(&o, json, &(size_t){ 0 }, e));
     json_t *list = json_object_get(o, "uploaded");
     errc rc = version_check(&r, o, false);
     if (rc == OK && list && !json_is_array(list) && !json_is_null(list))
