@@ -1,12 +1,13 @@
 """stalling: servers whose storage waits, hangs or fails (tests/slow_fs), and what they answer meanwhile.
 
-    stalling.py probe PORT SECONDS              asks for health each 10 ms; what came as JSON
-    stalling.py clients PORT SECONDS N FAST WHAT
-                                                N clients ask blocks by the time of their samples, one more a block that is well;
-                                                WHAT: slow; varied: for one series, another each time, so that what was asked before
-                                                helps nobody; or busy: they ask for what takes a core a while, of all blocks
+    stalling.py probe PORT SECONDS PID          asks for health each 10 ms; what came as JSON. PID: the server's, whose waits for a processor are
+                                                told apart; 0: they are not
+    stalling.py clients PORT N FAST WHAT        N clients ask blocks by the time of their samples, one more a block that is well, until
+                                                standard input ends. WHAT: slow; varied: for one series, another each time, so that what was
+                                                asked before helps nobody; or busy: they ask for what takes a core a while, of all blocks
     stalling.py floor SECONDS                   says its port, and answers health there at once: what a probe takes on this machine just then
 """
+import bisect
 import gc
 import http.client
 import json
@@ -209,18 +210,25 @@ class World:
         for name in self.ids[:-1]:
             self.fs.tell('forget ' + name)
 
-    def measure(self, clients, seconds, what='slow', floor=False):
-        """What probes and queries of the other block got meanwhile; floor: and probes of a server that does nothing else."""
+    def measure(self, clients, seconds, what='slow', floor=False, held=0):
+        """What probes and queries of the other block got meanwhile; floor: and probes of a server that does nothing else. The clients go on until so
+        many reads are held, however long a busy machine takes to bring them there."""
         me = [sys.executable, os.path.abspath(__file__)]
-        words, others = [str(self.port), str(seconds)], []
+        others, pid = [], 0 if self.kind == 'prometheus' else self.server.pid
+        before = waits_of(self.server.pid)
         if floor:
-            others.append(subprocess.Popen([*me, 'floor', str(seconds + 2)], stdout=subprocess.PIPE, text=True))
+            others.append(subprocess.Popen([*me, 'floor'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
             port = others[0].stdout.readline().strip()
-            others.append(subprocess.Popen([*me, 'probe', port, str(seconds)], stdout=subprocess.PIPE, text=True))
-        asking = subprocess.Popen([*me, 'clients', *words, str(clients), str(BLOCKS - 1), what], stdout=subprocess.PIPE, text=True)
-        probing = subprocess.Popen([*me, 'probe', *words], stdout=subprocess.PIPE, text=True)
+            others.append(subprocess.Popen([*me, 'probe', port, str(seconds), '0'], stdout=subprocess.PIPE, text=True))
+        asking = subprocess.Popen([*me, 'clients', str(self.port), str(clients), str(BLOCKS - 1), what], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True)
+        probing = subprocess.Popen([*me, 'probe', str(self.port), str(seconds), str(pid)], stdout=subprocess.PIPE, text=True)
         out = json.loads(probing.communicate()[0])
-        out.update(json.loads(asking.communicate()[0]))
+        end = time.monotonic() + WAIT_S
+        while held and self.fs.held()[0] < held and time.monotonic() < end:
+            time.sleep(0.02)
+        out.update(json.loads(asking.communicate()[0]))         # which ends its input
+        out['waited_ms'] += max((ms - before.get(t, 0) for t, ms in waits_of(self.server.pid).items()), default=0)
         if floor:
             out['floor_ms'] = [x for all_of in json.loads(others[1].communicate()[0])['ms'].values() for x in all_of]
             others[0].communicate()
@@ -258,10 +266,59 @@ def good(body):
     return json.loads(body)['data']['result'][0]['value'][1] == str(SERIES)
 
 
+def waited_ms(stat):
+    """What a thread has waited for a processor so far, though it could have run (the kernel's sched-stats: ran, waited, turns); 0: not told."""
+    try:
+        return int(stat.split()[1]) / 1e6
+    except (IndexError, ValueError):
+        return 0
+
+
+def waits_of(pid, name=None):
+    """The same of each thread of a process, or of those of this name."""
+    out = {}
+    try:
+        all_of = os.listdir('/proc/%d/task' % pid)
+    except OSError:                                             # it died
+        return out
+    for t in all_of:
+        try:
+            at = '/proc/%d/task/%s/' % (pid, t)
+            with open(at + 'comm') as comm, open(at + 'schedstat') as stat:
+                if name in (None, comm.read().strip()):
+                    out[t] = waited_ms(stat.read())
+        except OSError:                                         # it ended, or there are no such figures
+            pass
+    return out
+
+
+class Waits:
+    """What the threads of a server that answer health, and this one, have waited for a processor so far: of that time the server is innocent."""
+    def __init__(self, pid):
+        of = ['/proc/%d/task/%s/schedstat' % (pid, t) for t in waits_of(pid, 'http')] if pid else []
+        assert of or not pid or not os.path.exists('/proc/self/schedstat'), 'the server has no thread "http"'
+        of.append('/proc/thread-self/schedstat')
+        self.fds = [os.open(path, os.O_RDONLY) for path in of if os.path.exists(path)]
+        self.at, self.sums = [], []
+        self.look()
+
+    def look(self):
+        """Now, and that sum."""
+        self.at.append(time.monotonic())
+        self.sums.append(sum(waited_ms(os.pread(fd, 100, 0)) for fd in self.fds))
+        return self.at[-1], self.sums[-1]
+
+    def since(self, when):
+        """What came to it since the last look before that time."""
+        return self.sums[-1] - self.sums[max(0, bisect.bisect_right(self.at, when) - 1)]
+
+
 class Prober:
-    def __init__(self, port):
+    def __init__(self, port, pid=0):
         self.port, self.kept = port, None
-        self.ms, self.unanswered = {}, 0
+        self.waits = Waits(pid)
+        # ms, and what is left of them without waits for a processor
+        self.ms, self.own_ms, self.unanswered = {}, {}, 0
         self.begin, self.ready_at = time.monotonic(), []        # second, and ms or None
 
     def once(self, path, keep, since):
@@ -299,7 +356,10 @@ class Prober:
                 self.ready_at.append((since - self.begin, None))
             return
         took = (time.monotonic() - since) * 1000
-        self.ms.setdefault(path + (' kept' if keep else ' fresh'), []).append(took)
+        self.waits.look()
+        name = path + (' kept' if keep else ' fresh')
+        self.ms.setdefault(name, []).append(took)
+        self.own_ms.setdefault(name, []).append(max(0, took - self.waits.since(since)))
         if path == '/-/ready':
             self.ready_at.append((round(since - self.begin, 3), round(took, 2)))
 
@@ -312,32 +372,33 @@ class Prober:
             late = 0 if n == 0 else max(0, time.monotonic() - due)
             path = '/metrics' if n % METRICS_EVERY == 7 else ('/-/ready', '/-/healthy')[n % 4 == 3]
             # what the probe before took beyond its turn counts; what this program was not run does not
-            since = due if late > PROBE_S else time.monotonic()
-            self.once(path, n % 2 == 0, since)
+            now, _ = self.waits.look()
+            self.once(path, n % 2 == 0, due if late > PROBE_S else now)
             n += 1
-        return {'probes': n, 'unanswered': self.unanswered, 'ms': self.ms, 'ready_at': self.ready_at}
+        return {'probes': n, 'unanswered': self.unanswered, 'ms': self.ms, 'own_ms': self.own_ms, 'ready_at': self.ready_at,
+                'waited_ms': self.waits.since(begin)}
 
 
 class Asker:
-    """N clients on slow blocks, or busy, and one on the fast one."""
-    def __init__(self, port, seconds, n, fast, what='slow'):
-        self.port, self.end, self.fast, self.what = port, time.monotonic() + seconds, fast, what
+    """N clients on slow blocks, or busy, and one on the fast one; each asks once at least."""
+    def __init__(self, port, n, fast, what='slow'):
+        self.port, self.fast, self.what = port, fast, what
         self.busy = what == 'busy'
-        self.n, self.mu = n, threading.Lock()
+        self.n, self.mu, self.over = n, threading.Lock(), threading.Event()
         self.out = {'slow': {}, 'fast_ms': [], 'fast_failed': []}
 
     def slow_one(self, k):
-        while time.monotonic() < self.end:
+        while not self.over.is_set():
             series = random.randrange(SERIES) if self.what == 'varied' else None
             path = busy_query() if self.busy else query_of(k % self.fast, series)
-            status, _ = ask(self.port, path, min(ASK_LIMIT_S, max(0.1, self.end - time.monotonic())))
+            status, _ = ask(self.port, path, ASK_LIMIT_S)
             with self.mu:
                 self.out['slow'][str(status)] = self.out['slow'].get(str(status), 0) + 1
             if status and not self.busy:
                 time.sleep(0.05)
 
     def fast_one(self):
-        while time.monotonic() < self.end:
+        while not (self.over.is_set() and (self.out['fast_ms'] or self.out['fast_failed'])):
             since = time.monotonic()
             status, body = ask(self.port, query_of(self.fast), PROBE_LIMIT_S)
             if status == 200 and good(body):
@@ -347,23 +408,30 @@ class Asker:
             time.sleep(FAST_S)
 
     def run(self):
-        all_of = [threading.Thread(target=self.slow_one, args=(k,)) for k in range(self.n)] + [threading.Thread(target=self.fast_one)]
-        for t in all_of:
+        slow = [threading.Thread(target=self.slow_one, args=(k,), daemon=True) for k in range(self.n)]
+        fast = threading.Thread(target=self.fast_one)
+        for t in (*slow, fast):
             t.start()
-        for t in all_of:
-            t.join()
-        return self.out
+        sys.stdin.read()
+        self.over.set()
+        fast.join()
+        with self.mu:
+            waiting = sum(t.is_alive() for t in slow)           # whose answer did not come
+            self.out['slow']['0'] = self.out['slow'].get('0', 0) + waiting
+            return {**self.out, 'slow': {code: n for code, n in self.out['slow'].items() if n}}
 
 
-def answer_at_once(seconds):
-    """Health of nothing: each request is answered as soon as it is read."""
+def answer_at_once():
+    """Health of nothing: each request is answered as soon as it is read, until standard input ends."""
     with socket.create_server(('127.0.0.1', 0)) as door, selectors.DefaultSelector() as all_of:
         door.setblocking(False)
         all_of.register(door, selectors.EVENT_READ)
+        all_of.register(sys.stdin, selectors.EVENT_READ)
         print(door.getsockname()[1], flush=True)
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            for key, _ in all_of.select(left):
+        while True:
+            for key, _ in all_of.select():
+                if key.fileobj is sys.stdin:
+                    return
                 if key.fileobj is door:
                     all_of.register(door.accept()[0], selectors.EVENT_READ)
                     continue
@@ -377,10 +445,8 @@ def answer_at_once(seconds):
 
 if __name__ == '__main__':
     if sys.argv[1] == 'floor':
-        answer_at_once(float(sys.argv[2]))
-        sys.exit()
-    port_, seconds_ = int(sys.argv[2]), float(sys.argv[3])
-    if sys.argv[1] == 'probe':
-        print(json.dumps(Prober(port_).run(seconds_)))
+        answer_at_once()
+    elif sys.argv[1] == 'probe':
+        print(json.dumps(Prober(int(sys.argv[2]), int(sys.argv[4])).run(float(sys.argv[3]))))
     else:
-        print(json.dumps(Asker(port_, seconds_, int(sys.argv[4]), int(sys.argv[5]), sys.argv[6]).run()))
+        print(json.dumps(Asker(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]).run()))
