@@ -11,12 +11,10 @@
 #include "io/work.h"
 #include "promql/deep.h"
 #include "promql/eval.h"
-#include "promql/gosort.h"
 #include "promql/prepare.h"
 #include "promql/result_cache.h"
+#include "promql/result_rows.h"
 #include "storage/changes.h"
-
-#include <stdlib.h>
 
 static const double slice_quantiles[] = { 0.5, 0.9, 0.99 };
 static const double slice_bounds[] = { .01, .1, 1, 10 };
@@ -299,9 +297,8 @@ struct running {
     struct result *out;
     struct eval_stats stats;
     struct err *e;
-    VEC(struct result_series) series;
+    struct result_rows rows;
     struct grid grid;
-    const int64_t *times; /* of the grid; NULL: not yet needed */
 };
 
 static void running_fini(struct running *r)
@@ -313,7 +310,7 @@ static void running_fini(struct running *r)
     promql_tree_fini(r->tree);
     annotations_fini(&r->q.annotations);
     arena_fini(&r->q.scratch);
-    vec_fini(&r->series);
+    result_rows_fini(&r->rows);
 }
 
 /* The querier spans what all selectors read; then each selects. info looks for its info series as
@@ -387,224 +384,12 @@ static errc running_select(struct running *r, struct queryable *storage)
     return s.rc;
 }
 
-/* Rows to points */
-
-struct result_sink {
-    struct sink base; struct point_sink points; struct running *r;
-    struct column_pool columns;            /* of the result's arena */
-};
-
-/* The labels of a result outlive the querier that lent them. */
-static struct labels result_labels(struct running *r, struct labels l, bool drop_name)
-{
-    if (r->q.delayed_names && drop_name) l = labels_drop_metadata(r->q.arena, l);
-    return labels_copy(r->q.arena, l);
-}
-
-static const int64_t *running_times(struct running *r)
-{
-    if (r->times) return r->times;
-    int64_t *t = arena_array(r->q.arena, r->grid.n, sizeof(*t));
-    for (size_t i = 0; i < r->grid.n; i++)
-        t[i] = grid_time(&r->grid, i);
-    return r->times = t;
-}
-
-/* A row of n values, which lie here and there. Without a branch: each step is written, and written
- * over where there is nothing. */
-static void series_of_some(
-    struct running *r, struct result_series *s, const struct row *row, size_t n)
-{
-    const struct grid *g = &r->grid;
-    struct arena *a = r->q.arena;
-    const struct histogram **hist = row_copy_histograms(a, row, g->n);
-    int64_t *t = arena_array(a, n + 1, sizeof(*t));
-    double *v = arena_array(a, n + 1, sizeof(*v));
-    const struct histogram **h = hist ? arena_array(a, n + 1, sizeof(*h)) : NULL;
-    size_t made = 0;
-    for (size_t i = 0; i < g->n; i++) {
-        t[made] = grid_time(g, i);
-        v[made] = row->v[i];
-        if (h) h[made] = hist[i];
-        made += bits_get(row->present, i);
-    }
-    assert(made == n);
-    s->t = t;
-    s->v = v;
-    s->h = h;
-}
-
-/* One of the n steps from `first` on, all of which have a value: most series begin and end once. */
-static void series_of_run(
-    struct running *r, struct result_series *s, const struct row *row, size_t first, size_t n)
-{
-    s->t = running_times(r) + first;
-    s->v = row->v + first;
-    if (!row->pooled) {
-        double *v = arena_array(r->q.arena, n, sizeof(*v));
-        memcpy(v, row->v + first, n * sizeof(*v));
-        s->v = v;
-    }
-    s->h = row_copy_histograms(r->q.arena, row, r->grid.n);
-    if (s->h) s->h += first;
-}
-
-static errc result_row(struct sink *base, struct row *row)
-{
-    struct result_sink *sink = CONTAINER_OF(base, struct result_sink, base);
-    struct running *r = sink->r;
-    size_t n = row_count(row, r->grid.n);
-    bool pooled = row->pooled;
-    /* a column for a few steps is better used for another row */
-    row->pooled &= n > r->grid.n / 2;
-    if (n == 0) return eval_check(&r->q);
-    struct result_series s = {
-        .labels = result_labels(r, row->labels, row->drop_name), .n = n, .drop_name = row->drop_name
-    };
-    size_t first = bits_next(row->present, 0, r->grid.n);
-    bool run = bits_next(row->present, first + n, r->grid.n) == r->grid.n;
-    if (run) series_of_run(r, &s, row, first, n);
-    else series_of_some(r, &s, row, n);
-    if (pooled && !(run && row->pooled)) column_pool_give(&sink->columns, row->v);
-    vec_push(&r->series, s);
-    return eval_check(&r->q);
-}
-
-/* Of n points; their histograms are the series' from now on. */
-static void series_of_points(
-    struct running *r, struct result_series *s, const struct point *at, size_t n)
-{
-    struct arena *a = r->q.arena;
-    int64_t *t = arena_array(a, n, sizeof(*t));
-    double *v = arena_array(a, n, sizeof(*v));
-    const struct histogram **h = NULL;
-    for (size_t i = 0; i < n; i++) {
-        t[i] = at[i].t;
-        v[i] = at[i].v;
-        if (at[i].h && !h) h = arena_zalloc(a, n * sizeof(*h));
-        if (h) h[i] = at[i].h;
-    }
-    s->t = t;
-    s->v = v;
-    s->h = h;
-    s->n = n;
-}
-
-static errc result_points(
-    struct point_sink *base, struct labels l, bool drop_name, const struct point *at, size_t n)
-{
-    struct running *r = CONTAINER_OF(base, struct result_sink, points)->r;
-    struct result_series s = { .labels = result_labels(r, l, drop_name), .drop_name = drop_name };
-    struct arena_mark m = arena_mark(&r->q.scratch);
-    struct point *own = arena_array(&r->q.scratch, n, sizeof(*own));
-    for (size_t i = 0; i < n; i++) {
-        own[i] = at[i];
-        if (at[i].h) own[i].h = histogram_copy(r->q.arena, at[i].h);
-    }
-    series_of_points(r, &s, own, n);
-    arena_reset(&r->q.scratch, m);
-    vec_push(&r->series, s);
-    return OK;
-}
-
-/* By time, floats before histograms: a row may have one of each at a time. */
-static int point_cmp(const void *a, const void *b)
-{
-    const struct point *x = a, *y = b;
-    return x->t != y->t ? (x->t > y->t) - (x->t < y->t) : (x->h != NULL) - (y->h != NULL);
-}
-
-static errc series_merge(
-    struct running *r, struct result_series *dst, const struct result_series *src)
-{
-    struct arena_mark m = arena_mark(&r->q.scratch);
-    size_t n = dst->n + src->n;
-    struct point *at = arena_array(&r->q.scratch, n, sizeof(*at));
-    for (size_t i = 0; i < dst->n; i++)
-        at[i] = result_point(dst, i);
-    for (size_t i = 0; i < src->n; i++)
-        at[dst->n + i] = result_point(src, i);
-    qsort(at, n, sizeof(*at), point_cmp);
-    for (size_t i = 1; i < n; i++)
-        if (at[i].t == at[i - 1].t && !at[i].h == !at[i - 1].h) return eval_fail_same_labels(&r->q);
-    series_of_points(r, dst, at, n);
-    arena_reset(&r->q.scratch, m);
-    return OK;
-}
-
-/* Names dropped at the end: rows that are then called the same become one, unless they have values
- * at the same time. */
-static errc result_join(struct running *r)
-{
-    struct label_set set;
-    label_set_init(&set, r->q.arena);
-    size_t n = 0;
-    struct watch watch = { &r->q };
-    errc rc = OK;
-    for (size_t i = 0; i < r->series.n && rc == OK; i++) {
-        bool fresh;
-        if (watch_ends(&watch)) {
-            rc = watch.rc;
-            break;
-        }
-        size_t at = label_set_add(&set, r->series.at[i].labels, &fresh);
-        if (fresh) r->series.at[n++] = r->series.at[i];
-        else rc = series_merge(r, &r->series.at[at], &r->series.at[i]);
-    }
-    r->series.n = n;
-    label_set_fini(&set);
-    return rc;
-}
-
-/* Of a float and a histogram that rows called the same have at the one time of an instant query the
- * histogram, which comes last, is the answer. */
-static void result_at_instant(struct running *r)
-{
-    for (size_t i = 0; i < r->series.n; i++) {
-        struct result_series *s = &r->series.at[i];
-        s->t += s->n - 1;
-        s->v += s->n - 1;
-        if (s->h) s->h += s->n - 1;
-        s->n = 1;
-    }
-}
-
-struct series_sort { struct result_series *at; struct watch watch; };
-
-static bool series_less(void *ctx, size_t i, size_t j)
-{
-    struct series_sort *s = ctx;
-    if (watch_ends(&s->watch)) return false;
-    return labels_cmp(s->at[i].labels, s->at[j].labels) < 0;
-}
-static void series_swap(void *ctx, size_t i, size_t j)
-{
-    struct result_series *at = ((struct series_sort *)ctx)->at, t = at[i];
-    at[i] = at[j];
-    at[j] = t;
-}
-
-static errc running_sort(struct running *r)
-{
-    static const struct gosort_ops ops = { series_less, series_swap };
-    struct series_sort s = { r->series.at, { &r->q } };
-    int64_t from = clock_mono_ns();
-    gosort(&ops, &s, r->series.n);
-    r->out->stats.result_sort_s = engine_observe("result_sort", from);
-    return s.watch.rc;
-}
-
-static void result_sink_fini(struct result_sink *s) { column_pool_fini(&s->columns); }
-
 static errc running_eval(struct running *r)
 {
     struct query *q = &r->q;
     struct expr *root = expr_unparen(r->p.root);
     struct eval ev = { q, r->grid, &r->stats };
-    SCOPED(result_sink_fini) struct result_sink s = {
-        { .row = result_row, .pool = &s.columns }, { result_points }, r, { 0 }
-    };
-    column_pool_init(&s.columns, q->arena, r->grid.n);
+    result_rows_init(&r->rows, q, r->grid);
     r->out->type = expr_type(r->p.root);
     promql_set_offsets(r->p.root, r->o->start_ms);
     switch (r->out->type) {
@@ -614,12 +399,20 @@ static errc running_eval(struct running *r)
         r->out->text = arena_str(q->arena, root->string);
         r->out->text_t = r->o->start_ms;
         return OK;
-    case VALUE_MATRIX: TRY(eval_range_vector(&ev, root, &s.points)); break;
-    default: TRY(eval_expr(&ev, r->p.root, &s.base)); break;
+    case VALUE_MATRIX: TRY(eval_range_vector(&ev, root, &r->rows.points)); break;
+    default: TRY(eval_expr(&ev, r->p.root, &r->rows.rows)); break;
     }
-    if (q->delayed_names) TRY(result_join(r));
-    if (r->o->instant && r->out->type == VALUE_VECTOR) result_at_instant(r);
+    if (q->delayed_names) TRY(result_rows_join(&r->rows));
+    if (r->o->instant && r->out->type == VALUE_VECTOR) result_rows_at_instant(&r->rows);
     return eval_check(q);
+}
+
+static errc running_sort(struct running *r)
+{
+    int64_t from = clock_mono_ns();
+    errc rc = result_rows_sort(&r->rows);
+    r->out->stats.result_sort_s = engine_observe("result_sort", from);
+    return rc;
 }
 
 static errc running_result(struct running *r)
@@ -627,9 +420,7 @@ static errc running_result(struct running *r)
     struct result *out = r->out;
     if (!r->o->instant && out->type != VALUE_STRING) out->type = VALUE_MATRIX;
     if (out->type == VALUE_MATRIX) TRY(running_sort(r));
-    out->n_series = r->series.n;
-    out->series = arena_array(r->q.arena, r->series.n, sizeof(*out->series));
-    if (r->series.n) memcpy(out->series, r->series.at, r->series.n * sizeof(*out->series));
+    result_rows_give(&r->rows, out);
     return OK;
 }
 
