@@ -181,6 +181,16 @@ static errc iter_open_closed(struct head_iter *it, const struct closed_chunk *c,
     return chunk_iter_reset(&it->chunk, c->enc, buf_view(&it->bytes), e);
 }
 
+/* The first n of the samples lie in [.., maxt], and those from the answer on in [mint, ..]. */
+static unsigned copy_within(const struct head_iter *it, const struct chunk_copy *c, unsigned *n)
+{
+    unsigned from = 0, to = c->n;
+    while (to > 0 && c->t[to - 1] > it->maxt) to--;
+    while (from < to && c->t[from] < it->mint) from++;
+    *n = to;
+    return from;
+}
+
 static errc iter_open_copy(struct head_iter *it, const struct chunk_copy *c, struct err *e)
 {
     it->left = c->n;
@@ -192,10 +202,12 @@ static errc iter_open_copy(struct head_iter *it, const struct chunk_copy *c, str
         it->state = ITER_BYTES;
         return chunk_iter_reset(&it->chunk, chunk_copy_enc(c), buf_view(&c->bytes), e);
     }
+    unsigned n, from = copy_within(it, c, &n);
     it->state = ITER_VALUES;
-    chunk_copy_values(c, c->n, it->values);
-    it->t = c->t;
-    it->v = it->values;
+    chunk_copy_values(c, n, it->values);
+    it->left = n - from;
+    it->t = c->t + from;
+    it->v = it->values + from;
     return OK;
 }
 
