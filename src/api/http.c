@@ -20,6 +20,7 @@
 
 #include "api/http_drivers.h"
 #include "api/http_pace.h"
+#include "api/http_request.h"
 #include "api/http_router.h"
 #include "api/tls.h"
 #include "base/clock.h"
@@ -27,7 +28,6 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/metric.h"
-#include "base/utf8.h"
 #include "io/pool.h"
 #include "io/socket.h"
 
@@ -83,9 +83,6 @@ struct http_server {
     _Atomic bool stopping;                 /* written under mu */
 };
 
-/* status 0: none; the text is static */
-struct refusal { unsigned status; str text; };
-
 /* A connection, for all of its requests. */
 struct line { int64_t answered_ns; };      /* the last of them; or since it is there */
 
@@ -102,7 +99,7 @@ struct conn {
     /* the guard is asked again on the pool; the guard wrote the answer */
     bool guard_waits, refused;
     bool bad_path;                         /* the target cannot be read */
-    struct refusal malformed;              /* what else makes it no request */
+    struct http_refusal malformed;              /* what else makes it no request */
     /* written by the handler's thread before the resume, read after it */
     enum conn_state state;
     int64_t start_ns, came_ns;             /* its first byte, its last */
@@ -163,22 +160,6 @@ static void conn_set_wire(struct conn *c, int fd)
     mtx_unlock(&c->server->mu);
 }
 
-static enum http_method method_of(str m)
-{
-    static const struct { str name; enum http_method m;
-    } all[] = {
-        { S("GET"), HTTP_GET },
-        { S("POST"), HTTP_POST },
-        { S("HEAD"), HTTP_HEAD },
-        { S("PUT"), HTTP_PUT },
-        { S("OPTIONS"), HTTP_OPTIONS },
-        { S("DELETE"), HTTP_DELETE },
-    };
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        if (str_eq(all[i].name, m)) return all[i].m;
-    return HTTP_OTHER;
-}
-
 void http_text(struct http_resp *w, unsigned status, str text)
 {
     w->status = status;
@@ -228,49 +209,6 @@ static void conn_route(struct conn *c)
     buf_str(&c->early.body, c->malformed.text);
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* %XX decoded; plus: '+' is a blank. ERR_BAD_INPUT: *out is the bad escape. */
-static errc unescape(str s, bool plus, struct arena *a, str *out)
-{
-    uint8_t *p = arena_alloc(a, s.n + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '%') {
-            int hi = s.n - i > 2 ? hex_digit(s.p[i + 1]) : -1,
-                lo = s.n - i > 2 ? hex_digit(s.p[i + 2]) : -1;
-            if (hi < 0 || lo < 0) {
-                *out = str_slice(s, i, MIN(i + 3, s.n));
-                return ERR_BAD_INPUT;
-            }
-            p[n++] = (uint8_t)(hi << 4 | lo);
-            i += 2;
-        } else {
-            p[n++] = plus && s.p[i] == '+' ? ' ' : s.p[i];
-        }
-    }
-    p[n] = 0;
-    *out = str_of(p, n);
-    return OK;
-}
-
-/* What a proxy is asked with: the whole URL, of which the path is what counts. */
-static str without_authority(str target)
-{
-    str rest = str_has_prefix(target, S("http://"))    ? str_from(target, 7)
-               : str_has_prefix(target, S("https://")) ? str_from(target, 8)
-                                                       : STR_EMPTY;
-    if (!rest.n) return target;
-    size_t path = str_index(rest, '/'), query = str_index(rest, '?');
-    if (path < query) return str_from(rest, path);
-    return S("/");
-}
-
 /* Called with the request line, before the method is known. The raw target is kept: the library
  * would hand out a decoded path and a parsed query, and Go's rules differ. */
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
@@ -288,81 +226,31 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
     mtx_lock(&c->server->mu);
     c->server->requests++;
     mtx_unlock(&c->server->mu);
-    str raw, query;
-    str_cut(without_authority(arena_str(&c->req.arena, str_z(uri))), '?', &raw, &query);
-    c->bad_path = unescape(raw, false, &c->req.arena, &c->req.path) != OK;
-    c->req.query = query;
+    str target = arena_str(&c->req.arena, str_z(uri));
+    c->bad_path = !http_target_cut(target, &c->req.arena, &c->req.path, &c->req.query);
     return c;
-}
-
-struct framing {
-    unsigned hosts, encodings;
-    bool chunked, bytes_bad, lengths_differ, expects, expects_more;
-    str length;
-};
-
-static bool is_token(str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        uint8_t c = s.p[i], letter = c | 32;
-        if ((letter < 'a' || letter > 'z') && (c < '0' || c > '9') &&
-            str_index(S("!#$%&'*+-.^_`|~"), c) == SIZE_MAX)
-            return false;
-    }
-    return s.n > 0;
-}
-
-static bool has_control(str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if ((s.p[i] < ' ' && s.p[i] != '\t') || s.p[i] == 0x7f) return true;
-    return false;
 }
 
 static enum MHD_Result on_framing_header(void *cls, enum MHD_ValueKind kind, const char *key,
     size_t key_n, const char *text, size_t text_n)
 {
-    struct framing *f = cls;
     (void)kind;
-    str name = str_of(key, key_n), value = str_trim(str_of(text, text ? text_n : 0));
-    f->bytes_bad = f->bytes_bad || !is_token(name) || has_control(value);
-    if (str_eq_nocase(name, S("Host"))) f->hosts++;
-    if (str_eq_nocase(name, S("Transfer-Encoding"))) {
-        f->encodings++;
-        f->chunked = str_eq_nocase(value, S("chunked"));
-    }
-    if (str_eq_nocase(name, S("Expect")) && !f->expects) {
-        f->expects = value.n > 0;
-        f->expects_more = value.n > 0 && !str_eq_nocase(value, S("100-continue"));
-    }
-    if (!str_eq_nocase(name, S("Content-Length"))) return MHD_YES;
-    f->lengths_differ = f->lengths_differ || (f->length.p && !str_eq(f->length, value));
-    f->length = value;
+    http_framing_note(cls, str_of(key, key_n), str_of(text, text ? text_n : 0));
     return MHD_YES;
 }
 
-/* What the library lets through and Go's server does not: where a request ends, and whom it is
- * for, must not be read in two ways by us and by a proxy in front. */
-static struct refusal malformed(const struct conn *c, str version)
+static struct http_refusal malformed(const struct conn *c, str version)
 {
-    struct framing f = { 0 };
+    struct http_framing f = { .bytes_bad = c->bad_path };
     MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND, on_framing_header, &f);
-    if (c->bad_path || f.bytes_bad || !is_token(c->req.method_name))
-        return (struct refusal){ 400, S("400 Bad Request") };
-    if (f.encodings > 1 || (f.encodings && !f.chunked))
-        return (struct refusal){ 501, S("Unsupported transfer encoding") };
-    if (f.lengths_differ || f.hosts > 1) return (struct refusal){ 400, S("400 Bad Request") };
-    if (!f.hosts && str_eq(version, S("HTTP/1.1")))
-        return (struct refusal){ 400, S("400 Bad Request: missing required Host header") };
-    if (f.expects_more) return (struct refusal){ .status = 417 };
-    return (struct refusal){ 0 };
+    return http_refusal_of(&f, c->req.method_name, version);
 }
 
 static void conn_begin(struct conn *c, struct MHD_Connection *mhd, str method, str version)
 {
     c->mhd = mhd;
     c->req.method_name = arena_str(&c->req.arena, method);
-    c->req.method = method_of(method);
+    c->req.method = http_method_of(method);
     c->malformed = malformed(c, version);
     conn_route(c);
     buf_init(&c->body, &acc_http,
@@ -917,34 +805,4 @@ void http_server_free(struct http_server *s)
     mtx_fini(&s->mu);
     arena_fini(&s->arena);
     mem_free(s);
-}
-
-static errc bad_escape(str escape, struct err *e)
-{
-    struct buf q = { 0 };
-    buf_go_quote(&q, escape);
-    err_set(e, ERR_BAD_INPUT, "invalid URL escape %.*s", STR_ARG(buf_view(&q)));
-    buf_fini(&q);
-    return ERR_BAD_INPUT;
-}
-
-errc http_parse_query(http_pairs *out, str query, struct arena *a, struct err *e)
-{
-    errc rc = OK;
-    while (query.n) {
-        str pair, name, value;
-        str_cut(query, '&', &pair, &query);
-        if (!pair.n) continue;
-        if (str_index(pair, ';') != SIZE_MAX) {
-            rc = err_set(e, ERR_BAD_INPUT, "invalid semicolon separator in query");
-            continue;
-        }
-        str_cut(pair, '=', &name, &value);
-        str bad = STR_EMPTY;
-        if (unescape(name, true, a, &name) != OK) bad = name;
-        else if (unescape(value, true, a, &value) != OK) bad = value;
-        if (!bad.n) vec_push(out, ((struct http_pair){ name, value }));
-        else if (rc == OK) rc = bad_escape(bad, e);
-    }
-    return rc;
 }

@@ -146,8 +146,4 @@ str http_server_address(const struct http_server *s);         /* as bound, with 
 void http_server_stop(struct http_server *s);
 void http_server_free(struct http_server *s);                  /* NULL is fine */
 
-/* Parameters as Go's url.ParseQuery reads them: '+' is a blank, %XX decoded. ERR_BAD_INPUT names
- * the first bad escape; the other pairs are there all the same. */
-MUST_USE errc http_parse_query(http_pairs *out, str query, struct arena *a, struct err *e);
-
 #endif

@@ -495,29 +495,3 @@ TEST(http_stop_waits_for_handlers)
     arena_fini(&k.a);
     rig_stop(&r);
 }
-
-TEST(http_parse_query_as_go)
-{
-    static const struct { const char *name; str query; bool ok; str want; } cases[] = {
-        { "empty", S(""), true, S("") },
-        { "two", S("a=1&b=2"), true, S("a=1 b=2 ") },
-        { "blanks and escapes", S("a=x+y%20z&%61=%2B"), true, S("a=x y z a=+ ") },
-        { "no value", S("a&b="), true, S("a= b= ") },
-        { "empty pairs", S("&&a=1&"), true, S("a=1 ") },
-        { "equals in a value", S("a=b=c"), true, S("a=b=c ") },
-        { "a bad escape", S("a=%zz&b=2"), false, S("b=2 ") },
-        { "a cut escape", S("b=2&a=%2"), false, S("b=2 ") },
-        { "a semicolon", S("a=1;b=2&c=3"), false, S("c=3 ") },
-    };
-    TEST_EACH(c, cases) {
-        SCOPED(arena_fini) struct arena a = { 0 };
-        http_pairs got = { 0 };
-        str text = STR_EMPTY;
-        EXPECT_EQ(http_parse_query(&got, c->query, &a, NULL) == OK, c->ok);
-        for (size_t i = 0; i < got.n; i++)
-            text = arena_fmt(&a, "%.*s%.*s=%.*s ", STR_ARG(text), STR_ARG(got.at[i].name),
-                STR_ARG(got.at[i].value));
-        EXPECT_STR(text, c->want);
-        vec_fini(&got);
-    }
-}

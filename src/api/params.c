@@ -1,5 +1,6 @@
 #include "api/params.h"
 
+#include "api/http_request.h"
 #include "base/f64.h"
 #include "base/rfc3339.h"
 #include "base/utf8.h"
