@@ -111,6 +111,63 @@ uint64_t bits_take_uvarbit(struct bit_reader *r)
     return k ? bits_take(r, k) : 0;
 }
 
+/* What a row of varbit integers goes on with, by its next bits: a run of zeros, which are one bit
+ * each, and the number of one of the first two classes that ends it; or as many zeros as there are,
+ * the last of which is the number. */
+enum { STEP_BITS = 11, STEPS_A_WORD = BITS_WINDOW / STEP_BITS };
+struct varbit_step {
+    uint8_t bits;                              /* 0: the number is too long for the table */
+    uint8_t zeros;                             /* in front of the number */
+    int8_t v;
+};
+#define ZEROS(x) (__builtin_clz((x) * 2 + 1) - 20)
+#define REST(x) ((x) << ZEROS(x) & 0x7ff)
+#define IS_3(x) (ZEROS(x) + 5 <= STEP_BITS && REST(x) >> 9 == 2)
+#define IS_6(x) (ZEROS(x) + 9 <= STEP_BITS && REST(x) >> 8 == 6)
+#define SIGNED_3(x) ((int)((REST(x) >> 6 & 7) + 3) % 8 - 3)
+#define SIGNED_6(x) ((int)((REST(x) >> 2 & 63) + 31) % 64 - 31)
+#define STEP(x)                                                                                    \
+    { (uint8_t)(ZEROS(x) + (IS_3(x) ? 5 : IS_6(x) ? 9 : 0)),                                       \
+        (uint8_t)(ZEROS(x) - (!IS_3(x) && !IS_6(x) && ZEROS(x))),                                  \
+        (int8_t)(IS_3(x) ? SIGNED_3(x) : IS_6(x) ? SIGNED_6(x) : 0) }
+#define STEPS_4(x) STEP(x), STEP((x) + 1), STEP((x) + 2), STEP((x) + 3)
+#define STEPS_16(x) STEPS_4(x), STEPS_4((x) + 4), STEPS_4((x) + 8), STEPS_4((x) + 12)
+#define STEPS_64(x) STEPS_16(x), STEPS_16((x) + 16), STEPS_16((x) + 32), STEPS_16((x) + 48)
+#define STEPS_256(x) STEPS_64(x), STEPS_64((x) + 64), STEPS_64((x) + 128), STEPS_64((x) + 192)
+#define STEPS_1024(x) STEPS_256(x), STEPS_256((x) + 256), STEPS_256((x) + 512), STEPS_256((x) + 768)
+static const struct varbit_step steps[1 << STEP_BITS] = { STEPS_1024(0u), STEPS_1024(1024u) };
+
+/* As many as one load has. */
+static size_t add_by_table(struct bit_reader *r, uint64_t *to, size_t n)
+{
+    uint64_t w = bits_load_be64(r->p + (r->bit >> 3)) << (r->bit & 7), bits = 0;
+    size_t i = 0;
+    for (unsigned k = 0; k < STEPS_A_WORD; k++) {
+        struct varbit_step s = steps[w >> (64 - STEP_BITS)];
+        if (UNLIKELY(!s.bits)) break;
+        if (UNLIKELY(i + s.zeros >= n)) {
+            bits += n - i;
+            i = n;
+            break;
+        }
+        to[i + s.zeros] += (uint64_t)(int64_t)s.v;
+        i += s.zeros + 1u;
+        w <<= s.bits;
+        bits += s.bits;
+    }
+    r->bit += bits;
+    return i;
+}
+
+void bits_add_varbits(struct bit_reader *r, uint64_t *to, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        size_t done = r->end - r->bit < 64 + 8 ? 0 : add_by_table(r, to + i, n - i);
+        i += done;
+        if (!done) to[i++] += (uint64_t)bits_take_varbit(r);
+    }
+}
+
 void bits_take_xor_new(struct bit_reader *r, uint64_t *v, struct xor_window *w)
 {
     uint64_t head = bits_take_short(r, 11);

@@ -144,6 +144,8 @@ static inline int64_t bits_take_varint(struct bit_reader *r)
 }
 int64_t bits_take_varbit(struct bit_reader *r);
 uint64_t bits_take_uvarbit(struct bit_reader *r);
+/* Adds the next n varbit integers to those of `to`. */
+void bits_add_varbits(struct bit_reader *r, uint64_t *to, size_t n);
 void bits_take_xor(struct bit_reader *r, uint64_t *v, struct xor_window *w);   /* moves *v */
 void bits_take_xor_new(struct bit_reader *r, uint64_t *v, struct xor_window *w);   /* behind 11 */
 

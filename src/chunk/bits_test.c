@@ -106,3 +106,51 @@ TEST(bits_rows_of_fields)
         }
     }
 }
+
+/* Rows of varbit integers, small ones for the most part, at each place in a byte and cut anywhere:
+ * what is taken at once is what is taken one by one. */
+static void check_added(str bytes, unsigned from, size_t n)
+{
+    uint64_t got[64] = { 7 }, want[64] = { 7 };
+    struct bit_reader r = bit_reader_of(bytes), one = r;
+    r.bit = one.bit = MIN((uint64_t)from, r.end);
+    bits_add_varbits(&r, got, n);
+    for (size_t i = 0; i < n; i++) want[i] += (uint64_t)bits_take_varbit(&one);
+    EXPECT_EQ(r.bad, one.bad);
+    EXPECT_EQ(r.bit, one.bit);
+    if (!r.bad) EXPECT_EQ(memcmp(got, want, sizeof(got)), 0);
+}
+
+TEST(bits_rows_of_varbits)
+{
+    static const int64_t sizes[] = { 0, 1, 5, 40, 300, 70000, INT64_C(1) << 40, INT64_MAX };
+    struct prng r = { test_seed() };
+    static uint8_t bytes[64 * 10 + BITS_SLACK];
+    for (int round = 0; round < 4000; round++) {
+        unsigned from = (unsigned)prng_below(&r, 8);
+        size_t n = prng_below(&r, 65), most = prng_below(&r, ARRAY_LEN(sizes));
+        bool rare = prng_below(&r, 2);
+        memset(bytes, 0xff, sizeof(bytes));
+        struct bits b = bits_resume(bytes, from);
+        for (size_t i = 0; i < n; i++) {
+            int64_t size = rare && prng_below(&r, 4) ? 0 : sizes[prng_below(&r, most + 1)];
+            int64_t v = size ? (int64_t)(prng_u64(&r) % (uint64_t)size) + 1 : 0;
+            bits_put_varbit(&b, prng_below(&r, 2) ? v : -v);
+        }
+        size_t whole = (size_t)((bits_count(&b, bytes) + 7) / 8);
+        check_added(str_of(bytes, whole), from, n);
+        check_added(str_of(bytes, sizeof(bytes)), from, n);
+        str part = mem_str(str_of(bytes, prng_below(&r, whole + 1)));
+        check_added(part, from, n);
+        mem_free((void *)part.p);
+    }
+}
+
+/* Each pattern of bits, followed by each of a few others: the table says what the codes say. */
+TEST(bits_varbits_by_their_first_bits)
+{
+    for (uint32_t x = 0; x < 1u << 16; x++) {
+        uint8_t bytes[24] = { (uint8_t)(x >> 8), (uint8_t)x, (uint8_t)(x * 37), 0x5b };
+        for (size_t n = 1; n <= 13; n += 4) check_added(str_of(bytes, sizeof(bytes)), x % 3, n);
+    }
+}

@@ -212,10 +212,12 @@ static void take_next(struct hist_state *s, struct bit_reader *r)
     bits_take_xor(r, &s->head[HIST_SUM], &s->head_window[HIST_SUM]);
     if (s->head[HIST_SUM] == STALE_NAN_BITS) return;
     size_t n = hist_state_buckets(s);
-    for (size_t i = 0; i < n; i++) {
-        if (s->is_float) bits_take_xor(r, &s->at[i], &s->window[i]);
-        else take_int(r, &s->at[i], &s->delta[i]);
+    if (s->is_float) {
+        for (size_t i = 0; i < n; i++) bits_take_xor(r, &s->at[i], &s->window[i]);
+        return;
     }
+    bits_add_varbits(r, s->delta, n);
+    for (size_t i = 0; i < n; i++) s->at[i] += s->delta[i];
 }
 
 errc hist_state_take(struct hist_state *s, struct bit_reader *r, struct arena *scratch,
