@@ -13,6 +13,7 @@
 #include "block/float_cache.h"
 #include "bucket/header_samples.h"
 #include "bucket/index_header.h"
+#include "bucket/look_pace.h"
 #include "bucket/page_file.h"
 #include "bucket/remote_folder.h"
 #include "io/thread.h"
@@ -27,7 +28,7 @@ enum {
     META_THREADS = 32,
     QUEUE_MAX = 65536,
     SYNC_INTERVAL_MS = 15 * 60 * 1000,
-    RETRY_FIRST_MS = 5000,
+    SYNC_SOON_MS = 5000,
     TICK_MS = 1000,
     WAITS_MS = 100, /* all blocks that a question needs are being opened anyway */
     PATIENCE_MS = 60000,
@@ -146,6 +147,7 @@ static errc open_once(struct gateway *g, const struct view_block *b, bool proved
         .far_index = g->o.far_index,
         .far_chunks = g->o.far_chunks,
         .patience_ms = g->o.patience_ms,
+        .missed = &g->missed,
         .prove = !proved };
     struct block_opts bo = { .backend = g->o.backend,
         .samples = samples,
@@ -314,6 +316,7 @@ static void open_run(void *ctx)
     mtx_unlock(&o->n->g->mu);
     errc rc = open_block(o->n->g, o->b, proved, &o->built, &what, &e);
     metric_add(rc == OK ? &m_opened : &m_open_failures, 1);
+    if (rc == ERR_NOT_FOUND) atomic_store_explicit(&o->n->g->missed, true, memory_order_relaxed);
     if (rc == OK)
         LOG(DEBUG, "a block of the bucket was opened", kv_z("block", ulid_text(o->b->id).z),
             kv_i64("took_ms", (clock_mono_ns() - since) / MS_NS));
@@ -590,22 +593,38 @@ static void cache_told(struct range_cache *c, str name)
     metric_set_of(METRIC_WITH(&m_disk_hits, name), (double)s.disk_hits);
 }
 
+/* Does the last look no longer hold? What it could not read may be mended by now. */
+static bool amiss(struct gateway *g)
+{
+    if (atomic_load_explicit(&g->missed, memory_order_relaxed)) return true;
+    mtx_lock(&g->mu);
+    bool unread = !g->view || g->view->troubles.n > 0;
+    mtx_unlock(&g->mu);
+    return unread;
+}
+
+static void look_in_time(struct gateway *g, struct look_pace *pace)
+{
+    struct err e = { 0 };
+    bool why = amiss(g);
+    if (!look_pace_due(pace, clock_mono_ns(), why)) return;
+    atomic_store_explicit(&g->missed, false, memory_order_relaxed); /* what is missed from now on */
+    errc rc = gateway_sync(g, &e);
+    if (rc != OK) atomic_store_explicit(&g->missed, true, memory_order_relaxed);
+    if (rc != OK && rc != ERR_CANCELED)
+        LOG(ERROR, "the bucket cannot be looked at: what was known of it stays", kv_err(&e));
+    look_pace_looked(pace, clock_mono_ns(), why && gateway_ready(g));
+}
+
 static void run(void *ctx)
 {
     struct gateway *g = ctx;
-    int64_t next_ns = 0;
+    struct look_pace pace;
+    look_pace_init(&pace, g->o.sync_soon_ms * MS_NS, g->o.sync_interval_ms * MS_NS);
     mtx_lock(&g->mu);
     while (!g->stop) {
         mtx_unlock(&g->mu);
-        if (clock_mono_ns() >= next_ns) {
-            struct err e = { 0 };
-            errc rc = gateway_sync(g, &e);
-            if (rc != OK && rc != ERR_CANCELED)
-                LOG(ERROR, "the bucket cannot be looked at: what was known of it stays",
-                    kv_err(&e));
-            bool first = !gateway_ready(g);
-            next_ns = clock_mono_ns() + (first ? RETRY_FIRST_MS : g->o.sync_interval_ms) * MS_NS;
-        }
+        look_in_time(g, &pace);
         idle_close(g);
         float_cache_age(clock_mono_ns());
         cache_told(g->index_cache, S("index"));
@@ -641,6 +660,7 @@ errc gateway_open(struct gateway **out, const struct gateway_opts *o, struct err
     struct gateway *g = NEW(struct gateway);
     g->o = *o;
     g->o.sync_interval_ms = (int64_t)or_default((uint64_t)o->sync_interval_ms, SYNC_INTERVAL_MS);
+    g->o.sync_soon_ms = (int64_t)or_default((uint64_t)o->sync_soon_ms, SYNC_SOON_MS);
     g->o.patience_ms = (int64_t)or_default((uint64_t)o->patience_ms, PATIENCE_MS);
     g->queryable.ops = &queryable_ops;
     g->chunks.ops = &chunk_ops;

@@ -34,6 +34,9 @@ struct gateway_opts {
     struct fs *fs;                 /* the data folder */
     enum io_backend backend;       /* of index-headers */
     int64_t sync_interval_ms;      /* 0: fifteen minutes */
+    /* the bucket is looked at sooner, but not sooner than so long after the last look, when that
+     * failed or no longer holds (look_pace.h); 0: five seconds */
+    int64_t sync_soon_ms;
     int64_t ignore_deletion_ms;    /* a block is left out so long after it was marked */
     int64_t consistency_ms;        /* a block that is younger is left out; 0: none is */
     struct gateway_bound mint, maxt;   /* what lies outside is not asked for */

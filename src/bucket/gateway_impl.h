@@ -55,6 +55,7 @@ struct gateway {
     struct pool *opens, *syncs, *reads, *selects;
     struct thread *thread;
     _Atomic bool ready;
+    _Atomic bool missed;      /* an object of a block that the view has is gone */
     struct mtx mu;            /* LOCK_DB: what is open */
     struct cond changed;      /* of entries, and stop */
     struct bucket_view *view; /* GUARDED_BY(mu); NULL until the first look */

@@ -479,6 +479,52 @@ static void expect_told(struct rig *r, unsigned k, str *out)
     *out = rc != OK ? arena_str(&r->a, err_str(&e)) : x.words[0];
 }
 
+/* Asks for block 0's time until there is an answer; nobody calls for a look. */
+static str answer_in_time(struct rig *r)
+{
+    struct err e = { 0 };
+    str got = STR_EMPTY;
+    int64_t until = clock_mono_ns() + READY_MS * INT64_C(1000000);
+    while (ask(r, 0, 2999, &got, &e) != OK && clock_mono_ns() < until) clock_sleep_ns(1000000);
+    EXPECT_OK_E(ask(r, 0, 2999, &got, &e), &e);
+    return got;
+}
+
+/* A compactor that does not wait: the block has another name, and is gone under its own. */
+TEST(a_block_that_went_is_looked_for_at_once)
+{
+    struct rig *r = rig_new(true);
+    struct test_block t = { .number = 50, .chunks = CHUNKS };
+    struct label l = { S("replica"), S("0") };
+    const char *objects[] = { "meta.json", "index", "chunks/000001" };
+    struct err e = { 0 };
+    str got;
+    r->o.sync_soon_ms = 10;
+    gateway_begin_(r);
+    (void)test_block_upload(r->b, r->blocks, &t, &l);
+    for (size_t i = 0; i < ARRAY_LEN(objects); i++)
+        EXPECT_OK(bucket_remove(r->b, object_of(r, 0, objects[i]), NULL));
+    EXPECT_EQ(ask(r, 0, 2999, &got, &e), ERR_NOT_FOUND);
+    got = answer_in_time(r);
+    EXPECT(str_has_prefix(got, S("{__name__=\"m\", job=\"j\", replica=\"0\"} 0=50 ")));
+    rig_end(r);
+}
+
+TEST(a_meta_that_was_put_right_is_read_soon)
+{
+    struct rig *r = rig_new(true);
+    struct err e = { 0 };
+    str good, got, meta = object_of(r, 0, "meta.json");
+    r->o.sync_soon_ms = 10;
+    EXPECT_OK(bucket_get(r->b, meta, 1 << 20, &r->a, &good, NULL));
+    EXPECT_OK(bucket_put_bytes(r->b, meta, str_slice(good, 0, 20), NULL));
+    gateway_begin_(r);
+    EXPECT_EQ(ask(r, 0, 2999, &got, &e), ERR_UNAVAILABLE);
+    EXPECT_OK(bucket_put_bytes(r->b, meta, good, NULL));
+    EXPECT_STR(answer_in_time(r), block_text(r, 0, true));
+    rig_end(r);
+}
+
 TEST(what_is_missing_or_wrong_is_told_to_who_asks)
 {
     static const struct {

@@ -40,6 +40,7 @@ struct core {
     struct far_cache *far_index, *far_chunks;
     size_t index_page, chunk_page;     /* what lies there is cut at multiples of these */
     _Atomic bool distrusts;            /* what lies there */
+    _Atomic bool *missed;              /* as in the options */
 };
 struct segment_core { struct core *c; uint32_t number; bool missing; };
 
@@ -74,12 +75,18 @@ static errc from_bucket(struct core *c, str rel, uint64_t off, struct spans to, 
         c->bucket, arena_fmt(&a, "%.*s/%.*s", STR_ARG(c->id), STR_ARG(rel)), off, to, e);
 }
 
+static void missed_told(struct core *c)
+{
+    if (c->missed) atomic_store_explicit(c->missed, true, memory_order_relaxed);
+}
+
 /* An answer that is wrong, or an object that ends too soon, is no damage of the block: who goes on
  * without what is damaged would ask for each part of it, and take what is left for the whole. */
 static errc piece_of_bucket(struct core *c, str rel, uint64_t off, struct spans to, struct err *e)
 {
     struct err why = { 0 };
     errc rc = from_bucket(c, rel, off, to, &why);
+    if (rc == ERR_NOT_FOUND) missed_told(c);
     if (rc == ERR_CORRUPT) rc = ERR_IO;
     return rc == OK ? OK : err_set(e, bucket_refusal_of_query(rc), "%s", why.msg);
 }
@@ -207,7 +214,10 @@ static errc segment_fill(void *ctx, uint64_t off, struct spans to, bool anew, st
     const struct segment_core *s = ctx;
     char rel[32];
     int len = snprintf(rel, sizeof(rel), "chunks/%06u", s->number);
-    if (s->missing) return err_set(e, ERR_NOT_FOUND, "it is not in the bucket");
+    if (s->missing) {
+        missed_told(s->c);
+        return err_set(e, ERR_NOT_FOUND, "it is not in the bucket");
+    }
     return piece_of(s->c, str_of(rel, (size_t)len), off, to, anew, e);
 }
 static void segment_free(void *ctx)

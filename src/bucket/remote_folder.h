@@ -29,6 +29,7 @@ struct remote_folder_opts {
     struct pool *reads; /* that wait for disk and bucket */
     struct far_cache *far_index, *far_chunks; /* asked before the bucket; may be NULL */
     int64_t patience_ms;
+    _Atomic bool *missed; /* is set when the bucket has no such object any more; may be NULL */
     bool prove; /* that the header is of this block's index: by two small reads */
 };
 MUST_USE errc remote_folder_new(
