@@ -179,14 +179,17 @@ static errc open_sampled(struct gateway *g, const struct view_block *b, bool pro
     bool damaged = rc == ERR_CORRUPT;
     if (rc != OK)
         rc = header_samples_remote(&x, g->o.bucket, g->o.fs, dir, &a, damaged ? NULL : &why);
-    bool fetched = damaged && rc == OK; /* in its place */
+    bool none = rc != OK;
     if (rc == OK) rc = open_once(g, b, proved, seen, &x, out, &why);
     if (rc == OK) return OK;
-    if (rc == ERR_CORRUPT || (damaged && !fetched)) {
+    bool wrong = rc == ERR_CORRUPT || (damaged && none);
+    if (wrong)
         LOG(WARN, "an index-header is walked: its samples cannot be used", kv_z("block",
             ulid_text(b->id).z), kv_err(&why));
+    if (wrong || none) { /* the next opening has them */
         rc = index_header_sample(g->o.fs, dir, NULL);
-        if (rc != OK) rc = fs_unlink(g->o.fs, path_join(&a, dir, S(SPARSE_HEADER_FILE)), NULL);
+        str file = path_join(&a, dir, S(SPARSE_HEADER_FILE));
+        if (rc != OK && wrong) rc = fs_unlink(g->o.fs, file, NULL);
         (void)rc; /* they are looked at each time */
     }
     return open_once(g, b, proved, seen, NULL, out, e);

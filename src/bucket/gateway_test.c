@@ -402,26 +402,29 @@ TEST(index_headers_that_are_not_synced_keep_nobody)
 }
 
 /* There is none in the bucket, either: it is walked and asked for once, not at each opening. */
-TEST(a_damaged_sparse_header_is_made_anew)
+TEST(a_sparse_header_that_is_damaged_or_gone_is_made_anew)
 {
-    struct rig *r = rig_new(true);
-    struct bucket_config c = { .kind = BUCKET_FILESYSTEM, .directory = fs_root(r->store) };
-    struct bucket *inner;
-    str good, now = STR_EMPTY;
-    str sparse = arena_fmt(&r->a, "%s/sparse-index-header", ulid_text(r->ids[0]).z);
-    gateway_begin_(r);
-    expect_block(r, 0);
-    gateway_close(STEAL(r->g));
-    bucket_close(r->b);
-    EXPECT_OK(fs_read_all(r->data, sparse, &r->a, 1 << 20, &good, NULL));
-    EXPECT_OK(fs_write_durable(r->data, sparse, S("none"), NULL));
-    EXPECT_OK(bucket_open(&inner, &c, NULL));
-    r->o.bucket = r->b = test_slow_new(inner);
-    gateway_begin_(r);
-    expect_block(r, 0);
-    EXPECT_OK(fs_read_all(r->data, sparse, &r->a, 1 << 20, &now, NULL));
-    EXPECT_STR(now, good);
-    rig_end(r);
+    for (unsigned gone = 0; gone < 2; gone++) {
+        struct rig *r = rig_new(true);
+        struct bucket_config c = { .kind = BUCKET_FILESYSTEM, .directory = fs_root(r->store) };
+        struct bucket *inner;
+        str good, now = STR_EMPTY;
+        str sparse = arena_fmt(&r->a, "%s/sparse-index-header", ulid_text(r->ids[0]).z);
+        gateway_begin_(r);
+        expect_block(r, 0);
+        gateway_close(STEAL(r->g));
+        bucket_close(r->b);
+        EXPECT_OK(fs_read_all(r->data, sparse, &r->a, 1 << 20, &good, NULL));
+        if (gone) EXPECT_OK(fs_unlink(r->data, sparse, NULL));
+        else EXPECT_OK(fs_write_durable(r->data, sparse, S("none"), NULL));
+        EXPECT_OK(bucket_open(&inner, &c, NULL));
+        r->o.bucket = r->b = test_slow_new(inner);
+        gateway_begin_(r);
+        expect_block(r, 0);
+        EXPECT_OK(fs_read_all(r->data, sparse, &r->a, 1 << 20, &now, NULL));
+        EXPECT_STR(now, good);
+        rig_end(r);
+    }
 }
 
 static str object_of(struct rig *r, unsigned k, const char *rel)
