@@ -10,7 +10,7 @@
  */
 #include "block/chunk_merge.h"
 
-#include "block/segment_codec.h"
+#include "block/segment_writer.h"
 #include "chunk/chunk.h"
 #include "storage/clip.h"
 
@@ -40,15 +40,6 @@ static struct merge_feed take_encoded(struct chunk_merge *m)
     return (struct merge_feed){ at, at + w->chunks.n };
 }
 
-/* What was decoded lies in memory that others may write to by mistake: before something new is
- * written of it, it is what its checksum said when it was read. What is copied takes its checksum
- * along. */
-static errc still_whole(const struct chunk_view *c, struct err *e)
-{
-    if (!c->head || segment_data_check(c->data)) return OK;
-    return err_set(e, ERR_IO, "a chunk was changed in memory while it was read");
-}
-
 /* ---- deletion ---- */
 
 static bool touched(const intervals *deleted, const struct chunk_view *c)
@@ -56,8 +47,8 @@ static bool touched(const intervals *deleted, const struct chunk_view *c)
     return deleted && intervals_meet(deleted, c->mint, c->maxt);
 }
 
-static errc trim(struct chunk_merge *m, const struct chunk_view *c, const intervals *deleted,
-    chunk_views *out, struct err *e)
+static errc encode_trimmed(
+    struct chunk_merge *m, const struct chunk_view *c, const intervals *deleted, struct err *e)
 {
     struct sample_batch b;
     if (m->iter.enc == CHUNK_NONE) chunk_iter_init(&m->iter);
@@ -69,7 +60,13 @@ static errc trim(struct chunk_merge *m, const struct chunk_view *c, const interv
         chunk_encoder_put(&m->encoder, &b);
     } while (!m->iter.ended);
     chunk_encoder_end(&m->encoder);
-    TRY(still_whole(c, e));
+    return OK;
+}
+
+static errc trim(struct chunk_merge *m, const struct chunk_view *c, const intervals *deleted,
+    chunk_views *out, struct err *e)
+{
+    TRY(segment_still_whole(c, 1, encode_trimmed(m, c, deleted, e), e));
     struct merge_feed f = take_encoded(m);
     for (; f.at < f.end; f.at++) avec_push(&m->arena, out, *f.at);
     return OK;
@@ -137,8 +134,7 @@ static errc source_iterate(struct series *base, struct sample_iter **it, struct 
 
 static const struct series_ops source_ops = { source_iterate };
 
-/* The chunks of m->overlap as one row of chunks. */
-static errc rewrite(struct chunk_merge *m, struct merge_feed *out, struct err *e)
+static errc encode_joined(struct chunk_merge *m, struct err *e)
 {
     size_t n = m->overlap.n;
     struct chunk_source *sources = arena_array(&m->arena, n, sizeof(*sources));
@@ -155,7 +151,13 @@ static errc rewrite(struct chunk_merge *m, struct merge_feed *out, struct err *e
         chunk_encoder_put(&m->encoder, &b);
     } while (b.n);
     chunk_encoder_end(&m->encoder);
-    for (size_t i = 0; i < n; i++) TRY(still_whole(&m->overlap.at[i], e));
+    return OK;
+}
+
+/* The chunks of m->overlap as one row of chunks. */
+static errc rewrite(struct chunk_merge *m, struct merge_feed *out, struct err *e)
+{
+    TRY(segment_still_whole(m->overlap.at, m->overlap.n, encode_joined(m, e), e));
     *out = take_encoded(m);
     return OK;
 }

@@ -8,7 +8,8 @@
  * Ownership   init/fini in the caller's memory; the result is borrowed until the next merge, and
  *             what was copied from its source as long as that is
  * Threads     none
- * Errors      ERR_CORRUPT of a chunk that has to be decoded; ERR_IO if it changed meanwhile
+ * Errors      ERR_CORRUPT of a chunk that has to be decoded; ERR_IO if it changed meanwhile,
+ *             whether it can be decoded or not
  * Format      chunk/chunk_encoder.h
  */
 #ifndef EPI_BLOCK_CHUNK_MERGE_H

@@ -71,6 +71,15 @@ static str record_of(const struct chunk_view *c)
                    : STR_EMPTY;
 }
 
+errc segment_still_whole(const struct chunk_view *chunks, size_t n, errc rc, struct err *e)
+{
+    if (rc != OK && rc != ERR_CORRUPT) return rc;
+    for (size_t i = 0; i < n; i++)
+        if (chunks[i].head && !segment_data_check(chunks[i].data))
+            return err_set(e, ERR_IO, "a chunk was changed in memory while it was read");
+    return rc;
+}
+
 /* They lay in memory that others may write to by mistake since their checksums were looked at: it
  * is the copy that has to be whole. */
 static errc copy_check(str copy, struct err *e)

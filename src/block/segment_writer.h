@@ -29,6 +29,12 @@ MUST_USE errc segment_writer_add(struct segment_writer *w, const struct chunk_vi
 /* everything durable; then only close */
 MUST_USE errc segment_writer_finish(struct segment_writer *w, struct err *e);
 void segment_writer_close(struct segment_writer *w);           /* NULL is fine */
+/* Before something is written that was made of chunks, which came out as rc: they lay in memory
+ * that others may write to by mistake since their checksums were looked at. ERR_IO: one of them is
+ * no longer what its checksum says, and what was made of it, or ERR_CORRUPT, is not to be believed;
+ * else rc. */
+MUST_USE errc segment_still_whole(
+    const struct chunk_view *chunks, size_t n, errc rc, struct err *e);
 uint64_t segment_writer_bytes(const struct segment_writer *w); /* of all files so far */
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "block/block_writer.h"
+#include "block/segment_writer.h"
 #include "chunk/plain.h"
 
 errc plain_block_check(struct block *b, bool *plain, struct err *e)
@@ -31,7 +32,8 @@ struct plain_set {
 /* One chunk may become several; all go to views. */
 static errc anew(struct plain_set *p, const struct chunk_view *c, struct err *e)
 {
-    TRY(chunk_plain(&p->enc, &p->it, c->enc, c->data, e));
+    errc rc = chunk_plain(&p->enc, &p->it, c->enc, c->data, e);
+    TRY(segment_still_whole(c, 1, rc, e));
     for (size_t i = 0; i < p->enc.chunks.n; i++) {
         const struct encoded_chunk *x = &p->enc.chunks.at[i];
         struct buf copy = { 0 };

@@ -3,10 +3,12 @@
  * What        Thanos refuses chunks of encodings that hold start timestamps (XOR2 and the
  *             histograms' kin). Such a block is written anew before it is shipped: the same
  *             samples, without their start timestamps, as XOR and histogram chunks.
- * Invariants  series, samples and the block's name are those of the source
+ * Invariants  (1) Series, samples and the block's name are those of the source. (2) Nothing is
+ *             written of bytes that changed in memory since their checksum was looked at.
  * Ownership   borrows the block
  * Threads     one a call
- * Errors      ERR_CORRUPT (a chunk; all of them are read), ERR_IO, ERR_NO_SPACE, ERR_CANCELED
+ * Errors      ERR_CORRUPT (a chunk; all of them are read), ERR_IO (also of (2)), ERR_NO_SPACE,
+ *             ERR_CANCELED
  * Format      docs/format/block.md
  */
 #ifndef EPI_BUCKET_PLAIN_BLOCK_H
