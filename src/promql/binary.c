@@ -10,6 +10,7 @@
 #include "base/strs.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 /* As Go's math.Atan2 has it: the angle of a quotient that underflows is that of zero, so the least
  * numbers below zero, by large ones, are at +Pi and not at -Pi. */
@@ -20,6 +21,60 @@ static double go_atan2(double y, double x)
     return q <= 0 ? q + M_PI : q - M_PI;
 }
 
+/* A remainder is exact, so there is a short way to it: of a quotient that is rounded to an integer
+ * too large by one the remainder has the other sign, and is exact, too. */
+static double exact_mod(double a, double b)
+{
+    double q = a / b;
+    if (!(fabs(q) < 0x1p52)) return fmod(a, b);
+    double whole = (double)(int64_t)q;
+    if (whole == 0) return a;
+    double r = fma(-whole, b, a);
+    if (r == 0) return copysign(r, a);
+    return (r < 0) == (a < 0) ? r : r + copysign(b, a);
+}
+
+/* a to the n by squares, with the exponents apart, which overflow late. */
+static double power_apart(double a, uint64_t n, bool inverse)
+{
+    enum { BEYOND_ALL = 1 << 12 };
+    int e, exponent = 0;
+    double result = 1, square = frexp(a, &e);
+    for (; n; n >>= 1) {
+        if (n & 1 || abs(e) > BEYOND_ALL) {
+            result *= square;
+            exponent += e;
+        }
+        if (abs(e) > BEYOND_ALL) break;
+        square *= square;
+        e *= 2;
+        if (square < 0.5) {
+            square *= 2;
+            e--;
+        }
+    }
+    return inverse ? ldexp(1 / result, -exponent) : ldexp(result, exponent);
+}
+
+/* As Go's math.Pow has them: integer powers by multiplication, and roots. Exponents need not be
+ * taken apart where the results are normal. */
+static double go_pow(double a, double b)
+{
+    enum { LARGEST = 1 << 30 };
+    if (!isfinite(a) || a == 0) return pow(a, b);
+    if (b == 0.5) return sqrt(a);
+    if (b == -0.5) return 1 / sqrt(a);
+    if (!(fabs(b) < LARGEST) || b != (double)(int64_t)b) return pow(a, b);
+    double r = 1, square = a;
+    uint64_t n = (uint64_t)fabs(b);
+    for (uint64_t i = n; i; i >>= 1) {
+        if (i & 1) r *= square;
+        square *= square;
+    }
+    double result = b < 0 ? 1 / r : r;
+    return isnormal(r) && isnormal(result) ? result : power_apart(a, n, b < 0);
+}
+
 double binary_op(enum promql_op op, double a, double b)
 {
     switch (op) {
@@ -27,8 +82,8 @@ double binary_op(enum promql_op op, double a, double b)
     case OP_SUB: return a - b;
     case OP_MUL: return a * b;
     case OP_DIV: return a / b;
-    case OP_MOD: return fmod(a, b);
-    case OP_POW: return pow(a, b);
+    case OP_MOD: return exact_mod(a, b);
+    case OP_POW: return go_pow(a, b);
     case OP_ATAN2: return go_atan2(a, b);
     case OP_EQL: return a == b;
     case OP_NEQ: return a != b;

@@ -106,7 +106,7 @@ static errc duration_seconds(const struct preparing *p, const struct expr *x, do
         if (r == 0) return duration_fail(p, x, "modulo by zero");
         *out = fmod(l, r);
         return OK;
-    case OP_POW: *out = pow(l, r); return OK;
+    case OP_POW: *out = binary_op(OP_POW, l, r); return OK;
     default: return duration_fail(p, x, "unexpected duration expression operator");
     }
 }
