@@ -464,7 +464,7 @@ static void set_rows(struct joining *j, struct side *s, uint64_t *const *other, 
                 uint64_t there = o ? o[w] : 0;
                 r->present[w] &= keep == KEEP_IF ? there : ~there;
             }
-        joiner_add(&j->out, r);
+        joiner_add_staying(&j->out, r);
     }
 }
 
@@ -622,9 +622,11 @@ static void joining_floats(
 }
 
 /* One pair: many and one are rows, or one of them a fill value with the other's match labels.
- * order: its place in a walk of the step. */
+ * order: its place in a walk of the step. once: nobody looks at `many` again, so that floats become
+ * the result where they stand. */
 static void joining_pair(struct joining *j, struct matching_state *s, size_t sig,
-    const struct row *many, const struct row *one, uint64_t *present, unsigned phase, size_t order)
+    const struct row *many, const struct row *one, uint64_t *present, unsigned phase, size_t order,
+    bool once)
 {
     struct arena *scratch = &j->ev->q->scratch;
     struct arena_mark m = arena_mark(scratch);
@@ -635,7 +637,13 @@ static void joining_pair(struct joining *j, struct matching_state *s, size_t sig
         .present = present };
     struct pair p = { swap ? one->v : many->v, swap ? many->v : one->v,
         swap ? one->hist : many->hist, swap ? many->hist : one->hist };
-    out.v = arena_array(scratch, j->n, sizeof(double));
+    once &= !p.ha && !p.hb && !op_is_trim(op);
+    if (once) {
+        out.v = many->v;
+        out.present = memcpy(many->present, present, bits_words(j->n) * sizeof(*present));
+    } else {
+        out.v = arena_array(scratch, j->n, sizeof(double));
+    }
     /* the steps at which there is a result, also one that is filtered out */
     uint64_t *paired = present;
     if (p.ha || p.hb || op_is_trim(op)) {
@@ -657,7 +665,8 @@ static void joining_pair(struct joining *j, struct matching_state *s, size_t sig
     }
     joining_floats(j, &p, &out, scratch);
     size_t clash = j->out.clash;
-    joiner_add(&j->out, &out);
+    if (once) joiner_add_staying(&j->out, &out);
+    else joiner_add(&j->out, &out);
     if (j->out.clash < clash) joining_fail(j, j->out.clash, PHASE_RESULT, order, NULL, NULL);
     arena_reset(scratch, m);
 }
@@ -682,14 +691,15 @@ static void joining_many(struct joining *j, struct matching_state *s, struct row
         size_t sig = s->many->sig[i];
         for (size_t k = first[sig]; k != SIZE_MAX && !watch_ends(&j->watch); k = next[k]) {
             const struct row *o = &s->one->in.rows.all.at[k];
+            bool once = k == first[sig] && next[k] == SIZE_MAX && !fill;
             if (pair_present(j, s, present, l->present, o->present, false))
-                joining_pair(j, s, sig, l, o, present, PHASE_MATCH, i);
+                joining_pair(j, s, sig, l, o, present, PHASE_MATCH, i, once);
         }
         if (!fill || !pair_present(j, s, present, l->present, ones[sig], true)) continue;
         struct row o = { .labels = match_labels(j, j->ev->q->arena, l->labels),
             .v = arena_array(j->ev->q->arena, j->n, sizeof(double)) };
         for (size_t k = 0; k < j->n; k++) o.v[k] = *fill;
-        joining_pair(j, s, sig, l, &o, present, PHASE_MATCH, i);
+        joining_pair(j, s, sig, l, &o, present, PHASE_MATCH, i, false);
     }
 }
 
@@ -706,7 +716,7 @@ static void joining_fill_many(struct joining *j, struct matching_state *s)
         struct row l = { .labels = match_labels(j, j->ev->q->arena, o->labels),
             .v = arena_array(j->ev->q->arena, j->n, sizeof(double)) };
         for (size_t k = 0; k < j->n; k++) l.v[k] = *fill;
-        joining_pair(j, s, sig, &l, o, present, PHASE_MATCH_FILL, i);
+        joining_pair(j, s, sig, &l, o, present, PHASE_MATCH_FILL, i, false);
     }
 }
 

@@ -251,6 +251,20 @@ errc rows_join_equal(struct eval *ev, struct rows *rs)
     return rc;
 }
 
+/* Arithmetic drops names and joins what is then equal; a comparison with a scalar leaves the rows
+ * as they are called. */
+static errc binary_rows_differ(struct eval *ev, struct expr *x, bool *differ)
+{
+    const struct vector_matching *m = x->binary.matching;
+    bool l = expr_type(x->binary.lhs) == VALUE_SCALAR, r = expr_type(x->binary.rhs) == VALUE_SCALAR;
+    bool drops = (x->binary.op >= OP_ADD && x->binary.op <= OP_ATAN2) || x->binary.return_bool;
+    *differ = l && r;
+    if (promql_op_is_set(x->binary.op) || *differ) return OK;
+    *differ = drops && (l || r || !m->include.n);
+    if (drops || !(l || r)) return OK;
+    return eval_rows_differ(ev, l ? x->binary.rhs : x->binary.lhs, differ);
+}
+
 /* Can dropping names make two rows of x equal? A selector's series are looked at; a function of a
  * range, or of a vector, has dropped the names itself and checked. With names dropped at the end
  * nothing is dropped here, and nothing was checked. */
@@ -261,7 +275,14 @@ errc eval_rows_differ(struct eval *ev, struct expr *x, bool *differ)
     switch (x->kind) {
     case EXPR_PAREN: case EXPR_STEP_INVARIANT: return eval_rows_differ(ev, x->paren.expr, differ);
     case EXPR_VECTOR: return selection_differs(ev->q, x->vector.index, differ);
-    case EXPR_CALL: *differ = range_function_drops_name(x->call.func->name); return OK;
+    case EXPR_CALL:
+        *differ = range_function_drops_name(x->call.func->name) ||
+                  instant_function_drops_name(x->call.func->name);
+        return OK;
+    case EXPR_BINARY: return binary_rows_differ(ev, x, differ);
+    case EXPR_UNARY:
+        *differ = x->unary.op == OP_SUB;
+        return *differ ? OK : eval_rows_differ(ev, x->unary.expr, differ);
     case EXPR_AGGREGATE:
         *differ = !x->aggregate.without &&
                   !(x->aggregate.op >= OP_TOPK && x->aggregate.op <= OP_COUNT_VALUES) &&
@@ -273,8 +294,6 @@ errc eval_rows_differ(struct eval *ev, struct expr *x, bool *differ)
     case EXPR_STRING:
     case EXPR_MATRIX:
     case EXPR_SUBQUERY:
-    case EXPR_BINARY:
-    case EXPR_UNARY:
     case EXPR_DURATION: break;
     }
     return OK;

@@ -164,6 +164,8 @@ void row_drop_name(struct query *q, struct row *r);
 MUST_USE errc eval_rows_differ(struct eval *ev, struct expr *x, bool *differ);
 /* Has any series of the storage __type__ or __unit__? */
 MUST_USE errc storage_has_metadata(struct query *q, bool *yes);
+/* of an instant vector, a function that drops names and joins rows that are then equal */
+bool instant_function_drops_name(const char *name);
 /* a function of a range vector that does */
 bool range_function_drops_name(const char *name);
 MUST_USE errc selection_differs(struct query *q, size_t index, bool *differ);

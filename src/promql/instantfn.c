@@ -136,6 +136,14 @@ static double (*map_function(const char *name))(double)
     return time_function_find(name);
 }
 
+bool instant_function_drops_name(const char *name)
+{
+    static const char *const others[] = { "clamp", "clamp_max", "clamp_min", "round", "timestamp" };
+    bool drops = map_function(name) != NULL;
+    for (size_t i = 0; i < ARRAY_LEN(others) && !drops; i++) drops = !strcmp(name, others[i]);
+    return drops;
+}
+
 static errc eval_map(struct eval *ev, struct expr *x, double (*fn)(double), struct sink *out)
 {
     SCOPED(instant_fini) struct instant_call c;
@@ -318,9 +326,9 @@ static errc timestamp_row(struct sink *base, struct row *r)
     r->hist = NULL;
     row_drop_name(c->ev->q, r);
     for (size_t i = 0; i < c->ev->g.n; i++) r->v[i] = (double)grid_time(&c->ev->g, i) / 1000;
-    joiner_add(&c->out, r);
+    errc rc = joiner_put(&c->out, r);
     arena_reset(&c->ev->q->scratch, m);
-    return OK;
+    return rc;
 }
 
 static errc nothing_row(struct sink *base, struct row *r)
@@ -336,6 +344,7 @@ static errc eval_plain(
     instant_init(&c, ev);
     c.base.row = row;
     int64_t before = ev->q->samples;
+    TRY(joiner_direct(&c.out, x->call.args.at[0], out));
     TRY(eval_expr(ev, x->call.args.at[0], &c.base));
     return instant_end(&c, before, out);
 }

@@ -241,13 +241,15 @@ static errc rows_sink_row(struct sink *base, struct row *r)
 {
     struct rows_sink *s = CONTAINER_OF(base, struct rows_sink, base);
     step_counts_add(&s->counts, r);
-    rows_copy(&s->rows, r);
+    if (r->pooled) rows_keep(&s->rows, r);
+    else rows_copy(&s->rows, r);
     return OK;
 }
 
 void rows_sink_init(struct rows_sink *s, struct arena *a, size_t n_steps)
 {
-    s->base.row = rows_sink_row;
+    s->base = (struct sink){ .row = rows_sink_row, .pool = &s->columns };
+    column_pool_init(&s->columns, a, n_steps);
     rows_init(&s->rows, a, n_steps);
     step_counts_init(&s->counts, a, n_steps);
 }

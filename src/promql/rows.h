@@ -166,7 +166,10 @@ struct row *rows_add(struct rows *rs, struct labels l, bool drop_name);
 void rows_keep(struct rows *rs, const struct row *r);
 struct row *rows_copy(struct rows *rs, const struct row *r);
 
-struct rows_sink { struct sink base; struct rows rows; struct step_counts counts; };
+struct rows_sink {
+    struct sink base; struct rows rows; struct step_counts counts;
+    struct column_pool columns;            /* of the rows, for those who push */
+};
 void rows_sink_init(struct rows_sink *s, struct arena *a, size_t n_steps);
 
 /* Puts src's present steps into dst. The first step that both have, or n. dst then keeps its own

@@ -585,6 +585,7 @@ errc eval_timestamp_of_selector(
     reader_init(&r, q);
     SCOPED(joiner_fini) struct joiner j;
     joiner_init(&j, ev);
+    TRY(joiner_direct(&j, x, out));
     struct step_counts seen;
     step_counts_init(&seen, q->arena, ev->g.n);
     int64_t before = q->samples;
@@ -598,7 +599,7 @@ errc eval_timestamp_of_selector(
             x->vector.at.timestamp_ms, start ? INSTANT_START : INSTANT_TIME, &row));
         step_counts_add(&seen, &row);
         row_drop_name(q, &row);
-        if (!start || q->start_timestamps) joiner_add(&j, &row);
+        if (!start || q->start_timestamps) TRY(joiner_put(&j, &row));
         arena_reset(&q->scratch, m);
     }
     explain_read_end(q, x->vector.index, &begun, sel->n, ev->stats->read - read);
