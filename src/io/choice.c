@@ -44,6 +44,7 @@ struct device {
 struct books {
     uint64_t files, bytes;
     bool told;
+    unsigned rules; /* that the log told of: a bit each, by enum io_rule */
     char why[CHOICE_WHY_MAX];
 };
 static struct io_plan plan;                       /* const after io_plan_set */
@@ -210,31 +211,38 @@ void io_choice_of(struct io_choice *out, const struct io_facts *f)
     bool large = f->memory_bytes && f->open_bytes > f->memory_bytes / 2;
     out->backend = IO_BUFFERED;
     if (!f->mappable) {
+        out->rule = IO_RULE_UNMAPPABLE;
         snprintf(out->why, CHOICE_WHY_MAX, "there is nothing to map");
     } else if (f->remote) {
+        out->rule = IO_RULE_REMOTE;
         snprintf(out->why, CHOICE_WHY_MAX,
             "a network or FUSE file system: a page fault there cannot be given up");
     } else if (f->kind == IO_HEADER) {
+        out->rule = IO_RULE_HEADER;
         snprintf(out->why, CHOICE_WHY_MAX, "index-headers are loaded while others wait");
     } else if (f->fault_ns > SLOW_FAULT_NS) {
+        out->rule = IO_RULE_SLOW_FAULTS;
         snprintf(out->why, CHOICE_WHY_MAX, "a page fault takes %s here", words);
     } else if (f->kind == IO_CHUNKS && large && f->fault_ns) {
         out->backend = IO_DIRECT;
+        out->rule = IO_RULE_MUCH_DATA;
         snprintf(out->why, CHOICE_WHY_MAX,
             "local disk (a fault takes %s), %s open are much for %s of memory", words, open,
             memory);
     } else {
         out->backend = IO_MMAP;
+        out->rule = IO_RULE_LOCAL;
         snprintf(out->why, CHOICE_WHY_MAX, "local file system (a fault: %s), %s open, %s of memory",
             words, open, memory);
     }
 }
 
-static void tell(enum io_kind kind, enum io_backend b, const char *why)
+static void tell(enum io_kind kind, enum io_backend b, enum io_rule rule, const char *why)
 {
     mtx_lock(&choice_mu);
     struct books *k = &books[kind][b];
-    bool first = !k->told;
+    bool first = !(k->rules & 1u << rule);
+    k->rules |= 1u << rule;
     k->told = true;
     snprintf(k->why, sizeof(k->why), "%s", why);
     mtx_unlock(&choice_mu);
@@ -265,7 +273,7 @@ enum io_backend io_choose(struct file *f, uint64_t size, enum io_kind kind)
         .fault_ns = fd >= 0 && !remote && kind != IO_LOG ? fault_of_device(fd, size) : 0 };
     struct io_choice c;
     io_choice_of(&c, &facts);
-    tell(kind, c.backend, c.why);
+    tell(kind, c.backend, c.rule, c.why);
     return c.backend;
 }
 
@@ -276,12 +284,12 @@ bool io_populates(uint64_t size, enum io_kind kind)
     uint64_t most = atomic_load_explicit(&plan_memory, memory_order_relaxed) / 2,
              bytes = bytes_open(kind) + size;
     if (!most || bytes <= most) {
-        tell(kind, IO_MMAP, "asked for, filled at its opening");
+        tell(kind, IO_MMAP, IO_RULE_FILLED, "asked for, filled at its opening");
         return true;
     }
     snprintf(why, sizeof(why), "asked for, but not filled: %s open, and half the memory is %s",
         bytes_words(open, bytes), bytes_words(memory, most));
-    tell(kind, IO_MMAP, why);
+    tell(kind, IO_MMAP, IO_RULE_TOO_MUCH_TO_FILL, why);
     return false;
 }
 

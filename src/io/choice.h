@@ -39,8 +39,21 @@ struct io_facts {
     uint64_t memory_bytes; /* 0: not known */
     int64_t fault_ns;      /* of a page that was not in memory; 0: not measured */
 };
+/* By which of auto's rules; the last two: of maps that were asked for filled. The log tells of
+ * each once, for a kind of file and a backend. */
+enum io_rule {
+    IO_RULE_UNMAPPABLE,
+    IO_RULE_REMOTE,
+    IO_RULE_HEADER,
+    IO_RULE_SLOW_FAULTS,
+    IO_RULE_MUCH_DATA,
+    IO_RULE_LOCAL,
+    IO_RULE_FILLED,
+    IO_RULE_TOO_MUCH_TO_FILL
+};
 struct io_choice {
     enum io_backend backend;
+    enum io_rule rule;
     char why[CHOICE_WHY_MAX];
 };
 void io_choice_of(struct io_choice *out, const struct io_facts *facts);

@@ -1,6 +1,8 @@
 #include "io/choice.h"
 
+#include "base/log.h"
 #include "base/test.h"
+#include "io/fs_sim.h"
 
 TEST(io_plan_texts)
 {
@@ -76,6 +78,51 @@ TEST(io_choices)
         EXPECT_EQ(got.backend, c->want);
         EXPECT(str_find(str_z(got.why), c->says) != SIZE_MAX);
     }
+}
+
+static void reasons_count(void *ctx, enum log_level level, str line)
+{
+    (void)level;
+    *(unsigned *)ctx += str_find(line, S("backend of storage reads chosen")) != SIZE_MAX;
+}
+
+static void open_and_close(struct fs *fs)
+{
+    struct reader *r = NULL;
+    EXPECT_OK(reader_open(&r, fs, S("f"), (struct read_as){ IO_AUTO, IO_INDEX, IO_RANDOM }, NULL));
+    reader_close(r);
+}
+
+/* A reason with other figures is the same one. */
+TEST(io_auto_logs_each_reason_once)
+{
+    unsigned told = 0;
+    struct fs *sim = fs_sim_new(test_seed());
+    struct fs *each[] = { sim, fs_real_new(str_z(test_tmpdir())) };
+    log_capture(reasons_count, &told);
+    for (size_t round = 1; round <= 3; round++) {
+        for (size_t i = 0; i < ARRAY_LEN(each); i++) {
+            struct file *f = NULL;
+            EXPECT_OK(fs_open(&f, each[i], S("f"), FS_WRITE | FS_CREATE, NULL));
+            EXPECT_OK(file_truncate(f, round << 20, NULL));
+            file_close(f);
+            open_and_close(each[i]);
+        }
+        EXPECT_EQ(told, 2); /* nothing to map, and a local file system */
+    }
+    struct io_plan filled = { .of = { [IO_INDEX] = IO_MMAP }, .populate = { [IO_INDEX] = true } };
+    struct io_plan was = { 0 };
+    io_plan_set(&filled);
+    io_plan_memory((uint64_t)1 << 30);
+    for (unsigned i = 0; i < 2; i++) open_and_close(each[1]);
+    EXPECT_EQ(told, 3);
+    io_plan_memory(1 << 20);
+    for (unsigned i = 0; i < 2; i++) open_and_close(each[1]);
+    EXPECT_EQ(told, 4);
+    io_plan_set(&was);
+    io_plan_memory(0);
+    log_capture(NULL, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(each); i++) fs_free(each[i]);
 }
 
 TEST(io_auto_tells_what_it_chose)
