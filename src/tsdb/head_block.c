@@ -18,22 +18,16 @@ COUNTER(m_lost, "epimetheus_head_damaged_samples_lost_total",
 static errc tell_record(
     struct head_mend *m, bool late, struct record_room *room, str rec, struct err *e)
 {
-    switch (record_type(rec)) {
-    case REC_SAMPLES:
-    case REC_SAMPLES_V2:
+    switch (record_kind(rec)) {
+    case KIND_SAMPLES:
         TRY(samples_decode(&room->samples, rec, e));
         head_mend_samples(m, late, room->samples.at, room->samples.n);
         return OK;
-    case REC_HISTOGRAMS:
-    case REC_FLOAT_HISTOGRAMS:
-    case REC_CUSTOM_HISTOGRAMS:
-    case REC_CUSTOM_FLOAT_HISTOGRAMS:
-    case REC_HISTOGRAMS_V2:
-    case REC_FLOAT_HISTOGRAMS_V2:
+    case KIND_HISTOGRAMS:
         TRY(histograms_decode(&room->histograms, rec, e));
         head_mend_histograms(m, late, room->histograms.all.at, room->histograms.all.n);
         return OK;
-    case REC_MMAP_MARKERS:
+    case KIND_MARKERS:
         TRY(markers_decode(&room->markers, rec, e));
         head_mend_markers(m, room->markers.at, room->markers.n);
         return OK;

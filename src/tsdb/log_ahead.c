@@ -137,15 +137,9 @@ static void batch_give(struct log_ahead *l, struct batch *b)
 
 static bool is_sample(uint8_t type)
 {
-    switch ((enum rec_type)type) {
-    case REC_SAMPLES:
-    case REC_SAMPLES_V2:
-    case REC_HISTOGRAMS:
-    case REC_FLOAT_HISTOGRAMS:
-    case REC_CUSTOM_HISTOGRAMS:
-    case REC_CUSTOM_FLOAT_HISTOGRAMS:
-    case REC_HISTOGRAMS_V2:
-    case REC_FLOAT_HISTOGRAMS_V2: return true;
+    switch (rec_kind_of((enum rec_type)type)) {
+    case KIND_SAMPLES:
+    case KIND_HISTOGRAMS: return true;
     default: return false;
     }
 }

@@ -224,21 +224,15 @@ static errc replay_late_record(
     struct head_replay *to, struct late_room *room, str rec, struct err *why, struct err *e)
 {
     uint32_t deletion;
-    switch (record_type(rec)) {
-    case REC_SAMPLES:
-    case REC_SAMPLES_V2:
+    switch (record_kind(rec)) {
+    case KIND_SAMPLES:
         TRY(samples_decode(&room->samples, rec, why));
         return head_replay_late(to, room->samples.at, room->samples.n, e);
-    case REC_MMAP_MARKERS:
+    case KIND_MARKERS:
         TRY(markers_decode(&room->markers, rec, why));
         head_replay_markers(to, room->markers.at, room->markers.n);
         return OK;
-    case REC_HISTOGRAMS:
-    case REC_FLOAT_HISTOGRAMS:
-    case REC_CUSTOM_HISTOGRAMS:
-    case REC_CUSTOM_FLOAT_HISTOGRAMS:
-    case REC_HISTOGRAMS_V2:
-    case REC_FLOAT_HISTOGRAMS_V2:
+    case KIND_HISTOGRAMS:
         TRY(histograms_decode(&room->histograms, rec, why));
         return replay_late_histograms(to, &room->histograms, e);
     default: break;                            /* unknown types are skipped */

@@ -313,26 +313,20 @@ static errc round_read(struct replay_log *l, struct round *r, bool quiet, struct
 static errc decode_record(
     struct scratch *s, struct replay_decoder *d, replay_mark mark, str rec, struct err *e)
 {
-    switch (record_type(rec)) {
-    case REC_SAMPLES:
-    case REC_SAMPLES_V2:
+    switch (record_kind(rec)) {
+    case KIND_SAMPLES:
         TRY(samples_decode(&s->room.samples, rec, e));
         replay_decode_samples(d, mark, s->room.samples.at, s->room.samples.n);
         return OK;
-    case REC_EXEMPLARS:
+    case KIND_EXEMPLARS:
         TRY(exemplars_decode(&s->room.exemplars, rec, e));
         replay_decode_exemplars(d, mark, s->room.exemplars.all.at, s->room.exemplars.all.n);
         return OK;
-    case REC_METADATA:
+    case KIND_METADATA:
         TRY(metadata_decode(&s->room.metadatas, rec, e));
         replay_decode_metadata(d, mark, s->room.metadatas.at, s->room.metadatas.n);
         return OK;
-    case REC_HISTOGRAMS:
-    case REC_FLOAT_HISTOGRAMS:
-    case REC_CUSTOM_HISTOGRAMS:
-    case REC_CUSTOM_FLOAT_HISTOGRAMS:
-    case REC_HISTOGRAMS_V2:
-    case REC_FLOAT_HISTOGRAMS_V2:
+    case KIND_HISTOGRAMS:
         TRY(histograms_decode(&s->room.histograms, rec, e));
         replay_decode_histograms(d, mark, s->room.histograms.all.at, s->room.histograms.all.n);
         return OK;

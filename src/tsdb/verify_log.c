@@ -48,37 +48,30 @@ static void name_ref(struct log_walk *w, sref ref)
 
 static errc check_refs(struct log_walk *w, str rec, struct err *e)
 {
-    switch (record_type(rec)) {
-    case REC_SERIES:
+    switch (record_kind(rec)) {
+    case KIND_SERIES:
         TRY(series_decode(&w->room.series, rec, e));
         for (size_t i = 0; i < w->room.series.all.n; i++) name_ref(w, w->room.series.all.at[i].ref);
         return OK;
-    case REC_SAMPLES:
-    case REC_SAMPLES_V2:
+    case KIND_SAMPLES:
         TRY(samples_decode(&w->room.samples, rec, e));
         COUNT_UNKNOWN(w, &w->room.samples);
         return OK;
-    case REC_EXEMPLARS:
+    case KIND_EXEMPLARS:
         TRY(exemplars_decode(&w->room.exemplars, rec, e));
         COUNT_UNKNOWN(w, &w->room.exemplars.all);
         return OK;
-    case REC_METADATA:
+    case KIND_METADATA:
         TRY(metadata_decode(&w->room.metadatas, rec, e));
         COUNT_UNKNOWN(w, &w->room.metadatas);
         return OK;
-    case REC_HISTOGRAMS:
-    case REC_FLOAT_HISTOGRAMS:
-    case REC_CUSTOM_HISTOGRAMS:
-    case REC_CUSTOM_FLOAT_HISTOGRAMS:
-    case REC_HISTOGRAMS_V2:
-    case REC_FLOAT_HISTOGRAMS_V2:
+    case KIND_HISTOGRAMS:
         TRY(histograms_decode(&w->room.histograms, rec, e));
         COUNT_UNKNOWN(w, &w->room.histograms.all);
         return OK;
-    case REC_TOMBSTONES:
-    case REC_MMAP_MARKERS:
-    case REC_NONE:
-    case REC_TYPES: return OK;
+    case KIND_TOMBSTONES:
+    case KIND_MARKERS:
+    case KIND_NONE: return OK;
     }
     return OK;
 }

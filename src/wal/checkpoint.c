@@ -150,19 +150,13 @@ static errc pass_metadata(struct checkpoint *c, const struct wal_rec *rec, struc
 
 static errc pass(struct checkpoint *c, const struct wal_rec *rec, struct err *e)
 {
-    switch (record_type(rec->bytes)) {
-    case REC_SERIES: return pass_series(c, rec, e);
-    case REC_SAMPLES:
-    case REC_SAMPLES_V2: return pass_samples(c, rec, e);
-    case REC_TOMBSTONES: return pass_tombstones(c, rec, e);
-    case REC_EXEMPLARS: return pass_exemplars(c, rec, e);
-    case REC_METADATA: return pass_metadata(c, rec, e);
-    case REC_HISTOGRAMS:
-    case REC_FLOAT_HISTOGRAMS:
-    case REC_CUSTOM_HISTOGRAMS:
-    case REC_CUSTOM_FLOAT_HISTOGRAMS:
-    case REC_HISTOGRAMS_V2:
-    case REC_FLOAT_HISTOGRAMS_V2: return pass_histograms(c, rec, e);
+    switch (record_kind(rec->bytes)) {
+    case KIND_SERIES: return pass_series(c, rec, e);
+    case KIND_SAMPLES: return pass_samples(c, rec, e);
+    case KIND_TOMBSTONES: return pass_tombstones(c, rec, e);
+    case KIND_EXEMPLARS: return pass_exemplars(c, rec, e);
+    case KIND_METADATA: return pass_metadata(c, rec, e);
+    case KIND_HISTOGRAMS: return pass_histograms(c, rec, e);
     default: return OK;
     }
 }

@@ -97,49 +97,42 @@ static errc sift(struct orphans *o, str rec, size_t *gone, size_t *left, struct 
     buf_reset(&o->record);
     *gone = 0;
     *left = 1;
-    switch (type) {
-    case REC_SERIES:
-    case REC_NONE:
-    case REC_TYPES: return OK;
-    case REC_SAMPLES:
-    case REC_SAMPLES_V2:
+    switch (record_kind(rec)) {
+    case KIND_SERIES:
+    case KIND_NONE: return OK;
+    case KIND_SAMPLES:
         TRY(samples_decode(&o->room.samples, rec, e));
         *gone = SIFT(&o->room.samples, x, !known(o, x->ref));
         *left = o->room.samples.n;
         if (type == REC_SAMPLES) samples_encode(&o->record, o->room.samples.at, o->room.samples.n);
         else samples_encode_v2(&o->record, o->room.samples.at, o->room.samples.n);
         return OK;
-    case REC_TOMBSTONES:
+    case KIND_TOMBSTONES:
         TRY(tombstones_decode(&o->room.tombstones, rec, e));
         *gone = SIFT(&o->room.tombstones, x,
             !(x->mint == INT64_MIN && x->maxt == INT64_MAX) && !known(o, x->ref));
         *left = o->room.tombstones.n;
         tombstones_encode(&o->record, o->room.tombstones.at, o->room.tombstones.n);
         return OK;
-    case REC_EXEMPLARS:
+    case KIND_EXEMPLARS:
         TRY(exemplars_decode(&o->room.exemplars, rec, e));
         *gone = SIFT(&o->room.exemplars.all, x, !known(o, x->ref));
         *left = o->room.exemplars.all.n;
         exemplars_encode(&o->record, o->room.exemplars.all.at, o->room.exemplars.all.n);
         return OK;
-    case REC_MMAP_MARKERS:
+    case KIND_MARKERS:
         TRY(markers_decode(&o->room.markers, rec, e));
         *gone = SIFT(&o->room.markers, x, !known(o, x->ref));
         *left = o->room.markers.n;
         markers_encode(&o->record, o->room.markers.at, o->room.markers.n);
         return OK;
-    case REC_METADATA:
+    case KIND_METADATA:
         TRY(metadata_decode(&o->room.metadatas, rec, e));
         *gone = SIFT(&o->room.metadatas, x, !known(o, x->ref));
         *left = o->room.metadatas.n;
         put_metadata(o);
         return OK;
-    case REC_HISTOGRAMS:
-    case REC_FLOAT_HISTOGRAMS:
-    case REC_CUSTOM_HISTOGRAMS:
-    case REC_CUSTOM_FLOAT_HISTOGRAMS:
-    case REC_HISTOGRAMS_V2:
-    case REC_FLOAT_HISTOGRAMS_V2:
+    case KIND_HISTOGRAMS:
         TRY(histograms_decode(&o->room.histograms, rec, e));
         *gone = SIFT(&o->room.histograms.all, x, !known(o, x->ref));
         *left = o->room.histograms.all.n;

@@ -26,7 +26,27 @@ static const str names[REC_TYPES] = {
     [REC_HISTOGRAMS_V2] = S("histogram_samples_v2"),
     [REC_FLOAT_HISTOGRAMS_V2] = S("float_histogram_samples_v2"),
 };
-_Static_assert(REC_TYPES == 14, "a new type needs a name, a codec and a line in record_check");
+_Static_assert(REC_TYPES == 14, "a new type needs a name, a kind and a codec");
+
+enum rec_kind rec_kind_of(enum rec_type t)
+{
+    static const uint8_t kinds[REC_TYPES] = {
+        [REC_SERIES] = KIND_SERIES,
+        [REC_SAMPLES] = KIND_SAMPLES,
+        [REC_TOMBSTONES] = KIND_TOMBSTONES,
+        [REC_EXEMPLARS] = KIND_EXEMPLARS,
+        [REC_MMAP_MARKERS] = KIND_MARKERS,
+        [REC_METADATA] = KIND_METADATA,
+        [REC_HISTOGRAMS] = KIND_HISTOGRAMS,
+        [REC_FLOAT_HISTOGRAMS] = KIND_HISTOGRAMS,
+        [REC_CUSTOM_HISTOGRAMS] = KIND_HISTOGRAMS,
+        [REC_CUSTOM_FLOAT_HISTOGRAMS] = KIND_HISTOGRAMS,
+        [REC_SAMPLES_V2] = KIND_SAMPLES,
+        [REC_HISTOGRAMS_V2] = KIND_HISTOGRAMS,
+        [REC_FLOAT_HISTOGRAMS_V2] = KIND_HISTOGRAMS,
+    };
+    return t < REC_TYPES ? (enum rec_kind)kinds[t] : KIND_NONE;
+}
 
 str record_type_name(enum rec_type t) { return t < REC_TYPES ? names[t] : names[REC_NONE]; }
 
@@ -632,23 +652,16 @@ void histograms_encode_v2(
 
 errc record_check(str rec, struct err *e)
 {
-    switch (record_type(rec)) {
-    case REC_SERIES: return CHECK(struct ref_seriess, series_decode, ref_seriess_fini);
-    case REC_SAMPLES:
-    case REC_SAMPLES_V2: return CHECK(ref_samples, samples_decode, vec_fini);
-    case REC_TOMBSTONES: return CHECK(ref_tombstones, tombstones_decode, vec_fini);
-    case REC_EXEMPLARS: return CHECK(struct ref_exemplars, exemplars_decode, ref_exemplars_fini);
-    case REC_MMAP_MARKERS: return CHECK(ref_markers, markers_decode, vec_fini);
-    case REC_METADATA: return CHECK(ref_metadatas, metadata_decode, vec_fini);
-    case REC_HISTOGRAMS:
-    case REC_FLOAT_HISTOGRAMS:
-    case REC_CUSTOM_HISTOGRAMS:
-    case REC_CUSTOM_FLOAT_HISTOGRAMS:
-    case REC_HISTOGRAMS_V2:
-    case REC_FLOAT_HISTOGRAMS_V2:
+    switch (record_kind(rec)) {
+    case KIND_SERIES: return CHECK(struct ref_seriess, series_decode, ref_seriess_fini);
+    case KIND_SAMPLES: return CHECK(ref_samples, samples_decode, vec_fini);
+    case KIND_TOMBSTONES: return CHECK(ref_tombstones, tombstones_decode, vec_fini);
+    case KIND_EXEMPLARS: return CHECK(struct ref_exemplars, exemplars_decode, ref_exemplars_fini);
+    case KIND_MARKERS: return CHECK(ref_markers, markers_decode, vec_fini);
+    case KIND_METADATA: return CHECK(ref_metadatas, metadata_decode, vec_fini);
+    case KIND_HISTOGRAMS:
         return CHECK(struct ref_histograms, histograms_decode, ref_histograms_fini);
-    case REC_NONE:
-    case REC_TYPES: break;
+    case KIND_NONE: break;
     }
     return OK;
 }

@@ -49,6 +49,19 @@ static inline enum rec_type record_type(str rec)
 {
     return rec.n && rec.p[0] < REC_TYPES ? (enum rec_type)rec.p[0] : REC_NONE;
 }
+/* What a record is of, in whichever of its encodings: one decoder a kind. */
+enum rec_kind {
+    KIND_NONE,
+    KIND_SERIES,
+    KIND_SAMPLES,
+    KIND_TOMBSTONES,
+    KIND_EXEMPLARS,
+    KIND_MARKERS,
+    KIND_METADATA,
+    KIND_HISTOGRAMS
+};
+enum rec_kind rec_kind_of(enum rec_type t);
+static inline enum rec_kind record_kind(str rec) { return rec_kind_of(record_type(rec)); }
 /* "series", "samples", "samples_v2", …; "unknown" */
 str record_type_name(enum rec_type t);
 

@@ -173,22 +173,15 @@ static errc lines_histograms(struct buf *b, str rec, struct err *e)
 
 static errc lines_elements(struct buf *b, str rec, struct err *e)
 {
-    switch (record_type(rec)) {
-    case REC_SERIES: return lines_series(b, rec, e);
-    case REC_SAMPLES:
-    case REC_SAMPLES_V2: return lines_samples(b, rec, e);
-    case REC_TOMBSTONES: return lines_tombstones(b, rec, e);
-    case REC_EXEMPLARS: return lines_exemplars(b, rec, e);
-    case REC_MMAP_MARKERS: return lines_markers(b, rec, e);
-    case REC_METADATA: return lines_metadata(b, rec, e);
-    case REC_HISTOGRAMS:
-    case REC_FLOAT_HISTOGRAMS:
-    case REC_CUSTOM_HISTOGRAMS:
-    case REC_CUSTOM_FLOAT_HISTOGRAMS:
-    case REC_HISTOGRAMS_V2:
-    case REC_FLOAT_HISTOGRAMS_V2: return lines_histograms(b, rec, e);
-    case REC_NONE:
-    case REC_TYPES: break;
+    switch (record_kind(rec)) {
+    case KIND_SERIES: return lines_series(b, rec, e);
+    case KIND_SAMPLES: return lines_samples(b, rec, e);
+    case KIND_TOMBSTONES: return lines_tombstones(b, rec, e);
+    case KIND_EXEMPLARS: return lines_exemplars(b, rec, e);
+    case KIND_MARKERS: return lines_markers(b, rec, e);
+    case KIND_METADATA: return lines_metadata(b, rec, e);
+    case KIND_HISTOGRAMS: return lines_histograms(b, rec, e);
+    case KIND_NONE: break;
     }
     return OK;
 }
