@@ -10,6 +10,7 @@
 
 #include "base/f64.h"
 #include "base/kahan.h"
+#include "model/bucket_adds.h"
 
 #include <math.h>
 
@@ -140,27 +141,77 @@ static bool spans_same(const struct histogram_side *a, const struct histogram_si
            (!a->n_spans || !memcmp(a->spans, b->spans, a->n_spans * sizeof(*a->spans)));
 }
 
+/* Spans of no length, or that go back. */
+static bool spans_odd(const struct histogram_side *s)
+{
+    for (size_t i = 0; i < s->n_spans; i++)
+        if (s->spans[i].length == 0 || (i && s->spans[i].offset < 0)) return true;
+    return false;
+}
+
+/* Runs of buckets, from k on: those of b that one span of a has. Two sides' spans are walked, not
+ * their buckets. REQUIRES: neither is odd */
+struct side_runs {
+    const struct histogram_side *a;
+    struct side_cursor k;
+    size_t span, at, n;                    /* of a; of its bucket that k is at; the run's length */
+    int64_t first;                         /* index of the span's first bucket */
+    size_t first_at;
+};
+
+static struct side_runs runs_of(const struct histogram_side *a, struct side_cursor k)
+{
+    return (struct side_runs){ .a = a, .k = k, .first = a->n_spans ? a->spans[0].offset : 0 };
+}
+
+/* False: a has no such bucket. REQUIRES: cursor_here(&r->k) */
+static bool runs_next(struct side_runs *r)
+{
+    const struct histogram_side *a = r->a, *b = r->k.s;
+    while (r->span < a->n_spans && r->first + a->spans[r->span].length <= r->k.index) {
+        r->first += a->spans[r->span].length;
+        r->first_at += a->spans[r->span].length;
+        if (++r->span < a->n_spans) r->first += a->spans[r->span].offset;
+    }
+    if (r->span >= a->n_spans || r->first > r->k.index) return false;
+    size_t skip = (size_t)(r->k.index - r->first);
+    r->at = r->first_at + skip;
+    if (r->at >= a->n) return false;
+    r->n = MIN(b->spans[r->k.span].length - r->k.in_span, a->spans[r->span].length - skip);
+    r->n = MIN(r->n, MIN(a->n - r->at, b->n - r->k.at));
+    return true;
+}
+
+static void runs_pass(struct side_runs *r)
+{
+    r->k.at += r->n;
+    r->k.index += (int32_t)r->n;
+    r->k.in_span += (uint32_t)r->n;
+    cursor_skip_empty(&r->k);
+}
+
 /* Has a each bucket that k goes on to, and no span without any? Then adding changes values only. */
 static bool side_covers(const struct histogram_side *a, struct side_cursor k)
 {
-    for (size_t i = 0; i < a->n_spans; i++)
-        if (a->spans[i].length == 0) return false;
-    for (struct side_cursor ka = cursor_of_side(a); cursor_here(&k); cursor_step(&k)) {
-        while (cursor_here(&ka) && ka.index < k.index) cursor_step(&ka);
-        if (!cursor_here(&ka) || ka.index != k.index) return false;
-    }
+    if (spans_odd(a) || spans_odd(k.s)) return false;
+    for (struct side_runs r = runs_of(a, k); cursor_here(&r.k); runs_pass(&r))
+        if (!runs_next(&r)) return false;
     return true;
+}
+
+static void side_add_run(
+    struct side_pair *a, size_t to, const struct side_pair *b, size_t from, size_t n, double sign)
+{
+    bucket_adds(&a->s.at[to], a->c ? &a->c[to] : NULL, &b->s.at[from], b->c ? &b->c[from] : NULL, n,
+        sign);
 }
 
 /* REQUIRES: side_covers(). */
 static void side_add_covered(
     struct side_pair *a, const struct side_pair *b, struct side_cursor k, double sign)
 {
-    for (struct side_cursor ka = cursor_of_side(&a->s); cursor_here(&k); cursor_step(&k)) {
-        while (ka.index < k.index) cursor_step(&ka);
-        bucket_add(&a->s.at[ka.at], a->c ? &a->c[ka.at] : NULL, sign * b->s.at[k.at],
-            b->c ? sign * b->c[k.at] : 0);
-    }
+    for (struct side_runs r = runs_of(&a->s, k); cursor_here(&r.k) && runs_next(&r); runs_pass(&r))
+        side_add_run(a, r.at, b, r.k.at, r.n, sign);
 }
 
 /* a += sign * b, without b's buckets that lie within the zero bucket of a. Spans of a stay apart
@@ -171,12 +222,11 @@ static void side_add(struct arena *ar, struct side_pair *a, struct side_pair b, 
 {
     struct side_cursor kb = cursor_of_side(&b.s);
     if (schema != HISTOGRAM_CUSTOM_SCHEMA)
-        while (cursor_here(&kb) && histogram_bound(schema, kb.index) <= threshold) cursor_step(&kb);
+        while (cursor_here(&kb) && histogram_bound_within(schema, kb.index, threshold))
+            cursor_step(&kb);
     if (!cursor_here(&kb)) return;
     if (kb.at == 0 && spans_same(&a->s, &b.s)) {
-        for (size_t i = 0; i < a->s.n; i++)
-            bucket_add(
-                &a->s.at[i], a->c ? &a->c[i] : NULL, sign * b.s.at[i], b.c ? sign * b.c[i] : 0);
+        side_add_run(a, 0, &b, 0, a->s.n, sign);
         return;
     }
     if (side_covers(&a->s, kb)) {

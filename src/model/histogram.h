@@ -100,6 +100,8 @@ bool histogram_is_reset(const struct histogram *h, const struct histogram *prev)
 struct histogram_bucket { double lower, upper, count; bool lower_inclusive, upper_inclusive; };
 /* of an exponential schema: upper bound of bucket `index` */
 double histogram_bound(int32_t schema, int64_t index);
+/* histogram_bound() <= threshold */
+bool histogram_bound_within(int32_t schema, int64_t index, double threshold);
 /* All buckets in ascending (or descending) order, the zero bucket if it counts anything among them;
  * bounds are cut at the zero bucket's. */
 struct histogram_walk {

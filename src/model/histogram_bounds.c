@@ -6,6 +6,8 @@
  * The table is that of schema 8; a lower schema takes every 2^(8 - schema)th of it. */
 #include "model/histogram.h"
 
+#include "base/f64.h"
+
 #include <float.h>
 #include <math.h>
 
@@ -89,4 +91,14 @@ double histogram_bound(int32_t schema, int64_t index)
     size_t part = (size_t)(index & ((1 << schema) - 1)) << (HISTOGRAM_SCHEMA_MAX - schema);
     if (part == 0 && whole == LAST_EXPONENT + 1) return DBL_MAX;
     return ldexp(bounds_of_8[part], (int)MAX(MIN(whole, 4000), -4000));
+}
+
+/* Where their powers of two tell, nothing is computed. */
+bool histogram_bound_within(int32_t schema, int64_t index, double threshold)
+{
+    enum { EXPONENT_MIN = -1022, EXPONENT_MAX = 1023 };
+    int64_t exponent = (int64_t)(f64_bits(threshold) >> 52 & 0x7ff) - 1023;
+    int64_t own = schema < 0 ? INT64_MIN : index >> schema;
+    if (own >= EXPONENT_MIN && own <= EXPONENT_MAX && own > exponent) return false;
+    return histogram_bound(schema, index) <= threshold;
 }

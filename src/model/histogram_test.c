@@ -1,6 +1,8 @@
 #include "model/histogram.h"
 
 #include "base/f64.h"
+#include "base/kahan.h"
+#include "base/prng.h"
 #include "base/test.h"
 
 #include <math.h>
@@ -274,6 +276,89 @@ TEST(histogram_validates)
         EXPECT_EQ(histogram_validate(histogram_of(&c->s), &e),
             strcmp(c->want, "ok") ? ERR_BAD_INPUT : OK);
         EXPECT_STR(err_str(&e), str_z(c->want));
+    }
+    arena_fini(&room);
+}
+
+TEST(histogram_bounds_within)
+{
+    static const double thresholds[] = { 0, -0.0, 5e-324, 1e-128, 0x1p-3, 0.75, 1, 1e300, INFINITY,
+        NAN, -1 };
+    struct prng r = { test_seed() };
+    for (int round = 0; round < 100000; round++) {
+        int32_t schema = (int32_t)prng_below(&r, 13) - 4;
+        int64_t most = schema < 0 ? 1200 >> -schema : 1200 << schema;
+        int64_t index = (int64_t)prng_below(&r, (uint64_t)(2 * most)) - most;
+        double bound = histogram_bound(schema, index), t = bound;
+        uint64_t kind = prng_below(&r, 4);
+        if (kind == 0) t = thresholds[prng_below(&r, ARRAY_LEN(thresholds))];
+        if (kind == 1) t = nextafter(bound, 0);
+        if (kind == 2) t = bound * prng_unit(&r) * 4;
+        EXPECT_EQ(histogram_bound_within(schema, index, t), bound <= t);
+    }
+}
+
+/* A row of buckets in up to five spans, some of which touch; what they count lies at their index in
+ * `dense`. */
+enum { DENSE = 64 };
+static struct histogram_side random_side(struct prng *r, double *dense, const double *among)
+{
+    struct histogram_side s = { arena_array(&room, DENSE, sizeof(struct span)), 0,
+        arena_array(&room, DENSE, sizeof(double)), 0 };
+    int32_t end = 0;
+    for (int32_t i = 0; i < DENSE; i++) {
+        if ((among && isnan(among[i])) || prng_below(r, 3) == 0) continue;
+        if (!s.n_spans || i != end || prng_below(r, 5) == 0)
+            s.spans[s.n_spans++] = (struct span){ s.n_spans ? i - end : i, 0 };
+        s.spans[s.n_spans - 1].length++;
+        end = i + 1;
+        dense[i] = s.at[s.n++] = (prng_unit(r) - 0.3) * (prng_below(r, 2) ? 1e16 : 1);
+    }
+    return s;
+}
+
+static void check_side(const struct histogram_side *s, const struct kahan *want, bool lost)
+{
+    int32_t index = 0;
+    for (size_t i = 0, at = 0; i < s->n_spans; i++) {
+        index += s->spans[i].offset;
+        for (uint32_t k = 0; k < s->spans[i].length; k++, index++, at++)
+            EXPECT_EQ(f64_bits(s->at[at]), f64_bits(lost ? want[index].c : want[index].s));
+    }
+}
+
+/* Buckets that a sum has are added to where they stand: nothing moves, no span changes, and each
+ * has the bits of adding it by itself. */
+TEST(histogram_sums_in_place)
+{
+    struct prng r = { test_seed() };
+    for (int round = 0; round < 3000; round++) {
+        double a_at[DENSE], b_at[DENSE];
+        for (size_t i = 0; i < DENSE; i++) a_at[i] = b_at[i] = NAN;
+        struct histogram a = { .schema = 0, .pos = random_side(&r, a_at, NULL) }, b = a, was = a;
+        struct histogram_merge m;
+        b.pos = random_side(&r, b_at, a_at);
+        struct kahan want[DENSE];
+        double sign = prng_below(&r, 2) ? 1 : -1;
+        bool lossy = prng_below(&r, 2);
+        for (size_t i = 0; i < DENSE; i++) {
+            want[i] = (struct kahan){ a_at[i], 0 };
+            if (isnan(b_at[i])) continue;
+            if (lossy) want[i].s += sign * b_at[i];
+            else kahan_add(&want[i], b_at[i]);
+        }
+        if (lossy) {
+            EXPECT_OK(histogram_add(&room, &a, &b, sign, &m));
+            check_side(&a.pos, want, false);
+        } else {
+            struct histogram_sum s = { .h = a };
+            EXPECT_OK(histogram_sum_add(&room, &s, &b, &m));
+            a = s.h;
+            check_side(&a.pos, want, false);
+            check_side(&s.c.pos, want, true);
+        }
+        EXPECT(a.pos.at == was.pos.at && a.pos.spans == was.pos.spans);
+        EXPECT(a.pos.n == was.pos.n && a.pos.n_spans == was.pos.n_spans);
     }
     arena_fini(&room);
 }
