@@ -12,107 +12,10 @@
 
 #define END_OF_INPUT UINT32_MAX
 
-struct word { const char *text; enum token tok; };
-
-/* Sorted by text. */
-static const struct word keywords[] = {
-    { "anchored", TOK_ANCHORED },
-    { "and", TOK_LAND },
-    { "atan2", TOK_ATAN2 },
-    { "avg", TOK_AVG },
-    { "bool", TOK_BOOL },
-    { "bottomk", TOK_BOTTOMK },
-    { "by", TOK_BY },
-    { "count", TOK_COUNT },
-    { "count_values", TOK_COUNT_VALUES },
-    { "end", TOK_END },
-    { "fill", TOK_FILL },
-    { "fill_left", TOK_FILL_LEFT },
-    { "fill_right", TOK_FILL_RIGHT },
-    { "group", TOK_GROUP },
-    { "group_left", TOK_GROUP_LEFT },
-    { "group_right", TOK_GROUP_RIGHT },
-    { "ignoring", TOK_IGNORING },
-    { "inf", TOK_NUMBER },
-    { "limit_ratio", TOK_LIMIT_RATIO },
-    { "limitk", TOK_LIMITK },
-    { "max", TOK_MAX },
-    { "max_of", TOK_MAX_OF },
-    { "min", TOK_MIN },
-    { "min_of", TOK_MIN_OF },
-    { "nan", TOK_NUMBER },
-    { "offset", TOK_OFFSET },
-    { "on", TOK_ON },
-    { "or", TOK_LOR },
-    { "quantile", TOK_QUANTILE },
-    { "range", TOK_RANGE },
-    { "smoothed", TOK_SMOOTHED },
-    { "start", TOK_START },
-    { "stddev", TOK_STDDEV },
-    { "stdvar", TOK_STDVAR },
-    { "step", TOK_STEP },
-    { "sum", TOK_SUM },
-    { "topk", TOK_TOPK },
-    { "unless", TOK_LUNLESS },
-    { "without", TOK_WITHOUT },
-};
-static const struct word duration_words[] = {
-    { "max_of", TOK_MAX_OF },
-    { "min_of", TOK_MIN_OF },
-    { "range", TOK_RANGE },
-    { "step", TOK_STEP },
-};
-static const struct word descriptors[] = {
-    { "buckets", TOK_BUCKETS_DESC },
-    { "count", TOK_COUNT_DESC },
-    { "counter_reset_hint", TOK_COUNTER_RESET_HINT_DESC },
-    { "custom_values", TOK_CUSTOM_VALUES_DESC },
-    { "n_buckets", TOK_NEGATIVE_BUCKETS_DESC },
-    { "n_offset", TOK_NEGATIVE_OFFSET_DESC },
-    { "offset", TOK_OFFSET_DESC },
-    { "schema", TOK_SCHEMA_DESC },
-    { "sum", TOK_SUM_DESC },
-    { "z_bucket", TOK_ZERO_BUCKET_DESC },
-    { "z_bucket_w", TOK_ZERO_BUCKET_WIDTH_DESC },
-};
-static const struct word reset_hints[] = {
-    { "gauge", TOK_HINT_GAUGE },
-    { "not_reset", TOK_HINT_NOT_RESET },
-    { "reset", TOK_HINT_RESET },
-    { "unknown", TOK_HINT_UNKNOWN },
-};
-
 static bool is_space(uint32_t r) { return r == ' ' || r == '\t' || r == '\n' || r == '\r'; }
 static bool is_digit(uint32_t r) { return r - '0' < 10; }
 static bool is_alpha(uint32_t r) { return r == '_' || (r | 0x20) - 'a' < 26; }
 static bool is_alnum(uint32_t r) { return is_alpha(r) || is_digit(r); }
-static uint8_t lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c; }
-
-/* -1, 0, 1: a, in lower case, against z. */
-static int word_cmp(str a, const char *z)
-{
-    for (size_t i = 0; i < a.n; i++) {
-        /* ends at z's NUL at the latest: no word holds one */
-        int c = (int)lower(a.p[i]) - (int)(uint8_t)z[i];
-        if (c) return c;
-    }
-    return z[a.n] ? -1 : 0;
-}
-
-/* TOK_UNKNOWN: not in the table. */
-static enum token word_find(const struct word *at, size_t n, str w)
-{
-    size_t lo = 0, hi = n;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        int c = word_cmp(w, at[mid].text);
-        if (c == 0) return at[mid].tok;
-        if (c > 0) lo = mid + 1;
-        else hi = mid;
-    }
-    return TOK_UNKNOWN;
-}
-#define WORD_FIND(table, w) word_find((table), ARRAY_LEN(table), (w))
 
 static uint32_t next(struct lexer *l)
 {
@@ -404,7 +307,7 @@ static enum lex_state lex_word(struct lexer *l)
     bool colon = false;
     while (is_alnum(r = next(l)) || r == ':') colon |= r == ':';
     backup(l);
-    enum token t = WORD_FIND(keywords, so_far(l));
+    enum token t = token_find(WORDS_KEYWORDS, so_far(l));
     /* names unless called: queries with such metrics go on working */
     if (t == TOK_FILL || t == TOK_FILL_LEFT || t == TOK_FILL_RIGHT) {
         if (!before_left_paren(l)) t = TOK_IDENTIFIER;
@@ -422,7 +325,7 @@ static bool scan_duration_word(struct lexer *l)
 {
     while (is_alpha(next(l))) continue;
     backup(l);
-    enum token t = WORD_FIND(duration_words, so_far(l));
+    enum token t = token_find(WORDS_DURATION, so_far(l));
     if (t == TOK_UNKNOWN) return false;
     emit(l, t);
     return true;
@@ -721,7 +624,7 @@ static enum lex_state lex_descriptor(struct lexer *l)
     while (is_alpha(next(l))) continue;
     backup(l);
     str word = so_far(l);
-    enum token t = WORD_FIND(descriptors, word);
+    enum token t = token_find(WORDS_DESCRIPTORS, word);
     if (t != TOK_UNKNOWN) {
         if (peek(l) != ':') {
             fail(l, S("missing `:` for histogram descriptor"));
@@ -730,8 +633,8 @@ static enum lex_state lex_descriptor(struct lexer *l)
         emit(l, t);
         return LEX_HISTOGRAM;
     }
-    t = WORD_FIND(keywords, word);
-    if (t != TOK_NUMBER) t = WORD_FIND(reset_hints, word);
+    t = token_find(WORDS_KEYWORDS, word);
+    if (t != TOK_NUMBER) t = token_find(WORDS_RESET_HINTS, word);
     if (t == TOK_UNKNOWN) {
         fail_quoted(l, "bad histogram descriptor found:", word);
         return LEX_STATEMENTS;
@@ -762,7 +665,7 @@ static enum lex_state lex_buckets(struct lexer *l)
     }
     /* a letter at a time, until it is Inf or NaN */
     if (is_alpha(r)) {
-        if (WORD_FIND(keywords, so_far(l)) != TOK_NUMBER) return LEX_BUCKETS;
+        if (token_find(WORDS_KEYWORDS, so_far(l)) != TOK_NUMBER) return LEX_BUCKETS;
         emit(l, TOK_NUMBER);
         return LEX_STATEMENTS;
     }
@@ -804,112 +707,4 @@ void lex_next(struct lexer *l, struct item *out)
     l->out = out;
     while (!l->scanned) l->state = lex_step(l);
     l->last_pos = out->pos;
-}
-
-/* Texts that a token has always; those of keywords come from their tables. */
-static const struct word token_texts[] = {
-    { "{{", TOK_OPEN_HIST },
-    { "}}", TOK_CLOSE_HIST },
-    { "(", TOK_LEFT_PAREN },
-    { ")", TOK_RIGHT_PAREN },
-    { "{", TOK_LEFT_BRACE },
-    { "}", TOK_RIGHT_BRACE },
-    { "[", TOK_LEFT_BRACKET },
-    { "]", TOK_RIGHT_BRACKET },
-    { ",", TOK_COMMA },
-    { "=", TOK_EQL },
-    { ":", TOK_COLON },
-    { ";", TOK_SEMICOLON },
-    { "_", TOK_BLANK },
-    { "x", TOK_TIMES },
-    { "<space>", TOK_SPACE },
-    { "-", TOK_SUB },
-    { "+", TOK_ADD },
-    { "*", TOK_MUL },
-    { "%", TOK_MOD },
-    { "/", TOK_DIV },
-    { "==", TOK_EQLC },
-    { "!=", TOK_NEQ },
-    { "<=", TOK_LTE },
-    { "<", TOK_LSS },
-    { ">=", TOK_GTE },
-    { ">", TOK_GTR },
-    { "</", TOK_TRIM_UPPER },
-    { ">/", TOK_TRIM_LOWER },
-    { "=~", TOK_EQL_REGEX },
-    { "!~", TOK_NEQ_REGEX },
-    { "^", TOK_POW },
-    { "@", TOK_AT },
-};
-
-str token_text(enum token t)
-{
-    for (size_t i = 0; i < ARRAY_LEN(token_texts); i++)
-        if (token_texts[i].tok == t) return str_z(token_texts[i].text);
-    if (t == TOK_NUMBER) return STR_EMPTY;
-    for (size_t i = 0; i < ARRAY_LEN(keywords); i++)
-        if (keywords[i].tok == t) return str_z(keywords[i].text);
-    return STR_EMPTY;
-}
-
-static bool token_between(enum token t, enum token first, enum token last)
-{
-    return t > first && t < last;
-}
-
-/* The first ten runes, quoted; or all of it. */
-static void buf_item_quote(struct buf *b, str s)
-{
-    if (s.n <= 10) {
-        buf_go_quote(b, s);
-        return;
-    }
-    size_t at = 0;
-    for (int i = 0; i < 10 && at < s.n; i++) {
-        size_t w;
-        utf8_rune(str_from(s, at), &w);
-        at += w;
-    }
-    buf_go_quote(b, str_slice(s, 0, at));
-    buf_str(b, S("..."));
-}
-
-static void buf_item(struct buf *b, const struct item *it)
-{
-    enum token t = it->typ;
-    if (t == TOK_EOF) buf_str(b, S("EOF"));
-    else if (t == TOK_ERROR) buf_str(b, it->val);
-    else if (t == TOK_IDENTIFIER || t == TOK_METRIC_IDENTIFIER) buf_go_quote(b, it->val);
-    else if (token_between(t, TOK_KEYWORDS_START, TOK_KEYWORDS_END))
-        buf_fmt(b, "<%.*s>", STR_ARG(it->val));
-    else if (token_between(t, TOK_OPERATORS_START, TOK_OPERATORS_END))
-        buf_fmt(b, "<op:%.*s>", STR_ARG(it->val));
-    else if (token_between(t, TOK_AGGREGATORS_START, TOK_AGGREGATORS_END))
-        buf_fmt(b, "<aggr:%.*s>", STR_ARG(it->val));
-    else buf_item_quote(b, it->val);
-}
-
-str item_desc(const struct item *it, struct arena *a)
-{
-    /* what yacc calls the first token of a grammar: EQL */
-    enum { FIRST_TOKEN_NUMBER = 57346 };
-    struct buf b = { 0 };
-    switch (it->typ) {
-    case TOK_EOF: return S("end of input");
-    case TOK_ERROR: buf_str(&b, S("error ")); break;
-    case TOK_COMMENT: buf_str(&b, S("comment ")); break;
-    case TOK_IDENTIFIER: buf_str(&b, S("identifier ")); break;
-    case TOK_METRIC_IDENTIFIER: buf_str(&b, S("metric identifier ")); break;
-    case TOK_STRING: buf_str(&b, S("string ")); break;
-    case TOK_NUMBER: buf_str(&b, S("number ")); break;
-    case TOK_DURATION: buf_str(&b, S("duration ")); break;
-    default:
-        if (token_text(it->typ).n == 0)
-            buf_fmt(&b, "\"<Item %d>\" ", FIRST_TOKEN_NUMBER + (int)it->typ - (int)TOK_EQL);
-        break;
-    }
-    buf_item(&b, it);
-    str s = arena_str(a, buf_view(&b));
-    buf_fini(&b);
-    return s;
 }
