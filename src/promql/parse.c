@@ -157,9 +157,7 @@ str parser_unquote(struct parser *p, str quoted)
     return out;
 }
 
-/* Go's integer literals: 0x, 0b, 0o, 0 prefixes, underscores between digits. False: not one, or
- * above INT64_MAX. */
-static bool parse_integer(str s, int64_t *out)
+bool promql_parse_integer(str s, int64_t *out)
 {
     uint64_t base = 10, v = 0;
     /* the last was one (or the prefix); there was any */
@@ -224,7 +222,7 @@ static str drop_underscores(struct parser *p, str s)
 double parser_number(struct parser *p, str text)
 {
     int64_t n;
-    if (parse_integer(text, &n)) return (double)n;
+    if (promql_parse_integer(text, &n)) return (double)n;
     double f = 0;
     str plain = drop_underscores(p, text);
     if (f64_parse(plain, &f)) return f;

@@ -25,6 +25,9 @@ MUST_USE errc promql_parse(struct expr **out, str query, const struct parse_opts
 /* match[] of the API. why: the words, which may be longer than an err, in the arena; may be NULL */
 MUST_USE errc promql_parse_selector(
     struct matchers *out, str query, const struct parse_opts *o, struct arena *a, str *why);
+/* Go's integer literals without sign: 0x, 0b, 0o, 0 prefixes, underscores between digits. False:
+ * not one, or above INT64_MAX. */
+bool promql_parse_integer(str s, int64_t *out);
 void promql_tree_fini(struct expr *e);                         /* NULL is fine */
 /* the same for promql_parse_selector's */
 void promql_matchers_fini(struct matchers ms);

@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/f64.h"
+#include "base/utf8.h"
 #include "base/vec.h"
 #include "model/duration.h"
 #include "promql/rows.h"
@@ -197,17 +199,52 @@ static errc time_range(struct reader *r, str from, str to, str step, struct scri
     return duration(r, step, "step definition", &ev->step_ms);
 }
 
-/* from T to T step D; *s: what comes after. */
-static errc from_to_step(struct reader *r, str *s, struct script_eval *ev)
+/* Cuts s at the last such word that has words before and after it, more: at least two after it. Of
+ * the blanks before it one is dropped: the others belong to what stands there. */
+static bool cut_at_last(str s, str word, bool more, str *left, str *right)
 {
-    str from = STR_EMPTY, to = STR_EMPTY, step = STR_EMPTY;
-    bool ok = take(s, S("from"));
-    if (ok) from = word_of(*s, s);
-    ok = ok && take(s, S("to"));
-    if (ok) to = word_of(*s, s);
-    ok = ok && take(s, S("step"));
-    if (ok) step = word_of(*s, s);
-    return ok ? time_range(r, from, to, step, ev) : bad(r, "invalid range definition");
+    bool found = false;
+    str rest = s;
+    while (rest.n) {
+        str at = rest, after, w = word_of(rest, &rest);
+        (void)word_of(rest, &after);
+        if (!str_eq(w, word) || at.p == s.p || rest.n == 0 || (more && after.n == 0)) continue;
+        *left = str_slice(s, 0, (size_t)(at.p - s.p) - 1);
+        *right = rest;
+        found = true;
+    }
+    return found;
+}
+
+struct range_words { str from, to, step, expr; };
+
+/* from T to T step D [EXPR]: the last words `step` and `to` that leave something for each. */
+static bool range_words(str s, bool with_expr, struct range_words *out)
+{
+    str times;
+    if (!take(&s, S("from")) || !cut_at_last(s, S("step"), with_expr, &times, &out->step) ||
+        !cut_at_last(times, S("to"), false, &out->from, &out->to))
+        return false;
+    if (with_expr) out->step = word_of(out->step, &out->expr);
+    return true;
+}
+
+/* What comes after the word `eval…`. */
+static errc eval_times(struct reader *r, str rest, struct script_eval *ev)
+{
+    ev->range = take(&rest, S("range"));
+    if (ev->range) {
+        struct range_words w;
+        if (ev->ordered || !range_words(rest, true, &w))
+            return bad(r, "invalid evaluation command");
+        ev->expr = w.expr;
+        return time_range(r, w.from, w.to, w.step, ev);
+    }
+    if (!take(&rest, S("instant")) || !take(&rest, S("at")))
+        return bad(r, "invalid evaluation command");
+    TRY(duration(r, word_of(rest, &ev->expr), "timestamp definition", &ev->end_ms));
+    ev->start_ms = ev->end_ms;
+    return OK;
 }
 
 /* eval[_mod] instant at T EXPR, eval[_mod] range from T to T step D EXPR */
@@ -218,21 +255,11 @@ static errc eval_line(struct reader *r, str first, str rest, struct script_eval 
     ev->any_warn = str_eq(mod, S("_warn"));
     ev->any_info = str_eq(mod, S("_info"));
     ev->ordered = str_eq(mod, S("_ordered"));
-    if (mod.n && !ev->fail && !ev->any_warn && !ev->any_info && !ev->ordered)
-        return bad(r, "invalid evaluation command");
-    ev->range = take(&rest, S("range"));
-    if (ev->range) {
-        if (ev->ordered) return bad(r, "invalid evaluation command");
-        TRY(from_to_step(r, &rest, ev));
-    } else {
-        if (!take(&rest, S("instant")) || !take(&rest, S("at")))
-            return bad(r, "invalid evaluation command");
-        TRY(duration(r, word_of(rest, &rest), "timestamp definition", &ev->end_ms));
-        ev->start_ms = ev->end_ms;
-    }
-    ev->expr = rest;
+    bool known = mod.n == 0 || ev->fail || ev->any_warn || ev->any_info || ev->ordered;
+    if (!known || !str_has_prefix(first, S("eval"))) return bad(r, "invalid evaluation command");
+    TRY(eval_times(r, rest, ev));
     struct err e = { 0 };
-    if (promql_parse(&ev->tree, rest, &script_parse_opts, r->a, NULL, &e) != OK)
+    if (promql_parse(&ev->tree, ev->expr, &script_parse_opts, r->a, NULL, &e) != OK)
         return bad(r, "%s", e.msg);
     return OK;
 }
@@ -274,10 +301,11 @@ static errc expect_line(struct reader *r, str line, texts *out)
     t.kind = kinds[i].kind;
     t.any = rest.n == 0;
     bool msg = str_has_prefix(rest, S("msg:")), re = str_has_prefix(rest, S("regex:"));
-    if (!t.any && !msg && !re)
+    size_t key = msg ? 4 : 6;
+    if (!t.any && ((!msg && !re) || rest.n == key))
         return bad(r,
             "invalid expect statement, must match `expect <type> <match_type>: <string>` format");
-    if (!t.any) t.words = str_trim(str_from(rest, msg ? 4 : 6));
+    if (!t.any) t.words = str_trim(str_from(rest, key));
     if (re) TRY(regex_text(r, &t));
     avec_push(r->a, out, t);
     return OK;
@@ -296,29 +324,38 @@ static errc expect_lines_check(struct reader *r, const texts *all)
     return OK;
 }
 
-/* A Go string literal is one of PromQL's, but for single quotes. */
+/* A Go string literal is one of PromQL's, but for single quotes, which hold one character. */
+static bool go_string(struct reader *r, str quoted, str *out)
+{
+    struct expr *literal = NULL;
+    if (promql_parse(&literal, quoted, &script_parse_opts, r->a, NULL, NULL) != OK) return false;
+    struct pos at = literal->pos;
+    bool is = literal->kind == EXPR_STRING && at.start == 0 && at.end == quoted.n;
+    if (is) *out = literal->string;
+    promql_tree_fini(literal);
+    return is && (quoted.p[0] != '\'' || utf8_count(*out) == 1);
+}
+
 static errc expect_string(struct reader *r, str line, struct script_eval *ev)
 {
-    str quoted = str_trim(str_from(line, sizeof("expect string") - 1));
-    struct expr *literal = NULL;
-    if (quoted.n < 2 || quoted.p[0] == '\'' ||
-        promql_parse(&literal, quoted, &script_parse_opts, r->a, NULL, NULL) != OK ||
-        literal->kind != EXPR_STRING)
+    str prefix = S("expect string ");
+    if (str_eq(line, str_trim(prefix)))
+        return bad(r, "expected string literal not valid - a quoted string literal is required");
+    if (!str_has_prefix(line, prefix) || !go_string(r, str_from(line, prefix.n), &ev->text))
         return bad(
             r, "expected string literal not valid - check that the string is correctly quoted");
-    ev->text = literal->string;
     ev->instant_only = true;
     return OK;
 }
 
-static bool number_line(struct reader *r, str line, double *out)
+/* As Go's strconv reads integers of any base, and floats. */
+static bool number_line(str line, double *out)
 {
-    struct expr *e = NULL;
-    if (promql_parse(&e, line, &script_parse_opts, r->a, NULL, NULL) != OK) return false;
-    bool is = e->kind == EXPR_NUMBER && !e->number.duration;
-    if (is) *out = e->number.val;
-    promql_tree_fini(e);
-    return is;
+    bool negative = line.n && line.p[0] == '-', sign = negative || (line.n && line.p[0] == '+');
+    int64_t whole;
+    if (!promql_parse_integer(str_from(line, sign), &whole)) return f64_parse(line, out);
+    *out = negative ? -(double)whole : (double)whole;
+    return true;
 }
 
 static void expect_put(struct reader *r, expectations *all, struct script_expected x)
@@ -334,12 +371,11 @@ static void expect_put(struct reader *r, expectations *all, struct script_expect
 static errc failure_line(struct reader *r, str line, texts *out, bool *taken)
 {
     struct script_text t = { .kind = EXPECT_FAIL };
-    bool re = str_has_prefix(line, S("expected_fail_regexp"));
-    *taken = re || str_has_prefix(line, S("expected_fail_message"));
+    str message = S("expected_fail_message"), regexp = S("expected_fail_regexp");
+    bool re = str_has_prefix(line, regexp);
+    *taken = re || str_has_prefix(line, message);
     if (!*taken) return OK;
-    str rest;
-    word_of(line, &rest);
-    t.words = str_trim(rest);
+    t.words = str_trim(str_from(line, re ? regexp.n : message.n));
     if (re) TRY(regex_text(r, &t));
     avec_push(r->a, out, t);
     return OK;
@@ -349,14 +385,15 @@ static errc failure_line(struct reader *r, str line, texts *out, bool *taken)
 static errc eval_block_line(struct reader *r, str line, struct script_eval *ev, texts *t,
     expectations *x, size_t *pos, bool *last)
 {
-    str rest;
     if (ev->fail) {
         TRY(failure_line(r, line, t, last));
         if (*last) return OK;
     }
     if (str_has_prefix(line, S("expect range vector"))) {
-        str range = str_trim(str_from(line, sizeof("expect range vector") - 1));
-        TRY(from_to_step(r, &range, ev));
+        struct range_words w;
+        if (!range_words(str_trim(str_from(line, sizeof("expect range vector") - 1)), false, &w))
+            return bad(r, "invalid range vector definition \"%.*s\"", STR_ARG(line));
+        TRY(time_range(r, w.from, w.to, w.step, ev));
         ev->instant_only = true;
         ++*pos;
         return OK;
@@ -365,11 +402,11 @@ static errc eval_block_line(struct reader *r, str line, struct script_eval *ev, 
         ++*pos;
         return expect_string(r, line, ev);
     }
-    if (str_eq(word_of(line, &rest), S("expect"))) {
+    if (str_eq(line, S("expect")) || str_has_prefix(line, S("expect "))) {
         TRY(expect_line(r, line, t));
         return expect_lines_check(r, t);
     }
-    ev->scalar = number_line(r, line, &ev->scalar_value);
+    ev->scalar = number_line(line, &ev->scalar_value);
     *last = ev->scalar;
     if (ev->scalar) return OK;
     struct script_expected s = { .pos = (*pos)++ };

@@ -53,6 +53,12 @@ static bool histograms_equal(
     return same;
 }
 
+static void put_value(struct buf *b, double v, const struct histogram *h)
+{
+    if (h) buf_series_histogram(b, h);
+    else buf_f64_g(b, v);
+}
+
 /* One value against what is expected: an error that names both. */
 static errc compare_value(
     const struct seq_value *want, const struct point *got, str where, struct err *e)
@@ -62,10 +68,8 @@ static errc compare_value(
                                           : script_floats_equal(want->v, got->v)))
         return OK;
     struct buf x = { 0 }, y = { 0 };
-    if (hist) buf_series_histogram(&x, want->h);
-    else buf_f64_g(&x, want->v);
-    if (got->h) buf_series_histogram(&y, got->h);
-    else buf_f64_g(&y, got->v);
+    put_value(&x, want->v, hist ? want->h : NULL);
+    put_value(&y, got->v, got->h);
     errc rc = err_set(e, ERR_BAD_INPUT, "expected %.*s for %.*s but got %.*s",
         STR_ARG(buf_view(&x)), STR_ARG(where), STR_ARG(buf_view(&y)));
     buf_fini(&x);
@@ -98,8 +102,8 @@ static errc all_found(const struct script_eval *ev, const struct result *r, stru
         while (j < r->n_series && !labels_eq(r->series[j].labels, ev->series[i].d.labels)) j++;
         if (j < r->n_series) continue;
         SCOPED(text_fini) struct text t = { 0 };
-        return err_set(e, ERR_BAD_INPUT, "expected metric %.*s not found",
-            STR_ARG(text_of(&t, ev->series[i].d.labels)));
+        str name = text_of(&t, ev->series[i].d.labels);
+        return err_set(e, ERR_BAD_INPUT, "expected metric %.*s not found", STR_ARG(name));
     }
     return OK;
 }
@@ -154,6 +158,16 @@ static errc compare_matrix(const struct script_eval *ev, const struct result *r,
     return all_found(ev, r, e);
 }
 
+static errc unexpected_metric(str name, struct point got, struct err *e)
+{
+    struct buf value = { 0 };
+    put_value(&value, got.v, got.h);
+    errc rc = err_set(e, ERR_BAD_INPUT, "unexpected metric %.*s in result, has value %.*s",
+        STR_ARG(name), STR_ARG(buf_view(&value)));
+    buf_fini(&value);
+    return rc;
+}
+
 static errc compare_vector(const struct script_eval *ev, const struct result *r, struct err *e)
 {
     if (ev->scalar) return err_set(e, ERR_BAD_INPUT, "expected scalar result, but got vector");
@@ -165,9 +179,7 @@ static errc compare_vector(const struct script_eval *ev, const struct result *r,
             return err_set(
                 e, ERR_BAD_INPUT, "%zu points for %.*s in a vector", s->n, STR_ARG(name));
         const struct script_expected *x = expected_of(ev, s->labels);
-        if (!x)
-            return err_set(e, ERR_BAD_INPUT, "unexpected metric %.*s in result, has value %.17g",
-                STR_ARG(name), s->v[0]);
+        if (!x) return unexpected_metric(name, result_point(s, 0), e);
         if (ev->ordered && x->pos != i + 1)
             return err_set(e, ERR_BAD_INPUT, "expected metric %.*s at position %zu but was at %zu",
                 STR_ARG(name), x->pos, i + 1);

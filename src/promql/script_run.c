@@ -281,11 +281,17 @@ static errc run_at_variants(struct run *r, const struct script_eval *ev, struct 
     return rc;
 }
 
+/* A range of one point without a step is asked for as an instant, where a range may be. */
 static errc run_range(struct run *r, const struct script_eval *ev, struct err *e)
 {
-    struct query_opts o = {
-        .query = ev->expr, .start_ms = ev->start_ms, .end_ms = ev->end_ms, .step_ms = ev->step_ms
-    };
+    enum value_type type = expr_type(ev->tree);
+    bool one = ev->step_ms == 0 && ev->start_ms == ev->end_ms &&
+               (type == VALUE_VECTOR || type == VALUE_SCALAR);
+    struct query_opts o = { .query = ev->expr,
+        .start_ms = ev->start_ms,
+        .end_ms = ev->end_ms,
+        .step_ms = ev->step_ms,
+        .instant = one };
     struct result res = { 0 };
     struct err why = { 0 };
     bool failed;
