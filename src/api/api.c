@@ -75,6 +75,7 @@ errc api_new(struct api **out, const struct api_opts *o, struct err *e)
     }
     mtx_init(&a->read_mu, LOCK_LEAF);
     cond_init(&a->read_done);
+    unsent_init(&a->unsent, o->unsent_bytes_max);
     buf_pool_init(&a->bodies, &api_write_account);
     *out = a;
     return OK;
@@ -92,6 +93,7 @@ void api_attach(struct api *a, const struct api_storage *st)
 void api_free(struct api *a)
 {
     if (!a) return;
+    unsent_fini(&a->unsent);
     regex_free(a->cors);
     buf_pool_fini(&a->bodies);
     cond_fini(&a->read_done);

@@ -120,6 +120,7 @@ struct api_opts {
     uint64_t read_samples;
     unsigned read_concurrent;
     size_t read_frame_bytes;
+    uint64_t unsent_bytes_max;                 /* of answers that nobody reads (unsent.h) */
     struct api_write_opts write;
     struct parse_opts parse;
     const struct api_sources *sources;

@@ -470,6 +470,7 @@ static ssize_t on_part(void *cls, uint64_t pos, char *to, size_t max)
         memcpy(to, left.p, n);
         c->at += n;
         c->sent += n;
+        atomic_store_explicit(&c->req.moved_ns, clock_mono_ns(), memory_order_relaxed);
         return (ssize_t)n;
     }
     if (c->last && !c->cut) return MHD_CONTENT_READER_END_OF_STREAM;

@@ -44,6 +44,7 @@ struct http_req {
     http_pairs path_params;                    /* of the route's pattern, in its order */
     struct arena arena;                        /* lives as long as the request */
     _Atomic bool gone;                         /* the client hung up */
+    _Atomic int64_t moved_ns;                  /* when it took bytes of a stream last; 0: none */
     const struct http_req_ops *ops;
 };
 struct http_req_ops {

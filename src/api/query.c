@@ -123,8 +123,9 @@ static void answer_failure(
  * listed as what its query was until then. */
 struct answer {
     struct http_stream base;
-    struct engine *engine;
+    struct api *api;
     struct active_query active;
+    struct unsent unsent;
     struct query_opts o;
     struct result res;
     struct result_writer w;
@@ -155,7 +156,8 @@ static bool answer_more(struct http_stream *base, struct buf *out)
 static void answer_free(struct http_stream *base)
 {
     struct answer *a = CONTAINER_OF(base, struct answer, base);
-    engine_active_leave(a->engine, &a->active);
+    unsent_leave(&a->api->unsent, &a->unsent);
+    engine_active_leave(a->api->o.engine, &a->active);
     promql_result_fini(&a->res);
     mem_free(a);
 }
@@ -174,6 +176,8 @@ static void answer_write(struct answer *a, struct http_req *r, struct http_resp 
     else if (!buf_ok(&w->body)) api_error(w, API_INTERNAL, S("the answer is too large"));
     else if (more) w->stream = &a->base;
     atomic_store_explicit(&a->active.sending, w->stream != NULL, memory_order_relaxed);
+    if (w->stream)
+        unsent_enter(&a->api->unsent, &a->unsent, r, a->res.arena.used, clock_mono_ns());
 }
 
 static void answer_result(
@@ -205,14 +209,14 @@ static void answer_result(
     answer_write(a, r, w, stats.n > 0);
 }
 
-static struct answer *answer_new(struct engine *en, const struct ask *k, struct http_req *r)
+static struct answer *answer_new(struct api *api, const struct ask *k, struct http_req *r)
 {
     struct answer *a = NEW(struct answer);
     a->base.ops = &answer_ops;
-    a->engine = en;
+    a->api = api;
     a->o = k->o;
     a->o.active = &a->active;
-    engine_active_enter(en, &a->active, &a->o, answer_cut, r);
+    engine_active_enter(api->o.engine, &a->active, &a->o, answer_cut, r);
     return a;
 }
 
@@ -252,7 +256,7 @@ static void run(struct api *a, struct ask *k, struct http_req *r, struct http_re
     struct err e = { 0 };
     SCOPED(buf_fini) struct buf words = { 0 };
     k->o.words = &words;
-    struct answer *answer = answer_new(a->o.engine, k, r);
+    struct answer *answer = answer_new(a, k, r);
     errc rc = engine_query(a->o.engine, a->o.queryable, &answer->o, &answer->res, &e);
     if (rc != OK) answer_failure(w, rc, &e, &answer->o);
     else answer_result(answer, k, r, w);

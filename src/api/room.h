@@ -14,6 +14,7 @@
 #include "api/api.h"
 #include "api/params.h"
 #include "api/respond.h"
+#include "api/unsent.h"
 #include "base/buf_pool.h"
 #include "base/lock.h"
 #include "promql/result_json.h"
@@ -25,6 +26,7 @@ struct api {
     struct mtx read_mu;                        /* LOCK_LEAF */
     struct cond read_done;
     unsigned reading;                          /* GUARDED_BY(read_mu): remote reads at work */
+    struct unsent_list unsent;                 /* answers of queries */
     struct buf_pool bodies;                    /* of remote-write requests, unpacked */
 };
 
