@@ -113,22 +113,33 @@ struct symbol_set *head_chunks_symbols(struct head_chunks *c)
 
 /* The order of series. */
 
+/* The first pairs in which two series differ. False: one has all that the other has, and *order
+ * says which has more. */
+static inline bool places_differ(const struct series_index *x, const struct place *a,
+    const struct place *b, uint32_t *ia, uint32_t *ib, int *order)
+{
+    const uint8_t *pa, *pb;
+    size_t na = series_pairs(x, a->labels, &pa), nb = series_pairs(x, b->labels, &pb);
+    for (size_t i = 0; i < na && i < nb; i++) {
+        *ia = series_next_pair(&pa);
+        *ib = series_next_pair(&pb);
+        if (*ia != *ib) return true;
+    }
+    *order = (na > nb) - (na < nb);
+    return false;
+}
+
 static int place_cmp(const void *a, const void *b, void *ctx)
 {
     const struct head_chunks *c = ctx;
     const struct series_index *x = &c->head->series;
-    const uint8_t *pa, *pb;
-    size_t na = series_pairs(x, ((const struct place *)a)->labels, &pa),
-           nb = series_pairs(x, ((const struct place *)b)->labels, &pb);
-    for (size_t i = 0; i < na && i < nb; i++) {
-        uint32_t ia = series_next_pair(&pa), ib = series_next_pair(&pb);
-        if (ia == ib) continue;
-        uint32_t name_a = symbols_pair_at(&x->symbols, ia)->name,
-                 name_b = symbols_pair_at(&x->symbols, ib)->name;
-        if (name_a != name_b) return c->name_rank.at[name_a] < c->name_rank.at[name_b] ? -1 : 1;
-        return c->pair_rank.at[ia] < c->pair_rank.at[ib] ? -1 : 1;
-    }
-    return (na > nb) - (na < nb);
+    uint32_t ia, ib;
+    int order;
+    if (!places_differ(x, a, b, &ia, &ib, &order)) return order;
+    uint32_t name_a = symbols_pair_at(&x->symbols, ia)->name,
+             name_b = symbols_pair_at(&x->symbols, ib)->name;
+    if (name_a != name_b) return c->name_rank.at[name_a] < c->name_rank.at[name_b] ? -1 : 1;
+    return c->pair_rank.at[ia] < c->pair_rank.at[ib] ? -1 : 1;
 }
 
 static void series_add(struct head_chunks *c, snum n)
@@ -241,22 +252,14 @@ static int place_text_cmp(const void *a, const void *b, void *ctx)
 {
     const struct head_chunks *c = ctx;
     const struct series_index *x = &c->head->series;
-    const uint8_t *pa, *pb;
-    size_t na = series_pairs(x, ((const struct place *)a)->labels, &pa),
-           nb = series_pairs(x, ((const struct place *)b)->labels, &pb);
-    for (size_t i = 0; i < na && i < nb; i++) {
-        uint32_t ia = series_next_pair(&pa), ib = series_next_pair(&pb);
-        if (ia == ib) continue;
-        const struct sym_pair *p = symbols_pair_at(&x->symbols, ia),
-                              *q = symbols_pair_at(&x->symbols, ib);
-        int order = p->name == q->name ? 0
-                                       : str_cmp(symbols_name(&x->symbols, p->name),
-                                             symbols_name(&x->symbols, q->name));
-        if (!order)
-            order = str_cmp(symbols_value(&x->symbols, ia), symbols_value(&x->symbols, ib));
-        if (order) return order;
-    }
-    return (na > nb) - (na < nb);
+    uint32_t ia, ib;
+    int order;
+    if (!places_differ(x, a, b, &ia, &ib, &order)) return order;
+    const struct sym_pair *p = symbols_pair_at(&x->symbols, ia),
+                          *q = symbols_pair_at(&x->symbols, ib);
+    if (p->name != q->name)
+        return str_cmp(symbols_name(&x->symbols, p->name), symbols_name(&x->symbols, q->name));
+    return str_cmp(symbols_value(&x->symbols, ia), symbols_value(&x->symbols, ib));
 }
 
 errc head_chunks_select(struct head_chunks **out, struct head *h, struct matchers ms, int64_t mint,
