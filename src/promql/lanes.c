@@ -45,6 +45,7 @@ static void lane_begin(struct lanes *ls, struct lane *l)
     stats_init(&l->stats, &l->notes, l->ev.g.n, ls->ev->stats->total_at != NULL);
     reader_init(&l->reader, &l->q);
     l->reader.strip = ls->job->strip;
+    l->reader.ends = ls->job->ends;
     l->rows = arena_array(&l->notes, ROWS_MAX, sizeof(*l->rows));
     if (ls->job->begin) ls->job->begin(ls->job->ctx, l);
 }

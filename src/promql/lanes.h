@@ -41,6 +41,7 @@ struct lanes_job {
     void (*end)(void *ctx, struct lane *l);            /* may be NULL */
     errc (*compute)(void *ctx, struct lane *l, struct series *s, struct lane_row *out);
     errc (*deliver)(void *ctx, struct lane_row *row, struct series *s);
+    bool ends;                             /* readers read histograms whole at windows' ends only */
 };
 /* sel: expanded, or opened; then its series are gone afterwards */
 MUST_USE errc lanes_run(struct eval *ev, struct selection *sel, const struct lanes_job *job);

@@ -387,6 +387,7 @@ static errc range_from_selector(struct range_call *c, struct expr *arg)
     };
     struct lanes_job job = { &src, vs->vector.skip_histogram_buckets, src.plan, range_lane_begin,
         range_lane_end, range_lane_compute, range_lane_deliver };
+    job.ends = c->f->ends_of_histograms && !c->w.anchored && !c->w.smoothed;
     TRY(lanes_run(ev, sel, &job));
     ev->q->samples += c->held;
     return OK;

@@ -164,7 +164,13 @@ static void reader_take_instant(
     s->h[s->n - 1] = h;
 }
 
-struct loading { const struct window_plan *p; size_t k; bool gaps; int64_t last; };
+/* begin, end: those of windows that no histogram has passed yet. */
+struct loading {
+    const struct window_plan *p;
+    size_t k;
+    bool gaps;
+    int64_t last, begin, end;
+};
 
 static inline int64_t window_lo(const struct window_plan *p, size_t k)
 {
@@ -205,22 +211,100 @@ static struct histogram *reader_histogram(struct reader *r, const struct sample_
     return histogram_copy(&r->q->scratch, b->h[i]);
 }
 
+/* Could a histogram's predecessor, as a whole, be asked for because of it? One behind the batch
+ * could. */
+static bool batch_marks(const struct sample_batch *b, size_t i)
+{
+    if (i >= b->n) return true;
+    if (b->kind == SAMPLE_HISTOGRAM)
+        return b->ih[i]->hint != RESET_NO || sample_is_stale(b->ih[i]->sum);
+    return b->h[i]->hint != RESET_NO || sample_is_stale(b->h[i]->sum);
+}
+
+/* Is there a border in [*next, t)? Moves *next to the first one that is not. */
+static bool loading_passes(int64_t *next, int64_t interval, int64_t t)
+{
+    if (t <= *next) return false;
+    uint64_t past = (uint64_t)t - (uint64_t)*next - 1, room = (uint64_t)INT64_MAX - (uint64_t)*next;
+    uint64_t step = interval ? past - past % (uint64_t)interval + (uint64_t)interval : UINT64_MAX;
+    *next = step < room ? *next + (int64_t)step : INT64_MAX;
+    return true;
+}
+
+/* Is the histogram a window's first or last, or beside one that may be a reset? What a batch begins
+ * and ends with is taken for it, and so is what stands beside a stale marker, which is none of the
+ * window. REQUIRES: asked of each sample of a batch in turn */
+static bool reader_wants_whole(
+    const struct reader *r, const struct sample_batch *b, size_t i, struct loading *l)
+{
+    bool first = i == 0 || batch_marks(b, i - 1);
+    bool marked = batch_marks(b, i) || batch_marks(b, i + 1);
+    if (r->strip) return marked;
+    if (!r->ends || b->st) return true;
+    first |= loading_passes(&l->begin, l->p->interval, b->t[i]);
+    marked |= i + 1 < b->n && loading_passes(&l->end, l->p->interval, b->t[i + 1]);
+    return first || marked;
+}
+
+/* What is known of a histogram without its buckets. */
+static struct histogram outline_of(const struct sample_batch *b, size_t i)
+{
+    if (b->kind != SAMPLE_HISTOGRAM) {
+        struct histogram o = *b->h[i];
+        o.pos.at = o.neg.at = NULL;
+        o.pos.spans = o.neg.spans = NULL;
+        o.custom = NULL;
+        return o;
+    }
+    const struct int_histogram *h = b->ih[i];
+    struct histogram o = { .hint = h->hint, .schema = h->schema, .count = (double)h->count,
+        .sum = h->sum, .pos = { NULL, h->pos.n_spans, NULL, h->pos.n } };
+    if (histogram_is_custom(&o)) o.n_custom = h->n_custom;
+    else o.neg = (struct histogram_side){ NULL, h->neg.n_spans, NULL, h->neg.n };
+    return o;
+}
+
+/* In the query's memory, where histograms of one kind share it: their numbers are not looked at. */
+static const struct histogram *reader_outline(
+    struct reader *r, const struct sample_batch *b, size_t i)
+{
+    struct histogram o = outline_of(b, i);
+    const struct histogram *was = r->outline;
+    if (was && was->hint == o.hint && was->schema == o.schema &&
+        histogram_size(was) == histogram_size(&o))
+        return was;
+    struct histogram *h = ANEW(&r->q->scratch, struct histogram);
+    *h = o;
+    return r->outline = h;
+}
+
+static const struct histogram *reader_stripped(
+    struct reader *r, const struct sample_batch *b, size_t i, bool whole)
+{
+    if (whole) return reader_strip(r, reader_histogram(r, b, i));
+    struct histogram o = outline_of(b, i);
+    const struct histogram *h = reader_strip(r, &o);
+    r->last = NULL;                        /* the next one says itself whether it is a reset */
+    return h;
+}
+
 /* The one place where a histogram sample is read. */
 static void reader_take_histogram(
     struct reader *r, const struct sample_batch *b, size_t i, struct loading *l, enum stale stale)
 {
     bool wanted = loading_wants(l, b->t[i]) && b->t[i] > l->p->lo;
+    bool whole = reader_wants_whole(r, b, i, l);
     const struct histogram *h = NULL;
     /* what its hint says depends on where reading began */
     r->q->entangled = true;
     if (r->strip) {
         bool between = l->gaps && l->k > 0 && l->k < l->p->n && b->t[i] < window_lo(l->p, l->k);
         if (between) r->last = NULL;
-        else h = reader_strip(r, reader_histogram(r, b, i));
+        else h = reader_stripped(r, b, i, whole);
         /* reading goes on elsewhere */
         if (l->gaps && wanted && b->t[i] == window_hi(l->p, l->k)) r->last = NULL;
     } else if (wanted) {
-        h = reader_histogram(r, b, i);
+        h = whole ? reader_histogram(r, b, i) : reader_outline(r, b, i);
     }
     if (!wanted || !h) return;
     if (stale == STALE_KEEP) {
@@ -317,10 +401,10 @@ errc reader_load(struct reader *r, struct series *s, const struct window_plan *p
     r->s.h = NULL;
     r->s.hist.n = 0;
     r->s.hist.st = NULL;
-    r->last = NULL;
+    r->last = r->outline = NULL;
     if (p->n == 0 || p->hi <= p->lo) return OK;
     TRY(s->ops->iterate(s, &r->it, e));
-    struct loading l = { p, 0, p->interval > p->hi - p->lo, window_hi(p, p->n - 1) };
+    struct loading l = { p, 0, p->interval > p->hi - p->lo, window_hi(p, p->n - 1), p->lo, p->hi };
     TRY(sample_iter_seek(r->it, p->lo + !r->strip, e));
     for (;;) {
         struct sample_batch b;

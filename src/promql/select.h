@@ -36,7 +36,11 @@ struct reader {
     struct query *q; struct sample_iter *it; struct samples s;
     /* histograms without buckets; whether there were resets is found while reading */
     bool strip;
+    /* Of histograms that are neither the first nor the last of a window, nor stand beside a reset
+     * that there may be, only hint, schema and size are known. */
+    bool ends;
     const struct histogram *last;          /* the one read before, as a whole */
+    const struct histogram *outline;       /* of the one before, if only that is known */
     int64_t *st_room, *hist_st_room; const struct histogram **h_room;
 };
 void reader_init(struct reader *r, struct query *q);

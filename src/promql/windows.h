@@ -75,6 +75,8 @@ struct range_function {
     bool keeps_name, wants_start;
     range_step histograms;
     bool sums_histograms;
+    /* of histograms, plain windows' first and last are looked at, and those beside resets */
+    bool ends_of_histograms;
 };
 const struct range_function *range_function_find(const char *name);         /* NULL: none */
 

@@ -150,6 +150,27 @@ TEST(windows_of_lines_asked_from_afar)
     memstore_free(m);
 }
 
+static struct label name = { METRIC_NAME, S("h") };
+
+/* h NULL: a float */
+static void put_one(struct memstore *m, int64_t t, double v, const struct histogram *h)
+{
+    struct appendable *to = memstore_appendable(m);
+    struct appender *a;
+    series_handle s;
+    EXPECT_OK(to->ops->begin(to, &a, NULL));
+    EXPECT_OK(a->ops->series(a, (struct labels){ &name, 1 }, &s, NULL));
+    if (h) EXPECT_OK(a->ops->histogram(a, s, t, 0, NULL, h, NULL));
+    else EXPECT_OK(a->ops->append(a, s, t, v, 0, NULL));
+    EXPECT_OK(a->ops->commit(a, NULL));
+}
+
+static void put_histogram(struct memstore *m, int64_t t, double count)
+{
+    static struct span one[] = { { 0, 1 } };
+    put_one(m, t, 0, &(struct histogram){ .count = count, .pos = { one, 1, &count, 1 } });
+}
+
 /* As the reference has it: the last of floats is found beside that of histograms, which is 0 where
  * there is none. */
 TEST(windows_that_end_before_time_0)
@@ -159,6 +180,88 @@ TEST(windows_that_end_before_time_0)
     check_line(en, m, "ts_of_last_over_time(vector(1)[1m:5s] @ -1)", 0);
     check_line(en, m, "ts_of_first_over_time(vector(1)[1m:5s] @ -1)", -60000);
     check_line(en, m, "ts_of_last_over_time(vector(1)[1m:5s] @ 12)", 10000);
+    put_histogram(m, -20000, 1);
+    check_line(en, m, "ts_of_last_over_time(h[1m])", 0);           /* of none but histograms */
+    EXPECT_OK(memstore_add(m, (struct labels){ &name, 1 }, -15000, 1, NULL));
+    check_line(en, m, "ts_of_last_over_time(h[1m] @ -1)", -15000);
+    put_histogram(m, -10000, 2);
+    check_line(en, m, "ts_of_last_over_time(h[1m] @ -1)", -10000);
+    check_line(en, m, "ts_of_first_over_time(h[1m] @ -1)", -20000);
     engine_free(en);
     memstore_free(m);
+}
+
+/* A counter of histograms with all that there may be in between: resets, gaps, stale markers,
+ * floats, gauges, other buckets. */
+static void fill_histograms(struct memstore *m, struct prng *r)
+{
+    static struct span spans[][2] = { { { 1, 3 }, { 2, 2 } }, { { 1, 5 }, { 0, 0 } } };
+    double at[5] = { 0 };
+    size_t layout = 0;
+    for (int64_t t = 0; t < 300 * GAP_MS; t += GAP_MS + (int64_t)prng_below(r, 50)) {
+        struct histogram h = { .hint = RESET_UNKNOWN };
+        if (prng_below(r, 50) == 0) t += (int64_t)prng_below(r, 40) * GAP_MS;
+        if (prng_below(r, 60) == 0) memset(at, 0, sizeof(at));
+        if (prng_below(r, 40) == 0) layout = !layout;
+        for (size_t i = 0; i < 5; i++) h.count += at[i] += (double)prng_below(r, 7);
+        h.sum = prng_below(r, 25) ? h.count / 3 : stale_nan();
+        if (prng_below(r, 90) == 0) h.hint = RESET_GAUGE;
+        h.pos = (struct histogram_side){ spans[layout], layout ? 1 : 2, at, 5 };
+        if (prng_below(r, 40)) put_one(m, t, 0, &h);
+        else put_one(m, t, prng_below(r, 2) ? 1 : stale_nan(), NULL);
+    }
+}
+
+static str text_of_point(struct arena *a, const struct point *p)
+{
+    struct buf b = { 0 };
+    if (p->h) histogram_text(&b, p->h);
+    else buf_fmt(&b, "%a", p->v);
+    str s = arena_str(a, buf_view(&b));
+    buf_fini(&b);
+    return s;
+}
+
+/* Of each step the histograms are what an evaluation at its time alone has. */
+static void check_histograms(struct engine *en, struct memstore *m, const char *query, int64_t step)
+{
+    struct query_opts o = { .query = str_z(query), .end_ms = 310 * GAP_MS, .step_ms = step };
+    struct result all, one;
+    size_t at = 0;
+    struct arena a = { 0 };
+    test_case(query);
+    EXPECT_OK(engine_query(en, memstore_queryable(m), &o, &all, NULL));
+    for (int64_t t = 0; t <= o.end_ms; t += step) {
+        struct query_opts now = { .query = o.query, .start_ms = t, .end_ms = t, .instant = true };
+        EXPECT_OK(engine_query(en, memstore_queryable(m), &now, &one, NULL));
+        bool here = all.n_series && at < all.series[0].n && all.series[0].t[at] == t;
+        EXPECT_EQ(here, one.n_series);
+        if (here && one.n_series) {
+            struct point p = result_point(&all.series[0], at), q = result_point(&one.series[0], 0);
+            EXPECT_STR(text_of_point(&a, &p), text_of_point(&a, &q));
+        }
+        at += here;
+        promql_result_fini(&one);
+    }
+    promql_result_fini(&all);
+    arena_fini(&a);
+}
+
+TEST(windows_of_histograms_read_at_their_ends)
+{
+    static const char *const queries[] = { "rate(h[5m])", "increase(h[100s])", "delta(h[7m])",
+        "rate(h[31s])", "increase(h[5m] offset 2m)", "histogram_count(rate(h[5m]))",
+        "histogram_sum(increase(h[100s]))", "rate(h[5m] @ 900)" };
+    static const int64_t steps[] = { 7000, 15000, 60000, 400000 };
+    struct engine *en = engine_new(&(struct engine_opts){ 0 });
+    for (uint64_t seed = 0; seed < 4; seed++) {
+        struct prng r = { test_seed() + seed };
+        struct memstore *m = memstore_new();
+        fill_histograms(m, &r);
+        for (size_t q = 0; q < ARRAY_LEN(queries); q++)
+            for (size_t i = 0; i < ARRAY_LEN(steps); i++)
+                check_histograms(en, m, queries[q], steps[i]);
+        memstore_free(m);
+    }
+    engine_free(en);
 }
