@@ -345,6 +345,26 @@ errc config_relabel_rules(
     return rules_of(&l, list, legacy_names, out, e);
 }
 
+static const struct field http_fields[] = { HTTP_CLIENT_FIELDS("true") };
+static const struct section http_section = {
+    .name = "config.plain", FIELDS_OF(http_fields), .check = http_client_check
+};
+
+errc config_http_options(struct http_options *out, str path, struct arena *a, struct err *e)
+{
+    struct load l = { .a = a };
+    struct yaml_node *tree = NULL;
+    str text;
+    TRY(fs_read_path(path, a, FILE_MAX_BYTES, &text, e));
+    TRY(yaml_parse(a, text, &tree, e));
+    struct value *v = value_default(&l, &http_section);
+    if (tree && !yaml_is_null(tree)) TRY(section_decode(&l, &http_section, tree, &v, e));
+    TRY(load_words(&l, e));
+    paths_join(a, v, path_dir(path));
+    *out = config_fill_http(a, v);
+    return OK;
+}
+
 void config_free(struct config *c)
 {
     if (!c) return;

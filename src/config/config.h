@@ -66,6 +66,9 @@ MUST_USE errc config_load(
  * regexes, also after a failure. */
 MUST_USE errc config_relabel_rules(
     struct arena *a, str text, bool legacy_names, struct relabel_rules *out, struct err *e);
+/* A file of the HTTP client block alone: promtool's --http.config.file. All lies in the arena. */
+MUST_USE errc config_http_options(
+    struct http_options *out, str path, struct arena *a, struct err *e);
 void config_free(struct config *c);                            /* NULL is fine */
 
 /* What a server must refuse although Prometheus would take it: a job without any served discovery;

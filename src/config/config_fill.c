@@ -77,7 +77,7 @@ static const struct oauth2_options *fill_oauth2(struct arena *a, const struct va
     return o;
 }
 
-static struct http_options fill_http(struct arena *a, const struct value *v)
+struct http_options config_fill_http(struct arena *a, const struct value *v)
 {
     const struct value *basic = value_field(v, "basic_auth"),
                        *auth = value_field(v, "authorization"),
@@ -264,7 +264,7 @@ static errc fill_job(
         .histogram_bucket_limit = value_field(v, "native_histogram_bucket_limit")->u,
         .histogram_min_bucket_factor = value_field(v, "native_histogram_min_bucket_factor")->d,
         .failure_log_file = value_str(v, "scrape_failure_log_file"),
-        .http = fill_http(ld->l.a, v),
+        .http = config_fill_http(ld->l.a, v),
     };
     fill_text(ld, v, job);
     fill_names(v, job);

@@ -4,6 +4,7 @@
 #include "base/test_vectors.h"
 #include "config/config.h"
 #include "config/yaml.h"
+#include "io/fs.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -170,4 +171,41 @@ TEST(external_labels_of_the_environment)
     EXPECT(str_find(buf_view(&line), S("name=NOT_THERE")) != SIZE_MAX);
     buf_fini(&line);
     config_free(parsed);
+}
+
+/* A file of how to ask alone. */
+TEST(config_http_options_file)
+{
+    static const struct { const char *name, *text; errc rc; const char *want; } cases[] = {
+        { "empty", "", OK, "|0|/|1" },
+        { "nothing but a comment", "# none\n", OK, "|0|/|1" },
+        { "all", "{basic_auth: {username: me, password_file: p}, follow_redirects: false}", OK,
+            "me|1|DIR/p|0" },
+        { "unknown", "foo: 1", ERR_BAD_INPUT,
+            "yaml: unmarshal errors:\n  line 1: field foo not found in type config.plain" },
+        { "two ways", "{basic_auth: {}, bearer_token: b}", ERR_BAD_INPUT,
+            "at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be "
+            "configured" },
+    };
+    str dir = str_z(test_tmpdir());
+    struct fs *fs = fs_real_new(dir);
+    TEST_EACH(c, cases) {
+        SCOPED(arena_fini) struct arena a = { 0 };
+        struct http_options o;
+        struct err e = { 0 };
+        EXPECT_OK(fs_write_durable(fs, S("http.yml"), str_z(c->text), NULL));
+        str path = arena_fmt(&a, "%.*s/http.yml", STR_ARG(dir)), want = str_z(c->want);
+        EXPECT_EQ(config_http_options(&o, path, &a, &e), c->rc);
+        if (c->rc != OK) {
+            EXPECT_STR(err_str(&e), want);
+            continue;
+        }
+        str file = o.password_file;
+        bool below = str_has_prefix(file, dir);
+        if (below) file = arena_fmt(&a, "DIR%.*s", STR_ARG(str_from(file, dir.n)));
+        EXPECT_STR(arena_fmt(&a, "%.*s|%d|%.*s|%d", STR_ARG(o.username), o.basic,
+                       STR_ARG(file.n ? file : S("/")), o.follow_redirects),
+            want);
+    }
+    fs_free(fs);
 }

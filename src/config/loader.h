@@ -21,6 +21,8 @@ struct loader {
     VEC(struct value *) jobs;          /* of the main file, then of scrape_config_files */
 };
 
+/* A checked section with HTTP_CLIENT_FIELDS. */
+struct http_options config_fill_http(struct arena *a, const struct value *v);
 /* The checked tree into the structs of the rooms. */
 MUST_USE errc config_fill(struct loader *ld, const struct value *root, struct err *e);
 

@@ -184,6 +184,22 @@ static void add_tls(const struct tls_options *o, struct http_request *r)
     };
 }
 
+errc fetch_put_options(
+    struct http_request *r, const struct http_options *o, struct arena *a, struct err *e)
+{
+    fields headers = { 0 };
+    for (size_t i = 0; i < r->n_headers; i++) avec_push(a, &headers, r->headers[i]);
+    TRY(add_auth(o, r, &headers, a, e));
+    TRY(add_headers(o, &headers, a, e));
+    add_tls(&o->tls, r);
+    add_proxy(o, r, a);
+    r->follow_redirects = o->follow_redirects;
+    r->http2 = o->enable_http2;
+    r->headers = headers.at;
+    r->n_headers = headers.n;
+    return OK;
+}
+
 static str accept_header(const struct scrape_config *c, struct arena *a)
 {
     struct buf b = { 0 };
@@ -282,8 +298,6 @@ static errc request_make(struct http_request *r, const struct target *t,
         .dialer = c->job_name,
         .url = t->url,
         .timeout_ms = t->timeout_ms,
-        .follow_redirects = c->http.follow_redirects,
-        .http2 = c->http.enable_http2,
         .max_body_bytes = c->body_size_limit ? (size_t)c->body_size_limit : BODY_MAX_BYTES,
         .body_padding = EXPO_PADDING,
         .account = &acc_bodies,
@@ -301,13 +315,10 @@ static errc request_make(struct http_request *r, const struct target *t,
     avec_push(a, &headers,
         ((struct http_field){
             S("X-Prometheus-Scrape-Timeout-Seconds"), seconds_text(t->timeout_ms, a) }));
-    TRY_IN(e, add_auth(&c->http, r, &headers, a, e), "Get \"%.*s\"", STR_ARG(t->url));
-    TRY_IN(e, add_headers(&c->http, &headers, a, e), "Get \"%.*s\"", STR_ARG(t->url));
-    r->unix_socket = t->unix_socket;
-    add_tls(&c->http.tls, r);
-    add_proxy(&c->http, r, a);
     r->headers = headers.at;
     r->n_headers = headers.n;
+    r->unix_socket = t->unix_socket;
+    TRY_IN(e, fetch_put_options(r, &c->http, a, e), "Get \"%.*s\"", STR_ARG(t->url));
     return OK;
 }
 

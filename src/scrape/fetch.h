@@ -25,6 +25,12 @@ struct fetch_result {
 };
 typedef void (*fetch_done)(void *ctx, struct fetch_result *r);
 
+struct http_request;
+/* What the options say, put into a request, headers behind those that it has. Files of secrets are
+ * read now. All lies in the arena, or where the options lie. */
+MUST_USE errc fetch_put_options(
+    struct http_request *r, const struct http_options *o, struct arena *a, struct err *e);
+
 struct fetcher;
 MUST_USE errc fetcher_new(
     struct fetcher **out, struct pool *pool, size_t max_targets, struct err *e);

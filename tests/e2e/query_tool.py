@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import json
 import os
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ import servers
 import tally
 import terminal
 
+TLS = os.path.join(HERE, 'lib', 'tls')
 EPITOOL = os.path.join(TOP, 'build/epitool')
 LIMIT_S = 60
 
@@ -31,12 +33,13 @@ def result(kind, value):
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
-    answer, asked, status = {}, [], 200
+    answer, asked, headers, status = {}, [], [], 200
 
     def reply(self):
         body = self.rfile.read(int(self.headers.get('Content-Length') or 0)).decode()
         path, _, query = self.path.partition('?')
         Answers.asked.append((path, urllib.parse.parse_qs(body or query)))
+        Answers.headers.append(self.headers)
         text = json.dumps(Answers.answer).encode() if isinstance(Answers.answer, dict) else Answers.answer
         self.send_response(Answers.status)
         self.send_header('Content-Length', str(len(text)))
@@ -50,12 +53,14 @@ class Answers(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def answers():
+def answers(tls=None):
     with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Answers) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         t = threading.Thread(target=server.serve_forever)
         t.start()
         try:
-            yield 'http://127.0.0.1:%d' % server.server_address[1]
+            yield '%s://127.0.0.1:%d' % ('https' if tls else 'http', server.server_address[1])
         finally:
             server.shutdown()
             t.join()
@@ -72,7 +77,7 @@ class Query(unittest.TestCase):
         cls.promtool = os.path.join(os.path.dirname(servers.peer()), 'promtool')
 
     def setUp(self):
-        Answers.asked, Answers.status = [], 200
+        Answers.asked, Answers.headers, Answers.status = [], [], 200
         stack = contextlib.ExitStack()
         self.addCleanup(stack.close)
         self.url = stack.enter_context(answers())
@@ -196,6 +201,62 @@ class Query(unittest.TestCase):
         for words in ('instant', 'instant {}', 'instant {} a b', 'series {}', 'instant --bogus=1 {} a', '-o xml instant {} a', 'analyze --match=m', 'what {} x'):
             with self.subTest(words):
                 self.assertEqual(said(EPITOOL, ['query'] + words.format(self.url).split(' '))[0], 2)
+
+    def in_folder(self, **files):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        for name, text in files.items():
+            with open(os.path.join(folder.name, name), 'w') as f:
+                f.write(text)
+        return folder.name
+
+    def test_http_config_file(self):
+        Answers.answer = result('scalar', [1, '1'])
+        where = self.in_folder(secret=' s3cret\n', empty='', basic='basic_auth: {username: me, password: "a:b"}', file='basic_auth: {username: me, password_file: secret}',
+                               bearer='authorization: {credentials_file: secret}', other='authorization: {type: Token, credentials: x}', old='bearer_token: y')
+        sent = {'empty': None, 'basic': 'Basic bWU6YTpi', 'file': 'Basic bWU6czNjcmV0', 'bearer': 'Bearer s3cret', 'other': 'Token x', 'old': 'Bearer y'}
+        for name, want in sent.items():
+            for words in ('instant {} 1', 'range {} 1', 'series --match=m {}', 'labels {} a'):
+                with self.subTest(name, words=words):
+                    Answers.headers = []
+                    Answers.answer = {'status': 'success', 'data': []} if words[0] in 'sl' else result('matrix', [])
+                    line = ['query', '--http.config.file=' + os.path.join(where, name)] + words.format(self.url).split(' ')
+                    self.assertEqual(said(EPITOOL, line)[0::2], (0, ''))
+                    self.assertEqual(Answers.headers[0].get('Authorization'), want)
+        with open(os.path.join(where, 'headers'), 'w') as f:
+            f.write('http_headers: {X-One: {values: [a], files: [secret]}}')
+        Answers.headers = []
+        self.assertEqual(said(EPITOOL, ['query', 'instant', '--header=X-Two=b', '--http.config.file', os.path.join(where, 'headers'), self.url, '1'])[0], 0)
+        self.assertEqual((Answers.headers[0].get_all('X-One'), Answers.headers[0]['X-Two']), (['a', 's3cret'], 'b'))
+
+    def test_bad_http_config_files(self):
+        where = self.in_folder(unknown='foo: 1', both='{basic_auth: {username: a}, bearer_token: b}', yaml='a: [', basic='basic_auth: {username: a}', nofile='basic_auth: {username: a, password_file: none}')
+        fails = 'Failed to load HTTP config file: '
+        for name, words in (('unknown', fails + 'yaml: unmarshal errors:\n  line 1: field foo not found in type config.plain\n'),
+                            ('both', fails + 'at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured\n'),
+                            ('yaml', fails + 'yaml: '), ('missing', fails + 'open %s/missing: no such file or directory\n' % where),
+                            ('basic', 'Cannot set base auth in the server URL and use a http.config.file at the same time\n'),
+                            ('nofile', 'query error: Post "%s/api/v1/query": unable to read basic auth password: unable to read file %s/none: open %s/none: '
+                             'no such file or directory\n' % (self.url, where, where))):
+            with self.subTest(name):
+                url = self.url.replace('//', '//u:p@') if name == 'basic' else self.url
+                got = said(EPITOOL, ['query', '--http.config.file=' + os.path.join(where, name), 'instant', url, '1'])
+                self.assertEqual((got[:2], Answers.asked), ((1, ''), []))
+                self.assertTrue(got[2].startswith(words), got[2])
+
+    def test_https(self):
+        Answers.answer = result('scalar', [1, '1'])
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(os.path.join(TLS, 'server.pem'), os.path.join(TLS, 'server.key'))
+        context.load_verify_locations(os.path.join(TLS, 'ca.pem'))
+        context.verify_mode = ssl.CERT_REQUIRED
+        own = 'cert_file: %s/client.pem, key_file: %s/client.key' % (TLS, TLS)
+        where = self.in_folder(good='tls_config: {ca_file: %s/ca.pem, %s}' % (TLS, own), blind='tls_config: {insecure_skip_verify: true, %s}' % own,
+                               strange='tls_config: {%s}' % own, bare='tls_config: {ca_file: %s/ca.pem}' % TLS)
+        with answers(context) as url:
+            for name, code in (('good', 0), ('blind', 0), ('strange', 1), ('bare', 1)):
+                with self.subTest(name):
+                    self.assertEqual(said(EPITOOL, ['query', '--http.config.file=' + os.path.join(where, name), 'instant', url, '1'])[0], code)
 
     def test_analyze(self):
         bucket = lambda le, *values: {'metric': {'__name__': 'h_bucket', 'job': 'j', 'le': le}, 'values': [[i, str(v)] for i, v in enumerate(values)]}

@@ -7,6 +7,7 @@
 #include "cmd/epitool/query_analyze.h"
 #include "cmd/epitool/query_print.h"
 #include "cmd/epitool/server_api.h"
+#include "config/config.h"
 #include "model/duration.h"
 
 #include <stdio.h>
@@ -20,11 +21,12 @@ enum { WORDS_MAX = 64, PLOT_ROWS = 20, PLOT_COLUMNS = 80 };
 struct ask {
     const char *words[3];              /* what is no flag */
     size_t n_words;
-    str format, time, start, end, step, server, type, duration;
+    str format, time, start, end, step, server, type, duration, http_file;
     str match[WORDS_MAX];
     size_t n_match;
     struct server_header headers[WORDS_MAX];
     size_t n_headers;
+    struct http_options http;          /* of http_file */
     bool plot, explain;
     struct arena arena;
     struct server_api *api;
@@ -64,6 +66,7 @@ static int take_flag(struct ask *k, int argc, char **argv)
         { S("--server"), &k->server, NULL },
         { S("--type"), &k->type, NULL },
         { S("--duration"), &k->duration, NULL },
+        { S("--http.config.file"), &k->http_file, NULL },
         { S("--match"), NULL, take_match },
         { S("--header"), NULL, take_header },
     };
@@ -341,10 +344,25 @@ static const struct question {
     { "analyze", 0, true, ask_analyze },
 };
 
+/* Opens the server as the file says, where there is one. */
+static errc answer_open(struct ask *k, str server)
+{
+    if (!k->http_file.n)
+        return server_api_open(&k->api, server, NULL, k->headers, k->n_headers, &k->e);
+    size_t at = str_find(server, S("://")), from = at == SIZE_MAX ? 0 : at + strlen("://");
+    str host, rest;
+    str_cut(str_from(server, from), '/', &host, &rest);
+    if (str_index(host, '@') != SIZE_MAX)
+        return err_set(&k->e, ERR_BAD_INPUT,
+            "Cannot set base auth in the server URL and use a http.config.file at the same time");
+    errc rc = config_http_options(&k->http, k->http_file, &k->arena, &k->e);
+    if (rc != OK) return err_in(&k->e, ERR_BAD_INPUT, "Failed to load HTTP config file");
+    return server_api_open(&k->api, server, &k->http, k->headers, k->n_headers, &k->e);
+}
+
 static int answer(struct ask *k, const struct question *q)
 {
-    str server = q->n_words ? str_z(k->words[0]) : k->server;
-    errc rc = server_api_open(&k->api, server, k->headers, k->n_headers, &k->e);
+    errc rc = answer_open(k, q->n_words ? str_z(k->words[0]) : k->server);
     if (rc == OK) rc = q->ask(k);
     bool written = fflush(stdout) == 0 && !ferror(stdout);
     server_api_close(k->api);
@@ -378,13 +396,12 @@ static int run(int argc, char **argv)
 }
 
 const struct cmd cmd_query = { "query",
-    "[-o promql|json] instant [--explain] [--time=T] [--header NAME=VALUE]... SERVER EXPR\n"
-    "       epitool query [-o promql|json] range [--start=T] [--end=T] [--step=D]\n"
-    "               [--plot|--explain] [--header NAME=VALUE]... SERVER EXPR\n"
-    "       epitool query [-o promql|json] series --match=SELECTOR... [--start=T] [--end=T]\n"
-    "               SERVER\n"
-    "       epitool query [-o promql|json] labels [--match=SELECTOR]... [--start=T] [--end=T]\n"
-    "               SERVER NAME\n"
-    "       epitool query analyze --server=URL --type=histogram --match=SELECTOR...\n"
-    "               [--duration=1h] [--time=T]",
+    "[-o promql|json] [--http.config.file=FILE] QUESTION\n"
+    "where QUESTION is one of\n"
+    "       instant [--explain] [--time=T] [--header NAME=VALUE]... SERVER EXPR\n"
+    "       range [--start=T] [--end=T] [--step=D] [--plot|--explain]\n"
+    "               [--header NAME=VALUE]... SERVER EXPR\n"
+    "       series --match=SELECTOR... [--start=T] [--end=T] SERVER\n"
+    "       labels [--match=SELECTOR]... [--start=T] [--end=T] SERVER NAME\n"
+    "       analyze --server=URL --type=histogram --match=SELECTOR... [--duration=1h] [--time=T]",
     "ask a running server; print or draw what it answers", run };

@@ -3,6 +3,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "io/http_client.h"
+#include "scrape/fetch.h"
 
 #include <stdio.h>
 
@@ -12,6 +13,7 @@ struct server_api {
     struct arena arena;
     str url;                           /* without a slash at its end */
     bool has_host;
+    const struct http_options *how;    /* NULL: as always */
     struct http_field *headers;
     size_t n_headers;
     struct http_client *client;
@@ -24,8 +26,8 @@ struct server_api {
     struct buf body;
 };
 
-errc server_api_open(struct server_api **out, str url, const struct server_header *headers,
-    size_t n_headers, struct err *e)
+errc server_api_open(struct server_api **out, str url, const struct http_options *how,
+    const struct server_header *headers, size_t n_headers, struct err *e)
 {
     struct server_api *s = NEW(struct server_api);
     arena_init(&s->arena, NULL, 0);
@@ -41,6 +43,7 @@ errc server_api_open(struct server_api **out, str url, const struct server_heade
     for (size_t i = 0; i < n_headers; i++)
         s->headers[i] = (struct http_field){ headers[i].name, headers[i].value };
     s->n_headers = n_headers;
+    s->how = how;
     errc rc = http_client_new(&s->client, &(struct http_client_opts){ .connections_max = 1 }, e);
     if (rc != OK) server_api_close(STEAL(s));
     *out = s;
@@ -147,9 +150,13 @@ errc server_api_ask(
         .timeout_ms = TIMEOUT_MS,
         .max_body_bytes = ANSWER_MAX,
     };
+    const char *asks = posted ? "Post" : "Get";
     if (!s->has_host)
-        return err_set(e, ERR_UNAVAILABLE, "%s \"%.*s\": http: no Host in request URL",
-            posted ? "Post" : "Get", STR_ARG(r.url));
+        return err_set(e, ERR_UNAVAILABLE, "%s \"%.*s\": http: no Host in request URL", asks,
+            STR_ARG(r.url));
+    if (s->how)
+        TRY_IN(e, fetch_put_options(&r, s->how, &s->arena, e), "%s \"%.*s\"", asks,
+            STR_ARG(r.url));
     s->done = false;
     http_send(s->client, &r, answered, s);
     mtx_lock(&s->mu);

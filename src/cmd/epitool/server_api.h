@@ -18,8 +18,10 @@
 
 struct server_api;
 struct server_header { str name, value; };
-MUST_USE errc server_api_open(struct server_api **out, str url, const struct server_header *headers,
-    size_t n_headers, struct err *e);
+struct http_options;
+/* how: NULL, or what to ask with; borrowed */
+MUST_USE errc server_api_open(struct server_api **out, str url, const struct http_options *how,
+    const struct server_header *headers, size_t n_headers, struct err *e);
 void server_api_close(struct server_api *s);                   /* NULL is fine */
 
 /* name=value, percent-encoded, behind what is there */

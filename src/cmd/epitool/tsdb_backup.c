@@ -38,7 +38,7 @@ static errc snapshot(
 {
     struct server_api *api = NULL;
     json_t *data = NULL;
-    TRY(server_api_open(&api, a->url, NULL, 0, e));
+    TRY(server_api_open(&api, a->url, NULL, NULL, 0, e));
     errc rc = server_api_ask(api, S("/api/v1/admin/tsdb/snapshot"), true,
         S("with_out_of_order=true"), &data, e);
     const char *name = rc == OK ? json_string_value(json_object_get(data, "name")) : NULL;
