@@ -3,6 +3,7 @@
 #include "chunk/chunk.h"
 #include "chunk/xor_lanes.h"
 #include "head/chunk_disk.h"
+#include "head/series.h"
 
 ACCOUNT(ahead_account, "head_ahead")
 
@@ -19,15 +20,67 @@ void ahead_fini(struct ahead *a)
     if (a->t) account_charge(&ahead_account, -(int64_t)ROOM_BYTES);
     mem_free(a->t);
     mem_free(a->v);
+    for (unsigned i = 0; i < a->room; i++) mem_free(a->copies[i]);
+    account_charge(&ahead_account, -(int64_t)(a->room * sizeof(struct decoded_copy)));
     buf_fini(&a->bytes);
 }
 
-void ahead_clear(struct ahead *a) { a->n = 0; }
+void ahead_clear(struct ahead *a) { a->n = a->n_open = 0; }
 
 void ahead_want(struct ahead *a, const struct closed_chunk *c)
 {
     if (a->n == AHEAD_CHUNKS || c->enc != CHUNK_XOR || !c->n || c->n > RUN_MAX) return;
     a->at[a->n++] = (struct ahead_chunk){ .disk_ref = c->disk_ref };
+}
+
+unsigned copy_until(const struct chunk_copy *c, int64_t maxt)
+{
+    unsigned n = c->n;
+    while (n > 0 && c->t[n - 1] > maxt) n--;
+    return n;
+}
+
+void ahead_want_open(struct ahead *a, const struct store *st, uint32_t slot_i, int64_t maxt)
+{
+    const struct slot *s = store_slot(st, slot_i);
+    if (a->n_open == AHEAD_OPEN || slot_flags(s) & SLOT_BYTES) return;
+    if (s->coding != CODING_UP && s->coding != CODING_DEC) return;
+    if (a->n_open == a->room) {
+        struct decoded_copy *x = mem_alloc(sizeof(*x));
+        buf_init(&x->c.bytes, &ahead_account, 0);      /* of no use: no bytes are copied here */
+        a->copies[a->room++] = x;
+        account_charge(&ahead_account, sizeof(*x));
+    }
+    open_copy(st, s, &a->copies[a->n_open]->c);
+    a->open[a->n_open++] = (struct ahead_open){
+        slot_i, series_generation(s), s->run, s->n, slot_last_t(s), maxt
+    };
+}
+
+/* A series that goes on is longer; a chunk that was begun since then has a newer last sample. */
+struct decoded_copy *ahead_open_copy(struct ahead *a, const struct store *st, uint32_t slot_i)
+{
+    const struct slot *s = store_slot(st, slot_i);
+    for (unsigned i = 0; i < a->n_open; i++) {
+        struct ahead_open *o = &a->open[i];
+        if (o->slot != slot_i) continue;
+        o->slot = 0;
+        bool same = o->generation == series_generation(s) && o->run == s->run && o->n == s->n &&
+                    o->last_t == slot_last_t(s);
+        return same ? a->copies[i] : NULL;
+    }
+    return NULL;
+}
+
+static void decode_open(struct ahead *a)
+{
+    struct rice_chain all[AHEAD_OPEN];
+    for (unsigned i = 0; i < a->n_open; i++) {
+        struct decoded_copy *x = a->copies[i];
+        x->n = copy_until(&x->c, a->open[i].maxt);
+        all[i] = chunk_copy_chain(&x->c, x->n, x->v);
+    }
+    rice_decode_all(all, a->n_open);
 }
 
 static bool take_bytes(struct ahead *a, struct ahead_chunk *c, struct chunk_disk *disk)
@@ -67,8 +120,9 @@ static void decode(struct ahead *a)
 void ahead_read(struct ahead *a, struct chunk_disk *disk)
 {
     enum { LEAST = XOR_LANES / 2 };
+    decode_open(a);
     if (!disk || a->n < LEAST || !xor_lanes_quick()) {
-        ahead_clear(a);
+        a->n = 0;
         return;
     }
     if (!a->t) {

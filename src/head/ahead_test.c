@@ -71,9 +71,19 @@ static void read_one(struct series *s, struct sample_iter **it, bool floats, sam
     }
 }
 
-/* All series, `ahead` at a time; 0: none. How many damaged chunks were told of. */
-static size_t read_all(
-    struct rig *r, int64_t mint, int64_t maxt, size_t ahead, bool floats, samples *out)
+/* The series go on, some by so much that a chunk is cut. */
+static void grow(struct rig *r)
+{
+    char text[3];
+    for (int i = 0; i < SERIES; i += 2)
+        for (int k = 0; k < (i % 4 ? 1 : 3 * SAMPLES); k++)
+            put(r->head, name_of(text, i), 2 * HOUR + k * STEP + i, i);
+}
+
+/* All series, `ahead` at a time; 0: none. grows: between that and the reading. How many damaged
+ * chunks were told of. */
+static size_t read_while(struct rig *r, int64_t mint, int64_t maxt, size_t ahead, bool floats,
+    bool grows, samples *out)
 {
     struct matcher m = { .type = MATCH_NE, .name = METRIC_NAME, .value = S("") };
     struct querier *q;
@@ -90,6 +100,7 @@ static size_t read_all(
     for (size_t i = 0; i < n; i++) {
         if (ahead && i % ahead == 0)
             all[i]->ops->ahead(all + i, MIN(ahead, n - i), mint, maxt, &it);
+        if (grows && i == 0) grow(r);
         read_one(all[i], &it, floats, out);
     }
     sample_iter_free(it);
@@ -99,6 +110,27 @@ static size_t read_all(
     vec_fini(&words);
     querier_free(q);
     return n;
+}
+
+static size_t read_all(
+    struct rig *r, int64_t mint, int64_t maxt, size_t ahead, bool floats, samples *out)
+{
+    return read_while(r, mint, maxt, ahead, floats, false, out);
+}
+
+TEST(series_that_go_on_after_they_were_read_ahead_are_as_they_were)
+{
+    struct rig r;
+    samples want = { 0 }, got = { 0 };
+    fill(&r);
+    read_all(&r, INT64_MIN, INT64_MAX, 0, true, &want);
+    read_while(&r, INT64_MIN, INT64_MAX, SERIES_AHEAD, true, true, &got);
+    EXPECT_EQ(got.n, want.n);
+    for (size_t i = 0; i < got.n; i++)
+        EXPECT(got.at[i].t == want.at[i].t && got.at[i].v == want.at[i].v);
+    vec_fini(&want);
+    vec_fini(&got);
+    rig_close(&r);
 }
 
 TEST(series_read_ahead_are_as_if_read_alone)

@@ -15,41 +15,46 @@ struct head_iter {
     int64_t mint, maxt;                        /* mint grows with seek */
     struct left_out *leaves;                   /* NULL: damage is an error */
     VEC(struct closed_chunk) closed;           /* n of the last ones is cut by what is hidden */
-    VEC(struct chunk_copy *) copies;           /* room; the first n_copies are in use */
-    size_t n_copies, next;                     /* next source: closed first, then copies */
+    VEC(struct decoded_copy *) room;           /* the first n_room are in use */
+    VEC(struct decoded_copy *) copies;         /* of the room, or of what was read ahead */
+    size_t n_room, next;                       /* next source: closed first, then copies */
     intervals deleted;
     struct buf bytes;                          /* of the closed chunk being read */
     struct chunk_iter chunk;                   /* of that, or of a copy that is held as bytes */
     size_t left;                               /* samples of the source that may still be shown */
     const int64_t *t;                          /* ITER_VALUES: what is left of the source */
     const double *v;
-    double values[RUN_MAX];                    /* of a copy */
     struct ahead ahead;
     enum { ITER_NEXT, ITER_BYTES, ITER_VALUES, ITER_END } state;
     errc failed;
     struct err words;
 };
 
-static void copies_room(struct head_iter *it, size_t n)
+static struct chunk_copy *copies_room(struct head_iter *it)
 {
-    while (it->copies.n < n) {
-        struct chunk_copy *c = mem_alloc(sizeof(*c));
-        buf_init(&c->bytes, &iter_account, 0);
-        vec_push(&it->copies, c);
-        account_charge(&iter_account, sizeof(*c));
+    if (it->n_room == it->room.n) {
+        struct decoded_copy *x = mem_alloc(sizeof(*x));
+        buf_init(&x->c.bytes, &iter_account, 0);
+        vec_push(&it->room, x);
+        account_charge(&iter_account, sizeof(*x));
     }
+    struct decoded_copy *x = it->room.at[it->n_room++];
+    x->n = 0;
+    vec_push(&it->copies, x);
+    return &x->c;
 }
 
 static void iter_free(struct sample_iter *base)
 {
     struct head_iter *it = CONTAINER_OF(base, struct head_iter, base);
     account_charge(
-        &iter_account, -(int64_t)(it->copies.n * sizeof(struct chunk_copy) + sizeof(*it)));
-    for (size_t i = 0; i < it->copies.n; i++) {
-        buf_fini(&it->copies.at[i]->bytes);
-        mem_free(it->copies.at[i]);
+        &iter_account, -(int64_t)(it->room.n * sizeof(struct decoded_copy) + sizeof(*it)));
+    for (size_t i = 0; i < it->room.n; i++) {
+        buf_fini(&it->room.at[i]->c.bytes);
+        mem_free(it->room.at[i]);
     }
     chunk_iter_fini(&it->chunk);
+    vec_fini(&it->room);
     vec_fini(&it->copies);
     vec_fini(&it->closed);
     vec_fini(&it->deleted);
@@ -61,10 +66,11 @@ static void iter_free(struct sample_iter *base)
 /* What the newest batches hide is cut off from the end. */
 static void iter_hide(struct head_iter *it, uint64_t hidden)
 {
-    for (size_t i = it->n_copies; hidden && i-- > 0;) {
-        uint64_t k = MIN(hidden, it->copies.at[i]->n);
+    for (size_t i = it->copies.n; hidden && i-- > 0;) {
+        struct chunk_copy *c = &it->copies.at[i]->c;
+        uint64_t k = MIN(hidden, c->n);
         /* A chunk of equal values has only the last one: it stays what it is. */
-        it->copies.at[i]->n -= (unsigned)k;
+        c->n -= (unsigned)k;
         hidden -= k;
     }
     for (size_t i = it->closed.n; hidden && i-- > 0;) {
@@ -88,8 +94,7 @@ static void iter_take_sealed(
     struct head_iter *it, const struct head_iter_of *of, const struct sealed *q)
 {
     const struct store *st = &it->head->store;
-    copies_room(it, it->n_copies + 1);
-    struct chunk_copy *to = it->copies.at[it->n_copies++];
+    struct chunk_copy *to = copies_room(it);
     if (q->maxt < of->mint || sealed_mint(st, q) > of->maxt) copy_nothing(to, q->n);
     else sealed_copy(st, q, to);
 }
@@ -98,8 +103,12 @@ static void iter_take_open(
     struct head_iter *it, const struct head_iter_of *of, const struct slot *s)
 {
     const struct store *st = &it->head->store;
-    copies_room(it, it->n_copies + 1);
-    struct chunk_copy *to = it->copies.at[it->n_copies++];
+    struct decoded_copy *ahead = ahead_open_copy(&it->ahead, st, of->slot);
+    if (ahead) {
+        vec_push(&it->copies, ahead);
+        return;
+    }
+    struct chunk_copy *to = copies_room(it);
     if (slot_last_t(s) < of->mint || open_mint(st, s) > of->maxt) copy_nothing(to, s->n);
     else open_copy(st, s, to);
 }
@@ -129,8 +138,8 @@ void head_iter_reset(struct sample_iter *base, const struct head_iter_of *of)
     it->mint = of->mint;
     it->maxt = of->maxt;
     it->leaves = of->left;
-    it->closed.n = it->deleted.n = 0;
-    it->n_copies = it->next = it->left = 0;
+    it->closed.n = it->copies.n = it->deleted.n = 0;
+    it->n_room = it->next = it->left = 0;
     it->state = ITER_NEXT;
     it->failed = OK;
     it->words.n = 0;
@@ -147,6 +156,9 @@ static void series_ahead(struct head_iter *it, const struct head_iter_of *of)
         struct closed_chunk c = store_get_closed(st, s, i);
         if (c.mint <= of->maxt && c.maxt >= of->mint) ahead_want(&it->ahead, &c);
     }
+    if (rice_lanes_quick() && series_generation(s) == of->generation && s->n &&
+        slot_last_t(s) >= of->mint && open_mint(st, s) <= of->maxt)
+        ahead_want_open(&it->ahead, st, of->slot, of->maxt);
     slot_unlock(s);
 }
 
@@ -181,18 +193,9 @@ static errc iter_open_closed(struct head_iter *it, const struct closed_chunk *c,
     return chunk_iter_reset(&it->chunk, c->enc, buf_view(&it->bytes), e);
 }
 
-/* The first n of the samples lie in [.., maxt], and those from the answer on in [mint, ..]. */
-static unsigned copy_within(const struct head_iter *it, const struct chunk_copy *c, unsigned *n)
+static errc iter_open_copy(struct head_iter *it, struct decoded_copy *x, struct err *e)
 {
-    unsigned from = 0, to = c->n;
-    while (to > 0 && c->t[to - 1] > it->maxt) to--;
-    while (from < to && c->t[from] < it->mint) from++;
-    *n = to;
-    return from;
-}
-
-static errc iter_open_copy(struct head_iter *it, const struct chunk_copy *c, struct err *e)
-{
+    const struct chunk_copy *c = &x->c;
     it->left = c->n;
     io_work.chunks++;
     io_work.head_bytes += c->coding == CODING_BYTES
@@ -202,12 +205,13 @@ static errc iter_open_copy(struct head_iter *it, const struct chunk_copy *c, str
         it->state = ITER_BYTES;
         return chunk_iter_reset(&it->chunk, chunk_copy_enc(c), buf_view(&c->bytes), e);
     }
-    unsigned n, from = copy_within(it, c, &n);
+    unsigned from = 0, n = copy_until(c, it->maxt);
+    if (x->n < n) chunk_copy_values(c, x->n = n, x->v);
+    while (from < n && c->t[from] < it->mint) from++;
     it->state = ITER_VALUES;
-    chunk_copy_values(c, n, it->values);
     it->left = n - from;
     it->t = c->t + from;
-    it->v = it->values + from;
+    it->v = x->v + from;
     return OK;
 }
 
@@ -222,11 +226,11 @@ static errc iter_next_source(struct head_iter *it, struct err *e)
         return iter_open_closed(it, c, e);
     }
     if (it->next < it->closed.n) it->next = it->closed.n;
-    for (; it->next - it->closed.n < it->n_copies; it->next++) {
-        const struct chunk_copy *c = it->copies.at[it->next - it->closed.n];
-        if (!c->n || c->maxt < it->mint || c->mint > it->maxt) continue;
+    for (; it->next - it->closed.n < it->copies.n; it->next++) {
+        struct decoded_copy *x = it->copies.at[it->next - it->closed.n];
+        if (!x->c.n || x->c.maxt < it->mint || x->c.mint > it->maxt) continue;
         it->next++;
-        return iter_open_copy(it, c, e);
+        return iter_open_copy(it, x, e);
     }
     it->state = ITER_END;
     return OK;

@@ -26,8 +26,8 @@ struct head_iter_of {
 struct sample_iter *head_iter_new(struct head *h);
 bool head_iter_is(const struct sample_iter *it);
 void head_iter_reset(struct sample_iter *it, const struct head_iter_of *of);
-/* It will be reset to each of them next: what of their closed chunks can be read and decoded side
- * by side is. */
+/* It will be reset to each of them next: what of their chunks can be read and decoded side by side
+ * is. */
 void head_iter_ahead(struct sample_iter *it, const struct head_iter_of *of, size_t n);
 
 #endif

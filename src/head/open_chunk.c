@@ -13,31 +13,6 @@ enum { UNIT_ONE = 7, UNITS = 17 };
 static const double unit_per_one[UNITS] = { 0x1p-20, 0x1p-16, 0x1p-12, 0x1p-10, 0x1p-8, 0x1p-6,
     0x1p-4, 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9 };
 
-/* The code of a step z (of either sign: folded, so that small ones are small): with k = state / 4,
- * z >> k ones, a zero, the low k bits of z.
- * From RICE_ESCAPE ones on: so many ones, the length of z in six bits, z. Length 0: the stale
- * marker. The state follows what was seen: down by a quarter bit without ones, up by as many as
- * there are from two on, to the length after an escape; it stays at a value that stands alone (the
- * first, or after a stale marker). After Malvar's "Adaptive Run-Length/Golomb-Rice Encoding",
- * without the runs. */
-enum {
-    RICE_ESCAPE = 8,
-    RICE_LENGTH_BITS = 6,
-    RICE_SHIFT = 2,
-    RICE_LENGTH_MAX = 56,
-    RICE_STATE_MAX = (RICE_LENGTH_MAX - 1) << RICE_SHIFT
-};
-
-static inline uint8_t rice_next(uint8_t state, unsigned ones)
-{
-    if (!ones) return (uint8_t)(state - (state > 0));
-    return ones == 1 ? state : (uint8_t)MIN(state + ones, (unsigned)RICE_STATE_MAX);
-}
-static inline uint8_t rice_escaped(unsigned length)
-{
-    return (uint8_t)((length - 1) << RICE_SHIFT);
-}
-
 /* Copies and decoding. */
 
 static void copy_cells(const struct store *s, uint32_t first, unsigned bits, struct chunk_copy *out)
@@ -114,68 +89,26 @@ int64_t sealed_mint(const struct store *s, const struct sealed *q)
     return store_run(s, q->run)->base;
 }
 
-struct cell_bits { const uint32_t *w; uint32_t at; };
-static inline uint64_t cell_bits_peek(const struct cell_bits *b)
+struct rice_chain chunk_copy_chain(const struct chunk_copy *c, unsigned n, double *v)
 {
-    const uint32_t *w = b->w + (b->at >> 5);
-    unsigned sh = b->at & 31;
-    uint64_t top = (uint64_t)w[0] << 32 | w[1];
-    return sh ? top << sh | w[2] >> (32 - sh) : top;
-}
-static inline uint64_t cell_bits_take(struct cell_bits *b, unsigned n)   /* 1 … 64 */
-{
-    uint64_t v = cell_bits_peek(b) >> (64 - n);
-    b->at += n;
-    return v;
-}
-
-static void decode_steps(const struct chunk_copy *c, unsigned n, double *v)
-{
-    struct cell_bits b = { c->words, 0 };
-    double per_one = unit_per_one[c->unit];
-    bool up = c->coding == CODING_UP, alone = true;
-    uint64_t m = 0;
-    uint8_t state = 0;
-    for (unsigned i = 0; i < n; i++) {
-        uint64_t top = cell_bits_peek(&b), z;
-        unsigned ones = (unsigned)__builtin_clzll(~top | 1), k = state >> RICE_SHIFT;
-        if (LIKELY(ones < RICE_ESCAPE)) {
-            z = (uint64_t)ones << k | (k ? top << (ones + 1) >> (64 - k) : 0);
-            b.at += ones + 1 + k;
-            if (!alone) state = rice_next(state, ones);
-        } else {
-            unsigned length = (unsigned)(top << RICE_ESCAPE >> (64 - RICE_LENGTH_BITS));
-            b.at += RICE_ESCAPE + RICE_LENGTH_BITS;
-            if (!length) {
-                v[i] = stale_nan();
-                m = 0;
-                alone = true;
-                continue;
-            }
-            z = cell_bits_take(&b, length);
-            if (!alone) state = rice_escaped(length);
-        }
-        m += up ? z : z >> 1 ^ -(z & 1);
-        v[i] = per_one == 1 ? (double)(int64_t)m : (double)(int64_t)m / per_one;
-        alone = false;
-    }
+    return (struct rice_chain){ c->words, n, c->coding == CODING_UP, unit_per_one[c->unit], v };
 }
 
 static void decode_xor(const struct chunk_copy *c, unsigned n, double *v)
 {
-    struct cell_bits b = { c->words, 0 };
+    struct rice_bits b = { c->words, 0 };
     uint64_t val = 0;
     unsigned lead = 0, trail = 0;
     for (unsigned i = 0; i < n; i++) {
         if (!i) {
-            val = cell_bits_take(&b, 64);
-        } else if (cell_bits_take(&b, 1)) {
-            if (cell_bits_take(&b, 1)) {
-                lead = (unsigned)cell_bits_take(&b, 5);
-                unsigned w = (unsigned)cell_bits_take(&b, 6);
+            val = rice_bits_take(&b, 64);
+        } else if (rice_bits_take(&b, 1)) {
+            if (rice_bits_take(&b, 1)) {
+                lead = (unsigned)rice_bits_take(&b, 5);
+                unsigned w = (unsigned)rice_bits_take(&b, 6);
                 trail = 64 - lead - (w ? w : 64);
             }
-            val ^= cell_bits_take(&b, 64 - lead - trail) << (trail & 63);
+            val ^= rice_bits_take(&b, 64 - lead - trail) << (trail & 63);
         }
         v[i] = f64_of_bits(val);
     }
@@ -189,7 +122,11 @@ void chunk_copy_values(const struct chunk_copy *c, unsigned n, double *v)
         for (unsigned i = 0; i < n; i++) v[i] = f64_of_bits(c->last_v);
         return;
     case CODING_UP:
-    case CODING_DEC: decode_steps(c, n, v); return;
+    case CODING_DEC: {
+        struct rice_chain chain = chunk_copy_chain(c, n, v);
+        rice_decode(&chain);
+        return;
+    }
     case CODING_XOR: decode_xor(c, n, v); return;
     case CODING_BYTES: break;
     }

@@ -23,6 +23,7 @@
 #define EPI_HEAD_OPEN_CHUNK_H
 
 #include "base/buf.h"
+#include "head/rice.h"
 #include "head/store.h"
 
 /* Runs that were begun or forked by this context: what the next series of the same page will want.
@@ -108,5 +109,7 @@ bool open_restore(struct open_ctx *c, struct slot *slot, uint32_t run, const str
     const struct open_state *s);
 /* the first n. REQUIRES: another coding than BYTES */
 void chunk_copy_values(const struct chunk_copy *c, unsigned n, double *v);
+/* The same as one of several. REQUIRES: coding UP or DEC */
+struct rice_chain chunk_copy_chain(const struct chunk_copy *c, unsigned n, double *v);
 
 #endif
