@@ -9,8 +9,16 @@
  * map_ns, pread_ns     4 KiB of a cached file anywhere, looked at in a map or copied
  *
  *     bench_probes FILE        FILE: 64 MiB or more, of which it reads
+ *
+ * With "large": of 4 KiB anywhere in a file that memory has no room for (who calls limits it) the
+ * CPU time, and of batches of 32 how many in a second:
+ *
+ * map_us, pread_us, direct_us, ring_us, ring_reads
+ *
+ *     bench_probes FILE large
  */
 #include <fcntl.h>
+#include <liburing.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -19,6 +27,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -146,8 +156,89 @@ static void reads(const char *path)
     close(fd);
 }
 
+static double cpu_us(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
+static off_t place(uint64_t *s, uint64_t pages)
+{
+    return (off_t)((next(s) >> 24) % pages * PAGE);
+}
+
+static uint64_t lines(const uint8_t *p)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < PAGE; i += 64) sum += p[i];
+    return sum;
+}
+
+enum { BATCH = 32, BATCHES = 500 };
+
+static uint64_t by_ring(int fd, uint64_t pages, uint8_t *room)
+{
+    struct io_uring ring;
+    struct iovec iov[BATCH];
+    uint64_t s = 3, sum = 0;
+    if (io_uring_queue_init(BATCH, &ring, 0)) exit(1);
+    for (size_t i = 0; i < BATCH; i++) iov[i] = (struct iovec){ room + i * PAGE, PAGE };
+    if (io_uring_register_buffers(&ring, iov, BATCH)) exit(1);
+    double cpu = cpu_us(), began = now_ns();
+    for (int k = 0; k < BATCHES; k++) {
+        for (unsigned i = 0; i < BATCH; i++)
+            io_uring_prep_read_fixed(io_uring_get_sqe(&ring), fd, iov[i].iov_base, PAGE,
+                (uint64_t)place(&s, pages), (int)i);
+        if (io_uring_submit_and_wait(&ring, BATCH) != BATCH) exit(1);
+        for (size_t i = 0; i < BATCH; i++) {
+            struct io_uring_cqe *c;
+            if (io_uring_wait_cqe(&ring, &c) || c->res != PAGE) exit(1);
+            io_uring_cqe_seen(&ring, c);
+            sum += lines(room + i * PAGE);
+        }
+    }
+    printf("ring_us\t%.3f\nring_reads\t%.0f\n", (cpu_us() - cpu) / (BATCHES * BATCH),
+        BATCHES * BATCH * 1e9 / (now_ns() - began));
+    io_uring_queue_exit(&ring);
+    return sum;
+}
+
+static void large(const char *path)
+{
+    int fd = open(path, O_RDONLY), direct = open(path, O_RDONLY | O_DIRECT);
+    struct stat st;
+    uint8_t *room = anonymous(BATCH * PAGE);
+    if (fd < 0 || direct < 0 || fstat(fd, &st)) exit(1);
+    uint64_t pages = (uint64_t)st.st_size / PAGE, s = 1, sum = 0, n = BATCHES * BATCH;
+    uint8_t *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED) exit(1);
+    madvise(map, (size_t)st.st_size, MADV_RANDOM);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+    for (uint64_t i = 0; i < n; i++) sum += lines(map + place(&s, pages)); /* memory is full */
+    double at = cpu_us();
+    for (uint64_t i = 0; i < n; i++) sum += lines(map + place(&s, pages));
+    printf("map_us\t%.3f\n", (cpu_us() - at) / (double)n);
+    munmap(map, (size_t)st.st_size);
+    for (int k = 0; k < 2; k++) {
+        at = cpu_us();
+        for (uint64_t i = 0; i < n; i++) {
+            if (pread(k ? direct : fd, room, PAGE, place(&s, pages)) != PAGE) exit(1);
+            sum += lines(room);
+        }
+        printf("%s\t%.3f\n", k ? "direct_us" : "pread_us", (cpu_us() - at) / (double)n);
+    }
+    sum += by_ring(direct, pages, room);
+    fprintf(stderr, "%llu\n", (unsigned long long)sum);
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 3 && strcmp(argv[2], "large") == 0) {
+        large(argv[1]);
+        return 0;
+    }
     if (argc != 2) return 2;
     getpids();
     pipes("pipe_one_ns", 0);

@@ -155,6 +155,7 @@ static errc run_parts(struct lab *l, struct err *e)
     TRY(lab_evictions(l, e));
     TRY(lab_maps(l, e));
     TRY(lab_reads(l, e));
+    TRY(lab_calls(l, e));
     return lab_queries(l, e);
 }
 
@@ -177,7 +178,7 @@ errc lab_run(struct lab *l, const struct lab_opts *o, struct err *e)
         return err_set(e, ERR_BAD_INPUT, "less than 16 MiB says nothing about reads");
     look_around(l);
     l->steps = 1 + lab_costs_steps(l) + lab_evictions_steps(l) + lab_maps_steps(l) +
-               lab_reads_steps(l) + lab_queries_steps(l);
+               lab_reads_steps(l) + lab_calls_steps(l) + lab_queries_steps(l);
     lab_step(l, "a file to read");
     errc rc = file_make(l, e);
     if (rc == OK) rc = run_parts(l, e);

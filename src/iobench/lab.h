@@ -3,8 +3,8 @@
  * What        lab_run measures in a folder: system calls, context switches, page faults, maps under
  *             many threads, TLB shootdowns, kinds of memory, reads by each backend (in sequence,
  *             random, 32 at a time, sparse; by one thread and by many; cached, cold, with less
- *             memory than data), and where the folder holds blocks, queries over them. lab_advise
- *             draws a conclusion from the figures.
+ *             memory than data; and then by the system's calls alone), and where the folder holds
+ *             blocks, queries over them. lab_advise draws a conclusion from the figures.
  * Invariants  a row is one figure with its unit; the rows of one chart follow each other
  * Ownership   lab_fini frees the rows; the opts are borrowed until then
  * Threads     one; it starts and joins its own
@@ -85,6 +85,8 @@ size_t lab_evictions_steps(const struct lab *l);
 MUST_USE errc lab_evictions(struct lab *l, struct err *e);
 size_t lab_maps_steps(const struct lab *l);
 MUST_USE errc lab_maps(struct lab *l, struct err *e);
+size_t lab_calls_steps(const struct lab *l);
+MUST_USE errc lab_calls(struct lab *l, struct err *e);
 size_t lab_reads_steps(const struct lab *l);
 MUST_USE errc lab_reads(struct lab *l, struct err *e);
 size_t lab_queries_steps(const struct lab *l);

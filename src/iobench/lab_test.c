@@ -19,7 +19,8 @@ static const char *const charts[] = { "getpid, a system call", "page fault",
     "4 KiB of a cached file, the call alone",
     "map 64 MiB and touch all of it, a 4 KiB page", "random 4 KiB, cached, 1 thread",
     "random 4 KiB, 32 in flight, cold, 1 thread",
-    "sparse, 4 KiB in 64, less memory than data, 1 thread", "query, one series, cold" };
+    "sparse, 4 KiB in 64, less memory than data, 1 thread",
+    "4 KiB, less memory than data, the call alone", "query, one series, cold" };
 
 TEST_SHARED(lab_measures_and_reports)
 {
