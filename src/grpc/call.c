@@ -47,8 +47,12 @@ static errc call_send(struct grpc_call *base, str message, struct err *e)
         return err_set(e, ERR_LIMIT, "trying to send message larger than max (%zu vs. %zu)",
             message.n, c->max_message_bytes);
     mtx_lock(&c->mu);
-    while (c->conn && !c->done && c->out.n - c->out_at >= CALL_QUEUE_BYTES)
+    while (c->conn && !c->done && c->out.n - c->out_at >= CALL_QUEUE_BYTES) {
+        if (!atomic_load_explicit(&base->waits_ns, memory_order_relaxed))
+            atomic_store_explicit(&base->waits_ns, clock_mono_ns(), memory_order_relaxed);
         cond_wait(&c->room, &c->mu);
+    }
+    atomic_store_explicit(&base->waits_ns, 0, memory_order_relaxed);
     if (c->done) rc = over_locked(c, e);
     else queue_locked(c, message);
     mtx_unlock(&c->mu);

@@ -8,6 +8,7 @@
 
 enum {
     STREAMS = 20,
+    STREAMS_WAIT = 200, /* more, for clients that take nothing */
     UNARY = 8,
     QUEUE = 1024,
     CONNECTIONS = 1000,
@@ -46,7 +47,8 @@ errc grpc_server_new(struct grpc_server **out, const struct grpc_server_opts *o,
     s->shared.o = *o;
     defaults(&s->shared.o);
     o = &s->shared.o;
-    s->shared.streams = pool_new(&(struct pool_opts){ "grpc-stream", o->streams, QUEUE });
+    s->shared.streams = pool_new(&(struct pool_opts){ "grpc-stream", o->streams, QUEUE,
+        .threads_most = o->streams + STREAMS_WAIT });
     s->shared.unary = pool_new(&(struct pool_opts){ "grpc-unary", o->unary, QUEUE });
     struct stream_server_opts so = { .address = o->address,
         .name = "grpc",

@@ -175,6 +175,22 @@ TEST(grpc_server_waits_for_the_client)
     pair_end(&x);
 }
 
+/* More of them than there are threads for streams. */
+TEST(grpc_server_serves_others_beside_clients_that_take_nothing)
+{
+    enum { UNREAD = 24 };
+    struct pair x = pair_new(0, 100);
+    for (int i = 0; i < UNREAD; i++) (void)pair_ask(&x, "/test.T/Pieces");
+    struct test_peer *other = test_peer_new(grpc_server_address(x.s), 0);
+    struct test_reply *r =
+        test_peer_ask(other, "/test.T/Pieces", buf_view(&x.go), NULL, NULL, true);
+    EXPECT(test_peer_wait(other, r, 20000));
+    EXPECT_EQ(r->status, GRPC_OK);
+    EXPECT_EQ(test_messages(r), PIECES);
+    test_peer_free(other);
+    pair_end(&x);
+}
+
 TEST(grpc_server_deadlines)
 {
     struct pair x = pair_new(0, 0);

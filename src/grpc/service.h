@@ -26,6 +26,7 @@ struct grpc_call {
     struct arena arena;
     /* the client hung up or gave up, or its time is over: look at it in long loops */
     _Atomic bool gone;
+    _Atomic int64_t waits_ns;          /* since when send waits for the client; 0: it does not */
 };
 struct grpc_call_ops {
     errc (*send)(struct grpc_call *c, str message, struct err *e);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #define LOOK_NS INT64_C(50000000)
+#define STANDS_NS INT64_C(1000000000)
 enum { FRAME_BYTES = 1 << 20, RESORT_BYTES = 256 << 20, SERVING = 1, NOT_SERVING = 2 };
 enum { FRAME_ROOM = 1 + UVARINT_MAX_BYTES };      /* a tag, and a length */
 
@@ -30,7 +31,7 @@ struct store_api {
     struct store_api_opts o;
     struct mtx mu;                             /* LOCK_LEAF */
     struct cond left;                          /* a call of Series ended */
-    unsigned calls;                            /* GUARDED_BY(mu): of Series, that run */
+    VEC(struct grpc_call *) calls;             /* GUARDED_BY(mu): of Series, that run */
 };
 
 struct store_api *store_api_new(const struct store_api_opts *o)
@@ -47,9 +48,24 @@ struct store_api *store_api_new(const struct store_api_opts *o)
 void store_api_free(struct store_api *s)
 {
     if (!s) return;
+    vec_fini(&s->calls);
     cond_fini(&s->left);
     mtx_fini(&s->mu);
     mem_free(s);
+}
+
+/* Those whose clients take nothing are no load: they hold a bounded queue, and their places are
+ * lent to others. */
+static size_t calls_at_work_locked(struct store_api *s) REQUIRES(s->mu)
+{
+    int64_t before = clock_mono_ns() - STANDS_NS;
+    size_t n = 0;
+    mtx_assert_held(&s->mu);
+    for (size_t i = 0; i < s->calls.n; i++) {
+        int64_t since = atomic_load_explicit(&s->calls.at[i]->waits_ns, memory_order_relaxed);
+        n += !since || since > before;
+    }
+    return n;
 }
 
 /* Waits for its turn; a call whose time is over waits no longer. */
@@ -58,18 +74,20 @@ static errc turn_take(struct store_api *s, struct grpc_call *c, struct err *e)
     for (;;) {
         TRY(grpc_over(c, e));
         mtx_lock(&s->mu);
-        bool mine = !s->o.max_calls || s->calls < s->o.max_calls;
-        if (mine) s->calls++;
+        bool mine = !s->o.max_calls || calls_at_work_locked(s) < s->o.max_calls;
+        if (mine) vec_push(&s->calls, c);
         else cond_wait_until(&s->left, &s->mu, clock_mono_ns() + LOOK_NS);
         mtx_unlock(&s->mu);
         if (mine) return OK;
     }
 }
 
-static void turn_give(struct store_api *s)
+static void turn_give(struct store_api *s, const struct grpc_call *c)
 {
+    size_t i = 0;
     mtx_lock(&s->mu);
-    s->calls--;
+    while (s->calls.at[i] != c) i++;
+    s->calls.at[i] = s->calls.at[--s->calls.n];
     cond_broadcast(&s->left);
     mtx_unlock(&s->mu);
 }
@@ -574,7 +592,7 @@ static errc series_answer(void *ctx, struct grpc_call *c, str request, struct er
         streaming_fini(&g);
     }
     asking_end(&k);
-    if (turn) turn_give(k.s);
+    if (turn) turn_give(k.s, c);
     return rc;
 }
 

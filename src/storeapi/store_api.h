@@ -30,7 +30,9 @@ struct store_api_opts {
     uint64_t max_touched;              /* of it, where one that two parts have counts twice */
     uint64_t max_chunks;
     uint64_t max_chunk_bytes;
-    unsigned max_calls;                /* of Series at once; the others wait */
+    /* of Series at once; the others wait. One whose client has taken nothing for a second does not
+     * count */
+    unsigned max_calls;
     size_t frame_bytes;                /* a series is cut into frames of about this; 0: 1 MiB */
     size_t resort_bytes;               /* 0: 256 MiB */
 };
