@@ -272,6 +272,31 @@ class Query(unittest.TestCase):
         self.assertIn('\nClassic histogram series (1 in total):\n- min populated: 2/2.000/2\n- avg populated: 2/2.000/2\n- max populated: 3/3.000/3\n', out)
         self.assertEqual(said(EPITOOL, ['query', 'analyze', '--server=' + self.url, '--type=x', '--match=m'])[0], 1)
 
+    def test_analyze_of_many_samples(self):
+        """The mean of what is always the same is that."""
+        bucket = lambda le, n: {'metric': {'__name__': 'h_bucket', 'le': le}, 'values': [[i, str(n * (i + 1))] for i in range(120)]}
+        Answers.answer = result('matrix', [bucket('0.1', 1), bucket('1', 2), bucket('10', 3), bucket('+Inf', 4)])
+        line = ['query', 'analyze', '--server=' + self.url, '--type=histogram', '--match=h_bucket']
+        out = said(EPITOOL, line)[1]
+        self.assertIn('\n- h_bucket{} (classic): 4/4.000/4\n', out)
+        self.assertIn('\n- avg populated: 4/4.000/4\n', out)
+
+    def test_histograms_without_bounds(self):
+        odd = {'count': '-Inf', 'sum': 'NaN', 'buckets': [[0, '1', '2', '+Inf'], [0, '2', '+Inf', 'NaN']]}
+        Answers.answer = result('vector', [{'metric': {}, 'histogram': [5, odd]}])
+        self.assertEqual(said(EPITOOL, ['query', 'instant', self.url, 'm']),
+                         (0, '{} => Count: -Inf, Sum: NaN, Buckets: [(1,2]:+Inf (2,+Inf]:NaN] @[5]\n', ''))
+
+    def test_plan_of_a_thousand_levels(self):
+        node = {'node': '1', 'type': 'number', 'cpuSeconds': 0, 'waitSeconds': 0, 'series': 1, 'samples': 4, 'children': []}
+        text = json.dumps({**node, 'children': ['HERE']})
+        for levels, code in ((1000, 0), (1100, 1)):
+            head, tail = text.split('"HERE"')
+            Answers.answer = (json.dumps(result('vector', [])).replace('"result": []', '"result": [], "explain": ' + head * levels + json.dumps(node) + tail * levels)).encode()
+            got = said(EPITOOL, ['query', 'instant', '--explain', self.url, 'm'])
+            self.assertEqual((got[0], len(got[1].splitlines())), (code, 0 if code else levels + 1), got[2])
+            self.assertEqual('a query of more than a thousand levels' in got[2], bool(code))
+
     def test_plan(self):
         leaf = {'node': 'x' * 70, 'type': 'vectorSelector', 'cpuSeconds': 0.003, 'waitSeconds': 0.5, 'series': 2, 'samples': 8,
                 'read': {'series': 2, 'samples': 9, 'chunks': 4, 'bytes': {'head': 0, 'cache': 5, 'disk': 77, 'bucket': 6}}, 'children': []}

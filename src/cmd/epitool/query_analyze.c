@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct buckets { int64_t least, most, all; double mean; };
+/* populated: of all samples together */
+struct buckets { int64_t least, most, all, populated; size_t samples; };
 
 static struct distribution distribution_begin(void)
 {
@@ -35,23 +36,25 @@ static void distribution_add(struct distribution *d, int64_t n)
 static void distributions_add(struct bucket_distributions *to, const struct buckets *s)
 {
     distribution_add(&to->least, s->least);
-    distribution_add(&to->mean, (int64_t)s->mean);
+    distribution_add(&to->mean, s->populated / (int64_t)s->samples);
     distribution_add(&to->most, s->most);
     distribution_add(&to->all, s->all);
 }
 
 static void put_buckets(struct buf *b, const struct buckets *s)
 {
-    buf_fmt(b, "%" PRId64 "/%.3f/%" PRId64, s->least, s->mean, s->most);
+    buf_fmt(b, "%" PRId64 "/%.3f/%" PRId64, s->least,
+        (double)s->populated / (double)s->samples, s->most);
     if (s->most != s->all) buf_fmt(b, "/%" PRId64, s->all);
     buf_u8(b, '\n');
 }
 
-static void buckets_add(struct buckets *s, int64_t populated, size_t samples)
+static void buckets_add(struct buckets *s, int64_t populated)
 {
     s->least = MIN(s->least, populated);
     s->most = MAX(s->most, populated);
-    s->mean += (double)populated / (double)samples;
+    s->populated += populated;
+    s->samples++;
 }
 
 /* ---- native ---- */
@@ -77,7 +80,7 @@ static void native_add(struct analysis *a, struct buf *b, const json_t *series)
     json_t *pair, *bucket;
     json_array_foreach (list, i, pair) {
         const json_t *at = json_object_get(json_array_get(pair, 1), "buckets");
-        buckets_add(&s, (int64_t)json_array_size(at), n);
+        buckets_add(&s, (int64_t)json_array_size(at));
         json_array_foreach (at, k, bucket)
             vec_push(&seen, ((struct bounds){ { json_number_value(json_array_get(bucket, 0)),
                                 number_of(json_array_get(bucket, 1)),
@@ -137,7 +140,7 @@ static errc classic_add(struct analysis *a, struct buf *b, const struct bucket_s
     for (size_t i = 0; i < samples; i++) {
         int64_t populated;
         TRY(populated_at(at, n, i, &populated, e));
-        buckets_add(&s, populated, samples);
+        buckets_add(&s, populated);
     }
     buf_fmt(b, "- %.*s (classic): ", STR_ARG(at[0].key));
     put_buckets(b, &s);

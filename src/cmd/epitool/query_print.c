@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,7 +76,9 @@ static void put_number(struct buf *b, const json_t *s)
 static void put_fixed(struct buf *b, const json_t *s)
 {
     double v;
-    if (f64_parse(text_of(s), &v)) buf_fmt(b, "%f", v);
+    if (!f64_parse(text_of(s), &v)) return;
+    if (isfinite(v)) buf_fmt(b, "%f", v);
+    else buf_f64_f(b, v);
 }
 
 static void put_short(struct buf *b, const json_t *s)

@@ -101,13 +101,17 @@ static errc answer_read(struct server_api *s, json_t **data, struct err *e)
         *e = s->e;
         return s->rc == ERR_BAD_INPUT ? ERR_UNAVAILABLE : s->rc;
     }
-    json_error_t why;
+    json_error_t why = { 0 };
     json_t *all = json_loadb((const char *)s->body.p, s->body.n, JSON_ALLOW_NUL, &why);
     const char *status = json_string_value(json_object_get(all, "status"));
     if (!status) {
         json_decref(all);
         int kind = s->status / 100;
         const char *whose = kind == 4 ? "client_error: client" : "server_error: server";
+        if (kind == 2 && s->body.n && json_error_code(&why) == json_error_stack_overflow)
+            return err_set(e, ERR_LIMIT,
+                "bad_response: the answer is nested deeper than can be read; so is the plan of a "
+                "query of more than a thousand levels");
         if (kind == 2)
             return err_set(
                 e, ERR_UNAVAILABLE, "bad_response: the answer is no JSON: %s", why.text);
