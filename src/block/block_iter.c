@@ -184,8 +184,10 @@ static void run_next_soon(const struct segment_run *run)
 static bool row_add(
     const struct block_iter *it, struct chunk_row *r, int64_t *t, double *v, size_t cap)
 {
-    const struct index_chunk *c = iter_wanted(it, &r->end);
-    if (!c || !iter_joins(it, r->end.part)) return false;
+    struct place p = r->end;
+    const struct index_chunk *c = iter_wanted(it, &p);
+    if (!c || !iter_joins(it, p.part)) return false;
+    r->end = p;                                /* of the part that the samples are of */
     size_t n = run_length(it, r);
     struct segment_run *run = &r->runs[r->n_runs];
     struct segments *from = it->parts.at[r->end.part].block->segments;

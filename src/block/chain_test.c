@@ -134,7 +134,8 @@ static void chain_once(struct prng *r)
         size_t place = (i + shift) % n;
         blocks[i] = block_make(fs, r, i + 1, overlap ? 0 : (int64_t)place * BLOCK_MS);
         int64_t from = (int64_t)place * BLOCK_MS;
-        if (prng_below(r, 4) == 0) block_cut(blocks[i], from + 100000, from + 900000);
+        int64_t cut = from + (int64_t)prng_below(r, (uint64_t)BLOCK_MS);
+        if (prng_below(r, 4) == 0) block_cut(blocks[i], cut, cut + 800000);
         struct queryable *q = block_queryable(blocks[i]);
         EXPECT_OK(q->ops->querier(q, mint, maxt, &queriers[i], NULL));
         EXPECT_OK(queriers[i]->ops->select(
