@@ -16,6 +16,7 @@ struct block_iter {
     VEC(struct block_iter_of) parts;           /* one after the other in time */
     struct place at;
     int64_t mint;                              /* grows with seek */
+    struct sample_windows windows;             /* n 0: samples of all times are wanted */
     size_t shown;                              /* the part of the last sample; SIZE_MAX: none */
     union sample_copy copy;                    /* of a histogram without its hint */
     struct segment_pin pin;                    /* of the open one; its reader NULL: none */
@@ -50,11 +51,27 @@ static const struct block_iter_of *iter_part(const struct block_iter *it)
     return &it->parts.at[MIN(it->at.part, it->parts.n - 1)];
 }
 
+/* May a chunk of these times have a sample in a window? What cannot be computed may. */
+static bool windows_meet(const struct sample_windows *w, int64_t mint, int64_t maxt)
+{
+    int64_t hi, behind, steps, lo;
+    if (!w->n) return true;
+    if (__builtin_add_overflow(w->lo, w->width, &hi)) return true;
+    if (__builtin_sub_overflow(mint, hi, &behind)) return true;
+    /* the first that ends at mint or behind it */
+    int64_t k = behind <= 0 ? 0 : (behind - 1) / w->interval + 1;
+    if ((uint64_t)k >= w->n) return false;
+    if (__builtin_mul_overflow(k, w->interval, &steps)) return true;
+    if (__builtin_add_overflow(w->lo, steps, &lo)) return true;
+    return lo < maxt;
+}
+
 /* May it hold something to show? */
 static bool iter_wants(
     const struct block_iter *it, const struct block_iter_of *of, const struct index_chunk *c)
 {
     return c->mint <= of->maxt && c->maxt >= MAX(of->mint, it->mint) &&
+           windows_meet(&it->windows, c->mint, c->maxt) &&
            !(of->deleted && intervals_cover(of->deleted, c->mint, c->maxt));
 }
 
@@ -361,8 +378,19 @@ static errc iter_seek(struct sample_iter *base, int64_t t, struct err *e)
     return OK;
 }
 
+static void iter_windows(struct sample_iter *base, const struct sample_windows *w)
+{
+    struct block_iter *it = CONTAINER_OF(base, struct block_iter, base);
+    assert(!w->n || (w->interval > 0 && w->width >= 0));
+    it->windows = *w;
+}
+
 static const struct sample_iter_ops block_iter_ops = {
-    .fill = iter_fill, .seek = iter_seek, .free = iter_free, .floats = iter_floats
+    .fill = iter_fill,
+    .seek = iter_seek,
+    .free = iter_free,
+    .floats = iter_floats,
+    .windows = iter_windows
 };
 
 struct sample_iter *block_iter_new(void)
@@ -386,6 +414,7 @@ void block_iter_reset(struct sample_iter *base, const struct block_iter_of *of)
     vec_push(&it->parts, *of);
     it->at = (struct place){ 0 };
     it->mint = INT64_MIN;
+    it->windows.n = 0;
     it->shown = SIZE_MAX;
     it->unknown = it->alone = 0;
     it->ended = it->warm = false;

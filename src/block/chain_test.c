@@ -1,4 +1,5 @@
-/* chain_test.c — the series of several blocks, read as one and merged: the same samples. */
+/* chain_test.c — the series of several blocks, read as one and merged: the same samples, but for
+ * those that nobody wants, between windows. */
 #include "block/block.h"
 #include "block/test_folder.h"
 
@@ -81,8 +82,21 @@ static void batch_next(struct sample_iter *it, bool direct, struct sample_batch 
     at += b->n;
 }
 
-static void same_samples(struct sample_iter *chain, struct sample_iter *merged, bool direct)
+static bool windows_hold(const struct sample_windows *w, int64_t t)
 {
+    bool holds = false;
+    for (size_t k = 0; k < w->n && !holds; k++) {
+        int64_t lo = w->lo + (int64_t)k * w->interval;
+        holds = t > lo && t <= lo + w->width;
+    }
+    return holds;
+}
+
+/* w->n 0: all are wanted. How many were left out. */
+static size_t same_samples(struct sample_iter *chain, struct sample_iter *merged, bool direct,
+    const struct sample_windows *w)
+{
+    size_t left_out = 0;
     struct sample_batch x = { .n = 0 }, y = { .n = 0 };
     size_t i = 0, k = 0;
     for (;;) {
@@ -94,11 +108,16 @@ static void same_samples(struct sample_iter *chain, struct sample_iter *merged, 
             EXPECT_OK(sample_iter_fill(merged, &y, NULL));
             k = 0;
         }
+        if (w->n && y.n && (!x.n || y.t[k] < x.t[i])) {
+            EXPECT(!windows_hold(w, y.t[k++]));
+            left_out++;
+            continue;
+        }
         EXPECT_EQ(!x.n, !y.n);
-        if (!x.n) return;
+        if (!x.n || !y.n) return left_out;
         EXPECT_EQ(x.t[i], y.t[k]);
         EXPECT_EQ(x.kind, y.kind);
-        EXPECT_EQ(hint_of(&x, i), hint_of(&y, k));
+        if (!left_out) EXPECT_EQ(hint_of(&x, i), hint_of(&y, k));
         if (x.kind == SAMPLE_FLOAT) EXPECT(x.v[i] == y.v[k]);
         else EXPECT_EQ(x.ih[i]->count, y.ih[k]->count);
         i++;
@@ -116,9 +135,18 @@ static void block_cut(struct block *b, int64_t mint, int64_t maxt)
     matcher_fini(&m);
 }
 
-/* One set of blocks. Disjoint ones are read as one, others are not. */
-static void chain_once(struct prng *r)
+static struct sample_windows windows_make(struct prng *r, int64_t mint)
 {
+    int64_t width = (int64_t)prng_below(r, 600000), interval = 1 + (int64_t)prng_below(r, 1800000);
+    struct sample_windows w = { mint - width, width, interval, 1 + prng_below(r, 12) };
+    if (prng_below(r, 8) == 0) w.lo = INT64_MIN + (int64_t)prng_below(r, 3);
+    return w;
+}
+
+/* One set of blocks. Disjoint ones are read as one, others are not. How many were left out. */
+static size_t chain_once(struct prng *r, bool windows)
+{
+    size_t left_out = 0;
     struct fs *fs = fs_sim_new(prng_u64(r));
     struct block *blocks[BLOCKS];
     struct querier *queriers[BLOCKS];
@@ -152,7 +180,10 @@ static void chain_once(struct prng *r)
             EXPECT_OK(sample_iter_seek(chain, t, NULL));
             EXPECT_OK(sample_iter_seek(merged, t, NULL));
         }
-        if (one) same_samples(chain, merged, prng_below(r, 2));
+        struct sample_windows w = { 0 };
+        if (windows) w = windows_make(r, mint);
+        if (one && windows) chain->ops->windows(chain, &w);
+        if (one) left_out = same_samples(chain, merged, prng_below(r, 2), &w);
     }
     sample_iter_free(chain);
     sample_iter_free(merged);
@@ -162,10 +193,19 @@ static void chain_once(struct prng *r)
         block_unref(blocks[i]);
     }
     fs_free(fs);
+    return left_out;
 }
 
 TEST(blocks_are_read_as_one)
 {
     struct prng r = { test_seed() };
-    for (int i = 0; i < 60; i++) chain_once(&r);
+    for (int i = 0; i < 60; i++) EXPECT_EQ(chain_once(&r, false), 0);
+}
+
+TEST(chunks_between_windows_are_left_out)
+{
+    struct prng r = { test_seed() };
+    size_t left_out = 0;
+    for (int i = 0; i < 200; i++) left_out += chain_once(&r, true);
+    EXPECT(left_out > 0);
 }

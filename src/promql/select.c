@@ -164,11 +164,12 @@ static void reader_take_instant(
     s->h[s->n - 1] = h;
 }
 
-/* begin, end: those of windows that no histogram has passed yet. */
+/* begin, end: those of windows that no histogram has passed yet. chunks: between windows the
+ * iterator leaves out whole chunks, so floats are taken as they come. */
 struct loading {
     const struct window_plan *p;
     size_t k;
-    bool gaps;
+    bool gaps, chunks;
     int64_t last, begin, end;
 };
 
@@ -315,7 +316,7 @@ static void reader_take_histogram(
     }
 }
 
-/* `more` floats were put behind the samples, where windows leave no gaps: those that are beyond the
+/* `more` floats were put behind the samples, in gaps, too: those that are beyond the
  * windows' ends go, and stale markers. */
 static void reader_keep_floats(
     struct reader *r, size_t more, const struct loading *l, enum stale stale)
@@ -338,7 +339,7 @@ static void reader_keep_floats(
 
 static bool reader_only_floats(const struct reader *r, const struct loading *l)
 {
-    return !l->gaps && !r->s.st && !r->s.h;
+    return (!l->gaps || l->chunks) && !r->s.st && !r->s.h;
 }
 
 /* Floats straight out of the chunks. *newest: of the last one; INT64_MIN: what comes is no float,
@@ -404,7 +405,14 @@ errc reader_load(struct reader *r, struct series *s, const struct window_plan *p
     r->last = r->outline = NULL;
     if (p->n == 0 || p->hi <= p->lo) return OK;
     TRY(s->ops->iterate(s, &r->it, e));
-    struct loading l = { p, 0, p->interval > p->hi - p->lo, window_hi(p, p->n - 1), p->lo, p->hi };
+    struct loading l = { .p = p, .begin = p->lo, .end = p->hi };
+    l.gaps = p->interval > p->hi - p->lo;
+    l.last = window_hi(p, p->n - 1);
+    if (l.gaps && !r->strip && !r->ends && r->it->ops->windows) {
+        struct sample_windows w = { p->lo, p->hi - p->lo, p->interval, p->n };
+        r->it->ops->windows(r->it, &w);
+        l.chunks = true;
+    }
     TRY(sample_iter_seek(r->it, p->lo + !r->strip, e));
     for (;;) {
         struct sample_batch b;

@@ -15,6 +15,9 @@
 #include "base/err.h"
 #include "model/sample_batch.h"
 
+/* (lo + k * interval, lo + width + k * interval] for k in [0, n); n 0: all times. */
+struct sample_windows { int64_t lo, width, interval; size_t n; };
+
 struct sample_iter { const struct sample_iter_ops *ops; };
 struct sample_iter_ops {
     errc (*fill)(struct sample_iter *it, struct sample_batch *out, struct err *e);
@@ -26,6 +29,9 @@ struct sample_iter_ops {
      * NULL: always so. */
     errc (*floats)(
         struct sample_iter *it, int64_t *t, double *v, size_t cap, size_t *n, struct err *e);
+    /* What lies between these may be left out: said before the first fill, floats or seek, until
+     * the iterator is opened for another series. NULL: nothing is left out. */
+    void (*windows)(struct sample_iter *it, const struct sample_windows *w);
 };
 static inline errc sample_iter_fill(struct sample_iter *it, struct sample_batch *out, struct err *e)
 {
