@@ -24,6 +24,7 @@ enum {
     RUN_BYTES = 128 << 10,
     BLOCK = 16 << 10,
     SPARSE_STRIDE = 64 << 10,
+    SPARSE_ROUNDS = SPARSE_STRIDE / READ_BYTES,
     BATCH = 32,
     CACHED_BYTES = 48 << 20,
     SAMPLES = 1 << 16,
@@ -43,6 +44,7 @@ struct job {
     uint64_t start;       /* threads begin at different places */
     uint64_t share;       /* of the places: 1 / share; those of a cold file are read once */
     bool again;           /* begin anew at the end */
+    uint64_t round;       /* how often; sparse ones take other pages in each, or they were few */
     int64_t until_ns;
     uint64_t evict_every; /* 0: never */
     struct lab *lab;
@@ -109,7 +111,10 @@ static uint64_t job_step(struct job *j, const uint64_t *places, uint64_t i, uint
     uint64_t all = job_places(j), k = (i + j->start) % all;
     switch (j->pattern) {
     case IN_SEQUENCE: job_read(j, j->from + k * RUN_BYTES, RUN_BYTES); return 1;
-    case SPARSE: job_read(j, j->from + k * SPARSE_STRIDE, READ_BYTES); return 1;
+    case SPARSE:
+        job_read(j, j->from + k * SPARSE_STRIDE + j->round % SPARSE_ROUNDS * READ_BYTES,
+            READ_BYTES);
+        return 1;
     case RANDOM: job_read(j, places[i], READ_BYTES); return 1;
     default: break;
     }
@@ -131,7 +136,10 @@ static void job_run(void *ctx)
         for (int k = 0; k < 16 && i < n && j->rc == OK; k++) i += job_step(j, places, i, n);
         now = clock_mono_ns();
         if (now >= j->until_ns || (i >= n && !j->again)) break;
-        if (i >= n) i = 0;
+        if (i >= n) {
+            i = 0;
+            j->round++;
+        }
         if (!j->evict_every || j->read_bytes - evicted_at < j->evict_every) continue;
         evicted_at = j->read_bytes;
         lab_evict(j->lab, S(LAB_FILE));
@@ -205,6 +213,7 @@ static errc run_jobs(
             .lab = l,
             .share = s->memory == COLD ? s->threads : 1,
             .again = s->memory != COLD,
+            .round = s->memory == LIMITED ? i * SPARSE_ROUNDS / s->threads : 0,
             .until_ns = until,
             .evict_every = evict_every };
         jobs[i].start = job_places(&jobs[i]) / s->threads * i;
