@@ -386,6 +386,11 @@ class PromQL(unittest.TestCase):
                 (['label-matchers', 'delete', 'foo{a="b",c=~"d"} > bar{a!="x"}', 'a'], 'foo{c=~"d"} > bar\n')):
             with self.subTest(words):
                 self.assertEqual(said(EPITOOL, ['promql'] + words), (0, want, ''))
+        for words in (['--experimental', 'promql', 'format'], ['promql', '--experimental', 'format'], ['promql', 'format', '--experimental'],
+                      ['promql', 'format', '--experimental', '--']):
+            self.assertEqual(said(EPITOOL, words + ['a+b']), (0, 'a + b\n', ''))
+        self.assertEqual(said(EPITOOL, ['promql', 'label-matchers', 'set', '--experimental', 'foo', 'a', 'b']), (0, 'foo{a="b"}\n', ''))
+        self.assertEqual(said(EPITOOL, ['promql', 'format', '--', '--experimental']), (0, '--experimental\n', ''))
         self.assertEqual(said(EPITOOL, ['promql', 'format', 'sum(']), (1, '', '1:5: parse error: unclosed left parenthesis\n'))
         for words in ([], ['format'], ['label-matchers', 'set', '-t', '~', 'foo', 'a', 'b'], ['label-matchers', 'delete', 'foo']):
             self.assertEqual(said(EPITOOL, ['promql'] + words)[0], 2)

@@ -138,6 +138,10 @@ int main(int argc, char **argv)
     bool level = set_level(argc > 1 ? argv[1] : NULL);
     argc -= level;
     argv += level;
+    /* promtool wants to hear it for some commands; none of these does */
+    bool experimental = argc > 1 && str_eq(str_z(argv[1]), S("--experimental"));
+    argc -= experimental;
+    argv += experimental;
     if (argc < 2) return help(stderr);
     str word = str_z(argv[1]);
     if (asks_for_help(word)) return help(stdout);

@@ -114,8 +114,23 @@ static int label_matchers(int argc, char **argv)
     return show(argv[2], &d);
 }
 
+/* promtool's word for these commands may stand anywhere before a `--`: it changes nothing. */
+static int drop_experimental(int argc, char **argv)
+{
+    int n = 0;
+    bool flags = true;
+    for (int i = 0; i < argc; i++) {
+        str word = str_z(argv[i]);
+        if (flags && str_eq(word, S("--experimental"))) continue;
+        flags = flags && !str_eq(word, S("--"));
+        argv[n++] = argv[i];
+    }
+    return n;
+}
+
 static int run(int argc, char **argv)
 {
+    argc = drop_experimental(argc, argv);
     str what = argc > 1 ? str_z(argv[1]) : STR_EMPTY;
     int at = argc > 2 && str_eq(str_z(argv[2]), S("--")) ? 3 : 2;
     if (str_eq(what, S("format")) && argc == at + 1) return show(argv[at], NULL);
