@@ -11,6 +11,7 @@
 #include "promql/quantile.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 static const str bucket_label = { (const uint8_t *)"le", 2 };
 
@@ -196,20 +197,25 @@ static void histograms_pair(struct histograms *h)
     }
 }
 
+static int bucket_row_cmp(const void *a, const void *b)
+{
+    const struct bucket_row *l = a, *r = b;
+    return (l->upper > r->upper) - (l->upper < r->upper);
+}
+
 /* Ascending, where no two are equal: so none needs to be sorted at any step. */
-static void classic_sort(struct classic *c)
+static void classic_sort(struct classic *c, struct arena *a)
 {
     size_t n = c->buckets.n;
-    struct bucket_row *b = c->buckets.at;
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < i; k++)
-            if (!(b[k].upper < b[i].upper || b[k].upper > b[i].upper)) return;
-    for (size_t i = 1; i < n; i++) {
-        struct bucket_row x = b[i];
-        size_t k = i;
-        for (; k && b[k - 1].upper > x.upper; k--) b[k] = b[k - 1];
-        b[k] = x;
+    struct bucket_row *b = arena_array(a, n, sizeof(*b));
+    for (size_t i = 0; i < n; i++) {
+        b[i] = c->buckets.at[i];
+        if (isnan(b[i].upper)) return;
     }
+    if (n) qsort(b, n, sizeof(*b), bucket_row_cmp);
+    for (size_t i = 1; i < n; i++)
+        if (b[i].upper == b[i - 1].upper) return;
+    for (size_t i = 0; i < n; i++) c->buckets.at[i] = b[i];
 }
 
 static const struct row *bucket_row(const struct histograms *h, const struct classic *c, size_t i)
@@ -346,9 +352,10 @@ static uint64_t *classic_taken(struct histograms *h, size_t i)
 }
 
 /* The buckets' order and sums are left as one quantile made them for the next one, as in the
- * reference. */
+ * reference. A query that has to end gets a part; who called asks, too. */
 static struct outcome *classic_outcomes(struct histograms *h, size_t i)
 {
+    enum { ASK_EVERY = 1 << 14 };          /* values */
     struct classic *c = &h->all.at[i];
     size_t steps = h->ev->g.n, asked = h->ask->n;
     struct outcome *o = outcomes_of(h, c->labels, asked);
@@ -357,8 +364,11 @@ static struct outcome *classic_outcomes(struct histograms *h, size_t i)
     uint64_t *taken = classic_taken(h, i);
     struct bucket *b = arena_array(a, c->buckets.n, sizeof(*b));
     bool dense = classic_dense(h, c);
-    classic_sort(c);
-    for (size_t step = 0; step < steps; step++) {
+    classic_sort(c, a);
+    size_t seen = 0;
+    for (size_t step = 0; step < steps; step++, seen += c->buckets.n) {
+        if (seen >= ASK_EVERY && eval_check(h->ev->q) != OK) break;
+        if (seen >= ASK_EVERY) seen = 0;
         size_t n = classic_at(h, c, step, dense, b);
         if (!n || (taken && bits_get(taken, step))) continue;
         for (size_t k = 0; k < asked; k++)

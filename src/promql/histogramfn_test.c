@@ -126,3 +126,31 @@ static void expect_all(bool delayed_names)
 TEST(buckets_are_the_same_as_they_come_and_after_all_came) { expect_all(false); }
 
 TEST(buckets_as_they_come_with_their_names) { expect_all(true); }
+
+/* Of a thousand bounds in no order, each counts as many as it says. */
+TEST(buckets_of_many_bounds_are_sorted)
+{
+    enum { BOUNDS = 1000, PRIME = 7919 };
+    SCOPED(buf_fini) struct buf b = { 0 };
+    struct result out;
+    struct err e = { 0 };
+    buf_str(&b, S("load 1m\n  b_bucket{le=\"+Inf\"} 1000x5\n"));
+    for (int i = 0; i < BOUNDS; i++) {
+        int le = 1 + i * PRIME % BOUNDS;
+        buf_fmt(&b, "  b_bucket{le=\"%d\"} %dx5\n", le, le);
+    }
+    buf_u8(&b, 0);
+    struct engine_opts eo = script_engine_opts();
+    struct engine *en = engine_new(&eo);
+    struct memstore *m = store_of((const char *)b.p);
+    struct query_opts o = { .query = S("histogram_quantile(0.5, b_bucket)"),
+        .end_ms = 240000,
+        .step_ms = 60000 };
+    EXPECT_OK_E(engine_query(en, memstore_queryable(m), &o, &out, &e), &e);
+    EXPECT_EQ(out.n_series, 1);
+    EXPECT_EQ(out.series[0].n, 5);
+    for (size_t i = 0; i < out.series[0].n; i++) EXPECT(out.series[0].v[i] == 500);
+    promql_result_fini(&out);
+    memstore_free(m);
+    engine_free(en);
+}

@@ -316,10 +316,8 @@ static void reader_take_histogram(
     }
 }
 
-/* `more` floats were put behind the samples, in gaps, too: those that are beyond the
- * windows' ends go, and stale markers. */
-static void reader_keep_floats(
-    struct reader *r, size_t more, const struct loading *l, enum stale stale)
+/* `more` floats were put behind the samples: those that are in no window go, and stale markers. */
+static void reader_keep_floats(struct reader *r, size_t more, struct loading *l, enum stale stale)
 {
     size_t n = r->s.n, to = n + more, from = n;
     int64_t *t = r->s.t;
@@ -328,10 +326,11 @@ static void reader_keep_floats(
     while (from < to && t[from] <= l->p->lo) from++;
     bool drop = stale == STALE_DROP && column_has_bits(v + from, to - from, f64_bits(stale_nan()));
     r->s.n = to;
-    if (from == n && !drop) return;
+    if (from == n && !drop && !l->gaps) return;
     r->s.n = n;
     for (size_t i = from; i < to; i++) {
         if (drop && sample_is_stale(v[i])) continue;
+        if (!loading_wants(l, t[i])) continue;
         t[r->s.n] = t[i];
         v[r->s.n++] = v[i];
     }
@@ -345,7 +344,7 @@ static bool reader_only_floats(const struct reader *r, const struct loading *l)
 /* Floats straight out of the chunks. *newest: of the last one; INT64_MIN: what comes is no float,
  * or nothing. */
 static errc reader_take_direct(
-    struct reader *r, const struct loading *l, enum stale stale, int64_t *newest)
+    struct reader *r, struct loading *l, enum stale stale, int64_t *newest)
 {
     enum { FLOATS_AT_ONCE = 2048 };
     size_t n;
