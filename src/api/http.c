@@ -144,7 +144,16 @@ static void conn_cut(struct http_req *r)
     if (c->wire >= 0) sock_end(c->wire);
     mtx_unlock(&c->server->mu);
 }
-static const struct http_req_ops conn_ops = { conn_header, conn_client, conn_cut };
+
+static int conn_unsent(struct http_req *r)
+{
+    struct conn *c = CONTAINER_OF(r, struct conn, req);
+    mtx_lock(&c->server->mu);
+    int n = c->wire >= 0 ? sock_unsent(c->wire) : -1;
+    mtx_unlock(&c->server->mu);
+    return n;
+}
+static const struct http_req_ops conn_ops = { conn_header, conn_client, conn_cut, conn_unsent };
 
 static int conn_fd(const struct conn *c)
 {

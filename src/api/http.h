@@ -51,6 +51,7 @@ struct http_req_ops {
     str (*header)(const struct http_req *r, const char *name);
     str (*client)(struct http_req *r);
     void (*cut)(struct http_req *r);
+    int (*unsent)(struct http_req *r);
 };
 static inline str http_header(const struct http_req *r, const char *name)
 {
@@ -68,6 +69,12 @@ static inline str http_client_ip(struct http_req *r)
 static inline void http_cut(struct http_req *r)
 {
     if (r->ops->cut) r->ops->cut(r);
+}
+
+/* Bytes of an answer that the kernel has and the client has not; -1: unknown. As http_cut. */
+static inline int http_unsent(struct http_req *r)
+{
+    return r->ops->unsent ? r->ops->unsent(r) : -1;
 }
 
 /* What comes behind the body of a response. more: appends the next part to `out`; false: it was the

@@ -26,7 +26,20 @@ void unsent_fini(struct unsent_list *l)
 static int64_t stands_since(const struct unsent *u)
 {
     int64_t moved = atomic_load_explicit(&u->of->moved_ns, memory_order_relaxed);
-    return MAX(moved, u->since_ns);
+    return MAX(MAX(moved, u->since_ns), u->kernel_ns);
+}
+
+/* A socket's buffer may take megabytes before it asks for more: a slow client is seen in it. Looks
+ * begin before room is needed, so that they tell how long nothing was taken. */
+static void look_locked(struct unsent_list *l, int64_t now_ns) REQUIRES(l->mu)
+{
+    mtx_assert_held(&l->mu);
+    if (l->bytes <= l->bytes_max / 2) return;
+    for (struct unsent *u = l->first; u; u = u->next) {
+        int n = u->cut ? -1 : http_unsent(u->of);
+        if (n >= 0 && (n != u->kernel || !u->kernel_ns)) u->kernel_ns = now_ns;
+        u->kernel = n;
+    }
 }
 
 static struct unsent *longest_locked(struct unsent_list *l) REQUIRES(l->mu)
@@ -62,6 +75,7 @@ void unsent_enter(
     if (l->first) l->first->prev = u;
     l->first = u;
     l->bytes += bytes;
+    look_locked(l, now_ns);
     make_room_locked(l, now_ns);
     metric_set(&m_bytes, (double)l->bytes);
     mtx_unlock(&l->mu);

@@ -2,7 +2,8 @@
  *
  * What        A list of the answers that are being sent, with their bytes. When one comes and all
  *             of them are more than the bound, those whose clients have taken nothing for two
- *             seconds are cut, the one that stands longest first, until the rest is within it.
+ *             seconds are cut, the one that stands longest first, until the rest is within it. A
+ *             client takes something where more is asked for, or the kernel has less to send.
  * Invariants  (1) Who reads is never cut, nor anybody while all of them are within the bound. (2)
  *             An answer is cut once.
  * Ownership   an entry lies in its answer and leaves before that ends
@@ -20,6 +21,8 @@ struct unsent {
     struct http_req *of;
     uint64_t bytes;
     int64_t since_ns;
+    int kernel;                        /* GUARDED_BY(list.mu): bytes that it had at the last look */
+    int64_t kernel_ns;                 /* GUARDED_BY(list.mu): since then; 0: nobody looked */
     bool cut;                          /* GUARDED_BY(list.mu) */
     struct unsent *prev, *next;        /* GUARDED_BY(list.mu) */
 };

@@ -5,7 +5,7 @@
 
 enum { S = 1000000000, ANSWERS = 4 };
 
-struct asked { struct http_req r; struct unsent u; unsigned cuts; };
+struct asked { struct http_req r; struct unsent u; unsigned cuts; int kernel; };
 
 static str no_header(const struct http_req *r, const char *name)
 {
@@ -39,6 +39,31 @@ TEST(those_that_stand_longest_are_cut_until_the_rest_is_within_the_bound)
     unsent_leave(&l, &later.u);
     unsent_leave(&l, &later.u);        /* it went before */
     EXPECT_EQ(l.bytes, 0);
+    unsent_fini(&l);
+}
+
+static int kernel_has(struct http_req *r) { return CONTAINER_OF(r, struct asked, r)->kernel; }
+
+TEST(who_takes_what_the_kernel_has_reads)
+{
+    static const struct http_req_ops seen = { .header = no_header, .cut = cut_counted,
+        .unsent = kernel_has };
+    struct unsent_list l;
+    struct asked a[2] = { { .kernel = 9000 }, { .kernel = 9000 } }, late[3] = { 0 };
+    unsent_init(&l, 100);
+    for (int i = 0; i < 2; i++) {
+        a[i].r.ops = &seen;
+        unsent_enter(&l, &a[i].u, &a[i].r, 40, S);
+    }
+    for (int i = 0; i < 3; i++) {
+        a[1].kernel -= 100;
+        enter(&l, &late[i], 30, (3ll + 2 * i) * S);
+        atomic_store(&late[i].r.moved_ns, (int64_t)100 * S);
+        EXPECT_EQ(a[0].cuts, 1);
+    }
+    EXPECT_EQ(a[1].cuts, 0);
+    for (int i = 0; i < 3; i++) unsent_leave(&l, &late[i].u);
+    for (int i = 0; i < 2; i++) unsent_leave(&l, &a[i].u);
     unsent_fini(&l);
 }
 

@@ -29,6 +29,8 @@ struct sockaddr;
 str sock_ip(const struct sockaddr *of, struct arena *a);
 void sock_close(int fd);
 void sock_end(int fd);                     /* both ways, as if the other end had gone */
+/* Bytes that the other end has not taken yet; -1: not told. */
+int sock_unsent(int fd);
 
 struct hangup;
 struct hangup *hangup_new(void);
