@@ -293,24 +293,27 @@ def waits_of(pid, name=None):
 
 
 class Waits:
-    """What the threads of a server that answer health, and this one, have waited for a processor so far: of that time the server is innocent."""
+    """What the threads of a server that answer health, and this one, have waited for a processor: of that time the server is innocent. Of threads
+    that wait side by side the longest wait counts."""
     def __init__(self, pid):
         of = ['/proc/%d/task/%s/schedstat' % (pid, t) for t in waits_of(pid, 'http')] if pid else []
         assert of or not pid or not os.path.exists('/proc/self/schedstat'), 'the server has no thread "http"'
         of.append('/proc/thread-self/schedstat')
         self.fds = [os.open(path, os.O_RDONLY) for path in of if os.path.exists(path)]
-        self.at, self.sums = [], []
+        self.at, self.waited = [], []
         self.look()
 
     def look(self):
-        """Now, and that sum."""
+        """The time, and notes what each has waited so far; this one is the last."""
         self.at.append(time.monotonic())
-        self.sums.append(sum(waited_ms(os.pread(fd, 100, 0)) for fd in self.fds))
-        return self.at[-1], self.sums[-1]
+        self.waited.append([waited_ms(os.pread(fd, 100, 0)) for fd in self.fds])
+        return self.at[-1]
 
     def since(self, when):
-        """What came to it since the last look before that time."""
-        return self.sums[-1] - self.sums[max(0, bisect.bisect_right(self.at, when) - 1)]
+        """What they waited since the last look before that time."""
+        before = self.waited[max(0, bisect.bisect_right(self.at, when) - 1)]
+        of = [now - then for now, then in zip(self.waited[-1], before)]
+        return max(of[:-1], default=0) + sum(of[-1:])
 
 
 class Prober:
@@ -372,7 +375,7 @@ class Prober:
             late = 0 if n == 0 else max(0, time.monotonic() - due)
             path = '/metrics' if n % METRICS_EVERY == 7 else ('/-/ready', '/-/healthy')[n % 4 == 3]
             # what the probe before took beyond its turn counts; what this program was not run does not
-            now, _ = self.waits.look()
+            now = self.waits.look()
             self.once(path, n % 2 == 0, due if late > PROBE_S else now)
             n += 1
         return {'probes': n, 'unanswered': self.unanswered, 'ms': self.ms, 'own_ms': self.own_ms, 'ready_at': self.ready_at,
