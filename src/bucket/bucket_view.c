@@ -5,7 +5,7 @@
  *        meta.json from the view before, the cache, the bucket
  *        marks from the view before, the bucket
  *   blocks of the view before that are not found: is their meta.json really gone?
- *   then: marked long ago, replaced by a compaction: left out */
+ *   then: marked long ago, replaced by a compaction, another store's: left out, but known */
 #include "bucket/bucket_view.h"
 
 #include "base/clock.h"
@@ -30,6 +30,7 @@ void bucket_view_unref(struct bucket_view *v)
 {
     if (!v || atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) != 1) return;
     vec_fini(&v->blocks);
+    vec_fini(&v->others);
     vec_fini(&v->troubles);
     arena_fini(&v->arena);
     mem_free(v);
@@ -66,7 +67,7 @@ struct look {
     const struct view_opts *o;
     const struct bucket_view *before;
     struct bucket_view *v;
-    struct map known; /* by hash of the id: of before */
+    struct map known; /* by hash of the id: of before, those that are not asked as well */
     VEC(struct found) found;
     VEC(struct wanted) wanted;
     int64_t now_ms; /* once all names are read */
@@ -198,11 +199,11 @@ static void wanted_fetch(void *ctx, size_t i)
     if (w->rc != OK) w->why = arena_str(&w->arena, err_str(&e));
 }
 
-static void wanted_fetch_all(struct look *l)
+static void each(struct look *l, size_t n, void (*fn)(void *ctx, size_t i), void *ctx)
 {
-    if (l->o->pool) pool_each(l->o->pool, l->wanted.n, wanted_fetch, l);
+    if (l->o->pool) pool_each(l->o->pool, n, fn, ctx);
     else
-        for (size_t i = 0; i < l->wanted.n; i++) wanted_fetch(l, i);
+        for (size_t i = 0; i < n; i++) fn(ctx, i);
 }
 
 /* A cache that cannot be written, or of which a crash leaves a part, costs a request at the next
@@ -313,7 +314,7 @@ static void blocks_read(struct look *l)
     for (size_t i = 0; i < l->found.n; i++) {
         const struct found *f = &l->found.at[i];
         const struct view_block *b = before_of(l, f->id);
-        if (!f->meta && b && (b->meta.n || b->marked_s)) continue; /* lost_look */
+        if (!f->meta && b) continue; /* lost_look */
         if (b && b->meta.n) {
             vec_push(&l->v->blocks, block_copy(&l->v->arena, b));
             found_sizes(l, f, &vec_last(&l->v->blocks));
@@ -323,7 +324,7 @@ static void blocks_read(struct look *l)
         }
         if (f->marks[MARK_DELETION]) want(l, i, MARK_DELETION);
     }
-    wanted_fetch_all(l);
+    each(l, l->wanted.n, wanted_fetch, l);
     for (size_t i = 0; i < l->wanted.n; i++)
         if (l->wanted.at[i].kind == WANTED_META) meta_take(l, &l->wanted.at[i]);
     for (size_t i = 0; i < l->wanted.n; i++)
@@ -344,21 +345,48 @@ static bool found_has(const struct look *l, ulid id)
     return f && f->meta;
 }
 
-/* Blocks that the listing leaves out: only the object itself says that it is gone. */
+/* A block of the look before that the listing leaves out. */
+struct lost {
+    const struct view_block *b;
+    bool there;
+};
+struct lost_all {
+    struct look *l;
+    VEC(struct lost) at;
+};
+
+static void lost_note(struct lost_all *all, const struct view_block *blocks, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!found_has(all->l, blocks[i].id))
+            vec_push(&all->at, ((struct lost){ &blocks[i], true }));
+}
+
+/* Only the object itself says that it is gone. */
+static void lost_ask(void *ctx, size_t i)
+{
+    struct lost_all *all = ctx;
+    struct lost *one = &all->at.at[i];
+    SCOPED(arena_fini) struct arena a = { 0 };
+    bool there;
+    str meta = arena_fmt(&a, "%s/meta.json", ulid_text(one->b->id).z);
+    errc rc = bucket_exists(all->l->o->bucket, meta, &there, NULL);
+    one->there = rc != OK || there;
+}
+
 static void lost_look(struct look *l)
 {
-    for (size_t i = 0; l->before && i < l->before->blocks.n; i++) {
-        const struct view_block *b = &l->before->blocks.at[i];
-        struct err e = { 0 };
-        bool there = true;
-        struct ulid_text name = ulid_text(b->id);
-        if (!b->meta.n || found_has(l, b->id)) continue;
-        SCOPED(arena_fini) struct arena a = { 0 };
-        errc rc = bucket_exists(l->o->bucket, arena_fmt(&a, "%s/meta.json", name.z), &there, &e);
-        if (rc == OK && !there) continue;
-        left_out_told(str_z(name.z));
-        vec_push(&l->v->blocks, block_copy(&l->v->arena, b));
+    struct lost_all all = { .l = l };
+    if (!l->before) return;
+    lost_note(&all, l->before->blocks.at, l->before->blocks.n);
+    lost_note(&all, l->before->others.at, l->before->others.n);
+    each(l, all.at.n, lost_ask, &all);
+    for (size_t i = 0; i < all.at.n; i++) {
+        if (!all.at.at[i].there) continue;
+        left_out_told(str_z(ulid_text(all.at.at[i].b->id).z));
+        vec_push(&l->v->blocks, block_copy(&l->v->arena, all.at.at[i].b));
     }
+    vec_fini(&all.at);
 }
 
 /* ---- a bucket index */
@@ -399,6 +427,13 @@ static bool index_read(struct look *l)
 }
 
 /* ---- which of them are asked */
+
+/* Of one that is not asked the next look is to know that it was there. */
+static void leave_out(struct look *l, struct view_block b)
+{
+    b.meta = STR_EMPTY;
+    vec_push(&l->v->others, b);
+}
 
 static bool sources_within(const struct view_block *a, const struct view_block *b)
 {
@@ -459,7 +494,7 @@ static void replaced_drop(struct look *l)
         else replacer_note(&by_source, order[i], &a);
     for (size_t i = 0; i < n; i++) {
         if (!gone[i]) l->v->blocks.at[kept++] = l->v->blocks.at[i];
-        else l->v->replaced++;
+        else leave_out(l, l->v->blocks.at[i]), l->v->replaced++;
     }
     l->v->blocks.n = kept;
     map_fini(&by_source);
@@ -479,6 +514,7 @@ static void excluded_drop(struct look *l)
         l->v->excluded += out;
         l->v->fresh += fresh;
         if (!out && !fresh) l->v->blocks.at[kept++] = b;
+        else leave_out(l, b);
     }
     l->v->blocks.n = kept;
 }
@@ -496,6 +532,7 @@ static void marked_drop(struct look *l)
         bool old = goes(l, &b);
         l->v->marked += old;
         if (!old) l->v->blocks.at[kept++] = b;
+        else leave_out(l, b);
     }
     l->v->blocks.n = kept;
 }
@@ -585,6 +622,8 @@ errc bucket_view_look(struct bucket_view **out, const struct view_opts *o,
     atomic_init(&l.v->refs, 1);
     for (size_t i = 0; before && i < before->blocks.n; i++)
         map_put(&l.known, id_hash(before->blocks.at[i].id), &before->blocks.at[i]);
+    for (size_t i = 0; before && i < before->others.n; i++)
+        map_put(&l.known, id_hash(before->others.at[i].id), &before->others.at[i]);
     if (!index_read(&l)) {
         rc = names_read(&l, e);
         if (rc == OK) blocks_read(&l);

@@ -4,7 +4,7 @@
  *             listing of all objects; meta.json of each block, kept on disk and taken over from the
  *             look before; marks. What is not whole (an upload under way, a block being deleted) is
  *             left out.
- * Invariants  (1) A block that was there before and is served stays until its meta.json is
+ * Invariants  (1) A block that was there before, served or not, stays until its meta.json is
  *             known to be gone, whatever a listing leaves out. (2) What might be a block and cannot
  *             be read is in `troubles`. (3) A view never changes.
  * Ownership   counted; everything lies in the view
@@ -38,7 +38,7 @@ struct view_block {
     uint64_t index_bytes;          /* 0: not known */
     const uint64_t *segment_bytes; /* by number, from 1; 0: not known, UINT64_MAX: missing */
     size_t n_segments;
-    str meta; /* meta.json as it is; empty: the block is of a bucket index */
+    str meta; /* meta.json as it is; empty: it is not kept, or the block is of a bucket index */
 };
 struct view_trouble {
     str what, why;      /* a block or an object */
@@ -49,6 +49,8 @@ struct bucket_view {
     _Atomic uint32_t refs;
     struct arena arena;
     VEC(struct view_block) blocks; /* by mint, then id; those to be asked only */
+    /* those that are there and not asked: no meta of theirs is kept here */
+    VEC(struct view_block) others;
     VEC(struct view_trouble) troubles;
     size_t downsampled; /* of blocks */
     /* blocks that were left out, and why */

@@ -454,7 +454,23 @@ static bool is_in(const struct map *ids, ulid id)
     return map_find(ids, id_hash(id), NULL, NULL) != NULL;
 }
 
-/* Blocks that went: closed by the last query that has them, their folders go. */
+/* Removes the folders below dir that are named by other ids. */
+static void folders_drop(struct gateway *g, str dir, const struct map *ids)
+{
+    SCOPED(arena_fini) struct arena a = { 0 };
+    fs_entries all = { 0 };
+    if (fs_list(g->o.fs, dir, &a, &all, NULL) != OK) return;
+    for (size_t i = 0; i < all.n; i++) {
+        ulid id;
+        if (!all.at[i].is_dir || !ulid_parse(all.at[i].name, &id) || is_in(ids, id)) continue;
+        errc rc = fs_remove_tree(g->o.fs, path_join(&a, dir, all.at[i].name), NULL);
+        (void)rc; /* the next look tries again */
+    }
+    vec_fini(&all);
+}
+
+/* Blocks that went: closed by the last query that has them, their folders go. What is known of
+ * those that are not asked stays: the next look asks the bucket for no meta.json of theirs. */
 static void gone_drop(struct gateway *g, const struct bucket_view *v)
 {
     struct map ids = { 0 };
@@ -472,19 +488,10 @@ static void gone_drop(struct gateway *g, const struct bucket_view *v)
     mtx_unlock(&g->mu);
     for (size_t i = 0; i < gone.n; i++) entry_unref(gone.at[i]);
     vec_fini(&gone);
-    SCOPED(arena_fini) struct arena a = { 0 };
-    const str dirs[] = { STR_EMPTY, S(META_CACHE_DIR) };
-    for (size_t k = 0; k < ARRAY_LEN(dirs); k++) {
-        fs_entries all = { 0 };
-        if (fs_list(g->o.fs, dirs[k], &a, &all, NULL) != OK) continue;
-        for (size_t i = 0; i < all.n; i++) {
-            ulid id;
-            if (!all.at[i].is_dir || !ulid_parse(all.at[i].name, &id) || is_in(&ids, id)) continue;
-            errc rc = fs_remove_tree(g->o.fs, path_join(&a, dirs[k], all.at[i].name), NULL);
-            (void)rc; /* the next look tries again */
-        }
-        vec_fini(&all);
-    }
+    folders_drop(g, STR_EMPTY, &ids);
+    for (size_t i = 0; i < v->others.n; i++)
+        map_put(&ids, id_hash(v->others.at[i].id), &v->others.at[i]);
+    folders_drop(g, S(META_CACHE_DIR), &ids);
     map_fini(&ids);
 }
 

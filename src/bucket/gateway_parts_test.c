@@ -253,5 +253,16 @@ TEST(gateway_parts_downsampled_of_a_shard)
     EXPECT_EQ(info.blocks, BLOCKS);
     EXPECT_EQ(warnings_of(r, 0, 5999, S("replica"), S("1")), 0);
     EXPECT_EQ(warnings_of(r, 0, 8999, S("replica"), S("1")), 1);
+    test_slow_count(r->b, S("meta.json"));
+    EXPECT_OK(gateway_sync(r->g, NULL));
+    EXPECT_EQ(test_slow_bytes(r->b), 0); /* what is known of it was kept */
+    test_slow_hide(r->b, str_z(ulid_text(r->ids[1]).z));
+    for (int i = 0; i < 3; i++) { /* a list that leaves it out does not make it go, ever */
+        EXPECT_OK(gateway_sync(r->g, NULL));
+        EXPECT_EQ(warnings_of(r, 0, 5999, S("replica"), S("1")), 0);
+    }
+    EXPECT_OK(bucket_remove(r->b, arena_fmt(&r->a, "%s/meta.json", ulid_text(r->ids[1]).z), NULL));
+    EXPECT_OK(gateway_sync(r->g, NULL));
+    EXPECT_EQ(warnings_of(r, 0, 5999, S("replica"), S("1")), 1);
     rig_end(r);
 }
