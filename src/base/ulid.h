@@ -13,9 +13,11 @@
 #define EPI_BASE_ULID_H
 
 #include "base/str.h"
+#include "base/vec.h"
 
 enum { ULID_BYTES = 16, ULID_CHARS = 26 };
 typedef struct ulid { uint8_t b[ULID_BYTES]; } ulid;
+typedef VEC(ulid) ulid_list;
 struct ulid_text { char z[ULID_CHARS + 1]; };
 
 MUST_USE bool ulid_parse(str text, ulid *out);

@@ -46,7 +46,6 @@ void block_mark_encode(struct buf *b, const struct block_mark *m);
 MUST_USE errc block_mark_decode(
     struct block_mark *out, enum block_mark_kind kind, str json, struct arena *a, struct err *e);
 
-typedef VEC(ulid) ulid_list;
 void uploaded_encode(struct buf *b, const ulid *ids, size_t n);
 /* appended; free with vec_fini */
 MUST_USE errc uploaded_decode(ulid_list *out, str json, struct err *e);

@@ -388,6 +388,32 @@ errc blocks_reload(struct blocks *b, const ulid *doomed, size_t n, struct err *e
     return reload(b, doomed, n, NULL, e);
 }
 
+/* Whatever it is that keeps them from being opened may keep them from being deleted. */
+size_t blocks_undo(struct blocks *b, const ulid *made, size_t n)
+{
+    size_t undone = 0;
+    struct block_list *l = blocks_now(b);
+    for (size_t i = 0; i < n; i++) {
+        struct err why = { 0 };
+        if (list_find(l, made[i])) continue;
+        undone++;
+        if (block_remove(b->o.fs, made[i], &why) != OK)
+            LOG(WARN, "a block that cannot be opened cannot be deleted",
+                kv_z("block", ulid_text(made[i]).z), kv_err(&why));
+    }
+    block_list_unref(l);
+    return undone;
+}
+
+errc blocks_take(struct blocks *b, const ulid *made, size_t n, size_t *undone, struct err *e)
+{
+    errc rc = blocks_reload(b, NULL, 0, e);
+    *undone = blocks_undo(b, made, n);
+    if (rc != OK || !*undone) return rc;
+    return err_set(e, ERR_IO, "%zu of %zu blocks could not be opened after they were written",
+        *undone, n);
+}
+
 errc blocks_open(
     struct blocks **out, const struct blocks_opts *o, struct blocks_found *found, struct err *e)
 {

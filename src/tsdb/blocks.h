@@ -52,6 +52,14 @@ struct block_list *blocks_now(struct blocks *b);               /* with a referen
  * `doomed` (e.g. by retention). */
 MUST_USE errc blocks_reload(struct blocks *b, const ulid *doomed, size_t n, struct err *e);
 
+/* The same after `made` were written, of what lies elsewhere still: those that cannot be opened, or
+ * were not looked at, are deleted again (*undone: so many), since they would be written once more.
+ * ERR_IO then. */
+MUST_USE errc blocks_take(
+    struct blocks *b, const ulid *made, size_t n, size_t *undone, struct err *e);
+/* How many of these, which failed half way, were not open and are deleted. */
+size_t blocks_undo(struct blocks *b, const ulid *made, size_t n);
+
 /* How far blocks without hints reach, or did before they were deleted; exclusive; INT64_MIN: there
  * were none. By the thread that reloads. */
 int64_t blocks_reached(const struct blocks *b);

@@ -69,6 +69,7 @@ struct compaction {
     struct retention retention;                /* GUARDED_BY(mu) */
     VEC(struct until) until;                   /* ascending refs */
     head_refs live;                            /* of the checkpoint being written */
+    ulid_list made;                            /* blocks written since the last look */
     int64_t wal_mint;                          /* of the last one */
     int64_t forget_to;                         /* what the newest block of the head has */
     bool to_forget;                            /* and the head has it, too */
@@ -97,6 +98,7 @@ void compaction_free(struct compaction *c)
     if (!c) return;
     vec_fini(&c->until);
     vec_fini(&c->live);
+    vec_fini(&c->made);
     resting_fini(&c->resting);
     head_ended_free(&c->ended);
     mtx_fini(&c->mu);
@@ -157,11 +159,15 @@ static uint64_t folder_bytes(struct fs *fs, str dir)
     return sum;
 }
 
-errc compaction_reload(struct compaction *c, struct err *e)
+/* *undone: blocks that were written are gone again, and what they hold is where it was. */
+static errc reload(struct compaction *c, size_t *undone, struct err *e)
 {
     struct retention r = retention_of(c);
     ulid_list doomed = { 0 };
-    TRY(blocks_reload(c->of.blocks, NULL, 0, e));
+    errc taken = blocks_take(c->of.blocks, c->made.at, c->made.n, undone, e);
+    c->made.n = 0;
+    if (*undone) metric_inc(&m_compactions_failed);
+    TRY(taken);
     struct block_list *l = blocks_now(c->of.blocks);
     if (r.percent > 0) {
         uint64_t total, left;
@@ -176,6 +182,12 @@ errc compaction_reload(struct compaction *c, struct err *e)
     errc rc = doomed.n ? blocks_reload(c->of.blocks, doomed.at, doomed.n, e) : OK;
     vec_fini(&doomed);
     return rc;
+}
+
+errc compaction_reload(struct compaction *c, struct err *e)
+{
+    size_t undone;
+    return reload(c, &undone, e);
 }
 
 /* The head. */
@@ -202,6 +214,7 @@ static errc head_block(
     struct head_block_of of = of_head(c, mint, maxt - 1);
     int64_t began = clock_mono_ns();
     errc rc = head_block_write(&of, &wo, stats, e);
+    if (rc == OK && stats->samples) vec_push(&c->made, id);
     if (rc == OK)
         LOG(INFO, "block written from the head", kv_z("block", ulid_text(id).z),
             kv_i64("mint", mint), kv_i64("maxt", maxt), kv_u64("series", stats->series),
@@ -381,7 +394,10 @@ static errc compact_head(struct compaction *c, bool *any, struct err *e)
             TRY(head_range(c, &c->forget_to, e));
             c->to_forget = true;
         }
-        TRY(compaction_reload(c, e));
+        size_t undone;
+        errc rc = reload(c, &undone, e);
+        if (undone) c->to_forget = false;
+        TRY(rc);
         TRY_IN(e, head_forget(c, c->forget_to, e), "truncating the head");
         c->to_forget = false;
         maxt = c->forget_to;
@@ -401,15 +417,22 @@ static struct head_part part_of(const struct compaction *c, unsigned hint, const
         .segment_bytes = c->of.block_segment_bytes, .hint = hint, .of = of };
 }
 
+/* Those that were made before one failed are made again with it. */
+static errc made_all(struct compaction *c, errc rc)
+{
+    metric_add(&m_compactions, (double)c->made.n);
+    if (rc == OK) return OK;
+    blocks_undo(c->of.blocks, c->made.at, c->made.n);
+    c->made.n = 0;
+    return rc;
+}
+
 static errc ooo_write(struct compaction *c, struct err *e)
 {
     struct head_part part = part_of(c, BLOCK_HINT_OOO, "late samples");
     struct head_block_of all = of_head(c, 0, 0);
-    uint64_t blocks = 0;
     TRY(head_ooo_begin(c->of.head, &c->ooo, e));
-    errc rc = head_late_write(&all, &c->ooo, &part, &blocks, e);
-    metric_add(&m_compactions, (double)blocks);
-    return rc;
+    return made_all(c, head_late_write(&all, &c->ooo, &part, &c->made, e));
 }
 
 static errc ooo_forget(struct compaction *c, struct err *e)
@@ -430,8 +453,10 @@ static errc compact_ooo(struct compaction *c, struct err *e)
 {
     if (!c->ooo_due) return OK;
     if (!c->ooo_written) TRY_IN(e, ooo_write(c, e), "compacting late samples");
-    c->ooo_written = true;
-    TRY(compaction_reload(c, e));
+    size_t undone;
+    errc rc = reload(c, &undone, e);
+    c->ooo_written = !undone;
+    TRY(rc);
     TRY_IN(e, late_reached_note(c->of.fs, &c->ooo, e), "late.reached");
     TRY_IN(e, ooo_forget(c, e), "truncating late samples");
     c->ooo_written = c->ooo_due = false;
@@ -455,9 +480,9 @@ static errc ended_block(struct compaction *c, int64_t mint, struct err *e)
     part.only = c->ended.nums.at;
     part.n_only = c->ended.nums.n;
     struct head_part p = part_of(c, BLOCK_HINT_STALE, "ended series");
-    uint64_t blocks = 0;
-    errc rc = head_part_write(&part, &p, &blocks, e);
-    metric_add(&m_compactions, (double)blocks);
+    size_t before = c->made.n;
+    errc rc = head_part_write(&part, &p, &c->made, e);
+    metric_add(&m_compactions, (double)(c->made.n - before));
     return rc;
 }
 
@@ -500,6 +525,8 @@ errc compaction_run_ended(struct compaction *c, struct err *e)
     errc rc = ended_run(c, &gone, e);
     if (rc == ERR_CANCELED) return rc;
     if (rc != OK) metric_inc(&m_stale_failed);
+    if (rc != OK) blocks_undo(c->of.blocks, c->made.at, c->made.n);
+    c->made.n = 0;
     c->ended.nums.n = c->ended.last.n = 0;
     if (rc != OK) return rc;
     int64_t took_ns = clock_mono_ns() - began;
@@ -572,13 +599,15 @@ static bool is_theirs(errc rc)
 }
 
 /* What they could not be compacted for may pass. */
-static void let_rest(struct compaction *c, struct block *const *in, size_t n, errc why)
+static void let_rest(
+    struct compaction *c, const struct block_list *l, const block_picks *picks, errc why)
 {
+    size_t n = picks->n;
     ulid *ids = mem_alloc_array(n, sizeof(*ids));
     uint64_t bytes = 0;
     for (size_t i = 0; i < n; i++) {
-        ids[i] = block_meta(in[i])->id;
-        bytes += block_bytes(in[i]);
+        ids[i] = block_meta(l->at[picks->at[i]])->id;
+        bytes += block_bytes(l->at[picks->at[i]]);
     }
     int64_t ns = resting_put(&c->resting, ids, n, bytes, why, free_bytes(c), clock_mono_ns());
     LOG(WARN, "these blocks are left as they are for a while", kv_u64("blocks", n),
@@ -607,7 +636,8 @@ static errc compact_picks(
             kv_err(&why));
     if (rc != OK && rc != ERR_CANCELED) metric_inc(&m_compactions_failed);
     if (rc == OK) metric_inc(&m_compactions);
-    if (rc != OK && rc != ERR_CANCELED && !theirs) let_rest(c, in, picks->n, rc);
+    if (rc == OK && !empty) vec_push(&c->made, made);
+    if (rc != OK && rc != ERR_CANCELED && !theirs) let_rest(c, l, picks, rc);
     if (theirs) rc = OK;
     for (size_t i = 0; rc == OK && (theirs || empty) && i < picks->n; i++)
         rc = block_mark(in[i], empty, theirs, &why);
@@ -622,10 +652,12 @@ static errc compact_due(struct compaction *c, bool *done, struct err *e)
     struct block_list *l = blocks_now(c->of.blocks);
     plan(c, l, &picks);
     *done = picks.n > 0;
+    size_t undone = 0;
     errc rc = picks.n ? compact_picks(c, l, &picks, e) : OK;
+    if (rc == OK && *done) rc = reload(c, &undone, e);
+    if (undone) let_rest(c, l, &picks, rc);
     block_list_unref(l);
     vec_fini(&picks);
-    if (rc == OK && *done) rc = compaction_reload(c, e);
     return rc;
 }
 

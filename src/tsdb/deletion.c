@@ -33,15 +33,15 @@ errc deletion_mark(struct blocks *b, struct head *h, struct matchers ms, int64_t
 
 /* Without a sample left there is no new block to name it as its parent: the block says itself that
  * it may go. */
-static errc block_clean(struct block *b, struct fs *fs, uint64_t segment_bytes, struct err *e)
+static errc block_clean(
+    struct block *b, struct fs *fs, uint64_t segment_bytes, ulid *made, struct err *e)
 {
     struct compact_opts o = { .fs = fs, .segment_bytes = segment_bytes, .anew = true };
-    ulid made;
-    TRY_IN(e, compact_blocks(&o, &b, 1, &made, e), "clean tombstones: %.*s",
+    TRY_IN(e, compact_blocks(&o, &b, 1, made, e), "clean tombstones: %.*s",
         STR_ARG(block_dir(b)));
-    bool empty = ulid_is_zero(made);
+    bool empty = ulid_is_zero(*made);
     LOG(INFO, "block cleaned of what was deleted", kv_str("block", block_dir(b)),
-        kv_z("into", empty ? "nothing" : ulid_text(made).z));
+        kv_z("into", empty ? "nothing" : ulid_text(*made).z));
     return empty ? block_mark(b, true, false, e) : OK;
 }
 
@@ -60,9 +60,11 @@ errc deletion_clean(struct blocks *b, struct fs *fs, uint64_t segment_bytes, str
         struct block_list *l = blocks_now(b);
         struct block *one = first_marked(l);
         more = one != NULL;
-        if (one) rc = block_clean(one, fs, segment_bytes, e);
+        ulid made = { 0 };
+        size_t undone;
+        if (one) rc = block_clean(one, fs, segment_bytes, &made, e);
         block_list_unref(l);
-        if (one && rc == OK) rc = blocks_reload(b, NULL, 0, e);
+        if (one && rc == OK) rc = blocks_take(b, &made, !ulid_is_zero(made), &undone, e);
     }
     metric_observe(&m_clean, (double)(clock_mono_ns() - began) * 1e-9);
     return rc;

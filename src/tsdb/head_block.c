@@ -143,7 +143,7 @@ int64_t head_range_begin(int64_t t, int64_t range_ms)
 /* The block is of the aligned range, whatever it holds of it; as in Prometheus its parent is all
  * zeros. */
 errc head_part_write(const struct head_block_of *part, const struct head_part *p,
-    uint64_t *blocks, struct err *e)
+    ulid_list *made, struct err *e)
 {
     ulid id = ulid_new();
     struct block_desc parent = { 0 };
@@ -162,7 +162,7 @@ errc head_part_write(const struct head_block_of *part, const struct head_part *p
     struct block_stats stats = { 0 };
     errc rc = head_block_write(part, &wo, &stats, e);
     if (rc != OK || !stats.samples) return rc;
-    ++*blocks;
+    vec_push(made, id);
     LOG(INFO, "block written from a part of the head", kv_z("of", p->of),
         kv_z("block", ulid_text(id).z), kv_i64("mint", meta.mint), kv_i64("maxt", meta.maxt),
         kv_u64("series", stats.series), kv_u64("samples", stats.samples));
@@ -170,7 +170,7 @@ errc head_part_write(const struct head_block_of *part, const struct head_part *p
 }
 
 errc head_late_write(const struct head_block_of *all, const struct ooo_span *span,
-    const struct head_part *p, uint64_t *blocks, struct err *e)
+    const struct head_part *p, ulid_list *made, struct err *e)
 {
     struct head_block_of part = *all;
     part.last_ref = span->last_ref;
@@ -178,7 +178,7 @@ errc head_late_write(const struct head_block_of *all, const struct ooo_span *spa
     for (int64_t t = head_range_begin(span->mint, p->range_ms); t <= span->maxt; t += p->range_ms) {
         part.mint = t;
         part.maxt = t + p->range_ms - 1;
-        TRY(head_part_write(&part, p, blocks, e));
+        TRY(head_part_write(&part, p, made, e));
     }
     return OK;
 }

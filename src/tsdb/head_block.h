@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "base/ulid.h"
 #include "io/reader.h"
 
 struct block_stats;
@@ -46,12 +47,12 @@ struct head_part {
 };
 /* The begin of the range that t is in. */
 int64_t head_range_begin(int64_t t, int64_t range_ms);
-/* *blocks grows by one if there was anything. part->maxt is the range's. */
+/* The block is put to *made if there was anything. part->maxt is the range's. */
 MUST_USE errc head_part_write(const struct head_block_of *part, const struct head_part *p,
-    uint64_t *blocks, struct err *e);
+    ulid_list *made, struct err *e);
 /* Each range that has late samples. all: what they are of; its times are not looked at. */
 struct ooo_span;
 MUST_USE errc head_late_write(const struct head_block_of *all, const struct ooo_span *span,
-    const struct head_part *p, uint64_t *blocks, struct err *e);
+    const struct head_part *p, ulid_list *made, struct err *e);
 
 #endif

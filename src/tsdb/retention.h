@@ -17,7 +17,6 @@
 struct block_list;
 /* 0: no limit; percent of the file system, in place of bytes */
 struct retention { int64_t ms; uint64_t bytes; double percent; };
-typedef VEC(ulid) ulid_list;
 /* appends */
 void retention_doomed(
     ulid_list *out, const struct retention *r, const struct block_list *l, uint64_t head_bytes);

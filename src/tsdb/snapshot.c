@@ -69,13 +69,14 @@ static errc write_head(const struct snapshot_of *of, str dir, struct err *e)
 static errc write_late(const struct snapshot_of *of, str dir, struct err *e)
 {
     struct ooo_span span;
-    uint64_t blocks = 0;
+    ulid_list made = { 0 };
     if (!of->late_range_ms || !head_has_ooo(of->head)) return OK;
     struct head_part part = { .parent = dir, .range_ms = of->late_range_ms,
         .segment_bytes = of->segment_bytes, .hint = BLOCK_HINT_OOO, .of = "late samples" };
     struct head_block_of what = { .fs = of->fs, .backend = of->backend, .head = of->head };
     errc rc = head_ooo_begin(of->head, &span, e);
-    if (rc == OK) rc = head_late_write(&what, &span, &part, &blocks, e);
+    if (rc == OK) rc = head_late_write(&what, &span, &part, &made, e);
+    vec_fini(&made);
     return rc == OK ? OK : err_in(e, rc, "snapshot of late samples");
 }
 
