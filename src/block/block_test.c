@@ -336,7 +336,7 @@ TEST_SHARED(blocks_are_read_by_the_backend_of_the_run)
     size_t n = 0;
     enum io_backend runs = IO_BUFFERED;
     const char *word = getenv("EPI_TEST_IO");
-    if (word) EXPECT(io_backend_parse(str_z(word), &runs));
+    if (word && *word) EXPECT(io_backend_parse(str_z(word), &runs));
     struct io_work was = io_work;
     EXPECT_OK(block_open(&b, &o, dir, NULL));
     EXPECT_OK(count_all(b, NULL, &n));

@@ -44,10 +44,9 @@ static errc fill(void *ctx, uint64_t off, struct spans to, bool anew, struct err
     f->wrong = f->wrong && !anew;
     uint8_t flip = f->wrong ? 0xff : 0;
     mtx_unlock(&f->mu);
-    for (size_t i = 0; i < n; i++) {
-        uint8_t one = byte_at(off + i) ^ flip;
-        spans_put(to, i, str_of(&one, 1));
-    }
+    for (size_t k = 0; k < to.n; off += to.at[k++].n)
+        for (size_t i = 0; to.at[k].p && i < to.at[k].n; i++)
+            to.at[k].p[i] = byte_at(off + i) ^ flip;
     return rc == OK ? OK : err_set(e, rc, "it was to fail");
 }
 static void freed(void *ctx) { ((struct file *)ctx)->freed = true; }

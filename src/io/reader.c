@@ -45,7 +45,7 @@ enum io_backend io_forced(void)
     if (b >= 0) return (enum io_backend)b;
     enum io_backend of = IO_AUTO;
     const char *word = getenv("EPI_TEST_IO");
-    bool fine = !word || io_backend_parse(str_z(word), &of);
+    bool fine = !word || !*word || io_backend_parse(str_z(word), &of);
     assert(fine);
     atomic_store_explicit(&known, (int)of, memory_order_relaxed);
     return of;
