@@ -1,14 +1,14 @@
 /* far_cache.h — bytes that other processes keep for us: memcached, redis.
  *
- * What        Values by keys, asked for many at once, put in the background. A cache that is slow,
- *             wrong or gone costs a question's time, then nothing: after some failures in a row it
- *             is not asked for a while, and then by one thread first.
+ * What        Values by keys, asked for many at once, put in the background. Several servers share
+ *             the keys. One that is slow, wrong or gone costs a question's time, then nothing:
+ *             after some failures in a row it is not asked for a while, then by one thread first.
  * Invariants  (1) What far_cache_get gives is what was put under that key: values carry a checksum
  *             of key and bytes. (2) far_cache_put waits for nobody. (3) far_cache_get waits no
  *             longer than dial_ms + timeout_ms.
  * Ownership   far_cache_new/far_cache_free; keys and values are copied
  * Threads     any
- * Errors      far_cache_new: ERR_UNSUPPORTED (built without the library), ERR_BAD_INPUT
+ * Errors      far_cache_new: ERR_BAD_INPUT
  * Format      value: "EPC1", then CRC-32C of key and bytes (big endian), then the bytes
  */
 #ifndef EPI_IO_FAR_CACHE_H

@@ -1,129 +1,81 @@
-/* far_memcached.c — libmemcached behind far_conn.h: keys are spread over all servers. */
-#include "io/far_conn.h"
-
-bool far_memcached_built(void)
-{
-#ifdef EPI_LIBMEMCACHED
-    return true;
-#else
-    return false;
-#endif
-}
-
-#ifdef EPI_LIBMEMCACHED
+/* far_memcached.c
+ *
+ *   get KEY KEY … -> VALUE KEY FLAGS LENGTH, the bytes, for each that is there; END
+ *   set KEY FLAGS SECONDS LENGTH, the bytes -> STORED */
 #include "base/clock.h"
-#include "base/mem.h"
+#include "io/far_protocol.h"
 
-#include <libmemcached/memcached.h>
+enum { KEY_BYTES_MAX = 250, RELATIVE_MAX_S = 30 * 24 * 3600 };
 
-struct memcached_conn { struct far_conn base; memcached_st *m; };
-
-static memcached_st *state_of(struct far_conn *c)
+/* Others would be read as something else. */
+static bool key_fine(str key)
 {
-    return CONTAINER_OF(c, struct memcached_conn, base)->m;
+    for (size_t i = 0; i < key.n; i++)
+        if (key.p[i] <= ' ' || key.p[i] == 0x7f) return false;
+    return key.n > 0 && key.n <= KEY_BYTES_MAX;
 }
 
-static errc failed(memcached_st *m, memcached_return_t rc, struct err *e)
+static errc refused(str line, struct err *e)
 {
-    errc code = rc == MEMCACHED_TIMEOUT ? ERR_TIMEOUT : ERR_IO;
-    return err_set(e, code, "memcached: %s", memcached_strerror(m, rc));
+    static const str words[] = { S("SERVER_ERROR"), S("CLIENT_ERROR"), S("ERROR"),
+        S("NOT_STORED") };
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (str_has_prefix(line, words[i])) return err_set(e, ERR_IO, "%.*s", STR_ARG(line));
+    return err_set(e, ERR_CORRUPT, "the answer cannot be right");
 }
 
-static size_t index_of(const struct far_item *items, size_t n, size_t from, str key)
+/* "VALUE KEY FLAGS LENGTH" */
+static bool value_line(str line, str *key, uint64_t *n)
 {
-    for (size_t k = 0; k < n; k++) {
-        size_t i = (from + k) % n;
-        if (str_eq(items[i].key, key)) return i;
+    str rest, flags, bytes;
+    if (!str_has_prefix(line, S("VALUE "))) return false;
+    return str_cut(str_from(line, 6), ' ', key, &rest) && str_cut(rest, ' ', &flags, &bytes) &&
+           str_u64(bytes, n);
+}
+
+/* Answers come in the order of the keys, some are left out; other keys are another's answers. */
+static errc memcached_get(struct far_wire *w, struct far_item *const *items, size_t n,
+    int64_t until_ns, far_take take, void *ctx, struct err *e)
+{
+    SCOPED(buf_fini) struct buf ask = { 0 };
+    buf_str(&ask, S("get"));
+    size_t first = ask.n;
+    for (size_t i = 0; i < n; i++)
+        if (key_fine(items[i]->key)) buf_fmt(&ask, " %.*s", STR_ARG(items[i]->key));
+    if (ask.n == first) return OK;
+    buf_str(&ask, S("\r\n"));
+    TRY(far_wire_send(w, buf_view(&ask), until_ns, e));
+    for (size_t i = 0;; i++) {
+        str line, key, value;
+        uint64_t bytes;
+        TRY(far_wire_line(w, until_ns, &line, e));
+        if (str_eq(line, S("END"))) return OK;
+        if (!value_line(line, &key, &bytes)) return refused(line, e);
+        while (i < n && !str_eq(items[i]->key, key)) i++;
+        if (i == n) return err_set(e, ERR_CORRUPT, "the answer is of a key that nobody asked for");
+        TRY(far_wire_value(w, bytes, items[i]->n + FAR_HEAD_BYTES, until_ns, &value, e));
+        take(ctx, items[i], value);
     }
-    return SIZE_MAX;
 }
 
-static errc memcached_get_(struct far_conn *base, const struct far_item *items, size_t n,
-    int64_t until_ns, void (*value)(void *ctx, size_t i, str bytes), void *ctx, struct err *e)
+/* More than a month would be read as a moment. */
+static int64_t expiry(int64_t ttl_s)
 {
-    memcached_st *m = state_of(base);
-    const char **keys = mem_alloc_array(n, sizeof(*keys));
-    size_t *sizes = mem_alloc_array(n, sizeof(*sizes));
-    for (size_t i = 0; i < n; i++) {
-        keys[i] = (const char *)items[i].key.p;
-        sizes[i] = items[i].key.n;
-    }
-    memcached_return_t rc = memcached_mget(m, keys, sizes, n);
-    mem_free(keys);
-    mem_free(sizes);
-    if (memcached_failed(rc)) return failed(m, rc, e);
-    memcached_result_st *r;
-    for (size_t at = 0; (r = memcached_fetch_result(m, NULL, &rc)) != NULL; at++) {
-        str key = str_of(memcached_result_key_value(r), memcached_result_key_length(r));
-        size_t i = index_of(items, n, at, key);
-        if (i != SIZE_MAX)
-            value(ctx, i, str_of(memcached_result_value(r), memcached_result_length(r)));
-        memcached_result_free(r);
-        if (clock_mono_ns() > until_ns)
-            return err_set(e, ERR_TIMEOUT, "memcached: it takes too long");
-    }
-    return rc == MEMCACHED_END || rc == MEMCACHED_NOTFOUND || rc == MEMCACHED_SUCCESS
-               ? OK
-               : failed(m, rc, e);
+    return ttl_s > RELATIVE_MAX_S ? clock_wall_ms() / 1000 + ttl_s : ttl_s;
 }
 
-static errc memcached_put_(struct far_conn *base, str key, str value, int64_t ttl_s, struct err *e)
+static errc memcached_put(
+    struct far_wire *w, str key, str value, int64_t ttl_s, int64_t until_ns, struct err *e)
 {
-    memcached_st *m = state_of(base);
-    memcached_return_t rc = memcached_set(m, (const char *)key.p, key.n, (const char *)value.p,
-        value.n, (time_t)ttl_s, 0);
-    return memcached_success(rc) ? OK : failed(m, rc, e);
+    SCOPED(buf_fini) struct buf all = { 0 };
+    str line;
+    if (!key_fine(key)) return OK;
+    buf_fmt(&all, "set %.*s 0 %" PRId64 " %zu\r\n", STR_ARG(key), expiry(ttl_s), value.n);
+    buf_str(&all, value);
+    buf_str(&all, S("\r\n"));
+    TRY(far_wire_send(w, buf_view(&all), until_ns, e));
+    TRY(far_wire_line(w, until_ns, &line, e));
+    return str_eq(line, S("STORED")) ? OK : refused(line, e);
 }
 
-static void memcached_close_(struct far_conn *base)
-{
-    memcached_free(state_of(base));
-    mem_free(CONTAINER_OF(base, struct memcached_conn, base));
-}
-static const struct far_conn_ops memcached_ops = { memcached_get_, memcached_put_,
-    memcached_close_ };
-
-static errc server_add(memcached_st *m, str address, struct err *e)
-{
-    str host, port;
-    uint64_t number;
-    if (!str_cut(address, ':', &host, &port) || !str_u64(port, &number) || number > 65535)
-        return err_set(e, ERR_BAD_INPUT, "memcached: '%.*s' is no host:port", STR_ARG(address));
-    str z = mem_str(host);
-    memcached_return_t rc = memcached_server_add(m, (const char *)z.p, (in_port_t)number);
-    mem_free((void *)z.p);
-    return memcached_success(rc) ? OK : failed(m, rc, e);
-}
-
-/* Connections are made by the first question. */
-errc far_memcached_dial(struct far_conn **out, const struct far_cache_opts *o, struct err *e)
-{
-    const struct { memcached_behavior_t what; uint64_t to; } set[] = {
-        { MEMCACHED_BEHAVIOR_TCP_NODELAY, 1 },
-        { MEMCACHED_BEHAVIOR_CONNECT_TIMEOUT, (uint64_t)o->dial_ms },
-        { MEMCACHED_BEHAVIOR_POLL_TIMEOUT, (uint64_t)o->timeout_ms },
-        { MEMCACHED_BEHAVIOR_RCV_TIMEOUT, (uint64_t)o->timeout_ms * 1000 },
-        { MEMCACHED_BEHAVIOR_SND_TIMEOUT, (uint64_t)o->timeout_ms * 1000 },
-        { MEMCACHED_BEHAVIOR_DISTRIBUTION, MEMCACHED_DISTRIBUTION_CONSISTENT_KETAMA },
-    };
-    memcached_st *m = memcached_create(NULL);
-    if (!m) abort();
-    for (size_t i = 0; i < ARRAY_LEN(set); i++) memcached_behavior_set(m, set[i].what, set[i].to);
-    errc rc = OK;
-    for (size_t i = 0; rc == OK && i < o->n_addresses; i++) rc = server_add(m, o->addresses[i], e);
-    if (rc != OK) {
-        memcached_free(m);
-        return rc;
-    }
-    struct memcached_conn *c = NEW(struct memcached_conn);
-    *c = (struct memcached_conn){ { &memcached_ops }, m };
-    *out = &c->base;
-    return OK;
-}
-#else
-errc far_memcached_dial(struct far_conn **out, const struct far_cache_opts *o, struct err *e)
-{
-    (void)out, (void)o;
-    return err_set(e, ERR_UNSUPPORTED, "built without libmemcached");
-}
-#endif
+const struct far_protocol far_memcached = { "memcached", NULL, memcached_get, memcached_put };

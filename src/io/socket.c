@@ -4,6 +4,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netdb.h>
@@ -18,8 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Cuts "host:port"; brackets of an IPv6 host are taken off. */
-static bool addr_split(str addr, str *host, str *port)
+bool sock_addr_split(str addr, str *host, str *port)
 {
     size_t colon = str_rindex(addr, ':');
     if (colon == SIZE_MAX) return false;
@@ -48,7 +48,7 @@ static int sock_bind(const struct addrinfo *ai)
 errc sock_listen(int *fd, str addr, struct err *e)
 {
     str host, port;
-    if (!addr_split(addr, &host, &port))
+    if (!sock_addr_split(addr, &host, &port))
         return err_set(
             e, ERR_BAD_INPUT, "listen tcp: address %.*s: missing port in address", STR_ARG(addr));
     uint64_t number;
@@ -104,6 +104,15 @@ str sock_ip(const struct sockaddr *of, struct arena *a)
     if (of->sa_family != AF_INET6 && of->sa_family != AF_INET) return STR_EMPTY;
     if (getnameinfo(of, len, host, sizeof(host), NULL, 0, NI_NUMERICHOST) != 0) return STR_EMPTY;
     return arena_str(a, str_z(host));
+}
+
+bool sock_is_ip(str host)
+{
+    struct in6_addr room;
+    char text[64];
+    if (host.n >= sizeof(text)) return false;
+    snprintf(text, sizeof(text), "%.*s", STR_ARG(host));
+    return inet_pton(AF_INET, text, &room) == 1 || inet_pton(AF_INET6, text, &room) == 1;
 }
 
 void sock_end(int fd) { (void)shutdown(fd, SHUT_RDWR); }

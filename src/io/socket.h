@@ -19,6 +19,9 @@
 
 #include <stdatomic.h>
 
+/* Cuts "host:port"; brackets of an IPv6 host are taken off. False: no port, or too long. */
+bool sock_addr_split(str addr, str *host, str *port);
+bool sock_is_ip(str host); /* an address as text, without brackets: no name */
 /* addr: "127.0.0.1:9090", "[::1]:0", ":9090" (all addresses), "localhost:9090". Non-blocking,
  * close-on-exec, SO_REUSEADDR. */
 MUST_USE errc sock_listen(int *fd, str addr, struct err *e);
