@@ -2,7 +2,7 @@
  * validation. */
 #include "model/histogram.h"
 
-#include "base/f64.h"
+#include "base/f64_math.h"
 
 #include <math.h>
 
@@ -222,7 +222,8 @@ static double infinite_trim(const struct histogram_bucket *b, double at, bool up
 static double share_below(const struct histogram_bucket *b, double v, bool linear)
 {
     if (linear) return (v - b->lower) / (b->upper - b->lower);
-    double lower = log2(fabs(b->lower)), upper = log2(fabs(b->upper)), at = log2(fabs(v));
+    double lower = f64_log2(fabs(b->lower)), upper = f64_log2(fabs(b->upper));
+    double at = f64_log2(fabs(v));
     return v > 0 ? (at - lower) / (upper - lower) : 1 - (at - upper) / (lower - upper);
 }
 

@@ -7,19 +7,10 @@
  * walk step by step would have met first is reported. */
 #include "promql/eval.h"
 
+#include "base/f64_math.h"
 #include "base/strs.h"
 
 #include <math.h>
-#include <stdlib.h>
-
-/* As Go's math.Atan2 has it: the angle of a quotient that underflows is that of zero, so the least
- * numbers below zero, by large ones, are at +Pi and not at -Pi. */
-static double go_atan2(double y, double x)
-{
-    if (y == 0 || x >= 0 || isnan(y) || isnan(x) || isinf(y) || isinf(x)) return atan2(y, x);
-    double q = atan(y / x);
-    return q <= 0 ? q + M_PI : q - M_PI;
-}
 
 /* A remainder is exact, so there is a short way to it: of a quotient that is rounded to an integer
  * too large by one the remainder has the other sign, and is exact, too. */
@@ -34,47 +25,6 @@ static double exact_mod(double a, double b)
     return (r < 0) == (a < 0) ? r : r + copysign(b, a);
 }
 
-/* a to the n by squares, with the exponents apart, which overflow late. */
-static double power_apart(double a, uint64_t n, bool inverse)
-{
-    enum { BEYOND_ALL = 1 << 12 };
-    int e, exponent = 0;
-    double result = 1, square = frexp(a, &e);
-    for (; n; n >>= 1) {
-        if (n & 1 || abs(e) > BEYOND_ALL) {
-            result *= square;
-            exponent += e;
-        }
-        if (abs(e) > BEYOND_ALL) break;
-        square *= square;
-        e *= 2;
-        if (square < 0.5) {
-            square *= 2;
-            e--;
-        }
-    }
-    return inverse ? ldexp(1 / result, -exponent) : ldexp(result, exponent);
-}
-
-/* As Go's math.Pow has them: integer powers by multiplication, and roots. Exponents need not be
- * taken apart where the results are normal. */
-static double go_pow(double a, double b)
-{
-    enum { LARGEST = 1 << 30 };
-    if (!isfinite(a) || a == 0) return pow(a, b);
-    if (b == 0.5) return sqrt(a);
-    if (b == -0.5) return 1 / sqrt(a);
-    if (!(fabs(b) < LARGEST) || b != (double)(int64_t)b) return pow(a, b);
-    double r = 1, square = a;
-    uint64_t n = (uint64_t)fabs(b);
-    for (uint64_t i = n; i; i >>= 1) {
-        if (i & 1) r *= square;
-        square *= square;
-    }
-    double result = b < 0 ? 1 / r : r;
-    return isnormal(r) && isnormal(result) ? result : power_apart(a, n, b < 0);
-}
-
 double binary_op(enum promql_op op, double a, double b)
 {
     switch (op) {
@@ -83,8 +33,8 @@ double binary_op(enum promql_op op, double a, double b)
     case OP_MUL: return a * b;
     case OP_DIV: return a / b;
     case OP_MOD: return exact_mod(a, b);
-    case OP_POW: return go_pow(a, b);
-    case OP_ATAN2: return go_atan2(a, b);
+    case OP_POW: return f64_pow(a, b);
+    case OP_ATAN2: return f64_atan2(a, b);
     case OP_EQL: return a == b;
     case OP_NEQ: return a != b;
     case OP_LSS: return a < b;

@@ -5,6 +5,7 @@
  * NaNs: they count, but lie in no bucket. */
 #include "promql/quantile.h"
 
+#include "base/f64_math.h"
 #include "base/kahan.h"
 
 #include <math.h>
@@ -21,9 +22,9 @@ static double bucket_interpolate(
 {
     if (histogram_is_custom(h) || (b->lower <= 0 && b->upper >= 0))
         return b->lower + (b->upper - b->lower) * fraction;
-    double lower = log2(fabs(b->lower)), upper = log2(fabs(b->upper));
-    if (b->lower > 0) return exp2(lower + (upper - lower) * fraction);
-    return -exp2(upper + (lower - upper) * (1 - fraction));
+    double lower = f64_log2(fabs(b->lower)), upper = f64_log2(fabs(b->upper));
+    if (b->lower > 0) return f64_exp2(lower + (upper - lower) * fraction);
+    return -f64_exp2(upper + (lower - upper) * (1 - fraction));
 }
 
 double histogram_quantile(double q, const struct histogram *h, enum histogram_note *note)
@@ -77,7 +78,8 @@ static double rank_within(const struct histogram_bucket *b, double rank, double 
         return isinf(b->lower) && b->lower < 0
                    ? b->count
                    : rank + b->count * ((v - b->lower) / (b->upper - b->lower));
-    double lower = log2(fabs(b->lower)), upper = log2(fabs(b->upper)), at = log2(fabs(v));
+    double lower = f64_log2(fabs(b->lower)), upper = f64_log2(fabs(b->upper));
+    double at = f64_log2(fabs(v));
     return rank +
            b->count * (v > 0 ? (at - lower) / (upper - lower) : 1 - (at - upper) / (lower - upper));
 }

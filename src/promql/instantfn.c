@@ -5,6 +5,8 @@
 #include "promql/quantile.h"
 #include "promql/timefn.h"
 
+#include "base/f64_math.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -72,33 +74,6 @@ static errc map_row(struct sink *base, struct row *r)
     return rc;
 }
 
-/* Go's logarithm on amd64 takes a subnormal number's bits for those of a normal one with the least
- * exponent. */
-static double fn_ln(double v)
-{
-    uint64_t bits = f64_bits(v);
-    if (v <= 0 || bits >> 52) return log(v);
-    return log(f64_of_bits(bits | (uint64_t)0x3fe << 52)) - 1022 * M_LN2;
-}
-/* As Go has them, by the natural one: their digits are others than the C library's next to 1 and at
- * powers of ten, which ceil() and == would show. */
-static double fn_log2(double v)
-{
-    int exponent = 0;
-    double fraction = frexp(v, &exponent);
-    return fraction == 0.5 ? exponent - 1 : log(fraction) * M_LOG2E + exponent;
-}
-static double fn_log10(double v) { return fn_ln(v) * M_LOG10E; }
-/* Go's overflow where the exponential does, a little before their result would. */
-enum { HYPERBOLIC_LARGE = 21 };
-static double fn_sinh(double v)
-{
-    return fabs(v) > HYPERBOLIC_LARGE ? copysign(exp(fabs(v)) * 0.5, v) : sinh(v);
-}
-static double fn_cosh(double v)
-{
-    return fabs(v) > HYPERBOLIC_LARGE ? exp(fabs(v)) * 0.5 : cosh(v);
-}
 static double fn_rad(double v) { return v * M_PI / 180; }
 static double fn_deg(double v) { return v * 180 / M_PI; }
 static double fn_sgn(double v) { return v < 0 ? -1 : v > 0 ? 1 : v; }
@@ -108,28 +83,28 @@ static double (*map_function(const char *name))(double)
     static const struct { const char *name; double (*fn)(double);
     } table[] = {
         { "abs", fabs },
-        { "acos", acos },
-        { "acosh", acosh },
-        { "asin", asin },
-        { "asinh", asinh },
-        { "atan", atan },
-        { "atanh", atanh },
+        { "acos", f64_acos },
+        { "acosh", f64_acosh },
+        { "asin", f64_asin },
+        { "asinh", f64_asinh },
+        { "atan", f64_atan },
+        { "atanh", f64_atanh },
         { "ceil", ceil },
-        { "cos", cos },
-        { "cosh", fn_cosh },
+        { "cos", f64_cos },
+        { "cosh", f64_cosh },
         { "deg", fn_deg },
-        { "exp", exp },
+        { "exp", f64_exp },
         { "floor", floor },
-        { "ln", fn_ln },
-        { "log10", fn_log10 },
-        { "log2", fn_log2 },
+        { "ln", f64_log },
+        { "log10", f64_log10 },
+        { "log2", f64_log2 },
         { "rad", fn_rad },
         { "sgn", fn_sgn },
-        { "sin", sin },
-        { "sinh", fn_sinh },
+        { "sin", f64_sin },
+        { "sinh", f64_sinh },
         { "sqrt", sqrt },
-        { "tan", tan },
-        { "tanh", tanh },
+        { "tan", f64_tan },
+        { "tanh", f64_tanh },
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         if (!strcmp(table[i].name, name)) return table[i].fn;

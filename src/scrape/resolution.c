@@ -1,5 +1,7 @@
 #include "scrape/resolution.h"
 
+#include "base/f64_math.h"
+
 #include <math.h>
 
 /* The finest schema's own growth is 1.0027. */
@@ -8,7 +10,7 @@
 int32_t resolution_schema(double min_bucket_factor)
 {
     double factor = min_bucket_factor <= 1 ? FACTOR_OF_THE_FINEST : min_bucket_factor;
-    double schema = floor(-log2(log2(factor)));
+    double schema = floor(-f64_log2(f64_log2(factor)));
     return schema >= HISTOGRAM_SCHEMA_MAX   ? HISTOGRAM_SCHEMA_MAX
            : schema <= HISTOGRAM_SCHEMA_MIN ? HISTOGRAM_SCHEMA_MIN
                                             : (int32_t)schema;

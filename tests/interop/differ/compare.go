@@ -18,12 +18,15 @@ import (
 type ruler struct {
 	tolerance float64
 	loose     int // values that were equal only within it
+	bits      bool
 }
 
 func (r *ruler) same(a, b float64) bool {
 	switch {
 	case math.Float64bits(a) == math.Float64bits(b), math.IsNaN(a) && math.IsNaN(b):
 		return true
+	case r.bits:
+		return false
 	case math.IsNaN(a) != math.IsNaN(b), math.IsInf(a, 0) || math.IsInf(b, 0):
 		return false
 	case a == b: // zeros of both signs

@@ -131,8 +131,14 @@ func (d *data) gauge() func(int) float64 {
 func (d *data) spans(n int) (out []histogram.Span, buckets int) {
 	for range n {
 		s := histogram.Span{Offset: int32(d.rng.Intn(4)), Length: uint32(1 + d.rng.Intn(3))}
+		switch {
+		case d.chance(0.04): // far away
+			s.Offset += int32(d.rng.Intn(400))
+		case d.chance(0.04):
+			s.Length += uint32(d.rng.Intn(40))
+		}
 		if len(out) == 0 {
-			s.Offset -= 2
+			s.Offset -= pick(d.rng, int32(2), 2, 2, 7, 150)
 		}
 		out, buckets = append(out, s), buckets+int(s.Length)
 	}
@@ -142,6 +148,9 @@ func (d *data) spans(n int) (out []histogram.Span, buckets int) {
 // layout makes a histogram without observations.
 func (d *data) layout(custom bool) *histogram.FloatHistogram {
 	h := &histogram.FloatHistogram{Schema: int32(d.rng.Intn(6)) - 1}
+	if d.chance(0.15) {
+		h.Schema = int32(d.rng.Intn(13)) - 4
+	}
 	if custom {
 		h.Schema = histogram.CustomBucketsSchema
 		n := 1 + d.rng.Intn(5)
@@ -157,7 +166,7 @@ func (d *data) layout(custom bool) *histogram.FloatHistogram {
 		h.PositiveBuckets = make([]float64, n+1)
 		return h
 	}
-	h.ZeroThreshold = pick(d.rng, 0, 0.001, 0.5, 1e-128)
+	h.ZeroThreshold = pick(d.rng, 0, 0.001, 0.5, 1e-128, 3, 0.001)
 	var n int
 	h.PositiveSpans, n = d.spans(d.rng.Intn(4))
 	h.PositiveBuckets = make([]float64, n)
@@ -168,8 +177,12 @@ func (d *data) layout(custom bool) *histogram.FloatHistogram {
 
 // observe adds to every bucket and keeps count and sum with them.
 func (d *data) observe(h *histogram.FloatHistogram, scale float64) {
+	broken := d.wild && d.chance(0.2)
 	add := func(at *float64) {
-		n := math.Floor(d.rng.Float64() * scale)
+		n := d.rng.Float64() * scale
+		if !broken {
+			n = math.Floor(n)
+		}
 		*at += n
 		h.Count += n
 	}
@@ -246,7 +259,7 @@ func (d *data) classic(ls labels.Labels, out []*stream) []*stream {
 		grow, v, lag := d.rng.Float64()*3, sum, d.chance(0.1)
 		sum += 10
 		b := labels.NewBuilder(ls)
-		b.Set(labels.MetricName, "b_bucket").Set("le", pick(d.rng, le, le, le, le, le, le, le, le, le, "x"+le))
+		b.Set(labels.MetricName, "b_bucket").Set("le", pick(d.rng, le, le, le, le, le, le, le, le, le, "x"+le, le+"0"))
 		next := func(int) (float64, *histogram.FloatHistogram) {
 			v += math.Floor(grow * 3)
 			if lag && d.chance(0.1) {

@@ -36,7 +36,8 @@ var names = []string{
 func (w *writer) matcher() string {
 	return pick(w.rng, `job="j0"`, `job!="j0"`, `job=~"j.*"`, `instance=~"i[01]"`, `instance!~"i1|i2"`, `mode=""`, `mode!=""`, `path=~"/.+"`,
 		`instance="i0"`, `le!="x"`, `le="0.5"`, `job=~"j0|j1"`, `version=~".*"`, `__type__="counter"`, `__type__!="gauge"`, `__unit__=~".+"`, `"x.y"!="1"`,
-		`job=""`, `instance=~"i0|"`, `job!~""`, `job=~"(?i)J0"`, `__name__!="g"`)
+		`job=""`, `instance=~"i0|"`, `job!~""`, `job=~"(?i)J0"`, `__name__!="g"`, `"job"='j0'`, "instance=`i0`", `le=~"0\\.[15]|1"`, `instance=~"i[^0]|"`,
+		`job=~"j0"`, `path!~"/a|/b"`, `version!~"|1"`, `"x.y"=~".|é"`, `mode=~"us.*|idle"`, `job=~"j(0|2)"`, `instance!=""`, `rev=""`, `job!="\u006a0"`, `job='\x6a0'`)
 }
 
 func (w *writer) selector() string {
@@ -53,7 +54,10 @@ func (w *writer) selector() string {
 		return "{" + strings.Join(append([]string{name}, ms...), ", ") + "}"
 	}
 	if len(ms) == 0 {
-		return name
+		return name + pick(w.rng, "", "", "", "", "", "{}")
+	}
+	if w.chance(0.05) {
+		return "{" + strings.Join(append(ms, `"`+name+`"`), ",") + pick(w.rng, "", ",") + "}"
 	}
 	return name + "{" + strings.Join(ms, ",") + "}"
 }
@@ -61,12 +65,15 @@ func (w *writer) selector() string {
 func (w *writer) duration() string {
 	if w.chance(0.06) {
 		return pick(w.rng, "step()", "(step()*2)", "max_of(step(),1m)", "min_of(range(),5m)", "(30s+30s)", "(2*1m-10s)", "90", "(1m)", "-(-2m)", "5m/2", "2^6",
-			"100%70", "max_of(min_of(1m,2m),step()+10)", "(range()+1m)", "0.001", "1.5", "(5m-5m)", "-1m", "+3m", "5m*-1", "1h/(step()+1)")
+			"100%70", "0x3c", "1_0", "6e1", "step()+step()", "(range()/3)", "min_of(step(),range())", "-step()", "max_of(1m,-(5m))", "((1m))", "1m30s500ms", "max_of(min_of(1m,2m),step()+10)", "(range()+1m)", "0.001", "1.5", "(5m-5m)", "-1m", "+3m", "5m*-1", "1h/(step()+1)")
 	}
 	return pick(w.rng, "1m", "2m", "5m", "30s", "10m", "45s", "1m30s", "15s", "1ms", "20m")
 }
 
 func (w *writer) when() string {
+	if w.chance(0.1) {
+		return pick(w.rng, "1.6e9", "-1.5", "0x10", "1_000", "1000.0005", "1e3", "+7", "-Inf", "NaN", "9e15")
+	}
 	return fmt.Sprintf("%d.%03d", (w.startMs+w.rng.Int63n(spanMs))/1000, w.rng.Intn(2)*w.rng.Intn(1000))
 }
 
@@ -74,7 +81,7 @@ func (w *writer) when() string {
 func (w *writer) modifiers() string {
 	out := ""
 	if w.chance(0.12) {
-		out += " offset " + pick(w.rng, "", "", "-") + pick(w.rng, "1m", "30s", "7m", "15s", "step()", "(1m+30s)", "(step()/2)", "min_of(1m,step())", "0s", "90.5", "1ms")
+		out += " offset " + pick(w.rng, "", "", "-") + pick(w.rng, "1m", "30s", "7m", "15s", "step()", "(1m+30s)", "(step()/2)", "min_of(1m,step())", "0s", "90.5", "1ms", "+1m", "(-1m)", "-(1m)", "1h/3", "range()", "-step()", "1e1", "20m", "max_of(step(), 2m)")
 	}
 	if w.chance(0.1) {
 		at := " @ " + pick(w.rng, "start()", "end()", w.when(), w.when(), "-1", "0")
@@ -88,6 +95,10 @@ func (w *writer) modifiers() string {
 
 func (w *writer) matrix(depth int, extended bool) string {
 	if depth > 0 && w.chance(0.25) {
+		if depth > 1 && w.chance(0.15) { // one over another
+			inner := fmt.Sprintf("%s(%s)", pick(w.rng, "max_over_time", "rate", "sum_over_time", "last_over_time", "count_over_time", "increase", "timestamp"), w.matrix(depth-1, false))
+			return fmt.Sprintf("%s[%s:%s]%s", inner, pick(w.rng, "5m", "2m", "3m1s", "range()"), pick(w.rng, "", "30s", "7s", "step()", "1m"), w.modifiers())
+		}
 		step := pick(w.rng, "", "30s", "1m", "15s", "7s", "step()", "max_of(step(),5s)", "(7s+8s)", "20", "0.5")
 		of := w.operand(w.vector(depth - 1))
 		if w.chance(0.25) {
@@ -109,7 +120,7 @@ func (w *writer) matrix(depth int, extended bool) string {
 func (w *writer) operand(e string) string { return "(" + e + ")" }
 
 func (w *writer) number() string {
-	return pick(w.rng, "0", "1", "2", "0.5", "-1", "10", "1e3", "NaN", "Inf", "-Inf", "0.9", "3.7", "-0.25", "1e-3", "100", "0.1", "1e100", "5")
+	return pick(w.rng, "0", "1", "2", "0.5", "-1", "10", "1e3", "NaN", "Inf", "-Inf", "0.9", "3.7", "-0.25", "1e-3", "100", "0.1", "1e100", "5", "0x1F", "1_000", ".5", "1m", "1h30m", "5.", "010", "0.30000000000000004", "1e-300", "60", "1.7e9", "-0", "4503599627370497", "inf", "nan")
 }
 
 func (w *writer) scalar(depth int) string {
@@ -130,7 +141,10 @@ func (w *writer) scalar(depth int) string {
 func (w *writer) labelNames() string {
 	var out []string
 	for w.chance(0.6) && len(out) < 3 {
-		out = append(out, pick(w.rng, "job", "instance", "mode", "path", "le", "version", "nope", "__name__", "__type__", "__unit__", `"x.y"`, "data", "sum", "by", "on"))
+		out = append(out, pick(w.rng, "job", "instance", "mode", "path", "le", "version", "nope", "__name__", "__type__", "__unit__", `"x.y"`, "data", "sum", "by", "on", "rev", `"job"`, `"a b"`, "bool", "offset", "start", "fill"))
+	}
+	if len(out) > 0 && w.chance(0.05) {
+		out = append(out, "")
 	}
 	return "(" + strings.Join(out, ",") + ")"
 }
@@ -235,7 +249,7 @@ func (w *writer) matching(op string) string {
 	}
 	if !set && w.chance(0.15) {
 		out += pick(w.rng, " fill(0)", " fill_left(1)", " fill_right(-2)", " fill_left(1) fill_right(NaN)", " fill_right(3) fill_left(-1)", " fill(Inf)", " fill(-0.5)", " fill(1m)",
-			" fill_left(0)", " fill_right(1e3)")
+			" fill_left(0)", " fill_right(1e3)", " fill(NaN)", " fill_left(-Inf)", " fill_right(+5)")
 	}
 	return out
 }
@@ -256,8 +270,16 @@ func (w *writer) binary(depth int) string {
 	}
 	l := w.vector(depth - 1)
 	r := w.vector(depth - 1)
-	if w.chance(0.2) {
+	switch {
+	case w.chance(0.2):
 		r = l
+	case w.chance(0.15): // histograms beside histograms
+		of := []string{"h", "n", "hg", "k", "b", "m", "rate(h[5m])", "rate(n[5m])", "h offset 1m", "n offset 2m", "sum(h)", "avg by (job) (n)", "histogram_quantile(0.5,h)", "2*h", "-n", "h/0", "hg*-1", "h@start()"}
+		l, r = pick(w.rng, of...), pick(w.rng, of...)
+	}
+	if w.chance(0.05) {
+		op = strings.ToUpper(op)
+		return w.operand(l) + " " + op + " " + w.operand(r)
 	}
 	return w.operand(l) + " " + op + b + w.matching(op) + " " + w.operand(r)
 }
@@ -270,7 +292,9 @@ func (w *writer) vector(depth int) string {
 		}
 		return w.selector() + how + w.modifiers()
 	}
-	switch w.rng.Intn(10) {
+	switch w.rng.Intn(11) {
+	case 10:
+		return w.usual()
 	case 0, 1, 2, 3:
 		return w.call(depth, parser.ValueTypeVector)
 	case 4, 5, 6:
@@ -282,6 +306,40 @@ func (w *writer) vector(depth int) string {
 		return pick(w.rng, "-", "+") + w.call(depth, parser.ValueTypeVector)
 	}
 	return pick(w.rng, "-", "+", "", "-+") + w.operand(w.vector(depth-1))
+}
+
+// usual is what people ask.
+func (w *writer) usual() string {
+	r := func() string {
+		return pick(w.rng, "rate", "increase", "irate", "delta", "sum_over_time", "avg_over_time", "max_over_time") + "(" + w.matrix(1, false) + ")"
+	}
+	by := func() string { return pick(w.rng, "by", "without") + w.labelNames() }
+	q := pick(w.rng, "0.5", "0.9", "0.99", "0", "1", "-1", "2", "NaN", "0.001")
+	switch w.rng.Intn(12) {
+	case 0:
+		return "sum " + by() + " (" + r() + ")"
+	case 1:
+		return "histogram_quantile(" + q + ", sum by (le" + pick(w.rng, "", ",job", ",instance", ",job,instance") + ") (rate(b_bucket[" + w.duration() + "])))"
+	case 2:
+		return "histogram_quantile(" + q + ", " + pick(w.rng, "sum", "avg", "sum by (job)", "max", "sum without (instance)") + "(" + pick(w.rng, "rate", "increase", "delta", "irate", "last_over_time", "sum_over_time", "avg_over_time") + "(" + pick(w.rng, "h", "n", "k", "b", "m", "hg") + "[" + w.duration() + "])))"
+	case 3:
+		return r() + " / " + pick(w.rng, "on(job,instance) ", "ignoring(mode,path) ", "on(instance) group_left ", "ignoring(path) group_left(mode) ", "on(job) group_right(version,data) ") + r()
+	case 4:
+		return "topk(" + pick(w.rng, "1", "2", "5") + ", sum " + by() + " (" + r() + "))"
+	case 5:
+		return pick(w.rng, "histogram_count", "histogram_sum", "histogram_avg", "histogram_stddev", "histogram_stdvar") + "(" + pick(w.rng, "rate(h[5m])", "h", "n", "hg", "sum(h)", "avg(n)", "h - h offset 1m", "increase(k[3m])", "last_over_time(n[10m])", "h*-1", "sum_over_time(hg[5m])") + ")"
+	case 6:
+		return "histogram_fraction(" + w.number() + "," + w.number() + "," + pick(w.rng, "h", "n", "rate(h[5m])", "sum(n)", "b_bucket", "hg", "h*0", "n offset -1m") + ")"
+	case 7:
+		return pick(w.rng, "absent", "absent_over_time", "present_over_time", "count_over_time", "changes", "resets", "timestamp", "last_over_time", "start_timestamp", "first_over_time") + "(" + pick(w.rng, w.selector(), w.selector()+"["+w.duration()+"]") + ")"
+	case 8:
+		return "label_replace(" + r() + `, "` + pick(w.rng, "dst", "job", "a.b", "instance") + `", "` + pick(w.rng, "$1", "x-$1", "${1}", "$name", "") + `", "` + pick(w.rng, "instance", "job", "nope", "x.y") + `", "` + pick(w.rng, "i(.*)", "(.*)", "(?P<name>.).*", "", "x") + `")`
+	case 9:
+		return "(" + w.selector() + ") " + pick(w.rng, "and", "or", "unless") + pick(w.rng, "", " on()", " on(job)", " ignoring(mode)", " on(instance, job)") + " (" + r() + pick(w.rng, " > 0", " == 0", " < bool 1", "") + ")"
+	case 10:
+		return pick(w.rng, "h", "n", "k", "rate(h[2m])", "sum(n)") + " " + pick(w.rng, "</", ">/") + " " + w.number()
+	}
+	return "sum_over_time((" + r() + ")[" + w.duration() + ":" + pick(w.rng, "", "30s", "step()") + "])"
 }
 
 // spaced is an expression with other space between its words, which moves the places that notes tell.

@@ -16,7 +16,7 @@ import (
 var exact bool
 
 var (
-	wrapped    = regexp.MustCompile(`(?i)(\[|:|offset\s*[-+]?)[\s-+]*\(`)
+	wrapped    = regexp.MustCompile(`(?i)(\[|:|offset\s*[-+]?|_of\([^\]]*)[\s-+]*\(`)
 	longNumber = regexp.MustCompile(`(\.\d{12})\d+`)
 	placed     = regexp.MustCompile(` \(\d+:\d+\)$`)
 	anyOrder   = regexp.MustCompile(`\b(topk|bottomk|limitk|limit_ratio)\b`)
@@ -106,13 +106,12 @@ func movingScalar(e parser.Expr) bool {
 }
 
 var (
-	inexact = regexp.MustCompile(`\^|\b(exp|ln|log2|log10|a?(sin|cos|tan)h?|atan2|\w*std(dev|var)\w*|deriv|predict_linear|\w*quantile\w*|histogram_\w+|` +
-		`avg_over_time|sum_over_time|rate|increase|delta|double_exponential_smoothing)\b`)
-	jumps = regexp.MustCompile(`[%^<>!]|==|\b(sin|cos|tan|exp|floor|ceil|round|count_values|topk|bottomk|sort|sort_desc|changes|resets|sgn|max|min|mad_over_time|\w+_over_time|` +
+	inexact = regexp.MustCompile(`\b(std(dev|var)_over_time|avg_over_time|sum_over_time|deriv|predict_linear|double_exponential_smoothing)\b`)
+	jumps   = regexp.MustCompile(`[%^<>!]|==|\b(sin|cos|tan|exp|floor|ceil|round|count_values|topk|bottomk|sort|sort_desc|changes|resets|sgn|max|min|mad_over_time|\w+_over_time|` +
 		`hour|minute|month|year|day_of_\w+|days_in_month|\w*quantile\w*|clamp\w*|a(cos|sin|tan)h?|ln|log\w+|sqrt|limitk|label_\w+)\b`)
 )
 
-// chaotic says that a last digit, in which Go's functions and the C library's may differ, can change the values as a whole.
+// chaotic says that a last digit, in which windows that are not summed anew may differ, can change the values as a whole.
 func chaotic(expr string) bool { return inexact.MatchString(expr) && jumps.MatchString(expr) }
 
 // laterRule: offsets by expressions and @ start() are refused before a range by the server only.

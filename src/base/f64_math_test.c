@@ -1,0 +1,182 @@
+/* f64_math_test.c — numbers that Go's math gives on amd64. */
+#include "base/f64_math.h"
+
+#include "base/test.h"
+
+#include <math.h>
+
+static const struct { double (*f)(double); double x; uint64_t bits; } known[] = {
+    { f64_exp, 709.43, 0x7fe67d2a40c95257 },
+    { f64_exp, 709.44, 0x7ff0000000000000 },
+    { f64_exp, -745, 0x0000000000000001 },
+    { f64_exp, -745.2, 0x0000000000000000 },
+    { f64_exp, 0.5, 0x3ffa61298e1e069c },
+    { f64_exp, 1, 0x4005bf0a8b145769 },
+    { f64_exp, -7.931092350688562e+06, 0x0000000000000000 },
+    { f64_exp, -0.606893703603178, 0x3fe170fa74e97467 },
+    { f64_exp, 181.4768145987769, 0x504c2995b43b3a5e },
+    { f64_exp, -286.75582732430973, 0x2613ae8a2f762563 },
+    { f64_exp2, -1074, 0x0000000000000001 },
+    { f64_exp2, 1023.5, 0x7fe6a09e667f3bcc },
+    { f64_exp2, 0.5, 0x3ff6a09e667f3bcc },
+    { f64_exp2, 3, 0x4020000000000000 },
+    { f64_exp2, -668, 0x1630000000000000 },
+    { f64_exp2, 259, 0x5020000000000000 },
+    { f64_exp2, 1.0141022732143812, 0x4000283c09c12932 },
+    { f64_exp2, -975, 0x0300000000000000 },
+    { f64_log, 5e-324, 0xc08628b76e3a7b61 },
+    { f64_log, 3e-310, 0xc086289c00a406ad },
+    { f64_log, 10, 0x40026bb1bbb55516 },
+    { f64_log, 133.82120412362215, 0x401396054e0aad26 },
+    { f64_log, 0.7, 0xbfd6d3c324e13f50 },
+    { f64_log, 1.2412350649474288e-05, 0xc02697f89a381bd0 },
+    { f64_log, 7.43536747231125e-310, 0xc08628741cd68fa7 },
+    { f64_log2, 8, 0x4008000000000000 },
+    { f64_log2, 5, 0x4002934f0979a371 },
+    { f64_log2, 3e-310, 0xc09010d9da53be06 },
+    { f64_log2, 25528.58190307066, 0x402d47973e955676 },
+    { f64_log2, 12831.83519358751, 0x402b4b7d3e0184f5 },
+    { f64_log2, 1.5274287166570026, 0x3fe38e2c2ef7e560 },
+    { f64_log2, 12.754665815382305, 0x400d623548ca83d7 },
+    { f64_log10, 1000, 0x4008000000000000 },
+    { f64_log10, 1e+100, 0x4059000000000000 },
+    { f64_log10, 7, 0x3feb0b0b0b78cc3f },
+    { f64_log10, 2224.3691403618614, 0x400ac71464118787 },
+    { f64_log10, 0.5563589596007574, 0xbfd04c1a2e176d61 },
+    { f64_log10, 36161.30223914531, 0x40123ba454d3cdff },
+    { f64_sin, 10, 0xbfe1689ef5f34f53 },
+    { f64_sin, 1e+09, 0x3fe1778cae83c69a },
+    { f64_sin, 1e+22, 0xbfeb453ab76bf398 },
+    { f64_sin, 1.7e+308, 0xbfe30c567d277075 },
+    { f64_sin, -3.5, 0x3fd6733b7eba621f },
+    { f64_sin, 4e+09, 0x3fe7a83d43dfbbc7 },
+    { f64_sin, -64, 0xbfed70da7230c1d9 },
+    { f64_sin, 1.0000000000000107, 0x3feaed548f090d21 },
+    { f64_sin, -0.8538810061289082, 0xbfe81f6cf7a5d166 },
+    { f64_sin, -622, 0x3fa217d4411c91ea },
+    { f64_cos, 10, 0xbfead9ac890c6b1f },
+    { f64_cos, 1e+09, 0x3feacff8c7364234 },
+    { f64_cos, 1e+22, 0x3fe0be2cef01c8f3 },
+    { f64_cos, 3.7, 0xbfeb23a2ad7dd937 },
+    { f64_cos, 2.2, 0xbfe2d5004b88ad70 },
+    { f64_cos, 36805.328733131224, 0x3d771a8736cb4e00 },
+    { f64_cos, -8.383882882763147e+148, 0xbfef75242999e0b5 },
+    { f64_cos, -0.8921615376840155, 0x3fe4165f162258da },
+    { f64_cos, 5.597643496579343e+64, 0xbfef8527c83ad913 },
+    { f64_tan, 1, 0x3ff8eb245cbee3a5 },
+    { f64_tan, 1e+09, 0x3fe4d8b249e3dba5 },
+    { f64_tan, 1e+300, 0x3ff6be411f37ac76 },
+    { f64_tan, -2, 0x40017af62e0950f8 },
+    { f64_tan, 1e-08, 0x3e45798ee2308c3a },
+    { f64_tan, 558.7447303006421, 0xbfdf9c2fc130aa12 },
+    { f64_tan, -0.3171550642715165, 0xbfd501cd67323669 },
+    { f64_tan, -2.768477382815195e+167, 0xc00e213c46086234 },
+    { f64_tan, -287, 0xc0005267e300db0c },
+    { f64_asin, 0.71, 0x3fe94391bfac8e4b },
+    { f64_asin, -0.3, 0xbfd380159e14f6ff },
+    { f64_asin, -0.3394154141249458, 0xbfd629b3f77509ac },
+    { f64_asin, 0.66, 0x3fe710f28188f80c },
+    { f64_acos, 0.71, 0x3fe90064e8dbcbe5 },
+    { f64_acos, -0.3, 0x3ffe0200bbc96ad8 },
+    { f64_acos, 0.336, 0x3ff3a66b315dd8c5 },
+    { f64_acos, -0.013715399323197137, 0x3ff95a296b2d2752 },
+    { f64_acos, 7.564605245829865e-309, 0x3ff921fb54442d18 },
+    { f64_acos, -1.424787411190076e-308, 0x3ff921fb54442d18 },
+    { f64_atan, 0.6, 0x3fe14b1dd5f90ce1 },
+    { f64_atan, 0.7, 0x3fe38b112d7bd4ad },
+    { f64_atan, 3, 0x3ff3fc176b7a8560 },
+    { f64_atan, -1e+10, 0xbff921fb543d4de0 },
+    { f64_atan, 2, 0x3ff1b6e192ebbe44 },
+    { f64_atan, -0.2921570094017323, 0xbfd23115ec448405 },
+    { f64_atan, -0.9206765808254366, 0xbfe7cfd8b7733592 },
+    { f64_atan, 4.2055406969404875e+214, 0x3ff921fb54442d18 },
+    { f64_sinh, 0.3, 0x3fd37d42af54b926 },
+    { f64_sinh, -2, 0xc00d03cf63b6e1a0 },
+    { f64_sinh, 22, 0x41dab5adb9c435ff },
+    { f64_sinh, 710, 0x7ff0000000000000 },
+    { f64_sinh, 1, 0x3ff2cd9fc44eb982 },
+    { f64_sinh, 243.20425032547584, 0x55cd3bdad945d098 },
+    { f64_sinh, 0.32014007318539806, 0x3fd4d73b3367eb07 },
+    { f64_sinh, 0.25817628133786713, 0x3fd0b51bbec8471d },
+    { f64_cosh, 0.3, 0x3ff0b9b4e0b6ec4c },
+    { f64_cosh, -2, 0x400e18fa0df2d9bc },
+    { f64_cosh, 22, 0x41dab5adb9c435ff },
+    { f64_cosh, -334, 0x5dfd0b23222ba489 },
+    { f64_cosh, 173, 0x4f780573a499f825 },
+    { f64_cosh, -3.2935758730502585, 0x402af9e4825b14ce },
+    { f64_cosh, -0.1454637177369752, 0x3ff02b6959481035 },
+    { f64_tanh, 0.3, 0x3fd2a4dda7d914fa },
+    { f64_tanh, -2, 0xbfeed9505e1bc3d4 },
+    { f64_tanh, 45, 0x3ff0000000000000 },
+    { f64_tanh, -0.10483084682889351, 0xbfbabd234914090b },
+    { f64_tanh, 0.9999999999297184, 0x3fe85efab510e510 },
+    { f64_tanh, 1.000000000022798, 0x3fe85efab5164474 },
+    { f64_tanh, -1.8182180773636318, 0xbfee5b6d2b9bc3e4 },
+    { f64_asinh, 0.3581693518404325, 0x3fd675833401cf7d },
+    { f64_asinh, 1e-09, 0x3e112e0be826d695 },
+    { f64_asinh, 1.5, 0x3ff31dc0090b63d9 },
+    { f64_asinh, -100, 0xc0153180a93d3c2a },
+    { f64_asinh, 1e+10, 0x4037b810429a7c2a },
+    { f64_asinh, 0.9089100915612935, 0x3fea185f3ccd6424 },
+    { f64_asinh, -2.174824436154721e+113, 0xc0705a986a2cbe5d },
+    { f64_asinh, 869.7008346126777, 0x401dd85e2fe6d0be },
+    { f64_asinh, -9.422901019874407e-06, 0xbee3c2e1a7a27474 },
+    { f64_acosh, 1.0000001, 0x3f3d4effc065cae4 },
+    { f64_acosh, 1.1311905813175922, 0x3fe037a1149581ee },
+    { f64_acosh, 1.9, 0x3ff41d795efea940 },
+    { f64_acosh, 100, 0x401531738dcbc626 },
+    { f64_acosh, 1e+10, 0x4037b810429a7c2a },
+    { f64_acosh, 709.43, 0x401d07ca86c45bf4 },
+    { f64_acosh, 1.0000000000025882, 0x3ec315d87e6cf19d },
+    { f64_acosh, 1.2999981382541146, 0x3fe834ae17706cb2 },
+    { f64_atanh, 0.18, 0x3fc74b356ffd351d },
+    { f64_atanh, -0.6, 0xbfe62e42fefa39ef },
+    { f64_atanh, 1e-10, 0x3ddb7cdfd9d7bdbb },
+    { f64_atanh, 0.9999999999999999, 0x4032b708872320e2 },
+    { f64_atanh, -0.42108161559488433, 0xbfdcbc83c643407e },
+    { f64_atanh, 0.5, 0x3fe193ea7aad030a },
+};
+
+static const struct { double (*f)(double, double); double x, y; uint64_t bits; } known_pairs[] = {
+    { f64_pow, 0.1, 0.3, 0x3fe009b9cf334253 },
+    { f64_pow, -1.5, 3, 0xc00b000000000000 },
+    { f64_pow, 7, -2.75, 0x3f736c902799af5b },
+    { f64_pow, 2, 1023.5, 0x7fe6a09e667f3bcc },
+    { f64_pow, 1e-160, 2.7, 0x0000000000000000 },
+    { f64_pow, 1.0000001, 3e+09, 0x5afc05a565883776 },
+    { f64_pow, 0.5, -1074.5, 0x7ff0000000000000 },
+    { f64_pow, 3, 40, 0x43e517168a4523fd },
+    { f64_pow, -1, 9.007199254740992e+15, 0x3ff0000000000000 },
+    { f64_pow, 1.5, -700, 0x26570afa8eee60e2 },
+    { f64_atan2, -5e-324, -1e+300, 0x400921fb54442d18 },
+    { f64_atan2, 3, -4, 0x4003fc176b7a8560 },
+    { f64_atan2, -3, -4, 0xc003fc176b7a8560 },
+    { f64_atan2, 1, 2, 0x3fddac670561bb4f },
+    { f64_atan2, -1, 0, 0xbff921fb54442d18 },
+};
+
+TEST(f64_math_known)
+{
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        EXPECT_EQ(f64_bits(known[i].f(known[i].x)), known[i].bits);
+    for (size_t i = 0; i < ARRAY_LEN(known_pairs); i++) {
+        double z = known_pairs[i].f(known_pairs[i].x, known_pairs[i].y);
+        EXPECT_EQ(f64_bits(z), known_pairs[i].bits);
+    }
+}
+
+TEST(f64_math_outside)
+{
+    double (*const all[])(double) = { f64_exp, f64_exp2, f64_log, f64_log2, f64_log10, f64_sin,
+        f64_cos, f64_tan, f64_asin, f64_acos, f64_atan, f64_sinh, f64_cosh, f64_tanh, f64_asinh,
+        f64_acosh, f64_atanh };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) EXPECT(isnan(all[i](NAN)));
+    double (*const below[])(double) = { f64_log, f64_log2, f64_log10, f64_asin, f64_acos, f64_acosh,
+        f64_atanh };
+    for (size_t i = 0; i < ARRAY_LEN(below); i++) EXPECT(isnan(below[i](-1.5)));
+    EXPECT(isnan(f64_pow(-2, 0.3)));
+    EXPECT_EQ(f64_pow(NAN, 0), 1.0);
+    EXPECT_EQ(f64_pow(1, NAN), 1.0);
+    EXPECT(isinf(f64_log(0)) && isinf(f64_atanh(-1)) && isinf(f64_exp(1e300)));
+    EXPECT(signbit(f64_sin(-0.0)) && signbit(f64_sinh(-0.0)) && signbit(f64_asinh(-0.0)));
+}
