@@ -1,23 +1,44 @@
 #include "base/arena.h"
 
 #include "base/budget.h"
+#include "base/mem.h"
 #include "base/pieces.h"
 
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 
-enum { ARENA_ALIGN = _Alignof(max_align_t), ARENA_FIRST = 4096 - 32, ARENA_LARGEST = 1 << 20 };
+enum {
+    ARENA_ALIGN = _Alignof(max_align_t),
+    ARENA_FIRST = 4096 - 32,
+    ARENA_LARGEST = 1 << 20,
+    /* blocks of so many bytes are the system's pages, which are zero when they come */
+    ARENA_MAPPED = 8 << 20,
+    ARENA_UNMAPPED_AT_ONCE = 2 << 20
+};
 
 struct arena_block {
     struct arena_block *older;
     size_t cap, at;
+    bool mapped;
     _Alignas(ARENA_ALIGN) uint8_t room[];
 };
 
 void arena_init(struct arena *a, struct account *acc, size_t limit_bytes)
 {
     *a = (struct arena){ .acc = acc, .limit = limit_bytes };
+}
+
+/* From its end, for the block is what it begins with. */
+static void arena_unmap(const struct arena *a, struct arena_block *b, size_t bytes)
+{
+    while (bytes > ARENA_UNMAPPED_AT_ONCE) {
+        size_t left = (bytes - 1) / ARENA_UNMAPPED_AT_ONCE * ARENA_UNMAPPED_AT_ONCE;
+        mem_unmap((uint8_t *)b + left, bytes - left);
+        bytes = left;
+        (void)arena_over(a);
+    }
+    mem_unmap(b, bytes);
 }
 
 static void arena_drop_block(struct arena *a)
@@ -28,7 +49,8 @@ static void arena_drop_block(struct arena *a)
     a->block = b->older;
     a->used -= bytes;
     account_charge(a->acc, -(int64_t)bytes);
-    pieces_give(b, bytes);
+    if (b->mapped) arena_unmap(a, b, bytes);
+    else pieces_give(b, bytes);
 }
 
 void arena_fini(struct arena *a)
@@ -41,8 +63,9 @@ static void arena_grow(struct arena *a, size_t n)
     size_t next = a->block ? MIN(a->block->cap * 2, (size_t)ARENA_LARGEST) : (size_t)ARENA_FIRST;
     size_t cap = MAX(next, n);
     size_t bytes = sizeof(struct arena_block) + cap;
-    struct arena_block *b = pieces_take(&bytes);
-    *b = (struct arena_block){ .older = a->block, .cap = bytes - sizeof(*b) };
+    bool mapped = bytes >= ARENA_MAPPED;
+    struct arena_block *b = mapped ? mem_map(&bytes) : pieces_take(&bytes);
+    *b = (struct arena_block){ .older = a->block, .cap = bytes - sizeof(*b), .mapped = mapped };
     a->block = b;
     a->used += bytes;
     account_charge(a->acc, (int64_t)bytes);
@@ -60,11 +83,34 @@ void *arena_alloc(struct arena *a, size_t n)
     return p;
 }
 
+/* Whole, for there may be pointers; when it is over the pages go back, which is quicker. */
+void arena_zero(const struct arena *a, void *p, size_t n)
+{
+    for (size_t at = 0, part; at < n; at += part) {
+        part = MIN(n - at, (size_t)ARENA_PART);
+        memset((uint8_t *)p + at, 0, part);
+        if (n <= ARENA_PART || !arena_over(a)) continue;
+        mem_blank((uint8_t *)p + at + part, n - at - part);
+        return;
+    }
+}
+
 void *arena_zalloc(struct arena *a, size_t n)
 {
-    void *p = arena_alloc(a, n);
-    memset(p, 0, n);
+    const struct arena_block *before = a->block;
+    uint8_t *p = arena_alloc(a, n);
+    if (a->block != before && a->block->mapped) return p;
+    arena_zero(a, p, n);
     return p;
+}
+
+void arena_copy(const struct arena *a, void *to, const void *from, size_t n)
+{
+    for (size_t at = 0, part; at < n; at += part) {
+        part = MIN(n - at, (size_t)ARENA_PART);
+        memcpy((uint8_t *)to + at, (const uint8_t *)from + at, part);
+        if (n > ARENA_PART && arena_over(a)) return;
+    }
 }
 
 void *arena_array(struct arena *a, size_t n, size_t size)
@@ -108,10 +154,23 @@ struct arena_mark arena_mark(const struct arena *a)
     return (struct arena_mark){ a->block, a->block ? a->block->at : 0 };
 }
 
+void arena_take(struct arena *a, struct arena *from)
+{
+    struct arena_block **oldest = &from->block;
+    assert(a->acc == from->acc);
+    while (*oldest) oldest = &(*oldest)->older;
+    *oldest = a->block;
+    if (from->block) a->block = from->block;
+    a->used += from->used;
+    from->block = NULL;
+    from->used = 0;
+}
+
 void arena_reset(struct arena *a, struct arena_mark m)
 {
     while (a->block != m.block) {
         assert(a->block);
+        if (a->block->mapped && arena_over(a)) return;
         arena_drop_block(a);
     }
     if (a->block) a->block->at = m.at;

@@ -23,6 +23,10 @@ struct arena {
     size_t used, limit;                /* bytes in all blocks; 0: no limit */
     struct account *acc;               /* may be NULL */
     bool spent;
+    /* NULL, or: is what it is used for over? Asked between the parts of what takes long, as zeroing
+     * many bytes or giving them back; it may wait. Once true, always. */
+    bool (*over)(void *ctx);
+    void *over_ctx;
 };
 struct arena_mark { struct arena_block *block; size_t at; };
 
@@ -37,8 +41,16 @@ str arena_str(struct arena *a, str s);                         /* a copy with a 
 char *arena_cstr(struct arena *a, str s);
 str arena_fmt(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 struct arena_mark arena_mark(const struct arena *a);
-/* frees what came after m; {0}: everything */
+/* frees what came after m; {0}: everything; when it is over large blocks may stay until the end */
 void arena_reset(struct arena *a, struct arena_mark m);
+/* All that is in from belongs to a then, and ends with it; from is empty. They have one account. */
+void arena_take(struct arena *a, struct arena *from);
+/* A loop over many bytes: in parts of ARENA_PART, as long as it is not over. */
+enum { ARENA_PART = 128 << 10 };
+static inline bool arena_over(const struct arena *a) { return a->over && a->over(a->over_ctx); }
+void arena_zero(const struct arena *a, void *p, size_t n);
+/* Copies; when it is over the rest of `to` is as it was. */
+void arena_copy(const struct arena *a, void *to, const void *from, size_t n);
 static inline bool arena_spent(const struct arena *a) { return a->spent; }
 
 #define ANEW(a, type) ((type *)arena_zalloc((a), sizeof(type)))

@@ -1,5 +1,6 @@
 #include "base/arena.h"
 
+#include "base/mem.h"
 #include "base/test.h"
 #include "base/vec.h"
 
@@ -82,4 +83,94 @@ TEST(vec_grows_and_keeps)
     vec_fini(&v);
     EXPECT(!v.at && !v.n && !v.cap);
     arena_fini(&a);
+}
+
+/* Blocks that are pages of the system: zero where that is asked for, whatever lay there before. */
+TEST(arena_of_large_blocks)
+{
+    enum { LARGE = 20 << 20, ROUNDS = 4 };
+    struct arena a;
+    arena_init(&a, &arena_account, 0);
+    (void)arena_alloc(&a, 1);
+    struct arena_mark m = arena_mark(&a);
+    for (int i = 0; i < ROUNDS; i++) {
+        uint8_t *p = arena_zalloc(&a, LARGE), *q = arena_alloc(&a, LARGE / 3);
+        struct arena_mark within = arena_mark(&a);
+        size_t any = 0;
+        for (size_t k = 0; k < LARGE; k++) any |= p[k];
+        EXPECT_EQ(any, 0);
+        memset(p, 0xEE, LARGE);
+        memset(q, 0xEE, LARGE / 3);
+        uint8_t *small = arena_alloc(&a, LARGE / 5);
+        memset(small, 0xEE, LARGE / 5);
+        arena_reset(&a, within);
+        small = arena_zalloc(&a, LARGE / 5);
+        for (size_t k = 0; k < LARGE / 5; k++) any |= small[k];
+        EXPECT_EQ(any, 0);
+        arena_reset(&a, m);
+    }
+    EXPECT(a.used < LARGE);
+    EXPECT_EQ(account_bytes(&arena_account), a.used);
+    arena_fini(&a);
+    EXPECT_EQ(account_bytes(&arena_account), 0);
+}
+
+struct asked { size_t n, until; };
+static bool asked_over(void *ctx)
+{
+    struct asked *x = ctx;
+    return ++x->n > x->until;
+}
+
+/* Between two looks at whether it is over at most ARENA_PART bytes are written. */
+TEST(arena_asks_between_parts)
+{
+    enum { N = 3 << 20 };
+    struct asked x = { 0, SIZE_MAX };
+    struct arena a;
+    arena_init(&a, &arena_account, 0);
+    a.over = asked_over;
+    a.over_ctx = &x;
+    uint8_t *p = arena_zalloc(&a, N), *from = mem_zalloc(N);
+    EXPECT(x.n >= N / ARENA_PART);
+    memset(from, 7, N);
+    x.n = 0;
+    arena_copy(&a, p, from, N);
+    EXPECT(x.n >= N / ARENA_PART);
+    EXPECT(!memcmp(p, from, N));
+    memset(p, 0, N);
+    x = (struct asked){ 0, 4 };
+    arena_copy(&a, p, from, N);
+    EXPECT_EQ(x.n, 5);
+    EXPECT_EQ(p[5 * ARENA_PART - 1], 7);
+    EXPECT_EQ(p[5 * ARENA_PART], 0);
+    struct arena_mark m = arena_mark(&a);
+    (void)arena_alloc(&a, 20 << 20);           /* over: it stays until the end */
+    size_t used = a.used;
+    arena_reset(&a, m);
+    EXPECT_EQ(a.used, used);
+    arena_fini(&a);
+    EXPECT_EQ(account_bytes(&arena_account), 0);
+    mem_free(from);
+}
+
+TEST(arena_takes_over_what_another_has)
+{
+    struct arena a, b;
+    arena_init(&a, &arena_account, 0);
+    arena_init(&b, &arena_account, 0);
+    arena_take(&a, &b);
+    EXPECT_EQ(a.used, 0);
+    str x = arena_str(&b, S("x"));
+    (void)arena_alloc(&b, 1 << 20);
+    str y = arena_str(&a, S("y"));
+    size_t used = a.used + b.used;
+    arena_take(&a, &b);
+    EXPECT_EQ(a.used, used);
+    EXPECT_EQ(b.used, 0);
+    arena_fini(&b);
+    EXPECT_STR(x, S("x"));
+    EXPECT_STR(y, S("y"));
+    arena_fini(&a);
+    EXPECT_EQ(account_bytes(&arena_account), 0);
 }

@@ -75,6 +75,18 @@ size_t mem_page_bytes(void)
     return n;
 }
 
+void *mem_map(size_t *n)
+{
+    size_t page = mem_page_bytes();
+    if (*n > SIZE_MAX - page) mem_exhausted(*n);
+    *n = (*n + page - 1) / page * page;
+    void *p = mmap(NULL, *n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) mem_exhausted(*n);
+    return p;
+}
+
+void mem_unmap(void *p, size_t n) { munmap(p, n); }
+
 void mem_blank(void *p, size_t n)
 {
     uintptr_t page = mem_page_bytes(), begin = (uintptr_t)p, end = begin + n;

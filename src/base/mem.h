@@ -25,6 +25,11 @@ void mem_freep(void *pp);                                      /* for SCOPED: fr
 str mem_str(str s);
 char *mem_cstr(str s);                                         /* a heap copy as a C string */
 
+/* Zero pages of the system's, *n rounded up to whole ones. They go back with mem_unmap, also a part
+ * of them at a time, in whole pages. */
+void *mem_map(size_t *n);
+void mem_unmap(void *p, size_t n);
+
 /* The bytes are zero afterwards; whole pages of them are not resident until they are touched. */
 void mem_blank(void *p, size_t n);
 size_t mem_page_bytes(void);                                   /* the system's */

@@ -57,3 +57,16 @@ static void array_that_wraps(void)
 }
 
 TEST(mem_array_size_does_not_wrap) { EXPECT(test_aborts(array_that_wraps)); }
+
+TEST(mem_pages_of_the_system)
+{
+    size_t page = mem_page_bytes(), n = 3 * page + 1;
+    uint8_t *p = mem_map(&n);
+    EXPECT_EQ(n, 4 * page);
+    EXPECT_EQ((uintptr_t)p % page, 0);
+    for (size_t i = 0; i < n; i++) EXPECT_EQ(p[i], 0);
+    memset(p, 7, n);
+    mem_unmap(p + 2 * page, 2 * page);
+    for (size_t i = 0; i < 2 * page; i++) EXPECT_EQ(p[i], 7);
+    mem_unmap(p, 2 * page);
+}

@@ -40,7 +40,7 @@ struct agg_op {
     void (*one)(struct group *g, size_t i, double x, bool first);  /* a value of step i */
     /* the same for n steps from `from` on, each of them with a value, and not the group's first */
     void (*many)(struct group *g, const double *x, size_t from, size_t n);
-    void (*finish)(struct group *g, size_t n);                     /* v[i] becomes the result */
+    void (*finish)(struct group *g, size_t from, size_t n);        /* v[i] becomes the result */
     bool starts_with_value;                /* the first value is all that there is to know of it */
 };
 struct aggregating {
@@ -88,17 +88,19 @@ static bool agg_starts(const struct agg_op *op, const struct group *g, const str
 }
 
 /* A row joins its group. Words of the bitmaps that are full go the short way together. */
-static void agg_add(const struct agg_op *op, struct group *g, const struct row *r, size_t n)
+static void agg_add(
+    struct query *q, const struct agg_op *op, struct group *g, const struct row *r, size_t n)
 {
     bool starts = agg_starts(op, g, r);
     g->any = true;
     if (starts) {
-        memcpy(g->v, r->v, n * sizeof(*g->v));
+        arena_copy(&q->scratch, g->v, r->v, n * sizeof(*g->v));
         if (r->present) memcpy(g->seen, r->present, bits_words(n) * sizeof(*g->seen));
         else bits_fill(g->seen, n);
         return;
     }
-    for (size_t w = 0, words = bits_words(n); w < words;) {
+    STEPS_PARTS(p, q, n)
+    for (size_t w = p.from / 64, words = bits_words(p.to); w < words;) {
         size_t from = w;
         while (w < words && g->seen[w] == bits_full(w, n) && row_word(r, w, n) == bits_full(w, n))
             w++;
@@ -124,9 +126,9 @@ static void sum_many(struct group *g, const double *x, size_t from, size_t n)
 {
     column_kahan_add(g->v + from, g->c + from, x + from, n);
 }
-static void sum_finish(struct group *g, size_t n)
+static void sum_finish(struct group *g, size_t from, size_t n)
 {
-    for (size_t i = 0; i < n; i++) g->v[i] += g->c ? g->c[i] : 0;   /* no zero has a sign */
+    for (size_t i = from; i < n; i++) g->v[i] += g->c ? g->c[i] : 0;   /* no zero has a sign */
 }
 
 /* avg */
@@ -155,9 +157,9 @@ static void avg_many(struct group *g, const double *x, size_t from, size_t n)
     }
     for (size_t i = from; i < from + n; i++) avg_one(g, i, x[i], false);
 }
-static void avg_finish(struct group *g, size_t n)
+static void avg_finish(struct group *g, size_t from, size_t n)
 {
-    BITS_EACH(i, g->seen, n) {
+    for (size_t i = bits_next(g->seen, from, n); i < n; i = bits_next(g->seen, i + 1, n)) {
         struct kahan_mean m = { { g->v[i], g->c[i] }, g->n[i], g->incremental[i] };
         g->v[i] = kahan_mean_result(&m);
     }
@@ -222,13 +224,13 @@ static void variance_many(struct group *g, const double *x, size_t from, size_t 
 {
     for (size_t i = from; i < from + n; i++) variance_one(g, i, x[i], false);
 }
-static void stdvar_finish(struct group *g, size_t n)
+static void stdvar_finish(struct group *g, size_t from, size_t n)
 {
-    for (size_t i = 0; i < n; i++) g->v[i] /= g->n[i];
+    for (size_t i = from; i < n; i++) g->v[i] /= g->n[i];
 }
-static void stddev_finish(struct group *g, size_t n)
+static void stddev_finish(struct group *g, size_t from, size_t n)
 {
-    for (size_t i = 0; i < n; i++) g->v[i] = sqrt(g->v[i] / g->n[i]);
+    for (size_t i = from; i < n; i++) g->v[i] = sqrt(g->v[i] / g->n[i]);
 }
 
 static const struct agg_op *agg_op_of(enum promql_op op)
@@ -313,15 +315,15 @@ static errc agg_row(struct sink *base, struct row *in)
     group->drop_name |= r->drop_name;
     if (g->op->one) {
         agg_columns(g, group, r);
-        agg_add(g->op, group, r, n);
+        agg_add(g->ev->q, g->op, group, r, n);
     } else {
         struct rows keep;
         rows_init(&keep, g->ev->q->arena, n);
         vec_push(&group->members, *rows_copy(&keep, r));
         rows_fini(&keep);
-        BITS_EACH(i, r->present, n) bits_set(group->seen, i);
+        bits_join(group->seen, r->present, n);
     }
-    if (sums) BITS_EACH(i, in->present, n) bits_set(group->seen, i);
+    if (sums) bits_join(group->seen, in->present, n);
     arena_reset(&g->ev->q->scratch, m);
     assert(!g->told || group->expected > 0);
     if (!g->told || --group->expected) return OK;
@@ -333,11 +335,12 @@ static void agg_quantile(struct aggregating *g, struct group *group, const doubl
 {
     size_t n = g->ev->g.n;
     double *room = arena_array(&g->ev->q->scratch, group->members.n, sizeof(*room));
-    BITS_EACH(i, group->seen, n) {
+    STEPS_EACH(i, g->ev->q, n) {
         size_t k = 0;
+        if (!bits_get(group->seen, i)) continue;
         for (size_t j = 0; j < group->members.n; j++)
             if (row_has(&group->members.at[j], i)) room[k++] = group->members.at[j].v[i];
-        group->v[i] = quantile_of(q[i], room, k);
+        group->v[i] = quantile_of(q[i], room, k, NULL);
     }
 }
 
@@ -358,7 +361,7 @@ errc agg_param_eval(struct eval *ev, struct expr *x, struct agg_param *p)
     p->min = 0x1.fffffffffffffp+1023;
     p->max = -p->min;
     if (x->kind == EXPR_NUMBER) p->min = p->max = p->v[0];
-    for (size_t i = 0; i < ev->g.n; i++) {
+    STEPS_EACH(i, ev->q, ev->g.n) {
         p->any_nan |= isnan(p->v[i]);
         if (x->kind == EXPR_NUMBER) continue;
         p->max = go_max(p->max, p->v[i]);
@@ -375,8 +378,8 @@ static void aggregating_fini(struct aggregating *g)
     vec_fini(&g->order);
     column_pool_fini(&g->work);
     column_pool_fini(&g->own);
-    arena_fini(&g->work_room);
-    arena_fini(&g->own_room);
+    eval_arena_fini(g->ev->q, &g->work_room);
+    eval_arena_fini(g->ev->q, &g->own_room);
 }
 
 static void agg_expect(struct sink *base, struct labels l)
@@ -415,7 +418,7 @@ static void agg_finish(struct aggregating *g, struct group *group)
     size_t n = ev->g.n;
     struct arena_mark m = arena_mark(&ev->q->scratch);
     if (g->op->op == OP_QUANTILE) agg_quantile(g, group, g->param->v);
-    if (g->op->finish) g->op->finish(group, n);
+    if (g->op->finish) STEPS_PARTS(p, ev->q, n) g->op->finish(group, p.from, p.to);
     arena_reset(&ev->q->scratch, m);
     agg_give_back(g, &group->c);
     agg_give_back(g, &group->n);
@@ -488,8 +491,8 @@ errc eval_aggregate(struct eval *ev, struct expr *x, struct sink *out)
         g.base.expect = agg_expect;
         g.base.none = agg_none;
     }
-    arena_init(&g.work_room, ev->q->scratch.acc, ev->q->scratch.limit);
-    arena_init(&g.own_room, ev->q->scratch.acc, ev->q->scratch.limit);
+    eval_arena_init(ev->q, &g.work_room);
+    eval_arena_init(ev->q, &g.own_room);
     column_pool_init(&g.work, &g.work_room, ev->g.n);
     column_pool_init(&g.own, &g.own_room, ev->g.n);
     g.pool = out->pool ? out->pool : &g.own;
@@ -545,7 +548,8 @@ static errc counting_row(struct sink *base, struct row *r)
     const struct histogram *last_h = NULL;
     size_t at = SIZE_MAX;
     step_counts_add(&c->in, r);
-    BITS_EACH(i, r->present, c->ev->g.n) {
+    STEPS_EACH(i, c->ev->q, c->ev->g.n) {
+        if (!row_has(r, i)) continue;
         const struct histogram *h = row_histogram(r, i);
         if (at == SIZE_MAX || h || h != last_h || f64_bits(r->v[i]) != f64_bits(last)) {
             TRY(eval_check(c->ev->q));

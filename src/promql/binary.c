@@ -47,17 +47,8 @@ double binary_op(enum promql_op op, double a, double b)
 
 static bool op_drops_name(enum promql_op op) { return op >= OP_ADD && op <= OP_ATAN2; }
 
-/* What ends the query is seen at its next check: out is then of no use. */
-static void columns_op_slow(
-    struct query *q, enum promql_op op, double *out, const double *a, const double *b, size_t n)
-{
-    struct steps_part p = { q, n };
-    while (steps_part_next(&p))
-        for (size_t i = p.from; i < p.to; i++) out[i] = binary_op(op, a[i], b[i]);
-}
-
-static void columns_op(
-    struct query *q, enum promql_op op, double *out, const double *a, const double *b, size_t n)
+static void columns_part(
+    enum promql_op op, double *out, const double *a, const double *b, size_t n)
 {
     switch (op) {
     case OP_ADD: for (size_t i = 0; i < n; i++) out[i] = a[i] + b[i]; break;
@@ -70,8 +61,16 @@ static void columns_op(
     case OP_LTE: for (size_t i = 0; i < n; i++) out[i] = a[i] <= b[i]; break;
     case OP_GTR: for (size_t i = 0; i < n; i++) out[i] = a[i] > b[i]; break;
     case OP_GTE: for (size_t i = 0; i < n; i++) out[i] = a[i] >= b[i]; break;
-    default: columns_op_slow(q, op, out, a, b, n); break;
+    default: for (size_t i = 0; i < n; i++) out[i] = binary_op(op, a[i], b[i]); break;
     }
+}
+
+/* What ends the query is seen at its next check: out is then of no use. */
+static void columns_op(
+    struct query *q, enum promql_op op, double *out, const double *a, const double *b, size_t n)
+{
+    STEPS_PARTS(p, q, n)
+    columns_part(op, out + p.from, a + p.from, b + p.from, p.to - p.from);
 }
 
 /* The result of one pair of columns. A comparison without bool filters: present loses the steps
@@ -86,15 +85,18 @@ static void pair_apply(struct query *q, enum promql_op op, bool return_bool, dou
         return;
     }
     struct arena_mark m = arena_mark(scratch);
-    double *truth = arena_array(scratch, n, sizeof(*truth));
-    columns_op(q, op, truth, a, b, n);
-    for (size_t w = 0; w < bits_words(n); w++) {
-        uint64_t yes = 0;
-        for (size_t k = w * 64; present[w] && k < MIN(w * 64 + 64, n); k++)
-            yes |= (uint64_t)(truth[k] != 0) << (k % 64);
-        present[w] &= yes;
+    double *truth = arena_array(scratch, MIN(n, (size_t)STEPS_PART), sizeof(*truth));
+    STEPS_PARTS(p, q, n)
+    {
+        columns_part(op, truth, a + p.from, b + p.from, p.to - p.from);
+        for (size_t w = p.from / 64; w < bits_words(p.to); w++) {
+            uint64_t yes = 0;
+            for (size_t k = w * 64; present[w] && k < MIN(w * 64 + 64, n); k++)
+                yes |= (uint64_t)(truth[k - p.from] != 0) << (k % 64);
+            present[w] &= yes;
+        }
     }
-    if (out != keep) memcpy(out, keep, n * sizeof(*out));
+    if (out != keep) arena_copy(scratch, out, keep, n * sizeof(*out));
     arena_reset(scratch, m);
 }
 
@@ -150,7 +152,7 @@ static void step_notes_tell(const struct step_notes *s, struct query *q, const s
     str op = promql_op_text(x->binary.op);
     enum histogram_operation what =
         x->binary.op == OP_SUB ? HISTOGRAM_SUBTRACTION : HISTOGRAM_ADDITION;
-    for (size_t i = 0; i < s->n && s->any; i++) {
+    STEPS_EACH(i, q, s->any ? s->n : 0) {
         switch ((enum pair_note)s->kind[i]) {
         case NOTE_NONE: break;
         case NOTE_TYPES:
@@ -600,7 +602,7 @@ static void joining_pair(struct joining *j, struct matching_state *s, size_t sig
         uint64_t *failed = arena_zalloc(scratch, bits_words(j->n) * sizeof(*failed));
         paired = arena_array(scratch, bits_words(j->n), sizeof(*paired));
         memcpy(paired, present, bits_words(j->n) * sizeof(*paired));
-        memset(out.v, 0, j->n * sizeof(*out.v));
+        arena_zero(scratch, out.v, j->n * sizeof(*out.v));
         pair_histograms(op, j->x->binary.return_bool, &p, &out, failed, j->n, &j->notes, scratch);
         for (size_t w = 0; w < bits_words(j->n); w++) paired[w] &= ~failed[w];
     }
@@ -648,7 +650,7 @@ static void joining_many(struct joining *j, struct matching_state *s, struct row
         if (!fill || !pair_present(j, s, present, l->present, ones[sig], true)) continue;
         struct row o = { .labels = match_labels(j, j->ev->q->arena, l->labels),
             .v = arena_array(j->ev->q->arena, j->n, sizeof(double)) };
-        for (size_t k = 0; k < j->n; k++) o.v[k] = *fill;
+        STEPS_EACH(k, j->ev->q, j->n) o.v[k] = *fill;
         joining_pair(j, s, sig, l, &o, present, PHASE_MATCH, i, false);
     }
 }
@@ -665,7 +667,7 @@ static void joining_fill_many(struct joining *j, struct matching_state *s)
         if (!pair_present(j, s, present, o->present, s->matched[sig], true)) continue;
         struct row l = { .labels = match_labels(j, j->ev->q->arena, o->labels),
             .v = arena_array(j->ev->q->arena, j->n, sizeof(double)) };
-        for (size_t k = 0; k < j->n; k++) l.v[k] = *fill;
+        STEPS_EACH(k, j->ev->q, j->n) l.v[k] = *fill;
         joining_pair(j, s, sig, &l, o, present, PHASE_MATCH_FILL, i, false);
     }
 }

@@ -108,7 +108,7 @@ static void choose_group_begin(struct choosing *c)
     vec_push(&c->heaps, arena_zalloc(c->ev->q->arena, n * sizeof(struct heap)));
     if (!choose_has_bars(c)) return;
     double *bar = arena_array(c->ev->q->arena, n, sizeof(*bar));
-    for (size_t i = 0; i < n; i++) bar[i] = NAN;       /* everything is welcome */
+    STEPS_EACH(i, c->ev->q, n) bar[i] = NAN;           /* everything is welcome */
     vec_push(&c->bars, bar);
 }
 
@@ -139,7 +139,8 @@ static errc choose_row(struct sink *base, struct row *r)
     if (fresh) choose_group_begin(c);
     double ratio_at = c->op == OP_LIMIT_RATIO ? (double)labels_hash(r->labels) / 0x1p64 : 0;
     uint32_t row = (uint32_t)c->rows.all.n;
-    for (size_t w = 0; w < bits_words(n); w++) {
+    STEPS_PARTS(p, c->ev->q, n)
+    for (size_t w = p.from / 64; w < bits_words(p.to); w++) {
         for (uint64_t b = choose_word(c, group, r, w); b; b &= b - 1) {
             size_t i = w * 64 + (size_t)__builtin_ctzll(b);
             if (r->hist && r->hist[i] && choose_has_bars(c)) {
@@ -171,7 +172,7 @@ static uint64_t choose_count(const struct choosing *c)
 {
     uint64_t made = 0;
     for (size_t g = 0; g < c->heaps.n; g++) {
-        for (size_t i = 0; i < c->ev->g.n; i++) {
+        STEPS_EACH(i, c->ev->q, c->ev->g.n) {
             const struct heap *h = &c->heaps.at[g][i];
             made += h->n;
             for (uint32_t j = 0; j < h->n; j++) {
@@ -187,25 +188,27 @@ static uint64_t choose_count(const struct choosing *c)
 struct choice { double v; uint32_t step; };
 struct choices { size_t *from; struct choice *at; };
 
-static struct choices choices_of(const struct choosing *c)
+static errc choices_of(const struct choosing *c, struct choices *out)
 {
     struct arena *a = c->ev->q->arena;
     size_t rows = c->rows.all.n, n = 0;
     /* shifted by one: from[i + 1] is where the next of row i goes, and at last where it ends */
     struct choices x = { .from = arena_zalloc(a, (rows + 2) * sizeof(*x.from)) };
     for (size_t g = 0; g < c->heaps.n; g++)
-        for (size_t i = 0; i < c->ev->g.n; i++)
+        STEPS_EACH(i, c->ev->q, c->ev->g.n)
             for (uint32_t j = 0; j < c->heaps.at[g][i].n; j++, n++)
                 x.from[c->heaps.at[g][i].at[j].row + 2]++;
+    TRY(c->ev->q->ended);
     for (size_t i = 2; i < rows + 2; i++) x.from[i] += x.from[i - 1];
     x.at = arena_array(a, n, sizeof(*x.at));
     for (size_t g = 0; g < c->heaps.n; g++)
-        for (size_t i = 0; i < c->ev->g.n; i++)
+        STEPS_EACH(i, c->ev->q, c->ev->g.n)
             for (uint32_t j = 0; j < c->heaps.at[g][i].n; j++) {
                 struct chosen y = c->heaps.at[g][i].at[j];
                 x.at[x.from[y.row + 1]++] = (struct choice){ y.v, (uint32_t)i };
             }
-    return x;
+    *out = x;
+    return eval_check(c->ev->q);
 }
 
 static errc choose_push(struct choosing *c, struct sink *out)
@@ -224,7 +227,8 @@ static errc choose_push(struct choosing *c, struct sink *out)
         }
         return OK;
     }
-    struct choices x = choices_of(c);
+    struct choices x;
+    TRY(choices_of(c, &x));
     double *v = arena_zalloc(a, n * sizeof(*v));
     uint64_t *present = arena_array(a, bits_words(n), sizeof(*present));
     for (size_t i = 0; i < c->rows.all.n; i++) {
@@ -232,7 +236,8 @@ static errc choose_push(struct choosing *c, struct sink *out)
         struct row r = c->rows.all.at[i];
         r.v = v;
         r.present = memset(present, 0, bits_words(n) * sizeof(*present));
-        for (size_t k = x.from[i]; k < x.from[i + 1]; k++) {
+        STEPS_EACH(j, c->ev->q, x.from[i + 1] - x.from[i]) {
+            size_t k = x.from[i] + j;
             v[x.at[k].step] = x.at[k].v;
             bits_set(present, x.at[k].step);
         }

@@ -59,6 +59,24 @@ static inline bool ends_four(
     return yes;
 }
 
+/* The first from `at` on that is beyond the bound; most are near. */
+static size_t first_beyond(const int64_t *t, size_t at, size_t n, int64_t bound)
+{
+    enum { NEAR = 64 };
+    size_t near = MIN(n, at + NEAR), far = NEAR;
+    while (at < near && t[at] <= bound) at++;
+    if (at < near || at == n) return at;
+    while (far < n - at && t[at + far] <= bound) far *= 2;
+    size_t lo = at + far / 2, hi = MIN(n, at + far);
+    if (far == NEAR) lo = at;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (t[mid] <= bound) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo;
+}
+
 /* Windows move on by a near constant number of samples: the last move is tried first. */
 void column_ends(uint32_t *out, size_t steps, const int64_t *t, size_t n, int64_t bound,
     int64_t interval)
@@ -77,7 +95,7 @@ void column_ends(uint32_t *out, size_t steps, const int64_t *t, size_t n, int64_
             at = guess;
         } else {
             size_t from = at;
-            while (at < n && t[at] <= bound) at++;
+            at = first_beyond(t, at, n, bound);
             stride = at - from;
         }
         out[k] = (uint32_t)at;
@@ -130,11 +148,11 @@ INLINE size_t narrow_loop(const uint32_t *lo, const uint32_t *hi, size_t from, s
     return k;
 }
 
-void column_count_at(
-    uint64_t *all_at, uint64_t *fresh_at, const uint32_t *lo, const uint32_t *hi, size_t steps)
+void column_count_at(uint64_t *all_at, uint64_t *fresh_at, const uint32_t *lo, const uint32_t *hi,
+    size_t from, size_t steps)
 {
-    for (size_t k = 0; all_at && k < steps; k++) all_at[k] += hi[k] - lo[k];
-    for (size_t k = 0; fresh_at && k < steps; k++) fresh_at[k] += fresh_of(lo, hi, k);
+    for (size_t k = from; all_at && k < steps; k++) all_at[k] += hi[k] - lo[k];
+    for (size_t k = from; fresh_at && k < steps; k++) fresh_at[k] += fresh_of(lo, hi, k);
 }
 
 /* Falls are few: sixteen pairs are looked at in one go. */

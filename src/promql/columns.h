@@ -36,9 +36,9 @@ struct column_counts { uint64_t all, widest, fresh; };
 struct column_counts column_count(const uint32_t *lo, const uint32_t *hi, size_t steps);
 /* The first of the steps [from, steps) that sees fewer than two samples; steps: none. */
 size_t column_narrow(const uint32_t *lo, const uint32_t *hi, size_t from, size_t steps);
-/* What column_count() counts at each step, added; NULL: not wanted. */
-void column_count_at(
-    uint64_t *all_at, uint64_t *fresh_at, const uint32_t *lo, const uint32_t *hi, size_t steps);
+/* What column_count() counts at each of the steps [from, steps), added; NULL: not wanted. */
+void column_count_at(uint64_t *all_at, uint64_t *fresh_at, const uint32_t *lo, const uint32_t *hi,
+    size_t from, size_t steps);
 
 /* s += x, with compensation: kahan_add of each step. */
 void column_kahan_add(double *s, double *c, const double *x, size_t n);

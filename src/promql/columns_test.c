@@ -131,7 +131,7 @@ static void check_counts(struct prng *p)
     column_ends(lo, steps, t, n, -range, interval);
     column_ends(hi, steps, t, n, 0, interval);
     struct column_counts c = column_count(lo, hi, steps);
-    column_count_at(all_at, fresh_at, lo, hi, steps);
+    column_count_at(all_at, fresh_at, lo, hi, 0, steps);
     size_t from = prng_below(p, steps + 1), narrow = from;
     while (narrow < steps && hi[narrow] - lo[narrow] >= 2) narrow++;
     EXPECT_EQ(column_narrow(lo, hi, from, steps), narrow);

@@ -64,6 +64,7 @@ struct engine {
     struct active_list active;
     struct result_cache *kept;             /* NULL: nothing is kept */
     struct pool *pool;                     /* of all queries; NULL: one core */
+    struct pool *sweep;                    /* gives back large memory of queries that ended */
 };
 
 void engine_set_default_step(struct engine *en, int64_t step_ms)
@@ -73,7 +74,7 @@ void engine_set_default_step(struct engine *en, int64_t step_ms)
 
 struct engine *engine_new(const struct engine_opts *o)
 {
-    enum { HELP_MAX = 64 };                /* calls for help that wait */
+    enum { HELP_MAX = 64, SWEEP_MAX = 64 };    /* calls for help, and memory, that wait */
     enum {
         DEFAULT_LOOKBACK_MS = 5 * 60 * 1000,
         DEFAULT_STEP_MS = 60 * 1000,
@@ -100,6 +101,8 @@ struct engine *engine_new(const struct engine_opts *o)
             .threads = pool_cores() - 1,
             .queue_max = HELP_MAX,
             .behind = true });
+    en->sweep = pool_new(
+        &(struct pool_opts){ .name = "query_sweep", .threads = 1, .queue_max = SWEEP_MAX });
     metric_set(&engine_concurrent_max, o->max_concurrency);
     return en;
 }
@@ -109,6 +112,7 @@ void engine_free(struct engine *en)
     if (!en) return;
     assert(en->running == 0);
     pool_free(en->pool);
+    pool_free(en->sweep);
     result_cache_free(en->kept);
     slices_fini(&en->slices);
     active_fini(&en->active);
@@ -285,6 +289,30 @@ static void keeping_find(struct keeping *kp, struct engine *en, struct queryable
     kept_unref(STEAL(kp->k));
 }
 
+/* Memory */
+
+static void sweep_run(void *ctx)
+{
+    struct arena *a = ctx;
+    arena_fini(a);
+    mem_free(a);
+}
+
+/* Whoever asked need not wait until it is given back: that takes as long as a tenth of a second. */
+static void engine_sweep(struct engine *en, struct arena *a)
+{
+    enum { AT_ONCE = 16 << 20 };
+    a->over = NULL;
+    if (a->used < AT_ONCE) {
+        arena_fini(a);
+        return;
+    }
+    struct arena *of = NEW(struct arena);
+    arena_init(of, a->acc, 0);
+    arena_take(of, a);
+    if (!pool_submit(en->sweep, sweep_run, of)) sweep_run(of);
+}
+
 /* One query at work */
 
 struct running {
@@ -309,7 +337,8 @@ static void running_fini(struct running *r)
     querier_free(r->q.querier);
     promql_tree_fini(r->tree);
     annotations_fini(&r->q.annotations);
-    arena_fini(&r->q.scratch);
+    r->out->arena.over = NULL;
+    engine_sweep(r->en, &r->q.scratch);
     result_rows_fini(&r->rows);
 }
 
@@ -578,6 +607,7 @@ static void running_init(struct running *r, struct engine *en, const struct quer
     arena_init(&out->arena, &query_account, en->o.max_bytes);
     arena_init(&r->q.scratch, &query_account, en->o.max_bytes);
     r->q.arena = &out->arena;
+    eval_arenas_ask(&r->q);
     annotations_init(&r->q.annotations, &out->arena);
     r->q.max_samples = en->o.max_samples;
     r->q.max_far_bytes = en->o.max_far_bytes;
@@ -668,7 +698,7 @@ static errc evaluate_steps(
     /* a reload may have come between */
     if (x->keeping) r.q.default_step_ms = x->keeping->ask.default_step_ms;
     place_set_turn(x->en, x->place, &r.q.slice);
-    errc rc = running_run(&r, x->storage);
+    errc rc = eval_end(&r.q, running_run(&r, x->storage));
     running_stats(&r);
     place_set_turn(x->en, x->place, NULL);
     running_fini(&r);
@@ -760,7 +790,9 @@ errc engine_query(struct engine *en, struct queryable *storage, const struct que
     if (en->o.watcher.done && rc != ERR_BAD_INPUT)
         engine_report(en, active, out, rc, e);
     if (!o->active) active_leave(&en->active, active);
-    if (rc != OK) promql_result_fini(out);
+    if (rc == OK) return OK;
+    engine_sweep(en, &out->arena);
+    promql_result_fini(out);
     return rc;
 }
 

@@ -75,19 +75,67 @@ static errc far_check(struct query *q)
         q->max_far_bytes, n);
 }
 
-errc eval_check(struct query *q)
+static errc err_canceled(struct query *q)
+{
+    return err_set(q->e, ERR_CANCELED, "query was canceled in expression evaluation");
+}
+static errc err_timed_out(struct query *q)
+{
+    return err_set(q->e, ERR_TIMEOUT, "query timed out in expression evaluation");
+}
+static errc err_memory(struct query *q)
+{
+    return err_set(q->e, ERR_LIMIT, "query needs more memory than a query may have");
+}
+
+static errc check(struct query *q)
 {
     if (q->turn) slice_take(q->turn, query_gone, q);
     if (q->slice.all) query_note(q);
-    if (query_canceled(q))
-        return err_set(q->e, ERR_CANCELED, "query was canceled in expression evaluation");
-    if (query_timed_out(q))
-        return err_set(q->e, ERR_TIMEOUT, "query timed out in expression evaluation");
+    if (query_canceled(q)) return err_canceled(q);
+    if (query_timed_out(q)) return err_timed_out(q);
     TRY(far_check(q));
     if (!arena_spent(q->arena) && !arena_spent(&q->scratch)) return OK;
     if (q->arena->used <= q->arena->limit && q->scratch.used <= q->scratch.limit)
         return budget_query_error(q->e);
-    return err_set(q->e, ERR_LIMIT, "query needs more memory than a query may have");
+    return err_memory(q);
+}
+
+errc eval_check(struct query *q)
+{
+    if (q->ended == OK) q->ended = check(q);
+    return q->ended;
+}
+
+errc eval_end(struct query *q, errc rc)
+{
+    if (q->ended == OK || rc == q->ended) return rc;
+    if (q->words) buf_reset(q->words);
+    if (q->ended == ERR_CANCELED) return err_canceled(q);
+    if (q->ended == ERR_TIMEOUT) return err_timed_out(q);
+    return rc == OK ? q->ended : err_memory(q);
+}
+
+static bool query_over(void *ctx) { return eval_check(ctx) != OK; }
+
+void eval_arenas_ask(struct query *q)
+{
+    q->arena->over = q->scratch.over = query_over;
+    q->arena->over_ctx = q->scratch.over_ctx = q;
+}
+
+void eval_arena_init(struct query *q, struct arena *a)
+{
+    arena_init(a, q->scratch.acc, q->scratch.limit);
+    a->over = query_over;
+    a->over_ctx = q;
+}
+
+/* Large memory is given back when the query is answered, where it is over. */
+void eval_arena_fini(struct query *q, struct arena *a)
+{
+    if (q->ended != OK) arena_take(&q->scratch, a);
+    else arena_fini(a);
 }
 
 errc samples_check(struct query *q, int64_t samples)
@@ -109,7 +157,7 @@ errc samples_node_end(struct eval *ev, int64_t before, const struct step_counts 
     size_t n_in, const struct step_counts *out)
 {
     int64_t held = ev->q->samples, most = 0;
-    for (size_t i = 0; i < ev->g.n; i++) {
+    STEPS_EACH(i, ev->q, ev->g.n) {
         int64_t now = held;
         for (size_t k = 0; k < n_in; k++) now += step_counts_at(in[k], i);
         now += step_counts_at(out, i);
@@ -308,7 +356,7 @@ static errc eval_constant(struct eval *ev, double v, struct sink *out)
     struct arena_mark m = arena_mark(a);
     int64_t before = ev->q->samples;
     struct row r = { .v = arena_array(a, ev->g.n, sizeof(double)) };
-    for (size_t i = 0; i < ev->g.n; i++) r.v[i] = v;
+    STEPS_EACH(i, ev->q, ev->g.n) r.v[i] = v;
     ev->q->samples = before + ev->g.n;
     errc rc = samples_check(ev->q, ev->q->samples);
     samples_peak(ev, ev->q->samples);
@@ -339,12 +387,12 @@ static errc repeat_row(struct sink *base, struct row *r)
     struct arena_mark m = arena_mark(&s->q->scratch);
     struct row wide = { .labels = r->labels, .drop_name = r->drop_name };
     wide.v = arena_array(&s->q->scratch, s->n, sizeof(double));
-    for (size_t i = 0; i < s->n; i++) wide.v[i] = r->v[0];
+    STEPS_EACH(i, s->q, s->n) wide.v[i] = r->v[0];
     if (r->hist && r->hist[0]) {
         wide.hist = arena_array(&s->q->scratch, s->n, sizeof(*wide.hist));
-        for (size_t i = 0; i < s->n; i++) wide.hist[i] = r->hist[0];
+        STEPS_EACH(i, s->q, s->n) wide.hist[i] = r->hist[0];
     }
-    errc rc = sink_row(s->out, &wide);
+    errc rc = s->q->ended == OK ? sink_row(s->out, &wide) : s->q->ended;
     s->above = s->q->samples - here;
     s->q->samples = here;
     arena_reset(&s->q->scratch, m);
@@ -359,7 +407,7 @@ static errc eval_step_invariant(struct eval *ev, struct expr *x, struct sink *ou
     TRY(eval_expr(&once, x->paren.expr, &s.base));
     ev->q->samples += s.above;
     samples_peak(ev, stats.peak);
-    for (size_t i = 0; i < ev->g.n; i++) stats_total(ev, i, stats.total);
+    STEPS_EACH(i, ev->q, ev->g.n) stats_total(ev, i, stats.total);
     stats_read(ev, 0, stats.read);
     samples_peak(ev, ev->q->samples);
     return samples_check(ev->q, ev->q->samples);
@@ -372,9 +420,9 @@ static errc negate_row(struct sink *base, struct row *r)
     struct negate_sink *s = CONTAINER_OF(base, struct negate_sink, base);
     struct arena_mark m = arena_mark(&s->ev->q->scratch);
     row_drop_name(s->ev->q, r);
-    for (size_t i = 0; i < s->ev->g.n; i++) r->v[i] = -r->v[i];
+    STEPS_EACH(i, s->ev->q, s->ev->g.n) r->v[i] = -r->v[i];
     struct row *kept = rows_copy(s->rows, r);
-    for (size_t i = 0; kept->hist && i < s->ev->g.n; i++) {
+    STEPS_EACH(i, s->ev->q, kept->hist ? s->ev->g.n : 0) {
         if (!kept->hist[i]) continue;
         struct histogram *h = histogram_copy(s->rows->a, kept->hist[i]);
         histogram_scale(h, -1);
@@ -436,7 +484,7 @@ static errc column_row(struct sink *base, struct row *r)
 {
     struct column_sink *s = CONTAINER_OF(base, struct column_sink, base);
     if (!s->v) s->v = arena_array(s->ev->q->arena, s->ev->g.n, sizeof(double));
-    memcpy(s->v, r->v, s->ev->g.n * sizeof(double));
+    arena_copy(s->ev->q->arena, s->v, r->v, s->ev->g.n * sizeof(double));
     return OK;
 }
 
@@ -567,7 +615,7 @@ void stats_merge_read(
         stats_read(ev, 0, child->stats->read);
         return;
     }
-    for (size_t k = 0; k < child->g.n; k++) {
+    STEPS_EACH(k, ev->q, child->g.n) {
         uint64_t n = child->stats->read_at[k];
         if (!n) continue;
         int64_t t = grid_time(&child->g, k) + outer_offset_ms;

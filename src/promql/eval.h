@@ -45,6 +45,7 @@ struct query {
     bool delayed_names, start_timestamps, type_and_unit;
     /* something was met by which steps may hang together (steps.h) */
     bool entangled;
+    errc ended;                            /* not OK: eval_check said so, and will again */
     int64_t deadline_ns;                   /* 0: none */
     _Atomic bool *cancel;                  /* may be NULL */
     struct explain *explain;               /* NULL: nobody asked for it */
@@ -64,8 +65,17 @@ MUST_USE errc eval_expr(struct eval *ev, struct expr *x, struct sink *out);
 /* a scalar: its value at each step */
 MUST_USE errc eval_column(struct eval *ev, struct expr *x, const double **out);
 /* cancelled? timed out? */
-/* also gives way to lighter queries */
+/* Also gives way to lighter queries. Once it failed it always does, so what is half done by then,
+ * columns among it, is never answered. */
 MUST_USE errc eval_check(struct query *q);
+/* An arena of the query's account, whose long work asks eval_check; it ends before the query, or
+ * with it once that has ended. */
+/* What an evaluation that came back with rc is answered with: what ended it, also if what went on
+ * then failed otherwise, or not at all. */
+MUST_USE errc eval_end(struct query *q, errc rc);
+void eval_arena_init(struct query *q, struct arena *a);
+void eval_arenas_ask(struct query *q);     /* the query's two, too, until their `over` is NULL */
+void eval_arena_fini(struct query *q, struct arena *a);
 /* What this thread read from a bucket since far_seen is the query's. */
 void far_note(struct query *q);
 /* For what is done very often and cannot fail, as a sort's comparisons or the rows of a match: true
@@ -81,6 +91,8 @@ static inline bool watch_ends(struct watch *w)
  * whether the query has to end. False: that was the last one, or rc says why.
  *     struct steps_part p = { q, n };
  *     while (steps_part_next(&p)) for (size_t i = p.from; i < p.to; i++) …
+ * Where values alone are left undone rc need not be looked at: the next check says it again. What
+ * are pointers, or say which steps have a value, is to be whole.
  */
 enum { STEPS_PART = 1 << 14 };
 struct steps_part { struct query *q; size_t n, from, to; errc rc; };
@@ -91,6 +103,10 @@ static inline bool steps_part_next(struct steps_part *p)
     p->to = MIN(p->n, p->to + STEPS_PART);
     return p->rc == OK && p->from < p->n;
 }
+#define STEPS_PARTS(p, q, n) for (struct steps_part p = { (q), (n) }; steps_part_next(&p);)
+#define STEPS_EACH(i, q, n)                                                                        \
+    STEPS_PARTS(steps_part_of_##i, q, n)                                                           \
+    for (size_t i = steps_part_of_##i.from; i < steps_part_of_##i.to; i++)
 /* ERR_UNSUPPORTED with these words */
 errc eval_fail(struct query *q, const char *fmt, ...) PRINTF_LIKE(2, 3);
 errc eval_fail_same_labels(struct query *q);

@@ -68,7 +68,7 @@ static void histograms_init(struct histograms *h, struct eval *ev, const struct 
         .ev = ev,
         .pos = vector->pos,
         .notes_before = ev->q->annotations.additions };
-    arena_init(&h->room, ev->q->scratch.acc, ev->q->scratch.limit);
+    eval_arena_init(ev->q, &h->room);
     column_pool_init(&h->columns, &h->room, ev->g.n);
     rows_init(&h->rows, a, ev->g.n);
     label_set_init(&h->set, a);
@@ -85,7 +85,7 @@ static void histograms_fini(struct histograms *h)
     vec_fini(&h->order);
     vec_fini(&h->natives);
     column_pool_fini(&h->columns);
-    arena_fini(&h->room);
+    eval_arena_fini(h->ev->q, &h->room);
     vec_fini(&h->mended);
     joiner_fini(&h->out);
 }
@@ -152,7 +152,7 @@ static void histograms_keep(struct histograms *h, const struct row *r)
     struct row c = *r;
     if (!r->pooled) {
         c.v = column_pool_take(&h->columns);
-        memcpy(c.v, r->v, n * sizeof(*c.v));
+        arena_copy(&h->room, c.v, r->v, n * sizeof(*c.v));
         if (r->present) {
             c.present = column_pool_bits(&h->columns, c.v);
             memcpy(c.present, r->present, bits_words(n) * sizeof(*c.present));
@@ -277,7 +277,7 @@ static void histograms_note_mended(struct histograms *h)
         bool below = anno_forced_monotonicity_last(an, x->metric) > h->notes_before;
         uint64_t own = 0, sum = 0;
         bool known = false;
-        for (size_t k = 0; k < h->ev->g.n; k++) {
+        STEPS_EACH(k, h->ev->q, h->ev->g.n) {
             own += x->at[k];
             sum += own;
             if (known && !below) own *= 2;
@@ -397,8 +397,8 @@ static struct outcome *native_outcomes(struct histograms *h, const struct native
     const struct row *r = &h->rows.all.at[x->row];
     struct outcome *o = outcomes_of(h, r->labels, asked);
     str metric = name_to_tell(h, r->labels);
-    BITS_EACH(step, r->present, h->ev->g.n) {
-        if (!row_histogram(r, step)) continue;
+    STEPS_EACH(step, h->ev->q, h->ev->g.n) {
+        if (!row_has(r, step) || !row_histogram(r, step)) continue;
         if (x->classic != SIZE_MAX && classic_has_any(h, &h->all.at[x->classic], step)) {
             anno_mixed_classic_native(&h->ev->q->annotations, metric, h->pos);
             continue;
@@ -416,7 +416,7 @@ static void outcome_push_by_value(struct histograms *h, struct row *r, const dou
     struct labels labels = r->labels;
     uint64_t *present = r->present,
              *only = arena_array(&ev->q->scratch, bits_words(ev->g.n), sizeof(*only));
-    for (size_t i = 0; i < ev->g.n; i++) {
+    for (size_t i = 0; i < ev->g.n && eval_check(ev->q) == OK; i++) {
         bool seen = false;
         for (size_t j = 0; j < i && !seen; j++) seen = f64_bits(q[j]) == f64_bits(q[i]);
         if (seen) continue;

@@ -241,8 +241,8 @@ static errc scalar_row(struct sink *base, struct row *r)
 {
     struct scalar_sink *s = CONTAINER_OF(base, struct scalar_sink, base);
     step_counts_add(&s->c->in, r);
-    BITS_EACH(i, r->present, s->c->ev->g.n) {
-        if (r->hist && r->hist[i]) continue;
+    STEPS_EACH(i, s->c->ev->q, s->c->ev->g.n) {
+        if (!row_has(r, i) || (r->hist && r->hist[i])) continue;
         s->v[i] = s->found[i] ? NAN : r->v[i];
         s->found[i] = 1;
     }
@@ -256,7 +256,7 @@ static errc eval_scalar(struct eval *ev, struct expr *x, struct sink *out)
     int64_t before = ev->q->samples;
     struct scalar_sink s = { { scalar_row }, &c, arena_array(ev->q->arena, ev->g.n, sizeof(double)),
         arena_zalloc(ev->q->arena, ev->g.n) };
-    for (size_t i = 0; i < ev->g.n; i++) s.v[i] = NAN;
+    STEPS_EACH(i, ev->q, ev->g.n) s.v[i] = NAN;
     TRY(eval_expr(ev, x->call.args.at[0], &s.base));
     return eval_one_row(&c, before, s.v, out);
 }
@@ -268,7 +268,7 @@ static errc absent_row(struct sink *base, struct row *r)
 {
     struct absent_sink *s = CONTAINER_OF(base, struct absent_sink, base);
     step_counts_add(&s->c->in, r);
-    BITS_EACH(i, r->present, s->c->ev->g.n) bits_set(s->any, i);
+    bits_join(s->any, r->present, s->c->ev->g.n);
     return OK;
 }
 
@@ -284,7 +284,7 @@ static errc eval_absent(struct eval *ev, struct expr *x, struct sink *out)
     struct row r = { .labels = labels_of_absent(ev->q, x->call.args.at[0]),
         .present = s.any };
     r.v = arena_array(ev->q->arena, n, sizeof(double));
-    for (size_t i = 0; i < n; i++) r.v[i] = 1;
+    STEPS_EACH(i, ev->q, n) r.v[i] = 1;
     for (size_t w = 0; w < bits_words(n); w++) s.any[w] = ~s.any[w];
     if (n % 64) s.any[n / 64] &= ((uint64_t)1 << (n % 64)) - 1;
     joiner_add(&c.out, &r);
@@ -300,7 +300,7 @@ static errc timestamp_row(struct sink *base, struct row *r)
     step_counts_add(&c->in, r);
     r->hist = NULL;
     row_drop_name(c->ev->q, r);
-    for (size_t i = 0; i < c->ev->g.n; i++) r->v[i] = (double)grid_time(&c->ev->g, i) / 1000;
+    STEPS_EACH(i, c->ev->q, c->ev->g.n) r->v[i] = (double)grid_time(&c->ev->g, i) / 1000;
     errc rc = joiner_put(&c->out, r);
     arena_reset(&c->ev->q->scratch, m);
     return rc;
@@ -351,8 +351,8 @@ static errc histogram_row(struct sink *base, struct row *r)
         .v = arena_array(&q->scratch, c->ev->g.n, sizeof(double)) };
     out.present = arena_zalloc(&q->scratch, bits_words(c->ev->g.n) * sizeof(uint64_t));
     if (!q->delayed_names) out.labels = labels_without(&q->scratch, r->labels, &METRIC_NAME, 1);
-    BITS_EACH(i, r->present, c->ev->g.n) {
-        if (!r->hist[i]) continue;
+    STEPS_EACH(i, q, c->ev->g.n) {
+        if (!row_has(r, i) || !r->hist[i]) continue;
         out.v[i] = c->of_histogram(r->hist[i]);
         bits_set(out.present, i);
     }

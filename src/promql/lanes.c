@@ -32,8 +32,8 @@ static void lane_begin(struct lanes *ls, struct lane *l)
 {
     struct query *q = ls->ev->q;
     *l = (struct lane){ .q = *q };
-    arena_init(&l->q.scratch, q->scratch.acc, q->scratch.limit);
-    arena_init(&l->notes, q->scratch.acc, q->scratch.limit);
+    eval_arena_init(&l->q, &l->q.scratch);
+    eval_arena_init(&l->q, &l->notes);
     (void)arena_alloc(&l->q.scratch, 1);       /* a block that stays from round to round */
     l->empty = arena_mark(&l->q.scratch);
     annotations_init(&l->q.annotations, &l->notes);
@@ -55,7 +55,7 @@ static void lane_end(struct lanes *ls, struct lane *l)
     struct eval_stats *to = ls->ev->stats;
     to->total += l->stats.total;
     to->read += l->stats.read;
-    for (size_t i = 0; to->total_at && i < l->ev.g.n; i++) {
+    STEPS_EACH(i, ls->ev->q, to->total_at ? l->ev.g.n : 0) {
         to->total_at[i] += l->stats.total_at[i];
         to->read_at[i] += l->stats.read_at[i];
     }
@@ -63,8 +63,8 @@ static void lane_end(struct lanes *ls, struct lane *l)
     if (ls->job->end) ls->job->end(ls->job->ctx, l);
     reader_fini(&l->reader);
     annotations_fini(&l->q.annotations);
-    arena_fini(&l->q.scratch);
-    arena_fini(&l->notes);
+    eval_arena_fini(ls->ev->q, &l->q.scratch);
+    eval_arena_fini(ls->ev->q, &l->notes);
 }
 
 static errc lane_series(struct lanes *ls, struct lane *l)

@@ -6,15 +6,29 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* Many values, and who is asked between some of them whether they are still wanted. */
+enum { ASK_EVERY = 1 << 15 };
+struct asking { const struct arena *asks; size_t n; bool over; };
+static inline bool asking_over(struct asking *a, size_t done)
+{
+    a->n += done;
+    if (LIKELY(a->n < ASK_EVERY)) return a->over;
+    a->n = 0;
+    return a->over = a->over || (a->asks && arena_over(a->asks));
+}
+
+struct sorting { double *v; struct asking *asking; };
+
 static bool value_less(void *ctx, size_t i, size_t j)
 {
-    const double *v = ctx;
-    return isnan(v[i]) || v[i] < v[j];
+    const struct sorting *s = ctx;
+    if (asking_over(s->asking, 1)) return false;
+    return isnan(s->v[i]) || s->v[i] < s->v[j];
 }
 
 static void value_swap(void *ctx, size_t i, size_t j)
 {
-    double *v = ctx, t = v[i];
+    double *v = ((struct sorting *)ctx)->v, t = v[i];
     v[i] = v[j];
     v[j] = t;
 }
@@ -29,7 +43,7 @@ static int value_cmp(const void *a, const void *b)
 /* Puts the value that sorting would put at `k` there, none greater before it and none less behind
  * it. No NaN among them. Hoare's selection around a median of three; a sort where the pivots keep
  * being bad. */
-static void values_select(double *v, size_t n, size_t k)
+static void values_select(double *v, size_t n, size_t k, struct asking *asking)
 {
     enum { SMALL = 16 };
     size_t lo = 0, hi = n, bad = 0;
@@ -46,6 +60,7 @@ static void values_select(double *v, size_t n, size_t k)
             while (v[i] < pivot) i++;
             while (v[j] > pivot) j--;
             if (i >= j) break;
+            if (asking_over(asking, 1)) return;
             double t = v[i];
             v[i++] = v[j];
             v[j--] = t;
@@ -55,6 +70,7 @@ static void values_select(double *v, size_t n, size_t k)
         if (k < cut) hi = cut;
         else lo = cut;
         bad++;
+        if (asking_over(asking, hi - lo)) return;
     }
     if (hi > lo) qsort(v + lo, hi - lo, sizeof(*v), value_cmp);
 }
@@ -73,24 +89,28 @@ static size_t values_nan_first(double *v, size_t n)
 
 /* v[k] and v[k + 1] become what a sort makes of them. Only zeros of both signs are equal and
  * different: their order needs the literal sort. */
-static void values_order(double *v, size_t n, size_t k)
+static void values_order(double *v, size_t n, size_t k, const struct arena *asks)
 {
     static const struct gosort_ops ops = { value_less, value_swap };
-    bool plus = false, minus = false;
-    for (size_t i = 0; i < n; i++) {
+    struct asking asking = { .asks = asks };
+    struct sorting all = { v, &asking };
+    bool plus = false, minus = false, nan = false;
+    for (size_t i = 0; i < n && !asking_over(&asking, 1); i++) {
+        nan |= v[i] != v[i];
         plus |= v[i] == 0 && !signbit(v[i]);
         minus |= v[i] == 0 && signbit(v[i]);
     }
     if (plus && minus) {
-        gosort(&ops, v, n);
+        gosort(&ops, &all, n);
         return;
     }
-    size_t nans = values_nan_first(v, n), next = k + 1;
-    if (k >= nans) values_select(v + nans, n - nans, k - nans);
+    size_t nans = nan ? values_nan_first(v, n) : 0, next = k + 1;
+    if (asking.over) return;
+    if (k >= nans) values_select(v + nans, n - nans, k - nans, &asking);
     else next = MAX(next, nans);
     if (next >= n || (k < nans && k + 1 < nans)) return;
     size_t least = next;
-    for (size_t i = next; i < n; i++)
+    for (size_t i = next; i < n && !asking_over(&asking, 1); i++)
         if (v[i] < v[least]) least = i;
     double t = v[next];
     v[next] = v[least];
@@ -125,22 +145,23 @@ double quantile_of_sorted(double q, const double *v, size_t n)
     return quantile_of_column(q, v, n, 1);
 }
 
-double quantile_of(double q, double *v, size_t n)
+double quantile_of(double q, double *v, size_t n, const struct arena *asks)
 {
     struct between b;
     double result;
     if (!quantile_between(&b, q, n, &result)) return result;
-    values_order(v, n, b.lower);
+    values_order(v, n, b.lower, asks);
     return v[b.lower] * (1 - b.weight) + v[b.upper] * b.weight;
 }
 
-double quantile_mad(double *v, size_t n)
+double quantile_mad(double *v, size_t n, const struct arena *asks)
 {
-    for (size_t i = 0; i < n; i++)
+    struct asking asking = { .asks = asks };
+    for (size_t i = 0; i < n && !asking_over(&asking, 1); i++)
         if (isnan(v[i])) return NAN;
-    double median = quantile_of(0.5, v, n);
-    for (size_t i = 0; i < n; i++) v[i] = fabs(v[i] - median);
-    return quantile_of(0.5, v, n);
+    double median = quantile_of(0.5, v, n, asks);
+    for (size_t i = 0; i < n && !asking_over(&asking, 1); i++) v[i] = fabs(v[i] - median);
+    return quantile_of(0.5, v, n, asks);
 }
 
 /* Around its median an ascending row is two runs of deviations, both ascending away from it:
@@ -177,7 +198,7 @@ double quantile_mad_of_sorted(const double *v, size_t n, double *room)
     if (!quantile_between(&b, 0.5, n, &result)) return result;
     if (isinf(v[0]) || isinf(v[n - 1])) {
         memcpy(room, v, n * sizeof(*room));
-        return quantile_mad(room, n);
+        return quantile_mad(room, n, NULL);
     }
     struct deviations d = { v, n, 0, quantile_of_sorted(0.5, v, n) };
     for (size_t lo = 0, hi = n; lo < hi;) {

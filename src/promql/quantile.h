@@ -11,14 +11,18 @@
 #ifndef EPI_PROMQL_QUANTILE_H
 #define EPI_PROMQL_QUANTILE_H
 
+#include "base/arena.h"
 #include "model/histogram.h"
-#include "base/defs.h"
 
-double quantile_of(double q, double *values, size_t n);        /* reorders values; a NaN is least */
+/* asks: NULL, or whose owner is asked now and then whether it is over: then what comes is of no
+ * use */
+/* reorders values; a NaN is least */
+double quantile_of(double q, double *values, size_t n, const struct arena *asks);
 double quantile_of_sorted(double q, const double *values, size_t n);
 /* of values[0], values[apart], values[2 * apart] and so on */
 double quantile_of_column(double q, const double *values, size_t n, size_t apart);
-double quantile_mad(double *values, size_t n);                 /* median absolute deviation */
+/* median absolute deviation */
+double quantile_mad(double *values, size_t n, const struct arena *asks);
 /* The same, of values in ascending order without a NaN; room for n is used only if some are
  * infinite. */
 double quantile_mad_of_sorted(const double *values, size_t n, double *room);

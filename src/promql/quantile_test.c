@@ -26,7 +26,7 @@ TEST(quantile_of_values)
     TEST_EACH(c, cases) {
         double v[4];
         memcpy(v, c->v, sizeof(v));
-        EXPECT(same(quantile_of(c->q, v, c->n), c->want));
+        EXPECT(same(quantile_of(c->q, v, c->n, NULL), c->want));
     }
 }
 
@@ -53,7 +53,7 @@ TEST(quantile_mad_of_ordered)
             if (shape == 3 && prng_below(&r, 4) == 0) v[i] = odd[prng_below(&r, ARRAY_LEN(odd))];
         }
         if (n) qsort(v, n, sizeof(*v), value_order);
-        double got = quantile_mad_of_sorted(v, n, room), want = quantile_mad(v, n);
+        double got = quantile_mad_of_sorted(v, n, room), want = quantile_mad(v, n, NULL);
         EXPECT(f64_bits(got) == f64_bits(want) || (isnan(got) && isnan(want)));
     }
 }
@@ -76,7 +76,7 @@ TEST(quantile_selects)
         qsort(w, n, sizeof(*w), value_order);
         double q = prng_unit(&r), rank = q * ((double)n - 1), weight = rank - floor(rank);
         size_t lower = (size_t)rank, upper = MIN(n - 1, lower + 1);
-        EXPECT(same(quantile_of(q, v, n), w[lower] * (1 - weight) + w[upper] * weight));
+        EXPECT(same(quantile_of(q, v, n, NULL), w[lower] * (1 - weight) + w[upper] * weight));
     }
 }
 

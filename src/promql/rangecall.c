@@ -35,7 +35,8 @@ struct range_call {
     size_t n_late;
     /* absent_over_time: steps at which some series has a sample */
     uint64_t *present_any;
-    struct samples points;                 /* of the subquery's row at hand */
+    int64_t *times;                        /* of the subquery's steps; NULL: not yet asked for */
+    struct histogram_samples hists;        /* of the subquery's row at hand */
     struct arena room;
     struct histogram_slide slide;
     const struct eval *inner;
@@ -43,13 +44,41 @@ struct range_call {
 
 /* Windows as slices. Where the range is a multiple of the interval a window begins where one some
  * steps before ended: both are one list. */
-static void range_cut(
-    const struct range_call *c, const int64_t *t, size_t n, uint32_t *los, uint32_t *his)
+static errc range_ends(const struct range_call *c, uint32_t *out, size_t steps, const int64_t *t,
+    size_t n, int64_t bound)
 {
     int64_t interval = c->w.fixed ? 0 : c->ev->g.interval;
-    size_t steps = c->ev->g.n;
-    column_ends(los, steps + c->later, t, n, c->lo0, interval);
-    if (!c->later) column_ends(his, steps, t, n, c->hi0, interval);
+    STEPS_PARTS(p, c->ev->q, steps)
+    {
+        uint32_t *to = out + p.from, before = p.from ? to[-1] : 0;
+        column_ends(to, p.to - p.from, t + before, n - before,
+            bound + (int64_t)p.from * interval, interval);
+        for (size_t i = 0; before && i < p.to - p.from; i++) to[i] += before;
+    }
+    return c->ev->q->ended;
+}
+
+static errc range_cut(
+    const struct range_call *c, const int64_t *t, size_t n, uint32_t *los, uint32_t *his)
+{
+    TRY(range_ends(c, los, c->ev->g.n + c->later, t, n, c->lo0));
+    return c->later ? OK : range_ends(c, his, c->ev->g.n, t, n, c->hi0);
+}
+
+/* column_count() of them all. */
+static struct column_counts range_counts(
+    const struct range_call *c, const uint32_t *lo, const uint32_t *hi)
+{
+    struct column_counts all = { 0 };
+    STEPS_PARTS(p, c->ev->q, c->ev->g.n)
+    {
+        struct column_counts part = column_count(lo + p.from, hi + p.from, p.to - p.from);
+        uint32_t seen = p.from ? hi[p.from - 1] : 0;
+        all.all += part.all;
+        all.widest = MAX(all.widest, part.widest);
+        all.fresh += part.fresh - (seen > lo[p.from] ? seen - lo[p.from] : 0);
+    }
+    return all;
 }
 
 /* Counts what the windows looked at: a sample is read at the first step that sees it. */
@@ -59,7 +88,8 @@ static uint64_t range_count(struct range_call *c, const struct column_counts *co
     uint64_t *read_at = c->from_subquery ? NULL : s->read_at;
     s->total += counts->all;
     if (!c->from_subquery) s->read += counts->fresh;
-    column_count_at(s->total_at, read_at, c->lo, c->hi, c->ev->g.n);
+    STEPS_PARTS(p, c->ev->q, s->total_at || read_at ? c->ev->g.n : 0)
+    column_count_at(s->total_at, read_at, c->lo, c->hi, p.from, p.to);
     return counts->widest;
 }
 
@@ -68,7 +98,7 @@ static uint64_t range_count_histograms(struct range_call *c)
 {
     uint64_t widest = 0;
     uint32_t read = 0, hread = 0;
-    for (size_t k = 0; k < c->ev->g.n; k++) {
+    STEPS_EACH(k, c->ev->q, c->ev->g.n) {
         uint64_t n = c->hi[k] - c->lo[k], new = c->hi[k] - MIN(MAX(read, c->lo[k]), c->hi[k]);
         n += c->sizes[c->hhi[k]] - c->sizes[c->hlo[k]];
         new += c->sizes[c->hhi[k]] - c->sizes[MIN(MAX(hread, c->hlo[k]), c->hhi[k])];
@@ -114,7 +144,7 @@ static errc range_push(struct range_call *c, struct row *r)
 {
     bool fresh = true;
     if (c->present_any) {
-        BITS_EACH(i, r->present, c->ev->g.n) bits_set(c->present_any, i);
+        bits_join(c->present_any, r->present, c->ev->g.n);
         return OK;
     }
     if (!c->ev->q->delayed_names && !c->unique) label_set_add(&c->seen, r->labels, &fresh);
@@ -122,27 +152,29 @@ static errc range_push(struct range_call *c, struct row *r)
     return sink_row(c->out, r);
 }
 
-/* The histograms of a series, cut like its floats. False: no window sees one. */
-static bool range_cut_histograms(
-    struct range_call *c, const struct histogram_samples *hs, struct windows *w)
+/* The histograms of a series, cut like its floats. *sees: a window sees one. */
+static errc range_cut_histograms(
+    struct range_call *c, const struct histogram_samples *hs, struct windows *w, bool *sees)
 {
     struct arena *a = &c->ev->q->scratch;
-    if (hs->n == 0) return false;
-    range_cut(c, hs->t, hs->n, c->hlo, c->hhi);
-    if (!column_count(c->hlo, c->hhi, c->w.steps).all) return false;
+    *sees = false;
+    if (hs->n == 0) return OK;
+    TRY(range_cut(c, hs->t, hs->n, c->hlo, c->hhi));
+    *sees = range_counts(c, c->hlo, c->hhi).all > 0;
+    if (!*sees) return OK;
     c->sizes = arena_array(a, hs->n + 1, sizeof(*c->sizes));
     c->sizes[0] = 0;
-    for (size_t i = 0; i < hs->n; i++)
+    STEPS_EACH(i, c->ev->q, hs->n)
         c->sizes[i + 1] = c->sizes[i] + samples_of_histogram(hs->h[i]);
     w->hs = hs;
     w->hlo = c->hlo;
     w->hhi = c->hhi;
     w->hout = arena_zalloc(a, w->steps * sizeof(*w->hout));
-    if (!c->f->histograms) return true;
-    for (size_t k = 0; k < w->steps; k++)
+    if (!c->f->histograms) return OK;
+    STEPS_EACH(k, c->ev->q, w->steps)
         c->lo_kernel[k] = c->hlo[k] < c->hhi[k] ? c->hi[k] : c->lo[k];
     w->lo = c->lo_kernel;
-    return true;
+    return c->ev->q->ended;
 }
 
 static void range_slide(struct range_call *c, struct windows *w)
@@ -200,11 +232,12 @@ static errc range_compute(struct range_call *c, struct labels labels, bool drop_
     size_t steps = c->ev->g.n;
     if (s->n == 0 && s->hist.n == 0) return OK;
     struct windows w = c->w;
-    range_cut(c, s->t, s->n, c->lo, c->hi);
-    struct column_counts counts = column_count(c->lo, c->hi, steps);
+    TRY(range_cut(c, s->t, s->n, c->lo, c->hi));
+    struct column_counts counts = range_counts(c, c->lo, c->hi);
     w.work = counts.all;
     w.widest = counts.widest;
-    bool histograms = range_cut_histograms(c, &s->hist, &w);
+    bool histograms;
+    TRY(range_cut_histograms(c, &s->hist, &w, &histograms));
     if (w.work == 0 && !histograms) return OK;
     struct row r = { .labels = labels, .drop_name = drop_name || !c->f->keeps_name };
     if (r.drop_name) row_drop_name(q, &r);
@@ -284,7 +317,7 @@ static void range_lane_begin(void *ctx, struct lane *l)
     struct range_call *own = ANEW(&l->notes, struct range_call);
     *own = *src->c;
     own->ev = own->w.ev = &l->ev;
-    own->room = (struct arena){ .acc = l->q.scratch.acc, .limit = l->q.scratch.limit };
+    eval_arena_init(&l->q, &own->room);
     histogram_slide_init(&own->slide, l->q.scratch.acc, l->q.scratch.limit);
     range_slices(own, &l->notes);
     l->own = own;
@@ -407,25 +440,51 @@ static const struct histogram *subquery_histogram(struct arena *a, const struct 
     return c;
 }
 
+static int64_t *subquery_times(struct range_call *c)
+{
+    const struct grid *g = &c->inner->g;
+    if (c->times) return c->times;
+    c->times = arena_array(c->ev->q->arena, g->n, sizeof(*c->times));
+    STEPS_EACH(i, c->ev->q, g->n) c->times[i] = grid_time(g, i);
+    return c->times;
+}
+
+/* Floats at all steps are a column already; else they are gathered, in scratch memory. */
+static struct samples subquery_samples(struct range_call *c, const struct row *r)
+{
+    struct query *q = c->ev->q;
+    size_t n = c->inner->g.n;
+    if (!r->present && !r->hist)
+        return (struct samples){ .t = subquery_times(c), .v = r->v, .n = n };
+    size_t made = row_count(r, n);
+    struct samples s = { .t = arena_array(&q->scratch, made, sizeof(*s.t)),
+        .v = arena_array(&q->scratch, made, sizeof(*s.v)) };
+    c->hists.n = 0;
+    STEPS_EACH(i, q, n) {
+        if (!row_has(r, i)) continue;
+        const struct histogram *h = row_histogram(r, i);
+        int64_t t = grid_time(&c->inner->g, i);
+        if (h) {
+            histogram_samples_push(&c->hists, t, subquery_histogram(&q->scratch, h));
+            continue;
+        }
+        s.t[s.n] = t;
+        s.v[s.n++] = r->v[i];
+    }
+    s.hist = c->hists;
+    return s;
+}
+
 static errc range_subquery_row(struct sink *base, struct row *r)
 {
     struct range_call *c = CONTAINER_OF(base, struct subquery_sink, base)->c;
     int64_t child = c->ev->q->samples;
     struct arena_mark m = arena_mark(&c->ev->q->scratch);
-    c->points.n = c->points.hist.n = 0;
     c->inner_made += row_samples(r, c->inner->g.n);
-    struct steps_part p = { c->ev->q, c->inner->g.n };
-    while (steps_part_next(&p)) for (size_t i = p.from; i < p.to; i++) {
-        if (r->present && !bits_get(r->present, i)) continue;
-        const struct histogram *h = row_histogram(r, i);
-        if (h)
-            histogram_samples_push(&c->points.hist, grid_time(&c->inner->g, i),
-                subquery_histogram(&c->ev->q->scratch, h));
-        else samples_push(&c->points, grid_time(&c->inner->g, i), r->v[i]);
-    }
+    struct samples s = subquery_samples(c, r);
     struct lane_row out = { .any = false };
-    errc rc = p.rc == OK ? eval_check(c->ev->q) : p.rc;
-    if (rc == OK) rc = range_compute(c, r->labels, r->drop_name, &c->points, &out);
+    errc rc = eval_check(c->ev->q);
+    if (rc == OK) rc = range_compute(c, r->labels, r->drop_name, &s, &out);
     if (rc == OK) rc = range_deliver(c, &out, r->labels);
     arena_reset(&c->ev->q->scratch, m);
     c->above += c->ev->q->samples - child;
@@ -517,7 +576,7 @@ static errc range_absent(struct range_call *c, struct expr *arg)
     r.v = arena_array(ev->q->arena, n, sizeof(double));
     for (size_t w = 0; w < bits_words(n); w++) r.present[w] = ~r.present[w];
     if (n % 64) r.present[n / 64] &= ((uint64_t)1 << (n % 64)) - 1;
-    for (size_t i = 0; i < n; i++) r.v[i] = 1;
+    STEPS_EACH(i, ev->q, n) r.v[i] = 1;
     return sink_row(c->out, &r);
 }
 
@@ -588,8 +647,8 @@ static errc range_params(struct range_call *c, struct expr *call, size_t range_a
 static void range_call_fini(struct range_call *c)
 {
     label_set_fini(&c->seen);
-    samples_fini(&c->points);
-    arena_fini(&c->room);
+    samples_fini(&(struct samples){ .hist = c->hists });
+    eval_arena_fini(c->ev->q, &c->room);
     histogram_slide_fini(&c->slide);
 }
 
@@ -599,8 +658,9 @@ errc eval_range_call(struct eval *ev, struct expr *call, size_t range_arg, struc
     struct expr *arg = call->call.args.at[range_arg];
     SCOPED(range_call_fini)
     struct range_call c = { .ev = ev, .f = range_function_find(name), .out = out };
-    if (!c.f) return eval_fail(ev->q, "unknown function with name \"%s\"", name);
     struct query *q = ev->q;
+    eval_arena_init(q, &c.room);
+    if (!c.f) return eval_fail(q, "unknown function with name \"%s\"", name);
     label_set_init(&c.seen, q->arena);
     c.from_subquery = arg->kind == EXPR_SUBQUERY;
     c.counters = !strcmp(name, "rate") || !strcmp(name, "increase");
@@ -712,8 +772,11 @@ static errc points_row(struct sink *base, struct row *r)
     struct arena_mark m = arena_mark(a);
     struct point *at = arena_array(a, s->inner->g.n, sizeof(*at));
     size_t n = 0;
-    BITS_EACH(i, r->present, s->inner->g.n)
-    at[n++] = (struct point){ grid_time(&s->inner->g, i), r->v[i], r->hist ? r->hist[i] : NULL };
+    STEPS_EACH(i, s->inner->q, s->inner->g.n) {
+        if (!row_has(r, i)) continue;
+        const struct histogram *h = row_histogram(r, i);
+        at[n++] = (struct point){ grid_time(&s->inner->g, i), r->v[i], h };
+    }
     errc rc = n ? s->out->points(s->out, r->labels, r->drop_name, at, n) : OK;
     arena_reset(a, m);
     return rc;

@@ -29,10 +29,10 @@ static struct index_list index_list_of(const struct windows *w, pair_is is)
 {
     struct index_list l = { 0 };
     size_t n = 0;
-    for (size_t i = 1; i < w->n; i++) n += is(w, i);
+    STEPS_EACH(i, w->ev->q, w->n) n += i && is(w, i);
     l.at = arena_array(&w->ev->q->scratch, n, sizeof(*l.at));
-    for (size_t i = 1; i < w->n && l.n < n; i++)
-        if (is(w, i)) l.at[l.n++] = (uint32_t)i;
+    STEPS_EACH(i, w->ev->q, w->n)
+        if (i && l.n < n && is(w, i)) l.at[l.n++] = (uint32_t)i;
     return l;
 }
 
@@ -175,7 +175,13 @@ static bool rate_extended(
 static struct index_list falls_of(const struct windows *w)
 {
     struct index_list l = { arena_array(&w->ev->q->scratch, w->n, sizeof(*l.at)), 0 };
-    l.n = column_falls(l.at, w->v, w->n);
+    STEPS_PARTS(p, w->ev->q, w->n)
+    {
+        uint32_t *at = l.at + l.n, before = p.from ? (uint32_t)p.from - 1 : 0;
+        size_t n = column_falls(at, w->v + before, p.to - before);
+        for (size_t i = 0; i < n; i++) at[i] += before;
+        l.n += n;
+    }
     return l;
 }
 
@@ -215,7 +221,8 @@ static void rate_steps(struct windows *w, struct counter *c, enum rate_kind kind
     struct column_rate r = { w->t, w->v, w->lo, w->hi, window_end_ms(w, 0), w->ev->g.interval,
         w->range_ms, w->range_s, kind != RATE_DELTA, kind == RATE_RATE };
     for (size_t k = 0; k < w->steps;) {
-        size_t run = rate_plain_run(w, c, k);
+        size_t run = MIN(rate_plain_run(w, c, k), (size_t)STEPS_PART);
+        if (run == STEPS_PART && eval_check(w->ev->q) != OK) return;
         column_rates(w->out, &r, k, run);
         bits_set_run(w->present, k, run);
         k += run;
@@ -236,7 +243,7 @@ static errc window_rate_of(struct windows *w, enum rate_kind kind)
         rate_steps(w, &c, kind);
         return OK;
     }
-    for (size_t k = 0; k < w->steps; k++) rate_one(w, &c, k, kind);
+    STEPS_EACH(k, w->ev->q, w->steps) rate_one(w, &c, k, kind);
     return OK;
 }
 
@@ -248,7 +255,7 @@ errc window_delta(struct windows *w) { return window_rate_of(w, RATE_DELTA); }
 
 static errc window_last_two(struct windows *w, bool rate)
 {
-    for (size_t k = 0; k < w->steps; k++) {
+    STEPS_EACH(k, w->ev->q, w->steps) {
         if (w->hi[k] - w->lo[k] < 2) continue;
         size_t i = w->hi[k] - 1;
         double v = w->v[i];
@@ -281,8 +288,8 @@ static errc window_count_pairs(struct windows *w, pair_is is)
     /* pairs that end at or before sample i */
     uint32_t *before = arena_array(&w->ev->q->scratch, w->n + 1, sizeof(*before));
     if (w->n) before[0] = 0;
-    for (size_t i = 1; i < w->n; i++) before[i] = before[i - 1] + is(w, i);
-    for (size_t k = 0; k < w->steps; k++) {
+    STEPS_EACH(i, w->ev->q, w->n) if (i) before[i] = before[i - 1] + is(w, i);
+    STEPS_EACH(k, w->ev->q, w->steps) {
         uint32_t first;
         if (w->lo[k] == w->hi[k] || !anchored_first(w, k, &first)) continue;
         window_put(w, k, (double)(before[w->hi[k] - 1] - before[first]));

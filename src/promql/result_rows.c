@@ -17,8 +17,7 @@ static const int64_t *rows_times(struct result_rows *w)
 {
     if (w->times) return w->times;
     int64_t *t = arena_array(w->q->arena, w->grid.n, sizeof(*t));
-    for (size_t i = 0; i < w->grid.n; i++)
-        t[i] = grid_time(&w->grid, i);
+    STEPS_EACH(i, w->q, w->grid.n) t[i] = grid_time(&w->grid, i);
     return w->times = t;
 }
 
@@ -54,7 +53,7 @@ static void series_of_run(
     s->v = row->v + first;
     if (!row->pooled) {
         double *v = arena_array(w->q->arena, n, sizeof(*v));
-        memcpy(v, row->v + first, n * sizeof(*v));
+        arena_copy(w->q->arena, v, row->v + first, n * sizeof(*v));
         s->v = v;
     }
     s->h = row_copy_histograms(w->q->arena, row, w->grid.n);
@@ -89,7 +88,7 @@ static void series_of_points(
     int64_t *t = arena_array(a, n, sizeof(*t));
     double *v = arena_array(a, n, sizeof(*v));
     const struct histogram **h = NULL;
-    for (size_t i = 0; i < n; i++) {
+    STEPS_EACH(i, w->q, n) {
         t[i] = at[i].t;
         v[i] = at[i].v;
         if (at[i].h && !h) h = arena_zalloc(a, n * sizeof(*h));
@@ -108,10 +107,11 @@ static errc result_points(
     struct result_series s = { .labels = result_labels(w, l, drop_name), .drop_name = drop_name };
     struct arena_mark m = arena_mark(&w->q->scratch);
     struct point *own = arena_array(&w->q->scratch, n, sizeof(*own));
-    for (size_t i = 0; i < n; i++) {
+    STEPS_EACH(i, w->q, n) {
         own[i] = at[i];
         if (at[i].h) own[i].h = histogram_copy(w->q->arena, at[i].h);
     }
+    TRY(w->q->ended);
     series_of_points(w, &s, own, n);
     arena_reset(&w->q->scratch, m);
     vec_push(&w->series, s);
@@ -131,10 +131,9 @@ static errc series_merge(
     struct arena_mark m = arena_mark(&w->q->scratch);
     size_t n = dst->n + src->n;
     struct point *at = arena_array(&w->q->scratch, n, sizeof(*at));
-    for (size_t i = 0; i < dst->n; i++)
-        at[i] = result_point(dst, i);
-    for (size_t i = 0; i < src->n; i++)
-        at[dst->n + i] = result_point(src, i);
+    STEPS_EACH(i, w->q, dst->n) at[i] = result_point(dst, i);
+    STEPS_EACH(i, w->q, src->n) at[dst->n + i] = result_point(src, i);
+    TRY(eval_check(w->q));
     qsort(at, n, sizeof(*at), point_cmp);
     for (size_t i = 1; i < n; i++)
         if (at[i].t == at[i - 1].t && !at[i].h == !at[i - 1].h) return eval_fail_same_labels(w->q);

@@ -1,5 +1,8 @@
 #include "promql/rows.h"
 
+/* Words of a bitmap between two looks at whether it is over. */
+enum { WORDS_PART = 1 << 8 };
+
 struct grid grid_of(int64_t start, int64_t end, int64_t interval)
 {
     assert(interval > 0);
@@ -13,6 +16,12 @@ void bits_fill(uint64_t *b, size_t n)
     size_t words = bits_words(n);
     memset(b, 0xff, words * sizeof(*b));
     if (n % 64) b[words - 1] = ((uint64_t)1 << (n % 64)) - 1;
+}
+
+void bits_join(uint64_t *to, const uint64_t *b, size_t n)
+{
+    if (!b) bits_fill(to, n);
+    for (size_t w = 0; b && w < bits_words(n); w++) to[w] |= b[w];
 }
 
 size_t bits_count(const uint64_t *b, size_t n)
@@ -36,7 +45,7 @@ size_t row_count(const struct row *r, size_t n)
 
 void step_counts_init(struct step_counts *c, struct arena *a, size_t n)
 {
-    *c = (struct step_counts){ .at = arena_zalloc(a, n * sizeof(*c->at)), .n = n };
+    *c = (struct step_counts){ .at = arena_zalloc(a, n * sizeof(*c->at)), .n = n, .a = a };
 }
 
 void step_counts_add(struct step_counts *c, const struct row *r)
@@ -48,6 +57,7 @@ void step_counts_add(struct step_counts *c, const struct row *r)
     }
     for (size_t w = 0; w < bits_words(c->n); w++) {
         uint64_t word = r->present[w];
+        if (w % WORDS_PART == WORDS_PART - 1 && arena_over(c->a)) return;
         if (!word) continue;
         size_t from = w * 64, steps = MIN((size_t)64, c->n - from);
         if (word == bits_full(w, c->n)) {
@@ -74,7 +84,7 @@ double *column_pool_take(struct column_pool *p)
     size_t bytes = p->n * sizeof(double) + bits_words(p->n) * sizeof(uint64_t);
     if (!p->idle.n) return arena_zalloc(p->a, bytes);
     double *v = vec_pop(&p->idle);
-    memset(v, 0, bytes);
+    arena_zero(p->a, v, bytes);
     return v;
 }
 
@@ -220,7 +230,7 @@ struct row *rows_copy(struct rows *rs, const struct row *r)
     size_t n = rs->n_steps;
     struct row c = { .labels = labels_keep(rs->a, r->labels), .drop_name = r->drop_name };
     c.v = arena_array(rs->a, n, sizeof(*c.v));
-    memcpy(c.v, r->v, n * sizeof(*c.v));
+    arena_copy(rs->a, c.v, r->v, n * sizeof(*c.v));
     if (r->present) {
         c.present = arena_array(rs->a, bits_words(n), sizeof(*c.present));
         memcpy(c.present, r->present, bits_words(n) * sizeof(*c.present));
@@ -258,7 +268,12 @@ size_t row_merge(struct row *dst, const struct row *src, size_t n, struct arena 
 {
     size_t clash = n;
     if (!dst->present) return bits_next(src->present, 0, n);
+    size_t asked = 0;
     BITS_EACH(i, src->present, n) {
+        if (i - asked >= WORDS_PART * 64) {
+            asked = i;
+            if (arena_over(a)) break;
+        }
         if (bits_get(dst->present, i)) {
             if (clash == n) clash = i;
             continue;

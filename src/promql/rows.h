@@ -7,6 +7,8 @@
  *             hist[i] non-NULL makes step i a histogram. (4) bits past n are 0.
  *             (5) Of the labels that a sink was told to expect each comes once, as a row() or a
  *             none(), and no others do.
+ *             (6) What goes over all steps asks the arena now and then whether it is over; values
+ *             are left undone then, but never bitmaps and pointers.
  * Ownership   A row pushed into a sink is borrowed for the call; the sink may write into its
  *             columns. What it keeps, it copies, but for the columns of its own pool.
  * Threads     one query, one thread
@@ -43,6 +45,8 @@ static inline void bits_set_run(uint64_t *b, size_t from, size_t n)
     for (; n >= 64; from += 64, n -= 64) b[from / 64] = ~(uint64_t)0;
     if (n) b[from / 64] |= ((uint64_t)1 << n) - 1;
 }
+/* to gets the bits of b, too; NULL: all n */
+void bits_join(uint64_t *to, const uint64_t *b, size_t n);
 static inline void bits_clear(uint64_t *b, size_t i) { b[i / 64] &= ~((uint64_t)1 << (i % 64)); }
 /* the first n set, the rest of the words clear */
 void bits_fill(uint64_t *b, size_t n);
@@ -127,7 +131,7 @@ static inline errc sink_row(struct sink *s, struct row *r) { return s->row(s, r)
 /* How many samples the rows have at each step, as max-samples counts them: a histogram is several.
  * Dense rows of floats cost nothing. */
 /* kept: of all steps, when they are a matrix, in which a histogram counts for one less or so */
-struct step_counts { uint64_t dense, kept; uint32_t *at; size_t n; };
+struct step_counts { uint64_t dense, kept; uint32_t *at; size_t n; const struct arena *a; };
 void step_counts_init(struct step_counts *c, struct arena *a, size_t n);
 /* one a value: what a node takes in */
 void step_counts_add(struct step_counts *c, const struct row *r);

@@ -19,6 +19,22 @@ _Static_assert(sizeof(lanes) == WALKS * sizeof(double), "a lane for each window"
 
 /* --- one window --- */
 
+/* Of long windows so many samples at a time, one window after the other. */
+enum { WALK_PART = 1 << 15, WALK_LONG = 1 << 17 };
+
+static bool walks_over(const struct walks *w) { return w->asks && arena_over(w->asks); }
+
+/* The samples of [from, hi), in parts. False: that was the last one, or it is over. */
+struct walk_part { const struct walks *w; size_t hi, from, to; };
+static bool walk_part_next(struct walk_part *p)
+{
+    p->from = p->to;
+    p->to = MIN(p->hi, p->to + WALK_PART);
+    return p->from < p->hi && (p->to - p->from < WALK_PART || !walks_over(p->w));
+}
+#define WALK_PARTS(p, w, from, hi)                                                                 \
+    for (struct walk_part p = { (w), (hi), (from), (from) }; walk_part_next(&p);)
+
 struct line_sums { struct kahan x, y, xy, x2; };
 
 static inline void line_add(struct line_sums *s, double x, double y)
@@ -52,7 +68,8 @@ static struct line line_walk(
     struct line_sums *s, bool flat, const struct walks *w, size_t i, size_t from, int64_t t0)
 {
     double first = w->v[w->lo[i]];
-    for (size_t at = from; at < w->hi[i]; at++) {
+    WALK_PARTS(p, w, from, w->hi[i])
+    for (size_t at = p.from; at < p.to; at++) {
         if (at > w->lo[i] && w->v[at] != first) flat = false;
         line_add(s, (double)(w->t[at] - t0) / 1e3, w->v[at]);
     }
@@ -109,16 +126,26 @@ static struct smoothing smoothing_begin(const double *v, double sf, double tf)
     return s;
 }
 
-static struct kahan sum_walk(struct kahan k, const double *v, size_t n)
+static struct kahan sum_walk(struct kahan k, const struct walks *w, size_t from, size_t hi)
 {
-    for (size_t i = 0; i < n; i++) kahan_add(&k, v[i]);
+    WALK_PARTS(p, w, from, hi)
+    for (size_t i = p.from; i < p.to; i++) kahan_add(&k, w->v[i]);
     return k;
 }
 
-static struct spread spread_walk(struct spread s, const double *v, size_t n)
+static struct spread spread_walk(struct spread s, const struct walks *w, size_t from, size_t hi)
 {
-    for (size_t i = 0; i < n; i++) spread_add(&s, v[i]);
+    WALK_PARTS(p, w, from, hi)
+    for (size_t i = p.from; i < p.to; i++) spread_add(&s, w->v[i]);
     return s;
+}
+
+static double smoothed_walk(const struct walks *w, size_t i, double sf, double tf)
+{
+    struct smoothing s = smoothing_begin(w->v + w->lo[i], sf, tf);
+    WALK_PARTS(p, w, w->lo[i] + 2, w->hi[i])
+    for (size_t at = p.from; at < p.to; at++) smoothing_add(&s, w->v[at], sf, tf, true);
+    return s.s1;
 }
 
 /* --- eight --- */
@@ -300,7 +327,8 @@ INLINE void smoothed_loop(
     }
     for (size_t i = 0; i < WALKS; i++) {
         struct smoothing s = { s0[i], s1[i], b[i] };
-        for (size_t at = w->lo[i] + n; at < w->hi[i]; at++)
+        WALK_PARTS(p, w, w->lo[i] + n, w->hi[i])
+        for (size_t at = p.from; at < p.to; at++)
             smoothing_add(&s, w->v[at], sf[i], tf[i], true);
         out[i] = s.s1;
     }
@@ -312,11 +340,9 @@ INLINE void sums_loop(struct kahan *out, const struct walks *w, bool adjacent)
     size_t n = walks_shortest(w);
     for (size_t i = 0; i < n; i++) lanes_add(&k, values_at(w, i, adjacent));
     for (size_t i = 0; i < WALKS; i++) {
-        const double *v = w->v + w->lo[i];
         struct kahan one = lane_of(&k, i);
-        size_t size = w->hi[i] - w->lo[i];
-        out[i] = kahan_finite(one) ? sum_walk(one, v + n, size - n)
-                                 : sum_walk((struct kahan){ 0, 0 }, v, size);
+        out[i] = kahan_finite(one) ? sum_walk(one, w, w->lo[i] + n, w->hi[i])
+                                   : sum_walk((struct kahan){ 0, 0 }, w, w->lo[i], w->hi[i]);
     }
 }
 
@@ -330,12 +356,10 @@ INLINE void spreads_loop(struct spread *out, const struct walks *w, bool adjacen
         lanes_add(&aux, delta * (x - (mean.s + mean.c)));
     }
     for (size_t i = 0; i < WALKS; i++) {
-        const double *v = w->v + w->lo[i];
         struct spread one = { lane_of(&mean, i), lane_of(&aux, i), (double)n };
-        size_t size = w->hi[i] - w->lo[i];
         out[i] = kahan_finite(one.mean) && kahan_finite(one.aux)
-                     ? spread_walk(one, v + n, size - n)
-                     : spread_walk((struct spread){ 0 }, v, size);
+                     ? spread_walk(one, w, w->lo[i] + n, w->hi[i])
+                     : spread_walk((struct spread){ 0 }, w, w->lo[i], w->hi[i]);
     }
 }
 
@@ -487,14 +511,22 @@ static bool walks_are_timed(
     return yes;
 }
 
+/* Long windows one after the other: side by side nobody could be asked in between. */
+static bool walks_together(const struct walks *w)
+{
+    bool yes = w->n == WALKS;
+    for (size_t i = 0; yes && i < WALKS; i++) yes = w->hi[i] - w->lo[i] < WALK_LONG;
+    return yes;
+}
+
 void walk_lines(struct line *out, const struct walks *w, const int64_t *t0,
     const struct line_times *times)
 {
-    if (w->n == WALKS && walks_are_timed(w, t0, times)) {
+    if (walks_together(w) && walks_are_timed(w, t0, times)) {
         build->lines_timed(out, w, t0, times);
         return;
     }
-    if (w->n == WALKS && !walks_far(w, t0)) {
+    if (walks_together(w) && !walks_far(w, t0)) {
         build->lines(out, w, t0);
         return;
     }
@@ -506,36 +538,31 @@ void walk_lines(struct line *out, const struct walks *w, const int64_t *t0,
 
 void walk_smoothed(double *out, const struct walks *w, const double *sf, const double *tf)
 {
-    if (w->n == WALKS) {
+    if (walks_together(w)) {
         build->smoothed(out, w, sf, tf);
         return;
     }
-    for (size_t i = 0; i < w->n; i++) {
-        struct smoothing s = smoothing_begin(w->v + w->lo[i], sf[i], tf[i]);
-        for (size_t at = w->lo[i] + 2; at < w->hi[i]; at++)
-            smoothing_add(&s, w->v[at], sf[i], tf[i], true);
-        out[i] = s.s1;
-    }
+    for (size_t i = 0; i < w->n; i++) out[i] = smoothed_walk(w, i, sf[i], tf[i]);
 }
 
 void walk_sums(struct kahan *out, const struct walks *w)
 {
-    if (w->n == WALKS) {
+    if (walks_together(w)) {
         build->sums(out, w);
         return;
     }
     for (size_t i = 0; i < w->n; i++)
-        out[i] = sum_walk((struct kahan){ 0, 0 }, w->v + w->lo[i], w->hi[i] - w->lo[i]);
+        out[i] = sum_walk((struct kahan){ 0, 0 }, w, w->lo[i], w->hi[i]);
 }
 
 void walk_spreads(struct spread *out, const struct walks *w)
 {
-    if (w->n == WALKS) {
+    if (walks_together(w)) {
         build->spreads(out, w);
         return;
     }
     for (size_t i = 0; i < w->n; i++)
-        out[i] = spread_walk((struct spread){ 0 }, w->v + w->lo[i], w->hi[i] - w->lo[i]);
+        out[i] = spread_walk((struct spread){ 0 }, w, w->lo[i], w->hi[i]);
 }
 
 void walk_sorted(double *out, const struct walks *w)

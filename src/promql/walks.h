@@ -27,6 +27,9 @@ struct walks {
     const double *v;
     size_t n;                              /* windows, at most WALKS */
     uint32_t lo[WALKS], hi[WALKS];
+    /* NULL, or whose owner is asked, between samples of long windows, whether it is over: then what
+     * comes is of no use */
+    const struct arena *asks;
 };
 
 struct line { double slope, intercept; };

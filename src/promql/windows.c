@@ -12,21 +12,30 @@
 
 #include <math.h>
 
-#define WINDOWS_EACH(w, k) for (size_t k = 0; k < (w)->steps; k++) if ((w)->lo[k] < (w)->hi[k])
+#define WINDOWS_EACH(w, k)                                                                         \
+    STEPS_EACH(k, (w)->ev->q, (w)->steps) if ((w)->lo[k] < (w)->hi[k])
 
 /* Kernels that go through each window whole may take long over one series. Called at each window,
  * with the samples since the last look: is the query still wanted? */
-static errc window_look(struct windows *w, size_t k, size_t *since)
+static errc samples_look(const struct windows *w, size_t n, size_t *since)
 {
     enum { LOOK_SAMPLES = 1 << 16 };
-    *since += w->hi[k] - w->lo[k];
+    *since += n;
     if (LIKELY(*since < LOOK_SAMPLES)) return OK;
     *since = 0;
     return eval_check(w->ev->q);
 }
+static errc window_look(struct windows *w, size_t k, size_t *since)
+{
+    return samples_look(w, w->hi[k] - w->lo[k], since);
+}
 
 /* Windows that are walked whole, some at a time. k: whose they are. */
 struct walked { struct walks walks; size_t k[WALKS]; };
+static struct walked walked_begin(const struct windows *w)
+{
+    return (struct walked){ .walks = { .t = w->t, .v = w->v, .asks = &w->ev->q->scratch } };
+}
 
 /* False: there is room for more. */
 static bool walked_add(struct walked *g, const struct windows *w, size_t k)
@@ -63,7 +72,7 @@ static bool pieces_init(struct pieces *p, const struct windows *w, double limit)
 {
     double most = 0, least = INFINITY;
     if (!pieces_pay(p, w)) return false;
-    for (size_t i = 0; i < w->n; i++) {
+    STEPS_EACH(i, w->ev->q, w->n) {
         double size = fabs(w->v[i]);
         if (!(size <= limit)) return false;
         if (size > most) most = size;
@@ -85,9 +94,9 @@ static void pieces_entangle(const struct windows *w, bool sums)
     double most = 0;
     bool whole = sums;
     if (q->entangled || !window_may_join(w)) return;
-    for (size_t i = 0; i < w->n && whole; i++) {
+    STEPS_EACH(i, q, whole ? w->n : 0) {
         double size = fabs(w->v[i]);
-        whole = size < 0x1p53 && size == floor(size);
+        whole &= size < 0x1p53 && size == floor(size);
         if (size > most) most = size;
     }
     q->entangled = !whole || most * (double)w->n >= 0x1p53;
@@ -114,10 +123,12 @@ static bool sum_pieces_init(struct sum_pieces *s, const struct windows *w)
     struct arena *a = &w->ev->q->scratch;
     s->before = arena_array(a, w->n, sizeof(*s->before));
     s->after = arena_array(a, w->n, sizeof(*s->after));
+    size_t since = 0;
     for (size_t from = 0; from < w->n; from += pieces_size(&s->p)) {
         size_t n = MIN(pieces_size(&s->p), w->n - from);
+        if (samples_look(w, n, &since) != OK) break;
         struct kahan up = { 0, 0 }, down = { 0, 0 };
-        for (size_t i = 0; i < n; i++) {
+        STEPS_EACH(i, w->ev->q, n) {
             size_t first = from + i, last = from + n - 1 - i;
             kahan_add(&up, w->v[first]);
             kahan_add(&down, w->v[last]);
@@ -175,7 +186,7 @@ static inline void windows_walk_sums(struct windows *w, struct walked *g, sum_pu
 
 static inline errc window_sums(struct windows *w, sum_put put)
 {
-    struct walked g = { { .v = w->v } };
+    struct walked g = walked_begin(w);
     struct sum_pieces p;
     bool pieces = sum_pieces_init(&p, w);
     size_t since = 0;
@@ -215,10 +226,12 @@ static bool spread_pieces_init(struct spread_pieces *s, const struct windows *w)
     struct arena *a = &w->ev->q->scratch;
     s->before = arena_array(a, w->n, sizeof(*s->before));
     s->after = arena_array(a, w->n, sizeof(*s->after));
+    size_t since = 0;
     for (size_t from = 0; from < w->n; from += pieces_size(&s->p)) {
         size_t n = MIN(pieces_size(&s->p), w->n - from);
+        if (samples_look(w, n, &since) != OK) break;
         struct spread up = { 0 }, down = { 0 };
-        for (size_t i = 0; i < n; i++) {
+        STEPS_EACH(i, w->ev->q, n) {
             size_t first = from + i, last = from + n - 1 - i;
             spread_add(&up, w->v[first]);
             spread_add(&down, w->v[last]);
@@ -266,7 +279,7 @@ static void windows_walk_spreads(struct windows *w, struct walked *g, bool root)
 
 static errc window_variance(struct windows *w, bool root)
 {
-    struct walked g = { { .v = w->v } };
+    struct walked g = walked_begin(w);
     struct spread_pieces p;
     bool pieces = spread_pieces_init(&p, w);
     size_t since = 0;
@@ -341,6 +354,7 @@ static errc window_extreme(struct windows *w, struct extreme x)
         if (next < w->lo[k]) next = w->lo[k];
         while (head < tail && queue[head] < w->lo[k]) head++;
         for (; next < w->hi[k]; next++) {
+            if (next % STEPS_PART == 0) TRY(eval_check(w->ev->q));
             if (isnan(w->v[next])) continue;
             while (head < tail && extreme_beats(&x, w->v[next], w->v[queue[tail - 1]])) tail--;
             queue[tail++] = next;
@@ -362,9 +376,13 @@ static inline double further(bool max, double a, double b)
 /* No NaN, and no zeros with a sign. */
 static bool values_are_plain(const struct windows *w)
 {
-    bool nan = false;
-    for (size_t i = 0; i < w->n; i++) nan |= w->v[i] != w->v[i];
-    return !nan && !column_has_bits(w->v, w->n, f64_bits(-0.0));
+    bool odd = false;
+    STEPS_PARTS(p, w->ev->q, w->n)
+    {
+        for (size_t i = p.from; i < p.to; i++) odd |= w->v[i] != w->v[i];
+        odd |= column_has_bits(w->v + p.from, p.to - p.from, f64_bits(-0.0));
+    }
+    return !odd;
 }
 
 /* False: it does not pay. */
@@ -374,10 +392,12 @@ static bool extreme_pieces_init(struct extreme_pieces *x, const struct windows *
     struct arena *a = &w->ev->q->scratch;
     x->before = arena_array(a, w->n, sizeof(*x->before));
     x->after = arena_array(a, w->n, sizeof(*x->after));
+    size_t since = 0;
     for (size_t from = 0; from < w->n; from += pieces_size(&x->p)) {
         size_t n = MIN(pieces_size(&x->p), w->n - from);
+        if (samples_look(w, n, &since) != OK) break;
         double up = w->v[from], down = w->v[from + n - 1];
-        for (size_t i = 0; i < n; i++) {
+        STEPS_EACH(i, w->ev->q, n) {
             size_t first = from + i, last = from + n - 1 - i;
             x->before[first] = up = further(max, w->v[first], up);
             x->after[last] = down = further(max, w->v[last], down);
@@ -399,6 +419,14 @@ static double extreme_pieces_of(
     return v;
 }
 
+static double extreme_of_long(const struct windows *w, size_t k, bool max)
+{
+    const double *v = w->v + w->lo[k];
+    double most = v[0];
+    STEPS_EACH(i, w->ev->q, (size_t)(w->hi[k] - w->lo[k])) most = further(max, v[i], most);
+    return most;
+}
+
 static inline errc window_extreme_value(struct windows *w, bool max)
 {
     struct extreme_pieces x;
@@ -407,7 +435,14 @@ static inline errc window_extreme_value(struct windows *w, bool max)
         WINDOWS_EACH(w, k) window_put(w, k, extreme_pieces_of(&x, w, max, w->lo[k], w->hi[k]));
         return OK;
     }
-    column_window_extremes(w->out, w->v, w->lo, w->hi, w->steps, max);
+    enum { STEPS = 256, LONG = 1 << 16 };
+    for (size_t k = 0, n; k < w->steps; k += n) {
+        n = w->widest < LONG ? MIN((size_t)STEPS, w->steps - k) : 1;
+        TRY(eval_check(w->ev->q));
+        if (w->widest < LONG)
+            column_window_extremes(w->out + k, w->v, w->lo + k, w->hi + k, n, max);
+        else if (w->lo[k] < w->hi[k]) w->out[k] = extreme_of_long(w, k, max);
+    }
     WINDOWS_EACH(w, k) bits_set(w->present, k);
     return OK;
 }
@@ -426,7 +461,7 @@ static errc window_ts_min(struct windows *w)
 
 static double *window_copy(struct windows *w, size_t k, double *room)
 {
-    memcpy(room, w->v + w->lo[k], (w->hi[k] - w->lo[k]) * sizeof(*room));
+    arena_copy(&w->ev->q->scratch, room, w->v + w->lo[k], (w->hi[k] - w->lo[k]) * sizeof(*room));
     return room;
 }
 
@@ -472,12 +507,13 @@ static errc window_quantile_ordered(struct windows *w, struct ordered *o)
 static void windows_walk_quantiles(struct windows *w, struct walked *g, double *room)
 {
     bool lanes = g->walks.n == WALKS;
+    const struct arena *asks = &w->ev->q->scratch;
     if (lanes) walk_sorted(room, &g->walks);
     for (size_t i = 0; i < g->walks.n; i++) {
         size_t k = g->k[i], n = w->hi[k] - w->lo[k];
         double q = window_quantile_asked(w, k);
         window_put(w, k, lanes ? quantile_of_column(q, room + i, n, WALKS)
-                               : quantile_of(q, window_copy(w, k, room), n));
+                               : quantile_of(q, window_copy(w, k, room), n, asks));
     }
     g->walks.n = 0;
 }
@@ -485,7 +521,7 @@ static void windows_walk_quantiles(struct windows *w, struct walked *g, double *
 /* Short windows, each sorted by itself. */
 static errc window_quantile_short(struct windows *w)
 {
-    struct walked g = { { .v = w->v } };
+    struct walked g = walked_begin(w);
     double *room = arena_array(&w->ev->q->scratch, WALKS * WALK_SORT_MOST, sizeof(*room));
     size_t since = 0;
     WINDOWS_EACH(w, k) {
@@ -506,7 +542,8 @@ static errc window_quantile(struct windows *w)
     WINDOWS_EACH(w, k) {
         TRY(window_look(w, k, &since));
         double q = window_quantile_asked(w, k);
-        window_put(w, k, quantile_of(q, window_copy(w, k, room), w->hi[k] - w->lo[k]));
+        window_put(w, k,
+            quantile_of(q, window_copy(w, k, room), w->hi[k] - w->lo[k], &w->ev->q->scratch));
     }
     return OK;
 }
@@ -524,7 +561,8 @@ static errc window_mad(struct windows *w)
             window_put(w, k, quantile_mad_of_sorted(o.v, o.n, room));
             continue;
         }
-        window_put(w, k, quantile_mad(window_copy(w, k, room), w->hi[k] - w->lo[k]));
+        window_put(w, k,
+            quantile_mad(window_copy(w, k, room), w->hi[k] - w->lo[k], &w->ev->q->scratch));
     }
     return OK;
 }
@@ -580,7 +618,7 @@ static const struct line_times *lines_times(struct windows *w, bool predict)
 
 static errc window_lines(struct windows *w, bool predict)
 {
-    struct walked g = { { .t = w->t, .v = w->v } };
+    struct walked g = walked_begin(w);
     struct line_slide slide;
     bool slides = lines_slide_init(&slide, w, predict);
     const struct line_times *times = slides ? NULL : lines_times(w, predict);
@@ -633,9 +671,9 @@ static errc factors_check(struct windows *w, double sf, double tf)
 /* The factors are looked at also where there are only histograms. */
 static errc window_double_exponential(struct windows *w)
 {
-    struct walked g = { { .t = w->t, .v = w->v } };
+    struct walked g = walked_begin(w);
     size_t since = 0;
-    for (size_t k = 0; k < w->steps; k++) {
+    STEPS_EACH(k, w->ev->q, w->steps) {
         double sf = w->params[0][k], tf = w->params[1][k];
         bool floats = w->lo[k] < w->hi[k];
         if (floats || (w->hs && w->hlo[k] < w->hhi[k])) TRY(factors_check(w, sf, tf));
@@ -649,7 +687,7 @@ static errc window_double_exponential(struct windows *w)
 
 static errc window_h_double_exponential(struct windows *w, size_t k)
 {
-    struct walked g = { { .t = w->t, .v = w->v } };
+    struct walked g = walked_begin(w);
     if (w->lo[k] == w->hi[k]) return OK;
     anno_histogram_ignored_range(&w->ev->q->annotations, w->metric, w->pos);
     if (w->hi[k] - w->lo[k] < 2) return OK;

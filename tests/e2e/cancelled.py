@@ -2,6 +2,7 @@
 """cancelled   A query ends at once wherever it computes, when it is deleted and when its client goes away: what the server computes from then on."""
 import json
 import os
+import random
 import select
 import socket
 import shutil
@@ -47,6 +48,16 @@ PHASES = {
     'quantiles of days': ('count_over_time((quantile_over_time(0.5, (sin(vector(time())))[5d:1s]))[5m:15s])', 0),
     'long windows': ('sum_over_time((quantile_over_time(0.9, (sin(vector(time())))[1h:1s]))[1h:1s])', 0),
 }
+# Rows of millions of steps, each walked many times over: however long one is, the query asks in between whether it is still wanted.
+LONG_S, LONG_SLICE_S, LONG_SLICES = 8640000, 0.05, 2
+LONG = ['sum_over_time((%s)[%ds:1s])' % (x, LONG_S) for x in (
+    'vector(1)', '-vector(time())', 'vector(-scalar(vector(time())))', 'vector(time()) * 2 + 1', 'vector(time()) + vector(3)', 'vector(time()) or vector(3)',
+    'sum(vector(time()))', 'absent(vector(time()) > 1e18)', 'label_replace(vector(time()), "a", "b", "", "")',
+    'histogram_quantile(0.5, label_replace(vector(time()), "le", "+Inf", "", ""))', 'sum_over_time(vector(time())[1h:1s])',
+    'rate(vector(time())[1m:1s])')] + ['%s(vector(time())[%ds:1s]%s)' % (f, LONG_S, more) for f, more in (
+        ('mad_over_time', ''), ('deriv', ''), ('stddev_over_time', ''), ('changes', ''), ('ts_of_max_over_time', ''),
+        ('double_exponential_smoothing', ', 0.5, 0.5'))] + ['quantile_over_time(0.5, vector(time())[%ds:1s])' % LONG_S, 'vector(time())[%ds:1s]' % LONG_S,
+    'sum_over_time((topk(1, vector(time())))[%ds:1s])' % (LONG_S // 4)]
 FOREVER = 'sum_over_time((predict_linear(sin(vector(time()))[2d:1s], 60))[3d:1s])'
 
 
@@ -82,10 +93,10 @@ class Cancelled(unittest.TestCase):
                 total += int(f.read().split()[0])
         return total / 1e9
 
-    def begin(self, query, range_s):
+    def begin(self, query, range_s, timeout_s=ASK_S):
         """A connection on which the answer of the query will come."""
         c = HTTPConnection('127.0.0.1', self.server.port, timeout=ASK_S)
-        args = {'query': query, 'timeout': '%ds' % ASK_S}
+        args = {'query': query, 'timeout': '%dms' % (timeout_s * 1000)}
         args.update({'start': DATA_S, 'end': DATA_S + range_s, 'step': 1} if range_s else {'time': DATA_S})
         c.request('POST', '/api/v1/query_range' if range_s else '/api/v1/query', urllib.parse.urlencode(args), {'Content-Type': 'application/x-www-form-urlencoded'})
         return c
@@ -148,6 +159,44 @@ class Cancelled(unittest.TestCase):
                     reached += spent is not None
                     self.assertLess(spent or 0, SPENT_S, '%s at %g of %.3f s' % (how, part, whole_s))
         self.assertGreater(reached, len(PHASES))
+
+    def slices(self):
+        """How many slices of CPU time were longer than LONG_SLICE_S, and than twice that."""
+        n = {}
+        for line in self.server.ask('/metrics').decode().splitlines():
+            if line.startswith('epimetheus_query_slice_seconds_bucket'):
+                n[line.split('le="')[1].split('"')[0]] = int(float(line.split()[-1]))
+        return n['+Inf'] - n[str(LONG_SLICE_S)], n['+Inf'] - n[str(2 * LONG_SLICE_S)]
+
+    def test_long_rows(self):
+        for query in LONG:
+            with self.subTest(query):
+                before, began = self.slices(), time.monotonic()
+                c = self.begin(query, 0)
+                answer = c.getresponse()
+                self.assertEqual(answer.status, 200, answer.read(500))
+                answer.read()
+                c.close()
+                whole_s, after = time.monotonic() - began, self.slices()
+                self.assertLessEqual(after[0] - before[0], LONG_SLICES)
+                self.assertEqual(after[1] - before[1], 0)
+                self.cut_short(query, random.random() * whole_s)
+
+    def cut_short(self, query, after_s):
+        """Ended at some moment by DELETE, by its client and by its time-out: each time it is soon gone."""
+        for how in ('deleted', 'its client is gone', 'its time is over'):
+            c = self.begin(query, 0, timeout_s=max(after_s, 0.001) if how == 'its time is over' else ASK_S)
+            time.sleep(after_s)
+            began, ids = time.monotonic(), self.active(query)
+            if ids and how == 'deleted':
+                self.delete(ids[0])
+            if how != 'its client is gone':
+                answer = c.getresponse()
+                said = answer.read()
+                self.assertIn(answer.status, (200, 499, 503), said[:500])
+            c.close()
+            for id in ids if how != 'its time is over' or answer.status == 503 else ():
+                self.left(id, began)
 
     def test_waiting_in_the_queue(self):
         busy = [self.begin(FOREVER, 0) for _ in range(2)]
