@@ -25,6 +25,9 @@ struct choosing {
     struct grouping by;
     VEC(struct heap *) heaps;              /* of group i: one heap a step */
     VEC(double *) bars;                    /* topk, bottomk: what is no better has no chance */
+    /* the best value that was not chosen, or no more; NaN: none. Where it is the bar's, too, the
+     * order of the rows chose. */
+    VEC(double *) lost;
     /* labels of the rows that were ever chosen: without columns, which only few of them need */
     struct rows rows;
 };
@@ -110,16 +113,53 @@ static void choose_group_begin(struct choosing *c)
     double *bar = arena_array(c->ev->q->arena, n, sizeof(*bar));
     STEPS_EACH(i, c->ev->q, n) bar[i] = NAN;           /* everything is welcome */
     vec_push(&c->bars, bar);
+    double *lost = arena_array(c->ev->q->arena, n, sizeof(*lost));
+    STEPS_EACH(i, c->ev->q, n) lost[i] = NAN;
+    vec_push(&c->lost, lost);
 }
 
 /* Word w of the steps at which the row may be chosen: a full heap's root is the bar. */
 static uint64_t choose_word(const struct choosing *c, size_t group, const struct row *r, size_t w)
 {
-    size_t n = c->ev->g.n, from = w * 64;
+    size_t n = c->ev->g.n, from = w * 64, words = MIN(n - from, (size_t)64);
     uint64_t there = row_word(r, w, n);
     if (!choose_has_bars(c) || r->hist || !there) return there;
-    return there & column_beyond(r->v + from, c->bars.at[group] + from, MIN(n - from, (size_t)64),
-                       c->op == OP_TOPK);
+    const double *v = r->v + from, *bar = c->bars.at[group] + from;
+    uint64_t better = there & column_beyond(v, bar, words, c->op == OP_TOPK);
+    uint64_t equal = there & ~better;
+    if (equal) equal &= ~column_beyond(v, bar, words, c->op != OP_TOPK);
+    for (; equal; equal &= equal - 1) {
+        size_t i = (size_t)__builtin_ctzll(equal);
+        c->lost.at[group][from + i] = bar[i];
+    }
+    return better;
+}
+
+/* A value that is no better than the root of a full heap, or the root that it takes the place of,
+ * is lost. */
+static void choose_lose(struct choosing *c, size_t group, size_t step, double v)
+{
+    const struct heap *h = &c->heaps.at[group][step];
+    if (!choose_has_bars(c)) return;
+    if (isnan(v)) c->ev->q->entangled = true;
+    if (isnan(v) || !h->n || (int64_t)h->n < (int64_t)c->k[step]) return;
+    double root = h->at[0].v, *lost = &c->lost.at[group][step];
+    if (c->op == OP_TOPK) v = MIN(v, root);
+    else v = MAX(v, root);
+    if (!(c->op == OP_TOPK ? *lost >= v : *lost <= v)) *lost = v;
+}
+
+/* Did the order of the rows choose between equal values at any step? Which rows there are, and so
+ * their order, depends on the steps that are evaluated together. */
+static bool choose_had_ties(const struct choosing *c)
+{
+    bool ties = false;
+    for (size_t g = 0; g < c->lost.n; g++)
+        STEPS_EACH(i, c->ev->q, c->ev->g.n) {
+            const struct heap *h = &c->heaps.at[g][i];
+            ties |= h->n && h->at[0].v == c->lost.at[g][i];
+        }
+    return ties;
 }
 
 static void choose_raise_bar(struct choosing *c, size_t group, size_t step)
@@ -150,6 +190,7 @@ static errc choose_row(struct sink *base, struct row *r)
             }
             /* a histogram counts as zero: its place in the column holds anything */
             struct chosen x = { row_histogram(r, i) ? 0 : r->v[i], row };
+            choose_lose(c, group, i, x.v);
             if (!choose_one(c, &c->heaps.at[group][i], i, x, ratio_at)) continue;
             taken = true;
             choose_raise_bar(c, group, i);
@@ -283,6 +324,7 @@ static void choosing_fini(struct choosing *c)
     grouping_fini(&c->by);
     vec_fini(&c->heaps);
     vec_fini(&c->bars);
+    vec_fini(&c->lost);
     rows_fini(&c->rows);
 }
 
@@ -303,6 +345,7 @@ errc eval_choose(struct eval *ev, struct expr *x, struct sink *out)
     TRY(eval_expr(ev, x->aggregate.expr, &c.base));
     if (!choose_nothing(c.op, &p)) TRY(choose_check_param(&c, &p));
     TRY(samples_check(ev->q, ev->q->samples));
+    ev->q->entangled |= choose_had_ties(&c);
     ev->q->samples = before + choose_count(&c);
     samples_peak(ev, ev->q->samples);
     return choose_push(&c, out);

@@ -244,6 +244,42 @@ TEST(kept_answers_are_found)
     world_end(&w);
 }
 
+/* The greatest of all at a step are those of any range of steps, unless equal values are chosen
+ * from by the order of rows. */
+TEST(kept_answers_of_the_greatest_are_found_without_ties)
+{
+    static const struct { const char *query; bool some; } cases[] = {
+        { "topk(2, sum by (pod) (k))", true },
+        { "bottomk(1, -sum by (pod) (k))", true },
+        { "topk(1, sum by (pod) (k * 0))", false },
+        { "bottomk(1, sum by (pod) (k * 0))", false },
+        { "topk(100, sum by (pod) (k * 0))", true },
+        { "topk(1, sum by (pod) (k * NaN))", false },
+        { "limitk(1, sum by (pod) (k))", false },
+    };
+    struct world w;
+    world_begin(&w, &(struct engine_opts){ .result_cache_bytes = 4 << 20 });
+    for (int64_t minute = 50; minute < 70; minute++)
+        for (unsigned i = 0; i < 6; i++) {
+            char pod[] = { (char)('a' + i), 0 };
+            struct label k[] = { label("__name__", "k"), label("pod", pod) };
+            add(&w, k, ARRAY_LEN(k), minute * MINUTE_MS, (double)(i + minute));
+        }
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        test_case(cases[i].query);
+        struct query_opts o = { .query = str_z(cases[i].query),
+            .start_ms = 57 * MINUTE_MS,
+            .end_ms = 65 * MINUTE_MS,
+            .step_ms = MINUTE_MS };
+        EXPECT(!is_kept(&w, &o));
+        EXPECT(is_kept(&w, &o));
+        o.end_ms += 2 * MINUTE_MS;
+        EXPECT_EQ(is_kept(&w, &o), cases[i].some);
+        EXPECT(is_kept(&w, &o));
+    }
+    world_end(&w);
+}
+
 /* Who holds an answer holds it, also where there is room for few others. */
 TEST(kept_answers_go_when_there_is_no_room)
 {

@@ -4,7 +4,8 @@
  *  - start(), end() and range() are those of the query;
  *  - rows come in an order, in which sums are rounded and ties are broken. Where rows become one
  *    (a group, a match, labels that are written anew), its place is that of its first row that has
- *    a value at any of the steps. So what looks at the order must not stand above what makes one;
+ *    a value at any of the steps. So what looks at the order must not stand above what makes one,
+ *    unless it sees by itself that the order told nothing (topk);
  *  - a function of ranges that drops names fails when two of its rows are then called the same,
  *    also at different steps.
  */
@@ -100,8 +101,9 @@ static struct apart apart_aggregate(const struct expr *x)
     enum promql_op op = x->aggregate.op;
     struct apart in = apart_of(x->aggregate.expr);
     if (!in.yes || (x->aggregate.param && !apart_of(x->aggregate.param).yes)) return apart_no;
-    bool ordered =
-        op != OP_COUNT && op != OP_GROUP && op != OP_COUNT_VALUES && op != OP_LIMIT_RATIO;
+    /* of topk and bottomk the order tells among equal values alone: they see whether it did */
+    bool ordered = op != OP_COUNT && op != OP_GROUP && op != OP_COUNT_VALUES &&
+                   op != OP_LIMIT_RATIO && op != OP_TOPK && op != OP_BOTTOMK;
     bool chooses = op == OP_TOPK || op == OP_BOTTOMK || op == OP_LIMITK || op == OP_LIMIT_RATIO;
     if (ordered && !in.fixed) return apart_no;
     if (chooses) return (struct apart){ true, false, in.unlike };
