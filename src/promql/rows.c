@@ -88,7 +88,20 @@ double *column_pool_take(struct column_pool *p)
     return v;
 }
 
-void column_pool_give(struct column_pool *p, double *v) { vec_push(&p->idle, v); }
+/* What is idle already would be two rows' column. */
+static bool column_is_idle(const struct column_pool *p, const double *v)
+{
+    enum { LOOKED_AT = 8 };
+    for (size_t i = p->idle.n; i-- > 0 && p->idle.n - i <= LOOKED_AT;)
+        if (p->idle.at[i] == v) return true;
+    return false;
+}
+
+void column_pool_give(struct column_pool *p, double *v)
+{
+    assert(!column_is_idle(p, v));
+    vec_push(&p->idle, v);
+}
 
 enum { SAMPLE_BYTES = 16 };
 

@@ -76,7 +76,9 @@ struct row {
     const struct histogram **hist;
     /* the name goes at the end of the query (delayed name removal) */
     bool drop_name;
-    /* v, and present where it is not NULL, are a column of the sink's pool, which has it back */
+    /* v is a column of a pool of as many steps, with room for a bitmap behind it, that lives as
+     * long as the sink's pool, and nobody who pushed it looks at it again: the sink may take it as
+     * it is, or give it to its own pool. Rows of set operators come so, out of a rows_sink. */
     bool pooled;
 };
 static inline bool row_has(const struct row *r, size_t i)
