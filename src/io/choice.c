@@ -16,6 +16,7 @@
 
 #include "io/fs_impl.h"
 #include "io/guard.h"
+#include "io/reader_impl.h"
 #include "io/work.h"
 
 #include "base/clock.h"
@@ -263,6 +264,7 @@ static uint64_t bytes_open(enum io_kind kind)
 enum io_backend io_choose(struct file *f, uint64_t size, enum io_kind kind)
 {
     if (plan.of[kind] != IO_AUTO) return plan.of[kind];
+    if (io_forced()) return io_forced();
     int fd = file_fd(f);
     bool remote = fd >= 0 && is_remote(fd);
     struct io_facts facts = { .kind = kind,

@@ -45,9 +45,9 @@ struct reader {
     _Atomic uint32_t refs;
 };
 
-/* In builds with fault points EPI_TEST_IO=mmap|direct takes the place of buffered, which is what
- * tests ask for that do not care: so they run again with each. IO_AUTO: nothing does; so it is
- * where the word is empty or absent. */
+/* In builds with fault points EPI_TEST_IO=mmap|buffered|direct takes the place of buffered, which
+ * is what tests ask for that do not care, and of what auto would choose: so they run again with
+ * each. IO_AUTO: nothing does; so it is where the word is empty or absent. */
 #ifdef EPI_FAULTS
 enum io_backend io_forced(void);
 #else
