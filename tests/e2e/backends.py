@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ import tally
 
 EPITOOL = os.environ.get('EPITOOL') or os.path.join(TOP, 'build/epitool')
 EPIMETHEUS = os.environ.get('EPIMETHEUS') or os.path.join(TOP, 'build/epimetheus')
-RUN_S, READY_S, SERIES, BEGIN_S = 120, 60, 400, 1700006400
+RUN_S, READY_S, BROWSER_S, SERIES, BEGIN_S = 120, 60, 300, 400, 1700006400
 QUERY = {'query': 'sum(max_over_time(m[1h]))', 'time': BEGIN_S + 3600}
 
 
@@ -150,6 +151,40 @@ class Backends(unittest.TestCase):
         self.begin(fs.folder + '/data')
         for kind in ('index', 'chunks'):
             self.chosen(kind, 'buffered', 'a network or FUSE file system')
+
+    def drawn(self, **params):
+        """The page as a browser has it, in the end; it asks nobody but the server."""
+        deps = tally.run([os.path.join(TOP, 'tools/deps'), 'browser'], BROWSER_S)
+        browser = shutil.which('chromium')
+        if not browser:
+            self.skipTest('no browser: %s' % deps.err.decode(errors='replace')[-300:])
+        ran = tally.run([browser, '--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run', '--disable-background-networking',
+                         '--disable-component-update', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', '--user-data-dir=' + self.tmp + '/browser',
+                         '--virtual-time-budget=8000', '--dump-dom', self.at + '/query?' + urllib.parse.urlencode(params)], RUN_S)
+        self.assertEqual(ran.code, 0, ran.err[-2000:])
+        parts = re.findall(r'<h3>(.*?)</h3><p>.*?</p><table>(.*?)</table>', ran.out.decode(), re.S)
+        rows = {title: [re.findall(r'<td[^>]*>(.*?)</td>', row) for row in table.split('<tr>')] for title, table in parts}
+        return {title: [row for row in table if row] for title, table in rows.items()}
+
+    def test_page(self):
+        """What this query and all of them cost by each backend, and why it runs."""
+        self.begin(self.data, '--storage.io=index=auto,chunks=direct')
+        query = 'sum(max_over_time(m[1h] @ %d))' % (BEGIN_S + 3600)
+        tables = self.drawn(**{'g0.tab': 'io', 'g0.expr': query})
+        self.assertEqual(set(tables), {'This expression', 'Since the start', 'Which backend, and why'})
+        for title in ('This expression', 'Since the start'):
+            rows = {row[0]: row[1:] for row in tables[title]}
+            self.assertEqual(set(rows), {'mmap', 'direct'})
+            for backend, row in rows.items():
+                reads, size, hits, misses, faults, stalled = row
+                self.assertGreater(int(reads), 0)
+                self.assertRegex(size, r'^\d[\d.]* [KM]iB$')
+                self.assertGreater(int(hits) + int(misses), 0)
+                self.assertRegex(faults, r'^\d+$' if backend == 'mmap' else '^-$')
+                self.assertRegex(stalled, r'^(0|[\d.]+ (us|ms|s))$')
+        rows = {row[0]: row[1:] for row in tables['Which backend, and why']}
+        self.assertEqual((rows['index'][:2], rows['chunks'][:2]), (['auto', 'mmap'], ['direct', 'direct']))
+        self.assertIn('local file system', rows['index'][-1])
 
     @unittest.skipUnless(os.geteuid() == 0, 'needs to mount')
     def test_direct_falls_back_where_it_is_refused(self):
