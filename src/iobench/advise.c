@@ -53,6 +53,10 @@ static void advise_hot(const struct lab *l, struct lab_advice *out, enum io_kind
             "a page fault that misses takes %.0f ms here, and nobody else can change the address "
             "space's maps meanwhile",
             fault / 1000);
+    } else if (l->in_memory) {
+        snprintf(out->why, sizeof(out->why),
+            "%s is memory, and a buffered read costs %.2f times the CPU of a mapped one",
+            l->file_system, cached);
     } else {
         snprintf(out->why, sizeof(out->why),
             "when it is cached a buffered read costs %.2f times the CPU of a mapped one; a fault "
@@ -75,7 +79,7 @@ static void advise_chunks(const struct lab *l, struct lab_advice *out)
         return;
     }
     advise_hot(l, out, IO_CHUNKS);
-    if (out->backend != IO_MMAP) return;
+    if (out->backend != IO_MMAP || direct <= 0) return;
     snprintf(out->why, sizeof(out->why),
         "the blocks fit in memory, where mapping is cheapest; once they do not, direct reads %.1f "
         "times what faults do (32 in flight)",

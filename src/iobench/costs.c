@@ -165,6 +165,7 @@ static void costs_file_fault(struct lab *l, int fd, bool cold)
     static double took[SAMPLES_MAX];
     size_t pages = (size_t)(l->file_bytes / PAGE), n = 0;
     lab_step(l, cold ? "major faults" : "minor faults");
+    if (cold && l->in_memory) return; /* there are none */
     if (cold) lab_evict(l, S(LAB_FILE));
     uint8_t *p = mmap(NULL, (size_t)l->file_bytes, PROT_READ, MAP_SHARED, fd, 0);
     if (p == MAP_FAILED) return;

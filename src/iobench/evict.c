@@ -22,7 +22,11 @@ enum { PAGE = 4096, STEPS = 2 };
 static const char *const ways[STEPS] = { "pread", "mmap" };
 #define WHAT "a new page of a file, no disk asked (eviction)"
 
-size_t lab_evictions_steps(const struct lab *l) { return l->o->fill_memory ? 2 * STEPS : STEPS; }
+size_t lab_evictions_steps(const struct lab *l)
+{
+    if (l->in_memory) return 0;
+    return l->o->fill_memory ? 2 * STEPS : STEPS;
+}
 
 struct hole {
     struct file *file;
@@ -158,6 +162,7 @@ static errc by_kswapd(struct lab *l, bool mapped, struct err *e)
 
 errc lab_evictions(struct lab *l, struct err *e)
 {
+    if (l->in_memory) return OK;
     for (int i = 0; i < STEPS; i++) TRY(in_group(l, i == 1, e));
     for (int i = 0; i < STEPS && l->o->fill_memory; i++) TRY(by_kswapd(l, i == 1, e));
     return OK;

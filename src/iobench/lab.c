@@ -17,12 +17,13 @@
 static const struct {
     uint64_t magic;
     const char *name;
-    bool remote;
+    bool remote, in_memory;
 } file_systems[] = {
     { 0xef53, "ext4", false },
     { 0x58465342, "xfs", false },
     { 0x9123683e, "btrfs", false },
-    { 0x01021994, "tmpfs", false },
+    { 0x01021994, "tmpfs", false, true },
+    { 0x858458f6, "ramfs", false, true },
     { 0x794c7630, "overlayfs", false },
     { 0x2fc12fc1, "zfs", false },
     { 0x6969, "nfs", true },
@@ -120,6 +121,7 @@ static void look_around(struct lab *l)
             if (file_systems[i].magic != magic) continue;
             snprintf(l->file_system, sizeof(l->file_system), "%s", file_systems[i].name);
             l->remote = file_systems[i].remote;
+            l->in_memory = file_systems[i].in_memory;
         }
     }
     struct fs *root = fs_real_new(S("/"));
@@ -179,6 +181,11 @@ errc lab_run(struct lab *l, const struct lab_opts *o, struct err *e)
     look_around(l);
     l->steps = 1 + lab_costs_steps(l) + lab_evictions_steps(l) + lab_maps_steps(l) +
                lab_reads_steps(l) + lab_calls_steps(l) + lab_queries_steps(l);
+    if (l->in_memory)
+        lab_note(l,
+            "%s lies in memory: reads that wait for a disk, and less memory than data, are not "
+            "measured",
+            l->file_system);
     lab_step(l, "a file to read");
     errc rc = file_make(l, e);
     if (rc == OK) rc = run_parts(l, e);

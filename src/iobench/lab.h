@@ -57,6 +57,7 @@ struct lab {
     int64_t until_ns;        /* by clock_mono_ns: it should be over; 0: it takes what it takes */
     bool quick;              /* as the opts have it */
     bool remote;             /* a network or FUSE file system */
+    bool in_memory;          /* tmpfs, ramfs: nothing there is cold, or can be evicted */
     char kernel[64], file_system[32], limited_by[32];
     size_t steps, steps_done;
 };

@@ -278,6 +278,7 @@ static errc measure(struct lab *l, const struct setting *s, struct err *e)
 static bool is_measured(const struct setting *s, const struct lab *l)
 {
     if (s->pattern == RANDOM_32 && s->memory == CACHED) return false;
+    if (l->in_memory && s->memory != CACHED) return false;
     if (s->threads == 1 || s->threads == l->threads) return true;
     return !l->quick && (s->threads & (s->threads - 1)) == 0;
 }
@@ -299,7 +300,7 @@ static errc each_setting(struct lab *l, bool count_only, size_t *n, struct err *
 
 size_t lab_reads_steps(const struct lab *l)
 {
-    struct lab twin = { .threads = l->threads, .quick = l->quick };
+    struct lab twin = { .threads = l->threads, .quick = l->quick, .in_memory = l->in_memory };
     size_t n;
     errc rc = each_setting(&twin, true, &n, NULL);
     return rc == OK ? n : 0;

@@ -140,8 +140,10 @@ void report_table(struct buf *b, const struct lab *l, size_t columns)
     for (size_t i = 0; i < l->notes.n; i++)
         put_line(b, columns, 2, "note: %s", l->notes.at[i].text);
     buf_str(b, S("\n"));
-    put_line(b, columns, 2, "direct against mmap, random, 32 in flight, cold: %.2f times the reads",
-        lab_direct_ratio(l));
+    if (lab_direct_ratio(l) > 0)
+        put_line(b, columns, 2,
+            "direct against mmap, random, 32 in flight, cold: %.2f times the reads",
+            lab_direct_ratio(l));
     put_line(b, columns, 2, "buffered against mmap, random, cached: %.2f times the CPU",
         lab_cached_ratio(l));
     buf_str(b, S("\n"));
@@ -356,12 +358,15 @@ static void html_result(struct buf *b, const struct lab *l)
     html_flag(b, advice, n);
     buf_str(b, S("<p class=\"dim small\">Recommended here; the reasons stand at the end.</p></div>"
                  "\n<div class=grid style=\"margin-top:14px\">"));
+    if (lab_direct_ratio(l) > 0)
+        buf_fmt(b,
+            "<div class=card><div class=big>%.2f x</div>the reads of mmap by direct: random, 32 in "
+            "flight, cold</div>",
+            lab_direct_ratio(l));
     buf_fmt(b,
-        "<div class=card><div class=big>%.2f x</div>the reads of mmap by direct: random, 32 in "
-        "flight, cold</div>"
         "<div class=card><div class=big>%.2f x</div>the CPU of mmap by buffered: random, "
         "cached</div></div>\n",
-        lab_direct_ratio(l), lab_cached_ratio(l));
+        lab_cached_ratio(l));
 }
 
 static void html_advice(struct buf *b, const struct lab *l)

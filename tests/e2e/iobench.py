@@ -31,7 +31,8 @@ KINDS, BACKENDS = {'index', 'chunks', 'head', 'header'}, {'mmap', 'buffered', 'd
 
 class Iobench(unittest.TestCase):
     def setUp(self):
-        tmp = tempfile.TemporaryDirectory(prefix='epi-iobench-')
+        os.makedirs(os.path.join(TOP, 'build'), exist_ok=True)
+        tmp = tempfile.TemporaryDirectory(prefix='epi-iobench-', dir=os.path.join(TOP, 'build'))        # where temporary files go may be memory
         self.addCleanup(tmp.cleanup)
         self.dir = os.path.join(tmp.name, 'measured')
         self.out = os.path.join(tmp.name, 'out')
@@ -200,6 +201,27 @@ class Iobench(unittest.TestCase):
         self.assertTrue(os.path.islink(link))
         self.refused(b'no such file', '--dir=' + self.path('none'), '--json=' + link)
         self.assertTrue(os.path.islink(link))
+
+    @unittest.skipUnless(os.geteuid() == 0 and os.path.ismount('/proc'), 'needs to mount')
+    def test_memory_file_system(self):
+        """What cannot be evicted is not asked to be: a control group with less memory than that would end the process."""
+        ram = self.path('ram')
+        os.mkdir(ram)
+        mounted = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', ram], capture_output=True, check=False)
+        if mounted.returncode:
+            self.skipTest('cannot mount: %s' % mounted.stderr.decode().strip())
+        try:
+            ran = tally.run([EPITOOL, 'iobench', *QUICK, '--file-size=32MB', '--dir=' + ram, '--json=' + self.path('f.json'), '--report=' + self.path('page.html')],
+                            RUN_S)
+            self.assertEqual((ran.code, ran.err, os.listdir(ram)), (0, b'', []))
+        finally:
+            subprocess.run(['umount', ram], check=True)
+        with open(self.path('f.json')) as f:
+            found = json.load(f)
+        self.assertEqual([r for r in found['rows'] if 'cold' in r['what'] + r['how'] or 'less memory' in r['what'] or not r['value'] > 0], [])
+        self.assertIn('tmpfs lies in memory', ' '.join(found['notes']))
+        self.assertIn('chunks  mmap      tmpfs is memory', ran.out.decode())
+        self.assertNotIn('0.00', ran.out.decode())
 
     @unittest.skipUnless(os.geteuid() == 0 and os.path.ismount('/proc'), 'needs to mount')
     def test_full_disk(self):
