@@ -6,7 +6,8 @@
  *   upload     ──> conn_upload: append to the body, 413 past the limit
  *   last call  ──> in place: run the handler, queue the answer
  *              ├─> while uploads press: suspend the connection; its turn comes in server_release
- *              ├─> alone: suspend the connection; its thread leaves the loop ──> handler ──> resume
+ *              ├─> alone: its thread leaves the loop ──> handler ──> called again: queue the answer
+ *              │   (suspended only where that lasts, by the thread that takes the loop over)
  *              └─> else: suspend the connection, submit to the pool ──> handler ──> resume ──>
  *              called again: queue the answer
  *
@@ -411,14 +412,19 @@ static enum http_guard conn_guard(struct conn *c, bool may_wait)
     return o->guard ? o->guard(o->guard_ctx, &c->req, &c->resp, may_wait) : HTTP_PASS;
 }
 
+static void conn_done(struct conn *c)
+{
+    c->state = CONN_DONE;
+    atomic_fetch_sub(&c->server->at_work, 1);  /* what the client asks next may be alone */
+}
+
 /* Of a job, its last: the connection is another thread's from here on. */
-static void conn_resume(struct conn *c, bool wake)
+static void conn_resume(struct conn *c)
 {
     struct http_server *s = c->server;
-    c->state = CONN_DONE;
-    atomic_fetch_sub(&s->at_work, 1);          /* what the client asks next may be alone */
+    conn_done(c);
     MHD_resume_connection(c->mhd);
-    if (wake) wake_up(s->wake);
+    wake_up(s->wake);
     server_left(s);
 }
 
@@ -428,7 +434,7 @@ static void conn_job(void *arg)
     c->refused = c->guard_waits && conn_guard(c, true) != HTTP_PASS;
     conn_handle(c);
     hangup_unwatch(c->server->hangup, conn_fd(c));
-    conn_resume(c, true);
+    conn_resume(c);
 }
 
 static bool server_entered(struct http_server *s)
@@ -440,15 +446,14 @@ static bool server_entered(struct http_server *s)
     return ok;
 }
 
-static void conn_suspend(struct conn *c)
+static void conn_work_begins(struct conn *c)
 {
     c->state = CONN_RUNNING;
     atomic_fetch_add(&c->server->at_work, 1);
-    MHD_suspend_connection(c->mhd);
 }
 
 /* Runs job(c) on the pool while the connection waits. False: it does not, and the connection goes
- * on. REQUIRES: server_entered, conn_suspend */
+ * on. REQUIRES: server_entered, conn_work_begins, suspended */
 static bool conn_submit(struct conn *c, void (*job)(void *c))
 {
     struct http_server *s = c->server;
@@ -465,7 +470,7 @@ static void conn_part_job(void *arg)
     if (c->last) stream_free(c);
     if (!buf_ok(&c->resp.body)) c->cut = true;
     hangup_unwatch(c->server->hangup, conn_fd(c));
-    conn_resume(c, true);
+    conn_resume(c);
 }
 
 /* The library wants bytes of a stream. */
@@ -486,10 +491,11 @@ static ssize_t on_part(void *cls, uint64_t pos, char *to, size_t max)
     if (c->cut || !server_entered(c->server)) return MHD_CONTENT_READER_END_WITH_ERROR;
     buf_reset(&c->resp.body);
     c->at = 0;
-    conn_suspend(c);
+    conn_work_begins(c);
+    MHD_suspend_connection(c->mhd);
     if (conn_submit(c, conn_part_job)) return 0;
     c->cut = true;
-    conn_resume(c, true);
+    conn_resume(c);
     return 0;
 }
 
@@ -502,7 +508,7 @@ static void conn_hand_over(struct conn *c)
 {
     if (conn_submit(c, conn_job)) return;
     conn_refuse(c);
-    conn_resume(c, true);
+    conn_resume(c);
 }
 
 /* Whether the thread that read it goes on with it, outside of the loop. */
@@ -571,10 +577,14 @@ static enum MHD_Result conn_dispatch(struct conn *c)
         return conn_answer(c);
     }
     conn_upload_begins(c);
-    conn_suspend(c);
-    if (conn_waits(c)) return MHD_YES;
-    if (conn_stays(c)) c->server->own = c;
-    else conn_hand_over(c);
+    conn_work_begins(c);
+    bool waits = conn_waits(c);
+    if (!waits && conn_stays(c)) {
+        c->server->own = c;
+        return MHD_YES;
+    }
+    MHD_suspend_connection(c->mhd);
+    if (!waits) conn_hand_over(c);
     return MHD_YES;
 }
 
@@ -629,6 +639,11 @@ static void on_completed(
     *con_cls = NULL;
     if (!c) return;
     struct http_server *s = c->server;
+    if (s->own == c) {                         /* closed in the turn that read it */
+        s->own = NULL;
+        conn_done(c);
+        server_left(s);
+    }
     if (c->uploads) pace_upload_ends(&s->pace, clock_mono_ns());
     conn_set_wire(c, -1);
     if (c->streams) conn_count(c);
@@ -699,7 +714,8 @@ static void *server_turn(void *ctx)
     if (MHD_run(s->daemon) != MHD_YES) clock_sleep_ns(FAILED_MS * INT64_C(1000000));
     server_release(s);
     if (!s->own || !s->crowd) return s->own;
-    conn_hand_over(s->own);                    /* it was the first of several */
+    MHD_suspend_connection(s->own->mhd);       /* it was the first of several */
+    conn_hand_over(s->own);
     return NULL;
 }
 
@@ -716,11 +732,12 @@ static void server_work(void *ctx, void *job)
     s->o.stand_in(s->o.pool, false);
 }
 
-/* A client that hangs up is of interest from here on. */
+/* The loop has not turned since it was left. A client that hangs up is of interest from here on. */
 static void server_job_lasts(void *ctx, void *job)
 {
     const struct http_server *s = ctx;
     struct conn *c = job;
+    MHD_suspend_connection(c->mhd);
     hangup_watch(s->hangup, conn_fd(c), &c->req.gone);
 }
 
@@ -728,9 +745,14 @@ static void server_job_done(void *ctx, void *job, bool lasted)
 {
     struct http_server *s = ctx;
     struct conn *c = job;
-    if (lasted) hangup_unwatch(s->hangup, conn_fd(c));
-    else s->resumed = true;
-    conn_resume(c, lasted);
+    if (lasted) {
+        hangup_unwatch(s->hangup, conn_fd(c));
+        conn_resume(c);
+        return;
+    }
+    s->resumed = true;                         /* the library calls again in the next turn */
+    conn_done(c);
+    server_left(s);
 }
 
 static const struct driver_ops driver_ops = {
