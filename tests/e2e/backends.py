@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -151,6 +152,26 @@ class Backends(unittest.TestCase):
         self.begin(fs.folder + '/data')
         for kind in ('index', 'chunks'):
             self.chosen(kind, 'buffered', 'a network or FUSE file system')
+
+    def test_files_cut_under_their_maps(self):
+        """An error of the queries that read what is gone; the server goes on, and says which file."""
+        for name in ('index', 'chunks/000001'):
+            with self.subTest(file=name):
+                data = os.path.join(self.tmp, 'cut', name.replace('/', '-'))
+                shutil.copytree(self.data, data)
+                self.begin(data, '--storage.io=mmap')
+                self.assertEqual(len(self.data_of('query', **QUERY)['result']), 1)
+                block, = [b for b in os.listdir(data) if os.path.exists(os.path.join(data, b, 'index'))]
+                os.truncate(os.path.join(data, block, name), 8192)
+                for _ in range(2):
+                    with self.assertRaises(urllib.error.HTTPError) as refused:
+                        self.get('/api/v1/query', query='count(last_over_time(m[1h]))', time=BEGIN_S + 7000)
+                    with refused.exception as answer:
+                        self.assertEqual(answer.code, 500)
+                        self.assertIn('%s/%s: a mapped page could not be read' % (block, name), answer.read().decode())
+                self.get('/-/ready')
+                self.assertIsNone(self.server.poll())
+                self.end()
 
     def drawn(self, **params):
         """The page as a browser has it, in the end; it asks nobody but the server."""
