@@ -202,6 +202,29 @@ class Iobench(unittest.TestCase):
         self.refused(b'no such file', '--dir=' + self.path('none'), '--json=' + link)
         self.assertTrue(os.path.islink(link))
 
+    def test_pipes(self):
+        """Figures go to a pipe, in the table's place where that is; who goes away takes nothing from the files."""
+        words = [EPITOOL, 'iobench', *QUICK, '--file-size=32MB', '--dir=' + self.dir]
+        ran = tally.run([*words, '--json=/dev/stdout'], RUN_S)
+        self.assertEqual((ran.code, ran.err), (0, b''))
+        rows = len(json.loads(ran.out)['rows'])
+        other = self.path('pipe')
+        os.mkfifo(other)
+        with subprocess.Popen(['cat', other], stdout=subprocess.PIPE) as reader:
+            ran = tally.run([*words, '--json=' + other], RUN_S)
+            self.assertEqual((ran.code, ran.err), (0, b''))
+            self.assertEqual(len(json.loads(reader.stdout.read())['rows']), rows)
+        self.assertIn(b'recommended: --storage.io=', ran.out)
+        ours, theirs = os.pipe()
+        os.close(ours)
+        try:
+            proc = subprocess.run([*words, '--json=' + self.path('f.json')], stdout=theirs, stderr=subprocess.PIPE, timeout=RUN_S, check=False)
+        finally:
+            os.close(theirs)
+        self.assertEqual((proc.returncode, proc.stderr), (1, b'epitool: the output cannot be written\n'))
+        with open(self.path('f.json')) as f:
+            self.assertEqual(len(json.load(f)['rows']), rows)
+
     @unittest.skipUnless(os.geteuid() == 0 and os.path.ismount('/proc'), 'needs to mount')
     def test_memory_file_system(self):
         """What cannot be evicted is not asked to be: a control group with less memory than that would end the process."""

@@ -9,6 +9,7 @@
 #include "cmd/epitool/progress_bar.h"
 #include "iobench/limit.h"
 #include "iobench/report.h"
+#include "iobench/target.h"
 #include "model/opt_kinds.h"
 
 #include <signal.h>
@@ -38,60 +39,50 @@ static const struct opt iobench_opts[] = {
     { "fill-memory",
         .help = "Fill the machine's memory, too, and see kswapd evict. What is cached goes.",
         OPT_AT(struct iobench_args, fill_memory), &opt_bool },
-    { "json", "FILE", "Write the figures as JSON.", OPT_AT(struct iobench_args, json), &opt_str },
+    { "json", "FILE", "Write the figures as JSON; to where the table would go: in its place.",
+        OPT_AT(struct iobench_args, json), &opt_str },
     { "report", "FILE.html", "Write a page with plots.", OPT_AT(struct iobench_args, report),
         &opt_str },
 };
-
-/* A file that the user named: opened before anything is measured, and written in place, be it a
- * device. */
-struct target { struct fs *fs; struct file *f; str name; bool is_new; };
-
-static errc target_open(struct target *t, str path, struct err *e)
-{
-    if (!path.n) return OK;
-    t->fs = fs_real_of(path, &t->name);
-    t->is_new = !fs_exists(t->fs, t->name);
-    return fs_open(&t->f, t->fs, t->name, FS_WRITE | FS_CREATE, e);
-}
-
-static errc target_write(struct target *t, const struct buf *b, struct err *e)
-{
-    str text = buf_view(b);
-    uint64_t done, was;
-    TRY(file_size(t->f, &was, e));
-    TRY(file_pwrite(t->f, &text, 1, 0, &done, e));
-    return was > text.n ? file_truncate(t->f, text.n, e) : OK;
-}
-
-/* One that was made and has nothing to say goes. */
-static void target_close(struct target *t, bool failed)
-{
-    errc rc = t->f && t->is_new && failed ? fs_unlink(t->fs, t->name, NULL) : OK;
-    (void)rc; /* it is empty */
-    file_close(t->f);
-    fs_free(t->fs);
-}
 
 static size_t table_columns(void)
 {
     return isatty(STDOUT_FILENO) ? terminal_columns(STDOUT_FILENO) : 0;
 }
 
-static errc show(struct target *json, struct target *page, const struct lab *l, struct err *e)
+static errc show_table(const struct lab *l, struct err *e)
 {
     SCOPED(buf_fini) struct buf table = { 0 };
-    SCOPED(buf_fini) struct buf figures = { 0 };
-    SCOPED(buf_fini) struct buf html = { 0 };
     report_table(&table, l, table_columns());
     TRY(cmd_write(stdout, buf_view(&table), e));
-    if (json->f) {
-        report_json(&figures, l);
-        TRY(target_write(json, &figures, e));
-    }
-    if (!page->f) return OK;
+    return fflush(stdout) == 0 ? OK : err_set(e, ERR_IO, "the output cannot be written");
+}
+
+static errc show_json(struct target *json, const struct lab *l, struct err *e)
+{
+    SCOPED(buf_fini) struct buf figures = { 0 };
+    report_json(&figures, l);
+    if (!target_is_stdout(json)) return target_write(json, buf_view(&figures), e);
+    TRY(cmd_write(stdout, buf_view(&figures), e));
+    return fflush(stdout) == 0 ? OK : err_set(e, ERR_IO, "the output cannot be written");
+}
+
+static errc show_page(struct target *page, const struct lab *l, struct err *e)
+{
+    SCOPED(buf_fini) struct buf html = { 0 };
     report_html(&html, l);
-    return target_write(page, &html, e);
+    return target_write(page, buf_view(&html), e);
+}
+
+/* Each of them, whether or not another could be written; the first error. */
+static errc show(struct target *json, struct target *page, const struct lab *l, struct err *e)
+{
+    signal(SIGPIPE, SIG_IGN); /* who has read enough of one may want the others */
+    errc rc = json->f ? show_json(json, l, e) : OK;
+    errc of_page = page->f ? show_page(page, l, rc == OK ? e : NULL) : OK;
+    if (rc == OK) rc = of_page;
+    errc of_table = target_is_stdout(json) ? OK : show_table(l, rc == OK ? e : NULL);
+    return rc == OK ? of_table : rc;
 }
 
 static errc measure(
