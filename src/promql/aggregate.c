@@ -1,5 +1,4 @@
-/* Aggregations into one row a group: sum, avg, count, min, max, group, stddev, stdvar, quantile;
- * and count_values.
+/* Aggregations into one row a group: sum, avg, count, min, max, group, stddev, stdvar, quantile.
  *
  * A group is a few columns over the steps. Each input row is added to its group's columns when it
  * comes and is forgotten, so what is held is groups x steps, however many series there are; and
@@ -330,17 +329,49 @@ static errc agg_row(struct sink *base, struct row *in)
     return agg_push_ready(g);
 }
 
-/* quantile: the members' values of each step */
+/* quantile: the members' values of each step, gathered for some steps at once, since what is next
+ * to a value in its row came with it. Stretches lie within a word of a bitmap. */
+enum { QUANTILE_STEPS = 8 };
+struct gathered {
+    double *at[QUANTILE_STEPS];
+    size_t n[QUANTILE_STEPS];
+};
+
+static void quantile_gather(struct gathered *to, const struct group *group, size_t from, size_t n)
+{
+    uint64_t all = ((uint64_t)1 << n) - 1;
+    memset(to->n, 0, sizeof(to->n));
+    for (size_t j = 0; j < group->members.n; j++) {
+        const struct row *r = &group->members.at[j];
+        const double *v = r->v + from;
+        uint64_t there = r->present ? r->present[from / 64] >> from % 64 & all : all;
+        if (there == all)
+            for (size_t k = 0; k < n; k++)
+                to->at[k][to->n[k]++] = v[k];
+        else
+            for (; there; there &= there - 1) {
+                size_t k = (size_t)__builtin_ctzll(there);
+                to->at[k][to->n[k]++] = v[k];
+            }
+    }
+}
+
 static void agg_quantile(struct aggregating *g, struct group *group, const double *q)
 {
-    size_t n = g->ev->g.n;
-    double *room = arena_array(&g->ev->q->scratch, group->members.n, sizeof(*room));
-    STEPS_EACH(i, g->ev->q, n) {
-        size_t k = 0;
-        if (!bits_get(group->seen, i)) continue;
-        for (size_t j = 0; j < group->members.n; j++)
-            if (row_has(&group->members.at[j], i)) room[k++] = group->members.at[j].v[i];
-        group->v[i] = quantile_of(q[i], room, k, NULL);
+    struct arena *a = &g->ev->q->scratch;
+    struct watch watch = { g->ev->q };
+    struct gathered steps;
+    size_t n = g->ev->g.n, members = group->members.n;
+    for (size_t k = 0; k < QUANTILE_STEPS; k++)
+        steps.at[k] = arena_array(a, members, sizeof(double));
+    for (size_t i = 0; i < n; i += QUANTILE_STEPS) {
+        size_t some = MIN(n - i, (size_t)QUANTILE_STEPS);
+        quantile_gather(&steps, group, i, some);
+        for (size_t k = 0; k < some; k++) {
+            if (watch_ends_after(&watch, members / 16 + 1)) return;
+            if (bits_get(group->seen, i + k))
+                group->v[i + k] = quantile_of(q[i + k], steps.at[k], steps.n[k], a);
+        }
     }
 }
 
@@ -500,100 +531,4 @@ errc eval_aggregate(struct eval *ev, struct expr *x, struct sink *out)
     TRY(eval_expr(ev, x->aggregate.expr, &g.base));
     if (op == OP_QUANTILE) agg_warn_quantile(&g, &p);
     return agg_push(&g, before);
-}
-
-/* count_values: the text of the value becomes a label */
-
-struct counting {
-    struct sink base;
-    struct eval *ev;
-    str label;
-    struct grouping by;
-    struct rows rows;
-    struct step_counts in, out;
-};
-
-static str counting_text(struct counting *c, double v, const struct histogram *h)
-{
-    char text[F64_TEXT_MAX];
-    if (!h) return arena_str(c->ev->q->arena, str_of(text, f64_text_f(text, v)));
-    struct buf b = { 0 };
-    histogram_text(&b, h);
-    str s = arena_str(c->ev->q->arena, buf_view(&b));
-    buf_fini(&b);
-    return s;
-}
-
-static size_t counting_group(
-    struct counting *c, struct labels l, double v, const struct histogram *h)
-{
-    struct arena *a = &c->ev->q->scratch;
-    struct arena_mark m = arena_mark(a);
-    str value = counting_text(c, v, h);
-    struct labels_builder lb;
-    labels_builder_init(&lb, a);
-    labels_builder_from(&lb, l);
-    labels_builder_set(&lb, c->label, value);
-    bool fresh;
-    size_t at = grouping_of(&c->by, labels_builder_done(&lb), &fresh);
-    if (fresh) rows_add(&c->rows, c->by.labels.at[at], false);
-    arena_reset(a, m);
-    return at;
-}
-
-static errc counting_row(struct sink *base, struct row *r)
-{
-    struct counting *c = CONTAINER_OF(base, struct counting, base);
-    double last = 0;
-    const struct histogram *last_h = NULL;
-    size_t at = SIZE_MAX;
-    step_counts_add(&c->in, r);
-    STEPS_EACH(i, c->ev->q, c->ev->g.n) {
-        if (!row_has(r, i)) continue;
-        const struct histogram *h = row_histogram(r, i);
-        if (at == SIZE_MAX || h || h != last_h || f64_bits(r->v[i]) != f64_bits(last)) {
-            TRY(eval_check(c->ev->q));
-            if (h && histogram_is_custom(h) && h->zero_count != 0)  /* 0 times NaN */
-                return eval_fail(c->ev->q, "histograms with custom buckets have no zero bucket");
-            at = counting_group(c, r->labels, r->v[i], h);
-        }
-        last = r->v[i];
-        last_h = h;
-        bits_set(c->rows.all.at[at].present, i);
-        c->rows.all.at[at].v[i]++;
-    }
-    return OK;
-}
-
-static void counting_fini(struct counting *c)
-{
-    grouping_fini(&c->by);
-    rows_fini(&c->rows);
-}
-
-errc eval_count_values(struct eval *ev, struct expr *x, struct sink *out)
-{
-    struct expr *param = x->aggregate.param;
-    assert(param->kind == EXPR_STRING);
-    SCOPED(counting_fini)
-    struct counting c = { .base = { counting_row }, .ev = ev, .label = param->string };
-    if (!label_name_valid_utf8(c.label)) {
-        struct buf b = { 0 };
-        buf_go_quote(&b, c.label);
-        errc rc = eval_fail(ev->q, "invalid label name %.*s", STR_ARG(buf_view(&b)));
-        buf_fini(&b);
-        return rc;
-    }
-    grouping_init(&c.by, ev->q, x->aggregate.without, x->aggregate.grouping,
-        x->aggregate.without ? NULL : &c.label);
-    rows_init(&c.rows, ev->q->arena, ev->g.n);
-    step_counts_init(&c.in, ev->q->arena, ev->g.n);
-    step_counts_init(&c.out, ev->q->arena, ev->g.n);
-    int64_t before = ev->q->samples;
-    TRY(eval_expr(ev, x->aggregate.expr, &c.base));
-    for (size_t i = 0; i < c.rows.all.n; i++) step_counts_add(&c.out, &c.rows.all.at[i]);
-    const struct step_counts *in[] = { &c.in };
-    TRY(samples_node_end(ev, before, in, 1, &c.out));
-    for (size_t i = 0; i < c.rows.all.n; i++) TRY(sink_row(out, &c.rows.all.at[i]));
-    return OK;
 }

@@ -30,6 +30,7 @@ struct choosing {
     VEC(double *) lost;
     /* labels of the rows that were ever chosen: without columns, which only few of them need */
     struct rows rows;
+    struct watch watch;
 };
 
 static bool chosen_less(void *ctx, size_t i, size_t j)
@@ -42,11 +43,6 @@ static bool chosen_greater(void *ctx, size_t i, size_t j)
     const struct chosen *h = ctx;
     return isnan(h[i].v) || h[i].v > h[j].v;
 }
-static bool chosen_less_reversed(void *ctx, size_t i, size_t j) { return chosen_less(ctx, j, i); }
-static bool chosen_greater_reversed(void *ctx, size_t i, size_t j)
-{
-    return chosen_greater(ctx, j, i);
-}
 static void chosen_swap(void *ctx, size_t i, size_t j)
 {
     struct chosen *h = ctx, t = h[i];
@@ -55,8 +51,6 @@ static void chosen_swap(void *ctx, size_t i, size_t j)
 }
 static const struct gosort_ops least_first = { chosen_less, chosen_swap },
                                greatest_first = { chosen_greater, chosen_swap };
-static const struct gosort_ops descending = { chosen_less_reversed, chosen_swap },
-                               ascending = { chosen_greater_reversed, chosen_swap };
 
 static void heap_push(
     struct heap *h, struct chosen c, const struct gosort_ops *order, struct arena *a)
@@ -194,6 +188,7 @@ static errc choose_row(struct sink *base, struct row *r)
             if (!choose_one(c, &c->heaps.at[group][i], i, x, ratio_at)) continue;
             taken = true;
             choose_raise_bar(c, group, i);
+            if (watch_ends_after(&c->watch, 8)) return c->watch.rc;
         }
     }
     if (!taken) return OK;
@@ -202,19 +197,43 @@ static errc choose_row(struct sink *base, struct row *r)
     return OK;
 }
 
-static void choose_sort(const struct choosing *c, struct heap *h)
+/* Of an instant query: there may be millions to sort. */
+struct chosen_sort {
+    struct chosen *at;
+    struct watch *watch;
+};
+static bool sort_descends(void *ctx, size_t i, size_t j)
 {
-    if (h->n < 2) return;
-    if (c->op == OP_TOPK) gosort(&descending, h->at, h->n);
-    if (c->op == OP_BOTTOMK) gosort(&ascending, h->at, h->n);
+    const struct chosen_sort *s = ctx;
+    return !watch_ends(s->watch) && chosen_less(s->at, j, i);
+}
+static bool sort_ascends(void *ctx, size_t i, size_t j)
+{
+    const struct chosen_sort *s = ctx;
+    return !watch_ends(s->watch) && chosen_greater(s->at, j, i);
+}
+static void sort_swap(void *ctx, size_t i, size_t j)
+{
+    chosen_swap(((struct chosen_sort *)ctx)->at, i, j);
 }
 
-static uint64_t choose_count(const struct choosing *c)
+static void choose_sort(struct choosing *c, struct heap *h)
+{
+    static const struct gosort_ops descending = { sort_descends, sort_swap },
+                                   ascending = { sort_ascends, sort_swap };
+    struct chosen_sort s = { h->at, &c->watch };
+    if (h->n < 2) return;
+    if (c->op == OP_TOPK) gosort(&descending, &s, h->n);
+    if (c->op == OP_BOTTOMK) gosort(&ascending, &s, h->n);
+}
+
+static uint64_t choose_count(struct choosing *c)
 {
     uint64_t made = 0;
     for (size_t g = 0; g < c->heaps.n; g++) {
         STEPS_EACH(i, c->ev->q, c->ev->g.n) {
             const struct heap *h = &c->heaps.at[g][i];
+            if (watch_ends_after(&c->watch, h->n)) return made;
             made += h->n;
             for (uint32_t j = 0; j < h->n; j++) {
                 const struct row *r = &c->rows.all.at[h->at[j].row];
@@ -229,7 +248,7 @@ static uint64_t choose_count(const struct choosing *c)
 struct choice { double v; uint32_t step; };
 struct choices { size_t *from; struct choice *at; };
 
-static errc choices_of(const struct choosing *c, struct choices *out)
+static errc choices_of(struct choosing *c, struct choices *out)
 {
     struct arena *a = c->ev->q->arena;
     size_t rows = c->rows.all.n, n = 0;
@@ -237,17 +256,25 @@ static errc choices_of(const struct choosing *c, struct choices *out)
     struct choices x = { .from = arena_zalloc(a, (rows + 2) * sizeof(*x.from)) };
     for (size_t g = 0; g < c->heaps.n; g++)
         STEPS_EACH(i, c->ev->q, c->ev->g.n)
-            for (uint32_t j = 0; j < c->heaps.at[g][i].n; j++, n++)
-                x.from[c->heaps.at[g][i].at[j].row + 2]++;
+        {
+            const struct heap *h = &c->heaps.at[g][i];
+            if (watch_ends_after(&c->watch, h->n)) return c->watch.rc;
+            for (uint32_t j = 0; j < h->n; j++, n++)
+                x.from[h->at[j].row + 2]++;
+        }
     TRY(c->ev->q->ended);
     for (size_t i = 2; i < rows + 2; i++) x.from[i] += x.from[i - 1];
     x.at = arena_array(a, n, sizeof(*x.at));
     for (size_t g = 0; g < c->heaps.n; g++)
         STEPS_EACH(i, c->ev->q, c->ev->g.n)
-            for (uint32_t j = 0; j < c->heaps.at[g][i].n; j++) {
-                struct chosen y = c->heaps.at[g][i].at[j];
+        {
+            const struct heap *h = &c->heaps.at[g][i];
+            if (watch_ends_after(&c->watch, h->n)) return c->watch.rc;
+            for (uint32_t j = 0; j < h->n; j++) {
+                struct chosen y = h->at[j];
                 x.at[x.from[y.row + 1]++] = (struct choice){ y.v, (uint32_t)i };
             }
+        }
     *out = x;
     return eval_check(c->ev->q);
 }
@@ -334,9 +361,12 @@ errc eval_choose(struct eval *ev, struct expr *x, struct sink *out)
     struct agg_param p;
     TRY(agg_param_eval(ev, x->aggregate.param, &p));
     SCOPED(choosing_fini)
-    struct choosing c = {
-        .base = { choose_row }, .ev = ev, .x = x, .op = x->aggregate.op, .k = p.v
-    };
+    struct choosing c = { .base = { choose_row },
+        .ev = ev,
+        .x = x,
+        .op = x->aggregate.op,
+        .k = p.v,
+        .watch = { ev->q } };
     grouping_init(&c.by, ev->q, x->aggregate.without, x->aggregate.grouping, NULL);
     rows_init(&c.rows, ev->q->arena, ev->g.n);
     bool invalid = p.any_nan ||

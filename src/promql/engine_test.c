@@ -120,6 +120,11 @@ TEST(engine_queries)
             OK },
         { "greatest first", "topk(2, c_total)", 300, 300, 0,
             "{__name__=\"c_total\", a=\"y\"} 600@300 {__name__=\"c_total\", a=\"x\"} 120@300", OK },
+        { "more values counted than steps",
+            "count_values(\"v\", {__name__=~\"c_total|one\"} >= bool 0)", 0, 300, 60,
+            "{v=\"1\"} 3@0 3@60 3@120 3@180 3@240 3@300", OK },
+        { "values counted at some steps", "count_values by (a) (\"a\", g{a=\"x\"})", 0, 240, 60,
+            "{a=\"1\"} 1@0 {a=\"2\"} 1@60 {a=\"5\"} 1@240", OK },
         { "one to one", "c_total / on (a) g", 60, 60, 0, "{a=\"x\"} 30@60 {a=\"y\"} 120@60", OK },
         { "filter keeps the name", "c_total > 100", 120, 180, 60,
             "{__name__=\"c_total\", a=\"x\"} 120@120 "
@@ -359,6 +364,11 @@ TEST(engine_limits_memory)
             "query needs more memory than a query may have", ERR_LIMIT },
     };
     run_cases(cases, ARRAY_LEN(cases), &(struct engine_opts){ .max_bytes = 16 << 10 });
+
+    static const struct query_case counted = { "as many values as steps, each at one",
+        "max_over_time(count(count_values(\"v\", vector(time())))[2000s:1s])", 2000, 2000, 0,
+        "{} 1@2000", OK };
+    run_cases(&counted, 1, &(struct engine_opts){ .max_bytes = 8 << 20 });
 }
 
 TEST(engine_ends_early)

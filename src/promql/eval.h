@@ -79,14 +79,22 @@ void eval_arena_fini(struct query *q, struct arena *a);
 /* What this thread read from a bucket since far_seen is the query's. */
 void far_note(struct query *q);
 /* For what is done very often and cannot fail, as a sort's comparisons or the rows of a match: true
- * once the query has to end, and rc says why. */
+ * once the query has to end, and rc says why. done: what a sort's comparison costs is 1. */
 enum { WATCH_EVERY = 256 };
-struct watch { struct query *q; unsigned asked; errc rc; };
-static inline bool watch_ends(struct watch *w)
+struct watch {
+    struct query *q;
+    size_t asked;
+    errc rc;
+};
+static inline bool watch_ends_after(struct watch *w, size_t done)
 {
-    if (w->rc == OK && ++w->asked % WATCH_EVERY == 0) w->rc = eval_check(w->q);
+    w->asked += done;
+    if (LIKELY(w->asked < WATCH_EVERY)) return w->rc != OK;
+    w->asked = 0;
+    if (w->rc == OK) w->rc = eval_check(w->q);
     return w->rc != OK;
 }
+static inline bool watch_ends(struct watch *w) { return watch_ends_after(w, 1); }
 /* A row may have millions of steps: they are walked in parts, and between two of them it is asked
  * whether the query has to end. False: that was the last one, or rc says why.
  *     struct steps_part p = { q, n };
